@@ -1,0 +1,161 @@
+//! Docstrings in a prompt, and the examples in a docstring.
+
+const PROMPT: &str = ">>>";
+const CONTINUATION: &str = "...";
+
+/// The triple-quoted texts of a piece of Python, without their quotes.
+pub(crate) fn all(source: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut rest = source;
+    while let Some((start, quotes)) = first_quotes(rest) {
+        let inside = &rest[start + quotes.len()..];
+        let Some(end) = inside.find(quotes) else {
+            break;
+        };
+        found.push(&inside[..end]);
+        rest = &inside[end + quotes.len()..];
+    }
+    found
+}
+
+fn first_quotes(source: &str) -> Option<(usize, &'static str)> {
+    [r#"""""#, "'''"]
+        .into_iter()
+        .filter_map(|quotes| Some((source.find(quotes)?, quotes)))
+        .min()
+}
+
+/// What a docstring says before its first example.
+pub(crate) fn description(docstring: &str) -> &str {
+    docstring.split(PROMPT).next().unwrap_or_default()
+}
+
+/// The examples of a docstring as tests: `>>> f(1)` with `2` below becomes `assert f(1) == 2`.
+///
+/// Examples up to a blank line belong together. If one of them gives nothing, it is there for its
+/// effect on the others, and all become one test; otherwise each is a test of its own. Values are
+/// compared with `==`, not by their text as Python's doctest does: `1.0` may stand for `1`.
+pub(crate) fn examples(docstring: &str) -> Vec<String> {
+    let mut tests = Vec::new();
+    let mut session: Vec<Example> = Vec::new();
+    for line in docstring.lines().map(str::trim).chain([""]) {
+        if let Some(code) = line.strip_prefix(PROMPT) {
+            session.push(Example {
+                code: code.trim().to_owned(),
+                expected: String::new(),
+            });
+        } else if line.is_empty() {
+            tests.extend(session_tests(&session));
+            session.clear();
+        } else if let Some(example) = session.last_mut() {
+            match line.strip_prefix(CONTINUATION) {
+                Some(code) if example.expected.is_empty() => {
+                    example.code.push('\n');
+                    // One space belongs to the mark, the rest is Python's indentation.
+                    example
+                        .code
+                        .push_str(code.strip_prefix(' ').unwrap_or(code));
+                }
+                _ => example.expected.push_str(line),
+            }
+        }
+    }
+    tests
+}
+
+struct Example {
+    code: String,
+    /// Empty if it gives nothing.
+    expected: String,
+}
+
+fn session_tests(session: &[Example]) -> Vec<String> {
+    let tests: Vec<String> = session.iter().map(Example::test).collect();
+    if session.iter().any(|example| example.expected.is_empty()) {
+        vec![tests.join("\n")]
+    } else {
+        tests
+    }
+}
+
+impl Example {
+    fn test(&self) -> String {
+        let Self { code, expected } = self;
+        if expected.is_empty() {
+            code.clone()
+        } else if binds_weaker_than_equality(code) {
+            format!("assert ({code}) == {expected}")
+        } else {
+            format!("assert {code} == {expected}")
+        }
+    }
+}
+
+/// Whether `code == value` might mean something else than `(code) == value`. May be true in vain,
+/// as for a text that contains such a word.
+fn binds_weaker_than_equality(code: &str) -> bool {
+    const OPERATORS: [&str; 12] = [
+        "\n", " in ", " is ", "not ", "<", ">", "==", "!=", " and ", " or ", " if ", "lambda",
+    ];
+    OPERATORS.iter().any(|operator| code.contains(operator))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(docstring: &str, expected: &[&str]) {
+        assert_eq!(examples(docstring), expected, "{docstring}");
+    }
+
+    #[test]
+    fn each_example_with_a_value_is_a_test() {
+        check(
+            "Adds.\n\n    >>> f(1)\n    2\n    >>> f(2)\n    3\n    ",
+            &["assert f(1) == 2", "assert f(2) == 3"],
+        );
+    }
+
+    #[test]
+    fn examples_around_one_without_a_value_are_one_test() {
+        check(
+            ">>> s = Stack()\n>>> s.push(1)\n>>> s.pop()\n1\n\n>>> len(Stack())\n0",
+            &[
+                "s = Stack()\ns.push(1)\nassert s.pop() == 1",
+                "assert len(Stack()) == 0",
+            ],
+        );
+    }
+
+    #[test]
+    fn weaker_operators_are_set_in_parentheses() {
+        check(">>> f(1) is None\nTrue", &["assert (f(1) is None) == True"]);
+        check(">>> not f(1)\nTrue", &["assert (not f(1)) == True"]);
+    }
+
+    #[test]
+    fn code_and_values_may_span_lines() {
+        check(
+            ">>> f([1,\n...    2])\n[1,\n 2]",
+            &["assert (f([1,\n   2])) == [1,2]"],
+        );
+    }
+
+    #[test]
+    fn a_docstring_without_examples_has_none() {
+        check("Adds two numbers.\n\nAnd nothing else.", &[]);
+    }
+
+    #[test]
+    fn all_docstrings_of_a_source_are_found() {
+        let source = "def f():\n    \"\"\"One.\"\"\"\ndef g():\n    '''Two \"\"\" quotes.'''\n";
+        assert_eq!(all(source), ["One.", "Two \"\"\" quotes."]);
+        assert_eq!(all("def f(): \"\"\"never closed"), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn the_description_ends_before_the_first_example() {
+        assert_eq!(description("Adds.\n>>> f(1)\n2\nMore."), "Adds.\n");
+        assert_eq!(description("Adds."), "Adds.");
+    }
+}

@@ -1,0 +1,105 @@
+//! From outcomes to messages and exit codes.
+
+use std::fmt;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Marks an error as the user's: exit code 2 instead of 1.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UserMistake(pub String);
+
+/// How a command ended when it did not just succeed.
+#[derive(Debug)]
+pub enum Failure {
+    /// The environment failed: no network, full disk, broken file. Exit code 1.
+    Environment(anyhow::Error),
+    /// The user asked for something impossible. Exit code 2.
+    Mistake(anyhow::Error),
+    /// Everything that could be done is done, but some samples have no score. Exit code 3.
+    Incomplete(String),
+}
+
+impl Failure {
+    /// An environment failure, unless a [`UserMistake`] or a recipe error stands in the chain of causes.
+    pub fn from_error(error: anyhow::Error) -> Self {
+        let mistake = error
+            .chain()
+            .any(|cause| cause.is::<UserMistake>() || cause.is::<config::RecipeError>());
+        if mistake { Self::Mistake(error) } else { Self::Environment(error) }
+    }
+
+    fn code(&self) -> u8 {
+        match self {
+            Self::Environment(_) => 1,
+            Self::Mistake(_) => 2,
+            Self::Incomplete(_) => 3,
+        }
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::from_error(error)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Environment(error) | Self::Mistake(error) => {
+                // Causes that only repeat the text before them are left out; hints stay last.
+                let mut shown = Vec::<String>::new();
+                let mut hints = Vec::<String>::new();
+                for cause in error.chain() {
+                    let text = cause.to_string();
+                    let (lines, own_hints): (Vec<&str>, Vec<&str>) =
+                        text.lines().partition(|line| !line.starts_with("hint: "));
+                    let lines = lines.join("\n");
+                    if !shown.iter().any(|before| before.contains(&lines)) {
+                        shown.push(lines);
+                    }
+                    for hint in own_hints {
+                        if !hints.iter().any(|before| before == hint) {
+                            hints.push(hint.to_owned());
+                        }
+                    }
+                }
+                write!(f, "{}", shown.join(": "))?;
+                hints.iter().try_for_each(|hint| write!(f, "\n{hint}"))
+            }
+            Self::Incomplete(text) => f.write_str(text),
+        }
+    }
+}
+
+/// Prints how a command failed, if it did, and gives its exit code.
+pub fn finish(outcome: Result<(), Failure>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let _ = writeln!(std::io::stderr(), "error: {failure}");
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::{Context, anyhow};
+
+    #[test]
+    fn hints_of_all_causes_come_last_and_once() {
+        let error = Err::<(), _>(anyhow!("disk full\nhint: make room")).context("cannot save").unwrap_err();
+        let failure = Failure::from_error(error);
+        assert_eq!(failure.to_string(), "cannot save: disk full\nhint: make room");
+        assert_eq!(failure.code(), 1);
+    }
+
+    #[test]
+    fn a_mistake_anywhere_in_the_chain_is_the_users() {
+        let error = Err::<(), _>(UserMistake("no such adapter".to_owned())).context("cannot compare").unwrap_err();
+        assert_eq!(Failure::from_error(error).code(), 2);
+    }
+}

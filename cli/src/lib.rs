@@ -1,0 +1,14 @@
+//! What the command lines of `trainer` and `evaluator` share.
+//!
+//! The binaries alone print, exit and read arguments and environment; this crate is their hands, so that both
+//! show progress, errors and exit codes in the same way.
+
+mod base_model;
+mod exit;
+mod output;
+mod progress;
+
+pub use base_model::{BaseModel, python};
+pub use exit::{Failure, UserMistake, finish};
+pub use output::{hex, note, peak_memory_text, result, sha256_of};
+pub use progress::{Progress, bytes_text, duration_text};

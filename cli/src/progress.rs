@@ -1,0 +1,148 @@
+//! Progress of long work on stderr: a bar on a terminal, now and then a plain line in a log.
+
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Pause between two plain lines.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// Progress of one piece of work of known length.
+pub struct Progress {
+    label: String,
+    unit: &'static str,
+    total: u64,
+    done: u64,
+    message: String,
+    started: Instant,
+    display: Display,
+}
+
+enum Display {
+    Bar(ProgressBar),
+    Lines { last: Instant },
+}
+
+impl Progress {
+    /// Begins to show `label`; `total` counts `unit`s. `B` as the unit is shown as MB.
+    pub fn new(label: &str, total: u64, unit: &'static str) -> Self {
+        let now = Instant::now();
+        let display = if std::io::stderr().is_terminal() {
+            let bar = ProgressBar::new(total);
+            let counts = if unit == "B" { "{bytes}/{total_bytes}" } else { "{pos}/{len} {prefix}" };
+            let template = format!("{{msg:18}} {{bar:28}} {counts}  {{elapsed}} ETA {{eta}}  {{wide_msg}}");
+            // The label stands in the template, the changing part in the message.
+            let template = template.replacen("{msg:18}", &format!("{label:18}"), 1);
+            if let Ok(style) = ProgressStyle::with_template(&template) {
+                bar.set_style(style.progress_chars("=> "));
+            }
+            bar.set_prefix(unit);
+            bar.enable_steady_tick(Duration::from_millis(500));
+            Display::Bar(bar)
+        } else {
+            Display::Lines { last: now }
+        };
+        Self { label: label.to_owned(), unit, total, done: 0, message: String::new(), started: now, display }
+    }
+
+    /// Changes what is known of the total.
+    pub fn set_total(&mut self, total: u64) {
+        self.total = total;
+        if let Display::Bar(bar) = &self.display {
+            bar.set_length(total);
+        }
+    }
+
+    /// Shows that `done` units are finished, with a few words on how it goes.
+    pub fn set(&mut self, done: u64, message: impl Into<String>) {
+        self.done = done;
+        self.message = message.into();
+        match &mut self.display {
+            Display::Bar(bar) => {
+                bar.set_position(done);
+                bar.set_message(self.message.clone());
+            }
+            Display::Lines { last } => {
+                if last.elapsed() >= LINE_EVERY {
+                    *last = Instant::now();
+                    self.line();
+                }
+            }
+        }
+    }
+
+    /// Ends the display with a last line that stays, and gives the time taken.
+    pub fn finish(self) -> Duration {
+        let elapsed = self.started.elapsed();
+        if let Display::Bar(bar) = &self.display {
+            bar.finish_and_clear();
+        }
+        let message = if self.message.is_empty() { String::new() } else { format!("  {}", self.message) };
+        print_line(&format!("{:18} {} in {}{message}", self.label, self.amount(self.done), duration_text(elapsed)));
+        elapsed
+    }
+
+    fn amount(&self, count: u64) -> String {
+        if self.unit == "B" { bytes_text(count) } else { format!("{count} {}", self.unit) }
+    }
+
+    fn line(&self) {
+        let elapsed = self.started.elapsed();
+        let eta = if self.done == 0 || self.total < self.done {
+            "unknown".to_owned()
+        } else {
+            let left = elapsed.as_secs_f64() * (self.total - self.done) as f64 / self.done as f64;
+            duration_text(Duration::from_secs_f64(left))
+        };
+        let percent = if self.total == 0 { 0 } else { 100 * self.done.min(self.total) / self.total };
+        let of = self.amount(self.total);
+        let done = if self.unit == "B" { bytes_text(self.done) } else { self.done.to_string() };
+        print_line(&format!(
+            "{:18} {done}/{of} {percent:3} %  {} ETA {eta}  {}",
+            self.label,
+            duration_text(elapsed),
+            self.message
+        ));
+    }
+}
+
+/// Writes to stderr; a closed stderr must not end a night's run.
+fn print_line(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", line.trim_end());
+}
+
+/// A duration as people say it: `8.3 s`, `4 min 05 s`, `3 h 20 min`.
+pub fn duration_text(duration: Duration) -> String {
+    let s = duration.as_secs();
+    match s {
+        0..60 => format!("{:.1} s", duration.as_secs_f64()),
+        60..3600 => format!("{} min {:02} s", s / 60, s % 60),
+        _ => format!("{} h {:02} min", s / 3600, s % 3600 / 60),
+    }
+}
+
+/// A size in the decimal units that download sizes are given in.
+pub fn bytes_text(bytes: u64) -> String {
+    match bytes {
+        0..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.2} GB", bytes as f64 / 1e9),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_naturally() {
+        let text = |s: f64| duration_text(Duration::from_secs_f64(s));
+        assert_eq!([text(8.34), text(245.0), text(12_000.0)], ["8.3 s", "4 min 05 s", "3 h 20 min"]);
+    }
+
+    #[test]
+    fn sizes_read_naturally() {
+        assert_eq!([bytes_text(1_500), bytes_text(98_300_000)], ["1.5 kB", "98.3 MB"]);
+    }
+}

@@ -1,0 +1,365 @@
+//! The range of every value. Nothing here stops at the first mistake.
+
+use std::fmt::{Debug, Display};
+use std::ops::{Bound, RangeBounds, RangeInclusive};
+
+use crate::node::KeyPath;
+use crate::recipe::{
+    Data, Dataset, Evaluate, Hypothesis, Lora, Model, Output, Recipe, Sampling, Train,
+};
+use crate::target_modules::TargetModules;
+
+/// Largest seed: every JSON reader takes whole numbers up to here.
+const MAX_SEED: u64 = 1 << 53;
+
+/// A value outside its range; `found` is the value in the struct, which a default may have put there.
+pub(crate) struct Finding {
+    pub(crate) path: KeyPath,
+    pub(crate) found: String,
+    pub(crate) allowed: String,
+}
+
+/// All values of `recipe` that are outside their ranges, in reading order.
+pub(crate) fn findings(recipe: &Recipe) -> Vec<Finding> {
+    let Recipe {
+        name,
+        model,
+        lora,
+        data,
+        train,
+        output,
+        evaluate,
+    } = recipe;
+    let mut check = Check::default();
+    check.that(
+        is_file_name(name),
+        "name",
+        name,
+        "letters, digits, `.`, `-` and `_`, no leading dot",
+    );
+    check.model(model);
+    check.lora(lora);
+    check.data(data);
+    check.train(train);
+    check.output(output);
+    check.evaluate(evaluate);
+    check.0
+}
+
+#[derive(Default)]
+struct Check(Vec<Finding>);
+
+impl Check {
+    fn that(&mut self, holds: bool, key: &str, found: impl Debug, allowed: impl Into<String>) {
+        if !holds {
+            self.find(key, format!("{found:?}"), allowed.into());
+        }
+    }
+
+    fn missing(&mut self, key: &str, allowed: &str) {
+        self.find(key, "missing".to_owned(), allowed.to_owned());
+    }
+
+    fn find(&mut self, key: &str, found: String, allowed: String) {
+        let path = KeyPath::parse(key).expect("the keys in this file have no empty step");
+        self.0.push(Finding {
+            path,
+            found,
+            allowed,
+        });
+    }
+
+    fn whole<N: PartialOrd + Debug + Display>(
+        &mut self,
+        key: &str,
+        value: N,
+        range: RangeInclusive<N>,
+    ) {
+        let allowed = format!("{} to {}", range.start(), range.end());
+        self.that(range.contains(&value), key, &value, allowed);
+    }
+
+    /// Like [`Self::whole`]; not-a-number is in no range.
+    fn real(&mut self, key: &str, value: f64, range: impl RangeBounds<f64>) {
+        let low = match range.start_bound() {
+            Bound::Included(low) => format!("{low} or more"),
+            Bound::Excluded(low) => format!("above {low}"),
+            Bound::Unbounded => "any number".to_owned(),
+        };
+        let high = match range.end_bound() {
+            Bound::Included(high) => format!(", at most {high}"),
+            Bound::Excluded(high) => format!(", below {high}"),
+            Bound::Unbounded => String::new(),
+        };
+        self.that(
+            range.contains(&value) && value.is_finite(),
+            key,
+            value,
+            low + &high,
+        );
+    }
+
+    fn sha256(&mut self, key: &str, value: Option<&String>) {
+        let Some(text) = value else { return };
+        let holds = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        self.that(holds, key, text, "64 hexadecimal digits");
+    }
+
+    fn not_blank(&mut self, key: &str, value: &str, allowed: &str) {
+        self.that(!value.trim().is_empty(), key, value, allowed);
+    }
+
+    /// A list with at least one item, none of them twice.
+    fn choice<T: PartialEq + Debug>(&mut self, key: &str, items: &[T], of: &str) {
+        self.that(!items.is_empty(), key, items, format!("at least one {of}"));
+        for (index, item) in items.iter().enumerate() {
+            let once = !items[..index].contains(item);
+            self.that(
+                once,
+                &format!("{key}[{index}]"),
+                item,
+                format!("each {of} once"),
+            );
+        }
+    }
+
+    fn model(&mut self, model: &Model) {
+        let Model {
+            name_or_path,
+            sha256,
+            wheel_sha256,
+            hub_name,
+            revision,
+        } = model;
+        let forms = "OWNER/NAME, a folder, a .gguf file or pip:PACKAGE==VERSION#file/in/wheel";
+        self.not_blank("model.name_or_path", name_or_path, forms);
+        self.sha256("model.sha256", sha256.as_ref());
+        self.sha256("model.wheel_sha256", wheel_sha256.as_ref());
+        if let Some(package) = name_or_path.strip_prefix("pip:") {
+            let holds = package.split_once("==").is_some_and(|(name, rest)| {
+                let (version, file) = rest.split_once('#').unwrap_or_default();
+                !name.is_empty() && !version.is_empty() && !file.is_empty()
+            });
+            let form = "pip:PACKAGE==VERSION#file/in/wheel";
+            self.that(holds, "model.name_or_path", name_or_path, form);
+            if wheel_sha256.is_none() {
+                let allowed = "the wheel's SHA-256, since name_or_path starts with pip:";
+                self.missing("model.wheel_sha256", allowed);
+            }
+        } else {
+            let allowed = "nothing, since name_or_path does not start with pip:";
+            self.that(
+                wheel_sha256.is_none(),
+                "model.wheel_sha256",
+                wheel_sha256,
+                allowed,
+            );
+        }
+        if let Some(name) = hub_name {
+            let parts: Vec<_> = name.split('/').collect();
+            let holds = parts.len() == 2 && parts.into_iter().all(is_file_name);
+            self.that(holds, "model.hub_name", name, "OWNER/NAME");
+        }
+        if let Some(revision) = revision {
+            self.not_blank("model.revision", revision, "a branch, a tag or a commit");
+        }
+    }
+
+    fn lora(&mut self, lora: &Lora) {
+        let Lora {
+            r,
+            lora_alpha,
+            target_modules,
+            use_rslora: _,
+        } = lora;
+        self.whole("lora.r", *r, 1..=1024);
+        self.whole("lora.lora_alpha", *lora_alpha, 1..=65_536);
+        if let TargetModules::Listed(modules) = target_modules {
+            self.choice("lora.target_modules", modules, "layer");
+        }
+    }
+
+    fn data(&mut self, data: &Data) {
+        let Data {
+            datasets,
+            max_seq_length,
+            overlength: _,
+        } = data;
+        if datasets.is_empty() {
+            self.missing("data.datasets", "at least one data set");
+        }
+        for (index, dataset) in datasets.iter().enumerate() {
+            self.dataset(&format!("data.datasets[{index}]"), dataset);
+        }
+        self.whole("data.max_seq_length", *max_seq_length, 16..=131_072);
+    }
+
+    fn dataset(&mut self, at: &str, dataset: &Dataset) {
+        let Dataset {
+            path,
+            format: _,
+            min_body_lines,
+            max_body_lines,
+            max_examples,
+        } = dataset;
+        self.not_blank(
+            &format!("{at}.path"),
+            path,
+            "a folder, or stdlib: in quotes",
+        );
+        if let Some(lines) = *min_body_lines {
+            self.whole(&format!("{at}.min_body_lines"), lines, 0..=100_000);
+        }
+        if let Some(lines) = *max_body_lines {
+            self.whole(&format!("{at}.max_body_lines"), lines, 1..=100_000);
+            let holds = min_body_lines.is_none_or(|least| least <= lines);
+            let allowed = "min_body_lines or more";
+            self.that(holds, &format!("{at}.max_body_lines"), lines, allowed);
+        }
+        if let Some(examples) = *max_examples {
+            self.whole(&format!("{at}.max_examples"), examples, 1..=100_000_000);
+        }
+    }
+
+    fn train(&mut self, train: &Train) {
+        let Train {
+            num_train_epochs,
+            max_steps,
+            micro_batch_size,
+            gradient_accumulation_steps,
+            learning_rate,
+            lr_scheduler_type: _,
+            warmup_ratio,
+            weight_decay,
+            max_grad_norm,
+            adam_beta1,
+            adam_beta2,
+            adam_epsilon,
+            loss_chunk_size,
+            seed,
+        } = train;
+        let above_0 = Bound::Excluded(0.0);
+        self.whole("train.num_train_epochs", *num_train_epochs, 1..=10_000);
+        if let Some(steps) = *max_steps {
+            self.whole("train.max_steps", steps, 1..=1_000_000_000);
+        }
+        self.whole("train.micro_batch_size", *micro_batch_size, 1..=4096);
+        self.whole(
+            "train.gradient_accumulation_steps",
+            *gradient_accumulation_steps,
+            1..=65_536,
+        );
+        self.real(
+            "train.learning_rate",
+            *learning_rate,
+            (above_0, Bound::Included(1.0)),
+        );
+        self.real("train.warmup_ratio", *warmup_ratio, 0.0..1.0);
+        self.real("train.weight_decay", *weight_decay, 0.0..=1.0);
+        if let Some(norm) = *max_grad_norm {
+            self.real("train.max_grad_norm", norm, (above_0, Bound::Unbounded));
+        }
+        self.real("train.adam_beta1", *adam_beta1, 0.0..1.0);
+        self.real("train.adam_beta2", *adam_beta2, 0.0..1.0);
+        self.real(
+            "train.adam_epsilon",
+            *adam_epsilon,
+            (above_0, Bound::Included(0.1)),
+        );
+        self.whole("train.loss_chunk_size", *loss_chunk_size, 1..=65_536);
+        self.whole("train.seed", *seed, 0..=MAX_SEED);
+    }
+
+    fn output(&mut self, output: &Output) {
+        let Output {
+            output_dir,
+            logging_steps,
+        } = output;
+        if let Some(folder) = output_dir {
+            let text = folder.to_string_lossy();
+            self.not_blank("output.output_dir", &text, "a folder");
+        }
+        self.whole("output.logging_steps", *logging_steps, 1..=1_000_000);
+    }
+
+    fn evaluate(&mut self, evaluate: &Evaluate) {
+        let Evaluate {
+            benchmarks,
+            workflows,
+            python,
+            sampling,
+            samples_per_task,
+            max_new_tokens,
+            batch_size,
+            timeout_s,
+            hypotheses,
+        } = evaluate;
+        self.choice("evaluate.benchmarks", benchmarks, "benchmark");
+        self.choice("evaluate.workflows", workflows, "workflow");
+        if let Some(python) = python {
+            self.not_blank("evaluate.python", &python.to_string_lossy(), "a program");
+        }
+        let Sampling {
+            temperature,
+            top_p,
+            top_k,
+            seed,
+        } = sampling;
+        self.real("evaluate.sampling.temperature", *temperature, 0.0..=10.0);
+        let above_0_to_1 = (Bound::Excluded(0.0), Bound::Included(1.0));
+        self.real("evaluate.sampling.top_p", *top_p, above_0_to_1);
+        if let Some(k) = *top_k {
+            self.whole("evaluate.sampling.top_k", k, 1..=1_000_000);
+        }
+        self.whole("evaluate.sampling.seed", *seed, 0..=MAX_SEED);
+        self.whole("evaluate.samples_per_task", *samples_per_task, 1..=1000);
+        if (2..=1000).contains(samples_per_task) {
+            let allowed =
+                "1, since evaluate.sampling.temperature 0 gives the same answer each time";
+            let varied = *temperature != 0.0;
+            self.that(
+                varied,
+                "evaluate.samples_per_task",
+                samples_per_task,
+                allowed,
+            );
+        }
+        self.whole("evaluate.max_new_tokens", *max_new_tokens, 1..=32_768);
+        self.whole("evaluate.batch_size", *batch_size, 1..=1024);
+        self.real(
+            "evaluate.timeout_s",
+            *timeout_s,
+            (Bound::Excluded(0.0), Bound::Included(3600.0)),
+        );
+        for (index, hypothesis) in hypotheses.iter().enumerate() {
+            let at = format!("evaluate.hypotheses[{index}]");
+            let Hypothesis { id, metric, effect } = hypothesis;
+            let once = hypotheses[..index]
+                .iter()
+                .all(|h| (h.id, h.metric) != (*id, *metric));
+            self.that(
+                once,
+                &format!("{at}.metric"),
+                metric,
+                "each metric once for an id",
+            );
+            let holds = (-100.0..=100.0).contains(effect) && *effect != 0.0;
+            self.that(
+                holds,
+                &format!("{at}.effect"),
+                effect,
+                "-100 to 100, but not 0",
+            );
+        }
+    }
+}
+
+/// Whether a name can stand as a file's name on every system.
+fn is_file_name(name: &str) -> bool {
+    !name.is_empty() && !name.starts_with('.') && name.chars().all(is_plain)
+}
+
+/// Whether a character means nothing special in a file's name.
+pub(crate) fn is_plain(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '.' | '-' | '_')
+}

@@ -1,0 +1,35 @@
+//! The recipe: what a run is made of, as a YAML file.
+//!
+//! A recipe goes through five steps, each with one file:
+//!
+//! 1. `yaml` reads the text into a tree of nodes with `tree`, and finds a key's line
+//!    with `probe`; it alone imports `serde_yaml`.
+//! 2. `spelling` turns the spellings that other trainers use (`lora_r`, `epochs`) into ours.
+//! 3. `overrides` puts the `--set section.key=value` arguments into the same tree.
+//! 4. `deserialize` turns the tree into a [`Recipe`], whose schema and defaults stand in
+//!    `recipe`. Unknown keys and wrong types stop here, at the first.
+//! 5. `check` compares every value with its range and reports all mistakes together.
+//!
+//! A tree stands between text and struct because an error has to say more than `serde_yaml` tells:
+//! whether a value came from the file (then its line) or from a `--set` argument (then which), and
+//! which key was meant.
+
+mod check;
+mod deserialize;
+mod error;
+mod load;
+mod node;
+mod overrides;
+mod probe;
+mod recipe;
+mod spelling;
+mod target_modules;
+mod tree;
+mod yaml;
+
+pub use error::{Mistake, Place, RecipeError};
+pub use recipe::{
+    Benchmark, Data, Dataset, DatasetFormat, Evaluate, Hypothesis, HypothesisId, HypothesisMetric,
+    Lora, LrSchedulerType, Model, Output, Overlength, Recipe, Sampling, Train, Workflow,
+};
+pub use target_modules::{TargetModule, TargetModules};

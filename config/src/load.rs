@@ -1,0 +1,275 @@
+//! From a file and the `--set` arguments to a [`Recipe`].
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use crate::deserialize::{self, Failure, Problem};
+use crate::error::{Mistake, Place, RecipeError};
+use crate::node::{KeyPath, Node, Origin, Step, Value};
+use crate::recipe::Recipe;
+use crate::yaml::{self, Position};
+use crate::{check, overrides, spelling};
+
+/// Largest recipe file.
+const MAX_BYTES: u64 = 1 << 20;
+
+impl Recipe {
+    /// Reads the recipe in the file `path` and puts `overrides` into it, each `section.key=value`
+    /// with a YAML value; a later one wins.
+    ///
+    /// # Errors
+    /// The first mistake of form (syntax, type, unknown key), or all values out of range together.
+    pub fn load(path: &Path, overrides: &[String]) -> Result<Self, RecipeError> {
+        let unreadable = |source: io::Error| RecipeError::Unreadable {
+            path: path.to_owned(),
+            hint: similar_file(path).map(|similar| format!("did you mean {}?", similar.display())),
+            source,
+        };
+        let place = |position| Place::File {
+            path: path.to_owned(),
+            position,
+        };
+        let mut bytes = Vec::new();
+        let file = File::open(path).map_err(unreadable)?;
+        file.take(MAX_BYTES + 1)
+            .read_to_end(&mut bytes)
+            .map_err(unreadable)?;
+        if bytes.len() as u64 > MAX_BYTES {
+            return Err(RecipeError::TooLarge {
+                place: place(None),
+                limit_bytes: MAX_BYTES,
+            });
+        }
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let good = String::from_utf8_lossy(good);
+            let line = 1 + good.matches('\n').count();
+            let column = 1 + good.chars().rev().take_while(|c| *c != '\n').count();
+            RecipeError::NotUtf8 {
+                place: place(Some((line, column))),
+            }
+        })?;
+        // Some editors put a byte order mark in front.
+        Self::parse(text.trim_start_matches('\u{feff}'), path, overrides)
+    }
+
+    /// Like [`Recipe::load`], from the text of the file `path`.
+    pub fn parse(text: &str, path: &Path, overrides: &[String]) -> Result<Self, RecipeError> {
+        let source = Source {
+            text,
+            path,
+            overrides,
+        };
+        let tree = source.tree()?;
+        let (mut recipe, negative) = deserialize::from_node::<Self>(&tree)
+            .map_err(|failure| source.refuse(&tree, failure))?;
+        if tree.child(&Step::Key("name".to_owned())).is_none() {
+            recipe.name = name_of_file(path);
+        }
+        let mistakes = source.mistakes(&tree, &recipe, negative);
+        if mistakes.is_empty() {
+            Ok(recipe)
+        } else {
+            Err(RecipeError::BadValues(mistakes))
+        }
+    }
+
+    /// The recipe with every default written out, as YAML; [`Recipe::load`] reads it back as an
+    /// equal recipe, whatever its file is called.
+    pub fn to_yaml(&self) -> String {
+        yaml::to_text(self)
+    }
+}
+
+/// What the user wrote.
+struct Source<'s> {
+    text: &'s str,
+    path: &'s Path,
+    overrides: &'s [String],
+}
+
+impl Source<'_> {
+    /// The file's tree with the overrides in it and every key under our name.
+    fn tree(&self) -> Result<Node, RecipeError> {
+        let mut tree =
+            yaml::parse(self.text, Origin::File).map_err(|error| RecipeError::Syntax {
+                place: self.in_file(error.position),
+                message: error.message,
+                hint: error.hint.map(str::to_owned),
+            })?;
+        match &tree.value {
+            Value::Map(_) => {}
+            Value::Null => {
+                return Err(RecipeError::Empty {
+                    place: self.in_file(None),
+                });
+            }
+            other => {
+                return Err(RecipeError::Syntax {
+                    place: self.in_file(None),
+                    message: format!("the recipe is {other}, expected sections like `model:`"),
+                    hint: None,
+                });
+            }
+        }
+        self.canonicalise(&mut tree)?;
+        for (index, argument) in self.overrides.iter().enumerate() {
+            overrides::apply(&mut tree, index, argument)?;
+            // The value may be a section of its own: `--set "lora={rank: 4}"`.
+            self.canonicalise(&mut tree)?;
+        }
+        Ok(tree)
+    }
+
+    fn canonicalise(&self, tree: &mut Node) -> Result<(), RecipeError> {
+        spelling::canonicalise(tree).map_err(|twice| {
+            let path = KeyPath::default()
+                .child(&twice.section)
+                .child(&twice.second);
+            RecipeError::DuplicateKey {
+                place: self.place(tree, &path),
+                key: path.to_string(),
+                other: format!("{}.{}", twice.section, twice.first),
+            }
+        })
+    }
+
+    /// The place of the value at `path`, or of the nearest mapping or list around it.
+    fn place(&self, tree: &Node, path: &KeyPath) -> Place {
+        let (node, spelled) = tree.nearest(path);
+        match node.origin {
+            Origin::Override(index) => Place::Override {
+                argument: self.overrides[index].clone(),
+            },
+            Origin::File if spelled.is_empty() => self.in_file(None),
+            Origin::File => self.in_file(yaml::locate(self.text, &spelled)),
+        }
+    }
+
+    fn in_file(&self, position: Option<Position>) -> Place {
+        let position = position.map(|at| (at.line, at.column));
+        Place::File {
+            path: self.path.to_owned(),
+            position,
+        }
+    }
+
+    fn refuse(&self, tree: &Node, failure: Failure) -> RecipeError {
+        let path = failure.path.unwrap_or_default();
+        let place = self.place(tree, &path);
+        let key = path.to_string();
+        match failure.problem {
+            Problem::UnknownKey { key: leaf, known } => {
+                let hint = spelling::hint_for_key(&path, &leaf, known, &all_keys());
+                RecipeError::UnknownKey { place, key, hint }
+            }
+            Problem::MissingKey { .. } => RecipeError::MissingKey { place, key },
+            Problem::UnknownChoice { found, choices } => {
+                let hint = spelling::nearest(found.trim_matches('"'), choices.iter().copied())
+                    .map(|meant| format!("did you mean `{meant}`?"));
+                let expected = spelling::quoted(choices);
+                wrong_type(place, &key, &found, &expected, hint)
+            }
+            Problem::WrongType {
+                found,
+                expected,
+                hint,
+            } => wrong_type(place, &key, &found, &expected, hint.map(str::to_owned)),
+        }
+    }
+
+    fn mistakes(&self, tree: &Node, recipe: &Recipe, negative: Vec<KeyPath>) -> Vec<Mistake> {
+        let mut findings = check::findings(recipe);
+        for path in negative {
+            if findings.iter().all(|finding| finding.path != path) {
+                let (found, allowed) = (String::new(), "0 or more".to_owned());
+                findings.push(check::Finding {
+                    path,
+                    found,
+                    allowed,
+                });
+            }
+        }
+        findings
+            .into_iter()
+            .map(|finding| Mistake {
+                place: self.place(tree, &finding.path),
+                key: finding.path.to_string(),
+                // As the user wrote it; a default has no node.
+                found: match tree.get(&finding.path) {
+                    Some(node) => node.value.to_string(),
+                    None => finding.found,
+                },
+                allowed: finding.allowed,
+            })
+            .collect()
+    }
+}
+
+fn wrong_type(
+    place: Place,
+    key: &str,
+    found: &str,
+    expected: &str,
+    hint: Option<String>,
+) -> RecipeError {
+    RecipeError::WrongType {
+        place,
+        key: key.into(),
+        found: found.into(),
+        expected: expected.into(),
+        hint,
+    }
+}
+
+/// The stem of a file's name, with `-` for what `name` may not hold.
+fn name_of_file(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let plain = |c: char| if check::is_plain(c) { c } else { '-' };
+    let name: String = stem.trim_start_matches('.').chars().map(plain).collect();
+    if name.is_empty() {
+        "recipe".to_owned()
+    } else {
+        name
+    }
+}
+
+/// The recipe in the same folder whose name is nearest to that of `path`.
+fn similar_file(path: &Path) -> Option<PathBuf> {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let mut names: Vec<String> = fs::read_dir(folder.unwrap_or(Path::new(".")))
+        .ok()?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|ext| ext == "yaml" || ext == "yml")
+        })
+        .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
+        .collect();
+    names.sort();
+    let wanted = path.file_name()?.to_str()?;
+    let similar = spelling::nearest(wanted, names.iter().map(String::as_str))?;
+    Some(path.with_file_name(similar))
+}
+
+/// The paths of all keys of a recipe, such as `lora.r`; keys inside lists are left out.
+fn all_keys() -> Vec<String> {
+    fn walk(node: &Node, path: &KeyPath, keys: &mut Vec<String>) {
+        let Value::Map(entries) = &node.value else {
+            return;
+        };
+        for entry in entries {
+            let path = path.child(&entry.key);
+            keys.push(path.to_string());
+            walk(&entry.value, &path, keys);
+        }
+    }
+    let smallest = yaml::parse("model: {name_or_path: here}", Origin::File).expect("it is YAML");
+    let (recipe, _) = deserialize::from_node::<Recipe>(&smallest).expect("it names what it must");
+    let mut keys = Vec::new();
+    walk(&yaml::to_node(&recipe), &KeyPath::default(), &mut keys);
+    keys
+}

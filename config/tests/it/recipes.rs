@@ -1,0 +1,177 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use config::{
+    Evaluate, Lora, LrSchedulerType, Output, Overlength, Recipe, TargetModule, TargetModules, Train,
+};
+
+use crate::{SMALLEST, parse};
+
+fn shipped() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../recipes");
+    let mut files: Vec<_> = fs::read_dir(&folder)
+        .expect("the recipes lie beside this crate")
+        .map(|entry| entry.expect("the folder is readable").path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "yaml")
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn every_recipe_parses() {
+    let files = shipped();
+    assert!(files.len() >= 2, "found {files:?}");
+    for file in files {
+        let recipe = Recipe::load(&file, &[]).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(recipe.name(), file.file_stem().unwrap().to_str().unwrap());
+    }
+}
+
+#[test]
+fn every_recipe_opens_with_its_launch_command() {
+    for file in shipped() {
+        let text = fs::read_to_string(&file).unwrap();
+        let name = file.file_name().unwrap().to_str().unwrap();
+        let command = format!("# trainer fit recipes/{name}");
+        assert!(
+            text.starts_with(&command),
+            "{name} does not start with {command}"
+        );
+    }
+}
+
+#[test]
+fn the_resolved_copy_reads_back_as_the_same_recipe() {
+    let overrides = [
+        "lora.target_modules=[q_proj, v_proj]",
+        "train.max_grad_norm=null",
+        "train.adam_epsilon=1e-9",
+        "train.learning_rate=0.1",
+        "evaluate.sampling.top_k=40",
+        "model.hub_name=some/model",
+    ]
+    .map(str::to_owned);
+    for file in shipped() {
+        let recipe = Recipe::load(&file, &overrides).unwrap();
+        let copy = recipe.to_yaml();
+        let again = Recipe::parse(&copy, Path::new("adapter/recipe.yaml"), &[])
+            .unwrap_or_else(|error| panic!("{error}\n{copy}"));
+        assert_eq!(again, recipe, "{copy}");
+        assert_eq!(again.output_dir(), recipe.output_dir());
+    }
+}
+
+#[test]
+fn what_is_left_out_has_its_default() {
+    let recipe = parse(SMALLEST, &[]).unwrap();
+    assert_eq!(recipe.lora, Lora::default());
+    assert_eq!(recipe.train, Train::default());
+    assert_eq!(recipe.output, Output::default());
+    assert_eq!(recipe.evaluate, Evaluate::default());
+    assert_eq!(recipe.data.max_seq_length, 512);
+    assert_eq!(recipe.data.overlength, Overlength::Drop);
+    assert_eq!(recipe.model.base_model_name(), "base.gguf");
+    assert_eq!(recipe.output_dir(), Path::new("checkpoints/test"));
+    assert_eq!(recipe.adapter_dir(), Path::new("checkpoints/test/adapter"));
+    assert_eq!(recipe.evaluate.python(), Path::new("python3"));
+}
+
+#[test]
+fn a_section_with_all_keys_commented_out_has_its_defaults() {
+    let recipe = parse(&format!("{SMALLEST}lora:\n#  r: 4\n"), &[]).unwrap();
+    assert_eq!(recipe.lora, Lora::default());
+}
+
+#[test]
+fn the_scale_divides_by_r_or_by_its_root() {
+    let scale = |set: &str| {
+        parse(SMALLEST, &["lora.r=16", "lora.lora_alpha=32", set])
+            .unwrap()
+            .lora
+            .scale()
+    };
+    assert!((scale("lora.use_rslora=false") - 2.0).abs() < 1e-12);
+    assert!((scale("lora.use_rslora=true") - 8.0).abs() < 1e-12);
+}
+
+#[test]
+fn numbers_parse_in_every_usual_form() {
+    for (text, expected) in [
+        ("1e-5", 1e-5_f64),
+        ("1E-5", 1e-5),
+        ("1.0e-5", 1e-5),
+        ("1", 1.0),
+        (".5", 0.5),
+        ("2.e-4", 2e-4),
+    ] {
+        let recipe = parse(&format!("{SMALLEST}train:\n  learning_rate: {text}\n"), &[]).unwrap();
+        assert_eq!(
+            recipe.train.learning_rate.to_bits(),
+            expected.to_bits(),
+            "{text}"
+        );
+    }
+    assert_eq!(
+        parse(SMALLEST, &["train.max_steps=1e3"])
+            .unwrap()
+            .train
+            .max_steps,
+        Some(1000)
+    );
+}
+
+#[test]
+fn spellings_from_elsewhere_mean_the_same_keys() {
+    let text = format!(
+        "{SMALLEST}  cutoff_len: 100\nlora:\n  lora_rank: 4\ntrain:\n  epochs: 3\n  \
+         per_device_train_batch_size: 2\n  lr_scheduler_type: linear\n"
+    );
+    let recipe = parse(&text, &[]).unwrap();
+    assert_eq!(recipe.data.max_seq_length, 100);
+    assert_eq!(recipe.lora.r, 4);
+    assert_eq!(recipe.train.num_train_epochs, 3);
+    assert_eq!(recipe.train.micro_batch_size, 2);
+    assert_eq!(recipe.train.lr_scheduler_type, LrSchedulerType::Linear);
+}
+
+#[test]
+fn target_modules_come_in_the_decoders_order() {
+    let recipe = parse(SMALLEST, &["lora.target_modules=[down_proj, q_proj]"]).unwrap();
+    assert_eq!(
+        recipe.lora.target_modules.modules(),
+        [TargetModule::QProj, TargetModule::DownProj]
+    );
+    assert_eq!(TargetModules::AllLinear.modules(), TargetModule::ALL);
+}
+
+#[test]
+fn leaf_names_are_the_same_in_yaml_and_in_weight_files() {
+    for module in TargetModule::ALL {
+        let set = format!("lora.target_modules=[{}]", module.as_str());
+        let recipe = parse(SMALLEST, &[&set]).unwrap();
+        assert_eq!(
+            recipe.lora.target_modules,
+            TargetModules::Listed(vec![module])
+        );
+    }
+}
+
+#[test]
+fn a_file_name_that_is_no_run_name_becomes_one() {
+    for (file, name) in [
+        ("my first run.yaml", "my-first-run"),
+        (".yaml", "yaml"),
+        ("ü.yml", "ü"),
+    ] {
+        assert_eq!(
+            Recipe::parse(SMALLEST, Path::new(file), &[])
+                .unwrap()
+                .name(),
+            name
+        );
+    }
+}

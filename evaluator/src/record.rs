@@ -1,0 +1,304 @@
+//! What one evaluation leaves behind: a line for each sample and one description of the run.
+//!
+//! `records.jsonl` holds one [`SampleRecord`] a line, flushed as it is made, so that a crash loses at most
+//! one sample; `run.json` holds one [`RunInfo`]. Statistics and report read nothing else, so a report can
+//! be made again from these two files alone. Both carry a version: a reader refuses what it does not know
+//! rather than guess.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The version written into every record and run description; raised when a field changes its meaning.
+pub(crate) const RECORD_VERSION: u32 = 1;
+
+/// The name of the arm without an adapter.
+pub(crate) const BASE_ARM: &str = "base";
+
+/// One completion of one task by one arm, with everything measured on it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SampleRecord {
+    /// [`RECORD_VERSION`] at the time of writing.
+    pub(crate) version: u32,
+    /// [`BASE_ARM`] or the adapter's name.
+    pub(crate) arm: String,
+    /// The workflow that led from the task to the completion, for example `single`.
+    pub(crate) workflow: String,
+    /// The task's name within its benchmark.
+    pub(crate) task_id: String,
+    /// Counts the samples of one task from 0.
+    pub(crate) sample: u32,
+    /// The seed of this sample's random choices.
+    pub(crate) seed: u64,
+    /// Tokens of the rendered request.
+    pub(crate) prompt_tokens: usize,
+    /// Tokens the model produced, the end token not counted.
+    pub(crate) completion_tokens: usize,
+    /// Why generation ended.
+    pub(crate) finish_reason: FinishReason,
+    /// Wall time of the generation, in seconds; a batch's time is shared out among its samples.
+    pub(crate) generation_s: f64,
+    /// The model's text, unchanged.
+    pub(crate) completion: String,
+    /// The program extracted from the completion, which was measured and tested.
+    pub(crate) program: String,
+    /// Whether a Python parser accepts the program.
+    pub(crate) parsable: bool,
+    /// Static metrics of the program; none exactly if it does not parse.
+    pub(crate) metrics: Option<ProgramMetrics>,
+    /// How the hidden tests ended.
+    pub(crate) verdict: Verdict,
+    /// Hidden tests that passed.
+    pub(crate) tests_passed: usize,
+    /// Hidden tests of the task.
+    pub(crate) tests_total: usize,
+    /// The last line of the failure, if the verdict needs one.
+    pub(crate) detail: Option<String>,
+    /// Processor time of the tests, in seconds.
+    pub(crate) cpu_s: f64,
+}
+
+impl SampleRecord {
+    /// Whether every hidden test passed.
+    pub(crate) fn passed(&self) -> bool {
+        self.verdict == Verdict::Passed
+    }
+}
+
+/// Why generation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FinishReason {
+    /// The model ended its turn, or a stop string appeared.
+    Stop,
+    /// The token limit cut the completion off.
+    Length,
+}
+
+/// How the hidden tests ended. Spelled as `sandbox::Verdict`, with `unparsable` for a program that never ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Verdict {
+    /// Every test passed.
+    Passed,
+    /// The program ran and a test failed.
+    Failed,
+    /// The program raised an exception outside an assertion.
+    Error,
+    /// The time limit ended it.
+    Timeout,
+    /// The memory limit ended it.
+    Memory,
+    /// It wrote more than the output limit.
+    OutputLimit,
+    /// It attempted what the sandbox forbids.
+    Violation,
+    /// It is no Python program and was not run.
+    Unparsable,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::Error => "error",
+            Self::Timeout => "timeout",
+            Self::Memory => "memory",
+            Self::OutputLimit => "output_limit",
+            Self::Violation => "violation",
+            Self::Unparsable => "unparsable",
+        })
+    }
+}
+
+/// Static metrics of one program, by radon's definitions.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProgramMetrics {
+    /// Lines in all.
+    pub(crate) loc: usize,
+    /// Logical lines: statements, roughly.
+    pub(crate) lloc: usize,
+    /// Source lines: neither blank, comment nor docstring.
+    pub(crate) sloc: usize,
+    /// Comment tokens, those behind code included.
+    pub(crate) comments: usize,
+    /// Lines of strings that stand alone and span several lines.
+    pub(crate) multi: usize,
+    /// Blank lines.
+    pub(crate) blank: usize,
+    /// Lines that hold only a comment or a one-line docstring.
+    pub(crate) single_comments: usize,
+    /// Total cyclomatic complexity of the module, as it enters the maintainability index.
+    pub(crate) cyclomatic_complexity: f64,
+    /// Halstead volume, in bits; 0 for a program without operators.
+    pub(crate) halstead_volume: f64,
+    /// Maintainability index, 0 to 100, of the program as extracted, comments and docstrings included.
+    pub(crate) maintainability_index: f64,
+    /// Maintainability index, 0 to 100, of the same program without comments and docstrings.
+    pub(crate) mi_code: f64,
+}
+
+/// What is needed to understand a run and to make it again: `run.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RunInfo {
+    /// [`RECORD_VERSION`] at the time of writing.
+    pub(crate) version: u32,
+    /// The run's name, which is also its folder's.
+    pub(crate) name: String,
+    /// When the run began, RFC 3339.
+    pub(crate) created: String,
+    /// This project's version.
+    pub(crate) project_version: String,
+    /// The command line that makes the run again.
+    pub(crate) command: String,
+    /// The base model.
+    pub(crate) base_model: BaseModelInfo,
+    /// The adapters judged; their names are the arms beside [`BASE_ARM`], in the report's order.
+    pub(crate) adapters: Vec<AdapterInfo>,
+    /// The resolved recipe.
+    pub(crate) recipe: RecipeInfo,
+    /// The benchmark.
+    pub(crate) benchmark: BenchmarkInfo,
+    /// The device that generated, in words, for example `cpu (flex)`.
+    pub(crate) device: String,
+    /// Threads that generated.
+    pub(crate) threads: usize,
+    /// The Python interpreter that ran the tests, for example `3.11.7`.
+    pub(crate) python_version: String,
+    /// How the tests were confined.
+    pub(crate) sandbox: SandboxInfo,
+    /// The seeds of the run, by what they seed.
+    pub(crate) seeds: Vec<NamedSeed>,
+    /// How completions were sampled.
+    pub(crate) sampling: SamplingInfo,
+    /// Wall time by phase, in seconds, in the order they ran.
+    pub(crate) timings: Vec<PhaseTiming>,
+    /// What the run declared before it saw any result.
+    pub(crate) declared: DeclaredEffects,
+}
+
+/// The base model's identity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BaseModelInfo {
+    /// Its name on the hub, or its path.
+    pub(crate) name: String,
+    /// SHA-256 of its weight file, in hex.
+    pub(crate) sha256: String,
+}
+
+/// One adapter's identity and how it came about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AdapterInfo {
+    /// The arm's name in the records.
+    pub(crate) name: String,
+    /// The adapter's folder.
+    pub(crate) path: String,
+    /// SHA-256 of `adapter_model.safetensors`, in hex.
+    pub(crate) sha256: String,
+    /// How it was trained, where that is known.
+    pub(crate) training: Option<TrainingSummary>,
+}
+
+/// A finished training in four numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TrainingSummary {
+    /// Optimizer steps.
+    pub(crate) steps: usize,
+    /// Training examples.
+    pub(crate) examples: usize,
+    /// Loss of the last step, in nats per supervised token.
+    pub(crate) final_loss: f64,
+    /// Wall time, in seconds.
+    pub(crate) seconds: f64,
+}
+
+/// The recipe as the run used it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RecipeInfo {
+    /// The resolved recipe, YAML.
+    pub(crate) yaml: String,
+    /// SHA-256 of `yaml`, in hex.
+    pub(crate) sha256: String,
+}
+
+/// The benchmark's identity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BenchmarkInfo {
+    /// Its name.
+    pub(crate) name: String,
+    /// Number of tasks.
+    pub(crate) tasks: usize,
+    /// SHA-256 over the contents of its tasks, in hex.
+    pub(crate) sha256: String,
+}
+
+/// How the tests were confined.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SandboxInfo {
+    /// The level in words.
+    pub(crate) level: String,
+    /// What it enforced, one property an entry.
+    pub(crate) properties: Vec<String>,
+}
+
+/// A seed and what it seeds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NamedSeed {
+    /// What it seeds, for example `generation`.
+    pub(crate) name: String,
+    /// The seed.
+    pub(crate) seed: u64,
+}
+
+/// How completions were sampled.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SamplingInfo {
+    /// 0 is greedy decoding.
+    pub(crate) temperature: f64,
+    /// Nucleus size; none keeps every token.
+    pub(crate) top_p: Option<f64>,
+    /// Most likely tokens kept; none keeps every token.
+    pub(crate) top_k: Option<usize>,
+    /// Token limit of a completion.
+    pub(crate) max_new_tokens: usize,
+    /// Samples a task and arm.
+    pub(crate) samples_per_task: u32,
+}
+
+/// Wall time of one phase.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PhaseTiming {
+    /// The phase, for example `generate base`.
+    pub(crate) phase: String,
+    /// Wall time, in seconds.
+    pub(crate) seconds: f64,
+}
+
+/// What counts as a noticeable change, declared before the run.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DeclaredEffects {
+    /// Rise of the maintainability index, in points, on MI and on `mi_code`.
+    pub(crate) maintainability_index: f64,
+}
+
+impl Default for DeclaredEffects {
+    fn default() -> Self {
+        Self {
+            maintainability_index: 3.0,
+        }
+    }
+}

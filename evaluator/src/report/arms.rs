@@ -1,0 +1,103 @@
+//! The records by arm and task.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::record::{BASE_ARM, RunInfo, SampleRecord};
+use crate::statistics::{Pair, task_mean};
+
+use super::metric::Metric;
+
+/// All arms of a run.
+pub(super) struct Arms<'a> {
+    /// The arm without an adapter; without samples if the records lack it.
+    pub(super) base: Arm<'a>,
+    /// The adapters in the run's order, then arms that only the records know.
+    pub(super) adapters: Vec<Arm<'a>>,
+    /// The tasks in the order the records name them first.
+    pub(super) tasks: Vec<&'a str>,
+}
+
+impl<'a> Arms<'a> {
+    /// Sorts `records`; an adapter of `run` without records becomes an arm without samples.
+    pub(super) fn new(records: &'a [SampleRecord], run: &'a RunInfo) -> Self {
+        let mut seen = BTreeSet::new();
+        let tasks = records.iter().map(|record| record.task_id.as_str());
+        let tasks = tasks.filter(|task| seen.insert(*task)).collect();
+
+        let mut names: Vec<&str> = run
+            .adapters
+            .iter()
+            .map(|adapter| adapter.name.as_str())
+            .collect();
+        for record in records {
+            if record.arm != BASE_ARM && !names.contains(&record.arm.as_str()) {
+                names.push(&record.arm);
+            }
+        }
+        Self {
+            base: Arm::new(BASE_ARM, records),
+            adapters: names
+                .into_iter()
+                .map(|name| Arm::new(name, records))
+                .collect(),
+            tasks,
+        }
+    }
+
+    /// The base model first, then the adapters.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arm<'a>> {
+        std::iter::once(&self.base).chain(&self.adapters)
+    }
+
+    /// One pair for each task of which both arms have a value, in task order, with the task's name.
+    pub(super) fn pairs(&self, adapter: &Arm, metric: &Metric) -> Vec<(&'a str, Pair)> {
+        let pair = |&task: &&'a str| {
+            let base = self.base.task_value(task, metric)?;
+            let adapter = adapter.task_value(task, metric)?;
+            Some((task, Pair { base, adapter }))
+        };
+        self.tasks.iter().filter_map(pair).collect()
+    }
+}
+
+/// The samples of one arm.
+pub(super) struct Arm<'a> {
+    /// [`BASE_ARM`] or the adapter's name.
+    pub(super) name: &'a str,
+    tasks: BTreeMap<&'a str, Vec<&'a SampleRecord>>,
+}
+
+impl<'a> Arm<'a> {
+    fn new(name: &'a str, records: &'a [SampleRecord]) -> Self {
+        let mut tasks: BTreeMap<&str, Vec<&SampleRecord>> = BTreeMap::new();
+        for record in records.iter().filter(|record| record.arm == name) {
+            tasks.entry(&record.task_id).or_default().push(record);
+        }
+        Self { name, tasks }
+    }
+
+    /// All samples, by task.
+    pub(super) fn samples(&self) -> impl Iterator<Item = &'a SampleRecord> {
+        self.tasks.values().flatten().copied()
+    }
+
+    /// The samples of each task.
+    pub(super) fn by_task(&self) -> impl Iterator<Item = &[&'a SampleRecord]> {
+        self.tasks.values().map(Vec::as_slice)
+    }
+
+    /// The samples of one task; none if the arm lacks it.
+    pub(super) fn of_task(&self, task: &str) -> &[&'a SampleRecord] {
+        self.tasks.get(task).map_or(&[], Vec::as_slice)
+    }
+
+    /// Number of tasks with at least one sample.
+    pub(super) fn n_tasks(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// The mean of a metric over the samples of a task that have one.
+    pub(super) fn task_value(&self, task: &str, metric: &Metric) -> Option<f64> {
+        task_mean(self.of_task(task), |record| (metric.value)(record))
+    }
+}

@@ -1,0 +1,108 @@
+//! What is needed to make the run again.
+
+use crate::record::RunInfo;
+
+use super::super::comparison::Comparison;
+use super::super::number::{count, number, seconds};
+use super::text::{details, name, table, whole_code_block};
+
+/// Command, versions, hashes, seeds, device, timings and the recipe.
+pub(super) fn section(comparison: &Comparison, run: &RunInfo) -> String {
+    [
+        whole_code_block("sh", &run.command),
+        table(&["item", "value"], 2, &facts(comparison, run)),
+        "Wall time by phase:\n".to_owned(),
+        timings(run),
+        details(
+            &format!("The resolved recipe (sha256 {})", short(&run.recipe.sha256)),
+            &whole_code_block("yaml", &run.recipe.yaml),
+        ),
+    ]
+    .join("\n")
+}
+
+fn facts(comparison: &Comparison, run: &RunInfo) -> Vec<Vec<String>> {
+    let sampling = &run.sampling;
+    let limit = |value: Option<String>| value.unwrap_or_else(|| "off".to_owned());
+    let mut facts = vec![
+        ("Run", name(&run.name)),
+        ("Begun", name(&run.created)),
+        ("Project version", name(&run.project_version)),
+        ("Base model", name(&run.base_model.name)),
+        ("Base model, sha256", name(&run.base_model.sha256)),
+    ];
+    for adapter in &run.adapters {
+        facts.push((
+            "Adapter",
+            format!("{} from {}", name(&adapter.name), name(&adapter.path)),
+        ));
+        facts.push(("Adapter, sha256", name(&adapter.sha256)));
+        if let Some(training) = &adapter.training {
+            facts.push((
+                "Adapter, training",
+                format!(
+                    "{} steps on {} examples, final loss {} nats per token, {}",
+                    training.steps,
+                    training.examples,
+                    number(training.final_loss, 3),
+                    seconds(training.seconds),
+                ),
+            ));
+        }
+    }
+    let seeds: Vec<String> = run
+        .seeds
+        .iter()
+        .map(|seed| format!("{} {}", name(&seed.name), seed.seed))
+        .chain([format!("statistics {}", comparison.statistics_seed)])
+        .collect();
+    facts.extend([
+        (
+            "Benchmark",
+            format!(
+                "{}, {} tasks",
+                name(&run.benchmark.name),
+                run.benchmark.tasks
+            ),
+        ),
+        ("Benchmark, sha256", name(&run.benchmark.sha256)),
+        (
+            "Sampling",
+            format!(
+                "temperature {}, top-p {}, top-k {}, at most {} tokens, {} a task",
+                sampling.temperature,
+                limit(sampling.top_p.map(|p| p.to_string())),
+                limit(sampling.top_k.map(|k| k.to_string())),
+                sampling.max_new_tokens,
+                count(sampling.samples_per_task as usize, "sample"),
+            ),
+        ),
+        ("Seeds", seeds.join(", ")),
+        (
+            "Device",
+            format!("{}, {} threads", name(&run.device), run.threads),
+        ),
+        ("Python", name(&run.python_version)),
+        ("Sandbox", name(&run.sandbox.level)),
+    ]);
+    facts
+        .into_iter()
+        .map(|(label, fact)| vec![label.to_owned(), fact])
+        .collect()
+}
+
+fn timings(run: &RunInfo) -> String {
+    let total: f64 = run.timings.iter().map(|timing| timing.seconds).sum();
+    let rows: Vec<Vec<String>> = run
+        .timings
+        .iter()
+        .map(|timing| vec![name(&timing.phase), seconds(timing.seconds)])
+        .chain([vec!["total".to_owned(), seconds(total)]])
+        .collect();
+    table(&["phase", "wall time"], 1, &rows)
+}
+
+/// Enough of a hash to recognise it.
+fn short(sha256: &str) -> String {
+    super::text::html_name(&sha256.chars().take(12).collect::<String>())
+}

@@ -1,0 +1,256 @@
+//! The tables of arms, paired differences and subsets.
+
+use crate::statistics::RESAMPLES;
+
+use super::super::comparison::{AdapterComparison, Comparison};
+use super::super::contrast::Contrast;
+use super::super::metric::{MI, MI_CODE, PAIRED, SUBSETS};
+use super::super::number::{
+    count, grouped, number, p_value, percent, seconds, signed, signed_interval,
+};
+use super::super::summary::{ArmSummary, Rate};
+use super::text::{name, table};
+
+/// One row of the arms' table: its label and its text for an arm.
+type ArmRow = (&'static str, fn(&ArmSummary) -> String);
+
+const ARM_ROWS: [ArmRow; 17] = [
+    ("Passed all tests", rate_with_interval_and_count),
+    ("Tests passed, share", |arm| percent(arm.tests_passed_share)),
+    ("Runs without an exception", |arm| {
+        rate_with_interval(&arm.executable)
+    }),
+    ("Parses", |arm| rate_with_interval(&arm.parsable)),
+    ("MI, mean", |arm| number(arm.maintainability_index, 1)),
+    ("`mi_code`, mean", |arm| number(arm.mi_code, 1)),
+    ("CC, mean", |arm| number(arm.cyclomatic_complexity, 2)),
+    ("LLOC, mean", |arm| number(arm.lloc, 1)),
+    ("MI exactly 100", |arm| percent(arm.mi_at_100.share)),
+    ("No operator (V = 0)", |arm| {
+        percent(arm.without_operators.share)
+    }),
+    ("Cut off by the token limit", |arm| {
+        percent(arm.cut_off.share)
+    }),
+    ("Prompt tokens", |arm| grouped(arm.prompt_tokens)),
+    ("Completion tokens", |arm| grouped(arm.completion_tokens)),
+    ("Completion tokens, mean", |arm| {
+        number(per(arm.completion_tokens as f64, arm.samples), 0)
+    }),
+    ("Completion tokens per passed sample", |arm| {
+        number(per(arm.completion_tokens as f64, arm.pass_rate.count), 0)
+    }),
+    ("Generation time per sample", |arm| {
+        per(arm.generation_s, arm.samples).map_or_else(|| number(None, 0), seconds)
+    }),
+    ("Test CPU time of passed samples, mean", |arm| {
+        arm.cpu_s_of_passed
+            .map_or_else(|| number(None, 0), |s| format!("{:.0} ms", s * 1000.0))
+    }),
+];
+
+/// What each arm achieved, a column an arm.
+pub(super) fn arms(comparison: &Comparison) -> String {
+    let names: Vec<String> = comparison.arms.iter().map(|arm| name(&arm.name)).collect();
+    let header: Vec<&str> = std::iter::once("")
+        .chain(names.iter().map(String::as_str))
+        .collect();
+    let mut rows: Vec<Vec<String>> = ARM_ROWS
+        .iter()
+        .map(|(label, text)| {
+            std::iter::once((*label).to_owned())
+                .chain(comparison.arms.iter().map(text))
+                .collect()
+        })
+        .collect();
+    if comparison.arms.iter().any(|arm| arm.pass_at_k.is_some()) {
+        let cells = comparison.arms.iter().map(|arm| {
+            arm.pass_at_k.as_ref().map_or_else(
+                || number(None, 0),
+                |estimate| format!("{} (k = {})", percent(estimate.rate), estimate.k),
+            )
+        });
+        rows.insert(
+            1,
+            std::iter::once("pass@k".to_owned()).chain(cells).collect(),
+        );
+    }
+    let several = comparison.arms.iter().any(|arm| arm.samples > arm.tasks);
+    let intervals = if several {
+        "bootstrap over tasks"
+    } else {
+        "Wilson"
+    };
+    format!(
+        "{}\nIn parentheses: 95 % intervals ({intervals}). MI, `mi_code`, CC, LLOC and their shares are over programs \
+         that parse.\n",
+        table(&header, 1, &rows),
+    )
+}
+
+fn per(total: f64, n: usize) -> Option<f64> {
+    (n > 0).then(|| total / n as f64)
+}
+
+fn rate_with_interval_and_count(arm: &ArmSummary) -> String {
+    let Rate { count, of, .. } = arm.pass_rate;
+    format!("{count} of {of}: {}", rate_with_interval(&arm.pass_rate))
+}
+
+fn rate_with_interval(rate: &Rate) -> String {
+    rate.interval.map_or_else(
+        || percent(rate.share),
+        |interval| {
+            format!(
+                "{} ({} to {})",
+                percent(rate.share),
+                number(interval.low * 100.0, 0),
+                number(interval.high * 100.0, 0),
+            )
+        },
+    )
+}
+
+/// Paired differences of every metric, a table an adapter.
+pub(super) fn paired(comparison: &Comparison) -> String {
+    let header = [
+        "metric",
+        "pairs",
+        "base",
+        "adapter",
+        "difference",
+        "95 % interval",
+        "p",
+        "p Wilcoxon",
+        "r",
+        "δ",
+    ];
+    let tables: Vec<String> = comparison
+        .adapters
+        .iter()
+        .map(|adapter| {
+            let rows: Vec<Vec<String>> = PAIRED
+                .iter()
+                .zip(&adapter.paired)
+                .map(|(metric, contrast)| {
+                    let scaled = |value: Option<f64>| value.map(|value| value * metric.scale);
+                    vec![
+                        metric.label.to_owned(),
+                        contrast.n.to_string(),
+                        number(scaled(contrast.base_mean), metric.digits),
+                        number(scaled(contrast.adapter_mean), metric.digits),
+                        signed(scaled(contrast.difference), metric.digits),
+                        signed_interval(contrast.interval, metric.digits, metric.scale),
+                        p_value(contrast.sign_flip_p),
+                        p_value(contrast.wilcoxon_p),
+                        signed(contrast.rank_biserial, 2),
+                        signed(contrast.cliffs_delta, 2),
+                    ]
+                })
+                .collect();
+            format!(
+                "Adapter {} less base, by task:\n\n{}\n{}\n",
+                name(&adapter.name),
+                table(&header, 1, &rows),
+                solved(adapter),
+            )
+        })
+        .collect();
+    format!(
+        "{}\nA pair is a task of which both arms have a value; a program that does not parse has no MI. Intervals: BCa \
+         bootstrap over tasks, {} resamples. p: sign-flip permutation, two-sided, raw. p Wilcoxon: signed-rank test \
+         with Pratt's zeros. r: matched rank-biserial correlation. δ: Cliff's delta.\n",
+        tables.join("\n"),
+        grouped(RESAMPLES),
+    )
+}
+
+fn solved(adapter: &AdapterComparison) -> String {
+    let solved = &adapter.solved;
+    let test = solved.mcnemar_p.map_or_else(String::new, |p| {
+        format!(
+            " (exact McNemar p {})",
+            match p_value(Some(p)) {
+                small if small.starts_with('<') => small,
+                p => format!("= {p}"),
+            }
+        )
+    });
+    format!(
+        "Of {} both solve {}, the base model alone {}, the adapter alone {}{test}.",
+        count(solved.tasks, "task"),
+        solved.both,
+        solved.base_only,
+        solved.adapter_only,
+    )
+}
+
+/// MI and `mi_code` on subsets of the programs, and at equal length.
+pub(super) fn subsets(comparison: &Comparison) -> String {
+    let header = [
+        "pairs where",
+        "metric",
+        "pairs",
+        "base",
+        "adapter",
+        "difference",
+        "95 % interval",
+        "p",
+    ];
+    let tables: Vec<String> = comparison
+        .adapters
+        .iter()
+        .map(|adapter| {
+            let of_subset = SUBSETS
+                .iter()
+                .zip(&adapter.subsets)
+                .flat_map(|(subset, found)| {
+                    found
+                        .contrasts
+                        .iter()
+                        .zip([MI.label, MI_CODE.label])
+                        .map(|(contrast, metric)| subset_row(subset.label, metric, contrast))
+                });
+            let at_equal_length = adapter
+                .at_equal_length
+                .iter()
+                .zip([MI.label, MI_CODE.label])
+                .map(|(found, metric)| {
+                    vec![
+                        "both parse, at equal LLOC".to_owned(),
+                        metric.to_owned(),
+                        found.n.to_string(),
+                        number(None, 1),
+                        number(None, 1),
+                        signed(found.difference, 1),
+                        signed_interval(found.interval, 1, 1.0),
+                        p_value(None),
+                    ]
+                });
+            let rows: Vec<Vec<String>> = of_subset.chain(at_equal_length).collect();
+            format!(
+                "Adapter {} less base:\n\n{}",
+                name(&adapter.name),
+                table(&header, 2, &rows)
+            )
+        })
+        .collect();
+    format!(
+        "{}\n*At equal LLOC*: intercept of the regression of the difference on the difference of ln LLOC, the change \
+         that length does not explain.\n",
+        tables.join("\n"),
+    )
+}
+
+fn subset_row(subset: &str, metric: &str, contrast: &Contrast) -> Vec<String> {
+    vec![
+        subset.to_owned(),
+        metric.to_owned(),
+        contrast.n.to_string(),
+        number(contrast.base_mean, 1),
+        number(contrast.adapter_mean, 1),
+        signed(contrast.difference, 1),
+        signed_interval(contrast.interval, 1, 1.0),
+        p_value(contrast.sign_flip_p),
+    ]
+}

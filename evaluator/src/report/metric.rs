@@ -1,0 +1,193 @@
+//! The quantities a report compares, and how each is written.
+
+use crate::record::{ProgramMetrics, SampleRecord};
+
+/// One quantity of a sample.
+pub(super) struct Metric {
+    /// Its key in the summary for machines.
+    pub(super) key: &'static str,
+    /// Its name in tables.
+    pub(super) label: &'static str,
+    /// Decimals that make sense for it.
+    pub(super) digits: usize,
+    /// Shares are shown in percent: 100, else 1.
+    pub(super) scale: f64,
+    /// The value of a sample; `None` leaves the sample out of every mean.
+    pub(super) value: fn(&SampleRecord) -> Option<f64>,
+}
+
+/// The maintainability index of the program as extracted.
+pub(super) const MI: Metric = Metric {
+    key: "maintainability_index",
+    label: "MI",
+    digits: 1,
+    scale: 1.0,
+    value: |record| of_program(record, |m| m.maintainability_index),
+};
+
+/// The maintainability index without comments and docstrings.
+pub(super) const MI_CODE: Metric = Metric {
+    key: "mi_code",
+    label: "mi_code",
+    digits: 1,
+    scale: 1.0,
+    value: |record| of_program(record, |m| m.mi_code),
+};
+
+/// Total cyclomatic complexity.
+pub(super) const CC: Metric = Metric {
+    key: "cyclomatic_complexity",
+    label: "CC",
+    digits: 2,
+    scale: 1.0,
+    value: |record| of_program(record, |m| m.cyclomatic_complexity),
+};
+
+/// Logical lines of code.
+pub(super) const LLOC: Metric = Metric {
+    key: "lloc",
+    label: "LLOC",
+    digits: 1,
+    scale: 1.0,
+    value: |record| of_program(record, |m| m.lloc as f64),
+};
+
+/// Natural logarithm of the logical lines; no value for an empty program.
+pub(super) const LN_LLOC: Metric = Metric {
+    key: "ln_lloc",
+    label: "ln LLOC",
+    digits: 2,
+    scale: 1.0,
+    value: |record| {
+        of_program(record, |m| m.lloc as f64)
+            .filter(|&n| n > 0.0)
+            .map(f64::ln)
+    },
+};
+
+const HALSTEAD_VOLUME: Metric = Metric {
+    key: "halstead_volume",
+    label: "Halstead volume V",
+    digits: 0,
+    scale: 1.0,
+    value: |record| of_program(record, |m| m.halstead_volume),
+};
+
+const COMMENT_SHARE: Metric = Metric {
+    key: "comment_share",
+    label: "Comments per 100 source lines",
+    digits: 0,
+    scale: 100.0,
+    value: |record| {
+        of_program(record, |m| {
+            (m.comments + m.multi) as f64 / m.sloc.max(1) as f64
+        })
+    },
+};
+
+const COMPLETION_TOKENS: Metric = Metric {
+    key: "completion_tokens",
+    label: "Completion tokens",
+    digits: 0,
+    scale: 1.0,
+    value: |record| Some(record.completion_tokens as f64),
+};
+
+/// Whether a sample passes all its tests.
+pub(super) const PASS_RATE: Metric = Metric {
+    key: "pass_rate",
+    label: "Pass rate (%)",
+    digits: 1,
+    scale: 100.0,
+    value: |record| Some(f64::from(u8::from(record.passed()))),
+};
+
+/// What the table of paired differences shows, in its order.
+pub(super) const PAIRED: [&Metric; 8] = [
+    &MI,
+    &MI_CODE,
+    &CC,
+    &LLOC,
+    &HALSTEAD_VOLUME,
+    &COMMENT_SHARE,
+    &COMPLETION_TOKENS,
+    &PASS_RATE,
+];
+
+/// What the table of tasks shows, in its order.
+pub(super) const BY_TASK: [&Metric; 4] = [&MI, &MI_CODE, &CC, &LLOC];
+
+/// MI and `mi_code` with their variants on subsets of the samples: both are primary, so both get every row.
+pub(super) struct Subset {
+    /// Its key in the summary for machines.
+    pub(super) key: &'static str,
+    /// Its name in tables.
+    pub(super) label: &'static str,
+    /// MI and `mi_code` restricted to it.
+    pub(super) metrics: [Metric; 2],
+}
+
+/// The subsets, in the table's order. A pair takes part if each arm has at least one such sample of the task.
+pub(super) const SUBSETS: [Subset; 4] = [
+    Subset {
+        key: "both_parse",
+        label: "both programs parse (primary)",
+        metrics: [MI, MI_CODE],
+    },
+    Subset {
+        key: "both_pass",
+        label: "both pass the tests",
+        metrics: [
+            Metric {
+                value: |r| (MI.value)(r).filter(|_| r.passed()),
+                ..MI
+            },
+            Metric {
+                value: |r| (MI_CODE.value)(r).filter(|_| r.passed()),
+                ..MI_CODE
+            },
+        ],
+    },
+    Subset {
+        key: "both_have_operators",
+        label: "both contain operators (V > 0)",
+        metrics: [
+            Metric {
+                value: |r| (MI.value)(r).filter(|_| has_volume(r)),
+                ..MI
+            },
+            Metric {
+                value: |r| (MI_CODE.value)(r).filter(|_| has_volume(r)),
+                ..MI_CODE
+            },
+        ],
+    },
+    Subset {
+        key: "unparsable_as_zero",
+        label: "all tasks, unparsable counted as 0",
+        metrics: [
+            Metric {
+                value: |r| (MI.value)(r).or(Some(0.0)),
+                ..MI
+            },
+            Metric {
+                value: |r| (MI_CODE.value)(r).or(Some(0.0)),
+                ..MI_CODE
+            },
+        ],
+    },
+];
+
+fn of_program(record: &SampleRecord, value: impl Fn(&ProgramMetrics) -> f64) -> Option<f64> {
+    record
+        .metrics
+        .as_ref()
+        .map(value)
+        .filter(|value| value.is_finite())
+}
+
+fn has_volume(record: &SampleRecord) -> bool {
+    record
+        .metrics
+        .is_some_and(|metrics| metrics.halstead_volume > 0.0)
+}

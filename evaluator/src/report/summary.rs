@@ -1,0 +1,161 @@
+//! One arm by itself.
+
+use serde::Serialize;
+
+use crate::record::{FinishReason, SampleRecord, Verdict};
+use crate::statistics::{Interval, bootstrap_mean, mean, pass_at_k, task_mean, wilson};
+
+use super::arms::Arm;
+use super::comparison::SEED;
+use super::metric::{CC, LLOC, MI, MI_CODE, Metric};
+
+/// What one arm achieved. Means average the samples of a task first; shares are 0 to 1.
+#[derive(Debug, Serialize)]
+pub(super) struct ArmSummary {
+    pub(super) name: String,
+    /// Tasks with at least one sample.
+    pub(super) tasks: usize,
+    pub(super) samples: usize,
+    pub(super) pass_rate: Rate,
+    /// The chance that one of k samples passes, for the largest k that every task allows; none for k = 1.
+    pub(super) pass_at_k: Option<PassAtK>,
+    /// Tests passed out of all tests of a task.
+    pub(super) tests_passed_share: Option<f64>,
+    pub(super) parsable: Rate,
+    /// Programs that ran to the end or to a failed assertion: no other exception, no limit met.
+    pub(super) executable: Rate,
+    pub(super) maintainability_index: Option<f64>,
+    pub(super) mi_code: Option<f64>,
+    pub(super) cyclomatic_complexity: Option<f64>,
+    pub(super) lloc: Option<f64>,
+    /// Among programs that parse.
+    pub(super) mi_at_100: Rate,
+    /// Among programs that parse: those without any operator, whose MI is 100 by definition.
+    pub(super) without_operators: Rate,
+    pub(super) prompt_tokens: usize,
+    pub(super) completion_tokens: usize,
+    /// Completions that the token limit cut off.
+    pub(super) cut_off: Rate,
+    pub(super) generation_s: f64,
+    /// Mean processor time of programs that passed, in seconds.
+    pub(super) cpu_s_of_passed: Option<f64>,
+}
+
+impl ArmSummary {
+    pub(super) fn new(arm: &Arm) -> Self {
+        let always = |_: &SampleRecord| true;
+        let parses = |sample: &SampleRecord| sample.metrics.is_some();
+        Self {
+            name: arm.name.to_owned(),
+            tasks: arm.n_tasks(),
+            samples: arm.samples().count(),
+            pass_rate: Rate::new(arm, always, SampleRecord::passed),
+            pass_at_k: PassAtK::new(arm),
+            tests_passed_share: mean_over_tasks(arm, tests_passed_share),
+            parsable: Rate::new(arm, always, |sample| sample.parsable),
+            executable: Rate::new(arm, always, |sample| {
+                matches!(sample.verdict, Verdict::Passed | Verdict::Failed)
+            }),
+            maintainability_index: metric_mean(arm, &MI),
+            mi_code: metric_mean(arm, &MI_CODE),
+            cyclomatic_complexity: metric_mean(arm, &CC),
+            lloc: metric_mean(arm, &LLOC),
+            mi_at_100: Rate::new(arm, parses, |sample| {
+                sample
+                    .metrics
+                    .is_some_and(|metrics| metrics.maintainability_index >= 100.0)
+            }),
+            without_operators: Rate::new(arm, parses, |sample| {
+                sample
+                    .metrics
+                    .is_some_and(|metrics| metrics.halstead_volume <= 0.0)
+            }),
+            prompt_tokens: arm.samples().map(|sample| sample.prompt_tokens).sum(),
+            completion_tokens: arm.samples().map(|sample| sample.completion_tokens).sum(),
+            cut_off: Rate::new(arm, always, |sample| {
+                sample.finish_reason == FinishReason::Length
+            }),
+            generation_s: arm.samples().map(|sample| sample.generation_s).sum(),
+            cpu_s_of_passed: mean_over_tasks(arm, |sample| sample.passed().then_some(sample.cpu_s)),
+        }
+    }
+}
+
+fn tests_passed_share(sample: &SampleRecord) -> Option<f64> {
+    (sample.tests_total > 0).then(|| sample.tests_passed as f64 / sample.tests_total as f64)
+}
+
+fn metric_mean(arm: &Arm, metric: &Metric) -> Option<f64> {
+    mean_over_tasks(arm, metric.value)
+}
+
+fn mean_over_tasks(arm: &Arm, value: impl Fn(&SampleRecord) -> Option<f64>) -> Option<f64> {
+    let values: Vec<f64> = arm
+        .by_task()
+        .filter_map(|samples| task_mean(samples, |sample| value(sample)))
+        .collect();
+    mean(&values)
+}
+
+/// A share of samples with its interval.
+#[derive(Debug, Serialize)]
+pub(super) struct Rate {
+    /// Samples that have the property.
+    pub(super) count: usize,
+    /// Samples that could.
+    pub(super) of: usize,
+    /// The share, samples of a task averaged first; none of nothing.
+    pub(super) share: Option<f64>,
+    /// Wilson's interval; with several samples a task, the bootstrap's over tasks.
+    pub(super) interval: Option<Interval>,
+}
+
+impl Rate {
+    fn new(
+        arm: &Arm,
+        among: impl Fn(&SampleRecord) -> bool,
+        holds: impl Fn(&SampleRecord) -> bool,
+    ) -> Self {
+        let holds =
+            |sample: &SampleRecord| among(sample).then(|| f64::from(u8::from(holds(sample))));
+        let samples: Vec<f64> = arm.samples().filter_map(holds).collect();
+        let tasks: Vec<f64> = arm
+            .by_task()
+            .filter_map(|samples| task_mean(samples, |sample| holds(sample)))
+            .collect();
+        // Where every task says the same, resampling tasks shows no spread at all, but Wilson's interval does.
+        let all = |value: f64| tasks.iter().all(|task| task.total_cmp(&value).is_eq());
+        let interval = if samples.len() == tasks.len() || all(0.0) || all(1.0) {
+            wilson(tasks.iter().sum::<f64>() as usize, tasks.len())
+        } else {
+            bootstrap_mean(&tasks, SEED).map(|intervals| intervals.bca)
+        };
+        Self {
+            count: samples.iter().sum::<f64>() as usize,
+            of: samples.len(),
+            share: mean(&tasks),
+            interval,
+        }
+    }
+}
+
+/// The chance that at least one of k samples passes.
+#[derive(Debug, Serialize)]
+pub(super) struct PassAtK {
+    pub(super) k: usize,
+    pub(super) rate: f64,
+}
+
+impl PassAtK {
+    fn new(arm: &Arm) -> Option<Self> {
+        let k = arm.by_task().map(<[_]>::len).min().filter(|&k| k > 1)?;
+        let by_task: Vec<f64> = arm
+            .by_task()
+            .filter_map(|samples| {
+                let passed = samples.iter().filter(|sample| sample.passed()).count();
+                pass_at_k(samples.len(), passed, k)
+            })
+            .collect();
+        mean(&by_task).map(|rate| Self { k, rate })
+    }
+}

@@ -1,0 +1,196 @@
+//! Made-up runs for tests: plausible numbers, no model.
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::record::{
+    AdapterInfo, BASE_ARM, BaseModelInfo, BenchmarkInfo, DeclaredEffects, FinishReason, NamedSeed,
+    PhaseTiming, ProgramMetrics, RECORD_VERSION, RecipeInfo, RunInfo, SampleRecord, SamplingInfo,
+    SandboxInfo, TrainingSummary, Verdict,
+};
+
+/// A run with these adapters.
+pub(super) fn run(adapters: &[&str]) -> RunInfo {
+    RunInfo {
+        version: RECORD_VERSION,
+        name: "synthetic".to_owned(),
+        created: "2026-01-02T03:04:05Z".to_owned(),
+        project_version: "0.1.0".to_owned(),
+        command: "evaluator compare checkpoints/synthetic/adapter".to_owned(),
+        base_model: BaseModelInfo {
+            name: "HuggingFaceTB/SmolLM2-135M-Instruct".to_owned(),
+            sha256: "1f".repeat(32),
+        },
+        adapters: adapters
+            .iter()
+            .map(|name| AdapterInfo {
+                name: (*name).to_owned(),
+                path: "checkpoints/synthetic/adapter".to_owned(),
+                sha256: "2e".repeat(32),
+                training: Some(TrainingSummary {
+                    steps: 60,
+                    examples: 480,
+                    final_loss: 1.2345,
+                    seconds: 312.0,
+                }),
+            })
+            .collect(),
+        recipe: RecipeInfo {
+            yaml: "model:\n  name_or_path: synthetic.gguf\nlora:\n  r: 8\n".to_owned(),
+            sha256: "3d".repeat(32),
+        },
+        benchmark: BenchmarkInfo {
+            name: "starter".to_owned(),
+            tasks: 40,
+            sha256: "4c".repeat(32),
+        },
+        device: "cpu (flex)".to_owned(),
+        threads: 2,
+        python_version: "3.11.7".to_owned(),
+        sandbox: SandboxInfo {
+            level: "subprocess with limits".to_owned(),
+            properties: vec![
+                "cpu time".to_owned(),
+                "memory".to_owned(),
+                "wall time".to_owned(),
+            ],
+        },
+        seeds: vec![NamedSeed {
+            name: "generation".to_owned(),
+            seed: 7,
+        }],
+        sampling: SamplingInfo {
+            temperature: 0.0,
+            top_p: None,
+            top_k: None,
+            max_new_tokens: 256,
+            samples_per_task: 1,
+        },
+        timings: vec![
+            PhaseTiming {
+                phase: "generate base".to_owned(),
+                seconds: 130.4,
+            },
+            PhaseTiming {
+                phase: "generate adapter".to_owned(),
+                seconds: 122.9,
+            },
+            PhaseTiming {
+                phase: "test and measure".to_owned(),
+                seconds: 8.25,
+            },
+        ],
+        declared: DeclaredEffects::default(),
+    }
+}
+
+/// One sample that parses and fails a test.
+pub(super) fn sample(arm: &str, task: usize) -> SampleRecord {
+    let program = format!(
+        "def task_{task}(values):\n    \"\"\"Add what is positive.\"\"\"\n    total = 0\n    for value in values:\n        \
+         if value > {task}:\n            total += value\n    return total\n"
+    );
+    SampleRecord {
+        version: RECORD_VERSION,
+        arm: arm.to_owned(),
+        workflow: "single".to_owned(),
+        task_id: format!("starter/{task:02}"),
+        sample: 0,
+        seed: 7,
+        prompt_tokens: 120,
+        completion_tokens: 90,
+        finish_reason: FinishReason::Stop,
+        generation_s: 3.2,
+        completion: format!("Here it is:\n```python\n{program}```\n"),
+        program,
+        parsable: true,
+        metrics: Some(metrics(70.0, 65.0)),
+        verdict: Verdict::Failed,
+        tests_passed: 1,
+        tests_total: 4,
+        detail: Some("AssertionError".to_owned()),
+        cpu_s: 0.03,
+    }
+}
+
+/// The same sample without a program that parses.
+pub(super) fn unparsable(mut sample: SampleRecord) -> SampleRecord {
+    sample.program = "def task(:\n".to_owned();
+    sample.completion = "def task(:\n".to_owned();
+    sample.parsable = false;
+    sample.metrics = None;
+    sample.verdict = Verdict::Unparsable;
+    sample.tests_passed = 0;
+    sample
+}
+
+/// The same sample with every test passed.
+pub(super) fn solved(mut sample: SampleRecord) -> SampleRecord {
+    sample.verdict = Verdict::Passed;
+    sample.tests_passed = sample.tests_total;
+    sample.detail = None;
+    sample
+}
+
+/// Metrics with these two indices.
+pub(super) fn metrics(maintainability_index: f64, mi_code: f64) -> ProgramMetrics {
+    ProgramMetrics {
+        loc: 9,
+        lloc: 7,
+        sloc: 7,
+        comments: 0,
+        multi: 0,
+        blank: 1,
+        single_comments: 1,
+        cyclomatic_complexity: 3.0,
+        halstead_volume: 12.0,
+        maintainability_index,
+        mi_code,
+    }
+}
+
+/// `tasks` tasks for the base model and each adapter: adapters raise MI a little and solve a few more tasks.
+pub(super) fn records(adapters: &[&str], tasks: usize) -> Vec<SampleRecord> {
+    let mut rng = ChaCha8Rng::seed_from_u64(11);
+    let mut records = Vec::new();
+    for (at, arm) in [BASE_ARM].iter().chain(adapters).enumerate() {
+        for task in 0..tasks {
+            let mut sample = sample(arm, task);
+            let easy = 1.0 - task as f64 / tasks as f64;
+            let same_as_base = at > 0 && rng.random_range(0..3) == 0;
+            let lloc = rng.random_range(3..18_usize);
+            let rise = if at == 0 || same_as_base {
+                0.0
+            } else {
+                f64::from(rng.random_range(-24..40_i32)) / 2.0
+            };
+            let base_mi = 45.0 + ((task * 37) % 56) as f64;
+            let mi = (base_mi + rise).min(100.0);
+            let mi_code = (base_mi - 6.0 + 0.4 * rise).min(100.0);
+            sample.metrics = Some(ProgramMetrics {
+                loc: lloc + 3,
+                lloc,
+                sloc: lloc,
+                multi: if at > 0 { 3 } else { 0 },
+                cyclomatic_complexity: 1.0 + (lloc / 4) as f64,
+                halstead_volume: if mi >= 100.0 { 0.0 } else { 11.0 * lloc as f64 },
+                ..metrics(mi, mi_code)
+            });
+            sample.completion_tokens = 14 * lloc;
+            sample.generation_s = 0.035 * sample.completion_tokens as f64;
+            let luck: f64 = rng.random();
+            if luck < 0.12 {
+                sample = unparsable(sample);
+                sample.finish_reason = FinishReason::Length;
+            } else if luck < 0.12 + easy * (0.4 + 0.15 * at as f64) {
+                sample = solved(sample);
+            } else if luck > 0.92 {
+                sample.verdict = Verdict::Error;
+                sample.tests_passed = 0;
+                sample.detail = Some("NameError: name 'math' is not defined".to_owned());
+            }
+            records.push(sample);
+        }
+    }
+    records
+}

@@ -1,0 +1,202 @@
+//! Bootstrap intervals over tasks: bias-corrected and accelerated, and percentile.
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::{Interval, LEVEL, RESAMPLES, mean, normal};
+
+/// Two resampled values closer than this, relative to their size, count as equal: sums of the same numbers in
+/// another order differ by rounding alone.
+const TIE: f64 = 1e-12;
+
+/// An estimate's bootstrap intervals.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Bootstrap {
+    /// Bias-corrected and accelerated; equal to `percentile` where the correction does not exist.
+    pub(crate) bca: Interval,
+    /// Quantiles of the resampled values.
+    pub(crate) percentile: Interval,
+}
+
+/// Intervals of the mean of `values`, see [`bootstrap`].
+pub(crate) fn bootstrap_mean(values: &[f64], seed: u64) -> Option<Bootstrap> {
+    bootstrap(values.len(), seed, |rows| {
+        rows.iter().map(|&row| values[row]).sum::<f64>() / rows.len() as f64
+    })
+}
+
+/// Intervals at [`LEVEL`] of a statistic of `n` tasks, from [`RESAMPLES`] resamples.
+///
+/// `statistic` gets the rows of a resample (n of them; n - 1 for the jackknife) and must be finite for any
+/// choice of rows. The same n and seed give the same resamples. `None` below two tasks: one task says
+/// nothing about the spread between tasks.
+pub(crate) fn bootstrap(
+    n: usize,
+    seed: u64,
+    statistic: impl Fn(&[usize]) -> f64,
+) -> Option<Bootstrap> {
+    if n < 2 {
+        return None;
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut rows = vec![0; n];
+    let resampled = (0..RESAMPLES)
+        .map(|_| {
+            rows.fill_with(|| rng.random_range(0..n));
+            statistic(&rows)
+        })
+        .collect();
+    Some(intervals(n, resampled, statistic))
+}
+
+/// Both intervals from the resampled values.
+///
+/// # Source
+/// Efron 1987, "Better bootstrap confidence intervals", JASA 82; ties count half in the bias correction, as in scipy.
+fn intervals(n: usize, mut resampled: Vec<f64>, statistic: impl Fn(&[usize]) -> f64) -> Bootstrap {
+    resampled.sort_by(f64::total_cmp);
+    let tails = [(1.0 - LEVEL) / 2.0, f64::midpoint(1.0, LEVEL)];
+    let percentile = Interval {
+        low: sorted_quantile(&resampled, tails[0]),
+        high: sorted_quantile(&resampled, tails[1]),
+    };
+
+    let all: Vec<usize> = (0..n).collect();
+    let bias = bias_correction(&resampled, statistic(&all));
+    let acceleration = acceleration(n, statistic);
+    let corrected = tails.map(|tail| {
+        let z = bias + normal::quantile(tail);
+        normal::cdf(bias + z / (1.0 - acceleration * z))
+    });
+    // An estimate at the edge of its own resamples has an infinite correction.
+    let bca = if corrected.iter().all(|level| level.is_finite()) && bias.is_finite() {
+        Interval {
+            low: sorted_quantile(&resampled, corrected[0]),
+            high: sorted_quantile(&resampled, corrected[1]),
+        }
+    } else {
+        percentile
+    };
+    Bootstrap { bca, percentile }
+}
+
+/// The normal score of the share of resamples below the estimate, ties counted half.
+fn bias_correction(resampled: &[f64], estimate: f64) -> f64 {
+    let tie = TIE * estimate.abs().max(1.0);
+    let below = resampled
+        .iter()
+        .filter(|&&value| value < estimate - tie)
+        .count();
+    let not_above = resampled
+        .iter()
+        .filter(|&&value| value <= estimate + tie)
+        .count();
+    normal::quantile((below + not_above) as f64 / (2 * resampled.len()) as f64)
+}
+
+/// A sixth of the skewness of the jackknife influences; 0 where nothing varies.
+fn acceleration(n: usize, statistic: impl Fn(&[usize]) -> f64) -> f64 {
+    let without: Vec<f64> = (0..n)
+        .map(|left_out| {
+            let rows: Vec<usize> = (0..n).filter(|&row| row != left_out).collect();
+            statistic(&rows)
+        })
+        .collect();
+    let center = mean(&without).unwrap_or_default();
+    let (cubes, squares) = without.iter().fold((0.0, 0.0), |(cubes, squares), value| {
+        let influence = center - value;
+        (cubes + influence.powi(3), squares + influence.powi(2))
+    });
+    // The factors of n cancel: (sum u^3) / (6 (sum u^2)^(3/2)).
+    if squares > TIE * TIE * center.powi(2).max(1.0) {
+        cubes / (6.0 * squares.powf(1.5))
+    } else {
+        0.0
+    }
+}
+
+/// Quantile with linear interpolation between order statistics, as numpy's default.
+fn sorted_quantile(sorted: &[f64], level: f64) -> f64 {
+    let position = level.clamp(0.0, 1.0) * (sorted.len() - 1) as f64;
+    let below = position.floor();
+    let (low, high) = (sorted[below as usize], sorted[position.ceil() as usize]);
+    low + (high - low) * (position - below)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::golden::{Golden, assert_close, golden};
+    use super::{bootstrap_mean, intervals};
+
+    #[test]
+    fn intervals_agree_with_scipy_on_the_same_resamples() {
+        for case in golden()["bootstrap"].cases() {
+            let values = case["values"].numbers();
+            let mean_of = |rows: &[usize]| {
+                rows.iter().map(|&row| values[row]).sum::<f64>() / rows.len() as f64
+            };
+            let resampled = case["indices"]
+                .rows()
+                .iter()
+                .map(|rows| mean_of(rows))
+                .collect();
+            let found = intervals(values.len(), resampled, mean_of);
+            assert_close(found.bca.low, case["bca"].numbers()[0]);
+            assert_close(found.bca.high, case["bca"].numbers()[1]);
+            assert_close(found.percentile.low, case["percentile"].numbers()[0]);
+            assert_close(found.percentile.high, case["percentile"].numbers()[1]);
+        }
+    }
+
+    #[test]
+    fn our_own_resamples_come_close_to_scipys() {
+        let case = &golden()["bootstrap_large"];
+        let found = bootstrap_mean(&case["values"].numbers(), 1).expect("enough values");
+        let expected = case["bca"].numbers();
+        let width = expected[1] - expected[0];
+        assert!(
+            (found.bca.low - expected[0]).abs() < 0.03 * width,
+            "{found:?}"
+        );
+        assert!(
+            (found.bca.high - expected[1]).abs() < 0.03 * width,
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn equal_values_give_an_interval_of_width_zero() {
+        let found = bootstrap_mean(&[0.1; 7], 1).expect("enough values");
+        assert!((found.bca.low - 0.1).abs() < 1e-12 && (found.bca.high - 0.1).abs() < 1e-12);
+        let zeros = bootstrap_mean(&[0.0; 40], 1).expect("enough values");
+        assert_eq!((zeros.bca.low, zeros.bca.high), (0.0, 0.0));
+    }
+
+    #[test]
+    fn fewer_than_two_values_have_no_interval() {
+        assert_eq!(bootstrap_mean(&[], 1), None);
+        assert_eq!(bootstrap_mean(&[4.0], 1), None);
+    }
+
+    #[test]
+    fn the_seed_decides_the_interval() {
+        let values = [1.0, 4.0, -2.0, 8.0, 0.5, 3.0];
+        assert_eq!(bootstrap_mean(&values, 1), bootstrap_mean(&values, 1));
+        assert_ne!(bootstrap_mean(&values, 1), bootstrap_mean(&values, 2));
+    }
+
+    #[test]
+    fn no_input_of_two_or_three_values_gives_nan() {
+        for values in [
+            [0.0, 0.0, 1e9],
+            [1.0, -1.0, 0.0],
+            [1e-300, 0.0, 0.0],
+            [5.0, 5.0, 5.0 + 1e-15],
+        ] {
+            for values in [&values[..2], &values[..]] {
+                let found = bootstrap_mean(values, 1).expect("enough values");
+                assert!(found.bca.low <= found.bca.high, "{values:?}: {found:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Permutation test of paired differences: under the null either arm could have made either result of a task.
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::RESAMPLES;
+
+/// Up to this many nonzero differences all sign patterns are counted: 2^20 take a few milliseconds.
+const EXACT_LIMIT: usize = 20;
+
+/// Two-sided p-value of the mean of `differences` when each may change its sign; `None` of nothing.
+///
+/// Exact up to [`EXACT_LIMIT`] nonzero differences, else from [`RESAMPLES`] seeded sign patterns with the
+/// observed one counted among them, so that p is never 0 (Phipson and Smyth 2010, doi:10.2202/1544-6115.1585).
+pub(crate) fn sign_flip_p(differences: &[f64], seed: u64) -> Option<f64> {
+    if differences.is_empty() {
+        return None;
+    }
+    // A difference of 0 keeps its value under either sign.
+    let nonzero: Vec<f64> = differences.iter().copied().filter(|&d| d != 0.0).collect();
+    if nonzero.len() <= EXACT_LIMIT {
+        return Some(exact(&nonzero));
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let patterns = (0..RESAMPLES).map(|_| {
+        let mut bits = 0;
+        (0..nonzero.len())
+            .map(|at| {
+                if at % 64 == 0 {
+                    bits = rng.next_u64();
+                }
+                bits >> (at % 64) & 1 == 1
+            })
+            .collect()
+    });
+    Some(sampled(&nonzero, patterns))
+}
+
+/// Share of all sign patterns whose sum is at least as far from 0 as the observed one.
+fn exact(nonzero: &[f64]) -> f64 {
+    let threshold = threshold(nonzero);
+    // Every sum is one of the left half's plus one of the right half's.
+    let (left, right) = nonzero.split_at(nonzero.len() / 2);
+    let (left, right) = (signed_sums(left), signed_sums(right));
+    let extreme: usize = left
+        .iter()
+        .map(|a| right.iter().filter(|&b| (a + b).abs() >= threshold).count())
+        .sum();
+    extreme as f64 / (left.len() * right.len()) as f64
+}
+
+/// The sums of `values` under every pattern of signs.
+fn signed_sums(values: &[f64]) -> Vec<f64> {
+    values.iter().fold(vec![0.0], |sums, value| {
+        sums.iter()
+            .flat_map(|sum| [sum + value, sum - value])
+            .collect()
+    })
+}
+
+/// (b + 1) / (m + 1) over `m` patterns, `true` keeping a sign and `b` counting those as extreme as observed.
+fn sampled(nonzero: &[f64], patterns: impl Iterator<Item = Vec<bool>>) -> f64 {
+    let threshold = threshold(nonzero);
+    let (mut extreme, mut all) = (0_usize, 0_usize);
+    for pattern in patterns {
+        let sum: f64 = nonzero
+            .iter()
+            .zip(&pattern)
+            .map(|(value, &keep)| if keep { *value } else { -value })
+            .sum();
+        all += 1;
+        extreme += usize::from(sum.abs() >= threshold);
+    }
+    (extreme + 1) as f64 / (all + 1) as f64
+}
+
+/// The observed distance from 0, less what rounding can take from an equal sum in another order.
+fn threshold(nonzero: &[f64]) -> f64 {
+    let magnitude: f64 = nonzero.iter().map(|value| value.abs()).sum();
+    nonzero.iter().sum::<f64>().abs() - 1e-12 * magnitude
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::golden::{Golden, assert_close, golden};
+    use super::{sampled, sign_flip_p};
+
+    #[test]
+    fn exact_p_values_agree_with_scipy() {
+        for case in golden()["sign_flip_exact"].cases() {
+            let p = sign_flip_p(&case["differences"].numbers(), 1).expect("not empty");
+            assert_close(p, case["p"].number());
+        }
+    }
+
+    #[test]
+    fn sampled_p_values_agree_with_numpy_on_the_same_signs() {
+        for case in golden()["sign_flip_sampled"].cases() {
+            let patterns = case["signs"]
+                .texts()
+                .into_iter()
+                .map(|signs| signs.chars().map(|sign| sign == '+').collect());
+            assert_close(
+                sampled(&case["differences"].numbers(), patterns),
+                case["p"].number(),
+            );
+        }
+    }
+
+    #[test]
+    fn many_tasks_come_close_to_the_exact_value() {
+        let case = &golden()["sign_flip_large"];
+        let p = sign_flip_p(&case["differences"].numbers(), 1).expect("not empty");
+        assert!((p - case["p"].number()).abs() < 0.01, "{p}");
+    }
+
+    #[test]
+    fn p_is_never_zero_and_never_above_one() {
+        assert_eq!(sign_flip_p(&[0.0; 50], 1), Some(1.0));
+        let strong = sign_flip_p(&[5.0; 60], 1).expect("not empty");
+        assert!((strong - 1.0 / 10_001.0).abs() < 1e-15, "{strong}");
+        assert_eq!(sign_flip_p(&[3.0], 1), Some(1.0));
+        assert_eq!(sign_flip_p(&[], 1), None);
+    }
+}

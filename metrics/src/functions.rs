@@ -1,0 +1,223 @@
+//! The documented functions of a file, each cut in two: what a docstring promises, and the body that keeps it.
+
+use crate::syntax::ast::comparable::ComparableStmt;
+use crate::syntax::ast::statement_visitor::{StatementVisitor, walk_stmt};
+use crate::syntax::ast::token::TokenKind;
+use crate::syntax::ast::{self, Stmt};
+use crate::syntax::{Fstrings, Module, Ranged, SyntaxError, TextRange, TextSize, with_module};
+
+/// A function with a docstring, moved to column 0.
+///
+/// `stub` followed by `body` parses, and its tree is that of the original without decorators; only the indentation
+/// inside the docstring may differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FunctionSource {
+    /// The bare name.
+    pub name: String,
+    /// The class around a method.
+    pub class_name: Option<String>,
+    /// Line of the `def` (or `async`) in the file, counted from 1.
+    pub lineno: usize,
+    /// The signature and the docstring, without decorators; ends with a line end.
+    pub stub: String,
+    /// All that follows the docstring, still indented by one level and with its comments; ends with a line end.
+    pub body: String,
+    /// The value of the docstring as written, indentation included.
+    pub docstring: String,
+    /// Statements in `body`, those inside of other statements included.
+    pub n_statements: usize,
+    /// Whether it is an `async def`.
+    pub is_async: bool,
+    /// Whether decorators stood before it.
+    pub has_decorators: bool,
+}
+
+/// The documented functions and methods at the top level of `source`, in its order.
+///
+/// Left out are functions whose docstring does not stand on lines of its own, those with nothing after it, and
+/// those that cannot be moved to column 0 without changing them.
+pub fn documented_functions(source: &str) -> Result<Vec<FunctionSource>, SyntaxError> {
+    with_module(source, Fstrings::Pep701, |module| {
+        let cutter = Cutter::new(module);
+        let mut found = Vec::new();
+        for stmt in module.body() {
+            match stmt {
+                Stmt::FunctionDef(function) => found.extend(cutter.cut(function, None)),
+                Stmt::ClassDef(class) => {
+                    let methods = class.body.iter().filter_map(Stmt::as_function_def_stmt);
+                    found.extend(methods.filter_map(|method| cutter.cut(method, Some(&class.name))));
+                }
+                _ => {}
+            }
+        }
+        found
+    })
+}
+
+struct Cutter<'a> {
+    module: &'a Module<'a>,
+    /// The strings that span lines, in order: their inner lines keep their indentation.
+    multiline_strings: Vec<TextRange>,
+}
+
+impl<'a> Cutter<'a> {
+    fn new(module: &'a Module<'a>) -> Self {
+        let mut multiline_strings = Vec::new();
+        let mut fstrings = Vec::new();
+        for token in module.tokens() {
+            let range = match token.kind() {
+                TokenKind::FStringStart => {
+                    fstrings.push(token.start());
+                    continue;
+                }
+                TokenKind::FStringEnd => match fstrings.pop() {
+                    Some(start) if fstrings.is_empty() => TextRange::new(start, token.end()),
+                    _ => continue,
+                },
+                TokenKind::String if fstrings.is_empty() => token.range(),
+                _ => continue,
+            };
+            if module.text[range].contains('\n') {
+                multiline_strings.push(range);
+            }
+        }
+        Self {
+            module,
+            multiline_strings,
+        }
+    }
+
+    fn cut(
+        &self,
+        function: &ast::StmtFunctionDef,
+        class_name: Option<&str>,
+    ) -> Option<FunctionSource> {
+        let (docstring, rest) = match &function.body[..] {
+            [Stmt::Expr(first), rest @ ..] if !rest.is_empty() => {
+                (first.value.as_string_literal_expr()?, rest)
+            }
+            _ => return None,
+        };
+        let start = self.keyword_start(function);
+        let indent = self.blank_before(start)?;
+        self.blank_before(docstring.start())?;
+        let docstring_end = self.line_end(docstring.end());
+        let after_docstring = &self.module.text[TextRange::new(docstring.end(), docstring_end)];
+        if !matches!(after_docstring.trim_start().chars().next(), None | Some('#')) {
+            return None;
+        }
+        let stub_range = TextRange::new(self.module.lines.line_start(start), docstring_end);
+        let body_range = TextRange::new(docstring_end, self.line_end(function.end()));
+        let mut stub = self.dedent(stub_range, indent, Some(docstring.range()));
+        let mut body = self.dedent(body_range, indent, None);
+        for part in [&mut stub, &mut body] {
+            if !part.ends_with('\n') {
+                part.push('\n');
+            }
+        }
+        is_same_function(&format!("{stub}{body}"), function).then(|| FunctionSource {
+            name: function.name.to_string(),
+            class_name: class_name.map(str::to_owned),
+            lineno: self.module.lines.line(start),
+            stub,
+            body,
+            docstring: docstring.value.to_str().to_owned(),
+            n_statements: count_statements(rest),
+            is_async: function.is_async,
+            has_decorators: !function.decorator_list.is_empty(),
+        })
+    }
+
+    /// Where `def` or `async` stands: the statement itself begins with its decorators.
+    fn keyword_start(&self, function: &ast::StmtFunctionDef) -> TextSize {
+        let Some(last) = function.decorator_list.last() else {
+            return function.start();
+        };
+        let tokens = self.module.tokens();
+        let first_after = tokens.partition_point(|token| token.start() < last.end());
+        tokens[first_after..]
+            .iter()
+            .find(|token| matches!(token.kind(), TokenKind::Def | TokenKind::Async))
+            .map_or(function.start(), Ranged::start)
+    }
+
+    /// The white space between the start of the line and `offset`, or `None` if there is more than that.
+    fn blank_before(&self, offset: TextSize) -> Option<&'a str> {
+        let line_start = self.module.lines.line_start(offset);
+        let before = &self.module.text[TextRange::new(line_start, offset)];
+        before.trim_start_matches([' ', '\t']).is_empty().then_some(before)
+    }
+
+    /// Where the line of `offset` ends, its line end included.
+    fn line_end(&self, offset: TextSize) -> TextSize {
+        let rest = &self.module.text[offset.to_usize()..];
+        let length = rest.find('\n').map_or(rest.len(), |at| at + 1);
+        offset + TextSize::new(length as u32)
+    }
+
+    /// The lines of `range` with `indent` taken off, but not inside of strings other than the docstring.
+    fn dedent(&self, range: TextRange, indent: &str, docstring: Option<TextRange>) -> String {
+        let mut dedented = String::with_capacity(range.len().to_usize());
+        let mut start = range.start();
+        for line in self.module.text[range].split_inclusive('\n') {
+            let kept = if line.trim().is_empty() && !self.is_in_string(start, docstring) {
+                "\n"
+            } else if self.is_in_string(start, docstring) {
+                line
+            } else {
+                &line[common_prefix(line, indent)..]
+            };
+            dedented.push_str(kept);
+            start += TextSize::new(line.len() as u32);
+        }
+        dedented
+    }
+
+    /// Whether `offset` lies inside of a multi-line string other than `docstring`.
+    fn is_in_string(&self, offset: TextSize, docstring: Option<TextRange>) -> bool {
+        let after = self
+            .multiline_strings
+            .partition_point(|string| string.start() < offset);
+        self.multiline_strings[..after]
+            .last()
+            .is_some_and(|string| offset < string.end() && Some(*string) != docstring)
+    }
+}
+
+/// Bytes that `line` and `indent` begin with alike.
+fn common_prefix(line: &str, indent: &str) -> usize {
+    let pairs = line.bytes().zip(indent.bytes());
+    pairs.take_while(|(line, indent)| line == indent).count()
+}
+
+/// Whether `source` holds `function` alone, but for its decorators and the text of its docstring.
+fn is_same_function(source: &str, function: &ast::StmtFunctionDef) -> bool {
+    with_module(source, Fstrings::Pep701, |module| match module.body() {
+        [Stmt::FunctionDef(moved)] => {
+            let bare = |function: &ast::StmtFunctionDef| {
+                let mut function = function.clone();
+                function.decorator_list.clear();
+                if !function.body.is_empty() {
+                    function.body.remove(0);
+                }
+                Stmt::FunctionDef(function)
+            };
+            ComparableStmt::from(&bare(moved)) == ComparableStmt::from(&bare(function))
+        }
+        _ => false,
+    })
+    .unwrap_or(false)
+}
+
+fn count_statements(body: &[Stmt]) -> usize {
+    struct Count(usize);
+    impl StatementVisitor<'_> for Count {
+        fn visit_stmt(&mut self, stmt: &Stmt) {
+            self.0 += 1;
+            walk_stmt(self, stmt);
+        }
+    }
+    let mut count = Count(0);
+    count.visit_body(body);
+    count.0
+}

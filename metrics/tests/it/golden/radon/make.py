@@ -1,0 +1,27 @@
+"""Writes the goldens of the Python that runs it: `python make.py OUTPUT`.
+
+`pep701.jsonl` came from CPython 3.13.2 (Pyodide 0.29.4), `legacy.jsonl` from CPython 3.11.7, both with radon 6.0.1. A
+line holds a program with its name and either radon's metrics or that there is an error. Textual errors are not pinned.
+"""
+
+import json
+import sys
+import warnings
+
+import oracle
+import snippets
+
+
+def lines():
+    warnings.simplefilter("ignore")
+    for name, source in snippets.snippets():
+        try:
+            metrics = oracle.document(source)
+        except (SyntaxError, ValueError):
+            metrics = {"error": True}
+        yield json.dumps({"name": name, "source": source, "metrics": metrics})
+
+
+if __name__ == "__main__":
+    with open(sys.argv[1], "w", encoding="utf-8") as output:
+        output.writelines(line + "\n" for line in lines())

@@ -1,0 +1,40 @@
+//! Programs that are the same up to layout, comments and docstrings.
+
+use metrics::syntax::normalised_hash;
+
+fn check(left: &str, right: &str, same: bool) {
+    let hashes = [left, right].map(normalised_hash);
+    assert!(hashes.iter().all(Option::is_some), "both parse");
+    assert_eq!(hashes[0] == hashes[1], same, "{left:?} and {right:?}");
+}
+
+#[test]
+fn layout_comments_and_spelling_do_not_matter() {
+    check("x = (1 + 2)  # c\n", "\n\nx=1+2", true);
+    check("if x: y\n", "if x:\n        y\n", true);
+    check("x = 'a'\n", "x = \"\"\"a\"\"\"\n", true);
+    check("x = 0x10\n", "x = 16\n", true);
+    check("x = 1\r\ny = 2\r\n", "x = 1; y = 2", true);
+}
+
+#[test]
+fn docstrings_do_not_matter_at_any_depth() {
+    check("'''m'''\nclass A:\n    '''c'''\n    def f(self):\n        '''f'''\n        return 1\n",
+          "class A:\n    def f(self):\n        return 1\n", true);
+    check("def f():\n    if x:\n        def g():\n            'g'\n            return 1\n",
+          "def f():\n    if x:\n        def g():\n            return 1\n", true);
+}
+
+#[test]
+fn names_values_and_order_matter() {
+    check("x = 1\n", "y = 1\n", false);
+    check("x = 1\n", "x = 2\n", false);
+    check("x = 1\ny = 2\n", "y = 2\nx = 1\n", false);
+    check("x = 'doc'\n", "x = ''\n", false);
+    check("f()\n", "await_()\n", false);
+}
+
+#[test]
+fn what_does_not_parse_has_no_hash() {
+    assert_eq!(normalised_hash("def f(:"), None);
+}

@@ -1,0 +1,102 @@
+//! A request for the body of a Python function, and the completion that answers it.
+//!
+//! The user's turn shows imports, signature and docstring; the assistant's turn is begun for the model with
+//! an opened code fence and the same lines, so that the completion is exactly the body, up to the closing
+//! fence. Training and evaluation both come here: otherwise their comparison would measure formatting.
+//!
+//! # Where the prompt ends
+//! Between docstring and body stands a newline. Vocabularies in the manner of GPT-2 have one token for a newline with
+//! the indentation that follows; a prompt that ends in a lone newline then looks, to the model, like the
+//! end of the code, and `SmolLM2-135M-Instruct` closes the fence at once in six requests out of six. Vocabularies in
+//! the manner of Qwen2 join the newline to the quotes before it, and `Qwen2.5-Coder-0.5B-Instruct` answers
+//! nothing, six times out of six, if the prompt ends without it. So the ids of a prompt end before the newline
+//! for the first kind, and the completion begins with it; [`ChatTemplate::code_body`] takes it off.
+
+use super::{ChatError, ChatTemplate, Message, Piece, Role, encode_pieces};
+use crate::tokenizer::{Tokenizer, TokenizerError};
+
+/// Stop strings for completions of a [`CodeRequest`]: the line that closes the fence.
+pub const CODE_STOP: &[&str] = &["\n```"];
+
+const FENCE: &str = "```";
+
+/// A Python function without its body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CodeRequest<'a> {
+    /// Imports, signature and docstring; white space at its end does not count.
+    pub stub: &'a str,
+}
+
+impl ChatTemplate {
+    /// The text of a request: ends with the stub and one newline, where the body begins.
+    pub fn code_request(&self, request: CodeRequest<'_>) -> Result<String, ChatError> {
+        let pieces = self.code_pieces(request)?;
+        Ok(pieces.iter().map(Piece::text).chain(["\n"]).collect())
+    }
+
+    /// The prompt of a request as ids; nothing in the stub becomes a special token.
+    ///
+    /// They are those of [`code_request`](Self::code_request), without its last newline where the vocabulary joins
+    /// that to the body's indentation.
+    pub fn encode_code_request(
+        &self,
+        tokenizer: &Tokenizer,
+        request: CodeRequest<'_>,
+    ) -> Result<Vec<u32>, ChatError> {
+        let mut pieces = self.code_pieces(request)?;
+        if !joins_newline_to_indentation(tokenizer)? {
+            pieces.push(Piece::Content("\n".to_owned()));
+        }
+        encode_pieces(tokenizer, &pieces)
+    }
+
+    /// The text that answers a request: the body, the closing fence and the end of the turn.
+    pub fn code_completion(&self, body: &str) -> Result<String, ChatError> {
+        Ok(format!("{}{}", closed(body), self.end_of_turn()?))
+    }
+
+    /// The completion to learn as ids; nothing in the body becomes a special token.
+    ///
+    /// They follow [`encode_code_request`](Self::encode_code_request), so they begin with its newline where that ends
+    /// without.
+    pub fn encode_code_completion(
+        &self,
+        tokenizer: &Tokenizer,
+        body: &str,
+    ) -> Result<Vec<u32>, ChatError> {
+        let mut text = closed(body);
+        if joins_newline_to_indentation(tokenizer)? {
+            text.insert(0, '\n');
+        }
+        let pieces = [Piece::Content(text), Piece::Markup(self.end_of_turn()?)];
+        encode_pieces(tokenizer, &pieces)
+    }
+
+    /// The body in a generated completion, which may begin with the newline between stub and body.
+    pub fn code_body(completion: &str) -> &str {
+        completion.strip_prefix('\n').unwrap_or(completion)
+    }
+
+    /// A rendered request up to the stub's last character.
+    fn code_pieces(&self, request: CodeRequest<'_>) -> Result<Vec<Piece>, ChatError> {
+        let stub = request.stub.trim_end();
+        let question = format!(
+            "Complete the following Python function. Reply with the code only.\n\n{FENCE}python\n{stub}\n{FENCE}"
+        );
+        let mut pieces = self.pieces(&[Message::new(Role::User, question)], true)?;
+        pieces.push(Piece::Content(format!("{FENCE}python\n{stub}")));
+        Ok(pieces)
+    }
+}
+
+/// The body, ending in exactly one newline, and the fence.
+fn closed(body: &str) -> String {
+    format!("{}\n{FENCE}", body.trim_end())
+}
+
+/// Whether a token spans the newline between docstring and body.
+fn joins_newline_to_indentation(tokenizer: &Tokenizer) -> Result<bool, TokenizerError> {
+    let stub = tokenizer.encode_text("\"\"\"\n")?;
+    let whole = tokenizer.encode_text("\"\"\"\n    return")?;
+    Ok(!whole.starts_with(&stub))
+}

@@ -1,0 +1,405 @@
+//! One view over the two forms in which models come: a `.gguf` file, or a folder as on the Hugging Face hub.
+//!
+//! [`Checkpoint`] speaks Hugging Face's tensor names and layouts whatever the form, and checks every tensor
+//! against the configuration before it hands it out.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::chat::{ChatError, ChatTemplate};
+use crate::config::{ConfigError, ModelConfig, token_ids};
+use crate::gguf::layout::{self, LayoutError};
+use crate::gguf::{GgufError, GgufFile};
+use crate::safetensors::{SafetensorsError, SafetensorsFolder};
+use crate::tokenizer::{Tokenizer, TokenizerError};
+use crate::weight_file::{HostTensor, hex, sha256_of_file};
+
+/// No honest JSON file of a checkpoint is larger; tokenizers reach 20 MB.
+const MAX_TEXT_BYTES: u64 = 256 << 20;
+
+/// What is wrong with a checkpoint, or with what was asked of it.
+#[derive(Debug, Error)]
+pub enum CheckpointError {
+    /// Nothing is there.
+    #[error("{}: no such file or folder\nhint: a model is a .gguf file, or a folder with config.json, model.safetensors and tokenizer.json", path.display())]
+    NotFound {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// A file of weights was given where its folder was meant.
+    #[error("{}: a safetensors file alone is no model\nhint: pass the folder that also holds config.json and tokenizer.json", path.display())]
+    NotAFolder {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The operating system refused.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Its reason.
+        source: io::Error,
+    },
+    /// The GGUF file is broken.
+    #[error(transparent)]
+    Gguf(#[from] GgufError),
+    /// The safetensors files are broken.
+    #[error(transparent)]
+    Safetensors(#[from] SafetensorsError),
+    /// The configuration describes no model that can be run.
+    #[error("{}: {source}", path.display())]
+    Config {
+        /// The file that holds the configuration.
+        path: PathBuf,
+        /// What is wrong.
+        source: ConfigError,
+    },
+    /// The tokenizer cannot be built.
+    #[error("{}: {source}", path.display())]
+    Tokenizer {
+        /// The file that holds the tokenizer.
+        path: PathBuf,
+        /// What is wrong.
+        source: TokenizerError,
+    },
+    /// The chat template cannot be compiled.
+    #[error("{}: {source}", path.display())]
+    Chat {
+        /// The file that holds the template.
+        path: PathBuf,
+        /// What is wrong.
+        source: ChatError,
+    },
+    /// A file of JSON that is none.
+    #[error("{}: {source}", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// The configuration says that there is no such tensor.
+    #[error("{}: a model of this configuration has no tensor `{tensor}`", path.display())]
+    UnknownTensor {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+    },
+    /// A tensor of another shape than the configuration says.
+    #[error("{}: tensor `{tensor}`: found {found:?}, expected {expected:?}\nhint: weights and configuration are of different models", path.display())]
+    Shape {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// Its shape.
+        found: Vec<usize>,
+        /// The shape that follows from the configuration.
+        expected: Vec<usize>,
+    },
+    /// A tensor with infinities or NaN in it.
+    #[error("{}: tensor `{tensor}` holds values that are no finite numbers\nhint: the file is damaged; download it again", path.display())]
+    NotFinite {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+    },
+}
+
+/// A model on disk: its headers and metadata are read, its tensors are read on demand.
+#[derive(Debug)]
+pub struct Checkpoint {
+    path: PathBuf,
+    config: ModelConfig,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    Gguf(GgufFile),
+    Folder(SafetensorsFolder),
+}
+
+impl Checkpoint {
+    /// Opens a `.gguf` file or a Hugging Face folder. Reads headers and metadata only.
+    pub fn open(path: &Path) -> Result<Self, CheckpointError> {
+        let metadata = std::fs::metadata(path).map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => CheckpointError::NotFound {
+                path: path.to_owned(),
+            },
+            _ => CheckpointError::Io {
+                path: path.to_owned(),
+                source,
+            },
+        })?;
+        let (config, source) = if metadata.is_dir() {
+            let config = folder_config(path)?;
+            (config, Source::Folder(SafetensorsFolder::open(path)?))
+        } else if path.extension().is_some_and(|ext| ext == "safetensors") {
+            return Err(CheckpointError::NotAFolder {
+                path: path.to_owned(),
+            });
+        } else {
+            let file = GgufFile::open(path)?;
+            let config = layout::config_of(&file).map_err(|error| match error {
+                LayoutError::Gguf(error) => CheckpointError::Gguf(error),
+                LayoutError::Config(source) => CheckpointError::Config {
+                    path: path.to_owned(),
+                    source,
+                },
+            })?;
+            (config, Source::Gguf(file))
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            config,
+            source,
+        })
+    }
+
+    /// The file or folder that was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The model's shape.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// The tensors that are there, by Hugging Face's names; foreign ones are left out.
+    pub fn tensor_names(&self) -> Vec<String> {
+        match &self.source {
+            Source::Gguf(file) => file
+                .tensors()
+                .filter_map(|(name, _)| layout::hub_name(name))
+                .collect(),
+            Source::Folder(folder) => folder.names().map(str::to_owned).collect(),
+        }
+    }
+
+    /// Whether the tensor that Hugging Face calls `name` is there.
+    pub fn has_tensor(&self, name: &str) -> bool {
+        match &self.source {
+            Source::Gguf(file) => {
+                layout::gguf_name(name).is_some_and(|name| file.tensor_info(&name).is_some())
+            }
+            Source::Folder(folder) => folder.shape(name).is_some(),
+        }
+    }
+
+    /// Reads a tensor by Hugging Face's name, in Hugging Face's layout, in single precision.
+    ///
+    /// # Shapes
+    /// - as [`ModelConfig::tensor_shape`] says: `[out, in]` for linear layers, `[vocab_size, hidden_size]` for
+    ///   the embedding and the head
+    /// # Errors
+    /// A tensor that is missing, of another shape than the configuration says, or not finite.
+    pub fn tensor(&self, name: &str) -> Result<HostTensor, CheckpointError> {
+        let expected =
+            self.config
+                .tensor_shape(name)
+                .ok_or_else(|| CheckpointError::UnknownTensor {
+                    path: self.path.clone(),
+                    tensor: name.to_owned(),
+                })?;
+        let check_shape = |found: Option<&[usize]>| match found {
+            Some(found) if found != expected => Err(CheckpointError::Shape {
+                path: self.path.clone(),
+                tensor: name.to_owned(),
+                found: found.to_vec(),
+                expected: expected.clone(),
+            }),
+            _ => Ok(()),
+        };
+        let tensor = match &self.source {
+            Source::Folder(folder) => {
+                check_shape(folder.shape(name))?;
+                folder.tensor(name)?
+            }
+            Source::Gguf(file) => {
+                let gguf_name = layout::gguf_name(name).unwrap_or_else(|| name.to_owned());
+                check_shape(
+                    file.tensor_info(&gguf_name)
+                        .map(|info| info.shape.as_slice()),
+                )?;
+                let mut tensor = file.tensor(&gguf_name)?;
+                if layout::is_permuted(self.config.architecture, name) {
+                    layout::unpermute_heads(&mut tensor, self.config.head_dim);
+                }
+                tensor
+            }
+        };
+        if tensor.values.par_iter().any(|value| !value.is_finite()) {
+            return Err(CheckpointError::NotFinite {
+                path: self.path.clone(),
+                tensor: name.to_owned(),
+            });
+        }
+        Ok(tensor)
+    }
+
+    /// The tokenizer, from `tokenizer.json` or the metadata.
+    pub fn tokenizer(&self) -> Result<Tokenizer, CheckpointError> {
+        let eos = &self.config.eos_token_ids;
+        let (path, tokenizer) = match &self.source {
+            Source::Gguf(file) => (
+                self.path.clone(),
+                Tokenizer::from_gguf(file.metadata(), eos),
+            ),
+            Source::Folder(_) => {
+                let path = self.path.join("tokenizer.json");
+                let json = read_bounded(&path)?;
+                (path, Tokenizer::from_json(&json, eos))
+            }
+        };
+        tokenizer.map_err(|source| CheckpointError::Tokenizer { path, source })
+    }
+
+    /// The chat template, if the checkpoint has one.
+    pub fn chat_template(&self) -> Result<Option<ChatTemplate>, CheckpointError> {
+        let (path, template, special_tokens) = match &self.source {
+            Source::Gguf(file) => (
+                self.path.clone(),
+                file.metadata()
+                    .string("tokenizer.chat_template")?
+                    .map(str::to_owned),
+                gguf_special_tokens(file)?,
+            ),
+            Source::Folder(_) => folder_template(&self.path)?,
+        };
+        template
+            .map(|template| ChatTemplate::new(&template, special_tokens))
+            .transpose()
+            .map_err(|source| CheckpointError::Chat { path, source })
+    }
+
+    /// What identifies the checkpoint's content: of a GGUF file its sha256, of a folder the sha256 of the text that
+    /// `sha256sum` prints for its weights, configuration and tokenizer, sorted by name. Reads all of them.
+    pub fn sha256(&self) -> Result<String, CheckpointError> {
+        let hash = |path: &Path| {
+            sha256_of_file(path).map_err(|source| CheckpointError::Io {
+                path: path.to_owned(),
+                source,
+            })
+        };
+        let Source::Folder(folder) = &self.source else {
+            return hash(&self.path);
+        };
+        let mut paths: Vec<PathBuf> = folder.files().map(Path::to_owned).collect();
+        paths.extend(["config.json", "tokenizer.json"].map(|name| self.path.join(name)));
+        paths.retain(|path| path.is_file());
+        paths.sort();
+        let mut hasher = Sha256::new();
+        for path in paths {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            hasher.update(format!("{}  {name}\n", hash(&path)?));
+        }
+        Ok(hex(hasher))
+    }
+}
+
+/// `config.json`, with the end tokens of `generation_config.json`, which transformers' `generate` goes by.
+fn folder_config(folder: &Path) -> Result<ModelConfig, CheckpointError> {
+    let path = folder.join("config.json");
+    let config_error = |path: &Path, source| CheckpointError::Config {
+        path: path.to_owned(),
+        source,
+    };
+    let text = String::from_utf8_lossy(&read_bounded(&path)?).into_owned();
+    let mut config = ModelConfig::from_json(&text).map_err(|e| config_error(&path, e))?;
+    let path = folder.join("generation_config.json");
+    if let Some(generation) = read_json(&path)? {
+        let ids = token_ids(generation.get("eos_token_id"), "eos_token_id");
+        for id in ids.map_err(|e| config_error(&path, e))? {
+            if !config.eos_token_ids.contains(&id) {
+                config.eos_token_ids.push(id);
+            }
+        }
+    }
+    Ok(config)
+}
+
+type Template = (PathBuf, Option<String>, BTreeMap<String, String>);
+
+const SPECIAL_TOKENS: [&str; 4] = ["bos_token", "eos_token", "unk_token", "pad_token"];
+
+/// The template of a folder: `chat_template.jinja`, or the one in `tokenizer_config.json`.
+fn folder_template(folder: &Path) -> Result<Template, CheckpointError> {
+    let config_path = folder.join("tokenizer_config.json");
+    let config = read_json(&config_path)?.unwrap_or(Value::Null);
+    let special_tokens = SPECIAL_TOKENS
+        .iter()
+        .filter_map(|&name| {
+            // A text, or the description of an added token.
+            let token = &config[name];
+            let text = token.as_str().or_else(|| token["content"].as_str())?;
+            Some((name.to_owned(), text.to_owned()))
+        })
+        .collect();
+    let jinja_path = folder.join("chat_template.jinja");
+    if jinja_path.is_file() {
+        let text = String::from_utf8_lossy(&read_bounded(&jinja_path)?).into_owned();
+        return Ok((jinja_path, Some(text), special_tokens));
+    }
+    let template = match &config["chat_template"] {
+        // Several templates by name: the default is the one for plain conversations.
+        Value::Array(templates) => templates
+            .iter()
+            .find(|template| template["name"] == "default")
+            .and_then(|template| template["template"].as_str()),
+        template => template.as_str(),
+    };
+    Ok((config_path, template.map(str::to_owned), special_tokens))
+}
+
+/// The special tokens that a GGUF file names by id.
+fn gguf_special_tokens(file: &GgufFile) -> Result<BTreeMap<String, String>, CheckpointError> {
+    let metadata = file.metadata();
+    let tokens = metadata.strings("tokenizer.ggml.tokens")?.unwrap_or(&[]);
+    let keys = ["bos", "eos", "unknown", "padding"];
+    let mut special_tokens = BTreeMap::new();
+    for (name, key) in SPECIAL_TOKENS.iter().zip(keys) {
+        let id = metadata.unsigned::<usize>(&format!("tokenizer.ggml.{key}_token_id"))?;
+        if let Some(text) = id.and_then(|id| tokens.get(id)) {
+            special_tokens.insert((*name).to_owned(), text.clone());
+        }
+    }
+    Ok(special_tokens)
+}
+
+/// A file of JSON, or `None` if it is not there.
+fn read_json(path: &Path) -> Result<Option<Value>, CheckpointError> {
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let bytes = read_bounded(path)?;
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|source| CheckpointError::Json {
+            path: path.to_owned(),
+            source,
+        })
+}
+
+/// The bytes of a file that is no larger than a configuration or a tokenizer can be.
+fn read_bounded(path: &Path) -> Result<Vec<u8>, CheckpointError> {
+    let io_error = |source| CheckpointError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let metadata = std::fs::metadata(path).map_err(io_error)?;
+    if !metadata.is_file() || metadata.len() > MAX_TEXT_BYTES {
+        let reason = format!("is no regular file of at most {MAX_TEXT_BYTES} bytes");
+        return Err(io_error(io::Error::other(reason)));
+    }
+    std::fs::read(path).map_err(io_error)
+}

@@ -1,0 +1,236 @@
+//! The decoder of the Llama and Qwen2 families.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use crate::attention::{Attention, Heads, Span, causal_mask};
+use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::config::ModelConfig;
+use crate::device::is_cpu;
+use crate::feed_forward::FeedForward;
+use crate::kv_cache::{KvCache, LayerCache};
+use crate::linear::{FrozenLinear, MatMul};
+use crate::lora::{Adapter, LayerAdapter, Target};
+use crate::rotary::Rotary;
+
+/// Tokens that a prefill handles at a time. Always this many rows, padded at the end, so that a
+/// prompt's states do not depend on how long it is beyond the chunk.
+pub(crate) const PREFILL_CHUNK: usize = 64;
+
+/// `x / rms(x) * weight` over each row.
+///
+/// # Source
+/// Zhang and Sennrich 2019, arXiv:1910.07467.
+fn rms_norm(x: Tensor<2>, weight: &Tensor<1>, eps: f64) -> Tensor<2> {
+    let mean_square = x.clone().square().mean_dim(1);
+    x * (mean_square + eps).sqrt().recip() * weight.clone().unsqueeze()
+}
+
+#[derive(Clone, Debug)]
+struct Layer {
+    input_norm: Tensor<1>,
+    attention: Attention,
+    post_attention_norm: Tensor<1>,
+    feed_forward: FeedForward,
+}
+
+impl Layer {
+    fn forward(
+        &self,
+        x: Tensor<2>,
+        eps: f64,
+        rotary: &Rotary,
+        span: &Span,
+        cache: Option<&mut LayerCache>,
+        adapter: Option<&LayerAdapter>,
+    ) -> Tensor<2> {
+        let normed = rms_norm(x.clone(), &self.input_norm, eps);
+        let x = x + self.attention.forward(normed, rotary, span, cache, adapter);
+        let normed = rms_norm(x.clone(), &self.post_attention_norm, eps);
+        x + self.feed_forward.forward(normed, span.matmul(), adapter)
+    }
+}
+
+/// A frozen causal language model on one device.
+///
+/// Its weights take no part in autodiff; what is trained comes in as an [`Adapter`] with each call,
+/// so that base model and adapters share one copy of the weights.
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    config: ModelConfig,
+    /// `[vocab_size, hidden_size]`
+    embedding: Tensor<2>,
+    layers: Vec<Layer>,
+    norm: Tensor<1>,
+    /// `[vocab_size, hidden_size]`; the embedding itself where the two are tied.
+    head: Tensor<2>,
+    device: Device,
+}
+
+impl Decoder {
+    /// Brings a checkpoint's weights onto `device`, in f32; `progress` hears of each layer done, as
+    /// `(done, total)`.
+    ///
+    /// # Errors
+    /// What [`Checkpoint::tensor`] says: missing, truncated, or of a shape that the config contradicts.
+    pub fn load(
+        checkpoint: &Checkpoint,
+        device: &Device,
+        mut progress: impl FnMut(usize, usize),
+    ) -> Result<Self, CheckpointError> {
+        let config = checkpoint.config().clone();
+        let matrix = |name: &str| -> Result<Tensor<2>, CheckpointError> {
+            let tensor = checkpoint.tensor(name)?;
+            Ok(Tensor::from_data(TensorData::new(tensor.values, tensor.shape), device))
+        };
+        let vector = |name: &str| -> Result<Tensor<1>, CheckpointError> {
+            let tensor = checkpoint.tensor(name)?;
+            Ok(Tensor::from_data(TensorData::new(tensor.values, tensor.shape), device))
+        };
+        let embedding = matrix("model.embed_tokens.weight")?;
+        let mut layers = Vec::with_capacity(config.num_hidden_layers);
+        for index in 0..config.num_hidden_layers {
+            let linear = |target: Target| -> Result<FrozenLinear, CheckpointError> {
+                let module = format!("model.{}", target.module_path(index));
+                let has_bias = config.qkv_bias && matches!(target, Target::QProj | Target::KProj | Target::VProj);
+                Ok(FrozenLinear {
+                    weight: matrix(&format!("{module}.weight"))?,
+                    bias: if has_bias { Some(vector(&format!("{module}.bias"))?) } else { None },
+                })
+            };
+            let norm = |name: &str| vector(&format!("model.layers.{index}.{name}.weight"));
+            layers.push(Layer {
+                input_norm: norm("input_layernorm")?,
+                attention: Attention {
+                    q_proj: linear(Target::QProj)?,
+                    k_proj: linear(Target::KProj)?,
+                    v_proj: linear(Target::VProj)?,
+                    o_proj: linear(Target::OProj)?,
+                    heads: Heads::of(&config),
+                },
+                post_attention_norm: norm("post_attention_layernorm")?,
+                feed_forward: FeedForward {
+                    gate_proj: linear(Target::GateProj)?,
+                    up_proj: linear(Target::UpProj)?,
+                    down_proj: linear(Target::DownProj)?,
+                },
+            });
+            progress(index + 1, config.num_hidden_layers);
+        }
+        let norm = vector("model.norm.weight")?;
+        let head =
+            if config.tie_word_embeddings { embedding.clone() } else { matrix("lm_head.weight")? };
+        Ok(Self { config, embedding, layers, norm, head, device: device.clone() })
+    }
+
+    /// Shape of the model.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// The (plain) device that holds the weights.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The output projection, `[vocab_size, hidden_size]`.
+    pub fn head(&self) -> &Tensor<2> {
+        &self.head
+    }
+
+    /// States after the final norm for whole sequences, without a cache: the training path.
+    ///
+    /// Padding stands at the end of a sequence, where causal attention keeps it out of every
+    /// real token's sight.
+    ///
+    /// # Shapes
+    /// `tokens`: `batch` sequences of equal length, one after the other; returns
+    /// `[batch * length, hidden_size]`, tracked if the adapter is
+    pub fn hidden_states(&self, tokens: &[u32], batch: usize, adapter: Option<&Adapter>) -> Tensor<2> {
+        let length = tokens.len() / batch;
+        assert_eq!(tokens.len(), batch * length, "sequences of unequal length");
+        let positions: Vec<usize> = (0..length).collect();
+        let mask = causal_mask(length, 0, &self.device);
+        self.forward(tokens, &positions, &Span::Full { batch, mask: &mask }, None, adapter)
+    }
+
+    /// Logits of every position of whole sequences, without a cache.
+    ///
+    /// # Shapes
+    /// `tokens` as in [`Self::hidden_states`]; returns `[batch * length, vocab_size]`
+    pub fn logits(&self, tokens: &[u32], batch: usize, adapter: Option<&Adapter>) -> Tensor<2> {
+        MatMul::Gemm.product(self.hidden_states(tokens, batch, adapter), &self.head)
+    }
+
+    /// Reads a prompt into a slot of the cache and gives the logits after its last token.
+    ///
+    /// # Shapes
+    /// `prompt`: at least one token; returns `[1, vocab_size]`
+    pub fn prefill(&self, cache: &mut KvCache, slot: usize, prompt: &[u32], adapter: Option<&Adapter>) -> Tensor<2> {
+        assert!(!prompt.is_empty(), "a prompt has at least one token");
+        assert!(Self::padded(prompt.len()) <= cache.capacity(), "prompt longer than the cache");
+        let mut last = None;
+        for (index, chunk) in prompt.chunks(PREFILL_CHUNK).enumerate() {
+            let start = index * PREFILL_CHUNK;
+            let mut tokens = chunk.to_vec();
+            // Padding is overwritten by the next tokens before anything looks at it.
+            tokens.resize(PREFILL_CHUNK, 0);
+            let positions: Vec<usize> = (start..start + PREFILL_CHUNK).collect();
+            let mask = causal_mask(PREFILL_CHUNK, start, &self.device);
+            let span = Span::Prefill { slot, start, mask: &mask };
+            let states = self.forward(&tokens, &positions, &span, Some(cache), adapter);
+            last = Some(states.narrow(0, chunk.len() - 1, 1));
+        }
+        match last {
+            Some(state) => self.decoding_matmul().product(state, &self.head),
+            None => unreachable!("a prompt has at least one chunk"),
+        }
+    }
+
+    /// Cache positions that a prompt of `n_tokens` touches while it is read.
+    pub fn padded(n_tokens: usize) -> usize {
+        n_tokens.next_multiple_of(PREFILL_CHUNK)
+    }
+
+    /// Adds one token to each of some sequences and gives the logits after it.
+    ///
+    /// On the CPU a sequence's logits are the same bits whatever stands beside it.
+    ///
+    /// # Shapes
+    /// `tokens`: one for each entry of `at`, which names its slot and position; returns `[n, vocab_size]`
+    pub fn decode(
+        &self,
+        cache: &mut KvCache,
+        tokens: &[u32],
+        at: &[(usize, usize)],
+        adapter: Option<&Adapter>,
+    ) -> Tensor<2> {
+        let positions: Vec<usize> = at.iter().map(|&(_, position)| position).collect();
+        let matmul = self.decoding_matmul();
+        let states = self.forward(tokens, &positions, &Span::Decode { at, matmul }, Some(cache), adapter);
+        matmul.product(states, &self.head)
+    }
+
+    fn decoding_matmul(&self) -> MatMul {
+        if is_cpu(&self.device) { MatMul::RowWise } else { MatMul::Gemm }
+    }
+
+    fn forward(
+        &self,
+        tokens: &[u32],
+        positions: &[usize],
+        span: &Span,
+        mut cache: Option<&mut KvCache>,
+        adapter: Option<&Adapter>,
+    ) -> Tensor<2> {
+        let ids: Vec<i64> = tokens.iter().map(|&id| i64::from(id)).collect();
+        let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [tokens.len()]), &self.device);
+        let rotary = Rotary::new(&self.config, positions, &self.device);
+        let mut x = self.embedding.clone().select(0, ids);
+        for (index, layer) in self.layers.iter().enumerate() {
+            let cache = cache.as_mut().map(|cache| &mut cache.layers[index]);
+            let adapter = adapter.map(|adapter| adapter.layer(index));
+            x = layer.forward(x, self.config.rms_norm_eps, &rotary, span, cache, adapter);
+        }
+        rms_norm(x, &self.norm, self.config.rms_norm_eps)
+    }
+}

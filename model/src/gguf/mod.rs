@@ -1,0 +1,25 @@
+//! GGUF files: header, metadata, and tensors in their packed types.
+//!
+//! - [`reader`]: the open file and its tensors
+//! - `header`: the bounded parsing of its beginning
+//! - [`metadata`]: key-value pairs
+//! - [`dequantize`]: packed blocks to single precision
+//! - [`layout`]: what llama.cpp's converter does to names, shapes and rows, and its inverse
+//! - [`vocabulary`]: the tokenizer that the metadata describe
+//!
+//! A file comes from anywhere, so nothing in it is believed: every length is held against the bytes that
+//! are left before memory is allocated for it, and all arithmetic on offsets is checked.
+//!
+//! # Source
+//! The format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>
+
+pub(crate) mod dequantize;
+#[cfg(test)]
+mod fixture;
+mod header;
+pub(crate) mod layout;
+pub(crate) mod metadata;
+pub(crate) mod reader;
+pub(crate) mod vocabulary;
+
+pub(crate) use reader::{GgufError, GgufFile};

@@ -1,0 +1,337 @@
+//! The tokenizer that a GGUF file's metadata describe.
+//!
+//! The file stores tokens, merges, a type for each token, and the name of a pre-tokenizer; the rules behind
+//! that name are in the programs that read such files. Those below are the original `tokenizer.json`'s where
+//! it is known (a normal form for Qwen2, which llama.cpp leaves out), llama.cpp's otherwise.
+//!
+//! # Source
+//! `src/llama-vocab.cpp` of <https://github.com/ggml-org/llama.cpp>, and the models' `tokenizer.json`.
+
+use std::iter::repeat;
+
+use thiserror::Error;
+use tokenizers::models::bpe::{BPE, Merges, Vocab};
+use tokenizers::normalizers::NFC;
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::pre_tokenizers::digits::Digits;
+use tokenizers::pre_tokenizers::sequence::Sequence;
+use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
+use tokenizers::{
+    AddedToken, PreTokenizerWrapper, SplitDelimiterBehavior, Tokenizer as HubTokenizer,
+};
+
+use super::metadata::Metadata;
+use super::reader::GgufError;
+
+/// Pre-tokenizers by the names that files give them.
+const PRE_TOKENIZERS: [(&str, PreTokenizer); 6] = [
+    ("default", PreTokenizer::Default),
+    ("gpt-2", PreTokenizer::Gpt2),
+    ("llama-bpe", PreTokenizer::Llama3),
+    ("llama3", PreTokenizer::Llama3),
+    ("qwen2", PreTokenizer::Qwen2),
+    ("smollm", PreTokenizer::SmolLm),
+];
+
+const LLAMA3_PATTERN: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const QWEN2_PATTERN: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+/// llama.cpp's for files that name no pre-tokenizer: split by each in turn.
+const DEFAULT_PATTERNS: [&str; 4] = [
+    r"[\p{P}\$\+<=>\^~\|]+",
+    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)",
+    r"\p{N}+",
+    r"[0-9][0-9][0-9]",
+];
+
+// Types of tokens, by llama.cpp's numbers.
+const NORMAL: i64 = 1;
+const UNKNOWN: i64 = 2;
+const CONTROL: i64 = 3;
+const USER_DEFINED: i64 = 4;
+const UNUSED: i64 = 5;
+
+/// Bytes of all special tokens together; real models have a few thousand.
+const MAX_ADDED_BYTES: usize = 1 << 20;
+
+/// What keeps a GGUF file's metadata from making a tokenizer.
+#[derive(Debug, Error)]
+pub enum VocabularyError {
+    /// A key is missing or of another type.
+    #[error(transparent)]
+    Gguf(#[from] GgufError),
+    /// A kind of tokenizer that is not byte-level BPE.
+    #[error(
+        "tokenizer model `{found}` is not supported\nhint: supported is gpt2 (byte-level BPE); a folder with tokenizer.json also works"
+    )]
+    UnknownModel {
+        /// Its name.
+        found: String,
+    },
+    /// Splitting rules that this crate does not know.
+    #[error(
+        "pre-tokenizer `{found}` is not supported\nhint: supported are {}; a folder with tokenizer.json also works",
+        supported_pre_tokenizers()
+    )]
+    UnknownPreTokenizer {
+        /// Their name.
+        found: String,
+    },
+    /// Tokens, types and merges do not fit together.
+    #[error("corrupt vocabulary: {what}")]
+    Corrupt {
+        /// What does not fit.
+        what: String,
+    },
+}
+
+fn supported_pre_tokenizers() -> String {
+    PRE_TOKENIZERS.map(|(name, _)| name).join(", ")
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum PreTokenizer {
+    Default,
+    Gpt2,
+    Llama3,
+    Qwen2,
+    SmolLm,
+}
+
+impl PreTokenizer {
+    fn build(self) -> Result<PreTokenizerWrapper, VocabularyError> {
+        // Without its regular expression `ByteLevel` only spells bytes as letters.
+        let spell = PreTokenizerWrapper::ByteLevel(ByteLevel::new(false, true, false));
+        let gpt2 = PreTokenizerWrapper::ByteLevel(ByteLevel::new(false, true, true));
+        let mut steps = Vec::new();
+        match self {
+            Self::Gpt2 => steps.push(gpt2),
+            Self::SmolLm => steps.extend([PreTokenizerWrapper::Digits(Digits::new(true)), gpt2]),
+            Self::Llama3 => steps.extend([split(LLAMA3_PATTERN)?, spell]),
+            Self::Qwen2 => steps.extend([split(QWEN2_PATTERN)?, spell]),
+            Self::Default => {
+                for pattern in DEFAULT_PATTERNS {
+                    steps.push(split(pattern)?);
+                }
+                steps.push(spell);
+            }
+        }
+        Ok(PreTokenizerWrapper::Sequence(Sequence::new(steps)))
+    }
+}
+
+fn split(pattern: &str) -> Result<PreTokenizerWrapper, VocabularyError> {
+    let pattern = SplitPattern::Regex(pattern.to_owned());
+    Split::new(pattern, SplitDelimiterBehavior::Isolated, false)
+        .map(PreTokenizerWrapper::Split)
+        .map_err(|error| corrupt(error.to_string()))
+}
+
+/// Builds the tokenizer that `metadata` describe.
+pub(crate) fn tokenizer_of(metadata: Metadata<'_>) -> Result<HubTokenizer, VocabularyError> {
+    let key = "tokenizer.ggml.model";
+    let model = metadata.require(key, metadata.string(key)?)?;
+    if model != "gpt2" {
+        return Err(VocabularyError::UnknownModel {
+            found: model.to_owned(),
+        });
+    }
+    let name = metadata.string("tokenizer.ggml.pre")?.unwrap_or("default");
+    let (_, pre_tokenizer) = PRE_TOKENIZERS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .ok_or_else(|| VocabularyError::UnknownPreTokenizer {
+            found: name.to_owned(),
+        })?;
+    let key = "tokenizer.ggml.tokens";
+    let tokens = metadata.require(key, metadata.strings(key)?)?;
+    let key = "tokenizer.ggml.merges";
+    let merges = metadata.require(key, metadata.strings(key)?)?;
+
+    let types = metadata.integers("tokenizer.ggml.token_type")?;
+    if let Some(types) = types.filter(|types| types.len() != tokens.len()) {
+        let what = format!("{} tokens and {} token types", tokens.len(), types.len());
+        return Err(corrupt(what));
+    }
+    let typed = || {
+        tokens
+            .iter()
+            .zip(types.unwrap_or(&[]).iter().chain(repeat(&NORMAL)))
+    };
+
+    let bpe = BPE::builder()
+        .vocab_and_merges(vocabulary(typed())?, pairs(merges)?)
+        // Llama 3 takes a whole word as one token wherever the vocabulary has it.
+        .ignore_merges(*pre_tokenizer == PreTokenizer::Llama3)
+        .build()
+        .map_err(|error| corrupt(format!("merges: {error}")))?;
+    let mut tokenizer = HubTokenizer::new(bpe);
+    if *pre_tokenizer == PreTokenizer::Qwen2 {
+        tokenizer.with_normalizer(Some(NFC));
+    }
+    tokenizer.with_pre_tokenizer(Some(pre_tokenizer.build()?));
+    tokenizer.with_decoder(Some(ByteLevel::default()));
+    tokenizer.add_tokens(&added_tokens(typed())?);
+    Ok(tokenizer)
+}
+
+/// Tokens by their text. Rows that only fill up the embedding are no tokens.
+fn vocabulary<'a>(
+    tokens: impl Iterator<Item = (&'a String, &'a i64)>,
+) -> Result<Vocab, VocabularyError> {
+    let mut vocabulary = Vocab::new();
+    for ((token, kind), id) in tokens.zip(0..) {
+        if *kind != UNUSED && vocabulary.insert(token.clone(), id).is_some() {
+            return Err(corrupt(format!("token {token:?} occurs twice")));
+        }
+    }
+    Ok(vocabulary)
+}
+
+/// Merges are written as two tokens with a space between; no token holds a space, except as a first character
+/// in files of careless converters.
+fn pairs(merges: &[String]) -> Result<Merges, VocabularyError> {
+    merges
+        .iter()
+        .map(|merge| {
+            let first_len = merge.chars().next().map_or(0, char::len_utf8);
+            let space = merge[first_len..].find(' ').map(|at| at + first_len);
+            space
+                .map(|at| (merge[..at].to_owned(), merge[at + 1..].to_owned()))
+                .ok_or_else(|| corrupt(format!("merge {merge:?} is no pair of tokens")))
+        })
+        .collect()
+}
+
+/// The tokens that are found in a text before it is split: special ones, and those of the model's maker.
+fn added_tokens<'a>(
+    tokens: impl Iterator<Item = (&'a String, &'a i64)>,
+) -> Result<Vec<AddedToken>, VocabularyError> {
+    let added: Vec<_> = tokens
+        .filter(|(_, kind)| matches!(**kind, UNKNOWN | CONTROL | USER_DEFINED))
+        .map(|(token, kind)| {
+            let special = *kind != USER_DEFINED;
+            AddedToken::from(token.clone(), special).normalized(false)
+        })
+        .collect();
+    let bytes: usize = added.iter().map(|token| token.content.len()).sum();
+    if bytes > MAX_ADDED_BYTES {
+        let what = format!("special tokens of {bytes} bytes, expected at most {MAX_ADDED_BYTES}");
+        return Err(corrupt(what));
+    }
+    Ok(added)
+}
+
+fn corrupt(what: String) -> VocabularyError {
+    VocabularyError::Corrupt { what }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Fixture, opened};
+    use super::*;
+
+    fn built(fixture: &Fixture) -> Result<HubTokenizer, VocabularyError> {
+        let (_folder, file) = opened(&fixture.bytes()).expect("a valid file");
+        tokenizer_of(file.metadata())
+    }
+
+    fn refusal(fixture: &Fixture) -> String {
+        built(fixture)
+            .map(|_| ())
+            .expect_err("must be refused")
+            .to_string()
+    }
+
+    fn vocabulary_of(tokens: &[&str], merges: &[&str]) -> Fixture {
+        Fixture::new()
+            .string("tokenizer.ggml.model", "gpt2")
+            .strings("tokenizer.ggml.tokens", tokens)
+            .strings("tokenizer.ggml.merges", merges)
+    }
+
+    #[test]
+    fn unknown_tokenizers_are_named_with_those_supported() {
+        let other = Fixture::new().string("tokenizer.ggml.model", "llama");
+        assert!(refusal(&other).contains("`llama` is not supported"));
+        let other = vocabulary_of(&["a"], &[]).string("tokenizer.ggml.pre", "tekken");
+        let message = refusal(&other);
+        assert!(
+            message.contains("`tekken`") && message.contains("qwen2, smollm"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn vocabularies_that_do_not_fit_together_are_corrupt() {
+        for (fixture, expected) in [
+            (vocabulary_of(&["a", "a"], &[]), "occurs twice"),
+            (vocabulary_of(&["a"], &["a"]), "no pair of tokens"),
+            (vocabulary_of(&["a", "b"], &["a b"]), "merges: "),
+            (
+                vocabulary_of(&["a"], &[]).integers("tokenizer.ggml.token_type", &[1, 1]),
+                "1 tokens and 2",
+            ),
+            (
+                Fixture::new().string("tokenizer.ggml.model", "gpt2"),
+                "`tokenizer.ggml.tokens` is missing",
+            ),
+        ] {
+            assert!(
+                refusal(&fixture).contains(expected),
+                "{}",
+                refusal(&fixture)
+            );
+        }
+    }
+
+    #[test]
+    fn pre_tokenizers_split_as_their_names_say() {
+        let letters = [
+            "a", "'", "s", "1", "2", "3", "4", "Ċ", "Ġ", "!", "é", "Ã", "©",
+        ];
+        for (name, text, expected) in [
+            ("gpt-2", "a's 1234!", &["a", "'s", "Ġ1234", "!"][..]),
+            (
+                "smollm",
+                "a's 1234!",
+                &["a", "'s", "Ġ", "1", "2", "3", "4", "!"],
+            ),
+            (
+                "qwen2",
+                "a's 1234!\n",
+                &["a", "'s", "Ġ", "1", "2", "3", "4", "!Ċ"],
+            ),
+            (
+                "llama-bpe",
+                "a's 1234!\n",
+                &["a", "'s", "Ġ", "123", "4", "!Ċ"],
+            ),
+            (
+                "default",
+                "a's 1234!",
+                &["a", "'", "s", "Ġ", "123", "4", "!"],
+            ),
+        ] {
+            let fixture = vocabulary_of(&letters, &[]).string("tokenizer.ggml.pre", name);
+            let tokenizer = built(&fixture).expect("valid");
+            let mut pieces = tokenizers::PreTokenizedString::from(text);
+            let pre_tokenizer = tokenizer.get_pre_tokenizer().expect("has one");
+            tokenizers::PreTokenizer::pre_tokenize(pre_tokenizer, &mut pieces).expect("splits");
+            let normalized = tokenizers::OffsetReferential::Normalized;
+            let pieces = pieces.get_splits(normalized, tokenizers::OffsetType::Byte);
+            let found: Vec<&str> = pieces.iter().map(|(piece, _, _)| *piece).collect();
+            assert_eq!(found, expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn rows_that_fill_up_the_embedding_are_no_tokens() {
+        let fixture = vocabulary_of(&["a", "<s>", "[PAD2]"], &[])
+            .integers("tokenizer.ggml.token_type", &[1, 3, 5]);
+        let tokenizer = built(&fixture).expect("valid");
+        assert_eq!(tokenizer.get_vocab_size(true), 2);
+        assert_eq!(tokenizer.token_to_id("[PAD2]"), None);
+        let encoding = tokenizer.encode("a<s>a", false).expect("encodes");
+        assert_eq!(encoding.get_ids(), [0, 1, 0]);
+    }
+}

@@ -1,0 +1,88 @@
+//! Keys and values of the tokens seen so far, in fixed slots.
+
+use burn::tensor::{Device, Tensor};
+
+use crate::config::ModelConfig;
+use crate::kernel;
+use crate::linear::MatMul;
+
+/// The cache of one layer. Every sequence has a slot and starts at its position 0.
+#[derive(Debug)]
+pub(crate) struct LayerCache {
+    /// `[slots, capacity, num_kv_heads * head_dim]`; `None` only while being written.
+    keys: Option<Tensor<3>>,
+    values: Option<Tensor<3>>,
+}
+
+impl LayerCache {
+    fn new(slots: usize, capacity: usize, width: usize, device: &Device) -> Self {
+        let empty = || Some(Tensor::zeros([slots, capacity, width], device));
+        Self { keys: empty(), values: empty() }
+    }
+
+    /// `(keys, values)`, each `[slots, capacity, num_kv_heads * head_dim]`.
+    pub(crate) fn tensors(&self) -> (&Tensor<3>, &Tensor<3>) {
+        match (&self.keys, &self.values) {
+            (Some(keys), Some(values)) => (keys, values),
+            _ => unreachable!("a cache is whole between two writes"),
+        }
+    }
+
+    /// Writes consecutive tokens of one sequence.
+    ///
+    /// # Shapes
+    /// `k`, `v`: `[tokens, num_kv_heads * head_dim]`
+    pub(crate) fn write_span(&mut self, slot: usize, start: usize, k: Tensor<2>, v: Tensor<2>) {
+        let [tokens, width] = k.dims();
+        let place = [slot..slot + 1, start..start + tokens, 0..width];
+        // Taking the tensor out leaves it without a second owner, so it is changed in place.
+        self.keys = self.keys.take().map(|c| c.slice_assign(place.clone(), k.unsqueeze()));
+        self.values = self.values.take().map(|c| c.slice_assign(place, v.unsqueeze()));
+    }
+
+    /// Writes one token for each of some sequences, at its slot and position.
+    ///
+    /// # Shapes
+    /// `k`, `v`: `[sequences, num_kv_heads * head_dim]`
+    pub(crate) fn write_rows(&mut self, at: &[(usize, usize)], k: Tensor<2>, v: Tensor<2>, matmul: MatMul) {
+        if matmul == MatMul::RowWise {
+            self.keys = self.keys.take().map(|c| kernel::attention::write_rows(c, k, at));
+            self.values = self.values.take().map(|c| kernel::attention::write_rows(c, v, at));
+            return;
+        }
+        for (row, &(slot, position)) in at.iter().enumerate() {
+            let one = |x: &Tensor<2>| x.clone().narrow(0, row, 1);
+            self.write_span(slot, position, one(&k), one(&v));
+        }
+    }
+
+    /// The first `length` keys and values of a slot, each `[length, num_kv_heads * head_dim]`.
+    pub(crate) fn read(&self, slot: usize, length: usize) -> (Tensor<2>, Tensor<2>) {
+        let (keys, values) = self.tensors();
+        let part = |c: &Tensor<3>| c.clone().narrow(0, slot, 1).narrow(1, 0, length).squeeze_dim(0);
+        (part(keys), part(values))
+    }
+}
+
+/// The caches of all layers.
+#[derive(Debug)]
+pub struct KvCache {
+    pub(crate) layers: Vec<LayerCache>,
+    capacity: usize,
+}
+
+impl KvCache {
+    /// Room for `slots` sequences of at most `capacity` tokens each.
+    pub fn new(config: &ModelConfig, slots: usize, capacity: usize, device: &Device) -> Self {
+        let width = config.num_key_value_heads * config.head_dim;
+        let layers = (0..config.num_hidden_layers)
+            .map(|_| LayerCache::new(slots, capacity, width, device))
+            .collect();
+        Self { layers, capacity }
+    }
+
+    /// Tokens that a slot can hold.
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+}

@@ -1,0 +1,40 @@
+//! The small language model: a frozen decoder of the Llama or Qwen2 family, LoRA adapters beside it,
+//! its weights on disk, its tokenizer, and generation.
+//!
+//! The crate knows no recipe, benchmark or terminal. [`Checkpoint`] is what lies on disk, [`Decoder`]
+//! what computes; an [`Adapter`] is handed in with each call, so that the base model and all
+//! its adapters share one copy of the weights.
+
+mod adapter;
+mod attention;
+mod chat;
+mod checkpoint;
+mod config;
+mod decoder;
+mod device;
+mod feed_forward;
+mod generation;
+mod gguf;
+mod kernel;
+mod kv_cache;
+mod linear;
+mod lora;
+pub mod loss;
+mod rotary;
+mod safetensors;
+mod sampling;
+pub mod source;
+mod tokenizer;
+mod weight_file;
+
+pub use adapter::{AdapterError, AdapterOrigin, LoadedAdapter};
+pub use chat::{CODE_STOP, ChatError, ChatTemplate, CodeRequest, Message, Role};
+pub use checkpoint::{Checkpoint, CheckpointError};
+pub use config::{Architecture, ConfigError, ModelConfig, RopeScaling};
+pub use decoder::Decoder;
+pub use device::{DeviceChoice, DeviceError};
+pub use generation::{Completion, Finish, Generation, GenerationError, GenerationEvent, Request};
+pub use kv_cache::KvCache;
+pub use lora::{Adapter, LayerAdapter, LoraSettings, LowRank, Target};
+pub use sampling::Sampling;
+pub use tokenizer::{DecodeStream, Tokenizer, TokenizerError};

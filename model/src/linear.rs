@@ -1,0 +1,59 @@
+//! A frozen linear layer, with or without a LoRA pair beside it.
+
+use burn::tensor::Tensor;
+
+use crate::kernel::linear::row_wise_linear;
+use crate::lora::LowRank;
+
+/// How a matrix product is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MatMul {
+    /// The device's GEMM: fastest, rounding may depend on the number of rows.
+    Gemm,
+    /// On the CPU, each row on its own in a fixed order, so that decoding is batch-invariant.
+    RowWise,
+}
+
+impl MatMul {
+    /// `x Wᵀ`.
+    ///
+    /// # Shapes
+    /// `x`: `[n, in]`; `weight`: `[out, in]`; returns `[n, out]`
+    pub(crate) fn product(self, x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
+        match self {
+            Self::Gemm => x.matmul(weight.clone().transpose()),
+            Self::RowWise => row_wise_linear(x, weight),
+        }
+    }
+}
+
+/// A frozen `y = x Wᵀ + b`, kept in the disk's layout and outside autodiff.
+#[derive(Clone, Debug)]
+pub(crate) struct FrozenLinear {
+    /// `[out, in]`
+    pub(crate) weight: Tensor<2>,
+    /// `[out]`
+    pub(crate) bias: Option<Tensor<1>>,
+}
+
+impl FrozenLinear {
+    /// `x Wᵀ + b`, plus `s (x Aᵀ) Bᵀ` where a LoRA pair is given.
+    ///
+    /// The dense `W + s B A` is never formed: its gradient would be as large as `W`.
+    ///
+    /// # Shapes
+    /// `x`: `[n, in]`; returns `[n, out]`
+    /// # Source
+    /// Hu et al. 2021, arXiv:2106.09685, section 4.1.
+    pub(crate) fn forward(&self, x: Tensor<2>, lora: Option<&LowRank>, matmul: MatMul) -> Tensor<2> {
+        let update = lora.map(|pair| pair.forward(x.clone(), matmul));
+        let mut y = matmul.product(x, &self.weight);
+        if let Some(bias) = &self.bias {
+            y = y + bias.clone().unsqueeze();
+        }
+        match update {
+            Some(update) => y + update,
+            None => y,
+        }
+    }
+}

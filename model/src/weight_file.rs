@@ -1,0 +1,106 @@
+//! A file of weights, read by offset from many threads, and the tensors that come out of it.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+/// A tensor in main memory, in single precision.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HostTensor {
+    /// Dimensions, outermost first; `[out, in]` for a linear layer.
+    pub shape: Vec<usize>,
+    /// The values, row-major.
+    pub values: Vec<f32>,
+}
+
+/// An open file whose length is known and which is read at offsets.
+///
+/// Memory mapping would need `unsafe`, and a file that shrinks under a mapping kills the process;
+/// here it is an error. Opening refuses what is no regular file, so a pipe cannot block the program.
+#[derive(Debug)]
+pub(crate) struct WeightFile {
+    path: PathBuf,
+    file: File,
+    len: u64,
+}
+
+impl WeightFile {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let metadata = std::fs::metadata(path)?;
+        if !metadata.is_file() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "is not a regular file",
+            ));
+        }
+        let file = File::open(path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            len: file.metadata()?.len(),
+            file,
+        })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Length in bytes, as it was when the file was opened.
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// The file as a stream from its beginning, for headers; to be used before any read by offset.
+    pub(crate) fn stream(&self) -> impl Read {
+        io::BufReader::with_capacity(1 << 16, &self.file)
+    }
+
+    /// Fills `buffer` from the bytes at `offset`.
+    #[cfg(unix)]
+    pub(crate) fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        std::os::unix::fs::FileExt::read_exact_at(&self.file, buffer, offset)
+    }
+
+    /// Fills `buffer` from the bytes at `offset`.
+    #[cfg(windows)]
+    pub(crate) fn read_exact_at(&self, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
+        while !buffer.is_empty() {
+            let n = std::os::windows::fs::FileExt::seek_read(&self.file, buffer, offset)?;
+            if n == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            buffer = &mut buffer[n..];
+            offset += n as u64;
+        }
+        Ok(())
+    }
+}
+
+/// The sha256 of a file's bytes, in lower-case hexadecimal.
+pub(crate) fn sha256_of_file(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(n) => hasher.update(&buffer[..n]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(hex(hasher))
+}
+
+/// A finished hash in lower-case hexadecimal.
+pub(crate) fn hex(hasher: Sha256) -> String {
+    let mut text = String::with_capacity(64);
+    for byte in hasher.finalize() {
+        for nibble in [byte >> 4, byte & 0x0f] {
+            text.extend(char::from_digit(u32::from(nibble), 16));
+        }
+    }
+    text
+}

@@ -1,0 +1,76 @@
+"""Reads an adapter that this project saved by PEFT, and records the logits that PEFT computes with it.
+
+    python saved-here/check_saved_adapter.py [ADAPTER_FOLDER] [OUTPUT.safetensors]
+
+The adapter belongs to `tiny-qwen2`; by default it is read from `saved-here/adapter` and the logits are written to
+`saved-here/expected.safetensors`, whose metadata holds the sha256 of the adapter's tensors, so that a test sees
+whether the two still belong together. Fails if PEFT warns of anything, misses a tensor or ignores one.
+"""
+
+import hashlib
+import json
+import pathlib
+import sys
+import warnings
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+from oracle import GOLDEN, calm_torch, load_base
+
+torch = calm_torch(81)
+
+from peft import PeftModel, get_peft_model_state_dict
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+HERE = GOLDEN / "saved-here"
+
+
+def read_tensors(path):
+    with safe_open(path, "pt") as file:
+        if (file.metadata() or {}).get("format") != "pt":
+            sys.exit(f"{path}: metadata is {file.metadata()}, expected format: pt")
+        return {name: file.get_tensor(name) for name in file.keys()}
+
+
+def check(adapter):
+    """The tiny model with the adapter, every tensor of which has found its place."""
+    config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    for key in ("peft_type", "task_type", "r", "lora_alpha", "target_modules", "base_model_name_or_path"):
+        if config.get(key) is None:
+            sys.exit(f"adapter_config.json: `{key}` is missing")
+    base = load_base("qwen2")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = PeftModel.from_pretrained(base, adapter).eval()
+    saved = read_tensors(adapter / "adapter_model.safetensors")
+    # The base model's name is not that of a folder here, and PEFT need not look whether its vocabulary has grown.
+    loaded = get_peft_model_state_dict(model, save_embedding_layers=False)
+    if missing := sorted(loaded.keys() - saved.keys()):
+        sys.exit(f"PEFT expects tensors that the file lacks: {missing}")
+    if unexpected := sorted(saved.keys() - loaded.keys()):
+        sys.exit(f"the file has tensors that PEFT ignores: {unexpected}")
+    for name, tensor in saved.items():
+        if not torch.equal(loaded[name].to(tensor.dtype), tensor):
+            sys.exit(f"{name}: PEFT holds other values or another shape than the file")
+    print(f"{len(saved)} tensors, all in place")
+    return model
+
+
+def main(adapter=HERE / "adapter", output=HERE / "expected.safetensors"):
+    adapter = pathlib.Path(adapter)
+    model = check(adapter)
+    generator = torch.Generator().manual_seed(81)
+    input_ids = torch.randint(0, model.config.vocab_size, (2, 17), generator=generator)
+    with torch.no_grad():
+        logits = model(input_ids=input_ids).logits
+        with model.disable_adapter():
+            distance = (model(input_ids=input_ids).logits - logits).abs().max().item()
+    if distance < 1e-3:
+        sys.exit(f"the adapter changes no logit by more than {distance}: save one whose B is not zero")
+    digest = hashlib.sha256((adapter / "adapter_model.safetensors").read_bytes()).hexdigest()
+    save_file({"input_ids": input_ids, "logits": logits}, output, {"format": "pt", "adapter_sha256": digest})
+    print(f"logits moved by up to {distance:.3f}; wrote {output}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

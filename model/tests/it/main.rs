@@ -1,0 +1,9 @@
+//! The model against transformers, PEFT, llama.cpp and gguf-py: goldens and their scripts lie in `golden/`.
+
+mod adapter;
+mod checkpoint;
+mod generation;
+mod logits;
+mod real_model;
+mod support;
+mod tokenizer;

@@ -1,0 +1,69 @@
+//! Trouble of the harness itself; what a program does is never an error.
+
+use std::io;
+use std::path::PathBuf;
+
+/// The sandbox cannot do its work. A program's own failure is a [`Verdict`](crate::Verdict).
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    /// No such interpreter, neither as a path nor on the search path.
+    #[error(
+        "cannot find the Python interpreter `{}`\n\
+         hint: install Python 3.8 or newer, or name one with --python",
+        python.display()
+    )]
+    PythonNotFound {
+        /// As the user named it.
+        python: PathBuf,
+    },
+    /// The interpreter exists but does not run a one-line program.
+    #[error(
+        "the Python interpreter `{}` does not start: {detail}\n\
+         hint: check that `{} -c 'print(1)'` works, or name another with --python",
+        python.display(), python.display()
+    )]
+    PythonDoesNotStart {
+        /// As the user named it, or the program it resolved to.
+        python: PathBuf,
+        /// The last line it wrote, or the system's error.
+        detail: String,
+    },
+    /// Older than the runner script can use.
+    #[error(
+        "the Python interpreter `{}` has version {version}, but 3.8 or newer is needed\n\
+         hint: name another with --python",
+        python.display()
+    )]
+    PythonTooOld {
+        /// As the user named it.
+        python: PathBuf,
+        /// Its version, such as `2.7.18`.
+        version: String,
+    },
+    /// The process of a program could not be started.
+    #[error("cannot start `{}` to run a program: {source}", python.display())]
+    Spawn {
+        /// The interpreter.
+        python: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// A temporary file, folder or pipe could not be made, or a started process not be watched.
+    #[error("cannot {action}: {source}\nhint: check free space and permissions of {}", std::env::temp_dir().display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The system's error.
+        source: io::Error,
+    },
+}
+
+impl SandboxError {
+    /// For `map_err`: names what was tried when the system refused.
+    pub(crate) fn io<E: Into<io::Error>>(action: &'static str) -> impl FnOnce(E) -> Self {
+        move |source| Self::Io {
+            action,
+            source: source.into(),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! One optimizer step: gradients over the accumulation window, clipping, AdamW.
+
+use burn::module::ParamId;
+use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer};
+use burn::tensor::Tensor;
+use model::loss::{LossError, chunked_cross_entropy};
+use model::{Adapter, Decoder};
+
+use crate::batch::Batch;
+
+/// AdamW's settings and what is done to gradients before it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OptimizerSettings {
+    /// Decay of the first moment.
+    pub(crate) beta_1: f64,
+    /// Decay of the second moment.
+    pub(crate) beta_2: f64,
+    /// Added to the root of the second moment.
+    pub(crate) epsilon: f64,
+    /// Decoupled weight decay.
+    pub(crate) weight_decay: f64,
+    /// Largest norm of all gradients together; larger ones are scaled down. `None` leaves them.
+    pub(crate) max_grad_norm: Option<f64>,
+    /// Supervised tokens whose logits are held at a time.
+    pub(crate) loss_chunk_size: usize,
+}
+
+/// What a step did.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StepOutcome {
+    /// Mean cross-entropy of the window's supervised tokens before the update, in nats.
+    pub(crate) loss: f64,
+    /// Norm of all gradients together, before clipping.
+    pub(crate) grad_norm: f64,
+}
+
+/// Why a step was not taken.
+#[derive(Debug, thiserror::Error, PartialEq)]
+pub(crate) enum StepError {
+    /// The window has nothing to learn from.
+    #[error(transparent)]
+    Loss(#[from] LossError),
+    /// The loss or the gradient left the finite numbers.
+    #[error("{what} is {value}")]
+    Diverged {
+        /// Which number.
+        what: &'static str,
+        /// Its value.
+        value: f64,
+    },
+}
+
+/// AdamW over an adapter.
+pub(crate) struct AdapterOptimizer {
+    adamw: ModuleOptimizer,
+    settings: OptimizerSettings,
+}
+
+impl AdapterOptimizer {
+    /// An optimizer without history.
+    pub(crate) fn new(settings: OptimizerSettings) -> Self {
+        let adamw = AdamWConfig::new()
+            .with_beta_1(settings.beta_1 as f32)
+            .with_beta_2(settings.beta_2 as f32)
+            .with_epsilon(settings.epsilon as f32)
+            .with_weight_decay(settings.weight_decay as f32)
+            .init();
+        Self { adamw, settings }
+    }
+
+    /// Takes one step over a window of micro-batches and gives the updated adapter.
+    ///
+    /// The window's loss is the mean over all its supervised tokens, so that the step does not depend on
+    /// how the sequences are cut into micro-batches.
+    ///
+    /// # Errors
+    /// [`StepError::Diverged`] before anything is updated, if the loss or the gradient norm is not finite.
+    pub(crate) fn step(
+        &mut self,
+        decoder: &Decoder,
+        adapter: Adapter,
+        window: &[Batch],
+        learning_rate: f64,
+    ) -> Result<(Adapter, StepOutcome), StepError> {
+        let (loss, gradients) = self.gradients(decoder, &adapter, window)?;
+        let (gradients, grad_norm) = self.clip(gradients, &adapter);
+        let outcome = StepOutcome { loss: scalar(loss), grad_norm: scalar(grad_norm) };
+        for (what, value) in [("loss", outcome.loss), ("gradient norm", outcome.grad_norm)] {
+            if !value.is_finite() {
+                return Err(StepError::Diverged { what, value });
+            }
+        }
+        Ok((self.adamw.step(learning_rate, adapter, gradients), outcome))
+    }
+
+    /// Loss of a window, and its gradient for each parameter of the adapter.
+    ///
+    /// # Errors
+    /// [`StepError::Loss`] if no token of the window is supervised.
+    pub(crate) fn gradients(
+        &self,
+        decoder: &Decoder,
+        adapter: &Adapter,
+        window: &[Batch],
+    ) -> Result<(Tensor<1>, GradientsParams), StepError> {
+        let count: usize = window.iter().map(Batch::n_supervised).sum();
+        if count == 0 {
+            return Err(LossError::NoTargets.into());
+        }
+        let mut accumulator = GradientsAccumulator::new();
+        let mut total = Tensor::<1>::zeros([1], decoder.device());
+        for batch in window.iter().filter(|batch| batch.n_supervised() > 0) {
+            let hidden = decoder.hidden_states(&batch.tokens, batch.n_sequences, Some(adapter));
+            let chunk = self.settings.loss_chunk_size;
+            let found = chunked_cross_entropy(hidden, decoder.head(), &batch.labels, count, chunk)?;
+            let gradients = found.backward_seed.backward();
+            accumulator.accumulate(adapter, GradientsParams::from_grads(gradients, adapter));
+            total = total + found.loss;
+        }
+        Ok((total, accumulator.grads()))
+    }
+
+    /// Scales all gradients by one factor so that their common norm is at most the limit.
+    ///
+    /// The factor stays on the device. The small constant is that of PyTorch's `clip_grad_norm_`.
+    fn clip(&self, mut gradients: GradientsParams, adapter: &Adapter) -> (GradientsParams, Tensor<1>) {
+        let ids: Vec<ParamId> = adapter.parameter_ids().collect();
+        let taken: Vec<(ParamId, Tensor<2>)> =
+            ids.into_iter().filter_map(|id| Some((id, gradients.remove(id)?))).collect();
+        let squares = taken.iter().map(|(_, gradient)| gradient.clone().square().sum());
+        let norm = squares
+            .reduce(|a, b| a + b)
+            .unwrap_or_else(|| unreachable!("an adapter has parameters, and backward reached them"))
+            .sqrt();
+        let factor = self
+            .settings
+            .max_grad_norm
+            .map(|limit| (norm.clone() + 1e-6).recip().mul_scalar(limit).clamp_max(1.0));
+        for (id, gradient) in taken {
+            let gradient = match &factor {
+                Some(factor) => gradient * factor.clone().unsqueeze(),
+                None => gradient,
+            };
+            gradients.register(id, gradient);
+        }
+        (gradients, norm)
+    }
+}
+
+fn scalar(tensor: Tensor<1>) -> f64 {
+    f64::from(tensor.into_scalar::<f32>())
+}
