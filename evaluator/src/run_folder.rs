@@ -43,10 +43,6 @@ impl RunFolder {
         Ok(Self { path, records, file })
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// What is recorded so far.
     pub(crate) fn records(&self) -> &[SampleRecord] {
         &self.records

@@ -34,9 +34,9 @@ pub struct Extraction {
 /// Takes the program that defines `entry_point`, a function or class, out of a model's answer.
 ///
 /// The program is searched in the whole text if that parses, then in the fenced blocks (an open fence reaches to the
-/// end), then outside of them. Of its top-level statements all imports stay, also guarded ones, and those that the
-/// entry point needs directly or through others; of functions or classes of one name the last one stays. Prose,
-/// tests, prints and the main guard go. A definition of the entry point that does not parse is never mended.
+/// end), then outside of them. Of its top-level statements the module's docstring stays, all imports, also guarded
+/// ones, and those that the entry point needs directly or through others; of functions or classes of one name the last
+/// one stays. Prose, tests, prints and the main guard go. A definition of the entry point that does not parse is never mended.
 pub fn extract_program(text: &str, entry_point: &str) -> Extraction {
     let mut reason = Reason::NoEntryPoint;
     for candidate in candidates(text) {
@@ -197,6 +197,12 @@ fn select(units: &mut [Unit<'_>], entry_point: &str) -> Result<(), Reason> {
             pending.push(at);
         }
     }
+    if let Some(first) = units.first()
+        && !first.broken
+        && is_docstring(first.stmts)
+    {
+        pending.push(0);
+    }
     let mut kept = vec![false; units.len()];
     while let Some(at) = pending.pop() {
         if std::mem::replace(&mut kept[at], true) {
@@ -264,6 +270,10 @@ fn defines_only(stmts: &[Stmt], name: &str) -> bool {
         [Stmt::ClassDef(class)] => class.name.as_str() == name,
         _ => false,
     }
+}
+
+fn is_docstring(stmts: &[Stmt]) -> bool {
+    matches!(stmts, [Stmt::Expr(expr)] if expr.value.is_string_literal_expr())
 }
 
 /// `if __name__ == "__main__":`, or the same the other way round.

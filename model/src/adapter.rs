@@ -12,9 +12,9 @@ use crate::config::ModelConfig;
 use crate::lora::{Adapter, LayerAdapter, LoraSettings, LowRank, parameter};
 
 /// File with an adapter's settings.
-pub const CONFIG_FILE: &str = "adapter_config.json";
+const CONFIG_FILE: &str = "adapter_config.json";
 /// File with an adapter's tensors.
-pub const WEIGHTS_FILE: &str = "adapter_model.safetensors";
+const WEIGHTS_FILE: &str = "adapter_model.safetensors";
 
 /// Before every module's path in an adapter file: PEFT's wrapper, the causal LM, its decoder.
 const PREFIX: &str = "base_model.model.model.";

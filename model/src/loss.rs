@@ -101,9 +101,10 @@ mod tests {
             .reduce(|a, b| a + b)
             .expect("labels are supervised")
             / 5.0;
+        let value = loss.clone().inner().sum().into_scalar::<f32>();
         let mut gradients = loss.sum().backward();
         let gradient = hidden.grad_remove(&mut gradients).expect("hidden is tracked");
-        (loss.inner().into_scalar::<f32>(), gradient)
+        (value, gradient)
     }
 
     #[test]

@@ -19,11 +19,6 @@ impl Example {
     pub(crate) fn len(&self) -> usize {
         self.prompt.len() + self.completion.len()
     }
-
-    /// Whether the example has no tokens at all.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }
 
 /// Some sequences of equal, padded length, side by side.

@@ -60,6 +60,11 @@ fn what_the_entry_point_needs_stays() {
 }
 
 #[test]
+fn the_docstring_of_the_module_stays() {
+    check("\"\"\"Doc.\"\"\"\n\"a string\"\n\ndef f(x):\n    return x\n", "\"\"\"Doc.\"\"\"\n\ndef f(x):\n    return x\n");
+}
+
+#[test]
 fn what_it_does_not_need_goes() {
     let program = "def f(x):\n    i = x\n    return [y for y in i]\n";
     check(&format!("def unrelated():\n    pass\n\n{program}\n\nprint(f(1))\nassert f(2)\n"), program);
