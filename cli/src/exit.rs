@@ -1,8 +1,12 @@
 //! From outcomes to messages and exit codes.
 
 use std::fmt;
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
+
+use config::RecipeError;
+use model::source::SourceError;
+use model::{AdapterError, CheckpointError, ConfigError, GenerationError};
 
 /// Marks an error as the user's: exit code 2 instead of 1.
 #[derive(Debug, thiserror::Error)]
@@ -21,12 +25,14 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// An environment failure, unless a [`UserMistake`] or a recipe error stands in the chain of causes.
+    /// An environment failure, unless the chain of causes holds something that the user can only have mistaken.
     pub fn from_error(error: anyhow::Error) -> Self {
-        let mistake = error
-            .chain()
-            .any(|cause| cause.is::<UserMistake>() || cause.is::<config::RecipeError>());
-        if mistake { Self::Mistake(error) } else { Self::Environment(error) }
+        let mistake = error.chain().any(is_mistake);
+        if mistake {
+            Self::Mistake(error)
+        } else {
+            Self::Environment(error)
+        }
     }
 
     fn code(&self) -> u8 {
@@ -36,6 +42,40 @@ impl Failure {
             Self::Incomplete(_) => 3,
         }
     }
+}
+
+/// Whether a cause says that something impossible was asked for, and not that a sound thing is broken or out of reach.
+fn is_mistake(cause: &(dyn std::error::Error + 'static)) -> bool {
+    if cause.is::<UserMistake>() || cause.is::<RecipeError>() {
+        return true;
+    }
+    if let Some(error) = cause.downcast_ref::<SourceError>() {
+        return match error {
+            SourceError::NoSource { .. }
+            | SourceError::NoWheelHash
+            | SourceError::HubNotSupported { .. }
+            | SourceError::NoModelFolder { .. }
+            | SourceError::NoModelFile { .. }
+            | SourceError::HashOfFolder { .. } => true,
+            SourceError::Unreadable { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            _ => false,
+        };
+    }
+    if let Some(error) = cause.downcast_ref::<CheckpointError>() {
+        let unknown =
+            |source: &ConfigError| matches!(source, ConfigError::UnknownArchitecture { .. });
+        return matches!(error, CheckpointError::Config { source, .. } if unknown(source));
+    }
+    if let Some(error) = cause.downcast_ref::<AdapterError>() {
+        return matches!(
+            error,
+            AdapterError::Mismatch { .. } | AdapterError::Unsupported { .. }
+        );
+    }
+    matches!(
+        cause.downcast_ref::<GenerationError>(),
+        Some(GenerationError::TooLong { .. })
+    )
 }
 
 impl From<anyhow::Error> for Failure {
@@ -91,15 +131,22 @@ mod tests {
 
     #[test]
     fn hints_of_all_causes_come_last_and_once() {
-        let error = Err::<(), _>(anyhow!("disk full\nhint: make room")).context("cannot save").unwrap_err();
+        let error = Err::<(), _>(anyhow!("disk full\nhint: make room"))
+            .context("cannot save")
+            .unwrap_err();
         let failure = Failure::from_error(error);
-        assert_eq!(failure.to_string(), "cannot save: disk full\nhint: make room");
+        assert_eq!(
+            failure.to_string(),
+            "cannot save: disk full\nhint: make room"
+        );
         assert_eq!(failure.code(), 1);
     }
 
     #[test]
     fn a_mistake_anywhere_in_the_chain_is_the_users() {
-        let error = Err::<(), _>(UserMistake("no such adapter".to_owned())).context("cannot compare").unwrap_err();
+        let error = Err::<(), _>(UserMistake("no such adapter".to_owned()))
+            .context("cannot compare")
+            .unwrap_err();
         assert_eq!(Failure::from_error(error).code(), 2);
     }
 }

@@ -28,7 +28,8 @@ pub fn sha256_of(path: &Path) -> Result<String> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
     loop {
-        let n = io::Read::read(&mut file, &mut buffer).with_context(|| format!("cannot read {}", path.display()))?;
+        let n = io::Read::read(&mut file, &mut buffer)
+            .with_context(|| format!("cannot read {}", path.display()))?;
         if n == 0 {
             return Ok(hex(&hash.finalize()));
         }
@@ -46,6 +47,12 @@ pub fn peak_memory_text() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     status
         .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse::<u64>().ok())
+        .find_map(|line| {
+            line.strip_prefix("VmHWM:")?
+                .split_whitespace()
+                .next()?
+                .parse::<u64>()
+                .ok()
+        })
         .map_or_else(|| "unknown".to_owned(), |kib| bytes_text(kib * 1024))
 }

@@ -30,8 +30,13 @@ impl Progress {
         let now = Instant::now();
         let display = if std::io::stderr().is_terminal() {
             let bar = ProgressBar::new(total);
-            let counts = if unit == "B" { "{bytes}/{total_bytes}" } else { "{pos}/{len} {prefix}" };
-            let template = format!("{{msg:18}} {{bar:28}} {counts}  {{elapsed}} ETA {{eta}}  {{wide_msg}}");
+            let counts = if unit == "B" {
+                "{bytes}/{total_bytes}"
+            } else {
+                "{pos}/{len} {prefix}"
+            };
+            let template =
+                format!("{{msg:18}} {{bar:28}} {counts}  {{elapsed}} ETA {{eta}}  {{wide_msg}}");
             // The label stands in the template, the changing part in the message.
             let template = template.replacen("{msg:18}", &format!("{label:18}"), 1);
             if let Ok(style) = ProgressStyle::with_template(&template) {
@@ -43,7 +48,15 @@ impl Progress {
         } else {
             Display::Lines { last: now }
         };
-        Self { label: label.to_owned(), unit, total, done: 0, message: String::new(), started: now, display }
+        Self {
+            label: label.to_owned(),
+            unit,
+            total,
+            done: 0,
+            message: String::new(),
+            started: now,
+            display,
+        }
     }
 
     /// Changes what is known of the total.
@@ -78,13 +91,26 @@ impl Progress {
         if let Display::Bar(bar) = &self.display {
             bar.finish_and_clear();
         }
-        let message = if self.message.is_empty() { String::new() } else { format!("  {}", self.message) };
-        print_line(&format!("{:18} {} in {}{message}", self.label, self.amount(self.done), duration_text(elapsed)));
+        let message = if self.message.is_empty() {
+            String::new()
+        } else {
+            format!("  {}", self.message)
+        };
+        print_line(&format!(
+            "{:18} {} in {}{message}",
+            self.label,
+            self.amount(self.done),
+            duration_text(elapsed)
+        ));
         elapsed
     }
 
     fn amount(&self, count: u64) -> String {
-        if self.unit == "B" { bytes_text(count) } else { format!("{count} {}", self.unit) }
+        if self.unit == "B" {
+            bytes_text(count)
+        } else {
+            format!("{count} {}", self.unit)
+        }
     }
 
     fn line(&self) {
@@ -95,9 +121,17 @@ impl Progress {
             let left = elapsed.as_secs_f64() * (self.total - self.done) as f64 / self.done as f64;
             duration_text(Duration::from_secs_f64(left))
         };
-        let percent = if self.total == 0 { 0 } else { 100 * self.done.min(self.total) / self.total };
+        let percent = if self.total == 0 {
+            0
+        } else {
+            100 * self.done.min(self.total) / self.total
+        };
         let of = self.amount(self.total);
-        let done = if self.unit == "B" { bytes_text(self.done) } else { self.done.to_string() };
+        let done = if self.unit == "B" {
+            bytes_text(self.done)
+        } else {
+            self.done.to_string()
+        };
         print_line(&format!(
             "{:18} {done}/{of} {percent:3} %  {} ETA {eta}  {}",
             self.label,
@@ -138,11 +172,17 @@ mod tests {
     #[test]
     fn durations_read_naturally() {
         let text = |s: f64| duration_text(Duration::from_secs_f64(s));
-        assert_eq!([text(8.34), text(245.0), text(12_000.0)], ["8.3 s", "4 min 05 s", "3 h 20 min"]);
+        assert_eq!(
+            [text(8.34), text(245.0), text(12_000.0)],
+            ["8.3 s", "4 min 05 s", "3 h 20 min"]
+        );
     }
 
     #[test]
     fn sizes_read_naturally() {
-        assert_eq!([bytes_text(1_500), bytes_text(98_300_000)], ["1.5 kB", "98.3 MB"]);
+        assert_eq!(
+            [bytes_text(1_500), bytes_text(98_300_000)],
+            ["1.5 kB", "98.3 MB"]
+        );
     }
 }

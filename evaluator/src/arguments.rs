@@ -26,11 +26,12 @@ pub(crate) enum Command {
 const COMPARE_EXAMPLES: &str = "\
 Examples:
   evaluator compare
-  evaluator compare checkpoints/quickstart/adapter --set evaluate.max_new_tokens=256
+  evaluator compare checkpoints/quickstart/adapter --set evaluate.timeout_s=2
 
-Without an adapter, the newest finished one under checkpoints/ is taken. Its recipe, which lies in its folder, says how
+Without an adapter, the newest finished one under checkpoints/ is taken. Its recipe, which lies in its folder, says how \
 to evaluate. A run that was interrupted goes on where it stopped when the same command is given again.
-Environment: SLM_CACHE moves the folder for downloaded models.";
+
+Environment: SLM_CACHE moves the folder for downloaded models, PYTHON names the Python to use.";
 
 #[derive(Debug, Args)]
 pub(crate) struct CompareArguments {

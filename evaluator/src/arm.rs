@@ -29,15 +29,27 @@ pub(crate) fn complete(
     sandbox: &Sandbox,
     run: &mut RunFolder,
 ) -> Result<()> {
-    let recorded: HashSet<(&str, u32)> =
-        run.records().iter().filter(|record| record.arm == arm).map(|record| (record.task_id.as_str(), record.sample)).collect();
+    let recorded: HashSet<(&str, u32)> = run
+        .records()
+        .iter()
+        .filter(|record| record.arm == arm)
+        .map(|record| (record.task_id.as_str(), record.sample))
+        .collect();
     let mut work = Vec::new();
     for task in tasks {
         for sample in 0..evaluate.samples_per_task as u32 {
             let task_id = task.view().task_id.clone();
             if !recorded.contains(&(task_id.as_str(), sample)) {
                 let seed = sample_seed(evaluate.sampling.seed, &task_id, sample);
-                work.push((SampleKey { arm: arm.to_owned(), task_id, sample, seed }, task));
+                work.push((
+                    SampleKey {
+                        arm: arm.to_owned(),
+                        task_id,
+                        sample,
+                        seed,
+                    },
+                    task,
+                ));
             }
         }
     }
@@ -45,7 +57,10 @@ pub(crate) fn complete(
         cli::note(&format!("{arm}: all samples are recorded already"));
         return Ok(());
     }
-    let queries: Vec<Query> = work.iter().map(|(key, task)| single::query(task.view(), key.seed)).collect();
+    let queries: Vec<Query> = work
+        .iter()
+        .map(|(key, task)| single::query(task.view(), key.seed))
+        .collect();
 
     let mut progress = Progress::new(arm, work.len() as u64, "samples");
     let (answers, inbox) = mpsc::channel::<(usize, Answer)>();
@@ -74,11 +89,15 @@ pub(crate) fn complete(
         model.answer(&queries, &mut |event| {
             match event {
                 Event::Answered { index, answer } => {
-                    answers.send((index, answer)).map_err(|_| anyhow!("the testing thread ended early"))?;
+                    answers
+                        .send((index, answer))
+                        .map_err(|_| anyhow!("the testing thread ended early"))?;
                 }
                 Event::Tokens(count) => tokens = count,
             }
-            records.try_iter().try_for_each(|record| take(record, tokens))
+            records
+                .try_iter()
+                .try_for_each(|record| take(record, tokens))
         })?;
         drop(answers);
         records.iter().try_for_each(|record| take(record, tokens))
@@ -89,9 +108,144 @@ pub(crate) fn complete(
 
 /// A seed of its own for each sample, so that it does not depend on which others are made.
 fn sample_seed(seed: u64, task_id: &str, sample: u32) -> u64 {
-    let digest = Sha256::new().chain_update(seed.to_le_bytes()).chain_update(sample.to_le_bytes()).chain_update(task_id).finalize();
+    let digest = Sha256::new()
+        .chain_update(seed.to_le_bytes())
+        .chain_update(sample.to_le_bytes())
+        .chain_update(task_id)
+        .finalize();
     let mut bytes = [0; 8];
     bytes.copy_from_slice(&digest[..8]);
     u64::from_le_bytes(bytes)
 }
 
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::scripted::Scripted;
+    use crate::record::{BASE_ARM, Verdict};
+    use benchmarks::ScoringPhase;
+    use sandbox::{Interpreter, Limits};
+
+    fn sandbox() -> Sandbox {
+        Sandbox::new(
+            Interpreter::resolve(None).expect("python3"),
+            Limits::default(),
+        )
+    }
+
+    fn tasks(n: usize) -> Vec<Task> {
+        let mut tasks = benchmarks::by_name("embedded")
+            .and_then(|b| b.tasks())
+            .expect("embedded tasks");
+        tasks.truncate(n);
+        tasks
+    }
+
+    /// Answers every task with its canonical solution, and counts the questions.
+    fn solver(tasks: &[Task]) -> Scripted<impl Fn(&str) -> String> {
+        let solutions: Vec<(String, String)> = tasks
+            .iter()
+            .map(|task| {
+                (
+                    task.view().prompt.clone(),
+                    task.canonical_solution(&ScoringPhase::begin()).to_owned(),
+                )
+            })
+            .collect();
+        Scripted::new(move |stub: &str| {
+            solutions
+                .iter()
+                .find(|(prompt, _)| prompt == stub)
+                .expect("a task's prompt")
+                .1
+                .clone()
+        })
+    }
+
+    fn run(folder: &tempfile::TempDir, model: &dyn Backend, tasks: &[Task]) -> Vec<SampleRecord> {
+        let mut run = RunFolder::open(folder.path().to_owned()).expect("run folder");
+        complete(
+            BASE_ARM,
+            model,
+            tasks,
+            &Evaluate::default(),
+            &sandbox(),
+            &mut run,
+        )
+        .expect("records");
+        run.records().to_vec()
+    }
+
+    #[test]
+    fn canonical_solutions_pass_and_are_counted() {
+        let (folder, tasks) = (tempfile::tempdir().expect("folder"), tasks(3));
+        let records = run(&folder, &solver(&tasks), &tasks);
+        assert_eq!(records.len(), 3);
+        for record in &records {
+            assert_eq!(
+                (record.verdict, record.tests_passed),
+                (Verdict::Passed, record.tests_total),
+                "{}",
+                record.task_id
+            );
+            let metrics = record.metrics.expect("metrics of a program that parses");
+            assert!(
+                metrics.maintainability_index > 0.0 && metrics.lloc > 1,
+                "{metrics:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn answers_that_are_no_python_are_unparsable_and_stay_without_metrics() {
+        let (folder, tasks) = (tempfile::tempdir().expect("folder"), tasks(1));
+        let records = run(
+            &folder,
+            &Scripted::new(|_: &str| "    return (".to_owned()),
+            &tasks,
+        );
+        assert_eq!(records[0].verdict, Verdict::Unparsable);
+        assert!(!records[0].parsable && records[0].metrics.is_none());
+    }
+
+    #[test]
+    fn an_interrupted_run_goes_on_without_asking_again() {
+        let (folder, tasks) = (tempfile::tempdir().expect("folder"), tasks(4));
+        let whole = run(&folder, &solver(&tasks), &tasks);
+        // As after a crash: two whole lines, and the third cut off in the middle.
+        let file = folder.path().join("records.jsonl");
+        let text = std::fs::read_to_string(&file).expect("records");
+        let ends: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
+        std::fs::write(&file, &text[..ends[1] + 40]).expect("write");
+
+        let model = solver(&tasks);
+        let resumed = run(&folder, &model, &tasks);
+        assert_eq!(model.asked(), 2);
+        let essence = |records: &[SampleRecord]| {
+            let mut all: Vec<_> = records
+                .iter()
+                .map(|r| (r.task_id.clone(), r.sample, r.program.clone(), r.verdict))
+                .collect();
+            all.sort();
+            all
+        };
+        assert_eq!(essence(&resumed), essence(&whole));
+        let again = solver(&tasks);
+        run(&folder, &again, &tasks);
+        assert_eq!(again.asked(), 0);
+    }
+
+    #[test]
+    fn seeds_differ_by_task_and_sample_and_repeat() {
+        let seeds = [
+            sample_seed(1, "a", 0),
+            sample_seed(1, "a", 1),
+            sample_seed(1, "b", 0),
+            sample_seed(2, "a", 0),
+        ];
+        for (i, seed) in seeds.iter().enumerate() {
+            assert!(!seeds[..i].contains(seed));
+        }
+        assert_eq!(seeds[0], sample_seed(1, "a", 0));
+    }
+}

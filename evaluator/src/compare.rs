@@ -27,10 +27,17 @@ fn compare(arguments: &CompareArguments) -> Result<()> {
         None => newest_adapter(Path::new("checkpoints"))?,
     };
     let recipe = load_recipe(&folder, arguments)?;
-    let (choice, device) = arguments.device.open().map_err(|e| UserMistake(e.to_string()))?;
+    let (choice, device) = arguments
+        .device
+        .open()
+        .map_err(|e| UserMistake(e.to_string()))?;
     let python = recipe.evaluate.python.clone().unwrap_or_else(cli::python);
-    let interpreter = Interpreter::resolve(Some(&python)).context("no Python to run the tests with")?;
-    let sandbox = Sandbox::new(interpreter, Limits::default().with_cpu_s(recipe.evaluate.timeout_s));
+    let interpreter =
+        Interpreter::resolve(Some(&python)).context("no Python to run the tests with")?;
+    let sandbox = Sandbox::new(
+        interpreter,
+        Limits::default().with_cpu_s(recipe.evaluate.timeout_s),
+    );
 
     let mut timings = Timings::default();
     let (base, decoder) = timings.phase("load model", || {
@@ -39,13 +46,20 @@ fn compare(arguments: &CompareArguments) -> Result<()> {
         Ok((base, decoder))
     })?;
     let (tokenizer, template) = (base.tokenizer()?, base.chat_template()?);
-    let loaded = Adapter::load(&folder, decoder.config(), recipe.model.base_model_name(), &device)?;
+    let loaded = Adapter::load(
+        &folder,
+        decoder.config(),
+        recipe.model.base_model_name(),
+        &device,
+    )?;
     for warning in &loaded.warnings {
         cli::note(&format!("warning: {warning}"));
     }
 
     // One benchmark is all that recipes know so far; the next one will not compile without a decision here.
-    let [Benchmark::Embedded] = recipe.evaluate.benchmarks[..] else { unreachable!("recipes hold each benchmark once") };
+    let [Benchmark::Embedded] = recipe.evaluate.benchmarks[..] else {
+        unreachable!("recipes hold each benchmark once")
+    };
     let benchmark = "embedded";
     let tasks = benchmarks::by_name(benchmark)?.tasks()?;
     let mut info = describe::run(describe::Parts {
@@ -64,9 +78,18 @@ fn compare(arguments: &CompareArguments) -> Result<()> {
     }
     run.write_info(&info)?;
 
-    for (name, adapter) in [(BASE_ARM, None), (info.adapters[0].name.as_str(), Some(&loaded.adapter))] {
+    for (name, adapter) in [
+        (BASE_ARM, None),
+        (info.adapters[0].name.as_str(), Some(&loaded.adapter)),
+    ] {
         let evaluate = &recipe.evaluate;
-        let model = LocalModel { decoder: &decoder, tokenizer: &tokenizer, template: &template, adapter, evaluate };
+        let model = LocalModel {
+            decoder: &decoder,
+            tokenizer: &tokenizer,
+            template: &template,
+            adapter,
+            evaluate,
+        };
         timings.phase(&format!("generate and test {name}"), || {
             arm::complete(name, &model, &tasks, evaluate, &sandbox, &mut run)
         })?;
@@ -87,8 +110,13 @@ fn compare(arguments: &CompareArguments) -> Result<()> {
 /// The adapter that was finished last under `checkpoints`.
 fn newest_adapter(checkpoints: &Path) -> Result<PathBuf> {
     let finished = |folder: PathBuf| {
-        let written = fs::metadata(folder.join("adapter_model.safetensors")).and_then(|file| file.modified()).ok()?;
-        folder.join("recipe.yaml").is_file().then_some((written, folder))
+        let written = fs::metadata(folder.join("adapter_model.safetensors"))
+            .and_then(|file| file.modified())
+            .ok()?;
+        folder
+            .join("recipe.yaml")
+            .is_file()
+            .then_some((written, folder))
     };
     fs::read_dir(checkpoints)
         .into_iter()
@@ -107,10 +135,29 @@ fn newest_adapter(checkpoints: &Path) -> Result<PathBuf> {
 
 fn load_recipe(adapter: &Path, arguments: &CompareArguments) -> Result<Recipe> {
     if !adapter.is_dir() {
-        let text = format!("{}: no such adapter folder\nhint: `trainer fit` prints the folder that it wrote", adapter.display());
+        let text = format!(
+            "{}: no such adapter folder\nhint: `trainer fit` prints the folder that it wrote",
+            adapter.display()
+        );
         return Err(UserMistake(text).into());
     }
-    let path = arguments.recipe.clone().unwrap_or_else(|| adapter.join("recipe.yaml"));
+    if !adapter.join("adapter_config.json").is_file() {
+        let inside = adapter.join("adapter");
+        let hint = if inside.is_dir() {
+            format!("did you mean {}?", inside.display())
+        } else {
+            "an adapter's folder holds adapter_config.json and adapter_model.safetensors".to_owned()
+        };
+        let text = format!(
+            "{}: holds no adapter_config.json, so it is no adapter\nhint: {hint}",
+            adapter.display()
+        );
+        return Err(UserMistake(text).into());
+    }
+    let path = arguments
+        .recipe
+        .clone()
+        .unwrap_or_else(|| adapter.join("recipe.yaml"));
     if arguments.recipe.is_none() && !path.is_file() {
         let text = format!(
             "{}: has no recipe.yaml, as adapters from elsewhere\nhint: say how to evaluate with --recipe recipes/NAME.yaml",
@@ -138,7 +185,10 @@ impl Timings {
     fn add(&mut self, name: &str, seconds: f64) {
         match self.phases.iter_mut().find(|phase| phase.phase == name) {
             Some(phase) => phase.seconds += seconds,
-            None => self.phases.push(PhaseTiming { phase: name.to_owned(), seconds }),
+            None => self.phases.push(PhaseTiming {
+                phase: name.to_owned(),
+                seconds,
+            }),
         }
     }
 

@@ -12,21 +12,23 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::record::{
-    AdapterInfo, BaseModelInfo, BenchmarkInfo, DeclaredEffects, NamedSeed, RECORD_VERSION, RecipeInfo, RunInfo, SamplingInfo,
-    SandboxInfo, TrainingSummary,
+    AdapterInfo, BaseModelInfo, BenchmarkInfo, DeclaredEffects, NamedSeed, RECORD_VERSION,
+    RecipeInfo, RunInfo, SamplingInfo, SandboxInfo, TrainingSummary,
 };
 
 /// An adapter's identity, and how it was trained where its folder says so.
 pub(crate) fn adapter(folder: &Path, recipe: &Recipe) -> Result<AdapterInfo> {
-    let training = fs::read_to_string(folder.join("training.json")).ok().and_then(|text| {
-        let value: Value = serde_json::from_str(&text).ok()?;
-        Some(TrainingSummary {
-            steps: value["steps"].as_u64()? as usize,
-            examples: value["examples"].as_u64()? as usize,
-            final_loss: value["final_loss"].as_f64()?,
-            seconds: value["seconds"].as_f64()?,
-        })
-    });
+    let training = fs::read_to_string(folder.join("training.json"))
+        .ok()
+        .and_then(|text| {
+            let value: Value = serde_json::from_str(&text).ok()?;
+            Some(TrainingSummary {
+                steps: value["steps"].as_u64()? as usize,
+                examples: value["examples"].as_u64()? as usize,
+                final_loss: value["final_loss"].as_f64()?,
+                seconds: value["seconds"].as_f64()?,
+            })
+        });
     Ok(AdapterInfo {
         name: recipe.name().to_owned(),
         path: folder.display().to_string(),
@@ -41,9 +43,15 @@ pub(crate) fn benchmark(name: &str, tasks: &[Task]) -> BenchmarkInfo {
     let sha256 = hash_of(tasks.iter().flat_map(|task| {
         let view = task.view();
         let public = [view.task_id.as_str(), &view.prompt, &view.entry_point];
-        public.into_iter().chain(task.hidden().open(&scoring).iter().map(String::as_str))
+        public
+            .into_iter()
+            .chain(task.hidden().open(&scoring).iter().map(String::as_str))
     }));
-    BenchmarkInfo { name: name.to_owned(), tasks: tasks.len(), sha256 }
+    BenchmarkInfo {
+        name: name.to_owned(),
+        tasks: tasks.len(),
+        sha256,
+    }
 }
 
 /// Everything that makes a run what it is.
@@ -59,24 +67,51 @@ pub(crate) struct Parts<'a> {
 
 /// Describes a run. Its name holds a hash of all that enters a sample, so that the same comparison has the same name.
 pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
-    let Parts { recipe, base, adapter, benchmark, sandbox, device, overrides } = parts;
+    let Parts {
+        recipe,
+        base,
+        adapter,
+        benchmark,
+        sandbox,
+        device,
+        overrides,
+    } = parts;
     let yaml = recipe.to_yaml();
     let evaluate = &recipe.evaluate;
-    let base_model = BaseModelInfo { name: recipe.model.base_model_name().to_owned(), sha256: base.sha256()? };
+    let base_model = BaseModelInfo {
+        name: recipe.model.base_model_name().to_owned(),
+        sha256: base.sha256()?,
+    };
     let version = env!("CARGO_PKG_VERSION");
     let python = &sandbox.interpreter().version;
-    let hash = hash_of([version, &yaml, &base_model.sha256, &adapter.sha256, &benchmark.sha256, &device, python]);
+    let hash = hash_of([
+        version,
+        &yaml,
+        &base_model.sha256,
+        &adapter.sha256,
+        &benchmark.sha256,
+        &device,
+        python,
+    ]);
     let description = sandbox.description();
-    let overrides: String = overrides.iter().map(|set| format!(" --set '{set}'")).collect();
+    let overrides: String = overrides
+        .iter()
+        .map(|set| format!(" --set '{set}'"))
+        .collect();
     Ok(RunInfo {
         version: RECORD_VERSION,
         name: format!("{}-{}", recipe.name(), &hash[..8]),
-        created: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        created: jiff::Timestamp::now()
+            .strftime("%Y-%m-%dT%H:%M:%SZ")
+            .to_string(),
         project_version: version.to_owned(),
         command: format!("evaluator compare {}{overrides}", adapter.path),
         base_model,
         adapters: vec![adapter],
-        recipe: RecipeInfo { sha256: hash_of([yaml.as_str()]), yaml },
+        recipe: RecipeInfo {
+            sha256: hash_of([yaml.as_str()]),
+            yaml,
+        },
         benchmark,
         device,
         threads: rayon::current_num_threads(),
@@ -86,8 +121,14 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
             properties: description.properties.iter().map(property_text).collect(),
         },
         seeds: vec![
-            NamedSeed { name: "training".to_owned(), seed: recipe.train.seed },
-            NamedSeed { name: "sampling".to_owned(), seed: evaluate.sampling.seed },
+            NamedSeed {
+                name: "training".to_owned(),
+                seed: recipe.train.seed,
+            },
+            NamedSeed {
+                name: "sampling".to_owned(),
+                seed: evaluate.sampling.seed,
+            },
         ],
         sampling: SamplingInfo {
             temperature: evaluate.sampling.temperature,
@@ -103,8 +144,18 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
 
 /// The smallest effect that the recipe calls noticeable.
 fn declared(recipe: &Recipe) -> DeclaredEffects {
-    let effects = recipe.evaluate.hypotheses.iter().map(|hypothesis| hypothesis.effect);
-    effects.reduce(f64::max).map_or_else(DeclaredEffects::default, |maintainability_index| DeclaredEffects { maintainability_index })
+    let effects = recipe
+        .evaluate
+        .hypotheses
+        .iter()
+        .map(|hypothesis| hypothesis.effect);
+    effects
+        .reduce(f64::max)
+        .map_or_else(DeclaredEffects::default, |maintainability_index| {
+            DeclaredEffects {
+                maintainability_index,
+            }
+        })
 }
 
 /// SHA-256 over texts, each with its length, so that no two lists of texts look alike.
@@ -118,6 +169,10 @@ fn hash_of<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 fn property_text(property: &sandbox::Property) -> String {
-    let enforced = if property.enforced { "enforced" } else { "not enforced" };
+    let enforced = if property.enforced {
+        "enforced"
+    } else {
+        "not enforced"
+    };
     format!("{}: {enforced}", property.name)
 }

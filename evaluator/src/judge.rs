@@ -22,9 +22,18 @@ pub(crate) struct SampleKey {
 ///
 /// # Errors
 /// Only the sandbox's own trouble; whatever the program does is part of the record.
-pub(crate) fn judge(key: &SampleKey, task: &Task, answer: Answer, sandbox: &Sandbox) -> Result<SampleRecord> {
+pub(crate) fn judge(
+    key: &SampleKey,
+    task: &Task,
+    answer: Answer,
+    sandbox: &Sandbox,
+) -> Result<SampleRecord> {
     let extraction = single::program(task.view(), &answer.text);
-    let metrics = if extraction.complete { metrics::analyze(&extraction.program).ok() } else { None };
+    let metrics = if extraction.complete {
+        metrics::analyze(&extraction.program).ok()
+    } else {
+        None
+    };
     let tests = task.hidden().open(&ScoringPhase::begin());
     let (verdict, tests_passed, detail, cpu_s) = if metrics.is_some() {
         let outcome = sandbox.run_tests(&extraction.program, tests)?;
@@ -32,7 +41,12 @@ pub(crate) fn judge(key: &SampleKey, task: &Task, answer: Answer, sandbox: &Sand
         let detail = (!outcome.detail.is_empty()).then_some(outcome.detail);
         (verdict(outcome.verdict), passed, detail, outcome.cpu_s)
     } else {
-        (Verdict::Unparsable, 0, Some(reason_text(extraction.reason).to_owned()), 0.0)
+        (
+            Verdict::Unparsable,
+            0,
+            Some(reason_text(extraction.reason).to_owned()),
+            0.0,
+        )
     };
     Ok(SampleRecord {
         version: RECORD_VERSION,

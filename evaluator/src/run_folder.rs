@@ -39,8 +39,13 @@ impl RunFolder {
             .open(&file_path)
             .with_context(|| format!("cannot open {}", file_path.display()))?;
         let (records, whole) = read_records(&file, &file_path)?;
-        file.set_len(whole).with_context(|| format!("cannot write {}", file_path.display()))?;
-        Ok(Self { path, records, file })
+        file.set_len(whole)
+            .with_context(|| format!("cannot write {}", file_path.display()))?;
+        Ok(Self {
+            path,
+            records,
+            file,
+        })
     }
 
     /// What is recorded so far.
@@ -52,9 +57,12 @@ impl RunFolder {
     pub(crate) fn append(&mut self, record: SampleRecord) -> Result<()> {
         let mut line = serde_json::to_vec(&record)?;
         line.push(b'\n');
-        self.file
-            .write_all(&line)
-            .with_context(|| format!("cannot write {}\nhint: free space and run the same command again", self.path.join(RECORDS).display()))?;
+        self.file.write_all(&line).with_context(|| {
+            format!(
+                "cannot write {}\nhint: free space and run the same command again",
+                self.path.join(RECORDS).display()
+            )
+        })?;
         self.records.push(record);
         Ok(())
     }
@@ -74,7 +82,10 @@ impl RunFolder {
         for (name, svg) in &report.pictures {
             self.write(name, svg)?;
         }
-        self.write("summary.json", &(serde_json::to_string_pretty(&report.summary)? + "\n"))?;
+        self.write(
+            "summary.json",
+            &(serde_json::to_string_pretty(&report.summary)? + "\n"),
+        )?;
         self.write("report.md", &report.markdown)?;
         Ok(self.path.join("report.md"))
     }
@@ -90,7 +101,9 @@ impl RunFolder {
             fs::write(&part, text)?;
             fs::rename(&part, &path)
         };
-        write().inspect_err(|_| drop(fs::remove_file(&part))).with_context(|| format!("cannot write {}", path.display()))
+        write()
+            .inspect_err(|_| drop(fs::remove_file(&part)))
+            .with_context(|| format!("cannot write {}", path.display()))
     }
 }
 
@@ -100,7 +113,9 @@ fn read_records(file: &File, path: &Path) -> Result<(Vec<SampleRecord>, u64)> {
     let (mut records, mut whole, mut number) = (Vec::new(), 0, 0);
     loop {
         let mut line = Vec::new();
-        let length = reader.read_until(b'\n', &mut line).with_context(|| format!("cannot read {}", path.display()))?;
+        let length = reader
+            .read_until(b'\n', &mut line)
+            .with_context(|| format!("cannot read {}", path.display()))?;
         if length == 0 || line.last() != Some(&b'\n') {
             return Ok((records, whole));
         }
@@ -110,7 +125,11 @@ fn read_records(file: &File, path: &Path) -> Result<(Vec<SampleRecord>, u64)> {
             format!("{}:{number}: not a record of this version\nhint: move the folder away and run again", path.display())
         })?;
         if record.version != RECORD_VERSION {
-            bail!("{}:{number}: record version {}, expected {RECORD_VERSION}", path.display(), record.version);
+            bail!(
+                "{}:{number}: record version {}, expected {RECORD_VERSION}",
+                path.display(),
+                record.version
+            );
         }
         records.push(record);
     }

@@ -6,7 +6,10 @@
 //!
 //! Without a Python that has radon only this crate is timed; without a folder nothing is. Files that radon cannot
 //! count, or not within ten seconds, are left out of both sides.
-#![allow(clippy::print_stdout, reason = "a benchmark's result is what it prints")]
+#![allow(
+    clippy::print_stdout,
+    reason = "a benchmark's result is what it prints"
+)]
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -44,10 +47,16 @@ fn main() {
     let parallel = fastest(|| count_all(&files, threads)).as_secs_f64();
     let n_files = files.len() as f64;
     println!("metrics, 1 thread: {:.0} files/s", n_files / single);
-    println!("metrics, {threads} threads: {:.0} files/s", n_files / parallel);
+    println!(
+        "metrics, {threads} threads: {:.0} files/s",
+        n_files / parallel
+    );
     if let Some(radon) = radon {
         println!("radon, 1 thread: {:.2} files/s", n_files / radon);
-        println!("one thread against radon's: {:.0} times as fast", radon / single);
+        println!(
+            "one thread against radon's: {:.0} times as fast",
+            radon / single
+        );
     }
 }
 
@@ -59,7 +68,9 @@ fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
         let path = entry.path();
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => collect(&path, paths),
-            Ok(kind) if kind.is_file() && path.extension().is_some_and(|e| e == "py") => paths.push(path),
+            Ok(kind) if kind.is_file() && path.extension().is_some_and(|e| e == "py") => {
+                paths.push(path);
+            }
             _ => {}
         }
     }
@@ -97,9 +108,14 @@ fn radon_seconds(python: &Path, files: &[(PathBuf, String)]) -> Vec<Option<f64>>
         .stdout(Stdio::piped())
         .spawn()
         .expect("METRICS_BENCH_PYTHON runs");
-    let list: Vec<String> = files.iter().map(|(path, _)| path.display().to_string()).collect();
+    let list: Vec<String> = files
+        .iter()
+        .map(|(path, _)| path.display().to_string())
+        .collect();
     let mut stdin = child.stdin.take().expect("piped");
-    stdin.write_all(list.join("\n").as_bytes()).expect("radon reads its list");
+    stdin
+        .write_all(list.join("\n").as_bytes())
+        .expect("radon reads its list");
     drop(stdin);
     let output = child.wait_with_output().expect("radon ends");
     let lines = String::from_utf8_lossy(&output.stdout).into_owned();

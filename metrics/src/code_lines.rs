@@ -55,7 +55,9 @@ impl Lines {
     fn decorators(&self, decorators: &[ast::Decorator]) -> usize {
         decorators
             .iter()
-            .map(|decorator| 1 + usize::from(self.has_colon(|colon| colon.visit_decorator(decorator))))
+            .map(|decorator| {
+                1 + usize::from(self.has_colon(|colon| colon.visit_decorator(decorator)))
+            })
             .sum()
     }
 
@@ -74,10 +76,13 @@ impl Lines {
                 1 + self.suite(body) + self.optional_clause(orelse)
             }
             Stmt::If(stmt) => {
-                let clauses = stmt.elif_else_clauses.iter().map(|clause| match clause.test {
-                    Some(_) => 1 + self.suite(&clause.body),
-                    None => self.else_clause(&clause.body),
-                });
+                let clauses = stmt
+                    .elif_else_clauses
+                    .iter()
+                    .map(|clause| match clause.test {
+                        Some(_) => 1 + self.suite(&clause.body),
+                        None => self.else_clause(&clause.body),
+                    });
                 1 + self.suite(&stmt.body) + clauses.sum::<usize>()
             }
             Stmt::With(with) => 1 + self.suite(&with.body),

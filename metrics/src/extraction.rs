@@ -1,6 +1,6 @@
 //! The program in a model's answer: out of its Markdown fence, without what its entry point does not need.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
@@ -75,7 +75,11 @@ fn candidates(text: &str) -> Vec<&str> {
             if is_delimiter {
                 parts.push((open_fence.is_some(), &text[part_start..offset]));
                 part_start = line_end;
-                open_fence = if open_fence.is_some() { None } else { Some(fence) };
+                open_fence = if open_fence.is_some() {
+                    None
+                } else {
+                    Some(fence)
+                };
             }
         }
         offset = line_end;
@@ -87,7 +91,11 @@ fn candidates(text: &str) -> Vec<&str> {
     };
     // Without a fence the whole text is the one part that there is.
     let whole = (parts.len() > 1).then_some(text);
-    whole.into_iter().chain(part(true)).chain(part(false)).collect()
+    whole
+        .into_iter()
+        .chain(part(true))
+        .chain(part(false))
+        .collect()
 }
 
 /// The fence that a line consists of, and what follows it: three backticks or tildes or more, indented by three
@@ -97,7 +105,10 @@ fn fence(line: &str) -> Option<(&str, &str)> {
     if line.len() - unindented.len() > 3 {
         return None;
     }
-    let mark = unindented.chars().next().filter(|c| matches!(c, '`' | '~'))?;
+    let mark = unindented
+        .chars()
+        .next()
+        .filter(|c| matches!(c, '`' | '~'))?;
     let info = unindented.trim_start_matches(mark);
     let fence = &unindented[..unindented.len() - info.len()];
     let info = info.trim();
@@ -151,7 +162,10 @@ fn units<'a>(module: &'a Module<'a>) -> Vec<Unit<'a>> {
                 stmts,
                 first_line: lines.line(stmts[0].start()),
                 last_line: lines.line(stmt.end()),
-                names: stmts.iter().map(Names::of).fold(Names::default(), Names::merge),
+                names: stmts
+                    .iter()
+                    .map(Names::of)
+                    .fold(Names::default(), Names::merge),
                 broken: false,
                 kept: false,
             });
@@ -183,7 +197,11 @@ fn select(units: &mut [Unit<'_>], entry_point: &str) -> Result<(), Reason> {
         if unit.broken || is_main_guard(unit.stmts) {
             continue;
         }
-        for name in unit.names.binds.iter().chain(&unit.names.changes) {
+        // What calls the entry point for its own ends, `results.append(f(1))`, is a test and no part of it.
+        let changes = unit.names.changes.iter().filter(|_| {
+            !unit.names.uses.contains(entry_point) || unit.names.changes.contains(entry_point)
+        });
+        for name in unit.names.binds.iter().chain(changes) {
             let giving = givers.entry(name).or_default();
             if defines_only(unit.stmts, name) {
                 giving.retain(|&earlier| !defines_only(units[earlier].stmts, name));
@@ -204,20 +222,22 @@ fn select(units: &mut [Unit<'_>], entry_point: &str) -> Result<(), Reason> {
         pending.push(0);
     }
     let mut kept = vec![false; units.len()];
+    let mut followed = HashSet::new();
     while let Some(at) = pending.pop() {
         if std::mem::replace(&mut kept[at], true) {
             continue;
         }
-        for name in &units[at].names.uses {
-            let giving = givers.get(name).map_or(&[][..], Vec::as_slice);
-            // An earlier definition of the entry point is not what it calls.
-            let needed = giving.iter().filter(|&&giver| *name != entry_point || giver >= entry);
-            pending.extend(needed);
-        }
-        // Statements that change what a kept one binds belong to it.
-        for name in &units[at].names.binds {
-            let changing = givers.get(name).map_or(&[][..], Vec::as_slice);
-            pending.extend(changing.iter().filter(|&&giver| giver > at && units[giver].names.changes.contains(name)));
+        let names = &units[at].names;
+        // Statements that change what a kept one binds belong to it; those on a module that is only imported do not.
+        let changed = names.binds.iter().filter(|_| !names.imports);
+        for name in names.uses.iter().chain(changed) {
+            if followed.insert(*name) {
+                let giving = givers.get(name).map_or(&[][..], Vec::as_slice);
+                pending.extend(giving.iter().filter(|&&giver| {
+                    // An earlier definition of the entry point is not what it calls.
+                    *name != entry_point || giver >= entry
+                }));
+            }
         }
     }
     for (unit, kept) in units.iter_mut().zip(kept) {
@@ -231,18 +251,16 @@ fn select(units: &mut [Unit<'_>], entry_point: &str) -> Result<(), Reason> {
 /// If that one is broken an earlier one may stand in, unless it is a stub: a prompt's signature and docstring is no
 /// answer.
 fn entry_unit(units: &[Unit<'_>], entry_point: &str) -> Result<Option<usize>, Reason> {
-    let defining = |unit: &Unit<'_>| {
-        unit.names.binds.contains(entry_point) && !is_main_guard(unit.stmts)
-    };
+    let defining =
+        |unit: &Unit<'_>| unit.names.binds.contains(entry_point) && !is_main_guard(unit.stmts);
     let Some(last) = units.iter().rposition(defining) else {
         return Ok(None);
     };
     if !units[last].broken {
         return Ok(Some(last));
     }
-    let stands_in = |unit: &Unit<'_>| {
-        defining(unit) && !unit.broken && !unit.stmts.iter().any(is_stub)
-    };
+    let stands_in =
+        |unit: &Unit<'_>| defining(unit) && !unit.broken && !unit.stmts.iter().any(is_stub);
     match units.iter().rposition(stands_in) {
         Some(earlier) => Ok(Some(earlier)),
         None => Err(Reason::BrokenEntryPoint),

@@ -45,7 +45,8 @@ pub fn documented_functions(source: &str) -> Result<Vec<FunctionSource>, SyntaxE
                 Stmt::FunctionDef(function) => found.extend(cutter.cut(function, None)),
                 Stmt::ClassDef(class) => {
                     let methods = class.body.iter().filter_map(Stmt::as_function_def_stmt);
-                    found.extend(methods.filter_map(|method| cutter.cut(method, Some(&class.name))));
+                    found
+                        .extend(methods.filter_map(|method| cutter.cut(method, Some(&class.name))));
                 }
                 _ => {}
             }
@@ -103,7 +104,10 @@ impl<'a> Cutter<'a> {
         self.blank_before(docstring.start())?;
         let docstring_end = self.line_end(docstring.end());
         let after_docstring = &self.module.text[TextRange::new(docstring.end(), docstring_end)];
-        if !matches!(after_docstring.trim_start().chars().next(), None | Some('#')) {
+        if !matches!(
+            after_docstring.trim_start().chars().next(),
+            None | Some('#')
+        ) {
             return None;
         }
         let stub_range = TextRange::new(self.module.lines.line_start(start), docstring_end);
@@ -145,7 +149,10 @@ impl<'a> Cutter<'a> {
     fn blank_before(&self, offset: TextSize) -> Option<&'a str> {
         let line_start = self.module.lines.line_start(offset);
         let before = &self.module.text[TextRange::new(line_start, offset)];
-        before.trim_start_matches([' ', '\t']).is_empty().then_some(before)
+        before
+            .trim_start_matches([' ', '\t'])
+            .is_empty()
+            .then_some(before)
     }
 
     /// Where the line of `offset` ends, its line end included.

@@ -78,6 +78,7 @@ fn as_map<S: Serializer>(
 /// Counts operators and operands of a parsed module.
 pub(crate) fn count(module: &Module<'_>) -> HalsteadReport {
     let mut counter = Counter {
+        text: module.text,
         context: None,
         file: Tally::default(),
         function: None,
@@ -162,6 +163,7 @@ fn log2(x: usize) -> f64 {
 }
 
 struct Counter<'a> {
+    text: &'a str,
     /// The innermost function around the node.
     context: Option<&'a str>,
     file: Tally<'a>,
@@ -179,7 +181,7 @@ impl<'a> Counter<'a> {
     }
 
     fn operand(&mut self, expr: &'a Expr) {
-        let operand = Operand::of(expr);
+        let operand = Operand::of(expr, self.text);
         self.file.operand(self.context, operand.as_ref());
         if let Some(function) = &mut self.function {
             function.operand(self.context, operand.as_ref());

@@ -208,7 +208,9 @@ impl<'a> Visitor<'a> for Collector<'a> {
             Stmt::Global(ast::StmtGlobal { names, .. })
             | Stmt::Nonlocal(ast::StmtNonlocal { names, .. }) => {
                 if let Some(scope) = self.scopes.last_mut() {
-                    scope.foreign.extend(names.iter().map(ast::Identifier::as_str));
+                    scope
+                        .foreign
+                        .extend(names.iter().map(ast::Identifier::as_str));
                 }
             }
             Stmt::Expr(expr) => {

@@ -1,5 +1,6 @@
 //! When two Halstead operands are the same: Python's equality of the values that radon keys them by.
 
+use crate::syntax::Ranged;
 use crate::syntax::ast::{self, Expr, Number};
 
 /// The value of an operand that can equal another's.
@@ -7,6 +8,8 @@ use crate::syntax::ast::{self, Expr, Number};
 pub(crate) enum Operand<'a> {
     /// A name, an attribute's name or a string.
     Text(&'a str),
+    /// A string with lone surrogates: the parser's value, which has U+FFFD in their place, and what stood there.
+    Surrogates(&'a str, Vec<u32>),
     Bytes(Vec<u8>),
     /// An integer, `bool`, or float with an integer value.
     Small(u64),
@@ -21,12 +24,12 @@ pub(crate) enum Operand<'a> {
 }
 
 impl<'a> Operand<'a> {
-    /// The key of an operand, or `None` for a node that equals itself alone.
-    pub(crate) fn of(expr: &'a Expr) -> Option<Self> {
+    /// The key of an operand in the source `text`, or `None` for a node that equals itself alone.
+    pub(crate) fn of(expr: &'a Expr, text: &str) -> Option<Self> {
         Some(match expr {
             Expr::Name(name) => Self::Text(&name.id),
             Expr::Attribute(attribute) => Self::Text(&attribute.attr),
-            Expr::StringLiteral(string) => Self::Text(string.value.to_str()),
+            Expr::StringLiteral(string) => Self::string(string, text),
             Expr::BytesLiteral(bytes) => Self::Bytes(bytes.value.bytes().collect()),
             Expr::BooleanLiteral(boolean) => Self::Small(u64::from(boolean.value)),
             Expr::NumberLiteral(number) => Self::number(&number.value),
@@ -34,6 +37,21 @@ impl<'a> Operand<'a> {
             Expr::EllipsisLiteral(_) => Self::Ellipsis,
             _ => return None,
         })
+    }
+
+    fn string(string: &'a ast::ExprStringLiteral, text: &str) -> Self {
+        let value = string.value.to_str();
+        if value.contains(char::REPLACEMENT_CHARACTER) {
+            let replaced: Vec<u32> = string
+                .value
+                .iter()
+                .flat_map(|part| replaced_characters(part, text))
+                .collect();
+            if replaced.iter().any(|code| SURROGATES.contains(code)) {
+                return Self::Surrogates(value, replaced);
+            }
+        }
+        Self::Text(value)
     }
 
     fn number(number: &Number) -> Self {
@@ -69,67 +87,142 @@ impl<'a> Operand<'a> {
     }
 }
 
+/// The code points that no Rust string can hold.
+const SURROGATES: std::ops::Range<u32> = 0xd800..0xe000;
+
+/// What the source has at each U+FFFD of a literal's value: that character itself or a lone surrogate.
+fn replaced_characters(literal: &ast::StringLiteral, text: &str) -> Vec<u32> {
+    let replacement = u32::from(char::REPLACEMENT_CHARACTER);
+    let mut found = Vec::new();
+    let mut rest = &text[literal.range()];
+    while let Some(at) = rest.find(['\\', char::REPLACEMENT_CHARACTER]) {
+        rest = &rest[at..];
+        if let Some(after) = rest.strip_prefix(char::REPLACEMENT_CHARACTER) {
+            found.push(replacement);
+            rest = after;
+            continue;
+        }
+        rest = &rest[1..];
+        if literal.flags.prefix().is_raw() {
+            continue;
+        }
+        let mut characters = rest.chars();
+        let kind = characters.next();
+        rest = characters.as_str();
+        let code = match kind {
+            Some('u') => rest
+                .get(..4)
+                .and_then(|hex| u32::from_str_radix(hex, 16).ok()),
+            Some('U') => rest
+                .get(..8)
+                .and_then(|hex| u32::from_str_radix(hex, 16).ok()),
+            Some('N') => rest
+                .strip_prefix('{')
+                .and_then(|name| name.split('}').next())
+                .filter(|name| name.eq_ignore_ascii_case("replacement character"))
+                .map(|_| replacement),
+            _ => None,
+        };
+        found.extend(code.filter(|code| *code == replacement || SURROGATES.contains(code)));
+    }
+    found
+}
+
 /// An integer literal of more than 64 bits in any of Python's bases, as hexadecimal digits without leading zeros.
 fn hexadecimal(literal: &str) -> String {
     let digits = literal.replace('_', "").to_ascii_lowercase();
-    let (radix, digits) = match digits.get(..2) {
-        Some("0x") => (16, &digits[2..]),
-        Some("0o") => (8, &digits[2..]),
-        Some("0b") => (2, &digits[2..]),
-        _ => (10, digits.as_str()),
+    let hexadecimal = match digits.get(..2) {
+        Some("0x") => digits[2..].to_owned(),
+        Some("0o") => hexadecimal_of_bits(&digits[2..], 3),
+        Some("0b") => hexadecimal_of_bits(&digits[2..], 1),
+        _ => hexadecimal_of_decimal(&digits),
     };
-    let hex = if radix == 10 {
-        hexadecimal_of_decimal(digits)
-    } else {
-        let bits_per_digit = match radix {
-            16 => 4,
-            8 => 3,
-            _ => 1,
-        };
-        let bits: String = digits
-            .chars()
-            .filter_map(|digit| digit.to_digit(radix))
-            .map(|digit| format!("{digit:0bits_per_digit$b}"))
-            .collect();
-        hexadecimal_of_binary(&bits)
-    };
-    hex.trim_start_matches('0').to_owned()
+    hexadecimal.trim_start_matches('0').to_owned()
 }
 
-fn hexadecimal_of_binary(bits: &str) -> String {
-    let padding = (4 - bits.len() % 4) % 4;
-    let padded: Vec<u8> = std::iter::repeat_n(b'0', padding)
-        .chain(bits.bytes())
-        .collect();
-    padded
-        .chunks(4)
-        .map(|nibble| {
-            let value = nibble
-                .iter()
-                .fold(0, |value, bit| value * 2 + u32::from(bit - b'0'));
-            char::from_digit(value, 16).unwrap_or('0')
-        })
+/// Digits that each stand for `bits_per_digit` bits, regrouped by four from the right.
+fn hexadecimal_of_bits(digits: &str, bits_per_digit: u32) -> String {
+    let mut reversed = Vec::new();
+    let (mut pending, mut n_pending) = (0, 0);
+    for digit in digits.bytes().rev() {
+        pending |= u32::from(digit - b'0') << n_pending;
+        n_pending += bits_per_digit;
+        while n_pending >= 4 {
+            reversed.push(pending & 15);
+            pending >>= 4;
+            n_pending -= 4;
+        }
+    }
+    reversed.push(pending);
+    let nibbles = reversed.into_iter().rev();
+    nibbles
+        .filter_map(|nibble| char::from_digit(nibble, 16))
         .collect()
 }
 
 /// Schoolbook conversion; decimal literals have at most 4,300 digits.
 fn hexadecimal_of_decimal(digits: &str) -> String {
-    // Little-endian limbs.
-    let mut limbs: Vec<u32> = Vec::new();
+    // Hexadecimal digits, the last one first.
+    let mut reversed: Vec<u32> = Vec::new();
     for digit in digits.bytes() {
-        let mut carry = u64::from(digit - b'0');
-        for limb in &mut limbs {
-            let value = u64::from(*limb) * 10 + carry;
-            *limb = value as u32;
-            carry = value >> 32;
+        let mut carry = u32::from(digit - b'0');
+        for nibble in &mut reversed {
+            let value = *nibble * 10 + carry;
+            *nibble = value & 15;
+            carry = value >> 4;
         }
-        if carry > 0 {
-            limbs.push(carry as u32);
+        while carry > 0 {
+            reversed.push(carry & 15);
+            carry >>= 4;
         }
     }
-    limbs
-        .iter()
-        .rev()
-        .map(|limb| format!("{limb:08x}"))
+    let nibbles = reversed.into_iter().rev();
+    nibbles
+        .filter_map(|nibble| char::from_digit(nibble, 16))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(literal: &str, expected: &str) {
+        assert_eq!(hexadecimal(literal), expected, "{literal}");
+    }
+
+    #[test]
+    fn the_base_of_an_integer_does_not_matter() {
+        check("0xFFFF_0000_0000_0000_0001", "ffff0000000000000001");
+        check("0X00ff", "ff");
+        check("0o777_777", "3ffff");
+        check("0b1_0000_0001", "101");
+        check("18446744073709551616", "10000000000000000");
+        check(
+            "340_282_366_920_938_463_463_374_607_431_768_211_455",
+            &"f".repeat(32),
+        );
+    }
+
+    #[test]
+    fn a_float_with_an_integer_value_is_that_integer() {
+        assert_eq!(Operand::float(16.0), Operand::Small(16));
+        assert_eq!(
+            Operand::float(2.0_f64.powi(64)),
+            Operand::Big("10000000000000000".to_owned())
+        );
+        // 10^22 is the greatest power of ten that a float holds exactly.
+        assert_eq!(
+            Operand::float(1e22),
+            Operand::Big(hexadecimal("10000000000000000000000"))
+        );
+        assert_ne!(
+            Operand::float(1e23),
+            Operand::Big(hexadecimal("100000000000000000000000"))
+        );
+        assert_eq!(Operand::float(0.5), Operand::Float(0.5_f64.to_bits()));
+        assert_eq!(
+            Operand::float(f64::INFINITY),
+            Operand::Float(f64::INFINITY.to_bits())
+        );
+    }
 }

@@ -1,6 +1,6 @@
 //! The only importer of the Python parser: source text in, checked syntax tree out.
 //!
-//! Parsed trees live inside a closure ([`with_module`]), because a deep tree must also be dropped on a stack that
+//! Parsed trees live inside a closure, because a deep tree must also be dropped on a stack that
 //! is large enough for it.
 
 use std::borrow::Cow;
@@ -168,9 +168,13 @@ pub(crate) fn with_recovered_module<T>(
     }
     if text.starts_with('\u{feff}') {
         // Python takes it off a file as it reads it; a text that still has it does not compile.
-        return Err(SyntaxError::on_line("invalid character U+FEFF (a byte order mark)", 1));
+        return Err(SyntaxError::on_line(
+            "invalid character U+FEFF (a byte order mark)",
+            1,
+        ));
     }
-    let depth = nesting(&text).map_err(|(error, line)| SyntaxError::on_line(error.to_string(), line))?;
+    let depth =
+        nesting(&text).map_err(|(error, line)| SyntaxError::on_line(error.to_string(), line))?;
     let stack = STACK_BASE + depth * STACK_PER_LEVEL;
     stacker::maybe_grow(stack, stack, || {
         let version = match fstrings {
@@ -221,6 +225,8 @@ fn nesting(text: &str) -> Result<usize, (TooDeep, usize)> {
 
 fn is_oversized_decimal(literal: &str) -> bool {
     literal.len() > MAX_DECIMAL_DIGITS
-        && literal.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_')
+        && literal
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'_')
         && literal.bytes().filter(u8::is_ascii_digit).count() > MAX_DECIMAL_DIGITS
 }

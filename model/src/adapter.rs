@@ -111,15 +111,25 @@ impl Adapter {
     ///
     /// # Errors
     /// A file cannot be written.
-    pub fn save(&self, folder: &Path, settings: &LoraSettings, origin: &AdapterOrigin) -> Result<(), AdapterError> {
+    pub fn save(
+        &self,
+        folder: &Path,
+        settings: &LoraSettings,
+        origin: &AdapterOrigin,
+    ) -> Result<(), AdapterError> {
         let mut tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)> = BTreeMap::new();
         for (layer, target, pair) in self.pairs() {
             for (name, parameter) in [("lora_A", &pair.lora_a), ("lora_B", &pair.lora_b)] {
                 let data = parameter.val().inner().into_data();
                 let shape = data.shape().to_vec();
-                let values: Vec<f32> = data.try_into_vec().unwrap_or_else(|e| unreachable!("adapters are f32: {e:?}"));
+                let values: Vec<f32> = data
+                    .try_into_vec()
+                    .unwrap_or_else(|e| unreachable!("adapters are f32: {e:?}"));
                 let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-                tensors.insert(format!("{PREFIX}{}.{name}.weight", target.module_path(layer)), (shape, bytes));
+                tensors.insert(
+                    format!("{PREFIX}{}.{name}.weight", target.module_path(layer)),
+                    (shape, bytes),
+                );
             }
         }
         let path = folder.join(WEIGHTS_FILE);
@@ -135,7 +145,8 @@ impl Adapter {
 
         let path = folder.join(CONFIG_FILE);
         let config = config_json(settings, origin);
-        let text = serde_json::to_string_pretty(&config).unwrap_or_else(|e| unreachable!("plain JSON: {e}"));
+        let text = serde_json::to_string_pretty(&config)
+            .unwrap_or_else(|e| unreachable!("plain JSON: {e}"));
         std::fs::write(&path, text + "\n").map_err(io_error(&path))
     }
 
@@ -174,7 +185,8 @@ impl Adapter {
                     match tensors.remove(&key) {
                         None => mismatches.push(format!("  {key}: missing, expected {expected:?}")),
                         Some((found, _)) if found != expected => {
-                            mismatches.push(format!("  {key}: found {found:?}, expected {expected:?}"));
+                            mismatches
+                                .push(format!("  {key}: found {found:?}, expected {expected:?}"));
                         }
                         Some((_, values)) => return Some(parameter(values, expected, device)),
                     }
@@ -182,10 +194,18 @@ impl Adapter {
                 };
                 let lora_a = take("lora_A", [r, in_features]);
                 let lora_b = take("lora_B", [out_features, r]);
-                Ok(lora_a.zip(lora_b).map(|(lora_a, lora_b)| LowRank { lora_a, lora_b, scale }))
+                Ok(lora_a.zip(lora_b).map(|(lora_a, lora_b)| LowRank {
+                    lora_a,
+                    lora_b,
+                    scale,
+                }))
             })?);
         }
-        mismatches.extend(tensors.keys().map(|key| format!("  {key}: has no place in this model")));
+        mismatches.extend(
+            tensors
+                .keys()
+                .map(|key| format!("  {key}: has no place in this model")),
+        );
         let adapter = Self { layers };
         if mismatches.is_empty() && adapter.pairs().next().is_none() {
             mismatches.push("  target_modules matches no module".to_owned());
@@ -203,15 +223,27 @@ impl Adapter {
                 mismatches,
             });
         }
-        Ok(LoadedAdapter { adapter, origin: settings.origin, warnings: settings.warnings })
+        Ok(LoadedAdapter {
+            adapter,
+            origin: settings.origin,
+            warnings: settings.warnings,
+        })
     }
 }
 
 fn config_json(settings: &LoraSettings, origin: &AdapterOrigin) -> Value {
-    let targets: Vec<&str> = settings.targets.iter().map(|target| target.name()).collect();
+    let targets: Vec<&str> = settings
+        .targets
+        .iter()
+        .map(|target| target.name())
+        .collect();
     // Whole alphas are written as integers, as PEFT does and older readers expect.
     let whole = settings.lora_alpha.fract() == 0.0;
-    let alpha = if whole { json!(settings.lora_alpha as i64) } else { json!(settings.lora_alpha) };
+    let alpha = if whole {
+        json!(settings.lora_alpha as i64)
+    } else {
+        json!(settings.lora_alpha)
+    };
     json!({
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
@@ -247,9 +279,9 @@ impl Targets {
         let path = format!("model.{module}");
         match self {
             Self::AllLinear => true,
-            Self::Names(names) => {
-                names.iter().any(|name| path == *name || path.ends_with(&format!(".{name}")))
-            }
+            Self::Names(names) => names
+                .iter()
+                .any(|name| path == *name || path.ends_with(&format!(".{name}"))),
             Self::Pattern(pattern) => pattern.is_match(&path),
         }
     }
@@ -301,56 +333,94 @@ fn is_unset(value: &Value) -> bool {
 impl PeftSettings {
     fn parse(text: &str, path: &Path) -> Result<Self, AdapterError> {
         let shown = path.display().to_string();
-        let corrupt = |problem: String| AdapterError::Corrupt { path: shown.clone(), problem };
+        let corrupt = |problem: String| AdapterError::Corrupt {
+            path: shown.clone(),
+            problem,
+        };
         let unsupported = |key: &str, value: &Value, hint| AdapterError::Unsupported {
             path: shown.clone(),
             key: key.to_owned(),
             value: value.to_string(),
             hint,
         };
-        let value: Value = serde_json::from_str(text).map_err(|e| corrupt(format!("not JSON: {e}")))?;
-        let fields = value.as_object().ok_or_else(|| corrupt("not a JSON object".to_owned()))?;
+        let value: Value =
+            serde_json::from_str(text).map_err(|e| corrupt(format!("not JSON: {e}")))?;
+        let fields = value
+            .as_object()
+            .ok_or_else(|| corrupt("not a JSON object".to_owned()))?;
         let get = |key: &str| fields.get(key).unwrap_or(&Value::Null);
 
         if get("peft_type") != "LORA" {
-            return Err(unsupported("peft_type", get("peft_type"), "only LORA adapters can be read"));
+            return Err(unsupported(
+                "peft_type",
+                get("peft_type"),
+                "only LORA adapters can be read",
+            ));
         }
         if !matches!(get("bias").as_str(), None | Some("none")) {
-            return Err(unsupported("bias", get("bias"), "train the adapter with bias \"none\""));
+            return Err(unsupported(
+                "bias",
+                get("bias"),
+                "train the adapter with bias \"none\"",
+            ));
         }
         for key in UNSUPPORTED {
             if !is_unset(get(key)) {
-                return Err(unsupported(key, get(key), "merge the adapter into its base model with PEFT and use that"));
+                return Err(unsupported(
+                    key,
+                    get(key),
+                    "merge the adapter into its base model with PEFT and use that",
+                ));
             }
         }
         let warnings = fields
             .iter()
             .filter(|(key, value)| {
-                !KNOWN.contains(&key.as_str()) && !UNSUPPORTED.contains(&key.as_str()) && !is_unset(value)
+                !KNOWN.contains(&key.as_str())
+                    && !UNSUPPORTED.contains(&key.as_str())
+                    && !is_unset(value)
             })
             .map(|(key, value)| format!("{shown}: `{key}` = {value} is unknown and ignored"))
             .collect();
 
-        let r = get("r").as_u64().filter(|&r| r > 0).ok_or_else(|| corrupt("`r` is not a positive integer".to_owned()))?;
-        let lora_alpha = get("lora_alpha").as_f64().ok_or_else(|| corrupt("`lora_alpha` is not a number".to_owned()))?;
-        let targets = match get("target_modules") {
-            Value::String(name) if name == "all-linear" => Targets::AllLinear,
-            Value::String(pattern) => Targets::Pattern(
-                whole_match(pattern).map_err(|e| corrupt(format!("`target_modules` is no regular expression: {e}")))?,
-            ),
-            Value::Array(names) => {
-                Targets::Names(names.iter().filter_map(Value::as_str).map(str::to_owned).collect())
-            }
-            _ => return Err(corrupt("`target_modules` is neither a list nor a string".to_owned())),
-        };
+        let r = get("r")
+            .as_u64()
+            .filter(|&r| r > 0)
+            .ok_or_else(|| corrupt("`r` is not a positive integer".to_owned()))?;
+        let lora_alpha = get("lora_alpha")
+            .as_f64()
+            .ok_or_else(|| corrupt("`lora_alpha` is not a number".to_owned()))?;
+        let targets =
+            match get("target_modules") {
+                Value::String(name) if name == "all-linear" => Targets::AllLinear,
+                Value::String(pattern) => Targets::Pattern(whole_match(pattern).map_err(|e| {
+                    corrupt(format!("`target_modules` is no regular expression: {e}"))
+                })?),
+                Value::Array(names) => Targets::Names(
+                    names
+                        .iter()
+                        .filter_map(Value::as_str)
+                        .map(str::to_owned)
+                        .collect(),
+                ),
+                _ => {
+                    return Err(corrupt(
+                        "`target_modules` is neither a list nor a string".to_owned(),
+                    ));
+                }
+            };
         let patterns = |key: &str| -> Result<Vec<(regex::Regex, f64)>, AdapterError> {
             let entries = get(key).as_object().into_iter().flatten();
             entries
                 .map(|(pattern, value)| {
                     // PEFT anchors a pattern at the end of the path and at a dot before it.
-                    let pattern = whole_match(&format!(r"(?:.*\.)?(?:{pattern})"))
-                        .map_err(|e| corrupt(format!("`{key}` holds no regular expression: {e}")))?;
-                    let value = value.as_f64().ok_or_else(|| corrupt(format!("`{key}` holds a value that is no number")))?;
+                    let pattern =
+                        whole_match(&format!(r"(?:.*\.)?(?:{pattern})")).map_err(|e| {
+                            corrupt(format!("`{key}` holds no regular expression: {e}"))
+                        })?;
+                    let value = value.as_f64().ok_or_else(|| {
+                        corrupt(format!("`{key}` holds a value that is no number"))
+                    })?;
                     Ok((pattern, value))
                 })
                 .collect()
@@ -360,10 +430,16 @@ impl PeftSettings {
             lora_alpha,
             use_rslora: get("use_rslora").as_bool().unwrap_or(false),
             targets,
-            rank_pattern: patterns("rank_pattern")?.into_iter().map(|(p, r)| (p, r as usize)).collect(),
+            rank_pattern: patterns("rank_pattern")?
+                .into_iter()
+                .map(|(p, r)| (p, r as usize))
+                .collect(),
             alpha_pattern: patterns("alpha_pattern")?,
             origin: AdapterOrigin {
-                base_model_name_or_path: get("base_model_name_or_path").as_str().unwrap_or("unknown").to_owned(),
+                base_model_name_or_path: get("base_model_name_or_path")
+                    .as_str()
+                    .unwrap_or("unknown")
+                    .to_owned(),
                 revision: get("revision").as_str().map(str::to_owned),
             },
             warnings,
@@ -373,8 +449,14 @@ impl PeftSettings {
     /// Rank and scale of one module.
     fn rank_and_scale(&self, module: &str) -> (usize, f64) {
         let path = format!("model.{module}");
-        let rank = self.rank_pattern.iter().find(|(pattern, _)| pattern.is_match(&path));
-        let alpha = self.alpha_pattern.iter().find(|(pattern, _)| pattern.is_match(&path));
+        let rank = self
+            .rank_pattern
+            .iter()
+            .find(|(pattern, _)| pattern.is_match(&path));
+        let alpha = self
+            .alpha_pattern
+            .iter()
+            .find(|(pattern, _)| pattern.is_match(&path));
         let r = rank.map_or(self.r, |&(_, r)| r);
         let alpha = alpha.map_or(self.lora_alpha, |&(_, alpha)| alpha);
         (r, LoraSettings::scale_of(r, alpha, self.use_rslora))
@@ -386,16 +468,38 @@ fn whole_match(pattern: &str) -> Result<regex::Regex, regex::Error> {
 }
 
 /// Shape and f32 values of each tensor, by module path and `lora_A` or `lora_B`.
-fn read_tensors(bytes: &[u8], path: &Path) -> Result<BTreeMap<String, (Vec<usize>, Vec<f32>)>, AdapterError> {
-    let corrupt = |problem: String| AdapterError::Corrupt { path: path.display().to_string(), problem };
+fn read_tensors(
+    bytes: &[u8],
+    path: &Path,
+) -> Result<BTreeMap<String, (Vec<usize>, Vec<f32>)>, AdapterError> {
+    let corrupt = |problem: String| AdapterError::Corrupt {
+        path: path.display().to_string(),
+        problem,
+    };
     let file = SafeTensors::deserialize(bytes).map_err(|e| corrupt(e.to_string()))?;
     let mut tensors = BTreeMap::new();
     for (name, view) in file.iter() {
         let values = match view.dtype() {
-            Dtype::F32 => view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
-            Dtype::F16 => view.data().chunks_exact(2).map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
-            Dtype::BF16 => view.data().chunks_exact(2).map(|b| half::bf16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
-            other => return Err(corrupt(format!("{name} has type {other:?}, expected F32, F16 or BF16"))),
+            Dtype::F32 => view
+                .data()
+                .chunks_exact(4)
+                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+                .collect(),
+            Dtype::F16 => view
+                .data()
+                .chunks_exact(2)
+                .map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f32())
+                .collect(),
+            Dtype::BF16 => view
+                .data()
+                .chunks_exact(2)
+                .map(|b| half::bf16::from_le_bytes([b[0], b[1]]).to_f32())
+                .collect(),
+            other => {
+                return Err(corrupt(format!(
+                    "{name} has type {other:?}, expected F32, F16 or BF16"
+                )));
+            }
         };
         tensors.insert(short_name(name), (view.shape().to_vec(), values));
     }
@@ -425,7 +529,8 @@ mod tests {
     }
 
     fn config(extra: &[(&str, Value)]) -> Value {
-        let mut config = json!({"peft_type": "LORA", "r": 8, "lora_alpha": 16, "target_modules": ["q_proj"]});
+        let mut config =
+            json!({"peft_type": "LORA", "r": 8, "lora_alpha": 16, "target_modules": ["q_proj"]});
         for (key, value) in extra {
             config[*key] = value.clone();
         }
@@ -439,10 +544,22 @@ mod tests {
             assert_eq!(settings.targets.matches(module), expected, "{module}");
         };
         check(json!(["q_proj"]), "layers.0.self_attn.q_proj", true);
-        check(json!(["self_attn.q_proj"]), "layers.0.self_attn.q_proj", true);
+        check(
+            json!(["self_attn.q_proj"]),
+            "layers.0.self_attn.q_proj",
+            true,
+        );
         check(json!(["proj"]), "layers.0.self_attn.q_proj", false);
-        check(json!(r".*\.self_attn\.(q|v)_proj"), "layers.0.self_attn.v_proj", true);
-        check(json!(r"self_attn\.q_proj"), "layers.0.self_attn.q_proj", false);
+        check(
+            json!(r".*\.self_attn\.(q|v)_proj"),
+            "layers.0.self_attn.v_proj",
+            true,
+        );
+        check(
+            json!(r"self_attn\.q_proj"),
+            "layers.0.self_attn.q_proj",
+            false,
+        );
         check(json!("all-linear"), "layers.9.mlp.down_proj", true);
     }
 
@@ -453,24 +570,42 @@ mod tests {
             ("alpha_pattern", json!({r"layers\.1\.self_attn\.q_proj": 2})),
         ]))
         .expect("settings");
-        assert_eq!(settings.rank_and_scale("layers.0.self_attn.q_proj"), (4, 4.0));
-        assert_eq!(settings.rank_and_scale("layers.1.self_attn.q_proj"), (4, 0.5));
+        assert_eq!(
+            settings.rank_and_scale("layers.0.self_attn.q_proj"),
+            (4, 4.0)
+        );
+        assert_eq!(
+            settings.rank_and_scale("layers.1.self_attn.q_proj"),
+            (4, 0.5)
+        );
         assert_eq!(settings.rank_and_scale("layers.0.mlp.up_proj"), (8, 2.0));
     }
 
     #[test]
     fn rslora_scales_by_the_root_of_the_rank() {
-        let settings = parse(&config(&[("r", json!(16)), ("use_rslora", json!(true))])).expect("settings");
+        let settings =
+            parse(&config(&[("r", json!(16)), ("use_rslora", json!(true))])).expect("settings");
         assert_eq!(settings.rank_and_scale("layers.0.mlp.up_proj"), (16, 4.0));
     }
 
     #[test]
     fn settings_that_would_be_lost_are_refused_and_unknown_ones_named() {
-        for (key, value) in [("use_dora", json!(true)), ("modules_to_save", json!(["lm_head"])), ("bias", json!("all"))] {
-            let error = parse(&config(&[(key, value)])).err().expect("refused").to_string();
+        for (key, value) in [
+            ("use_dora", json!(true)),
+            ("modules_to_save", json!(["lm_head"])),
+            ("bias", json!("all")),
+        ] {
+            let error = parse(&config(&[(key, value)]))
+                .err()
+                .expect("refused")
+                .to_string();
             assert!(error.contains(key), "{error}");
         }
-        let settings = parse(&config(&[("brand_new", json!(3)), ("megatron_config", json!(null))])).expect("settings");
+        let settings = parse(&config(&[
+            ("brand_new", json!(3)),
+            ("megatron_config", json!(null)),
+        ]))
+        .expect("settings");
         assert_eq!(settings.warnings.len(), 1);
         assert!(settings.warnings[0].contains("brand_new"));
     }
@@ -478,7 +613,13 @@ mod tests {
     #[test]
     fn tensor_names_lose_wrapper_and_adapter_name() {
         let expected = "layers.0.mlp.up_proj.lora_A";
-        assert_eq!(short_name("base_model.model.model.layers.0.mlp.up_proj.lora_A.weight"), expected);
-        assert_eq!(short_name("base_model.model.model.layers.0.mlp.up_proj.lora_A.default.weight"), expected);
+        assert_eq!(
+            short_name("base_model.model.model.layers.0.mlp.up_proj.lora_A.weight"),
+            expected
+        );
+        assert_eq!(
+            short_name("base_model.model.model.layers.0.mlp.up_proj.lora_A.default.weight"),
+            expected
+        );
     }
 }

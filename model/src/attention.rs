@@ -37,9 +37,16 @@ pub(crate) enum Span<'a> {
     /// `batch` whole sequences of equal (padded) length side by side, without a cache.
     Full { batch: usize, mask: &'a Tensor<4> },
     /// Consecutive tokens of one sequence, from position `start` on, written to `slot`.
-    Prefill { slot: usize, start: usize, mask: &'a Tensor<4> },
+    Prefill {
+        slot: usize,
+        start: usize,
+        mask: &'a Tensor<4>,
+    },
     /// One new token for each sequence: its slot and position.
-    Decode { at: &'a [(usize, usize)], matmul: MatMul },
+    Decode {
+        at: &'a [(usize, usize)],
+        matmul: MatMul,
+    },
 }
 
 impl Span<'_> {
@@ -78,9 +85,16 @@ pub(crate) fn causal_mask(queries: usize, past: usize, device: &Device) -> Tenso
 fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: &Tensor<4>, heads: Heads) -> Tensor<2> {
     let [batch, _, queries, dim] = q.dims();
     let keys = k.dims()[2];
-    let folded = [batch, heads.key_value, heads.query / heads.key_value * queries, dim];
+    let folded = [
+        batch,
+        heads.key_value,
+        heads.query / heads.key_value * queries,
+        dim,
+    ];
     let q = q.mul_scalar(heads.scale()).reshape(folded);
-    let scores = q.matmul(k.transpose()).reshape([batch, heads.query, queries, keys]);
+    let scores = q
+        .matmul(k.transpose())
+        .reshape([batch, heads.query, queries, keys]);
     let weights = softmax(scores + mask.clone(), 3);
     weights
         .reshape([batch, heads.key_value, folded[2], keys])
@@ -121,21 +135,44 @@ impl Attention {
         let (heads, matmul) = (self.heads, span.matmul());
         let pair = |f: fn(&LayerAdapter) -> Option<&crate::lora::LowRank>| adapter.and_then(f);
         let project = |linear: &FrozenLinear, x, lora, n_heads: usize| {
-            linear.forward(x, lora, matmul).reshape([rows, n_heads, heads.dim])
+            linear
+                .forward(x, lora, matmul)
+                .reshape([rows, n_heads, heads.dim])
         };
-        let q = project(&self.q_proj, x.clone(), pair(|a| a.q_proj.as_ref()), heads.query);
-        let k = project(&self.k_proj, x.clone(), pair(|a| a.k_proj.as_ref()), heads.key_value);
-        let v = project(&self.v_proj, x, pair(|a| a.v_proj.as_ref()), heads.key_value);
+        let q = project(
+            &self.q_proj,
+            x.clone(),
+            pair(|a| a.q_proj.as_ref()),
+            heads.query,
+        );
+        let k = project(
+            &self.k_proj,
+            x.clone(),
+            pair(|a| a.k_proj.as_ref()),
+            heads.key_value,
+        );
+        let v = project(
+            &self.v_proj,
+            x,
+            pair(|a| a.v_proj.as_ref()),
+            heads.key_value,
+        );
         let (q, k) = (rotary.apply(q), rotary.apply(k));
         let flat = [rows, heads.key_value * heads.dim];
         let attended = match (span, cache) {
-            (Span::Full { batch, mask }, _) => {
-                attend(by_head(q, *batch), by_head(k, *batch), by_head(v, *batch), mask, heads)
-            }
+            (Span::Full { batch, mask }, _) => attend(
+                by_head(q, *batch),
+                by_head(k, *batch),
+                by_head(v, *batch),
+                mask,
+                heads,
+            ),
             (Span::Prefill { slot, start, mask }, Some(cache)) => {
                 cache.write_span(*slot, *start, k.reshape(flat), v.reshape(flat));
                 let (k, v) = cache.read(*slot, start + rows);
-                let cached = |x: Tensor<2>| by_head(x.reshape([start + rows, heads.key_value, heads.dim]), 1);
+                let cached = |x: Tensor<2>| {
+                    by_head(x.reshape([start + rows, heads.key_value, heads.dim]), 1)
+                };
                 attend(by_head(q, 1), cached(k), cached(v), mask, heads)
             }
             (Span::Decode { at, matmul }, Some(cache)) => {
@@ -144,15 +181,31 @@ impl Attention {
             }
             (_, None) => unreachable!("a cached pass without a cache"),
         };
-        self.o_proj.forward(attended, pair(|a| a.o_proj.as_ref()), matmul)
+        self.o_proj
+            .forward(attended, pair(|a| a.o_proj.as_ref()), matmul)
     }
 
-    fn decode(&self, q: Tensor<3>, cache: &LayerCache, at: &[(usize, usize)], matmul: MatMul) -> Tensor<2> {
+    fn decode(
+        &self,
+        q: Tensor<3>,
+        cache: &LayerCache,
+        at: &[(usize, usize)],
+        matmul: MatMul,
+    ) -> Tensor<2> {
         let [rows, n_heads, dim] = q.dims();
         if matmul == MatMul::RowWise {
-            let spans: Vec<_> = at.iter().map(|&(slot, position)| (slot, position + 1)).collect();
+            let spans: Vec<_> = at
+                .iter()
+                .map(|&(slot, position)| (slot, position + 1))
+                .collect();
             let (keys, values) = cache.tensors();
-            return decode_attention(q.reshape([rows, n_heads * dim]), keys, values, &spans, self.heads);
+            return decode_attention(
+                q.reshape([rows, n_heads * dim]),
+                keys,
+                values,
+                &spans,
+                self.heads,
+            );
         }
         // Elsewhere one sequence after the other: right on every device, and fast enough until
         // decoding on GPUs gets a kernel of its own.
@@ -161,7 +214,13 @@ impl Attention {
             let (k, v) = cache.read(slot, keys);
             let cached = |x: Tensor<2>| by_head(x.reshape([keys, self.heads.key_value, dim]), 1);
             let mask = Tensor::zeros([1, 1, 1, keys], &q.device());
-            attend(by_head(q.clone().narrow(0, row, 1), 1), cached(k), cached(v), &mask, self.heads)
+            attend(
+                by_head(q.clone().narrow(0, row, 1), 1),
+                cached(k),
+                cached(v),
+                &mask,
+                self.heads,
+            )
         });
         Tensor::cat(each.collect(), 0)
     }

@@ -80,21 +80,32 @@ impl Decoder {
         let config = checkpoint.config().clone();
         let matrix = |name: &str| -> Result<Tensor<2>, CheckpointError> {
             let tensor = checkpoint.tensor(name)?;
-            Ok(Tensor::from_data(TensorData::new(tensor.values, tensor.shape), device))
+            Ok(Tensor::from_data(
+                TensorData::new(tensor.values, tensor.shape),
+                device,
+            ))
         };
         let vector = |name: &str| -> Result<Tensor<1>, CheckpointError> {
             let tensor = checkpoint.tensor(name)?;
-            Ok(Tensor::from_data(TensorData::new(tensor.values, tensor.shape), device))
+            Ok(Tensor::from_data(
+                TensorData::new(tensor.values, tensor.shape),
+                device,
+            ))
         };
         let embedding = matrix("model.embed_tokens.weight")?;
         let mut layers = Vec::with_capacity(config.num_hidden_layers);
         for index in 0..config.num_hidden_layers {
             let linear = |target: Target| -> Result<FrozenLinear, CheckpointError> {
                 let module = format!("model.{}", target.module_path(index));
-                let has_bias = config.qkv_bias && matches!(target, Target::QProj | Target::KProj | Target::VProj);
+                let has_bias = config.qkv_bias
+                    && matches!(target, Target::QProj | Target::KProj | Target::VProj);
                 Ok(FrozenLinear {
                     weight: matrix(&format!("{module}.weight"))?,
-                    bias: if has_bias { Some(vector(&format!("{module}.bias"))?) } else { None },
+                    bias: if has_bias {
+                        Some(vector(&format!("{module}.bias"))?)
+                    } else {
+                        None
+                    },
                 })
             };
             let norm = |name: &str| vector(&format!("model.layers.{index}.{name}.weight"));
@@ -117,9 +128,19 @@ impl Decoder {
             progress(index + 1, config.num_hidden_layers);
         }
         let norm = vector("model.norm.weight")?;
-        let head =
-            if config.tie_word_embeddings { embedding.clone() } else { matrix("lm_head.weight")? };
-        Ok(Self { config, embedding, layers, norm, head, device: device.clone() })
+        let head = if config.tie_word_embeddings {
+            embedding.clone()
+        } else {
+            matrix("lm_head.weight")?
+        };
+        Ok(Self {
+            config,
+            embedding,
+            layers,
+            norm,
+            head,
+            device: device.clone(),
+        })
     }
 
     /// Shape of the model.
@@ -145,12 +166,23 @@ impl Decoder {
     /// # Shapes
     /// `tokens`: `batch` sequences of equal length, one after the other; returns
     /// `[batch * length, hidden_size]`, tracked if the adapter is
-    pub fn hidden_states(&self, tokens: &[u32], batch: usize, adapter: Option<&Adapter>) -> Tensor<2> {
+    pub fn hidden_states(
+        &self,
+        tokens: &[u32],
+        batch: usize,
+        adapter: Option<&Adapter>,
+    ) -> Tensor<2> {
         let length = tokens.len() / batch;
         assert_eq!(tokens.len(), batch * length, "sequences of unequal length");
         let positions: Vec<usize> = (0..length).collect();
         let mask = causal_mask(length, 0, &self.device);
-        self.forward(tokens, &positions, &Span::Full { batch, mask: &mask }, None, adapter)
+        self.forward(
+            tokens,
+            &positions,
+            &Span::Full { batch, mask: &mask },
+            None,
+            adapter,
+        )
     }
 
     /// Logits of every position of whole sequences, without a cache.
@@ -165,9 +197,18 @@ impl Decoder {
     ///
     /// # Shapes
     /// `prompt`: at least one token; returns `[1, vocab_size]`
-    pub fn prefill(&self, cache: &mut KvCache, slot: usize, prompt: &[u32], adapter: Option<&Adapter>) -> Tensor<2> {
+    pub fn prefill(
+        &self,
+        cache: &mut KvCache,
+        slot: usize,
+        prompt: &[u32],
+        adapter: Option<&Adapter>,
+    ) -> Tensor<2> {
         assert!(!prompt.is_empty(), "a prompt has at least one token");
-        assert!(Self::padded(prompt.len()) <= cache.capacity(), "prompt longer than the cache");
+        assert!(
+            Self::padded(prompt.len()) <= cache.capacity(),
+            "prompt longer than the cache"
+        );
         let mut last = None;
         for (index, chunk) in prompt.chunks(PREFILL_CHUNK).enumerate() {
             let start = index * PREFILL_CHUNK;
@@ -176,7 +217,11 @@ impl Decoder {
             tokens.resize(PREFILL_CHUNK, 0);
             let positions: Vec<usize> = (start..start + PREFILL_CHUNK).collect();
             let mask = causal_mask(PREFILL_CHUNK, start, &self.device);
-            let span = Span::Prefill { slot, start, mask: &mask };
+            let span = Span::Prefill {
+                slot,
+                start,
+                mask: &mask,
+            };
             let states = self.forward(&tokens, &positions, &span, Some(cache), adapter);
             last = Some(states.narrow(0, chunk.len() - 1, 1));
         }
@@ -206,12 +251,22 @@ impl Decoder {
     ) -> Tensor<2> {
         let positions: Vec<usize> = at.iter().map(|&(_, position)| position).collect();
         let matmul = self.decoding_matmul();
-        let states = self.forward(tokens, &positions, &Span::Decode { at, matmul }, Some(cache), adapter);
+        let states = self.forward(
+            tokens,
+            &positions,
+            &Span::Decode { at, matmul },
+            Some(cache),
+            adapter,
+        );
         matmul.product(states, &self.head)
     }
 
     fn decoding_matmul(&self) -> MatMul {
-        if is_cpu(&self.device) { MatMul::RowWise } else { MatMul::Gemm }
+        if is_cpu(&self.device) {
+            MatMul::RowWise
+        } else {
+            MatMul::Gemm
+        }
     }
 
     fn forward(

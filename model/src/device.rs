@@ -29,7 +29,9 @@ pub enum DeviceError {
     #[error("unknown device `{0}`\nhint: one of auto, cpu, wgpu, vulkan, cuda, cuda:N")]
     Unknown(String),
     /// The program was built without this backend.
-    #[error("this build has no `{0}` backend\nhint: build with `--features {0}`, or use --device cpu")]
+    #[error(
+        "this build has no `{0}` backend\nhint: build with `--features {0}`, or use --device cpu"
+    )]
     NotBuilt(&'static str),
     /// The backend finds no such device.
     #[error("no {0} device found\nhint: check the driver, or use --device cpu")]
@@ -97,7 +99,11 @@ impl DeviceChoice {
     /// The device of this index, if the driver can list it. A missing driver makes some backends
     /// panic while they look.
     #[cfg(any(feature = "cuda", feature = "vulkan", feature = "wgpu"))]
-    fn first_of(self, kind: burn::tensor::DeviceType, index: usize) -> Result<(Self, Device), DeviceError> {
+    fn first_of(
+        self,
+        kind: burn::tensor::DeviceType,
+        index: usize,
+    ) -> Result<(Self, Device), DeviceError> {
         std::panic::catch_unwind(|| Device::enumerate(kind).into_vec())
             .ok()
             .and_then(|devices| devices.into_iter().nth(index))
@@ -108,7 +114,10 @@ impl DeviceChoice {
 
 /// Whether tensors of this device lie in the CPU's memory, where our kernels can reach them.
 pub(crate) fn is_cpu(device: &Device) -> bool {
-    matches!(device.clone().inner().as_dispatch(), DispatchDevice::Flex(_))
+    matches!(
+        device.clone().inner().as_dispatch(),
+        DispatchDevice::Flex(_)
+    )
 }
 
 #[cfg(test)]
@@ -118,7 +127,12 @@ mod tests {
     #[test]
     fn names_round_trip() {
         for name in ["auto", "cpu", "wgpu", "vulkan", "cuda:0", "cuda:3"] {
-            assert_eq!(name.parse::<DeviceChoice>().map(|choice| choice.to_string()).as_deref(), Ok(name));
+            assert_eq!(
+                name.parse::<DeviceChoice>()
+                    .map(|choice| choice.to_string())
+                    .as_deref(),
+                Ok(name)
+            );
         }
     }
 

@@ -19,7 +19,12 @@ pub(crate) struct FeedForward {
 impl FeedForward {
     /// # Shapes
     /// `x`: `[rows, hidden_size]`; returns the same
-    pub(crate) fn forward(&self, x: Tensor<2>, matmul: MatMul, adapter: Option<&LayerAdapter>) -> Tensor<2> {
+    pub(crate) fn forward(
+        &self,
+        x: Tensor<2>,
+        matmul: MatMul,
+        adapter: Option<&LayerAdapter>,
+    ) -> Tensor<2> {
         let gate_lora = adapter.and_then(|a| a.gate_proj.as_ref());
         let up_lora = adapter.and_then(|a| a.up_proj.as_ref());
         let down_lora = adapter.and_then(|a| a.down_proj.as_ref());

@@ -126,16 +126,25 @@ impl Generation<'_> {
     ) -> Result<(), E> {
         let slots = self.slots.clamp(1, requests.len().max(1));
         let capacity = self.capacity(requests)?;
-        let mut cache = KvCache::new(self.decoder.config(), slots, capacity, self.decoder.device());
+        let mut cache = KvCache::new(
+            self.decoder.config(),
+            slots,
+            capacity,
+            self.decoder.device(),
+        );
         let mut waiting = requests.iter().enumerate();
         let mut free: Vec<usize> = (0..slots).rev().collect();
         let mut running: Vec<Sequence> = Vec::new();
         let mut made = 0;
         loop {
             while let Some(&slot) = free.last() {
-                let Some((index, request)) = waiting.next() else { break };
+                let Some((index, request)) = waiting.next() else {
+                    break;
+                };
                 let started = Instant::now();
-                let logits = self.decoder.prefill(&mut cache, slot, &request.prompt, self.adapter);
+                let logits = self
+                    .decoder
+                    .prefill(&mut cache, slot, &request.prompt, self.adapter);
                 let mut sequence = Sequence {
                     index,
                     slot,
@@ -196,7 +205,12 @@ impl Generation<'_> {
                 return Err(GenerationError::EmptyPrompt(index));
             }
             if prompt + new > limit {
-                return Err(GenerationError::TooLong { index, prompt, new, limit });
+                return Err(GenerationError::TooLong {
+                    index,
+                    prompt,
+                    new,
+                    limit,
+                });
             }
             capacity = capacity.max(Decoder::padded(prompt)).max(prompt + new);
         }
@@ -204,7 +218,11 @@ impl Generation<'_> {
     }
 
     /// Draws the next token of a sequence and says whether that ended it.
-    fn extend(&self, sequence: &mut Sequence, logits: &[f32]) -> Result<Option<Finish>, GenerationError> {
+    fn extend(
+        &self,
+        sequence: &mut Sequence,
+        logits: &[f32],
+    ) -> Result<Option<Finish>, GenerationError> {
         let request = sequence.request;
         if request.max_new_tokens == 0 {
             return Ok(Some(Finish::Length));
@@ -222,7 +240,11 @@ impl Generation<'_> {
             from -= 1;
         }
         sequence.text += &sequence.stream.push(token)?;
-        let ends_at = request.stop.iter().filter_map(|stop| Some(from + sequence.text[from..].find(stop.as_str())?)).min();
+        let ends_at = request
+            .stop
+            .iter()
+            .filter_map(|stop| Some(from + sequence.text[from..].find(stop.as_str())?))
+            .min();
         if let Some(end) = ends_at {
             sequence.text.truncate(end);
             return Ok(Some(Finish::Stop));
@@ -249,15 +271,31 @@ impl Sequence<'_> {
     }
 
     fn finished(self, finish: Finish) -> GenerationEvent {
-        let Self { index, tokens, text, seconds, .. } = self;
-        GenerationEvent::Finished { index, completion: Completion { tokens, text, finish, seconds } }
+        let Self {
+            index,
+            tokens,
+            text,
+            seconds,
+            ..
+        } = self;
+        GenerationEvent::Finished {
+            index,
+            completion: Completion {
+                tokens,
+                text,
+                finish,
+                seconds,
+            },
+        }
     }
 }
 
 /// The rows of a matrix, on the host.
 fn host_rows(logits: Tensor<2>) -> Vec<Vec<f32>> {
     let width = logits.dims()[1];
-    let values: Vec<f32> =
-        logits.into_data().try_into_vec().unwrap_or_else(|error| unreachable!("logits are f32: {error:?}"));
+    let values: Vec<f32> = logits
+        .into_data()
+        .try_into_vec()
+        .unwrap_or_else(|error| unreachable!("logits are f32: {error:?}"));
     values.chunks_exact(width).map(<[f32]>::to_vec).collect()
 }

@@ -17,7 +17,10 @@ pub(crate) struct LayerCache {
 impl LayerCache {
     fn new(slots: usize, capacity: usize, width: usize, device: &Device) -> Self {
         let empty = || Some(Tensor::zeros([slots, capacity, width], device));
-        Self { keys: empty(), values: empty() }
+        Self {
+            keys: empty(),
+            values: empty(),
+        }
     }
 
     /// `(keys, values)`, each `[slots, capacity, num_kv_heads * head_dim]`.
@@ -36,18 +39,36 @@ impl LayerCache {
         let [tokens, width] = k.dims();
         let place = [slot..slot + 1, start..start + tokens, 0..width];
         // Taking the tensor out leaves it without a second owner, so it is changed in place.
-        self.keys = self.keys.take().map(|c| c.slice_assign(place.clone(), k.unsqueeze()));
-        self.values = self.values.take().map(|c| c.slice_assign(place, v.unsqueeze()));
+        self.keys = self
+            .keys
+            .take()
+            .map(|c| c.slice_assign(place.clone(), k.unsqueeze()));
+        self.values = self
+            .values
+            .take()
+            .map(|c| c.slice_assign(place, v.unsqueeze()));
     }
 
     /// Writes one token for each of some sequences, at its slot and position.
     ///
     /// # Shapes
     /// `k`, `v`: `[sequences, num_kv_heads * head_dim]`
-    pub(crate) fn write_rows(&mut self, at: &[(usize, usize)], k: Tensor<2>, v: Tensor<2>, matmul: MatMul) {
+    pub(crate) fn write_rows(
+        &mut self,
+        at: &[(usize, usize)],
+        k: Tensor<2>,
+        v: Tensor<2>,
+        matmul: MatMul,
+    ) {
         if matmul == MatMul::RowWise {
-            self.keys = self.keys.take().map(|c| kernel::attention::write_rows(c, k, at));
-            self.values = self.values.take().map(|c| kernel::attention::write_rows(c, v, at));
+            self.keys = self
+                .keys
+                .take()
+                .map(|c| kernel::attention::write_rows(c, k, at));
+            self.values = self
+                .values
+                .take()
+                .map(|c| kernel::attention::write_rows(c, v, at));
             return;
         }
         for (row, &(slot, position)) in at.iter().enumerate() {
@@ -59,7 +80,12 @@ impl LayerCache {
     /// The first `length` keys and values of a slot, each `[length, num_kv_heads * head_dim]`.
     pub(crate) fn read(&self, slot: usize, length: usize) -> (Tensor<2>, Tensor<2>) {
         let (keys, values) = self.tensors();
-        let part = |c: &Tensor<3>| c.clone().narrow(0, slot, 1).narrow(1, 0, length).squeeze_dim(0);
+        let part = |c: &Tensor<3>| {
+            c.clone()
+                .narrow(0, slot, 1)
+                .narrow(1, 0, length)
+                .squeeze_dim(0)
+        };
         (part(keys), part(values))
     }
 }

@@ -45,7 +45,12 @@ impl FrozenLinear {
     /// `x`: `[n, in]`; returns `[n, out]`
     /// # Source
     /// Hu et al. 2021, arXiv:2106.09685, section 4.1.
-    pub(crate) fn forward(&self, x: Tensor<2>, lora: Option<&LowRank>, matmul: MatMul) -> Tensor<2> {
+    pub(crate) fn forward(
+        &self,
+        x: Tensor<2>,
+        lora: Option<&LowRank>,
+        matmul: MatMul,
+    ) -> Tensor<2> {
         let update = lora.map(|pair| pair.forward(x.clone(), matmul));
         let mut y = matmul.product(x, &self.weight);
         if let Some(bias) = &self.bias {

@@ -245,7 +245,8 @@ impl Adapter {
 
     /// Identities of the parameters, which key gradients and optimizer state.
     pub fn parameter_ids(&self) -> impl Iterator<Item = ParamId> {
-        self.pairs().flat_map(|(_, _, pair)| [pair.lora_a_id(), pair.lora_b_id()])
+        self.pairs()
+            .flat_map(|(_, _, pair)| [pair.lora_a_id(), pair.lora_b_id()])
     }
 
     /// Number of trainable values.

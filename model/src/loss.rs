@@ -95,15 +95,26 @@ mod tests {
     fn reference(hidden: Tensor<2>, head: &Tensor<2>) -> (f32, Tensor<2>) {
         let hidden = hidden.autodiff().require_grad();
         let log_probabilities = log_softmax(hidden.clone().matmul(head.clone().transpose()), 1);
-        let terms = LABELS.iter().enumerate().filter(|&(_, &label)| label != IGNORE_LABEL);
+        let terms = LABELS
+            .iter()
+            .enumerate()
+            .filter(|&(_, &label)| label != IGNORE_LABEL);
         let loss = terms
-            .map(|(row, &label)| log_probabilities.clone().narrow(0, row, 1).narrow(1, label as usize, 1).neg())
+            .map(|(row, &label)| {
+                log_probabilities
+                    .clone()
+                    .narrow(0, row, 1)
+                    .narrow(1, label as usize, 1)
+                    .neg()
+            })
             .reduce(|a, b| a + b)
             .expect("labels are supervised")
             / 5.0;
         let value = loss.clone().inner().sum().into_scalar::<f32>();
         let mut gradients = loss.sum().backward();
-        let gradient = hidden.grad_remove(&mut gradients).expect("hidden is tracked");
+        let gradient = hidden
+            .grad_remove(&mut gradients)
+            .expect("hidden is tracked");
         (value, gradient)
     }
 
@@ -115,12 +126,21 @@ mod tests {
         let (expected_loss, expected_gradient) = reference(hidden.clone(), &head);
         for chunk_size in [1, 2, 5, 100] {
             let tracked = hidden.clone().autodiff().require_grad();
-            let found = chunked_cross_entropy(tracked.clone(), &head, &LABELS, 5, chunk_size).expect("labels");
+            let found = chunked_cross_entropy(tracked.clone(), &head, &LABELS, 5, chunk_size)
+                .expect("labels");
             let mut gradients = found.backward_seed.backward();
-            let gradient = tracked.grad_remove(&mut gradients).expect("hidden is tracked");
+            let gradient = tracked
+                .grad_remove(&mut gradients)
+                .expect("hidden is tracked");
             let loss = found.loss.into_scalar::<f32>();
-            assert!((loss - expected_loss).abs() < 1e-5, "{loss} for {expected_loss}");
-            let difference = (gradient - expected_gradient.clone()).abs().max().into_scalar::<f32>();
+            assert!(
+                (loss - expected_loss).abs() < 1e-5,
+                "{loss} for {expected_loss}"
+            );
+            let difference = (gradient - expected_gradient.clone())
+                .abs()
+                .max()
+                .into_scalar::<f32>();
             assert!(difference < 1e-6, "chunk {chunk_size}: {difference}");
         }
     }
@@ -128,7 +148,9 @@ mod tests {
     #[test]
     fn a_batch_without_supervised_tokens_is_an_error() {
         let device = Device::flex();
-        let hidden = Tensor::<2>::zeros([2, 6], &device).autodiff().require_grad();
+        let hidden = Tensor::<2>::zeros([2, 6], &device)
+            .autodiff()
+            .require_grad();
         let head = Tensor::<2>::zeros([11, 6], &device);
         let result = chunked_cross_entropy(hidden, &head, &[IGNORE_LABEL; 2], 1, 4);
         assert_eq!(result.err(), Some(LossError::NoTargets));

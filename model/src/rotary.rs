@@ -23,13 +23,20 @@ impl Rotary {
             for &position in positions {
                 // Both halves of a head turn by the same angles.
                 for _ in 0..2 {
-                    values.extend(inv_freq.iter().map(|&w| f(f64::from(position as f32 * w)) as f32));
+                    values.extend(
+                        inv_freq
+                            .iter()
+                            .map(|&w| f(f64::from(position as f32 * w)) as f32),
+                    );
                 }
             }
             let shape = [positions.len(), 1, config.head_dim];
             Tensor::from_data(TensorData::new(values, shape), device)
         };
-        Self { cos: table(f64::cos), sin: table(f64::sin) }
+        Self {
+            cos: table(f64::cos),
+            sin: table(f64::sin),
+        }
     }
 
     /// Turns each head of `x` by its token's angles.
@@ -48,7 +55,10 @@ impl Rotary {
             return x * self.cos.clone() + turned * self.sin.clone();
         }
         let batched = [rows / positions, positions, heads, dim];
-        let (cos, sin) = (self.cos.clone().unsqueeze::<4>(), self.sin.clone().unsqueeze::<4>());
+        let (cos, sin) = (
+            self.cos.clone().unsqueeze::<4>(),
+            self.sin.clone().unsqueeze::<4>(),
+        );
         (x.reshape(batched) * cos + turned.reshape(batched) * sin).reshape([rows, heads, dim])
     }
 }

@@ -16,7 +16,11 @@ pub struct Sampling {
 
 impl Sampling {
     /// Always the most likely token.
-    pub const GREEDY: Self = Self { temperature: 0.0, top_p: 1.0, top_k: None };
+    pub const GREEDY: Self = Self {
+        temperature: 0.0,
+        top_p: 1.0,
+        top_k: None,
+    };
 
     /// Draws a token.
     ///
@@ -32,8 +36,11 @@ impl Sampling {
         }
         let max = f64::from(logits[best]);
         let weight = |logit: f32| ((f64::from(logit) - max) / self.temperature).exp();
-        let mut candidates: Vec<(u32, f64)> =
-            logits.iter().enumerate().map(|(id, &logit)| (id as u32, weight(logit))).collect();
+        let mut candidates: Vec<(u32, f64)> = logits
+            .iter()
+            .enumerate()
+            .map(|(id, &logit)| (id as u32, weight(logit)))
+            .collect();
         if let Some(k) = self.top_k.filter(|&k| k < candidates.len()) {
             candidates.select_nth_unstable_by(k, likelier_first);
             candidates.truncate(k);
@@ -112,7 +119,13 @@ mod tests {
 
     fn softmax(temperature: f64, kept: &[usize]) -> Vec<f64> {
         let weights: Vec<f64> = (0..LOGITS.len())
-            .map(|i| if kept.contains(&i) { (f64::from(LOGITS[i]) / temperature).exp() } else { 0.0 })
+            .map(|i| {
+                if kept.contains(&i) {
+                    (f64::from(LOGITS[i]) / temperature).exp()
+                } else {
+                    0.0
+                }
+            })
             .collect();
         let total: f64 = weights.iter().sum();
         weights.iter().map(|w| w / total).collect()
@@ -126,23 +139,63 @@ mod tests {
 
     #[test]
     fn temperature_draws_from_the_softmax() {
-        check(Sampling { temperature: 0.7, top_p: 1.0, top_k: None }, &LOGITS, &softmax(0.7, &[0, 1, 2, 3]));
+        check(
+            Sampling {
+                temperature: 0.7,
+                top_p: 1.0,
+                top_k: None,
+            },
+            &LOGITS,
+            &softmax(0.7, &[0, 1, 2, 3]),
+        );
     }
 
     #[test]
     fn top_k_keeps_the_likeliest() {
-        check(Sampling { temperature: 1.0, top_p: 1.0, top_k: Some(2) }, &LOGITS, &softmax(1.0, &[1, 2]));
+        check(
+            Sampling {
+                temperature: 1.0,
+                top_p: 1.0,
+                top_k: Some(2),
+            },
+            &LOGITS,
+            &softmax(1.0, &[1, 2]),
+        );
     }
 
     #[test]
     fn top_p_keeps_the_token_that_crosses_the_line() {
         // Shares are 0.087, 0.644, 0.237, 0.032: 0.7 needs the first two.
-        check(Sampling { temperature: 1.0, top_p: 0.7, top_k: None }, &LOGITS, &softmax(1.0, &[1, 2]));
-        check(Sampling { temperature: 1.0, top_p: 0.6, top_k: None }, &LOGITS, &softmax(1.0, &[1]));
+        check(
+            Sampling {
+                temperature: 1.0,
+                top_p: 0.7,
+                top_k: None,
+            },
+            &LOGITS,
+            &softmax(1.0, &[1, 2]),
+        );
+        check(
+            Sampling {
+                temperature: 1.0,
+                top_p: 0.6,
+                top_k: None,
+            },
+            &LOGITS,
+            &softmax(1.0, &[1]),
+        );
     }
 
     #[test]
     fn top_p_counts_within_what_top_k_left() {
-        check(Sampling { temperature: 1.0, top_p: 0.9, top_k: Some(3) }, &LOGITS, &softmax(1.0, &[1, 2]));
+        check(
+            Sampling {
+                temperature: 1.0,
+                top_p: 0.9,
+                top_k: Some(3),
+            },
+            &LOGITS,
+            &softmax(1.0, &[1, 2]),
+        );
     }
 }

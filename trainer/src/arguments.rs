@@ -7,7 +7,10 @@ use model::DeviceChoice;
 
 /// Fits LoRA adapters for small code language models.
 #[derive(Debug, Parser)]
-#[command(version, after_help = "Exit codes: 0 done, 1 environment failure, 2 user mistake, 101 bug, 130 interrupted")]
+#[command(
+    version,
+    after_help = "Exit codes: 0 done, 1 environment failure, 2 user mistake, 101 bug, 130 interrupted"
+)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -23,11 +26,12 @@ pub(crate) enum Command {
 const FIT_EXAMPLES: &str = "\
 Examples:
   trainer fit recipes/quickstart.yaml
-  trainer fit recipes/qwen-coder-1.5b.yaml --device cuda --set model.name_or_path=models/qwen --set lora.r=32
+  trainer fit recipes/qwen-coder-1.5b.yaml --device cuda --set lora.r=32
 
-The adapter is written to checkpoints/<recipe>/adapter in PEFT's format, together with the resolved recipe; the
-loss of every logged step stands in checkpoints/<recipe>/log.jsonl.
-Environment: SLM_CACHE moves the folder for downloaded models.";
+The adapter is written to checkpoints/<recipe>/adapter in PEFT's format, together with the resolved recipe; the loss \
+of every logged step stands in checkpoints/<recipe>/log.jsonl.
+
+Environment: SLM_CACHE moves the folder for downloaded models, PYTHON names the Python to use.";
 
 #[derive(Debug, Args)]
 pub(crate) struct FitArguments {

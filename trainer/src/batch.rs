@@ -40,17 +40,37 @@ impl Batch {
     /// Padding is known by position, never by a token's id: a pad id that equals the end-of-turn id would
     /// otherwise mask the end of every answer.
     pub(crate) fn new(examples: &[&Example]) -> Self {
-        let length = examples.iter().map(|example| example.len()).max().unwrap_or(0);
-        let mut batch = Self { tokens: Vec::new(), labels: Vec::new(), n_sequences: examples.len(), n_tokens: 0 };
+        let length = examples
+            .iter()
+            .map(|example| example.len())
+            .max()
+            .unwrap_or(0);
+        let mut batch = Self {
+            tokens: Vec::new(),
+            labels: Vec::new(),
+            n_sequences: examples.len(),
+            n_tokens: 0,
+        };
         for example in examples {
             let supervised = example.prompt.len().max(1)..example.len();
             let ids = || example.prompt.iter().chain(&example.completion).copied();
             batch.tokens.extend(ids());
-            batch.tokens.extend(std::iter::repeat_n(0, length - example.len()));
+            batch
+                .tokens
+                .extend(std::iter::repeat_n(0, length - example.len()));
             // Shifted by one: the label of a position is the token after it.
             let next = ids().enumerate().skip(1);
-            batch.labels.extend(next.map(|(at, id)| if supervised.contains(&at) { i64::from(id) } else { IGNORE_LABEL }));
-            batch.labels.extend(std::iter::repeat_n(IGNORE_LABEL, length - example.len() + 1));
+            batch.labels.extend(next.map(|(at, id)| {
+                if supervised.contains(&at) {
+                    i64::from(id)
+                } else {
+                    IGNORE_LABEL
+                }
+            }));
+            batch.labels.extend(std::iter::repeat_n(
+                IGNORE_LABEL,
+                length - example.len() + 1,
+            ));
             batch.n_tokens += example.len();
         }
         batch
@@ -58,7 +78,10 @@ impl Batch {
 
     /// Tokens that the loss is taken over.
     pub(crate) fn n_supervised(&self) -> usize {
-        self.labels.iter().filter(|&&label| label != IGNORE_LABEL).count()
+        self.labels
+            .iter()
+            .filter(|&&label| label != IGNORE_LABEL)
+            .count()
     }
 }
 
@@ -76,7 +99,10 @@ mod tests {
     use super::*;
 
     fn example(prompt: &[u32], completion: &[u32]) -> Example {
-        Example { prompt: prompt.to_vec(), completion: completion.to_vec() }
+        Example {
+            prompt: prompt.to_vec(),
+            completion: completion.to_vec(),
+        }
     }
 
     #[test]

@@ -21,21 +21,30 @@ pub(crate) fn run(arguments: &FitArguments) -> Result<(), Failure> {
 
 fn fit(arguments: &FitArguments) -> Result<()> {
     let recipe = Recipe::load(&arguments.recipe, &arguments.overrides)?;
-    let (choice, device) = arguments.device.open().map_err(|e| UserMistake(e.to_string()))?;
+    let (choice, device) = arguments
+        .device
+        .open()
+        .map_err(|e| UserMistake(e.to_string()))?;
     let base = BaseModel::open(&recipe.model)?;
     let tokenizer = base.tokenizer()?;
     let template = base.chat_template()?;
+    check_positions(&recipe, base.max_positions())?;
 
     let (examples, counts) = dataset::load(&recipe, &tokenizer, &template)?;
     cli::note(&format!("data               {counts}"));
     let decoder = base.load(&device)?;
     let settings = lora_settings(&recipe);
-    let adapter = Adapter::init(&settings, decoder.config(), recipe.train.seed, &device.clone().autodiff());
+    let adapter = Adapter::init(
+        &settings,
+        decoder.config(),
+        recipe.train.seed,
+        &device.clone().autodiff(),
+    );
     cli::note(&format!(
-        "adapter            {} trainable parameters, {:.2} % of the model's {} M, on {choice}",
+        "adapter            {} trainable parameters, {:.2} % of the model's {:.1} M, on {choice}",
         adapter.num_trainable(),
         100.0 * adapter.num_trainable() as f64 / decoder.config().num_parameters() as f64,
-        decoder.config().num_parameters() / 1_000_000
+        decoder.config().num_parameters() as f64 / 1e6
     ));
 
     let run = Run::new(&recipe, &examples);
@@ -56,7 +65,14 @@ fn fit(arguments: &FitArguments) -> Result<()> {
         project_version: env!("CARGO_PKG_VERSION"),
     };
     let folder = recipe.adapter_dir();
-    commit_adapter(&folder, &trained.adapter, &settings, &origin, &recipe.to_yaml(), &summary)?;
+    commit_adapter(
+        &folder,
+        &trained.adapter,
+        &settings,
+        &origin,
+        &recipe.to_yaml(),
+        &summary,
+    )?;
     cli::note(&format!(
         "trained            {} tokens in {}, {:.0} tokens/s, peak memory {}",
         trained.tokens,
@@ -68,14 +84,36 @@ fn fit(arguments: &FitArguments) -> Result<()> {
     Ok(())
 }
 
+/// Refuses examples that may be longer than what the model was built for.
+fn check_positions(recipe: &Recipe, positions: usize) -> Result<()> {
+    let found = recipe.data.max_seq_length;
+    if found <= positions {
+        return Ok(());
+    }
+    let text = format!(
+        "`data.max_seq_length` is {found}, but the model has {positions} positions\n\
+         hint: set `data.max_seq_length` to {positions} or less"
+    );
+    Err(UserMistake(text).into())
+}
+
 /// The recipe's LoRA section as the model crate takes it.
 fn lora_settings(recipe: &Recipe) -> LoraSettings {
-    let config::Lora { r, lora_alpha, target_modules, use_rslora } = &recipe.lora;
+    let config::Lora {
+        r,
+        lora_alpha,
+        target_modules,
+        use_rslora,
+    } = &recipe.lora;
     LoraSettings {
         r: *r,
         lora_alpha: *lora_alpha as f64,
         use_rslora: *use_rslora,
-        targets: target_modules.modules().into_iter().filter_map(|module| Target::from_name(module.as_str())).collect(),
+        targets: target_modules
+            .modules()
+            .into_iter()
+            .filter_map(|module| Target::from_name(module.as_str()))
+            .collect(),
     }
 }
 
@@ -147,8 +185,16 @@ impl<'a> Run<'a> {
         let order = epoch_order(self.examples.len(), train.seed, epoch);
         let start = within * train.examples_per_step();
         let end = (start + train.examples_per_step()).min(order.len());
-        let examples: Vec<&Example> = order[start..end].iter().map(|&index| &self.examples[index]).collect();
-        examples.chunks(train.micro_batch_size).map(Batch::new).collect()
+        let mut examples: Vec<&Example> = order[start..end]
+            .iter()
+            .map(|&index| &self.examples[index])
+            .collect();
+        // The window's gradient does not depend on how it is cut, so neighbours in length share a batch: less padding.
+        examples.sort_by_key(|example| example.len());
+        examples
+            .chunks(train.micro_batch_size)
+            .map(Batch::new)
+            .collect()
     }
 
     fn train(&self, decoder: &Decoder, mut adapter: Adapter) -> Result<Trained> {
@@ -179,10 +225,25 @@ impl<'a> Run<'a> {
             let done = step + 1;
             if done % self.recipe.output.logging_steps == 0 || done == total || done == 1 {
                 let epoch = done as f64 / self.steps_per_epoch as f64;
-                log.write(&LogLine { step: done, epoch, loss, learning_rate, grad_norm, tokens, tokens_per_second, elapsed_s })?;
+                log.write(&LogLine {
+                    step: done,
+                    epoch,
+                    loss,
+                    learning_rate,
+                    grad_norm,
+                    tokens,
+                    tokens_per_second,
+                    elapsed_s,
+                })?;
             }
         }
-        Ok(Trained { adapter, tokens, supervised_tokens, final_loss, elapsed: progress.finish() })
+        Ok(Trained {
+            adapter,
+            tokens,
+            supervised_tokens,
+            final_loss,
+            elapsed: progress.finish(),
+        })
     }
 }
 
@@ -194,6 +255,8 @@ fn stopped(error: StepError, step: usize, learning_rate: f64) -> anyhow::Error {
             "training diverged: {error} at step {step} (learning_rate {learning_rate:.1e})\n\
              hint: lower `train.learning_rate`; the step was not applied, and no adapter was written"
         ),
-        StepError::Loss(_) => anyhow::anyhow!("step {step}: {error}\nhint: raise `data.max_seq_length`"),
+        StepError::Loss(_) => {
+            anyhow::anyhow!("step {step}: {error}\nhint: raise `data.max_seq_length`")
+        }
     }
 }

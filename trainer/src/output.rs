@@ -51,10 +51,15 @@ pub(crate) struct LossLog {
 
 impl LossLog {
     pub(crate) fn create(output_dir: &Path) -> Result<Self> {
-        fs::create_dir_all(output_dir).with_context(|| format!("cannot create {}", output_dir.display()))?;
+        fs::create_dir_all(output_dir)
+            .with_context(|| format!("cannot create {}", output_dir.display()))?;
         let path = output_dir.join("log.jsonl");
-        let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(Self { file: BufWriter::new(file), path })
+        let file =
+            File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Self {
+            file: BufWriter::new(file),
+            path,
+        })
     }
 
     pub(crate) fn write(&mut self, line: &LogLine) -> Result<()> {
@@ -81,7 +86,10 @@ pub(crate) fn commit_adapter(
     summary: &TrainingSummary,
 ) -> Result<()> {
     let parent = final_dir.parent().unwrap_or(Path::new("."));
-    let name = final_dir.file_name().map_or_else(|| "adapter".into(), |name| name.to_string_lossy().into_owned());
+    let name = final_dir.file_name().map_or_else(
+        || "adapter".into(),
+        |name| name.to_string_lossy().into_owned(),
+    );
     let sibling = |suffix: &str| parent.join(format!(".{name}.{}.{suffix}", std::process::id()));
     let (part, old) = (sibling("part"), sibling("old"));
     let write = || -> Result<()> {
@@ -92,14 +100,18 @@ pub(crate) fn commit_adapter(
             fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
         };
         put("recipe.yaml", recipe_yaml)?;
-        put("training.json", &(serde_json::to_string_pretty(summary)? + "\n"))?;
+        put(
+            "training.json",
+            &(serde_json::to_string_pretty(summary)? + "\n"),
+        )?;
         for entry in fs::read_dir(&part)? {
             File::open(entry?.path())?.sync_all()?;
         }
         if final_dir.exists() {
             fs::rename(final_dir, &old)?;
         }
-        fs::rename(&part, final_dir).with_context(|| format!("cannot put the adapter at {}", final_dir.display()))?;
+        fs::rename(&part, final_dir)
+            .with_context(|| format!("cannot put the adapter at {}", final_dir.display()))?;
         // Makes the renames last; a folder cannot be synced on every system, and need not be.
         let _ = File::open(parent).and_then(|folder| folder.sync_all());
         Ok(())

@@ -13,7 +13,11 @@ use crate::schedule::Schedule;
 use crate::step::{AdapterOptimizer, OptimizerSettings};
 
 fn golden(path: &str) -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../model/tests/it/golden")).join(path)
+    PathBuf::from(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../model/tests/it/golden"
+    ))
+    .join(path)
 }
 
 struct Tensors(Vec<u8>);
@@ -30,13 +34,17 @@ impl Tensors {
     fn integers(&self, name: &str) -> Vec<i64> {
         let file = self.file();
         let data = file.tensor(name).expect("golden tensor").data();
-        data.chunks_exact(8).map(|b| i64::from_le_bytes(b.try_into().expect("eight bytes"))).collect()
+        data.chunks_exact(8)
+            .map(|b| i64::from_le_bytes(b.try_into().expect("eight bytes")))
+            .collect()
     }
 
     fn floats(&self, name: &str) -> Vec<f32> {
         let file = self.file();
         let data = file.tensor(name).expect("golden tensor").data();
-        data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+        data.chunks_exact(4)
+            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+            .collect()
     }
 
     fn names(&self) -> Vec<String> {
@@ -50,9 +58,14 @@ impl Tensors {
         let ids = self.integers(&name("input_ids"));
         let width = ids.len() / lengths.len();
         let labels = self.integers(&name("labels"));
-        let shifted = labels.chunks_exact(width).flat_map(|row| row[1..].iter().copied().chain([IGNORE_LABEL]));
+        let shifted = labels
+            .chunks_exact(width)
+            .flat_map(|row| row[1..].iter().copied().chain([IGNORE_LABEL]));
         Batch {
-            tokens: ids.iter().map(|&id| u32::try_from(id).expect("token id")).collect(),
+            tokens: ids
+                .iter()
+                .map(|&id| u32::try_from(id).expect("token id"))
+                .collect(),
             labels: shifted.collect(),
             n_sequences: lengths.len(),
             n_tokens: lengths.iter().sum::<i64>() as usize,
@@ -64,20 +77,40 @@ fn load(model: &str, adapter: &str) -> (Decoder, Adapter) {
     let device = Device::flex();
     let checkpoint = Checkpoint::open(&golden(model)).expect("golden checkpoint");
     let decoder = Decoder::load(&checkpoint, &device, |_, _| ()).expect("golden weights");
-    let adapter = Adapter::load(&golden(adapter), decoder.config(), model, &device.autodiff()).expect("golden adapter");
+    let adapter = Adapter::load(
+        &golden(adapter),
+        decoder.config(),
+        model,
+        &device.autodiff(),
+    )
+    .expect("golden adapter");
     (decoder, adapter.adapter)
 }
 
 fn settings(max_grad_norm: Option<f64>, weight_decay: f64) -> OptimizerSettings {
-    OptimizerSettings { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, weight_decay, max_grad_norm, loss_chunk_size: 7 }
+    OptimizerSettings {
+        beta_1: 0.9,
+        beta_2: 0.999,
+        epsilon: 1e-8,
+        weight_decay,
+        max_grad_norm,
+        loss_chunk_size: 7,
+    }
 }
 
 /// Largest difference relative to the largest expected value.
 fn relative(found: &[f32], expected: &[f32]) -> f32 {
     assert_eq!(found.len(), expected.len());
     let largest = expected.iter().fold(0.0f32, |max, v| max.max(v.abs()));
-    let difference = found.iter().zip(expected).fold(0.0f32, |max, (a, b)| max.max((a - b).abs()));
-    if largest == 0.0 { difference } else { difference / largest }
+    let difference = found
+        .iter()
+        .zip(expected)
+        .fold(0.0f32, |max, (a, b)| max.max((a - b).abs()));
+    if largest == 0.0 {
+        difference
+    } else {
+        difference / largest
+    }
 }
 
 fn values(tensor: Tensor<2>) -> Vec<f32> {
@@ -89,21 +122,36 @@ fn check_gradients(architecture: &str) {
     let (decoder, adapter) = load(&format!("tiny-{architecture}"), &folder);
     let expected = Tensors::read(&format!("{folder}/expected.safetensors"));
     let batch = expected.batch("");
-    assert_eq!(batch.n_supervised() as i64, expected.integers("n_supervised")[0]);
+    assert_eq!(
+        batch.n_supervised() as i64,
+        expected.integers("n_supervised")[0]
+    );
     let optimizer = AdapterOptimizer::new(settings(None, 0.0));
-    let (loss, mut gradients) = optimizer.gradients(&decoder, &adapter, &[batch]).expect("supervised tokens");
+    let (loss, mut gradients) = optimizer
+        .gradients(&decoder, &adapter, &[batch])
+        .expect("supervised tokens");
     assert!(relative(&[loss.into_scalar::<f32>()], &expected.floats("loss")) < 1e-4);
     let mut checked = 0;
     for (layer, target, pair) in adapter.pairs() {
         for (name, id) in [("lora_A", pair.lora_a_id()), ("lora_B", pair.lora_b_id())] {
-            let key = format!("base_model.model.model.{}.{name}.weight.grad", target.module_path(layer));
+            let key = format!(
+                "base_model.model.model.{}.{name}.weight.grad",
+                target.module_path(layer)
+            );
             let found = values(gradients.remove::<2>(id).expect("gradient"));
             let difference = relative(&found, &expected.floats(&key));
             assert!(difference < 1e-4, "{key}: {difference}");
             checked += 1;
         }
     }
-    assert_eq!(checked, expected.names().iter().filter(|name| name.ends_with(".grad")).count());
+    assert_eq!(
+        checked,
+        expected
+            .names()
+            .iter()
+            .filter(|name| name.ends_with(".grad"))
+            .count()
+    );
 }
 
 #[test]
@@ -114,12 +162,16 @@ fn loss_and_every_gradient_equal_pefts() {
 
 fn check_training(architecture: &str, start: &str) {
     let folder = format!("training-{architecture}");
-    let text = std::fs::read_to_string(golden(&format!("{folder}/{start}/expected.json"))).expect("golden");
+    let text = std::fs::read_to_string(golden(&format!("{folder}/{start}/expected.json")))
+        .expect("golden");
     let expected: Value = serde_json::from_str(&text).expect("JSON");
     let number = |value: &Value| value.as_f64().expect("number");
     let setting = |name: &str| number(&expected["settings"][name]);
     let batches = Tensors::read(&format!("{folder}/micro_batches.safetensors"));
-    let (decoder, mut adapter) = load(&format!("tiny-{architecture}"), &format!("{folder}/{start}/before"));
+    let (decoder, mut adapter) = load(
+        &format!("tiny-{architecture}"),
+        &format!("{folder}/{start}/before"),
+    );
     let steps = expected["steps"].as_array().expect("steps");
     assert_eq!(steps.len(), 10);
     let schedule = Schedule {
@@ -128,7 +180,10 @@ fn check_training(architecture: &str, start: &str) {
         warmup_steps: setting("warmup_steps") as usize,
         total_steps: steps.len(),
     };
-    let mut optimizer = AdapterOptimizer::new(settings(Some(setting("max_grad_norm")), setting("weight_decay")));
+    let mut optimizer = AdapterOptimizer::new(settings(
+        Some(setting("max_grad_norm")),
+        setting("weight_decay"),
+    ));
     let mut clipped = 0;
     for (index, step) in steps.iter().enumerate() {
         let learning_rate = schedule.learning_rate(index);
@@ -140,17 +195,30 @@ fn check_training(architecture: &str, start: &str) {
             .map(|n| batches.batch(&format!("{n}.")))
             .collect();
         let outcome;
-        (adapter, outcome) = optimizer.step(&decoder, adapter, &window, learning_rate).expect("step");
+        (adapter, outcome) = optimizer
+            .step(&decoder, adapter, &window, learning_rate)
+            .expect("step");
         let (loss, norm) = (number(&step["loss"]), number(&step["grad_norm"]));
-        assert!((outcome.loss - loss).abs() < 1e-3, "step {index}: loss {} for {loss}", outcome.loss);
-        assert!((outcome.grad_norm - norm).abs() / norm < 1e-3, "step {index}: norm {} for {norm}", outcome.grad_norm);
+        assert!(
+            (outcome.loss - loss).abs() < 1e-3,
+            "step {index}: loss {} for {loss}",
+            outcome.loss
+        );
+        assert!(
+            (outcome.grad_norm - norm).abs() / norm < 1e-3,
+            "step {index}: norm {} for {norm}",
+            outcome.grad_norm
+        );
         clipped += usize::from(norm > setting("max_grad_norm"));
     }
     assert!(clipped > 0, "clipping is part of what is compared");
     let after = Tensors::read(&format!("{folder}/{start}/after/adapter_model.safetensors"));
     for (layer, target, pair) in adapter.pairs() {
         for (name, tensor) in [("lora_A", pair.lora_a()), ("lora_B", pair.lora_b())] {
-            let key = format!("base_model.model.model.{}.{name}.weight", target.module_path(layer));
+            let key = format!(
+                "base_model.model.model.{}.{name}.weight",
+                target.module_path(layer)
+            );
             let difference = relative(&values(tensor.inner()), &after.floats(&key));
             assert!(difference < 1e-3, "{key}: {difference}");
         }
@@ -180,11 +248,23 @@ fn a_window_of_micro_batches_gives_the_gradients_of_one_batch() {
         })
         .collect();
     let optimizer = AdapterOptimizer::new(settings(None, 0.0));
-    let (loss, mut together) = optimizer.gradients(&decoder, &adapter, &[whole]).expect("batch");
-    let (loss_of_parts, mut apart) = optimizer.gradients(&decoder, &adapter, &parts).expect("parts");
-    assert!(relative(&[loss_of_parts.into_scalar::<f32>()], &[loss.into_scalar::<f32>()]) < 1e-6);
+    let (loss, mut together) = optimizer
+        .gradients(&decoder, &adapter, &[whole])
+        .expect("batch");
+    let (loss_of_parts, mut apart) = optimizer
+        .gradients(&decoder, &adapter, &parts)
+        .expect("parts");
+    assert!(
+        relative(
+            &[loss_of_parts.into_scalar::<f32>()],
+            &[loss.into_scalar::<f32>()]
+        ) < 1e-6
+    );
     for id in adapter.parameter_ids() {
-        let (a, b) = (together.remove::<2>(id).expect("gradient"), apart.remove::<2>(id).expect("gradient"));
+        let (a, b) = (
+            together.remove::<2>(id).expect("gradient"),
+            apart.remove::<2>(id).expect("gradient"),
+        );
         assert!(relative(&values(b), &values(a)) < 1e-5);
     }
 }
@@ -195,7 +275,15 @@ fn a_step_that_diverges_is_an_error_that_names_the_number() {
     let batch = Tensors::read("peft-qwen2/all-linear/expected.safetensors").batch("");
     let mut optimizer = AdapterOptimizer::new(settings(Some(1.0), 0.0));
     let window = [batch];
-    let (adapter, _) = optimizer.step(&decoder, adapter, &window, 1e30).expect("the first step is finite");
-    let error = optimizer.step(&decoder, adapter, &window, 1e-3).err().expect("diverged");
-    assert!(matches!(error, crate::step::StepError::Diverged { what: "loss", .. }), "{error}");
+    let (adapter, _) = optimizer
+        .step(&decoder, adapter, &window, 1e30)
+        .expect("the first step is finite");
+    let error = optimizer
+        .step(&decoder, adapter, &window, 1e-3)
+        .err()
+        .expect("diverged");
+    assert!(
+        matches!(error, crate::step::StepError::Diverged { what: "loss", .. }),
+        "{error}"
+    );
 }

@@ -46,10 +46,18 @@ mod tests {
     use super::*;
 
     fn check(kind: LrSchedulerType, expected: [f64; 6]) {
-        let schedule = Schedule { kind, peak: 2.0, warmup_steps: 2, total_steps: 6 };
+        let schedule = Schedule {
+            kind,
+            peak: 2.0,
+            warmup_steps: 2,
+            total_steps: 6,
+        };
         for (step, expected) in expected.into_iter().enumerate() {
             let found = schedule.learning_rate(step);
-            assert!((found - expected).abs() < 1e-12, "{kind:?} step {step}: {found} for {expected}");
+            assert!(
+                (found - expected).abs() < 1e-12,
+                "{kind:?} step {step}: {found} for {expected}"
+            );
         }
     }
 
@@ -58,12 +66,20 @@ mod tests {
         let half = std::f64::consts::FRAC_1_SQRT_2;
         check(LrSchedulerType::Constant, [0.0, 1.0, 2.0, 2.0, 2.0, 2.0]);
         check(LrSchedulerType::Linear, [0.0, 1.0, 2.0, 1.5, 1.0, 0.5]);
-        check(LrSchedulerType::Cosine, [0.0, 1.0, 2.0, 1.0 + half, 1.0, 1.0 - half]);
+        check(
+            LrSchedulerType::Cosine,
+            [0.0, 1.0, 2.0, 1.0 + half, 1.0, 1.0 - half],
+        );
     }
 
     #[test]
     fn a_run_without_warmup_starts_at_the_peak() {
-        let schedule = Schedule { kind: LrSchedulerType::Cosine, peak: 1.0, warmup_steps: 0, total_steps: 1 };
+        let schedule = Schedule {
+            kind: LrSchedulerType::Cosine,
+            peak: 1.0,
+            warmup_steps: 0,
+            total_steps: 1,
+        };
         assert!((schedule.learning_rate(0) - 1.0).abs() < 1e-12);
     }
 

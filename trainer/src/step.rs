@@ -84,7 +84,10 @@ impl AdapterOptimizer {
     ) -> Result<(Adapter, StepOutcome), StepError> {
         let (loss, gradients) = self.gradients(decoder, &adapter, window)?;
         let (gradients, grad_norm) = self.clip(gradients, &adapter);
-        let outcome = StepOutcome { loss: scalar(loss), grad_norm: scalar(grad_norm) };
+        let outcome = StepOutcome {
+            loss: scalar(loss),
+            grad_norm: scalar(grad_norm),
+        };
         for (what, value) in [("loss", outcome.loss), ("gradient norm", outcome.grad_norm)] {
             if !value.is_finite() {
                 return Err(StepError::Diverged { what, value });
@@ -123,19 +126,29 @@ impl AdapterOptimizer {
     /// Scales all gradients by one factor so that their common norm is at most the limit.
     ///
     /// The factor stays on the device. The small constant is that of PyTorch's `clip_grad_norm_`.
-    fn clip(&self, mut gradients: GradientsParams, adapter: &Adapter) -> (GradientsParams, Tensor<1>) {
+    fn clip(
+        &self,
+        mut gradients: GradientsParams,
+        adapter: &Adapter,
+    ) -> (GradientsParams, Tensor<1>) {
         let ids: Vec<ParamId> = adapter.parameter_ids().collect();
-        let taken: Vec<(ParamId, Tensor<2>)> =
-            ids.into_iter().filter_map(|id| Some((id, gradients.remove(id)?))).collect();
-        let squares = taken.iter().map(|(_, gradient)| gradient.clone().square().sum());
+        let taken: Vec<(ParamId, Tensor<2>)> = ids
+            .into_iter()
+            .filter_map(|id| Some((id, gradients.remove(id)?)))
+            .collect();
+        let squares = taken
+            .iter()
+            .map(|(_, gradient)| gradient.clone().square().sum());
         let norm = squares
             .reduce(|a, b| a + b)
             .unwrap_or_else(|| unreachable!("an adapter has parameters, and backward reached them"))
             .sqrt();
-        let factor = self
-            .settings
-            .max_grad_norm
-            .map(|limit| (norm.clone() + 1e-6).recip().mul_scalar(limit).clamp_max(1.0));
+        let factor = self.settings.max_grad_norm.map(|limit| {
+            (norm.clone() + 1e-6)
+                .recip()
+                .mul_scalar(limit)
+                .clamp_max(1.0)
+        });
         for (id, gradient) in taken {
             let gradient = match &factor {
                 Some(factor) => gradient * factor.clone().unsqueeze(),

@@ -42,5 +42,9 @@ pub(crate) enum Event {
 /// A model that answers.
 pub(crate) trait Backend {
     /// Answers all queries and tells of each answer as soon as it is there.
-    fn answer(&self, queries: &[Query], on_event: &mut dyn FnMut(Event) -> Result<()>) -> Result<()>;
+    fn answer(
+        &self,
+        queries: &[Query],
+        on_event: &mut dyn FnMut(Event) -> Result<()>,
+    ) -> Result<()>;
 }

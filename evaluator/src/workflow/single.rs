@@ -10,7 +10,10 @@ pub(crate) const NAME: &str = "single";
 
 /// What the model is asked.
 pub(crate) fn query(task: &TaskView, seed: u64) -> Query {
-    Query { stub: task.prompt.clone(), seed }
+    Query {
+        stub: task.prompt.clone(),
+        seed,
+    }
 }
 
 /// The program that the answer stands for: the model went on from the task's prompt.

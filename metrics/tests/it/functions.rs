@@ -14,18 +14,34 @@ fn only(source: &str) -> FunctionSource {
 
 #[test]
 fn a_function_is_cut_after_its_docstring() {
-    let function = only("import os\n\n\ndef f(a, b=1):\n    \"\"\"Adds.\"\"\"\n    # how\n    c = a + b\n    if c:\n        return c  # done\n\n\nx = 1\n");
+    let function = only(
+        "import os\n\n\ndef f(a, b=1):\n    \"\"\"Adds.\"\"\"\n    # how\n    c = a + b\n    if c:\n        return c  # done\n\n\nx = 1\n",
+    );
     assert_eq!(function.stub, "def f(a, b=1):\n    \"\"\"Adds.\"\"\"\n");
-    assert_eq!(function.body, "    # how\n    c = a + b\n    if c:\n        return c  # done\n");
-    assert_eq!((function.name.as_str(), function.class_name, function.lineno), ("f", None, 4));
-    assert_eq!((function.docstring.as_str(), function.n_statements), ("Adds.", 3));
+    assert_eq!(
+        function.body,
+        "    # how\n    c = a + b\n    if c:\n        return c  # done\n"
+    );
+    assert_eq!(
+        (function.name.as_str(), function.class_name, function.lineno),
+        ("f", None, 4)
+    );
+    assert_eq!(
+        (function.docstring.as_str(), function.n_statements),
+        ("Adds.", 3)
+    );
     assert!(!function.is_async && !function.has_decorators);
 }
 
 #[test]
 fn a_method_moves_to_the_left_and_loses_its_decorators() {
-    let function = only("class A:\n    @b(\n        c\n    )\n    # why\n    async def f(\n        self,\n    ):\n        '''Doc\n\n        more.\n        '''\n\n        return 1\n");
-    assert_eq!(function.stub, "async def f(\n    self,\n):\n    '''Doc\n\n    more.\n    '''\n");
+    let function = only(
+        "class A:\n    @b(\n        c\n    )\n    # why\n    async def f(\n        self,\n    ):\n        '''Doc\n\n        more.\n        '''\n\n        return 1\n",
+    );
+    assert_eq!(
+        function.stub,
+        "async def f(\n    self,\n):\n    '''Doc\n\n    more.\n    '''\n"
+    );
     assert_eq!(function.body, "\n    return 1\n");
     assert_eq!(function.class_name.as_deref(), Some("A"));
     assert!(function.is_async && function.has_decorators);
@@ -34,28 +50,41 @@ fn a_method_moves_to_the_left_and_loses_its_decorators() {
 
 #[test]
 fn strings_over_lines_keep_their_indentation() {
-    let function = only("class A:\n    def f(self):\n        'Doc'\n        return \"\"\"a\n        b\n    c\"\"\", f\"\"\"{x\n        + y}\n        d\"\"\"\n");
-    assert_eq!(function.body, "    return \"\"\"a\n        b\n    c\"\"\", f\"\"\"{x\n        + y}\n        d\"\"\"\n");
+    let function = only(
+        "class A:\n    def f(self):\n        'Doc'\n        return \"\"\"a\n        b\n    c\"\"\", f\"\"\"{x\n        + y}\n        d\"\"\"\n",
+    );
+    assert_eq!(
+        function.body,
+        "    return \"\"\"a\n        b\n    c\"\"\", f\"\"\"{x\n        + y}\n        d\"\"\"\n"
+    );
 }
 
 #[test]
 fn tabs_continuations_and_shallow_comments_survive() {
     let tabs = only("class A:\n\tdef f(self):\n\t\t'Doc'\n\t\treturn 1 + \\\n\t\t\t2\n");
     assert_eq!(tabs.body, "\treturn 1 + \\\n\t\t2\n");
-    let shallow = only("class A:\n    def f(self):\n        'Doc'\n        x = [\n  1,\n]\n# far left\n        return x\n");
+    let shallow = only(
+        "class A:\n    def f(self):\n        'Doc'\n        x = [\n  1,\n]\n# far left\n        return x\n",
+    );
     assert_eq!(shallow.body, "    x = [\n1,\n]\n# far left\n    return x\n");
 }
 
 #[test]
 fn line_ends_become_plain() {
     let function = only("def f():\r\n    'Doc'\r\n    return 1\r\n");
-    assert_eq!((function.stub.as_str(), function.body.as_str()), ("def f():\n    'Doc'\n", "    return 1\n"));
+    assert_eq!(
+        (function.stub.as_str(), function.body.as_str()),
+        ("def f():\n    'Doc'\n", "    return 1\n")
+    );
 }
 
 #[test]
 fn a_comment_after_the_docstring_and_a_missing_line_end_are_no_obstacle() {
     let function = only("def f():\n    'Doc'  # noqa\n    return 1");
-    assert_eq!((function.stub.as_str(), function.body.as_str()), ("def f():\n    'Doc'  # noqa\n", "    return 1\n"));
+    assert_eq!(
+        (function.stub.as_str(), function.body.as_str()),
+        ("def f():\n    'Doc'  # noqa\n", "    return 1\n")
+    );
 }
 
 #[test]

@@ -24,15 +24,28 @@ fn message(result: Result<metrics::FileMetrics, SyntaxError>) -> String {
 #[test]
 fn deep_nesting_is_an_error_as_in_python() {
     let parentheses = format!("{}1{}", "(".repeat(100_000), ")".repeat(100_000));
-    assert_eq!(message(analyze(&parentheses)), "too many nested parentheses");
+    assert_eq!(
+        message(analyze(&parentheses)),
+        "too many nested parentheses"
+    );
     assert!(analyze(&format!("{}1{}", "(".repeat(200), ")".repeat(200))).is_ok());
 
     let nested = |levels: usize| {
-        let headers: String = (0..levels).map(|i| format!("{}if x:\n", " ".repeat(i))).collect();
-        format!("{headers}{}y\n", " ".repeat(levels))
+        let mut program = String::new();
+        for level in 0..levels {
+            program += &" ".repeat(level);
+            program += "if x:\n";
+        }
+        program + &" ".repeat(levels) + "y\n"
     };
-    assert_eq!(message(analyze(&nested(5_000))), "too many levels of indentation");
-    assert_eq!(message(analyze(&nested(100))), "too many levels of indentation");
+    assert_eq!(
+        message(analyze(&nested(5_000))),
+        "too many levels of indentation"
+    );
+    assert_eq!(
+        message(analyze(&nested(100))),
+        "too many levels of indentation"
+    );
     assert!(analyze(&nested(99)).is_ok());
 }
 
@@ -88,15 +101,28 @@ fn chains_that_radon_can_count_are_counted() {
     let [sum, ..] = &chains(1_000)[..] else {
         unreachable!("several chains");
     };
-    assert_eq!(analyze(sum).expect("valid Python").halstead.total.n1_total, 1_000);
+    assert_eq!(
+        analyze(sum).expect("valid Python").halstead.total.n1_total,
+        1_000
+    );
 }
 
 #[test]
 fn flat_programs_of_any_length_are_counted() {
     let elif = format!("if a: b\n{}", "elif c: d\n".repeat(20_000));
-    assert_eq!(analyze(&elif).expect("valid Python").cyclomatic_complexity, 20_002);
+    assert_eq!(
+        analyze(&elif).expect("valid Python").cyclomatic_complexity,
+        20_002
+    );
     let table = format!("x = {{{}}}\n", "1: [2, -3], ".repeat(20_000));
-    assert_eq!(analyze(&table).expect("valid Python").halstead.total.n1_total, 20_000);
+    assert_eq!(
+        analyze(&table)
+            .expect("valid Python")
+            .halstead
+            .total
+            .n1_total,
+        20_000
+    );
     let lines = "x = f(a, b)[0].c + 1\n".repeat(20_000);
     assert_eq!(analyze(&lines).expect("valid Python").raw.lloc, 20_000);
 }
@@ -112,7 +138,10 @@ fn a_null_byte_and_a_byte_order_mark_are_errors_with_a_place() {
 fn errors_name_their_place() {
     let error = analyze("x = 1\nif é ==:\n    pass\n").expect_err("refused");
     assert_eq!((error.line, error.column), (2, 8));
-    assert_eq!(error.to_string(), format!("invalid syntax at line 2, column 8: {}", error.message));
+    assert_eq!(
+        error.to_string(),
+        format!("invalid syntax at line 2, column 8: {}", error.message)
+    );
 }
 
 /// A small generator of our own keeps the test free of dependencies; the sequence is splitmix64.
@@ -141,15 +170,110 @@ fn n_cases() -> usize {
 }
 
 const FRAGMENTS: &[&str] = &[
-    "def f(x):", "class A:", "if x:", "elif y:", "else:", "for x in y:", "while x:", "try:",
-    "except A as b:", "except* A:", "finally:", "with a as b:", "match x:", "case _:", "case [1, *a]:",
-    "return", "yield", "await", "async ", "lambda x:", "import a.b", "from . import (", "global x",
-    "nonlocal x", "del x", "pass", "assert", "raise", "not ", " and ", " or ", " in ", " is ",
-    " if ", " else ", " for ", "a", "b", "f", "é", "ﬁ", "1", "0x1f", "1e5", "1j", "0777",
-    "'s'", "\"", "'", "'''", "\"\"\"", "f'", "f\"\"\"", "rb'", "{", "}", "{x!r:>{w}}", "(", ")", "[", "]",
-    ",", ":", ";", ".", "...", "=", ":=", "->", "+", "-", "*", "**", "@", "~", "<", "==", "+=", "\\", "\\\n",
-    "\n", "\n    ", "\n        ", "\n\t", "\r\n", "\r", "# c", "\u{c}", "\u{b}", "\u{1c}", "\u{85}",
-    "\u{2028}", "\u{a0}", "\u{feff}", "\0", " ", "\t", "```\n", "```python\n", "~~~\n", "😀", "$", "?", "!",
+    "def f(x):",
+    "class A:",
+    "if x:",
+    "elif y:",
+    "else:",
+    "for x in y:",
+    "while x:",
+    "try:",
+    "except A as b:",
+    "except* A:",
+    "finally:",
+    "with a as b:",
+    "match x:",
+    "case _:",
+    "case [1, *a]:",
+    "return",
+    "yield",
+    "await",
+    "async ",
+    "lambda x:",
+    "import a.b",
+    "from . import (",
+    "global x",
+    "nonlocal x",
+    "del x",
+    "pass",
+    "assert",
+    "raise",
+    "not ",
+    " and ",
+    " or ",
+    " in ",
+    " is ",
+    " if ",
+    " else ",
+    " for ",
+    "a",
+    "b",
+    "f",
+    "é",
+    "ﬁ",
+    "1",
+    "0x1f",
+    "1e5",
+    "1j",
+    "0777",
+    "'s'",
+    "\"",
+    "'",
+    "'''",
+    "\"\"\"",
+    "f'",
+    "f\"\"\"",
+    "rb'",
+    "{",
+    "}",
+    "{x!r:>{w}}",
+    "(",
+    ")",
+    "[",
+    "]",
+    ",",
+    ":",
+    ";",
+    ".",
+    "...",
+    "=",
+    ":=",
+    "->",
+    "+",
+    "-",
+    "*",
+    "**",
+    "@",
+    "~",
+    "<",
+    "==",
+    "+=",
+    "\\",
+    "\\\n",
+    "\n",
+    "\n    ",
+    "\n        ",
+    "\n\t",
+    "\r\n",
+    "\r",
+    "# c",
+    "\u{c}",
+    "\u{b}",
+    "\u{1c}",
+    "\u{85}",
+    "\u{2028}",
+    "\u{a0}",
+    "\u{feff}",
+    "\0",
+    " ",
+    "\t",
+    "```\n",
+    "```python\n",
+    "~~~\n",
+    "😀",
+    "$",
+    "?",
+    "!",
 ];
 
 #[test]

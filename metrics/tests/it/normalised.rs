@@ -19,10 +19,16 @@ fn layout_comments_and_spelling_do_not_matter() {
 
 #[test]
 fn docstrings_do_not_matter_at_any_depth() {
-    check("'''m'''\nclass A:\n    '''c'''\n    def f(self):\n        '''f'''\n        return 1\n",
-          "class A:\n    def f(self):\n        return 1\n", true);
-    check("def f():\n    if x:\n        def g():\n            'g'\n            return 1\n",
-          "def f():\n    if x:\n        def g():\n            return 1\n", true);
+    check(
+        "'''m'''\nclass A:\n    '''c'''\n    def f(self):\n        '''f'''\n        return 1\n",
+        "class A:\n    def f(self):\n        return 1\n",
+        true,
+    );
+    check(
+        "def f():\n    if x:\n        def g():\n            'g'\n            return 1\n",
+        "def f():\n    if x:\n        def g():\n            return 1\n",
+        true,
+    );
 }
 
 #[test]

@@ -25,7 +25,11 @@ fn block<const M: usize, const N: usize, const FUSED: bool>(
     out: &mut [[f32; N]; M],
 ) {
     let multiply_add = |a: f32, b: f32, sum: f32| {
-        if FUSED { a.mul_add(b, sum) } else { a * b + sum }
+        if FUSED {
+            a.mul_add(b, sum)
+        } else {
+            a * b + sum
+        }
     };
     let mut sums = [[[0.0f32; LANES]; N]; M];
     let whole = k - k % LANES;
@@ -89,7 +93,9 @@ fn tile<const FUSED: bool>(x: &[f32], w: &[f32], k: usize, rows: usize, out: &mu
             let x_block = &x[i * k..];
             let height = BLOCK.min(n_x - i);
             match (height, width) {
-                (BLOCK, BLOCK) => store::<BLOCK, BLOCK, FUSED>(x_block, w_block, k, i, j, rows, out),
+                (BLOCK, BLOCK) => {
+                    store::<BLOCK, BLOCK, FUSED>(x_block, w_block, k, i, j, rows, out)
+                }
                 (1, BLOCK) => store::<1, BLOCK, FUSED>(x_block, w_block, k, i, j, rows, out),
                 (height, width) => {
                     for di in 0..height {
@@ -178,15 +184,27 @@ mod tests {
 
     #[test]
     fn products_agree_with_a_plain_sum_in_double_precision() {
-        for (n_x, n_w, k) in [(1, 1, 1), (1, 5, 17), (3, 4, 64), (4, 9, 100), (7, 6, 31), (9, 8, 15)] {
+        for (n_x, n_w, k) in [
+            (1, 1, 1),
+            (1, 5, 17),
+            (3, 4, 64),
+            (4, 9, 100),
+            (7, 6, 31),
+            (9, 8, 15),
+        ] {
             let (x, w) = (noise(n_x * k, 1), noise(n_w * k, 2));
             let mut out = vec![f32::NAN; n_x * n_w];
             products(&x, &w, k, &mut out);
             for i in 0..n_x {
                 for j in 0..n_w {
-                    let exact: f64 = (0..k).map(|l| f64::from(x[i * k + l]) * f64::from(w[j * k + l])).sum();
+                    let exact: f64 = (0..k)
+                        .map(|l| f64::from(x[i * k + l]) * f64::from(w[j * k + l]))
+                        .sum();
                     let found = f64::from(out[i * n_w + j]);
-                    assert!((found - exact).abs() < 1e-5, "{n_x} {n_w} {k}: {found} for {exact}");
+                    assert!(
+                        (found - exact).abs() < 1e-5,
+                        "{n_x} {n_w} {k}: {found} for {exact}"
+                    );
                 }
             }
         }

@@ -1,3 +1,5 @@
+//! Models from files, folders and packages, with a pip that plays every trick.
+
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::symlink;

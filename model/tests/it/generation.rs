@@ -1,18 +1,33 @@
 //! Decoding with the cache: equal to no cache, and independent of the batch.
 
 use burn::tensor::{Device, Tensor};
-use model::{Adapter, Completion, Decoder, Finish, Generation, GenerationError, GenerationEvent, KvCache, Request, Sampling};
+use model::{
+    Adapter, Completion, Decoder, Finish, Generation, GenerationError, GenerationEvent, KvCache,
+    Request, Sampling,
+};
 
 use crate::support::{golden, max_difference, tiny};
 
 /// Prompts of many lengths, around the prefill chunk's too.
 fn prompts(n: usize) -> Vec<Vec<u32>> {
     let lengths = [1, 2, 7, 17, 31, 63, 64, 65, 90];
-    (0..n).map(|i| (0..lengths[i % lengths.len()]).map(|t| ((i * 31 + t * 7) % 340 + 3) as u32).collect()).collect()
+    (0..n)
+        .map(|i| {
+            (0..lengths[i % lengths.len()])
+                .map(|t| ((i * 31 + t * 7) % 340 + 3) as u32)
+                .collect()
+        })
+        .collect()
 }
 
 fn bits(logits: Tensor<2>) -> Vec<u32> {
-    logits.into_data().try_into_vec::<f32>().expect("f32").into_iter().map(f32::to_bits).collect()
+    logits
+        .into_data()
+        .try_into_vec::<f32>()
+        .expect("f32")
+        .into_iter()
+        .map(f32::to_bits)
+        .collect()
 }
 
 /// Logits of three steps for some prompts decoded side by side, as bits.
@@ -24,8 +39,14 @@ fn decode(decoder: &Decoder, adapter: Option<&Adapter>, prompts: &[Vec<u32>]) ->
         .map(|(slot, prompt)| bits(decoder.prefill(&mut cache, slot, prompt, adapter)))
         .collect();
     for step in 0..3 {
-        let tokens: Vec<u32> = (0..prompts.len()).map(|i| (prompts[i][0] + step) % 340).collect();
-        let at: Vec<_> = prompts.iter().enumerate().map(|(slot, p)| (slot, p.len() + step as usize)).collect();
+        let tokens: Vec<u32> = (0..prompts.len())
+            .map(|i| (prompts[i][0] + step) % 340)
+            .collect();
+        let at: Vec<_> = prompts
+            .iter()
+            .enumerate()
+            .map(|(slot, p)| (slot, p.len() + step as usize))
+            .collect();
         let logits = decoder.decode(&mut cache, &tokens, &at, adapter);
         let width = logits.dims()[1];
         for (found, row) in found.iter_mut().zip(bits(logits).chunks_exact(width)) {
@@ -37,17 +58,29 @@ fn decode(decoder: &Decoder, adapter: Option<&Adapter>, prompts: &[Vec<u32>]) ->
 
 #[test]
 fn a_sequence_decodes_to_the_same_bits_in_a_batch_of_1_3_8_and_32() {
-    for (model, adapter) in [("tiny-qwen2", "peft-qwen2/all-linear"), ("tiny-llama", "peft-llama/all-linear")] {
+    for (model, adapter) in [
+        ("tiny-qwen2", "peft-qwen2/all-linear"),
+        ("tiny-llama", "peft-llama/all-linear"),
+    ] {
         let (_, decoder) = tiny(model);
-        let adapter = Adapter::load(&golden(adapter), decoder.config(), model, &Device::flex()).expect("adapter").adapter;
+        let adapter = Adapter::load(&golden(adapter), decoder.config(), model, &Device::flex())
+            .expect("adapter")
+            .adapter;
         let prompts = prompts(32);
         for adapter in [None, Some(&adapter)] {
-            let alone: Vec<_> = prompts.iter().map(|p| decode(&decoder, adapter, std::slice::from_ref(p)).remove(0)).collect();
+            let alone: Vec<_> = prompts
+                .iter()
+                .map(|p| decode(&decoder, adapter, std::slice::from_ref(p)).remove(0))
+                .collect();
             for batch in [3, 8, 32] {
                 for (start, chunk) in prompts.chunks(batch).enumerate() {
                     let together = decode(&decoder, adapter, chunk);
                     for (i, found) in together.iter().enumerate() {
-                        assert_eq!(found, &alone[start * batch + i], "{model}, batch {batch}, sequence {i}");
+                        assert_eq!(
+                            found,
+                            &alone[start * batch + i],
+                            "{model}, batch {batch}, sequence {i}"
+                        );
                     }
                 }
             }
@@ -63,9 +96,16 @@ fn decoding_with_the_cache_equals_decoding_without() {
         let mut cache = KvCache::new(decoder.config(), 1, 160, &Device::flex());
         let mut rows = vec![decoder.prefill(&mut cache, 0, &tokens[..n_prompt], None)];
         for position in n_prompt..n_prompt + 10 {
-            rows.push(decoder.decode(&mut cache, &tokens[position..=position], &[(0, position)], None));
+            rows.push(decoder.decode(
+                &mut cache,
+                &tokens[position..=position],
+                &[(0, position)],
+                None,
+            ));
         }
-        let whole = decoder.logits(&tokens[..n_prompt + 10], 1, None).narrow(0, n_prompt - 1, 11);
+        let whole = decoder
+            .logits(&tokens[..n_prompt + 10], 1, None)
+            .narrow(0, n_prompt - 1, 11);
         let difference = max_difference(&Tensor::cat(rows, 0), &whole);
         assert!(difference < 1e-4, "prompt of {n_prompt}: {difference}");
     }
@@ -74,32 +114,68 @@ fn decoding_with_the_cache_equals_decoding_without() {
 fn generate(requests: &[Request], slots: usize) -> Vec<Completion> {
     let (checkpoint, decoder) = tiny("tiny-qwen2");
     let tokenizer = checkpoint.tokenizer().expect("tokenizer");
-    let generation = Generation { decoder: &decoder, tokenizer: &tokenizer, adapter: None, slots };
+    let generation = Generation {
+        decoder: &decoder,
+        tokenizer: &tokenizer,
+        adapter: None,
+        slots,
+    };
     let mut completions = vec![None; requests.len()];
     generation
         .run::<GenerationError>(requests, &mut |event| {
             if let GenerationEvent::Finished { index, completion } = event {
-                assert!(completions[index].replace(completion).is_none(), "request {index} was answered twice");
+                assert!(
+                    completions[index].replace(completion).is_none(),
+                    "request {index} was answered twice"
+                );
             }
             Ok(())
         })
         .expect("generation");
-    completions.into_iter().map(|c| c.expect("answered")).collect()
+    completions
+        .into_iter()
+        .map(|c| c.expect("answered"))
+        .collect()
 }
 
 fn request(prompt: Vec<u32>, seed: u64, sampling: Sampling) -> Request {
-    Request { prompt, max_new_tokens: 12 + seed as usize % 5, sampling, seed, stop: Vec::new() }
+    Request {
+        prompt,
+        max_new_tokens: 12 + seed as usize % 5,
+        sampling,
+        seed,
+        stop: Vec::new(),
+    }
 }
 
 #[test]
 fn completions_do_not_depend_on_the_number_of_slots() {
-    let sampled = Sampling { temperature: 0.9, top_p: 0.95, top_k: Some(50) };
+    let sampled = Sampling {
+        temperature: 0.9,
+        top_p: 0.95,
+        top_k: Some(50),
+    };
     let requests: Vec<Request> = prompts(11)
         .into_iter()
         .enumerate()
-        .map(|(i, prompt)| request(prompt, i as u64, if i % 2 == 0 { sampled } else { Sampling::GREEDY }))
+        .map(|(i, prompt)| {
+            request(
+                prompt,
+                i as u64,
+                if i % 2 == 0 {
+                    sampled
+                } else {
+                    Sampling::GREEDY
+                },
+            )
+        })
         .collect();
-    let text = |completions: Vec<Completion>| completions.into_iter().map(|c| (c.tokens, c.text, c.finish)).collect::<Vec<_>>();
+    let text = |completions: Vec<Completion>| {
+        completions
+            .into_iter()
+            .map(|c| (c.tokens, c.text, c.finish))
+            .collect::<Vec<_>>()
+    };
     let alone = text(generate(&requests, 1));
     assert_eq!(text(generate(&requests, 4)), alone);
     assert_eq!(text(generate(&requests, 100)), alone);
@@ -109,25 +185,46 @@ fn completions_do_not_depend_on_the_number_of_slots() {
 fn a_stop_string_ends_the_text_before_it() {
     let plain = generate(&[request(vec![5, 6, 7], 0, Sampling::GREEDY)], 1).remove(0);
     assert_eq!(plain.finish, Finish::Length);
-    let middle = plain.text.char_indices().nth(plain.text.chars().count() / 2).expect("some text").0;
+    let middle = plain
+        .text
+        .char_indices()
+        .nth(plain.text.chars().count() / 2)
+        .expect("some text")
+        .0;
     let stop = plain.text[middle..].to_owned();
     let mut request = request(vec![5, 6, 7], 0, Sampling::GREEDY);
     request.stop = vec!["no such text".to_owned(), stop.clone()];
     let stopped = generate(&[request], 1).remove(0);
     assert_eq!(stopped.finish, Finish::Stop);
-    assert_eq!(stopped.text, plain.text[..plain.text.find(&stop).expect("the stop string is there")]);
+    assert_eq!(
+        stopped.text,
+        plain.text[..plain.text.find(&stop).expect("the stop string is there")]
+    );
 }
 
 #[test]
 fn impossible_requests_are_errors_before_anything_is_computed() {
     let (checkpoint, decoder) = tiny("tiny-qwen2");
     let tokenizer = checkpoint.tokenizer().expect("tokenizer");
-    let generation = Generation { decoder: &decoder, tokenizer: &tokenizer, adapter: None, slots: 2 };
-    let run = |request: Request| generation.run::<GenerationError>(&[request], &mut |_| panic!("nothing is made"));
-    assert!(matches!(run(request(Vec::new(), 0, Sampling::GREEDY)), Err(GenerationError::EmptyPrompt(0))));
+    let generation = Generation {
+        decoder: &decoder,
+        tokenizer: &tokenizer,
+        adapter: None,
+        slots: 2,
+    };
+    let run = |request: Request| {
+        generation.run::<GenerationError>(&[request], &mut |_| panic!("nothing is made"))
+    };
+    assert!(matches!(
+        run(request(Vec::new(), 0, Sampling::GREEDY)),
+        Err(GenerationError::EmptyPrompt(0))
+    ));
     let mut long = request(vec![1], 0, Sampling::GREEDY);
     long.max_new_tokens = decoder.config().max_position_embeddings;
-    assert!(matches!(run(long), Err(GenerationError::TooLong { index: 0, .. })));
+    assert!(matches!(
+        run(long),
+        Err(GenerationError::TooLong { index: 0, .. })
+    ));
     let none: Result<(), GenerationError> = generation.run(&[], &mut |_| Ok(()));
     none.expect("no request is no error");
 }

@@ -33,7 +33,10 @@ fn a_llama_gguf_with_permuted_heads_equals_transformers() {
 
 #[test]
 fn a_gguf_of_mixed_types_equals_transformers() {
-    check("gguf/tiny-llama-mixed.gguf", "gguf/tiny-llama-mixed.expected.safetensors");
+    check(
+        "gguf/tiny-llama-mixed.gguf",
+        "gguf/tiny-llama-mixed.expected.safetensors",
+    );
 }
 
 #[test]
@@ -47,7 +50,8 @@ fn llama_3_rope_scaling_equals_transformers() {
     let config = crate::support::golden("tiny-llama3-rope/config.json");
     std::fs::copy(config, folder.path().join("config.json")).expect("copy");
     let checkpoint = model::Checkpoint::open(folder.path()).expect("checkpoint");
-    let decoder = model::Decoder::load(&checkpoint, &burn::tensor::Device::flex(), |_, _| ()).expect("weights");
+    let decoder = model::Decoder::load(&checkpoint, &burn::tensor::Device::flex(), |_, _| ())
+        .expect("weights");
     let expected = Expected::read("tiny-llama3-rope/expected.safetensors");
     let found = decoder.logits(&expected.ids("input_ids"), 1, None);
     let difference = max_difference(&found, &expected.rows("logits"));

@@ -17,14 +17,22 @@ use super::{Counts, Pair};
 const STDLIB: &str = "stdlib:";
 
 /// Folders that hold tests, other people's packages or generated files.
-const SKIPPED_FOLDERS: [&str; 8] =
-    ["test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__", "node_modules", "lib2to3"];
+const SKIPPED_FOLDERS: [&str; 8] = [
+    "test",
+    "tests",
+    "idle_test",
+    "site-packages",
+    "dist-packages",
+    "__pycache__",
+    "node_modules",
+    "lib2to3",
+];
 
 /// Reads the documented top-level functions under a folder.
 ///
 /// Methods are left out: their bodies lean on a class that the request does not show. The result is the same on
-/// every machine that has the same files: files are read in order of their paths, and `max_examples` are drawn
-/// with the recipe's seed.
+/// every machine that has the same files: files are read in order of their paths, and where the recipe takes only
+/// `max_examples`, the pairs are shuffled with its seed, so that the first ones are a fair draw.
 ///
 /// # Errors
 /// The folder is missing, or holds no Python file.
@@ -33,7 +41,10 @@ pub(super) fn read(dataset: &Dataset, recipe: &Recipe, counts: &mut Counts) -> R
     let mut files = Vec::new();
     find_python_files(&root, &mut files)?;
     if files.is_empty() {
-        let text = format!("{}: no Python file in this folder\nhint: `data.datasets[].path` names a folder with .py files", root.display());
+        let text = format!(
+            "{}: no Python file in this folder\nhint: `data.datasets[].path` names a folder with .py files",
+            root.display()
+        );
         return Err(UserMistake(text).into());
     }
     let tasks = benchmarks::by_name("embedded")?.tasks()?;
@@ -42,32 +53,42 @@ pub(super) fn read(dataset: &Dataset, recipe: &Recipe, counts: &mut Counts) -> R
     let mut pairs = Vec::new();
     for file in files {
         counts.files += 1;
-        let functions = std::fs::read_to_string(&file).ok().and_then(|text| metrics::syntax::documented_functions(&text).ok());
+        let functions = std::fs::read_to_string(&file)
+            .ok()
+            .and_then(|text| metrics::syntax::documented_functions(&text).ok());
         let Some(functions) = functions else {
             counts.unreadable_files += 1;
             continue;
         };
-        for function in functions.into_iter().filter(|function| function.class_name.is_none()) {
+        for function in functions
+            .into_iter()
+            .filter(|function| function.class_name.is_none())
+        {
             counts.functions += 1;
             let lines = function.body.lines().count();
-            let allowed = dataset.min_body_lines.unwrap_or(0)..=dataset.max_body_lines.unwrap_or(usize::MAX);
+            let allowed =
+                dataset.min_body_lines.unwrap_or(0)..=dataset.max_body_lines.unwrap_or(usize::MAX);
             let source = format!("{}{}", function.stub, function.body);
             if !allowed.contains(&lines) {
                 counts.wrong_length += 1;
-            } else if !metrics::syntax::normalised_hash(&source).is_some_and(|hash| seen.insert(hash)) {
+            } else if !metrics::syntax::normalised_hash(&source)
+                .is_some_and(|hash| seen.insert(hash))
+            {
                 counts.duplicates += 1;
             } else if overlap.find(&source).is_some() {
                 counts.contaminated += 1;
             } else {
                 let origin = format!("{}:{}", file.display(), function.lineno);
-                pairs.push(Pair { stub: function.stub, body: function.body, origin });
+                pairs.push(Pair {
+                    stub: function.stub,
+                    body: function.body,
+                    origin,
+                });
             }
         }
     }
-    if let Some(max) = dataset.max_examples.filter(|&max| max < pairs.len()) {
-        counts.beyond_max += pairs.len() - max;
+    if dataset.max_examples.is_some() {
         pairs.shuffle(&mut ChaCha8Rng::seed_from_u64(recipe.train.seed));
-        pairs.truncate(max);
     }
     Ok(pairs)
 }
@@ -81,8 +102,15 @@ fn folder(dataset: &Dataset) -> Result<PathBuf> {
     if path.is_dir() {
         return Ok(path);
     }
-    let what = if path.exists() { "is no folder" } else { "does not exist" };
-    let text = format!("data set {}: {what}\nhint: `data.datasets[].path` names a folder of Python files, or `stdlib:`", path.display());
+    let what = if path.exists() {
+        "is no folder"
+    } else {
+        "does not exist"
+    };
+    let text = format!(
+        "data set {}: {what}\nhint: `data.datasets[].path` names a folder of Python files, or `stdlib:`",
+        path.display()
+    );
     Err(UserMistake(text).into())
 }
 
@@ -90,9 +118,18 @@ fn folder(dataset: &Dataset) -> Result<PathBuf> {
 fn standard_library() -> Result<PathBuf> {
     let python = cli::python();
     let output = std::process::Command::new(&python)
-        .args(["-I", "-c", "import sysconfig; print(sysconfig.get_paths()['stdlib'])"])
+        .args([
+            "-I",
+            "-c",
+            "import sysconfig; print(sysconfig.get_paths()['stdlib'])",
+        ])
         .output()
-        .with_context(|| format!("cannot run `{}`\nhint: install Python 3, or set PYTHON to its path", python.display()))?;
+        .with_context(|| {
+            format!(
+                "cannot run `{}`\nhint: install Python 3, or set PYTHON to its path",
+                python.display()
+            )
+        })?;
     let path = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
     if output.status.success() && path.is_dir() {
         return Ok(path);
@@ -111,7 +148,9 @@ fn find_python_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
         .with_context(|| format!("cannot read {}", folder.display()))?;
     entries.sort_by_key(std::fs::DirEntry::file_name);
     for entry in entries {
-        let kind = entry.file_type().with_context(|| format!("cannot read {}", entry.path().display()))?;
+        let kind = entry
+            .file_type()
+            .with_context(|| format!("cannot read {}", entry.path().display()))?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
         if kind.is_dir() && !SKIPPED_FOLDERS.contains(&name.as_ref()) && !name.starts_with('.') {

@@ -1,7 +1,7 @@
 """Writes the goldens of the Python that runs it: `python make.py OUTPUT`.
 
-`pep701.jsonl` came from CPython 3.13.2 (Pyodide 0.29.4), `legacy.jsonl` from CPython 3.11.7, both with radon 6.0.1. A
-line holds a program with its name and either radon's metrics or that there is an error. Textual errors are not pinned.
+`pep701.jsonl` came from CPython 3.13.2 (`make_in_pyodide.mjs`), `legacy.jsonl` from CPython 3.11.7, both with radon
+6.0.1. A line holds a program with its name and either radon's metrics or that there is an error; its text is not pinned.
 """
 
 import json
@@ -19,7 +19,7 @@ def lines():
             metrics = oracle.document(source)
         except (SyntaxError, ValueError):
             metrics = {"error": True}
-        yield json.dumps({"name": name, "source": source, "metrics": metrics})
+        yield json.dumps({"name": name, "source": source, "metrics": metrics}, sort_keys=True)
 
 
 if __name__ == "__main__":

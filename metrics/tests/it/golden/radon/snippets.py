@@ -1405,7 +1405,9 @@ SPECIAL = {
     "blank continuation": "x: int \\\n\nif y: z\nw = 1  # c \\\n\nv = 2\n",
     "blank continuation of a string": '"""a\nb""" \\\n  \n# c\nx = 1\n',
     "combining marks": "\u0928\u093e\u092e = 1 + 1\n",
-    "surrogates": 'x = "\\ud800" + "\\ud801" + "\\ufffd"\n',
+    "surrogates": 'x = "\\ud800" + "\\ud801" + "\\ufffd" + "\\uD800" + "\\U0000d801"\n',
+    "surrogates and replacements": 'x = "\ufffd\\ud800" + "\\ud800\ufffd" + "\\N{Replacement Character}\\ud800" '
+    '+ "\\\\ud800" + r"\\ud800" + r"\ufffd" "\\ud800" + "\\ud83d\\ude00" + "\\n\\ud800" + "\\\n\\ud800"\n',
     "long decimal": "x = 1 + " + "9" * 4300 + " + 1" + "0" * 4299 + "\n",
     "too long decimal": "x = " + "9" * 4301 + "\n",
     "long hexadecimal": "x = 1 + 0x" + "f" * 5000 + "\n",

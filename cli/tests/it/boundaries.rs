@@ -1,0 +1,235 @@
+//! Who may use whom, and what only some files may do.
+
+use crate::source::{crates, manifest_keys, mentions, names_crate, shipped, sources};
+
+/// The crates of this workspace that each crate may use. What is missing here is the design: `trainer` and `evaluator`
+/// meet in the adapter's folder alone, the libraries do not know each other, and only `evaluator` runs programs.
+const MAY_USE: [(&str, &[&str]); 8] = [
+    ("config", &[]),
+    ("model", &[]),
+    ("metrics", &[]),
+    ("sandbox", &[]),
+    ("benchmarks", &[]),
+    ("cli", &["config", "model"]),
+    (
+        "trainer",
+        &["benchmarks", "cli", "config", "metrics", "model"],
+    ),
+    (
+        "evaluator",
+        &["benchmarks", "cli", "config", "metrics", "model", "sandbox"],
+    ),
+];
+
+/// The same for tests: the benchmark's own solutions are run where models' answers will be.
+const TESTS_MAY_USE: [(&str, &[&str]); 1] = [("benchmarks", &["sandbox"])];
+
+/// Crates that know of tensors.
+const MAY_USE_BURN: [&str; 3] = ["cli", "model", "trainer"];
+
+/// Dependencies that a change of version would break, with the only place that names each.
+const ONE_PLACE: [(&str, &str); 13] = [
+    ("indicatif", "cli/src/progress.rs"),
+    ("jiff", "evaluator/src/describe.rs"),
+    ("libc", "sandbox/src/"),
+    ("minijinja", "model/src/chat/"),
+    ("minijinja_contrib", "model/src/chat/"),
+    ("plotters", "evaluator/src/report/pictures/"),
+    ("ruff_python_ast", "metrics/src/syntax.rs"),
+    ("ruff_python_parser", "metrics/src/syntax.rs"),
+    ("ruff_text_size", "metrics/src/"),
+    ("rustix", "sandbox/src/"),
+    ("serde_yaml", "config/src/yaml.rs"),
+    ("statrs", "evaluator/src/statistics/"),
+    ("zip", "model/src/source"),
+];
+
+/// Where `unsafe` may stand.
+const UNSAFE: [&str; 2] = ["sandbox/src/", "model/src/kernel/"];
+
+/// Who may print, exit, and read arguments and environment: the binaries, and the crate that is their hands.
+const TALKS: [&str; 3] = ["cli/", "trainer/", "evaluator/"];
+
+fn allowed<'a>(table: &[(&str, &'a [&'a str])], name: &str) -> &'a [&'a str] {
+    table
+        .iter()
+        .find(|(of, _)| *of == name)
+        .map_or(&[], |(_, names)| names)
+}
+
+#[test]
+fn crates_use_only_the_crates_that_they_may() {
+    let members = crates();
+    let mut known: Vec<&str> = MAY_USE.iter().map(|(name, _)| *name).collect();
+    known.sort_unstable();
+    let mut sorted = members.clone();
+    sorted.sort();
+    assert_eq!(sorted, known, "MAY_USE and the workspace's members");
+    for name in &members {
+        let may = allowed(&MAY_USE, name);
+        let tests_may = allowed(&TESTS_MAY_USE, name);
+        for (section, also) in [
+            ("dependencies", &[][..]),
+            ("build-dependencies", &[]),
+            ("dev-dependencies", tests_may),
+        ] {
+            for used in manifest_keys(name, section) {
+                let is_ours = members.contains(&used);
+                let is_allowed = may.contains(&used.as_str()) || also.contains(&used.as_str());
+                assert!(
+                    !is_ours || is_allowed,
+                    "{name} must not know {used} ({section})"
+                );
+                let is_burn = used.starts_with("burn");
+                assert!(
+                    !is_burn || MAY_USE_BURN.contains(&name.as_str()),
+                    "{name} must not know {used}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn manifests_are_read_as_they_are_written() {
+    assert!(manifest_keys("evaluator", "dependencies").contains(&"sandbox".to_owned()));
+    assert!(manifest_keys("evaluator", "dependencies").contains(&"jiff".to_owned()));
+    assert!(manifest_keys("benchmarks", "dev-dependencies").contains(&"sandbox".to_owned()));
+    assert!(!manifest_keys("benchmarks", "dependencies").contains(&"sandbox".to_owned()));
+}
+
+#[test]
+fn every_crate_takes_the_workspaces_lints() {
+    for name in crates() {
+        assert_eq!(manifest_keys(&name, "lints"), ["workspace"], "{name}");
+    }
+}
+
+#[test]
+fn a_fragile_dependency_is_named_in_one_place() {
+    for (name, place) in ONE_PLACE {
+        let mut found = false;
+        for source in shipped() {
+            if names_crate(&source.code(), name) {
+                assert!(
+                    source.path.starts_with(place),
+                    "{}: {name} belongs to {place}",
+                    source.path
+                );
+                found = true;
+            }
+        }
+        assert!(found, "nothing uses {name}: take it off the list");
+    }
+}
+
+#[test]
+fn unsafe_code_stands_in_two_places_and_says_why_it_is_sound() {
+    for source in sources() {
+        let code = source.code();
+        let lines: Vec<&str> = source.text.lines().collect();
+        for (at, _) in code
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| mentions(line, "unsafe"))
+        {
+            assert!(
+                UNSAFE.iter().any(|place| source.path.starts_with(place)),
+                "{}:{}: unsafe",
+                source.path,
+                at + 1
+            );
+            let above = &lines[at.saturating_sub(12)..=at];
+            let argued = above
+                .iter()
+                .any(|line| line.contains("SAFETY:") || line.contains("# Safety"));
+            assert!(
+                argued,
+                "{}:{}: unsafe without a SAFETY comment",
+                source.path,
+                at + 1
+            );
+        }
+    }
+}
+
+#[test]
+fn libraries_neither_print_nor_exit_nor_read_arguments_and_environment() {
+    let talk = [
+        "print",
+        "println",
+        "eprint",
+        "eprintln",
+        "stdout",
+        "stderr",
+        "process::exit",
+        "env::var",
+        "env::var_os",
+        "env::vars",
+        "env::args",
+    ];
+    for source in
+        shipped().filter(|source| !TALKS.iter().any(|place| source.path.starts_with(place)))
+    {
+        // Tests inside the file come last.
+        let code = source.code();
+        let code = code
+            .split("#[cfg(test)]\nmod tests {")
+            .next()
+            .unwrap_or(&code);
+        for (at, line) in code.lines().enumerate() {
+            let calls = |word: &&str| {
+                mentions(line, word)
+                    && (line.contains(&format!("{word}!")) || line.contains(&format!("{word}(")))
+            };
+            // A child's pipes are no talk to the user: `.stdout(Stdio::piped())`.
+            let spoken = talk
+                .iter()
+                .find(|word| calls(word) && !line.contains(&format!(".{word}(")));
+            assert!(
+                spoken.is_none(),
+                "{}:{}: {}",
+                source.path,
+                at + 1,
+                spoken.unwrap_or(&"")
+            );
+        }
+    }
+}
+
+#[test]
+fn statistics_and_report_do_no_input_or_output() {
+    let pure = ["evaluator/src/statistics/", "evaluator/src/report/"];
+    let tests = [
+        "evaluator/src/statistics/golden.rs",
+        "evaluator/src/report/tests.rs",
+    ];
+    for source in shipped().filter(|source| pure.iter().any(|place| source.path.starts_with(place)))
+    {
+        if tests.contains(&source.path.as_str()) {
+            continue;
+        }
+        for name in [
+            "std::fs",
+            "std::net",
+            "std::process",
+            "std::env",
+            "io::stdin",
+            "io::stdout",
+            "io::stderr",
+        ] {
+            assert!(!mentions(&source.code(), name), "{}: {name}", source.path);
+        }
+    }
+}
+
+#[test]
+fn no_test_is_ignored() {
+    for source in sources() {
+        assert!(
+            !source.code().contains("#[ignore"),
+            "{}: a test that nobody runs",
+            source.path
+        );
+    }
+}

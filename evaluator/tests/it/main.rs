@@ -1,0 +1,38 @@
+//! `evaluator` from the outside: its help, what it says to bad input, and a comparison on a tiny model.
+
+mod bad_input;
+mod commands;
+mod compare;
+#[path = "../../../cli/tests/support/mod.rs"]
+mod support;
+
+use support::{Finished, Project, copy_folder, finish, golden};
+
+/// A project in which `trainer fit` seems to have been before: with an adapter for the tiny model.
+fn trained_project() -> Project {
+    let project = Project::new();
+    copy_folder(
+        &golden("saved-here/adapter"),
+        &project.path("checkpoints/tiny/adapter"),
+    );
+    let recipe = format!("name: tiny\n{}", project.read("tiny.yaml"));
+    project.write("checkpoints/tiny/adapter/recipe.yaml", recipe);
+    project
+}
+
+/// Runs `evaluator compare` in a project, with more words after it.
+fn compare(project: &Project, words: &[&str]) -> Finished {
+    // Answers of a few tokens: the tiny model writes nothing sensible anyway.
+    let words = [
+        &[
+            "compare",
+            "--device",
+            "cpu",
+            "--set",
+            "evaluate.max_new_tokens=8",
+        ],
+        words,
+    ]
+    .concat();
+    finish(&mut project.command(env!("CARGO_BIN_EXE_evaluator"), &words))
+}

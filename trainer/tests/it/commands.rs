@@ -1,0 +1,14 @@
+//! Commands with everything that they print, in `commands/`.
+
+/// `TRYCMD=overwrite` writes the files anew; read what changed.
+#[test]
+fn help_and_recipe_mistakes_read_as_recorded() {
+    trycmd::TestCases::new()
+        .register_bin(
+            "trainer",
+            std::path::Path::new(env!("CARGO_BIN_EXE_trainer")),
+        )
+        .env("COLUMNS", "80")
+        .env("NO_COLOR", "1")
+        .case("tests/it/commands/*.trycmd");
+}
