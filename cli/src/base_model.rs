@@ -53,7 +53,7 @@ impl BaseModel {
         let total = self.checkpoint.config().num_hidden_layers as u64;
         let mut progress = Progress::new("loading model", total, "layers");
         let decoder = Decoder::load(&self.checkpoint, device, |done, _| {
-            progress.set(done as u64, "")
+            progress.set(done as u64, "");
         })?;
         progress.finish();
         Ok(decoder)

@@ -133,7 +133,7 @@ mod tests {
     fn hints_of_all_causes_come_last_and_once() {
         let error = Err::<(), _>(anyhow!("disk full\nhint: make room"))
             .context("cannot save")
-            .unwrap_err();
+            .expect_err("an error");
         let failure = Failure::from_error(error);
         assert_eq!(
             failure.to_string(),
@@ -146,7 +146,7 @@ mod tests {
     fn a_mistake_anywhere_in_the_chain_is_the_users() {
         let error = Err::<(), _>(UserMistake("no such adapter".to_owned()))
             .context("cannot compare")
-            .unwrap_err();
+            .expect_err("an error");
         assert_eq!(Failure::from_error(error).code(), 2);
     }
 }

@@ -121,11 +121,9 @@ impl Progress {
             let left = elapsed.as_secs_f64() * (self.total - self.done) as f64 / self.done as f64;
             duration_text(Duration::from_secs_f64(left))
         };
-        let percent = if self.total == 0 {
-            0
-        } else {
-            100 * self.done.min(self.total) / self.total
-        };
+        let percent = (100 * self.done.min(self.total))
+            .checked_div(self.total)
+            .unwrap_or(0);
         let of = self.amount(self.total);
         let done = if self.unit == "B" {
             bytes_text(self.done)

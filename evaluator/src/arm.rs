@@ -209,6 +209,27 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_adds_nothing_to_the_prompt_is_no_program() {
+        let (folder, tasks) = (tempfile::tempdir().expect("folder"), tasks(1));
+        for answer in ["", "    # to be done\n", "```\nprint('over')"] {
+            let folder = folder.path().join(answer.len().to_string());
+            let mut run = RunFolder::open(folder).expect("run folder");
+            let model = Scripted::new(|_: &str| answer.to_owned());
+            complete(
+                BASE_ARM,
+                &model,
+                &tasks,
+                &Evaluate::default(),
+                &sandbox(),
+                &mut run,
+            )
+            .expect("records");
+            assert_eq!(run.records()[0].verdict, Verdict::Unparsable, "{answer:?}");
+            assert!(run.records()[0].metrics.is_none());
+        }
+    }
+
+    #[test]
     fn an_interrupted_run_goes_on_without_asking_again() {
         let (folder, tasks) = (tempfile::tempdir().expect("folder"), tasks(4));
         let whole = run(&folder, &solver(&tasks), &tasks);

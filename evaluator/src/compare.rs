@@ -69,7 +69,7 @@ fn compare(arguments: &CompareArguments) -> Result<()> {
         benchmark: describe::benchmark(benchmark, &tasks),
         sandbox: &sandbox,
         device: choice.to_string(),
-        overrides: &arguments.overrides,
+        arguments,
     })?;
     let mut run = RunFolder::open(arguments.reports.join(&info.name))?;
     if let Some(earlier) = run.info() {

@@ -11,6 +11,7 @@ use sandbox::Sandbox;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::arguments::CompareArguments;
 use crate::record::{
     AdapterInfo, BaseModelInfo, BenchmarkInfo, DeclaredEffects, NamedSeed, RECORD_VERSION,
     RecipeInfo, RunInfo, SamplingInfo, SandboxInfo, TrainingSummary,
@@ -62,7 +63,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) benchmark: BenchmarkInfo,
     pub(crate) sandbox: &'a Sandbox,
     pub(crate) device: String,
-    pub(crate) overrides: &'a [String],
+    pub(crate) arguments: &'a CompareArguments,
 }
 
 /// Describes a run. Its name holds a hash of all that enters a sample, so that the same comparison has the same name.
@@ -74,7 +75,7 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
         benchmark,
         sandbox,
         device,
-        overrides,
+        arguments,
     } = parts;
     let yaml = recipe.to_yaml();
     let evaluate = &recipe.evaluate;
@@ -94,10 +95,6 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
         python,
     ]);
     let description = sandbox.description();
-    let overrides: String = overrides
-        .iter()
-        .map(|set| format!(" --set '{set}'"))
-        .collect();
     Ok(RunInfo {
         version: RECORD_VERSION,
         name: format!("{}-{}", recipe.name(), &hash[..8]),
@@ -105,7 +102,7 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
             .strftime("%Y-%m-%dT%H:%M:%SZ")
             .to_string(),
         project_version: version.to_owned(),
-        command: format!("evaluator compare {}{overrides}", adapter.path),
+        command: command_line(&adapter.path, arguments),
         base_model,
         adapters: vec![adapter],
         recipe: RecipeInfo {
@@ -117,7 +114,7 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
         threads: rayon::current_num_threads(),
         python_version: python.clone(),
         sandbox: SandboxInfo {
-            level: description.level.to_string(),
+            level: description.level.clone(),
             properties: description.properties.iter().map(property_text).collect(),
         },
         seeds: vec![
@@ -168,6 +165,31 @@ fn hash_of<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
     cli::hex(&hash.finalize())
 }
 
+/// The command that makes the run again.
+fn command_line(adapter: &str, arguments: &CompareArguments) -> String {
+    let mut words = vec![
+        "evaluator".to_owned(),
+        "compare".to_owned(),
+        quoted(adapter),
+    ];
+    if let Some(recipe) = &arguments.recipe {
+        words.extend(["--recipe".to_owned(), quoted(&recipe.to_string_lossy())]);
+    }
+    for set in &arguments.overrides {
+        words.extend(["--set".to_owned(), quoted(set)]);
+    }
+    words.join(" ")
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 fn property_text(property: &sandbox::Property) -> String {
     let enforced = if property.enforced {
         "enforced"
@@ -175,4 +197,18 @@ fn property_text(property: &sandbox::Property) -> String {
         "not enforced"
     };
     format!("{}: {enforced}", property.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_only_where_a_shell_needs_it() {
+        let words = ["evaluate.timeout_s=2", "my runs/a", "it's", ""].map(quoted);
+        assert_eq!(
+            words,
+            ["evaluate.timeout_s=2", "'my runs/a'", r"'it'\''s'", "''"]
+        );
+    }
 }

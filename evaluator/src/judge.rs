@@ -28,7 +28,13 @@ pub(crate) fn judge(
     answer: Answer,
     sandbox: &Sandbox,
 ) -> Result<SampleRecord> {
-    let extraction = single::program(task.view(), &answer.text);
+    let mut extraction = single::program(task.view(), &answer.text);
+    let mut reason = reason_text(extraction.reason);
+    // A prompt is a whole program to the parser, and one without operators has an MI of 100: a model that adds
+    // nothing to it must not be praised for that.
+    if extraction.complete && adds_nothing(&extraction.program, &task.view().prompt) {
+        (extraction.complete, reason) = (false, "adds no statement to the prompt");
+    }
     let metrics = if extraction.complete {
         metrics::analyze(&extraction.program).ok()
     } else {
@@ -41,12 +47,7 @@ pub(crate) fn judge(
         let detail = (!outcome.detail.is_empty()).then_some(outcome.detail);
         (verdict(outcome.verdict), passed, detail, outcome.cpu_s)
     } else {
-        (
-            Verdict::Unparsable,
-            0,
-            Some(reason_text(extraction.reason).to_owned()),
-            0.0,
-        )
+        (Verdict::Unparsable, 0, Some(reason.to_owned()), 0.0)
     };
     Ok(SampleRecord {
         version: RECORD_VERSION,
@@ -69,6 +70,12 @@ pub(crate) fn judge(
         detail,
         cpu_s,
     })
+}
+
+/// Whether a program is its prompt alone, comments and docstrings aside.
+fn adds_nothing(program: &str, prompt: &str) -> bool {
+    let hash = |source: &str| metrics::syntax::normalised_hash(source);
+    hash(prompt).is_some_and(|of_prompt| hash(program) == Some(of_prompt))
 }
 
 /// Why a program is not even run.

@@ -1,15 +1,17 @@
 //! Adapters on disk, in PEFT's layout: `adapter_config.json` and `adapter_model.safetensors`.
 
+mod settings;
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use burn::tensor::Device;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
-use serde_json::{Value, json};
 
 use crate::config::ModelConfig;
 use crate::lora::{Adapter, LayerAdapter, LoraSettings, LowRank, parameter};
+use settings::{PeftSettings, config_json};
 
 /// File with an adapter's settings.
 const CONFIG_FILE: &str = "adapter_config.json";
@@ -18,22 +20,6 @@ const WEIGHTS_FILE: &str = "adapter_model.safetensors";
 
 /// Before every module's path in an adapter file: PEFT's wrapper, the causal LM, its decoder.
 const PREFIX: &str = "base_model.model.model.";
-
-/// Settings that would change the result and that we do not have; PEFT's default is safe.
-const UNSUPPORTED: [&str; 12] = [
-    "use_dora",
-    "lora_bias",
-    "fan_in_fan_out",
-    "modules_to_save",
-    "layers_to_transform",
-    "layer_replication",
-    "exclude_modules",
-    "trainable_token_indices",
-    "target_parameters",
-    "alora_invocation_tokens",
-    "use_qalora",
-    "use_bdlora",
-];
 
 /// Why an adapter cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -231,247 +217,11 @@ impl Adapter {
     }
 }
 
-fn config_json(settings: &LoraSettings, origin: &AdapterOrigin) -> Value {
-    let targets: Vec<&str> = settings
-        .targets
-        .iter()
-        .map(|target| target.name())
-        .collect();
-    // Whole alphas are written as integers, as PEFT does and older readers expect.
-    let whole = settings.lora_alpha.fract() == 0.0;
-    let alpha = if whole {
-        json!(settings.lora_alpha as i64)
-    } else {
-        json!(settings.lora_alpha)
-    };
-    json!({
-        "peft_type": "LORA",
-        "task_type": "CAUSAL_LM",
-        "base_model_name_or_path": origin.base_model_name_or_path,
-        "revision": origin.revision,
-        "inference_mode": true,
-        "r": settings.r,
-        "lora_alpha": alpha,
-        "lora_dropout": 0.0,
-        "bias": "none",
-        "fan_in_fan_out": false,
-        "target_modules": targets,
-        "modules_to_save": null,
-        "use_rslora": settings.use_rslora,
-        "use_dora": false,
-        "init_lora_weights": true,
-        "rank_pattern": {},
-        "alpha_pattern": {},
-    })
-}
+/// Shape and values of each tensor, by module path and `lora_A` or `lora_B`.
+type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
-/// Which modules an adapter targets, as PEFT reads `target_modules`.
-enum Targets {
-    AllLinear,
-    /// A module matches by its whole path or by its last parts.
-    Names(Vec<String>),
-    /// The whole path, from `model.` on, must match.
-    Pattern(regex::Regex),
-}
-
-impl Targets {
-    fn matches(&self, module: &str) -> bool {
-        let path = format!("model.{module}");
-        match self {
-            Self::AllLinear => true,
-            Self::Names(names) => names
-                .iter()
-                .any(|name| path == *name || path.ends_with(&format!(".{name}"))),
-            Self::Pattern(pattern) => pattern.is_match(&path),
-        }
-    }
-}
-
-/// The part of `adapter_config.json` that matters.
-struct PeftSettings {
-    r: usize,
-    lora_alpha: f64,
-    use_rslora: bool,
-    targets: Targets,
-    rank_pattern: Vec<(regex::Regex, usize)>,
-    alpha_pattern: Vec<(regex::Regex, f64)>,
-    origin: AdapterOrigin,
-    warnings: Vec<String>,
-}
-
-/// Keys that we read, or that say nothing about the result.
-const KNOWN: [&str; 17] = [
-    "peft_type",
-    "task_type",
-    "base_model_name_or_path",
-    "revision",
-    "inference_mode",
-    "r",
-    "lora_alpha",
-    "lora_dropout",
-    "bias",
-    "target_modules",
-    "use_rslora",
-    "init_lora_weights",
-    "rank_pattern",
-    "alpha_pattern",
-    "auto_mapping",
-    "peft_version",
-    "layers_pattern",
-];
-
-/// Null, false, empty: what PEFT writes for a feature that is not in use.
-fn is_unset(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::Array(items) => items.is_empty(),
-        Value::Object(fields) => fields.is_empty(),
-        _ => false,
-    }
-}
-
-impl PeftSettings {
-    fn parse(text: &str, path: &Path) -> Result<Self, AdapterError> {
-        let shown = path.display().to_string();
-        let corrupt = |problem: String| AdapterError::Corrupt {
-            path: shown.clone(),
-            problem,
-        };
-        let unsupported = |key: &str, value: &Value, hint| AdapterError::Unsupported {
-            path: shown.clone(),
-            key: key.to_owned(),
-            value: value.to_string(),
-            hint,
-        };
-        let value: Value =
-            serde_json::from_str(text).map_err(|e| corrupt(format!("not JSON: {e}")))?;
-        let fields = value
-            .as_object()
-            .ok_or_else(|| corrupt("not a JSON object".to_owned()))?;
-        let get = |key: &str| fields.get(key).unwrap_or(&Value::Null);
-
-        if get("peft_type") != "LORA" {
-            return Err(unsupported(
-                "peft_type",
-                get("peft_type"),
-                "only LORA adapters can be read",
-            ));
-        }
-        if !matches!(get("bias").as_str(), None | Some("none")) {
-            return Err(unsupported(
-                "bias",
-                get("bias"),
-                "train the adapter with bias \"none\"",
-            ));
-        }
-        for key in UNSUPPORTED {
-            if !is_unset(get(key)) {
-                return Err(unsupported(
-                    key,
-                    get(key),
-                    "merge the adapter into its base model with PEFT and use that",
-                ));
-            }
-        }
-        let warnings = fields
-            .iter()
-            .filter(|(key, value)| {
-                !KNOWN.contains(&key.as_str())
-                    && !UNSUPPORTED.contains(&key.as_str())
-                    && !is_unset(value)
-            })
-            .map(|(key, value)| format!("{shown}: `{key}` = {value} is unknown and ignored"))
-            .collect();
-
-        let r = get("r")
-            .as_u64()
-            .filter(|&r| r > 0)
-            .ok_or_else(|| corrupt("`r` is not a positive integer".to_owned()))?;
-        let lora_alpha = get("lora_alpha")
-            .as_f64()
-            .ok_or_else(|| corrupt("`lora_alpha` is not a number".to_owned()))?;
-        let targets =
-            match get("target_modules") {
-                Value::String(name) if name == "all-linear" => Targets::AllLinear,
-                Value::String(pattern) => Targets::Pattern(whole_match(pattern).map_err(|e| {
-                    corrupt(format!("`target_modules` is no regular expression: {e}"))
-                })?),
-                Value::Array(names) => Targets::Names(
-                    names
-                        .iter()
-                        .filter_map(Value::as_str)
-                        .map(str::to_owned)
-                        .collect(),
-                ),
-                _ => {
-                    return Err(corrupt(
-                        "`target_modules` is neither a list nor a string".to_owned(),
-                    ));
-                }
-            };
-        let patterns = |key: &str| -> Result<Vec<(regex::Regex, f64)>, AdapterError> {
-            let entries = get(key).as_object().into_iter().flatten();
-            entries
-                .map(|(pattern, value)| {
-                    // PEFT anchors a pattern at the end of the path and at a dot before it.
-                    let pattern =
-                        whole_match(&format!(r"(?:.*\.)?(?:{pattern})")).map_err(|e| {
-                            corrupt(format!("`{key}` holds no regular expression: {e}"))
-                        })?;
-                    let value = value.as_f64().ok_or_else(|| {
-                        corrupt(format!("`{key}` holds a value that is no number"))
-                    })?;
-                    Ok((pattern, value))
-                })
-                .collect()
-        };
-        Ok(Self {
-            r: r as usize,
-            lora_alpha,
-            use_rslora: get("use_rslora").as_bool().unwrap_or(false),
-            targets,
-            rank_pattern: patterns("rank_pattern")?
-                .into_iter()
-                .map(|(p, r)| (p, r as usize))
-                .collect(),
-            alpha_pattern: patterns("alpha_pattern")?,
-            origin: AdapterOrigin {
-                base_model_name_or_path: get("base_model_name_or_path")
-                    .as_str()
-                    .unwrap_or("unknown")
-                    .to_owned(),
-                revision: get("revision").as_str().map(str::to_owned),
-            },
-            warnings,
-        })
-    }
-
-    /// Rank and scale of one module.
-    fn rank_and_scale(&self, module: &str) -> (usize, f64) {
-        let path = format!("model.{module}");
-        let rank = self
-            .rank_pattern
-            .iter()
-            .find(|(pattern, _)| pattern.is_match(&path));
-        let alpha = self
-            .alpha_pattern
-            .iter()
-            .find(|(pattern, _)| pattern.is_match(&path));
-        let r = rank.map_or(self.r, |&(_, r)| r);
-        let alpha = alpha.map_or(self.lora_alpha, |&(_, alpha)| alpha);
-        (r, LoraSettings::scale_of(r, alpha, self.use_rslora))
-    }
-}
-
-fn whole_match(pattern: &str) -> Result<regex::Regex, regex::Error> {
-    regex::Regex::new(&format!("^(?:{pattern})$"))
-}
-
-/// Shape and f32 values of each tensor, by module path and `lora_A` or `lora_B`.
-fn read_tensors(
-    bytes: &[u8],
-    path: &Path,
-) -> Result<BTreeMap<String, (Vec<usize>, Vec<f32>)>, AdapterError> {
+/// The tensors of an adapter file, in single precision.
+fn read_tensors(bytes: &[u8], path: &Path) -> Result<Tensors, AdapterError> {
     let corrupt = |problem: String| AdapterError::Corrupt {
         path: path.display().to_string(),
         problem,
@@ -523,92 +273,6 @@ fn short_name(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn parse(config: &Value) -> Result<PeftSettings, AdapterError> {
-        PeftSettings::parse(&config.to_string(), Path::new("adapter_config.json"))
-    }
-
-    fn config(extra: &[(&str, Value)]) -> Value {
-        let mut config =
-            json!({"peft_type": "LORA", "r": 8, "lora_alpha": 16, "target_modules": ["q_proj"]});
-        for (key, value) in extra {
-            config[*key] = value.clone();
-        }
-        config
-    }
-
-    #[test]
-    fn target_modules_match_as_in_peft() {
-        let check = |targets: Value, module: &str, expected: bool| {
-            let settings = parse(&config(&[("target_modules", targets)])).expect("settings");
-            assert_eq!(settings.targets.matches(module), expected, "{module}");
-        };
-        check(json!(["q_proj"]), "layers.0.self_attn.q_proj", true);
-        check(
-            json!(["self_attn.q_proj"]),
-            "layers.0.self_attn.q_proj",
-            true,
-        );
-        check(json!(["proj"]), "layers.0.self_attn.q_proj", false);
-        check(
-            json!(r".*\.self_attn\.(q|v)_proj"),
-            "layers.0.self_attn.v_proj",
-            true,
-        );
-        check(
-            json!(r"self_attn\.q_proj"),
-            "layers.0.self_attn.q_proj",
-            false,
-        );
-        check(json!("all-linear"), "layers.9.mlp.down_proj", true);
-    }
-
-    #[test]
-    fn patterns_override_rank_and_alpha() {
-        let settings = parse(&config(&[
-            ("rank_pattern", json!({"q_proj": 4})),
-            ("alpha_pattern", json!({r"layers\.1\.self_attn\.q_proj": 2})),
-        ]))
-        .expect("settings");
-        assert_eq!(
-            settings.rank_and_scale("layers.0.self_attn.q_proj"),
-            (4, 4.0)
-        );
-        assert_eq!(
-            settings.rank_and_scale("layers.1.self_attn.q_proj"),
-            (4, 0.5)
-        );
-        assert_eq!(settings.rank_and_scale("layers.0.mlp.up_proj"), (8, 2.0));
-    }
-
-    #[test]
-    fn rslora_scales_by_the_root_of_the_rank() {
-        let settings =
-            parse(&config(&[("r", json!(16)), ("use_rslora", json!(true))])).expect("settings");
-        assert_eq!(settings.rank_and_scale("layers.0.mlp.up_proj"), (16, 4.0));
-    }
-
-    #[test]
-    fn settings_that_would_be_lost_are_refused_and_unknown_ones_named() {
-        for (key, value) in [
-            ("use_dora", json!(true)),
-            ("modules_to_save", json!(["lm_head"])),
-            ("bias", json!("all")),
-        ] {
-            let error = parse(&config(&[(key, value)]))
-                .err()
-                .expect("refused")
-                .to_string();
-            assert!(error.contains(key), "{error}");
-        }
-        let settings = parse(&config(&[
-            ("brand_new", json!(3)),
-            ("megatron_config", json!(null)),
-        ]))
-        .expect("settings");
-        assert_eq!(settings.warnings.len(), 1);
-        assert!(settings.warnings[0].contains("brand_new"));
-    }
 
     #[test]
     fn tensor_names_lose_wrapper_and_adapter_name() {

@@ -41,6 +41,7 @@ pub(crate) enum Span<'a> {
         slot: usize,
         start: usize,
         mask: &'a Tensor<4>,
+        matmul: MatMul,
     },
     /// One new token for each sequence: its slot and position.
     Decode {
@@ -52,8 +53,8 @@ pub(crate) enum Span<'a> {
 impl Span<'_> {
     pub(crate) fn matmul(&self) -> MatMul {
         match self {
-            Self::Full { .. } | Self::Prefill { .. } => MatMul::Gemm,
-            Self::Decode { matmul, .. } => *matmul,
+            Self::Full { .. } => MatMul::Gemm,
+            Self::Prefill { matmul, .. } | Self::Decode { matmul, .. } => *matmul,
         }
     }
 }
@@ -167,7 +168,12 @@ impl Attention {
                 mask,
                 heads,
             ),
-            (Span::Prefill { slot, start, mask }, Some(cache)) => {
+            (
+                Span::Prefill {
+                    slot, start, mask, ..
+                },
+                Some(cache),
+            ) => {
                 cache.write_span(*slot, *start, k.reshape(flat), v.reshape(flat));
                 let (k, v) = cache.read(*slot, start + rows);
                 let cached = |x: Tensor<2>| {

@@ -12,9 +12,8 @@ use crate::linear::{FrozenLinear, MatMul};
 use crate::lora::{Adapter, LayerAdapter, Target};
 use crate::rotary::Rotary;
 
-/// Tokens that a prefill handles at a time. Always this many rows, padded at the end, so that a
-/// prompt's states do not depend on how long it is beyond the chunk.
-pub(crate) const PREFILL_CHUNK: usize = 64;
+/// Tokens that a prefill handles at a time; bounds the memory of its attention scores.
+const PREFILL_CHUNK: usize = 256;
 
 /// `x / rms(x) * weight` over each row.
 ///
@@ -206,34 +205,28 @@ impl Decoder {
     ) -> Tensor<2> {
         assert!(!prompt.is_empty(), "a prompt has at least one token");
         assert!(
-            Self::padded(prompt.len()) <= cache.capacity(),
+            prompt.len() <= cache.capacity(),
             "prompt longer than the cache"
         );
+        let matmul = self.cached_matmul();
         let mut last = None;
         for (index, chunk) in prompt.chunks(PREFILL_CHUNK).enumerate() {
             let start = index * PREFILL_CHUNK;
-            let mut tokens = chunk.to_vec();
-            // Padding is overwritten by the next tokens before anything looks at it.
-            tokens.resize(PREFILL_CHUNK, 0);
-            let positions: Vec<usize> = (start..start + PREFILL_CHUNK).collect();
-            let mask = causal_mask(PREFILL_CHUNK, start, &self.device);
+            let positions: Vec<usize> = (start..start + chunk.len()).collect();
+            let mask = causal_mask(chunk.len(), start, &self.device);
             let span = Span::Prefill {
                 slot,
                 start,
                 mask: &mask,
+                matmul,
             };
-            let states = self.forward(&tokens, &positions, &span, Some(cache), adapter);
+            let states = self.forward(chunk, &positions, &span, Some(cache), adapter);
             last = Some(states.narrow(0, chunk.len() - 1, 1));
         }
         match last {
-            Some(state) => self.decoding_matmul().product(state, &self.head),
+            Some(state) => matmul.product(state, &self.head),
             None => unreachable!("a prompt has at least one chunk"),
         }
-    }
-
-    /// Cache positions that a prompt of `n_tokens` touches while it is read.
-    pub fn padded(n_tokens: usize) -> usize {
-        n_tokens.next_multiple_of(PREFILL_CHUNK)
     }
 
     /// Adds one token to each of some sequences and gives the logits after it.
@@ -250,7 +243,7 @@ impl Decoder {
         adapter: Option<&Adapter>,
     ) -> Tensor<2> {
         let positions: Vec<usize> = at.iter().map(|&(_, position)| position).collect();
-        let matmul = self.decoding_matmul();
+        let matmul = self.cached_matmul();
         let states = self.forward(
             tokens,
             &positions,
@@ -261,7 +254,8 @@ impl Decoder {
         matmul.product(states, &self.head)
     }
 
-    fn decoding_matmul(&self) -> MatMul {
+    /// With a cache, each row on its own: what stands beside a sequence must not change it.
+    fn cached_matmul(&self) -> MatMul {
         if is_cpu(&self.device) {
             MatMul::RowWise
         } else {

@@ -10,6 +10,10 @@ use crate::lora::LayerAdapter;
 /// # Source
 /// Shazeer 2020, arXiv:2002.05202.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the names of the tensors on disk"
+)]
 pub(crate) struct FeedForward {
     pub(crate) gate_proj: FrozenLinear,
     pub(crate) up_proj: FrozenLinear,

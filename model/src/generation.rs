@@ -158,12 +158,11 @@ impl Generation<'_> {
                 let finish = self.extend(&mut sequence, &host_rows(logits)[0])?;
                 sequence.seconds = started.elapsed().as_secs_f64();
                 made += 1;
-                match finish {
-                    Some(finish) => on_event(sequence.finished(finish))?,
-                    None => {
-                        free.pop();
-                        running.push(sequence);
-                    }
+                if let Some(finish) = finish {
+                    on_event(sequence.finished(finish))?;
+                } else {
+                    free.pop();
+                    running.push(sequence);
                 }
             }
             if running.is_empty() {
@@ -212,7 +211,7 @@ impl Generation<'_> {
                     limit,
                 });
             }
-            capacity = capacity.max(Decoder::padded(prompt)).max(prompt + new);
+            capacity = capacity.max(prompt + new);
         }
         Ok(capacity)
     }

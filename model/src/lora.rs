@@ -125,6 +125,10 @@ impl LowRank {
 
 /// The pairs of one decoder layer; `None` where the adapter leaves a linear layer alone.
 #[derive(Module, Debug)]
+#[expect(
+    clippy::struct_field_names,
+    reason = "the names of the tensors on disk"
+)]
 pub struct LayerAdapter {
     pub(crate) q_proj: Option<LowRank>,
     pub(crate) k_proj: Option<LowRank>,

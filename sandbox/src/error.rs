@@ -9,7 +9,7 @@ pub enum SandboxError {
     /// No such interpreter, neither as a path nor on the search path.
     #[error(
         "cannot find the Python interpreter `{}`\n\
-         hint: install Python 3.8 or newer, or name one with --python",
+         hint: install Python 3.8 or newer, or name one by `evaluate.python` or PYTHON",
         python.display()
     )]
     PythonNotFound {
@@ -19,7 +19,7 @@ pub enum SandboxError {
     /// The interpreter exists but does not run a one-line program.
     #[error(
         "the Python interpreter `{}` does not start: {detail}\n\
-         hint: check that `{} -c 'print(1)'` works, or name another with --python",
+         hint: check that `{} -c 'print(1)'` works, or name another by `evaluate.python` or PYTHON",
         python.display(), python.display()
     )]
     PythonDoesNotStart {
@@ -31,7 +31,7 @@ pub enum SandboxError {
     /// Older than the runner script can use.
     #[error(
         "the Python interpreter `{}` has version {version}, but 3.8 or newer is needed\n\
-         hint: name another with --python",
+         hint: name another by `evaluate.python` or PYTHON",
         python.display()
     )]
     PythonTooOld {

@@ -40,7 +40,7 @@ pub(crate) enum StepError {
     /// The window has nothing to learn from.
     #[error(transparent)]
     Loss(#[from] LossError),
-    /// The loss or the gradient left the finite numbers.
+    /// The loss or the gradient left the finite numbers, or nothing is left to learn from.
     #[error("{what} is {value}")]
     Diverged {
         /// Which number.
@@ -74,7 +74,7 @@ impl AdapterOptimizer {
     /// how the sequences are cut into micro-batches.
     ///
     /// # Errors
-    /// [`StepError::Diverged`] before anything is updated, if the loss or the gradient norm is not finite.
+    /// [`StepError::Diverged`] before anything is updated, if the loss or the gradient norm is not finite or the norm is 0.
     pub(crate) fn step(
         &mut self,
         decoder: &Decoder,
@@ -92,6 +92,14 @@ impl AdapterOptimizer {
             if !value.is_finite() {
                 return Err(StepError::Diverged { what, value });
             }
+        }
+        // Weights that have grown out of f32's range make every state zero and the loss ln(vocab_size): finite, and
+        // never to change again.
+        if outcome.grad_norm == 0.0 {
+            return Err(StepError::Diverged {
+                what: "gradient norm",
+                value: 0.0,
+            });
         }
         Ok((self.adamw.step(learning_rate, adapter, gradients), outcome))
     }

@@ -80,7 +80,11 @@ fn find(folder: &str, sources: &mut Vec<Source>) {
         let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
         if entry.path().is_dir() {
             find(&path, sources);
-        } else if path.ends_with(".rs") {
+        } else if entry
+            .path()
+            .extension()
+            .is_some_and(|extension| extension == "rs")
+        {
             sources.push(Source {
                 text: read(&path),
                 path,

@@ -31,7 +31,7 @@ impl Project {
             "\"max_position_embeddings\": 4096",
         );
         assert!(config.contains(few), "the golden's config.json has changed");
-        project.write("model/config.json", &config.replace(few, many));
+        project.write("model/config.json", config.replace(few, many));
         for (name, text) in PYTHON_FILES {
             project.write(&format!("src/{name}"), text);
         }
@@ -75,16 +75,10 @@ impl Project {
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(&folder).expect("a readable folder") {
                 let path = entry.expect("a readable entry").path();
-                let name = path
-                    .file_name()
-                    .unwrap_or_default()
-                    .to_string_lossy()
-                    .into_owned();
-                assert!(
-                    !name.ends_with(".part") && !name.ends_with(".old"),
-                    "left behind: {}",
-                    path.display()
-                );
+                let unfinished = path
+                    .extension()
+                    .is_some_and(|kind| kind == "part" || kind == "old");
+                assert!(!unfinished, "left behind: {}", path.display());
                 if path.is_dir() {
                     folders.push(path);
                 }

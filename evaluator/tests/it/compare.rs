@@ -128,13 +128,11 @@ fn everything_is_there(run: &Path) {
         .collect();
     assert!(!pictures.is_empty());
     for picture in pictures {
-        let name = picture
-            .expect("a picture")
-            .file_name()
-            .to_string_lossy()
-            .into_owned();
+        let path = picture.expect("a picture").path();
+        assert_eq!(path.extension(), Some("svg".as_ref()), "{}", path.display());
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
         assert!(
-            name.ends_with(".svg") && report.contains(&format!("pictures/{name}")),
+            report.contains(&format!("pictures/{name}")),
             "{name} is not shown"
         );
     }
@@ -150,6 +148,8 @@ fn everything_is_there(run: &Path) {
     let info: Value =
         serde_json::from_slice(&fs::read(run.join("run.json")).expect("run.json")).expect("JSON");
     assert_eq!(info["base_model"]["name"], "tiny/qwen2");
+    let command = "evaluator compare checkpoints/tiny/adapter --set evaluate.max_new_tokens=8";
+    assert_eq!(info["command"], command);
     assert_eq!(info["adapters"][0]["training"]["steps"], 4);
 }
 

@@ -1,170 +1,220 @@
 //! Dot products in one fixed order, as fast as the CPU's vector unit allows.
 //!
 //! Sixteen partial sums run over the vectors, element `i` going to sum `i % 16`; at the end
-//! they are added as a balanced tree. The order is the same in every block shape and on
+//! they are added as a balanced tree. The order is the same in every block shape, and on
 //! every instruction set that has fused multiply-add, so blocking is free to follow the number of
 //! rows.
-#![allow(unsafe_code)] // calls into `#[target_feature]` functions, after detecting the feature
+#![allow(unsafe_code)] // vector instructions, after asking the CPU for them
 
 /// Partial sums per dot product: one AVX-512 register, or two of AVX2.
 const LANES: usize = 16;
-
-/// Rows of the left matrix that one block holds in registers.
-pub(crate) const BLOCK: usize = 4;
-
-/// `out[i * N + j] = dot(x row i, w row j)` for `M` rows of `x` and `N` rows of `w`.
-///
-/// # Shapes
-/// `x`: at least `M * k` values; `w`: at least `N * k`; `out`: `M * N`
-#[inline(always)]
-#[allow(clippy::inline_always)] // must melt into the `#[target_feature]` functions below
-fn block<const M: usize, const N: usize, const FUSED: bool>(
-    x: &[f32],
-    w: &[f32],
-    k: usize,
-    out: &mut [[f32; N]; M],
-) {
-    let multiply_add = |a: f32, b: f32, sum: f32| {
-        if FUSED {
-            a.mul_add(b, sum)
-        } else {
-            a * b + sum
-        }
-    };
-    let mut sums = [[[0.0f32; LANES]; N]; M];
-    let whole = k - k % LANES;
-    let mut at = 0;
-    while at < whole {
-        for i in 0..M {
-            let x_lane: &[f32; LANES] = lane(x, i * k + at);
-            for j in 0..N {
-                let w_lane: &[f32; LANES] = lane(w, j * k + at);
-                for l in 0..LANES {
-                    sums[i][j][l] = multiply_add(x_lane[l], w_lane[l], sums[i][j][l]);
-                }
-            }
-        }
-        at += LANES;
-    }
-    for i in 0..M {
-        for j in 0..N {
-            for l in whole..k {
-                let sum = &mut sums[i][j][l - whole];
-                *sum = multiply_add(x[i * k + l], w[j * k + l], *sum);
-            }
-            out[i][j] = tree_sum(&mut sums[i][j]);
-        }
-    }
-}
-
-#[inline(always)]
-#[allow(clippy::inline_always)]
-fn lane(values: &[f32], at: usize) -> &[f32; LANES] {
-    match values[at..].first_chunk() {
-        Some(lane) => lane,
-        None => unreachable!("rows hold whole lanes up to `whole`"),
-    }
-}
-
-#[inline(always)]
-#[allow(clippy::inline_always)]
-fn tree_sum(sums: &mut [f32; LANES]) -> f32 {
-    let mut width = LANES / 2;
-    while width > 0 {
-        for l in 0..width {
-            sums[l] += sums[l + width];
-        }
-        width /= 2;
-    }
-    sums[0]
-}
-
-/// Multiplies the rows of `x` with `rows` rows of `w`: `out[i * rows + j] = dot(x_i, w_j)`.
-#[inline(always)]
-#[allow(clippy::inline_always)]
-fn tile<const FUSED: bool>(x: &[f32], w: &[f32], k: usize, rows: usize, out: &mut [f32]) {
-    let n_x = x.len() / k;
-    let mut j = 0;
-    while j < rows {
-        let w_block = &w[j * k..];
-        let width = BLOCK.min(rows - j);
-        let mut i = 0;
-        while i < n_x {
-            let x_block = &x[i * k..];
-            let height = BLOCK.min(n_x - i);
-            match (height, width) {
-                (BLOCK, BLOCK) => {
-                    store::<BLOCK, BLOCK, FUSED>(x_block, w_block, k, i, j, rows, out)
-                }
-                (1, BLOCK) => store::<1, BLOCK, FUSED>(x_block, w_block, k, i, j, rows, out),
-                (height, width) => {
-                    for di in 0..height {
-                        for dj in 0..width {
-                            let (x, w) = (&x_block[di * k..], &w_block[dj * k..]);
-                            store::<1, 1, FUSED>(x, w, k, i + di, j + dj, rows, out);
-                        }
-                    }
-                }
-            }
-            i += height;
-        }
-        j += width;
-    }
-}
-
-#[inline(always)]
-#[allow(clippy::inline_always)]
-fn store<const M: usize, const N: usize, const FUSED: bool>(
-    x: &[f32],
-    w: &[f32],
-    k: usize,
-    i: usize,
-    j: usize,
-    rows: usize,
-    out: &mut [f32],
-) {
-    let mut dots = [[0.0; N]; M];
-    block::<M, N, FUSED>(x, w, k, &mut dots);
-    for (di, row) in dots.iter().enumerate() {
-        out[(i + di) * rows + j..][..N].copy_from_slice(row);
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512vl,fma")]
-fn tile_avx512(x: &[f32], w: &[f32], k: usize, rows: usize, out: &mut [f32]) {
-    tile::<true>(x, w, k, rows, out);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn tile_avx2(x: &[f32], w: &[f32], k: usize, rows: usize, out: &mut [f32]) {
-    tile::<true>(x, w, k, rows, out);
-}
 
 /// All dot products of the rows of `x` with the rows of `w`, both of length `k`.
 ///
 /// # Shapes
 /// `x`: `[n_x, k]`; `w`: `[n_w, k]`; `out`: `[n_x, n_w]`, overwritten
 pub(crate) fn products(x: &[f32], w: &[f32], k: usize, out: &mut [f32]) {
-    let rows = w.len() / k;
-    assert_eq!(out.len(), x.len() / k * rows, "output of another shape");
+    let (n_x, n_w) = (x.len() / k, w.len() / k);
+    assert_eq!(
+        (n_x * k, n_w * k),
+        (x.len(), w.len()),
+        "rows of another length"
+    );
+    assert_eq!(out.len(), n_x * n_w, "output of another shape");
     #[cfg(target_arch = "x86_64")]
     {
-        if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl") {
+        if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq") {
             // SAFETY: the CPU has the features that the function is compiled for.
-            return unsafe { tile_avx512(x, w, k, rows, out) };
+            return unsafe { x86::products_avx512(x, w, k, out) };
         }
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
             // SAFETY: as above.
-            return unsafe { tile_avx2(x, w, k, rows, out) };
+            return unsafe { x86::products_avx2(x, w, k, out) };
         }
     }
-    // aarch64 has fused multiply-add in its base instruction set.
-    if cfg!(target_arch = "aarch64") {
-        tile::<true>(x, w, k, rows, out);
-    } else {
-        tile::<false>(x, w, k, rows, out);
+    for (i, x) in x.chunks_exact(k).enumerate() {
+        for (j, w) in w.chunks_exact(k).enumerate() {
+            out[i * n_w + j] = dot(x, w);
+        }
+    }
+}
+
+/// One dot product, in the order that all forms keep.
+fn dot(x: &[f32], w: &[f32]) -> f32 {
+    // A call into the mathematics library for each element would cost more than it is worth.
+    const FUSED: bool = cfg!(any(target_feature = "fma", target_arch = "aarch64"));
+    let mut sums = [0.0f32; LANES];
+    for (x, w) in x.chunks(LANES).zip(w.chunks(LANES)) {
+        for ((sum, &a), &b) in sums.iter_mut().zip(x).zip(w) {
+            *sum = if FUSED {
+                a.mul_add(b, *sum)
+            } else {
+                a * b + *sum
+            };
+        }
+    }
+    let mut width = LANES / 2;
+    while width > 0 {
+        for lane in 0..width {
+            sums[lane] += sums[lane + width];
+        }
+        width /= 2;
+    }
+    sums[0]
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    #[expect(
+        clippy::wildcard_imports,
+        reason = "intrinsics are named by the instruction set alone"
+    )]
+    use std::arch::x86_64::*;
+
+    use super::LANES;
+
+    /// Computes `out` in blocks of `$height` by `$width` dot products, which share the loads of their rows; smaller
+    /// blocks fill the edges.
+    macro_rules! in_blocks {
+        ($block:ident, $height:literal, $width:literal, $x:ident, $w:ident, $k:ident, $out:ident) => {{
+            let (n_x, n_w) = ($x.len() / $k, $w.len() / $k);
+            let mut j = 0;
+            while j < n_w {
+                let w = &$w[j * $k..];
+                let wide = n_w - j >= $width;
+                let mut i = 0;
+                while i < n_x {
+                    let x = &$x[i * $k..];
+                    let out = &mut $out[i * n_w + j..];
+                    i += match (n_x - i >= $height, wide) {
+                        (true, true) => $block::<$height, $width>(x, w, $k, out, n_w),
+                        (true, false) => $block::<$height, 1>(x, w, $k, out, n_w),
+                        (false, true) => $block::<1, $width>(x, w, $k, out, n_w),
+                        (false, false) => $block::<1, 1>(x, w, $k, out, n_w),
+                    };
+                }
+                j += if wide { $width } else { 1 };
+            }
+        }};
+    }
+
+    #[target_feature(enable = "avx512f,avx512dq")]
+    pub(super) fn products_avx512(x: &[f32], w: &[f32], k: usize, out: &mut [f32]) {
+        in_blocks!(block_avx512, 4, 4, x, w, k, out);
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) fn products_avx2(x: &[f32], w: &[f32], k: usize, out: &mut [f32]) {
+        in_blocks!(block_avx2, 2, 2, x, w, k, out);
+    }
+
+    /// `M` rows of `x` by `N` rows of `w`, written to rows of `out` that are `stride` apart; returns `M`.
+    #[target_feature(enable = "avx512f,avx512dq")]
+    #[inline]
+    fn block_avx512<const M: usize, const N: usize>(
+        x: &[f32],
+        w: &[f32],
+        k: usize,
+        out: &mut [f32],
+        stride: usize,
+    ) -> usize {
+        assert!(x.len() >= M * k && w.len() >= N * k);
+        let mut sums = [[_mm512_setzero_ps(); N]; M];
+        let mut add = |at: usize, mask: __mmask16| {
+            // SAFETY: unmasked lanes are elements `at..k` of rows that the assertion has found to be there.
+            let load = |rows: &[f32], row: usize| unsafe {
+                _mm512_maskz_loadu_ps(mask, rows.as_ptr().add(row * k + at))
+            };
+            let w: [__m512; N] = std::array::from_fn(|j| load(w, j));
+            for (i, sums) in sums.iter_mut().enumerate() {
+                let x = load(x, i);
+                for (sum, &w) in sums.iter_mut().zip(&w) {
+                    *sum = _mm512_fmadd_ps(x, w, *sum);
+                }
+            }
+        };
+        let whole = k - k % LANES;
+        let mut at = 0;
+        while at < whole {
+            add(at, !0);
+            at += LANES;
+        }
+        if whole < k {
+            add(whole, (1 << (k - whole)) - 1);
+        }
+        for (i, sums) in sums.iter().enumerate() {
+            for (j, &sum) in sums.iter().enumerate() {
+                let halves = _mm256_add_ps(
+                    _mm512_castps512_ps256(sum),
+                    _mm512_extractf32x8_ps::<1>(sum),
+                );
+                out[i * stride + j] = tree_sum(halves);
+            }
+        }
+        M
+    }
+
+    /// As [`block_avx512`], with two registers for the sixteen partial sums.
+    #[target_feature(enable = "avx2,fma")]
+    #[inline]
+    fn block_avx2<const M: usize, const N: usize>(
+        x: &[f32],
+        w: &[f32],
+        k: usize,
+        out: &mut [f32],
+        stride: usize,
+    ) -> usize {
+        assert!(x.len() >= M * k && w.len() >= N * k);
+        let mut sums = [[[_mm256_setzero_ps(); 2]; N]; M];
+        // What is left of each row after its whole lanes, padded with zeros.
+        let whole = k - k % LANES;
+        let (mut x_rest, mut w_rest) = ([[0.0f32; LANES]; M], [[0.0f32; LANES]; N]);
+        for (rest, row) in x_rest.iter_mut().zip(x.chunks_exact(k)) {
+            rest[..k - whole].copy_from_slice(&row[whole..]);
+        }
+        for (rest, row) in w_rest.iter_mut().zip(w.chunks_exact(k)) {
+            rest[..k - whole].copy_from_slice(&row[whole..]);
+        }
+        let mut at = 0;
+        while at < k {
+            let (x, w, stride) = if at < whole {
+                (x[at..].as_ptr(), w[at..].as_ptr(), k)
+            } else {
+                (x_rest.as_ptr().cast(), w_rest.as_ptr().cast(), LANES)
+            };
+            // SAFETY: sixteen values follow at each row's place: inside the row by the assertion, or in its rest.
+            let load = |rows: *const f32, row: usize| unsafe {
+                let start = rows.add(row * stride);
+                (_mm256_loadu_ps(start), _mm256_loadu_ps(start.add(8)))
+            };
+            for i in 0..M {
+                let x = load(x, i);
+                for j in 0..N {
+                    let w = load(w, j);
+                    sums[i][j][0] = _mm256_fmadd_ps(x.0, w.0, sums[i][j][0]);
+                    sums[i][j][1] = _mm256_fmadd_ps(x.1, w.1, sums[i][j][1]);
+                }
+            }
+            at += LANES;
+        }
+        for (i, sums) in sums.iter().enumerate() {
+            for (j, sum) in sums.iter().enumerate() {
+                out[i * stride + j] = tree_sum(_mm256_add_ps(sum[0], sum[1]));
+            }
+        }
+        M
+    }
+
+    /// Lanes 0 to 3 plus 4 to 7, then 0 and 1 plus 2 and 3, then 0 plus 1.
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn tree_sum(sums: __m256) -> f32 {
+        let four = _mm_add_ps(
+            _mm256_castps256_ps128(sums),
+            _mm256_extractf128_ps::<1>(sums),
+        );
+        let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+        _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)))
     }
 }
 
@@ -221,5 +271,23 @@ mod tests {
             products(&x[i * k..(i + 1) * k], &w, k, &mut alone);
             assert_eq!(alone, together[i * n_w..(i + 1) * n_w], "row {i}");
         }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn every_instruction_set_with_fused_multiply_add_gives_the_same_bits() {
+        if !(is_x86_feature_detected!("avx512dq") && is_x86_feature_detected!("fma")) {
+            eprintln!("SKIPPED: this CPU has one vector instruction set at most");
+            return;
+        }
+        let (n_x, n_w, k) = (5, 7, 90);
+        let (x, w) = (noise(n_x * k, 5), noise(n_w * k, 6));
+        let (mut wide, mut narrow) = (vec![0.0; n_x * n_w], vec![0.0; n_x * n_w]);
+        // SAFETY: the features were detected above.
+        unsafe {
+            x86::products_avx512(&x, &w, k, &mut wide);
+            x86::products_avx2(&x, &w, k, &mut narrow);
+        }
+        assert_eq!(wide, narrow);
     }
 }

@@ -20,9 +20,10 @@ fn check_logits(model: &str, adapter: &str) {
     let shape = expected.shape("input_ids");
     let found = decoder.logits(&expected.ids("input_ids"), shape[0], Some(&adapter_model));
     // Padding is not part of a sequence; where there is none, every row counts.
-    let lengths = match adapter.ends_with("all-linear") {
-        true => expected.integers("lengths"),
-        false => vec![shape[1] as i64; shape[0]],
+    let lengths = if adapter.ends_with("all-linear") {
+        expected.integers("lengths")
+    } else {
+        vec![shape[1] as i64; shape[0]]
     };
     for (sequence, length) in lengths.into_iter().enumerate() {
         let rows =

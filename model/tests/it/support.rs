@@ -86,6 +86,7 @@ pub(crate) fn max_difference(a: &Tensor<2>, b: &Tensor<2>) -> f32 {
 /// The real SmolLM2 file: `SLM_MODEL`, or where the quickstart has put it.
 ///
 /// Without it a test skips, and says so; with `REQUIRE_MODEL=1` it fails instead.
+#[expect(clippy::print_stderr, reason = "a skipped test must say so")]
 pub(crate) fn real_model() -> Option<PathBuf> {
     let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
     let cache =

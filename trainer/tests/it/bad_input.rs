@@ -365,12 +365,14 @@ fn a_package_without_python_or_network_is_an_error_of_the_environment() {
     {
         offline.env_remove(variable);
     }
-    offline
-        .env("PIP_CONFIG_FILE", "/dev/null")
-        .env("PIP_INDEX_URL", "http://127.0.0.1:9/simple");
-    offline
-        .env("PIP_RETRIES", "1")
-        .env("PIP_DEFAULT_TIMEOUT", "2");
+    offline.envs([
+        ("PIP_CONFIG_FILE", "/dev/null"),
+        ("PIP_INDEX_URL", "http://127.0.0.1:9/simple"),
+        ("PIP_RETRIES", "1"),
+        ("PIP_DEFAULT_TIMEOUT", "2"),
+        ("NO_PROXY", "*"),
+        ("no_proxy", "*"),
+    ]);
     let finished = finish(&mut offline);
     check_finished(
         &project,

@@ -1,0 +1,270 @@
+//! `evaluator metrics`: the metrics of Python files that exist already, top to bottom.
+
+mod decode;
+mod files;
+mod table;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use cli::{Failure, Progress};
+use metrics::{FileMetrics, FileReport, Fstrings, Options, Rank, SyntaxError};
+use rayon::prelude::*;
+use serde::{Serialize, Serializer};
+
+use crate::arguments::{MetricsArguments, SortKey};
+
+/// Work that takes no longer needs no progress.
+const QUIET_FOR: Duration = Duration::from_secs(2);
+
+/// Counts every file that the paths lead to, and prints a table or a document.
+pub(crate) fn run(arguments: &MetricsArguments) -> Result<(), Failure> {
+    let found = files::find(&arguments.paths)?;
+    let fstrings = if arguments.legacy_fstrings {
+        Fstrings::Legacy
+    } else {
+        Fstrings::Pep701
+    };
+    let mut measured = measure(found, Options { fstrings });
+    let n_found = measured.len();
+    arrange(&mut measured, arguments.sort, arguments.min);
+
+    if arguments.json {
+        let document = serde_json::to_string_pretty(&Document(&measured))
+            .context("cannot write the metrics as JSON")?;
+        cli::result(&document);
+    } else {
+        cli::result(&table::render(&measured, n_found));
+    }
+
+    // After the results, so that a long table does not hide what went wrong.
+    let mut n_failed = 0;
+    for file in &measured {
+        if let Err(trouble) = &file.outcome {
+            n_failed += 1;
+            cli::note(&format!("error: {}", trouble.at(&file.name)));
+        }
+    }
+    if n_failed == 0 {
+        return Ok(());
+    }
+    Err(Failure::Incomplete(format!(
+        "{n_failed} of {} could not be counted",
+        table::files_text(n_found)
+    )))
+}
+
+/// A file and what became of it.
+struct Measured {
+    /// The path as it is shown.
+    name: String,
+    outcome: Result<FileMetrics, Trouble>,
+}
+
+/// Why a file could not be counted.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error("cannot read: {0}")]
+    Unreadable(#[from] io::Error),
+    #[error(transparent)]
+    Syntax(#[from] SyntaxError),
+}
+
+impl Trouble {
+    /// The trouble with its place, as editors and terminals make links of it.
+    fn at(&self, name: &str) -> String {
+        match self {
+            Self::Unreadable(_) => format!("{name}: {self}"),
+            Self::Syntax(SyntaxError {
+                message,
+                line,
+                column,
+            }) => format!("{name}:{line}:{column}: {message}"),
+        }
+    }
+}
+
+/// Counts files on all cores; the order stays.
+fn measure(found: Vec<(PathBuf, io::Result<()>)>, options: Options) -> Vec<Measured> {
+    let watch = Watch::new(found.len());
+    let measured = found
+        .into_par_iter()
+        .map(|(path, reachable)| {
+            let count = || -> Result<FileMetrics, Trouble> {
+                reachable?;
+                let text = decode::python_source(&std::fs::read(&path)?)?;
+                Ok(metrics::analyze_with(&text, options)?)
+            };
+            let outcome = count();
+            watch.tick();
+            Measured {
+                name: path.display().to_string(),
+                outcome,
+            }
+        })
+        .collect();
+    watch.finish();
+    measured
+}
+
+/// Keeps the files of rank `min` or worse, and sorts them: by path unless `sort` says otherwise.
+///
+/// Files that could not be counted stay, after all others when sorted by a number.
+fn arrange(measured: &mut Vec<Measured>, sort: Option<SortKey>, min: Option<Rank>) {
+    if let Some(min) = min {
+        measured.retain(|file| {
+            file.outcome
+                .as_ref()
+                .map_or(true, |metrics| metrics.rank >= min)
+        });
+    }
+    let Some(key) = sort else {
+        return;
+    };
+    let worst_first = |file: &Measured| match (&file.outcome, key) {
+        (Err(_), _) => f64::INFINITY,
+        (Ok(metrics), SortKey::Mi) => metrics.maintainability_index,
+        (Ok(metrics), SortKey::Cc) => -(metrics.cyclomatic_complexity as f64),
+    };
+    measured.sort_by(|a, b| worst_first(a).total_cmp(&worst_first(b)));
+}
+
+/// One JSON object from path to metrics or error.
+struct Document<'a>(&'a [Measured]);
+
+impl Serialize for Document<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeMap;
+
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for Measured { name, outcome } in self.0 {
+            match outcome {
+                Ok(metrics) => map.serialize_entry(name, metrics)?,
+                Err(trouble) => {
+                    let error = trouble.to_string();
+                    map.serialize_entry(name, &FileReport::Failed { error })?;
+                }
+            }
+        }
+        map.end()
+    }
+}
+
+/// Progress that shows itself only when the work takes long.
+struct Watch {
+    started: Instant,
+    total: u64,
+    state: Mutex<WatchState>,
+}
+
+#[derive(Default)]
+struct WatchState {
+    done: u64,
+    shown: Option<Progress>,
+}
+
+impl Watch {
+    fn new(total: usize) -> Self {
+        Self {
+            started: Instant::now(),
+            total: total as u64,
+            state: Mutex::default(),
+        }
+    }
+
+    /// One more file is done.
+    fn tick(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.done += 1;
+        if self.started.elapsed() < QUIET_FOR {
+            return;
+        }
+        let done = state.done;
+        let shown = &mut state.shown;
+        shown
+            .get_or_insert_with(|| Progress::new("counting", self.total, "files"))
+            .set(done, "");
+    }
+
+    fn finish(self) {
+        let state = self
+            .state
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(progress) = state.shown {
+            progress.finish();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: &str = "x = 1\n";
+    const BRANCHY: &str = "if a and b:\n    c = a + b * 2\n";
+
+    fn counted(files: &[(&str, &str)]) -> Vec<Measured> {
+        let count = |&(name, text): &(&str, &str)| Measured {
+            name: name.to_owned(),
+            outcome: metrics::analyze(text).map_err(Trouble::from),
+        };
+        files.iter().map(count).collect()
+    }
+
+    /// Asserts which files are left, and in which order.
+    fn check(sort: Option<SortKey>, min: Option<Rank>, expected: &[&str]) {
+        let mut files = counted(&[
+            ("broken", "def f(:\n"),
+            ("plain", PLAIN),
+            ("branchy", BRANCHY),
+            ("other", PLAIN),
+        ]);
+        arrange(&mut files, sort, min);
+        let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn the_worst_stand_first_and_equals_keep_the_order_of_their_paths() {
+        check(None, None, &["broken", "plain", "branchy", "other"]);
+        for key in [SortKey::Mi, SortKey::Cc] {
+            check(Some(key), None, &["branchy", "plain", "other", "broken"]);
+        }
+    }
+
+    #[test]
+    fn only_files_of_a_rank_or_worse_are_kept_but_every_failed_one() {
+        check(
+            None,
+            Some(Rank::A),
+            &["broken", "plain", "branchy", "other"],
+        );
+        check(None, Some(Rank::B), &["broken"]);
+    }
+
+    #[test]
+    fn the_document_maps_each_path_to_metrics_or_an_error() {
+        let files = counted(&[("b.py", PLAIN), ("a.py", "def f(:\n")]);
+        let text = serde_json::to_string(&Document(&files)).expect("metrics serialise");
+        assert!(text.starts_with(r#"{"b.py":{"raw":{"loc":1,"#), "{text}");
+        let error = r#""a.py":{"error":"invalid syntax at line 1, column 7: "#;
+        assert!(text.contains(error), "{text}");
+    }
+
+    #[test]
+    fn a_trouble_is_told_with_its_place() {
+        let trouble = |text| {
+            metrics::analyze(text)
+                .map_err(Trouble::from)
+                .expect_err("no Python")
+        };
+        let line = trouble("x = 1\ny = )\n").at("a.py");
+        assert!(line.starts_with("a.py:2:5: "), "{line}");
+        let unreadable = Trouble::from(io::Error::from(io::ErrorKind::PermissionDenied));
+        assert_eq!(unreadable.at("a.py"), "a.py: cannot read: permission denied");
+    }
+}

@@ -1,0 +1,189 @@
+//! From the bytes of a Python file to its text.
+
+use metrics::SyntaxError;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Encoding {
+    Utf8,
+    Ascii,
+    Latin1,
+}
+
+/// The text of a Python file: UTF-8 unless its first two lines declare ASCII or Latin-1. A byte order mark is taken off.
+///
+/// # Errors
+/// [`SyntaxError`], as in Python itself, if another encoding is declared or a byte does not fit.
+///
+/// # Source
+/// PEP 263, Defining Python Source Code Encodings.
+pub(super) fn python_source(bytes: &[u8]) -> Result<String, SyntaxError> {
+    let (body, has_mark) = match bytes.strip_prefix(BYTE_ORDER_MARK) {
+        Some(body) => (body, true),
+        None => (bytes, false),
+    };
+    let encoding = match declared(body) {
+        None => Encoding::Utf8,
+        Some((line, name)) => {
+            let refuse = |message| SyntaxError {
+                message,
+                line,
+                column: 1,
+            };
+            let encoding = by_name(&name).ok_or_else(|| {
+                refuse(format!(
+                    "encoding `{name}` is not supported, only utf-8, ascii and latin-1"
+                ))
+            })?;
+            if has_mark && encoding != Encoding::Utf8 {
+                return Err(refuse(format!(
+                    "encoding `{name}` in a file with the byte order mark of UTF-8"
+                )));
+            }
+            encoding
+        }
+    };
+    let (name, fits) = match encoding {
+        Encoding::Latin1 => return Ok(body.iter().copied().map(char::from).collect()),
+        Encoding::Ascii => (
+            "ASCII",
+            body.iter()
+                .position(|byte| !byte.is_ascii())
+                .unwrap_or(body.len()),
+        ),
+        Encoding::Utf8 => (
+            "UTF-8",
+            std::str::from_utf8(body).map_or_else(|error| error.valid_up_to(), str::len),
+        ),
+    };
+    let text = String::from_utf8_lossy(&body[..fits]);
+    let Some(byte) = body.get(fits) else {
+        return Ok(text.into_owned());
+    };
+    // `\r\n` counts once, a lone `\r` ends a line too.
+    let before = text.replace("\r\n", "\n").replace('\r', "\n");
+    Err(SyntaxError {
+        message: format!("byte 0x{byte:02x} is not {name}, the encoding of this file"),
+        line: before.matches('\n').count() + 1,
+        column: before.chars().rev().take_while(|c| *c != '\n').count() + 1,
+    })
+}
+
+/// The encoding that a comment on the first or second line declares, with that line's number.
+fn declared(body: &[u8]) -> Option<(usize, String)> {
+    for (at, line) in body
+        .split(|byte| matches!(byte, b'\n' | b'\r'))
+        .filter({
+            // `\r\n` splits into a line and an empty rest; blank lines declare nothing either way.
+            let windows = body.windows(2).any(|pair| pair == b"\r\n");
+            move |line| !(windows && line.is_empty())
+        })
+        .take(2)
+        .enumerate()
+    {
+        let start = line
+            .iter()
+            .position(|byte| !matches!(byte, b' ' | b'\t' | b'\x0c'));
+        match start.map(|start| &line[start..]) {
+            None => {}
+            Some([b'#', comment @ ..]) => {
+                if let Some(name) = name_in(&String::from_utf8_lossy(comment)) {
+                    return Some((at + 1, name));
+                }
+            }
+            // Code on the first line: what follows declares nothing.
+            Some(_) => return None,
+        }
+    }
+    None
+}
+
+/// The name after the first `coding:` or `coding=` that one follows.
+fn name_in(comment: &str) -> Option<String> {
+    comment.match_indices("coding").find_map(|(at, word)| {
+        let rest = comment[at + word.len()..].strip_prefix([':', '='])?;
+        let name: String = rest
+            .trim_start_matches([' ', '\t'])
+            .chars()
+            .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+            .collect();
+        (!name.is_empty()).then_some(name)
+    })
+}
+
+/// The encoding of a name, in any of the spellings that are in use; editors add `-unix` and the like.
+fn by_name(name: &str) -> Option<Encoding> {
+    let name = name.to_ascii_lowercase().replace('_', "-");
+    let name = ["-unix", "-dos", "-mac"]
+        .iter()
+        .find_map(|ending| name.strip_suffix(ending))
+        .unwrap_or(&name);
+    match name {
+        "utf-8" | "utf8" | "u8" | "utf" | "utf-8-sig" => Some(Encoding::Utf8),
+        "ascii" | "us-ascii" | "646" => Some(Encoding::Ascii),
+        "latin-1" | "latin1" | "latin" | "l1" | "iso-8859-1" | "iso8859-1" | "iso-latin-1"
+        | "8859" | "cp819" => Some(Encoding::Latin1),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(bytes: &[u8], expected: Result<&str, &str>) {
+        let found = python_source(bytes)
+            .map_err(|error| format!("{}:{}: {}", error.line, error.column, error.message));
+        let found = found.as_deref().map_err(String::as_str);
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn files_are_utf_8_and_lose_their_byte_order_mark() {
+        check("é = 1\r\n".as_bytes(), Ok("é = 1\r\n"));
+        check(b"\xef\xbb\xbfx = 1\n", Ok("x = 1\n"));
+        check(b"", Ok(""));
+        check(
+            b"x = 1\r\n'\xc3\xa9\xe9'\n",
+            Err("2:3: byte 0xe9 is not UTF-8, the encoding of this file"),
+        );
+    }
+
+    #[test]
+    fn a_declared_encoding_is_honoured() {
+        check(b"# coding: latin-1\n'\xe9'", Ok("# coding: latin-1\n'é'"));
+        let emacs = "#!/usr/bin/python\r\n# -*- coding: ISO_8859-1-unix -*-\r\n";
+        let bytes = [emacs.as_bytes(), b"'\xe9'"].concat();
+        check(&bytes, Ok(&format!("{emacs}'é'")));
+        check(b"\n# vim: fileencoding=utf-8 :\n", Ok("\n# vim: fileencoding=utf-8 :\n"));
+        check(
+            b"#coding=ascii\n\xe9\n",
+            Err("2:1: byte 0xe9 is not ASCII, the encoding of this file"),
+        );
+    }
+
+    #[test]
+    fn a_declaration_after_code_or_too_late_is_a_comment() {
+        for text in [
+            "x = 1\n# coding: koi8-r\n",
+            "\n\n# coding: koi8-r\n",
+            "\r\n\r\n# coding: koi8-r\n",
+            "# encoding\n# coding later\n",
+        ] {
+            check(text.as_bytes(), Ok(text));
+        }
+    }
+
+    #[test]
+    fn other_encodings_are_refused_by_name() {
+        check(
+            b"#!/usr/bin/python\n# coding: koi8-r\n",
+            Err("2:1: encoding `koi8-r` is not supported, only utf-8, ascii and latin-1"),
+        );
+        check(
+            b"\xef\xbb\xbf# coding: latin-1\n",
+            Err("1:1: encoding `latin-1` in a file with the byte order mark of UTF-8"),
+        );
+    }
+}

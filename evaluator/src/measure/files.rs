@@ -1,0 +1,183 @@
+//! Which files are meant by the paths that a user gives.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use cli::UserMistake;
+
+/// A file to count, or a folder that could not be looked into.
+type Found = (PathBuf, io::Result<()>);
+
+/// The files behind `paths` in the order of their paths, each once.
+///
+/// A file is taken whatever it is called. In a folder, however deep, every `*.py` is taken, except in hidden folders
+/// and `__pycache__`; symbolic links in it are not followed.
+///
+/// # Errors
+/// [`UserMistake`] if a path does not exist or no file is found.
+pub(super) fn find(paths: &[PathBuf]) -> Result<Vec<Found>> {
+    let mut found = Vec::new();
+    let mut missing = Vec::new();
+    for path in paths {
+        match fs::metadata(path) {
+            Ok(it) if it.is_dir() => walk(path, &mut found),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => missing.push(path.as_path()),
+            // What else is wrong with it is told when it is read.
+            _ => found.push((path.clone(), Ok(()))),
+        }
+    }
+    if !missing.is_empty() {
+        return Err(UserMistake(format!(
+            "{}: no such file or folder\nhint: {}",
+            join(missing.iter().copied()),
+            hint_for(missing[0])
+        ))
+        .into());
+    }
+    if found.is_empty() {
+        return Err(UserMistake(format!(
+            "no Python file in {}\nhint: folders are searched for *.py; name a file of another kind itself",
+            join(paths.iter().map(PathBuf::as_path))
+        ))
+        .into());
+    }
+    found.sort_by(|(a, _), (b, _)| a.cmp(b));
+    found.dedup_by(|(a, _), (b, _)| a == b);
+    Ok(found)
+}
+
+fn walk(folder: &Path, found: &mut Vec<Found>) {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => return found.push((folder.to_owned(), Err(error))),
+    };
+    for entry in entries {
+        // Reading on after an error would miss entries without a word.
+        let (entry, kind) = match entry.and_then(|entry| Ok((entry.file_type()?, entry))) {
+            Ok((kind, entry)) => (entry, kind),
+            Err(error) => return found.push((folder.to_owned(), Err(error))),
+        };
+        let name = entry.file_name();
+        // Without the `./` that nobody typed.
+        let path = if folder == Path::new(".") {
+            PathBuf::from(&name)
+        } else {
+            entry.path()
+        };
+        if kind.is_dir() {
+            let is_hidden = name.as_encoded_bytes().starts_with(b".");
+            if !is_hidden && name != "__pycache__" {
+                walk(&path, found);
+            }
+        } else if kind.is_file() && path.extension().is_some_and(|suffix| suffix == "py") {
+            found.push((path, Ok(())));
+        }
+    }
+}
+
+fn hint_for(missing: &Path) -> String {
+    let with_suffix = missing.with_added_extension("py");
+    if with_suffix.is_file() {
+        format!("did you mean {}?", with_suffix.display())
+    } else {
+        "name Python files, or folders that hold some".to_owned()
+    }
+}
+
+fn join<'a>(paths: impl Iterator<Item = &'a Path>) -> String {
+    let shown: Vec<String> = paths.map(|path| path.display().to_string()).collect();
+    shown.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Asserts what is found under `paths`, which are relative to a folder that holds `files`.
+    fn check(files: &[&str], paths: &[&str], expected: &[&str]) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        for file in files {
+            let path = folder.path().join(file);
+            fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            fs::write(path, "").expect("a file");
+        }
+        let paths: Vec<PathBuf> = paths.iter().map(|path| folder.path().join(path)).collect();
+        let found = match find(&paths) {
+            Ok(found) => found
+                .into_iter()
+                .map(|(path, _)| {
+                    let inside = path.strip_prefix(folder.path()).expect("inside");
+                    inside.display().to_string()
+                })
+                .collect(),
+            Err(error) => vec![error.to_string()],
+        };
+        let prefix = format!("{}/", folder.path().display());
+        let found: Vec<String> = found
+            .iter()
+            .map(|text: &String| text.replace(&prefix, ""))
+            .collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn folders_give_their_python_files_in_the_order_of_their_paths() {
+        let files = ["src/b.py", "src/a/z.py", "src/a.py", "src/notes.md", "py"];
+        check(
+            &files,
+            &["src"],
+            &["src/a/z.py", "src/a.py", "src/b.py"],
+        );
+    }
+
+    #[test]
+    fn hidden_folders_and_caches_are_left_out_unless_they_are_named() {
+        let files = [".venv/a.py", "__pycache__/b.py", "c.py"];
+        check(&files, &[""], &["c.py"]);
+        check(&files, &[".venv", "c.py"], &[".venv/a.py", "c.py"]);
+    }
+
+    #[test]
+    fn a_named_file_is_taken_whatever_it_is_called_and_only_once() {
+        let files = ["bin/tool", "bin/a.py"];
+        check(
+            &files,
+            &["bin/tool", "bin", "bin/a.py"],
+            &["bin/a.py", "bin/tool"],
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_in_folders_are_not_followed() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let inside = |name: &str| folder.path().join(name);
+        fs::write(inside("a.py"), "").expect("a file");
+        std::os::unix::fs::symlink(folder.path(), inside("loop")).expect("a link");
+        std::os::unix::fs::symlink(inside("a.py"), inside("b.py")).expect("a link");
+        let found = find(&[folder.path().to_owned()]).expect("a file");
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].0, inside("a.py"));
+    }
+
+    #[test]
+    fn a_mistaken_path_is_answered_with_what_was_meant() {
+        check(
+            &["a.py"],
+            &["a", "b"],
+            &["a, b: no such file or folder\nhint: did you mean a.py?"],
+        );
+        check(
+            &["a.py"],
+            &["b"],
+            &["b: no such file or folder\nhint: name Python files, or folders that hold some"],
+        );
+        check(
+            &["notes/a.md"],
+            &["notes"],
+            &["no Python file in notes\nhint: folders are searched for *.py; name a file of another kind itself"],
+        );
+    }
+}
