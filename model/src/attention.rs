@@ -62,12 +62,12 @@ impl Span<'_> {
 /// Additive causal mask for `queries` tokens that come after `past` cached ones.
 ///
 /// # Shapes
-/// returns `[1, 1, queries, past + queries]`: 0 where the key is visible, -1e30 where not
+/// returns `[1, 1, queries, past + queries]`: 0 where the key is visible, minus infinity where not
 pub(crate) fn causal_mask(queries: usize, past: usize, device: &Device) -> Tensor<4> {
     let keys = past + queries;
     let mut mask = vec![0.0f32; queries * keys];
     for (i, row) in mask.chunks_exact_mut(keys).enumerate() {
-        row[past + i + 1..].fill(-1e30);
+        row[past + i + 1..].fill(f32::NEG_INFINITY);
     }
     Tensor::from_data(TensorData::new(mask, [1, 1, queries, keys]), device)
 }
