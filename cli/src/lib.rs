@@ -10,5 +10,5 @@ mod progress;
 
 pub use base_model::{BaseModel, python};
 pub use exit::{Failure, UserMistake, finish};
-pub use output::{hex, note, peak_memory_text, result, sha256_of};
+pub use output::{note, peak_memory_text, result};
 pub use progress::{Progress, bytes_text, duration_text};

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use benchmarks::{ScoringPhase, Task};
 use cli::BaseModel;
 use config::Recipe;
@@ -30,10 +30,13 @@ pub(crate) fn adapter(folder: &Path, recipe: &Recipe) -> Result<AdapterInfo> {
                 seconds: value["seconds"].as_f64()?,
             })
         });
+    let weights = folder.join("adapter_model.safetensors");
+    let sha256 = model::sha256_of_file(&weights)
+        .with_context(|| format!("cannot read {}", weights.display()))?;
     Ok(AdapterInfo {
         name: recipe.name().to_owned(),
         path: folder.display().to_string(),
-        sha256: cli::sha256_of(&folder.join("adapter_model.safetensors"))?,
+        sha256,
         training,
     })
 }
@@ -162,7 +165,7 @@ fn hash_of<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
         hash.update((text.len() as u64).to_le_bytes());
         hash.update(text);
     }
-    cli::hex(&hash.finalize())
+    model::hex(&hash.finalize())
 }
 
 /// The command that makes the run again.

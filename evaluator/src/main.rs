@@ -1,4 +1,4 @@
-//! `evaluator`: judges base models and adapters on tasks with hidden tests.
+//! `evaluator`: judges base models and adapters on tasks with hidden tests, and measures Python code.
 
 mod arguments;
 mod arm;
@@ -6,6 +6,7 @@ mod backend;
 mod compare;
 mod describe;
 mod judge;
+mod measure;
 mod record;
 mod report;
 mod run_folder;
@@ -21,5 +22,6 @@ use arguments::{Arguments, Command};
 fn main() -> ExitCode {
     cli::finish(match Arguments::parse().command {
         Command::Compare(arguments) => compare::run(&arguments),
+        Command::Metrics(arguments) => measure::run(&arguments),
     })
 }

@@ -265,6 +265,9 @@ mod tests {
         let line = trouble("x = 1\ny = )\n").at("a.py");
         assert!(line.starts_with("a.py:2:5: "), "{line}");
         let unreadable = Trouble::from(io::Error::from(io::ErrorKind::PermissionDenied));
-        assert_eq!(unreadable.at("a.py"), "a.py: cannot read: permission denied");
+        assert_eq!(
+            unreadable.at("a.py"),
+            "a.py: cannot read: permission denied"
+        );
     }
 }

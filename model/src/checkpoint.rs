@@ -303,7 +303,7 @@ impl Checkpoint {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             hasher.update(format!("{}  {name}\n", hash(&path)?));
         }
-        Ok(hex(hasher))
+        Ok(hex(&hasher.finalize()))
     }
 }
 

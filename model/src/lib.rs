@@ -38,3 +38,4 @@ pub use kv_cache::KvCache;
 pub use lora::{Adapter, LayerAdapter, LoraSettings, LowRank, Target};
 pub use sampling::Sampling;
 pub use tokenizer::{DecodeStream, Tokenizer, TokenizerError};
+pub use weight_file::{HostTensor, hex, sha256_of_file};

@@ -79,7 +79,7 @@ impl WeightFile {
 }
 
 /// The sha256 of a file's bytes, in lower-case hexadecimal.
-pub(crate) fn sha256_of_file(path: &Path) -> io::Result<String> {
+pub fn sha256_of_file(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
@@ -91,16 +91,13 @@ pub(crate) fn sha256_of_file(path: &Path) -> io::Result<String> {
             Err(error) => return Err(error),
         }
     }
-    Ok(hex(hasher))
+    Ok(hex(&hasher.finalize()))
 }
 
-/// A finished hash in lower-case hexadecimal.
-pub(crate) fn hex(hasher: Sha256) -> String {
-    let mut text = String::with_capacity(64);
-    for byte in hasher.finalize() {
-        for nibble in [byte >> 4, byte & 0x0f] {
-            text.extend(char::from_digit(u32::from(nibble), 16));
-        }
-    }
-    text
+/// Bytes as lower-case hexadecimal digits, two each.
+pub fn hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0x0f]);
+    digits
+        .filter_map(|digit| char::from_digit(u32::from(digit), 16))
+        .collect()
 }

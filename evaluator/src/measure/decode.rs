@@ -72,29 +72,22 @@ pub(super) fn python_source(bytes: &[u8]) -> Result<String, SyntaxError> {
 
 /// The encoding that a comment on the first or second line declares, with that line's number.
 fn declared(body: &[u8]) -> Option<(usize, String)> {
-    for (at, line) in body
-        .split(|byte| matches!(byte, b'\n' | b'\r'))
-        .filter({
-            // `\r\n` splits into a line and an empty rest; blank lines declare nothing either way.
-            let windows = body.windows(2).any(|pair| pair == b"\r\n");
-            move |line| !(windows && line.is_empty())
-        })
-        .take(2)
-        .enumerate()
-    {
-        let start = line
-            .iter()
-            .position(|byte| !matches!(byte, b' ' | b'\t' | b'\x0c'));
-        match start.map(|start| &line[start..]) {
-            None => {}
-            Some([b'#', comment @ ..]) => {
+    let mut rest = body;
+    for number in 1..=2 {
+        let end = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r'));
+        let (line, after) = rest.split_at(end.unwrap_or(rest.len()));
+        match line.trim_ascii_start() {
+            [] => {}
+            [b'#', comment @ ..] => {
                 if let Some(name) = name_in(&String::from_utf8_lossy(comment)) {
-                    return Some((at + 1, name));
+                    return Some((number, name));
                 }
             }
             // Code on the first line: what follows declares nothing.
-            Some(_) => return None,
+            _ => return None,
         }
+        let after_one = || after.get(1..).unwrap_or_default();
+        rest = after.strip_prefix(b"\r\n").unwrap_or_else(after_one);
     }
     None
 }
@@ -156,7 +149,10 @@ mod tests {
         let emacs = "#!/usr/bin/python\r\n# -*- coding: ISO_8859-1-unix -*-\r\n";
         let bytes = [emacs.as_bytes(), b"'\xe9'"].concat();
         check(&bytes, Ok(&format!("{emacs}'é'")));
-        check(b"\n# vim: fileencoding=utf-8 :\n", Ok("\n# vim: fileencoding=utf-8 :\n"));
+        check(
+            b"\n# vim: fileencoding=utf-8 :\n",
+            Ok("\n# vim: fileencoding=utf-8 :\n"),
+        );
         check(
             b"#coding=ascii\n\xe9\n",
             Err("2:1: byte 0xe9 is not ASCII, the encoding of this file"),

@@ -23,7 +23,7 @@ pub(super) fn find(paths: &[PathBuf]) -> Result<Vec<Found>> {
     for path in paths {
         match fs::metadata(path) {
             Ok(it) if it.is_dir() => walk(path, &mut found),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => missing.push(path.as_path()),
+            Err(error) if is_missing(&error) => missing.push(path.as_path()),
             // What else is wrong with it is told when it is read.
             _ => found.push((path.clone(), Ok(()))),
         }
@@ -77,6 +77,13 @@ fn walk(folder: &Path, found: &mut Vec<Found>) {
     }
 }
 
+fn is_missing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
 fn hint_for(missing: &Path) -> String {
     let with_suffix = missing.with_added_extension("py");
     if with_suffix.is_file() {
@@ -125,11 +132,7 @@ mod tests {
     #[test]
     fn folders_give_their_python_files_in_the_order_of_their_paths() {
         let files = ["src/b.py", "src/a/z.py", "src/a.py", "src/notes.md", "py"];
-        check(
-            &files,
-            &["src"],
-            &["src/a/z.py", "src/a.py", "src/b.py"],
-        );
+        check(&files, &["src"], &["src/a/z.py", "src/a.py", "src/b.py"]);
     }
 
     #[test]
@@ -177,7 +180,9 @@ mod tests {
         check(
             &["notes/a.md"],
             &["notes"],
-            &["no Python file in notes\nhint: folders are searched for *.py; name a file of another kind itself"],
+            &[
+                "no Python file in notes\nhint: folders are searched for *.py; name a file of another kind itself",
+            ],
         );
     }
 }

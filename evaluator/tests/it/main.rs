@@ -1,8 +1,10 @@
-//! `evaluator` from the outside: its help, what it says to bad input, and a comparison on a tiny model.
+//! `evaluator` from the outside: its help, what it says to bad input, a comparison on a tiny model, and the
+//! metrics of files.
 
 mod bad_input;
 mod commands;
 mod compare;
+mod metrics;
 #[path = "../../../cli/tests/support/mod.rs"]
 mod support;
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{Progress, SourceError};
+use crate::weight_file::hex;
 
 const BUFFER_BYTES: usize = 1 << 20;
 
@@ -190,15 +191,5 @@ pub(super) fn copy_hashed(
         bytes += buffer.len() as u64;
         progress(bytes);
     }
-    Ok(hexadecimal(&hasher.finalize()))
-}
-
-/// Two digits a byte, in lower case.
-pub(super) fn hexadecimal(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |value: u8| char::from(DIGITS[usize::from(value)]);
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-        .collect()
+    Ok(hex(&hasher.finalize()))
 }

@@ -95,7 +95,7 @@ impl Scene {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    cache::hexadecimal(&Sha256::digest(bytes))
+    crate::weight_file::hex(&Sha256::digest(bytes))
 }
 
 /// Expects that pip, behaving so, makes an error that holds every one of `parts`, and that nothing

@@ -8,7 +8,7 @@ use model::{
 
 use crate::support::{golden, max_difference, tiny};
 
-/// Prompts of many lengths, around the prefill chunk's too.
+/// Prompts of many lengths.
 fn prompts(n: usize) -> Vec<Vec<u32>> {
     let lengths = [1, 2, 7, 17, 31, 63, 64, 65, 90];
     (0..n)
@@ -91,23 +91,31 @@ fn a_sequence_decodes_to_the_same_bits_in_a_batch_of_1_3_8_and_32() {
 #[test]
 fn decoding_with_the_cache_equals_decoding_without() {
     let (_, decoder) = tiny("tiny-llama");
-    let tokens: Vec<u32> = (0..100).map(|t| (t * 11 % 340 + 3) as u32).collect();
-    for n_prompt in [1, 63, 64, 65] {
-        let mut cache = KvCache::new(decoder.config(), 1, 160, &Device::flex());
-        let mut rows = vec![decoder.prefill(&mut cache, 0, &tokens[..n_prompt], None)];
-        for position in n_prompt..n_prompt + 10 {
-            rows.push(decoder.decode(
-                &mut cache,
-                &tokens[position..=position],
-                &[(0, position)],
-                None,
-            ));
+    let adapter = Adapter::load(
+        &golden("peft-llama/all-linear"),
+        decoder.config(),
+        "tiny-llama",
+        &Device::flex(),
+    )
+    .expect("adapter")
+    .adapter;
+    let tokens: Vec<u32> = (0..300).map(|t| (t * 11 % 340 + 3) as u32).collect();
+    // A prompt is read in chunks of 256 tokens: shorter, longer, and at the edge.
+    for n_prompt in [1, 64, 255, 256, 257] {
+        for adapter in [None, Some(&adapter)] {
+            let mut cache = KvCache::new(decoder.config(), 1, 300, &Device::flex());
+            let mut rows = vec![decoder.prefill(&mut cache, 0, &tokens[..n_prompt], adapter)];
+            for position in n_prompt..n_prompt + 10 {
+                let token = &tokens[position..=position];
+                rows.push(decoder.decode(&mut cache, token, &[(0, position)], adapter));
+            }
+            let whole =
+                decoder
+                    .logits(&tokens[..n_prompt + 10], 1, adapter)
+                    .narrow(0, n_prompt - 1, 11);
+            let difference = max_difference(&Tensor::cat(rows, 0), &whole);
+            assert!(difference < 1e-4, "prompt of {n_prompt}: {difference}");
         }
-        let whole = decoder
-            .logits(&tokens[..n_prompt + 10], 1, None)
-            .narrow(0, n_prompt - 1, 11);
-        let difference = max_difference(&Tensor::cat(rows, 0), &whole);
-        assert!(difference < 1e-4, "prompt of {n_prompt}: {difference}");
     }
 }
 

@@ -59,6 +59,8 @@ fn draw_panel(panel: &Area, found: &AdapterComparison, differences: &[f64]) -> D
     let declared = found.claims[0].declared;
     let (low, high) = vertical_range(differences, declared);
     let right = differences.len() as f64 + 0.5;
+    // Seven labels over a narrow range would repeat whole numbers.
+    let decimals = usize::from(high - low < 7.0);
     let mut chart = ChartBuilder::on(&area)
         .x_label_area_size(30)
         .y_label_area_size(58)
@@ -72,7 +74,7 @@ fn draw_panel(panel: &Area, found: &AdapterComparison, differences: &[f64]) -> D
         .axis_style(MUTED)
         .y_labels(7)
         .x_labels(0)
-        .y_label_formatter(&|value| signed(*value, 0))
+        .y_label_formatter(&|value| signed(*value, decimals))
         .label_style(font(13.0, MUTED))
         .axis_desc_style(font(14.0, INK))
         .x_desc("tasks, sorted by difference")
