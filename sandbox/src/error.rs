@@ -48,6 +48,40 @@ pub enum SandboxError {
         /// The system's error.
         source: io::Error,
     },
+    /// Level A needs bubblewrap.
+    #[error("bubblewrap (`bwrap`) is not installed\nhint: install the package `bubblewrap`")]
+    NoBubblewrap,
+    /// No level that is allowed works on this machine.
+    #[error(
+        "no sandbox works on this machine: {reasons}\n\
+         hint: install bubblewrap; or, if generated programs may do all that you may, pass --unsafe-execution"
+    )]
+    NoLevel {
+        /// Why each level does not.
+        reasons: String,
+    },
+    /// A box ended before the runner in it had begun.
+    #[error("a box of level {level} does not start: {detail}")]
+    Box {
+        /// Its level.
+        level: crate::Level,
+        /// What it said.
+        detail: String,
+    },
+    /// Inside its box the interpreter is another one than outside.
+    #[error(
+        "inside the sandbox `{}` is Python {found}, but {expected} outside\n\
+         hint: name another interpreter by `evaluate.python` or PYTHON",
+        python.display()
+    )]
+    OtherPython {
+        /// The interpreter.
+        python: PathBuf,
+        /// Version and prefix outside.
+        expected: String,
+        /// Version and prefix inside.
+        found: String,
+    },
     /// A temporary file, folder or pipe could not be made, or a started process not be watched.
     #[error("cannot {action}: {source}\nhint: check free space and permissions of {}", std::env::temp_dir().display())]
     Io {

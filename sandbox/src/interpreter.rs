@@ -21,6 +21,9 @@ pub struct Interpreter {
     pub version: String,
     /// Folder of its installation (`sys.base_prefix`), also for a virtual environment.
     pub prefix: PathBuf,
+    /// Where it finds modules (`sys.path`) with an empty environment.
+    #[serde(skip_serializing, default)]
+    pub search_path: Vec<PathBuf>,
 }
 
 /// A shim may be a shell script that starts slowly on a busy machine.
@@ -30,7 +33,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(20);
 const PROBE: &str = "import sys, json; print(json.dumps({\
     'executable': sys.executable, \
     'version': '.'.join(map(str, sys.version_info[:3])), \
-    'prefix': getattr(sys, 'base_prefix', sys.prefix)}))";
+    'prefix': getattr(sys, 'base_prefix', sys.prefix), \
+    'search_path': [entry for entry in sys.path if entry]}))";
 
 /// The runner script's needs: assignment expressions, positional-only `compile` flags.
 const OLDEST: (u32, u32) = (3, 8);
@@ -71,7 +75,13 @@ impl Interpreter {
                 python: found.executable,
             });
         }
-        Ok(found)
+        Ok(again)
+    }
+
+    /// The search path as Python reads it.
+    pub(crate) fn search_path_text(&self) -> Vec<String> {
+        let text = |path: &PathBuf| path.to_string_lossy().into_owned();
+        self.search_path.iter().map(text).collect()
     }
 
     fn is_older_than(&self, (major, minor): (u32, u32)) -> bool {

@@ -1,123 +1,246 @@
-//! Runs generated Python programs against their tests, with limits.
+//! Runs generated Python, which is hostile until shown otherwise, in boxes.
 //!
 //! # Theory of operation
-//! A program and its tests are handed to a fresh Python process, which runs the program as a
-//! module and then each test in a copy of that module's namespace. The process has
-//! - an empty working folder that is removed afterwards, no standard input, and an environment
-//!   that we set completely;
-//! - resource limits on CPU time, address space, file size, open files and processes, set between
-//!   fork and exec, so that there is no moment without them;
-//! - a session of its own, killed as a whole when it ends or when a limit is reached;
-//! - a pipe for the results that is neither stdout nor stderr, so that nothing the program prints
-//!   can be taken for a result. Every result carries a random nonce, and a run counts only after
-//!   the runner has said that it is complete: leaving early is a failure.
+//! **Walls.** A program runs in a box of its own, as strong as the machine allows ([`Level`]): at
+//! level A bubblewrap gives it namespaces in which nothing exists but a read-only Python and an
+//! empty folder in memory; inside of it, and at level B without it, a small [`helper`] becomes an
+//! unprivileged user, sets resource limits, and shuts the file system (Landlock) and the system
+//! calls (seccomp) before it becomes Python. Level C has limits only and must be asked for.
+//! [`Sandbox::self_test`] tries what must fail, and reports print what it found.
 //!
-//! CPU time decides what a timeout is. The wall limit, four times longer, only catches a program
-//! that sleeps; since a starved process looks the same, a run which ends there is repeated once
-//! while no other run of the same [`Sandbox`] is under way ([`Outcome::rerun`]).
+//! **Verdicts.** A program never learns what is expected of it. Functions are called with inputs
+//! and their values come out as text of builtin types ([`Value`]), to be compared here; tests that
+//! are code run in a second box and reach the program through stand-ins that decide every
+//! judgement (`==`, `<`, `in`) on their own side. Patching builtins, walking frames, objects which
+//! equal everything or an early exit then have nothing to act on: what a program says is only ever
+//! what its functions return. [`Work::SharedProcess`] is the exception and says so.
 //!
-//! # What this does not hold against
-//! **This form is no security boundary**: it contains mistakes, not attacks. A hostile program can
-//! - read every file that the user can read, write where the user can write, and use the network;
-//! - signal other processes of the user, and leave its session (`setsid`) to outlive the run;
-//! - as root, fork without limit and raise its own limits; as anyone, spend the CPU limit anew in
-//!   every process it forks, and fill the disk with many files below the size limit;
-//! - forge a verdict, since the tests run in its own process: it can walk the stack to the nonce,
-//!   or return objects which equal everything.
+//! **Time.** CPU time decides what a timeout is. The wall limit, four times longer, catches a
+//! program that sleeps. No more runs than processor cores are under way, and a run that ended in a
+//! timeout is repeated once alone ([`Outcome::rerun`]).
 //!
-//! [`Sandbox::description`] tells the same of the running machine, for reports.
+//! **Ends.** A box dies with the harness, even one that is killed: at level A its first process
+//! does, at B there is only one process, which does. Folders of a killed harness are removed at
+//! the next start.
+//!
+//! Not held against: bugs of the kernel, CPU side channels, unfair sharing of a loaded machine.
 
-mod confinement;
-mod description;
+mod conduct;
 mod error;
+mod folder;
+pub mod helper;
 mod interpreter;
+mod job;
+mod launch;
+mod level;
 mod limits;
 mod outcome;
 mod process;
-mod protocol;
+mod runner;
+mod self_test;
+mod turns;
+mod value;
+mod wire;
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
 
-pub use description::{Description, Property};
 pub use error::SandboxError;
 pub use interpreter::Interpreter;
+pub use job::{Call, Job, Work};
+pub use level::{Level, LevelChoice};
 pub use limits::Limits;
-pub use outcome::{Outcome, TestOutcome, Verdict};
-use process::Kill;
+pub use outcome::{CallOutcome, Outcome, Returned, TestOutcome, Verdict};
+pub use self_test::{Description, Property};
+pub use value::{Malformed, Node, NodeId, Value};
 
-/// A Python interpreter and the limits under which programs run on it.
+use launch::Launcher;
+use turns::Turns;
+
+/// A Python interpreter, and boxes to run programs on it.
 ///
-/// Share one among all workers (it is `Sync`): a repeated run is alone only among the runs of the
-/// same sandbox.
+/// Share one among all threads (it is `Sync`): the number of runs at once, and runs that must be
+/// alone, are counted by it.
 #[derive(Debug)]
 pub struct Sandbox {
-    interpreter: Interpreter,
+    launcher: Launcher,
     limits: Limits,
-    /// Held for reading by every run, and for writing by one that must be alone.
-    turn: RwLock<()>,
+    turns: Turns,
+    /// Why a stronger level was not taken.
+    weaker_because: Option<String>,
 }
 
 impl Sandbox {
-    /// A sandbox around `interpreter`; nothing is started until a program is run.
-    pub fn new(interpreter: Interpreter, limits: Limits) -> Self {
-        Self {
-            interpreter,
-            limits,
-            turn: RwLock::new(()),
+    /// The strongest boxes that work on this machine, at least of level B.
+    ///
+    /// # Errors
+    /// As [`Sandbox::with_level`].
+    pub fn new(interpreter: Interpreter, limits: Limits) -> Result<Self, SandboxError> {
+        Self::with_level(interpreter, limits, LevelChoice::Strongest)
+    }
+
+    /// Boxes of a level, each with `limits` unless a run has its own. A first box is started, in
+    /// which the interpreter must be the same as outside.
+    ///
+    /// # Errors
+    /// [`SandboxError::NoLevel`] if no allowed level works, or what stands against the one asked
+    /// for.
+    pub fn with_level(
+        interpreter: Interpreter,
+        limits: Limits,
+        choice: LevelChoice,
+    ) -> Result<Self, SandboxError> {
+        folder::remove_orphans();
+        let levels: &[Level] = match choice {
+            LevelChoice::Strongest => &[Level::A, Level::B],
+            LevelChoice::StrongestOrUnsafe => &[Level::A, Level::B, Level::C],
+            LevelChoice::Exactly(Level::A) => &[Level::A],
+            LevelChoice::Exactly(Level::B) => &[Level::B],
+            LevelChoice::Exactly(Level::C) => &[Level::C],
+        };
+        let workers = thread::available_parallelism().map_or(1, usize::from);
+        let mut reasons = Vec::new();
+        for &level in levels {
+            match self_test::working_launcher(level, &interpreter) {
+                Ok(launcher) => {
+                    return Ok(Self {
+                        launcher,
+                        limits,
+                        turns: Turns::new(workers),
+                        weaker_because: (!reasons.is_empty()).then(|| reasons.join("; ")),
+                    });
+                }
+                Err(error) if levels.len() == 1 => return Err(error),
+                Err(error) => {
+                    let text = error.to_string();
+                    let first_line = text.lines().next().unwrap_or_default();
+                    reasons.push(format!("level {level}: {first_line}"));
+                }
+            }
         }
+        Err(SandboxError::NoLevel {
+            reasons: reasons.join("; "),
+        })
+    }
+
+    /// The same boxes with so many runs at once, at least one and no more than the machine has
+    /// cores: more would only make timeouts out of waiting.
+    #[must_use]
+    pub fn with_workers(mut self, workers: usize) -> Self {
+        self.turns = Turns::new(workers.min(self.turns.workers()));
+        self
     }
 
     /// The interpreter that programs run on.
     pub fn interpreter(&self) -> &Interpreter {
-        &self.interpreter
+        &self.launcher.interpreter
     }
 
-    /// The limits of each run.
+    /// The limits of a run that has none of its own.
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// The kind of isolation and what it enforces on this machine, for a report.
-    pub fn description(&self) -> Description {
-        Description::of_this_machine(&self.limits)
+    /// How strong the walls are.
+    pub fn level(&self) -> Level {
+        self.launcher.level
+    }
+
+    /// Why a stronger level was not taken; `None` if there is none or it was not asked for.
+    pub fn weaker_because(&self) -> Option<&str> {
+        self.weaker_because.as_deref()
+    }
+
+    /// Most runs at once.
+    pub fn workers(&self) -> usize {
+        self.turns.workers()
     }
 
     /// Runs `program` and then each of `tests`, a snippet of Python that raises when the program
-    /// is wrong (usually one `assert`).
+    /// is wrong (usually one `assert`), under the limits of this sandbox.
     ///
-    /// The program is a module of its own, whose `__name__` is not `__main__`. Each test sees a
-    /// shallow copy of its namespace, so that names bound by one test are unknown to the next.
-    /// The limits hold for the program and all of its tests together. With no tests, a program
-    /// passes by running to its end.
+    /// As [`Work::Asserts`] without setup or entry point. The limits hold for the program and all
+    /// of its tests together. With no tests, a program passes by running to its end.
     ///
     /// # Errors
-    /// Only the harness's own trouble (the process cannot be started, no temporary file can be
-    /// written). Whatever the program does is an [`Outcome`].
+    /// As [`Sandbox::run`].
     pub fn run_tests(&self, program: &str, tests: &[String]) -> Result<Outcome, SandboxError> {
-        // The lock guards turns, not data: a run that panicked leaves nothing half-changed.
-        let (first, decided) = {
-            let _shared = self.turn.read().unwrap_or_else(PoisonError::into_inner);
-            self.run_once(program, tests)?
+        let job = Job {
+            program: program.to_owned(),
+            preamble: String::new(),
+            work: Work::Asserts {
+                setup: String::new(),
+                entry_point: String::new(),
+                tests: tests.to_vec(),
+            },
         };
-        if decided {
+        self.run(&job, &self.limits)
+    }
+
+    /// Runs a job, once there is a free turn; a second time, alone, if it ends in a timeout.
+    ///
+    /// # Errors
+    /// Only the harness's own trouble (a process cannot be started). Whatever a program does is an
+    /// [`Outcome`].
+    pub fn run(&self, job: &Job, limits: &Limits) -> Result<Outcome, SandboxError> {
+        let first = {
+            let _turn = self.turns.shared();
+            self.run_once(job, limits)?
+        };
+        if !first.is_timeout() {
             return Ok(first);
         }
-        let _alone = self.turn.write().unwrap_or_else(PoisonError::into_inner);
-        let (second, _) = self.run_once(program, tests)?;
+        let _turn = self.turns.alone();
+        let second = self.run_once(job, limits)?;
         Ok(Outcome {
             rerun: true,
             ..second
         })
     }
 
-    /// The outcome of one run, and whether it is final: false if the clock alone ended it, which
-    /// happens to a program that sleeps and to one that was kept waiting by a busy machine.
-    fn run_once(&self, program: &str, tests: &[String]) -> Result<(Outcome, bool), SandboxError> {
-        let nonce = protocol::nonce()?;
-        let job = protocol::job(&nonce, program, tests);
-        let finished = process::run(&self.interpreter, &self.limits, &job, tests.len())?;
-        let outcome = outcome::judge(&finished, &nonce, tests.len(), &self.limits);
-        let decided = finished.killed != Some(Kill::Wall) || outcome.cpu_s >= self.limits.cpu_s;
-        Ok((outcome, decided))
+    /// Runs many jobs with all workers, and tells of each as it is done.
+    ///
+    /// # Errors
+    /// The first of [`Sandbox::run`] or of `on_outcome`, after the runs under way.
+    pub fn run_all<E: From<SandboxError>>(
+        &self,
+        jobs: &[(Job, Limits)],
+        mut on_outcome: impl FnMut(usize, Outcome) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let next = AtomicUsize::new(0);
+        let (sender, outcomes) = mpsc::channel();
+        thread::scope(|scope| {
+            for _ in 0..self.workers().min(jobs.len()) {
+                let (next, sender) = (&next, sender.clone());
+                scope.spawn(move || {
+                    loop {
+                        let index = next.fetch_add(1, Ordering::Relaxed);
+                        let Some((job, limits)) = jobs.get(index) else {
+                            break;
+                        };
+                        if sender.send((index, self.run(job, limits))).is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+            drop(sender);
+            for (index, outcome) in outcomes {
+                on_outcome(index, outcome?)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn run_once(&self, job: &Job, limits: &Limits) -> Result<Outcome, SandboxError> {
+        let report = conduct::run(&self.launcher, job, limits)?;
+        if let Some(detail) = outcome::box_trouble(&report) {
+            return Err(SandboxError::Box {
+                level: self.level(),
+                detail,
+            });
+        }
+        Ok(outcome::judge(report, job, limits))
     }
 }

@@ -1,12 +1,11 @@
 //! What became of a program, and how that is decided.
 
-use std::os::unix::process::ExitStatusExt;
-
 use serde::{Deserialize, Serialize};
 
-use crate::Limits;
-use crate::process::{Finished, Kill};
-use crate::protocol::{self, Ended, Fault, FaultKind};
+use crate::conduct::{Report, Stop, TestReport};
+use crate::process::{Ended, RESULTS_BYTES};
+use crate::value::Value;
+use crate::{Job, Limits, Work};
 
 /// What became of a program and its tests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,44 +15,83 @@ pub struct Outcome {
     /// Why it is not `passed`: the first failing test with its values, the exception with its line
     /// in the program, or the limit that was reached. Empty when passed.
     pub detail: String,
-    /// One for each test, in their order.
+    /// One for each test, in their order; empty for [`Work::Calls`] and [`Work::Script`].
     pub tests: Vec<TestOutcome>,
-    /// CPU seconds of the process and of the children it waited for, Python's start included.
+    /// One for each call of [`Work::Calls`], in their order.
+    pub calls: Vec<CallOutcome>,
+    /// What the program printed, stdout and stderr together, up to the limit.
+    #[serde(skip)]
+    pub output: Vec<u8>,
+    /// CPU seconds of the program's process, Python's start included. Told by that process where
+    /// a box hides it, so a hostile program may make it look smaller.
     pub cpu_s: f64,
     /// Seconds on the clock.
     pub wall_s: f64,
-    /// Peak of resident memory in bytes, sampled for a run that was ended; 0 where unknown.
+    /// Peak of resident memory in bytes, told as [`Outcome::cpu_s`] is; 0 where unknown.
     pub peak_memory_bytes: u64,
-    /// Whether this is the second run, after the first had reached the wall limit.
+    /// Whether this is the second run, alone, after the first had ended in a timeout.
     pub rerun: bool,
 }
 
 /// What became of one test.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TestOutcome {
     /// Whether it came to its end without an exception.
     pub passed: bool,
+    /// How it ended, in one word; `None` if the run was over before its turn.
+    pub verdict: Option<Verdict>,
     /// Empty when passed; else the test's text and what happened.
     pub message: String,
+    /// CPU seconds of the process that ran the test.
+    pub cpu_s: f64,
+}
+
+/// What became of one call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CallOutcome {
+    /// What came out.
+    pub returned: Returned,
+    /// CPU seconds that it took.
+    pub cpu_s: f64,
+}
+
+/// What came out of a call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Returned {
+    /// A value, rebuilt from builtin types.
+    Value(Value),
+    /// An exception.
+    Raised {
+        /// [`Verdict::Error`], or [`Verdict::Memory`] or [`Verdict::Violation`] by its type.
+        verdict: Verdict,
+        /// Type, text and line.
+        message: String,
+    },
+    /// The call's own limit was reached.
+    Timeout,
+    /// The run was over before its turn.
+    NotRun,
 }
 
 /// The outcome of a run in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Every test came to its end.
+    /// Every test came to its end, every call returned, the script ended.
     Passed,
     /// The first test that did not pass failed an assertion.
     Failed,
     /// An exception, or the process ended before its tests were over.
     Error,
-    /// The CPU limit was reached, or the wall limit twice.
+    /// The CPU limit was reached, or the wall limit, and again in a second run alone.
     Timeout,
     /// Memory ran out.
     Memory,
-    /// More was printed than allowed.
+    /// More was printed or returned than allowed.
     OutputLimit,
-    /// It did what the sandbox forbids: too large a file, foreign text among the results.
+    /// It did what the sandbox forbids: a forbidden system call, too large a file, foreign text
+    /// among the results.
     Violation,
     /// The program is not Python.
     Unparsable,
@@ -65,98 +103,140 @@ impl Outcome {
         let passed = self.tests.iter().filter(|test| test.passed).count();
         (!self.tests.is_empty()).then(|| passed as f64 / self.tests.len() as f64)
     }
+
+    /// Whether any limit of time was reached.
+    pub(crate) fn is_timeout(&self) -> bool {
+        let any_call = || {
+            self.calls
+                .iter()
+                .any(|call| call.returned == Returned::Timeout)
+        };
+        self.verdict == Verdict::Timeout || any_call()
+    }
 }
 
-/// Decides the outcome from how a process ended and what it reported.
-pub(crate) fn judge(finished: &Finished, nonce: &str, n_tests: usize, limits: &Limits) -> Outcome {
-    let report = protocol::parse(&finished.results, nonce, n_tests);
-    let tests = match &report {
-        Ok(report) => report
-            .tests
-            .iter()
-            .map(|ended| test_outcome(ended.as_ref()))
-            .collect(),
-        Err(protocol::Forged) => vec![test_outcome(None); n_tests],
-    };
-    let told_peak = report.as_ref().map_or(0, |report| report.done.unwrap_or(0));
-    let (verdict, detail) = match report {
-        Ok(report) => verdict(finished, report, limits),
-        Err(protocol::Forged) => (
-            Verdict::Violation,
-            "wrote into the channel of the results".into(),
-        ),
-    };
+/// Decides the outcome from what is known of a run.
+pub(crate) fn judge(mut report: Report, job: &Job, limits: &Limits) -> Outcome {
+    let (verdict, detail) = verdict(&report, limits);
+    let numbers = 0..job.work.len();
+    let (mut tests, mut calls) = (Vec::new(), Vec::new());
+    if matches!(job.work, Work::Calls { .. }) {
+        calls = numbers
+            .map(|i| report.calls.remove(&i))
+            .map(|call| CallOutcome {
+                cpu_s: call.as_ref().map_or(0.0, |call| call.cpu_s),
+                returned: call.map_or(Returned::NotRun, |call| call.returned),
+            })
+            .collect();
+    } else {
+        tests = numbers
+            .map(|i| test_outcome(report.tests.remove(&i)))
+            .collect();
+    }
     Outcome {
         verdict,
         detail,
         tests,
-        cpu_s: finished.cpu_s,
-        wall_s: finished.wall_s,
-        peak_memory_bytes: finished.peak_memory_bytes.max(told_peak),
+        calls,
+        output: report.output,
+        cpu_s: report.cpu_s,
+        wall_s: report.wall_s,
+        peak_memory_bytes: report.peak_memory_bytes,
         rerun: false,
     }
 }
 
-fn test_outcome(reported: Option<&Ended>) -> TestOutcome {
-    TestOutcome {
-        passed: matches!(reported, Some(Ok(()))),
-        message: match reported {
-            None => "not run".into(),
-            Some(Ok(())) => String::new(),
-            Some(Err(Fault(_, message))) => message.clone(),
+fn test_outcome(reported: Option<TestReport>) -> TestOutcome {
+    match reported {
+        None => TestOutcome {
+            passed: false,
+            verdict: None,
+            message: "not run".into(),
+            cpu_s: 0.0,
+        },
+        Some(test) => TestOutcome {
+            passed: test.fault.is_none(),
+            verdict: Some(test.fault.unwrap_or(Verdict::Passed)),
+            message: test.message,
+            cpu_s: test.cpu_s,
         },
     }
 }
 
-fn verdict(finished: &Finished, report: protocol::Report, limits: &Limits) -> (Verdict, String) {
-    match finished.killed {
-        Some(Kill::Results) => {
-            return (
-                Verdict::Violation,
-                "flooded the channel of the results".into(),
-            );
-        }
-        Some(Kill::Output) => {
-            let limit = limits.output_bytes;
-            return (
-                Verdict::OutputLimit,
-                format!("printed more than {limit} bytes"),
-            );
-        }
-        Some(Kill::Wall) | None => {}
+fn verdict(report: &Report, limits: &Limits) -> (Verdict, String) {
+    let stopped = report.stopped.and_then(|stop| match stop {
+        Stop::Forged => Some((
+            Verdict::Violation,
+            "wrote into the channel of the results".to_owned(),
+        )),
+        Stop::Results => Some((
+            Verdict::OutputLimit,
+            format!("returned values of more than {RESULTS_BYTES} bytes"),
+        )),
+        Stop::Output => Some((
+            Verdict::OutputLimit,
+            format!("printed more than {} bytes", limits.output_bytes),
+        )),
+        Stop::Wall => None,
+    });
+    if let Some(stopped) = stopped {
+        return stopped;
     }
-    // The kernel's two counts of CPU time differ: 0.95 s were reported after an end at 1 s.
-    let cpu_signal = finished.status.signal() == Some(libc::SIGXCPU);
-    if cpu_signal || finished.cpu_s >= limits.cpu_s {
+    let signal = report.ended.and_then(|ended| ended.signal);
+    if signal == Some(libc::SIGXCPU) || report.cpu_s >= limits.cpu_s {
         return (Verdict::Timeout, format!("CPU limit of {} s", limits.cpu_s));
     }
-    if finished.killed == Some(Kill::Wall) {
-        let (wall, cpu) = (limits.wall_s, finished.cpu_s);
+    if report.stopped == Some(Stop::Wall) {
+        let (wall, cpu) = (limits.wall_s, report.cpu_s);
         return (
             Verdict::Timeout,
             format!("wall limit of {wall} s after {cpu:.1} s of CPU time"),
         );
     }
-    if report.out_of_memory {
-        return (Verdict::Memory, "MemoryError".into());
+    if let Some((verdict, message)) = &report.fault {
+        return (*verdict, message.clone());
     }
-    for ended in report
-        .program
-        .into_iter()
-        .chain(report.tests.into_iter().flatten())
-    {
-        if let Err(Fault(kind, message)) = ended {
-            return (kind.into(), message);
-        }
+    if signal == Some(libc::SIGSYS) {
+        let message = "made a system call that the sandbox forbids";
+        return (Verdict::Violation, message.into());
     }
-    match report.done {
-        Some(_) => (Verdict::Passed, String::new()),
-        None => (Verdict::Error, early_end(finished)),
+    if let Some(fault) = first_fault(report) {
+        return fault;
     }
+    if report.is_complete {
+        return (Verdict::Passed, String::new());
+    }
+    (Verdict::Error, early_end(report))
 }
 
-fn early_end(finished: &Finished) -> String {
-    let said = String::from_utf8_lossy(&finished.output);
+fn first_fault(report: &Report) -> Option<(Verdict, String)> {
+    let test = report
+        .tests
+        .values()
+        .find_map(|test| Some((test.fault?, test.message.clone())));
+    test.or_else(|| {
+        report.calls.values().find_map(|call| match &call.returned {
+            Returned::Raised { verdict, message } => Some((*verdict, message.clone())),
+            Returned::Timeout => Some((Verdict::Timeout, "the limit of a call".into())),
+            Returned::Value(_) | Returned::NotRun => None,
+        })
+    })
+}
+
+/// How a process ended that had more to do.
+fn early_end(report: &Report) -> String {
+    let how = match report.ended {
+        Some(Ended {
+            signal: Some(signal),
+            ..
+        }) => format!("signal {signal}"),
+        Some(Ended {
+            exit_code: Some(code),
+            ..
+        }) => format!("exit status {code}"),
+        _ => "unknown status".to_owned(),
+    };
+    let said = String::from_utf8_lossy(&report.output);
     let last_line: String = said
         .trim()
         .lines()
@@ -170,20 +250,11 @@ fn early_end(finished: &Finished) -> String {
     } else {
         "; it last printed: "
     };
-    format!(
-        "ended before its tests were over ({}){separator}{last_line}",
-        finished.status
-    )
+    format!("ended before its tests were over ({how}){separator}{last_line}")
 }
 
-impl From<FaultKind> for Verdict {
-    fn from(kind: FaultKind) -> Self {
-        match kind {
-            FaultKind::Failed => Self::Failed,
-            FaultKind::Error => Self::Error,
-            FaultKind::Memory => Self::Memory,
-            FaultKind::Violation => Self::Violation,
-            FaultKind::Unparsable => Self::Unparsable,
-        }
-    }
+/// What was printed by a box in which no runner came to its work; `None` if one did.
+pub(crate) fn box_trouble(report: &Report) -> Option<String> {
+    let is_over_early = report.ended.is_some() && report.stopped.is_none();
+    (is_over_early && !report.has_begun).then(|| early_end(report))
 }

@@ -1,269 +1,394 @@
-//! Starts the sandboxed process, watches it, and leaves none of it behind.
+//! One sandboxed process: its start, its pipes, and its end, of which nothing is left.
 
-use std::fs::{self, File};
-use std::io::{self, PipeReader, Read, Seek, Write};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
+use std::collections::VecDeque;
+use std::fs;
+use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitStatus, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+use rustix::process::{Pid, Signal};
 
-use crate::{Interpreter, Limits, SandboxError, confinement, protocol};
+use crate::folder::Folder;
+use crate::launch::{Launch, Launcher};
+use crate::runner::Role;
+use crate::{Level, Limits, SandboxError};
 
-/// How a process ended and what it left in its pipes.
+/// Most bytes that the values of one run may take on their way out.
+pub(crate) const RESULTS_BYTES: usize = 64 << 20;
+
+/// Unit of CPU times in /proc, the same on every architecture of Linux.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// How long the kernel may take to clear away a process that was killed.
+const END_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A running process with three pipes: commands in, results out, and what it prints.
 #[derive(Debug)]
-pub(crate) struct Finished {
-    pub(crate) status: ExitStatus,
-    /// The limit for which it was killed from outside, if it was.
-    pub(crate) killed: Option<Kill>,
-    pub(crate) cpu_s: f64,
-    pub(crate) wall_s: f64,
-    /// The largest value seen while it ran; a short run may end unseen (0).
-    pub(crate) peak_memory_bytes: u64,
-    /// stdout and stderr as they came, up to the limit.
-    pub(crate) output: Vec<u8>,
-    /// The result lines.
-    pub(crate) results: Vec<u8>,
+pub(crate) struct Process {
+    pid: Pid,
+    is_boxed: bool,
+    /// Once it was waited for.
+    ended: Option<Ended>,
+    commands: Sender,
+    results: Receiver,
+    output: Receiver,
+    /// Removed after the process is gone.
+    _folder: Option<Folder>,
 }
 
-/// A limit that is watched from outside the process.
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Ended {
+    /// The signal that ended the program, if one did; from inside a box it comes as an exit code.
+    pub(crate) signal: Option<i32>,
+    pub(crate) exit_code: Option<i32>,
+    /// CPU seconds as far as seen from outside; a box hides most of it.
+    pub(crate) cpu_s: f64,
+}
+
+/// A limit on what comes out of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kill {
-    Wall,
+pub(crate) enum Flood {
     Output,
     Results,
 }
 
-/// How often memory is sampled, and how late at most an end is seen while a grandchild that left
-/// the session holds the pipes open.
-const TICK: Duration = Duration::from_millis(10);
-
-/// Once both pipes are closed the process is about to be gone.
-const LAST_TICK: Duration = Duration::from_micros(200);
-
-/// Runs `job` (see [`protocol`]) on `interpreter`, with `n_tests` tests in it.
-pub(crate) fn run(
-    interpreter: &Interpreter,
-    limits: &Limits,
-    job: &[u8],
-    n_tests: usize,
-) -> Result<Finished, SandboxError> {
-    let folder = WorkFolder::new()?;
-    // A file without a name, as the job may be larger than what a pipe holds.
-    let mut job_file = tempfile::tempfile().map_err(SandboxError::io("make a temporary file"))?;
-    job_file
-        .write_all(job)
-        .and_then(|()| job_file.rewind())
-        .map_err(SandboxError::io("write a temporary file"))?;
-    let mut output = Channel::new(limits.output_bytes)?;
-    let mut results = Channel::new(protocol::results_limit(n_tests))?;
-
-    let start = Instant::now();
-    let leader = spawn(
-        interpreter,
-        limits,
-        folder.path(),
-        &job_file,
-        &mut output,
-        &mut results,
-    )?;
-    // Thirty years are as good as no limit, and can be added to an instant; NaN becomes 0.
-    let wall = Duration::try_from_secs_f64(limits.wall_s.clamp(0.0, 1e9)).unwrap_or_default();
-    let deadline = start + wall;
-    let mut peak_memory_bytes = 0;
-    let killed = loop {
-        peak_memory_bytes = leader.peak_memory_bytes().max(peak_memory_bytes);
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            break Some(Kill::Wall);
-        }
-        wait_for_data(&output, &results, left)?;
-        if !output.read()? {
-            break Some(Kill::Output);
-        }
-        if !results.read()? {
-            break Some(Kill::Results);
-        }
-        if leader.has_ended()? {
-            break None;
-        }
-    };
-    let (status, cpu_s) = leader.end()?;
-    let wall_s = start.elapsed().as_secs_f64();
-    // What was written between the last look and the end.
-    let killed = match killed {
-        None if !output.read()? => Some(Kill::Output),
-        None if !results.read()? => Some(Kill::Results),
-        killed => killed,
-    };
-    Ok(Finished {
-        status,
-        killed,
-        cpu_s,
-        wall_s,
-        peak_memory_bytes,
-        output: output.data,
-        results: results.data,
-    })
-}
-
-/// Starts the runner as the leader of a session of its own, under all limits from its first
-/// instruction on.
-fn spawn(
-    interpreter: &Interpreter,
-    limits: &Limits,
-    folder: &Path,
-    job_file: &File,
-    output: &mut Channel,
-    results: &mut Channel,
-) -> Result<Leader, SandboxError> {
-    let python = &interpreter.executable;
-    let pipe_error = || SandboxError::io("make a pipe");
-    let result_writer = results.take_writer();
-    let stdout = output.take_writer();
-    let stderr = stdout.try_clone().map_err(pipe_error())?;
-    let inherited = [job_file.as_raw_fd(), result_writer.as_raw_fd()];
-    let rlimits = confinement::rlimits(limits);
-
-    let mut command = Command::new(python);
-    command
-        // Not -I: it would make Python deaf to PYTHONHASHSEED, and with it the order of sets
-        // random. The rest of -I is done here: no user site (-s), an environment without other
-        // variables, and the runner takes the working folder out of the module path.
-        .args(["-s", "-B", "-X", "utf8", "-c", protocol::RUNNER])
-        .args(inherited.map(|fd| fd.to_string()))
-        .env_clear()
-        .env("PYTHONHASHSEED", "0")
-        .env("OMP_NUM_THREADS", "1")
-        .env("TZ", "UTC")
-        .env("HOME", folder)
-        .env("TMPDIR", folder)
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(stdout)
-        .stderr(stderr);
-    let confine = move || confinement::confine(&inherited, &rlimits);
-    #[allow(unsafe_code)] // std has no safe way to run anything between fork and exec.
-    // SAFETY: the closure runs in the child of a fork, where only async-signal-safe calls are
-    // allowed. `confine` makes system calls alone; it neither allocates nor takes a lock.
-    unsafe {
-        command.pre_exec(confine)
-    };
-    let child = command.spawn().map_err(|source| SandboxError::Spawn {
-        python: python.clone(),
-        source,
-    })?;
-    let pid = Pid::from_raw(child.id() as i32).expect("a child has a pid");
-    Ok(Leader { pid, reaped: false })
-}
-
-/// The first process of the session. Dropping it kills the session.
-struct Leader {
-    pid: Pid,
-    reaped: bool,
-}
-
-impl Leader {
-    /// Peak of resident memory, 0 if it cannot be read.
-    ///
-    /// Not from wait4: `ru_maxrss` starts at the size of the process that forked.
-    fn peak_memory_bytes(&self) -> u64 {
-        let path = format!("/proc/{}/status", self.pid.as_raw_nonzero());
-        let status = fs::read_to_string(path).unwrap_or_default();
-        status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))
-            .and_then(|rest| rest.trim().strip_suffix(" kB")?.trim().parse().ok())
-            .map_or(0, |kibibytes: u64| kibibytes * 1024)
+impl Process {
+    pub(crate) fn start(
+        launcher: &Launcher,
+        role: Role,
+        limits: &Limits,
+    ) -> Result<Self, SandboxError> {
+        let pipe = || io::pipe().map_err(SandboxError::io("make a pipe"));
+        let (for_commands, commands) = pipe()?;
+        let (results, for_results) = pipe()?;
+        let (output, for_output) = pipe()?;
+        let Launch {
+            mut command,
+            folder,
+        } = launcher.launch(role, limits)?;
+        // Only standard streams, so that the standard library starts the process without a copy
+        // of this one's page tables, which for one that holds a model takes longer than Python.
+        let child = command
+            .stdin(Stdio::from(for_commands))
+            .stdout(Stdio::from(for_results))
+            .stderr(Stdio::from(for_output))
+            .spawn()
+            .map_err(|source| SandboxError::Spawn {
+                python: command.get_program().into(),
+                source,
+            })?;
+        Ok(Self {
+            pid: Pid::from_raw(child.id() as i32).expect("a child has a pid"),
+            is_boxed: launcher.level == Level::A,
+            ended: None,
+            commands: Sender::new(commands)?,
+            results: Receiver::new(results, RESULTS_BYTES as u64)?,
+            output: Receiver::new(output, limits.output_bytes)?,
+            _folder: folder,
+        })
     }
 
-    /// Whether it has ended. It stays a zombie, so that its pid is not given to anyone else.
-    fn has_ended(&self) -> Result<bool, SandboxError> {
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        rustix::process::waitid(WaitId::Pid(self.pid), options)
-            .map(|status| status.is_some())
-            .map_err(SandboxError::io("watch a process"))
+    /// Queues a frame; it goes out while waiting.
+    pub(crate) fn send(&mut self, frame: &[u8]) {
+        let length = u32::try_from(frame.len()).expect("a frame below 4 GB");
+        self.commands.queue.extend(length.to_be_bytes());
+        self.commands.queue.extend(frame);
     }
 
-    /// Kills what is left of the session and gives the leader's status and CPU seconds.
-    fn end(mut self) -> Result<(ExitStatus, f64), SandboxError> {
-        self.kill_and_reap()
-            .map_err(SandboxError::io("wait for a process"))
+    /// The next whole frame that came in; [`Flood::Results`] if it announces more than may come.
+    pub(crate) fn receive(&mut self) -> Result<Option<Vec<u8>>, Flood> {
+        self.results.take_frame()
     }
 
+    /// Whether nothing more can come.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.results.is_closed
+    }
+
+    /// What it printed, up to the limit.
+    pub(crate) fn output(&self) -> &[u8] {
+        &self.output.data
+    }
+
+    /// Waits until something can be read or written on one of the processes, at most `timeout`,
+    /// and does so.
+    pub(crate) fn exchange(
+        processes: &mut [Self],
+        timeout: Duration,
+    ) -> Result<Option<Flood>, SandboxError> {
+        let mut fds = Vec::new();
+        for process in processes.iter() {
+            let readers = [&process.results, &process.output];
+            for receiver in readers.into_iter().filter(|receiver| !receiver.is_closed) {
+                fds.push(PollFd::from_borrowed_fd(receiver.fd(), PollFlags::IN));
+            }
+            if let Some(writer) = process.commands.waiting() {
+                fds.push(PollFd::from_borrowed_fd(writer, PollFlags::OUT));
+            }
+        }
+        let timeout = Timespec::try_from(timeout).expect("less than centuries");
+        match poll(&mut fds, Some(&timeout)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(SandboxError::io("watch a process")(error)),
+        }
+        let mut flood = None;
+        for process in processes {
+            process.commands.write();
+            if !process.results.read()? {
+                flood = Some(Flood::Results);
+            }
+            if !process.output.read()? {
+                flood = Some(Flood::Output);
+            }
+        }
+        Ok(flood)
+    }
+
+    /// CPU seconds of the process and of all that it started and that still lives.
+    pub(crate) fn cpu_s(&self) -> f64 {
+        descendants(self.pid)
+            .into_iter()
+            .chain([self.pid])
+            .filter_map(cpu_s_of)
+            .sum()
+    }
+
+    /// Peak of resident memory in bytes of the process and of what it started, while they live.
+    pub(crate) fn peak_memory_bytes(&self) -> u64 {
+        // Inside of a box the first two are bubblewrap's, which are small.
+        descendants(self.pid)
+            .into_iter()
+            .chain([self.pid])
+            .map(peak_memory_bytes_of)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Closes the pipe of commands, on which a runner that waits for one leaves by itself.
+    pub(crate) fn dismiss(&mut self) {
+        self.commands.pipe = None;
+    }
+
+    /// Whether the process has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> Result<bool, SandboxError> {
+        if self.ended.is_none() {
+            self.ended = self.reap()?;
+        }
+        Ok(self.ended.is_some())
+    }
+
+    /// Kills what is left, and tells how it ended.
+    pub(crate) fn end(mut self) -> Result<Ended, SandboxError> {
+        self.kill()
+    }
+
+    /// Kills the process and all that belongs to it.
+    fn kill(&mut self) -> Result<Ended, SandboxError> {
+        if let Some(ended) = self.ended {
+            self.kill_rest();
+            return Ok(ended);
+        }
+        let started = Instant::now();
+        let mut inside = self.is_boxed;
+        loop {
+            if inside {
+                // The first process of the box: its death ends the box, and bubblewrap sees it.
+                for child in children(self.pid) {
+                    let _ = rustix::process::kill_process(child, Signal::KILL);
+                }
+            } else {
+                let _ = rustix::process::kill_process(self.pid, Signal::KILL);
+            }
+            self.kill_rest();
+            for _ in 0..100 {
+                if let Some(ended) = self.reap()? {
+                    self.ended = Some(ended);
+                    return Ok(ended);
+                }
+                thread::sleep(Duration::from_micros(500));
+            }
+            // bubblewrap itself, whose box dies with it.
+            inside = false;
+            if started.elapsed() > END_TIMEOUT {
+                let stuck = io::Error::from(io::ErrorKind::TimedOut);
+                return Err(SandboxError::io("end a process")(stuck));
+            }
+        }
+    }
+
+    /// What is left of a session that has no box around it.
+    fn kill_rest(&self) {
+        if !self.is_boxed {
+            let _ = rustix::process::kill_process_group(self.pid, Signal::KILL);
+        }
+    }
+
+    /// Collects the process if it has ended.
     #[allow(unsafe_code)] // Neither std nor rustix wraps wait4, which alone tells one child's usage.
-    fn kill_and_reap(&mut self) -> io::Result<(ExitStatus, f64)> {
-        // Fails only if the whole group is gone.
-        let _ = rustix::process::kill_process_group(self.pid, Signal::KILL);
+    fn reap(&self) -> Result<Option<Ended>, SandboxError> {
         let mut status = 0;
         // SAFETY: all-zero bytes are a valid `rusage`, a plain struct of integers.
         let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
         let pid = self.pid.as_raw_nonzero().get();
-        loop {
-            // SAFETY: both pointers are to live locals, and the pid is our unreaped child.
-            if unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) } == pid {
-                break;
-            }
-            let error = io::Error::last_os_error();
-            if error.kind() != io::ErrorKind::Interrupted {
-                return Err(error);
+        // SAFETY: both pointers are to live locals, and the pid is our unreaped child.
+        let waited = unsafe { libc::wait4(pid, &raw mut status, libc::WNOHANG, &raw mut usage) };
+        match waited {
+            0 => Ok(None),
+            -1 => match io::Error::last_os_error() {
+                error if error.kind() == io::ErrorKind::Interrupted => Ok(None),
+                error => Err(SandboxError::io("wait for a process")(error)),
+            },
+            _ => {
+                let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 * 1e-6;
+                let status = ExitStatus::from_raw(status);
+                let (mut signal, mut exit_code) = (status.signal(), status.code());
+                // bubblewrap reports a signal as shells do.
+                if let (true, Some(code @ 129..=192)) = (self.is_boxed, exit_code) {
+                    (signal, exit_code) = (Some(code - 128), None);
+                }
+                Ok(Some(Ended {
+                    signal,
+                    exit_code,
+                    cpu_s: seconds(usage.ru_utime) + seconds(usage.ru_stime),
+                }))
             }
         }
-        self.reaped = true;
-        let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 * 1e-6;
-        let cpu_s = seconds(usage.ru_utime) + seconds(usage.ru_stime);
-        Ok((ExitStatus::from_raw(status), cpu_s))
     }
 }
 
-impl Drop for Leader {
+impl Drop for Process {
     fn drop(&mut self) {
-        if !self.reaped {
-            let _ = self.kill_and_reap();
-        }
+        let _ = self.kill();
     }
 }
 
-/// One pipe from the process, read without waiting and up to a limit.
-struct Channel {
-    reader: PipeReader,
-    writer: Option<io::PipeWriter>,
-    data: Vec<u8>,
-    limit_bytes: u64,
-    closed: bool,
+/// Processes that `pid` started itself.
+fn children(pid: Pid) -> Vec<Pid> {
+    let pid = pid.as_raw_nonzero();
+    fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
+        .unwrap_or_default()
+        .split_whitespace()
+        .filter_map(|child| Pid::from_raw(child.parse().ok()?))
+        .collect()
 }
 
-impl Channel {
-    fn new(limit_bytes: u64) -> Result<Self, SandboxError> {
-        let (reader, writer) = io::pipe().map_err(SandboxError::io("make a pipe"))?;
-        rustix::io::ioctl_fionbio(&reader, true).map_err(SandboxError::io("make a pipe"))?;
+fn descendants(pid: Pid) -> Vec<Pid> {
+    let mut all = children(pid);
+    let mut next = 0;
+    // A program may fork while we look; its limit of processes bounds this.
+    while let Some(&pid) = all.get(next) {
+        all.extend(children(pid));
+        next += 1;
+    }
+    all
+}
+
+fn cpu_s_of(pid: Pid) -> Option<f64> {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
+    // The name in parentheses may hold anything; user and system ticks follow as 12th and 13th.
+    let (_, rest) = stat.rsplit_once(')')?;
+    let ticks: Vec<f64> = rest
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|ticks| ticks.parse().ok())
+        .collect();
+    Some(ticks.iter().sum::<f64>() / TICKS_PER_SECOND)
+}
+
+fn peak_memory_bytes_of(pid: Pid) -> u64 {
+    let path = format!("/proc/{}/status", pid.as_raw_nonzero());
+    let status = fs::read_to_string(path).unwrap_or_default();
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .and_then(|rest| rest.trim().strip_suffix(" kB")?.trim().parse().ok())
+        .map_or(0, |kibibytes: u64| kibibytes * 1024)
+}
+
+/// The pipe of commands, written without waiting.
+#[derive(Debug)]
+struct Sender {
+    /// `None` once closed by either side.
+    pipe: Option<PipeWriter>,
+    queue: VecDeque<u8>,
+}
+
+impl Sender {
+    fn new(pipe: PipeWriter) -> Result<Self, SandboxError> {
+        rustix::io::ioctl_fionbio(&pipe, true).map_err(SandboxError::io("make a pipe"))?;
         Ok(Self {
-            reader,
-            writer: Some(writer),
-            data: Vec::new(),
-            limit_bytes,
-            closed: false,
+            pipe: Some(pipe),
+            queue: VecDeque::new(),
         })
     }
 
-    /// The writing end, to be dropped after the spawn, or the pipe would never close.
-    fn take_writer(&mut self) -> io::PipeWriter {
-        self.writer.take().expect("a writer is taken once")
+    /// The pipe, if something waits to be written.
+    fn waiting(&self) -> Option<BorrowedFd<'_>> {
+        let pipe = self.pipe.as_ref()?;
+        (!self.queue.is_empty()).then(|| pipe.as_fd())
+    }
+
+    fn write(&mut self) {
+        while let (Some(pipe), (front, _)) = (&mut self.pipe, self.queue.as_slices()) {
+            if front.is_empty() {
+                return;
+            }
+            match pipe.write(front) {
+                Ok(written) => drop(self.queue.drain(..written)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // The other side is gone, which its results tell.
+                Err(_) => self.pipe = None,
+            }
+        }
+    }
+}
+
+/// One pipe from a process, read without waiting and up to a limit.
+#[derive(Debug)]
+struct Receiver {
+    pipe: PipeReader,
+    data: Vec<u8>,
+    /// Bytes of `data` that were taken as frames.
+    taken: usize,
+    received_bytes: u64,
+    limit_bytes: u64,
+    is_closed: bool,
+}
+
+impl Receiver {
+    fn new(pipe: PipeReader, limit_bytes: u64) -> Result<Self, SandboxError> {
+        rustix::io::ioctl_fionbio(&pipe, true).map_err(SandboxError::io("make a pipe"))?;
+        Ok(Self {
+            pipe,
+            data: Vec::new(),
+            taken: 0,
+            received_bytes: 0,
+            limit_bytes,
+            is_closed: false,
+        })
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        self.pipe.as_fd()
     }
 
     /// Reads what is there. False if the limit was passed.
     fn read(&mut self) -> Result<bool, SandboxError> {
         let mut buffer = [0; 16 << 10];
-        while !self.closed {
-            match self.reader.read(&mut buffer) {
-                Ok(0) => self.closed = true,
+        while !self.is_closed {
+            match self.pipe.read(&mut buffer) {
+                Ok(0) => self.is_closed = true,
                 Ok(n) => {
                     self.data.extend_from_slice(&buffer[..n]);
-                    if self.data.len() as u64 > self.limit_bytes {
+                    self.received_bytes += n as u64;
+                    if self.received_bytes > self.limit_bytes {
                         return Ok(false);
                     }
                 }
@@ -274,52 +399,25 @@ impl Channel {
         }
         Ok(true)
     }
-}
 
-/// Waits until a pipe has data or closes, a tick at most.
-fn wait_for_data(a: &Channel, b: &Channel, left: Duration) -> Result<(), SandboxError> {
-    let open = [a, b].into_iter().filter(|channel| !channel.closed);
-    let mut fds: Vec<PollFd<'_>> = open
-        .map(|channel| PollFd::new(&channel.reader, PollFlags::IN))
-        .collect();
-    let tick = if fds.is_empty() { LAST_TICK } else { TICK };
-    let timeout = Timespec::try_from(tick.min(left)).expect("a tick is short");
-    match poll(&mut fds, Some(&timeout)) {
-        Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-        Err(error) => Err(SandboxError::io("watch a process")(error)),
-    }
-}
-
-/// An empty folder, removed with all that a program left in it.
-struct WorkFolder(tempfile::TempDir);
-
-impl WorkFolder {
-    fn new() -> Result<Self, SandboxError> {
-        tempfile::Builder::new()
-            .prefix("sandbox-")
-            .tempdir()
-            .map(Self)
-            .map_err(SandboxError::io("make a temporary folder"))
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-}
-
-impl Drop for WorkFolder {
-    fn drop(&mut self) {
-        // The program may have taken our right to look into its folders. `TempDir` removes the
-        // tree after this; what still resists is left to the system's own cleaning of /tmp.
-        unlock(self.path());
-    }
-}
-
-fn unlock(folder: &Path) {
-    let _ = fs::set_permissions(folder, fs::Permissions::from_mode(0o700));
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            unlock(&entry.path());
+    fn take_frame(&mut self) -> Result<Option<Vec<u8>>, Flood> {
+        let rest = &self.data[self.taken..];
+        let Some((length, rest)) = rest.split_first_chunk::<4>() else {
+            return Ok(None);
+        };
+        let length = u32::from_be_bytes(*length) as usize;
+        if length > RESULTS_BYTES {
+            return Err(Flood::Results);
         }
+        let Some(frame) = rest.get(..length).map(<[u8]>::to_vec) else {
+            return Ok(None);
+        };
+        self.taken += 4 + frame.len();
+        // Frames may be many and small: what is read is moved away at times, not each time.
+        if self.taken > 1 << 16 {
+            self.data.drain(..self.taken);
+            self.taken = 0;
+        }
+        Ok(Some(frame))
     }
 }

@@ -1,0 +1,304 @@
+//! The last step before Python: a small program that gives up its rights and then becomes it.
+//!
+//! It runs inside the namespaces that bubblewrap made (level A), or directly below the harness
+//! (levels B and C). What must not happen between fork and exec of a large process happens here:
+//! the harness only spawns. In order:
+//! 1. the pipes move from the standard streams to the numbers that the runner expects, the program
+//!    gets an empty stdin, and every other inherited file is closed;
+//! 2. below the harness itself: a session of its own, and death with the harness;
+//! 3. an unprivileged user, if we are root;
+//! 4. resource limits, no new privileges, Landlock, seccomp, each without a way back.
+//!
+//! Its argument is a [`Policy`] in JSON, followed by the program and its arguments.
+
+#[cfg(target_os = "linux")]
+mod ruleset;
+#[cfg(target_os = "linux")]
+mod seccomp;
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Write as _};
+use std::os::fd::{IntoRawFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::process::{Resource, Rlimit};
+use serde::{Deserialize, Serialize};
+
+use crate::Limits;
+
+/// First argument with which a program that carries the helper is asked to be it.
+const ASKED: &str = "--become-sandbox-helper";
+
+/// File name of the helper as a program of its own.
+const NAME: &str = "sandbox-helper";
+
+/// Where the runner finds its commands and leaves its results.
+const COMMANDS: RawFd = 3;
+const RESULTS: RawFd = 4;
+
+/// Exit status when the helper itself fails; the reason stands on stderr.
+pub(crate) const FAILED: u8 = 125;
+
+/// Whether this very program can be started as the helper.
+static CARRIED: AtomicBool = AtomicBool::new(false);
+
+/// What the helper gives up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Policy {
+    /// User and group to become; `None` stays who we are.
+    pub(crate) user: Option<u32>,
+    /// Limits that the kernel enforces.
+    pub(crate) limits: KernelLimits,
+    /// Folders and files that stay readable; `None` leaves the file system as it is.
+    pub(crate) read: Option<Vec<PathBuf>>,
+    /// Folders in which it may write.
+    pub(crate) write: Vec<PathBuf>,
+    /// Whether system calls are filtered.
+    pub(crate) filter: Filter,
+    /// Whether the process is ours directly, without namespaces around it.
+    pub(crate) is_direct: bool,
+    /// Working folder.
+    pub(crate) folder: PathBuf,
+    /// The environment, whole.
+    pub(crate) environment: Vec<(String, String)>,
+}
+
+/// The limits in the kernel's units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KernelLimits {
+    cpu_s: u64,
+    memory_bytes: u64,
+    file_bytes: u64,
+    open_files: u64,
+    processes: u64,
+}
+
+impl KernelLimits {
+    /// `other_processes`: what the same user runs already, which the kernel counts too.
+    pub(crate) fn new(limits: &Limits, other_processes: u64) -> Self {
+        Self {
+            cpu_s: limits.cpu_s.clamp(0.0, 1e9).ceil() as u64,
+            memory_bytes: limits.memory_bytes,
+            file_bytes: limits.file_bytes,
+            open_files: limits.open_files,
+            processes: other_processes.saturating_add(limits.processes),
+        }
+    }
+}
+
+/// Which system calls are refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Filter {
+    /// None.
+    None,
+    /// Those that have no place in a box.
+    Namespaced,
+    /// Also new processes, signals and changes of file attributes, from which namespaces would
+    /// protect.
+    Alone,
+}
+
+/// For the first line of `main` of a program that runs sandboxes: if it was started to be the
+/// helper, this does that work and gives its exit code.
+///
+/// The program must run no code before this that depends on arguments or makes threads.
+pub fn become_if_asked() -> Option<ExitCode> {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().as_deref() == Some(OsStr::new(ASKED)) {
+        return Some(main(arguments));
+    }
+    CARRIED.store(true, Ordering::Relaxed);
+    None
+}
+
+/// The helper's program, with leading arguments: the small one beside this program, or this
+/// program itself if it carries the helper.
+pub(crate) fn locate() -> io::Result<(PathBuf, Vec<&'static str>)> {
+    let this = std::env::current_exe()?;
+    // Test programs lie one folder deeper than the programs they are built with.
+    for folder in this.ancestors().skip(1).take(2) {
+        let beside = folder.join(NAME);
+        if beside.is_file() {
+            return Ok((beside, Vec::new()));
+        }
+    }
+    if CARRIED.load(Ordering::Relaxed) {
+        return Ok((this, vec![ASKED]));
+    }
+    Err(io::Error::new(
+        io::ErrorKind::NotFound,
+        format!("no `{NAME}` beside {}", this.display()),
+    ))
+}
+
+/// Applies the policy in the first argument and becomes the program that follows; returns only if
+/// that fails.
+pub fn main(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let outcome = match (arguments.next(), arguments.next()) {
+        (Some(policy), Some(program)) => {
+            Policy::parse(&policy).and_then(|policy| enter(&policy, &program, arguments))
+        }
+        _ => Err("started by hand: it is part of the sandbox and takes a policy".to_owned()),
+    };
+    if let Err(reason) = outcome {
+        // The reader may be gone.
+        let _ = writeln!(io::stderr(), "sandbox helper: {reason}");
+    }
+    ExitCode::from(FAILED)
+}
+
+impl Policy {
+    fn parse(text: &OsStr) -> Result<Self, String> {
+        let text = text.to_str().ok_or("policy is not UTF-8")?;
+        serde_json::from_str(text).map_err(|error| format!("policy: {error}"))
+    }
+
+    pub(crate) fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("a policy always serialises")
+    }
+}
+
+fn enter(
+    policy: &Policy,
+    program: &OsStr,
+    arguments: impl Iterator<Item = OsString>,
+) -> Result<(), String> {
+    let failed = |what: &'static str| move |error: io::Error| format!("{what}: {error}");
+    arrange_files().map_err(failed("cannot arrange the pipes"))?;
+    if policy.is_direct {
+        rustix::process::setsid().map_err(|e| failed("setsid")(e.into()))?;
+    }
+    std::env::set_current_dir(&policy.folder).map_err(failed("working folder"))?;
+    if let Some(user) = policy.user {
+        become_user(user).map_err(failed("cannot give up root"))?;
+    }
+    if policy.is_direct {
+        // After the change of user, which forgets it.
+        die_with_parent().map_err(failed("cannot tie to the harness"))?;
+    }
+    for (resource, rlimit) in rlimits(policy.limits) {
+        rustix::process::setrlimit(resource, rlimit)
+            .map_err(|e| failed("cannot limit resources")(e.into()))?;
+    }
+    restrict(policy)?;
+    let error = Command::new(program)
+        .args(arguments)
+        .env_clear()
+        .envs(policy.environment.iter().map(|(name, value)| (name, value)))
+        .exec();
+    Err(format!(
+        "cannot start {}: {error}",
+        Path::new(program).display()
+    ))
+}
+
+#[cfg(target_os = "linux")]
+fn restrict(policy: &Policy) -> Result<(), String> {
+    rustix::thread::set_no_new_privs(true).map_err(|e| format!("no_new_privs: {e}"))?;
+    if let Some(read) = &policy.read {
+        ruleset::apply(read, &policy.write).map_err(|e| format!("Landlock: {e}"))?;
+    }
+    seccomp::apply(policy.filter).map_err(|e| format!("seccomp: {e}"))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn restrict(_: &Policy) -> Result<(), String> {
+    Ok(())
+}
+
+/// Standard streams to the program, pipes to the runner, nothing else.
+#[allow(unsafe_code)] // Descriptors by number, which no owner has: this process is about to exec.
+fn arrange_files() -> io::Result<()> {
+    let duplicate = |from: RawFd, to: RawFd| {
+        // SAFETY: dup2 on numbers touches no memory; nothing else in this process uses them.
+        match unsafe { libc::dup2(from, to) } {
+            -1 => Err(io::Error::last_os_error()),
+            _ => Ok(()),
+        }
+    };
+    duplicate(0, COMMANDS)?;
+    duplicate(1, RESULTS)?;
+    // Opened only now, so that it does not get one of those two numbers.
+    let null = std::fs::File::open("/dev/null")?.into_raw_fd();
+    duplicate(null, 0)?;
+    duplicate(2, 1)?;
+    // SAFETY: as above. A kernel older than 5.9 refuses: then files that a library opened without
+    // O_CLOEXEC stay open, as they do in any child.
+    #[cfg(target_os = "linux")]
+    unsafe {
+        libc::syscall(libc::SYS_close_range, RESULTS + 1, libc::c_uint::MAX, 0)
+    };
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn die_with_parent() -> io::Result<()> {
+    let parent = rustix::process::getppid();
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    // It may have died before the line above.
+    if rustix::process::getppid() != parent || parent.is_none() {
+        return Err(io::Error::other("the harness is gone"));
+    }
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn die_with_parent() -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code)] // setgroups has no safe wrapper.
+fn become_user(id: u32) -> io::Result<()> {
+    use rustix::thread::{set_thread_res_gid, set_thread_res_uid};
+    // SAFETY: an empty list is not read.
+    if unsafe { libc::setgroups(0, std::ptr::null()) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    let (user, group) = (
+        rustix::process::Uid::from_raw(id),
+        rustix::process::Gid::from_raw(id),
+    );
+    set_thread_res_gid(group, group, group)?;
+    set_thread_res_uid(user, user, user)?;
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn become_user(_: u32) -> io::Result<()> {
+    Err(io::Error::from(io::ErrorKind::Unsupported))
+}
+
+/// The limits as the kernel takes them, none above what this process itself may have.
+fn rlimits(limits: KernelLimits) -> [(Resource, Rlimit); 6] {
+    let KernelLimits {
+        cpu_s,
+        memory_bytes,
+        file_bytes,
+        open_files,
+        processes,
+    } = limits;
+    [
+        // At the soft limit comes SIGXCPU, by which an end for this reason is known from others;
+        // a program that catches it is killed one second later. The rest needs no such grace.
+        (Resource::Cpu, cpu_s, cpu_s.saturating_add(1)),
+        (Resource::As, memory_bytes, memory_bytes),
+        (Resource::Fsize, file_bytes, file_bytes),
+        (Resource::Nofile, open_files, open_files),
+        (Resource::Nproc, processes, processes),
+        (Resource::Core, 0, 0),
+    ]
+    .map(|(resource, soft, hard)| {
+        let ours = rustix::process::getrlimit(resource).maximum;
+        let at_most_ours = |value: u64| Some(ours.map_or(value, |ours| value.min(ours)));
+        let rlimit = Rlimit {
+            current: at_most_ours(soft),
+            maximum: at_most_ours(hard),
+        };
+        (resource, rlimit)
+    })
+}

@@ -1,0 +1,241 @@
+//! seccomp: which system calls a program may not make.
+//!
+//! What no Python program needs and what reaches out of a box ends the process, so that it is told
+//! as a violation. What libraries try on their way (sockets, chmod) fails with EPERM.
+
+use std::collections::BTreeMap;
+
+use seccompiler::{
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition,
+    SeccompFilter, SeccompRule, apply_filter, sock_filter,
+};
+
+use super::Filter;
+
+type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+
+/// Restricts this process and all that it becomes.
+pub(super) fn apply(filter: Filter) -> Result<(), seccompiler::Error> {
+    if filter == Filter::None {
+        return Ok(());
+    }
+    let arch = std::env::consts::ARCH.try_into()?;
+    let refused = SeccompAction::Errno(libc::EPERM as u32);
+    // The C library then falls back to clone, whose flags a filter can read.
+    let unknown = SeccompAction::Errno(libc::ENOSYS as u32);
+    let programs = [
+        (fatal()?, SeccompAction::KillProcess),
+        (refusals(filter)?, refused),
+        (always(&[libc::SYS_clone3]), unknown),
+    ];
+    for (rules, action) in programs {
+        let filter = SeccompFilter::new(rules, SeccompAction::Allow, action, arch)?;
+        apply_filter(&BpfProgram::try_from(filter)?)?;
+    }
+    #[cfg(target_arch = "x86_64")]
+    apply_filter(&no_x32())?;
+    Ok(())
+}
+
+fn always(calls: &[i64]) -> Rules {
+    calls.iter().map(|&call| (call, Vec::new())).collect()
+}
+
+/// A rule on one argument.
+fn argument(index: u8, operator: SeccompCmpOp, value: u64) -> Result<SeccompRule, BackendError> {
+    let condition = SeccompCondition::new(index, SeccompCmpArgLen::Dword, operator, value)?;
+    SeccompRule::new(vec![condition])
+}
+
+/// Calls that look into other processes, change the machine or make new namespaces.
+fn fatal() -> Result<Rules, BackendError> {
+    let mut rules = always(&[
+        libc::SYS_ptrace,
+        libc::SYS_process_vm_readv,
+        libc::SYS_process_vm_writev,
+        libc::SYS_process_madvise,
+        libc::SYS_pidfd_getfd,
+        libc::SYS_kcmp,
+        libc::SYS_mount,
+        libc::SYS_umount2,
+        libc::SYS_pivot_root,
+        libc::SYS_chroot,
+        libc::SYS_move_mount,
+        libc::SYS_open_tree,
+        libc::SYS_fsopen,
+        libc::SYS_fsconfig,
+        libc::SYS_fsmount,
+        libc::SYS_fspick,
+        libc::SYS_mount_setattr,
+        libc::SYS_setns,
+        libc::SYS_unshare,
+        libc::SYS_bpf,
+        libc::SYS_perf_event_open,
+        libc::SYS_kexec_load,
+        libc::SYS_init_module,
+        libc::SYS_finit_module,
+        libc::SYS_delete_module,
+        libc::SYS_reboot,
+        libc::SYS_swapon,
+        libc::SYS_swapoff,
+        libc::SYS_acct,
+        libc::SYS_quotactl,
+        libc::SYS_keyctl,
+        libc::SYS_add_key,
+        libc::SYS_request_key,
+        libc::SYS_userfaultfd,
+        libc::SYS_io_uring_setup,
+        libc::SYS_io_uring_enter,
+        libc::SYS_io_uring_register,
+        libc::SYS_name_to_handle_at,
+        libc::SYS_open_by_handle_at,
+        libc::SYS_settimeofday,
+        libc::SYS_clock_settime,
+        libc::SYS_clock_adjtime,
+        libc::SYS_adjtimex,
+        libc::SYS_sethostname,
+        libc::SYS_setdomainname,
+        libc::SYS_syslog,
+        libc::SYS_fanotify_init,
+    ]);
+    #[cfg(target_arch = "x86_64")]
+    rules.extend(always(&[
+        libc::SYS_iopl,
+        libc::SYS_ioperm,
+        libc::SYS_modify_ldt,
+    ]));
+    let namespaces = [
+        libc::CLONE_NEWUSER,
+        libc::CLONE_NEWNS,
+        libc::CLONE_NEWPID,
+        libc::CLONE_NEWNET,
+        libc::CLONE_NEWIPC,
+        libc::CLONE_NEWUTS,
+        libc::CLONE_NEWCGROUP,
+    ]
+    .map(|flag| argument(0, SeccompCmpOp::MaskedEq(flag as u64), flag as u64));
+    rules.insert(
+        libc::SYS_clone,
+        namespaces.into_iter().collect::<Result<_, _>>()?,
+    );
+    Ok(rules)
+}
+
+/// Calls that fail as if the user were not permitted to make them.
+fn refusals(filter: Filter) -> Result<Rules, BackendError> {
+    let mut rules = always(&[
+        libc::SYS_socket,
+        libc::SYS_setuid,
+        libc::SYS_setgid,
+        libc::SYS_setreuid,
+        libc::SYS_setregid,
+        libc::SYS_setresuid,
+        libc::SYS_setresgid,
+        libc::SYS_setgroups,
+        libc::SYS_setfsuid,
+        libc::SYS_setfsgid,
+        libc::SYS_capset,
+    ]);
+    let local = u64::from(libc::AF_UNIX as u32);
+    rules.insert(
+        // An event loop talks to itself through a local pair.
+        libc::SYS_socketpair,
+        vec![argument(0, SeccompCmpOp::Ne, local)?],
+    );
+    let options = [
+        libc::PR_SET_PDEATHSIG,
+        libc::PR_SET_DUMPABLE,
+        libc::PR_SET_MM,
+        libc::PR_SET_CHILD_SUBREAPER,
+    ]
+    .map(|option| argument(0, SeccompCmpOp::Eq, option as u64));
+    rules.insert(
+        libc::SYS_prctl,
+        options.into_iter().collect::<Result<_, _>>()?,
+    );
+    // Keystrokes into the terminal, which a box does not have but a user might.
+    let terminal = [libc::TIOCSTI, libc::TIOCLINUX]
+        .map(|request| argument(1, SeccompCmpOp::Eq, request as u64));
+    rules.insert(
+        libc::SYS_ioctl,
+        terminal.into_iter().collect::<Result<_, _>>()?,
+    );
+    if filter == Filter::Alone {
+        rules.extend(always(&[
+            libc::SYS_kill,
+            libc::SYS_tkill,
+            libc::SYS_rt_sigqueueinfo,
+            libc::SYS_rt_tgsigqueueinfo,
+            libc::SYS_pidfd_send_signal,
+            libc::SYS_setsid,
+            libc::SYS_setpgid,
+            libc::SYS_fchmod,
+            libc::SYS_fchmodat,
+            libc::SYS_fchownat,
+            libc::SYS_fchown,
+            libc::SYS_utimensat,
+            libc::SYS_setxattr,
+            libc::SYS_lsetxattr,
+            libc::SYS_fsetxattr,
+            libc::SYS_removexattr,
+            libc::SYS_lremovexattr,
+            libc::SYS_fremovexattr,
+            libc::SYS_shmget,
+            libc::SYS_msgget,
+            libc::SYS_semget,
+            libc::SYS_mq_open,
+            // fchmodat2, which libc does not name yet on every architecture.
+            452,
+        ]));
+        #[cfg(target_arch = "x86_64")]
+        rules.extend(always(&[
+            libc::SYS_fork,
+            libc::SYS_vfork,
+            libc::SYS_chmod,
+            libc::SYS_chown,
+            libc::SYS_lchown,
+            libc::SYS_utime,
+            libc::SYS_utimes,
+            libc::SYS_futimesat,
+        ]));
+        // A number of a process: 0 is the caller itself.
+        for (call, place) in [
+            (libc::SYS_prlimit64, 0),
+            (libc::SYS_sched_setaffinity, 0),
+            (libc::SYS_sched_setscheduler, 0),
+            (libc::SYS_sched_setparam, 0),
+            (libc::SYS_setpriority, 1),
+        ] {
+            rules.insert(call, vec![argument(place, SeccompCmpOp::Ne, 0)?]);
+        }
+        let threads = libc::CLONE_THREAD as u64;
+        rules.insert(
+            libc::SYS_clone,
+            vec![argument(0, SeccompCmpOp::MaskedEq(threads), 0)?],
+        );
+    }
+    Ok(rules)
+}
+
+/// Ends a process that uses the x32 numbering, under which the rules above would not find a call.
+#[cfg(target_arch = "x86_64")]
+fn no_x32() -> BpfProgram {
+    const X32_BIT: u32 = 0x4000_0000;
+    let statement = |code: u32, k: u32, jt: u8| sock_filter {
+        code: code as u16,
+        jt,
+        jf: 0,
+        k,
+    };
+    vec![
+        // The number of the call stands at the beginning of the data.
+        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
+        statement(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, X32_BIT, 1),
+        statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0),
+        statement(
+            libc::BPF_RET | libc::BPF_K,
+            libc::SECCOMP_RET_KILL_PROCESS,
+            0,
+        ),
+    ]
+}

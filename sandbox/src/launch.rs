@@ -1,0 +1,299 @@
+//! Builds the command that starts a runner inside its box.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::folder::Folder;
+use crate::helper::{self, Filter, KernelLimits, Policy};
+use crate::runner::{Role, Runners};
+use crate::{Interpreter, Level, Limits, SandboxError};
+
+/// Where things lie inside a box of level A.
+const BOX_HELPER: &str = "/sandbox-helper";
+const BOX_RUNNERS: &str = "/sandbox-runners";
+const BOX_FOLDER: &str = "/tmp";
+
+/// Bytes that a program may write in all at level A; each file has its own limit beside this.
+const FOLDER_BYTES: u64 = 64 << 20;
+
+/// User numbers from here on belong to nobody on ordinary systems; each box takes its own, so that
+/// boxes cannot touch each other and the limit of processes counts one box alone.
+const FIRST_USER: u32 = 1_700_000_000;
+const USERS: u32 = 100_000_000;
+
+/// `nobody`: where only a part of the numbers is mapped, as in some containers.
+const NOBODY: u32 = 65_534;
+
+/// All that starting a box needs, found once.
+#[derive(Debug)]
+pub(crate) struct Launcher {
+    pub(crate) level: Level,
+    pub(crate) interpreter: Interpreter,
+    helper: (PathBuf, Vec<&'static str>),
+    /// bubblewrap and the arguments that are the same for every box.
+    bubblewrap: Option<(PathBuf, Vec<OsString>)>,
+    /// Whether boxes change to a user of their own.
+    changes_user: bool,
+    runners: Runners,
+}
+
+/// A runner that is about to be started.
+#[derive(Debug)]
+pub(crate) struct Launch {
+    pub(crate) command: Command,
+    /// The working folder, where there is one outside of the box.
+    pub(crate) folder: Option<Folder>,
+}
+
+impl Launcher {
+    /// For level A with `user_namespace`: as root, whether bubblewrap is to make a namespace of
+    /// users, which it does for others anyway.
+    pub(crate) fn new(
+        level: Level,
+        interpreter: Interpreter,
+        user_namespace: bool,
+    ) -> Result<Self, SandboxError> {
+        let helper = helper::locate().map_err(SandboxError::io("find the sandbox helper"))?;
+        let runners = Runners::compile(&interpreter)?;
+        let is_root = rustix::process::geteuid().is_root();
+        let changes_user = is_root && !(level == Level::A && user_namespace) && level != Level::C;
+        let bubblewrap = match level {
+            Level::A => {
+                let program = find_program("bwrap").ok_or(SandboxError::NoBubblewrap)?;
+                let arguments = namespaces(changes_user, &interpreter, &helper.0, runners.folder());
+                Some((program, arguments))
+            }
+            Level::B | Level::C => None,
+        };
+        Ok(Self {
+            level,
+            interpreter,
+            helper,
+            bubblewrap,
+            changes_user,
+            runners,
+        })
+    }
+
+    /// The command for a fresh box.
+    pub(crate) fn launch(&self, role: Role, limits: &Limits) -> Result<Launch, SandboxError> {
+        let user = self.changes_user.then(next_user);
+        let folder = match self.level {
+            Level::A => None,
+            Level::B | Level::C => Some(Folder::new(user)?),
+        };
+        let inside = folder.as_ref().map_or(Path::new(BOX_FOLDER), Folder::path);
+        let policy = self.policy(user, limits, inside);
+        let runner = match self.level {
+            Level::A => Path::new(BOX_RUNNERS).join(role.file_name()),
+            Level::B | Level::C => self.runners.folder().join(role.file_name()),
+        };
+        let (helper, leading) = &self.helper;
+        let mut command = match &self.bubblewrap {
+            Some((program, arguments)) => {
+                let mut command = Command::new(program);
+                command.args(arguments).arg(BOX_HELPER);
+                command
+            }
+            None => Command::new(helper),
+        };
+        command
+            .args(leading)
+            .arg(policy.to_json())
+            .arg(&self.interpreter.executable)
+            // Not -I: it would make Python deaf to PYTHONHASHSEED, and with it the order of sets
+            // random. The rest of -I is done otherwise: no user site (-s), an environment of ours,
+            // and the runner sets the module path. -S: what `site` finds was asked for once.
+            .args(["-S", "-s", "-B", "-X", "utf8"])
+            .arg(runner)
+            .env_clear();
+        Ok(Launch { command, folder })
+    }
+
+    fn policy(&self, user: Option<u32>, limits: &Limits, folder: &Path) -> Policy {
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        let mut environment = vec![
+            ("PYTHONHASHSEED".to_owned(), "0".to_owned()),
+            ("OMP_NUM_THREADS".to_owned(), "1".to_owned()),
+            ("TZ".to_owned(), "UTC".to_owned()),
+            ("PATH".to_owned(), "/usr/bin:/bin".to_owned()),
+            ("HOME".to_owned(), text(folder)),
+            ("TMPDIR".to_owned(), text(folder)),
+        ];
+        // A Python built with a shared library finds it here, and not an older one of the system.
+        let libraries = self.interpreter.prefix.join("lib");
+        if !libraries.starts_with("/usr") && libraries.is_dir() {
+            environment.push(("LD_LIBRARY_PATH".to_owned(), text(&libraries)));
+        }
+        let is_direct = self.level != Level::A;
+        let runners = match self.level {
+            Level::A => PathBuf::from(BOX_RUNNERS),
+            Level::B | Level::C => self.runners.folder().to_owned(),
+        };
+        let read = (self.level != Level::C).then(|| {
+            let mut read = readable(&self.interpreter);
+            read.push(runners);
+            read
+        });
+        // The kernel counts all processes of a user: inside its namespaces those of bubblewrap,
+        // outside those that the user runs already.
+        let other_processes = match (self.level, user) {
+            (Level::A, _) => 2,
+            (_, Some(_)) => 0,
+            (_, None) => tasks_of_user(),
+        };
+        Policy {
+            user,
+            limits: KernelLimits::new(limits, other_processes),
+            read,
+            write: vec![folder.to_owned()],
+            filter: match self.level {
+                Level::A => Filter::Namespaced,
+                Level::B => Filter::Alone,
+                Level::C => Filter::None,
+            },
+            is_direct,
+            folder: folder.to_owned(),
+            environment,
+        }
+    }
+}
+
+/// The arguments of bubblewrap: everything new and empty but what Python needs to read.
+fn namespaces(
+    changes_user: bool,
+    interpreter: &Interpreter,
+    helper: &Path,
+    runners: &Path,
+) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = Vec::new();
+    let mut add = |words: &[&OsStr]| arguments.extend(words.iter().map(OsString::from));
+    let word = OsStr::new;
+    for name in [
+        "--unshare-pid",
+        "--unshare-net",
+        "--unshare-ipc",
+        "--unshare-uts",
+        "--unshare-cgroup-try",
+        "--die-with-parent",
+        "--new-session",
+        "--cap-drop",
+        "ALL",
+    ] {
+        add(&[word(name)]);
+    }
+    if changes_user {
+        // Enough for the helper to become another user, which loses them.
+        for capability in ["CAP_SETUID", "CAP_SETGID"] {
+            add(&[word("--cap-add"), word(capability)]);
+        }
+    } else {
+        let nobody = NOBODY.to_string();
+        add(&[word("--unshare-user")]);
+        add(&[word("--uid"), word(&nobody), word("--gid"), word(&nobody)]);
+    }
+    let mut made = BTreeSet::new();
+    for path in readable(interpreter) {
+        // bubblewrap would make them for its own user alone.
+        let mut above: Vec<&Path> = path.ancestors().skip(1).collect();
+        above.retain(|folder| *folder != Path::new("/"));
+        for folder in above.into_iter().rev() {
+            if made.insert(folder.to_owned()) {
+                add(&[word("--perms"), word("0755")]);
+                add(&[word("--dir"), folder.as_os_str()]);
+            }
+        }
+        match fs::read_link(&path) {
+            // /lib and its like are links into /usr on most systems.
+            Ok(target) if path.parent() == Some(Path::new("/")) => {
+                add(&[word("--symlink"), target.as_os_str(), path.as_os_str()]);
+            }
+            _ => add(&[word("--ro-bind-try"), path.as_os_str(), path.as_os_str()]),
+        }
+    }
+    add(&[word("--ro-bind"), helper.as_os_str(), word(BOX_HELPER)]);
+    add(&[word("--ro-bind"), runners.as_os_str(), word(BOX_RUNNERS)]);
+    for device in ["/dev/null", "/dev/zero", "/dev/urandom"] {
+        add(&[word("--dev-bind"), word(device), word(device)]);
+    }
+    let size = FOLDER_BYTES.to_string();
+    add(&[word("--perms"), word("1777"), word("--size"), word(&size)]);
+    add(&[word("--tmpfs"), word(BOX_FOLDER)]);
+    add(&[word("--chdir"), word(BOX_FOLDER), word("--")]);
+    arguments
+}
+
+/// What Python reads: the system's programs and libraries, and its own installation.
+fn readable(interpreter: &Interpreter) -> Vec<PathBuf> {
+    let system = [
+        "/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin",
+    ];
+    let settings = ["/etc/ld.so.cache", "/etc/alternatives"];
+    let mut paths: Vec<PathBuf> = system
+        .iter()
+        .chain(&settings)
+        .map(PathBuf::from)
+        .filter(|path| path.exists())
+        .collect();
+    let installation: BTreeSet<&Path> = [&interpreter.prefix, &interpreter.executable]
+        .into_iter()
+        .chain(&interpreter.search_path)
+        .map(PathBuf::as_path)
+        .collect();
+    for path in installation {
+        let is_there = paths.iter().any(|other| path.starts_with(other));
+        if !is_there && path.exists() {
+            paths.push(path.to_owned());
+        }
+    }
+    paths
+}
+
+/// A user number that no other box of this machine has at the moment.
+fn next_user() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let id = FIRST_USER
+        + (std::process::id().wrapping_mul(1009) + NEXT.fetch_add(1, Ordering::Relaxed)) % USERS;
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let is_mapped = map.lines().any(|line| {
+        let numbers: Vec<u64> = line
+            .split_whitespace()
+            .filter_map(|number| number.parse().ok())
+            .collect();
+        matches!(numbers[..], [first, _, count] if (first..first + count).contains(&u64::from(id)))
+    });
+    if is_mapped { id } else { NOBODY }
+}
+
+/// Processes and threads that the user runs already; 0 for root, for whom the limit does not hold.
+fn tasks_of_user() -> u64 {
+    use std::os::unix::fs::MetadataExt;
+
+    let user = rustix::process::getuid();
+    if user.is_root() {
+        return 0;
+    }
+    let Ok(processes) = fs::read_dir("/proc") else {
+        return 0;
+    };
+    processes
+        .flatten()
+        .filter_map(|entry| fs::metadata(entry.path().join("task")).ok())
+        .filter(|tasks| tasks.uid() == user.as_raw())
+        // A folder for each thread, beside `.` and `..`.
+        .map(|tasks| tasks.nlink().saturating_sub(2))
+        .sum()
+}
+
+/// A program on the search path, or in the system's usual places.
+fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/bin", "/bin", "/usr/local/bin"].map(PathBuf::from))
+        .map(|folder| folder.join(name))
+        .find(|program| program.is_file())
+}

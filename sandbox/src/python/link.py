@@ -1,0 +1,683 @@
+"""Values and calls across a pair of pipes; the first half of both runners.
+
+A frame is 4 bytes of length (big-endian) and that many bytes of UTF-8, one encoded value. What is
+decoded is built from scratch out of Python's own types, so no code of the sender comes with it:
+  N T F E            None, True, False, Ellipsis
+  iHEX; fREPR; cREPR,REPR;   int, float, complex
+  sN:TEXT bN:LATIN1 BN:LATIN1   str, bytes, bytearray (N counts characters)
+  lN; tN; SN; ZN;    list, tuple, set, frozenset and their N items
+  dN;                dict and its N keys, each followed by its value
+  R                  range, and its start, stop and step
+  M                  a type of the standard library by name (str), and its arguments (tuple)
+  I                  an instance of a class that both sides define: its name (str), its state (dict)
+  X                  a class of exceptions: its name (str), and that of its nearest builtin base (str)
+  Y                  a builtin type or function by name (str), as far as SAFE lists it
+  hN;                an object that stays with the sender: type name (str), plain value or Q
+  HN;                an object that stays with the receiver
+  rN;                the N-th container of this frame once more
+  aN;                the N-th container of the request that this frame answers
+Containers (list, tuple, set, frozenset, dict, bytearray, instance) are counted from 0 as they begin,
+so that shared and recursive ones keep their shape.
+"""
+
+import _operator
+import builtins
+import sys
+from os import _exit as leave, getpid, read as read_bytes, write as write_bytes
+
+# A program may rebind builtins; functions defined from here on keep the present ones.
+__builtins__ = dict(vars(builtins))
+
+COMMANDS, RESULTS = 3, 4
+OWN_PID = getpid()
+MESSAGE_LIMIT = 500
+VALUE_LIMIT = 120
+BEGIN = {list: "l", tuple: "t", set: "S", frozenset: "Z"}
+EXACT_ITEMS = {list: list.__iter__, tuple: tuple.__iter__, set: set.__iter__, frozenset: frozenset.__iter__}
+STDLIB = {
+    "decimal.Decimal", "fractions.Fraction", "collections.deque",
+    "datetime.date", "datetime.datetime", "datetime.time", "datetime.timedelta",
+}
+# Builtins that do nothing but compute, whoever calls them with whatever.
+SAFE = {
+    name: getattr(builtins, name)
+    for name in (
+        "abs all any bool bytes chr complex dict divmod enumerate filter float frozenset int len list map max min"
+        " object ord pow range repr reversed round set sorted str sum tuple zip"
+    ).split()
+}
+SAFE_NAMES = {id(value): name for name, value in SAFE.items()}
+
+
+class Gone(BaseException):
+    """The other side, or the harness, closed its pipe."""
+
+
+class Malformed(Exception):
+    """A frame that no honest side writes."""
+
+
+class Keep:
+    """Objects that the other side knows by number."""
+
+    def __init__(self):
+        self.objects, self.numbers = [], {}
+
+    def number(self, value):
+        key = id(value)
+        if key not in self.numbers:
+            self.numbers[key] = len(self.objects)
+            self.objects.append(value)
+        return self.numbers[key]
+
+
+class Encoder:
+    """Turns one value into text. `keep` takes what cannot travel; without it only its type is told."""
+
+    def __init__(self, keep=None, shared=None, request=()):
+        self.keep, self.shared = keep, shared or {}
+        self.request = {id(container): place for place, container in request}
+        self.out, self.memo, self.order = [], {}, []
+
+    def text(self, value):
+        self.put(value)
+        return "".join(self.out)
+
+    def put(self, value):
+        kind, out = type(value), self.out
+        if value is None:
+            out.append("N")
+        elif kind is bool:
+            out.append("T" if value else "F")
+        elif kind is int:
+            out.append("i%x;" % value)
+        elif kind is str:
+            out.append("s%d:%s" % (len(value), value))
+        elif kind is float:
+            out.append("f%r;" % value)
+        elif kind in BEGIN:
+            self.items(value, kind)
+        elif kind is dict:
+            self.mapping(value)
+        else:
+            self.other(value, kind)
+
+    def begin(self, value):
+        """Counts a container; False if it was written before."""
+        for letter, places in (("r", self.memo), ("a", self.request)):
+            if id(value) in places:
+                self.out.append("%s%d;" % (letter, places[id(value)]))
+                return False
+        self.memo[id(value)] = len(self.order)
+        # Held, so that no other object gets its identity meanwhile.
+        self.order.append(value)
+        return True
+
+    def items(self, value, kind):
+        if self.begin(value):
+            items = list(EXACT_ITEMS[kind](value))
+            self.out.append("%s%d;" % (BEGIN[kind], len(items)))
+            for item in items:
+                self.put(item)
+
+    def mapping(self, value):
+        if self.begin(value):
+            items = list(dict.items(value))
+            self.out.append("d%d;" % len(items))
+            for key, item in items:
+                self.put(key)
+                self.put(item)
+
+    def other(self, value, kind):
+        out = self.out
+        if kind is bytes or (kind is bytearray and self.begin(value)):
+            out.append("%s%d:%s" % ("b" if kind is bytes else "B", len(value), value.decode("latin-1")))
+        elif kind is bytearray:
+            pass
+        elif kind is complex:
+            out.append("c%r,%r;" % (value.real, value.imag))
+        elif value is Ellipsis:
+            out.append("E")
+        elif kind is range:
+            out.append("R")
+            for part in (value.start, value.stop, value.step):
+                self.put(part)
+        elif kind is Remote:
+            out.append("H%d;" % number_of(value))
+        elif id(value) in SAFE_NAMES:
+            out.append("Y")
+            self.put(SAFE_NAMES[id(value)])
+        elif isinstance(value, type) and issubclass(value, BaseException):
+            out.append("X")
+            self.put(str(value.__name__))
+            self.put(next(base.__name__ for base in value.__mro__ if base.__module__ == "builtins"))
+        elif self.shared.get(kind.__name__) is kind:
+            if self.begin(value):
+                out.append("I")
+                self.put(kind.__name__)
+                self.put(state_of(value))
+        else:
+            self.foreign(value, kind)
+
+    def foreign(self, value, kind):
+        name = "%s.%s" % (kind.__module__, kind.__qualname__)
+        if name in STDLIB and kind is stdlib(name):
+            self.out.append("M")
+            self.put(name)
+            self.put(arguments_of(value, name))
+            return
+        plain = plain_value(value, kind)
+        if self.keep is None or (plain is not NOTHING and kind.__module__ != "candidate"):
+            if plain is not NOTHING:
+                return self.put(plain)
+        number = self.keep.number(value) if self.keep is not None else 0
+        self.out.append("h%d;" % number)
+        self.put(str(kind.__name__))
+        if plain is NOTHING:
+            self.out.append("Q")
+        else:
+            self.put(plain)
+
+
+NOTHING = object()
+
+
+def plain_value(value, kind):
+    """What an instance of a builtin type's subclass holds, read without the subclass's own methods."""
+    if kind is DICT_KEYS or kind is DICT_ITEMS:
+        try:
+            return set(value)
+        except TypeError:
+            return NOTHING
+    if issubclass(kind, str):
+        return str.__getitem__(value, slice(None))
+    if issubclass(kind, int):
+        return int.__pos__(value)
+    if issubclass(kind, float):
+        return float.__pos__(value)
+    for base in (list, tuple, set, frozenset):
+        if issubclass(kind, base):
+            return base(EXACT_ITEMS[base](value))
+    if issubclass(kind, dict):
+        return dict(dict.items(value))
+    if issubclass(kind, bytes):
+        return bytes.__getitem__(value, slice(None))
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, numpy.generic):
+        return value.item()
+    return NOTHING
+
+
+DICT_KEYS, DICT_ITEMS = type({}.keys()), type({}.items())
+
+
+def stdlib(name):
+    module, _, attribute = name.rpartition(".")
+    return getattr(sys.modules.get(module) or __import__(module), attribute)
+
+
+def arguments_of(value, name):
+    if name == "decimal.Decimal":
+        return (str(value),)
+    if name == "fractions.Fraction":
+        return (value.numerator, value.denominator)
+    if name == "collections.deque":
+        return (list(value), value.maxlen)
+    if name == "datetime.timedelta":
+        return (value.days, value.seconds, value.microseconds)
+    if name == "datetime.date":
+        return (value.year, value.month, value.day)
+    # A time zone is told by its offset alone, since it is an object of any class.
+    offset = value.utcoffset()
+    clock = (value.hour, value.minute, value.second, value.microsecond)
+    zone = None if offset is None else (offset.days, offset.seconds, offset.microseconds)
+    if name == "datetime.time":
+        return clock + (zone,)
+    return (value.year, value.month, value.day) + clock + (zone,)
+
+
+def build_stdlib(name, arguments):
+    if name not in STDLIB or type(arguments) is not tuple:
+        raise Malformed("type " + str(name)[:50])
+    if name in ("datetime.time", "datetime.datetime"):
+        *clock, zone = arguments
+        datetime = __import__("datetime")
+        if zone is not None:
+            zone = datetime.timezone(datetime.timedelta(*zone))
+        return stdlib(name)(*clock, zone)
+    return stdlib(name)(*arguments)
+
+
+def state_of(value):
+    state = dict(getattr(value, "__dict__", {}))
+    for owner in type(value).__mro__:
+        slots = owner.__dict__.get("__slots__", ())
+        for slot in (slots,) if isinstance(slots, str) else slots:
+            if hasattr(value, slot):
+                state[slot] = getattr(value, slot)
+    return state
+
+
+class Decoder:
+    """Reads one value. Without `keep` nothing may stay with its sender."""
+
+    def __init__(self, text, keep=None, shared=None, request=()):
+        self.text, self.at, self.containers = text, 0, []
+        self.keep, self.shared, self.request = keep, shared or {}, request
+
+    def until(self, end):
+        stop = self.text.index(end, self.at)
+        part = self.text[self.at : stop]
+        self.at = stop + 1
+        return part
+
+    def take(self, count):
+        part = self.text[self.at : self.at + count]
+        if len(part) != count or count < 0:
+            raise Malformed("a frame that ends too early")
+        self.at += count
+        return part
+
+    def get(self):
+        kind = self.take(1)
+        if kind == "i":
+            return int(self.until(";"), 16)
+        if kind == "s":
+            return self.take(int(self.until(":")))
+        if kind == "f":
+            return float(self.until(";"))
+        if kind == "N":
+            return None
+        if kind in "TF":
+            return kind == "T"
+        if kind == "l":
+            count, value = int(self.until(";")), []
+            self.containers.append(value)
+            for _ in range(count):
+                value.append(self.get())
+            return value
+        if kind == "d":
+            count, value = int(self.until(";")), {}
+            self.containers.append(value)
+            for _ in range(count):
+                key = self.get()
+                value[key] = self.get()
+            return value
+        if kind in "tSZ":
+            return self.sealed(kind)
+        return self.rare(kind)
+
+    def sealed(self, kind):
+        count, place = int(self.until(";")), len(self.containers)
+        self.containers.append(NOTHING)
+        items = [self.get() for _ in range(count)]
+        value = tuple(items) if kind == "t" else set(items) if kind == "S" else frozenset(items)
+        self.containers[place] = value
+        return value
+
+    def rare(self, kind):
+        if kind == "r":
+            value = self.containers[int(self.until(";"))]
+            if value is NOTHING:
+                raise Malformed("a tuple that contains itself")
+            return value
+        if kind == "a":
+            return self.request[int(self.until(";"))]
+        if kind == "b":
+            return self.take(int(self.until(":"))).encode("latin-1")
+        if kind == "B":
+            value = bytearray(self.take(int(self.until(":"))).encode("latin-1"))
+            self.containers.append(value)
+            return value
+        if kind == "c":
+            return complex(float(self.until(",")), float(self.until(";")))
+        if kind == "E":
+            return Ellipsis
+        if kind == "R":
+            return range(self.get(), self.get(), self.get())
+        if kind == "M":
+            return build_stdlib(self.get(), self.get())
+        if kind == "I":
+            return self.instance()
+        if kind == "X":
+            return self.exception_class()
+        if kind == "Y":
+            return SAFE[self.get()]
+        if kind == "h" and self.keep is not None:
+            number, name = int(self.until(";")), self.get()
+            plain = NOTHING
+            if self.text[self.at : self.at + 1] == "Q":
+                self.at += 1
+            else:
+                plain = self.get()
+            return make_remote(number, name, plain)
+        if kind == "H" and self.keep is not None:
+            return self.keep.objects[int(self.until(";"))]
+        raise Malformed("a value that begins with %r" % kind)
+
+    def instance(self):
+        place = len(self.containers)
+        self.containers.append(NOTHING)
+        kind = self.shared.get(self.get())
+        if kind is None:
+            raise Malformed("an instance of an unknown class")
+        value = self.containers[place] = object.__new__(kind)
+        for name, part in self.get().items():
+            object.__setattr__(value, name, part)
+        return value
+
+    def exception_class(self):
+        name, base = self.get(), self.get()
+        found = getattr(builtins, name, None)
+        if isinstance(found, type) and issubclass(found, BaseException):
+            return found
+        found = self.shared.get(name)
+        if isinstance(found, type) and issubclass(found, BaseException):
+            return found
+        if name not in MIRRORED:
+            base = getattr(builtins, base, Exception)
+            if not (isinstance(base, type) and issubclass(base, BaseException)):
+                raise Malformed("an exception class of no base")
+            MIRRORED[name] = type(name, (base,), {})
+        return MIRRORED[name]
+
+
+# Exception classes of the other side, as far as they came up.
+MIRRORED = {}
+
+
+def send(text, descriptor=RESULTS, errors="replace"):
+    """Lone surrogates, which UTF-8 does not have, reach the other runner but not the harness."""
+    if getpid() != OWN_PID:
+        # A fork that the program made came here too; only the first process may speak.
+        leave(0)
+    data = text.encode("utf-8", errors)
+    data = len(data).to_bytes(4, "big") + data
+    try:
+        while data:
+            data = data[write_bytes(descriptor, data) :]
+    except OSError:
+        raise Gone from None
+
+
+def receive(descriptor=COMMANDS):
+    def exactly(count):
+        parts = []
+        while count:
+            part = read_bytes(descriptor, min(count, 1 << 20))
+            if not part:
+                raise Gone
+            parts.append(part)
+            count -= len(part)
+        return b"".join(parts)
+
+    return exactly(int.from_bytes(exactly(4), "big")).decode("utf-8", "surrogatepass")
+
+
+class Peer:
+    """Calls into the other side, and serves its calls while it waits for an answer."""
+
+    def __init__(self, find_global=None):
+        self.find_global, self.shared, self.keep = find_global, {}, Keep()
+
+    def decode(self, text, request=()):
+        try:
+            decoder = Decoder(text, self.keep, self.shared, request)
+            message = decoder.get()
+            if type(message) is tuple and message and message[0] in ("do", "done"):
+                return message, decoder.containers
+        except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
+            raise Malformed(str(error)) from None
+        raise Malformed("no request and no answer")
+
+    def ask(self, operation, *operands):
+        """Lets the other side perform `operation`, and applies what it did to the operands."""
+        encoder = Encoder(self.keep, self.shared)
+        send(encoder.text(("do", operation, list(operands))), errors="surrogatepass")
+        while True:
+            message, containers = self.decode(receive(), encoder.order)
+            if message[0] == "do":
+                self.serve(message, containers)
+                continue
+            _, raised, value, changes = message
+            for place, content in changes:
+                restore(encoder.order[place], content)
+            if raised:
+                raise rebuilt(value)
+            return value
+
+    def serve(self, message, containers):
+        _, operation, operands = message
+        # The first two are the frame and its list of operands.
+        given = [(place, value) for place, value in enumerate(containers) if place > 1]
+        before = [snapshot(value) for _, value in given]
+        try:
+            raised, value = False, self.perform(operation, operands)
+        except (Gone, Malformed):
+            raise
+        except BaseException as error:
+            raised, value = True, error_parts(error)
+        changes = [
+            (place, type(value)(value))
+            for (place, value), old in zip(given, before)
+            if old is not None and not same(old, snapshot(value))
+        ]
+        try:
+            text = Encoder(self.keep, self.shared, given).text(("done", raised, value, changes))
+        except (Gone, Malformed):
+            raise
+        except BaseException as error:
+            text = Encoder(self.keep).text(("done", True, error_parts(error), []))
+        send(text, errors="surrogatepass")
+
+    def perform(self, operation, operands):
+        if operation == "call":
+            function, arguments, keywords = operands
+            return function(*arguments, **keywords)
+        if operation == "global" and self.find_global is not None:
+            return self.find_global(*operands)
+        return OPERATIONS[operation](*operands)
+
+
+OPERATIONS = {
+    "getattr": getattr, "setattr": setattr, "delattr": delattr, "dir": dir, "isinstance": isinstance, "issubclass": issubclass,
+    "iter": iter, "next": next, "reversed": reversed, "len": len, "str": str, "repr": repr, "format": format, "bool": bool,
+    "int": int, "float": float, "round": round, "divmod": divmod,
+    "enter": lambda value: type(value).__enter__(value),
+    "exit": lambda value, *error: type(value).__exit__(value, *error),
+}
+UNARY = "neg pos invert abs index".split()
+BINARY = "add sub mul truediv floordiv mod pow matmul and_ or_ xor lshift rshift".split()
+ORDER = "lt le gt ge".split()
+for operation in UNARY + BINARY + ORDER + "eq getitem setitem delitem".split():
+    OPERATIONS[operation] = getattr(_operator, operation)
+
+
+class Remote:
+    """Stands for an object on the other side.
+
+    Everything is asked of that side but judgements: whether such an object equals, precedes or
+    contains one of ours is decided here, by the plain value it has, or else it does not. Otherwise
+    an object could claim to equal whatever a test compares it with.
+    """
+
+    __slots__ = ("number", "kind", "plain")
+
+    def __getattribute__(self, name):
+        return Remote if name == "__class__" else peer.ask("getattr", self, name)
+
+    def __setattr__(self, name, value):
+        peer.ask("setattr", self, name, value)
+
+    def __delattr__(self, name):
+        peer.ask("delattr", self, name)
+
+    def __call__(self, *arguments, **keywords):
+        return peer.ask("call", self, list(arguments), keywords)
+
+    def __eq__(self, other):
+        if type(other) is Remote:
+            return number_of(self) == number_of(other) or bool(peer.ask("eq", self, other))
+        plain = plain_of(self)
+        return plain is not NOTHING and plain == other
+
+    def __ne__(self, other):
+        return not self == other
+
+    def __hash__(self):
+        plain = plain_of(self)
+        return hash(number_of(self) if plain is NOTHING else plain)
+
+    def __contains__(self, item):
+        return any(item is other or item == other for other in self)
+
+    def __iter__(self):
+        return peer.ask("iter", self)
+
+    def __next__(self):
+        return peer.ask("next", self)
+
+    def __exit__(self, *error):
+        return peer.ask("exit", self, *(None, None, None))
+
+    def __instancecheck__(self, value):
+        return type(value) is Remote and peer.ask("isinstance", value, self)
+
+    def __subclasscheck__(self, value):
+        return type(value) is Remote and peer.ask("issubclass", value, self)
+
+
+number_of, plain_of, kind_of = Remote.number.__get__, Remote.plain.__get__, Remote.kind.__get__
+
+
+def make_remote(number, kind, plain):
+    value = object.__new__(Remote)
+    for name, part in (("number", number), ("kind", kind), ("plain", plain)):
+        object.__setattr__(value, name, part)
+    return value
+
+
+def forwarded(operation):
+    return lambda self, *operands: peer.ask(operation, self, *operands)
+
+
+def reflected(operation):
+    return lambda self, other: peer.ask(operation, other, self)
+
+
+def judged(operation):
+    perform = OPERATIONS[operation]
+
+    def compare(self, other):
+        if type(other) is Remote:
+            return peer.ask(operation, self, other)
+        plain = plain_of(self)
+        return NotImplemented if plain is NOTHING else perform(plain, other)
+
+    return compare
+
+
+for operation in UNARY + BINARY + "len str repr format bool int float round reversed dir enter getitem setitem delitem".split():
+    setattr(Remote, "__%s__" % operation.rstrip("_"), forwarded(operation))
+for operation in BINARY:
+    setattr(Remote, "__r%s__" % operation.rstrip("_"), reflected(operation))
+for operation in ORDER:
+    setattr(Remote, "__%s__" % operation, judged(operation))
+
+
+def snapshot(value):
+    """The members of a mutable container, None for what cannot change."""
+    kind = type(value)
+    if kind is list:
+        return list(value)
+    if kind is dict:
+        return [part for item in value.items() for part in item]
+    if kind is set or kind is bytearray:
+        return sorted(value, key=id) if kind is set else [bytes(value)]
+    return None
+
+
+def same(old, new):
+    return len(old) == len(new) and all(
+        a is b or (type(a) is bytes and a == b) for a, b in zip(old, new)
+    )
+
+
+def restore(container, content):
+    if type(container) is list or type(container) is bytearray:
+        container[:] = content
+    elif type(container) in (dict, set):
+        container.clear()
+        container.update(content)
+
+
+def error_parts(error):
+    """Class, arguments as far as they are plain, text, and line in the program of an exception."""
+    try:
+        arguments = [part if type(part) in (int, str, float, bool, bytes) else show(part) for part in error.args]
+    except BaseException:
+        arguments = []
+    try:
+        text = str(error)
+    except BaseException:
+        text = "<no text>"
+    return [type(error), arguments[:8], shorten(text, MESSAGE_LIMIT), line_of(error)]
+
+
+def rebuilt(parts):
+    """The exception of the other side; `program_line` tells it from one of this side."""
+    kind, arguments, text, line = parts
+    if not (isinstance(kind, type) and issubclass(kind, BaseException)):
+        raise Malformed("an exception of no class")
+    try:
+        error = kind(*arguments)
+    except Exception:
+        error = kind.__new__(kind)
+        error.args = (text,)
+    error.program_line = line if type(line) is int else 0
+    return error
+
+
+def line_of(error):
+    """The last line of the program in the trace of an exception, 0 if none."""
+    line, trace = 0, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == "<program>":
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+def show(value):
+    try:
+        return shorten(repr(value), VALUE_LIMIT)
+    except Exception as error:
+        return "<%s in __repr__>" % type(error).__name__
+
+
+def shorten(text, limit):
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def describe(error, line=0):
+    """Type, text and line of an exception."""
+    try:
+        text = str(error)
+    except BaseException:
+        text = "<no text>"
+    name = type(error).__name__
+    message = "%s: %s" % (name, text) if text else name
+    if line:
+        message += " (line %d)" % line
+    return shorten(message, MESSAGE_LIMIT)
+
+
+def prepare(search_path, name):
+    """What Python's `site` module would have done, as far as programs see it."""
+    sys.path[:] = search_path
+    sys.argv[:] = [name]
+
+    def leave_program(code=None):
+        raise SystemExit(code)
+
+    builtins.exit = builtins.quit = leave_program

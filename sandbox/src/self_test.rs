@@ -1,0 +1,349 @@
+//! Tries what a box must not allow, so that reports tell what was seen and not what was meant.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde::{Deserialize, Serialize};
+
+use crate::folder::Folder;
+use crate::launch::Launcher;
+use crate::value::Node;
+use crate::{
+    Call, Interpreter, Job, Level, Limits, Returned, Sandbox, SandboxError, Verdict, Work, conduct,
+    outcome,
+};
+
+/// The level, with each property as enforced or not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Description {
+    /// Letter and summary of the level.
+    pub level: String,
+    /// Why a stronger level was not taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weaker_because: Option<String>,
+    /// In a reading order; those not enforced stand at the end.
+    pub properties: Vec<Property>,
+}
+
+/// One thing a sandbox may or may not do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Property {
+    /// Such as "no network".
+    pub name: String,
+    /// Whether the attempt failed, on this machine, for this user.
+    pub enforced: bool,
+}
+
+/// A launcher of the level in whose box the interpreter is the same as outside.
+pub(crate) fn working_launcher(
+    level: Level,
+    interpreter: &Interpreter,
+) -> Result<Launcher, SandboxError> {
+    // Root can do without a namespace of users, but not where a container took that right.
+    let variants: &[bool] = if level == Level::A {
+        &[false, true]
+    } else {
+        &[false]
+    };
+    let mut result = Err(SandboxError::NoBubblewrap);
+    for &user_namespace in variants {
+        result = Launcher::new(level, interpreter.clone(), user_namespace)
+            .and_then(|launcher| check_python(&launcher).map(|()| launcher));
+        if result.is_ok() {
+            break;
+        }
+    }
+    result
+}
+
+const WHO: &str = "import sys\ndef who():\n    \
+    return '.'.join(map(str, sys.version_info[:3])) + ' in ' + sys.base_prefix\n";
+
+fn check_python(launcher: &Launcher) -> Result<(), SandboxError> {
+    let job = calls(WHO, "who", vec!["()".into()]);
+    let limits = Limits::default();
+    let report = conduct::run(launcher, &job, &limits)?;
+    let box_error = |detail| SandboxError::Box {
+        level: launcher.level,
+        detail,
+    };
+    if let Some(detail) = outcome::box_trouble(&report) {
+        return Err(box_error(detail));
+    }
+    let outcome = outcome::judge(report, &job, &limits);
+    let python = &launcher.interpreter;
+    let expected = format!("{} in {}", python.version, python.prefix.display());
+    match outcome.calls.first().map(|call| &call.returned) {
+        Some(Returned::Value(value)) => match value.root() {
+            Node::Str(found) if *found == expected => Ok(()),
+            other => Err(SandboxError::OtherPython {
+                python: python.executable.clone(),
+                expected,
+                found: match other {
+                    Node::Str(found) => found.clone(),
+                    _ => "something else".into(),
+                },
+            }),
+        },
+        _ => Err(box_error(outcome.detail)),
+    }
+}
+
+fn calls(program: &str, entry_point: &str, arguments: Vec<String>) -> Job {
+    Job {
+        program: program.into(),
+        preamble: String::new(),
+        work: Work::Calls {
+            entry_point: entry_point.into(),
+            calls: arguments
+                .into_iter()
+                .map(|arguments| Call {
+                    arguments,
+                    cpu_s: 5.0,
+                })
+                .collect(),
+        },
+    }
+}
+
+/// A stranger on the same machine: a file, a server, a process.
+struct Outside {
+    folder: Folder,
+    server: TcpListener,
+    process: Child,
+}
+
+impl Outside {
+    fn new() -> Result<Self, SandboxError> {
+        let folder = Folder::new(None)?;
+        let make = || -> std::io::Result<(TcpListener, Child)> {
+            let file = folder.path().join("secret");
+            fs::write(&file, "secret")?;
+            fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o666))?;
+            fs::set_permissions(
+                folder.path(),
+                std::os::unix::fs::PermissionsExt::from_mode(0o777),
+            )?;
+            let process = Command::new("sleep")
+                .arg("60")
+                .env("SANDBOX_SELF_TEST", "secret")
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .spawn()?;
+            Ok((TcpListener::bind(("127.0.0.1", 0))?, process))
+        };
+        let (server, process) = make().map_err(SandboxError::io("prepare the self-test"))?;
+        Ok(Self {
+            folder,
+            server,
+            process,
+        })
+    }
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Sandbox {
+    /// Runs real attacks in boxes like any other and tells which of them failed. Takes about a
+    /// second.
+    ///
+    /// # Errors
+    /// As [`Sandbox::run`].
+    pub fn self_test(&self) -> Result<Description, SandboxError> {
+        let outside = Outside::new()?;
+        let mut properties = self.probe_machine(&outside)?;
+        properties.extend(self.probe_limits()?);
+        properties.extend(self.probe_verdicts()?);
+        properties.sort_by_key(|property| !property.enforced);
+        let level = self.level();
+        Ok(Description {
+            level: format!("{level} ({})", level.summary()),
+            weaker_because: self.weaker_because().map(str::to_owned),
+            properties,
+        })
+    }
+
+    /// What a program must not reach.
+    fn probe_machine(&self, outside: &Outside) -> Result<Vec<Property>, SandboxError> {
+        let limits = Limits::default();
+        let quoted = |path: &Path| format!("{:?}", path.to_string_lossy());
+        let file = quoted(&outside.folder.path().join("secret"));
+        let folder = quoted(outside.folder.path());
+        let home = quoted(&std::env::home_dir().unwrap_or_else(|| "/root".into()));
+        let port = outside
+            .server
+            .local_addr()
+            .map_or(0, |address| address.port());
+        let pid = outside.process.id();
+        let user = rustix::process::getuid().as_raw();
+        let is_root = user == 0;
+        let memory = limits.memory_bytes + (1 << 30);
+        let processes = limits.processes + 8;
+        let probes: Vec<(&str, String, String)> = vec![
+            ("files outside cannot be read", "read".into(), file.clone()),
+            ("folders outside cannot be listed", "list".into(), folder),
+            ("the home folder cannot be listed", "list".into(), home),
+            (
+                "/etc/passwd cannot be read",
+                "read".into(),
+                "'/etc/passwd'".into(),
+            ),
+            (
+                "files outside cannot be written",
+                "write".into(),
+                file.clone(),
+            ),
+            (
+                "modes of files outside cannot be changed",
+                "chmod".into(),
+                file.clone(),
+            ),
+            ("files outside cannot be seen to exist", "stat".into(), file),
+            ("no network", "connect".into(), port.to_string()),
+            ("no sockets of any family", "socket".into(), "None".into()),
+            (
+                "processes outside cannot be looked into",
+                "look_at".into(),
+                pid.to_string(),
+            ),
+            (
+                "no variables of the environment",
+                "secret".into(),
+                "'USER'".into(),
+            ),
+            (
+                "limits cannot be raised again",
+                "raise_limit".into(),
+                "None".into(),
+            ),
+            (
+                "rights of root cannot be had",
+                "gain_root".into(),
+                "None".into(),
+            ),
+            ("memory is limited", "allocate".into(), memory.to_string()),
+            (
+                "processes are limited",
+                "processes".into(),
+                processes.to_string(),
+            ),
+            (
+                "threads are limited",
+                "threads".into(),
+                (processes * 4).to_string(),
+            ),
+            (
+                "files are limited",
+                "large_file".into(),
+                limits.file_bytes.to_string(),
+            ),
+            (
+                "the space for files is limited",
+                "fill_folder".into(),
+                (256 << 20).to_string(),
+            ),
+            // Last, since it may succeed.
+            (
+                "processes outside cannot be signalled",
+                "signal".into(),
+                pid.to_string(),
+            ),
+        ];
+        let arguments = probes
+            .iter()
+            .map(|(_, probe, target)| format!("({probe:?}, {target})"))
+            .collect();
+        let job = calls(include_str!("python/probes.py"), "probe", arguments);
+        let outcome = self.run(&job, &limits)?;
+        let mut properties: Vec<Property> = probes
+            .iter()
+            .zip(&outcome.calls)
+            .map(|((name, ..), call)| Property {
+                name: (*name).into(),
+                enforced: matches!(&call.returned, Returned::Value(value) if *value.root() == Node::Bool(false)),
+            })
+            .collect();
+        if is_root {
+            let job = calls(
+                include_str!("python/probes.py"),
+                "probe",
+                vec![format!("('same_user', {user})")],
+            );
+            let outcome = self.run(&job, &limits)?;
+            properties.push(Property {
+                name: "programs do not run as root".into(),
+                enforced: matches!(
+                    outcome.calls.first().map(|call| &call.returned),
+                    Some(Returned::Value(value)) if *value.root() == Node::Bool(false)
+                ),
+            });
+        }
+        Ok(properties)
+    }
+
+    /// What a program must not use up.
+    fn probe_limits(&self) -> Result<Vec<Property>, SandboxError> {
+        let limits = Limits {
+            wall_s: 0.5,
+            ..Limits::default().with_cpu_s(1.0)
+        };
+        let endless = [
+            (
+                "output is limited",
+                "while True: print('x' * 4096)",
+                Verdict::OutputLimit,
+            ),
+            (
+                "time on the clock is limited",
+                "import time\ntime.sleep(30)",
+                Verdict::Timeout,
+            ),
+        ];
+        endless
+            .into_iter()
+            .map(|(name, program, verdict)| {
+                let outcome = self.run_once(&calls(program, "f", vec![]), &limits)?;
+                Ok(Property {
+                    name: name.into(),
+                    enforced: outcome.verdict == verdict,
+                })
+            })
+            .collect()
+    }
+
+    /// What a wrong program must not be taken for.
+    fn probe_verdicts(&self) -> Result<Vec<Property>, SandboxError> {
+        let forgeries = [
+            (
+                "objects that equal everything do not pass",
+                "class Any:\n    def __eq__(self, other): return True\ndef f(): return Any()",
+            ),
+            (
+                "leaving early does not pass",
+                "import os\ndef f(): os._exit(0)",
+            ),
+            (
+                "changed builtins do not reach the tests",
+                "import builtins\nbuiltins.AssertionError = ValueError\n\
+                 builtins.all = lambda *_: True\ndef f(): return 2",
+            ),
+        ];
+        forgeries
+            .into_iter()
+            .map(|(name, program)| {
+                let outcome = self.run_tests(program, &["assert f() == 1".into()])?;
+                Ok(Property {
+                    name: name.into(),
+                    enforced: outcome.verdict != Verdict::Passed,
+                })
+            })
+            .collect()
+    }
+}
