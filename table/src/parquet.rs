@@ -1,0 +1,204 @@
+//! Parquet, read batch by batch and written whole. The only importer of parquet and arrow.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, NullArray, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::error::ArrowError;
+use arrow::json::writer::{LineDelimited, WriterBuilder};
+use arrow::record_batch::RecordBatch;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::basic::Compression;
+use parquet::file::properties::WriterProperties;
+use serde_json::{Map, Value};
+
+use crate::{Place, Row, TableError};
+
+/// Rows that are in memory at a time.
+const BATCH_ROWS: usize = 256;
+/// Rows of a written row group.
+const GROUP_ROWS: usize = 64 * 1024;
+
+/// The rows of an open parquet file.
+pub(crate) fn rows(
+    file: &Arc<Path>,
+    source: File,
+) -> Result<impl Iterator<Item = Result<Row, TableError>> + Send + use<>, TableError> {
+    let batches = ParquetRecordBatchReaderBuilder::try_new(source)
+        .and_then(|builder| builder.with_batch_size(BATCH_ROWS).build())
+        .map_err(|error| trouble(file, &error))?;
+    Ok(ParquetRows {
+        file: Arc::clone(file),
+        batches,
+        batch: Vec::new().into_iter(),
+        number: 0,
+    })
+}
+
+fn trouble(file: &Path, error: &dyn std::error::Error) -> TableError {
+    TableError::Parquet {
+        path: file.to_owned(),
+        problem: error.to_string(),
+    }
+}
+
+struct ParquetRows {
+    file: Arc<Path>,
+    batches: ParquetRecordBatchReader,
+    /// What is left of the batch.
+    batch: std::vec::IntoIter<Map<String, Value>>,
+    /// Rows given so far.
+    number: usize,
+}
+
+impl Iterator for ParquetRows {
+    type Item = Result<Row, TableError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(fields) = self.batch.next() {
+                self.number += 1;
+                let place = Place::row(&self.file, self.number);
+                return Some(Ok(Row { place, fields }));
+            }
+            match self.batches.next()?.and_then(|batch| objects(&batch)) {
+                Ok(batch) => self.batch = batch.into_iter(),
+                Err(error) => return Some(Err(trouble(&self.file, &error))),
+            }
+        }
+    }
+}
+
+/// A batch as JSON objects. The detour over text leaves it to arrow how each of its many types looks in JSON.
+fn objects(batch: &RecordBatch) -> Result<Vec<Map<String, Value>>, ArrowError> {
+    let builder = WriterBuilder::new().with_explicit_nulls(true);
+    let mut writer = builder.build::<_, LineDelimited>(Vec::new());
+    writer.write(batch)?;
+    writer.finish()?;
+    serde_json::Deserializer::from_slice(&writer.into_inner())
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .map_err(|error| ArrowError::JsonError(error.to_string()))
+}
+
+/// What the values of a column have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Null,
+    Bool,
+    Int,
+    Float,
+    Text,
+}
+
+impl Kind {
+    fn of(value: &Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(_) => Self::Bool,
+            Value::Number(number) if number.is_i64() => Self::Int,
+            Value::Number(_) => Self::Float,
+            Value::String(_) | Value::Array(_) | Value::Object(_) => Self::Text,
+        }
+    }
+
+    /// The kind that holds the values of both.
+    fn join(self, other: Self) -> Self {
+        match (self, other) {
+            (a, b) if a == b => a,
+            (Self::Null, kind) | (kind, Self::Null) => kind,
+            (Self::Int, Self::Float) | (Self::Float, Self::Int) => Self::Float,
+            _ => Self::Text,
+        }
+    }
+
+    fn data_type(self) -> DataType {
+        match self {
+            Self::Null => DataType::Null,
+            Self::Bool => DataType::Boolean,
+            Self::Int => DataType::Int64,
+            Self::Float => DataType::Float64,
+            Self::Text => DataType::Utf8,
+        }
+    }
+
+    /// The column `name` of `rows`; a row without it has null there.
+    fn array(self, name: &str, rows: &[Map<String, Value>]) -> ArrayRef {
+        let values = rows
+            .iter()
+            .map(|row| row.get(name).filter(|v| !v.is_null()));
+        match self {
+            Self::Null => Arc::new(NullArray::new(rows.len())),
+            Self::Bool => Arc::new(values.map(|v| v?.as_bool()).collect::<BooleanArray>()),
+            Self::Int => Arc::new(values.map(|v| v?.as_i64()).collect::<Int64Array>()),
+            Self::Float => Arc::new(values.map(|v| v?.as_f64()).collect::<Float64Array>()),
+            Self::Text => {
+                let text = |value: &Value| match value {
+                    Value::String(text) => text.clone(),
+                    other => other.to_string(),
+                };
+                Arc::new(values.map(|v| v.map(text)).collect::<StringArray>())
+            }
+        }
+    }
+}
+
+/// Names of all fields in order of first appearance, with what their values have in common.
+fn columns(rows: &[Map<String, Value>]) -> Vec<(&str, Kind)> {
+    let mut columns: Vec<(&str, Kind)> = Vec::new();
+    let mut index_of: HashMap<&str, usize> = HashMap::new();
+    for (name, value) in rows.iter().flatten() {
+        let index = *index_of.entry(name).or_insert(columns.len());
+        if index == columns.len() {
+            columns.push((name, Kind::Null));
+        }
+        columns[index].1 = columns[index].1.join(Kind::of(value));
+    }
+    columns
+}
+
+/// Writes rows as a parquet file, whole or not at all.
+///
+/// The columns are the fields of all rows, in order of first appearance, and follow from the values: booleans, 64-bit
+/// integers, doubles (also where integers are among them) and text. Arrays, objects and values of different kinds are
+/// written as JSON text. A field that a row lacks is null.
+///
+/// # Errors
+/// [`TableError::Unwritable`], also if no row has a field.
+pub fn write_parquet(path: &Path, rows: &[Map<String, Value>]) -> Result<(), TableError> {
+    let failed = |error: &dyn ToString| TableError::writing(path, error.to_string());
+    let columns = columns(rows);
+    if columns.is_empty() {
+        return Err(failed(&"there are no rows with fields"));
+    }
+    let fields: Vec<Field> = columns
+        .iter()
+        .map(|(name, kind)| Field::new(*name, kind.data_type(), true))
+        .collect();
+    let schema = Arc::new(Schema::new(fields));
+
+    let part = path.with_added_extension("part");
+    let write = || -> Result<(), Box<dyn std::error::Error>> {
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::SNAPPY)
+            .set_max_row_group_row_count(Some(GROUP_ROWS))
+            .build();
+        let file = File::create(&part)?;
+        let mut writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties))?;
+        for rows in rows.chunks(GROUP_ROWS) {
+            let arrays = columns.iter().map(|(name, kind)| kind.array(name, rows));
+            let arrays = arrays.collect();
+            writer.write(&RecordBatch::try_new(Arc::clone(&schema), arrays)?)?;
+        }
+        writer.close()?;
+        Ok(fs::rename(&part, path)?)
+    };
+    write().map_err(|error| {
+        drop(fs::remove_file(&part));
+        failed(&error)
+    })
+}

@@ -1,0 +1,68 @@
+//! One row, and where it stands.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+/// One row of a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// Where it stands, for messages.
+    pub place: Place,
+    /// Its fields by name, in the file's order.
+    pub fields: Map<String, Value>,
+}
+
+/// Where a row stands: `data.jsonl:12`, or `data.parquet, row 12` in files without lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    file: Arc<Path>,
+    position: Position,
+}
+
+/// Counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Position {
+    Line(usize),
+    Row(usize),
+}
+
+impl Place {
+    pub(crate) fn line(file: &Arc<Path>, line: usize) -> Self {
+        Self {
+            file: Arc::clone(file),
+            position: Position::Line(line),
+        }
+    }
+
+    pub(crate) fn row(file: &Arc<Path>, row: usize) -> Self {
+        Self {
+            file: Arc::clone(file),
+            position: Position::Row(row),
+        }
+    }
+
+    /// The file.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Number of the line, or of the row in files without lines, counted from 1.
+    pub fn number(&self) -> usize {
+        match self.position {
+            Position::Line(number) | Position::Row(number) => number,
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = self.file.display();
+        match self.position {
+            Position::Line(line) => write!(f, "{file}:{line}"),
+            Position::Row(row) => write!(f, "{file}, row {row}"),
+        }
+    }
+}
