@@ -7,6 +7,7 @@ use crate::launch::Launcher;
 use crate::outcome::Returned;
 use crate::process::{Ended, Flood, Process};
 use crate::runner::Role;
+use crate::testers::Testers;
 use crate::value::{Node, Value};
 use crate::{Job, Limits, SandboxError, Verdict, Work, wire};
 
@@ -28,6 +29,8 @@ pub(crate) struct Report {
     pub(crate) calls: BTreeMap<usize, CallReport>,
     /// Everything asked for was done.
     pub(crate) is_complete: bool,
+    /// The signal, or 0, by which the process of the tests ended before they were over.
+    pub(crate) tester_lost: Option<i32>,
     /// Peak of resident memory of the program in bytes, 0 if unknown.
     pub(crate) peak_memory_bytes: u64,
     /// CPU seconds of the program, as far as known.
@@ -74,126 +77,211 @@ const SAMPLE: Duration = Duration::from_millis(250);
 /// How late at most the end of a process is seen whose pipes stay open.
 const LAST_TICK: Duration = Duration::from_millis(1);
 
-/// A frame that no honest runner writes.
-struct Forged;
-
-/// Runs `job` in fresh boxes.
-pub(crate) fn run(launcher: &Launcher, job: &Job, limits: &Limits) -> Result<Report, SandboxError> {
+/// Runs `job`: the program in a fresh box, tests that are code in a tester's.
+pub(crate) fn run(
+    launcher: &Launcher,
+    testers: &Testers,
+    job: &Job,
+    limits: &Limits,
+) -> Result<Report, SandboxError> {
     let started = Instant::now();
-    let mut report = Report::default();
     let search_path = launcher.interpreter.search_path_text();
-    let mut processes = vec![Process::start(launcher, Role::Candidate, limits)?];
-    processes[0].send(&wire::candidate_job(job, &search_path));
+    let mut candidate = Process::start(launcher, Role::Candidate, limits)?;
+    candidate.send(&wire::candidate_job(job, &search_path));
+    let mut run = Run {
+        job,
+        processes: vec![candidate],
+        requests: [0; 2],
+        answers: [0; 2],
+        report: Report::default(),
+    };
     if wire::is_tested_apart(&job.work) {
-        // It starts meanwhile, and gets its job once there is a program to test.
-        processes.push(Process::start(launcher, Role::Tester, limits)?);
+        run.processes.push(testers.take()?);
     }
     // Thirty years are as good as no limit, and can be added to an instant; NaN becomes 0.
     let wall = Duration::try_from_secs_f64(limits.wall_s.clamp(0.0, 1e9)).unwrap_or_default();
-    let deadline = started + wall;
-    let mut sampled = started;
-    while report.stopped.is_none() && !report.is_complete && report.fault.is_none() {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            report.stopped = Some(Stop::Wall);
-            break;
+    run.converse(started + wall, || {
+        wire::tester_job(job, &search_path, limits.cpu_s)
+    })?;
+    let tester = if run.processes.len() > 1 {
+        run.processes.pop()
+    } else {
+        None
+    };
+    run.finish(limits)?;
+    if let Some(tester) = tester {
+        run.dismiss(tester, testers)?;
+    }
+    run.report.wall_s = started.elapsed().as_secs_f64();
+    Ok(run.report)
+}
+
+/// A run under way.
+struct Run<'a> {
+    job: &'a Job,
+    /// The program's, then that of the tests if they have one.
+    processes: Vec<Process>,
+    /// Requests and answers that each of the two sent to the other.
+    requests: [u64; 2],
+    answers: [u64; 2],
+    report: Report,
+}
+
+impl Run<'_> {
+    /// Carries frames until everything is done or nothing more can come.
+    fn converse(
+        &mut self,
+        deadline: Instant,
+        tester_job: impl Fn() -> Vec<u8>,
+    ) -> Result<(), SandboxError> {
+        let mut sampled = Instant::now();
+        while !self.is_over() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                self.report.stopped = Some(Stop::Wall);
+                break;
+            }
+            let flood = Process::exchange(&mut self.processes, left.min(SAMPLE))?;
+            if sampled.elapsed() >= SAMPLE {
+                sampled = Instant::now();
+                self.sample();
+            }
+            let was_loaded = self.report.is_loaded;
+            self.collect();
+            if let (true, false, [_, tester]) =
+                (self.report.is_loaded, was_loaded, &mut self.processes[..])
+            {
+                // Only now is there a program to test.
+                tester.send(&tester_job());
+            }
+            self.stop_by(flood);
+            if self.processes.iter().any(Process::is_silent) {
+                break;
+            }
         }
-        let flood = Process::exchange(&mut processes, left.min(SAMPLE))?;
-        if sampled.elapsed() >= SAMPLE {
-            sampled = Instant::now();
-            sample(&processes[0], &mut report);
-        }
-        let was_loaded = report.is_loaded;
-        if let Err(Forged) = collect(&mut processes, job, &mut report) {
-            report.stopped = Some(Stop::Forged);
-        }
-        if let (true, false, [_, tester]) = (report.is_loaded, was_loaded, &mut processes[..]) {
-            tester.send(&wire::tester_job(job, &search_path));
-        }
-        report.stopped = report.stopped.or(flood.map(|flood| match flood {
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        let report = &self.report;
+        report.stopped.is_some()
+            || report.is_complete
+            || report.fault.is_some()
+            || report.tester_lost.is_some()
+    }
+
+    fn stop_by(&mut self, flood: Option<Flood>) {
+        let stop = flood.map(|flood| match flood {
             Flood::Output => Stop::Output,
             Flood::Results => Stop::Results,
-        }));
-        if processes.iter().any(Process::is_silent) {
-            break;
-        }
+        });
+        self.report.stopped = self.report.stopped.or(stop);
     }
-    finish(processes, job, limits, &mut report)?;
-    report.wall_s = started.elapsed().as_secs_f64();
-    Ok(report)
-}
 
-/// Ends the processes, and learns what only their end tells.
-fn finish(
-    mut processes: Vec<Process>,
-    job: &Job,
-    limits: &Limits,
-    report: &mut Report,
-) -> Result<(), SandboxError> {
-    sample(&processes[0], report);
-    let patience = if report.stopped.is_none() {
-        LEAVE
-    } else {
-        Duration::ZERO
-    };
-    let deadline = Instant::now() + patience;
-    // A program that waits for requests sees that there are no more, and says good-bye.
-    processes.iter_mut().for_each(Process::dismiss);
-    let mut is_gone = false;
-    while !is_gone && Instant::now() < deadline {
-        // A forgotten child may hold the pipes open: the end is not theirs but the process's.
-        is_gone = processes[0].has_ended()?;
-        let flood = Process::exchange(&mut processes[..1], LAST_TICK)?;
-        if collect(&mut processes, job, report).is_err() {
-            report.stopped = Some(Stop::Forged);
-        }
-        if flood == Some(Flood::Output) {
-            report.stopped = Some(Stop::Output);
-            break;
-        }
-    }
-    report.output = processes[0].output().to_vec();
-    for (i, process) in processes.into_iter().enumerate() {
-        let ended = process.end()?;
-        if i == 0 {
-            report.cpu_s = report.cpu_s.max(ended.cpu_s);
-            if ended.signal == Some(libc::SIGXCPU) {
-                report.cpu_s = report.cpu_s.max(limits.cpu_s);
+    /// Ends the program's process, and learns what only its end tells.
+    fn finish(&mut self, limits: &Limits) -> Result<(), SandboxError> {
+        self.sample();
+        let patience = if self.report.stopped.is_none() {
+            LEAVE
+        } else {
+            Duration::ZERO
+        };
+        let deadline = Instant::now() + patience;
+        // A program that waits for requests sees that there are no more, and says good-bye.
+        self.processes[0].dismiss();
+        let mut is_gone = false;
+        while !is_gone && Instant::now() < deadline {
+            // A forgotten child may hold the pipes open: the end is not theirs but the process's.
+            is_gone = self.processes[0].has_ended()?;
+            let flood = Process::exchange(&mut self.processes, LAST_TICK)?;
+            self.collect();
+            if flood == Some(Flood::Output) {
+                self.report.stopped = Some(Stop::Output);
+                break;
             }
-            report.ended = Some(ended);
         }
+        let Some(candidate) = self.processes.pop() else {
+            return Ok(());
+        };
+        let report = &mut self.report;
+        report.output = candidate.output().to_vec();
+        let ended = candidate.end()?;
+        report.cpu_s = report.cpu_s.max(ended.cpu_s);
+        if ended.signal == Some(libc::SIGXCPU) {
+            report.cpu_s = report.cpu_s.max(limits.cpu_s);
+        }
+        report.ended = Some(ended);
+        Ok(())
     }
-    Ok(())
-}
 
-/// Looks at a process from outside, as its own word may not come.
-fn sample(candidate: &Process, report: &mut Report) {
-    report.cpu_s = report.cpu_s.max(candidate.cpu_s());
-    report.peak_memory_bytes = report.peak_memory_bytes.max(candidate.peak_memory_bytes());
-}
+    /// Lets the tester wait for another run, if nothing of this one can be left in its pipes.
+    fn dismiss(&mut self, mut tester: Process, testers: &Testers) -> Result<(), SandboxError> {
+        let [from_program, from_tests] = self.requests;
+        let is_settled = self.report.is_complete
+            && self.report.stopped.is_none()
+            && self.answers == [from_tests, from_program]
+            && tester.is_idle();
+        if is_settled && testers.are_reused() {
+            testers.give_back(tester);
+            return Ok(());
+        }
+        let has_ended = tester.is_silent();
+        let ended = tester.end()?;
+        if has_ended && !self.report.is_complete {
+            self.report.tester_lost = Some(ended.signal.unwrap_or(0));
+        }
+        Ok(())
+    }
 
-/// Takes the frames that came, and carries on those that are for the other process.
-fn collect(processes: &mut [Process], job: &Job, report: &mut Report) -> Result<(), Forged> {
-    for i in 0..processes.len() {
-        while let Some(frame) = processes[i].receive().map_err(|_| Forged)? {
-            if is_between(&frame) {
-                let other = processes.get_mut(1 - i).ok_or(Forged)?;
-                other.send(&frame);
-                continue;
+    /// Looks at the program's process from outside, as its own word may not come.
+    fn sample(&mut self) {
+        let (candidate, report) = (&self.processes[0], &mut self.report);
+        report.cpu_s = report.cpu_s.max(candidate.cpu_s());
+        report.peak_memory_bytes = report.peak_memory_bytes.max(candidate.peak_memory_bytes());
+    }
+
+    /// Takes the frames that came, and carries on those that are for the other process.
+    fn collect(&mut self) {
+        for i in 0..self.processes.len() {
+            loop {
+                let taken = match self.processes[i].receive() {
+                    Ok(None) => break,
+                    Ok(Some(frame)) => self.take(i, &frame),
+                    Err(_) => None,
+                };
+                if taken.is_none() {
+                    self.report.stopped = Some(Stop::Forged);
+                    return;
+                }
             }
-            let text = std::str::from_utf8(&frame).map_err(|_| Forged)?;
-            let message = Value::parse(text).map_err(|_| Forged)?;
-            let is_tester = i == 1;
-            note(&message, is_tester, job, report).ok_or(Forged)?;
         }
     }
-    Ok(())
+
+    /// `None` for a frame that no honest runner writes.
+    fn take(&mut self, from: usize, frame: &[u8]) -> Option<()> {
+        let is_answer = frame.starts_with(ANSWER);
+        if is_answer || frame.starts_with(REQUEST) {
+            let counts = if is_answer {
+                &mut self.answers
+            } else {
+                &mut self.requests
+            };
+            counts[from] += 1;
+            // A tester that is done or gone needs no more.
+            if let (false, Some(other)) = (self.is_over(), self.processes.get_mut(1 - from)) {
+                other.send(frame);
+            }
+            return Some(());
+        }
+        let text = std::str::from_utf8(frame).ok()?;
+        let message = Value::parse(text).ok()?;
+        note(&message, from == 1, self.job, &mut self.report)
+    }
 }
 
-/// Whether a frame is a request or an answer between program and tests: ("do", ..), ("done", ..).
-fn is_between(frame: &[u8]) -> bool {
-    frame.starts_with(b"t3;s2:do") || frame.starts_with(b"t4;s4:done")
-}
+/// How frames between program and tests begin: ("do", ..) and ("done", ..).
+const REQUEST: &[u8] = b"t3;s2:do";
+const ANSWER: &[u8] = b"t4;s4:done";
 
 /// Writes a message of a runner into the report; `None` if no honest runner sends it.
 fn note(message: &Value, is_tester: bool, job: &Job, report: &mut Report) -> Option<()> {
@@ -251,6 +339,9 @@ fn note(message: &Value, is_tester: bool, job: &Job, report: &mut Report) -> Opt
             (is_new && place < job.work.len()).then_some(())?;
         }
         "end" if is_tester => finish_tests(job, report)?,
+        "lost" if is_tester => {
+            report.tester_lost = Some(number(1)? as i32);
+        }
         "end" => {
             report.peak_memory_bytes = report.peak_memory_bytes.max(number(1)?);
             report.cpu_s = report.cpu_s.max(seconds(2)?);

@@ -53,7 +53,7 @@ pub enum SandboxError {
     NoBubblewrap,
     /// No level that is allowed works on this machine.
     #[error(
-        "no sandbox works on this machine: {reasons}\n\
+        "no sandbox works on this machine\n{reasons}\n\
          hint: install bubblewrap; or, if generated programs may do all that you may, pass --unsafe-execution"
     )]
     NoLevel {
@@ -61,7 +61,7 @@ pub enum SandboxError {
         reasons: String,
     },
     /// A box ended before the runner in it had begun.
-    #[error("a box of level {level} does not start: {detail}")]
+    #[error("a box of level {level} does not start: {detail}{}", hint_for(*level))]
     Box {
         /// Its level.
         level: crate::Level,
@@ -90,6 +90,17 @@ pub enum SandboxError {
         /// The system's error.
         source: io::Error,
     },
+}
+
+/// At level B nothing is mounted for the program: it sees files as another user would.
+fn hint_for(level: crate::Level) -> &'static str {
+    match level {
+        crate::Level::B => {
+            "\nhint: at level B every user must be able to read the interpreter; name such a one, \
+             perhaps /usr/bin/python3, by `evaluate.python` or PYTHON, or install bubblewrap"
+        }
+        crate::Level::A | crate::Level::C => "",
+    }
 }
 
 impl SandboxError {

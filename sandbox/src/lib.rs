@@ -38,12 +38,13 @@ mod outcome;
 mod process;
 mod runner;
 mod self_test;
+mod testers;
 mod turns;
 mod value;
 mod wire;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 pub use error::SandboxError;
@@ -56,6 +57,7 @@ pub use self_test::{Description, Property};
 pub use value::{Malformed, Node, NodeId, Value};
 
 use launch::Launcher;
+use testers::Testers;
 use turns::Turns;
 
 /// A Python interpreter, and boxes to run programs on it.
@@ -64,7 +66,8 @@ use turns::Turns;
 /// alone, are counted by it.
 #[derive(Debug)]
 pub struct Sandbox {
-    launcher: Launcher,
+    launcher: Arc<Launcher>,
+    testers: Testers,
     limits: Limits,
     turns: Turns,
     /// Why a stronger level was not taken.
@@ -103,24 +106,28 @@ impl Sandbox {
         let mut reasons = Vec::new();
         for &level in levels {
             match self_test::working_launcher(level, &interpreter) {
-                Ok(launcher) => {
+                Ok((launcher, testers)) => {
                     return Ok(Self {
                         launcher,
+                        testers,
                         limits,
                         turns: Turns::new(workers),
-                        weaker_because: (!reasons.is_empty()).then(|| reasons.join("; ")),
+                        weaker_because: reasons.pop().map(|(_, reason): (Level, String)| reason),
                     });
                 }
                 Err(error) if levels.len() == 1 => return Err(error),
                 Err(error) => {
                     let text = error.to_string();
                     let first_line = text.lines().next().unwrap_or_default();
-                    reasons.push(format!("level {level}: {first_line}"));
+                    reasons.push((level, first_line.to_owned()));
                 }
             }
         }
+        let lines = reasons
+            .iter()
+            .map(|(level, reason)| format!("  level {level}: {reason}"));
         Err(SandboxError::NoLevel {
-            reasons: reasons.join("; "),
+            reasons: lines.collect::<Vec<_>>().join("\n"),
         })
     }
 
@@ -234,7 +241,7 @@ impl Sandbox {
     }
 
     fn run_once(&self, job: &Job, limits: &Limits) -> Result<Outcome, SandboxError> {
-        let report = conduct::run(&self.launcher, job, limits)?;
+        let report = conduct::run(&self.launcher, &self.testers, job, limits)?;
         if let Some(detail) = outcome::box_trouble(&report) {
             return Err(SandboxError::Box {
                 level: self.level(),

@@ -183,6 +183,11 @@ fn verdict(report: &Report, limits: &Limits) -> (Verdict, String) {
         return stopped;
     }
     let signal = report.ended.and_then(|ended| ended.signal);
+    if report.tester_lost == Some(libc::SIGXCPU) {
+        // A test may go on without end with what a program gave it.
+        let detail = format!("CPU limit of {} s in the tests", limits.cpu_s);
+        return (Verdict::Timeout, detail);
+    }
     if signal == Some(libc::SIGXCPU) || report.cpu_s >= limits.cpu_s {
         return (Verdict::Timeout, format!("CPU limit of {} s", limits.cpu_s));
     }

@@ -110,6 +110,17 @@ impl Process {
         self.results.is_closed
     }
 
+    /// Whether everything that it sent was taken and everything for it went out; then what it
+    /// printed so far is forgotten.
+    pub(crate) fn is_idle(&mut self) -> bool {
+        let is_idle = self.results.data.len() == self.results.taken
+            && self.commands.queue.is_empty()
+            && !self.results.is_closed;
+        self.results.renew();
+        self.output.renew();
+        is_idle
+    }
+
     /// What it printed, up to the limit.
     pub(crate) fn output(&self) -> &[u8] {
         &self.output.data
@@ -377,6 +388,13 @@ impl Receiver {
 
     fn fd(&self) -> BorrowedFd<'_> {
         self.pipe.as_fd()
+    }
+
+    /// Counts from nothing again.
+    fn renew(&mut self) {
+        self.data.clear();
+        self.taken = 0;
+        self.received_bytes = 0;
     }
 
     /// Reads what is there. False if the limit was passed.

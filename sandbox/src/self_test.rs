@@ -4,11 +4,13 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::folder::Folder;
 use crate::launch::Launcher;
+use crate::testers::Testers;
 use crate::value::Node;
 use crate::{
     Call, Interpreter, Job, Level, Limits, Returned, Sandbox, SandboxError, Verdict, Work, conduct,
@@ -40,7 +42,7 @@ pub struct Property {
 pub(crate) fn working_launcher(
     level: Level,
     interpreter: &Interpreter,
-) -> Result<Launcher, SandboxError> {
+) -> Result<(Arc<Launcher>, Testers), SandboxError> {
     // Root can do without a namespace of users, but not where a container took that right.
     let variants: &[bool] = if level == Level::A {
         &[false, true]
@@ -50,7 +52,11 @@ pub(crate) fn working_launcher(
     let mut result = Err(SandboxError::NoBubblewrap);
     for &user_namespace in variants {
         result = Launcher::new(level, interpreter.clone(), user_namespace)
-            .and_then(|launcher| check_python(&launcher).map(|()| launcher));
+            .map(Arc::new)
+            .map(|launcher| (Arc::clone(&launcher), Testers::new(launcher)))
+            .and_then(|(launcher, testers)| {
+                check_python(&launcher, &testers).map(|()| (launcher, testers))
+            });
         if result.is_ok() {
             break;
         }
@@ -61,10 +67,10 @@ pub(crate) fn working_launcher(
 const WHO: &str = "import sys\ndef who():\n    \
     return '.'.join(map(str, sys.version_info[:3])) + ' in ' + sys.base_prefix\n";
 
-fn check_python(launcher: &Launcher) -> Result<(), SandboxError> {
+fn check_python(launcher: &Launcher, testers: &Testers) -> Result<(), SandboxError> {
     let job = calls(WHO, "who", vec!["()".into()]);
     let limits = Limits::default();
-    let report = conduct::run(launcher, &job, &limits)?;
+    let report = conduct::run(launcher, testers, &job, &limits)?;
     let box_error = |detail| SandboxError::Box {
         level: launcher.level,
         detail,

@@ -83,7 +83,7 @@ pub(crate) fn candidate_job(job: &Job, search_path: &[String]) -> Vec<u8> {
 }
 
 /// The job of the process that runs the tests; empty if there is none.
-pub(crate) fn tester_job(job: &Job, search_path: &[String]) -> Vec<u8> {
+pub(crate) fn tester_job(job: &Job, search_path: &[String], cpu_s: f64) -> Vec<u8> {
     let mut dict = Dict::default();
     if let Work::Asserts {
         setup,
@@ -96,6 +96,7 @@ pub(crate) fn tester_job(job: &Job, search_path: &[String]) -> Vec<u8> {
         dict.text("setup", setup);
         dict.text("entry_point", entry_point);
         dict.texts("tests", tests);
+        dict.text("cpu_s", &cpu_s.clamp(1.0, 1e9).ceil().to_string());
     }
     dict.finish()
 }

@@ -1,20 +1,41 @@
 """Runs tests against a program that runs elsewhere; the second half of the runner, after link.py.
 
-The first frame is the job, a dict with search_path, preamble, setup, entry_point and tests. The names
-that the tests need and do not define are fetched from the program: functions, classes and odd objects
+A frame is a job, a dict with search_path, preamble, setup, entry_point, tests and cpu_s. Each job is
+done by a fork, so that it leaves nothing behind for the next; where forks are forbidden, by the process itself, which
+ends with it. The names that the tests need and do not define are fetched from the program: functions, classes and odd objects
 as link.Remote, plain values as copies. Names of Python's builtins stay Python's, but for the entry point.
-Answers: ("test", i, kind or None, text, cpu_s) for each test and ("end",); in between frames of
-link.Peer go to the program.
+Answers: ("test", i, kind or None, text, cpu_s) for each test and ("end",), or ("lost", signal) if
+the fork died; in between frames of link.Peer go to the program.
 """
 
 import _ast
 import types
 from errno import EFBIG
+from posix import WIFSIGNALED, WTERMSIG, fork, waitpid
 from time import process_time
+
+from resource import RLIMIT_CPU, setrlimit
 
 
 def main():
-    job = Decoder(receive()).get()
+    while True:
+        job = Decoder(receive()).get()
+        try:
+            child = fork()
+        except PermissionError:
+            return run_tests(job)
+        if child == 0:
+            return run_tests(job)
+        _, status = waitpid(child, 0)
+        if status:
+            tell("lost", WTERMSIG(status) if WIFSIGNALED(status) else 0)
+
+
+def run_tests(job):
+    global OWN_PID
+    OWN_PID = getpid()
+    limit_s = int(job["cpu_s"])
+    setrlimit(RLIMIT_CPU, (limit_s, limit_s + 1))
     prepare(job["search_path"], "tests")
     module = types.ModuleType("tests")
     module.__builtins__ = builtins
