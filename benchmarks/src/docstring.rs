@@ -25,6 +25,38 @@ fn first_quotes(source: &str) -> Option<(usize, &'static str)> {
         .min()
 }
 
+/// A text as a docstring of its own at the top of a module, with a newline after it.
+pub(crate) fn module(text: &str) -> String {
+    let escaped = text
+        .trim()
+        .replace('\\', "\\\\")
+        .replace("\"\"\"", "\\\"\\\"\\\"");
+    format!("\"\"\"\n{escaped}\n\"\"\"\n")
+}
+
+/// A docstring whose writer doubled the backslashes of its examples, as is due without the prefix `r`. A backslash
+/// that stands alone was meant to stay one.
+pub(crate) fn unescaped(docstring: &str) -> String {
+    docstring.replace("\\\\", "\\")
+}
+
+/// The assertions of a test module that is nothing but `def check(candidate)` with one assertion on each line, as
+/// tests of their own; `None` if it is anything else.
+pub(crate) fn asserts_of_check(source: &str) -> Option<Vec<String>> {
+    let mut lines = source.lines().filter(|line| !line.trim().is_empty());
+    if lines.next()?.trim_end() != "def check(candidate):" {
+        return None;
+    }
+    lines
+        .map(|line| {
+            line.strip_prefix("    ")
+                .filter(|line| line.starts_with("assert "))
+                .map(str::to_owned)
+        })
+        .collect::<Option<Vec<_>>>()
+        .filter(|tests| !tests.is_empty())
+}
+
 /// What a docstring says before its first example.
 pub(crate) fn description(docstring: &str) -> &str {
     docstring.split(PROMPT).next().unwrap_or_default()
@@ -151,6 +183,39 @@ mod tests {
         let source = "def f():\n    \"\"\"One.\"\"\"\ndef g():\n    '''Two \"\"\" quotes.'''\n";
         assert_eq!(all(source), ["One.", "Two \"\"\" quotes."]);
         assert_eq!(all("def f(): \"\"\"never closed"), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn a_text_becomes_a_docstring_and_doubled_backslashes_come_back() {
+        let text = "A \\n of \"\"\" and \\.";
+        let docstring = module(text);
+        assert_eq!(
+            docstring,
+            "\"\"\"\nA \\\\n of \\\"\\\"\\\" and \\\\.\n\"\"\"\n"
+        );
+        assert_eq!(unescaped(r#"f("a\\nb\n")"#), r#"f("a\nb\n")"#);
+    }
+
+    #[test]
+    fn a_check_of_asserts_alone_is_split() {
+        let check =
+            "def check(candidate):\n    assert candidate(1) == 2\n    assert g(candidate(2))\n\n";
+        let tests = asserts_of_check(check);
+        assert_eq!(
+            tests,
+            Some(vec![
+                "assert candidate(1) == 2".to_owned(),
+                "assert g(candidate(2))".to_owned()
+            ])
+        );
+        for other in [
+            "def check(candidate):\n    x = 1\n",
+            "def check(candidate):\n    assert (\n        1)\n",
+            "def check(candidate):\n",
+            "",
+        ] {
+            assert_eq!(asserts_of_check(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -3,7 +3,9 @@
 //! They lie in `embedded/*.py`, in a format that embedded/README.md explains, and are part of the
 //! binary. Their shape is that of `HumanEval`, but no sentence is of a published benchmark.
 
-use crate::{Benchmark, BenchmarkError, Task, TaskView, docstring};
+use std::path::Path;
+
+use crate::{Benchmark, BenchmarkError, Task, TaskView, Tests, docstring};
 
 /// The embedded tasks.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +34,10 @@ impl Benchmark for Embedded {
         Self::NAME
     }
 
+    fn data(&self) -> Option<&Path> {
+        None
+    }
+
     fn tasks(&self) -> Result<Vec<Task>, BenchmarkError> {
         let mut tasks = Vec::new();
         for (file, text) in FILES {
@@ -49,9 +55,8 @@ fn parse_file(file: &str, text: &str) -> Result<Vec<Task>, BenchmarkError> {
         line: usize,
         lines: Vec<&'a str>,
     }
-    let malformed = |line, problem: &str| BenchmarkError::Malformed {
-        file: file.into(),
-        line,
+    let malformed = |line: usize, problem: &str| BenchmarkError::Malformed {
+        place: format!("{file}:{line}"),
         problem: problem.into(),
     };
 
@@ -105,15 +110,15 @@ fn parse_task(definition: &[&str], tests: &[&str]) -> Result<Task, &'static str>
         })
         .and_then(|line| line.split(['(', ':']).next())
         .ok_or("a task without a function or class")?;
-    let view = TaskView {
-        task_id: format!("{}/{entry_point}", Embedded::NAME),
-        prompt: prompt.into(),
-        entry_point: entry_point.into(),
-        public_examples: docstring::examples(first),
-    };
+    let mut view = TaskView::new(
+        format!("{}/{entry_point}", Embedded::NAME),
+        prompt.into(),
+        entry_point,
+    );
+    view.public_examples = docstring::examples(first);
     Ok(Task::new(
         view,
-        split_tests(tests),
+        Tests::plain(split_tests(tests)),
         format!("{}\n", solution.trim_end()),
     ))
 }
@@ -163,12 +168,12 @@ mod tests {
         assert_eq!(view.public_examples, ["assert f(1) == 2"]);
         assert_eq!(tasks[0].canonical_solution(&phase), "    return x + 1\n");
         assert_eq!(
-            tasks[0].hidden().open(&phase),
-            [
-                "assert f(0) == 1",
-                "assert f(\n    1\n) == 2",
-                "y = f(2)\nassert y == 3"
-            ]
+            *tasks[0].hidden().open(&phase),
+            Tests::plain(vec![
+                "assert f(0) == 1".to_owned(),
+                "assert f(\n    1\n) == 2".to_owned(),
+                "y = f(2)\nassert y == 3".to_owned(),
+            ])
         );
     }
 

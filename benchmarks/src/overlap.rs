@@ -105,12 +105,11 @@ mod tests {
     use std::time::{Duration, Instant};
 
     fn task(docstring: &str) -> TaskView {
-        TaskView {
-            task_id: "t/f".into(),
-            prompt: format!("def f(x):\n    \"\"\"{docstring}\"\"\"\n"),
-            entry_point: "f".into(),
-            public_examples: Vec::new(),
-        }
+        TaskView::new(
+            "t/f",
+            format!("def f(x):\n    \"\"\"{docstring}\"\"\"\n"),
+            "f",
+        )
     }
 
     fn check(docstring: &str, training_text: &str, expected: bool) {

@@ -3,22 +3,53 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::Tests;
+
+/// The digits of a finished hash.
+pub(crate) fn hexadecimal(hash: Sha256) -> String {
+    use fmt::Write;
+    let digits = hash.finalize();
+    digits.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
 
 /// All that a model, and the workflow around it, may know of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskView {
     /// Unique over all benchmarks, such as `embedded/double_it`.
     pub task_id: String,
-    /// Python to be continued: imports, signature, and a docstring that ends with a newline.
+    /// Python to be continued: imports, signature, and a docstring that ends with a newline. Where the publisher has
+    /// only words, they are the docstring.
     pub prompt: String,
-    /// Name of the function or class that the tests use.
+    /// Name of the function or class that the tests use; empty for a program that reads stdin.
     pub entry_point: String,
     /// Tests that the task's own text shows, in the form of the hidden ones.
     pub public_examples: Vec<String>,
+    /// The publisher's own request in words, for conversations, where there is one beside the prompt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instruction: Option<String>,
+}
+
+impl TaskView {
+    /// A task without examples or a request in words.
+    pub(crate) fn new(task_id: impl Into<String>, prompt: String, entry_point: &str) -> Self {
+        Self {
+            task_id: task_id.into(),
+            prompt,
+            entry_point: entry_point.to_owned(),
+            public_examples: Vec::new(),
+            instruction: None,
+        }
+    }
 }
 
 /// A task of a benchmark.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Task {
     view: TaskView,
     hidden: HiddenTests,
@@ -26,7 +57,7 @@ pub struct Task {
 }
 
 impl Task {
-    pub(crate) fn new(view: TaskView, tests: Vec<String>, canonical_solution: String) -> Self {
+    pub(crate) fn new(view: TaskView, tests: Tests, canonical_solution: String) -> Self {
         Self {
             view,
             hidden: HiddenTests(tests),
@@ -44,23 +75,32 @@ impl Task {
         &self.hidden
     }
 
-    /// A right continuation of the prompt, indented as it follows there.
+    /// Whether its tests must run in the program's own process, where a program can forge them.
+    pub fn is_forgeable(&self) -> bool {
+        matches!(self.hidden.0, Tests::Unittest(_))
+    }
+
+    /// A right continuation of the prompt, indented as it follows there; empty where the publisher gives none.
     pub fn canonical_solution(&self, _: &ScoringPhase) -> &str {
         &self.canonical_solution
     }
 }
 
-/// Tests that open only for scoring: snippets of Python that raise if the program before them is
-/// wrong.
+/// Tests that open only for scoring.
 ///
 /// They cannot be printed or serialised, so that no log shows them to a later training run.
-#[derive(Clone, PartialEq, Eq)]
-pub struct HiddenTests(Vec<String>);
+#[derive(Clone, PartialEq)]
+pub struct HiddenTests(Tests);
 
 impl HiddenTests {
-    /// The tests, each to be run in the namespace of the program.
-    pub fn open(&self, _: &ScoringPhase) -> &[String] {
+    /// The tests, and how they are to be run.
+    pub fn open(&self, _: &ScoringPhase) -> &Tests {
         &self.0
+    }
+
+    /// SHA-256 of the tests in hexadecimal: tells versions apart and shows nothing.
+    pub fn sha256(&self) -> String {
+        hexadecimal(Sha256::new().chain_update(format!("{:?}", self.0)))
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use model::source::{self, FetchRequest, ModelSource, SourceError};
-use model::{ChatTemplate, Checkpoint, Decoder, Tokenizer};
+use model::{ChatTemplate, Checkpoint, Decoder, ModelConfig, Tokenizer};
 
 use crate::progress::Progress;
 
@@ -38,6 +38,16 @@ impl BaseModel {
         Ok(Self {
             checkpoint: Checkpoint::open(&path)?,
         })
+    }
+
+    /// The model's files.
+    pub fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// The model's shape.
+    pub fn config(&self) -> &ModelConfig {
+        self.checkpoint.config()
     }
 
     /// Most tokens of a sequence, request and answer together.
@@ -124,20 +134,30 @@ fn fetch(request: &FetchRequest) -> Result<PathBuf, SourceError> {
 
 /// Where downloaded models lie: `SLM_CACHE`, else `slm-lora/models` in the user's cache folder.
 fn model_cache() -> PathBuf {
-    let set = |name: &str| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
+    set("SLM_CACHE").unwrap_or_else(|| cache_dir().join("models"))
+}
+
+/// Where everything lies that can be made or fetched again: `SLM_CACHE`, else `slm-lora` in the user's cache folder.
+pub fn cache_dir() -> PathBuf {
     set("SLM_CACHE").unwrap_or_else(|| {
         let user = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
-        user.unwrap_or_else(std::env::temp_dir)
-            .join("slm-lora/models")
+        user.unwrap_or_else(std::env::temp_dir).join("slm-lora")
     })
+}
+
+/// An environment variable that is set, and not to nothing.
+fn set(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
 }
 
 /// The machine's Python: `PYTHON`, else `python3` on the search path.
 pub fn python() -> PathBuf {
-    let named = std::env::var_os("PYTHON").filter(|value| !value.is_empty());
-    named.map_or_else(|| Path::new("python3").to_owned(), PathBuf::from)
+    named_python().unwrap_or_else(|| Path::new("python3").to_owned())
+}
+
+/// The Python that the user names by `PYTHON`, if any.
+pub fn named_python() -> Option<PathBuf> {
+    set("PYTHON")
 }

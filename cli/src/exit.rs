@@ -13,6 +13,13 @@ use model::{AdapterError, CheckpointError, ConfigError, GenerationError};
 #[error("{0}")]
 pub struct UserMistake(pub String);
 
+/// The user stopped a command, which has put everything it had done in safety: exit code 130.
+///
+/// The text says where it stopped and how to go on.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Interrupted(pub String);
+
 /// How a command ended when it did not just succeed.
 #[derive(Debug)]
 pub enum Failure {
@@ -22,11 +29,17 @@ pub enum Failure {
     Mistake(anyhow::Error),
     /// Everything that could be done is done, but some samples have no score. Exit code 3.
     Incomplete(String),
+    /// The user stopped it. Exit code 130.
+    Interrupted(String),
 }
 
 impl Failure {
-    /// An environment failure, unless the chain of causes holds something that the user can only have mistaken.
+    /// An environment failure, unless the chain of causes holds something that the user can only have mistaken, or
+    /// the user's own interruption.
     pub fn from_error(error: anyhow::Error) -> Self {
+        if let Some(Interrupted(text)) = error.downcast_ref() {
+            return Self::Interrupted(text.clone());
+        }
         let mistake = error.chain().any(is_mistake);
         if mistake {
             Self::Mistake(error)
@@ -40,6 +53,7 @@ impl Failure {
             Self::Environment(_) => 1,
             Self::Mistake(_) => 2,
             Self::Incomplete(_) => 3,
+            Self::Interrupted(_) => 130,
         }
     }
 }
@@ -108,7 +122,7 @@ impl fmt::Display for Failure {
                 write!(f, "{}", shown.join(": "))?;
                 hints.iter().try_for_each(|hint| write!(f, "\n{hint}"))
             }
-            Self::Incomplete(text) => f.write_str(text),
+            Self::Incomplete(text) | Self::Interrupted(text) => f.write_str(text),
         }
     }
 }
@@ -118,7 +132,12 @@ pub fn finish(outcome: Result<(), Failure>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            let _ = writeln!(std::io::stderr(), "error: {failure}");
+            // What the user asked for is no error.
+            let label = match failure {
+                Failure::Interrupted(_) => "interrupted",
+                _ => "error",
+            };
+            let _ = writeln!(std::io::stderr(), "{label}: {failure}");
             ExitCode::from(failure.code())
         }
     }
@@ -148,5 +167,14 @@ mod tests {
             .context("cannot compare")
             .expect_err("an error");
         assert_eq!(Failure::from_error(error).code(), 2);
+    }
+
+    #[test]
+    fn an_interruption_has_a_code_of_its_own() {
+        let failure = Failure::from_error(Interrupted("after step 3".to_owned()).into());
+        assert_eq!(
+            (failure.code(), failure.to_string().as_str()),
+            (130, "after step 3")
+        );
     }
 }

@@ -16,15 +16,15 @@ pub fn note(text: &str) {
 
 /// The most memory that this process held so far, or `unknown` where the system does not say.
 pub fn peak_memory_text() -> String {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    status
-        .lines()
-        .find_map(|line| {
-            line.strip_prefix("VmHWM:")?
-                .split_whitespace()
-                .next()?
-                .parse::<u64>()
-                .ok()
-        })
-        .map_or_else(|| "unknown".to_owned(), |kib| bytes_text(kib * 1024))
+    peak_memory_bytes().map_or_else(|| "unknown".to_owned(), bytes_text)
+}
+
+/// The same in bytes.
+pub fn peak_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kib: u64 = status.lines().find_map(|line| {
+        let value = line.strip_prefix("VmHWM:")?;
+        value.split_whitespace().next()?.parse().ok()
+    })?;
+    Some(kib * 1024)
 }

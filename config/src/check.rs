@@ -1,13 +1,14 @@
 //! The range of every value. Nothing here stops at the first mistake.
 
+mod data;
+
 use std::fmt::{Debug, Display};
 use std::ops::{Bound, RangeBounds, RangeInclusive};
 
 use crate::node::KeyPath;
-use crate::recipe::{
-    Data, Dataset, Evaluate, Hypothesis, Lora, Model, Output, Recipe, Sampling, Train,
-};
+use crate::recipe::{Evaluate, Hypothesis, Lora, Model, Output, Recipe, Sampling, Train};
 use crate::target_modules::TargetModules;
+use crate::workflow::{AdapterRoles, Budget, Workflow};
 
 /// Largest seed: every JSON reader takes whole numbers up to here.
 const MAX_SEED: u64 = 1 << 53;
@@ -171,54 +172,30 @@ impl Check {
             lora_alpha,
             target_modules,
             use_rslora: _,
+            rank_pattern,
+            alpha_pattern,
+            loraplus_lr_ratio,
         } = lora;
         self.whole("lora.r", *r, 1..=1024);
         self.whole("lora.lora_alpha", *lora_alpha, 1..=65_536);
         if let TargetModules::Listed(modules) = target_modules {
             self.choice("lora.target_modules", modules, "layer");
         }
-    }
-
-    fn data(&mut self, data: &Data) {
-        let Data {
-            datasets,
-            max_seq_length,
-            overlength: _,
-        } = data;
-        if datasets.is_empty() {
-            self.missing("data.datasets", "at least one data set");
+        let patterns = [
+            ("rank_pattern", rank_pattern, 1024),
+            ("alpha_pattern", alpha_pattern, 65_536),
+        ];
+        for (name, pattern, most) in patterns {
+            for (_, &value) in pattern
+                .iter()
+                .filter(|(_, value)| !(1..=most).contains(*value))
+            {
+                let allowed = format!("1 to {most} for each layer");
+                self.that(false, &format!("lora.{name}"), value, allowed);
+            }
         }
-        for (index, dataset) in datasets.iter().enumerate() {
-            self.dataset(&format!("data.datasets[{index}]"), dataset);
-        }
-        self.whole("data.max_seq_length", *max_seq_length, 16..=131_072);
-    }
-
-    fn dataset(&mut self, at: &str, dataset: &Dataset) {
-        let Dataset {
-            path,
-            format: _,
-            min_body_lines,
-            max_body_lines,
-            max_examples,
-        } = dataset;
-        self.not_blank(
-            &format!("{at}.path"),
-            path,
-            "a folder, or stdlib: in quotes",
-        );
-        if let Some(lines) = *min_body_lines {
-            self.whole(&format!("{at}.min_body_lines"), lines, 0..=100_000);
-        }
-        if let Some(lines) = *max_body_lines {
-            self.whole(&format!("{at}.max_body_lines"), lines, 1..=100_000);
-            let holds = min_body_lines.is_none_or(|least| least <= lines);
-            let allowed = "min_body_lines or more";
-            self.that(holds, &format!("{at}.max_body_lines"), lines, allowed);
-        }
-        if let Some(examples) = *max_examples {
-            self.whole(&format!("{at}.max_examples"), examples, 1..=100_000_000);
-        }
+        let key = "lora.loraplus_lr_ratio";
+        self.real(key, *loraplus_lr_ratio, 0.01..=1000.0);
     }
 
     fn train(&mut self, train: &Train) {
@@ -227,6 +204,7 @@ impl Check {
             max_steps,
             micro_batch_size,
             gradient_accumulation_steps,
+            optim: _,
             learning_rate,
             lr_scheduler_type: _,
             warmup_ratio,
@@ -237,6 +215,11 @@ impl Check {
             adam_epsilon,
             loss_chunk_size,
             seed,
+            eval_steps,
+            early_stopping_patience,
+            load_best_model_at_end: _,
+            loss_watchdog_threshold,
+            loss_watchdog_patience,
         } = train;
         let above_0 = Bound::Excluded(0.0);
         self.whole("train.num_train_epochs", *num_train_epochs, 1..=10_000);
@@ -268,18 +251,34 @@ impl Check {
         );
         self.whole("train.loss_chunk_size", *loss_chunk_size, 1..=65_536);
         self.whole("train.seed", *seed, 0..=MAX_SEED);
+        if let Some(steps) = *eval_steps {
+            self.whole("train.eval_steps", steps, 1..=1_000_000);
+        }
+        if let Some(patience) = *early_stopping_patience {
+            self.whole("train.early_stopping_patience", patience, 1..=1000);
+        }
+        if let Some(loss) = *loss_watchdog_threshold {
+            let key = "train.loss_watchdog_threshold";
+            self.real(key, loss, (above_0, Bound::Unbounded));
+        }
+        let key = "train.loss_watchdog_patience";
+        self.whole(key, *loss_watchdog_patience, 1..=1_000_000);
     }
 
     fn output(&mut self, output: &Output) {
         let Output {
             output_dir,
             logging_steps,
+            save_steps,
+            save_total_limit,
         } = output;
         if let Some(folder) = output_dir {
             let text = folder.to_string_lossy();
             self.not_blank("output.output_dir", &text, "a folder");
         }
         self.whole("output.logging_steps", *logging_steps, 1..=1_000_000);
+        self.whole("output.save_steps", *save_steps, 1..=1_000_000);
+        self.whole("output.save_total_limit", *save_total_limit, 1..=1000);
     }
 
     fn evaluate(&mut self, evaluate: &Evaluate) {
@@ -290,11 +289,18 @@ impl Check {
             sampling,
             samples_per_task,
             max_new_tokens,
+            budget,
+            rounds,
+            samples,
+            samples_temperature,
+            adapter_roles,
+            prompts,
             batch_size,
             timeout_s,
             hypotheses,
         } = evaluate;
-        self.choice("evaluate.benchmarks", benchmarks, "benchmark");
+        let names: Vec<_> = benchmarks.iter().map(|benchmark| benchmark.name).collect();
+        self.choice("evaluate.benchmarks", &names, "benchmark");
         self.choice("evaluate.workflows", workflows, "workflow");
         if let Some(python) = python {
             self.not_blank("evaluate.python", &python.to_string_lossy(), "a program");
@@ -325,6 +331,24 @@ impl Check {
             );
         }
         self.whole("evaluate.max_new_tokens", *max_new_tokens, 1..=32_768);
+        self.budget(budget, *max_new_tokens, workflows);
+        self.whole("evaluate.rounds", *rounds, 0..=100);
+        self.whole("evaluate.samples", *samples, 1..=100);
+        let above_0_to_10 = (Bound::Excluded(0.0), Bound::Included(10.0));
+        self.real(
+            "evaluate.samples_temperature",
+            *samples_temperature,
+            above_0_to_10,
+        );
+        if let AdapterRoles::Listed(roles) = adapter_roles {
+            self.choice("evaluate.adapter_roles", roles, "role");
+        }
+        for (name, path) in prompts.entries() {
+            if let Some(path) = path {
+                let key = format!("evaluate.prompts.{name}");
+                self.not_blank(&key, &path.to_string_lossy(), "a file");
+            }
+        }
         self.whole("evaluate.batch_size", *batch_size, 1..=1024);
         self.real(
             "evaluate.timeout_s",
@@ -351,6 +375,32 @@ impl Check {
                 "-100 to 100, but not 0",
             );
         }
+    }
+
+    fn budget(&mut self, budget: &Budget, max_new_tokens: usize, workflows: &[Workflow]) {
+        let Budget {
+            completion_tokens,
+            calls,
+            executions,
+        } = budget;
+        let key = "evaluate.budget.completion_tokens";
+        self.whole(key, *completion_tokens, 1..=1_000_000);
+        if (1..=1_000_000).contains(completion_tokens) && max_new_tokens <= 32_768 {
+            let allowed = format!("{max_new_tokens} or more, one call's evaluate.max_new_tokens");
+            let suffices = *completion_tokens >= max_new_tokens;
+            self.that(suffices, key, completion_tokens, allowed);
+        }
+        self.whole("evaluate.budget.calls", *calls, 1..=1000);
+        let hungriest = workflows
+            .iter()
+            .max_by_key(|workflow| workflow.calls_to_first_program());
+        if let Some(workflow) = hungriest.filter(|_| *calls >= 1) {
+            let least = workflow.calls_to_first_program();
+            let allowed =
+                format!("{least} or more, since {workflow} has no program after fewer calls");
+            self.that(*calls >= least, "evaluate.budget.calls", calls, allowed);
+        }
+        self.whole("evaluate.budget.executions", *executions, 0..=1000);
     }
 }
 

@@ -14,8 +14,11 @@
 //! whether a value came from the file (then its line) or from a `--set` argument (then which), and
 //! which key was meant.
 
+mod benchmark;
 mod check;
+mod data;
 mod deserialize;
+mod difference;
 mod error;
 mod load;
 mod node;
@@ -25,11 +28,16 @@ mod recipe;
 mod spelling;
 mod target_modules;
 mod tree;
+mod workflow;
 mod yaml;
 
+pub use benchmark::{Benchmark, BenchmarkName};
+pub use data::{Columns, Data, Dataset, DatasetFormat, Overlength, TrainOn, TrainOnEos};
+pub use difference::Difference;
 pub use error::{Mistake, Place, RecipeError};
 pub use recipe::{
-    Benchmark, Data, Dataset, DatasetFormat, Evaluate, Hypothesis, HypothesisId, HypothesisMetric,
-    Lora, LrSchedulerType, Model, Output, Overlength, Recipe, Sampling, Train, Workflow,
+    Evaluate, Hypothesis, HypothesisId, HypothesisMetric, Lora, LrSchedulerType, Model, Optim,
+    Output, Recipe, Sampling, Train,
 };
 pub use target_modules::{TargetModule, TargetModules};
+pub use workflow::{AdapterRoles, Budget, Prompts, Role, Workflow};

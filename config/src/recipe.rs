@@ -4,11 +4,15 @@
 //! Defaults stand in the `Default` implementations below and nowhere else; ranges are enforced in
 //! `check.rs`, whose exhaustive destructuring makes a key without a check fail to compile.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::benchmark::{Benchmark, BenchmarkName};
+use crate::data::Data;
 use crate::target_modules::TargetModules;
+use crate::workflow::{AdapterRoles, Budget, Prompts, Workflow};
 
 /// One run, from base model to judged adapter.
 ///
@@ -66,7 +70,7 @@ impl Model {
 }
 
 /// Section `lora`: shape of the adapter.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Lora {
     /// Rank of the update. Default 8; 1 to 1024. Alias: `lora_r`, `lora_rank`, `rank`.
@@ -78,6 +82,14 @@ pub struct Lora {
     /// Scale by `lora_alpha / sqrt(r)` in place of `lora_alpha / r`. Default false.
     /// Source: Kalajdzievski 2023, arXiv:2312.03732.
     pub use_rslora: bool,
+    /// Ranks of layers that differ from `r`, by the end of their path as a regular expression, such as
+    /// `{"layers.0.*q_proj": 16}`. Default: none; each 1 to 1024.
+    pub rank_pattern: BTreeMap<String, usize>,
+    /// The same for `lora_alpha`. Default: none; each 1 to 65536.
+    pub alpha_pattern: BTreeMap<String, usize>,
+    /// How many times as fast B learns as A. Default: 1, as in plain LoRA; 0.01 to 1000.
+    /// Source: Hayou et al. 2024, arXiv:2402.12354, which suggests 16.
+    pub loraplus_lr_ratio: f64,
 }
 
 impl Default for Lora {
@@ -87,6 +99,9 @@ impl Default for Lora {
             lora_alpha: 16,
             target_modules: TargetModules::AllLinear,
             use_rslora: false,
+            rank_pattern: BTreeMap::new(),
+            alpha_pattern: BTreeMap::new(),
+            loraplus_lr_ratio: 1.0,
         }
     }
 }
@@ -97,67 +112,6 @@ impl Lora {
         let r = self.r as f64;
         self.lora_alpha as f64 / if self.use_rslora { r.sqrt() } else { r }
     }
-}
-
-/// Section `data`: the training examples.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Data {
-    /// Data sets, mixed in one shuffled order. At least one.
-    pub datasets: Vec<Dataset>,
-    /// Longest example in tokens, prompt and completion together. Default 512; 16 to 131072.
-    /// Alias: `cutoff_len`, `sequence_len`, `max_length`.
-    pub max_seq_length: usize,
-    /// What happens to a longer example. Default `drop`; the number is reported either way.
-    pub overlength: Overlength,
-}
-
-impl Default for Data {
-    fn default() -> Self {
-        Self {
-            datasets: Vec::new(),
-            max_seq_length: 512,
-            overlength: Overlength::Drop,
-        }
-    }
-}
-
-/// One data set: an item of `data.datasets`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Dataset {
-    /// A file or folder, relative to the current folder; `stdlib:` (in quotes, for the colon) is
-    /// the standard library of the Python on this machine. Required.
-    pub path: String,
-    /// How the files are read. Required.
-    pub format: DatasetFormat,
-    /// `python_source`: fewest lines of a function body. Default: no limit; 0 to 100000.
-    pub min_body_lines: Option<usize>,
-    /// `python_source`: most lines of a function body. Default: no limit; 1 to 100000.
-    pub max_body_lines: Option<usize>,
-    /// Most examples taken from this data set, drawn with `train.seed`. Default: all; 1 to 100000000.
-    pub max_examples: Option<usize>,
-}
-
-/// Format of a data set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DatasetFormat {
-    /// A folder of Python files; each documented function gives the request (signature and
-    /// docstring) and the answer (body).
-    PythonSource,
-}
-
-/// What happens to an example longer than `max_seq_length`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Overlength {
-    /// It is left out.
-    Drop,
-    /// Its end is cut off.
-    Truncate,
-    /// The run stops before it begins.
-    Error,
 }
 
 /// Section `train`: the optimisation.
@@ -173,7 +127,9 @@ pub struct Train {
     pub micro_batch_size: usize,
     /// Micro-batches in one optimizer step. Default 4; 1 to 65536.
     pub gradient_accumulation_steps: usize,
-    /// Peak learning rate of `AdamW`. Default 2e-4; above 0, at most 1. Alias: `lr`.
+    /// Optimizer. Default `adamw`.
+    pub optim: Optim,
+    /// Peak learning rate. Default 2e-4; above 0, at most 1. Alias: `lr`.
     pub learning_rate: f64,
     /// Course of the learning rate after the warmup. Default `cosine`. Alias: `lr_scheduler`.
     pub lr_scheduler_type: LrSchedulerType,
@@ -196,6 +152,20 @@ pub struct Train {
     /// Seed of the adapter's initial values and of the order of the examples. Default 42;
     /// 0 to 2^53.
     pub seed: u64,
+    /// Optimizer steps between two validations on the part that `data.val_size` keeps out. Default:
+    /// those of an epoch; 1 to 1000000. The last step is always one.
+    pub eval_steps: Option<usize>,
+    /// Validations in a row without a lower loss after which training stops. Default: never; 1 to
+    /// 1000.
+    pub early_stopping_patience: Option<usize>,
+    /// Keep the adapter of the lowest validation loss and not the last one. Default true; without
+    /// `data.val_size` there is only the last.
+    pub load_best_model_at_end: bool,
+    /// Training loss in nats a token above which training counts as diverged. Default: only what is
+    /// no finite number; above 0.
+    pub loss_watchdog_threshold: Option<f64>,
+    /// Steps in a row above that threshold after which training stops. Default 3; 1 to 1000000.
+    pub loss_watchdog_patience: usize,
 }
 
 impl Default for Train {
@@ -205,6 +175,7 @@ impl Default for Train {
             max_steps: None,
             micro_batch_size: 4,
             gradient_accumulation_steps: 4,
+            optim: Optim::Adamw,
             learning_rate: 2e-4,
             lr_scheduler_type: LrSchedulerType::Cosine,
             warmup_ratio: 0.03,
@@ -215,6 +186,11 @@ impl Default for Train {
             adam_epsilon: 1e-8,
             loss_chunk_size: 256,
             seed: 42,
+            eval_steps: None,
+            early_stopping_patience: None,
+            load_best_model_at_end: true,
+            loss_watchdog_threshold: None,
+            loss_watchdog_patience: 3,
         }
     }
 }
@@ -224,6 +200,23 @@ impl Train {
     pub fn examples_per_step(&self) -> usize {
         self.micro_batch_size * self.gradient_accumulation_steps
     }
+}
+
+/// An optimizer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Optim {
+    /// Adam with decoupled weight decay. Loshchilov and Hutter 2017, arXiv:1711.05101.
+    Adamw,
+    /// A second moment of rows and columns alone: half the state of `adamw`, or less. Shazeer and
+    /// Stern 2018, arXiv:1804.04235, with the rate that the recipe gives.
+    Adafactor,
+    /// The sign of a momentum: half the state of `adamw`; wants a rate three to ten times lower. Chen
+    /// et al. 2023, arXiv:2302.06675.
+    Lion,
+    /// A momentum made orthogonal, scaled so that the rate of `adamw` suits it. Liu et al. 2025,
+    /// arXiv:2502.16982.
+    Muon,
 }
 
 /// Course of the learning rate after the warmup.
@@ -247,6 +240,12 @@ pub struct Output {
     pub output_dir: Option<PathBuf>,
     /// Optimizer steps between two lines of the log. Default 10; 1 to 1000000.
     pub logging_steps: usize,
+    /// Optimizer steps between two checkpoints, from which an interrupted run goes on. Default 50;
+    /// 1 to 1000000. The last step is always one.
+    pub save_steps: usize,
+    /// Checkpoints kept, the newest. Default 2, so that a damaged one has another before it; 1 to
+    /// 1000.
+    pub save_total_limit: usize,
 }
 
 impl Default for Output {
@@ -254,6 +253,8 @@ impl Default for Output {
         Self {
             output_dir: None,
             logging_steps: 10,
+            save_steps: 50,
+            save_total_limit: 2,
         }
     }
 }
@@ -262,7 +263,7 @@ impl Default for Output {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Evaluate {
-    /// Sets of tasks. Default `[embedded]`; at least one, none twice.
+    /// Sets of tasks, each perhaps with its data file. Default `[embedded]`; at least one, none twice.
     pub benchmarks: Vec<Benchmark>,
     /// Ways to come from a task to an answer. Default `[single]`; at least one, none twice.
     pub workflows: Vec<Workflow>,
@@ -275,6 +276,19 @@ pub struct Evaluate {
     pub samples_per_task: usize,
     /// Longest answer in tokens. Default 512; 1 to 32768.
     pub max_new_tokens: usize,
+    /// What a workflow may spend on one answer to a task.
+    pub budget: Budget,
+    /// Rounds of criticism and revision in `reflection` and `multi_agent`. Default 3; 0 to 100.
+    pub rounds: usize,
+    /// Programs among which `best_of_n` and `codet` choose. Default 5; 1 to 100.
+    pub samples: usize,
+    /// Temperature at which `best_of_n` and `codet` draw those programs, except the first, which is drawn as
+    /// `sampling` says. Default 0.8; above 0, at most 10. Source: Chen et al. 2022, arXiv:2207.10397.
+    pub samples_temperature: f64,
+    /// Whose calls the adapter answers. Default `all`.
+    pub adapter_roles: AdapterRoles,
+    /// Files in place of the built-in prompts.
+    pub prompts: Prompts,
     /// Answers generated side by side. Default 8; 1 to 1024. Changes memory and speed, not the
     /// answers.
     pub batch_size: usize,
@@ -292,12 +306,18 @@ impl Default for Evaluate {
             effect: 3.0,
         };
         Self {
-            benchmarks: vec![Benchmark::Embedded],
+            benchmarks: vec![Benchmark::named(BenchmarkName::Embedded)],
             workflows: vec![Workflow::Single],
             python: None,
             sampling: Sampling::default(),
             samples_per_task: 1,
             max_new_tokens: 512,
+            budget: Budget::default(),
+            rounds: 3,
+            samples: 5,
+            samples_temperature: 0.8,
+            adapter_roles: AdapterRoles::All,
+            prompts: Prompts::default(),
             batch_size: 8,
             timeout_s: 10.0,
             hypotheses: vec![
@@ -313,22 +333,6 @@ impl Evaluate {
     pub fn python(&self) -> &Path {
         self.python.as_deref().unwrap_or(Path::new("python3"))
     }
-}
-
-/// A set of tasks with hidden tests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Benchmark {
-    /// The tasks written for this project, built into the evaluator.
-    Embedded,
-}
-
-/// A way to come from a task to an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Workflow {
-    /// One request, one answer, no feedback.
-    Single,
 }
 
 /// How the next token is drawn: `evaluate.sampling`.

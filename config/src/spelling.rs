@@ -17,6 +17,8 @@ const ALIASES: &[(&str, &str, &str)] = &[
     ("data", "cutoff_len", "max_seq_length"),
     ("data", "sequence_len", "max_seq_length"),
     ("data", "max_length", "max_seq_length"),
+    ("data", "sample_packing", "packing"),
+    ("data", "val_set_size", "val_size"),
     ("train", "num_epochs", "num_train_epochs"),
     ("train", "epochs", "num_train_epochs"),
     ("train", "per_device_train_batch_size", "micro_batch_size"),

@@ -6,6 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use metrics::Rank;
 use model::DeviceChoice;
 
+use crate::sandboxing::{self, SandboxArguments, SandboxChoice};
+
 /// Judges base models and adapters on tasks with hidden tests.
 #[derive(Debug, Parser)]
 #[command(
@@ -22,6 +24,15 @@ pub(crate) enum Command {
     /// Compare an adapter with its base model and write a report
     #[command(after_long_help = COMPARE_EXAMPLES)]
     Compare(CompareArguments),
+    /// Print how an answer came about, step by step
+    #[command(after_long_help = SHOW_EXAMPLES)]
+    Show(ShowArguments),
+    /// Score a file of samples against a benchmark's hidden tests
+    #[command(after_long_help = SCORE_EXAMPLES)]
+    Score(ScoreArguments),
+    /// Try out what the sandbox holds against
+    #[command(after_long_help = sandboxing::EXAMPLES)]
+    Sandbox(SandboxArguments),
     /// Count lines, complexity and maintainability of Python files
     #[command(after_long_help = METRICS_EXAMPLES)]
     Metrics(MetricsArguments),
@@ -31,6 +42,7 @@ const COMPARE_EXAMPLES: &str = "\
 Examples:
   evaluator compare
   evaluator compare checkpoints/quickstart/adapter --set evaluate.timeout_s=2
+  evaluator compare --base-only --recipe recipes/quickstart.yaml --set \"evaluate.workflows=[single, reflection]\"
 
 Without an adapter, the newest finished one under checkpoints/ is taken. Its recipe, which lies in its folder, says how \
 to evaluate. A run that was interrupted goes on where it stopped when the same command is given again.
@@ -42,6 +54,9 @@ pub(crate) struct CompareArguments {
     /// Folder of the adapter, in PEFT's layout [default: the newest under checkpoints/]
     #[arg(value_name = "ADAPTER")]
     pub(crate) adapter: Option<PathBuf>,
+    /// Let the base model answer alone, to compare workflows
+    #[arg(long, conflicts_with = "adapter", requires = "recipe")]
+    pub(crate) base_only: bool,
     /// Recipe to evaluate by [default: the one in the adapter's folder]
     #[arg(long, value_name = "RECIPE")]
     pub(crate) recipe: Option<PathBuf>,
@@ -54,7 +69,81 @@ pub(crate) struct CompareArguments {
     /// Folder under which the run's folder is made
     #[arg(long, value_name = "FOLDER", default_value = "reports")]
     pub(crate) reports: PathBuf,
+    #[command(flatten)]
+    pub(crate) sandbox: SandboxChoice,
     /// Print one JSON document with the results instead of the report's path
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  evaluator show reports/quickstart-1a2b3c4d embedded/double_it
+  evaluator show quickstart-1a2b3c4d double_it --arm base --workflow reflection --sample 0
+
+Every answer to the task is printed, one after the other, unless --arm, --workflow and --sample choose among them: what \
+was asked and said, how tests ended, what each revision changed, why it stopped, and what was left of the budget.";
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArguments {
+    /// A run's folder, or its name under the reports' folder
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+    /// A task's id, or an end of it that no other task shares
+    #[arg(value_name = "TASK")]
+    pub(crate) task: String,
+    /// Only this arm: base, or an adapter's name
+    #[arg(long, value_name = "ARM")]
+    pub(crate) arm: Option<String>,
+    /// Only this workflow
+    #[arg(long, value_name = "WORKFLOW")]
+    pub(crate) workflow: Option<String>,
+    /// Only this sample, counted from 0
+    #[arg(long, value_name = "N")]
+    pub(crate) sample: Option<u32>,
+    /// Folder under which runs are looked for by name
+    #[arg(long, value_name = "FOLDER", default_value = "reports")]
+    pub(crate) reports: PathBuf,
+    /// Print the steps as one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const SCORE_EXAMPLES: &str = "\
+Examples:
+  evaluator score --benchmark humaneval+ --data HumanEvalPlus.jsonl.gz samples.jsonl
+  evaluator score --benchmark mbpp+ --data MbppPlus.jsonl.gz --json --extract answers.jsonl.gz
+
+A line of the file is {\"task_id\": ..., \"solution\": ...}, a whole program, or {\"task_id\": ..., \"completion\": ...}, \
+which goes on from the task's prompt. Several lines a task make pass@k; tasks without a line do not count. Scores are \
+kept by content: the same command again is done at once, an interrupted one goes on where it stopped, and a changed \
+program is scored anew.
+
+Environment: SLM_CACHE moves the folder of scores, right results and data, PYTHON names the Python to use.";
+
+#[derive(Debug, Args)]
+pub(crate) struct ScoreArguments {
+    /// Samples as .jsonl or .jsonl.gz, in the format of EvalPlus
+    #[arg(value_name = "SAMPLES")]
+    pub(crate) samples: PathBuf,
+    /// Name of the benchmark, such as humaneval+
+    #[arg(long, value_name = "NAME")]
+    pub(crate) benchmark: String,
+    /// The benchmark's data file, as its publisher has it [default: the one in the cache folder]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: Option<PathBuf>,
+    /// Take the program out of each answer first: fenced blocks, prose around them
+    #[arg(long)]
+    pub(crate) extract: bool,
+    /// Programs tested at once, at most one a core [default: one a core]
+    #[arg(long, value_name = "N")]
+    pub(crate) workers: Option<usize>,
+    /// Python that programs run on: a program, or the one of a virtual environment [default: python3]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) python: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) sandbox: SandboxChoice,
+    /// Print one JSON document with every sample instead of a table
     #[arg(long)]
     pub(crate) json: bool,
 }

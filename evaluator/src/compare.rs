@@ -2,42 +2,59 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use benchmarks::{ScoringPhase, Task, TaskView};
 use cli::{BaseModel, Failure, UserMistake};
-use config::{Benchmark, Recipe};
-use model::Adapter;
-use sandbox::{Interpreter, Limits, Sandbox};
+use config::Recipe;
+use model::{Adapter, ChatTemplate, Decoder, Tokenizer};
+use sandbox::{Limits, Sandbox};
 
 use crate::arguments::CompareArguments;
+use crate::arm::Arm;
 use crate::backend::LocalModel;
-use crate::record::{BASE_ARM, PhaseTiming};
+use crate::record::{BASE_ARM, PhaseTiming, RunInfo};
 use crate::run_folder::RunFolder;
-use crate::{arm, describe, report};
+use crate::workflow::agent::Settings;
+use crate::workflow::prompt::Templates;
+use crate::workflow::trajectory::{Finished, Identity};
+use crate::{arm, describe, judge, report, score};
 
 /// Compares an adapter with its base model, and prints where the report is.
 pub(crate) fn run(arguments: &CompareArguments) -> Result<(), Failure> {
-    Ok(compare(arguments)?)
+    let unscored = compare(arguments)?;
+    if unscored.is_empty() {
+        return Ok(());
+    }
+    for reason in &unscored {
+        cli::note(&format!("unscored: {reason}"));
+    }
+    Err(Failure::Incomplete(format!(
+        "{} answers could not be scored and are not in the report\n\
+         hint: --set evaluate.python=PATH names an interpreter that has what the tasks need",
+        unscored.len()
+    )))
 }
 
-fn compare(arguments: &CompareArguments) -> Result<()> {
+/// Gives the reasons why some answers could not be scored.
+fn compare(arguments: &CompareArguments) -> Result<Vec<String>> {
     let folder = match &arguments.adapter {
-        Some(folder) => folder.clone(),
-        None => newest_adapter(Path::new("checkpoints"))?,
+        _ if arguments.base_only => None,
+        Some(folder) => Some(folder.clone()),
+        None => Some(newest_adapter(Path::new("checkpoints"))?),
     };
-    let recipe = load_recipe(&folder, arguments)?;
+    let recipe = load_recipe(folder.as_deref(), arguments)?;
+    let templates = Templates::load(&recipe.evaluate.prompts)?;
     let (choice, device) = arguments
         .device
         .open()
         .map_err(|e| UserMistake(e.to_string()))?;
-    let python = recipe.evaluate.python.clone().unwrap_or_else(cli::python);
-    let interpreter =
-        Interpreter::resolve(Some(&python)).context("no Python to run the tests with")?;
-    let sandbox = Sandbox::new(
-        interpreter,
-        Limits::default().with_cpu_s(recipe.evaluate.timeout_s),
-    );
+    let limits = Limits::default().with_cpu_s(recipe.evaluate.timeout_s);
+    let sandbox = arguments
+        .sandbox
+        .open(recipe.evaluate.python.as_deref(), limits)?;
 
     let mut timings = Timings::default();
     let (base, decoder) = timings.phase("load model", || {
@@ -45,28 +62,26 @@ fn compare(arguments: &CompareArguments) -> Result<()> {
         let decoder = base.load(&device)?;
         Ok((base, decoder))
     })?;
-    let (tokenizer, template) = (base.tokenizer()?, base.chat_template()?);
-    let loaded = Adapter::load(
-        &folder,
-        decoder.config(),
-        recipe.model.base_model_name(),
-        &device,
-    )?;
-    for warning in &loaded.warnings {
-        cli::note(&format!("warning: {warning}"));
-    }
+    let adapter = folder
+        .as_deref()
+        .map(|folder| load_adapter(folder, &decoder, &recipe))
+        .transpose()?;
 
-    // One benchmark is all that recipes know so far; the next one will not compile without a decision here.
-    let [Benchmark::Embedded] = recipe.evaluate.benchmarks[..] else {
-        unreachable!("recipes hold each benchmark once")
+    let [benchmark] = &recipe.evaluate.benchmarks[..] else {
+        let text = "`evaluate.benchmarks` names several benchmarks\nhint: compare them one by one: --set evaluate.benchmarks=[embedded]";
+        return Err(UserMistake(text.to_owned()).into());
     };
-    let benchmark = "embedded";
-    let tasks = benchmarks::by_name(benchmark)?.tasks()?;
+    let set = score::load_tasks(benchmark.name.as_str(), benchmark.path.as_deref())?;
+    let (benchmark, tasks) = (set.benchmark, set.tasks);
     let mut info = describe::run(describe::Parts {
         recipe: &recipe,
         base: &base,
-        adapter: describe::adapter(&folder, &recipe)?,
+        adapter: folder
+            .as_deref()
+            .map(|folder| describe::adapter(folder, &recipe))
+            .transpose()?,
         benchmark: describe::benchmark(benchmark, &tasks),
+        templates: &templates,
         sandbox: &sandbox,
         device: choice.to_string(),
         arguments,
@@ -78,22 +93,31 @@ fn compare(arguments: &CompareArguments) -> Result<()> {
     }
     run.write_info(&info)?;
 
-    for (name, adapter) in [
-        (BASE_ARM, None),
-        (info.adapters[0].name.as_str(), Some(&loaded.adapter)),
-    ] {
-        let evaluate = &recipe.evaluate;
-        let model = LocalModel {
-            decoder: &decoder,
-            tokenizer: &tokenizer,
-            template: &template,
-            adapter,
-            evaluate,
-        };
-        timings.phase(&format!("generate and test {name}"), || {
-            arm::complete(name, &model, &tasks, evaluate, &sandbox, &mut run)
-        })?;
-    }
+    let model = Model {
+        tokenizer: base.tokenizer()?,
+        template: base.chat_template()?,
+        decoder,
+        adapter,
+    };
+    let settings = Rc::new(Settings {
+        evaluate: recipe.evaluate.clone(),
+        templates,
+    });
+    let views: Vec<_> = tasks.iter().map(Task::view).collect();
+    let finished = generate(
+        &model,
+        &info,
+        &views,
+        &settings,
+        &sandbox,
+        &mut run,
+        &mut timings,
+    )?;
+    // Every trajectory of the run is closed: only now do hidden tests open.
+    let scoring = ScoringPhase::begin();
+    let unscored = timings.phase("hidden tests", || {
+        judge::all(&finished, &tasks, &scoring, &sandbox, &mut run)
+    })?;
     info.timings = timings.phases;
     run.write_info(&info)?;
     let report = report::build(&info, run.records());
@@ -104,7 +128,72 @@ fn compare(arguments: &CompareArguments) -> Result<()> {
     } else {
         cli::result(&format!("report: {}", path.display()));
     }
-    Ok(())
+    Ok(unscored)
+}
+
+/// What answers.
+struct Model {
+    decoder: Decoder,
+    tokenizer: Tokenizer,
+    template: ChatTemplate,
+    adapter: Option<Adapter>,
+}
+
+/// Lets every arm answer every task in every workflow.
+fn generate(
+    model: &Model,
+    info: &RunInfo,
+    tasks: &[&TaskView],
+    settings: &Rc<Settings>,
+    sandbox: &Sandbox,
+    run: &mut RunFolder,
+    timings: &mut Timings,
+) -> Result<Vec<Finished>> {
+    let base = (BASE_ARM, None, None);
+    let adapted = model
+        .adapter
+        .iter()
+        .zip(&info.adapters)
+        .map(|(adapter, of)| (of.name.as_str(), Some(adapter), Some(of.sha256.clone())));
+    let mut finished = Vec::new();
+    for (name, adapter, adapter_sha256) in std::iter::once(base).chain(adapted) {
+        let local = LocalModel {
+            decoder: &model.decoder,
+            tokenizer: &model.tokenizer,
+            template: &model.template,
+            adapter,
+            batch_size: settings.evaluate.batch_size,
+        };
+        let arm = Arm {
+            name,
+            model: &local,
+            identity: Rc::new(Identity {
+                run: info.name.clone(),
+                config_sha256: info.config_sha256.clone(),
+                model_sha256: info.base_model.sha256.clone(),
+                adapter_sha256,
+            }),
+        };
+        for &workflow in &settings.evaluate.workflows {
+            finished.extend(timings.phase(&format!("generate {name} {workflow}"), || {
+                arm::complete(&arm, workflow, tasks, settings, sandbox, run)
+            })?);
+        }
+    }
+    Ok(finished)
+}
+
+fn load_adapter(folder: &Path, decoder: &Decoder, recipe: &Recipe) -> Result<Adapter> {
+    let loaded = Adapter::load(
+        folder,
+        decoder.config(),
+        recipe.model.base_model_name(),
+        decoder.device(),
+    )?;
+    for warning in &loaded.warnings {
+        cli::note(&format!("warning: {warning}"));
+    }
+    Ok(loaded.adapter)
 }
 
 /// The adapter that was finished last under `checkpoints`.
@@ -133,13 +222,34 @@ fn newest_adapter(checkpoints: &Path) -> Result<PathBuf> {
         })
 }
 
-fn load_recipe(adapter: &Path, arguments: &CompareArguments) -> Result<Recipe> {
+/// The recipe that was named, or the adapter's.
+fn load_recipe(adapter: Option<&Path>, arguments: &CompareArguments) -> Result<Recipe> {
+    let own = adapter.map(recipe_of).transpose()?;
+    let path = match (&arguments.recipe, own) {
+        (Some(path), _) => path.clone(),
+        (None, Some(path)) if path.is_file() => path,
+        (None, own) => {
+            let text = format!(
+                "{}: has no recipe.yaml, as adapters from elsewhere\nhint: say how to evaluate with --recipe recipes/NAME.yaml",
+                own.as_deref()
+                    .and_then(Path::parent)
+                    .unwrap_or(Path::new(""))
+                    .display()
+            );
+            return Err(UserMistake(text).into());
+        }
+    };
+    Ok(Recipe::load(&path, &arguments.overrides)?)
+}
+
+/// Where an adapter's recipe lies, if it has one.
+fn recipe_of(adapter: &Path) -> Result<PathBuf, UserMistake> {
     if !adapter.is_dir() {
         let text = format!(
             "{}: no such adapter folder\nhint: `trainer fit` prints the folder that it wrote",
             adapter.display()
         );
-        return Err(UserMistake(text).into());
+        return Err(UserMistake(text));
     }
     if !adapter.join("adapter_config.json").is_file() {
         let inside = adapter.join("adapter");
@@ -152,20 +262,9 @@ fn load_recipe(adapter: &Path, arguments: &CompareArguments) -> Result<Recipe> {
             "{}: holds no adapter_config.json, so it is no adapter\nhint: {hint}",
             adapter.display()
         );
-        return Err(UserMistake(text).into());
+        return Err(UserMistake(text));
     }
-    let path = arguments
-        .recipe
-        .clone()
-        .unwrap_or_else(|| adapter.join("recipe.yaml"));
-    if arguments.recipe.is_none() && !path.is_file() {
-        let text = format!(
-            "{}: has no recipe.yaml, as adapters from elsewhere\nhint: say how to evaluate with --recipe recipes/NAME.yaml",
-            adapter.display()
-        );
-        return Err(UserMistake(text).into());
-    }
-    Ok(Recipe::load(&path, &arguments.overrides)?)
+    Ok(adapter.join("recipe.yaml"))
 }
 
 /// Wall time by phase.

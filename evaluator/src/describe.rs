@@ -4,18 +4,20 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use benchmarks::{ScoringPhase, Task};
+use benchmarks::Task;
 use cli::BaseModel;
 use config::Recipe;
 use sandbox::Sandbox;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use crate::arguments::CompareArguments;
+use crate::digest::sha256_of;
 use crate::record::{
     AdapterInfo, BaseModelInfo, BenchmarkInfo, DeclaredEffects, NamedSeed, RECORD_VERSION,
     RecipeInfo, RunInfo, SamplingInfo, SandboxInfo, TrainingSummary,
 };
+use crate::workflow::budget::Spending;
+use crate::workflow::prompt::Templates;
 
 /// An adapter's identity, and how it was trained where its folder says so.
 pub(crate) fn adapter(folder: &Path, recipe: &Recipe) -> Result<AdapterInfo> {
@@ -43,13 +45,15 @@ pub(crate) fn adapter(folder: &Path, recipe: &Recipe) -> Result<AdapterInfo> {
 
 /// A benchmark's identity: a hash over everything in it that enters a sample.
 pub(crate) fn benchmark(name: &str, tasks: &[Task]) -> BenchmarkInfo {
-    let scoring = ScoringPhase::begin();
-    let sha256 = hash_of(tasks.iter().flat_map(|task| {
+    let hidden: Vec<String> = tasks.iter().map(|task| task.hidden().sha256()).collect();
+    let sha256 = sha256_of(tasks.iter().zip(&hidden).flat_map(|(task, hidden)| {
         let view = task.view();
-        let public = [view.task_id.as_str(), &view.prompt, &view.entry_point];
-        public
-            .into_iter()
-            .chain(task.hidden().open(&scoring).iter().map(String::as_str))
+        [
+            view.task_id.as_str(),
+            &view.prompt,
+            &view.entry_point,
+            hidden,
+        ]
     }));
     BenchmarkInfo {
         name: name.to_owned(),
@@ -62,8 +66,10 @@ pub(crate) fn benchmark(name: &str, tasks: &[Task]) -> BenchmarkInfo {
 pub(crate) struct Parts<'a> {
     pub(crate) recipe: &'a Recipe,
     pub(crate) base: &'a BaseModel,
-    pub(crate) adapter: AdapterInfo,
+    /// None where the base model is alone.
+    pub(crate) adapter: Option<AdapterInfo>,
     pub(crate) benchmark: BenchmarkInfo,
+    pub(crate) templates: &'a Templates,
     pub(crate) sandbox: &'a Sandbox,
     pub(crate) device: String,
     pub(crate) arguments: &'a CompareArguments,
@@ -76,6 +82,7 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
         base,
         adapter,
         benchmark,
+        templates,
         sandbox,
         device,
         arguments,
@@ -88,16 +95,17 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
     };
     let version = env!("CARGO_PKG_VERSION");
     let python = &sandbox.interpreter().version;
-    let hash = hash_of([
+    let settings = [
         version,
         &yaml,
         &base_model.sha256,
-        &adapter.sha256,
+        adapter.as_ref().map_or("", |adapter| &adapter.sha256),
         &benchmark.sha256,
         &device,
         python,
-    ]);
-    let description = sandbox.description();
+    ];
+    let hash = sha256_of(settings.into_iter().chain(templates.texts()));
+    let description = sandbox.self_test()?;
     Ok(RunInfo {
         version: RECORD_VERSION,
         name: format!("{}-{}", recipe.name(), &hash[..8]),
@@ -105,11 +113,12 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
             .strftime("%Y-%m-%dT%H:%M:%SZ")
             .to_string(),
         project_version: version.to_owned(),
-        command: command_line(&adapter.path, arguments),
+        config_sha256: hash,
+        command: command_line(adapter.as_ref(), arguments),
         base_model,
-        adapters: vec![adapter],
+        adapters: adapter.into_iter().collect(),
         recipe: RecipeInfo {
-            sha256: hash_of([yaml.as_str()]),
+            sha256: sha256_of([yaml.as_str()]),
             yaml,
         },
         benchmark,
@@ -117,8 +126,8 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
         threads: rayon::current_num_threads(),
         python_version: python.clone(),
         sandbox: SandboxInfo {
-            level: description.level.clone(),
-            properties: description.properties.iter().map(property_text).collect(),
+            level: description.level,
+            properties: description.properties,
         },
         seeds: vec![
             NamedSeed {
@@ -137,6 +146,12 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
             max_new_tokens: evaluate.max_new_tokens,
             samples_per_task: evaluate.samples_per_task as u32,
         },
+        workflows: evaluate
+            .workflows
+            .iter()
+            .map(|workflow| workflow.name().to_owned())
+            .collect(),
+        budget: Spending::from(&evaluate.budget),
         timings: Vec::new(),
         declared: declared(recipe),
     })
@@ -158,23 +173,10 @@ fn declared(recipe: &Recipe) -> DeclaredEffects {
         })
 }
 
-/// SHA-256 over texts, each with its length, so that no two lists of texts look alike.
-fn hash_of<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
-    let mut hash = Sha256::new();
-    for text in texts {
-        hash.update((text.len() as u64).to_le_bytes());
-        hash.update(text);
-    }
-    model::hex(&hash.finalize())
-}
-
 /// The command that makes the run again.
-fn command_line(adapter: &str, arguments: &CompareArguments) -> String {
-    let mut words = vec![
-        "evaluator".to_owned(),
-        "compare".to_owned(),
-        quoted(adapter),
-    ];
+fn command_line(adapter: Option<&AdapterInfo>, arguments: &CompareArguments) -> String {
+    let which = adapter.map_or_else(|| "--base-only".to_owned(), |adapter| quoted(&adapter.path));
+    let mut words = vec!["evaluator".to_owned(), "compare".to_owned(), which];
     if let Some(recipe) = &arguments.recipe {
         words.extend(["--recipe".to_owned(), quoted(&recipe.to_string_lossy())]);
     }
@@ -191,15 +193,6 @@ fn quoted(word: &str) -> String {
         return word.to_owned();
     }
     format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-fn property_text(property: &sandbox::Property) -> String {
-    let enforced = if property.enforced {
-        "enforced"
-    } else {
-        "not enforced"
-    };
-    format!("{}: {enforced}", property.name)
 }
 
 #[cfg(test)]

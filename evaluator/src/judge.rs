@@ -1,102 +1,216 @@
-//! From an answer to a record: extraction, static metrics, hidden tests.
+//! From closed trajectories to records: static metrics and hidden tests of the programs that they ended with.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
-use benchmarks::{ScoringPhase, Task};
-use metrics::syntax::Reason;
+use benchmarks::{ScoringPhase, Task, Tests};
+use cli::Progress;
 use sandbox::Sandbox;
 
-use crate::backend::Answer;
-use crate::record::{ProgramMetrics, RECORD_VERSION, SampleRecord, Verdict};
-use crate::workflow::single;
+use crate::record::{FinishReason, ProgramMetrics, RECORD_VERSION, SampleRecord, Verdict};
+use crate::run_folder::RunFolder;
+use crate::score::answers::AnswerCache;
+use crate::score::in_parallel;
+use crate::score::suite::{Score, Suite, score};
+use crate::workflow::trajectory::Finished;
 
-/// Which sample of which arm an answer is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SampleKey {
-    pub(crate) arm: String,
-    pub(crate) task_id: String,
-    pub(crate) sample: u32,
-    pub(crate) seed: u64,
-}
-
-/// Measures and tests the program of an answer.
+/// Measures and tests what is not recorded yet, on all cores; each record is written as soon as it is made. Gives the
+/// reasons why some could not be scored, which stay without a record.
+///
+/// Whoever calls this has closed every trajectory of the run: `scoring` is the word for it.
 ///
 /// # Errors
-/// Only the sandbox's own trouble; whatever the program does is part of the record.
-pub(crate) fn judge(
-    key: &SampleKey,
-    task: &Task,
-    answer: Answer,
+/// Only the sandbox's own trouble; whatever a program does is part of its record.
+pub(crate) fn all(
+    finished: &[Finished],
+    tasks: &[Task],
+    scoring: &ScoringPhase,
     sandbox: &Sandbox,
-) -> Result<SampleRecord> {
-    let mut extraction = single::program(task.view(), &answer.text);
-    let mut reason = reason_text(extraction.reason);
-    // A prompt is a whole program to the parser, and one without operators has an MI of 100: a model that adds
-    // nothing to it must not be praised for that.
-    if extraction.complete && adds_nothing(&extraction.program, &task.view().prompt) {
-        (extraction.complete, reason) = (false, "adds no statement to the prompt");
+    run: &mut RunFolder,
+) -> Result<Vec<String>> {
+    let tasks: BTreeMap<&str, &Task> = tasks
+        .iter()
+        .map(|task| (task.view().task_id.as_str(), task))
+        .collect();
+    let recorded: BTreeSet<(&str, &str, &str, u32)> = run
+        .records()
+        .iter()
+        .map(|record| {
+            let SampleRecord {
+                arm,
+                workflow,
+                task_id,
+                sample,
+                ..
+            } = record;
+            (arm.as_str(), workflow.as_str(), task_id.as_str(), *sample)
+        })
+        .collect();
+    let open: Vec<(&Finished, &Task)> = finished
+        .iter()
+        .filter(|finished| {
+            let key = &finished.key;
+            let name = (
+                key.arm.as_str(),
+                key.workflow.name(),
+                key.task_id.as_str(),
+                key.sample,
+            );
+            !recorded.contains(&name)
+        })
+        .filter_map(|finished| Some((finished, *tasks.get(finished.key.task_id.as_str())?)))
+        .collect();
+    if open.is_empty() {
+        return Ok(Vec::new());
     }
-    let metrics = if extraction.complete {
-        metrics::analyze(&extraction.program).ok()
-    } else {
-        None
+
+    let answers = AnswerCache::new(cli::cache_dir().join("answers"));
+    let mut progress = Progress::new("hidden tests", open.len() as u64, "samples");
+    let (mut done, mut passed, mut unscored) = (0, 0, Vec::new());
+    in_parallel(
+        &open,
+        sandbox.workers(),
+        |(finished, task)| judge(finished, task, &answers, scoring, sandbox),
+        |at, judged| {
+            match judged {
+                Ok(record) => {
+                    passed += u64::from(record.passed());
+                    run.append(record)?;
+                }
+                Err(Unscored(reason)) => {
+                    unscored.push(format!("{}: {reason}", open[at].0.key.task_id));
+                }
+            }
+            done += 1;
+            progress.set(done, format!("{passed} passed"));
+            Ok(())
+        },
+    )?;
+    progress.finish();
+    Ok(unscored)
+}
+
+/// Why a program cannot be judged, through no fault of its own.
+struct Unscored(String);
+
+/// Measures and tests one program.
+fn judge(
+    finished: &Finished,
+    task: &Task,
+    answers: &AnswerCache,
+    scoring: &ScoringPhase,
+    sandbox: &Sandbox,
+) -> Result<Result<SampleRecord, Unscored>> {
+    let chosen = finished.chosen.as_ref();
+    let program = chosen.map_or("", |chosen| chosen.program.text.as_str());
+    let broken = chosen.map_or(Some("no call was to make a program"), |chosen| {
+        chosen.program.broken
+    });
+    let metrics = match broken {
+        None => metrics::analyze(program).ok(),
+        Some(_) => None,
     };
-    let tests = task.hidden().open(&ScoringPhase::begin());
-    let (verdict, tests_passed, detail, cpu_s) = if metrics.is_some() {
-        let outcome = sandbox.run_tests(&extraction.program, tests)?;
-        let passed = outcome.tests.iter().filter(|test| test.passed).count();
-        let detail = (!outcome.detail.is_empty()).then_some(outcome.detail);
-        (verdict(outcome.verdict), passed, detail, outcome.cpu_s)
+    let tests = if metrics.is_some() {
+        match hidden_tests(program, task, answers, scoring, sandbox)? {
+            Ok(tests) => tests,
+            Err(unscored) => return Ok(Err(unscored)),
+        }
     } else {
-        (Verdict::Unparsable, 0, Some(reason.to_owned()), 0.0)
+        HiddenTests {
+            verdict: Verdict::Unparsable,
+            passed: 0,
+            total: number_of_tests(task.hidden().open(scoring)),
+            detail: broken.unwrap_or("not counted by the metrics").to_owned(),
+            cpu_s: 0.0,
+        }
     };
-    Ok(SampleRecord {
+    let key = &finished.key;
+    Ok(Ok(SampleRecord {
         version: RECORD_VERSION,
         arm: key.arm.clone(),
-        workflow: single::NAME.to_owned(),
+        workflow: key.workflow.name().to_owned(),
         task_id: key.task_id.clone(),
         sample: key.sample,
-        seed: key.seed,
-        prompt_tokens: answer.prompt_tokens,
-        completion_tokens: answer.completion_tokens,
-        finish_reason: answer.finish_reason,
-        generation_s: answer.seconds,
-        completion: answer.text,
-        program: extraction.program,
+        seed: finished.seed,
+        prompt_tokens: finished.prompt_tokens,
+        completion_tokens: finished.spent.completion_tokens,
+        calls: finished.spent.calls,
+        executions: finished.spent.executions,
+        rounds: finished.rounds,
+        stop: finished.stop,
+        format_failures: finished.format_failures.len(),
+        unspent: finished.left,
+        finish_reason: chosen.map_or(FinishReason::Length, |chosen| chosen.finish_reason),
+        generation_s: finished.generation_s,
+        completion: chosen.map_or_else(String::new, |chosen| chosen.text.clone()),
+        program: program.to_owned(),
         parsable: metrics.is_some(),
         metrics: metrics.as_ref().map(program_metrics),
-        verdict,
-        tests_passed,
-        tests_total: tests.len(),
-        detail,
-        cpu_s,
-    })
+        verdict: tests.verdict,
+        tests_passed: tests.passed,
+        tests_total: tests.total,
+        detail: Some(tests.detail).filter(|detail| !detail.is_empty()),
+        cpu_s: tests.cpu_s,
+    }))
 }
 
-/// Whether a program is its prompt alone, comments and docstrings aside.
-fn adds_nothing(program: &str, prompt: &str) -> bool {
-    let hash = |source: &str| metrics::syntax::normalised_hash(source);
-    hash(prompt).is_some_and(|of_prompt| hash(program) == Some(of_prompt))
+/// What became of the hidden tests, a benchmark's extra ones included.
+struct HiddenTests {
+    verdict: Verdict,
+    passed: usize,
+    total: usize,
+    detail: String,
+    cpu_s: f64,
 }
 
-/// Why a program is not even run.
-fn reason_text(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Complete => "not counted by the metrics",
-        Reason::BrokenEntryPoint => "the definition of the entry point does not parse",
-        Reason::NoEntryPoint => "nothing defines the entry point",
+fn hidden_tests(
+    program: &str,
+    task: &Task,
+    answers: &AnswerCache,
+    scoring: &ScoringPhase,
+    sandbox: &Sandbox,
+) -> Result<Result<HiddenTests, Unscored>> {
+    let known = match task.hidden().open(scoring) {
+        Tests::Calls(calls) => match answers.get(calls, sandbox) {
+            Ok(answers) => Some(answers),
+            Err(error) => return Ok(Err(Unscored(format!("{error:#}")))),
+        },
+        _ => None,
+    };
+    let Score {
+        base,
+        plus,
+        unscored,
+    } = score(task, program, known.as_ref(), scoring, sandbox)?;
+    let Some(base) = base else {
+        let reason = unscored.unwrap_or_else(|| "no reason was given".to_owned());
+        return Ok(Err(Unscored(reason)));
+    };
+    let suites: Vec<Suite> = std::iter::once(base).chain(plus).collect();
+    let failed = suites.iter().find(|suite| suite.verdict != Verdict::Passed);
+    Ok(Ok(HiddenTests {
+        verdict: failed.map_or(Verdict::Passed, |suite| suite.verdict),
+        passed: suites.iter().map(passed).sum(),
+        total: suites.iter().map(|suite| suite.tests).sum(),
+        detail: failed.map_or_else(String::new, |suite| suite.detail.clone()),
+        cpu_s: suites.iter().map(|suite| suite.cpu_s).sum(),
+    }))
+}
+
+/// Tests of a suite that passed. Extra tests that were not run because the base tests fail are not among `failed`.
+fn passed(suite: &Suite) -> usize {
+    if suite.verdict != Verdict::Passed && suite.failed.is_empty() {
+        return 0;
     }
+    suite.tests - suite.failed.len()
 }
 
-fn verdict(verdict: sandbox::Verdict) -> Verdict {
-    match verdict {
-        sandbox::Verdict::Passed => Verdict::Passed,
-        sandbox::Verdict::Failed => Verdict::Failed,
-        sandbox::Verdict::Error => Verdict::Error,
-        sandbox::Verdict::Timeout => Verdict::Timeout,
-        sandbox::Verdict::Memory => Verdict::Memory,
-        sandbox::Verdict::OutputLimit => Verdict::OutputLimit,
-        sandbox::Verdict::Violation => Verdict::Violation,
-        sandbox::Verdict::Unparsable => Verdict::Unparsable,
+fn number_of_tests(tests: &Tests) -> usize {
+    match tests {
+        Tests::Asserts(asserts) => asserts.tests.len(),
+        Tests::Calls(calls) => calls.base.len() + calls.plus.as_ref().map_or(0, Vec::len),
+        Tests::Streams(streams) => streams.cases.len(),
+        Tests::Unittest(unittest) => unittest.methods.len(),
     }
 }
 
@@ -114,5 +228,129 @@ fn program_metrics(file: &metrics::FileMetrics) -> ProgramMetrics {
         halstead_volume: file.halstead.total.volume,
         maintainability_index: file.maintainability_index,
         mi_code: file.mi_code,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workflow::budget::Spending;
+    use crate::workflow::event::{Key, StopReason};
+    use crate::workflow::read::{Expects, Reading, read};
+    use crate::workflow::trajectory::Chosen;
+    use config::Workflow;
+    use sandbox::{Interpreter, LevelChoice, Limits};
+
+    fn tasks(n: usize) -> Vec<Task> {
+        let set = benchmarks::load("embedded", None).expect("embedded tasks");
+        set.tasks.into_iter().take(n).collect()
+    }
+
+    /// A trajectory of one call that was answered like this.
+    fn finished(task: &Task, text: &str) -> Finished {
+        let (reading, _) = read(Expects::Program, task.view(), "", text, FinishReason::Stop);
+        let Reading::Program(program) = reading else {
+            panic!("no program: {reading:?}")
+        };
+        Finished {
+            key: Key {
+                arm: "base".to_owned(),
+                workflow: Workflow::Single,
+                task_id: task.view().task_id.clone(),
+                sample: 0,
+            },
+            seed: 7,
+            stop: StopReason::Finished,
+            chosen: Some(Chosen {
+                program,
+                text: text.to_owned(),
+                finish_reason: FinishReason::Stop,
+            }),
+            spent: Spending {
+                completion_tokens: 5,
+                calls: 1,
+                executions: 0,
+            },
+            left: Spending::default(),
+            prompt_tokens: 9,
+            generation_s: 0.5,
+            rounds: 0,
+            format_failures: Vec::new(),
+        }
+    }
+
+    fn records(finished: &[Finished], tasks: &[Task]) -> Vec<SampleRecord> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut run = RunFolder::open(folder.path().to_owned()).expect("a run's folder");
+        let python = Interpreter::resolve(None).expect("python3");
+        // Programs of our own need no walls, and the test's process is no sandbox helper.
+        let level = LevelChoice::Exactly(sandbox::Level::C);
+        let sandbox = Sandbox::with_level(python, Limits::default(), level)
+            .expect("a sandbox, whose helper `cargo test --workspace` builds");
+        let mut judge_all = || {
+            let scoring = ScoringPhase::begin();
+            all(finished, tasks, &scoring, &sandbox, &mut run).expect("records")
+        };
+        assert_eq!(judge_all(), Vec::<String>::new());
+        judge_all();
+        let records = run.records().to_vec();
+        assert_eq!(records.len(), finished.len(), "each is judged once");
+        records
+    }
+
+    #[test]
+    fn canonical_solutions_pass_and_are_counted() {
+        let tasks = tasks(3);
+        let solved: Vec<Finished> = tasks
+            .iter()
+            .map(|task| finished(task, task.canonical_solution(&ScoringPhase::begin())))
+            .collect();
+        for record in records(&solved, &tasks) {
+            assert_eq!(
+                (record.verdict, record.tests_passed),
+                (Verdict::Passed, record.tests_total),
+                "{}: {:?}",
+                record.task_id,
+                record.detail
+            );
+            let metrics = record.metrics.expect("metrics of a program that parses");
+            assert!(
+                metrics.maintainability_index > 0.0 && metrics.lloc > 1,
+                "{metrics:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_program_or_adds_nothing_to_the_prompt_stays_without_metrics() {
+        let tasks = tasks(1);
+        for text in [
+            "    return (",
+            "",
+            "    # to be done\n",
+            "```\nprint('over')",
+        ] {
+            let records = records(&[finished(&tasks[0], text)], &tasks);
+            assert_eq!(records[0].verdict, Verdict::Unparsable, "{text:?}");
+            assert!(!records[0].parsable && records[0].metrics.is_none());
+            assert!(records[0].tests_total > 0);
+        }
+    }
+
+    #[test]
+    fn a_trajectory_that_ended_before_any_program_is_recorded_as_such() {
+        let tasks = tasks(1);
+        let none = Finished {
+            chosen: None,
+            stop: StopReason::CompletionTokensSpent,
+            ..finished(&tasks[0], "")
+        };
+        let records = records(&[none], &tasks);
+        assert_eq!(records[0].verdict, Verdict::Unparsable);
+        assert_eq!(
+            records[0].detail.as_deref(),
+            Some("no call was to make a program")
+        );
+        assert_eq!(records[0].program, "");
     }
 }

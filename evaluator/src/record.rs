@@ -1,7 +1,8 @@
 //! What one evaluation leaves behind: a line for each sample and one description of the run.
 //!
 //! `records.jsonl` holds one [`SampleRecord`] a line, flushed as it is made, so that a crash loses at most
-//! one sample; `run.json` holds one [`RunInfo`]. Statistics and report read nothing else, so a report can
+//! one sample; `run.json` holds one [`RunInfo`]. How a sample came about stands in `trajectory.jsonl`, see
+//! [`crate::workflow::event`]. Statistics and report read nothing else, so a report can
 //! be made again from these two files alone. Both carry a version: a reader refuses what it does not know
 //! rather than guess.
 
@@ -9,8 +10,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::json_lines::Versioned;
+use crate::workflow::budget::Spending;
+use crate::workflow::event::StopReason;
+
 /// The version written into every record and run description; raised when a field changes its meaning.
-pub(crate) const RECORD_VERSION: u32 = 1;
+pub(crate) const RECORD_VERSION: u32 = 2;
 
 /// The name of the arm without an adapter.
 pub(crate) const BASE_ARM: &str = "base";
@@ -31,15 +36,27 @@ pub(crate) struct SampleRecord {
     pub(crate) sample: u32,
     /// The seed of this sample's random choices.
     pub(crate) seed: u64,
-    /// Tokens of the rendered request.
+    /// Tokens of the rendered requests, all calls together.
     pub(crate) prompt_tokens: usize,
-    /// Tokens the model produced, the end token not counted.
+    /// Tokens the model produced in all calls, end tokens not counted.
     pub(crate) completion_tokens: usize,
-    /// Why generation ended.
+    /// Calls to the model.
+    pub(crate) calls: usize,
+    /// Runs of a program inside the workflow, hidden tests not counted.
+    pub(crate) executions: usize,
+    /// Rounds of revision begun.
+    pub(crate) rounds: u32,
+    /// Why the workflow ended.
+    pub(crate) stop: StopReason,
+    /// Answers that missed their format.
+    pub(crate) format_failures: usize,
+    /// What the workflow left of its budget.
+    pub(crate) unspent: Spending,
+    /// Why the generation of `completion` ended.
     pub(crate) finish_reason: FinishReason,
     /// Wall time of the generation, in seconds; a batch's time is shared out among its samples.
     pub(crate) generation_s: f64,
-    /// The model's text, unchanged.
+    /// The model's text that holds the final program, unchanged; empty if no call was to make one.
     pub(crate) completion: String,
     /// The program extracted from the completion, which was measured and tested.
     pub(crate) program: String,
@@ -59,6 +76,14 @@ pub(crate) struct SampleRecord {
     pub(crate) cpu_s: f64,
 }
 
+impl Versioned for SampleRecord {
+    const VERSION: u32 = RECORD_VERSION;
+
+    fn version(&self) -> u32 {
+        self.version
+    }
+}
+
 impl SampleRecord {
     /// Whether every hidden test passed.
     pub(crate) fn passed(&self) -> bool {
@@ -74,6 +99,8 @@ pub(crate) enum FinishReason {
     Stop,
     /// The token limit cut the completion off.
     Length,
+    /// The prompt left no room for an answer.
+    NoRoom,
 }
 
 /// How the hidden tests ended. Spelled as `sandbox::Verdict`, with `unparsable` for a program that never ran.
@@ -153,6 +180,8 @@ pub(crate) struct RunInfo {
     pub(crate) created: String,
     /// This project's version.
     pub(crate) project_version: String,
+    /// SHA-256 over all that enters a sample, in hex.
+    pub(crate) config_sha256: String,
     /// The command line that makes the run again.
     pub(crate) command: String,
     /// The base model.
@@ -175,6 +204,10 @@ pub(crate) struct RunInfo {
     pub(crate) seeds: Vec<NamedSeed>,
     /// How completions were sampled.
     pub(crate) sampling: SamplingInfo,
+    /// The workflows, in the recipe's order; the first is the one whose arms are compared in full.
+    pub(crate) workflows: Vec<String>,
+    /// What each workflow may spend on a sample.
+    pub(crate) budget: Spending,
     /// Wall time by phase, in seconds, in the order they ran.
     pub(crate) timings: Vec<PhaseTiming>,
     /// What the run declared before it saw any result.
@@ -247,8 +280,8 @@ pub(crate) struct BenchmarkInfo {
 pub(crate) struct SandboxInfo {
     /// The level in words.
     pub(crate) level: String,
-    /// What it enforced, one property an entry.
-    pub(crate) properties: Vec<String>,
+    /// What the self-test tried before the run, and whether it was held off.
+    pub(crate) properties: Vec<sandbox::Property>,
 }
 
 /// A seed and what it seeds.

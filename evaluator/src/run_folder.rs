@@ -1,50 +1,59 @@
-//! The folder of one run: records appended as they are made, the description, and the report.
+//! The folder of one run: steps and records appended as they are made, the description, and the report.
 //!
 //! The folder's name follows from what is compared, so the same command finds its own folder again and goes on where it
 //! stopped.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use crate::record::{RECORD_VERSION, RunInfo, SampleRecord};
+use crate::json_lines::JsonLines;
+use crate::record::{RunInfo, SampleRecord};
 use crate::report::Report;
+use crate::workflow::event::{Event, Key};
 
 const RECORDS: &str = "records.jsonl";
 const RUN: &str = "run.json";
+
+/// The file of the trajectories in a run's folder.
+pub(crate) const TRAJECTORIES: &str = "trajectory.jsonl";
 
 /// An open run folder.
 pub(crate) struct RunFolder {
     path: PathBuf,
     records: Vec<SampleRecord>,
-    file: File,
+    records_file: JsonLines<SampleRecord>,
+    /// Steps of earlier starts, until they are taken.
+    events: BTreeMap<Key, Vec<Event>>,
+    log: JsonLines<Event>,
 }
 
 impl RunFolder {
-    /// Opens the folder, with the records of an earlier start of the same run if there are any.
+    /// Opens the folder, with the steps and records of an earlier start of the same run if there are any.
     ///
-    /// A last line that was cut off by a crash is dropped, so that its sample is made again.
+    /// A last line that was cut off by a crash is dropped, so that it is made again.
     ///
     /// # Errors
-    /// The folder cannot be written, or a whole line of its records is not ours.
+    /// The folder cannot be written, or a whole line in it is not ours.
     pub(crate) fn open(path: PathBuf) -> Result<Self> {
         fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
-        let file_path = path.join(RECORDS);
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .read(true)
-            .open(&file_path)
-            .with_context(|| format!("cannot open {}", file_path.display()))?;
-        let (records, whole) = read_records(&file, &file_path)?;
-        file.set_len(whole)
-            .with_context(|| format!("cannot write {}", file_path.display()))?;
+        let (records_file, records) = JsonLines::open(path.join(RECORDS))?;
+        let (log, logged) = JsonLines::<Event>::open(path.join(TRAJECTORIES))?;
+        let mut events: BTreeMap<Key, Vec<Event>> = BTreeMap::new();
+        for event in logged {
+            events
+                .entry(event.trajectory.clone())
+                .or_default()
+                .push(event);
+        }
         Ok(Self {
             path,
             records,
-            file,
+            records_file,
+            events,
+            log,
         })
     }
 
@@ -55,16 +64,19 @@ impl RunFolder {
 
     /// Appends a record and hands it to the system at once.
     pub(crate) fn append(&mut self, record: SampleRecord) -> Result<()> {
-        let mut line = serde_json::to_vec(&record)?;
-        line.push(b'\n');
-        self.file.write_all(&line).with_context(|| {
-            format!(
-                "cannot write {}\nhint: free space and run the same command again",
-                self.path.join(RECORDS).display()
-            )
-        })?;
+        self.records_file.append(&record)?;
         self.records.push(record);
         Ok(())
+    }
+
+    /// The steps of a trajectory that earlier starts have finished, in the order of the file.
+    pub(crate) fn take_events(&mut self, key: &Key) -> Vec<Event> {
+        self.events.remove(key).unwrap_or_default()
+    }
+
+    /// Where finished steps are written.
+    pub(crate) fn log(&mut self) -> &mut JsonLines<Event> {
+        &mut self.log
     }
 
     /// The description of an earlier start of this run.
@@ -104,33 +116,5 @@ impl RunFolder {
         write()
             .inspect_err(|_| drop(fs::remove_file(&part)))
             .with_context(|| format!("cannot write {}", path.display()))
-    }
-}
-
-/// The records of a file and the length of its whole lines in bytes.
-fn read_records(file: &File, path: &Path) -> Result<(Vec<SampleRecord>, u64)> {
-    let mut reader = BufReader::new(file);
-    let (mut records, mut whole, mut number) = (Vec::new(), 0, 0);
-    loop {
-        let mut line = Vec::new();
-        let length = reader
-            .read_until(b'\n', &mut line)
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        if length == 0 || line.last() != Some(&b'\n') {
-            return Ok((records, whole));
-        }
-        number += 1;
-        whole += length as u64;
-        let record: SampleRecord = serde_json::from_slice(&line).with_context(|| {
-            format!("{}:{number}: not a record of this version\nhint: move the folder away and run again", path.display())
-        })?;
-        if record.version != RECORD_VERSION {
-            bail!(
-                "{}:{number}: record version {}, expected {RECORD_VERSION}",
-                path.display(),
-                record.version
-            );
-        }
-        records.push(record);
     }
 }

@@ -3,6 +3,8 @@
 mod settings;
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::BufWriter;
 use std::path::Path;
 
 use burn::tensor::Device;
@@ -10,7 +12,9 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use crate::config::ModelConfig;
-use crate::lora::{Adapter, LayerAdapter, LoraSettings, LowRank, parameter};
+use crate::gguf::adapter_file::write_adapter;
+use crate::lora::{Adapter, LayerAdapter, LoraSettings, LowRank, parameter, parameter_id};
+use crate::weight_file::HostTensor;
 use settings::{PeftSettings, config_json};
 
 /// File with an adapter's settings.
@@ -105,12 +109,8 @@ impl Adapter {
     ) -> Result<(), AdapterError> {
         let mut tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)> = BTreeMap::new();
         for (layer, target, pair) in self.pairs() {
-            for (name, parameter) in [("lora_A", &pair.lora_a), ("lora_B", &pair.lora_b)] {
-                let data = parameter.val().inner().into_data();
-                let shape = data.shape().to_vec();
-                let values: Vec<f32> = data
-                    .try_into_vec()
-                    .unwrap_or_else(|e| unreachable!("adapters are f32: {e:?}"));
+            for (name, tensor) in [("lora_A", pair.host_a()), ("lora_B", pair.host_b())] {
+                let HostTensor { shape, values } = tensor;
                 let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
                 tensors.insert(
                     format!("{PREFIX}{}.{name}.weight", target.module_path(layer)),
@@ -134,6 +134,15 @@ impl Adapter {
         let text = serde_json::to_string_pretty(&config)
             .unwrap_or_else(|e| unreachable!("plain JSON: {e}"));
         std::fs::write(&path, text + "\n").map_err(io_error(&path))
+    }
+
+    /// Writes the adapter as a GGUF file for llama.cpp, beside a base model of this shape.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save_gguf(&self, path: &Path, config: &ModelConfig) -> Result<(), AdapterError> {
+        let file = File::create(path).map_err(io_error(path))?;
+        write_adapter(self, config, &mut BufWriter::new(file)).map_err(io_error(path))
     }
 
     /// Reads an adapter from a folder in PEFT's layout, for a base model of this shape.
@@ -166,7 +175,7 @@ impl Adapter {
                 }
                 let (r, scale) = settings.rank_and_scale(&module);
                 let (out_features, in_features) = target.shape(config);
-                let mut take = |name: &str, expected: [usize; 2]| {
+                let mut take = |name: &str, part, expected: [usize; 2]| {
                     let key = format!("{module}.{name}");
                     match tensors.remove(&key) {
                         None => mismatches.push(format!("  {key}: missing, expected {expected:?}")),
@@ -174,12 +183,15 @@ impl Adapter {
                             mismatches
                                 .push(format!("  {key}: found {found:?}, expected {expected:?}"));
                         }
-                        Some((_, values)) => return Some(parameter(values, expected, device)),
+                        Some((_, values)) => {
+                            let id = parameter_id(layer, target, part);
+                            return Some(parameter(values, expected, id, device));
+                        }
                     }
                     None
                 };
-                let lora_a = take("lora_A", [r, in_features]);
-                let lora_b = take("lora_B", [out_features, r]);
+                let lora_a = take("lora_A", 0, [r, in_features]);
+                let lora_b = take("lora_B", 1, [out_features, r]);
                 Ok(lora_a.zip(lora_b).map(|(lora_a, lora_b)| LowRank {
                     lora_a,
                     lora_b,

@@ -72,6 +72,30 @@ pub(crate) fn causal_mask(queries: usize, past: usize, device: &Device) -> Tenso
     Tensor::from_data(TensorData::new(mask, [1, 1, queries, keys]), device)
 }
 
+/// Additive mask for sequences of several texts, each of which sees its own past alone; padding sees itself.
+///
+/// # Shapes
+/// `texts`: the lengths of each sequence's texts; returns `[sequences, 1, length, length]`
+pub(crate) fn packed_mask(texts: &[Vec<usize>], length: usize, device: &Device) -> Tensor<4> {
+    let mut mask = vec![f32::NEG_INFINITY; texts.len() * length * length];
+    for (rows, lengths) in mask.chunks_exact_mut(length * length).zip(texts) {
+        let mut start = 0;
+        for &text in lengths {
+            for at in start..start + text {
+                rows[at * length..][start..=at].fill(0.0);
+            }
+            start += text;
+        }
+        for at in start..length {
+            rows[at * length + at] = 0.0;
+        }
+    }
+    Tensor::from_data(
+        TensorData::new(mask, [texts.len(), 1, length, length]),
+        device,
+    )
+}
+
 /// Attention of all query heads over the given keys and values.
 ///
 /// The query heads that share a key-value head are folded into its rows, so keys and values are

@@ -282,6 +282,17 @@ impl Checkpoint {
             .map_err(|source| CheckpointError::Chat { path, source })
     }
 
+    /// The text of the chat template in a GGUF file, and the special tokens by name; nothing for a folder.
+    pub(crate) fn gguf_template(
+        &self,
+    ) -> Result<(Option<String>, BTreeMap<String, String>), CheckpointError> {
+        let Source::Gguf(file) = &self.source else {
+            return Ok((None, BTreeMap::new()));
+        };
+        let template = file.metadata().string("tokenizer.chat_template")?;
+        Ok((template.map(str::to_owned), gguf_special_tokens(file)?))
+    }
+
     /// What identifies the checkpoint's content: of a GGUF file its sha256, of a folder the sha256 of the text that
     /// `sha256sum` prints for its weights, configuration and tokenizer, sorted by name. Reads all of them.
     pub fn sha256(&self) -> Result<String, CheckpointError> {

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::attention::{Attention, Heads, Span, causal_mask};
+use crate::attention::{Attention, Heads, Span, causal_mask, packed_mask};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::config::ModelConfig;
 use crate::device::is_cpu;
@@ -182,6 +182,35 @@ impl Decoder {
             None,
             adapter,
         )
+    }
+
+    /// As [`Self::hidden_states`], for sequences that are made of several texts.
+    ///
+    /// Every text counts its positions from 0 and sees itself alone, so that its states are those it has in a
+    /// sequence of its own.
+    ///
+    /// # Shapes
+    /// `tokens` as in [`Self::hidden_states`]; `texts`: for each sequence the lengths of its texts, in order, whose sum
+    /// may fall short of the sequence's length by its padding
+    pub fn packed_hidden_states(
+        &self,
+        tokens: &[u32],
+        texts: &[Vec<usize>],
+        adapter: Option<&Adapter>,
+    ) -> Tensor<2> {
+        let batch = texts.len();
+        let length = tokens.len() / batch;
+        assert_eq!(tokens.len(), batch * length, "sequences of unequal length");
+        let mut positions = Vec::with_capacity(tokens.len());
+        for lengths in texts {
+            let padding = length - lengths.iter().sum::<usize>();
+            for &length in lengths.iter().chain([&padding]) {
+                positions.extend(0..length);
+            }
+        }
+        let mask = packed_mask(texts, length, &self.device);
+        let span = Span::Full { batch, mask: &mask };
+        self.forward(tokens, &positions, &span, None, adapter)
     }
 
     /// Logits of every position of whole sequences, without a cache.

@@ -1,4 +1,5 @@
-//! Batched generation: every sequence has a slot of the cache, and a slot that becomes free is filled again.
+//! Continuous batching: every sequence has a slot of the cache, and a slot that becomes free is filled again at once,
+//! with whatever the [`Client`] asks next.
 
 use std::time::Instant;
 
@@ -11,6 +12,9 @@ use crate::kv_cache::KvCache;
 use crate::lora::Adapter;
 use crate::sampling::Sampling;
 use crate::tokenizer::{DecodeStream, Tokenizer, TokenizerError};
+
+/// The cache grows by whole steps of so many positions.
+const CAPACITY_STEP: usize = 128;
 
 /// One prompt and how to go on from it.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +29,8 @@ pub struct Request {
     pub seed: u64,
     /// Texts that end the completion, and are not part of it.
     pub stop: Vec<String>,
+    /// Whether the adapter answers, where there is one, or the base model alone.
+    pub with_adapter: bool,
 }
 
 /// Why a completion ended.
@@ -54,7 +60,7 @@ pub struct Completion {
 pub enum GenerationEvent {
     /// A request is answered.
     Finished {
-        /// Its place among the requests.
+        /// Its place among the requests, in the order in which they came.
         index: usize,
         /// The answer.
         completion: Completion,
@@ -102,11 +108,44 @@ pub struct Generation<'a> {
     pub slots: usize,
 }
 
+/// Who asks, and hears the answers, while a [`Generation`] works: an answer may lead to the next request.
+pub trait Client {
+    /// What ends the work early.
+    type Error: From<GenerationError>;
+
+    /// The next request, if there is one by now; asked whenever a slot is free.
+    ///
+    /// With `idle` nothing is being generated, and `None` ends the work: a client that expects more requests waits
+    /// for the first of them.
+    fn next(&mut self, idle: bool) -> Result<Option<Request>, Self::Error>;
+
+    /// Takes note of what happened.
+    fn hear(&mut self, event: GenerationEvent) -> Result<(), Self::Error>;
+}
+
+/// A client whose requests are known from the start.
+struct Listed<'a, E> {
+    requests: std::slice::Iter<'a, Request>,
+    on_event: &'a mut dyn FnMut(GenerationEvent) -> Result<(), E>,
+}
+
+impl<E: From<GenerationError>> Client for Listed<'_, E> {
+    type Error = E;
+
+    fn next(&mut self, _idle: bool) -> Result<Option<Request>, E> {
+        Ok(self.requests.next().cloned())
+    }
+
+    fn hear(&mut self, event: GenerationEvent) -> Result<(), E> {
+        (self.on_event)(event)
+    }
+}
+
 /// A sequence in its slot.
 struct Sequence<'a> {
     index: usize,
     slot: usize,
-    request: &'a Request,
+    request: Request,
     rng: ChaCha8Rng,
     tokens: Vec<u32>,
     stream: DecodeStream<'a>,
@@ -114,7 +153,7 @@ struct Sequence<'a> {
     seconds: f64,
 }
 
-impl Generation<'_> {
+impl<'a> Generation<'a> {
     /// Answers all requests, at most `slots` at a time, and tells of each as soon as it is done.
     ///
     /// # Errors
@@ -124,42 +163,56 @@ impl Generation<'_> {
         requests: &[Request],
         on_event: &mut dyn FnMut(GenerationEvent) -> Result<(), E>,
     ) -> Result<(), E> {
-        let slots = self.slots.clamp(1, requests.len().max(1));
-        let capacity = self.capacity(requests)?;
+        let mut capacity = 1;
+        for (index, request) in requests.iter().enumerate() {
+            capacity = capacity.max(self.positions(index, request)?);
+        }
+        let slots = self.slots.min(requests.len());
+        let requests = requests.iter();
+        self.work(slots, capacity, &mut Listed { requests, on_event })
+    }
+
+    /// Answers what `client` asks, at most `slots` requests at a time, until it has no more.
+    ///
+    /// On the CPU no completion depends on what is generated beside it.
+    ///
+    /// # Errors
+    /// [`GenerationError`] for a request that cannot be answered, or what the client gives, at once.
+    pub fn serve<C: Client>(&self, client: &mut C) -> Result<(), C::Error> {
+        self.work(self.slots, 1, client)
+    }
+
+    /// `capacity` positions are there from the start; more are made when a request needs them.
+    fn work<C: Client>(
+        &self,
+        slots: usize,
+        capacity: usize,
+        client: &mut C,
+    ) -> Result<(), C::Error> {
+        let slots = slots.max(1);
         let mut cache = KvCache::new(
             self.decoder.config(),
             slots,
             capacity,
             self.decoder.device(),
         );
-        let mut waiting = requests.iter().enumerate();
         let mut free: Vec<usize> = (0..slots).rev().collect();
         let mut running: Vec<Sequence> = Vec::new();
-        let mut made = 0;
+        let (mut asked, mut made) = (0, 0);
         loop {
             while let Some(&slot) = free.last() {
-                let Some((index, request)) = waiting.next() else {
+                let Some(request) = client.next(running.is_empty())? else {
                     break;
                 };
-                let started = Instant::now();
-                let logits = self
-                    .decoder
-                    .prefill(&mut cache, slot, &request.prompt, self.adapter);
-                let mut sequence = Sequence {
-                    index,
-                    slot,
-                    request,
-                    rng: ChaCha8Rng::seed_from_u64(request.seed),
-                    tokens: Vec::new(),
-                    stream: self.tokenizer.decode_stream(),
-                    text: String::new(),
-                    seconds: 0.0,
-                };
-                let finish = self.extend(&mut sequence, &host_rows(logits)[0])?;
-                sequence.seconds = started.elapsed().as_secs_f64();
+                let positions = self.positions(asked, &request)?;
+                if positions > cache.capacity() {
+                    cache.grow(positions.next_multiple_of(CAPACITY_STEP));
+                }
+                let (sequence, finish) = self.begin(asked, slot, request, &mut cache)?;
+                asked += 1;
                 made += 1;
                 if let Some(finish) = finish {
-                    on_event(sequence.finished(finish))?;
+                    client.hear(sequence.finished(finish))?;
                 } else {
                     free.pop();
                     running.push(sequence);
@@ -169,12 +222,10 @@ impl Generation<'_> {
                 return Ok(());
             }
             let started = Instant::now();
-            let last: Vec<u32> = running.iter().map(Sequence::last_token).collect();
-            let at: Vec<(usize, usize)> = running.iter().map(|s| (s.slot, s.position())).collect();
-            let logits = host_rows(self.decoder.decode(&mut cache, &last, &at, self.adapter));
+            let logits = self.next_logits(&running, &mut cache);
             let mut finished = Vec::new();
-            for (row, sequence) in running.iter_mut().enumerate() {
-                finished.push(self.extend(sequence, &logits[row])?);
+            for (sequence, logits) in running.iter_mut().zip(&logits) {
+                finished.push(self.extend(sequence, logits)?);
             }
             made += running.len();
             let share = started.elapsed().as_secs_f64() / running.len() as f64;
@@ -184,36 +235,88 @@ impl Generation<'_> {
                 match finish {
                     Some(finish) => {
                         free.push(sequence.slot);
-                        on_event(sequence.finished(finish))?;
+                        client.hear(sequence.finished(finish))?;
                     }
                     None => kept.push(sequence),
                 }
             }
             running = kept;
-            on_event(GenerationEvent::Tokens(made))?;
+            client.hear(GenerationEvent::Tokens(made))?;
         }
     }
 
-    /// Positions that the longest request needs.
-    fn capacity(&self, requests: &[Request]) -> Result<usize, GenerationError> {
+    /// Positions of the cache that a request needs.
+    fn positions(&self, index: usize, request: &Request) -> Result<usize, GenerationError> {
         let limit = self.decoder.config().max_position_embeddings;
-        let mut capacity = 1;
-        for (index, request) in requests.iter().enumerate() {
-            let (prompt, new) = (request.prompt.len(), request.max_new_tokens);
-            if prompt == 0 {
-                return Err(GenerationError::EmptyPrompt(index));
-            }
-            if prompt + new > limit {
-                return Err(GenerationError::TooLong {
-                    index,
-                    prompt,
-                    new,
-                    limit,
-                });
-            }
-            capacity = capacity.max(prompt + new);
+        let (prompt, new) = (request.prompt.len(), request.max_new_tokens);
+        if prompt == 0 {
+            return Err(GenerationError::EmptyPrompt(index));
         }
-        Ok(capacity)
+        if prompt + new > limit {
+            return Err(GenerationError::TooLong {
+                index,
+                prompt,
+                new,
+                limit,
+            });
+        }
+        Ok(prompt + new)
+    }
+
+    /// Who answers a request.
+    fn adapter(&self, with_adapter: bool) -> Option<&'a Adapter> {
+        self.adapter.filter(|_| with_adapter)
+    }
+
+    /// Reads a prompt into its slot and draws the first token.
+    fn begin(
+        &self,
+        index: usize,
+        slot: usize,
+        request: Request,
+        cache: &mut KvCache,
+    ) -> Result<(Sequence<'a>, Option<Finish>), GenerationError> {
+        let started = Instant::now();
+        let adapter = self.adapter(request.with_adapter);
+        let logits = self.decoder.prefill(cache, slot, &request.prompt, adapter);
+        let mut sequence = Sequence {
+            index,
+            slot,
+            rng: ChaCha8Rng::seed_from_u64(request.seed),
+            request,
+            tokens: Vec::new(),
+            stream: self.tokenizer.decode_stream(),
+            text: String::new(),
+            seconds: 0.0,
+        };
+        let finish = self.extend(&mut sequence, &host_rows(logits)[0])?;
+        sequence.seconds = started.elapsed().as_secs_f64();
+        Ok((sequence, finish))
+    }
+
+    /// The logits after the last token of each sequence. Those with the adapter and those without are two passes.
+    fn next_logits(&self, running: &[Sequence], cache: &mut KvCache) -> Vec<Vec<f32>> {
+        let mut logits = vec![Vec::new(); running.len()];
+        for adapted in [false, true] {
+            let rows: Vec<usize> = (0..running.len())
+                .filter(|&row| self.adapter(running[row].request.with_adapter).is_some() == adapted)
+                .collect();
+            if rows.is_empty() {
+                continue;
+            }
+            let last: Vec<u32> = rows.iter().map(|&row| running[row].last_token()).collect();
+            let at: Vec<(usize, usize)> = rows
+                .iter()
+                .map(|&row| (running[row].slot, running[row].position()))
+                .collect();
+            let found = self
+                .decoder
+                .decode(cache, &last, &at, self.adapter(adapted));
+            for (row, found) in rows.into_iter().zip(host_rows(found)) {
+                logits[row] = found;
+            }
+        }
+        logits
     }
 
     /// Draws the next token of a sequence and says whether that ended it.
@@ -222,36 +325,43 @@ impl Generation<'_> {
         sequence: &mut Sequence,
         logits: &[f32],
     ) -> Result<Option<Finish>, GenerationError> {
-        let request = sequence.request;
+        let Sequence {
+            request,
+            rng,
+            tokens,
+            stream,
+            text,
+            ..
+        } = sequence;
         if request.max_new_tokens == 0 {
             return Ok(Some(Finish::Length));
         }
-        let token = request.sampling.draw(logits, &mut sequence.rng);
+        let token = request.sampling.draw(logits, rng);
         if self.tokenizer.eos_ids().contains(&token) {
-            sequence.text += &sequence.stream.finish()?;
+            *text += &stream.finish()?;
             return Ok(Some(Finish::Stop));
         }
-        sequence.tokens.push(token);
+        tokens.push(token);
         // A stop string may begin in text that was there before.
         let longest = request.stop.iter().map(String::len).max().unwrap_or(0);
-        let mut from = sequence.text.len().saturating_sub(longest);
-        while !sequence.text.is_char_boundary(from) {
+        let mut from = text.len().saturating_sub(longest);
+        while !text.is_char_boundary(from) {
             from -= 1;
         }
-        sequence.text += &sequence.stream.push(token)?;
+        *text += &stream.push(token)?;
         let ends_at = request
             .stop
             .iter()
-            .filter_map(|stop| Some(from + sequence.text[from..].find(stop.as_str())?))
+            .filter_map(|stop| Some(from + text[from..].find(stop.as_str())?))
             .min();
         if let Some(end) = ends_at {
-            sequence.text.truncate(end);
+            text.truncate(end);
             return Ok(Some(Finish::Stop));
         }
-        if sequence.tokens.len() < request.max_new_tokens {
+        if tokens.len() < request.max_new_tokens {
             return Ok(None);
         }
-        sequence.text += &sequence.stream.finish()?;
+        *text += &stream.finish()?;
         Ok(Some(Finish::Length))
     }
 }

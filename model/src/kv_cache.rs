@@ -77,6 +77,17 @@ impl LayerCache {
         }
     }
 
+    /// Makes room for `more` tokens in every slot.
+    fn grow(&mut self, more: usize) {
+        let grown = |c: Tensor<3>| {
+            let [slots, _, width] = c.dims();
+            let room = Tensor::zeros([slots, more, width], &c.device());
+            Tensor::cat(vec![c, room], 1)
+        };
+        self.keys = self.keys.take().map(grown);
+        self.values = self.values.take().map(grown);
+    }
+
     /// The first `length` keys and values of a slot, each `[length, num_kv_heads * head_dim]`.
     pub(crate) fn read(&self, slot: usize, length: usize) -> (Tensor<2>, Tensor<2>) {
         let (keys, values) = self.tensors();
@@ -105,6 +116,17 @@ impl KvCache {
             .map(|_| LayerCache::new(slots, capacity, width, device))
             .collect();
         Self { layers, capacity }
+    }
+
+    /// Lets every slot hold `capacity` tokens, and keeps what is there. Never shrinks.
+    pub(crate) fn grow(&mut self, capacity: usize) {
+        let more = capacity.saturating_sub(self.capacity);
+        if more > 0 {
+            for layer in &mut self.layers {
+                layer.grow(more);
+            }
+            self.capacity = capacity;
+        }
     }
 
     /// Tokens that a slot can hold.

@@ -20,6 +20,7 @@ mod kv_cache;
 mod linear;
 mod lora;
 pub mod loss;
+mod merge;
 mod rotary;
 mod safetensors;
 mod sampling;
@@ -28,14 +29,17 @@ mod tokenizer;
 mod weight_file;
 
 pub use adapter::{AdapterError, AdapterOrigin, LoadedAdapter};
-pub use chat::{CODE_STOP, ChatError, ChatTemplate, CodeRequest, Message, Role};
+pub use chat::{CODE_STOP, ChatError, ChatTemplate, CodeRequest, Message, Part, Role, Turns};
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use config::{Architecture, ConfigError, ModelConfig, RopeScaling};
 pub use decoder::Decoder;
 pub use device::{DeviceChoice, DeviceError};
-pub use generation::{Completion, Finish, Generation, GenerationError, GenerationEvent, Request};
+pub use generation::{
+    Client, Completion, Finish, Generation, GenerationError, GenerationEvent, Request,
+};
 pub use kv_cache::KvCache;
-pub use lora::{Adapter, LayerAdapter, LoraSettings, LowRank, Target};
+pub use lora::{Adapter, LayerAdapter, LoraSettings, LowRank, PatternError, Target};
+pub use merge::{MergeError, WeightType, write_merged};
 pub use sampling::Sampling;
 pub use tokenizer::{DecodeStream, Tokenizer, TokenizerError};
 pub use weight_file::{HostTensor, hex, sha256_of_file};

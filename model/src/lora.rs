@@ -7,6 +7,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::config::ModelConfig;
 use crate::linear::MatMul;
+use crate::weight_file::HostTensor;
 
 /// One linear layer of a decoder layer, by the name that Hugging Face gives its module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -104,6 +105,16 @@ impl LowRank {
         self.lora_b.val()
     }
 
+    /// The values of A on the host.
+    pub(crate) fn host_a(&self) -> HostTensor {
+        on_host(self.lora_a.val())
+    }
+
+    /// The values of B on the host.
+    pub(crate) fn host_b(&self) -> HostTensor {
+        on_host(self.lora_b.val())
+    }
+
     /// Identity of A, which keys its gradient and optimizer state.
     pub fn lora_a_id(&self) -> ParamId {
         self.lora_a.id
@@ -180,9 +191,105 @@ pub struct LoraSettings {
     pub use_rslora: bool,
     /// Which linear layers get a pair.
     pub targets: Vec<Target>,
+    /// Ranks of modules that differ from `r`, by a regular expression for the end of their path; the first that
+    /// matches counts.
+    pub rank_pattern: Vec<(String, usize)>,
+    /// The same for `lora_alpha`.
+    pub alpha_pattern: Vec<(String, f64)>,
+}
+
+/// Why settings make no adapter.
+#[derive(Debug, thiserror::Error)]
+pub enum PatternError {
+    /// A pattern that is no regular expression.
+    #[error("`{pattern}` is no regular expression: {reason}")]
+    Malformed {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A pattern that would silently change nothing.
+    #[error("`{0}` matches no module that gets an adapter")]
+    MatchesNothing(String),
+}
+
+/// Patterns for the ends of module paths, with a value each.
+pub(crate) struct Patterns<V>(Vec<(regex::Regex, V)>);
+
+impl<V: Copy> Patterns<V> {
+    /// Compiles patterns in the order in which they are tried.
+    pub(crate) fn new(patterns: &[(String, V)]) -> Result<Self, PatternError> {
+        let compiled = patterns.iter().map(|(pattern, value)| {
+            // As in PEFT, the pattern stands for the whole path or for what follows a dot.
+            regex::Regex::new(&format!(r"^(?:.*\.)?(?:{pattern})$"))
+                .map(|compiled| (compiled, *value))
+                .map_err(|error| PatternError::Malformed {
+                    pattern: pattern.clone(),
+                    // The lines before the last draw the expression that the pattern was put into.
+                    reason: match error.to_string().lines().last() {
+                        Some(last) => last.trim_start_matches("error: ").to_owned(),
+                        None => "malformed".to_owned(),
+                    },
+                })
+        });
+        compiled.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// The value of the first pattern that matches a module such as `layers.3.self_attn.q_proj`.
+    pub(crate) fn value(&self, module: &str) -> Option<V> {
+        let path = format!("model.{module}");
+        let mut all = self.0.iter();
+        all.find(|(pattern, _)| pattern.is_match(&path))
+            .map(|&(_, value)| value)
+    }
 }
 
 impl LoraSettings {
+    /// Checks the patterns: each must be a regular expression and match a module that gets a pair.
+    ///
+    /// # Errors
+    /// The first that does not.
+    pub fn check(&self, config: &ModelConfig) -> Result<(), PatternError> {
+        let ranks = self.rank_pattern.iter().map(|(pattern, _)| pattern);
+        let alphas = self.alpha_pattern.iter().map(|(pattern, _)| pattern);
+        for pattern in ranks.chain(alphas) {
+            let compiled = Patterns::new(&[(pattern.clone(), ())])?;
+            let matches = |layer| {
+                let paths = self
+                    .targets
+                    .iter()
+                    .map(move |target| target.module_path(layer));
+                paths
+                    .into_iter()
+                    .any(|path| compiled.value(&path).is_some())
+            };
+            if !(0..config.num_hidden_layers).any(matches) {
+                return Err(PatternError::MatchesNothing(pattern.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Number of values that a fresh adapter of these settings has.
+    pub fn num_trainable(&self, config: &ModelConfig) -> usize {
+        let ranks = self.compiled(&self.rank_pattern);
+        let layers = (0..config.num_hidden_layers).flat_map(|layer| {
+            let ranks = &ranks;
+            self.targets.iter().map(move |target| {
+                let (out_features, in_features) = target.shape(config);
+                let r = ranks.value(&target.module_path(layer)).unwrap_or(self.r);
+                r * (out_features + in_features)
+            })
+        });
+        layers.sum()
+    }
+
+    /// Patterns that [`Self::check`] has seen.
+    fn compiled<V: Copy>(&self, patterns: &[(String, V)]) -> Patterns<V> {
+        Patterns::new(patterns).unwrap_or_else(|error| panic!("unchecked settings: {error}"))
+    }
+
     /// The factor before the update, for a rank and alpha that may differ by module.
     pub(crate) fn scale_of(r: usize, lora_alpha: f64, use_rslora: bool) -> f64 {
         let r = r as f64;
@@ -206,22 +313,28 @@ impl Adapter {
     /// PEFT's default: `kaiming_uniform_(a=sqrt(5))` on A, zeros on B.
     pub fn init(settings: &LoraSettings, config: &ModelConfig, seed: u64, device: &Device) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let scale = LoraSettings::scale_of(settings.r, settings.lora_alpha, settings.use_rslora);
+        let ranks = settings.compiled(&settings.rank_pattern);
+        let alphas = settings.compiled(&settings.alpha_pattern);
         let layers = (0..config.num_hidden_layers)
-            .map(|_| {
+            .map(|layer| {
                 let made = LayerAdapter::build::<std::convert::Infallible>(|target| {
                     if !settings.targets.contains(&target) {
                         return Ok(None);
                     }
                     let (out_features, in_features) = target.shape(config);
+                    let module = target.module_path(layer);
+                    let r = ranks.value(&module).unwrap_or(settings.r);
+                    let alpha = alphas.value(&module).unwrap_or(settings.lora_alpha);
+                    let scale = LoraSettings::scale_of(r, alpha, settings.use_rslora);
                     let bound = 1.0 / (in_features as f32).sqrt();
-                    let a = (0..settings.r * in_features)
+                    let a = (0..r * in_features)
                         .map(|_| rng.random_range(-bound..bound))
                         .collect();
-                    let b = vec![0.0; out_features * settings.r];
+                    let b = vec![0.0; out_features * r];
+                    let id = |part| parameter_id(layer, target, part);
                     Ok(Some(LowRank {
-                        lora_a: parameter(a, [settings.r, in_features], device),
-                        lora_b: parameter(b, [out_features, settings.r], device),
+                        lora_a: parameter(a, [r, in_features], id(0), device),
+                        lora_b: parameter(b, [out_features, r], id(1), device),
                         scale,
                     }))
                 });
@@ -253,6 +366,11 @@ impl Adapter {
             .flat_map(|(_, _, pair)| [pair.lora_a_id(), pair.lora_b_id()])
     }
 
+    /// The same values outside autodiff, for use without gradients.
+    pub fn frozen(&self) -> Self {
+        self.valid()
+    }
+
     /// Number of trainable values.
     pub fn num_trainable(&self) -> usize {
         self.pairs()
@@ -263,7 +381,36 @@ impl Adapter {
     }
 }
 
+/// A parameter's values on the host.
+pub(crate) fn on_host(tensor: Tensor<2>) -> HostTensor {
+    let data = if tensor.is_autodiff() {
+        tensor.inner().into_data()
+    } else {
+        tensor.into_data()
+    };
+    HostTensor {
+        shape: data.shape().to_vec(),
+        values: data
+            .try_into_vec()
+            .unwrap_or_else(|e| unreachable!("adapters are f32: {e:?}")),
+    }
+}
+
 /// A parameter with the given values; tracked if `device` is an autodiff device.
-pub(crate) fn parameter(values: Vec<f32>, shape: [usize; 2], device: &Device) -> Param<Tensor<2>> {
-    Param::from_tensor(Tensor::from_data(TensorData::new(values, shape), device))
+pub(crate) fn parameter(
+    values: Vec<f32>,
+    shape: [usize; 2],
+    id: ParamId,
+    device: &Device,
+) -> Param<Tensor<2>> {
+    let tensor = Tensor::from_data(TensorData::new(values, shape), device);
+    let (_, tensor, mapper) = Param::from_tensor(tensor).consume();
+    Param::from_mapped_value(id, tensor, mapper)
+}
+
+/// Identity of a parameter by its place in the model, so that a saved optimizer state finds its parameter again.
+pub(crate) fn parameter_id(layer: usize, target: Target, part: usize) -> ParamId {
+    let place = layer * Target::ALL.len() + target as usize;
+    // From 1 on, with room for four parts to a place.
+    ParamId::from(1 + (place * 4 + part) as u64)
 }

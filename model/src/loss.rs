@@ -84,6 +84,40 @@ pub fn chunked_cross_entropy(
     })
 }
 
+/// Summed cross-entropy of the supervised tokens, in nats, without a gradient: for validation.
+///
+/// As in [`chunked_cross_entropy`], no more than `chunk_size` tokens' logits are held at a time.
+///
+/// # Shapes
+/// as in [`chunked_cross_entropy`]; `hidden` plain
+pub fn summed_cross_entropy(
+    hidden: Tensor<2>,
+    head: &Tensor<2>,
+    labels: &[i64],
+    chunk_size: usize,
+) -> Tensor<1> {
+    let device = head.device();
+    let supervised: Vec<(i64, i64)> = (0..)
+        .zip(labels.iter().copied())
+        .filter(|&(_, label)| label != IGNORE_LABEL)
+        .collect();
+    let transposed = head.clone().transpose();
+    let mut loss = Tensor::<1>::zeros([1], &device);
+    for chunk in supervised.chunks(chunk_size) {
+        let n = chunk.len();
+        let (rows, targets): (Vec<i64>, Vec<i64>) = chunk.iter().copied().unzip();
+        let indices =
+            |values: Vec<i64>| Tensor::<1, Int>::from_data(TensorData::new(values, [n]), &device);
+        let h = hidden.clone().select(0, indices(rows));
+        let target_weights = head.clone().select(0, indices(targets));
+        let logits = h.clone().matmul(transposed.clone());
+        let max = logits.clone().max_dim(1);
+        let log_sum_exp = (logits - max.clone()).exp().sum_dim(1).log() + max;
+        loss = loss + (log_sum_exp - (h * target_weights).sum_dim(1)).sum();
+    }
+    loss
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,6 +176,12 @@ mod tests {
                 .max()
                 .into_scalar::<f32>();
             assert!(difference < 1e-6, "chunk {chunk_size}: {difference}");
+            let summed = summed_cross_entropy(hidden.clone(), &head, &LABELS, chunk_size);
+            let mean = summed.into_scalar::<f32>() / 5.0;
+            assert!(
+                (mean - expected_loss).abs() < 1e-5,
+                "{mean} for {expected_loss}"
+            );
         }
     }
 

@@ -129,6 +129,13 @@ impl Tokenizer {
         }
     }
 
+    /// The tokenizer as Hugging Face's `tokenizer.json`.
+    pub fn to_json(&self) -> String {
+        self.inner
+            .to_string(true)
+            .unwrap_or_else(|e| unreachable!("what was read can be written: {e}"))
+    }
+
     /// The ids of `text`, with special tokens recognised: for text that this program wrote itself.
     ///
     /// No token is added; a chat template writes its own first token.
@@ -156,6 +163,22 @@ impl Tokenizer {
             .into_encoding(None, 0, OffsetType::None)
             .map_err(apply_error)?;
         Ok(encoding.get_ids().to_vec())
+    }
+
+    /// What the tokenizer puts before a plain text: the begin token of models that were pretrained with one.
+    pub fn text_start(&self) -> Result<Vec<u32>, TokenizerError> {
+        let empty = self.inner.encode_fast("", true).map_err(apply_error)?;
+        let ids = empty.get_ids().iter().copied();
+        Ok(ids.filter(|id| !self.eos_token_ids.contains(id)).collect())
+    }
+
+    /// The token that ends a plain text, which need not be the one that ends a turn.
+    pub fn text_end(&self) -> Option<u32> {
+        let known = ["<|endoftext|>", "<|end_of_text|>", "</s>"];
+        let by_name = known.iter().find_map(|name| self.token_to_id(name));
+        by_name
+            .filter(|id| self.eos_token_ids.contains(id))
+            .or_else(|| self.eos_token_ids.first().copied())
     }
 
     /// Splits what a template wrote at its special tokens.

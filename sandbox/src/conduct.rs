@@ -8,7 +8,7 @@ use crate::outcome::Returned;
 use crate::process::{Ended, Flood, Process};
 use crate::runner::Role;
 use crate::testers::Testers;
-use crate::value::{Node, Value};
+use crate::value::{MAX_PARTS, Node, Value};
 use crate::{Job, Limits, SandboxError, Verdict, Work, wire};
 
 /// How long a runner may take to leave after its work is done.
@@ -66,6 +66,8 @@ pub(crate) enum Stop {
     Wall,
     Output,
     Results,
+    /// Its processes together took more memory than one may.
+    Memory,
     /// A process wrote what its runner never does.
     Forged,
 }
@@ -93,6 +95,7 @@ pub(crate) fn run(
         processes: vec![candidate],
         requests: [0; 2],
         answers: [0; 2],
+        parts: 0,
         report: Report::default(),
     };
     if wire::is_tested_apart(&job.work) {
@@ -100,7 +103,7 @@ pub(crate) fn run(
     }
     // Thirty years are as good as no limit, and can be added to an instant; NaN becomes 0.
     let wall = Duration::try_from_secs_f64(limits.wall_s.clamp(0.0, 1e9)).unwrap_or_default();
-    run.converse(started + wall, || {
+    run.converse(started + wall, limits, || {
         wire::tester_job(job, &search_path, limits.cpu_s)
     })?;
     let tester = if run.processes.len() > 1 {
@@ -124,6 +127,8 @@ struct Run<'a> {
     /// Requests and answers that each of the two sent to the other.
     requests: [u64; 2],
     answers: [u64; 2],
+    /// Of all values that came for the report.
+    parts: usize,
     report: Report,
 }
 
@@ -132,6 +137,7 @@ impl Run<'_> {
     fn converse(
         &mut self,
         deadline: Instant,
+        limits: &Limits,
         tester_job: impl Fn() -> Vec<u8>,
     ) -> Result<(), SandboxError> {
         let mut sampled = Instant::now();
@@ -145,6 +151,9 @@ impl Run<'_> {
             if sampled.elapsed() >= SAMPLE {
                 sampled = Instant::now();
                 self.sample();
+                if self.processes[0].takes_more_than(limits.memory_bytes) {
+                    self.report.stopped = Some(Stop::Memory);
+                }
             }
             let was_loaded = self.report.is_loaded;
             self.collect();
@@ -174,6 +183,7 @@ impl Run<'_> {
         let stop = flood.map(|flood| match flood {
             Flood::Output => Stop::Output,
             Flood::Results => Stop::Results,
+            Flood::Length => Stop::Forged,
         });
         self.report.stopped = self.report.stopped.or(stop);
     }
@@ -247,7 +257,10 @@ impl Run<'_> {
                 let taken = match self.processes[i].receive() {
                     Ok(None) => break,
                     Ok(Some(frame)) => self.take(i, &frame),
-                    Err(_) => None,
+                    Err(flood) => {
+                        self.stop_by(Some(flood));
+                        return;
+                    }
                 };
                 if taken.is_none() {
                     self.report.stopped = Some(Stop::Forged);
@@ -274,7 +287,17 @@ impl Run<'_> {
             return Some(());
         }
         let text = std::str::from_utf8(frame).ok()?;
-        let message = Value::parse(text).ok()?;
+        let message = match Value::parse(text) {
+            Err(error) if error.is_too_large() => {
+                self.stop_by(Some(Flood::Results));
+                return Some(());
+            }
+            message => message.ok()?,
+        };
+        self.parts += message.len();
+        if self.parts > MAX_PARTS {
+            self.stop_by(Some(Flood::Results));
+        }
         note(&message, from == 1, self.job, &mut self.report)
     }
 }
@@ -301,7 +324,7 @@ fn note(message: &Value, is_tester: bool, job: &Job, report: &mut Report) -> Opt
         Node::Float(seconds) if seconds.is_finite() => Some(seconds.max(0.0)),
         _ => None,
     };
-    let kind = |i| Some(verdict_of(&text(i)?)?);
+    let kind = |i| verdict_of(&text(i)?);
     let tests_apart = wire::is_tested_apart(&job.work);
     match text(0)?.as_str() {
         "begun" if !is_tester => report.has_begun = true,

@@ -37,15 +37,42 @@ impl Drop for Folder {
     fn drop(&mut self) {
         // The program may have taken our right to look into its folders. `TempDir` removes the
         // tree after this; what still resists is left to the system's own cleaning of /tmp.
-        unlock(self.path());
+        remove_folders(self.path());
     }
 }
 
-fn unlock(folder: &Path) {
-    let _ = fs::set_permissions(folder, fs::Permissions::from_mode(0o700));
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            unlock(&entry.path());
+/// Removes the folders below `top`, however deep and whoever may look into them.
+///
+/// Neither a path nor the number of open files reaches down a tree of thousands of levels, so what
+/// lies two levels deep is moved up before the level between is removed.
+fn remove_folders(top: &Path) {
+    let open = |folder: &Path| {
+        let _ = fs::set_permissions(folder, fs::Permissions::from_mode(0o700));
+        fs::read_dir(folder).into_iter().flatten().flatten()
+    };
+    let is_folder = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    let mut moved = 0_u64;
+    loop {
+        let mut is_progress = false;
+        for folder in open(top).filter(is_folder).collect::<Vec<_>>() {
+            for entry in open(&folder.path()) {
+                if !is_folder(&entry) {
+                    let _ = fs::remove_file(entry.path());
+                    continue;
+                }
+                // To be moved, a folder itself must be writable.
+                drop(open(&entry.path()));
+                let mut target = top.join(format!("moved-{moved}"));
+                while fs::symlink_metadata(&target).is_ok() {
+                    moved += 1;
+                    target = top.join(format!("moved-{moved}"));
+                }
+                let _ = fs::rename(entry.path(), target);
+            }
+            is_progress |= fs::remove_dir(folder.path()).is_ok();
+        }
+        if !is_progress {
+            return;
         }
     }
 }
@@ -67,7 +94,7 @@ pub(crate) fn remove_orphans() {
             rustix::process::test_kill_process(process) == Err(rustix::io::Errno::SRCH)
         });
         if is_gone && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            unlock(&entry.path());
+            remove_folders(&entry.path());
             let _ = fs::remove_dir_all(entry.path());
         }
     }
@@ -82,7 +109,8 @@ mod tests {
         // Larger than any process number.
         let orphan = std::env::temp_dir().join(format!("{PREFIX}{}-test", i32::MAX));
         fs::create_dir_all(orphan.join("inner")).expect("a folder");
-        fs::set_permissions(orphan.join("inner"), fs::Permissions::from_mode(0)).expect("chmod");
+        fs::set_permissions(orphan.join("inner"), fs::Permissions::from_mode(0o000))
+            .expect("chmod");
         let ours = Folder::new(None).expect("a folder");
         remove_orphans();
         assert!(!orphan.exists());

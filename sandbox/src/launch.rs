@@ -217,6 +217,7 @@ fn namespaces(
     }
     add(&[word("--ro-bind"), helper.as_os_str(), word(BOX_HELPER)]);
     add(&[word("--ro-bind"), runners.as_os_str(), word(BOX_RUNNERS)]);
+    add(&[word("--perms"), word("0755"), word("--dir"), word("/dev")]);
     for device in ["/dev/null", "/dev/zero", "/dev/urandom"] {
         add(&[word("--dev-bind"), word(device), word(device)]);
     }

@@ -177,6 +177,10 @@ fn verdict(report: &Report, limits: &Limits) -> (Verdict, String) {
             Verdict::OutputLimit,
             format!("printed more than {} bytes", limits.output_bytes),
         )),
+        Stop::Memory => Some((
+            Verdict::Memory,
+            "its processes together took more memory than one may".to_owned(),
+        )),
         Stop::Wall => None,
     });
     if let Some(stopped) = stopped {

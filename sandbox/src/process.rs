@@ -20,6 +20,10 @@ use crate::{Level, Limits, SandboxError};
 /// Most bytes that the values of one run may take on their way out.
 pub(crate) const RESULTS_BYTES: usize = 64 << 20;
 
+/// No runner gets longer frames together within the memory of a program. Text, taken for a length,
+/// is larger: its first character is at least a space.
+const LONGEST_FRAME: usize = (b' ' as usize) << 24;
+
 /// Unit of CPU times in /proc, the same on every architecture of Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
 
@@ -55,6 +59,8 @@ pub(crate) struct Ended {
 pub(crate) enum Flood {
     Output,
     Results,
+    /// A length that no runner writes.
+    Length,
 }
 
 impl Process {
@@ -180,6 +186,19 @@ impl Process {
             .unwrap_or(0)
     }
 
+    /// Whether the process and all that it started hold more memory than that, in bytes. The kernel
+    /// limits each of them alone.
+    pub(crate) fn takes_more_than(&self, memory_bytes: u64) -> bool {
+        let all = descendants(self.pid);
+        let several = if self.is_boxed { 2 } else { 0 };
+        if all.len() <= several {
+            return false;
+        }
+        let sum = |field| -> u64 { all.iter().map(|&pid| resident_bytes(pid, field)).sum() };
+        // Quick to read, but what they share counts for each of them; the other is slow and exact.
+        sum(Resident::Whole) > memory_bytes && sum(Resident::Share) > memory_bytes
+    }
+
     /// Closes the pipe of commands, on which a runner that waits for one leaves by itself.
     pub(crate) fn dismiss(&mut self) {
         self.commands.pipe = None;
@@ -297,6 +316,26 @@ fn descendants(pid: Pid) -> Vec<Pid> {
         next += 1;
     }
     all
+}
+
+/// What a process has in memory: all of it, or its share where several have the same.
+#[derive(Clone, Copy)]
+enum Resident {
+    Whole,
+    Share,
+}
+
+fn resident_bytes(pid: Pid, part: Resident) -> u64 {
+    let (file, field) = match part {
+        Resident::Whole => ("status", "VmRSS:"),
+        Resident::Share => ("smaps_rollup", "Pss:"),
+    };
+    let text = fs::read_to_string(format!("/proc/{}/{file}", pid.as_raw_nonzero()));
+    text.unwrap_or_default()
+        .lines()
+        .find_map(|line| line.strip_prefix(field))
+        .and_then(|rest| rest.trim().strip_suffix(" kB")?.trim().parse().ok())
+        .map_or(0, |kibibytes: u64| kibibytes * 1024)
 }
 
 fn cpu_s_of(pid: Pid) -> Option<f64> {
@@ -424,6 +463,9 @@ impl Receiver {
             return Ok(None);
         };
         let length = u32::from_be_bytes(*length) as usize;
+        if length > LONGEST_FRAME {
+            return Err(Flood::Length);
+        }
         if length > RESULTS_BYTES {
             return Err(Flood::Results);
         }

@@ -8,7 +8,11 @@ use std::process::{Command, Stdio};
 use crate::folder::Folder;
 use crate::{Interpreter, SandboxError};
 
-const LINK: &str = include_str!("python/link.py");
+const LINK: &str = concat!(
+    include_str!("python/link.py"),
+    "\n\n",
+    include_str!("python/peer.py")
+);
 
 /// Which side of a test a process takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -156,6 +156,77 @@ impl Drop for Outside {
     }
 }
 
+/// Name of the property, of the attack in python/probes.py, and its target as Python.
+type Probe = (&'static str, &'static str, String);
+
+fn probes(outside: &Outside, limits: &Limits) -> Vec<Probe> {
+    let quoted = |path: &Path| format!("{:?}", path.to_string_lossy());
+    let file = quoted(&outside.folder.path().join("secret"));
+    let folder = quoted(outside.folder.path());
+    let home = quoted(&std::env::home_dir().unwrap_or_else(|| "/root".into()));
+    let server = outside.server.local_addr();
+    let port = server.map_or(0, |address| address.port());
+    let pid = outside.process.id();
+    let user = rustix::process::getuid();
+    let memory = limits.memory_bytes + (1 << 30);
+    let processes = limits.processes + 8;
+    let nothing = || "None".to_owned();
+    let mut probes: Vec<Probe> = vec![
+        ("files outside cannot be read", "read", file.clone()),
+        ("folders outside cannot be listed", "list", folder),
+        ("the home folder cannot be listed", "list", home),
+        ("/etc/passwd cannot be read", "read", "'/etc/passwd'".into()),
+        ("files outside cannot be written", "write", file.clone()),
+        (
+            "modes of files outside cannot be changed",
+            "chmod",
+            file.clone(),
+        ),
+        ("files outside cannot be seen to exist", "stat", file),
+        ("no network", "connect", port.to_string()),
+        ("no sockets of any family", "socket", nothing()),
+        (
+            "processes outside cannot be looked into",
+            "look_at",
+            pid.to_string(),
+        ),
+        ("no variables of the environment", "secret", "'USER'".into()),
+        ("limits cannot be raised again", "raise_limit", nothing()),
+        ("rights of root cannot be had", "gain_root", nothing()),
+        ("memory is limited", "allocate", memory.to_string()),
+        ("processes are limited", "processes", processes.to_string()),
+        (
+            "threads are limited",
+            "threads",
+            (processes * 4).to_string(),
+        ),
+        (
+            "files are limited",
+            "large_file",
+            limits.file_bytes.to_string(),
+        ),
+        (
+            "the space for files is limited",
+            "fill_folder",
+            (256 << 20).to_string(),
+        ),
+    ];
+    if user.is_root() {
+        probes.push((
+            "programs do not run as root",
+            "same_user",
+            user.as_raw().to_string(),
+        ));
+    }
+    // Last, since it may succeed.
+    probes.push((
+        "processes outside cannot be signalled",
+        "signal",
+        pid.to_string(),
+    ));
+    probes
+}
+
 impl Sandbox {
     /// Runs real attacks in boxes like any other and tells which of them failed. Takes about a
     /// second.
@@ -179,119 +250,21 @@ impl Sandbox {
     /// What a program must not reach.
     fn probe_machine(&self, outside: &Outside) -> Result<Vec<Property>, SandboxError> {
         let limits = Limits::default();
-        let quoted = |path: &Path| format!("{:?}", path.to_string_lossy());
-        let file = quoted(&outside.folder.path().join("secret"));
-        let folder = quoted(outside.folder.path());
-        let home = quoted(&std::env::home_dir().unwrap_or_else(|| "/root".into()));
-        let port = outside
-            .server
-            .local_addr()
-            .map_or(0, |address| address.port());
-        let pid = outside.process.id();
-        let user = rustix::process::getuid().as_raw();
-        let is_root = user == 0;
-        let memory = limits.memory_bytes + (1 << 30);
-        let processes = limits.processes + 8;
-        let probes: Vec<(&str, String, String)> = vec![
-            ("files outside cannot be read", "read".into(), file.clone()),
-            ("folders outside cannot be listed", "list".into(), folder),
-            ("the home folder cannot be listed", "list".into(), home),
-            (
-                "/etc/passwd cannot be read",
-                "read".into(),
-                "'/etc/passwd'".into(),
-            ),
-            (
-                "files outside cannot be written",
-                "write".into(),
-                file.clone(),
-            ),
-            (
-                "modes of files outside cannot be changed",
-                "chmod".into(),
-                file.clone(),
-            ),
-            ("files outside cannot be seen to exist", "stat".into(), file),
-            ("no network", "connect".into(), port.to_string()),
-            ("no sockets of any family", "socket".into(), "None".into()),
-            (
-                "processes outside cannot be looked into",
-                "look_at".into(),
-                pid.to_string(),
-            ),
-            (
-                "no variables of the environment",
-                "secret".into(),
-                "'USER'".into(),
-            ),
-            (
-                "limits cannot be raised again",
-                "raise_limit".into(),
-                "None".into(),
-            ),
-            (
-                "rights of root cannot be had",
-                "gain_root".into(),
-                "None".into(),
-            ),
-            ("memory is limited", "allocate".into(), memory.to_string()),
-            (
-                "processes are limited",
-                "processes".into(),
-                processes.to_string(),
-            ),
-            (
-                "threads are limited",
-                "threads".into(),
-                (processes * 4).to_string(),
-            ),
-            (
-                "files are limited",
-                "large_file".into(),
-                limits.file_bytes.to_string(),
-            ),
-            (
-                "the space for files is limited",
-                "fill_folder".into(),
-                (256 << 20).to_string(),
-            ),
-            // Last, since it may succeed.
-            (
-                "processes outside cannot be signalled",
-                "signal".into(),
-                pid.to_string(),
-            ),
-        ];
+        let probes = probes(outside, &limits);
         let arguments = probes
             .iter()
             .map(|(_, probe, target)| format!("({probe:?}, {target})"))
             .collect();
         let job = calls(include_str!("python/probes.py"), "probe", arguments);
         let outcome = self.run(&job, &limits)?;
-        let mut properties: Vec<Property> = probes
-            .iter()
-            .zip(&outcome.calls)
+        let failed = |returned: &Returned| matches!(returned, Returned::Value(value) if *value.root() == Node::Bool(false));
+        let properties = probes.iter().zip(&outcome.calls);
+        Ok(properties
             .map(|((name, ..), call)| Property {
                 name: (*name).into(),
-                enforced: matches!(&call.returned, Returned::Value(value) if *value.root() == Node::Bool(false)),
+                enforced: failed(&call.returned),
             })
-            .collect();
-        if is_root {
-            let job = calls(
-                include_str!("python/probes.py"),
-                "probe",
-                vec![format!("('same_user', {user})")],
-            );
-            let outcome = self.run(&job, &limits)?;
-            properties.push(Property {
-                name: "programs do not run as root".into(),
-                enforced: matches!(
-                    outcome.calls.first().map(|call| &call.returned),
-                    Some(Returned::Value(value)) if *value.root() == Node::Bool(false)
-                ),
-            });
-        }
-        Ok(properties)
+            .collect())
     }
 
     /// What a program must not use up.

@@ -3,6 +3,7 @@
 //! The text's grammar stands at the head of python/link.py.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize};
 
@@ -72,6 +73,18 @@ pub struct Malformed(&'static str);
 /// Python itself stops at a thousand, and encodes a level in two calls.
 const MAX_DEPTH: usize = 1000;
 
+/// Most parts of a value. A part is a byte on its way and some forty bytes here.
+pub(crate) const MAX_PARTS: usize = 4 << 20;
+
+/// Why a value of too many parts is refused.
+const TOO_LARGE: Malformed = Malformed("too many parts");
+
+impl Malformed {
+    pub(crate) fn is_too_large(&self) -> bool {
+        *self == TOO_LARGE
+    }
+}
+
 impl Value {
     /// The whole value.
     pub fn root(&self) -> &Node {
@@ -81,6 +94,11 @@ impl Value {
     /// A part of it.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id]
+    }
+
+    /// Number of its parts.
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
     }
 
     /// The value below a node as one of its own.
@@ -103,6 +121,7 @@ impl Value {
             left: self,
             right: other,
             assumed: HashSet::new(),
+            keys: Keys::default(),
         }
         .equal(id, other_id)
     }
@@ -130,35 +149,6 @@ impl Value {
         };
         writer.put(id);
         writer.out
-    }
-
-    /// A key under which hashable values are equal exactly if Python says so.
-    fn hash_key(&self, id: NodeId) -> Option<String> {
-        let all = |ids: &[NodeId]| -> Option<Vec<String>> {
-            ids.iter().map(|&id| self.hash_key(id)).collect()
-        };
-        Some(match &self.nodes[id] {
-            Node::None => "N".into(),
-            Node::Ellipsis => "E".into(),
-            Node::Bool(_) | Node::Int(_) | Node::Float(_) => format!("n{}", self.number(id)?),
-            &Node::Complex(re, im) if im == 0.0 => format!("n{}", float_key(re)),
-            &Node::Complex(re, im) => format!("c{},{}", float_key(re), float_key(im)),
-            Node::Str(text) => format!("s{}:{text}", text.len()),
-            Node::Bytes(bytes) => format!("b{bytes:?}"),
-            Node::Tuple(items) => format!("t{};{}", items.len(), all(items)?.concat()),
-            Node::FrozenSet(items) => {
-                let mut keys = all(items)?;
-                keys.sort_unstable();
-                format!("Z{};{}", items.len(), keys.concat())
-            }
-            Node::Range(parts) => format!("R{}", all(parts)?.concat()),
-            &(Node::Foreign(name, arguments) | Node::ExceptionType(name, arguments)) => {
-                let (name, arguments) = (self.hash_key(name)?, self.hash_key(arguments)?);
-                format!("M{name}{arguments}")
-            }
-            &Node::Builtin(name) => format!("Y{}", self.hash_key(name)?),
-            _ => return None,
-        })
     }
 
     /// A number in a form that is equal for equal numbers of all types.
@@ -197,12 +187,66 @@ struct Comparison<'a> {
     /// Pairs of containers under comparison or found equal: they close cycles, and keep shared
     /// parts from being compared again and again.
     assumed: HashSet<(NodeId, NodeId)>,
+    keys: Keys,
+}
+
+/// Numbers for hashable values, the same for two of them exactly if Python says that they are
+/// equal. A key names its parts by their numbers: parts may be shared a billionfold.
+#[derive(Default)]
+struct Keys {
+    numbers: HashMap<String, usize>,
+    /// What became of a node of the left (`true`) or the right value; `None` also while it is
+    /// under way, which a forged tuple that contains itself would never end to be.
+    known: HashMap<(bool, NodeId), Option<usize>>,
+}
+
+impl Keys {
+    /// `None` for what cannot be hashed.
+    fn of(&mut self, value: &Value, is_left: bool, id: NodeId) -> Option<usize> {
+        if let Some(&known) = self.known.get(&(is_left, id)) {
+            return known;
+        }
+        self.known.insert((is_left, id), None);
+        let text = self.text(value, is_left, id)?;
+        let next = self.numbers.len();
+        let number = *self.numbers.entry(text).or_insert(next);
+        self.known.insert((is_left, id), Some(number));
+        Some(number)
+    }
+
+    fn text(&mut self, value: &Value, is_left: bool, id: NodeId) -> Option<String> {
+        let mut all = |ids: &[NodeId]| -> Option<Vec<usize>> {
+            ids.iter().map(|&id| self.of(value, is_left, id)).collect()
+        };
+        Some(match value.node(id) {
+            Node::None => "N".into(),
+            Node::Ellipsis => "E".into(),
+            Node::Bool(_) | Node::Int(_) | Node::Float(_) => format!("n{}", value.number(id)?),
+            &Node::Complex(re, 0.0) => format!("n{}", float_key(re)),
+            &Node::Complex(re, im) => format!("c{},{}", float_key(re), float_key(im)),
+            Node::Str(text) => format!("s{text}"),
+            Node::Bytes(bytes) => format!("b{bytes:?}"),
+            Node::Tuple(items) => format!("t{:?}", all(items)?),
+            Node::FrozenSet(items) => {
+                let mut keys = all(items)?;
+                keys.sort_unstable();
+                keys.dedup();
+                format!("Z{keys:?}")
+            }
+            Node::Range(_) => format!("R{:?}", value.range_items(id)?),
+            &(Node::Foreign(name, arguments) | Node::ExceptionType(name, arguments)) => {
+                format!("M{:?}", all(&[name, arguments])?)
+            }
+            &Node::Builtin(name) => format!("Y{:?}", all(&[name])?),
+            _ => return None,
+        })
+    }
 }
 
 impl Comparison<'_> {
     fn equal(&mut self, a: NodeId, b: NodeId) -> bool {
         use Node::{
-            ByteArray, Bytes, Complex, Dict, FrozenSet, Instance, List, Opaque, Range, Set, Tuple,
+            ByteArray, Bytes, Dict, Foreign, FrozenSet, Instance, List, Opaque, Set, Tuple,
         };
         let (left, right) = (self.left.node(a), self.right.node(b));
         match (left, right) {
@@ -212,10 +256,12 @@ impl Comparison<'_> {
                         || x.iter().zip(y).all(|(&x, &y)| self.equal(x, y)))
             }
             (Set(x) | FrozenSet(x), Set(y) | FrozenSet(y)) => {
-                let keys = |value: &Value, ids: &[NodeId]| -> Option<HashSet<String>> {
-                    ids.iter().map(|&id| value.hash_key(id)).collect()
+                let mut keys = |value: &Value, is_left, ids: &[NodeId]| {
+                    ids.iter()
+                        .map(|&id| self.keys.of(value, is_left, id))
+                        .collect::<Option<HashSet<usize>>>()
                 };
-                let (x, y) = (keys(self.left, x), keys(self.right, y));
+                let (x, y) = (keys(self.left, true, x), keys(self.right, false, y));
                 x.is_some() && x == y
             }
             (Dict(x), Dict(y)) => {
@@ -226,37 +272,37 @@ impl Comparison<'_> {
                     || (self.equal(class_a, class_b) && self.equal(state_a, state_b))
             }
             (Bytes(x) | ByteArray(x), Bytes(y) | ByteArray(y)) => x == y,
-            (&Complex(..), _) | (_, &Complex(..)) => {
-                let key = |value: &Value, id| match value.node(id) {
-                    Complex(..) => value.hash_key(id),
-                    _ => value.number(id).map(|number| format!("n{number}")),
-                };
-                let (x, y) = (key(self.left, a), key(self.right, b));
-                x.is_some() && x == y
+            (&Foreign(type_a, arguments_a), &Foreign(type_b, arguments_b)) => {
+                self.equal(type_a, type_b) && self.equal(arguments_a, arguments_b)
             }
-            (Range(_), Range(_)) => self.left.range_items(a) == self.right.range_items(b),
             (Opaque(_), _) | (_, Opaque(_)) => false,
             _ => {
-                let (x, y) = (self.left.hash_key(a), self.right.hash_key(b));
-                x.is_some() && x == y
+                let x = self.keys.of(self.left, true, a);
+                x.is_some() && x == self.keys.of(self.right, false, b)
             }
         }
     }
 
     fn entries_equal(&mut self, x: &[(NodeId, NodeId)], y: &[(NodeId, NodeId)]) -> bool {
-        let by_key: HashMap<String, NodeId> = y
-            .iter()
-            .filter_map(|&(key, value)| Some((self.right.hash_key(key)?, value)))
-            .collect();
+        let mut by_key = HashMap::new();
+        for &(key, value) in y {
+            if let Some(key) = self.keys.of(self.right, false, key) {
+                by_key.insert(key, value);
+            }
+        }
         x.iter().all(|&(key, value)| {
-            let found = self.left.hash_key(key).and_then(|key| by_key.get(&key));
+            let found = self
+                .keys
+                .of(self.left, true, key)
+                .and_then(|key| by_key.get(&key));
             found.is_some_and(|&other| self.equal(value, other))
         })
     }
 }
 
 impl Value {
-    /// First item, step and length of a range, by which two ranges are equal.
+    /// First item, step and length of a range, by which two ranges are equal; `None` if they do
+    /// not fit 128 bits.
     fn range_items(&self, id: NodeId) -> Option<(i128, i128, i128)> {
         let Node::Range(parts) = self.node(id) else {
             return None;
@@ -267,8 +313,11 @@ impl Value {
         });
         let (start, stop, step) = (start?, stop?, step?);
         let length = match step {
-            1.. => (stop - start + step - 1).max(0) / step,
-            ..0 => (start - stop - step - 1).max(0) / -step,
+            1.. => stop.checked_sub(start)?.checked_add(step - 1)?.max(0) / step,
+            ..0 => {
+                let beyond = step.checked_neg()?;
+                start.checked_sub(stop)?.checked_add(beyond - 1)?.max(0) / beyond
+            }
             0 => return None,
         };
         Some(match length {
@@ -290,6 +339,9 @@ impl<'a> Reader<'a> {
     fn value(&mut self, depth: usize) -> Result<NodeId, Malformed> {
         if depth > MAX_DEPTH {
             return Err(Malformed("nested too deeply"));
+        }
+        if self.nodes.len() >= MAX_PARTS {
+            return Err(TOO_LARGE);
         }
         let kind = self.text.chars().next().ok_or(Malformed("ends early"))?;
         self.text = &self.text[kind.len_utf8()..];
@@ -408,7 +460,6 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn put(&mut self, id: NodeId) {
-        use std::fmt::Write as _;
         if let Some(place) = self.containers.get(&id) {
             let _ = write!(self.out, "r{place};");
             return;
@@ -424,65 +475,69 @@ impl Writer<'_> {
         if let Some((kind, items)) = sequence {
             self.begin(id);
             let _ = write!(self.out, "{kind}{};", items.len());
-            items.iter().for_each(|&item| self.put(item));
+            for &item in items {
+                self.put(item);
+            }
             return;
         }
-        let _ = match node {
-            Node::None => write!(self.out, "N"),
-            Node::Ellipsis => write!(self.out, "E"),
-            Node::Bool(value) => write!(self.out, "{}", if *value { 'T' } else { 'F' }),
-            Node::Int(hex) => write!(self.out, "i{hex};"),
-            Node::Float(value) => write!(self.out, "f{value:?};"),
-            Node::Complex(re, im) => write!(self.out, "c{re:?},{im:?};"),
-            Node::Str(text) => write!(self.out, "s{}:{text}", text.chars().count()),
-            Node::Bytes(bytes) | Node::ByteArray(bytes) => {
-                let kind = if matches!(node, Node::Bytes(_)) {
-                    'b'
-                } else {
-                    'B'
-                };
-                if kind == 'B' {
-                    self.begin(id);
-                }
-                let text: String = bytes.iter().copied().map(char::from).collect();
-                write!(self.out, "{kind}{}:{text}", bytes.len())
+        match node {
+            Node::None => self.out.push('N'),
+            Node::Ellipsis => self.out.push('E'),
+            Node::Bool(value) => self.out.push(if *value { 'T' } else { 'F' }),
+            Node::Int(hex) => self.text(format_args!("i{hex};")),
+            Node::Float(value) => self.text(format_args!("f{value:?};")),
+            Node::Complex(re, im) => self.text(format_args!("c{re:?},{im:?};")),
+            Node::Str(text) => self.text(format_args!("s{}:{text}", text.chars().count())),
+            Node::Bytes(bytes) => self.bytes('b', bytes),
+            Node::ByteArray(bytes) => {
+                self.begin(id);
+                self.bytes('B', bytes);
             }
             Node::Dict(entries) => {
                 self.begin(id);
-                let _ = write!(self.out, "d{};", entries.len());
+                self.text(format_args!("d{};", entries.len()));
                 for &(key, value) in entries {
                     self.put(key);
                     self.put(value);
                 }
-                Ok(())
             }
             Node::Range(parts) => self.several('R', parts),
             &Node::Foreign(a, b) => self.several('M', &[a, b]),
             &Node::Instance(a, b) => {
                 self.begin(id);
-                self.several('I', &[a, b])
+                self.several('I', &[a, b]);
             }
             &Node::ExceptionType(a, b) => self.several('X', &[a, b]),
             &Node::Builtin(name) => self.several('Y', &[name]),
             &Node::Opaque(name) => {
-                let _ = self.several('h', &[]);
-                self.out.push_str("0;");
+                self.out.push_str("h0;");
                 self.put(name);
                 self.out.push('Q');
-                Ok(())
             }
-            Node::List(_) | Node::Tuple(_) | Node::Set(_) | Node::FrozenSet(_) => Ok(()),
-        };
+            // Written above.
+            Node::List(_) | Node::Tuple(_) | Node::Set(_) | Node::FrozenSet(_) => {}
+        }
+    }
+
+    fn text(&mut self, text: fmt::Arguments<'_>) {
+        // Writing to a String does not fail.
+        let _ = self.out.write_fmt(text);
+    }
+
+    fn bytes(&mut self, kind: char, bytes: &[u8]) {
+        let text: String = bytes.iter().copied().map(char::from).collect();
+        self.text(format_args!("{kind}{}:{text}", bytes.len()));
     }
 
     fn begin(&mut self, id: NodeId) {
         self.containers.insert(id, self.containers.len());
     }
 
-    fn several(&mut self, kind: char, parts: &[NodeId]) -> std::fmt::Result {
+    fn several(&mut self, kind: char, parts: &[NodeId]) {
         self.out.push(kind);
-        parts.iter().for_each(|&part| self.put(part));
-        Ok(())
+        for &part in parts {
+            self.put(part);
+        }
     }
 }
 

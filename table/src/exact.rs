@@ -178,7 +178,10 @@ impl Parser<'_> {
         self.take("-");
         let constant = self.take("Infinity") || (self.at == start && self.take("NaN"));
         if !constant {
-            while matches!(self.peek(), Some(b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-')) {
+            while matches!(
+                self.peek(),
+                Some(b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-')
+            ) {
                 self.at += 1;
             }
             let text = &self.text[start..self.at];
@@ -238,7 +241,10 @@ mod tests {
             ("{a: 1}", "expected a string, column 2"),
             ("\"abc", "a string without its end, column 1"),
             ("\"abc\\", "a string without its end, column 1"),
-            ("\"\\x\"", "a string with an unknown escape or a control character, column 1"),
+            (
+                "\"\\x\"",
+                "a string with an unknown escape or a control character, column 1",
+            ),
             ("1 2", "expected the end of the value, column 3"),
             ("-NaN", "expected a value, column 1"),
             ("1.2.3", "expected a value, column 1"),

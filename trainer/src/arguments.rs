@@ -3,7 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use config::DatasetFormat;
 use model::DeviceChoice;
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::{Error as ValueError, StrDeserializer};
 
 /// Fits LoRA adapters for small code language models.
 #[derive(Debug, Parser)]
@@ -21,29 +25,261 @@ pub(crate) enum Command {
     /// Train an adapter as a recipe says
     #[command(after_long_help = FIT_EXAMPLES)]
     Fit(FitArguments),
+    /// Show what a recipe's data sets become: examples as tokens, lengths, totals
+    #[command(after_long_help = DATA_EXAMPLES)]
+    Data(DataArguments),
+    /// Tell how much memory a recipe takes, and whether it fits
+    #[command(after_long_help = PLAN_EXAMPLES)]
+    Plan(PlanArguments),
+    /// Measure the loss of a base model or an adapter
+    #[command(after_long_help = VALIDATE_EXAMPLES)]
+    Validate(ValidateArguments),
+    /// Let a base model or an adapter answer
+    #[command(after_long_help = GENERATE_EXAMPLES)]
+    Generate(GenerateArguments),
+    /// Write an adapter and its base model as one model in Hugging Face layout
+    #[command(after_long_help = MERGE_EXAMPLES)]
+    Merge(MergeArguments),
+    /// Write an adapter in the format of another program
+    #[command(after_long_help = EXPORT_EXAMPLES)]
+    Export(ExportArguments),
+    /// List the devices that this build and this machine have
+    #[command(after_long_help = DEVICES_EXAMPLES)]
+    Devices,
 }
 
 const FIT_EXAMPLES: &str = "\
 Examples:
   trainer fit recipes/quickstart.yaml
   trainer fit recipes/qwen-coder-1.5b.yaml --device cuda --set lora.r=32
+  trainer fit recipes/quickstart.yaml --restart
 
 The adapter is written to checkpoints/<recipe>/adapter in PEFT's format, together with the resolved recipe; the loss \
 of every logged step stands in checkpoints/<recipe>/log.jsonl.
 
+A training that was interrupted, by Ctrl-C or in any other way, goes on from its last checkpoint when the same command \
+is given again, and ends with the adapter that it would have had without the interruption.
+
 Environment: SLM_CACHE moves the folder for downloaded models, PYTHON names the Python to use.";
 
+const DATA_EXAMPLES: &str = "\
+Examples:
+  trainer data recipes/quickstart.yaml
+  trainer data recipes/quickstart.yaml --examples 1 --json
+
+Tokens are separated by |, and those that the loss is taken over stand between [[ and ]].";
+
+const PLAN_EXAMPLES: &str = "\
+Examples:
+  trainer plan recipes/quickstart.yaml
+  trainer plan recipes/qwen-coder-1.5b.yaml --measure 3 --set train.micro_batch_size=8
+
+The estimate is for the longest example of the recipe's data. --measure takes a few real steps, and tells their \
+time and memory.";
+
+const VALIDATE_EXAMPLES: &str = "\
+Examples:
+  trainer validate recipes/quickstart.yaml --set data.val_size=0.1
+  trainer validate recipes/quickstart.yaml --adapter checkpoints/quickstart/adapter --data held-out.jsonl --json
+
+Without --data the loss is that of the part that `data.val_size` keeps out of training, without --adapter that of the \
+base model.";
+
+const GENERATE_EXAMPLES: &str = "\
+Examples:
+  trainer generate recipes/quickstart.yaml --prompt 'Reverse a list in Python.'
+  trainer generate recipes/quickstart.yaml --adapter checkpoints/quickstart/adapter
+
+Without --prompt it reads requests from the standard input, each ended by an empty line, and remembers none of them.";
+
+const MERGE_EXAMPLES: &str = "\
+Examples:
+  trainer merge recipes/quickstart.yaml checkpoints/quickstart/adapter merged
+  trainer merge recipes/quickstart.yaml checkpoints/quickstart/adapter merged --dtype f32
+
+The folder can be loaded with transformers. A base model whose file is quantised is merged in 16 or 32 bits and stays \
+so: quantising it again is left to you.";
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  trainer export recipes/quickstart.yaml checkpoints/quickstart/adapter --to gguf adapter.gguf
+  trainer export recipes/quickstart.yaml checkpoints/quickstart/adapter --to peft adapter-copy
+
+peft: the adapter as PEFT and vLLM read it. gguf: as llama.cpp reads it, for --lora beside a GGUF file of the base \
+model. merged: as `trainer merge`.";
+
+const DEVICES_EXAMPLES: &str = "\
+Examples:
+  trainer devices
+  trainer fit recipes/quickstart.yaml --device cpu";
+
+/// A recipe and changes to it.
 #[derive(Debug, Args)]
-pub(crate) struct FitArguments {
+pub(crate) struct RecipeArguments {
     /// The recipe, a YAML file
     #[arg(value_name = "RECIPE")]
     pub(crate) recipe: PathBuf,
     /// Override a key of the recipe; may be given several times
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     pub(crate) overrides: Vec<String>,
+}
+
+/// Where to compute.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct DeviceArgument {
     /// Where to compute: auto, cpu, wgpu, vulkan, cuda or cuda:N
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(crate) device: DeviceChoice,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FitArguments {
+    #[command(flatten)]
+    pub(crate) recipe: RecipeArguments,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgument,
+    /// Begin anew and remove the checkpoints of the run before
+    #[arg(long)]
+    pub(crate) restart: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DataArguments {
+    #[command(flatten)]
+    pub(crate) recipe: RecipeArguments,
+    /// Examples to show token by token
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) examples: usize,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArguments {
+    #[command(flatten)]
+    pub(crate) recipe: RecipeArguments,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgument,
+    /// Take this many real steps, and leave nothing behind
+    #[arg(long, value_name = "STEPS", num_args = 0..=1, default_missing_value = "3")]
+    pub(crate) measure: Option<usize>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ValidateArguments {
+    #[command(flatten)]
+    pub(crate) recipe: RecipeArguments,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgument,
+    /// The adapter's folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) adapter: Option<PathBuf>,
+    /// A file of rows in place of the recipe's validation part
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: Option<PathBuf>,
+    /// Format of that file; by default that of the recipe's first file of rows, else messages
+    #[arg(long, value_name = "FORMAT", requires = "data", value_parser = row_format)]
+    pub(crate) format: Option<DatasetFormat>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GenerateArguments {
+    #[command(flatten)]
+    pub(crate) recipe: RecipeArguments,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgument,
+    /// The adapter's folder; without it the base model answers
+    #[arg(long, value_name = "DIR")]
+    pub(crate) adapter: Option<PathBuf>,
+    /// The request; without it requests are read from the standard input
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) prompt: Option<String>,
+    /// Continue the text as it is, without the chat template
+    #[arg(long)]
+    pub(crate) raw: bool,
+    /// Most tokens of an answer
+    #[arg(long, value_name = "N", default_value_t = 512)]
+    pub(crate) max_new_tokens: usize,
+    /// Divisor of the logits; 0 takes the likeliest token
+    #[arg(long, value_name = "T", default_value_t = 0.0)]
+    pub(crate) temperature: f64,
+    /// Draw from the fewest tokens with this probability together
+    #[arg(long, value_name = "P", default_value_t = 1.0)]
+    pub(crate) top_p: f64,
+    /// Draw from this many of the likeliest tokens
+    #[arg(long, value_name = "K")]
+    pub(crate) top_k: Option<usize>,
+    /// Seed of the draws
+    #[arg(long, value_name = "N", default_value_t = 42)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MergeArguments {
+    #[command(flatten)]
+    pub(crate) recipe: RecipeArguments,
+    /// The adapter's folder
+    #[arg(value_name = "ADAPTER")]
+    pub(crate) adapter: PathBuf,
+    /// The folder to write, which must not be there yet
+    #[arg(value_name = "OUTPUT")]
+    pub(crate) output: PathBuf,
+    /// Number type of the merged weights
+    #[arg(long, value_name = "TYPE", default_value = "bf16")]
+    pub(crate) dtype: MergedType,
+}
+
+/// Number type of merged weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum MergedType {
+    /// Brain floating point, 16 bits.
+    Bf16,
+    /// Half precision.
+    F16,
+    /// Single precision.
+    F32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArguments {
+    #[command(flatten)]
+    pub(crate) recipe: RecipeArguments,
+    /// The adapter's folder
+    #[arg(value_name = "ADAPTER")]
+    pub(crate) adapter: PathBuf,
+    /// The file (gguf) or folder (peft, merged) to write, which must not be there yet
+    #[arg(value_name = "OUTPUT")]
+    pub(crate) output: PathBuf,
+    /// Whose format
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) to: ExportFormat,
+}
+
+/// A format of another program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// PEFT's folder.
+    Peft,
+    /// A LoRA file for llama.cpp.
+    Gguf,
+    /// Base model and adapter as one folder.
+    Merged,
+}
+
+/// A format that is read from a file of rows, as a recipe spells it.
+fn row_format(text: &str) -> Result<DatasetFormat, String> {
+    let spelled: StrDeserializer<ValueError> = text.into_deserializer();
+    DatasetFormat::deserialize(spelled)
+        .ok()
+        .filter(|format| *format != DatasetFormat::PythonSource)
+        .ok_or_else(|| "one of alpaca, messages, sharegpt, prompt_completion, text".to_owned())
 }
 
 #[cfg(test)]
@@ -54,5 +290,11 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn formats_of_rows_are_those_of_a_recipe() {
+        assert_eq!(row_format("alpaca"), Ok(DatasetFormat::Alpaca));
+        assert!(row_format("python_source").is_err());
     }
 }

@@ -1,23 +1,39 @@
-//! Examples as tokens, and micro-batches of them.
+//! Examples as tokens, micro-batches of them, and the order of an epoch.
 
+use burn::tensor::Tensor;
 use model::loss::IGNORE_LABEL;
+use model::{Adapter, Decoder};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-/// One training example: the loss is taken over the completion alone.
+/// One example: tokens, and which of them are learned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Example {
-    /// What the model is given.
-    pub(crate) prompt: Vec<u32>,
-    /// What it should answer, with the end of its turn.
-    pub(crate) completion: Vec<u32>,
+    /// Its tokens.
+    pub(crate) tokens: Vec<u32>,
+    /// One for each token: whether the loss is taken over it.
+    pub(crate) supervised: Vec<bool>,
 }
 
 impl Example {
+    /// An example; its first token is never learned, since nothing stands before it.
+    pub(crate) fn new(tokens: Vec<u32>, mut supervised: Vec<bool>) -> Self {
+        assert_eq!(tokens.len(), supervised.len(), "a mark for each token");
+        if let Some(first) = supervised.first_mut() {
+            *first = false;
+        }
+        Self { tokens, supervised }
+    }
+
     /// Tokens in all.
     pub(crate) fn len(&self) -> usize {
-        self.prompt.len() + self.completion.len()
+        self.tokens.len()
+    }
+
+    /// Tokens that are learned.
+    pub(crate) fn n_supervised(&self) -> usize {
+        self.supervised.iter().filter(|learned| **learned).count()
     }
 }
 
@@ -28,52 +44,60 @@ pub(crate) struct Batch {
     pub(crate) tokens: Vec<u32>,
     /// For each token the one that should follow it, or [`IGNORE_LABEL`].
     pub(crate) labels: Vec<i64>,
-    /// Number of sequences.
-    pub(crate) n_sequences: usize,
+    /// For each sequence the lengths of its examples, padding not counted; one each unless they are packed.
+    pub(crate) texts: Vec<Vec<usize>>,
     /// Tokens that are not padding.
     pub(crate) n_tokens: usize,
 }
 
 impl Batch {
-    /// Puts examples side by side.
+    /// Puts examples side by side, a sequence each.
+    pub(crate) fn new(examples: &[&Example]) -> Self {
+        let sequences: Vec<Vec<&Example>> = examples.iter().map(|example| vec![*example]).collect();
+        Self::packed(&sequences)
+    }
+
+    /// Puts sequences side by side, each of several examples one after the other.
     ///
     /// Padding is known by position, never by a token's id: a pad id that equals the end-of-turn id would
-    /// otherwise mask the end of every answer.
-    pub(crate) fn new(examples: &[&Example]) -> Self {
-        let length = examples
-            .iter()
-            .map(|example| example.len())
-            .max()
-            .unwrap_or(0);
+    /// otherwise mask the end of every answer. The last token of an example has no label, so none learns to begin
+    /// the next.
+    pub(crate) fn packed(sequences: &[Vec<&Example>]) -> Self {
+        let length_of = |sequence: &Vec<&Example>| sequence.iter().map(|e| e.len()).sum::<usize>();
+        let length = sequences.iter().map(length_of).max().unwrap_or(0);
         let mut batch = Self {
             tokens: Vec::new(),
             labels: Vec::new(),
-            n_sequences: examples.len(),
-            n_tokens: 0,
+            texts: Vec::new(),
+            n_tokens: sequences.iter().map(length_of).sum(),
         };
-        for example in examples {
-            let supervised = example.prompt.len().max(1)..example.len();
-            let ids = || example.prompt.iter().chain(&example.completion).copied();
-            batch.tokens.extend(ids());
+        for (index, sequence) in sequences.iter().enumerate() {
+            for Example { tokens, supervised } in sequence.iter().copied() {
+                batch.tokens.extend(tokens);
+                // Shifted by one: the label of a position is the token after it.
+                let next = tokens.iter().zip(supervised).skip(1);
+                batch.labels.extend(next.map(
+                    |(&id, &learned)| {
+                        if learned { i64::from(id) } else { IGNORE_LABEL }
+                    },
+                ));
+                batch.labels.resize(batch.tokens.len(), IGNORE_LABEL);
+            }
+            batch.tokens.resize((index + 1) * length, 0);
+            batch.labels.resize((index + 1) * length, IGNORE_LABEL);
             batch
-                .tokens
-                .extend(std::iter::repeat_n(0, length - example.len()));
-            // Shifted by one: the label of a position is the token after it.
-            let next = ids().enumerate().skip(1);
-            batch.labels.extend(next.map(|(at, id)| {
-                if supervised.contains(&at) {
-                    i64::from(id)
-                } else {
-                    IGNORE_LABEL
-                }
-            }));
-            batch.labels.extend(std::iter::repeat_n(
-                IGNORE_LABEL,
-                length - example.len() + 1,
-            ));
-            batch.n_tokens += example.len();
+                .texts
+                .push(sequence.iter().map(|example| example.len()).collect());
         }
         batch
+    }
+
+    /// States of all tokens.
+    pub(crate) fn hidden_states(&self, decoder: &Decoder, adapter: Option<&Adapter>) -> Tensor<2> {
+        if self.texts.iter().all(|lengths| lengths.len() == 1) {
+            return decoder.hidden_states(&self.tokens, self.texts.len(), adapter);
+        }
+        decoder.packed_hidden_states(&self.tokens, &self.texts, adapter)
     }
 
     /// Tokens that the loss is taken over.
@@ -83,6 +107,31 @@ impl Batch {
             .filter(|&&label| label != IGNORE_LABEL)
             .count()
     }
+}
+
+/// Puts examples into as few sequences of at most `limit` tokens as a simple rule finds: the longest first, each into
+/// the first sequence with room for it.
+///
+/// # Source
+/// First-fit decreasing, never more than 11/9 of the optimum plus one: Dósa 2007.
+pub(crate) fn pack(examples: &[Example], limit: usize) -> Vec<Vec<&Example>> {
+    let mut sorted: Vec<&Example> = examples.iter().collect();
+    sorted.sort_by_key(|example| std::cmp::Reverse(example.len()));
+    let mut sequences: Vec<(usize, Vec<&Example>)> = Vec::new();
+    for example in sorted {
+        let room = |(used, _): &&mut (usize, Vec<&Example>)| *used + example.len() <= limit;
+        match sequences.iter_mut().find(room) {
+            Some((used, sequence)) => {
+                *used += example.len();
+                sequence.push(example);
+            }
+            None => sequences.push((example.len(), vec![example])),
+        }
+    }
+    sequences
+        .into_iter()
+        .map(|(_, sequence)| sequence)
+        .collect()
 }
 
 /// The order of one epoch: every example once, shuffled by seed and epoch alone.
@@ -99,10 +148,8 @@ mod tests {
     use super::*;
 
     fn example(prompt: &[u32], completion: &[u32]) -> Example {
-        Example {
-            prompt: prompt.to_vec(),
-            completion: completion.to_vec(),
-        }
+        let learned = [vec![false; prompt.len()], vec![true; completion.len()]];
+        Example::new([prompt, completion].concat(), learned.concat())
     }
 
     #[test]
@@ -119,6 +166,31 @@ mod tests {
     fn an_answer_that_ends_with_the_padding_id_keeps_its_end() {
         let example = example(&[1], &[2, 0]);
         assert_eq!(Batch::new(&[&example]).labels, [2, 0, IGNORE_LABEL]);
+    }
+
+    #[test]
+    fn packing_fills_sequences_and_no_example_learns_to_begin_the_next() {
+        const X: i64 = IGNORE_LABEL;
+        let examples = [
+            example(&[1], &[2]),
+            example(&[3, 4], &[5, 6]),
+            example(&[7], &[8, 9]),
+        ];
+        let sequences = pack(&examples, 6);
+        let lengths = |sequence: &Vec<&Example>| sequence.iter().map(|e| e.len()).collect();
+        let found: Vec<Vec<usize>> = sequences.iter().map(lengths).collect();
+        assert_eq!(found, [vec![4, 2], vec![3]]);
+        let batch = Batch::packed(&sequences);
+        assert_eq!(batch.tokens, [3, 4, 5, 6, 1, 2, 7, 8, 9, 0, 0, 0]);
+        assert_eq!(batch.labels, [X, 5, 6, X, 2, X, 8, 9, X, X, X, X]);
+        assert_eq!((batch.n_tokens, batch.n_supervised()), (9, 5));
+    }
+
+    #[test]
+    fn a_first_token_is_never_learned() {
+        let example = example(&[], &[5, 6]);
+        assert_eq!(example.n_supervised(), 1);
+        assert_eq!(Batch::new(&[&example]).labels, [6, IGNORE_LABEL]);
     }
 
     #[test]

@@ -1,18 +1,21 @@
 //! `trainer fit`: from a recipe to an adapter, top to bottom.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::Result;
-use cli::{BaseModel, Failure, Progress, UserMistake, duration_text};
+use anyhow::{Context, Result};
+use cli::{Failure, UserMistake, duration_text};
 use config::Recipe;
-use model::{Adapter, AdapterOrigin, Decoder, LoraSettings, Target};
+use model::{Adapter, AdapterOrigin, Decoder, LoraSettings, ModelConfig, Target};
 
 use crate::arguments::FitArguments;
-use crate::batch::{Batch, Example, epoch_order};
+use crate::checkpoint::{self, Checkpoint, CheckpointFrame, TrainingState};
 use crate::dataset;
-use crate::output::{LogLine, LossLog, TrainingSummary, commit_adapter};
-use crate::schedule::Schedule;
-use crate::step::{AdapterOptimizer, OptimizerSettings, StepError, StepOutcome};
+use crate::folder::RunFolder;
+use crate::output::{TrainingSummary, commit_adapter};
+use crate::plan::check_memory;
+use crate::setup::Setup;
+use crate::step::AdapterOptimizer;
+use crate::training::{BEST_FOLDER, Progressing, Training};
 
 /// Fits an adapter as the recipe says and prints the folder that holds it.
 pub(crate) fn run(arguments: &FitArguments) -> Result<(), Failure> {
@@ -20,92 +23,200 @@ pub(crate) fn run(arguments: &FitArguments) -> Result<(), Failure> {
 }
 
 fn fit(arguments: &FitArguments) -> Result<()> {
-    let recipe = Recipe::load(&arguments.recipe, &arguments.overrides)?;
+    let Setup {
+        recipe,
+        base,
+        tokenizer,
+        template,
+    } = Setup::open(&arguments.recipe)?;
     let (choice, device) = arguments
+        .device
         .device
         .open()
         .map_err(|e| UserMistake(e.to_string()))?;
-    let base = BaseModel::open(&recipe.model)?;
-    let tokenizer = base.tokenizer()?;
-    let template = base.chat_template()?;
-    check_positions(&recipe, base.max_positions())?;
+    let run = RunFolder::open(&recipe.output_dir())?;
+    let examples = dataset::load(&recipe, &tokenizer, &template, run.path())?;
+    for counts in &examples.counts {
+        cli::note(&format!("data               {counts}"));
+    }
+    check_memory(&recipe, base.config(), &examples, choice)?;
+    let fingerprint = examples.store.fingerprint().to_owned();
+    let start = TrainingState::start(base.sha256()?, fingerprint);
+    let resumed = if arguments.restart {
+        checkpoint::clear(&run)?;
+        None
+    } else {
+        newest_checkpoint(&run, &recipe, &start)?
+    };
 
-    let (examples, counts) = dataset::load(&recipe, &tokenizer, &template)?;
-    cli::note(&format!("data               {counts}"));
     let decoder = base.load(&device)?;
-    let settings = lora_settings(&recipe);
-    let adapter = Adapter::init(
-        &settings,
-        decoder.config(),
-        recipe.train.seed,
-        &device.clone().autodiff(),
-    );
+    let settings = lora_settings(&recipe, decoder.config())?;
+    let training = Training::new(&recipe, &examples);
+    let trainable = device.clone().autodiff();
+    let at = match resumed {
+        Some(checkpoint) => go_on(checkpoint, &decoder, &training, &trainable)?,
+        None => Progressing {
+            state: start,
+            adapter: Adapter::init(&settings, decoder.config(), recipe.train.seed, &trainable),
+            optimizer: AdapterOptimizer::new(training.optimizer_settings()),
+        },
+    };
     cli::note(&format!(
         "adapter            {} trainable parameters, {:.2} % of the model's {:.1} M, on {choice}",
-        adapter.num_trainable(),
-        100.0 * adapter.num_trainable() as f64 / decoder.config().num_parameters() as f64,
+        at.adapter.num_trainable(),
+        100.0 * at.adapter.num_trainable() as f64 / decoder.config().num_parameters() as f64,
         decoder.config().num_parameters() as f64 / 1e6
     ));
 
-    let run = Run::new(&recipe, &examples);
-    let trained = run.train(&decoder, adapter)?;
     let origin = AdapterOrigin {
         base_model_name_or_path: recipe.model.base_model_name().to_owned(),
         revision: recipe.model.revision.clone(),
     };
+    let recipe_yaml = recipe.to_yaml();
+    let frame = CheckpointFrame {
+        settings: &settings,
+        origin: &origin,
+        recipe_yaml: &recipe_yaml,
+    };
+    let Progressing { state, adapter, .. } = training.run(&decoder, at, &run, frame)?;
+    let adapter = match state.best.filter(|_| recipe.train.load_best_model_at_end) {
+        Some(best) => {
+            cli::note(&format!(
+                "best               validation loss {:.4} after step {}",
+                best.loss, best.step
+            ));
+            let folder = run.path().join(BEST_FOLDER);
+            let name = recipe.model.base_model_name();
+            Adapter::load(&folder, decoder.config(), name, &device)
+                .context("cannot read the best adapter\nhint: begin anew with --restart")?
+                .adapter
+        }
+        None => adapter,
+    };
     let summary = TrainingSummary {
-        steps: run.schedule.total_steps,
-        examples: examples.len(),
-        tokens: trained.tokens,
-        supervised_tokens: trained.supervised_tokens,
-        trainable_parameters: trained.adapter.num_trainable(),
-        final_loss: trained.final_loss,
-        seconds: trained.elapsed.as_secs_f64(),
+        steps: state.step,
+        examples: examples.train.len(),
+        tokens: state.tokens,
+        supervised_tokens: state.supervised_tokens,
+        trainable_parameters: adapter.num_trainable(),
+        final_loss: state.last_loss,
+        best: state.best,
+        stopped_early: state.stopped_early,
+        seconds: state.seconds,
         device: choice.to_string(),
         project_version: env!("CARGO_PKG_VERSION"),
     };
     let folder = recipe.adapter_dir();
     commit_adapter(
         &folder,
-        &trained.adapter,
+        &adapter,
         &settings,
         &origin,
-        &recipe.to_yaml(),
+        &recipe_yaml,
         &summary,
     )?;
     cli::note(&format!(
         "trained            {} tokens in {}, {:.0} tokens/s, peak memory {}",
-        trained.tokens,
-        duration_text(trained.elapsed),
-        trained.tokens as f64 / trained.elapsed.as_secs_f64(),
+        state.tokens,
+        duration_text(Duration::from_secs_f64(state.seconds)),
+        state.tokens as f64 / state.seconds,
         cli::peak_memory_text(),
     ));
     cli::result(&format!("adapter: {}", folder.display()));
     Ok(())
 }
 
-/// Refuses examples that may be longer than what the model was built for.
-fn check_positions(recipe: &Recipe, positions: usize) -> Result<()> {
-    let found = recipe.data.max_seq_length;
-    if found <= positions {
-        return Ok(());
+/// The checkpoint to go on from, if the run has one.
+///
+/// # Errors
+/// It belongs to another recipe, other data or another base model: going on would give neither the one training nor
+/// the other.
+fn newest_checkpoint(
+    run: &RunFolder,
+    recipe: &Recipe,
+    start: &TrainingState,
+) -> Result<Option<Checkpoint>> {
+    let found = checkpoint::newest(run, |path, problem| {
+        cli::note(&format!(
+            "damaged            {}: {problem:#}; the checkpoint before it is taken",
+            path.display()
+        ));
+    })?;
+    let Some(checkpoint) = found else {
+        return Ok(None);
+    };
+    let theirs = Recipe::load(&checkpoint.recipe_path, &[])
+        .with_context(|| format!("cannot go on from {}", checkpoint.path.display()))?;
+    let mut differences: Vec<String> = theirs
+        .differences(recipe)
+        .into_iter()
+        .filter(|difference| changes_training(&difference.key))
+        .map(|d| format!("  `{}` was {}, is {}", d.key, d.first, d.second))
+        .collect();
+    let state = &checkpoint.state;
+    if state.model_sha256 != start.model_sha256 {
+        differences.push("  the base model's files are others".to_owned());
+    }
+    if differences.is_empty() && state.examples_sha256 != start.examples_sha256 {
+        differences.push("  the data sets give other examples".to_owned());
+    }
+    if differences.is_empty() {
+        return Ok(Some(checkpoint));
     }
     let text = format!(
-        "`data.max_seq_length` is {found}, but the model has {positions} positions\n\
-         hint: set `data.max_seq_length` to {positions} or less"
+        "{} belongs to another training\n{}\n\
+         hint: take the changes back to go on with it; or begin anew with --restart, which removes its checkpoints; \
+         or set `output.output_dir` to another folder",
+        checkpoint.path.display(),
+        differences.join("\n")
     );
     Err(UserMistake(text).into())
 }
 
+/// Whether a key has a part in what a training computes.
+fn changes_training(key: &str) -> bool {
+    let section = key.split('.').next().unwrap_or(key);
+    !matches!(section, "name" | "output" | "evaluate")
+}
+
+/// The training as it stood when the checkpoint was saved.
+fn go_on(
+    checkpoint: Checkpoint,
+    decoder: &Decoder,
+    training: &Training,
+    device: &burn::tensor::Device,
+) -> Result<Progressing> {
+    cli::note(&format!(
+        "resuming           from step {} of {}, {}",
+        checkpoint.state.step,
+        training.total_steps(),
+        checkpoint.path.display()
+    ));
+    let unusable = || format!("cannot go on from {}", checkpoint.path.display());
+    let loaded = Adapter::load(&checkpoint.path, decoder.config(), "of the recipe", device);
+    Ok(Progressing {
+        adapter: loaded.with_context(unusable)?.adapter,
+        optimizer: AdapterOptimizer::resume(training.optimizer_settings(), checkpoint.optimizer)
+            .with_context(|| format!("cannot go on from {}", checkpoint.path.display()))?,
+        state: checkpoint.state,
+    })
+}
+
 /// The recipe's LoRA section as the model crate takes it.
-fn lora_settings(recipe: &Recipe) -> LoraSettings {
+///
+/// # Errors
+/// A pattern that is no regular expression, or that matches no layer of this model.
+pub(crate) fn lora_settings(recipe: &Recipe, config: &ModelConfig) -> Result<LoraSettings> {
     let config::Lora {
         r,
         lora_alpha,
         target_modules,
         use_rslora,
+        rank_pattern,
+        alpha_pattern,
+        loraplus_lr_ratio: _,
     } = &recipe.lora;
-    LoraSettings {
+    let settings = LoraSettings {
         r: *r,
         lora_alpha: *lora_alpha as f64,
         use_rslora: *use_rslora,
@@ -114,149 +225,17 @@ fn lora_settings(recipe: &Recipe) -> LoraSettings {
             .into_iter()
             .filter_map(|module| Target::from_name(module.as_str()))
             .collect(),
-    }
-}
-
-/// A training run: its examples and everything derived from the recipe before the first step.
-struct Run<'a> {
-    recipe: &'a Recipe,
-    examples: &'a [Example],
-    schedule: Schedule,
-    optimizer: OptimizerSettings,
-    steps_per_epoch: usize,
-}
-
-struct Trained {
-    adapter: Adapter,
-    tokens: usize,
-    supervised_tokens: usize,
-    final_loss: f64,
-    elapsed: Duration,
-}
-
-impl<'a> Run<'a> {
-    fn new(recipe: &'a Recipe, examples: &'a [Example]) -> Self {
-        // Named one by one: a key that nothing reads would not compile.
-        let config::Train {
-            num_train_epochs,
-            max_steps,
-            micro_batch_size: _,
-            gradient_accumulation_steps: _,
-            learning_rate,
-            lr_scheduler_type,
-            warmup_ratio,
-            weight_decay,
-            max_grad_norm,
-            adam_beta1,
-            adam_beta2,
-            adam_epsilon,
-            loss_chunk_size,
-            seed: _,
-        } = recipe.train;
-        // The last window of an epoch may be smaller; it is a step all the same.
-        let steps_per_epoch = examples.len().div_ceil(recipe.train.examples_per_step());
-        let of_epochs = steps_per_epoch * num_train_epochs;
-        let total_steps = max_steps.map_or(of_epochs, |max| max.min(of_epochs));
-        Self {
-            recipe,
-            examples,
-            schedule: Schedule {
-                kind: lr_scheduler_type,
-                peak: learning_rate,
-                warmup_steps: Schedule::warmup_steps(warmup_ratio, total_steps),
-                total_steps,
-            },
-            optimizer: OptimizerSettings {
-                beta_1: adam_beta1,
-                beta_2: adam_beta2,
-                epsilon: adam_epsilon,
-                weight_decay,
-                max_grad_norm,
-                loss_chunk_size,
-            },
-            steps_per_epoch,
-        }
-    }
-
-    /// The micro-batches of one optimizer step. A function of the step alone.
-    fn window(&self, step: usize) -> Vec<Batch> {
-        let (epoch, within) = (step / self.steps_per_epoch, step % self.steps_per_epoch);
-        let train = &self.recipe.train;
-        let order = epoch_order(self.examples.len(), train.seed, epoch);
-        let start = within * train.examples_per_step();
-        let end = (start + train.examples_per_step()).min(order.len());
-        let mut examples: Vec<&Example> = order[start..end]
+        rank_pattern: rank_pattern.iter().map(|(p, &r)| (p.clone(), r)).collect(),
+        alpha_pattern: alpha_pattern
             .iter()
-            .map(|&index| &self.examples[index])
-            .collect();
-        // The window's gradient does not depend on how it is cut, so neighbours in length share a batch: less padding.
-        examples.sort_by_key(|example| example.len());
-        examples
-            .chunks(train.micro_batch_size)
-            .map(Batch::new)
-            .collect()
-    }
-
-    fn train(&self, decoder: &Decoder, mut adapter: Adapter) -> Result<Trained> {
-        let total = self.schedule.total_steps;
-        let mut optimizer = AdapterOptimizer::new(self.optimizer);
-        let mut log = LossLog::create(&self.recipe.output_dir())?;
-        let mut progress = Progress::new("training", total as u64, "steps");
-        let started = Instant::now();
-        let (mut tokens, mut supervised_tokens, mut final_loss) = (0, 0, f64::NAN);
-        for step in 0..total {
-            let learning_rate = self.schedule.learning_rate(step);
-            let window = self.window(step);
-            let outcome;
-            (adapter, outcome) = optimizer
-                .step(decoder, adapter, &window, learning_rate)
-                .map_err(|error| stopped(error, step, learning_rate))?;
-            tokens += window.iter().map(|batch| batch.n_tokens).sum::<usize>();
-            supervised_tokens += window.iter().map(Batch::n_supervised).sum::<usize>();
-            final_loss = outcome.loss;
-
-            let elapsed_s = started.elapsed().as_secs_f64();
-            let tokens_per_second = tokens as f64 / elapsed_s;
-            let StepOutcome { loss, grad_norm } = outcome;
-            progress.set(
-                step as u64 + 1,
-                format!("loss {loss:.3}  lr {learning_rate:.1e}  {tokens_per_second:.0} tokens/s"),
-            );
-            let done = step + 1;
-            if done % self.recipe.output.logging_steps == 0 || done == total || done == 1 {
-                let epoch = done as f64 / self.steps_per_epoch as f64;
-                log.write(&LogLine {
-                    step: done,
-                    epoch,
-                    loss,
-                    learning_rate,
-                    grad_norm,
-                    tokens,
-                    tokens_per_second,
-                    elapsed_s,
-                })?;
-            }
-        }
-        Ok(Trained {
-            adapter,
-            tokens,
-            supervised_tokens,
-            final_loss,
-            elapsed: progress.finish(),
-        })
-    }
-}
-
-/// Explains why training cannot go on.
-fn stopped(error: StepError, step: usize, learning_rate: f64) -> anyhow::Error {
-    let step = step + 1;
-    match error {
-        StepError::Diverged { .. } => anyhow::anyhow!(
-            "training diverged: {error} at step {step} (learning_rate {learning_rate:.1e})\n\
-             hint: lower `train.learning_rate`; the step was not applied, and no adapter was written"
-        ),
-        StepError::Loss(_) => {
-            anyhow::anyhow!("step {step}: {error}\nhint: raise `data.max_seq_length`")
-        }
-    }
+            .map(|(p, &alpha)| (p.clone(), alpha as f64))
+            .collect(),
+    };
+    settings.check(config).map_err(|error| {
+        UserMistake(format!(
+            "`lora.rank_pattern` or `lora.alpha_pattern`: {error}\n\
+             hint: a pattern stands for the end of a path such as model.layers.0.self_attn.q_proj"
+        ))
+    })?;
+    Ok(settings)
 }

@@ -2,13 +2,26 @@
 
 mod arguments;
 mod batch;
+mod checkpoint;
 mod dataset;
+mod devices;
+mod export;
 mod fit;
+mod folder;
+mod generate;
+mod interrupt;
+mod memory;
 mod output;
 #[cfg(test)]
 mod parity;
+mod plan;
 mod schedule;
+mod setup;
+mod show_data;
 mod step;
+mod training;
+mod validate;
+mod validation;
 
 use std::process::ExitCode;
 
@@ -19,5 +32,15 @@ use arguments::{Arguments, Command};
 fn main() -> ExitCode {
     cli::finish(match Arguments::parse().command {
         Command::Fit(arguments) => fit::run(&arguments),
+        Command::Data(arguments) => show_data::run(&arguments),
+        Command::Plan(arguments) => plan::run(&arguments),
+        Command::Validate(arguments) => validate::run(&arguments),
+        Command::Generate(arguments) => generate::run(&arguments),
+        Command::Merge(arguments) => export::merge(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
+        Command::Devices => {
+            devices::run();
+            Ok(())
+        }
     })
 }

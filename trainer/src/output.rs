@@ -1,6 +1,6 @@
-//! What a run leaves behind: the adapter folder, which appears whole or not at all, and the loss log.
+//! What a run leaves behind: the adapter's folder and the loss log.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,10 @@ use anyhow::{Context, Result};
 use model::{Adapter, AdapterOrigin, LoraSettings};
 use serde::Serialize;
 
-/// One line of `log.jsonl`.
+use crate::checkpoint::Best;
+use crate::folder::commit_folder;
+
+/// One line of `log.jsonl`. It holds no times, so that the same training writes the same bytes.
 #[derive(Debug, Serialize)]
 pub(crate) struct LogLine {
     /// Optimizer steps done.
@@ -23,10 +26,17 @@ pub(crate) struct LogLine {
     pub(crate) grad_norm: f64,
     /// Tokens read so far, padding not counted.
     pub(crate) tokens: usize,
-    /// Tokens a second since the start.
-    pub(crate) tokens_per_second: f64,
-    /// Seconds since the first step began.
-    pub(crate) elapsed_s: f64,
+}
+
+/// A line of `log.jsonl` about a validation.
+#[derive(Debug, Serialize)]
+pub(crate) struct ValidationLine {
+    /// Optimizer steps done.
+    pub(crate) step: usize,
+    /// Passes over the data, with the part of the current one.
+    pub(crate) epoch: f64,
+    /// Nats per learned token of the validation part.
+    pub(crate) validation_loss: f64,
 }
 
 /// How a finished training went: `training.json` beside the adapter.
@@ -38,6 +48,10 @@ pub(crate) struct TrainingSummary {
     pub(crate) supervised_tokens: usize,
     pub(crate) trainable_parameters: usize,
     pub(crate) final_loss: f64,
+    /// Validation loss of the adapter, and the step that it is of; `null` without validation.
+    pub(crate) best: Option<Best>,
+    /// Whether training ended because the validation loss no longer fell.
+    pub(crate) stopped_early: bool,
     pub(crate) seconds: f64,
     pub(crate) device: String,
     pub(crate) project_version: &'static str,
@@ -50,33 +64,55 @@ pub(crate) struct LossLog {
 }
 
 impl LossLog {
-    pub(crate) fn create(output_dir: &Path) -> Result<Self> {
-        fs::create_dir_all(output_dir)
-            .with_context(|| format!("cannot create {}", output_dir.display()))?;
+    /// Opens `log.jsonl` for writing after its first `keep_bytes`; what a killed run wrote behind them goes.
+    ///
+    /// # Errors
+    /// The file cannot be written, or is shorter than that.
+    pub(crate) fn open(output_dir: &Path, keep_bytes: u64) -> Result<Self> {
         let path = output_dir.join("log.jsonl");
-        let file =
-            File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        let shown = || format!("cannot write {}", path.display());
+        let options = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .truncate(false)
+            .clone();
+        let file = options.open(&path).with_context(shown)?;
+        let found = file.metadata().with_context(shown)?.len();
+        if found < keep_bytes {
+            anyhow::bail!(
+                "{} has {found} bytes, but had {keep_bytes} when the checkpoint was saved\n\
+                 hint: put the file back, or begin anew with --restart",
+                path.display()
+            );
+        }
+        file.set_len(keep_bytes).with_context(shown)?;
         Ok(Self {
             file: BufWriter::new(file),
             path,
         })
     }
 
-    pub(crate) fn write(&mut self, line: &LogLine) -> Result<()> {
+    pub(crate) fn write(&mut self, line: &impl Serialize) -> Result<()> {
         let written = serde_json::to_writer(&mut self.file, line)
             .map_err(std::io::Error::from)
             .and_then(|()| self.file.write_all(b"\n"))
             .and_then(|()| self.file.flush());
         written.with_context(|| format!("cannot write {}", self.path.display()))
     }
+
+    /// Brings the log onto the disk and gives its length in bytes.
+    pub(crate) fn sync(&mut self) -> Result<u64> {
+        let file = self.file.get_ref();
+        file.sync_all()
+            .and_then(|()| Ok(file.metadata()?.len()))
+            .with_context(|| format!("cannot write {}", self.path.display()))
+    }
 }
 
-/// Writes the finished adapter with its recipe: into a temporary folder, then under its name by renaming.
-///
-/// Whatever happens in between, the final name holds the adapter before or the new one, never a part.
+/// Writes the finished adapter with its recipe: a folder that appears whole or not at all.
 ///
 /// # Errors
-/// The disk is full or not writable; the temporary folder is removed then.
+/// The disk is full or not writable; the adapter before this one stays.
 pub(crate) fn commit_adapter(
     final_dir: &Path,
     adapter: &Adapter,
@@ -85,44 +121,14 @@ pub(crate) fn commit_adapter(
     recipe_yaml: &str,
     summary: &TrainingSummary,
 ) -> Result<()> {
-    let parent = final_dir.parent().unwrap_or(Path::new("."));
-    let name = final_dir.file_name().map_or_else(
-        || "adapter".into(),
-        |name| name.to_string_lossy().into_owned(),
-    );
-    let sibling = |suffix: &str| parent.join(format!(".{name}.{}.{suffix}", std::process::id()));
-    let (part, old) = (sibling("part"), sibling("old"));
-    let write = || -> Result<()> {
-        fs::create_dir_all(&part).with_context(|| format!("cannot create {}", part.display()))?;
-        adapter.save(&part, settings, origin)?;
+    commit_folder(final_dir, |part| {
+        adapter.save(part, settings, origin)?;
         let put = |file: &str, text: &str| {
             let path = part.join(file);
             fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
         };
         put("recipe.yaml", recipe_yaml)?;
-        put(
-            "training.json",
-            &(serde_json::to_string_pretty(summary)? + "\n"),
-        )?;
-        for entry in fs::read_dir(&part)? {
-            File::open(entry?.path())?.sync_all()?;
-        }
-        if final_dir.exists() {
-            fs::rename(final_dir, &old)?;
-        }
-        fs::rename(&part, final_dir)
-            .with_context(|| format!("cannot put the adapter at {}", final_dir.display()))?;
-        // Makes the renames last; a folder cannot be synced on every system, and need not be.
-        let _ = File::open(parent).and_then(|folder| folder.sync_all());
-        Ok(())
-    };
-    let written = write();
-    if written.is_err() {
-        let _ = fs::remove_dir_all(&part);
-        if old.exists() && !final_dir.exists() {
-            let _ = fs::rename(&old, final_dir);
-        }
-    }
-    let _ = fs::remove_dir_all(&old);
-    written.context("cannot save the adapter\nhint: free space under the output folder and run the same command again")
+        put("training.json", &(serde_json::to_string_pretty(summary)? + "\n"))
+    })
+    .context("cannot save the adapter\nhint: free space under the output folder and run the same command again")
 }

@@ -8,7 +8,7 @@ use model::{Adapter, Checkpoint, Decoder};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Example, pack};
 use crate::schedule::Schedule;
 use crate::step::{AdapterOptimizer, OptimizerSettings};
 
@@ -67,7 +67,7 @@ impl Tensors {
                 .map(|&id| u32::try_from(id).expect("token id"))
                 .collect(),
             labels: shifted.collect(),
-            n_sequences: lengths.len(),
+            texts: vec![vec![width]; lengths.len()],
             n_tokens: lengths.iter().sum::<i64>() as usize,
         }
     }
@@ -89,6 +89,8 @@ fn load(model: &str, adapter: &str) -> (Decoder, Adapter) {
 
 fn settings(max_grad_norm: Option<f64>, weight_decay: f64) -> OptimizerSettings {
     OptimizerSettings {
+        optim: config::Optim::Adamw,
+        loraplus_lr_ratio: 1.0,
         beta_1: 0.9,
         beta_2: 0.999,
         epsilon: 1e-8,
@@ -238,12 +240,12 @@ fn ten_steps_follow_pefts_losses_norms_and_weights() {
 fn a_window_of_micro_batches_gives_the_gradients_of_one_batch() {
     let (decoder, adapter) = load("tiny-qwen2", "peft-qwen2/all-linear");
     let whole = Tensors::read("peft-qwen2/all-linear/expected.safetensors").batch("");
-    let width = whole.tokens.len() / whole.n_sequences;
-    let parts: Vec<Batch> = (0..whole.n_sequences)
+    let width = whole.tokens.len() / whole.texts.len();
+    let parts: Vec<Batch> = (0..whole.texts.len())
         .map(|i| Batch {
             tokens: whole.tokens[i * width..(i + 1) * width].to_vec(),
             labels: whole.labels[i * width..(i + 1) * width].to_vec(),
-            n_sequences: 1,
+            texts: vec![vec![width]],
             n_tokens: width,
         })
         .collect();
@@ -266,6 +268,104 @@ fn a_window_of_micro_batches_gives_the_gradients_of_one_batch() {
             apart.remove::<2>(id).expect("gradient"),
         );
         assert!(relative(&values(b), &values(a)) < 1e-5);
+    }
+}
+
+/// The trap of packing: attention across examples, or positions that run on, change loss and gradients.
+#[test]
+fn packed_examples_have_the_loss_and_gradients_that_they_have_apart() {
+    for architecture in ["qwen2", "llama"] {
+        let folder = format!("peft-{architecture}/all-linear");
+        let (decoder, adapter) = load(&format!("tiny-{architecture}"), &folder);
+        let example = |first: u32, n: u32| {
+            let tokens: Vec<u32> = (0..n).map(|i| (first + 7 * i) % 200).collect();
+            Example::new(tokens, (0..n).map(|i| i % 3 > 0).collect())
+        };
+        let examples = [
+            example(3, 20),
+            example(50, 9),
+            example(90, 14),
+            example(7, 5),
+        ];
+        let packed = [Batch::packed(&pack(&examples, 32))];
+        assert_eq!(
+            packed[0].texts.iter().map(Vec::len).collect::<Vec<_>>(),
+            [2, 2]
+        );
+        let apart: Vec<Batch> = examples
+            .iter()
+            .map(|example| Batch::new(&[example]))
+            .collect();
+        let optimizer = AdapterOptimizer::new(settings(None, 0.0));
+        let find = |window: &[Batch]| {
+            optimizer
+                .gradients(&decoder, &adapter, window)
+                .expect("tokens")
+        };
+        let ((loss, mut together), (expected, mut singly)) = (find(&packed), find(&apart));
+        let loss = relative(
+            &[loss.into_scalar::<f32>()],
+            &[expected.into_scalar::<f32>()],
+        );
+        assert!(loss < 1e-6, "{architecture}: loss {loss}");
+        for id in adapter.parameter_ids() {
+            let found = values(together.remove::<2>(id).expect("gradient"));
+            let expected = values(singly.remove::<2>(id).expect("gradient"));
+            let difference = relative(&found, &expected);
+            assert!(difference < 1e-4, "{architecture}: {difference}");
+        }
+    }
+}
+
+/// How far one step moves A and B, with a given optimizer and ratio of rates.
+fn moved(optim: config::Optim, loraplus_lr_ratio: f64) -> (f32, f32) {
+    let (decoder, adapter) = load("tiny-qwen2", "peft-qwen2/all-linear");
+    let batch = Tensors::read("peft-qwen2/all-linear/expected.safetensors").batch("");
+    let mut optimizer = AdapterOptimizer::new(OptimizerSettings {
+        optim,
+        loraplus_lr_ratio,
+        ..settings(None, 0.0)
+    });
+    let before = adapter.clone();
+    let (after, _) = optimizer
+        .step(&decoder, adapter, &[batch], 1e-3)
+        .expect("step");
+    let mut far = (0.0f32, 0.0f32);
+    for ((_, _, a), (_, _, b)) in before.pairs().zip(after.pairs()) {
+        let largest = |x: Tensor<2>, y: Tensor<2>| (x - y).abs().max().into_scalar::<f32>();
+        far.0 = far.0.max(largest(a.lora_a(), b.lora_a()));
+        far.1 = far.1.max(largest(a.lora_b(), b.lora_b()));
+    }
+    far
+}
+
+#[test]
+fn lora_plus_lets_b_learn_faster_by_its_ratio_and_a_as_before() {
+    let (a, b) = moved(config::Optim::Adamw, 1.0);
+    let (plus_a, plus_b) = moved(config::Optim::Adamw, 16.0);
+    assert!((plus_a - a).abs() < 1e-7, "{plus_a} for {a}");
+    assert!(
+        (plus_b / b - 16.0).abs() < 0.01,
+        "{plus_b} for 16 times {b}"
+    );
+}
+
+/// The first step of each has a length that its paper gives: Adam and Lion move every value by the rate.
+#[test]
+fn the_first_step_of_each_optimizer_is_as_long_as_its_paper_says() {
+    for optim in [config::Optim::Adamw, config::Optim::Lion] {
+        let (a, b) = moved(optim, 1.0);
+        assert!(
+            (a - 1e-3).abs() < 1e-5 && (b - 1e-3).abs() < 1e-5,
+            "{optim:?}: {a}, {b}"
+        );
+    }
+    for optim in [config::Optim::Adafactor, config::Optim::Muon] {
+        let (a, b) = moved(optim, 1.0);
+        assert!(
+            a > 1e-5 && b > 1e-5 && a < 2e-2 && b < 2e-2,
+            "{optim:?}: {a}, {b}"
+        );
     }
 }
 

@@ -1,21 +1,33 @@
-//! One optimizer step: gradients over the accumulation window, clipping, AdamW.
+//! One optimizer step: gradients over the accumulation window, clipping, the optimizer.
 
-use burn::module::ParamId;
-use burn::optim::{AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer};
-use burn::tensor::Tensor;
+use anyhow::{Context, Result};
+use burn::module::{ParamGroup, ParamId};
+use burn::optim::decay::WeightDecayConfig;
+use burn::optim::lr_scheduler::LrSchedulerConfig;
+use burn::optim::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrSchedulerConfig};
+use burn::optim::{
+    AdafactorConfig, AdamWConfig, AdjustLrFn, GradientsAccumulator, GradientsParams, LionConfig,
+    ModuleOptimizer, MuonConfig,
+};
+use burn::tensor::{Bytes, Tensor};
+use config::Optim;
 use model::loss::{LossError, chunked_cross_entropy};
 use model::{Adapter, Decoder};
 
 use crate::batch::Batch;
 
-/// AdamW's settings and what is done to gradients before it.
+/// The optimizer's settings and what is done to gradients before it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OptimizerSettings {
-    /// Decay of the first moment.
+    /// Which one.
+    pub(crate) optim: Optim,
+    /// Rate of B as a multiple of that of A.
+    pub(crate) loraplus_lr_ratio: f64,
+    /// Decay of AdamW's first moment.
     pub(crate) beta_1: f64,
-    /// Decay of the second moment.
+    /// Decay of AdamW's second moment.
     pub(crate) beta_2: f64,
-    /// Added to the root of the second moment.
+    /// Added to the root of AdamW's second moment.
     pub(crate) epsilon: f64,
     /// Decoupled weight decay.
     pub(crate) weight_decay: f64,
@@ -50,22 +62,72 @@ pub(crate) enum StepError {
     },
 }
 
-/// AdamW over an adapter.
+/// An optimizer over an adapter.
 pub(crate) struct AdapterOptimizer {
-    adamw: ModuleOptimizer,
+    inner: ModuleOptimizer,
     settings: OptimizerSettings,
 }
 
 impl AdapterOptimizer {
     /// An optimizer without history.
     pub(crate) fn new(settings: OptimizerSettings) -> Self {
-        let adamw = AdamWConfig::new()
-            .with_beta_1(settings.beta_1 as f32)
-            .with_beta_2(settings.beta_2 as f32)
-            .with_epsilon(settings.epsilon as f32)
-            .with_weight_decay(settings.weight_decay as f32)
+        let (beta_1, beta_2) = (settings.beta_1 as f32, settings.beta_2 as f32);
+        let weight_decay = settings.weight_decay as f32;
+        let inner = match settings.optim {
+            Optim::Adamw => AdamWConfig::new()
+                .with_beta_1(beta_1)
+                .with_beta_2(beta_2)
+                .with_epsilon(settings.epsilon as f32)
+                .with_weight_decay(weight_decay)
+                .init(),
+            // The recipe gives the rate, so it is neither made relative nor scaled by the parameter.
+            Optim::Adafactor => AdafactorConfig::new()
+                .with_relative_step(false)
+                .with_scale_parameter(false)
+                .with_weight_decay(weight_decay)
+                .init(),
+            Optim::Lion => LionConfig::new().with_weight_decay(weight_decay).init(),
+            Optim::Muon => MuonConfig::new()
+                .with_weight_decay(Some(WeightDecayConfig::new(weight_decay)))
+                .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW)
+                .init(),
+        };
+        Self { inner, settings }
+    }
+
+    /// The rate of every parameter: that of B is the rate of A times LoRA+'s ratio.
+    fn rates(&self, learning_rate: f64) -> ModuleLearningRate {
+        let ratio = self.settings.loraplus_lr_ratio;
+        if ratio.to_bits() == 1.0_f64.to_bits() {
+            return learning_rate.into();
+        }
+        let rate = LrSchedulerConfig::Constant;
+        let of_b = ParamGroup::from_regex(r"(^|\.)lora_b$")
+            .unwrap_or_else(|problem| unreachable!("a constant regular expression: {problem:?}"));
+        let scheduler = ModuleLrSchedulerConfig::new(rate(learning_rate))
+            .with_group(of_b, rate(learning_rate * ratio))
             .init();
-        Self { adamw, settings }
+        match scheduler {
+            Ok(mut scheduler) => scheduler.step(),
+            Err(problem) => unreachable!("constant rates need no settings: {problem}"),
+        }
+    }
+
+    /// The moments of every parameter, keyed by the parameters' identities.
+    pub(crate) fn state(&self) -> Result<Vec<u8>> {
+        let bytes = self.inner.into_bytes();
+        Ok(bytes.context("cannot save the optimizer's state")?.to_vec())
+    }
+
+    /// An optimizer that goes on from a saved state.
+    ///
+    /// # Errors
+    /// The bytes are no optimizer's state.
+    pub(crate) fn resume(settings: OptimizerSettings, state: Vec<u8>) -> Result<Self> {
+        let Self { inner, settings } = Self::new(settings);
+        let inner = inner.from_bytes(Bytes::from_bytes_vec(state));
+        let inner = inner.context("cannot read the optimizer's state")?;
+        Ok(Self { inner, settings })
     }
 
     /// Takes one step over a window of micro-batches and gives the updated adapter.
@@ -101,7 +163,8 @@ impl AdapterOptimizer {
                 value: 0.0,
             });
         }
-        Ok((self.adamw.step(learning_rate, adapter, gradients), outcome))
+        let rates = self.rates(learning_rate);
+        Ok((self.inner.step(rates, adapter, gradients), outcome))
     }
 
     /// Loss of a window, and its gradient for each parameter of the adapter.
@@ -121,7 +184,7 @@ impl AdapterOptimizer {
         let mut accumulator = GradientsAccumulator::new();
         let mut total = Tensor::<1>::zeros([1], decoder.device());
         for batch in window.iter().filter(|batch| batch.n_supervised() > 0) {
-            let hidden = decoder.hidden_states(&batch.tokens, batch.n_sequences, Some(adapter));
+            let hidden = batch.hidden_states(decoder, Some(adapter));
             let chunk = self.settings.loss_chunk_size;
             let found = chunked_cross_entropy(hidden, decoder.head(), &batch.labels, count, chunk)?;
             let gradients = found.backward_seed.backward();

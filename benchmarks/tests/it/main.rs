@@ -1,5 +1,7 @@
 //! The embedded tasks, checked by running them.
 
+mod real_files;
+
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs;
@@ -8,7 +10,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use benchmarks::{Benchmark, Embedded, Overlap, ScoringPhase, Task};
+use benchmarks::{Asserts, Benchmark, Embedded, Overlap, ScoringPhase, Task, Tests};
 use sandbox::{Interpreter, Limits, Sandbox, Verdict};
 
 fn tasks() -> Vec<Task> {
@@ -17,9 +19,17 @@ fn tasks() -> Vec<Task> {
         .expect("the embedded files are well-formed")
 }
 
+/// The hidden tests, which are plain asserts.
+fn hidden(task: &Task) -> &[String] {
+    match task.hidden().open(&ScoringPhase::begin()) {
+        Tests::Asserts(Asserts { tests, .. }) => tests,
+        other => panic!("{other:?}"),
+    }
+}
+
 fn sandbox() -> Sandbox {
     let interpreter = Interpreter::resolve(None).expect("the tests need python3");
-    Sandbox::new(interpreter, Limits::default())
+    Sandbox::new(interpreter, Limits::default()).expect("a sandbox")
 }
 
 /// Applies `check` to every task, on two threads as most of the time is Python's start.
@@ -44,7 +54,7 @@ fn canonical_solutions_pass_their_hidden_tests_and_their_examples() {
     for_each_task(|task| {
         let (view, phase) = (task.view(), ScoringPhase::begin());
         let program = format!("{}{}", view.prompt, task.canonical_solution(&phase));
-        let mut tests = task.hidden().open(&phase).to_vec();
+        let mut tests = hidden(task).to_vec();
         tests.extend(view.public_examples.iter().cloned());
         tests.push(doctest.to_owned());
         let outcome = sandbox
@@ -64,9 +74,9 @@ fn canonical_solutions_pass_their_hidden_tests_and_their_examples() {
 fn a_body_that_does_nothing_fails_the_hidden_tests_and_the_examples() {
     let sandbox = sandbox();
     for_each_task(|task| {
-        let (view, phase) = (task.view(), ScoringPhase::begin());
+        let view = task.view();
         let program = format!("{}    pass\n", view.prompt);
-        let hidden = task.hidden().open(&phase);
+        let hidden = hidden(task);
         let all = [hidden, &view.public_examples].concat();
         let outcome = sandbox
             .run_tests(&program, &all)
@@ -128,7 +138,7 @@ fn tasks_have_the_shape_that_their_readme_asks_for() {
         let n_examples = view.public_examples.len();
         assert!((1..=3).contains(&n_examples), "{id}: {n_examples} examples");
 
-        let tests = task.hidden().open(&phase).join("\n");
+        let tests = hidden(task).join("\n");
         let n_asserts = tests
             .lines()
             .filter(|line| line.starts_with("assert "))

@@ -4,20 +4,29 @@ use crate::source::{crates, manifest_keys, mentions, names_crate, shipped, sourc
 
 /// The crates of this workspace that each crate may use. What is missing here is the design: `trainer` and `evaluator`
 /// meet in the adapter's folder alone, the libraries do not know each other, and only `evaluator` runs programs.
-const MAY_USE: [(&str, &[&str]); 8] = [
+const MAY_USE: [(&str, &[&str]); 9] = [
     ("config", &[]),
     ("model", &[]),
     ("metrics", &[]),
     ("sandbox", &[]),
-    ("benchmarks", &[]),
+    ("table", &[]),
+    ("benchmarks", &["table"]),
     ("cli", &["config", "model"]),
     (
         "trainer",
-        &["benchmarks", "cli", "config", "metrics", "model"],
+        &["benchmarks", "cli", "config", "metrics", "model", "table"],
     ),
     (
         "evaluator",
-        &["benchmarks", "cli", "config", "metrics", "model", "sandbox"],
+        &[
+            "benchmarks",
+            "cli",
+            "config",
+            "metrics",
+            "model",
+            "sandbox",
+            "table",
+        ],
     ),
 ];
 
@@ -28,7 +37,7 @@ const TESTS_MAY_USE: [(&str, &[&str]); 1] = [("benchmarks", &["sandbox"])];
 const MAY_USE_BURN: [&str; 3] = ["cli", "model", "trainer"];
 
 /// Dependencies that a change of version would break, with the only place that names each.
-const ONE_PLACE: [(&str, &str); 13] = [
+const ONE_PLACE: [(&str, &str); 15] = [
     ("indicatif", "cli/src/progress.rs"),
     ("jiff", "evaluator/src/describe.rs"),
     ("libc", "sandbox/src/"),
@@ -40,6 +49,8 @@ const ONE_PLACE: [(&str, &str); 13] = [
     ("ruff_text_size", "metrics/src/"),
     ("rustix", "sandbox/src/"),
     ("serde_yaml", "config/src/yaml.rs"),
+    ("similar", "evaluator/src/show/page.rs"),
+    ("signal_hook", "trainer/src/interrupt.rs"),
     ("statrs", "evaluator/src/statistics/"),
     ("zip", "model/src/source"),
 ];

@@ -58,7 +58,7 @@ fn a_key_like_no_other_lists_what_there_is() {
     check_more(
         "output: {quux: 1}\n",
         "recipes/test.yaml:6:10: unknown key `output.quux`\n\
-         hint: known keys here: `output_dir`, `logging_steps`",
+         hint: known keys here: `output_dir`, `logging_steps`, `save_steps`, `save_total_limit`",
     );
 }
 
@@ -217,6 +217,43 @@ fn values_that_contradict_each_other_are_told() {
         (
             "evaluate.workflows=[single, single]",
             "`evaluate.workflows[1]` is \"single\", allowed: each workflow once",
+        ),
+        (
+            "evaluate.workflows=[reflexion]",
+            "`evaluate.workflows[0]` is \"reflexion\"",
+        ),
+        (
+            "evaluate.workflows=[reflexion]",
+            "did you mean `reflection`?",
+        ),
+        (
+            "evaluate.adapter_roles=[coder, testers]",
+            "`evaluate.adapter_roles[1]` is \"testers\"",
+        ),
+        (
+            "evaluate.adapter_roles=coder",
+            "`evaluate.adapter_roles` is \"coder\"",
+        ),
+        (
+            "evaluate.adapter_roles=[]",
+            "`evaluate.adapter_roles` is [], allowed: at least one role",
+        ),
+        (
+            "evaluate.budget={completion_tokens: 100}",
+            "is 100, allowed: 512 or more, one call's evaluate.max_new_tokens",
+        ),
+        (
+            "evaluate={workflows: [single, multi_agent], budget: {calls: 1}}",
+            "is 1, allowed: 2 or more, since multi_agent has no program after fewer calls",
+        ),
+        ("evaluate.budget.calls=0", "is 0, allowed: 1 to 1000"),
+        (
+            "evaluate.prompts={reviewers: x.md}",
+            "unknown key `evaluate.prompts.reviewers`",
+        ),
+        (
+            "evaluate.samples_temperature=0",
+            "is 0, allowed: above 0, at most 10",
         ),
         (
             "evaluate.benchmarks=[]",

@@ -2,7 +2,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use config::{
-    Evaluate, Lora, LrSchedulerType, Output, Overlength, Recipe, TargetModule, TargetModules, Train,
+    Benchmark, BenchmarkName, Evaluate, Lora, LrSchedulerType, Output, Overlength, Recipe,
+    TargetModule, TargetModules, Train,
 };
 
 use crate::{SMALLEST, parse};
@@ -174,4 +175,26 @@ fn a_file_name_that_is_no_run_name_becomes_one() {
             name
         );
     }
+}
+
+#[test]
+fn benchmarks_are_named_with_or_without_their_file() {
+    let names: Vec<&str> = BenchmarkName::ALL
+        .iter()
+        .map(|name| name.as_str())
+        .collect();
+    let all = format!("evaluate.benchmarks=[{}]", names.join(", "));
+    let file = "evaluate.benchmarks=[embedded, {name: mbpp+, path: data/x.jsonl.gz}]".to_owned();
+    let benchmarks = |set: &String| {
+        let recipe = parse(SMALLEST, &[set.as_str()]).unwrap();
+        let copy = recipe.to_yaml();
+        assert_eq!(parse(&copy, &[]).unwrap(), recipe, "{copy}");
+        recipe.evaluate.benchmarks
+    };
+    assert_eq!(benchmarks(&all), BenchmarkName::ALL.map(Benchmark::named));
+    let expected = Benchmark {
+        path: Some(PathBuf::from("data/x.jsonl.gz")),
+        ..Benchmark::named(BenchmarkName::MbppPlus)
+    };
+    assert_eq!(benchmarks(&file)[1], expected);
 }

@@ -1,13 +1,12 @@
 //! The built-in model.
 
-use anyhow::{Context, Result, anyhow};
-use config::Evaluate;
+use anyhow::{Context, Result};
 use model::{
-    Adapter, CODE_STOP, ChatTemplate, CodeRequest, Decoder, Finish, Generation, GenerationEvent,
-    Sampling, Tokenizer,
+    Adapter, ChatTemplate, Client, Decoder, Finish, Generation, GenerationError, GenerationEvent,
+    Request, Tokenizer,
 };
 
-use super::{Answer, Backend, Event, Query};
+use super::{Answer, Backend, Caller, Query};
 use crate::record::FinishReason;
 
 /// The base model, with an adapter or without.
@@ -16,65 +15,125 @@ pub(crate) struct LocalModel<'a> {
     pub(crate) tokenizer: &'a Tokenizer,
     pub(crate) template: &'a ChatTemplate,
     pub(crate) adapter: Option<&'a Adapter>,
-    pub(crate) evaluate: &'a Evaluate,
+    /// Answers made side by side.
+    pub(crate) batch_size: usize,
 }
 
 impl LocalModel<'_> {
-    /// The prompts, rendered as a training example's is.
-    fn requests(&self, queries: &[Query]) -> Result<Vec<model::Request>> {
-        let sampling = Sampling {
-            temperature: self.evaluate.sampling.temperature,
-            top_p: self.evaluate.sampling.top_p,
-            top_k: self.evaluate.sampling.top_k,
-        };
-        queries
-            .iter()
-            .map(|query| {
-                Ok(model::Request {
-                    prompt: self
-                        .template
-                        .encode_code_request(self.tokenizer, CodeRequest { stub: &query.stub })?,
-                    max_new_tokens: self.evaluate.max_new_tokens,
-                    sampling,
-                    seed: query.seed,
-                    stop: CODE_STOP.iter().map(|&stop| stop.to_owned()).collect(),
-                })
-            })
-            .collect::<Result<Vec<_>>>()
+    /// The tokens of a query.
+    fn prompt(&self, query: &Query) -> Result<Vec<u32>> {
+        self.template
+            .encode_begun(self.tokenizer, &query.messages, &query.begun)
             .context("cannot render the request")
+    }
+
+    fn positions(&self) -> usize {
+        self.decoder.config().max_position_embeddings
     }
 }
 
 impl Backend for LocalModel<'_> {
-    fn answer(
-        &self,
-        queries: &[Query],
-        on_event: &mut dyn FnMut(Event) -> Result<()>,
-    ) -> Result<()> {
-        let requests = self.requests(queries)?;
+    fn check(&self, query: &Query) -> Result<()> {
+        let (prompt, new, limit) = (
+            self.prompt(query)?.len(),
+            query.max_new_tokens,
+            self.positions(),
+        );
+        if prompt + new > limit {
+            let index = 0;
+            let error = GenerationError::TooLong {
+                index,
+                prompt,
+                new,
+                limit,
+            };
+            return Err(error.into());
+        }
+        Ok(())
+    }
+
+    fn serve(&self, caller: &mut dyn Caller) -> Result<()> {
         let generation = Generation {
             decoder: self.decoder,
             tokenizer: self.tokenizer,
             adapter: self.adapter,
-            slots: self.evaluate.batch_size,
+            slots: self.batch_size,
         };
-        generation
-            .run(&requests, &mut |event| match event {
-                GenerationEvent::Tokens(count) => on_event(Event::Tokens(count)),
-                GenerationEvent::Finished { index, completion } => {
-                    let answer = Answer {
-                        text: ChatTemplate::code_body(&completion.text).to_owned(),
-                        prompt_tokens: requests[index].prompt.len(),
-                        completion_tokens: completion.tokens.len(),
-                        finish_reason: match completion.finish {
-                            Finish::Stop => FinishReason::Stop,
-                            Finish::Length => FinishReason::Length,
-                        },
-                        seconds: completion.seconds,
-                    };
-                    on_event(Event::Answered { index, answer })
-                }
-            })
-            .map_err(|error| anyhow!(error))
+        generation.serve(&mut Counter {
+            model: self,
+            caller,
+            queries: 0,
+            requests: Vec::new(),
+        })
+    }
+}
+
+/// Between the caller's queries and the generation's requests.
+struct Counter<'a> {
+    model: &'a LocalModel<'a>,
+    caller: &'a mut dyn Caller,
+    /// Queries taken.
+    queries: usize,
+    /// For each request: its query's number, the tokens of its prompt, and whether a lone newline may open the answer.
+    requests: Vec<(usize, usize, bool)>,
+}
+
+impl Client for Counter<'_> {
+    type Error = anyhow::Error;
+
+    fn next(&mut self, idle: bool) -> Result<Option<Request>> {
+        while let Some(query) = self.caller.next(idle)? {
+            let index = self.queries;
+            self.queries += 1;
+            let prompt = self.model.prompt(&query)?;
+            let room = self.model.positions().saturating_sub(prompt.len());
+            if room == 0 {
+                let answer = Answer {
+                    text: String::new(),
+                    prompt_tokens: 0,
+                    completion_tokens: 0,
+                    finish_reason: FinishReason::NoRoom,
+                    seconds: 0.0,
+                };
+                self.caller.answered(index, answer)?;
+                continue;
+            }
+            self.requests
+                .push((index, prompt.len(), query.begun.ends_with('\n')));
+            return Ok(Some(Request {
+                prompt,
+                max_new_tokens: query.max_new_tokens.min(room),
+                sampling: query.sampling,
+                seed: query.seed,
+                stop: query.stop.iter().map(|&stop| stop.to_owned()).collect(),
+                with_adapter: query.with_adapter,
+            }));
+        }
+        Ok(None)
+    }
+
+    fn hear(&mut self, event: GenerationEvent) -> Result<()> {
+        match event {
+            GenerationEvent::Tokens(made) => self.caller.tokens(made),
+            GenerationEvent::Finished { index, completion } => {
+                let (query, prompt_tokens, after_newline) = self.requests[index];
+                let text = if after_newline {
+                    ChatTemplate::code_body(&completion.text).to_owned()
+                } else {
+                    completion.text
+                };
+                let answer = Answer {
+                    text,
+                    prompt_tokens,
+                    completion_tokens: completion.tokens.len(),
+                    finish_reason: match completion.finish {
+                        Finish::Stop => FinishReason::Stop,
+                        Finish::Length => FinishReason::Length,
+                    },
+                    seconds: completion.seconds,
+                };
+                self.caller.answered(query, answer)
+            }
+        }
     }
 }

@@ -7,44 +7,61 @@ pub(crate) mod scripted;
 pub(crate) use local::LocalModel;
 
 use anyhow::Result;
+use model::{Message, Sampling};
 
 use crate::record::FinishReason;
 
-/// One request for the rest of a Python program.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One call to the model.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Query {
-    /// What the program begins with: imports, signature, docstring.
-    pub(crate) stub: String,
+    /// The conversation so far.
+    pub(crate) messages: Vec<Message>,
+    /// How the answer begins; may be empty.
+    pub(crate) begun: String,
+    /// Texts that end the answer, and are not part of it.
+    pub(crate) stop: &'static [&'static str],
+    pub(crate) sampling: Sampling,
+    pub(crate) max_new_tokens: usize,
     /// Seeds this answer's draws alone, so that it does not depend on the others.
     pub(crate) seed: u64,
+    /// Whether the adapter answers, or the base model.
+    pub(crate) with_adapter: bool,
 }
 
 /// What the model answered.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Answer {
-    /// The text after the stub, without stop string or end token.
+    /// The text after the beginning, without stop string or end token.
     pub(crate) text: String,
     pub(crate) prompt_tokens: usize,
+    /// At most what the query allowed.
     pub(crate) completion_tokens: usize,
     pub(crate) finish_reason: FinishReason,
     /// Share of the batch's wall time, in seconds.
     pub(crate) seconds: f64,
 }
 
-/// What happens while answers are made.
-pub(crate) enum Event {
-    /// Query number `index` is answered. Every query is, once, in any order.
-    Answered { index: usize, answer: Answer },
+/// Who asks a model, and hears its answers; an answer may lead to the next query.
+pub(crate) trait Caller {
+    /// The next query, if there is one by now. With `idle` the model has nothing to do, and `None` ends its work.
+    fn next(&mut self, idle: bool) -> Result<Option<Query>>;
+
+    /// Query number `index`, in the order in which they were given out, is answered. Every query is, once.
+    fn answered(&mut self, index: usize, answer: Answer) -> Result<()>;
+
     /// So many tokens were made so far, over all queries.
-    Tokens(usize),
+    fn tokens(&mut self, made: usize) -> Result<()>;
 }
 
 /// A model that answers.
 pub(crate) trait Backend {
-    /// Answers all queries and tells of each answer as soon as it is there.
-    fn answer(
-        &self,
-        queries: &[Query],
-        on_event: &mut dyn FnMut(Event) -> Result<()>,
-    ) -> Result<()>;
+    /// Whether a query can be answered in full.
+    ///
+    /// # Errors
+    /// Prompt and answer do not fit the model.
+    fn check(&self, query: &Query) -> Result<()>;
+
+    /// Answers until the caller has no more to ask. A query that leaves too little room is answered more briefly, or
+    /// with [`FinishReason::NoRoom`].
+    fn serve(&self, caller: &mut dyn Caller) -> Result<()>;
 }

@@ -1,50 +1,134 @@
 //! A model that says what a test wrote down.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use anyhow::Result;
 
-use super::{Answer, Backend, Event, Query};
+use super::{Answer, Backend, Caller, Query};
 use crate::record::FinishReason;
 
-/// Answers by a function of the stub, and counts what it was asked.
-pub(crate) struct Scripted<F> {
-    answer: F,
-    asked: Cell<usize>,
+/// What a script says to a query.
+pub(crate) struct Line {
+    text: String,
+    tokens: usize,
+    finish_reason: FinishReason,
 }
 
-impl<F: Fn(&str) -> String> Scripted<F> {
+impl Line {
+    /// So many tokens, and then the end of the turn.
+    pub(crate) fn of_tokens(text: impl Into<String>, tokens: usize) -> Self {
+        Self {
+            text: text.into(),
+            tokens,
+            finish_reason: FinishReason::Stop,
+        }
+    }
+
+    /// Never comes to an end.
+    pub(crate) fn endless(text: impl Into<String>) -> Self {
+        Self::of_tokens(text, usize::MAX)
+    }
+
+    /// Does not fit behind its prompt.
+    pub(crate) fn without_room() -> Self {
+        Self {
+            text: String::new(),
+            tokens: 0,
+            finish_reason: FinishReason::NoRoom,
+        }
+    }
+}
+
+impl From<&str> for Line {
+    /// A token a word.
+    fn from(text: &str) -> Self {
+        Self::of_tokens(text, text.split_whitespace().count())
+    }
+}
+
+impl From<String> for Line {
+    fn from(text: String) -> Self {
+        Self::from(text.as_str())
+    }
+}
+
+/// Answers by a function of the query, a batch at a time and the last of a batch first, and remembers what it was asked.
+pub(crate) struct Scripted<F> {
+    answer: F,
+    batch_size: usize,
+    asked: RefCell<Vec<Query>>,
+    /// Fails as if the power went out after so many answers.
+    answers_left: Cell<usize>,
+}
+
+impl<F: Fn(&Query) -> Line> Scripted<F> {
     pub(crate) fn new(answer: F) -> Self {
         Self {
             answer,
-            asked: Cell::new(0),
+            batch_size: 1,
+            asked: RefCell::default(),
+            answers_left: Cell::new(usize::MAX),
         }
     }
 
-    /// Number of queries answered so far.
-    pub(crate) fn asked(&self) -> usize {
-        self.asked.get()
+    pub(crate) fn with_batch_size(self, batch_size: usize) -> Self {
+        Self { batch_size, ..self }
+    }
+
+    /// Lets it die after so many answers.
+    pub(crate) fn dying_after(self, answers: usize) -> Self {
+        self.answers_left.set(answers);
+        self
+    }
+
+    /// Every query so far.
+    pub(crate) fn asked(&self) -> Vec<Query> {
+        self.asked.borrow().clone()
     }
 }
 
-impl<F: Fn(&str) -> String> Backend for Scripted<F> {
-    fn answer(
-        &self,
-        queries: &[Query],
-        on_event: &mut dyn FnMut(Event) -> Result<()>,
-    ) -> Result<()> {
-        for (index, query) in queries.iter().enumerate() {
-            self.asked.set(self.asked.get() + 1);
-            let text = (self.answer)(&query.stub);
-            let answer = Answer {
-                completion_tokens: text.split_whitespace().count(),
-                text,
-                prompt_tokens: query.stub.split_whitespace().count(),
-                finish_reason: FinishReason::Stop,
-                seconds: 0.0,
-            };
-            on_event(Event::Answered { index, answer })?;
-        }
+impl<F: Fn(&Query) -> Line> Backend for Scripted<F> {
+    fn check(&self, _: &Query) -> Result<()> {
         Ok(())
+    }
+
+    fn serve(&self, caller: &mut dyn Caller) -> Result<()> {
+        let mut index = 0;
+        loop {
+            let mut batch = Vec::new();
+            while batch.len() < self.batch_size
+                && let Some(query) = caller.next(batch.is_empty())?
+            {
+                self.asked.borrow_mut().push(query.clone());
+                batch.push((index, query));
+                index += 1;
+            }
+            if batch.is_empty() {
+                return Ok(());
+            }
+            for (index, query) in batch.into_iter().rev() {
+                let left = self.answers_left.get();
+                anyhow::ensure!(left > 0, "the power went out");
+                self.answers_left.set(left - 1);
+                let line = (self.answer)(&query);
+                let cut = line.tokens > query.max_new_tokens;
+                let answer = Answer {
+                    prompt_tokens: query
+                        .messages
+                        .iter()
+                        .map(|message| message.content.split_whitespace().count())
+                        .sum(),
+                    completion_tokens: line.tokens.min(query.max_new_tokens),
+                    finish_reason: if cut {
+                        FinishReason::Length
+                    } else {
+                        line.finish_reason
+                    },
+                    text: line.text,
+                    seconds: 0.0,
+                };
+                caller.answered(index, answer)?;
+            }
+        }
     }
 }

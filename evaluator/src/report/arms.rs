@@ -7,7 +7,7 @@ use crate::statistics::{Pair, task_mean};
 
 use super::metric::Metric;
 
-/// All arms of a run.
+/// All arms of a run, in one workflow.
 pub(super) struct Arms<'a> {
     /// The arm without an adapter; without samples if the records lack it.
     pub(super) base: Arm<'a>,
@@ -19,7 +19,7 @@ pub(super) struct Arms<'a> {
 
 impl<'a> Arms<'a> {
     /// Sorts `records`; an adapter of `run` without records becomes an arm without samples.
-    pub(super) fn new(records: &'a [SampleRecord], run: &'a RunInfo) -> Self {
+    pub(super) fn new(records: &[&'a SampleRecord], run: &'a RunInfo) -> Self {
         let mut seen = BTreeSet::new();
         let tasks = records.iter().map(|record| record.task_id.as_str());
         let tasks = tasks.filter(|task| seen.insert(*task)).collect();
@@ -68,9 +68,9 @@ pub(super) struct Arm<'a> {
 }
 
 impl<'a> Arm<'a> {
-    fn new(name: &'a str, records: &'a [SampleRecord]) -> Self {
+    fn new(name: &'a str, records: &[&'a SampleRecord]) -> Self {
         let mut tasks: BTreeMap<&str, Vec<&SampleRecord>> = BTreeMap::new();
-        for record in records.iter().filter(|record| record.arm == name) {
+        for &record in records.iter().filter(|record| record.arm == name) {
             tasks.entry(&record.task_id).or_default().push(record);
         }
         Self { name, tasks }

@@ -12,6 +12,7 @@ mod number;
 mod pictures;
 mod summary;
 mod verdict;
+mod workflows;
 
 #[cfg(test)]
 mod synthetic;
@@ -36,16 +37,23 @@ pub(crate) struct Report {
     pub(crate) summary: Value,
 }
 
-/// Compares the base model with each adapter on the records of one run and one workflow.
+/// Compares the base model with each adapter on the records of one run, in full for the run's first workflow, and
+/// says of every workflow what it achieved and spent.
 ///
 /// Any set of records gives a report: arms may lack tasks, nothing may parse. What cannot be said is left
 /// out and named. The records' texts come from a model and are treated as hostile.
 pub(crate) fn build(run: &RunInfo, records: &[SampleRecord]) -> Report {
-    let arms = Arms::new(records, run);
+    let is_first = |record: &&SampleRecord| {
+        let first = run.workflows.first();
+        first.is_none_or(|workflow| record.workflow == *workflow)
+    };
+    let of_first: Vec<&SampleRecord> = records.iter().filter(is_first).collect();
+    let arms = Arms::new(&of_first, run);
     let comparison = Comparison::new(&arms, run.declared);
+    let workflows = workflows::summaries(records, run);
     Report {
-        markdown: markdown::page(&arms, &comparison, run),
+        markdown: markdown::page(&arms, &comparison, &workflows, run),
         pictures: pictures::draw(&arms, &comparison),
-        summary: json!({ "run": run.name, "declared": run.declared, "comparison": comparison }),
+        summary: json!({ "run": run.name, "declared": run.declared, "comparison": comparison, "workflows": workflows }),
     }
 }

@@ -8,6 +8,8 @@ use crate::record::{
     PhaseTiming, ProgramMetrics, RECORD_VERSION, RecipeInfo, RunInfo, SampleRecord, SamplingInfo,
     SandboxInfo, TrainingSummary, Verdict,
 };
+use crate::workflow::budget::Spending;
+use crate::workflow::event::StopReason;
 
 /// A run with these adapters.
 pub(super) fn run(adapters: &[&str]) -> RunInfo {
@@ -16,6 +18,7 @@ pub(super) fn run(adapters: &[&str]) -> RunInfo {
         name: "synthetic".to_owned(),
         created: "2026-01-02T03:04:05Z".to_owned(),
         project_version: "0.1.0".to_owned(),
+        config_sha256: "5b".repeat(32),
         command: "evaluator compare checkpoints/synthetic/adapter".to_owned(),
         base_model: BaseModelInfo {
             name: "HuggingFaceTB/SmolLM2-135M-Instruct".to_owned(),
@@ -48,12 +51,17 @@ pub(super) fn run(adapters: &[&str]) -> RunInfo {
         threads: 2,
         python_version: "3.11.7".to_owned(),
         sandbox: SandboxInfo {
-            level: "subprocess with limits".to_owned(),
-            properties: vec![
-                "cpu time".to_owned(),
-                "memory".to_owned(),
-                "wall time".to_owned(),
-            ],
+            level: "B (Landlock, seccomp, resource limits; no namespaces)".to_owned(),
+            properties: [
+                ("files outside cannot be read", true),
+                ("no network", true),
+                ("the space for files is limited", false),
+            ]
+            .map(|(name, enforced)| sandbox::Property {
+                name: name.to_owned(),
+                enforced,
+            })
+            .to_vec(),
         },
         seeds: vec![NamedSeed {
             name: "generation".to_owned(),
@@ -65,6 +73,12 @@ pub(super) fn run(adapters: &[&str]) -> RunInfo {
             top_k: None,
             max_new_tokens: 256,
             samples_per_task: 1,
+        },
+        workflows: vec!["single".to_owned()],
+        budget: Spending {
+            completion_tokens: 4096,
+            calls: 16,
+            executions: 16,
         },
         timings: vec![
             PhaseTiming {
@@ -99,6 +113,16 @@ pub(super) fn sample(arm: &str, task: usize) -> SampleRecord {
         seed: 7,
         prompt_tokens: 120,
         completion_tokens: 90,
+        calls: 1,
+        executions: 0,
+        rounds: 0,
+        stop: StopReason::Finished,
+        format_failures: 0,
+        unspent: Spending {
+            completion_tokens: 4006,
+            calls: 15,
+            executions: 16,
+        },
         finish_reason: FinishReason::Stop,
         generation_s: 3.2,
         completion: format!("Here it is:\n```python\n{program}```\n"),

@@ -344,7 +344,9 @@ fn hostile_names_and_programs_stay_text() {
     run.command = program.clone();
     run.recipe.yaml = format!("{program}\n{hostile}");
     run.sandbox.level = hostile.to_owned();
-    run.sandbox.properties = vec![hostile.to_owned()];
+    for property in &mut run.sandbox.properties {
+        hostile.clone_into(&mut property.name);
+    }
     run.timings[0].phase = hostile.to_owned();
     let report = check(&records, &run);
 

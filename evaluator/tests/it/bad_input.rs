@@ -230,7 +230,7 @@ fn without_python_no_test_can_run() {
         finished,
         ENVIRONMENT,
         &[
-            "no Python to run the tests with",
+            "no Python to run programs with",
             "`/nonexistent/python3`",
             "hint: ",
         ],
@@ -252,5 +252,52 @@ fn a_reports_folder_that_cannot_be_made_is_an_error_of_the_environment() {
         &["--reports", "tiny.yaml/reports"],
         ENVIRONMENT,
         &["tiny.yaml/reports"],
+    );
+}
+
+#[test]
+fn a_prompt_that_cannot_be_filled_is_a_mistake_before_the_model_is_loaded() {
+    let project = trained_project();
+    project.write("review.md", "Be strict.\n---\nLook at {{kode}}.\n");
+    for (file, parts) in [
+        (
+            "review.md",
+            [
+                "review.md:3: unknown variable `{{kode}}`",
+                "hint: known here: {{task}}, {{entry_point}}, {{code}}, {{report}}",
+            ],
+        ),
+        (
+            "no-such.md",
+            ["cannot read evaluate.prompts.reviewer", "no-such.md"],
+        ),
+    ] {
+        let set = format!("evaluate.prompts.reviewer={file}");
+        check(&project, &["--set", &set], MISTAKE, &parts);
+    }
+}
+
+#[test]
+fn a_base_model_alone_needs_a_recipe_and_no_adapter() {
+    let project = trained_project();
+    for words in [
+        &["--base-only"][..],
+        &["--base-only", ADAPTER, "--recipe", "tiny.yaml"],
+    ] {
+        let words = [&["compare"], words].concat();
+        let finished = finish(&mut project.command(env!("CARGO_BIN_EXE_evaluator"), &words));
+        assert_eq!(finished.code, Some(2), "{}", finished.stderr);
+        says(&finished.stderr, &["--base-only"]);
+    }
+}
+
+#[test]
+fn a_run_that_is_none_cannot_be_shown() {
+    let project = trained_project();
+    let words = ["show", "nowhere", "double_it"];
+    let finished = finish(&mut project.command(env!("CARGO_BIN_EXE_evaluator"), &words));
+    says(
+        &finished.error(2),
+        &["nowhere: no folder of a run", "hint: "],
     );
 }

@@ -159,8 +159,8 @@ fn a_second_comparison_changes_nothing(project: &Project, run: &Path) {
     says(
         &again.stderr,
         &[
-            "base: all samples are recorded already",
-            "tiny: all samples are recorded already",
+            "base single: all answers are there already",
+            "tiny single: all answers are there already",
         ],
     );
     let printed: Value =

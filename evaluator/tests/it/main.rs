@@ -5,8 +5,11 @@ mod bad_input;
 mod commands;
 mod compare;
 mod metrics;
+mod published;
+mod score;
 #[path = "../../../cli/tests/support/mod.rs"]
 mod support;
+mod workflows;
 
 use support::{Finished, Project, copy_folder, finish, golden};
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{AdapterError, AdapterOrigin};
-use crate::lora::LoraSettings;
+use crate::lora::{LoraSettings, Patterns};
 
 /// Settings that would change the result and that we do not have; PEFT's default is safe.
 const UNSUPPORTED: [&str; 12] = [
@@ -30,13 +30,6 @@ pub(super) fn config_json(settings: &LoraSettings, origin: &AdapterOrigin) -> Va
         .iter()
         .map(|target| target.name())
         .collect();
-    // Whole alphas are written as integers, as PEFT does and older readers expect.
-    let whole = settings.lora_alpha.fract() == 0.0;
-    let alpha = if whole {
-        json!(settings.lora_alpha as i64)
-    } else {
-        json!(settings.lora_alpha)
-    };
     json!({
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
@@ -44,7 +37,7 @@ pub(super) fn config_json(settings: &LoraSettings, origin: &AdapterOrigin) -> Va
         "revision": origin.revision,
         "inference_mode": true,
         "r": settings.r,
-        "lora_alpha": alpha,
+        "lora_alpha": number(settings.lora_alpha),
         "lora_dropout": 0.0,
         "bias": "none",
         "fan_in_fan_out": false,
@@ -53,9 +46,27 @@ pub(super) fn config_json(settings: &LoraSettings, origin: &AdapterOrigin) -> Va
         "use_rslora": settings.use_rslora,
         "use_dora": false,
         "init_lora_weights": true,
-        "rank_pattern": {},
-        "alpha_pattern": {},
+        "rank_pattern": map_of(settings.rank_pattern.iter().map(|(p, r)| (p, json!(r)))),
+        "alpha_pattern": map_of(settings.alpha_pattern.iter().map(|(p, a)| (p, number(*a)))),
     })
+}
+
+/// A number; whole ones as integers, as PEFT does and older readers expect.
+fn number(value: f64) -> Value {
+    if value.fract() == 0.0 {
+        json!(value as i64)
+    } else {
+        json!(value)
+    }
+}
+
+/// Patterns as a JSON object, in their order.
+fn map_of<'a>(entries: impl Iterator<Item = (&'a String, Value)>) -> Value {
+    Value::Object(
+        entries
+            .map(|(pattern, value)| (pattern.clone(), value))
+            .collect(),
+    )
 }
 
 /// Which modules an adapter targets, as PEFT reads `target_modules`.
@@ -101,8 +112,8 @@ pub(super) struct PeftSettings {
     lora_alpha: f64,
     use_rslora: bool,
     pub(super) targets: Targets,
-    rank_pattern: Vec<(regex::Regex, usize)>,
-    alpha_pattern: Vec<(regex::Regex, f64)>,
+    rank_pattern: Patterns<f64>,
+    alpha_pattern: Patterns<f64>,
     pub(super) origin: AdapterOrigin,
     pub(super) warnings: Vec<String>,
 }
@@ -193,32 +204,27 @@ impl PeftSettings {
             .as_f64()
             .ok_or_else(|| corrupt("`lora_alpha` is not a number".to_owned()))?;
         let targets = Targets::parse(get("target_modules")).map_err(corrupt)?;
-        let patterns = |key: &str| -> Result<Vec<(regex::Regex, f64)>, AdapterError> {
+        let patterns = |key: &str| -> Result<Vec<(String, f64)>, AdapterError> {
             let entries = get(key).as_object().into_iter().flatten();
             entries
                 .map(|(pattern, value)| {
-                    // PEFT anchors a pattern at the end of the path and at a dot before it.
-                    let pattern =
-                        whole_match(&format!(r"(?:.*\.)?(?:{pattern})")).map_err(|e| {
-                            corrupt(format!("`{key}` holds no regular expression: {e}"))
-                        })?;
                     let value = value.as_f64().ok_or_else(|| {
                         corrupt(format!("`{key}` holds a value that is no number"))
                     })?;
-                    Ok((pattern, value))
+                    Ok((pattern.clone(), value))
                 })
                 .collect()
+        };
+        let compiled = |key: &str| -> Result<Patterns<f64>, AdapterError> {
+            Patterns::new(&patterns(key)?).map_err(|e| corrupt(format!("`{key}`: {e}")))
         };
         Ok(Self {
             r: r as usize,
             lora_alpha,
             use_rslora: get("use_rslora").as_bool().unwrap_or(false),
             targets,
-            rank_pattern: patterns("rank_pattern")?
-                .into_iter()
-                .map(|(p, r)| (p, r as usize))
-                .collect(),
-            alpha_pattern: patterns("alpha_pattern")?,
+            rank_pattern: compiled("rank_pattern")?,
+            alpha_pattern: compiled("alpha_pattern")?,
             origin: AdapterOrigin {
                 base_model_name_or_path: get("base_model_name_or_path")
                     .as_str()
@@ -232,17 +238,9 @@ impl PeftSettings {
 
     /// Rank and scale of one module.
     pub(super) fn rank_and_scale(&self, module: &str) -> (usize, f64) {
-        let path = format!("model.{module}");
-        let rank = self
-            .rank_pattern
-            .iter()
-            .find(|(pattern, _)| pattern.is_match(&path));
-        let alpha = self
-            .alpha_pattern
-            .iter()
-            .find(|(pattern, _)| pattern.is_match(&path));
-        let r = rank.map_or(self.r, |&(_, r)| r);
-        let alpha = alpha.map_or(self.lora_alpha, |&(_, alpha)| alpha);
+        let rank = self.rank_pattern.value(module);
+        let r = rank.map_or(self.r, |r| r as usize);
+        let alpha = self.alpha_pattern.value(module).unwrap_or(self.lora_alpha);
         (r, LoraSettings::scale_of(r, alpha, self.use_rslora))
     }
 }

@@ -12,7 +12,7 @@
 //! nothing, six times out of six, if the prompt ends without it. So the ids of a prompt end before the newline
 //! for the first kind, and the completion begins with it; [`ChatTemplate::code_body`] takes it off.
 
-use super::{ChatError, ChatTemplate, Message, Piece, Role, encode_pieces};
+use super::{ChatError, ChatTemplate, Message, Part, Piece, Role, Turns, encode_pieces};
 use crate::tokenizer::{Tokenizer, TokenizerError};
 
 /// Stop strings for completions of a [`CodeRequest`]: the line that closes the fence.
@@ -27,11 +27,26 @@ pub struct CodeRequest<'a> {
     pub stub: &'a str,
 }
 
+impl CodeRequest<'_> {
+    /// The user's turn.
+    pub fn messages(&self) -> [Message; 1] {
+        let stub = self.stub.trim_end();
+        let text = format!(
+            "Complete the following Python function. Reply with the code only.\n\n{FENCE}python\n{stub}\n{FENCE}"
+        );
+        [Message::new(Role::User, text)]
+    }
+
+    /// The beginning of the assistant's turn: the opened fence and the stub, up to the line where the body begins.
+    pub fn begun(&self) -> String {
+        format!("{FENCE}python\n{}\n", self.stub.trim_end())
+    }
+}
+
 impl ChatTemplate {
     /// The text of a request: ends with the stub and one newline, where the body begins.
     pub fn code_request(&self, request: CodeRequest<'_>) -> Result<String, ChatError> {
-        let pieces = self.code_pieces(request)?;
-        Ok(pieces.iter().map(Piece::text).chain(["\n"]).collect())
+        Ok(self.render(&request.messages(), true)? + &request.begun())
     }
 
     /// The prompt of a request as ids; nothing in the stub becomes a special token.
@@ -43,10 +58,26 @@ impl ChatTemplate {
         tokenizer: &Tokenizer,
         request: CodeRequest<'_>,
     ) -> Result<Vec<u32>, ChatError> {
-        let mut pieces = self.code_pieces(request)?;
-        if !joins_newline_to_indentation(tokenizer)? {
-            pieces.push(Piece::Content("\n".to_owned()));
-        }
+        self.encode_begun(tokenizer, &request.messages(), &request.begun())
+    }
+
+    /// The ids of a conversation in which the assistant's turn is begun with `begun`, which may be empty; nothing in
+    /// it becomes a special token.
+    ///
+    /// A newline at its end is left to the model where the vocabulary joins that to the indentation that follows; then
+    /// the completion begins with it, and [`code_body`](Self::code_body) takes it off.
+    pub fn encode_begun(
+        &self,
+        tokenizer: &Tokenizer,
+        messages: &[Message],
+        begun: &str,
+    ) -> Result<Vec<u32>, ChatError> {
+        let begun = match begun.strip_suffix('\n') {
+            Some(without) if joins_newline_to_indentation(tokenizer)? => without,
+            _ => begun,
+        };
+        let mut pieces = self.pieces(messages, true)?;
+        pieces.push(Piece::Content(begun.to_owned()));
         encode_pieces(tokenizer, &pieces)
     }
 
@@ -72,20 +103,32 @@ impl ChatTemplate {
         encode_pieces(tokenizer, &pieces)
     }
 
+    /// A request and its answer as one text to learn from: the ids of [`encode_code_request`](Self::encode_code_request)
+    /// and of [`encode_code_completion`](Self::encode_code_completion).
+    pub fn encode_code_turns(
+        &self,
+        tokenizer: &Tokenizer,
+        request: CodeRequest<'_>,
+        body: &str,
+    ) -> Result<Turns, ChatError> {
+        let mut answer = self.encode_code_completion(tokenizer, body)?;
+        let mut end = encode_pieces(tokenizer, &[Piece::Markup(self.end_of_turn()?)])?;
+        if answer.ends_with(&end) {
+            answer.truncate(answer.len() - end.len());
+        } else {
+            // The end is plain text whose first token spans the fence: it cannot be told from the answer.
+            end.clear();
+        }
+        let mut turns = Turns::default();
+        turns.push(Part::Context, self.encode_code_request(tokenizer, request)?);
+        turns.push(Part::Answer(0), answer);
+        turns.push(Part::End(0), end);
+        Ok(turns)
+    }
+
     /// The body in a generated completion, which may begin with the newline between stub and body.
     pub fn code_body(completion: &str) -> &str {
         completion.strip_prefix('\n').unwrap_or(completion)
-    }
-
-    /// A rendered request up to the stub's last character.
-    fn code_pieces(&self, request: CodeRequest<'_>) -> Result<Vec<Piece>, ChatError> {
-        let stub = request.stub.trim_end();
-        let question = format!(
-            "Complete the following Python function. Reply with the code only.\n\n{FENCE}python\n{stub}\n{FENCE}"
-        );
-        let mut pieces = self.pieces(&[Message::new(Role::User, question)], true)?;
-        pieces.push(Piece::Content(format!("{FENCE}python\n{stub}")));
-        Ok(pieces)
     }
 }
 

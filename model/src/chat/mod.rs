@@ -3,12 +3,15 @@
 //! - [`ChatTemplate`] renders messages to text, and to ids in which only the template's own markup becomes
 //!   special tokens
 //! - `jinja` is the template language with what transformers adds to it
+//! - `turns` tells whose each token of a conversation is, so that the assistant's can be learned
 //! - [`code`] is the one place that phrases a request for code, for training and evaluation alike
 
 pub(crate) mod code;
 mod jinja;
+mod turns;
 
 pub use code::{CODE_STOP, CodeRequest};
+pub use turns::{Part, Turns};
 
 use std::collections::BTreeMap;
 
@@ -102,12 +105,14 @@ enum Piece {
     Markup(String),
     /// Written by someone else: nothing in it is special.
     Content(String),
+    /// The same, as the message of this number.
+    Message(usize, String),
 }
 
 impl Piece {
     fn text(&self) -> &str {
         match self {
-            Self::Markup(text) | Self::Content(text) => text,
+            Self::Markup(text) | Self::Content(text) | Self::Message(_, text) => text,
         }
     }
 }
@@ -264,9 +269,9 @@ fn pieces_between<'a>(
     for (i, part) in marked.split(mark).enumerate() {
         // Marks come in pairs around a number, so every second part is one.
         if i % 2 == 1 {
-            let content = part.parse().ok().and_then(&content);
-            let content = content.ok_or(ChatError::Rewritten)?;
-            pieces.push(Piece::Content(content.to_owned()));
+            let said = part.parse().ok().and_then(|i| Some((i, content(i)?)));
+            let (index, content) = said.ok_or(ChatError::Rewritten)?;
+            pieces.push(Piece::Message(index, content.to_owned()));
         } else if !part.is_empty() {
             pieces.push(Piece::Markup(part.to_owned()));
         }
@@ -286,7 +291,7 @@ fn encode_pieces(tokenizer: &Tokenizer, pieces: &[Piece]) -> Result<Vec<u32>, Ch
     };
     for piece in pieces {
         match piece {
-            Piece::Content(text) => run.push_str(text),
+            Piece::Content(text) | Piece::Message(_, text) => run.push_str(text),
             Piece::Markup(text) => {
                 for part in tokenizer.split_markup(text) {
                     match part {

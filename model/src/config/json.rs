@@ -1,7 +1,7 @@
 //! Reading Hugging Face's `config.json`.
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::{
     Architecture, ConfigError, ModelConfig, RopeScaling, head_dim_from, unsupported_rope,
@@ -49,6 +49,66 @@ struct RawRope {
 }
 
 impl ModelConfig {
+    /// The configuration as Hugging Face's `config.json`, for models that come without one.
+    ///
+    /// # Errors
+    /// The rotary frequencies are stretched in a way that only GGUF files write.
+    pub(crate) fn to_json(&self) -> Result<Map<String, Value>, ConfigError> {
+        let class = match self.architecture {
+            Architecture::Llama => "LlamaForCausalLM",
+            Architecture::Qwen2 => "Qwen2ForCausalLM",
+        };
+        let rope_scaling = match &self.rope_scaling {
+            None => Value::Null,
+            Some(RopeScaling::Linear { factor }) => {
+                json!({"rope_type": "linear", "factor": factor})
+            }
+            Some(RopeScaling::Llama3 {
+                factor,
+                low_freq_factor,
+                high_freq_factor,
+                original_max_position_embeddings,
+            }) => json!({
+                "rope_type": "llama3",
+                "factor": factor,
+                "low_freq_factor": low_freq_factor,
+                "high_freq_factor": high_freq_factor,
+                "original_max_position_embeddings": original_max_position_embeddings,
+            }),
+            Some(RopeScaling::Divisors(_)) => {
+                return Err(ConfigError::Unsupported {
+                    key: "rope_freqs.weight",
+                    found: "one divisor a frequency".to_owned(),
+                    supported: "the model's folder in Hugging Face layout in place of the GGUF file",
+                });
+            }
+        };
+        let value = json!({
+            "architectures": [class],
+            "model_type": self.architecture.name(),
+            "vocab_size": self.vocab_size,
+            "hidden_size": self.hidden_size,
+            "intermediate_size": self.intermediate_size,
+            "num_hidden_layers": self.num_hidden_layers,
+            "num_attention_heads": self.num_attention_heads,
+            "num_key_value_heads": self.num_key_value_heads,
+            "head_dim": self.head_dim,
+            "hidden_act": "silu",
+            "rms_norm_eps": self.rms_norm_eps,
+            "rope_theta": self.rope_theta,
+            "rope_scaling": rope_scaling,
+            "max_position_embeddings": self.max_position_embeddings,
+            "tie_word_embeddings": self.tie_word_embeddings,
+            "bos_token_id": self.bos_token_id,
+            "eos_token_id": self.eos_token_ids,
+            "use_cache": true,
+        });
+        match value {
+            Value::Object(fields) => Ok(fields),
+            _ => unreachable!("an object was written"),
+        }
+    }
+
     /// Reads Hugging Face's `config.json`.
     ///
     /// Missing optional keys take transformers' defaults.

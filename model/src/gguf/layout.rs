@@ -73,6 +73,20 @@ pub(crate) fn unpermute_heads(tensor: &mut HostTensor, head_dim: usize) {
     }
 }
 
+/// The converter's own step, which [`unpermute_heads`] undoes.
+pub(crate) fn permute_heads(tensor: &mut HostTensor, head_dim: usize) {
+    let row: usize = tensor.shape[1..].iter().product();
+    let half = head_dim / 2;
+    let mut head_rows = vec![0.0; head_dim * row];
+    for head in tensor.values.chunks_exact_mut(head_dim * row) {
+        for (to, slot) in head_rows.chunks_exact_mut(row).enumerate() {
+            let from = to / 2 + to % 2 * half;
+            slot.copy_from_slice(&head[from * row..][..row]);
+        }
+        head.copy_from_slice(&head_rows);
+    }
+}
+
 /// Whether the rows of the tensor that Hugging Face calls `name` are reordered in files of `architecture`.
 pub(crate) fn is_permuted(architecture: Architecture, name: &str) -> bool {
     architecture == Architecture::Llama

@@ -6,6 +6,7 @@
 //! - [`dequantize`]: packed blocks to single precision
 //! - [`layout`]: what llama.cpp's converter does to names, shapes and rows, and its inverse
 //! - [`vocabulary`]: the tokenizer that the metadata describe
+//! - [`adapter_file`]: the way back, for adapters
 //!
 //! A file comes from anywhere, so nothing in it is believed: every length is held against the bytes that
 //! are left before memory is allocated for it, and all arithmetic on offsets is checked.
@@ -13,6 +14,7 @@
 //! # Source
 //! The format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>
 
+pub(crate) mod adapter_file;
 pub(crate) mod dequantize;
 #[cfg(test)]
 mod fixture;

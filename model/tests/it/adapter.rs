@@ -59,6 +59,8 @@ fn settings() -> LoraSettings {
         lora_alpha: 8.0,
         use_rslora: false,
         targets: Target::ALL.to_vec(),
+        rank_pattern: Vec::new(),
+        alpha_pattern: Vec::new(),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use burn::tensor::{Device, Tensor};
 use model::{
-    Adapter, Completion, Decoder, Finish, Generation, GenerationError, GenerationEvent, KvCache,
-    Request, Sampling,
+    Adapter, Client, Completion, Decoder, Finish, Generation, GenerationError, GenerationEvent,
+    KvCache, Request, Sampling,
 };
 
 use crate::support::{golden, max_difference, tiny};
@@ -153,6 +153,7 @@ fn request(prompt: Vec<u32>, seed: u64, sampling: Sampling) -> Request {
         sampling,
         seed,
         stop: Vec::new(),
+        with_adapter: true,
     }
 }
 
@@ -187,6 +188,125 @@ fn completions_do_not_depend_on_the_number_of_slots() {
     let alone = text(generate(&requests, 1));
     assert_eq!(text(generate(&requests, 4)), alone);
     assert_eq!(text(generate(&requests, 100)), alone);
+}
+
+/// Asks the next request only after so many answers, so that requests come while others are under way.
+struct Hesitant {
+    waiting: std::vec::IntoIter<Request>,
+    /// Requests that may be under way.
+    at_once: usize,
+    asked: usize,
+    completions: Vec<(usize, Completion)>,
+}
+
+impl Client for Hesitant {
+    type Error = GenerationError;
+
+    fn next(&mut self, idle: bool) -> Result<Option<Request>, GenerationError> {
+        let under_way = self.asked - self.completions.len();
+        assert_eq!(idle, under_way == 0);
+        if under_way >= self.at_once {
+            return Ok(None);
+        }
+        let request = self.waiting.next();
+        self.asked += usize::from(request.is_some());
+        Ok(request)
+    }
+
+    fn hear(&mut self, event: GenerationEvent) -> Result<(), GenerationError> {
+        if let GenerationEvent::Finished { index, completion } = event {
+            self.completions.push((index, completion));
+        }
+        Ok(())
+    }
+}
+
+/// What is answered to requests that come one after the other, the first requests being the shortest.
+fn serve(
+    requests: &[Request],
+    adapter: Option<&Adapter>,
+    at_once: usize,
+) -> Vec<(Vec<u32>, String)> {
+    let (checkpoint, decoder) = tiny("tiny-qwen2");
+    let tokenizer = checkpoint.tokenizer().expect("tokenizer");
+    let generation = Generation {
+        decoder: &decoder,
+        tokenizer: &tokenizer,
+        adapter,
+        slots: 3,
+    };
+    let mut client = Hesitant {
+        waiting: requests.to_vec().into_iter(),
+        at_once,
+        asked: 0,
+        completions: Vec::new(),
+    };
+    generation.serve(&mut client).expect("generation");
+    client.completions.sort_by_key(|(index, _)| *index);
+    let indices: Vec<usize> = client.completions.iter().map(|(index, _)| *index).collect();
+    assert_eq!(indices, (0..requests.len()).collect::<Vec<_>>());
+    client
+        .completions
+        .into_iter()
+        .map(|(_, completion)| (completion.tokens, completion.text))
+        .collect()
+}
+
+#[test]
+fn requests_that_come_while_others_run_are_answered_as_if_they_were_alone() {
+    // The cache has to grow while sequences are in it: what the first prompts need is too little for a later one.
+    let mut requests: Vec<Request> = prompts(9)
+        .into_iter()
+        .enumerate()
+        .map(|(i, prompt)| request(prompt, i as u64, Sampling::GREEDY))
+        .collect();
+    requests[4].prompt = requests[8]
+        .prompt
+        .iter()
+        .cycle()
+        .take(230)
+        .copied()
+        .collect();
+    let alone = serve(&requests, None, 1);
+    assert_eq!(serve(&requests, None, 2), alone);
+    assert_eq!(serve(&requests, None, 3), alone);
+    let listed: Vec<_> = generate(&requests, 3)
+        .into_iter()
+        .map(|completion| (completion.tokens, completion.text))
+        .collect();
+    assert_eq!(listed, alone);
+}
+
+#[test]
+fn requests_with_the_adapter_and_without_share_a_batch() {
+    let (_, decoder) = tiny("tiny-qwen2");
+    let adapter = Adapter::load(
+        &golden("peft-qwen2/all-linear"),
+        decoder.config(),
+        "tiny-qwen2",
+        &Device::flex(),
+    )
+    .expect("adapter")
+    .adapter;
+    let requests = |with_adapter: fn(usize) -> bool| -> Vec<Request> {
+        prompts(8)
+            .into_iter()
+            .enumerate()
+            .map(|(i, prompt)| Request {
+                with_adapter: with_adapter(i),
+                ..request(prompt, i as u64, Sampling::GREEDY)
+            })
+            .collect()
+    };
+    let base = serve(&requests(|_| false), Some(&adapter), 3);
+    assert_eq!(base, serve(&requests(|_| true), None, 3));
+    let adapted = serve(&requests(|_| true), Some(&adapter), 3);
+    assert_ne!(base, adapted);
+    let mixed = serve(&requests(|i| i % 2 == 0), Some(&adapter), 3);
+    for (i, found) in mixed.iter().enumerate() {
+        let expected = if i % 2 == 0 { &adapted[i] } else { &base[i] };
+        assert_eq!(found, expected, "request {i}");
+    }
 }
 
 #[test]

@@ -12,6 +12,10 @@ use seccompiler::{
 
 use super::Filter;
 
+/// Commands of fcntl that libc does not name.
+const F_SETSIG: i32 = 10;
+const F_SETOWN_EX: i32 = 15;
+
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
 /// Restricts this process and all that it becomes.
@@ -135,12 +139,32 @@ fn refusals(filter: Filter) -> Result<Rules, BackendError> {
         libc::SYS_setfsuid,
         libc::SYS_setfsgid,
         libc::SYS_capset,
+        // Memory that no limit of a process counts, and that others of the machine may share.
+        libc::SYS_memfd_create,
+        libc::SYS_memfd_secret,
+        libc::SYS_shmget,
+        libc::SYS_shmat,
+        libc::SYS_shmctl,
+        libc::SYS_semget,
+        libc::SYS_semop,
+        libc::SYS_semtimedop,
+        libc::SYS_semctl,
+        libc::SYS_msgget,
+        libc::SYS_msgsnd,
+        libc::SYS_msgrcv,
+        libc::SYS_msgctl,
+        libc::SYS_mq_open,
+        libc::SYS_mq_unlink,
     ]);
     let local = u64::from(libc::AF_UNIX as u32);
     rules.insert(
         // An event loop talks to itself through a local pair.
         libc::SYS_socketpair,
-        vec![argument(0, SeccompCmpOp::Ne, local)?],
+        vec![
+            argument(0, SeccompCmpOp::Ne, local)?,
+            // Half of such a pair can send to any other local address.
+            argument(1, SeccompCmpOp::MaskedEq(0xf), libc::SOCK_DGRAM as u64)?,
+        ],
     );
     let options = [
         libc::PR_SET_PDEATHSIG,
@@ -154,67 +178,86 @@ fn refusals(filter: Filter) -> Result<Rules, BackendError> {
         options.into_iter().collect::<Result<_, _>>()?,
     );
     // Keystrokes into the terminal, which a box does not have but a user might.
-    let terminal = [libc::TIOCSTI, libc::TIOCLINUX]
-        .map(|request| argument(1, SeccompCmpOp::Eq, request as u64));
+    let terminal =
+        [libc::TIOCSTI, libc::TIOCLINUX].map(|request| argument(1, SeccompCmpOp::Eq, request));
     rules.insert(
         libc::SYS_ioctl,
         terminal.into_iter().collect::<Result<_, _>>()?,
     );
     if filter == Filter::Alone {
-        rules.extend(always(&[
-            libc::SYS_kill,
-            libc::SYS_tkill,
-            libc::SYS_rt_sigqueueinfo,
-            libc::SYS_rt_tgsigqueueinfo,
-            libc::SYS_pidfd_send_signal,
-            libc::SYS_setsid,
-            libc::SYS_setpgid,
-            libc::SYS_fchmod,
-            libc::SYS_fchmodat,
-            libc::SYS_fchownat,
-            libc::SYS_fchown,
-            libc::SYS_utimensat,
-            libc::SYS_setxattr,
-            libc::SYS_lsetxattr,
-            libc::SYS_fsetxattr,
-            libc::SYS_removexattr,
-            libc::SYS_lremovexattr,
-            libc::SYS_fremovexattr,
-            libc::SYS_shmget,
-            libc::SYS_msgget,
-            libc::SYS_semget,
-            libc::SYS_mq_open,
-            // fchmodat2, which libc does not name yet on every architecture.
-            452,
-        ]));
-        #[cfg(target_arch = "x86_64")]
-        rules.extend(always(&[
-            libc::SYS_fork,
-            libc::SYS_vfork,
-            libc::SYS_chmod,
-            libc::SYS_chown,
-            libc::SYS_lchown,
-            libc::SYS_utime,
-            libc::SYS_utimes,
-            libc::SYS_futimesat,
-        ]));
-        // A number of a process: 0 is the caller itself.
-        for (call, place) in [
-            (libc::SYS_prlimit64, 0),
-            (libc::SYS_sched_setaffinity, 0),
-            (libc::SYS_sched_setscheduler, 0),
-            (libc::SYS_sched_setparam, 0),
-            (libc::SYS_setpriority, 1),
-        ] {
-            rules.insert(call, vec![argument(place, SeccompCmpOp::Ne, 0)?]);
-        }
-        let threads = libc::CLONE_THREAD as u64;
-        rules.insert(
-            libc::SYS_clone,
-            vec![argument(0, SeccompCmpOp::MaskedEq(threads), 0)?],
-        );
+        refuse_alone(&mut rules)?;
     }
     Ok(rules)
+}
+
+/// Adds what would reach others where no namespaces hide them.
+fn refuse_alone(rules: &mut Rules) -> Result<(), BackendError> {
+    rules.extend(always(&[
+        libc::SYS_kill,
+        libc::SYS_tkill,
+        libc::SYS_rt_sigqueueinfo,
+        libc::SYS_rt_tgsigqueueinfo,
+        libc::SYS_pidfd_send_signal,
+        libc::SYS_ioprio_set,
+        libc::SYS_sched_setattr,
+        libc::SYS_move_pages,
+        libc::SYS_migrate_pages,
+        libc::SYS_setsid,
+        libc::SYS_setpgid,
+        libc::SYS_fchmod,
+        libc::SYS_fchmodat,
+        libc::SYS_fchownat,
+        libc::SYS_fchown,
+        libc::SYS_utimensat,
+        libc::SYS_setxattr,
+        libc::SYS_lsetxattr,
+        libc::SYS_fsetxattr,
+        libc::SYS_removexattr,
+        libc::SYS_lremovexattr,
+        libc::SYS_fremovexattr,
+        // fchmodat2, which libc does not name yet on every architecture.
+        452,
+    ]));
+    #[cfg(target_arch = "x86_64")]
+    rules.extend(always(&[
+        libc::SYS_fork,
+        libc::SYS_vfork,
+        libc::SYS_chmod,
+        libc::SYS_chown,
+        libc::SYS_lchown,
+        libc::SYS_utime,
+        libc::SYS_utimes,
+        libc::SYS_futimesat,
+    ]));
+    // A number of a process: 0 is the caller itself.
+    for (call, place) in [
+        (libc::SYS_prlimit64, 0),
+        (libc::SYS_sched_setaffinity, 0),
+        (libc::SYS_sched_setscheduler, 0),
+        (libc::SYS_sched_setparam, 0),
+        (libc::SYS_setpriority, 1),
+    ] {
+        rules.insert(call, vec![argument(place, SeccompCmpOp::Ne, 0)?]);
+    }
+    // All processes of a user, whose number is 0 for the caller's own.
+    let user = argument(0, SeccompCmpOp::Eq, 2)?;
+    rules.entry(libc::SYS_setpriority).or_default().push(user);
+    // There is one process in such a box, whose number stays.
+    let ours = u64::from(std::process::id());
+    rules.insert(libc::SYS_tgkill, vec![argument(0, SeccompCmpOp::Ne, ours)?]);
+    // Signals to the owner of a file.
+    let owner = [libc::F_SETOWN, F_SETSIG, F_SETOWN_EX]
+        .map(|command| argument(1, SeccompCmpOp::Eq, command as u64));
+    rules.insert(
+        libc::SYS_fcntl,
+        owner.into_iter().collect::<Result<_, _>>()?,
+    );
+    let threads = libc::CLONE_THREAD as u64;
+    rules.insert(
+        libc::SYS_clone,
+        vec![argument(0, SeccompCmpOp::MaskedEq(threads), 0)?],
+    );
+    Ok(())
 }
 
 /// Ends a process that uses the x32 numbering, under which the rules above would not find a call.

@@ -1,4 +1,4 @@
-"""Runs a program in the sandbox and answers for it; the second half of its runner, after link.py.
+"""Runs a program in the sandbox and answers for it; the last part of its runner, after link.py and peer.py.
 
 The first frame is the job, a dict with
   search_path, preamble, program   lists of str, and two texts of Python
@@ -7,7 +7,7 @@ The first frame is the job, a dict with
          "calls": call `entry_point` with each of `calls`, pairs of an expression and a limit in seconds
          "script": run the program as a script, reading `stdin`
          "shared": run `setup` and `tests` in the program's own namespace (a program can forge these)
-Answers: ("begun",), ("loaded",) or ("fault", kind, text); then, by mode, frames of link.Peer,
+Answers: ("begun",), ("loaded",) or ("fault", kind, text); then, by mode, frames of peer.Peer,
   ("output", i, cpu_s, value), ("raised", i, cpu_s, kind, text), ("timeout", i, cpu_s),
   ("test", i, kind or None, text, cpu_s); and at the end
   ("end", peak bytes of memory, CPU seconds).

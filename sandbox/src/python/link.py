@@ -1,4 +1,4 @@
-"""Values and calls across a pair of pipes; the first half of both runners.
+"""Values across a pair of pipes; the first part of both runners.
 
 A frame is 4 bytes of length (big-endian) and that many bytes of UTF-8, one encoded value. What is
 decoded is built from scratch out of Python's own types, so no code of the sender comes with it:
@@ -37,7 +37,10 @@ EXACT_ITEMS = {list: list.__iter__, tuple: tuple.__iter__, set: set.__iter__, fr
 STDLIB = {
     "decimal.Decimal", "fractions.Fraction", "collections.deque",
     "datetime.date", "datetime.datetime", "datetime.time", "datetime.timedelta",
+    "collections.Counter", "collections.OrderedDict",
 }
+# Sent as what they are between program and tests; who compares results takes them for dicts.
+DICT_LIKE = {"collections.Counter", "collections.OrderedDict"}
 # Builtins that do nothing but compute, whoever calls them with whatever.
 SAFE = {
     name: getattr(builtins, name)
@@ -161,7 +164,8 @@ class Encoder:
 
     def foreign(self, value, kind):
         name = "%s.%s" % (kind.__module__, kind.__qualname__)
-        if name in STDLIB and kind is stdlib(name):
+        is_kept = self.keep is not None or name not in DICT_LIKE
+        if name in STDLIB and is_kept and kind is stdlib(name):
             self.out.append("M")
             self.put(name)
             self.put(arguments_of(value, name))
@@ -219,6 +223,8 @@ def stdlib(name):
 def arguments_of(value, name):
     if name == "decimal.Decimal":
         return (str(value),)
+    if name in DICT_LIKE:
+        return (dict(dict.items(value)),)
     if name == "fractions.Fraction":
         return (value.numerator, value.denominator)
     if name == "collections.deque":
@@ -258,12 +264,20 @@ def state_of(value):
     return state
 
 
+class Unfinished:
+    """Stands for a tuple whose items are still being read."""
+
+    def __init__(self, place):
+        self.place = place
+
+
 class Decoder:
     """Reads one value. Without `keep` nothing may stay with its sender."""
 
     def __init__(self, text, keep=None, shared=None, request=()):
         self.text, self.at, self.containers = text, 0, []
         self.keep, self.shared, self.request = keep, shared or {}, request
+        self.has_unfinished = False
 
     def until(self, end):
         stop = self.text.index(end, self.at)
@@ -311,15 +325,33 @@ class Decoder:
         count, place = int(self.until(";")), len(self.containers)
         self.containers.append(NOTHING)
         items = [self.get() for _ in range(count)]
+        if any(type(item) is Unfinished for item in items):
+            raise Malformed("a tuple directly inside of itself")
         value = tuple(items) if kind == "t" else set(items) if kind == "S" else frozenset(items)
         self.containers[place] = value
+        if self.has_unfinished:
+            self.finish(place, value)
         return value
+
+    def finish(self, place, value):
+        """Puts a tuple into the lists and dicts below it that contain it."""
+        for container in self.containers[place + 1 :]:
+            if type(container) is list:
+                for i, item in enumerate(container):
+                    if type(item) is Unfinished and item.place == place:
+                        container[i] = value
+            elif type(container) is dict:
+                for key, item in container.items():
+                    if type(item) is Unfinished and item.place == place:
+                        container[key] = value
 
     def rare(self, kind):
         if kind == "r":
-            value = self.containers[int(self.until(";"))]
+            place = int(self.until(";"))
+            value = self.containers[place]
             if value is NOTHING:
-                raise Malformed("a tuple that contains itself")
+                self.has_unfinished = True
+                value = Unfinished(place)
             return value
         if kind == "a":
             return self.request[int(self.until(";"))]
@@ -412,272 +444,3 @@ def receive(descriptor=COMMANDS):
         return b"".join(parts)
 
     return exactly(int.from_bytes(exactly(4), "big")).decode("utf-8", "surrogatepass")
-
-
-class Peer:
-    """Calls into the other side, and serves its calls while it waits for an answer."""
-
-    def __init__(self, find_global=None):
-        self.find_global, self.shared, self.keep = find_global, {}, Keep()
-
-    def decode(self, text, request=()):
-        try:
-            decoder = Decoder(text, self.keep, self.shared, request)
-            message = decoder.get()
-            if type(message) is tuple and message and message[0] in ("do", "done"):
-                return message, decoder.containers
-        except (ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
-            raise Malformed(str(error)) from None
-        raise Malformed("no request and no answer")
-
-    def ask(self, operation, *operands):
-        """Lets the other side perform `operation`, and applies what it did to the operands."""
-        encoder = Encoder(self.keep, self.shared)
-        send(encoder.text(("do", operation, list(operands))), errors="surrogatepass")
-        while True:
-            message, containers = self.decode(receive(), encoder.order)
-            if message[0] == "do":
-                self.serve(message, containers)
-                continue
-            _, raised, value, changes = message
-            for place, content in changes:
-                restore(encoder.order[place], content)
-            if raised:
-                raise rebuilt(value)
-            return value
-
-    def serve(self, message, containers):
-        _, operation, operands = message
-        # The first two are the frame and its list of operands.
-        given = [(place, value) for place, value in enumerate(containers) if place > 1]
-        before = [snapshot(value) for _, value in given]
-        try:
-            raised, value = False, self.perform(operation, operands)
-        except (Gone, Malformed):
-            raise
-        except BaseException as error:
-            raised, value = True, error_parts(error)
-        changes = [
-            (place, type(value)(value))
-            for (place, value), old in zip(given, before)
-            if old is not None and not same(old, snapshot(value))
-        ]
-        try:
-            text = Encoder(self.keep, self.shared, given).text(("done", raised, value, changes))
-        except (Gone, Malformed):
-            raise
-        except BaseException as error:
-            text = Encoder(self.keep).text(("done", True, error_parts(error), []))
-        send(text, errors="surrogatepass")
-
-    def perform(self, operation, operands):
-        if operation == "call":
-            function, arguments, keywords = operands
-            return function(*arguments, **keywords)
-        if operation == "global" and self.find_global is not None:
-            return self.find_global(*operands)
-        return OPERATIONS[operation](*operands)
-
-
-OPERATIONS = {
-    "getattr": getattr, "setattr": setattr, "delattr": delattr, "dir": dir, "isinstance": isinstance, "issubclass": issubclass,
-    "iter": iter, "next": next, "reversed": reversed, "len": len, "str": str, "repr": repr, "format": format, "bool": bool,
-    "int": int, "float": float, "round": round, "divmod": divmod,
-    "enter": lambda value: type(value).__enter__(value),
-    "exit": lambda value, *error: type(value).__exit__(value, *error),
-}
-UNARY = "neg pos invert abs index".split()
-BINARY = "add sub mul truediv floordiv mod pow matmul and_ or_ xor lshift rshift".split()
-ORDER = "lt le gt ge".split()
-for operation in UNARY + BINARY + ORDER + "eq getitem setitem delitem".split():
-    OPERATIONS[operation] = getattr(_operator, operation)
-
-
-class Remote:
-    """Stands for an object on the other side.
-
-    Everything is asked of that side but judgements: whether such an object equals, precedes or
-    contains one of ours is decided here, by the plain value it has, or else it does not. Otherwise
-    an object could claim to equal whatever a test compares it with.
-    """
-
-    __slots__ = ("number", "kind", "plain")
-
-    def __getattribute__(self, name):
-        return Remote if name == "__class__" else peer.ask("getattr", self, name)
-
-    def __setattr__(self, name, value):
-        peer.ask("setattr", self, name, value)
-
-    def __delattr__(self, name):
-        peer.ask("delattr", self, name)
-
-    def __call__(self, *arguments, **keywords):
-        return peer.ask("call", self, list(arguments), keywords)
-
-    def __eq__(self, other):
-        if type(other) is Remote:
-            return number_of(self) == number_of(other) or bool(peer.ask("eq", self, other))
-        plain = plain_of(self)
-        return plain is not NOTHING and plain == other
-
-    def __ne__(self, other):
-        return not self == other
-
-    def __hash__(self):
-        plain = plain_of(self)
-        return hash(number_of(self) if plain is NOTHING else plain)
-
-    def __contains__(self, item):
-        return any(item is other or item == other for other in self)
-
-    def __iter__(self):
-        return peer.ask("iter", self)
-
-    def __next__(self):
-        return peer.ask("next", self)
-
-    def __exit__(self, *error):
-        return peer.ask("exit", self, *(None, None, None))
-
-    def __instancecheck__(self, value):
-        return type(value) is Remote and peer.ask("isinstance", value, self)
-
-    def __subclasscheck__(self, value):
-        return type(value) is Remote and peer.ask("issubclass", value, self)
-
-
-number_of, plain_of, kind_of = Remote.number.__get__, Remote.plain.__get__, Remote.kind.__get__
-
-
-def make_remote(number, kind, plain):
-    value = object.__new__(Remote)
-    for name, part in (("number", number), ("kind", kind), ("plain", plain)):
-        object.__setattr__(value, name, part)
-    return value
-
-
-def forwarded(operation):
-    return lambda self, *operands: peer.ask(operation, self, *operands)
-
-
-def reflected(operation):
-    return lambda self, other: peer.ask(operation, other, self)
-
-
-def judged(operation):
-    perform = OPERATIONS[operation]
-
-    def compare(self, other):
-        if type(other) is Remote:
-            return peer.ask(operation, self, other)
-        plain = plain_of(self)
-        return NotImplemented if plain is NOTHING else perform(plain, other)
-
-    return compare
-
-
-for operation in UNARY + BINARY + "len str repr format bool int float round reversed dir enter getitem setitem delitem".split():
-    setattr(Remote, "__%s__" % operation.rstrip("_"), forwarded(operation))
-for operation in BINARY:
-    setattr(Remote, "__r%s__" % operation.rstrip("_"), reflected(operation))
-for operation in ORDER:
-    setattr(Remote, "__%s__" % operation, judged(operation))
-
-
-def snapshot(value):
-    """The members of a mutable container, None for what cannot change."""
-    kind = type(value)
-    if kind is list:
-        return list(value)
-    if kind is dict:
-        return [part for item in value.items() for part in item]
-    if kind is set or kind is bytearray:
-        return sorted(value, key=id) if kind is set else [bytes(value)]
-    return None
-
-
-def same(old, new):
-    return len(old) == len(new) and all(
-        a is b or (type(a) is bytes and a == b) for a, b in zip(old, new)
-    )
-
-
-def restore(container, content):
-    if type(container) is list or type(container) is bytearray:
-        container[:] = content
-    elif type(container) in (dict, set):
-        container.clear()
-        container.update(content)
-
-
-def error_parts(error):
-    """Class, arguments as far as they are plain, text, and line in the program of an exception."""
-    try:
-        arguments = [part if type(part) in (int, str, float, bool, bytes) else show(part) for part in error.args]
-    except BaseException:
-        arguments = []
-    try:
-        text = str(error)
-    except BaseException:
-        text = "<no text>"
-    return [type(error), arguments[:8], shorten(text, MESSAGE_LIMIT), line_of(error)]
-
-
-def rebuilt(parts):
-    """The exception of the other side; `program_line` tells it from one of this side."""
-    kind, arguments, text, line = parts
-    if not (isinstance(kind, type) and issubclass(kind, BaseException)):
-        raise Malformed("an exception of no class")
-    try:
-        error = kind(*arguments)
-    except Exception:
-        error = kind.__new__(kind)
-        error.args = (text,)
-    error.program_line = line if type(line) is int else 0
-    return error
-
-
-def line_of(error):
-    """The last line of the program in the trace of an exception, 0 if none."""
-    line, trace = 0, error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == "<program>":
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    return line
-
-
-def show(value):
-    try:
-        return shorten(repr(value), VALUE_LIMIT)
-    except Exception as error:
-        return "<%s in __repr__>" % type(error).__name__
-
-
-def shorten(text, limit):
-    return text if len(text) <= limit else text[: limit - 3] + "..."
-
-
-def describe(error, line=0):
-    """Type, text and line of an exception."""
-    try:
-        text = str(error)
-    except BaseException:
-        text = "<no text>"
-    name = type(error).__name__
-    message = "%s: %s" % (name, text) if text else name
-    if line:
-        message += " (line %d)" % line
-    return shorten(message, MESSAGE_LIMIT)
-
-
-def prepare(search_path, name):
-    """What Python's `site` module would have done, as far as programs see it."""
-    sys.path[:] = search_path
-    sys.argv[:] = [name]
-
-    def leave_program(code=None):
-        raise SystemExit(code)
-
-    builtins.exit = builtins.quit = leave_program

@@ -1,11 +1,11 @@
-"""Runs tests against a program that runs elsewhere; the second half of the runner, after link.py.
+"""Runs tests against a program that runs elsewhere; the last part of the runner, after link.py and peer.py.
 
 A frame is a job, a dict with search_path, preamble, setup, entry_point, tests and cpu_s. Each job is
 done by a fork, so that it leaves nothing behind for the next; where forks are forbidden, by the process itself, which
 ends with it. The names that the tests need and do not define are fetched from the program: functions, classes and odd objects
-as link.Remote, plain values as copies. Names of Python's builtins stay Python's, but for the entry point.
+as peer.Remote, plain values as copies. Names of Python's builtins stay Python's, but for the entry point.
 Answers: ("test", i, kind or None, text, cpu_s) for each test and ("end",), or ("lost", signal) if
-the fork died; in between frames of link.Peer go to the program.
+the fork died; in between frames of peer.Peer go to the program.
 """
 
 import _ast
@@ -173,7 +173,7 @@ def explain(got, expected):
     return "got %s, expected %s" % (show(got), show(expected))
 
 
-peer = Peer()
+peer = Peer(is_guarded=True)
 try:
     main()
 except Gone:

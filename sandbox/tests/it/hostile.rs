@@ -6,11 +6,12 @@
 //! `HOSTILE_LEVEL=C` (as an unprivileged user!): no wall stands there.
 
 mod channel;
+mod classes;
 mod files;
 mod killed;
+mod liars;
 mod memory;
 mod network;
-mod plain_python;
 mod privileges;
 mod processes;
 mod resources;
@@ -68,7 +69,9 @@ fn made_or_told(level: Level) -> Option<Sandbox> {
             panic!("REQUIRE_SANDBOX is set, but: {error}")
         }
         Err(error) => {
-            tell(&format!("skipped: hostile programs at level {level}: {error}"));
+            tell(&format!(
+                "skipped: hostile programs at level {level}: {error}"
+            ));
             None
         }
     }
@@ -93,11 +96,17 @@ fn check(levels: &[Level], job: &Job, limits: &Limits, judge: impl Fn(&Outcome))
     let boxes: Vec<&Sandbox> = match levels {
         _ if is_wall_less => sandbox_at(Level::C).into_iter().collect(),
         [] => strongest().into_iter().collect(),
-        _ => levels.iter().filter_map(|&level| sandbox_at(level)).collect(),
+        _ => levels
+            .iter()
+            .filter_map(|&level| sandbox_at(level))
+            .collect(),
     };
     for sandbox in boxes {
         let outcome = sandbox.run(job, limits).unwrap_or_else(|error| {
-            panic!("level {}: a program made the harness fail: {error}", sandbox.level())
+            panic!(
+                "level {}: a program made the harness fail: {error}",
+                sandbox.level()
+            )
         });
         judge(&outcome);
     }
@@ -151,29 +160,44 @@ def attack():
 /// Calls `attempt()` of a program at levels A and B. It must be denied by an error of the system
 /// or end as a violation; `is_unharmed` looks from outside.
 fn denied(program: &str, is_unharmed: impl Fn() -> bool) {
-    check(WALLED, &calls_of(&told(program)), &Limits::default(), |outcome| {
-        let answer = answer(outcome);
-        let is_denied = answer.starts_with("denied: ") || outcome.verdict == Verdict::Violation;
-        assert!(is_denied, "{answer}\n{outcome:#?}");
-        assert!(is_unharmed(), "{outcome:#?}");
-    });
+    check(
+        WALLED,
+        &calls_of(&told(program)),
+        &Limits::default(),
+        |outcome| {
+            let answer = answer(outcome);
+            let is_denied = answer.starts_with("denied: ") || outcome.verdict == Verdict::Violation;
+            assert!(is_denied, "{answer}\n{outcome:#?}");
+            assert!(is_unharmed(), "{outcome:#?}");
+        },
+    );
 }
 
 /// Calls `attempt()` of a program at levels A and B: whatever it does, `is_unharmed` must hold.
 fn harmless(program: &str, is_unharmed: impl Fn(&str) -> bool) {
-    check(WALLED, &calls_of(&told(program)), &Limits::default(), |outcome| {
-        let answer = answer(outcome);
-        let is_tried = !answer.is_empty() || outcome.verdict == Verdict::Violation;
-        assert!(is_tried, "the attempt was not made: {outcome:#?}");
-        assert!(is_unharmed(&answer), "{answer}\n{outcome:#?}");
-    });
+    check(
+        WALLED,
+        &calls_of(&told(program)),
+        &Limits::default(),
+        |outcome| {
+            let answer = answer(outcome);
+            let is_tried = !answer.is_empty() || outcome.verdict == Verdict::Violation;
+            assert!(is_tried, "the attempt was not made: {outcome:#?}");
+            assert!(is_unharmed(&answer), "{answer}\n{outcome:#?}");
+        },
+    );
 }
 
 /// A program that a forbidden system call must end.
 fn violates(program: &str) {
-    check(WALLED, &calls_of(&told(program)), &Limits::default(), |outcome| {
-        assert_eq!(outcome.verdict, Verdict::Violation, "{outcome:#?}");
-    });
+    check(
+        WALLED,
+        &calls_of(&told(program)),
+        &Limits::default(),
+        |outcome| {
+            assert_eq!(outcome.verdict, Verdict::Violation, "{outcome:#?}");
+        },
+    );
 }
 
 /// What `attack()` returned, if it was text; else nothing.
@@ -201,9 +225,14 @@ fn forged_job(job: &Job) {
 
 /// A program that must come to an end of this kind.
 fn ends_as(verdicts: &[Verdict], limits: &Limits, program: &str) {
-    check(STRONGEST, &asserts_of(program, &["assert f() == 1"]), limits, |outcome| {
-        assert!(verdicts.contains(&outcome.verdict), "{outcome:#?}");
-    });
+    check(
+        STRONGEST,
+        &asserts_of(program, &["assert f() == 1"]),
+        limits,
+        |outcome| {
+            assert!(verdicts.contains(&outcome.verdict), "{outcome:#?}");
+        },
+    );
 }
 
 /// Text that nothing else on this machine contains.
@@ -267,7 +296,11 @@ impl Outside {
 
     /// Python's names for both.
     fn names(&self) -> String {
-        format!("FOLDER = {}\nFILE = {}\n", quoted(self.folder.path()), quoted(&self.file()))
+        format!(
+            "FOLDER = {}\nFILE = {}\n",
+            quoted(self.folder.path()),
+            quoted(&self.file())
+        )
     }
 
     /// Whether the folder holds what it held at first, as it was.

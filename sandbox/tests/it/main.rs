@@ -1,6 +1,8 @@
 //! Programs run for real: honest ones, odd ones and hostile ones.
 
+mod hostile;
 mod limits;
+mod ordinary_user;
 mod programs;
 
 use std::path::Path;

@@ -4,14 +4,15 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use benchmarks::{Overlap, Task};
 use cli::UserMistake;
-use config::{Dataset, Recipe};
+use config::Dataset;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::{Counts, Pair};
+use super::counts::{Counts, Reason};
+use super::function_filter::FunctionFilter;
+use super::sample::{Content, Sample};
 
 /// The standard library of the machine's Python.
 const STDLIB: &str = "stdlib:";
@@ -32,11 +33,11 @@ const SKIPPED_FOLDERS: [&str; 8] = [
 ///
 /// Methods are left out: their bodies lean on a class that the request does not show. The result is the same on
 /// every machine that has the same files: files are read in order of their paths, and where the recipe takes only
-/// `max_examples`, the pairs are shuffled with its seed, so that the first ones are a fair draw.
+/// `max_examples`, the functions are shuffled with its seed, so that the first ones are a fair draw.
 ///
 /// # Errors
 /// The folder is missing, or holds no Python file.
-pub(super) fn read(dataset: &Dataset, recipe: &Recipe, counts: &mut Counts) -> Result<Vec<Pair>> {
+pub(super) fn read(dataset: &Dataset, seed: u64, counts: &mut Counts) -> Result<Vec<Sample>> {
     let root = folder(dataset)?;
     let mut files = Vec::new();
     find_python_files(&root, &mut files)?;
@@ -47,50 +48,51 @@ pub(super) fn read(dataset: &Dataset, recipe: &Recipe, counts: &mut Counts) -> R
         );
         return Err(UserMistake(text).into());
     }
-    let tasks = benchmarks::by_name("embedded")?.tasks()?;
-    let overlap = Overlap::new(tasks.iter().map(Task::view));
+    counts.unit = "documented functions";
+    let filter = FunctionFilter::new(dataset);
     let mut seen = HashSet::new();
-    let mut pairs = Vec::new();
+    let mut samples = Vec::new();
     for file in files {
         counts.files += 1;
-        let functions = std::fs::read_to_string(&file)
+        let parsed = std::fs::read_to_string(&file)
             .ok()
-            .and_then(|text| metrics::syntax::documented_functions(&text).ok());
-        let Some(functions) = functions else {
-            counts.unreadable_files += 1;
+            .and_then(|text| Some((metrics::syntax::documented_functions(&text).ok()?, text)));
+        let Some((functions, text)) = parsed else {
+            counts.leave_out(Reason::UnreadableFile);
             continue;
         };
-        for function in functions
-            .into_iter()
-            .filter(|function| function.class_name.is_none())
-        {
-            counts.functions += 1;
-            let lines = function.body.lines().count();
-            let allowed =
-                dataset.min_body_lines.unwrap_or(0)..=dataset.max_body_lines.unwrap_or(usize::MAX);
+        if filter.excludes_licence_of(&text) {
+            counts.leave_out(Reason::ExcludedLicence);
+            continue;
+        }
+        let path = file.display().to_string();
+        for function in functions.into_iter().filter(|f| f.class_name.is_none()) {
+            counts.found += 1;
             let source = format!("{}{}", function.stub, function.body);
-            if !allowed.contains(&lines) {
-                counts.wrong_length += 1;
-            } else if !metrics::syntax::normalised_hash(&source)
-                .is_some_and(|hash| seen.insert(hash))
-            {
-                counts.duplicates += 1;
-            } else if overlap.find(&source).is_some() {
-                counts.contaminated += 1;
-            } else {
-                let origin = format!("{}:{}", file.display(), function.lineno);
-                pairs.push(Pair {
-                    stub: function.stub,
-                    body: function.body,
-                    origin,
+            let mut is_new = || {
+                let hash = metrics::syntax::normalised_hash(&source);
+                hash.is_some_and(|hash| seen.insert(hash))
+            };
+            if let Some(reason) = filter.reason_against(&function, &source) {
+                counts.leave_out(reason);
+            } else if is_new() {
+                samples.push(Sample {
+                    origin: format!("{path}:{}", function.lineno),
+                    content: Content::Code {
+                        stub: function.stub,
+                        body: function.body,
+                    },
+                    group: Some(path.clone()),
                 });
+            } else {
+                counts.leave_out(Reason::Duplicate);
             }
         }
     }
     if dataset.max_examples.is_some() {
-        pairs.shuffle(&mut ChaCha8Rng::seed_from_u64(recipe.train.seed));
+        samples.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
     }
-    Ok(pairs)
+    Ok(samples)
 }
 
 /// The folder that the data set names.

@@ -399,7 +399,7 @@ fn a_full_disk_leaves_the_adapter_before_it() {
     let project = Project::new();
     // A limit on file sizes stands in for a full disk: room for the log, not for the adapter.
     let full = || {
-        let script = "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\"";
+        let script = "trap '' XFSZ; ulimit -f 32; exec \"$0\" \"$@\"";
         let words = [
             "-c",
             script,
@@ -408,6 +408,7 @@ fn a_full_disk_leaves_the_adapter_before_it() {
             "tiny.yaml",
             "--device",
             "cpu",
+            "--restart",
         ];
         finish(&mut project.command("sh", &words))
     };
@@ -416,7 +417,7 @@ fn a_full_disk_leaves_the_adapter_before_it() {
         full(),
         ENVIRONMENT,
         &[
-            "cannot save the adapter",
+            "cannot save the checkpoint of step 4",
             "adapter_model.safetensors",
             "hint: free space",
         ],
@@ -424,7 +425,7 @@ fn a_full_disk_leaves_the_adapter_before_it() {
 
     fit(&project, &[]).result();
     let before = project.bytes("checkpoints/tiny/adapter/adapter_model.safetensors");
-    says(&full().error(ENVIRONMENT), &["cannot save the adapter"]);
+    says(&full().error(ENVIRONMENT), &["cannot save the checkpoint"]);
     assert_eq!(
         project.bytes("checkpoints/tiny/adapter/adapter_model.safetensors"),
         before

@@ -88,13 +88,13 @@ fn the_same_recipe_gives_the_same_bytes_and_another_seed_others() {
     let project = Project::new();
     fit(&project, &[]).result();
     let (first, first_losses) = (adapter(&project), losses(&project));
-    fit(&project, &[]).result();
+    fit(&project, &["--restart"]).result();
     assert!(
         first == adapter(&project),
         "a second training of the same recipe differs"
     );
     assert_eq!(first_losses, losses(&project));
-    fit(&project, &["--set", "train.seed=1"]).result();
+    fit(&project, &["--set", "train.seed=1", "--restart"]).result();
     assert!(first != adapter(&project), "the seed changes nothing");
     project.assert_no_parts();
 }
@@ -115,4 +115,77 @@ fn training_lowers_the_loss() {
     let losses = losses(&project);
     let (first, last) = (losses[0], losses[losses.len() - 1]);
     assert!(last < 0.8 * first, "from {first} to {last}");
+}
+
+#[test]
+fn ranks_and_alphas_may_differ_by_layer_and_the_adapter_says_so() {
+    let project = Project::new();
+    let words = [
+        "--set",
+        "lora.rank_pattern={layers.0.*q_proj: 2, down_proj: 6}",
+        "--set",
+        "lora.alpha_pattern={down_proj: 3}",
+        "--set",
+        "lora.use_rslora=true",
+    ];
+    fit(&project, &words).result();
+    let weights = adapter(&project);
+    let tensors = safetensors::SafeTensors::deserialize(&weights).expect("safetensors");
+    let rank = |module: &str| {
+        let name = format!("base_model.model.model.layers.{module}.lora_A.weight");
+        tensors.tensor(&name).expect("a tensor").shape()[0]
+    };
+    let found = [
+        "0.self_attn.q_proj",
+        "1.self_attn.q_proj",
+        "1.mlp.down_proj",
+    ]
+    .map(rank);
+    assert_eq!(found, [2, 4, 6]);
+    let config: Value =
+        serde_json::from_str(&project.read("checkpoints/tiny/adapter/adapter_config.json"))
+            .expect("JSON");
+    assert_eq!(config["rank_pattern"]["down_proj"], 6);
+    assert_eq!(config["alpha_pattern"]["down_proj"], 3);
+
+    let error = fit(
+        &project,
+        &["--restart", "--set", "lora.rank_pattern={lm_head: 2}"],
+    )
+    .error(2);
+    assert!(error.contains("`lm_head` matches no module"), "{error}");
+    let error = fit(
+        &project,
+        &["--restart", "--set", "lora.rank_pattern={'(': 2}"],
+    )
+    .error(2);
+    assert!(error.contains("is no regular expression"), "{error}");
+}
+
+#[test]
+fn packing_changes_neither_steps_nor_losses() {
+    let run = |packing: &str| {
+        let project = Project::new();
+        fit(&project, &["--set", packing]).result();
+        losses(&project)
+    };
+    let (packed, apart) = (run("data.packing=true"), run("data.packing=false"));
+    assert_eq!(packed.len(), apart.len());
+    for (a, b) in packed.iter().zip(&apart) {
+        assert!((a - b).abs() < 1e-3, "{packed:?} for {apart:?}");
+    }
+}
+
+#[test]
+fn every_optimizers_state_survives_an_interruption() {
+    for optim in ["adamw", "adafactor", "lion", "muon"] {
+        let project = Project::new();
+        let optim = format!("train.optim={optim}");
+        let words = ["--set", &optim, "--set", "output.save_steps=2"];
+        fit(&project, &words).result();
+        let expected = adapter(&project);
+        std::fs::remove_dir_all(project.path("checkpoints/tiny/step-4")).expect("a checkpoint");
+        fit(&project, &words).result();
+        assert!(expected == adapter(&project), "{optim}: the bytes differ");
+    }
 }

@@ -7,15 +7,22 @@ mod tables;
 mod tasks;
 mod text;
 mod threats;
+mod workflows;
 
 use crate::record::RunInfo;
 
 use super::arms::Arms;
 use super::comparison::Comparison;
 use super::pictures::{MI_PICTURE, RATES_PICTURE, SHAPE_PICTURE};
+use super::workflows::WorkflowSummary;
 
 /// The whole page.
-pub(super) fn page(arms: &Arms, comparison: &Comparison, run: &RunInfo) -> String {
+pub(super) fn page(
+    arms: &Arms,
+    comparison: &Comparison,
+    workflows: &[WorkflowSummary],
+    run: &RunInfo,
+) -> String {
     [
         headline::section(arms, comparison, run),
         "## Summary\n".to_owned(),
@@ -36,6 +43,8 @@ pub(super) fn page(arms: &Arms, comparison: &Comparison, run: &RunInfo) -> Strin
             SHAPE_PICTURE,
             "Distributions of complexity and length by arm",
         ),
+        "## Workflows\n".to_owned(),
+        workflows::section(workflows, run),
         "## Examples\n".to_owned(),
         examples::section(arms),
         "## Every task\n".to_owned(),

@@ -147,21 +147,29 @@ fn small_training(adapter: &AdapterInfo) -> Option<String> {
 }
 
 fn sandbox(run: &RunInfo) -> String {
-    let properties: Vec<String> = run
-        .sandbox
-        .properties
-        .iter()
-        .map(|text| name(text))
-        .collect();
-    let properties = if properties.is_empty() {
-        "none recorded".to_owned()
+    let listed = |enforced: bool| {
+        let names: Vec<String> = run
+            .sandbox
+            .properties
+            .iter()
+            .filter(|property| property.enforced == enforced)
+            .map(|property| name(&property.name))
+            .collect();
+        (names.len(), names.join("; "))
+    };
+    let ((held_count, held), (open_count, open)) = (listed(true), listed(false));
+    let open = if open_count == 0 {
+        String::new()
     } else {
-        properties.join(", ")
+        format!(" **Not held against: {open}.**")
     };
     format!(
-        "**Tests.** Ran with Python {} at sandbox level {}; enforced: {properties}. A slow machine can turn a pass into \
-         a timeout.",
+        "**Tests.** Programs ran on Python {} at sandbox level {}. Of {}, tried before the run, it held against {}.{open} \
+         A timeout counts only if a second run, alone, ends in one too. <details><summary>What it held against\
+         </summary>{held}.</details>",
         name(&run.python_version),
         name(&run.sandbox.level),
+        count(held_count + open_count, "attack"),
+        held_count,
     )
 }

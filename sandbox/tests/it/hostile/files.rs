@@ -22,20 +22,32 @@ fn a_file_outside_cannot_be_read() {
 
 #[test]
 fn the_list_of_users_cannot_be_read() {
-    denied("def attempt():\n    return open('/etc/passwd').read()", || true);
+    denied(
+        "def attempt():\n    return open('/etc/passwd').read()",
+        || true,
+    );
 }
 
 #[test]
 fn the_home_folder_cannot_be_listed() {
     let home = std::env::home_dir().unwrap_or_else(|| "/root".into());
-    let program = format!("import os\ndef attempt():\n    return os.listdir({})", quoted(&home));
+    let program = format!(
+        "import os\ndef attempt():\n    return os.listdir({})",
+        quoted(&home)
+    );
     denied(&program, || true);
 }
 
 #[test]
 fn the_folder_of_temporary_files_cannot_be_listed() {
     let outside = Outside::new();
-    let name = outside.folder.path().file_name().expect("a name").to_string_lossy().into_owned();
+    let name = outside
+        .folder
+        .path()
+        .file_name()
+        .expect("a name")
+        .to_string_lossy()
+        .into_owned();
     let parent = quoted(outside.folder.path().parent().expect("a folder of folders"));
     harmless(
         &format!("import os\ndef attempt():\n    return os.listdir({parent})"),
@@ -67,7 +79,10 @@ def attempt():
 #[test]
 fn the_environment_of_the_harness_cannot_be_read() {
     denied(
-        &format!("def attempt():\n    return open('/proc/{}/environ').read()", std::process::id()),
+        &format!(
+            "def attempt():\n    return open('/proc/{}/environ').read()",
+            std::process::id()
+        ),
         || true,
     );
 }
@@ -75,7 +90,10 @@ fn the_environment_of_the_harness_cannot_be_read() {
 #[test]
 fn the_memory_of_the_harness_cannot_be_opened() {
     denied(
-        &format!("def attempt():\n    return open('/proc/{}/mem', 'r+b')", std::process::id()),
+        &format!(
+            "def attempt():\n    return open('/proc/{}/mem', 'r+b')",
+            std::process::id()
+        ),
         || true,
     );
 }
@@ -172,17 +190,23 @@ fn a_file_outside_cannot_be_renamed() {
 
 #[test]
 fn a_file_outside_cannot_be_moved_into_the_box() {
-    denied_outside("import os\ndef attempt():\n    os.rename(FILE, 'mine')\n    return open('mine').read()");
+    denied_outside(
+        "import os\ndef attempt():\n    os.rename(FILE, 'mine')\n    return open('mine').read()",
+    );
 }
 
 #[test]
 fn a_symbolic_link_does_not_lead_out() {
-    denied_outside("import os\ndef attempt():\n    os.symlink(FILE, 'link')\n    return open('link', 'r+').read()");
+    denied_outside(
+        "import os\ndef attempt():\n    os.symlink(FILE, 'link')\n    return open('link', 'r+').read()",
+    );
 }
 
 #[test]
 fn a_hard_link_does_not_lead_out() {
-    denied_outside("import os\ndef attempt():\n    os.link(FILE, 'link')\n    return open('link', 'r+').read()");
+    denied_outside(
+        "import os\ndef attempt():\n    os.link(FILE, 'link')\n    return open('link', 'r+').read()",
+    );
 }
 
 #[test]
@@ -204,7 +228,9 @@ def attempt():
 
 #[test]
 fn changing_folder_does_not_lead_out() {
-    denied_outside("import os\ndef attempt():\n    os.chdir(FOLDER)\n    return open('secret').read()");
+    denied_outside(
+        "import os\ndef attempt():\n    os.chdir(FOLDER)\n    return open('secret').read()",
+    );
 }
 
 #[test]
@@ -220,7 +246,11 @@ fn the_owner_of_a_file_outside_cannot_be_changed() {
 #[test]
 fn the_times_of_a_file_outside_cannot_be_changed() {
     let outside = Outside::new();
-    let time = || fs::metadata(outside.file()).and_then(|data| data.modified()).expect("a time");
+    let time = || {
+        fs::metadata(outside.file())
+            .and_then(|data| data.modified())
+            .expect("a time")
+    };
     let before = time();
     denied(
         &(outside.names() + "import os\ndef attempt():\n    os.utime(FILE, (1, 1))"),
@@ -307,9 +337,14 @@ def attempt():
     raise last",
         || true,
     );
-    check(WALLED, &asserts_of("def f():\n    return 1", &["assert f() == 1"]), &Limits::default(), |outcome| {
-        assert_eq!(outcome.verdict, Verdict::Passed, "{outcome:#?}");
-    });
+    check(
+        WALLED,
+        &asserts_of("def f():\n    return 1", &["assert f() == 1"]),
+        &Limits::default(),
+        |outcome| {
+            assert_eq!(outcome.verdict, Verdict::Passed, "{outcome:#?}");
+        },
+    );
 }
 
 #[test]
@@ -359,21 +394,32 @@ fn folders() -> Vec<String> {
 /// Runs a program that leaves something in its folder, which it names by `os.getcwd()`; nothing
 /// of it may be left. Only level B has folders outside of the box.
 fn leaves_nothing(program: &str) {
-    check(&[Level::B], &calls_of(&told(program)), &Limits::default(), |outcome| {
-        let answer = answer(outcome);
-        let name = answer.rsplit_once('/').map_or("", |(_, name)| name.trim_end_matches('\''));
-        assert!(answer.starts_with("came through") && !name.is_empty(), "{outcome:#?}");
-        assert!(!folders().contains(&name.to_owned()), "{name} is left");
-    });
+    check(
+        &[Level::B],
+        &calls_of(&told(program)),
+        &Limits::default(),
+        |outcome| {
+            let answer = answer(outcome);
+            let name = answer
+                .rsplit_once('/')
+                .map_or("", |(_, name)| name.trim_end_matches('\''));
+            assert!(
+                answer.starts_with("came through") && !name.is_empty(),
+                "{outcome:#?}"
+            );
+            assert!(!folders().contains(&name.to_owned()), "{name} is left");
+        },
+    );
 }
 
 #[test]
-fn folders_nested_ten_thousandfold_are_cleared_away() {
+fn folders_nested_too_deep_for_any_path_are_cleared_away() {
+    // Deeper than a path is long and than files may be open; Landlock walks up all levels each time.
     leaves_nothing(
         "import os
 def attempt():
     top = os.getcwd()
-    for _ in range(10000):
+    for _ in range(3000):
         os.mkdir('d')
         os.chdir('d')
     return top",
@@ -439,15 +485,22 @@ def f():
     print(texts)
     return 2";
     let test = format!("expected = '{secret}'\nassert f() == 1");
-    check(STRONGEST, &asserts_of(program, &[&test]), &Limits::default(), |outcome| {
-        assert_eq!(outcome.verdict, Verdict::Failed, "{outcome:#?}");
-        assert!(!String::from_utf8_lossy(&outcome.output).contains(&secret));
-    });
+    check(
+        STRONGEST,
+        &asserts_of(program, &[&test]),
+        &Limits::default(),
+        |outcome| {
+            assert_eq!(outcome.verdict, Verdict::Failed, "{outcome:#?}");
+            assert!(!String::from_utf8_lossy(&outcome.output).contains(&secret));
+        },
+    );
 }
 
 #[test]
 fn a_box_at_work_cannot_reach_the_folder_of_another() {
-    let Some(sandbox) = sandbox_at(Level::B) else { return };
+    let Some(sandbox) = sandbox_at(Level::B) else {
+        return;
+    };
     let victim = "import os, time
 def attack():
     open('mine', 'w').write('untouched')

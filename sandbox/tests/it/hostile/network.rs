@@ -17,7 +17,9 @@ fn listener() -> (TcpListener, u16) {
 }
 
 fn saw_nobody(listener: &TcpListener) -> bool {
-    listener.accept().is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    listener
+        .accept()
+        .is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
 }
 
 #[test]
@@ -118,7 +120,9 @@ fn a_nameless_local_server_is_out_of_reach() {
     let server = UnixListener::bind_addr(&address).expect("a server");
     server.set_nonblocking(true).expect("a socket");
     denied(
-        &format!("import socket\ndef attempt():\n    socket.socket(socket.AF_UNIX).connect('\\0{name}')"),
+        &format!(
+            "import socket\ndef attempt():\n    socket.socket(socket.AF_UNIX).connect('\\0{name}')"
+        ),
         || server.accept().is_err(),
     );
 }
@@ -126,28 +130,27 @@ fn a_nameless_local_server_is_out_of_reach() {
 /// Half of a pair of sockets, which event loops need, sends to somebody else.
 fn pair_sends_to(address: &str, receiver: &UnixDatagram) {
     receiver.set_nonblocking(true).expect("a socket");
-    denied(
+    harmless(
         &format!(
             "import socket
 def attempt():
-    last = OSError('no pair')
+    sent = []
     for kind in (socket.SOCK_DGRAM, socket.SOCK_SEQPACKET, socket.SOCK_STREAM,
                  socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK):
         try:
             ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
-        except OSError as error:
-            last = error
+        except OSError:
             continue
         for send in (lambda: ours.sendto(b'out', {address}), lambda: ours.connect({address}),
                      lambda: ours.sendmsg([b'out'], [], 0, {address})):
             try:
                 send()
-                return kind
-            except OSError as error:
-                last = error
-    raise last"
+                sent.append(kind)
+            except OSError:
+                pass
+    return sent"
         ),
-        || receiver.recv(&mut [0; 8]).is_err(),
+        |_| receiver.recv(&mut [0; 8]).is_err(),
     );
 }
 

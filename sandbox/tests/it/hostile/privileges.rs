@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use super::{Outside, calls_of, check, denied, harmless, quoted, told, violates, WALLED};
+use super::{Outside, WALLED, calls_of, check, denied, harmless, quoted, told, violates};
 
 /// A raw system call by its numbers on x86-64 and elsewhere, as the whole of `attempt()`.
 fn raw(x86: u32, elsewhere: u32, arguments: &str) -> String {
@@ -104,7 +104,11 @@ fn a_child_in_a_namespace_of_users_cannot_be_made() {
 #[test]
 fn a_child_in_a_namespace_cannot_be_made_by_the_newer_call() {
     denied(
-        &raw(435, 435, "(ctypes.c_uint64 * 11)(0x10000000, 0, 0, 0, 17), 88"),
+        &raw(
+            435,
+            435,
+            "(ctypes.c_uint64 * 11)(0x10000000, 0, 0, 0, 17), 88",
+        ),
         || true,
     );
 }
@@ -206,7 +210,10 @@ def attack():
     check(WALLED, &calls_of(&program), &super::short(), |outcome| {
         let printed = String::from_utf8_lossy(&outcome.output);
         assert!(!printed.contains(&outside.secret), "{outcome:#?}");
-        assert!(!format!("{outcome:?}").contains(&outside.secret), "{outcome:#?}");
+        assert!(
+            !format!("{outcome:?}").contains(&outside.secret),
+            "{outcome:#?}"
+        );
     });
 }
 
@@ -269,7 +276,10 @@ print('gone' if address in (None, 2**64 - 1) else ctypes.string_at(address, 13).
 
 impl Drop for Segment {
     fn drop(&mut self) {
-        python(&format!("import ctypes; ctypes.CDLL(None).shmctl({}, 0, None)", self.0));
+        python(&format!(
+            "import ctypes; ctypes.CDLL(None).shmctl({}, 0, None)",
+            self.0
+        ));
     }
 }
 
@@ -299,8 +309,16 @@ def attempt():
     return ctypes.string_at(address, 13)",
         segment.0
     );
-    check(WALLED, &calls_of(&told(&program)), &super::short(), |outcome| {
-        assert!(!format!("{outcome:?}").contains("shared secret"), "{outcome:#?}");
-        assert_eq!(segment.text(), "shared secret");
-    });
+    check(
+        WALLED,
+        &calls_of(&told(&program)),
+        &super::short(),
+        |outcome| {
+            assert!(
+                !format!("{outcome:?}").contains("shared secret"),
+                "{outcome:#?}"
+            );
+            assert_eq!(segment.text(), "shared secret");
+        },
+    );
 }

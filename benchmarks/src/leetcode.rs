@@ -1,0 +1,42 @@
+//! `LeetCodeDataset`: a method of a class `Solution` from a problem's text, tested by a function `check`.
+//!
+//! # Source
+//! Xia et al. 2025, arXiv:2504.14655; github.com/newfacade/LeetCodeDataset, version 0.2.0.
+
+use crate::fields::{Fields, tasks_of_rows};
+use crate::registry::{Data, Format};
+use crate::{Asserts, BenchmarkError, Task, TaskView, Tests, docstring};
+
+pub(crate) const FORMAT: Format = Format {
+    name: "leetcode",
+    data: Data {
+        file: "LeetCodeDataset-v0.2.0-test.jsonl.gz",
+        publisher: "github.com/newfacade/LeetCodeDataset",
+    },
+    read: |path| tasks_of_rows(path, task),
+};
+
+fn task(row: &Fields<'_>) -> Result<Task, BenchmarkError> {
+    // Imports, and on many tasks the classes of lists and trees with helpers that the tests use.
+    let preamble = row.text("prompt")?;
+    let query = row.text("query")?;
+    let method = row.text("entry_point")?;
+    let class = method.split(['(', '.']).next().unwrap_or_default();
+    let prompt = format!("{}\n\n{}", preamble.trim_end(), docstring::module(query));
+    let view = TaskView {
+        instruction: Some(query.to_owned()),
+        ..TaskView::new(format!("LeetCode/{}", row.text("task_id")?), prompt, class)
+    };
+    let source = row.text("test")?;
+    let (setup, tests) = match docstring::asserts_of_check(source) {
+        // All on one instance, as `check` is given a bound method.
+        Some(tests) => (format!("candidate = {method}"), tests),
+        None => (source.to_owned(), vec![format!("check({method})")]),
+    };
+    let tests = Tests::Asserts(Asserts {
+        preamble: preamble.to_owned(),
+        setup,
+        tests,
+    });
+    Ok(Task::new(view, tests, row.text("completion")?.to_owned()))
+}

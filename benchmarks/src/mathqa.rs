@@ -1,0 +1,47 @@
+//! MathQA-Python: word problems whose programs leave a number in the variable `answer`.
+//!
+//! Rows have `text`, `code`, `answer` and, if need be, `task_id`; without it a task is called after its line.
+//!
+//! # Source
+//! Austin et al. 2021, arXiv:2108.07732, section 3.2.
+
+use crate::fields::{Fields, tasks_of_rows};
+use crate::registry::{Data, Format};
+use crate::{BenchmarkError, Task, TaskView, Tests, docstring};
+
+/// Relative tolerance of the answer, for another order of the same operations.
+const TOLERANCE: f64 = 1e-8;
+
+pub(crate) const FORMAT: Format = Format {
+    name: "mathqa-python",
+    data: Data {
+        file: "mathqa-python-test.json",
+        publisher: "github.com/google-research/google-research/tree/master/mbpp",
+    },
+    read: |path| tasks_of_rows(path, task),
+};
+
+fn task(row: &Fields<'_>) -> Result<Task, BenchmarkError> {
+    let answer = row
+        .need("answer")?
+        .as_f64()
+        .ok_or_else(|| row.malformed("field `answer` is not a number"))?;
+    let id = match row.get("task_id") {
+        Some(_) => row.id("task_id")?,
+        None => row.number().to_string(),
+    };
+    let text = row.text("text")?.trim();
+    let view = TaskView {
+        instruction: Some(format!(
+            "{text}\n\nWrite Python code that leaves the result in the variable `answer`."
+        )),
+        ..TaskView::new(format!("MathQA/{id}"), docstring::module(text), "answer")
+    };
+    let test =
+        format!("assert abs(answer - {answer:?}) <= {TOLERANCE:e} * max(1.0, abs({answer:?}))");
+    Ok(Task::new(
+        view,
+        Tests::plain(vec![test]),
+        row.text("code")?.to_owned(),
+    ))
+}

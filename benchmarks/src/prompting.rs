@@ -1,0 +1,274 @@
+//! The conventions by which a task becomes a prompt and a completion a program: pure text.
+//!
+//! A published score belongs to one convention; with another the same model may lose 20 to 40 points. [`Style::Base`]
+//! and [`Style::Instruct`] are those behind the scores of Qwen2.5-Coder, [`Style::Chat`] is a plain conversation.
+
+use crate::TaskView;
+
+/// How a model is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// The model goes on from the prompt's text.
+    Base,
+    /// A conversation whose answer is begun for the model with an opened code block.
+    Instruct,
+    /// A conversation; the program is found in whatever is answered.
+    Chat,
+}
+
+/// All that a request needs besides the model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// What the model reads.
+    pub input: Input,
+    /// Texts at which the answer ends; they are no part of it.
+    pub stops: Vec<&'static str>,
+    /// Longest answer in tokens.
+    pub max_new_tokens: usize,
+}
+
+/// What the model reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// Text to be continued, without a chat template.
+    Text(String),
+    /// A conversation in the model's own template.
+    Conversation {
+        /// What the model is told of its part.
+        system: Option<&'static str>,
+        /// The request.
+        user: String,
+        /// Begins the answer; the model goes on from there.
+        prefill: &'static str,
+    },
+}
+
+/// A solved example before the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shot {
+    /// The task in words.
+    pub text: String,
+    /// Its tests.
+    pub tests: Vec<String>,
+    /// Its solution.
+    pub code: String,
+}
+
+/// Ends of an answer for every benchmark.
+const BASE_STOPS: [&str; 8] = [
+    "<|endoftext|>",
+    "<|endofmask|>",
+    "</s>",
+    "\nif __name__",
+    "\ndef main(",
+    "\nprint(",
+    "\n```\n",
+    "```",
+];
+/// Further ends where a function's body is asked for.
+const FUNCTION_STOPS: [&str; 5] = ["\ndef ", "\nclass ", "\nimport ", "\nfrom ", "\nassert "];
+/// Further ends where a program is asked for from a docstring.
+const PROGRAM_STOPS: [&str; 2] = ["\n\"\"\"", "\nassert"];
+const FENCE: &str = "```python\n";
+const CLOSING_FENCE: &str = "\n```";
+const SYSTEM: &str =
+    "You are an intelligent programming assistant to produce Python algorithmic solutions";
+
+/// The request for a task.
+pub fn request(style: Style, task: &TaskView) -> Request {
+    match style {
+        Style::Base => {
+            let further: &[&str] = if is_docstring_alone(&task.prompt) {
+                &PROGRAM_STOPS
+            } else {
+                &FUNCTION_STOPS
+            };
+            Request {
+                input: Input::Text(format!("{}\n", task.prompt.trim())),
+                stops: [&BASE_STOPS, further].concat(),
+                max_new_tokens: 768,
+            }
+        }
+        Style::Instruct => Request {
+            input: Input::Conversation {
+                system: Some(SYSTEM),
+                user: format!(
+                    "Can you complete the following Python function?\n{FENCE}{}{CLOSING_FENCE}\n",
+                    task.prompt.trim()
+                ),
+                prefill: FENCE,
+            },
+            stops: vec![CLOSING_FENCE],
+            max_new_tokens: 2048,
+        },
+        Style::Chat => Request {
+            input: Input::Conversation {
+                system: None,
+                user: task.instruction.clone().unwrap_or_else(|| {
+                    format!(
+                        "Write the whole of this Python program.\n{FENCE}{}{CLOSING_FENCE}",
+                        task.prompt.trim()
+                    )
+                }),
+                prefill: "",
+            },
+            stops: Vec::new(),
+            max_new_tokens: 2048,
+        },
+    }
+}
+
+/// The request for an MBPP task after solved examples: words and all tests, the answer between marks.
+///
+/// # Source
+/// Austin et al. 2021, arXiv:2108.07732, section 4 and its published prompt.
+pub fn few_shot(shots: &[Shot], text: &str, tests: &[String]) -> Request {
+    let question = |text: &str, tests: &[String]| {
+        format!(
+            "You are an expert Python programmer, and here is your task: {text} Your code should pass these tests:\n\n{}\n[BEGIN]\n",
+            tests.join("\n")
+        )
+    };
+    let mut input = String::new();
+    for shot in shots {
+        input.push_str(&question(&shot.text, &shot.tests));
+        input.push_str(shot.code.trim_end());
+        input.push_str("\n[DONE]\n\n");
+    }
+    input.push_str(&question(text, tests));
+    Request {
+        input: Input::Text(input),
+        stops: vec!["[DONE]"],
+        max_new_tokens: 768,
+    }
+}
+
+/// The program that a completion stands for, before any extraction.
+///
+/// A completion of [`Style::Base`] goes on from the prompt, its tabs as four spaces. Otherwise, if it defines the entry
+/// point itself, it follows what the prompt has before that definition (imports, helpers).
+pub fn program(style: Style, task: &TaskView, completion: &str) -> String {
+    let spaced = || completion.replace('\t', "    ");
+    match style {
+        Style::Base => format!("{}\n{}", task.prompt.trim(), spaced()),
+        Style::Instruct | Style::Chat => {
+            let defines = |text: &str| definition(text, &task.entry_point);
+            match (defines(completion), defines(&task.prompt)) {
+                (Some(_), Some(start)) => format!("{}{completion}", &task.prompt[..start]),
+                (Some(_), None) => completion.to_owned(),
+                (None, _) => format!("{}{completion}", task.prompt),
+            }
+        }
+    }
+}
+
+/// Where the line begins that defines `name` at the margin.
+fn definition(text: &str, name: &str) -> Option<usize> {
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let rest = ["def ", "async def ", "class "]
+            .iter()
+            .find_map(|word| line.strip_prefix(word));
+        let defined = rest.and_then(|rest| rest.trim_start().strip_prefix(name));
+        if defined.is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
+        {
+            return Some(start);
+        }
+        start += line.len();
+    }
+    None
+}
+
+/// Whether nothing but a docstring is given, so that imports and definitions must follow.
+fn is_docstring_alone(prompt: &str) -> bool {
+    let prompt = prompt.trim();
+    prompt.starts_with("\"\"\"") && prompt.ends_with("\"\"\"") && !prompt.contains("\ndef ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn function() -> TaskView {
+        let prompt =
+            "import math\n\ndef helper(x):\n    return x\n\ndef area(r):\n    \"\"\"Area.\"\"\"\n";
+        TaskView::new("t/0", prompt.to_owned(), "area")
+    }
+
+    fn words() -> TaskView {
+        TaskView::new(
+            "t/1",
+            "\"\"\"\nAdd.\nassert f(1) == 2\n\"\"\"\n".to_owned(),
+            "f",
+        )
+    }
+
+    #[test]
+    fn a_base_model_goes_on_from_the_prompt() {
+        let request = request(Style::Base, &function());
+        assert_eq!(request.input, Input::Text(function().prompt));
+        assert!(request.stops.contains(&"\ndef ") && !request.stops.contains(&"\nassert"));
+        assert_eq!(request.max_new_tokens, 768);
+        let stops = super::request(Style::Base, &words()).stops;
+        assert!(stops.contains(&"\n\"\"\"") && !stops.contains(&"\ndef "));
+        assert_eq!(
+            program(Style::Base, &function(), "\treturn r"),
+            format!("{}    return r", function().prompt)
+        );
+    }
+
+    #[test]
+    fn an_instruct_model_answers_inside_an_opened_block() {
+        let request = request(Style::Instruct, &words());
+        let Input::Conversation {
+            system,
+            user,
+            prefill,
+        } = request.input
+        else {
+            panic!("a conversation");
+        };
+        assert_eq!(system, Some(SYSTEM));
+        assert_eq!(
+            user,
+            "Can you complete the following Python function?\n```python\n\"\"\"\nAdd.\nassert f(1) == 2\n\"\"\"\n```\n"
+        );
+        assert_eq!((prefill, request.stops), ("```python\n", vec!["\n```"]));
+    }
+
+    #[test]
+    fn an_answer_keeps_what_the_prompt_has_before_the_definition() {
+        let answer = "def area(r):\n    return helper(r)";
+        let head = "import math\n\ndef helper(x):\n    return x\n\n";
+        assert_eq!(
+            program(Style::Instruct, &function(), answer),
+            format!("{head}{answer}")
+        );
+        assert_eq!(
+            program(Style::Chat, &words(), "def f(x): ..."),
+            "def f(x): ..."
+        );
+        let body = "    return r";
+        assert_eq!(
+            program(Style::Chat, &function(), body),
+            format!("{}{body}", function().prompt)
+        );
+    }
+
+    #[test]
+    fn examples_precede_a_few_shot_request() {
+        let shot = Shot {
+            text: "One.".to_owned(),
+            tests: vec!["assert f() == 1".to_owned()],
+            code: "def f(): return 1\n".to_owned(),
+        };
+        let request = few_shot(&[shot], "Two.", &["assert g() == 2".to_owned()]);
+        let Input::Text(text) = request.input else {
+            panic!("text");
+        };
+        assert_eq!(
+            text,
+            "You are an expert Python programmer, and here is your task: One. Your code should pass these tests:\n\nassert f() == 1\n[BEGIN]\ndef f(): return 1\n[DONE]\n\nYou are an expert Python programmer, and here is your task: Two. Your code should pass these tests:\n\nassert g() == 2\n[BEGIN]\n"
+        );
+    }
+}

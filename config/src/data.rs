@@ -1,0 +1,218 @@
+//! Section `data`: the training examples.
+
+use serde::{Deserialize, Serialize};
+
+/// Section `data`: the training examples.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Data {
+    /// Data sets, mixed in one shuffled order. At least one.
+    pub datasets: Vec<Dataset>,
+    /// What of a conversation is learned. Default `assistant`.
+    pub train_on: TrainOn,
+    /// Of which learned turns the end is learned too. Default `turn`.
+    pub train_on_eos: TrainOnEos,
+    /// Longest example in tokens, prompt and completion together. Default 512; 16 to 131072.
+    /// Alias: `cutoff_len`, `sequence_len`, `max_length`.
+    pub max_seq_length: usize,
+    /// What happens to a longer example. Default `drop`; the number is reported either way.
+    pub overlength: Overlength,
+    /// Put short examples of a step one after the other into sequences of up to `max_seq_length`,
+    /// each blind to the others. Default false. Changes memory and speed, not the result.
+    /// Alias: `sample_packing`.
+    pub packing: bool,
+    /// Share of the examples that is kept out of training, to validate on. Default 0; 0 to 0.5.
+    /// Examples from one Python file, and equal rows, stay on one side. Alias: `val_set_size`.
+    pub val_size: f64,
+    /// Leave out examples that hold a sentence of a task of `evaluate.benchmarks`. Default true.
+    pub decontaminate: bool,
+}
+
+impl Default for Data {
+    fn default() -> Self {
+        Self {
+            datasets: Vec::new(),
+            train_on: TrainOn::Assistant,
+            train_on_eos: TrainOnEos::Turn,
+            max_seq_length: 512,
+            overlength: Overlength::Drop,
+            packing: false,
+            val_size: 0.0,
+            decontaminate: true,
+        }
+    }
+}
+
+/// One data set: an item of `data.datasets`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dataset {
+    /// A file or folder, relative to the current folder; `stdlib:` (in quotes, for the colon) is
+    /// the standard library of the Python on this machine. Required.
+    pub path: String,
+    /// How the files are read. Required.
+    pub format: DatasetFormat,
+    /// How often each example is seen in an epoch: 2 is twice, 0.5 is a half of the examples, drawn
+    /// with `train.seed`. Default 1; above 0, at most 100.
+    #[serde(default = "once")]
+    pub weight: f64,
+    /// Most examples taken from this data set, drawn with `train.seed`. Default: all; 1 to 100000000.
+    pub max_examples: Option<usize>,
+    /// The file's names of the columns that the format reads. Default: the format's own names.
+    #[serde(default)]
+    pub columns: Columns,
+    /// `python_source`: fewest lines of a function body. Default: no limit; 0 to 100000.
+    pub min_body_lines: Option<usize>,
+    /// `python_source`: most lines of a function body. Default: no limit; 1 to 100000.
+    pub max_body_lines: Option<usize>,
+    /// `python_source`: fewest words of a docstring. Default: no limit; 0 to 10000.
+    pub min_docstring_words: Option<usize>,
+    /// `python_source`: least maintainability index of a function. Default: no limit; 0 to 100.
+    pub min_maintainability_index: Option<f64>,
+    /// `python_source`: most cyclomatic complexity of a function. Default: no limit; 1 to 100000.
+    pub max_cyclomatic_complexity: Option<usize>,
+    /// `python_source`: files whose first comments or docstring hold one of these words are left out,
+    /// such as `GPL` or `All rights reserved`. Default: none.
+    #[serde(default)]
+    pub exclude_licences: Vec<String>,
+}
+
+/// Default of `weight`.
+fn once() -> f64 {
+    1.0
+}
+
+/// Format of a data set. All but the last are read from `.jsonl`, `.json`, `.csv` (each perhaps with
+/// `.gz`) and `.parquet` files; in brackets the columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DatasetFormat {
+    /// A request and its answer (`instruction`, `input` or none, `output`, `system` or none).
+    Alpaca,
+    /// A conversation (`messages`: a list of `role` and `content`).
+    Messages,
+    /// A conversation (`conversations`: a list of `from` and `value`; `system` or none).
+    Sharegpt,
+    /// A text and how it goes on, without chat template; or a conversation and its last message
+    /// (`prompt`, `completion`: texts, or lists of messages).
+    PromptCompletion,
+    /// Texts without chat template, learned from beginning to end (`text`).
+    Text,
+    /// A folder of Python files; each documented function gives the request (signature and
+    /// docstring) and the answer (body).
+    PythonSource,
+}
+
+impl DatasetFormat {
+    /// The columns that the format reads, by its own names.
+    pub fn columns(self) -> &'static [&'static str] {
+        match self {
+            Self::Alpaca => &["instruction", "input", "output", "system"],
+            Self::Messages => &["messages"],
+            Self::Sharegpt => &["conversations", "system"],
+            Self::PromptCompletion => &["prompt", "completion"],
+            Self::Text => &["text"],
+            Self::PythonSource => &[],
+        }
+    }
+}
+
+/// The file's names of columns: `columns: {prompt: question, completion: answer}`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Columns {
+    /// For `instruction` of `alpaca`.
+    pub instruction: Option<String>,
+    /// For `input` of `alpaca`.
+    pub input: Option<String>,
+    /// For `output` of `alpaca`.
+    pub output: Option<String>,
+    /// For `system` of `alpaca` and `sharegpt`.
+    pub system: Option<String>,
+    /// For `messages` of `messages`.
+    pub messages: Option<String>,
+    /// For `conversations` of `sharegpt`.
+    pub conversations: Option<String>,
+    /// For `prompt` of `prompt_completion`.
+    pub prompt: Option<String>,
+    /// For `completion` of `prompt_completion`.
+    pub completion: Option<String>,
+    /// For `text` of `text`.
+    pub text: Option<String>,
+}
+
+impl Columns {
+    /// Each column's own name and the file's, where one is given.
+    pub fn given(&self) -> Vec<(&'static str, &str)> {
+        let Self {
+            instruction,
+            input,
+            output,
+            system,
+            messages,
+            conversations,
+            prompt,
+            completion,
+            text,
+        } = self;
+        let all = [
+            ("instruction", instruction),
+            ("input", input),
+            ("output", output),
+            ("system", system),
+            ("messages", messages),
+            ("conversations", conversations),
+            ("prompt", prompt),
+            ("completion", completion),
+            ("text", text),
+        ];
+        all.into_iter()
+            .filter_map(|(own, name)| Some((own, name.as_deref()?)))
+            .collect()
+    }
+
+    /// The file's name of the column that the format calls `own`.
+    pub fn name_of<'a>(&'a self, own: &'a str) -> &'a str {
+        let given = self.given();
+        given
+            .into_iter()
+            .find(|(name, _)| *name == own)
+            .map_or(own, |(_, name)| name)
+    }
+}
+
+/// What of a conversation is learned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrainOn {
+    /// The last message of the assistant.
+    Completion,
+    /// Every message of the assistant.
+    Assistant,
+    /// Every token, those of the chat template included.
+    All,
+}
+
+/// Of which learned turns the end is learned too, and with it when to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TrainOnEos {
+    /// Of every one.
+    Turn,
+    /// Of the last one.
+    Last,
+    /// Of none.
+    None,
+}
+
+/// What happens to an example longer than `max_seq_length`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Overlength {
+    /// It is left out.
+    Drop,
+    /// Its end is cut off.
+    Truncate,
+    /// The run stops before it begins.
+    Error,
+}

@@ -1,0 +1,148 @@
+//! Scores by content: a line a score, appended as soon as it is known.
+//!
+//! The file outlives every crash: a line that was cut off or damaged is passed over, and its program scored again.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use super::suite::Score;
+
+/// Scores of programs, by a hash of all that they follow from.
+pub(crate) struct ScoreCache {
+    path: PathBuf,
+    file: File,
+    scores: HashMap<String, Score>,
+    /// Lines that could not be understood.
+    damaged: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    key: String,
+    score: Score,
+}
+
+impl ScoreCache {
+    /// Opens the file, made if there is none, and reads the scores in it.
+    ///
+    /// # Errors
+    /// The file cannot be read or written.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let open = || -> std::io::Result<Self> {
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            let mut file = OpenOptions::new()
+                .create(true)
+                .append(true)
+                .read(true)
+                .open(path)?;
+            let (mut scores, mut damaged) = (HashMap::new(), 0);
+            for line in BufReader::new(&file).split(b'\n') {
+                let line = line?;
+                match serde_json::from_slice::<Line>(&line) {
+                    Ok(Line { key, score }) => drop(scores.insert(key, score)),
+                    Err(_) => damaged += usize::from(!line.is_empty()),
+                }
+            }
+            if !ends_with_newline(&mut file)? {
+                // What follows a cut line must not become part of it.
+                file.write_all(b"\n")?;
+            }
+            Ok(Self {
+                path: path.to_owned(),
+                file,
+                scores,
+                damaged,
+            })
+        };
+        open().with_context(|| format!("cannot open {}", path.display()))
+    }
+
+    /// Number of lines that could not be understood.
+    pub(crate) fn damaged(&self) -> usize {
+        self.damaged
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Option<&Score> {
+        self.scores.get(key)
+    }
+
+    /// Adds a score and hands its line to the system at once, in one write.
+    pub(crate) fn insert(&mut self, key: String, score: Score) -> Result<()> {
+        let line = Line { key, score };
+        let mut text = serde_json::to_vec(&line)?;
+        text.push(b'\n');
+        self.file.write_all(&text).with_context(|| {
+            format!(
+                "cannot write {}\nhint: free space and run the same command again",
+                self.path.display()
+            )
+        })?;
+        self.scores.insert(line.key, line.score);
+        Ok(())
+    }
+}
+
+/// Whether the last byte is a newline; true of an empty file.
+fn ends_with_newline(file: &mut File) -> std::io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(true);
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::suite::Suite;
+    use super::*;
+    use crate::record::Verdict;
+
+    fn score(detail: &str) -> Score {
+        Score {
+            base: Some(Suite {
+                verdict: Verdict::Failed,
+                tests: 2,
+                failed: vec![1],
+                detail: detail.to_owned(),
+                cpu_s: 0.5,
+            }),
+            plus: None,
+            unscored: None,
+        }
+    }
+
+    #[test]
+    fn scores_come_back_and_damaged_lines_are_passed_over() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("scores/x.jsonl");
+        let mut cache = ScoreCache::open(&path).expect("a new file");
+        cache.insert("a".to_owned(), score("one")).expect("written");
+        cache.insert("b".to_owned(), score("two")).expect("written");
+        drop(cache);
+
+        // The second line is cut off, as by a kill in the middle of a write.
+        let text = fs::read_to_string(&path).expect("text");
+        fs::write(&path, &text[..text.len() - 10]).expect("written");
+        let mut cache = ScoreCache::open(&path).expect("a damaged file");
+        assert_eq!((cache.damaged(), cache.get("b")), (1, None));
+        assert_eq!(cache.get("a"), Some(&score("one")));
+        cache
+            .insert("b".to_owned(), score("again"))
+            .expect("written");
+        drop(cache);
+
+        let cache = ScoreCache::open(&path).expect("a mended file");
+        assert_eq!(cache.get("a"), Some(&score("one")));
+        assert_eq!(cache.get("b"), Some(&score("again")));
+    }
+}

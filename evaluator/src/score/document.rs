@@ -1,0 +1,265 @@
+//! What `evaluator score` prints: one JSON document, or a table.
+
+use std::collections::BTreeMap;
+
+use benchmarks::TaskSet;
+use serde::Serialize;
+
+use super::samples::Sample;
+use super::suite::{Score, Suite};
+use crate::record::Verdict;
+use crate::statistics::{Interval, bootstrap_mean, mean, pass_at_k, wilson};
+
+/// The numbers of samples for which pass@k is given, as far as there are so many of every task.
+const KS: [usize; 3] = [1, 10, 100];
+/// Resamples of tasks are the same in every run.
+const SEED: u64 = 0;
+
+/// Everything that was found out.
+#[derive(Debug, Serialize)]
+pub(crate) struct Document {
+    benchmark: &'static str,
+    data_sha256: String,
+    /// Tasks of the benchmark, and those with a sample, over which pass@k is the mean.
+    tasks: usize,
+    tasks_sampled: usize,
+    python: String,
+    sandbox: String,
+    /// Whether tests ran in the program's own process, where a program that sets out to can forge its verdict.
+    forgeable: bool,
+    samples: Vec<SampleScore>,
+    pass_at_k: PassAtK,
+}
+
+/// The score of a sample, in the order of the file.
+#[derive(Debug, Serialize)]
+struct SampleScore {
+    task_id: String,
+    sample: u32,
+    /// Null if it could not be judged.
+    base: Option<Verdict>,
+    /// Null if it could not be judged, or the benchmark has no extra tests.
+    plus: Option<Verdict>,
+    /// Which tests did not pass, counted from 0.
+    base_failed: Vec<usize>,
+    plus_failed: Vec<usize>,
+    base_tests: usize,
+    plus_tests: usize,
+    cpu_s: f64,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unscored: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct PassAtK {
+    base: BTreeMap<String, Rate>,
+    /// Null if the benchmark has no extra tests. A sample passes them only if it passes the base tests, too.
+    plus: Option<BTreeMap<String, Rate>>,
+}
+
+/// A rate over tasks.
+#[derive(Debug, Serialize)]
+struct Rate {
+    estimate: f64,
+    /// 95 %: Wilson's where every task has one sample, else a bootstrap over tasks.
+    #[serde(flatten)]
+    interval: Option<Interval>,
+}
+
+impl Document {
+    /// Puts together what is known of `samples`, whose scores stand in the same order.
+    pub(crate) fn new(
+        set: &TaskSet,
+        samples: &[Sample],
+        scores: &[Score],
+        python: &str,
+        sandbox: &str,
+    ) -> Self {
+        let rates = |suite: fn(&Score) -> Option<&Suite>| {
+            let mut by_task: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
+            for (sample, score) in samples.iter().zip(scores) {
+                if let Some(suite) = suite(score) {
+                    let (n, passed) = by_task.entry(sample.task).or_default();
+                    *n += 1;
+                    *passed += usize::from(suite.verdict == Verdict::Passed);
+                }
+            }
+            rates(&by_task.into_values().collect::<Vec<_>>())
+        };
+        let mut sampled: Vec<usize> = samples.iter().map(|sample| sample.task).collect();
+        sampled.sort_unstable();
+        sampled.dedup();
+        let has_plus = scores.iter().any(|score| score.plus.is_some());
+        Self {
+            benchmark: set.benchmark,
+            data_sha256: set.data_sha256.clone(),
+            tasks: set.tasks.len(),
+            tasks_sampled: sampled.len(),
+            python: python.to_owned(),
+            sandbox: sandbox.to_owned(),
+            forgeable: set.tasks.iter().any(benchmarks::Task::is_forgeable),
+            samples: samples
+                .iter()
+                .zip(scores)
+                .map(|(sample, score)| SampleScore::new(sample, score))
+                .collect(),
+            pass_at_k: PassAtK {
+                base: rates(|score| score.base.as_ref()),
+                plus: has_plus.then(|| rates(|score| score.plus.as_ref())),
+            },
+        }
+    }
+
+    /// Number of samples without a score.
+    pub(crate) fn n_unscored(&self) -> usize {
+        self.samples
+            .iter()
+            .filter(|sample| sample.unscored.is_some())
+            .count()
+    }
+
+    /// The same as text for a terminal.
+    pub(crate) fn table(&self) -> String {
+        let mut lines = vec![format!(
+            "{}: {} of {} over {} of {} tasks (data {}, python {}, sandbox {})",
+            self.benchmark,
+            count(self.samples.len() - self.n_unscored(), "sample"),
+            self.samples.len(),
+            self.tasks_sampled,
+            self.tasks,
+            &self.data_sha256[..12],
+            self.python,
+            self.sandbox
+        )];
+        if self.forgeable {
+            lines.push(
+                "the tests share the program's process: a hostile program can forge them"
+                    .to_owned(),
+            );
+        }
+        let suites: [(&str, fn(&SampleScore) -> Option<Verdict>, _); 2] = [
+            ("base", |sample| sample.base, Some(&self.pass_at_k.base)),
+            ("plus", |sample| sample.plus, self.pass_at_k.plus.as_ref()),
+        ];
+        for (name, verdict, rates) in suites {
+            let Some(rates) = rates else {
+                continue;
+            };
+            let mut counts: BTreeMap<Verdict, usize> = BTreeMap::new();
+            for verdict in self.samples.iter().filter_map(verdict) {
+                *counts.entry(verdict).or_default() += 1;
+            }
+            let counts: Vec<String> = counts
+                .iter()
+                .map(|(verdict, n)| format!("{n} {verdict}"))
+                .collect();
+            lines.push(format!("{name}  {}", counts.join(", ")));
+            for (k, rate) in rates {
+                let interval = rate.interval.map_or_else(String::new, |interval| {
+                    format!(
+                        "  [{:.1}, {:.1}]",
+                        100.0 * interval.low,
+                        100.0 * interval.high
+                    )
+                });
+                lines.push(format!(
+                    "      {k:8} {:5.1} %{interval}",
+                    100.0 * rate.estimate
+                ));
+            }
+        }
+        lines.join("\n")
+    }
+
+    /// Why samples have no score, each reason with how often it occurs.
+    pub(crate) fn reasons_unscored(&self) -> BTreeMap<&str, usize> {
+        let mut reasons = BTreeMap::new();
+        for reason in self
+            .samples
+            .iter()
+            .filter_map(|sample| sample.unscored.as_deref())
+        {
+            *reasons.entry(reason).or_default() += 1;
+        }
+        reasons
+    }
+}
+
+impl SampleScore {
+    fn new(sample: &Sample, score: &Score) -> Self {
+        let failed =
+            |suite: &Option<Suite>| suite.as_ref().map_or_else(Vec::new, |s| s.failed.clone());
+        let tests = |suite: &Option<Suite>| suite.as_ref().map_or(0, |suite| suite.tests);
+        let suites = || [&score.base, &score.plus].into_iter().flatten();
+        let detail = suites()
+            .map(|suite| suite.detail.as_str())
+            .find(|text| !text.is_empty());
+        Self {
+            task_id: sample.task_id.clone(),
+            sample: sample.number,
+            base: score.base.as_ref().map(|suite| suite.verdict),
+            plus: score.plus.as_ref().map(|suite| suite.verdict),
+            base_failed: failed(&score.base),
+            plus_failed: failed(&score.plus),
+            base_tests: tests(&score.base),
+            plus_tests: tests(&score.plus),
+            cpu_s: suites().map(|suite| suite.cpu_s).sum(),
+            detail: detail.unwrap_or_default().to_owned(),
+            unscored: score.unscored.clone(),
+        }
+    }
+}
+
+/// pass@k from samples and passed samples of each task.
+fn rates(tasks: &[(usize, usize)]) -> BTreeMap<String, Rate> {
+    let fewest = tasks.iter().map(|(n, _)| *n).min().unwrap_or(0);
+    let mut rates = BTreeMap::new();
+    for k in KS.into_iter().filter(|k| *k <= fewest) {
+        let values: Vec<f64> = tasks
+            .iter()
+            .filter_map(|(n, passed)| pass_at_k(*n, *passed, k))
+            .collect();
+        let Some(estimate) = mean(&values) else {
+            continue;
+        };
+        let interval = if tasks.iter().all(|(n, _)| *n == 1) {
+            wilson(tasks.iter().map(|(_, passed)| passed).sum(), tasks.len())
+        } else {
+            bootstrap_mean(&values, SEED).map(|bootstrap| bootstrap.bca)
+        };
+        rates.insert(format!("pass@{k}"), Rate { estimate, interval });
+    }
+    rates
+}
+
+/// A number of things in words.
+pub(crate) fn count(n: usize, what: &str) -> String {
+    let plural = if n == 1 { "" } else { "s" };
+    format!("{n} {what}{plural}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_sample_a_task_has_wilsons_interval_and_several_a_bootstrap() {
+        let single = rates(&[(1, 1), (1, 0), (1, 0), (1, 1)]);
+        assert_eq!(single.keys().collect::<Vec<_>>(), ["pass@1"]);
+        let interval = single["pass@1"].interval.expect("an interval");
+        let expected = wilson(2, 4).expect("trials");
+        assert_eq!((interval.low, interval.high), (expected.low, expected.high));
+
+        let several = rates(&[(10, 5), (12, 0)]);
+        assert_eq!(several.keys().collect::<Vec<_>>(), ["pass@1", "pass@10"]);
+        assert!((several["pass@1"].estimate - 0.25).abs() < 1e-12);
+        assert!((several["pass@10"].estimate - 0.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn without_a_scored_sample_there_is_no_rate() {
+        assert!(rates(&[]).is_empty());
+    }
+}

@@ -1,0 +1,147 @@
+//! The file of samples: which program answers which task.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use anyhow::Result;
+use benchmarks::Task;
+use cli::UserMistake;
+use metrics::syntax::extract_program;
+use serde_json::Value;
+use table::{Row, TableError};
+
+/// A program that answers a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sample {
+    /// Index of its task.
+    pub(crate) task: usize,
+    /// The task's id as the file spells it.
+    pub(crate) task_id: String,
+    /// How many samples of the same task stand before it.
+    pub(crate) number: u32,
+    /// What is tested.
+    pub(crate) program: String,
+}
+
+/// Reads samples in EvalPlus's format: `task_id` with `solution`, a whole program, or with `completion`, which goes on
+/// from the task's prompt. Both are taken as they are unless `extract` asks for the program in them.
+///
+/// # Errors
+/// A [`UserMistake`] with file and line for what is no sample of these tasks.
+pub(crate) fn read(path: &Path, tasks: &[Task], extract: bool) -> Result<Vec<Sample>> {
+    let ids = TaskIds::of(tasks);
+    let mut samples: Vec<Sample> = Vec::new();
+    let mut counts: BTreeMap<usize, u32> = BTreeMap::new();
+    for row in table::open(path).map_err(mistake)? {
+        let row = row.map_err(mistake)?;
+        let at = |problem: String| UserMistake(format!("{}: {problem}", row.place));
+        let task_id = match row.fields.get("task_id") {
+            Some(Value::String(id)) => id.clone(),
+            Some(Value::Number(id)) => id.to_string(),
+            Some(_) => return Err(at("`task_id` is neither text nor a number".to_owned()).into()),
+            None => return Err(at(format!("no `task_id`, found {}", names(&row))).into()),
+        };
+        let task = ids
+            .find(&task_id)
+            .ok_or_else(|| at(ids.unknown(&task_id)))?;
+        let view = tasks[task].view();
+        let text = |name: &str| match row.fields.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(at(format!(
+                "`{name}` is not text\nhint: several samples of a task are several lines"
+            ))),
+        };
+        let mut program = match (text("solution")?, text("completion")?) {
+            (Some(solution), _) => solution.clone(),
+            (None, Some(completion)) => format!("{}{completion}", view.prompt),
+            (None, None) => {
+                let problem = format!("neither `solution` nor `completion`, found {}", names(&row));
+                return Err(at(problem).into());
+            }
+        };
+        if extract {
+            program = extract_program(&program, &view.entry_point).program;
+        }
+        let count = counts.entry(task).or_default();
+        samples.push(Sample {
+            task,
+            task_id,
+            number: *count,
+            program,
+        });
+        *count += 1;
+    }
+    if samples.is_empty() {
+        return Err(UserMistake(format!("{}: no sample in it", path.display())).into());
+    }
+    Ok(samples)
+}
+
+/// A file that cannot be read is the user's mistake if it is not there or not in its format.
+fn mistake(error: TableError) -> anyhow::Error {
+    match error {
+        TableError::Unreadable { .. } => error.into(),
+        other => UserMistake(other.to_string()).into(),
+    }
+}
+
+fn names(row: &Row) -> String {
+    let names: Vec<String> = row.fields.keys().map(|name| format!("`{name}`")).collect();
+    if names.is_empty() {
+        "no field".to_owned()
+    } else {
+        names.join(", ")
+    }
+}
+
+/// Tasks by id, and by the last part of it where that is unambiguous: MBPP's own files number tasks, EvalPlus writes
+/// `Mbpp/` before the number.
+struct TaskIds<'a> {
+    whole: HashMap<&'a str, usize>,
+    last_part: HashMap<&'a str, Option<usize>>,
+    first: &'a str,
+    count: usize,
+}
+
+impl<'a> TaskIds<'a> {
+    fn of(tasks: &'a [Task]) -> Self {
+        let ids = || {
+            tasks
+                .iter()
+                .map(|task| task.view().task_id.as_str())
+                .enumerate()
+        };
+        let mut last_part: HashMap<&str, Option<usize>> = HashMap::new();
+        for (i, id) in ids() {
+            let part = id.rsplit('/').next().unwrap_or(id);
+            last_part
+                .entry(part)
+                .and_modify(|found| *found = None)
+                .or_insert(Some(i));
+        }
+        Self {
+            whole: ids().map(|(i, id)| (id, i)).collect(),
+            last_part,
+            first: ids().next().map_or("", |(_, id)| id),
+            count: tasks.len(),
+        }
+    }
+
+    fn find(&self, id: &str) -> Option<usize> {
+        let part = || {
+            self.last_part
+                .get(id.rsplit('/').next().unwrap_or(id))
+                .copied()
+                .flatten()
+        };
+        self.whole.get(id).copied().or_else(part)
+    }
+
+    fn unknown(&self, id: &str) -> String {
+        format!(
+            "no task `{id}` in the benchmark\nhint: its {} tasks are called like `{}`; is --benchmark, or the version of --data, another one?",
+            self.count, self.first
+        )
+    }
+}

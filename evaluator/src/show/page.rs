@@ -1,0 +1,294 @@
+//! A trajectory as text: a section a step.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use config::Workflow;
+use similar::{ChangeTag, TextDiff};
+
+use super::paint::{Paint, harmless};
+use crate::workflow::event::{Call, Decision, Event, Execution, Key, What};
+use crate::workflow::read::Expects;
+
+/// Unchanged lines around a change.
+const CONTEXT: usize = 3;
+
+/// The whole trajectory.
+pub(super) fn trajectory(key: &Key, events: &[Event], paint: Paint) -> String {
+    let mut page = paint.heading(&harmless(&format!(
+        "{} · {} · {} · sample {}",
+        key.task_id, key.arm, key.workflow, key.sample
+    )));
+    page.push('\n');
+    let decision = events.iter().find_map(|event| match &event.what {
+        What::Decision(decision) => Some(decision),
+        _ => None,
+    });
+    page += &decision.map_or_else(|| "not finished yet\n".to_owned(), outcome);
+    let programs: BTreeMap<u32, String> = events
+        .iter()
+        .filter_map(|event| match &event.what {
+            What::Call(call) if call.expects == Expects::Program => Some((event.step, said(call))),
+            _ => None,
+        })
+        .collect();
+    for event in events {
+        page.push('\n');
+        match &event.what {
+            What::Call(call) => page += &self::call(event, call, &programs, paint),
+            What::Execution(run) => page += &execution(event, run, paint),
+            What::Decision(decision) => page += &end(decision, key.workflow, &programs, paint),
+        }
+    }
+    page
+}
+
+/// Why it stopped, and what was spent.
+fn outcome(decision: &Decision) -> String {
+    let Decision {
+        stop,
+        chosen,
+        spent,
+        left,
+        ..
+    } = decision;
+    let kept = chosen.map_or_else(
+        || "no program".to_owned(),
+        |step| format!("the program of step {step} was kept"),
+    );
+    let of = |spent: usize, left: usize| format!("{spent} of {}", spent + left);
+    format!(
+        "stopped: {stop}; {kept}\nspent: {} tokens, {} calls, {} executions\n",
+        of(spent.completion_tokens, left.completion_tokens),
+        of(spent.calls, left.calls),
+        of(spent.executions, left.executions),
+    )
+}
+
+fn call(event: &Event, call: &Call, programs: &BTreeMap<u32, String>, paint: Paint) -> String {
+    let mut facts = vec![
+        format!("{} tokens", call.completion_tokens),
+        format!("{:.1} s", call.measured.wall_s),
+    ];
+    if call.finish_reason == crate::record::FinishReason::Length {
+        facts.push(format!("cut off at {}", call.max_new_tokens));
+    }
+    if call.adapter_sha256.is_some() {
+        facts.push("adapter".to_owned());
+    }
+    if let Some(failure) = call.format_failure {
+        facts.push(format!("format failure: {failure:?}"));
+    }
+    let revised = event.parent.and_then(|parent| programs.get(&parent));
+    let is_program = call.expects == Expects::Program;
+    let about = match event.parent {
+        Some(parent) if is_program => format!(", instead of step {parent}"),
+        Some(parent) => format!(", on step {parent}"),
+        None => String::new(),
+    };
+    let title = format!("{}{about}", call.role);
+    let body = match (programs.get(&event.step), revised) {
+        (Some(program), Some(before)) => difference(before, program, paint),
+        (Some(program), None) => indented(program),
+        (None, _) => indented(&said(call)),
+    };
+    section(event, &title, &facts, paint) + &body
+}
+
+fn execution(event: &Event, run: &Execution, paint: Paint) -> String {
+    let (public, own) = run.passed();
+    let facts = [
+        format!("{} of {} tests passed", public + own, run.tests.len()),
+        format!("{:.2} s of CPU time", run.measured.cpu_s),
+    ];
+    let of = event.parent.unwrap_or_default();
+    let mut text = section(event, &format!("run of step {of}"), &facts, paint);
+    for (at, test) in run.tests.iter().enumerate() {
+        let kind = if at < run.public {
+            "example"
+        } else {
+            "own test"
+        };
+        let first_line = harmless(test.test.lines().next().unwrap_or(""));
+        if test.passed {
+            let _ = writeln!(text, "  {} {kind}: {first_line}", paint.good("passed"));
+        } else {
+            let _ = writeln!(text, "  {} {kind}: {first_line}", paint.bad("failed"));
+            for line in harmless(&test.message)
+                .lines()
+                .filter(|line| *line != first_line)
+            {
+                let _ = writeln!(text, "         {line}");
+            }
+        }
+    }
+    if run.tests.is_empty() && !run.detail.is_empty() {
+        text += &indented(&run.detail);
+    }
+    text
+}
+
+/// The program that was kept, unless the only call shows it already.
+fn end(
+    decision: &Decision,
+    workflow: Workflow,
+    programs: &BTreeMap<u32, String>,
+    paint: Paint,
+) -> String {
+    let title = format!("end · {}\n", decision.stop);
+    let kept = decision.chosen.and_then(|step| programs.get(&step));
+    match kept.filter(|_| workflow != Workflow::Single) {
+        Some(program) => paint.heading(&title) + &indented(program),
+        None => paint.heading(&title),
+    }
+}
+
+fn section(event: &Event, title: &str, facts: &[String], paint: Paint) -> String {
+    let round = match event.round {
+        0 => String::new(),
+        round => format!(" · round {round}"),
+    };
+    let heading = format!("step {}{round} · {title}", event.step);
+    format!(
+        "{} {}\n",
+        paint.heading(&heading),
+        paint.faint(&format!("({})", facts.join(", ")))
+    )
+}
+
+/// What was asked to be written and was, the beginning that the request gave included.
+fn said(call: &Call) -> String {
+    let begun = call.begun.rsplit("```python\n").next().unwrap_or("");
+    format!("{begun}{}", call.text)
+}
+
+fn indented(text: &str) -> String {
+    let text = harmless(text);
+    let lines = text.trim_end().lines().map(|line| format!("  {line}\n"));
+    lines.collect()
+}
+
+/// What a revision changed, line by line.
+fn difference(before: &str, after: &str, paint: Paint) -> String {
+    let (before, after) = (harmless(before), harmless(after));
+    let (before, after) = (
+        format!("{}\n", before.trim_end()),
+        format!("{}\n", after.trim_end()),
+    );
+    let diff = TextDiff::from_lines(&before, &after);
+    let mut text = String::new();
+    for (at, group) in diff.grouped_ops(CONTEXT).iter().enumerate() {
+        if at > 0 {
+            text += "  ...\n";
+        }
+        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
+            let line = change.value().trim_end_matches('\n');
+            let shown = match change.tag() {
+                ChangeTag::Delete => paint.bad(&format!("- {line}")),
+                ChangeTag::Insert => paint.good(&format!("+ {line}")),
+                ChangeTag::Equal => format!("  {line}"),
+            };
+            text.push_str(&shown);
+            text.push('\n');
+        }
+    }
+    if text.is_empty() {
+        "  no change\n".clone_into(&mut text);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(step: u32, parent: Option<u32>, what: &serde_json::Value) -> Event {
+        serde_json::from_value(serde_json::json!({
+            "version": 1, "run": "r", "config_sha256": "c",
+            "trajectory": {"arm": "base", "workflow": "reflection", "task_id": "t/f", "sample": 0},
+            "step": step, "round": u32::from(step > 1), "parent": parent, "what": what,
+        }))
+        .expect("an event")
+    }
+
+    fn program(text: &str) -> serde_json::Value {
+        serde_json::json!({"call": {
+            "role": "coder", "expects": "program", "messages": [], "begun": "```python\ndef f(x):\n",
+            "messages_sha256": "m", "temperature": 0.0, "top_p": 1.0, "top_k": null, "max_new_tokens": 64,
+            "seed": 1, "model_sha256": "b", "adapter_sha256": null, "prompt_tokens": 9,
+            "completion_tokens": 5, "finish_reason": "stop", "text": text, "code_sha256": "p",
+            "format_failure": null, "measured": {"wall_s": 0.25},
+        }})
+    }
+
+    fn page(paint: Paint) -> String {
+        let events = [
+            event(0, None, &program("    y = x\n    return y\u{1b}[2J")),
+            event(
+                1,
+                Some(0),
+                &serde_json::json!({"execution": {
+                    "code_sha256": "p", "public": 1, "verdict": "failed", "detail": "", "sandbox": "A",
+                    "tests": [
+                        {"test": "assert f(1) == 2", "passed": false, "message": "assert f(1) == 2\nAssertionError: 1 == 2"},
+                        {"test": "assert f(0) == 0", "passed": true, "message": ""},
+                    ],
+                    "measured": {"cpu_s": 0.05, "wall_s": 0.06, "peak_memory_bytes": 1},
+                }}),
+            ),
+            event(2, Some(0), &program("    y = x\n    return 2 * y")),
+            event(
+                3,
+                Some(2),
+                &serde_json::json!({"decision": {
+                    "stop": "rounds_spent", "chosen": 2, "code_sha256": "p",
+                    "spent": {"completion_tokens": 10, "calls": 2, "executions": 1},
+                    "left": {"completion_tokens": 90, "calls": 0, "executions": 3},
+                }}),
+            ),
+        ];
+        trajectory(&events[0].trajectory, &events, paint)
+    }
+
+    #[test]
+    fn a_trajectory_reads_from_top_to_bottom() {
+        let expected = "\
+t/f · base · reflection · sample 0
+stopped: rounds spent; the program of step 2 was kept
+spent: 10 of 100 tokens, 2 of 2 calls, 1 of 4 executions
+
+step 0 · coder (5 tokens, 0.2 s)
+  def f(x):
+      y = x
+      return y\u{fffd}[2J
+
+step 1 · run of step 0 (1 of 2 tests passed, 0.05 s of CPU time)
+  failed example: assert f(1) == 2
+         AssertionError: 1 == 2
+  passed own test: assert f(0) == 0
+
+step 2 · round 1 · coder, instead of step 0 (5 tokens, 0.2 s)
+  def f(x):
+      y = x
+-     return y\u{fffd}[2J
++     return 2 * y
+
+end · rounds spent
+  def f(x):
+      y = x
+      return 2 * y
+";
+        assert_eq!(page(Paint::new(false)), expected);
+    }
+
+    #[test]
+    fn colour_adds_nothing_but_colour() {
+        let painted = page(Paint::new(true));
+        assert!(painted.contains("\u{1b}[31m-     return y"), "{painted}");
+        let mut plain = painted;
+        for code in ["0", "1", "2", "31", "32"] {
+            plain = plain.replace(&format!("\u{1b}[{code}m"), "");
+        }
+        assert_eq!(plain, page(Paint::new(false)));
+    }
+}

@@ -1,0 +1,285 @@
+//! What a workflow may do with its task: ask the model, run a program with the tests that it may see, keep the best.
+//!
+//! A workflow is an `async fn` over an [`Agent`] that reads like its description. Each `.await` is a step, logged when
+//! it is done; `?` ends the workflow when the budget is spent. Nothing else can be awaited, and a workflow must not
+//! depend on anything but its task and what its steps give, since a resumed run replays it from the log.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use benchmarks::TaskView;
+use config::{Evaluate, Role};
+use model::{CodeRequest, Sampling};
+
+use super::desk::{Ask, Desk, Reply};
+use super::event::{Execution, StopReason};
+use super::prompt::{Prompt, Templates};
+use super::read::{Expects, MAX_TESTS, Reading};
+
+/// Longest plan, review or list of tests in tokens: what is longer is a small model that goes round in circles.
+const MAX_SIDE_TOKENS: usize = 256;
+
+/// Stands where a program would, if an answer held none.
+const NO_PROGRAM: &str = "# no program was found in the answer";
+
+/// What all trajectories of a run share.
+pub(crate) struct Settings {
+    pub(crate) evaluate: Evaluate,
+    pub(crate) templates: Templates,
+}
+
+/// A program that the workflow has, by the step that made it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Code(u32);
+
+/// One workflow on one task.
+#[derive(Clone)]
+pub(crate) struct Agent {
+    task: Rc<TaskView>,
+    settings: Rc<Settings>,
+    desk: Rc<RefCell<Desk>>,
+}
+
+impl Agent {
+    pub(crate) fn new(task: Rc<TaskView>, settings: Rc<Settings>, desk: Rc<RefCell<Desk>>) -> Self {
+        Self {
+            task,
+            settings,
+            desk,
+        }
+    }
+
+    /// Rounds of review and revision.
+    pub(crate) fn rounds(&self) -> u32 {
+        self.settings.evaluate.rounds as u32
+    }
+
+    /// Programs among which to choose.
+    pub(crate) fn samples(&self) -> usize {
+        self.settings.evaluate.samples
+    }
+
+    /// Counts the steps from here on to this round.
+    pub(crate) fn begin_round(&self, round: u32) {
+        self.desk.borrow_mut().begin_round(round);
+    }
+
+    /// The first program: the request that training and every other workflow use.
+    pub(crate) async fn draft(&self) -> Result<Code, StopReason> {
+        self.code(self.ask_for_draft(self.sampling())?).await
+    }
+
+    /// `n` first programs, written side by side, or as many as the budget allows; all but the first are drawn at
+    /// `samples_temperature`.
+    pub(crate) async fn drafts(&self, n: usize) -> Result<Vec<Code>, StopReason> {
+        let varied = Sampling {
+            temperature: self.settings.evaluate.samples_temperature,
+            ..self.sampling()
+        };
+        let mut drafts = Vec::new();
+        while drafts.len() < n {
+            // A call beside others is not shortened: what they leave is worth waiting for.
+            let mut asked: Vec<Reply> = Vec::new();
+            while drafts.len() + asked.len() < n {
+                let left = self.desk.borrow().left().completion_tokens;
+                if !asked.is_empty() && left < self.settings.evaluate.max_new_tokens {
+                    break;
+                }
+                let is_first = drafts.is_empty() && asked.is_empty();
+                let sampling = if is_first { self.sampling() } else { varied };
+                match self.ask_for_draft(sampling) {
+                    Ok(reply) => asked.push(reply),
+                    Err(_) if !(asked.is_empty() && drafts.is_empty()) => break,
+                    Err(spent) => return Err(spent),
+                }
+            }
+            if asked.is_empty() {
+                break;
+            }
+            for reply in asked {
+                drafts.push(self.code(reply).await?);
+            }
+        }
+        Ok(drafts)
+    }
+
+    /// A program by a prompt of its own; `of` is the program that it revises.
+    pub(crate) async fn write(
+        &self,
+        prompt: Prompt,
+        of: Option<Code>,
+        values: &[(&str, &str)],
+    ) -> Result<Code, StopReason> {
+        let stub = CodeRequest {
+            stub: &self.task.prompt,
+        };
+        let ask = Ask {
+            role: Role::Coder,
+            expects: Expects::Program,
+            messages: self.messages(prompt, of, values),
+            begun: stub.begun(),
+            sampling: self.sampling(),
+            max_new_tokens: self.settings.evaluate.max_new_tokens,
+        };
+        self.code(self.send(of, ask)?).await
+    }
+
+    /// Tests from the task's text, without those that it shows itself. None is a possible answer.
+    pub(crate) async fn write_tests(&self, prompt: Prompt) -> Result<Vec<String>, StopReason> {
+        let entry_point = &self.task.entry_point;
+        let is_function = self.task.prompt.contains(&format!("def {entry_point}("));
+        let begun = if is_function {
+            format!("```python\nassert {entry_point}(")
+        } else {
+            "```python\n".to_owned()
+        };
+        let max_tests = MAX_TESTS.to_string();
+        let ask = Ask {
+            role: Role::Tester,
+            expects: Expects::Tests,
+            messages: self.messages(prompt, None, &[("max_tests", &max_tests)]),
+            begun,
+            sampling: self.sampling(),
+            max_new_tokens: self.side_tokens(),
+        };
+        match self.send(None, ask)?.await? {
+            Reading::Tests(tests) => Ok(tests),
+            other => unreachable!("tests were expected, not {other:?}"),
+        }
+    }
+
+    /// Words: a plan, or a review of a program.
+    pub(crate) async fn say(
+        &self,
+        role: Role,
+        prompt: Prompt,
+        about: Option<Code>,
+        values: &[(&str, &str)],
+    ) -> Result<String, StopReason> {
+        let ask = Ask {
+            role,
+            expects: Expects::Prose,
+            messages: self.messages(prompt, about, values),
+            begun: String::new(),
+            sampling: self.sampling(),
+            max_new_tokens: self.side_tokens(),
+        };
+        match self.send(about, ask)?.await? {
+            Reading::Prose(text) => Ok(text),
+            other => unreachable!("words were expected, not {other:?}"),
+        }
+    }
+
+    /// Runs programs with the public examples and these tests, side by side. One that is no program is not run and
+    /// costs nothing.
+    pub(crate) async fn run(&self, codes: &[Code], own: &[String]) -> Result<(), StopReason> {
+        let (mut replies, mut spent) = (Vec::new(), None);
+        for code in codes.iter().filter(|&&code| self.is_sound(code)) {
+            let sent = self.desk.borrow_mut().try_out(code.0, own);
+            match sent {
+                Ok(step) => replies.push(self.reply(step)),
+                Err(stop) => {
+                    spent = Some(stop);
+                    break;
+                }
+            }
+        }
+        for reply in replies {
+            reply.await?;
+        }
+        spent.map_or(Ok(()), Err)
+    }
+
+    /// What became of a program, if it was run.
+    pub(crate) fn result(&self, code: Code) -> Option<Execution> {
+        self.desk.borrow().candidate(code.0).run.clone()
+    }
+
+    /// Why a program cannot be run, if it cannot.
+    pub(crate) fn broken(&self, code: Code) -> Option<&'static str> {
+        self.desk.borrow().candidate(code.0).program.broken
+    }
+
+    /// Whether a program can be run.
+    pub(crate) fn is_sound(&self, code: Code) -> bool {
+        self.broken(code).is_none()
+    }
+
+    /// Whether a program is the same as an earlier one, apart from layout, comments and docstrings.
+    pub(crate) fn repeats(&self, code: Code) -> bool {
+        self.desk.borrow().repeats(code.0)
+    }
+
+    /// Answers with this program, whatever its tests say.
+    pub(crate) fn prefer(&self, code: Code) {
+        self.desk.borrow_mut().prefer(code.0);
+    }
+
+    fn ask_for_draft(&self, sampling: Sampling) -> Result<Reply, StopReason> {
+        let request = CodeRequest {
+            stub: &self.task.prompt,
+        };
+        let ask = Ask {
+            role: Role::Coder,
+            expects: Expects::Program,
+            messages: request.messages().into(),
+            begun: request.begun(),
+            sampling,
+            max_new_tokens: self.settings.evaluate.max_new_tokens,
+        };
+        self.send(None, ask)
+    }
+
+    async fn code(&self, reply: Reply) -> Result<Code, StopReason> {
+        let step = reply.step;
+        reply.await.map(|_| Code(step))
+    }
+
+    fn send(&self, about: Option<Code>, ask: Ask) -> Result<Reply, StopReason> {
+        let step = self.desk.borrow_mut().ask(about.map(|code| code.0), ask)?;
+        Ok(self.reply(step))
+    }
+
+    fn reply(&self, step: u32) -> Reply {
+        Reply {
+            desk: Rc::clone(&self.desk),
+            step,
+        }
+    }
+
+    fn messages(
+        &self,
+        prompt: Prompt,
+        about: Option<Code>,
+        values: &[(&str, &str)],
+    ) -> Vec<model::Message> {
+        let code = about.map_or_else(String::new, |code| {
+            if self.is_sound(code) {
+                self.desk.borrow().candidate(code.0).program.text.clone()
+            } else {
+                NO_PROGRAM.to_owned()
+            }
+        });
+        let common = [
+            ("task", self.task.prompt.as_str()),
+            ("entry_point", &self.task.entry_point),
+            ("code", &code),
+        ];
+        self.settings
+            .templates
+            .messages(prompt, &[&common, values].concat())
+    }
+
+    fn sampling(&self) -> Sampling {
+        let sampling = &self.settings.evaluate.sampling;
+        Sampling {
+            temperature: sampling.temperature,
+            top_p: sampling.top_p,
+            top_k: sampling.top_k,
+        }
+    }
+
+    fn side_tokens(&self) -> usize {
+        self.settings.evaluate.max_new_tokens.min(MAX_SIDE_TOKENS)
+    }
+}

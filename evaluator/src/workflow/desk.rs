@@ -1,0 +1,273 @@
+//! The desk between a workflow and the world: steps go out, results come in, and the budget is kept.
+//!
+//! A desk belongs to one trajectory. The workflow reaches it through an [`Agent`](super::agent::Agent); the
+//! [trajectory](super::trajectory) takes the steps off it and brings the results.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use benchmarks::TaskView;
+use config::Role;
+use model::Sampling;
+
+use super::budget::{Ledger, Spending};
+use super::event::{Execution, StopReason};
+use super::read::{Expects, FormatFailure, Program, Reading, read};
+use crate::backend::Answer;
+use crate::record::FinishReason;
+use model::Message;
+
+/// A step that waits for its result.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Step {
+    pub(crate) number: u32,
+    pub(crate) round: u32,
+    pub(crate) parent: Option<u32>,
+    pub(crate) work: Work,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Work {
+    Call(Ask),
+    Execution(Trial),
+}
+
+/// A call to the model.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Ask {
+    pub(crate) role: Role,
+    pub(crate) expects: Expects,
+    pub(crate) messages: Vec<Message>,
+    pub(crate) begun: String,
+    pub(crate) sampling: Sampling,
+    /// At first what is wanted, then what the budget grants.
+    pub(crate) max_new_tokens: usize,
+}
+
+/// A program to be run with tests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Trial {
+    pub(crate) program: String,
+    /// The task's public examples first, then the self-written tests.
+    pub(crate) tests: Vec<String>,
+    pub(crate) public: usize,
+}
+
+/// A program that the workflow may answer with, by the step that made it.
+#[derive(Clone, Debug)]
+pub(crate) struct Candidate {
+    pub(crate) program: Program,
+    /// The answer that it was read from.
+    pub(crate) text: String,
+    pub(crate) finish_reason: FinishReason,
+    /// What became of it in the sandbox, if it was there.
+    pub(crate) run: Option<Execution>,
+}
+
+/// What a trajectory knows.
+pub(crate) struct Desk {
+    task: Rc<TaskView>,
+    ledger: Ledger,
+    next_step: u32,
+    round: u32,
+    outbox: Vec<Step>,
+    /// Steps under way.
+    pending: BTreeMap<u32, Step>,
+    inbox: BTreeMap<u32, Result<Reading, StopReason>>,
+    candidates: BTreeMap<u32, Candidate>,
+    /// The candidate that the workflow itself chose.
+    preferred: Option<u32>,
+    format_failures: Vec<FormatFailure>,
+}
+
+impl Desk {
+    pub(crate) fn new(task: Rc<TaskView>, budget: Spending) -> Self {
+        Self {
+            task,
+            ledger: Ledger::new(budget),
+            next_step: 0,
+            round: 0,
+            outbox: Vec::new(),
+            pending: BTreeMap::new(),
+            inbox: BTreeMap::new(),
+            candidates: BTreeMap::new(),
+            preferred: None,
+            format_failures: Vec::new(),
+        }
+    }
+
+    pub(crate) fn left(&self) -> Spending {
+        self.ledger.left()
+    }
+
+    pub(crate) fn spent(&self) -> Spending {
+        self.ledger.spent()
+    }
+
+    pub(crate) fn format_failures(&self) -> &[FormatFailure] {
+        &self.format_failures
+    }
+
+    pub(crate) fn round(&self) -> u32 {
+        self.round
+    }
+
+    /// The number of the next step.
+    pub(crate) fn next_step(&self) -> u32 {
+        self.next_step
+    }
+
+    pub(crate) fn candidate(&self, step: u32) -> &Candidate {
+        self.candidates
+            .get(&step)
+            .unwrap_or_else(|| unreachable!("step {step} made no program"))
+    }
+
+    pub(crate) fn begin_round(&mut self, round: u32) {
+        self.round = round;
+    }
+
+    pub(crate) fn prefer(&mut self, step: u32) {
+        self.preferred = Some(step);
+    }
+
+    /// Puts a call on its way, shortened to what the budget has left.
+    pub(crate) fn ask(&mut self, parent: Option<u32>, mut ask: Ask) -> Result<u32, StopReason> {
+        ask.max_new_tokens = self.ledger.call(ask.max_new_tokens)?;
+        Ok(self.send(parent, Work::Call(ask)))
+    }
+
+    /// Puts the run of a candidate's program on its way.
+    pub(crate) fn try_out(&mut self, step: u32, own: &[String]) -> Result<u32, StopReason> {
+        self.ledger.execution()?;
+        let trial = Trial {
+            program: self.candidate(step).program.text.clone(),
+            tests: [&self.task.public_examples, own].concat(),
+            public: self.task.public_examples.len(),
+        };
+        Ok(self.send(Some(step), Work::Execution(trial)))
+    }
+
+    fn send(&mut self, parent: Option<u32>, work: Work) -> u32 {
+        let step = Step {
+            number: self.next_step,
+            round: self.round,
+            parent,
+            work,
+        };
+        self.next_step += 1;
+        self.pending.insert(step.number, step.clone());
+        self.outbox.push(step);
+        self.next_step - 1
+    }
+
+    /// The steps that nobody has taken up yet.
+    pub(crate) fn take_outbox(&mut self) -> Vec<Step> {
+        std::mem::take(&mut self.outbox)
+    }
+
+    /// Takes in what the model said, and gives the step, the program read from it, and how it missed its format.
+    pub(crate) fn answered(
+        &mut self,
+        number: u32,
+        answer: &Answer,
+    ) -> (Step, Option<String>, Option<FormatFailure>) {
+        let step = self.finish(number);
+        let Work::Call(ask) = &step.work else {
+            unreachable!("an answer to a run")
+        };
+        self.ledger
+            .answered(ask.max_new_tokens, answer.completion_tokens);
+        if answer.finish_reason == FinishReason::NoRoom {
+            self.inbox.insert(number, Err(StopReason::ContextFull));
+            return (step, None, None);
+        }
+        let (reading, failure) = read(
+            ask.expects,
+            &self.task,
+            &ask.begun,
+            &answer.text,
+            answer.finish_reason,
+        );
+        self.format_failures.extend(failure);
+        let mut code = None;
+        if let Reading::Program(program) = &reading {
+            code = Some(program.text.clone());
+            let candidate = Candidate {
+                program: program.clone(),
+                text: answer.text.clone(),
+                finish_reason: answer.finish_reason,
+                run: None,
+            };
+            self.candidates.insert(number, candidate);
+        }
+        self.inbox.insert(number, Ok(reading));
+        (step, code, failure)
+    }
+
+    /// Takes in what became of a program.
+    pub(crate) fn executed(&mut self, number: u32, run: Execution) -> Step {
+        let step = self.finish(number);
+        let candidate = step.parent.and_then(|of| self.candidates.get_mut(&of));
+        let Some(candidate) = candidate else {
+            unreachable!("a run without a program")
+        };
+        candidate.run = Some(run);
+        // The workflow looks at the candidate; the letter only says that it may.
+        self.inbox.insert(number, Ok(Reading::Prose(String::new())));
+        step
+    }
+
+    fn finish(&mut self, number: u32) -> Step {
+        self.pending
+            .remove(&number)
+            .unwrap_or_else(|| unreachable!("step {number} is not under way"))
+    }
+
+    /// Whether a candidate is the same program as an earlier one.
+    pub(crate) fn repeats(&self, step: u32) -> bool {
+        let program = &self.candidate(step).program;
+        self.candidates.range(..step).any(|(_, earlier)| {
+            let earlier = &earlier.program;
+            match (program.hash, earlier.hash) {
+                (Some(hash), Some(of_earlier)) => hash == of_earlier,
+                (None, None) => program.text == earlier.text,
+                _ => false,
+            }
+        })
+    }
+
+    /// The program to answer with: the one that the workflow chose; else, of those that can be run, the one with most
+    /// public examples passed, then with most self-written tests passed, then the earliest.
+    pub(crate) fn chosen(&self) -> Option<u32> {
+        let rank = |(step, candidate): &(&u32, &Candidate)| {
+            let passed = candidate.run.as_ref().map_or((0, 0), Execution::passed);
+            let sound = candidate.program.broken.is_none();
+            (sound, passed, std::cmp::Reverse(**step))
+        };
+        self.preferred
+            .or_else(|| Some(*self.candidates.iter().max_by_key(rank)?.0))
+    }
+}
+
+/// The result of a step, once it is there.
+pub(crate) struct Reply {
+    pub(super) desk: Rc<RefCell<Desk>>,
+    pub(super) step: u32,
+}
+
+impl Future for Reply {
+    type Output = Result<Reading, StopReason>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        // Nobody is woken: the trajectory polls again whenever a result came in.
+        match self.desk.borrow_mut().inbox.remove(&self.step) {
+            Some(result) => Poll::Ready(result),
+            None => Poll::Pending,
+        }
+    }
+}

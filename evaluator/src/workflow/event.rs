@@ -1,0 +1,235 @@
+//! The trajectory log: one line for each finished step of a workflow.
+//!
+//! What a machine may measure differently next time stands in `measured` alone. Everything else in a line follows from
+//! the run's configuration, so that an interrupted and resumed run leaves the same lines as one that was not; only
+//! their order may differ, since tasks run side by side.
+
+use std::fmt;
+
+use config::{Role, Workflow};
+use serde::{Deserialize, Serialize};
+
+use super::budget::{Exhausted, Spending};
+use super::read::{Expects, FormatFailure};
+use crate::json_lines::Versioned;
+use crate::record::{FinishReason, Verdict};
+
+/// The version written into every line; raised when a field changes its meaning.
+pub(crate) const LOG_VERSION: u32 = 1;
+
+/// Which trajectory a step belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Key {
+    /// `base` or the adapter's name.
+    pub(crate) arm: String,
+    pub(crate) workflow: Workflow,
+    pub(crate) task_id: String,
+    /// Counts the answers to one task from 0.
+    pub(crate) sample: u32,
+}
+
+/// A finished step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Event {
+    /// [`LOG_VERSION`] at the time of writing.
+    pub(crate) version: u32,
+    /// The run's name.
+    pub(crate) run: String,
+    /// Hash of all that enters a sample.
+    pub(crate) config_sha256: String,
+    pub(crate) trajectory: Key,
+    /// Counts the steps of a trajectory from 0, in the order in which they were asked for.
+    pub(crate) step: u32,
+    /// 0 until the first revision.
+    pub(crate) round: u32,
+    /// The step that made the program which this one is about.
+    pub(crate) parent: Option<u32>,
+    pub(crate) what: What,
+}
+
+impl Versioned for Event {
+    const VERSION: u32 = LOG_VERSION;
+
+    fn version(&self) -> u32 {
+        self.version
+    }
+}
+
+/// What a step was.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum What {
+    Call(Box<Call>),
+    Execution(Execution),
+    Decision(Decision),
+}
+
+/// A call to the model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Call {
+    pub(crate) role: Role,
+    pub(crate) expects: Expects,
+    pub(crate) messages: Vec<Said>,
+    /// The beginning of the answer, given to the model.
+    pub(crate) begun: String,
+    /// Over `messages` and `begun`.
+    pub(crate) messages_sha256: String,
+    pub(crate) temperature: f64,
+    pub(crate) top_p: f64,
+    pub(crate) top_k: Option<usize>,
+    /// What the budget allowed.
+    pub(crate) max_new_tokens: usize,
+    pub(crate) seed: u64,
+    /// The base model's weight file.
+    pub(crate) model_sha256: String,
+    /// The adapter's, if it answered.
+    pub(crate) adapter_sha256: Option<String>,
+    pub(crate) prompt_tokens: usize,
+    pub(crate) completion_tokens: usize,
+    pub(crate) finish_reason: FinishReason,
+    /// The answer after `begun`.
+    pub(crate) text: String,
+    /// Of the program in it, if it was to hold one.
+    pub(crate) code_sha256: Option<String>,
+    pub(crate) format_failure: Option<FormatFailure>,
+    pub(crate) measured: CallMeasures,
+}
+
+/// A message of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Said {
+    /// `system`, `user` or `assistant`.
+    pub(crate) role: String,
+    pub(crate) content: String,
+}
+
+/// What differs from run to run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CallMeasures {
+    /// Share of the batch's wall time.
+    pub(crate) wall_s: f64,
+}
+
+/// A program run with the tests that the workflow may see.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Execution {
+    pub(crate) code_sha256: String,
+    /// The task's public examples first, then the self-written tests.
+    pub(crate) tests: Vec<TestRun>,
+    /// How many of `tests` are public examples.
+    pub(crate) public: usize,
+    pub(crate) verdict: Verdict,
+    /// Why it is not `passed`.
+    pub(crate) detail: String,
+    /// The sandbox's level.
+    pub(crate) sandbox: String,
+    pub(crate) measured: ExecutionMeasures,
+}
+
+impl Execution {
+    /// Passed tests: public examples, self-written.
+    pub(crate) fn passed(&self) -> (usize, usize) {
+        let count = |tests: &[TestRun]| tests.iter().filter(|test| test.passed).count();
+        let (public, own) = self.tests.split_at(self.public.min(self.tests.len()));
+        (count(public), count(own))
+    }
+
+    /// Whether there were tests, and all passed.
+    pub(crate) fn all_passed(&self) -> bool {
+        self.verdict == Verdict::Passed && !self.tests.is_empty()
+    }
+}
+
+/// What became of one test.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TestRun {
+    pub(crate) test: String,
+    pub(crate) passed: bool,
+    /// Empty when passed.
+    pub(crate) message: String,
+}
+
+/// What differs from run to run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExecutionMeasures {
+    pub(crate) cpu_s: f64,
+    pub(crate) wall_s: f64,
+    pub(crate) peak_memory_bytes: u64,
+}
+
+/// The end of a trajectory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Decision {
+    pub(crate) stop: StopReason,
+    /// The step that made the program which was kept; none if no call was to make one.
+    pub(crate) chosen: Option<u32>,
+    pub(crate) code_sha256: Option<String>,
+    pub(crate) spent: Spending,
+    pub(crate) left: Spending,
+}
+
+/// Why a workflow ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum StopReason {
+    /// It did all that it does.
+    Finished,
+    /// Every visible test passed.
+    TestsPassed,
+    /// The reviewer approved.
+    Approved,
+    /// A revision was the same program as an earlier one.
+    Unchanged,
+    /// All rounds were made.
+    RoundsSpent,
+    /// No completion token was left.
+    CompletionTokensSpent,
+    /// No call was left.
+    CallsSpent,
+    /// No execution was left.
+    ExecutionsSpent,
+    /// A prompt grew past the model's positions.
+    ContextFull,
+}
+
+impl StopReason {
+    /// In words.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::Finished => "finished",
+            Self::TestsPassed => "visible tests passed",
+            Self::Approved => "approved",
+            Self::Unchanged => "unchanged",
+            Self::RoundsSpent => "rounds spent",
+            Self::CompletionTokensSpent => "tokens spent",
+            Self::CallsSpent => "calls spent",
+            Self::ExecutionsSpent => "executions spent",
+            Self::ContextFull => "context full",
+        }
+    }
+}
+
+impl From<Exhausted> for StopReason {
+    fn from(exhausted: Exhausted) -> Self {
+        match exhausted {
+            Exhausted::CompletionTokens => Self::CompletionTokensSpent,
+            Exhausted::Calls => Self::CallsSpent,
+            Exhausted::Executions => Self::ExecutionsSpent,
+        }
+    }
+}
+
+impl fmt::Display for StopReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}

@@ -1,0 +1,270 @@
+//! What the roles are asked: Markdown templates with `{{variable}}` placeholders.
+//!
+//! The built-in templates lie in `prompts/`; a recipe can put files of its own in their place. What stands above a line
+//! of three dashes is the system message, the rest is the user's; without such a line there is no system message.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use cli::UserMistake;
+use config::Prompts;
+use model::{Message, Role as Speaker};
+
+/// The line between system message and user's message.
+const RULE: &str = "---";
+
+/// One of the templates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Prompt {
+    Planner,
+    Coder,
+    Tester,
+    Reviewer,
+    CoderRevision,
+    SelfTests,
+    Critique,
+    Revision,
+}
+
+impl Prompt {
+    const ALL: [Self; 8] = [
+        Self::Planner,
+        Self::Coder,
+        Self::Tester,
+        Self::Reviewer,
+        Self::CoderRevision,
+        Self::SelfTests,
+        Self::Critique,
+        Self::Revision,
+    ];
+
+    /// Its key in a recipe, the built-in text, and the variables that it may name.
+    fn facts(self) -> (&'static str, &'static str, &'static [&'static str]) {
+        const TASK: &[&str] = &["task", "entry_point"];
+        const TESTS: &[&str] = &["task", "entry_point", "max_tests"];
+        const CODE: &[&str] = &["task", "entry_point", "code", "report"];
+        const REVIEW: &[&str] = &["task", "entry_point", "code", "report", "review"];
+        match self {
+            Self::Planner => ("planner", include_str!("prompts/planner.md"), TASK),
+            Self::Coder => (
+                "coder",
+                include_str!("prompts/coder.md"),
+                &["task", "entry_point", "plan"],
+            ),
+            Self::Tester => ("tester", include_str!("prompts/tester.md"), TESTS),
+            Self::Reviewer => ("reviewer", include_str!("prompts/reviewer.md"), CODE),
+            Self::CoderRevision => (
+                "coder_revision",
+                include_str!("prompts/coder_revision.md"),
+                REVIEW,
+            ),
+            Self::SelfTests => ("self_tests", include_str!("prompts/self_tests.md"), TESTS),
+            Self::Critique => ("critique", include_str!("prompts/critique.md"), CODE),
+            Self::Revision => ("revision", include_str!("prompts/revision.md"), REVIEW),
+        }
+    }
+}
+
+/// All templates of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Templates(Vec<Template>);
+
+impl Templates {
+    /// The built-in templates, with the recipe's files in place of some.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or a placeholder that nothing fills.
+    pub(crate) fn load(prompts: &Prompts) -> Result<Self> {
+        let files = prompts.entries();
+        let load = |prompt: &Prompt| {
+            let (key, built_in, variables) = prompt.facts();
+            match files.iter().find(|(name, _)| *name == key) {
+                Some((_, Some(path))) => {
+                    let from = path.display().to_string();
+                    let text = fs::read_to_string(path)
+                        .map_err(|error| UserMistake(format!("{from}: {error}")))
+                        .with_context(|| format!("cannot read evaluate.prompts.{key}"))?;
+                    Template::parse(&text, &from, variables)
+                }
+                _ => Template::parse(built_in, key, variables),
+            }
+        };
+        Ok(Self(Prompt::ALL.iter().map(load).collect::<Result<_>>()?))
+    }
+
+    /// The messages of a prompt with these values; a variable without one is empty.
+    pub(crate) fn messages(&self, prompt: Prompt, values: &[(&str, &str)]) -> Vec<Message> {
+        self.0[prompt as usize].render(values)
+    }
+
+    /// The texts as they are, for the run's identity.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|template| template.source.as_str())
+    }
+}
+
+/// A template taken apart.
+#[derive(Clone, Debug)]
+struct Template {
+    source: String,
+    /// The system message, if there is one, and the user's.
+    messages: Vec<(Speaker, Vec<Part>)>,
+}
+
+#[derive(Clone, Debug)]
+enum Part {
+    Text(String),
+    Variable(String),
+}
+
+impl Template {
+    fn parse(source: &str, from: &str, variables: &[&str]) -> Result<Self> {
+        let source = source.replace("\r\n", "\n");
+        let mut sections: Vec<(Speaker, usize, String)> = vec![(Speaker::User, 1, String::new())];
+        for (number, line) in source.lines().enumerate() {
+            if line.trim_end() == RULE && sections.len() == 1 {
+                sections[0].0 = Speaker::System;
+                sections.push((Speaker::User, number + 2, String::new()));
+            } else if let Some((_, _, text)) = sections.last_mut() {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+        let messages = sections
+            .into_iter()
+            .map(|(speaker, line, text)| Ok((speaker, parts(&text, from, line, variables)?)))
+            .collect::<Result<_>>()?;
+        Ok(Self { source, messages })
+    }
+
+    fn render(&self, values: &[(&str, &str)]) -> Vec<Message> {
+        let value = |name: &str| {
+            let found = values.iter().find(|(of, _)| *of == name);
+            found.map_or("", |(_, value)| value.trim_end())
+        };
+        let message = |(speaker, parts): &(Speaker, Vec<Part>)| {
+            let text: String = parts
+                .iter()
+                .map(|part| match part {
+                    Part::Text(text) => text.as_str(),
+                    Part::Variable(name) => value(name),
+                })
+                .collect();
+            Message::new(*speaker, text.trim())
+        };
+        self.messages.iter().map(message).collect()
+    }
+}
+
+/// Splits a text at its placeholders. `line` is that of its beginning in the file.
+fn parts(text: &str, from: &str, line: usize, variables: &[&str]) -> Result<Vec<Part>> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while let Some(open) = rest.find("{{") {
+        let line = line + text[..text.len() - rest.len() + open].matches('\n').count();
+        let mistake = |problem: String| {
+            let known: Vec<String> = variables
+                .iter()
+                .map(|name| format!("{{{{{name}}}}}"))
+                .collect();
+            UserMistake(format!(
+                "{from}:{line}: {problem}\nhint: known here: {}",
+                known.join(", ")
+            ))
+        };
+        let inside = &rest[open + 2..];
+        let Some(close) = inside
+            .find("}}")
+            .filter(|&end| !inside[..end].contains('\n'))
+        else {
+            return Err(mistake("`{{` without `}}` on its line".to_owned()).into());
+        };
+        let name = inside[..close].trim();
+        if !variables.contains(&name) {
+            return Err(mistake(format!("unknown variable `{{{{{name}}}}}`")).into());
+        }
+        parts.push(Part::Text(rest[..open].to_owned()));
+        parts.push(Part::Variable(name.to_owned()));
+        rest = &inside[close + 2..];
+    }
+    parts.push(Part::Text(rest.to_owned()));
+    Ok(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(source: &str, values: &[(&str, &str)]) -> Vec<(Speaker, String)> {
+        Template::parse(source, "test.md", &["task", "code"])
+            .expect("a template")
+            .render(values)
+            .into_iter()
+            .map(|message| (message.role, message.content))
+            .collect()
+    }
+
+    #[test]
+    fn every_built_in_template_names_known_variables_and_the_task() {
+        let templates = Templates::load(&Prompts::default()).expect("templates");
+        for prompt in Prompt::ALL {
+            let messages = templates.messages(prompt, &[("task", "def f(x):")]);
+            let user = messages.last().expect("a message");
+            assert_eq!(user.role, Speaker::User);
+            assert!(user.content.contains("def f(x):"), "{prompt:?}");
+            assert!(!user.content.contains("{{"), "{prompt:?}");
+        }
+    }
+
+    #[test]
+    fn recipes_know_every_template_and_no_other() {
+        let keys = Prompts::default().entries().map(|(key, _)| key);
+        assert_eq!(Prompt::ALL.map(|prompt| prompt.facts().0), keys);
+    }
+
+    #[test]
+    fn what_stands_above_three_dashes_is_the_system_message() {
+        assert_eq!(
+            text(
+                "Be brief.\n---\nDo {{ task }}.\n---\nend",
+                &[("task", "it")]
+            ),
+            [
+                (Speaker::System, "Be brief.".to_owned()),
+                (Speaker::User, "Do it.\n---\nend".to_owned())
+            ]
+        );
+        assert_eq!(
+            text("{{code}}{{task}}", &[("task", "b"), ("code", "a\n")]),
+            [(Speaker::User, "ab".to_owned())]
+        );
+    }
+
+    #[test]
+    fn a_value_is_never_read_as_a_template() {
+        assert_eq!(
+            text("{{code}}", &[("code", "{{task}}"), ("task", "x")])[0].1,
+            "{{task}}"
+        );
+    }
+
+    #[test]
+    fn an_unknown_variable_is_told_with_its_line_and_the_known_ones() {
+        for (source, problem) in [
+            (
+                "a\n---\nb\n{{taks}}",
+                "test.md:4: unknown variable `{{taks}}`",
+            ),
+            ("{{task", "test.md:1: `{{` without `}}` on its line"),
+            ("\n{{task\n}}", "test.md:2: `{{` without `}}` on its line"),
+        ] {
+            let error =
+                Template::parse(source, "test.md", &["task", "code"]).expect_err("must fail");
+            assert_eq!(
+                error.to_string(),
+                format!("{problem}\nhint: known here: {{{{task}}}}, {{{{code}}}}")
+            );
+            assert!(error.is::<UserMistake>());
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! Reading what a model wrote, leniently: small models break every format.
+
+use benchmarks::TaskView;
+use metrics::syntax::{Reason, extract_program, normalised_hash};
+use serde::{Deserialize, Serialize};
+
+use crate::record::FinishReason;
+
+/// Most self-written tests of a task; what follows is not read.
+pub(crate) const MAX_TESTS: usize = 5;
+
+/// Lines that a self-written test may span.
+const MAX_TEST_LINES: usize = 8;
+
+/// What an answer should hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Expects {
+    /// The rest of a program that the request has begun.
+    Program,
+    /// Assertions about the entry point, the first of which the request may have begun.
+    Tests,
+    /// Words.
+    Prose,
+}
+
+/// How an answer missed its format. Counted, and never the end of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FormatFailure {
+    /// The token limit came before the code fence was closed.
+    UnclosedFence,
+    /// Nothing that parses defines the entry point.
+    NoProgram,
+    /// The program is the prompt alone.
+    NothingAdded,
+    /// No assertion about the entry point parses.
+    NoTests,
+    /// No words at all.
+    Empty,
+}
+
+/// A program as it was found in an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Program {
+    /// The program; the whole text where none was found.
+    pub(crate) text: String,
+    /// Why it cannot be run, if it cannot.
+    pub(crate) broken: Option<&'static str>,
+    /// The syntax tree's, for programs that can be run; holds within one process.
+    pub(crate) hash: Option<u64>,
+}
+
+/// What an answer holds.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Reading {
+    Program(Program),
+    Tests(Vec<String>),
+    Prose(String),
+}
+
+/// Reads an answer; `begun` is how the request began it.
+pub(crate) fn read(
+    expects: Expects,
+    task: &TaskView,
+    begun: &str,
+    text: &str,
+    finish: FinishReason,
+) -> (Reading, Option<FormatFailure>) {
+    let cut = finish != FinishReason::Stop;
+    let unclosed = cut.then_some(FormatFailure::UnclosedFence);
+    match expects {
+        Expects::Program => {
+            let (program, failure) = program(task, text);
+            (Reading::Program(program), unclosed.or(failure))
+        }
+        Expects::Tests => {
+            let begun = begun.rsplit("```python\n").next().unwrap_or("");
+            let tests = tests(task, &format!("{begun}{text}"));
+            let none = tests.is_empty().then_some(FormatFailure::NoTests);
+            (Reading::Tests(tests), unclosed.or(none))
+        }
+        Expects::Prose => {
+            let prose = text.trim().to_owned();
+            let empty = prose.is_empty().then_some(FormatFailure::Empty);
+            (Reading::Prose(prose), empty)
+        }
+    }
+}
+
+/// The program that an answer stands for: the model went on from the task's prompt.
+fn program(task: &TaskView, answer: &str) -> (Program, Option<FormatFailure>) {
+    let extraction = extract_program(&format!("{}{answer}", task.prompt), &task.entry_point);
+    let hash = normalised_hash(&extraction.program).filter(|_| extraction.complete);
+    // A prompt is a whole program to the parser, and one without operators has an MI of 100: a model that adds
+    // nothing to it must not be praised for that.
+    let nothing_added = hash.is_some() && hash == normalised_hash(&task.prompt);
+    let (broken, failure) = if nothing_added {
+        (
+            Some("adds no statement to the prompt"),
+            Some(FormatFailure::NothingAdded),
+        )
+    } else {
+        let broken = reason_text(extraction.reason);
+        (broken, broken.map(|_| FormatFailure::NoProgram))
+    };
+    let program = Program {
+        text: extraction.program,
+        broken,
+        hash: hash.filter(|_| broken.is_none()),
+    };
+    (program, failure)
+}
+
+/// Why a program is not even run.
+fn reason_text(reason: Reason) -> Option<&'static str> {
+    match reason {
+        Reason::Complete => None,
+        Reason::BrokenEntryPoint => Some("the definition of the entry point does not parse"),
+        Reason::NoEntryPoint => Some("nothing defines the entry point"),
+    }
+}
+
+/// The assertions in a text that name the entry point: each once, and none that the task itself shows.
+fn tests(task: &TaskView, text: &str) -> Vec<String> {
+    let mut known: Vec<Option<u64>> = task
+        .public_examples
+        .iter()
+        .map(|example| normalised_hash(example))
+        .collect();
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let mut tests = Vec::new();
+    let mut at = 0;
+    while at < lines.len() && tests.len() < MAX_TESTS {
+        let whole = (at + 1..=lines.len().min(at + MAX_TEST_LINES))
+            .filter(|_| lines[at].starts_with("assert"))
+            .map(|end| (end, lines[at..end].join("\n")))
+            .find_map(|(end, test)| Some((end, normalised_hash(&test)?, test)));
+        let Some((end, hash, test)) = whole else {
+            at += 1;
+            continue;
+        };
+        at = end;
+        if test.contains(&task.entry_point) && !known.contains(&Some(hash)) {
+            known.push(Some(hash));
+            tests.push(test);
+        }
+    }
+    tests
+}
+
+/// Whether a review approves: one of its lines says so and nothing else.
+pub(crate) fn approves(review: &str) -> bool {
+    review.lines().any(|line| {
+        let words: Vec<String> = line
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|word| !word.is_empty())
+            .map(str::to_ascii_lowercase)
+            .collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        matches!(
+            words[..],
+            ["approved" | "approve" | "lgtm"]
+                | ["verdict" | "decision" | "result", "approved" | "approve"]
+                | ["the", "code", "is", "approved"]
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task() -> TaskView {
+        TaskView {
+            task_id: "test/double".to_owned(),
+            prompt: "def double(x):\n    \"\"\"Twice x.\"\"\"\n".to_owned(),
+            entry_point: "double".to_owned(),
+            public_examples: vec!["assert double(1) == 2".to_owned()],
+            instruction: None,
+        }
+    }
+
+    fn failure(expects: Expects, text: &str, finish: FinishReason) -> Option<FormatFailure> {
+        read(expects, &task(), "", text, finish).1
+    }
+
+    fn found(text: &str) -> Vec<String> {
+        super::tests(&task(), text)
+    }
+
+    #[test]
+    fn each_way_to_miss_the_format_has_its_name() {
+        use FinishReason::{Length, Stop};
+        for (expects, text, finish, expected) in [
+            (Expects::Program, "    return 2 * x", Stop, None),
+            (
+                Expects::Program,
+                "    return (",
+                Stop,
+                Some(FormatFailure::NoProgram),
+            ),
+            (
+                Expects::Program,
+                "    # later",
+                Stop,
+                Some(FormatFailure::NothingAdded),
+            ),
+            (
+                Expects::Program,
+                "",
+                Stop,
+                Some(FormatFailure::NothingAdded),
+            ),
+            (
+                Expects::Program,
+                "    return 2 * x\n    # and",
+                Length,
+                Some(FormatFailure::UnclosedFence),
+            ),
+            (Expects::Tests, "assert double(2) == 4", Stop, None),
+            (
+                Expects::Tests,
+                "assert double(2) == 4",
+                Length,
+                Some(FormatFailure::UnclosedFence),
+            ),
+            (
+                Expects::Tests,
+                "I cannot.",
+                Stop,
+                Some(FormatFailure::NoTests),
+            ),
+            (Expects::Prose, "One. Two.", Length, None),
+            (Expects::Prose, " \n", Stop, Some(FormatFailure::Empty)),
+        ] {
+            assert_eq!(
+                failure(expects, text, finish),
+                expected,
+                "{expects:?} {text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn tests_are_read_out_of_prose_and_over_several_lines() {
+        let text = "Sure:\n\n  assert double(2) == 4  # even\nassert double(\n    3\n) == 6\nprint(double(1))\n\
+                    assert double((4 == 8\nassert True\nassert double(0) == 0, 'zero'";
+        assert_eq!(
+            found(text),
+            [
+                "assert double(2) == 4  # even",
+                "assert double(\n3\n) == 6",
+                "assert double(0) == 0, 'zero'"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_test_counts_once_and_never_if_the_task_shows_it() {
+        let text = "assert double(1) == 2\nassert double(5) == 10\nassert double( 5 )==10";
+        assert_eq!(found(text), ["assert double(5) == 10"]);
+    }
+
+    #[test]
+    fn a_model_that_goes_on_for_ever_has_its_first_tests_read() {
+        let tests: Vec<String> = (0..1000)
+            .map(|n| format!("assert double({n}) == 0"))
+            .collect();
+        let text = tests.join("\n");
+        assert_eq!(found(&text).len(), MAX_TESTS);
+        assert_eq!(found(&"assert double(".repeat(1000)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_beginning_of_the_first_test_may_stand_in_the_request() {
+        let begun = "```python\nassert double(";
+        let (reading, failure) = read(
+            Expects::Tests,
+            &task(),
+            begun,
+            "7) == 14\nassert double(8) == 16",
+            FinishReason::Stop,
+        );
+        let expected = ["assert double(7) == 14", "assert double(8) == 16"];
+        assert_eq!(reading, Reading::Tests(expected.map(str::to_owned).into()));
+        assert_eq!(failure, None);
+    }
+
+    #[test]
+    fn approval_is_a_line_of_its_own() {
+        for review in [
+            "APPROVED",
+            "**Approved.**",
+            "Fine.\n\nVerdict: approved",
+            "LGTM!",
+        ] {
+            assert!(approves(review), "{review}");
+        }
+        for review in [
+            "",
+            "Not approved.",
+            "It cannot be approved yet.",
+            "The code is right.",
+        ] {
+            assert!(!approves(review), "{review}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Rounds of review and revision, which reflection and the agents share: the same tests, the same runner, the same end.
+
+use config::Role;
+
+use super::Feedback;
+use super::agent::{Agent, Code};
+use super::event::{Execution, StopReason};
+use super::prompt::Prompt;
+use super::read::approves;
+use super::runner::NOT_RUN;
+
+/// Failed tests in a report.
+const MAX_FAILURES: usize = 5;
+
+/// Characters of what one test says.
+const MAX_MESSAGE_CHARS: usize = 300;
+
+/// Who reviews, and who revises.
+#[derive(Clone, Copy)]
+pub(super) struct Prompts {
+    pub(super) review: Prompt,
+    pub(super) revise: Prompt,
+}
+
+/// Reviews and revises a program until its visible tests pass, the reviewer approves, a revision changes nothing, or
+/// the rounds are over.
+///
+/// Without feedback nothing is run: the tests are shown as they are, and as nothing can be compared by them, the
+/// latest program that can be run is kept instead of the best.
+pub(super) async fn run(
+    agent: &Agent,
+    feedback: Feedback,
+    prompts: Prompts,
+    first: Code,
+    tests: &[String],
+) -> Result<StopReason, StopReason> {
+    let mut code = first;
+    for round in 0..=agent.rounds() {
+        let report = match feedback {
+            Feedback::Executed => {
+                agent.run(&[code], tests).await?;
+                let result = agent.result(code);
+                if result.as_ref().is_some_and(Execution::all_passed) {
+                    return Ok(StopReason::TestsPassed);
+                }
+                report(agent.broken(code), result.as_ref())
+            }
+            Feedback::None => {
+                if agent.is_sound(code) {
+                    agent.prefer(code);
+                }
+                unexecuted(agent.broken(code), tests)
+            }
+        };
+        if round == agent.rounds() {
+            break;
+        }
+        agent.begin_round(round + 1);
+        let values = [("report", report.as_str())];
+        let review = agent
+            .say(Role::Reviewer, prompts.review, Some(code), &values)
+            .await?;
+        if approves(&review) {
+            return Ok(StopReason::Approved);
+        }
+        let values = [("report", report.as_str()), ("review", &review)];
+        let revision = agent.write(prompts.revise, Some(code), &values).await?;
+        if agent.repeats(revision) {
+            return Ok(StopReason::Unchanged);
+        }
+        code = revision;
+    }
+    Ok(StopReason::RoundsSpent)
+}
+
+/// What the tests say, cut to what a small model can use.
+fn report(broken: Option<&str>, result: Option<&Execution>) -> String {
+    if let Some(reason) = broken {
+        return format!("The code could not be run: {reason}.");
+    }
+    let Some(result) = result else {
+        return "The code was not run.".to_owned();
+    };
+    let (public, own) = result.passed();
+    let mut lines = vec![format!(
+        "{} of {} tests passed.",
+        public + own,
+        result.tests.len()
+    )];
+    let ran = result.tests.iter().any(|test| test.message != NOT_RUN);
+    if !ran {
+        lines.push(cut(&result.detail));
+        return lines.join("\n");
+    }
+    let failed = result
+        .tests
+        .iter()
+        .enumerate()
+        .filter(|(_, test)| !test.passed);
+    for (at, test) in failed.take(MAX_FAILURES) {
+        let kind = if at < result.public {
+            "Example of the task, failed"
+        } else {
+            "Own test, failed (the test may be wrong)"
+        };
+        lines.push(format!("\n{kind}:\n{}", cut(&test.message)));
+    }
+    lines.join("\n")
+}
+
+/// What stands in place of a report where nothing is run.
+fn unexecuted(broken: Option<&str>, tests: &[String]) -> String {
+    let state = broken.map_or_else(
+        || "The code was not run.".to_owned(),
+        |reason| format!("The code cannot be run: {reason}."),
+    );
+    if tests.is_empty() {
+        return state;
+    }
+    let tests: Vec<String> = tests.iter().map(|test| cut(test)).collect();
+    format!(
+        "{state} Tests that it should pass:\n\n```python\n{}\n```",
+        tests.join("\n")
+    )
+}
+
+fn cut(text: &str) -> String {
+    match text.char_indices().nth(MAX_MESSAGE_CHARS) {
+        Some((end, _)) => format!("{} ...", &text[..end]),
+        None => text.to_owned(),
+    }
+}

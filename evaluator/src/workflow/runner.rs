@@ -1,0 +1,72 @@
+//! Where programs are run: the sandbox, or a script in tests.
+
+use anyhow::Result;
+use sandbox::Sandbox;
+
+use super::desk::Trial;
+use super::event::{Execution, ExecutionMeasures, TestRun};
+use crate::digest::sha256_of;
+use crate::record::Verdict;
+
+/// What a test says whose turn never came.
+pub(crate) const NOT_RUN: &str = "not run";
+
+/// Runs programs, several at once.
+pub(crate) trait Runner: Sync {
+    /// Runs a program with its tests.
+    ///
+    /// # Errors
+    /// Only trouble of our own; whatever the program does is part of the result.
+    fn run(&self, trial: &Trial) -> Result<Execution>;
+
+    /// How many may run at once.
+    fn workers(&self) -> usize;
+}
+
+impl Runner for Sandbox {
+    fn run(&self, trial: &Trial) -> Result<Execution> {
+        let outcome = self.run_tests(&trial.program, &trial.tests)?;
+        let tests = trial.tests.iter().zip(outcome.tests);
+        Ok(Execution {
+            code_sha256: sha256_of([trial.program.as_str()]),
+            tests: tests
+                .map(|(test, outcome)| TestRun {
+                    test: test.clone(),
+                    passed: outcome.passed,
+                    message: if outcome.verdict.is_some() {
+                        outcome.message
+                    } else {
+                        NOT_RUN.to_owned()
+                    },
+                })
+                .collect(),
+            public: trial.public,
+            verdict: verdict(outcome.verdict),
+            detail: outcome.detail,
+            sandbox: self.level().to_string(),
+            measured: ExecutionMeasures {
+                cpu_s: outcome.cpu_s,
+                wall_s: outcome.wall_s,
+                peak_memory_bytes: outcome.peak_memory_bytes,
+            },
+        })
+    }
+
+    fn workers(&self) -> usize {
+        Sandbox::workers(self)
+    }
+}
+
+/// A sandbox's verdict, as records spell it.
+pub(crate) fn verdict(verdict: sandbox::Verdict) -> Verdict {
+    match verdict {
+        sandbox::Verdict::Passed => Verdict::Passed,
+        sandbox::Verdict::Failed => Verdict::Failed,
+        sandbox::Verdict::Error => Verdict::Error,
+        sandbox::Verdict::Timeout => Verdict::Timeout,
+        sandbox::Verdict::Memory => Verdict::Memory,
+        sandbox::Verdict::OutputLimit => Verdict::OutputLimit,
+        sandbox::Verdict::Violation => Verdict::Violation,
+        sandbox::Verdict::Unparsable => Verdict::Unparsable,
+    }
+}

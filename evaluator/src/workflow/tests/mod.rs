@@ -1,0 +1,233 @@
+//! Workflows on a scripted model: every stop rule, budget edge, format failure and decision.
+
+mod budgets;
+mod decisions;
+mod resume;
+mod stops;
+
+use std::path::Path;
+use std::rc::Rc;
+
+use anyhow::Result;
+use benchmarks::TaskView;
+use config::{Evaluate, Prompts, Workflow};
+use tempfile::TempDir;
+
+use super::agent::Settings;
+use super::desk::Trial;
+use super::event::{Call, Event, Execution, ExecutionMeasures, TestRun, What};
+use super::prompt::Templates;
+use super::runner::Runner;
+use super::schedule;
+use super::trajectory::{Finished, Identity};
+use crate::arm::{self, Arm};
+use crate::backend::scripted::{Line, Scripted};
+use crate::backend::{Backend, Query};
+use crate::digest::sha256_of;
+use crate::json_lines;
+use crate::record::{BASE_ARM, Verdict};
+use crate::run_folder::{RunFolder, TRAJECTORIES};
+
+/// A body that passes every test of [`task`].
+const RIGHT: &str = "    return 2 * x\n";
+
+/// Bodies that pass only the tests of 1 and 2, or of 2, or none.
+const SQUARE_PLUS_1: &str = "    return x * x - x + 2\n";
+const SQUARE: &str = "    return x * x\n";
+const ZERO: &str = "    return -1\n";
+
+const TESTS: &str = "2) == 4\nassert double(3) == 6";
+
+/// A task with one public example.
+fn task(name: &str) -> TaskView {
+    serde_json::from_value(serde_json::json!({
+        "task_id": format!("test/{name}"),
+        "prompt": "def double(x):\n    \"\"\"Twice x.\n\n    >>> double(1)\n    2\n    \"\"\"\n",
+        "entry_point": "double",
+        "public_examples": ["assert double(1) == 2"],
+    }))
+    .expect("a task")
+}
+
+/// Which of a workflow's questions a query is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Question {
+    Draft,
+    Plan,
+    Code,
+    Tests,
+    Review,
+    Revision,
+}
+
+fn question(query: &Query) -> Question {
+    let text = &query.messages.last().expect("a message").content;
+    let marks = [
+        ("short steps", Question::Plan),
+        ("Complete the function. Reply", Question::Code),
+        ("Write at most", Question::Tests),
+        ("APPROVED", Question::Review),
+        ("Write the function again", Question::Revision),
+    ];
+    marks
+        .iter()
+        .find(|(mark, _)| text.contains(mark))
+        .map_or(Question::Draft, |(_, question)| *question)
+}
+
+/// A model that writes this first and that after a review, and reviews without approving.
+fn writer(first: &'static str, revised: &'static str) -> impl Fn(&Query) -> Line {
+    move |query| match question(query) {
+        Question::Draft | Question::Code => Line::from(first),
+        Question::Revision => Line::from(revised),
+        Question::Tests => Line::from(TESTS),
+        Question::Plan | Question::Review => Line::from("Think again."),
+    }
+}
+
+/// Runs the bodies above in place of Python.
+struct Arithmetic;
+
+impl Runner for Arithmetic {
+    fn run(&self, trial: &Trial) -> Result<Execution> {
+        let double = |x: i64| match trial.program.lines().last().map(str::trim) {
+            Some("return 2 * x") => 2 * x,
+            Some("return x * x - x + 2") => x * x - x + 2,
+            Some("return x * x") => x * x,
+            _ => -1,
+        };
+        let passes = |test: &str| {
+            let (call, value) = test.split_once(" == ").expect("an equality");
+            let argument = call
+                .trim_start_matches("assert double(")
+                .trim_end_matches(')');
+            let argument = argument.parse().expect("a number");
+            double(argument).to_string() == value
+        };
+        let tests: Vec<TestRun> = trial
+            .tests
+            .iter()
+            .map(|test| TestRun {
+                test: test.clone(),
+                passed: passes(test),
+                message: if passes(test) {
+                    String::new()
+                } else {
+                    format!("{test}\nAssertionError")
+                },
+            })
+            .collect();
+        let all = tests.iter().all(|test| test.passed);
+        Ok(Execution {
+            code_sha256: sha256_of([trial.program.as_str()]),
+            tests,
+            public: trial.public,
+            verdict: if all {
+                Verdict::Passed
+            } else {
+                Verdict::Failed
+            },
+            detail: String::new(),
+            sandbox: "none".to_owned(),
+            measured: ExecutionMeasures::default(),
+        })
+    }
+
+    fn workers(&self) -> usize {
+        2
+    }
+}
+
+/// A run's folder and what is asked in it.
+struct World {
+    folder: TempDir,
+    evaluate: Evaluate,
+    tasks: Vec<TaskView>,
+    adapter: Option<&'static str>,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().expect("a folder"),
+            evaluate: Evaluate::default(),
+            tasks: vec![task("double")],
+            adapter: None,
+        }
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Evaluate)) -> Self {
+        change(&mut self.evaluate);
+        self
+    }
+
+    fn with_tasks(mut self, n: usize) -> Self {
+        self.tasks = (0..n).map(|i| task(&format!("double{i}"))).collect();
+        self
+    }
+
+    fn log(&self) -> std::path::PathBuf {
+        self.folder.path().join(TRAJECTORIES)
+    }
+
+    /// Brings the trajectories of a workflow to their end.
+    fn try_run(&self, workflow: Workflow, model: &dyn Backend) -> Result<Vec<Finished>> {
+        let settings = Rc::new(Settings {
+            evaluate: self.evaluate.clone(),
+            templates: Templates::load(&Prompts::default()).expect("templates"),
+        });
+        let arm = Arm {
+            name: self.adapter.unwrap_or(BASE_ARM),
+            model,
+            identity: Rc::new(Identity {
+                run: "test".to_owned(),
+                config_sha256: "config".to_owned(),
+                model_sha256: "model".to_owned(),
+                adapter_sha256: self.adapter.map(str::to_owned),
+            }),
+        };
+        let mut folder = RunFolder::open(self.folder.path().to_owned())?;
+        let tasks: Vec<&TaskView> = self.tasks.iter().collect();
+        let trajectories = arm::trajectories(&arm, workflow, &tasks, &settings, &mut folder)?;
+        schedule::run(trajectories, model, &Arithmetic, folder.log(), &mut |_| {})
+    }
+
+    /// The one trajectory of a workflow with a model that says this.
+    fn run(&self, workflow: Workflow, script: impl Fn(&Query) -> Line) -> (Finished, Vec<Event>) {
+        let mut finished = self
+            .try_run(workflow, &Scripted::new(script))
+            .expect("an end");
+        assert_eq!(finished.len(), 1);
+        (finished.remove(0), self.events())
+    }
+
+    fn events(&self) -> Vec<Event> {
+        events(&self.log())
+    }
+}
+
+fn events(log: &Path) -> Vec<Event> {
+    json_lines::read_file(log).expect("events")
+}
+
+/// The events of a log in the order of their keys: all that may differ between two starts is their order.
+fn sorted(mut events: Vec<Event>) -> Vec<Event> {
+    events.sort_by_key(|event| (event.trajectory.clone(), event.step));
+    events
+}
+
+fn calls(events: &[Event]) -> Vec<&Call> {
+    events
+        .iter()
+        .filter_map(|event| match &event.what {
+            What::Call(call) => Some(&**call),
+            _ => None,
+        })
+        .collect()
+}
+
+/// The body of the program that was kept.
+fn body(finished: &Finished) -> &str {
+    let chosen = finished.chosen.as_ref().expect("a program");
+    &chosen.text
+}

@@ -1,0 +1,132 @@
+//! Interrupted at any point, a run comes to the same end, and nothing that was logged is done again.
+
+use std::fs;
+
+use config::Workflow;
+
+use super::{Question, TESTS, World, ZERO, calls, question, sorted};
+use crate::backend::Query;
+use crate::backend::scripted::{Line, Scripted};
+
+/// An answer that depends on all that a query is.
+fn script(query: &Query) -> Line {
+    match question(query) {
+        Question::Review | Question::Plan => Line::from(format!("Think of {}.", query.seed)),
+        Question::Revision => Line::from(format!("    return -{}\n", query.seed % 1000)),
+        Question::Tests => Line::from(TESTS),
+        Question::Draft | Question::Code => Line::from(ZERO),
+    }
+}
+
+fn world() -> World {
+    World::new().with_tasks(2).with(|evaluate| {
+        evaluate.rounds = 2;
+        evaluate.samples = 3;
+    })
+}
+
+#[test]
+fn a_log_that_ends_anywhere_is_completed_without_a_step_made_twice() {
+    for workflow in Workflow::ALL {
+        let whole = world();
+        let finished = whole
+            .try_run(workflow, &Scripted::new(script).with_batch_size(3))
+            .expect("an end");
+        let text = fs::read_to_string(whole.log()).expect("a log");
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        for kept in 0..=lines.len() {
+            // The next line is cut in its middle, as if the power had gone out.
+            let cut = lines.get(kept).map_or("", |line| &line[..line.len() / 2]);
+            let resumed = world();
+            fs::write(resumed.log(), format!("{}{cut}", lines[..kept].concat())).expect("a log");
+            let logged = calls(&resumed.events()).len();
+            let model = Scripted::new(script).with_batch_size(2);
+            let again = resumed.try_run(workflow, &model).expect("an end");
+            assert_eq!(again, finished, "{workflow}, {kept} lines");
+            assert_eq!(
+                sorted(resumed.events()),
+                sorted(whole.events()),
+                "{workflow}, {kept} lines"
+            );
+            let all = calls(&whole.events()).len();
+            assert_eq!(
+                model.asked().len(),
+                all - logged,
+                "{workflow}, {kept} lines"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_model_that_dies_again_and_again_gets_to_the_end() {
+    for workflow in Workflow::ALL {
+        let (whole, halting) = (world(), world());
+        whole
+            .try_run(workflow, &Scripted::new(script))
+            .expect("an end");
+        let mut starts = 1;
+        while let Err(error) = halting.try_run(
+            workflow,
+            &Scripted::new(script).with_batch_size(4).dying_after(1),
+        ) {
+            assert_eq!(error.to_string(), "the power went out");
+            starts += 1;
+            assert!(starts < 200, "{workflow} gets nowhere");
+        }
+        assert_eq!(
+            sorted(halting.events()),
+            sorted(whole.events()),
+            "{workflow}"
+        );
+    }
+}
+
+#[test]
+fn a_log_of_another_configuration_or_of_other_steps_is_refused() {
+    let world = world();
+    let run = || world.try_run(Workflow::Reflection, &Scripted::new(script));
+    run().expect("an end");
+    let text = fs::read_to_string(world.log()).expect("a log");
+    for (from, to, problem) in [
+        (
+            "\"config_sha256\":\"config\"",
+            "\"config_sha256\":\"other\"",
+            "another configuration",
+        ),
+        (
+            "\"messages_sha256\":\"",
+            "\"messages_sha256\":\"0",
+            "does not fit: step 0 of base, reflection",
+        ),
+    ] {
+        let changed = text.replace(from, to);
+        assert_ne!(changed, text);
+        fs::write(world.log(), changed).expect("a log");
+        let error = run().expect_err("must be refused").to_string();
+        assert!(error.contains(problem), "{error}");
+        assert!(
+            error.contains("hint: move the run's folder away"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_line_of_another_version_is_refused_with_its_number() {
+    let world = world();
+    world
+        .try_run(Workflow::Single, &Scripted::new(script))
+        .expect("an end");
+    let text = fs::read_to_string(world.log()).expect("a log");
+    let changed = text.replacen("{\"version\":1", "{\"version\":9", 1);
+    fs::write(world.log(), changed).expect("a log");
+    let error = world
+        .try_run(Workflow::Single, &Scripted::new(script))
+        .expect_err("must be refused")
+        .to_string();
+    assert!(
+        error.contains("trajectory.jsonl:1: version 9, expected 1"),
+        "{error}"
+    );
+}

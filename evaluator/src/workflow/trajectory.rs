@@ -1,0 +1,359 @@
+//! One workflow on one task, from the first step to the decision.
+//!
+//! A trajectory polls its workflow, which puts steps on the [desk](super::desk). A step that an earlier start of the
+//! run has logged is answered from the log at once, so that a resumed trajectory arrives where it was without a call;
+//! the others go out, and become [events](super::event) when their results come in.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use anyhow::{Result, anyhow};
+use benchmarks::TaskView;
+use model::CODE_STOP;
+
+use super::Running;
+use super::agent::{Agent, Settings};
+use super::budget::Spending;
+use super::desk::{Ask, Desk, Step, Work};
+use super::event::{
+    Call, CallMeasures, Decision, Event, Execution, Key, LOG_VERSION, Said, StopReason, What,
+};
+use super::read::{Expects, FormatFailure, Program};
+use crate::backend::{Answer, Query};
+use crate::digest::{sha256_of, step_seed};
+use crate::record::FinishReason;
+
+/// Who and what a trajectory's events name.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity {
+    /// The run's name.
+    pub(crate) run: String,
+    pub(crate) config_sha256: String,
+    pub(crate) model_sha256: String,
+    /// None for the base model's arm.
+    pub(crate) adapter_sha256: Option<String>,
+}
+
+/// A workflow on its way.
+pub(crate) struct Trajectory {
+    key: Key,
+    identity: Rc<Identity>,
+    settings: Rc<Settings>,
+    desk: Rc<RefCell<Desk>>,
+    running: Running,
+    /// Steps of an earlier start that are not replayed yet.
+    logged: BTreeMap<u32, Event>,
+    finished: Option<Finished>,
+    prompt_tokens: usize,
+    generation_s: f64,
+}
+
+/// Where in a trajectory an event belongs.
+#[derive(Clone, Copy)]
+struct Place {
+    step: u32,
+    round: u32,
+    parent: Option<u32>,
+}
+
+impl Place {
+    fn of(step: &Step) -> Self {
+        Self {
+            step: step.number,
+            round: step.round,
+            parent: step.parent,
+        }
+    }
+}
+
+/// The program that a trajectory ends with.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Chosen {
+    pub(crate) program: Program,
+    /// The answer that it was read from.
+    pub(crate) text: String,
+    pub(crate) finish_reason: FinishReason,
+}
+
+/// A closed trajectory.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Finished {
+    pub(crate) key: Key,
+    /// Of its first step.
+    pub(crate) seed: u64,
+    pub(crate) stop: StopReason,
+    /// None if the budget ended it before any program.
+    pub(crate) chosen: Option<Chosen>,
+    pub(crate) spent: Spending,
+    pub(crate) left: Spending,
+    pub(crate) prompt_tokens: usize,
+    /// Share of the batches' wall time.
+    pub(crate) generation_s: f64,
+    pub(crate) rounds: u32,
+    pub(crate) format_failures: Vec<FormatFailure>,
+}
+
+impl Trajectory {
+    /// Prepares a workflow; `logged` are the events of an earlier start of it.
+    pub(crate) fn new(
+        key: Key,
+        task: &TaskView,
+        identity: Rc<Identity>,
+        settings: Rc<Settings>,
+        logged: Vec<Event>,
+    ) -> Self {
+        let task = Rc::new(task.clone());
+        let budget = Spending::from(&settings.evaluate.budget);
+        let desk = Rc::new(RefCell::new(Desk::new(Rc::clone(&task), budget)));
+        let agent = Agent::new(task, Rc::clone(&settings), Rc::clone(&desk));
+        Self {
+            running: super::start(key.workflow, agent),
+            key,
+            identity,
+            settings,
+            desk,
+            logged: logged
+                .into_iter()
+                .map(|event| (event.step, event))
+                .collect(),
+            finished: None,
+            prompt_tokens: 0,
+            generation_s: 0.0,
+        }
+    }
+
+    /// Whether an earlier start has brought this trajectory to its end.
+    pub(crate) fn is_decided_in_log(&self) -> bool {
+        let decided = |event: &Event| matches!(event.what, What::Decision(_));
+        self.logged.values().any(decided)
+    }
+
+    /// The result, once there is one.
+    pub(crate) fn finished(&self) -> Option<&Finished> {
+        self.finished.as_ref()
+    }
+
+    /// Goes on as far as results allow. Gives the new steps to be done, and the decision if this was the end and is
+    /// not logged yet.
+    ///
+    /// # Errors
+    /// The log holds other steps than the workflow takes.
+    pub(crate) fn advance(&mut self) -> Result<(Vec<Step>, Option<Event>)> {
+        let mut new = Vec::new();
+        loop {
+            let polled = self
+                .running
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()));
+            if let Poll::Ready(stop) = polled {
+                let stop = stop.unwrap_or_else(|spent| spent);
+                return Ok((new, self.decide(stop)?));
+            }
+            let mut replayed = false;
+            let steps = self.desk.borrow_mut().take_outbox();
+            for step in steps {
+                match self.logged.remove(&step.number) {
+                    Some(event) => {
+                        self.replay(&step, event)?;
+                        replayed = true;
+                    }
+                    None => new.push(step),
+                }
+            }
+            if !replayed {
+                return Ok((new, None));
+            }
+        }
+    }
+
+    /// The call of a step, as the model gets it.
+    pub(crate) fn query(&self, step: &Step, ask: &Ask) -> Query {
+        let stop: &[&str] = match ask.expects {
+            Expects::Program | Expects::Tests => CODE_STOP,
+            Expects::Prose => &[],
+        };
+        Query {
+            messages: ask.messages.clone(),
+            begun: ask.begun.clone(),
+            stop,
+            sampling: ask.sampling,
+            max_new_tokens: ask.max_new_tokens,
+            seed: self.seed(step.number),
+            with_adapter: self.adapter_answers(ask),
+        }
+    }
+
+    /// Takes in an answer, and gives the event to be logged.
+    pub(crate) fn answered(&mut self, number: u32, answer: Answer) -> Event {
+        let (step, code, format_failure) = self.take_answer(number, &answer);
+        let Work::Call(ask) = &step.work else {
+            unreachable!("an answer to a run")
+        };
+        let call = Call {
+            role: ask.role,
+            expects: ask.expects,
+            messages: ask
+                .messages
+                .iter()
+                .map(|message| Said {
+                    role: message.role.name().to_owned(),
+                    content: message.content.clone(),
+                })
+                .collect(),
+            begun: ask.begun.clone(),
+            messages_sha256: messages_sha256(ask),
+            temperature: ask.sampling.temperature,
+            top_p: ask.sampling.top_p,
+            top_k: ask.sampling.top_k,
+            max_new_tokens: ask.max_new_tokens,
+            seed: self.seed(number),
+            model_sha256: self.identity.model_sha256.clone(),
+            adapter_sha256: self
+                .identity
+                .adapter_sha256
+                .clone()
+                .filter(|_| self.adapter_answers(ask)),
+            prompt_tokens: answer.prompt_tokens,
+            completion_tokens: answer.completion_tokens,
+            finish_reason: answer.finish_reason,
+            text: answer.text,
+            code_sha256: code.map(|code| sha256_of([code.as_str()])),
+            format_failure,
+            measured: CallMeasures {
+                wall_s: answer.seconds,
+            },
+        };
+        self.event(Place::of(&step), What::Call(Box::new(call)))
+    }
+
+    /// Takes in what became of a program, and gives the event to be logged.
+    pub(crate) fn executed(&mut self, number: u32, run: Execution) -> Event {
+        let step = self.desk.borrow_mut().executed(number, run.clone());
+        self.event(Place::of(&step), What::Execution(run))
+    }
+
+    fn take_answer(
+        &mut self,
+        number: u32,
+        answer: &Answer,
+    ) -> (Step, Option<String>, Option<FormatFailure>) {
+        self.prompt_tokens += answer.prompt_tokens;
+        self.generation_s += answer.seconds;
+        self.desk.borrow_mut().answered(number, answer)
+    }
+
+    /// Gives a step the result that the log has for it.
+    fn replay(&mut self, step: &Step, event: Event) -> Result<()> {
+        match (&step.work, event.what) {
+            (Work::Call(ask), What::Call(call))
+                if call.messages_sha256 == messages_sha256(ask)
+                    && call.seed == self.seed(step.number)
+                    && call.max_new_tokens == ask.max_new_tokens =>
+            {
+                let answer = Answer {
+                    text: call.text,
+                    prompt_tokens: call.prompt_tokens,
+                    completion_tokens: call.completion_tokens,
+                    finish_reason: call.finish_reason,
+                    seconds: call.measured.wall_s,
+                };
+                self.take_answer(step.number, &answer);
+            }
+            (Work::Execution(trial), What::Execution(run))
+                if run.code_sha256 == sha256_of([trial.program.as_str()]) =>
+            {
+                self.desk.borrow_mut().executed(step.number, run);
+            }
+            _ => return Err(self.misfit(step.number)),
+        }
+        Ok(())
+    }
+
+    fn decide(&mut self, stop: StopReason) -> Result<Option<Event>> {
+        let desk = self.desk.borrow();
+        let chosen = desk.chosen();
+        let decision = Decision {
+            stop,
+            chosen,
+            code_sha256: chosen.map(|step| sha256_of([desk.candidate(step).program.text.as_str()])),
+            spent: desk.spent(),
+            left: desk.left(),
+        };
+        self.finished = Some(Finished {
+            key: self.key.clone(),
+            seed: self.seed(0),
+            stop,
+            chosen: chosen.map(|step| {
+                let candidate = desk.candidate(step);
+                Chosen {
+                    program: candidate.program.clone(),
+                    text: candidate.text.clone(),
+                    finish_reason: candidate.finish_reason,
+                }
+            }),
+            spent: decision.spent,
+            left: decision.left,
+            prompt_tokens: self.prompt_tokens,
+            generation_s: self.generation_s,
+            rounds: desk.round(),
+            format_failures: desk.format_failures().to_vec(),
+        });
+        let place = Place {
+            step: desk.next_step(),
+            round: desk.round(),
+            parent: chosen,
+        };
+        drop(desk);
+        match self.logged.remove(&place.step) {
+            None => Ok(Some(self.event(place, What::Decision(decision)))),
+            Some(event) if event.what == What::Decision(decision) => Ok(None),
+            Some(_) => Err(self.misfit(place.step)),
+        }
+    }
+
+    fn misfit(&self, step: u32) -> anyhow::Error {
+        let Key {
+            arm,
+            workflow,
+            task_id,
+            sample,
+        } = &self.key;
+        anyhow!(
+            "the trajectory log does not fit: step {step} of {arm}, {workflow}, {task_id}, sample {sample} is another one\n\
+             hint: move the run's folder away and run again"
+        )
+    }
+
+    fn event(&self, place: Place, what: What) -> Event {
+        Event {
+            version: LOG_VERSION,
+            run: self.identity.run.clone(),
+            config_sha256: self.identity.config_sha256.clone(),
+            trajectory: self.key.clone(),
+            step: place.step,
+            round: place.round,
+            parent: place.parent,
+            what,
+        }
+    }
+
+    fn seed(&self, step: u32) -> u64 {
+        let seed = self.settings.evaluate.sampling.seed;
+        step_seed(seed, &self.key.task_id, self.key.sample, step)
+    }
+
+    fn adapter_answers(&self, ask: &Ask) -> bool {
+        self.identity.adapter_sha256.is_some()
+            && self.settings.evaluate.adapter_roles.contain(ask.role)
+    }
+}
+
+fn messages_sha256(ask: &Ask) -> String {
+    let said = ask
+        .messages
+        .iter()
+        .flat_map(|message| [message.role.name(), &message.content]);
+    sha256_of(said.chain([ask.begun.as_str()]))
+}

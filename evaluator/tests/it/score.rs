@@ -1,0 +1,255 @@
+//! `evaluator score` from the outside: verdicts, the cache, and bad input.
+
+use serde_json::{Value, json};
+
+use crate::support::{Finished, Project, finish, says};
+
+/// Three tasks of one's own, of which the last needs a package that nobody has.
+const TASKS: &str = r#"
+{"task_id": "own/double", "prompt": "def double(x):\n    \"\"\"Twice x.\"\"\"\n", "entry_point": "double", "tests": ["assert double(1) == 2", "assert double(-3) == -6"], "canonical_solution": "    return 2 * x\n"}
+{"task_id": "own/first", "prompt": "def first(items):\n    \"\"\"The first item.\"\"\"\n", "entry_point": "first", "test": "def check(candidate):\n    assert candidate([7, 8]) == 7\n"}
+{"task_id": "own/absent", "prompt": "import no_such_package\ndef absent():\n    \"\"\"Nothing.\"\"\"\n", "entry_point": "absent", "tests": ["assert absent() is None"]}
+"#;
+
+fn project(samples: &[Value]) -> Project {
+    let project = Project::new();
+    project.write("tasks.jsonl", TASKS);
+    let lines: String = samples.iter().map(|sample| format!("{sample}\n")).collect();
+    project.write("samples.jsonl", lines);
+    project
+}
+
+fn score(project: &Project, words: &[&str]) -> Finished {
+    let all = [
+        &["score", "--benchmark", "custom", "--data", "tasks.jsonl"],
+        words,
+    ]
+    .concat();
+    finish(&mut project.command(env!("CARGO_BIN_EXE_evaluator"), &all))
+}
+
+fn document(finished: Finished) -> Value {
+    serde_json::from_str(&finished.result()).expect("one JSON document")
+}
+
+fn solution(task: &str, program: &str) -> Value {
+    json!({"task_id": task, "solution": program})
+}
+
+#[test]
+fn samples_get_their_verdicts_in_the_order_of_the_file() {
+    let project = project(&[
+        solution("own/first", "def first(items):\n    return items[0]\n"),
+        json!({"task_id": "own/double", "completion": "    return x + x\n"}),
+        solution("own/double", "def double(x):\n    return 2\n"),
+        solution("own/double", "def double(x):\n    return y\n"),
+        solution("own/double", "def double(x) return 2 * x\n"),
+        solution("own/double", "def double(x):\n    return 2 * x\n"),
+    ]);
+    let found = document(score(&project, &["samples.jsonl", "--json"]));
+    let short: Vec<Value> = found["samples"]
+        .as_array()
+        .expect("samples")
+        .iter()
+        .map(|s| {
+            json!([
+                s["task_id"],
+                s["sample"],
+                s["base"],
+                s["plus"],
+                s["base_failed"]
+            ])
+        })
+        .collect();
+    assert_eq!(
+        Value::from(short),
+        json!([
+            ["own/first", 0, "passed", null, []],
+            ["own/double", 0, "passed", null, []],
+            ["own/double", 1, "failed", null, [1]],
+            ["own/double", 2, "error", null, [0, 1]],
+            ["own/double", 3, "unparsable", null, [0, 1]],
+            ["own/double", 4, "passed", null, []],
+        ])
+    );
+    assert_eq!(found["benchmark"], "custom");
+    assert_eq!(found["data_sha256"].as_str().map(str::len), Some(64));
+    assert_eq!(
+        (&found["tasks"], &found["tasks_sampled"]),
+        (&json!(3), &json!(2))
+    );
+    // The mean of 1 of 1 and 2 of 5.
+    let rate = &found["pass_at_k"]["base"]["pass@1"];
+    assert!(
+        (rate["estimate"].as_f64().expect("a rate") - 0.7).abs() < 1e-12,
+        "{rate}"
+    );
+    assert_eq!(found["pass_at_k"]["plus"], Value::Null);
+    assert_eq!(found["pass_at_k"]["base"]["pass@10"], Value::Null);
+}
+
+#[test]
+fn a_second_run_scores_nothing_anew_and_a_changed_sample_alone() {
+    let right = solution("own/double", "def double(x):\n    return 2 * x\n");
+    let other = solution("own/first", "def first(items):\n    return items[0]\n");
+    let project = project(&[right, other.clone()]);
+    let first = document(score(&project, &["samples.jsonl", "--json"]));
+    let kept = project.read("cache/scores/custom.jsonl");
+    assert_eq!(kept.lines().count(), 2);
+    let second = score(&project, &["samples.jsonl", "--json"]);
+    assert!(!second.stderr.contains("scoring"), "{}", second.stderr);
+    assert_eq!(document(second), first);
+    assert_eq!(project.read("cache/scores/custom.jsonl"), kept);
+
+    let wrong = solution("own/double", "def double(x):\n    return 3 * x\n");
+    project.write("samples.jsonl", format!("{wrong}\n{other}\n"));
+    let changed = document(score(&project, &["samples.jsonl", "--json"]));
+    assert_eq!(changed["samples"][0]["base"], "failed");
+    assert_eq!(project.read("cache/scores/custom.jsonl").lines().count(), 3);
+}
+
+#[test]
+fn a_damaged_line_of_the_cache_is_scored_again() {
+    let project = project(&[
+        solution("own/double", "def double(x):\n    return 2 * x\n"),
+        solution("own/first", "def first(items):\n    return items[0]\n"),
+    ]);
+    let first = document(score(&project, &["samples.jsonl", "--json"]));
+    let kept = project.read("cache/scores/custom.jsonl");
+    // Cut off in the last line, as a kill would leave it.
+    project.write("cache/scores/custom.jsonl", &kept[..kept.len() - 20]);
+    let second = score(&project, &["samples.jsonl", "--json"]);
+    assert!(
+        second.stderr.contains("1 damaged line"),
+        "{}",
+        second.stderr
+    );
+    let second = document(second);
+    for i in [0, 1] {
+        assert_eq!(second["samples"][i]["base"], first["samples"][i]["base"]);
+    }
+    let third = score(&project, &["samples.jsonl", "--json"]);
+    assert!(!third.stderr.contains("scoring"), "{}", third.stderr);
+}
+
+#[test]
+fn what_cannot_be_judged_is_unscored_and_not_failed() {
+    let program = "import no_such_package\ndef absent():\n    return None\n";
+    let project = project(&[solution("own/absent", program)]);
+    let finished = score(&project, &["samples.jsonl", "--json"]);
+    assert_eq!(finished.code, Some(3), "{}", finished.stderr);
+    let found: Value = serde_json::from_str(&finished.stdout).expect("one JSON document");
+    assert_eq!(found["samples"][0]["base"], Value::Null);
+    assert_eq!(
+        found["samples"][0]["unscored"],
+        "the task needs the Python package `no_such_package`"
+    );
+    assert!(
+        finished.stderr.contains("1 sample could not be scored"),
+        "{}",
+        finished.stderr
+    );
+}
+
+#[test]
+fn extraction_is_done_only_if_asked_for() {
+    let answer = "Sure!\n```python\ndef double(x):\n    return 2 * x\n```\nThat doubles x.";
+    let project = project(&[solution("own/double", answer)]);
+    let verdict = |words: &[&str]| document(score(&project, words))["samples"][0]["base"].clone();
+    assert_eq!(verdict(&["samples.jsonl", "--json"]), "unparsable");
+    assert_eq!(verdict(&["samples.jsonl", "--json", "--extract"]), "passed");
+}
+
+#[test]
+fn the_table_counts_verdicts_and_rates() {
+    let project = project(&[
+        solution("own/double", "def double(x):\n    return 2 * x\n"),
+        solution("own/first", "def first(items):\n    return items\n"),
+    ]);
+    let table = score(&project, &["samples.jsonl"]).result();
+    let lines: Vec<&str> = table.lines().collect();
+    assert!(
+        lines[0].starts_with("custom: 2 samples of 2 over 2 of 3 tasks"),
+        "{table}"
+    );
+    assert_eq!(lines[1], "base  1 passed, 1 failed");
+    assert!(
+        lines[2].trim_start().starts_with("pass@1    50.0 %  ["),
+        "{table}"
+    );
+}
+
+/// The error about a file of samples with this text.
+fn check_error(samples: &str, expected: &[&str]) {
+    let project = project(&[]);
+    project.write("samples.jsonl", samples);
+    says(
+        &score(&project, &["samples.jsonl", "--json"]).error(2),
+        expected,
+    );
+}
+
+#[test]
+fn bad_samples_are_told_with_their_line() {
+    check_error("", &["samples.jsonl: no sample in it"]);
+    check_error(
+        "\n{\"task_id\": \"own/double\"}\n",
+        &["samples.jsonl:2: neither `solution` nor `completion`, found `task_id`"],
+    );
+    check_error(
+        "{\"solution\": \"\"}\n",
+        &["samples.jsonl:1: no `task_id`, found `solution`"],
+    );
+    check_error(
+        "{\"task_id\": \"HumanEval/0\", \"solution\": \"\"}\n",
+        &[
+            "samples.jsonl:1: no task `HumanEval/0` in the benchmark",
+            "hint: its 3 tasks are called like `own/double`",
+        ],
+    );
+    check_error(
+        "{\"task_id\": \"own/double\", \"solution\": [\"a\"]}\n",
+        &[
+            "samples.jsonl:1: `solution` is not text",
+            "hint: several samples of a task are several lines",
+        ],
+    );
+    check_error("def f(): pass\n", &["samples.jsonl:1: not JSON"]);
+}
+
+#[test]
+fn files_and_names_that_are_not_there_are_the_users_mistake() {
+    let project = project(&[]);
+    let run = |words: &[&str]| {
+        let words = [&["score"], words].concat();
+        finish(&mut project.command(env!("CARGO_BIN_EXE_evaluator"), &words)).error(2)
+    };
+    says(
+        &run(&["--benchmark", "humanevil", "samples.jsonl"]),
+        &[
+            "unknown benchmark `humanevil`",
+            "hint: known are embedded, humaneval,",
+        ],
+    );
+    says(
+        &run(&["--benchmark", "humaneval", "samples.jsonl"]),
+        &[
+            "HumanEval.jsonl.gz for the benchmark `humaneval`",
+            "hint: github.com/openai/human-eval publishes HumanEval.jsonl.gz",
+        ],
+    );
+    says(
+        &run(&["--benchmark", "custom", "--data", "tasks.jsonl", "no.jsonl"]),
+        &["no.jsonl: no such file"],
+    );
+    says(
+        &run(&[
+            "--benchmark",
+            "mbpp",
+            "--data",
+            "tasks.jsonl",
+            "samples.jsonl",
+        ]),
+        &["tasks.jsonl:2: no field `test_setup_code`"],
+    );
+}

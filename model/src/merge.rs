@@ -1,0 +1,260 @@
+//! Base model and adapter as one model: a folder in Hugging Face's layout that transformers loads.
+//!
+//! The sum is always taken in single precision over the dequantised weights and written in 16 or 32 bits; nothing is
+//! quantised again. Tensors are read, merged and written one at a time, so memory holds one of them.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use half::{bf16, f16};
+use rayon::prelude::*;
+use serde_json::{Map, Value, json};
+
+use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::config::ConfigError;
+use crate::lora::{Adapter, LowRank, Target};
+use crate::weight_file::HostTensor;
+
+/// Files of a Hugging Face folder that a merged model takes over as they are.
+const COPIED: [&str; 9] = [
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.jinja",
+    "generation_config.json",
+];
+
+/// Number type of the merged weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WeightType {
+    /// Brain floating point, 16 bits.
+    Bf16,
+    /// Half precision.
+    F16,
+    /// Single precision.
+    F32,
+}
+
+impl WeightType {
+    /// Bytes of a value.
+    fn width(self) -> usize {
+        match self {
+            Self::Bf16 | Self::F16 => 2,
+            Self::F32 => 4,
+        }
+    }
+
+    /// The name in a safetensors header.
+    fn header_name(self) -> &'static str {
+        match self {
+            Self::Bf16 => "BF16",
+            Self::F16 => "F16",
+            Self::F32 => "F32",
+        }
+    }
+
+    /// The name in `config.json`.
+    fn torch_name(self) -> &'static str {
+        match self {
+            Self::Bf16 => "bfloat16",
+            Self::F16 => "float16",
+            Self::F32 => "float32",
+        }
+    }
+
+    fn bytes(self, values: &[f32]) -> Vec<u8> {
+        match self {
+            Self::F32 => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            Self::F16 => values
+                .iter()
+                .flat_map(|&v| f16::from_f32(v).to_le_bytes())
+                .collect(),
+            Self::Bf16 => values
+                .iter()
+                .flat_map(|&v| bf16::from_f32(v).to_le_bytes())
+                .collect(),
+        }
+    }
+}
+
+/// Why a merged model cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum MergeError {
+    /// The base model cannot be read.
+    #[error(transparent)]
+    Checkpoint(Box<CheckpointError>),
+    /// The base model's shape cannot be said in `config.json`.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A file cannot be written.
+    #[error("{}: {source}\nhint: free space on the disk", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A merged value is too large for half precision.
+    #[error("tensor `{tensor}` holds values beyond half precision\nhint: merge as bf16 or f32")]
+    Overflow {
+        /// The tensor.
+        tensor: String,
+    },
+}
+
+impl From<CheckpointError> for MergeError {
+    fn from(error: CheckpointError) -> Self {
+        Self::Checkpoint(Box::new(error))
+    }
+}
+
+fn io_error(path: &Path) -> impl FnOnce(io::Error) -> MergeError + use<> {
+    let path = path.to_owned();
+    move |source| MergeError::Io { path, source }
+}
+
+/// Writes `W + scale B A` for every adapted layer, and everything else as it is, into an existing folder; `progress`
+/// hears of each tensor done, as `(done, total)`.
+///
+/// # Errors
+/// The base model is broken, or the disk is full; the folder then holds a part of the model.
+/// # Source
+/// Hu et al. 2021, arXiv:2106.09685, section 4.1 (no additional latency at inference).
+pub fn write_merged(
+    checkpoint: &Checkpoint,
+    adapter: &Adapter,
+    folder: &Path,
+    dtype: WeightType,
+    mut progress: impl FnMut(usize, usize),
+) -> Result<(), MergeError> {
+    write_config(checkpoint, folder, dtype)?;
+    checkpoint.write_tokenizer(folder)?;
+
+    let tensors = checkpoint.config().tensors();
+    let mut header = Map::new();
+    header.insert("__metadata__".to_owned(), json!({"format": "pt"}));
+    let mut end = 0;
+    for (name, shape) in &tensors {
+        let start = end;
+        end += shape.iter().product::<usize>() * dtype.width();
+        let entry =
+            json!({"dtype": dtype.header_name(), "shape": shape, "data_offsets": [start, end]});
+        header.insert(name.clone(), entry);
+    }
+    let mut header = Value::Object(header).to_string().into_bytes();
+    // The data begin at a multiple of eight bytes.
+    header.resize(header.len().next_multiple_of(8), b' ');
+
+    let path = folder.join("model.safetensors");
+    let failed = || io_error(&path);
+    let file = File::create(&path).map_err(failed())?;
+    let mut out = BufWriter::with_capacity(1 << 20, file);
+    out.write_all(&(header.len() as u64).to_le_bytes())
+        .and_then(|()| out.write_all(&header))
+        .map_err(failed())?;
+    for (done, (name, _)) in tensors.iter().enumerate() {
+        let mut tensor = checkpoint.tensor(name)?;
+        if let Some(pair) = pair_of(adapter, name) {
+            add_update(&mut tensor, pair);
+        }
+        let too_large = |v: &f32| v.abs() > f16::MAX.to_f32();
+        if dtype == WeightType::F16 && tensor.values.iter().any(too_large) {
+            return Err(MergeError::Overflow {
+                tensor: name.clone(),
+            });
+        }
+        out.write_all(&dtype.bytes(&tensor.values))
+            .map_err(failed())?;
+        progress(done + 1, tensors.len());
+    }
+    out.flush().map_err(failed())
+}
+
+/// The pair beside the linear layer whose weight is called `name`.
+fn pair_of<'a>(adapter: &'a Adapter, name: &str) -> Option<&'a LowRank> {
+    let module = name
+        .strip_prefix("model.layers.")?
+        .strip_suffix(".weight")?;
+    let (layer, path) = module.split_once('.')?;
+    let target = Target::from_name(path.rsplit_once('.')?.1)?;
+    adapter.layer(layer.parse().ok()?).pair(target)
+}
+
+/// `W += scale B A`, row by row in a fixed order.
+fn add_update(weight: &mut HostTensor, pair: &LowRank) {
+    let (a, b) = (pair.host_a(), pair.host_b());
+    let (r, width, scale) = (a.shape[0], a.shape[1], pair.scale as f32);
+    let rows = weight.values.par_chunks_mut(width);
+    rows.zip(b.values.par_chunks(r)).for_each(|(row, b)| {
+        for (k, &b) in b.iter().enumerate() {
+            let factor = scale * b;
+            for (w, &a) in row.iter_mut().zip(&a.values[k * width..]) {
+                *w += factor * a;
+            }
+        }
+    });
+}
+
+fn write_config(
+    checkpoint: &Checkpoint,
+    folder: &Path,
+    dtype: WeightType,
+) -> Result<(), MergeError> {
+    let original = fs::read_to_string(checkpoint.path().join("config.json")).ok();
+    let parsed = original.and_then(|text| serde_json::from_str(&text).ok());
+    let mut config: Map<String, Value> = match parsed {
+        Some(config) => config,
+        None => checkpoint.config().to_json()?,
+    };
+    for quantised in ["quantization_config", "dtype"] {
+        config.remove(quantised);
+    }
+    config.insert("torch_dtype".to_owned(), json!(dtype.torch_name()));
+    put_json(folder, "config.json", &Value::Object(config))
+}
+
+fn put_json(folder: &Path, name: &str, value: &Value) -> Result<(), MergeError> {
+    let path = folder.join(name);
+    let text = serde_json::to_string_pretty(value)
+        .unwrap_or_else(|e| unreachable!("a JSON value is JSON: {e}"));
+    fs::write(&path, text + "\n").map_err(io_error(&path))
+}
+
+impl Checkpoint {
+    /// Writes the tokenizer and the chat template as transformers reads them.
+    ///
+    /// # Errors
+    /// They are broken, or the disk is full.
+    fn write_tokenizer(&self, folder: &Path) -> Result<(), MergeError> {
+        if self.path().is_dir() {
+            for name in COPIED {
+                let (from, to) = (self.path().join(name), folder.join(name));
+                if from.is_file() {
+                    fs::copy(&from, &to).map_err(io_error(&to))?;
+                }
+            }
+            return Ok(());
+        }
+        let path = folder.join("tokenizer.json");
+        fs::write(&path, self.tokenizer()?.to_json()).map_err(io_error(&path))?;
+        let (template, special_tokens) = self.gguf_template()?;
+        let mut settings = Map::new();
+        settings.insert(
+            "tokenizer_class".to_owned(),
+            json!("PreTrainedTokenizerFast"),
+        );
+        settings.insert("clean_up_tokenization_spaces".to_owned(), json!(false));
+        for (name, token) in special_tokens {
+            settings.insert(name, json!(token));
+        }
+        if let Some(template) = template {
+            settings.insert("chat_template".to_owned(), json!(template));
+        }
+        put_json(folder, "tokenizer_config.json", &Value::Object(settings))
+    }
+}

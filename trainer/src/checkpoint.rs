@@ -1,0 +1,239 @@
+//! Checkpoints of a training: all that it needs to go on as if nothing had happened.
+//!
+//! A checkpoint is the folder `step-N` with the adapter, the optimizer's state, the recipe, a few numbers, and the
+//! SHA-256 of each of these files. The order of the examples, the learning rate and every random draw are pure
+//! functions of the recipe's seed and the step, so that the step is the whole state of the schedule, of the random
+//! numbers and of the place in the epoch.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow};
+use model::{Adapter, AdapterOrigin, LoraSettings, sha256_of_file};
+use serde::{Deserialize, Serialize};
+
+use crate::folder::{RunFolder, commit_folder, remove_folder};
+
+const STATE_FILE: &str = "state.json";
+const OPTIMIZER_FILE: &str = "optimizer.bpk";
+const RECIPE_FILE: &str = "recipe.yaml";
+/// In the format of `sha256sum`; written last, so a folder without it is unfinished.
+const SUMS_FILE: &str = "SHA256SUMS";
+
+/// Layout of the files; another number belongs to another version of this program.
+const LAYOUT: u32 = 1;
+
+/// The numbers of a checkpoint: `state.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct TrainingState {
+    /// Layout of the checkpoint.
+    pub(crate) layout: u32,
+    /// Optimizer steps done.
+    pub(crate) step: usize,
+    /// Tokens read so far, padding not counted.
+    pub(crate) tokens: usize,
+    /// Of them, those that the loss was taken over.
+    pub(crate) supervised_tokens: usize,
+    /// Loss of the last step, in nats per supervised token.
+    pub(crate) last_loss: f64,
+    /// Seconds of training so far, over all its parts.
+    pub(crate) seconds: f64,
+    /// The lowest validation loss and its step.
+    pub(crate) best: Option<Best>,
+    /// Validations since then.
+    pub(crate) validations_since_best: usize,
+    /// Steps in a row whose loss was above the watchdog's threshold.
+    pub(crate) steps_above_threshold: usize,
+    /// Whether early stopping has ended the training before its last step.
+    pub(crate) stopped_early: bool,
+    /// Length of the loss log when the checkpoint was written.
+    pub(crate) log_bytes: u64,
+    /// SHA-256 of the base model's files.
+    pub(crate) model_sha256: String,
+    /// SHA-256 of the examples as tokens.
+    pub(crate) examples_sha256: String,
+}
+
+/// The validation that an adapter is chosen by.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Best {
+    /// Optimizer steps done.
+    pub(crate) step: usize,
+    /// Validation loss, in nats per learned token.
+    pub(crate) loss: f64,
+}
+
+impl TrainingState {
+    /// The state before the first step.
+    pub(crate) fn start(model_sha256: String, examples_sha256: String) -> Self {
+        Self {
+            layout: LAYOUT,
+            step: 0,
+            tokens: 0,
+            supervised_tokens: 0,
+            last_loss: f64::NAN,
+            seconds: 0.0,
+            best: None,
+            validations_since_best: 0,
+            steps_above_threshold: 0,
+            stopped_early: false,
+            log_bytes: 0,
+            model_sha256,
+            examples_sha256,
+        }
+    }
+}
+
+/// What does not change from one checkpoint of a run to the next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CheckpointFrame<'a> {
+    /// Shape of the adapter.
+    pub(crate) settings: &'a LoraSettings,
+    /// The base model's name.
+    pub(crate) origin: &'a AdapterOrigin,
+    /// The resolved recipe.
+    pub(crate) recipe_yaml: &'a str,
+}
+
+/// A checkpoint whose files are as they were written.
+#[derive(Debug)]
+pub(crate) struct Checkpoint {
+    /// Its folder; the adapter in it has PEFT's layout.
+    pub(crate) path: PathBuf,
+    /// Its numbers.
+    pub(crate) state: TrainingState,
+    /// The recipe of its run.
+    pub(crate) recipe_path: PathBuf,
+    /// The optimizer's state.
+    pub(crate) optimizer: Vec<u8>,
+}
+
+/// Writes a checkpoint and removes the oldest beyond `keep`.
+///
+/// # Errors
+/// The disk is full or not writable. The checkpoints before this one stay as they are.
+pub(crate) fn save(
+    run: &RunFolder,
+    keep: usize,
+    state: &TrainingState,
+    adapter: &Adapter,
+    optimizer: &[u8],
+    frame: CheckpointFrame,
+) -> Result<PathBuf> {
+    let path = run.path().join(format!("step-{}", state.step));
+    commit_folder(&path, |part| {
+        let put = |file: &str, bytes: &[u8]| {
+            let path = part.join(file);
+            fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
+        };
+        adapter.save(part, frame.settings, frame.origin)?;
+        put(OPTIMIZER_FILE, optimizer)?;
+        put(RECIPE_FILE, frame.recipe_yaml.as_bytes())?;
+        put(STATE_FILE, &serde_json::to_vec_pretty(state)?)?;
+        put(SUMS_FILE, sums(part)?.as_bytes())
+    })
+    .with_context(|| {
+        format!("cannot save the checkpoint of step {}\nhint: free space under the output folder and run the same command again: it goes on from the last checkpoint", state.step)
+    })?;
+    let all = list(run)?;
+    for (_, old) in &all[..all.len().saturating_sub(keep)] {
+        remove_folder(old)?;
+    }
+    Ok(path)
+}
+
+/// The newest checkpoint whose files are as they were written; `damaged` hears of each newer one and what is wrong.
+///
+/// # Errors
+/// The folder cannot be read, or all its checkpoints are damaged.
+pub(crate) fn newest(
+    run: &RunFolder,
+    mut damaged: impl FnMut(&Path, &anyhow::Error),
+) -> Result<Option<Checkpoint>> {
+    let all = list(run)?;
+    for (step, path) in all.iter().rev() {
+        match read(path, *step) {
+            Ok(checkpoint) => return Ok(Some(checkpoint)),
+            Err(error) => damaged(path, &error),
+        }
+    }
+    if all.is_empty() {
+        return Ok(None);
+    }
+    Err(anyhow!(
+        "{}: every checkpoint is damaged\nhint: begin anew with --restart",
+        run.path().display()
+    ))
+}
+
+/// Removes all checkpoints, for a run that begins anew.
+pub(crate) fn clear(run: &RunFolder) -> Result<()> {
+    list(run)?
+        .iter()
+        .try_for_each(|(_, path)| remove_folder(path))
+}
+
+/// The folders `step-N` by rising N.
+fn list(run: &RunFolder) -> Result<Vec<(usize, PathBuf)>> {
+    let unreadable = || format!("cannot read {}", run.path().display());
+    let mut found = Vec::new();
+    for entry in fs::read_dir(run.path()).with_context(unreadable)? {
+        let entry = entry.with_context(unreadable)?;
+        let name = entry.file_name();
+        let step = name
+            .to_str()
+            .and_then(|name| name.strip_prefix("step-")?.parse().ok());
+        found.extend(step.map(|step| (step, entry.path())));
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Reads a checkpoint, or says in what it is not as it was written.
+fn read(path: &Path, step: usize) -> Result<Checkpoint> {
+    let text = |file: &str| {
+        fs::read_to_string(path.join(file)).with_context(|| format!("cannot read {file}"))
+    };
+    let (expected, found) = (text(SUMS_FILE)?, sums(path)?);
+    if let Some((line, _)) = pairs(&expected, &found).find(|(a, b)| a != b) {
+        let file = line.split("  ").nth(1).unwrap_or(SUMS_FILE);
+        return Err(anyhow!("{file} is not as it was written"));
+    }
+    let state: TrainingState = serde_json::from_str(&text(STATE_FILE)?).context(STATE_FILE)?;
+    if (state.layout, state.step) != (LAYOUT, step) {
+        return Err(anyhow!(
+            "{STATE_FILE} is of another version of this program"
+        ));
+    }
+    Ok(Checkpoint {
+        path: path.to_owned(),
+        state,
+        recipe_path: path.join(RECIPE_FILE),
+        optimizer: fs::read(path.join(OPTIMIZER_FILE))?,
+    })
+}
+
+/// Lines of two texts side by side; the shorter one is filled up with empty lines.
+fn pairs<'a>(a: &'a str, b: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let n = a.lines().count().max(b.lines().count());
+    let filled = |text: &'a str| text.lines().chain(std::iter::repeat(""));
+    filled(a).zip(filled(b)).take(n)
+}
+
+/// The SHA-256 of every file in a folder but the sums themselves, sorted by name, as `sha256sum` prints them.
+fn sums(folder: &Path) -> Result<String> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.retain(|name| name != SUMS_FILE);
+    names.sort();
+    let mut text = String::new();
+    for name in names {
+        let hash = sha256_of_file(&folder.join(&name))?;
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{hash}  {name}");
+    }
+    Ok(text)
+}

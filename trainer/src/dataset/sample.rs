@@ -1,0 +1,295 @@
+//! What a data set says, before it is tokens.
+
+use anyhow::{Context, Result};
+use cli::UserMistake;
+use config::{Data, TrainOn, TrainOnEos};
+use model::{ChatTemplate, CodeRequest, Message, Part, Tokenizer, Turns};
+
+use crate::batch::Example;
+
+/// One piece of text to learn from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Sample {
+    /// The text.
+    pub(crate) content: Content,
+    /// File and line or row, for messages.
+    pub(crate) origin: String,
+    /// What must stay on one side of the split into training and validation; `None` for the text itself.
+    pub(crate) group: Option<String>,
+}
+
+/// The text of a [`Sample`], by how it becomes tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// A function's signature and docstring, and its body: the evaluator's request for the same stub.
+    Code {
+        /// Signature and docstring.
+        stub: String,
+        /// What follows.
+        body: String,
+    },
+    /// Messages in the model's chat template; the last is the assistant's.
+    Conversation(Vec<Message>),
+    /// A text and how it goes on, without chat template; the first may be empty.
+    Plain {
+        /// Read.
+        prompt: String,
+        /// Learned.
+        completion: String,
+    },
+}
+
+/// What turns samples into tokens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Encoder<'a> {
+    /// The model's tokenizer.
+    pub(crate) tokenizer: &'a Tokenizer,
+    /// Its chat template.
+    pub(crate) template: &'a ChatTemplate,
+    /// What is learned.
+    pub(crate) data: &'a Data,
+}
+
+impl Sample {
+    /// All that the sample says, to search it for texts of tasks.
+    pub(crate) fn text(&self) -> String {
+        match &self.content {
+            Content::Code { stub, body } => format!("{stub}{body}"),
+            Content::Plain { prompt, completion } => format!("{prompt}{completion}"),
+            Content::Conversation(messages) => {
+                let texts: Vec<&str> = messages.iter().map(|m| m.content.as_str()).collect();
+                texts.join("\n")
+            }
+        }
+    }
+}
+
+impl Encoder<'_> {
+    /// The tokens of a sample, with what is learned of them marked.
+    ///
+    /// # Errors
+    /// The chat template refuses the conversation; the sample is named.
+    pub(crate) fn encode(&self, sample: &Sample) -> Result<Example> {
+        let refused = |error: model::ChatError| {
+            UserMistake(format!(
+                "{}: {error}\nhint: the messages must follow the rules of the model's chat template",
+                sample.origin
+            ))
+        };
+        let turns = match &sample.content {
+            Content::Code { stub, body } => {
+                let request = CodeRequest { stub };
+                self.template
+                    .encode_code_turns(self.tokenizer, request, body)
+                    .map_err(refused)?
+            }
+            Content::Conversation(messages) => self
+                .template
+                .encode_turns(self.tokenizer, messages)
+                .map_err(refused)?,
+            Content::Plain { prompt, completion } => self
+                .plain(prompt, completion)
+                .with_context(|| sample.origin.clone())?,
+        };
+        Ok(self.example(turns))
+    }
+
+    /// Texts as they are, between the tokens that begin and end a text.
+    fn plain(&self, prompt: &str, completion: &str) -> Result<Turns> {
+        let mut turns = Turns::default();
+        turns.push(Part::Context, self.tokenizer.text_start()?);
+        turns.push(Part::Context, self.tokenizer.encode_text(prompt)?);
+        turns.push(Part::Answer(0), self.tokenizer.encode_text(completion)?);
+        turns.push(Part::End(0), self.tokenizer.text_end());
+        Ok(turns)
+    }
+
+    /// Marks what the recipe says is learned.
+    fn example(&self, turns: Turns) -> Example {
+        let last = turns.n_answers().saturating_sub(1);
+        let Data {
+            train_on,
+            train_on_eos,
+            ..
+        } = self.data;
+        let answer_is_learned = |answer| *train_on != TrainOn::Completion || answer == last;
+        let is_learned = |part: &Part| match *part {
+            Part::Context => *train_on == TrainOn::All,
+            Part::Answer(answer) => answer_is_learned(answer),
+            Part::End(answer) => {
+                answer_is_learned(answer)
+                    && match train_on_eos {
+                        TrainOnEos::Turn => true,
+                        TrainOnEos::Last => answer == last,
+                        TrainOnEos::None => false,
+                    }
+            }
+        };
+        let supervised = turns.parts.iter().map(is_learned).collect();
+        Example::new(turns.ids, supervised)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use benchmarks::ScoringPhase;
+    use model::{Checkpoint, Role};
+    use std::path::Path;
+
+    fn tiny(model: &str) -> (Tokenizer, ChatTemplate) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../model/tests/it/golden")
+            .join(model);
+        let checkpoint = Checkpoint::open(&folder).expect("golden checkpoint");
+        let template = checkpoint
+            .chat_template()
+            .expect("template")
+            .unwrap_or_else(ChatTemplate::chatml);
+        (checkpoint.tokenizer().expect("tokenizer"), template)
+    }
+
+    fn sample(content: Content) -> Sample {
+        Sample {
+            content,
+            origin: "a.jsonl:1".to_owned(),
+            group: None,
+        }
+    }
+
+    fn conversation() -> Sample {
+        sample(Content::Conversation(vec![
+            Message::new(Role::User, "One?"),
+            Message::new(Role::Assistant, "First."),
+            Message::new(Role::User, "Two?"),
+            Message::new(Role::Assistant, "Second."),
+        ]))
+    }
+
+    /// The learned tokens of a sample as text.
+    fn learned(sample: &Sample, train_on: TrainOn, train_on_eos: TrainOnEos) -> String {
+        let (tokenizer, _) = tiny("tiny-qwen2");
+        let data = Data {
+            train_on,
+            train_on_eos,
+            ..Data::default()
+        };
+        let encoder = Encoder {
+            tokenizer: &tokenizer,
+            template: &ChatTemplate::chatml(),
+            data: &data,
+        };
+        let example = encoder.encode(sample).expect("tokens");
+        let ids: Vec<u32> = example
+            .tokens
+            .iter()
+            .zip(&example.supervised)
+            .filter(|(_, supervised)| **supervised)
+            .map(|(&id, _)| id)
+            .collect();
+        tokenizer.decode(&ids, false).expect("text")
+    }
+
+    /// The evaluator asks for a task with `encode_code_request` on the task's prompt, nothing else.
+    #[test]
+    fn a_training_prompt_has_the_tokens_of_the_evaluators_request_for_the_same_function() {
+        for model in ["tiny-qwen2", "tiny-llama"] {
+            let (tokenizer, template) = tiny(model);
+            let data = Data::default();
+            let encoder = Encoder {
+                tokenizer: &tokenizer,
+                template: &template,
+                data: &data,
+            };
+            let tasks = benchmarks::by_name("embedded")
+                .and_then(|b| b.tasks())
+                .expect("embedded tasks");
+            let mut compared = 0;
+            for task in &tasks {
+                let view = task.view();
+                let source = format!(
+                    "{}{}",
+                    view.prompt,
+                    task.canonical_solution(&ScoringPhase::begin())
+                );
+                let functions = metrics::syntax::documented_functions(&source)
+                    .expect("a solved task is Python");
+                // Classes are no single function, and imports stand before the function, not in it.
+                let Some(function) = functions
+                    .into_iter()
+                    .find(|f| f.name == view.entry_point && view.prompt.starts_with("def "))
+                else {
+                    continue;
+                };
+                let example = encoder
+                    .encode(&sample(Content::Code {
+                        stub: function.stub,
+                        body: function.body,
+                    }))
+                    .expect("tokens");
+                let asked = template
+                    .encode_code_request(&tokenizer, CodeRequest { stub: &view.prompt })
+                    .expect("tokens");
+                let prompt = example
+                    .supervised
+                    .iter()
+                    .take_while(|learned| !**learned)
+                    .count();
+                assert_eq!(example.tokens[..prompt], asked, "{}", view.task_id);
+                compared += 1;
+            }
+            assert!(compared > 40, "only {compared} tasks compared");
+        }
+    }
+
+    #[test]
+    fn of_code_the_body_the_fence_and_the_end_of_the_turn_are_learned() {
+        let code = sample(Content::Code {
+            stub: "def f(x):\n    \"\"\"Doc.\"\"\"\n".to_owned(),
+            body: "    return x\n".to_owned(),
+        });
+        let text = learned(&code, TrainOn::Assistant, TrainOnEos::Turn);
+        assert_eq!(
+            ChatTemplate::code_body(&text),
+            "    return x\n```<|im_end|>"
+        );
+        let text = learned(&code, TrainOn::Assistant, TrainOnEos::None);
+        assert_eq!(ChatTemplate::code_body(&text), "    return x\n```");
+    }
+
+    #[test]
+    fn of_a_conversation_is_learned_what_the_recipe_says() {
+        let check = |train_on, train_on_eos, expected: &str| {
+            assert_eq!(learned(&conversation(), train_on, train_on_eos), expected);
+        };
+        let (turn, last, none) = (TrainOnEos::Turn, TrainOnEos::Last, TrainOnEos::None);
+        check(
+            TrainOn::Assistant,
+            turn,
+            "First.<|im_end|>Second.<|im_end|>",
+        );
+        check(TrainOn::Assistant, last, "First.Second.<|im_end|>");
+        check(TrainOn::Assistant, none, "First.Second.");
+        check(TrainOn::Completion, turn, "Second.<|im_end|>");
+        check(TrainOn::Completion, none, "Second.");
+        // The first token has nothing before it to be told from.
+        check(
+            TrainOn::All,
+            turn,
+            "user\nOne?<|im_end|>\n<|im_start|>assistant\nFirst.<|im_end|>\n<|im_start|>user\nTwo?<|im_end|>\n\
+             <|im_start|>assistant\nSecond.<|im_end|>\n",
+        );
+    }
+
+    #[test]
+    fn a_plain_text_is_learned_with_its_end_and_a_prompt_before_it_is_not() {
+        let plain = |prompt: &str| {
+            let (prompt, completion) = (prompt.to_owned(), "b = 2".to_owned());
+            sample(Content::Plain { prompt, completion })
+        };
+        for prompt in ["a = 1\n", "a"] {
+            let text = learned(&plain(prompt), TrainOn::Assistant, TrainOnEos::Turn);
+            assert_eq!(text, "b = 2<|endoftext|>");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Examples as tokens in a temporary file, so that memory stays flat however many there are.
+
+use std::fs::File;
+use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use model::hex;
+use sha2::{Digest, Sha256};
+
+use crate::batch::Example;
+
+/// Marks a learned token; no vocabulary is so large that its ids need this bit.
+const LEARNED: u32 = 1 << 31;
+
+/// Where an example lies in the file.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    /// Tokens before it.
+    start: u64,
+    n_tokens: u32,
+    n_supervised: u32,
+}
+
+/// Examples that are being written.
+#[derive(Debug)]
+pub(crate) struct StoreWriter {
+    file: BufWriter<File>,
+    spans: Vec<Span>,
+    hasher: Sha256,
+    end: u64,
+}
+
+/// Examples that have been written, in the order in which they came.
+#[derive(Debug)]
+pub(crate) struct Store {
+    file: File,
+    spans: Vec<Span>,
+    fingerprint: String,
+}
+
+fn full() -> &'static str {
+    "cannot write the examples to a temporary file\nhint: free space under the output folder"
+}
+
+impl StoreWriter {
+    /// An empty store, whose file lies in `folder` without a name and goes with the process.
+    ///
+    /// # Errors
+    /// The folder cannot be written to.
+    pub(crate) fn new(folder: &Path) -> Result<Self> {
+        let file = tempfile::tempfile_in(folder).with_context(full)?;
+        Ok(Self {
+            file: BufWriter::with_capacity(1 << 20, file),
+            spans: Vec::new(),
+            hasher: Sha256::new(),
+            end: 0,
+        })
+    }
+
+    /// Number of examples.
+    pub(crate) fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Appends an example.
+    ///
+    /// # Errors
+    /// The disk is full.
+    pub(crate) fn push(&mut self, example: &Example) -> Result<()> {
+        let Example { tokens, supervised } = example;
+        let mut bytes = Vec::with_capacity(4 * tokens.len());
+        for (&id, &learned) in tokens.iter().zip(supervised) {
+            let word = if learned { id | LEARNED } else { id };
+            bytes.extend(word.to_le_bytes());
+        }
+        self.file.write_all(&bytes).with_context(full)?;
+        self.hasher.update((tokens.len() as u64).to_le_bytes());
+        self.hasher.update(&bytes);
+        self.spans.push(Span {
+            start: self.end,
+            n_tokens: tokens.len() as u32,
+            n_supervised: example.n_supervised() as u32,
+        });
+        self.end += tokens.len() as u64;
+        Ok(())
+    }
+
+    /// Ends the writing.
+    ///
+    /// # Errors
+    /// The disk is full.
+    pub(crate) fn finish(self) -> Result<Store> {
+        let file = self
+            .file
+            .into_inner()
+            .map_err(std::io::IntoInnerError::into_error);
+        Ok(Store {
+            file: file.with_context(full)?,
+            spans: self.spans,
+            fingerprint: hex(&self.hasher.finalize()),
+        })
+    }
+}
+
+impl Store {
+    /// Number of examples.
+    pub(crate) fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// SHA-256 of all examples: whether a training goes on with the data that it began with.
+    pub(crate) fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// Tokens of an example.
+    pub(crate) fn n_tokens(&self, index: usize) -> usize {
+        self.spans[index].n_tokens as usize
+    }
+
+    /// Learned tokens of an example.
+    pub(crate) fn n_supervised(&self, index: usize) -> usize {
+        self.spans[index].n_supervised as usize
+    }
+
+    /// Reads an example.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub(crate) fn get(&self, index: usize) -> Result<Example> {
+        let span = self.spans[index];
+        let mut bytes = vec![0; 4 * span.n_tokens as usize];
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(4 * span.start))
+            .and_then(|_| file.read_exact(&mut bytes))
+            .context("cannot read the examples' temporary file")?;
+        let words = bytes
+            .chunks_exact(4)
+            .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+        let (tokens, supervised) = words.map(|w| (w & !LEARNED, w & LEARNED != 0)).unzip();
+        Ok(Example { tokens, supervised })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store(examples: &[Example]) -> Store {
+        let mut writer = StoreWriter::new(&std::env::temp_dir()).expect("a store");
+        for example in examples {
+            writer.push(example).expect("room");
+        }
+        assert_eq!(writer.len(), examples.len());
+        writer.finish().expect("room")
+    }
+
+    #[test]
+    fn examples_come_back_as_they_went_in_in_any_order() {
+        let examples = [
+            Example::new(vec![1, 2, 3], vec![false, true, true]),
+            Example::new(vec![], vec![]),
+            Example::new(vec![70_000, 5], vec![false, true]),
+        ];
+        let store = store(&examples);
+        for index in [2, 0, 1, 2] {
+            assert_eq!(store.get(index).expect("read"), examples[index]);
+        }
+        assert_eq!(
+            (store.len(), store.n_tokens(2), store.n_supervised(0)),
+            (3, 2, 2)
+        );
+    }
+
+    #[test]
+    fn the_fingerprint_knows_every_token_what_is_learned_and_where_examples_end() {
+        let of = |examples: &[(&[u32], &[bool])]| {
+            let examples = examples
+                .iter()
+                .map(|(t, s)| Example::new(t.to_vec(), s.to_vec()));
+            store(&examples.collect::<Vec<_>>())
+                .fingerprint()
+                .to_owned()
+        };
+        let first = of(&[(&[1, 2], &[false, true])]);
+        assert_eq!(first, of(&[(&[1, 2], &[false, true])]));
+        assert_ne!(first, of(&[(&[1, 3], &[false, true])]));
+        let twice = [(&[1, 2][..], &[false, true][..]); 2];
+        assert_ne!(first, of(&twice));
+        let joined: (&[u32], &[bool]) = (&[1, 2, 1, 2], &[false, true, false, true]);
+        assert_ne!(of(&twice), of(&[joined]));
+        assert_ne!(
+            of(&[(&[1, 2], &[false, true])]),
+            of(&[(&[1, 2, 3], &[false, true, false])])
+        );
+    }
+}

@@ -1,0 +1,33 @@
+//! `trainer devices`: where this build on this machine can compute.
+
+use model::DeviceChoice;
+
+/// Prints a line for each backend.
+pub(crate) fn run() {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    cli::result(&format!("cpu      {threads} threads"));
+    for (name, first) in [
+        ("cuda", DeviceChoice::Cuda(0)),
+        ("vulkan", DeviceChoice::Vulkan),
+        ("wgpu", DeviceChoice::Wgpu),
+    ] {
+        let state = match first.open() {
+            Err(error) => error
+                .to_string()
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+            Ok(_) if name == "cuda" => {
+                let indices = (0..).take_while(|&index| DeviceChoice::Cuda(index).open().is_ok());
+                let names: Vec<String> = indices.map(|index| format!("cuda:{index}")).collect();
+                names.join(", ")
+            }
+            Ok(_) => "found".to_owned(),
+        };
+        cli::result(&format!("{name:8} {state}"));
+    }
+    if let Ok((choice, _)) = DeviceChoice::Auto.open() {
+        cli::result(&format!("auto     {choice}"));
+    }
+}

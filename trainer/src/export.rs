@@ -1,0 +1,122 @@
+//! `trainer merge` and `trainer export`: a finished adapter for other programs.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use cli::{Failure, Progress, UserMistake};
+use model::{Adapter, DeviceChoice, WeightType, write_merged};
+
+use crate::arguments::{
+    ExportArguments, ExportFormat, MergeArguments, MergedType, RecipeArguments,
+};
+use crate::folder::commit_folder;
+use crate::setup::Setup;
+
+/// Merges an adapter into its base model.
+pub(crate) fn merge(arguments: &MergeArguments) -> Result<(), Failure> {
+    let MergeArguments {
+        recipe,
+        adapter,
+        output,
+        dtype,
+    } = arguments;
+    Ok(write_model(recipe, adapter, output, *dtype)?)
+}
+
+/// Writes an adapter in another program's format.
+pub(crate) fn run(arguments: &ExportArguments) -> Result<(), Failure> {
+    let ExportArguments {
+        recipe,
+        adapter,
+        output,
+        to,
+    } = arguments;
+    match to {
+        ExportFormat::Merged => write_model(recipe, adapter, output, MergedType::Bf16)?,
+        ExportFormat::Gguf => write_gguf(recipe, adapter, output)?,
+        ExportFormat::Peft => write_peft(recipe, adapter, output)?,
+    }
+    Ok(())
+}
+
+/// The base model's files and the adapter on top, on the CPU.
+fn open(recipe: &RecipeArguments, adapter: &Path, output: &Path) -> Result<(Setup, Adapter)> {
+    if output.exists() {
+        let text = format!(
+            "{} is there already\nhint: name another output, or remove it",
+            output.display()
+        );
+        return Err(UserMistake(text).into());
+    }
+    let setup = Setup::open(recipe)?;
+    let (_, device) = DeviceChoice::Cpu.open()?;
+    let name = setup.recipe.model.base_model_name();
+    let loaded = Adapter::load(adapter, setup.base.config(), name, &device)
+        .with_context(|| format!("cannot read the adapter {}", adapter.display()))?;
+    for warning in &loaded.warnings {
+        cli::note(&format!("warning: {warning}"));
+    }
+    Ok((setup, loaded.adapter))
+}
+
+fn write_model(
+    recipe: &RecipeArguments,
+    adapter: &Path,
+    output: &Path,
+    dtype: MergedType,
+) -> Result<()> {
+    let (setup, adapter) = open(recipe, adapter, output)?;
+    let dtype = match dtype {
+        MergedType::Bf16 => WeightType::Bf16,
+        MergedType::F16 => WeightType::F16,
+        MergedType::F32 => WeightType::F32,
+    };
+    let mut progress = Progress::new("merging", 0, "tensors");
+    commit_folder(output, |part| {
+        let told = |done, total| {
+            progress.set_total(total as u64);
+            progress.set(done as u64, "");
+        };
+        Ok(write_merged(
+            setup.base.checkpoint(),
+            &adapter,
+            part,
+            dtype,
+            told,
+        )?)
+    })
+    .context("cannot write the merged model")?;
+    progress.finish();
+    cli::result(&format!("model: {}", output.display()));
+    Ok(())
+}
+
+fn write_gguf(recipe: &RecipeArguments, adapter: &Path, output: &Path) -> Result<()> {
+    let (setup, adapter) = open(recipe, adapter, output)?;
+    // Beside its place first, so that no half file ever has the name.
+    let part = output.with_extension("part");
+    adapter
+        .save_gguf(&part, setup.base.config())
+        .map_err(anyhow::Error::from)
+        .and_then(|()| Ok(std::fs::rename(&part, output)?))
+        .inspect_err(|_| {
+            let _ = std::fs::remove_file(&part);
+        })
+        .context("cannot write the adapter")?;
+    cli::result(&format!("adapter: {}", output.display()));
+    Ok(())
+}
+
+/// The two files that PEFT reads, checked against the base model on the way.
+fn write_peft(recipe: &RecipeArguments, adapter: &Path, output: &Path) -> Result<()> {
+    open(recipe, adapter, output)?;
+    commit_folder(output, |part| {
+        for name in ["adapter_config.json", "adapter_model.safetensors"] {
+            std::fs::copy(adapter.join(name), part.join(name))
+                .with_context(|| format!("cannot copy {name}"))?;
+        }
+        Ok(())
+    })?;
+    cli::result(&format!("adapter: {}", output.display()));
+    Ok(())
+}

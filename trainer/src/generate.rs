@@ -1,0 +1,168 @@
+//! `trainer generate`: answers in the terminal, as they are drawn.
+
+use std::cell::Cell;
+use std::io::{BufRead, IsTerminal, Write};
+
+use anyhow::{Context, Result};
+use cli::{Failure, UserMistake};
+use model::{Adapter, ChatTemplate, Decoder, KvCache, Message, Role, Sampling, Tokenizer};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use crate::arguments::GenerateArguments;
+use crate::setup::Setup;
+
+/// Answers one request or many.
+pub(crate) fn run(arguments: &GenerateArguments) -> Result<(), Failure> {
+    Ok(generate(arguments)?)
+}
+
+fn generate(arguments: &GenerateArguments) -> Result<()> {
+    let sampling = sampling(arguments)?;
+    let (_, device) = arguments
+        .device
+        .device
+        .open()
+        .map_err(|e| UserMistake(e.to_string()))?;
+    let setup = Setup::open(&arguments.recipe)?;
+    let decoder = setup.base.load(&device)?;
+    let name = setup.recipe.model.base_model_name();
+    let loaded = arguments
+        .adapter
+        .as_ref()
+        .map(|folder| Adapter::load(folder, decoder.config(), name, &device))
+        .transpose()
+        .context("cannot read the adapter")?;
+    let speaker = Speaker {
+        decoder: &decoder,
+        tokenizer: &setup.tokenizer,
+        template: (!arguments.raw).then_some(&setup.template),
+        adapter: loaded.as_ref().map(|loaded| &loaded.adapter),
+        sampling,
+        max_new_tokens: arguments.max_new_tokens,
+        seed: arguments.seed,
+    };
+    if let Some(prompt) = &arguments.prompt {
+        return speaker.answer(prompt);
+    }
+    let stdin = std::io::stdin();
+    if stdin.is_terminal() {
+        cli::note("A request ends with an empty line; Ctrl-D ends the program.");
+    }
+    let mut request = String::new();
+    for line in stdin.lock().lines() {
+        let line = line.context("cannot read the standard input")?;
+        if line.is_empty() && !request.is_empty() {
+            speaker.answer(request.trim_end())?;
+            request.clear();
+        } else {
+            request.push_str(&line);
+            request.push('\n');
+        }
+    }
+    if request.trim().is_empty() {
+        return Ok(());
+    }
+    speaker.answer(request.trim_end())
+}
+
+fn sampling(arguments: &GenerateArguments) -> Result<Sampling, UserMistake> {
+    let GenerateArguments {
+        temperature,
+        top_p,
+        top_k,
+        ..
+    } = *arguments;
+    let refuse = |text: String| Err(UserMistake(text));
+    if !(0.0..=10.0).contains(&temperature) {
+        return refuse(format!("--temperature is {temperature}, allowed: 0 to 10"));
+    }
+    if !(top_p > 0.0 && top_p <= 1.0) {
+        return refuse(format!("--top-p is {top_p}, allowed: above 0, at most 1"));
+    }
+    if top_k == Some(0) {
+        return refuse("--top-k is 0, allowed: 1 or more".to_owned());
+    }
+    Ok(Sampling {
+        temperature,
+        top_p,
+        top_k,
+    })
+}
+
+/// A model that answers.
+struct Speaker<'a> {
+    decoder: &'a Decoder,
+    tokenizer: &'a Tokenizer,
+    /// `None` goes on from the text as it is.
+    template: Option<&'a ChatTemplate>,
+    adapter: Option<&'a Adapter>,
+    sampling: Sampling,
+    max_new_tokens: usize,
+    seed: u64,
+}
+
+impl Speaker<'_> {
+    /// Prints the answer to one request, piece by piece.
+    fn answer(&self, request: &str) -> Result<()> {
+        let prompt = match self.template {
+            Some(template) => {
+                template.encode(self.tokenizer, &[Message::new(Role::User, request)], true)?
+            }
+            None => [
+                self.tokenizer.text_start()?,
+                self.tokenizer.encode_text(request)?,
+            ]
+            .concat(),
+        };
+        let positions = self.decoder.config().max_position_embeddings;
+        if prompt.is_empty() || prompt.len() >= positions {
+            let text = format!(
+                "the request has {} tokens, the model takes 1 to {}",
+                prompt.len(),
+                positions - 1
+            );
+            return Err(UserMistake(text).into());
+        }
+        let room = self.max_new_tokens.min(positions - prompt.len());
+        let mut cache = KvCache::new(
+            self.decoder.config(),
+            1,
+            prompt.len() + room,
+            self.decoder.device(),
+        );
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        let mut stream = self.tokenizer.decode_stream();
+        let mut logits = self.decoder.prefill(&mut cache, 0, &prompt, self.adapter);
+        let mut out = std::io::stdout();
+        let ended_line = Cell::new(true);
+        let mut show = |text: &str| {
+            if !text.is_empty() {
+                ended_line.set(text.ends_with('\n'));
+            }
+            // A reader that went away is no failure.
+            let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        };
+        for made in 0..room {
+            let values: Vec<f32> = logits
+                .into_data()
+                .try_into_vec()
+                .unwrap_or_else(|error| unreachable!("logits are f32: {error:?}"));
+            let token = self.sampling.draw(&values, &mut rng);
+            if self.tokenizer.eos_ids().contains(&token) {
+                break;
+            }
+            show(&stream.push(token)?);
+            if made + 1 == room {
+                break;
+            }
+            let at = [(0, prompt.len() + made)];
+            logits = self.decoder.decode(&mut cache, &[token], &at, self.adapter);
+        }
+        show(&stream.finish()?);
+        if !ended_line.get() {
+            show("\n");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,190 @@
+//! How much memory a training takes, by component, before any of it is taken.
+//!
+//! Weights, adapter and optimizer are counted; activations follow a formula whose two constants were fitted to
+//! measured peaks of this program, so they hold for it and for no other.
+
+use model::ModelConfig;
+use serde::Serialize;
+
+/// Bytes of an f32.
+const F32: f64 = 4.0;
+/// Values that autodiff keeps for a token and layer: so many of the feed-forward's width,
+const KEPT_INTERMEDIATE: f64 = 4.5;
+/// of the residual stream's width,
+const KEPT_HIDDEN: f64 = 8.6;
+/// and, for each query head, of the sequence's length: scores, masked scores and weights.
+const KEPT_SCORES: f64 = 3.0;
+/// Copies of a chunk of logits: logits, exponentials, and their product with the head on its way.
+const LOGIT_COPIES: f64 = 3.0;
+/// The program itself, tokenizer and buffers.
+const PROGRAM_BYTES: f64 = 100e6;
+
+/// Memory of a training by component, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the unit belongs to each name")]
+pub(crate) struct Memory {
+    /// The frozen weights, in single precision.
+    pub(crate) weights_bytes: u64,
+    /// Adapter, its gradients and the optimizer's two moments.
+    pub(crate) adapter_bytes: u64,
+    /// What autodiff keeps of one micro-batch.
+    pub(crate) activations_bytes: u64,
+    /// One chunk of logits.
+    pub(crate) logits_bytes: u64,
+    /// The program itself.
+    pub(crate) program_bytes: u64,
+}
+
+/// What memory depends on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load<'a> {
+    /// Shape of the base model.
+    pub(crate) config: &'a ModelConfig,
+    /// Trainable values.
+    pub(crate) trainable: usize,
+    /// Sequences side by side.
+    pub(crate) micro_batch_size: usize,
+    /// Tokens of the longest.
+    pub(crate) length: usize,
+    /// Tokens whose logits are held at a time.
+    pub(crate) loss_chunk_size: usize,
+}
+
+impl Load<'_> {
+    /// The estimate.
+    pub(crate) fn memory(&self) -> Memory {
+        let Self {
+            config,
+            trainable,
+            micro_batch_size,
+            length,
+            loss_chunk_size,
+        } = *self;
+        let tokens = (micro_batch_size * length) as f64;
+        let kept = KEPT_INTERMEDIATE * config.intermediate_size as f64
+            + KEPT_HIDDEN * config.hidden_size as f64
+            + KEPT_SCORES * (config.num_attention_heads * length) as f64;
+        let chunk = tokens.min(loss_chunk_size as f64);
+        Memory {
+            weights_bytes: 4 * config.num_parameters() as u64,
+            adapter_bytes: 4 * 4 * trainable as u64,
+            activations_bytes: (F32 * tokens * config.num_hidden_layers as f64 * kept) as u64,
+            logits_bytes: (F32 * LOGIT_COPIES * chunk * config.vocab_size as f64) as u64,
+            program_bytes: PROGRAM_BYTES as u64,
+        }
+    }
+
+    /// The largest micro-batch whose estimate is at most `limit_bytes`; 0 if not even one sequence fits.
+    pub(crate) fn largest_micro_batch(&self, limit_bytes: u64) -> usize {
+        let fits = |n: &usize| {
+            let load = Self {
+                micro_batch_size: *n,
+                ..*self
+            };
+            load.memory().total() <= limit_bytes
+        };
+        (1..=self.micro_batch_size).rev().find(fits).unwrap_or(0)
+    }
+}
+
+impl Memory {
+    /// All components together.
+    pub(crate) fn total(&self) -> u64 {
+        let Self {
+            weights_bytes,
+            adapter_bytes,
+            activations_bytes,
+            logits_bytes,
+            program_bytes,
+        } = self;
+        weights_bytes + adapter_bytes + activations_bytes + logits_bytes + program_bytes
+    }
+}
+
+/// Memory that the CPU's side can still take, in bytes, where the system says: what Linux calls available, or what
+/// this process's control group has left.
+pub(crate) fn available_bytes() -> Option<u64> {
+    let number = |path: &str| {
+        std::fs::read_to_string(path)
+            .ok()?
+            .trim()
+            .parse::<u64>()
+            .ok()
+    };
+    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let kib: u64 = info.lines().find_map(|line| {
+        line.strip_prefix("MemAvailable:")?
+            .split_whitespace()
+            .next()?
+            .parse()
+            .ok()
+    })?;
+    let group = number("/sys/fs/cgroup/memory.max")
+        .zip(number("/sys/fs/cgroup/memory.current"))
+        .map(|(most, now)| most.saturating_sub(now));
+    Some((kib * 1024).min(group.unwrap_or(u64::MAX)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::Checkpoint;
+    use std::path::Path;
+
+    /// The shape of six layers of Qwen2.5-0.5B, on which the formula was measured.
+    fn six_layers() -> ModelConfig {
+        let folder =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/tests/it/golden/tiny-qwen2");
+        let checkpoint = Checkpoint::open(&folder).expect("golden checkpoint");
+        ModelConfig {
+            vocab_size: 151_936,
+            hidden_size: 896,
+            intermediate_size: 4864,
+            num_hidden_layers: 6,
+            num_attention_heads: 14,
+            num_key_value_heads: 2,
+            head_dim: 64,
+            ..checkpoint.config().clone()
+        }
+    }
+
+    fn load(config: &ModelConfig, micro_batch_size: usize, length: usize) -> Load<'_> {
+        Load {
+            config,
+            trainable: 1_000_000,
+            micro_batch_size,
+            length,
+            loss_chunk_size: 256,
+        }
+    }
+
+    #[test]
+    fn activations_are_those_that_were_measured() {
+        let config = six_layers();
+        for (batch, length, measured) in [(2, 512, 1263e6), (1, 2048, 5716e6)] {
+            let found = load(&config, batch, length).memory().activations_bytes as f64;
+            let ratio = found / measured;
+            assert!((0.9..1.1).contains(&ratio), "{batch} x {length}: {ratio}");
+        }
+    }
+
+    #[test]
+    fn the_largest_micro_batch_fits_and_one_more_does_not() {
+        let config = six_layers();
+        let load = load(&config, 64, 512);
+        let limit = 6_000_000_000;
+        let largest = load.largest_micro_batch(limit);
+        let total = |micro_batch_size| {
+            let load = Load {
+                micro_batch_size,
+                ..load
+            };
+            load.memory().total()
+        };
+        assert!(
+            total(largest) <= limit && total(largest + 1) > limit,
+            "{largest}"
+        );
+        assert_eq!(load.largest_micro_batch(1000), 0);
+    }
+}

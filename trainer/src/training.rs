@@ -1,0 +1,357 @@
+//! The training loop: windows of micro-batches in a fixed order, a step each, checkpoints in between.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use cli::{Interrupted, Progress};
+use config::Recipe;
+use model::{Adapter, Decoder};
+
+use crate::batch::{Batch, Example, epoch_order, pack};
+use crate::checkpoint::{self, Best, CheckpointFrame, TrainingState};
+use crate::dataset::Examples;
+use crate::folder::{RunFolder, commit_folder};
+use crate::interrupt::Interrupt;
+use crate::output::{LogLine, LossLog, ValidationLine};
+use crate::schedule::Schedule;
+use crate::step::{AdapterOptimizer, OptimizerSettings, StepError, StepOutcome};
+use crate::validation::validate;
+
+/// Folder of the adapter with the lowest validation loss, inside the run's.
+pub(crate) const BEST_FOLDER: &str = "best";
+
+/// A training run: its examples and everything derived from the recipe before the first step.
+pub(crate) struct Training<'a> {
+    recipe: &'a Recipe,
+    examples: &'a Examples,
+    schedule: Schedule,
+    optimizer: OptimizerSettings,
+    steps_per_epoch: usize,
+    /// Steps between two validations.
+    eval_steps: usize,
+}
+
+/// The order of the examples in one epoch.
+#[derive(Default)]
+struct EpochOrder {
+    epoch: Option<usize>,
+    places: Vec<usize>,
+}
+
+/// What changes from step to step; a checkpoint holds all of it.
+pub(crate) struct Progressing {
+    /// The numbers.
+    pub(crate) state: TrainingState,
+    /// The parameters.
+    pub(crate) adapter: Adapter,
+    /// The optimizer with its moments.
+    pub(crate) optimizer: AdapterOptimizer,
+}
+
+impl<'a> Training<'a> {
+    /// Derives schedule and settings from the recipe.
+    pub(crate) fn new(recipe: &'a Recipe, examples: &'a Examples) -> Self {
+        // Named one by one: a key that nothing reads would not compile.
+        let config::Train {
+            num_train_epochs,
+            max_steps,
+            micro_batch_size: _,
+            gradient_accumulation_steps: _,
+            optim,
+            learning_rate,
+            lr_scheduler_type,
+            warmup_ratio,
+            weight_decay,
+            max_grad_norm,
+            adam_beta1,
+            adam_beta2,
+            adam_epsilon,
+            loss_chunk_size,
+            seed: _,
+            eval_steps,
+            early_stopping_patience: _,
+            load_best_model_at_end: _,
+            loss_watchdog_threshold: _,
+            loss_watchdog_patience: _,
+        } = recipe.train;
+        // The last window of an epoch may be smaller; it is a step all the same.
+        let steps_per_epoch = examples
+            .train
+            .len()
+            .div_ceil(recipe.train.examples_per_step());
+        let of_epochs = steps_per_epoch * num_train_epochs;
+        let total_steps = max_steps.map_or(of_epochs, |max| max.min(of_epochs));
+        Self {
+            recipe,
+            examples,
+            schedule: Schedule {
+                kind: lr_scheduler_type,
+                peak: learning_rate,
+                warmup_steps: Schedule::warmup_steps(warmup_ratio, total_steps),
+                total_steps,
+            },
+            optimizer: OptimizerSettings {
+                optim,
+                loraplus_lr_ratio: recipe.lora.loraplus_lr_ratio,
+                beta_1: adam_beta1,
+                beta_2: adam_beta2,
+                epsilon: adam_epsilon,
+                weight_decay,
+                max_grad_norm,
+                loss_chunk_size,
+            },
+            eval_steps: eval_steps.unwrap_or(steps_per_epoch),
+            steps_per_epoch,
+        }
+    }
+
+    /// Steps of the whole run.
+    pub(crate) fn total_steps(&self) -> usize {
+        self.schedule.total_steps
+    }
+
+    /// How the optimizer is set.
+    pub(crate) fn optimizer_settings(&self) -> OptimizerSettings {
+        self.optimizer
+    }
+
+    /// The micro-batches of one optimizer step. A function of the step alone; `order` is the epoch before's, kept
+    /// because shuffling a million examples takes longer than a small step.
+    fn window(&self, step: usize, order: &mut EpochOrder) -> Result<Vec<Batch>> {
+        let (epoch, within) = (step / self.steps_per_epoch, step % self.steps_per_epoch);
+        let train = &self.recipe.train;
+        if order.epoch != Some(epoch) {
+            order.epoch = Some(epoch);
+            order.places = epoch_order(self.examples.train.len(), train.seed, epoch);
+        }
+        let start = within * train.examples_per_step();
+        let end = (start + train.examples_per_step()).min(order.places.len());
+        let mut examples = order.places[start..end]
+            .iter()
+            .map(|&place| self.examples.store.get(self.examples.train[place] as usize))
+            .collect::<Result<Vec<Example>>>()?;
+        if self.recipe.data.packing {
+            let sequences = pack(&examples, self.recipe.data.max_seq_length);
+            let batches = sequences.chunks(train.micro_batch_size);
+            return Ok(batches.map(Batch::packed).collect());
+        }
+        // The window's gradient does not depend on how it is cut, so neighbours in length share a batch: less padding.
+        examples.sort_by_key(Example::len);
+        let examples: Vec<&Example> = examples.iter().collect();
+        let batches = examples.chunks(train.micro_batch_size);
+        Ok(batches.map(Batch::new).collect())
+    }
+
+    /// Trains from wherever `at` stands to the last step, validating and saving on the way.
+    ///
+    /// # Errors
+    /// The loss or a gradient is not finite or stays above the watchdog's threshold, the disk is full, or the user
+    /// asked to stop; then the last finished step is in a checkpoint.
+    pub(crate) fn run(
+        &self,
+        decoder: &Decoder,
+        at: Progressing,
+        run: &RunFolder,
+        frame: CheckpointFrame,
+    ) -> Result<Progressing> {
+        let Progressing {
+            mut state,
+            mut adapter,
+            mut optimizer,
+        } = at;
+        let total = self.schedule.total_steps;
+        let mut log = LossLog::open(run.path(), state.log_bytes)?;
+        let mut progress = Progress::new("training", total as u64, "steps");
+        let interrupt = Interrupt::watch()?;
+        let started = Instant::now();
+        let (tokens_before, seconds_before) = (state.tokens, state.seconds);
+        let output = &self.recipe.output;
+        let mut order = EpochOrder::default();
+        while state.step < total && !state.stopped_early {
+            let step = state.step;
+            let learning_rate = self.schedule.learning_rate(step);
+            let window = self.window(step, &mut order)?;
+            let outcome;
+            (adapter, outcome) = optimizer
+                .step(decoder, adapter, &window, learning_rate)
+                .map_err(|error| stopped(error, step, learning_rate, &window))?;
+            let StepOutcome { loss, grad_norm } = outcome;
+            let elapsed_s = started.elapsed().as_secs_f64();
+            let done = step + 1;
+            let epoch = done as f64 / self.steps_per_epoch as f64;
+            state.step = done;
+            state.tokens += window.iter().map(|batch| batch.n_tokens).sum::<usize>();
+            state.supervised_tokens += window.iter().map(Batch::n_supervised).sum::<usize>();
+            state.last_loss = loss;
+            state.seconds = seconds_before + elapsed_s;
+
+            let speed = (state.tokens - tokens_before) as f64 / elapsed_s;
+            progress.set(
+                done as u64,
+                format!("loss {loss:.3}  lr {learning_rate:.1e}  {speed:.0} tokens/s"),
+            );
+            if done.is_multiple_of(output.logging_steps) || done == total || done == 1 {
+                log.write(&LogLine {
+                    step: done,
+                    epoch,
+                    loss,
+                    learning_rate,
+                    grad_norm,
+                    tokens: state.tokens,
+                })?;
+            }
+            self.watch(&mut state, learning_rate)?;
+            if self.is_validated(done) {
+                let validation_loss = self.validate(decoder, &adapter, &mut state, run, frame)?;
+                log.write(&ValidationLine {
+                    step: done,
+                    epoch,
+                    validation_loss,
+                })?;
+            }
+            let is_last = done == total || state.stopped_early;
+            let stop = interrupt.requested() && !is_last;
+            if done.is_multiple_of(output.save_steps) || is_last || stop {
+                state.log_bytes = log.sync()?;
+                let moments = optimizer.state()?;
+                let keep = output.save_total_limit;
+                let saved = checkpoint::save(run, keep, &state, &adapter, &moments, frame)?;
+                if stop {
+                    let text = format!(
+                        "after step {done} of {total}, which is saved in {}\n\
+                         hint: the same command goes on from there",
+                        saved.display()
+                    );
+                    return Err(Interrupted(text).into());
+                }
+            }
+        }
+        progress.finish();
+        Ok(Progressing {
+            state,
+            adapter,
+            optimizer,
+        })
+    }
+
+    /// Takes some steps for their time alone: seconds, and tokens read.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub(crate) fn measure(
+        &self,
+        decoder: &Decoder,
+        mut adapter: Adapter,
+        mut optimizer: AdapterOptimizer,
+        steps: usize,
+    ) -> Result<(f64, usize)> {
+        let mut order = EpochOrder::default();
+        let mut tokens = 0;
+        let started = Instant::now();
+        for step in 0..steps {
+            let learning_rate = self.schedule.learning_rate(step);
+            let window = self.window(step, &mut order)?;
+            (adapter, _) = optimizer
+                .step(decoder, adapter, &window, learning_rate)
+                .map_err(|error| stopped(error, step, learning_rate, &window))?;
+            tokens += window.iter().map(|batch| batch.n_tokens).sum::<usize>();
+        }
+        Ok((started.elapsed().as_secs_f64(), tokens))
+    }
+
+    /// Whether the validation part is looked at after this many steps.
+    fn is_validated(&self, done: usize) -> bool {
+        let due = done.is_multiple_of(self.eval_steps) || done == self.schedule.total_steps;
+        due && !self.examples.validation.is_empty()
+    }
+
+    /// Measures the validation loss, keeps the adapter if it is the best so far, and decides on early stopping.
+    fn validate(
+        &self,
+        decoder: &Decoder,
+        adapter: &Adapter,
+        state: &mut TrainingState,
+        run: &RunFolder,
+        frame: CheckpointFrame,
+    ) -> Result<f64> {
+        let config::Train {
+            micro_batch_size,
+            loss_chunk_size,
+            early_stopping_patience,
+            load_best_model_at_end,
+            ..
+        } = self.recipe.train;
+        let (store, indices) = (&self.examples.store, &self.examples.validation);
+        let sizes = (micro_batch_size, loss_chunk_size);
+        let found = validate(decoder, Some(adapter), store, indices, sizes, |_| ())?;
+        let loss = found.loss;
+        if state.best.is_none_or(|best| loss < best.loss) {
+            let step = state.step;
+            state.best = Some(Best { step, loss });
+            state.validations_since_best = 0;
+            if load_best_model_at_end {
+                // Before the checkpoint that names it, so that it is there whenever that is.
+                commit_folder(&run.path().join(BEST_FOLDER), |part| {
+                    Ok(adapter.save(part, frame.settings, frame.origin)?)
+                })
+                .context("cannot save the best adapter\nhint: free space under the output folder and run the same command again")?;
+            }
+        } else {
+            state.validations_since_best += 1;
+        }
+        let patience = early_stopping_patience.unwrap_or(usize::MAX);
+        state.stopped_early = state.validations_since_best >= patience;
+        let best = state.best.map_or(0, |best| best.step);
+        cli::note(&format!(
+            "validation         loss {loss:.4} after step {}, best after step {best}{}",
+            state.step,
+            if state.stopped_early {
+                "; stopping early"
+            } else {
+                ""
+            }
+        ));
+        Ok(loss)
+    }
+
+    /// Stops a training whose loss has been too high for too long.
+    fn watch(&self, state: &mut TrainingState, learning_rate: f64) -> Result<()> {
+        let train = &self.recipe.train;
+        let Some(threshold) = train.loss_watchdog_threshold else {
+            return Ok(());
+        };
+        if state.last_loss <= threshold {
+            state.steps_above_threshold = 0;
+            return Ok(());
+        }
+        state.steps_above_threshold += 1;
+        let steps = state.steps_above_threshold;
+        if steps < train.loss_watchdog_patience {
+            return Ok(());
+        }
+        anyhow::bail!(
+            "training diverged: loss is {:.3} at step {} (learning_rate {learning_rate:.1e}), the {steps}. step in a row \
+             above `train.loss_watchdog_threshold` {threshold}\n\
+             hint: lower `train.learning_rate`, or raise the threshold; the last checkpoint is as it was",
+            state.last_loss,
+            state.step
+        )
+    }
+}
+
+/// Explains why training cannot go on.
+fn stopped(error: StepError, step: usize, learning_rate: f64, window: &[Batch]) -> anyhow::Error {
+    let step = step + 1;
+    match error {
+        StepError::Diverged { .. } => anyhow::anyhow!(
+            "training diverged: {error} at step {step} (learning_rate {learning_rate:.1e})\n\
+             hint: lower `train.learning_rate`; the step was not applied, and no adapter was written"
+        ),
+        StepError::Loss(_) => {
+            let longest = window.iter().map(|batch| batch.n_tokens).max().unwrap_or(0);
+            anyhow::anyhow!(
+                "step {step}: {error} ({longest} tokens)\nhint: raise `data.max_seq_length`"
+            )
+        }
+    }
+}

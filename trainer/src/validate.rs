@@ -1,0 +1,128 @@
+//! `trainer validate`: the loss of a base model or an adapter on a recipe's validation part, or on a file.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use cli::{Failure, Progress, UserMistake};
+use config::{Columns, Dataset, DatasetFormat, Recipe};
+use model::Adapter;
+use serde::Serialize;
+
+use crate::arguments::ValidateArguments;
+use crate::dataset;
+use crate::setup::Setup;
+use crate::validation::{Validation, validate};
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    model: &'a str,
+    adapter: Option<&'a Path>,
+    #[serde(flatten)]
+    validation: Validation,
+}
+
+/// Measures and prints the loss.
+pub(crate) fn run(arguments: &ValidateArguments) -> Result<(), Failure> {
+    Ok(measure(arguments)?)
+}
+
+fn measure(arguments: &ValidateArguments) -> Result<()> {
+    let ValidateArguments {
+        recipe,
+        device,
+        adapter,
+        data,
+        format,
+        json,
+    } = arguments;
+    let mut setup = Setup::open(recipe)?;
+    let (_, device) = device
+        .device
+        .open()
+        .map_err(|e| UserMistake(e.to_string()))?;
+    if let Some(file) = data {
+        let dataset = of_file(file, *format, &setup.recipe);
+        setup.recipe.data.datasets = vec![dataset];
+        setup.recipe.data.val_size = 0.0;
+    }
+    let folder = std::env::temp_dir();
+    let examples = dataset::load(&setup.recipe, &setup.tokenizer, &setup.template, &folder)?;
+    for counts in &examples.counts {
+        cli::note(&format!("data               {counts}"));
+    }
+    let indices = if data.is_some() {
+        &examples.train
+    } else {
+        &examples.validation
+    };
+    if indices.is_empty() {
+        let text = "the recipe keeps no example for validation\n\
+                    hint: set `data.val_size`, as in --set data.val_size=0.1, or name a file with --data";
+        return Err(UserMistake(text.to_owned()).into());
+    }
+    let decoder = setup.base.load(&device)?;
+    let model = setup.recipe.model.base_model_name();
+    let loaded = adapter
+        .as_ref()
+        .map(|folder| Adapter::load(folder, decoder.config(), model, &device))
+        .transpose()
+        .context("cannot read the adapter")?;
+    for warning in loaded.iter().flat_map(|loaded| &loaded.warnings) {
+        cli::note(&format!("warning: {warning}"));
+    }
+    let mut progress = Progress::new("validating", indices.len() as u64, "examples");
+    let train = &setup.recipe.train;
+    let validation = validate(
+        &decoder,
+        loaded.as_ref().map(|loaded| &loaded.adapter),
+        &examples.store,
+        indices,
+        (train.micro_batch_size, train.loss_chunk_size),
+        |done| progress.set(done as u64, ""),
+    )?;
+    progress.finish();
+    if *json {
+        let report = Report {
+            model,
+            adapter: adapter.as_deref(),
+            validation,
+        };
+        cli::result(&serde_json::to_string_pretty(&report)?);
+    } else {
+        let Validation {
+            loss,
+            perplexity,
+            supervised_tokens,
+            examples,
+        } = validation;
+        cli::result(&format!(
+            "loss {loss:.4} nats per token, perplexity {perplexity:.3}, over {supervised_tokens} tokens of {examples} examples"
+        ));
+    }
+    Ok(())
+}
+
+/// A file as the only data set; without a format of its own it has that of the recipe's first file of rows.
+fn of_file(file: &Path, format: Option<DatasetFormat>, recipe: &Recipe) -> Dataset {
+    let mut datasets = recipe.data.datasets.iter();
+    let similar = datasets.find(|dataset| dataset.format != DatasetFormat::PythonSource);
+    let format = format.or(similar.map(|dataset| dataset.format));
+    let format = format.unwrap_or(DatasetFormat::Messages);
+    let columns = similar
+        .filter(|dataset| dataset.format == format)
+        .map_or_else(Columns::default, |dataset| dataset.columns.clone());
+    Dataset {
+        path: file.display().to_string(),
+        format,
+        weight: 1.0,
+        max_examples: None,
+        columns,
+        min_body_lines: None,
+        max_body_lines: None,
+        min_docstring_words: None,
+        min_maintainability_index: None,
+        max_cyclomatic_complexity: None,
+        exclude_licences: Vec::new(),
+    }
+}

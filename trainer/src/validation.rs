@@ -1,0 +1,64 @@
+//! Loss on examples that are not trained on.
+
+use anyhow::Result;
+use model::loss::summed_cross_entropy;
+use model::{Adapter, Decoder};
+use serde::Serialize;
+
+use crate::batch::{Batch, Example};
+use crate::dataset::Store;
+
+/// What a validation found.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(crate) struct Validation {
+    /// Mean cross-entropy, in nats per learned token.
+    pub(crate) loss: f64,
+    /// `exp(loss)`.
+    pub(crate) perplexity: f64,
+    /// Tokens that the mean is over.
+    pub(crate) supervised_tokens: usize,
+    /// Examples that hold them.
+    pub(crate) examples: usize,
+}
+
+/// Measures the loss on some examples of the store, a few at a time: neither their logits nor their gradients are
+/// ever held together.
+///
+/// The sum is kept in double precision over batches in a fixed order, so that the same adapter gives the same bits.
+///
+/// # Errors
+/// The examples cannot be read.
+pub(crate) fn validate(
+    decoder: &Decoder,
+    adapter: Option<&Adapter>,
+    store: &Store,
+    indices: &[u32],
+    (batch_size, chunk_size): (usize, usize),
+    mut progress: impl FnMut(usize),
+) -> Result<Validation> {
+    let frozen = adapter.map(Adapter::frozen);
+    // Neighbours in length share a batch: less padding.
+    let mut sorted = indices.to_vec();
+    sorted.sort_by_key(|&index| (store.n_tokens(index as usize), index));
+    let (mut sum, mut supervised_tokens, mut done) = (0.0, 0, 0);
+    for indices in sorted.chunks(batch_size) {
+        let examples = indices
+            .iter()
+            .map(|&index| store.get(index as usize))
+            .collect::<Result<Vec<Example>>>()?;
+        let batch = Batch::new(&examples.iter().collect::<Vec<_>>());
+        let hidden = batch.hidden_states(decoder, frozen.as_ref());
+        let loss = summed_cross_entropy(hidden, decoder.head(), &batch.labels, chunk_size);
+        sum += f64::from(loss.into_scalar::<f32>());
+        supervised_tokens += batch.n_supervised();
+        done += examples.len();
+        progress(done);
+    }
+    let loss = sum / supervised_tokens as f64;
+    Ok(Validation {
+        loss,
+        perplexity: loss.exp(),
+        supervised_tokens,
+        examples: indices.len(),
+    })
+}

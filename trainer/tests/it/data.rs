@@ -1,0 +1,354 @@
+//! Data sets from rows, from the outside: what is shown of them, what is trained on, and what a bad row is told.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::support::{Finished, Project, finish, says};
+use crate::{fit, run};
+
+fn data(project: &Project, words: &[&str]) -> Finished {
+    run(project, &[&["data", "tiny.yaml"], words].concat())
+}
+
+/// `data.datasets` with one item.
+fn set(keys: &str) -> String {
+    format!("data.datasets=[{{{keys}}}]")
+}
+
+/// A file of `n` conversations.
+fn conversations(project: &Project, n: usize) {
+    let mut text = String::new();
+    for i in 0..n {
+        let (question, answer) = (format!("What is {i} plus 1?"), i + 1);
+        let _ = writeln!(
+            text,
+            r#"{{"messages": [{{"role": "user", "content": "{question}"}}, {{"role": "assistant", "content": "{answer}"}}]}}"#
+        );
+    }
+    project.write("chat.jsonl", text);
+}
+
+#[test]
+fn the_learned_part_of_the_first_examples_is_marked() {
+    let project = Project::new();
+    conversations(&project, 3);
+    let set = set("path: chat.jsonl, format: messages");
+    let shown = data(&project, &["--set", &set, "--examples", "1"]).result();
+    says(
+        &shown,
+        &[
+            "3 examples from 3 rows in 1 files of chat.jsonl",
+            "training   3 examples, ",
+            "length in tokens (max_seq_length 1024)",
+            "example 1: ",
+            "[[1|<|im_end|>]]",
+        ],
+    );
+    let json = data(&project, &["--set", &set, "--examples", "2", "--json"]).result();
+    let report: Value = serde_json::from_str(&json).expect("one JSON document");
+    assert_eq!(report["training"]["examples"], 3);
+    assert_eq!(report["training"]["supervised_tokens"], 6);
+    let examples = report["examples"].as_array().expect("examples");
+    assert_eq!(examples.len(), 2);
+    let learned = examples[1]["tokens"].as_array().expect("tokens").iter();
+    let learned: Vec<&str> = learned
+        .filter(|token| token["supervised"] == true)
+        .filter_map(|token| token["text"].as_str())
+        .collect();
+    assert_eq!(learned, ["2", "<|im_end|>"]);
+}
+
+#[test]
+fn a_validation_part_is_kept_out_and_an_example_limit_and_weights_are_kept_to() {
+    let project = Project::new();
+    conversations(&project, 40);
+    let totals = |keys: &str| {
+        let set = set(&format!("path: chat.jsonl, format: messages{keys}"));
+        let words = ["--set", &set, "--set", "data.val_size=0.25", "--json"];
+        let report: Value = serde_json::from_str(&data(&project, &words).result()).expect("JSON");
+        let count = |part: &str| report[part]["examples"].as_u64().expect("a number");
+        (count("training"), count("validation"))
+    };
+    assert_eq!(totals(""), (30, 10));
+    assert_eq!(totals(", weight: 2.5"), (75, 10));
+    assert_eq!(totals(", max_examples: 8"), (6, 2));
+}
+
+#[test]
+fn examples_that_hold_a_benchmarks_task_are_left_out_unless_the_recipe_wants_them() {
+    let project = Project::new();
+    let tasks = benchmarks::by_name("embedded")
+        .and_then(|b| b.tasks())
+        .expect("tasks");
+    let row = serde_json::json!({"prompt": "", "completion": tasks[0].view().prompt});
+    project.write(
+        "rows.jsonl",
+        format!("{row}\n{{\"prompt\": \"a\", \"completion\": \"b\"}}\n"),
+    );
+    let set = set("path: rows.jsonl, format: prompt_completion");
+    let shown = data(
+        &project,
+        &["--set", &set, "--set", "data.overlength=truncate"],
+    )
+    .result();
+    says(
+        &shown,
+        &["1 examples from 2 rows", "1 overlapping a benchmark"],
+    );
+    let words = ["--set", &set, "--set", "data.decontaminate=false"];
+    says(
+        &data(&project, &words).result(),
+        &["2 examples from 2 rows"],
+    );
+}
+
+#[test]
+fn every_kind_of_file_gives_the_same_examples() {
+    let project = Project::new();
+    project.write("a.jsonl", "{\"text\": \"x = 1\"}\n{\"text\": \"y = 2\"}\n");
+    project.write("a.json", "[{\"text\": \"x = 1\"}, {\"text\": \"y = 2\"}]");
+    project.write("a.csv", "text\nx = 1\ny = 2\n");
+    let of = |path: &str| {
+        let set = set(&format!("path: {path}, format: text"));
+        let json = data(&project, &["--set", &set, "--json"]).result();
+        serde_json::from_str::<Value>(&json).expect("JSON")["examples"].clone()
+    };
+    let expected = of("a.jsonl");
+    assert_eq!(expected.as_array().map(Vec::len), Some(2));
+    assert_eq!(of("a.json"), expected);
+    assert_eq!(of("a.csv"), expected);
+}
+
+#[test]
+fn bad_rows_and_files_are_told_with_row_and_column_before_anything_is_written() {
+    let project = Project::new();
+    let check = |name: &str, text: &str, keys: &str, code: i32, parts: &[&str]| {
+        project.write(name, text);
+        let set = set(&format!("path: {name}, {keys}"));
+        let error = fit(&project, &["--set", &set]).error(code);
+        says(&error, parts);
+        assert!(!project.path("checkpoints/tiny/adapter").exists());
+    };
+    let good = "{\"instruction\": \"a\", \"output\": \"b\"}\n";
+    check(
+        "a.jsonl",
+        &format!("{good}{{\"question\": \"a\", \"output\": \"b\"}}\n"),
+        "format: alpaca",
+        2,
+        &[
+            "a.jsonl:2: no column `instruction`",
+            "hint: name the file's column",
+        ],
+    );
+    check(
+        "b.jsonl",
+        &format!("{good}{{\"instruction\": \"a\", \"output\": null}}\n"),
+        "format: alpaca",
+        2,
+        &["b.jsonl:2: `output` is null", "hint: "],
+    );
+    check(
+        "c.jsonl",
+        "",
+        "format: text",
+        2,
+        &["no training example is left", "0 rows"],
+    );
+    check(
+        "d.jsonl",
+        "{\"text\": \n",
+        "format: text",
+        1,
+        &["d.jsonl:1: "],
+    );
+    check(
+        "e.dat",
+        "x",
+        "format: text",
+        2,
+        &["e.dat: unknown kind of file", "hint: known are"],
+    );
+    let turn = r#"{"role": "user", "content": "x"}"#;
+    check(
+        "f.jsonl",
+        &format!("{{\"messages\": [{turn}, {turn}]}}\n"),
+        "format: messages",
+        2,
+        &["f.jsonl:1: message 2 of `messages` is of user"],
+    );
+    let set = set("path: nowhere.jsonl, format: text");
+    let error = fit(&project, &["--set", &set]).error(2);
+    says(&error, &["nowhere.jsonl: no such file"]);
+}
+
+#[test]
+fn a_template_that_refuses_a_conversation_is_told_with_its_row() {
+    let project = Project::new();
+    project.write(
+        "model/chat_template.jinja",
+        "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system message') }}{% endif %}\
+         <|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}\
+         {% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}",
+    );
+    project.write(
+        "a.jsonl",
+        "{\"system\": \"s\", \"instruction\": \"a\", \"output\": \"b\"}\n",
+    );
+    let set = set("path: a.jsonl, format: alpaca");
+    let error = fit(&project, &["--set", &set]).error(2);
+    says(&error, &["a.jsonl:1: ", "no system message", "hint: "]);
+}
+
+#[test]
+fn nothing_to_learn_is_a_mistake() {
+    let project = Project::new();
+    project.write("a.jsonl", "{\"prompt\": \"a\", \"completion\": \"\"}\n");
+    let set = set("path: a.jsonl, format: prompt_completion");
+    let words = ["--set", &set, "--set", "data.train_on_eos=none"];
+    says(
+        &fit(&project, &words).error(2),
+        &["no training example is left", "1 with nothing to learn"],
+    );
+}
+
+#[test]
+fn a_training_on_conversations_ends_with_an_adapter_and_validates_on_the_way() {
+    let project = Project::new();
+    conversations(&project, 40);
+    let set = set("path: chat.jsonl, format: messages");
+    let words = [
+        "--set",
+        &set,
+        "--set",
+        "data.val_size=0.2",
+        "--set",
+        "train.eval_steps=3",
+        "--set",
+        "train.learning_rate=1e-2",
+    ];
+    let finished = fit(&project, &words);
+    says(
+        &finished.stderr,
+        &[
+            "validation         loss ",
+            "best               validation loss ",
+        ],
+    );
+    finished.result();
+    let log = project.read("checkpoints/tiny/log.jsonl");
+    let losses: Vec<(u64, f64)> = log
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON"))
+        .filter_map(|line| Some((line["step"].as_u64()?, line["validation_loss"].as_f64()?)))
+        .collect();
+    let steps: Vec<u64> = losses.iter().map(|(step, _)| *step).collect();
+    assert_eq!(steps, [3, 6, 9, 12, 15, 16]);
+    let best = losses
+        .iter()
+        .map(|(_, loss)| *loss)
+        .fold(f64::INFINITY, f64::min);
+    let summary: Value =
+        serde_json::from_str(&project.read("checkpoints/tiny/adapter/training.json"))
+            .expect("JSON");
+    assert_eq!(summary["best"]["loss"].as_f64(), Some(best));
+
+    // `trainer validate` finds the same number, from the recipe that lies beside the adapter.
+    let adapter = "checkpoints/tiny/adapter";
+    let recipe = format!("{adapter}/recipe.yaml");
+    let words = ["validate", &recipe, "--adapter", adapter, "--json"];
+    let report: Value = serde_json::from_str(&run(&project, &words).result()).expect("JSON");
+    let found = report["loss"].as_f64().expect("a loss");
+    assert!((found - best).abs() < 1e-9, "{found} for {best}");
+    let base: Value =
+        serde_json::from_str(&run(&project, &["validate", &recipe, "--json"]).result())
+            .expect("JSON");
+    assert!(base["loss"].as_f64().expect("a loss") > found);
+}
+
+#[test]
+fn training_stops_early_when_validation_no_longer_falls_and_goes_on_to_the_same_end() {
+    let project = Project::new();
+    conversations(&project, 20);
+    let set = set("path: chat.jsonl, format: messages");
+    // A rate so high that the loss soon rises.
+    let words = [
+        "--set",
+        &set,
+        "--set",
+        "data.val_size=0.2",
+        "--set",
+        "train.eval_steps=1",
+        "--set",
+        "train.early_stopping_patience=2",
+        "--set",
+        "train.learning_rate=0.5",
+        "--set",
+        "train.num_train_epochs=20",
+    ];
+    let finished = fit(&project, &words);
+    says(&finished.stderr, &["; stopping early"]);
+    finished.result();
+    let summary: Value =
+        serde_json::from_str(&project.read("checkpoints/tiny/adapter/training.json"))
+            .expect("JSON");
+    assert_eq!(summary["stopped_early"], true);
+    let steps = summary["steps"].as_u64().expect("steps");
+    assert_eq!(summary["best"]["step"].as_u64(), Some(steps - 2));
+    let before = project.bytes("checkpoints/tiny/adapter/adapter_model.safetensors");
+    fit(&project, &words).result();
+    assert!(before == project.bytes("checkpoints/tiny/adapter/adapter_model.safetensors"));
+}
+
+#[test]
+fn the_watchdog_ends_a_training_whose_loss_stays_too_high() {
+    let project = Project::new();
+    let words = [
+        "--set",
+        "train.loss_watchdog_threshold=0.5",
+        "--set",
+        "train.loss_watchdog_patience=2",
+    ];
+    says(
+        &fit(&project, &words).error(1),
+        &[
+            "training diverged: loss is ",
+            " at step 2 ",
+            "the 2. step in a row",
+            "hint: ",
+        ],
+    );
+}
+
+#[test]
+fn validating_without_a_validation_part_is_a_mistake() {
+    let project = Project::new();
+    says(
+        &run(&project, &["validate", "tiny.yaml"]).error(2),
+        &[
+            "keeps no example for validation",
+            "hint: set `data.val_size`",
+        ],
+    );
+    conversations(&project, 3);
+    let words = ["validate", "tiny.yaml", "--data", "chat.jsonl"];
+    says(
+        &run(&project, &words).result(),
+        &["nats per token", "over 6 tokens of 3 examples"],
+    );
+    let mut command = project.command(
+        env!("CARGO_BIN_EXE_trainer"),
+        &[
+            "validate",
+            "tiny.yaml",
+            "--adapter",
+            "nowhere",
+            "--data",
+            "chat.jsonl",
+        ],
+    );
+    says(
+        &finish(&mut command).error(1),
+        &["cannot read the adapter", "nowhere"],
+    );
+}

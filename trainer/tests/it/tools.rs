@@ -1,0 +1,163 @@
+//! The smaller commands: plan, generate, devices, merge and export.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::{Project, says};
+use crate::{fit, run};
+
+#[test]
+fn a_plan_adds_up_and_says_whether_it_fits() {
+    let project = Project::new();
+    let shown = run(&project, &["plan", "tiny.yaml", "--device", "cpu"]).result();
+    says(
+        &shown,
+        &[
+            "parameters ",
+            "steps        4 over 5 examples",
+            "  weights ",
+            "fits         yes",
+        ],
+    );
+    let json = run(
+        &project,
+        &[
+            "plan",
+            "tiny.yaml",
+            "--device",
+            "cpu",
+            "--measure",
+            "2",
+            "--json",
+        ],
+    );
+    let plan: Value = serde_json::from_str(&json.result()).expect("one JSON document");
+    let bytes = |key: &str| plan[key].as_u64().unwrap_or_else(|| panic!("{key}"));
+    let parts = [
+        "weights_bytes",
+        "adapter_bytes",
+        "activations_bytes",
+        "logits_bytes",
+        "program_bytes",
+    ];
+    assert_eq!(parts.map(bytes).iter().sum::<u64>(), bytes("total_bytes"));
+    assert_eq!(bytes("trainable_parameters"), 7424);
+    assert_eq!(bytes("adapter_bytes"), 16 * 7424);
+    assert_eq!(plan["measured"]["steps"], 2);
+    assert!(
+        !project.path("checkpoints").exists(),
+        "a plan leaves nothing behind"
+    );
+}
+
+#[test]
+fn the_base_model_and_the_adapter_answer() {
+    let project = Project::new();
+    fit(&project, &[]).result();
+    let prompt = ["--prompt", "def f(x):", "--max-new-tokens", "8"];
+    let words = [&["generate", "tiny.yaml"], &prompt[..]].concat();
+    let base = run(&project, &words).result();
+    assert_eq!(
+        base,
+        run(&project, &words).result(),
+        "greedy answers repeat"
+    );
+    let adapter = [&words[..], &["--adapter", "checkpoints/tiny/adapter"]].concat();
+    run(&project, &adapter).result();
+    says(
+        &run(&project, &[&words[..], &["--top-p", "0"]].concat()).error(2),
+        &["--top-p is 0, allowed: above 0, at most 1"],
+    );
+}
+
+#[test]
+fn devices_always_name_the_cpu() {
+    let shown = run(&Project::new(), &["devices"]).result();
+    says(&shown, &["cpu ", " threads", "auto "]);
+}
+
+#[test]
+fn a_merged_model_computes_what_base_and_adapter_compute_together() {
+    let project = Project::new();
+    let words = [
+        "--set",
+        "train.learning_rate=1e-2",
+        "--set",
+        "data.val_size=0.4",
+    ];
+    fit(&project, &words).result();
+    let adapter = "checkpoints/tiny/adapter";
+    let merge = ["merge", "tiny.yaml", adapter, "merged", "--dtype", "f32"];
+    assert_eq!(run(&project, &merge).result(), "model: merged\n");
+    let loss = |words: &[&str]| -> f64 {
+        let words = [
+            &[
+                "validate",
+                "tiny.yaml",
+                "--json",
+                "--set",
+                "data.val_size=0.4",
+            ],
+            words,
+        ]
+        .concat();
+        let report: Value = serde_json::from_str(&run(&project, &words).result()).expect("JSON");
+        report["loss"].as_f64().expect("a loss")
+    };
+    let (base, apart) = (loss(&[]), loss(&["--adapter", adapter]));
+    let together = loss(&["--set", "model.name_or_path=merged"]);
+    assert!((together - apart).abs() < 1e-5, "{together} for {apart}");
+    assert!((base - apart).abs() > 1e-3, "the adapter changes nothing");
+
+    says(
+        &run(&project, &merge).error(2),
+        &["merged is there already", "hint: "],
+    );
+    let config: Value = serde_json::from_str(&project.read("merged/config.json")).expect("JSON");
+    assert_eq!(config["torch_dtype"], "float32");
+    project.assert_no_parts();
+}
+
+#[test]
+fn an_export_is_refused_for_the_adapter_of_another_base_and_writes_what_was_asked_for() {
+    let project = Project::new();
+    fit(&project, &[]).result();
+    let adapter = "checkpoints/tiny/adapter";
+    let export = |to: &str, output: &str| {
+        run(
+            &project,
+            &["export", "tiny.yaml", adapter, "--to", to, output],
+        )
+    };
+    assert_eq!(
+        export("gguf", "adapter.gguf").result(),
+        "adapter: adapter.gguf\n"
+    );
+    assert_eq!(project.bytes("adapter.gguf")[..4], *b"GGUF");
+    export("peft", "copy").result();
+    assert!(
+        project.bytes("copy/adapter_model.safetensors")
+            == project.bytes("checkpoints/tiny/adapter/adapter_model.safetensors")
+    );
+    export("merged", "merged").result();
+    assert!(project.path("merged/tokenizer.json").exists());
+
+    let config = project.read(&format!("{adapter}/adapter_config.json"));
+    fs::create_dir(project.path("other")).expect("a folder");
+    project.write(
+        "other/adapter_config.json",
+        config.replace("\"r\": 4", "\"r\": 2"),
+    );
+    project.write(
+        "other/adapter_model.safetensors",
+        project.bytes(&format!("{adapter}/adapter_model.safetensors")),
+    );
+    let words = ["export", "tiny.yaml", "other", "--to", "gguf", "other.gguf"];
+    says(
+        &run(&project, &words).error(2),
+        &["adapter does not fit base model `tiny/qwen2`"],
+    );
+    assert!(!project.path("other.gguf").exists());
+    project.assert_no_parts();
+}
