@@ -63,7 +63,7 @@ impl Launcher {
         let changes_user = is_root && !(level == Level::A && user_namespace) && level != Level::C;
         let bubblewrap = match level {
             Level::A => {
-                let program = find_program("bwrap").ok_or(SandboxError::NoBubblewrap)?;
+                let program = find_bubblewrap().ok_or(SandboxError::NoBubblewrap)?;
                 let arguments = namespaces(changes_user, &interpreter, &helper.0, runners.folder());
                 Some((program, arguments))
             }
@@ -290,11 +290,15 @@ fn tasks_of_user() -> u64 {
         .sum()
 }
 
-/// A program on the search path, or in the system's usual places.
-fn find_program(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(["/usr/bin", "/bin", "/usr/local/bin"].map(PathBuf::from))
-        .map(|folder| folder.join(name))
-        .find(|program| program.is_file())
+/// bubblewrap where systems install it: not by the search path, which others may have written.
+fn find_bubblewrap() -> Option<PathBuf> {
+    [
+        "/usr/bin",
+        "/bin",
+        "/usr/local/bin",
+        "/run/current-system/sw/bin",
+    ]
+    .map(|folder| Path::new(folder).join("bwrap"))
+    .into_iter()
+    .find(|program| program.is_file())
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use benchmarks::{Asserts, Benchmark, Embedded, Overlap, ScoringPhase, Task, Tests};
-use sandbox::{Interpreter, Limits, Sandbox, Verdict};
+use sandbox::{Interpreter, Job, Limits, Sandbox, Verdict, Work};
 
 fn tasks() -> Vec<Task> {
     Embedded
@@ -50,23 +50,30 @@ fn for_each_task(check: impl Fn(&Task) + Sync) {
 fn canonical_solutions_pass_their_hidden_tests_and_their_examples() {
     // Python's own reading of the examples, by text.
     let doctest = "import doctest, sys\nresult = doctest.testmod(sys.modules['candidate'])\nassert result.attempted > 0 and result.failed == 0, result";
+    let own_reading = |program: &str| Job {
+        program: program.to_owned(),
+        preamble: String::new(),
+        work: Work::SharedProcess {
+            setup: String::new(),
+            tests: vec![doctest.to_owned()],
+        },
+    };
     let sandbox = sandbox();
     for_each_task(|task| {
         let (view, phase) = (task.view(), ScoringPhase::begin());
         let program = format!("{}{}", view.prompt, task.canonical_solution(&phase));
         let mut tests = hidden(task).to_vec();
         tests.extend(view.public_examples.iter().cloned());
-        tests.push(doctest.to_owned());
-        let outcome = sandbox
-            .run_tests(&program, &tests)
-            .expect("the sandbox works");
-        assert_eq!(
-            outcome.verdict,
-            Verdict::Passed,
-            "{}: {outcome:#?}",
-            view.task_id
-        );
-        assert!(outcome.cpu_s < 2.0, "{}: {outcome:#?}", view.task_id);
+        let outcomes = [
+            sandbox.run_tests(&program, &tests),
+            sandbox.run(&own_reading(&program), sandbox.limits()),
+        ];
+        for outcome in outcomes {
+            let outcome = outcome.expect("the sandbox works");
+            let id = &view.task_id;
+            assert_eq!(outcome.verdict, Verdict::Passed, "{id}: {outcome:#?}");
+            assert!(outcome.cpu_s < 2.0, "{id}: {outcome:#?}");
+        }
     });
 }
 

@@ -223,14 +223,16 @@ fn records_of_another_kind_are_left_alone(project: &Project, run: &Path) {
 
 fn another_setting_is_another_run(project: &Project, run: &Path) {
     let before = records(run);
-    let error = compare_on_full_disk(project, 1, &["--set", "evaluate.sampling.seed=7"]).error(1);
-    says(&error, &["cannot write reports/tiny-", "run.json"]);
-    project.assert_no_parts();
-    assert_eq!(
-        fs::read_dir(project.path("reports"))
-            .expect("reports")
-            .count(),
-        2
+    fs::write(project.path("blocked"), "a file where a folder should be").expect("a file");
+    let words = ["--reports", "blocked", "--set", "evaluate.sampling.seed=7"];
+    let error = compare(project, &words).error(1);
+    says(&error, &["cannot create blocked/tiny-"]);
+    let same = run.file_name().expect("a name").to_string_lossy();
+    assert!(
+        !error.contains(&*same),
+        "the run of another setting: {error}"
     );
+    let runs = fs::read_dir(project.path("reports")).expect("reports");
+    assert_eq!(runs.count(), 1);
     assert_eq!(records(run), before);
 }

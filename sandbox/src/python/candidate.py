@@ -76,7 +76,8 @@ def run(job, reserve):
         except Gone:
             pass
     elif job["mode"] == "calls":
-        make_calls(space, job["entry_point"], job["calls"], reserve)
+        if not make_calls(space, job["entry_point"], job["calls"], reserve):
+            return
     for i, ((code, fault), text) in enumerate(tests):
         started = process_time()
         if code is not None:
@@ -147,10 +148,12 @@ def compile_test(text):
 
 
 def make_calls(space, entry_point, calls, reserve):
+    """Tells what each call gives; False if there is nothing to call."""
     try:
         function = find(space, entry_point)
     except BaseException as error:
-        return tell("fault", "error", describe(error))
+        tell("fault", "error", "the program has no `%s` (%s)" % (entry_point, describe(error)))
+        return False
     for i, (expression, limit_s) in enumerate(calls):
         arguments = eval(compile(expression, "<inputs>", "eval"), dict(INPUT_NAMES))
         started = process_time()
@@ -167,6 +170,7 @@ def make_calls(space, entry_point, calls, reserve):
             kind, reason = fault_of(error, reserve, False)
             text = Encoder().text(("raised", i, process_time() - started, kind, reason))
         send(text)
+    return True
 
 
 # What expressions of inputs may name beside literals.

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sandbox::{Interpreter, Limits, Outcome, Sandbox, Verdict};
+use sandbox::{Call, Interpreter, Job, Limits, Outcome, Returned, Sandbox, Verdict, Work};
 
 use crate::{ADD, check, is_running, run, sandbox};
 
@@ -478,4 +478,25 @@ fn verdicts_and_outcomes_survive_json() {
         serde_json::to_string(&Verdict::OutputLimit).expect("serialises"),
         "\"output_limit\""
     );
+}
+
+#[test]
+fn calls_of_a_function_that_the_program_lacks_are_an_error() {
+    let job = Job {
+        program: ADD.into(),
+        preamble: String::new(),
+        work: Work::Calls {
+            entry_point: "subtract".into(),
+            calls: vec![Call {
+                arguments: "(1, 2)".into(),
+                cpu_s: 1.0,
+            }],
+        },
+    };
+    let outcome = sandbox()
+        .run(&job, sandbox().limits())
+        .expect("the harness works");
+    assert_eq!(outcome.verdict, Verdict::Error, "{outcome:#?}");
+    assert!(outcome.detail.contains("no `subtract`"), "{outcome:#?}");
+    assert_eq!(outcome.calls[0].returned, Returned::NotRun);
 }
