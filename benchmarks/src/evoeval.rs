@@ -1,6 +1,6 @@
 //! `EvoEval`: `HumanEval`'s problems changed by a language model; right is what a reference program returns.
 //!
-//! One file a part (difficult, creative, subtle, combine, tool_use, verbose, concise). In the first five, inputs are
+//! One file a part (difficult, creative, subtle, combine, `tool_use`, verbose, concise). In the first five, inputs are
 //! Python text; the last two have `HumanEval`+'s form. The publisher's special cases for single tasks are not applied:
 //! results are compared by the general rule.
 //!

@@ -4,7 +4,7 @@
 //! only that one text is understood, since unpickling runs code.
 //!
 //! # Source
-//! Jain et al. 2024, arXiv:2403.07974; huggingface.co/datasets/livecodebench/code_generation_lite.
+//! Jain et al. 2024, arXiv:2403.07974; `huggingface.co/datasets/livecodebench/code_generation_lite`.
 
 use std::io::Read;
 
@@ -228,10 +228,9 @@ fn unpickled_text(pickle: &[u8]) -> Option<String> {
     loop {
         match take(&mut rest, 1)?[0] {
             // Protocol, frame, memo: nothing to do.
-            0x80 => drop(take(&mut rest, 1)?),
+            0x80 | b'q' => drop(take(&mut rest, 1)?),
             0x95 => drop(take(&mut rest, 8)?),
             0x94 => {}
-            b'q' => drop(take(&mut rest, 1)?),
             b'r' => drop(take(&mut rest, 4)?),
             opcode @ (0x8c | b'X' | 0x8d) if text.is_none() => {
                 let n_bytes = match opcode {

@@ -201,7 +201,7 @@ impl Unittest {
 }
 
 #[cfg(test)]
-mod tests {
+mod checks {
     use super::*;
 
     #[test]

@@ -273,7 +273,7 @@ impl LoraSettings {
 
     /// Number of values that a fresh adapter of these settings has.
     pub fn num_trainable(&self, config: &ModelConfig) -> usize {
-        let ranks = self.compiled(&self.rank_pattern);
+        let ranks = Self::compiled(&self.rank_pattern);
         let layers = (0..config.num_hidden_layers).flat_map(|layer| {
             let ranks = &ranks;
             self.targets.iter().map(move |target| {
@@ -286,7 +286,7 @@ impl LoraSettings {
     }
 
     /// Patterns that [`Self::check`] has seen.
-    fn compiled<V: Copy>(&self, patterns: &[(String, V)]) -> Patterns<V> {
+    fn compiled<V: Copy>(patterns: &[(String, V)]) -> Patterns<V> {
         Patterns::new(patterns).unwrap_or_else(|error| panic!("unchecked settings: {error}"))
     }
 
@@ -313,8 +313,8 @@ impl Adapter {
     /// PEFT's default: `kaiming_uniform_(a=sqrt(5))` on A, zeros on B.
     pub fn init(settings: &LoraSettings, config: &ModelConfig, seed: u64, device: &Device) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let ranks = settings.compiled(&settings.rank_pattern);
-        let alphas = settings.compiled(&settings.alpha_pattern);
+        let ranks = LoraSettings::compiled(&settings.rank_pattern);
+        let alphas = LoraSettings::compiled(&settings.alpha_pattern);
         let layers = (0..config.num_hidden_layers)
             .map(|layer| {
                 let made = LayerAdapter::build::<std::convert::Infallible>(|target| {

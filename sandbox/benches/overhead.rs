@@ -3,6 +3,11 @@
 //! Times a bare `python -I -B -c pass` and a program with one call in a fresh box in turn, so that
 //! a busy machine disturbs both alike, and prints the medians and their difference.
 
+#![allow(
+    clippy::print_stdout,
+    reason = "a benchmark's result is what it prints"
+)]
+
 use std::process::{Command, Stdio};
 use std::time::Instant;
 

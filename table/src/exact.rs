@@ -158,7 +158,7 @@ impl Parser<'_> {
         if self.peek() != Some(b'"') {
             return Err(self.problem("expected a string"));
         }
-        let rest = self.text[self.at..].as_bytes();
+        let rest = &self.text.as_bytes()[self.at..];
         let mut end = 1;
         while rest.get(end).is_some_and(|&byte| byte != b'"') {
             end += if rest[end] == b'\\' { 2 } else { 1 };

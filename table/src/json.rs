@@ -141,7 +141,7 @@ impl Document {
                     let rows = columns(first)?;
                     self.state = State::Columns(line, rows.into_iter());
                 }
-                (State::Start, None) | (State::Objects, None) | (State::End, None) => {
+                (State::Start | State::Objects | State::End, None) => {
                     return Ok(None);
                 }
                 (State::Start, Some(_)) => {
@@ -276,7 +276,7 @@ impl Numbered {
 impl Read for Numbered {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let n = self.text.read(into)?;
-        self.line += into[..n].iter().filter(|&&byte| byte == b'\n').count();
+        self.line += into[..n].split(|&byte| byte == b'\n').count() - 1;
         Ok(n)
     }
 }

@@ -1,5 +1,7 @@
 //! The publishers' own files, where they are at hand.
 
+#![allow(clippy::print_stderr, reason = "a skipped test must say so")]
+
 use std::path::PathBuf;
 
 use benchmarks::{Asserts, ClassTask, Oracle, ScoringPhase, TaskSet, Tests, load, mbpp_shots};

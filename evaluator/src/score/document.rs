@@ -68,6 +68,9 @@ struct Rate {
     interval: Option<Interval>,
 }
 
+/// One of a sample's two verdicts.
+type VerdictOf = fn(&SampleScore) -> Option<Verdict>;
+
 impl Document {
     /// Puts together what is known of `samples`, whose scores stand in the same order.
     pub(crate) fn new(
@@ -139,7 +142,7 @@ impl Document {
                     .to_owned(),
             );
         }
-        let suites: [(&str, fn(&SampleScore) -> Option<Verdict>, _); 2] = [
+        let suites: [(&str, VerdictOf, _); 2] = [
             ("base", |sample| sample.base, Some(&self.pass_at_k.base)),
             ("plus", |sample| sample.plus, self.pass_at_k.plus.as_ref()),
         ];

@@ -2,6 +2,8 @@
 //!
 //! They take minutes, and run where `SCORE_PUBLISHED` is set and the publishers' files are at hand.
 
+#![allow(clippy::print_stderr, reason = "a skipped test must say so")]
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -145,12 +147,13 @@ fn check_canonical(benchmark: &str, file: &str, failing: &[&str]) {
     };
     let phase = ScoringPhase::begin();
     let set = load(benchmark, Some(&path)).expect("the publisher's file");
-    let lines: String = set
+    let lines = set
         .tasks
         .iter()
         .map(|task| json!({"task_id": task.view().task_id, "completion": task.canonical_solution(&phase)}))
-        .map(|sample| format!("{sample}\n"))
-        .collect();
+        .map(|sample| sample.to_string())
+        .collect::<Vec<_>>()
+        .join("\n");
     let project = Project::new();
     project.write("canonical.jsonl", lines);
     let found = score(
@@ -234,10 +237,12 @@ fn check_examples(benchmark: &str, file: &str, failing: &[&str]) {
             "task_id": view.task_id, "prompt": view.prompt, "entry_point": view.entry_point,
             "tests": view.public_examples,
         });
-        tasks += &format!("{own}\n");
+        tasks += &own.to_string();
+        tasks.push('\n');
         let sample =
             json!({"task_id": view.task_id, "completion": task.canonical_solution(&phase)});
-        samples += &format!("{sample}\n");
+        samples += &sample.to_string();
+        samples.push('\n');
     }
     let project = Project::new();
     project.write("tasks.jsonl", tasks);

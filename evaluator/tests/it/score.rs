@@ -14,8 +14,8 @@ const TASKS: &str = r#"
 fn project(samples: &[Value]) -> Project {
     let project = Project::new();
     project.write("tasks.jsonl", TASKS);
-    let lines: String = samples.iter().map(|sample| format!("{sample}\n")).collect();
-    project.write("samples.jsonl", lines);
+    let lines: Vec<String> = samples.iter().map(Value::to_string).collect();
+    project.write("samples.jsonl", lines.join("\n"));
     project
 }
 

@@ -236,7 +236,7 @@ fn serve(
         slots: 3,
     };
     let mut client = Hesitant {
-        waiting: requests.to_vec().into_iter(),
+        waiting: Vec::from(requests).into_iter(),
         at_once,
         asked: 0,
         completions: Vec::new(),
