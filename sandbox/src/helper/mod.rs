@@ -9,7 +9,7 @@
 //! 3. an unprivileged user, if we are root;
 //! 4. resource limits, no new privileges, Landlock, seccomp, each without a way back.
 //!
-//! Its argument is a [`Policy`] in JSON, followed by the program and its arguments.
+//! Its argument is a policy in JSON, followed by the program and its arguments.
 
 #[cfg(target_os = "linux")]
 mod ruleset;
