@@ -7,18 +7,9 @@ use crate::source::{read, root, shipped, sources};
 /// Past this many lines a file has two subjects.
 const LONGEST: usize = 600;
 
-/// Files of one subject that need more.
-const MAY_BE_LONGER: [&str; 1] = [
-    // One hostile program a test.
-    "sandbox/tests/it/main.rs",
-];
-
 #[test]
 fn no_file_is_too_long() {
-    for source in sources()
-        .iter()
-        .filter(|source| !MAY_BE_LONGER.contains(&source.path.as_str()))
-    {
+    for source in sources().iter() {
         let lines = source.text.lines().count();
         assert!(
             lines <= LONGEST,
