@@ -9,7 +9,7 @@ const LONGEST: usize = 600;
 
 #[test]
 fn no_file_is_too_long() {
-    for source in sources().iter() {
+    for source in sources() {
         let lines = source.text.lines().count();
         assert!(
             lines <= LONGEST,
