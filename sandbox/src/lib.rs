@@ -43,8 +43,7 @@ mod turns;
 mod value;
 mod wire;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::thread;
 
 pub use error::SandboxError;
@@ -203,40 +202,6 @@ impl Sandbox {
         Ok(Outcome {
             rerun: true,
             ..second
-        })
-    }
-
-    /// Runs many jobs with all workers, and tells of each as it is done.
-    ///
-    /// # Errors
-    /// The first of [`Sandbox::run`] or of `on_outcome`, after the runs under way.
-    pub fn run_all<E: From<SandboxError>>(
-        &self,
-        jobs: &[(Job, Limits)],
-        mut on_outcome: impl FnMut(usize, Outcome) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let next = AtomicUsize::new(0);
-        let (sender, outcomes) = mpsc::channel();
-        thread::scope(|scope| {
-            for _ in 0..self.workers().min(jobs.len()) {
-                let (next, sender) = (&next, sender.clone());
-                scope.spawn(move || {
-                    loop {
-                        let index = next.fetch_add(1, Ordering::Relaxed);
-                        let Some((job, limits)) = jobs.get(index) else {
-                            break;
-                        };
-                        if sender.send((index, self.run(job, limits))).is_err() {
-                            break;
-                        }
-                    }
-                });
-            }
-            drop(sender);
-            for (index, outcome) in outcomes {
-                on_outcome(index, outcome?)?;
-            }
-            Ok(())
         })
     }
 

@@ -181,7 +181,7 @@ impl Process {
         descendants(self.pid)
             .into_iter()
             .chain([self.pid])
-            .map(peak_memory_bytes_of)
+            .map(|pid| resident_bytes(pid, Resident::Peak))
             .max()
             .unwrap_or(0)
     }
@@ -318,17 +318,20 @@ fn descendants(pid: Pid) -> Vec<Pid> {
     all
 }
 
-/// What a process has in memory: all of it, or its share where several have the same.
+/// What a process has in memory: all of it, its share where several have the same, or the most that
+/// it ever had.
 #[derive(Clone, Copy)]
 enum Resident {
     Whole,
     Share,
+    Peak,
 }
 
 fn resident_bytes(pid: Pid, part: Resident) -> u64 {
     let (file, field) = match part {
         Resident::Whole => ("status", "VmRSS:"),
         Resident::Share => ("smaps_rollup", "Pss:"),
+        Resident::Peak => ("status", "VmHWM:"),
     };
     let text = fs::read_to_string(format!("/proc/{}/{file}", pid.as_raw_nonzero()));
     text.unwrap_or_default()
@@ -349,16 +352,6 @@ fn cpu_s_of(pid: Pid) -> Option<f64> {
         .filter_map(|ticks| ticks.parse().ok())
         .collect();
     Some(ticks.iter().sum::<f64>() / TICKS_PER_SECOND)
-}
-
-fn peak_memory_bytes_of(pid: Pid) -> u64 {
-    let path = format!("/proc/{}/status", pid.as_raw_nonzero());
-    let status = fs::read_to_string(path).unwrap_or_default();
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .and_then(|rest| rest.trim().strip_suffix(" kB")?.trim().parse().ok())
-        .map_or(0, |kibibytes: u64| kibibytes * 1024)
 }
 
 /// The pipe of commands, written without waiting.
