@@ -7,7 +7,7 @@
 ///
 /// # Source
 /// Chen et al. 2021, arXiv:2107.03374, section 2.1.
-pub(crate) fn pass_at_k(n: usize, passed: usize, k: usize) -> Option<f64> {
+pub fn pass_at_k(n: usize, passed: usize, k: usize) -> Option<f64> {
     if k == 0 || k > n || passed > n {
         return None;
     }
@@ -22,8 +22,8 @@ pub(crate) fn pass_at_k(n: usize, passed: usize, k: usize) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::golden::assert_close;
     use super::pass_at_k;
+    use crate::golden::assert_close;
 
     /// Counts the subsets of size k of n samples that hold one of the first `passed`.
     fn brute_force(n: usize, passed: usize, k: usize) -> f64 {

@@ -1,30 +1,30 @@
 //! Pairs of task values: what two arms made of the same task.
 
-use super::mean;
+use crate::mean;
 
 /// The values of two arms on one task, each averaged over its samples.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Pair {
+pub struct Pair {
     /// The base model's value.
-    pub(crate) base: f64,
+    pub base: f64,
     /// The adapter's value.
-    pub(crate) adapter: f64,
+    pub adapter: f64,
 }
 
 impl Pair {
     /// Adapter less base.
-    pub(crate) fn difference(&self) -> f64 {
+    pub fn difference(&self) -> f64 {
         self.adapter - self.base
     }
 }
 
 /// The differences of all pairs, adapter less base.
-pub(crate) fn differences(pairs: &[Pair]) -> Vec<f64> {
+pub fn differences(pairs: &[Pair]) -> Vec<f64> {
     pairs.iter().map(Pair::difference).collect()
 }
 
 /// One task's value: the mean over those samples that have one; `None` if none has.
-pub(crate) fn task_mean<S>(samples: &[S], value: impl Fn(&S) -> Option<f64>) -> Option<f64> {
+pub fn task_mean<S>(samples: &[S], value: impl Fn(&S) -> Option<f64>) -> Option<f64> {
     let values: Vec<f64> = samples.iter().filter_map(value).collect();
     mean(&values)
 }

@@ -5,7 +5,10 @@ use std::cmp::Ordering;
 /// Share of pairs (one value each) with `adapter` above `base`, less the share below; -1 to 1.
 ///
 /// It compares the two distributions and ignores the pairing. `None` if either arm has no values.
-pub(crate) fn cliffs_delta(base: &[f64], adapter: &[f64]) -> Option<f64> {
+///
+/// # Source
+/// Cliff 1993, "Dominance statistics: ordinal analyses to answer ordinal questions", Psychological Bulletin 114.
+pub fn cliffs_delta(base: &[f64], adapter: &[f64]) -> Option<f64> {
     if base.is_empty() || adapter.is_empty() {
         return None;
     }
@@ -23,8 +26,8 @@ pub(crate) fn cliffs_delta(base: &[f64], adapter: &[f64]) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::golden::{Golden, assert_close, golden};
     use super::cliffs_delta;
+    use crate::golden::{Golden, assert_close, golden};
 
     #[test]
     fn delta_agrees_with_scipys_mann_whitney_u() {
@@ -38,5 +41,11 @@ mod tests {
     fn an_empty_arm_has_no_delta() {
         assert_eq!(cliffs_delta(&[], &[1.0]), None);
         assert_eq!(cliffs_delta(&[1.0], &[]), None);
+    }
+
+    #[test]
+    fn equal_values_dominate_nothing() {
+        assert_eq!(cliffs_delta(&[2.0; 3], &[2.0; 4]), Some(0.0));
+        assert_eq!(cliffs_delta(&[1.0], &[2.0]), Some(1.0));
     }
 }

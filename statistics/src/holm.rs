@@ -4,7 +4,7 @@
 ///
 /// # Source
 /// Holm 1979, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6.
-pub(crate) fn holm(p_values: &[f64]) -> Vec<f64> {
+pub fn holm(p_values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p_values.len()).collect();
     order.sort_by(|&a, &b| p_values[a].total_cmp(&p_values[b]));
     let mut adjusted = vec![0.0; p_values.len()];
@@ -19,8 +19,8 @@ pub(crate) fn holm(p_values: &[f64]) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::golden::{Golden, assert_close, golden};
     use super::holm;
+    use crate::golden::{Golden, assert_close, golden};
 
     #[test]
     fn adjusted_p_values_agree_with_statsmodels() {
@@ -30,5 +30,11 @@ mod tests {
                 assert_close(*found, expected);
             }
         }
+    }
+
+    #[test]
+    fn no_contrast_and_one_contrast_need_no_correction() {
+        assert_eq!(holm(&[]), [0.0; 0]);
+        assert_eq!(holm(&[0.04]), [0.04]);
     }
 }

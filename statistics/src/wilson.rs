@@ -1,18 +1,19 @@
 //! Wilson's interval of a rate.
 
-use super::{Interval, LEVEL, normal};
+use crate::distribution::normal_quantile;
+use crate::{Interval, LEVEL};
 
 /// Interval at [`LEVEL`] of the rate behind `successes` out of `trials`; `None` without trials.
 ///
 /// # Source
 /// Wilson 1927, "Probable inference, the law of succession, and statistical inference", JASA 22.
-pub(crate) fn wilson(successes: usize, trials: usize) -> Option<Interval> {
+pub fn wilson(successes: usize, trials: usize) -> Option<Interval> {
     if trials == 0 {
         return None;
     }
     let n = trials as f64;
     let rate = successes as f64 / n;
-    let z = normal::quantile(f64::midpoint(1.0, LEVEL));
+    let z = normal_quantile(f64::midpoint(1.0, LEVEL));
     let shrink = 1.0 + z * z / n;
     let center = (rate + z * z / (2.0 * n)) / shrink;
     let reach = z / shrink * (rate * (1.0 - rate) / n + z * z / (4.0 * n * n)).sqrt();
@@ -29,8 +30,8 @@ pub(crate) fn wilson(successes: usize, trials: usize) -> Option<Interval> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::golden::{Golden, assert_close, golden};
     use super::wilson;
+    use crate::golden::{Golden, assert_close, golden};
 
     #[test]
     fn intervals_agree_with_statsmodels() {
@@ -45,5 +46,12 @@ mod tests {
     #[test]
     fn no_trials_have_no_interval() {
         assert_eq!(wilson(0, 0), None);
+    }
+
+    #[test]
+    fn a_single_trial_leaves_most_rates_possible() {
+        let found = wilson(1, 1).expect("a trial");
+        assert!(found.low > 0.0 && found.low < 0.25, "{found:?}");
+        assert!((found.high - 1.0).abs() < 1e-15, "{found:?}");
     }
 }

@@ -1,22 +1,25 @@
 //! Wilcoxon's signed-rank test with Pratt's treatment of zeros, and its effect size.
 
-use super::normal;
+use crate::distribution::normal_two_sided_p;
 
 /// The outcome of a signed-rank test.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct SignedRank {
+pub struct SignedRank {
     /// Two-sided p-value by the normal approximation, ties corrected, without continuity correction.
-    pub(crate) p: f64,
+    pub p: f64,
     /// Matched-pairs rank-biserial correlation, -1 to 1: (R+ - R-) / (R+ + R-).
-    pub(crate) rank_biserial: f64,
+    pub rank_biserial: f64,
 }
 
 /// Tests whether `differences` lie symmetrically about 0; `None` if none of them is nonzero.
 ///
-/// Zeros take part in the ranking and then drop out (Pratt 1959), which matters here: with greedy decoding a
-/// third of all tasks come out equal. As scipy's `wilcoxon(zero_method="pratt", method="asymptotic",
-/// correction=False)`. The effect size is Kerby's (2014), over the ranks that remain.
-pub(crate) fn signed_rank(differences: &[f64]) -> Option<SignedRank> {
+/// Zeros take part in the ranking and then drop out, which matters here: with greedy decoding a third of all tasks
+/// come out equal. As scipy's `wilcoxon(zero_method="pratt", method="asymptotic", correction=False)`.
+///
+/// # Source
+/// Pratt 1959, "Remarks on zeros and ties in the Wilcoxon signed rank procedures", JASA 54. The effect size, over the
+/// ranks that remain: Kerby 2014, "The simple difference formula", Comprehensive Psychology 3.
+pub fn signed_rank(differences: &[f64]) -> Option<SignedRank> {
     let mut by_size: Vec<f64> = differences.to_vec();
     by_size.sort_by(|a, b| a.abs().total_cmp(&b.abs()));
     let n = by_size.len() as f64;
@@ -46,15 +49,15 @@ pub(crate) fn signed_rank(differences: &[f64]) -> Option<SignedRank> {
         - ties / 2.0)
         / 24.0;
     Some(SignedRank {
-        p: normal::two_sided_p((positive - expected) / variance.sqrt()),
+        p: normal_two_sided_p((positive - expected) / variance.sqrt()),
         rank_biserial: (positive - negative) / (positive + negative),
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::golden::{Golden, assert_close, golden};
     use super::signed_rank;
+    use crate::golden::{Golden, assert_close, golden};
 
     #[test]
     fn p_values_and_effect_sizes_agree_with_scipy() {

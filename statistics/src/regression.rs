@@ -4,8 +4,11 @@
 ///
 /// With x a difference of log length and y a difference of MI, it is the change of MI that length does not
 /// explain. 0 without rows.
-pub(crate) fn intercept(x: &[f64], y: &[f64], rows: &[usize]) -> f64 {
-    let n = rows.len().max(1) as f64;
+pub fn intercept(x: &[f64], y: &[f64], rows: &[usize]) -> f64 {
+    if rows.is_empty() {
+        return 0.0;
+    }
+    let n = rows.len() as f64;
     let mean_x = rows.iter().map(|&row| x[row]).sum::<f64>() / n;
     let mean_y = rows.iter().map(|&row| y[row]).sum::<f64>() / n;
     let (mut covariance, mut variance) = (0.0, 0.0);
@@ -22,8 +25,8 @@ pub(crate) fn intercept(x: &[f64], y: &[f64], rows: &[usize]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::golden::{Golden, assert_close, golden};
     use super::intercept;
+    use crate::golden::{Golden, assert_close, golden};
 
     #[test]
     fn intercepts_agree_with_scipys_regression() {
@@ -41,5 +44,12 @@ mod tests {
             intercept(&[0.0; 3], &[1.0, 2.0, 6.0], &[0, 2, 2]),
             13.0 / 3.0,
         );
+    }
+
+    #[test]
+    fn no_row_gives_zero_and_one_row_its_value() {
+        // Not -0, as the sum of nothing is: reports print the sign.
+        assert_eq!(intercept(&[], &[], &[]).to_bits(), 0.0_f64.to_bits());
+        assert_close(intercept(&[0.3], &[4.0], &[0]), 4.0);
     }
 }

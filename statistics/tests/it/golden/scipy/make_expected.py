@@ -1,10 +1,10 @@
-"""Computes expected.json: what scipy, statsmodels and numpy answer where the evaluator does its own sums.
+"""Computes expected.json: what scipy, statsmodels and numpy answer where this crate does its own sums.
 
     python -m venv venv && venv/bin/pip install numpy==NUMPY scipy==SCIPY statsmodels==STATSMODELS
     venv/bin/python make_expected.py > expected.json
 
 The versions are those in expected.json under "versions". Resample indices and sign patterns are drawn here and
-written down, so that both sides resample alike.
+written down, so that both sides resample alike. New values are drawn after the older ones, which so stay as they are.
 """
 
 import json
@@ -13,9 +13,11 @@ import sys
 import numpy as np
 import scipy
 import statsmodels
-from scipy import stats
+from scipy import optimize, stats
+from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import normal_power, normal_power_het
 from statsmodels.stats.proportion import proportion_confint
 
 rng = np.random.default_rng(20261122)
@@ -174,6 +176,137 @@ def intercept():
     return cases
 
 
+def chi_squared():
+    points = [(1e-9, 1), (0.3, 1), (3.841458820694124, 1), (30.0, 1), (0.5, 2), (7.0, 5), (11.0, 11), (40.0, 11), (200.0, 24)]
+    return [{"x": x, "degrees": df, "tail": float(stats.chi2.sf(x, df))} for x, df in points]
+
+
+def student():
+    points = [(0.975, 1), (0.975, 2), (0.975, 3), (0.975, 19), (0.975, 163), (0.975, 541), (0.6, 4), (0.999, 7)]
+    return [{"p": p, "degrees": df, "quantile": float(stats.t.ppf(p, df))} for p, df in points]
+
+
+def beta():
+    points = [(0.01, 1, 1), (0.01, 83, 1918), (0.5, 3, 4), (0.99, 2, 40), (0.05, 2000, 1), (0.01, 1, 2000)]
+    return [{"p": p, "a": a, "b": b, "quantile": float(stats.beta.ppf(p, a, b))} for p, a, b in points]
+
+
+def settings(n, k, effect):
+    """Whole numbers with many ties, as complexities have; some tasks are alike in all settings."""
+    values = rng.integers(1, 9, (n, 1)) + np.round(rng.normal(0, 1, (n, k)) + effect * np.arange(k)).astype(int)
+    values[rng.choice(n, n // 6, replace=False)] = 3
+    return values
+
+
+def friedman():
+    cases = [settings(n, k, effect) for n, k, effect in [(8, 3, 0.0), (30, 4, 0.3), (60, 9, 0.05), (164, 12, 0.0)]]
+    cases.append(rng.normal(0, 1, (12, 5)))
+    found = []
+    for tasks in cases:
+        n, k = tasks.shape
+        result = stats.friedmanchisquare(*tasks.T)
+        found.append(
+            {
+                "tasks": tasks.tolist(),
+                "chi_squared": float(result.statistic),
+                "p": float(result.pvalue),
+                "kendalls_w": float(result.statistic / (n * (k - 1))),
+            }
+        )
+    return found
+
+
+def friedman_permuted():
+    """The settings of a task in a new order, a digit each: its values are taken from these places."""
+    cases = []
+    for n, k, effect in [(6, 3, 0.4), (9, 4, 0.2)]:
+        # A task whose settings all tie has no order worth writing down.
+        tasks = np.array([row for row in settings(n, k, effect) if len(set(row)) > 1])
+        orders = np.array([[rng.permutation(k) for _ in tasks] for _ in range(99)])
+        observed = stats.friedmanchisquare(*tasks.T).statistic
+        drawn = [stats.friedmanchisquare(*np.take_along_axis(tasks, order, axis=1).T).statistic for order in orders]
+        extreme = int((np.array(drawn) >= observed - 1e-9).sum())
+        cases.append(
+            {
+                "tasks": tasks.tolist(),
+                "permutations": [" ".join("".join(map(str, row)) for row in order) for order in orders],
+                "p": (extreme + 1) / 100,
+            }
+        )
+    return cases
+
+
+def clustered():
+    cases = []
+    for sizes in [[1, 1, 2], [3] * 8, [1, 1, 2, 5, 1, 4, 9, 2], [1] * 20]:
+        clusters = np.repeat(np.arange(len(sizes)), sizes)
+        values = rng.normal(2, 6, len(clusters)) + rng.normal(0, 8, len(sizes))[clusters]
+
+        def fit(correction):
+            return OLS(values, np.ones(len(values))).fit(
+                cov_type="cluster", cov_kwds={"groups": clusters, "use_correction": correction}, use_t=True
+            )
+
+        cases.append(
+            {
+                "values": values.tolist(),
+                "clusters": clusters.tolist(),
+                "mean": float(fit(True).params[0]),
+                "cr0": float(fit(False).bse[0]),
+                "cr1": float(fit(True).bse[0]),
+                "interval": fit(True).conf_int()[0].tolist(),
+            }
+        )
+    return cases
+
+
+def power():
+    points = [(3.0, 14.3, 164), (3.0, 14.3, 542), (-1.5, 14.3, 542), (0.0, 1.0, 10), (0.5, 2.0, 2), (40.0, 14.3, 164)]
+    return [
+        {"effect": effect, "sd": sd, "n": n, "power": float(normal_power(effect / sd, n, 0.05))}
+        for effect, sd, n in points
+    ]
+
+
+def rates_power():
+    points = [(0.05, 0.2, 164), (-0.05, 0.2, 542), (0.05, 0.05, 164), (0.3, 0.9, 40), (0.0, 0.1, 164)]
+    return [
+        {
+            "difference": d,
+            "discordant": share,
+            "n": n,
+            "power": float(normal_power_het(d, n, 0.05, std_null=np.sqrt(share), std_alternative=np.sqrt(share - d * d))),
+        }
+        for d, share, n in points
+    ]
+
+
+def minimal_detectable_rate_difference():
+    """The root of the power in the effect's direction, as for means."""
+    cases = []
+    for share, n in [(0.2, 164), (0.2, 542), (0.05, 542), (0.9, 40), (1.0, 164)]:
+
+        def missing(d):
+            spread = np.sqrt(share - d * d)
+            return normal_power_het(d, n, 0.025, np.sqrt(share), spread, alternative="larger") - 0.8
+
+        root = optimize.brentq(missing, 0.0, share * 0.999999, xtol=1e-14, rtol=1e-14)
+        cases.append({"discordant": share, "n": n, "difference": float(root)})
+    return cases
+
+
+def exact_lower_limit():
+    points = [(1, 1, 0.99), (1, 2000, 0.99), (83, 2000, 0.99), (125, 2000, 0.99), (40, 40, 0.95), (3, 7, 0.975)]
+    return [
+        {
+            "counts": [k, n],
+            "confidence": confidence,
+            "limit": float(stats.binomtest(k, n, alternative="greater").proportion_ci(confidence, "exact").low),
+        }
+        for k, n, confidence in points
+    ]
+
+
 expected = {
     "versions": {
         "python": sys.version.split()[0],
@@ -194,6 +327,16 @@ expected = {
     "holm": holm(),
     "minimal_detectable_effect": minimal_detectable_effect(),
     "intercept": intercept(),
+    "chi_squared": chi_squared(),
+    "student": student(),
+    "beta": beta(),
+    "friedman": friedman(),
+    "friedman_permuted": friedman_permuted(),
+    "clustered": clustered(),
+    "power": power(),
+    "rates_power": rates_power(),
+    "minimal_detectable_rate_difference": minimal_detectable_rate_difference(),
+    "exact_lower_limit": exact_lower_limit(),
 }
 # One line a key: small diffs without a line for every index.
 lines = (f" {json.dumps(key)}: {json.dumps(value, separators=(',', ':'))}" for key, value in expected.items())

@@ -1,0 +1,96 @@
+//! Distributions and their quantiles; the only user of statrs.
+
+use std::f64::consts::SQRT_2;
+
+use statrs::function::beta::{beta_reg, inv_beta_reg};
+use statrs::function::erf::{erfc, erfc_inv};
+use statrs::function::gamma::gamma_ur;
+
+/// Probability that a standard normal variable is at most `z`.
+pub(crate) fn normal_cdf(z: f64) -> f64 {
+    0.5 * erfc(-z / SQRT_2)
+}
+
+/// The value that a standard normal variable stays below with probability `p`; infinite at 0 and 1.
+pub(crate) fn normal_quantile(p: f64) -> f64 {
+    -SQRT_2 * erfc_inv(2.0 * p)
+}
+
+/// Two-sided p-value of a standard normal score.
+pub(crate) fn normal_two_sided_p(z: f64) -> f64 {
+    erfc(z.abs() / SQRT_2)
+}
+
+/// Probability that `n` fair coins show at most `k` heads, `k` below `n`.
+pub(crate) fn fair_coins_cdf(k: usize, n: usize) -> f64 {
+    // P(X <= k) of Binomial(n, 1/2) is the regularised incomplete beta function I(1/2; n - k, k + 1).
+    beta_reg((n - k) as f64, (k + 1) as f64, 0.5)
+}
+
+/// Probability that a chi-squared variable with `degrees` of freedom, at least 1, is above `x`.
+pub(crate) fn chi_squared_tail(x: f64, degrees: usize) -> f64 {
+    if x <= 0.0 {
+        return 1.0;
+    }
+    gamma_ur(degrees as f64 / 2.0, x / 2.0)
+}
+
+/// The value that Student's t with `degrees` of freedom, at least 1, stays below with probability `p`, for `p` from
+/// 1/2 to 1, both excluded.
+pub(crate) fn student_quantile(p: f64, degrees: usize) -> f64 {
+    let degrees = degrees as f64;
+    // P(|T| > t) is I(x; degrees / 2, 1/2) at x = degrees / (degrees + t^2).
+    let x = beta_quantile(2.0 * (1.0 - p), degrees / 2.0, 0.5);
+    (degrees * (1.0 - x) / x).sqrt()
+}
+
+/// The value that a variable of Beta(`a`, `b`) stays below with probability `p`.
+pub(crate) fn beta_quantile(p: f64, a: f64, b: f64) -> f64 {
+    inv_beta_reg(a, b, p)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        beta_quantile, chi_squared_tail, normal_cdf, normal_quantile, normal_two_sided_p,
+        student_quantile,
+    };
+    use crate::golden::{Golden, assert_close, golden};
+
+    #[test]
+    fn the_normal_distribution_and_its_quantile_agree_with_scipy() {
+        for case in golden()["normal"].cases() {
+            let z = case["z"].number();
+            assert_close(normal_cdf(z), case["cdf"].number());
+            assert_close(normal_two_sided_p(z), 2.0 * normal_cdf(-z.abs()));
+            assert_close(
+                normal_quantile(case["p"].number()),
+                case["quantile"].number(),
+            );
+        }
+    }
+
+    #[test]
+    fn the_tail_of_chi_squared_agrees_with_scipy() {
+        for case in golden()["chi_squared"].cases() {
+            let degrees = case["degrees"].number() as usize;
+            let found = chi_squared_tail(case["x"].number(), degrees);
+            assert_close(found, case["tail"].number());
+        }
+        assert_close(chi_squared_tail(0.0, 3), 1.0);
+    }
+
+    #[test]
+    fn quantiles_of_student_and_beta_agree_with_scipy() {
+        for case in golden()["student"].cases() {
+            let degrees = case["degrees"].number() as usize;
+            let found = student_quantile(case["p"].number(), degrees);
+            assert_close(found, case["quantile"].number());
+        }
+        for case in golden()["beta"].cases() {
+            let (a, b) = (case["a"].number(), case["b"].number());
+            let found = beta_quantile(case["p"].number(), a, b);
+            assert_close(found, case["quantile"].number());
+        }
+    }
+}
