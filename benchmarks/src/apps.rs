@@ -7,10 +7,10 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use table::Exact;
 
 use crate::fields::{Fields, texts};
-use crate::literal::{python_value, tuple};
+use crate::literal::{python, tuple};
 use crate::registry::{Data, Format};
 use crate::{
     BenchmarkError, CallTime, Calls, Expected, Oracle, StreamCase, Streams, Task, TaskView, Tests,
@@ -38,37 +38,37 @@ fn read(path: &Path) -> Result<Vec<Task>, BenchmarkError> {
 }
 
 fn task(row: &Fields<'_>) -> Result<Option<Task>, BenchmarkError> {
-    let Some(cases) = row.json("input_output")? else {
+    let Some(cases) = row.exact("input_output")? else {
         return Ok(None);
     };
-    let list = |name: &str| -> Result<&[Value], BenchmarkError> {
-        let list = cases.get(name).and_then(Value::as_array);
-        list.map(Vec::as_slice)
-            .ok_or_else(|| row.malformed(format!("`input_output` has no list `{name}`")))
+    let list = |name: &str| match cases.get(name) {
+        Some(Exact::Array(items)) => Ok(items.as_slice()),
+        _ => Err(row.malformed(format!("field `input_output` has no list `{name}`"))),
     };
     let (inputs, outputs) = (list("inputs")?, list("outputs")?);
     if inputs.len() != outputs.len() {
         let (n, m) = (inputs.len(), outputs.len());
-        return Err(row.malformed(format!("{n} inputs and {m} outputs, expected as many")));
+        return Err(row.malformed(format!(
+            "field `input_output` has {n} inputs and {m} outputs, expected as many"
+        )));
     }
     if inputs.is_empty() {
         return Ok(None);
     }
     let starter = row.optional_text("starter_code")?.unwrap_or_default();
     let question = row.text("question")?;
-    let function = cases.get("fn_name").and_then(Value::as_str);
-    let (entry_point, tests) = match function {
-        Some(function) => {
+    let (entry_point, tests) = match cases.get("fn_name") {
+        Some(Exact::Text(function)) => {
             let entry_point = method_or_function(function, starter);
             let tests = calls(row, &entry_point, inputs, outputs)?;
-            let name = if entry_point == function {
-                function
+            let name = if entry_point == *function {
+                function.as_str()
             } else {
                 "Solution"
             };
             (name, tests)
         }
-        None => ("", streams(row, inputs, outputs)?),
+        _ => ("", streams(row, inputs, outputs)?),
     };
     let id = if row.get("id").is_some() {
         "id"
@@ -116,40 +116,54 @@ pub(crate) fn with_starter(question: &str, starter: &str) -> String {
 fn calls(
     row: &Fields<'_>,
     entry_point: &str,
-    inputs: &[Value],
-    outputs: &[Value],
+    inputs: &[Exact],
+    outputs: &[Exact],
 ) -> Result<Tests, BenchmarkError> {
-    let arguments = |input: &Value| Some(tuple(input.as_array()?.iter().map(python_value)));
-    let base: Option<Vec<String>> = inputs.iter().map(arguments).collect();
+    let arguments = |input: &Exact| match input {
+        Exact::Array(items) => Ok(tuple(items.iter().map(python))),
+        _ => Err(row.malformed("field `input_output` has a call whose input is not a list")),
+    };
     Ok(Tests::Calls(Calls {
         entry_point: entry_point.to_owned(),
         prelude: String::new(),
-        base: base.ok_or_else(|| row.malformed("the input of a call is not a list"))?,
+        base: inputs.iter().map(arguments).collect::<Result<_, _>>()?,
         plus: None,
-        expected: Expected::Values(outputs.iter().map(python_value).collect()),
+        expected: Expected::Values(outputs.iter().map(python).collect()),
         oracle: Oracle::Json { or_first: true },
         atol: 0.0,
         time: CallTime::each(EACH_S),
     }))
 }
 
-fn streams(row: &Fields<'_>, inputs: &[Value], outputs: &[Value]) -> Result<Tests, BenchmarkError> {
-    // Some problems have their lines as a list.
-    let text = |value: &Value| match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Array(_) => texts(value).map(|lines| lines.join("\n")),
+fn streams(row: &Fields<'_>, inputs: &[Exact], outputs: &[Exact]) -> Result<Tests, BenchmarkError> {
+    let line = |value: &Exact| match value {
+        Exact::Text(text) => Some(text.clone()),
         _ => None,
     };
+    // Some problems have their lines as a list.
+    let text = |value: &Exact| {
+        let text = match value {
+            Exact::Array(lines) => {
+                let lines: Option<Vec<String>> = lines.iter().map(line).collect();
+                lines.map(|lines| lines.join("\n"))
+            }
+            other => line(other),
+        };
+        text.ok_or_else(|| {
+            row.malformed("field `input_output` has an input or output that is not text")
+        })
+    };
     let case = |(input, output)| {
-        Some(StreamCase {
+        Ok(StreamCase {
             stdin: text(input)?,
             stdout: text(output)?,
         })
     };
-    let cases: Option<Vec<StreamCase>> = inputs.iter().zip(outputs).map(case).collect();
+    let cases: Result<Vec<StreamCase>, BenchmarkError> =
+        inputs.iter().zip(outputs).map(case).collect();
     Ok(Tests::Streams(Streams {
         prelude: String::new(),
-        cases: cases.ok_or_else(|| row.malformed("an input or output is not text"))?,
+        cases: cases?,
         tolerance: 1e-6,
         each_s: EACH_S,
     }))

@@ -34,6 +34,12 @@ pub enum BenchmarkError {
         /// Which file it is, and where it comes from.
         data: Data,
     },
+    /// No solved examples go before this benchmark's requests.
+    #[error("the benchmark `{name}` defines no examples to show before its tasks\nhint: `mbpp` does; the other ways to ask work for all")]
+    NoShots {
+        /// Name of the benchmark.
+        name: String,
+    },
     /// A file was named for tasks that are built in.
     #[error("the benchmark `{name}` is built in and reads no file, found {}", path.display())]
     NeedsNoData {

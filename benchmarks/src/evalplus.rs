@@ -15,7 +15,9 @@ use table::{Exact, Place};
 
 use crate::literal::{python, python_string, tuple};
 use crate::registry::{Data, Format};
-use crate::{BenchmarkError, CallTime, Calls, Expected, Oracle, Task, TaskView, Tests, humaneval};
+use crate::{
+    BenchmarkError, CallTime, Calls, Expected, Oracle, Task, TaskView, Tests, evoeval, humaneval,
+};
 
 pub(crate) const HUMANEVAL_PLUS: Format = Format {
     name: "humaneval+",
@@ -43,6 +45,8 @@ enum Family {
     Mbpp,
     /// MBPP+ 0.1.0, whose verdicts were made when fewer exceptions were known.
     EarlyMbpp,
+    /// `HumanEval`'s in other words, by the rules of `EvoEval`.
+    Evo,
 }
 
 /// Tasks of MBPP+ 0.1.0 that 0.2.0 left out, by number.
@@ -50,6 +54,14 @@ const EARLY_TASKS: [u32; 21] = [
     83, 115, 117, 143, 164, 229, 249, 295, 396, 400, 407, 431, 438, 442, 461, 574, 582, 595, 640,
     746, 783,
 ];
+
+/// Reads `HumanEval`+ as `EvoEval` words it anew and judges it.
+///
+/// # Errors
+/// The file cannot be read or is in another format.
+pub(crate) fn read_reworded(path: &Path) -> Result<Vec<Task>, BenchmarkError> {
+    read(path, Family::Evo)
+}
 
 fn read(path: &Path, mut family: Family) -> Result<Vec<Task>, BenchmarkError> {
     let mut rows = Vec::new();
@@ -136,17 +148,24 @@ impl<'a> Row<'a> {
         })
     }
 
-    fn task(&self, family: Family) -> Result<Task, BenchmarkError> {
-        let task_id = self.text("task_id")?;
-        let (prompt, entry_point) = (self.text("prompt")?, self.text("entry_point")?);
-        let solution = self.text("canonical_solution")?;
+    fn atol(&self) -> Result<f64, BenchmarkError> {
         let atol = match self.need("atol")? {
             Exact::Number(text) => text.parse().ok(),
             _ => None,
         };
-        let atol = atol.ok_or_else(|| self.malformed("field `atol` is not a number"))?;
+        atol.ok_or_else(|| self.malformed("field `atol` is not a number"))
+    }
+
+    fn task(&self, family: Family) -> Result<Task, BenchmarkError> {
+        let task_id = self.text("task_id")?;
+        let (prompt, entry_point) = (self.text("prompt")?, self.text("entry_point")?);
+        let solution = self.text("canonical_solution")?;
+        let atol = match family {
+            Family::Evo => evoeval::ZERO,
+            Family::HumanEval | Family::Mbpp | Family::EarlyMbpp => self.atol()?,
+        };
         let expression: fn(u32, &[Exact]) -> String = match family {
-            Family::HumanEval => |_, input| tuple(input.iter().map(python)),
+            Family::HumanEval | Family::Evo => |_, input| tuple(input.iter().map(python)),
             Family::Mbpp | Family::EarlyMbpp => mbpp_arguments,
         };
         let number = self.number()?;
@@ -168,7 +187,7 @@ impl<'a> Row<'a> {
             time: CallTime::EVALPLUS,
         });
         let view = match family {
-            Family::HumanEval => humaneval::view(task_id, prompt, entry_point),
+            Family::HumanEval | Family::Evo => humaneval::view(task_id, prompt, entry_point),
             Family::Mbpp | Family::EarlyMbpp => mbpp_view(task_id, prompt, entry_point),
         };
         Ok(Task::new(view, tests, solution.to_owned()))
@@ -186,9 +205,10 @@ fn mbpp_view(task_id: &str, prompt: &str, entry_point: &str) -> TaskView {
 /// How the results of a function are compared; the exceptions are EvalPlus's.
 fn oracle(family: Family, entry_point: &str) -> Oracle {
     match (family, entry_point) {
-        (Family::HumanEval, "find_zero") => {
+        (Family::HumanEval | Family::Evo, "find_zero") => {
             Oracle::ZeroOf("def find_zero(xs):\n    return xs\n".to_owned())
         }
+        (Family::Evo, _) => Oracle::Typed,
         // Mbpp/164: the published tests contradict the task's own words.
         (Family::Mbpp | Family::EarlyMbpp, "are_equivalent") => Oracle::Anything,
         // Mbpp/295: whether a number divides itself is open for 0 and 1.

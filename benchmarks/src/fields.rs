@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::Value;
-use table::{Place, Row};
+use table::{Exact, Place, Row};
 
 use crate::{BenchmarkError, Task};
 
@@ -90,6 +90,21 @@ impl<'a> Fields<'a> {
             Value::Number(number) => Ok(number.to_string()),
             _ => Err(self.mistyped(name, "a string or a number")),
         }
+    }
+
+    /// A field that is JSON, or whose text is, with all digits of its numbers; an empty or missing one is `None`.
+    pub(crate) fn exact(&self, name: &str) -> Result<Option<Exact>, BenchmarkError> {
+        let text = match self.get(name) {
+            None => return Ok(None),
+            Some(Value::String(text)) => text.clone(),
+            Some(value) => value.to_string(),
+        };
+        if text.trim().is_empty() {
+            return Ok(None);
+        }
+        Exact::parse(&text)
+            .map(Some)
+            .map_err(|problem| self.malformed(format!("field `{name}` is not JSON: {problem}")))
     }
 
     /// A field whose text is JSON itself; an empty or missing one is `None`.

@@ -35,6 +35,8 @@ pub use embedded::Embedded;
 pub use error::BenchmarkError;
 pub use mbpp::{SHOTS as MBPP_SHOTS, TEST_SPLIT as MBPP_TEST_SPLIT, shots as mbpp_shots};
 pub use overlap::{Overlap, contains_docstring};
-pub use registry::{Benchmark, Data, NAMES, TaskSet, by_name, data_of, load, open};
+pub use registry::{Benchmark, Data, NAMES, TaskSet, by_name, data_of, load, load_few_shot, open};
 pub use task::{HiddenTests, ScoringPhase, Task, TaskView};
-pub use tests::{Asserts, CallTime, Calls, Expected, Oracle, StreamCase, Streams, Tests, Unittest};
+pub use tests::{
+    Asserts, CallTime, Calls, Expected, Oracle, Puzzle, StreamCase, Streams, Tests, Unittest,
+};

@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use serde_json::Value;
 use table::Exact;
 
 /// Expressions as one that gives a tuple.
@@ -16,28 +15,6 @@ pub(crate) fn python(value: &Exact) -> String {
     let mut text = String::new();
     write_value(value, &mut text);
     text
-}
-
-/// A value of ordinary JSON as a Python expression.
-pub(crate) fn python_value(value: &Value) -> String {
-    match value {
-        Value::Null => "None".to_owned(),
-        Value::Bool(true) => "True".to_owned(),
-        Value::Bool(false) => "False".to_owned(),
-        Value::Number(number) => number.to_string(),
-        Value::String(text) => python_string(text),
-        Value::Array(items) => {
-            let items: Vec<String> = items.iter().map(python_value).collect();
-            format!("[{}]", items.join(", "))
-        }
-        Value::Object(fields) => {
-            let fields: Vec<String> = fields
-                .iter()
-                .map(|(name, value)| format!("{}: {}", python_string(name), python_value(value)))
-                .collect();
-            format!("{{{}}}", fields.join(", "))
-        }
-    }
 }
 
 /// A text as a Python string literal on one line.
@@ -118,7 +95,5 @@ mod tests {
             r#"{"a'b": ["\\\n\u0000\u00e9\/"]}"#,
             r"{'a\'b': ['\\\n\u0000é/']}",
         );
-        let value: Value = serde_json::from_str(r#"[1, {"a": "x"}]"#).expect("JSON");
-        assert_eq!(python_value(&value), "[1, {'a': 'x'}]");
     }
 }

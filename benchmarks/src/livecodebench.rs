@@ -73,7 +73,9 @@ fn task(row: &Fields<'_>) -> Result<Task, BenchmarkError> {
     };
     let all: Vec<Case> = public.into_iter().chain(private).collect();
     if all.is_empty() {
-        return Err(row.malformed("no test at all: every program would pass"));
+        return Err(row.malformed(
+            "fields `public_test_cases` and `private_test_cases` hold no test: every program would pass",
+        ));
     }
     let starter = row.optional_text("starter_code")?.unwrap_or_default();
     let question = with_starter(row.text("question_content")?, starter);
@@ -150,7 +152,11 @@ fn calls(row: &Fields<'_>, entry_point: &str, cases: &[Case]) -> Result<Tests, B
         let value = Exact::parse(json.trim());
         value
             .map(|value| python(&value))
-            .map_err(|problem| row.malformed(format!("a test is not JSON: {problem}")))
+            .map_err(|problem| {
+                row.malformed(format!(
+                    "field `public_test_cases` or `private_test_cases` has a call that is not JSON: {problem}"
+                ))
+            })
     };
     let mut base = Vec::new();
     let mut outputs = Vec::new();

@@ -10,7 +10,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 
 use crate::fields::{Fields, tasks_of_rows};
-use crate::prompting::Shot;
+use crate::prompting::{Shot, few_shot};
 use crate::registry::{Data, Format};
 use crate::{Asserts, BenchmarkError, Task, TaskView, Tests};
 
@@ -59,8 +59,9 @@ fn task(row: &Fields<'_>, text: &str, setup: String) -> Result<Task, BenchmarkEr
     let first = tests
         .first()
         .ok_or_else(|| row.malformed("`test_list` is empty"))?;
-    let entry_point = called_function(first, &code)
-        .ok_or_else(|| row.malformed("the first test calls no function of `code`"))?;
+    let entry_point = called_function(first, &code).ok_or_else(|| {
+        row.malformed("the first test of `test_list` calls no function of `code`")
+    })?;
     let mut view = TaskView::new(
         format!("Mbpp/{}", row.id("task_id")?),
         prompt(text, first),
@@ -119,6 +120,19 @@ pub fn shots(path: &Path) -> Result<Vec<Shot>, BenchmarkError> {
                 "the tasks {SHOTS:?}, which are the examples of the prompt, are not in it"
             ),
         })
+}
+
+/// Gives each task's view the request of the paper.
+pub(crate) fn show_shots(path: &Path, tasks: &mut [Task]) -> Result<(), BenchmarkError> {
+    let shots = shots(path)?;
+    let rows = table::open(path)?;
+    for (row, task) in rows.zip(tasks) {
+        let row = row?;
+        let row = Fields::of(&row);
+        let (text, tests) = (row.text("text")?.trim().to_owned(), row.texts("test_list")?);
+        task.view_mut().few_shot = Some(few_shot(&shots, &text, &tests));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

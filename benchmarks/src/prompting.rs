@@ -14,6 +14,8 @@ pub enum Style {
     Instruct,
     /// A conversation; the program is found in whatever is answered.
     Chat,
+    /// The model goes on from solved examples and the request, where the benchmark has them.
+    FewShot,
 }
 
 /// All that a request needs besides the model.
@@ -115,14 +117,19 @@ pub fn request(style: Style, task: &TaskView) -> Request {
             stops: Vec::new(),
             max_new_tokens: 2048,
         },
+        Style::FewShot => Request {
+            input: Input::Text(task.few_shot.clone().unwrap_or_default()),
+            stops: vec!["[DONE]"],
+            max_new_tokens: 768,
+        },
     }
 }
 
-/// The request for an MBPP task after solved examples: words and all tests, the answer between marks.
+/// What a model goes on from after solved examples: words and all tests, each answer between marks.
 ///
 /// # Source
 /// Austin et al. 2021, arXiv:2108.07732, section 4 and its published prompt.
-pub fn few_shot(shots: &[Shot], text: &str, tests: &[String]) -> Request {
+pub(crate) fn few_shot(shots: &[Shot], text: &str, tests: &[String]) -> String {
     let question = |text: &str, tests: &[String]| {
         format!(
             "You are an expert Python programmer, and here is your task: {text} Your code should pass these tests:\n\n{}\n[BEGIN]\n",
@@ -136,11 +143,7 @@ pub fn few_shot(shots: &[Shot], text: &str, tests: &[String]) -> Request {
         input.push_str("\n[DONE]\n\n");
     }
     input.push_str(&question(text, tests));
-    Request {
-        input: Input::Text(input),
-        stops: vec!["[DONE]"],
-        max_new_tokens: 768,
-    }
+    input
 }
 
 /// The program that a completion stands for, before any extraction.
@@ -151,7 +154,7 @@ pub fn program(style: Style, task: &TaskView, completion: &str) -> String {
     let spaced = || completion.replace('\t', "    ");
     match style {
         Style::Base => format!("{}\n{}", task.prompt.trim(), spaced()),
-        Style::Instruct | Style::Chat => {
+        Style::Instruct | Style::Chat | Style::FewShot => {
             let defines = |text: &str| definition(text, &task.entry_point);
             match (defines(completion), defines(&task.prompt)) {
                 (Some(_), Some(start)) => format!("{}{completion}", &task.prompt[..start]),
@@ -262,10 +265,14 @@ mod tests {
             tests: vec!["assert f() == 1".to_owned()],
             code: "def f(): return 1\n".to_owned(),
         };
-        let request = few_shot(&[shot], "Two.", &["assert g() == 2".to_owned()]);
+        let mut task = words();
+        task.few_shot = Some(few_shot(&[shot], "Two.", &["assert g() == 2".to_owned()]));
+        let request = request(Style::FewShot, &task);
         let Input::Text(text) = request.input else {
             panic!("text");
         };
+        assert_eq!(request.stops, ["[DONE]"]);
+        assert_eq!(program(Style::FewShot, &task, "def f(): ..."), "def f(): ...");
         assert_eq!(
             text,
             "You are an expert Python programmer, and here is your task: One. Your code should pass these tests:\n\nassert f() == 1\n[BEGIN]\ndef f(): return 1\n[DONE]\n\nYou are an expert Python programmer, and here is your task: Two. Your code should pass these tests:\n\nassert g() == 2\n[BEGIN]\n"

@@ -189,6 +189,21 @@ pub fn load(name: &str, data: Option<&Path>) -> Result<TaskSet, BenchmarkError> 
     })
 }
 
+/// As [`load`], each task's view with the request after solved examples that its publisher defines.
+///
+/// That request shows all tests: they are public by the benchmark's own definition when it is asked this way.
+///
+/// # Errors
+/// As [`load`]; [`BenchmarkError::NoShots`] for a benchmark without examples.
+pub fn load_few_shot(name: &str, data: Option<&Path>) -> Result<TaskSet, BenchmarkError> {
+    let mut set = load(name, data)?;
+    match data.filter(|_| name == mbpp::FULL.name) {
+        Some(path) => mbpp::show_shots(path, &mut set.tasks)?,
+        None => return Err(BenchmarkError::NoShots { name: name.into() }),
+    }
+    Ok(set)
+}
+
 fn sha256_of_file(path: &Path) -> io::Result<String> {
     let (mut file, mut hash) = (File::open(path)?, Sha256::new());
     let mut buffer = vec![0; 1 << 16];

@@ -33,6 +33,10 @@ pub struct TaskView {
     /// The publisher's own request in words, for conversations, where there is one beside the prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instruction: Option<String>,
+    /// The request after solved examples, where the benchmark defines it and it was asked for. It shows tests that are
+    /// hidden otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub few_shot: Option<String>,
 }
 
 impl TaskView {
@@ -44,6 +48,7 @@ impl TaskView {
             entry_point: entry_point.to_owned(),
             public_examples: Vec::new(),
             instruction: None,
+            few_shot: None,
         }
     }
 }
@@ -68,6 +73,11 @@ impl Task {
     /// The part for the workflows.
     pub fn view(&self) -> &TaskView {
         &self.view
+    }
+
+    /// As [`Self::view`], to change it while it is read.
+    pub(crate) fn view_mut(&mut self) -> &mut TaskView {
+        &mut self.view
     }
 
     /// The tests that decide, still closed.

@@ -81,11 +81,66 @@ pub enum Oracle {
     /// A zero, up to the absolute tolerance, of the polynomial whose coefficients, the constant first, this program
     /// returns.
     ZeroOf(String),
+    /// Equal in value and in type, also of every part: `1` is neither `1.0` nor `True`. Floats and sequences of floats
+    /// agree as numpy's `allclose` has it, with its own relative tolerance of 1e-5 and an absolute one of 1e-6.
+    ///
+    /// # Source
+    /// PyPI's `evoeval` 0.1.0.
+    Typed,
+    /// Whatever solves a puzzle that has several solutions.
+    Puzzle {
+        /// Which one.
+        puzzle: Puzzle,
+        /// A program that returns the arguments of a call.
+        arguments: String,
+    },
     /// Equal after a tuple has been turned into a list: results that were written as JSON.
     Json {
         /// Right, too, is the first element of the expected list.
         or_first: bool,
     },
+}
+
+impl Oracle {
+    /// The program whose results say, beside those of the reference, what is right.
+    pub fn second_program(&self) -> Option<&str> {
+        match self {
+            Self::OrWithin(program)
+            | Self::OrEqualTo(program)
+            | Self::ZeroOf(program)
+            | Self::Puzzle {
+                arguments: program, ..
+            } => Some(program),
+            Self::Equal
+            | Self::SetEqual
+            | Self::NotNone
+            | Self::Anything
+            | Self::OrZero
+            | Self::Typed
+            | Self::Json { .. } => None,
+        }
+    }
+}
+
+/// Tasks of `EvoEval` whose results are judged by what they are for.
+///
+/// # Source
+/// PyPI's `evoeval` 0.1.0, oddities included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Puzzle {
+    /// Of a text: a palindrome, were all letters small, that begins with the text and is as long as the reference's.
+    Palindrome,
+    /// Of coefficients and an interval: a zero of the polynomial in it, up to 0.02; `None` where the reference says so.
+    ZeroInInterval,
+    /// Of a maze, start and end: moves (`right`, `left`, `up`, `down`) from one to the other through cells that are not
+    /// 1; an empty list where the reference finds none.
+    Moves,
+    /// Of a maze, start and end: neighbouring cells from one to the other that are not 0; an empty list where the
+    /// reference finds none.
+    Cells,
+    /// Of numbers and a product: a tuple of two growing places of numbers that give it; the same words as the
+    /// reference's where that has words.
+    Factors,
 }
 
 /// How long one of the [`Calls`] may take, in seconds of CPU time.

@@ -1,7 +1,7 @@
 //! `evaluator score`: a file of samples against a benchmark's hidden tests, top to bottom.
 
 pub(crate) mod answers;
-mod cache;
+pub(crate) mod cache;
 mod calls;
 mod document;
 mod oracle;
@@ -28,7 +28,7 @@ use samples::Sample;
 use suite::Score;
 
 /// Changes when the same program would get another score.
-const VERSION: &str = "score 2";
+const VERSION: &str = "score 3";
 
 /// Scores a file of samples, and prints the scores in its order.
 pub(crate) fn run(arguments: &ScoreArguments) -> Result<(), Failure> {
@@ -97,12 +97,25 @@ fn score(arguments: &ScoreArguments) -> Result<Document> {
 /// # Errors
 /// A [`UserMistake`] if there is no such benchmark, or no such file, or another one than that benchmark's.
 pub(crate) fn load_tasks(name: &str, data: Option<&Path>) -> Result<TaskSet> {
+    load_tasks_by(benchmarks::load, name, data)
+}
+
+/// As [`load_tasks`], with the requests after solved examples.
+pub(crate) fn load_few_shot_tasks(name: &str, data: Option<&Path>) -> Result<TaskSet> {
+    load_tasks_by(benchmarks::load_few_shot, name, data)
+}
+
+fn load_tasks_by(
+    load: fn(&str, Option<&Path>) -> Result<TaskSet, benchmarks::BenchmarkError>,
+    name: &str,
+    data: Option<&Path>,
+) -> Result<TaskSet> {
     let cached = || {
         let data = benchmarks::data_of(name)?;
         Some(cli::cache_dir().join("data").join(data.file))
     };
     let data = data.map(Path::to_owned).or_else(cached);
-    benchmarks::load(name, data.as_deref()).map_err(user_mistake)
+    load(name, data.as_deref()).map_err(user_mistake)
 }
 
 /// A hash of all that a score follows from.

@@ -40,7 +40,7 @@ pub(crate) struct Report {
     pub(crate) stopped: Option<Stop>,
     /// How the program's process ended.
     pub(crate) ended: Option<Ended>,
-    /// stdout and stderr of the program.
+    /// stdout and stderr of the program; of a script stdout alone.
     pub(crate) output: Vec<u8>,
 }
 

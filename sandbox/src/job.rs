@@ -37,7 +37,8 @@ pub enum Work {
         /// In this order, in one process.
         calls: Vec<Call>,
     },
-    /// The program is a script (`__name__` is `__main__`) that reads its input and prints.
+    /// The program is a script (`__name__` is `__main__`) that reads its input and prints. What it
+    /// writes to stderr, such as a warning, is dropped.
     Script {
         /// Its standard input.
         stdin: String,

@@ -18,7 +18,7 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// Largest file that may be written, in bytes.
     pub file_bytes: u64,
-    /// What stdout and stderr may hold together, in bytes.
+    /// What stdout and stderr may hold together, in bytes; a script's stderr is not kept.
     pub output_bytes: u64,
     /// Processes and threads beside those the user already runs (no bound for root).
     pub processes: u64,

@@ -19,7 +19,8 @@ pub struct Outcome {
     pub tests: Vec<TestOutcome>,
     /// One for each call of [`Work::Calls`], in their order.
     pub calls: Vec<CallOutcome>,
-    /// What the program printed, stdout and stderr together, up to the limit.
+    /// What the program printed, stdout and stderr together, up to the limit; of a [`Work::Script`]
+    /// stdout alone.
     #[serde(skip)]
     pub output: Vec<u8>,
     /// CPU seconds of the program's process, Python's start included. Told by that process where

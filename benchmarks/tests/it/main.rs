@@ -1,6 +1,7 @@
 //! The embedded tasks, checked by running them.
 
 mod real_files;
+mod records;
 
 use std::collections::HashSet;
 use std::ffi::OsStr;

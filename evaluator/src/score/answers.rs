@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use benchmarks::{Calls, Expected, Oracle};
+use benchmarks::{Calls, Expected};
 use sandbox::{Call, CallOutcome, Job, Limits, Returned, Sandbox, Value, Work};
 use serde::{Deserialize, Serialize};
 
@@ -115,11 +115,9 @@ fn compute(calls: &Calls, sandbox: &Sandbox) -> Result<Answers> {
                 )?
             }
         };
-        let aids = match &calls.oracle {
-            Oracle::OrWithin(program) | Oracle::OrEqualTo(program) | Oracle::ZeroOf(program) => {
-                run(program, &calls.entry_point, arguments, sandbox)?
-            }
-            _ => Vec::new(),
+        let aids = match calls.oracle.second_program() {
+            Some(program) => run(program, &calls.entry_point, arguments, sandbox)?,
+            None => Vec::new(),
         };
         let answers: Vec<Answer> = outcomes
             .iter()

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use benchmarks::TaskSet;
 use serde::Serialize;
+use statistics::{Interval, bootstrap_mean, mean, pass_at_k, wilson};
 
 use super::samples::Sample;
 use super::suite::{Score, Suite};
 use crate::record::Verdict;
-use crate::statistics::{Interval, bootstrap_mean, mean, pass_at_k, wilson};
 
 /// The numbers of samples for which pass@k is given, as far as there are so many of every task.
 const KS: [usize; 3] = [1, 10, 100];

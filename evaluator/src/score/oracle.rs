@@ -3,6 +3,8 @@
 //! # Source
 //! EvalPlus 0.3.1, whose published verdicts these rules reproduce, oddities included.
 
+mod evoeval;
+
 use benchmarks::Oracle;
 use sandbox::{Node, NodeId, Value};
 
@@ -51,8 +53,12 @@ impl<'a> Judge<'a> {
                 };
             }
             Oracle::ZeroOf(_) => {
-                let value = aid.and_then(|aid| polynomial(aid, number(found, ROOT)?));
+                let value = aid.and_then(|aid| polynomial(aid, ROOT, number(found, ROOT)?));
                 return value.is_some_and(|value| value.abs() <= self.atol);
+            }
+            Oracle::Typed => return evoeval::same(expected, found),
+            Oracle::Puzzle { puzzle, .. } => {
+                return aid.is_some_and(|aid| evoeval::solves(*puzzle, aid, found, expected));
             }
             Oracle::Json { or_first } => {
                 return json_equal(found, ROOT, expected, ROOT)
@@ -86,12 +92,13 @@ fn number(value: &Value, id: NodeId) -> Option<f64> {
 }
 
 /// Value at `x` of the polynomial with the listed coefficients, the constant first.
-fn polynomial(coefficients: &Value, x: f64) -> Option<f64> {
-    let (Node::List(ids) | Node::Tuple(ids)) = coefficients.root() else {
+fn polynomial(value: &Value, coefficients: NodeId, x: f64) -> Option<f64> {
+    let (Node::List(ids) | Node::Tuple(ids)) = value.node(coefficients) else {
         return None;
     };
     ids.iter().enumerate().try_fold(0.0, |sum, (power, &id)| {
-        Some(sum + number(coefficients, id)? * x.powi(power as i32))
+        // Not `powi`, whose last digits differ from those of Python's `math.pow`.
+        Some(sum + number(value, id)? * x.powf(power as f64))
     })
 }
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use benchmarks::{ScoringPhase, load};
+use benchmarks::{ScoringPhase, Task, load};
 use serde_json::{Value, json};
 
 use crate::support::{Project, finish};
@@ -134,133 +134,125 @@ fn the_verdicts_on_mbpp_are_those_published() {
         &path("mbppplus/MbppPlus-v0.1.0.jsonl.gz"),
         &samples,
     ));
-    for (id, found) in &found {
-        assert_eq!(*found, published[id], "{id}");
-    }
+    // The answer to Mbpp/579 makes a tuple of a set by the very expression of the canonical solution. On texts its order
+    // follows from the hash seed, which Python draws anew in each process. The published verdict compares with results
+    // that an earlier process had stored: it failed on the first input of texts, where the orders differ. Here, both
+    // run with one seed. Release 0.2.0 compares the results of this task as sets. (The canonical solutions of Mbpp/2,
+    // 249, 579 and 769 give other results with another seed; of none of these did an answer pass.)
+    let differing: Vec<&str> = found
+        .iter()
+        .filter(|(id, found)| **found != published[*id])
+        .map(|(id, _)| id.as_str())
+        .collect();
+    assert_eq!(differing, ["Mbpp/579"]);
+    assert_eq!(
+        (found["Mbpp/579"], counts(&found)),
+        ((true, true), (276, 235))
+    );
     assert_eq!(found.len(), published.len());
 }
 
-/// Scores the canonical solutions of a benchmark; all pass but those of the listed tasks.
-fn check_canonical(benchmark: &str, file: &str, failing: &[&str]) {
-    let Some(path) = data(file) else {
-        return;
-    };
+/// Tasks whose canonical solutions do not pass, each with the reason.
+type Failing<'a> = &'a [(&'a str, &'a str)];
+
+/// Scores the canonical solutions of `tasks` by a file of tests: all pass but those listed. One that needs a package
+/// which is not installed is told, and passed over.
+fn check_solutions<'a>(
+    project: &Project,
+    benchmark: &str,
+    data: &str,
+    tasks: impl Iterator<Item = &'a Task>,
+    failing: Failing,
+) {
     let phase = ScoringPhase::begin();
-    let set = load(benchmark, Some(&path)).expect("the publisher's file");
-    let lines = set
-        .tasks
-        .iter()
-        .map(|task| json!({"task_id": task.view().task_id, "completion": task.canonical_solution(&phase)}))
-        .map(|sample| sample.to_string())
-        .collect::<Vec<_>>()
-        .join("\n");
-    let project = Project::new();
-    project.write("canonical.jsonl", lines);
-    let found = score(
-        &project,
-        benchmark,
-        &path.display().to_string(),
-        "canonical.jsonl",
-    );
-    let samples = found["samples"].as_array().expect("samples");
+    let sample = |task: &Task| {
+        json!({"task_id": task.view().task_id, "completion": task.canonical_solution(&phase)})
+            .to_string()
+    };
+    let samples: Vec<String> = tasks.map(sample).collect();
+    project.write("canonical.jsonl", samples.join("\n"));
+    let found = score(project, benchmark, data, "canonical.jsonl");
     let has_plus = found["pass_at_k"]["plus"] != Value::Null;
-    let passes = |s: &Value| s["base"] == "passed" && (!has_plus || s["plus"] == "passed");
-    let failed: Vec<&str> = samples
-        .iter()
-        .filter(|s| !passes(s))
-        .filter_map(|s| s["task_id"].as_str())
-        .collect();
-    for sample in samples.iter().filter(|s| !passes(s)) {
+    let mut failed = Vec::new();
+    for sample in found["samples"].as_array().expect("samples") {
+        if sample["base"] == "passed" && (!has_plus || sample["plus"] == "passed") {
+            continue;
+        }
         eprintln!("{sample}");
+        let unscored = sample["unscored"].as_str().unwrap_or_default();
+        if !unscored.contains("needs the Python package") {
+            failed.push(sample["task_id"].as_str().expect("an id"));
+        }
     }
+    let expected: Vec<&str> = failing.iter().map(|(id, _)| *id).collect();
+    let n = samples.len();
     assert_eq!(
         failed,
-        failing,
-        "{benchmark}: {} of {}",
-        samples.len() - failed.len(),
-        samples.len()
+        expected,
+        "{benchmark}: {} of {n} fail",
+        failed.len()
     );
 }
 
-/// Two fail with Python's plain unittest, too: 17 wants an event of January 2024 to lie ahead, 48 knows the name of its
-/// author's laptop. The others need packages, and are unscored where those are missing.
-const CLASSEVAL: [&str; 14] = [
-    "ClassEval_17",
-    "ClassEval_28",
-    "ClassEval_30",
-    "ClassEval_34",
-    "ClassEval_38",
-    "ClassEval_44",
-    "ClassEval_45",
-    "ClassEval_48",
-    "ClassEval_51",
-    "ClassEval_52",
-    "ClassEval_57",
-    "ClassEval_59",
-    "ClassEval_69",
-    "ClassEval_93",
+/// Scores all canonical solutions of a benchmark by its hidden tests.
+fn check_canonical(benchmark: &str, file: &str, failing: Failing) {
+    let Some(path) = data(file) else {
+        return;
+    };
+    let set = load(benchmark, Some(&path)).expect("the publisher's file");
+    let path = path.display().to_string();
+    check_solutions(&Project::new(), benchmark, &path, set.tasks.iter(), failing);
+}
+
+/// Scores canonical solutions by the examples that a workflow may see, as tasks of one's own.
+fn check_examples(benchmark: &str, file: &str, failing: Failing) {
+    let Some(path) = data(file) else {
+        return;
+    };
+    let set = load(benchmark, Some(&path)).expect("the publisher's file");
+    let has_examples = |task: &&Task| !task.view().public_examples.is_empty();
+    let tasks = || set.tasks.iter().filter(has_examples);
+    let own = |task: &Task| {
+        let view = task.view();
+        json!({
+            "task_id": view.task_id, "prompt": view.prompt, "entry_point": view.entry_point,
+            "tests": view.public_examples,
+        })
+        .to_string()
+    };
+    let project = Project::new();
+    project.write(
+        "tasks.jsonl",
+        tasks().map(own).collect::<Vec<_>>().join("\n"),
+    );
+    check_solutions(&project, "custom", "tasks.jsonl", tasks(), failing);
+}
+
+const CLASSEVAL: Failing = &[
+    (
+        "ClassEval_17",
+        "its test wants a day of January 2024 to lie ahead",
+    ),
+    (
+        "ClassEval_48",
+        "its test knows the name of its author's computer",
+    ),
 ];
 
 #[test]
 fn canonical_solutions_pass_where_their_publishers_do() {
     check_canonical("humaneval", "humaneval/HumanEval.jsonl.gz", &[]);
+    check_canonical("humaneval+", "humanevalplus/HumanEvalPlus.jsonl.gz", &[]);
+    check_canonical("mbpp", "mbpp/mbpp.jsonl", &[]);
     check_canonical("mbpp-sanitized", "mbpp/sanitized-mbpp.json", &[]);
-    check_canonical(
-        "humaneval+",
-        "humanevalplus/HumanEvalPlus-Mini.jsonl.gz",
-        &[],
-    );
     check_canonical("mbpp+", "mbppplus/MbppPlus-NoExtreme.jsonl.gz", &[]);
+    check_canonical("mbpp+", "mbppplus/MbppPlus-v0.1.0.jsonl.gz", &[]);
     check_canonical(
         "leetcode",
         "leetcode/LeetCodeDataset-v0.2.0-test.jsonl.gz",
         &[],
     );
-    check_canonical("classeval", "classeval/ClassEval_data.json", &CLASSEVAL);
-}
-
-/// Tests canonical solutions by the examples that a workflow may see, as tasks of one's own.
-fn check_examples(benchmark: &str, file: &str, failing: &[&str]) {
-    let Some(path) = data(file) else {
-        return;
-    };
-    let phase = ScoringPhase::begin();
-    let set = load(benchmark, Some(&path)).expect("the publisher's file");
-    let (mut tasks, mut samples) = (String::new(), String::new());
-    for task in set
-        .tasks
-        .iter()
-        .filter(|task| !task.view().public_examples.is_empty())
-    {
-        let view = task.view();
-        let own = json!({
-            "task_id": view.task_id, "prompt": view.prompt, "entry_point": view.entry_point,
-            "tests": view.public_examples,
-        });
-        tasks += &own.to_string();
-        tasks.push('\n');
-        let sample =
-            json!({"task_id": view.task_id, "completion": task.canonical_solution(&phase)});
-        samples += &sample.to_string();
-        samples.push('\n');
-    }
-    let project = Project::new();
-    project.write("tasks.jsonl", tasks);
-    project.write("samples.jsonl", samples);
-    let found = score(&project, "custom", "tasks.jsonl", "samples.jsonl");
-    let samples = found["samples"].as_array().expect("samples");
-    let failed = samples.iter().filter(|s| s["base"] != "passed");
-    let failed: Vec<&str> = failed
-        .inspect(|s| eprintln!("{s}"))
-        .filter_map(|s| s["task_id"].as_str())
-        .collect();
-    assert_eq!(
-        failed,
-        failing,
-        "{benchmark}: {} of {}",
-        samples.len() - failed.len(),
-        samples.len()
-    );
+    check_canonical("classeval", "classeval/ClassEval_data.json", CLASSEVAL);
 }
 
 #[test]

@@ -253,3 +253,181 @@ fn files_and_names_that_are_not_there_are_the_users_mistake() {
         &["tasks.jsonl:2: no field `test_setup_code`"],
     );
 }
+
+/// Scores programs, each a whole answer to the record's task, and compares their verdicts.
+fn check_programs(benchmark: &str, file: &str, record: &Value, programs: &[(&str, &str)]) {
+    let project = Project::new();
+    project.write(file, format!("[{record}]"));
+    let id = ["task_id", "question_id", "problem_id"]
+        .into_iter()
+        .find_map(|name| record.get(name))
+        .expect("an id");
+    let samples: Vec<String> = programs
+        .iter()
+        .map(|(program, _)| json!({"task_id": id, "solution": program}).to_string())
+        .collect();
+    project.write("samples.jsonl", samples.join("\n"));
+    let words = ["score", "--json", "--benchmark", benchmark, "--data", file];
+    let words = [&words[..], &["samples.jsonl"]].concat();
+    let mut command = project.command(env!("CARGO_BIN_EXE_evaluator"), &words);
+    let found = document(finish(&mut command));
+    for ((program, verdict), sample) in programs
+        .iter()
+        .zip(found["samples"].as_array().expect("samples"))
+    {
+        assert_eq!(sample["base"], *verdict, "{program}\n{sample}");
+    }
+}
+
+#[test]
+fn programs_of_contests_are_judged_by_what_they_print() {
+    let apps = json!({
+        "problem_id": 1, "question": "Print the sum of two numbers, and its half.", "starter_code": "", "solutions": "",
+        "input_output": "{\"inputs\": [\"1 2\\n\", \"5 6\\n\"], \"outputs\": [\"3\\n1.5\\n\", \"11\\n5.5\"]}",
+    });
+    let sum = "a, b = map(int, input().split())\nprint(a + b)\n";
+    let warns = format!("import sys\nsys.stderr.write('slow')\n{sum}print((a + b) / 2)\n");
+    check_programs(
+        "apps",
+        "test.json",
+        &apps,
+        &[
+            // What is written to stderr is no part of the answer.
+            (&warns, "passed"),
+            (&format!("{sum}print((a + b) // 2)"), "failed"),
+            (&format!("{sum}print(c)"), "error"),
+        ],
+    );
+    let livecodebench = json!({
+        "question_id": "abc_a", "question_content": "Print twice the number.", "starter_code": "", "metadata": "{}",
+        "public_test_cases": "[{\"input\": \"1\\n\", \"output\": \"2\\n\", \"testtype\": \"stdin\"}]",
+        "private_test_cases": "[{\"input\": \"7\\n\", \"output\": \"14\\n\", \"testtype\": \"stdin\"}]",
+    });
+    check_programs(
+        "livecodebench",
+        "test.json",
+        &livecodebench,
+        &[
+            // Names of the modules that the publisher grants need no import.
+            ("print(2 * math.floor(float(stdin.readline())))", "passed"),
+            (
+                "if __name__ == '__main__':\n    print(int(input()) + 1)",
+                "failed",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn functions_of_contests_are_judged_by_what_they_return() {
+    let apps = json!({
+        "problem_id": 2, "question": "Both in a list.", "starter_code": "def pair(a, b):\n", "solutions": "",
+        "input_output": "{\"fn_name\": \"pair\", \"inputs\": [[1, 2]], \"outputs\": [[[1, 2]]]}",
+    });
+    check_programs(
+        "apps",
+        "test.json",
+        &apps,
+        &[
+            // What the publisher wrote as JSON has lists for tuples, and often one list too many.
+            ("def pair(a, b):\n    return a, b\n", "passed"),
+            ("def pair(a, b):\n    return [[a, b]]\n", "passed"),
+            ("def pair(a, b):\n    return [b, a]\n", "failed"),
+        ],
+    );
+    let livecodebench = json!({
+        "question_id": "2800", "question_content": "Twice.", "metadata": "{\"func_name\": \"twice\"}",
+        "starter_code": "class Solution:\n    def twice(self, items: List[int]) -> List[int]:\n        ",
+        "public_test_cases": "[{\"input\": \"[1, 2]\", \"output\": \"[2, 4]\", \"testtype\": \"functional\"}]",
+        "private_test_cases": "[]",
+    });
+    let method = |body: &str| {
+        format!(
+            "class Solution:\n    def twice(self, items: List[int]) -> List[int]:\n        return {body}\n"
+        )
+    };
+    check_programs(
+        "livecodebench",
+        "test.json",
+        &livecodebench,
+        &[
+            (&method("[2 * i for i in items]"), "passed"),
+            (&method("2 * items"), "failed"),
+            ("def twice(items):\n    return [2, 4]\n", "error"),
+        ],
+    );
+}
+
+#[test]
+fn evolved_tasks_are_judged_with_types_and_puzzles_by_what_solves_them() {
+    let half = json!({
+        "task_id": "EvoEval/1", "entry_point": "half", "prompt": "def half(x):\n    \"\"\"Half of it.\"\"\"\n",
+        "canonical_solution": "    return x / 2\n", "inputs": ["4", "1"],
+    });
+    check_programs(
+        "evoeval",
+        "EvoEval_subtle.json",
+        &half,
+        &[
+            ("def half(x):\n    return 0.5000001 * x\n", "passed"),
+            (
+                "def half(x):\n    return x // 2 if x % 2 == 0 else x / 2\n",
+                "failed",
+            ),
+        ],
+    );
+    let factors = json!({
+        "task_id": "EvoEval/69", "entry_point": "factors",
+        "prompt": "def factors(numbers, product):\n    \"\"\"Places of two factors.\"\"\"\n",
+        "canonical_solution": "    for j in range(len(numbers)):\n        for i in range(j):\n            if numbers[i] * numbers[j] == product:\n                return (i, j)\n    return 'No magic today'\n",
+        "inputs": ["[2, 6, 3, 4], 12", "[1], 5"],
+    });
+    let last = "def factors(numbers, product):\n    n = range(len(numbers))\n    found = [(i, j) for i in n for j in n if i < j and numbers[i] * numbers[j] == product]\n    return found[-1] if found else 'No magic today'\n";
+    check_programs(
+        "evoeval",
+        "EvoEval_creative.json",
+        &factors,
+        &[
+            (last, "passed"),
+            (&last.replace("i < j", "i > j"), "failed"),
+        ],
+    );
+}
+
+#[test]
+fn word_problems_are_judged_by_the_number_that_is_left() {
+    let task = json!({
+        "task_id": 9, "text": "What is the third of one?", "code": "answer = 1 / 3", "answer": 1.0 / 3.0,
+    });
+    check_programs(
+        "mathqa-python",
+        "mathqa-python-test.json",
+        &task,
+        &[
+            ("n0 = 1.0\nanswer = n0 * (1 / 3)\n", "passed"),
+            ("answer = 0.333\n", "failed"),
+            ("result = 1 / 3\n", "error"),
+        ],
+    );
+}
+
+#[test]
+fn unittest_classes_may_patch_the_program() {
+    let task = json!({
+        "task_id": "BigCodeBench/3", "entry_point": "task_func",
+        "complete_prompt": "import random\n\ndef task_func(n):\n    \"\"\"Twice a die.\"\"\"\n",
+        "canonical_solution": "    return 2 * random.randint(1, n)\n",
+        "test": "import unittest\nfrom unittest.mock import patch\nclass TestCases(unittest.TestCase):\n    @patch('random.randint')\n    def test_die(self, die):\n        die.return_value = 4\n        self.assertEqual(task_func(6), 8)\n    def test_sides(self):\n        with self.assertRaises(ValueError):\n            task_func(0)\n",
+    });
+    let program = |body: &str| format!("import random\n\ndef task_func(n):\n    {body}\n");
+    check_programs(
+        "bigcodebench",
+        "bigcodebench.json",
+        &task,
+        &[
+            (&program("return 2 * random.randint(1, n)"), "passed"),
+            (&program("return random.randint(1, n)"), "failed"),
+            (&program("return 8"), "failed"),
+        ],
+    );
+}

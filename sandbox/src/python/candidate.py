@@ -5,7 +5,7 @@ The first frame is the job, a dict with
   mode   "load": nothing more
          "serve": answer the tester's requests until the pipe closes
          "calls": call `entry_point` with each of `calls`, pairs of an expression and a limit in seconds
-         "script": run the program as a script, reading `stdin`
+         "script": run the program as a script, reading `stdin`; what it writes to stderr is dropped
          "shared": run `setup` and `tests` in the program's own namespace (a program can forge these)
 Answers: ("begun",), ("loaded",) or ("fault", kind, text); then, by mode, frames of peer.Peer,
   ("output", i, cpu_s, value), ("raised", i, cpu_s, kind, text), ("timeout", i, cpu_s),
@@ -53,6 +53,7 @@ def run(job, reserve):
     is_script = job["mode"] == "script"
     if is_script:
         feed(job["stdin"])
+        drop_stderr()
     name = "__main__" if is_script else "candidate"
     module = types.ModuleType(name)
     # exec would give it our copy.
@@ -161,9 +162,10 @@ def make_calls(space, entry_point, calls, reserve):
             arm(limit_s)
             try:
                 value = function(*arguments)
-                text = Encoder().text(("output", i, process_time() - started, value))
             finally:
                 arm(0)
+            # To write a long result down is no part of the call.
+            text = Encoder().text(("output", i, process_time() - started, value))
         except TimeUp:
             text = Encoder().text(("timeout", i, process_time() - started))
         except BaseException as error:
@@ -208,6 +210,15 @@ def feed(text):
     os.dup2(source, 0)
     os.close(source)
     sys.stdin = open(0, encoding="utf-8", closefd=False)
+
+
+def drop_stderr():
+    """Both streams go into one pipe, and a script is judged by what it prints: no warning may stand in between."""
+    import os
+
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 2)
+    os.close(sink)
 
 
 for number in (_signal.SIGPROF, _signal.SIGALRM):

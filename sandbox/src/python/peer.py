@@ -32,7 +32,7 @@ class Peer:
                 continue
             _, raised, value, changes = message
             for place, content in changes:
-                restore(encoder.order[place], content)
+                self.restore(encoder.order[place], content)
             if raised:
                 raise rebuilt(value)
             return value
@@ -41,7 +41,7 @@ class Peer:
         _, operation, operands = message
         # The first two are the frame and its list of operands.
         given = [(place, value) for place, value in enumerate(containers) if place > 1]
-        before = [snapshot(value) for _, value in given]
+        before = [self.snapshot(value) for _, value in given]
         try:
             raised, value = False, self.perform(operation, operands)
         except (Gone, Malformed):
@@ -49,9 +49,9 @@ class Peer:
         except BaseException as error:
             raised, value = True, error_parts(error)
         changes = [
-            (place, type(value)(value))
+            (place, state_of(value) if self.is_shared(value) else type(value)(value))
             for (place, value), old in zip(given, before)
-            if old is not None and not same(old, snapshot(value))
+            if old is not None and not same(old, self.snapshot(value))
         ]
         try:
             text = Encoder(self.keep, self.shared, given).text(("done", raised, value, changes))
@@ -60,6 +60,37 @@ class Peer:
         except BaseException as error:
             text = Encoder(self.keep).text(("done", True, error_parts(error), []))
         send(text, errors="surrogatepass")
+
+    def is_shared(self, value):
+        """Whether both sides define its class."""
+        kind = type(value)
+        return self.shared.get(kind.__name__) is kind
+
+    def snapshot(self, value):
+        """The members of what can change, None for what cannot."""
+        kind = type(value)
+        if kind is list:
+            return list(value)
+        if kind is set:
+            return sorted(value, key=id)
+        if kind is bytearray:
+            return [bytes(value)]
+        if kind is dict or self.is_shared(value):
+            entries = value if kind is dict else state_of(value)
+            return [part for item in entries.items() for part in item]
+        return None
+
+    def restore(self, container, content):
+        if type(container) is list or type(container) is bytearray:
+            container[:] = content
+        elif type(container) in (dict, set):
+            container.clear()
+            container.update(content)
+        elif self.is_shared(container):
+            for name in state_of(container):
+                object.__delattr__(container, name)
+            for name, part in content.items():
+                object.__setattr__(container, name, part)
 
     def perform(self, operation, operands):
         if self.is_guarded:
@@ -270,30 +301,10 @@ for operation in ORDER:
     setattr(Remote, "__%s__" % operation, judged(operation))
 
 
-def snapshot(value):
-    """The members of a mutable container, None for what cannot change."""
-    kind = type(value)
-    if kind is list:
-        return list(value)
-    if kind is dict:
-        return [part for item in value.items() for part in item]
-    if kind is set or kind is bytearray:
-        return sorted(value, key=id) if kind is set else [bytes(value)]
-    return None
-
-
 def same(old, new):
     return len(old) == len(new) and all(
         a is b or (type(a) is bytes and a == b) for a, b in zip(old, new)
     )
-
-
-def restore(container, content):
-    if type(container) is list or type(container) is bytearray:
-        container[:] = content
-    elif type(container) in (dict, set):
-        container.clear()
-        container.update(content)
 
 
 def error_parts(error):

@@ -51,7 +51,7 @@ fn sandbox_of(level: Level) -> Result<Sandbox, SandboxError> {
 }
 
 /// The sandbox of a level, made once; `None` after a line on stderr if this machine lacks it.
-fn sandbox_at(level: Level) -> Option<&'static Sandbox> {
+pub(crate) fn sandbox_at(level: Level) -> Option<&'static Sandbox> {
     static A: LazyLock<Option<Sandbox>> = LazyLock::new(|| made_or_told(Level::A));
     static B: LazyLock<Option<Sandbox>> = LazyLock::new(|| made_or_told(Level::B));
     static C: LazyLock<Option<Sandbox>> = LazyLock::new(|| made_or_told(Level::C));

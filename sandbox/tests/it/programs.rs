@@ -3,8 +3,9 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sandbox::{Call, Interpreter, Job, Limits, Outcome, Returned, Sandbox, Verdict, Work};
+use sandbox::{Call, Interpreter, Job, Level, Limits, Outcome, Returned, Sandbox, Verdict, Work};
 
+use crate::hostile::sandbox_at;
 use crate::{ADD, check, is_running, run, sandbox};
 
 #[test]
@@ -451,6 +452,81 @@ fn many_workers_share_one_sandbox() {
             });
         }
     });
+}
+
+#[test]
+fn the_output_of_a_script_is_its_stdout_alone() {
+    let script = |program: &str| Job {
+        program: program.into(),
+        preamble: String::new(),
+        work: Work::Script {
+            stdin: "0\n".into(),
+        },
+    };
+    let warns = "import os, sys, warnings\nprint('one', input(), flush=True)\nwarnings.warn('two')\n\
+        os.write(2, b'three')\nprint('four')\nprint('five', file=sys.stderr)\n";
+    let raises = "print('one')\nraise ValueError('two')\n";
+    for sandbox in [Level::A, Level::B].into_iter().filter_map(sandbox_at) {
+        let run = |program| {
+            let outcome = sandbox.run(&script(program), sandbox.limits());
+            outcome.expect("the harness works")
+        };
+        let outcome = run(warns);
+        assert_eq!(outcome.verdict, Verdict::Passed, "{outcome:#?}");
+        assert_eq!(String::from_utf8_lossy(&outcome.output), "one 0\nfour\n");
+        let outcome = run(raises);
+        assert_eq!(outcome.verdict, Verdict::Error, "{outcome:#?}");
+        assert!(
+            outcome.detail.contains("ValueError: two (line 2)"),
+            "{outcome:#?}"
+        );
+    }
+    // Elsewhere nothing is judged by it, and both are worth keeping.
+    let outcome = run("import sys\nprint('one', file=sys.stderr)\n", &[]);
+    assert_eq!(outcome.output, b"one\n", "{outcome:#?}");
+}
+
+#[test]
+fn objects_of_a_shared_class_that_a_program_changes_are_changed_for_the_tests() {
+    let job = Job {
+        program: "\
+def invert(node):
+    if node:
+        node.left, node.right = invert(node.right), invert(node.left)
+    return node
+def mark(node):
+    node.mark = 'seen'
+    del node.value
+def fill(slim):
+    slim.value = [slim]
+"
+        .into(),
+        preamble: "\
+class Node:
+    def __init__(self, value, left=None, right=None):
+        self.value, self.left, self.right = value, left, right
+class Slim:
+    __slots__ = ('value',)
+"
+        .into(),
+        work: Work::Asserts {
+            setup: String::new(),
+            entry_point: "invert".into(),
+            tests: [
+                "tree = Node(1, Node(2, Node(3)))\nleft = tree.left\nassert invert(tree) is tree\n\
+                 assert tree.left is None and tree.right is left and left.right.value == 3",
+                "node = Node(1)\nassert mark(node) is None\n\
+                 assert node.mark == 'seen' and not hasattr(node, 'value') and node.left is None",
+                "slim = Slim()\nfill(slim)\nassert slim.value[0] is slim",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+        },
+    };
+    let outcome = sandbox()
+        .run(&job, sandbox().limits())
+        .expect("the harness works");
+    assert_eq!(outcome.verdict, Verdict::Passed, "{outcome:#?}");
 }
 
 #[test]

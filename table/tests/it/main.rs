@@ -1,5 +1,7 @@
 //! Rows of files of every format, sound and broken.
 
+mod pandas;
+
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};

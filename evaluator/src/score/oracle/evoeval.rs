@@ -1,0 +1,409 @@
+//! The rules of `EvoEval`: equality with types, and puzzles that have several solutions; pure.
+//!
+//! # Source
+//! PyPI's `evoeval` 0.1.0, oddities included.
+
+use benchmarks::Puzzle;
+use sandbox::{Node, NodeId, Value};
+
+use super::{ROOT, number, polynomial};
+
+/// Tolerances of numpy's `allclose` as it is called there.
+const RELATIVE: f64 = 1e-5;
+const ABSOLUTE: f64 = 1e-6;
+/// What a polynomial may be at most at its zero in an interval.
+const ZERO: f64 = 2e-2;
+/// Python itself gives up here on what contains itself.
+const MAX_DEPTH: usize = 1000;
+
+/// Whether two values are equal, types included.
+pub(super) fn same(expected: &Value, found: &Value) -> bool {
+    parts_same(expected, ROOT, found, ROOT, 0)
+}
+
+/// What a value counts as when types are compared.
+#[derive(PartialEq)]
+enum Kind {
+    /// Also a sequence of nothing but floats, an empty one included.
+    Float,
+    List,
+    Tuple,
+    Dict,
+    Other(std::mem::Discriminant<Node>),
+}
+
+fn kind(value: &Value, id: NodeId) -> Kind {
+    match value.node(id) {
+        _ if floats(value, id).is_some() => Kind::Float,
+        Node::List(_) => Kind::List,
+        Node::Tuple(_) => Kind::Tuple,
+        Node::Dict(_) => Kind::Dict,
+        other => Kind::Other(std::mem::discriminant(other)),
+    }
+}
+
+fn floats(value: &Value, id: NodeId) -> Option<Vec<f64>> {
+    let float = |id: NodeId| match value.node(id) {
+        Node::Float(number) => Some(*number),
+        _ => None,
+    };
+    match value.node(id) {
+        Node::List(ids) | Node::Tuple(ids) => ids.iter().map(|&id| float(id)).collect(),
+        _ => float(id).map(|number| vec![number]),
+    }
+}
+
+fn parts_same(a: &Value, a_id: NodeId, b: &Value, b_id: NodeId, depth: usize) -> bool {
+    if depth > MAX_DEPTH || kind(a, a_id) != kind(b, b_id) {
+        return false;
+    }
+    if let (Some(a), Some(b)) = (floats(a, a_id), floats(b, b_id)) {
+        return all_close(&a, &b);
+    }
+    let below = |a_id, b_id| parts_same(a, a_id, b, b_id, depth + 1);
+    match (a.node(a_id), b.node(b_id)) {
+        (Node::List(x), Node::List(y)) | (Node::Tuple(x), Node::Tuple(y)) => {
+            x.len() == y.len() && x.iter().zip(y).all(|(&x, &y)| below(x, y))
+        }
+        (Node::Dict(x), Node::Dict(y)) => {
+            x.len() == y.len()
+                && x.iter().all(|&(key, value)| {
+                    let entry = y.iter().find(|(other, _)| a.parts_equal(key, b, *other));
+                    entry.is_some_and(|&(_, other)| below(value, other))
+                })
+        }
+        _ => a.parts_equal(a_id, b, b_id),
+    }
+}
+
+/// numpy's `allclose`, which repeats a single number as often as there are others.
+fn all_close(expected: &[f64], found: &[f64]) -> bool {
+    let close = |(&a, &b): (&f64, &f64)| {
+        (a.is_nan() && b.is_nan())
+            || (a.is_infinite() && a.total_cmp(&b).is_eq())
+            || (b.is_finite() && (a - b).abs() <= ABSOLUTE + RELATIVE * b.abs())
+    };
+    match (expected, found) {
+        ([one], many) => many.iter().all(|b| close((one, b))),
+        (many, [one]) => many.iter().all(|a| close((a, one))),
+        (a, b) => a.len() == b.len() && a.iter().zip(b).all(close),
+    }
+}
+
+/// Whether `found` solves the puzzle that `arguments` pose.
+pub(super) fn solves(puzzle: Puzzle, arguments: &Value, found: &Value, expected: &Value) -> bool {
+    let solved = match puzzle {
+        Puzzle::Palindrome => palindrome(arguments, found, expected),
+        Puzzle::ZeroInInterval => zero_in_interval(arguments, found, expected),
+        Puzzle::Moves => moves(arguments, found, expected),
+        Puzzle::Cells => cells(arguments, found, expected),
+        Puzzle::Factors => factors(arguments, found, expected),
+    };
+    // What Python would raise an exception at is no solution.
+    solved.unwrap_or(false)
+}
+
+/// The members of a list or tuple.
+fn items(value: &Value, id: NodeId) -> Option<&[NodeId]> {
+    match value.node(id) {
+        Node::List(ids) | Node::Tuple(ids) => Some(ids),
+        _ => None,
+    }
+}
+
+/// One of them, counted from the end where the index is negative.
+fn item(value: &Value, id: NodeId, index: i64) -> Option<NodeId> {
+    let ids = items(value, id)?;
+    let from_start = if index < 0 {
+        index.checked_add_unsigned(ids.len() as u64)?
+    } else {
+        index
+    };
+    ids.get(usize::try_from(from_start).ok()?).copied()
+}
+
+/// The members of a sequence of so many.
+fn exactly<const N: usize>(value: &Value, id: NodeId) -> Option<[NodeId; N]> {
+    items(value, id)?.try_into().ok()
+}
+
+/// A pair of whole numbers.
+fn position(value: &Value, id: NodeId) -> Option<(i64, i64)> {
+    let [row, column] = exactly(value, id)?;
+    Some((whole(value, row)?, whole(value, column)?))
+}
+
+/// A whole number, as far as it may be an index.
+fn whole(value: &Value, id: NodeId) -> Option<i64> {
+    match value.node(id) {
+        Node::Int(hex) => i64::from_str_radix(hex, 16).ok(),
+        Node::Bool(bit) => Some(i64::from(*bit)),
+        _ => None,
+    }
+}
+
+fn text(value: &Value, id: NodeId) -> Option<&str> {
+    match value.node(id) {
+        Node::Str(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// Whether `not value` holds for what a search for a way gives.
+fn is_nothing(value: &Value) -> bool {
+    *value.root() == Node::None || items(value, ROOT).is_some_and(<[NodeId]>::is_empty)
+}
+
+fn palindrome(arguments: &Value, found: &Value, expected: &Value) -> Option<bool> {
+    let [start] = exactly(arguments, ROOT)?;
+    let (start, found) = (text(arguments, start)?, text(found, ROOT)?);
+    let backwards: String = found.chars().rev().collect();
+    Some(
+        found.chars().count() == text(expected, ROOT)?.chars().count()
+            && found.starts_with(start)
+            && found.to_lowercase() == backwards.to_lowercase(),
+    )
+}
+
+fn zero_in_interval(arguments: &Value, found: &Value, expected: &Value) -> Option<bool> {
+    if *expected.root() == Node::None {
+        return Some(*found.root() == Node::None);
+    }
+    let [coefficients, interval] = exactly(arguments, ROOT)?;
+    let [start, end] = exactly(arguments, interval)?;
+    let (start, end) = (number(arguments, start)?, number(arguments, end)?);
+    let x = number(found, ROOT)?;
+    let is_zero = polynomial(arguments, coefficients, x)?.abs() <= ZERO;
+    Some(start <= x && x <= end && is_zero)
+}
+
+fn moves(arguments: &Value, found: &Value, expected: &Value) -> Option<bool> {
+    if is_nothing(expected) {
+        return Some(matches!(found.root(), Node::List(ids) if ids.is_empty()));
+    }
+    let [maze, start, end] = exactly(arguments, ROOT)?;
+    let steps = items(found, ROOT)?;
+    let (mut row, mut column) = position(arguments, start)?;
+    for &step in steps {
+        let (down, right) = match text(found, step)? {
+            "right" => (0, 1),
+            "left" => (0, -1),
+            "up" => (-1, 0),
+            "down" => (1, 0),
+            _ => return None,
+        };
+        (row, column) = (row.checked_add(down)?, column.checked_add(right)?);
+        let cell = item(arguments, item(arguments, maze, row)?, column)?;
+        if number(arguments, cell) == Some(1.0) {
+            return Some(false);
+        }
+    }
+    // A position is a tuple once there was a step, and equals no list.
+    let is_tuple = matches!(arguments.node(end), Node::Tuple(_));
+    if steps.is_empty() {
+        Some(arguments.parts_equal(start, arguments, end))
+    } else {
+        Some(is_tuple && position(arguments, end)? == (row, column))
+    }
+}
+
+fn cells(arguments: &Value, found: &Value, expected: &Value) -> Option<bool> {
+    if is_nothing(expected) {
+        return Some(matches!(found.root(), Node::List(ids) if ids.is_empty()));
+    }
+    let [maze, start, end] = exactly(arguments, ROOT)?;
+    let way = items(found, ROOT)?;
+    let is_open = |row, column| {
+        let cell = item(arguments, item(arguments, maze, row)?, column)?;
+        Some(number(arguments, cell) != Some(0.0))
+    };
+    let begins = found.parts_equal(*way.first()?, arguments, start);
+    let ends = found.parts_equal(*way.last()?, arguments, end);
+    // Of the start, the publisher looks up the row twice.
+    let (row, _) = position(arguments, start)?;
+    if !(begins && ends && is_open(row, row)?) {
+        return Some(false);
+    }
+    for step in way.windows(2) {
+        let (from, to) = (position(found, step[0])?, position(found, step[1])?);
+        let distances = (to.0.abs_diff(from.0), to.1.abs_diff(from.1));
+        let is_near = matches!(distances, (0, 1) | (1, 0));
+        if !is_near || !is_open(to.0, to.1)? {
+            return Some(false);
+        }
+    }
+    Some(true)
+}
+
+fn factors(arguments: &Value, found: &Value, expected: &Value) -> Option<bool> {
+    if text(expected, ROOT).is_some() {
+        return Some(found.equals(expected));
+    }
+    let [numbers, product] = exactly(arguments, ROOT)?;
+    let (i, j) = match found.root() {
+        Node::Tuple(_) => position(found, ROOT)?,
+        _ => return None,
+    };
+    if !(0 <= i && i < j) {
+        return Some(false);
+    }
+    let factor = |index| number(arguments, item(arguments, numbers, index)?);
+    let found = factor(i)? * factor(j)?;
+    Some(number(arguments, product) == Some(found))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A value from its text on the wire (sandbox/src/python/link.py).
+    fn value(text: &str) -> Value {
+        Value::try_from(text.to_owned()).unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn types_count_and_floats_have_a_tolerance() {
+        for (expected, found, is_same) in [
+            ("i1;", "i1;", true),
+            ("i1;", "f1.0;", false),
+            ("i1;", "T", false),
+            ("f1.0;", "f1.00001;", true),
+            ("f1.0;", "f1.0001;", false),
+            ("f0.0;", "f1e-07;", true),
+            ("fnan;", "fnan;", true),
+            ("finf;", "finf;", true),
+            ("finf;", "f1.0;", false),
+            ("f1.0;", "finf;", false),
+            ("l2;i1;s1:a", "l2;i1;s1:a", true),
+            ("l2;i1;s1:a", "t2;i1;s1:a", false),
+            ("l1;i1;", "l2;i1;i1;", false),
+            // A list and a tuple of floats count as one type, and so do empty ones.
+            ("l2;f1.0;f2.0;", "t2;f1.0;f2.0;", true),
+            ("l0;", "t0;", true),
+            ("l0;", "l1;i1;", false),
+            ("l2;f1.0;f1.0;", "f1.0;", true),
+            ("l2;f1.0;f1.0;", "l3;f1.0;f1.0;f1.0;", false),
+            ("d1;s1:af0.5;", "d1;s1:af0.5000001;", true),
+            ("d1;s1:ai1;", "d1;s1:af1.0;", false),
+            ("d1;s1:ai1;", "d1;s1:bi1;", false),
+            ("S2;i1;i2;", "S2;i2;i1;", true),
+            ("N", "F", false),
+        ] {
+            assert_eq!(
+                same(&value(expected), &value(found)),
+                is_same,
+                "{expected} and {found}"
+            );
+        }
+    }
+
+    fn check(puzzle: Puzzle, arguments: &str, expected: &str, cases: &[(&str, bool)]) {
+        for &(found, is_solved) in cases {
+            assert_eq!(
+                solves(puzzle, &value(arguments), &value(found), &value(expected)),
+                is_solved,
+                "{puzzle:?}: {found} for {arguments}"
+            );
+        }
+    }
+
+    #[test]
+    fn any_palindrome_of_the_right_length_that_begins_with_the_text_is_right() {
+        check(
+            Puzzle::Palindrome,
+            "t1;s2:Ab",
+            "s3:Aba",
+            &[
+                ("s3:Aba", true),
+                ("s3:AbA", true),
+                ("s3:aba", false),
+                ("s4:Abba", false),
+                ("s3:Abc", false),
+                ("i1;", false),
+            ],
+        );
+    }
+
+    #[test]
+    fn any_zero_in_the_interval_is_right() {
+        // x^2 - 4, between 0 and 5.
+        let arguments = "t2;l3;i-4;i0;i1;t2;i0;i5;";
+        check(
+            Puzzle::ZeroInInterval,
+            arguments,
+            "f2.0;",
+            &[
+                ("f2.001;", true),
+                ("f-2.0;", false),
+                ("f2.1;", false),
+                ("N", false),
+            ],
+        );
+        check(
+            Puzzle::ZeroInInterval,
+            arguments,
+            "N",
+            &[("N", true), ("f2.0;", false)],
+        );
+    }
+
+    #[test]
+    fn any_way_through_the_maze_is_right() {
+        // 0 1
+        // 0 0, from the upper left to the lower right.
+        let moves = "t3;l2;l2;i0;i1;l2;i0;i0;t2;i0;i0;t2;i1;i1;";
+        check(
+            Puzzle::Moves,
+            moves,
+            "l1;s1:x",
+            &[
+                ("l2;s4:downs5:right", true),
+                ("l4;s4:downs2:ups4:downs5:right", true),
+                ("l2;s5:rights4:down", false),
+                ("l1;s4:down", false),
+                ("l1;s5:north", false),
+                ("l0;", false),
+            ],
+        );
+        check(Puzzle::Moves, moves, "l0;", &[("l0;", true), ("N", false)]);
+
+        let cells = "t3;l2;l2;i1;i0;l2;i1;i1;t2;i0;i0;t2;i1;i1;";
+        check(
+            Puzzle::Cells,
+            cells,
+            "l1;N",
+            &[
+                ("l3;t2;i0;i0;t2;i1;i0;t2;i1;i1;", true),
+                ("l3;t2;i0;i0;t2;i0;i1;t2;i1;i1;", false),
+                ("l2;t2;i0;i0;t2;i1;i1;", false),
+                ("l2;t2;i1;i0;t2;i1;i1;", false),
+                ("l0;", false),
+            ],
+        );
+        check(Puzzle::Cells, cells, "N", &[("l0;", true), ("N", false)]);
+    }
+
+    #[test]
+    fn any_two_factors_are_right() {
+        let arguments = "t2;l4;i2;i6;i3;i4;i12;";
+        check(
+            Puzzle::Factors,
+            arguments,
+            "t2;i0;i1;",
+            &[
+                ("t2;i0;i1;", true),
+                ("t2;i2;i3;", true),
+                ("t2;i1;i0;", false),
+                ("t2;i-4;i1;", false),
+                ("t2;i0;i9;", false),
+                ("l2;i0;i1;", false),
+            ],
+        );
+        check(
+            Puzzle::Factors,
+            arguments,
+            "s14:No magic today",
+            &[("s14:No magic today", true), ("t2;i0;i1;", false)],
+        );
+    }
+}
