@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use model::source::{self, FetchRequest, ModelSource, SourceError};
-use model::{ChatTemplate, Checkpoint, Decoder, ModelConfig, Tokenizer};
+use model::{
+    Adapter, ChatTemplate, Checkpoint, Decoder, ModelConfig, Runtime, RuntimeAdapter, Tokenizer,
+};
 
 use crate::progress::Progress;
 
@@ -67,6 +69,39 @@ impl BaseModel {
         })?;
         progress.finish();
         Ok(decoder)
+    }
+
+    /// Brings the weights to where answers are generated.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_runtime(&self, device: &burn::tensor::Device) -> Result<Runtime> {
+        let total = self.checkpoint.config().num_hidden_layers as u64;
+        let mut progress = Progress::new("loading model", total, "layers");
+        let runtime = Runtime::load(&self.checkpoint, device, |done, _| {
+            progress.set(done as u64, "");
+        })?;
+        progress.finish();
+        Ok(runtime)
+    }
+
+    /// Reads an adapter for `runtime`, which is this model's; what is odd about it is told on stderr.
+    /// `name` is that of this model.
+    ///
+    /// # Errors
+    /// The folder holds no adapter, or one of another model.
+    pub fn load_adapter(
+        &self,
+        folder: &Path,
+        name: &str,
+        runtime: &Runtime,
+        device: &burn::tensor::Device,
+    ) -> Result<RuntimeAdapter> {
+        let loaded = Adapter::load(folder, self.config(), name, device)?;
+        for warning in &loaded.warnings {
+            crate::note(&format!("warning: {warning}"));
+        }
+        Ok(runtime.adapter(loaded.adapter, &self.checkpoint)?)
     }
 
     /// The model's tokenizer.

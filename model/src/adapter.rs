@@ -13,7 +13,10 @@ use safetensors::{Dtype, SafeTensors};
 
 use crate::config::ModelConfig;
 use crate::gguf::adapter_file::write_adapter;
-use crate::lora::{Adapter, LayerAdapter, LoraSettings, LowRank, parameter, parameter_id};
+use crate::lora::{
+    Adapter, LayerAdapter, LoraSettings, LowRank, Magnitude, WholeModules, on_host, parameter,
+    parameter_id, place_of,
+};
 use crate::weight_file::HostTensor;
 use settings::{PeftSettings, config_json};
 
@@ -24,6 +27,12 @@ const WEIGHTS_FILE: &str = "adapter_model.safetensors";
 
 /// Before every module's path in an adapter file: PEFT's wrapper, the causal LM, its decoder.
 const PREFIX: &str = "base_model.model.model.";
+
+/// The same without the decoder, for tensors beside it.
+const WRAPPER: &str = "base_model.model.";
+
+/// The magnitudes of a module; unlike other tensors, PEFT's has no `.weight` after it.
+const MAGNITUDE: &str = "lora_magnitude_vector";
 
 /// Why an adapter cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -109,14 +118,21 @@ impl Adapter {
     ) -> Result<(), AdapterError> {
         let mut tensors: BTreeMap<String, (Vec<usize>, Vec<u8>)> = BTreeMap::new();
         for (layer, target, pair) in self.pairs() {
-            for (name, tensor) in [("lora_A", pair.host_a()), ("lora_B", pair.host_b())] {
-                let HostTensor { shape, values } = tensor;
+            let mut parts = vec![
+                ("lora_A.weight", pair.host_a()),
+                ("lora_B.weight", pair.host_b()),
+            ];
+            parts.extend(pair.host_magnitude().map(|m| (MAGNITUDE, m)));
+            for (name, HostTensor { shape, values }) in parts {
                 let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-                tensors.insert(
-                    format!("{PREFIX}{}.{name}.weight", target.module_path(layer)),
-                    (shape, bytes),
-                );
+                let name = format!("{PREFIX}{}.{name}", target.module_path(layer));
+                tensors.insert(name, (shape, bytes));
             }
+        }
+        for (module, weight) in self.whole.iter() {
+            let HostTensor { shape, values } = on_host(weight.val());
+            let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+            tensors.insert(format!("{WRAPPER}{}", module.tensor_name()), (shape, bytes));
         }
         let path = folder.join(WEIGHTS_FILE);
         let views = tensors.iter().map(|(name, (shape, bytes))| {
@@ -139,8 +155,23 @@ impl Adapter {
     /// Writes the adapter as a GGUF file for llama.cpp, beside a base model of this shape.
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// The adapter has magnitudes or modules trained as a whole, which llama.cpp does not know, or the file cannot be
+    /// written.
     pub fn save_gguf(&self, path: &Path, config: &ModelConfig) -> Result<(), AdapterError> {
+        let whole = self.whole.iter().map(|(module, _)| module.name());
+        let whole: Vec<&str> = whole.collect();
+        let unknown = [
+            (self.is_dora(), "use_dora", "true".to_owned()),
+            (!whole.is_empty(), "modules_to_save", whole.join(", ")),
+        ];
+        if let Some((_, key, value)) = unknown.into_iter().find(|(has, ..)| *has) {
+            return Err(AdapterError::Unsupported {
+                path: path.display().to_string(),
+                key: key.to_owned(),
+                value,
+                hint: "llama.cpp knows no such adapters; merge it into its base model",
+            });
+        }
         let file = File::create(path).map_err(io_error(path))?;
         write_adapter(self, config, &mut BufWriter::new(file)).map_err(io_error(path))
     }
@@ -161,6 +192,16 @@ impl Adapter {
         let path = folder.join(CONFIG_FILE);
         let text = std::fs::read_to_string(&path).map_err(io_error(&path))?;
         let settings = PeftSettings::parse(&text, &path)?;
+        if let Some(module) = settings.modules_to_save.first()
+            && config.tie_word_embeddings
+        {
+            return Err(AdapterError::Unsupported {
+                path: path.display().to_string(),
+                key: "modules_to_save".to_owned(),
+                value: module.name().to_owned(),
+                hint: "this model's embedding and head are one matrix; merge the adapter with PEFT and use that",
+            });
+        }
         let path = folder.join(WEIGHTS_FILE);
         let bytes = std::fs::read(&path).map_err(io_error(&path))?;
         let mut tensors = read_tensors(&bytes, &path)?;
@@ -175,7 +216,7 @@ impl Adapter {
                 }
                 let (r, scale) = settings.rank_and_scale(&module);
                 let (out_features, in_features) = target.shape(config);
-                let mut take = |name: &str, part, expected: [usize; 2]| {
+                let mut take = |name: &str, part, expected: &[usize]| {
                     let key = format!("{module}.{name}");
                     match tensors.remove(&key) {
                         None => mismatches.push(format!("  {key}: missing, expected {expected:?}")),
@@ -184,27 +225,52 @@ impl Adapter {
                                 .push(format!("  {key}: found {found:?}, expected {expected:?}"));
                         }
                         Some((_, values)) => {
-                            let id = parameter_id(layer, target, part);
-                            return Some(parameter(values, expected, id, device));
+                            let id = parameter_id(place_of(layer, target), part);
+                            // A vector is a row.
+                            let (width, rows) = expected.split_last()?;
+                            let shape = [rows.iter().product(), *width];
+                            return Some(parameter(values, shape, id, device));
                         }
                     }
                     None
                 };
-                let lora_a = take("lora_A", 0, [r, in_features]);
-                let lora_b = take("lora_B", 1, [out_features, r]);
-                Ok(lora_a.zip(lora_b).map(|(lora_a, lora_b)| LowRank {
-                    lora_a,
-                    lora_b,
-                    scale,
-                }))
+                let lora_a = take("lora_A", 0, &[r, in_features]);
+                let lora_b = take("lora_B", 1, &[out_features, r]);
+                let magnitude = if settings.use_dora {
+                    take(MAGNITUDE, 2, &[out_features]).map(Magnitude::new)
+                } else {
+                    None
+                };
+                let pair = lora_a.zip(lora_b);
+                Ok(pair.map(|(a, b)| LowRank::new(a, b, magnitude, scale)))
             })?);
         }
+        let whole = WholeModules::build(|module| {
+            if !settings.modules_to_save.contains(&module) {
+                return None;
+            }
+            let (key, expected) = (module.name(), module.shape(config));
+            match tensors.remove(key) {
+                None => mismatches.push(format!("  {key}: missing, expected {expected:?}")),
+                Some((found, _)) if found != expected => {
+                    mismatches.push(format!("  {key}: found {found:?}, expected {expected:?}"));
+                }
+                Some((_, values)) => {
+                    return Some(parameter(values, expected, module.parameter_id(), device));
+                }
+            }
+            None
+        });
         mismatches.extend(
             tensors
                 .keys()
                 .map(|key| format!("  {key}: has no place in this model")),
         );
-        let adapter = Self { layers };
+        let adapter = Self {
+            layers,
+            whole,
+            noise: None,
+        };
         if mismatches.is_empty() && adapter.pairs().next().is_none() {
             mismatches.push("  target_modules matches no module".to_owned());
         }
@@ -273,8 +339,9 @@ fn read_tensors(bytes: &[u8], path: &Path) -> Result<Tensors, AdapterError> {
 /// The adapter's name (`default`) stands in files that were saved around PEFT's own function.
 fn short_name(name: &str) -> String {
     let name = name.strip_prefix(PREFIX).unwrap_or(name);
+    let name = name.strip_prefix(WRAPPER).unwrap_or(name);
     let name = name.strip_suffix(".weight").unwrap_or(name);
-    for part in ["lora_A", "lora_B"] {
+    for part in ["lora_A", "lora_B", MAGNITUDE] {
         if let Some(at) = name.find(&format!(".{part}.")) {
             return name[..=at + part.len()].to_owned();
         }
@@ -297,5 +364,10 @@ mod tests {
             short_name("base_model.model.model.layers.0.mlp.up_proj.lora_A.default.weight"),
             expected
         );
+        let expected = "layers.0.mlp.up_proj.lora_magnitude_vector";
+        for ending in ["", ".default", ".weight", ".default.weight"] {
+            let name = format!("{PREFIX}{expected}{ending}");
+            assert_eq!(short_name(&name), expected);
+        }
     }
 }

@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use crate::chat::{ChatError, ChatTemplate};
 use crate::config::{ConfigError, ModelConfig, token_ids};
+use crate::engine::Matrix;
 use crate::gguf::layout::{self, LayoutError};
 use crate::gguf::{GgufError, GgufFile};
 use crate::safetensors::{SafetensorsError, SafetensorsFolder};
@@ -247,6 +248,29 @@ impl Checkpoint {
         Ok(tensor)
     }
 
+    /// Reads a matrix as [`Self::tensor`] does, laid out for the engine and kept as narrow as it is on disk.
+    ///
+    /// # Errors
+    /// As [`Self::tensor`].
+    pub(crate) fn matrix(&self, name: &str) -> Result<Matrix, CheckpointError> {
+        if let Source::Gguf(file) = &self.source
+            && let Some(gguf_name) = layout::gguf_name(name)
+            && let Some(packed) = file.packed(&gguf_name)?
+            && self.config.tensor_shape(name) == Some(vec![packed.rows(), packed.columns()])
+            && packed.is_finite()
+        {
+            let head_dim = self.config.head_dim;
+            return Ok(if layout::is_permuted(self.config.architecture, name) {
+                Matrix::from_packed(&packed, |row| layout::source_row(row, head_dim))
+            } else {
+                Matrix::from_packed(&packed, |row| row)
+            });
+        }
+        // What is wrong with a tensor is told here.
+        let tensor = self.tensor(name)?;
+        Ok(Matrix::from_values(&tensor.values, tensor.shape[1]))
+    }
+
     /// The tokenizer, from `tokenizer.json` or the metadata.
     pub fn tokenizer(&self) -> Result<Tokenizer, CheckpointError> {
         let eos = &self.config.eos_token_ids;
@@ -291,6 +315,14 @@ impl Checkpoint {
         };
         let template = file.metadata().string("tokenizer.chat_template")?;
         Ok((template.map(str::to_owned), gguf_special_tokens(file)?))
+    }
+
+    /// The GGUF file, if it is one.
+    pub(crate) fn gguf(&self) -> Option<&GgufFile> {
+        match &self.source {
+            Source::Gguf(file) => Some(file),
+            Source::Folder(_) => None,
+        }
     }
 
     /// What identifies the checkpoint's content: of a GGUF file its sha256, of a folder the sha256 of the text that

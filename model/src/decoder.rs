@@ -9,8 +9,9 @@ use crate::device::is_cpu;
 use crate::feed_forward::FeedForward;
 use crate::kv_cache::{KvCache, LayerCache};
 use crate::linear::{FrozenLinear, MatMul};
-use crate::lora::{Adapter, LayerAdapter, Target};
+use crate::lora::{Adapter, LayerAdapter, WholeModule};
 use crate::rotary::Rotary;
+use crate::target::Target;
 
 /// Tokens that a prefill handles at a time; bounds the memory of its attention scores.
 const PREFILL_CHUNK: usize = 256;
@@ -152,9 +153,37 @@ impl Decoder {
         &self.device
     }
 
-    /// The output projection, `[vocab_size, hidden_size]`.
-    pub fn head(&self) -> &Tensor<2> {
-        &self.head
+    /// The output projection, `[vocab_size, hidden_size]`: the adapter's where it has one of its own.
+    pub fn head(&self, adapter: Option<&Adapter>) -> Tensor<2> {
+        let own = adapter.and_then(|adapter| adapter.whole_module(WholeModule::LmHead));
+        own.unwrap_or_else(|| self.head.clone())
+    }
+
+    /// The frozen weight of a module that an adapter may train as a whole.
+    pub(crate) fn whole_module(&self, module: WholeModule) -> &Tensor<2> {
+        match module {
+            WholeModule::EmbedTokens => &self.embedding,
+            WholeModule::LmHead => &self.head,
+        }
+    }
+
+    /// The frozen weight of a linear layer, `[out, in]`.
+    pub(crate) fn weight(&self, layer: usize, target: Target) -> &Tensor<2> {
+        let Layer {
+            attention,
+            feed_forward,
+            ..
+        } = &self.layers[layer];
+        let linear = match target {
+            Target::QProj => &attention.q_proj,
+            Target::KProj => &attention.k_proj,
+            Target::VProj => &attention.v_proj,
+            Target::OProj => &attention.o_proj,
+            Target::GateProj => &feed_forward.gate_proj,
+            Target::UpProj => &feed_forward.up_proj,
+            Target::DownProj => &feed_forward.down_proj,
+        };
+        &linear.weight
     }
 
     /// States after the final norm for whole sequences, without a cache: the training path.
@@ -218,7 +247,8 @@ impl Decoder {
     /// # Shapes
     /// `tokens` as in [`Self::hidden_states`]; returns `[batch * length, vocab_size]`
     pub fn logits(&self, tokens: &[u32], batch: usize, adapter: Option<&Adapter>) -> Tensor<2> {
-        MatMul::Gemm.product(self.hidden_states(tokens, batch, adapter), &self.head)
+        let states = self.hidden_states(tokens, batch, adapter);
+        MatMul::Gemm.product(states, &self.head(adapter))
     }
 
     /// Reads a prompt into a slot of the cache and gives the logits after its last token.
@@ -253,7 +283,7 @@ impl Decoder {
             last = Some(states.narrow(0, chunk.len() - 1, 1));
         }
         match last {
-            Some(state) => matmul.product(state, &self.head),
+            Some(state) => matmul.product(state, &self.head(adapter)),
             None => unreachable!("a prompt has at least one chunk"),
         }
     }
@@ -280,7 +310,7 @@ impl Decoder {
             Some(cache),
             adapter,
         );
-        matmul.product(states, &self.head)
+        matmul.product(states, &self.head(adapter))
     }
 
     /// With a cache, each row on its own: what stands beside a sequence must not change it.
@@ -303,7 +333,16 @@ impl Decoder {
         let ids: Vec<i64> = tokens.iter().map(|&id| i64::from(id)).collect();
         let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [tokens.len()]), &self.device);
         let rotary = Rotary::new(&self.config, positions, &self.device);
-        let mut x = self.embedding.clone().select(0, ids);
+        let own = adapter.and_then(|adapter| adapter.whole_module(WholeModule::EmbedTokens));
+        let embedding = own.unwrap_or_else(|| self.embedding.clone());
+        let mut x = embedding.select(0, ids);
+        if let (Some(noise), Span::Full { batch, .. }) = (adapter.and_then(|a| a.noise), span) {
+            let length = tokens.len() / batch;
+            let shape = [tokens.len(), self.config.hidden_size];
+            if let Some(noise) = noise.of_embeddings(shape, length, &self.device) {
+                x = x + noise;
+            }
+        }
         for (index, layer) in self.layers.iter().enumerate() {
             let cache = cache.as_mut().map(|cache| &mut cache.layers[index]);
             let adapter = adapter.map(|adapter| adapter.layer(index));

@@ -3,13 +3,10 @@
 
 use std::time::Instant;
 
-use burn::tensor::Tensor;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::decoder::Decoder;
-use crate::kv_cache::KvCache;
-use crate::lora::Adapter;
+use crate::runtime::{Runtime, RuntimeAdapter, RuntimeCache};
 use crate::sampling::Sampling;
 use crate::tokenizer::{DecodeStream, Tokenizer, TokenizerError};
 
@@ -99,11 +96,11 @@ pub enum GenerationError {
 #[derive(Clone, Copy, Debug)]
 pub struct Generation<'a> {
     /// The base model.
-    pub decoder: &'a Decoder,
+    pub runtime: &'a Runtime,
     /// Its tokenizer.
     pub tokenizer: &'a Tokenizer,
     /// The adapter on top, if any.
-    pub adapter: Option<&'a Adapter>,
+    pub adapter: Option<&'a RuntimeAdapter>,
     /// Sequences that are decoded side by side.
     pub slots: usize,
 }
@@ -141,10 +138,38 @@ impl<E: From<GenerationError>> Client for Listed<'_, E> {
     }
 }
 
+/// A place in the cache, and what it holds.
+struct Slot {
+    number: usize,
+    /// The tokens whose keys and values lie there, from position 0 on.
+    tokens: Vec<u32>,
+    /// Whether the adapter took part in them.
+    adapted: bool,
+}
+
+impl Slot {
+    fn new(number: usize) -> Self {
+        Self {
+            number,
+            tokens: Vec::new(),
+            adapted: false,
+        }
+    }
+
+    /// How many tokens of a prompt's beginning lie there.
+    fn shared(&self, prompt: &[u32], adapted: bool) -> usize {
+        if self.adapted != adapted {
+            return 0;
+        }
+        let pairs = self.tokens.iter().zip(prompt);
+        pairs.take_while(|(held, wanted)| held == wanted).count()
+    }
+}
+
 /// A sequence in its slot.
 struct Sequence<'a> {
     index: usize,
-    slot: usize,
+    slot: Slot,
     request: Request,
     rng: ChaCha8Rng,
     tokens: Vec<u32>,
@@ -190,31 +215,26 @@ impl<'a> Generation<'a> {
         client: &mut C,
     ) -> Result<(), C::Error> {
         let slots = slots.max(1);
-        let mut cache = KvCache::new(
-            self.decoder.config(),
-            slots,
-            capacity,
-            self.decoder.device(),
-        );
-        let mut free: Vec<usize> = (0..slots).rev().collect();
+        let mut cache = self.runtime.cache(slots, capacity);
+        let mut free: Vec<Slot> = (0..slots).rev().map(Slot::new).collect();
         let mut running: Vec<Sequence> = Vec::new();
         let (mut asked, mut made) = (0, 0);
         loop {
-            while let Some(&slot) = free.last() {
+            while !free.is_empty() {
                 let Some(request) = client.next(running.is_empty())? else {
                     break;
                 };
                 let positions = self.positions(asked, &request)?;
-                if positions > cache.capacity() {
-                    cache.grow(positions.next_multiple_of(CAPACITY_STEP));
-                }
+                cache.reserve(positions, CAPACITY_STEP);
+                let slot = self.choose(&mut free, &request);
                 let (sequence, finish) = self.begin(asked, slot, request, &mut cache)?;
                 asked += 1;
                 made += 1;
                 if let Some(finish) = finish {
-                    client.hear(sequence.finished(finish))?;
+                    let (slot, event) = sequence.finished(finish);
+                    free.push(slot);
+                    client.hear(event)?;
                 } else {
-                    free.pop();
                     running.push(sequence);
                 }
             }
@@ -222,7 +242,7 @@ impl<'a> Generation<'a> {
                 return Ok(());
             }
             let started = Instant::now();
-            let logits = self.next_logits(&running, &mut cache);
+            let logits = self.next_logits(&mut running, &mut cache);
             let mut finished = Vec::new();
             for (sequence, logits) in running.iter_mut().zip(&logits) {
                 finished.push(self.extend(sequence, logits)?);
@@ -234,8 +254,9 @@ impl<'a> Generation<'a> {
                 sequence.seconds += share;
                 match finish {
                     Some(finish) => {
-                        free.push(sequence.slot);
-                        client.hear(sequence.finished(finish))?;
+                        let (slot, event) = sequence.finished(finish);
+                        free.push(slot);
+                        client.hear(event)?;
                     }
                     None => kept.push(sequence),
                 }
@@ -247,7 +268,7 @@ impl<'a> Generation<'a> {
 
     /// Positions of the cache that a request needs.
     fn positions(&self, index: usize, request: &Request) -> Result<usize, GenerationError> {
-        let limit = self.decoder.config().max_position_embeddings;
+        let limit = self.runtime.config().max_position_embeddings;
         let (prompt, new) = (request.prompt.len(), request.max_new_tokens);
         if prompt == 0 {
             return Err(GenerationError::EmptyPrompt(index));
@@ -264,21 +285,42 @@ impl<'a> Generation<'a> {
     }
 
     /// Who answers a request.
-    fn adapter(&self, with_adapter: bool) -> Option<&'a Adapter> {
+    fn adapter(&self, with_adapter: bool) -> Option<&'a RuntimeAdapter> {
         self.adapter.filter(|_| with_adapter)
+    }
+
+    /// Takes the free slot that holds the longest beginning of a request's prompt already; of equals, the one that was
+    /// freed last.
+    fn choose(&self, free: &mut Vec<Slot>, request: &Request) -> Slot {
+        let adapted = self.adapter(request.with_adapter).is_some();
+        let shared = |slot: &Slot| slot.shared(&request.prompt, adapted);
+        let best = (0..free.len()).max_by_key(|&i| shared(&free[i]));
+        free.remove(best.unwrap_or(0))
     }
 
     /// Reads a prompt into its slot and draws the first token.
     fn begin(
         &self,
         index: usize,
-        slot: usize,
+        mut slot: Slot,
         request: Request,
-        cache: &mut KvCache,
+        cache: &mut RuntimeCache,
     ) -> Result<(Sequence<'a>, Option<Finish>), GenerationError> {
         let started = Instant::now();
         let adapter = self.adapter(request.with_adapter);
-        let logits = self.decoder.prefill(cache, slot, &request.prompt, adapter);
+        let shared = if self.runtime.keeps_prefixes() {
+            slot.shared(&request.prompt, adapter.is_some())
+        } else {
+            0
+        };
+        // The last token is always read: its logits are what is asked for.
+        let start = shared.min(request.prompt.len() - 1);
+        let unread = &request.prompt[start..];
+        let logits = self
+            .runtime
+            .prefill(cache, slot.number, start, unread, adapter);
+        slot.tokens.clone_from(&request.prompt);
+        slot.adapted = adapter.is_some();
         let mut sequence = Sequence {
             index,
             slot,
@@ -289,17 +331,18 @@ impl<'a> Generation<'a> {
             text: String::new(),
             seconds: 0.0,
         };
-        let finish = self.extend(&mut sequence, &host_rows(logits)[0])?;
+        let finish = self.extend(&mut sequence, &logits)?;
         sequence.seconds = started.elapsed().as_secs_f64();
         Ok((sequence, finish))
     }
 
     /// The logits after the last token of each sequence. Those with the adapter and those without are two passes.
-    fn next_logits(&self, running: &[Sequence], cache: &mut KvCache) -> Vec<Vec<f32>> {
+    fn next_logits(&self, running: &mut [Sequence], cache: &mut RuntimeCache) -> Vec<Vec<f32>> {
+        let vocab_size = self.runtime.config().vocab_size;
         let mut logits = vec![Vec::new(); running.len()];
         for adapted in [false, true] {
             let rows: Vec<usize> = (0..running.len())
-                .filter(|&row| self.adapter(running[row].request.with_adapter).is_some() == adapted)
+                .filter(|&row| running[row].slot.adapted == adapted)
                 .collect();
             if rows.is_empty() {
                 continue;
@@ -307,13 +350,15 @@ impl<'a> Generation<'a> {
             let last: Vec<u32> = rows.iter().map(|&row| running[row].last_token()).collect();
             let at: Vec<(usize, usize)> = rows
                 .iter()
-                .map(|&row| (running[row].slot, running[row].position()))
+                .map(|&row| (running[row].slot.number, running[row].position()))
                 .collect();
             let found = self
-                .decoder
+                .runtime
                 .decode(cache, &last, &at, self.adapter(adapted));
-            for (row, found) in rows.into_iter().zip(host_rows(found)) {
-                logits[row] = found;
+            for (&row, found) in rows.iter().zip(found.chunks_exact(vocab_size)) {
+                logits[row] = found.to_vec();
+                let last = running[row].last_token();
+                running[row].slot.tokens.push(last);
             }
         }
         logits
@@ -379,32 +424,15 @@ impl Sequence<'_> {
         self.request.prompt.len() + self.tokens.len() - 1
     }
 
-    fn finished(self, finish: Finish) -> GenerationEvent {
-        let Self {
-            index,
-            tokens,
-            text,
-            seconds,
-            ..
-        } = self;
-        GenerationEvent::Finished {
-            index,
-            completion: Completion {
-                tokens,
-                text,
-                finish,
-                seconds,
-            },
-        }
+    /// Gives the slot back, and the event to tell.
+    fn finished(self, finish: Finish) -> (Slot, GenerationEvent) {
+        let completion = Completion {
+            tokens: self.tokens,
+            text: self.text,
+            finish,
+            seconds: self.seconds,
+        };
+        let index = self.index;
+        (self.slot, GenerationEvent::Finished { index, completion })
     }
-}
-
-/// The rows of a matrix, on the host.
-fn host_rows(logits: Tensor<2>) -> Vec<Vec<f32>> {
-    let width = logits.dims()[1];
-    let values: Vec<f32> = logits
-        .into_data()
-        .try_into_vec()
-        .unwrap_or_else(|error| unreachable!("logits are f32: {error:?}"));
-    values.chunks_exact(width).map(<[f32]>::to_vec).collect()
 }

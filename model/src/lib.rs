@@ -12,6 +12,7 @@ mod checkpoint;
 mod config;
 mod decoder;
 mod device;
+mod engine;
 mod feed_forward;
 mod generation;
 mod gguf;
@@ -22,9 +23,11 @@ mod lora;
 pub mod loss;
 mod merge;
 mod rotary;
+mod runtime;
 mod safetensors;
 mod sampling;
 pub mod source;
+mod target;
 mod tokenizer;
 mod weight_file;
 
@@ -34,12 +37,15 @@ pub use checkpoint::{Checkpoint, CheckpointError};
 pub use config::{Architecture, ConfigError, ModelConfig, RopeScaling};
 pub use decoder::Decoder;
 pub use device::{DeviceChoice, DeviceError};
+pub use engine::{Engine, EngineAdapter, EngineCache};
 pub use generation::{
     Client, Completion, Finish, Generation, GenerationError, GenerationEvent, Request,
 };
 pub use kv_cache::KvCache;
-pub use lora::{Adapter, LayerAdapter, LoraSettings, LowRank, PatternError, Target};
-pub use merge::{MergeError, WeightType, write_merged};
+pub use lora::{Adapter, Initial, LayerAdapter, LoraSettings, LowRank, Noise, WholeModule};
+pub use merge::{MergeError, WeightType, write_merged, write_merged_gguf};
+pub use runtime::{Runtime, RuntimeAdapter};
 pub use sampling::Sampling;
+pub use target::{PathPattern, PatternError, Target, Targets};
 pub use tokenizer::{DecodeStream, Tokenizer, TokenizerError};
 pub use weight_file::{HostTensor, hex, sha256_of_file};

@@ -37,9 +37,9 @@ pub(crate) struct FrozenLinear {
 }
 
 impl FrozenLinear {
-    /// `x Wᵀ + b`, plus `s (x Aᵀ) Bᵀ` where a LoRA pair is given.
+    /// `x Wᵀ + b`; where a pair is given, `W` is the adapted weight, such as `W + s B A`.
     ///
-    /// The dense `W + s B A` is never formed: its gradient would be as large as `W`.
+    /// The dense sum is never formed: its gradient would be as large as `W`.
     ///
     /// # Shapes
     /// `x`: `[n, in]`; returns `[n, out]`
@@ -51,13 +51,13 @@ impl FrozenLinear {
         lora: Option<&LowRank>,
         matmul: MatMul,
     ) -> Tensor<2> {
-        let update = lora.map(|pair| pair.forward(x.clone(), matmul));
-        let mut y = matmul.product(x, &self.weight);
-        if let Some(bias) = &self.bias {
-            y = y + bias.clone().unsqueeze();
-        }
-        match update {
-            Some(update) => y + update,
+        let base = matmul.product(x.clone(), &self.weight);
+        let y = match lora {
+            Some(pair) => pair.adapt(base, x, &self.weight, matmul),
+            None => base,
+        };
+        match &self.bias {
+            Some(bias) => y + bias.clone().unsqueeze(),
             None => y,
         }
     }

@@ -1,138 +1,34 @@
-//! LoRA: low-rank pairs beside the frozen linear layers.
+//! LoRA: low-rank pairs beside the frozen linear layers, from a fresh adapter to the forward pass.
+
+mod magnitude;
+mod noise;
+mod pair;
+mod principal;
+mod settings;
+mod whole;
 
 use burn::module::{Module, Param, ParamId};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::config::ModelConfig;
-use crate::linear::MatMul;
+use crate::decoder::Decoder;
+use crate::target::Target;
 use crate::weight_file::HostTensor;
+use magnitude::weight_norms;
+use noise::Dropout;
+use pair::Start;
+use principal::principal_pair;
+use whole::trained_copy;
 
-/// One linear layer of a decoder layer, by the name that Hugging Face gives its module.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Target {
-    /// Query projection.
-    QProj,
-    /// Key projection.
-    KProj,
-    /// Value projection.
-    VProj,
-    /// Attention output projection.
-    OProj,
-    /// Gate of the feed-forward layer.
-    GateProj,
-    /// Up projection of the feed-forward layer.
-    UpProj,
-    /// Down projection of the feed-forward layer.
-    DownProj,
-}
-
-impl Target {
-    /// All seven, in the order of a forward pass.
-    pub const ALL: [Self; 7] = [
-        Self::QProj,
-        Self::KProj,
-        Self::VProj,
-        Self::OProj,
-        Self::GateProj,
-        Self::UpProj,
-        Self::DownProj,
-    ];
-
-    /// The leaf name, such as `q_proj`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::QProj => "q_proj",
-            Self::KProj => "k_proj",
-            Self::VProj => "v_proj",
-            Self::OProj => "o_proj",
-            Self::GateProj => "gate_proj",
-            Self::UpProj => "up_proj",
-            Self::DownProj => "down_proj",
-        }
-    }
-
-    /// The target with this leaf name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|target| target.name() == name)
-    }
-
-    /// Path of the module inside the model, such as `layers.3.self_attn.q_proj`.
-    pub fn module_path(self, layer: usize) -> String {
-        let block = match self {
-            Self::QProj | Self::KProj | Self::VProj | Self::OProj => "self_attn",
-            Self::GateProj | Self::UpProj | Self::DownProj => "mlp",
-        };
-        format!("layers.{layer}.{block}.{}", self.name())
-    }
-
-    /// `(out, in)` of the frozen weight.
-    pub fn shape(self, config: &ModelConfig) -> (usize, usize) {
-        let hidden = config.hidden_size;
-        let query = config.num_attention_heads * config.head_dim;
-        let key_value = config.num_key_value_heads * config.head_dim;
-        match self {
-            Self::QProj => (query, hidden),
-            Self::KProj | Self::VProj => (key_value, hidden),
-            Self::OProj => (hidden, query),
-            Self::GateProj | Self::UpProj => (config.intermediate_size, hidden),
-            Self::DownProj => (hidden, config.intermediate_size),
-        }
-    }
-}
-
-/// The trainable pair of one linear layer: `y += scale * (x Aᵀ) Bᵀ`.
-#[derive(Module, Debug)]
-pub struct LowRank {
-    /// `[r, in]`
-    pub(crate) lora_a: Param<Tensor<2>>,
-    /// `[out, r]`
-    pub(crate) lora_b: Param<Tensor<2>>,
-    /// `lora_alpha / r`, or `lora_alpha / sqrt(r)` with rsLoRA.
-    #[module(skip)]
-    pub(crate) scale: f64,
-}
-
-impl LowRank {
-    /// The values of A, `[r, in]`.
-    pub fn lora_a(&self) -> Tensor<2> {
-        self.lora_a.val()
-    }
-
-    /// The values of B, `[out, r]`.
-    pub fn lora_b(&self) -> Tensor<2> {
-        self.lora_b.val()
-    }
-
-    /// The values of A on the host.
-    pub(crate) fn host_a(&self) -> HostTensor {
-        on_host(self.lora_a.val())
-    }
-
-    /// The values of B on the host.
-    pub(crate) fn host_b(&self) -> HostTensor {
-        on_host(self.lora_b.val())
-    }
-
-    /// Identity of A, which keys its gradient and optimizer state.
-    pub fn lora_a_id(&self) -> ParamId {
-        self.lora_a.id
-    }
-
-    /// Identity of B.
-    pub fn lora_b_id(&self) -> ParamId {
-        self.lora_b.id
-    }
-
-    /// # Shapes
-    /// `x`: `[n, in]`; returns `[n, out]`
-    pub(crate) fn forward(&self, x: Tensor<2>, matmul: MatMul) -> Tensor<2> {
-        // The scale goes onto the narrow product, r wide.
-        let narrow = matmul.product(x, &self.lora_a.val()).mul_scalar(self.scale);
-        matmul.product(narrow, &self.lora_b.val())
-    }
-}
+pub(crate) use magnitude::Magnitude;
+pub use noise::Noise;
+pub use pair::LowRank;
+pub(crate) use pair::{on_host, parameter, parameter_id, place_of};
+pub use settings::{Initial, LoraSettings};
+pub(crate) use settings::{Patterns, Shapes};
+pub use whole::WholeModule;
+pub(crate) use whole::WholeModules;
 
 /// The pairs of one decoder layer; `None` where the adapter leaves a linear layer alone.
 #[derive(Module, Debug)]
@@ -164,6 +60,19 @@ impl LayerAdapter {
         }
     }
 
+    /// As [`Self::pair`], to change it.
+    fn pair_mut(&mut self, target: Target) -> Option<&mut LowRank> {
+        match target {
+            Target::QProj => self.q_proj.as_mut(),
+            Target::KProj => self.k_proj.as_mut(),
+            Target::VProj => self.v_proj.as_mut(),
+            Target::OProj => self.o_proj.as_mut(),
+            Target::GateProj => self.gate_proj.as_mut(),
+            Target::UpProj => self.up_proj.as_mut(),
+            Target::DownProj => self.down_proj.as_mut(),
+        }
+    }
+
     /// Builds a layer from what `make` gives for each target.
     pub(crate) fn build<E>(
         mut make: impl FnMut(Target) -> Result<Option<LowRank>, E>,
@@ -180,162 +89,66 @@ impl LayerAdapter {
     }
 }
 
-/// What a fresh adapter is made of.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LoraSettings {
-    /// Rank of the update.
-    pub r: usize,
-    /// Numerator of the scale.
-    pub lora_alpha: f64,
-    /// Scale by `lora_alpha / sqrt(r)` instead of `lora_alpha / r` (Kalajdzievski 2023, arXiv:2312.03732).
-    pub use_rslora: bool,
-    /// Which linear layers get a pair.
-    pub targets: Vec<Target>,
-    /// Ranks of modules that differ from `r`, by a regular expression for the end of their path; the first that
-    /// matches counts.
-    pub rank_pattern: Vec<(String, usize)>,
-    /// The same for `lora_alpha`.
-    pub alpha_pattern: Vec<(String, f64)>,
-}
-
-/// Why settings make no adapter.
-#[derive(Debug, thiserror::Error)]
-pub enum PatternError {
-    /// A pattern that is no regular expression.
-    #[error("`{pattern}` is no regular expression: {reason}")]
-    Malformed {
-        /// The pattern.
-        pattern: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// A pattern that would silently change nothing.
-    #[error("`{0}` matches no module that gets an adapter")]
-    MatchesNothing(String),
-}
-
-/// Patterns for the ends of module paths, with a value each.
-pub(crate) struct Patterns<V>(Vec<(regex::Regex, V)>);
-
-impl<V: Copy> Patterns<V> {
-    /// Compiles patterns in the order in which they are tried.
-    pub(crate) fn new(patterns: &[(String, V)]) -> Result<Self, PatternError> {
-        let compiled = patterns.iter().map(|(pattern, value)| {
-            // As in PEFT, the pattern stands for the whole path or for what follows a dot.
-            regex::Regex::new(&format!(r"^(?:.*\.)?(?:{pattern})$"))
-                .map(|compiled| (compiled, *value))
-                .map_err(|error| PatternError::Malformed {
-                    pattern: pattern.clone(),
-                    // The lines before the last draw the expression that the pattern was put into.
-                    reason: match error.to_string().lines().last() {
-                        Some(last) => last.trim_start_matches("error: ").to_owned(),
-                        None => "malformed".to_owned(),
-                    },
-                })
-        });
-        compiled.collect::<Result<_, _>>().map(Self)
-    }
-
-    /// The value of the first pattern that matches a module such as `layers.3.self_attn.q_proj`.
-    pub(crate) fn value(&self, module: &str) -> Option<V> {
-        let path = format!("model.{module}");
-        let mut all = self.0.iter();
-        all.find(|(pattern, _)| pattern.is_match(&path))
-            .map(|&(_, value)| value)
-    }
-}
-
-impl LoraSettings {
-    /// Checks the patterns: each must be a regular expression and match a module that gets a pair.
-    ///
-    /// # Errors
-    /// The first that does not.
-    pub fn check(&self, config: &ModelConfig) -> Result<(), PatternError> {
-        let ranks = self.rank_pattern.iter().map(|(pattern, _)| pattern);
-        let alphas = self.alpha_pattern.iter().map(|(pattern, _)| pattern);
-        for pattern in ranks.chain(alphas) {
-            let compiled = Patterns::new(&[(pattern.clone(), ())])?;
-            let matches = |layer| {
-                let paths = self
-                    .targets
-                    .iter()
-                    .map(move |target| target.module_path(layer));
-                paths
-                    .into_iter()
-                    .any(|path| compiled.value(&path).is_some())
-            };
-            if !(0..config.num_hidden_layers).any(matches) {
-                return Err(PatternError::MatchesNothing(pattern.clone()));
-            }
-        }
-        Ok(())
-    }
-
-    /// Number of values that a fresh adapter of these settings has.
-    pub fn num_trainable(&self, config: &ModelConfig) -> usize {
-        let ranks = Self::compiled(&self.rank_pattern);
-        let layers = (0..config.num_hidden_layers).flat_map(|layer| {
-            let ranks = &ranks;
-            self.targets.iter().map(move |target| {
-                let (out_features, in_features) = target.shape(config);
-                let r = ranks.value(&target.module_path(layer)).unwrap_or(self.r);
-                r * (out_features + in_features)
-            })
-        });
-        layers.sum()
-    }
-
-    /// Patterns that [`Self::check`] has seen.
-    fn compiled<V: Copy>(patterns: &[(String, V)]) -> Patterns<V> {
-        Patterns::new(patterns).unwrap_or_else(|error| panic!("unchecked settings: {error}"))
-    }
-
-    /// The factor before the update, for a rank and alpha that may differ by module.
-    pub(crate) fn scale_of(r: usize, lora_alpha: f64, use_rslora: bool) -> f64 {
-        let r = r as f64;
-        lora_alpha / if use_rslora { r.sqrt() } else { r }
-    }
-}
-
 /// A whole adapter: one [`LayerAdapter`] for each decoder layer.
 #[derive(Module, Debug)]
 pub struct Adapter {
     pub(crate) layers: Vec<LayerAdapter>,
+    /// What is trained as a whole beside the pairs.
+    pub(crate) whole: WholeModules,
+    /// What is random in one forward pass of training.
+    #[module(skip)]
+    pub(crate) noise: Option<Noise>,
 }
 
 impl Adapter {
-    /// A fresh adapter, which leaves the base model's output as it is: A uniform in
-    /// ±1/sqrt(in), B zero.
+    /// A fresh adapter, which leaves the base model's output as it is.
     ///
+    /// By default A is uniform in ±1/sqrt(in) and B zero, as in PEFT; magnitudes begin as the norms of the weight's rows.
     /// `device` decides whether the parameters can be trained (an autodiff device) or only used.
     ///
-    /// # Source
-    /// PEFT's default: `kaiming_uniform_(a=sqrt(5))` on A, zeros on B.
-    pub fn init(settings: &LoraSettings, config: &ModelConfig, seed: u64, device: &Device) -> Self {
+    /// The settings are those that [`LoraSettings::check`] has seen.
+    pub fn init(settings: &LoraSettings, decoder: &Decoder, seed: u64, device: &Device) -> Self {
+        let config = decoder.config();
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let ranks = LoraSettings::compiled(&settings.rank_pattern);
-        let alphas = LoraSettings::compiled(&settings.alpha_pattern);
+        let shapes = settings.shapes();
         let layers = (0..config.num_hidden_layers)
             .map(|layer| {
                 let made = LayerAdapter::build::<std::convert::Infallible>(|target| {
-                    if !settings.targets.contains(&target) {
+                    let module = target.module_path(layer);
+                    if !settings.targets.matches(&module) {
                         return Ok(None);
                     }
+                    let (r, scale) = shapes.rank_and_scale(&module);
                     let (out_features, in_features) = target.shape(config);
-                    let module = target.module_path(layer);
-                    let r = ranks.value(&module).unwrap_or(settings.r);
-                    let alpha = alphas.value(&module).unwrap_or(settings.lora_alpha);
-                    let scale = LoraSettings::scale_of(r, alpha, settings.use_rslora);
-                    let bound = 1.0 / (in_features as f32).sqrt();
-                    let a = (0..r * in_features)
-                        .map(|_| rng.random_range(-bound..bound))
-                        .collect();
-                    let b = vec![0.0; out_features * r];
-                    let id = |part| parameter_id(layer, target, part);
+                    let place = place_of(layer, target);
+                    let weight = decoder.weight(layer, target);
+                    let (a, b) = match settings.initial {
+                        Initial::Uniform => {
+                            let bound = 1.0 / (in_features as f32).sqrt();
+                            let draw = |_| rng.random_range(-bound..bound);
+                            let a = (0..r * in_features).map(draw).collect();
+                            (a, vec![0.0; out_features * r])
+                        }
+                        Initial::Principal => {
+                            let (a, b) = principal_pair(weight, r, scale, seed ^ place);
+                            (a.values, b.values)
+                        }
+                    };
+                    let part = |values, shape, part| {
+                        parameter(values, shape, parameter_id(place, part), device)
+                    };
+                    let magnitude = settings.use_dora.then(|| {
+                        let HostTensor { shape, values } = on_host(weight_norms(weight));
+                        Magnitude::new(part(values, [shape[0], shape[1]], 2))
+                    });
+                    let (a, b) = (part(a, [r, in_features], 0), part(b, [out_features, r], 1));
+                    let start = (settings.initial == Initial::Principal).then(|| Start {
+                        a: a.val().inner(),
+                        b: b.val().inner(),
+                    });
                     Ok(Some(LowRank {
-                        lora_a: parameter(a, [r, in_features], id(0), device),
-                        lora_b: parameter(b, [out_features, r], id(1), device),
-                        scale,
+                        start,
+                        ..LowRank::new(a, b, magnitude, scale)
                     }))
                 });
                 match made {
@@ -343,7 +156,61 @@ impl Adapter {
                 }
             })
             .collect();
-        Self { layers }
+        let whole = WholeModules::build(|module| {
+            let weight = decoder.whole_module(module);
+            let chosen = settings.modules_to_save.contains(&module);
+            chosen.then(|| trained_copy(module, weight, device))
+        });
+        Self {
+            layers,
+            whole,
+            noise: None,
+        }
+    }
+
+    /// An adapter that was saved in the middle of a training, to go on with it: `self` is what was read.
+    ///
+    /// Only pairs that began with a part of the weight differ from what stands in the file.
+    #[must_use]
+    pub fn resumed(self, settings: &LoraSettings, device: &Device) -> Self {
+        if settings.initial == Initial::Uniform {
+            return self;
+        }
+        let shapes = settings.shapes();
+        let layers = self.layers.iter().enumerate().map(|(layer, pairs)| {
+            let made = LayerAdapter::build::<std::convert::Infallible>(|target| {
+                let (_, scale) = shapes.rank_and_scale(&target.module_path(layer));
+                let place = place_of(layer, target);
+                let pair = pairs.pair(target);
+                Ok(pair.map(|pair| pair.with_start_apart(scale, place, device)))
+            });
+            match made {
+                Ok(layer) => layer,
+            }
+        });
+        Self {
+            layers: layers.collect(),
+            whole: self.whole.clone(),
+            noise: None,
+        }
+    }
+
+    /// The same parameters for one forward pass of training, with what is random in it.
+    #[must_use]
+    pub fn with_noise(&self, noise: Noise) -> Self {
+        let mut noisy = self.clone();
+        noisy.noise = Some(noise);
+        if noise.lora_dropout > 0.0 {
+            for (layer, pairs) in noisy.layers.iter_mut().enumerate() {
+                for target in Target::ALL {
+                    if let Some(pair) = pairs.pair_mut(target) {
+                        let place = place_of(layer, target);
+                        pair.dropout = Some(Dropout { noise, place });
+                    }
+                }
+            }
+        }
+        noisy
     }
 
     /// The pairs of decoder layer `layer`.
@@ -360,10 +227,30 @@ impl Adapter {
         })
     }
 
+    /// Whether magnitudes are trained: the adapter is no plain LoRA then.
+    pub fn is_dora(&self) -> bool {
+        self.pairs().any(|(_, _, pair)| pair.magnitude.is_some())
+    }
+
+    /// The weight of a module that is trained as a whole, `[vocab_size, hidden_size]`.
+    pub fn whole_module(&self, module: WholeModule) -> Option<Tensor<2>> {
+        self.whole.get(module).map(Param::val)
+    }
+
+    /// Identity of that weight.
+    pub fn whole_module_id(&self, module: WholeModule) -> Option<ParamId> {
+        self.whole.get(module).map(|weight| weight.id)
+    }
+
+    /// All parameters, in the order of a forward pass.
+    fn parameters(&self) -> impl Iterator<Item = &Param<Tensor<2>>> {
+        let pairs = self.pairs().flat_map(|(_, _, pair)| pair.parameters());
+        pairs.chain(self.whole.iter().map(|(_, weight)| weight))
+    }
+
     /// Identities of the parameters, which key gradients and optimizer state.
     pub fn parameter_ids(&self) -> impl Iterator<Item = ParamId> {
-        self.pairs()
-            .flat_map(|(_, _, pair)| [pair.lora_a_id(), pair.lora_b_id()])
+        self.parameters().map(|parameter| parameter.id)
     }
 
     /// The same values outside autodiff, for use without gradients.
@@ -373,44 +260,7 @@ impl Adapter {
 
     /// Number of trainable values.
     pub fn num_trainable(&self) -> usize {
-        self.pairs()
-            .map(|(_, _, pair)| {
-                pair.lora_a.val().shape().num_elements() + pair.lora_b.val().shape().num_elements()
-            })
-            .sum()
+        let sizes = self.parameters().map(|p| p.val().shape().num_elements());
+        sizes.sum()
     }
-}
-
-/// A parameter's values on the host.
-pub(crate) fn on_host(tensor: Tensor<2>) -> HostTensor {
-    let data = if tensor.is_autodiff() {
-        tensor.inner().into_data()
-    } else {
-        tensor.into_data()
-    };
-    HostTensor {
-        shape: data.shape().to_vec(),
-        values: data
-            .try_into_vec()
-            .unwrap_or_else(|e| unreachable!("adapters are f32: {e:?}")),
-    }
-}
-
-/// A parameter with the given values; tracked if `device` is an autodiff device.
-pub(crate) fn parameter(
-    values: Vec<f32>,
-    shape: [usize; 2],
-    id: ParamId,
-    device: &Device,
-) -> Param<Tensor<2>> {
-    let tensor = Tensor::from_data(TensorData::new(values, shape), device);
-    let (_, tensor, mapper) = Param::from_tensor(tensor).consume();
-    Param::from_mapped_value(id, tensor, mapper)
-}
-
-/// Identity of a parameter by its place in the model, so that a saved optimizer state finds its parameter again.
-pub(crate) fn parameter_id(layer: usize, target: Target, part: usize) -> ParamId {
-    let place = layer * Target::ALL.len() + target as usize;
-    // From 1 on, with room for four parts to a place.
-    ParamId::from(1 + (place * 4 + part) as u64)
 }

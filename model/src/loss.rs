@@ -1,6 +1,6 @@
 //! Cross-entropy straight from hidden states, without ever holding all logits.
 
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData};
 
 /// Label of a position that weighs nothing, as in PyTorch and transformers.
 pub const IGNORE_LABEL: i64 = -100;
@@ -32,7 +32,7 @@ pub enum LossError {
 /// gradients of its micro-batches add up to those of one batch.
 ///
 /// # Shapes
-/// - `hidden`: `[tokens, hidden_size]`, after the final norm; `head`: `[vocab_size, hidden_size]`, frozen
+/// - `hidden`: `[tokens, hidden_size]`, after the final norm; `head`: `[vocab_size, hidden_size]`, frozen or trained
 /// - `labels`: one per row of `hidden`, already shifted by one; [`IGNORE_LABEL`] weighs nothing
 /// # Errors
 /// [`LossError::NoTargets`] if no token is supervised; checked on the host, so it costs no device sync.
@@ -54,6 +54,8 @@ pub fn chunked_cross_entropy(
     if rows.is_empty() {
         return Err(LossError::NoTargets);
     }
+    let tracked = head.is_autodiff().then_some(head);
+    let head = &head.clone().inner();
     let device = head.device();
     let indices = |values: &[i64]| -> Tensor<1, Int> {
         Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), &device)
@@ -64,6 +66,7 @@ pub fn chunked_cross_entropy(
 
     let mut loss = Tensor::<1>::zeros([1], &device);
     let mut gradients = Vec::with_capacity(rows.len().div_ceil(chunk_size));
+    let mut of_head = tracked.map(Tensor::zeros_like).map(Tensor::inner);
     for (i, targets) in targets.chunks(chunk_size).enumerate() {
         let h = states.clone().narrow(0, i * chunk_size, targets.len());
         let target_weights = head.clone().select(0, indices(targets));
@@ -72,15 +75,25 @@ pub fn chunked_cross_entropy(
         let exponentials = (logits - max.clone()).exp();
         let sums = exponentials.clone().sum_dim(1);
         let log_sum_exp = sums.clone().log() + max;
-        let target_logits = (h * target_weights.clone()).sum_dim(1);
+        let target_logits = (h.clone() * target_weights.clone()).sum_dim(1);
         loss = loss + (log_sum_exp - target_logits).sum();
+        // d loss / d W = softmax(h Wᵀ)ᵀ h, less h in the rows of the targets
+        of_head = of_head.map(|sum| {
+            let weighted = h.clone() / sums.clone();
+            let sum = sum + exponentials.clone().transpose().matmul(weighted);
+            sum.select_assign(0, indices(targets), h.neg(), IndexingUpdateOp::Add)
+        });
         // d loss / d h = softmax(h Wᵀ) W - W[target]
         gradients.push(exponentials.matmul(head.clone()) / sums - target_weights);
     }
     let gradient = Tensor::cat(gradients, 0).div_scalar(count as f64);
+    let mut backward_seed = (supervised * gradient).sum();
+    if let (Some(head), Some(gradient)) = (tracked, of_head) {
+        backward_seed = backward_seed + (head.clone() * gradient.div_scalar(count as f64)).sum();
+    }
     Ok(LossAndGradient {
         loss: loss.div_scalar(count as f64),
-        backward_seed: (supervised * gradient).sum(),
+        backward_seed,
     })
 }
 

@@ -13,7 +13,9 @@ use serde_json::{Map, Value, json};
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::config::ConfigError;
-use crate::lora::{Adapter, LowRank, Target};
+use crate::gguf::model_file::write_model;
+use crate::lora::{Adapter, LowRank, WholeModule};
+use crate::target::Target;
 use crate::weight_file::HostTensor;
 
 /// Files of a Hugging Face folder that a merged model takes over as they are.
@@ -99,6 +101,12 @@ pub enum MergeError {
         /// What the system said.
         source: io::Error,
     },
+    /// A GGUF file was asked for, and the base model is none.
+    #[error("{}: no GGUF file, so there is none to write the merged model into\nhint: merge into a folder, and convert that with llama.cpp's convert_hf_to_gguf.py", path.display())]
+    NoGguf {
+        /// The base model.
+        path: PathBuf,
+    },
     /// A merged value is too large for half precision.
     #[error("tensor `{tensor}` holds values beyond half precision\nhint: merge as bf16 or f32")]
     Overflow {
@@ -118,7 +126,7 @@ fn io_error(path: &Path) -> impl FnOnce(io::Error) -> MergeError + use<> {
     move |source| MergeError::Io { path, source }
 }
 
-/// Writes `W + scale B A` for every adapted layer, and everything else as it is, into an existing folder; `progress`
+/// Writes the adapted weight of every adapted layer, such as `W + scale B A`, and everything else as it is, into an existing folder; `progress`
 /// hears of each tensor done, as `(done, total)`.
 ///
 /// # Errors
@@ -158,10 +166,7 @@ pub fn write_merged(
         .and_then(|()| out.write_all(&header))
         .map_err(failed())?;
     for (done, (name, _)) in tensors.iter().enumerate() {
-        let mut tensor = checkpoint.tensor(name)?;
-        if let Some(pair) = pair_of(adapter, name) {
-            add_update(&mut tensor, pair);
-        }
+        let tensor = merged_tensor(checkpoint, adapter, name)?;
         let too_large = |v: &f32| v.abs() > f16::MAX.to_f32();
         if dtype == WeightType::F16 && tensor.values.iter().any(too_large) {
             return Err(MergeError::Overflow {
@@ -175,6 +180,58 @@ pub fn write_merged(
     out.flush().map_err(failed())
 }
 
+/// Writes the base model's GGUF file with the adapted weights in half precision, and everything else as it stands there,
+/// quantised or not; `progress` as in [`write_merged`].
+///
+/// # Errors
+/// The base model is no GGUF file or a broken one, or the disk is full; the file then holds a part of the model.
+pub fn write_merged_gguf(
+    checkpoint: &Checkpoint,
+    adapter: &Adapter,
+    path: &Path,
+    progress: impl FnMut(usize, usize),
+) -> Result<(), MergeError> {
+    let Some(base) = checkpoint.gguf() else {
+        return Err(MergeError::NoGguf {
+            path: checkpoint.path().to_owned(),
+        });
+    };
+    let file = File::create(path).map_err(io_error(path))?;
+    write_model(
+        base,
+        checkpoint.config(),
+        &mut BufWriter::with_capacity(1 << 20, file),
+        |name| pair_of(adapter, name).is_some() || own_weight(adapter, name).is_some(),
+        |name| merged_tensor(checkpoint, adapter, name),
+        |error| io_error(path)(error),
+        progress,
+    )
+}
+
+/// A tensor of the merged model.
+fn merged_tensor(
+    checkpoint: &Checkpoint,
+    adapter: &Adapter,
+    name: &str,
+) -> Result<HostTensor, MergeError> {
+    if let Some(module) = own_weight(adapter, name)
+        && let Some(own) = adapter.whole.host(module)
+    {
+        return Ok(own);
+    }
+    let mut tensor = checkpoint.tensor(name)?;
+    if let Some(pair) = pair_of(adapter, name) {
+        add_update(&mut tensor, pair);
+    }
+    Ok(tensor)
+}
+
+/// The module with this weight, if the adapter has one of its own.
+fn own_weight(adapter: &Adapter, name: &str) -> Option<WholeModule> {
+    let mut trained = adapter.whole.iter().map(|(module, _)| module);
+    trained.find(|module| module.tensor_name() == name)
+}
+
 /// The pair beside the linear layer whose weight is called `name`.
 fn pair_of<'a>(adapter: &'a Adapter, name: &str) -> Option<&'a LowRank> {
     let module = name
@@ -185,16 +242,24 @@ fn pair_of<'a>(adapter: &'a Adapter, name: &str) -> Option<&'a LowRank> {
     adapter.layer(layer.parse().ok()?).pair(target)
 }
 
-/// `W += scale B A`, row by row in a fixed order.
+/// `W += scale B A`, row by row in a fixed order; with magnitudes each row then gets its length.
 fn add_update(weight: &mut HostTensor, pair: &LowRank) {
     let (a, b) = (pair.host_a(), pair.host_b());
     let (r, width, scale) = (a.shape[0], a.shape[1], pair.scale as f32);
-    let rows = weight.values.par_chunks_mut(width);
-    rows.zip(b.values.par_chunks(r)).for_each(|(row, b)| {
+    let magnitudes = pair.host_magnitude().map(|m| m.values);
+    let rows = weight.values.par_chunks_mut(width).enumerate();
+    rows.zip(b.values.par_chunks(r)).for_each(|((at, row), b)| {
         for (k, &b) in b.iter().enumerate() {
             let factor = scale * b;
             for (w, &a) in row.iter_mut().zip(&a.values[k * width..]) {
                 *w += factor * a;
+            }
+        }
+        if let Some(magnitudes) = &magnitudes {
+            let square: f64 = row.iter().map(|&w| f64::from(w).powi(2)).sum();
+            let factor = f64::from(magnitudes[at]) / square.sqrt().max(f64::MIN_POSITIVE);
+            for w in row {
+                *w *= factor as f32;
             }
         }
     });

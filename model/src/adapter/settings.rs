@@ -5,14 +5,13 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{AdapterError, AdapterOrigin};
-use crate::lora::{LoraSettings, Patterns};
+use crate::lora::{Initial, LoraSettings, Patterns, Shapes, WholeModule};
+use crate::target::{PathPattern, Target, Targets};
 
 /// Settings that would change the result and that we do not have; PEFT's default is safe.
-const UNSUPPORTED: [&str; 12] = [
-    "use_dora",
+const UNSUPPORTED: [&str; 10] = [
     "lora_bias",
     "fan_in_fan_out",
-    "modules_to_save",
     "layers_to_transform",
     "layer_replication",
     "exclude_modules",
@@ -23,31 +22,47 @@ const UNSUPPORTED: [&str; 12] = [
     "use_bdlora",
 ];
 
+/// Starts that take a part from the base model's weights. Such an adapter belongs to what is left of them, unless it
+/// was converted when it was saved, and then it says `true` here.
+const STARTS_WITHIN_WEIGHTS: [&str; 4] = ["pissa", "olora", "corda", "loftq"];
+
 /// The settings of an adapter that is saved.
 pub(super) fn config_json(settings: &LoraSettings, origin: &AdapterOrigin) -> Value {
-    let targets: Vec<&str> = settings
-        .targets
-        .iter()
-        .map(|target| target.name())
-        .collect();
+    let targets = match &settings.targets {
+        // By name, since not every reader knows the word.
+        Targets::AllLinear => json!(Target::ALL.map(Target::name)),
+        Targets::Named(names) => json!(names),
+        Targets::Matching(pattern) => json!(pattern.as_str()),
+    };
+    // Ranks that undo the start stand beside those that were trained; the scale stays.
+    let (ranks, alphas) = match (settings.initial, settings.use_rslora) {
+        (Initial::Uniform, _) => (1, 1.0),
+        (Initial::Principal, false) => (2, 2.0),
+        (Initial::Principal, true) => (2, f64::sqrt(2.0)),
+    };
+    let whole = settings.modules_to_save.iter().map(|module| module.name());
+    let whole: Vec<&str> = whole.collect();
+    let modules_to_save = (!whole.is_empty()).then_some(whole);
+    let rank_pattern = settings.rank_pattern.iter();
+    let alpha_pattern = settings.alpha_pattern.iter();
     json!({
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
         "base_model_name_or_path": origin.base_model_name_or_path,
         "revision": origin.revision,
         "inference_mode": true,
-        "r": settings.r,
-        "lora_alpha": number(settings.lora_alpha),
-        "lora_dropout": 0.0,
+        "r": ranks * settings.r,
+        "lora_alpha": number(alphas * settings.lora_alpha),
+        "lora_dropout": settings.lora_dropout,
         "bias": "none",
         "fan_in_fan_out": false,
         "target_modules": targets,
-        "modules_to_save": null,
+        "modules_to_save": modules_to_save,
         "use_rslora": settings.use_rslora,
-        "use_dora": false,
+        "use_dora": settings.use_dora,
         "init_lora_weights": true,
-        "rank_pattern": map_of(settings.rank_pattern.iter().map(|(p, r)| (p, json!(r)))),
-        "alpha_pattern": map_of(settings.alpha_pattern.iter().map(|(p, a)| (p, number(*a)))),
+        "rank_pattern": map_of(rank_pattern.map(|(p, r)| (p, json!(ranks * r)))),
+        "alpha_pattern": map_of(alpha_pattern.map(|(p, a)| (p, number(alphas * a)))),
     })
 }
 
@@ -69,57 +84,33 @@ fn map_of<'a>(entries: impl Iterator<Item = (&'a String, Value)>) -> Value {
     )
 }
 
-/// Which modules an adapter targets, as PEFT reads `target_modules`.
-pub(super) enum Targets {
-    AllLinear,
-    /// A module matches by its whole path or by its last parts.
-    Names(Vec<String>),
-    /// The whole path, from `model.` on, must match.
-    Pattern(regex::Regex),
-}
-
-impl Targets {
-    /// Reads `target_modules`, or says what is wrong with it.
-    fn parse(value: &Value) -> Result<Self, String> {
-        match value {
-            Value::String(name) if name == "all-linear" => Ok(Self::AllLinear),
-            Value::String(pattern) => whole_match(pattern)
-                .map(Self::Pattern)
-                .map_err(|e| format!("`target_modules` is no regular expression: {e}")),
-            Value::Array(names) => {
-                let names = names.iter().filter_map(Value::as_str);
-                Ok(Self::Names(names.map(str::to_owned).collect()))
-            }
-            _ => Err("`target_modules` is neither a list nor a string".to_owned()),
+/// Reads `target_modules`, or says what is wrong with it.
+fn read_targets(value: &Value) -> Result<Targets, String> {
+    match value {
+        Value::String(name) if name == "all-linear" => Ok(Targets::AllLinear),
+        Value::String(pattern) => PathPattern::new(pattern)
+            .map(Targets::Matching)
+            .map_err(|e| format!("`target_modules`: {e}")),
+        Value::Array(names) => {
+            let names = names.iter().filter_map(Value::as_str);
+            Ok(Targets::Named(names.map(str::to_owned).collect()))
         }
-    }
-
-    pub(super) fn matches(&self, module: &str) -> bool {
-        let path = format!("model.{module}");
-        match self {
-            Self::AllLinear => true,
-            Self::Names(names) => names
-                .iter()
-                .any(|name| path == *name || path.ends_with(&format!(".{name}"))),
-            Self::Pattern(pattern) => pattern.is_match(&path),
-        }
+        _ => Err("`target_modules` is neither a list nor a string".to_owned()),
     }
 }
 
 /// The part of `adapter_config.json` that matters.
 pub(super) struct PeftSettings {
-    r: usize,
-    lora_alpha: f64,
-    use_rslora: bool,
+    shapes: Shapes,
+    pub(super) use_dora: bool,
+    pub(super) modules_to_save: Vec<WholeModule>,
     pub(super) targets: Targets,
-    rank_pattern: Patterns<f64>,
-    alpha_pattern: Patterns<f64>,
     pub(super) origin: AdapterOrigin,
     pub(super) warnings: Vec<String>,
 }
 
 /// Keys that we read, or that say nothing about the result.
-const KNOWN: [&str; 17] = [
+const KNOWN: [&str; 19] = [
     "peft_type",
     "task_type",
     "base_model_name_or_path",
@@ -130,7 +121,9 @@ const KNOWN: [&str; 17] = [
     "lora_dropout",
     "bias",
     "target_modules",
+    "modules_to_save",
     "use_rslora",
+    "use_dora",
     "init_lora_weights",
     "rank_pattern",
     "alpha_pattern",
@@ -149,6 +142,14 @@ fn is_unset(value: &Value) -> bool {
     }
 }
 
+/// The modules that are trained as a whole, if we know all of them.
+fn whole_modules(value: &Value) -> Option<Vec<WholeModule>> {
+    let names = value.as_array()?.iter();
+    names
+        .map(|name| WholeModule::from_name(name.as_str()?))
+        .collect()
+}
+
 /// The first setting that would silently change the result, and what to do about it.
 fn unsupported(fields: &serde_json::Map<String, Value>) -> Option<(&'static str, &'static str)> {
     let get = |key: &str| fields.get(key).unwrap_or(&Value::Null);
@@ -157,6 +158,20 @@ fn unsupported(fields: &serde_json::Map<String, Value>) -> Option<(&'static str,
     }
     if !matches!(get("bias").as_str(), None | Some("none")) {
         return Some(("bias", "train the adapter with bias \"none\""));
+    }
+    let start = get("init_lora_weights").as_str().unwrap_or_default();
+    let start = start.to_lowercase();
+    if STARTS_WITHIN_WEIGHTS
+        .iter()
+        .any(|name| start.starts_with(name))
+    {
+        let hint = "save the adapter with PEFT's `path_initial_model_for_weight_conversion`, which makes it plain LoRA, \
+                    or merge it with PEFT";
+        return Some(("init_lora_weights", hint));
+    }
+    if !is_unset(get("modules_to_save")) && whole_modules(get("modules_to_save")).is_none() {
+        let hint = "only embed_tokens and lm_head can be; merge the adapter into its base model with PEFT and use that";
+        return Some(("modules_to_save", hint));
     }
     let key = UNSUPPORTED.into_iter().find(|key| !is_unset(get(key)))?;
     let hint = "merge the adapter into its base model with PEFT and use that";
@@ -203,7 +218,7 @@ impl PeftSettings {
         let lora_alpha = get("lora_alpha")
             .as_f64()
             .ok_or_else(|| corrupt("`lora_alpha` is not a number".to_owned()))?;
-        let targets = Targets::parse(get("target_modules")).map_err(corrupt)?;
+        let targets = read_targets(get("target_modules")).map_err(corrupt)?;
         let patterns = |key: &str| -> Result<Vec<(String, f64)>, AdapterError> {
             let entries = get(key).as_object().into_iter().flatten();
             entries
@@ -215,16 +230,24 @@ impl PeftSettings {
                 })
                 .collect()
         };
-        let compiled = |key: &str| -> Result<Patterns<f64>, AdapterError> {
-            Patterns::new(&patterns(key)?).map_err(|e| corrupt(format!("`{key}`: {e}")))
-        };
+        let malformed = |key: &'static str| move |e| format!("`{key}`: {e}");
+        let ranks = patterns("rank_pattern")?.into_iter();
+        let ranks: Vec<(String, usize)> = ranks.map(|(p, r)| (p, r as usize)).collect();
+        let ranks = Patterns::new(&ranks).map_err(malformed("rank_pattern"));
+        let alphas = Patterns::new(&patterns("alpha_pattern")?);
+        let alphas = alphas.map_err(malformed("alpha_pattern"));
+        let flag = |key: &str| get(key).as_bool().unwrap_or(false);
         Ok(Self {
-            r: r as usize,
-            lora_alpha,
-            use_rslora: get("use_rslora").as_bool().unwrap_or(false),
+            shapes: Shapes {
+                r: r as usize,
+                lora_alpha,
+                use_rslora: flag("use_rslora"),
+                ranks: ranks.map_err(corrupt)?,
+                alphas: alphas.map_err(corrupt)?,
+            },
+            use_dora: flag("use_dora"),
+            modules_to_save: whole_modules(get("modules_to_save")).unwrap_or_default(),
             targets,
-            rank_pattern: compiled("rank_pattern")?,
-            alpha_pattern: compiled("alpha_pattern")?,
             origin: AdapterOrigin {
                 base_model_name_or_path: get("base_model_name_or_path")
                     .as_str()
@@ -238,15 +261,8 @@ impl PeftSettings {
 
     /// Rank and scale of one module.
     pub(super) fn rank_and_scale(&self, module: &str) -> (usize, f64) {
-        let rank = self.rank_pattern.value(module);
-        let r = rank.map_or(self.r, |r| r as usize);
-        let alpha = self.alpha_pattern.value(module).unwrap_or(self.lora_alpha);
-        (r, LoraSettings::scale_of(r, alpha, self.use_rslora))
+        self.shapes.rank_and_scale(module)
     }
-}
-
-fn whole_match(pattern: &str) -> Result<regex::Regex, regex::Error> {
-    regex::Regex::new(&format!("^(?:{pattern})$"))
 }
 
 #[cfg(test)]
@@ -267,29 +283,18 @@ mod tests {
     }
 
     #[test]
-    fn target_modules_match_as_in_peft() {
-        let check = |targets: Value, module: &str, expected: bool| {
+    fn target_modules_are_a_word_a_list_or_a_pattern() {
+        let check = |targets: Value, expected: [bool; 2]| {
             let settings = parse(&config(&[("target_modules", targets)])).expect("settings");
-            assert_eq!(settings.targets.matches(module), expected, "{module}");
+            let modules = ["layers.0.self_attn.q_proj", "layers.9.mlp.down_proj"];
+            assert_eq!(modules.map(|m| settings.targets.matches(m)), expected);
         };
-        check(json!(["q_proj"]), "layers.0.self_attn.q_proj", true);
-        check(
-            json!(["self_attn.q_proj"]),
-            "layers.0.self_attn.q_proj",
-            true,
-        );
-        check(json!(["proj"]), "layers.0.self_attn.q_proj", false);
-        check(
-            json!(r".*\.self_attn\.(q|v)_proj"),
-            "layers.0.self_attn.v_proj",
-            true,
-        );
-        check(
-            json!(r"self_attn\.q_proj"),
-            "layers.0.self_attn.q_proj",
-            false,
-        );
-        check(json!("all-linear"), "layers.9.mlp.down_proj", true);
+        check(json!("all-linear"), [true, true]);
+        check(json!(["q_proj", "0.down_proj"]), [true, false]);
+        check(json!(r".*\.(up|down)_proj"), [false, true]);
+        let look_around = config(&[("target_modules", json!("(?!x).*"))]);
+        let error = parse(&look_around).err().expect("refused").to_string();
+        assert!(error.contains("is no regular expression"), "{error}");
     }
 
     #[test]
@@ -320,8 +325,8 @@ mod tests {
     #[test]
     fn settings_that_would_be_lost_are_refused_and_unknown_ones_named() {
         for (key, value) in [
-            ("use_dora", json!(true)),
-            ("modules_to_save", json!(["lm_head"])),
+            ("init_lora_weights", json!("pissa_niter_16")),
+            ("modules_to_save", json!(["lm_head", "norm"])),
             ("bias", json!("all")),
         ] {
             let error = parse(&config(&[(key, value)]))

@@ -6,7 +6,9 @@
 
 use std::io::{self, Write};
 
+use super::dequantize::TensorType;
 use super::layout::{gguf_name, is_permuted, permute_heads};
+use super::writer::{ALIGNMENT, NewTensor, put, text, write_header};
 use crate::config::ModelConfig;
 use crate::lora::Adapter;
 use crate::weight_file::HostTensor;
@@ -15,10 +17,6 @@ use crate::weight_file::HostTensor;
 const KIND_U32: u32 = 4;
 const KIND_F32: u32 = 6;
 const KIND_STRING: u32 = 8;
-/// Type number of single precision tensors.
-const TENSOR_F32: u32 = 0;
-/// What the data of every tensor begin at a multiple of, in bytes.
-const ALIGNMENT: usize = 32;
 
 /// Writes the adapter for a base model of this shape.
 ///
@@ -51,7 +49,6 @@ pub(crate) fn write_adapter(
         tensors.push((format!("{base}.lora_b"), b));
     }
 
-    let text = |text: &str| [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat();
     let mut pairs: Vec<u8> = Vec::new();
     let mut pair = |key: &str, kind: u32, value: &[u8]| {
         pairs.extend(text(key));
@@ -73,29 +70,18 @@ pub(crate) fn write_adapter(
     let alpha = alpha.unwrap_or(1.0) as f32;
     pair("adapter.lora.alpha", KIND_F32, &alpha.to_le_bytes());
 
-    let mut header = b"GGUF".to_vec();
-    header.extend(3_u32.to_le_bytes());
-    header.extend((tensors.len() as u64).to_le_bytes());
-    header.extend(5_u64.to_le_bytes());
-    header.extend(pairs);
-    let mut offset = 0;
-    for (name, tensor) in &tensors {
-        header.extend(text(name));
-        header.extend((tensor.shape.len() as u32).to_le_bytes());
-        // The innermost dimension stands first.
-        for &dimension in tensor.shape.iter().rev() {
-            header.extend((dimension as u64).to_le_bytes());
-        }
-        header.extend(TENSOR_F32.to_le_bytes());
-        header.extend((offset as u64).to_le_bytes());
-        offset += (4 * tensor.values.len()).next_multiple_of(ALIGNMENT);
-    }
-    header.resize(header.len().next_multiple_of(ALIGNMENT), 0);
-    out.write_all(&header)?;
+    let described: Vec<NewTensor> = tensors
+        .iter()
+        .map(|(name, tensor)| NewTensor {
+            name: name.clone(),
+            shape: tensor.shape.clone(),
+            kind: TensorType::F32,
+        })
+        .collect();
+    write_header(out, (5, &pairs), &described, ALIGNMENT)?;
     for (_, tensor) in &tensors {
-        let mut bytes: Vec<u8> = tensor.values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        bytes.resize(bytes.len().next_multiple_of(ALIGNMENT), 0);
-        out.write_all(&bytes)?;
+        let bytes = tensor.values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        put(out, bytes, ALIGNMENT)?;
     }
     out.flush()
 }
@@ -105,8 +91,9 @@ mod tests {
     use super::*;
     use crate::gguf::GgufFile;
     use crate::gguf::layout::unpermute_heads;
-    use crate::lora::{LoraSettings, Target};
-    use crate::{Adapter, Checkpoint};
+    use crate::lora::LoraSettings;
+    use crate::target::Target;
+    use crate::{Adapter, Checkpoint, Decoder};
     use burn::tensor::Device;
     use std::path::Path;
 
@@ -116,14 +103,13 @@ mod tests {
         let checkpoint = Checkpoint::open(&golden).expect("golden checkpoint");
         let config = checkpoint.config();
         let settings = LoraSettings {
-            r: 4,
-            lora_alpha: 8.0,
             use_rslora: true,
-            targets: Target::ALL.to_vec(),
             rank_pattern: vec![("k_proj".to_owned(), 2)],
-            alpha_pattern: Vec::new(),
+            ..LoraSettings::plain(4, 8.0)
         };
-        let adapter = Adapter::init(&settings, config, 3, &Device::flex());
+        let device = Device::flex();
+        let decoder = Decoder::load(&checkpoint, &device, |_, _| ()).expect("golden weights");
+        let adapter = Adapter::init(&settings, &decoder, 3, &device);
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("adapter.gguf");
         let mut file = std::fs::File::create(&path).expect("a file");

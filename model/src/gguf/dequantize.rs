@@ -8,6 +8,8 @@
 
 use half::{bf16, f16};
 
+use super::codes::Codes;
+
 /// How the values of a tensor are packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(non_camel_case_types)] // ggml's own names; `Q40` would be a riddle
@@ -115,19 +117,9 @@ impl TensorType {
         }
     }
 
-    fn unpack_block(self) -> fn(&[u8], &mut [f32]) {
-        match self {
-            Self::F32 => |block, values| values[0] = f32::from_le_bytes(first(block)),
-            Self::F16 => |block, values| values[0] = half_at(block, 0),
-            Self::BF16 => |block, values| values[0] = bf16::from_le_bytes(first(block)).to_f32(),
-            Self::Q4_0 => unpack_q4_0,
-            Self::Q4_1 => unpack_q4_1,
-            Self::Q5_0 => unpack_q5_0,
-            Self::Q8_0 => unpack_q8_0,
-            Self::Q4_K => unpack_q4_k,
-            Self::Q5_K => unpack_q5_k,
-            Self::Q6_K => unpack_q6_k,
-        }
+    /// Whether blocks hold codes and scales, and not the values themselves.
+    pub(crate) fn is_packed(self) -> bool {
+        self.block_len() > 1
     }
 }
 
@@ -177,121 +169,53 @@ pub(crate) fn dequantize(kind: TensorType, bytes: &[u8], values: &mut [f32]) {
         kind.name(),
         values.len(),
     );
-    let unpack = kind.unpack_block();
-    for (block, values) in bytes
-        .chunks_exact(kind.block_bytes())
-        .zip(values.chunks_exact_mut(kind.block_len()))
-    {
-        unpack(block, values);
+    let blocks = bytes.chunks_exact(kind.block_bytes());
+    match kind {
+        TensorType::F32 => fill(values, blocks, |block| f32::from_le_bytes(first(block))),
+        TensorType::F16 => fill(values, blocks, |block| half_at(block, 0)),
+        TensorType::BF16 => fill(values, blocks, |block| {
+            bf16::from_le_bytes(first(block)).to_f32()
+        }),
+        _ => unpack(kind, blocks, values),
+    }
+}
+
+/// One value from each block.
+fn fill<'a>(
+    values: &mut [f32],
+    blocks: impl Iterator<Item = &'a [u8]>,
+    value: impl Fn(&[u8]) -> f32,
+) {
+    for (to, block) in values.iter_mut().zip(blocks) {
+        *to = value(block);
+    }
+}
+
+/// The values of blocks of codes.
+fn unpack<'a>(kind: TensorType, blocks: impl Iterator<Item = &'a [u8]>, values: &mut [f32]) {
+    let mut read = Codes::of_blocks(kind, 1);
+    for (block, values) in blocks.zip(values.chunks_exact_mut(kind.block_len())) {
+        read.fill(kind, block);
+        let groups = values.chunks_exact_mut(kind.group());
+        for (i, (values, codes)) in groups.zip(read.codes.chunks(kind.group())).enumerate() {
+            for (value, &code) in values.iter_mut().zip(codes) {
+                *value = read.scales[i] * f32::from(code);
+                if kind.has_minima() {
+                    *value += read.minima[i];
+                }
+            }
+        }
     }
 }
 
 /// The first `N` bytes of a block.
-fn first<const N: usize>(block: &[u8]) -> [u8; N] {
+pub(super) fn first<const N: usize>(block: &[u8]) -> [u8; N] {
     *block.first_chunk().expect("a whole block")
 }
 
 /// The half-precision number at byte `at`.
-fn half_at(block: &[u8], at: usize) -> f32 {
+pub(super) fn half_at(block: &[u8], at: usize) -> f32 {
     f16::from_le_bytes(first(&block[at..])).to_f32()
-}
-
-/// Low nibbles fill the first half of the values, high nibbles the second.
-fn unpack_nibbles(packed: &[u8], values: &mut [f32], value: impl Fn(u8) -> f32) {
-    let (low, high) = values.split_at_mut(packed.len());
-    for ((&byte, low), high) in packed.iter().zip(low).zip(high) {
-        *low = value(byte & 0x0f);
-        *high = value(byte >> 4);
-    }
-}
-
-fn unpack_q4_0(block: &[u8], values: &mut [f32]) {
-    let scale = half_at(block, 0);
-    unpack_nibbles(&block[2..], values, |q| scale * f32::from(q as i8 - 8));
-}
-
-fn unpack_q4_1(block: &[u8], values: &mut [f32]) {
-    let (scale, minimum) = (half_at(block, 0), half_at(block, 2));
-    unpack_nibbles(&block[4..], values, |q| scale * f32::from(q) + minimum);
-}
-
-fn unpack_q5_0(block: &[u8], values: &mut [f32]) {
-    let scale = half_at(block, 0);
-    let fifth_bits = u32::from_le_bytes(first(&block[2..]));
-    let packed = &block[6..];
-    for (i, value) in values.iter_mut().enumerate() {
-        let nibble = (packed[i % 16] >> (i / 16 * 4)) & 0x0f;
-        let fifth = ((fifth_bits >> i) & 1) as u8;
-        *value = scale * f32::from((nibble | fifth << 4) as i8 - 16);
-    }
-}
-
-fn unpack_q8_0(block: &[u8], values: &mut [f32]) {
-    let scale = half_at(block, 0);
-    for (value, &q) in values.iter_mut().zip(&block[2..]) {
-        *value = f32::from(q as i8) * scale;
-    }
-}
-
-/// The 6-bit scale and minimum of sub-block `i` out of the 12 bytes of `Q4_K` and `Q5_K`.
-///
-/// The first four of each lie in the low 6 bits of bytes 0-3 and 4-7; the last four have their low nibbles
-/// in bytes 8-11 and their upper two bits on top of bytes 0-3 and 4-7.
-fn scale_and_minimum(packed: &[u8], i: usize) -> (f32, f32) {
-    let (scale, minimum) = if i < 4 {
-        (packed[i] & 0x3f, packed[i + 4] & 0x3f)
-    } else {
-        (
-            (packed[i + 4] & 0x0f) | ((packed[i - 4] >> 2) & 0x30),
-            (packed[i + 4] >> 4) | ((packed[i] >> 2) & 0x30),
-        )
-    };
-    (f32::from(scale), f32::from(minimum))
-}
-
-fn unpack_q4_k(block: &[u8], values: &mut [f32]) {
-    let (scale, minimum) = (half_at(block, 0), half_at(block, 2));
-    let (scales, packed) = block[4..].split_at(12);
-    for (i, values) in values.chunks_exact_mut(32).enumerate() {
-        let (sub_scale, sub_minimum) = scale_and_minimum(scales, i);
-        let (scale, minimum) = (scale * sub_scale, minimum * sub_minimum);
-        // Two sub-blocks share 32 bytes: the even one has the low nibbles.
-        let nibbles = &packed[i / 2 * 32..][..32];
-        for (value, &byte) in values.iter_mut().zip(nibbles) {
-            *value = scale * f32::from((byte >> (i % 2 * 4)) & 0x0f) - minimum;
-        }
-    }
-}
-
-fn unpack_q5_k(block: &[u8], values: &mut [f32]) {
-    let (scale, minimum) = (half_at(block, 0), half_at(block, 2));
-    let (scales, packed) = block[4..].split_at(12);
-    let (fifth_bits, packed) = packed.split_at(32);
-    for (i, values) in values.chunks_exact_mut(32).enumerate() {
-        let (sub_scale, sub_minimum) = scale_and_minimum(scales, i);
-        let (scale, minimum) = (scale * sub_scale, minimum * sub_minimum);
-        let nibbles = &packed[i / 2 * 32..][..32];
-        for ((value, &byte), &fifths) in values.iter_mut().zip(nibbles).zip(fifth_bits) {
-            // Bit i of byte j is the fifth bit of value j of sub-block i.
-            let q = ((byte >> (i % 2 * 4)) & 0x0f) | ((fifths >> i) & 1) << 4;
-            *value = scale * f32::from(q) - minimum;
-        }
-    }
-}
-
-fn unpack_q6_k(block: &[u8], values: &mut [f32]) {
-    let (low, rest) = block.split_at(128);
-    let (high, rest) = rest.split_at(64);
-    let (scales, scale) = rest.split_at(16);
-    let scale = half_at(scale, 0);
-    for (i, value) in values.iter_mut().enumerate() {
-        // Each half of 128 values has 64 low bytes and 32 high bytes, walked in runs of 32.
-        let (half, run, j) = (i / 128, i % 128 / 32, i % 32);
-        let nibble = (low[half * 64 + run % 2 * 32 + j] >> (run / 2 * 4)) & 0x0f;
-        let upper = (high[half * 32 + j] >> (run * 2)) & 0x03;
-        let q = (nibble | upper << 4) as i8 - 32;
-        *value = scale * f32::from(scales[i / 16] as i8) * f32::from(q);
-    }
 }
 
 #[cfg(test)]
@@ -356,16 +280,6 @@ mod tests {
         block[192..208].fill(1);
         block[208..].copy_from_slice(&f16::from_f32(0.25).to_le_bytes());
         assert_eq!(unpacked(TensorType::Q6_K, &block), [-8.0; 256]);
-    }
-
-    #[test]
-    fn later_sub_blocks_take_their_upper_scale_bits_from_the_first_bytes() {
-        // Scale 4 is 0x25: low nibble 5 in byte 8, upper bits 0b10 on byte 0.
-        let mut packed = [0; 12];
-        packed[0] = 0b1000_0000;
-        packed[8] = 0x05;
-        assert_eq!(scale_and_minimum(&packed, 4), (37.0, 0.0));
-        assert_eq!(scale_and_minimum(&packed, 0), (0.0, 0.0));
     }
 
     #[test]

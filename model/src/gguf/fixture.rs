@@ -2,6 +2,8 @@
 
 use tempfile::TempDir;
 
+use super::codes::PackedTensor;
+use super::dequantize::{TensorType, dequantize};
 use super::reader::{GgufError, GgufFile};
 
 /// A GGUF file under construction; nothing is checked.
@@ -142,4 +144,39 @@ pub(super) fn opened(bytes: &[u8]) -> Result<(TempDir, GgufFile), GgufError> {
     let path = folder.path().join("model.gguf");
     std::fs::write(&path, bytes).expect("writable");
     GgufFile::open(&path).map(|file| (folder, file))
+}
+
+/// Noise in every packed type, and the values that it stands for.
+///
+/// # Shapes
+/// `[rows, columns]`
+pub(crate) fn packed_noise(rows: usize, columns: usize) -> Vec<(PackedTensor, Vec<f32>)> {
+    let packed = TensorType::ALL.iter().filter(|kind| kind.is_packed());
+    packed
+        .map(|&kind| {
+            let blocks = rows * columns / kind.block_len();
+            let mut state = kind.id();
+            let mut bytes: Vec<u8> = (0..blocks * kind.block_bytes())
+                .map(|_| {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    (state >> 24) as u8
+                })
+                .collect();
+            // The half-precision scales must be finite: their exponents are lowered.
+            let scales: &[usize] = match kind {
+                TensorType::Q4_1 | TensorType::Q4_K | TensorType::Q5_K => &[1, 3],
+                TensorType::Q6_K => &[209],
+                _ => &[1],
+            };
+            for block in bytes.chunks_exact_mut(kind.block_bytes()) {
+                for &at in scales {
+                    block[at] &= 0x9f;
+                }
+            }
+            let mut values = vec![0.0; rows * columns];
+            dequantize(kind, &bytes, &mut values);
+            let packed = PackedTensor::new(kind, columns, bytes).expect("whole blocks");
+            (packed, values)
+        })
+        .collect()
 }

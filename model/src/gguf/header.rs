@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
+use std::ops::Range;
 use std::path::Path;
 
 use super::dequantize::{self, TensorType};
@@ -22,8 +23,8 @@ pub(super) type Pairs = BTreeMap<String, MetadataValue>;
 /// Tensors by name.
 pub(super) type Tensors = BTreeMap<String, TensorInfo>;
 
-/// Reads and checks the header of `file`; to be called before any other read.
-pub(super) fn read(file: &WeightFile) -> Result<(Pairs, Tensors), GgufError> {
+/// Reads and checks the header of `file`; to be called before any other read. Also tells where the pairs' bytes stand.
+pub(super) fn read(file: &WeightFile) -> Result<(Pairs, Tensors, Range<u64>), GgufError> {
     Header {
         path: file.path(),
         file_len: file.len(),
@@ -42,13 +43,14 @@ struct Header<'a, R> {
 }
 
 impl<R: Read> Header<'_, R> {
-    fn read(&mut self) -> Result<(Pairs, Tensors), GgufError> {
+    fn read(&mut self) -> Result<(Pairs, Tensors, Range<u64>), GgufError> {
         self.check_magic()?;
         // Fewest bytes: a tensor has a name's length, a number of dimensions, a type and an offset;
         // a pair has a key's length, a type and a byte.
         let tensor_count = self.count("tensors", 8 + 4 + 4 + 8)?;
         let pair_count = self.count("metadata pairs", 8 + 4 + 1)?;
 
+        let pairs_start = self.position;
         let mut pairs = Pairs::new();
         for _ in 0..pair_count {
             let key = self.string("a metadata key")?;
@@ -60,6 +62,7 @@ impl<R: Read> Header<'_, R> {
             pairs.insert(key, value);
         }
 
+        let pairs_at = pairs_start..self.position;
         let mut tensors = Tensors::new();
         for _ in 0..tensor_count {
             let name = self.string("a tensor's name")?;
@@ -70,7 +73,7 @@ impl<R: Read> Header<'_, R> {
             tensors.insert(name, info);
         }
         self.place_tensors(&pairs, &mut tensors)?;
-        Ok((pairs, tensors))
+        Ok((pairs, tensors, pairs_at))
     }
 
     fn check_magic(&mut self) -> Result<(), GgufError> {

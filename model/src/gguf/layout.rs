@@ -73,6 +73,13 @@ pub(crate) fn unpermute_heads(tensor: &mut HostTensor, head_dim: usize) {
     }
 }
 
+/// Where in the file the row lies that is `row` in Hugging Face's order: [`unpermute_heads`] for one row.
+pub(crate) fn source_row(row: usize, head_dim: usize) -> usize {
+    let (head, to) = (row / head_dim, row % head_dim);
+    let half = head_dim / 2;
+    head * head_dim + to % half * 2 + to / half
+}
+
 /// The converter's own step, which [`unpermute_heads`] undoes.
 pub(crate) fn permute_heads(tensor: &mut HostTensor, head_dim: usize) {
     let row: usize = tensor.shape[1..].iter().product();

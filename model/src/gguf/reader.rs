@@ -1,11 +1,13 @@
 //! An open GGUF file, and reading tensors out of it.
 
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use thiserror::Error;
 
+use super::codes::PackedTensor;
 use super::dequantize::{self, TensorType};
 use super::header::{self, Pairs, Tensors};
 use super::metadata::Metadata;
@@ -139,6 +141,8 @@ impl TensorInfo {
 pub(crate) struct GgufFile {
     file: WeightFile,
     metadata: Pairs,
+    /// Where the bytes of the metadata stand.
+    pairs_at: Range<u64>,
     tensors: Tensors,
 }
 
@@ -149,10 +153,11 @@ impl GgufFile {
             path: path.to_owned(),
             source,
         })?;
-        let (metadata, tensors) = header::read(&file)?;
+        let (metadata, tensors, pairs_at) = header::read(&file)?;
         Ok(Self {
             file,
             metadata,
+            pairs_at,
             tensors,
         })
     }
@@ -180,6 +185,42 @@ impl GgufFile {
         self.tensors
             .iter()
             .map(|(name, info)| (name.as_str(), info))
+    }
+
+    /// Reads the matrix called `name` as it lies in the file; `None` if its values are not packed.
+    pub(crate) fn packed(&self, name: &str) -> Result<Option<PackedTensor>, GgufError> {
+        let Some(info) = self.tensors.get(name) else {
+            return Ok(None);
+        };
+        let &[_, columns] = &info.shape[..] else {
+            return Ok(None);
+        };
+        if !info.kind.is_packed() {
+            return Ok(None);
+        }
+        let bytes = self.bytes(info)?;
+        Ok(PackedTensor::new(info.kind, columns, bytes))
+    }
+
+    /// A tensor's bytes as they stand in the file.
+    pub(super) fn bytes(&self, info: &TensorInfo) -> Result<Vec<u8>, GgufError> {
+        self.range(info.offset..info.offset + info.bytes())
+    }
+
+    /// The metadata as they stand in the file: how many pairs, and their bytes.
+    pub(super) fn pairs(&self) -> Result<(usize, Vec<u8>), GgufError> {
+        Ok((self.metadata.len(), self.range(self.pairs_at.clone())?))
+    }
+
+    /// Some bytes of the file, whose place the header's check has seen.
+    fn range(&self, at: Range<u64>) -> Result<Vec<u8>, GgufError> {
+        let mut bytes = vec![0; (at.end - at.start) as usize];
+        let read = self.file.read_exact_at(&mut bytes, at.start);
+        read.map_err(|source| GgufError::Io {
+            path: self.path().to_owned(),
+            source,
+        })?;
+        Ok(bytes)
     }
 
     /// Reads and unpacks the tensor called `name`.

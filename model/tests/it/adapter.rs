@@ -2,8 +2,11 @@
 
 use std::fs;
 
-use burn::tensor::Device;
-use model::{Adapter, AdapterError, AdapterOrigin, Decoder, LoraSettings, Target};
+use burn::tensor::{Device, Tensor};
+use model::{
+    Adapter, AdapterError, AdapterOrigin, Decoder, Initial, LoraSettings, PathPattern, Targets,
+    WholeModule,
+};
 
 use crate::support::{Expected, golden, max_difference, tiny};
 
@@ -20,7 +23,7 @@ fn check_logits(model: &str, adapter: &str) {
     let shape = expected.shape("input_ids");
     let found = decoder.logits(&expected.ids("input_ids"), shape[0], Some(&adapter_model));
     // Padding is not part of a sequence; where there is none, every row counts.
-    let lengths = if adapter.ends_with("all-linear") {
+    let lengths = if expected.has("lengths") {
         expected.integers("lengths")
     } else {
         vec![shape[1] as i64; shape[0]]
@@ -53,15 +56,129 @@ fn rslora_and_patterns_give_pefts_logits() {
     check_logits("tiny-llama", "peft-llama/subset");
 }
 
-fn settings() -> LoraSettings {
-    LoraSettings {
-        r: 4,
-        lora_alpha: 8.0,
-        use_rslora: false,
-        targets: Target::ALL.to_vec(),
-        rank_pattern: Vec::new(),
-        alpha_pattern: Vec::new(),
+#[test]
+fn dora_gives_pefts_logits() {
+    check_logits("tiny-qwen2", "peft-variants/dora");
+    check_logits("tiny-llama", "peft-variants/dora-rslora-patterns");
+}
+
+#[test]
+fn layers_chosen_by_name_or_regular_expression_give_pefts_logits() {
+    check_logits("tiny-llama", "peft-variants/regex");
+    check_logits("tiny-qwen2", "peft-variants/names");
+}
+
+#[test]
+fn modules_trained_as_a_whole_give_pefts_logits() {
+    check_logits("tiny-llama", "peft-variants/modules-to-save");
+}
+
+#[test]
+fn modules_trained_as_a_whole_are_refused_where_they_are_one_matrix() {
+    let (_, decoder) = tiny("tiny-qwen2");
+    let folder = golden("peft-variants/modules-to-save");
+    let found = Adapter::load(&folder, decoder.config(), "tiny", &Device::flex());
+    let text = found.expect_err("tied").to_string();
+    assert!(text.contains("`modules_to_save` = embed_tokens"), "{text}");
+    let settings = LoraSettings {
+        modules_to_save: vec![WholeModule::LmHead],
+        ..LoraSettings::plain(4, 8.0)
+    };
+    let text = settings.check(decoder.config()).expect_err("tied");
+    assert!(text.to_string().contains("one matrix"), "{text}");
+}
+
+#[test]
+fn a_pissa_adapter_that_peft_converted_gives_pefts_logits() {
+    check_logits("tiny-llama", "peft-variants/pissa-llama");
+}
+
+/// A fresh adapter of these settings on a tiny model.
+fn fresh(model: &str, settings: &LoraSettings) -> (Decoder, Adapter) {
+    let (_, decoder) = tiny(model);
+    settings.check(decoder.config()).expect("settings");
+    let adapter = Adapter::init(settings, &decoder, 1, &Device::flex());
+    (decoder, adapter)
+}
+
+#[test]
+fn every_fresh_adapter_leaves_the_base_model_as_it_is() {
+    let plain = LoraSettings::plain(4, 8.0);
+    let dora = LoraSettings {
+        use_dora: true,
+        ..plain.clone()
+    };
+    let pissa = LoraSettings {
+        initial: Initial::Principal,
+        use_rslora: true,
+        ..plain.clone()
+    };
+    for (settings, most) in [(plain, 0.0), (dora, 2e-5), (pissa, 2e-5)] {
+        let (decoder, adapter) = fresh("tiny-qwen2", &settings);
+        let tokens: Vec<u32> = (3..20).collect();
+        let difference = max_difference(
+            &decoder.logits(&tokens, 1, Some(&adapter)),
+            &decoder.logits(&tokens, 1, None),
+        );
+        assert!(difference <= most, "{settings:?}: {difference}");
+        let expected = settings.num_trainable(decoder.config());
+        assert_eq!(adapter.num_trainable(), expected, "{settings:?}");
     }
+}
+
+/// What PEFT's exact decomposition takes from each weight.
+#[test]
+fn a_pissa_adapter_begins_with_pefts_principal_parts() {
+    let settings = LoraSettings {
+        initial: Initial::Principal,
+        ..LoraSettings::plain(4, 8.0)
+    };
+    let (_, adapter) = fresh("tiny-llama", &settings);
+    let expected = Expected::read("peft-variants/pissa-llama/starts.safetensors");
+    for (layer, target, pair) in adapter.pairs() {
+        let name = format!("model.{}.start", target.module_path(layer));
+        // The scale is 2 here and there.
+        let found = pair.lora_b().matmul(pair.lora_a()).mul_scalar(2.0);
+        let expected = expected.rows(&name);
+        // The singular values of a random matrix lie close together, so that the last of the vectors are still on their
+        // way; what they hold of the weight is the same.
+        let square = |tensor: &Tensor<2>| tensor.clone().square().sum().into_scalar::<f32>();
+        let (held, best) = (square(&found), square(&expected));
+        assert!(
+            (held / best - 1.0).abs() < 1e-3,
+            "{name}: {held} for {best}"
+        );
+        let apart = square(&(found - expected)) / best;
+        assert!(apart < 5e-2, "{name}: {apart}");
+    }
+}
+
+#[test]
+fn an_adapter_saved_in_training_goes_on_as_it_was() {
+    let pissa = LoraSettings {
+        initial: Initial::Principal,
+        use_rslora: true,
+        rank_pattern: vec![("q_proj".to_owned(), 3)],
+        ..LoraSettings::plain(4, 8.0)
+    };
+    let (decoder, adapter) = fresh("tiny-qwen2", &pissa);
+    let folder = tempfile::tempdir().expect("temporary folder");
+    adapter
+        .save(folder.path(), &pissa, &origin())
+        .expect("saved");
+    let loaded = Adapter::load(folder.path(), decoder.config(), "tiny", &Device::flex());
+    let loaded = loaded.expect("loaded").adapter;
+    let rank = |adapter: &Adapter| adapter.pairs().map(|(_, _, p)| p.lora_a().dims()[0]).next();
+    assert_eq!(rank(&loaded), Some(6), "a plain adapter of twice the rank");
+    let resumed = loaded.resumed(&pissa, &Device::flex());
+    assert_eq!(rank(&resumed), Some(3));
+    for ((_, _, a), (_, _, b)) in adapter.pairs().zip(resumed.pairs()) {
+        assert!(max_difference(&a.lora_a(), &b.lora_a()) == 0.0);
+        assert!(max_difference(&a.lora_b(), &b.lora_b()) == 0.0);
+    }
+    let tokens: Vec<u32> = (3..20).collect();
+    let logits = |adapter| decoder.logits(&tokens, 1, Some(adapter));
+    assert!(max_difference(&logits(&adapter), &logits(&resumed)) == 0.0);
 }
 
 fn origin() -> AdapterOrigin {
@@ -71,52 +188,99 @@ fn origin() -> AdapterOrigin {
     }
 }
 
-#[test]
-fn a_fresh_adapter_leaves_the_base_model_as_it_is() {
-    let (_, decoder) = tiny("tiny-qwen2");
-    let adapter = Adapter::init(&settings(), decoder.config(), 1, &Device::flex());
-    let tokens: Vec<u32> = (3..20).collect();
-    let difference = max_difference(
-        &decoder.logits(&tokens, 1, Some(&adapter)),
-        &decoder.logits(&tokens, 1, None),
-    );
-    assert!(difference == 0.0, "{difference}");
-}
-
-/// The adapter that `golden/saved-here/` holds was written by this very code; PEFT's logits for it lie
-/// beside it.
-#[test]
-fn an_adapter_saved_here_has_pefts_logits_in_peft() {
-    let (_, decoder) = tiny("tiny-qwen2");
-    let adapter = load(&decoder, "peft-qwen2/all-linear");
+/// Saves an adapter and holds the bytes against those that PEFT has judged: in `golden/saved-here/` lie adapters that
+/// this very code has written, and PEFT's logits for them.
+fn check_saved(
+    decoder: &Decoder,
+    adapter: &Adapter,
+    settings: &LoraSettings,
+    model: &str,
+    place: &str,
+) {
     let folder = tempfile::tempdir().expect("temporary folder");
+    let origin = AdapterOrigin {
+        base_model_name_or_path: model.to_owned(),
+        revision: None,
+    };
     adapter
-        .save(folder.path(), &settings(), &origin())
+        .save(folder.path(), settings, &origin)
         .expect("saved");
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        let target = golden("saved-here/adapter");
-        fs::create_dir_all(&target).expect("folder");
-        for name in ["adapter_config.json", "adapter_model.safetensors"] {
-            fs::copy(folder.path().join(name), target.join(name)).expect("copy");
-        }
+    let judged = golden(place).join("adapter");
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    if update {
+        fs::create_dir_all(&judged).expect("folder");
     }
     for name in ["adapter_config.json", "adapter_model.safetensors"] {
+        if update {
+            fs::copy(folder.path().join(name), judged.join(name)).expect("copy");
+        }
         let (found, expected) = (
             fs::read(folder.path().join(name)),
-            fs::read(golden("saved-here/adapter").join(name)),
+            fs::read(judged.join(name)),
         );
         assert_eq!(
             found.expect("saved"),
             expected.expect("golden"),
-            "{name}: PEFT has judged other bytes"
+            "{place}/{name}: PEFT has judged other bytes"
         );
     }
-    let expected = Expected::read("saved-here/expected.safetensors");
-    let saved = load(&decoder, "saved-here/adapter");
+    if update {
+        // Their logits are PEFT's business now.
+        return;
+    }
+    let expected = Expected::read(&format!("{place}/expected.safetensors"));
+    let saved = load(decoder, &format!("{place}/adapter"));
     let batch = expected.shape("input_ids")[0];
     let found = decoder.logits(&expected.ids("input_ids"), batch, Some(&saved));
     let difference = max_difference(&found, &expected.rows("logits"));
-    assert!(difference < 1e-4, "logits differ by {difference}");
+    assert!(difference < 1e-4, "{place}: logits differ by {difference}");
+}
+
+#[test]
+fn adapters_saved_here_have_the_same_logits_in_peft() {
+    let plain = LoraSettings::plain(4, 8.0);
+    let check = |model: &str, from: &str, settings: &LoraSettings, place: &str| {
+        let (_, decoder) = tiny(model);
+        let adapter = load(&decoder, from).resumed(settings, &Device::flex());
+        check_saved(&decoder, &adapter, settings, model, place);
+    };
+    check("tiny-qwen2", "peft-qwen2/all-linear", &plain, "saved-here");
+    let dora = LoraSettings {
+        use_dora: true,
+        use_rslora: true,
+        lora_dropout: 0.1,
+        rank_pattern: vec![
+            ("q_proj".to_owned(), 2),
+            (r"layers\.1\.mlp\.down_proj".to_owned(), 6),
+        ],
+        alpha_pattern: vec![("up_proj".to_owned(), 3.0)],
+        ..plain.clone()
+    };
+    let from = "peft-variants/dora-rslora-patterns";
+    check("tiny-llama", from, &dora, "saved-here/dora");
+    let pattern = r"model\.layers\.(0|2)\.(self_attn\.(q|o)_proj|mlp\.down_proj)";
+    let regex = LoraSettings {
+        targets: Targets::Matching(PathPattern::new(pattern).expect("a pattern")),
+        ..plain.clone()
+    };
+    check(
+        "tiny-llama",
+        "peft-variants/regex",
+        &regex,
+        "saved-here/regex",
+    );
+    let whole = LoraSettings {
+        modules_to_save: WholeModule::ALL.to_vec(),
+        ..plain.clone()
+    };
+    let from = "peft-variants/modules-to-save";
+    check("tiny-llama", from, &whole, "saved-here/modules-to-save");
+    let pissa = LoraSettings {
+        initial: Initial::Principal,
+        ..plain
+    };
+    let from = "peft-variants/pissa-llama";
+    check("tiny-llama", from, &pissa, "saved-here/pissa");
 }
 
 #[test]

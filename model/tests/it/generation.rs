@@ -1,9 +1,9 @@
 //! Decoding with the cache: equal to no cache, and independent of the batch.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorData};
 use model::{
-    Adapter, Client, Completion, Decoder, Finish, Generation, GenerationError, GenerationEvent,
-    KvCache, Request, Sampling,
+    Adapter, Checkpoint, Client, Completion, Engine, EngineAdapter, Finish, Generation,
+    GenerationError, GenerationEvent, Request, Runtime, RuntimeAdapter, Sampling,
 };
 
 use crate::support::{golden, max_difference, tiny};
@@ -20,23 +20,34 @@ fn prompts(n: usize) -> Vec<Vec<u32>> {
         .collect()
 }
 
-fn bits(logits: Tensor<2>) -> Vec<u32> {
-    logits
-        .into_data()
-        .try_into_vec::<f32>()
-        .expect("f32")
-        .into_iter()
-        .map(f32::to_bits)
-        .collect()
+fn bits(logits: &[f32]) -> Vec<u32> {
+    logits.iter().map(|value| value.to_bits()).collect()
+}
+
+/// A golden model, ready to generate.
+fn engine(path: &str) -> (Checkpoint, Engine) {
+    let checkpoint = Checkpoint::open(&golden(path)).expect("golden checkpoint");
+    let engine = Engine::load(&checkpoint, |_, _| ()).expect("golden weights");
+    (checkpoint, engine)
+}
+
+/// The same adapter for burn's operations and for the engine.
+fn adapters(path: &str, model: &str, checkpoint: &Checkpoint) -> (Adapter, EngineAdapter) {
+    let config = checkpoint.config();
+    let adapter = Adapter::load(&golden(path), config, model, &Device::flex())
+        .expect("adapter")
+        .adapter;
+    let laid_out = EngineAdapter::new(&adapter, checkpoint).expect("the base model's weights");
+    (adapter, laid_out)
 }
 
 /// Logits of three steps for some prompts decoded side by side, as bits.
-fn decode(decoder: &Decoder, adapter: Option<&Adapter>, prompts: &[Vec<u32>]) -> Vec<Vec<u32>> {
-    let mut cache = KvCache::new(decoder.config(), prompts.len(), 160, &Device::flex());
+fn decode(engine: &Engine, adapter: Option<&EngineAdapter>, prompts: &[Vec<u32>]) -> Vec<Vec<u32>> {
+    let mut cache = engine.cache(prompts.len());
     let mut found: Vec<Vec<u32>> = prompts
         .iter()
         .enumerate()
-        .map(|(slot, prompt)| bits(decoder.prefill(&mut cache, slot, prompt, adapter)))
+        .map(|(slot, prompt)| bits(&engine.prefill(&mut cache, slot, 0, prompt, adapter)))
         .collect();
     for step in 0..3 {
         let tokens: Vec<u32> = (0..prompts.len())
@@ -47,10 +58,10 @@ fn decode(decoder: &Decoder, adapter: Option<&Adapter>, prompts: &[Vec<u32>]) ->
             .enumerate()
             .map(|(slot, p)| (slot, p.len() + step as usize))
             .collect();
-        let logits = decoder.decode(&mut cache, &tokens, &at, adapter);
-        let width = logits.dims()[1];
-        for (found, row) in found.iter_mut().zip(bits(logits).chunks_exact(width)) {
-            found.extend(row);
+        let logits = engine.decode(&mut cache, &tokens, &at, adapter);
+        let rows = logits.chunks_exact(engine.config().vocab_size);
+        for (found, row) in found.iter_mut().zip(rows) {
+            found.extend(bits(row));
         }
     }
     found
@@ -62,19 +73,17 @@ fn a_sequence_decodes_to_the_same_bits_in_a_batch_of_1_3_8_and_32() {
         ("tiny-qwen2", "peft-qwen2/all-linear"),
         ("tiny-llama", "peft-llama/all-linear"),
     ] {
-        let (_, decoder) = tiny(model);
-        let adapter = Adapter::load(&golden(adapter), decoder.config(), model, &Device::flex())
-            .expect("adapter")
-            .adapter;
+        let (checkpoint, engine) = engine(model);
+        let (_, adapter) = adapters(adapter, model, &checkpoint);
         let prompts = prompts(32);
         for adapter in [None, Some(&adapter)] {
             let alone: Vec<_> = prompts
                 .iter()
-                .map(|p| decode(&decoder, adapter, std::slice::from_ref(p)).remove(0))
+                .map(|p| decode(&engine, adapter, std::slice::from_ref(p)).remove(0))
                 .collect();
             for batch in [3, 8, 32] {
                 for (start, chunk) in prompts.chunks(batch).enumerate() {
-                    let together = decode(&decoder, adapter, chunk);
+                    let together = decode(&engine, adapter, chunk);
                     for (i, found) in together.iter().enumerate() {
                         assert_eq!(
                             found,
@@ -89,41 +98,73 @@ fn a_sequence_decodes_to_the_same_bits_in_a_batch_of_1_3_8_and_32() {
 }
 
 #[test]
-fn decoding_with_the_cache_equals_decoding_without() {
-    let (_, decoder) = tiny("tiny-llama");
-    let adapter = Adapter::load(
-        &golden("peft-llama/all-linear"),
-        decoder.config(),
-        "tiny-llama",
-        &Device::flex(),
-    )
-    .expect("adapter")
-    .adapter;
-    let tokens: Vec<u32> = (0..300).map(|t| (t * 11 % 340 + 3) as u32).collect();
-    // A prompt is read in chunks of 256 tokens: shorter, longer, and at the edge.
-    for n_prompt in [1, 64, 255, 256, 257] {
-        for adapter in [None, Some(&adapter)] {
-            let mut cache = KvCache::new(decoder.config(), 1, 300, &Device::flex());
-            let mut rows = vec![decoder.prefill(&mut cache, 0, &tokens[..n_prompt], adapter)];
-            for position in n_prompt..n_prompt + 10 {
-                let token = &tokens[position..=position];
-                rows.push(decoder.decode(&mut cache, token, &[(0, position)], adapter));
+fn the_engine_computes_what_the_decoder_computes_without_a_cache() {
+    for (model, paths) in [
+        (
+            "tiny-llama",
+            [
+                "peft-llama/all-linear",
+                "peft-variants/dora-rslora-patterns",
+            ],
+        ),
+        (
+            "tiny-qwen2",
+            ["peft-qwen2/all-linear", "peft-qwen2/all-linear"],
+        ),
+    ] {
+        let (_, decoder) = tiny(model);
+        let (checkpoint, engine) = engine(model);
+        let [first, second] = paths.map(|path| adapters(path, model, &checkpoint));
+        let tokens: Vec<u32> = (0..300).map(|t| (t * 11 % 340 + 3) as u32).collect();
+        // A prompt is read in chunks of 256 tokens: shorter, longer, and at the edge.
+        for n_prompt in [1, 64, 255, 256, 257] {
+            for adapter in [None, Some(&first), Some(&second)] {
+                let (plain, laid_out) = adapter.map(|(a, b)| (a, b)).unzip();
+                let mut cache = engine.cache(1);
+                let mut rows = engine.prefill(&mut cache, 0, 0, &tokens[..n_prompt], laid_out);
+                for position in n_prompt..n_prompt + 10 {
+                    let token = &tokens[position..=position];
+                    rows.extend(engine.decode(&mut cache, token, &[(0, position)], laid_out));
+                }
+                let whole =
+                    decoder
+                        .logits(&tokens[..n_prompt + 10], 1, plain)
+                        .narrow(0, n_prompt - 1, 11);
+                let rows = Tensor::from_data(TensorData::new(rows, whole.dims()), &Device::flex());
+                let difference = max_difference(&rows, &whole);
+                assert!(
+                    difference < 1e-4,
+                    "{model}, prompt of {n_prompt}: {difference}"
+                );
             }
-            let whole =
-                decoder
-                    .logits(&tokens[..n_prompt + 10], 1, adapter)
-                    .narrow(0, n_prompt - 1, 11);
-            let difference = max_difference(&Tensor::cat(rows, 0), &whole);
-            assert!(difference < 1e-4, "prompt of {n_prompt}: {difference}");
+        }
+    }
+}
+
+#[test]
+fn a_prompt_that_goes_on_from_tokens_read_before_gives_the_same_bits() {
+    let (checkpoint, engine) = engine("tiny-llama");
+    let (_, adapter) = adapters("peft-llama/all-linear", "tiny-llama", &checkpoint);
+    let tokens: Vec<u32> = (0..280).map(|t| (t * 13 % 340 + 3) as u32).collect();
+    let other: Vec<u32> = (0..280).map(|t| (t * 17 % 340 + 3) as u32).collect();
+    for adapter in [None, Some(&adapter)] {
+        let mut cache = engine.cache(2);
+        let whole = engine.prefill(&mut cache, 0, 0, &tokens, adapter);
+        for kept in [1, 31, 32, 33, 255, 256, 279] {
+            let before = [&tokens[..kept], &other[kept..]].concat();
+            engine.prefill(&mut cache, 1, 0, &before, adapter);
+            let rest = engine.prefill(&mut cache, 1, kept, &tokens[kept..], adapter);
+            assert_eq!(bits(&rest), bits(&whole), "{kept} tokens kept");
         }
     }
 }
 
 fn generate(requests: &[Request], slots: usize) -> Vec<Completion> {
-    let (checkpoint, decoder) = tiny("tiny-qwen2");
+    let (checkpoint, engine) = engine("tiny-qwen2");
+    let runtime = Runtime::Engine(engine);
     let tokenizer = checkpoint.tokenizer().expect("tokenizer");
     let generation = Generation {
-        decoder: &decoder,
+        runtime: &runtime,
         tokenizer: &tokenizer,
         adapter: None,
         slots,
@@ -224,13 +265,14 @@ impl Client for Hesitant {
 /// What is answered to requests that come one after the other, the first requests being the shortest.
 fn serve(
     requests: &[Request],
-    adapter: Option<&Adapter>,
+    adapter: Option<&RuntimeAdapter>,
     at_once: usize,
 ) -> Vec<(Vec<u32>, String)> {
-    let (checkpoint, decoder) = tiny("tiny-qwen2");
+    let (checkpoint, engine) = engine("tiny-qwen2");
+    let runtime = Runtime::Engine(engine);
     let tokenizer = checkpoint.tokenizer().expect("tokenizer");
     let generation = Generation {
-        decoder: &decoder,
+        runtime: &runtime,
         tokenizer: &tokenizer,
         adapter,
         slots: 3,
@@ -279,15 +321,9 @@ fn requests_that_come_while_others_run_are_answered_as_if_they_were_alone() {
 
 #[test]
 fn requests_with_the_adapter_and_without_share_a_batch() {
-    let (_, decoder) = tiny("tiny-qwen2");
-    let adapter = Adapter::load(
-        &golden("peft-qwen2/all-linear"),
-        decoder.config(),
-        "tiny-qwen2",
-        &Device::flex(),
-    )
-    .expect("adapter")
-    .adapter;
+    let (checkpoint, _) = engine("tiny-qwen2");
+    let (_, adapter) = adapters("peft-qwen2/all-linear", "tiny-qwen2", &checkpoint);
+    let adapter = RuntimeAdapter::Engine(adapter);
     let requests = |with_adapter: fn(usize) -> bool| -> Vec<Request> {
         prompts(8)
             .into_iter()
@@ -307,6 +343,24 @@ fn requests_with_the_adapter_and_without_share_a_batch() {
         let expected = if i % 2 == 0 { &adapted[i] } else { &base[i] };
         assert_eq!(found, expected, "request {i}");
     }
+}
+
+#[test]
+fn prompts_that_share_a_beginning_are_answered_as_if_they_were_alone() {
+    // One slot after the other is freed with another request's tokens in it.
+    let shared: Vec<u32> = (0..70).map(|t| t * 3 % 340 + 3).collect();
+    let requests: Vec<Request> = (0..9)
+        .map(|i| {
+            let prompt = [&shared[..70 - i * 7], &[5 + i as u32]].concat();
+            request(prompt, i as u64, Sampling::GREEDY)
+        })
+        .collect();
+    let alone: Vec<_> = requests
+        .iter()
+        .map(|request| serve(std::slice::from_ref(request), None, 1).remove(0))
+        .collect();
+    assert_eq!(serve(&requests, None, 1), alone);
+    assert_eq!(serve(&requests, None, 3), alone);
 }
 
 #[test]
@@ -332,10 +386,11 @@ fn a_stop_string_ends_the_text_before_it() {
 
 #[test]
 fn impossible_requests_are_errors_before_anything_is_computed() {
-    let (checkpoint, decoder) = tiny("tiny-qwen2");
+    let (checkpoint, engine) = engine("tiny-qwen2");
+    let runtime = Runtime::Engine(engine);
     let tokenizer = checkpoint.tokenizer().expect("tokenizer");
     let generation = Generation {
-        decoder: &decoder,
+        runtime: &runtime,
         tokenizer: &tokenizer,
         adapter: None,
         slots: 2,
@@ -348,7 +403,7 @@ fn impossible_requests_are_errors_before_anything_is_computed() {
         Err(GenerationError::EmptyPrompt(0))
     ));
     let mut long = request(vec![1], 0, Sampling::GREEDY);
-    long.max_new_tokens = decoder.config().max_position_embeddings;
+    long.max_new_tokens = runtime.config().max_position_embeddings;
     assert!(matches!(
         run(long),
         Err(GenerationError::TooLong { index: 0, .. })

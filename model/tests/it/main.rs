@@ -4,6 +4,7 @@ mod adapter;
 mod checkpoint;
 mod generation;
 mod logits;
+mod merge;
 mod real_model;
 mod support;
 mod tokenizer;

@@ -1,7 +1,7 @@
 //! The real SmolLM2-135M-Instruct file against transformers and llama.cpp.
 
 use burn::tensor::Device;
-use model::{Checkpoint, Decoder, Generation, GenerationError, GenerationEvent, Request, Sampling};
+use model::{Checkpoint, Generation, GenerationError, GenerationEvent, Request, Runtime, Sampling};
 use serde_json::Value;
 
 use crate::support::{golden, real_model};
@@ -10,7 +10,7 @@ use crate::support::{golden, real_model};
 fn greedy_text_equals_transformers_and_llama_cpp_up_to_near_ties() {
     let Some(path) = real_model() else { return };
     let checkpoint = Checkpoint::open(&path).expect("checkpoint");
-    let decoder = Decoder::load(&checkpoint, &Device::flex(), |_, _| ()).expect("weights");
+    let runtime = Runtime::load(&checkpoint, &Device::flex(), |_, _| ()).expect("weights");
     let tokenizer = checkpoint.tokenizer().expect("tokenizer");
     let text = std::fs::read_to_string(golden("smollm2-greedy/expected.json")).expect("golden");
     let golden: Value = serde_json::from_str(&text).expect("JSON");
@@ -36,7 +36,7 @@ fn greedy_text_equals_transformers_and_llama_cpp_up_to_near_ties() {
         })
         .collect();
     let generation = Generation {
-        decoder: &decoder,
+        runtime: &runtime,
         tokenizer: &tokenizer,
         adapter: None,
         slots: 3,

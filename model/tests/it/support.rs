@@ -32,6 +32,10 @@ impl Expected {
         SafeTensors::deserialize(&self.0).expect("golden safetensors")
     }
 
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.file().names().contains(&name)
+    }
+
     pub(crate) fn shape(&self, name: &str) -> Vec<usize> {
         self.file()
             .tensor(name)

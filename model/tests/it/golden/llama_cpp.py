@@ -12,7 +12,7 @@ VERSION = f"xllamacpp {xllamacpp.__version__}"
 class LlamaCpp:
     """A model on the CPU: one slot, a fixed number of threads, float32 cache, no flash attention, no prompt cache."""
 
-    def __init__(self, path, n_threads=2):
+    def __init__(self, path, n_threads=2, adapters=()):
         params = xllamacpp.CommonParams()
         params.model.path = str(path)
         params.n_ctx = 1024
@@ -27,6 +27,8 @@ class LlamaCpp:
         params.n_gpu_layers = 0
         params.port = 0
         params.verbosity = 0
+        if adapters:
+            params.lora_adapters = list(adapters)
         self.server = xllamacpp.Server(params)
 
     def post(self, path, body):

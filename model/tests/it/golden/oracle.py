@@ -215,6 +215,74 @@ def record_adapters(arch, seed, second):
     save_expected_logits(model, folder / "subset", seed + 3)
 
 
+def record_variant(arch, name, seed, **settings):
+    """Writes `peft-variants/<name>`: an adapter of these settings, logits, loss and gradients for a padded batch.
+
+    B is random, and magnitudes and fully trained modules are moved off their start, as training would do.
+    """
+    torch = calm_torch(seed)
+    folder = GOLDEN / "peft-variants" / name
+    model = add_lora(load_base(arch), seed, **settings)
+    with torch.no_grad():
+        for parameter, weight in model.named_parameters():
+            if "magnitude" in parameter:
+                weight.mul_(1.0 + 0.2 * torch.randn(weight.shape))
+            elif "modules_to_save" in parameter:
+                weight.add_(0.05 * torch.randn(weight.shape))
+    save_adapter(model, folder, f"example/tiny-{arch}")
+    config = model.config
+    batch = random_batch(
+        torch.Generator().manual_seed(seed + 1),
+        config.vocab_size,
+        config.pad_token_id,
+        config.eos_token_id,
+        lengths=[11, 17, 6],
+        n_prompt=[4, 8, 1],
+    )
+    output = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], labels=batch["labels"])
+    _, n_supervised = summed_loss(model, batch)
+    output.loss.backward()
+    write_tensors(
+        folder / "expected.safetensors",
+        batch
+        | {"logits": output.logits, "loss": output.loss, "n_supervised": torch.tensor(n_supervised)}
+        | adapter_tensors(model, ".grad", lambda weight: weight.grad),
+    )
+    print(name, "loss", output.loss.item(), "gradients", len(adapter_tensors(model)))
+
+
+def record_pissa(arch, seed, **settings):
+    """Writes `peft-variants/pissa-<arch>`: an adapter that began with PiSSA, converted to plain LoRA by PEFT.
+
+    Beside its logits stands what each pair held at its start, as the product that PEFT took from the weight.
+    """
+    import tempfile
+
+    torch = calm_torch(seed)
+    folder = GOLDEN / "peft-variants" / f"pissa-{arch}"
+    model = add_lora(load_base(arch), seed, random_b=0.0, init_lora_weights="pissa", **settings)
+    starts = {}
+    for name, module in model.named_modules():
+        if hasattr(module, "lora_A"):
+            product = module.lora_B["default"].weight @ module.lora_A["default"].weight
+            starts[name.removeprefix("base_model.model.") + ".start"] = module.scaling["default"] * product
+    with tempfile.TemporaryDirectory() as parent:
+        initial = pathlib.Path(parent) / "initial"
+        model.peft_config["default"].init_lora_weights = True
+        model.save_pretrained(initial)
+        model.peft_config["default"].init_lora_weights = "pissa"
+        with torch.no_grad():
+            for name, weight in model.named_parameters():
+                if "lora_" in name:
+                    weight.add_(0.05 * torch.randn(weight.shape))
+        save_expected_logits(model, folder, seed + 3)
+        model.peft_config["default"].base_model_name_or_path = f"example/tiny-{arch}"
+        model.save_pretrained(folder, path_initial_model_for_weight_conversion=str(initial))
+    (folder / "README.md").unlink(missing_ok=True)
+    write_tensors(folder / "starts.safetensors", starts)
+    print(f"pissa-{arch}", len(starts), "pairs")
+
+
 TRAINING = {
     "n_steps": 10,
     "gradient_accumulation_steps": 2,

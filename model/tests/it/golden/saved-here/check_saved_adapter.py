@@ -1,10 +1,10 @@
-"""Reads an adapter that this project saved by PEFT, and records the logits that PEFT computes with it.
+"""Reads adapters that this project saved by PEFT, and records the logits that PEFT computes with them.
 
-    python saved-here/check_saved_adapter.py [ADAPTER_FOLDER] [OUTPUT.safetensors]
+    python saved-here/check_saved_adapter.py [FOLDER ...]
 
-The adapter belongs to `tiny-qwen2`; by default it is read from `saved-here/adapter` and the logits are written to
-`saved-here/expected.safetensors`, whose metadata holds the sha256 of the adapter's tensors, so that a test sees
-whether the two still belong together. Fails if PEFT warns of anything, misses a tensor or ignores one.
+Each folder holds an `adapter`, whose base model's name is that of a tiny model; by default it is `saved-here` and all
+folders in it. The logits are written to `expected.safetensors` beside the adapter, with the sha256 of its tensors in
+the metadata. Fails if PEFT warns of anything, misses a tensor or ignores one.
 """
 
 import hashlib
@@ -38,9 +38,11 @@ def check(adapter):
     for key in ("peft_type", "task_type", "r", "lora_alpha", "target_modules", "base_model_name_or_path"):
         if config.get(key) is None:
             sys.exit(f"adapter_config.json: `{key}` is missing")
-    base = load_base("qwen2")
+    base = load_base(config["base_model_name_or_path"].removeprefix("tiny-"))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        # PEFT says so of every model with a tied layer's name, tied or not; tiny-llama's are two matrices.
+        warnings.filterwarnings("ignore", message="Model has `tie_word_embeddings=True`")
         model = PeftModel.from_pretrained(base, adapter).eval()
     saved = read_tensors(adapter / "adapter_model.safetensors")
     # The base model's name is not that of a folder here, and PEFT need not look whether its vocabulary has grown.
@@ -56,8 +58,8 @@ def check(adapter):
     return model
 
 
-def main(adapter=HERE / "adapter", output=HERE / "expected.safetensors"):
-    adapter = pathlib.Path(adapter)
+def record(folder):
+    adapter = folder / "adapter"
     model = check(adapter)
     generator = torch.Generator().manual_seed(81)
     input_ids = torch.randint(0, model.config.vocab_size, (2, 17), generator=generator)
@@ -68,8 +70,15 @@ def main(adapter=HERE / "adapter", output=HERE / "expected.safetensors"):
     if distance < 1e-3:
         sys.exit(f"the adapter changes no logit by more than {distance}: save one whose B is not zero")
     digest = hashlib.sha256((adapter / "adapter_model.safetensors").read_bytes()).hexdigest()
+    output = folder / "expected.safetensors"
     save_file({"input_ids": input_ids, "logits": logits}, output, {"format": "pt", "adapter_sha256": digest})
-    print(f"logits moved by up to {distance:.3f}; wrote {output}")
+    print(f"{folder.name}: logits moved by up to {distance:.3f}; wrote {output.name}")
+
+
+def main(*folders):
+    for folder in map(pathlib.Path, folders) if folders else [HERE, *sorted(HERE.iterdir())]:
+        if (folder / "adapter").is_dir():
+            record(folder)
 
 
 if __name__ == "__main__":

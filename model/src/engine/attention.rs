@@ -1,0 +1,176 @@
+//! Keys and values of the tokens seen so far, and attention over them.
+
+use rayon::prelude::*;
+
+use super::vector::{Row, WIDTH, exponentials, multiply};
+use crate::attention::Heads;
+
+/// Rows that attend together: they share the loads of keys and values.
+const BLOCK: usize = 8;
+
+/// The keys and values of one head in one slot.
+#[derive(Debug, Default, Clone)]
+struct HeadCache {
+    /// `[positions / WIDTH, head_dim]` rows: panels of positions.
+    keys: Vec<Row>,
+    /// For each [`WIDTH`] elements of the head: `[positions]` rows.
+    values: Vec<Vec<Row>>,
+}
+
+impl HeadCache {
+    fn write(&mut self, position: usize, key: &[f32], value: &[f32]) {
+        let dim = key.len();
+        let (panel, j) = (position / WIDTH, position % WIDTH);
+        if self.keys.len() < (panel + 1) * dim {
+            self.keys.resize((panel + 1) * dim, [0.0; WIDTH]);
+        }
+        for (place, &element) in self.keys[panel * dim..].iter_mut().zip(key) {
+            place[j] = element;
+        }
+        self.values.resize(dim.div_ceil(WIDTH), Vec::new());
+        for (rows, value) in self.values.iter_mut().zip(value.chunks(WIDTH)) {
+            if rows.len() <= position {
+                rows.resize(position + 1, [0.0; WIDTH]);
+            }
+            rows[position][..value.len()].copy_from_slice(value);
+        }
+    }
+}
+
+/// The keys and values of all layers, slots and heads. It grows as tokens come.
+#[derive(Debug)]
+pub(crate) struct Cache {
+    /// `[layer][slot][head]`
+    heads: Vec<Vec<Vec<HeadCache>>>,
+}
+
+impl Cache {
+    pub(crate) fn new(layers: usize, slots: usize, heads: Heads) -> Self {
+        let of_slot = vec![HeadCache::default(); heads.key_value];
+        Self {
+            heads: vec![vec![of_slot; slots]; layers],
+        }
+    }
+
+    /// Writes a row for each token, at its slot and position.
+    ///
+    /// # Shapes
+    /// `keys`, `values`: `[n, num_kv_heads * head_dim]`
+    pub(crate) fn write(
+        &mut self,
+        layer: usize,
+        at: &[(usize, usize)],
+        keys: &[f32],
+        values: &[f32],
+        dim: usize,
+    ) {
+        let n = at.len();
+        let width = keys.len() / n;
+        for (i, &(slot, position)) in at.iter().enumerate() {
+            let heads = self.heads[layer][slot].iter_mut().enumerate();
+            for (head, cache) in heads {
+                let row = i * width + head * dim..i * width + (head + 1) * dim;
+                cache.write(position, &keys[row.clone()], &values[row]);
+            }
+        }
+    }
+
+    /// What each row's heads see in their slot, up to their own position.
+    ///
+    /// Positions after a row's own, which other rows of its block see, add exact zeros to it: a row's result does
+    /// not depend on what is computed beside it.
+    ///
+    /// # Shapes
+    /// `queries`: `[n, num_heads * head_dim]`, scaled; returns the same
+    pub(crate) fn attend(
+        &self,
+        layer: usize,
+        at: &[(usize, usize)],
+        queries: &[f32],
+        heads: Heads,
+    ) -> Vec<f32> {
+        let width = heads.query * heads.dim;
+        let group = heads.query / heads.key_value;
+        let tasks: Vec<(std::ops::Range<usize>, usize)> = blocks(at)
+            .into_iter()
+            .flat_map(|rows| (0..heads.key_value).map(move |head| (rows.clone(), head)))
+            .collect();
+        let results: Vec<Vec<f32>> = tasks
+            .par_iter()
+            .map(|(rows, head)| {
+                let cache = &self.heads[layer][at[rows.start].0][*head];
+                let mut block = Vec::with_capacity(rows.len() * group * heads.dim);
+                for row in rows.clone() {
+                    let of_head = row * width + head * group * heads.dim;
+                    block.extend_from_slice(&queries[of_head..][..group * heads.dim]);
+                }
+                let lengths: Vec<usize> = rows
+                    .clone()
+                    .flat_map(|row| std::iter::repeat_n(at[row].1 + 1, group))
+                    .collect();
+                attend(cache, &block, &lengths, heads.dim)
+            })
+            .collect();
+        let mut out = vec![0.0; queries.len()];
+        for ((rows, head), result) in tasks.into_iter().zip(results) {
+            for (row, result) in rows.zip(result.chunks_exact(group * heads.dim)) {
+                let of_head = row * width + head * group * heads.dim;
+                out[of_head..][..group * heads.dim].copy_from_slice(result);
+            }
+        }
+        out
+    }
+}
+
+/// Runs of rows in the same slot, of at most [`BLOCK`] rows.
+fn blocks(at: &[(usize, usize)]) -> Vec<std::ops::Range<usize>> {
+    let mut blocks: Vec<std::ops::Range<usize>> = Vec::new();
+    for (row, (slot, _)) in at.iter().enumerate() {
+        match blocks.last_mut() {
+            Some(block) if block.len() < BLOCK && at[block.start].0 == *slot => block.end = row + 1,
+            _ => blocks.push(row..row + 1),
+        }
+    }
+    blocks
+}
+
+/// Attention of some queries of one head, each over the first so many positions.
+///
+/// # Shapes
+/// `queries`: `[lengths.len(), dim]`; returns the same
+fn attend(cache: &HeadCache, queries: &[f32], lengths: &[usize], dim: usize) -> Vec<f32> {
+    let n = lengths.len();
+    let longest = lengths.iter().copied().max().unwrap_or(0);
+    let panels = longest.div_ceil(WIDTH);
+    let mut weights = vec![0.0; n * panels * WIDTH];
+    let mut scores = vec![[0.0; WIDTH]; n];
+    for (panel, keys) in cache.keys.chunks_exact(dim).take(panels).enumerate() {
+        scores.fill([0.0; WIDTH]);
+        multiply(queries, dim, keys, &mut scores);
+        for (row, scores) in weights.chunks_exact_mut(panels * WIDTH).zip(&scores) {
+            row[panel * WIDTH..][..WIDTH].copy_from_slice(scores);
+        }
+    }
+    let sums: Vec<f32> = weights
+        .chunks_exact_mut(panels * WIDTH)
+        .zip(lengths)
+        .map(|(row, &length)| {
+            let (seen, unseen) = row.split_at_mut(length);
+            unseen.fill(0.0);
+            let max = seen.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            exponentials(seen, max)
+        })
+        .collect();
+    let mut out = vec![0.0; n * dim];
+    let mut sum = vec![[0.0; WIDTH]; n];
+    for (part, values) in cache.values.iter().enumerate() {
+        sum.fill([0.0; WIDTH]);
+        multiply(&weights, panels * WIDTH, &values[..longest], &mut sum);
+        for ((out, sum), total) in out.chunks_exact_mut(dim).zip(&sum).zip(&sums) {
+            for (out, sum) in out[part * WIDTH..].iter_mut().zip(sum) {
+                *out = sum / total;
+            }
+        }
+    }
+    out
+}

@@ -1,0 +1,90 @@
+//! Linear layers over some rows, several at a time, on all cores.
+
+use rayon::prelude::*;
+
+use super::adapter::Pair;
+use super::matrix::Matrix;
+use super::vector::{Row, WIDTH};
+
+/// From so many rows on, results are put in order on all cores.
+const MANY_ROWS: usize = 16;
+
+/// A frozen linear layer.
+#[derive(Debug)]
+pub(crate) struct Linear {
+    pub(crate) weight: Matrix,
+    /// `[out]`
+    pub(crate) bias: Option<Vec<f32>>,
+}
+
+/// A layer, and the adapter's part beside it.
+pub(crate) type Adapted<'a> = (&'a Linear, Option<&'a Pair>);
+
+/// What several layers make of the same rows.
+///
+/// # Shapes
+/// `x`: `[n, in]`; returns `[n, out]` for each layer
+pub(crate) fn project<const L: usize>(layers: [Adapted; L], x: &[f32], n: usize) -> [Vec<f32>; L] {
+    let narrow = layers.map(|(_, pair)| pair.map(|pair| pair.narrow(x, n)));
+    let tiles: Vec<(usize, usize)> = layers
+        .iter()
+        .enumerate()
+        .flat_map(|(layer, (linear, _))| (0..linear.weight.panels()).map(move |tile| (layer, tile)))
+        .collect();
+    let results: Vec<Vec<Row>> = tiles
+        .par_iter()
+        .map(|&(layer, panel)| {
+            let (linear, pair) = layers[layer];
+            let adapted = pair.zip(narrow[layer].as_deref());
+            products(linear, adapted, panel, x, n)
+        })
+        .collect();
+    let mut results = results.into_iter();
+    layers.map(|(linear, _)| {
+        let results: Vec<Vec<Row>> = results.by_ref().take(linear.weight.panels()).collect();
+        in_rows(&results, linear.weight.out_features, n)
+    })
+}
+
+/// One panel of a layer's outputs.
+fn products(
+    linear: &Linear,
+    adapted: Option<(&Pair, &[f32])>,
+    panel: usize,
+    x: &[f32],
+    n: usize,
+) -> Vec<Row> {
+    let mut out = vec![[0.0; WIDTH]; n];
+    linear.weight.add_products(panel, x, &mut out);
+    if let Some((pair, narrow)) = adapted {
+        pair.apply(panel, narrow, &mut out);
+    }
+    if let Some(bias) = &linear.bias {
+        let bias = &bias[panel * WIDTH..];
+        for out in &mut out {
+            for (out, bias) in out.iter_mut().zip(bias) {
+                *out += bias;
+            }
+        }
+    }
+    out
+}
+
+/// Panels of outputs, put side by side.
+///
+/// # Shapes
+/// `panels`: `[n]` rows each; returns `[n, width]`
+fn in_rows(panels: &[Vec<Row>], width: usize, n: usize) -> Vec<f32> {
+    let mut rows = vec![0.0; n * width];
+    let fill = |(i, row): (usize, &mut [f32])| {
+        for (to, panel) in row.chunks_mut(WIDTH).zip(panels) {
+            to.copy_from_slice(&panel[i][..to.len()]);
+        }
+    };
+    if n < MANY_ROWS {
+        rows.chunks_mut(width).enumerate().for_each(fill);
+    } else {
+        rows.par_chunks_mut(width).enumerate().for_each(fill);
+    }
+    rows
+}

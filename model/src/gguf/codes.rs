@@ -1,0 +1,255 @@
+//! What the packed types of GGUF have in common: small whole numbers, and a scale for each group of them.
+//!
+//! A value is `scale * code`, or `scale * code + minimum`, the product rounded before the sum: bit for bit what
+//! [`super::dequantize`] promises.
+//!
+//! # Source
+//! The block layouts: `ggml-common.h` of <https://github.com/ggml-org/ggml>.
+
+use rayon::prelude::*;
+
+use super::dequantize::{TensorType, first, half_at};
+
+/// A matrix in the blocks of its file.
+#[derive(Clone)]
+pub(crate) struct PackedTensor {
+    kind: TensorType,
+    columns: usize,
+    /// Row after row.
+    bytes: Vec<u8>,
+}
+
+impl std::fmt::Debug for PackedTensor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (rows, columns) = (self.rows(), self.columns);
+        write!(f, "{} [{rows}, {columns}]", self.kind.name())
+    }
+}
+
+impl PackedTensor {
+    /// Rows of `columns` values, each of whole blocks; `None` for another number of bytes, or values without codes.
+    pub(crate) fn new(kind: TensorType, columns: usize, bytes: Vec<u8>) -> Option<Self> {
+        if !kind.is_packed() || columns == 0 || !columns.is_multiple_of(kind.block_len()) {
+            return None;
+        }
+        let row_bytes = columns / kind.block_len() * kind.block_bytes();
+        bytes.len().is_multiple_of(row_bytes).then_some(Self {
+            kind,
+            columns,
+            bytes,
+        })
+    }
+
+    pub(crate) fn columns(&self) -> usize {
+        self.columns
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.bytes.len() / self.row_bytes()
+    }
+
+    fn row_bytes(&self) -> usize {
+        self.columns / self.kind.block_len() * self.kind.block_bytes()
+    }
+
+    /// Columns that share a scale.
+    pub(crate) fn group(&self) -> usize {
+        self.kind.group()
+    }
+
+    /// Whether a minimum is added to the products.
+    pub(crate) fn has_minima(&self) -> bool {
+        self.kind.has_minima()
+    }
+
+    /// Whether every value is a finite number.
+    pub(crate) fn is_finite(&self) -> bool {
+        (0..self.rows()).into_par_iter().all(|row| {
+            let mut of_row = Codes::new(self);
+            self.read(row, &mut of_row);
+            let mut numbers = of_row.scales.iter().chain(&of_row.minima);
+            // A code is at most 128, and so small a factor can only make a large scale infinite.
+            numbers.all(|number| (number * 128.0).is_finite())
+        })
+    }
+
+    /// Reads a row.
+    pub(crate) fn read(&self, row: usize, into: &mut Codes) {
+        let bytes = &self.bytes[row * self.row_bytes()..][..self.row_bytes()];
+        into.fill(self.kind, bytes);
+    }
+}
+
+/// Some blocks, taken apart.
+pub(crate) struct Codes {
+    #[expect(clippy::struct_field_names, reason = "codes, beside their scales")]
+    pub(crate) codes: Vec<i8>,
+    /// One a group.
+    pub(crate) scales: Vec<f32>,
+    /// One a group; zeros for types without.
+    pub(crate) minima: Vec<f32>,
+}
+
+impl Codes {
+    /// Room for a row.
+    pub(crate) fn new(packed: &PackedTensor) -> Self {
+        Self::of_blocks(packed.kind, packed.columns / packed.kind.block_len())
+    }
+
+    /// Room for so many blocks.
+    pub(super) fn of_blocks(kind: TensorType, blocks: usize) -> Self {
+        let groups = blocks * kind.block_len() / kind.group();
+        Self {
+            codes: vec![0; blocks * kind.block_len()],
+            scales: vec![0.0; groups],
+            minima: vec![0.0; groups],
+        }
+    }
+
+    /// Takes as many blocks apart as there is room for.
+    pub(super) fn fill(&mut self, kind: TensorType, bytes: &[u8]) {
+        let groups = kind.block_len() / kind.group();
+        let blocks = bytes
+            .chunks_exact(kind.block_bytes())
+            .zip(self.codes.chunks_exact_mut(kind.block_len()));
+        for (i, (block, codes)) in blocks.enumerate() {
+            let scales = &mut self.scales[i * groups..][..groups];
+            let minima = &mut self.minima[i * groups..][..groups];
+            kind.take_apart(block, codes, scales, minima);
+        }
+    }
+}
+
+impl TensorType {
+    /// Values that share a scale.
+    pub(super) fn group(self) -> usize {
+        match self {
+            Self::F32 | Self::F16 | Self::BF16 => 1,
+            Self::Q6_K => 16,
+            Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q8_0 | Self::Q4_K | Self::Q5_K => 32,
+        }
+    }
+
+    /// Whether a minimum is added to the products.
+    pub(super) fn has_minima(self) -> bool {
+        matches!(self, Self::Q4_1 | Self::Q4_K | Self::Q5_K)
+    }
+
+    fn take_apart(self, block: &[u8], codes: &mut [i8], scales: &mut [f32], minima: &mut [f32]) {
+        match self {
+            Self::F32 | Self::F16 | Self::BF16 => unreachable!("these hold no codes"),
+            Self::Q4_0 => {
+                scales[0] = half_at(block, 0);
+                nibbles(&block[2..], codes, |q| q as i8 - 8);
+            }
+            Self::Q4_1 => {
+                (scales[0], minima[0]) = (half_at(block, 0), half_at(block, 2));
+                nibbles(&block[4..], codes, |q| q as i8);
+            }
+            Self::Q5_0 => {
+                scales[0] = half_at(block, 0);
+                let fifth_bits = u32::from_le_bytes(first(&block[2..]));
+                let packed = &block[6..];
+                for (i, code) in codes.iter_mut().enumerate() {
+                    let nibble = (packed[i % 16] >> (i / 16 * 4)) & 0x0f;
+                    let fifth = ((fifth_bits >> i) & 1) as u8;
+                    *code = (nibble | fifth << 4) as i8 - 16;
+                }
+            }
+            Self::Q8_0 => {
+                scales[0] = half_at(block, 0);
+                for (code, &q) in codes.iter_mut().zip(&block[2..]) {
+                    *code = q as i8;
+                }
+            }
+            Self::Q4_K => {
+                let packed = &block[16..];
+                scales_and_minima(block, scales, minima);
+                for (i, codes) in codes.chunks_exact_mut(32).enumerate() {
+                    // Two sub-blocks share 32 bytes: the even one has the low nibbles.
+                    for (code, &byte) in codes.iter_mut().zip(&packed[i / 2 * 32..]) {
+                        *code = ((byte >> (i % 2 * 4)) & 0x0f) as i8;
+                    }
+                }
+            }
+            Self::Q5_K => {
+                let (fifth_bits, packed) = block[16..].split_at(32);
+                scales_and_minima(block, scales, minima);
+                for (i, codes) in codes.chunks_exact_mut(32).enumerate() {
+                    let bytes = packed[i / 2 * 32..].iter().zip(fifth_bits);
+                    for (code, (&byte, &fifths)) in codes.iter_mut().zip(bytes) {
+                        // Bit i of byte j is the fifth bit of value j of sub-block i.
+                        let q = ((byte >> (i % 2 * 4)) & 0x0f) | ((fifths >> i) & 1) << 4;
+                        *code = q as i8;
+                    }
+                }
+            }
+            Self::Q6_K => {
+                let (low, rest) = block.split_at(128);
+                let (high, rest) = rest.split_at(64);
+                let (sub_scales, scale) = rest.split_at(16);
+                let scale_of_all = half_at(scale, 0);
+                for (scale, &sub_scale) in scales.iter_mut().zip(sub_scales) {
+                    *scale = scale_of_all * f32::from(sub_scale as i8);
+                }
+                for (i, code) in codes.iter_mut().enumerate() {
+                    // Each half of 128 values has 64 low bytes and 32 high bytes, walked in runs of 32.
+                    let (half, run, j) = (i / 128, i % 128 / 32, i % 32);
+                    let nibble = (low[half * 64 + run % 2 * 32 + j] >> (run / 2 * 4)) & 0x0f;
+                    let upper = (high[half * 32 + j] >> (run * 2)) & 0x03;
+                    *code = (nibble | upper << 4) as i8 - 32;
+                }
+            }
+        }
+    }
+}
+
+/// Low nibbles fill the first half of the codes, high nibbles the second.
+fn nibbles(packed: &[u8], codes: &mut [i8], code: impl Fn(u8) -> i8) {
+    let (low, high) = codes.split_at_mut(packed.len());
+    for ((&byte, low), high) in packed.iter().zip(low).zip(high) {
+        *low = code(byte & 0x0f);
+        *high = code(byte >> 4);
+    }
+}
+
+/// The scales and minima of the eight sub-blocks of `Q4_K` and `Q5_K`; a minimum is subtracted in these types.
+fn scales_and_minima(block: &[u8], scales: &mut [f32], minima: &mut [f32]) {
+    let (scale, minimum) = (half_at(block, 0), half_at(block, 2));
+    for i in 0..8 {
+        let (sub_scale, sub_minimum) = scale_and_minimum(&block[4..16], i);
+        scales[i] = scale * sub_scale;
+        minima[i] = -(minimum * sub_minimum);
+    }
+}
+
+/// The 6-bit scale and minimum of sub-block `i` out of the 12 bytes of `Q4_K` and `Q5_K`.
+///
+/// The first four of each lie in the low 6 bits of bytes 0-3 and 4-7; the last four have their low nibbles
+/// in bytes 8-11 and their upper two bits on top of bytes 0-3 and 4-7.
+fn scale_and_minimum(packed: &[u8], i: usize) -> (f32, f32) {
+    let (scale, minimum) = if i < 4 {
+        (packed[i] & 0x3f, packed[i + 4] & 0x3f)
+    } else {
+        (
+            (packed[i + 4] & 0x0f) | ((packed[i - 4] >> 2) & 0x30),
+            (packed[i + 4] >> 4) | ((packed[i] >> 2) & 0x30),
+        )
+    };
+    (f32::from(scale), f32::from(minimum))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn later_sub_blocks_take_their_upper_scale_bits_from_the_first_bytes() {
+        // Scale 4 is 0x25: low nibble 5 in byte 8, upper bits 0b10 on byte 0.
+        let mut packed = [0; 12];
+        packed[0] = 0b1000_0000;
+        packed[8] = 0x05;
+        assert_eq!(scale_and_minimum(&packed, 4), (37.0, 0.0));
+        assert_eq!(scale_and_minimum(&packed, 0), (0.0, 0.0));
+    }
+}

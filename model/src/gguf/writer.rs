@@ -1,0 +1,67 @@
+//! The header of a GGUF file that is written here.
+
+use std::io::{self, Write};
+
+use super::dequantize::TensorType;
+
+/// What the data of every tensor begin at a multiple of, in bytes, unless the metadata say another number.
+pub(super) const ALIGNMENT: usize = 32;
+
+/// A tensor of a file to be written.
+#[derive(Debug)]
+pub(super) struct NewTensor {
+    /// Its name.
+    pub(super) name: String,
+    /// Dimensions, outermost first.
+    pub(super) shape: Vec<usize>,
+    /// How its values are packed.
+    pub(super) kind: TensorType,
+}
+
+impl NewTensor {
+    /// Bytes of its values.
+    fn len(&self) -> usize {
+        self.shape.iter().product::<usize>() / self.kind.block_len() * self.kind.block_bytes()
+    }
+}
+
+/// A text as it stands in the header: its length, then its bytes.
+pub(super) fn text(text: &str) -> Vec<u8> {
+    [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat()
+}
+
+/// Writes all that stands before the tensors' data; these follow in the same order, each padded by [`put`].
+///
+/// `pairs` are the bytes of `n_pairs` metadata pairs.
+pub(super) fn write_header(
+    out: &mut impl Write,
+    (n_pairs, pairs): (usize, &[u8]),
+    tensors: &[NewTensor],
+    alignment: usize,
+) -> io::Result<()> {
+    let mut header = b"GGUF".to_vec();
+    header.extend(3_u32.to_le_bytes());
+    header.extend((tensors.len() as u64).to_le_bytes());
+    header.extend((n_pairs as u64).to_le_bytes());
+    header.extend(pairs);
+    let mut offset = 0;
+    for tensor in tensors {
+        header.extend(text(&tensor.name));
+        header.extend((tensor.shape.len() as u32).to_le_bytes());
+        // The innermost dimension stands first.
+        for &dimension in tensor.shape.iter().rev() {
+            header.extend((dimension as u64).to_le_bytes());
+        }
+        header.extend(tensor.kind.id().to_le_bytes());
+        header.extend((offset as u64).to_le_bytes());
+        offset += tensor.len().next_multiple_of(alignment);
+    }
+    header.resize(header.len().next_multiple_of(alignment), 0);
+    out.write_all(&header)
+}
+
+/// Writes a tensor's data and what keeps the next one aligned.
+pub(super) fn put(out: &mut impl Write, mut bytes: Vec<u8>, alignment: usize) -> io::Result<()> {
+    bytes.resize(bytes.len().next_multiple_of(alignment), 0);
+    out.write_all(&bytes)
+}

@@ -1,0 +1,189 @@
+//! What a fresh adapter is made of: ranks, scales, and which layers get a pair.
+
+use super::whole::WholeModule;
+use crate::config::ModelConfig;
+use crate::target::{PatternError, Target, Targets, compile};
+
+/// What the pairs of a fresh adapter begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Initial {
+    /// A uniform in ±1/sqrt(in), B zero.
+    Uniform,
+    /// The weight's principal singular vectors (`PiSSA`).
+    ///
+    /// What the pair holds at its start is taken from the weight, so that the model begins as it was. On disk that part
+    /// of the weight stands as further ranks with the opposite sign: a plain adapter of twice the rank, as PEFT converts
+    /// it. Not together with `use_dora`, whose lengths such ranks would change.
+    ///
+    /// # Source
+    /// Meng et al. 2024, arXiv:2404.02948.
+    Principal,
+}
+
+/// What a fresh adapter is made of.
+#[derive(Clone, Debug)]
+pub struct LoraSettings {
+    /// Rank of the update.
+    pub r: usize,
+    /// Numerator of the scale.
+    pub lora_alpha: f64,
+    /// Share of the inputs of A that is zeroed in training. It is written into the adapter; what draws the zeros is
+    /// [`Noise`](super::Noise).
+    pub lora_dropout: f64,
+    /// Scale by `lora_alpha / sqrt(r)` instead of `lora_alpha / r` (Kalajdzievski 2023, arXiv:2312.03732).
+    pub use_rslora: bool,
+    /// Train the length of each row of the weight apart from its direction (`DoRA`).
+    pub use_dora: bool,
+    /// What the pairs begin with.
+    pub initial: Initial,
+    /// Which linear layers get a pair.
+    pub targets: Targets,
+    /// What is trained as a whole beside the pairs.
+    pub modules_to_save: Vec<WholeModule>,
+    /// Ranks of modules that differ from `r`, by a regular expression for the end of their path; the first that
+    /// matches counts.
+    pub rank_pattern: Vec<(String, usize)>,
+    /// The same for `lora_alpha`.
+    pub alpha_pattern: Vec<(String, f64)>,
+}
+
+/// Patterns for the ends of module paths, with a value each.
+pub(crate) struct Patterns<V>(Vec<(regex::Regex, V)>);
+
+impl<V: Copy> Patterns<V> {
+    /// Compiles patterns in the order in which they are tried.
+    pub(crate) fn new(patterns: &[(String, V)]) -> Result<Self, PatternError> {
+        // As in PEFT, the pattern stands for the whole path or for what follows a dot.
+        let compiled = patterns
+            .iter()
+            .map(|(pattern, value)| Ok((compile(pattern, r"^(?:.*\.)?(?:{})$")?, *value)));
+        compiled.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// The value of the first pattern that matches a module such as `layers.3.self_attn.q_proj`.
+    pub(crate) fn value(&self, module: &str) -> Option<V> {
+        let path = format!("model.{module}");
+        let mut all = self.0.iter();
+        all.find(|(pattern, _)| pattern.is_match(&path))
+            .map(|&(_, value)| value)
+    }
+}
+
+impl LoraSettings {
+    /// Plain LoRA on every linear layer.
+    pub fn plain(r: usize, lora_alpha: f64) -> Self {
+        Self {
+            r,
+            lora_alpha,
+            lora_dropout: 0.0,
+            use_rslora: false,
+            use_dora: false,
+            initial: Initial::Uniform,
+            targets: Targets::AllLinear,
+            modules_to_save: Vec::new(),
+            rank_pattern: Vec::new(),
+            alpha_pattern: Vec::new(),
+        }
+    }
+
+    /// Checks names and patterns: each must match a linear layer, those of ranks and alphas one that gets a pair.
+    ///
+    /// # Errors
+    /// The first that does not.
+    pub fn check(&self, config: &ModelConfig) -> Result<(), PatternError> {
+        self.targets.check(config)?;
+        if let Some(module) = self.modules_to_save.first()
+            && config.tie_word_embeddings
+        {
+            return Err(PatternError::Tied(module.name()));
+        }
+        let ranks = self.rank_pattern.iter().map(|(pattern, _)| pattern);
+        let alphas = self.alpha_pattern.iter().map(|(pattern, _)| pattern);
+        for pattern in ranks.chain(alphas) {
+            let compiled = Patterns::new(&[(pattern.clone(), ())])?;
+            if !self
+                .modules(config)
+                .any(|(_, module)| compiled.value(&module).is_some())
+            {
+                return Err(PatternError::MatchesNothing(pattern.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The linear layers that get a pair, with their paths, in the order of a forward pass.
+    fn modules(&self, config: &ModelConfig) -> impl Iterator<Item = (Target, String)> {
+        let all = (0..config.num_hidden_layers)
+            .flat_map(|layer| Target::ALL.map(|target| (target, target.module_path(layer))));
+        all.filter(|(_, module)| self.targets.matches(module))
+    }
+
+    /// Number of values that a fresh adapter of these settings trains.
+    pub fn num_trainable(&self, config: &ModelConfig) -> usize {
+        let shapes = self.shapes();
+        let modules = self.modules(config).map(|(target, module)| {
+            let (out_features, in_features) = target.shape(config);
+            let (r, _) = shapes.rank_and_scale(&module);
+            let magnitudes = if self.use_dora { out_features } else { 0 };
+            r * (out_features + in_features) + magnitudes
+        });
+        let whole = self.modules_to_save.iter();
+        let whole = whole.map(|module| module.shape(config).iter().product::<usize>());
+        modules.sum::<usize>() + whole.sum::<usize>()
+    }
+
+    /// Values that training keeps for each token beyond those of plain LoRA: masks and what they leave, and what
+    /// magnitudes are multiplied with.
+    pub fn kept_per_token(&self, config: &ModelConfig) -> usize {
+        let drops = self.lora_dropout > 0.0;
+        let modules = self.modules(config).map(|(target, _)| {
+            let (out_features, in_features) = target.shape(config);
+            let dropped = if drops { 2 * in_features } else { 0 };
+            let scaled = match (self.use_dora, drops) {
+                (false, _) => 0,
+                (true, false) => out_features,
+                (true, true) => 2 * out_features,
+            };
+            dropped + scaled
+        });
+        modules.sum()
+    }
+
+    /// Ranks and scales, ready to be asked for; the patterns are those that [`Self::check`] has seen.
+    pub(super) fn shapes(&self) -> Shapes {
+        fn compiled<V: Copy>(patterns: &[(String, V)]) -> Patterns<V> {
+            Patterns::new(patterns).unwrap_or_else(|error| panic!("unchecked settings: {error}"))
+        }
+        Shapes {
+            r: self.r,
+            lora_alpha: self.lora_alpha,
+            use_rslora: self.use_rslora,
+            ranks: compiled(&self.rank_pattern),
+            alphas: compiled(&self.alpha_pattern),
+        }
+    }
+}
+
+/// Rank and scale of each module.
+pub(crate) struct Shapes {
+    pub(crate) r: usize,
+    pub(crate) lora_alpha: f64,
+    pub(crate) use_rslora: bool,
+    pub(crate) ranks: Patterns<usize>,
+    pub(crate) alphas: Patterns<f64>,
+}
+
+impl Shapes {
+    /// Rank of a module's pair, and the factor before its update.
+    pub(crate) fn rank_and_scale(&self, module: &str) -> (usize, f64) {
+        let r = self.ranks.value(module).unwrap_or(self.r);
+        let alpha = self.alphas.value(module).unwrap_or(self.lora_alpha);
+        let divisor = r as f64;
+        let divisor = if self.use_rslora {
+            divisor.sqrt()
+        } else {
+            divisor
+        };
+        (r, alpha / divisor)
+    }
+}
