@@ -1,12 +1,13 @@
 //! The range of every value. Nothing here stops at the first mistake.
 
 mod data;
+mod experiment;
 
 use std::fmt::{Debug, Display};
 use std::ops::{Bound, RangeBounds, RangeInclusive};
 
 use crate::node::KeyPath;
-use crate::recipe::{Evaluate, Hypothesis, Lora, Model, Output, Recipe, Sampling, Train};
+use crate::recipe::{Evaluate, InitLoraWeights, Lora, Model, Output, Recipe, Sampling, Train};
 use crate::target_modules::TargetModules;
 use crate::workflow::{AdapterRoles, Budget, Workflow};
 
@@ -170,16 +171,29 @@ impl Check {
         let Lora {
             r,
             lora_alpha,
+            lora_dropout,
             target_modules,
             use_rslora: _,
+            use_dora,
+            init_lora_weights,
+            modules_to_save,
             rank_pattern,
             alpha_pattern,
             loraplus_lr_ratio,
         } = lora;
         self.whole("lora.r", *r, 1..=1024);
         self.whole("lora.lora_alpha", *lora_alpha, 1..=65_536);
+        self.real("lora.lora_dropout", *lora_dropout, 0.0..1.0);
+        let apart = !*use_dora || *init_lora_weights == InitLoraWeights::Default;
+        let allowed = "true, since lora.use_dora trains lengths that pissa leaves no room for";
+        self.that(apart, "lora.init_lora_weights", "pissa", allowed);
         if let TargetModules::Listed(modules) = target_modules {
             self.choice("lora.target_modules", modules, "layer");
+        }
+        for (index, module) in modules_to_save.iter().enumerate() {
+            let once = !modules_to_save[..index].contains(module);
+            let key = format!("lora.modules_to_save[{index}]");
+            self.that(once, &key, module, "each module once");
         }
         let patterns = [
             ("rank_pattern", rank_pattern, 1024),
@@ -213,6 +227,7 @@ impl Check {
             adam_beta1,
             adam_beta2,
             adam_epsilon,
+            neftune_noise_alpha,
             loss_chunk_size,
             seed,
             eval_steps,
@@ -249,6 +264,10 @@ impl Check {
             *adam_epsilon,
             (above_0, Bound::Included(0.1)),
         );
+        if let Some(alpha) = *neftune_noise_alpha {
+            let range = (above_0, Bound::Included(1000.0));
+            self.real("train.neftune_noise_alpha", alpha, range);
+        }
         self.whole("train.loss_chunk_size", *loss_chunk_size, 1..=65_536);
         self.whole("train.seed", *seed, 0..=MAX_SEED);
         if let Some(steps) = *eval_steps {
@@ -294,10 +313,13 @@ impl Check {
             samples,
             samples_temperature,
             adapter_roles,
+            prompting: _,
             prompts,
             batch_size,
             timeout_s,
             hypotheses,
+            sweep,
+            statistics_seed,
         } = evaluate;
         let names: Vec<_> = benchmarks.iter().map(|benchmark| benchmark.name).collect();
         self.choice("evaluate.benchmarks", &names, "benchmark");
@@ -355,26 +377,9 @@ impl Check {
             *timeout_s,
             (Bound::Excluded(0.0), Bound::Included(3600.0)),
         );
-        for (index, hypothesis) in hypotheses.iter().enumerate() {
-            let at = format!("evaluate.hypotheses[{index}]");
-            let Hypothesis { id, metric, effect } = hypothesis;
-            let once = hypotheses[..index]
-                .iter()
-                .all(|h| (h.id, h.metric) != (*id, *metric));
-            self.that(
-                once,
-                &format!("{at}.metric"),
-                metric,
-                "each metric once for an id",
-            );
-            let holds = (-100.0..=100.0).contains(effect) && *effect != 0.0;
-            self.that(
-                holds,
-                &format!("{at}.effect"),
-                effect,
-                "-100 to 100, but not 0",
-            );
-        }
+        self.hypotheses(hypotheses);
+        self.sweep(sweep);
+        self.whole("evaluate.statistics_seed", *statistics_seed, 0..=MAX_SEED);
     }
 
     fn budget(&mut self, budget: &Budget, max_new_tokens: usize, workflows: &[Workflow]) {

@@ -308,6 +308,11 @@ impl<'t> de::Deserializer<'t> for NodeDeserializer<'t> {
                     .visit_enum(word)
                     .map_err(|error: Failure| error.at(&self.path))
             }
+            // A choice that is spelled like a truth value need not be put in quotes.
+            Value::Bool(true) if variants.contains(&"true") => {
+                let word: StrDeserializer<Failure> = "true".into_deserializer();
+                visitor.visit_enum(word)
+            }
             other => Err(Failure::bare(Problem::UnknownChoice {
                 found: other.to_string(),
                 choices: variants,
@@ -341,7 +346,10 @@ impl<'t> SeqAccess<'t> for Items<'t> {
         };
         let item = self.parent.child(node, Step::Index(self.next));
         self.next += 1;
-        seed.deserialize(item).map(Some)
+        // A visitor may refuse a text that it was given without knowing where it stands.
+        let path = item.path.clone();
+        let value = seed.deserialize(item);
+        value.map(Some).map_err(|error: Failure| error.at(&path))
     }
 }
 

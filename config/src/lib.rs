@@ -20,6 +20,7 @@ mod data;
 mod deserialize;
 mod difference;
 mod error;
+mod experiment;
 mod load;
 mod node;
 mod overrides;
@@ -35,9 +36,10 @@ pub use benchmark::{Benchmark, BenchmarkName};
 pub use data::{Columns, Data, Dataset, DatasetFormat, Overlength, TrainOn, TrainOnEos};
 pub use difference::Difference;
 pub use error::{Mistake, Place, RecipeError};
+pub use experiment::{Hypothesis, HypothesisId, HypothesisMetric, Sweep};
 pub use recipe::{
-    Evaluate, Hypothesis, HypothesisId, HypothesisMetric, Lora, LrSchedulerType, Model, Optim,
-    Output, Recipe, Sampling, Train,
+    Evaluate, InitLoraWeights, Lora, LrSchedulerType, Model, ModuleToSave, Optim, Output, Recipe,
+    Sampling, Train,
 };
 pub use target_modules::{TargetModule, TargetModules};
-pub use workflow::{AdapterRoles, Budget, Prompts, Role, Workflow};
+pub use workflow::{AdapterRoles, Budget, Prompting, Prompts, Role, Workflow};

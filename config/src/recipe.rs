@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::benchmark::{Benchmark, BenchmarkName};
 use crate::data::Data;
+use crate::experiment::{Hypothesis, Sweep};
 use crate::target_modules::TargetModules;
-use crate::workflow::{AdapterRoles, Budget, Prompts, Workflow};
+use crate::workflow::{AdapterRoles, Budget, Prompting, Prompts, Workflow};
 
 /// One run, from base model to judged adapter.
 ///
@@ -77,11 +78,26 @@ pub struct Lora {
     pub r: usize,
     /// Numerator of the update's scale. Default 16; 1 to 65536. Alias: `alpha`.
     pub lora_alpha: usize,
-    /// Linear layers that get an adapter: `all-linear` (default) or a list of leaf names.
+    /// Share of the adapter's input that is zeroed in training, drawn anew for each layer and batch.
+    /// Default 0; from 0 to below 1. Alias: `dropout`.
+    pub lora_dropout: f64,
+    /// Linear layers that get an adapter: `all-linear` (default), a list of names that end their
+    /// paths, such as `[q_proj, layers.0.mlp.up_proj]`, or a regular expression for whole paths, such
+    /// as `model\.layers\.\d+\.self_attn\..*`. See [`TargetModules`].
     pub target_modules: TargetModules,
     /// Scale by `lora_alpha / sqrt(r)` in place of `lora_alpha / r`. Default false.
     /// Source: Kalajdzievski 2023, arXiv:2312.03732.
     pub use_rslora: bool,
+    /// Train the length of each row of a weight apart from its direction. Default false. Costs memory
+    /// and time; llama.cpp and vLLM read such an adapter only merged. Source: Liu et al. 2024,
+    /// arXiv:2402.09353.
+    pub use_dora: bool,
+    /// What the adapter begins with. Default `true`.
+    pub init_lora_weights: InitLoraWeights,
+    /// Modules that are trained as a whole beside the adapter and saved with it. Default: none; none
+    /// twice. Each is as large as the vocabulary, and the optimizer holds it three times more; models
+    /// whose embedding and head are one matrix cannot have any.
+    pub modules_to_save: Vec<ModuleToSave>,
     /// Ranks of layers that differ from `r`, by the end of their path as a regular expression, such as
     /// `{"layers.0.*q_proj": 16}`. Default: none; each 1 to 1024.
     pub rank_pattern: BTreeMap<String, usize>,
@@ -97,8 +113,12 @@ impl Default for Lora {
         Self {
             r: 8,
             lora_alpha: 16,
+            lora_dropout: 0.0,
             target_modules: TargetModules::AllLinear,
             use_rslora: false,
+            use_dora: false,
+            init_lora_weights: InitLoraWeights::Default,
+            modules_to_save: Vec::new(),
             rank_pattern: BTreeMap::new(),
             alpha_pattern: BTreeMap::new(),
             loraplus_lr_ratio: 1.0,
@@ -112,6 +132,29 @@ impl Lora {
         let r = self.r as f64;
         self.lora_alpha as f64 / if self.use_rslora { r.sqrt() } else { r }
     }
+}
+
+/// A module that can be trained as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModuleToSave {
+    /// The embedding of the tokens.
+    EmbedTokens,
+    /// The output projection.
+    LmHead,
+}
+
+/// What an adapter begins with: `lora.init_lora_weights`, in PEFT's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InitLoraWeights {
+    /// A random, B zero.
+    #[serde(rename = "true")]
+    Default,
+    /// The principal singular vectors of each weight, and the weight without them. The adapter is saved
+    /// as plain LoRA of twice the rank for the unchanged base model, as PEFT converts it. Source: Meng
+    /// et al. 2024, arXiv:2404.02948.
+    Pissa,
 }
 
 /// Section `train`: the optimisation.
@@ -146,11 +189,15 @@ pub struct Train {
     pub adam_beta2: f64,
     /// `AdamW`'s term against division by zero. Default 1e-8; above 0, at most 0.1.
     pub adam_epsilon: f64,
+    /// Width of the uniform noise that is added to the embeddings in training, before it is divided by
+    /// the root of length times hidden size. Default: no noise; above 0, at most 1000. Source: Jain et
+    /// al. 2023, arXiv:2310.05914, which takes 5 to 15.
+    pub neftune_noise_alpha: Option<f64>,
     /// Tokens whose logits stand in memory at once. Default 256; 1 to 65536. Changes memory and
     /// speed, not the result.
     pub loss_chunk_size: usize,
-    /// Seed of the adapter's initial values and of the order of the examples. Default 42;
-    /// 0 to 2^53.
+    /// Seed of the adapter's initial values, of the order of the examples, and of dropout and noise.
+    /// Default 42; 0 to 2^53.
     pub seed: u64,
     /// Optimizer steps between two validations on the part that `data.val_size` keeps out. Default:
     /// those of an epoch; 1 to 1000000. The last step is always one.
@@ -184,6 +231,7 @@ impl Default for Train {
             adam_beta1: 0.9,
             adam_beta2: 0.999,
             adam_epsilon: 1e-8,
+            neftune_noise_alpha: None,
             loss_chunk_size: 256,
             seed: 42,
             eval_steps: None,
@@ -287,6 +335,8 @@ pub struct Evaluate {
     pub samples_temperature: f64,
     /// Whose calls the adapter answers. Default `all`.
     pub adapter_roles: AdapterRoles,
+    /// How the first program is asked for. Default `training`: as the adapter was trained.
+    pub prompting: Prompting,
     /// Files in place of the built-in prompts.
     pub prompts: Prompts,
     /// Answers generated side by side. Default 8; 1 to 1024. Changes memory and speed, not the
@@ -294,17 +344,17 @@ pub struct Evaluate {
     pub batch_size: usize,
     /// Seconds after which a running answer is stopped. Default 10; above 0, at most 3600.
     pub timeout_s: f64,
-    /// What the run is to show, declared before it. Default: h1 on both metrics, 3 points.
+    /// What the run is to show, declared before it. Default: h1 on `maintainability_index` and `mi_code` by 3 points,
+    /// h2 on `cyclomatic_complexity` by -0.5, h3 on `pass_rate` by 5 points.
     pub hypotheses: Vec<Hypothesis>,
+    /// The grid of temperature and top-p on which h2 is tested.
+    pub sweep: Sweep,
+    /// Seed of resampling and permutations, and of the half of the tasks on which h2 chooses. Default 1; 0 to 2^53.
+    pub statistics_seed: u64,
 }
 
 impl Default for Evaluate {
     fn default() -> Self {
-        let h1 = |metric| Hypothesis {
-            id: HypothesisId::H1,
-            metric,
-            effect: 3.0,
-        };
         Self {
             benchmarks: vec![Benchmark::named(BenchmarkName::Embedded)],
             workflows: vec![Workflow::Single],
@@ -317,13 +367,13 @@ impl Default for Evaluate {
             samples: 5,
             samples_temperature: 0.8,
             adapter_roles: AdapterRoles::All,
+            prompting: Prompting::default(),
             prompts: Prompts::default(),
             batch_size: 8,
             timeout_s: 10.0,
-            hypotheses: vec![
-                h1(HypothesisMetric::MaintainabilityIndex),
-                h1(HypothesisMetric::MiCode),
-            ],
+            hypotheses: Hypothesis::defaults(),
+            sweep: Sweep::default(),
+            statistics_seed: 1,
         }
     }
 }
@@ -359,37 +409,6 @@ impl Default for Sampling {
             seed: 42,
         }
     }
-}
-
-/// What the run is to show: an item of `evaluate.hypotheses`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Hypothesis {
-    /// Which one. Required.
-    pub id: HypothesisId,
-    /// The metric that is compared. No metric twice for an id. Required.
-    pub metric: HypothesisMetric,
-    /// Smallest change, adapter minus base, that counts as noticeable, in points of the metric; its
-    /// sign is the expected direction. -100 to 100, not 0. Required.
-    pub effect: f64,
-}
-
-/// Name of a hypothesis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum HypothesisId {
-    /// The adapter's code is more maintainable than the base model's.
-    H1,
-}
-
-/// A metric about which a hypothesis can speak.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum HypothesisMetric {
-    /// Maintainability index of the program with its docstrings and comments, 0 to 100.
-    MaintainabilityIndex,
-    /// Maintainability index of the code alone, 0 to 100.
-    MiCode,
 }
 
 impl Recipe {

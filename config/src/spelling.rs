@@ -13,6 +13,7 @@ const ALIASES: &[(&str, &str, &str)] = &[
     ("lora", "lora_rank", "r"),
     ("lora", "rank", "r"),
     ("lora", "alpha", "lora_alpha"),
+    ("lora", "dropout", "lora_dropout"),
     ("lora", "lora_target_modules", "target_modules"),
     ("data", "cutoff_len", "max_seq_length"),
     ("data", "sequence_len", "max_seq_length"),

@@ -4,26 +4,26 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// Which linear layers get an adapter.
+/// Names of the linear layers of a decoder layer.
+const LAYERS: &[&str] = &[
+    "q_proj",
+    "k_proj",
+    "v_proj",
+    "o_proj",
+    "gate_proj",
+    "up_proj",
+    "down_proj",
+];
+
+/// Which linear layers get an adapter, as PEFT has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TargetModules {
     /// All seven linear layers of a decoder layer, written `all-linear`.
     AllLinear,
-    /// The named ones; at least one, none twice.
+    /// Those whose paths end with one of these names, of which the last part is a layer's; at least one, none twice.
     Listed(Vec<TargetModule>),
-}
-
-impl TargetModules {
-    /// The chosen layers, in the order of [`TargetModule::ALL`].
-    pub fn modules(&self) -> Vec<TargetModule> {
-        match self {
-            Self::AllLinear => TargetModule::ALL.to_vec(),
-            Self::Listed(chosen) => TargetModule::ALL
-                .into_iter()
-                .filter(|module| chosen.contains(module))
-                .collect(),
-        }
-    }
+    /// Those whose whole path, such as `model.layers.0.self_attn.q_proj`, this regular expression matches.
+    Matching(String),
 }
 
 impl Serialize for TargetModules {
@@ -31,6 +31,7 @@ impl Serialize for TargetModules {
         match self {
             Self::AllLinear => serializer.serialize_str("all-linear"),
             Self::Listed(modules) => modules.serialize(serializer),
+            Self::Matching(pattern) => serializer.serialize_str(pattern),
         }
     }
 }
@@ -42,12 +43,17 @@ impl<'de> Deserialize<'de> for TargetModules {
             type Value = TargetModules;
 
             fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("`all-linear` or a list of layer names")
+                f.write_str("`all-linear`, a list of layer names or a regular expression")
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                // A word can match no whole path, which has dots; whoever writes one means something else.
+                let of_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
                 match text {
                     "all-linear" => Ok(TargetModules::AllLinear),
-                    other => Err(E::unknown_variant(other, &["all-linear"])),
+                    word if word.chars().all(of_word) => {
+                        Err(E::unknown_variant(word, &["all-linear"]))
+                    }
+                    pattern => Ok(TargetModules::Matching(pattern.to_owned())),
                 }
             }
             fn visit_seq<A: de::SeqAccess<'de>>(
@@ -65,48 +71,25 @@ impl<'de> Deserialize<'de> for TargetModules {
     }
 }
 
-/// Leaf name of a linear layer inside a decoder layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TargetModule {
-    /// Query projection of the attention.
-    QProj,
-    /// Key projection of the attention.
-    KProj,
-    /// Value projection of the attention.
-    VProj,
-    /// Output projection of the attention.
-    OProj,
-    /// Gate of the feed-forward layer.
-    GateProj,
-    /// Up projection of the feed-forward layer.
-    UpProj,
-    /// Down projection of the feed-forward layer.
-    DownProj,
-}
+/// The end of the paths of some linear layers: `q_proj`, `self_attn.q_proj`, `layers.0.self_attn.q_proj`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct TargetModule(String);
 
 impl TargetModule {
-    /// All seven, in the order in which a decoder layer computes them.
-    pub const ALL: [Self; 7] = [
-        Self::QProj,
-        Self::KProj,
-        Self::VProj,
-        Self::OProj,
-        Self::GateProj,
-        Self::UpProj,
-        Self::DownProj,
-    ];
+    /// The name as it stands in weight files and in `adapter_config.json`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
 
-    /// The leaf name as it stands in weight files and in `adapter_config.json`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::QProj => "q_proj",
-            Self::KProj => "k_proj",
-            Self::VProj => "v_proj",
-            Self::OProj => "o_proj",
-            Self::GateProj => "gate_proj",
-            Self::UpProj => "up_proj",
-            Self::DownProj => "down_proj",
+impl<'de> Deserialize<'de> for TargetModule {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let leaf = name.rsplit('.').next().unwrap_or(&name);
+        if LAYERS.contains(&leaf) {
+            return Ok(Self(name));
         }
+        Err(de::Error::unknown_variant(&name, LAYERS))
     }
 }

@@ -65,6 +65,26 @@ impl fmt::Display for Workflow {
     }
 }
 
+/// How a model is asked for its first program: `evaluate.prompting`.
+///
+/// A published score belongs to one convention; with another the same model may lose 20 to 40 points.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Prompting {
+    /// The request that `trainer fit` trains on, so that base model and adapter are asked alike.
+    #[default]
+    Training,
+    /// The model goes on from the task's text, without a chat template; for base models. Scores are published with
+    /// 768 for `evaluate.max_new_tokens`.
+    Base,
+    /// A conversation whose answer is begun with an opened code block. Scores are published with 2048 tokens.
+    Instruct,
+    /// A plain conversation; the program is found in whatever is answered.
+    Chat,
+    /// After solved examples, without a chat template; where the benchmark has them (`mbpp`).
+    FewShot,
+}
+
 /// What a call to the model is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -106,7 +106,8 @@ Examples:
   trainer export recipes/quickstart.yaml checkpoints/quickstart/adapter --to peft adapter-copy
 
 peft: the adapter as PEFT and vLLM read it. gguf: as llama.cpp reads it, for --lora beside a GGUF file of the base \
-model. merged: as `trainer merge`.";
+model. merged: as `trainer merge`. merged-gguf: a base model's GGUF file with the adapted weights in half precision and \
+all else as it was.";
 
 const DEVICES_EXAMPLES: &str = "\
 Examples:
@@ -254,7 +255,7 @@ pub(crate) struct ExportArguments {
     /// The adapter's folder
     #[arg(value_name = "ADAPTER")]
     pub(crate) adapter: PathBuf,
-    /// The file (gguf) or folder (peft, merged) to write, which must not be there yet
+    /// The file (gguf, merged-gguf) or folder (peft, merged) to write, which must not be there yet
     #[arg(value_name = "OUTPUT")]
     pub(crate) output: PathBuf,
     /// Whose format
@@ -271,6 +272,8 @@ pub(crate) enum ExportFormat {
     Gguf,
     /// Base model and adapter as one folder.
     Merged,
+    /// Base model and adapter as one GGUF file.
+    MergedGguf,
 }
 
 /// A format that is read from a file of rows, as a recipe spells it.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use cli::{Failure, Progress, UserMistake};
-use model::{Adapter, DeviceChoice, WeightType, write_merged};
+use model::{Adapter, DeviceChoice, MergeError, WeightType, write_merged, write_merged_gguf};
 
 use crate::arguments::{
     ExportArguments, ExportFormat, MergeArguments, MergedType, RecipeArguments,
@@ -35,6 +35,7 @@ pub(crate) fn run(arguments: &ExportArguments) -> Result<(), Failure> {
         ExportFormat::Merged => write_model(recipe, adapter, output, MergedType::Bf16)?,
         ExportFormat::Gguf => write_gguf(recipe, adapter, output)?,
         ExportFormat::Peft => write_peft(recipe, adapter, output)?,
+        ExportFormat::MergedGguf => write_model_gguf(recipe, adapter, output)?,
     }
     Ok(())
 }
@@ -93,18 +94,41 @@ fn write_model(
 
 fn write_gguf(recipe: &RecipeArguments, adapter: &Path, output: &Path) -> Result<()> {
     let (setup, adapter) = open(recipe, adapter, output)?;
-    // Beside its place first, so that no half file ever has the name.
+    commit_file(output, |part| {
+        Ok(adapter.save_gguf(part, setup.base.config())?)
+    })
+    .context("cannot write the adapter")?;
+    cli::result(&format!("adapter: {}", output.display()));
+    Ok(())
+}
+
+fn write_model_gguf(recipe: &RecipeArguments, adapter: &Path, output: &Path) -> Result<()> {
+    let (setup, adapter) = open(recipe, adapter, output)?;
+    let mut progress = Progress::new("merging", 0, "tensors");
+    let told = |done, total| {
+        progress.set_total(total as u64);
+        progress.set(done as u64, "");
+    };
+    commit_file(output, |part| {
+        match write_merged_gguf(setup.base.checkpoint(), &adapter, part, told) {
+            Err(error @ MergeError::NoGguf { .. }) => Err(UserMistake(error.to_string()).into()),
+            done => Ok(done?),
+        }
+    })
+    .context("cannot write the merged model")?;
+    progress.finish();
+    cli::result(&format!("model: {}", output.display()));
+    Ok(())
+}
+
+/// Writes a file beside its place first, so that no half file ever has the name.
+fn commit_file(output: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let part = output.with_extension("part");
-    adapter
-        .save_gguf(&part, setup.base.config())
-        .map_err(anyhow::Error::from)
+    write(&part)
         .and_then(|()| Ok(std::fs::rename(&part, output)?))
         .inspect_err(|_| {
             let _ = std::fs::remove_file(&part);
         })
-        .context("cannot write the adapter")?;
-    cli::result(&format!("adapter: {}", output.display()));
-    Ok(())
 }
 
 /// The two files that PEFT reads, checked against the base model on the way.

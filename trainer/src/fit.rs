@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use cli::{Failure, UserMistake, duration_text};
-use config::Recipe;
-use model::{Adapter, AdapterOrigin, Decoder, LoraSettings, ModelConfig, Target};
+use config::{InitLoraWeights, ModuleToSave, Recipe, TargetModules};
+use model::{
+    Adapter, AdapterOrigin, Decoder, Initial, LoraSettings, ModelConfig, PathPattern, PatternError,
+    Targets, WholeModule,
+};
 
 use crate::arguments::FitArguments;
 use crate::checkpoint::{self, Checkpoint, CheckpointFrame, TrainingState};
@@ -54,10 +57,10 @@ fn fit(arguments: &FitArguments) -> Result<()> {
     let training = Training::new(&recipe, &examples);
     let trainable = device.clone().autodiff();
     let at = match resumed {
-        Some(checkpoint) => go_on(checkpoint, &decoder, &training, &trainable)?,
+        Some(checkpoint) => go_on(checkpoint, &decoder, &training, &settings, &trainable)?,
         None => Progressing {
             state: start,
-            adapter: Adapter::init(&settings, decoder.config(), recipe.train.seed, &trainable),
+            adapter: Adapter::init(&settings, &decoder, recipe.train.seed, &trainable),
             optimizer: AdapterOptimizer::new(training.optimizer_settings()),
         },
     };
@@ -98,7 +101,7 @@ fn fit(arguments: &FitArguments) -> Result<()> {
         examples: examples.train.len(),
         tokens: state.tokens,
         supervised_tokens: state.supervised_tokens,
-        trainable_parameters: adapter.num_trainable(),
+        trainable_parameters: settings.num_trainable(decoder.config()),
         final_loss: state.last_loss,
         best: state.best,
         stopped_early: state.stopped_early,
@@ -184,6 +187,7 @@ fn go_on(
     checkpoint: Checkpoint,
     decoder: &Decoder,
     training: &Training,
+    settings: &LoraSettings,
     device: &burn::tensor::Device,
 ) -> Result<Progressing> {
     cli::note(&format!(
@@ -195,7 +199,10 @@ fn go_on(
     let unusable = || format!("cannot go on from {}", checkpoint.path.display());
     let loaded = Adapter::load(&checkpoint.path, decoder.config(), "of the recipe", device);
     Ok(Progressing {
-        adapter: loaded.with_context(unusable)?.adapter,
+        adapter: loaded
+            .with_context(unusable)?
+            .adapter
+            .resumed(settings, device),
         optimizer: AdapterOptimizer::resume(training.optimizer_settings(), checkpoint.optimizer)
             .with_context(|| format!("cannot go on from {}", checkpoint.path.display()))?,
         state: checkpoint.state,
@@ -205,26 +212,46 @@ fn go_on(
 /// The recipe's LoRA section as the model crate takes it.
 ///
 /// # Errors
-/// A pattern that is no regular expression, or that matches no layer of this model.
+/// A pattern that is no regular expression, or a name or pattern that matches no layer of this model.
 pub(crate) fn lora_settings(recipe: &Recipe, config: &ModelConfig) -> Result<LoraSettings> {
     let config::Lora {
         r,
         lora_alpha,
+        lora_dropout,
         target_modules,
         use_rslora,
+        use_dora,
+        init_lora_weights,
+        modules_to_save,
         rank_pattern,
         alpha_pattern,
         loraplus_lr_ratio: _,
     } = &recipe.lora;
+    let targets = match target_modules {
+        TargetModules::AllLinear => Ok(Targets::AllLinear),
+        TargetModules::Listed(modules) => {
+            let names = modules.iter().map(|module| module.as_str().to_owned());
+            Ok(Targets::Named(names.collect()))
+        }
+        TargetModules::Matching(pattern) => PathPattern::new(pattern).map(Targets::Matching),
+    };
+    let targets = targets.map_err(|error| wrong_choice("target_modules", &error))?;
+    let whole = modules_to_save.iter().map(|module| match module {
+        ModuleToSave::EmbedTokens => WholeModule::EmbedTokens,
+        ModuleToSave::LmHead => WholeModule::LmHead,
+    });
     let settings = LoraSettings {
         r: *r,
         lora_alpha: *lora_alpha as f64,
+        lora_dropout: *lora_dropout,
         use_rslora: *use_rslora,
-        targets: target_modules
-            .modules()
-            .into_iter()
-            .filter_map(|module| Target::from_name(module.as_str()))
-            .collect(),
+        use_dora: *use_dora,
+        initial: match init_lora_weights {
+            InitLoraWeights::Default => Initial::Uniform,
+            InitLoraWeights::Pissa => Initial::Principal,
+        },
+        targets,
+        modules_to_save: whole.collect(),
         rank_pattern: rank_pattern.iter().map(|(p, &r)| (p.clone(), r)).collect(),
         alpha_pattern: alpha_pattern
             .iter()
@@ -232,10 +259,29 @@ pub(crate) fn lora_settings(recipe: &Recipe, config: &ModelConfig) -> Result<Lor
             .collect(),
     };
     settings.check(config).map_err(|error| {
-        UserMistake(format!(
-            "`lora.rank_pattern` or `lora.alpha_pattern`: {error}\n\
-             hint: a pattern stands for the end of a path such as model.layers.0.self_attn.q_proj"
-        ))
+        let keys = match error {
+            PatternError::NoSuchModule { .. } => "target_modules",
+            PatternError::Tied(_) => "modules_to_save",
+            PatternError::Malformed { .. } | PatternError::MatchesNothing(_) => {
+                "rank_pattern` or `lora.alpha_pattern"
+            }
+        };
+        wrong_choice(keys, &error)
     })?;
     Ok(settings)
+}
+
+/// Explains what is wrong with a key that chooses layers.
+fn wrong_choice(key: &str, error: &PatternError) -> UserMistake {
+    let hint = match error {
+        PatternError::Malformed { .. } => "look-around and back-references are not available",
+        PatternError::NoSuchModule { .. } => {
+            "a name in a list stands for the end of a path, a regular expression for a whole one"
+        }
+        PatternError::MatchesNothing(_) => {
+            "a pattern stands for the end of a path such as model.layers.0.self_attn.q_proj"
+        }
+        PatternError::Tied(_) => "leave `lora.modules_to_save` out, and raise `lora.r` instead",
+    };
+    UserMistake(format!("`lora.{key}`: {error}\nhint: {hint}"))
 }

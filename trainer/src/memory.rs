@@ -42,6 +42,8 @@ pub(crate) struct Load<'a> {
     pub(crate) config: &'a ModelConfig,
     /// Trainable values.
     pub(crate) trainable: usize,
+    /// Values that the adapter's variant keeps for each token, over all layers.
+    pub(crate) kept_per_token: usize,
     /// Sequences side by side.
     pub(crate) micro_batch_size: usize,
     /// Tokens of the longest.
@@ -56,6 +58,7 @@ impl Load<'_> {
         let Self {
             config,
             trainable,
+            kept_per_token,
             micro_batch_size,
             length,
             loss_chunk_size,
@@ -68,7 +71,10 @@ impl Load<'_> {
         Memory {
             weights_bytes: 4 * config.num_parameters() as u64,
             adapter_bytes: 4 * 4 * trainable as u64,
-            activations_bytes: (F32 * tokens * config.num_hidden_layers as f64 * kept) as u64,
+            activations_bytes: (F32
+                * tokens
+                * (config.num_hidden_layers as f64 * kept + kept_per_token as f64))
+                as u64,
             logits_bytes: (F32 * LOGIT_COPIES * chunk * config.vocab_size as f64) as u64,
             program_bytes: PROGRAM_BYTES as u64,
         }
@@ -152,6 +158,7 @@ mod tests {
         Load {
             config,
             trainable: 1_000_000,
+            kept_per_token: 0,
             micro_batch_size,
             length,
             loss_chunk_size: 256,

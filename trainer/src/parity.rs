@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use burn::tensor::{Device, Tensor};
 use model::loss::IGNORE_LABEL;
-use model::{Adapter, Checkpoint, Decoder};
+use model::{Adapter, Checkpoint, Decoder, WholeModule};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
 use crate::batch::{Batch, Example, pack};
 use crate::schedule::Schedule;
-use crate::step::{AdapterOptimizer, OptimizerSettings};
+use crate::step::{AdapterOptimizer, OptimizerSettings, StepAt};
 
 fn golden(path: &str) -> PathBuf {
     PathBuf::from(concat!(
@@ -97,6 +97,16 @@ fn settings(max_grad_norm: Option<f64>, weight_decay: f64) -> OptimizerSettings 
         weight_decay,
         max_grad_norm,
         loss_chunk_size: 7,
+        lora_dropout: 0.0,
+        neftune_noise_alpha: 0.0,
+        seed: 0,
+    }
+}
+
+fn at(step: usize, learning_rate: f64) -> StepAt {
+    StepAt {
+        step,
+        learning_rate,
     }
 }
 
@@ -119,9 +129,8 @@ fn values(tensor: Tensor<2>) -> Vec<f32> {
     tensor.into_data().try_into_vec().expect("f32")
 }
 
-fn check_gradients(architecture: &str) {
-    let folder = format!("peft-{architecture}/all-linear");
-    let (decoder, adapter) = load(&format!("tiny-{architecture}"), &folder);
+fn check_gradients(architecture: &str, folder: &str) {
+    let (decoder, adapter) = load(&format!("tiny-{architecture}"), folder);
     let expected = Tensors::read(&format!("{folder}/expected.safetensors"));
     let batch = expected.batch("");
     assert_eq!(
@@ -130,12 +139,18 @@ fn check_gradients(architecture: &str) {
     );
     let optimizer = AdapterOptimizer::new(settings(None, 0.0));
     let (loss, mut gradients) = optimizer
-        .gradients(&decoder, &adapter, &[batch])
+        .gradients(&decoder, &adapter, &[batch], 0)
         .expect("supervised tokens");
     assert!(relative(&[loss.into_scalar::<f32>()], &expected.floats("loss")) < 1e-4);
     let mut checked = 0;
     for (layer, target, pair) in adapter.pairs() {
-        for (name, id) in [("lora_A", pair.lora_a_id()), ("lora_B", pair.lora_b_id())] {
+        let ids = [
+            ("lora_A", Some(pair.lora_a_id())),
+            ("lora_B", Some(pair.lora_b_id())),
+            ("lora_magnitude_vector", pair.lora_magnitude_vector_id()),
+        ];
+        for (name, id) in ids {
+            let Some(id) = id else { continue };
             let key = format!(
                 "base_model.model.model.{}.{name}.weight.grad",
                 target.module_path(layer)
@@ -145,6 +160,19 @@ fn check_gradients(architecture: &str) {
             assert!(difference < 1e-4, "{key}: {difference}");
             checked += 1;
         }
+    }
+    for module in WholeModule::ALL {
+        let Some(id) = adapter.whole_module_id(module) else {
+            continue;
+        };
+        let ends = format!("{}.modules_to_save.weight.grad", module.name());
+        let names = expected.names();
+        let key = names.iter().find(|name| name.ends_with(&ends));
+        let key = key.expect("a golden gradient");
+        let found = values(gradients.remove::<2>(id).expect("gradient"));
+        let difference = relative(&found, &expected.floats(key));
+        assert!(difference < 1e-4, "{key}: {difference}");
+        checked += 1;
     }
     assert_eq!(
         checked,
@@ -158,8 +186,25 @@ fn check_gradients(architecture: &str) {
 
 #[test]
 fn loss_and_every_gradient_equal_pefts() {
-    check_gradients("qwen2");
-    check_gradients("llama");
+    check_gradients("qwen2", "peft-qwen2/all-linear");
+    check_gradients("llama", "peft-llama/all-linear");
+}
+
+#[test]
+fn gradients_of_dora_equal_pefts() {
+    check_gradients("qwen2", "peft-variants/dora");
+    check_gradients("llama", "peft-variants/dora-rslora-patterns");
+}
+
+#[test]
+fn gradients_of_modules_trained_as_a_whole_equal_pefts() {
+    check_gradients("llama", "peft-variants/modules-to-save");
+}
+
+#[test]
+fn gradients_of_chosen_layers_equal_pefts() {
+    check_gradients("llama", "peft-variants/regex");
+    check_gradients("qwen2", "peft-variants/names");
 }
 
 fn check_training(architecture: &str, start: &str) {
@@ -198,7 +243,7 @@ fn check_training(architecture: &str, start: &str) {
             .collect();
         let outcome;
         (adapter, outcome) = optimizer
-            .step(&decoder, adapter, &window, learning_rate)
+            .step(&decoder, adapter, &window, at(index, learning_rate))
             .expect("step");
         let (loss, norm) = (number(&step["loss"]), number(&step["grad_norm"]));
         assert!(
@@ -251,10 +296,10 @@ fn a_window_of_micro_batches_gives_the_gradients_of_one_batch() {
         .collect();
     let optimizer = AdapterOptimizer::new(settings(None, 0.0));
     let (loss, mut together) = optimizer
-        .gradients(&decoder, &adapter, &[whole])
+        .gradients(&decoder, &adapter, &[whole], 0)
         .expect("batch");
     let (loss_of_parts, mut apart) = optimizer
-        .gradients(&decoder, &adapter, &parts)
+        .gradients(&decoder, &adapter, &parts, 0)
         .expect("parts");
     assert!(
         relative(
@@ -299,7 +344,7 @@ fn packed_examples_have_the_loss_and_gradients_that_they_have_apart() {
         let optimizer = AdapterOptimizer::new(settings(None, 0.0));
         let find = |window: &[Batch]| {
             optimizer
-                .gradients(&decoder, &adapter, window)
+                .gradients(&decoder, &adapter, window, 0)
                 .expect("tokens")
         };
         let ((loss, mut together), (expected, mut singly)) = (find(&packed), find(&apart));
@@ -328,7 +373,7 @@ fn moved(optim: config::Optim, loraplus_lr_ratio: f64) -> (f32, f32) {
     });
     let before = adapter.clone();
     let (after, _) = optimizer
-        .step(&decoder, adapter, &[batch], 1e-3)
+        .step(&decoder, adapter, &[batch], at(0, 1e-3))
         .expect("step");
     let mut far = (0.0f32, 0.0f32);
     for ((_, _, a), (_, _, b)) in before.pairs().zip(after.pairs()) {
@@ -376,10 +421,10 @@ fn a_step_that_diverges_is_an_error_that_names_the_number() {
     let mut optimizer = AdapterOptimizer::new(settings(Some(1.0), 0.0));
     let window = [batch];
     let (adapter, _) = optimizer
-        .step(&decoder, adapter, &window, 1e30)
+        .step(&decoder, adapter, &window, at(0, 1e30))
         .expect("the first step is finite");
     let error = optimizer
-        .step(&decoder, adapter, &window, 1e-3)
+        .step(&decoder, adapter, &window, at(1, 1e-3))
         .expect_err("diverged");
     assert!(
         matches!(error, crate::step::StepError::Diverged { what: "loss", .. }),

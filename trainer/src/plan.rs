@@ -71,12 +71,8 @@ fn plan(arguments: &PlanArguments) -> Result<()> {
         Some(steps) => {
             let decoder = setup.base.load(&device)?;
             let settings = lora_settings(recipe, config)?;
-            let adapter = Adapter::init(
-                &settings,
-                config,
-                recipe.train.seed,
-                &device.clone().autodiff(),
-            );
+            let trainable = device.clone().autodiff();
+            let adapter = Adapter::init(&settings, &decoder, recipe.train.seed, &trainable);
             let optimizer = AdapterOptimizer::new(training.optimizer_settings());
             let steps = steps.clamp(1, training.total_steps());
             let (seconds, tokens) = training.measure(&decoder, adapter, optimizer, steps)?;
@@ -134,6 +130,7 @@ fn load_of<'a>(recipe: &Recipe, config: &'a ModelConfig, examples: &Examples) ->
     Ok(Load {
         config,
         trainable: settings.num_trainable(config),
+        kept_per_token: settings.kept_per_token(config),
         micro_batch_size: recipe.train.micro_batch_size.min(examples.train.len()),
         // Packed sequences are filled up to the limit.
         length: if recipe.data.packing {

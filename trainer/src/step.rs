@@ -12,7 +12,7 @@ use burn::optim::{
 use burn::tensor::{Bytes, Tensor};
 use config::Optim;
 use model::loss::{LossError, chunked_cross_entropy};
-use model::{Adapter, Decoder};
+use model::{Adapter, Decoder, Noise};
 
 use crate::batch::Batch;
 
@@ -21,7 +21,7 @@ use crate::batch::Batch;
 pub(crate) struct OptimizerSettings {
     /// Which one.
     pub(crate) optim: Optim,
-    /// Rate of B as a multiple of that of A.
+    /// Rate of B and of magnitudes as a multiple of that of A.
     pub(crate) loraplus_lr_ratio: f64,
     /// Decay of AdamW's first moment.
     pub(crate) beta_1: f64,
@@ -35,6 +35,35 @@ pub(crate) struct OptimizerSettings {
     pub(crate) max_grad_norm: Option<f64>,
     /// Supervised tokens whose logits are held at a time.
     pub(crate) loss_chunk_size: usize,
+    /// Share of each pair's input that is zeroed.
+    pub(crate) lora_dropout: f64,
+    /// Width of the noise on the embeddings; 0 for none.
+    pub(crate) neftune_noise_alpha: f64,
+    /// Seed of zeros and noise.
+    pub(crate) seed: u64,
+}
+
+impl OptimizerSettings {
+    /// What is random in a forward pass, if anything is.
+    fn noise(&self, step: usize, micro_batch: usize) -> Option<Noise> {
+        let noise = Noise {
+            lora_dropout: self.lora_dropout,
+            neftune_noise_alpha: self.neftune_noise_alpha,
+            seed: self.seed,
+            step: step as u64,
+            micro_batch: micro_batch as u64,
+        };
+        (noise.lora_dropout > 0.0 || noise.neftune_noise_alpha > 0.0).then_some(noise)
+    }
+}
+
+/// When a step is taken.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StepAt {
+    /// Optimizer steps done before it.
+    pub(crate) step: usize,
+    /// Its learning rate.
+    pub(crate) learning_rate: f64,
 }
 
 /// What a step did.
@@ -95,14 +124,14 @@ impl AdapterOptimizer {
         Self { inner, settings }
     }
 
-    /// The rate of every parameter: that of B is the rate of A times LoRA+'s ratio.
+    /// The rate of every parameter: that of B, and of magnitudes as in PEFT, is the rate of A times LoRA+'s ratio.
     fn rates(&self, learning_rate: f64) -> ModuleLearningRate {
         let ratio = self.settings.loraplus_lr_ratio;
         if ratio.to_bits() == 1.0_f64.to_bits() {
             return learning_rate.into();
         }
         let rate = LrSchedulerConfig::Constant;
-        let of_b = ParamGroup::from_regex(r"(^|\.)lora_b$")
+        let of_b = ParamGroup::from_regex(r"(^|\.)(lora_b|lora_magnitude_vector)$")
             .unwrap_or_else(|problem| unreachable!("a constant regular expression: {problem:?}"));
         let scheduler = ModuleLrSchedulerConfig::new(rate(learning_rate))
             .with_group(of_b, rate(learning_rate * ratio))
@@ -142,9 +171,12 @@ impl AdapterOptimizer {
         decoder: &Decoder,
         adapter: Adapter,
         window: &[Batch],
-        learning_rate: f64,
+        StepAt {
+            step,
+            learning_rate,
+        }: StepAt,
     ) -> Result<(Adapter, StepOutcome), StepError> {
-        let (loss, gradients) = self.gradients(decoder, &adapter, window)?;
+        let (loss, gradients) = self.gradients(decoder, &adapter, window, step)?;
         let (gradients, grad_norm) = self.clip(gradients, &adapter);
         let outcome = StepOutcome {
             loss: scalar(loss),
@@ -167,7 +199,7 @@ impl AdapterOptimizer {
         Ok((self.inner.step(rates, adapter, gradients), outcome))
     }
 
-    /// Loss of a window, and its gradient for each parameter of the adapter.
+    /// Loss of the window of a step, and its gradient for each parameter of the adapter.
     ///
     /// # Errors
     /// [`StepError::Loss`] if no token of the window is supervised.
@@ -176,6 +208,7 @@ impl AdapterOptimizer {
         decoder: &Decoder,
         adapter: &Adapter,
         window: &[Batch],
+        step: usize,
     ) -> Result<(Tensor<1>, GradientsParams), StepError> {
         let count: usize = window.iter().map(Batch::n_supervised).sum();
         if count == 0 {
@@ -183,10 +216,16 @@ impl AdapterOptimizer {
         }
         let mut accumulator = GradientsAccumulator::new();
         let mut total = Tensor::<1>::zeros([1], decoder.device());
-        for batch in window.iter().filter(|batch| batch.n_supervised() > 0) {
-            let hidden = batch.hidden_states(decoder, Some(adapter));
+        for (index, batch) in window.iter().enumerate() {
+            if batch.n_supervised() == 0 {
+                continue;
+            }
+            let noise = self.settings.noise(step, index);
+            let noisy = noise.map(|noise| adapter.with_noise(noise));
+            let hidden = batch.hidden_states(decoder, noisy.as_ref().or(Some(adapter)));
             let chunk = self.settings.loss_chunk_size;
-            let found = chunked_cross_entropy(hidden, decoder.head(), &batch.labels, count, chunk)?;
+            let head = decoder.head(Some(adapter));
+            let found = chunked_cross_entropy(hidden, &head, &batch.labels, count, chunk)?;
             let gradients = found.backward_seed.backward();
             accumulator.accumulate(adapter, GradientsParams::from_grads(gradients, adapter));
             total = total + found.loss;

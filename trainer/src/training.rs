@@ -14,7 +14,7 @@ use crate::folder::{RunFolder, commit_folder};
 use crate::interrupt::Interrupt;
 use crate::output::{LogLine, LossLog, ValidationLine};
 use crate::schedule::Schedule;
-use crate::step::{AdapterOptimizer, OptimizerSettings, StepError, StepOutcome};
+use crate::step::{AdapterOptimizer, OptimizerSettings, StepAt, StepError, StepOutcome};
 use crate::validation::validate;
 
 /// Folder of the adapter with the lowest validation loss, inside the run's.
@@ -66,8 +66,9 @@ impl<'a> Training<'a> {
             adam_beta1,
             adam_beta2,
             adam_epsilon,
+            neftune_noise_alpha,
             loss_chunk_size,
-            seed: _,
+            seed,
             eval_steps,
             early_stopping_patience: _,
             load_best_model_at_end: _,
@@ -99,6 +100,9 @@ impl<'a> Training<'a> {
                 weight_decay,
                 max_grad_norm,
                 loss_chunk_size,
+                lora_dropout: recipe.lora.lora_dropout,
+                neftune_noise_alpha: neftune_noise_alpha.unwrap_or(0.0),
+                seed,
             },
             eval_steps: eval_steps.unwrap_or(steps_per_epoch),
             steps_per_epoch,
@@ -171,9 +175,13 @@ impl<'a> Training<'a> {
             let step = state.step;
             let learning_rate = self.schedule.learning_rate(step);
             let window = self.window(step, &mut order)?;
+            let at = StepAt {
+                step,
+                learning_rate,
+            };
             let outcome;
             (adapter, outcome) = optimizer
-                .step(decoder, adapter, &window, learning_rate)
+                .step(decoder, adapter, &window, at)
                 .map_err(|error| stopped(error, step, learning_rate, &window))?;
             let StepOutcome { loss, grad_norm } = outcome;
             let elapsed_s = started.elapsed().as_secs_f64();
@@ -251,8 +259,12 @@ impl<'a> Training<'a> {
         for step in 0..steps {
             let learning_rate = self.schedule.learning_rate(step);
             let window = self.window(step, &mut order)?;
+            let at = StepAt {
+                step,
+                learning_rate,
+            };
             (adapter, _) = optimizer
-                .step(decoder, adapter, &window, learning_rate)
+                .step(decoder, adapter, &window, at)
                 .map_err(|error| stopped(error, step, learning_rate, &window))?;
             tokens += window.iter().map(|batch| batch.n_tokens).sum::<usize>();
         }

@@ -40,6 +40,7 @@ pub(crate) fn validate(
     // Neighbours in length share a batch: less padding.
     let mut sorted = indices.to_vec();
     sorted.sort_by_key(|&index| (store.n_tokens(index as usize), index));
+    let head = decoder.head(frozen.as_ref());
     let (mut sum, mut supervised_tokens, mut done) = (0.0, 0, 0);
     for indices in sorted.chunks(batch_size) {
         let examples = indices
@@ -48,7 +49,7 @@ pub(crate) fn validate(
             .collect::<Result<Vec<Example>>>()?;
         let batch = Batch::new(&examples.iter().collect::<Vec<_>>());
         let hidden = batch.hidden_states(decoder, frozen.as_ref());
-        let loss = summed_cross_entropy(hidden, decoder.head(), &batch.labels, chunk_size);
+        let loss = summed_cross_entropy(hidden, &head, &batch.labels, chunk_size);
         sum += f64::from(loss.into_scalar::<f32>());
         supervised_tokens += batch.n_supervised();
         done += examples.len();

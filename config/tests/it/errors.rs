@@ -100,7 +100,8 @@ fn a_value_of_the_wrong_type_is_shown_beside_the_type_expected() {
         ),
         (
             "target_modules: 7",
-            "`lora.target_modules` is 7, expected `all-linear` or a list of layer names",
+            "`lora.target_modules` is 7, expected `all-linear`, a list of layer names \
+             or a regular expression",
         ),
     ] {
         check_more(
@@ -157,6 +158,19 @@ fn a_value_out_of_range_is_shown_with_its_range() {
     check_more(
         "lora:\n  r: 0\n",
         "recipes/test.yaml:7:3: `lora.r` is 0, allowed: 1 to 1024",
+    );
+    check_more(
+        "lora:\n  lora_dropout: 1\n",
+        "recipes/test.yaml:7:3: `lora.lora_dropout` is 1, allowed: 0 or more, below 1",
+    );
+    check_more(
+        "train: {neftune_noise_alpha: 0}\n",
+        "recipes/test.yaml:6:9: `train.neftune_noise_alpha` is 0, allowed: above 0, at most 1000",
+    );
+    check_more(
+        "lora: {use_dora: true, init_lora_weights: pissa}\n",
+        "recipes/test.yaml:6:24: `lora.init_lora_weights` is \"pissa\", allowed: true, since lora.use_dora trains \
+         lengths that pissa leaves no room for",
     );
 }
 
@@ -271,6 +285,31 @@ fn values_that_contradict_each_other_are_told() {
             "evaluate.hypotheses=[{id: h1, metric: mi_code, effect: 0}]",
             "`evaluate.hypotheses[0].effect` is 0, allowed: -100 to 100, but not 0",
         ),
+        (
+            "evaluate.hypotheses=[{id: h3, metric: mi_code, effect: 5}]",
+            "`evaluate.hypotheses[0].metric` is \"mi_code\", allowed: pass_rate, which h3 speaks about",
+        ),
+        (
+            "evaluate.hypotheses=[{id: h1, metric: mi_code, effect: 5, pass_rate_margin: 1}]",
+            "`evaluate.hypotheses[0].pass_rate_margin` is 1, allowed: nothing, since it belongs to h2",
+        ),
+        (
+            "evaluate.sweep.temperatures=[0.2, 11]",
+            "`evaluate.sweep.temperatures[1]` is 11, allowed: 0 or more, at most 10",
+        ),
+        (
+            "evaluate.sweep.top_p=[0]",
+            "`evaluate.sweep.top_p[0]` is 0, allowed: above 0, at most 1",
+        ),
+        (
+            "evaluate.sweep.temperatures=[1.0, 1]",
+            "allowed: each value once",
+        ),
+        (
+            "evaluate.sweep.samples_per_task=0",
+            "is 0, allowed: 1 to 1000",
+        ),
+        ("evaluate.sweep.workflow=many", "evaluate.sweep.workflow"),
     ] {
         let text = error(SMALLEST, &[set]);
         assert!(text.contains(problem), "{set} gives\n{text}");

@@ -2,8 +2,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use config::{
-    Benchmark, BenchmarkName, Evaluate, Lora, LrSchedulerType, Output, Overlength, Recipe,
-    TargetModule, TargetModules, Train,
+    Benchmark, BenchmarkName, Evaluate, InitLoraWeights, Lora, LrSchedulerType, Output, Overlength,
+    Recipe, TargetModule, TargetModules, Train,
 };
 
 use crate::{SMALLEST, parse};
@@ -49,6 +49,8 @@ fn every_recipe_opens_with_its_launch_command() {
 fn the_resolved_copy_reads_back_as_the_same_recipe() {
     let overrides = [
         "lora.target_modules=[q_proj, v_proj]",
+        "lora.init_lora_weights=true",
+        "train.neftune_noise_alpha=5",
         "train.max_grad_norm=null",
         "train.adam_epsilon=1e-9",
         "train.learning_rate=0.1",
@@ -140,25 +142,33 @@ fn spellings_from_elsewhere_mean_the_same_keys() {
 }
 
 #[test]
-fn target_modules_come_in_the_decoders_order() {
-    let recipe = parse(SMALLEST, &["lora.target_modules=[down_proj, q_proj]"]).unwrap();
+fn target_modules_are_a_word_names_or_a_regular_expression() {
+    let modules = |text: &str| {
+        let set = format!("lora.target_modules={text}");
+        parse(SMALLEST, &[&set]).unwrap().lora.target_modules
+    };
+    assert_eq!(modules("all-linear"), TargetModules::AllLinear);
+    let TargetModules::Listed(names) = modules("[down_proj, layers.0.self_attn.q_proj]") else {
+        panic!("a list")
+    };
+    let names: Vec<_> = names.iter().map(TargetModule::as_str).collect();
+    assert_eq!(names, ["down_proj", "layers.0.self_attn.q_proj"]);
+    let pattern = r".*\.(q|v)_proj";
     assert_eq!(
-        recipe.lora.target_modules.modules(),
-        [TargetModule::QProj, TargetModule::DownProj]
+        modules(pattern),
+        TargetModules::Matching(pattern.to_owned())
     );
-    assert_eq!(TargetModules::AllLinear.modules(), TargetModule::ALL);
 }
 
 #[test]
-fn leaf_names_are_the_same_in_yaml_and_in_weight_files() {
-    for module in TargetModule::ALL {
-        let set = format!("lora.target_modules=[{}]", module.as_str());
+fn pefts_word_for_the_usual_start_needs_no_quotes() {
+    for text in ["true", "'true'", "\"true\""] {
+        let set = format!("lora.init_lora_weights={text}");
         let recipe = parse(SMALLEST, &[&set]).unwrap();
-        assert_eq!(
-            recipe.lora.target_modules,
-            TargetModules::Listed(vec![module])
-        );
+        assert_eq!(recipe.lora.init_lora_weights, InitLoraWeights::Default);
     }
+    let recipe = parse(SMALLEST, &["lora.init_lora_weights=pissa"]).unwrap();
+    assert_eq!(recipe.lora.init_lora_weights, InitLoraWeights::Pissa);
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::fit;
 use crate::support::Project;
+use crate::{fit, run};
 
 fn adapter(project: &Project) -> Vec<u8> {
     project.bytes("checkpoints/tiny/adapter/adapter_model.safetensors")
@@ -173,6 +173,133 @@ fn packing_changes_neither_steps_nor_losses() {
     assert_eq!(packed.len(), apart.len());
     for (a, b) in packed.iter().zip(&apart) {
         assert!((a - b).abs() < 1e-3, "{packed:?} for {apart:?}");
+    }
+}
+
+/// Trains four steps, takes the last checkpoint away, and lets the training go on from the one before.
+fn check_going_on(words: &[&str]) {
+    let project = Project::new();
+    let words = [words, &["--set", "output.save_steps=2"]].concat();
+    fit(&project, &words).result();
+    let (expected, log) = (adapter(&project), losses(&project));
+    std::fs::remove_dir_all(project.path("checkpoints/tiny/step-4")).expect("a checkpoint");
+    std::fs::remove_dir_all(project.path("checkpoints/tiny/adapter")).expect("an adapter");
+    let finished = fit(&project, &words);
+    assert!(
+        finished.stderr.contains("from step 2 of 4"),
+        "{}",
+        finished.stderr
+    );
+    finished.result();
+    assert!(expected == adapter(&project), "{words:?}: the bytes differ");
+    assert_eq!(log, losses(&project), "{words:?}");
+}
+
+#[test]
+fn every_variant_goes_on_to_the_same_bytes_after_an_interruption() {
+    let noise = [
+        "--set",
+        "lora.lora_dropout=0.3",
+        "--set",
+        "train.neftune_noise_alpha=5",
+    ];
+    for variant in [
+        "lora.r=4",
+        "lora.use_dora=true",
+        "lora.init_lora_weights=pissa",
+    ] {
+        check_going_on(&[&noise[..], &["--set", variant]].concat());
+    }
+}
+
+#[test]
+fn dropout_and_noise_change_the_training_but_not_the_validation() {
+    let validation = |words: &[&str]| {
+        let project = Project::new();
+        let words = [
+            words,
+            &[
+                "--set",
+                "data.val_size=0.4",
+                "--set",
+                "train.learning_rate=1e-9",
+            ],
+        ]
+        .concat();
+        fit(&project, &words).result();
+        let log = project.read("checkpoints/tiny/log.jsonl");
+        let number = |key: &str| {
+            log.lines()
+                .filter_map(|line| serde_json::from_str::<Value>(line).expect("JSON")[key].as_f64())
+                .collect::<Vec<f64>>()
+        };
+        let validation_losses = number("validation_loss");
+        // The adapter that was kept is the best one, read back from its file; with PiSSA one of twice the rank.
+        let command = ["validate", "tiny.yaml", "--json", "--adapter"];
+        let command = [&command[..], &["checkpoints/tiny/adapter"], &words].concat();
+        let report: Value = serde_json::from_str(&run(&project, &command).result()).expect("JSON");
+        let best = validation_losses.iter().copied().fold(f64::MAX, f64::min);
+        let kept = report["loss"].as_f64().expect("a loss");
+        assert!((kept - best).abs() < 1e-4, "{kept} for {best}");
+        (number("loss"), validation_losses)
+    };
+    let (loss, validation_loss) = validation(&[]);
+    // A fresh B is zero, and zeros in its input change nothing; PiSSA's is not.
+    let pissa = validation(&["--set", "lora.init_lora_weights=pissa"]);
+    let dropped = validation(&[
+        "--set",
+        "lora.init_lora_weights=pissa",
+        "--set",
+        "lora.lora_dropout=0.5",
+    ]);
+    let noisy = validation(&["--set", "train.neftune_noise_alpha=50"]);
+    for (name, (l, v)) in [("pissa", &pissa), ("dropout", &dropped), ("noise", &noisy)] {
+        let moved = (l[0] - loss[0]).abs();
+        assert!((moved > 1e-3) == (name != "pissa"), "{name}: {moved}");
+        let moved = (v[0] - validation_loss[0]).abs();
+        assert!(moved < 1e-3, "{name}: validation moved by {moved}");
+    }
+}
+
+#[test]
+fn layers_may_be_chosen_by_a_regular_expression_which_the_adapter_keeps() {
+    let project = Project::new();
+    let pattern = r"model\.layers\.1\.self_attn\.(q|v)_proj";
+    let set = format!("lora.target_modules={pattern}");
+    fit(&project, &["--set", &set]).result();
+    let weights = adapter(&project);
+    let tensors = safetensors::SafeTensors::deserialize(&weights).expect("safetensors");
+    assert_eq!(tensors.len(), 4);
+    let config: Value =
+        serde_json::from_str(&project.read("checkpoints/tiny/adapter/adapter_config.json"))
+            .expect("JSON");
+    assert_eq!(config["target_modules"], pattern);
+
+    let error = fit(
+        &project,
+        &["--restart", "--set", "lora.modules_to_save=[lm_head]"],
+    )
+    .error(2);
+    assert!(
+        error.contains("`lora.modules_to_save`: `lm_head` cannot be trained"),
+        "{error}"
+    );
+    for (wrong, says) in [
+        (
+            r"self_attn\.q_proj",
+            "matches no linear layer; there are model.layers.N.self_attn.q_proj",
+        ),
+        (
+            "[q_proj, layers.7.mlp.up_proj]",
+            "`layers.7.mlp.up_proj` matches no linear layer",
+        ),
+        ("'.*(q_proj'", "is no regular expression"),
+        ("'(?!q).*'", "look-around"),
+    ] {
+        let set = format!("lora.target_modules={wrong}");
+        let error = fit(&project, &["--restart", "--set", &set]).error(2);
+        assert!(error.contains(says), "{error}");
+        assert!(error.contains("`lora.target_modules`"), "{error}");
     }
 }
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::{Project, says};
+use crate::support::{Project, golden, says};
 use crate::{fit, run};
 
 #[test]
@@ -159,5 +159,78 @@ fn an_export_is_refused_for_the_adapter_of_another_base_and_writes_what_was_aske
         &["adapter does not fit base model `tiny/qwen2`"],
     );
     assert!(!project.path("other.gguf").exists());
+    project.assert_no_parts();
+}
+
+#[test]
+fn a_plan_counts_what_a_variant_adds() {
+    let project = Project::new();
+    let plan = |words: &[&str]| {
+        let words = [&["plan", "tiny.yaml", "--device", "cpu", "--json"], words].concat();
+        let plan = run(&project, &words).result();
+        serde_json::from_str::<Value>(&plan).expect("one JSON document")
+    };
+    let bytes = |plan: &Value| plan["activations_bytes"].as_u64().expect("a number");
+    let plain = plan(&[]);
+    let dora = plan(&["--set", "lora.use_dora=true"]);
+    // The rows of seven linear layers in two blocks, a magnitude each.
+    assert_eq!(dora["trainable_parameters"], 7424 + 2 * 448);
+    let dropped = plan(&["--set", "lora.lora_dropout=0.1"]);
+    assert_eq!(dropped["trainable_parameters"], 7424);
+    assert!(bytes(&plain) < bytes(&dora) && bytes(&dora) < bytes(&dropped));
+}
+
+#[test]
+fn what_llama_cpp_cannot_apply_is_refused_and_can_be_merged() {
+    let project = Project::new();
+    fit(&project, &["--set", "lora.use_dora=true"]).result();
+    let adapter = "checkpoints/tiny/adapter";
+    let export = |to: &str, output: &str, more: &[&str]| {
+        let words = ["export", "tiny.yaml", adapter, "--to", to, output];
+        run(&project, &[&words[..], more].concat())
+    };
+    says(
+        &export("gguf", "adapter.gguf", &[]).error(2),
+        &[
+            "`use_dora` = true is not supported",
+            "hint: llama.cpp knows no such adapters",
+        ],
+    );
+    says(
+        &export("merged-gguf", "merged.gguf", &[]).error(2),
+        &["no GGUF file", "convert_hf_to_gguf.py"],
+    );
+    assert!(!project.path("adapter.gguf").exists() && !project.path("merged.gguf").exists());
+    export("merged", "merged", &[]).result();
+    assert!(project.path("merged/model.safetensors").exists());
+
+    fs::copy(golden("gguf/tiny-qwen2.gguf"), project.path("base.gguf")).expect("a copy");
+    let of_file = [
+        "--set",
+        "model.name_or_path=base.gguf",
+        "--set",
+        "data.max_seq_length=256",
+    ];
+    assert_eq!(
+        export("merged-gguf", "merged.gguf", &of_file).result(),
+        "model: merged.gguf\n"
+    );
+    let generate = |model: &str, more: &[&str]| {
+        let set = format!("model.name_or_path={model}");
+        let words = [
+            "generate",
+            "tiny.yaml",
+            "--prompt",
+            "def f(x):",
+            "--max-new-tokens",
+            "8",
+        ];
+        let words = [&words[..], &["--set", &set], &of_file[2..], more].concat();
+        run(&project, &words).result()
+    };
+    assert_eq!(
+        generate("merged.gguf", &[]),
+        generate("base.gguf", &["--adapter", adapter])
+    );
     project.assert_no_parts();
 }
