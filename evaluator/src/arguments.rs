@@ -21,9 +21,21 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Compare an adapter with its base model and write a report
+    /// H1: compare adapters with their base model and write a report
     #[command(after_long_help = COMPARE_EXAMPLES)]
     Compare(CompareArguments),
+    /// H2: answer at every point of a grid of temperature and top-p
+    #[command(after_long_help = SWEEP_EXAMPLES)]
+    Sweep(OneArmArguments),
+    /// H3: answer by reflection, by several agents, and by their controls
+    #[command(after_long_help = WORKFLOWS_EXAMPLES)]
+    Workflows(OneArmArguments),
+    /// H1, H2 and H3 in one run
+    #[command(after_long_help = HYPOTHESES_EXAMPLES)]
+    Hypotheses(HypothesesArguments),
+    /// Write the report of a run anew, without a model
+    #[command(after_long_help = REPORT_EXAMPLES)]
+    Report(ReportArguments),
     /// Print how an answer came about, step by step
     #[command(after_long_help = SHOW_EXAMPLES)]
     Show(ShowArguments),
@@ -41,22 +53,73 @@ pub(crate) enum Command {
 const COMPARE_EXAMPLES: &str = "\
 Examples:
   evaluator compare
-  evaluator compare checkpoints/quickstart/adapter --set evaluate.timeout_s=2
+  evaluator compare checkpoints/r8/adapter checkpoints/r64/adapter --recipe recipes/quickstart.yaml
   evaluator compare --base-only --recipe recipes/quickstart.yaml --set \"evaluate.workflows=[single, reflection]\"
 
 Without an adapter, the newest finished one under checkpoints/ is taken. Its recipe, which lies in its folder, says how \
-to evaluate. A run that was interrupted goes on where it stopped when the same command is given again.
+to evaluate; of several adapters, that of the first. A run that was interrupted goes on where it stopped when the same \
+command is given again.
 
 Environment: SLM_CACHE moves the folder for downloaded models, PYTHON names the Python to use.";
 
 #[derive(Debug, Args)]
 pub(crate) struct CompareArguments {
-    /// Folder of the adapter, in PEFT's layout [default: the newest under checkpoints/]
+    /// Folders of adapters, in PEFT's layout [default: the newest under checkpoints/]
+    #[arg(value_name = "ADAPTER")]
+    pub(crate) adapters: Vec<PathBuf>,
+    /// Let the base model answer alone
+    #[arg(long, conflicts_with = "adapters", requires = "recipe")]
+    pub(crate) base_only: bool,
+    #[command(flatten)]
+    pub(crate) common: CommonArguments,
+}
+
+const SWEEP_EXAMPLES: &str = "\
+Examples:
+  evaluator sweep --recipe recipes/quickstart.yaml
+  evaluator sweep checkpoints/quickstart/adapter --set \"evaluate.sweep={temperatures: [0.2, 1.0], top_p: [0.9]}\"
+
+The grid is evaluate.sweep. The point with the least complex code is chosen on one half of the tasks, and compared on \
+the other half with the recipe's own sampling, evaluate.sampling.";
+
+const WORKFLOWS_EXAMPLES: &str = "\
+Examples:
+  evaluator workflows --recipe recipes/quickstart.yaml
+  evaluator workflows checkpoints/quickstart/adapter --set evaluate.rounds=1
+
+Beside reflection and multi_agent, all under the same budget: one answer (single), the best of several by their tests \
+(best_of_n, codet), and both workflows without ever running a program (reflection_blind, multi_agent_blind).";
+
+#[derive(Debug, Args)]
+pub(crate) struct OneArmArguments {
+    /// Folder of an adapter, in PEFT's layout [default: none, the base model answers]
     #[arg(value_name = "ADAPTER")]
     pub(crate) adapter: Option<PathBuf>,
-    /// Let the base model answer alone, to compare workflows
-    #[arg(long, conflicts_with = "adapter", requires = "recipe")]
-    pub(crate) base_only: bool,
+    #[command(flatten)]
+    pub(crate) common: CommonArguments,
+}
+
+const HYPOTHESES_EXAMPLES: &str = "\
+Examples:
+  evaluator hypotheses
+  evaluator hypotheses checkpoints/quickstart/adapter --recipe recipes/quickstart.yaml
+
+What evaluate.hypotheses declares is tested in one run: adapters against the base model (h1), and on the base model \
+the grid of temperature and top-p (h2) and the workflows (h3). What two of them need is answered once. A run that was \
+interrupted goes on where it stopped when the same command is given again.";
+
+#[derive(Debug, Args)]
+pub(crate) struct HypothesesArguments {
+    /// Folders of adapters, in PEFT's layout [default: the newest under checkpoints/]
+    #[arg(value_name = "ADAPTER")]
+    pub(crate) adapters: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) common: CommonArguments,
+}
+
+/// What all experiments have in common.
+#[derive(Debug, Args)]
+pub(crate) struct CommonArguments {
     /// Recipe to evaluate by [default: the one in the adapter's folder]
     #[arg(long, value_name = "RECIPE")]
     pub(crate) recipe: Option<PathBuf>,
@@ -71,6 +134,26 @@ pub(crate) struct CompareArguments {
     pub(crate) reports: PathBuf,
     #[command(flatten)]
     pub(crate) sandbox: SandboxChoice,
+    /// Print one JSON document with the results instead of the report's path
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  evaluator report reports/quickstart-1a2b3c4d
+  evaluator report quickstart-1a2b3c4d --json
+
+report.md, its pictures, summary.json and samples.parquet follow from run.json and records.jsonl in the run's folder.";
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArguments {
+    /// A run's folder, or its name under the reports' folder
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+    /// Folder under which runs are looked for by name
+    #[arg(long, value_name = "FOLDER", default_value = "reports")]
+    pub(crate) reports: PathBuf,
     /// Print one JSON document with the results instead of the report's path
     #[arg(long)]
     pub(crate) json: bool,

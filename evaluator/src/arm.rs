@@ -1,4 +1,4 @@
-//! One side of a comparison in one workflow: every task answered; resumable.
+//! One cell of a run: every task answered by one arm in one workflow; resumable.
 
 use std::rc::Rc;
 use std::time::Instant;
@@ -9,6 +9,7 @@ use cli::Progress;
 use config::Workflow;
 
 use crate::backend::Backend;
+use crate::experiment::cell::Decoding;
 use crate::run_folder::RunFolder;
 use crate::workflow::agent::Settings;
 use crate::workflow::event::{Event, Key};
@@ -24,21 +25,21 @@ pub(crate) struct Arm<'a> {
     pub(crate) identity: Rc<Identity>,
 }
 
-/// Brings every trajectory of an arm in one workflow to its end; steps that are logged already are not made again.
+/// Brings every trajectory of an arm in one workflow to its end, drawing tokens as `settings` say; steps that are logged already are not made again.
 pub(crate) fn complete(
     arm: &Arm,
     workflow: Workflow,
+    label: &str,
     tasks: &[&TaskView],
     settings: &Rc<Settings>,
     runner: &dyn Runner,
     run: &mut RunFolder,
 ) -> Result<Vec<Finished>> {
     let trajectories = trajectories(arm, workflow, tasks, settings, run)?;
-    let label = format!("{} {workflow}", arm.name);
     if trajectories.iter().all(Trajectory::is_decided_in_log) {
         cli::note(&format!("{label}: all answers are there already"));
     }
-    let mut progress = Progress::new(&label, trajectories.len() as u64, "answers");
+    let mut progress = Progress::new(label, trajectories.len() as u64, "answers");
     let started = Instant::now();
     let finished = schedule::run(
         trajectories,
@@ -65,12 +66,14 @@ pub(crate) fn trajectories(
     settings: &Rc<Settings>,
     run: &mut RunFolder,
 ) -> Result<Vec<Trajectory>> {
+    let decoding = Decoding::of(&settings.evaluate);
     let mut trajectories = Vec::new();
     for task in tasks {
         for sample in 0..settings.evaluate.samples_per_task as u32 {
             let key = Key {
                 arm: arm.name.to_owned(),
                 workflow,
+                decoding,
                 task_id: task.task_id.clone(),
                 sample,
             };

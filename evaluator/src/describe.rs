@@ -1,5 +1,6 @@
-//! What a run compares and with what: its description, and the name that follows from it.
+//! What a run asks, of what and with what: its description, and the name that follows from it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -10,17 +11,18 @@ use config::Recipe;
 use sandbox::Sandbox;
 use serde_json::Value;
 
-use crate::arguments::CompareArguments;
 use crate::digest::sha256_of;
+use crate::experiment::Request;
+use crate::experiment::plan::{Experiment, Plan};
 use crate::record::{
-    AdapterInfo, BaseModelInfo, BenchmarkInfo, DeclaredEffects, NamedSeed, RECORD_VERSION,
-    RecipeInfo, RunInfo, SamplingInfo, SandboxInfo, TrainingSummary,
+    AdapterInfo, BaseModelInfo, BenchmarkInfo, NamedSeed, RECORD_VERSION, RecipeInfo, RunInfo,
+    STATISTICS, SamplingInfo, SandboxInfo, TrainingSummary,
 };
 use crate::workflow::budget::Spending;
 use crate::workflow::prompt::Templates;
 
 /// An adapter's identity, and how it was trained where its folder says so.
-pub(crate) fn adapter(folder: &Path, recipe: &Recipe) -> Result<AdapterInfo> {
+pub(crate) fn adapter(folder: &Path, name: &str) -> Result<AdapterInfo> {
     let training = fs::read_to_string(folder.join("training.json"))
         .ok()
         .and_then(|text| {
@@ -32,14 +34,16 @@ pub(crate) fn adapter(folder: &Path, recipe: &Recipe) -> Result<AdapterInfo> {
                 seconds: value["seconds"].as_f64()?,
             })
         });
+    let trained_by = Recipe::load(&folder.join("recipe.yaml"), &[]).ok();
     let weights = folder.join("adapter_model.safetensors");
     let sha256 = model::sha256_of_file(&weights)
         .with_context(|| format!("cannot read {}", weights.display()))?;
     Ok(AdapterInfo {
-        name: recipe.name().to_owned(),
+        name: name.to_owned(),
         path: folder.display().to_string(),
         sha256,
         training,
+        decontaminated: trained_by.map(|recipe| recipe.data.decontaminate),
     })
 }
 
@@ -66,26 +70,27 @@ pub(crate) fn benchmark(name: &str, tasks: &[Task]) -> BenchmarkInfo {
 pub(crate) struct Parts<'a> {
     pub(crate) recipe: &'a Recipe,
     pub(crate) base: &'a BaseModel,
-    /// None where the base model is alone.
-    pub(crate) adapter: Option<AdapterInfo>,
-    pub(crate) benchmark: BenchmarkInfo,
+    pub(crate) adapters: Vec<AdapterInfo>,
+    pub(crate) benchmarks: Vec<BenchmarkInfo>,
+    pub(crate) plan: Plan,
     pub(crate) templates: &'a Templates,
     pub(crate) sandbox: &'a Sandbox,
     pub(crate) device: String,
-    pub(crate) arguments: &'a CompareArguments,
+    pub(crate) request: &'a Request<'a>,
 }
 
-/// Describes a run. Its name holds a hash of all that enters a sample, so that the same comparison has the same name.
+/// Describes a run. Its name holds a hash of all that enters a sample, so that the same experiment has the same name.
 pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
     let Parts {
         recipe,
         base,
-        adapter,
-        benchmark,
+        adapters,
+        benchmarks,
+        plan,
         templates,
         sandbox,
         device,
-        arguments,
+        request,
     } = parts;
     let yaml = recipe.to_yaml();
     let evaluate = &recipe.evaluate;
@@ -99,12 +104,19 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
         version,
         &yaml,
         &base_model.sha256,
-        adapter.as_ref().map_or("", |adapter| &adapter.sha256),
-        &benchmark.sha256,
+        plan.experiment.command(),
         &device,
         python,
     ];
-    let hash = sha256_of(settings.into_iter().chain(templates.texts()));
+    let adapter_hashes = adapters.iter().map(|adapter| adapter.sha256.as_str());
+    let benchmark_hashes = benchmarks.iter().map(|benchmark| benchmark.sha256.as_str());
+    let hash = sha256_of(
+        settings
+            .into_iter()
+            .chain(adapter_hashes)
+            .chain(benchmark_hashes)
+            .chain(templates.texts()),
+    );
     let description = sandbox.self_test()?;
     Ok(RunInfo {
         version: RECORD_VERSION,
@@ -114,14 +126,14 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
             .to_string(),
         project_version: version.to_owned(),
         config_sha256: hash,
-        command: command_line(adapter.as_ref(), arguments),
+        command: command_line(&adapters, request),
         base_model,
-        adapters: adapter.into_iter().collect(),
+        adapters,
         recipe: RecipeInfo {
             sha256: sha256_of([yaml.as_str()]),
             yaml,
         },
-        benchmark,
+        benchmarks,
         device,
         threads: rayon::current_num_threads(),
         python_version: python.clone(),
@@ -138,6 +150,10 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
                 name: "sampling".to_owned(),
                 seed: evaluate.sampling.seed,
             },
+            NamedSeed {
+                name: STATISTICS.to_owned(),
+                seed: evaluate.statistics_seed,
+            },
         ],
         sampling: SamplingInfo {
             temperature: evaluate.sampling.temperature,
@@ -146,41 +162,25 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
             max_new_tokens: evaluate.max_new_tokens,
             samples_per_task: evaluate.samples_per_task as u32,
         },
-        workflows: evaluate
-            .workflows
-            .iter()
-            .map(|workflow| workflow.name().to_owned())
-            .collect(),
+        plan,
         budget: Spending::from(&evaluate.budget),
         timings: Vec::new(),
-        declared: declared(recipe),
+        canonical_cpu_s: BTreeMap::new(),
     })
 }
 
-/// The smallest effect that the recipe calls noticeable.
-fn declared(recipe: &Recipe) -> DeclaredEffects {
-    let effects = recipe
-        .evaluate
-        .hypotheses
-        .iter()
-        .map(|hypothesis| hypothesis.effect);
-    effects
-        .reduce(f64::max)
-        .map_or_else(DeclaredEffects::default, |maintainability_index| {
-            DeclaredEffects {
-                maintainability_index,
-            }
-        })
-}
-
 /// The command that makes the run again.
-fn command_line(adapter: Option<&AdapterInfo>, arguments: &CompareArguments) -> String {
-    let which = adapter.map_or_else(|| "--base-only".to_owned(), |adapter| quoted(&adapter.path));
-    let mut words = vec!["evaluator".to_owned(), "compare".to_owned(), which];
-    if let Some(recipe) = &arguments.recipe {
+fn command_line(adapters: &[AdapterInfo], request: &Request) -> String {
+    let command = request.experiment.command();
+    let mut words = vec!["evaluator".to_owned(), command.to_owned()];
+    if request.experiment == Experiment::Compare && adapters.is_empty() {
+        words.push("--base-only".to_owned());
+    }
+    words.extend(adapters.iter().map(|adapter| quoted(&adapter.path)));
+    if let Some(recipe) = &request.common.recipe {
         words.extend(["--recipe".to_owned(), quoted(&recipe.to_string_lossy())]);
     }
-    for set in &arguments.overrides {
+    for set in &request.common.overrides {
         words.extend(["--set".to_owned(), quoted(set)]);
     }
     words.join(" ")

@@ -12,8 +12,11 @@ pub(crate) fn sha256_of<'a>(texts: impl IntoIterator<Item = &'a str>) -> String 
     model::hex(&hash.finalize())
 }
 
-/// A seed of its own for each step of each sample of each task, so that none depends on what else is made. Arms and
-/// workflows share seeds: what differs between them is not luck.
+/// A seed of its own for each step of each sample of each task, so that none depends on what else is made.
+///
+/// All cells of a run share seeds: the same random numbers under every arm, workflow, temperature and top-p. What
+/// differs between two cells is then less often luck, and their paired difference has a smaller variance than with
+/// seeds of their own (common random numbers, see Glasserman and Yao 1992, doi:10.1287/mnsc.38.6.884).
 pub(crate) fn step_seed(seed: u64, task_id: &str, sample: u32, step: u32) -> u64 {
     let digest = Sha256::new()
         .chain_update(seed.to_le_bytes())

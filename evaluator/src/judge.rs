@@ -7,6 +7,8 @@ use benchmarks::{ScoringPhase, Task, Tests};
 use cli::Progress;
 use sandbox::Sandbox;
 
+use crate::experiment::cell::Decoding;
+use crate::experiment::tasks::RunTask;
 use crate::record::{FinishReason, ProgramMetrics, RECORD_VERSION, SampleRecord, Verdict};
 use crate::run_folder::RunFolder;
 use crate::score::answers::AnswerCache;
@@ -23,36 +25,45 @@ use crate::workflow::trajectory::Finished;
 /// Only the sandbox's own trouble; whatever a program does is part of its record.
 pub(crate) fn all(
     finished: &[Finished],
-    tasks: &[Task],
+    tasks: &[RunTask],
+    answers: &AnswerCache,
     scoring: &ScoringPhase,
     sandbox: &Sandbox,
     run: &mut RunFolder,
 ) -> Result<Vec<String>> {
-    let tasks: BTreeMap<&str, &Task> = tasks
+    let tasks: BTreeMap<&str, &RunTask> = tasks
         .iter()
-        .map(|task| (task.view().task_id.as_str(), task))
+        .map(|task| (task.view.task_id.as_str(), task))
         .collect();
-    let recorded: BTreeSet<(&str, &str, &str, u32)> = run
+    let recorded: BTreeSet<(&str, &str, Decoding, &str, u32)> = run
         .records()
         .iter()
         .map(|record| {
             let SampleRecord {
                 arm,
                 workflow,
+                decoding,
                 task_id,
                 sample,
                 ..
             } = record;
-            (arm.as_str(), workflow.as_str(), task_id.as_str(), *sample)
+            (
+                arm.as_str(),
+                workflow.as_str(),
+                *decoding,
+                task_id.as_str(),
+                *sample,
+            )
         })
         .collect();
-    let open: Vec<(&Finished, &Task)> = finished
+    let open: Vec<(&Finished, &RunTask)> = finished
         .iter()
         .filter(|finished| {
             let key = &finished.key;
             let name = (
                 key.arm.as_str(),
                 key.workflow.name(),
+                key.decoding,
                 key.task_id.as_str(),
                 key.sample,
             );
@@ -64,13 +75,12 @@ pub(crate) fn all(
         return Ok(Vec::new());
     }
 
-    let answers = AnswerCache::new(cli::cache_dir().join("answers"));
     let mut progress = Progress::new("hidden tests", open.len() as u64, "samples");
     let (mut done, mut passed, mut unscored) = (0, 0, Vec::new());
     in_parallel(
         &open,
         sandbox.workers(),
-        |(finished, task)| judge(finished, task, &answers, scoring, sandbox),
+        |(finished, task)| judge(finished, task, answers, scoring, sandbox),
         |at, judged| {
             match judged {
                 Ok(record) => {
@@ -96,11 +106,12 @@ struct Unscored(String);
 /// Measures and tests one program.
 fn judge(
     finished: &Finished,
-    task: &Task,
+    of: &RunTask,
     answers: &AnswerCache,
     scoring: &ScoringPhase,
     sandbox: &Sandbox,
 ) -> Result<Result<SampleRecord, Unscored>> {
+    let task = &of.task;
     let chosen = finished.chosen.as_ref();
     let program = chosen.map_or("", |chosen| chosen.program.text.as_str());
     let broken = chosen.map_or(Some("no call was to make a program"), |chosen| {
@@ -129,6 +140,8 @@ fn judge(
         version: RECORD_VERSION,
         arm: key.arm.clone(),
         workflow: key.workflow.name().to_owned(),
+        decoding: key.decoding,
+        benchmark: of.benchmark.clone(),
         task_id: key.task_id.clone(),
         sample: key.sample,
         seed: finished.seed,
@@ -233,6 +246,8 @@ fn program_metrics(file: &metrics::FileMetrics) -> ProgramMetrics {
 
 #[cfg(test)]
 mod tests {
+    use config::Prompting;
+
     use super::*;
     use crate::workflow::budget::Spending;
     use crate::workflow::event::{Key, StopReason};
@@ -241,14 +256,26 @@ mod tests {
     use config::Workflow;
     use sandbox::{Interpreter, LevelChoice, Limits};
 
-    fn tasks(n: usize) -> Vec<Task> {
+    fn tasks(n: usize) -> Vec<RunTask> {
         let set = benchmarks::load("embedded", None).expect("embedded tasks");
-        set.tasks.into_iter().take(n).collect()
+        let tasks = set.tasks.into_iter().take(n).map(|task| RunTask {
+            benchmark: "embedded".to_owned(),
+            view: task.view().clone(),
+            task,
+        });
+        tasks.collect()
     }
 
     /// A trajectory of one call that was answered like this.
-    fn finished(task: &Task, text: &str) -> Finished {
-        let (reading, _) = read(Expects::Program, task.view(), "", text, FinishReason::Stop);
+    fn finished(task: &RunTask, text: &str) -> Finished {
+        let (reading, _) = read(
+            Expects::Program,
+            Prompting::Training,
+            &task.view,
+            "",
+            text,
+            FinishReason::Stop,
+        );
         let Reading::Program(program) = reading else {
             panic!("no program: {reading:?}")
         };
@@ -256,7 +283,11 @@ mod tests {
             key: Key {
                 arm: "base".to_owned(),
                 workflow: Workflow::Single,
-                task_id: task.view().task_id.clone(),
+                decoding: Decoding {
+                    temperature: 0.0,
+                    top_p: 1.0,
+                },
+                task_id: task.view.task_id.clone(),
                 sample: 0,
             },
             seed: 7,
@@ -279,8 +310,9 @@ mod tests {
         }
     }
 
-    fn records(finished: &[Finished], tasks: &[Task]) -> Vec<SampleRecord> {
+    fn records(finished: &[Finished], tasks: &[RunTask]) -> Vec<SampleRecord> {
         let folder = tempfile::tempdir().expect("a folder");
+        let cache = tempfile::tempdir().expect("a folder");
         let mut run = RunFolder::open(folder.path().to_owned()).expect("a run's folder");
         let python = Interpreter::resolve(None).expect("python3");
         // Programs of our own need no walls, and the test's process is no sandbox helper.
@@ -289,7 +321,8 @@ mod tests {
             .expect("a sandbox, whose helper `cargo test --workspace` builds");
         let mut judge_all = || {
             let scoring = ScoringPhase::begin();
-            all(finished, tasks, &scoring, &sandbox, &mut run).expect("records")
+            let answers = AnswerCache::new(cache.path().to_owned());
+            all(finished, tasks, &answers, &scoring, &sandbox, &mut run).expect("records")
         };
         assert_eq!(judge_all(), Vec::<String>::new());
         judge_all();
@@ -303,7 +336,7 @@ mod tests {
         let tasks = tasks(3);
         let solved: Vec<Finished> = tasks
             .iter()
-            .map(|task| finished(task, task.canonical_solution(&ScoringPhase::begin())))
+            .map(|task| finished(task, task.task.canonical_solution(&ScoringPhase::begin())))
             .collect();
         for record in records(&solved, &tasks) {
             assert_eq!(

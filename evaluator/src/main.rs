@@ -3,26 +3,29 @@
 mod arguments;
 mod arm;
 mod backend;
-mod compare;
 mod describe;
 mod digest;
+mod experiment;
 mod json_lines;
 mod judge;
 mod measure;
 mod record;
 mod report;
 mod run_folder;
+mod samples;
 mod sandboxing;
 mod score;
 mod show;
-mod statistics;
 mod workflow;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, CompareArguments, HypothesesArguments, OneArmArguments};
+use cli::Failure;
+use experiment::Request;
+use experiment::plan::Experiment;
 
 fn main() -> ExitCode {
     // Before anything else: the program may have been started as its own sandbox's helper.
@@ -30,10 +33,41 @@ fn main() -> ExitCode {
         return exit_code;
     }
     cli::finish(match Arguments::parse().command {
-        Command::Compare(arguments) => compare::run(&arguments),
+        Command::Compare(CompareArguments {
+            adapters,
+            base_only,
+            common,
+        }) => experiment::run(&Request {
+            experiment: Experiment::Compare,
+            adapters: &adapters,
+            newest_if_none: !base_only,
+            common: &common,
+        }),
+        Command::Sweep(arguments) => of_one_arm(Experiment::Sweep, &arguments),
+        Command::Workflows(arguments) => of_one_arm(Experiment::Workflows, &arguments),
+        Command::Hypotheses(HypothesesArguments { adapters, common }) => {
+            experiment::run(&Request {
+                experiment: Experiment::Hypotheses,
+                adapters: &adapters,
+                newest_if_none: true,
+                common: &common,
+            })
+        }
+        Command::Report(arguments) => experiment::rebuild(&arguments),
         Command::Show(arguments) => show::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),
         Command::Sandbox(arguments) => sandboxing::run(&arguments),
         Command::Metrics(arguments) => measure::run(&arguments),
+    })
+}
+
+/// An experiment on the base model, or on the adapter that is named.
+fn of_one_arm(experiment: Experiment, arguments: &OneArmArguments) -> Result<(), Failure> {
+    let OneArmArguments { adapter, common } = arguments;
+    experiment::run(&Request {
+        experiment,
+        adapters: adapter.as_slice(),
+        newest_if_none: false,
+        common,
     })
 }

@@ -6,16 +6,19 @@
 //! be made again from these two files alone. Both carry a version: a reader refuses what it does not know
 //! rather than guess.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::experiment::cell::Decoding;
+use crate::experiment::plan::Plan;
 use crate::json_lines::Versioned;
 use crate::workflow::budget::Spending;
 use crate::workflow::event::StopReason;
 
 /// The version written into every record and run description; raised when a field changes its meaning.
-pub(crate) const RECORD_VERSION: u32 = 2;
+pub(crate) const RECORD_VERSION: u32 = 3;
 
 /// The name of the arm without an adapter.
 pub(crate) const BASE_ARM: &str = "base";
@@ -30,7 +33,11 @@ pub(crate) struct SampleRecord {
     pub(crate) arm: String,
     /// The workflow that led from the task to the completion, for example `single`.
     pub(crate) workflow: String,
-    /// The task's name within its benchmark.
+    /// How tokens were drawn.
+    pub(crate) decoding: Decoding,
+    /// The benchmark that the task is from.
+    pub(crate) benchmark: String,
+    /// The task's name, unique in the run.
     pub(crate) task_id: String,
     /// Counts the samples of one task from 0.
     pub(crate) sample: u32,
@@ -190,8 +197,8 @@ pub(crate) struct RunInfo {
     pub(crate) adapters: Vec<AdapterInfo>,
     /// The resolved recipe.
     pub(crate) recipe: RecipeInfo,
-    /// The benchmark.
-    pub(crate) benchmark: BenchmarkInfo,
+    /// The benchmarks, in the recipe's order.
+    pub(crate) benchmarks: Vec<BenchmarkInfo>,
     /// The device that generated, in words, for example `cpu (flex)`.
     pub(crate) device: String,
     /// Threads that generated.
@@ -202,17 +209,28 @@ pub(crate) struct RunInfo {
     pub(crate) sandbox: SandboxInfo,
     /// The seeds of the run, by what they seed.
     pub(crate) seeds: Vec<NamedSeed>,
-    /// How completions were sampled.
+    /// How completions are sampled, where a cell says nothing else.
     pub(crate) sampling: SamplingInfo,
-    /// The workflows, in the recipe's order; the first is the one whose arms are compared in full.
-    pub(crate) workflows: Vec<String>,
+    /// What was asked, in which cells, and what the run declared before it saw any result.
+    pub(crate) plan: Plan,
     /// What each workflow may spend on a sample.
     pub(crate) budget: Spending,
     /// Wall time by phase, in seconds, in the order they ran.
     pub(crate) timings: Vec<PhaseTiming>,
-    /// What the run declared before it saw any result.
-    pub(crate) declared: DeclaredEffects,
+    /// Processor time of the hidden tests on a task's own solution, in seconds, for tasks that some program solved.
+    pub(crate) canonical_cpu_s: BTreeMap<String, f64>,
 }
+
+impl RunInfo {
+    /// The seed of resampling, permutations and the split of tasks.
+    pub(crate) fn statistics_seed(&self) -> u64 {
+        let seed = self.seeds.iter().find(|seed| seed.name == STATISTICS);
+        seed.map_or(1, |seed| seed.seed)
+    }
+}
+
+/// The name of the seed of resampling, permutations and the split of tasks.
+pub(crate) const STATISTICS: &str = "statistics";
 
 /// The base model's identity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -236,6 +254,8 @@ pub(crate) struct AdapterInfo {
     pub(crate) sha256: String,
     /// How it was trained, where that is known.
     pub(crate) training: Option<TrainingSummary>,
+    /// Whether its training left out examples that hold texts of tasks, where that is known.
+    pub(crate) decontaminated: Option<bool>,
 }
 
 /// A finished training in four numbers.
@@ -314,24 +334,8 @@ pub(crate) struct SamplingInfo {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PhaseTiming {
-    /// The phase, for example `generate base`.
+    /// The phase, for example `generate base single`.
     pub(crate) phase: String,
     /// Wall time, in seconds.
     pub(crate) seconds: f64,
-}
-
-/// What counts as a noticeable change, declared before the run.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct DeclaredEffects {
-    /// Rise of the maintainability index, in points, on MI and on `mi_code`.
-    pub(crate) maintainability_index: f64,
-}
-
-impl Default for DeclaredEffects {
-    fn default() -> Self {
-        Self {
-            maintainability_index: 3.0,
-        }
-    }
 }

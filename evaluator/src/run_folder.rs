@@ -5,17 +5,20 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::json_lines::JsonLines;
-use crate::record::{RunInfo, SampleRecord};
+use crate::record::{RECORD_VERSION, RunInfo, SampleRecord};
 use crate::report::Report;
+use crate::samples;
 use crate::workflow::event::{Event, Key};
 
 const RECORDS: &str = "records.jsonl";
-const RUN: &str = "run.json";
+
+/// The file of a run's description.
+pub(crate) const RUN: &str = "run.json";
 
 /// The file of the trajectories in a run's folder.
 pub(crate) const TRAJECTORIES: &str = "trajectory.jsonl";
@@ -84,6 +87,27 @@ impl RunFolder {
         serde_json::from_slice(&fs::read(self.path.join(RUN)).ok()?).ok()
     }
 
+    /// The description of the run in a folder.
+    ///
+    /// # Errors
+    /// There is none, or one of another version.
+    pub(crate) fn read_info(folder: &Path) -> Result<RunInfo> {
+        let path = folder.join(RUN);
+        let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let value: serde_json::Value = serde_json::from_slice(&text)
+            .with_context(|| format!("{}: no description of a run", path.display()))?;
+        let version = value["version"].as_u64();
+        if version != Some(u64::from(RECORD_VERSION)) {
+            bail!(
+                "{}: version {}, expected {RECORD_VERSION}\nhint: make the run again",
+                path.display(),
+                version.map_or_else(|| "missing".to_owned(), |version| version.to_string()),
+            );
+        }
+        serde_json::from_value(value)
+            .with_context(|| format!("{}: no description of a run", path.display()))
+    }
+
     /// Writes the run's description.
     pub(crate) fn write_info(&self, info: &RunInfo) -> Result<()> {
         self.write(RUN, &(serde_json::to_string_pretty(info)? + "\n"))
@@ -100,6 +124,18 @@ impl RunFolder {
         )?;
         self.write("report.md", &report.markdown)?;
         Ok(self.path.join("report.md"))
+    }
+
+    /// Writes every sample as a row of `samples.parquet`.
+    pub(crate) fn write_samples(&self, info: &RunInfo) -> Result<()> {
+        if self.records.is_empty() {
+            return Ok(());
+        }
+        let path = self.path.join("samples.parquet");
+        Ok(table::write_parquet(
+            &path,
+            &samples::rows(info, &self.records),
+        )?)
     }
 
     /// Writes a file under a temporary name and renames it, so that it is whole or not there.

@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result};
 use model::{
-    Adapter, ChatTemplate, Client, Decoder, Finish, Generation, GenerationError, GenerationEvent,
-    Request, Tokenizer,
+    ChatTemplate, Client, Finish, Generation, GenerationError, GenerationEvent, Request, Runtime,
+    RuntimeAdapter, Tokenizer,
 };
 
 use super::{Answer, Backend, Caller, Query};
@@ -11,10 +11,10 @@ use crate::record::FinishReason;
 
 /// The base model, with an adapter or without.
 pub(crate) struct LocalModel<'a> {
-    pub(crate) decoder: &'a Decoder,
+    pub(crate) runtime: &'a Runtime,
     pub(crate) tokenizer: &'a Tokenizer,
     pub(crate) template: &'a ChatTemplate,
-    pub(crate) adapter: Option<&'a Adapter>,
+    pub(crate) adapter: Option<&'a RuntimeAdapter>,
     /// Answers made side by side.
     pub(crate) batch_size: usize,
 }
@@ -22,13 +22,16 @@ pub(crate) struct LocalModel<'a> {
 impl LocalModel<'_> {
     /// The tokens of a query.
     fn prompt(&self, query: &Query) -> Result<Vec<u32>> {
+        if query.messages.is_empty() {
+            return Ok(self.tokenizer.encode_document(&query.begun)?);
+        }
         self.template
             .encode_begun(self.tokenizer, &query.messages, &query.begun)
             .context("cannot render the request")
     }
 
     fn positions(&self) -> usize {
-        self.decoder.config().max_position_embeddings
+        self.runtime.config().max_position_embeddings
     }
 }
 
@@ -54,7 +57,7 @@ impl Backend for LocalModel<'_> {
 
     fn serve(&self, caller: &mut dyn Caller) -> Result<()> {
         let generation = Generation {
-            decoder: self.decoder,
+            runtime: self.runtime,
             tokenizer: self.tokenizer,
             adapter: self.adapter,
             slots: self.batch_size,
@@ -66,6 +69,11 @@ impl Backend for LocalModel<'_> {
             requests: Vec::new(),
         })
     }
+}
+
+/// Whether the newline at the end of the beginning is left to the model where its vocabulary wants that.
+fn leaves_newline(query: &Query) -> bool {
+    !query.messages.is_empty() && query.begun.ends_with('\n')
 }
 
 /// Between the caller's queries and the generation's requests.
@@ -99,7 +107,7 @@ impl Client for Counter<'_> {
                 continue;
             }
             self.requests
-                .push((index, prompt.len(), query.begun.ends_with('\n')));
+                .push((index, prompt.len(), leaves_newline(&query)));
             return Ok(Some(Request {
                 prompt,
                 max_new_tokens: query.max_new_tokens.min(room),

@@ -14,12 +14,12 @@ use crate::record::FinishReason;
 /// One call to the model.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Query {
-    /// The conversation so far.
+    /// The conversation so far; without one, `begun` is gone on from as plain text.
     pub(crate) messages: Vec<Message>,
     /// How the answer begins; may be empty.
     pub(crate) begun: String,
     /// Texts that end the answer, and are not part of it.
-    pub(crate) stop: &'static [&'static str],
+    pub(crate) stop: Vec<&'static str>,
     pub(crate) sampling: Sampling,
     pub(crate) max_new_tokens: usize,
     /// Seeds this answer's draws alone, so that it does not depend on the others.

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::record::{BASE_ARM, RunInfo, SampleRecord};
-use crate::statistics::{Pair, task_mean};
+use statistics::{Pair, task_mean};
 
+use crate::record::{BASE_ARM, RunInfo, SampleRecord};
+
+use super::contrast::Contrast;
 use super::metric::Metric;
 
 /// All arms of a run, in one workflow.
@@ -15,15 +17,13 @@ pub(super) struct Arms<'a> {
     pub(super) adapters: Vec<Arm<'a>>,
     /// The tasks in the order the records name them first.
     pub(super) tasks: Vec<&'a str>,
+    /// Of resampling and permutations.
+    pub(super) seed: u64,
 }
 
 impl<'a> Arms<'a> {
     /// Sorts `records`; an adapter of `run` without records becomes an arm without samples.
     pub(super) fn new(records: &[&'a SampleRecord], run: &'a RunInfo) -> Self {
-        let mut seen = BTreeSet::new();
-        let tasks = records.iter().map(|record| record.task_id.as_str());
-        let tasks = tasks.filter(|task| seen.insert(*task)).collect();
-
         let mut names: Vec<&str> = run
             .adapters
             .iter()
@@ -34,13 +34,15 @@ impl<'a> Arms<'a> {
                 names.push(&record.arm);
             }
         }
+        let arm = |name: &'a str| {
+            let own = records.iter().filter(|record| record.arm == name);
+            Arm::new(name, own.copied())
+        };
         Self {
-            base: Arm::new(BASE_ARM, records),
-            adapters: names
-                .into_iter()
-                .map(|name| Arm::new(name, records))
-                .collect(),
-            tasks,
+            base: arm(BASE_ARM),
+            adapters: names.into_iter().map(arm).collect(),
+            tasks: tasks_of(records),
+            seed: run.statistics_seed(),
         }
     }
 
@@ -49,18 +51,40 @@ impl<'a> Arms<'a> {
         std::iter::once(&self.base).chain(&self.adapters)
     }
 
-    /// One pair for each task of which both arms have a value, in task order, with the task's name.
+    /// One pair for each task of which the base model and the adapter have a value.
     pub(super) fn pairs(&self, adapter: &Arm, metric: &Metric) -> Vec<(&'a str, Pair)> {
-        let pair = |&task: &&'a str| {
-            let base = self.base.task_value(task, metric)?;
-            let adapter = adapter.task_value(task, metric)?;
-            Some((task, Pair { base, adapter }))
-        };
-        self.tasks.iter().filter_map(pair).collect()
+        pairs(&self.tasks, &self.base, adapter, metric)
+    }
+
+    /// An adapter against the base model.
+    pub(super) fn contrast(&self, adapter: &Arm, metric: &Metric) -> Contrast {
+        Contrast::new(&self.tasks, &self.base, adapter, metric, self.seed)
     }
 }
 
-/// The samples of one arm.
+/// The tasks of records, in the order in which they name them first.
+pub(super) fn tasks_of<'a>(records: &[&'a SampleRecord]) -> Vec<&'a str> {
+    let mut seen = BTreeSet::new();
+    let tasks = records.iter().map(|record| record.task_id.as_str());
+    tasks.filter(|task| seen.insert(*task)).collect()
+}
+
+/// One pair for each task of which both arms have a value, in task order, with the task's name.
+pub(super) fn pairs<'a>(
+    tasks: &[&'a str],
+    reference: &Arm,
+    arm: &Arm,
+    metric: &Metric,
+) -> Vec<(&'a str, Pair)> {
+    let pair = |&task: &&'a str| {
+        let base = reference.task_value(task, metric)?;
+        let adapter = arm.task_value(task, metric)?;
+        Some((task, Pair { base, adapter }))
+    };
+    tasks.iter().filter_map(pair).collect()
+}
+
+/// The samples of one side of a comparison.
 pub(super) struct Arm<'a> {
     /// [`BASE_ARM`] or the adapter's name.
     pub(super) name: &'a str,
@@ -68,9 +92,10 @@ pub(super) struct Arm<'a> {
 }
 
 impl<'a> Arm<'a> {
-    fn new(name: &'a str, records: &[&'a SampleRecord]) -> Self {
+    /// Sorts the samples of an arm.
+    pub(super) fn new(name: &'a str, records: impl IntoIterator<Item = &'a SampleRecord>) -> Self {
         let mut tasks: BTreeMap<&str, Vec<&SampleRecord>> = BTreeMap::new();
-        for &record in records.iter().filter(|record| record.arm == name) {
+        for record in records {
             tasks.entry(&record.task_id).or_default().push(record);
         }
         Self { name, tasks }

@@ -1,25 +1,23 @@
-//! One adapter against the base model in one quantity.
+//! Two sides in one quantity, task by task: an adapter and the base model, or any other two arms.
 
 use serde::Serialize;
-
-use crate::statistics::{
+use statistics::{
     Interval, Pair, bootstrap, bootstrap_mean, cliffs_delta, differences, intercept, mean,
     minimal_detectable_effect, sign_flip_p, signed_rank, standard_deviation,
 };
 
-use super::arms::{Arm, Arms};
-use super::comparison::SEED;
+use super::arms::{Arm, Arms, pairs};
 use super::metric::{LN_LLOC, Metric};
 
-/// Paired differences, adapter less base, one a task. What too few pairs cannot tell is `None`.
+/// Paired differences, arm less reference, one a task. What too few pairs cannot tell is `None`.
 #[derive(Debug, Serialize)]
 pub(super) struct Contrast {
     /// The metric's key.
     pub(super) metric: &'static str,
-    /// Tasks of which both arms have a value.
+    /// Tasks of which both sides have a value.
     pub(super) n: usize,
-    pub(super) base_mean: Option<f64>,
-    pub(super) adapter_mean: Option<f64>,
+    pub(super) reference_mean: Option<f64>,
+    pub(super) mean: Option<f64>,
     pub(super) difference: Option<f64>,
     pub(super) standard_deviation: Option<f64>,
     /// Bias-corrected and accelerated bootstrap over tasks.
@@ -34,32 +32,37 @@ pub(super) struct Contrast {
 }
 
 impl Contrast {
-    /// Compares `adapter` with the base model in `metric`.
-    pub(super) fn new(arms: &Arms, adapter: &Arm, metric: &Metric) -> Self {
-        let pairs: Vec<Pair> = arms
-            .pairs(adapter, metric)
+    /// Compares `arm` with `reference` in `metric`, on those of `tasks` of which both have a value.
+    pub(super) fn new(
+        tasks: &[&str],
+        reference: &Arm,
+        arm: &Arm,
+        metric: &Metric,
+        seed: u64,
+    ) -> Self {
+        let pairs: Vec<Pair> = pairs(tasks, reference, arm, metric)
             .into_iter()
             .map(|(_, pair)| pair)
             .collect();
-        let base: Vec<f64> = pairs.iter().map(|pair| pair.base).collect();
-        let tuned: Vec<f64> = pairs.iter().map(|pair| pair.adapter).collect();
+        let before: Vec<f64> = pairs.iter().map(|pair| pair.base).collect();
+        let after: Vec<f64> = pairs.iter().map(|pair| pair.adapter).collect();
         let differences = differences(&pairs);
         let spread = standard_deviation(&differences);
-        let intervals = bootstrap_mean(&differences, SEED);
+        let intervals = bootstrap_mean(&differences, seed);
         let ranks = signed_rank(&differences);
         Self {
             metric: metric.key,
             n: pairs.len(),
-            base_mean: mean(&base),
-            adapter_mean: mean(&tuned),
+            reference_mean: mean(&before),
+            mean: mean(&after),
             difference: mean(&differences),
             standard_deviation: spread,
             interval: intervals.map(|both| both.bca),
             percentile_interval: intervals.map(|both| both.percentile),
-            sign_flip_p: sign_flip_p(&differences, SEED),
+            sign_flip_p: sign_flip_p(&differences, seed),
             wilcoxon_p: ranks.map(|ranks| ranks.p),
             rank_biserial: ranks.map(|ranks| ranks.rank_biserial),
-            cliffs_delta: cliffs_delta(&base, &tuned),
+            cliffs_delta: cliffs_delta(&before, &after),
             minimal_detectable_effect: spread
                 .and_then(|spread| minimal_detectable_effect(spread, pairs.len())),
         }
@@ -96,7 +99,7 @@ impl AtEqualLength {
             metric: metric.key,
             n: x.len(),
             difference: (!x.is_empty()).then(|| intercept(&x, &y, &all)),
-            interval: bootstrap(x.len(), SEED, |rows| intercept(&x, &y, rows))
+            interval: bootstrap(x.len(), arms.seed, |rows| intercept(&x, &y, rows))
                 .map(|intervals| intervals.bca),
         }
     }

@@ -43,6 +43,25 @@ pub(super) const CC: Metric = Metric {
     value: |record| of_program(record, |m| m.cyclomatic_complexity),
 };
 
+/// Total cyclomatic complexity of programs that pass all their tests; the others have none.
+pub(super) const CC_OF_SOLVED: Metric = Metric {
+    key: "cyclomatic_complexity_of_solved",
+    label: "CC of solved programs",
+    value: |record| (CC.value)(record).filter(|_| record.passed()),
+    ..CC
+};
+
+/// Hidden tests passed out of all of a task.
+pub(super) const TESTS_PASSED: Metric = Metric {
+    key: "tests_passed_share",
+    label: "Tests passed (%)",
+    digits: 1,
+    scale: 100.0,
+    value: |record| {
+        (record.tests_total > 0).then(|| record.tests_passed as f64 / record.tests_total as f64)
+    },
+};
+
 /// Logical lines of code.
 pub(super) const LLOC: Metric = Metric {
     key: "lloc",
@@ -85,7 +104,7 @@ const COMMENT_SHARE: Metric = Metric {
     },
 };
 
-const COMPLETION_TOKENS: Metric = Metric {
+pub(super) const COMPLETION_TOKENS: Metric = Metric {
     key: "completion_tokens",
     label: "Completion tokens",
     digits: 0,

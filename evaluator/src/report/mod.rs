@@ -1,18 +1,19 @@
 //! From records to the report: Markdown, pictures and a summary for machines. Does no I/O; the caller writes.
 //!
-//! `arms` sorts the records, `comparison` computes every number once, `verdict` applies the rule declared
-//! before the run; `markdown` and `pictures` only show what `comparison` found.
+//! `arms` sorts the records, `hypotheses` computes every number once, `verdict` applies the rule declared
+//! before the run; `markdown` and `pictures` only show what was found.
 
 mod arms;
-mod comparison;
+mod cells;
+mod claim;
 mod contrast;
+mod hypotheses;
 mod markdown;
 mod metric;
 mod number;
 mod pictures;
 mod summary;
 mod verdict;
-mod workflows;
 
 #[cfg(test)]
 mod synthetic;
@@ -24,7 +25,11 @@ use serde_json::{Value, json};
 use crate::record::{RunInfo, SampleRecord};
 
 use arms::Arms;
-use comparison::Comparison;
+use hypotheses::Findings;
+use hypotheses::h1::Comparison;
+use hypotheses::h2::SweepFindings;
+use hypotheses::h3::CollaborationFindings;
+use markdown::Content;
 
 /// A finished report.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,23 +42,44 @@ pub(crate) struct Report {
     pub(crate) summary: Value,
 }
 
-/// Compares the base model with each adapter on the records of one run, in full for the run's first workflow, and
-/// says of every workflow what it achieved and spent.
+/// Answers what the run asks from its records, and says of every cell what it achieved and spent.
 ///
 /// Any set of records gives a report: arms may lack tasks, nothing may parse. What cannot be said is left
 /// out and named. The records' texts come from a model and are treated as hostile.
 pub(crate) fn build(run: &RunInfo, records: &[SampleRecord]) -> Report {
-    let is_first = |record: &&SampleRecord| {
-        let first = run.workflows.first();
-        first.is_none_or(|workflow| record.workflow == *workflow)
-    };
-    let of_first: Vec<&SampleRecord> = records.iter().filter(is_first).collect();
-    let arms = Arms::new(&of_first, run);
-    let comparison = Comparison::new(&arms, run.declared);
-    let workflows = workflows::summaries(records, run);
+    let compared = run.plan.compared_workflow();
+    let of_comparison: Vec<&SampleRecord> = records
+        .iter()
+        .filter(|record| {
+            record.decoding == run.plan.reference
+                && compared.is_some_and(|workflow| record.workflow == workflow.name())
+        })
+        .collect();
+    let arms = Arms::new(&of_comparison, run);
+    let findings = Findings {
+        comparison: compared.map(|_| Comparison::new(&arms, run)),
+        sweep: SweepFindings::new(records, run),
+        collaboration: CollaborationFindings::new(records, run),
+    }
+    .adjusted();
+    let cells = cells::summaries(records, run);
     Report {
-        markdown: markdown::page(&arms, &comparison, &workflows, run),
-        pictures: pictures::draw(&arms, &comparison),
-        summary: json!({ "run": run.name, "declared": run.declared, "comparison": comparison, "workflows": workflows }),
+        markdown: markdown::page(&Content {
+            run,
+            records,
+            arms: &arms,
+            findings: &findings,
+            cells: &cells,
+        }),
+        pictures: pictures::draw(&arms, &findings),
+        summary: json!({
+            "run": run.name,
+            "experiment": run.plan.experiment,
+            "declared": run.plan.hypotheses,
+            "statistics_seed": run.statistics_seed(),
+            "claims": findings.claims().collect::<Vec<_>>(),
+            "findings": findings,
+            "cells": cells,
+        }),
     }
 }

@@ -1,13 +1,12 @@
 //! One arm by itself.
 
 use serde::Serialize;
+use statistics::{Interval, bootstrap_mean, mean, pass_at_k, task_mean, wilson};
 
-use crate::record::{FinishReason, SampleRecord, Verdict};
-use crate::statistics::{Interval, bootstrap_mean, mean, pass_at_k, task_mean, wilson};
+use crate::record::{FinishReason, RunInfo, SampleRecord, Verdict};
 
 use super::arms::Arm;
-use super::comparison::SEED;
-use super::metric::{CC, LLOC, MI, MI_CODE, Metric};
+use super::metric::{CC, LLOC, MI, MI_CODE, Metric, TESTS_PASSED};
 
 /// What one arm achieved. Means average the samples of a task first; shares are 0 to 1.
 #[derive(Debug, Serialize)]
@@ -39,53 +38,56 @@ pub(super) struct ArmSummary {
     pub(super) generation_s: f64,
     /// Mean processor time of programs that passed, in seconds.
     pub(super) cpu_s_of_passed: Option<f64>,
+    /// Processor time of programs that passed, relative to the task's own solution: the median over tasks.
+    pub(super) cpu_relative_to_canonical: Option<f64>,
 }
 
 impl ArmSummary {
-    pub(super) fn new(arm: &Arm) -> Self {
+    pub(super) fn new(arm: &Arm, run: &RunInfo) -> Self {
+        let seed = run.statistics_seed();
         let always = |_: &SampleRecord| true;
         let parses = |sample: &SampleRecord| sample.metrics.is_some();
         Self {
             name: arm.name.to_owned(),
             tasks: arm.n_tasks(),
             samples: arm.samples().count(),
-            pass_rate: Rate::new(arm, always, SampleRecord::passed),
+            pass_rate: Rate::new(arm, seed, always, SampleRecord::passed),
             pass_at_k: PassAtK::new(arm),
-            tests_passed_share: mean_over_tasks(arm, tests_passed_share),
-            parsable: Rate::new(arm, always, |sample| sample.parsable),
-            executable: Rate::new(arm, always, |sample| {
+            tests_passed_share: metric_mean(arm, &TESTS_PASSED),
+            parsable: Rate::new(arm, seed, always, |sample| sample.parsable),
+            executable: Rate::new(arm, seed, always, |sample| {
                 matches!(sample.verdict, Verdict::Passed | Verdict::Failed)
             }),
             maintainability_index: metric_mean(arm, &MI),
             mi_code: metric_mean(arm, &MI_CODE),
             cyclomatic_complexity: metric_mean(arm, &CC),
             lloc: metric_mean(arm, &LLOC),
-            mi_at_100: Rate::new(arm, parses, |sample| {
+            mi_at_100: Rate::new(arm, seed, parses, |sample| {
                 sample
                     .metrics
                     .is_some_and(|metrics| metrics.maintainability_index >= 100.0)
             }),
-            without_operators: Rate::new(arm, parses, |sample| {
+            without_operators: Rate::new(arm, seed, parses, |sample| {
                 sample
                     .metrics
                     .is_some_and(|metrics| metrics.halstead_volume <= 0.0)
             }),
             prompt_tokens: arm.samples().map(|sample| sample.prompt_tokens).sum(),
             completion_tokens: arm.samples().map(|sample| sample.completion_tokens).sum(),
-            cut_off: Rate::new(arm, always, |sample| {
+            cut_off: Rate::new(arm, seed, always, |sample| {
                 sample.finish_reason == FinishReason::Length
             }),
             generation_s: arm.samples().map(|sample| sample.generation_s).sum(),
             cpu_s_of_passed: mean_over_tasks(arm, |sample| sample.passed().then_some(sample.cpu_s)),
+            cpu_relative_to_canonical: median_over_tasks(arm, |sample| {
+                let canonical = run.canonical_cpu_s.get(&sample.task_id)?;
+                (sample.passed() && *canonical > 0.0).then(|| sample.cpu_s / canonical)
+            }),
         }
     }
 }
 
-fn tests_passed_share(sample: &SampleRecord) -> Option<f64> {
-    (sample.tests_total > 0).then(|| sample.tests_passed as f64 / sample.tests_total as f64)
-}
-
-fn metric_mean(arm: &Arm, metric: &Metric) -> Option<f64> {
+pub(super) fn metric_mean(arm: &Arm, metric: &Metric) -> Option<f64> {
     mean_over_tasks(arm, metric.value)
 }
 
@@ -95,6 +97,17 @@ fn mean_over_tasks(arm: &Arm, value: impl Fn(&SampleRecord) -> Option<f64>) -> O
         .filter_map(|samples| task_mean(samples, |sample| value(sample)))
         .collect();
     mean(&values)
+}
+
+fn median_over_tasks(arm: &Arm, value: impl Fn(&SampleRecord) -> Option<f64>) -> Option<f64> {
+    let mut values: Vec<f64> = arm
+        .by_task()
+        .filter_map(|samples| task_mean(samples, |sample| value(sample)))
+        .collect();
+    values.sort_by(f64::total_cmp);
+    let upper = *values.get(values.len() / 2)?;
+    let lower = values[(values.len() - 1) / 2];
+    Some(f64::midpoint(lower, upper))
 }
 
 /// A share of samples with its interval.
@@ -111,8 +124,9 @@ pub(super) struct Rate {
 }
 
 impl Rate {
-    fn new(
+    pub(super) fn new(
         arm: &Arm,
+        seed: u64,
         among: impl Fn(&SampleRecord) -> bool,
         holds: impl Fn(&SampleRecord) -> bool,
     ) -> Self {
@@ -128,7 +142,7 @@ impl Rate {
         let interval = if samples.len() == tasks.len() || all(0.0) || all(1.0) {
             wilson(tasks.iter().sum::<f64>() as usize, tasks.len())
         } else {
-            bootstrap_mean(&tasks, SEED).map(|intervals| intervals.bca)
+            bootstrap_mean(&tasks, seed).map(|intervals| intervals.bca)
         };
         Self {
             count: samples.iter().sum::<f64>() as usize,

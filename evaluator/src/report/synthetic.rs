@@ -3,16 +3,23 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::experiment::cell::{Cell, Decoding};
+use crate::experiment::plan::{Experiment, Plan};
 use crate::record::{
-    AdapterInfo, BASE_ARM, BaseModelInfo, BenchmarkInfo, DeclaredEffects, FinishReason, NamedSeed,
-    PhaseTiming, ProgramMetrics, RECORD_VERSION, RecipeInfo, RunInfo, SampleRecord, SamplingInfo,
+    AdapterInfo, BASE_ARM, BaseModelInfo, BenchmarkInfo, FinishReason, NamedSeed, PhaseTiming,
+    ProgramMetrics, RECORD_VERSION, RecipeInfo, RunInfo, STATISTICS, SampleRecord, SamplingInfo,
     SandboxInfo, TrainingSummary, Verdict,
 };
 use crate::workflow::budget::Spending;
 use crate::workflow::event::StopReason;
 
-/// A run with these adapters.
+/// A comparison of these adapters.
 pub(super) fn run(adapters: &[&str]) -> RunInfo {
+    run_of(Experiment::Compare, adapters)
+}
+
+/// An experiment with these adapters and the default recipe.
+pub(super) fn run_of(experiment: Experiment, adapters: &[&str]) -> RunInfo {
     RunInfo {
         version: RECORD_VERSION,
         name: "synthetic".to_owned(),
@@ -36,17 +43,18 @@ pub(super) fn run(adapters: &[&str]) -> RunInfo {
                     final_loss: 1.2345,
                     seconds: 312.0,
                 }),
+                decontaminated: Some(true),
             })
             .collect(),
         recipe: RecipeInfo {
             yaml: "model:\n  name_or_path: synthetic.gguf\nlora:\n  r: 8\n".to_owned(),
             sha256: "3d".repeat(32),
         },
-        benchmark: BenchmarkInfo {
+        benchmarks: vec![BenchmarkInfo {
             name: "starter".to_owned(),
             tasks: 40,
             sha256: "4c".repeat(32),
-        },
+        }],
         device: "cpu (flex)".to_owned(),
         threads: 2,
         python_version: "3.11.7".to_owned(),
@@ -63,10 +71,12 @@ pub(super) fn run(adapters: &[&str]) -> RunInfo {
             })
             .to_vec(),
         },
-        seeds: vec![NamedSeed {
-            name: "generation".to_owned(),
-            seed: 7,
-        }],
+        seeds: [("sampling", 7), (STATISTICS, 1)]
+            .map(|(name, seed)| NamedSeed {
+                name: name.to_owned(),
+                seed,
+            })
+            .into(),
         sampling: SamplingInfo {
             temperature: 0.0,
             top_p: None,
@@ -74,27 +84,25 @@ pub(super) fn run(adapters: &[&str]) -> RunInfo {
             max_new_tokens: 256,
             samples_per_task: 1,
         },
-        workflows: vec!["single".to_owned()],
+        plan: Plan::new(experiment, &config::Evaluate::default(), adapters).expect("a plan"),
         budget: Spending {
             completion_tokens: 4096,
             calls: 16,
             executions: 16,
         },
-        timings: vec![
-            PhaseTiming {
-                phase: "generate base".to_owned(),
-                seconds: 130.4,
-            },
-            PhaseTiming {
-                phase: "generate adapter".to_owned(),
-                seconds: 122.9,
-            },
-            PhaseTiming {
-                phase: "test and measure".to_owned(),
-                seconds: 8.25,
-            },
-        ],
-        declared: DeclaredEffects::default(),
+        timings: [
+            ("generate base single", 130.4),
+            ("generate adapter single", 122.9),
+            ("hidden tests", 8.25),
+        ]
+        .map(|(phase, seconds)| PhaseTiming {
+            phase: phase.to_owned(),
+            seconds,
+        })
+        .into(),
+        canonical_cpu_s: (0..40)
+            .map(|task| (format!("starter/{task:02}"), 0.024))
+            .collect(),
     }
 }
 
@@ -108,6 +116,11 @@ pub(super) fn sample(arm: &str, task: usize) -> SampleRecord {
         version: RECORD_VERSION,
         arm: arm.to_owned(),
         workflow: "single".to_owned(),
+        decoding: Decoding {
+            temperature: 0.0,
+            top_p: 1.0,
+        },
+        benchmark: "starter".to_owned(),
         task_id: format!("starter/{task:02}"),
         sample: 0,
         seed: 7,
@@ -214,6 +227,37 @@ pub(super) fn records(adapters: &[&str], tasks: usize) -> Vec<SampleRecord> {
                 sample.detail = Some("NameError: name 'math' is not defined".to_owned());
             }
             records.push(sample);
+        }
+    }
+    records
+}
+
+/// What a made-up model does with a task in a cell: whether it passes, and the complexity of its program.
+pub(super) type Made = (bool, f64);
+
+/// One record for each sample of each task in every cell of the plan of `run`, as `made` says.
+pub(super) fn records_of_cells(
+    run: &RunInfo,
+    tasks: usize,
+    made: impl Fn(&Cell, usize) -> Made,
+) -> Vec<SampleRecord> {
+    let mut records = Vec::new();
+    for cell in &run.plan.cells {
+        for task in 0..tasks {
+            let (passes, complexity) = made(cell, task);
+            for number in 0..cell.samples {
+                let mut sample = sample(&cell.arm, task);
+                cell.workflow.name().clone_into(&mut sample.workflow);
+                sample.decoding = cell.decoding;
+                sample.sample = number;
+                sample.metrics = Some(ProgramMetrics {
+                    cyclomatic_complexity: complexity,
+                    ..metrics(70.0, 65.0)
+                });
+                // What a workflow writes grows with its roles; the numbers only have to differ.
+                sample.completion_tokens = 90 * (1 + cell.workflow as usize);
+                records.push(if passes { solved(sample) } else { sample });
+            }
         }
     }
     records

@@ -1,5 +1,7 @@
 //! The page as a whole: a snapshot, degenerate runs and hostile texts.
 
+mod hypotheses;
+
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag};
 
 use crate::record::{ProgramMetrics, RunInfo, SampleRecord, Verdict};
@@ -7,10 +9,7 @@ use crate::record::{ProgramMetrics, RunInfo, SampleRecord, Verdict};
 use super::synthetic::{metrics, records, run, sample, solved, unparsable};
 use super::{Report, build};
 
-const GOLDEN: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/tests/it/golden/report/synthetic.md"
-);
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/golden/report");
 
 /// Builds a report and checks what must hold for every report.
 fn check(records: &[SampleRecord], run: &RunInfo) -> Report {
@@ -35,7 +34,12 @@ fn check(records: &[SampleRecord], run: &RunInfo) -> Report {
             _ => {}
         }
     }
-    assert_eq!(report.pictures.len(), 3);
+    for (name, _) in &report.pictures {
+        assert!(
+            report.markdown.contains(name.as_str()),
+            "{name} is not shown"
+        );
+    }
     for (name, svg) in &report.pictures {
         let picture =
             roxmltree::Document::parse(svg).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -108,13 +112,19 @@ fn row_widths(markdown: &str) -> Vec<Vec<usize>> {
 #[test]
 fn the_page_reads_as_the_snapshot() {
     let report = check(&records(&["adapter"], 40), &run(&["adapter"]));
+    check_snapshot("synthetic.md", &report);
+}
+
+/// Asserts that a page is the one that was read and kept.
+fn check_snapshot(file: &str, report: &Report) {
+    let golden = format!("{GOLDEN}/{file}");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(GOLDEN, &report.markdown).expect("the snapshot is writable");
+        std::fs::write(&golden, &report.markdown).expect("the snapshot is writable");
     }
-    let expected = std::fs::read_to_string(GOLDEN).expect("the snapshot exists");
+    let expected = std::fs::read_to_string(&golden).expect("the snapshot exists");
     assert!(
         report.markdown == expected,
-        "the report differs from {GOLDEN}; if that is meant, run the test again with UPDATE_GOLDEN=1 and read the diff"
+        "the report differs from {golden}; if that is meant, run the test again with UPDATE_GOLDEN=1 and read the diff"
     );
 }
 
@@ -129,7 +139,7 @@ fn two_adapters_are_each_compared_with_the_base_model() {
     let names = ["short", "long"];
     let report = check(&records(&names, 30), &run(&names));
     assert_eq!(report.markdown.matches("With adapter `").count(), 2);
-    let adapters = report.summary["comparison"]["adapters"]
+    let adapters = report.summary["findings"]["h1"]["adapters"]
         .as_array()
         .expect("a list");
     assert_eq!(adapters.len(), 2);
@@ -144,7 +154,7 @@ fn two_adapters_are_each_compared_with_the_base_model() {
 #[test]
 fn no_records_give_a_page_that_concludes_nothing() {
     let report = check(&[], &run(&["adapter"]));
-    assert!(report.markdown.contains("**Inconclusive.**"));
+    assert!(report.markdown.contains("**H1 inconclusive.**"));
     let alone = check(&[], &run(&[]));
     assert!(alone.markdown.contains("nothing to compare"));
 }
@@ -160,7 +170,7 @@ fn one_task_gives_a_difference_without_an_interval() {
         report.markdown
     );
     assert!(report.markdown.contains("too few for an interval"));
-    assert!(report.markdown.contains("**Inconclusive.**"));
+    assert!(report.markdown.contains("**H1 inconclusive.**"));
 }
 
 #[test]
@@ -190,11 +200,11 @@ fn an_arm_that_misses_tasks_is_paired_where_it_can_and_the_page_says_so() {
             .contains("**Unfinished run.** Tasks without any sample: `adapter` 2.")
     );
     assert_eq!(
-        report.summary["comparison"]["adapters"][0]["paired"][0]["n"],
+        report.summary["findings"]["h1"]["adapters"][0]["paired"][0]["n"],
         4
     );
     assert_eq!(
-        report.summary["comparison"]["adapters"][0]["solved"]["tasks"],
+        report.summary["findings"]["h1"]["adapters"][0]["solved"]["tasks"],
         4
     );
 }
@@ -233,15 +243,15 @@ fn several_samples_of_a_task_count_as_one_task() {
     run.sampling.samples_per_task = 3;
     run.sampling.temperature = 0.7;
     let report = check(&records, &run);
-    let mi = &report.summary["comparison"]["adapters"][0]["paired"][0];
+    let mi = &report.summary["findings"]["h1"]["adapters"][0]["paired"][0];
     assert_eq!(mi["n"], 8);
     assert_eq!(mi["difference"], 2.0);
-    let tuned = &report.summary["comparison"]["arms"][1];
+    let tuned = &report.summary["findings"]["h1"]["arms"][1];
     assert!((tuned["pass_rate"]["share"].as_f64().expect("a rate") - 1.0 / 3.0).abs() < 1e-12);
     assert_eq!(tuned["pass_at_k"]["rate"], 1.0);
     assert!(report.markdown.contains("pass@k"));
     assert_eq!(
-        report.summary["comparison"]["adapters"][0]["solved"]["mcnemar_p"],
+        report.summary["findings"]["h1"]["adapters"][0]["solved"]["mcnemar_p"],
         serde_json::Value::Null
     );
 }
@@ -261,7 +271,7 @@ fn the_interval_of_a_rate_is_over_tasks_and_not_over_samples() {
         }
     }
     let rate = |records: &[SampleRecord]| {
-        let found = &check(records, &run(&[])).summary["comparison"]["arms"][0]["pass_rate"];
+        let found = &check(records, &run(&[])).summary["findings"]["h1"]["arms"][0]["pass_rate"];
         (
             found["share"].as_f64(),
             found["interval"]["high"].as_f64().expect("an interval"),
@@ -287,7 +297,7 @@ fn unparsable_counts_as_zero_in_the_sensitivity_row_alone() {
         unparsable(sample("adapter", 2)),
     ];
     let report = check(&records, &run(&["adapter"]));
-    let adapter = &report.summary["comparison"]["adapters"][0];
+    let adapter = &report.summary["findings"]["h1"]["adapters"][0];
     assert_eq!(adapter["paired"][0]["n"], 1);
     assert_eq!(adapter["paired"][0]["difference"], 0.0);
     assert_eq!(adapter["subsets"][3]["contrasts"][0]["n"], 2);
@@ -309,11 +319,12 @@ fn a_clear_rise_is_supported_and_a_clear_fall_is_not() {
         check(&records, &run(&["adapter"])).markdown
     };
     assert!(
-        with_rise(6.0).contains("> **Supported.** With adapter `adapter`, MI rose by 8.0 points")
+        with_rise(6.0)
+            .contains("> **H1 supported.** With adapter `adapter`, MI rose by 8.0 points")
     );
     assert!(
         with_rise(-9.0)
-            .contains("> **Not supported.** With adapter `adapter`, MI fell by 7.0 points")
+            .contains("> **H1 not supported.** With adapter `adapter`, MI fell by 7.0 points")
     );
 }
 
@@ -330,7 +341,7 @@ fn hostile_names_and_programs_stay_text() {
         for task in 0..3 {
             let mut sample = sample(arm, task);
             sample.task_id = format!("{hostile}{task}");
-            sample.workflow = hostile.to_owned();
+            sample.benchmark = hostile.to_owned();
             sample.program.clone_from(&program);
             sample.completion.clone_from(&program);
             sample.detail = Some(hostile.to_owned());
@@ -348,6 +359,7 @@ fn hostile_names_and_programs_stay_text() {
         hostile.clone_into(&mut property.name);
     }
     run.timings[0].phase = hostile.to_owned();
+    run.benchmarks[0].name = hostile.to_owned();
     let report = check(&records, &run);
 
     assert!(

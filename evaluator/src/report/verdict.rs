@@ -1,8 +1,7 @@
 //! The rule that turns an estimate and its interval into a verdict, declared before any result is seen.
 
 use serde::Serialize;
-
-use crate::statistics::Interval;
+use statistics::Interval;
 
 /// Below this many pairs nothing is concluded: a bootstrap over a handful of tasks knows no others, and even if all
 /// of five differences agree, an exact two-sided test cannot go below p = 2 / 2^5 = 0.06.
@@ -12,16 +11,16 @@ pub(super) const MIN_PAIRS: usize = 6;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Outcome {
-    /// The estimate is at least the declared effect and its interval lies wholly above 0.
+    /// The estimate is at least the declared effect and its interval lies wholly on that side of 0.
     Supported,
-    /// Even the interval's upper end is short of the declared effect.
+    /// Even the interval's better end is short of the declared effect.
     NotSupported,
     /// Neither.
     Inconclusive,
 }
 
 impl Outcome {
-    /// Judges a rise of `estimate`, found over `pairs` tasks, against a declared rise.
+    /// Judges a change of `estimate`, found over `pairs` tasks, against a declared change; a declared fall is negative.
     ///
     /// Without an interval, or from fewer than [`MIN_PAIRS`], nothing is concluded.
     pub(super) fn judge(
@@ -30,12 +29,38 @@ impl Outcome {
         interval: Option<Interval>,
         declared: f64,
     ) -> Self {
+        if declared < 0.0 {
+            let mirrored = interval.map(|interval| Interval {
+                low: -interval.high,
+                high: -interval.low,
+            });
+            return Self::judge(
+                pairs,
+                estimate.map(|estimate| -estimate),
+                mirrored,
+                -declared,
+            );
+        }
         match (estimate, interval) {
             _ if pairs < MIN_PAIRS => Self::Inconclusive,
             (_, Some(interval)) if interval.high < declared => Self::NotSupported,
             (Some(estimate), Some(interval)) if estimate >= declared && interval.low > 0.0 => {
                 Self::Supported
             }
+            _ => Self::Inconclusive,
+        }
+    }
+
+    /// Judges whether a change cost no more than `margin`: supported if the estimate says so, not supported if even the
+    /// interval's better end says that it cost more.
+    pub(super) fn judge_cost(
+        estimate: Option<f64>,
+        interval: Option<Interval>,
+        margin: f64,
+    ) -> Self {
+        match (estimate, interval) {
+            (Some(estimate), _) if estimate >= -margin => Self::Supported,
+            (_, Some(interval)) if interval.high < -margin => Self::NotSupported,
             _ => Self::Inconclusive,
         }
     }
@@ -108,6 +133,35 @@ mod tests {
             Outcome::judge(6, Some(8.5), interval, 3.0),
             Outcome::Supported
         );
+    }
+
+    #[test]
+    fn a_declared_fall_is_judged_as_a_rise_is() {
+        for (estimate, low, high) in [
+            (4.0, 0.5, 7.5),
+            (2.9, 0.1, 5.7),
+            (1.0, -0.5, 2.9),
+            (4.0, -0.1, 8.1),
+        ] {
+            let rise = Outcome::judge(40, Some(estimate), Some(Interval { low, high }), 3.0);
+            let mirrored = Interval {
+                low: -high,
+                high: -low,
+            };
+            let fall = Outcome::judge(40, Some(-estimate), Some(mirrored), -3.0);
+            assert_eq!(rise, fall, "{estimate} ({low} to {high})");
+        }
+    }
+
+    #[test]
+    fn a_cost_within_the_margin_is_no_cost() {
+        let cost = |estimate: f64, low: f64, high: f64| {
+            Outcome::judge_cost(Some(estimate), Some(Interval { low, high }), 2.0)
+        };
+        assert_eq!(cost(-2.0, -9.0, 5.0), Outcome::Supported);
+        assert_eq!(cost(-3.0, -9.0, 3.0), Outcome::Inconclusive);
+        assert_eq!(cost(-6.0, -9.0, -3.0), Outcome::NotSupported);
+        assert_eq!(Outcome::judge_cost(None, None, 2.0), Outcome::Inconclusive);
     }
 
     #[test]

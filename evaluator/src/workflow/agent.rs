@@ -8,9 +8,10 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use benchmarks::TaskView;
-use config::{Evaluate, Role};
-use model::{CodeRequest, Sampling};
+use config::{Evaluate, Prompting, Role};
+use model::{CODE_STOP, CodeRequest, Sampling};
 
+use super::convention::{Opening, opening};
 use super::desk::{Ask, Desk, Reply};
 use super::event::{Execution, StopReason};
 use super::prompt::{Prompt, Templates};
@@ -64,7 +65,7 @@ impl Agent {
         self.desk.borrow_mut().begin_round(round);
     }
 
-    /// The first program: the request that training and every other workflow use.
+    /// The first program, by the recipe's convention: by default the request that training uses.
     pub(crate) async fn draft(&self) -> Result<Code, StopReason> {
         self.code(self.ask_for_draft(self.sampling())?).await
     }
@@ -118,6 +119,8 @@ impl Agent {
             expects: Expects::Program,
             messages: self.messages(prompt, of, values),
             begun: stub.begun(),
+            stop: CODE_STOP.to_vec(),
+            prompting: Prompting::Training,
             sampling: self.sampling(),
             max_new_tokens: self.settings.evaluate.max_new_tokens,
         };
@@ -139,6 +142,8 @@ impl Agent {
             expects: Expects::Tests,
             messages: self.messages(prompt, None, &[("max_tests", &max_tests)]),
             begun,
+            stop: CODE_STOP.to_vec(),
+            prompting: Prompting::Training,
             sampling: self.sampling(),
             max_new_tokens: self.side_tokens(),
         };
@@ -161,6 +166,8 @@ impl Agent {
             expects: Expects::Prose,
             messages: self.messages(prompt, about, values),
             begun: String::new(),
+            stop: Vec::new(),
+            prompting: Prompting::Training,
             sampling: self.sampling(),
             max_new_tokens: self.side_tokens(),
         };
@@ -216,14 +223,19 @@ impl Agent {
     }
 
     fn ask_for_draft(&self, sampling: Sampling) -> Result<Reply, StopReason> {
-        let request = CodeRequest {
-            stub: &self.task.prompt,
-        };
+        let prompting = self.settings.evaluate.prompting;
+        let Opening {
+            messages,
+            begun,
+            stop,
+        } = opening(prompting, &self.task);
         let ask = Ask {
             role: Role::Coder,
             expects: Expects::Program,
-            messages: request.messages().into(),
-            begun: request.begun(),
+            messages,
+            begun,
+            stop,
+            prompting,
             sampling,
             max_new_tokens: self.settings.evaluate.max_new_tokens,
         };

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use benchmarks::TaskView;
-use config::Role;
+use config::{Prompting, Role};
 use model::Sampling;
 
 use super::budget::{Ledger, Spending};
@@ -41,8 +41,13 @@ pub(crate) enum Work {
 pub(crate) struct Ask {
     pub(crate) role: Role,
     pub(crate) expects: Expects,
+    /// Without any, `begun` is gone on from as plain text.
     pub(crate) messages: Vec<Message>,
     pub(crate) begun: String,
+    /// Texts that end the answer, and are not part of it.
+    pub(crate) stop: Vec<&'static str>,
+    /// By which convention a program is asked for, and read out of the answer.
+    pub(crate) prompting: Prompting,
     pub(crate) sampling: Sampling,
     /// At first what is wanted, then what the budget grants.
     pub(crate) max_new_tokens: usize,
@@ -188,6 +193,7 @@ impl Desk {
         }
         let (reading, failure) = read(
             ask.expects,
+            ask.prompting,
             &self.task,
             &ask.begun,
             &answer.text,

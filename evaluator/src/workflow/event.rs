@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use super::budget::{Exhausted, Spending};
 use super::read::{Expects, FormatFailure};
+use crate::experiment::cell::Decoding;
 use crate::json_lines::Versioned;
 use crate::record::{FinishReason, Verdict};
 
 /// The version written into every line; raised when a field changes its meaning.
-pub(crate) const LOG_VERSION: u32 = 1;
+pub(crate) const LOG_VERSION: u32 = 2;
 
 /// Which trajectory a step belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -24,6 +25,7 @@ pub(crate) struct Key {
     /// `base` or the adapter's name.
     pub(crate) arm: String,
     pub(crate) workflow: Workflow,
+    pub(crate) decoding: Decoding,
     pub(crate) task_id: String,
     /// Counts the answers to one task from 0.
     pub(crate) sample: u32,

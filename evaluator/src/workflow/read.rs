@@ -1,9 +1,11 @@
 //! Reading what a model wrote, leniently: small models break every format.
 
 use benchmarks::TaskView;
+use config::Prompting;
 use metrics::syntax::{Reason, extract_program, normalised_hash};
 use serde::{Deserialize, Serialize};
 
+use super::convention::{is_fenced, program_text};
 use crate::record::FinishReason;
 
 /// Most self-written tests of a task; what follows is not read.
@@ -62,6 +64,7 @@ pub(crate) enum Reading {
 /// Reads an answer; `begun` is how the request began it.
 pub(crate) fn read(
     expects: Expects,
+    prompting: Prompting,
     task: &TaskView,
     begun: &str,
     text: &str,
@@ -71,7 +74,8 @@ pub(crate) fn read(
     let unclosed = cut.then_some(FormatFailure::UnclosedFence);
     match expects {
         Expects::Program => {
-            let (program, failure) = program(task, text);
+            let (program, failure) = program(prompting, task, text);
+            let unclosed = unclosed.filter(|_| is_fenced(prompting));
             (Reading::Program(program), unclosed.or(failure))
         }
         Expects::Tests => {
@@ -88,9 +92,14 @@ pub(crate) fn read(
     }
 }
 
-/// The program that an answer stands for: the model went on from the task's prompt.
-fn program(task: &TaskView, answer: &str) -> (Program, Option<FormatFailure>) {
-    let extraction = extract_program(&format!("{}{answer}", task.prompt), &task.entry_point);
+/// The program that an answer stands for.
+fn program(
+    prompting: Prompting,
+    task: &TaskView,
+    answer: &str,
+) -> (Program, Option<FormatFailure>) {
+    let text = program_text(prompting, task, answer);
+    let extraction = extract_program(&text, &task.entry_point);
     let hash = normalised_hash(&extraction.program).filter(|_| extraction.complete);
     // A prompt is a whole program to the parser, and one without operators has an MI of 100: a model that adds
     // nothing to it must not be praised for that.
@@ -178,11 +187,12 @@ mod tests {
             entry_point: "double".to_owned(),
             public_examples: vec!["assert double(1) == 2".to_owned()],
             instruction: None,
+            few_shot: None,
         }
     }
 
     fn failure(expects: Expects, text: &str, finish: FinishReason) -> Option<FormatFailure> {
-        read(expects, &task(), "", text, finish).1
+        read(expects, Prompting::Training, &task(), "", text, finish).1
     }
 
     fn found(text: &str) -> Vec<String> {
@@ -277,6 +287,7 @@ mod tests {
         let begun = "```python\nassert double(";
         let (reading, failure) = read(
             Expects::Tests,
+            Prompting::Training,
             &task(),
             begun,
             "7) == 14\nassert double(8) == 16",

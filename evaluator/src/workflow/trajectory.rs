@@ -11,7 +11,6 @@ use std::task::{Context, Poll, Waker};
 
 use anyhow::{Result, anyhow};
 use benchmarks::TaskView;
-use model::CODE_STOP;
 
 use super::Running;
 use super::agent::{Agent, Settings};
@@ -20,7 +19,7 @@ use super::desk::{Ask, Desk, Step, Work};
 use super::event::{
     Call, CallMeasures, Decision, Event, Execution, Key, LOG_VERSION, Said, StopReason, What,
 };
-use super::read::{Expects, FormatFailure, Program};
+use super::read::{FormatFailure, Program};
 use crate::backend::{Answer, Query};
 use crate::digest::{sha256_of, step_seed};
 use crate::record::FinishReason;
@@ -170,14 +169,10 @@ impl Trajectory {
 
     /// The call of a step, as the model gets it.
     pub(crate) fn query(&self, step: &Step, ask: &Ask) -> Query {
-        let stop: &[&str] = match ask.expects {
-            Expects::Program | Expects::Tests => CODE_STOP,
-            Expects::Prose => &[],
-        };
         Query {
             messages: ask.messages.clone(),
             begun: ask.begun.clone(),
-            stop,
+            stop: ask.stop.clone(),
             sampling: ask.sampling,
             max_new_tokens: ask.max_new_tokens,
             seed: self.seed(step.number),
@@ -317,11 +312,13 @@ impl Trajectory {
         let Key {
             arm,
             workflow,
+            decoding,
             task_id,
             sample,
         } = &self.key;
         anyhow!(
-            "the trajectory log does not fit: step {step} of {arm}, {workflow}, {task_id}, sample {sample} is another one\n\
+            "the trajectory log does not fit: step {step} of {arm}, {workflow}, {decoding}, {task_id}, sample {sample} is \
+             another one\n\
              hint: move the run's folder away and run again"
         )
     }

@@ -1,4 +1,4 @@
-//! Programs side by side: the largest improvement, the largest loss and a typical task.
+//! Programs side by side: the largest improvements, the largest losses and a typical task.
 
 use crate::record::SampleRecord;
 
@@ -15,7 +15,10 @@ struct Example<'a> {
     difference: f64,
 }
 
-/// Three examples an adapter, closed until a reader opens them.
+/// Most improvements, and most losses, that are shown.
+const MOST: usize = 5;
+
+/// The examples of each adapter, closed until a reader opens them.
 pub(super) fn section(arms: &Arms) -> String {
     let blocks: Vec<String> = arms
         .adapters
@@ -27,16 +30,16 @@ pub(super) fn section(arms: &Arms) -> String {
             }
             chosen
                 .into_iter()
-                .map(|(why, example)| side_by_side(why, adapter, example))
+                .map(|(why, example)| side_by_side(&why, adapter, example))
                 .collect()
         })
         .collect();
     blocks.join("\n")
 }
 
-/// The extremes of MI's difference, and of the other tasks the one in the middle.
-fn choose<'a>(arms: &Arms<'a>, adapter: &Arm<'a>) -> Vec<(&'static str, Example<'a>)> {
-    let mut examples: Vec<Example> = arms
+/// The extremes of MI's difference, the largest first, and of the other tasks the one in the middle.
+fn choose<'a>(arms: &Arms<'a>, adapter: &Arm<'a>) -> Vec<(String, Example<'a>)> {
+    let mut rest: Vec<Example> = arms
         .tasks
         .iter()
         .filter_map(|task| {
@@ -50,19 +53,30 @@ fn choose<'a>(arms: &Arms<'a>, adapter: &Arm<'a>) -> Vec<(&'static str, Example<
             })
         })
         .collect();
-    examples.sort_by(|a, b| a.difference.total_cmp(&b.difference));
-
-    let mut chosen = Vec::new();
-    if let Some(best) = examples.pop_if(|best| best.difference > 0.0) {
-        chosen.push(("Largest improvement", best));
-    }
-    if examples.first().is_some_and(|worst| worst.difference < 0.0) {
-        chosen.push(("Largest loss", examples.remove(0)));
-    }
-    if let Some(typical) = examples.get(examples.len() / 2) {
-        chosen.push(("Typical", *typical));
-    }
-    chosen
+    // Largest rise first.
+    rest.sort_by(|a, b| b.difference.total_cmp(&a.difference));
+    let rises = rest
+        .iter()
+        .take(MOST)
+        .filter(|example| example.difference > 0.0)
+        .count();
+    let improvements: Vec<Example> = rest.drain(..rises).collect();
+    let falls = rest
+        .iter()
+        .rev()
+        .take(MOST)
+        .filter(|example| example.difference < 0.0)
+        .count();
+    let losses: Vec<Example> = rest.drain(rest.len() - falls..).rev().collect();
+    let numbered = |what: &'static str, examples: Vec<Example<'a>>| {
+        let named = move |(at, example)| (format!("{what} {}", at + 1), example);
+        examples.into_iter().enumerate().map(named)
+    };
+    let typical = rest.get(rest.len() / 2).copied();
+    numbered("Improvement", improvements)
+        .chain(numbered("Loss", losses))
+        .chain(typical.map(|example| ("Typical".to_owned(), example)))
+        .collect()
 }
 
 fn side_by_side(why: &str, adapter: &Arm, example: Example) -> String {

@@ -2,15 +2,14 @@
 
 use crate::record::RunInfo;
 
-use super::super::comparison::Comparison;
 use super::super::number::{count, number, seconds};
 use super::text::{details, name, table, whole_code_block};
 
 /// Command, versions, hashes, seeds, device, timings and the recipe.
-pub(super) fn section(comparison: &Comparison, run: &RunInfo) -> String {
+pub(super) fn section(run: &RunInfo) -> String {
     [
         whole_code_block("sh", &run.command),
-        table(&["item", "value"], 2, &facts(comparison, run)),
+        table(&["item", "value"], 2, &facts(run)),
         "Wall time by phase:\n".to_owned(),
         timings(run),
         details(
@@ -21,7 +20,7 @@ pub(super) fn section(comparison: &Comparison, run: &RunInfo) -> String {
     .join("\n")
 }
 
-fn facts(comparison: &Comparison, run: &RunInfo) -> Vec<Vec<String>> {
+fn facts(run: &RunInfo) -> Vec<Vec<String>> {
     let sampling = &run.sampling;
     let limit = |value: Option<String>| value.unwrap_or_else(|| "off".to_owned());
     let mut facts = vec![
@@ -54,18 +53,13 @@ fn facts(comparison: &Comparison, run: &RunInfo) -> Vec<Vec<String>> {
         .seeds
         .iter()
         .map(|seed| format!("{} {}", name(&seed.name), seed.seed))
-        .chain([format!("statistics {}", comparison.statistics_seed)])
         .collect();
+    for benchmark in &run.benchmarks {
+        let text = format!("{}, {} tasks", name(&benchmark.name), benchmark.tasks);
+        facts.push(("Benchmark", text));
+        facts.push(("Benchmark, sha256", name(&benchmark.sha256)));
+    }
     facts.extend([
-        (
-            "Benchmark",
-            format!(
-                "{}, {} tasks",
-                name(&run.benchmark.name),
-                run.benchmark.tasks
-            ),
-        ),
-        ("Benchmark, sha256", name(&run.benchmark.sha256)),
         (
             "Sampling",
             format!(

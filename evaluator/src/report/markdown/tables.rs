@@ -1,9 +1,9 @@
 //! The tables of arms, paired differences and subsets.
 
-use crate::statistics::RESAMPLES;
+use statistics::RESAMPLES;
 
-use super::super::comparison::{AdapterComparison, Comparison};
 use super::super::contrast::Contrast;
+use super::super::hypotheses::h1::{AdapterComparison, Comparison};
 use super::super::metric::{MI, MI_CODE, PAIRED, SUBSETS};
 use super::super::number::{
     count, grouped, number, p_value, percent, seconds, signed, signed_interval,
@@ -14,7 +14,7 @@ use super::text::{name, table};
 /// One row of the arms' table: its label and its text for an arm.
 type ArmRow = (&'static str, fn(&ArmSummary) -> String);
 
-const ARM_ROWS: [ArmRow; 17] = [
+const ARM_ROWS: [ArmRow; 18] = [
     ("Passed all tests", rate_with_interval_and_count),
     ("Tests passed, share", |arm| percent(arm.tests_passed_share)),
     ("Runs without an exception", |arm| {
@@ -47,6 +47,10 @@ const ARM_ROWS: [ArmRow; 17] = [
         arm.cpu_s_of_passed
             .map_or_else(|| number(None, 0), |s| format!("{:.0} ms", s * 1000.0))
     }),
+    (
+        "The same, relative to the task's own solution, median",
+        |arm| number(arm.cpu_relative_to_canonical, 2),
+    ),
 ];
 
 /// What each arm achieved, a column an arm.
@@ -137,8 +141,8 @@ pub(super) fn paired(comparison: &Comparison) -> String {
                     vec![
                         metric.label.to_owned(),
                         contrast.n.to_string(),
-                        number(scaled(contrast.base_mean), metric.digits),
-                        number(scaled(contrast.adapter_mean), metric.digits),
+                        number(scaled(contrast.reference_mean), metric.digits),
+                        number(scaled(contrast.mean), metric.digits),
                         signed(scaled(contrast.difference), metric.digits),
                         signed_interval(contrast.interval, metric.digits, metric.scale),
                         p_value(contrast.sign_flip_p),
@@ -180,8 +184,8 @@ fn solved(adapter: &AdapterComparison) -> String {
         "Of {} both solve {}, the base model alone {}, the adapter alone {}{test}.",
         count(solved.tasks, "task"),
         solved.both,
-        solved.base_only,
-        solved.adapter_only,
+        solved.reference_only,
+        solved.other_only,
     )
 }
 
@@ -247,8 +251,8 @@ fn subset_row(subset: &str, metric: &str, contrast: &Contrast) -> Vec<String> {
         subset.to_owned(),
         metric.to_owned(),
         contrast.n.to_string(),
-        number(contrast.base_mean, 1),
-        number(contrast.adapter_mean, 1),
+        number(contrast.reference_mean, 1),
+        number(contrast.mean, 1),
         signed(contrast.difference, 1),
         signed_interval(contrast.interval, 1, 1.0),
         p_value(contrast.sign_flip_p),

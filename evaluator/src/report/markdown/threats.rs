@@ -1,50 +1,168 @@
 //! What limits the conclusions, with the numbers of this run.
 
+use statistics::POWER;
+
 use super::super::arms::Arms;
-use super::super::comparison::{AdapterComparison, Comparison};
-use super::super::number::{count, number, percent, signed};
+use super::super::cells::CellSummary;
+use super::super::hypotheses::h1::{AdapterComparison, Comparison};
+use super::super::hypotheses::h2::SweepFindings;
+use super::super::hypotheses::h3::CollaborationFindings;
+use super::super::number::{count, grouped, number, percent, signed};
 use super::super::summary::{ArmSummary, Rate};
+use super::Content;
 use super::text::name;
 use crate::record::{AdapterInfo, RunInfo};
-use crate::statistics::POWER;
+
+/// The benchmark whose texts the trainer searches for in training examples.
+const SEARCHED: &str = "embedded";
 
 /// Below this many pairs an interval is a rough guide only.
 const FEW_PAIRS: usize = 20;
 
 /// A list of threats.
-pub(super) fn section(arms: &Arms, comparison: &Comparison, run: &RunInfo) -> String {
+pub(super) fn section(content: &Content) -> String {
+    let Content {
+        run,
+        arms,
+        findings,
+        cells,
+        ..
+    } = content;
     let mut points: Vec<String> = Vec::new();
-    for adapter in &comparison.adapters {
-        points.push(sample_size(adapter));
-        points.extend(dropped(comparison, adapter));
+    if let Some(comparison) = &findings.comparison {
+        for adapter in &comparison.adapters {
+            points.push(sample_size(adapter));
+            points.extend(dropped(comparison, adapter));
+        }
+        points.extend(missing_tasks(arms, comparison));
+        points.extend(of_arms(comparison, run));
     }
-    points.extend(missing_tasks(arms, comparison));
-    points.push(format!(
-        "**Token limit.** Cut off at {}: {}. A program that is cut off seldom parses, and then has no MI.",
-        count(run.sampling.max_new_tokens, "token"),
-        by_arm(comparison, |arm| &arm.cut_off),
-    ));
-    points.push(format!(
-        "**Trivial programs.** A program without operators scores 100 whatever it does. At 100: {}; without operators: \
-         {}.",
-        by_arm(comparison, |arm| &arm.mi_at_100),
-        by_arm(comparison, |arm| &arm.without_operators),
-    ));
-    points.push(
+    if let Some(found) = &findings.sweep {
+        points.push(of_sweep(found));
+    }
+    if let Some(found) = &findings.collaboration {
+        points.push(of_collaboration(found, run));
+    }
+    points.extend(unfinished(cells, run));
+    points.push(decoding(run));
+    points.extend(run.adapters.iter().filter_map(small_training));
+    points.push(contamination(run));
+    points.push(sandbox(run));
+    format!("- {}\n", points.join("\n- "))
+}
+
+/// What programs of the comparison may hide.
+fn of_arms(comparison: &Comparison, run: &RunInfo) -> Vec<String> {
+    vec![
+        format!(
+            "**Token limit.** Cut off at {}: {}. A program that is cut off seldom parses, and then has no MI.",
+            count(run.sampling.max_new_tokens, "token"),
+            by_arm(comparison, |arm| &arm.cut_off),
+        ),
+        format!(
+            "**Trivial programs.** A program without operators scores 100 whatever it does. At 100: {}; without \
+             operators: {}.",
+            by_arm(comparison, |arm| &arm.mi_at_100),
+            by_arm(comparison, |arm| &arm.without_operators),
+        ),
         "**MI is not correctness.** Programs that fail their tests count in MI too, and stubs score well; read MI \
          together with the pass rate and the rows for pairs that both pass."
             .to_owned(),
-    );
-    points.push(decoding(run));
-    points.push(
         "**Same format.** Training and evaluation render a request by the same function, and both arms get the same \
          requests. The adapter has seen this format during training and the base model may not have, so part of a \
          difference may be familiarity with the format."
             .to_owned(),
-    );
-    points.extend(run.adapters.iter().filter_map(small_training));
-    points.push(sandbox(run));
-    format!("- {}\n", points.join("\n- "))
+    ]
+}
+
+fn of_sweep(found: &SweepFindings) -> String {
+    let solved = found.test.as_ref().map_or(0, |test| test.complexity.n);
+    let chosen_on = found.chosen().map_or(0, |point| point.choosing_pairs);
+    format!(
+        "**Few solved tasks.** Complexity is compared on programs that pass: {} of the choosing half decided which point \
+         is best, and {solved} of the testing half tested it. Tasks that a model solves are its easy ones, and easy \
+         programs are less complex: the result holds for them.",
+        count(chosen_on, "task"),
+    )
+}
+
+fn of_collaboration(found: &CollaborationFindings, run: &RunInfo) -> String {
+    let spent: Vec<String> = found
+        .workflows
+        .iter()
+        .filter(|outcomes| outcomes.samples > 0)
+        .map(|outcomes| {
+            format!(
+                "{} {}",
+                name(&outcomes.workflow),
+                number(outcomes.completion_tokens, 0)
+            )
+        })
+        .collect();
+    format!(
+        "**Equal budgets, unequal spending.** Every workflow may spend {} completion tokens on a sample, and stops when it \
+         is done. Spent on average: {}.",
+        grouped(run.budget.completion_tokens),
+        spent.join(", "),
+    )
+}
+
+fn unfinished(cells: &[CellSummary], run: &RunInfo) -> Option<String> {
+    let tasks: usize = run.benchmarks.iter().map(|benchmark| benchmark.tasks).sum();
+    let planned: usize = run
+        .plan
+        .cells
+        .iter()
+        .map(|cell| tasks * cell.samples as usize)
+        .sum();
+    let found: usize = cells.iter().map(|cell| cell.samples).sum();
+    (found < planned).then(|| {
+        format!(
+            "**Answers missing.** {} of {} planned answers are recorded: the run is unfinished, or answers could not be \
+             scored.",
+            grouped(found),
+            grouped(planned),
+        )
+    })
+}
+
+/// What is known of tasks in the training data.
+fn contamination(run: &RunInfo) -> String {
+    if run.adapters.is_empty() {
+        return "**Contamination.** Whether the base model has seen the tasks in its own training cannot be measured here: \
+                its training data are not known."
+            .to_owned();
+    }
+    let others: Vec<String> = run
+        .benchmarks
+        .iter()
+        .filter(|benchmark| benchmark.name != SEARCHED)
+        .map(|benchmark| name(&benchmark.name))
+        .collect();
+    let of_adapter = |adapter: &AdapterInfo| {
+        let text = match adapter.decontaminated {
+            None => "how it was trained is not known, so overlap with the tasks was not measured".to_owned(),
+            Some(false) => "trained without a search for the tasks' texts (`data.decontaminate: false`), so overlap \
+                            was not measured"
+                .to_owned(),
+            Some(true) if others.is_empty() => format!(
+                "examples that hold a sentence of a task of {} were left out of its training",
+                name(SEARCHED)
+            ),
+            Some(true) => format!(
+                "examples that hold a sentence of a task of {} were left out of its training; overlap with {} was not \
+                 measured",
+                name(SEARCHED),
+                others.join(", ")
+            ),
+        };
+        format!("{}: {text}", name(&adapter.name))
+    };
+    let adapters: Vec<String> = run.adapters.iter().map(of_adapter).collect();
+    format!(
+        "**Contamination.** {}. Whether the base model has seen the tasks in its own training cannot be measured here.",
+        adapters.join("; "),
+    )
 }
 
 fn sample_size(adapter: &AdapterComparison) -> String {

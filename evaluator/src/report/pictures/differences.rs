@@ -4,7 +4,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
 use super::super::arms::Arms;
-use super::super::comparison::{AdapterComparison, Comparison};
+use super::super::hypotheses::h1::{AdapterComparison, Comparison};
 use super::super::metric::MI;
 use super::super::number::{signed, signed_interval};
 use super::canvas::{Area, Drawn, GRID, INK, MUTED, arm_color, card, clean, font, nothing, text};
@@ -56,8 +56,8 @@ fn draw_panel(panel: &Area, found: &AdapterComparison, differences: &[f64]) -> D
     let Some(mean) = found.mi().difference else {
         return nothing(&area, "no task has programs that parse from both arms");
     };
-    let declared = found.claims[0].declared;
-    let (low, high) = vertical_range(differences, declared);
+    let declared = found.declared_mi();
+    let (low, high) = vertical_range(differences, declared.unwrap_or(0.0));
     let right = differences.len() as f64 + 0.5;
     // Seven labels over a narrow range would repeat whole numbers.
     let decimals = usize::from(high - low < 7.0);
@@ -90,12 +90,10 @@ fn draw_panel(panel: &Area, found: &AdapterComparison, differences: &[f64]) -> D
         chart.draw_series([band])?;
     }
     chart.draw_series([PathElement::new(across(0.0), MUTED.stroke_width(1))])?;
-    chart.draw_series(DashedLineSeries::new(
-        across(declared),
-        6,
-        4,
-        MUTED.stroke_width(1),
-    ))?;
+    if let Some(declared) = declared {
+        let style = MUTED.stroke_width(1);
+        chart.draw_series(DashedLineSeries::new(across(declared), 6, 4, style))?;
+    }
     chart.draw_series([PathElement::new(across(mean), INK.stroke_width(2))])?;
     let radius = if differences.len() > 150 { 3 } else { 4 };
     chart.draw_series(differences.iter().enumerate().map(|(at, &difference)| {
@@ -109,22 +107,24 @@ fn draw_panel(panel: &Area, found: &AdapterComparison, differences: &[f64]) -> D
 
     // Names stand right of their lines; where the lines are close, the names make way for each other.
     let row = |y: f64| chart.backend_coord(&(right, y)).1 - area.get_base_pixel().1;
-    let (mean_row, declared_row) = (row(mean), row(declared));
-    let overlap = (LABEL_HEIGHT - (mean_row - declared_row).abs()).max(0) / 2 + 1;
-    let shift = if mean_row < declared_row {
-        -overlap
-    } else {
-        overlap
-    };
-    let left = area.dim_in_pixel().0 as i32 - LABEL_WIDTH as i32 + 8;
-    for (label, row, color) in [
-        (format!("mean {}", signed(mean, 1)), mean_row + shift, INK),
-        (
+    let mut labels = vec![(format!("mean {}", signed(mean, 1)), row(mean), INK)];
+    if let Some(declared) = declared {
+        let declared_row = row(declared);
+        let overlap = (LABEL_HEIGHT - (labels[0].1 - declared_row).abs()).max(0) / 2 + 1;
+        let shift = if labels[0].1 < declared_row {
+            -overlap
+        } else {
+            overlap
+        };
+        labels[0].1 += shift;
+        labels.push((
             format!("declared ≥ {}", signed(declared, 1)),
             declared_row - shift,
             MUTED,
-        ),
-    ] {
+        ));
+    }
+    let left = area.dim_in_pixel().0 as i32 - LABEL_WIDTH as i32 + 8;
+    for (label, row, color) in labels {
         text(
             &area,
             &label,

@@ -3,7 +3,7 @@
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
 
-use super::super::comparison::Comparison;
+use super::super::hypotheses::h1::Comparison;
 use super::super::number::number;
 use super::super::summary::{ArmSummary, Rate};
 use super::canvas::{Area, Drawn, GRID, INK, MUTED, arm_color, card, font, legend, nothing, text};

@@ -1,18 +1,20 @@
-//! What each workflow achieved and spent.
+//! What each cell of a run achieved and spent.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use statistics::mean;
 
-use crate::record::{BASE_ARM, RunInfo, SampleRecord};
-use crate::statistics::mean;
+use crate::experiment::cell::{Cell, Decoding};
+use crate::record::{RunInfo, SampleRecord};
 use crate::workflow::event::StopReason;
 
-/// One arm in one workflow; means are over samples.
+/// One arm in one workflow at one way of drawing tokens; means are over samples.
 #[derive(Debug, Serialize)]
-pub(super) struct WorkflowSummary {
-    pub(super) workflow: String,
+pub(super) struct CellSummary {
     pub(super) arm: String,
+    pub(super) workflow: String,
+    pub(super) decoding: Decoding,
     pub(super) samples: usize,
     /// Samples whose hidden tests all pass.
     pub(super) passed: usize,
@@ -30,29 +32,32 @@ pub(super) struct WorkflowSummary {
     pub(super) stops: BTreeMap<StopReason, usize>,
     /// Samples an hour, from the wall time of the phase; none without timings.
     pub(super) samples_per_hour: Option<f64>,
+    /// What all samples cost together, shared out among those that passed; none if none did.
+    pub(super) completion_tokens_per_passed: Option<f64>,
+    pub(super) prompt_tokens_per_passed: Option<f64>,
+    /// Wall time of the phase: generation, and programs that the workflow ran.
+    pub(super) wall_s_per_passed: Option<f64>,
 }
 
-/// One summary for each workflow and arm that has records, in the recipe's order.
-pub(super) fn summaries(records: &[SampleRecord], run: &RunInfo) -> Vec<WorkflowSummary> {
-    let adapters = run.adapters.iter().map(|adapter| adapter.name.as_str());
-    let arms: Vec<&str> = std::iter::once(BASE_ARM).chain(adapters).collect();
-    let mut summaries = Vec::new();
-    for workflow in &run.workflows {
-        for arm in &arms {
-            let samples: Vec<&SampleRecord> = records
-                .iter()
-                .filter(|record| record.workflow == *workflow && record.arm == *arm)
-                .collect();
-            if !samples.is_empty() {
-                summaries.push(WorkflowSummary::new(workflow, arm, &samples, run));
-            }
-        }
-    }
-    summaries
+/// One summary for each cell of the plan that has records, in the plan's order.
+pub(super) fn summaries(records: &[SampleRecord], run: &RunInfo) -> Vec<CellSummary> {
+    let of_cell = |cell: &Cell| -> Vec<&SampleRecord> {
+        let is_of = |record: &&SampleRecord| {
+            record.arm == cell.arm
+                && record.workflow == cell.workflow.name()
+                && record.decoding == cell.decoding
+        };
+        records.iter().filter(is_of).collect()
+    };
+    let cells = run.plan.cells.iter().map(|cell| (cell, of_cell(cell)));
+    cells
+        .filter(|(_, samples)| !samples.is_empty())
+        .map(|(cell, samples)| CellSummary::new(cell, &samples, run))
+        .collect()
 }
 
-impl WorkflowSummary {
-    fn new(workflow: &str, arm: &str, samples: &[&SampleRecord], run: &RunInfo) -> Self {
+impl CellSummary {
+    fn new(cell: &Cell, samples: &[&SampleRecord], run: &RunInfo) -> Self {
         let average = |count: fn(&SampleRecord) -> usize| {
             let counts: Vec<f64> = samples.iter().map(|sample| count(sample) as f64).collect();
             mean(&counts)
@@ -61,18 +66,24 @@ impl WorkflowSummary {
         for sample in samples {
             *stops.entry(sample.stop).or_default() += 1;
         }
-        let phase = format!("generate {arm} {workflow}");
+        let phase = format!("generate {}", cell.label(run.plan.reference));
         let seconds = run
             .timings
             .iter()
             .find(|timing| timing.phase == phase)
             .map(|timing| timing.seconds)
             .filter(|&seconds| seconds > 0.0);
+        let passed = samples.iter().filter(|sample| sample.passed()).count();
+        let per_passed = |total: f64| (passed > 0).then(|| total / passed as f64);
+        let total = |count: fn(&SampleRecord) -> usize| {
+            samples.iter().map(|sample| count(sample)).sum::<usize>() as f64
+        };
         Self {
-            workflow: workflow.to_owned(),
-            arm: arm.to_owned(),
+            arm: cell.arm.clone(),
+            workflow: cell.workflow.name().to_owned(),
+            decoding: cell.decoding,
             samples: samples.len(),
-            passed: samples.iter().filter(|sample| sample.passed()).count(),
+            passed,
             calls: average(|sample| sample.calls),
             completion_tokens: average(|sample| sample.completion_tokens),
             prompt_tokens: average(|sample| sample.prompt_tokens),
@@ -84,6 +95,9 @@ impl WorkflowSummary {
             format_failures: samples.iter().map(|sample| sample.format_failures).sum(),
             stops,
             samples_per_hour: seconds.map(|seconds| samples.len() as f64 * 3600.0 / seconds),
+            completion_tokens_per_passed: per_passed(total(|sample| sample.completion_tokens)),
+            prompt_tokens_per_passed: per_passed(total(|sample| sample.prompt_tokens)),
+            wall_s_per_passed: seconds.and_then(per_passed),
         }
     }
 }

@@ -1,0 +1,99 @@
+//! What the publishers' own solutions cost: the measure of how efficient a solved program is.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use benchmarks::{ScoringPhase, Tests};
+use cli::Progress;
+use sandbox::Sandbox;
+
+use super::tasks::RunTask;
+use crate::digest::sha256_of;
+use crate::record::Verdict;
+use crate::score::answers::AnswerCache;
+use crate::score::cache::ScoreCache;
+use crate::score::in_parallel;
+use crate::score::suite::{Score, score};
+
+/// Changes when the same solution would get another time.
+const VERSION: &str = "canonical 1";
+
+/// CPU seconds of the hidden tests on each task's own solution, by the task's name in the run; none where there is no
+/// such solution or it does not pass here.
+///
+/// A solution is run once by the judge of all programs, and its time kept by content.
+///
+/// # Errors
+/// Only the sandbox's own trouble.
+pub(crate) fn cpu_seconds(
+    tasks: &[&RunTask],
+    answers: &AnswerCache,
+    scoring: &ScoringPhase,
+    sandbox: &Sandbox,
+) -> Result<BTreeMap<String, f64>> {
+    let mut cache = ScoreCache::open(&cli::cache_dir().join("scores").join("canonical.jsonl"))?;
+    let solved: Vec<(&RunTask, String, String)> = tasks
+        .iter()
+        .filter_map(|&task| {
+            let program = program(task, scoring)?;
+            let key = key(task, &program, sandbox);
+            Some((task, program, key))
+        })
+        .collect();
+    let open: Vec<&(&RunTask, String, String)> = solved
+        .iter()
+        .filter(|(_, _, key)| cache.get(key).is_none())
+        .collect();
+    if !open.is_empty() {
+        let mut progress = Progress::new("own solutions", open.len() as u64, "tasks");
+        let mut done = 0;
+        in_parallel(
+            &open,
+            sandbox.workers(),
+            |(task, program, _)| {
+                let known = match task.task.hidden().open(scoring) {
+                    Tests::Calls(calls) => answers.get(calls, sandbox).ok(),
+                    _ => None,
+                };
+                score(&task.task, program, known.as_ref(), scoring, sandbox)
+            },
+            |at, score| {
+                cache.insert(open[at].2.clone(), score)?;
+                done += 1;
+                progress.set(done, String::new());
+                Ok(())
+            },
+        )?;
+        progress.finish();
+    }
+    let time = |(task, _, key): &(&RunTask, String, String)| {
+        let seconds = cpu_s(cache.get(key)?)?;
+        Some((task.view.task_id.clone(), seconds))
+    };
+    Ok(solved.iter().filter_map(time).collect())
+}
+
+/// The publisher's program; none where there is no solution.
+fn program(task: &RunTask, scoring: &ScoringPhase) -> Option<String> {
+    let solution = task.task.canonical_solution(scoring);
+    (!solution.trim().is_empty()).then(|| format!("{}{solution}", task.view.prompt))
+}
+
+fn key(task: &RunTask, program: &str, sandbox: &Sandbox) -> String {
+    let settings = format!(
+        "{:?} {:?} {:?}",
+        sandbox.limits(),
+        sandbox.interpreter(),
+        sandbox.level()
+    );
+    let hidden = task.task.hidden().sha256();
+    sha256_of([VERSION, &settings, &hidden, program])
+}
+
+/// The time of a solution that passes everything.
+fn cpu_s(score: &Score) -> Option<f64> {
+    let suites = || score.base.iter().chain(&score.plus);
+    let passed = score.base.is_some() && suites().all(|suite| suite.verdict == Verdict::Passed);
+    let seconds: f64 = suites().map(|suite| suite.cpu_s).sum();
+    (passed && seconds > 0.0).then_some(seconds)
+}

@@ -1,0 +1,110 @@
+//! What a run consists of: cells, each one arm in one workflow at one way of drawing tokens.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use config::{Evaluate, Workflow};
+use serde::{Deserialize, Serialize};
+
+/// How tokens are drawn, as far as cells of a run differ in it.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Decoding {
+    /// 0 takes the likeliest token.
+    pub(crate) temperature: f64,
+    /// Draw from the fewest tokens with this probability together.
+    pub(crate) top_p: f64,
+}
+
+impl Decoding {
+    /// The recipe's own.
+    pub(crate) fn of(evaluate: &Evaluate) -> Self {
+        Self {
+            temperature: evaluate.sampling.temperature,
+            top_p: evaluate.sampling.top_p,
+        }
+    }
+
+    /// Whether the same request always gets the same answer.
+    pub(crate) fn is_greedy(self) -> bool {
+        self.temperature <= 0.0
+    }
+
+    fn bits(self) -> [u64; 2] {
+        [self.temperature, self.top_p].map(f64::to_bits)
+    }
+}
+
+impl fmt::Display for Decoding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_greedy() {
+            return f.write_str("greedy");
+        }
+        write!(f, "temperature {}, top-p {}", self.temperature, self.top_p)
+    }
+}
+
+// Bit by bit, so that cells can be keys: a recipe's checked numbers are finite, and written and read exactly.
+impl PartialEq for Decoding {
+    fn eq(&self, other: &Self) -> bool {
+        self.bits() == other.bits()
+    }
+}
+
+impl Eq for Decoding {}
+
+impl Hash for Decoding {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bits().hash(state);
+    }
+}
+
+impl Ord for Decoding {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let by_top_p = || self.top_p.total_cmp(&other.top_p);
+        self.temperature
+            .total_cmp(&other.temperature)
+            .then_with(by_top_p)
+    }
+}
+
+impl PartialOrd for Decoding {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// One arm in one workflow at one way of drawing tokens: every task is answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Cell {
+    /// [`BASE_ARM`](crate::record::BASE_ARM) or an adapter's name.
+    pub(crate) arm: String,
+    pub(crate) workflow: Workflow,
+    pub(crate) decoding: Decoding,
+    /// Answers to each task.
+    pub(crate) samples: u32,
+}
+
+impl Cell {
+    /// Whether both are the same question; they may differ in the number of answers.
+    pub(super) fn is_same_as(&self, other: &Self) -> bool {
+        (&self.arm, self.workflow, self.decoding) == (&other.arm, other.workflow, other.decoding)
+    }
+
+    /// Its name beside cells that draw as `reference` says.
+    pub(crate) fn label(&self, reference: Decoding) -> String {
+        let Self {
+            arm,
+            workflow,
+            decoding,
+            ..
+        } = self;
+        if *decoding == reference {
+            format!("{arm} {workflow}")
+        } else {
+            format!("{arm} {workflow} {decoding}")
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The experiments, top to bottom: what is asked, every trajectory of every cell, then hidden tests, then the report.
+//!
+//! `compare`, `sweep`, `workflows` and `hypotheses` differ in their [`plan`] alone.
+
+mod adapters;
+mod canonical;
+pub(crate) mod cell;
+pub(crate) mod plan;
+mod rebuild;
+pub(crate) mod tasks;
+mod timings;
+
+pub(crate) use rebuild::rebuild;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use anyhow::Result;
+use benchmarks::{ScoringPhase, TaskView};
+use cli::{BaseModel, Failure, UserMistake};
+use config::Evaluate;
+use model::{ChatTemplate, Runtime, RuntimeAdapter, Tokenizer};
+use sandbox::{Limits, Sandbox};
+
+use crate::arguments::CommonArguments;
+use crate::arm::{self, Arm};
+use crate::backend::LocalModel;
+use crate::record::{BASE_ARM, RunInfo};
+use crate::run_folder::RunFolder;
+use crate::score::answers::AnswerCache;
+use crate::workflow::agent::Settings;
+use crate::workflow::prompt::Templates;
+use crate::workflow::trajectory::{Finished, Identity};
+use crate::{describe, judge, report};
+
+use cell::Cell;
+use plan::{Experiment, Plan};
+use tasks::RunTask;
+use timings::Timings;
+
+/// What a user asked for.
+pub(crate) struct Request<'a> {
+    pub(crate) experiment: Experiment,
+    /// The adapters that were named.
+    pub(crate) adapters: &'a [PathBuf],
+    /// Whether the newest adapter is meant where none is named; else it is the base model alone.
+    pub(crate) newest_if_none: bool,
+    pub(crate) common: &'a CommonArguments,
+}
+
+/// Makes the experiment, and prints where the report is.
+pub(crate) fn run(request: &Request) -> Result<(), Failure> {
+    let unscored = experiment(request)?;
+    if unscored.is_empty() {
+        return Ok(());
+    }
+    for reason in &unscored {
+        cli::note(&format!("unscored: {reason}"));
+    }
+    Err(Failure::Incomplete(format!(
+        "{} answers could not be scored and are not in the report\n\
+         hint: --set evaluate.python=PATH names an interpreter that has what the tasks need",
+        unscored.len()
+    )))
+}
+
+/// Gives the reasons why some answers could not be scored.
+fn experiment(request: &Request) -> Result<Vec<String>> {
+    let arguments = request.common;
+    let (chosen, recipe) = adapters::choose(request.adapters, request.newest_if_none, arguments)?;
+    let evaluate = &recipe.evaluate;
+    let names: Vec<&str> = chosen.iter().map(|adapter| adapter.name.as_str()).collect();
+    let plan = Plan::new(request.experiment, evaluate, &names)?;
+    let templates = Templates::load(&evaluate.prompts)?;
+    let (choice, device) = arguments
+        .device
+        .open()
+        .map_err(|e| UserMistake(e.to_string()))?;
+    let limits = Limits::default().with_cpu_s(evaluate.timeout_s);
+    let sandbox = arguments.sandbox.open(evaluate.python.as_deref(), limits)?;
+
+    let mut timings = Timings::default();
+    let (base, runtime) = timings.phase("load model", || {
+        let base = BaseModel::open(&recipe.model)?;
+        let runtime = base.load_runtime(&device)?;
+        Ok((base, runtime))
+    })?;
+    let (mut loaded, mut described) = (Vec::new(), Vec::new());
+    for adapter in &chosen {
+        let name = recipe.model.base_model_name();
+        loaded.push(base.load_adapter(&adapter.folder, name, &runtime, &device)?);
+        described.push(describe::adapter(&adapter.folder, &adapter.name)?);
+    }
+
+    let (tasks, benchmarks) = tasks::load(&evaluate.benchmarks, evaluate.prompting)?;
+    let mut info = describe::run(describe::Parts {
+        recipe: &recipe,
+        base: &base,
+        adapters: described,
+        benchmarks,
+        plan,
+        templates: &templates,
+        sandbox: &sandbox,
+        device: choice.to_string(),
+        request,
+    })?;
+    let mut run = RunFolder::open(arguments.reports.join(&info.name))?;
+    if let Some(earlier) = run.info() {
+        info.created = earlier.created;
+        timings.continue_from(earlier.timings);
+    }
+    run.write_info(&info)?;
+
+    let model = Model {
+        tokenizer: base.tokenizer()?,
+        template: base.chat_template()?,
+        runtime,
+        adapters: loaded,
+    };
+    let views: Vec<&TaskView> = tasks.iter().map(|task| &task.view).collect();
+    let mut finished = Vec::new();
+    for cell in info.plan.cells.clone() {
+        let label = cell.label(info.plan.reference);
+        let settings = Rc::new(Settings {
+            evaluate: evaluate_as(&cell, evaluate),
+            templates: templates.clone(),
+        });
+        finished.extend(timings.phase(&format!("generate {label}"), || {
+            complete(
+                &model, &cell, &label, &info, &views, &settings, &sandbox, &mut run,
+            )
+        })?);
+    }
+    // Every trajectory of the run is closed: only now do hidden tests open.
+    let scoring = ScoringPhase::begin();
+    let answers = AnswerCache::new(cli::cache_dir().join("answers"));
+    let unscored = timings.phase("hidden tests", || {
+        judge::all(&finished, &tasks, &answers, &scoring, &sandbox, &mut run)
+    })?;
+    let solved = solved_by_some_program(&tasks, &run);
+    info.canonical_cpu_s = timings.phase("own solutions", || {
+        canonical::cpu_seconds(&solved, &answers, &scoring, &sandbox)
+    })?;
+    info.timings = timings.phases;
+    run.write_info(&info)?;
+    let path = publish(&info, &run, arguments.json)?;
+    cli::note(&format!("peak memory        {}", cli::peak_memory_text()));
+    if let Some(path) = path {
+        cli::result(&format!("report: {}", path.display()));
+    }
+    Ok(unscored)
+}
+
+/// Writes report and tables; prints the summary if JSON is wanted, else gives the report's path to be printed.
+fn publish(info: &RunInfo, run: &RunFolder, json: bool) -> Result<Option<PathBuf>> {
+    let report = report::build(info, run.records());
+    let path = run.write_report(&report)?;
+    run.write_samples(info)?;
+    if json {
+        cli::result(&serde_json::to_string_pretty(&report.summary)?);
+        return Ok(None);
+    }
+    Ok(Some(path))
+}
+
+/// What answers.
+struct Model {
+    runtime: Runtime,
+    tokenizer: Tokenizer,
+    template: ChatTemplate,
+    /// In the order of the run's description.
+    adapters: Vec<RuntimeAdapter>,
+}
+
+/// The recipe's section as a cell has it.
+fn evaluate_as(cell: &Cell, evaluate: &Evaluate) -> Evaluate {
+    let mut evaluate = evaluate.clone();
+    evaluate.sampling.temperature = cell.decoding.temperature;
+    evaluate.sampling.top_p = cell.decoding.top_p;
+    evaluate.samples_per_task = cell.samples as usize;
+    evaluate
+}
+
+/// Lets the arm of a cell answer every task.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a step of the one function above, not a tool for others"
+)]
+fn complete(
+    model: &Model,
+    cell: &Cell,
+    label: &str,
+    info: &RunInfo,
+    tasks: &[&TaskView],
+    settings: &Rc<Settings>,
+    sandbox: &Sandbox,
+    run: &mut RunFolder,
+) -> Result<Vec<Finished>> {
+    let adapter = (info.adapters.iter().zip(&model.adapters)).find(|(of, _)| of.name == cell.arm);
+    let local = LocalModel {
+        runtime: &model.runtime,
+        tokenizer: &model.tokenizer,
+        template: &model.template,
+        adapter: adapter.map(|(_, adapter)| adapter),
+        batch_size: settings.evaluate.batch_size,
+    };
+    let arm = Arm {
+        name: adapter.map_or(BASE_ARM, |(of, _)| &of.name),
+        model: &local,
+        identity: Rc::new(Identity {
+            run: info.name.clone(),
+            config_sha256: info.config_sha256.clone(),
+            model_sha256: info.base_model.sha256.clone(),
+            adapter_sha256: adapter.map(|(of, _)| of.sha256.clone()),
+        }),
+    };
+    arm::complete(&arm, cell.workflow, label, tasks, settings, sandbox, run)
+}
+
+fn solved_by_some_program<'a>(tasks: &'a [RunTask], run: &RunFolder) -> Vec<&'a RunTask> {
+    let solved: BTreeSet<&str> = run
+        .records()
+        .iter()
+        .filter(|record| record.passed())
+        .map(|record| record.task_id.as_str())
+        .collect();
+    tasks
+        .iter()
+        .filter(|task| solved.contains(task.view.task_id.as_str()))
+        .collect()
+}

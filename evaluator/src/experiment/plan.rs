@@ -1,0 +1,357 @@
+//! Which cells a command needs: the commands differ in nothing else.
+//!
+//! | command | question | cells |
+//! |---|---|---|
+//! | `compare` | H1 | base model and adapters, each in the recipe's workflows |
+//! | `sweep` | H2 | one arm in one workflow at every point of a grid, and at the recipe's own sampling |
+//! | `workflows` | H3 | one arm in reflection, multi-agent and their controls |
+//! | `hypotheses` | all that the recipe declares | all of these; a cell that two questions share is run once |
+
+use cli::UserMistake;
+use config::{Evaluate, Hypothesis, HypothesisId, Workflow};
+use serde::{Deserialize, Serialize};
+
+use super::cell::{Cell, Decoding};
+use crate::record::BASE_ARM;
+
+/// The two workflows that H3 compares, then its controls: one answer, several answers, and both without ever running
+/// a program.
+const COLLABORATION: [Workflow; 7] = [
+    Workflow::Reflection,
+    Workflow::MultiAgent,
+    Workflow::Single,
+    Workflow::BestOfN,
+    Workflow::Codet,
+    Workflow::ReflectionBlind,
+    Workflow::MultiAgentBlind,
+];
+
+/// The command that was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Experiment {
+    /// H1.
+    Compare,
+    /// H2.
+    Sweep,
+    /// H3.
+    Workflows,
+    /// All three.
+    Hypotheses,
+}
+
+impl Experiment {
+    /// As it is typed.
+    pub(crate) fn command(self) -> &'static str {
+        match self {
+            Self::Compare => "compare",
+            Self::Sweep => "sweep",
+            Self::Workflows => "workflows",
+            Self::Hypotheses => "hypotheses",
+        }
+    }
+}
+
+/// What a run does, and what it declared before.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Plan {
+    pub(crate) experiment: Experiment,
+    /// What the run is to show: the recipe's hypotheses that belong to the experiment.
+    pub(crate) hypotheses: Vec<Hypothesis>,
+    /// The recipe's own way of drawing tokens.
+    pub(crate) reference: Decoding,
+    /// H1's workflows, if it is asked; the first is the one whose arms are compared in full.
+    pub(crate) comparison: Option<Vec<Workflow>>,
+    /// H2's grid, if it is asked.
+    pub(crate) sweep: Option<SweepPlan>,
+    /// H3's arm and workflows, if it is asked.
+    pub(crate) collaboration: Option<CollaborationPlan>,
+    /// All cells, none twice, in the order in which they run.
+    pub(crate) cells: Vec<Cell>,
+}
+
+/// H2: one arm, one workflow, many ways of drawing tokens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SweepPlan {
+    pub(crate) arm: String,
+    pub(crate) workflow: Workflow,
+    /// The reference first.
+    pub(crate) decodings: Vec<Decoding>,
+}
+
+/// H3: one arm, many workflows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CollaborationPlan {
+    pub(crate) arm: String,
+    pub(crate) workflows: Vec<Workflow>,
+}
+
+impl Plan {
+    /// The plan of a command for these adapters, by name.
+    ///
+    /// # Errors
+    /// The recipe declares nothing of what the command is to show, or a budget too small for one of its workflows.
+    pub(crate) fn new(
+        experiment: Experiment,
+        evaluate: &Evaluate,
+        adapters: &[&str],
+    ) -> Result<Self, UserMistake> {
+        let declares = |id| evaluate.hypotheses.iter().any(|h| h.id == id);
+        let all = experiment == Experiment::Hypotheses;
+        // Without an adapter a comparison of workflows has nothing to declare.
+        let asks_h1 = experiment == Experiment::Compare || all && declares(HypothesisId::H1);
+        let asks_h2 = experiment == Experiment::Sweep || all && declares(HypothesisId::H2);
+        let asks_h3 = experiment == Experiment::Workflows || all && declares(HypothesisId::H3);
+        let tests = |id| match id {
+            HypothesisId::H1 => asks_h1 && !adapters.is_empty(),
+            HypothesisId::H2 => asks_h2,
+            HypothesisId::H3 => asks_h3,
+        };
+        let ids = [HypothesisId::H1, HypothesisId::H2, HypothesisId::H3];
+        if let Some(id) = ids.into_iter().find(|&id| tests(id) && !declares(id)) {
+            return Err(undeclared(experiment, id));
+        }
+        if !(asks_h1 || asks_h2 || asks_h3) {
+            let text = "the recipe's `evaluate.hypotheses` is empty, so there is nothing to show\n\
+                        hint: leave the key out for the defaults";
+            return Err(UserMistake(text.to_owned()));
+        }
+        let reference = Decoding::of(evaluate);
+        // Several questions at once are about the base model, which all of them share; one alone is about the adapter
+        // that is named.
+        let one_arm = adapters.first().filter(|_| !all).unwrap_or(&BASE_ARM);
+        let mut plan = Self {
+            experiment,
+            hypotheses: evaluate
+                .hypotheses
+                .iter()
+                .filter(|hypothesis| tests(hypothesis.id))
+                .cloned()
+                .collect(),
+            reference,
+            comparison: asks_h1.then(|| evaluate.workflows.clone()),
+            sweep: asks_h2.then(|| SweepPlan {
+                arm: (*one_arm).to_owned(),
+                workflow: evaluate.sweep.workflow,
+                decodings: grid(evaluate),
+            }),
+            collaboration: asks_h3.then(|| CollaborationPlan {
+                arm: (*one_arm).to_owned(),
+                workflows: COLLABORATION.into(),
+            }),
+            cells: Vec::new(),
+        };
+        plan.fill(evaluate, adapters);
+        plan.check_budget(evaluate)?;
+        Ok(plan)
+    }
+
+    fn fill(&mut self, evaluate: &Evaluate, adapters: &[&str]) {
+        let reference = self.reference;
+        let at_reference = |arm: &str, workflow| Cell {
+            arm: arm.to_owned(),
+            workflow,
+            decoding: reference,
+            samples: evaluate.samples_per_task as u32,
+        };
+        let mut wanted = Vec::new();
+        for arm in std::iter::once(&BASE_ARM).chain(adapters) {
+            let workflows = self.comparison.iter().flatten();
+            wanted.extend(workflows.map(|&workflow| at_reference(arm, workflow)));
+        }
+        if let Some(sweep) = &self.sweep {
+            wanted.extend(sweep.decodings.iter().map(|&decoding| Cell {
+                decoding,
+                samples: if decoding == reference {
+                    evaluate.samples_per_task as u32
+                } else if decoding.is_greedy() {
+                    1
+                } else {
+                    evaluate.sweep.samples_per_task as u32
+                },
+                ..at_reference(&sweep.arm, sweep.workflow)
+            }));
+        }
+        if let Some(asked) = &self.collaboration {
+            let workflows = asked.workflows.iter();
+            wanted.extend(workflows.map(|&workflow| at_reference(&asked.arm, workflow)));
+        }
+        for cell in wanted {
+            if !self.cells.iter().any(|known| known.is_same_as(&cell)) {
+                self.cells.push(cell);
+            }
+        }
+    }
+
+    fn check_budget(&self, evaluate: &Evaluate) -> Result<(), UserMistake> {
+        let calls = evaluate.budget.calls;
+        let too_hungry = |cell: &&Cell| cell.workflow.calls_to_first_program() > calls;
+        match self.cells.iter().find(too_hungry) {
+            None => Ok(()),
+            Some(cell) => Err(UserMistake(format!(
+                "`evaluate.budget.calls` is {calls}, but {} has no program after fewer calls than {}\n\
+                 hint: --set evaluate.budget.calls={}",
+                cell.workflow,
+                cell.workflow.calls_to_first_program(),
+                Evaluate::default().budget.calls,
+            ))),
+        }
+    }
+
+    /// What was declared about a hypothesis; none if the run does not ask it.
+    pub(crate) fn declared(&self, id: HypothesisId) -> impl Iterator<Item = &Hypothesis> {
+        self.hypotheses
+            .iter()
+            .filter(move |hypothesis| hypothesis.id == id)
+    }
+
+    /// The workflow whose arms are compared in full.
+    pub(crate) fn compared_workflow(&self) -> Option<Workflow> {
+        self.comparison.as_ref()?.first().copied()
+    }
+}
+
+/// The recipe's own sampling, then the grid, row by row.
+fn grid(evaluate: &Evaluate) -> Vec<Decoding> {
+    let reference = Decoding::of(evaluate);
+    let mut decodings = vec![reference];
+    for &temperature in &evaluate.sweep.temperatures {
+        for &top_p in &evaluate.sweep.top_p {
+            let decoding = Decoding { temperature, top_p };
+            // Greedy answers do not depend on top-p.
+            let decoding = Decoding {
+                top_p: if decoding.is_greedy() {
+                    reference.top_p
+                } else {
+                    top_p
+                },
+                ..decoding
+            };
+            if !decodings.contains(&decoding) {
+                decodings.push(decoding);
+            }
+        }
+    }
+    decodings
+}
+
+fn undeclared(experiment: Experiment, id: HypothesisId) -> UserMistake {
+    let (command, id) = (experiment.command(), id.name());
+    let text = format!(
+        "`evaluator {command}` tests {id}, and the recipe declares no effect for it that would count as noticeable\n\
+         hint: add an item with `id: {id}` to `evaluate.hypotheses`, or leave the key out for the defaults"
+    );
+    UserMistake(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(experiment: Experiment, evaluate: &Evaluate, adapters: &[&str]) -> Vec<String> {
+        let plan = Plan::new(experiment, evaluate, adapters).expect("a plan");
+        plan.cells
+            .iter()
+            .map(|cell| format!("{} x{}", cell.label(plan.reference), cell.samples))
+            .collect()
+    }
+
+    fn small_grid() -> Evaluate {
+        let mut evaluate = Evaluate::default();
+        evaluate.sweep.temperatures = vec![0.0, 0.5];
+        evaluate.sweep.top_p = vec![0.9, 1.0];
+        evaluate.sweep.samples_per_task = 3;
+        evaluate
+    }
+
+    #[test]
+    fn a_comparison_has_every_arm_in_every_workflow() {
+        let evaluate = Evaluate {
+            workflows: vec![Workflow::Single, Workflow::Codet],
+            ..Evaluate::default()
+        };
+        assert_eq!(
+            labels(Experiment::Compare, &evaluate, &["a", "b"]),
+            [
+                "base single x1",
+                "base codet x1",
+                "a single x1",
+                "a codet x1",
+                "b single x1",
+                "b codet x1"
+            ]
+        );
+        assert_eq!(labels(Experiment::Compare, &evaluate, &[]).len(), 2);
+    }
+
+    #[test]
+    fn a_sweep_has_the_reference_once_and_greedy_decoding_once() {
+        let expected = [
+            "single x1",
+            "single temperature 0.5, top-p 0.9 x3",
+            "single temperature 0.5, top-p 1 x3",
+        ];
+        let of_base = expected.map(|label| format!("base {label}"));
+        assert_eq!(labels(Experiment::Sweep, &small_grid(), &[]), of_base);
+        let of_adapter = expected.map(|label| format!("tuned {label}"));
+        assert_eq!(
+            labels(Experiment::Sweep, &small_grid(), &["tuned"]),
+            of_adapter
+        );
+    }
+
+    #[test]
+    fn a_reference_on_the_grid_is_a_point_of_it() {
+        let mut evaluate = small_grid();
+        evaluate.sampling.temperature = 0.5;
+        evaluate.samples_per_task = 5;
+        let labels = labels(Experiment::Sweep, &evaluate, &[]);
+        assert_eq!(
+            labels,
+            [
+                "base single x5",
+                "base single greedy x1",
+                "base single temperature 0.5, top-p 0.9 x3"
+            ]
+        );
+    }
+
+    #[test]
+    fn all_hypotheses_share_cells() {
+        let labels = labels(Experiment::Hypotheses, &small_grid(), &["tuned"]);
+        assert_eq!(labels.len(), 2 + 2 + 6, "{labels:?}");
+        assert_eq!(
+            labels
+                .iter()
+                .filter(|label| *label == "base single x1")
+                .count(),
+            1
+        );
+    }
+
+    #[test]
+    fn only_what_the_recipe_declares_is_asked() {
+        let mut evaluate = small_grid();
+        evaluate.hypotheses.retain(|h| h.id == HypothesisId::H3);
+        assert_eq!(
+            labels(Experiment::Hypotheses, &evaluate, &["tuned"]).len(),
+            7
+        );
+        let error = Plan::new(Experiment::Sweep, &evaluate, &[]).expect_err("nothing declared");
+        assert!(error.0.contains("tests h2"), "{}", error.0);
+        evaluate.hypotheses.clear();
+        assert!(Plan::new(Experiment::Hypotheses, &evaluate, &["tuned"]).is_err());
+        assert!(Plan::new(Experiment::Compare, &evaluate, &[]).is_ok());
+    }
+
+    #[test]
+    fn a_budget_too_small_for_a_workflow_is_told() {
+        let mut evaluate = Evaluate::default();
+        evaluate.budget.calls = 1;
+        let error = Plan::new(Experiment::Workflows, &evaluate, &[]).expect_err("too small");
+        assert!(error.0.contains("multi_agent"), "{}", error.0);
+    }
+}

@@ -1,0 +1,40 @@
+//! Wall time by phase, over all starts of a run.
+
+use std::time::Instant;
+
+use anyhow::Result;
+
+use crate::record::PhaseTiming;
+
+/// What each phase took so far.
+#[derive(Default)]
+pub(super) struct Timings {
+    pub(super) phases: Vec<PhaseTiming>,
+}
+
+impl Timings {
+    /// Does the work of a phase and adds what it took.
+    pub(super) fn phase<T>(&mut self, name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let started = Instant::now();
+        let result = work()?;
+        self.add(name, started.elapsed().as_secs_f64());
+        Ok(result)
+    }
+
+    fn add(&mut self, name: &str, seconds: f64) {
+        match self.phases.iter_mut().find(|phase| phase.phase == name) {
+            Some(phase) => phase.seconds += seconds,
+            None => self.phases.push(PhaseTiming {
+                phase: name.to_owned(),
+                seconds,
+            }),
+        }
+    }
+
+    /// Adds what earlier starts of the run took.
+    pub(super) fn continue_from(&mut self, earlier: Vec<PhaseTiming>) {
+        for phase in earlier {
+            self.add(&phase.phase, phase.seconds);
+        }
+    }
+}

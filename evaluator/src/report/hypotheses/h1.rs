@@ -1,0 +1,154 @@
+//! H1: every adapter against the base model, in maintainability and all that goes with it.
+
+use serde::Serialize;
+use statistics::exact_mcnemar;
+
+use config::HypothesisId;
+
+use super::super::arms::{Arm, Arms, pairs};
+use super::super::claim::{Claim, metric_of};
+use super::super::contrast::{AtEqualLength, Contrast};
+use super::super::metric::{MI, MI_CODE, PAIRED, PASS_RATE, SUBSETS};
+use super::super::summary::ArmSummary;
+use super::super::verdict::Outcome;
+use crate::experiment::plan::Plan;
+use crate::record::RunInfo;
+
+/// What the records say.
+#[derive(Debug, Serialize)]
+pub(in super::super) struct Comparison {
+    /// Tasks that at least one arm answered.
+    pub(in super::super) tasks: usize,
+    /// The base model first.
+    pub(in super::super) arms: Vec<ArmSummary>,
+    /// One entry an adapter.
+    pub(in super::super) adapters: Vec<AdapterComparison>,
+}
+
+impl Comparison {
+    pub(in super::super) fn new(arms: &Arms, run: &RunInfo) -> Self {
+        Self {
+            tasks: arms.tasks.len(),
+            arms: arms.all().map(|arm| ArmSummary::new(arm, run)).collect(),
+            adapters: arms
+                .adapters
+                .iter()
+                .map(|adapter| AdapterComparison::new(arms, adapter, &run.plan))
+                .collect(),
+        }
+    }
+}
+
+/// One adapter against the base model.
+#[derive(Debug, Serialize)]
+pub(in super::super) struct AdapterComparison {
+    pub(in super::super) name: String,
+    /// What was declared as a whole: every one of `claims`.
+    pub(in super::super) outcome: Outcome,
+    /// One a metric that the recipe declares something of.
+    pub(in super::super) claims: Vec<Claim>,
+    /// One a metric of [`PAIRED`], in its order.
+    pub(in super::super) paired: Vec<Contrast>,
+    /// One a subset of [`SUBSETS`], in its order.
+    pub(in super::super) subsets: Vec<SubsetContrasts>,
+    /// MI and `mi_code`, in this order.
+    pub(in super::super) at_equal_length: Vec<AtEqualLength>,
+    pub(in super::super) solved: Solved,
+}
+
+impl AdapterComparison {
+    fn new(arms: &Arms, adapter: &Arm, plan: &Plan) -> Self {
+        let paired: Vec<Contrast> = PAIRED
+            .iter()
+            .map(|metric| arms.contrast(adapter, metric))
+            .collect();
+        let claims: Vec<Claim> = plan
+            .declared(HypothesisId::H1)
+            .filter_map(|declared| {
+                let key = metric_of(declared).key;
+                let found = paired.iter().find(|contrast| contrast.metric == key)?;
+                Some(Claim::new(
+                    declared,
+                    format!("{} less base", adapter.name),
+                    found,
+                ))
+            })
+            .collect();
+        let outcomes: Vec<Outcome> = claims.iter().map(|claim| claim.outcome).collect();
+        Self {
+            name: adapter.name.to_owned(),
+            outcome: Outcome::all(&outcomes),
+            claims,
+            paired,
+            subsets: SUBSETS
+                .iter()
+                .map(|subset| SubsetContrasts {
+                    subset: subset.key,
+                    contrasts: subset
+                        .metrics
+                        .each_ref()
+                        .map(|metric| arms.contrast(adapter, metric)),
+                })
+                .collect(),
+            at_equal_length: [MI, MI_CODE]
+                .iter()
+                .map(|metric| AtEqualLength::new(arms, adapter, metric))
+                .collect(),
+            solved: Solved::new(&arms.tasks, &arms.base, adapter),
+        }
+    }
+
+    /// The rise of MI that was declared, if one was.
+    pub(in super::super) fn declared_mi(&self) -> Option<f64> {
+        let of_mi = self.claims.iter().find(|claim| claim.metric == MI.key);
+        of_mi.map(|claim| claim.declared)
+    }
+
+    /// The paired differences of MI, the first of [`PAIRED`].
+    pub(in super::super) fn mi(&self) -> &Contrast {
+        &self.paired[0]
+    }
+}
+
+/// MI and `mi_code` on one subset of the samples.
+#[derive(Debug, Serialize)]
+pub(in super::super) struct SubsetContrasts {
+    pub(in super::super) subset: &'static str,
+    pub(in super::super) contrasts: [Contrast; 2],
+}
+
+/// Tasks by which side solved them, a task counting as solved if all its samples pass; only tasks that both answered.
+#[derive(Debug, Serialize)]
+pub(in super::super) struct Solved {
+    pub(in super::super) tasks: usize,
+    pub(in super::super) both: usize,
+    pub(in super::super) reference_only: usize,
+    pub(in super::super) other_only: usize,
+    /// Exact test of the tasks that one side alone solved; none unless each task has one sample a side.
+    pub(in super::super) mcnemar_p: Option<f64>,
+}
+
+impl Solved {
+    pub(in super::super) fn new(tasks: &[&str], reference: &Arm, other: &Arm) -> Self {
+        let pairs = pairs(tasks, reference, other, &PASS_RATE);
+        let count = |first: bool, second: bool| {
+            let solved = |rate: f64| rate >= 1.0;
+            pairs
+                .iter()
+                .filter(|(_, pair)| (solved(pair.base), solved(pair.adapter)) == (first, second))
+                .count()
+        };
+        let (reference_only, other_only) = (count(true, false), count(false, true));
+        let single = pairs
+            .iter()
+            .all(|(task, _)| reference.of_task(task).len() == 1 && other.of_task(task).len() == 1);
+        Self {
+            tasks: pairs.len(),
+            both: count(true, true),
+            reference_only,
+            other_only,
+            mcnemar_p: (single && !pairs.is_empty())
+                .then(|| exact_mcnemar(reference_only, other_only)),
+        }
+    }
+}

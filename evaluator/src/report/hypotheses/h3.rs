@@ -1,0 +1,180 @@
+//! H3: do several agents pass more tests than one that reflects?
+//!
+//! Both get the same budget, and both may run programs. Beside the declared contrast stand those that explain it: what
+//! running programs gives, what roles give without it, and what the same budget gives to plain repetition.
+
+use config::{HypothesisId, Workflow};
+use serde::Serialize;
+
+use super::super::arms::{Arm, tasks_of};
+use super::super::claim::Claim;
+use super::super::contrast::Contrast;
+use super::super::metric::{COMPLETION_TOKENS, PASS_RATE, TESTS_PASSED};
+use super::super::summary::{Rate, metric_mean};
+use super::h1::Solved;
+use crate::record::{RunInfo, SampleRecord};
+
+/// What is compared with what, and what that tells. The first is the declared contrast.
+const CONTRASTS: [(Workflow, Workflow, &str); 9] = [
+    (
+        Workflow::MultiAgent,
+        Workflow::Reflection,
+        "four roles or one (H3)",
+    ),
+    (
+        Workflow::Reflection,
+        Workflow::Single,
+        "reflection or one answer",
+    ),
+    (
+        Workflow::MultiAgent,
+        Workflow::Single,
+        "four roles or one answer",
+    ),
+    (
+        Workflow::Reflection,
+        Workflow::BestOfN,
+        "reflection or several answers",
+    ),
+    (
+        Workflow::MultiAgent,
+        Workflow::BestOfN,
+        "four roles or several answers",
+    ),
+    (
+        Workflow::Codet,
+        Workflow::Single,
+        "agreement of several answers or one",
+    ),
+    (
+        Workflow::Reflection,
+        Workflow::ReflectionBlind,
+        "running programs, one role",
+    ),
+    (
+        Workflow::MultiAgent,
+        Workflow::MultiAgentBlind,
+        "running programs, four roles",
+    ),
+    (
+        Workflow::MultiAgentBlind,
+        Workflow::ReflectionBlind,
+        "roles, nothing run",
+    ),
+];
+
+/// What the records say.
+#[derive(Debug, Serialize)]
+pub(in super::super) struct CollaborationFindings {
+    pub(in super::super) arm: String,
+    /// Tasks that at least one workflow answered.
+    pub(in super::super) tasks: usize,
+    /// In the plan's order.
+    pub(in super::super) workflows: Vec<Outcomes>,
+    /// The declared contrast first; those without a task in common are left out.
+    pub(in super::super) contrasts: Vec<WorkflowContrast>,
+    /// None if the recipe declares nothing.
+    pub(in super::super) claim: Option<Claim>,
+}
+
+/// What one workflow achieved.
+#[derive(Debug, Serialize)]
+pub(in super::super) struct Outcomes {
+    pub(in super::super) workflow: String,
+    pub(in super::super) samples: usize,
+    pub(in super::super) pass_rate: Rate,
+    pub(in super::super) tests_passed_share: Option<f64>,
+    /// Mean over tasks.
+    pub(in super::super) completion_tokens: Option<f64>,
+}
+
+/// One workflow less another.
+#[derive(Debug, Serialize)]
+pub(in super::super) struct WorkflowContrast {
+    pub(in super::super) workflow: String,
+    pub(in super::super) less: String,
+    /// What it tells.
+    pub(in super::super) tells: &'static str,
+    pub(in super::super) pass_rate: Contrast,
+    pub(in super::super) tests_passed: Contrast,
+    pub(in super::super) completion_tokens: Contrast,
+    pub(in super::super) solved: Solved,
+}
+
+impl CollaborationFindings {
+    /// None if the run does not ask for it.
+    pub(in super::super) fn new(records: &[SampleRecord], run: &RunInfo) -> Option<Self> {
+        let plan = run.plan.collaboration.as_ref()?;
+        let seed = run.statistics_seed();
+        let own: Vec<&SampleRecord> = records
+            .iter()
+            .filter(|record| record.arm == plan.arm && record.decoding == run.plan.reference)
+            .filter(|record| plan.workflows.iter().any(|w| w.name() == record.workflow))
+            .collect();
+        let tasks = tasks_of(&own);
+        let arm_of = |workflow: Workflow| {
+            let of_workflow = own
+                .iter()
+                .filter(|record| record.workflow == workflow.name());
+            Arm::new(workflow.name(), of_workflow.copied())
+        };
+        let contrasts: Vec<WorkflowContrast> = CONTRASTS
+            .into_iter()
+            .map(|(workflow, less, tells)| {
+                WorkflowContrast::new(&tasks, &arm_of(less), &arm_of(workflow), tells, seed)
+            })
+            .collect();
+        let claim = run.plan.declared(HypothesisId::H3).next().map(|declared| {
+            let found = &contrasts[0];
+            let name = format!("{} less {}", found.workflow, found.less);
+            let mut claim = Claim::new(declared, name, &found.pass_rate);
+            if let Some(p) = found.solved.mcnemar_p {
+                (claim.test, claim.p) = ("exact McNemar", Some(p));
+            }
+            claim
+        });
+        Some(Self {
+            arm: plan.arm.clone(),
+            tasks: tasks.len(),
+            workflows: plan
+                .workflows
+                .iter()
+                .map(|&workflow| Outcomes::new(&arm_of(workflow), seed))
+                .collect(),
+            contrasts: contrasts
+                .into_iter()
+                .enumerate()
+                .filter(|(at, contrast)| *at == 0 || contrast.pass_rate.n > 0)
+                .map(|(_, contrast)| contrast)
+                .collect(),
+            claim,
+        })
+    }
+}
+
+impl Outcomes {
+    fn new(arm: &Arm, seed: u64) -> Self {
+        Self {
+            workflow: arm.name.to_owned(),
+            samples: arm.samples().count(),
+            pass_rate: Rate::new(arm, seed, |_| true, SampleRecord::passed),
+            tests_passed_share: metric_mean(arm, &TESTS_PASSED),
+            completion_tokens: metric_mean(arm, &COMPLETION_TOKENS),
+        }
+    }
+}
+
+impl WorkflowContrast {
+    fn new(tasks: &[&str], less: &Arm, workflow: &Arm, tells: &'static str, seed: u64) -> Self {
+        let contrast = |metric| Contrast::new(tasks, less, workflow, metric, seed);
+        Self {
+            workflow: workflow.name.to_owned(),
+            less: less.name.to_owned(),
+            tells,
+            pass_rate: contrast(&PASS_RATE),
+            tests_passed: contrast(&TESTS_PASSED),
+            completion_tokens: contrast(&COMPLETION_TOKENS),
+            solved: Solved::new(tasks, less, workflow),
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Every sample of a run as a flat row, for tools that read tables.
+
+use serde_json::{Map, Value, json};
+
+use crate::record::{ProgramMetrics, RunInfo, SampleRecord};
+use crate::workflow::budget::Spending;
+
+/// One row a record, with columns of one kind each; `canonical_cpu_s` is the task's.
+pub(crate) fn rows(run: &RunInfo, records: &[SampleRecord]) -> Vec<Map<String, Value>> {
+    records.iter().map(|record| row(run, record)).collect()
+}
+
+fn row(run: &RunInfo, record: &SampleRecord) -> Map<String, Value> {
+    let SampleRecord {
+        version: _,
+        arm,
+        workflow,
+        decoding,
+        benchmark,
+        task_id,
+        sample,
+        seed,
+        prompt_tokens,
+        completion_tokens,
+        calls,
+        executions,
+        rounds,
+        stop,
+        format_failures,
+        unspent:
+            Spending {
+                completion_tokens: unspent_completion_tokens,
+                calls: unspent_calls,
+                executions: unspent_executions,
+            },
+        finish_reason,
+        generation_s,
+        completion,
+        program,
+        parsable,
+        metrics,
+        verdict,
+        tests_passed,
+        tests_total,
+        detail,
+        cpu_s,
+    } = record;
+    let metric = |value: fn(&ProgramMetrics) -> Value| metrics.as_ref().map_or(Value::Null, value);
+    let columns = [
+        ("run", json!(run.name)),
+        ("arm", json!(arm)),
+        ("workflow", json!(workflow)),
+        ("temperature", json!(decoding.temperature)),
+        ("top_p", json!(decoding.top_p)),
+        ("benchmark", json!(benchmark)),
+        ("task_id", json!(task_id)),
+        ("sample", json!(sample)),
+        // As text: a table's whole numbers have a sign, and this one needs all 64 bits.
+        ("seed", json!(seed.to_string())),
+        ("verdict", json!(verdict)),
+        ("passed", json!(record.passed())),
+        ("tests_passed", json!(tests_passed)),
+        ("tests_total", json!(tests_total)),
+        ("parsable", json!(parsable)),
+        (
+            "maintainability_index",
+            metric(|m| json!(m.maintainability_index)),
+        ),
+        ("mi_code", metric(|m| json!(m.mi_code))),
+        (
+            "cyclomatic_complexity",
+            metric(|m| json!(m.cyclomatic_complexity)),
+        ),
+        ("halstead_volume", metric(|m| json!(m.halstead_volume))),
+        ("loc", metric(|m| json!(m.loc))),
+        ("lloc", metric(|m| json!(m.lloc))),
+        ("sloc", metric(|m| json!(m.sloc))),
+        ("comments", metric(|m| json!(m.comments))),
+        ("multi", metric(|m| json!(m.multi))),
+        ("blank", metric(|m| json!(m.blank))),
+        ("single_comments", metric(|m| json!(m.single_comments))),
+        ("prompt_tokens", json!(prompt_tokens)),
+        ("completion_tokens", json!(completion_tokens)),
+        ("calls", json!(calls)),
+        ("executions", json!(executions)),
+        ("rounds", json!(rounds)),
+        ("format_failures", json!(format_failures)),
+        ("stop", json!(stop)),
+        ("finish_reason", json!(finish_reason)),
+        (
+            "unspent_completion_tokens",
+            json!(unspent_completion_tokens),
+        ),
+        ("unspent_calls", json!(unspent_calls)),
+        ("unspent_executions", json!(unspent_executions)),
+        ("generation_s", json!(generation_s)),
+        ("cpu_s", json!(cpu_s)),
+        ("canonical_cpu_s", json!(run.canonical_cpu_s.get(task_id))),
+        ("detail", json!(detail)),
+        ("completion", json!(completion)),
+        ("program", json!(program)),
+    ];
+    columns
+        .map(|(name, value)| (name.to_owned(), value))
+        .into_iter()
+        .collect()
+}
