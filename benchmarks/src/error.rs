@@ -35,7 +35,9 @@ pub enum BenchmarkError {
         data: Data,
     },
     /// No solved examples go before this benchmark's requests.
-    #[error("the benchmark `{name}` defines no examples to show before its tasks\nhint: `mbpp` does; the other ways to ask work for all")]
+    #[error(
+        "the benchmark `{name}` defines no examples to show before its tasks\nhint: `mbpp` does; the other ways to ask work for all"
+    )]
     NoShots {
         /// Name of the benchmark.
         name: String,

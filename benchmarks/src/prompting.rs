@@ -272,7 +272,10 @@ mod tests {
             panic!("text");
         };
         assert_eq!(request.stops, ["[DONE]"]);
-        assert_eq!(program(Style::FewShot, &task, "def f(): ..."), "def f(): ...");
+        assert_eq!(
+            program(Style::FewShot, &task, "def f(): ..."),
+            "def f(): ..."
+        );
         assert_eq!(
             text,
             "You are an expert Python programmer, and here is your task: One. Your code should pass these tests:\n\nassert f() == 1\n[BEGIN]\ndef f(): return 1\n[DONE]\n\nYou are an expert Python programmer, and here is your task: Two. Your code should pass these tests:\n\nassert g() == 2\n[BEGIN]\n"

@@ -3,9 +3,8 @@
 use burn::tensor::{Device, Tensor, TensorData, activation::softmax};
 
 use crate::config::ModelConfig;
-use crate::kernel::attention::decode_attention;
 use crate::kv_cache::LayerCache;
-use crate::linear::{FrozenLinear, MatMul};
+use crate::linear::FrozenLinear;
 use crate::lora::LayerAdapter;
 use crate::rotary::Rotary;
 
@@ -41,22 +40,9 @@ pub(crate) enum Span<'a> {
         slot: usize,
         start: usize,
         mask: &'a Tensor<4>,
-        matmul: MatMul,
     },
     /// One new token for each sequence: its slot and position.
-    Decode {
-        at: &'a [(usize, usize)],
-        matmul: MatMul,
-    },
-}
-
-impl Span<'_> {
-    pub(crate) fn matmul(&self) -> MatMul {
-        match self {
-            Self::Full { .. } => MatMul::Gemm,
-            Self::Prefill { matmul, .. } | Self::Decode { matmul, .. } => *matmul,
-        }
-    }
+    Decode { at: &'a [(usize, usize)] },
 }
 
 /// Additive causal mask for `queries` tokens that come after `past` cached ones.
@@ -157,12 +143,10 @@ impl Attention {
         adapter: Option<&LayerAdapter>,
     ) -> Tensor<2> {
         let [rows, _] = x.dims();
-        let (heads, matmul) = (self.heads, span.matmul());
+        let heads = self.heads;
         let pair = |f: fn(&LayerAdapter) -> Option<&crate::lora::LowRank>| adapter.and_then(f);
         let project = |linear: &FrozenLinear, x, lora, n_heads: usize| {
-            linear
-                .forward(x, lora, matmul)
-                .reshape([rows, n_heads, heads.dim])
+            linear.forward(x, lora).reshape([rows, n_heads, heads.dim])
         };
         let q = project(
             &self.q_proj,
@@ -205,39 +189,18 @@ impl Attention {
                 };
                 attend(by_head(q, 1), cached(k), cached(v), mask, heads)
             }
-            (Span::Decode { at, matmul }, Some(cache)) => {
-                cache.write_rows(at, k.reshape(flat), v.reshape(flat), *matmul);
-                self.decode(q, cache, at, *matmul)
+            (Span::Decode { at }, Some(cache)) => {
+                cache.write_rows(at, &k.reshape(flat), &v.reshape(flat));
+                self.decode(q, cache, at)
             }
             (_, None) => unreachable!("a cached pass without a cache"),
         };
-        self.o_proj
-            .forward(attended, pair(|a| a.o_proj.as_ref()), matmul)
+        self.o_proj.forward(attended, pair(|a| a.o_proj.as_ref()))
     }
 
-    fn decode(
-        &self,
-        q: Tensor<3>,
-        cache: &LayerCache,
-        at: &[(usize, usize)],
-        matmul: MatMul,
-    ) -> Tensor<2> {
-        let [rows, n_heads, dim] = q.dims();
-        if matmul == MatMul::RowWise {
-            let spans: Vec<_> = at
-                .iter()
-                .map(|&(slot, position)| (slot, position + 1))
-                .collect();
-            let (keys, values) = cache.tensors();
-            return decode_attention(
-                q.reshape([rows, n_heads * dim]),
-                keys,
-                values,
-                &spans,
-                self.heads,
-            );
-        }
-        // Elsewhere one sequence after the other: right on every device, and fast enough until
+    fn decode(&self, q: Tensor<3>, cache: &LayerCache, at: &[(usize, usize)]) -> Tensor<2> {
+        let dim = q.dims()[2];
+        // One sequence after the other: right on every device, and fast enough until
         // decoding on GPUs gets a kernel of its own.
         let each = at.iter().enumerate().map(|(row, &(slot, position))| {
             let keys = position + 1;

@@ -5,10 +5,9 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use crate::attention::{Attention, Heads, Span, causal_mask, packed_mask};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::config::ModelConfig;
-use crate::device::is_cpu;
 use crate::feed_forward::FeedForward;
 use crate::kv_cache::{KvCache, LayerCache};
-use crate::linear::{FrozenLinear, MatMul};
+use crate::linear::{FrozenLinear, product};
 use crate::lora::{Adapter, LayerAdapter, WholeModule};
 use crate::rotary::Rotary;
 use crate::target::Target;
@@ -46,7 +45,7 @@ impl Layer {
         let normed = rms_norm(x.clone(), &self.input_norm, eps);
         let x = x + self.attention.forward(normed, rotary, span, cache, adapter);
         let normed = rms_norm(x.clone(), &self.post_attention_norm, eps);
-        x + self.feed_forward.forward(normed, span.matmul(), adapter)
+        x + self.feed_forward.forward(normed, adapter)
     }
 }
 
@@ -248,7 +247,7 @@ impl Decoder {
     /// `tokens` as in [`Self::hidden_states`]; returns `[batch * length, vocab_size]`
     pub fn logits(&self, tokens: &[u32], batch: usize, adapter: Option<&Adapter>) -> Tensor<2> {
         let states = self.hidden_states(tokens, batch, adapter);
-        MatMul::Gemm.product(states, &self.head(adapter))
+        product(states, &self.head(adapter))
     }
 
     /// Reads a prompt into a slot of the cache and gives the logits after its last token.
@@ -267,7 +266,6 @@ impl Decoder {
             prompt.len() <= cache.capacity(),
             "prompt longer than the cache"
         );
-        let matmul = self.cached_matmul();
         let mut last = None;
         for (index, chunk) in prompt.chunks(PREFILL_CHUNK).enumerate() {
             let start = index * PREFILL_CHUNK;
@@ -277,20 +275,17 @@ impl Decoder {
                 slot,
                 start,
                 mask: &mask,
-                matmul,
             };
             let states = self.forward(chunk, &positions, &span, Some(cache), adapter);
             last = Some(states.narrow(0, chunk.len() - 1, 1));
         }
         match last {
-            Some(state) => matmul.product(state, &self.head(adapter)),
+            Some(state) => product(state, &self.head(adapter)),
             None => unreachable!("a prompt has at least one chunk"),
         }
     }
 
     /// Adds one token to each of some sequences and gives the logits after it.
-    ///
-    /// On the CPU a sequence's logits are the same bits whatever stands beside it.
     ///
     /// # Shapes
     /// `tokens`: one for each entry of `at`, which names its slot and position; returns `[n, vocab_size]`
@@ -302,24 +297,14 @@ impl Decoder {
         adapter: Option<&Adapter>,
     ) -> Tensor<2> {
         let positions: Vec<usize> = at.iter().map(|&(_, position)| position).collect();
-        let matmul = self.cached_matmul();
         let states = self.forward(
             tokens,
             &positions,
-            &Span::Decode { at, matmul },
+            &Span::Decode { at },
             Some(cache),
             adapter,
         );
-        matmul.product(states, &self.head(adapter))
-    }
-
-    /// With a cache, each row on its own: what stands beside a sequence must not change it.
-    fn cached_matmul(&self) -> MatMul {
-        if is_cpu(&self.device) {
-            MatMul::RowWise
-        } else {
-            MatMul::Gemm
-        }
+        product(states, &self.head(adapter))
     }
 
     fn forward(

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, activation::silu};
 
-use crate::linear::{FrozenLinear, MatMul};
+use crate::linear::FrozenLinear;
 use crate::lora::LayerAdapter;
 
 /// `down(silu(gate(x)) * up(x))`.
@@ -23,17 +23,12 @@ pub(crate) struct FeedForward {
 impl FeedForward {
     /// # Shapes
     /// `x`: `[rows, hidden_size]`; returns the same
-    pub(crate) fn forward(
-        &self,
-        x: Tensor<2>,
-        matmul: MatMul,
-        adapter: Option<&LayerAdapter>,
-    ) -> Tensor<2> {
+    pub(crate) fn forward(&self, x: Tensor<2>, adapter: Option<&LayerAdapter>) -> Tensor<2> {
         let gate_lora = adapter.and_then(|a| a.gate_proj.as_ref());
         let up_lora = adapter.and_then(|a| a.up_proj.as_ref());
         let down_lora = adapter.and_then(|a| a.down_proj.as_ref());
-        let gate = self.gate_proj.forward(x.clone(), gate_lora, matmul);
-        let up = self.up_proj.forward(x, up_lora, matmul);
-        self.down_proj.forward(silu(gate) * up, down_lora, matmul)
+        let gate = self.gate_proj.forward(x.clone(), gate_lora);
+        let up = self.up_proj.forward(x, up_lora);
+        self.down_proj.forward(silu(gate) * up, down_lora)
     }
 }

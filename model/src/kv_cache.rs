@@ -3,8 +3,6 @@
 use burn::tensor::{Device, Tensor};
 
 use crate::config::ModelConfig;
-use crate::kernel;
-use crate::linear::MatMul;
 
 /// The cache of one layer. Every sequence has a slot and starts at its position 0.
 #[derive(Debug)]
@@ -53,27 +51,10 @@ impl LayerCache {
     ///
     /// # Shapes
     /// `k`, `v`: `[sequences, num_kv_heads * head_dim]`
-    pub(crate) fn write_rows(
-        &mut self,
-        at: &[(usize, usize)],
-        k: Tensor<2>,
-        v: Tensor<2>,
-        matmul: MatMul,
-    ) {
-        if matmul == MatMul::RowWise {
-            self.keys = self
-                .keys
-                .take()
-                .map(|c| kernel::attention::write_rows(c, k, at));
-            self.values = self
-                .values
-                .take()
-                .map(|c| kernel::attention::write_rows(c, v, at));
-            return;
-        }
+    pub(crate) fn write_rows(&mut self, at: &[(usize, usize)], k: &Tensor<2>, v: &Tensor<2>) {
         for (row, &(slot, position)) in at.iter().enumerate() {
             let one = |x: &Tensor<2>| x.clone().narrow(0, row, 1);
-            self.write_span(slot, position, one(&k), one(&v));
+            self.write_span(slot, position, one(k), one(v));
         }
     }
 

@@ -16,7 +16,6 @@ mod engine;
 mod feed_forward;
 mod generation;
 mod gguf;
-mod kernel;
 mod kv_cache;
 mod linear;
 mod lora;
@@ -44,7 +43,7 @@ pub use generation::{
 pub use kv_cache::KvCache;
 pub use lora::{Adapter, Initial, LayerAdapter, LoraSettings, LowRank, Noise, WholeModule};
 pub use merge::{MergeError, WeightType, write_merged, write_merged_gguf};
-pub use runtime::{Runtime, RuntimeAdapter};
+pub use runtime::{Runtime, RuntimeAdapter, RuntimeCache};
 pub use sampling::Sampling;
 pub use target::{PathPattern, PatternError, Target, Targets};
 pub use tokenizer::{DecodeStream, Tokenizer, TokenizerError};

@@ -2,29 +2,14 @@
 
 use burn::tensor::Tensor;
 
-use crate::kernel::linear::row_wise_linear;
 use crate::lora::LowRank;
 
-/// How a matrix product is computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum MatMul {
-    /// The device's GEMM: fastest, rounding may depend on the number of rows.
-    Gemm,
-    /// On the CPU, each row on its own in a fixed order, so that decoding is batch-invariant.
-    RowWise,
-}
-
-impl MatMul {
-    /// `x Wᵀ`.
-    ///
-    /// # Shapes
-    /// `x`: `[n, in]`; `weight`: `[out, in]`; returns `[n, out]`
-    pub(crate) fn product(self, x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
-        match self {
-            Self::Gemm => x.matmul(weight.clone().transpose()),
-            Self::RowWise => row_wise_linear(x, weight),
-        }
-    }
+/// `x Wᵀ`.
+///
+/// # Shapes
+/// `x`: `[n, in]`; `weight`: `[out, in]`; returns `[n, out]`
+pub(crate) fn product(x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
+    x.matmul(weight.clone().transpose())
 }
 
 /// A frozen `y = x Wᵀ + b`, kept in the disk's layout and outside autodiff.
@@ -45,15 +30,10 @@ impl FrozenLinear {
     /// `x`: `[n, in]`; returns `[n, out]`
     /// # Source
     /// Hu et al. 2021, arXiv:2106.09685, section 4.1.
-    pub(crate) fn forward(
-        &self,
-        x: Tensor<2>,
-        lora: Option<&LowRank>,
-        matmul: MatMul,
-    ) -> Tensor<2> {
-        let base = matmul.product(x.clone(), &self.weight);
+    pub(crate) fn forward(&self, x: Tensor<2>, lora: Option<&LowRank>) -> Tensor<2> {
+        let base = product(x.clone(), &self.weight);
         let y = match lora {
-            Some(pair) => pair.adapt(base, x, &self.weight, matmul),
+            Some(pair) => pair.adapt(base, x, &self.weight),
             None => base,
         };
         match &self.bias {

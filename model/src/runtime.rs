@@ -34,8 +34,10 @@ pub enum RuntimeAdapter {
 
 /// The keys and values of the sequences that a [`Runtime`] is at work on.
 #[derive(Debug)]
-pub(crate) enum RuntimeCache {
+pub enum RuntimeCache {
+    /// Of [`Runtime::Engine`].
     Engine(EngineCache),
+    /// Of [`Runtime::Device`].
     Device(KvCache),
 }
 
@@ -80,7 +82,7 @@ impl Runtime {
     }
 
     /// Room for `slots` sequences of `capacity` tokens.
-    pub(crate) fn cache(&self, slots: usize, capacity: usize) -> RuntimeCache {
+    pub fn cache(&self, slots: usize, capacity: usize) -> RuntimeCache {
         match self {
             Self::Engine(engine) => RuntimeCache::Engine(engine.cache(slots)),
             Self::Device(decoder) => RuntimeCache::Device(KvCache::new(
@@ -95,7 +97,7 @@ impl Runtime {
     /// Whether a prompt may go on from tokens that its slot holds already.
     ///
     /// The engine computes a token's state in one order whatever was read with it, so this changes no bit there.
-    pub(crate) fn keeps_prefixes(&self) -> bool {
+    pub fn keeps_prefixes(&self) -> bool {
         matches!(self, Self::Engine(_))
     }
 
@@ -104,7 +106,7 @@ impl Runtime {
     ///
     /// # Shapes
     /// returns `[vocab_size]`
-    pub(crate) fn prefill(
+    pub fn prefill(
         &self,
         cache: &mut RuntimeCache,
         slot: usize,
@@ -127,7 +129,7 @@ impl Runtime {
     ///
     /// # Shapes
     /// `tokens`: one for each entry of `at`, which names its slot and position; returns `[n, vocab_size]`
-    pub(crate) fn decode(
+    pub fn decode(
         &self,
         cache: &mut RuntimeCache,
         tokens: &[u32],

@@ -144,13 +144,6 @@ impl Tokenizer {
         Ok(encoding.get_ids().to_vec())
     }
 
-    /// The ids of `text` as the tokenizer itself encodes a document: with what it puts around one, and special tokens
-    /// in it taken for special.
-    pub fn encode_document(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
-        let encoding = self.inner.encode_fast(text, true).map_err(apply_error)?;
-        Ok(encoding.get_ids().to_vec())
-    }
-
     /// The ids of `text`, with nothing in it taken for a special token: for text from users and data sets.
     pub fn encode_text(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
         // The library's own steps, with another added vocabulary.

@@ -5,7 +5,7 @@ use std::io::{BufRead, IsTerminal, Write};
 
 use anyhow::{Context, Result};
 use cli::{Failure, UserMistake};
-use model::{Adapter, ChatTemplate, Decoder, KvCache, Message, Role, Sampling, Tokenizer};
+use model::{ChatTemplate, Message, Role, Runtime, RuntimeAdapter, Sampling, Tokenizer};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -25,19 +25,19 @@ fn generate(arguments: &GenerateArguments) -> Result<()> {
         .open()
         .map_err(|e| UserMistake(e.to_string()))?;
     let setup = Setup::open(&arguments.recipe)?;
-    let decoder = setup.base.load(&device)?;
+    let runtime = setup.base.load_runtime(&device)?;
     let name = setup.recipe.model.base_model_name();
-    let loaded = arguments
+    let adapter = arguments
         .adapter
         .as_ref()
-        .map(|folder| Adapter::load(folder, decoder.config(), name, &device))
+        .map(|folder| setup.base.load_adapter(folder, name, &runtime, &device))
         .transpose()
         .context("cannot read the adapter")?;
     let speaker = Speaker {
-        decoder: &decoder,
+        runtime: &runtime,
         tokenizer: &setup.tokenizer,
         template: (!arguments.raw).then_some(&setup.template),
-        adapter: loaded.as_ref().map(|loaded| &loaded.adapter),
+        adapter: adapter.as_ref(),
         sampling,
         max_new_tokens: arguments.max_new_tokens,
         seed: arguments.seed,
@@ -92,11 +92,11 @@ fn sampling(arguments: &GenerateArguments) -> Result<Sampling, UserMistake> {
 
 /// A model that answers.
 struct Speaker<'a> {
-    decoder: &'a Decoder,
+    runtime: &'a Runtime,
     tokenizer: &'a Tokenizer,
     /// `None` goes on from the text as it is.
     template: Option<&'a ChatTemplate>,
-    adapter: Option<&'a Adapter>,
+    adapter: Option<&'a RuntimeAdapter>,
     sampling: Sampling,
     max_new_tokens: usize,
     seed: u64,
@@ -115,7 +115,7 @@ impl Speaker<'_> {
             ]
             .concat(),
         };
-        let positions = self.decoder.config().max_position_embeddings;
+        let positions = self.runtime.config().max_position_embeddings;
         if prompt.is_empty() || prompt.len() >= positions {
             let text = format!(
                 "the request has {} tokens, the model takes 1 to {}",
@@ -125,15 +125,12 @@ impl Speaker<'_> {
             return Err(UserMistake(text).into());
         }
         let room = self.max_new_tokens.min(positions - prompt.len());
-        let mut cache = KvCache::new(
-            self.decoder.config(),
-            1,
-            prompt.len() + room,
-            self.decoder.device(),
-        );
+        let mut cache = self.runtime.cache(1, prompt.len() + room);
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         let mut stream = self.tokenizer.decode_stream();
-        let mut logits = self.decoder.prefill(&mut cache, 0, &prompt, self.adapter);
+        let mut logits = self
+            .runtime
+            .prefill(&mut cache, 0, 0, &prompt, self.adapter);
         let mut out = std::io::stdout();
         let ended_line = Cell::new(true);
         let mut show = |text: &str| {
@@ -144,11 +141,7 @@ impl Speaker<'_> {
             let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
         };
         for made in 0..room {
-            let values: Vec<f32> = logits
-                .into_data()
-                .try_into_vec()
-                .unwrap_or_else(|error| unreachable!("logits are f32: {error:?}"));
-            let token = self.sampling.draw(&values, &mut rng);
+            let token = self.sampling.draw(&logits, &mut rng);
             if self.tokenizer.eos_ids().contains(&token) {
                 break;
             }
@@ -157,7 +150,7 @@ impl Speaker<'_> {
                 break;
             }
             let at = [(0, prompt.len() + made)];
-            logits = self.decoder.decode(&mut cache, &[token], &at, self.adapter);
+            logits = self.runtime.decode(&mut cache, &[token], &at, self.adapter);
         }
         show(&stream.finish()?);
         if !ended_line.get() {

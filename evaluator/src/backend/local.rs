@@ -23,7 +23,11 @@ impl LocalModel<'_> {
     /// The tokens of a query.
     fn prompt(&self, query: &Query) -> Result<Vec<u32>> {
         if query.messages.is_empty() {
-            return Ok(self.tokenizer.encode_document(&query.begun)?);
+            let (start, text) = (
+                self.tokenizer.text_start()?,
+                self.tokenizer.encode_text(&query.begun)?,
+            );
+            return Ok([start, text].concat());
         }
         self.template
             .encode_begun(self.tokenizer, &query.messages, &query.begun)

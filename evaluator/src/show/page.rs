@@ -15,8 +15,13 @@ const CONTEXT: usize = 3;
 
 /// The whole trajectory.
 pub(super) fn trajectory(key: &Key, events: &[Event], paint: Paint) -> String {
+    let drawn = if key.decoding.is_greedy() {
+        String::new()
+    } else {
+        format!(" · {}", key.decoding)
+    };
     let mut page = paint.heading(&harmless(&format!(
-        "{} · {} · {} · sample {}",
+        "{} · {} · {}{drawn} · sample {}",
         key.task_id, key.arm, key.workflow, key.sample
     )));
     page.push('\n');
@@ -204,8 +209,11 @@ mod tests {
 
     fn event(step: u32, parent: Option<u32>, what: &serde_json::Value) -> Event {
         serde_json::from_value(serde_json::json!({
-            "version": 1, "run": "r", "config_sha256": "c",
-            "trajectory": {"arm": "base", "workflow": "reflection", "task_id": "t/f", "sample": 0},
+            "version": 2, "run": "r", "config_sha256": "c",
+            "trajectory": {
+                "arm": "base", "workflow": "reflection", "task_id": "t/f", "sample": 0,
+                "decoding": {"temperature": 0.5, "top_p": 0.9},
+            },
             "step": step, "round": u32::from(step > 1), "parent": parent, "what": what,
         }))
         .expect("an event")
@@ -253,7 +261,7 @@ mod tests {
     #[test]
     fn a_trajectory_reads_from_top_to_bottom() {
         let expected = "\
-t/f · base · reflection · sample 0
+t/f · base · reflection · temperature 0.5, top-p 0.9 · sample 0
 stopped: rounds spent; the program of step 2 was kept
 spent: 10 of 100 tokens, 2 of 2 calls, 1 of 4 executions
 

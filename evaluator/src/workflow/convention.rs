@@ -35,7 +35,10 @@ pub(super) fn opening(prompting: Prompting, task: &TaskView) -> Opening {
         } => {
             let system = system.map(|text| Message::new(Role::System, text));
             let user = Message::new(Role::User, user);
-            (system.into_iter().chain([user]).collect(), prefill.to_owned())
+            (
+                system.into_iter().chain([user]).collect(),
+                prefill.to_owned(),
+            )
         }
     };
     Opening {
@@ -98,11 +101,20 @@ mod tests {
             (opening.messages.len(), opening.begun, opening.stop.len())
         };
         let stub = task().prompt;
-        assert_eq!(request(Prompting::Training), (1, format!("```python\n{stub}"), 1));
+        assert_eq!(
+            request(Prompting::Training),
+            (1, format!("```python\n{stub}"), 1)
+        );
         assert_eq!(request(Prompting::Base), (0, stub, 13));
-        assert_eq!(request(Prompting::Instruct), (2, "```python\n".to_owned(), 1));
+        assert_eq!(
+            request(Prompting::Instruct),
+            (2, "```python\n".to_owned(), 1)
+        );
         assert_eq!(request(Prompting::Chat), (1, String::new(), 0));
-        assert_eq!(request(Prompting::FewShot), (0, "examples, then the task".to_owned(), 1));
+        assert_eq!(
+            request(Prompting::FewShot),
+            (0, "examples, then the task".to_owned(), 1)
+        );
     }
 
     #[test]
@@ -110,17 +122,37 @@ mod tests {
         let (body, whole) = ("    return r", "def area(r):\n    return r\n");
         let stub = task().prompt;
         for (prompting, answer, expected) in [
-            (Prompting::Training, body.to_owned(), format!("{stub}{body}")),
-            (Prompting::Base, "\treturn r".to_owned(), format!("{stub}{body}")),
-            (Prompting::Instruct, whole.to_owned(), format!("import math\n\n{whole}")),
+            (
+                Prompting::Training,
+                body.to_owned(),
+                format!("{stub}{body}"),
+            ),
+            (
+                Prompting::Base,
+                "\treturn r".to_owned(),
+                format!("{stub}{body}"),
+            ),
+            (
+                Prompting::Instruct,
+                whole.to_owned(),
+                format!("import math\n\n{whole}"),
+            ),
             (
                 Prompting::Chat,
                 format!("Sure:\n```python\n{whole}```\nDone."),
                 format!("import math\n\n{whole}"),
             ),
-            (Prompting::FewShot, whole.to_owned(), format!("import math\n\n{whole}")),
+            (
+                Prompting::FewShot,
+                whole.to_owned(),
+                format!("import math\n\n{whole}"),
+            ),
         ] {
-            assert_eq!(program_text(prompting, &task(), &answer), expected, "{prompting:?}");
+            assert_eq!(
+                program_text(prompting, &task(), &answer),
+                expected,
+                "{prompting:?}"
+            );
         }
     }
 }

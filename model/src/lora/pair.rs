@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::magnitude::Magnitude;
 use super::noise::Dropout;
-use crate::linear::MatMul;
+use crate::linear::product;
 use crate::target::Target;
 use crate::weight_file::HostTensor;
 
@@ -140,40 +140,34 @@ impl LowRank {
     ///
     /// # Shapes
     /// `x`: `[n, in]`; `base`: `[n, out]`; `weight`: `[out, in]`; returns `[n, out]`
-    pub(crate) fn adapt(
-        &self,
-        base: Tensor<2>,
-        x: Tensor<2>,
-        weight: &Tensor<2>,
-        matmul: MatMul,
-    ) -> Tensor<2> {
+    pub(crate) fn adapt(&self, base: Tensor<2>, x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
         let base = match &self.start {
             None => base,
             // Neither its zeros nor its training touch the part of the weight that the pair began with.
-            Some(Start { a, b }) => base - self.product(x.clone(), a, b, matmul),
+            Some(Start { a, b }) => base - self.scaled(x.clone(), a, b),
         };
         let dropped = self.dropout.map(|dropout| dropout.apply(x.clone()));
         let drops = dropped.is_some();
         let x = dropped.unwrap_or(x);
         let (a, b) = (self.lora_a.val(), self.lora_b.val());
-        let update = self.product(x.clone(), &a, &b, matmul);
+        let update = self.scaled(x.clone(), &a, &b);
         let Some(magnitude) = &self.magnitude else {
             return base + update;
         };
         let factor = magnitude.factor(weight, &a, &b, self.scale);
         if drops {
             // As in PEFT, what the magnitudes change of the frozen layer is a part of the adapter and sees the zeros.
-            let frozen = matmul.product(x, weight);
+            let frozen = product(x, weight);
             return base + (frozen.clone() + update) * factor - frozen;
         }
         (base + update) * factor
     }
 
     /// `scale * (x Aᵀ) Bᵀ`.
-    fn product(&self, x: Tensor<2>, a: &Tensor<2>, b: &Tensor<2>, matmul: MatMul) -> Tensor<2> {
+    fn scaled(&self, x: Tensor<2>, a: &Tensor<2>, b: &Tensor<2>) -> Tensor<2> {
         // The scale goes onto the narrow product, r wide.
-        let narrow = matmul.product(x, a).mul_scalar(self.scale);
-        matmul.product(narrow, b)
+        let narrow = product(x, a).mul_scalar(self.scale);
+        product(narrow, b)
     }
 
     /// The same pair, tracked or not, as it was before it was saved: the ranks that undo its start are taken off.

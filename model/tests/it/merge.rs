@@ -169,7 +169,11 @@ fn exported_gguf_files_mean_the_same_to_llama_cpp() {
     // With weights in half precision llama.cpp rounds activations to it as well.
     for (name, logits, most) in [
         ("base", decoder.logits(&prompt, 1, None), 0.05),
-        ("adapter.gguf", decoder.logits(&prompt, 1, Some(&adapter)), 0.05),
+        (
+            "adapter.gguf",
+            decoder.logits(&prompt, 1, Some(&adapter)),
+            0.05,
+        ),
         ("merged.gguf", merged.logits(&prompt, 1, None), 0.05),
     ] {
         let found = best_two(&logits);
@@ -177,7 +181,10 @@ fn exported_gguf_files_mean_the_same_to_llama_cpp() {
         for ((id, logprob), top) in found.into_iter().zip(tops) {
             assert_eq!(Some(id), top["id"].as_i64(), "{name}");
             let theirs = top["logprob"].as_f64().expect("a number");
-            assert!((logprob - theirs).abs() < most, "{name}: {logprob} for {theirs}");
+            assert!(
+                (logprob - theirs).abs() < most,
+                "{name}: {logprob} for {theirs}"
+            );
         }
         if name != "base" {
             let same = fs::read(path(name)).expect("written")

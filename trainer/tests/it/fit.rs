@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::support::Project;
+use crate::support::{Project, golden};
 use crate::{fit, run};
 
 fn adapter(project: &Project) -> Vec<u8> {
@@ -177,22 +177,21 @@ fn packing_changes_neither_steps_nor_losses() {
 }
 
 /// Trains four steps, takes the last checkpoint away, and lets the training go on from the one before.
-fn check_going_on(words: &[&str]) {
-    let project = Project::new();
+fn check_going_on(project: &Project, words: &[&str]) {
     let words = [words, &["--set", "output.save_steps=2"]].concat();
-    fit(&project, &words).result();
-    let (expected, log) = (adapter(&project), losses(&project));
+    fit(project, &words).result();
+    let (expected, log) = (adapter(project), losses(project));
     std::fs::remove_dir_all(project.path("checkpoints/tiny/step-4")).expect("a checkpoint");
     std::fs::remove_dir_all(project.path("checkpoints/tiny/adapter")).expect("an adapter");
-    let finished = fit(&project, &words);
+    let finished = fit(project, &words);
     assert!(
         finished.stderr.contains("from step 2 of 4"),
         "{}",
         finished.stderr
     );
     finished.result();
-    assert!(expected == adapter(&project), "{words:?}: the bytes differ");
-    assert_eq!(log, losses(&project), "{words:?}");
+    assert!(expected == adapter(project), "{words:?}: the bytes differ");
+    assert_eq!(log, losses(project), "{words:?}");
 }
 
 #[test]
@@ -208,8 +207,56 @@ fn every_variant_goes_on_to_the_same_bytes_after_an_interruption() {
         "lora.use_dora=true",
         "lora.init_lora_weights=pissa",
     ] {
-        check_going_on(&[&noise[..], &["--set", variant]].concat());
+        let words = [&noise[..], &["--set", variant]].concat();
+        check_going_on(&Project::new(), &words);
     }
+}
+
+/// The tiny Llama's embedding and head are two matrices, unlike those of the other tests' model.
+#[test]
+fn embedding_and_head_are_trained_saved_and_merged_with_the_adapter() {
+    let project = Project::new();
+    for entry in std::fs::read_dir(golden("tiny-llama")).expect("a golden model") {
+        let entry = entry.expect("a file");
+        let name = entry.file_name().into_string().expect("a plain name");
+        let bytes = std::fs::read(entry.path()).expect("a file");
+        project.write(&format!("llama/{name}"), bytes);
+    }
+    let config = project.read("llama/config.json");
+    let (few, many) = (
+        "\"max_position_embeddings\": 256",
+        "\"max_position_embeddings\": 4096",
+    );
+    project.write("llama/config.json", config.replace(few, many));
+    let words = [
+        "--set",
+        "model.name_or_path=llama",
+        "--set",
+        "lora.modules_to_save=[embed_tokens, lm_head]",
+    ];
+    check_going_on(&project, &words);
+    let weights = adapter(&project);
+    let tensors = safetensors::SafeTensors::deserialize(&weights).expect("safetensors");
+    for name in ["model.embed_tokens", "lm_head"] {
+        let name = format!("base_model.model.{name}.weight");
+        let tensor = tensors.tensor(&name).expect("a tensor");
+        assert_eq!(tensor.shape(), [352, 64], "{name}");
+    }
+    let folder = "checkpoints/tiny/adapter";
+    let merge = ["merge", "tiny.yaml", folder, "merged", "--dtype", "f32"];
+    run(&project, &[&merge[..], &words].concat()).result();
+    let loss = |model: &str, more: &[&str]| {
+        let model = format!("model.name_or_path={model}");
+        let command = ["validate", "tiny.yaml", "--json", "--set", &model];
+        let kept_out = ["--set", "data.val_size=0.4"];
+        let command = [&command[..], &kept_out, more].concat();
+        let report: Value = serde_json::from_str(&run(&project, &command).result()).expect("JSON");
+        report["loss"].as_f64().expect("a loss")
+    };
+    let (base, apart) = (loss("llama", &[]), loss("llama", &["--adapter", folder]));
+    let together = loss("merged", &[]);
+    assert!((together - apart).abs() < 1e-5, "{together} for {apart}");
+    assert!((base - apart).abs() > 1e-3, "the adapter changes nothing");
 }
 
 #[test]

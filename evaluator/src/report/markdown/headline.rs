@@ -6,7 +6,7 @@ use crate::experiment::plan::Experiment;
 use crate::record::RunInfo;
 
 use super::super::claim::Claim;
-use super::super::number::{count, number, p_value, signed, signed_interval};
+use super::super::number::{count, grouped, number, p_value, signed, signed_interval};
 use super::super::verdict::MIN_PAIRS;
 use super::Content;
 use super::text::{name, table};
@@ -102,10 +102,10 @@ fn measured(content: &Content) -> String {
         })
         .collect();
     format!(
-        "{} on {}; {} of {} tasks x samples in {}; {}; {}.\n",
+        "{} on {}; {} of {} in {}; {}; {}.\n",
         name(&run.base_model.name),
         benchmarks.join(", "),
-        count(cells.iter().map(|cell| cell.samples).sum(), "answer"),
+        grouped(cells.iter().map(|cell| cell.samples).sum()),
         planned(run),
         count(run.plan.cells.len(), "cell"),
         sampling(run),
@@ -122,7 +122,7 @@ fn planned(run: &RunInfo) -> String {
         .iter()
         .map(|cell| cell.samples as usize)
         .sum();
-    super::super::number::grouped(tasks * samples)
+    count(tasks * samples, "answer")
 }
 
 fn sampling(run: &RunInfo) -> String {

@@ -111,8 +111,8 @@ fn test(found: &SweepFindings) -> String {
         row("pass@1 (%)", &PASS_RATE, &test.pass_rate),
     ];
     format!(
-        "{}\nThe pass rate may fall by {} points: {}. Supported needs both; that the interval's better end is below the \
-         margin ends it.\n",
+        "{}\nThe pass rate may fall by {} points at most, by the estimate; that it fell too far is certain only where even \
+         the interval's better end did. Here: {}. H2 needs less complex programs at no higher cost than that.\n",
         table(&header, 1, &rows),
         number(found.pass_rate_margin, 1),
         test.cost.words(),

@@ -119,14 +119,14 @@ fn a_line_of_another_version_is_refused_with_its_number() {
         .try_run(Workflow::Single, &Scripted::new(script))
         .expect("an end");
     let text = fs::read_to_string(world.log()).expect("a log");
-    let changed = text.replacen("{\"version\":1", "{\"version\":9", 1);
+    let changed = text.replacen("{\"version\":2", "{\"version\":9", 1);
     fs::write(world.log(), changed).expect("a log");
     let error = world
         .try_run(Workflow::Single, &Scripted::new(script))
         .expect_err("must be refused")
         .to_string();
     assert!(
-        error.contains("trajectory.jsonl:1: version 9, expected 1"),
+        error.contains("trajectory.jsonl:1: version 9, expected 2"),
         "{error}"
     );
 }

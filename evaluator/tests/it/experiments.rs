@@ -1,0 +1,258 @@
+//! `sweep`, `workflows`, `hypotheses` and `report` on a tiny model and three tasks: what they answer, share and repeat.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::support::{Finished, Project, finish, says};
+use crate::trained_project;
+
+const TASKS: usize = 3;
+
+/// Points of the grid, the recipe's own sampling among them.
+const POINTS: usize = 3;
+
+/// Workflows of H3.
+const WORKFLOWS: usize = 7;
+
+fn project() -> Project {
+    let project = trained_project();
+    let tasks: Vec<String> = (1..=TASKS)
+        .map(|n| {
+            serde_json::json!({
+                "task_id": n,
+                "prompt": format!("def add_{n}(x):\n    \"\"\"Add {n} to x.\"\"\"\n"),
+                "entry_point": format!("add_{n}"),
+                "tests": [format!("assert add_{n}(1) == {}", n + 1)],
+                "canonical_solution": format!("    return x + {n}\n"),
+            })
+            .to_string()
+        })
+        .collect();
+    project.write("tasks.jsonl", tasks.join("\n"));
+    project
+}
+
+/// Runs a command of an experiment with answers of a few tokens on the small benchmark.
+fn experiment(project: &Project, words: &[&str]) -> Finished {
+    let settings = [
+        "evaluate.benchmarks=[{name: custom, path: tasks.jsonl}]",
+        "evaluate.max_new_tokens=8",
+        "evaluate.rounds=1",
+        "evaluate.samples=2",
+        "evaluate.sweep={temperatures: [0.0, 0.5], top_p: [0.9, 1.0], samples_per_task: 2}",
+    ];
+    let mut words = words.to_vec();
+    words.extend(["--device", "cpu"]);
+    words.extend(settings.iter().flat_map(|set| ["--set", set]));
+    finish(&mut project.command(env!("CARGO_BIN_EXE_evaluator"), &words))
+}
+
+/// The run's folder, from the path of its report.
+fn run_of(project: &Project, printed: &str) -> PathBuf {
+    let report = printed
+        .trim()
+        .strip_prefix("report: ")
+        .expect("a report's path");
+    let run = Path::new(report).parent().expect("a folder");
+    project.path(&run.to_string_lossy())
+}
+
+fn json(path: &Path) -> Value {
+    let text = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_slice(&text).expect("JSON")
+}
+
+/// Arm, workflow and way of drawing of each record, and how many records there are.
+fn cells(run: &Path) -> (BTreeSet<String>, usize) {
+    let text = fs::read_to_string(run.join("records.jsonl")).expect("records");
+    let cell = |line: &str| {
+        let record: Value = serde_json::from_str(line).expect("a line of JSON");
+        assert_eq!(record["benchmark"], "custom");
+        format!(
+            "{} {} {}",
+            record["arm"], record["workflow"], record["decoding"]
+        )
+    };
+    (text.lines().map(cell).collect(), text.lines().count())
+}
+
+#[test]
+fn a_sweep_answers_at_every_point_and_its_report_is_made_again_without_a_model() {
+    let project = project();
+    let printed = experiment(&project, &["sweep", "--recipe", "tiny.yaml"]).result();
+    let run = run_of(&project, &printed);
+    let (found, records) = cells(&run);
+    assert_eq!(found.len(), POINTS, "{found:?}");
+    assert_eq!(
+        records,
+        TASKS * (1 + 2 * (POINTS - 1)),
+        "one greedy answer, two others"
+    );
+    assert!(
+        found
+            .iter()
+            .all(|cell| cell.starts_with("\"base\" \"single\""))
+    );
+    let summary = json(&run.join("summary.json"));
+    assert_eq!(summary["claims"][0]["hypothesis"], "h2");
+    assert!(run.join("pictures/sweep.svg").is_file());
+    let rows = table::open(&run.join("samples.parquet")).expect("a table");
+    assert_eq!(rows.count(), records);
+
+    let files = [
+        "report.md",
+        "summary.json",
+        "pictures/sweep.svg",
+        "samples.parquet",
+    ];
+    let before = files.map(|file| fs::read(run.join(file)).expect("a file"));
+    fs::remove_dir_all(project.path("model")).expect("a model");
+    fs::remove_file(run.join("report.md")).expect("a report");
+    let name = run.file_name().expect("a name").to_string_lossy();
+    let report = |words: &[&str]| {
+        let words = [&["report", &*name], words].concat();
+        finish(&mut project.command(env!("CARGO_BIN_EXE_evaluator"), &words)).result()
+    };
+    assert_eq!(report(&[]), printed);
+    let after = files.map(|file| fs::read(run.join(file)).expect("a file"));
+    assert!(before == after, "the report differs");
+    let document: Value = serde_json::from_str(&report(&["--json"])).expect("one JSON document");
+    assert_eq!(document, summary);
+    project.assert_no_parts();
+}
+
+#[test]
+fn workflows_are_compared_on_the_adapter_that_is_named() {
+    let project = project();
+    let printed = experiment(&project, &["workflows", "checkpoints/tiny/adapter"]).result();
+    let run = run_of(&project, &printed);
+    let (found, records) = cells(&run);
+    assert_eq!(
+        (found.len(), records),
+        (WORKFLOWS, WORKFLOWS * TASKS),
+        "{found:?}"
+    );
+    assert!(found.iter().all(|cell| cell.starts_with("\"tiny\"")));
+    let info = json(&run.join("run.json"));
+    let command = info["command"].as_str().expect("a command");
+    says(
+        command,
+        &["evaluator workflows checkpoints/tiny/adapter --set"],
+    );
+    let report = fs::read_to_string(run.join("report.md")).expect("a report");
+    says(
+        &report,
+        &[
+            "> **H3 ",
+            "pictures/workflows.svg",
+            "`multi_agent` less `reflection`",
+        ],
+    );
+}
+
+#[test]
+fn all_hypotheses_share_cells_and_a_second_start_makes_nothing_twice() {
+    let project = project();
+    let printed = experiment(&project, &["hypotheses"]).result();
+    let run = run_of(&project, &printed);
+    let (found, records) = cells(&run);
+    // Base model and adapter; the grid but for the reference; the workflows but for `single`.
+    assert_eq!(found.len(), 2 + (POINTS - 1) + (WORKFLOWS - 1), "{found:?}");
+    let summary = json(&run.join("summary.json"));
+    let claims = summary["claims"].as_array().expect("claims");
+    assert_eq!(claims.len(), 4);
+    let before = fs::read(run.join("trajectory.jsonl")).expect("a log");
+    let again = experiment(&project, &["hypotheses"]);
+    says(
+        &again.stderr,
+        &[
+            "base single: all answers are there already",
+            "base single temperature 0.5, top-p 0.9: all answers are there already",
+            "base multi_agent_blind: all answers are there already",
+        ],
+    );
+    assert_eq!(again.result(), printed);
+    assert_eq!(
+        fs::read(run.join("trajectory.jsonl")).expect("a log"),
+        before
+    );
+    assert_eq!(cells(&run).1, records);
+}
+
+#[test]
+fn two_adapters_of_one_recipe_are_told_apart() {
+    let project = project();
+    let adapter = "checkpoints/tiny/adapter";
+    crate::copy_folder(
+        &project.path(adapter),
+        &project.path("checkpoints/other/adapter"),
+    );
+    let words = ["compare", adapter, "checkpoints/other/adapter", "--json"];
+    let document: Value =
+        serde_json::from_str(&experiment(&project, &words).result()).expect("JSON");
+    let arms = document["findings"]["h1"]["arms"].as_array().expect("arms");
+    let names: Vec<&str> = arms.iter().filter_map(|arm| arm["name"].as_str()).collect();
+    assert_eq!(names, ["base", "tiny", "tiny-2"]);
+    assert_eq!(document["claims"].as_array().map(Vec::len), Some(4));
+}
+
+#[test]
+fn what_is_missing_is_told_before_the_model_is_loaded() {
+    let project = project();
+    for (words, parts) in [
+        (
+            &["sweep"][..],
+            [
+                "no recipe says how to evaluate the base model",
+                "hint: name one with --recipe",
+            ],
+        ),
+        (
+            &[
+                "sweep",
+                "--recipe",
+                "tiny.yaml",
+                "--set",
+                "evaluate.hypotheses=[]",
+            ],
+            [
+                "`evaluator sweep` tests h2",
+                "hint: add an item with `id: h2`",
+            ],
+        ),
+        (
+            &[
+                "workflows",
+                "--recipe",
+                "tiny.yaml",
+                "--set",
+                "evaluate.budget.calls=1",
+            ],
+            [
+                "but multi_agent has no program",
+                "hint: --set evaluate.budget.calls=16",
+            ],
+        ),
+    ] {
+        says(&experiment(&project, words).error(2), &parts);
+    }
+    let words = ["report", "nowhere"];
+    let finished = finish(&mut project.command(env!("CARGO_BIN_EXE_evaluator"), &words));
+    says(
+        &finished.error(2),
+        &["nowhere: no folder of a run", "hint: "],
+    );
+    project.write("reports/old/run.json", "{\"version\": 2}\n");
+    let finished =
+        finish(&mut project.command(env!("CARGO_BIN_EXE_evaluator"), &["report", "old"]));
+    says(
+        &finished.error(1),
+        &[
+            "run.json: version 2, expected 3",
+            "hint: make the run again",
+        ],
+    );
+}
