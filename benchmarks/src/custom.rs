@@ -32,8 +32,10 @@ fn task(row: &Fields<'_>) -> Result<Task, BenchmarkError> {
         Some(_) => row.texts("public_examples")?,
         None => Vec::new(),
     };
+    let setup = row.optional_text("setup")?.unwrap_or_default();
     let view = TaskView {
         public_examples,
+        setup: setup.to_owned(),
         instruction: row.optional_text("instruction")?.map(str::to_owned),
         ..TaskView::new(
             row.id("task_id")?,
@@ -41,7 +43,7 @@ fn task(row: &Fields<'_>) -> Result<Task, BenchmarkError> {
             entry_point,
         )
     };
-    let mut setup = row.optional_text("setup")?.unwrap_or_default().to_owned();
+    let mut setup = setup.to_owned();
     let tests = match (row.get("tests"), row.optional_text("test")?) {
         (Some(_), None) => row.texts("tests")?,
         (None, Some(check)) => {

@@ -68,9 +68,10 @@ fn task(row: &Fields<'_>, text: &str, setup: String) -> Result<Task, BenchmarkEr
         entry_point,
     );
     view.public_examples = vec![first.clone()];
+    view.setup = setup.replace("\r\n", "\n");
     let tests = Tests::Asserts(Asserts {
         preamble: String::new(),
-        setup: setup.replace("\r\n", "\n"),
+        setup: view.setup.clone(),
         tests,
     });
     Ok(Task::new(view, tests, format!("{}\n", code.trim_end())))
@@ -158,6 +159,54 @@ mod tests {
         assert_eq!(
             prompt(" Add. ", "assert f(1) == 2"),
             "\"\"\"\nAdd.\nassert f(1) == 2\n\"\"\"\n"
+        );
+    }
+
+    #[test]
+    fn what_the_first_test_imports_is_seen_with_it() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("sanitized-mbpp.json");
+        let text = r#"[{"task_id": 7, "prompt": "Root.", "code": "def root(x):\n  return x ** 0.5",
+            "test_imports": ["import math"], "test_list": ["assert math.isclose(root(4), 2)"]}]"#;
+        std::fs::write(&path, text).expect("file");
+        let tasks = (SANITIZED.read)(&path).expect("a task");
+        let view = tasks[0].view();
+        assert_eq!(view.setup, "import math");
+        assert_eq!(view.public_examples, ["assert math.isclose(root(4), 2)"]);
+    }
+
+    #[test]
+    fn solved_examples_go_before_a_request_only_where_they_are_asked_for() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("mbpp.jsonl");
+        let row = |id: u32| {
+            format!(
+                r#"{{"task_id": {id}, "text": "Task {id}.", "code": "def f{id}(): return {id}", "test_setup_code": "", "test_list": ["assert f{id}() == {id}", "assert f{id}()"]}}"#
+            )
+        };
+        let rows: Vec<String> = (1..=5).map(row).collect();
+        std::fs::write(&path, rows.join("\n")).expect("file");
+        let plain = crate::load("mbpp", Some(&path)).expect("tasks");
+        assert!(
+            plain
+                .tasks
+                .iter()
+                .all(|task| task.view().few_shot.is_none())
+        );
+        let shown = crate::load_few_shot("mbpp", Some(&path)).expect("tasks");
+        let text = shown.tasks[4]
+            .view()
+            .few_shot
+            .as_deref()
+            .expect("a request");
+        assert_eq!(text.matches("[DONE]").count(), SHOTS.len());
+        assert!(text.ends_with(
+            "Task 5. Your code should pass these tests:\n\nassert f5() == 5\nassert f5()\n[BEGIN]\n"
+        ));
+        let error = crate::load_few_shot("embedded", None).expect_err("no examples");
+        assert_eq!(
+            error.to_string(),
+            "the benchmark `embedded` defines no examples to show before its tasks\nhint: `mbpp` does; the other ways to ask work for all"
         );
     }
 }

@@ -30,6 +30,9 @@ pub struct TaskView {
     pub entry_point: String,
     /// Tests that the task's own text shows, in the form of the hidden ones.
     pub public_examples: Vec<String>,
+    /// Python that runs before the examples, such as imports; often nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub setup: String,
     /// The publisher's own request in words, for conversations, where there is one beside the prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instruction: Option<String>,
@@ -47,6 +50,7 @@ impl TaskView {
             prompt,
             entry_point: entry_point.to_owned(),
             public_examples: Vec::new(),
+            setup: String::new(),
             instruction: None,
             few_shot: None,
         }

@@ -168,6 +168,10 @@ fn a_value_out_of_range_is_shown_with_its_range() {
         "recipes/test.yaml:6:9: `train.neftune_noise_alpha` is 0, allowed: above 0, at most 1000",
     );
     check_more(
+        "lora: {modules_to_save: [lm_head, lm_head]}\n",
+        "recipes/test.yaml:6:35: `lora.modules_to_save[1]` is \"lm_head\", allowed: each module once",
+    );
+    check_more(
         "lora: {use_dora: true, init_lora_weights: pissa}\n",
         "recipes/test.yaml:6:24: `lora.init_lora_weights` is \"pissa\", allowed: true, since lora.use_dora trains \
          lengths that pissa leaves no room for",

@@ -20,6 +20,7 @@ mod synthetic;
 #[cfg(test)]
 mod tests;
 
+use config::Workflow;
 use serde_json::{Value, json};
 
 use crate::record::{RunInfo, SampleRecord};
@@ -47,17 +48,19 @@ pub(crate) struct Report {
 /// Any set of records gives a report: arms may lack tasks, nothing may parse. What cannot be said is left
 /// out and named. The records' texts come from a model and are treated as hostile.
 pub(crate) fn build(run: &RunInfo, records: &[SampleRecord]) -> Report {
+    let of_workflow = |workflow: Workflow| -> Vec<&SampleRecord> {
+        let is_of = |record: &&SampleRecord| {
+            record.decoding == run.plan.reference && record.workflow == workflow.name()
+        };
+        records.iter().filter(is_of).collect()
+    };
     let compared = run.plan.compared_workflow();
-    let of_comparison: Vec<&SampleRecord> = records
-        .iter()
-        .filter(|record| {
-            record.decoding == run.plan.reference
-                && compared.is_some_and(|workflow| record.workflow == workflow.name())
-        })
+    let arms = Arms::new(&compared.map_or_else(Vec::new, of_workflow), run);
+    let others: Vec<(&str, Arms)> = (run.plan.comparison.iter().flatten().skip(1))
+        .map(|&workflow| (workflow.name(), Arms::new(&of_workflow(workflow), run)))
         .collect();
-    let arms = Arms::new(&of_comparison, run);
     let findings = Findings {
-        comparison: compared.map(|_| Comparison::new(&arms, run)),
+        comparison: compared.map(|_| Comparison::new(&arms, &others, run)),
         sweep: SweepFindings::new(records, run),
         collaboration: CollaborationFindings::new(records, run),
     }

@@ -89,6 +89,7 @@ mod tests {
             prompt: "import math\n\ndef area(r):\n    \"\"\"Area.\"\"\"\n".to_owned(),
             entry_point: "area".to_owned(),
             public_examples: Vec::new(),
+            setup: String::new(),
             instruction: None,
             few_shot: Some("examples, then the task".to_owned()),
         }

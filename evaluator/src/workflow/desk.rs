@@ -57,6 +57,8 @@ pub(crate) struct Ask {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Trial {
     pub(crate) program: String,
+    /// Runs before the tests.
+    pub(crate) setup: String,
     /// The task's public examples first, then the self-written tests.
     pub(crate) tests: Vec<String>,
     pub(crate) public: usize,
@@ -151,6 +153,7 @@ impl Desk {
         self.ledger.execution()?;
         let trial = Trial {
             program: self.candidate(step).program.text.clone(),
+            setup: self.task.setup.clone(),
             tests: [&self.task.public_examples, own].concat(),
             public: self.task.public_examples.len(),
         };

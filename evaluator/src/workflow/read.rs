@@ -188,6 +188,7 @@ mod tests {
             public_examples: vec!["assert double(1) == 2".to_owned()],
             instruction: None,
             few_shot: None,
+            setup: String::new(),
         }
     }
 

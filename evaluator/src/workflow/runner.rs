@@ -1,7 +1,7 @@
 //! Where programs are run: the sandbox, or a script in tests.
 
 use anyhow::Result;
-use sandbox::Sandbox;
+use sandbox::{Job, Sandbox, Work};
 
 use super::desk::Trial;
 use super::event::{Execution, ExecutionMeasures, TestRun};
@@ -25,7 +25,16 @@ pub(crate) trait Runner: Sync {
 
 impl Runner for Sandbox {
     fn run(&self, trial: &Trial) -> Result<Execution> {
-        let outcome = self.run_tests(&trial.program, &trial.tests)?;
+        let job = Job {
+            program: trial.program.clone(),
+            preamble: String::new(),
+            work: Work::Asserts {
+                setup: trial.setup.clone(),
+                entry_point: String::new(),
+                tests: trial.tests.clone(),
+            },
+        };
+        let outcome = Sandbox::run(self, &job, self.limits())?;
         let tests = trial.tests.iter().zip(outcome.tests);
         Ok(Execution {
             code_sha256: sha256_of([trial.program.as_str()]),

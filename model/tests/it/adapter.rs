@@ -4,8 +4,8 @@ use std::fs;
 
 use burn::tensor::{Device, Tensor};
 use model::{
-    Adapter, AdapterError, AdapterOrigin, Decoder, Initial, LoraSettings, PathPattern, Targets,
-    WholeModule,
+    Adapter, AdapterError, AdapterOrigin, Decoder, Initial, LoraSettings, Noise, PathPattern,
+    Targets, WholeModule,
 };
 
 use crate::support::{Expected, golden, max_difference, tiny};
@@ -150,6 +150,34 @@ fn a_pissa_adapter_begins_with_pefts_principal_parts() {
         );
         let apart = square(&(found - expected)) / best;
         assert!(apart < 5e-2, "{name}: {apart}");
+    }
+}
+
+/// The way with zeros is another one than that without, with `DoRA` above all.
+#[test]
+fn zeros_that_are_all_but_impossible_change_nothing_and_likely_ones_do() {
+    for (model, folder) in [
+        ("tiny-qwen2", "peft-qwen2/all-linear"),
+        ("tiny-qwen2", "peft-variants/dora"),
+        ("tiny-llama", "peft-variants/dora-rslora-patterns"),
+    ] {
+        let (_, decoder) = tiny(model);
+        let adapter = load(&decoder, folder);
+        let tokens: Vec<u32> = (3..20).collect();
+        let expected = decoder.logits(&tokens, 1, Some(&adapter));
+        let difference = |lora_dropout| {
+            let noise = Noise {
+                lora_dropout,
+                neftune_noise_alpha: 0.0,
+                seed: 1,
+                step: 2,
+                micro_batch: 3,
+            };
+            let noisy = adapter.with_noise(noise);
+            max_difference(&decoder.logits(&tokens, 1, Some(&noisy)), &expected)
+        };
+        let (never, often) = (difference(1e-12), difference(0.3));
+        assert!(never < 1e-4 && often > 0.1, "{folder}: {never}, {often}");
     }
 }
 

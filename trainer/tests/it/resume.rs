@@ -10,8 +10,10 @@ use rand_chacha::ChaCha8Rng;
 use crate::fit;
 use crate::support::{Finished, Project, finish, says};
 
-/// Twenty-four steps with a checkpoint after each.
-const WORDS: [&str; 6] = [
+/// Twenty-four steps with a checkpoint after each, and with random zeros in each.
+const WORDS: [&str; 8] = [
+    "--set",
+    "lora.lora_dropout=0.1",
     "--set",
     "train.num_train_epochs=12",
     "--set",

@@ -23,10 +23,36 @@ pub(in super::super) struct Comparison {
     pub(in super::super) arms: Vec<ArmSummary>,
     /// One entry an adapter.
     pub(in super::super) adapters: Vec<AdapterComparison>,
+    /// The same contrasts in the recipe's other workflows: nothing is claimed of them.
+    pub(in super::super) elsewhere: Vec<Elsewhere>,
+}
+
+/// One adapter against the base model in one of the other workflows.
+#[derive(Debug, Serialize)]
+pub(in super::super) struct Elsewhere {
+    pub(in super::super) workflow: String,
+    pub(in super::super) adapter: String,
+    pub(in super::super) maintainability_index: Contrast,
+    pub(in super::super) mi_code: Contrast,
+    pub(in super::super) pass_rate: Contrast,
+}
+
+impl Elsewhere {
+    fn of_workflow(workflow: &str, arms: &Arms) -> Vec<Self> {
+        let of_adapter = |adapter: &Arm| Self {
+            workflow: workflow.to_owned(),
+            adapter: adapter.name.to_owned(),
+            maintainability_index: arms.contrast(adapter, &MI),
+            mi_code: arms.contrast(adapter, &MI_CODE),
+            pass_rate: arms.contrast(adapter, &PASS_RATE),
+        };
+        arms.adapters.iter().map(of_adapter).collect()
+    }
 }
 
 impl Comparison {
-    pub(in super::super) fn new(arms: &Arms, run: &RunInfo) -> Self {
+    /// `arms` are those of the compared workflow, `others` those of the recipe's other ones, by name.
+    pub(in super::super) fn new(arms: &Arms, others: &[(&str, Arms)], run: &RunInfo) -> Self {
         Self {
             tasks: arms.tasks.len(),
             arms: arms.all().map(|arm| ArmSummary::new(arm, run)).collect(),
@@ -34,6 +60,10 @@ impl Comparison {
                 .adapters
                 .iter()
                 .map(|adapter| AdapterComparison::new(arms, adapter, &run.plan))
+                .collect(),
+            elsewhere: others
+                .iter()
+                .flat_map(|(workflow, arms)| Elsewhere::of_workflow(workflow, arms))
                 .collect(),
         }
     }

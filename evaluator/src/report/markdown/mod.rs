@@ -91,7 +91,7 @@ fn comparison_sections(arms: &Arms, comparison: &Comparison) -> Vec<String> {
             "Difference of MI on each task, adapter less base, sorted",
         ),
         "### Does it hold on subsets?\n".to_owned(),
-        tables::subsets(comparison),
+        tables::subsets(comparison) + &tables::elsewhere(comparison),
         picture(
             SHAPE_PICTURE,
             "Distributions of complexity and length by arm",

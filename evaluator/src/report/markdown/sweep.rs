@@ -6,6 +6,7 @@ use super::super::contrast::Contrast;
 use super::super::hypotheses::h2::{Overall, Point, SweepFindings};
 use super::super::metric::{CC, Metric, PASS_RATE};
 use super::super::number::{count, number, p_value, percent, signed, signed_interval};
+use super::super::verdict::Outcome;
 use super::text::{name, table};
 
 /// What was done, and the three tables.
@@ -111,11 +112,15 @@ fn test(found: &SweepFindings) -> String {
         row("pass@1 (%)", &PASS_RATE, &test.pass_rate),
     ];
     format!(
-        "{}\nThe pass rate may fall by {} points at most, by the estimate; that it fell too far is certain only where even \
-         the interval's better end did. Here: {}. H2 needs less complex programs at no higher cost than that.\n",
+        "{}\nThe pass rate may fall by {} points at most, and {}. H2 needs less complex programs at no higher \
+         cost than that.\n",
         table(&header, 1, &rows),
         number(found.pass_rate_margin, 1),
-        test.cost.words(),
+        match test.cost {
+            Outcome::Supported => "by the estimate it stayed within that",
+            Outcome::NotSupported => "even the interval's better end fell further",
+            Outcome::Inconclusive => "it fell further by the estimate, which may be chance",
+        },
     )
 }
 

@@ -246,6 +246,43 @@ pub(super) fn subsets(comparison: &Comparison) -> String {
     )
 }
 
+/// MI, `mi_code` and pass rate in the recipe's other workflows; nothing where it has none.
+pub(super) fn elsewhere(comparison: &Comparison) -> String {
+    if comparison.elsewhere.is_empty() {
+        return String::new();
+    }
+    let header = [
+        "workflow",
+        "adapter",
+        "MI, difference",
+        "95 % interval",
+        "mi_code, difference",
+        "95 % interval",
+        "pass rate, points",
+        "95 % interval",
+    ];
+    let rows: Vec<Vec<String>> = comparison
+        .elsewhere
+        .iter()
+        .map(|found| {
+            let mut row = vec![name(&found.workflow), name(&found.adapter)];
+            for (contrast, scale) in [
+                (&found.maintainability_index, 1.0),
+                (&found.mi_code, 1.0),
+                (&found.pass_rate, 100.0),
+            ] {
+                row.push(signed(contrast.difference.map(|value| value * scale), 1));
+                row.push(signed_interval(contrast.interval, 1, scale));
+            }
+            row
+        })
+        .collect();
+    format!(
+        "\nAdapter less base in the recipe's other workflows, of which nothing was declared:\n\n{}",
+        table(&header, 2, &rows)
+    )
+}
+
 fn subset_row(subset: &str, metric: &str, contrast: &Contrast) -> Vec<String> {
     vec![
         subset.to_owned(),

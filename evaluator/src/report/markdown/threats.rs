@@ -1,6 +1,6 @@
 //! What limits the conclusions, with the numbers of this run.
 
-use statistics::POWER;
+use statistics::{POWER, minimal_detectable_rate_difference};
 
 use super::super::arms::Arms;
 use super::super::cells::CellSummary;
@@ -76,12 +76,27 @@ fn of_arms(comparison: &Comparison, run: &RunInfo) -> Vec<String> {
 }
 
 fn of_sweep(found: &SweepFindings) -> String {
-    let solved = found.test.as_ref().map_or(0, |test| test.complexity.n);
+    let tested = found.test.as_ref().map(|test| &test.complexity);
+    let solved = tested.map_or(0, |complexity| complexity.n);
     let chosen_on = found.chosen().map_or(0, |point| point.choosing_pairs);
+    let few = if solved < FEW_PAIRS {
+        " With so few the interval itself is a rough guide."
+    } else {
+        ""
+    };
+    let detectable = tested
+        .and_then(|complexity| complexity.minimal_detectable_effect)
+        .map_or_else(String::new, |effect| {
+            format!(
+                " A mean difference of {} is the smallest that such a test detects in {} of cases.",
+                number(effect, 2),
+                percent(POWER),
+            )
+        });
     format!(
         "**Few solved tasks.** Complexity is compared on programs that pass: {} of the choosing half decided which point \
-         is best, and {solved} of the testing half tested it. Tasks that a model solves are its easy ones, and easy \
-         programs are less complex: the result holds for them.",
+         is best, and {solved} of the testing half tested it.{few}{detectable} Tasks that a model solves are its easy \
+         ones, and easy programs are less complex: the result holds for them.",
         count(chosen_on, "task"),
     )
 }
@@ -99,9 +114,27 @@ fn of_collaboration(found: &CollaborationFindings, run: &RunInfo) -> String {
             )
         })
         .collect();
+    let detectable = found
+        .contrasts
+        .first()
+        .and_then(|contrast| {
+            let solved = &contrast.solved;
+            let discordant = (solved.reference_only + solved.other_only) as f64;
+            minimal_detectable_rate_difference(discordant / solved.tasks.max(1) as f64, solved.tasks)
+        })
+        .map_or_else(
+            || "Too few tasks are solved by one of them alone to say which difference could be detected.".to_owned(),
+            |difference| {
+                format!(
+                    "A difference of {} points is the smallest that a test of so many tasks detects in {} of cases.",
+                    number(difference * 100.0, 1),
+                    percent(POWER),
+                )
+            },
+        );
     format!(
         "**Equal budgets, unequal spending.** Every workflow may spend {} completion tokens on a sample, and stops when it \
-         is done. Spent on average: {}.",
+         is done. Spent on average: {}. {detectable}",
         grouped(run.budget.completion_tokens),
         spent.join(", "),
     )

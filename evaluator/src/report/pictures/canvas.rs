@@ -20,13 +20,14 @@ const CARD: RGBColor = RGBColor(0xff, 0xff, 0xff);
 const BORDER: RGBColor = RGBColor(0xd1, 0xd9, 0xe0);
 
 /// The base model is grey, adapters take Okabe and Ito's colours, told apart by colour-blind readers.
-const ARMS: [RGBColor; 6] = [
+const ARMS: [RGBColor; 7] = [
     RGBColor(0x8c, 0x95, 0x9f),
     RGBColor(0x00, 0x72, 0xb2),
     RGBColor(0xd5, 0x5e, 0x00),
     RGBColor(0x00, 0x9e, 0x73),
     RGBColor(0xcc, 0x79, 0xa7),
     RGBColor(0xe6, 0x9f, 0x00),
+    RGBColor(0x56, 0xb4, 0xe9),
 ];
 
 /// Characters of an arm's name that a picture has room for.

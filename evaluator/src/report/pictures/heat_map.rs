@@ -40,7 +40,7 @@ pub(super) fn draw(found: &SweepFindings) -> Drawn<String> {
     let rows = distinct(found, |point| point.decoding.temperature)
         .len()
         .max(1);
-    let height = 60 + TOP + ROW_HEIGHT * rows as i32 + 58;
+    let height = 60 + TOP + ROW_HEIGHT * rows as i32 + 32;
     card(
         height as u32,
         "Complexity and pass rate by temperature and top-p",
@@ -140,8 +140,8 @@ fn draw_panel(panel: &Area, found: &SweepFindings, shown: &Shown) -> Drawn<()> {
     )?;
     let right = LEFT + width * columns.len().max(1) as i32;
     text(panel, "top-p", (right, TOP - 36), 13.0, MUTED, HPos::Right)?;
-    let below = TOP + ROW_HEIGHT * temperatures.len() as i32 + 12;
-    let legend = "* recipe's own sampling   framed: chosen for the test";
+    let below = TOP + ROW_HEIGHT * temperatures.len() as i32 + 10;
+    let legend = "* recipe's own sampling; framed: chosen for the test";
     text(panel, legend, (LEFT, below), 13.0, MUTED, HPos::Left)
 }
 

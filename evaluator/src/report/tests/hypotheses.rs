@@ -268,3 +268,25 @@ fn what_the_recipe_does_not_declare_is_not_claimed() {
     let claims = report.summary["claims"].as_array().expect("a list");
     assert!(claims.iter().all(|claim| claim["hypothesis"] != "h3"));
 }
+
+#[test]
+fn the_recipes_other_workflows_stand_beside_the_first() {
+    let mut run = run_of(Experiment::Compare, &["adapter"]);
+    let workflows = [Workflow::Single, Workflow::Codet];
+    run.plan.comparison = Some(workflows.into());
+    let cells = run.plan.cells.clone();
+    run.plan.cells.extend(cells.into_iter().map(|cell| Cell {
+        workflow: Workflow::Codet,
+        ..cell
+    }));
+    let records = records_of_cells(&run, 12, |cell, task| {
+        let solves = cell.workflow == Workflow::Codet && cell.arm == "adapter";
+        (solves, usual(task))
+    });
+    let report = check(&records, &run);
+    let found = &report.summary["findings"]["h1"]["elsewhere"];
+    assert_eq!(found[0]["workflow"], "codet");
+    assert_eq!(found[0]["pass_rate"]["difference"], 1.0);
+    assert_eq!(report.summary["claims"].as_array().map(Vec::len), Some(2));
+    assert!(report.markdown.contains("| `codet` | `adapter` | 0.0 |"));
+}
