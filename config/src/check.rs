@@ -303,6 +303,7 @@ impl Check {
     fn evaluate(&mut self, evaluate: &Evaluate) {
         let Evaluate {
             benchmarks,
+            max_tasks,
             workflows,
             python,
             sampling,
@@ -323,6 +324,9 @@ impl Check {
         } = evaluate;
         let names: Vec<_> = benchmarks.iter().map(|benchmark| benchmark.name).collect();
         self.choice("evaluate.benchmarks", &names, "benchmark");
+        if let Some(n) = *max_tasks {
+            self.whole("evaluate.max_tasks", n, 1..=1_000_000);
+        }
         self.choice("evaluate.workflows", workflows, "workflow");
         if let Some(python) = python {
             self.not_blank("evaluate.python", &python.to_string_lossy(), "a program");

@@ -313,6 +313,8 @@ impl Default for Output {
 pub struct Evaluate {
     /// Sets of tasks, each perhaps with its data file. Default `[embedded]`; at least one, none twice.
     pub benchmarks: Vec<Benchmark>,
+    /// Tasks of each benchmark, drawn with `sampling.seed`: for a first look. Default: all; 1 to 1000000.
+    pub max_tasks: Option<usize>,
     /// Ways to come from a task to an answer. Default `[single]`; at least one, none twice.
     pub workflows: Vec<Workflow>,
     /// Python that runs the answers. Default: `python3` on the search path, see
@@ -357,6 +359,7 @@ impl Default for Evaluate {
     fn default() -> Self {
         Self {
             benchmarks: vec![Benchmark::named(BenchmarkName::Embedded)],
+            max_tasks: None,
             workflows: vec![Workflow::Single],
             python: None,
             sampling: Sampling::default(),

@@ -45,6 +45,16 @@ fn every_recipe_opens_with_its_launch_command() {
     }
 }
 
+/// A base model never learnt the token that ends an answer, and its head is frozen: an adapter of it would not stop.
+#[test]
+fn every_recipe_trains_a_model_that_can_end_its_answers() {
+    for file in shipped() {
+        let recipe = Recipe::load(&file, &[]).unwrap_or_else(|error| panic!("{error}"));
+        let name = recipe.model.base_model_name();
+        assert!(name.contains("Instruct"), "{}: {name}", file.display());
+    }
+}
+
 #[test]
 fn the_resolved_copy_reads_back_as_the_same_recipe() {
     let overrides = [

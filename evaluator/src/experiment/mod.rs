@@ -93,7 +93,7 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
         described.push(describe::adapter(&adapter.folder, &adapter.name)?);
     }
 
-    let (tasks, benchmarks) = tasks::load(&evaluate.benchmarks, evaluate.prompting)?;
+    let (tasks, benchmarks) = tasks::load(evaluate)?;
     let mut info = describe::run(describe::Parts {
         recipe: &recipe,
         base: &base,

@@ -1,10 +1,13 @@
 //! The tasks of a run, from all its benchmarks, each under a name that no other has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use benchmarks::{Task, TaskView};
-use config::{Benchmark, Prompting};
+use config::{Evaluate, Prompting};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
 
 use crate::record::BenchmarkInfo;
 use crate::{describe, score};
@@ -21,17 +24,17 @@ pub(crate) struct RunTask {
 ///
 /// # Errors
 /// A benchmark's file is missing or another one.
-pub(super) fn load(
-    benchmarks: &[Benchmark],
-    prompting: Prompting,
-) -> Result<(Vec<RunTask>, Vec<BenchmarkInfo>)> {
-    let load = match prompting {
+pub(super) fn load(evaluate: &Evaluate) -> Result<(Vec<RunTask>, Vec<BenchmarkInfo>)> {
+    let load = match evaluate.prompting {
         Prompting::FewShot => score::load_few_shot_tasks,
         _ => score::load_tasks,
     };
     let (mut tasks, mut infos) = (Vec::new(), Vec::new());
-    for benchmark in benchmarks {
-        let set = load(benchmark.name.as_str(), benchmark.path.as_deref())?;
+    for benchmark in &evaluate.benchmarks {
+        let mut set = load(benchmark.name.as_str(), benchmark.path.as_deref())?;
+        if let Some(n) = evaluate.max_tasks {
+            draw(&mut set.tasks, n, evaluate.sampling.seed);
+        }
         infos.push(describe::benchmark(set.benchmark, &set.tasks));
         tasks.extend(set.tasks.into_iter().map(|task| RunTask {
             benchmark: set.benchmark.to_owned(),
@@ -41,6 +44,15 @@ pub(super) fn load(
     }
     tell_apart(&mut tasks);
     Ok((tasks, infos))
+}
+
+/// Keeps `n` tasks, in their order.
+fn draw(tasks: &mut Vec<Task>, n: usize, seed: u64) {
+    let mut places: Vec<usize> = (0..tasks.len()).collect();
+    places.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    let kept: BTreeSet<usize> = places.into_iter().take(n).collect();
+    let mut place = 0..;
+    tasks.retain(|_| place.next().is_some_and(|place| kept.contains(&place)));
 }
 
 /// Puts the benchmark before every name that two benchmarks use: one often is another with more tests.
@@ -59,6 +71,22 @@ fn tell_apart(tasks: &mut [RunTask]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tasks_are_drawn_by_the_seed_and_keep_their_order() {
+        let all = benchmarks::load("embedded", None).expect("embedded tasks").tasks;
+        let drawn = |n, seed| {
+            let mut tasks = all.clone();
+            draw(&mut tasks, n, seed);
+            let place = |task: &Task| all.iter().position(|other| other == task);
+            tasks.iter().filter_map(place).collect::<Vec<_>>()
+        };
+        assert_eq!(drawn(10, 1).len(), 10);
+        assert!(drawn(10, 1).is_sorted());
+        assert_eq!(drawn(10, 1), drawn(10, 1));
+        assert_ne!(drawn(10, 1), drawn(10, 2));
+        assert_eq!(drawn(1000, 1).len(), all.len());
+    }
 
     #[test]
     fn tasks_of_one_name_are_told_apart_by_their_benchmark() {

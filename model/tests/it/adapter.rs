@@ -4,8 +4,8 @@ use std::fs;
 
 use burn::tensor::{Device, Tensor};
 use model::{
-    Adapter, AdapterError, AdapterOrigin, Decoder, Initial, LoraSettings, Noise, PathPattern,
-    Targets, WholeModule,
+    Adapter, AdapterError, AdapterOrigin, Decoder, Engine, EngineAdapter, Initial, LoraSettings,
+    Noise, PathPattern, Targets, WholeModule,
 };
 
 use crate::support::{Expected, golden, max_difference, tiny};
@@ -17,8 +17,10 @@ fn load(decoder: &Decoder, folder: &str) -> Adapter {
 }
 
 fn check_logits(model: &str, adapter: &str) {
-    let (_, decoder) = tiny(model);
+    let (checkpoint, decoder) = tiny(model);
     let adapter_model = load(&decoder, adapter);
+    let engine = Engine::load(&checkpoint, |_, _| ()).expect("golden weights");
+    let for_engine = EngineAdapter::new(&adapter_model, &checkpoint).expect("golden weights");
     let expected = Expected::read(&format!("{adapter}/expected.safetensors"));
     let shape = expected.shape("input_ids");
     let found = decoder.logits(&expected.ids("input_ids"), shape[0], Some(&adapter_model));
@@ -35,6 +37,16 @@ fn check_logits(model: &str, adapter: &str) {
         assert!(
             difference < 1e-4,
             "{adapter}, sequence {sequence}: logits differ by {difference}"
+        );
+        // What generates on the CPU reads the adapter in its own way.
+        let tokens = &expected.ids("input_ids")[sequence * shape[1]..][..length as usize];
+        let last = engine.prefill(&mut engine.cache(1), 0, 0, tokens, Some(&for_engine));
+        let last = Tensor::<1>::from_floats(&last[..], &Device::flex()).unsqueeze();
+        let place = sequence * shape[1] + length as usize - 1;
+        let difference = max_difference(&last, &expected.rows("logits").narrow(0, place, 1));
+        assert!(
+            difference < 1e-3,
+            "{adapter}, sequence {sequence}: the engine's logits differ by {difference}"
         );
     }
     let base = decoder.logits(&expected.ids("input_ids"), shape[0], None);
