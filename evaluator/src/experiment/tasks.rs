@@ -74,7 +74,9 @@ mod tests {
 
     #[test]
     fn tasks_are_drawn_by_the_seed_and_keep_their_order() {
-        let all = benchmarks::load("embedded", None).expect("embedded tasks").tasks;
+        let all = benchmarks::load("embedded", None)
+            .expect("embedded tasks")
+            .tasks;
         let drawn = |n, seed| {
             let mut tasks = all.clone();
             draw(&mut tasks, n, seed);

@@ -374,3 +374,99 @@ mod x86 {
     compiled_for!("avx512f", exponentials_avx512, swiglu_avx512);
     compiled_for!("avx2,fma", exponentials_avx2, swiglu_avx2);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noise(n: usize, seed: u32) -> Vec<f32> {
+        let mut state = seed;
+        (0..n)
+            .map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+            })
+            .collect()
+    }
+
+    fn rows(n: usize, seed: u32) -> Vec<Row> {
+        noise(n * WIDTH, seed).as_chunks().0.to_vec()
+    }
+
+    #[test]
+    fn exponentials_are_those_of_double_precision() {
+        let mut values: Vec<f32> = (0..3000).map(|i| i as f32 * -0.03).collect();
+        let shifted: Vec<f64> = values.iter().map(|&v| f64::from(v - 0.5)).collect();
+        let sum = exponentials(&mut values, 0.5);
+        for (found, x) in values.iter().zip(&shifted) {
+            // Below, the smallest normal numbers stand for all that is smaller.
+            let exact = x.max(-87.0).exp();
+            let error = (f64::from(*found) - exact).abs() / exact;
+            assert!(error < 2.0 * f64::from(f32::EPSILON), "exp({x}): {found}");
+        }
+        let exact: f64 = values.iter().map(|&v| f64::from(v)).sum();
+        assert!((f64::from(sum) - exact).abs() < 1e-6 * exact);
+    }
+
+    #[test]
+    fn a_gate_is_weighed_by_its_sigmoid() {
+        let (gate, up) = (noise(100, 1), noise(100, 2));
+        let mut out: Vec<f32> = gate.iter().map(|g| g * 40.0).collect();
+        let gates = out.clone();
+        swiglu(&mut out, &up);
+        for ((found, &g), &u) in out.iter().zip(&gates).zip(&up) {
+            let g = f64::from(g);
+            let exact = g / (1.0 + (-g).exp()) * f64::from(u);
+            assert!((f64::from(*found) - exact).abs() < 1e-6 * (1.0 + exact.abs()));
+        }
+    }
+
+    #[test]
+    fn codes_are_scaled_before_their_minimum_is_added() {
+        let codes = [[-128, 0, 127], [1, 2, 3]].map(|c| std::array::from_fn(|j| c[j % 3]));
+        let (scales, minima) = (rows(1, 3)[0], rows(1, 4)[0]);
+        for minima in [None, Some(&minima)] {
+            let mut out = [[0.0; WIDTH]; 2];
+            decode(&codes, &scales, minima, &mut out);
+            for (codes, out) in codes.iter().zip(&out) {
+                for j in 0..WIDTH {
+                    let product = scales[j] * f32::from(codes[j]);
+                    let expected = minima.map_or(product, |minima| product + minima[j]);
+                    assert_eq!(out[j].to_bits(), expected.to_bits());
+                }
+            }
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn every_instruction_set_with_fused_multiply_add_gives_the_same_bits() {
+        if !(is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("fma")) {
+            // One vector instruction set at most: nothing to compare on this CPU.
+            return;
+        }
+        let (n, depth) = (29, 90);
+        let (x, panel) = (noise(n * depth, 5), rows(depth, 6));
+        let (mut wide, mut narrow) = (vec![[0.0; WIDTH]; n], vec![[0.0; WIDTH]; n]);
+        let (mut plain, up) = (noise(500, 7), noise(500, 8));
+        let (mut of_wide, mut of_narrow) = (plain.clone(), plain.clone());
+        let sums;
+        // SAFETY: the features were detected above.
+        unsafe {
+            x86::multiply_avx512(&x, depth, &panel, &mut wide);
+            x86::multiply_avx2(&x, depth, &panel, &mut narrow);
+            sums = [
+                x86::exponentials_avx512(&mut of_wide, 1.0),
+                x86::exponentials_avx2(&mut of_narrow, 1.0),
+                plain::exponentials(&mut plain, 1.0),
+            ];
+            x86::swiglu_avx512(&mut of_wide, &up);
+            x86::swiglu_avx2(&mut of_narrow, &up);
+        }
+        plain::swiglu(&mut plain, &up);
+        assert_eq!(wide, narrow);
+        assert_eq!(sums.map(f32::to_bits), [sums[0].to_bits(); 3]);
+        assert_eq!(of_wide, of_narrow);
+        assert_eq!(of_wide, plain);
+    }
+}
