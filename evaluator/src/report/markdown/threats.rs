@@ -7,11 +7,12 @@ use super::super::cells::CellSummary;
 use super::super::hypotheses::h1::{AdapterComparison, Comparison};
 use super::super::hypotheses::h2::SweepFindings;
 use super::super::hypotheses::h3::CollaborationFindings;
+use super::super::metric::{LLOC, MI};
 use super::super::number::{count, grouped, number, percent, signed};
 use super::super::summary::{ArmSummary, Rate};
 use super::Content;
 use super::text::name;
-use crate::record::{AdapterInfo, RunInfo};
+use crate::record::{AdapterInfo, RunInfo, SampleRecord, Verdict};
 
 /// The benchmark whose texts the trainer searches for in training examples.
 const SEARCHED: &str = "embedded";
@@ -33,6 +34,7 @@ pub(super) fn section(content: &Content) -> String {
         for adapter in &comparison.adapters {
             points.push(sample_size(adapter));
             points.extend(dropped(comparison, adapter));
+            points.extend(length(adapter));
         }
         points.extend(missing_tasks(arms, comparison));
         points.extend(of_arms(comparison, run));
@@ -47,6 +49,7 @@ pub(super) fn section(content: &Content) -> String {
     points.push(decoding(run));
     points.extend(run.adapters.iter().filter_map(small_training));
     points.push(contamination(run));
+    points.push(ended_by_limits(content.records));
     points.push(sandbox(run));
     format!("- {}\n", points.join("\n- "))
 }
@@ -159,6 +162,25 @@ fn unfinished(cells: &[CellSummary], run: &RunInfo) -> Option<String> {
     })
 }
 
+/// Programs that no test failed, but a limit ended.
+fn ended_by_limits(records: &[SampleRecord]) -> String {
+    let ended = |verdict| {
+        records
+            .iter()
+            .filter(|record| record.verdict == verdict)
+            .count()
+    };
+    format!(
+        "**Limits.** Of {}, {} ended in a timeout, {} at the memory limit, {} at the output limit and {} in what the \
+         sandbox forbids; all count as failed. A slower machine may turn a pass into a timeout.",
+        count(records.len(), "program"),
+        ended(Verdict::Timeout),
+        ended(Verdict::Memory),
+        ended(Verdict::OutputLimit),
+        ended(Verdict::Violation),
+    )
+}
+
 /// What is known of tasks in the training data.
 fn contamination(run: &RunInfo) -> String {
     if run.adapters.is_empty() {
@@ -242,6 +264,26 @@ fn dropped(comparison: &Comparison, adapter: &AdapterComparison) -> Option<Strin
             signed(adapter.mi().difference, 1),
         )
     })
+}
+
+/// How much of the change a change of length may explain.
+fn length(adapter: &AdapterComparison) -> Option<String> {
+    let lloc = adapter
+        .paired
+        .iter()
+        .find(|contrast| contrast.metric == LLOC.key)?;
+    let at_equal_length = adapter
+        .at_equal_length
+        .iter()
+        .find(|found| found.metric == MI.key)?;
+    Some(format!(
+        "**Length.** {}: programs changed by {} logical lines, and MI falls with length. At equal length MI changes by \
+         {} instead of {}.",
+        name(&adapter.name),
+        signed(lloc.difference?, 1),
+        signed(at_equal_length.difference?, 1),
+        signed(adapter.mi().difference?, 1),
+    ))
 }
 
 fn missing_tasks(arms: &Arms, comparison: &Comparison) -> Option<String> {
