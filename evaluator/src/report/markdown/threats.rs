@@ -314,18 +314,25 @@ fn by_arm(comparison: &Comparison, rate: fn(&ArmSummary) -> &Rate) -> String {
 
 fn decoding(run: &RunInfo) -> String {
     let sampling = &run.sampling;
-    if sampling.temperature <= 0.0 {
-        "**One decoding.** Greedy: the same request gives the same answer, and how much answers vary under sampling is \
-         not measured. One adapter is one training run: another training seed may differ."
-            .to_owned()
-    } else {
+    let drawn = if sampling.temperature > 0.0 {
         format!(
-            "**Sampling.** {} a task at temperature {}; intervals are over tasks and hold for this number of samples. \
-             One adapter is one training run: another training seed may differ.",
+            "**Sampling.** {} a task at temperature {}; intervals are over tasks and hold for this number of samples.",
             count(sampling.samples_per_task as usize, "sample"),
             number(sampling.temperature, 2),
         )
+    } else if run.plan.sweep.is_some() {
+        "**One decoding.** Greedy but for H2: the same request gives the same answer, and how much a result varies \
+         under sampling is measured for H2 alone."
+            .to_owned()
+    } else {
+        "**One decoding.** Greedy: the same request gives the same answer, and how much answers vary under sampling is \
+         not measured."
+            .to_owned()
+    };
+    if run.adapters.is_empty() {
+        return drawn;
     }
+    format!("{drawn} One adapter is one training run: another training seed may differ.")
 }
 
 fn small_training(adapter: &AdapterInfo) -> Option<String> {

@@ -385,7 +385,8 @@ mod tests {
 
     #[test]
     fn any_two_factors_are_right() {
-        let arguments = "t2;l4;i2;i6;i3;i4;i12;";
+        // Whole numbers are hexadecimal on the wire: the product is 12.
+        let arguments = "t2;l4;i2;i6;i3;i4;ic;";
         check(
             Puzzle::Factors,
             arguments,
