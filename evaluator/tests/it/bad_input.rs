@@ -186,9 +186,9 @@ fn a_broken_adapter_names_the_file() {
     };
     check(
         config,
-        &with("\"use_dora\": false", "\"use_dora\": true"),
+        &with("\"bias\": \"none\"", "\"bias\": \"all\""),
         MISTAKE,
-        &["`use_dora` = true is not supported", "hint: "],
+        &["`bias` = \"all\" is not supported", "hint: "],
     );
 }
 
