@@ -151,7 +151,10 @@ pub(crate) struct CommonArguments {
 impl CommonArguments {
     /// All overrides of the recipe.
     pub(crate) fn overrides(&self) -> Vec<String> {
-        let url = self.endpoint.iter().map(|url| format!("evaluate.endpoint.url={url}"));
+        let url = self
+            .endpoint
+            .iter()
+            .map(|url| format!("evaluate.endpoint.url={url}"));
         self.overrides.iter().cloned().chain(url).collect()
     }
 }

@@ -10,14 +10,14 @@ use config::Recipe;
 use sandbox::Sandbox;
 use serde_json::Value;
 
-use crate::digest::sha256_of;
 use crate::clock;
+use crate::digest::sha256_of;
 use crate::experiment::Request;
 use crate::experiment::answering::Answerer;
 use crate::experiment::plan::{Experiment, Plan};
 use crate::record::{
-    AdapterInfo, BenchmarkInfo, NamedSeed, RECORD_VERSION, RecipeInfo, RunInfo,
-    STATISTICS, SamplingInfo, SandboxInfo, TrainingSummary,
+    AdapterInfo, BenchmarkInfo, NamedSeed, RECORD_VERSION, RecipeInfo, RunInfo, STATISTICS,
+    SamplingInfo, SandboxInfo, TrainingSummary,
 };
 use crate::workflow::budget::Spending;
 use crate::workflow::prompt::Templates;

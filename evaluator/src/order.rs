@@ -8,7 +8,12 @@ use crate::record::{RunInfo, SampleRecord};
 
 /// Records by cell, benchmark, task and sample.
 pub(crate) fn sorted(run: &RunInfo, records: &[SampleRecord]) -> Vec<SampleRecord> {
-    let benchmarks: BTreeMap<&str, usize> = run.benchmarks.iter().map(|of| of.name.as_str()).zip(0..).collect();
+    let benchmarks: BTreeMap<&str, usize> = run
+        .benchmarks
+        .iter()
+        .map(|of| of.name.as_str())
+        .zip(0..)
+        .collect();
     let mut keyed: Vec<_> = records
         .iter()
         .map(|record| {
@@ -29,7 +34,10 @@ pub(crate) fn sorted(run: &RunInfo, records: &[SampleRecord]) -> Vec<SampleRecor
             .then_with(|| by_name(&record.task_id, &other.task_id))
             .then_with(|| record.sample.cmp(&other.sample))
     });
-    keyed.into_iter().map(|(_, record)| record.clone()).collect()
+    keyed
+        .into_iter()
+        .map(|(_, record)| record.clone())
+        .collect()
 }
 
 /// Names in the order in which people count: `HumanEval/9` before `HumanEval/10`.
@@ -42,7 +50,9 @@ fn pieces(name: &str) -> Vec<(&str, u64)> {
     let mut pieces = Vec::new();
     let mut rest = name;
     while !rest.is_empty() {
-        let digits = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        let digits = rest
+            .find(|c: char| c.is_ascii_digit())
+            .unwrap_or(rest.len());
         let (text, numbers) = rest.split_at(digits);
         let end = numbers
             .find(|c: char| !c.is_ascii_digit())
@@ -60,9 +70,25 @@ mod tests {
 
     #[test]
     fn names_are_counted_as_people_count() {
-        let mut names = ["b/1", "a/10", "a/9", "a/09", "a", "a/9b", "a/99999999999999999999999"];
+        let mut names = [
+            "b/1",
+            "a/10",
+            "a/9",
+            "a/09",
+            "a",
+            "a/9b",
+            "a/99999999999999999999999",
+        ];
         names.sort_by(|a, b| by_name(a, b));
-        let expected = ["a", "a/99999999999999999999999", "a/09", "a/9", "a/9b", "a/10", "b/1"];
+        let expected = [
+            "a",
+            "a/99999999999999999999999",
+            "a/09",
+            "a/9",
+            "a/9b",
+            "a/10",
+            "b/1",
+        ];
         assert_eq!(names, expected);
     }
 }

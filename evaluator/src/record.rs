@@ -253,7 +253,10 @@ impl RunInfo {
 
     /// Tasks of all benchmarks, of which a shard answers some.
     pub(crate) fn n_tasks_of_benchmarks(&self) -> usize {
-        self.benchmarks.iter().map(|benchmark| benchmark.tasks).sum()
+        self.benchmarks
+            .iter()
+            .map(|benchmark| benchmark.tasks)
+            .sum()
     }
 
     /// Answers that the finished run has.

@@ -194,10 +194,7 @@ impl RunFolder {
             return Ok(());
         }
         let path = self.path.join("samples.parquet");
-        Ok(table::write_parquet(
-            &path,
-            &samples::rows(info, records),
-        )?)
+        Ok(table::write_parquet(&path, &samples::rows(info, records))?)
     }
 
     fn write(&self, name: &str, text: &str) -> Result<()> {

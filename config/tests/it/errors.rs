@@ -446,5 +446,8 @@ fn what_may_be_a_secret_is_in_no_error() {
     }
     let file = format!("{SMALLEST}evaluate: {{endpoint: {{url: 'http://a:hunter2@h'}}}}\n");
     let text = error(&file, &[]);
-    assert!(text.starts_with("recipes/test.yaml:6:") && !text.contains("hunter2"), "{text}");
+    assert!(
+        text.starts_with("recipes/test.yaml:6:") && !text.contains("hunter2"),
+        "{text}"
+    );
 }

@@ -227,7 +227,12 @@ fn a_servers_address_may_end_in_v1_or_before_it() {
         let recipe = parse(SMALLEST, &[&set]).unwrap();
         recipe.evaluate.endpoint.unwrap().base_url()
     };
-    for url in ["http://h:1", "http://h:1/", "http://h:1/v1", "http://h:1/v1/"] {
+    for url in [
+        "http://h:1",
+        "http://h:1/",
+        "http://h:1/v1",
+        "http://h:1/v1/",
+    ] {
         assert_eq!(base(url), "http://h:1/v1");
     }
     assert_eq!(base("https://h/llm/v1"), "https://h/llm/v1");

@@ -37,10 +37,7 @@ impl Query {
         template: &ChatTemplate,
     ) -> Result<Vec<u32>> {
         if self.messages.is_empty() {
-            let (start, text) = (
-                tokenizer.text_start()?,
-                tokenizer.encode_text(&self.begun)?,
-            );
+            let (start, text) = (tokenizer.text_start()?, tokenizer.encode_text(&self.begun)?);
             return Ok([start, text].concat());
         }
         template

@@ -27,7 +27,10 @@ struct Part {
 ///
 /// # Errors
 /// They are not all shards of one run, each once; or the run's folder holds a run that was made in one piece.
-pub(super) fn merge(folders: &[PathBuf], reports: &std::path::Path) -> Result<(RunInfo, RunFolder)> {
+pub(super) fn merge(
+    folders: &[PathBuf],
+    reports: &std::path::Path,
+) -> Result<(RunInfo, RunFolder)> {
     let parts = complete(read(folders)?)?;
     let (mut records, mut events): (Vec<SampleRecord>, Vec<Event>) = (Vec::new(), Vec::new());
     for part in &parts {
@@ -142,11 +145,13 @@ fn foreign(first: &Part, other: &Part) -> String {
     if let Some((first, other)) = recipe(first).zip(recipe(other)) {
         let differences = first.differences(&other);
         let shown = differences.iter().take(MOST_DIFFERENCES);
-        lines.extend(shown.map(|found| {
-            format!("  {}: {} and {}", found.key, found.first, found.second)
-        }));
+        lines.extend(
+            shown.map(|found| format!("  {}: {} and {}", found.key, found.first, found.second)),
+        );
         if differences.is_empty() {
-            lines.push("  same recipe, but another model, benchmark, device, server or Python".to_owned());
+            lines.push(
+                "  same recipe, but another model, benchmark, device, server or Python".to_owned(),
+            );
         }
     }
     lines.push("hint: a run's folder is named after all that makes it: shards of one run differ in their number alone".to_owned());
@@ -158,7 +163,13 @@ fn check_tasks(part: &Part, records: &[SampleRecord]) -> Result<()> {
     let own: BTreeSet<&str> = part.shard.tasks.iter().map(String::as_str).collect();
     let mut seen = BTreeSet::new();
     for record in records {
-        let key = (&record.arm, &record.workflow, record.decoding, &record.task_id, record.sample);
+        let key = (
+            &record.arm,
+            &record.workflow,
+            record.decoding,
+            &record.task_id,
+            record.sample,
+        );
         anyhow::ensure!(
             own.contains(record.task_id.as_str()) && seen.insert(key),
             "{}: a record of {} that is not this shard's, or is there twice\nhint: make the shard again",
@@ -185,7 +196,11 @@ fn described(parts: &[Part]) -> RunInfo {
         of: parts[0].shard.of,
     };
     let suffix = shard.name("");
-    info.name = info.name.strip_suffix(&suffix).unwrap_or(&info.name).to_owned();
+    info.name = info
+        .name
+        .strip_suffix(&suffix)
+        .unwrap_or(&info.name)
+        .to_owned();
     info.command = unsharded(&parts[0].info);
     info.shard = None;
     info.merged_from = parts.iter().map(|part| part.info.name.clone()).collect();
@@ -206,7 +221,11 @@ fn described(parts: &[Part]) -> RunInfo {
         }
         // What one machine does not hold off, the run did not.
         for property in &mut info.sandbox.properties {
-            let there = own.sandbox.properties.iter().find(|other| other.name == property.name);
+            let there = own
+                .sandbox
+                .properties
+                .iter()
+                .find(|other| other.name == property.name);
             property.enforced &= there.is_some_and(|other| other.enforced);
         }
     }
@@ -219,7 +238,10 @@ fn described(parts: &[Part]) -> RunInfo {
 
 /// The command of a shard without the shard.
 fn unsharded(info: &RunInfo) -> String {
-    let shard = info.shard.as_ref().map(|shard| format!(" --shard {}/{}", shard.index, shard.of));
+    let shard = info
+        .shard
+        .as_ref()
+        .map(|shard| format!(" --shard {}/{}", shard.index, shard.of));
     let command = shard.and_then(|words| info.command.strip_suffix(&words));
     command.unwrap_or(&info.command).to_owned()
 }
@@ -239,7 +261,10 @@ mod tests {
     fn split(of: usize, reports: &std::path::Path) -> (RunInfo, Vec<SampleRecord>, Vec<PathBuf>) {
         let whole = synthetic::run_of(Experiment::Compare, &["tuned"]);
         let records = synthetic::records(&["tuned"], whole.n_tasks());
-        let mut names: Vec<String> = records.iter().map(|record| record.task_id.clone()).collect();
+        let mut names: Vec<String> = records
+            .iter()
+            .map(|record| record.task_id.clone())
+            .collect();
         names.sort();
         names.dedup();
         let folders = (1..=of).map(|index| {
@@ -252,7 +277,9 @@ mod tests {
                 .filter(|(at, _)| at % of == index - 1)
                 .map(|(_, name)| name.clone())
                 .collect();
-            let own = records.iter().filter(|record| tasks.contains(&record.task_id));
+            let own = records
+                .iter()
+                .filter(|record| tasks.contains(&record.task_id));
             let own: Vec<SampleRecord> = own.cloned().collect();
             info.canonical_cpu_s.retain(|task, _| tasks.contains(task));
             for timing in &mut info.timings {
@@ -262,7 +289,8 @@ mod tests {
             let folder = reports.join(&info.name);
             let mut run = RunFolder::open_alone(folder.clone()).expect("a folder");
             run.write_info(&info).expect("written");
-            own.into_iter().for_each(|record| run.append(record).expect("written"));
+            own.into_iter()
+                .for_each(|record| run.append(record).expect("written"));
             folder
         });
         let folders = folders.collect();
@@ -285,7 +313,10 @@ mod tests {
             let found = order::sorted(&merged, run.records());
             let expected = order::sorted(&whole, &records);
             assert_eq!(found, expected);
-            assert_eq!(report::build(&merged, &found), report::build(&whole, &expected));
+            assert_eq!(
+                report::build(&merged, &found),
+                report::build(&whole, &expected)
+            );
         }
     }
 
@@ -295,8 +326,15 @@ mod tests {
         let (_, records, folders) = split(2, reports.path());
         let foreign = records.iter().find(|record| record.task_id.ends_with("01"));
         let mut run = RunFolder::open(folders[0].clone()).expect("a folder");
-        run.append(foreign.expect("a record").clone()).expect("written");
-        let error = merge(&folders, reports.path()).err().expect("refused").to_string();
-        assert!(error.contains("a record of starter/01 that is not this shard's"), "{error}");
+        run.append(foreign.expect("a record").clone())
+            .expect("written");
+        let error = merge(&folders, reports.path())
+            .err()
+            .expect("refused")
+            .to_string();
+        assert!(
+            error.contains("a record of starter/01 that is not this shard's"),
+            "{error}"
+        );
     }
 }

@@ -50,7 +50,10 @@ impl Shard {
     ///
     /// # Errors
     /// There are fewer tasks than parts.
-    pub(super) fn take(self, tasks: Vec<RunTask>) -> Result<(Vec<RunTask>, ShardInfo), UserMistake> {
+    pub(super) fn take(
+        self,
+        tasks: Vec<RunTask>,
+    ) -> Result<(Vec<RunTask>, ShardInfo), UserMistake> {
         let n = tasks.len();
         if n < self.of {
             return Err(UserMistake(format!(
@@ -125,7 +128,10 @@ mod tests {
             assert!(seen.values().all(|&times| times == 1));
             for counts in counts.values().chain([&totals]) {
                 let spread = counts.iter().max().zip(counts.iter().min());
-                assert!(spread.is_some_and(|(most, least)| most - least <= 1), "{counts:?}");
+                assert!(
+                    spread.is_some_and(|(most, least)| most - least <= 1),
+                    "{counts:?}"
+                );
             }
         }
     }

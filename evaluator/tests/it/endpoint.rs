@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::fake_server::{Asked, FakeServer, Say, completion, right, solution, text_only, tokenizer};
+use crate::fake_server::{
+    Asked, FakeServer, Say, completion, right, solution, text_only, tokenizer,
+};
 use crate::support::{Finished, Project, finish, says};
 use crate::trained_project;
 
@@ -71,12 +73,21 @@ pub(crate) fn run(
 
 /// The run's folder.
 pub(crate) fn run_of(project: &Project, printed: &str) -> PathBuf {
-    let report = printed.trim().strip_prefix("report: ").expect("a report's path");
-    project.path(&Path::new(report).parent().expect("a folder").to_string_lossy())
+    let report = printed
+        .trim()
+        .strip_prefix("report: ")
+        .expect("a report's path");
+    project.path(
+        &Path::new(report)
+            .parent()
+            .expect("a folder")
+            .to_string_lossy(),
+    )
 }
 
 pub(crate) fn lines(path: &Path) -> Vec<Value> {
-    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let text =
+        fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     text.lines()
         .map(|line| serde_json::from_str(line).expect("a line of JSON"))
         .collect()
@@ -98,7 +109,7 @@ pub(crate) fn records(run: &Path) -> BTreeMap<usize, Value> {
     by_task
 }
 
-fn json_of(path: &Path) -> Value {
+pub(crate) fn json_of(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).expect("a file")).expect("JSON")
 }
 
@@ -106,27 +117,58 @@ fn json_of(path: &Path) -> Value {
 fn a_server_answers_and_the_run_says_which() {
     let (project, server) = (project(6), FakeServer::sound());
     // Without a list of models the recipe's name is taken on trust.
-    let finished = ask(&project, &server, &["--set", "evaluate.endpoint.concurrency=3"]);
-    says(&finished.stderr, &["asking tiny/qwen2 at http://127.0.0.1:", "prompts as text", "up to 3 requests at once"]);
+    let finished = ask(
+        &project,
+        &server,
+        &["--set", "evaluate.endpoint.concurrency=3"],
+    );
+    says(
+        &finished.stderr,
+        &[
+            "asking tiny/qwen2 at http://127.0.0.1:",
+            "prompts as text",
+            "up to 3 requests at once",
+        ],
+    );
     let run = run_of(&project, &finished.result());
     let records = records(&run);
-    assert!(records.values().all(|record| record["verdict"] == "passed"), "{records:?}");
+    assert!(
+        records.values().all(|record| record["verdict"] == "passed"),
+        "{records:?}"
+    );
     assert_eq!(server.times(6), [1; 6]);
     for asked in server.asked() {
         let body = &asked.body;
         assert_eq!(asked.route, "/completions");
-        assert_eq!((&body["model"], &body["max_tokens"]), (&json!(MODEL), &json!(64)));
-        assert_eq!((&body["temperature"], &body["stop"]), (&json!(0.0), &json!(["\n```"])));
+        assert_eq!(
+            (&body["model"], &body["max_tokens"]),
+            (&json!(MODEL), &json!(64))
+        );
+        assert_eq!(
+            (&body["temperature"], &body["stop"]),
+            (&json!(0.0), &json!(["\n```"]))
+        );
         // What servers do unasked is switched off.
-        assert_eq!((&body["top_k"], &body["repetition_penalty"]), (&json!(0), &json!(1.0)));
+        assert_eq!(
+            (&body["top_k"], &body["repetition_penalty"]),
+            (&json!(0), &json!(1.0))
+        );
         assert_eq!(asked.authorization, None);
         let record = &records[&asked.task()];
         let count = tokenizer().encode(&asked.prompt).expect("ids").len();
         assert_eq!(record["prompt_tokens"], count);
         assert!(record.get("retries").is_none() && record.get("tokens_estimated").is_none());
     }
-    let seeds: Vec<Value> = server.asked().iter().map(|asked| asked.body["seed"].clone()).collect();
-    assert!(seeds.iter().all(|seed| seeds.iter().filter(|other| *other == seed).count() == 1));
+    let seeds: Vec<Value> = server
+        .asked()
+        .iter()
+        .map(|asked| asked.body["seed"].clone())
+        .collect();
+    assert!(
+        seeds
+            .iter()
+            .all(|seed| seeds.iter().filter(|other| *other == seed).count() == 1)
+    );
     let info = json_of(&run.join("run.json"));
     assert_eq!(info["endpoint"]["url"], server.url());
     assert_eq!(info["endpoint"]["prompts"], "text");
@@ -134,10 +176,21 @@ fn a_server_answers_and_the_run_says_which() {
     let command = info["command"].as_str().expect("a command");
     says(command, &["--endpoint http://127.0.0.1:"]);
     let report = fs::read_to_string(run.join("report.md")).expect("a report");
-    says(&report, &["**Server.**", "up to 3 requests at once", "Prompts were sent as `text`"]);
+    says(
+        &report,
+        &[
+            "**Server.**",
+            "up to 3 requests at once",
+            "Prompts were sent as `text`",
+        ],
+    );
 
     // The same command again asks nothing.
-    let again = ask(&project, &server, &["--set", "evaluate.endpoint.concurrency=3"]);
+    let again = ask(
+        &project,
+        &server,
+        &["--set", "evaluate.endpoint.concurrency=3"],
+    );
     says(&again.stderr, &["all answers are there already"]);
     again.result();
     assert_eq!(server.times(6), [1; 6]);
@@ -151,16 +204,26 @@ fn token_ids_are_those_of_the_text_and_extras_are_left_out_where_they_are_refuse
     let strict = server(|asked| {
         let extras = asked.body.get("min_p").is_some();
         if extras {
-            return Say::Json(400, json!({"error": {"message": "Unrecognized request argument supplied: min_p"}}));
+            return Say::Json(
+                400,
+                json!({"error": {"message": "Unrecognized request argument supplied: min_p"}}),
+            );
         }
         right(asked)
     });
     let run = run_of(&project, &ask(&project, &strict, &[]).result());
-    assert_eq!(json_of(&run.join("run.json"))["endpoint"]["prompts"], "token ids");
+    assert_eq!(
+        json_of(&run.join("run.json"))["endpoint"]["prompts"],
+        "token ids"
+    );
     assert_eq!(strict.times(3), [1; 3]);
     let mut compared = 0;
     for asked in strict.asked() {
-        let same = texts.asked().into_iter().find(|other| other.task() == asked.task()).expect("asked, too");
+        let same = texts
+            .asked()
+            .into_iter()
+            .find(|other| other.task() == asked.task())
+            .expect("asked, too");
         let ids = tokenizer().encode(&same.prompt).expect("ids");
         assert_eq!(asked.body["prompt"], json!(ids));
         assert_eq!(asked.body["seed"], same.body["seed"]);
@@ -183,17 +246,33 @@ fn a_conversation_is_answered_as_a_whole_where_the_server_renders_it() {
     });
     let chat = ["--set", "evaluate.endpoint.api=chat"];
     let run = run_of(&project, &ask(&project, &server, &chat).result());
-    assert!(records(&run).values().all(|record| record["verdict"] == "passed"));
+    assert!(
+        records(&run)
+            .values()
+            .all(|record| record["verdict"] == "passed")
+    );
     for asked in server.asked() {
         assert_eq!(asked.route, "/chat/completions");
         assert!(asked.body.get("stop").is_none());
         let messages = asked.body["messages"].as_array().expect("messages");
-        assert!(messages.iter().all(|message| message["role"] != "assistant"));
+        assert!(
+            messages
+                .iter()
+                .all(|message| message["role"] != "assistant")
+        );
     }
-    let plain = ["--set", "evaluate.endpoint.api=chat", "--set", "evaluate.prompting=base"];
+    let plain = [
+        "--set",
+        "evaluate.endpoint.api=chat",
+        "--set",
+        "evaluate.prompting=base",
+    ];
     says(
         &ask(&project, &server, &plain).error(2),
-        &["`evaluate.endpoint.api` is \"chat\"", "goes on from a plain text"],
+        &[
+            "`evaluate.endpoint.api` is \"chat\"",
+            "goes on from a plain text",
+        ],
     );
 }
 
@@ -217,15 +296,30 @@ fn an_adapter_is_asked_under_the_name_that_the_server_has_for_it() {
         let info = json_of(&run_of(&project, &printed).join("run.json"));
         assert_eq!(info["endpoint"]["models"][1]["arm"], "tiny");
         assert_eq!(info["endpoint"]["models"][1]["told"]["max_model_len"], 4096);
-        assert!(info["endpoint"]["models"][1]["told"].get("created").is_none());
+        assert!(
+            info["endpoint"]["models"][1]["told"]
+                .get("created")
+                .is_none()
+        );
     }
-    let names: Vec<String> = server.asked().iter().map(|asked| asked.body["model"].to_string()).collect();
+    let names: Vec<String> = server
+        .asked()
+        .iter()
+        .map(|asked| asked.body["model"].to_string())
+        .collect();
     let of = |name: &str| names.iter().filter(|other| *other == name).count();
     assert_eq!((of("\"tiny/qwen2\""), of("\"tuned\"")), (4, 4));
-    let unknown = [&words[..], &["--set", "evaluate.endpoint.adapters={tiny: other}"]].concat();
+    let unknown = [
+        &words[..],
+        &["--set", "evaluate.endpoint.adapters={tiny: other}"],
+    ]
+    .concat();
     says(
         &run(&project, &server, &unknown, &[]).error(2),
-        &["does not serve `other`, but `tiny/qwen2`, `tuned`", "hint: --set evaluate.endpoint.model=NAME"],
+        &[
+            "does not serve `other`, but `tiny/qwen2`, `tuned`",
+            "hint: --set evaluate.endpoint.model=NAME",
+        ],
     );
 }
 
@@ -240,9 +334,20 @@ fn stop_strings_limits_and_counts_hold_whatever_the_server_does() {
         let solution = solution(asked);
         let mut value = match asked.task() {
             // Goes on behind the fence.
-            1 => completion(asked, &format!("{solution}\n```\nand then words without end, {}", "on ".repeat(90)), "length"),
+            1 => completion(
+                asked,
+                &format!(
+                    "{solution}\n```\nand then words without end, {}",
+                    "on ".repeat(90)
+                ),
+                "length",
+            ),
             // Writes far more than it may.
-            2 => completion(asked, &format!("{solution}\n    # {}", "more ".repeat(200)), "stop"),
+            2 => completion(
+                asked,
+                &format!("{solution}\n    # {}", "more ".repeat(200)),
+                "stop",
+            ),
             _ => completion(asked, &solution, "stop"),
         };
         if asked.task() == 3 {
@@ -253,12 +358,19 @@ fn stop_strings_limits_and_counts_hold_whatever_the_server_does() {
     let set = format!("evaluate.max_new_tokens={limit}");
     let run = run_of(&project, &ask(&project, &server, &["--set", &set]).result());
     let records = records(&run);
-    let tokens = |task: usize| records[&task]["completion_tokens"].as_u64().expect("a count") as usize;
+    let tokens = |task: usize| {
+        records[&task]["completion_tokens"]
+            .as_u64()
+            .expect("a count") as usize
+    };
     let count = |text: &str| tokenizer().encode_text(text).expect("ids").len();
     assert_eq!(records[&1]["completion"], "    return x + 1");
     assert_eq!(records[&1]["finish_reason"], "stop");
     assert_eq!(tokens(1), count("    return x + 1\n```").min(limit));
-    assert_eq!((tokens(2), &records[&2]["finish_reason"]), (limit, &json!("length")));
+    assert_eq!(
+        (tokens(2), &records[&2]["finish_reason"]),
+        (limit, &json!("length"))
+    );
     let text = records[&2]["completion"].as_str().expect("a text");
     assert!(count(text) <= limit, "{text}");
     assert_eq!(tokens(3), count("    return x + 3"));
@@ -267,8 +379,13 @@ fn stop_strings_limits_and_counts_hold_whatever_the_server_does() {
         assert_eq!(said, estimated, "{task}");
     }
     for record in records.values() {
-        let unspent = record["unspent"]["completion_tokens"].as_u64().expect("a count");
-        assert_eq!(unspent + record["completion_tokens"].as_u64().expect("a count"), 4096);
+        let unspent = record["unspent"]["completion_tokens"]
+            .as_u64()
+            .expect("a count");
+        assert_eq!(
+            unspent + record["completion_tokens"].as_u64().expect("a count"),
+            4096
+        );
     }
 }
 
@@ -281,17 +398,27 @@ fn a_full_context_shortens_an_answer_and_ends_a_workflow_that_has_no_room() {
             return refused;
         }
         let prompt = tokenizer().encode(&asked.prompt).expect("ids").len();
-        let limit = if asked.task() == 1 { prompt + room } else { prompt };
+        let limit = if asked.task() == 1 {
+            prompt + room
+        } else {
+            prompt
+        };
         let asked_for = asked.body["max_tokens"].as_u64().expect("a number") as usize;
         if !asked.is_probe() && prompt + asked_for > limit {
-            let text = format!("This model's maximum context length is {limit} tokens. However, you requested more.");
+            let text = format!(
+                "This model's maximum context length is {limit} tokens. However, you requested more."
+            );
             return Say::Json(400, json!({"error": {"message": text}}));
         }
         Say::Json(200, completion(asked, "    return", "length"))
     });
     let one_by_one = ["--set", "evaluate.endpoint.concurrency=1"];
     let run = run_of(&project, &ask(&project, &server, &one_by_one).result());
-    let granted: Vec<u64> = server.asked().iter().map(|asked| asked.body["max_tokens"].as_u64().expect("a number")).collect();
+    let granted: Vec<u64> = server
+        .asked()
+        .iter()
+        .map(|asked| asked.body["max_tokens"].as_u64().expect("a number"))
+        .collect();
     assert_eq!(granted[..2], [64, room as u64]);
     let records = records(&run);
     assert_eq!(records[&1]["stop"], "finished");
@@ -302,14 +429,20 @@ fn a_full_context_shortens_an_answer_and_ends_a_workflow_that_has_no_room() {
 fn another_model_behind_the_server_is_recognised_by_its_count() {
     let project = project(1);
     let server = server(|asked| {
-        let Say::Json(status, mut value) = right(asked) else { unreachable!() };
+        let Say::Json(status, mut value) = right(asked) else {
+            unreachable!()
+        };
         let prompt = value["usage"]["prompt_tokens"].as_u64().expect("a count");
         value["usage"]["prompt_tokens"] = json!(prompt + 9);
         Say::Json(status, value)
     });
     says(
         &ask(&project, &server, &[]).error(2),
-        &["`tiny/qwen2` finds ", "so it is another model", "hint: serve the recipe's model"],
+        &[
+            "`tiny/qwen2` finds ",
+            "so it is another model",
+            "hint: serve the recipe's model",
+        ],
     );
     assert!(server.asked().is_empty());
 }
@@ -319,22 +452,64 @@ fn mistakes_in_the_section_are_told_and_secrets_are_not() {
     let project = project(1);
     let server = FakeServer::sound();
     for (set, parts) in [
-        ("evaluate.endpoint.api=chats", &["`evaluate.endpoint.api` is \"chats\"", "did you mean `chat`?"][..]),
-        ("evaluate.endpoint.concurency=2", &["unknown key `evaluate.endpoint.concurency`", "did you mean `concurrency`?"]),
-        ("evaluate.endpoint.concurrency=0", &["is 0, allowed: 1 to 1024"]),
+        (
+            "evaluate.endpoint.api=chats",
+            &[
+                "`evaluate.endpoint.api` is \"chats\"",
+                "did you mean `chat`?",
+            ][..],
+        ),
+        (
+            "evaluate.endpoint.concurency=2",
+            &[
+                "unknown key `evaluate.endpoint.concurency`",
+                "did you mean `concurrency`?",
+            ],
+        ),
+        (
+            "evaluate.endpoint.concurrency=0",
+            &["is 0, allowed: 1 to 1024"],
+        ),
         ("evaluate.endpoint.timeout_s=0", &["above 0, at most 86400"]),
-        ("evaluate.endpoint.api_key_env=sk-abc123", &["allowed: the name of an environment variable in capitals, never the key itself"]),
-        ("evaluate.endpoint.api_key_env=NOT_THERE", &["names NOT_THERE, which is not set", "hint: export NOT_THERE=..."]),
-        ("evaluate.endpoint.model=''", &["`evaluate.endpoint.model` is"]),
+        (
+            "evaluate.endpoint.api_key_env=sk-abc123",
+            &["allowed: the name of an environment variable in capitals, never the key itself"],
+        ),
+        (
+            "evaluate.endpoint.api_key_env=NOT_THERE",
+            &[
+                "names NOT_THERE, which is not set",
+                "hint: export NOT_THERE=...",
+            ],
+        ),
+        (
+            "evaluate.endpoint.model=''",
+            &["`evaluate.endpoint.model` is"],
+        ),
     ] {
         let error = ask(&project, &server, &["--set", set]).error(2);
         says(&error, parts);
         assert!(!error.contains("sk-abc123"), "{error}");
     }
-    for url in ["http://user:pa55word@host/v1", "http://host/v1?key=pa55word", "ftp://host", "host:8000"] {
-        let words = ["compare", "--base-only", "--recipe", "tiny.yaml", "--endpoint", url];
+    for url in [
+        "http://user:pa55word@host/v1",
+        "http://host/v1?key=pa55word",
+        "ftp://host",
+        "host:8000",
+    ] {
+        let words = [
+            "compare",
+            "--base-only",
+            "--recipe",
+            "tiny.yaml",
+            "--endpoint",
+            url,
+        ];
         let error = finish(&mut project.command(env!("CARGO_BIN_EXE_evaluator"), &words)).error(2);
-        says(&error, &["`evaluate.endpoint.url` is", "http://HOST:PORT/v1"]);
+        says(
+            &error,
+            &["`evaluate.endpoint.url` is", "http://HOST:PORT/v1"],
+        );
         assert!(!error.contains("pa55word"), "{error}");
     }
 }

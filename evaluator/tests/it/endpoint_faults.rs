@@ -48,9 +48,9 @@ fn fail(fault: &str, asked: &Asked) -> Say {
             Say::Bytes(bytes)
         }
         "cut connection" => Say::Bytes(Vec::new()),
-        "no JSON" => Say::Bytes(
-            b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n<html></html>".to_vec(),
-        ),
+        "no JSON" => {
+            Say::Bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n<html></html>".to_vec())
+        }
         "empty choices" => Say::Json(200, json!({"choices": []})),
         "slow trickle" => Say::Trickle(whole()),
         other => unreachable!("{other}"),
@@ -73,14 +73,22 @@ fn each_fault_that_passes_is_a_counted_retry_and_changes_no_answer() {
     let settings = ["--set", "evaluate.endpoint.timeout_s=3"];
     let started = Instant::now();
     let finished = ask(&project, &server, &settings);
-    assert!(started.elapsed() > Duration::from_secs(1), "Retry-After was not heeded");
-    says(&finished.stderr, &["trying again (1 so far): http://127.0.0.1:"]);
+    assert!(
+        started.elapsed() > Duration::from_secs(1),
+        "Retry-After was not heeded"
+    );
+    says(
+        &finished.stderr,
+        &["trying again (1 so far): http://127.0.0.1:"],
+    );
     let run = run_of(&project, &finished.result());
     let records = records(&run);
     for (at, (fault, times)) in FAULTS.iter().enumerate() {
         let record = &records[&(at + 1)];
         assert_eq!(record["verdict"], "passed", "{fault}");
-        let retries = record.get("retries").map_or(0, |n| n.as_u64().expect("a count") as usize);
+        let retries = record
+            .get("retries")
+            .map_or(0, |n| n.as_u64().expect("a count") as usize);
         assert_eq!(retries, *times, "{fault}");
     }
     let expected: Vec<usize> = FAULTS.iter().map(|(_, times)| times + 1).collect();
@@ -89,7 +97,10 @@ fn each_fault_that_passes_is_a_counted_retry_and_changes_no_answer() {
     let report = fs::read_to_string(run.join("report.md")).expect("a report");
     says(&report, &[&format!("Requests were made again {all} times")]);
     let log = lines(&run.join("trajectory.jsonl"));
-    let logged: u64 = log.iter().filter_map(|event| event["what"]["call"]["measured"]["retries"].as_u64()).sum();
+    let logged: u64 = log
+        .iter()
+        .filter_map(|event| event["what"]["call"]["measured"]["retries"].as_u64())
+        .sum();
     assert_eq!(logged, all as u64);
 }
 
@@ -108,9 +119,20 @@ fn a_failure_for_good_keeps_what_was_answered_and_the_same_command_goes_on() {
         }
         right(asked)
     });
-    let settings = ["--set", "evaluate.endpoint.max_retries=1", "--set", "evaluate.endpoint.concurrency=2"];
+    let settings = [
+        "--set",
+        "evaluate.endpoint.max_retries=1",
+        "--set",
+        "evaluate.endpoint.concurrency=2",
+    ];
     let error = ask(&project, &server, &settings).error(1);
-    says(&error, &["HTTP 500: worker died (tried 2 times)", "hint: what is answered is kept"]);
+    says(
+        &error,
+        &[
+            "HTTP 500: worker died (tried 2 times)",
+            "hint: what is answered is kept",
+        ],
+    );
     let before = server.times(n);
     assert_eq!(before[3], 2);
     ill.store(false, Ordering::Relaxed);
@@ -120,7 +142,11 @@ fn a_failure_for_good_keeps_what_was_answered_and_the_same_command_goes_on() {
         assert_eq!(times[task - 1], 1, "task {task} was asked twice");
     }
     assert_eq!(times[3], 3);
-    assert!(records(&run).values().all(|record| record["verdict"] == "passed"));
+    assert!(
+        records(&run)
+            .values()
+            .all(|record| record["verdict"] == "passed")
+    );
     steps_are_there_once(&run, n);
 }
 
@@ -133,7 +159,10 @@ fn what_no_patience_mends_is_told_at_once() {
             404,
             json!({"error": {"message": "The model `tiny/qwen2` does not exist."}}),
             2,
-            &["HTTP 404: The model `tiny/qwen2` does not exist.", "hint: is the address right"][..],
+            &[
+                "HTTP 404: The model `tiny/qwen2` does not exist.",
+                "hint: is the address right",
+            ][..],
         ),
         (
             400,
@@ -141,7 +170,15 @@ fn what_no_patience_mends_is_told_at_once() {
             1,
             &["HTTP 400: temperature must be warm"],
         ),
-        (307, json!({}), 2, &["HTTP 307", "hint: name the address that the server itself answers at"]),
+        (
+            307,
+            json!({}),
+            2,
+            &[
+                "HTTP 307",
+                "hint: name the address that the server itself answers at",
+            ],
+        ),
     ] {
         let server = refusing(status, body);
         says(&ask(&project, &server, &[]).error(code), parts);
@@ -151,11 +188,24 @@ fn what_no_patience_mends_is_told_at_once() {
         server.url()
     };
     let words = [
-        "compare", "--base-only", "--recipe", "tiny.yaml", "--endpoint", &nobody, "--set",
+        "compare",
+        "--base-only",
+        "--recipe",
+        "tiny.yaml",
+        "--endpoint",
+        &nobody,
+        "--set",
         "evaluate.endpoint.max_retries=1",
     ];
-    let finished = crate::support::finish(&mut project.command(env!("CARGO_BIN_EXE_evaluator"), &words));
-    says(&finished.error(1), &["cannot connect: connection refused (tried 2 times)", "once the server is well"]);
+    let finished =
+        crate::support::finish(&mut project.command(env!("CARGO_BIN_EXE_evaluator"), &words));
+    says(
+        &finished.error(1),
+        &[
+            "cannot connect: connection refused (tried 2 times)",
+            "once the server is well",
+        ],
+    );
 }
 
 const KEY: &str = "sk-Zm9vYmFyCg-31415";
@@ -168,7 +218,9 @@ fn holds(folder: &Path, text: &str) -> bool {
             return holds(&path, text);
         }
         let bytes = fs::read(&path).expect("a file");
-        bytes.windows(text.len()).any(|window| window == text.as_bytes())
+        bytes
+            .windows(text.len())
+            .any(|window| window == text.as_bytes())
     })
 }
 
@@ -180,23 +232,45 @@ fn a_key_goes_to_the_server_and_nowhere_else() {
         if asked.authorization.as_deref() != Some(&expected) {
             // As some servers do, it repeats what it got.
             let got = asked.authorization.clone().unwrap_or_default();
-            return Say::Json(401, json!({"error": {"message": format!("Incorrect API key provided: {got}")}}));
+            return Say::Json(
+                401,
+                json!({"error": {"message": format!("Incorrect API key provided: {got}")}}),
+            );
         }
         if let Some(say) = crate::endpoint::models(asked).or_else(|| text_only(asked)) {
             return say;
         }
         if asked.task() == 1 && asked.before == 0 && !asked.is_probe() {
-            return Say::Json(500, json!({"error": {"message": format!("no worker for {KEY}")}}));
+            return Say::Json(
+                500,
+                json!({"error": {"message": format!("no worker for {KEY}")}}),
+            );
         }
         let text = format!("{}  # {KEY}", solution(asked));
         Say::Json(200, completion(asked, &text, "stop"))
     });
     let words = ["compare", "--base-only", "--recipe", "tiny.yaml"];
     let none = run(&project, &server, &words, &[]).error(2);
-    says(&none, &["HTTP 401", "hint: name the variable that holds the server's key: --set evaluate.endpoint.api_key_env=NAME"]);
-    let words = [&words[..], &["--set", "evaluate.endpoint.api_key_env=THE_KEY"]].concat();
+    says(
+        &none,
+        &[
+            "HTTP 401",
+            "hint: name the variable that holds the server's key: --set evaluate.endpoint.api_key_env=NAME",
+        ],
+    );
+    let words = [
+        &words[..],
+        &["--set", "evaluate.endpoint.api_key_env=THE_KEY"],
+    ]
+    .concat();
     let wrong = run(&project, &server, &words, &[("THE_KEY", "sk-wrong-key")]).error(2);
-    says(&wrong, &["HTTP 401: Incorrect API key provided: Bearer ***", "is the key in `evaluate.endpoint.api_key_env` this server's?"]);
+    says(
+        &wrong,
+        &[
+            "HTTP 401: Incorrect API key provided: Bearer ***",
+            "is the key in `evaluate.endpoint.api_key_env` this server's?",
+        ],
+    );
     let finished = run(&project, &server, &words, &[("THE_KEY", KEY)]);
     assert!(!finished.stderr.contains(KEY), "{}", finished.stderr);
     says(&finished.stderr, &["no worker for ***"]);
@@ -237,8 +311,16 @@ fn killed_in_the_middle_a_run_asks_for_nothing_that_it_has() {
     });
     let url = server.url();
     let words = [
-        "compare", "--base-only", "--recipe", "tiny.yaml", "--endpoint", &url, "--set",
-        "evaluate.benchmarks=[{name: custom, path: tasks.jsonl}]", "--set", "evaluate.endpoint.concurrency=2",
+        "compare",
+        "--base-only",
+        "--recipe",
+        "tiny.yaml",
+        "--endpoint",
+        &url,
+        "--set",
+        "evaluate.benchmarks=[{name: custom, path: tasks.jsonl}]",
+        "--set",
+        "evaluate.endpoint.concurrency=2",
     ];
     let mut logged = Vec::new();
     for share in [1, 2, 3] {
@@ -249,11 +331,21 @@ fn killed_in_the_middle_a_run_asks_for_nothing_that_it_has() {
             .spawn()
             .expect("a process");
         let calls = || {
-            let text = log_of(&project).and_then(|log| fs::read_to_string(log).ok()).unwrap_or_default();
-            let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole).to_owned();
+            let text = log_of(&project)
+                .and_then(|log| fs::read_to_string(log).ok())
+                .unwrap_or_default();
+            let whole = text
+                .rsplit_once('\n')
+                .map_or("", |(whole, _)| whole)
+                .to_owned();
             let call = |line: &str| {
                 let event: Value = serde_json::from_str(line).expect("a line of JSON");
-                let task = event["trajectory"]["task_id"].as_str()?.rsplit('/').next()?.parse().ok()?;
+                let task = event["trajectory"]["task_id"]
+                    .as_str()?
+                    .rsplit('/')
+                    .next()?
+                    .parse()
+                    .ok()?;
                 event["what"].get("call").map(|_| task)
             };
             whole.lines().filter_map(call).collect::<Vec<usize>>()
@@ -273,8 +365,16 @@ fn killed_in_the_middle_a_run_asks_for_nothing_that_it_has() {
     let run = run_of(&project, &ask(&project, &server, &settings).result());
     let after = server.times(n);
     for task in logged {
-        assert_eq!(after[task - 1], before[task - 1], "task {task} was asked again");
+        assert_eq!(
+            after[task - 1],
+            before[task - 1],
+            "task {task} was asked again"
+        );
     }
-    assert!(records(&run).values().all(|record| record["verdict"] == "passed"));
+    assert!(
+        records(&run)
+            .values()
+            .all(|record| record["verdict"] == "passed")
+    );
     steps_are_there_once(&run, n);
 }

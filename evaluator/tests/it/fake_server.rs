@@ -134,7 +134,10 @@ pub(crate) fn tokenizer() -> Tokenizer {
 /// Refuses token ids, as llama-cpp-python and Ollama do.
 pub(crate) fn text_only(asked: &Asked) -> Option<Say> {
     asked.body["prompt"].is_array().then(|| {
-        Say::Json(422, json!({"detail": [{"msg": "Input should be a valid string"}]}))
+        Say::Json(
+            422,
+            json!({"detail": [{"msg": "Input should be a valid string"}]}),
+        )
     })
 }
 
@@ -243,7 +246,12 @@ fn read_request(
     if reader.read_line(&mut line)? == 0 {
         return Ok(None);
     }
-    let route = line.split(' ').nth(1).unwrap_or("").trim_start_matches("/v1").to_owned();
+    let route = line
+        .split(' ')
+        .nth(1)
+        .unwrap_or("")
+        .trim_start_matches("/v1")
+        .to_owned();
     let (mut length, mut authorization) = (0, None);
     loop {
         let mut header = String::new();

@@ -9,6 +9,7 @@ mod endpoint;
 mod endpoint_faults;
 mod experiments;
 mod fake_server;
+mod formats;
 mod llama_server;
 mod metrics;
 mod published;

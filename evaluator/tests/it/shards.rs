@@ -18,20 +18,33 @@ fn evaluator(project: &Project, words: &[&str]) -> Finished {
 /// An experiment with answers of a few tokens, in a folder of its own.
 fn experiment(project: &Project, command: &[&str], reports: &str, more: &[&str]) -> Finished {
     let settings = [
-        "--recipe", "tiny.yaml", "--device", "cpu", "--reports", reports,
-        "--set", "evaluate.benchmarks=[{name: custom, path: tasks.jsonl}, embedded]",
-        "--set", "evaluate.max_tasks=5",
-        "--set", "evaluate.max_new_tokens=8",
-        "--set", "evaluate.rounds=1",
-        "--set", "evaluate.samples=2",
-        "--set", "evaluate.sweep={temperatures: [0.0, 0.7], top_p: [1.0], samples_per_task: 2}",
+        "--recipe",
+        "tiny.yaml",
+        "--device",
+        "cpu",
+        "--reports",
+        reports,
+        "--set",
+        "evaluate.benchmarks=[{name: custom, path: tasks.jsonl}, embedded]",
+        "--set",
+        "evaluate.max_tasks=5",
+        "--set",
+        "evaluate.max_new_tokens=8",
+        "--set",
+        "evaluate.rounds=1",
+        "--set",
+        "evaluate.samples=2",
+        "--set",
+        "evaluate.sweep={temperatures: [0.0, 0.7], top_p: [1.0], samples_per_task: 2}",
     ];
     evaluator(project, &[command, &settings, more].concat())
 }
 
 fn runs(project: &Project, reports: &str) -> Vec<PathBuf> {
     let folders = fs::read_dir(project.path(reports)).expect("reports");
-    let mut runs: Vec<PathBuf> = folders.map(|entry| entry.expect("an entry").path()).collect();
+    let mut runs: Vec<PathBuf> = folders
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
     runs.sort();
     runs
 }
@@ -46,7 +59,10 @@ fn timeless(run: &Path, file: &str) -> BTreeSet<String> {
             object.remove(key);
         }
         for kind in ["call", "execution"] {
-            if let Some(what) = object.get_mut("what").and_then(|what| what[kind].as_object_mut()) {
+            if let Some(what) = object
+                .get_mut("what")
+                .and_then(|what| what[kind].as_object_mut())
+            {
                 what.remove("measured").expect("measures");
             }
         }
@@ -61,7 +77,11 @@ fn timeless(run: &Path, file: &str) -> BTreeSet<String> {
 fn summary(run: &Path) -> Value {
     fn forget(value: &mut Value) {
         let timed = [
-            "generation_s", "samples_per_hour", "wall_s_per_passed", "cpu_s_of_passed", "cpu_relative_to_canonical",
+            "generation_s",
+            "samples_per_hour",
+            "wall_s_per_passed",
+            "cpu_s_of_passed",
+            "cpu_relative_to_canonical",
         ];
         match value {
             Value::Object(fields) => {
@@ -93,7 +113,10 @@ fn merged_shards_are_the_run_that_was_made_in_one_piece() {
             let printed = experiment(&project, command, "shards", &["--shard", &shard]).result();
             says(&printed, &[&format!("-shard-{index}-of-{of}/report.md")]);
         }
-        let shards: Vec<String> = runs(&project, "shards").iter().map(|run| run.display().to_string()).collect();
+        let shards: Vec<String> = runs(&project, "shards")
+            .iter()
+            .map(|run| run.display().to_string())
+            .collect();
         assert_eq!(shards.len(), of);
         let named: Vec<&str> = shards.iter().map(String::as_str).collect();
         let merge = [&["report", "--reports", "merged"][..], &named].concat();
@@ -103,7 +126,11 @@ fn merged_shards_are_the_run_that_was_made_in_one_piece() {
         assert_eq!(whole[0].file_name(), merged[0].file_name());
         says(&printed, &["report: merged/tiny-"]);
         for file in ["records.jsonl", "trajectory.jsonl"] {
-            assert_eq!(timeless(&whole[0], file), timeless(&merged[0], file), "{command:?} {file}");
+            assert_eq!(
+                timeless(&whole[0], file),
+                timeless(&merged[0], file),
+                "{command:?} {file}"
+            );
         }
         assert_eq!(summary(&whole[0]), summary(&merged[0]), "{command:?}");
         // Merging again changes nothing, and so does the command without a shard.
@@ -112,7 +139,10 @@ fn merged_shards_are_the_run_that_was_made_in_one_piece() {
         let again = experiment(&project, command, "merged", &[]);
         says(&again.stderr, &["all answers are there already"]);
         assert_eq!(again.result(), printed);
-        assert_eq!(fs::read(merged[0].join("records.jsonl")).expect("records"), before);
+        assert_eq!(
+            fs::read(merged[0].join("records.jsonl")).expect("records"),
+            before
+        );
         if of == 4 {
             shards_that_do_not_fit_are_named(&project, &named);
         }
@@ -127,7 +157,11 @@ fn shards_that_do_not_fit_are_named(project: &Project, shards: &[&str]) {
     };
     says(
         &merge(&[shards[0], shards[2]]),
-        &["shards 2/4, 4/4 are missing", "hint: evaluator hypotheses checkpoints/tiny/adapter", "--shard 2/4 makes it"],
+        &[
+            "shards 2/4, 4/4 are missing",
+            "hint: evaluator hypotheses checkpoints/tiny/adapter",
+            "--shard 2/4 makes it",
+        ],
     );
     says(
         &merge(&[shards[0], shards[1], shards[1], shards[3]]),
@@ -141,12 +175,21 @@ fn shards_that_do_not_fit_are_named(project: &Project, shards: &[&str]) {
     let other = runs(project, "others")[0].display().to_string();
     says(
         &merge(&[shards[0], &other, shards[2], shards[3]]),
-        &["are shards of different runs", "evaluate.sampling.seed: 42 and 7"],
+        &[
+            "are shards of different runs",
+            "evaluate.sampling.seed: 42 and 7",
+        ],
     );
     // The run in one piece is not written over.
     let words = [&["report", "--reports", "whole"][..], shards].concat();
-    says(&evaluator(project, &words).error(2), &["made in one piece", "hint: move it away"]);
-    for (shard, part) in [("5/4", "expected a shard from 1/4 to 4/4"), ("x", "as in 2/4")] {
+    says(
+        &evaluator(project, &words).error(2),
+        &["made in one piece", "hint: move it away"],
+    );
+    for (shard, part) in [
+        ("5/4", "expected a shard from 1/4 to 4/4"),
+        ("x", "as in 2/4"),
+    ] {
         let finished = experiment(project, &command, "never", &["--shard", shard]);
         assert_eq!(finished.code, Some(2));
         says(&finished.stderr, &[part]);
@@ -167,7 +210,10 @@ fn two_evaluators_do_not_work_in_one_folder() {
     held.lock().expect("a lock");
     says(
         &experiment(&project, &words, "reports", &[]).error(2),
-        &["another evaluator works in this folder", "hint: wait until it is done"],
+        &[
+            "another evaluator works in this folder",
+            "hint: wait until it is done",
+        ],
     );
     held.unlock().expect("no lock");
     experiment(&project, &words, "reports", &[]).result();

@@ -41,7 +41,9 @@ fn block(answer: &str) -> &str {
     };
     // The rest of the fence's line names a language.
     let content = after.split_once('\n').map_or("", |(_, content)| content);
-    content.split_once("\n```").map_or(content, |(block, _)| block)
+    content
+        .split_once("\n```")
+        .map_or(content, |(block, _)| block)
 }
 
 #[cfg(test)]
@@ -57,8 +59,16 @@ mod tests {
     #[test]
     fn a_stub_that_is_repeated_is_taken_off() {
         let whole = "def f(x):\n    \"\"\"Double.\"\"\"\n    return 2 * x";
-        check(STUB, &format!("Sure:\n```python\n{whole}\n```\nDone."), "    return 2 * x");
-        check(STUB, &format!("```\nimport math\n{whole}\n"), "    return 2 * x\n");
+        check(
+            STUB,
+            &format!("Sure:\n```python\n{whole}\n```\nDone."),
+            "    return 2 * x",
+        );
+        check(
+            STUB,
+            &format!("```\nimport math\n{whole}\n"),
+            "    return 2 * x\n",
+        );
     }
 
     #[test]

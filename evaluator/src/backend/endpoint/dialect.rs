@@ -69,11 +69,9 @@ pub(super) fn find(endpoint: &Endpoint, model: &str) -> Result<Dialect> {
         adds_start,
     };
     let expected = ids.len();
-    if let Outcome::Said(said, _) = endpoint.probe(model, &Prompt::Ids(ids), extras)? {
+    if let Some(said) = endpoint.probe_once(model, &Prompt::Ids(ids), extras)? {
         return match said.prompt_tokens {
-            Some(theirs) if theirs != expected => {
-                Err(stranger(endpoint, model, theirs, expected))
-            }
+            Some(theirs) if theirs != expected => Err(stranger(endpoint, model, theirs, expected)),
             _ => Ok(dialect),
         };
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use cli::UserMistake;
 use serde_json::Value;
 use ureq::{Agent, Proxy};
@@ -167,7 +167,9 @@ fn words(error: &ureq::Error) -> String {
         ureq::Error::HostNotFound => "no such host".to_owned(),
         ureq::Error::ConnectionFailed => "cannot connect".to_owned(),
         ureq::Error::Io(error) => match error.kind() {
-            std::io::ErrorKind::ConnectionRefused => "cannot connect: connection refused".to_owned(),
+            std::io::ErrorKind::ConnectionRefused => {
+                "cannot connect: connection refused".to_owned()
+            }
             std::io::ErrorKind::TimedOut => "no answer in time".to_owned(),
             _ => format!("the connection broke: {error}"),
         },
@@ -203,7 +205,9 @@ pub(super) fn told(body: &str) -> String {
         .iter()
         .find_map(|place| {
             let found = value.pointer(place)?;
-            let text = found.as_str().map_or_else(|| found.to_string(), str::to_owned);
+            let text = found
+                .as_str()
+                .map_or_else(|| found.to_string(), str::to_owned);
             (!found.is_null()).then_some(text)
         })
         .unwrap_or_else(|| body.to_owned());
@@ -214,11 +218,6 @@ pub(super) fn told(body: &str) -> String {
         None if line.is_empty() => "no reason given".to_owned(),
         None => line,
     }
-}
-
-/// An error of this server.
-pub(super) fn at(base: &str, text: &str) -> anyhow::Error {
-    anyhow!("{base}: {text}")
 }
 
 #[cfg(test)]
@@ -236,7 +235,11 @@ mod tests {
 
     #[test]
     fn this_machine_is_asked_without_a_proxy() {
-        let own = ["http://localhost:1/v1", "http://127.0.0.1/v1", "https://[::1]:8/v1"];
+        let own = [
+            "http://localhost:1/v1",
+            "http://127.0.0.1/v1",
+            "https://[::1]:8/v1",
+        ];
         assert!(own.iter().all(|url| is_loopback(url)));
         let others = ["http://gpu-7:8000/v1", "https://example.com/localhost"];
         assert!(!others.iter().any(|url| is_loopback(url)));
@@ -255,7 +258,10 @@ mod tests {
     #[test]
     fn what_a_server_says_is_found_wherever_it_puts_it() {
         for (body, expected) in [
-            (r#"{"error": {"message": "no\n such model"}}"#, "no such model"),
+            (
+                r#"{"error": {"message": "no\n such model"}}"#,
+                "no such model",
+            ),
             (r#"{"object": "error", "message": "bad"}"#, "bad"),
             (r#"{"detail": "Not Found"}"#, "Not Found"),
             (r#"{"detail": [{"msg": "m"}]}"#, r#"[{"msg":"m"}]"#),

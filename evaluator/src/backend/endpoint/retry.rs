@@ -125,11 +125,15 @@ pub(super) fn judge<T>(base: &str, has_key: bool, reply: &Reply) -> Try<T> {
     let mistake = |hint: &str| Try::Failed(UserMistake(format!("{text}\nhint: {hint}")).into());
     match status {
         408 | 425 | 429 | 500..=599 => Try::Again(text, reply.retry_after),
-        401 | 403 if has_key => mistake("is the key in `evaluate.endpoint.api_key_env` this server's?"),
+        401 | 403 if has_key => {
+            mistake("is the key in `evaluate.endpoint.api_key_env` this server's?")
+        }
         401 | 403 => mistake(
             "name the variable that holds the server's key: --set evaluate.endpoint.api_key_env=NAME",
         ),
-        404 => mistake("is the address right, and `evaluate.endpoint.model` what the server calls the model?"),
+        404 => mistake(
+            "is the address right, and `evaluate.endpoint.model` what the server calls the model?",
+        ),
         300..=399 => mistake("name the address that the server itself answers at"),
         _ => Try::Failed(anyhow::anyhow!("{text}")),
     }
@@ -186,7 +190,10 @@ mod tests {
         let (error, tries) = run(2, &["busy"]);
         assert_eq!(tries, 3);
         let error = error.expect_err("never well");
-        assert!(error.starts_with("busy (tried 3 times)\nhint: what is answered is kept"), "{error}");
+        assert!(
+            error.starts_with("busy (tried 3 times)\nhint: what is answered is kept"),
+            "{error}"
+        );
         let (error, tries) = run(2, &["tomorrow"]);
         assert!(error.expect_err("too long").contains("for 72000 s"));
         assert_eq!(tries, 1);

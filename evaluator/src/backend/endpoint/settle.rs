@@ -122,8 +122,16 @@ mod tests {
     #[test]
     fn what_keeps_to_the_query_is_taken_as_the_server_counts_it() {
         let (stop, length) = (FinishReason::Stop, FinishReason::Length);
-        check(&said("a b", Some("stop"), Some(2)), 9, ("a b", 2, false, stop));
-        check(&said("a b", Some("length"), Some(9)), 9, ("a b", 9, false, length));
+        check(
+            &said("a b", Some("stop"), Some(2)),
+            9,
+            ("a b", 2, false, stop),
+        );
+        check(
+            &said("a b", Some("length"), Some(9)),
+            9,
+            ("a b", 9, false, length),
+        );
         check(&said("a b", None, Some(9)), 9, ("a b", 9, false, length));
         check(&said("", Some("stop"), Some(0)), 9, ("", 0, false, stop));
     }
@@ -131,7 +139,11 @@ mod tests {
     #[test]
     fn without_a_count_tokens_are_counted_here_and_marked() {
         let stop = FinishReason::Stop;
-        check(&said("123456", Some("stop"), None), 9, ("123456", 2, true, stop));
+        check(
+            &said("123456", Some("stop"), None),
+            9,
+            ("123456", 2, true, stop),
+        );
     }
 
     #[test]
@@ -139,17 +151,37 @@ mod tests {
         let over = "abcd\ndef x\n```\nmore and more";
         let stop = FinishReason::Stop;
         // "abcd\ndef " has 9 characters.
-        check(&said(over, Some("length"), Some(99)), 99, ("abcd", 3, true, stop));
-        check(&said(over, Some("stop"), Some(2)), 99, ("abcd", 2, true, stop));
+        check(
+            &said(over, Some("length"), Some(99)),
+            99,
+            ("abcd", 3, true, stop),
+        );
+        check(
+            &said(over, Some("stop"), Some(2)),
+            99,
+            ("abcd", 2, true, stop),
+        );
     }
 
     #[test]
     fn what_goes_beyond_the_limit_is_cut_off() {
         let length = FinishReason::Length;
-        check(&said("123456789", Some("stop"), Some(50)), 2, ("123456", 2, true, length));
-        check(&said("123456789", Some("stop"), None), 2, ("123456", 2, true, length));
+        check(
+            &said("123456789", Some("stop"), Some(50)),
+            2,
+            ("123456", 2, true, length),
+        );
+        check(
+            &said("123456789", Some("stop"), None),
+            2,
+            ("123456", 2, true, length),
+        );
         // The stop string begins within the limit and ends beyond it.
-        check(&said("12345\ndef x", None, Some(9)), 2, ("12345", 2, true, length));
+        check(
+            &said("12345\ndef x", None, Some(9)),
+            2,
+            ("12345", 2, true, length),
+        );
     }
 
     #[test]
@@ -165,7 +197,10 @@ mod tests {
         let mut before = 0;
         for n in 0..=all {
             let first = first_tokens(text, n, Some(&tokenizer)).expect("a text");
-            assert!(text.starts_with(&first) && first.len() >= before, "{n}: {first:?}");
+            assert!(
+                text.starts_with(&first) && first.len() >= before,
+                "{n}: {first:?}"
+            );
             before = first.len();
         }
         assert_eq!(before, text.len());

@@ -42,9 +42,9 @@ pub(super) fn body(
         Prompt::Ids(ids) => put("prompt", json!(ids)),
         Prompt::Text(text) => put("prompt", json!(text)),
         Prompt::Messages(messages) => {
-            let said = messages.iter().map(
-                |message| json!({"role": message.role.name(), "content": message.content}),
-            );
+            let said = messages
+                .iter()
+                .map(|message| json!({"role": message.role.name(), "content": message.content}));
             put("messages", said.collect());
             if !query.begun.is_empty() {
                 // Meant for the rest of an answer that was begun; here the server writes all of it.

@@ -170,10 +170,16 @@ fn part_of_a_run(run: &RunInfo) -> Option<String> {
 fn server(run: &RunInfo, records: &[SampleRecord]) -> Option<String> {
     let endpoint = run.endpoint.as_ref()?;
     let retries: usize = records.iter().map(|record| record.retries).sum();
-    let estimated = records.iter().filter(|record| record.tokens_estimated).count();
-    let prompts = endpoint.prompts.as_ref().map_or_else(String::new, |prompts| {
-        format!(" Prompts were sent as {}.", name(prompts))
-    });
+    let estimated = records
+        .iter()
+        .filter(|record| record.tokens_estimated)
+        .count();
+    let prompts = endpoint
+        .prompts
+        .as_ref()
+        .map_or_else(String::new, |prompts| {
+            format!(" Prompts were sent as {}.", name(prompts))
+        });
     Some(format!(
         "**Server.** {} answered.{prompts} Requests were made again {} after a failure, and tokens of {} of {} were \
          counted here because the server did not count them or went on where it should have stopped. A server's answer \
