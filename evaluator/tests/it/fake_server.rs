@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use model::Tokenizer;
 use serde_json::{Value, json};
@@ -22,6 +22,7 @@ pub(crate) struct Asked {
     pub(crate) prompt: String,
     /// How often the same prompt was asked before, probes apart.
     pub(crate) before: usize,
+    pub(crate) at: Instant,
 }
 
 impl Asked {
@@ -190,6 +191,7 @@ impl State {
                 authorization,
                 prompt,
                 before: 0,
+                at: Instant::now(),
             };
             {
                 let mut all = self.asked.lock().expect("sound");
@@ -221,8 +223,8 @@ impl State {
     }
 
     fn wait(&self, length: Duration) {
-        let until = std::time::Instant::now() + length;
-        while std::time::Instant::now() < until && !self.over.load(Ordering::Relaxed) {
+        let until = Instant::now() + length;
+        while Instant::now() < until && !self.over.load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_millis(20));
         }
     }

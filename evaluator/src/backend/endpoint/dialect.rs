@@ -115,7 +115,7 @@ fn probe() -> Query {
 fn stranger(endpoint: &Endpoint, model: &str, theirs: usize, own: usize) -> anyhow::Error {
     let text = format!(
         "{}: `{model}` finds {theirs} tokens in a prompt in which the tokenizer of `model.name_or_path` finds {own}, so \
-         it is another model\n\
+         it is another model, or puts words of its own around prompts\n\
          hint: serve the recipe's model, or let the server render prompts: --set evaluate.endpoint.api=chat",
         endpoint.http.base()
     );
