@@ -53,8 +53,7 @@ pub(crate) struct Endpoint {
     concurrency: usize,
     /// None where the server renders conversations.
     texts: Option<Texts>,
-    /// The base model's name over there, then the adapters'.
-    names: Vec<String>,
+    /// The base model, then the adapters.
     served: Vec<ServedModel>,
     /// Most tokens of prompt and answer, as far as the server has told by now.
     limit: AtomicUsize,
@@ -104,13 +103,12 @@ impl Endpoint {
         let base = model.clone().unwrap_or_else(|| base_model.to_owned());
         let arms = std::iter::once((crate::record::BASE_ARM.to_owned(), base))
             .chain(adapters.iter().cloned());
-        let (mut names, mut served) = (Vec::new(), Vec::new());
+        let mut served = Vec::new();
         for (arm, name) in arms {
             let told = listed
                 .as_ref()
                 .map(|listed| find_model(&http, listed, &name))
                 .transpose()?;
-            names.push(name.clone());
             served.push(ServedModel {
                 arm,
                 model: name,
@@ -129,7 +127,6 @@ impl Endpoint {
             api: *api,
             concurrency: *concurrency,
             texts,
-            names,
             served,
             limit: AtomicUsize::new(limit.unwrap_or(usize::MAX)),
             dialect: OnceLock::new(),
@@ -154,8 +151,8 @@ impl Endpoint {
     pub(crate) fn arm(&self, adapter: Option<usize>) -> ServedArm<'_> {
         ServedArm {
             endpoint: self,
-            base: &self.names[0],
-            adapter: adapter.map(|at| self.names[at + 1].as_str()),
+            base: &self.served[0].model,
+            adapter: adapter.map(|at| self.served[at + 1].model.as_str()),
         }
     }
 
@@ -168,7 +165,7 @@ impl Endpoint {
         if let Some(dialect) = self.dialect.get() {
             return Ok(*dialect);
         }
-        let model = &self.names[0];
+        let model = &self.served[0].model;
         let found = dialect::find(self, model)?;
         cli::note(&format!(
             "asking {model} at {}: prompts as {}, up to {} requests at once",

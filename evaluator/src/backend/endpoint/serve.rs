@@ -88,7 +88,7 @@ impl ServedArm<'_> {
         let Request { query, prompt, .. } = request;
         let tokenizer = self.endpoint.texts.as_ref().map(|texts| &texts.tokenizer);
         let whole = matches!(prompt, Prompt::Messages(_)) && !query.begun.is_empty();
-        let stop = if whole { &[] } else { &query.stop[..] };
+        let stop: &[&str] = if whole { &[] } else { &query.stop };
         let settled = settle::settle(said, stop, query.max_new_tokens, tokenizer)?;
         let text = if whole {
             let rest = chat::continuation(&query.begun, &settled.text);
