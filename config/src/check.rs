@@ -1,6 +1,7 @@
 //! The range of every value. Nothing here stops at the first mistake.
 
 mod data;
+mod endpoint;
 mod experiment;
 
 use std::fmt::{Debug, Display};
@@ -19,6 +20,8 @@ pub(crate) struct Finding {
     pub(crate) path: KeyPath,
     pub(crate) found: String,
     pub(crate) allowed: String,
+    /// Whether the value may be a secret, so that neither it nor the argument that holds it is shown.
+    pub(crate) hidden: bool,
 }
 
 /// All values of `recipe` that are outside their ranges, in reading order.
@@ -68,7 +71,16 @@ impl Check {
             path,
             found,
             allowed,
+            hidden: false,
         });
+    }
+
+    /// A mistake whose value may be a secret.
+    fn find_hidden(&mut self, key: &str, allowed: &str) {
+        self.find(key, "something else".to_owned(), allowed.to_owned());
+        if let Some(finding) = self.0.last_mut() {
+            finding.hidden = true;
+        }
     }
 
     fn whole<N: PartialOrd + Debug + Display>(
@@ -314,10 +326,11 @@ impl Check {
             samples,
             samples_temperature,
             adapter_roles,
-            prompting: _,
+            prompting,
             prompts,
             batch_size,
             timeout_s,
+            endpoint,
             hypotheses,
             sweep,
             statistics_seed,
@@ -381,6 +394,9 @@ impl Check {
             *timeout_s,
             (Bound::Excluded(0.0), Bound::Included(3600.0)),
         );
+        if let Some(endpoint) = endpoint {
+            self.endpoint(endpoint, *prompting);
+        }
         self.hypotheses(hypotheses);
         self.sweep(sweep);
         self.whole("evaluate.statistics_seed", *statistics_seed, 0..=MAX_SEED);

@@ -19,6 +19,7 @@ mod check;
 mod data;
 mod deserialize;
 mod difference;
+mod endpoint;
 mod error;
 mod experiment;
 mod load;
@@ -35,6 +36,7 @@ mod yaml;
 pub use benchmark::{Benchmark, BenchmarkName};
 pub use data::{Columns, Data, Dataset, DatasetFormat, Overlength, TrainOn, TrainOnEos};
 pub use difference::Difference;
+pub use endpoint::{Api, Endpoint};
 pub use error::{Mistake, Place, RecipeError};
 pub use experiment::{Hypothesis, HypothesisId, HypothesisMetric, Sweep};
 pub use recipe::{

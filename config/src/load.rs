@@ -188,18 +188,24 @@ impl Source<'_> {
                     path,
                     found,
                     allowed,
+                    hidden: false,
                 });
             }
         }
         findings
             .into_iter()
             .map(|finding| Mistake {
-                place: self.place(tree, &finding.path),
+                place: match self.place(tree, &finding.path) {
+                    Place::Override { .. } if finding.hidden => Place::Override {
+                        argument: format!("{}=...", finding.path),
+                    },
+                    place => place,
+                },
                 key: finding.path.to_string(),
                 // As the user wrote it; a default has no node.
                 found: match tree.get(&finding.path) {
-                    Some(node) => node.value.to_string(),
-                    None => finding.found,
+                    Some(node) if !finding.hidden => node.value.to_string(),
+                    _ => finding.found,
                 },
                 allowed: finding.allowed,
             })

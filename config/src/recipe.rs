@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::benchmark::{Benchmark, BenchmarkName};
 use crate::data::Data;
+use crate::endpoint::Endpoint;
 use crate::experiment::{Hypothesis, Sweep};
 use crate::target_modules::TargetModules;
 use crate::workflow::{AdapterRoles, Budget, Prompting, Prompts, Workflow};
@@ -346,6 +347,8 @@ pub struct Evaluate {
     pub batch_size: usize,
     /// Seconds after which a running answer is stopped. Default 10; above 0, at most 3600.
     pub timeout_s: f64,
+    /// A server that answers in place of the built-in model. Default: none.
+    pub endpoint: Option<Endpoint>,
     /// What the run is to show, declared before it. Default: h1 on `maintainability_index` and `mi_code` by 3 points,
     /// h2 on `cyclomatic_complexity` by -0.5, h3 on `pass_rate` by 5 points.
     pub hypotheses: Vec<Hypothesis>,
@@ -374,6 +377,7 @@ impl Default for Evaluate {
             prompts: Prompts::default(),
             batch_size: 8,
             timeout_s: 10.0,
+            endpoint: None,
             hypotheses: Hypothesis::defaults(),
             sweep: Sweep::default(),
             statistics_seed: 1,

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use metrics::Rank;
 use model::DeviceChoice;
 
+use crate::experiment::shard::Shard;
 use crate::sandboxing::{self, SandboxArguments, SandboxChoice};
 
 /// Judges base models and adapters on tasks with hidden tests.
@@ -55,6 +56,8 @@ Examples:
   evaluator compare
   evaluator compare checkpoints/r8/adapter checkpoints/r64/adapter --recipe recipes/quickstart.yaml
   evaluator compare --base-only --recipe recipes/quickstart.yaml --set \"evaluate.workflows=[single, reflection]\"
+  evaluator compare --base-only --recipe recipes/quickstart.yaml --endpoint http://127.0.0.1:8000/v1
+  evaluator compare --shard 1/4
 
 Without an adapter, the newest finished one under checkpoints/ is taken. Its recipe, which lies in its folder, says how \
 to evaluate; of several adapters, that of the first. A run that was interrupted goes on where it stopped when the same \
@@ -129,6 +132,12 @@ pub(crate) struct CommonArguments {
     /// Where to compute: auto, cpu, wgpu, vulkan, cuda or cuda:N
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(crate) device: DeviceChoice,
+    /// Let an OpenAI-compatible server answer: vLLM, llama.cpp, Ollama; short for --set evaluate.endpoint.url=URL
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint: Option<String>,
+    /// Do the I-th of N parts of the tasks, as a run of its own that `evaluator report` merges with the others
+    #[arg(long, value_name = "I/N")]
+    pub(crate) shard: Option<Shard>,
     /// Folder under which the run's folder is made
     #[arg(long, value_name = "FOLDER", default_value = "reports")]
     pub(crate) reports: PathBuf,
@@ -139,19 +148,32 @@ pub(crate) struct CommonArguments {
     pub(crate) json: bool,
 }
 
+impl CommonArguments {
+    /// All overrides of the recipe.
+    pub(crate) fn overrides(&self) -> Vec<String> {
+        let url = self
+            .endpoint
+            .iter()
+            .map(|url| format!("evaluate.endpoint.url={url}"));
+        self.overrides.iter().cloned().chain(url).collect()
+    }
+}
+
 const REPORT_EXAMPLES: &str = "\
 Examples:
   evaluator report reports/quickstart-1a2b3c4d
   evaluator report quickstart-1a2b3c4d --json
+  evaluator report reports/quickstart-1a2b3c4d-shard-*
 
-report.md, its pictures, summary.json and samples.parquet follow from run.json and records.jsonl in the run's folder.";
+Several runs must be all shards of one; they are merged to the run that would have been made without --shard, and its \
+report is written. report.md, its pictures, summary.json and samples.parquet follow from run.json and records.jsonl in the run's folder.";
 
 #[derive(Debug, Args)]
 pub(crate) struct ReportArguments {
-    /// A run's folder, or its name under the reports' folder
-    #[arg(value_name = "RUN")]
-    pub(crate) run: PathBuf,
-    /// Folder under which runs are looked for by name
+    /// A run's folder, or its name under the reports' folder; or all shards of a run
+    #[arg(value_name = "RUN", required = true)]
+    pub(crate) runs: Vec<PathBuf>,
+    /// Folder under which runs are looked for by name, and merged ones are written
     #[arg(long, value_name = "FOLDER", default_value = "reports")]
     pub(crate) reports: PathBuf,
     /// Print one JSON document with the results instead of the report's path

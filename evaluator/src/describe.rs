@@ -6,17 +6,18 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use benchmarks::Task;
-use cli::BaseModel;
 use config::Recipe;
 use sandbox::Sandbox;
 use serde_json::Value;
 
+use crate::clock;
 use crate::digest::sha256_of;
 use crate::experiment::Request;
+use crate::experiment::answering::Answerer;
 use crate::experiment::plan::{Experiment, Plan};
 use crate::record::{
-    AdapterInfo, BaseModelInfo, BenchmarkInfo, NamedSeed, RECORD_VERSION, RecipeInfo, RunInfo,
-    STATISTICS, SamplingInfo, SandboxInfo, TrainingSummary,
+    AdapterInfo, BenchmarkInfo, NamedSeed, RECORD_VERSION, RecipeInfo, RunInfo, STATISTICS,
+    SamplingInfo, SandboxInfo, TrainingSummary,
 };
 use crate::workflow::budget::Spending;
 use crate::workflow::prompt::Templates;
@@ -69,13 +70,12 @@ pub(crate) fn benchmark(name: &str, tasks: &[Task]) -> BenchmarkInfo {
 /// Everything that makes a run what it is.
 pub(crate) struct Parts<'a> {
     pub(crate) recipe: &'a Recipe,
-    pub(crate) base: &'a BaseModel,
+    pub(crate) answerer: Answerer,
     pub(crate) adapters: Vec<AdapterInfo>,
     pub(crate) benchmarks: Vec<BenchmarkInfo>,
     pub(crate) plan: Plan,
     pub(crate) templates: &'a Templates,
     pub(crate) sandbox: &'a Sandbox,
-    pub(crate) device: String,
     pub(crate) request: &'a Request<'a>,
 }
 
@@ -83,21 +83,22 @@ pub(crate) struct Parts<'a> {
 pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
     let Parts {
         recipe,
-        base,
+        answerer,
         adapters,
         benchmarks,
         plan,
         templates,
         sandbox,
-        device,
         request,
     } = parts;
     let yaml = recipe.to_yaml();
     let evaluate = &recipe.evaluate;
-    let base_model = BaseModelInfo {
-        name: recipe.model.base_model_name().to_owned(),
-        sha256: base.sha256()?,
-    };
+    let Answerer {
+        base_model,
+        device,
+        threads,
+        endpoint,
+    } = answerer;
     let version = env!("CARGO_PKG_VERSION");
     let python = &sandbox.interpreter().version;
     let settings = [
@@ -121,9 +122,7 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
     Ok(RunInfo {
         version: RECORD_VERSION,
         name: format!("{}-{}", recipe.name(), &hash[..8]),
-        created: jiff::Timestamp::now()
-            .strftime("%Y-%m-%dT%H:%M:%SZ")
-            .to_string(),
+        created: clock::now(),
         project_version: version.to_owned(),
         config_sha256: hash,
         command: command_line(&adapters, request),
@@ -135,7 +134,7 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
         },
         benchmarks,
         device,
-        threads: rayon::current_num_threads(),
+        threads,
         python_version: python.clone(),
         sandbox: SandboxInfo {
             level: description.level,
@@ -165,6 +164,9 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
         plan,
         budget: Spending::from(&evaluate.budget),
         timings: Vec::new(),
+        endpoint,
+        shard: None,
+        merged_from: Vec::new(),
         canonical_cpu_s: BTreeMap::new(),
     })
 }
@@ -182,6 +184,13 @@ fn command_line(adapters: &[AdapterInfo], request: &Request) -> String {
     }
     for set in &request.common.overrides {
         words.extend(["--set".to_owned(), quoted(set)]);
+    }
+    if let Some(url) = &request.common.endpoint {
+        words.extend(["--endpoint".to_owned(), quoted(url)]);
+    }
+    // Last, so that it can be taken off for the run of which this is a part.
+    if let Some(shard) = request.common.shard {
+        words.extend(["--shard".to_owned(), shard.to_string()]);
     }
     words.join(" ")
 }

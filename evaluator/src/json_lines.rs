@@ -62,6 +62,12 @@ impl<T: Versioned> JsonLines<T> {
     }
 }
 
+/// Documents as such a file has them.
+pub(crate) fn text<T: Versioned>(documents: &[T]) -> Result<String> {
+    let lines = documents.iter().map(serde_json::to_string);
+    lines.map(|line| Ok(line? + "\n")).collect()
+}
+
 /// The documents of a file that may have been cut off at its end.
 pub(crate) fn read_file<T: Versioned>(path: &Path) -> Result<Vec<T>> {
     let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;

@@ -155,6 +155,8 @@ fn judge(
         unspent: finished.left,
         finish_reason: chosen.map_or(FinishReason::Length, |chosen| chosen.finish_reason),
         generation_s: finished.generation_s,
+        retries: finished.retries,
+        tokens_estimated: finished.tokens_estimated,
         completion: chosen.map_or_else(String::new, |chosen| chosen.text.clone()),
         program: program.to_owned(),
         parsable: metrics.is_some(),
@@ -305,6 +307,8 @@ mod tests {
             left: Spending::default(),
             prompt_tokens: 9,
             generation_s: 0.5,
+            retries: 0,
+            tokens_estimated: false,
             rounds: 0,
             format_failures: Vec::new(),
         }

@@ -3,12 +3,14 @@
 mod arguments;
 mod arm;
 mod backend;
+mod clock;
 mod describe;
 mod digest;
 mod experiment;
 mod json_lines;
 mod judge;
 mod measure;
+mod order;
 mod record;
 mod report;
 mod run_folder;

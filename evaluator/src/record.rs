@@ -63,6 +63,12 @@ pub(crate) struct SampleRecord {
     pub(crate) finish_reason: FinishReason,
     /// Wall time of the generation, in seconds; a batch's time is shared out among its samples.
     pub(crate) generation_s: f64,
+    /// How often a server was asked again until it answered; left out where there was none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) retries: usize,
+    /// Whether tokens were counted here because a server did not; left out where it is false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) tokens_estimated: bool,
     /// The model's text that holds the final program, unchanged; empty if no call was to make one.
     pub(crate) completion: String,
     /// The program extracted from the completion, which was measured and tested.
@@ -96,6 +102,12 @@ impl SampleRecord {
     pub(crate) fn passed(&self) -> bool {
         self.verdict == Verdict::Passed
     }
+}
+
+/// Whether a count need not be written.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+pub(crate) fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// Why generation ended.
@@ -217,11 +229,42 @@ pub(crate) struct RunInfo {
     pub(crate) budget: Spending,
     /// Wall time by phase, in seconds, in the order they ran.
     pub(crate) timings: Vec<PhaseTiming>,
+    /// The server that answered in place of the built-in model; left out where there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) endpoint: Option<EndpointInfo>,
+    /// Which part of the tasks this is; left out where it is all of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) shard: Option<ShardInfo>,
+    /// The names of the runs that were merged to this one; left out where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) merged_from: Vec<String>,
     /// Processor time of the hidden tests on a task's own solution, in seconds, for tasks that some program solved.
     pub(crate) canonical_cpu_s: BTreeMap<String, f64>,
 }
 
 impl RunInfo {
+    /// Tasks that the run answers.
+    pub(crate) fn n_tasks(&self) -> usize {
+        match &self.shard {
+            Some(shard) => shard.tasks.len(),
+            None => self.n_tasks_of_benchmarks(),
+        }
+    }
+
+    /// Tasks of all benchmarks, of which a shard answers some.
+    pub(crate) fn n_tasks_of_benchmarks(&self) -> usize {
+        self.benchmarks
+            .iter()
+            .map(|benchmark| benchmark.tasks)
+            .sum()
+    }
+
+    /// Answers that the finished run has.
+    pub(crate) fn n_answers(&self) -> usize {
+        let cells = self.plan.cells.iter();
+        self.n_tasks() * cells.map(|cell| cell.samples as usize).sum::<usize>()
+    }
+
     /// The seed of resampling, permutations and the split of tasks.
     pub(crate) fn statistics_seed(&self) -> u64 {
         let seed = self.seeds.iter().find(|seed| seed.name == STATISTICS);
@@ -280,6 +323,46 @@ pub(crate) struct RecipeInfo {
     pub(crate) yaml: String,
     /// SHA-256 of `yaml`, in hex.
     pub(crate) sha256: String,
+}
+
+/// A server that answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EndpointInfo {
+    /// Its address, without user, password and query.
+    pub(crate) url: String,
+    /// The route that was asked: `completions` or `chat`.
+    pub(crate) api: String,
+    /// What it calls each arm, the base model first.
+    pub(crate) models: Vec<ServedModel>,
+    /// What prompts were, in words; none before the first request.
+    pub(crate) prompts: Option<String>,
+    /// Requests under way at once.
+    pub(crate) concurrency: usize,
+}
+
+/// An arm as a server knows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ServedModel {
+    /// The arm.
+    pub(crate) arm: String,
+    /// The server's name of it.
+    pub(crate) model: String,
+    /// What its list of models says of it, without times and permissions; none if it has no list.
+    pub(crate) told: Option<serde_json::Value>,
+}
+
+/// A part of a run's tasks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ShardInfo {
+    /// Counts the shards from 1.
+    pub(crate) index: usize,
+    /// How many shards the run has.
+    pub(crate) of: usize,
+    /// The names of its tasks, in the run's order.
+    pub(crate) tasks: Vec<String>,
 }
 
 /// The benchmark's identity.

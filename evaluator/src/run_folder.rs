@@ -4,12 +4,13 @@
 //! stopped.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use cli::UserMistake;
 
-use crate::json_lines::JsonLines;
+use crate::json_lines::{self, JsonLines};
 use crate::record::{RECORD_VERSION, RunInfo, SampleRecord};
 use crate::report::Report;
 use crate::samples;
@@ -31,6 +32,8 @@ pub(crate) struct RunFolder {
     /// Steps of earlier starts, until they are taken.
     events: BTreeMap<Key, Vec<Event>>,
     log: JsonLines<Event>,
+    /// Held as long as the folder is open for work.
+    _lock: Option<File>,
 }
 
 impl RunFolder {
@@ -57,7 +60,66 @@ impl RunFolder {
             records_file,
             events,
             log,
+            _lock: None,
         })
+    }
+
+    /// The same for whoever works in it: two processes at once would answer everything twice.
+    ///
+    /// # Errors
+    /// As [`Self::open`], or another process works in the folder.
+    pub(crate) fn open_alone(path: PathBuf) -> Result<Self> {
+        fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        let log = path.join(TRAJECTORIES);
+        let lock = OpenOptions::new().create(true).append(true).open(&log);
+        let lock = lock.with_context(|| format!("cannot open {}", log.display()))?;
+        // A file system that knows no locks must do without.
+        if let Err(TryLockError::WouldBlock) = lock.try_lock() {
+            return Err(UserMistake(format!(
+                "{}: another evaluator works in this folder\n\
+                 hint: wait until it is done, or stop it; what it has answered is kept",
+                path.display()
+            ))
+            .into());
+        }
+        Ok(Self {
+            _lock: Some(lock),
+            ..Self::open(path)?
+        })
+    }
+
+    /// The records and steps in a folder, which stays as it is.
+    ///
+    /// # Errors
+    /// A file cannot be read, or a whole line of it is not ours.
+    pub(crate) fn read(folder: &Path) -> Result<(Vec<SampleRecord>, Vec<Event>)> {
+        let records = json_lines::read_file(&folder.join(RECORDS))?;
+        Ok((records, json_lines::read_file(&folder.join(TRAJECTORIES))?))
+    }
+
+    /// Writes the folder of a run that was put together from others, in place of an earlier one of the kind.
+    ///
+    /// # Errors
+    /// It cannot be written, or holds a run that was made in one piece.
+    pub(crate) fn write_merged(
+        path: PathBuf,
+        info: &RunInfo,
+        records: &[SampleRecord],
+        events: &[Event],
+    ) -> Result<Self> {
+        if path.join(RUN).is_file() && Self::read_info(&path)?.merged_from.is_empty() {
+            return Err(UserMistake(format!(
+                "{}: is there already, as a run that was made in one piece\n\
+                 hint: move it away, or name another folder with --reports",
+                path.display()
+            ))
+            .into());
+        }
+        // First, so that what an interruption leaves is known for what it is.
+        write(&path, RUN, &(serde_json::to_string_pretty(info)? + "\n"))?;
+        write(&path, RECORDS, &json_lines::text(records)?)?;
+        write(&path, TRAJECTORIES, &json_lines::text(events)?)?;
+        Self::open(path)
     }
 
     /// What is recorded so far.
@@ -127,30 +189,31 @@ impl RunFolder {
     }
 
     /// Writes every sample as a row of `samples.parquet`.
-    pub(crate) fn write_samples(&self, info: &RunInfo) -> Result<()> {
-        if self.records.is_empty() {
+    pub(crate) fn write_samples(&self, info: &RunInfo, records: &[SampleRecord]) -> Result<()> {
+        if records.is_empty() {
             return Ok(());
         }
         let path = self.path.join("samples.parquet");
-        Ok(table::write_parquet(
-            &path,
-            &samples::rows(info, &self.records),
-        )?)
+        Ok(table::write_parquet(&path, &samples::rows(info, records))?)
     }
 
-    /// Writes a file under a temporary name and renames it, so that it is whole or not there.
     fn write(&self, name: &str, text: &str) -> Result<()> {
-        let path = self.path.join(name);
-        let part = self.path.join(format!("{name}.part"));
-        let write = || {
-            if let Some(folder) = path.parent() {
-                fs::create_dir_all(folder)?;
-            }
-            fs::write(&part, text)?;
-            fs::rename(&part, &path)
-        };
-        write()
-            .inspect_err(|_| drop(fs::remove_file(&part)))
-            .with_context(|| format!("cannot write {}", path.display()))
+        write(&self.path, name, text)
     }
+}
+
+/// Writes a file under a temporary name and renames it, so that it is whole or not there.
+fn write(folder: &Path, name: &str, text: &str) -> Result<()> {
+    let path = folder.join(name);
+    let part = folder.join(format!("{name}.part"));
+    let write = || {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        fs::write(&part, text)?;
+        fs::rename(&part, &path)
+    };
+    write()
+        .inspect_err(|_| drop(fs::remove_file(&part)))
+        .with_context(|| format!("cannot write {}", path.display()))
 }

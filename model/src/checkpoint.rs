@@ -166,6 +166,22 @@ impl Checkpoint {
         })
     }
 
+    /// Opens a model whose weights are elsewhere, for its configuration, tokenizer and chat template: a folder need not
+    /// hold any.
+    ///
+    /// # Errors
+    /// As [`Self::open`], but for missing weights.
+    pub fn open_without_weights(path: &Path) -> Result<Self, CheckpointError> {
+        if !path.is_dir() {
+            return Self::open(path);
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            config: folder_config(path)?,
+            source: Source::Folder(SafetensorsFolder::without_weights(path)),
+        })
+    }
+
     /// The file or folder that was opened.
     pub fn path(&self) -> &Path {
         &self.path

@@ -267,6 +267,15 @@ impl SafetensorsFolder {
         })
     }
 
+    /// A folder of which no weights are read.
+    pub(crate) fn without_weights(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            files: Vec::new(),
+            homes: BTreeMap::new(),
+        }
+    }
+
     fn open_sharded(path: &Path) -> Result<Self, SafetensorsError> {
         let index_path = path.join(INDEX);
         let corrupt = |what: String| SafetensorsError::Corrupt {

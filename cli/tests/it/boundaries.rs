@@ -41,7 +41,7 @@ const MAY_USE_BURN: [&str; 3] = ["cli", "model", "trainer"];
 /// Dependencies that a change of version would break, with the only place that names each.
 const ONE_PLACE: [(&str, &str); 15] = [
     ("indicatif", "cli/src/progress.rs"),
-    ("jiff", "evaluator/src/describe.rs"),
+    ("jiff", "evaluator/src/clock.rs"),
     ("libc", "sandbox/src/"),
     ("minijinja", "model/src/chat/"),
     ("minijinja_contrib", "model/src/chat/"),

@@ -266,6 +266,22 @@ fn values_that_contradict_each_other_are_told() {
         ),
         ("evaluate.budget.calls=0", "is 0, allowed: 1 to 1000"),
         (
+            "evaluate.endpoint={}",
+            "`evaluate.endpoint.url` is missing, allowed: http://HOST:PORT/v1",
+        ),
+        (
+            "evaluate.endpoint={url: 'http://h', timeout_s: 1e9}",
+            "`evaluate.endpoint.timeout_s` is 1000000000, allowed: above 0, at most 86400",
+        ),
+        (
+            "evaluate.endpoint={url: 'http://h', adapters: {tuned: ''}}",
+            "`evaluate.endpoint.adapters` is a mapping, allowed: ADAPTER: NAME",
+        ),
+        (
+            "evaluate.endpoint={url: 'http://h', modle: m}",
+            "unknown key `evaluate.endpoint.modle`\nhint: did you mean `model`?",
+        ),
+        (
             "evaluate.prompts={reviewers: x.md}",
             "unknown key `evaluate.prompts.reviewers`",
         ),
@@ -414,5 +430,24 @@ fn windows_line_ends_and_a_byte_order_mark_do_no_harm() {
     assert_eq!(
         Recipe::load(&file, &[]).unwrap(),
         parse(SMALLEST, &[]).unwrap()
+    );
+}
+
+#[test]
+fn what_may_be_a_secret_is_in_no_error() {
+    for set in [
+        "evaluate.endpoint.url=http://me:hunter2@host/v1",
+        "evaluate.endpoint.url=https://host/v1?key=hunter2",
+        "evaluate.endpoint={url: 'http://host', api_key_env: sk-hunter2}",
+    ] {
+        let text = error(SMALLEST, &[set]);
+        assert!(!text.contains("hunter2"), "{text}");
+        assert!(text.contains("is something else, allowed: "), "{text}");
+    }
+    let file = format!("{SMALLEST}evaluate: {{endpoint: {{url: 'http://a:hunter2@h'}}}}\n");
+    let text = error(&file, &[]);
+    assert!(
+        text.starts_with("recipes/test.yaml:6:") && !text.contains("hunter2"),
+        "{text}"
     );
 }

@@ -65,6 +65,7 @@ fn the_resolved_copy_reads_back_as_the_same_recipe() {
         "train.adam_epsilon=1e-9",
         "train.learning_rate=0.1",
         "evaluate.sampling.top_k=40",
+        "evaluate.endpoint={url: 'http://h:8000', adapters: {checkpoints/a/adapter: a}, api_key_env: KEY}",
         "model.hub_name=some/model",
     ]
     .map(str::to_owned);
@@ -217,4 +218,22 @@ fn benchmarks_are_named_with_or_without_their_file() {
         ..Benchmark::named(BenchmarkName::MbppPlus)
     };
     assert_eq!(benchmarks(&file)[1], expected);
+}
+
+#[test]
+fn a_servers_address_may_end_in_v1_or_before_it() {
+    let base = |url: &str| {
+        let set = format!("evaluate.endpoint.url={url}");
+        let recipe = parse(SMALLEST, &[&set]).unwrap();
+        recipe.evaluate.endpoint.unwrap().base_url()
+    };
+    for url in [
+        "http://h:1",
+        "http://h:1/",
+        "http://h:1/v1",
+        "http://h:1/v1/",
+    ] {
+        assert_eq!(base(url), "http://h:1/v1");
+    }
+    assert_eq!(base("https://h/llm/v1"), "https://h/llm/v1");
 }

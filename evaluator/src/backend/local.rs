@@ -1,6 +1,6 @@
 //! The built-in model.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use model::{
     ChatTemplate, Client, Finish, Generation, GenerationError, GenerationEvent, Request, Runtime,
     RuntimeAdapter, Tokenizer,
@@ -20,18 +20,8 @@ pub(crate) struct LocalModel<'a> {
 }
 
 impl LocalModel<'_> {
-    /// The tokens of a query.
     fn prompt(&self, query: &Query) -> Result<Vec<u32>> {
-        if query.messages.is_empty() {
-            let (start, text) = (
-                self.tokenizer.text_start()?,
-                self.tokenizer.encode_text(&query.begun)?,
-            );
-            return Ok([start, text].concat());
-        }
-        self.template
-            .encode_begun(self.tokenizer, &query.messages, &query.begun)
-            .context("cannot render the request")
+        query.prompt_ids(self.tokenizer, self.template)
     }
 
     fn positions(&self) -> usize {
@@ -75,19 +65,14 @@ impl Backend for LocalModel<'_> {
     }
 }
 
-/// Whether the newline at the end of the beginning is left to the model where its vocabulary wants that.
-fn leaves_newline(query: &Query) -> bool {
-    !query.messages.is_empty() && query.begun.ends_with('\n')
-}
-
 /// Between the caller's queries and the generation's requests.
 struct Counter<'a> {
     model: &'a LocalModel<'a>,
     caller: &'a mut dyn Caller,
     /// Queries taken.
     queries: usize,
-    /// For each request: its query's number, the tokens of its prompt, and whether a lone newline may open the answer.
-    requests: Vec<(usize, usize, bool)>,
+    /// For each request: its query and its number, and the tokens of its prompt.
+    requests: Vec<(Query, usize, usize)>,
 }
 
 impl Client for Counter<'_> {
@@ -106,20 +91,23 @@ impl Client for Counter<'_> {
                     completion_tokens: 0,
                     finish_reason: FinishReason::NoRoom,
                     seconds: 0.0,
+                    retries: 0,
+                    tokens_estimated: false,
                 };
                 self.caller.answered(index, answer)?;
                 continue;
             }
-            self.requests
-                .push((index, prompt.len(), leaves_newline(&query)));
-            return Ok(Some(Request {
+            let n = prompt.len();
+            let request = Request {
                 prompt,
                 max_new_tokens: query.max_new_tokens.min(room),
                 sampling: query.sampling,
                 seed: query.seed,
                 stop: query.stop.iter().map(|&stop| stop.to_owned()).collect(),
                 with_adapter: query.with_adapter,
-            }));
+            };
+            self.requests.push((query, index, n));
+            return Ok(Some(request));
         }
         Ok(None)
     }
@@ -128,23 +116,20 @@ impl Client for Counter<'_> {
         match event {
             GenerationEvent::Tokens(made) => self.caller.tokens(made),
             GenerationEvent::Finished { index, completion } => {
-                let (query, prompt_tokens, after_newline) = self.requests[index];
-                let text = if after_newline {
-                    ChatTemplate::code_body(&completion.text).to_owned()
-                } else {
-                    completion.text
-                };
+                let (query, number, prompt_tokens) = &self.requests[index];
                 let answer = Answer {
-                    text,
-                    prompt_tokens,
+                    text: query.after_begun(completion.text),
+                    prompt_tokens: *prompt_tokens,
                     completion_tokens: completion.tokens.len(),
                     finish_reason: match completion.finish {
                         Finish::Stop => FinishReason::Stop,
                         Finish::Length => FinishReason::Length,
                     },
                     seconds: completion.seconds,
+                    retries: 0,
+                    tokens_estimated: false,
                 };
-                self.caller.answered(query, answer)
+                self.caller.answered(*number, answer)
             }
         }
     }

@@ -1,13 +1,14 @@
-//! Where answers come from: the built-in model, or a script in tests.
+//! Where answers come from: the built-in model, a server, or a script in tests.
 
+pub(crate) mod endpoint;
 mod local;
 #[cfg(test)]
 pub(crate) mod scripted;
 
 pub(crate) use local::LocalModel;
 
-use anyhow::Result;
-use model::{Message, Sampling};
+use anyhow::{Context, Result};
+use model::{ChatTemplate, Message, Sampling, Tokenizer};
 
 use crate::record::FinishReason;
 
@@ -28,6 +29,32 @@ pub(crate) struct Query {
     pub(crate) with_adapter: bool,
 }
 
+impl Query {
+    /// The tokens to be gone on from.
+    pub(crate) fn prompt_ids(
+        &self,
+        tokenizer: &Tokenizer,
+        template: &ChatTemplate,
+    ) -> Result<Vec<u32>> {
+        if self.messages.is_empty() {
+            let (start, text) = (tokenizer.text_start()?, tokenizer.encode_text(&self.begun)?);
+            return Ok([start, text].concat());
+        }
+        template
+            .encode_begun(tokenizer, &self.messages, &self.begun)
+            .context("cannot render the request")
+    }
+
+    /// An answer's text, without the newline that belongs to the beginning where the vocabulary left it to the model.
+    pub(crate) fn after_begun(&self, text: String) -> String {
+        if !self.messages.is_empty() && self.begun.ends_with('\n') {
+            ChatTemplate::code_body(&text).to_owned()
+        } else {
+            text
+        }
+    }
+}
+
 /// What the model answered.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Answer {
@@ -39,6 +66,10 @@ pub(crate) struct Answer {
     pub(crate) finish_reason: FinishReason,
     /// Share of the batch's wall time, in seconds.
     pub(crate) seconds: f64,
+    /// How often a server was asked again until it answered.
+    pub(crate) retries: usize,
+    /// Whether tokens were counted here because a server did not.
+    pub(crate) tokens_estimated: bool,
 }
 
 /// Who asks a model, and hears its answers; an answer may lead to the next query.

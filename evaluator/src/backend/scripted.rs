@@ -126,6 +126,8 @@ impl<F: Fn(&Query) -> Line> Backend for Scripted<F> {
                     },
                     text: line.text,
                     seconds: 0.0,
+                    retries: 0,
+                    tokens_estimated: false,
                 };
                 caller.answered(index, answer)?;
             }

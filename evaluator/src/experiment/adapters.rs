@@ -35,7 +35,7 @@ pub(super) fn choose(
         .iter()
         .map(|folder| recipe_of(folder))
         .collect::<Result<_, _>>()?;
-    let recipe = Recipe::load(&recipe_path(&own, arguments)?, &arguments.overrides)?;
+    let recipe = Recipe::load(&recipe_path(&own, arguments)?, &arguments.overrides())?;
     let mut chosen: Vec<Chosen> = Vec::new();
     for (folder, own) in folders.into_iter().zip(own) {
         // A single adapter is judged by its own recipe or by one that was given for it.

@@ -3,10 +3,13 @@
 //! `compare`, `sweep`, `workflows` and `hypotheses` differ in their [`plan`] alone.
 
 mod adapters;
+pub(crate) mod answering;
 mod canonical;
 pub(crate) mod cell;
+mod merge;
 pub(crate) mod plan;
 mod rebuild;
+pub(crate) mod shard;
 pub(crate) mod tasks;
 mod timings;
 
@@ -18,22 +21,21 @@ use std::rc::Rc;
 
 use anyhow::Result;
 use benchmarks::{ScoringPhase, TaskView};
-use cli::{BaseModel, Failure, UserMistake};
+use cli::Failure;
 use config::Evaluate;
-use model::{ChatTemplate, Runtime, RuntimeAdapter, Tokenizer};
 use sandbox::{Limits, Sandbox};
 
 use crate::arguments::CommonArguments;
 use crate::arm::{self, Arm};
-use crate::backend::LocalModel;
 use crate::record::{BASE_ARM, RunInfo};
 use crate::run_folder::RunFolder;
 use crate::score::answers::AnswerCache;
 use crate::workflow::agent::Settings;
 use crate::workflow::prompt::Templates;
 use crate::workflow::trajectory::{Finished, Identity};
-use crate::{describe, judge, report};
+use crate::{describe, judge, order, report};
 
+use answering::Answering;
 use cell::Cell;
 use plan::{Experiment, Plan};
 use tasks::RunTask;
@@ -73,51 +75,41 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
     let names: Vec<&str> = chosen.iter().map(|adapter| adapter.name.as_str()).collect();
     let plan = Plan::new(request.experiment, evaluate, &names)?;
     let templates = Templates::load(&evaluate.prompts)?;
-    let (choice, device) = arguments
-        .device
-        .open()
-        .map_err(|e| UserMistake(e.to_string()))?;
     let limits = Limits::default().with_cpu_s(evaluate.timeout_s);
     let sandbox = arguments.sandbox.open(evaluate.python.as_deref(), limits)?;
 
     let mut timings = Timings::default();
-    let (base, runtime) = timings.phase("load model", || {
-        let base = BaseModel::open(&recipe.model)?;
-        let runtime = base.load_runtime(&device)?;
-        Ok((base, runtime))
-    })?;
-    let (mut loaded, mut described) = (Vec::new(), Vec::new());
-    for adapter in &chosen {
-        let name = recipe.model.base_model_name();
-        loaded.push(base.load_adapter(&adapter.folder, name, &runtime, &device)?);
-        described.push(describe::adapter(&adapter.folder, &adapter.name)?);
-    }
+    let answering = Answering::open(&recipe, &chosen, arguments.device, &mut timings)?;
+    let described = chosen
+        .iter()
+        .map(|adapter| describe::adapter(&adapter.folder, &adapter.name))
+        .collect::<Result<_>>()?;
 
-    let (tasks, benchmarks) = tasks::load(evaluate)?;
+    let (mut tasks, benchmarks) = tasks::load(evaluate)?;
     let mut info = describe::run(describe::Parts {
         recipe: &recipe,
-        base: &base,
+        answerer: answering.answerer(&recipe)?,
         adapters: described,
         benchmarks,
         plan,
         templates: &templates,
         sandbox: &sandbox,
-        device: choice.to_string(),
         request,
     })?;
-    let mut run = RunFolder::open(arguments.reports.join(&info.name))?;
+    if let Some(shard) = arguments.shard {
+        let (own, part) = shard.take(tasks)?;
+        tasks = own;
+        info.name = shard.name(&info.name);
+        info.shard = Some(part);
+    }
+    let mut run = RunFolder::open_alone(arguments.reports.join(&info.name))?;
     if let Some(earlier) = run.info() {
         info.created = earlier.created;
+        info.merged_from = earlier.merged_from;
         timings.continue_from(earlier.timings);
     }
     run.write_info(&info)?;
 
-    let model = Model {
-        tokenizer: base.tokenizer()?,
-        template: base.chat_template()?,
-        runtime,
-        adapters: loaded,
-    };
     let views: Vec<&TaskView> = tasks.iter().map(|task| &task.view).collect();
     let mut finished = Vec::new();
     for cell in info.plan.cells.clone() {
@@ -128,9 +120,12 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
         });
         finished.extend(timings.phase(&format!("generate {label}"), || {
             complete(
-                &model, &cell, &label, &info, &views, &settings, &sandbox, &mut run,
+                &answering, &cell, &label, &info, &views, &settings, &sandbox, &mut run,
             )
         })?);
+    }
+    if let Some(endpoint) = answering.endpoint().filter(|of| of.prompts.is_some()) {
+        info.endpoint = Some(endpoint);
     }
     // Every trajectory of the run is closed: only now do hidden tests open.
     let scoring = ScoringPhase::begin();
@@ -154,23 +149,15 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
 
 /// Writes report and tables; prints the summary if JSON is wanted, else gives the report's path to be printed.
 fn publish(info: &RunInfo, run: &RunFolder, json: bool) -> Result<Option<PathBuf>> {
-    let report = report::build(info, run.records());
+    let records = order::sorted(info, run.records());
+    let report = report::build(info, &records);
     let path = run.write_report(&report)?;
-    run.write_samples(info)?;
+    run.write_samples(info, &records)?;
     if json {
         cli::result(&serde_json::to_string_pretty(&report.summary)?);
         return Ok(None);
     }
     Ok(Some(path))
-}
-
-/// What answers.
-struct Model {
-    runtime: Runtime,
-    tokenizer: Tokenizer,
-    template: ChatTemplate,
-    /// In the order of the run's description.
-    adapters: Vec<RuntimeAdapter>,
 }
 
 /// The recipe's section as a cell has it.
@@ -188,7 +175,7 @@ fn evaluate_as(cell: &Cell, evaluate: &Evaluate) -> Evaluate {
     reason = "a step of the one function above, not a tool for others"
 )]
 fn complete(
-    model: &Model,
+    answering: &Answering,
     cell: &Cell,
     label: &str,
     info: &RunInfo,
@@ -197,22 +184,17 @@ fn complete(
     sandbox: &Sandbox,
     run: &mut RunFolder,
 ) -> Result<Vec<Finished>> {
-    let adapter = (info.adapters.iter().zip(&model.adapters)).find(|(of, _)| of.name == cell.arm);
-    let local = LocalModel {
-        runtime: &model.runtime,
-        tokenizer: &model.tokenizer,
-        template: &model.template,
-        adapter: adapter.map(|(_, adapter)| adapter),
-        batch_size: settings.evaluate.batch_size,
-    };
+    let place = info.adapters.iter().position(|of| of.name == cell.arm);
+    let adapter = place.map(|at| &info.adapters[at]);
+    let model = answering.arm(place, settings.evaluate.batch_size);
     let arm = Arm {
-        name: adapter.map_or(BASE_ARM, |(of, _)| &of.name),
-        model: &local,
+        name: adapter.map_or(BASE_ARM, |of| &of.name),
+        model: &*model,
         identity: Rc::new(Identity {
             run: info.name.clone(),
             config_sha256: info.config_sha256.clone(),
             model_sha256: info.base_model.sha256.clone(),
-            adapter_sha256: adapter.map(|(of, _)| of.sha256.clone()),
+            adapter_sha256: adapter.map(|of| of.sha256.clone()),
         }),
     };
     arm::complete(&arm, cell.workflow, label, tasks, settings, sandbox, run)

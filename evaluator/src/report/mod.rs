@@ -16,7 +16,7 @@ mod summary;
 mod verdict;
 
 #[cfg(test)]
-mod synthetic;
+pub(crate) mod synthetic;
 #[cfg(test)]
 mod tests;
 

@@ -19,7 +19,7 @@ pub(super) fn run(adapters: &[&str]) -> RunInfo {
 }
 
 /// An experiment with these adapters and the default recipe.
-pub(super) fn run_of(experiment: Experiment, adapters: &[&str]) -> RunInfo {
+pub(crate) fn run_of(experiment: Experiment, adapters: &[&str]) -> RunInfo {
     RunInfo {
         version: RECORD_VERSION,
         name: "synthetic".to_owned(),
@@ -100,6 +100,9 @@ pub(super) fn run_of(experiment: Experiment, adapters: &[&str]) -> RunInfo {
             seconds,
         })
         .into(),
+        endpoint: None,
+        shard: None,
+        merged_from: Vec::new(),
         canonical_cpu_s: (0..40)
             .map(|task| (format!("starter/{task:02}"), 0.024))
             .collect(),
@@ -138,6 +141,8 @@ pub(super) fn sample(arm: &str, task: usize) -> SampleRecord {
         },
         finish_reason: FinishReason::Stop,
         generation_s: 3.2,
+        retries: 0,
+        tokens_estimated: false,
         completion: format!("Here it is:\n```python\n{program}```\n"),
         program,
         parsable: true,
@@ -187,7 +192,7 @@ pub(super) fn metrics(maintainability_index: f64, mi_code: f64) -> ProgramMetric
 }
 
 /// `tasks` tasks for the base model and each adapter: adapters raise MI a little and solve a few more tasks.
-pub(super) fn records(adapters: &[&str], tasks: usize) -> Vec<SampleRecord> {
+pub(crate) fn records(adapters: &[&str], tasks: usize) -> Vec<SampleRecord> {
     let mut rng = ChaCha8Rng::seed_from_u64(11);
     let mut records = Vec::new();
     for (at, arm) in [BASE_ARM].iter().chain(adapters).enumerate() {

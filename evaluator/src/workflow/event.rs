@@ -13,7 +13,7 @@ use super::budget::{Exhausted, Spending};
 use super::read::{Expects, FormatFailure};
 use crate::experiment::cell::Decoding;
 use crate::json_lines::Versioned;
-use crate::record::{FinishReason, Verdict};
+use crate::record::{self, FinishReason, Verdict};
 
 /// The version written into every line; raised when a field changes its meaning.
 pub(crate) const LOG_VERSION: u32 = 2;
@@ -91,6 +91,9 @@ pub(crate) struct Call {
     pub(crate) adapter_sha256: Option<String>,
     pub(crate) prompt_tokens: usize,
     pub(crate) completion_tokens: usize,
+    /// Whether tokens were counted here because a server did not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) tokens_estimated: bool,
     pub(crate) finish_reason: FinishReason,
     /// The answer after `begun`.
     pub(crate) text: String,
@@ -115,6 +118,9 @@ pub(crate) struct Said {
 pub(crate) struct CallMeasures {
     /// Share of the batch's wall time.
     pub(crate) wall_s: f64,
+    /// How often a server was asked again until it answered.
+    #[serde(default, skip_serializing_if = "record::is_zero")]
+    pub(crate) retries: usize,
 }
 
 /// A program run with the tests that the workflow may see.

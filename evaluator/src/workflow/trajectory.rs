@@ -47,6 +47,8 @@ pub(crate) struct Trajectory {
     finished: Option<Finished>,
     prompt_tokens: usize,
     generation_s: f64,
+    retries: usize,
+    tokens_estimated: bool,
 }
 
 /// Where in a trajectory an event belongs.
@@ -90,6 +92,10 @@ pub(crate) struct Finished {
     pub(crate) prompt_tokens: usize,
     /// Share of the batches' wall time.
     pub(crate) generation_s: f64,
+    /// How often a server was asked again.
+    pub(crate) retries: usize,
+    /// Whether tokens of some call were counted here because a server did not.
+    pub(crate) tokens_estimated: bool,
     pub(crate) rounds: u32,
     pub(crate) format_failures: Vec<FormatFailure>,
 }
@@ -120,6 +126,8 @@ impl Trajectory {
             finished: None,
             prompt_tokens: 0,
             generation_s: 0.0,
+            retries: 0,
+            tokens_estimated: false,
         }
     }
 
@@ -212,12 +220,14 @@ impl Trajectory {
                 .filter(|_| self.adapter_answers(ask)),
             prompt_tokens: answer.prompt_tokens,
             completion_tokens: answer.completion_tokens,
+            tokens_estimated: answer.tokens_estimated,
             finish_reason: answer.finish_reason,
             text: answer.text,
             code_sha256: code.map(|code| sha256_of([code.as_str()])),
             format_failure,
             measured: CallMeasures {
                 wall_s: answer.seconds,
+                retries: answer.retries,
             },
         };
         self.event(Place::of(&step), What::Call(Box::new(call)))
@@ -236,6 +246,8 @@ impl Trajectory {
     ) -> (Step, Option<String>, Option<FormatFailure>) {
         self.prompt_tokens += answer.prompt_tokens;
         self.generation_s += answer.seconds;
+        self.retries += answer.retries;
+        self.tokens_estimated |= answer.tokens_estimated;
         self.desk.borrow_mut().answered(number, answer)
     }
 
@@ -253,6 +265,8 @@ impl Trajectory {
                     completion_tokens: call.completion_tokens,
                     finish_reason: call.finish_reason,
                     seconds: call.measured.wall_s,
+                    retries: call.measured.retries,
+                    tokens_estimated: call.tokens_estimated,
                 };
                 self.take_answer(step.number, &answer);
             }
@@ -292,6 +306,8 @@ impl Trajectory {
             left: decision.left,
             prompt_tokens: self.prompt_tokens,
             generation_s: self.generation_s,
+            retries: self.retries,
+            tokens_estimated: self.tokens_estimated,
             rounds: desk.round(),
             format_failures: desk.format_failures().to_vec(),
         });

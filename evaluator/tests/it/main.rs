@@ -2,12 +2,19 @@
 //! metrics of files.
 
 mod bad_input;
+mod cluster;
 mod commands;
 mod compare;
+mod endpoint;
+mod endpoint_faults;
 mod experiments;
+mod fake_server;
+mod formats;
+mod llama_server;
 mod metrics;
 mod published;
 mod score;
+mod shards;
 #[path = "../../../cli/tests/support/mod.rs"]
 mod support;
 mod workflows;

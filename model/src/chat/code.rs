@@ -72,13 +72,20 @@ impl ChatTemplate {
         messages: &[Message],
         begun: &str,
     ) -> Result<Vec<u32>, ChatError> {
-        let begun = match begun.strip_suffix('\n') {
-            Some(without) if joins_newline_to_indentation(tokenizer)? => without,
-            _ => begun,
-        };
+        let begun = given(tokenizer, begun)?;
         let mut pieces = self.pieces(messages, true)?;
         pieces.push(Piece::Content(begun.to_owned()));
         encode_pieces(tokenizer, &pieces)
+    }
+
+    /// The same as text, for whoever tokenizes it elsewhere: there, special tokens that a message spells out count.
+    pub fn text_begun(
+        &self,
+        tokenizer: &Tokenizer,
+        messages: &[Message],
+        begun: &str,
+    ) -> Result<String, ChatError> {
+        Ok(self.render(messages, true)? + given(tokenizer, begun)?)
     }
 
     /// The text that answers a request: the body, the closing fence and the end of the turn.
@@ -135,6 +142,14 @@ impl ChatTemplate {
 /// The body, ending in exactly one newline, and the fence.
 fn closed(body: &str) -> String {
     format!("{}\n{FENCE}", body.trim_end())
+}
+
+/// What the model is given of the beginning of its turn.
+fn given<'a>(tokenizer: &Tokenizer, begun: &'a str) -> Result<&'a str, TokenizerError> {
+    Ok(match begun.strip_suffix('\n') {
+        Some(without) if joins_newline_to_indentation(tokenizer)? => without,
+        _ => begun,
+    })
 }
 
 /// Whether a token spans the newline between docstring and body.

@@ -102,27 +102,28 @@ fn measured(content: &Content) -> String {
         })
         .collect();
     format!(
-        "{} on {}; {} of {} in {}; {}; {}.\n",
+        "{} on {}{}; {} of {} in {}; {}; {}.\n",
         name(&run.base_model.name),
         benchmarks.join(", "),
+        part(run),
         grouped(cells.iter().map(|cell| cell.samples).sum()),
-        planned(run),
+        count(run.n_answers(), "answer"),
         count(run.plan.cells.len(), "cell"),
         sampling(run),
         run.created.split('T').next().map_or_else(String::new, name),
     )
 }
 
-/// Answers that the finished run has.
-fn planned(run: &RunInfo) -> String {
-    let tasks: usize = run.benchmarks.iter().map(|benchmark| benchmark.tasks).sum();
-    let samples: usize = run
-        .plan
-        .cells
-        .iter()
-        .map(|cell| cell.samples as usize)
-        .sum();
-    count(tasks * samples, "answer")
+/// Which part of the benchmarks' tasks this is about, if not all.
+fn part(run: &RunInfo) -> String {
+    run.shard.as_ref().map_or_else(String::new, |shard| {
+        format!(
+            ", of which this is shard {} of {} with {}",
+            shard.index,
+            shard.of,
+            count(shard.tasks.len(), "task")
+        )
+    })
 }
 
 fn sampling(run: &RunInfo) -> String {

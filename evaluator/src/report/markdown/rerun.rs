@@ -28,8 +28,22 @@ fn facts(run: &RunInfo) -> Vec<Vec<String>> {
         ("Begun", name(&run.created)),
         ("Project version", name(&run.project_version)),
         ("Base model", name(&run.base_model.name)),
-        ("Base model, sha256", name(&run.base_model.sha256)),
+        (
+            if run.endpoint.is_some() {
+                "Base model as served, sha256 of what is known of it"
+            } else {
+                "Base model, sha256"
+            },
+            name(&run.base_model.sha256),
+        ),
     ];
+    for served in run.endpoint.iter().flat_map(|endpoint| &endpoint.models) {
+        let told = served.told.as_ref().map_or_else(String::new, |told| {
+            format!(", of which the server says {}", name(&told.to_string()))
+        });
+        let text = format!("{} as {}{told}", name(&served.arm), name(&served.model));
+        facts.push(("Served", text));
+    }
     for adapter in &run.adapters {
         facts.push((
             "Adapter",
@@ -72,10 +86,7 @@ fn facts(run: &RunInfo) -> Vec<Vec<String>> {
             ),
         ),
         ("Seeds", seeds.join(", ")),
-        (
-            "Device",
-            format!("{}, {} threads", name(&run.device), run.threads),
-        ),
+        ("Device", device(run)),
         ("Python", name(&run.python_version)),
         ("Sandbox", name(&run.sandbox.level)),
     ]);
@@ -83,6 +94,18 @@ fn facts(run: &RunInfo) -> Vec<Vec<String>> {
         .into_iter()
         .map(|(label, fact)| vec![label.to_owned(), fact])
         .collect()
+}
+
+fn device(run: &RunInfo) -> String {
+    match &run.endpoint {
+        None => format!("{}, {} threads", name(&run.device), run.threads),
+        Some(endpoint) => format!(
+            "server {} by {}, up to {} at once",
+            name(&endpoint.url),
+            name(&endpoint.api),
+            count(endpoint.concurrency, "request"),
+        ),
+    }
 }
 
 fn timings(run: &RunInfo) -> String {

@@ -46,6 +46,8 @@ pub(super) fn section(content: &Content) -> String {
         points.push(of_collaboration(found, run));
     }
     points.extend(unfinished(cells, run));
+    points.extend(part_of_a_run(run));
+    points.extend(server(run, content.records));
     points.push(decoding(run));
     points.extend(run.adapters.iter().filter_map(small_training));
     points.push(contamination(run));
@@ -144,13 +146,7 @@ fn of_collaboration(found: &CollaborationFindings, run: &RunInfo) -> String {
 }
 
 fn unfinished(cells: &[CellSummary], run: &RunInfo) -> Option<String> {
-    let tasks: usize = run.benchmarks.iter().map(|benchmark| benchmark.tasks).sum();
-    let planned: usize = run
-        .plan
-        .cells
-        .iter()
-        .map(|cell| tasks * cell.samples as usize)
-        .sum();
+    let planned = run.n_answers();
     let found: usize = cells.iter().map(|cell| cell.samples).sum();
     (found < planned).then(|| {
         format!(
@@ -160,6 +156,39 @@ fn unfinished(cells: &[CellSummary], run: &RunInfo) -> Option<String> {
             grouped(planned),
         )
     })
+}
+
+fn part_of_a_run(run: &RunInfo) -> Option<String> {
+    let shard = run.shard.as_ref()?;
+    Some(format!(
+        "**A part.** Shard {} of {}: verdicts belong to the whole run, which `evaluator report` makes of all shards.",
+        shard.index, shard.of
+    ))
+}
+
+/// What is not in our hands when a server answers.
+fn server(run: &RunInfo, records: &[SampleRecord]) -> Option<String> {
+    let endpoint = run.endpoint.as_ref()?;
+    let retries: usize = records.iter().map(|record| record.retries).sum();
+    let estimated = records
+        .iter()
+        .filter(|record| record.tokens_estimated)
+        .count();
+    let prompts = endpoint
+        .prompts
+        .as_ref()
+        .map_or_else(String::new, |prompts| {
+            format!(" Prompts were sent as {}.", name(prompts))
+        });
+    Some(format!(
+        "**Server.** {} answered.{prompts} Requests were made again {} after a failure, and tokens of {} of {} were \
+         counted here because the server did not count them or went on where it should have stopped. A server's answer \
+         may depend on what it computes beside, on its kernels and its precision, even where decoding is greedy.",
+        name(&endpoint.url),
+        count(retries, "time"),
+        grouped(estimated),
+        count(records.len(), "sample"),
+    ))
 }
 
 /// Programs that no test failed, but a limit ended.

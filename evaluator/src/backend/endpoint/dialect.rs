@@ -1,0 +1,147 @@
+//! What a server understands beyond what all of them share, found out by asking it for one token.
+//!
+//! vLLM and llama.cpp take token ids as a prompt, so that nothing is left to chance; Ollama and llama-cpp-python take
+//! text alone. A text is tokenized over there, and some servers put a begin token before it. Whether the two
+//! vocabularies agree is told by the server's own count of a prompt's tokens.
+
+use anyhow::Result;
+use cli::UserMistake;
+use config::Api;
+use model::{Message, Role, Sampling};
+
+use super::wire::{Prompt, Said};
+use super::{Endpoint, Outcome, Texts};
+use crate::backend::Query;
+
+/// A text in which every vocabulary finds several tokens and none of them special.
+const PLAIN: &str = "def area(width, height):\n    return width * height";
+
+/// How one server is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Dialect {
+    /// Whether prompts are token ids.
+    pub(super) ids: bool,
+    /// Whether the server takes parameters that OpenAI's own has not.
+    pub(super) extras: bool,
+    /// Whether the server puts its begin token before a text.
+    pub(super) adds_start: bool,
+}
+
+impl Dialect {
+    /// What prompts are, in words.
+    pub(super) fn prompts(self, api: Api) -> &'static str {
+        match api {
+            Api::Completions if self.ids => "token ids",
+            Api::Completions => "text",
+            Api::Chat => "conversations, rendered by the server",
+        }
+    }
+}
+
+/// Asks the server what it understands.
+///
+/// # Errors
+/// It cannot be asked, or counts other tokens than the tokenizer here.
+pub(super) fn find(endpoint: &Endpoint, model: &str) -> Result<Dialect> {
+    let Some(texts) = &endpoint.texts else {
+        let prompt = Prompt::Messages(probe().messages);
+        let (extras, _) = first_taken(endpoint, model, &prompt)?;
+        return Ok(Dialect {
+            ids: false,
+            extras,
+            adds_start: false,
+        });
+    };
+    let (extras, said) = first_taken(endpoint, model, &Prompt::Text(PLAIN.to_owned()))?;
+    let own = texts.tokenizer.encode_text(PLAIN)?.len();
+    let start = texts.tokenizer.text_start()?;
+    let adds_start = match said.prompt_tokens {
+        None => !start.is_empty(),
+        Some(theirs) if theirs == own => false,
+        Some(theirs) if theirs == own + 1 => true,
+        Some(theirs) => return Err(stranger(endpoint, model, theirs, own)),
+    };
+    let query = probe();
+    let ids = texts.ids(&query)?;
+    let mut dialect = Dialect {
+        ids: true,
+        extras,
+        adds_start,
+    };
+    let expected = ids.len();
+    if let Some(said) = endpoint.probe_once(model, &Prompt::Ids(ids), extras)? {
+        return match said.prompt_tokens {
+            Some(theirs) if theirs != expected => Err(stranger(endpoint, model, theirs, expected)),
+            _ => Ok(dialect),
+        };
+    }
+    dialect.ids = false;
+    let text = texts.text(&query, dialect)?;
+    let (_, said) = first_taken(endpoint, model, &Prompt::Text(text))?;
+    match said.prompt_tokens {
+        Some(theirs) if theirs != expected => Err(stranger(endpoint, model, theirs, expected)),
+        _ => Ok(dialect),
+    }
+}
+
+/// The answer to a prompt, with what only some servers take or, if it is refused so, without.
+fn first_taken(endpoint: &Endpoint, model: &str, prompt: &Prompt) -> Result<(bool, Said)> {
+    for extras in [true, false] {
+        match endpoint.probe(model, prompt, extras)? {
+            Outcome::Said(said, _) => return Ok((extras, said)),
+            Outcome::Refused(why) if !extras => return Err(endpoint.error(&why)),
+            Outcome::TooLong(_) => {
+                return Err(endpoint.error("the context has no room for a short prompt"));
+            }
+            Outcome::Refused(_) => {}
+        }
+    }
+    unreachable!("the second refusal is an error")
+}
+
+/// A short conversation.
+fn probe() -> Query {
+    Query {
+        messages: vec![Message::new(Role::User, PLAIN)],
+        begun: String::new(),
+        stop: Vec::new(),
+        sampling: Sampling::GREEDY,
+        max_new_tokens: 1,
+        seed: 1,
+        with_adapter: false,
+    }
+}
+
+fn stranger(endpoint: &Endpoint, model: &str, theirs: usize, own: usize) -> anyhow::Error {
+    let text = format!(
+        "{}: `{model}` finds {theirs} tokens in a prompt in which the tokenizer of `model.name_or_path` finds {own}, so \
+         it is another model, or puts words of its own around prompts\n\
+         hint: serve the recipe's model, or let the server render prompts: --set evaluate.endpoint.api=chat",
+        endpoint.http.base()
+    );
+    UserMistake(text).into()
+}
+
+impl Texts {
+    /// A query's prompt as token ids: those of the built-in model.
+    pub(super) fn ids(&self, query: &Query) -> Result<Vec<u32>> {
+        query.prompt_ids(&self.tokenizer, &self.template)
+    }
+
+    /// The same as text for a server that tokenizes it.
+    pub(super) fn text(&self, query: &Query, dialect: Dialect) -> Result<String> {
+        let start = self.tokenizer.text_start()?;
+        let start = self.tokenizer.decode(&start, false)?;
+        if query.messages.is_empty() {
+            let start = if dialect.adds_start { "" } else { &start };
+            return Ok(format!("{start}{}", query.begun));
+        }
+        let text = self
+            .template
+            .text_begun(&self.tokenizer, &query.messages, &query.begun)?;
+        // Not twice.
+        let doubled = dialect.adds_start && !start.is_empty();
+        let rest = text.strip_prefix(&start).filter(|_| doubled);
+        Ok(rest.map_or_else(|| text.clone(), str::to_owned))
+    }
+}

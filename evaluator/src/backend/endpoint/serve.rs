@@ -1,0 +1,269 @@
+//! All requests of an arm, side by side: a thread each, and every answer goes to the caller as it comes, so that one
+//! that fails costs no other.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::{self, Scope};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use model::GenerationError;
+
+use super::wire::{Prompt, Said};
+use super::{Endpoint, Outcome, chat, settle, wire};
+use crate::backend::{Answer, Backend, Caller, Query};
+use crate::record::FinishReason;
+
+/// How often it is looked whether a program that ended has led to another query.
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// One arm of a run, answered by a server.
+pub(crate) struct ServedArm<'a> {
+    pub(super) endpoint: &'a Endpoint,
+    /// The server's name of the base model.
+    pub(super) base: &'a str,
+    /// That of the adapter.
+    pub(super) adapter: Option<&'a str>,
+}
+
+/// A query as it goes out.
+struct Request {
+    query: Query,
+    prompt: Prompt,
+    /// Tokens of the prompt, where they are counted here.
+    prompt_tokens: Option<usize>,
+    /// Most tokens that were asked for.
+    granted: usize,
+    /// The work's clock when it went out.
+    began: f64,
+}
+
+impl ServedArm<'_> {
+    fn model(&self, query: &Query) -> &str {
+        self.adapter
+            .filter(|_| query.with_adapter)
+            .unwrap_or(self.base)
+    }
+
+    fn request(&self, query: Query, began: f64) -> Result<Request> {
+        let dialect = self.endpoint.dialect()?;
+        let (prompt, prompt_tokens) = match &self.endpoint.texts {
+            None => (Prompt::Messages(query.messages.clone()), None),
+            Some(texts) => {
+                let ids = texts.ids(&query)?;
+                let n = ids.len();
+                let prompt = if dialect.ids {
+                    Prompt::Ids(ids)
+                } else {
+                    Prompt::Text(texts.text(&query, dialect)?)
+                };
+                (prompt, Some(n))
+            }
+        };
+        Ok(Request {
+            query,
+            prompt,
+            prompt_tokens,
+            granted: usize::MAX,
+            began,
+        })
+    }
+
+    /// How many tokens may be asked for; 0 if there is no room.
+    fn granted(&self, request: &Request) -> usize {
+        let limit = self.endpoint.limit.load(Ordering::Relaxed);
+        let room = limit.saturating_sub(request.prompt_tokens.unwrap_or(0));
+        request.query.max_new_tokens.min(room)
+    }
+
+    /// What the caller is told of an answer.
+    fn answer(
+        &self,
+        request: &Request,
+        said: &Said,
+        retries: usize,
+        seconds: f64,
+    ) -> Result<Answer> {
+        let Request { query, prompt, .. } = request;
+        let tokenizer = self.endpoint.texts.as_ref().map(|texts| &texts.tokenizer);
+        let whole = matches!(prompt, Prompt::Messages(_)) && !query.begun.is_empty();
+        let stop: &[&str] = if whole { &[] } else { &query.stop };
+        let settled = settle::settle(said, stop, query.max_new_tokens, tokenizer)?;
+        let text = if whole {
+            let rest = chat::continuation(&query.begun, &settled.text);
+            let end = query.stop.iter().filter_map(|stop| rest.find(stop)).min();
+            rest[..end.unwrap_or(rest.len())].to_owned()
+        } else {
+            query.after_begun(settled.text)
+        };
+        let prompt_tokens = said.prompt_tokens.or(request.prompt_tokens);
+        Ok(Answer {
+            text,
+            prompt_tokens: prompt_tokens.unwrap_or(0),
+            completion_tokens: settled.completion_tokens,
+            finish_reason: settled.finish_reason,
+            seconds,
+            retries,
+            tokens_estimated: settled.estimated || said.prompt_tokens.is_none(),
+        })
+    }
+}
+
+impl Backend for ServedArm<'_> {
+    fn check(&self, query: &Query) -> Result<()> {
+        let Some(texts) = &self.endpoint.texts else {
+            return Ok(());
+        };
+        let (prompt, new) = (texts.ids(query)?.len(), query.max_new_tokens);
+        let limit = self.endpoint.limit.load(Ordering::Relaxed);
+        if prompt + new > limit {
+            let index = 0;
+            let error = GenerationError::TooLong {
+                index,
+                prompt,
+                new,
+                limit,
+            };
+            return Err(error.into());
+        }
+        Ok(())
+    }
+
+    fn serve(&self, caller: &mut dyn Caller) -> Result<()> {
+        let halt = AtomicBool::new(false);
+        thread::scope(|scope| {
+            let (results, inbox) = mpsc::channel();
+            let mut work = Work {
+                arm: self,
+                scope,
+                halt: &halt,
+                results,
+                caller,
+                under_way: BTreeMap::new(),
+                asked: 0,
+                made: 0,
+                clock: 0.0,
+                last: Instant::now(),
+            };
+            let result = work.run(&inbox);
+            halt.store(true, Ordering::Relaxed);
+            result
+        })
+    }
+}
+
+/// The requests of an arm.
+struct Work<'scope, 'env, 'a> {
+    arm: &'env ServedArm<'env>,
+    scope: &'scope Scope<'scope, 'env>,
+    halt: &'env AtomicBool,
+    results: Sender<(usize, Result<Outcome>)>,
+    caller: &'a mut dyn Caller,
+    under_way: BTreeMap<usize, Request>,
+    /// Queries taken.
+    asked: usize,
+    /// Tokens of all answers.
+    made: usize,
+    /// Wall time, divided by the requests that were under way: what passes on it while a request is, is its share.
+    clock: f64,
+    last: Instant,
+}
+
+impl<'scope> Work<'scope, '_, '_> {
+    /// Asks and hears until there is no more to ask. After an error nothing is asked any more, but what is under way is
+    /// waited for, so that no answer is lost.
+    fn run(&mut self, inbox: &mpsc::Receiver<(usize, Result<Outcome>)>) -> Result<()> {
+        let mut failed = None;
+        loop {
+            while failed.is_none() && self.under_way.len() < self.arm.endpoint.concurrency {
+                let Some(query) = self.caller.next(self.under_way.is_empty())? else {
+                    break;
+                };
+                let index = self.asked;
+                self.asked += 1;
+                self.tick();
+                let request = self.arm.request(query, self.clock)?;
+                self.send(index, request)?;
+            }
+            if self.under_way.is_empty() {
+                return failed.map_or(Ok(()), Err);
+            }
+            let (index, outcome) = match inbox.recv_timeout(GLANCE) {
+                Ok(result) => result,
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => unreachable!("this side can send, too"),
+            };
+            if let Err(error) = outcome.and_then(|outcome| self.hear(index, outcome)) {
+                self.under_way.remove(&index);
+                // The first error is the cause; those that follow it are its effects.
+                failed.get_or_insert(error);
+                self.halt.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Brings the clock up to date.
+    fn tick(&mut self) {
+        let now = Instant::now();
+        let passed = now.duration_since(self.last).as_secs_f64();
+        self.clock += passed / self.under_way.len().max(1) as f64;
+        self.last = now;
+    }
+
+    /// Puts a request on its way, unless it would be the same as before or ask for nothing.
+    fn send(&mut self, index: usize, mut request: Request) -> Result<()> {
+        let granted = self.arm.granted(&request);
+        if granted == 0 || granted >= request.granted {
+            return self.no_room(index, &request);
+        }
+        request.granted = granted;
+        let (arm, halt, results) = (self.arm, self.halt, self.results.clone());
+        let extras = arm.endpoint.dialect()?.extras;
+        let model = arm.model(&request.query);
+        let body = wire::body(model, &request.prompt, &request.query, granted, extras);
+        let seed = request.query.seed;
+        self.under_way.insert(index, request);
+        self.scope.spawn(move || {
+            // The other side is gone after an error.
+            let _ = results.send((index, arm.endpoint.ask(&body, seed, halt)));
+        });
+        Ok(())
+    }
+
+    fn hear(&mut self, index: usize, outcome: Outcome) -> Result<()> {
+        self.tick();
+        let Some(request) = self.under_way.remove(&index) else {
+            unreachable!("request {index} is not under way")
+        };
+        match outcome {
+            Outcome::Said(said, retries) => {
+                let seconds = self.clock - request.began;
+                let answer = self.arm.answer(&request, &said, retries, seconds)?;
+                self.made += answer.completion_tokens;
+                self.caller.answered(index, answer)?;
+                self.caller.tokens(self.made)
+            }
+            Outcome::TooLong(limit) => {
+                let known = &self.arm.endpoint.limit;
+                known.fetch_min(limit.unwrap_or(usize::MAX), Ordering::Relaxed);
+                // Asked again with what the limit leaves.
+                self.send(index, request)
+            }
+            Outcome::Refused(why) => Err(self.arm.endpoint.error(&why)),
+        }
+    }
+
+    fn no_room(&mut self, index: usize, request: &Request) -> Result<()> {
+        let answer = Answer {
+            text: String::new(),
+            prompt_tokens: 0,
+            completion_tokens: 0,
+            finish_reason: FinishReason::NoRoom,
+            seconds: self.clock - request.began,
+            retries: 0,
+            tokens_estimated: false,
+        };
+        self.caller.answered(index, answer)
+    }
+}

@@ -1,0 +1,208 @@
+//! From what a server said to an answer that keeps to the query, whatever the server kept to: stop strings and the
+//! token limit hold, and every token is counted.
+
+use anyhow::Result;
+use model::Tokenizer;
+
+use super::wire::Said;
+use crate::record::FinishReason;
+
+/// Characters of a token, where there is no tokenizer to count with: code has between 3 and 4.
+const CHARS_PER_TOKEN: usize = 3;
+
+/// A text within its limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Settled {
+    pub(super) text: String,
+    pub(super) completion_tokens: usize,
+    /// Whether the tokens were counted here, and not by the server.
+    pub(super) estimated: bool,
+    pub(super) finish_reason: FinishReason,
+}
+
+/// Cuts a text at the first stop string and at the limit, and says what it cost: what the server counted, unless it
+/// went on where it should have stopped.
+pub(super) fn settle(
+    said: &Said,
+    stop: &[&str],
+    max_new_tokens: usize,
+    tokenizer: Option<&Tokenizer>,
+) -> Result<Settled> {
+    let stopped = first_stop(&said.text, stop);
+    // The built-in model pays for its stop strings, too.
+    let kept = stopped.map_or(said.text.as_str(), |(_, end)| &said.text[..end]);
+    let (mut tokens, mut estimated) = match (said.completion_tokens, stopped) {
+        (Some(reported), None) => (reported, false),
+        (reported, _) => {
+            let counted = count(kept, tokenizer)?;
+            (reported.map_or(counted, |all| all.min(counted)), true)
+        }
+    };
+    let text = stopped.map_or(said.text.as_str(), |(start, _)| &said.text[..start]);
+    if tokens <= max_new_tokens {
+        let finish_reason = match (stopped, said.finish.as_deref()) {
+            (Some(_), _) => FinishReason::Stop,
+            (None, Some("length" | "max_tokens")) => FinishReason::Length,
+            (None, None) if tokens == max_new_tokens => FinishReason::Length,
+            (None, _) => FinishReason::Stop,
+        };
+        return Ok(Settled {
+            text: text.to_owned(),
+            completion_tokens: tokens,
+            estimated,
+            finish_reason,
+        });
+    }
+    // The server wrote more than it was allowed: what would not have been written does not count.
+    let mut within = first_tokens(kept, max_new_tokens, tokenizer)?;
+    within.truncate(within.len().min(text.len()));
+    tokens = max_new_tokens;
+    estimated = true;
+    Ok(Settled {
+        text: within,
+        completion_tokens: tokens,
+        estimated,
+        finish_reason: FinishReason::Length,
+    })
+}
+
+/// Where the earliest stop string begins and ends.
+fn first_stop(text: &str, stop: &[&str]) -> Option<(usize, usize)> {
+    let found = stop
+        .iter()
+        .filter_map(|stop| Some((text.find(stop)?, stop.len())));
+    found.min().map(|(start, length)| (start, start + length))
+}
+
+fn count(text: &str, tokenizer: Option<&Tokenizer>) -> Result<usize> {
+    Ok(match tokenizer {
+        Some(tokenizer) => tokenizer.encode_text(text)?.len(),
+        None => text.chars().count().div_ceil(CHARS_PER_TOKEN),
+    })
+}
+
+/// The text of the first `n` tokens.
+fn first_tokens(text: &str, n: usize, tokenizer: Option<&Tokenizer>) -> Result<String> {
+    let Some(tokenizer) = tokenizer else {
+        return Ok(text.chars().take(n * CHARS_PER_TOKEN).collect());
+    };
+    let mut ids = tokenizer.encode_text(text)?;
+    ids.truncate(n);
+    let decoded = tokenizer.decode(&ids, false)?;
+    // A token may end inside of a character.
+    let same = |(own, found): &(char, char)| own == found;
+    let common = text.chars().zip(decoded.chars()).take_while(same);
+    Ok(common.map(|(c, _)| c).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(text: &str, finish: Option<&str>, completion_tokens: Option<usize>) -> Said {
+        Said {
+            text: text.to_owned(),
+            finish: finish.map(str::to_owned),
+            prompt_tokens: None,
+            completion_tokens,
+        }
+    }
+
+    fn check(said: &Said, max: usize, expected: (&str, usize, bool, FinishReason)) {
+        let settled = settle(said, &["\n```", "\ndef "], max, None).expect("settled");
+        let found = (
+            settled.text.as_str(),
+            settled.completion_tokens,
+            settled.estimated,
+            settled.finish_reason,
+        );
+        assert_eq!(found, expected, "{said:?}");
+    }
+
+    #[test]
+    fn what_keeps_to_the_query_is_taken_as_the_server_counts_it() {
+        let (stop, length) = (FinishReason::Stop, FinishReason::Length);
+        check(
+            &said("a b", Some("stop"), Some(2)),
+            9,
+            ("a b", 2, false, stop),
+        );
+        check(
+            &said("a b", Some("length"), Some(9)),
+            9,
+            ("a b", 9, false, length),
+        );
+        check(&said("a b", None, Some(9)), 9, ("a b", 9, false, length));
+        check(&said("", Some("stop"), Some(0)), 9, ("", 0, false, stop));
+    }
+
+    #[test]
+    fn without_a_count_tokens_are_counted_here_and_marked() {
+        let stop = FinishReason::Stop;
+        check(
+            &said("123456", Some("stop"), None),
+            9,
+            ("123456", 2, true, stop),
+        );
+    }
+
+    #[test]
+    fn the_earliest_stop_string_ends_an_answer_that_ignored_it() {
+        let over = "abcd\ndef x\n```\nmore and more";
+        let stop = FinishReason::Stop;
+        // "abcd\ndef " has 9 characters.
+        check(
+            &said(over, Some("length"), Some(99)),
+            99,
+            ("abcd", 3, true, stop),
+        );
+        check(
+            &said(over, Some("stop"), Some(2)),
+            99,
+            ("abcd", 2, true, stop),
+        );
+    }
+
+    #[test]
+    fn what_goes_beyond_the_limit_is_cut_off() {
+        let length = FinishReason::Length;
+        check(
+            &said("123456789", Some("stop"), Some(50)),
+            2,
+            ("123456", 2, true, length),
+        );
+        check(
+            &said("123456789", Some("stop"), None),
+            2,
+            ("123456", 2, true, length),
+        );
+        // The stop string begins within the limit and ends beyond it.
+        check(
+            &said("12345\ndef x", None, Some(9)),
+            2,
+            ("12345", 2, true, length),
+        );
+    }
+
+    #[test]
+    fn tokens_are_cut_between_characters() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../model/tests/it/golden/tiny-qwen2/tokenizer.json"
+        );
+        let json = std::fs::read(path).expect("the golden's tokenizer");
+        let tokenizer = Tokenizer::from_json(&json, &[]).expect("a tokenizer");
+        let text = "def größe(x):\n    return x";
+        let all = tokenizer.encode_text(text).expect("ids").len();
+        let mut before = 0;
+        for n in 0..=all {
+            let first = first_tokens(text, n, Some(&tokenizer)).expect("a text");
+            assert!(
+                text.starts_with(&first) && first.len() >= before,
+                "{n}: {first:?}"
+            );
+            before = first.len();
+        }
+        assert_eq!(before, text.len());
+    }
+}

@@ -1,0 +1,255 @@
+//! The two routes' requests and answers, as JSON.
+
+use config::Api;
+use model::Message;
+use serde_json::{Map, Value, json};
+
+use crate::backend::Query;
+
+/// What a request asks to be gone on from.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Prompt {
+    /// Token ids, for `completions`.
+    Ids(Vec<u32>),
+    /// The same as text, for servers that take no ids.
+    Text(String),
+    /// A conversation, for `chat/completions`.
+    Messages(Vec<Message>),
+}
+
+/// The route of an API.
+pub(super) fn route(api: Api) -> &'static str {
+    match api {
+        Api::Completions => "/completions",
+        Api::Chat => "/chat/completions",
+    }
+}
+
+/// The body of a request for at most `max_tokens` tokens. With `extras` it switches off what servers do unasked: limits
+/// of their own on the likeliest tokens, and penalties on repetition.
+pub(super) fn body(
+    model: &str,
+    prompt: &Prompt,
+    query: &Query,
+    max_tokens: usize,
+    extras: bool,
+) -> Value {
+    let mut body = Map::new();
+    let mut put = |key: &str, value: Value| drop(body.insert(key.to_owned(), value));
+    put("model", json!(model));
+    let mut stop = &query.stop[..];
+    match prompt {
+        Prompt::Ids(ids) => put("prompt", json!(ids)),
+        Prompt::Text(text) => put("prompt", json!(text)),
+        Prompt::Messages(messages) => {
+            let said = messages
+                .iter()
+                .map(|message| json!({"role": message.role.name(), "content": message.content}));
+            put("messages", said.collect());
+            if !query.begun.is_empty() {
+                // Meant for the rest of an answer that was begun; here the server writes all of it.
+                stop = &[];
+            }
+        }
+    }
+    put("max_tokens", json!(max_tokens));
+    put("temperature", json!(query.sampling.temperature));
+    put("top_p", json!(query.sampling.top_p));
+    put("seed", json!(seed(query.seed)));
+    put("n", json!(1));
+    put("stream", json!(false));
+    if !stop.is_empty() {
+        put("stop", json!(stop));
+    }
+    if extras {
+        // 0 is no limit for vLLM, llama.cpp and Ollama alike.
+        put("top_k", json!(query.sampling.top_k.unwrap_or(0)));
+        put("min_p", json!(0.0));
+        put("repetition_penalty", json!(1.0));
+        put("repeat_penalty", json!(1.0));
+    } else if let Some(k) = query.sampling.top_k {
+        put("top_k", json!(k));
+    }
+    Value::Object(body)
+}
+
+/// A call's seed in the 31 bits that every server takes.
+fn seed(seed: u64) -> u64 {
+    (seed ^ (seed >> 33)) & 0x7fff_ffff
+}
+
+/// What a server said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) text: String,
+    /// Why it ended, in the server's word.
+    pub(super) finish: Option<String>,
+    /// As the server counted; not every server does.
+    pub(super) prompt_tokens: Option<usize>,
+    pub(super) completion_tokens: Option<usize>,
+}
+
+/// Reads an answer.
+///
+/// # Errors
+/// It is none, in words.
+pub(super) fn read(api: Api, body: &str) -> Result<Said, String> {
+    let value: Value =
+        serde_json::from_str(body).map_err(|error| format!("the answer is no JSON: {error}"))?;
+    let choice = &value["choices"][0];
+    if !choice.is_object() {
+        return Err("the answer has no choices".to_owned());
+    }
+    let text = match api {
+        Api::Completions => &choice["text"],
+        Api::Chat => &choice["message"]["content"],
+    };
+    let text = match text {
+        Value::String(text) => text.clone(),
+        // A model that says nothing.
+        Value::Null if api == Api::Chat && choice["message"].is_object() => String::new(),
+        _ => return Err("the answer has no text".to_owned()),
+    };
+    let count = |key: &str| value["usage"][key].as_u64().map(|count| count as usize);
+    let finish = choice["finish_reason"].as_str().map(str::to_owned);
+    if let Some("abort" | "error") = finish.as_deref() {
+        return Err("the server gave the answer up".to_owned());
+    }
+    Ok(Said {
+        text,
+        finish,
+        prompt_tokens: count("prompt_tokens"),
+        completion_tokens: count("completion_tokens"),
+    })
+}
+
+/// The most tokens of a context that a refusal names, if it is about that: `Some(None)` if it gives no number.
+pub(super) fn context_limit(refusal: &str) -> Option<Option<usize>> {
+    let text = refusal.to_lowercase();
+    let marks = [
+        "context length is",
+        "context window of",
+        "context size is",
+        "context length of",
+        "context length",
+        "context_length",
+        "context window",
+        "context size",
+        "context_size",
+    ];
+    let at = marks
+        .iter()
+        .find_map(|mark| Some(text.find(mark)? + mark.len()))?;
+    let rest = &text[at..];
+    let number: String = rest
+        .chars()
+        .skip_while(|c| *c == ' ' || *c == '(')
+        .take_while(char::is_ascii_digit)
+        .collect();
+    Some(number.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::{Role, Sampling};
+
+    fn query(begun: &str) -> Query {
+        Query {
+            messages: vec![Message::new(Role::User, "hi")],
+            begun: begun.to_owned(),
+            stop: vec!["\n```"],
+            sampling: Sampling::GREEDY,
+            max_new_tokens: 9,
+            seed: (1 << 33) + 1,
+            with_adapter: false,
+        }
+    }
+
+    #[test]
+    fn a_request_says_all_that_decides_an_answer() {
+        let body = body("m", &Prompt::Ids(vec![1, 2]), &query(""), 7, true);
+        let expected = json!({
+            "model": "m", "prompt": [1, 2], "max_tokens": 7, "temperature": 0.0, "top_p": 1.0, "seed": 0,
+            "n": 1, "stream": false, "stop": ["\n```"], "top_k": 0, "min_p": 0.0,
+            "repetition_penalty": 1.0, "repeat_penalty": 1.0,
+        });
+        assert_eq!(body, expected);
+    }
+
+    #[test]
+    fn a_whole_answer_is_not_stopped_at_the_end_of_a_part() {
+        let messages = Prompt::Messages(query("").messages);
+        let asked = |begun: &str| body("m", &messages, &query(begun), 7, false);
+        assert_eq!(asked("```python\n").get("stop"), None);
+        assert_eq!(asked("")["stop"], json!(["\n```"]));
+        assert_eq!(
+            asked("")["messages"],
+            json!([{"role": "user", "content": "hi"}])
+        );
+        assert_eq!(asked("").get("top_k"), None);
+    }
+
+    #[test]
+    fn seeds_fit_31_bits_and_differ() {
+        let folded = [0, 1, 1 << 33, u64::MAX, 12_345 << 40].map(seed);
+        assert!(folded.iter().all(|seed| *seed < 1 << 31));
+        assert_eq!(folded[..2], [0, 1]);
+        assert_ne!(folded[3], folded[4]);
+    }
+
+    #[test]
+    fn answers_of_both_routes_are_read() {
+        let completion = r#"{"choices": [{"text": "a", "finish_reason": "length"}], "usage": {"prompt_tokens": 3, "completion_tokens": 1}}"#;
+        let said = read(Api::Completions, completion).expect("an answer");
+        let expected = Said {
+            text: "a".to_owned(),
+            finish: Some("length".to_owned()),
+            prompt_tokens: Some(3),
+            completion_tokens: Some(1),
+        };
+        assert_eq!(said, expected);
+        let chat = r#"{"choices": [{"message": {"role": "assistant", "content": null}, "finish_reason": null}], "usage": null}"#;
+        assert_eq!(read(Api::Chat, chat), Ok(Said::default()));
+    }
+
+    #[test]
+    fn what_is_no_answer_is_said_in_words() {
+        for (body, expected) in [
+            ("<html>", "no JSON"),
+            ("{\"choices\": [{\"te", "no JSON"),
+            ("{\"choices\": []}", "no choices"),
+            ("{}", "no choices"),
+            ("{\"choices\": [{\"text\": 3}]}", "no text"),
+            (
+                "{\"choices\": [{\"text\": \"\", \"finish_reason\": \"abort\"}]}",
+                "gave the answer up",
+            ),
+        ] {
+            let error = read(Api::Completions, body).expect_err(body);
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_full_context_is_recognised_with_its_limit() {
+        for (text, expected) in [
+            (
+                "This model's maximum context length is 2048 tokens. However, you requested 2100",
+                Some(Some(2048)),
+            ),
+            (
+                "Requested tokens (600) exceed context window of 512",
+                Some(Some(512)),
+            ),
+            (
+                "the request exceeds the available context size (4096 tokens), try increasing it",
+                Some(Some(4096)),
+            ),
+            ("exceed_context_size_error", Some(None)),
+            ("temperature must be at most 2", None),
+        ] {
+            assert_eq!(context_limit(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Who answers in an experiment: the model in this process, or one behind a server.
+
+use anyhow::Result;
+use cli::{BaseModel, UserMistake};
+use config::{Api, Recipe};
+use model::{ChatTemplate, DeviceChoice, Message, Role, Runtime, RuntimeAdapter, Tokenizer};
+
+use super::adapters::Chosen;
+use super::timings::Timings;
+use crate::backend::endpoint::{Endpoint, Texts};
+use crate::backend::{Backend, LocalModel};
+use crate::digest::sha256_of;
+use crate::record::{BaseModelInfo, EndpointInfo};
+
+/// The base model and its adapters, ready to answer.
+pub(super) enum Answering {
+    Local(Box<Local>),
+    Served(Box<Served>),
+}
+
+/// In this process.
+pub(super) struct Local {
+    base: BaseModel,
+    runtime: Runtime,
+    tokenizer: Tokenizer,
+    template: ChatTemplate,
+    /// In the order in which they were chosen.
+    adapters: Vec<RuntimeAdapter>,
+    device: String,
+}
+
+/// Behind a server.
+pub(super) struct Served {
+    endpoint: Endpoint,
+    /// Over what the server and the files here say of the models.
+    sha256: String,
+}
+
+/// Who answers, for the run's description.
+pub(crate) struct Answerer {
+    pub(crate) base_model: BaseModelInfo,
+    /// In words.
+    pub(crate) device: String,
+    pub(crate) threads: usize,
+    pub(crate) endpoint: Option<EndpointInfo>,
+}
+
+impl Answering {
+    /// Loads the models, or asks the recipe's server for them.
+    ///
+    /// # Errors
+    /// A device, a model or an adapter is not there, or the server does not answer or serve them.
+    pub(super) fn open(
+        recipe: &Recipe,
+        adapters: &[Chosen],
+        device: DeviceChoice,
+        timings: &mut Timings,
+    ) -> Result<Self> {
+        if let Some(settings) = &recipe.evaluate.endpoint {
+            let served = timings.phase("ask server", || serve(recipe, settings, adapters))?;
+            return Ok(Self::Served(Box::new(served)));
+        }
+        let (choice, device) = device.open().map_err(|e| UserMistake(e.to_string()))?;
+        let local = timings.phase("load model", || {
+            let base = BaseModel::open(&recipe.model)?;
+            let runtime = base.load_runtime(&device)?;
+            let name = recipe.model.base_model_name();
+            let adapters = adapters
+                .iter()
+                .map(|adapter| base.load_adapter(&adapter.folder, name, &runtime, &device))
+                .collect::<Result<_>>()?;
+            Ok(Local {
+                tokenizer: base.tokenizer()?,
+                template: base.chat_template()?,
+                base,
+                runtime,
+                adapters,
+                device: choice.to_string(),
+            })
+        })?;
+        Ok(Self::Local(Box::new(local)))
+    }
+
+    /// Who answers.
+    ///
+    /// # Errors
+    /// The model's files cannot be read.
+    pub(super) fn answerer(&self, recipe: &Recipe) -> Result<Answerer> {
+        let name = recipe.model.base_model_name().to_owned();
+        Ok(match self {
+            Self::Local(local) => Answerer {
+                base_model: BaseModelInfo {
+                    name,
+                    sha256: local.base.sha256()?,
+                },
+                device: local.device.clone(),
+                threads: rayon::current_num_threads(),
+                endpoint: None,
+            },
+            Self::Served(served) => Answerer {
+                base_model: BaseModelInfo {
+                    name,
+                    sha256: served.sha256.clone(),
+                },
+                device: "a server".to_owned(),
+                threads: 0,
+                endpoint: Some(served.endpoint.info()),
+            },
+        })
+    }
+
+    /// The server, with what was found out about it by now.
+    pub(super) fn endpoint(&self) -> Option<EndpointInfo> {
+        match self {
+            Self::Local(_) => None,
+            Self::Served(served) => Some(served.endpoint.info()),
+        }
+    }
+
+    /// The base model, with an adapter by its place or without.
+    pub(super) fn arm(&self, adapter: Option<usize>, batch_size: usize) -> Box<dyn Backend + '_> {
+        match self {
+            Self::Local(local) => Box::new(LocalModel {
+                runtime: &local.runtime,
+                tokenizer: &local.tokenizer,
+                template: &local.template,
+                adapter: adapter.map(|at| &local.adapters[at]),
+                batch_size,
+            }),
+            Self::Served(served) => Box::new(served.endpoint.arm(adapter)),
+        }
+    }
+}
+
+fn serve(recipe: &Recipe, settings: &config::Endpoint, adapters: &[Chosen]) -> Result<Served> {
+    let names: Vec<(String, String)> = adapters
+        .iter()
+        .map(|adapter| Ok((adapter.name.clone(), served_name(settings, adapter)?)))
+        .collect::<Result<_, UserMistake>>()?;
+    let (mut texts, mut files) = (None, String::new());
+    if settings.api == Api::Completions {
+        let base = BaseModel::open_without_weights(&recipe.model)?;
+        let (tokenizer, template) = (base.tokenizer()?, base.chat_template()?);
+        // The template lies in a file of its own, or in none: what it makes of a conversation tells which it is.
+        let said = [Role::System, Role::User].map(|role| Message::new(role, "text"));
+        let rendered = template.render(&said, true).unwrap_or_default();
+        files = sha256_of([base.sha256()?.as_str(), &rendered]);
+        texts = Some(Texts {
+            tokenizer,
+            template,
+            positions: base.max_positions(),
+        });
+    }
+    let endpoint = Endpoint::open(settings, recipe.model.base_model_name(), &names, texts)?;
+    let EndpointInfo {
+        url, api, models, ..
+    } = endpoint.info();
+    let mut identity = vec!["endpoint".to_owned(), url, api, files];
+    for served in models {
+        let told = served.told.map(|told| told.to_string()).unwrap_or_default();
+        identity.extend([served.arm, served.model, told]);
+    }
+    let sha256 = sha256_of(identity.iter().map(String::as_str));
+    Ok(Served { endpoint, sha256 })
+}
+
+/// What the server calls an adapter.
+fn served_name(settings: &config::Endpoint, adapter: &Chosen) -> Result<String, UserMistake> {
+    let folder = adapter.folder.display().to_string();
+    let keys = [adapter.name.as_str(), &folder, folder.trim_end_matches('/')];
+    let found = keys.iter().find_map(|&key| settings.adapters.get(key));
+    found.cloned().ok_or_else(|| {
+        UserMistake(format!(
+            "`evaluate.endpoint.adapters` does not say what the server calls the adapter `{}` ({folder})\n\
+             hint: --set \"evaluate.endpoint.adapters={{{}: NAME}}\"; vLLM serves adapters with --enable-lora \
+             --lora-modules NAME=FOLDER",
+            adapter.name, adapter.name
+        ))
+    })
+}

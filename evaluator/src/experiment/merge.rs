@@ -1,0 +1,340 @@
+//! The shards of a run as one run: what the unsharded run would have left.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use anyhow::Result;
+use cli::UserMistake;
+use config::Recipe;
+
+use super::shard::Shard;
+use crate::order;
+use crate::record::{RunInfo, SampleRecord, ShardInfo};
+use crate::run_folder::RunFolder;
+use crate::workflow::event::Event;
+
+/// Most differences between two recipes that an error lists.
+const MOST_DIFFERENCES: usize = 5;
+
+/// A shard as it lies on disk.
+struct Part {
+    folder: PathBuf,
+    info: RunInfo,
+    shard: ShardInfo,
+}
+
+/// Reads shards, puts them together, and writes the run's folder under `reports`.
+///
+/// # Errors
+/// They are not all shards of one run, each once; or the run's folder holds a run that was made in one piece.
+pub(super) fn merge(
+    folders: &[PathBuf],
+    reports: &std::path::Path,
+) -> Result<(RunInfo, RunFolder)> {
+    let parts = complete(read(folders)?)?;
+    let (mut records, mut events): (Vec<SampleRecord>, Vec<Event>) = (Vec::new(), Vec::new());
+    for part in &parts {
+        let (own_records, own_events) = RunFolder::read(&part.folder)?;
+        check_tasks(part, &own_records)?;
+        records.extend(own_records);
+        events.extend(own_events);
+    }
+    let info = described(&parts);
+    let records = order::sorted(&info, &records);
+    events.sort_by(|a, b| {
+        let tasks = order::by_name(&a.trajectory.task_id, &b.trajectory.task_id);
+        tasks.then_with(|| (&a.trajectory, a.step).cmp(&(&b.trajectory, b.step)))
+    });
+    for event in &mut events {
+        event.run.clone_from(&info.name);
+    }
+    let run = RunFolder::write_merged(reports.join(&info.name), &info, &records, &events)?;
+    Ok((info, run))
+}
+
+fn read(folders: &[PathBuf]) -> Result<Vec<Part>> {
+    let mut parts = Vec::new();
+    for folder in folders {
+        let info = RunFolder::read_info(folder)?;
+        let Some(shard) = info.shard.clone() else {
+            return Err(mistake(format!(
+                "{}: no shard, but a whole run\n\
+                 hint: several runs make one report only if they are the shards of one; name one run for its own report",
+                folder.display()
+            )));
+        };
+        parts.push(Part {
+            folder: folder.clone(),
+            info,
+            shard,
+        });
+    }
+    Ok(parts)
+}
+
+/// All shards of one run, each once, in their order.
+fn complete(mut parts: Vec<Part>) -> Result<Vec<Part>> {
+    let Some(first) = parts.first() else {
+        return Err(mistake("no shard to merge".to_owned()));
+    };
+    if let Some(other) = parts
+        .iter()
+        .find(|part| part.info.config_sha256 != first.info.config_sha256)
+    {
+        return Err(mistake(foreign(first, other)));
+    }
+    let of = first.shard.of;
+    if let Some(other) = parts.iter().find(|part| part.shard.of != of) {
+        return Err(mistake(format!(
+            "{} is one of {of} shards, {} one of {}\nhint: merge shards that were made with one number of shards",
+            first.folder.display(),
+            other.folder.display(),
+            other.shard.of
+        )));
+    }
+    parts.sort_by_key(|part| part.shard.index);
+    for pair in parts.windows(2) {
+        if pair[0].shard.index == pair[1].shard.index {
+            return Err(mistake(format!(
+                "shard {}/{of} is there twice: {} and {}\nhint: name each shard once",
+                pair[0].shard.index,
+                pair[0].folder.display(),
+                pair[1].folder.display()
+            )));
+        }
+    }
+    let there: BTreeSet<usize> = parts.iter().map(|part| part.shard.index).collect();
+    let missing: Vec<String> = (1..=of)
+        .filter(|index| !there.contains(index))
+        .map(|index| Shard { index, of }.to_string())
+        .collect();
+    if !missing.is_empty() {
+        let (noun, verb) = match missing.len() {
+            1 => ("shard", "is"),
+            _ => ("shards", "are"),
+        };
+        return Err(mistake(format!(
+            "{noun} {} {verb} missing\nhint: {} --shard {} makes it",
+            missing.join(", "),
+            unsharded(&parts[0].info),
+            missing[0]
+        )));
+    }
+    let tasks: Vec<&String> = parts.iter().flat_map(|part| &part.shard.tasks).collect();
+    let distinct: BTreeSet<&String> = tasks.iter().copied().collect();
+    let expected = parts[0].info.n_tasks_of_benchmarks();
+    if distinct.len() != tasks.len() || tasks.len() != expected {
+        return Err(anyhow::anyhow!(
+            "the shards' run.json name {} tasks, {} of them once; the run has {expected}\n\
+             hint: make the shards again",
+            tasks.len(),
+            distinct.len()
+        ));
+    }
+    Ok(parts)
+}
+
+/// Why two shards are not of one run, with the keys of the recipe that differ.
+fn foreign(first: &Part, other: &Part) -> String {
+    let recipe = |part: &Part| Recipe::parse(&part.info.recipe.yaml, &part.folder, &[]).ok();
+    let mut lines = vec![format!(
+        "{} and {} are shards of different runs",
+        first.folder.display(),
+        other.folder.display()
+    )];
+    if let Some((first, other)) = recipe(first).zip(recipe(other)) {
+        let differences = first.differences(&other);
+        let shown = differences.iter().take(MOST_DIFFERENCES);
+        lines.extend(
+            shown.map(|found| format!("  {}: {} and {}", found.key, found.first, found.second)),
+        );
+        if differences.is_empty() {
+            lines.push(
+                "  same recipe, but another model, benchmark, device, server or Python".to_owned(),
+            );
+        }
+    }
+    lines.push("hint: a run's folder is named after all that makes it: shards of one run differ in their number alone".to_owned());
+    lines.join("\n")
+}
+
+/// Asserts that a shard's records are of its own tasks, and none is there twice.
+fn check_tasks(part: &Part, records: &[SampleRecord]) -> Result<()> {
+    let own: BTreeSet<&str> = part.shard.tasks.iter().map(String::as_str).collect();
+    let mut seen = BTreeSet::new();
+    for record in records {
+        let key = (
+            &record.arm,
+            &record.workflow,
+            record.decoding,
+            &record.task_id,
+            record.sample,
+        );
+        anyhow::ensure!(
+            own.contains(record.task_id.as_str()) && seen.insert(key),
+            "{}: a record of {} that is not this shard's, or is there twice\nhint: make the shard again",
+            part.folder.display(),
+            record.task_id
+        );
+    }
+    let expected = part.info.n_answers();
+    if records.len() < expected {
+        cli::note(&format!(
+            "{}: {} of {expected} answers are recorded: the report is of an unfinished run",
+            part.folder.display(),
+            records.len()
+        ));
+    }
+    Ok(())
+}
+
+/// The run of which these are all shards.
+fn described(parts: &[Part]) -> RunInfo {
+    let mut info = parts[0].info.clone();
+    let shard = Shard {
+        index: parts[0].shard.index,
+        of: parts[0].shard.of,
+    };
+    let suffix = shard.name("");
+    info.name = info
+        .name
+        .strip_suffix(&suffix)
+        .unwrap_or(&info.name)
+        .to_owned();
+    info.command = unsharded(&parts[0].info);
+    info.shard = None;
+    info.merged_from = parts.iter().map(|part| part.info.name.clone()).collect();
+    let mut levels: Vec<String> = Vec::new();
+    let mut timings: BTreeMap<String, f64> = BTreeMap::new();
+    for Part { info: own, .. } in parts {
+        info.created = info.created.min(own.created.clone());
+        info.threads = info.threads.max(own.threads);
+        info.canonical_cpu_s.extend(own.canonical_cpu_s.clone());
+        for timing in &own.timings {
+            *timings.entry(timing.phase.clone()).or_default() += timing.seconds;
+            if info.timings.iter().all(|known| known.phase != timing.phase) {
+                info.timings.push(timing.clone());
+            }
+        }
+        if !levels.contains(&own.sandbox.level) {
+            levels.push(own.sandbox.level.clone());
+        }
+        // What one machine does not hold off, the run did not.
+        for property in &mut info.sandbox.properties {
+            let there = own
+                .sandbox
+                .properties
+                .iter()
+                .find(|other| other.name == property.name);
+            property.enforced &= there.is_some_and(|other| other.enforced);
+        }
+    }
+    info.sandbox.level = levels.join("; on another machine ");
+    for timing in &mut info.timings {
+        timing.seconds = timings[&timing.phase];
+    }
+    info
+}
+
+/// The command of a shard without the shard.
+fn unsharded(info: &RunInfo) -> String {
+    let shard = info
+        .shard
+        .as_ref()
+        .map(|shard| format!(" --shard {}/{}", shard.index, shard.of));
+    let command = shard.and_then(|words| info.command.strip_suffix(&words));
+    command.unwrap_or(&info.command).to_owned()
+}
+
+fn mistake(text: String) -> anyhow::Error {
+    UserMistake(text).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::plan::Experiment;
+    use crate::report;
+    use crate::report::synthetic;
+
+    /// A run in one piece, and the folders of its shards.
+    fn split(of: usize, reports: &std::path::Path) -> (RunInfo, Vec<SampleRecord>, Vec<PathBuf>) {
+        let whole = synthetic::run_of(Experiment::Compare, &["tuned"]);
+        let records = synthetic::records(&["tuned"], whole.n_tasks());
+        let mut names: Vec<String> = records
+            .iter()
+            .map(|record| record.task_id.clone())
+            .collect();
+        names.sort();
+        names.dedup();
+        let folders = (1..=of).map(|index| {
+            let shard = Shard { index, of };
+            let mut info = whole.clone();
+            info.name = shard.name(&whole.name);
+            info.command += &format!(" --shard {shard}");
+            let dealt = names.iter().enumerate();
+            let tasks: Vec<String> = dealt
+                .filter(|(at, _)| at % of == index - 1)
+                .map(|(_, name)| name.clone())
+                .collect();
+            let own = records
+                .iter()
+                .filter(|record| tasks.contains(&record.task_id));
+            let own: Vec<SampleRecord> = own.cloned().collect();
+            info.canonical_cpu_s.retain(|task, _| tasks.contains(task));
+            for timing in &mut info.timings {
+                timing.seconds /= of as f64;
+            }
+            info.shard = Some(ShardInfo { index, of, tasks });
+            let folder = reports.join(&info.name);
+            let mut run = RunFolder::open_alone(folder.clone()).expect("a folder");
+            run.write_info(&info).expect("written");
+            own.into_iter()
+                .for_each(|record| run.append(record).expect("written"));
+            folder
+        });
+        let folders = folders.collect();
+        (whole, records, folders)
+    }
+
+    #[test]
+    fn the_report_of_merged_shards_is_that_of_the_whole_run_to_the_last_byte() {
+        for of in [2, 4] {
+            let reports = tempfile::tempdir().expect("a folder");
+            let (whole, records, mut folders) = split(of, reports.path());
+            folders.rotate_left(1);
+            let (merged, run) = merge(&folders, reports.path()).expect("merged");
+            assert_eq!(merged.merged_from.len(), of);
+            let unmerged = RunInfo {
+                merged_from: Vec::new(),
+                ..merged.clone()
+            };
+            assert_eq!(unmerged, whole);
+            let found = order::sorted(&merged, run.records());
+            let expected = order::sorted(&whole, &records);
+            assert_eq!(found, expected);
+            assert_eq!(
+                report::build(&merged, &found),
+                report::build(&whole, &expected)
+            );
+        }
+    }
+
+    #[test]
+    fn records_of_another_shard_are_found() {
+        let reports = tempfile::tempdir().expect("a folder");
+        let (_, records, folders) = split(2, reports.path());
+        let foreign = records.iter().find(|record| record.task_id.ends_with("01"));
+        let mut run = RunFolder::open(folders[0].clone()).expect("a folder");
+        run.append(foreign.expect("a record").clone())
+            .expect("written");
+        let error = merge(&folders, reports.path())
+            .err()
+            .expect("refused")
+            .to_string();
+        assert!(
+            error.contains("a record of starter/01 that is not this shard's"),
+            "{error}"
+        );
+    }
+}

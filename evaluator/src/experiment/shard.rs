@@ -1,0 +1,156 @@
+//! A part of a run's tasks, for one of several machines: `--shard 2/4`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use cli::UserMistake;
+
+use super::tasks::RunTask;
+use crate::record::ShardInfo;
+
+/// Which of how many parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shard {
+    /// From 1 to `of`.
+    pub(crate) index: usize,
+    pub(crate) of: usize,
+}
+
+/// More parts than any cluster has places.
+const MOST: usize = 100_000;
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |text: &str| text.trim().parse::<usize>().ok();
+        let (index, of) = text
+            .split_once('/')
+            .and_then(|(index, of)| Some((number(index)?, number(of)?)))
+            .ok_or("expected a shard's number and how many there are, as in 2/4")?;
+        if of == 0 || of > MOST {
+            return Err(format!("expected 1 to {MOST} shards"));
+        }
+        if !(1..=of).contains(&index) {
+            return Err(format!("expected a shard from 1/{of} to {of}/{of}"));
+        }
+        Ok(Self { index, of })
+    }
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}/{}", self.index, self.of)
+    }
+}
+
+impl Shard {
+    /// The tasks of this part, dealt out one by one through all benchmarks, so that no part has more than one task more
+    /// of any benchmark than another part; and the run's name with the part in it.
+    ///
+    /// # Errors
+    /// There are fewer tasks than parts.
+    pub(super) fn take(
+        self,
+        tasks: Vec<RunTask>,
+    ) -> Result<(Vec<RunTask>, ShardInfo), UserMistake> {
+        let n = tasks.len();
+        if n < self.of {
+            return Err(UserMistake(format!(
+                "--shard {self}: {n} tasks cannot be divided among {} shards\nhint: at most --shard {}/{n}",
+                self.of,
+                self.index.min(n)
+            )));
+        }
+        let dealt = tasks.into_iter().enumerate();
+        let own: Vec<RunTask> = dealt
+            .filter(|(at, _)| at % self.of == self.index - 1)
+            .map(|(_, task)| task)
+            .collect();
+        let info = ShardInfo {
+            index: self.index,
+            of: self.of,
+            tasks: own.iter().map(|task| task.view.task_id.clone()).collect(),
+        };
+        Ok((own, info))
+    }
+
+    /// The name of a run's part.
+    pub(super) fn name(self, run: &str) -> String {
+        format!("{run}-shard-{}-of-{}", self.index, self.of)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn tasks(sizes: &[(&str, usize)]) -> Vec<RunTask> {
+        let set = benchmarks::load("embedded", None).expect("embedded tasks");
+        let task = |(benchmark, n): &(&str, usize)| -> Vec<RunTask> {
+            let some = set.tasks.iter().take(*n).enumerate();
+            some.map(|(at, task)| {
+                let mut view = task.view().clone();
+                view.task_id = format!("{benchmark}/{at}");
+                RunTask {
+                    benchmark: (*benchmark).to_owned(),
+                    view,
+                    task: task.clone(),
+                }
+            })
+            .collect()
+        };
+        sizes.iter().flat_map(task).collect()
+    }
+
+    #[test]
+    fn every_task_is_in_one_shard_and_benchmarks_are_spread_evenly() {
+        for of in 1..=12 {
+            let sizes = [("a", 10), ("b", 3), ("c", 17)];
+            let mut seen = BTreeMap::new();
+            let mut counts: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+            let mut totals = Vec::new();
+            for index in 1..=of {
+                let (own, info) = Shard { index, of }.take(tasks(&sizes)).expect("enough");
+                totals.push(own.len());
+                assert_eq!(info.tasks.len(), own.len());
+                for task in &own {
+                    *seen.entry(task.view.task_id.clone()).or_insert(0) += 1;
+                }
+                for (name, _) in sizes {
+                    let n = own.iter().filter(|task| task.benchmark == name).count();
+                    counts.entry(name.to_owned()).or_default().push(n);
+                }
+            }
+            assert_eq!(seen.len(), 30);
+            assert!(seen.values().all(|&times| times == 1));
+            for counts in counts.values().chain([&totals]) {
+                let spread = counts.iter().max().zip(counts.iter().min());
+                assert!(
+                    spread.is_some_and(|(most, least)| most - least <= 1),
+                    "{counts:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn more_shards_than_tasks_are_refused() {
+        let shard = Shard { index: 4, of: 5 };
+        let error = shard.take(tasks(&[("a", 3)])).err().expect("too many");
+        assert_eq!(
+            error.0,
+            "--shard 4/5: 3 tasks cannot be divided among 5 shards\nhint: at most --shard 3/3"
+        );
+    }
+
+    #[test]
+    fn a_shard_is_written_as_a_fraction_that_counts_from_1() {
+        assert_eq!("2/4".parse(), Ok(Shard { index: 2, of: 4 }));
+        for text in ["0/4", "5/4", "1/0", "1", "a/b", "1/-2", "", "1/999999999"] {
+            assert!(text.parse::<Shard>().is_err(), "{text}");
+        }
+    }
+}
