@@ -33,7 +33,7 @@ mod workflow;
 mod yaml;
 
 pub use benchmark::{Benchmark, BenchmarkName};
-pub use data::{Columns, Data, Dataset, DatasetFormat, Overlength, TrainOn, TrainOnEos};
+pub use data::{Columns, Data, Dataset, DatasetFormat, OneOf, Overlength, TrainOn, TrainOnEos};
 pub use difference::Difference;
 pub use error::{Mistake, Place, RecipeError};
 pub use experiment::{Hypothesis, HypothesisId, HypothesisMetric, Sweep};

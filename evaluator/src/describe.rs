@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use benchmarks::Task;
-use cli::BaseModel;
+use cli::{BaseModel, Provenance};
 use config::Recipe;
 use sandbox::Sandbox;
 use serde_json::Value;
@@ -72,6 +72,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) base: &'a BaseModel,
     pub(crate) adapters: Vec<AdapterInfo>,
     pub(crate) benchmarks: Vec<BenchmarkInfo>,
+    /// What of the benchmarks came from the hub.
+    pub(crate) sources: Vec<Provenance>,
     pub(crate) plan: Plan,
     pub(crate) templates: &'a Templates,
     pub(crate) sandbox: &'a Sandbox,
@@ -86,6 +88,7 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
         base,
         adapters,
         benchmarks,
+        sources,
         plan,
         templates,
         sandbox,
@@ -134,6 +137,12 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
             yaml,
         },
         benchmarks,
+        sources: base
+            .provenance()
+            .cloned()
+            .into_iter()
+            .chain(sources)
+            .collect(),
         device,
         threads: rayon::current_num_threads(),
         python_version: python.clone(),

@@ -93,12 +93,13 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
         described.push(describe::adapter(&adapter.folder, &adapter.name)?);
     }
 
-    let (tasks, benchmarks) = tasks::load(evaluate)?;
+    let (tasks, benchmarks, sources) = tasks::load(evaluate)?;
     let mut info = describe::run(describe::Parts {
         recipe: &recipe,
         base: &base,
         adapters: described,
         benchmarks,
+        sources,
         plan,
         templates: &templates,
         sandbox: &sandbox,

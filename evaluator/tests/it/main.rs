@@ -5,6 +5,9 @@ mod bad_input;
 mod commands;
 mod compare;
 mod experiments;
+#[path = "../../../hub/tests/support/mod.rs"]
+mod fake_hub;
+mod hub;
 mod metrics;
 mod published;
 mod score;
