@@ -117,6 +117,13 @@ impl Hub {
         for file in model_files::small(&source.listing, &name.repository)? {
             brought.push(self.bring(&source, &file, progress)?);
         }
+        for file in model_files::extra(&source.listing) {
+            match self.bring(&source, file, progress) {
+                // Not needed here, and other programs do not bring them all.
+                Err(HubError::Offline { .. }) => {}
+                file => brought.push(file?),
+            }
+        }
         let folder = source.folder.snapshot(&source.listing.commit);
         for file in model_files::weights(&source.listing, &name.repository, &folder)? {
             brought.push(self.bring(&source, &file, progress)?);
@@ -361,14 +368,9 @@ impl Hub {
         }
         if let Some(content) = source.folder.blob_of(pointer) {
             let name = content.as_str().to_owned();
-            let content = Some(content);
-            return Ok((
-                Entry {
-                    content,
-                    ..entry.clone()
-                },
-                name,
-            ));
+            let mut entry = entry.clone();
+            entry.content = Some(content);
+            return Ok((entry, name));
         }
         if self.client.settings.offline || pointer.is_file() {
             // Named by its commit and path, there being nothing else.

@@ -11,16 +11,19 @@ use crate::listing::Listing;
 
 /// Without these there is no model.
 const NEEDED: [&str; 2] = ["config.json", "tokenizer.json"];
-/// These belong to it where they are; the last three are for programs that a merged model is handed to.
-const OPTIONAL: [&str; 8] = [
+/// These belong to it where they are.
+const OPTIONAL: [&str; 4] = [
     "tokenizer_config.json",
     "generation_config.json",
     "chat_template.jinja",
+    INDEX,
+];
+/// These are for programs that a merged model is handed to.
+const EXTRA: [&str; 4] = [
     "special_tokens_map.json",
     "added_tokens.json",
     "vocab.json",
     "merges.txt",
-    INDEX,
 ];
 /// All weights in one file.
 const SINGLE: &str = "model.safetensors";
@@ -55,6 +58,13 @@ pub(crate) fn small(listing: &Listing, repository: &str) -> Result<Vec<String>, 
         problem,
         candidates: ending(".gguf").into_iter().map(named).collect(),
     })
+}
+
+/// What other programs read beside that, as far as it is there.
+pub(crate) fn extra(listing: &Listing) -> impl Iterator<Item = &'static str> {
+    EXTRA
+        .into_iter()
+        .filter(|path| listing.get(path).is_some())
 }
 
 /// The files of the weights; `folder` holds those of [`small`] already.
@@ -137,10 +147,10 @@ mod tests {
             [
                 "config.json",
                 "tokenizer.json",
-                "tokenizer_config.json",
-                "merges.txt"
+                "tokenizer_config.json"
             ]
         );
+        assert_eq!(extra(&listing).collect::<Vec<_>>(), ["merges.txt"]);
         let weights = weights(&listing, "a/b", Path::new("none")).expect("weights");
         assert_eq!(weights, ["model.safetensors"]);
     }
