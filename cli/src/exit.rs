@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use config::RecipeError;
+use hub::HubError;
 use model::source::SourceError;
 use model::{AdapterError, CheckpointError, ConfigError, GenerationError};
 
@@ -67,13 +68,15 @@ fn is_mistake(cause: &(dyn std::error::Error + 'static)) -> bool {
         return match error {
             SourceError::NoSource { .. }
             | SourceError::NoWheelHash
-            | SourceError::HubNotSupported { .. }
             | SourceError::NoModelFolder { .. }
             | SourceError::NoModelFile { .. }
             | SourceError::HashOfFolder { .. } => true,
             SourceError::Unreadable { source, .. } => source.kind() == io::ErrorKind::NotFound,
             _ => false,
         };
+    }
+    if let Some(error) = cause.downcast_ref::<HubError>() {
+        return error.is_mistake();
     }
     if let Some(error) = cause.downcast_ref::<CheckpointError>() {
         let unknown =

@@ -105,6 +105,13 @@ impl Progress {
         elapsed
     }
 
+    /// Ends the display without a trace.
+    fn clear(self) {
+        if let Display::Bar(bar) = &self.display {
+            bar.finish_and_clear();
+        }
+    }
+
     fn amount(&self, count: u64) -> String {
         if self.unit == "B" {
             bytes_text(count)
@@ -136,6 +143,54 @@ impl Progress {
             duration_text(elapsed),
             self.message
         ));
+    }
+}
+
+/// Bytes below which a step is over before it is worth a line of its own.
+const SMALL_BYTES: u64 = 1_000_000;
+
+/// Steps of a fetch, one after the other, each with a display of its own.
+#[derive(Default)]
+pub(crate) struct Steps {
+    shown: Option<(String, String, Progress)>,
+}
+
+impl Steps {
+    /// Shows that `label` has come to `bytes` of `file`; another label or file ends the display of the one before.
+    pub(crate) fn show(&mut self, label: &str, file: &str, bytes: u64, total: Option<u64>) {
+        let is_shown = |(of, with, _): &(String, String, Progress)| of == label && with == file;
+        if !self.shown.as_ref().is_some_and(is_shown) {
+            self.end();
+            let progress = Progress::new(label, total.unwrap_or(0), "B");
+            self.shown = Some((label.to_owned(), file.to_owned(), progress));
+        }
+        if let Some((_, _, progress)) = &mut self.shown {
+            progress.set_total(total.unwrap_or(0));
+            progress.set(bytes, file);
+        }
+    }
+
+    /// Prints a line between two displays.
+    pub(crate) fn note(&mut self, text: &str) {
+        if let Some((_, _, progress)) = self.shown.take() {
+            progress.clear();
+        }
+        print_line(text);
+    }
+
+    /// Ends the last display.
+    pub(crate) fn finish(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        if let Some((_, file, progress)) = self.shown.take() {
+            if file.is_empty() || progress.done >= SMALL_BYTES {
+                progress.finish();
+            } else {
+                progress.clear();
+            }
+        }
     }
 }
 

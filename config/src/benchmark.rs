@@ -12,7 +12,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 pub struct Benchmark {
     /// Which benchmark.
     pub name: BenchmarkName,
-    /// Its data file, as the publisher has it, relative to the current folder. Default: the one in the cache folder.
+    /// Its data file, as the publisher has it, relative to the current folder; or `hf:OWNER/NAME#FILE`, a file of a
+    /// data set on the Hugging Face hub. Default: the one in the cache folder.
     pub path: Option<PathBuf>,
 }
 

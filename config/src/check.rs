@@ -145,7 +145,7 @@ impl Check {
             hub_name,
             revision,
         } = model;
-        let forms = "OWNER/NAME, a folder, a .gguf file or pip:PACKAGE==VERSION#file/in/wheel";
+        let forms = "hf:OWNER/NAME, a folder, a .gguf file or pip:PACKAGE==VERSION#file/in/wheel";
         self.not_blank("model.name_or_path", name_or_path, forms);
         self.sha256("model.sha256", sha256.as_ref());
         self.sha256("model.wheel_sha256", wheel_sha256.as_ref());
@@ -168,6 +168,20 @@ impl Check {
                 wheel_sha256,
                 allowed,
             );
+        }
+        if let Some(name) = name_or_path.strip_prefix("hf:") {
+            let (repository, rest) = name.split_at(name.find(['@', '#']).unwrap_or(name.len()));
+            let holds = repository
+                .split('/')
+                .filter(|part| is_file_name(part))
+                .count()
+                == 2
+                && repository.matches('/').count() == 1;
+            let form = "hf:OWNER/NAME, hf:OWNER/NAME@REVISION or hf:OWNER/NAME#FILE.gguf";
+            self.that(holds, "model.name_or_path", name_or_path, form);
+            let allowed = "nothing, since name_or_path names one after @";
+            let once = !rest.starts_with('@') || revision.is_none();
+            self.that(once, "model.revision", revision, allowed);
         }
         if let Some(name) = hub_name {
             let parts: Vec<_> = name.split('/').collect();

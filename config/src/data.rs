@@ -1,6 +1,9 @@
 //! Section `data`: the training examples.
 
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Section `data`: the training examples.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,8 +50,10 @@ impl Default for Data {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dataset {
-    /// A file or folder, relative to the current folder; `stdlib:` (in quotes, for the colon) is
-    /// the standard library of the Python on this machine. Required.
+    /// A file or folder, relative to the current folder; `hf:OWNER/NAME`, a data set on the Hugging
+    /// Face hub, `hf:OWNER/NAME@REVISION#FILES` certain files of one state of it (a file, a folder, or
+    /// a pattern with `*`); `stdlib:` (in quotes, for the colon), the standard library of the Python on
+    /// this machine. Required. `OWNER/NAME` is on the hub, too, if no such file or folder is here.
     pub path: String,
     /// How the files are read. Required.
     pub format: DatasetFormat,
@@ -61,6 +66,11 @@ pub struct Dataset {
     /// The file's names of the columns that the format reads. Default: the format's own names.
     #[serde(default)]
     pub columns: Columns,
+    /// Rows that are wanted, by what stands in their columns: `{lang: python}`, or one of several,
+    /// `{lang: [python, cython]}`. Numbers and truth values in quotes. Default: all. Not for
+    /// `python_source`.
+    #[serde(default, rename = "where")]
+    pub only: BTreeMap<String, OneOf>,
     /// `python_source`: fewest lines of a function body. Default: no limit; 0 to 100000.
     pub min_body_lines: Option<usize>,
     /// `python_source`: most lines of a function body. Default: no limit; 1 to 100000.
@@ -75,6 +85,46 @@ pub struct Dataset {
     /// such as `GPL` or `All rights reserved`. Default: none.
     #[serde(default)]
     pub exclude_licences: Vec<String>,
+}
+
+/// Values that a column may have: a text, or a list of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OneOf(pub Vec<String>);
+
+impl Serialize for OneOf {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0[..] {
+            [one] => one.serialize(serializer),
+            several => several.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for OneOf {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = OneOf;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("text (numbers and truth values in quotes), or a list of texts")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(OneOf(vec![text.to_owned()]))
+            }
+            fn visit_seq<A: de::SeqAccess<'de>>(
+                self,
+                mut items: A,
+            ) -> Result<Self::Value, A::Error> {
+                let mut values = Vec::new();
+                while let Some(value) = items.next_element()? {
+                    values.push(value);
+                }
+                Ok(OneOf(values))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
 }
 
 /// Default of `weight`.

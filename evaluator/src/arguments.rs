@@ -63,7 +63,8 @@ Without an adapter, the newest finished one under checkpoints/ is taken. Its rec
 to evaluate; of several adapters, that of the first. A run that was interrupted goes on where it stopped when the same \
 command is given again.
 
-Environment: SLM_CACHE moves the folder for downloaded models, PYTHON names the Python to use.";
+Environment: SLM_CACHE moves the folder for models from packages, PYTHON names the Python to use; for the hub see \
+`trainer fetch --help`.";
 
 #[derive(Debug, Args)]
 pub(crate) struct CompareArguments {
@@ -234,7 +235,7 @@ pub(crate) struct ScoreArguments {
     /// Name of the benchmark, such as humaneval+
     #[arg(long, value_name = "NAME")]
     pub(crate) benchmark: String,
-    /// The benchmark's data file, as its publisher has it [default: the one in the cache folder]
+    /// The benchmark's data file, as its publisher has it, or hf:OWNER/NAME#FILE [default: the one in the cache folder]
     #[arg(long, value_name = "FILE")]
     pub(crate) data: Option<PathBuf>,
     /// Take the program out of each answer first: fenced blocks, prose around them

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use benchmarks::Task;
+use cli::Provenance;
 use config::Recipe;
 use sandbox::Sandbox;
 use serde_json::Value;
@@ -73,6 +74,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) answerer: Answerer,
     pub(crate) adapters: Vec<AdapterInfo>,
     pub(crate) benchmarks: Vec<BenchmarkInfo>,
+    /// What of the benchmarks came from the hub.
+    pub(crate) sources: Vec<Provenance>,
     pub(crate) plan: Plan,
     pub(crate) templates: &'a Templates,
     pub(crate) sandbox: &'a Sandbox,
@@ -86,6 +89,7 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
         answerer,
         adapters,
         benchmarks,
+        sources,
         plan,
         templates,
         sandbox,
@@ -95,6 +99,7 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
     let evaluate = &recipe.evaluate;
     let Answerer {
         base_model,
+        provenance,
         device,
         threads,
         endpoint,
@@ -133,6 +138,7 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
             yaml,
         },
         benchmarks,
+        sources: provenance.into_iter().chain(sources).collect(),
         device,
         threads,
         python_version: python.clone(),

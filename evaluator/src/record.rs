@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use cli::Provenance;
 use serde::{Deserialize, Serialize};
 
 use crate::experiment::cell::Decoding;
@@ -211,6 +212,9 @@ pub(crate) struct RunInfo {
     pub(crate) recipe: RecipeInfo,
     /// The benchmarks, in the recipe's order.
     pub(crate) benchmarks: Vec<BenchmarkInfo>,
+    /// What came from the hub, the base model first: commits, and the hash of each file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) sources: Vec<Provenance>,
     /// The device that generated, in words, for example `cpu (flex)`.
     pub(crate) device: String,
     /// Threads that generated.

@@ -16,8 +16,9 @@ use std::sync::mpsc;
 
 use anyhow::Result;
 use benchmarks::{BenchmarkError, ScoringPhase, TaskSet, Tests};
-use cli::{Failure, Progress, UserMistake};
+use cli::{Failure, Progress, Provenance, UserMistake};
 use sandbox::{Limits, Sandbox};
+use table::ENDINGS;
 
 use crate::arguments::ScoreArguments;
 use crate::digest::sha256_of;
@@ -54,7 +55,7 @@ pub(crate) fn run(arguments: &ScoreArguments) -> Result<(), Failure> {
 
 fn score(arguments: &ScoreArguments) -> Result<Document> {
     let (cache_dir, name) = (cli::cache_dir(), &arguments.benchmark);
-    let set = load_tasks(name, arguments.data.as_deref())?;
+    let (set, _) = load_tasks(name, arguments.data.as_deref())?;
     let samples = samples::read(&arguments.samples, &set.tasks, arguments.extract)?;
 
     let mut sandbox = arguments
@@ -92,16 +93,20 @@ fn score(arguments: &ScoreArguments) -> Result<Document> {
     Ok(Document::new(&set, &samples, &scores, python, &level))
 }
 
-/// The tasks of a benchmark, from the file `data` or else from the one in the cache folder.
+/// The tasks of a benchmark, from the file `data`, perhaps one on the hub, or else from the one in the cache folder; and
+/// what the hub says that the file is.
 ///
 /// # Errors
 /// A [`UserMistake`] if there is no such benchmark, or no such file, or another one than that benchmark's.
-pub(crate) fn load_tasks(name: &str, data: Option<&Path>) -> Result<TaskSet> {
+pub(crate) fn load_tasks(name: &str, data: Option<&Path>) -> Result<(TaskSet, Option<Provenance>)> {
     load_tasks_by(benchmarks::load, name, data)
 }
 
 /// As [`load_tasks`], with the requests after solved examples.
-pub(crate) fn load_few_shot_tasks(name: &str, data: Option<&Path>) -> Result<TaskSet> {
+pub(crate) fn load_few_shot_tasks(
+    name: &str,
+    data: Option<&Path>,
+) -> Result<(TaskSet, Option<Provenance>)> {
     load_tasks_by(benchmarks::load_few_shot, name, data)
 }
 
@@ -109,13 +114,21 @@ fn load_tasks_by(
     load: fn(&str, Option<&Path>) -> Result<TaskSet, benchmarks::BenchmarkError>,
     name: &str,
     data: Option<&Path>,
-) -> Result<TaskSet> {
+) -> Result<(TaskSet, Option<Provenance>)> {
+    let fetched = match data {
+        Some(path) => cli::fetch_data_file(path, &ENDINGS)?,
+        None => None,
+    };
     let cached = || {
         let data = benchmarks::data_of(name)?;
         Some(cli::cache_dir().join("data").join(data.file))
     };
-    let data = data.map(Path::to_owned).or_else(cached);
-    load(name, data.as_deref()).map_err(user_mistake)
+    let data = match &fetched {
+        Some(fetched) => fetched.paths().pop(),
+        None => data.map(Path::to_owned).or_else(cached),
+    };
+    let set = load(name, data.as_deref()).map_err(user_mistake)?;
+    Ok((set, fetched.map(|fetched| fetched.provenance)))
 }
 
 /// A hash of all that a score follows from.

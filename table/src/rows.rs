@@ -13,6 +13,19 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const PARQUET_MAGIC: &[u8; 4] = b"PAR1";
 const BUFFER_BYTES: usize = 256 * 1024;
 
+/// Endings of the names of files that [`open`] takes, in lower case.
+pub const ENDINGS: [&str; 9] = [
+    ".jsonl",
+    ".ndjson",
+    ".json",
+    ".csv",
+    ".parquet",
+    ".jsonl.gz",
+    ".ndjson.gz",
+    ".json.gz",
+    ".csv.gz",
+];
+
 /// Text of a file, decompressed.
 pub(crate) type Text = Box<dyn BufRead + Send>;
 

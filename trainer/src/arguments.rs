@@ -25,6 +25,9 @@ pub(crate) enum Command {
     /// Train an adapter as a recipe says
     #[command(after_long_help = FIT_EXAMPLES)]
     Fit(FitArguments),
+    /// Bring the model, data sets and benchmarks of a recipe onto this machine
+    #[command(after_long_help = FETCH_EXAMPLES)]
+    Fetch(FetchArguments),
     /// Show what a recipe's data sets become: examples as tokens, lengths, totals
     #[command(after_long_help = DATA_EXAMPLES)]
     Data(DataArguments),
@@ -60,7 +63,20 @@ of every logged step stands in checkpoints/<recipe>/log.jsonl.
 A training that was interrupted, by Ctrl-C or in any other way, goes on from its last checkpoint when the same command \
 is given again, and ends with the adapter that it would have had without the interruption.
 
-Environment: SLM_CACHE moves the folder for downloaded models, PYTHON names the Python to use.";
+Environment: SLM_CACHE moves the folder for models from packages, PYTHON names the Python to use; for the hub see \
+`trainer fetch --help`.";
+
+const FETCH_EXAMPLES: &str = "\
+Examples:
+  trainer fetch recipes/qwen-coder-1.5b.yaml
+  HF_HOME=/mnt/stick trainer fetch recipes/qwen-coder-1.5b.yaml --json
+
+Prints what is there then, with sizes and hashes. A download that was interrupted goes on where it stopped. For a \
+machine without a network, copy the folder there, and set HF_HUB_OFFLINE=1 to ask for nothing.
+
+Environment: HF_HOME and HF_HUB_CACHE move the folder that is shared with other programs (~/.cache/huggingface/hub), \
+HF_TOKEN opens private and gated repositories, HF_ENDPOINT names a mirror, HF_HUB_DOWNLOAD_TIMEOUT sets the seconds of \
+silence after which a connection is given up, HTTPS_PROXY a proxy.";
 
 const DATA_EXAMPLES: &str = "\
 Examples:
@@ -142,6 +158,15 @@ pub(crate) struct FitArguments {
     /// Begin anew and remove the checkpoints of the run before
     #[arg(long)]
     pub(crate) restart: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FetchArguments {
+    #[command(flatten)]
+    pub(crate) recipe: RecipeArguments,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

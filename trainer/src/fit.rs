@@ -73,7 +73,11 @@ fn fit(arguments: &FitArguments) -> Result<()> {
 
     let origin = AdapterOrigin {
         base_model_name_or_path: recipe.model.base_model_name().to_owned(),
-        revision: recipe.model.revision.clone(),
+        // The commit, so that the adapter still finds its base model when the branch has moved.
+        revision: base
+            .provenance()
+            .map(|source| source.commit.clone())
+            .or_else(|| recipe.model.revision.clone()),
     };
     let recipe_yaml = recipe.to_yaml();
     let frame = CheckpointFrame {
@@ -108,6 +112,12 @@ fn fit(arguments: &FitArguments) -> Result<()> {
         seconds: state.seconds,
         device: choice.to_string(),
         project_version: env!("CARGO_PKG_VERSION"),
+        sources: base
+            .provenance()
+            .into_iter()
+            .chain(&examples.sources)
+            .cloned()
+            .collect(),
     };
     let folder = recipe.adapter_dir();
     commit_adapter(

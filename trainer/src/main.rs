@@ -6,6 +6,7 @@ mod checkpoint;
 mod dataset;
 mod devices;
 mod export;
+mod fetch;
 mod fit;
 mod folder;
 mod generate;
@@ -32,6 +33,7 @@ use arguments::{Arguments, Command};
 fn main() -> ExitCode {
     cli::finish(match Arguments::parse().command {
         Command::Fit(arguments) => fit::run(&arguments),
+        Command::Fetch(arguments) => fetch::run(&arguments),
         Command::Data(arguments) => show_data::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Validate(arguments) => validate::run(&arguments),

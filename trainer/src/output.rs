@@ -5,6 +5,7 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use cli::Provenance;
 use model::{Adapter, AdapterOrigin, LoraSettings};
 use serde::Serialize;
 
@@ -55,6 +56,8 @@ pub(crate) struct TrainingSummary {
     pub(crate) seconds: f64,
     pub(crate) device: String,
     pub(crate) project_version: &'static str,
+    /// What came from the hub, the model first: commits, and the hash of each file.
+    pub(crate) sources: Vec<Provenance>,
 }
 
 /// The loss log, a line a step, each written through at once.

@@ -4,15 +4,16 @@ use crate::source::{crates, manifest_keys, mentions, names_crate, shipped, sourc
 
 /// The crates of this workspace that each crate may use. What is missing here is the design: `trainer` and `evaluator`
 /// meet in the adapter's folder alone, the libraries do not know each other, and only `evaluator` runs programs.
-const MAY_USE: [(&str, &[&str]); 10] = [
+const MAY_USE: [(&str, &[&str]); 11] = [
     ("config", &[]),
+    ("hub", &[]),
     ("model", &[]),
     ("metrics", &[]),
     ("sandbox", &[]),
     ("table", &[]),
     ("statistics", &[]),
     ("benchmarks", &["table"]),
-    ("cli", &["config", "model"]),
+    ("cli", &["config", "hub", "model"]),
     (
         "trainer",
         &["benchmarks", "cli", "config", "metrics", "model", "table"],
@@ -33,13 +34,19 @@ const MAY_USE: [(&str, &[&str]); 10] = [
 ];
 
 /// The same for tests: the benchmark's own solutions are run where models' answers will be.
-const TESTS_MAY_USE: [(&str, &[&str]); 1] = [("benchmarks", &["sandbox"])];
+/// A hub on loopback hashes files as the real one does.
+const TESTS_MAY_USE: [(&str, &[&str]); 3] = [
+    ("benchmarks", &["sandbox"]),
+    ("evaluator", &["hub"]),
+    ("trainer", &["hub"]),
+];
 
 /// Crates that know of tensors.
 const MAY_USE_BURN: [&str; 3] = ["cli", "model", "trainer"];
 
 /// Dependencies that a change of version would break, with the only place that names each.
-const ONE_PLACE: [(&str, &str); 15] = [
+const ONE_PLACE: [(&str, &str); 16] = [
+    ("hf_hub", "hub/src/"),
     ("indicatif", "cli/src/progress.rs"),
     ("jiff", "evaluator/src/clock.rs"),
     ("libc", "sandbox/src/"),

@@ -62,10 +62,24 @@ impl Project {
     pub(crate) fn command(&self, program: &str, words: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.current_dir(self.folder.path()).args(words);
-        for variable in ["PYTHON", "SLM_CACHE", "RUST_BACKTRACE", "NO_COLOR"] {
+        for variable in [
+            "PYTHON",
+            "SLM_CACHE",
+            "RUST_BACKTRACE",
+            "NO_COLOR",
+            "HF_ENDPOINT",
+            "HF_HUB_CACHE",
+            "HUGGINGFACE_HUB_CACHE",
+            "HF_TOKEN",
+            "HUGGING_FACE_HUB_TOKEN",
+            "HF_TOKEN_PATH",
+        ] {
             command.env_remove(variable);
         }
         command.env("SLM_CACHE", self.path("cache"));
+        // No test asks the real hub.
+        command.env("HF_HOME", self.path("hf-home"));
+        command.env("HF_HUB_OFFLINE", "1");
         command
     }
 

@@ -34,6 +34,7 @@ impl Check {
             weight,
             max_examples,
             columns,
+            only,
             min_body_lines,
             max_body_lines,
             min_docstring_words,
@@ -43,6 +44,17 @@ impl Check {
         } = dataset;
         let key = |name: &str| format!("{at}.{name}");
         self.not_blank(&key("path"), path, "a file, a folder, or stdlib: in quotes");
+        if *format == DatasetFormat::PythonSource {
+            let allowed = "a folder on this machine, since the format is python_source";
+            self.that(!path.starts_with("hf:"), &key("path"), path, allowed);
+            let allowed = "nothing, since python_source has no rows";
+            self.that(only.is_empty(), &key("where"), only, allowed);
+        }
+        for (column, values) in only {
+            let holds = !column.trim().is_empty() && !values.0.is_empty();
+            let allowed = "a column's name with at least one value";
+            self.that(holds, &key("where"), only, allowed);
+        }
         let above_0_to_100 = (Bound::Excluded(0.0), Bound::Included(100.0));
         self.real(&key("weight"), *weight, above_0_to_100);
         if let Some(examples) = *max_examples {

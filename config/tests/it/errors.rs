@@ -233,6 +233,30 @@ fn values_that_contradict_each_other_are_told() {
             "allowed: nothing, since name_or_path does not start with pip:",
         ),
         (
+            "model.name_or_path=hf:nobody@main",
+            "`model.name_or_path` is \"hf:nobody@main\", allowed: hf:OWNER/NAME, hf:OWNER/NAME@REVISION",
+        ),
+        (
+            "model={name_or_path: hf:a/b@v1, revision: v2}",
+            "allowed: nothing, since name_or_path names one after @",
+        ),
+        (
+            "data.datasets=[{path: hf:a/b, format: python_source}]",
+            "`data.datasets[0].path` is \"hf:a/b\", allowed: a folder on this machine",
+        ),
+        (
+            "data.datasets=[{path: a, format: python_source, where: {lang: python}}]",
+            "`data.datasets[0].where`",
+        ),
+        (
+            "data.datasets=[{path: a, format: text, where: {lang: []}}]",
+            "allowed: a column's name with at least one value",
+        ),
+        (
+            "data.datasets=[{path: a, format: text, where: {stars: 5}}]",
+            "expected text (numbers and truth values in quotes), or a list of texts",
+        ),
+        (
             "evaluate.workflows=[single, single]",
             "`evaluate.workflows[1]` is \"single\", allowed: each workflow once",
         ),

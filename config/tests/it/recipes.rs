@@ -95,6 +95,28 @@ fn what_is_left_out_has_its_default() {
 }
 
 #[test]
+fn the_base_models_name_is_that_of_its_repository() {
+    let name = |set: &str| {
+        let recipe = parse(SMALLEST, &[set]).unwrap();
+        recipe.model.base_model_name().to_owned()
+    };
+    assert_eq!(name("model.name_or_path=hf:a/b"), "a/b");
+    assert_eq!(name("model.name_or_path=hf:a/b@main#x.gguf"), "a/b");
+    assert_eq!(name("model={name_or_path: 'hf:a/b', hub_name: c/d}"), "c/d");
+}
+
+#[test]
+fn wanted_rows_are_one_value_or_several() {
+    let set = "data.datasets=[{path: a, format: text, where: {lang: python, 'a.b': [x, '5']}}]";
+    let recipe = parse(SMALLEST, &[set]).unwrap();
+    let only = &recipe.data.datasets[0].only;
+    assert_eq!(only["lang"].0, ["python"]);
+    assert_eq!(only["a.b"].0, ["x", "5"]);
+    let again = Recipe::parse(&recipe.to_yaml(), Path::new("test.yaml"), &[]).unwrap();
+    assert_eq!(again, recipe);
+}
+
+#[test]
 fn a_section_with_all_keys_commented_out_has_its_defaults() {
     let recipe = parse(&format!("{SMALLEST}lora:\n#  r: 4\n"), &[]).unwrap();
     assert_eq!(recipe.lora, Lora::default());

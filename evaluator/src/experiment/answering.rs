@@ -1,7 +1,7 @@
 //! Who answers in an experiment: the model in this process, or one behind a server.
 
 use anyhow::Result;
-use cli::{BaseModel, UserMistake};
+use cli::{BaseModel, Provenance, UserMistake};
 use config::{Api, Recipe};
 use model::{ChatTemplate, DeviceChoice, Message, Role, Runtime, RuntimeAdapter, Tokenizer};
 
@@ -39,6 +39,8 @@ pub(super) struct Served {
 /// Who answers, for the run's description.
 pub(crate) struct Answerer {
     pub(crate) base_model: BaseModelInfo,
+    /// What the hub says the model's files are, if they came from there.
+    pub(crate) provenance: Option<Provenance>,
     /// In words.
     pub(crate) device: String,
     pub(crate) threads: usize,
@@ -93,6 +95,7 @@ impl Answering {
                     name,
                     sha256: local.base.sha256()?,
                 },
+                provenance: local.base.provenance().cloned(),
                 device: local.device.clone(),
                 threads: rayon::current_num_threads(),
                 endpoint: None,
@@ -102,6 +105,7 @@ impl Answering {
                     name,
                     sha256: served.sha256.clone(),
                 },
+                provenance: None,
                 device: "a server".to_owned(),
                 threads: 0,
                 endpoint: Some(served.endpoint.info()),

@@ -85,12 +85,13 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
         .map(|adapter| describe::adapter(&adapter.folder, &adapter.name))
         .collect::<Result<_>>()?;
 
-    let (mut tasks, benchmarks) = tasks::load(evaluate)?;
+    let (mut tasks, benchmarks, sources) = tasks::load(evaluate)?;
     let mut info = describe::run(describe::Parts {
         recipe: &recipe,
         answerer: answering.answerer(&recipe)?,
         adapters: described,
         benchmarks,
+        sources,
         plan,
         templates: &templates,
         sandbox: &sandbox,

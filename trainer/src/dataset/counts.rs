@@ -11,6 +11,8 @@ use serde::Serialize;
 pub(crate) enum Reason {
     /// A file that cannot be read or is no Python.
     UnreadableFile,
+    /// Not one of the rows that the recipe's `where` names.
+    Unwanted,
     /// A file whose header names a licence that the recipe excludes.
     ExcludedLicence,
     /// A body shorter or longer than the recipe allows.
@@ -40,6 +42,7 @@ impl Reason {
     fn text(self) -> &'static str {
         match self {
             Self::UnreadableFile => "files unreadable",
+            Self::Unwanted => "other than `where` names",
             Self::ExcludedLicence => "files of an excluded licence",
             Self::WrongLength => "of the wrong length",
             Self::ShortDocstring => "with a short docstring",

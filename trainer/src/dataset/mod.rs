@@ -9,11 +9,11 @@ mod split;
 mod store;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use benchmarks::{Overlap, Task};
-use cli::UserMistake;
+use cli::{Provenance, UserMistake};
 use config::{Dataset, DatasetFormat, Overlength, Recipe};
 use model::{ChatTemplate, Tokenizer};
 use rand::{RngExt, SeedableRng};
@@ -26,6 +26,7 @@ use split::{Origin, Split};
 use store::StoreWriter;
 
 pub(crate) use counts::Counts;
+pub(crate) use rows::{Located, locate};
 pub(crate) use store::Store;
 
 /// All examples of a recipe.
@@ -39,6 +40,8 @@ pub(crate) struct Examples {
     pub(crate) validation: Vec<u32>,
     /// What became of each data set.
     pub(crate) counts: Vec<Counts>,
+    /// Those that came from the hub.
+    pub(crate) sources: Vec<Provenance>,
 }
 
 /// Reads every data set of the recipe and turns it into tokens, which lie in a nameless file in `folder`.
@@ -52,6 +55,13 @@ pub(crate) fn load(
     template: &ChatTemplate,
     folder: &Path,
 ) -> Result<Examples> {
+    // All of them before the first is read: what cannot be had is known soonest.
+    let located: Vec<Located> = recipe
+        .data
+        .datasets
+        .iter()
+        .map(locate)
+        .collect::<Result<_>>()?;
     let mut loader = Loader {
         recipe,
         encoder: Encoder {
@@ -64,8 +74,8 @@ pub(crate) fn load(
         origins: Vec::new(),
     };
     let mut counts = Vec::new();
-    for (index, dataset) in recipe.data.datasets.iter().enumerate() {
-        counts.push(loader.read(dataset, index)?);
+    for (index, (dataset, located)) in recipe.data.datasets.iter().zip(&located).enumerate() {
+        counts.push(loader.read(dataset, &located.files, index)?);
     }
     let weights: Vec<f64> = recipe.data.datasets.iter().map(|d| d.weight).collect();
     let seed = recipe.train.seed;
@@ -84,6 +94,10 @@ pub(crate) fn load(
         train,
         validation,
         counts,
+        sources: located
+            .into_iter()
+            .filter_map(|located| Some(located.fetched?.provenance))
+            .collect(),
     })
 }
 
@@ -106,7 +120,7 @@ struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    fn read(&mut self, dataset: &Dataset, index: usize) -> Result<Counts> {
+    fn read(&mut self, dataset: &Dataset, files: &[PathBuf], index: usize) -> Result<Counts> {
         let mut counts = Counts {
             path: dataset.path.clone(),
             ..Counts::default()
@@ -125,11 +139,14 @@ impl Loader<'_> {
         } else {
             counts.unit = "rows";
             let mut drawn = Draw::new(enough, self.recipe.train.seed, index);
-            for file in rows::files(dataset)? {
+            for file in files {
                 counts.files += 1;
-                for sample in rows::samples(&file, dataset, index)? {
+                for sample in rows::samples(file, dataset, index)? {
                     counts.found += 1;
-                    let sample = sample?;
+                    let Some(sample) = sample? else {
+                        counts.leave_out(Reason::Unwanted);
+                        continue;
+                    };
                     if enough == usize::MAX {
                         self.take(&sample, index, &mut counts)?;
                     } else if drawn.offer(sample) {

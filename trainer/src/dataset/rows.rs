@@ -3,33 +3,44 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use cli::UserMistake;
+use cli::{Fetched, UserMistake};
 use config::{Dataset, DatasetFormat};
 use model::{Message, Role};
 use serde_json::Value;
-use table::{Row, TableError};
+use table::{ENDINGS, Row, TableError};
 
 use super::sample::{Content, Sample};
 
-/// Endings of the files that are taken from a folder.
-const ENDINGS: [&str; 9] = [
-    ".jsonl",
-    ".ndjson",
-    ".json",
-    ".csv",
-    ".parquet",
-    ".jsonl.gz",
-    ".ndjson.gz",
-    ".json.gz",
-    ".csv.gz",
-];
+/// A data set's files on this machine.
+#[derive(Debug)]
+pub(crate) struct Located {
+    /// In the order in which they are read.
+    pub(crate) files: Vec<PathBuf>,
+    /// What the hub says they are, for a data set from there.
+    pub(crate) fetched: Option<Fetched>,
+}
 
-/// The files of a data set: the one named, or those of the folder by name.
+/// The files of a data set: the one named, those of the folder by name, or those that come from the hub.
 ///
 /// # Errors
-/// Nothing is there, or the folder holds no data file.
-pub(super) fn files(dataset: &Dataset) -> Result<Vec<PathBuf>> {
-    let path = PathBuf::from(&dataset.path);
+/// Nothing is there, the folder holds no data file, or the hub does not give them.
+pub(crate) fn locate(dataset: &Dataset) -> Result<Located> {
+    if dataset.format == DatasetFormat::PythonSource {
+        return Ok(Located {
+            files: Vec::new(),
+            fetched: None,
+        });
+    }
+    let fetched = cli::fetch_dataset(&dataset.path, &ENDINGS)?;
+    let files = match &fetched {
+        Some(fetched) => fetched.paths(),
+        None => local_files(&dataset.path)?,
+    };
+    Ok(Located { files, fetched })
+}
+
+fn local_files(path: &str) -> Result<Vec<PathBuf>> {
+    let path = PathBuf::from(path);
     if !path.is_dir() {
         return Ok(vec![path]);
     }
@@ -58,7 +69,7 @@ pub(super) fn files(dataset: &Dataset) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The samples of a file, read as they are asked for.
+/// The samples of a file, read as they are asked for; `None` for a row that the recipe does not want.
 ///
 /// # Errors
 /// The file cannot be opened. The iterator gives an error for a row that is broken or not as the format expects; it
@@ -67,9 +78,21 @@ pub(super) fn samples<'a>(
     file: &Path,
     dataset: &'a Dataset,
     index: usize,
-) -> Result<impl Iterator<Item = Result<Sample>> + use<'a>> {
+) -> Result<impl Iterator<Item = Result<Option<Sample>>> + use<'a>> {
     let rows = table::open(file).map_err(readable)?;
-    Ok(rows.map(move |row| sample(&row.map_err(readable)?, dataset, index)))
+    Ok(rows.map(move |row| {
+        let row = row.map_err(readable)?;
+        let reader = Reader {
+            row: &row,
+            dataset,
+            index,
+        };
+        if reader.is_wanted()? {
+            sample(&reader).map(Some)
+        } else {
+            Ok(None)
+        }
+    }))
 }
 
 /// A file that is not there or of an unknown kind is the user's mistake; a broken one is not.
@@ -91,13 +114,8 @@ struct Reader<'a> {
 }
 
 /// What a row of the data set says.
-fn sample(row: &Row, dataset: &Dataset, index: usize) -> Result<Sample> {
-    let reader = Reader {
-        row,
-        dataset,
-        index,
-    };
-    let content = match dataset.format {
+fn sample(reader: &Reader) -> Result<Sample> {
+    let content = match reader.dataset.format {
         DatasetFormat::Alpaca => {
             let mut messages = Vec::new();
             let system = reader
@@ -132,7 +150,7 @@ fn sample(row: &Row, dataset: &Dataset, index: usize) -> Result<Sample> {
     };
     Ok(Sample {
         content,
-        origin: row.place.to_string(),
+        origin: reader.row.place.to_string(),
         group: None,
     })
 }
@@ -140,6 +158,46 @@ fn sample(row: &Row, dataset: &Dataset, index: usize) -> Result<Sample> {
 impl<'a> Reader<'a> {
     fn mistake(&self, problem: &str, hint: &str) -> anyhow::Error {
         UserMistake(format!("{}: {problem}\nhint: {hint}", self.row.place)).into()
+    }
+
+    /// Whether the row is one of those that the recipe's `where` names.
+    ///
+    /// # Errors
+    /// It has no such column: a misspelt one would leave out everything. Or there is no text to compare.
+    fn is_wanted(&self) -> Result<bool> {
+        for (column, allowed) in &self.dataset.only {
+            let found = match self.row.fields.get(column) {
+                Some(Value::Null) => return Ok(false),
+                Some(Value::String(text)) => text.clone(),
+                Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),
+                Some(value) => {
+                    return Err(self.mistake(
+                        &format!(
+                            "`{column}` is {}, expected text, a number or a truth value",
+                            kind(value)
+                        ),
+                        "choose another column for `where`",
+                    ));
+                }
+                None => {
+                    let problem = format!("no column `{column}`; the row has {}", self.columns());
+                    let key = format!("data.datasets.{}.where", self.index);
+                    return Err(
+                        self.mistake(&problem, &format!("`{key}` names the file's columns"))
+                    );
+                }
+            };
+            if !allowed.0.contains(&found) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The names of the row's columns.
+    fn columns(&self) -> String {
+        let names = self.row.fields.keys().map(|key| format!("`{key}`"));
+        names.collect::<Vec<_>>().join(", ")
     }
 
     /// The value of a column that every row must have.
@@ -152,17 +210,11 @@ impl<'a> Reader<'a> {
             )),
             Some(value) => Ok(value),
             None => {
-                let there: Vec<String> = self
-                    .row
-                    .fields
-                    .keys()
-                    .map(|key| format!("`{key}`"))
-                    .collect();
                 let hint = format!(
                     "name the file's column: --set data.datasets.{}.columns.{own}=NAME",
                     self.index
                 );
-                let problem = format!("no column `{name}`; the row has {}", there.join(", "));
+                let problem = format!("no column `{name}`; the row has {}", self.columns());
                 Err(self.mistake(&problem, &hint))
             }
         }
@@ -334,7 +386,7 @@ mod tests {
         );
         let recipe = Recipe::parse(&text, Path::new("r.yaml"), &[]).expect("recipe");
         let mut samples = samples(&file, &recipe.data.datasets[0], 0)?;
-        samples.next().expect("a row")
+        samples.next().expect("a row")?.context("left out")
     }
 
     fn conversation(keys: &str, line: &str) -> Vec<(Role, String)> {
@@ -399,6 +451,43 @@ mod tests {
             r#"{"question": "a", "answer": "b", "output": 1}"#,
             &[(Role::User, "a"), (Role::Assistant, "b")],
         );
+    }
+
+    #[test]
+    fn only_rows_that_are_wanted_are_read() {
+        let line =
+            r#"{"text": "a", "lang": "python", "stars": 5, "ok": true, "note": null, "tags": []}"#;
+        for (wanted, is_wanted) in [
+            ("{lang: python}", true),
+            ("{lang: rust}", false),
+            ("{lang: [rust, python]}", true),
+            ("{lang: python, stars: '5', ok: 'true'}", true),
+            ("{lang: python, stars: '6'}", false),
+            ("{note: 'null'}", false),
+            ("{lang: Python}", false),
+        ] {
+            let found = read(&format!("format: text, where: {wanted}"), line);
+            match found {
+                Ok(_) => assert!(is_wanted, "{wanted}"),
+                Err(error) => {
+                    assert_eq!((error.to_string().as_str(), is_wanted), ("left out", false))
+                }
+            }
+        }
+        for (wanted, expected) in [
+            (
+                "{language: python}",
+                "no column `language`; the row has `text`, `lang`",
+            ),
+            (
+                "{tags: x}",
+                "`tags` is a list, expected text, a number or a truth value",
+            ),
+        ] {
+            let error = read(&format!("format: text, where: {wanted}"), line).expect_err(wanted);
+            assert!(error.is::<UserMistake>(), "{error}");
+            assert!(error.to_string().contains(expected), "{error}");
+        }
     }
 
     #[test]

@@ -46,8 +46,11 @@ fn a_model_that_is_not_there_is_a_mistake() {
     check_model(
         &project,
         "owner/missing",
-        MISTAKE,
-        &["owner/missing", "hint: download its files yourself"],
+        ENVIRONMENT,
+        &[
+            "there is no file or folder owner/missing here, and as a repository on the hub",
+            "HF_HUB_OFFLINE allows no download",
+        ],
     );
     check_model(
         &project,

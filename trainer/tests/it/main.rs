@@ -3,7 +3,10 @@
 mod bad_input;
 mod commands;
 mod data;
+#[path = "../../../hub/tests/support/mod.rs"]
+mod fake_hub;
 mod fit;
+mod hub;
 mod resume;
 #[path = "../../../cli/tests/support/mod.rs"]
 mod support;

@@ -73,6 +73,15 @@ fn facts(run: &RunInfo) -> Vec<Vec<String>> {
         facts.push(("Benchmark", text));
         facts.push(("Benchmark, sha256", name(&benchmark.sha256)));
     }
+    for source in &run.sources {
+        let text = format!(
+            "{} at commit {}, {}",
+            name(&source.repository),
+            name(&source.commit),
+            count(source.files.len(), "file")
+        );
+        facts.push(("From the hub", text));
+    }
     facts.extend([
         (
             "Sampling",

@@ -1,0 +1,289 @@
+//! The shared folder of a repository: blobs by their hash, snapshots of links to them, branches, listings, locks.
+//!
+//! ```text
+//! models--OWNER--NAME/blobs/HASH                   the bytes
+//! models--OWNER--NAME/snapshots/COMMIT/PATH        a relative link to a blob
+//! models--OWNER--NAME/refs/REVISION                the commit that a branch or tag was
+//! models--OWNER--NAME/trees/COMMIT.json            all files of a commit
+//! .locks/models--OWNER--NAME/HASH.lock             who is bringing a blob
+//! ```
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, UNIX_EPOCH};
+
+use hf_hub::{Cache, CacheRepo, Repo};
+use serde::{Deserialize, Serialize};
+
+use crate::hash::ContentId;
+use crate::listing::{Entry, Listing};
+use crate::name::{is_commit, is_inside};
+
+/// The folder of one repository.
+pub(crate) struct RepoFolder {
+    layout: CacheRepo,
+    folder: PathBuf,
+    locks: PathBuf,
+}
+
+impl RepoFolder {
+    pub(crate) fn new(cache_dir: &Path, repo: Repo) -> Self {
+        let name = repo.folder_name();
+        Self {
+            layout: Cache::new(cache_dir.to_owned()).repo(repo),
+            folder: cache_dir.join(&name),
+            locks: cache_dir.join(".locks").join(&name),
+        }
+    }
+
+    /// The commit that a revision is, as far as is known here.
+    pub(crate) fn commit_of(&self, revision: &str) -> Option<String> {
+        if is_commit(revision) {
+            return Some(revision.to_owned());
+        }
+        let text = fs::read_to_string(self.folder.join("refs").join(revision)).ok()?;
+        Some(text.trim().to_owned()).filter(|commit| is_commit(commit))
+    }
+
+    /// Notes which commit a revision is.
+    pub(crate) fn note_ref(&self, revision: &str, commit: &str) -> io::Result<()> {
+        if revision == commit || self.commit_of(revision).as_deref() == Some(commit) {
+            return Ok(());
+        }
+        put(&self.folder.join("refs").join(revision), commit.as_bytes())
+    }
+
+    fn tree(&self, commit: &str) -> PathBuf {
+        self.folder.join("trees").join(format!("{commit}.json"))
+    }
+
+    /// All files of a commit, if somebody has listed them.
+    pub(crate) fn listing(&self, commit: &str) -> Option<Listing> {
+        Listing::from_tree(commit, &fs::read(self.tree(commit)).ok()?)
+    }
+
+    /// Notes all files of a commit.
+    pub(crate) fn note_listing(&self, listing: &Listing) -> io::Result<()> {
+        let path = self.tree(&listing.commit);
+        match listing.to_tree() {
+            Some(tree) if !path.is_file() => put(&path, &tree),
+            _ => Ok(()),
+        }
+    }
+
+    /// The files of a commit that lie here, whether or not there are more.
+    pub(crate) fn snapshot_listing(&self, commit: &str) -> Option<Listing> {
+        let root = self.layout.pointer_path(commit);
+        let mut files = Vec::new();
+        let mut folders = vec![root.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).ok()? {
+                let path = entry.ok()?.path();
+                // Follows the link; one whose blob is gone is no file.
+                let Ok(metadata) = path.metadata() else {
+                    continue;
+                };
+                if metadata.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let name = path.strip_prefix(&root).ok()?.to_str()?;
+                if is_inside(name) {
+                    let content = self.blob_of(&path);
+                    files.push(Entry::found(name.to_owned(), metadata.len(), content));
+                }
+            }
+        }
+        (!files.is_empty()).then(|| Listing::new(commit.to_owned(), files))
+    }
+
+    /// What the link to a blob says of its content.
+    pub(crate) fn blob_of(&self, pointer: &Path) -> Option<ContentId> {
+        ContentId::parse(fs::read_link(pointer).ok()?.file_name()?.to_str()?)
+    }
+
+    /// The folder of a commit's files.
+    pub(crate) fn snapshot(&self, commit: &str) -> PathBuf {
+        self.layout.pointer_path(commit)
+    }
+
+    /// Where the bytes of this name lie.
+    pub(crate) fn blob(&self, name: &str) -> PathBuf {
+        self.layout.blob_path(name)
+    }
+
+    /// Makes a commit's file a link to a blob.
+    pub(crate) fn link(&self, commit: &str, path: &str, blob: &str) -> io::Result<()> {
+        let pointer = self.snapshot(commit).join(path);
+        // From the file's folder up to that of the repository.
+        let up = "../".repeat(2 + path.matches('/').count());
+        let target = format!("{up}blobs/{blob}");
+        if fs::read_link(&pointer).is_ok_and(|there| there == Path::new(&target)) {
+            return Ok(());
+        }
+        let folder = pointer.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder)?;
+        let unfinished = unfinished(&pointer);
+        match symlink(&target, &unfinished) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
+            // A file system without links.
+            Err(_) => drop(fs::copy(self.blob(blob), &unfinished)?),
+        }
+        fs::rename(&unfinished, &pointer)
+    }
+
+    /// Waits until nobody else, the Python client included, is bringing this blob. The lock ends with the returned
+    /// file, or with the process.
+    pub(crate) fn lock(&self, blob: &str, waiting: &mut dyn FnMut()) -> io::Result<File> {
+        fs::create_dir_all(&self.locks)?;
+        let file = File::create(self.locks.join(format!("{blob}.lock")))?;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::Error(error)) => return Err(error),
+                Err(TryLockError::WouldBlock) => {
+                    waiting();
+                    thread::sleep(Duration::from_millis(200));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+fn symlink(target: &str, link: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(target, link)
+}
+
+#[cfg(not(unix))]
+fn symlink(_target: &str, _link: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// A name beside `path` that nobody else uses.
+fn unfinished(path: &Path) -> PathBuf {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    path.with_added_extension(format!("{}-{count}.tmp", std::process::id()))
+}
+
+/// Writes a small file that appears whole or not at all.
+fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
+    let unfinished = unfinished(path);
+    let written = File::create(&unfinished)
+        .and_then(|mut file| file.write_all(bytes))
+        .and_then(|()| fs::rename(&unfinished, path));
+    if written.is_err() {
+        let _ = fs::remove_file(&unfinished);
+    }
+    written
+}
+
+/// That a blob was checked: its SHA-256, and by what to see that it was not changed since.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Note {
+    sha256: String,
+    bytes: u64,
+    modified_ns: u128,
+}
+
+impl Note {
+    fn of(file: &Path, sha256: &str) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        let modified = metadata.modified()?.duration_since(UNIX_EPOCH);
+        Ok(Self {
+            sha256: sha256.to_owned(),
+            bytes: metadata.len(),
+            modified_ns: modified.unwrap_or_default().as_nanos(),
+        })
+    }
+
+    fn path(notes_dir: &Path, blob: &str) -> PathBuf {
+        notes_dir.join(format!("{blob}.json"))
+    }
+
+    /// SHA-256 of `file`, if it was checked and has not changed since.
+    pub(crate) fn read(notes_dir: &Path, blob: &str, file: &Path) -> Option<String> {
+        let bytes = fs::read(Self::path(notes_dir, blob)).ok()?;
+        let note: Self = serde_json::from_slice(&bytes).ok()?;
+        (Self::of(file, &note.sha256).ok()? == note).then_some(note.sha256)
+    }
+
+    /// Notes that `file` was checked. Without the note it is checked again.
+    pub(crate) fn write(notes_dir: &Path, blob: &str, file: &Path, sha256: &str) {
+        let _ = Self::of(file, sha256)
+            .and_then(|note| Ok(serde_json::to_vec(&note)?))
+            .and_then(|bytes| put(&Self::path(notes_dir, blob), &bytes));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{HubName, Kind};
+
+    fn folder(root: &Path) -> RepoFolder {
+        let name = HubName::bare("a/b").expect("a name");
+        RepoFolder::new(root, name.repo_at(Kind::Dataset, "main"))
+    }
+
+    #[test]
+    fn links_lead_to_blobs_from_any_depth() {
+        let root = tempfile::tempdir().expect("a folder");
+        let folder = folder(root.path());
+        let commit = "c".repeat(40);
+        let blob = folder.blob(&"1".repeat(64));
+        put(&blob, b"bytes").expect("writable");
+        for path in ["a.json", "data/deep/b.parquet"] {
+            folder.link(&commit, path, &"1".repeat(64)).expect("linked");
+            let pointer = root
+                .path()
+                .join("datasets--a--b/snapshots")
+                .join(&commit)
+                .join(path);
+            assert_eq!(fs::read(&pointer).expect("it leads there"), b"bytes");
+        }
+        let listing = folder.snapshot_listing(&commit).expect("two files");
+        let paths: Vec<_> = listing.paths().collect();
+        assert_eq!(paths, ["a.json", "data/deep/b.parquet"]);
+        assert_eq!(
+            listing.files[1].content,
+            Some(ContentId::Sha256("1".repeat(64)))
+        );
+        fs::remove_file(&blob).expect("there");
+        assert_eq!(folder.snapshot_listing(&commit), None);
+    }
+
+    #[test]
+    fn a_branch_with_slashes_is_noted_and_found() {
+        let root = tempfile::tempdir().expect("a folder");
+        let folder = folder(root.path());
+        let commit = "c".repeat(40);
+        assert_eq!(folder.commit_of("refs/convert/parquet"), None);
+        folder
+            .note_ref("refs/convert/parquet", &commit)
+            .expect("noted");
+        assert_eq!(
+            folder.commit_of("refs/convert/parquet").as_ref(),
+            Some(&commit)
+        );
+        assert_eq!(folder.commit_of(&commit).as_ref(), Some(&commit));
+    }
+
+    #[test]
+    fn a_note_holds_until_the_file_changes() {
+        let root = tempfile::tempdir().expect("a folder");
+        let file = root.path().join("blob");
+        put(&file, b"bytes").expect("writable");
+        Note::write(root.path(), "x", &file, "hash");
+        let read = || Note::read(root.path(), "x", &file);
+        assert_eq!(read().as_deref(), Some("hash"));
+        put(&file, b"other bytes").expect("writable");
+        assert_eq!(read(), None);
+    }
+}

@@ -1,0 +1,321 @@
+//! Which files of a repository are the data that is meant.
+
+use std::collections::BTreeMap;
+
+use crate::listing::Listing;
+use crate::{HubError, HubName};
+
+/// Files that describe data and hold none.
+const DESCRIPTIONS: [&str; 4] = [
+    "dataset_infos.json",
+    "dataset_info.json",
+    "state.json",
+    "dataset_dict.json",
+];
+/// Words in a path that mark data which is not for training.
+const NOT_TRAINING: [&str; 7] = [
+    "test",
+    "validation",
+    "valid",
+    "val",
+    "dev",
+    "eval",
+    "heldout",
+];
+
+/// The files of the training part, or those that `pattern` names; `None` if none of the repository can be read.
+///
+/// # Errors
+/// [`HubError::NoFile`] if `pattern` names nothing that can be read, [`HubError::NoData`] if without one it is not clear
+/// which files are meant: files of several folders or formats would be mixed, or counted twice.
+pub(crate) fn choose(
+    listing: &Listing,
+    repository: &str,
+    pattern: Option<&str>,
+    endings: &[&str],
+) -> Result<Option<Vec<String>>, HubError> {
+    let readable = readable(listing, endings);
+    if readable.is_empty() {
+        return Ok(None);
+    }
+    if let Some(pattern) = pattern {
+        return named(&readable, repository, pattern).map(Some);
+    }
+    let training: Vec<&str> = readable
+        .iter()
+        .copied()
+        .filter(|path| !words(path).any(|word| NOT_TRAINING.contains(&word.as_str())))
+        .collect();
+    // What one of several subsets is named by, is for the user to say.
+    let mut groups: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    for path in &training {
+        groups
+            .entry((folder(path), ending(path, endings)))
+            .or_default()
+            .push(path);
+    }
+    let files = match groups.len() {
+        1 => training,
+        0 => return Err(unclear(repository, "has no data for training", &readable)),
+        n => {
+            let problem = format!("holds data of {n} folders or formats");
+            return Err(unclear(repository, &problem, &training));
+        }
+    };
+    check_shards(&files, repository)?;
+    Ok(Some(files.into_iter().map(str::to_owned).collect()))
+}
+
+/// The one file that is meant: the named one, or the only one that can be read.
+///
+/// # Errors
+/// As [`choose`]; also if there are several.
+pub(crate) fn single(
+    listing: &Listing,
+    name: &HubName,
+    endings: &[&str],
+) -> Result<String, HubError> {
+    let readable = readable(listing, endings);
+    let files = match &name.file {
+        Some(pattern) => named(&readable, &name.repository, pattern)?,
+        None => readable.iter().map(|path| (*path).to_owned()).collect(),
+    };
+    match &files[..] {
+        [file] => Ok(file.clone()),
+        [] => Err(unclear(
+            &name.repository,
+            "has no file that can be read here",
+            &[],
+        )),
+        several => {
+            let problem = format!("holds {} files, and one is wanted", several.len());
+            let names: Vec<&str> = several.iter().map(String::as_str).collect();
+            Err(unclear(&name.repository, &problem, &names))
+        }
+    }
+}
+
+fn readable<'l>(listing: &'l Listing, endings: &[&str]) -> Vec<&'l str> {
+    let is_data = |path: &&str| {
+        let file = path.rsplit('/').next().unwrap_or(path);
+        !ending(path, endings).is_empty() && !file.starts_with('.') && !DESCRIPTIONS.contains(&file)
+    };
+    listing.paths().filter(is_data).collect()
+}
+
+fn named(readable: &[&str], repository: &str, pattern: &str) -> Result<Vec<String>, HubError> {
+    let folder = format!("{}/", pattern.trim_end_matches('/'));
+    let found: Vec<&str> = readable
+        .iter()
+        .copied()
+        .filter(|path| path.starts_with(&folder) || matches(pattern, path))
+        .collect();
+    if found.is_empty() {
+        return Err(HubError::NoFile {
+            repository: repository.to_owned(),
+            file: format!("{pattern} that can be read here"),
+            candidates: readable.iter().map(|path| (*path).to_owned()).collect(),
+        });
+    }
+    // One part of a series may be named by its own name.
+    if found != [pattern] {
+        check_shards(&found, repository)?;
+    }
+    Ok(found.into_iter().map(str::to_owned).collect())
+}
+
+fn unclear(repository: &str, problem: &str, files: &[&str]) -> HubError {
+    HubError::NoData {
+        repository: repository.to_owned(),
+        problem: problem.to_owned(),
+        candidates: files
+            .iter()
+            .map(|path| format!("hf:{repository}#{path}"))
+            .collect(),
+    }
+}
+
+/// Whether a whole path fits a pattern in which `*` stands for any run without `/`.
+fn matches(pattern: &str, path: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == path,
+        Some((before, after)) => path.strip_prefix(before).is_some_and(|rest| {
+            let run = rest.find('/').unwrap_or(rest.len());
+            rest.char_indices()
+                .map(|(at, _)| at)
+                .chain([rest.len()])
+                .take_while(|at| *at <= run)
+                .any(|at| matches(after, &rest[at..]))
+        }),
+    }
+}
+
+/// Where a listing was made from what lies in the cache folder, a part of `train-00000-of-00003.parquet` may be missing.
+fn check_shards(files: &[&str], repository: &str) -> Result<(), HubError> {
+    let mut series: BTreeMap<(String, usize), usize> = BTreeMap::new();
+    for path in files {
+        if let Some((before, of)) = shard(path) {
+            *series.entry((before, of)).or_default() += 1;
+        }
+    }
+    match series.into_iter().find(|((_, of), n)| n < of) {
+        Some(((before, of), n)) => {
+            let problem = format!("lacks files: {n} of {of} are there of {before}");
+            Err(unclear(repository, &problem, &[]))
+        }
+        None => Ok(()),
+    }
+}
+
+/// What stands before `-00001-of-00003`, and the 3.
+fn shard(path: &str) -> Option<(String, usize)> {
+    let (before, after) = path.rsplit_once("-of-")?;
+    let (stem, number) = before.rsplit_once('-')?;
+    number.parse::<usize>().ok()?;
+    let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
+    Some((stem.to_owned(), digits.parse().ok()?))
+}
+
+fn folder(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// The longest of `endings` that `path` has, or nothing.
+fn ending<'e>(path: &str, endings: &[&'e str]) -> &'e str {
+    let path = path.to_lowercase();
+    let found = endings.iter().filter(|ending| path.ends_with(**ending));
+    found
+        .max_by_key(|ending| ending.len())
+        .copied()
+        .unwrap_or("")
+}
+
+/// The words of a path, in lower case.
+fn words(path: &str) -> impl Iterator<Item = String> {
+    path.split(|c: char| !c.is_ascii_alphabetic())
+        .map(str::to_lowercase)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::listing::Entry;
+
+    const ENDINGS: [&str; 4] = [".jsonl", ".jsonl.gz", ".json", ".parquet"];
+
+    fn listing(paths: &[&str]) -> Listing {
+        let entry = |path: &&str| Entry::found((*path).to_owned(), 1, None);
+        Listing::new("c".repeat(40), paths.iter().map(entry).collect())
+    }
+
+    fn chosen(paths: &[&str], pattern: Option<&str>) -> Result<Option<Vec<String>>, String> {
+        choose(&listing(paths), "a/b", pattern, &ENDINGS).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn without_a_pattern_it_is_the_training_part() {
+        let train = [
+            "data/train-00000-of-00002.parquet",
+            "data/train-00001-of-00002.parquet",
+        ];
+        let paths = [
+            train[0],
+            train[1],
+            "data/test-00000-of-00001.parquet",
+            "data/validation-00000-of-00001.parquet",
+            "README.md",
+            "dataset_infos.json",
+            ".gitattributes",
+        ];
+        let files = chosen(&paths, None).expect("clear").expect("files");
+        assert_eq!(files, train);
+        let one = ["data-oss_instruct-decontaminated.jsonl", "README.md"];
+        assert_eq!(
+            chosen(&one, None).expect("clear").expect("a file"),
+            [one[0]]
+        );
+        // A word inside another is none.
+        let contest = ["contests.jsonl"];
+        assert_eq!(
+            chosen(&contest, None).expect("clear").expect("a file"),
+            contest
+        );
+    }
+
+    #[test]
+    fn what_would_be_mixed_is_asked_for() {
+        let folders = ["main/train.parquet", "socratic/train.parquet"];
+        let text = chosen(&folders, None).expect_err("unclear");
+        assert!(
+            text.contains("2 folders or formats")
+                && text.contains(
+                    "hint: name a file, a folder or a pattern: hf:a/b#main/train.parquet"
+                ),
+            "{text}"
+        );
+        let formats = ["train.jsonl", "train.parquet"];
+        assert!(chosen(&formats, None).is_err());
+        assert!(chosen(&["test.jsonl"], None).is_err());
+        assert_eq!(chosen(&["README.md", "x.zip"], None), Ok(None));
+    }
+
+    #[test]
+    fn a_pattern_names_a_file_a_folder_or_several() {
+        let paths = [
+            "a/x-1.parquet",
+            "a/x-2.parquet",
+            "a/b/x-3.parquet",
+            "y.jsonl",
+        ];
+        for (pattern, expected) in [
+            ("y.jsonl", &paths[3..]),
+            ("a/x-*.parquet", &paths[..2]),
+            ("a/b", &paths[2..3]),
+            ("a/b/", &paths[2..3]),
+            ("*.jsonl", &paths[3..]),
+            ("a/*/*.parquet", &paths[2..3]),
+        ] {
+            let files = chosen(&paths, Some(pattern)).expect(pattern);
+            let mut expected = expected.to_vec();
+            expected.sort_unstable();
+            assert_eq!(files.expect("files"), expected, "{pattern}");
+        }
+        let text = chosen(&paths, Some("z.jsonl")).expect_err("not there");
+        assert!(text.contains("hint: its files: a/b/x-3.parquet"), "{text}");
+    }
+
+    #[test]
+    fn a_series_with_a_gap_is_refused() {
+        let paths = [
+            "data/train-00000-of-00003.parquet",
+            "data/train-00002-of-00003.parquet",
+        ];
+        let text = chosen(&paths, None).expect_err("one is missing");
+        assert!(text.contains("2 of 3 are there"), "{text}");
+        let one = Some("data/train-00002-of-00003.parquet");
+        assert!(chosen(&paths, one).is_ok());
+    }
+
+    #[test]
+    fn one_file_is_wanted_and_found() {
+        let single = |paths: &[&str], text: &str| {
+            let name = HubName::parse(text).expect("hf:").expect("a name");
+            super::single(&listing(paths), &name, &ENDINGS).map_err(|error| error.to_string())
+        };
+        let paths = ["full/test.parquet", "full/train.parquet"];
+        assert_eq!(
+            single(&paths, "hf:a/b#full/test.parquet").as_deref(),
+            Ok("full/test.parquet")
+        );
+        assert!(
+            single(&paths, "hf:a/b")
+                .expect_err("two")
+                .contains("2 files")
+        );
+        assert_eq!(
+            single(&["x.jsonl", "README.md"], "hf:a/b").as_deref(),
+            Ok("x.jsonl")
+        );
+        assert!(single(&["README.md"], "hf:a/b").is_err());
+    }
+}

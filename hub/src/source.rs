@@ -1,0 +1,171 @@
+//! A repository in one state: where its files are asked for, and where they lie.
+
+use std::path::Path;
+
+use hf_hub::Repo;
+
+use crate::cache::RepoFolder;
+use crate::client::Asked;
+use crate::fetch::Fetched;
+use crate::listing::Listing;
+use crate::{FileRecord, HubError, HubName, Kind, Provenance, Settings};
+
+/// A repository in one state.
+pub(crate) struct Source<'a> {
+    endpoint: &'a str,
+    repo: Repo,
+    kind: Kind,
+    pub(crate) name: &'a HubName,
+    pub(crate) revision: &'a str,
+    pub(crate) folder: RepoFolder,
+    pub(crate) listing: Listing,
+}
+
+impl<'a> Source<'a> {
+    pub(crate) fn new(
+        settings: &'a Settings,
+        kind: Kind,
+        name: &'a HubName,
+        revision: &'a str,
+        listing: Listing,
+    ) -> Self {
+        let repo = name.repo_at(kind, revision);
+        Self {
+            endpoint: settings.endpoint.trim_end_matches('/'),
+            folder: RepoFolder::new(&settings.cache_dir, repo.clone()),
+            repo,
+            kind,
+            name,
+            revision,
+            listing,
+        }
+    }
+
+    /// What a request for a file, or for the repository as a whole, is about.
+    pub(crate) fn asked<'f>(&self, file: Option<&'f str>) -> Asked<'f>
+    where
+        'a: 'f,
+    {
+        Asked {
+            kind: self.kind,
+            repository: &self.name.repository,
+            revision: self.revision,
+            file,
+            page: format!("{}/{}", self.endpoint, self.repo.url()),
+        }
+    }
+
+    /// Address of the list of files, with their hashes.
+    pub(crate) fn listing_url(&self) -> String {
+        format!("{}/api/{}?blobs=true", self.endpoint, self.repo.api_url())
+    }
+
+    /// Address of a file, of the commit: a branch may move while its files are coming.
+    pub(crate) fn file_url(&self, path: &str) -> String {
+        let (repo, commit) = (self.repo.url(), &self.listing.commit);
+        format!("{}/{repo}/resolve/{commit}/{}", self.endpoint, quoted(path))
+    }
+
+    pub(crate) fn no_file(&self, path: &str) -> HubError {
+        HubError::NoFile {
+            repository: self.name.repository.clone(),
+            file: path.to_owned(),
+            candidates: self.listing.paths().map(str::to_owned).collect(),
+        }
+    }
+
+    /// All that was wanted of it is here.
+    pub(crate) fn finish(self, brought: Vec<Brought>) -> Fetched {
+        let downloaded_bytes = brought.iter().map(|file| file.downloaded_bytes).sum();
+        Fetched {
+            folder: self.folder.snapshot(&self.listing.commit),
+            provenance: Provenance {
+                kind: self.kind,
+                repository: self.name.repository.clone(),
+                revision: self.revision.to_owned(),
+                commit: self.listing.commit,
+                files: brought.into_iter().map(|file| file.record).collect(),
+            },
+            downloaded_bytes,
+        }
+    }
+}
+
+/// A path as part of an address.
+fn quoted(path: &str) -> String {
+    let mut text = String::new();
+    for byte in path.bytes() {
+        let is_plain = byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte);
+        if is_plain {
+            text.push(byte as char);
+        } else {
+            text += &format!("%{byte:02X}");
+        }
+    }
+    text
+}
+
+/// A file that is here.
+pub(crate) struct Brought {
+    record: FileRecord,
+    downloaded_bytes: u64,
+}
+
+impl Brought {
+    pub(crate) fn new(
+        path: &str,
+        pointer: &Path,
+        sha256: String,
+        downloaded_bytes: u64,
+        settings: &Settings,
+    ) -> Result<Self, HubError> {
+        let metadata = pointer
+            .metadata()
+            .map_err(|error| HubError::cache(&settings.cache_dir, pointer, error))?;
+        Ok(Self {
+            record: FileRecord {
+                path: path.to_owned(),
+                bytes: metadata.len(),
+                sha256,
+            },
+            downloaded_bytes,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_quoted_for_addresses() {
+        assert_eq!(quoted("a/b c#é.json"), "a/b%20c%23%C3%A9.json");
+    }
+
+    #[test]
+    fn addresses_are_those_of_the_hub() {
+        let name = HubName::parse("hf:a/b@refs/convert/parquet")
+            .expect("hf:")
+            .expect("a name");
+        let settings = Settings {
+            endpoint: "https://hub.example/".to_owned(),
+            cache_dir: "cache".into(),
+            notes_dir: "notes".into(),
+            token: None,
+            offline: false,
+            timeout: std::time::Duration::from_secs(1),
+            first_wait: std::time::Duration::from_secs(1),
+        };
+        let listing = Listing::new("c0".to_owned(), Vec::new());
+        let source = Source::new(&settings, Kind::Dataset, &name, name.revision(), listing);
+        assert_eq!(
+            source.listing_url(),
+            "https://hub.example/api/datasets/a/b/revision/refs%2Fconvert%2Fparquet?blobs=true"
+        );
+        assert_eq!(
+            source.file_url("default/train/0000.parquet"),
+            "https://hub.example/datasets/a/b/resolve/c0/default/train/0000.parquet"
+        );
+        assert_eq!(source.asked(None).page, "https://hub.example/datasets/a/b");
+    }
+}

@@ -1,0 +1,257 @@
+//! `trainer fetch`: everything that a recipe names, on this machine.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use cli::{Failure, Fetched, FileRecord, ModelFiles, UserMistake, bytes_text};
+use config::{Benchmark, BenchmarkName, Dataset, DatasetFormat, Recipe};
+use serde::Serialize;
+use table::ENDINGS;
+
+use crate::arguments::FetchArguments;
+use crate::dataset::locate;
+
+/// Where something came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum From {
+    /// A repository on the hub.
+    Hub,
+    /// A package of the Python Package Index.
+    Package,
+    /// It was here.
+    Local,
+}
+
+/// One thing that the recipe names.
+#[derive(Debug, Serialize)]
+struct Item {
+    /// The recipe's key.
+    key: String,
+    /// As the recipe names it.
+    name: String,
+    from: From,
+    /// Of a repository.
+    commit: Option<String>,
+    /// Where it is: a file or a folder.
+    path: PathBuf,
+    /// Bytes that came over the network just now, from the hub.
+    downloaded_bytes: u64,
+    /// By path below `path`, or `path` itself.
+    files: Vec<FileRecord>,
+}
+
+impl Item {
+    fn of_hub(key: String, name: &str, path: PathBuf, fetched: Fetched) -> Self {
+        Self {
+            key,
+            name: name.to_owned(),
+            from: From::Hub,
+            commit: Some(fetched.provenance.commit),
+            path,
+            downloaded_bytes: fetched.downloaded_bytes,
+            files: fetched.provenance.files,
+        }
+    }
+
+    /// Files that were here, or came by another way than the hub.
+    fn of_files(
+        key: String,
+        name: &str,
+        from: From,
+        path: PathBuf,
+        files: &[PathBuf],
+    ) -> Result<Self> {
+        let record = |file: &PathBuf| {
+            if !file.exists() {
+                let text = format!("`{key}`: {}: no such file", file.display());
+                return Err(UserMistake(text).into());
+            }
+            let unreadable = || format!("cannot read {}", file.display());
+            let shown = match file.strip_prefix(&path) {
+                Ok(below) if !below.as_os_str().is_empty() => below,
+                _ => Path::new(file.file_name().unwrap_or_default()),
+            };
+            Ok(FileRecord {
+                path: shown.display().to_string(),
+                bytes: file.metadata().with_context(unreadable)?.len(),
+                sha256: model::sha256_of_file(file).with_context(unreadable)?,
+            })
+        };
+        let files = files.iter().map(record).collect::<Result<_>>()?;
+        Ok(Self {
+            key,
+            name: name.to_owned(),
+            from,
+            commit: None,
+            path,
+            downloaded_bytes: 0,
+            files,
+        })
+    }
+}
+
+/// What is printed.
+#[derive(Debug, Serialize)]
+struct Document {
+    items: Vec<Item>,
+    bytes: u64,
+    downloaded_bytes: u64,
+}
+
+/// Brings everything and prints what is there.
+pub(crate) fn run(arguments: &FetchArguments) -> Result<(), Failure> {
+    let FetchArguments { recipe, json } = arguments;
+    let recipe = Recipe::load(&recipe.recipe, &recipe.overrides).map_err(anyhow::Error::from)?;
+    let (document, problems) = fetch(&recipe);
+    // The rest is brought even if one thing cannot be had; the first problem decides how it ends.
+    let mut problems = problems.into_iter();
+    if let Some(first) = problems.next() {
+        for item in &document.items {
+            cli::note(&format!("is here            {}: {}", item.key, item.name));
+        }
+        for other in problems {
+            let text = format!("{other:#}");
+            let line = text.lines().next().unwrap_or_default();
+            cli::note(&format!("missing as well    {line}"));
+        }
+        return Err(first.into());
+    }
+    if *json {
+        let text = serde_json::to_string_pretty(&document).map_err(anyhow::Error::from)?;
+        cli::result(&text);
+    } else {
+        cli::result(text(&document).trim_end());
+    }
+    Ok(())
+}
+
+/// Small things first, so that a misspelt name is known before the weights come.
+fn fetch(recipe: &Recipe) -> (Document, Vec<anyhow::Error>) {
+    let (mut items, mut problems) = (Vec::new(), Vec::new());
+    let mut add = |item: Result<Option<Item>>| match item {
+        Ok(item) => items.extend(item),
+        Err(problem) => problems.push(problem),
+    };
+    for (index, dataset) in recipe.data.datasets.iter().enumerate() {
+        add(data_set(format!("data.datasets[{index}]"), dataset));
+    }
+    for (index, named) in recipe.evaluate.benchmarks.iter().enumerate() {
+        add(benchmark(format!("evaluate.benchmarks[{index}]"), named));
+    }
+    add(model(&recipe.model).map(Some));
+    let document = Document {
+        bytes: items
+            .iter()
+            .flat_map(|item: &Item| &item.files)
+            .map(|file| file.bytes)
+            .sum(),
+        downloaded_bytes: items.iter().map(|item| item.downloaded_bytes).sum(),
+        items,
+    };
+    (document, problems)
+}
+
+fn model(section: &config::Model) -> Result<Item> {
+    let key = "model".to_owned();
+    let name = &section.name_or_path;
+    let ModelFiles { path, fetched } = ModelFiles::bring(section)?;
+    if let Some(fetched) = fetched {
+        return Ok(Item::of_hub(key, name, path, fetched));
+    }
+    let from = if name.starts_with("pip:") {
+        From::Package
+    } else {
+        From::Local
+    };
+    let files = if path.is_dir() {
+        let mut files: Vec<PathBuf> = std::fs::read_dir(&path)
+            .with_context(|| format!("cannot read {}", path.display()))?
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|file| file.is_file())
+            .collect();
+        files.sort();
+        files
+    } else {
+        vec![path.clone()]
+    };
+    Item::of_files(key, name, from, path, &files)
+}
+
+/// `None` for Python files, which are found where they are.
+fn data_set(key: String, dataset: &Dataset) -> Result<Option<Item>> {
+    if dataset.format == DatasetFormat::PythonSource {
+        return Ok(None);
+    }
+    let located = locate(dataset)?;
+    if let Some(fetched) = located.fetched {
+        let path = fetched.folder.clone();
+        return Ok(Some(Item::of_hub(key, &dataset.path, path, fetched)));
+    }
+    let path = PathBuf::from(&dataset.path);
+    Item::of_files(key, &dataset.path, From::Local, path, &located.files).map(Some)
+}
+
+/// `None` for tasks that are built in.
+fn benchmark(key: String, benchmark: &Benchmark) -> Result<Option<Item>> {
+    if benchmark.name == BenchmarkName::Embedded {
+        return Ok(None);
+    }
+    let name = benchmark.name.as_str();
+    if let Some(path) = &benchmark.path
+        && let Some(fetched) = cli::fetch_data_file(path, &ENDINGS)?
+    {
+        let shown = path.to_string_lossy();
+        let path = fetched.paths().remove(0);
+        return Ok(Some(Item::of_hub(key, &shown, path, fetched)));
+    }
+    let data = benchmarks::data_of(name);
+    let cached = || Some(cli::cache_dir().join("data").join(data?.file));
+    let path = benchmark.path.clone().or_else(cached);
+    match path.filter(|path| path.is_file()) {
+        Some(path) => {
+            let files = [path.clone()];
+            Item::of_files(key, name, From::Local, path, &files).map(Some)
+        }
+        None => {
+            let publisher = data.map_or(String::new(), |data| {
+                format!("\nhint: {} publishes {}", data.publisher, data.file)
+            });
+            let problem = format!(
+                "`{key}`: the benchmark {name} needs its data file, and the hub is not named for it{publisher}"
+            );
+            Err(UserMistake(problem).into())
+        }
+    }
+}
+
+fn text(document: &Document) -> String {
+    let mut text = String::new();
+    for item in &document.items {
+        let state = match (&item.commit, item.from) {
+            (Some(commit), _) => format!(" at commit {commit}"),
+            (None, From::Package) => " from a package".to_owned(),
+            (None, _) => " was here".to_owned(),
+        };
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "{}: {}{state}\n  {}",
+            item.key,
+            item.name,
+            item.path.display()
+        );
+        for file in &item.files {
+            let bytes = bytes_text(file.bytes);
+            let _ = writeln!(text, "  {bytes:>10}  {}  {}", file.sha256, file.path);
+        }
+    }
+    let _ = writeln!(
+        text,
+        "{} in all, {} of it downloaded now",
+        bytes_text(document.bytes),
+        bytes_text(document.downloaded_bytes)
+    );
+    text
+}
