@@ -180,6 +180,11 @@ pub fn cache_dir() -> PathBuf {
     })
 }
 
+/// Where the data file of a benchmark is looked for if nobody says where it is.
+pub fn benchmark_file(name: &str) -> PathBuf {
+    cache_dir().join("data").join(name)
+}
+
 /// An environment variable that is set, and not to nothing.
 fn set(name: &str) -> Option<PathBuf> {
     std::env::var_os(name)

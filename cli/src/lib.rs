@@ -8,7 +8,7 @@ mod exit;
 mod output;
 mod progress;
 
-pub use base_model::{BaseModel, cache_dir, named_python, python};
+pub use base_model::{BaseModel, benchmark_file, cache_dir, named_python, python};
 pub use exit::{Failure, Interrupted, UserMistake, finish};
-pub use output::{note, peak_memory_bytes, peak_memory_text, result};
+pub use output::{memory_text, note, peak_memory_bytes, peak_memory_text, result};
 pub use progress::{Progress, bytes_text, duration_text};

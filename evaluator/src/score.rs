@@ -112,7 +112,7 @@ fn load_tasks_by(
 ) -> Result<TaskSet> {
     let cached = || {
         let data = benchmarks::data_of(name)?;
-        Some(cli::cache_dir().join("data").join(data.file))
+        Some(cli::benchmark_file(data.file))
     };
     let data = data.map(Path::to_owned).or_else(cached);
     load(name, data.as_deref()).map_err(user_mistake)

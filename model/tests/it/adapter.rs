@@ -285,6 +285,38 @@ fn adapters_saved_here_have_the_same_logits_in_peft() {
         check_saved(&decoder, &adapter, settings, model, place);
     };
     check("tiny-qwen2", "peft-qwen2/all-linear", &plain, "saved-here");
+    let named = |names: &[&str]| Targets::Named(names.iter().map(ToString::to_string).collect());
+    let rslora = LoraSettings {
+        use_rslora: true,
+        targets: named(&["q_proj", "v_proj"]),
+        ..plain.clone()
+    };
+    let from = "peft-qwen2/subset";
+    check("tiny-qwen2", from, &rslora, "saved-here/rslora");
+    let patterns = LoraSettings {
+        targets: named(&["q_proj", "v_proj"]),
+        rank_pattern: vec![
+            ("v_proj".to_owned(), 2),
+            (r"layers\.1\.self_attn\.q_proj".to_owned(), 6),
+        ],
+        alpha_pattern: vec![
+            ("v_proj".to_owned(), 5.0),
+            (r"layers\.2\.self_attn\.q_proj".to_owned(), 3.0),
+        ],
+        ..plain.clone()
+    };
+    let from = "peft-llama/subset";
+    check("tiny-llama", from, &patterns, "saved-here/patterns");
+    let names = LoraSettings {
+        targets: named(&[
+            "self_attn.v_proj",
+            "model.layers.0.mlp.up_proj",
+            "1.mlp.gate_proj",
+        ]),
+        ..plain.clone()
+    };
+    let from = "peft-variants/names";
+    check("tiny-qwen2", from, &names, "saved-here/names");
     let dora = LoraSettings {
         use_dora: true,
         use_rslora: true,
