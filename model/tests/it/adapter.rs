@@ -16,6 +16,15 @@ fn load(decoder: &Decoder, folder: &str) -> Adapter {
         .adapter
 }
 
+/// A line of the table of parity, with --nocapture.
+#[expect(
+    clippy::print_stderr,
+    reason = "how near a bound is, for who wants to know"
+)]
+fn tell(adapter: &str, direction: &str, difference: f32) {
+    eprintln!("{adapter}, {direction}: logits differ by {difference:.1e}");
+}
+
 fn check_logits(model: &str, adapter: &str) {
     let (checkpoint, decoder) = tiny(model);
     let adapter_model = load(&decoder, adapter);
@@ -34,6 +43,7 @@ fn check_logits(model: &str, adapter: &str) {
         let rows =
             |t: &burn::tensor::Tensor<2>| t.clone().narrow(0, sequence * shape[1], length as usize);
         let difference = max_difference(&rows(&found), &rows(&expected.rows("logits")));
+        tell(adapter, "read from PEFT", difference);
         assert!(
             difference < 1e-4,
             "{adapter}, sequence {sequence}: logits differ by {difference}"
@@ -273,6 +283,7 @@ fn check_saved(
     let batch = expected.shape("input_ids")[0];
     let found = decoder.logits(&expected.ids("input_ids"), batch, Some(&saved));
     let difference = max_difference(&found, &expected.rows("logits"));
+    tell(place, "read by PEFT", difference);
     assert!(difference < 1e-4, "{place}: logits differ by {difference}");
 }
 

@@ -75,7 +75,7 @@ impl UntaughtEnd {
         tokenizer: &Tokenizer,
         declared: &[u32],
     ) -> Result<Option<Self>, model::ChatError> {
-        let end = tokenizer.encode(&template.end_of_turn()?)?;
+        let end = tokenizer.encode(template.end_of_turn()?)?;
         Ok(match (&end[..], declared) {
             (&[token], &[instead, ..])
                 if tokenizer.is_special(token) && !declared.contains(&token) =>

@@ -43,6 +43,10 @@ fn read(project: &Project, rows: usize) -> (u64, u64) {
     (count("training") + count("validation"), peak)
 }
 
+#[expect(
+    clippy::print_stderr,
+    reason = "the number behind the verdict, with --nocapture"
+)]
 #[test]
 fn memory_stays_flat_however_many_rows_a_parquet_file_has() {
     let project = Project::new();
@@ -50,7 +54,7 @@ fn memory_stays_flat_however_many_rows_a_parquet_file_has() {
     let (many, large) = read(&project, n_rows());
     assert_eq!((few, many), (2_000, n_rows() as u64));
     let grown = large.saturating_sub(small);
-    println!("{many} rows: {:.1} MB more than {few}", grown as f64 / 1e6);
+    eprintln!("{many} rows: {:.1} MB more than {few}", grown as f64 / 1e6);
     // Of each example stay its place in the file, its lengths and its group; the rest is the reader's buffers.
     let most = 20_000_000 + 80 * many;
     assert!(grown < most, "{grown} bytes more for {many} rows");
