@@ -29,12 +29,12 @@ enum Display {
 impl Progress {
     /// Begins to show `label`; `total` counts `unit`s, 0 if it is not known. `B` as the unit is shown as MB.
     pub fn new(label: &str, total: u64, unit: &'static str) -> Self {
-        Self::from(0, label, total, unit)
+        Self::resumed(0, label, total, unit)
     }
 
     /// As [`Self::new`], for work of which `before` units were finished at another time: they have no part in what is
     /// said of the time left.
-    pub fn from(before: u64, label: &str, total: u64, unit: &'static str) -> Self {
+    pub fn resumed(before: u64, label: &str, total: u64, unit: &'static str) -> Self {
         let now = Instant::now();
         let display = if std::io::stderr().is_terminal() {
             let bar = ProgressBar::new(total);

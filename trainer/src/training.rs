@@ -181,7 +181,7 @@ impl<'a> Training<'a> {
         } = at;
         let total = self.schedule.total_steps;
         let mut log = RunLog::open(run.path(), state.log_bytes)?;
-        let mut progress = Progress::from(state.step as u64, "training", total as u64, "steps");
+        let mut progress = Progress::resumed(state.step as u64, "training", total as u64, "steps");
         let interrupt = Interrupt::watch()?;
         let started = Instant::now();
         let (tokens_before, seconds_before) = (state.tokens, state.seconds);

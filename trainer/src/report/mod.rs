@@ -292,14 +292,14 @@ fn settings(recipe: &Recipe) -> String {
         "## Settings\n\n\
          - base model: {}\n\
          - adapter: rank {}, alpha {}{variants}\n\
-         - optimizer: {:?}, peak learning rate {:e}, {} examples a step\n\
+         - optimizer: {}, peak learning rate {:e}, {} examples a step\n\
          - seed: {}; on the CPU the same recipe on the same data gives the same bytes\n\n\
          All of it stands in [adapter/recipe.yaml](adapter/recipe.yaml), the loss of every logged step in \
          [{}]({}), and `tensorboard --logdir {}` shows it.\n",
         code(recipe.model.base_model_name()),
         lora.r,
         lora.lora_alpha,
-        train.optim,
+        format!("{:?}", train.optim).to_lowercase(),
         train.learning_rate,
         train.examples_per_step(),
         train.seed,
