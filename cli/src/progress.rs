@@ -172,11 +172,12 @@ fn set_style(bar: &ProgressBar, label: &str, unit: &str, total: u64) {
     let shown = match (unit, total) {
         ("B", 0) => "{bytes}  {elapsed}",
         (_, 0) => "{pos} {prefix}  {elapsed}",
-        ("B", _) => "{bar:28} {bytes}/{total_bytes}  {elapsed} ETA {eta}",
-        _ => "{bar:28} {pos}/{len} {prefix}  {elapsed} ETA {eta}",
+        ("B", _) => "{wide_bar} {bytes}/{total_bytes}  ETA {eta}",
+        _ => "{wide_bar} {pos}/{len} {prefix}  ETA {eta}",
     };
-    // The label stands in the template, the changing part in the message.
-    let template = format!("{label:18} {shown}  {{wide_msg}}");
+    // The label stands in the template, the changing part in the message. The bar takes what they leave: on a narrow
+    // terminal the numbers matter more.
+    let template = format!("{label} {shown}  {{msg}}");
     if let Ok(style) = ProgressStyle::with_template(&template) {
         bar.set_style(style.progress_chars("=> "));
     }

@@ -119,7 +119,7 @@ fn trap_01_how_a_step_is_cut_into_micro_batches_changes_nothing_and_the_last_win
 fn trap_02_a_base_model_ends_its_answers_with_a_token_that_it_can_say() {
     let project = Project::new();
     write_rows(&project);
-    assert!(learned(&shown(&project, &[])).ends_with(", <|im_end|>"));
+    assert!(learned(&shown(&project, &[])).ends_with(",<|im_end|>"));
     // What a base model of Qwen2.5 declares.
     set_token(&project, "eos_token_id", 342);
     let set = |words: &[&str]| [&["fit", "tiny.yaml"], &ROWS[..], words].concat();
@@ -132,7 +132,7 @@ fn trap_02_a_base_model_ends_its_answers_with_a_token_that_it_can_say() {
         ],
     );
     found.result();
-    assert!(learned(&shown(&project, &[])).ends_with(", <|endoftext|>"));
+    assert!(learned(&shown(&project, &[])).ends_with(",<|endoftext|>"));
 }
 
 #[test]
