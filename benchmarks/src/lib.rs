@@ -34,7 +34,7 @@ pub use classeval::ClassTask;
 pub use embedded::Embedded;
 pub use error::BenchmarkError;
 pub use mbpp::{SHOTS as MBPP_SHOTS, TEST_SPLIT as MBPP_TEST_SPLIT, shots as mbpp_shots};
-pub use overlap::{Overlap, contains_docstring};
+pub use overlap::{GRAM_WORDS, Overlap};
 pub use registry::{Benchmark, Data, NAMES, TaskSet, by_name, data_of, load, load_few_shot, open};
 pub use task::{HiddenTests, ScoringPhase, Task, TaskView};
 pub use tests::{

@@ -1,35 +1,94 @@
 //! Finds the texts of tasks in training examples, so that none is trained on.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use crate::{TaskView, docstring};
+use crate::{ScoringPhase, Task, TaskView, docstring};
+
+/// Words in a row that two texts hardly share by chance.
+///
+/// # Source
+/// Brown et al. 2020, arXiv:2005.14165, appendix C.
+pub const GRAM_WORDS: usize = 13;
 
 /// Shorter sentences ("Return the result.") stand in any program and tell nothing.
 const SENTENCE_WORDS: usize = 5;
 
-/// Searches texts for the docstrings of a set of tasks.
+/// What stands in more tasks than this is a turn of phrase ("The first line contains an integer") and no task's own.
+const MOST_TASKS: u32 = 10;
+
+/// Searches texts for those of a set of tasks.
 ///
-/// A text overlaps a task if it holds a whole sentence of the task's description (what stands
-/// before the examples). Compared are the words alone, in small letters, so that line breaks,
-/// indentation, comment marks and punctuation do not matter.
+/// A text overlaps a task if it shares [`GRAM_WORDS`] words in a row with the task's request or its solution, or holds
+/// a whole sentence of the task's description (what stands before the examples), since descriptions may be shorter than
+/// that. Compared are the words alone, in small letters, so that line breaks, indentation, comment marks and
+/// punctuation do not matter.
 #[derive(Debug, Clone)]
 pub struct Overlap {
-    /// By its first word: a sentence in normal form, and the id of its task.
-    sentences: HashMap<String, Vec<(String, String)>>,
+    /// By the hash of thirteen words: place of the task in `task_ids`.
+    grams: HashMap<u64, Seen>,
+    /// By its first word: a sentence in normal form, and the place of its task.
+    sentences: HashMap<String, Vec<(String, u32)>>,
+    task_ids: Vec<String>,
+}
+
+/// In which tasks something stands.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    first: u32,
+    last: u32,
+    n_tasks: u32,
+}
+
+impl Seen {
+    fn note(seen: &mut Option<Self>, task: u32) {
+        let seen = seen.get_or_insert(Self {
+            first: task,
+            last: task,
+            n_tasks: 1,
+        });
+        if seen.last != task {
+            seen.last = task;
+            seen.n_tasks += 1;
+        }
+    }
 }
 
 impl Overlap {
-    /// Prepares the search for `tasks`.
-    pub fn new<'a>(tasks: impl IntoIterator<Item = &'a TaskView>) -> Self {
-        let mut sentences: HashMap<String, Vec<_>> = HashMap::new();
-        for task in tasks {
-            for sentence in sentences_of(task) {
-                let first_word = first_word(&sentence).to_owned();
-                let entry = (sentence, task.task_id.clone());
-                sentences.entry(first_word).or_default().push(entry);
+    /// Prepares the search for `tasks`. Their solutions are opened to be compared; nothing shows them.
+    pub fn new(tasks: &[Task], phase: &ScoringPhase) -> Self {
+        let mut grams: HashMap<u64, Option<Seen>> = HashMap::new();
+        let mut sentences: HashMap<String, Option<Seen>> = HashMap::new();
+        for (place, task) in (0..).zip(tasks) {
+            let view = task.view();
+            let words = view.instruction.as_deref().unwrap_or_default();
+            for text in [&view.prompt, words, task.canonical_solution(phase)] {
+                for gram in Grams::of(&normal_form(text)) {
+                    Seen::note(grams.entry(gram).or_default(), place);
+                }
+            }
+            for sentence in sentences_of(view) {
+                Seen::note(sentences.entry(sentence).or_default(), place);
             }
         }
-        Self { sentences }
+        let telling = |seen: Option<Seen>| seen.filter(|seen| seen.n_tasks <= MOST_TASKS);
+        let mut by_first_word: HashMap<String, Vec<_>> = HashMap::new();
+        let told = sentences
+            .into_iter()
+            .filter_map(|(sentence, seen)| Some((sentence, telling(seen)?.first)));
+        // In an order of their own: which of two tasks is named must not depend on a table's.
+        for (sentence, task) in told.collect::<BTreeSet<_>>() {
+            let first_word = first_word(&sentence).to_owned();
+            let entry = (sentence, task);
+            by_first_word.entry(first_word).or_default().push(entry);
+        }
+        Self {
+            grams: grams
+                .into_iter()
+                .filter_map(|(gram, seen)| Some((gram, telling(seen)?)))
+                .collect(),
+            sentences: by_first_word,
+            task_ids: tasks.iter().map(|t| t.view().task_id.clone()).collect(),
+        }
     }
 
     /// The id of a task that `training_text` overlaps, if there is one.
@@ -37,13 +96,19 @@ impl Overlap {
     /// One pass over the words, whatever the number of tasks.
     pub fn find(&self, training_text: &str) -> Option<&str> {
         let text = normal_form(training_text);
-        let mut rest = text.as_str();
+        let gram = Grams::of(&text).find_map(|gram| Some(self.grams.get(&gram)?.first));
+        let task = gram.or_else(|| self.sentence_in(&text))?;
+        Some(&self.task_ids[task as usize])
+    }
+
+    fn sentence_in(&self, text: &str) -> Option<u32> {
+        let mut rest = text;
         while !rest.is_empty() {
             let word = first_word(rest);
             let candidates = self.sentences.get(word).into_iter().flatten();
-            for (sentence, task_id) in candidates {
+            for (sentence, task) in candidates {
                 if rest.starts_with(sentence) {
-                    return Some(task_id);
+                    return Some(*task);
                 }
             }
             // With the space that follows each word.
@@ -53,10 +118,60 @@ impl Overlap {
     }
 }
 
-/// Whether `training_text` holds a sentence of the task's docstring. For many texts or tasks,
-/// prepare an [`Overlap`].
-pub fn contains_docstring(training_text: &str, task: &TaskView) -> bool {
-    Overlap::new([task]).find(training_text).is_some()
+/// The hashes of every [`GRAM_WORDS`] words in a row of a text in normal form.
+///
+/// A polynomial of the words' own hashes, so that the next one follows from the last (Karp and Rabin 1987). Of 64 bits:
+/// among millions of texts and tasks, no two differ in words and agree in it.
+struct Grams<'a> {
+    words: std::str::SplitTerminator<'a, char>,
+    window: [u64; GRAM_WORDS],
+    n_read: usize,
+    hash: u64,
+}
+
+impl<'a> Grams<'a> {
+    /// Odd, with bits all over.
+    const BASE: u64 = 0x9e37_79b9_7f4a_7c15;
+    /// `BASE` to the power of [`GRAM_WORDS`].
+    const LEAVING: u64 = Self::BASE.wrapping_pow(GRAM_WORDS as u32);
+
+    fn of(normal: &'a str) -> Self {
+        Self {
+            words: normal.split_terminator(' '),
+            window: [0; GRAM_WORDS],
+            n_read: 0,
+            hash: 0,
+        }
+    }
+}
+
+impl Iterator for Grams<'_> {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        loop {
+            let word = hash_of(self.words.next()?);
+            let place = self.n_read % GRAM_WORDS;
+            let left = std::mem::replace(&mut self.window[place], word);
+            self.hash = self
+                .hash
+                .wrapping_mul(Self::BASE)
+                .wrapping_add(word)
+                .wrapping_sub(left.wrapping_mul(Self::LEAVING));
+            self.n_read += 1;
+            if self.n_read >= GRAM_WORDS {
+                return Some(self.hash);
+            }
+        }
+    }
+}
+
+/// FNV-1a with a last stir: the same on every machine, and quick for short words.
+fn hash_of(word: &str) -> u64 {
+    let hash = word.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    (hash ^ hash >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93)
 }
 
 /// The telling sentences of a task's descriptions in normal form; a description without any is
@@ -102,19 +217,73 @@ fn first_word(normal: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Asserts, Tests};
     use std::time::{Duration, Instant};
 
-    fn task(docstring: &str) -> TaskView {
-        TaskView::new(
-            "t/f",
-            format!("def f(x):\n    \"\"\"{docstring}\"\"\"\n"),
-            "f",
+    fn task(docstring: &str) -> Task {
+        solved(docstring, "")
+    }
+
+    fn solved(docstring: &str, solution: &str) -> Task {
+        let prompt = format!("def f(x):\n    \"\"\"{docstring}\"\"\"\n");
+        let tests = Tests::Asserts(Asserts {
+            preamble: String::new(),
+            setup: String::new(),
+            tests: Vec::new(),
+        });
+        Task::new(
+            TaskView::new("t/f", prompt, "f"),
+            tests,
+            solution.to_owned(),
         )
     }
 
+    fn overlap(tasks: &[Task]) -> Overlap {
+        Overlap::new(tasks, &ScoringPhase::begin())
+    }
+
     fn check(docstring: &str, training_text: &str, expected: bool) {
-        let found = contains_docstring(training_text, &task(docstring));
+        let found = overlap(&[task(docstring)]).find(training_text).is_some();
         assert_eq!(found, expected, "{docstring:?} in {training_text:?}");
+    }
+
+    #[test]
+    fn thirteen_words_in_a_row_are_enough_and_twelve_are_not() {
+        // One sentence of fourteen words, so that the sentence itself is not in the texts.
+        let docstring = "a b c d e f g h i j k l m n";
+        check(docstring, "x x b c d e f g h i j k l m n x", true);
+        check(docstring, "x a b c d e f g h i j k l m y", true);
+        check(docstring, "x b c d e f g h i j k l m y", false);
+        check(docstring, "b c d e f g h i j k l m", false);
+        check(docstring, "a b c d e f g h i j k l n", false);
+        // Across the border of sentences, too.
+        check(
+            "a b c. d e f. g h i. j k l. m n",
+            "x b c d e f g h i j k l m n",
+            true,
+        );
+    }
+
+    #[test]
+    fn a_solution_is_searched_as_well() {
+        let solution = "    total = 0\n    for weight in x:\n        total += weight * len(x) // max(x)\n    return total - 7\n";
+        let tasks = [solved("Weigh it.", solution)];
+        let overlap = overlap(&tasks);
+        let copied = format!("def other(x):\n{solution}");
+        assert_eq!(overlap.find(&copied), Some("t/f"));
+        assert_eq!(overlap.find("for weight in x: return total"), None);
+    }
+
+    #[test]
+    fn what_stands_in_many_tasks_is_no_tasks_own() {
+        let phrase = "The first line of the input contains one integer, the number of test cases that follow.";
+        let tasks = |n: usize| -> Vec<Task> {
+            (0..n)
+                .map(|i| task(&format!("{phrase} Solve riddle {i}.")))
+                .collect()
+        };
+        assert!(overlap(&tasks(10)).find(phrase).is_some());
+        assert_eq!(overlap(&tasks(11)).find(phrase), None);
     }
 
     #[test]
@@ -159,10 +328,10 @@ mod tests {
 
     #[test]
     fn ten_thousand_examples_are_searched_in_seconds() {
-        let tasks: Vec<TaskView> = (0..100)
+        let tasks: Vec<Task> = (0..100)
             .map(|i| task(&format!("The answer to the question with number {i}.")))
             .collect();
-        let overlap = Overlap::new(&tasks);
+        let overlap = overlap(&tasks);
         let example = "The answer to the query is a return value of the function. ".repeat(25);
         let start = Instant::now();
         for _ in 0..10_000 {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use hub::{Fetched, Hub, HubError, HubName, Settings, Token};
+use hub::{Fetched, Hub, HubError, HubName, Provenance, Settings, Token};
 
 use crate::base_model::{cache_dir, set};
 use crate::progress::{Steps, duration_text};
@@ -68,6 +68,32 @@ pub fn fetch_data_file(path: &Path, endings: &[&str]) -> Result<Option<Fetched>>
         hub.fetch_file(&name, endings, progress)
     })
     .map(Some)
+}
+
+/// Where the data file of a benchmark is looked for if nobody says where it is.
+pub fn cached_data_file(name: &str) -> PathBuf {
+    cache_dir().join("data").join(name)
+}
+
+/// The data file of a benchmark: `named`, perhaps on the hub, or else the one in the cache folder that is called
+/// `default`; and what the hub says that it is, if it came from there. No file is looked for without either.
+///
+/// # Errors
+/// As [`fetch_data_file`].
+pub fn benchmark_data(
+    named: Option<&Path>,
+    default: Option<&str>,
+    endings: &[&str],
+) -> Result<(Option<PathBuf>, Option<Provenance>)> {
+    let fetched = match named {
+        Some(path) => fetch_data_file(path, endings)?,
+        None => None,
+    };
+    let Some(fetched) = fetched else {
+        let cached = || default.map(cached_data_file);
+        return Ok((named.map(Path::to_owned).or_else(cached), None));
+    };
+    Ok((fetched.paths().pop(), Some(fetched.provenance)))
 }
 
 fn fetch(

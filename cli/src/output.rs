@@ -14,6 +14,11 @@ pub fn note(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
+/// The memory that this process holds now, or `memory unknown` where the system does not say.
+pub fn memory_text() -> String {
+    memory_bytes("VmRSS:").map_or_else(|| "memory unknown".to_owned(), bytes_text)
+}
+
 /// The most memory that this process held so far, or `unknown` where the system does not say.
 pub fn peak_memory_text() -> String {
     peak_memory_bytes().map_or_else(|| "unknown".to_owned(), bytes_text)
@@ -21,9 +26,14 @@ pub fn peak_memory_text() -> String {
 
 /// The same in bytes.
 pub fn peak_memory_bytes() -> Option<u64> {
+    memory_bytes("VmHWM:")
+}
+
+/// A line of what Linux says of this process, in bytes.
+fn memory_bytes(name: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let kib: u64 = status.lines().find_map(|line| {
-        let value = line.strip_prefix("VmHWM:")?;
+        let value = line.strip_prefix(name)?;
         value.split_whitespace().next()?.parse().ok()
     })?;
     Some(kib * 1024)

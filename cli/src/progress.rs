@@ -13,6 +13,8 @@ pub struct Progress {
     label: String,
     unit: &'static str,
     total: u64,
+    /// Units that were finished before this began.
+    before: u64,
     done: u64,
     message: String,
     started: Instant,
@@ -25,24 +27,21 @@ enum Display {
 }
 
 impl Progress {
-    /// Begins to show `label`; `total` counts `unit`s. `B` as the unit is shown as MB.
+    /// Begins to show `label`; `total` counts `unit`s, 0 if it is not known. `B` as the unit is shown as MB.
     pub fn new(label: &str, total: u64, unit: &'static str) -> Self {
+        Self::resumed(0, label, total, unit)
+    }
+
+    /// As [`Self::new`], for work of which `before` units were finished at another time: they have no part in what is
+    /// said of the time left.
+    pub fn resumed(before: u64, label: &str, total: u64, unit: &'static str) -> Self {
         let now = Instant::now();
         let display = if std::io::stderr().is_terminal() {
             let bar = ProgressBar::new(total);
-            let counts = if unit == "B" {
-                "{bytes}/{total_bytes}"
-            } else {
-                "{pos}/{len} {prefix}"
-            };
-            let template =
-                format!("{{msg:18}} {{bar:28}} {counts}  {{elapsed}} ETA {{eta}}  {{wide_msg}}");
-            // The label stands in the template, the changing part in the message.
-            let template = template.replacen("{msg:18}", &format!("{label:18}"), 1);
-            if let Ok(style) = ProgressStyle::with_template(&template) {
-                bar.set_style(style.progress_chars("=> "));
-            }
+            set_style(&bar, label, unit, total);
             bar.set_prefix(unit);
+            bar.set_position(before);
+            bar.reset_eta();
             bar.enable_steady_tick(Duration::from_millis(500));
             Display::Bar(bar)
         } else {
@@ -52,7 +51,8 @@ impl Progress {
             label: label.to_owned(),
             unit,
             total,
-            done: 0,
+            before,
+            done: before,
             message: String::new(),
             started: now,
             display,
@@ -61,10 +61,13 @@ impl Progress {
 
     /// Changes what is known of the total.
     pub fn set_total(&mut self, total: u64) {
-        self.total = total;
         if let Display::Bar(bar) = &self.display {
+            if (self.total == 0) != (total == 0) {
+                set_style(bar, &self.label, self.unit, total);
+            }
             bar.set_length(total);
         }
+        self.total = total;
     }
 
     /// Shows that `done` units are finished, with a few words on how it goes.
@@ -82,6 +85,21 @@ impl Progress {
                     self.line();
                 }
             }
+        }
+    }
+
+    /// Prints a note on how it goes, above the bar if there is one.
+    pub fn note(&self, text: &str) {
+        match &self.display {
+            Display::Bar(bar) => bar.suspend(|| print_line(text)),
+            Display::Lines { .. } => print_line(text),
+        }
+    }
+
+    /// Ends the display and leaves nothing of it.
+    pub fn clear(self) {
+        if let Display::Bar(bar) = &self.display {
+            bar.finish_and_clear();
         }
     }
 
@@ -122,12 +140,22 @@ impl Progress {
 
     fn line(&self) {
         let elapsed = self.started.elapsed();
-        let eta = if self.done == 0 || self.total < self.done {
-            "unknown".to_owned()
-        } else {
-            let left = elapsed.as_secs_f64() * (self.total - self.done) as f64 / self.done as f64;
-            duration_text(Duration::from_secs_f64(left))
-        };
+        if self.total == 0 {
+            let (label, done) = (&self.label, self.amount(self.done));
+            let text = format!(
+                "{label:18} {done}  {}  {}",
+                duration_text(elapsed),
+                self.message
+            );
+            return print_line(&text);
+        }
+        let eta = time_left(
+            elapsed,
+            self.done.saturating_sub(self.before),
+            self.total,
+            self.done,
+        )
+        .map_or_else(|| "unknown".to_owned(), duration_text);
         let percent = (100 * self.done.min(self.total))
             .checked_div(self.total)
             .unwrap_or(0);
@@ -194,6 +222,28 @@ impl Steps {
     }
 }
 
+/// How a bar looks: without a total there is neither a share nor an end to be told.
+fn set_style(bar: &ProgressBar, label: &str, unit: &str, total: u64) {
+    let shown = match (unit, total) {
+        ("B", 0) => "{bytes}  {elapsed}",
+        (_, 0) => "{pos} {prefix}  {elapsed}",
+        ("B", _) => "{wide_bar} {bytes}/{total_bytes}  ETA {eta}",
+        _ => "{wide_bar} {pos}/{len} {prefix}  ETA {eta}",
+    };
+    // The label stands in the template, the changing part in the message. The bar takes what they leave: on a narrow
+    // terminal the numbers matter more.
+    let template = format!("{label} {shown}  {{msg}}");
+    if let Ok(style) = ProgressStyle::with_template(&template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+}
+
+/// Time until all is done, if it goes on as it went; `None` if nothing is known of that.
+fn time_left(elapsed: Duration, done_since: u64, total: u64, done: u64) -> Option<Duration> {
+    let left = total.checked_sub(done)?;
+    (done_since > 0).then(|| elapsed.mul_f64(left as f64 / done_since as f64))
+}
+
 /// Writes to stderr; a closed stderr must not end a night's run.
 fn print_line(line: &str) {
     let _ = writeln!(std::io::stderr(), "{}", line.trim_end());
@@ -221,6 +271,16 @@ pub fn bytes_text(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_time_left_follows_from_what_was_done_since_the_beginning_alone() {
+        let minute = Duration::from_mins(1);
+        assert_eq!(time_left(minute, 10, 40, 10), Some(3 * minute));
+        // Gone on from step 30 of 40.
+        assert_eq!(time_left(minute, 5, 40, 35), Some(minute));
+        assert_eq!(time_left(minute, 0, 40, 30), None);
+        assert_eq!(time_left(minute, 5, 0, 5), None);
+    }
 
     #[test]
     fn durations_read_naturally() {

@@ -27,7 +27,8 @@ pub struct Data {
     /// Share of the examples that is kept out of training, to validate on. Default 0; 0 to 0.5.
     /// Examples from one Python file, and equal rows, stay on one side. Alias: `val_set_size`.
     pub val_size: f64,
-    /// Leave out examples that hold a sentence of a task of `evaluate.benchmarks`. Default true.
+    /// Leave out examples that share thirteen words in a row with a task of `evaluate.benchmarks` or its solution, hold a
+    /// sentence of its description, or a function of its solution by the normalised syntax tree. Default true.
     pub decontaminate: bool,
 }
 

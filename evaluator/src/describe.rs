@@ -25,17 +25,18 @@ use crate::workflow::prompt::Templates;
 
 /// An adapter's identity, and how it was trained where its folder says so.
 pub(crate) fn adapter(folder: &Path, name: &str) -> Result<AdapterInfo> {
-    let training = fs::read_to_string(folder.join("training.json"))
-        .ok()
-        .and_then(|text| {
-            let value: Value = serde_json::from_str(&text).ok()?;
-            Some(TrainingSummary {
-                steps: value["steps"].as_u64()? as usize,
-                examples: value["examples"].as_u64()? as usize,
-                final_loss: value["final_loss"].as_f64()?,
-                seconds: value["seconds"].as_f64()?,
-            })
-        });
+    let told = fs::read_to_string(folder.join("training.json")).ok();
+    let told: Value = told
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default();
+    let training = || {
+        Some(TrainingSummary {
+            steps: told["steps"].as_u64()? as usize,
+            examples: told["examples"].as_u64()? as usize,
+            final_loss: told["final_loss"].as_f64()?,
+            seconds: told["seconds"].as_f64()?,
+        })
+    };
     let trained_by = Recipe::load(&folder.join("recipe.yaml"), &[]).ok();
     let weights = folder.join("adapter_model.safetensors");
     let sha256 = model::sha256_of_file(&weights)
@@ -44,8 +45,9 @@ pub(crate) fn adapter(folder: &Path, name: &str) -> Result<AdapterInfo> {
         name: name.to_owned(),
         path: folder.display().to_string(),
         sha256,
-        training,
+        training: training(),
         decontaminated: trained_by.map(|recipe| recipe.data.decontaminate),
+        search: serde_json::from_value(told["decontamination"].clone()).unwrap_or(None),
     })
 }
 

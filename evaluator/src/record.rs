@@ -303,6 +303,19 @@ pub(crate) struct AdapterInfo {
     pub(crate) training: Option<TrainingSummary>,
     /// Whether its training left out examples that hold texts of tasks, where that is known.
     pub(crate) decontaminated: Option<bool>,
+    /// What they were searched for and how many were left out, where its folder says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) search: Option<ContaminationSearch>,
+}
+
+/// A search for tasks in training examples: `decontamination` of `training.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ContaminationSearch {
+    /// The benchmarks whose tasks were searched for.
+    pub(crate) benchmarks: Vec<String>,
+    /// Examples that shared text or code with one of them.
+    pub(crate) left_out: usize,
 }
 
 /// A finished training in four numbers.

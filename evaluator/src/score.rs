@@ -115,20 +115,10 @@ fn load_tasks_by(
     name: &str,
     data: Option<&Path>,
 ) -> Result<(TaskSet, Option<Provenance>)> {
-    let fetched = match data {
-        Some(path) => cli::fetch_data_file(path, &ENDINGS)?,
-        None => None,
-    };
-    let cached = || {
-        let data = benchmarks::data_of(name)?;
-        Some(cli::cache_dir().join("data").join(data.file))
-    };
-    let data = match &fetched {
-        Some(fetched) => fetched.paths().pop(),
-        None => data.map(Path::to_owned).or_else(cached),
-    };
+    let default = benchmarks::data_of(name).map(|data| data.file);
+    let (data, provenance) = cli::benchmark_data(data, default, &ENDINGS)?;
     let set = load(name, data.as_deref()).map_err(user_mistake)?;
-    Ok((set, fetched.map(|fetched| fetched.provenance)))
+    Ok((set, provenance))
 }
 
 /// A hash of all that a score follows from.

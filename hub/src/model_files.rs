@@ -62,9 +62,7 @@ pub(crate) fn small(listing: &Listing, repository: &str) -> Result<Vec<String>, 
 
 /// What other programs read beside that, as far as it is there.
 pub(crate) fn extra(listing: &Listing) -> impl Iterator<Item = &'static str> {
-    EXTRA
-        .into_iter()
-        .filter(|path| listing.get(path).is_some())
+    EXTRA.into_iter().filter(|path| listing.get(path).is_some())
 }
 
 /// The files of the weights; `folder` holds those of [`small`] already.
@@ -144,11 +142,7 @@ mod tests {
         let small = small(&listing, "a/b").expect("a model");
         assert_eq!(
             small,
-            [
-                "config.json",
-                "tokenizer.json",
-                "tokenizer_config.json"
-            ]
+            ["config.json", "tokenizer.json", "tokenizer_config.json"]
         );
         assert_eq!(extra(&listing).collect::<Vec<_>>(), ["merges.txt"]);
         let weights = weights(&listing, "a/b", Path::new("none")).expect("weights");

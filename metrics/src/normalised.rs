@@ -25,6 +25,24 @@ pub fn normalised_hash(source: &str) -> Option<u64> {
     .ok()
 }
 
+/// The same of every function and class at the top level of `source` by itself; decorators count.
+///
+/// A definition has the hash that [`normalised_hash`] gives for a source of nothing else.
+pub fn definition_hashes(source: &str) -> Option<Vec<u64>> {
+    let hash = |stmt: &Stmt| {
+        let mut stmt = stmt.clone();
+        DocstringRemoval.visit_stmt(&mut stmt);
+        let mut hasher = DefaultHasher::new();
+        ComparableStmt::from(&stmt).hash(&mut hasher);
+        hasher.finish()
+    };
+    with_module(source, Fstrings::Pep701, |module| {
+        let defines = |stmt: &&Stmt| matches!(stmt, Stmt::FunctionDef(_) | Stmt::ClassDef(_));
+        module.body().iter().filter(defines).map(hash).collect()
+    })
+    .ok()
+}
+
 struct DocstringRemoval;
 
 impl Transformer for DocstringRemoval {

@@ -15,7 +15,7 @@ use crate::nesting::{Nesting, TooDeep};
 
 pub use crate::extraction::{Extraction, Reason, extract_program};
 pub use crate::functions::{FunctionSource, documented_functions};
-pub use crate::normalised::normalised_hash;
+pub use crate::normalised::{definition_hashes, normalised_hash};
 
 /// Stack that one level of the tree may take while it is walked or dropped, in bytes; unoptimised builds need most.
 const STACK_PER_LEVEL: usize = 8 * 1024;

@@ -58,7 +58,8 @@ Examples:
   trainer fit recipes/quickstart.yaml --restart
 
 The adapter is written to checkpoints/<recipe>/adapter in PEFT's format, together with the resolved recipe; the loss \
-of every logged step stands in checkpoints/<recipe>/log.jsonl.
+of every logged step stands in checkpoints/<recipe>/log.jsonl and in an event file for TensorBoard, and the report on the \
+training is checkpoints/<recipe>/training-report.md.
 
 A training that was interrupted, by Ctrl-C or in any other way, goes on from its last checkpoint when the same command \
 is given again, and ends with the adapter that it would have had without the interruption.

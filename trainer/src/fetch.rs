@@ -207,7 +207,7 @@ fn benchmark(key: String, benchmark: &Benchmark) -> Result<Option<Item>> {
         return Ok(Some(Item::of_hub(key, &shown, path, fetched)));
     }
     let data = benchmarks::data_of(name);
-    let cached = || Some(cli::cache_dir().join("data").join(data?.file));
+    let cached = || Some(cli::cached_data_file(data?.file));
     let path = benchmark.path.clone().or_else(cached);
     match path.filter(|path| path.is_file()) {
         Some(path) => {

@@ -12,10 +12,11 @@ use model::{
 
 use crate::arguments::FitArguments;
 use crate::checkpoint::{self, Checkpoint, CheckpointFrame, TrainingState};
-use crate::dataset;
+use crate::dataset::{self, Counts};
 use crate::folder::RunFolder;
-use crate::output::{TrainingSummary, commit_adapter};
+use crate::output::{SearchSummary, TrainingSummary, commit_adapter};
 use crate::plan::check_memory;
+use crate::report;
 use crate::setup::Setup;
 use crate::step::AdapterOptimizer;
 use crate::training::{BEST_FOLDER, Progressing, Training};
@@ -26,35 +27,31 @@ pub(crate) fn run(arguments: &FitArguments) -> Result<(), Failure> {
 }
 
 fn fit(arguments: &FitArguments) -> Result<()> {
-    let Setup {
-        recipe,
-        base,
-        tokenizer,
-        template,
-    } = Setup::open(&arguments.recipe)?;
+    let setup = Setup::open(&arguments.recipe)?;
+    let Setup { recipe, base, .. } = &setup;
     let (choice, device) = arguments
         .device
         .device
         .open()
         .map_err(|e| UserMistake(e.to_string()))?;
     let run = RunFolder::open(&recipe.output_dir())?;
-    let examples = dataset::load(&recipe, &tokenizer, &template, run.path())?;
+    let examples = dataset::load(&setup, run.path())?;
     for counts in &examples.counts {
         cli::note(&format!("data               {counts}"));
     }
-    check_memory(&recipe, base.config(), &examples, choice)?;
+    check_memory(recipe, base.config(), &examples, choice)?;
     let fingerprint = examples.store.fingerprint().to_owned();
     let start = TrainingState::start(base.sha256()?, fingerprint);
     let resumed = if arguments.restart {
         checkpoint::clear(&run)?;
         None
     } else {
-        newest_checkpoint(&run, &recipe, &start)?
+        newest_checkpoint(&run, recipe, &start)?
     };
 
     let decoder = base.load(&device)?;
-    let settings = lora_settings(&recipe, decoder.config())?;
-    let training = Training::new(&recipe, &examples);
+    let settings = lora_settings(recipe, decoder.config())?;
+    let training = Training::new(recipe, &examples);
     let trainable = device.clone().autodiff();
     let at = match resumed {
         Some(checkpoint) => go_on(checkpoint, &decoder, &training, &settings, &trainable)?,
@@ -100,6 +97,7 @@ fn fit(arguments: &FitArguments) -> Result<()> {
         }
         None => adapter,
     };
+    let benchmarks = recipe.evaluate.benchmarks.iter();
     let summary = TrainingSummary {
         steps: state.step,
         examples: examples.train.len(),
@@ -109,6 +107,10 @@ fn fit(arguments: &FitArguments) -> Result<()> {
         final_loss: state.last_loss,
         best: state.best,
         stopped_early: state.stopped_early,
+        decontamination: recipe.data.decontaminate.then(|| SearchSummary {
+            benchmarks: benchmarks.map(|item| item.name.as_str()).collect(),
+            left_out: examples.counts.iter().map(Counts::contaminated).sum(),
+        }),
         seconds: state.seconds,
         device: choice.to_string(),
         project_version: env!("CARGO_PKG_VERSION"),
@@ -128,13 +130,23 @@ fn fit(arguments: &FitArguments) -> Result<()> {
         &recipe_yaml,
         &summary,
     )?;
+    let peak_memory = cli::peak_memory_text();
     cli::note(&format!(
-        "trained            {} tokens in {}, {:.0} tokens/s, peak memory {}",
+        "trained            {} tokens in {}, {:.0} tokens/s, peak memory {peak_memory}",
         state.tokens,
         duration_text(Duration::from_secs_f64(state.seconds)),
         state.tokens as f64 / state.seconds,
-        cli::peak_memory_text(),
     ));
+    let subject = report::Subject {
+        recipe,
+        summary: &summary,
+        counts: &examples.counts,
+        validation_examples: examples.validation.len(),
+        peak_memory: &peak_memory,
+    };
+    report::write(run.path(), subject)?;
+    let page = run.path().join(report::REPORT_FILE);
+    cli::note(&format!("report             {}", page.display()));
     cli::result(&format!("adapter: {}", folder.display()));
     Ok(())
 }

@@ -55,6 +55,16 @@ pub(crate) fn remove_folder(folder: &Path) -> Result<()> {
         .with_context(|| format!("cannot remove {}", folder.display()))
 }
 
+/// Deletes a file or a folder with all that is in it.
+fn remove(path: &Path) -> Result<()> {
+    let removed = if path.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    };
+    removed.with_context(|| format!("cannot remove {}", path.display()))
+}
+
 /// `.NAME.ENDING` beside a folder.
 fn hidden_sibling(folder: &Path, ending: &str) -> PathBuf {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
@@ -110,7 +120,7 @@ impl RunFolder {
         &self.path
     }
 
-    /// Removes folders half written or half deleted, and puts back one whose successor did not arrive.
+    /// Removes folders and files half written or half deleted, and puts back one whose successor did not arrive.
     fn tidy(&self) -> Result<()> {
         let unreadable = || format!("cannot read {}", self.path.display());
         for entry in fs::read_dir(&self.path).with_context(unreadable)? {
@@ -122,8 +132,7 @@ impl RunFolder {
             let at_home = self.path.join(of);
             match ending {
                 OLD if of == "adapter" && !at_home.exists() => fs::rename(entry.path(), at_home)?,
-                PART | OLD => fs::remove_dir_all(entry.path())
-                    .with_context(|| format!("cannot remove {}", entry.path().display()))?,
+                PART | OLD => remove(&entry.path())?,
                 _ => {}
             }
         }
@@ -180,6 +189,8 @@ mod tests {
         for name in [".adapter.old", ".step-3.part", ".step-1.old", "step-2"] {
             make(name);
         }
+        // Killed in the middle of a report.
+        fs::write(parent.path().join(".loss.svg.part"), "<svg").expect("a file");
         RunFolder::open(parent.path()).expect("opened");
         assert_eq!(names(parent.path()), ["adapter", "step-2"]);
         make(".adapter.old");

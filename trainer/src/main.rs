@@ -11,11 +11,13 @@ mod fit;
 mod folder;
 mod generate;
 mod interrupt;
+mod log;
 mod memory;
 mod output;
 #[cfg(test)]
 mod parity;
 mod plan;
+mod report;
 mod schedule;
 mod setup;
 mod show_data;

@@ -227,10 +227,11 @@ fn check_training(architecture: &str, start: &str) {
         warmup_steps: setting("warmup_steps") as usize,
         total_steps: steps.len(),
     };
-    let mut optimizer = AdapterOptimizer::new(settings(
-        Some(setting("max_grad_norm")),
-        setting("weight_decay"),
-    ));
+    let ratio = &expected["settings"]["loraplus_lr_ratio"];
+    let mut optimizer = AdapterOptimizer::new(OptimizerSettings {
+        loraplus_lr_ratio: ratio.as_f64().unwrap_or(1.0),
+        ..settings(Some(setting("max_grad_norm")), setting("weight_decay"))
+    });
     let mut clipped = 0;
     for (index, step) in steps.iter().enumerate() {
         let learning_rate = schedule.learning_rate(index);
@@ -270,6 +271,34 @@ fn check_training(architecture: &str, start: &str) {
             assert!(difference < 1e-3, "{key}: {difference}");
         }
     }
+}
+
+#[test]
+fn trap_13_clipping_scales_all_gradients_by_one_factor() {
+    let (decoder, adapter) = load("tiny-qwen2", "peft-qwen2/all-linear");
+    let batch = [Tensors::read("peft-qwen2/all-linear/expected.safetensors").batch("")];
+    let of = |max_grad_norm| {
+        let optimizer = AdapterOptimizer::new(settings(max_grad_norm, 0.0));
+        let found = optimizer.gradients(&decoder, &adapter, &batch, 0);
+        let (gradients, norm) = optimizer.clip(found.expect("tokens").1, &adapter);
+        (gradients, norm.into_scalar::<f32>())
+    };
+    let (mut whole, norm) = of(None);
+    let limit = f64::from(norm) / 4.0;
+    let (mut clipped, of_clipped) = of(Some(limit));
+    assert!((of_clipped - norm).abs() < 1e-6 * norm, "told before it");
+    let (mut squares, mut norms) = (0.0_f64, Vec::new());
+    for id in adapter.parameter_ids() {
+        let before = values(whole.remove::<2>(id).expect("gradient"));
+        let after = values(clipped.remove::<2>(id).expect("gradient"));
+        let quartered: Vec<f32> = before.iter().map(|value| value / 4.0).collect();
+        assert!(relative(&after, &quartered) < 1e-4);
+        squares += after.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
+        norms.push(before.iter().map(|v| v * v).sum::<f32>().sqrt());
+    }
+    assert!((squares.sqrt() - limit).abs() < 1e-4 * limit);
+    // Clipped one by one, the smaller tensors would have been left alone.
+    assert!(norms.iter().any(|&of_one| f64::from(of_one) < limit));
 }
 
 #[test]
@@ -314,6 +343,11 @@ fn a_window_of_micro_batches_gives_the_gradients_of_one_batch() {
         );
         assert!(relative(&values(b), &values(a)) < 1e-5);
     }
+}
+
+#[test]
+fn ten_steps_with_lora_plus_follow_pefts() {
+    check_training("qwen2", "loraplus");
 }
 
 /// The trap of packing: attention across examples, or positions that run on, change loss and gradients.

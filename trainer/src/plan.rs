@@ -60,7 +60,7 @@ fn plan(arguments: &PlanArguments) -> Result<()> {
         .map_err(|e| UserMistake(e.to_string()))?;
     let recipe = &setup.recipe;
     let folder = std::env::temp_dir();
-    let examples = dataset::load(recipe, &setup.tokenizer, &setup.template, &folder)?;
+    let examples = dataset::load(&setup, &folder)?;
     let config = setup.base.config();
     let training = Training::new(recipe, &examples);
     let load = load_of(recipe, config, &examples)?;

@@ -68,13 +68,11 @@ fn show(arguments: &DataArguments) -> Result<()> {
         examples: n_shown,
         json,
     } = arguments;
+    let setup = Setup::open(recipe)?;
     let Setup {
-        recipe,
-        tokenizer,
-        template,
-        ..
-    } = Setup::open(recipe)?;
-    let examples = dataset::load(&recipe, &tokenizer, &template, &std::env::temp_dir())?;
+        recipe, tokenizer, ..
+    } = &setup;
+    let examples = dataset::load(&setup, &std::env::temp_dir())?;
     let shown = examples.train.iter().take(*n_shown);
     let report = Report {
         training: totals(&examples, &examples.train),
@@ -82,7 +80,7 @@ fn show(arguments: &DataArguments) -> Result<()> {
         max_seq_length: recipe.data.max_seq_length,
         histogram: histogram((0..examples.store.len()).map(|index| examples.store.n_tokens(index))),
         examples: shown
-            .map(|&index| Ok(spelled(&examples.store.get(index as usize)?, &tokenizer)))
+            .map(|&index| Ok(spelled(&examples.store.get(index as usize)?, tokenizer)))
             .collect::<Result<_>>()?,
         datasets: examples.counts,
     };

@@ -236,7 +236,7 @@ impl AdapterOptimizer {
     /// Scales all gradients by one factor so that their common norm is at most the limit.
     ///
     /// The factor stays on the device. The small constant is that of PyTorch's `clip_grad_norm_`.
-    fn clip(
+    pub(crate) fn clip(
         &self,
         mut gradients: GradientsParams,
         adapter: &Adapter,

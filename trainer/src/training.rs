@@ -12,7 +12,7 @@ use crate::checkpoint::{self, Best, CheckpointFrame, TrainingState};
 use crate::dataset::Examples;
 use crate::folder::{RunFolder, commit_folder};
 use crate::interrupt::Interrupt;
-use crate::output::{LogLine, LossLog, ValidationLine};
+use crate::log::{LogLine, RunLog};
 use crate::schedule::Schedule;
 use crate::step::{AdapterOptimizer, OptimizerSettings, StepAt, StepError, StepOutcome};
 use crate::validation::validate;
@@ -29,6 +29,14 @@ pub(crate) struct Training<'a> {
     steps_per_epoch: usize,
     /// Steps between two validations.
     eval_steps: usize,
+}
+
+/// The examples of one optimizer step.
+struct Window {
+    /// Side by side, a few at a time.
+    batches: Vec<Batch>,
+    /// Their places in the store.
+    examples: Vec<u32>,
 }
 
 /// The order of the examples in one epoch.
@@ -121,7 +129,7 @@ impl<'a> Training<'a> {
 
     /// The micro-batches of one optimizer step. A function of the step alone; `order` is the epoch before's, kept
     /// because shuffling a million examples takes longer than a small step.
-    fn window(&self, step: usize, order: &mut EpochOrder) -> Result<Vec<Batch>> {
+    fn window(&self, step: usize, order: &mut EpochOrder) -> Result<Window> {
         let (epoch, within) = (step / self.steps_per_epoch, step % self.steps_per_epoch);
         let train = &self.recipe.train;
         if order.epoch != Some(epoch) {
@@ -130,20 +138,28 @@ impl<'a> Training<'a> {
         }
         let start = within * train.examples_per_step();
         let end = (start + train.examples_per_step()).min(order.places.len());
-        let mut examples = order.places[start..end]
+        let places = order.places[start..end].iter();
+        let indices: Vec<u32> = places.map(|&place| self.examples.train[place]).collect();
+        let mut examples = indices
             .iter()
-            .map(|&place| self.examples.store.get(self.examples.train[place] as usize))
+            .map(|&index| self.examples.store.get(index as usize))
             .collect::<Result<Vec<Example>>>()?;
-        if self.recipe.data.packing {
+        let batches = if self.recipe.data.packing {
             let sequences = pack(&examples, self.recipe.data.max_seq_length);
             let batches = sequences.chunks(train.micro_batch_size);
-            return Ok(batches.map(Batch::packed).collect());
-        }
-        // The window's gradient does not depend on how it is cut, so neighbours in length share a batch: less padding.
-        examples.sort_by_key(Example::len);
-        let examples: Vec<&Example> = examples.iter().collect();
-        let batches = examples.chunks(train.micro_batch_size);
-        Ok(batches.map(Batch::new).collect())
+            batches.map(Batch::packed).collect()
+        } else {
+            // The window's gradient does not depend on how it is cut, so neighbours in length share a batch: less
+            // padding.
+            examples.sort_by_key(Example::len);
+            let examples: Vec<&Example> = examples.iter().collect();
+            let batches = examples.chunks(train.micro_batch_size);
+            batches.map(Batch::new).collect()
+        };
+        Ok(Window {
+            batches,
+            examples: indices,
+        })
     }
 
     /// Trains from wherever `at` stands to the last step, validating and saving on the way.
@@ -164,8 +180,8 @@ impl<'a> Training<'a> {
             mut optimizer,
         } = at;
         let total = self.schedule.total_steps;
-        let mut log = LossLog::open(run.path(), state.log_bytes)?;
-        let mut progress = Progress::new("training", total as u64, "steps");
+        let mut log = RunLog::open(run.path(), state.log_bytes)?;
+        let mut progress = Progress::resumed(state.step as u64, "training", total as u64, "steps");
         let interrupt = Interrupt::watch()?;
         let started = Instant::now();
         let (tokens_before, seconds_before) = (state.tokens, state.seconds);
@@ -181,25 +197,29 @@ impl<'a> Training<'a> {
             };
             let outcome;
             (adapter, outcome) = optimizer
-                .step(decoder, adapter, &window, at)
-                .map_err(|error| stopped(error, step, learning_rate, &window))?;
+                .step(decoder, adapter, &window.batches, at)
+                .map_err(|error| self.stopped(error, at, &window))?;
             let StepOutcome { loss, grad_norm } = outcome;
             let elapsed_s = started.elapsed().as_secs_f64();
             let done = step + 1;
             let epoch = done as f64 / self.steps_per_epoch as f64;
             state.step = done;
-            state.tokens += window.iter().map(|batch| batch.n_tokens).sum::<usize>();
-            state.supervised_tokens += window.iter().map(Batch::n_supervised).sum::<usize>();
+            let batches = window.batches.iter();
+            state.tokens += batches.clone().map(|batch| batch.n_tokens).sum::<usize>();
+            state.supervised_tokens += batches.map(Batch::n_supervised).sum::<usize>();
             state.last_loss = loss;
             state.seconds = seconds_before + elapsed_s;
 
             let speed = (state.tokens - tokens_before) as f64 / elapsed_s;
             progress.set(
                 done as u64,
-                format!("loss {loss:.3}  lr {learning_rate:.1e}  {speed:.0} tokens/s"),
+                format!(
+                    "loss {loss:.3}  lr {learning_rate:.1e}  {speed:.0} tokens/s  {}",
+                    cli::memory_text()
+                ),
             );
             if done.is_multiple_of(output.logging_steps) || done == total || done == 1 {
-                log.write(&LogLine {
+                log.write(&LogLine::Step {
                     step: done,
                     epoch,
                     loss,
@@ -210,8 +230,10 @@ impl<'a> Training<'a> {
             }
             self.watch(&mut state, learning_rate)?;
             if self.is_validated(done) {
-                let validation_loss = self.validate(decoder, &adapter, &mut state, run, frame)?;
-                log.write(&ValidationLine {
+                let (validation_loss, told) =
+                    self.validate(decoder, &adapter, &mut state, run, frame)?;
+                progress.note(&told);
+                log.write(&LogLine::Validation {
                     step: done,
                     epoch,
                     validation_loss,
@@ -264,9 +286,10 @@ impl<'a> Training<'a> {
                 learning_rate,
             };
             (adapter, _) = optimizer
-                .step(decoder, adapter, &window, at)
-                .map_err(|error| stopped(error, step, learning_rate, &window))?;
-            tokens += window.iter().map(|batch| batch.n_tokens).sum::<usize>();
+                .step(decoder, adapter, &window.batches, at)
+                .map_err(|error| self.stopped(error, at, &window))?;
+            let batches = window.batches.iter();
+            tokens += batches.map(|batch| batch.n_tokens).sum::<usize>();
         }
         Ok((started.elapsed().as_secs_f64(), tokens))
     }
@@ -277,7 +300,8 @@ impl<'a> Training<'a> {
         due && !self.examples.validation.is_empty()
     }
 
-    /// Measures the validation loss, keeps the adapter if it is the best so far, and decides on early stopping.
+    /// Measures the validation loss, keeps the adapter if it is the best so far, and decides on early stopping. The
+    /// loss, and what a reader is told of it.
     fn validate(
         &self,
         decoder: &Decoder,
@@ -285,7 +309,7 @@ impl<'a> Training<'a> {
         state: &mut TrainingState,
         run: &RunFolder,
         frame: CheckpointFrame,
-    ) -> Result<f64> {
+    ) -> Result<(f64, String)> {
         let config::Train {
             micro_batch_size,
             loss_chunk_size,
@@ -314,16 +338,16 @@ impl<'a> Training<'a> {
         let patience = early_stopping_patience.unwrap_or(usize::MAX);
         state.stopped_early = state.validations_since_best >= patience;
         let best = state.best.map_or(0, |best| best.step);
-        cli::note(&format!(
-            "validation         loss {loss:.4} after step {}, best after step {best}{}",
-            state.step,
-            if state.stopped_early {
-                "; stopping early"
-            } else {
-                ""
-            }
-        ));
-        Ok(loss)
+        let ending = if state.stopped_early {
+            "; stopping early"
+        } else {
+            ""
+        };
+        let step = state.step;
+        let told = format!(
+            "validation         loss {loss:.4} after step {step}, best after step {best}{ending}"
+        );
+        Ok((loss, told))
     }
 
     /// Stops a training whose loss has been too high for too long.
@@ -349,21 +373,43 @@ impl<'a> Training<'a> {
             state.step
         )
     }
-}
 
-/// Explains why training cannot go on.
-fn stopped(error: StepError, step: usize, learning_rate: f64, window: &[Batch]) -> anyhow::Error {
-    let step = step + 1;
-    match error {
-        StepError::Diverged { .. } => anyhow::anyhow!(
-            "training diverged: {error} at step {step} (learning_rate {learning_rate:.1e})\n\
-             hint: lower `train.learning_rate`; the step was not applied, and no adapter was written"
-        ),
-        StepError::Loss(_) => {
-            let longest = window.iter().map(|batch| batch.n_tokens).max().unwrap_or(0);
-            anyhow::anyhow!(
-                "step {step}: {error} ({longest} tokens)\nhint: raise `data.max_seq_length`"
-            )
+    /// Explains why training cannot go on, and names the examples of the step: in one of them the reason may lie.
+    fn stopped(&self, error: StepError, at: StepAt, window: &Window) -> anyhow::Error {
+        let StepAt {
+            step,
+            learning_rate,
+        } = at;
+        let step = step + 1;
+        let examples = self.named(&window.examples);
+        match error {
+            StepError::Diverged { .. } => anyhow::anyhow!(
+                "training diverged: {error} at step {step} (learning_rate {learning_rate:.1e})\n{examples}\n\
+                 hint: lower `train.learning_rate`, or look at these examples; the step was not applied, and the last \
+                 checkpoint is as it was"
+            ),
+            StepError::Loss(_) => {
+                anyhow::anyhow!(
+                    "step {step}: {error}\n{examples}\nhint: raise `data.max_seq_length`"
+                )
+            }
         }
+    }
+
+    /// Where some examples come from, a line each, the first few of them.
+    fn named(&self, indices: &[u32]) -> String {
+        const MOST: usize = 16;
+        let mut lines = vec!["its examples:".to_owned()];
+        for &index in indices.iter().take(MOST) {
+            let origin = self.examples.store.origin(index as usize);
+            lines.push(format!(
+                "  {}",
+                origin.unwrap_or_else(|_| "unknown".to_owned())
+            ));
+        }
+        if indices.len() > MOST {
+            lines.push(format!("  and {} more", indices.len() - MOST));
+        }
+        lines.join("\n")
     }
 }

@@ -45,9 +45,11 @@ fn measure(arguments: &ValidateArguments) -> Result<()> {
         let dataset = of_file(file, *format, &setup.recipe);
         setup.recipe.data.datasets = vec![dataset];
         setup.recipe.data.val_size = 0.0;
+        // The file is measured as it is, whatever it may share with the tasks.
+        setup.recipe.data.decontaminate = false;
     }
     let folder = std::env::temp_dir();
-    let examples = dataset::load(&setup.recipe, &setup.tokenizer, &setup.template, &folder)?;
+    let examples = dataset::load(&setup, &folder)?;
     for counts in &examples.counts {
         cli::note(&format!("data               {counts}"));
     }

@@ -182,7 +182,7 @@ fn no_docstring_sentence_stands_in_the_standard_library() {
         .expect("python3 starts");
     let folder = PathBuf::from(String::from_utf8_lossy(&answer.stdout).trim());
     let tasks = tasks();
-    let overlap = Overlap::new(tasks.iter().map(Task::view));
+    let overlap = Overlap::new(&tasks, &ScoringPhase::begin());
     let files = files_below(&folder);
     assert!(
         files.len() > 100,

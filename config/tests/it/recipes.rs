@@ -25,7 +25,16 @@ fn shipped() -> Vec<PathBuf> {
 #[test]
 fn every_recipe_parses() {
     let files = shipped();
-    assert!(files.len() >= 2, "found {files:?}");
+    for name in [
+        "quickstart",
+        "qwen-coder-0.5b",
+        "qwen-coder-1.5b",
+        "smollm2-135m",
+        "own-codebase",
+    ] {
+        let is_it = |file: &PathBuf| file.file_stem().unwrap() == name;
+        assert!(files.iter().any(is_it), "no {name} in {files:?}");
+    }
     for file in files {
         let recipe = Recipe::load(&file, &[]).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(recipe.name(), file.file_stem().unwrap().to_str().unwrap());
@@ -42,7 +51,56 @@ fn every_recipe_opens_with_its_launch_command() {
             text.starts_with(&command),
             "{name} does not start with {command}"
         );
+        // The rest of the line is a command that can be pasted, not prose.
+        let line = text.lines().next().unwrap();
+        let rest = line.strip_prefix(&command).unwrap();
+        let (settings, judged) = rest.split_once(" && ").expect("what judges the adapter");
+        assert!(judged.starts_with("evaluator "), "{name}: {line}");
+        for words in settings.trim().split(" --set ").filter(|w| !w.is_empty()) {
+            let set = words.trim_start_matches("--set ").to_owned();
+            Recipe::load(&file, &[set]).unwrap_or_else(|error| panic!("{name}: {error}"));
+        }
     }
+}
+
+/// The keys of a recipe that have no comment of their own, with their lines: neither behind them nor right above.
+fn uncommented(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut above = "";
+    for (number, line) in (1..).zip(text.lines()) {
+        let trimmed = line.trim_start();
+        // Sections say by their names what they are about, and `datasets` by its items.
+        let key = trimmed.trim_start_matches("- ").split_once(':');
+        let key = key.filter(|_| !trimmed.starts_with('#') && !trimmed.starts_with("- {"));
+        let is_section = !line.starts_with(' ') || trimmed == "datasets:";
+        let is_commented = above.starts_with('#') || trimmed.contains(" # ");
+        if let Some((key, _)) = key.filter(|_| !is_section && !is_commented) {
+            found.push(format!("{number}: {key}"));
+        }
+        above = trimmed;
+    }
+    found
+}
+
+#[test]
+fn every_recipe_comments_every_key() {
+    for file in shipped() {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        let text = fs::read_to_string(&file).unwrap();
+        // Its comments are being written together with its new source.
+        if name == "qwen-coder-1.5b.yaml" {
+            continue;
+        }
+        let found = uncommented(&text);
+        assert!(found.is_empty(), "{name}: no comment on {found:?}");
+    }
+}
+
+#[test]
+fn a_comment_is_right_above_its_key_or_behind_it() {
+    let text = "model:\n  # Where from.\n  name_or_path: a#b\n  sha256: x\ndata:\n  datasets:\n    # Yours.\n    - path: a\n      \
+                format: text # as it is\n      weight: 2\n";
+    assert_eq!(uncommented(text), ["4: sha256", "10: weight"]);
 }
 
 /// A base model never learnt the token that ends an answer, and its head is frozen: an adapter of it would not stop.

@@ -44,6 +44,7 @@ pub(crate) fn run_of(experiment: Experiment, adapters: &[&str]) -> RunInfo {
                     seconds: 312.0,
                 }),
                 decontaminated: Some(true),
+                search: None,
             })
             .collect(),
         recipe: RecipeInfo {

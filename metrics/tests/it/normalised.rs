@@ -1,6 +1,6 @@
 //! Programs that are the same up to layout, comments and docstrings.
 
-use metrics::syntax::normalised_hash;
+use metrics::syntax::{definition_hashes, normalised_hash};
 
 fn check(left: &str, right: &str, same: bool) {
     let hashes = [left, right].map(normalised_hash);
@@ -43,4 +43,19 @@ fn names_values_and_order_matter() {
 #[test]
 fn what_does_not_parse_has_no_hash() {
     assert_eq!(normalised_hash("def f(:"), None);
+}
+
+#[test]
+fn each_definition_of_a_source_has_the_hash_that_it_has_alone() {
+    let function = "def f(x):\n    return x + 1\n";
+    let class = "class C:\n    def g(self):\n        pass\n";
+    let alone = [function, class].map(|source| normalised_hash(source).expect("Python"));
+    let source = format!(
+        "import os\n\n{class}\nx = 1\n# A comment.\n{}",
+        function.replace(":\n", ":\n    \"\"\"Documented.\"\"\"\n")
+    );
+    let found = definition_hashes(&source).expect("Python");
+    assert_eq!(found, [alone[1], alone[0]]);
+    assert_eq!(definition_hashes("def f(:"), None);
+    assert_eq!(definition_hashes("x = 1\n"), Some(Vec::new()));
 }

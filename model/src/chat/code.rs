@@ -106,7 +106,10 @@ impl ChatTemplate {
         if joins_newline_to_indentation(tokenizer)? {
             text.insert(0, '\n');
         }
-        let pieces = [Piece::Content(text), Piece::Markup(self.end_of_turn()?)];
+        let pieces = [
+            Piece::Content(text),
+            Piece::Markup(self.end_of_turn()?.to_owned()),
+        ];
         encode_pieces(tokenizer, &pieces)
     }
 
@@ -119,7 +122,7 @@ impl ChatTemplate {
         body: &str,
     ) -> Result<Turns, ChatError> {
         let mut answer = self.encode_code_completion(tokenizer, body)?;
-        let mut end = encode_pieces(tokenizer, &[Piece::Markup(self.end_of_turn()?)])?;
+        let mut end = encode_pieces(tokenizer, &[Piece::Markup(self.end_of_turn()?.to_owned())])?;
         if answer.ends_with(&end) {
             answer.truncate(answer.len() - end.len());
         } else {

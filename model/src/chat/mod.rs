@@ -14,6 +14,7 @@ pub use code::{CODE_STOP, CodeRequest};
 pub use turns::{Part, Turns};
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use minijinja::{Environment, Value, context};
 use thiserror::Error;
@@ -123,6 +124,8 @@ pub struct ChatTemplate {
     environment: Environment<'static>,
     /// `bos_token` and the like, by name.
     special_tokens: BTreeMap<String, String>,
+    /// See [`Self::end_of_turn`]: every example of a data set asks for it.
+    end_of_turn: OnceLock<String>,
 }
 
 impl ChatTemplate {
@@ -146,6 +149,7 @@ impl ChatTemplate {
         Ok(Self {
             environment,
             special_tokens,
+            end_of_turn: OnceLock::new(),
         })
     }
 
@@ -199,7 +203,15 @@ impl ChatTemplate {
     }
 
     /// What the template puts after the assistant's message, without the white space before the next turn.
-    pub fn end_of_turn(&self) -> Result<String, ChatError> {
+    pub fn end_of_turn(&self) -> Result<&str, ChatError> {
+        if let Some(end) = self.end_of_turn.get() {
+            return Ok(end);
+        }
+        let end = self.find_end_of_turn()?;
+        Ok(self.end_of_turn.get_or_init(|| end))
+    }
+
+    fn find_end_of_turn(&self) -> Result<String, ChatError> {
         let pieces = self.pieces(
             &[
                 Message::new(Role::User, "question"),

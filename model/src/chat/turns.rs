@@ -79,7 +79,7 @@ impl ChatTemplate {
                     turns.run.push_str(&text);
                 }
                 Piece::Markup(text) => match open.take() {
-                    Some(answer) => turns.end_and_go_on(&text, answer, &end)?,
+                    Some(answer) => turns.end_and_go_on(&text, answer, end)?,
                     None => turns.markup(&tokenizer.split_markup(&text))?,
                 },
             }
@@ -87,7 +87,7 @@ impl ChatTemplate {
         turns.flush(Part::Context)?;
         let last = n_answers.checked_sub(1).map(Part::End);
         if let Some(last) = last.filter(|last| !turns.turns.parts.contains(last)) {
-            let ids = tokenizer.encode(&end)?;
+            let ids = tokenizer.encode(end)?;
             turns.turns.push(last, ids);
         }
         Ok(turns.turns)

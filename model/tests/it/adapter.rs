@@ -16,6 +16,15 @@ fn load(decoder: &Decoder, folder: &str) -> Adapter {
         .adapter
 }
 
+/// A line of the table of parity, with --nocapture.
+#[expect(
+    clippy::print_stderr,
+    reason = "how near a bound is, for who wants to know"
+)]
+fn tell(adapter: &str, direction: &str, difference: f32) {
+    eprintln!("{adapter}, {direction}: logits differ by {difference:.1e}");
+}
+
 fn check_logits(model: &str, adapter: &str) {
     let (checkpoint, decoder) = tiny(model);
     let adapter_model = load(&decoder, adapter);
@@ -34,6 +43,7 @@ fn check_logits(model: &str, adapter: &str) {
         let rows =
             |t: &burn::tensor::Tensor<2>| t.clone().narrow(0, sequence * shape[1], length as usize);
         let difference = max_difference(&rows(&found), &rows(&expected.rows("logits")));
+        tell(adapter, "read from PEFT", difference);
         assert!(
             difference < 1e-4,
             "{adapter}, sequence {sequence}: logits differ by {difference}"
@@ -273,6 +283,7 @@ fn check_saved(
     let batch = expected.shape("input_ids")[0];
     let found = decoder.logits(&expected.ids("input_ids"), batch, Some(&saved));
     let difference = max_difference(&found, &expected.rows("logits"));
+    tell(place, "read by PEFT", difference);
     assert!(difference < 1e-4, "{place}: logits differ by {difference}");
 }
 
@@ -285,6 +296,38 @@ fn adapters_saved_here_have_the_same_logits_in_peft() {
         check_saved(&decoder, &adapter, settings, model, place);
     };
     check("tiny-qwen2", "peft-qwen2/all-linear", &plain, "saved-here");
+    let named = |names: &[&str]| Targets::Named(names.iter().map(ToString::to_string).collect());
+    let rslora = LoraSettings {
+        use_rslora: true,
+        targets: named(&["q_proj", "v_proj"]),
+        ..plain.clone()
+    };
+    let from = "peft-qwen2/subset";
+    check("tiny-qwen2", from, &rslora, "saved-here/rslora");
+    let patterns = LoraSettings {
+        targets: named(&["q_proj", "v_proj"]),
+        rank_pattern: vec![
+            ("v_proj".to_owned(), 2),
+            (r"layers\.1\.self_attn\.q_proj".to_owned(), 6),
+        ],
+        alpha_pattern: vec![
+            ("v_proj".to_owned(), 5.0),
+            (r"layers\.2\.self_attn\.q_proj".to_owned(), 3.0),
+        ],
+        ..plain.clone()
+    };
+    let from = "peft-llama/subset";
+    check("tiny-llama", from, &patterns, "saved-here/patterns");
+    let names = LoraSettings {
+        targets: named(&[
+            "self_attn.v_proj",
+            "model.layers.0.mlp.up_proj",
+            "1.mlp.gate_proj",
+        ]),
+        ..plain.clone()
+    };
+    let from = "peft-variants/names";
+    check("tiny-qwen2", from, &names, "saved-here/names");
     let dora = LoraSettings {
         use_dora: true,
         use_rslora: true,

@@ -25,8 +25,10 @@ pub(crate) enum Reason {
     TooComplex,
     /// The same syntax tree as one before it.
     Duplicate,
-    /// Holds a sentence of a benchmark's task.
-    Contaminated,
+    /// Shares words with a benchmark's task: thirteen in a row, or a sentence of its description.
+    SharesText,
+    /// Holds a function or class of a benchmark's solution, by its normalised syntax tree.
+    SharesCode,
     /// Not drawn, to keep to `max_examples`.
     BeyondMax,
     /// More tokens than `max_seq_length`.
@@ -49,7 +51,8 @@ impl Reason {
             Self::LowMaintainability => "below min_maintainability_index",
             Self::TooComplex => "above max_cyclomatic_complexity",
             Self::Duplicate => "duplicates",
-            Self::Contaminated => "overlapping a benchmark",
+            Self::SharesText => "with text of a benchmark's task",
+            Self::SharesCode => "with code of a benchmark's solution",
             Self::BeyondMax => "beyond max_examples",
             Self::Overlong => "over max_seq_length",
             Self::NothingToLearn => "with nothing to learn",
@@ -80,6 +83,28 @@ impl Counts {
     pub(crate) fn leave_out(&mut self, reason: Reason) {
         *self.left_out.entry(reason).or_default() += 1;
     }
+
+    /// What was left out for what it shares with a benchmark's tasks.
+    pub(crate) fn contaminated(&self) -> usize {
+        let of = |reason| self.left_out.get(reason).copied().unwrap_or(0);
+        of(&Reason::SharesText) + of(&Reason::SharesCode)
+    }
+
+    /// What was left out or cut for having too many tokens.
+    pub(crate) fn left_out_by_length(&self) -> usize {
+        let of = |reason| self.left_out.get(reason).copied().unwrap_or(0);
+        of(&Reason::Overlong) + of(&Reason::Truncated)
+    }
+
+    /// What was left out or cut, in words; `None` if nothing was.
+    pub(crate) fn left_out_text(&self) -> Option<String> {
+        let parts: Vec<String> = self
+            .left_out
+            .iter()
+            .map(|(reason, count)| format!("{count} {}", reason.text()))
+            .collect();
+        (!parts.is_empty()).then(|| parts.join(", "))
+    }
 }
 
 impl fmt::Display for Counts {
@@ -90,17 +115,15 @@ impl fmt::Display for Counts {
             found,
             unit,
             kept,
-            left_out,
+            left_out: _,
         } = self;
         write!(
             f,
             "{kept} examples from {found} {unit} in {files} files of {path}"
         )?;
-        let mut separator = "; left out or cut: ";
-        for (reason, count) in left_out {
-            write!(f, "{separator}{count} {}", reason.text())?;
-            separator = ", ";
+        match self.left_out_text() {
+            Some(text) => write!(f, "; left out or cut: {text}"),
+            None => Ok(()),
         }
-        Ok(())
     }
 }

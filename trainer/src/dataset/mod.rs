@@ -1,6 +1,7 @@
 //! From the recipe's data sets to tokenised examples, with a count of everything left out.
 
 mod counts;
+mod decontamination;
 mod function_filter;
 mod python_source;
 mod rows;
@@ -8,24 +9,26 @@ mod sample;
 mod split;
 mod store;
 
+use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use benchmarks::{Overlap, Task};
-use cli::{Provenance, UserMistake};
-use config::{Dataset, DatasetFormat, Overlength, Recipe};
+use cli::{BaseModel, Progress, Provenance, UserMistake};
+use config::{Dataset, DatasetFormat, ModuleToSave, Overlength, Recipe};
 use model::{ChatTemplate, Tokenizer};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 
 use crate::batch::Example;
-use counts::Reason;
-use sample::{Encoder, Sample};
+use crate::setup::Setup;
+use decontamination::Decontamination;
+use sample::{Encoder, Sample, UntaughtEnd};
 use split::{Origin, Split};
 use store::StoreWriter;
 
-pub(crate) use counts::Counts;
+pub(crate) use counts::{Counts, Reason};
 pub(crate) use rows::{Located, locate};
 pub(crate) use store::Store;
 
@@ -44,17 +47,19 @@ pub(crate) struct Examples {
     pub(crate) sources: Vec<Provenance>,
 }
 
-/// Reads every data set of the recipe and turns it into tokens, which lie in a nameless file in `folder`.
+/// Reads every data set of the recipe and turns it into tokens, which lie in a nameless file in `folder`. What is odd
+/// about the model is told on stderr.
 ///
 /// # Errors
 /// A data set that is missing or empty, a row that is not as its format expects, an example over the limit where the
 /// recipe says `error`, no example left.
-pub(crate) fn load(
-    recipe: &Recipe,
-    tokenizer: &Tokenizer,
-    template: &ChatTemplate,
-    folder: &Path,
-) -> Result<Examples> {
+pub(crate) fn load(setup: &Setup, folder: &Path) -> Result<Examples> {
+    let Setup {
+        recipe,
+        base,
+        tokenizer,
+        template,
+    } = setup;
     // All of them before the first is read: what cannot be had is known soonest.
     let located: Vec<Located> = recipe
         .data
@@ -68,10 +73,12 @@ pub(crate) fn load(
             tokenizer,
             template,
             data: &recipe.data,
+            untaught_end: untaught_end(recipe, base, tokenizer, template),
         },
-        overlap: overlap(recipe)?,
+        search: Decontamination::of(recipe)?,
         store: StoreWriter::new(folder)?,
         origins: Vec::new(),
+        seen: HashSet::new(),
     };
     let mut counts = Vec::new();
     for (index, (dataset, located)) in recipe.data.datasets.iter().zip(&located).enumerate() {
@@ -101,22 +108,50 @@ pub(crate) fn load(
     })
 }
 
-/// The search for texts of the tasks that the recipe evaluates on; `None` if it does not want one.
-fn overlap(recipe: &Recipe) -> Result<Option<Overlap>> {
-    if !recipe.data.decontaminate {
-        return Ok(None);
+/// The end of a turn that the model cannot say, if the recipe's data have turns and its head stays as it is. A template
+/// that says nothing of it is told of with the first row that needs it.
+fn untaught_end(
+    recipe: &Recipe,
+    base: &BaseModel,
+    tokenizer: &Tokenizer,
+    template: &ChatTemplate,
+) -> Option<UntaughtEnd> {
+    let has_turns = |dataset: &Dataset| dataset.format != DatasetFormat::Text;
+    let head_is_trained = recipe.lora.modules_to_save.contains(&ModuleToSave::LmHead);
+    if head_is_trained || !recipe.data.datasets.iter().any(has_turns) {
+        return None;
     }
-    let tasks = benchmarks::by_name("embedded")?.tasks()?;
-    Ok(Some(Overlap::new(tasks.iter().map(Task::view))))
+    let end = UntaughtEnd::of(template, tokenizer, &base.config().eos_token_ids).ok()??;
+    let spelled = |id| tokenizer.id_to_token(id).unwrap_or_else(|| id.to_string());
+    cli::note(&format!(
+        "warning: the chat template ends a turn with {}, which is no end token of this base model: it was hardly taught \
+         to say it. Answers end with {} instead; an Instruct model would do better.",
+        spelled(end.token),
+        spelled(end.instead)
+    ));
+    Some(end)
+}
+
+/// Samples that become tokens together, on all cores. So many are in memory at a time.
+const CHUNK: usize = 1024;
+
+/// What became of a sample.
+enum Encoded {
+    /// Tokens.
+    Example(Example),
+    /// It is left out.
+    LeftOut(Reason),
 }
 
 struct Loader<'a> {
     recipe: &'a Recipe,
     encoder: Encoder<'a>,
-    overlap: Option<Overlap>,
+    search: Option<Decontamination>,
     store: StoreWriter,
     /// One for each example in the store.
     origins: Vec<Origin>,
+    /// Syntax trees of the functions so far, in whichever data set.
+    seen: HashSet<u64>,
 }
 
 impl Loader<'_> {
@@ -125,51 +160,100 @@ impl Loader<'_> {
             path: dataset.path.clone(),
             ..Counts::default()
         };
-        let enough = dataset.max_examples.unwrap_or(usize::MAX);
         let first = self.store.len();
+        let mut progress = Progress::new("reading data", 0, "examples");
         if dataset.format == DatasetFormat::PythonSource {
             let seed = self.recipe.train.seed;
-            for sample in python_source::read(dataset, seed, &mut counts)? {
-                if self.store.len() - first == enough {
-                    counts.leave_out(Reason::BeyondMax);
-                } else {
-                    self.take(&sample, index, &mut counts)?;
-                }
+            let samples = python_source::read(dataset, seed, &mut self.seen, &mut counts)?;
+            // They are drawn by their shuffled order, after what does not fit has been left out.
+            let most = first + dataset.max_examples.unwrap_or(usize::MAX - first);
+            for chunk in samples.chunks(CHUNK) {
+                self.take(chunk, index, most, &mut counts)?;
+                progress.set((self.store.len() - first) as u64, "");
             }
         } else {
             counts.unit = "rows";
-            let mut drawn = Draw::new(enough, self.recipe.train.seed, index);
+            let mut drawn = dataset
+                .max_examples
+                .map(|most| Draw::new(most, self.recipe.train.seed, index));
+            let mut chunk = Vec::new();
             for file in files {
                 counts.files += 1;
                 for sample in rows::samples(file, dataset, index)? {
                     counts.found += 1;
-                    let Some(sample) = sample? else {
-                        counts.leave_out(Reason::Unwanted);
-                        continue;
-                    };
-                    if enough == usize::MAX {
-                        self.take(&sample, index, &mut counts)?;
-                    } else if drawn.offer(sample) {
-                        counts.leave_out(Reason::BeyondMax);
+                    match (sample, &mut drawn) {
+                        (Ok(None), _) => counts.leave_out(Reason::Unwanted),
+                        (Ok(Some(sample)), None) => chunk.push(sample),
+                        (Ok(Some(sample)), Some(drawn)) => {
+                            if drawn.offer(sample) {
+                                counts.leave_out(Reason::BeyondMax);
+                            }
+                        }
+                        (Err(error), _) => {
+                            // What is wrong with a row before this one comes first.
+                            self.take(&chunk, index, usize::MAX, &mut counts)?;
+                            return Err(error);
+                        }
+                    }
+                    if chunk.len() == CHUNK {
+                        self.take(&chunk, index, usize::MAX, &mut counts)?;
+                        chunk.clear();
+                        progress.set((self.store.len() - first) as u64, "");
                     }
                 }
             }
-            for sample in drawn.in_order() {
-                self.take(&sample, index, &mut counts)?;
+            chunk.extend(drawn.into_iter().flat_map(Draw::in_order));
+            for chunk in chunk.chunks(CHUNK) {
+                self.take(chunk, index, usize::MAX, &mut counts)?;
             }
         }
         counts.kept = self.store.len() - first;
+        progress.clear();
         Ok(counts)
     }
 
-    /// Turns a sample into an example, or counts why not.
-    fn take(&mut self, sample: &Sample, dataset: usize, counts: &mut Counts) -> Result<()> {
-        let overlap = self.overlap.as_ref();
-        if overlap.is_some_and(|overlap| overlap.find(&sample.text()).is_some()) {
-            counts.leave_out(Reason::Contaminated);
-            return Ok(());
+    /// Turns samples into examples, or counts why not, until the store holds `most`.
+    fn take(
+        &mut self,
+        samples: &[Sample],
+        dataset: usize,
+        most: usize,
+        counts: &mut Counts,
+    ) -> Result<()> {
+        let (encoder, search) = (&self.encoder, &self.search);
+        let encoded: Vec<Result<Encoded>> = samples
+            .par_iter()
+            .map(|sample| {
+                let reason = search
+                    .as_ref()
+                    .and_then(|search| search.reason_against(sample));
+                Ok(match reason {
+                    Some(reason) => Encoded::LeftOut(reason),
+                    None => Encoded::Example(encoder.encode(sample)?),
+                })
+            })
+            .collect();
+        for (sample, encoded) in samples.iter().zip(encoded) {
+            if self.store.len() == most {
+                counts.leave_out(Reason::BeyondMax);
+                continue;
+            }
+            match encoded? {
+                Encoded::LeftOut(reason) => counts.leave_out(reason),
+                Encoded::Example(example) => self.keep(example, sample, dataset, counts)?,
+            }
         }
-        let example = self.encoder.encode(sample)?;
+        Ok(())
+    }
+
+    /// Puts an example into the store if there is something to learn in it, or counts why not.
+    fn keep(
+        &mut self,
+        example: Example,
+        sample: &Sample,
+        dataset: usize,
+        counts: &mut Counts,
+    ) -> Result<()> {
         let Some(example) = fit_length(example, sample, self.recipe, counts)? else {
             return Ok(());
         };
@@ -186,7 +270,7 @@ impl Loader<'_> {
             group: hasher.finish(),
             dataset: dataset as u16,
         });
-        self.store.push(&example)
+        self.store.push(&example, &sample.origin)
     }
 }
 

@@ -29,7 +29,7 @@ const SKIPPED_FOLDERS: [&str; 8] = [
     "lib2to3",
 ];
 
-/// Reads the documented top-level functions under a folder.
+/// Reads the documented top-level functions under a folder, those alone whose syntax trees are not in `seen`.
 ///
 /// Methods are left out: their bodies lean on a class that the request does not show. The result is the same on
 /// every machine that has the same files: files are read in order of their paths, and where the recipe takes only
@@ -37,7 +37,12 @@ const SKIPPED_FOLDERS: [&str; 8] = [
 ///
 /// # Errors
 /// The folder is missing, or holds no Python file.
-pub(super) fn read(dataset: &Dataset, seed: u64, counts: &mut Counts) -> Result<Vec<Sample>> {
+pub(super) fn read(
+    dataset: &Dataset,
+    seed: u64,
+    seen: &mut HashSet<u64>,
+    counts: &mut Counts,
+) -> Result<Vec<Sample>> {
     let root = folder(dataset)?;
     let mut files = Vec::new();
     find_python_files(&root, &mut files)?;
@@ -50,7 +55,6 @@ pub(super) fn read(dataset: &Dataset, seed: u64, counts: &mut Counts) -> Result<
     }
     counts.unit = "documented functions";
     let filter = FunctionFilter::new(dataset);
-    let mut seen = HashSet::new();
     let mut samples = Vec::new();
     for file in files {
         counts.files += 1;

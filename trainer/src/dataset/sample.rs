@@ -48,6 +48,43 @@ pub(crate) struct Encoder<'a> {
     pub(crate) template: &'a ChatTemplate,
     /// What is learned.
     pub(crate) data: &'a Data,
+    /// The template's end of a turn, if the model cannot say it.
+    pub(crate) untaught_end: Option<UntaughtEnd>,
+}
+
+/// A token that ends turns in the chat template, and that the model was never taught to say.
+///
+/// Qwen2.5's base models have `<|im_end|>` in their vocabulary and never saw it; an adapter leaves the output projection
+/// as it is, so training on that token does not make the model say it, and its answers would not end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct UntaughtEnd {
+    /// The template's token.
+    pub(crate) token: u32,
+    /// The token by which the model ends texts: an answer ends with it instead.
+    pub(crate) instead: u32,
+}
+
+impl UntaughtEnd {
+    /// What to do about the template's end of a turn; `None` if it is plain text, or among the end tokens that the
+    /// model's configuration names.
+    ///
+    /// # Errors
+    /// The template has no end of a turn.
+    pub(crate) fn of(
+        template: &ChatTemplate,
+        tokenizer: &Tokenizer,
+        declared: &[u32],
+    ) -> Result<Option<Self>, model::ChatError> {
+        let end = tokenizer.encode(template.end_of_turn()?)?;
+        Ok(match (&end[..], declared) {
+            (&[token], &[instead, ..])
+                if tokenizer.is_special(token) && !declared.contains(&token) =>
+            {
+                Some(Self { token, instead })
+            }
+            _ => None,
+        })
+    }
 }
 
 impl Sample {
@@ -126,7 +163,12 @@ impl Encoder<'_> {
             }
         };
         let supervised = turns.parts.iter().map(is_learned).collect();
-        Example::new(turns.ids, supervised)
+        let spoken = |(&id, part): (&u32, &Part)| match (self.untaught_end, part) {
+            (Some(end), Part::End(_)) if id == end.token => end.instead,
+            _ => id,
+        };
+        let ids = turns.ids.iter().zip(&turns.parts).map(spoken).collect();
+        Example::new(ids, supervised)
     }
 }
 
@@ -178,6 +220,7 @@ mod tests {
             tokenizer: &tokenizer,
             template: &ChatTemplate::chatml(),
             data: &data,
+            untaught_end: None,
         };
         let example = encoder.encode(sample).expect("tokens");
         let ids: Vec<u32> = example
@@ -200,6 +243,7 @@ mod tests {
                 tokenizer: &tokenizer,
                 template: &template,
                 data: &data,
+                untaught_end: None,
             };
             let tasks = benchmarks::by_name("embedded")
                 .and_then(|b| b.tasks())
@@ -291,5 +335,36 @@ mod tests {
             let text = learned(&plain(prompt), TrainOn::Assistant, TrainOnEos::Turn);
             assert_eq!(text, "b = 2<|endoftext|>");
         }
+    }
+
+    /// A base model's configuration names the end of texts alone, an Instruct model's the end of turns.
+    #[test]
+    fn an_answer_ends_with_a_token_that_the_model_can_say() {
+        let (tokenizer, _) = tiny("tiny-qwen2");
+        let id = |token: &str| tokenizer.token_to_id(token).expect("a token");
+        let (of_turn, of_text) = (id("<|im_end|>"), id("<|endoftext|>"));
+        let chatml = ChatTemplate::chatml();
+        let found = |declared: &[u32]| UntaughtEnd::of(&chatml, &tokenizer, declared);
+        for declared in [&[of_turn][..], &[of_text, of_turn], &[]] {
+            assert_eq!(found(declared).expect("a template"), None, "{declared:?}");
+        }
+        let end = found(&[of_text]).expect("a template");
+        let expected = UntaughtEnd {
+            token: of_turn,
+            instead: of_text,
+        };
+        assert_eq!(end, Some(expected));
+        let data = Data::default();
+        let encoder = Encoder {
+            tokenizer: &tokenizer,
+            template: &chatml,
+            data: &data,
+            untaught_end: end,
+        };
+        let example = encoder.encode(&conversation()).expect("tokens");
+        let text = tokenizer.decode(&example.tokens, false).expect("text");
+        let expected = "<|im_start|>user\nOne?<|im_end|>\n<|im_start|>assistant\nFirst.<|endoftext|>\n\
+                        <|im_start|>user\nTwo?<|im_end|>\n<|im_start|>assistant\nSecond.<|endoftext|>\n";
+        assert_eq!(text, expected);
     }
 }

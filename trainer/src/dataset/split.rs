@@ -1,7 +1,5 @@
 //! Which examples are trained on, how often, and which are kept for validation.
 
-use std::collections::HashMap;
-
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -35,30 +33,11 @@ pub(crate) struct Origin {
 /// group stays for training.
 pub(crate) fn split(origins: &[Origin], val_size: f64, weights: &[f64], seed: u64) -> Split {
     let wanted = (val_size * origins.len() as f64).round() as usize;
-    let mut groups: HashMap<u64, Vec<u32>> = HashMap::new();
-    let mut order = Vec::new();
-    for (index, origin) in origins.iter().enumerate() {
-        let members = groups.entry(origin.group).or_default();
-        if members.is_empty() {
-            order.push(origin.group);
-        }
-        members.push(index as u32);
-    }
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    rng.set_stream(VALIDATION_STREAM);
-    order.shuffle(&mut rng);
-    let mut validation = Vec::new();
-    if wanted > 0 {
-        let mut left = order.len();
-        for group in order {
-            let members = &groups[&group];
-            if left > 1 && validation.len() + members.len() <= wanted {
-                validation.extend(members);
-                left -= 1;
-            }
-        }
-    }
-    validation.sort_unstable();
+    let validation = if wanted == 0 {
+        Vec::new()
+    } else {
+        kept_out(origins, wanted, seed)
+    };
 
     let mut train = Vec::with_capacity(origins.len() - validation.len());
     for (dataset, &weight) in weights.iter().enumerate() {
@@ -80,6 +59,30 @@ pub(crate) fn split(origins: &[Origin], val_size: f64, weights: &[f64], seed: u6
         }
     }
     Split { train, validation }
+}
+
+/// Examples of whole groups, at most `wanted`, in rising order.
+fn kept_out(origins: &[Origin], wanted: usize, seed: u64) -> Vec<u32> {
+    // Groups as runs of one sorted list: a table with a list for each of a million rows would be ten times as large.
+    let group_of = |index: u32| origins[index as usize].group;
+    let mut by_group: Vec<u32> = (0..origins.len() as u32).collect();
+    by_group.sort_unstable_by_key(|&index| (group_of(index), index));
+    let mut groups: Vec<&[u32]> = by_group
+        .chunk_by(|&a, &b| group_of(a) == group_of(b))
+        .collect();
+    groups.sort_unstable_by_key(|members| members[0]);
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(VALIDATION_STREAM);
+    groups.shuffle(&mut rng);
+    let (mut left, mut validation) = (groups.len(), Vec::new());
+    for members in groups {
+        if left > 1 && validation.len() + members.len() <= wanted {
+            validation.extend(members);
+            left -= 1;
+        }
+    }
+    validation.sort_unstable();
+    validation
 }
 
 #[cfg(test)]

@@ -13,10 +13,13 @@ use crate::batch::Example;
 /// Marks a learned token; no vocabulary is so large that its ids need this bit.
 const LEARNED: u32 = 1 << 31;
 
+/// Longer names of origins are cut.
+const ORIGIN_BYTES: usize = u16::MAX as usize;
+
 /// Where an example lies in the file.
 #[derive(Clone, Copy, Debug)]
 struct Span {
-    /// Tokens before it.
+    /// Bytes before it.
     start: u64,
     n_tokens: u32,
     n_supervised: u32,
@@ -63,26 +66,30 @@ impl StoreWriter {
         self.spans.len()
     }
 
-    /// Appends an example.
+    /// Appends an example, with the file and line or row that it comes from.
     ///
     /// # Errors
     /// The disk is full.
-    pub(crate) fn push(&mut self, example: &Example) -> Result<()> {
+    pub(crate) fn push(&mut self, example: &Example, origin: &str) -> Result<()> {
         let Example { tokens, supervised } = example;
         let mut bytes = Vec::with_capacity(4 * tokens.len());
         for (&id, &learned) in tokens.iter().zip(supervised) {
             let word = if learned { id | LEARNED } else { id };
             bytes.extend(word.to_le_bytes());
         }
-        self.file.write_all(&bytes).with_context(full)?;
         self.hasher.update((tokens.len() as u64).to_le_bytes());
         self.hasher.update(&bytes);
+        // Only an error message ever asks for the origin: it stays on the disk.
+        let origin = &origin.as_bytes()[..origin.len().min(ORIGIN_BYTES)];
+        bytes.extend((origin.len() as u16).to_le_bytes());
+        bytes.extend(origin);
+        self.file.write_all(&bytes).with_context(full)?;
         self.spans.push(Span {
             start: self.end,
             n_tokens: tokens.len() as u32,
             n_supervised: example.n_supervised() as u32,
         });
-        self.end += tokens.len() as u64;
+        self.end += bytes.len() as u64;
         Ok(())
     }
 
@@ -130,16 +137,36 @@ impl Store {
     /// The disk fails.
     pub(crate) fn get(&self, index: usize) -> Result<Example> {
         let span = self.spans[index];
-        let mut bytes = vec![0; 4 * span.n_tokens as usize];
-        let mut file = &self.file;
-        file.seek(SeekFrom::Start(4 * span.start))
-            .and_then(|_| file.read_exact(&mut bytes))
-            .context("cannot read the examples' temporary file")?;
+        let bytes = self.read(span.start, 4 * span.n_tokens as usize)?;
         let words = bytes
             .chunks_exact(4)
             .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
         let (tokens, supervised) = words.map(|w| (w & !LEARNED, w & LEARNED != 0)).unzip();
         Ok(Example { tokens, supervised })
+    }
+
+    /// The file and line or row that an example comes from.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub(crate) fn origin(&self, index: usize) -> Result<String> {
+        let Span {
+            start, n_tokens, ..
+        } = self.spans[index];
+        let start = start + 4 * u64::from(n_tokens);
+        let length = self.read(start, 2)?;
+        let length = u16::from_le_bytes([length[0], length[1]]);
+        let origin = self.read(start + 2, length.into())?;
+        Ok(String::from_utf8_lossy(&origin).into_owned())
+    }
+
+    fn read(&self, start: u64, n_bytes: usize) -> Result<Vec<u8>> {
+        let mut bytes = vec![0; n_bytes];
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(start))
+            .and_then(|_| file.read_exact(&mut bytes))
+            .context("cannot read the examples' temporary file")?;
+        Ok(bytes)
     }
 }
 
@@ -149,8 +176,9 @@ mod tests {
 
     fn store(examples: &[Example]) -> Store {
         let mut writer = StoreWriter::new(&std::env::temp_dir()).expect("a store");
-        for example in examples {
-            writer.push(example).expect("room");
+        for (index, example) in examples.iter().enumerate() {
+            let origin = format!("a.jsonl:{index}");
+            writer.push(example, &origin).expect("room");
         }
         assert_eq!(writer.len(), examples.len());
         writer.finish().expect("room")
@@ -166,6 +194,8 @@ mod tests {
         let store = store(&examples);
         for index in [2, 0, 1, 2] {
             assert_eq!(store.get(index).expect("read"), examples[index]);
+            let origin = store.origin(index).expect("read");
+            assert_eq!(origin, format!("a.jsonl:{index}"));
         }
         assert_eq!(
             (store.len(), store.n_tokens(2), store.n_supervised(0)),

@@ -94,13 +94,86 @@ fn examples_that_hold_a_benchmarks_task_are_left_out_unless_the_recipe_wants_the
     .result();
     says(
         &shown,
-        &["1 examples from 2 rows", "1 overlapping a benchmark"],
+        &[
+            "1 examples from 2 rows",
+            "1 with text of a benchmark's task",
+        ],
     );
     let words = ["--set", &set, "--set", "data.decontaminate=false"];
     says(
         &data(&project, &words).result(),
         &["2 examples from 2 rows"],
     );
+}
+
+#[test]
+fn the_benchmarks_of_the_recipe_are_searched_for_and_a_count_goes_with_the_adapter() {
+    let project = Project::new();
+    let solution = "    best = xs[0]\n    for x in xs:\n        best = x if x < best else best\n    return best\n";
+    let task = serde_json::json!({
+        "task_id": "own/least", "prompt": "def least(xs):\n    \"\"\"Weigh.\"\"\"\n", "entry_point": "least",
+        "canonical_solution": solution, "tests": ["assert least([2, 1]) == 1"],
+    });
+    project.write("own.jsonl", format!("{task}\n"));
+    project.write(
+        "src/least.py",
+        format!("def least(xs):\n    \"\"\"Return the least.\"\"\"\n{solution}"),
+    );
+    let own = "evaluate.benchmarks=[embedded, {name: custom, path: own.jsonl}]";
+    let finished = fit(&project, &["--set", own]);
+    says(&finished.stderr, &["1 with text of a benchmark's task"]);
+    finished.result();
+    let summary: Value =
+        serde_json::from_str(&project.read("checkpoints/tiny/adapter/training.json"))
+            .expect("JSON");
+    let expected = serde_json::json!({"benchmarks": ["embedded", "custom"], "left_out": 1});
+    assert_eq!(summary["decontamination"], expected);
+    says(
+        &project.read("checkpoints/tiny/training-report.md"),
+        &["1 examples shared text or code with a task of embedded, custom and were left out."],
+    );
+    let missing = "evaluate.benchmarks=[{name: humaneval+, path: nowhere.jsonl}]";
+    says(
+        &fit(&project, &["--restart", "--set", missing]).error(2),
+        &[
+            "no data file nowhere.jsonl",
+            "--set data.decontaminate=false",
+        ],
+    );
+    let words = [
+        "--restart",
+        "--set",
+        missing,
+        "--set",
+        "data.decontaminate=false",
+    ];
+    fit(&project, &words).result();
+}
+
+#[test]
+fn the_same_function_in_two_data_sets_is_learned_once_and_a_file_stays_on_one_side() {
+    let project = Project::new();
+    for name in ["one", "two"] {
+        let mut text = String::new();
+        for n in 0..6 {
+            let _ = write!(
+                text,
+                "def {name}_{n}(x):\n    \"\"\"Add {n} to x.\"\"\"\n    return x + {n}\n\n\n"
+            );
+        }
+        project.write(&format!("{name}/a.py"), text);
+    }
+    // The same as one/a.py in other layout.
+    let copy = project.read("one/a.py").replace("x + ", "x  +  ");
+    project.write("two/copy.py", copy);
+    let set =
+        "data.datasets=[{path: one, format: python_source}, {path: two, format: python_source}]";
+    let words = ["--set", set, "--set", "data.val_size=0.5", "--json"];
+    let report: Value = serde_json::from_str(&data(&project, &words).result()).expect("JSON");
+    let second = &report["datasets"][1];
+    assert_eq!(second["left_out"]["duplicate"], 6, "{second}");
+    assert_eq!(report["training"]["examples"], 6);
+    assert_eq!(report["validation"]["examples"], 6);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::support::{Project, golden};
+use crate::support::{Project, finish, golden, says};
 use crate::{fit, run};
 
 fn adapter(project: &Project) -> Vec<u8> {
@@ -74,6 +74,20 @@ fn a_training_leaves_adapter_recipe_summary_and_log() {
     assert_eq!(losses.len(), 4);
     assert_eq!(summary["final_loss"].as_f64(), losses.last().copied());
 
+    let report = project.read("checkpoints/tiny/training-report.md");
+    says(
+        &report,
+        &[
+            "# Training of `tiny`\n",
+            "`checkpoints/tiny/adapter` was trained on 5 examples in 4 steps",
+            "](loss.svg)",
+            "](adapter/recipe.yaml)",
+            "](log.jsonl)",
+        ],
+    );
+    let picture = project.read("checkpoints/tiny/loss.svg");
+    assert!(roxmltree::Document::parse(&picture).is_ok(), "{picture}");
+
     let recipe = project.read("checkpoints/tiny/adapter/recipe.yaml");
     let resolved = config::Recipe::parse(&recipe, &project.path("elsewhere.yaml"), &[])
         .expect("the resolved recipe");
@@ -97,6 +111,50 @@ fn the_same_recipe_gives_the_same_bytes_and_another_seed_others() {
     fit(&project, &["--set", "train.seed=1", "--restart"]).result();
     assert!(first != adapter(&project), "the seed changes nothing");
     project.assert_no_parts();
+}
+
+/// Python opens the terminal: it is there wherever programs are judged.
+#[cfg(unix)]
+#[test]
+fn on_a_terminal_one_bar_shows_how_it_goes_and_notes_stand_above_it() {
+    let project = Project::new();
+    let script = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)";
+    // As narrow as terminals are by tradition.
+    let sized = "stty cols 80 rows 24; exec \"$@\"";
+    let trainer = env!("CARGO_BIN_EXE_trainer");
+    let words = ["-c", script, "sh", "-c", sized, "sh", trainer];
+    let fit = ["fit", "tiny.yaml", "--device", "cpu"];
+    let more = [
+        "--set",
+        "train.num_train_epochs=30",
+        "--set",
+        "data.val_size=0.3",
+    ];
+    let words = [&words[..], &fit, &more].concat();
+    let mut command = project.command("python3", &words);
+    let shown = finish(command.env("TERM", "xterm")).result();
+    let bar = shown
+        .split(['\r', '\n'])
+        .filter(|line| line.contains("training ") && line.contains("tokens/s"))
+        .find(|line| line.contains(" steps "));
+    let bar = bar.unwrap_or_else(|| panic!("no bar in {shown:?}"));
+    for part in ["/30 steps", "ETA ", "loss ", "lr ", " tokens/s", "MB"] {
+        assert!(bar.contains(part), "`{part}` is not in {bar:?}");
+    }
+    let notes = shown.matches("validation         loss ").count();
+    assert_eq!(notes, 30, "{shown:?}");
+}
+
+#[test]
+fn without_a_terminal_there_are_plain_lines() {
+    let project = Project::new();
+    let stderr = fit(&project, &[]).stderr;
+    assert!(!stderr.contains(['\r', '\u{1b}']), "{stderr:?}");
+    let line = stderr.lines().find(|line| line.starts_with("training  "));
+    let line = line.unwrap_or_else(|| panic!("{stderr}"));
+    for part in ["4 steps in ", "loss ", "lr ", " tokens/s", "MB"] {
+        assert!(line.contains(part), "`{part}` is not in {line:?}");
+    }
 }
 
 #[test]

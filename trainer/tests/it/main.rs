@@ -7,10 +7,13 @@ mod data;
 mod fake_hub;
 mod fit;
 mod hub;
+#[cfg(target_os = "linux")]
+mod large;
 mod resume;
 #[path = "../../../cli/tests/support/mod.rs"]
 mod support;
 mod tools;
+mod traps;
 
 use support::{Finished, Project, finish};
 
@@ -23,4 +26,41 @@ fn run(project: &Project, words: &[&str]) -> Finished {
 fn fit(project: &Project, words: &[&str]) -> Finished {
     let words = [&["fit", "tiny.yaml", "--device", "cpu"], words].concat();
     finish(&mut project.command(env!("CARGO_BIN_EXE_trainer"), &words))
+}
+
+/// Runs `trainer` in a project and gives the most memory that it held, in bytes.
+#[cfg(target_os = "linux")]
+fn peak_memory(project: &Project, words: &[&str]) -> (Finished, u64) {
+    let mut command = project.command(env!("CARGO_BIN_EXE_trainer"), words);
+    let child = command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("the trainer starts");
+    let status = format!("/proc/{}/status", child.id());
+    let (done, is_done) = std::sync::mpsc::channel::<()>();
+    // The peak never falls, so the last look before the end is all but the peak itself.
+    let watch = std::thread::spawn(move || {
+        let mut peak = 0;
+        loop {
+            let text = std::fs::read_to_string(&status).unwrap_or_default();
+            let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+            peak = peak.max(kib.unwrap_or(0) * 1024);
+            let pause = std::time::Duration::from_millis(2);
+            if is_done.recv_timeout(pause) != Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                return peak;
+            }
+        }
+    });
+    let output = child.wait_with_output().expect("the trainer ends");
+    drop(done);
+    let peak = watch.join().expect("the watch ends");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    let finished = Finished {
+        code: output.status.code(),
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+    };
+    (finished, peak)
 }

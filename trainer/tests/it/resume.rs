@@ -27,18 +27,34 @@ fn with<'a>(more: &[&'a str]) -> Vec<&'a str> {
     [&WORDS[..], more].concat()
 }
 
-/// The adapter's tensors and the loss log.
-fn outcome(project: &Project) -> (Vec<u8>, String) {
+/// The adapter's tensors, the loss log, and what TensorBoard is told.
+fn outcome(project: &Project) -> (Vec<u8>, String, Vec<Vec<u8>>) {
     let adapter = project.bytes("checkpoints/tiny/adapter/adapter_model.safetensors");
-    (adapter, project.read("checkpoints/tiny/log.jsonl"))
+    let log = project.read("checkpoints/tiny/log.jsonl");
+    (adapter, log, events(project))
+}
+
+/// The records of the event file, each without the time at which it was written.
+fn events(project: &Project) -> Vec<Vec<u8>> {
+    let bytes = project.bytes("checkpoints/tiny/events.out.tfevents.trainer");
+    let (mut rest, mut records) = (&bytes[..], Vec::new());
+    while !rest.is_empty() {
+        let length = u64::from_le_bytes(rest[..8].try_into().expect("a length")) as usize;
+        // Behind length, its checksum, and the time with its key.
+        records.push(rest[12 + 9..12 + length].to_vec());
+        rest = &rest[16 + length..];
+    }
+    records
 }
 
 /// What the training of this recipe gives when nothing happens.
-fn uninterrupted() -> (Vec<u8>, String) {
+fn uninterrupted() -> (Vec<u8>, String, Vec<Vec<u8>>) {
     let project = Project::new();
     fit(&project, &WORDS).result();
     let outcome = outcome(&project);
     assert_eq!(outcome.1.lines().count(), STEPS);
+    // The first says which version of the format the others have.
+    assert_eq!(outcome.2.len(), 1 + STEPS);
     outcome
 }
 

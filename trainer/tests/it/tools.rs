@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::{Project, golden, says};
+use crate::support::{Project, finish, golden, says};
 use crate::{fit, run};
 
 #[test]
@@ -69,6 +69,89 @@ fn the_base_model_and_the_adapter_answer() {
         &run(&project, &[&words[..], &["--top-p", "0"]].concat()).error(2),
         &["--top-p is 0, allowed: above 0, at most 1"],
     );
+}
+
+#[test]
+fn requests_from_the_standard_input_are_answered_one_by_one() {
+    let project = Project::new();
+    let command = |words: &[&str]| {
+        let words = [&["generate", "tiny.yaml", "--max-new-tokens", "8"], words].concat();
+        project.command(env!("CARGO_BIN_EXE_trainer"), &words)
+    };
+    let alone = |prompt: &str| finish(&mut command(&["--prompt", prompt])).result();
+    let (first, second) = ("def f(x):\n    y = x", "Say it.");
+    project.write("requests.txt", format!("{first}\n\n\n{second}\n"));
+    let requests = fs::File::open(project.path("requests.txt")).expect("requests");
+    let both = finish(command(&[]).stdin(requests)).result();
+    assert_eq!(both, alone(first) + &alone(second));
+    let nothing = finish(command(&[]).stdin(std::process::Stdio::null())).result();
+    assert_eq!(nothing, "");
+}
+
+#[test]
+fn an_answer_is_shown_while_it_is_made() {
+    let project = Project::new();
+    let words = [
+        "generate",
+        "tiny.yaml",
+        "--raw",
+        "--prompt",
+        "a",
+        "--max-new-tokens",
+        "3900",
+    ];
+    let mut command = project.command(env!("CARGO_BIN_EXE_trainer"), &words);
+    let mut child = command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("the trainer starts");
+    let mut out = child.stdout.take().expect("a pipe");
+    let mut first = [0];
+    std::io::Read::read_exact(&mut out, &mut first).expect("the beginning of an answer");
+    let is_running = child.try_wait().expect("a child").is_none();
+    child.kill().expect("killed");
+    child.wait().expect("a child");
+    assert!(
+        is_running,
+        "the answer came all at once, or ended at once: choose another prompt"
+    );
+}
+
+#[test]
+fn an_adapter_of_another_base_is_refused_by_every_command_that_takes_one() {
+    let project = Project::new();
+    let other = golden("peft-llama/all-linear").display().to_string();
+    let refused = |words: &[&str], code: i32| {
+        says(
+            &run(&project, words).error(code),
+            &[
+                "adapter does not fit base model `tiny/qwen2`",
+                "layers.2.",
+                "missing",
+            ],
+        );
+    };
+    let base = "tiny.yaml";
+    refused(
+        &[
+            "validate",
+            base,
+            "--adapter",
+            &other,
+            "--set",
+            "data.val_size=0.4",
+        ],
+        2,
+    );
+    refused(&["generate", base, "--adapter", &other, "--prompt", "a"], 2);
+    refused(&["merge", base, &other, "merged"], 2);
+    refused(&["export", base, &other, "--to", "gguf", "a.gguf"], 2);
+    refused(&["export", base, &other, "--to", "peft", "copy"], 2);
+    for output in ["merged", "a.gguf", "copy"] {
+        assert!(!project.path(output).exists(), "{output}");
+    }
+    project.assert_no_parts();
 }
 
 #[test]

@@ -304,7 +304,8 @@ def record_training(arch, seed, max_grad_norm):
 
     A window's loss is the sum of its tokens' losses over the number of its supervised tokens, whatever micro-batch
     they stand in. The gradients' global norm is clipped as `torch.nn.utils.clip_grad_norm_` does it; the bounds
-    given for the two starts lie amid the norms that occur, so that some steps are clipped and some are not.
+    given for the starts lie amid the norms that occur, so that some steps are clipped and some are not. `loraplus`,
+    where a bound is given for it, has the optimizer of PEFT's LoRA+.
     """
     torch = calm_torch(seed)
     folder = GOLDEN / f"training-{arch}"
@@ -321,32 +322,52 @@ def record_training(arch, seed, max_grad_norm):
         folder / "micro_batches.safetensors",
         {f"{i}.{name}": tensor for i, batch in enumerate(micro_batches) for name, tensor in batch.items()},
     )
-    for start, random_b in (("zero-b", 0.0), ("random-b", 0.1)):
+    for start, random_b, ratio in (("zero-b", 0.0, None), ("random-b", 0.1, None), ("loraplus", 0.1, 4.0)):
+        if start not in max_grad_norm:
+            continue
         model = add_lora(load_base(arch), seed + 1, random_b)
         save_adapter(model, folder / start / "before", f"example/tiny-{arch}")
-        steps = train(model, micro_batches, max_grad_norm[start])
+        steps = train(model, micro_batches, max_grad_norm[start], ratio)
         save_adapter(model, folder / start / "after", f"example/tiny-{arch}")
         settings = TRAINING | {"max_grad_norm": max_grad_norm[start]}
+        if ratio is not None:
+            settings["loraplus_lr_ratio"] = ratio
         write_json(folder / start / "expected.json", {"settings": settings, "steps": steps})
         n_clipped = sum(step["grad_norm"] > max_grad_norm[start] for step in steps)
         assert 3 <= n_clipped <= 7, f"{n_clipped} of the steps are clipped"
         print(arch, start, *(f"{s['loss']:.4f}/{s['grad_norm']:.3f}/{s['learning_rate']:.2e}" for s in steps))
 
 
-def train(model, micro_batches, max_grad_norm):
+def adamw(model, loraplus_lr_ratio):
+    """The optimizer of the recorded trainings; with a ratio that of PEFT's LoRA+."""
+    import torch
+    from peft.optimizers import create_loraplus_optimizer
+
+    settings = {
+        "lr": TRAINING["learning_rate"],
+        "betas": (TRAINING["adam_beta1"], TRAINING["adam_beta2"]),
+        "eps": TRAINING["adam_epsilon"],
+    }
+    if loraplus_lr_ratio is None:
+        weights = [weight for weight in model.parameters() if weight.requires_grad]
+        return torch.optim.AdamW(weights, weight_decay=TRAINING["weight_decay"], **settings)
+    return create_loraplus_optimizer(
+        model,
+        torch.optim.AdamW,
+        loraplus_lr_ratio=loraplus_lr_ratio,
+        loraplus_weight_decay=TRAINING["weight_decay"],
+        **settings,
+    )
+
+
+def train(model, micro_batches, max_grad_norm, loraplus_lr_ratio=None):
     """Ten steps of AdamW; returns what a log would hold of each step, the loss being that before the update."""
     import torch
     from transformers import get_cosine_schedule_with_warmup
 
     model.train()
     weights = [weight for weight in model.parameters() if weight.requires_grad]
-    optimizer = torch.optim.AdamW(
-        weights,
-        lr=TRAINING["learning_rate"],
-        betas=(TRAINING["adam_beta1"], TRAINING["adam_beta2"]),
-        eps=TRAINING["adam_epsilon"],
-        weight_decay=TRAINING["weight_decay"],
-    )
+    optimizer = adamw(model, loraplus_lr_ratio)
     schedule = get_cosine_schedule_with_warmup(optimizer, TRAINING["warmup_steps"], TRAINING["n_steps"])
     steps = []
     width = TRAINING["gradient_accumulation_steps"]

@@ -1,0 +1,194 @@
+//! Keeps the tasks that a recipe evaluates on out of its training.
+
+use std::collections::HashSet;
+
+use anyhow::Result;
+use benchmarks::{Overlap, ScoringPhase, Task};
+use cli::UserMistake;
+use config::{Benchmark, Recipe};
+use metrics::syntax::definition_hashes;
+
+use super::counts::Reason;
+use super::sample::Sample;
+
+/// Around code in a text.
+const FENCE: &str = "```";
+
+/// The search for tasks in training examples: for their words, and for their solutions as syntax trees.
+#[derive(Debug)]
+pub(super) struct Decontamination {
+    overlap: Overlap,
+    /// Of the functions and classes in the tasks' solutions.
+    solutions: HashSet<u64>,
+}
+
+impl Decontamination {
+    /// The search for the tasks of `evaluate.benchmarks`; `None` if the recipe does not want one.
+    ///
+    /// # Errors
+    /// A benchmark whose data file is missing or broken: what cannot be searched for would not be found.
+    pub(super) fn of(recipe: &Recipe) -> Result<Option<Self>> {
+        if !recipe.data.decontaminate {
+            return Ok(None);
+        }
+        let mut tasks = Vec::new();
+        for benchmark in &recipe.evaluate.benchmarks {
+            tasks.extend(load(benchmark)?);
+        }
+        // The solutions are only compared with; no example, log or message ever shows them.
+        let phase = ScoringPhase::begin();
+        let mut solutions = HashSet::new();
+        for task in &tasks {
+            let prompt = &task.view().prompt;
+            let solution = task.canonical_solution(&phase);
+            let whole = format!("{prompt}{solution}");
+            let hashes = definition_hashes(&whole).or_else(|| definition_hashes(solution));
+            if !solution.trim().is_empty() {
+                solutions.extend(hashes.unwrap_or_default());
+            }
+        }
+        Ok(Some(Self {
+            overlap: Overlap::new(&tasks, &phase),
+            solutions,
+        }))
+    }
+
+    /// Why a sample has to be left out, if it has to.
+    pub(super) fn reason_against(&self, sample: &Sample) -> Option<Reason> {
+        let text = sample.text();
+        if self.overlap.find(&text).is_some() {
+            return Some(Reason::SharesText);
+        }
+        let is_solution = |code: &str| {
+            let hashes = definition_hashes(code).unwrap_or_default();
+            hashes.iter().any(|hash| self.solutions.contains(hash))
+        };
+        code_in(&text)
+            .any(is_solution)
+            .then_some(Reason::SharesCode)
+    }
+}
+
+/// The parts of a text that may be Python with a definition in it: what stands between fences, or all of it.
+fn code_in(text: &str) -> impl Iterator<Item = &str> {
+    let is_fenced = text.contains(FENCE);
+    text.split(FENCE)
+        .enumerate()
+        .filter(move |(index, _)| !is_fenced || index % 2 == 1)
+        .map(move |(_, part)| match part.split_once('\n') {
+            // The fence's own line names the language.
+            Some((_, code)) if is_fenced => code,
+            _ => part,
+        })
+        .filter(|code| code.contains("def ") || code.contains("class "))
+}
+
+/// The tasks of a benchmark, all of them, however many a run may draw.
+fn load(benchmark: &Benchmark) -> Result<Vec<Task>> {
+    let name = benchmark.name.as_str();
+    let default = benchmarks::data_of(name).map(|data| data.file);
+    let (data, _) = cli::benchmark_data(benchmark.path.as_deref(), default, &table::ENDINGS)?;
+    let set = benchmarks::load(name, data.as_deref()).map_err(|error| {
+        UserMistake(format!(
+            "{error}\nhint: training examples are searched for the tasks of `evaluate.benchmarks`; \
+             --set data.decontaminate=false leaves that out"
+        ))
+    })?;
+    Ok(set.tasks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::sample::Content;
+    use model::{Message, Role};
+    use std::path::Path;
+
+    const SOLUTION: &str = "    best = xs[0]\n    for x in xs:\n        best = x if x < best else best\n    return best\n";
+
+    fn search(folder: &Path) -> Decontamination {
+        let task = serde_json::json!({
+            "task_id": "own/least",
+            "prompt": "def least(xs):\n    \"\"\"Weigh.\"\"\"\n",
+            "entry_point": "least",
+            "canonical_solution": SOLUTION,
+            "tests": ["assert least([2, 1]) == 1"],
+        });
+        let file = folder.join("own.jsonl");
+        std::fs::write(&file, format!("{task}\n")).expect("a file");
+        let text = format!(
+            "model: {{name_or_path: x.gguf}}\ndata: {{datasets: [{{path: a, format: text}}]}}\n\
+             evaluate: {{benchmarks: [{{name: custom, path: '{}'}}]}}",
+            file.display()
+        );
+        let recipe = Recipe::parse(&text, Path::new("r.yaml"), &[]).expect("recipe");
+        Decontamination::of(&recipe)
+            .expect("tasks")
+            .expect("wanted")
+    }
+
+    fn sample(content: Content) -> Sample {
+        Sample {
+            content,
+            origin: "a:1".to_owned(),
+            group: None,
+        }
+    }
+
+    fn answer(text: &str) -> Sample {
+        sample(Content::Conversation(vec![
+            Message::new(Role::User, "The least of some numbers?"),
+            Message::new(Role::Assistant, text),
+        ]))
+    }
+
+    #[test]
+    fn a_solution_is_found_by_its_words_and_in_other_layout_by_its_tree() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let search = search(folder.path());
+        let check = |sample: &Sample, expected: Option<Reason>| {
+            assert_eq!(search.reason_against(sample), expected, "{sample:?}");
+        };
+        let stub = "def other(ys):\n    \"\"\"Doc.\"\"\"\n".to_owned();
+        let body = SOLUTION.to_owned();
+        check(
+            &sample(Content::Code { stub, body }),
+            Some(Reason::SharesText),
+        );
+        // Comments between the words, brackets around them: no thirteen of them stand in a row.
+        let broken = "def least(xs):\n    # the first one\n    best = (xs[0])\n    # go on\n    for x in xs:\n        \
+                      # choose\n        best = (x if x < best\n            # keep\n            else best)\n    # done\n    \
+                      return best\n";
+        let code = Some(Reason::SharesCode);
+        check(
+            &answer(&format!("Here:\n```python\n{broken}```\nDone.")),
+            code,
+        );
+        check(&answer(broken), code);
+        check(
+            &answer(&format!("```py\nimport os\n{broken}\nx = 1\n```")),
+            code,
+        );
+        check(&answer(&broken.replace("best", "low")), None);
+        check(&answer("No code at all, but a class of its own."), None);
+    }
+
+    #[test]
+    fn a_benchmark_without_its_file_is_a_mistake_that_names_the_way_out() {
+        let text = "model: {name_or_path: x.gguf}\ndata: {datasets: [{path: a, format: text}]}\n\
+                    evaluate: {benchmarks: [{name: mbpp, path: nowhere.jsonl}]}";
+        let mut recipe = Recipe::parse(text, Path::new("r.yaml"), &[]).expect("recipe");
+        let error = Decontamination::of(&recipe).expect_err("no file");
+        assert!(error.is::<UserMistake>());
+        let text = error.to_string();
+        for part in ["no data file nowhere.jsonl", "data.decontaminate=false"] {
+            assert!(text.contains(part), "{text}");
+        }
+        recipe.data.decontaminate = false;
+        assert!(
+            Decontamination::of(&recipe)
+                .expect("not searched")
+                .is_none()
+        );
+    }
+}

@@ -1,0 +1,207 @@
+//! The log of a run, line by line as JSON (`log.jsonl`), and the same for TensorBoard.
+
+mod events;
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use events::EventFile;
+
+/// Name of the log inside the run's folder.
+pub(crate) const LOG_FILE: &str = "log.jsonl";
+
+/// One line of `log.jsonl`. It holds no times, so that the same training writes the same bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum LogLine {
+    /// An optimizer step.
+    Step {
+        /// Optimizer steps done.
+        step: usize,
+        /// Passes over the data, with the part of the current one.
+        epoch: f64,
+        /// Nats per supervised token, before this step's update.
+        loss: f64,
+        /// Rate of this step.
+        learning_rate: f64,
+        /// Norm of all gradients together, before clipping.
+        grad_norm: f64,
+        /// Tokens read so far, padding not counted.
+        tokens: usize,
+    },
+    /// A validation.
+    Validation {
+        /// Optimizer steps done.
+        step: usize,
+        /// Passes over the data, with the part of the current one.
+        epoch: f64,
+        /// Nats per learned token of the validation part.
+        validation_loss: f64,
+    },
+}
+
+/// The log that a training writes, each line through at once.
+pub(crate) struct RunLog {
+    lines: Tail,
+    events: EventFile,
+}
+
+impl RunLog {
+    /// Opens the log for writing after its first `keep_bytes`; what a killed run wrote behind them goes.
+    ///
+    /// # Errors
+    /// A file cannot be written, or the log is shorter than that.
+    pub(crate) fn open(output_dir: &Path, keep_bytes: u64) -> Result<Self> {
+        let path = output_dir.join(LOG_FILE);
+        let lines = Tail::open(path.clone())?;
+        let found = lines.length()?;
+        if found < keep_bytes {
+            anyhow::bail!(
+                "{} has {found} bytes, but had {keep_bytes} when the checkpoint was saved\n\
+                 hint: put the file back, or begin anew with --restart",
+                path.display()
+            );
+        }
+        lines.keep(keep_bytes)?;
+        let events = EventFile::open(output_dir, read_lines(&path)?)?;
+        Ok(Self { lines, events })
+    }
+
+    /// Appends a line.
+    ///
+    /// # Errors
+    /// The disk is full.
+    pub(crate) fn write(&mut self, line: &LogLine) -> Result<()> {
+        let mut text = serde_json::to_vec(line)?;
+        text.push(b'\n');
+        self.lines.append(&text)?;
+        self.events.append(line)
+    }
+
+    /// Brings the log onto the disk and gives its length in bytes.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub(crate) fn sync(&mut self) -> Result<u64> {
+        self.events.sync()?;
+        self.lines.sync()?;
+        self.lines.length()
+    }
+}
+
+/// All lines of a run's log.
+///
+/// # Errors
+/// The file cannot be read, or something else has written to it.
+pub(crate) fn read(output_dir: &Path) -> Result<Vec<LogLine>> {
+    read_lines(&output_dir.join(LOG_FILE))?.collect()
+}
+
+fn read_lines(path: &Path) -> Result<impl Iterator<Item = Result<LogLine>> + use<>> {
+    let path = path.to_owned();
+    let file = File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(BufReader::new(file)
+        .lines()
+        .enumerate()
+        .map(move |(index, line)| {
+            let place = || format!("{}:{}", path.display(), index + 1);
+            serde_json::from_str(&line.with_context(place)?).with_context(place)
+        }))
+}
+
+/// A file that grows at its end.
+struct Tail {
+    file: File,
+    path: PathBuf,
+}
+
+impl Tail {
+    fn open(path: PathBuf) -> Result<Self> {
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(Self { file, path })
+    }
+
+    fn length(&self) -> Result<u64> {
+        let metadata = self.file.metadata();
+        Ok(self.told(metadata)?.len())
+    }
+
+    fn keep(&self, bytes: u64) -> Result<()> {
+        self.told(self.file.set_len(bytes))
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        let written = self.file.write_all(bytes);
+        self.told(written)
+    }
+
+    fn sync(&self) -> Result<()> {
+        self.told(self.file.sync_all())
+    }
+
+    fn told<T>(&self, outcome: std::io::Result<T>) -> Result<T> {
+        outcome.with_context(|| {
+            format!(
+                "cannot write {}\nhint: free space under the output folder and run the same command again",
+                self.path.display()
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(step: usize) -> LogLine {
+        LogLine::Step {
+            step,
+            epoch: 0.5,
+            loss: 1.0 / step as f64,
+            learning_rate: 2e-4,
+            grad_norm: 0.25,
+            tokens: 100 * step,
+        }
+    }
+
+    #[test]
+    fn lines_come_back_as_they_were_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let validation = LogLine::Validation {
+            step: 3,
+            epoch: 1.0,
+            validation_loss: 0.7,
+        };
+        let lines = [step(1), step(3), validation];
+        let mut log = RunLog::open(folder.path(), 0).expect("a log");
+        for line in &lines {
+            log.write(line).expect("written");
+        }
+        assert_eq!(read(folder.path()).expect("read"), lines);
+    }
+
+    #[test]
+    fn what_was_written_after_the_checkpoint_goes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let bytes = || std::fs::read(folder.path().join(LOG_FILE)).expect("a log");
+        let mut log = RunLog::open(folder.path(), 0).expect("a log");
+        log.write(&step(1)).expect("written");
+        let kept = log.sync().expect("synced");
+        log.write(&step(2)).expect("written");
+        let whole = bytes();
+        let mut log = RunLog::open(folder.path(), kept).expect("a log");
+        assert_eq!(bytes().len() as u64, kept);
+        log.write(&step(2)).expect("written");
+        assert_eq!(bytes(), whole);
+        let error = RunLog::open(folder.path(), 1 << 20).err().expect("short");
+        assert!(error.to_string().contains("hint: put the file back"));
+    }
+}

@@ -1,0 +1,467 @@
+//! The report on a finished training: `training-report.md` and its picture, in the run's folder.
+
+mod picture;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use cli::duration_text;
+use config::{InitLoraWeights, Recipe};
+
+use crate::dataset::Counts;
+use crate::log::{self, LogLine};
+use crate::output::TrainingSummary;
+
+/// Name of the report.
+pub(crate) const REPORT_FILE: &str = "training-report.md";
+/// Name of its picture.
+const PICTURE_FILE: &str = "loss.svg";
+
+/// A validation loss that ends this much above its lowest is worth a word: a share of the lowest.
+const RISEN: f64 = 0.01;
+/// So is this share of the rows left out or cut.
+const MANY_LEFT_OUT: f64 = 0.1;
+
+/// What a report is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject<'a> {
+    /// The recipe with its overrides.
+    pub(crate) recipe: &'a Recipe,
+    /// How the training went.
+    pub(crate) summary: &'a TrainingSummary,
+    /// What became of each data set.
+    pub(crate) counts: &'a [Counts],
+    /// Examples that were kept out of training.
+    pub(crate) validation_examples: usize,
+    /// The most memory that the process held, in words.
+    pub(crate) peak_memory: &'a str,
+}
+
+/// Writes report and picture into the run's folder.
+///
+/// # Errors
+/// The log cannot be read, or the disk is full.
+pub(crate) fn write(run: &Path, subject: Subject) -> Result<()> {
+    let lines = log::read(run)?;
+    let picture = picture::draw(subject.recipe.name(), &lines, subject.summary.best);
+    put(run, PICTURE_FILE, &picture)?;
+    put(run, REPORT_FILE, &markdown(subject, &lines))
+}
+
+/// Writes a file beside its place first, so that no half file ever has the name.
+fn put(folder: &Path, name: &str, text: &str) -> Result<()> {
+    let (part, path) = (folder.join(format!(".{name}.part")), folder.join(name));
+    fs::write(&part, text)
+        .and_then(|()| fs::rename(&part, &path))
+        .inspect_err(|_| {
+            let _ = fs::remove_file(&part);
+        })
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// The report as a page.
+fn markdown(subject: Subject, lines: &[LogLine]) -> String {
+    let mut page = String::new();
+    let sections = [
+        headline(subject, lines),
+        format!("![Losses and learning rate by step]({PICTURE_FILE})\n"),
+        findings(subject, lines),
+        outcome(subject, lines),
+        data(subject),
+        settings(subject.recipe),
+        next(subject.recipe),
+    ];
+    for section in sections.iter().filter(|section| !section.is_empty()) {
+        page.push_str(section);
+        page.push('\n');
+    }
+    page.truncate(page.trim_end().len());
+    page.push('\n');
+    page
+}
+
+fn headline(
+    Subject {
+        recipe, summary, ..
+    }: Subject,
+    lines: &[LogLine],
+) -> String {
+    let time = duration_text(Duration::from_secs_f64(summary.seconds));
+    let course = match (first_loss(lines), late_loss(lines)) {
+        (Some(first), Some(late)) => {
+            format!("; the training loss went from {first:.3} to {late:.3} nats a learned token")
+        }
+        _ => String::new(),
+    };
+    format!(
+        "# Training of {}\n\n{} was trained on {} examples in {} steps and {time} on {}{course}.\n",
+        code(recipe.name()),
+        code(&recipe.adapter_dir().display().to_string()),
+        summary.examples,
+        summary.steps,
+        summary.device,
+    )
+}
+
+/// What a reader should not overlook.
+fn findings(subject: Subject, lines: &[LogLine]) -> String {
+    let Subject {
+        recipe,
+        summary,
+        counts,
+        validation_examples,
+        ..
+    } = subject;
+    let mut notes = Vec::new();
+    match (summary.best, validation_losses(lines).last()) {
+        (Some(best), Some((_, last))) if *last > best.loss * (1.0 + RISEN) => {
+            let kept = if recipe.train.load_best_model_at_end {
+                "the adapter is the one of that step"
+            } else {
+                "the adapter is the last one all the same (`train.load_best_model_at_end: false`)"
+            };
+            notes.push(format!(
+                "The validation loss was lowest after step {} ({:.4}) and ended at {last:.4}: what came later was learnt by \
+                 heart. {kept}.",
+                best.step, best.loss
+            ));
+        }
+        _ => {}
+    }
+    if summary.stopped_early {
+        notes.push(format!(
+            "Training stopped early, after step {}, because the validation loss no longer fell.",
+            summary.steps
+        ));
+    }
+    if validation_examples == 0 {
+        notes.push(
+            "No example was kept out of training (`data.val_size: 0`), so nothing here tells learning from \
+             remembering."
+                .to_owned(),
+        );
+    }
+    let clipped = clipped_share(recipe, lines);
+    if clipped > 0.5 {
+        notes.push(format!(
+            "In {:.0} % of the logged steps the gradient was scaled down to `train.max_grad_norm`; a lower learning rate may \
+             serve as well.",
+            100.0 * clipped
+        ));
+    }
+    for counts in counts {
+        let lost: usize = counts.left_out_by_length();
+        if lost as f64 > MANY_LEFT_OUT * counts.found as f64 {
+            notes.push(format!(
+                "{lost} of {} {} of {} were left out or cut for their length (`data.max_seq_length: {}`).",
+                counts.found,
+                counts.unit,
+                code(&counts.path),
+                recipe.data.max_seq_length
+            ));
+        }
+    }
+    if notes.is_empty() {
+        return String::new();
+    }
+    let notes: Vec<String> = notes.iter().map(|note| format!("- {note}\n")).collect();
+    format!("## To be noted\n\n{}", notes.concat())
+}
+
+fn outcome(subject: Subject, lines: &[LogLine]) -> String {
+    let Subject {
+        summary,
+        peak_memory,
+        ..
+    } = subject;
+    let mut rows = Vec::new();
+    if let (Some(first), Some(late)) = (first_loss(lines), late_loss(lines)) {
+        rows.push(("training loss, first logged step", format!("{first:.4}")));
+        rows.push((
+            "training loss, mean of the last tenth of the log",
+            format!("{late:.4}"),
+        ));
+    }
+    if let Some(best) = summary.best {
+        rows.push((
+            "validation loss, lowest",
+            format!(
+                "{:.4} after step {} (perplexity {:.3})",
+                best.loss,
+                best.step,
+                best.loss.exp()
+            ),
+        ));
+    }
+    if let Some((step, loss)) = validation_losses(lines).last() {
+        rows.push((
+            "validation loss, last",
+            format!("{loss:.4} after step {step}"),
+        ));
+    }
+    let speed = summary.tokens as f64 / summary.seconds;
+    rows.extend([
+        (
+            "tokens read",
+            format!(
+                "{}, {} of them learned",
+                summary.tokens, summary.supervised_tokens
+            ),
+        ),
+        (
+            "time",
+            format!(
+                "{}, {speed:.0} tokens/s",
+                duration_text(Duration::from_secs_f64(summary.seconds))
+            ),
+        ),
+        ("peak memory of the process", peak_memory.to_owned()),
+        (
+            "trained parameters",
+            summary.trainable_parameters.to_string(),
+        ),
+    ]);
+    let mut table =
+        "## Outcome\n\nLosses are in nats a learned token.\n\n| | |\n|---|---|\n".to_owned();
+    for (name, value) in rows {
+        // Writing to a string cannot fail.
+        let _ = writeln!(table, "| {name} | {value} |");
+    }
+    table
+}
+
+fn data(subject: Subject) -> String {
+    let mut table =
+        "## Data\n\n| data set | read | examples | left out or cut |\n|---|---|---|---|\n"
+            .to_owned();
+    for counts in subject.counts {
+        let left_out = counts
+            .left_out_text()
+            .unwrap_or_else(|| "nothing".to_owned());
+        let _ = writeln!(
+            table,
+            "| {} | {} {} in {} files | {} | {left_out} |",
+            code(&counts.path),
+            counts.found,
+            counts.unit,
+            counts.files,
+            counts.kept,
+        );
+    }
+    let _ = writeln!(
+        table,
+        "\nAn epoch has {} examples by the data sets' weights; {} examples were kept out to validate on. {}",
+        subject.summary.examples,
+        subject.validation_examples,
+        match &subject.summary.decontamination {
+            Some(search) => format!(
+                "{} examples shared text or code with a task of {} and were left out.",
+                search.left_out,
+                search.benchmarks.join(", ")
+            ),
+            None => "They were not searched for the tasks that the recipe evaluates on.".to_owned(),
+        }
+    );
+    table
+}
+
+fn settings(recipe: &Recipe) -> String {
+    let (lora, train) = (&recipe.lora, &recipe.train);
+    let mut variants = Vec::new();
+    for (is_on, name) in [
+        (lora.use_rslora, "rsLoRA"),
+        (lora.use_dora, "DoRA"),
+        (lora.init_lora_weights == InitLoraWeights::Pissa, "PiSSA"),
+        ((lora.loraplus_lr_ratio - 1.0).abs() > f64::EPSILON, "LoRA+"),
+        (train.neftune_noise_alpha.is_some(), "NEFTune"),
+        (lora.lora_dropout > 0.0, "dropout"),
+    ] {
+        if is_on {
+            variants.push(name);
+        }
+    }
+    let variants = if variants.is_empty() {
+        String::new()
+    } else {
+        format!(", with {}", variants.join(", "))
+    };
+    format!(
+        "## Settings\n\n\
+         - base model: {}\n\
+         - adapter: rank {}, alpha {}{variants}\n\
+         - optimizer: {}, peak learning rate {:e}, {} examples a step\n\
+         - seed: {}; on the CPU the same recipe on the same data gives the same bytes\n\n\
+         All of it stands in [adapter/recipe.yaml](adapter/recipe.yaml), the loss of every logged step in \
+         [{}]({}), and `tensorboard --logdir {}` shows it.\n",
+        code(recipe.model.base_model_name()),
+        lora.r,
+        lora.lora_alpha,
+        format!("{:?}", train.optim).to_lowercase(),
+        train.learning_rate,
+        train.examples_per_step(),
+        train.seed,
+        log::LOG_FILE,
+        log::LOG_FILE,
+        recipe.output_dir().display(),
+    )
+}
+
+fn next(recipe: &Recipe) -> String {
+    let adapter = recipe.adapter_dir().display().to_string();
+    format!(
+        "## What next\n\n\
+         A loss says how well the model foretells such texts, not how well it programs. Base model and adapter on tasks \
+         with hidden tests:\n\n    evaluator compare {adapter}\n\n\
+         Ask it something:\n\n    trainer generate {adapter}/recipe.yaml --adapter {adapter}\n"
+    )
+}
+
+fn step_losses(lines: &[LogLine]) -> impl DoubleEndedIterator<Item = f64> {
+    lines.iter().filter_map(|line| match line {
+        LogLine::Step { loss, .. } => Some(*loss),
+        LogLine::Validation { .. } => None,
+    })
+}
+
+fn validation_losses(lines: &[LogLine]) -> Vec<(usize, f64)> {
+    let of = |line: &LogLine| match *line {
+        LogLine::Validation {
+            step,
+            validation_loss,
+            ..
+        } => Some((step, validation_loss)),
+        LogLine::Step { .. } => None,
+    };
+    lines.iter().filter_map(of).collect()
+}
+
+fn first_loss(lines: &[LogLine]) -> Option<f64> {
+    step_losses(lines).next()
+}
+
+/// The mean over the last tenth of the logged steps, at least one.
+fn late_loss(lines: &[LogLine]) -> Option<f64> {
+    let n = step_losses(lines).count();
+    let tenth = n.div_ceil(10);
+    (n > 0).then(|| step_losses(lines).rev().take(tenth).sum::<f64>() / tenth as f64)
+}
+
+/// The share of logged steps whose gradient was scaled down.
+fn clipped_share(recipe: &Recipe, lines: &[LogLine]) -> f64 {
+    let limit = recipe.train.max_grad_norm.unwrap_or(f64::INFINITY);
+    let norms = lines.iter().filter_map(|line| match line {
+        LogLine::Step { grad_norm, .. } => Some(*grad_norm),
+        LogLine::Validation { .. } => None,
+    });
+    let (mut all, mut clipped) = (0, 0);
+    for norm in norms {
+        all += 1;
+        clipped += usize::from(norm > limit);
+    }
+    clipped as f64 / f64::from(all.max(1))
+}
+
+/// A name as inline code, inside a table cell too.
+fn code(name: &str) -> String {
+    let shown: String = name
+        .chars()
+        .map(|c| match c {
+            c if c.is_control() => '\u{fffd}',
+            '`' => '\'',
+            c => c,
+        })
+        .collect();
+    format!("`{}`", shown.replace('|', "\\|"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::Best;
+    use crate::dataset::Reason;
+
+    fn recipe(set: &[&str]) -> Recipe {
+        let text = "model: {name_or_path: m.gguf}\ndata: {datasets: [{path: 'a|b', format: text}]}";
+        let set: Vec<String> = set.iter().map(|&text| text.to_owned()).collect();
+        Recipe::parse(text, Path::new("night.yaml"), &set).expect("a recipe")
+    }
+
+    fn page(set: &[&str], best: Option<Best>, left_out: usize) -> String {
+        let recipe = recipe(set);
+        let mut counts = Counts {
+            path: "a|b".to_owned(),
+            files: 1,
+            found: 100,
+            unit: "rows",
+            kept: 100 - left_out,
+            ..Counts::default()
+        };
+        for _ in 0..left_out {
+            counts.leave_out(Reason::Overlong);
+        }
+        let summary = TrainingSummary {
+            steps: 400,
+            examples: 100,
+            tokens: 80_000,
+            supervised_tokens: 30_000,
+            trainable_parameters: 7424,
+            final_loss: 0.9,
+            best,
+            stopped_early: false,
+            decontamination: None,
+            seconds: 40.0,
+            device: "cpu".to_owned(),
+            project_version: "0",
+        };
+        let subject = Subject {
+            recipe: &recipe,
+            summary: &summary,
+            counts: &[counts],
+            validation_examples: usize::from(best.is_some()),
+            peak_memory: "1 GB",
+        };
+        markdown(subject, &picture::tests::made_up(400))
+    }
+
+    #[test]
+    fn a_report_tells_what_was_reached_with_what_and_what_comes_next() {
+        let page = page(&["lora.use_dora=true"], None, 0);
+        for part in [
+            "# Training of `night`\n",
+            "`checkpoints/night/adapter` was trained on 100 examples in 400 steps and 40.0 s on cpu; the training loss went \
+             from ",
+            "![Losses and learning rate by step](loss.svg)",
+            "- No example was kept out of training",
+            "| tokens read | 80000, 30000 of them learned |",
+            "| time | 40.0 s, 2000 tokens/s |",
+            "| `a\\|b` | 100 rows in 1 files | 100 | nothing |",
+            "rank 8, alpha 16, with DoRA",
+            "    evaluator compare checkpoints/night/adapter\n",
+        ] {
+            assert!(page.contains(part), "`{part}` is not in\n{page}");
+        }
+        assert!(!page.contains("validation loss, "), "{page}");
+    }
+
+    #[test]
+    fn what_should_not_be_overlooked_is_said_first() {
+        let best = Some(Best {
+            step: 300,
+            loss: 1.1,
+        });
+        let page = page(&["train.max_grad_norm=0.01"], best, 20);
+        for part in [
+            "The validation loss was lowest after step 300 (1.1000) and ended at ",
+            "| validation loss, lowest | 1.1000 after step 300 (perplexity 3.004) |",
+            "In 100 % of the logged steps the gradient was scaled down",
+            "- 20 of 100 rows of `a\\|b` were left out or cut for their length (`data.max_seq_length: 512`).",
+            "| 80 | 20 over max_seq_length |",
+        ] {
+            assert!(page.contains(part), "`{part}` is not in\n{page}");
+        }
+        assert!(!page.contains("No example was kept out"), "{page}");
+    }
+}
