@@ -26,7 +26,7 @@ use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 
 use crate::support::{Project, copy_folder, golden, says};
-use crate::{fit, peak_memory, run};
+use crate::{fit, run};
 
 /// A line of a file in the format alpaca.
 fn row(instruction: &str, output: &str) -> String {
@@ -122,8 +122,8 @@ fn trap_02_a_base_model_ends_its_answers_with_a_token_that_it_can_say() {
     assert!(learned(&shown(&project, &[])).ends_with(",<|im_end|>"));
     // What a base model of Qwen2.5 declares.
     set_token(&project, "eos_token_id", 342);
-    let set = |words: &[&str]| [&["fit", "tiny.yaml"], &ROWS[..], words].concat();
-    let found = run(&project, &set(&["--set", "train.max_steps=1"]));
+    let words = [&ROWS[..], &["--set", "train.max_steps=1"]].concat();
+    let found = fit(&project, &words);
     says(
         &found.stderr,
         &[
@@ -431,7 +431,7 @@ fn trap_12_validation_takes_no_more_memory_for_more_examples() {
             "--data",
             file,
         ];
-        let (finished, peak) = peak_memory(&project, &words);
+        let (finished, peak) = crate::peak_memory(&project, &words);
         let report: Value = serde_json::from_str(&finished.result()).expect("JSON");
         (
             report["supervised_tokens"].as_u64().expect("a number"),
