@@ -171,7 +171,7 @@ fn hash_of(word: &str) -> u64 {
     let hash = word.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
-    (hash ^ hash >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93)
+    (hash ^ (hash >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93)
 }
 
 /// The telling sentences of a task's descriptions in normal form; a description without any is

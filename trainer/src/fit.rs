@@ -6,13 +6,13 @@ use anyhow::{Context, Result};
 use cli::{Failure, UserMistake, duration_text};
 use config::{InitLoraWeights, ModuleToSave, Recipe, TargetModules};
 use model::{
-    Adapter, AdapterOrigin, Decoder, Initial, LoraSettings, ModelConfig, PathPattern, PatternError,
-    Targets, WholeModule,
+    Adapter, AdapterOrigin, Decoder, DeviceChoice, Initial, LoraSettings, ModelConfig, PathPattern,
+    PatternError, Targets, WholeModule,
 };
 
 use crate::arguments::FitArguments;
 use crate::checkpoint::{self, Checkpoint, CheckpointFrame, TrainingState};
-use crate::dataset::{self, Counts};
+use crate::dataset::{self, Counts, Examples};
 use crate::folder::RunFolder;
 use crate::output::{SearchSummary, TrainingSummary, commit_adapter};
 use crate::plan::check_memory;
@@ -97,30 +97,8 @@ fn fit(arguments: &FitArguments) -> Result<()> {
         }
         None => adapter,
     };
-    let benchmarks = recipe.evaluate.benchmarks.iter();
-    let summary = TrainingSummary {
-        steps: state.step,
-        examples: examples.train.len(),
-        tokens: state.tokens,
-        supervised_tokens: state.supervised_tokens,
-        trainable_parameters: settings.num_trainable(decoder.config()),
-        final_loss: state.last_loss,
-        best: state.best,
-        stopped_early: state.stopped_early,
-        decontamination: recipe.data.decontaminate.then(|| SearchSummary {
-            benchmarks: benchmarks.map(|item| item.name.as_str()).collect(),
-            left_out: examples.counts.iter().map(Counts::contaminated).sum(),
-        }),
-        seconds: state.seconds,
-        device: choice.to_string(),
-        project_version: env!("CARGO_PKG_VERSION"),
-        sources: base
-            .provenance()
-            .into_iter()
-            .chain(&examples.sources)
-            .cloned()
-            .collect(),
-    };
+    let n_trainable = settings.num_trainable(decoder.config());
+    let summary = summarise(&setup, &examples, &state, n_trainable, choice);
     let folder = recipe.adapter_dir();
     commit_adapter(
         &folder,
@@ -149,6 +127,40 @@ fn fit(arguments: &FitArguments) -> Result<()> {
     cli::note(&format!("report             {}", page.display()));
     cli::result(&format!("adapter: {}", folder.display()));
     Ok(())
+}
+
+/// How the training went.
+fn summarise(
+    Setup { recipe, base, .. }: &Setup,
+    examples: &Examples,
+    state: &TrainingState,
+    trainable_parameters: usize,
+    device: DeviceChoice,
+) -> TrainingSummary {
+    let benchmarks = recipe.evaluate.benchmarks.iter();
+    TrainingSummary {
+        steps: state.step,
+        examples: examples.train.len(),
+        tokens: state.tokens,
+        supervised_tokens: state.supervised_tokens,
+        trainable_parameters,
+        final_loss: state.last_loss,
+        best: state.best,
+        stopped_early: state.stopped_early,
+        decontamination: recipe.data.decontaminate.then(|| SearchSummary {
+            benchmarks: benchmarks.map(|item| item.name.as_str()).collect(),
+            left_out: examples.counts.iter().map(Counts::contaminated).sum(),
+        }),
+        seconds: state.seconds,
+        device: device.to_string(),
+        project_version: env!("CARGO_PKG_VERSION"),
+        sources: base
+            .provenance()
+            .into_iter()
+            .chain(&examples.sources)
+            .cloned()
+            .collect(),
+    }
 }
 
 /// The checkpoint to go on from, if the run has one.

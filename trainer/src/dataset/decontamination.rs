@@ -9,7 +9,7 @@ use config::{Benchmark, Recipe};
 use metrics::syntax::definition_hashes;
 
 use super::counts::Reason;
-use super::sample::Sample;
+use super::sample::{Content, Sample};
 
 /// Around code in a text.
 const FENCE: &str = "```";
@@ -63,9 +63,14 @@ impl Decontamination {
             let hashes = definition_hashes(code).unwrap_or_default();
             hashes.iter().any(|hash| self.solutions.contains(hash))
         };
-        code_in(&text)
-            .any(is_solution)
-            .then_some(Reason::SharesCode)
+        let holds_solution = match &sample.content {
+            // What one says is no program together with what another says.
+            Content::Conversation(messages) => messages
+                .iter()
+                .any(|message| code_in(&message.content).any(is_solution)),
+            Content::Code { .. } | Content::Plain { .. } => code_in(&text).any(is_solution),
+        };
+        holds_solution.then_some(Reason::SharesCode)
     }
 }
 
@@ -100,7 +105,6 @@ fn load(benchmark: &Benchmark) -> Result<Vec<Task>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::sample::Content;
     use model::{Message, Role};
     use std::path::Path;
 

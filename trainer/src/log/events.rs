@@ -185,7 +185,7 @@ struct Message(Vec<u8>);
 
 impl Message {
     fn key(&mut self, field: u64, wire_type: u64) {
-        self.raw_varint(field << 3 | wire_type);
+        self.raw_varint((field << 3) | wire_type);
     }
 
     fn raw_varint(&mut self, mut value: u64) {

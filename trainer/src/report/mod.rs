@@ -443,7 +443,7 @@ mod tests {
         ] {
             assert!(page.contains(part), "`{part}` is not in\n{page}");
         }
-        assert!(!page.contains("validation loss, "), "{page}");
+        assert!(!page.contains("validation loss, lowest"), "{page}");
     }
 
     #[test]

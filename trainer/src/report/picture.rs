@@ -219,7 +219,7 @@ fn draw_rate(area: &Area, curves: &Curves, x: (f64, f64)) -> Drawn<()> {
         .x_label_formatter(&|step| format!("{step:.0}"))
         .y_labels(3)
         .y_label_formatter(&|rate| {
-            if *rate == 0.0 {
+            if rate.abs() < f64::EPSILON {
                 "0".to_owned()
             } else {
                 format!("{rate:.0e}")

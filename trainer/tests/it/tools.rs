@@ -128,7 +128,7 @@ fn an_adapter_of_another_base_is_refused_by_every_command_that_takes_one() {
             &[
                 "adapter does not fit base model `tiny/qwen2`",
                 "layers.2.",
-                "missing",
+                "has no place in this model",
             ],
         );
     };
