@@ -123,13 +123,6 @@ impl Progress {
         elapsed
     }
 
-    /// Ends the display without a trace.
-    fn clear(self) {
-        if let Display::Bar(bar) = &self.display {
-            bar.finish_and_clear();
-        }
-    }
-
     fn amount(&self, count: u64) -> String {
         if self.unit == "B" {
             bytes_text(count)
