@@ -14,13 +14,10 @@ fn n_rows() -> usize {
     }
 }
 
-/// A row of a data set of instructions, in which no two are the same.
+/// A row in which nothing repeats that of another.
 fn row(n: usize) -> Map<String, Value> {
-    let question = format!("What are the divisors of {n}, in falling order?");
-    let answer = format!("Divide {n} by every number up to its root, and keep both factors.");
-    let values = [("instruction", question), ("output", answer)];
-    let fields = values.map(|(name, text)| (name.to_owned(), Value::String(text)));
-    fields.into_iter().collect()
+    let text = format!("def f{n}(x):\n    return {n} * x\n");
+    Map::from_iter([("text".to_owned(), Value::String(text))])
 }
 
 /// Examples kept by a training's reading of a parquet file, and the most memory that it took.
@@ -33,7 +30,7 @@ fn read(project: &Project, rows: usize) -> (u64, u64) {
         "tiny.yaml",
         "--json",
         "--set",
-        "data.datasets=[{path: rows.parquet, format: alpaca}]",
+        "data.datasets=[{path: rows.parquet, format: text}]",
         "--set",
         "data.val_size=0.01",
     ];
