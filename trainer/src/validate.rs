@@ -1,5 +1,6 @@
 //! `trainer validate`: the loss of a base model or an adapter on a recipe's validation part, or on a file.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -120,6 +121,7 @@ fn of_file(file: &Path, format: Option<DatasetFormat>, recipe: &Recipe) -> Datas
         weight: 1.0,
         max_examples: None,
         columns,
+        only: BTreeMap::new(),
         min_body_lines: None,
         max_body_lines: None,
         min_docstring_words: None,

@@ -8,6 +8,7 @@ mod compare;
 mod endpoint;
 mod endpoint_faults;
 mod experiments;
+#[allow(dead_code, reason = "the hub's own tests use the rest")]
 #[path = "../../../hub/tests/support/mod.rs"]
 mod fake_hub;
 mod fake_server;

@@ -3,6 +3,7 @@
 mod bad_input;
 mod commands;
 mod data;
+#[allow(dead_code, reason = "the hub's own tests use the rest")]
 #[path = "../../../hub/tests/support/mod.rs"]
 mod fake_hub;
 mod fit;
