@@ -415,6 +415,7 @@ mod tests {
             seconds: 40.0,
             device: "cpu".to_owned(),
             project_version: "0",
+            sources: Vec::new(),
         };
         let subject = Subject {
             recipe: &recipe,
