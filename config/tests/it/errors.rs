@@ -295,7 +295,7 @@ fn values_that_contradict_each_other_are_told() {
         ),
         (
             "evaluate.endpoint={url: 'http://h', timeout_s: 1e9}",
-            "`evaluate.endpoint.timeout_s` is 1000000000, allowed: above 0, at most 86400",
+            "`evaluate.endpoint.timeout_s` is 1000000000.0, allowed: above 0, at most 86400",
         ),
         (
             "evaluate.endpoint={url: 'http://h', adapters: {tuned: ''}}",
