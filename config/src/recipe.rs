@@ -68,6 +68,15 @@ pub struct Model {
 }
 
 impl Model {
+    /// Names the state of a model on the hub by its commit, so that a copy of the recipe means the same tomorrow.
+    pub fn pin(&mut self, commit: &str) {
+        if let Some((before, after)) = self.name_or_path.split_once('@') {
+            let file = after.split_once('#').map(|(_, file)| format!("#{file}"));
+            self.name_or_path = format!("{before}{}", file.unwrap_or_default());
+        }
+        self.revision = Some(commit.to_owned());
+    }
+
     /// The name that the adapter records as its base model.
     pub fn base_model_name(&self) -> &str {
         let own = match self.name_or_path.strip_prefix("hf:") {

@@ -70,11 +70,7 @@ fn fit(arguments: &FitArguments) -> Result<()> {
 
     let origin = AdapterOrigin {
         base_model_name_or_path: recipe.model.base_model_name().to_owned(),
-        // The commit, so that the adapter still finds its base model when the branch has moved.
-        revision: base
-            .provenance()
-            .map(|source| source.commit.clone())
-            .or_else(|| recipe.model.revision.clone()),
+        revision: recipe.model.revision.clone(),
     };
     let recipe_yaml = recipe.to_yaml();
     let frame = CheckpointFrame {

@@ -9,7 +9,7 @@ use crate::arguments::RecipeArguments;
 
 /// A recipe and its base model, whose weights are not loaded yet.
 pub(crate) struct Setup {
-    /// The recipe with its overrides.
+    /// The recipe with its overrides, and the commit of a model from the hub.
     pub(crate) recipe: Recipe,
     /// The base model's files.
     pub(crate) base: BaseModel,
@@ -25,8 +25,12 @@ impl Setup {
     /// # Errors
     /// Mistakes in the recipe, a model that is not to be had or broken, sequences beyond its positions.
     pub(crate) fn open(arguments: &RecipeArguments) -> Result<Self> {
-        let recipe = Recipe::load(&arguments.recipe, &arguments.overrides)?;
+        let mut recipe = Recipe::load(&arguments.recipe, &arguments.overrides)?;
         let base = BaseModel::open(&recipe.model)?;
+        // A branch may move before the next command: the copies of the recipe name the commit.
+        if let Some(source) = base.provenance() {
+            recipe.model.pin(&source.commit);
+        }
         check_positions(&recipe, base.max_positions())?;
         Ok(Self {
             tokenizer: base.tokenizer()?,

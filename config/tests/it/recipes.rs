@@ -160,6 +160,22 @@ fn the_base_models_name_is_that_of_its_repository() {
 }
 
 #[test]
+fn a_pinned_model_is_named_by_its_commit() {
+    for (name, expected) in [
+        ("a/b", "a/b"),
+        ("hf:a/b", "hf:a/b"),
+        ("hf:a/b@main", "hf:a/b"),
+        ("hf:a/b@v1#x.gguf", "hf:a/b#x.gguf"),
+    ] {
+        let mut recipe = parse(SMALLEST, &[&format!("model.name_or_path={name}")]).unwrap();
+        recipe.model.pin("c0ffee");
+        assert_eq!(recipe.model.name_or_path, expected);
+        assert_eq!(recipe.model.revision.as_deref(), Some("c0ffee"));
+        Recipe::parse(&recipe.to_yaml(), Path::new("test.yaml"), &[]).unwrap();
+    }
+}
+
+#[test]
 fn wanted_rows_are_one_value_or_several() {
     let set = "data.datasets=[{path: a, format: text, where: {lang: python, 'a.b': [x, '5']}}]";
     let recipe = parse(SMALLEST, &[set]).unwrap();

@@ -133,6 +133,9 @@ fn fit_needs_nothing_but_the_names_and_records_what_they_were() {
     assert_eq!(config["base_model_name_or_path"], "tiny/qwen2-Instruct");
     assert_eq!(config["revision"], scene.commit);
 
+    let copy = scene.project.read(&format!("{adapter}/recipe.yaml"));
+    says(&copy, &[&format!("revision: {}", scene.commit)]);
+
     // Once more without a network: the same adapter.
     let before = scene
         .project
@@ -144,6 +147,38 @@ fn fit_needs_nothing_but_the_names_and_records_what_they_were() {
         .project
         .bytes(&format!("{adapter}/adapter_model.safetensors"));
     assert_eq!(before, after);
+}
+
+#[test]
+fn a_branch_that_moved_is_told_before_a_training_goes_on_with_another_model() {
+    let scene = Scene::new();
+    scene.run(&FIT).result();
+    let files = MODEL_FILES.map(|name| {
+        let path = format!(
+            "hf-home/hub/models--tiny--qwen2-Instruct/snapshots/{}/{name}",
+            scene.commit
+        );
+        (name, scene.project.bytes(&path))
+    });
+    let mut files: Vec<(&str, &[u8])> = files
+        .iter()
+        .map(|(name, bytes)| (*name, bytes.as_slice()))
+        .collect();
+    files.push(("generation_config.json", b"{}"));
+    let moved = scene
+        .hub
+        .publish("models", "tiny/qwen2-Instruct", "main", &files);
+    let words = [&FIT[..], &["--set", "train.num_train_epochs=2"]].concat();
+    let error = scene.run(&words).error(2);
+    says(
+        &error,
+        &[
+            "belongs to another training",
+            "model.revision",
+            &scene.commit,
+            &moved,
+        ],
+    );
 }
 
 #[test]
