@@ -125,6 +125,7 @@ fn a_real_server_gives_the_built_in_models_answers_up_to_near_ties() {
     let project = Project::new();
     let recipe = format!(
         "model: {{name_or_path: {}, hub_name: {MODEL}}}\n\
+         data: {{datasets: [{{path: \"stdlib:\", format: python_source}}]}}\n\
          evaluate: {{max_tasks: 8, max_new_tokens: 64, workflows: [single]}}\n",
         file.display()
     );
