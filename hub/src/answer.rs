@@ -10,7 +10,7 @@ use crate::client::Asked;
 use crate::hash::ContentId;
 
 /// Longest pause that a server may ask for; a longer one is told to the user.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
+const LONGEST_WAIT: Duration = Duration::from_mins(5);
 
 /// A request that failed, and whether to try again.
 #[derive(Debug)]

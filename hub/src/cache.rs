@@ -92,7 +92,7 @@ impl RepoFolder {
                 }
                 let name = path.strip_prefix(&root).ok()?.to_str()?;
                 if is_inside(name) {
-                    let content = self.blob_of(&path);
+                    let content = Self::blob_of(&path);
                     files.push(Entry::found(name.to_owned(), metadata.len(), content));
                 }
             }
@@ -101,7 +101,7 @@ impl RepoFolder {
     }
 
     /// What the link to a blob says of its content.
-    pub(crate) fn blob_of(&self, pointer: &Path) -> Option<ContentId> {
+    pub(crate) fn blob_of(pointer: &Path) -> Option<ContentId> {
         ContentId::parse(fs::read_link(pointer).ok()?.file_name()?.to_str()?)
     }
 

@@ -327,27 +327,26 @@ impl Hub {
             .map_err(|error| failed(&blob, error))?;
         // Another process may have brought it while this one waited.
         let here = self.check_here(source, &entry, &name, &blob, progress)?;
-        let (sha256, downloaded) = match here {
-            Some(sha256) => (sha256, 0),
-            None => {
-                let partial = blob.with_added_extension("incomplete");
-                let before = partial.metadata().map_or(0, |metadata| metadata.len());
-                let url = source.file_url(path);
-                let wanted = Wanted {
-                    url: &url,
-                    asked: &source.asked(Some(path)),
-                    file: path,
-                    bytes: entry.bytes,
-                    content: entry.content.as_ref(),
-                };
-                let sha256 = download(&self.client, &wanted, &partial, progress)?;
-                fs::rename(&partial, &blob)
-                    .and_then(|()| File::open(blobs)?.sync_all())
-                    .map_err(|error| failed(&blob, error))?;
-                Note::write(&settings.notes_dir, &name, &blob, &sha256);
-                let bytes = blob.metadata().map_or(0, |metadata| metadata.len());
-                (sha256, bytes.saturating_sub(before))
-            }
+        let (sha256, downloaded) = if let Some(sha256) = here {
+            (sha256, 0)
+        } else {
+            let partial = blob.with_added_extension("incomplete");
+            let before = partial.metadata().map_or(0, |metadata| metadata.len());
+            let url = source.file_url(path);
+            let wanted = Wanted {
+                url: &url,
+                asked: &source.asked(Some(path)),
+                file: path,
+                bytes: entry.bytes,
+                content: entry.content.as_ref(),
+            };
+            let sha256 = download(&self.client, &wanted, &partial, progress)?;
+            fs::rename(&partial, &blob)
+                .and_then(|()| File::open(blobs)?.sync_all())
+                .map_err(|error| failed(&blob, error))?;
+            Note::write(&settings.notes_dir, &name, &blob, &sha256);
+            let bytes = blob.metadata().map_or(0, |metadata| metadata.len());
+            (sha256, bytes.saturating_sub(before))
         };
         folder
             .link(commit, path, &name)
@@ -366,7 +365,7 @@ impl Hub {
         if let Some(content) = &entry.content {
             return Ok((entry.clone(), content.as_str().to_owned()));
         }
-        if let Some(content) = source.folder.blob_of(pointer) {
+        if let Some(content) = RepoFolder::blob_of(pointer) {
             let name = content.as_str().to_owned();
             let mut entry = entry.clone();
             entry.content = Some(content);

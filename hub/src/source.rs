@@ -1,5 +1,6 @@
 //! A repository in one state: where its files are asked for, and where they lie.
 
+use std::fmt::Write;
 use std::path::Path;
 
 use hf_hub::Repo;
@@ -99,7 +100,7 @@ fn quoted(path: &str) -> String {
         if is_plain {
             text.push(byte as char);
         } else {
-            text += &format!("%{byte:02X}");
+            let _ = write!(text, "%{byte:02X}");
         }
     }
     text

@@ -209,21 +209,17 @@ fn benchmark(key: String, benchmark: &Benchmark) -> Result<Option<Item>> {
     let data = benchmarks::data_of(name);
     let cached = || Some(cli::cached_data_file(data?.file));
     let path = benchmark.path.clone().or_else(cached);
-    match path.filter(|path| path.is_file()) {
-        Some(path) => {
-            let files = [path.clone()];
-            Item::of_files(key, name, From::Local, path, &files).map(Some)
-        }
-        None => {
-            let publisher = data.map_or(String::new(), |data| {
-                format!("\nhint: {} publishes {}", data.publisher, data.file)
-            });
-            let problem = format!(
-                "`{key}`: the benchmark {name} needs its data file, and the hub is not named for it{publisher}"
-            );
-            Err(UserMistake(problem).into())
-        }
+    if let Some(path) = path.filter(|path| path.is_file()) {
+        let files = [path.clone()];
+        return Item::of_files(key, name, From::Local, path, &files).map(Some);
     }
+    let publisher = data.map_or(String::new(), |data| {
+        format!("\nhint: {} publishes {}", data.publisher, data.file)
+    });
+    let problem = format!(
+        "`{key}`: the benchmark {name} needs its data file, and the hub is not named for it{publisher}"
+    );
+    Err(UserMistake(problem).into())
 }
 
 fn text(document: &Document) -> String {

@@ -222,6 +222,7 @@ evaluate:
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn values_that_contradict_each_other_are_told() {
     for (set, problem) in [
         (

@@ -196,11 +196,9 @@ fn described(parts: &[Part]) -> RunInfo {
         of: parts[0].shard.of,
     };
     let suffix = shard.name("");
-    info.name = info
-        .name
-        .strip_suffix(&suffix)
-        .unwrap_or(&info.name)
-        .to_owned();
+    if info.name.ends_with(&suffix) {
+        info.name.truncate(info.name.len() - suffix.len());
+    }
     info.command = unsharded(&parts[0].info);
     info.shard = None;
     info.merged_from = parts.iter().map(|part| part.info.name.clone()).collect();
@@ -271,7 +269,7 @@ mod tests {
             let shard = Shard { index, of };
             let mut info = whole.clone();
             info.name = shard.name(&whole.name);
-            info.command += &format!(" --shard {shard}");
+            info.command = format!("{} --shard {shard}", info.command);
             let dealt = names.iter().enumerate();
             let tasks: Vec<String> = dealt
                 .filter(|(at, _)| at % of == index - 1)
@@ -289,8 +287,9 @@ mod tests {
             let folder = reports.join(&info.name);
             let mut run = RunFolder::open_alone(folder.clone()).expect("a folder");
             run.write_info(&info).expect("written");
-            own.into_iter()
-                .for_each(|record| run.append(record).expect("written"));
+            for record in own {
+                run.append(record).expect("written");
+            }
             folder
         });
         let folders = folders.collect();

@@ -40,9 +40,9 @@ fn the_page_on_formats_names_every_field_that_is_written() {
     let page = fs::read_to_string(page).expect("the page");
     let mut found = BTreeSet::new();
     for file in ["records.jsonl", "trajectory.jsonl"] {
-        lines(&run.join(file))
-            .iter()
-            .for_each(|line| fields(line, &mut found));
+        for line in lines(&run.join(file)) {
+            fields(&line, &mut found);
+        }
     }
     let info = json_of(&run.join("run.json"));
     fields(&info, &mut found);

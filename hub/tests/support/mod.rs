@@ -544,13 +544,14 @@ fn send(
                 *last ^= 1;
             }
         }
-        Some(Fault::Length(length)) if is_file => match usize::try_from(length) {
-            Ok(length) => response.body.truncate(length),
-            Err(_) => {
+        Some(Fault::Length(length)) if is_file => {
+            if let Ok(length) = usize::try_from(length) {
+                response.body.truncate(length);
+            } else {
                 let more = vec![b'x'; length.unsigned_abs() as usize];
                 response.body.extend(more);
             }
-        },
+        }
         Some(Fault::OtherRange) if response.status == 206 => {
             for (name, value) in &mut response.headers {
                 if *name == "Content-Range" {
@@ -571,7 +572,7 @@ fn send(
         response.status
     );
     for (name, value) in &response.headers {
-        head += &format!("{name}: {value}\r\n");
+        head.extend([name, ": ", value.as_str(), "\r\n"]);
     }
     stream.write_all(format!("{head}\r\n").as_bytes())?;
     if request.method != "HEAD" {

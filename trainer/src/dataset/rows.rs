@@ -470,7 +470,7 @@ mod tests {
             match found {
                 Ok(_) => assert!(is_wanted, "{wanted}"),
                 Err(error) => {
-                    assert_eq!((error.to_string().as_str(), is_wanted), ("left out", false))
+                    assert_eq!((error.to_string().as_str(), is_wanted), ("left out", false));
                 }
             }
         }

@@ -34,14 +34,13 @@ impl Scene {
             .collect();
         let commit = hub.publish("models", "tiny/qwen2-Instruct", "main", &files);
         fs::remove_dir_all(project.path("model")).expect("it was there");
-        let rows: String = (0..12)
-            .map(|i| {
-                let lang = ["python", "rust"][i % 2];
-                format!(
-                    "{{\"lang\": \"{lang}\", \"problem\": \"Return {i}.\", \"solution\": \"def f():\\n    return {i}\"}}\n"
-                )
-            })
-            .collect();
+        let row = |i: usize| {
+            let lang = ["python", "rust"][i % 2];
+            format!(
+                "{{\"lang\": \"{lang}\", \"problem\": \"Return {i}.\", \"solution\": \"def f():\\n    return {i}\"}}\n"
+            )
+        };
+        let rows = (0..12).map(row).collect::<Vec<_>>().concat();
         let files = [
             ("README.md", &b"x"[..]),
             ("data-train.jsonl", rows.as_bytes()),

@@ -151,10 +151,10 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_a_minute_and_leave_half_to_chance() {
-        let seconds = |retries, chance| wait(retries, None, chance).as_secs_f64();
-        assert_eq!([seconds(0, 0.0), seconds(0, 1.0)], [0.25, 0.5]);
-        assert_eq!([seconds(3, 1.0), seconds(6, 1.0)], [4.0, 32.0]);
-        assert_eq!([seconds(7, 1.0), seconds(99, 1.0)], [60.0, 60.0]);
+        let millis = |retries, chance| wait(retries, None, chance).as_millis();
+        assert_eq!([millis(0, 0.0), millis(0, 1.0)], [250, 500]);
+        assert_eq!([millis(3, 1.0), millis(6, 1.0)], [4_000, 32_000]);
+        assert_eq!([millis(7, 1.0), millis(99, 1.0)], [60_000, 60_000]);
     }
 
     #[test]

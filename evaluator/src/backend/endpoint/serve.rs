@@ -170,7 +170,7 @@ struct Work<'scope, 'env, 'a> {
     last: Instant,
 }
 
-impl<'scope> Work<'scope, '_, '_> {
+impl Work<'_, '_, '_> {
     /// Asks and hears until there is no more to ask. After an error nothing is asked any more, but what is under way is
     /// waited for, so that no answer is lost.
     fn run(&mut self, inbox: &mpsc::Receiver<(usize, Result<Outcome>)>) -> Result<()> {

@@ -41,10 +41,9 @@ pub(super) fn settle(
     let text = stopped.map_or(said.text.as_str(), |(start, _)| &said.text[..start]);
     if tokens <= max_new_tokens {
         let finish_reason = match (stopped, said.finish.as_deref()) {
-            (Some(_), _) => FinishReason::Stop,
             (None, Some("length" | "max_tokens")) => FinishReason::Length,
             (None, None) if tokens == max_new_tokens => FinishReason::Length,
-            (None, _) => FinishReason::Stop,
+            (None | Some(_), _) => FinishReason::Stop,
         };
         return Ok(Settled {
             text: text.to_owned(),

@@ -124,6 +124,10 @@ pub(super) fn read(api: Api, body: &str) -> Result<Said, String> {
 }
 
 /// The most tokens of a context that a refusal names, if it is about that: `Some(None)` if it gives no number.
+#[expect(
+    clippy::option_option,
+    reason = "of three answers the third is a number"
+)]
 pub(super) fn context_limit(refusal: &str) -> Option<Option<usize>> {
     let text = refusal.to_lowercase();
     let marks = [
