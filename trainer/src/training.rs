@@ -67,6 +67,7 @@ impl<'a> Training<'a> {
             adam_beta2,
             adam_epsilon,
             neftune_noise_alpha,
+            gradient_checkpointing: _,
             loss_chunk_size,
             seed,
             eval_steps,
@@ -121,9 +122,10 @@ impl<'a> Training<'a> {
 
     /// The micro-batches of one optimizer step. A function of the step alone; `order` is the epoch before's, kept
     /// because shuffling a million examples takes longer than a small step.
-    fn window(&self, step: usize, order: &mut EpochOrder) -> Result<Vec<Batch>> {
+    fn window(&self, decoder: &Decoder, step: usize, order: &mut EpochOrder) -> Result<Vec<Batch>> {
         let (epoch, within) = (step / self.steps_per_epoch, step % self.steps_per_epoch);
         let train = &self.recipe.train;
+        let length_step = decoder.length_step();
         if order.epoch != Some(epoch) {
             order.epoch = Some(epoch);
             order.places = epoch_order(self.examples.train.len(), train.seed, epoch);
@@ -137,13 +139,15 @@ impl<'a> Training<'a> {
         if self.recipe.data.packing {
             let sequences = pack(&examples, self.recipe.data.max_seq_length);
             let batches = sequences.chunks(train.micro_batch_size);
-            return Ok(batches.map(Batch::packed).collect());
+            let batches = batches.map(Batch::packed);
+            return Ok(batches.map(|batch| batch.padded_to(length_step)).collect());
         }
         // The window's gradient does not depend on how it is cut, so neighbours in length share a batch: less padding.
         examples.sort_by_key(Example::len);
         let examples: Vec<&Example> = examples.iter().collect();
         let batches = examples.chunks(train.micro_batch_size);
-        Ok(batches.map(Batch::new).collect())
+        let batches = batches.map(Batch::new);
+        Ok(batches.map(|batch| batch.padded_to(length_step)).collect())
     }
 
     /// Trains from wherever `at` stands to the last step, validating and saving on the way.
@@ -174,7 +178,7 @@ impl<'a> Training<'a> {
         while state.step < total && !state.stopped_early {
             let step = state.step;
             let learning_rate = self.schedule.learning_rate(step);
-            let window = self.window(step, &mut order)?;
+            let window = self.window(decoder, step, &mut order)?;
             let at = StepAt {
                 step,
                 learning_rate,
@@ -258,7 +262,7 @@ impl<'a> Training<'a> {
         let started = Instant::now();
         for step in 0..steps {
             let learning_rate = self.schedule.learning_rate(step);
-            let window = self.window(step, &mut order)?;
+            let window = self.window(decoder, step, &mut order)?;
             let at = StepAt {
                 step,
                 learning_rate,
