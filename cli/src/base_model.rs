@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use model::source::{self, FetchRequest, ModelSource, SourceError};
 use model::{
-    Adapter, ChatTemplate, Checkpoint, Decoder, ModelConfig, Runtime, RuntimeAdapter, Tokenizer,
+    Adapter, ChatTemplate, Checkpoint, CheckpointError, Decoder, ModelConfig, NamedShape, Runtime,
+    RuntimeAdapter, SyntheticType, Tokenizer,
 };
 
+use crate::exit::UserMistake;
 use crate::progress::Progress;
 
 /// A base model whose files are on this machine.
@@ -40,6 +42,25 @@ impl BaseModel {
         Ok(Self {
             checkpoint: Checkpoint::open(&path)?,
         })
+    }
+
+    /// A model on disk, by its path alone.
+    ///
+    /// # Errors
+    /// Nothing is there, or its files are broken.
+    pub fn at(path: &Path) -> Result<Self> {
+        let checkpoint = Checkpoint::open(path).map_err(|error| match error {
+            CheckpointError::NotFound { .. } => UserMistake(error.to_string()).into(),
+            error => anyhow::Error::from(error),
+        })?;
+        Ok(Self { checkpoint })
+    }
+
+    /// A model of a named shape with drawn weights, for measurements: nothing is fetched or read.
+    pub fn synthetic(shape: NamedShape, kind: SyntheticType, seed: u64) -> Self {
+        Self {
+            checkpoint: Checkpoint::synthetic(shape, kind, seed),
+        }
     }
 
     /// The model's files.

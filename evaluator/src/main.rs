@@ -3,6 +3,7 @@
 mod arguments;
 mod arm;
 mod backend;
+mod bench;
 mod describe;
 mod digest;
 mod experiment;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         Command::Score(arguments) => score::run(&arguments),
         Command::Sandbox(arguments) => sandboxing::run(&arguments),
         Command::Metrics(arguments) => measure::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
     })
 }
 

@@ -18,6 +18,8 @@ use crate::engine::Matrix;
 use crate::gguf::layout::{self, LayoutError};
 use crate::gguf::{GgufError, GgufFile};
 use crate::safetensors::{SafetensorsError, SafetensorsFolder};
+use crate::shape::NamedShape;
+use crate::synthetic::{Synthetic, SyntheticType};
 use crate::tokenizer::{Tokenizer, TokenizerError};
 use crate::weight_file::{HostTensor, hex, sha256_of_file};
 
@@ -113,6 +115,12 @@ pub enum CheckpointError {
         /// The tensor.
         tensor: String,
     },
+    /// Weights that were drawn come without a tokenizer.
+    #[error("{}: a synthetic model has no tokenizer", path.display())]
+    NoTokenizer {
+        /// The model.
+        path: PathBuf,
+    },
 }
 
 /// A model on disk: its headers and metadata are read, its tensors are read on demand.
@@ -127,6 +135,7 @@ pub struct Checkpoint {
 enum Source {
     Gguf(GgufFile),
     Folder(SafetensorsFolder),
+    Synthetic(Synthetic),
 }
 
 impl Checkpoint {
@@ -166,6 +175,30 @@ impl Checkpoint {
         })
     }
 
+    /// A model of a named shape that lies nowhere: its weights are drawn, and kept as `kind` says.
+    ///
+    /// It computes as any other model does; what it says means nothing.
+    pub fn synthetic(shape: NamedShape, kind: SyntheticType, seed: u64) -> Self {
+        Self::synthetic_of_depth(shape, shape.config().num_hidden_layers, kind, seed)
+    }
+
+    /// As [`Self::synthetic`], of so many layers: all of them take the same time.
+    pub fn synthetic_of_depth(
+        shape: NamedShape,
+        num_hidden_layers: usize,
+        kind: SyntheticType,
+        seed: u64,
+    ) -> Self {
+        Self {
+            path: format!("synthetic {shape} {kind}").into(),
+            config: ModelConfig {
+                num_hidden_layers,
+                ..shape.config()
+            },
+            source: Source::Synthetic(Synthetic { kind, seed }),
+        }
+    }
+
     /// The file or folder that was opened.
     pub fn path(&self) -> &Path {
         &self.path
@@ -184,6 +217,10 @@ impl Checkpoint {
                 .filter_map(|(name, _)| layout::hub_name(name))
                 .collect(),
             Source::Folder(folder) => folder.names().map(str::to_owned).collect(),
+            Source::Synthetic(_) => {
+                let tensors = self.config.tensors().into_iter();
+                tensors.map(|(name, _)| name).collect()
+            }
         }
     }
 
@@ -194,6 +231,7 @@ impl Checkpoint {
                 layout::gguf_name(name).is_some_and(|name| file.tensor_info(&name).is_some())
             }
             Source::Folder(folder) => folder.shape(name).is_some(),
+            Source::Synthetic(_) => self.config.tensor_shape(name).is_some(),
         }
     }
 
@@ -226,6 +264,7 @@ impl Checkpoint {
                 check_shape(folder.shape(name))?;
                 folder.tensor(name)?
             }
+            Source::Synthetic(synthetic) => return Ok(synthetic.tensor(name, expected)),
             Source::Gguf(file) => {
                 let gguf_name = layout::gguf_name(name).unwrap_or_else(|| name.to_owned());
                 check_shape(
@@ -266,6 +305,12 @@ impl Checkpoint {
                 Matrix::from_packed(&packed, |row| row)
             });
         }
+        if let Source::Synthetic(synthetic) = &self.source
+            && let Some(shape) = self.config.tensor_shape(name)
+            && let Some(packed) = synthetic.packed(name, &shape)
+        {
+            return Ok(Matrix::from_packed(&packed, |row| row));
+        }
         // What is wrong with a tensor is told here.
         let tensor = self.tensor(name)?;
         Ok(Matrix::from_values(&tensor.values, tensor.shape[1]))
@@ -284,6 +329,10 @@ impl Checkpoint {
                 let json = read_bounded(&path)?;
                 (path, Tokenizer::from_json(&json, eos))
             }
+            Source::Synthetic(_) => {
+                let path = self.path.clone();
+                return Err(CheckpointError::NoTokenizer { path });
+            }
         };
         tokenizer.map_err(|source| CheckpointError::Tokenizer { path, source })
     }
@@ -299,6 +348,7 @@ impl Checkpoint {
                 gguf_special_tokens(file)?,
             ),
             Source::Folder(_) => folder_template(&self.path)?,
+            Source::Synthetic(_) => return Ok(None),
         };
         template
             .map(|template| ChatTemplate::new(&template, special_tokens))
@@ -321,12 +371,13 @@ impl Checkpoint {
     pub(crate) fn gguf(&self) -> Option<&GgufFile> {
         match &self.source {
             Source::Gguf(file) => Some(file),
-            Source::Folder(_) => None,
+            Source::Folder(_) | Source::Synthetic(_) => None,
         }
     }
 
     /// What identifies the checkpoint's content: of a GGUF file its sha256, of a folder the sha256 of the text that
-    /// `sha256sum` prints for its weights, configuration and tokenizer, sorted by name. Reads all of them.
+    /// `sha256sum` prints for its weights, configuration and tokenizer, sorted by name. Reads all of them. Of a synthetic
+    /// model that of its name and seed.
     pub fn sha256(&self) -> Result<String, CheckpointError> {
         let hash = |path: &Path| {
             sha256_of_file(path).map_err(|source| CheckpointError::Io {
@@ -334,8 +385,14 @@ impl Checkpoint {
                 source,
             })
         };
-        let Source::Folder(folder) = &self.source else {
-            return hash(&self.path);
+        let folder = match &self.source {
+            Source::Gguf(_) => return hash(&self.path),
+            Source::Folder(folder) => folder,
+            Source::Synthetic(Synthetic { seed, .. }) => {
+                let layers = self.config.num_hidden_layers;
+                let text = format!("{} {layers} {seed}", self.path.display());
+                return Ok(hex(&Sha256::digest(text)));
+            }
         };
         let mut paths: Vec<PathBuf> = folder.files().map(Path::to_owned).collect();
         paths.extend(["config.json", "tokenizer.json"].map(|name| self.path.join(name)));

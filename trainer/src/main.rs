@@ -5,8 +5,10 @@ mod batch;
 mod checkpoint;
 mod dataset;
 mod devices;
+mod doctor;
 mod export;
 mod fit;
+mod flops;
 mod folder;
 mod generate;
 mod interrupt;
@@ -42,5 +44,6 @@ fn main() -> ExitCode {
             devices::run();
             Ok(())
         }
+        Command::Doctor(arguments) => doctor::run(&arguments),
     })
 }

@@ -2,6 +2,7 @@
 //! metrics of files.
 
 mod bad_input;
+mod bench;
 mod commands;
 mod compare;
 mod experiments;

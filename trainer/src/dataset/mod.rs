@@ -7,6 +7,7 @@ mod rows;
 mod sample;
 mod split;
 mod store;
+pub(crate) mod synthetic;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;

@@ -3,6 +3,7 @@
 mod bad_input;
 mod commands;
 mod data;
+mod devices;
 mod fit;
 mod resume;
 #[path = "../../../cli/tests/support/mod.rs"]
