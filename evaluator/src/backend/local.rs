@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 use model::{
-    ChatTemplate, Client, Finish, Generation, GenerationError, GenerationEvent, Request, Runtime,
-    RuntimeAdapter, Tokenizer,
+    ChatTemplate, Client, Finish, Generation, GenerationEvent, Request, Runtime, RuntimeAdapter,
+    Tokenizer,
 };
 
-use super::{Answer, Backend, Caller, Query};
+use super::{Answer, Backend, Caller, Query, check_room};
 use crate::record::FinishReason;
 
 /// The base model, with an adapter or without.
@@ -31,22 +31,8 @@ impl LocalModel<'_> {
 
 impl Backend for LocalModel<'_> {
     fn check(&self, query: &Query) -> Result<()> {
-        let (prompt, new, limit) = (
-            self.prompt(query)?.len(),
-            query.max_new_tokens,
-            self.positions(),
-        );
-        if prompt + new > limit {
-            let index = 0;
-            let error = GenerationError::TooLong {
-                index,
-                prompt,
-                new,
-                limit,
-            };
-            return Err(error.into());
-        }
-        Ok(())
+        let prompt = self.prompt(query)?.len();
+        Ok(check_room(prompt, query.max_new_tokens, self.positions())?)
     }
 
     fn serve(&self, caller: &mut dyn Caller) -> Result<()> {

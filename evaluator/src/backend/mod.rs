@@ -8,7 +8,7 @@ pub(crate) mod scripted;
 pub(crate) use local::LocalModel;
 
 use anyhow::{Context, Result};
-use model::{ChatTemplate, Message, Sampling, Tokenizer};
+use model::{ChatTemplate, GenerationError, Message, Sampling, Tokenizer};
 
 use crate::record::FinishReason;
 
@@ -53,6 +53,19 @@ impl Query {
             text
         }
     }
+}
+
+/// Refuses a prompt that leaves less room than the answer may take, before anything is computed; all in tokens.
+fn check_room(prompt: usize, new: usize, limit: usize) -> Result<(), GenerationError> {
+    if prompt + new <= limit {
+        return Ok(());
+    }
+    Err(GenerationError::TooLong {
+        index: 0,
+        prompt,
+        new,
+        limit,
+    })
 }
 
 /// What the model answered.

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 
+use crate::endpoint::{project, run_of};
 use crate::support::{Finished, Project, finish, says};
-use crate::trained_project;
 
 const TASKS: usize = 3;
 
@@ -16,24 +16,6 @@ const POINTS: usize = 3;
 
 /// Workflows of H3.
 const WORKFLOWS: usize = 7;
-
-fn project() -> Project {
-    let project = trained_project();
-    let tasks: Vec<String> = (1..=TASKS)
-        .map(|n| {
-            serde_json::json!({
-                "task_id": n,
-                "prompt": format!("def add_{n}(x):\n    \"\"\"Add {n} to x.\"\"\"\n"),
-                "entry_point": format!("add_{n}"),
-                "tests": [format!("assert add_{n}(1) == {}", n + 1)],
-                "canonical_solution": format!("    return x + {n}\n"),
-            })
-            .to_string()
-        })
-        .collect();
-    project.write("tasks.jsonl", tasks.join("\n"));
-    project
-}
 
 /// Runs a command of an experiment with answers of a few tokens on the small benchmark.
 fn experiment(project: &Project, words: &[&str]) -> Finished {
@@ -48,16 +30,6 @@ fn experiment(project: &Project, words: &[&str]) -> Finished {
     words.extend(["--device", "cpu"]);
     words.extend(settings.iter().flat_map(|set| ["--set", set]));
     finish(&mut project.command(env!("CARGO_BIN_EXE_evaluator"), &words))
-}
-
-/// The run's folder, from the path of its report.
-fn run_of(project: &Project, printed: &str) -> PathBuf {
-    let report = printed
-        .trim()
-        .strip_prefix("report: ")
-        .expect("a report's path");
-    let run = Path::new(report).parent().expect("a folder");
-    project.path(&run.to_string_lossy())
 }
 
 fn json(path: &Path) -> Value {
@@ -81,7 +53,7 @@ fn cells(run: &Path) -> (BTreeSet<String>, usize) {
 
 #[test]
 fn a_sweep_answers_at_every_point_and_its_report_is_made_again_without_a_model() {
-    let project = project();
+    let project = project(TASKS);
     let printed = experiment(&project, &["sweep", "--recipe", "tiny.yaml"]).result();
     let run = run_of(&project, &printed);
     let (found, records) = cells(&run);
@@ -126,7 +98,7 @@ fn a_sweep_answers_at_every_point_and_its_report_is_made_again_without_a_model()
 
 #[test]
 fn workflows_are_compared_on_the_adapter_that_is_named() {
-    let project = project();
+    let project = project(TASKS);
     let printed = experiment(&project, &["workflows", "checkpoints/tiny/adapter"]).result();
     let run = run_of(&project, &printed);
     let (found, records) = cells(&run);
@@ -155,7 +127,7 @@ fn workflows_are_compared_on_the_adapter_that_is_named() {
 
 #[test]
 fn all_hypotheses_share_cells_and_a_second_start_makes_nothing_twice() {
-    let project = project();
+    let project = project(TASKS);
     let printed = experiment(&project, &["hypotheses"]).result();
     let run = run_of(&project, &printed);
     let (found, records) = cells(&run);
@@ -184,7 +156,7 @@ fn all_hypotheses_share_cells_and_a_second_start_makes_nothing_twice() {
 
 #[test]
 fn two_adapters_of_one_recipe_are_told_apart() {
-    let project = project();
+    let project = project(TASKS);
     let adapter = "checkpoints/tiny/adapter";
     crate::copy_folder(
         &project.path(adapter),
@@ -201,7 +173,7 @@ fn two_adapters_of_one_recipe_are_told_apart() {
 
 #[test]
 fn what_is_missing_is_told_before_the_model_is_loaded() {
-    let project = project();
+    let project = project(TASKS);
     for (words, parts) in [
         (
             &["sweep"][..],

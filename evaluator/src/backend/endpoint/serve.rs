@@ -8,11 +8,10 @@ use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use model::GenerationError;
 
 use super::wire::{Prompt, Said};
 use super::{Endpoint, Outcome, chat, settle, wire};
-use crate::backend::{Answer, Backend, Caller, Query};
+use crate::backend::{Answer, Backend, Caller, Query, check_room};
 use crate::record::FinishReason;
 
 /// How often it is looked whether a program that ended has led to another query.
@@ -115,19 +114,12 @@ impl Backend for ServedArm<'_> {
         let Some(texts) = &self.endpoint.texts else {
             return Ok(());
         };
-        let (prompt, new) = (texts.ids(query)?.len(), query.max_new_tokens);
         let limit = self.endpoint.limit.load(Ordering::Relaxed);
-        if prompt + new > limit {
-            let index = 0;
-            let error = GenerationError::TooLong {
-                index,
-                prompt,
-                new,
-                limit,
-            };
-            return Err(error.into());
-        }
-        Ok(())
+        Ok(check_room(
+            texts.ids(query)?.len(),
+            query.max_new_tokens,
+            limit,
+        )?)
     }
 
     fn serve(&self, caller: &mut dyn Caller) -> Result<()> {
