@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use config::{Dtype, Quantization};
 use hub::Fetched;
 use model::source::{self, FetchRequest, ModelSource, SourceError};
 use model::{
     Adapter, ChatTemplate, Checkpoint, Decoder, ModelConfig, Runtime, RuntimeAdapter, Tokenizer,
+    WeightFormat,
 };
 
+use crate::exit::UserMistake;
 use crate::hub_files::{fetch_model, hub_name};
 use crate::progress::{Progress, Steps};
 
@@ -33,6 +36,8 @@ impl ModelFiles {
             wheel_sha256,
             hub_name: _,
             revision,
+            dtype: _,
+            quantization: _,
         } = section;
         if let Some(mut name) = hub_name(name_or_path, &[".gguf"])? {
             name.revision = name.revision.or_else(|| revision.clone());
@@ -65,6 +70,8 @@ impl ModelFiles {
 #[derive(Debug)]
 pub struct BaseModel {
     checkpoint: Checkpoint,
+    dtype: Dtype,
+    quantization: Quantization,
     provenance: Option<hub::Provenance>,
 }
 
@@ -77,6 +84,8 @@ impl BaseModel {
         let ModelFiles { path, fetched } = ModelFiles::bring(section)?;
         Ok(Self {
             checkpoint: Checkpoint::open(&path)?,
+            dtype: section.dtype,
+            quantization: section.quantization,
             provenance: fetched.map(|fetched| fetched.provenance),
         })
     }
@@ -89,6 +98,8 @@ impl BaseModel {
         let ModelFiles { path, fetched } = ModelFiles::bring(section)?;
         Ok(Self {
             checkpoint: Checkpoint::open_without_weights(&path)?,
+            dtype: section.dtype,
+            quantization: section.quantization,
             provenance: fetched.map(|fetched| fetched.provenance),
         })
     }
@@ -113,14 +124,37 @@ impl BaseModel {
         self.checkpoint.config().max_position_embeddings
     }
 
-    /// Brings the weights onto a device.
+    /// How the recipe wants the weights held on a device.
     ///
     /// # Errors
-    /// A tensor is missing, truncated or of another shape than the config says.
+    /// The device cannot hold them so.
+    pub fn format(&self, device: &burn::tensor::Device) -> Result<WeightFormat> {
+        let (key, format) = match (self.quantization, self.dtype) {
+            (Quantization::Q8, _) => ("model.quantization", WeightFormat::Q8),
+            (Quantization::Q4, _) => ("model.quantization", WeightFormat::Q4),
+            (Quantization::None, Dtype::Auto) => return Ok(WeightFormat::native(device)),
+            (Quantization::None, Dtype::F32) => ("model.dtype", WeightFormat::F32),
+            (Quantization::None, Dtype::Bf16) => ("model.dtype", WeightFormat::Bf16),
+        };
+        if format.is_possible_on(device) {
+            return Ok(format);
+        }
+        let text = format!(
+            "`{key}`: this device has no numbers of the type bf16\n\
+             hint: --set model.dtype=f32 --set model.quantization=none, or another --device"
+        );
+        Err(UserMistake(text).into())
+    }
+
+    /// Brings the weights onto a device, in the format that the recipe asks for.
+    ///
+    /// # Errors
+    /// A tensor is missing, truncated or of another shape than the config says; or as [`Self::format`].
     pub fn load(&self, device: &burn::tensor::Device) -> Result<Decoder> {
+        let format = self.format(device)?;
         let total = self.checkpoint.config().num_hidden_layers as u64;
         let mut progress = Progress::new("loading model", total, "layers");
-        let decoder = Decoder::load(&self.checkpoint, device, |done, _| {
+        let decoder = Decoder::load_as(&self.checkpoint, format, device, |done, _| {
             progress.set(done as u64, "");
         })?;
         progress.finish();
@@ -134,7 +168,8 @@ impl BaseModel {
     pub fn load_runtime(&self, device: &burn::tensor::Device) -> Result<Runtime> {
         let total = self.checkpoint.config().num_hidden_layers as u64;
         let mut progress = Progress::new("loading model", total, "layers");
-        let runtime = Runtime::load(&self.checkpoint, device, |done, _| {
+        let format = self.format(device)?;
+        let runtime = Runtime::load_as(&self.checkpoint, format, device, |done, _| {
             progress.set(done as u64, "");
         })?;
         progress.finish();

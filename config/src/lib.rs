@@ -40,8 +40,8 @@ pub use endpoint::{Api, Endpoint};
 pub use error::{Mistake, Place, RecipeError};
 pub use experiment::{Hypothesis, HypothesisId, HypothesisMetric, Sweep};
 pub use recipe::{
-    Evaluate, InitLoraWeights, Lora, LrSchedulerType, Model, ModuleToSave, Optim, Output, Recipe,
-    Sampling, Train,
+    Dtype, Evaluate, GradientCheckpointing, InitLoraWeights, Lora, LrSchedulerType, Model,
+    ModuleToSave, Optim, Output, Quantization, Recipe, Sampling, Train,
 };
 pub use target_modules::{TargetModule, TargetModules};
 pub use workflow::{AdapterRoles, Budget, Prompting, Prompts, Role, Workflow};

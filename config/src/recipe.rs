@@ -65,6 +65,45 @@ pub struct Model {
     /// Branch, tag or commit of a model on the hub; the commit that it is gets written into the
     /// adapter. Default: `main`, which may be another tomorrow.
     pub revision: Option<String>,
+    /// Number type of the frozen weights. Default `auto`. Alias: `torch_dtype`.
+    #[serde(default)]
+    pub dtype: Dtype,
+    /// Whole numbers in place of the frozen weights of the linear layers while training: `QLoRA`. Default `none`.
+    #[serde(default)]
+    pub quantization: Quantization,
+}
+
+/// Number type of the frozen weights: `model.dtype`. Adapter, norms, softmax and loss are in single precision with
+/// each of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dtype {
+    /// `bf16` on a GPU that has it, else `f32`.
+    #[default]
+    Auto,
+    /// Single precision.
+    #[serde(alias = "float32")]
+    F32,
+    /// 16 bits, half the memory. A GPU multiplies them; the CPU makes them whole again for each product, which takes
+    /// a little longer than `f32`.
+    #[serde(alias = "bfloat16")]
+    Bf16,
+}
+
+/// How the frozen weights are quantised: `model.quantization`.
+///
+/// The CPU keeps them so and makes them whole for each product; a GPU keeps their values in `bf16`. Weights that are
+/// quantised in their file are kept as they are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Quantization {
+    /// Not at all.
+    #[default]
+    None,
+    /// 8 bits, and a scale for each 32 values.
+    Q8,
+    /// 4 bits, a scale and a minimum for each 32 values.
+    Q4,
 }
 
 impl Model {
@@ -210,6 +249,8 @@ pub struct Train {
     /// the root of length times hidden size. Default: no noise; above 0, at most 1000. Source: Jain et
     /// al. 2023, arXiv:2310.05914, which takes 5 to 15.
     pub neftune_noise_alpha: Option<f64>,
+    /// What is kept of a forward pass for the backward pass. Default `auto`.
+    pub gradient_checkpointing: GradientCheckpointing,
     /// Tokens whose logits stand in memory at once. Default 256; 1 to 65536. Changes memory and
     /// speed, not the result.
     pub loss_chunk_size: usize,
@@ -249,6 +290,7 @@ impl Default for Train {
             adam_beta2: 0.999,
             adam_epsilon: 1e-8,
             neftune_noise_alpha: None,
+            gradient_checkpointing: GradientCheckpointing::Auto,
             loss_chunk_size: 256,
             seed: 42,
             eval_steps: None,
@@ -282,6 +324,21 @@ pub enum Optim {
     /// A momentum made orthogonal, scaled so that the rate of `adamw` suits it. Liu et al. 2025,
     /// arXiv:2502.16982.
     Muon,
+}
+
+/// What is kept of a forward pass: `train.gradient_checkpointing`. It changes memory and speed, not the result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GradientCheckpointing {
+    /// `none` on the CPU, `layer` on a GPU.
+    Auto,
+    /// Everything: the fastest.
+    #[serde(alias = "false")]
+    None,
+    /// What goes into each layer; its inside is computed again, which takes about a third more time and leaves a tenth
+    /// of the memory. Source: Chen et al. 2016, arXiv:1604.06174.
+    #[serde(alias = "true")]
+    Layer,
 }
 
 /// Course of the learning rate after the warmup.

@@ -9,6 +9,7 @@ use crate::node::{Entry, KeyPath, Node, Value};
 /// serde attributes because a `--set lora.r=16` must replace a `lora_rank` in the file, which a
 /// struct sees too late.
 const ALIASES: &[(&str, &str, &str)] = &[
+    ("model", "torch_dtype", "dtype"),
     ("lora", "lora_r", "r"),
     ("lora", "lora_rank", "r"),
     ("lora", "rank", "r"),

@@ -1,12 +1,20 @@
 //! Grouped-query attention with rotary positions.
 
-use burn::tensor::{Device, Tensor, TensorData, activation::softmax};
+mod sight;
+mod whole;
+
+use std::sync::Arc;
+
+use burn::tensor::{DType, Device, Tensor, TensorData, activation::softmax};
 
 use crate::config::ModelConfig;
 use crate::kv_cache::LayerCache;
 use crate::linear::FrozenLinear;
 use crate::lora::LayerAdapter;
 use crate::rotary::Rotary;
+
+pub(crate) use sight::Sight;
+pub(crate) use whole::{attend_plainly, attend_whole};
 
 /// Numbers and width of the attention heads.
 #[derive(Clone, Copy, Debug)]
@@ -33,8 +41,8 @@ impl Heads {
 
 /// What the rows of a forward pass are.
 pub(crate) enum Span<'a> {
-    /// `batch` whole sequences of equal (padded) length side by side, without a cache.
-    Full { batch: usize, mask: &'a Tensor<4> },
+    /// Whole sequences of equal (padded) length side by side, without a cache.
+    Full(&'a Arc<Sight>),
     /// Consecutive tokens of one sequence, from position `start` on, written to `slot`.
     Prefill {
         slot: usize,
@@ -58,37 +66,13 @@ pub(crate) fn causal_mask(queries: usize, past: usize, device: &Device) -> Tenso
     Tensor::from_data(TensorData::new(mask, [1, 1, queries, keys]), device)
 }
 
-/// Additive mask for sequences of several texts, each of which sees its own past alone; padding sees itself.
-///
-/// # Shapes
-/// `texts`: the lengths of each sequence's texts; returns `[sequences, 1, length, length]`
-pub(crate) fn packed_mask(texts: &[Vec<usize>], length: usize, device: &Device) -> Tensor<4> {
-    let mut mask = vec![f32::NEG_INFINITY; texts.len() * length * length];
-    for (rows, lengths) in mask.chunks_exact_mut(length * length).zip(texts) {
-        let mut start = 0;
-        for &text in lengths {
-            for at in start..start + text {
-                rows[at * length..][start..=at].fill(0.0);
-            }
-            start += text;
-        }
-        for at in start..length {
-            rows[at * length + at] = 0.0;
-        }
-    }
-    Tensor::from_data(
-        TensorData::new(mask, [texts.len(), 1, length, length]),
-        device,
-    )
-}
-
 /// Attention of all query heads over the given keys and values.
 ///
 /// The query heads that share a key-value head are folded into its rows, so keys and values are
 /// never repeated.
 ///
 /// # Shapes
-/// - `q`: `[batch, num_heads, queries, head_dim]`; `k`, `v`: `[batch, num_kv_heads, keys, head_dim]`
+/// - `q`: `[batch, num_heads, queries, head_dim]`, scaled; `k`, `v`: `[batch, num_kv_heads, keys, head_dim]`
 /// - `mask`: `[1 or batch, 1, queries, keys]`, additive
 /// - returns `[batch * queries, num_heads * head_dim]`
 /// # Source
@@ -102,7 +86,7 @@ fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: &Tensor<4>, heads: Hea
         heads.query / heads.key_value * queries,
         dim,
     ];
-    let q = q.mul_scalar(heads.scale()).reshape(folded);
+    let q = q.reshape(folded);
     let scores = q
         .matmul(k.transpose())
         .reshape([batch, heads.query, queries, keys]);
@@ -166,16 +150,19 @@ impl Attention {
             pair(|a| a.v_proj.as_ref()),
             heads.key_value,
         );
-        let (q, k) = (rotary.apply(q), rotary.apply(k));
+        let kind = v.dtype();
+        let turned = |x: Tensor<3>| rotary.apply(x.cast(DType::F32));
+        let (q, k) = (turned(q).mul_scalar(heads.scale()), turned(k));
         let flat = [rows, heads.key_value * heads.dim];
+        if let Span::Full(sight) = span {
+            let q = q.reshape([rows, heads.query * heads.dim]).cast(kind);
+            let (k, v) = (k.reshape(flat).cast(kind), v.reshape(flat));
+            let attended = attend_whole(q, k, v, sight, heads);
+            return self.o_proj.forward(attended, pair(|a| a.o_proj.as_ref()));
+        }
+        // With a cache, in single precision.
+        let v = v.cast(DType::F32);
         let attended = match (span, cache) {
-            (Span::Full { batch, mask }, _) => attend(
-                by_head(q, *batch),
-                by_head(k, *batch),
-                by_head(v, *batch),
-                mask,
-                heads,
-            ),
             (
                 Span::Prefill {
                     slot, start, mask, ..
@@ -193,8 +180,10 @@ impl Attention {
                 cache.write_rows(at, &k.reshape(flat), &v.reshape(flat));
                 self.decode(q, cache, at)
             }
+            (Span::Full(_), _) => unreachable!("a pass over whole sequences"),
             (_, None) => unreachable!("a cached pass without a cache"),
         };
+        let attended = attended.cast(kind);
         self.o_proj.forward(attended, pair(|a| a.o_proj.as_ref()))
     }
 

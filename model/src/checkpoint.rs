@@ -16,7 +16,7 @@ use crate::chat::{ChatError, ChatTemplate};
 use crate::config::{ConfigError, ModelConfig, token_ids};
 use crate::engine::Matrix;
 use crate::gguf::layout::{self, LayoutError};
-use crate::gguf::{GgufError, GgufFile};
+use crate::gguf::{GgufError, GgufFile, PackedTensor};
 use crate::safetensors::{SafetensorsError, SafetensorsFolder};
 use crate::tokenizer::{Tokenizer, TokenizerError};
 use crate::weight_file::{HostTensor, hex, sha256_of_file};
@@ -269,22 +269,49 @@ impl Checkpoint {
     /// # Errors
     /// As [`Self::tensor`].
     pub(crate) fn matrix(&self, name: &str) -> Result<Matrix, CheckpointError> {
-        if let Source::Gguf(file) = &self.source
-            && let Some(gguf_name) = layout::gguf_name(name)
-            && let Some(packed) = file.packed(&gguf_name)?
-            && self.config.tensor_shape(name) == Some(vec![packed.rows(), packed.columns()])
-            && packed.is_finite()
-        {
-            let head_dim = self.config.head_dim;
-            return Ok(if layout::is_permuted(self.config.architecture, name) {
-                Matrix::from_packed(&packed, |row| layout::source_row(row, head_dim))
-            } else {
-                Matrix::from_packed(&packed, |row| row)
-            });
+        if let Some(packed) = self.packed(name)? {
+            return Ok(Matrix::from_packed(&packed));
         }
         // What is wrong with a tensor is told here.
         let tensor = self.tensor(name)?;
         Ok(Matrix::from_values(&tensor.values, tensor.shape[1]))
+    }
+
+    /// The blocks of a matrix in Hugging Face's order of rows, where it is sound and lies in blocks on disk.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(crate) fn packed(&self, name: &str) -> Result<Option<PackedTensor>, CheckpointError> {
+        let Source::Gguf(file) = &self.source else {
+            return Ok(None);
+        };
+        let Some(gguf_name) = layout::gguf_name(name) else {
+            return Ok(None);
+        };
+        let Some(packed) = file.packed(&gguf_name)? else {
+            return Ok(None);
+        };
+        let shape = Some(vec![packed.rows(), packed.columns()]);
+        if self.config.tensor_shape(name) != shape || !packed.is_finite() {
+            return Ok(None);
+        }
+        let head_dim = self.config.head_dim;
+        Ok(Some(
+            if layout::is_permuted(self.config.architecture, name) {
+                packed.with_rows(|row| layout::source_row(row, head_dim))
+            } else {
+                packed
+            },
+        ))
+    }
+
+    /// Bytes of a matrix's blocks, where it lies in blocks on disk.
+    pub(crate) fn packed_bytes(&self, name: &str) -> Option<usize> {
+        let Source::Gguf(file) = &self.source else {
+            return None;
+        };
+        let info = file.tensor_info(&layout::gguf_name(name)?)?;
+        info.kind.is_packed().then(|| info.bytes() as usize)
     }
 
     /// The tokenizer, from `tokenizer.json` or the metadata.

@@ -1,19 +1,28 @@
 //! The decoder of the Llama and Qwen2 families.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use std::sync::Arc;
 
-use crate::attention::{Attention, Heads, Span, causal_mask, packed_mask};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+
+use crate::attention::{Attention, Heads, Sight, Span, causal_mask};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::config::ModelConfig;
+use crate::device::is_cpu;
 use crate::feed_forward::FeedForward;
+use crate::frozen::{FrozenWeight, WeightFormat, computed_in};
+use crate::head::Head;
 use crate::kv_cache::{KvCache, LayerCache};
-use crate::linear::{FrozenLinear, product};
+use crate::linear::FrozenLinear;
 use crate::lora::{Adapter, LayerAdapter, WholeModule};
+use crate::recompute::recomputed;
 use crate::rotary::Rotary;
 use crate::target::Target;
 
 /// Tokens that a prefill handles at a time; bounds the memory of its attention scores.
 const PREFILL_CHUNK: usize = 256;
+
+/// On devices that tune a kernel for each shape they meet, lengths of sequences are multiples of this.
+const LENGTH_STEP: usize = 128;
 
 /// `x / rms(x) * weight` over each row.
 ///
@@ -33,6 +42,10 @@ struct Layer {
 }
 
 impl Layer {
+    /// Norms and sums are taken in single precision, all else in the number type of `x`.
+    ///
+    /// # Shapes
+    /// `x`: `[rows, hidden_size]`; returns the same
     fn forward(
         &self,
         x: Tensor<2>,
@@ -42,10 +55,37 @@ impl Layer {
         cache: Option<&mut LayerCache>,
         adapter: Option<&LayerAdapter>,
     ) -> Tensor<2> {
-        let normed = rms_norm(x.clone(), &self.input_norm, eps);
-        let x = x + self.attention.forward(normed, rotary, span, cache, adapter);
-        let normed = rms_norm(x.clone(), &self.post_attention_norm, eps);
-        x + self.feed_forward.forward(normed, adapter)
+        let kind = x.dtype();
+        let x = x.cast(DType::F32);
+        let normed = rms_norm(x.clone(), &self.input_norm, eps).cast(kind);
+        let attended = self.attention.forward(normed, rotary, span, cache, adapter);
+        let x = x + attended.cast(DType::F32);
+        let normed = rms_norm(x.clone(), &self.post_attention_norm, eps).cast(kind);
+        let x = x + self.feed_forward.forward(normed, adapter).cast(DType::F32);
+        x.cast(kind)
+    }
+
+    /// As [`Self::forward`] over whole sequences, with nothing kept for the backward pass but `x`.
+    fn recomputed(
+        &self,
+        x: Tensor<2>,
+        eps: f64,
+        rotary: &Rotary,
+        sight: &Arc<Sight>,
+        adapter: Option<&LayerAdapter>,
+    ) -> Tensor<2> {
+        let mut inputs = vec![x];
+        inputs.extend(adapter.into_iter().flat_map(LayerAdapter::tensors));
+        let (layer, rotary, sight) = (self.clone(), rotary.clone(), sight.clone());
+        // Plain: a tracked tensor must not be part of the graph but as an input.
+        let adapter = adapter.map(|pairs| pairs.over(pairs.tensors().map(Tensor::inner)));
+        let stretch = move |inputs: &[Tensor<2>]| {
+            let adapter = adapter.as_ref();
+            let adapter = adapter.map(|pairs| pairs.over(inputs[1..].iter().cloned()));
+            let (x, span) = (inputs[0].clone(), Span::Full(&sight));
+            layer.forward(x, eps, &rotary, &span, None, adapter.as_ref())
+        };
+        recomputed(stretch, inputs)
     }
 }
 
@@ -57,16 +97,20 @@ impl Layer {
 pub struct Decoder {
     config: ModelConfig,
     /// `[vocab_size, hidden_size]`
-    embedding: Tensor<2>,
+    embedding: FrozenWeight,
     layers: Vec<Layer>,
     norm: Tensor<1>,
     /// `[vocab_size, hidden_size]`; the embedding itself where the two are tied.
-    head: Tensor<2>,
+    head: FrozenWeight,
     device: Device,
+    /// The number type of states between layers, and of products.
+    kind: DType,
+    /// Whether a training pass forgets the inside of its layers and computes it again.
+    recomputes_layers: bool,
 }
 
 impl Decoder {
-    /// Brings a checkpoint's weights onto `device`, in f32; `progress` hears of each layer done, as
+    /// Brings a checkpoint's weights onto `device` in single precision; `progress` hears of each layer done, as
     /// `(done, total)`.
     ///
     /// # Errors
@@ -74,16 +118,24 @@ impl Decoder {
     pub fn load(
         checkpoint: &Checkpoint,
         device: &Device,
+        progress: impl FnMut(usize, usize),
+    ) -> Result<Self, CheckpointError> {
+        Self::load_as(checkpoint, WeightFormat::F32, device, progress)
+    }
+
+    /// As [`Self::load`], with matrices in a format of choice, which is possible on the device.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_as(
+        checkpoint: &Checkpoint,
+        format: WeightFormat,
+        device: &Device,
         mut progress: impl FnMut(usize, usize),
     ) -> Result<Self, CheckpointError> {
         let config = checkpoint.config().clone();
-        let matrix = |name: &str| -> Result<Tensor<2>, CheckpointError> {
-            let tensor = checkpoint.tensor(name)?;
-            Ok(Tensor::from_data(
-                TensorData::new(tensor.values, tensor.shape),
-                device,
-            ))
-        };
+        let kind = computed_in(format, device);
+        let matrix = |name: &str| FrozenWeight::load(checkpoint, name, format, device);
         let vector = |name: &str| -> Result<Tensor<1>, CheckpointError> {
             let tensor = checkpoint.tensor(name)?;
             Ok(Tensor::from_data(
@@ -101,7 +153,7 @@ impl Decoder {
                 Ok(FrozenLinear {
                     weight: matrix(&format!("{module}.weight"))?,
                     bias: if has_bias {
-                        Some(vector(&format!("{module}.bias"))?)
+                        Some(vector(&format!("{module}.bias"))?.cast(kind))
                     } else {
                         None
                     },
@@ -139,7 +191,31 @@ impl Decoder {
             norm,
             head,
             device: device.clone(),
+            kind,
+            recomputes_layers: false,
         })
+    }
+
+    /// The same weights, with the choice whether a training pass keeps the inside of its layers, which takes memory, or
+    /// computes it again, which takes a third more time. Neither changes a result.
+    #[must_use]
+    pub fn with_recomputed_layers(mut self, recomputes_layers: bool) -> Self {
+        self.recomputes_layers = recomputes_layers;
+        self
+    }
+
+    /// Lengths of sequences are best multiples of this: devices that tune their kernels meet few shapes then.
+    pub fn length_step(&self) -> usize {
+        if is_cpu(&self.device) { 1 } else { LENGTH_STEP }
+    }
+
+    /// Bytes that the matrices take.
+    pub fn weight_bytes(&self) -> usize {
+        let linears = (0..self.layers.len())
+            .flat_map(|layer| Target::ALL.map(|target| self.weight(layer, target).bytes()));
+        let tied = self.config.tie_word_embeddings;
+        let head = if tied { 0 } else { self.head.bytes() };
+        linears.sum::<usize>() + self.embedding.bytes() + head
     }
 
     /// Shape of the model.
@@ -152,14 +228,16 @@ impl Decoder {
         &self.device
     }
 
-    /// The output projection, `[vocab_size, hidden_size]`: the adapter's where it has one of its own.
-    pub fn head(&self, adapter: Option<&Adapter>) -> Tensor<2> {
-        let own = adapter.and_then(|adapter| adapter.whole_module(WholeModule::LmHead));
-        own.unwrap_or_else(|| self.head.clone())
+    /// The output projection: the adapter's where it has one of its own.
+    pub fn head(&self, adapter: Option<&Adapter>) -> Head {
+        match adapter.and_then(|adapter| adapter.whole_module(WholeModule::LmHead)) {
+            Some(own) => Head::from(own),
+            None => Head::frozen(self.head.clone()),
+        }
     }
 
     /// The frozen weight of a module that an adapter may train as a whole.
-    pub(crate) fn whole_module(&self, module: WholeModule) -> &Tensor<2> {
+    pub(crate) fn whole_module(&self, module: WholeModule) -> &FrozenWeight {
         match module {
             WholeModule::EmbedTokens => &self.embedding,
             WholeModule::LmHead => &self.head,
@@ -167,7 +245,7 @@ impl Decoder {
     }
 
     /// The frozen weight of a linear layer, `[out, in]`.
-    pub(crate) fn weight(&self, layer: usize, target: Target) -> &Tensor<2> {
+    pub(crate) fn weight(&self, layer: usize, target: Target) -> &FrozenWeight {
         let Layer {
             attention,
             feed_forward,
@@ -202,14 +280,8 @@ impl Decoder {
         let length = tokens.len() / batch;
         assert_eq!(tokens.len(), batch * length, "sequences of unequal length");
         let positions: Vec<usize> = (0..length).collect();
-        let mask = causal_mask(length, 0, &self.device);
-        self.forward(
-            tokens,
-            &positions,
-            &Span::Full { batch, mask: &mask },
-            None,
-            adapter,
-        )
+        let sight = Arc::new(Sight::causal(batch, length));
+        self.forward(tokens, &positions, &Span::Full(&sight), None, adapter)
     }
 
     /// As [`Self::hidden_states`], for sequences that are made of several texts.
@@ -236,9 +308,8 @@ impl Decoder {
                 positions.extend(0..length);
             }
         }
-        let mask = packed_mask(texts, length, &self.device);
-        let span = Span::Full { batch, mask: &mask };
-        self.forward(tokens, &positions, &span, None, adapter)
+        let sight = Arc::new(Sight::packed(texts, length));
+        self.forward(tokens, &positions, &Span::Full(&sight), None, adapter)
     }
 
     /// Logits of every position of whole sequences, without a cache.
@@ -247,7 +318,7 @@ impl Decoder {
     /// `tokens` as in [`Self::hidden_states`]; returns `[batch * length, vocab_size]`
     pub fn logits(&self, tokens: &[u32], batch: usize, adapter: Option<&Adapter>) -> Tensor<2> {
         let states = self.hidden_states(tokens, batch, adapter);
-        product(states, &self.head(adapter))
+        self.head(adapter).logits(states)
     }
 
     /// Reads a prompt into a slot of the cache and gives the logits after its last token.
@@ -280,7 +351,7 @@ impl Decoder {
             last = Some(states.narrow(0, chunk.len() - 1, 1));
         }
         match last {
-            Some(state) => product(state, &self.head(adapter)),
+            Some(state) => self.head(adapter).logits(state),
             None => unreachable!("a prompt has at least one chunk"),
         }
     }
@@ -304,9 +375,10 @@ impl Decoder {
             Some(cache),
             adapter,
         );
-        product(states, &self.head(adapter))
+        self.head(adapter).logits(states)
     }
 
+    /// States after the final norm, in single precision.
     fn forward(
         &self,
         tokens: &[u32],
@@ -315,24 +387,46 @@ impl Decoder {
         mut cache: Option<&mut KvCache>,
         adapter: Option<&Adapter>,
     ) -> Tensor<2> {
-        let ids: Vec<i64> = tokens.iter().map(|&id| i64::from(id)).collect();
-        let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [tokens.len()]), &self.device);
         let rotary = Rotary::new(&self.config, positions, &self.device);
-        let own = adapter.and_then(|adapter| adapter.whole_module(WholeModule::EmbedTokens));
-        let embedding = own.unwrap_or_else(|| self.embedding.clone());
-        let mut x = embedding.select(0, ids);
-        if let (Some(noise), Span::Full { batch, .. }) = (adapter.and_then(|a| a.noise), span) {
-            let length = tokens.len() / batch;
+        let mut x = self.embedded(tokens, adapter);
+        if let (Some(noise), Span::Full(sight)) = (adapter.and_then(|a| a.noise), span) {
             let shape = [tokens.len(), self.config.hidden_size];
-            if let Some(noise) = noise.of_embeddings(shape, length, &self.device) {
-                x = x + noise;
+            let noise = noise.of_embeddings(shape, sight.length(), &self.device);
+            if let Some(noise) = noise {
+                x = x + noise.cast(self.kind);
             }
         }
+        let eps = self.config.rms_norm_eps;
         for (index, layer) in self.layers.iter().enumerate() {
             let cache = cache.as_mut().map(|cache| &mut cache.layers[index]);
             let adapter = adapter.map(|adapter| adapter.layer(index));
-            x = layer.forward(x, self.config.rms_norm_eps, &rotary, span, cache, adapter);
+            x = match span {
+                Span::Full(sight) if self.recomputes_layers => {
+                    layer.recomputed(x, eps, &rotary, sight, adapter)
+                }
+                _ => layer.forward(x, eps, &rotary, span, cache, adapter),
+            };
         }
-        rms_norm(x, &self.norm, self.config.rms_norm_eps)
+        rms_norm(x.cast(DType::F32), &self.norm, eps)
+    }
+
+    /// The tokens' rows of the embedding, tracked where that is trained.
+    fn embedded(&self, tokens: &[u32], adapter: Option<&Adapter>) -> Tensor<2> {
+        let own = adapter.and_then(|adapter| adapter.whole_module(WholeModule::EmbedTokens));
+        if let Some(own) = own {
+            let ids: Vec<i64> = tokens.iter().map(|&id| i64::from(id)).collect();
+            let data = TensorData::new(ids, [tokens.len()]);
+            let ids = Tensor::<1, Int>::from_data(data, &self.device);
+            return own.select(0, ids).cast(self.kind);
+        }
+        let rows: Vec<usize> = tokens.iter().map(|&id| id as usize).collect();
+        let x = self.embedding.rows(&rows);
+        let trained = adapter.is_some_and(Adapter::is_tracked);
+        if trained && !is_cpu(&self.device) {
+            // Its gradient is for nothing, but without it burn 0.22's GPU backends get others wrong:
+            // https://github.com/tracel-ai/burn/issues/5162
+            return x.autodiff().require_grad();
+        }
+        x
     }
 }

@@ -2,6 +2,8 @@
 
 use burn::tensor::{Tensor, activation::silu};
 
+use crate::device::is_cpu;
+use crate::kernel::swiglu::swiglu;
 use crate::linear::FrozenLinear;
 use crate::lora::LayerAdapter;
 
@@ -29,6 +31,11 @@ impl FeedForward {
         let down_lora = adapter.and_then(|a| a.down_proj.as_ref());
         let gate = self.gate_proj.forward(x.clone(), gate_lora);
         let up = self.up_proj.forward(x, up_lora);
-        self.down_proj.forward(silu(gate) * up, down_lora)
+        let gated = if is_cpu(&up.device()) {
+            swiglu(gate, up)
+        } else {
+            silu(gate) * up
+        };
+        self.down_proj.forward(gated, down_lora)
     }
 }

@@ -7,6 +7,8 @@
 
 mod adapter;
 mod attention;
+#[doc(hidden)]
+pub mod bench;
 mod chat;
 mod checkpoint;
 mod config;
@@ -14,13 +16,18 @@ mod decoder;
 mod device;
 mod engine;
 mod feed_forward;
+mod frozen;
 mod generation;
 mod gguf;
+mod head;
+mod kernel;
 mod kv_cache;
 mod linear;
 mod lora;
 pub mod loss;
 mod merge;
+mod node;
+mod recompute;
 mod rotary;
 mod runtime;
 mod safetensors;
@@ -37,9 +44,11 @@ pub use config::{Architecture, ConfigError, ModelConfig, RopeScaling};
 pub use decoder::Decoder;
 pub use device::{DeviceChoice, DeviceError};
 pub use engine::{Engine, EngineAdapter, EngineCache};
+pub use frozen::WeightFormat;
 pub use generation::{
     Client, Completion, Finish, Generation, GenerationError, GenerationEvent, Request,
 };
+pub use head::Head;
 pub use kv_cache::KvCache;
 pub use lora::{Adapter, Initial, LayerAdapter, LoraSettings, LowRank, Noise, WholeModule};
 pub use merge::{MergeError, WeightType, write_merged, write_merged_gguf};

@@ -2,22 +2,24 @@
 
 use burn::tensor::Tensor;
 
+use crate::frozen::FrozenWeight;
 use crate::lora::LowRank;
 
-/// `x Wᵀ`.
+/// `x Wᵀ`, in the number type of `x`.
 ///
 /// # Shapes
 /// `x`: `[n, in]`; `weight`: `[out, in]`; returns `[n, out]`
 pub(crate) fn product(x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
-    x.matmul(weight.clone().transpose())
+    let weight = weight.clone().cast(x.dtype());
+    x.matmul(weight.transpose())
 }
 
 /// A frozen `y = x Wᵀ + b`, kept in the disk's layout and outside autodiff.
 #[derive(Clone, Debug)]
 pub(crate) struct FrozenLinear {
     /// `[out, in]`
-    pub(crate) weight: Tensor<2>,
-    /// `[out]`
+    pub(crate) weight: FrozenWeight,
+    /// `[out]`, in the number type that the layer computes in.
     pub(crate) bias: Option<Tensor<1>>,
 }
 
@@ -31,7 +33,7 @@ impl FrozenLinear {
     /// # Source
     /// Hu et al. 2021, arXiv:2106.09685, section 4.1.
     pub(crate) fn forward(&self, x: Tensor<2>, lora: Option<&LowRank>) -> Tensor<2> {
-        let base = product(x.clone(), &self.weight);
+        let base = self.weight.times(x.clone());
         let y = match lora {
             Some(pair) => pair.adapt(base, x, &self.weight),
             None => base,

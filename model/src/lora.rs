@@ -73,6 +73,25 @@ impl LayerAdapter {
         }
     }
 
+    /// The parameters' tensors, pair by pair.
+    pub(crate) fn tensors(&self) -> impl Iterator<Item = Tensor<2>> {
+        let pairs = Target::ALL
+            .into_iter()
+            .filter_map(|target| self.pair(target));
+        pairs.flat_map(LowRank::tensors)
+    }
+
+    /// The same pairs over other tensors, which come as from [`Self::tensors`].
+    pub(crate) fn over(&self, tensors: impl IntoIterator<Item = Tensor<2>>) -> Self {
+        let mut tensors = tensors.into_iter();
+        let made = Self::build::<std::convert::Infallible>(|target| {
+            Ok(self.pair(target).map(|pair| pair.over(&mut tensors)))
+        });
+        match made {
+            Ok(layer) => layer,
+        }
+    }
+
     /// Builds a layer from what `make` gives for each target.
     pub(crate) fn build<E>(
         mut make: impl FnMut(Target) -> Result<Option<LowRank>, E>,
@@ -130,7 +149,7 @@ impl Adapter {
                             (a, vec![0.0; out_features * r])
                         }
                         Initial::Principal => {
-                            let (a, b) = principal_pair(weight, r, scale, seed ^ place);
+                            let (a, b) = principal_pair(&weight.dense(), r, scale, seed ^ place);
                             (a.values, b.values)
                         }
                     };
@@ -159,7 +178,7 @@ impl Adapter {
         let whole = WholeModules::build(|module| {
             let weight = decoder.whole_module(module);
             let chosen = settings.modules_to_save.contains(&module);
-            chosen.then(|| trained_copy(module, weight, device))
+            chosen.then(|| trained_copy(module, weight.dense(), device))
         });
         Self {
             layers,
@@ -251,6 +270,12 @@ impl Adapter {
     /// Identities of the parameters, which key gradients and optimizer state.
     pub fn parameter_ids(&self) -> impl Iterator<Item = ParamId> {
         self.parameters().map(|parameter| parameter.id)
+    }
+
+    /// Whether gradients with respect to the parameters are asked for.
+    pub(crate) fn is_tracked(&self) -> bool {
+        self.parameters()
+            .any(|parameter| parameter.val().is_autodiff())
     }
 
     /// The same values outside autodiff, for use without gradients.

@@ -1,6 +1,10 @@
 //! Cross-entropy straight from hidden states, without ever holding all logits.
 
-use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, IndexingUpdateOp, Int, Tensor, TensorData};
+
+use crate::device::is_cpu;
+use crate::frozen::FrozenWeight;
+use crate::head::Head;
 
 /// Label of a position that weighs nothing, as in PyTorch and transformers.
 pub const IGNORE_LABEL: i64 = -100;
@@ -25,6 +29,91 @@ pub enum LossError {
     NoTargets,
 }
 
+/// The positions that are learned and what should follow them.
+///
+/// On devices that tune a kernel for each shape they meet, they are filled up to whole chunks with positions that weigh
+/// nothing.
+struct Supervised {
+    rows: Vec<usize>,
+    targets: Vec<usize>,
+    /// How many of them count.
+    n: usize,
+}
+
+impl Supervised {
+    fn of(labels: &[i64], chunk_size: usize, device: &Device) -> Self {
+        let (mut rows, mut targets): (Vec<usize>, Vec<usize>) = labels
+            .iter()
+            .enumerate()
+            .filter(|&(_, &label)| label != IGNORE_LABEL)
+            .map(|(row, &label)| (row, label as usize))
+            .unzip();
+        let n = rows.len();
+        if !is_cpu(device) {
+            let filled = n.next_multiple_of(chunk_size);
+            rows.resize(filled, 0);
+            targets.resize(filled, 0);
+        }
+        Self { rows, targets, n }
+    }
+
+    /// The states of the positions.
+    fn states(&self, hidden: Tensor<2>) -> Tensor<2> {
+        let device = hidden.device().inner();
+        hidden.select(0, indices(&self.rows, &device))
+    }
+
+    /// Some of a chunk's rows: 1 for those that count and 0 for others; `None` if all do.
+    fn counted(&self, start: usize, len: usize, device: &Device) -> Option<Tensor<2>> {
+        if start + len <= self.n {
+            return None;
+        }
+        let counts = (start..start + len).map(|at| f32::from(at < self.n));
+        let data = TensorData::new(counts.collect::<Vec<_>>(), [len, 1]);
+        Some(Tensor::from_data(data, device))
+    }
+}
+
+fn indices(values: &[usize], device: &Device) -> Tensor<1, Int> {
+    let values: Vec<i64> = values.iter().map(|&value| value as i64).collect();
+    let n = values.len();
+    Tensor::from_data(TensorData::new(values, [n]), device)
+}
+
+/// What a chunk of logits comes to.
+struct Chunk {
+    /// `exp(logit - max)`, `[n, vocab_size]`.
+    exponentials: Tensor<2>,
+    /// Their sums, `[n, 1]`.
+    sums: Tensor<2>,
+    /// The rows of the head that belong to the targets, `[n, hidden_size]`.
+    target_weights: Tensor<2>,
+    /// Cross-entropy of each row, `[n, 1]`.
+    losses: Tensor<2>,
+}
+
+impl Chunk {
+    /// In single precision, whatever the head is multiplied in.
+    ///
+    /// # Shapes
+    /// `states`: `[n, hidden_size]`, plain
+    fn new(states: Tensor<2>, head: &FrozenWeight, targets: &[usize]) -> Self {
+        let target_weights = head.rows(targets).cast(DType::F32);
+        let target_logits = (states.clone() * target_weights.clone()).sum_dim(1);
+        let logits = head.times(states);
+        let max = logits.clone().max_dim(1);
+        let exponentials = (logits - max.clone()).exp();
+        let sums = exponentials.clone().sum_dim(1);
+        let losses = sums.clone().log() + max - target_logits;
+        Self {
+            exponentials,
+            sums,
+            target_weights,
+            losses,
+        }
+    }
+}
+
 /// Cross-entropy of the supervised tokens, divided by `count`, with its gradient.
 ///
 /// The vocabulary's logits are computed for `chunk_size` tokens at a time, for the supervised positions alone, and
@@ -32,7 +121,7 @@ pub enum LossError {
 /// gradients of its micro-batches add up to those of one batch.
 ///
 /// # Shapes
-/// - `hidden`: `[tokens, hidden_size]`, after the final norm; `head`: `[vocab_size, hidden_size]`, frozen or trained
+/// - `hidden`: `[tokens, hidden_size]`, after the final norm, in single precision; `head`: of `[vocab_size, hidden_size]`
 /// - `labels`: one per row of `hidden`, already shifted by one; [`IGNORE_LABEL`] weighs nothing
 /// # Errors
 /// [`LossError::NoTargets`] if no token is supervised; checked on the host, so it costs no device sync.
@@ -40,55 +129,53 @@ pub enum LossError {
 /// Wijmans et al. 2024, arXiv:2411.09009 (the chunked form of section 4).
 pub fn chunked_cross_entropy(
     hidden: Tensor<2>,
-    head: &Tensor<2>,
+    head: &Head,
     labels: &[i64],
     count: usize,
     chunk_size: usize,
 ) -> Result<LossAndGradient, LossError> {
-    let (rows, targets): (Vec<i64>, Vec<i64>) = labels
-        .iter()
-        .enumerate()
-        .filter(|&(_, &label)| label != IGNORE_LABEL)
-        .map(|(row, &label)| (row as i64, label))
-        .unzip();
-    if rows.is_empty() {
+    let device = hidden.device().inner();
+    let learned = Supervised::of(labels, chunk_size, &device);
+    if learned.n == 0 {
         return Err(LossError::NoTargets);
     }
-    let tracked = head.is_autodiff().then_some(head);
-    let head = &head.clone().inner();
-    let device = head.device();
-    let indices = |values: &[i64]| -> Tensor<1, Int> {
-        Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), &device)
-    };
-    let supervised = hidden.select(0, indices(&rows));
+    let supervised = learned.states(hidden);
     let states = supervised.clone().inner();
-    let transposed = head.clone().transpose();
+    let weight = head.weight();
 
     let mut loss = Tensor::<1>::zeros([1], &device);
-    let mut gradients = Vec::with_capacity(rows.len().div_ceil(chunk_size));
-    let mut of_head = tracked.map(Tensor::zeros_like).map(Tensor::inner);
-    for (i, targets) in targets.chunks(chunk_size).enumerate() {
-        let h = states.clone().narrow(0, i * chunk_size, targets.len());
-        let target_weights = head.clone().select(0, indices(targets));
-        let logits = h.clone().matmul(transposed.clone());
-        let max = logits.clone().max_dim(1);
-        let exponentials = (logits - max.clone()).exp();
-        let sums = exponentials.clone().sum_dim(1);
-        let log_sum_exp = sums.clone().log() + max;
-        let target_logits = (h.clone() * target_weights.clone()).sum_dim(1);
-        loss = loss + (log_sum_exp - target_logits).sum();
+    let mut gradients = Vec::with_capacity(learned.rows.len().div_ceil(chunk_size));
+    let mut of_head = head.trained().map(Tensor::zeros_like).map(Tensor::inner);
+    for (i, targets) in learned.targets.chunks(chunk_size).enumerate() {
+        let (start, n) = (i * chunk_size, targets.len());
+        let counted = learned.counted(start, n, &device);
+        let count_only = |rows: Tensor<2>| match &counted {
+            Some(counted) => rows * counted.clone(),
+            None => rows,
+        };
+        let h = states.clone().narrow(0, start, n);
+        let Chunk {
+            exponentials,
+            sums,
+            target_weights,
+            losses,
+        } = Chunk::new(h.clone(), weight, targets);
+        loss = loss + count_only(losses).sum();
         // d loss / d W = softmax(h Wᵀ)ᵀ h, less h in the rows of the targets
         of_head = of_head.map(|sum| {
+            let h = count_only(h);
             let weighted = h.clone() / sums.clone();
             let sum = sum + exponentials.clone().transpose().matmul(weighted);
-            sum.select_assign(0, indices(targets), h.neg(), IndexingUpdateOp::Add)
+            sum.select_assign(0, indices(targets, &device), h.neg(), IndexingUpdateOp::Add)
         });
         // d loss / d h = softmax(h Wᵀ) W - W[target]
-        gradients.push(exponentials.matmul(head.clone()) / sums - target_weights);
+        gradients.push(count_only(
+            weight.back(exponentials) / sums - target_weights,
+        ));
     }
     let gradient = Tensor::cat(gradients, 0).div_scalar(count as f64);
     let mut backward_seed = (supervised * gradient).sum();
-    if let (Some(head), Some(gradient)) = (tracked, of_head) {
+    if let (Some(head), Some(gradient)) = (head.trained(), of_head) {
         backward_seed = backward_seed + (head.clone() * gradient.div_scalar(count as f64)).sum();
     }
     Ok(LossAndGradient {
@@ -105,28 +192,26 @@ pub fn chunked_cross_entropy(
 /// as in [`chunked_cross_entropy`]; `hidden` plain
 pub fn summed_cross_entropy(
     hidden: Tensor<2>,
-    head: &Tensor<2>,
+    head: &Head,
     labels: &[i64],
     chunk_size: usize,
 ) -> Tensor<1> {
-    let device = head.device();
-    let supervised: Vec<(i64, i64)> = (0..)
-        .zip(labels.iter().copied())
-        .filter(|&(_, label)| label != IGNORE_LABEL)
-        .collect();
-    let transposed = head.clone().transpose();
+    let device = hidden.device();
+    let learned = Supervised::of(labels, chunk_size, &device);
     let mut loss = Tensor::<1>::zeros([1], &device);
-    for chunk in supervised.chunks(chunk_size) {
-        let n = chunk.len();
-        let (rows, targets): (Vec<i64>, Vec<i64>) = chunk.iter().copied().unzip();
-        let indices =
-            |values: Vec<i64>| Tensor::<1, Int>::from_data(TensorData::new(values, [n]), &device);
-        let h = hidden.clone().select(0, indices(rows));
-        let target_weights = head.clone().select(0, indices(targets));
-        let logits = h.clone().matmul(transposed.clone());
-        let max = logits.clone().max_dim(1);
-        let log_sum_exp = (logits - max.clone()).exp().sum_dim(1).log() + max;
-        loss = loss + (log_sum_exp - (h * target_weights).sum_dim(1)).sum();
+    if learned.n == 0 {
+        return loss;
+    }
+    let states = learned.states(hidden);
+    for (i, targets) in learned.targets.chunks(chunk_size).enumerate() {
+        let (start, n) = (i * chunk_size, targets.len());
+        let h = states.clone().narrow(0, start, n);
+        let losses = Chunk::new(h, head.weight(), targets).losses;
+        let losses = match learned.counted(start, n, &device) {
+            Some(counted) => losses * counted,
+            None => losses,
+        };
+        loss = loss + losses.sum();
     }
     loss
 }
@@ -134,7 +219,7 @@ pub fn summed_cross_entropy(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::{Device, Distribution, activation::log_softmax};
+    use burn::tensor::{Distribution, activation::log_softmax};
 
     const LABELS: [i64; 7] = [3, IGNORE_LABEL, 0, 10, IGNORE_LABEL, 3, 7];
 
@@ -173,7 +258,8 @@ mod tests {
         let (expected_loss, expected_gradient) = reference(hidden.clone(), &head);
         for chunk_size in [1, 2, 5, 100] {
             let tracked = hidden.clone().autodiff().require_grad();
-            let found = chunked_cross_entropy(tracked.clone(), &head, &LABELS, 5, chunk_size)
+            let projection = Head::from(head.clone());
+            let found = chunked_cross_entropy(tracked.clone(), &projection, &LABELS, 5, chunk_size)
                 .expect("labels");
             let mut gradients = found.backward_seed.backward();
             let gradient = tracked
@@ -189,7 +275,7 @@ mod tests {
                 .max()
                 .into_scalar::<f32>();
             assert!(difference < 1e-6, "chunk {chunk_size}: {difference}");
-            let summed = summed_cross_entropy(hidden.clone(), &head, &LABELS, chunk_size);
+            let summed = summed_cross_entropy(hidden.clone(), &projection, &LABELS, chunk_size);
             let mean = summed.into_scalar::<f32>() / 5.0;
             assert!(
                 (mean - expected_loss).abs() < 1e-5,
@@ -204,7 +290,7 @@ mod tests {
         let hidden = Tensor::<2>::zeros([2, 6], &device)
             .autodiff()
             .require_grad();
-        let head = Tensor::<2>::zeros([11, 6], &device);
+        let head = Head::from(Tensor::<2>::zeros([11, 6], &device));
         let result = chunked_cross_entropy(hidden, &head, &[IGNORE_LABEL; 2], 1, 4);
         assert_eq!(result.err(), Some(LossError::NoTargets));
     }

@@ -7,6 +7,7 @@ use crate::config::ModelConfig;
 use crate::decoder::Decoder;
 use crate::device::is_cpu;
 use crate::engine::{Engine, EngineAdapter, EngineCache};
+use crate::frozen::WeightFormat;
 use crate::kv_cache::KvCache;
 use crate::lora::Adapter;
 
@@ -42,7 +43,8 @@ pub enum RuntimeCache {
 }
 
 impl Runtime {
-    /// Brings a checkpoint's weights to where `device` is; `progress` hears of each layer done, as `(done, total)`.
+    /// Brings a checkpoint's weights to where `device` is, in its native format; `progress` hears of each layer done,
+    /// as `(done, total)`.
     ///
     /// # Errors
     /// What [`Checkpoint::tensor`] says.
@@ -51,10 +53,23 @@ impl Runtime {
         device: &Device,
         progress: impl FnMut(usize, usize),
     ) -> Result<Self, CheckpointError> {
+        Self::load_as(checkpoint, WeightFormat::native(device), device, progress)
+    }
+
+    /// As [`Self::load`], with matrices in a format of choice. The CPU keeps them as they are on disk, whatever that is.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_as(
+        checkpoint: &Checkpoint,
+        format: WeightFormat,
+        device: &Device,
+        progress: impl FnMut(usize, usize),
+    ) -> Result<Self, CheckpointError> {
         Ok(if is_cpu(device) {
             Self::Engine(Engine::load(checkpoint, progress)?)
         } else {
-            Self::Device(Decoder::load(checkpoint, device, progress)?)
+            Self::Device(Decoder::load_as(checkpoint, format, device, progress)?)
         })
     }
 

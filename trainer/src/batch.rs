@@ -92,6 +92,29 @@ impl Batch {
         batch
     }
 
+    /// The same with more padding, so that the sequences' length is a multiple of `step`.
+    pub(crate) fn padded_to(self, step: usize) -> Self {
+        let n = self.texts.len();
+        let length = self.tokens.len() / n.max(1);
+        let padded = length.next_multiple_of(step);
+        if padded == length {
+            return self;
+        }
+        let mut longer = Self {
+            tokens: Vec::with_capacity(n * padded),
+            labels: Vec::with_capacity(n * padded),
+            ..self
+        };
+        let sequences = self.tokens.chunks(length).zip(self.labels.chunks(length));
+        for (index, (tokens, labels)) in sequences.enumerate() {
+            longer.tokens.extend(tokens);
+            longer.tokens.resize((index + 1) * padded, 0);
+            longer.labels.extend(labels);
+            longer.labels.resize((index + 1) * padded, IGNORE_LABEL);
+        }
+        longer
+    }
+
     /// States of all tokens.
     pub(crate) fn hidden_states(&self, decoder: &Decoder, adapter: Option<&Adapter>) -> Tensor<2> {
         if self.texts.iter().all(|lengths| lengths.len() == 1) {
@@ -184,6 +207,18 @@ mod tests {
         assert_eq!(batch.tokens, [3, 4, 5, 6, 1, 2, 7, 8, 9, 0, 0, 0]);
         assert_eq!(batch.labels, [X, 5, 6, X, 2, X, 8, 9, X, X, X, X]);
         assert_eq!((batch.n_tokens, batch.n_supervised()), (9, 5));
+    }
+
+    #[test]
+    fn more_padding_changes_lengths_alone() {
+        const X: i64 = IGNORE_LABEL;
+        let (long, short) = (example(&[1, 2], &[3]), example(&[4], &[5]));
+        let batch = Batch::new(&[&long, &short]);
+        assert_eq!(batch.clone().padded_to(3), batch);
+        let padded = batch.clone().padded_to(4);
+        assert_eq!(padded.tokens, [1, 2, 3, 0, 4, 5, 0, 0]);
+        assert_eq!(padded.labels, [X, 3, X, X, 5, X, X, X]);
+        assert_eq!((padded.n_tokens, padded.texts), (5, batch.texts));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::folder::RunFolder;
 use crate::output::{SearchSummary, TrainingSummary, commit_adapter};
 use crate::plan::check_memory;
 use crate::report;
-use crate::setup::Setup;
+use crate::setup::{Setup, load_for_training};
 use crate::step::AdapterOptimizer;
 use crate::training::{BEST_FOLDER, Progressing, Training};
 
@@ -39,7 +39,7 @@ fn fit(arguments: &FitArguments) -> Result<()> {
     for counts in &examples.counts {
         cli::note(&format!("data               {counts}"));
     }
-    check_memory(recipe, base.config(), &examples, choice)?;
+    check_memory(recipe, base, &examples, (choice, &device))?;
     let fingerprint = examples.store.fingerprint().to_owned();
     let start = TrainingState::start(base.sha256()?, fingerprint);
     let resumed = if arguments.restart {
@@ -49,7 +49,7 @@ fn fit(arguments: &FitArguments) -> Result<()> {
         newest_checkpoint(&run, recipe, &start)?
     };
 
-    let decoder = base.load(&device)?;
+    let decoder = load_for_training(base, recipe, (choice, &device))?;
     let settings = lora_settings(recipe, decoder.config())?;
     let training = Training::new(recipe, &examples);
     let trainable = device.clone().autodiff();

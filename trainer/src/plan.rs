@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use cli::{Failure, UserMistake, bytes_text, duration_text};
+use burn::tensor::Device;
+use cli::{BaseModel, Failure, UserMistake, bytes_text, duration_text};
 use config::Recipe;
-use model::{Adapter, DeviceChoice, ModelConfig};
+use model::{Adapter, DeviceChoice};
 use serde::Serialize;
 
 use crate::arguments::PlanArguments;
 use crate::dataset::{self, Examples};
 use crate::fit::lora_settings;
 use crate::memory::{Load, Memory, available_bytes};
-use crate::setup::Setup;
+use crate::setup::{Setup, load_for_training, recomputes_layers};
 use crate::step::AdapterOptimizer;
 use crate::training::Training;
 
@@ -63,13 +64,13 @@ fn plan(arguments: &PlanArguments) -> Result<()> {
     let examples = dataset::load(&setup, &folder)?;
     let config = setup.base.config();
     let training = Training::new(recipe, &examples);
-    let load = load_of(recipe, config, &examples)?;
+    let load = load_of(recipe, &setup.base, &examples, (choice, &device))?;
     let memory = load.memory();
     let available = available_on(choice);
     let measured = match arguments.measure {
         None => None,
         Some(steps) => {
-            let decoder = setup.base.load(&device)?;
+            let decoder = load_for_training(&setup.base, recipe, (choice, &device))?;
             let settings = lora_settings(recipe, config)?;
             let trainable = device.clone().autodiff();
             let adapter = Adapter::init(&settings, &decoder, recipe.train.seed, &trainable);
@@ -120,15 +121,24 @@ fn available_on(choice: DeviceChoice) -> Option<u64> {
 }
 
 /// What a recipe's memory depends on.
-fn load_of<'a>(recipe: &Recipe, config: &'a ModelConfig, examples: &Examples) -> Result<Load<'a>> {
+fn load_of<'a>(
+    recipe: &Recipe,
+    base: &'a BaseModel,
+    examples: &Examples,
+    (choice, device): (DeviceChoice, &Device),
+) -> Result<Load<'a>> {
+    let config = base.config();
     let settings = lora_settings(recipe, config)?;
     let lengths = examples
         .train
         .iter()
         .map(|&index| examples.store.n_tokens(index as usize));
     let longest = lengths.max().unwrap_or(0);
+    let format = base.format(device)?;
     Ok(Load {
         config,
+        weights_bytes: format.bytes(base.checkpoint(), device) as u64,
+        recomputes_layers: recomputes_layers(recipe, choice),
         trainable: settings.num_trainable(config),
         kept_per_token: settings.kept_per_token(config),
         micro_batch_size: recipe.train.micro_batch_size.min(examples.train.len()),
@@ -148,17 +158,22 @@ fn load_of<'a>(recipe: &Recipe, config: &'a ModelConfig, examples: &Examples) ->
 /// The estimate is above what the device says it has left.
 pub(crate) fn check_memory(
     recipe: &Recipe,
-    config: &ModelConfig,
+    base: &BaseModel,
     examples: &Examples,
-    choice: DeviceChoice,
+    device: (DeviceChoice, &Device),
 ) -> Result<()> {
-    let load = load_of(recipe, config, examples)?;
+    let load = load_of(recipe, base, examples, device)?;
     let needed = load.memory().total();
-    let Some(available) = available_on(choice).filter(|&available| available < needed) else {
+    let Some(available) = available_on(device.0).filter(|&available| available < needed) else {
         return Ok(());
     };
     let hint = match load.largest_micro_batch(available) {
-        0 => "choose a smaller model, or set `data.max_seq_length` lower".to_owned(),
+        0 if load.with_recomputed_layers().largest_micro_batch(available) > 0 => {
+            "--set train.gradient_checkpointing=layer fits with a smaller `train.micro_batch_size`".to_owned()
+        }
+        0 => "--set model.quantization=q4 makes the weights smaller; or choose a smaller model, or set \
+              `data.max_seq_length` lower"
+            .to_owned(),
         n => format!(
             "--set train.micro_batch_size={n} fits; raise `train.gradient_accumulation_steps` to keep the examples of a step"
         ),

@@ -178,9 +178,14 @@ impl AdapterOptimizer {
     ) -> Result<(Adapter, StepOutcome), StepError> {
         let (loss, gradients) = self.gradients(decoder, &adapter, window, step)?;
         let (gradients, grad_norm) = self.clip(gradients, &adapter);
+        // One read for both: on a GPU each waits for all that was asked of it before.
+        let numbers: Vec<f32> = Tensor::cat(vec![loss, grad_norm], 0)
+            .into_data()
+            .try_into_vec()
+            .unwrap_or_else(|error| unreachable!("two numbers of single precision: {error:?}"));
         let outcome = StepOutcome {
-            loss: scalar(loss),
-            grad_norm: scalar(grad_norm),
+            loss: f64::from(numbers[0]),
+            grad_norm: f64::from(numbers[1]),
         };
         for (what, value) in [("loss", outcome.loss), ("gradient norm", outcome.grad_norm)] {
             if !value.is_finite() {
@@ -268,8 +273,4 @@ impl AdapterOptimizer {
         }
         (gradients, norm)
     }
-}
-
-fn scalar(tensor: Tensor<1>) -> f64 {
-    f64::from(tensor.into_scalar::<f32>())
 }

@@ -75,6 +75,7 @@ impl<'a> Training<'a> {
             adam_beta2,
             adam_epsilon,
             neftune_noise_alpha,
+            gradient_checkpointing: _,
             loss_chunk_size,
             seed,
             eval_steps,
@@ -129,9 +130,10 @@ impl<'a> Training<'a> {
 
     /// The micro-batches of one optimizer step. A function of the step alone; `order` is the epoch before's, kept
     /// because shuffling a million examples takes longer than a small step.
-    fn window(&self, step: usize, order: &mut EpochOrder) -> Result<Window> {
+    fn window(&self, decoder: &Decoder, step: usize, order: &mut EpochOrder) -> Result<Window> {
         let (epoch, within) = (step / self.steps_per_epoch, step % self.steps_per_epoch);
         let train = &self.recipe.train;
+        let length_step = decoder.length_step();
         if order.epoch != Some(epoch) {
             order.epoch = Some(epoch);
             order.places = epoch_order(self.examples.train.len(), train.seed, epoch);
@@ -147,14 +149,15 @@ impl<'a> Training<'a> {
         let batches = if self.recipe.data.packing {
             let sequences = pack(&examples, self.recipe.data.max_seq_length);
             let batches = sequences.chunks(train.micro_batch_size);
-            batches.map(Batch::packed).collect()
+            let batches = batches.map(Batch::packed);
+            batches.map(|batch| batch.padded_to(length_step)).collect()
         } else {
             // The window's gradient does not depend on how it is cut, so neighbours in length share a batch: less
             // padding.
             examples.sort_by_key(Example::len);
             let examples: Vec<&Example> = examples.iter().collect();
-            let batches = examples.chunks(train.micro_batch_size);
-            batches.map(Batch::new).collect()
+            let batches = examples.chunks(train.micro_batch_size).map(Batch::new);
+            batches.map(|batch| batch.padded_to(length_step)).collect()
         };
         Ok(Window {
             batches,
@@ -190,7 +193,7 @@ impl<'a> Training<'a> {
         while state.step < total && !state.stopped_early {
             let step = state.step;
             let learning_rate = self.schedule.learning_rate(step);
-            let window = self.window(step, &mut order)?;
+            let window = self.window(decoder, step, &mut order)?;
             let at = StepAt {
                 step,
                 learning_rate,
@@ -280,7 +283,7 @@ impl<'a> Training<'a> {
         let started = Instant::now();
         for step in 0..steps {
             let learning_rate = self.schedule.learning_rate(step);
-            let window = self.window(step, &mut order)?;
+            let window = self.window(decoder, step, &mut order)?;
             let at = StepAt {
                 step,
                 learning_rate,

@@ -48,6 +48,7 @@ pub(crate) fn validate(
             .map(|&index| store.get(index as usize))
             .collect::<Result<Vec<Example>>>()?;
         let batch = Batch::new(&examples.iter().collect::<Vec<_>>());
+        let batch = batch.padded_to(decoder.length_step());
         let hidden = batch.hidden_states(decoder, frozen.as_ref());
         let loss = summed_cross_entropy(hidden, &head, &batch.labels, chunk_size);
         sum += f64::from(loss.into_scalar::<f32>());

@@ -2,8 +2,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use config::{
-    Benchmark, BenchmarkName, Evaluate, InitLoraWeights, Lora, LrSchedulerType, Output, Overlength,
-    Recipe, TargetModule, TargetModules, Train,
+    Benchmark, BenchmarkName, Dtype, Evaluate, GradientCheckpointing, InitLoraWeights, Lora,
+    LrSchedulerType, Output, Overlength, Quantization, Recipe, TargetModule, TargetModules, Train,
 };
 
 use crate::{SMALLEST, parse};
@@ -121,6 +121,9 @@ fn the_resolved_copy_reads_back_as_the_same_recipe() {
         "evaluate.sampling.top_k=40",
         "evaluate.endpoint={url: 'http://h:8000', adapters: {checkpoints/a/adapter: a}, api_key_env: KEY}",
         "model.hub_name=some/model",
+        "model.dtype=bf16",
+        "model.quantization=none",
+        "train.gradient_checkpointing=none",
     ]
     .map(str::to_owned);
     for file in shipped() {
@@ -143,6 +146,8 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(recipe.data.max_seq_length, 512);
     assert_eq!(recipe.data.overlength, Overlength::Drop);
     assert_eq!(recipe.model.base_model_name(), "base.gguf");
+    assert_eq!(recipe.model.dtype, Dtype::Auto);
+    assert_eq!(recipe.model.quantization, Quantization::None);
     assert_eq!(recipe.output_dir(), Path::new("checkpoints/test"));
     assert_eq!(recipe.adapter_dir(), Path::new("checkpoints/test/adapter"));
     assert_eq!(recipe.evaluate.python(), Path::new("python3"));
@@ -190,6 +195,25 @@ fn wanted_rows_are_one_value_or_several() {
 fn a_section_with_all_keys_commented_out_has_its_defaults() {
     let recipe = parse(&format!("{SMALLEST}lora:\n#  r: 4\n"), &[]).unwrap();
     assert_eq!(recipe.lora, Lora::default());
+}
+
+#[test]
+fn memory_keys_are_understood_in_the_spellings_of_other_tools() {
+    let set = [
+        "model.torch_dtype=bfloat16",
+        "train.gradient_checkpointing=true",
+    ];
+    let recipe = parse(SMALLEST, &set).unwrap();
+    assert_eq!(recipe.model.dtype, Dtype::Bf16);
+    let checkpointing = recipe.train.gradient_checkpointing;
+    assert_eq!(checkpointing, GradientCheckpointing::Layer);
+    let set = ["model.dtype=float32", "train.gradient_checkpointing=false"];
+    let recipe = parse(SMALLEST, &set).unwrap();
+    assert_eq!(recipe.model.dtype, Dtype::F32);
+    let checkpointing = recipe.train.gradient_checkpointing;
+    assert_eq!(checkpointing, GradientCheckpointing::None);
+    let error = parse(SMALLEST, &["model.quantization=nf4"]).unwrap_err();
+    assert!(error.to_string().contains("q4"), "{error}");
 }
 
 #[test]

@@ -58,12 +58,7 @@ impl Matrix {
     }
 
     /// The same from the blocks of a GGUF file, without unpacking them.
-    ///
-    /// Row `i` is row `source_row(i)` of the file.
-    pub(crate) fn from_packed(
-        packed: &PackedTensor,
-        source_row: impl Fn(usize) -> usize + Sync,
-    ) -> Self {
+    pub(crate) fn from_packed(packed: &PackedTensor) -> Self {
         let (out_features, in_features) = (packed.rows(), packed.columns());
         let group = packed.group();
         let groups = in_features / group;
@@ -79,7 +74,7 @@ impl Matrix {
             .for_each(|(panel, ((codes, scales), minima))| {
                 let mut of_row = Codes::new(packed);
                 for j in 0..WIDTH.min(out_features - panel * WIDTH) {
-                    packed.read(source_row(panel * WIDTH + j), &mut of_row);
+                    packed.read(panel * WIDTH + j, &mut of_row);
                     into_column(j, &of_row.codes, codes);
                     into_column(j, &of_row.scales, scales);
                     into_column(j, &of_row.minima, minima);
@@ -279,7 +274,7 @@ mod tests {
     fn packed_and_half_precision_weights_give_the_same_bits_as_unpacked_ones() {
         for (packed, values) in packed_noise(33, 512) {
             let unpacked = Matrix::from_values(&values, 512);
-            let kept = Matrix::from_packed(&packed, |row| row);
+            let kept = Matrix::from_packed(&packed);
             assert!(kept.bytes() < unpacked.bytes() / 2, "{packed:?}");
             let x = noise(5 * 512);
             assert_eq!(product(&kept, &x), product(&unpacked, &x), "{packed:?}");

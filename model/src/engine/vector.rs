@@ -140,6 +140,8 @@ fn total(mut sums: [f32; 16]) -> f32 {
     sums[0]
 }
 
+pub(crate) use plain::exp;
+
 /// Loops without instructions of their own, compiled once for each instruction set.
 mod plain {
     #![allow(
@@ -159,7 +161,7 @@ mod plain {
     /// # Source
     /// The polynomial and the split of `ln 2`: Moshier, Cephes mathematical library, `expf`.
     #[inline(always)]
-    pub(super) fn exp(x: f32) -> f32 {
+    pub(crate) fn exp(x: f32) -> f32 {
         // Below, the result would be subnormal; above, infinite.
         let x = x.clamp(-87.0, 88.0);
         let shifted = x * std::f32::consts::LOG2_E + ROUNDER;

@@ -8,7 +8,7 @@
 
 use rayon::prelude::*;
 
-use super::dequantize::{TensorType, first, half_at};
+use super::dequantize::{TensorType, dequantize, first, half_at};
 
 /// A matrix in the blocks of its file.
 #[derive(Clone)]
@@ -60,6 +60,30 @@ impl PackedTensor {
     /// Whether a minimum is added to the products.
     pub(crate) fn has_minima(&self) -> bool {
         self.kind.has_minima()
+    }
+
+    /// Bytes that the blocks take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The same rows in another order: row `i` is row `source_row(i)` of `self`.
+    pub(crate) fn with_rows(&self, source_row: impl Fn(usize) -> usize) -> Self {
+        let width = self.row_bytes();
+        let rows = (0..self.rows()).map(source_row);
+        Self {
+            bytes: rows
+                .flat_map(|row| &self.bytes[row * width..][..width])
+                .copied()
+                .collect(),
+            ..*self
+        }
+    }
+
+    /// A row's values.
+    pub(crate) fn unpack_row(&self, row: usize, out: &mut [f32]) {
+        let bytes = &self.bytes[row * self.row_bytes()..][..self.row_bytes()];
+        dequantize(self.kind, bytes, out);
     }
 
     /// Whether every value is a finite number.

@@ -29,4 +29,5 @@ pub(crate) mod vocabulary;
 mod writer;
 
 pub(crate) use codes::{Codes, PackedTensor};
+pub(crate) use dequantize::TensorType;
 pub(crate) use reader::{GgufError, GgufFile};

@@ -131,7 +131,7 @@ impl TensorInfo {
     }
 
     /// Bytes that the packed values take.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         (self.len() / self.kind.block_len()) as u64 * self.kind.block_bytes() as u64
     }
 }

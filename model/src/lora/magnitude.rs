@@ -5,6 +5,8 @@ use std::sync::{Arc, OnceLock};
 use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 
+use crate::frozen::FrozenWeight;
+
 /// The lengths of the rows of one weight.
 ///
 /// The adapted layer is `m / |W + s B A| * (W + s B A)`, row by row. The norm follows A and B but passes no gradient to
@@ -34,10 +36,21 @@ impl Magnitude {
         }
     }
 
+    /// The same over another tensor of lengths.
+    pub(super) fn over(&self, lengths: Tensor<2>) -> Self {
+        let id = self.lora_magnitude_vector.id;
+        Self {
+            lora_magnitude_vector: Param::initialized(id, lengths),
+            weight_squares: self.weight_squares.clone(),
+            // Of parameters that do not change: never of those in training.
+            factor: OnceLock::new(),
+        }
+    }
+
     /// What each row of `W + scale B A` is multiplied by, `[1, out]`; tracked if the lengths are.
     pub(super) fn factor(
         &self,
-        weight: &Tensor<2>,
+        weight: &FrozenWeight,
         lora_a: &Tensor<2>,
         lora_b: &Tensor<2>,
         scale: f64,
@@ -46,7 +59,7 @@ impl Magnitude {
         let compute = |magnitude: Tensor<2>| {
             let squares = self
                 .weight_squares
-                .get_or_init(|| row_squares(weight.clone()));
+                .get_or_init(|| row_squares(weight.dense()));
             let (a, b) = (lora_a.clone().inner(), lora_b.clone().inner());
             magnitude / row_norms(squares, weight, a, b, scale)
         };
@@ -63,8 +76,8 @@ fn row_squares(matrix: Tensor<2>) -> Tensor<2> {
 }
 
 /// Norms of the rows of a frozen weight, `[1, out]`.
-pub(super) fn weight_norms(weight: &Tensor<2>) -> Tensor<2> {
-    row_squares(weight.clone()).sqrt()
+pub(super) fn weight_norms(weight: &FrozenWeight) -> Tensor<2> {
+    row_squares(weight.dense()).sqrt()
 }
 
 /// Norms of the rows of `W + s B A`, `[1, out]`, without ever forming the sum, which is as large as `W`:
@@ -74,14 +87,13 @@ pub(super) fn weight_norms(weight: &Tensor<2>) -> Tensor<2> {
 /// `squares`: `[1, out]`, of `W`; `weight`: `[out, in]`; `a`: `[r, in]`; `b`: `[out, r]`
 fn row_norms(
     squares: &Tensor<2>,
-    weight: &Tensor<2>,
+    weight: &FrozenWeight,
     a: Tensor<2>,
     b: Tensor<2>,
     scale: f64,
 ) -> Tensor<2> {
-    let transposed = a.clone().transpose();
-    let crossed = weight.clone().matmul(transposed.clone());
-    let own = b.clone().matmul(a.matmul(transposed));
+    let crossed = weight.times(a.clone()).transpose();
+    let own = b.clone().matmul(a.clone().matmul(a.transpose()));
     let added = (crossed.mul_scalar(2.0 * scale) + own.mul_scalar(scale * scale)) * b;
     let sum = squares.clone() + added.sum_dim(1).transpose();
     // Rounding may leave a row that is all but zero below it; a zero row stays zero, whatever it is divided by.
@@ -100,8 +112,15 @@ mod tests {
         let (w, a, b) = (random([40, 30]), random([4, 30]), random([40, 4]));
         for scale in [0.0, 0.5, 4.0] {
             let dense = w.clone() + b.clone().matmul(a.clone()).mul_scalar(scale);
-            let expected = weight_norms(&dense);
-            let found = row_norms(&row_squares(w.clone()), &w, a.clone(), b.clone(), scale);
+            let expected = weight_norms(&FrozenWeight::Dense(dense));
+            let weight = FrozenWeight::Dense(w.clone());
+            let found = row_norms(
+                &row_squares(w.clone()),
+                &weight,
+                a.clone(),
+                b.clone(),
+                scale,
+            );
             let difference = ((found - expected.clone()) / expected).abs().max();
             assert!(difference.into_scalar::<f32>() < 1e-6, "scale {scale}");
         }

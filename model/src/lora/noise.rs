@@ -101,7 +101,9 @@ impl Dropout {
         let mask = |bits: u32| if bits < threshold { 0.0 } else { kept };
         // Off autodiff: a mask has no gradient.
         let (shape, device) = (x.dims(), x.device().inner());
-        x * self.noise.matrix(self.place, shape, &device, mask)
+        let mask = self.noise.matrix(self.place, shape, &device, mask);
+        let kind = x.dtype();
+        x * mask.cast(kind)
     }
 }
 

@@ -5,6 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::magnitude::Magnitude;
 use super::noise::Dropout;
+use crate::frozen::FrozenWeight;
 use crate::linear::product;
 use crate::target::Target;
 use crate::weight_file::HostTensor;
@@ -110,7 +111,7 @@ impl LowRank {
         let magnitude = self.magnitude.as_ref()?;
         let (a, b) = (self.lora_a.val().inner(), self.lora_b.val().inner());
         let data = TensorData::new(weight.values.clone(), weight.shape.clone());
-        let weight = Tensor::from_data(data, &a.device());
+        let weight = FrozenWeight::Dense(Tensor::from_data(data, &a.device()));
         Some(on_host(magnitude.factor(&weight, &a, &b, self.scale)).values)
     }
 
@@ -139,8 +140,8 @@ impl LowRank {
     /// What the adapted layer makes of `x`, its bias left out, where `base` is what the frozen one makes of it.
     ///
     /// # Shapes
-    /// `x`: `[n, in]`; `base`: `[n, out]`; `weight`: `[out, in]`; returns `[n, out]`
-    pub(crate) fn adapt(&self, base: Tensor<2>, x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
+    /// `x`: `[n, in]`; `base`: `[n, out]`; `weight`: `[out, in]`; returns `[n, out]`, all in the number type of `x`
+    pub(crate) fn adapt(&self, base: Tensor<2>, x: Tensor<2>, weight: &FrozenWeight) -> Tensor<2> {
         let base = match &self.start {
             None => base,
             // Neither its zeros nor its training touch the part of the weight that the pair began with.
@@ -154,10 +155,10 @@ impl LowRank {
         let Some(magnitude) = &self.magnitude else {
             return base + update;
         };
-        let factor = magnitude.factor(weight, &a, &b, self.scale);
+        let factor = magnitude.factor(weight, &a, &b, self.scale).cast(x.dtype());
         if drops {
             // As in PEFT, what the magnitudes change of the frozen layer is a part of the adapter and sees the zeros.
-            let frozen = product(x, weight);
+            let frozen = weight.times(x);
             return base + (frozen.clone() + update) * factor - frozen;
         }
         (base + update) * factor
@@ -168,6 +169,27 @@ impl LowRank {
         // The scale goes onto the narrow product, r wide.
         let narrow = product(x, a).mul_scalar(self.scale);
         product(narrow, b)
+    }
+
+    /// The parameters' tensors: A, B, and magnitudes where there are some.
+    pub(crate) fn tensors(&self) -> impl Iterator<Item = Tensor<2>> {
+        self.parameters().map(Param::val)
+    }
+
+    /// The same pair over other tensors, which come as from [`Self::tensors`].
+    pub(super) fn over(&self, tensors: &mut impl Iterator<Item = Tensor<2>>) -> Self {
+        let mut next = || match tensors.next() {
+            Some(tensor) => tensor,
+            None => unreachable!("as many tensors as there are parameters"),
+        };
+        Self {
+            lora_a: Param::initialized(self.lora_a.id, next()),
+            lora_b: Param::initialized(self.lora_b.id, next()),
+            magnitude: self.magnitude.as_ref().map(|m| m.over(next())),
+            scale: self.scale,
+            start: self.start.clone(),
+            dropout: self.dropout,
+        }
     }
 
     /// The same pair, tracked or not, as it was before it was saved: the ranks that undo its start are taken off.

@@ -93,9 +93,9 @@ impl WholeModules {
 /// A copy of a frozen weight, to be trained.
 pub(super) fn trained_copy(
     module: WholeModule,
-    weight: &Tensor<2>,
+    weight: Tensor<2>,
     device: &burn::tensor::Device,
 ) -> Param<Tensor<2>> {
-    let HostTensor { shape, values } = on_host(weight.clone());
+    let HostTensor { shape, values } = on_host(weight);
     parameter(values, [shape[0], shape[1]], module.parameter_id(), device)
 }

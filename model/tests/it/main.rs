@@ -8,3 +8,4 @@ mod merge;
 mod real_model;
 mod support;
 mod tokenizer;
+mod training;

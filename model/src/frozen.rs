@@ -1,0 +1,288 @@
+//! Matrices of the base model, which are never trained, as narrow as their device can hold them.
+
+mod narrow;
+mod quantize;
+
+use std::sync::Arc;
+
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use half::bf16;
+
+use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::device::is_cpu;
+use crate::node::{Function, apply};
+use crate::weight_file::HostTensor;
+
+pub(crate) use narrow::NarrowMatrix;
+
+/// Values of a matrix that are unpacked at a time, in whole rows: 128 MB in single precision. Only heads are larger.
+const UNPACKED_AT_A_TIME: usize = 32 << 20;
+
+/// How the matrices of a base model are held in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WeightFormat {
+    /// Single precision.
+    F32,
+    /// The upper halves of single precision. Where the device multiplies them it does; on the CPU they are unpacked, a
+    /// matrix at a time.
+    Bf16,
+    /// Whole numbers of 8 bits with a scale for each 32; embedding and head in [`Self::Bf16`]. Matrices that are
+    /// quantised on disk stay as they are there. On the CPU alone: elsewhere it is [`Self::Bf16`] of these values.
+    Q8,
+    /// As [`Self::Q8`], with 4 bits, a scale and a minimum.
+    Q4,
+}
+
+impl WeightFormat {
+    /// The narrowest format that `device` computes in: bf16, or single precision where it has no bf16.
+    pub fn native(device: &Device) -> Self {
+        if !is_cpu(device) && device.supports_dtype(DType::BF16) {
+            Self::Bf16
+        } else {
+            Self::F32
+        }
+    }
+
+    /// Whether matrices can be held so on `device`.
+    pub fn is_possible_on(self, device: &Device) -> bool {
+        match self {
+            Self::F32 => true,
+            Self::Bf16 | Self::Q8 | Self::Q4 => {
+                is_cpu(device) || device.supports_dtype(DType::BF16)
+            }
+        }
+    }
+
+    /// Bytes that a checkpoint's weights take in this format on `device`, before any is read.
+    pub fn bytes(self, checkpoint: &Checkpoint, device: &Device) -> usize {
+        let tensors = checkpoint.config().tensors().into_iter();
+        let sizes = tensors.map(|(name, shape)| {
+            let values: usize = shape.iter().product();
+            if shape.len() < 2 {
+                return 4 * values;
+            }
+            match self {
+                Self::F32 => 4 * values,
+                Self::Q8 | Self::Q4 if is_cpu(device) => checkpoint
+                    .packed_bytes(&name)
+                    .or_else(|| quantize::bytes(&name, &shape, self))
+                    .unwrap_or(2 * values),
+                Self::Bf16 | Self::Q8 | Self::Q4 => 2 * values,
+            }
+        });
+        sizes.sum()
+    }
+}
+
+/// The number type in which a decoder on `device` hands states from layer to layer and multiplies.
+pub(crate) fn computed_in(format: WeightFormat, device: &Device) -> DType {
+    if format == WeightFormat::F32 || is_cpu(device) {
+        DType::F32
+    } else {
+        DType::BF16
+    }
+}
+
+/// A matrix of the base model, `[out, in]`. Clones share it.
+#[derive(Clone, Debug)]
+pub(crate) enum FrozenWeight {
+    /// On any device, in the number type that it is multiplied in: single precision or bf16.
+    Dense(Tensor<2>),
+    /// In the CPU's memory, to be unpacked for each product.
+    Narrow(Arc<NarrowMatrix>, Device),
+}
+
+impl FrozenWeight {
+    /// Reads a matrix by Hugging Face's name.
+    ///
+    /// # Errors
+    /// What [`Checkpoint::tensor`] says.
+    pub(crate) fn load(
+        checkpoint: &Checkpoint,
+        name: &str,
+        format: WeightFormat,
+        device: &Device,
+    ) -> Result<Self, CheckpointError> {
+        if format == WeightFormat::F32 {
+            let HostTensor { shape, values } = checkpoint.tensor(name)?;
+            let data = TensorData::new(values, shape);
+            return Ok(Self::Dense(Tensor::from_data(data, device)));
+        }
+        if !is_cpu(device) {
+            let HostTensor { shape, values } = checkpoint.tensor(name)?;
+            let halves: Vec<bf16> = values.into_iter().map(bf16::from_f32).collect();
+            let data = TensorData::new(halves, shape);
+            return Ok(Self::Dense(Tensor::from_data(data, (device, DType::BF16))));
+        }
+        let narrow = match format {
+            WeightFormat::F32 | WeightFormat::Bf16 => {
+                NarrowMatrix::halves(&checkpoint.tensor(name)?)
+            }
+            WeightFormat::Q8 | WeightFormat::Q4 => match checkpoint.packed(name)? {
+                Some(blocks) => NarrowMatrix::blocks(blocks),
+                None => NarrowMatrix::quantized(name, &checkpoint.tensor(name)?, format),
+            },
+        };
+        Ok(Self::Narrow(Arc::new(narrow), device.clone()))
+    }
+
+    /// Bytes that the values take.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Dense(weight) => weight.shape().num_elements() * weight.dtype().size(),
+            Self::Narrow(weight, _) => weight.bytes(),
+        }
+    }
+
+    /// `x Wᵀ`, in the number type of `x`; tracked if `x` is.
+    ///
+    /// # Shapes
+    /// `x`: `[n, in]`; returns `[n, out]`
+    pub(crate) fn times(&self, x: Tensor<2>) -> Tensor<2> {
+        match self {
+            Self::Dense(weight) => {
+                let (found, own) = (x.dtype(), weight.dtype());
+                x.cast(own).matmul(weight.clone().transpose()).cast(found)
+            }
+            Self::Narrow(..) => apply(Product(self.clone()), [x]),
+        }
+    }
+
+    /// `g W`: what `x Wᵀ` hands back. Both are plain.
+    ///
+    /// # Shapes
+    /// `gradient`: `[n, out]`; returns `[n, in]`
+    pub(crate) fn back(&self, gradient: Tensor<2>) -> Tensor<2> {
+        match self {
+            Self::Dense(weight) => {
+                let (found, own) = (gradient.dtype(), weight.dtype());
+                gradient.cast(own).matmul(weight.clone()).cast(found)
+            }
+            Self::Narrow(weight, device) => {
+                let parts = weight.row_blocks(UNPACKED_AT_A_TIME).map(|rows| {
+                    let of_rows = gradient.clone().narrow(1, rows.start, rows.len());
+                    of_rows.matmul(unpacked(weight, rows, device))
+                });
+                parts
+                    .reduce(|a, b| a + b)
+                    .unwrap_or_else(|| unreachable!("a matrix has rows"))
+            }
+        }
+    }
+
+    /// Some rows, such as those of the tokens in an embedding.
+    ///
+    /// # Shapes
+    /// returns `[rows.len(), in]`, in the number type that the matrix is multiplied in
+    pub(crate) fn rows(&self, rows: &[usize]) -> Tensor<2> {
+        match self {
+            Self::Dense(weight) => {
+                let places: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
+                let data = TensorData::new(places, [rows.len()]);
+                let places = Tensor::<1, Int>::from_data(data, &weight.device());
+                weight.clone().select(0, places)
+            }
+            Self::Narrow(weight, device) => {
+                let width = weight.columns();
+                let mut values = vec![0.0; rows.len() * width];
+                for (&row, values) in rows.iter().zip(values.chunks_exact_mut(width)) {
+                    weight.unpack(row..row + 1, values);
+                }
+                Tensor::from_data(TensorData::new(values, [rows.len(), width]), device)
+            }
+        }
+    }
+
+    /// The whole matrix in single precision, `[out, in]`.
+    pub(crate) fn dense(&self) -> Tensor<2> {
+        match self {
+            Self::Dense(weight) => weight.clone().cast(DType::F32),
+            Self::Narrow(weight, device) => unpacked(weight, 0..weight.rows(), device),
+        }
+    }
+}
+
+fn unpacked(weight: &NarrowMatrix, rows: std::ops::Range<usize>, device: &Device) -> Tensor<2> {
+    let shape = [rows.len(), weight.columns()];
+    let mut values = vec![0.0; shape[0] * shape[1]];
+    weight.unpack(rows, &mut values);
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+/// `x Wᵀ` with a matrix that is unpacked forward and unpacked again backward: nothing dense is kept.
+#[derive(Clone)]
+struct Product(FrozenWeight);
+
+impl Function<1> for Product {
+    type Saved = ();
+
+    fn forward(&self, [x]: [Tensor<2>; 1]) -> (Tensor<2>, ()) {
+        let FrozenWeight::Narrow(weight, device) = &self.0 else {
+            return (self.0.times(x), ());
+        };
+        let parts = weight.row_blocks(UNPACKED_AT_A_TIME);
+        let parts = parts.map(|rows| {
+            let unpacked = unpacked(weight, rows, device);
+            x.clone().matmul(unpacked.transpose())
+        });
+        let mut parts: Vec<Tensor<2>> = parts.collect();
+        let product = match parts.len() {
+            1 => parts.remove(0),
+            _ => Tensor::cat(parts, 1),
+        };
+        (product, ())
+    }
+
+    fn backward(self, (): (), gradient: Tensor<2>, _: [bool; 1]) -> [Option<Tensor<2>>; 1] {
+        [Some(self.0.back(gradient))]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gguf::fixture::packed_noise;
+    use burn::tensor::Distribution;
+
+    fn values(tensor: Tensor<2>) -> Vec<f32> {
+        tensor.into_data().try_into_vec().expect("f32")
+    }
+
+    #[test]
+    fn products_with_a_narrow_matrix_are_those_with_its_values() {
+        let device = Device::flex();
+        for (packed, numbers) in packed_noise(40, 256) {
+            let weight =
+                FrozenWeight::Narrow(Arc::new(NarrowMatrix::blocks(packed)), device.clone());
+            let dense = Tensor::<2>::from_data(TensorData::new(numbers, [40, 256]), &device);
+            assert_eq!(values(weight.dense()), values(dense.clone()));
+            let random = |shape| Tensor::<2>::random(shape, Distribution::Default, &device);
+            let (x, gradient) = (random([5, 256]), random([5, 40]));
+            let tracked = x.clone().autodiff().require_grad();
+            let product = weight.times(tracked.clone());
+            let expected = x.matmul(dense.clone().transpose());
+            assert_eq!(values(product.clone()), values(expected));
+            let mut gradients = (product * gradient.clone()).sum().backward();
+            let found = tracked.grad_remove(&mut gradients).expect("tracked");
+            assert_eq!(values(found), values(gradient.matmul(dense.clone())));
+            let rows = values(weight.rows(&[3, 39, 3]));
+            assert_eq!(rows[..256], values(dense.narrow(0, 3, 1)));
+            assert_eq!(rows[..256], rows[512..]);
+        }
+    }
+
+    #[test]
+    fn the_cpu_takes_every_format_and_computes_in_single_precision() {
+        let device = Device::flex();
+        assert_eq!(WeightFormat::native(&device), WeightFormat::F32);
+        for format in [
+            WeightFormat::F32,
+            WeightFormat::Bf16,
+            WeightFormat::Q8,
+            WeightFormat::Q4,
+        ] {
+            assert!(format.is_possible_on(&device));
+            assert_eq!(computed_in(format, &device), DType::F32);
+        }
+    }
+}

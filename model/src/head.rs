@@ -1,0 +1,57 @@
+//! The output projection: from a state to a logit for each token of the vocabulary.
+
+use burn::tensor::{DType, Tensor};
+
+use crate::frozen::FrozenWeight;
+use crate::linear::product;
+
+/// An output projection, `[vocab_size, hidden_size]`: the base model's or, where it is trained, an adapter's.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// The weight as a constant.
+    weight: FrozenWeight,
+    /// The same where its gradient is asked for.
+    trained: Option<Tensor<2>>,
+}
+
+impl Head {
+    /// The base model's.
+    pub(crate) fn frozen(weight: FrozenWeight) -> Self {
+        Self {
+            weight,
+            trained: None,
+        }
+    }
+
+    /// The weight as a constant.
+    pub(crate) fn weight(&self) -> &FrozenWeight {
+        &self.weight
+    }
+
+    /// The weight, if it is tracked.
+    pub(crate) fn trained(&self) -> Option<&Tensor<2>> {
+        self.trained.as_ref()
+    }
+
+    /// Logits in single precision.
+    ///
+    /// # Shapes
+    /// `states`: `[n, hidden_size]`; returns `[n, vocab_size]`
+    pub fn logits(&self, states: Tensor<2>) -> Tensor<2> {
+        let logits = match &self.trained {
+            Some(weight) => product(states, weight),
+            None => self.weight.times(states),
+        };
+        logits.cast(DType::F32)
+    }
+}
+
+impl From<Tensor<2>> for Head {
+    /// The given weight; trained if it is tracked.
+    fn from(weight: Tensor<2>) -> Self {
+        Self {
+            trained: weight.is_autodiff().then(|| weight.clone()),
+            weight: FrozenWeight::Dense(weight.inner()),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Operations of training on the CPU that are fused, forward and backward: plain loops over plain memory, on all cores.
+//!
+//! - [`attention`]: of whole sequences, scores never kept
+//! - [`swiglu`]: the gate of the feed-forward block
+//! - `instructions`: how a loop is compiled for several instruction sets
+//!
+//! Each result is one sum in one order, whatever the number of threads.
+
+pub(crate) mod attention;
+mod instructions;
+pub(crate) mod swiglu;
+
+use burn::backend::{BackendTypes, Flex};
+use burn::tensor::{Device, Tensor, TensorData};
+
+/// The values of a plain matrix of single precision in the CPU's memory, row after row.
+pub(crate) struct Values(<Flex as BackendTypes>::FloatTensorPrimitive);
+
+impl Values {
+    pub(crate) fn of(matrix: Tensor<2>) -> Self {
+        let primitive = matrix
+            .try_into_primitive::<Flex>()
+            .unwrap_or_else(|error| unreachable!("a matrix in the CPU's memory: {error:?}"));
+        Self(primitive.to_contiguous())
+    }
+
+    pub(crate) fn as_slice(&self) -> &[f32] {
+        let values = self.0.as_slice::<f32>();
+        values.unwrap_or_else(|| unreachable!("contiguous values of single precision"))
+    }
+}
+
+/// A plain matrix of the given values.
+pub(crate) fn matrix(values: Vec<f32>, shape: [usize; 2], device: &Device) -> Tensor<2> {
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
