@@ -7,8 +7,8 @@ use config::{Dtype, Quantization};
 use hub::Fetched;
 use model::source::{self, FetchRequest, ModelSource, SourceError};
 use model::{
-    Adapter, ChatTemplate, Checkpoint, Decoder, ModelConfig, Runtime, RuntimeAdapter, Tokenizer,
-    WeightFormat,
+    Adapter, ChatTemplate, Checkpoint, CheckpointError, Decoder, ModelConfig, NamedShape, Runtime,
+    RuntimeAdapter, SyntheticType, Tokenizer, WeightFormat,
 };
 
 use crate::exit::UserMistake;
@@ -107,6 +107,40 @@ impl BaseModel {
     /// Which repository of the hub it is, in which state, and its files with their hashes; `None` for one from elsewhere.
     pub fn provenance(&self) -> Option<&hub::Provenance> {
         self.provenance.as_ref()
+    }
+
+    /// A model on disk, by its path alone.
+    ///
+    /// # Errors
+    /// Nothing is there, or its files are broken.
+    pub fn at(path: &Path) -> Result<Self> {
+        let checkpoint = Checkpoint::open(path).map_err(|error| match error {
+            CheckpointError::NotFound { .. } => UserMistake(error.to_string()).into(),
+            error => anyhow::Error::from(error),
+        })?;
+        Ok(Self::of(checkpoint))
+    }
+
+    /// A model of a named shape with drawn weights, for measurements: nothing is fetched or read.
+    pub fn synthetic(shape: NamedShape, kind: SyntheticType, seed: u64) -> Self {
+        Self::of(Checkpoint::synthetic(shape, kind, seed))
+    }
+
+    /// The same model, its weights held on a device as the recipe says.
+    #[must_use]
+    pub fn held_as(mut self, section: &config::Model) -> Self {
+        (self.dtype, self.quantization) = (section.dtype, section.quantization);
+        self
+    }
+
+    /// Held as the device likes best.
+    fn of(checkpoint: Checkpoint) -> Self {
+        Self {
+            checkpoint,
+            dtype: Dtype::Auto,
+            quantization: Quantization::None,
+            provenance: None,
+        }
     }
 
     /// The model's files.

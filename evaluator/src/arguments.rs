@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use metrics::Rank;
-use model::DeviceChoice;
+use model::{DeviceChoice, NamedShape, SyntheticType};
 
 use crate::experiment::shard::Shard;
 use crate::sandboxing::{self, SandboxArguments, SandboxChoice};
@@ -49,6 +49,9 @@ pub(crate) enum Command {
     /// Count lines, complexity and maintainability of Python files
     #[command(after_long_help = METRICS_EXAMPLES)]
     Metrics(MetricsArguments),
+    /// Measure how fast a model reads and answers on a device
+    #[command(after_long_help = BENCH_EXAMPLES)]
+    Bench(BenchArguments),
 }
 
 const COMPARE_EXAMPLES: &str = "\
@@ -280,6 +283,60 @@ pub(crate) struct MetricsArguments {
     /// Print one JSON document with all metrics of files, classes and functions instead of a table
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+const BENCH_EXAMPLES: &str = "\
+Examples:
+  evaluator bench --shape qwen2.5-0.5b --weights q4_k
+  evaluator bench --shape qwen2.5-1.5b --device cuda --batch 1,32,128 --adapter-rank 16 --json
+  evaluator bench --model models/SmolLM2-135M-Instruct.Q4_1.gguf --batch 1,8
+
+With --shape the weights are drawn, so that devices can be compared before anything is downloaded. Shapes: \
+smollm2-135m, smollm2-360m, qwen2.5-0.5b, qwen2.5-1.5b, qwen2.5-3b, qwen2.5-7b, llama-3.2-1b, tiny-qwen2, tiny-llama.";
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArguments {
+    /// A model of this shape, with drawn weights
+    #[arg(long, value_name = "NAME", required_unless_present = "model")]
+    pub(crate) shape: Option<NamedShape>,
+    /// A model on disk: a folder in Hugging Face layout, or a .gguf file
+    #[arg(long, value_name = "PATH", conflicts_with = "shape")]
+    pub(crate) model: Option<PathBuf>,
+    /// How drawn weights are kept: f32, bf16, q8_0, q4_0, q4_1 or q4_k
+    #[arg(
+        long,
+        value_name = "TYPE",
+        default_value = "bf16",
+        conflicts_with = "model"
+    )]
+    pub(crate) weights: SyntheticType,
+    /// Sequences side by side, one measurement each
+    #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "1,8,32", value_parser = at_least_one)]
+    pub(crate) batch: Vec<usize>,
+    /// Tokens of each prompt
+    #[arg(long, value_name = "N", default_value = "64", value_parser = at_least_one)]
+    pub(crate) prompt_tokens: usize,
+    /// Tokens of each answer
+    #[arg(long, value_name = "N", default_value = "32", value_parser = at_least_one)]
+    pub(crate) new_tokens: usize,
+    /// Beside the model an adapter of this rank on every linear layer
+    #[arg(long, value_name = "R", value_parser = at_least_one)]
+    pub(crate) adapter_rank: Option<usize>,
+    /// Seed of everything that is drawn
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Where to compute: auto, cpu, wgpu, vulkan, cuda or cuda:N
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub(crate) device: DeviceChoice,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// A number that counts something that must be there.
+fn at_least_one(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|&n| n > 0);
+    number.ok_or_else(|| "a whole number from 1 on".to_owned())
 }
 
 /// The number by which files are sorted.

@@ -4,6 +4,7 @@ mod arguments;
 mod arm;
 mod backend;
 mod clock;
+mod bench;
 mod describe;
 mod digest;
 mod experiment;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
         Command::Score(arguments) => score::run(&arguments),
         Command::Sandbox(arguments) => sandboxing::run(&arguments),
         Command::Metrics(arguments) => measure::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
     })
 }
 

@@ -5,7 +5,7 @@ mod whole;
 
 use std::sync::Arc;
 
-use burn::tensor::{DType, Device, Tensor, TensorData, activation::softmax};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData, activation::softmax};
 
 use crate::config::ModelConfig;
 use crate::kv_cache::LayerCache;
@@ -49,8 +49,97 @@ pub(crate) enum Span<'a> {
         start: usize,
         mask: &'a Tensor<4>,
     },
-    /// One new token for each sequence: its slot and position.
-    Decode { at: &'a [(usize, usize)] },
+    /// One new token for some sequences.
+    Decode(&'a DecodeStep),
+}
+
+/// One token more for some slots, computed for all slots up to the last of them: rows that take no part are dropped at
+/// the end, and nothing is written for them. So a device sees few shapes, whatever sequences come and go.
+#[derive(Debug)]
+pub(crate) struct DecodeStep {
+    /// For each row the position of its token; 0 where it takes no part.
+    pub(crate) positions: Vec<usize>,
+    /// The rows that take part, in the order in which they were named.
+    slots: Vec<usize>,
+    /// Keys that are looked at, masked or not.
+    keys: usize,
+    /// `[rows, 1, 1, keys]`, additive
+    mask: Tensor<4>,
+    /// `[slots]`
+    taking_part: Tensor<1, Int>,
+    /// `[slots * num_kv_heads, 3]`: slot, head and position of each key that is written.
+    places: Tensor<2, Int>,
+}
+
+impl DecodeStep {
+    /// Keys are looked at in numbers of at least so many.
+    const FEWEST_KEYS: usize = 64;
+
+    /// `at` names the slot and position of each token, no slot twice; the cache has `slots` of them, of `capacity`.
+    pub(crate) fn new(
+        at: &[(usize, usize)],
+        slots: usize,
+        capacity: usize,
+        key_value_heads: usize,
+        device: &Device,
+    ) -> Self {
+        let (last_slot, last_position) = at.iter().fold((0, 0), |(slot, position), &(s, p)| {
+            (slot.max(s), position.max(p))
+        });
+        assert!(
+            last_slot < slots && last_position < capacity,
+            "outside of the cache"
+        );
+        let rows = (last_slot + 1).next_power_of_two().min(slots);
+        let keys = bucket(last_position + 1, Self::FEWEST_KEYS).min(capacity);
+        let mut positions = vec![0; rows];
+        for &(slot, position) in at {
+            positions[slot] = position;
+        }
+        let integers = |values: Vec<i64>| {
+            let n = values.len();
+            Tensor::<1, Int>::from_data(TensorData::new(values, [n]), device)
+        };
+        let last_visible = integers(positions.iter().map(|&p| p as i64).collect());
+        let hidden = Tensor::<1, Int>::arange(0..keys as i64, device)
+            .reshape([1, keys])
+            .greater(last_visible.reshape([rows, 1]));
+        let mask = Tensor::<2>::zeros([rows, keys], device).mask_fill(hidden, f32::NEG_INFINITY);
+        let slots: Vec<usize> = at.iter().map(|&(slot, _)| slot).collect();
+        let places = at.iter().flat_map(|&(slot, position)| {
+            (0..key_value_heads).flat_map(move |head| [slot, head, position].map(|i| i as i64))
+        });
+        Self {
+            positions,
+            keys,
+            mask: mask.reshape([rows, 1, 1, keys]),
+            taking_part: integers(slots.iter().map(|&slot| slot as i64).collect()),
+            places: integers(places.collect()).reshape([at.len() * key_value_heads, 3]),
+            slots,
+        }
+    }
+
+    /// The rows that take part, in the order in which they were named.
+    ///
+    /// # Shapes
+    /// `x`: `[rows, n]`; returns `[slots, n]`
+    pub(crate) fn named_rows(&self, x: Tensor<2>) -> Tensor<2> {
+        if self.slots.len() == self.positions.len() && self.slots.is_sorted() {
+            return x;
+        }
+        x.select(0, self.taking_part.clone())
+    }
+}
+
+/// `n` rounded up to `fewest`, or to a power of two or the middle between two of them.
+fn bucket(n: usize, fewest: usize) -> usize {
+    let power = n.max(fewest).next_power_of_two();
+    let middle = power / 4 * 3;
+    if middle >= n.max(fewest) {
+        middle
+    } else {
+        power
+    }
 }
 
 /// Additive causal mask for `queries` tokens that come after `past` cached ones.
@@ -169,16 +258,19 @@ impl Attention {
                 },
                 Some(cache),
             ) => {
-                cache.write_span(*slot, *start, k.reshape(flat), v.reshape(flat));
-                let (k, v) = cache.read(*slot, start + rows);
-                let cached = |x: Tensor<2>| {
-                    by_head(x.reshape([start + rows, heads.key_value, heads.dim]), 1)
-                };
-                attend(by_head(q, 1), cached(k), cached(v), mask, heads)
+                cache.write_span(*slot, *start, by_head(k, 1), by_head(v, 1));
+                let (k, v) = cache.read(*slot..slot + 1, start + rows);
+                attend(by_head(q, 1), k, v, mask, heads)
             }
-            (Span::Decode { at }, Some(cache)) => {
-                cache.write_rows(at, &k.reshape(flat), &v.reshape(flat));
-                self.decode(q, cache, at)
+            (Span::Decode(step), Some(cache)) => {
+                let written = |x: Tensor<3>| {
+                    let flat = step.named_rows(x.reshape([rows, heads.key_value * heads.dim]));
+                    let [n, _] = flat.dims();
+                    flat.reshape([n * heads.key_value, heads.dim])
+                };
+                cache.write_rows(&step.places, written(k), written(v));
+                let (k, v) = cache.read(0..rows, step.keys);
+                attend(by_head(q, rows), k, v, &step.mask, heads)
             }
             (Span::Full(_), _) => unreachable!("a pass over whole sequences"),
             (_, None) => unreachable!("a cached pass without a cache"),
@@ -186,24 +278,27 @@ impl Attention {
         let attended = attended.cast(kind);
         self.o_proj.forward(attended, pair(|a| a.o_proj.as_ref()))
     }
+}
 
-    fn decode(&self, q: Tensor<3>, cache: &LayerCache, at: &[(usize, usize)]) -> Tensor<2> {
-        let dim = q.dims()[2];
-        // One sequence after the other: right on every device, and fast enough until
-        // decoding on GPUs gets a kernel of its own.
-        let each = at.iter().enumerate().map(|(row, &(slot, position))| {
-            let keys = position + 1;
-            let (k, v) = cache.read(slot, keys);
-            let cached = |x: Tensor<2>| by_head(x.reshape([keys, self.heads.key_value, dim]), 1);
-            let mask = Tensor::zeros([1, 1, 1, keys], &q.device());
-            attend(
-                by_head(q.clone().narrow(0, row, 1), 1),
-                cached(k),
-                cached(v),
-                &mask,
-                self.heads,
-            )
-        });
-        Tensor::cat(each.collect(), 0)
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_numbers_of_keys_cover_all() {
+        let mut buckets: Vec<usize> = (1..=4096).map(|n| bucket(n, 64)).collect();
+        for (n, &bucket) in (1..).zip(&buckets) {
+            assert!(
+                bucket >= n && (n < 64 || 2 * bucket <= 3 * n + 2),
+                "{bucket} for {n}"
+            );
+        }
+        buckets.dedup();
+        assert_eq!(
+            buckets,
+            [
+                64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096
+            ]
+        );
     }
 }

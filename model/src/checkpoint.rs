@@ -18,6 +18,8 @@ use crate::engine::Matrix;
 use crate::gguf::layout::{self, LayoutError};
 use crate::gguf::{GgufError, GgufFile, PackedTensor};
 use crate::safetensors::{SafetensorsError, SafetensorsFolder};
+use crate::shape::NamedShape;
+use crate::synthetic::{Synthetic, SyntheticType};
 use crate::tokenizer::{Tokenizer, TokenizerError};
 use crate::weight_file::{HostTensor, hex, sha256_of_file};
 
@@ -113,6 +115,12 @@ pub enum CheckpointError {
         /// The tensor.
         tensor: String,
     },
+    /// Weights that were drawn come without a tokenizer.
+    #[error("{}: a synthetic model has no tokenizer", path.display())]
+    NoTokenizer {
+        /// The model.
+        path: PathBuf,
+    },
 }
 
 /// A model on disk: its headers and metadata are read, its tensors are read on demand.
@@ -127,6 +135,7 @@ pub struct Checkpoint {
 enum Source {
     Gguf(GgufFile),
     Folder(SafetensorsFolder),
+    Synthetic(Synthetic),
 }
 
 impl Checkpoint {
@@ -182,6 +191,30 @@ impl Checkpoint {
         })
     }
 
+    /// A model of a named shape that lies nowhere: its weights are drawn, and kept as `kind` says.
+    ///
+    /// It computes as any other model does; what it says means nothing.
+    pub fn synthetic(shape: NamedShape, kind: SyntheticType, seed: u64) -> Self {
+        Self::synthetic_of_depth(shape, shape.config().num_hidden_layers, kind, seed)
+    }
+
+    /// As [`Self::synthetic`], of so many layers: all of them take the same time.
+    pub fn synthetic_of_depth(
+        shape: NamedShape,
+        num_hidden_layers: usize,
+        kind: SyntheticType,
+        seed: u64,
+    ) -> Self {
+        Self {
+            path: format!("synthetic {shape} {kind}").into(),
+            config: ModelConfig {
+                num_hidden_layers,
+                ..shape.config()
+            },
+            source: Source::Synthetic(Synthetic { kind, seed }),
+        }
+    }
+
     /// The file or folder that was opened.
     pub fn path(&self) -> &Path {
         &self.path
@@ -200,6 +233,10 @@ impl Checkpoint {
                 .filter_map(|(name, _)| layout::hub_name(name))
                 .collect(),
             Source::Folder(folder) => folder.names().map(str::to_owned).collect(),
+            Source::Synthetic(_) => {
+                let tensors = self.config.tensors().into_iter();
+                tensors.map(|(name, _)| name).collect()
+            }
         }
     }
 
@@ -210,6 +247,7 @@ impl Checkpoint {
                 layout::gguf_name(name).is_some_and(|name| file.tensor_info(&name).is_some())
             }
             Source::Folder(folder) => folder.shape(name).is_some(),
+            Source::Synthetic(_) => self.config.tensor_shape(name).is_some(),
         }
     }
 
@@ -242,6 +280,7 @@ impl Checkpoint {
                 check_shape(folder.shape(name))?;
                 folder.tensor(name)?
             }
+            Source::Synthetic(synthetic) => return Ok(synthetic.tensor(name, expected)),
             Source::Gguf(file) => {
                 let gguf_name = layout::gguf_name(name).unwrap_or_else(|| name.to_owned());
                 check_shape(
@@ -282,8 +321,13 @@ impl Checkpoint {
     /// # Errors
     /// The file cannot be read.
     pub(crate) fn packed(&self, name: &str) -> Result<Option<PackedTensor>, CheckpointError> {
-        let Source::Gguf(file) = &self.source else {
-            return Ok(None);
+        let file = match &self.source {
+            Source::Gguf(file) => file,
+            Source::Folder(_) => return Ok(None),
+            Source::Synthetic(synthetic) => {
+                let shape = self.config.tensor_shape(name);
+                return Ok(shape.and_then(|shape| synthetic.packed(name, &shape)));
+            }
         };
         let Some(gguf_name) = layout::gguf_name(name) else {
             return Ok(None);
@@ -307,11 +351,16 @@ impl Checkpoint {
 
     /// Bytes of a matrix's blocks, where it lies in blocks on disk.
     pub(crate) fn packed_bytes(&self, name: &str) -> Option<usize> {
-        let Source::Gguf(file) = &self.source else {
-            return None;
-        };
-        let info = file.tensor_info(&layout::gguf_name(name)?)?;
-        info.kind.is_packed().then(|| info.bytes() as usize)
+        match &self.source {
+            Source::Gguf(file) => {
+                let info = file.tensor_info(&layout::gguf_name(name)?)?;
+                info.kind.is_packed().then(|| info.bytes() as usize)
+            }
+            Source::Folder(_) => None,
+            Source::Synthetic(synthetic) => {
+                synthetic.packed_bytes(&self.config.tensor_shape(name)?)
+            }
+        }
     }
 
     /// The tokenizer, from `tokenizer.json` or the metadata.
@@ -326,6 +375,10 @@ impl Checkpoint {
                 let path = self.path.join("tokenizer.json");
                 let json = read_bounded(&path)?;
                 (path, Tokenizer::from_json(&json, eos))
+            }
+            Source::Synthetic(_) => {
+                let path = self.path.clone();
+                return Err(CheckpointError::NoTokenizer { path });
             }
         };
         tokenizer.map_err(|source| CheckpointError::Tokenizer { path, source })
@@ -342,6 +395,7 @@ impl Checkpoint {
                 gguf_special_tokens(file)?,
             ),
             Source::Folder(_) => folder_template(&self.path)?,
+            Source::Synthetic(_) => return Ok(None),
         };
         template
             .map(|template| ChatTemplate::new(&template, special_tokens))
@@ -364,12 +418,13 @@ impl Checkpoint {
     pub(crate) fn gguf(&self) -> Option<&GgufFile> {
         match &self.source {
             Source::Gguf(file) => Some(file),
-            Source::Folder(_) => None,
+            Source::Folder(_) | Source::Synthetic(_) => None,
         }
     }
 
     /// What identifies the checkpoint's content: of a GGUF file its sha256, of a folder the sha256 of the text that
-    /// `sha256sum` prints for its weights, configuration and tokenizer, sorted by name. Reads all of them.
+    /// `sha256sum` prints for its weights, configuration and tokenizer, sorted by name. Reads all of them. Of a synthetic
+    /// model that of its name and seed.
     pub fn sha256(&self) -> Result<String, CheckpointError> {
         let hash = |path: &Path| {
             sha256_of_file(path).map_err(|source| CheckpointError::Io {
@@ -377,8 +432,14 @@ impl Checkpoint {
                 source,
             })
         };
-        let Source::Folder(folder) = &self.source else {
-            return hash(&self.path);
+        let folder = match &self.source {
+            Source::Gguf(_) => return hash(&self.path),
+            Source::Folder(folder) => folder,
+            Source::Synthetic(Synthetic { seed, .. }) => {
+                let layers = self.config.num_hidden_layers;
+                let text = format!("{} {layers} {seed}", self.path.display());
+                return Ok(hex(&Sha256::digest(text)));
+            }
         };
         let mut paths: Vec<PathBuf> = folder.files().map(Path::to_owned).collect();
         paths.extend(["config.json", "tokenizer.json"].map(|name| self.path.join(name)));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
-use crate::attention::{Attention, Heads, Sight, Span, causal_mask};
+use crate::attention::{Attention, DecodeStep, Heads, Sight, Span, causal_mask};
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::config::ModelConfig;
 use crate::device::is_cpu;
@@ -20,6 +20,8 @@ use crate::target::Target;
 
 /// Tokens that a prefill handles at a time; bounds the memory of its attention scores.
 const PREFILL_CHUNK: usize = 256;
+/// A chunk is filled up to a multiple of this, so that a device sees few shapes.
+const PREFILL_STEP: usize = 64;
 
 /// On devices that tune a kernel for each shape they meet, lengths of sequences are multiples of this.
 const LENGTH_STEP: usize = 128;
@@ -340,14 +342,20 @@ impl Decoder {
         let mut last = None;
         for (index, chunk) in prompt.chunks(PREFILL_CHUNK).enumerate() {
             let start = index * PREFILL_CHUNK;
-            let positions: Vec<usize> = (start..start + chunk.len()).collect();
-            let mask = causal_mask(chunk.len(), start, &self.device);
+            let room = cache.capacity() - start;
+            // What is filled in comes after all real tokens, which therefore do not see it, and is written over before
+            // any later one does.
+            let n = chunk.len().next_multiple_of(PREFILL_STEP).min(room);
+            let mut filled = chunk.to_vec();
+            filled.resize(n, 0);
+            let positions: Vec<usize> = (start..start + n).collect();
+            let mask = causal_mask(n, start, &self.device);
             let span = Span::Prefill {
                 slot,
                 start,
                 mask: &mask,
             };
-            let states = self.forward(chunk, &positions, &span, Some(cache), adapter);
+            let states = self.forward(&filled, &positions, &span, Some(cache), adapter);
             last = Some(states.narrow(0, chunk.len() - 1, 1));
         }
         match last {
@@ -359,7 +367,7 @@ impl Decoder {
     /// Adds one token to each of some sequences and gives the logits after it.
     ///
     /// # Shapes
-    /// `tokens`: one for each entry of `at`, which names its slot and position; returns `[n, vocab_size]`
+    /// `tokens`: one for each entry of `at`, which names its slot and position, no slot twice; returns `[n, vocab_size]`
     pub fn decode(
         &self,
         cache: &mut KvCache,
@@ -367,15 +375,16 @@ impl Decoder {
         at: &[(usize, usize)],
         adapter: Option<&Adapter>,
     ) -> Tensor<2> {
-        let positions: Vec<usize> = at.iter().map(|&(_, position)| position).collect();
-        let states = self.forward(
-            tokens,
-            &positions,
-            &Span::Decode { at },
-            Some(cache),
-            adapter,
-        );
-        self.head(adapter).logits(states)
+        let (slots, capacity) = (cache.slots(), cache.capacity());
+        let heads = self.config.num_key_value_heads;
+        let step = DecodeStep::new(at, slots, capacity, heads, &self.device);
+        let mut of_rows = vec![0; step.positions.len()];
+        for (&token, &(slot, _)) in tokens.iter().zip(at) {
+            of_rows[slot] = token;
+        }
+        let span = Span::Decode(&step);
+        let states = self.forward(&of_rows, &step.positions, &span, Some(cache), adapter);
+        self.head(adapter).logits(step.named_rows(states))
     }
 
     /// States after the final norm, in single precision.

@@ -120,6 +120,15 @@ pub(crate) fn is_cpu(device: &Device) -> bool {
     )
 }
 
+/// Bytes that a device's allocator has taken from it and not given back, where the device says: from step to step that
+/// is the most that was needed at once.
+///
+/// A CPU does not say; there the process's own memory is what counts.
+pub fn memory_bytes(device: &Device) -> Option<u64> {
+    let usage = device.clone().inner().memory_pool_usage()?;
+    Some(usage.bytes_reserved)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

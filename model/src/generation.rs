@@ -166,6 +166,13 @@ impl Slot {
     }
 }
 
+/// What comes after the last token of a sequence.
+enum Next {
+    Logits(Vec<f32>),
+    /// The likeliest token, found where the logits are.
+    Likeliest(u32),
+}
+
 /// A sequence in its slot.
 struct Sequence<'a> {
     index: usize,
@@ -242,10 +249,10 @@ impl<'a> Generation<'a> {
                 return Ok(());
             }
             let started = Instant::now();
-            let logits = self.next_logits(&mut running, &mut cache);
+            let next = self.next(&mut running, &mut cache);
             let mut finished = Vec::new();
-            for (sequence, logits) in running.iter_mut().zip(&logits) {
-                finished.push(self.extend(sequence, logits)?);
+            for (sequence, next) in running.iter_mut().zip(&next) {
+                finished.push(self.extend(sequence, next)?);
             }
             made += running.len();
             let share = started.elapsed().as_secs_f64() / running.len() as f64;
@@ -331,15 +338,18 @@ impl<'a> Generation<'a> {
             text: String::new(),
             seconds: 0.0,
         };
-        let finish = self.extend(&mut sequence, &logits)?;
+        let finish = self.extend(&mut sequence, &Next::Logits(logits))?;
         sequence.seconds = started.elapsed().as_secs_f64();
         Ok((sequence, finish))
     }
 
-    /// The logits after the last token of each sequence. Those with the adapter and those without are two passes.
-    fn next_logits(&self, running: &mut [Sequence], cache: &mut RuntimeCache) -> Vec<Vec<f32>> {
+    /// What comes after the last token of each sequence. Those with the adapter and those without are two passes.
+    ///
+    /// Where all of a pass take the likeliest token, a GPU finds it itself: the logits of many sequences are long under
+    /// way to the CPU.
+    fn next(&self, running: &mut [Sequence], cache: &mut RuntimeCache) -> Vec<Next> {
         let vocab_size = self.runtime.config().vocab_size;
-        let mut logits = vec![Vec::new(); running.len()];
+        let mut next: Vec<Option<Next>> = running.iter().map(|_| None).collect();
         for adapted in [false, true] {
             let rows: Vec<usize> = (0..running.len())
                 .filter(|&row| running[row].slot.adapted == adapted)
@@ -352,23 +362,30 @@ impl<'a> Generation<'a> {
                 .iter()
                 .map(|&row| (running[row].slot.number, running[row].position()))
                 .collect();
-            let found = self
-                .runtime
-                .decode(cache, &last, &at, self.adapter(adapted));
-            for (&row, found) in rows.iter().zip(found.chunks_exact(vocab_size)) {
-                logits[row] = found.to_vec();
-                let last = running[row].last_token();
+            let adapter = self.adapter(adapted);
+            let is_greedy = |&row: &usize| running[row].request.sampling.is_greedy();
+            let found: Vec<Next> = if rows.iter().all(is_greedy) {
+                let tokens = self.runtime.decode_greedily(cache, &last, &at, adapter);
+                tokens.into_iter().map(Next::Likeliest).collect()
+            } else {
+                let logits = self.runtime.decode(cache, &last, &at, adapter);
+                let of_rows = logits.chunks_exact(vocab_size);
+                of_rows.map(|row| Next::Logits(row.to_vec())).collect()
+            };
+            for ((&row, &last), found) in rows.iter().zip(&last).zip(found) {
+                next[row] = Some(found);
                 running[row].slot.tokens.push(last);
             }
         }
-        logits
+        let next = next.into_iter().flatten();
+        next.collect()
     }
 
     /// Draws the next token of a sequence and says whether that ended it.
     fn extend(
         &self,
         sequence: &mut Sequence,
-        logits: &[f32],
+        next: &Next,
     ) -> Result<Option<Finish>, GenerationError> {
         let Sequence {
             request,
@@ -381,7 +398,10 @@ impl<'a> Generation<'a> {
         if request.max_new_tokens == 0 {
             return Ok(Some(Finish::Length));
         }
-        let token = request.sampling.draw(logits, rng);
+        let token = match next {
+            Next::Logits(logits) => request.sampling.draw(logits, rng),
+            Next::Likeliest(token) => *token,
+        };
         if self.tokenizer.eos_ids().contains(&token) {
             *text += &stream.finish()?;
             return Ok(Some(Finish::Stop));

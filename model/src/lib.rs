@@ -32,7 +32,9 @@ mod rotary;
 mod runtime;
 mod safetensors;
 mod sampling;
+mod shape;
 pub mod source;
+mod synthetic;
 mod target;
 mod tokenizer;
 mod weight_file;
@@ -42,7 +44,7 @@ pub use chat::{CODE_STOP, ChatError, ChatTemplate, CodeRequest, Message, Part, R
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use config::{Architecture, ConfigError, ModelConfig, RopeScaling};
 pub use decoder::Decoder;
-pub use device::{DeviceChoice, DeviceError};
+pub use device::{DeviceChoice, DeviceError, memory_bytes};
 pub use engine::{Engine, EngineAdapter, EngineCache};
 pub use frozen::WeightFormat;
 pub use generation::{
@@ -54,6 +56,8 @@ pub use lora::{Adapter, Initial, LayerAdapter, LoraSettings, LowRank, Noise, Who
 pub use merge::{MergeError, WeightType, write_merged, write_merged_gguf};
 pub use runtime::{Runtime, RuntimeAdapter, RuntimeCache};
 pub use sampling::Sampling;
+pub use shape::{NamedShape, UnknownShape};
+pub use synthetic::{SyntheticType, UnknownType};
 pub use target::{PathPattern, PatternError, Target, Targets};
 pub use tokenizer::{DecodeStream, Tokenizer, TokenizerError};
 pub use weight_file::{HostTensor, hex, sha256_of_file};

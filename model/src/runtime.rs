@@ -10,6 +10,7 @@ use crate::engine::{Engine, EngineAdapter, EngineCache};
 use crate::frozen::WeightFormat;
 use crate::kv_cache::KvCache;
 use crate::lora::Adapter;
+use crate::sampling::greedy;
 
 /// A base model that is ready to generate.
 #[derive(Debug)]
@@ -159,6 +160,33 @@ impl Runtime {
                 on_host(decoder.decode(cache, tokens, at, adapter.map(for_decoder)))
             }
             _ => unreachable!("a cache of another model"),
+        }
+    }
+}
+
+impl Runtime {
+    /// As [`Self::decode`], and gives the likeliest token of each; the logits stay where they are.
+    pub fn decode_greedily(
+        &self,
+        cache: &mut RuntimeCache,
+        tokens: &[u32],
+        at: &[(usize, usize)],
+        adapter: Option<&RuntimeAdapter>,
+    ) -> Vec<u32> {
+        match (self, cache) {
+            (Self::Device(decoder), RuntimeCache::Device(cache)) => {
+                let logits = decoder.decode(cache, tokens, at, adapter.map(for_decoder));
+                let ids = logits.argmax(1).into_data().convert::<i64>();
+                let ids: Vec<i64> = ids
+                    .try_into_vec()
+                    .unwrap_or_else(|error| unreachable!("just converted: {error:?}"));
+                ids.into_iter().map(|id| id as u32).collect()
+            }
+            (runtime, cache) => {
+                let logits = runtime.decode(cache, tokens, at, adapter);
+                let rows = logits.chunks_exact(self.config().vocab_size);
+                rows.map(|logits| greedy(logits) as u32).collect()
+            }
         }
     }
 }

@@ -22,6 +22,11 @@ impl Sampling {
         top_k: None,
     };
 
+    /// Whether it always takes the most likely token.
+    pub fn is_greedy(&self) -> bool {
+        self.temperature == 0.0
+    }
+
     /// Draws a token.
     ///
     /// The order is transformers': temperature, then top-k, then top-p over what is left. Greedy takes the
@@ -31,7 +36,7 @@ impl Sampling {
     /// Holtzman et al. 2019, arXiv:1904.09751 (top-p); Fan et al. 2018, arXiv:1805.04833 (top-k).
     pub fn draw(&self, logits: &[f32], rng: &mut ChaCha8Rng) -> u32 {
         let best = greedy(logits);
-        if self.temperature == 0.0 {
+        if self.is_greedy() {
             return best as u32;
         }
         let max = f64::from(logits[best]);
@@ -61,7 +66,8 @@ impl Sampling {
     }
 }
 
-fn greedy(logits: &[f32]) -> usize {
+/// The lowest id of those with the largest logit.
+pub(crate) fn greedy(logits: &[f32]) -> usize {
     let mut best = 0;
     for (id, logit) in logits.iter().enumerate() {
         if *logit > logits[best] {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use config::DatasetFormat;
-use model::DeviceChoice;
+use model::{DeviceChoice, NamedShape, SyntheticType};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error as ValueError, StrDeserializer};
@@ -49,6 +49,9 @@ pub(crate) enum Command {
     /// List the devices that this build and this machine have
     #[command(after_long_help = DEVICES_EXAMPLES)]
     Devices,
+    /// Compare a device with the CPU before anything is trained on it
+    #[command(after_long_help = DOCTOR_EXAMPLES)]
+    Doctor(DoctorArguments),
 }
 
 const FIT_EXAMPLES: &str = "\
@@ -90,9 +93,12 @@ const PLAN_EXAMPLES: &str = "\
 Examples:
   trainer plan recipes/quickstart.yaml
   trainer plan recipes/qwen-coder-1.5b.yaml --measure 3 --set train.micro_batch_size=8
+  trainer plan --shape qwen2.5-1.5b --measure --device cuda --seq-length 2048 --micro-batch-size 4
 
 The estimate is for the longest example of the recipe's data. --measure takes a few real steps, and tells their \
-time and memory.";
+time and memory; with --shape it needs neither a model nor data, so that devices can be compared before anything is \
+downloaded. Shapes: smollm2-135m, smollm2-360m, qwen2.5-0.5b, qwen2.5-1.5b, qwen2.5-3b, qwen2.5-7b, llama-3.2-1b, and \
+tiny-qwen2 and tiny-llama for a first try.";
 
 const VALIDATE_EXAMPLES: &str = "\
 Examples:
@@ -130,6 +136,16 @@ const DEVICES_EXAMPLES: &str = "\
 Examples:
   trainer devices
   trainer fit recipes/quickstart.yaml --device cpu";
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  trainer doctor --device cuda
+  trainer doctor --device wgpu --quick --json
+
+Logits, loss, every gradient of an adapter, decoding with a cache, and a few optimizer steps of small models with drawn \
+weights, on the device and on the CPU. A difference is told as a part of the largest value: up to 2e-4 is rounding in \
+single precision, up to 3e-2 rounding of products to TF32 or 16 bits. The exit code is 0 if the device can be trusted, and \
+1 if a number is wrong, the backend fails, or it gives no answer in time.";
 
 /// A recipe and changes to it.
 #[derive(Debug, Args)]
@@ -184,13 +200,72 @@ pub(crate) struct DataArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct PlanArguments {
-    #[command(flatten)]
-    pub(crate) recipe: RecipeArguments,
+    /// The recipe, a YAML file
+    #[arg(
+        value_name = "RECIPE",
+        required_unless_present = "shape",
+        conflicts_with = "shape"
+    )]
+    pub(crate) recipe: Option<PathBuf>,
+    /// Override a key of the recipe; may be given several times
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
+    overrides: Vec<String>,
+    /// In place of a recipe: a model of this shape with drawn weights, drawn tokens, LoRA of rank 16 everywhere
+    #[arg(long, value_name = "NAME")]
+    pub(crate) shape: Option<NamedShape>,
+    /// How the drawn weights are kept: f32, bf16, q8_0, q4_0, q4_1 or q4_k
+    #[arg(long, value_name = "TYPE", default_value = "bf16", requires = "shape")]
+    pub(crate) weights: SyntheticType,
+    /// The same as --set data.max_seq_length=N
+    #[arg(long, value_name = "N")]
+    seq_length: Option<usize>,
+    /// The same as --set train.micro_batch_size=N
+    #[arg(long, value_name = "N")]
+    micro_batch_size: Option<usize>,
+    /// The same as --set train.gradient_accumulation_steps=N
+    #[arg(long, value_name = "N")]
+    gradient_accumulation_steps: Option<usize>,
     #[command(flatten)]
     pub(crate) device: DeviceArgument,
-    /// Take this many real steps, and leave nothing behind
-    #[arg(long, value_name = "STEPS", num_args = 0..=1, default_missing_value = "3")]
+    /// Take this many real steps after a first one, and leave nothing behind
+    #[arg(long, visible_alias = "steps", value_name = "STEPS", num_args = 0..=1, default_missing_value = "3")]
     pub(crate) measure: Option<usize>,
+    /// What the device can do at best: --measure then tells which share of it the training needs
+    #[arg(long, value_name = "TFLOP/S", requires = "measure")]
+    pub(crate) peak_tflops: Option<f64>,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl PlanArguments {
+    /// All changes to the recipe, in the order in which they count.
+    pub(crate) fn overrides(&self) -> Vec<String> {
+        let named = [
+            ("data.max_seq_length", self.seq_length),
+            ("train.micro_batch_size", self.micro_batch_size),
+            (
+                "train.gradient_accumulation_steps",
+                self.gradient_accumulation_steps,
+            ),
+        ];
+        let named = named
+            .iter()
+            .filter_map(|(key, value)| Some(format!("{key}={}", (*value)?)));
+        named.chain(self.overrides.iter().cloned()).collect()
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArguments {
+    #[command(flatten)]
+    pub(crate) device: DeviceArgument,
+    /// Leave out products as large as a real model's
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Give up after this many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    pub(crate) timeout_s: u64,
     /// Print one JSON document
     #[arg(long)]
     pub(crate) json: bool,

@@ -5,9 +5,11 @@ mod batch;
 mod checkpoint;
 mod dataset;
 mod devices;
+mod doctor;
 mod export;
 mod fetch;
 mod fit;
+mod flops;
 mod folder;
 mod generate;
 mod interrupt;
@@ -46,5 +48,6 @@ fn main() -> ExitCode {
             devices::run();
             Ok(())
         }
+        Command::Doctor(arguments) => doctor::run(&arguments),
     })
 }

@@ -1,21 +1,23 @@
 //! `trainer plan`: parameters, steps, tokens, memory and time of a recipe, before it is run.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
 use burn::tensor::Device;
 use cli::{BaseModel, Failure, UserMistake, bytes_text, duration_text};
 use config::Recipe;
-use model::{Adapter, DeviceChoice};
+use model::{Adapter, DeviceChoice, NamedShape};
 use serde::Serialize;
 
-use crate::arguments::PlanArguments;
+use crate::arguments::{PlanArguments, RecipeArguments};
 use crate::dataset::{self, Examples};
 use crate::fit::lora_settings;
+use crate::flops::flops_per_token;
 use crate::memory::{Load, Memory, available_bytes};
-use crate::setup::{Setup, load_for_training, recomputes_layers};
-use crate::step::AdapterOptimizer;
-use crate::training::Training;
+use crate::setup::{Setup, check_positions, load_for_training, recomputes_layers};
+use crate::step::{AdapterOptimizer, StepOutcome};
+use crate::training::{MeasuredStep, Training};
 
 /// All that the command tells; `--json` prints it.
 #[derive(Debug, Serialize)]
@@ -37,14 +39,31 @@ struct Plan {
     measured: Option<Measured>,
 }
 
-/// What some real steps took.
+/// What some real steps took, the first of them left out: a GPU still chooses its kernels in it.
 #[derive(Clone, Copy, Debug, Serialize)]
 struct Measured {
     steps: usize,
+    first_step_seconds: f64,
     seconds_per_step: f64,
     tokens_per_second: f64,
     whole_run_seconds: f64,
+    /// The process's on the CPU, the device's elsewhere.
     peak_bytes: Option<u64>,
+    /// Operations that a token needs, nothing counted twice; see [`flops_per_token`].
+    flops_per_token: f64,
+    teraflops: f64,
+    /// Share of the device's `--peak-tflops`.
+    model_flops_utilisation: Option<f64>,
+    /// Of the last step.
+    loss: f64,
+    grad_norm: f64,
+}
+
+/// A recipe with its model and its examples.
+struct Material {
+    recipe: Recipe,
+    base: BaseModel,
+    examples: Examples,
 }
 
 /// Prints the plan.
@@ -53,38 +72,38 @@ pub(crate) fn run(arguments: &PlanArguments) -> Result<(), Failure> {
 }
 
 fn plan(arguments: &PlanArguments) -> Result<()> {
-    let setup = Setup::open(&arguments.recipe)?;
+    let Material {
+        recipe,
+        base,
+        examples,
+    } = &match arguments.shape {
+        Some(shape) => synthetic(arguments, shape)?,
+        None => of_recipe(arguments)?,
+    };
     let (choice, device) = arguments
         .device
         .device
         .open()
         .map_err(|e| UserMistake(e.to_string()))?;
-    let recipe = &setup.recipe;
-    let folder = std::env::temp_dir();
-    let examples = dataset::load(&setup, &folder)?;
-    let config = setup.base.config();
-    let training = Training::new(recipe, &examples);
-    let load = load_of(recipe, &setup.base, &examples, (choice, &device))?;
+    let config = base.config();
+    let training = Training::new(recipe, examples);
+    let load = load_of(recipe, base, examples, (choice, &device))?;
     let memory = load.memory();
     let available = available_on(choice);
     let measured = match arguments.measure {
         None => None,
         Some(steps) => {
-            let decoder = load_for_training(&setup.base, recipe, (choice, &device))?;
+            let decoder = load_for_training(base, recipe, (choice, &device))?;
             let settings = lora_settings(recipe, config)?;
             let trainable = device.clone().autodiff();
             let adapter = Adapter::init(&settings, &decoder, recipe.train.seed, &trainable);
             let optimizer = AdapterOptimizer::new(training.optimizer_settings());
-            let steps = steps.clamp(1, training.total_steps());
-            let (seconds, tokens) = training.measure(&decoder, adapter, optimizer, steps)?;
-            let per_step = seconds / steps as f64;
-            Some(Measured {
-                steps,
-                seconds_per_step: per_step,
-                tokens_per_second: tokens as f64 / seconds,
-                whole_run_seconds: per_step * training.total_steps() as f64,
-                peak_bytes: cli::peak_memory_bytes(),
-            })
+            let steps = (steps.max(1) + 1).min(training.total_steps());
+            let steps = training.measure(&decoder, adapter, optimizer, steps)?;
+            let flops = flops_per_token(config, load.trainable, load.length);
+            let total_steps = training.total_steps();
+            let peak_tflops = arguments.peak_tflops;
+            Some(summary(&steps, total_steps, flops, peak_tflops, &device))
         }
     };
     let plan = Plan {
@@ -111,6 +130,76 @@ fn plan(arguments: &PlanArguments) -> Result<()> {
         cli::result(&text(&plan));
     }
     Ok(())
+}
+
+/// Recipe, model and data as the user has them.
+fn of_recipe(arguments: &PlanArguments) -> Result<Material> {
+    let given = RecipeArguments {
+        recipe: arguments.recipe.clone().unwrap_or_default(),
+        overrides: arguments.overrides(),
+    };
+    let setup = Setup::open(&given)?;
+    let folder = std::env::temp_dir();
+    let examples = dataset::load(&setup, &folder)?;
+    Ok(Material {
+        recipe: setup.recipe,
+        base: setup.base,
+        examples,
+    })
+}
+
+/// A recipe for a model of a named shape, with drawn weights and tokens, of whole sequences.
+fn synthetic(arguments: &PlanArguments, shape: NamedShape) -> Result<Material> {
+    let text = format!(
+        "model: {{name_or_path: {shape}}}\n\
+         lora: {{r: 16, lora_alpha: 32}}\n\
+         data: {{datasets: [{{path: drawn, format: text}}]}}\n"
+    );
+    let name = format!("{shape}.yaml");
+    let recipe = Recipe::parse(&text, Path::new(&name), &arguments.overrides())?;
+    let config = shape.config();
+    let length = recipe.data.max_seq_length;
+    check_positions(&recipe, config.max_position_embeddings)?;
+    let count = recipe.train.examples_per_step() * (arguments.measure.unwrap_or(1).max(1) + 1);
+    let seed = recipe.train.seed;
+    let folder = std::env::temp_dir();
+    Ok(Material {
+        base: BaseModel::synthetic(shape, arguments.weights, seed).held_as(&recipe.model),
+        examples: dataset::synthetic::examples(count, length, config.vocab_size, seed, &folder)?,
+        recipe,
+    })
+}
+
+/// What the steps come to.
+fn summary(
+    steps: &[MeasuredStep],
+    total_steps: usize,
+    flops_per_token: f64,
+    peak_tflops: Option<f64>,
+    device: &Device,
+) -> Measured {
+    let timed = if steps.len() > 1 { &steps[1..] } else { steps };
+    let seconds: f64 = timed.iter().map(|step| step.seconds).sum();
+    let tokens: usize = timed.iter().map(|step| step.tokens).sum();
+    let (seconds_per_step, tokens_per_second) =
+        (seconds / timed.len() as f64, tokens as f64 / seconds);
+    let teraflops = flops_per_token * tokens_per_second / 1e12;
+    let last = steps.last().map(|step| step.outcome);
+    let StepOutcome { loss, grad_norm } =
+        last.unwrap_or_else(|| unreachable!("at least one step is taken"));
+    Measured {
+        steps: timed.len(),
+        first_step_seconds: steps[0].seconds,
+        seconds_per_step,
+        tokens_per_second,
+        whole_run_seconds: seconds_per_step * total_steps as f64,
+        peak_bytes: model::memory_bytes(device).or_else(cli::peak_memory_bytes),
+        flops_per_token,
+        teraflops,
+        model_flops_utilisation: peak_tflops.map(|peak| teraflops / peak),
+        loss,
+        grad_norm,
+    }
 }
 
 /// Memory that a device has left, where it says so: today only the CPU does.
@@ -246,10 +335,22 @@ fn text(plan: &Plan) -> String {
             .peak_bytes
             .map_or_else(|| "unknown".to_owned(), bytes_text);
         lines.push(format!(
-            "measured     {} a step over {} steps, {:.0} tokens/s, peak memory {peak}",
+            "measured     {} a step over {} steps after a first one of {}, {:.0} tokens/s, peak memory {peak}",
             duration(measured.seconds_per_step),
             measured.steps,
+            duration(measured.first_step_seconds),
             measured.tokens_per_second,
+        ));
+        let share = measured.model_flops_utilisation;
+        lines.push(format!(
+            "arithmetic   {:.2} TFLOP/s needed{}; loss {:.3}, gradient norm {:.3}",
+            measured.teraflops,
+            share.map_or_else(String::new, |share| format!(
+                ", {:.1} % of the device's",
+                100.0 * share
+            )),
+            measured.loss,
+            measured.grad_norm,
         ));
         lines.push(format!(
             "whole run    about {}",

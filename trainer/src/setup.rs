@@ -68,7 +68,7 @@ pub(crate) fn recomputes_layers(recipe: &Recipe, choice: DeviceChoice) -> bool {
 }
 
 /// Refuses examples that may be longer than what the model was built for.
-fn check_positions(recipe: &Recipe, positions: usize) -> Result<()> {
+pub(crate) fn check_positions(recipe: &Recipe, positions: usize) -> Result<()> {
     let found = recipe.data.max_seq_length;
     if found <= positions {
         return Ok(());

@@ -56,6 +56,17 @@ pub(crate) struct Progressing {
     pub(crate) optimizer: AdapterOptimizer,
 }
 
+/// A step that was taken for its time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MeasuredStep {
+    /// Wall time.
+    pub(crate) seconds: f64,
+    /// Tokens read, padding not counted.
+    pub(crate) tokens: usize,
+    /// Loss and gradient norm.
+    pub(crate) outcome: StepOutcome,
+}
+
 impl<'a> Training<'a> {
     /// Derives schedule and settings from the recipe.
     pub(crate) fn new(recipe: &'a Recipe, examples: &'a Examples) -> Self {
@@ -267,34 +278,49 @@ impl<'a> Training<'a> {
         })
     }
 
-    /// Takes some steps for their time alone: seconds, and tokens read.
+    /// Takes some steps for their time alone, and tells of each.
     ///
     /// # Errors
-    /// As [`Self::run`].
+    /// As [`Self::run`]; or the device fails.
     pub(crate) fn measure(
         &self,
         decoder: &Decoder,
         mut adapter: Adapter,
         mut optimizer: AdapterOptimizer,
         steps: usize,
-    ) -> Result<(f64, usize)> {
+    ) -> Result<Vec<MeasuredStep>> {
         let mut order = EpochOrder::default();
-        let mut tokens = 0;
-        let started = Instant::now();
+        let mut measured = Vec::with_capacity(steps);
+        let mut progress = Progress::new("measuring", steps as u64, "steps");
         for step in 0..steps {
+            let started = Instant::now();
             let learning_rate = self.schedule.learning_rate(step);
             let window = self.window(decoder, step, &mut order)?;
             let at = StepAt {
                 step,
                 learning_rate,
             };
-            (adapter, _) = optimizer
+            let outcome;
+            (adapter, outcome) = optimizer
                 .step(decoder, adapter, &window.batches, at)
                 .map_err(|error| self.stopped(error, at, &window))?;
-            let batches = window.batches.iter();
-            tokens += batches.map(|batch| batch.n_tokens).sum::<usize>();
+            // The update is part of the step, and a GPU may not have done it yet.
+            let synced = decoder.device().sync();
+            synced.map_err(|error| anyhow::anyhow!("the device failed: {error:?}"))?;
+            let tokens = window.batches.iter().map(|batch| batch.n_tokens).sum();
+            let seconds = started.elapsed().as_secs_f64();
+            measured.push(MeasuredStep {
+                seconds,
+                tokens,
+                outcome,
+            });
+            progress.set(
+                step as u64 + 1,
+                format!("{seconds:.2} s, {:.0} tokens/s", tokens as f64 / seconds),
+            );
         }
-        Ok((started.elapsed().as_secs_f64(), tokens))
+        progress.finish();
+        Ok(measured)
     }
 
     /// Whether the validation part is looked at after this many steps.

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod cluster;
+mod bench;
 mod commands;
 mod compare;
 mod endpoint;

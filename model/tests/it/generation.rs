@@ -2,8 +2,8 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use model::{
-    Adapter, Checkpoint, Client, Completion, Engine, EngineAdapter, Finish, Generation,
-    GenerationError, GenerationEvent, Request, Runtime, RuntimeAdapter, Sampling,
+    Adapter, Checkpoint, Client, Completion, Decoder, Engine, EngineAdapter, Finish, Generation,
+    GenerationError, GenerationEvent, KvCache, Request, Runtime, RuntimeAdapter, Sampling,
 };
 
 use crate::support::{golden, max_difference, tiny};
@@ -410,4 +410,67 @@ fn impossible_requests_are_errors_before_anything_is_computed() {
     ));
     let none: Result<(), GenerationError> = generation.run(&[], &mut |_| Ok(()));
     none.expect("no request is no error");
+}
+
+#[test]
+fn the_decoder_decodes_slots_of_several_lengths_together_as_it_reads_each_alone() {
+    for (model, path) in [
+        ("tiny-qwen2", "peft-qwen2/all-linear"),
+        ("tiny-llama", "peft-llama/all-linear"),
+    ] {
+        let (checkpoint, decoder) = tiny(model);
+        let (adapter, _) = adapters(path, model, &checkpoint);
+        let mut sequences = prompts(9);
+        let longest = sequences.iter().map(Vec::len).max().unwrap_or(0);
+        for adapter in [None, Some(&adapter)] {
+            let mut cache = KvCache::new(decoder.config(), 9, longest + 40, decoder.device());
+            // What an earlier sequence left behind in a slot must not be seen.
+            for slot in 0..9 {
+                let earlier: Vec<u32> = (0..longest as u32 + 20).map(|t| t % 340).collect();
+                decoder.prefill(&mut cache, slot, &earlier, adapter);
+            }
+            for (slot, prompt) in sequences.iter().enumerate() {
+                let found = decoder.prefill(&mut cache, slot, prompt, adapter);
+                assert_last_row(&decoder, prompt, adapter, &found);
+            }
+            let chosen = [
+                vec![0, 1, 2, 3, 4, 5, 6, 7, 8],
+                vec![7, 2],
+                vec![8],
+                vec![0],
+                vec![5, 3, 0, 1],
+                vec![8, 7, 6, 5, 4, 3, 2, 1, 0],
+            ];
+            for (step, slots) in chosen.iter().enumerate() {
+                let tokens: Vec<u32> = slots
+                    .iter()
+                    .map(|&slot| (slot * 29 + step * 5 + 3) as u32)
+                    .collect();
+                let at: Vec<_> = slots
+                    .iter()
+                    .map(|&slot| (slot, sequences[slot].len()))
+                    .collect();
+                let found = decoder.decode(&mut cache, &tokens, &at, adapter);
+                for (row, (&slot, &token)) in slots.iter().zip(&tokens).enumerate() {
+                    sequences[slot].push(token);
+                    let found = found.clone().narrow(0, row, 1);
+                    assert_last_row(&decoder, &sequences[slot], adapter, &found);
+                }
+            }
+        }
+    }
+}
+
+/// Checks logits against those of the whole sequence, read without a cache, in parts of the largest.
+fn assert_last_row(
+    decoder: &Decoder,
+    tokens: &[u32],
+    adapter: Option<&Adapter>,
+    found: &Tensor<2>,
+) {
+    let all = decoder.logits(tokens, 1, adapter);
+    let expected = all.narrow(0, tokens.len() - 1, 1);
+    let largest = expected.clone().abs().max().into_scalar::<f32>();
+    let difference = max_difference(found, &expected) / largest;
+    assert!(difference < 1e-5, "{} tokens: {difference}", tokens.len());
 }

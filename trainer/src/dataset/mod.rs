@@ -8,6 +8,7 @@ mod rows;
 mod sample;
 mod split;
 mod store;
+pub(crate) mod synthetic;
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};

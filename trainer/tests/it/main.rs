@@ -6,6 +6,7 @@ mod data;
 #[allow(dead_code, reason = "the hub's own tests use the rest")]
 #[path = "../../../hub/tests/support/mod.rs"]
 mod fake_hub;
+mod devices;
 mod fit;
 mod hub;
 #[cfg(target_os = "linux")]

@@ -1,0 +1,195 @@
+//! `evaluator bench`: how fast a model reads prompts and answers on a device, without data, recipe or tokenizer.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use cli::{BaseModel, Failure, Progress, UserMistake, bytes_text};
+use model::{Adapter, Runtime, RuntimeAdapter};
+use serde::Serialize;
+
+use crate::arguments::BenchArguments;
+
+/// Steps that are taken before the clock starts: a GPU chooses its kernels in them.
+const WARM_UP_STEPS: usize = 2;
+
+/// All that the command tells.
+#[derive(Debug, Serialize)]
+struct Bench {
+    model: String,
+    device: String,
+    parameters: usize,
+    adapter_rank: Option<usize>,
+    prompt_tokens: usize,
+    new_tokens: usize,
+    load_seconds: f64,
+    batches: Vec<BatchSpeed>,
+    /// The process's on the CPU, the device's elsewhere.
+    peak_bytes: Option<u64>,
+}
+
+/// The speed of so many sequences side by side.
+#[derive(Debug, Serialize)]
+struct BatchSpeed {
+    batch: usize,
+    prompt_tokens_per_second: f64,
+    decode_tokens_per_second: f64,
+    milliseconds_per_step: f64,
+}
+
+/// Measures and prints.
+pub(crate) fn run(arguments: &BenchArguments) -> Result<(), Failure> {
+    Ok(bench(arguments)?)
+}
+
+fn bench(arguments: &BenchArguments) -> Result<()> {
+    let &BenchArguments {
+        adapter_rank,
+        prompt_tokens,
+        new_tokens,
+        seed,
+        ..
+    } = arguments;
+    let opened = arguments.device.open();
+    let (choice, device) = opened.map_err(|error| UserMistake(error.to_string()))?;
+    let base = match (arguments.shape, &arguments.model) {
+        (Some(shape), _) => BaseModel::synthetic(shape, arguments.weights, seed),
+        (None, Some(path)) => BaseModel::at(path)?,
+        (None, None) => unreachable!("one of them is required"),
+    };
+    let config = base.config();
+    let positions = prompt_tokens + new_tokens + WARM_UP_STEPS;
+    if positions > config.max_position_embeddings {
+        let text = format!(
+            "{prompt_tokens} prompt tokens and {new_tokens} new ones exceed the model's {} positions\n\
+             hint: lower --prompt-tokens or --new-tokens",
+            config.max_position_embeddings
+        );
+        return Err(UserMistake(text).into());
+    }
+    let started = Instant::now();
+    let runtime = base.load_runtime(&device)?;
+    let load_seconds = started.elapsed().as_secs_f64();
+    let adapter = adapter_rank.map(|r| {
+        let adapter = Adapter::synthetic(config, r, seed, &device);
+        runtime.adapter(adapter, base.checkpoint())
+    });
+    let job = Job {
+        runtime: &runtime,
+        adapter: adapter.transpose()?,
+        prompt_tokens,
+        new_tokens,
+    };
+    let mut batches = Vec::with_capacity(arguments.batch.len());
+    for &batch in &arguments.batch {
+        batches.push(job.measure(batch));
+    }
+    let bench = Bench {
+        model: base.checkpoint().path().display().to_string(),
+        device: choice.to_string(),
+        parameters: config.num_parameters(),
+        adapter_rank,
+        prompt_tokens,
+        new_tokens,
+        load_seconds,
+        batches,
+        peak_bytes: model::memory_bytes(&device).or_else(cli::peak_memory_bytes),
+    };
+    if arguments.json {
+        cli::result(&serde_json::to_string_pretty(&bench)?);
+    } else {
+        cli::result(&text(&bench));
+    }
+    Ok(())
+}
+
+/// What is measured at every batch size.
+struct Job<'a> {
+    runtime: &'a Runtime,
+    adapter: Option<RuntimeAdapter>,
+    prompt_tokens: usize,
+    new_tokens: usize,
+}
+
+impl Job<'_> {
+    /// Reads `batch` prompts one after the other, then goes on from all of them together, greedily.
+    fn measure(&self, batch: usize) -> BatchSpeed {
+        let vocab_size = self.runtime.config().vocab_size;
+        let adapter = self.adapter.as_ref();
+        let n = self.prompt_tokens;
+        let mut cache = self
+            .runtime
+            .cache(batch, n + self.new_tokens + WARM_UP_STEPS);
+        let steps = (batch + self.new_tokens) as u64;
+        let mut progress = Progress::new(&format!("batch {batch}"), steps, "passes");
+        let prompt = |slot: usize| -> Vec<u32> {
+            // Prompts that share no beginning.
+            let token = |i: usize| ((slot + 1) * 7919 + i * 104_729) % vocab_size;
+            (0..n).map(|i| token(i) as u32).collect()
+        };
+        self.runtime.prefill(&mut cache, 0, 0, &prompt(0), adapter);
+        let mut prompt_seconds = 0.0;
+        let mut tokens = Vec::with_capacity(batch);
+        for slot in 0..batch {
+            let prompt = prompt(slot);
+            let started = Instant::now();
+            // The logits come back, so all of it is done.
+            self.runtime.prefill(&mut cache, slot, 0, &prompt, adapter);
+            prompt_seconds += started.elapsed().as_secs_f64();
+            tokens.push(prompt[0]);
+            progress.set(slot as u64 + 1, "");
+        }
+        let mut started = Instant::now();
+        for step in 0..self.new_tokens + WARM_UP_STEPS {
+            if step == WARM_UP_STEPS {
+                started = Instant::now();
+            }
+            let at: Vec<(usize, usize)> = (0..batch).map(|slot| (slot, n + step)).collect();
+            tokens = self
+                .runtime
+                .decode_greedily(&mut cache, &tokens, &at, adapter);
+            let done = (step + 1).saturating_sub(WARM_UP_STEPS);
+            progress.set((batch + done) as u64, "");
+        }
+        let seconds = started.elapsed().as_secs_f64();
+        progress.finish();
+        BatchSpeed {
+            batch,
+            prompt_tokens_per_second: (batch * n) as f64 / prompt_seconds,
+            decode_tokens_per_second: (batch * self.new_tokens) as f64 / seconds,
+            milliseconds_per_step: 1e3 * seconds / self.new_tokens as f64,
+        }
+    }
+}
+
+fn text(bench: &Bench) -> String {
+    let memory = bench
+        .peak_bytes
+        .map_or_else(|| "unknown".to_owned(), bytes_text);
+    let rank = bench
+        .adapter_rank
+        .map_or_else(String::new, |r| format!(", adapter of rank {r}"));
+    let mut lines = vec![
+        format!(
+            "{} on {}: {:.1} M parameters{rank}, loaded in {:.1} s, peak memory {memory}",
+            bench.model,
+            bench.device,
+            bench.parameters as f64 / 1e6,
+            bench.load_seconds,
+        ),
+        format!(
+            "{} tokens a prompt, {} new ones",
+            bench.prompt_tokens, bench.new_tokens
+        ),
+        " batch  prompt tokens/s  new tokens/s  ms a step".to_owned(),
+    ];
+    for speed in &bench.batches {
+        lines.push(format!(
+            "{:6} {:16.0} {:13.1} {:10.2}",
+            speed.batch,
+            speed.prompt_tokens_per_second,
+            speed.decode_tokens_per_second,
+            speed.milliseconds_per_step
+        ));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,41 @@
+//! `trainer doctor`: whether a device computes what the CPU does, told before a night is spent on it.
+//!
+//! - `probes` computes the same things on both
+//! - `watch` lets them run where neither a panic of a backend nor a hang can keep the verdict from being told
+//! - `verdict` says in plain words what came out
+
+mod probes;
+mod verdict;
+mod watch;
+
+use std::time::Duration;
+
+use anyhow::anyhow;
+use cli::{Failure, UserMistake};
+
+use crate::arguments::DoctorArguments;
+use verdict::Verdict;
+use watch::Ended;
+
+/// Examines a device and prints the verdict.
+pub(crate) fn run(arguments: &DoctorArguments) -> Result<(), Failure> {
+    let (choice, quick) = (arguments.device.device, arguments.quick);
+    let limit = Duration::from_secs(arguments.timeout_s);
+    let examined = watch::examine(limit, move |report| probes::all(choice, quick, report));
+    if let Ended::Refused(problem) = &examined.ended {
+        return Err(anyhow!(UserMistake(problem.clone())).into());
+    }
+    let verdict = Verdict::of(examined);
+    if arguments.json {
+        let text = serde_json::to_string_pretty(&verdict).map_err(anyhow::Error::from)?;
+        cli::result(&text);
+    } else if verdict.is_trusted() {
+        cli::result(&format!("{}\n{}", verdict.table(), verdict.sentence()));
+    } else {
+        cli::note(&verdict.table());
+    }
+    if verdict.is_trusted() {
+        return Ok(());
+    }
+    Err(anyhow!("{}", verdict.sentence()).into())
+}

@@ -1,0 +1,360 @@
+//! The same computations on a device and on the CPU.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use config::Optim;
+use model::{Adapter, Checkpoint, Decoder, DeviceChoice, KvCache, NamedShape, SyntheticType};
+
+use super::verdict::Finding;
+use super::watch::{Report, Stop};
+use crate::batch::{Batch, Example, pack};
+use crate::step::{AdapterOptimizer, OptimizerSettings, StepAt};
+
+/// Rank of the adapter, and seed of everything that is drawn.
+const RANK: usize = 8;
+const SEED: u64 = 11;
+/// Optimizer steps that are compared.
+const STEPS: usize = 5;
+/// Tokens of the examples in a batch: none a multiple of anything.
+const LENGTHS: [usize; 5] = [37, 21, 9, 50, 2];
+/// Longest sequence of a packed batch.
+const PACKED_LENGTH: usize = 64;
+
+/// A way to compute that is examined. A new way to hold weights or to save memory gets a line in [`VARIANTS`].
+struct Variant {
+    shape: &'static str,
+    weights: SyntheticType,
+}
+
+/// Biases and two query heads to a key head; neither, three to one, and a head of its own.
+const VARIANTS: [Variant; 2] = [
+    Variant {
+        shape: "tiny-qwen2",
+        weights: SyntheticType::F32,
+    },
+    Variant {
+        shape: "tiny-llama",
+        weights: SyntheticType::F32,
+    },
+];
+
+/// Model and adapter on one device.
+struct Subject {
+    decoder: Decoder,
+    /// Tracked.
+    adapter: Adapter,
+}
+
+impl Variant {
+    /// The same model and adapter on whatever device.
+    fn on(&self, device: &Device) -> Result<Subject, Stop> {
+        let shape: NamedShape = self.shape.parse()?;
+        let checkpoint = Checkpoint::synthetic(shape, self.weights, SEED);
+        let decoder = Decoder::load(&checkpoint, device, |_, _| ())?;
+        let trainable = device.clone().autodiff();
+        Ok(Subject {
+            adapter: Adapter::synthetic(decoder.config(), RANK, SEED, &trainable),
+            decoder,
+        })
+    }
+}
+
+/// Makes every probe; `quick` leaves out those as large as a real model.
+pub(crate) fn all(choice: DeviceChoice, quick: bool, report: &Report) -> Result<(), Stop> {
+    let opened = choice.open();
+    let (choice, device) = opened.map_err(|error| Stop::Refused(error.to_string()))?;
+    report.device(choice.to_string());
+    let cpu = Device::flex();
+    products(&device, &cpu, report, &[(5, 7, 3), (64, 64, 64)])?;
+    for variant in &VARIANTS {
+        let name = variant.shape;
+        let (theirs, ours) = (variant.on(&device)?, variant.on(&cpu)?);
+        forward(name, &theirs, &ours, report)?;
+        gradients(name, &theirs, &ours, report)?;
+        cached_decoding(name, &theirs, report)?;
+        steps(name, theirs, ours, report)?;
+    }
+    if !quick {
+        let sizes = [
+            (1, 1536, 8960),
+            (8, 1536, 8960),
+            (33, 8960, 1536),
+            (512, 1536, 8960),
+        ];
+        products(&device, &cpu, report, &sizes)?;
+    }
+    Ok(())
+}
+
+/// `x Wᵀ` and `g W`, which are the products of a linear layer forward and backward: a backend chooses its kernel by their size.
+///
+/// `sizes` are `(rows, in, out)`.
+fn products(
+    device: &Device,
+    cpu: &Device,
+    report: &Report,
+    sizes: &[(usize, usize, usize)],
+) -> Result<(), Stop> {
+    const PROBE: &str = "products of matrices";
+    for &(rows, columns, out) in sizes {
+        let place = format!("{rows} x {columns} x {out}");
+        report.begin(&format!("{PROBE}, {place}"));
+        let on = |device: &Device| -> Result<Vec<f32>, Stop> {
+            let (x, w) = (
+                drawn([rows, columns], 1, device),
+                drawn([out, columns], 2, device),
+            );
+            let y = x.matmul(w.clone().transpose());
+            let mut values = host(y.clone())?;
+            values.extend(host(y.matmul(w))?);
+            Ok(values)
+        };
+        let difference = relative(&on(device)?, &on(cpu)?);
+        report.find(Finding::of(PROBE, &place, difference));
+    }
+    Ok(())
+}
+
+/// Logits and states of padded and packed sequences.
+fn forward(name: &str, theirs: &Subject, ours: &Subject, report: &Report) -> Result<(), Stop> {
+    let vocab_size = ours.decoder.config().vocab_size;
+    let tokens: Vec<u32> = example(48, vocab_size, 7).tokens;
+    for (what, adapted) in [("base model", false), ("adapter", true)] {
+        report.begin(&format!("logits, {name}, {what}"));
+        let logits = |subject: &Subject| {
+            let adapter = adapted.then(|| subject.adapter.frozen());
+            host(subject.decoder.logits(&tokens, 2, adapter.as_ref()))
+        };
+        let difference = relative(&logits(theirs)?, &logits(ours)?);
+        let place = format!("{name}, {what}");
+        report.find(Finding::of("logits", &place, difference));
+    }
+    for (what, batch) in batches(vocab_size) {
+        report.begin(&format!("states, {name}, {what}"));
+        let states = |subject: &Subject| {
+            let adapter = subject.adapter.frozen();
+            host(batch.hidden_states(&subject.decoder, Some(&adapter)))
+        };
+        let difference = relative(&states(theirs)?, &states(ours)?);
+        let place = format!("{name}, {what}");
+        report.find(Finding::of("states", &place, difference));
+    }
+    Ok(())
+}
+
+/// The loss, in chunks, and the gradient of every matrix of the adapter.
+fn gradients(name: &str, theirs: &Subject, ours: &Subject, report: &Report) -> Result<(), Stop> {
+    let vocab_size = ours.decoder.config().vocab_size;
+    for (what, batch) in batches(vocab_size) {
+        for loss_chunk_size in [7, 256] {
+            let place = format!("{name}, {what}, chunks of {loss_chunk_size}");
+            report.begin(&format!("loss and gradients, {place}"));
+            let optimizer = || {
+                AdapterOptimizer::new(OptimizerSettings {
+                    loss_chunk_size,
+                    ..settings()
+                })
+            };
+            let on = |subject: &Subject| -> Result<_, Stop> {
+                let window = std::slice::from_ref(&batch);
+                let Subject { decoder, adapter } = subject;
+                let (loss, mut found) = optimizer().gradients(decoder, adapter, window, 0)?;
+                let mut values = vec![("loss".to_owned(), host(loss.unsqueeze::<2>())?)];
+                for (layer, target, pair) in adapter.pairs() {
+                    for (part, id) in [("A", pair.lora_a_id()), ("B", pair.lora_b_id())] {
+                        let place = format!("layer {layer}, {}, {part}", target.name());
+                        let gradient = found.remove::<2>(id);
+                        let gradient =
+                            gradient.ok_or_else(|| anyhow::anyhow!("{place}: no gradient"))?;
+                        values.push((place, host(gradient)?));
+                    }
+                }
+                Ok(values)
+            };
+            let (theirs, ours) = (on(theirs)?, on(ours)?);
+            let differences = theirs
+                .iter()
+                .zip(&ours)
+                .map(|((place, theirs), (_, ours))| (place, relative(theirs, ours)));
+            let mut differences: Vec<(&String, f64)> = differences.collect();
+            let (_, loss) = differences.remove(0);
+            report.find(Finding::of("loss", &place, loss));
+            let worst = differences
+                .into_iter()
+                .max_by(|(_, a), (_, b)| a.total_cmp(b));
+            if let Some((matrix, difference)) = worst {
+                let place = format!("{place}, {matrix}");
+                report.find(Finding::of("gradients", &place, difference));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Decoding sequences of several lengths side by side, with the cache, against reading each anew: on the device alone.
+fn cached_decoding(name: &str, theirs: &Subject, report: &Report) -> Result<(), Stop> {
+    const PROBE: &str = "cached decoding";
+    report.begin(&format!("{PROBE}, {name}"));
+    let Subject { decoder, adapter } = theirs;
+    let adapter = adapter.frozen();
+    let config = decoder.config();
+    let mut cache = KvCache::new(config, LENGTHS.len() + 1, 64, decoder.device());
+    let mut sequences: Vec<Vec<u32>> = LENGTHS
+        .iter()
+        .enumerate()
+        .map(|(i, &length)| example(length, config.vocab_size, i).tokens)
+        .collect();
+    for (slot, tokens) in sequences.iter().enumerate() {
+        decoder.prefill(&mut cache, slot, tokens, Some(&adapter));
+    }
+    let mut worst = 0.0f64;
+    // All of them; some; one.
+    for chosen in [&[0usize, 1, 2, 3, 4][..], &[1, 4], &[3], &[0, 1, 2, 3, 4]] {
+        let tokens: Vec<u32> = chosen.iter().map(|&slot| slot as u32 * 3 + 1).collect();
+        let at: Vec<(usize, usize)> = chosen
+            .iter()
+            .map(|&slot| (slot, sequences[slot].len()))
+            .collect();
+        let found = host(decoder.decode(&mut cache, &tokens, &at, Some(&adapter)))?;
+        for ((&slot, &token), found) in chosen
+            .iter()
+            .zip(&tokens)
+            .zip(found.chunks_exact(config.vocab_size))
+        {
+            sequences[slot].push(token);
+            let all = host(decoder.logits(&sequences[slot], 1, Some(&adapter)))?;
+            let expected = &all[all.len() - config.vocab_size..];
+            worst = max(worst, relative(found, expected));
+        }
+    }
+    report.find(Finding::of(PROBE, name, worst));
+    Ok(())
+}
+
+/// A short training.
+fn steps(name: &str, theirs: Subject, ours: Subject, report: &Report) -> Result<(), Stop> {
+    const PROBE: &str = "losses of a short training";
+    report.begin(&format!("{PROBE}, {name}"));
+    let vocab_size = ours.decoder.config().vocab_size;
+    let window: Vec<Batch> = batches(vocab_size)
+        .into_iter()
+        .map(|(_, batch)| batch)
+        .collect();
+    let on = |subject: Subject| -> Result<Vec<f32>, Stop> {
+        let Subject {
+            decoder,
+            mut adapter,
+        } = subject;
+        let mut optimizer = AdapterOptimizer::new(settings());
+        let mut losses = Vec::with_capacity(STEPS);
+        for step in 0..STEPS {
+            let at = StepAt {
+                step,
+                learning_rate: 2e-3,
+            };
+            let outcome;
+            (adapter, outcome) = optimizer.step(&decoder, adapter, &window, at)?;
+            losses.push(outcome.loss as f32);
+        }
+        Ok(losses)
+    };
+    let (theirs, ours) = (on(theirs)?, on(ours)?);
+    let difference = relative(&theirs, &ours);
+    report.find(Finding::of(PROBE, name, difference));
+    if ours[STEPS - 1] >= ours[0] {
+        return Err(anyhow::anyhow!("the CPU does not learn: losses {ours:?}").into());
+    }
+    Ok(())
+}
+
+fn settings() -> OptimizerSettings {
+    OptimizerSettings {
+        optim: Optim::Adamw,
+        loraplus_lr_ratio: 1.0,
+        beta_1: 0.9,
+        beta_2: 0.999,
+        epsilon: 1e-8,
+        weight_decay: 0.01,
+        max_grad_norm: Some(1.0),
+        loss_chunk_size: 64,
+        lora_dropout: 0.0,
+        neftune_noise_alpha: 0.0,
+        seed: SEED,
+    }
+}
+
+/// An example whose first third is a prompt.
+fn example(length: usize, vocab_size: usize, number: usize) -> Example {
+    let tokens = (0..length).map(|i| ((i * i * 7 + i * 31 + number * 101) % vocab_size) as u32);
+    let supervised = (0..length).map(|i| i >= length / 3);
+    Example::new(tokens.collect(), supervised.collect())
+}
+
+/// The same examples side by side, and packed.
+fn batches(vocab_size: usize) -> [(&'static str, Batch); 2] {
+    let examples: Vec<Example> = LENGTHS
+        .iter()
+        .enumerate()
+        .map(|(i, &length)| example(length, vocab_size, i))
+        .collect();
+    let padded: Vec<&Example> = examples.iter().collect();
+    [
+        ("padded", Batch::new(&padded)),
+        ("packed", Batch::packed(&pack(&examples, PACKED_LENGTH))),
+    ]
+}
+
+/// Numbers between -1 and 1 that are the same on every device.
+fn drawn(shape: [usize; 2], seed: u32, device: &Device) -> Tensor<2> {
+    let mut state = seed;
+    let values: Vec<f32> = (0..shape[0] * shape[1])
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+        })
+        .collect();
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+fn host(tensor: Tensor<2>) -> Result<Vec<f32>, Stop> {
+    let data = tensor.inner().into_data();
+    let values = data.try_into_vec();
+    Ok(values.map_err(|error| anyhow::anyhow!("values are no f32: {error:?}"))?)
+}
+
+/// Largest difference as a part of the largest expected value; no number if any found one is none.
+fn relative(found: &[f32], expected: &[f32]) -> f64 {
+    let pairs = found.iter().zip(expected);
+    let (difference, largest) = pairs.fold((0.0, 0.0), |(difference, largest), (&a, &b)| {
+        let (a, b) = (f64::from(a), f64::from(b));
+        (max(difference, (a - b).abs()), max(largest, b.abs()))
+    });
+    if found.len() != expected.len() {
+        return f64::INFINITY;
+    }
+    if difference == 0.0 {
+        0.0
+    } else {
+        difference / largest
+    }
+}
+
+/// The larger one; what is no number wins.
+fn max(a: f64, b: f64) -> f64 {
+    if a.is_nan() || a > b { a } else { b }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_are_relative_and_what_is_no_number_is_not_lost() {
+        assert_eq!(relative(&[1.0, -2.0], &[1.0, -2.0]).to_bits(), 0);
+        assert!((relative(&[1.0, -3.0], &[1.0, -2.0]) - 0.5).abs() < 1e-12);
+        assert!(relative(&[f32::NAN, 1.0], &[1.0, 1.0]).is_nan());
+        assert!(relative(&[1.0, f32::NAN, 1.0], &[1.0, 1.0, 1.0]).is_nan());
+        assert!(relative(&[f32::INFINITY], &[1.0]).is_infinite());
+        assert!(relative(&[1.0], &[1.0, 1.0]).is_infinite());
+        assert!(relative(&[1e-3], &[0.0]).is_infinite());
+    }
+}

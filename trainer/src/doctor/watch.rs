@@ -1,0 +1,218 @@
+//! An examination on a thread of its own, under a clock.
+
+use std::panic::PanicHookInfo;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::verdict::Finding;
+
+/// Pause between two lines that say that it is still at work.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+/// A backend's compilers recurse deeply.
+const STACK_BYTES: usize = 64 << 20;
+
+/// How an examination ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// Every probe was made.
+    Whole,
+    /// There is no such device.
+    Refused(String),
+    /// A probe failed: an error, or a panic of the backend.
+    Failed(String),
+    /// A probe did not end in time.
+    Hung,
+}
+
+/// What an examination found until it ended.
+#[derive(Debug)]
+pub(crate) struct Examined {
+    pub(crate) device: String,
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) ended: Ended,
+    /// What it was at when it ended.
+    pub(crate) last: String,
+    /// What panicked on other threads of the program meanwhile.
+    pub(crate) panics: Vec<String>,
+    pub(crate) seconds: f64,
+}
+
+enum Event {
+    Device(String),
+    Begun(String),
+    Found(Finding),
+    Ended(Ended),
+}
+
+/// The examination's way to tell how it goes.
+#[derive(Clone)]
+pub(crate) struct Report(Sender<Event>);
+
+impl Report {
+    /// Names the device that was opened.
+    pub(crate) fn device(&self, name: String) {
+        self.send(Event::Device(name));
+    }
+
+    /// Says what comes next.
+    pub(crate) fn begin(&self, probe: &str) {
+        self.send(Event::Begun(probe.to_owned()));
+    }
+
+    /// Hands in what was found.
+    pub(crate) fn find(&self, finding: Finding) {
+        self.send(Event::Found(finding));
+    }
+
+    fn send(&self, event: Event) {
+        // After the time limit nobody listens, and the program is about to end.
+        let _ = self.0.send(event);
+    }
+}
+
+/// Why probes stopped early.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// The user named a device that there is not.
+    Refused(String),
+    /// Something failed.
+    Failed(anyhow::Error),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Runs probes for at most `limit`, and tells on stderr what they are at.
+///
+/// A thread that hangs is left behind; it ends with the program.
+pub(crate) fn examine(
+    limit: Duration,
+    probes: impl FnOnce(&Report) -> Result<(), Stop> + Send + 'static,
+) -> Examined {
+    let (sender, events) = mpsc::channel();
+    let panics = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&panics);
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.push(panic_text(info));
+    }));
+    let report = Report(sender);
+    let started = Instant::now();
+    let work = move || {
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| probes(&report)));
+        report.send(Event::Ended(match caught {
+            Ok(Ok(())) => Ended::Whole,
+            Ok(Err(Stop::Refused(problem))) => Ended::Refused(problem),
+            Ok(Err(Stop::Failed(error))) => Ended::Failed(format!("{error:#}")),
+            Err(_) => Ended::Failed("the backend panicked".to_owned()),
+        }));
+    };
+    let spawned = std::thread::Builder::new()
+        .name("probes".to_owned())
+        .stack_size(STACK_BYTES)
+        .spawn(work);
+    let mut examined = Examined {
+        device: String::new(),
+        findings: Vec::new(),
+        ended: Ended::Hung,
+        last: "opening the device".to_owned(),
+        panics: Vec::new(),
+        seconds: 0.0,
+    };
+    if let Err(error) = spawned {
+        examined.ended = Ended::Failed(error.to_string());
+    } else {
+        let mut probe_started = Instant::now();
+        loop {
+            let left = limit.saturating_sub(started.elapsed());
+            match events.recv_timeout(left.min(LINE_EVERY)) {
+                Ok(Event::Device(name)) => examined.device = name,
+                Ok(Event::Begun(probe)) => {
+                    cli::note(&format!("checking           {probe}"));
+                    examined.last = probe;
+                    probe_started = Instant::now();
+                }
+                Ok(Event::Found(finding)) => examined.findings.push(finding),
+                Ok(Event::Ended(ended)) => {
+                    examined.ended = ended;
+                    break;
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    examined.ended = Ended::Failed("the examination broke off".to_owned());
+                    break;
+                }
+                Err(RecvTimeoutError::Timeout) if left.is_zero() => break,
+                Err(RecvTimeoutError::Timeout) => cli::note(&format!(
+                    "still at it        {}, {:.0} s (a device's first kernels are compiled and chosen now)",
+                    examined.last,
+                    probe_started.elapsed().as_secs_f64()
+                )),
+            }
+        }
+    }
+    std::panic::set_hook(before);
+    examined.seconds = started.elapsed().as_secs_f64();
+    examined.panics = std::mem::take(&mut *panics.lock().unwrap_or_else(PoisonError::into_inner));
+    examined
+}
+
+/// A panic in one line: what it said, and where.
+fn panic_text(info: &PanicHookInfo) -> String {
+    let said = info.payload_as_str().unwrap_or("a panic without words");
+    let first = said.lines().next().unwrap_or_default();
+    match info.location() {
+        Some(place) => format!("{first} ({}:{})", place.file(), place.line()),
+        None => first.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One test: the hook for panics is the whole program's.
+    #[test]
+    fn an_error_a_panic_and_a_hang_are_told_with_what_was_found_before() {
+        let minute = Duration::from_secs(60);
+        let found = |report: &Report| {
+            report.device("toy".to_owned());
+            report.begin("first");
+            report.find(Finding::of("first", "toy", 0.0));
+            report.begin("second");
+        };
+        let examined = examine(minute, move |report| {
+            found(report);
+            Err(anyhow::anyhow!("no memory left").into())
+        });
+        assert_eq!(examined.ended, Ended::Failed("no memory left".to_owned()));
+        assert_eq!((examined.findings.len(), &*examined.last), (1, "second"));
+
+        let examined = examine(minute, move |report| {
+            found(report);
+            panic!("invalid kernel");
+        });
+        assert_eq!(examined.device, "toy");
+        assert_eq!(
+            examined.ended,
+            Ended::Failed("the backend panicked".to_owned())
+        );
+        assert!(
+            examined.panics[0].starts_with("invalid kernel ("),
+            "{:?}",
+            examined.panics
+        );
+
+        let examined = examine(Duration::from_millis(50), move |report| {
+            found(report);
+            loop {
+                std::thread::park();
+            }
+        });
+        assert_eq!((examined.ended, &*examined.last), (Ended::Hung, "second"));
+    }
+}
