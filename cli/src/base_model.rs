@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use config::{Dtype, Quantization};
-use hub::Fetched;
+use hub::{Fetched, ModelParts};
 use model::source::{self, FetchRequest, ModelSource, SourceError};
 use model::{
     Adapter, ChatTemplate, Checkpoint, CheckpointError, Decoder, ModelConfig, NamedShape, Runtime,
@@ -25,11 +25,11 @@ pub struct ModelFiles {
 }
 
 impl ModelFiles {
-    /// Brings the model onto this machine if it is not here yet.
+    /// Brings the model onto this machine if it is not here yet; from a package it always comes whole.
     ///
     /// # Errors
     /// It cannot be fetched; see [`hub::HubError`] and [`SourceError`].
-    pub fn bring(section: &config::Model) -> Result<Self> {
+    pub fn bring(section: &config::Model, parts: ModelParts) -> Result<Self> {
         let config::Model {
             name_or_path,
             sha256,
@@ -41,7 +41,7 @@ impl ModelFiles {
         } = section;
         if let Some(mut name) = hub_name(name_or_path, &[".gguf"])? {
             name.revision = name.revision.or_else(|| revision.clone());
-            let fetched = fetch_model(name_or_path, &name)?;
+            let fetched = fetch_model(name_or_path, &name, parts)?;
             let path = match (&name.file, &fetched.paths()[..]) {
                 (Some(_), [file]) => file.clone(),
                 _ => fetched.folder.clone(),
@@ -81,7 +81,7 @@ impl BaseModel {
     /// # Errors
     /// It cannot be fetched, or its files are broken; see [`ModelFiles::bring`] and [`model::CheckpointError`].
     pub fn open(section: &config::Model) -> Result<Self> {
-        let ModelFiles { path, fetched } = ModelFiles::bring(section)?;
+        let ModelFiles { path, fetched } = ModelFiles::bring(section, ModelParts::All)?;
         Ok(Self {
             checkpoint: Checkpoint::open(&path)?,
             dtype: section.dtype,
@@ -95,7 +95,7 @@ impl BaseModel {
     /// # Errors
     /// As [`Self::open`], but for missing weights.
     pub fn open_without_weights(section: &config::Model) -> Result<Self> {
-        let ModelFiles { path, fetched } = ModelFiles::bring(section)?;
+        let ModelFiles { path, fetched } = ModelFiles::bring(section, ModelParts::WithoutWeights)?;
         Ok(Self {
             checkpoint: Checkpoint::open_without_weights(&path)?,
             dtype: section.dtype,

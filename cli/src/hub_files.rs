@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use hub::{Fetched, Hub, HubError, HubName, Provenance, Settings, Token};
+use hub::{Fetched, Hub, HubError, HubName, ModelParts, Provenance, Settings, Token};
 
 use crate::base_model::{cache_dir, set};
 use crate::progress::{Steps, duration_text};
@@ -32,8 +32,8 @@ pub(crate) fn hub_name(text: &str, endings: &[&str]) -> Result<Option<HubName>, 
 }
 
 /// Brings a model; `text` is how the recipe names it.
-pub(crate) fn fetch_model(text: &str, name: &HubName) -> Result<Fetched> {
-    fetch(text, |hub, progress| hub.fetch_model(name, progress))
+pub(crate) fn fetch_model(text: &str, name: &HubName, parts: ModelParts) -> Result<Fetched> {
+    fetch(text, |hub, progress| hub.fetch_model(name, parts, progress))
 }
 
 /// Brings the data set that a recipe names by `text`, if it is on the hub: `hf:OWNER/NAME[@REVISION][#FILES]`, or

@@ -64,6 +64,16 @@ pub enum Progress<'a> {
     },
 }
 
+/// Which of a model's files are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModelParts {
+    /// All that is needed to run it.
+    All,
+    /// Configuration, tokenizer and chat template: another machine runs it. A `.gguf` file has them within, and comes
+    /// whole.
+    WithoutWeights,
+}
+
 /// Files that are on this machine and checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fetched {
@@ -104,6 +114,7 @@ impl Hub {
     pub fn fetch_model(
         &self,
         name: &HubName,
+        parts: ModelParts,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Fetched, HubError> {
         let source = self.open(Kind::Model, name, progress)?;
@@ -123,6 +134,9 @@ impl Hub {
                 Err(HubError::Offline { .. }) => {}
                 file => brought.push(file?),
             }
+        }
+        if parts == ModelParts::WithoutWeights {
+            return Ok(source.finish(brought));
         }
         let folder = source.folder.snapshot(&source.listing.commit);
         for file in model_files::weights(&source.listing, &name.repository, &folder)? {

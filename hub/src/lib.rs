@@ -31,7 +31,7 @@ mod settings;
 mod source;
 
 pub use error::HubError;
-pub use fetch::{Fetched, Hub, Progress};
+pub use fetch::{Fetched, Hub, ModelParts, Progress};
 pub use name::{HubName, Kind};
 pub use record::{FileRecord, Provenance};
 pub use settings::{Settings, Token};

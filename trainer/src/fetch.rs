@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use cli::{Failure, Fetched, FileRecord, ModelFiles, UserMistake, bytes_text};
+use cli::{Failure, Fetched, FileRecord, ModelFiles, ModelParts, UserMistake, bytes_text};
 use config::{Benchmark, BenchmarkName, Dataset, DatasetFormat, Recipe};
 use serde::Serialize;
 use table::ENDINGS;
@@ -156,7 +156,7 @@ fn fetch(recipe: &Recipe) -> (Document, Vec<anyhow::Error>) {
 fn model(section: &config::Model) -> Result<Item> {
     let key = "model".to_owned();
     let name = &section.name_or_path;
-    let ModelFiles { path, fetched } = ModelFiles::bring(section)?;
+    let ModelFiles { path, fetched } = ModelFiles::bring(section, ModelParts::All)?;
     if let Some(fetched) = fetched {
         return Ok(Item::of_hub(key, name, path, fetched));
     }

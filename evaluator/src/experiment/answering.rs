@@ -34,6 +34,8 @@ pub(super) struct Served {
     endpoint: Endpoint,
     /// Over what the server and the files here say of the models.
     sha256: String,
+    /// What the hub says the files here are, if they came from there.
+    provenance: Option<Provenance>,
 }
 
 /// Who answers, for the run's description.
@@ -105,7 +107,7 @@ impl Answering {
                     name,
                     sha256: served.sha256.clone(),
                 },
-                provenance: None,
+                provenance: served.provenance.clone(),
                 device: "a server".to_owned(),
                 threads: 0,
                 endpoint: Some(served.endpoint.info()),
@@ -141,7 +143,7 @@ fn serve(recipe: &Recipe, settings: &config::Endpoint, adapters: &[Chosen]) -> R
         .iter()
         .map(|adapter| Ok((adapter.name.clone(), served_name(settings, adapter)?)))
         .collect::<Result<_, UserMistake>>()?;
-    let (mut texts, mut files) = (None, String::new());
+    let (mut texts, mut files, mut provenance) = (None, String::new(), None);
     if settings.api == Api::Completions {
         let base = BaseModel::open_without_weights(&recipe.model)?;
         let (tokenizer, template) = (base.tokenizer()?, base.chat_template()?);
@@ -149,6 +151,7 @@ fn serve(recipe: &Recipe, settings: &config::Endpoint, adapters: &[Chosen]) -> R
         let said = [Role::System, Role::User].map(|role| Message::new(role, "text"));
         let rendered = template.render(&said, true).unwrap_or_default();
         files = sha256_of([base.sha256()?.as_str(), &rendered]);
+        provenance = base.provenance().cloned();
         texts = Some(Texts {
             tokenizer,
             template,
@@ -165,7 +168,11 @@ fn serve(recipe: &Recipe, settings: &config::Endpoint, adapters: &[Chosen]) -> R
         identity.extend([served.arm, served.model, told]);
     }
     let sha256 = sha256_of(identity.iter().map(String::as_str));
-    Ok(Served { endpoint, sha256 })
+    Ok(Served {
+        endpoint,
+        sha256,
+        provenance,
+    })
 }
 
 /// What the server calls an adapter.

@@ -6,7 +6,9 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::endpoint;
 use crate::fake_hub::FakeHub;
+use crate::fake_server::right;
 use crate::support::{Project, finish, says};
 
 const TASKS: &str = r#"{"task_id": "one", "prompt": "def one():\n    \"\"\"Return 1.\"\"\"\n", "entry_point": "one", "tests": ["assert one() == 1"], "canonical_solution": "    return 1\n"}"#;
@@ -78,6 +80,39 @@ fn a_run_records_which_commits_and_files_it_used() {
     let again = finish(command(&project, &hub, &words).env("HF_HUB_OFFLINE", "1")).result();
     assert_eq!(again, printed);
     assert_eq!(hub.seen(), []);
+}
+
+#[test]
+fn a_model_that_a_server_runs_comes_without_its_weights() {
+    let (hub, project) = (FakeHub::new(), endpoint::project(1));
+    let names = ["config.json", "model.safetensors", "tokenizer.json"];
+    let files = names.map(|name| project.bytes(&format!("model/{name}")));
+    let files: Vec<(&str, &[u8])> = names
+        .into_iter()
+        .zip(files.iter().map(Vec::as_slice))
+        .collect();
+    let commit = hub.publish("models", "tiny/qwen2", "main", &files);
+    let recipe = project.read("tiny.yaml").replace(
+        "{name_or_path: model, hub_name: tiny/qwen2}",
+        "{name_or_path: hf:tiny/qwen2, hub_name: tiny/qwen2}",
+    );
+    project.write("tiny.yaml", recipe);
+    let server = endpoint::server(right);
+    let url = hub.url();
+    let variables = [("HF_ENDPOINT", url), ("HF_HUB_OFFLINE", "0")];
+    let words = ["compare", "--base-only", "--recipe", "tiny.yaml"];
+    let run = endpoint::run_of(
+        &project,
+        &endpoint::run(&project, &server, &words, &variables).result(),
+    );
+    assert!(hub.seen().iter().all(|it| !it.path.contains("safetensors")));
+    let info: Value =
+        serde_json::from_slice(&fs::read(run.join("run.json")).expect("there")).expect("JSON");
+    assert_eq!(info["sources"][0]["commit"], commit);
+    assert_eq!(
+        info["sources"][0]["files"].as_array().map(Vec::len),
+        Some(2)
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::fs;
 
 use hub::hash::{git_blob, sha256};
-use hub::{Hub, Kind, Progress};
+use hub::{Hub, Kind, ModelParts, Progress};
 
 use crate::support::Fault;
 use crate::{CONFIG, Scene, TOKENIZER, fetch, name, says, weights};
@@ -227,7 +227,8 @@ fn runs_at_the_same_time_take_turns_and_bring_each_file_once() {
 fn progress_is_told_in_bytes() {
     let scene = Scene::new();
     let mut last = (0, None);
-    let fetched = Hub::new(scene.settings()).fetch_model(&name("hf:some/model"), &mut |progress| {
+    let (hub, name) = (Hub::new(scene.settings()), name("hf:some/model"));
+    let fetched = hub.fetch_model(&name, ModelParts::All, &mut |progress| {
         if let Progress::Downloading {
             file: "model.safetensors",
             bytes,
@@ -257,9 +258,30 @@ fn a_file_that_was_changed_is_noticed_and_fetched_again() {
         .hub
         .fail("GET /blob/", usize::MAX, Fault::hub(500, ""));
     let mut hashed = 0;
-    let again = Hub::new(scene.settings()).fetch_model(&name("hf:some/model"), &mut |progress| {
+    let (hub, name) = (Hub::new(scene.settings()), name("hf:some/model"));
+    let again = hub.fetch_model(&name, ModelParts::All, &mut |progress| {
         hashed += usize::from(matches!(progress, Progress::Verifying { .. }));
     });
     assert_eq!(again.expect("kept").downloaded_bytes, 0);
     assert!(hashed > 0);
+}
+
+#[test]
+fn a_model_without_weights_is_all_that_a_prompt_needs() {
+    let scene = Scene::new();
+    let (hub, name) = (Hub::new(scene.settings()), name("hf:some/model"));
+    let fetched = hub.fetch_model(&name, ModelParts::WithoutWeights, &mut |_| {});
+    let fetched = fetched.expect("it is there");
+    let files = fetched.provenance.files.iter();
+    let files: Vec<&str> = files.map(|file| file.path.as_str()).collect();
+    assert!(
+        files.contains(&"config.json") && files.contains(&"tokenizer.json"),
+        "{files:?}"
+    );
+    assert!(!files.contains(&"model.safetensors"), "{files:?}");
+    let expected = CONFIG.len() + TOKENIZER.len();
+    assert_eq!(fetched.downloaded_bytes, expected as u64);
+    // Whoever runs it later gets the rest alone.
+    let rest = scene.fetch().expect("it is there").downloaded_bytes;
+    assert_eq!(rest, scene.weights.len() as u64);
 }

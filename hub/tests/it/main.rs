@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hub::{Fetched, Hub, HubError, HubName, Progress, Settings, Token};
+use hub::{Fetched, Hub, HubError, HubName, ModelParts, Progress, Settings, Token};
 use support::FakeHub;
 use tempfile::TempDir;
 
@@ -129,13 +129,18 @@ fn name(text: &str) -> HubName {
 /// Fetches a model, and gives the notes on tries that failed.
 fn fetch(settings: Settings, text: &str) -> (Result<Fetched, HubError>, Vec<String>) {
     let mut notes = Vec::new();
-    let fetched = Hub::new(settings).fetch_model(&name(text), &mut |progress| match progress {
-        Progress::Retrying {
-            reason, attempt, ..
-        } => notes.push(format!("{attempt}: {reason}")),
-        Progress::FromCache { reason, .. } => notes.push(format!("cache: {reason}")),
-        _ => {}
-    });
+    let fetched =
+        Hub::new(settings).fetch_model(
+            &name(text),
+            ModelParts::All,
+            &mut |progress| match progress {
+                Progress::Retrying {
+                    reason, attempt, ..
+                } => notes.push(format!("{attempt}: {reason}")),
+                Progress::FromCache { reason, .. } => notes.push(format!("cache: {reason}")),
+                _ => {}
+            },
+        );
     (fetched, notes)
 }
 

@@ -44,7 +44,7 @@ impl Dialect {
 /// It cannot be asked, or counts other tokens than the tokenizer here.
 pub(super) fn find(endpoint: &Endpoint, model: &str) -> Result<Dialect> {
     let Some(texts) = &endpoint.texts else {
-        let prompt = Prompt::Messages(probe().messages);
+        let prompt = Prompt::Messages(conversation());
         let (extras, _) = first_taken(endpoint, model, &prompt)?;
         return Ok(Dialect {
             ids: false,
@@ -61,7 +61,7 @@ pub(super) fn find(endpoint: &Endpoint, model: &str) -> Result<Dialect> {
         Some(theirs) if theirs == own + 1 => true,
         Some(theirs) => return Err(stranger(endpoint, model, theirs, own)),
     };
-    let query = probe();
+    let query = query(conversation());
     let ids = texts.ids(&query)?;
     let mut dialect = Dialect {
         ids: true,
@@ -100,9 +100,14 @@ fn first_taken(endpoint: &Endpoint, model: &str, prompt: &Prompt) -> Result<(boo
 }
 
 /// A short conversation.
-fn probe() -> Query {
+fn conversation() -> Vec<Message> {
+    vec![Message::new(Role::User, PLAIN)]
+}
+
+/// Asks for one token.
+pub(super) fn query(messages: Vec<Message>) -> Query {
     Query {
-        messages: vec![Message::new(Role::User, PLAIN)],
+        messages,
         begun: String::new(),
         stop: Vec::new(),
         sampling: Sampling::GREEDY,

@@ -23,10 +23,9 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 use cli::UserMistake;
 use config::Api;
-use model::{ChatTemplate, Sampling, Tokenizer};
+use model::{ChatTemplate, Tokenizer};
 use serde_json::{Map, Value};
 
-use super::Query;
 use crate::record::{EndpointInfo, ServedModel};
 use dialect::Dialect;
 use http::{ApiKey, Http, told};
@@ -224,16 +223,7 @@ impl Endpoint {
 
 /// A request for one token.
 fn probe(model: &str, prompt: &Prompt, extras: bool) -> Value {
-    let query = Query {
-        messages: Vec::new(),
-        begun: String::new(),
-        stop: Vec::new(),
-        sampling: Sampling::GREEDY,
-        max_new_tokens: 1,
-        seed: 1,
-        with_adapter: false,
-    };
-    wire::body(model, prompt, &query, 1, extras)
+    wire::body(model, prompt, &dialect::query(Vec::new()), 1, extras)
 }
 
 /// What a server says of its models, by their names; none if it has no list.

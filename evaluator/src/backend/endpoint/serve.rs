@@ -2,12 +2,13 @@
 //! that fails costs no other.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, Scope};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::wire::{Prompt, Said};
 use super::{Endpoint, Outcome, chat, settle, wire};
@@ -145,6 +146,13 @@ impl Backend for ServedArm<'_> {
     }
 }
 
+/// The outcome of a request, a panic being an error: who waits for the outcome would wait for ever.
+fn caught(ask: impl FnOnce() -> Result<Outcome>) -> Result<Outcome> {
+    catch_unwind(AssertUnwindSafe(ask)).unwrap_or_else(|_| {
+        bail!("a request broke off inside this program; the message above is a bug")
+    })
+}
+
 /// The requests of an arm.
 struct Work<'scope, 'env, 'a> {
     arm: &'env ServedArm<'env>,
@@ -218,7 +226,7 @@ impl Work<'_, '_, '_> {
         self.under_way.insert(index, request);
         self.scope.spawn(move || {
             // The other side is gone after an error.
-            let _ = results.send((index, arm.endpoint.ask(&body, seed, halt)));
+            let _ = results.send((index, caught(|| arm.endpoint.ask(&body, seed, halt))));
         });
         Ok(())
     }
@@ -257,5 +265,20 @@ impl Work<'_, '_, '_> {
             tokens_estimated: false,
         };
         self.caller.answered(index, answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_that_panics_is_an_error_and_not_awaited_for_ever() {
+        let error = caught(|| panic!("on purpose")).expect_err("an error");
+        assert!(error.to_string().contains("a bug"), "{error}");
+        assert!(matches!(
+            caught(|| Ok(Outcome::TooLong(None))),
+            Ok(Outcome::TooLong(None))
+        ));
     }
 }
