@@ -302,9 +302,9 @@ pub(crate) struct BenchArguments {
     /// A model on disk: a folder in Hugging Face layout, or a .gguf file
     #[arg(long, value_name = "PATH", conflicts_with = "shape")]
     pub(crate) model: Option<PathBuf>,
-    /// How drawn weights are kept: f32, bf16, q8_0, q4_0, q4_1 or q4_k
     #[arg(
         long,
+        help = "How drawn weights are kept: f32, bf16, q8_0, q4_0, q4_1 or q4_k",
         value_name = "TYPE",
         default_value = "bf16",
         conflicts_with = "model"

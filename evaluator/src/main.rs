@@ -3,8 +3,8 @@
 mod arguments;
 mod arm;
 mod backend;
-mod clock;
 mod bench;
+mod clock;
 mod describe;
 mod digest;
 mod experiment;

@@ -62,6 +62,10 @@ where
             .try_into_primitive::<Autodiff<B>>()
             .unwrap_or_else(|error| unreachable!("a tensor of another backend: {error:?}"))
     });
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the type of the inputs has no public name"
+    )]
     let nodes = inputs.each_ref().map(|input| input.node());
     let plain = inputs.map(|input| Tensor::from_primitive::<B>(input.into_primitive()));
     let (value, saved) = function.forward(plain);

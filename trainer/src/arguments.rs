@@ -213,8 +213,13 @@ pub(crate) struct PlanArguments {
     /// In place of a recipe: a model of this shape with drawn weights, drawn tokens, LoRA of rank 16 everywhere
     #[arg(long, value_name = "NAME")]
     pub(crate) shape: Option<NamedShape>,
-    /// How the drawn weights are kept: f32, bf16, q8_0, q4_0, q4_1 or q4_k
-    #[arg(long, value_name = "TYPE", default_value = "bf16", requires = "shape")]
+    #[arg(
+        long,
+        help = "How the drawn weights are kept: f32, bf16, q8_0, q4_0, q4_1 or q4_k",
+        value_name = "TYPE",
+        default_value = "bf16",
+        requires = "shape"
+    )]
     pub(crate) weights: SyntheticType,
     /// The same as --set data.max_seq_length=N
     #[arg(long, value_name = "N")]

@@ -2,8 +2,8 @@
 //! metrics of files.
 
 mod bad_input;
-mod cluster;
 mod bench;
+mod cluster;
 mod commands;
 mod compare;
 mod endpoint;

@@ -142,7 +142,7 @@ impl Attend {
     }
 
     /// The way back.
-    fn by_row(&self, x: Tensor<4>) -> Tensor<2> {
+    fn by_row(x: Tensor<4>) -> Tensor<2> {
         let [batch, heads, length, dim] = x.dims();
         x.swap_dims(1, 2).reshape([batch * length, heads * dim])
     }
@@ -186,7 +186,7 @@ impl Function<3> for Attend {
             out.reshape([batch, self.heads.query, n, self.heads.dim])
         });
         let out = Tensor::cat(tiles.collect(), 2);
-        (self.by_row(out), saved)
+        (Self::by_row(out), saved)
     }
 
     fn backward(
@@ -229,9 +229,9 @@ impl Function<3> for Attend {
             });
         }
         of_q.reverse();
-        let of_q = self.by_row(Tensor::cat(of_q, 2));
+        let of_q = Self::by_row(Tensor::cat(of_q, 2));
         let [of_k, of_v] = match of_keys {
-            Some(found) => found.map(|x| self.by_row(x).cast(kind)),
+            Some(found) => found.map(|x| Self::by_row(x).cast(kind)),
             None => unreachable!("a sequence has a token"),
         };
         [Some(of_q), Some(of_k), Some(of_v)]

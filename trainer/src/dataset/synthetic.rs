@@ -22,15 +22,19 @@ pub(crate) fn examples(
 ) -> Result<Examples> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut store = StoreWriter::new(folder)?;
-    for _ in 0..count {
+    for index in 0..count {
         let draw = |_| rng.random_range(0..vocab_size as u32);
         let tokens: Vec<u32> = (0..length).map(draw).collect();
-        store.push(&Example::new(tokens, vec![true; length]))?;
+        store.push(
+            &Example::new(tokens, vec![true; length]),
+            &format!("drawn {index}"),
+        )?;
     }
     Ok(Examples {
         store: store.finish()?,
         train: (0..count as u32).collect(),
         validation: Vec::new(),
         counts: Vec::new(),
+        sources: Vec::new(),
     })
 }

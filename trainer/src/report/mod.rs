@@ -97,11 +97,11 @@ fn headline(
         _ => String::new(),
     };
     format!(
-        "# Training of {}\n\n{} was trained on {} examples in {} steps and {time} on {}{course}.\n",
+        "# Training of {}\n\n{} was trained for {} steps on a set of {} examples, in {time} on {}{course}.\n",
         code(recipe.name()),
         code(&recipe.adapter_dir().display().to_string()),
-        summary.examples,
         summary.steps,
+        summary.examples,
         summary.device,
     )
 }
@@ -432,7 +432,7 @@ mod tests {
         let page = page(&["lora.use_dora=true"], None, 0);
         for part in [
             "# Training of `night`\n",
-            "`checkpoints/night/adapter` was trained on 100 examples in 400 steps and 40.0 s on cpu; the training loss went \
+            "`checkpoints/night/adapter` was trained for 400 steps on a set of 100 examples, in 40.0 s on cpu; the training loss went \
              from ",
             "![Losses and learning rate by step](loss.svg)",
             "- No example was kept out of training",

@@ -3,10 +3,10 @@
 mod bad_input;
 mod commands;
 mod data;
+mod devices;
 #[allow(dead_code, reason = "the hub's own tests use the rest")]
 #[path = "../../../hub/tests/support/mod.rs"]
 mod fake_hub;
-mod devices;
 mod fit;
 mod hub;
 #[cfg(target_os = "linux")]

@@ -375,11 +375,11 @@ fn decoding(run: &RunInfo) -> String {
 fn small_training(adapter: &AdapterInfo) -> Option<String> {
     let training = adapter.training.as_ref()?;
     Some(format!(
-        "**Training.** {} saw {} in {}; what it learned depends on those examples, so another data set may turn the \
+        "**Training.** {} was trained for {} on a set of {}; what it learned depends on those examples, so another data set may turn the \
          result around.",
         name(&adapter.name),
-        count(training.examples, "example"),
         count(training.steps, "step"),
+        count(training.examples, "example"),
     ))
 }
 
