@@ -309,8 +309,8 @@ impl<'t> de::Deserializer<'t> for NodeDeserializer<'t> {
                     .map_err(|error: Failure| error.at(&self.path))
             }
             // A choice that is spelled like a truth value need not be put in quotes.
-            Value::Bool(true) if variants.contains(&"true") => {
-                let word: StrDeserializer<Failure> = "true".into_deserializer();
+            Value::Bool(value) if variants.contains(&truth(*value)) => {
+                let word: StrDeserializer<Failure> = truth(*value).into_deserializer();
                 visitor.visit_enum(word)
             }
             other => Err(Failure::bare(Problem::UnknownChoice {
@@ -326,6 +326,11 @@ impl<'t> de::Deserializer<'t> for NodeDeserializer<'t> {
         i8 i16 i32 i64 i128 u8 u16 u32 u128 f32 char bytes byte_buf unit unit_struct newtype_struct
         tuple tuple_struct map identifier ignored_any
     }
+}
+
+/// A truth value as it is written.
+const fn truth(value: bool) -> &'static str {
+    if value { "true" } else { "false" }
 }
 
 struct Items<'t> {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use metrics::Rank;
 use model::{DeviceChoice, NamedShape, SyntheticType};
 
@@ -295,12 +295,13 @@ With --shape the weights are drawn, so that devices can be compared before anyth
 smollm2-135m, smollm2-360m, qwen2.5-0.5b, qwen2.5-1.5b, qwen2.5-3b, qwen2.5-7b, llama-3.2-1b, tiny-qwen2, tiny-llama.";
 
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("measured").required(true).args(["shape", "model"])))]
 pub(crate) struct BenchArguments {
     /// A model of this shape, with drawn weights
-    #[arg(long, value_name = "NAME", required_unless_present = "model")]
+    #[arg(long, value_name = "NAME")]
     pub(crate) shape: Option<NamedShape>,
     /// A model on disk: a folder in Hugging Face layout, or a .gguf file
-    #[arg(long, value_name = "PATH", conflicts_with = "shape")]
+    #[arg(long, value_name = "PATH")]
     pub(crate) model: Option<PathBuf>,
     #[arg(
         long,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use config::DatasetFormat;
 use model::{DeviceChoice, NamedShape, SyntheticType};
 use serde::Deserialize;
@@ -199,13 +199,10 @@ pub(crate) struct DataArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("planned").required(true).args(["recipe", "shape"])))]
 pub(crate) struct PlanArguments {
     /// The recipe, a YAML file
-    #[arg(
-        value_name = "RECIPE",
-        required_unless_present = "shape",
-        conflicts_with = "shape"
-    )]
+    #[arg(value_name = "RECIPE")]
     pub(crate) recipe: Option<PathBuf>,
     /// Override a key of the recipe; may be given several times
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]

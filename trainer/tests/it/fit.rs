@@ -79,7 +79,7 @@ fn a_training_leaves_adapter_recipe_summary_and_log() {
         &report,
         &[
             "# Training of `tiny`\n",
-            "`checkpoints/tiny/adapter` was trained on 5 examples in 4 steps",
+            "`checkpoints/tiny/adapter` was trained for 4 steps on a set of 5 examples",
             "](loss.svg)",
             "](adapter/recipe.yaml)",
             "](log.jsonl)",
