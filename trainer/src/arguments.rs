@@ -218,14 +218,23 @@ pub(crate) struct PlanArguments {
         requires = "shape"
     )]
     pub(crate) weights: SyntheticType,
-    /// The same as --set data.max_seq_length=N
-    #[arg(long, value_name = "N")]
+    #[arg(
+        long,
+        help = "The same as --set data.max_seq_length=N",
+        value_name = "N"
+    )]
     seq_length: Option<usize>,
-    /// The same as --set train.micro_batch_size=N
-    #[arg(long, value_name = "N")]
+    #[arg(
+        long,
+        help = "The same as --set train.micro_batch_size=N",
+        value_name = "N"
+    )]
     micro_batch_size: Option<usize>,
-    /// The same as --set train.gradient_accumulation_steps=N
-    #[arg(long, value_name = "N")]
+    #[arg(
+        long,
+        help = "The same as --set train.gradient_accumulation_steps=N",
+        value_name = "N"
+    )]
     gradient_accumulation_steps: Option<usize>,
     #[command(flatten)]
     pub(crate) device: DeviceArgument,

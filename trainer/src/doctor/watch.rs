@@ -178,7 +178,7 @@ mod tests {
     /// One test: the hook for panics is the whole program's.
     #[test]
     fn an_error_a_panic_and_a_hang_are_told_with_what_was_found_before() {
-        let minute = Duration::from_secs(60);
+        let minute = Duration::from_mins(1);
         let found = |report: &Report| {
             report.device("toy".to_owned());
             report.begin("first");
