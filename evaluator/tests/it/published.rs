@@ -184,8 +184,13 @@ fn check_solutions<'a>(
             failed.push(sample["task_id"].as_str().expect("an id"));
         }
     }
-    let expected: Vec<&str> = failing.iter().map(|(id, _)| *id).collect();
     let n = samples.len();
+    failed.retain(|id| {
+        BY_MACHINE
+            .iter()
+            .all(|(passing_or_not, _)| id != passing_or_not)
+    });
+    let expected: Vec<&str> = failing.iter().map(|(id, _)| *id).collect();
     assert_eq!(
         failed,
         expected,
@@ -194,7 +199,7 @@ fn check_solutions<'a>(
     );
 }
 
-/// Scores all canonical solutions of a benchmark by its hidden tests.
+/// Scores all canonical solutions of a benchmark, as what follows the prompt, by its hidden tests.
 fn check_canonical(benchmark: &str, file: &str, failing: Failing) {
     let Some(path) = data(file) else {
         return;
@@ -234,9 +239,38 @@ const CLASSEVAL: Failing = &[
         "its test wants a day of January 2024 to lie ahead",
     ),
     (
-        "ClassEval_48",
-        "its test knows the name of its author's computer",
+        "ClassEval_22",
+        "the skeleton is no Python: a docstring has no end",
     ),
+    (
+        "ClassEval_43",
+        "the skeleton is no Python: typographic quotation marks",
+    ),
+    (
+        "ClassEval_46",
+        "the skeleton is no Python: typographic quotation marks",
+    ),
+];
+
+/// What passes on some machines alone.
+const BY_MACHINE: Failing = &[
+    (
+        "ClassEval_35",
+        "its tests take 14 s of processor time on a slow machine, and the limit is 10",
+    ),
+    (
+        "ClassEval_48",
+        "its test knows the name of its author's computer; without the package netifaces it is not scored",
+    ),
+];
+
+/// Tasks whose own examples are wrong.
+const EXAMPLES: Failing = &[
+    (
+        "HumanEval/47",
+        "the median of -10, 4, 6, 10, 20, 1000 is 8.0, not 15.0",
+    ),
+    ("HumanEval/116", "one of its examples has no `==`"),
 ];
 
 #[test]
@@ -252,11 +286,15 @@ fn canonical_solutions_pass_where_their_publishers_do() {
         "leetcode/LeetCodeDataset-v0.2.0-test.jsonl.gz",
         &[],
     );
+}
+
+#[test]
+fn canonical_solutions_of_classes_pass_where_their_skeletons_are_python() {
     check_canonical("classeval", "classeval/ClassEval_data.json", CLASSEVAL);
 }
 
 #[test]
 fn examples_that_workflows_may_see_are_right() {
-    check_examples("humaneval", "humaneval/HumanEval.jsonl.gz", &[]);
+    check_examples("humaneval", "humaneval/HumanEval.jsonl.gz", EXAMPLES);
     check_examples("mbpp-sanitized", "mbpp/sanitized-mbpp.json", &[]);
 }
