@@ -19,6 +19,8 @@ from common import SHAPES, emit, numbers, peak_rss_bytes, versions
 # Values and bytes of a block, and where the half-precision scale and minimum stand.
 BLOCKS = {"q8_0": (32, 34), "q4_0": (32, 18), "q4_1": (32, 20), "q4_k": (256, 144), "q5_0": (32, 22)}
 
+KEPT = []
+
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -132,7 +134,10 @@ class Context:
         import llama_cpp
 
         self.lib = llama_cpp
-        llama_cpp.llama_log_set(llama_cpp.llama_log_callback(lambda level, text, data: None), ctypes.c_void_p(0))
+        # Kept for good, since llama.cpp goes on calling it.
+        if not KEPT:
+            KEPT.append(llama_cpp.llama_log_callback(lambda level, text, data: None))
+        llama_cpp.llama_log_set(KEPT[0], ctypes.c_void_p(0))
         llama_cpp.llama_backend_init()
         self.model = self.first("llama_model_load_from_file", "llama_load_model_from_file")(
             path.encode(), llama_cpp.llama_model_default_params()
