@@ -1,5 +1,6 @@
 //! An adapter, laid out for the engine.
 
+use super::codes::Inputs;
 use super::linear::Linear;
 use super::matrix::Matrix;
 use super::vector::{Row, WIDTH};
@@ -37,10 +38,11 @@ impl Pair {
     pub(crate) fn narrow(&self, x: &[f32], n: usize) -> Vec<f32> {
         let rank = self.a.out_features;
         let mut narrow = vec![0.0; n * rank];
+        let x = Inputs::new(x, false);
         let mut out = vec![[0.0; WIDTH]; n];
         for panel in 0..self.a.panels() {
             out.fill([0.0; WIDTH]);
-            self.a.add_products(panel, x, &mut out);
+            self.a.add_products(panel, &x, &mut out);
             for (to, from) in narrow.chunks_mut(rank).zip(&out) {
                 for (to, from) in to[panel * WIDTH..].iter_mut().zip(from) {
                     *to = self.scale * from;
@@ -56,7 +58,8 @@ impl Pair {
     /// `narrow`: `[n, r]`; `out`: `[n, WIDTH]`
     pub(crate) fn apply(&self, panel: usize, narrow: &[f32], out: &mut [Row]) {
         let mut update = vec![[0.0; WIDTH]; out.len()];
-        self.b.add_products(panel, narrow, &mut update);
+        self.b
+            .add_products(panel, &Inputs::new(narrow, false), &mut update);
         for (out, update) in out.iter_mut().zip(&update) {
             for (out, update) in out.iter_mut().zip(update) {
                 *out += update;

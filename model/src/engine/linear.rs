@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::adapter::Pair;
+use super::codes::Inputs;
 use super::matrix::Matrix;
 use super::vector::{Row, WIDTH};
 
@@ -26,6 +27,8 @@ pub(crate) type Adapted<'a> = (&'a Linear, Option<&'a Pair>);
 /// `x`: `[n, in]`; returns `[n, out]` for each layer
 pub(crate) fn project<const L: usize>(layers: [Adapted; L], x: &[f32], n: usize) -> [Vec<f32>; L] {
     let narrow = layers.map(|(_, pair)| pair.map(|pair| pair.narrow(x, n)));
+    let summed = layers.iter().any(|(linear, _)| linear.weight.needs_sums());
+    let x = &Inputs::new(x, summed);
     let tiles: Vec<(usize, usize)> = layers
         .iter()
         .enumerate()
@@ -51,7 +54,7 @@ fn products(
     linear: &Linear,
     adapted: Option<(&Pair, &[f32])>,
     panel: usize,
-    x: &[f32],
+    x: &Inputs,
     n: usize,
 ) -> Vec<Row> {
     let mut out = vec![[0.0; WIDTH]; n];

@@ -1,13 +1,17 @@
 //! The weight of a linear layer, laid out for the engine: panels of outputs side by side.
 
+use std::cell::RefCell;
+
 use half::bf16;
-use rayon::prelude::*;
 
-use super::vector::{Row, WIDTH, decode, multiply, widen};
-use crate::gguf::{Codes, PackedTensor};
+use super::codes::{CodedPanels, DEPTH, HalfRow, Inputs, Unpacked, are_few, multiply_halves};
+use super::vector::{Row, WIDTH, multiply, widen};
+use crate::gguf::PackedTensor;
 
-/// Columns that are unpacked at a time: a panel of so many rows stays in the nearest cache.
-const DEPTH: usize = 256;
+thread_local! {
+    /// Kept, because zeroing it each time shows.
+    static UNPACKED: RefCell<Box<Unpacked>> = RefCell::new(Box::new(Unpacked::new()));
+}
 
 /// `[out, in]`, in panels of [`WIDTH`] outputs; the last one is filled up with zeros.
 ///
@@ -19,19 +23,13 @@ pub(crate) struct Matrix {
     storage: Storage,
 }
 
-/// Each vector holds `in_features` rows a panel, or one for each group of them.
+/// Each vector holds `in_features` rows a panel.
 #[derive(Debug)]
 enum Storage {
     Single(Vec<Row>),
     /// The upper halves, where the lower ones are zero.
-    Half(Vec<[u16; WIDTH]>),
-    Coded {
-        codes: Vec<[i8; WIDTH]>,
-        scales: Vec<Row>,
-        minima: Option<Vec<Row>>,
-        /// Columns that share a scale.
-        group: usize,
-    },
+    Half(Vec<HalfRow>),
+    Coded(CodedPanels),
 }
 
 impl Matrix {
@@ -59,37 +57,10 @@ impl Matrix {
 
     /// The same from the blocks of a GGUF file, without unpacking them.
     pub(crate) fn from_packed(packed: &PackedTensor) -> Self {
-        let (out_features, in_features) = (packed.rows(), packed.columns());
-        let group = packed.group();
-        let groups = in_features / group;
-        let n_panels = out_features.div_ceil(WIDTH);
-        let mut codes = vec![[0; WIDTH]; n_panels * in_features];
-        let mut scales = vec![[0.0; WIDTH]; n_panels * groups];
-        let mut minima = scales.clone();
-        codes
-            .par_chunks_mut(in_features)
-            .zip(scales.par_chunks_mut(groups))
-            .zip(minima.par_chunks_mut(groups))
-            .enumerate()
-            .for_each(|(panel, ((codes, scales), minima))| {
-                let mut of_row = Codes::new(packed);
-                for j in 0..WIDTH.min(out_features - panel * WIDTH) {
-                    packed.read(panel * WIDTH + j, &mut of_row);
-                    into_column(j, &of_row.codes, codes);
-                    into_column(j, &of_row.scales, scales);
-                    into_column(j, &of_row.minima, minima);
-                }
-            });
-        let minima = packed.has_minima().then_some(minima);
         Self {
-            out_features,
-            in_features,
-            storage: Storage::Coded {
-                codes,
-                scales,
-                minima,
-                group,
-            },
+            out_features: packed.rows(),
+            in_features: packed.columns(),
+            storage: Storage::Coded(CodedPanels::new(packed)),
         }
     }
 
@@ -98,62 +69,60 @@ impl Matrix {
         self.out_features.div_ceil(WIDTH)
     }
 
+    /// Whether products need sums of their [`Inputs`].
+    pub(crate) fn needs_sums(&self) -> bool {
+        match &self.storage {
+            Storage::Single(_) | Storage::Half(_) => false,
+            Storage::Coded(codes) => codes.needs_sums(),
+        }
+    }
+
     /// Adds the products of some rows with one panel to `out`.
     ///
     /// # Shapes
     /// `x`: `[n, in]`; `out`: `[n, WIDTH]`
-    #[expect(clippy::large_stack_arrays, reason = "the nearest cache holds it")]
-    pub(crate) fn add_products(&self, panel: usize, x: &[f32], out: &mut [Row]) {
-        let stride = self.in_features;
-        if let Storage::Single(values) = &self.storage {
-            let panel = &values[panel * stride..][..stride];
-            for (i, panel) in panel.chunks(DEPTH).enumerate() {
-                multiply(&x[i * DEPTH..], stride, panel, out);
-            }
-            return;
-        }
-        let mut unpacked = [[0.0; WIDTH]; DEPTH];
-        for start in (0..stride).step_by(DEPTH) {
-            let unpacked = &mut unpacked[..DEPTH.min(stride - start)];
-            self.unpack(panel, start, unpacked);
-            multiply(&x[start..], stride, unpacked, out);
-        }
-    }
-
-    /// Rows `start..` of a panel, in single precision. Groups are whole.
-    fn unpack(&self, panel: usize, start: usize, out: &mut [Row]) {
-        let first = panel * self.in_features + start;
+    pub(crate) fn add_products(&self, panel: usize, x: &Inputs, out: &mut [Row]) {
+        let depth = self.in_features;
+        let first = panel * depth;
         match &self.storage {
-            Storage::Single(values) => out.copy_from_slice(&values[first..][..out.len()]),
-            Storage::Half(halves) => {
-                let halves = halves[first..][..out.len()].as_flattened();
-                widen(halves, out.as_flattened_mut());
-            }
-            Storage::Coded {
-                codes,
-                scales,
-                minima,
-                group,
-            } => {
-                let codes = codes[first..][..out.len()].chunks(*group);
-                for (i, (codes, out)) in codes.zip(out.chunks_mut(*group)).enumerate() {
-                    let at = first / group + i;
-                    let minima = minima.as_ref().map(|minima| &minima[at]);
-                    decode(codes, &scales[at], minima, out);
+            Storage::Single(values) => {
+                let panel = &values[first..][..depth];
+                for (i, panel) in panel.chunks(DEPTH).enumerate() {
+                    multiply(&x.values[i * DEPTH..], depth, panel, out);
                 }
             }
+            Storage::Half(halves) if are_few(out.len()) => {
+                multiply_halves(&halves[first..][..depth], x.values, out);
+            }
+            Storage::Half(halves) => UNPACKED.with_borrow_mut(|unpacked| {
+                let halves = halves[first..][..depth].chunks(DEPTH);
+                for (i, halves) in halves.enumerate() {
+                    let unpacked = &mut unpacked.rows()[..halves.len()];
+                    widen(halves.as_flattened(), unpacked.as_flattened_mut());
+                    multiply(&x.values[i * DEPTH..], depth, unpacked, out);
+                }
+            }),
+            Storage::Coded(codes) => UNPACKED.with_borrow_mut(|unpacked| {
+                codes.add_products(first, depth, x, unpacked, out);
+            }),
         }
     }
 
     /// One row of the matrix.
     pub(crate) fn row(&self, row: usize, out: &mut [f32]) {
-        let mut unpacked = vec![[0.0; WIDTH]; DEPTH];
-        for start in (0..self.in_features).step_by(DEPTH) {
-            let unpacked = &mut unpacked[..DEPTH.min(self.in_features - start)];
-            self.unpack(row / WIDTH, start, unpacked);
-            for (out, values) in out[start..].iter_mut().zip(unpacked) {
-                *out = values[row % WIDTH];
+        let (first, j) = (row / WIDTH * self.in_features, row % WIDTH);
+        match &self.storage {
+            Storage::Single(values) => {
+                for (out, values) in out.iter_mut().zip(&values[first..]) {
+                    *out = values[j];
+                }
             }
+            Storage::Half(halves) => {
+                for (out, halves) in out.iter_mut().zip(&halves[first..]) {
+                    *out = bf16::from_bits(halves[j]).to_f32();
+                }
+            }
+            Storage::Coded(codes) => codes.column(first, j, out),
         }
     }
 
@@ -162,23 +131,8 @@ impl Matrix {
         match &self.storage {
             Storage::Single(values) => size_of_val(&values[..]),
             Storage::Half(values) => size_of_val(&values[..]),
-            Storage::Coded {
-                codes,
-                scales,
-                minima,
-                ..
-            } => {
-                let minima = minima.as_ref().map_or(0, |minima| size_of_val(&minima[..]));
-                size_of_val(&codes[..]) + size_of_val(&scales[..]) + minima
-            }
+            Storage::Coded(codes) => codes.bytes(),
         }
-    }
-}
-
-/// Writes values into column `j` of as many rows.
-fn into_column<T: Copy>(j: usize, values: &[T], rows: &mut [[T; WIDTH]]) {
-    for (row, &value) in rows.iter_mut().zip(values) {
-        row[j] = value;
     }
 }
 
@@ -208,7 +162,7 @@ mod tests {
         let mut y = vec![0.0; n * matrix.out_features];
         for panel in 0..matrix.panels() {
             let mut out = vec![[0.0; WIDTH]; n];
-            matrix.add_products(panel, x, &mut out);
+            matrix.add_products(panel, &Inputs::new(x, matrix.needs_sums()), &mut out);
             for (i, out) in out.iter().enumerate() {
                 for (j, &value) in out.iter().enumerate() {
                     if panel * WIDTH + j < matrix.out_features {
@@ -230,6 +184,28 @@ mod tests {
             .collect()
     }
 
+    /// Row after row, `y` is what the values come to in double precision, but for what sums in single precision lose.
+    fn check(y: &[f32], values: &[f32], x: &[f32], in_features: usize, what: &str) {
+        let out_features = values.len() / in_features;
+        for (y, x) in y
+            .chunks_exact(out_features)
+            .zip(x.chunks_exact(in_features))
+        {
+            for (&found, w) in y.iter().zip(values.chunks_exact(in_features)) {
+                let terms = x.iter().zip(w).map(|(&x, &w)| f64::from(x) * f64::from(w));
+                let exact: f64 = terms.sum();
+                let largest = w.iter().fold(0.0, |largest: f32, w| largest.max(w.abs()));
+                let size: f64 = x.iter().map(|x| f64::from(x.abs() * largest)).sum();
+                let bound = in_features as f64 * f64::from(f32::EPSILON) * size;
+                let found = f64::from(found);
+                assert!(
+                    (found - exact).abs() <= bound,
+                    "{what}: {found} for {exact}"
+                );
+            }
+        }
+    }
+
     #[test]
     fn products_agree_with_a_plain_sum_in_double_precision() {
         for (n, out_features, in_features) in
@@ -237,64 +213,61 @@ mod tests {
         {
             let (weight, x) = (noise(out_features * in_features), noise(n * in_features));
             let y = product(&Matrix::from_values(&weight, in_features), &x);
-            for i in 0..n {
-                for j in 0..out_features {
-                    let (x, w) = (&x[i * in_features..], &weight[j * in_features..]);
-                    let terms: Vec<f64> = (x.iter().zip(w).take(in_features))
-                        .map(|(&x, &w)| f64::from(x) * f64::from(w))
-                        .collect();
-                    let exact: f64 = terms.iter().sum();
-                    let size: f64 = terms.iter().map(|term| term.abs()).sum();
-                    // What a sum of so many terms in single precision may be off by.
-                    let bound = in_features as f64 * f64::from(f32::EPSILON) * size;
-                    let found = f64::from(y[i * out_features + j]);
-                    assert!((found - exact).abs() <= bound, "{found} for {exact}");
+            check(&y, &weight, &x, in_features, "single precision");
+        }
+        for (packed, values) in packed_noise(33, 512) {
+            let kept = Matrix::from_packed(&packed);
+            let unpacked = Matrix::from_values(&values, 512);
+            assert!(kept.bytes() < unpacked.bytes() / 2, "{packed:?}");
+            for n in [1, 2, 3, 4, 13] {
+                let x = noise(n * 512);
+                let what = format!("{packed:?}, {n} rows");
+                check(&product(&kept, &x), &values, &x, 512, &what);
+            }
+            let (mut row, expected) = (vec![0.0; 512], &values[32 * 512..]);
+            kept.row(32, &mut row);
+            assert_eq!(row, expected, "{packed:?}");
+        }
+    }
+
+    #[test]
+    fn a_row_gives_the_same_bits_alone_and_beside_others() {
+        let (out_features, in_features) = (40, 512);
+        let values = noise(out_features * in_features);
+        let halves: Vec<f32> = values.iter().map(|&v| bf16::from_f32(v).to_f32()).collect();
+        let mut matrices = vec![
+            Matrix::from_values(&values, in_features),
+            Matrix::from_values(&halves, in_features),
+        ];
+        assert_eq!(matrices[1].bytes(), 64 * in_features * 2);
+        let packed = packed_noise(out_features, in_features).into_iter();
+        matrices.extend(packed.map(|(packed, _)| Matrix::from_packed(&packed)));
+        for (index, matrix) in matrices.iter().enumerate() {
+            for n in [2, 3, 4, 29] {
+                let x = noise(n * in_features);
+                let together = product(matrix, &x);
+                for (i, x) in x.chunks_exact(in_features).enumerate() {
+                    let beside = &together[i * out_features..][..out_features];
+                    assert_eq!(product(matrix, x), beside, "matrix {index}, row {i} of {n}");
                 }
             }
         }
     }
 
     #[test]
-    fn a_row_gives_the_same_bits_alone_and_beside_others() {
-        let (n, out_features, in_features) = (29, 40, 300);
-        let matrix = Matrix::from_values(&noise(out_features * in_features), in_features);
-        let x = noise(n * in_features);
-        let together = product(&matrix, &x);
-        for i in 0..n {
-            let alone = product(&matrix, &x[i * in_features..][..in_features]);
-            assert_eq!(
-                alone,
-                together[i * out_features..][..out_features],
-                "row {i}"
-            );
-        }
-    }
-
-    #[test]
-    fn packed_and_half_precision_weights_give_the_same_bits_as_unpacked_ones() {
-        for (packed, values) in packed_noise(33, 512) {
-            let unpacked = Matrix::from_values(&values, 512);
-            let kept = Matrix::from_packed(&packed);
-            assert!(kept.bytes() < unpacked.bytes() / 2, "{packed:?}");
-            let x = noise(5 * 512);
-            assert_eq!(product(&kept, &x), product(&unpacked, &x), "{packed:?}");
-            let (mut row, expected) = (vec![0.0; 512], &values[32 * 512..]);
-            kept.row(32, &mut row);
-            assert_eq!(row, expected, "{packed:?}");
-        }
-        let halves: Vec<f32> = noise(40 * 64)
+    fn half_precision_weights_give_the_same_bits_as_unpacked_ones() {
+        let halves: Vec<f32> = noise(40 * 300)
             .into_iter()
             .map(|v| bf16::from_f32(v).to_f32())
             .collect();
-        let kept = Matrix::from_values(&halves, 64);
-        assert_eq!(kept.bytes(), 64 * 64 * 2);
+        let kept = Matrix::from_values(&halves, 300);
         let wide = Matrix {
-            storage: Storage::Single(panels(40, 64, |row, column| halves[row * 64 + column])),
-            ..Matrix::from_values(&halves, 64)
+            storage: Storage::Single(panels(40, 300, |row, column| halves[row * 300 + column])),
+            ..Matrix::from_values(&halves, 300)
         };
-        assert_eq!(
-            product(&kept, &noise(3 * 64)),
-            product(&wide, &noise(3 * 64))
-        );
+        for n in [1, 2, 3, 5] {
+            let x = noise(n * 300);
+            assert_eq!(product(&kept, &x), product(&wide, &x), "{n} rows");
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! The decoder on the CPU, for generation: plain loops over plain memory, and weights as narrow as on disk.
 //!
 //! - [`Engine`] reads prompts and adds tokens, for several sequences side by side
-//! - `matrix` lays weights out; quantised ones stay quantised and are unpacked, a panel at a time, to the same numbers
-//!   that the [`Decoder`](crate::Decoder) computes with
+//! - `matrix` lays weights out; narrow ones stay narrow
+//! - `codes` unpacks them, on their way into a product, to the same numbers that the [`Decoder`](crate::Decoder)
+//!   computes with
 //! - `linear` and `attention` share the work out among the cores
 //! - `vector` holds the inner loops
 //!
@@ -13,6 +14,7 @@
 
 mod adapter;
 mod attention;
+mod codes;
 mod linear;
 mod matrix;
 mod vector;

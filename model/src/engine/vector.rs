@@ -11,6 +11,17 @@ pub(crate) const WIDTH: usize = 32;
 /// A value for each column of a panel.
 pub(crate) type Row = [f32; WIDTH];
 
+/// Numbers that the rows of a panel are multiplied by, the same ones for a group of them.
+pub(crate) struct Groups<'a> {
+    /// Rows of the panel that belong together.
+    pub(crate) len: usize,
+    pub(crate) scales: &'a [Row],
+    pub(crate) minima: Option<&'a [Row]>,
+    /// For each row of `x` and group the sum of the `x`, where there are minima; rows begin `sums_stride` apart.
+    pub(crate) sums: &'a [f32],
+    pub(crate) sums_stride: usize,
+}
+
 /// Multiplies rows by a panel: `out[i][j] += sum over k of x[i][k] * panel[k][j]`.
 ///
 /// # Shapes
@@ -25,17 +36,68 @@ pub(crate) fn multiply(x: &[f32], stride: usize, panel: &[Row], out: &mut [Row])
     {
         if is_x86_feature_detected!("avx512f") {
             // SAFETY: the CPU has the feature, and the assertions above bound what is read.
-            return unsafe { x86::multiply_avx512(x, stride, panel, out) };
+            return unsafe { x86::avx512::multiply(x, stride, panel, out) };
         }
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
             // SAFETY: as above.
-            return unsafe { x86::multiply_avx2(x, stride, panel, out) };
+            return unsafe { x86::avx2::multiply(x, stride, panel, out) };
         }
     }
     for (i, out) in out.iter_mut().enumerate() {
         for (&x, panel) in x[i * stride..].iter().zip(panel) {
             for (out, &w) in out.iter_mut().zip(panel) {
                 *out = fused(x, w, *out);
+            }
+        }
+    }
+}
+
+/// Multiplies rows by a panel whose values are `scale * number + minimum`: the products of each group are
+/// summed before they are scaled.
+///
+/// # Shapes
+/// As for [`multiply`]; `panel`: of whole groups
+pub(crate) fn multiply_scaled(
+    x: &[f32],
+    stride: usize,
+    panel: &[Row],
+    groups: &Groups,
+    out: &mut [Row],
+) {
+    let n = panel.len() / groups.len;
+    let needed = out.len().saturating_sub(1) * stride + panel.len();
+    let sums = out.len().saturating_sub(1) * groups.sums_stride + n;
+    assert!(
+        out.is_empty()
+            || x.len() >= needed && (groups.minima.is_none() || groups.sums.len() >= sums),
+        "rows that are not there"
+    );
+    assert!(groups.scales.len() >= n && groups.minima.is_none_or(|minima| minima.len() >= n));
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx512f") {
+            // SAFETY: the CPU has the feature, and the assertions above bound what is read.
+            return unsafe { x86::avx512::multiply_scaled(x, stride, panel, groups, out) };
+        }
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            // SAFETY: as above.
+            return unsafe { x86::avx2::multiply_scaled(x, stride, panel, groups, out) };
+        }
+    }
+    for (i, out) in out.iter_mut().enumerate() {
+        for (group, panel) in panel.chunks_exact(groups.len).enumerate() {
+            let mut products = [0.0; WIDTH];
+            for (&x, panel) in x[i * stride + group * groups.len..].iter().zip(panel) {
+                for (product, &w) in products.iter_mut().zip(panel) {
+                    *product = fused(x, w, *product);
+                }
+            }
+            for (j, out) in out.iter_mut().enumerate() {
+                *out = fused(groups.scales[group][j], products[j], *out);
+                if let Some(minima) = groups.minima {
+                    let sum = groups.sums[i * groups.sums_stride + group];
+                    *out = fused(minima[group][j], sum, *out);
+                }
             }
         }
     }
@@ -49,33 +111,6 @@ fn fused(a: f32, b: f32, c: f32) -> f32 {
         a.mul_add(b, c)
     } else {
         a * b + c
-    }
-}
-
-/// `scales[j] * codes[i][j] + minima[j]`, the product rounded before the sum.
-///
-/// # Shapes
-/// `codes`, `out`: `[n, WIDTH]`; `scales`, `minima`: `[WIDTH]`
-pub(crate) fn decode(codes: &[[i8; WIDTH]], scales: &Row, minima: Option<&Row>, out: &mut [Row]) {
-    assert_eq!(codes.len(), out.len(), "output of another shape");
-    #[cfg(target_arch = "x86_64")]
-    {
-        if is_x86_feature_detected!("avx512f") {
-            // SAFETY: the CPU has the feature that the function is compiled for.
-            return unsafe { x86::decode_avx512(codes, scales, minima, out) };
-        }
-        if is_x86_feature_detected!("avx2") {
-            // SAFETY: as above.
-            return unsafe { x86::decode_avx2(codes, scales, minima, out) };
-        }
-    }
-    for (codes, out) in codes.iter().zip(out) {
-        for j in 0..WIDTH {
-            out[j] = scales[j] * f32::from(codes[j]);
-            if let Some(minima) = minima {
-                out[j] += minima[j];
-            }
-        }
     }
 }
 
@@ -124,6 +159,17 @@ pub(crate) fn sum_of_squares(values: &[f32]) -> f32 {
     for part in values.chunks(16) {
         for (sum, value) in sums.iter_mut().zip(part) {
             *sum += value * value;
+        }
+    }
+    total(sums)
+}
+
+/// The sum of a few values, taken in sixteen parts.
+pub(crate) fn sum(values: &[f32]) -> f32 {
+    let mut sums = [0.0; 16];
+    for part in values.chunks(16) {
+        for (sum, value) in sums.iter_mut().zip(part) {
+            *sum += value;
         }
     }
     total(sums)
@@ -208,155 +254,202 @@ mod plain {
 }
 
 #[cfg(target_arch = "x86_64")]
-mod x86 {
-    #[allow(
-        clippy::wildcard_imports,
-        reason = "intrinsics are named by the instruction set alone"
-    )]
-    use std::arch::x86_64::*;
+pub(super) mod x86 {
+    use super::plain;
 
-    use super::{Row, WIDTH, plain};
+    /// Products of rows and panels in the vectors of an instruction set, `$height` rows at a time, the most that fit
+    /// first.
+    macro_rules! products {
+        (
+            $module:ident, $features:literal, $vector:ty, $lanes:literal,
+            $broadcast:ident, $load:ident, $store:ident, $fused:ident, [$($height:literal),*]
+        ) => {
+            pub(in crate::engine) mod $module {
+                use std::arch::x86_64::{$broadcast, $fused, $load, $store};
 
-    /// Walks over the rows in blocks of the given heights, the tallest that fits first.
-    macro_rules! in_blocks {
-        ($block:ident, [$($height:literal),*], $x:ident, $stride:ident, $panel:ident, $out:ident) => {{
-            let mut i = 0;
-            $(
-                while $out.len() - i >= $height {
-                    $block::<$height>(&$x[i * $stride..], $stride, $panel, &mut $out[i..]);
-                    i += $height;
+                use super::super::{Groups, Row, WIDTH};
+
+                /// A row of a panel.
+                pub(in crate::engine) type Vectors = [$vector; WIDTH / $lanes];
+
+                #[target_feature(enable = $features)]
+                #[inline]
+                pub(in crate::engine) fn of_row(row: &Row) -> Vectors {
+                    // SAFETY: as many values follow at each of the places.
+                    std::array::from_fn(|j| unsafe { $load(row.as_ptr().add(j * $lanes)) })
                 }
-            )*
-        }};
-    }
 
-    #[target_feature(enable = "avx512f")]
-    pub(super) fn multiply_avx512(x: &[f32], stride: usize, panel: &[Row], out: &mut [Row]) {
-        in_blocks!(block_avx512, [12, 6, 3, 2, 1], x, stride, panel, out);
-    }
-
-    #[target_feature(enable = "avx2,fma")]
-    pub(super) fn multiply_avx2(x: &[f32], stride: usize, panel: &[Row], out: &mut [Row]) {
-        in_blocks!(block_avx2, [2, 1], x, stride, panel, out);
-    }
-
-    #[target_feature(enable = "avx512f")]
-    #[inline]
-    fn block_avx512<const M: usize>(x: &[f32], stride: usize, panel: &[Row], out: &mut [Row]) {
-        let depth = panel.len();
-        assert!(x.len() >= (M - 1) * stride + depth && out.len() >= M);
-        let (x, panel) = (x.as_ptr(), panel.as_ptr().cast::<f32>());
-        let out = out.as_mut_ptr().cast::<f32>();
-        // SAFETY: rows of `out` are whole, by the assertion.
-        let mut sums: [[__m512; 2]; M] = std::array::from_fn(|i| unsafe {
-            let row = out.add(i * WIDTH);
-            [_mm512_loadu_ps(row), _mm512_loadu_ps(row.add(16))]
-        });
-        for k in 0..depth {
-            // SAFETY: `k` is below the panel's depth, and so inside each row of `x`, by the assertion.
-            unsafe {
-                let w = panel.add(k * WIDTH);
-                let w = [_mm512_loadu_ps(w), _mm512_loadu_ps(w.add(16))];
-                for (i, sums) in sums.iter_mut().enumerate() {
-                    let x = _mm512_set1_ps(*x.add(i * stride + k));
-                    sums[0] = _mm512_fmadd_ps(x, w[0], sums[0]);
-                    sums[1] = _mm512_fmadd_ps(x, w[1], sums[1]);
+                #[target_feature(enable = $features)]
+                #[inline]
+                pub(in crate::engine) fn write(values: &Vectors, row: &mut Row) {
+                    for (j, &value) in values.iter().enumerate() {
+                        // SAFETY: as many values follow at each of the places.
+                        unsafe { $store(row.as_mut_ptr().add(j * $lanes), value) };
+                    }
                 }
-            }
-        }
-        for (i, sums) in sums.iter().enumerate() {
-            // SAFETY: as above.
-            unsafe {
-                _mm512_storeu_ps(out.add(i * WIDTH), sums[0]);
-                _mm512_storeu_ps(out.add(i * WIDTH + 16), sums[1]);
-            }
-        }
-    }
 
-    #[target_feature(enable = "avx2,fma")]
-    #[inline]
-    fn block_avx2<const M: usize>(x: &[f32], stride: usize, panel: &[Row], out: &mut [Row]) {
-        let depth = panel.len();
-        assert!(x.len() >= (M - 1) * stride + depth && out.len() >= M);
-        let (x, panel) = (x.as_ptr(), panel.as_ptr().cast::<f32>());
-        let out = out.as_mut_ptr().cast::<f32>();
-        // SAFETY: rows of `out` are whole, by the assertion.
-        let mut sums: [[__m256; 4]; M] = std::array::from_fn(|i| {
-            std::array::from_fn(|j| unsafe { _mm256_loadu_ps(out.add(i * WIDTH + j * 8)) })
-        });
-        for k in 0..depth {
-            // SAFETY: `k` is below the panel's depth, and so inside each row of `x`, by the assertion.
-            unsafe {
-                let w: [__m256; 4] =
-                    std::array::from_fn(|j| _mm256_loadu_ps(panel.add(k * WIDTH + j * 8)));
-                for (i, sums) in sums.iter_mut().enumerate() {
-                    let x = _mm256_set1_ps(*x.add(i * stride + k));
-                    for (sum, &w) in sums.iter_mut().zip(&w) {
-                        *sum = _mm256_fmadd_ps(x, w, *sum);
+                /// Adds the products of one value of each row with a row of weights.
+                ///
+                /// # Safety
+                /// `x` points at a value, with one after each `stride` for each further row.
+                #[target_feature(enable = $features)]
+                #[inline]
+                pub(in crate::engine) unsafe fn add<const M: usize>(
+                    sums: &mut [Vectors; M],
+                    x: *const f32,
+                    stride: usize,
+                    weights: &Vectors,
+                ) {
+                    for (i, sums) in sums.iter_mut().enumerate() {
+                        // SAFETY: by the caller's word.
+                        let x = $broadcast(unsafe { *x.add(i * stride) });
+                        for (sum, &weight) in sums.iter_mut().zip(weights) {
+                            *sum = $fused(x, weight, *sum);
+                        }
+                    }
+                }
+
+                /// Scales the sums of a group's products and adds them to `out`, with what `minima` make of `x`, whose
+                /// sum for each row `of_x` knows.
+                #[target_feature(enable = $features)]
+                #[inline]
+                pub(in crate::engine) fn finish<const M: usize>(
+                    sums: [Vectors; M],
+                    scales: &Vectors,
+                    minima: Option<(&Vectors, [f32; M])>,
+                    out: &mut [Row],
+                ) {
+                    for (i, (sums, out)) in sums.into_iter().zip(out).enumerate() {
+                        let mut total = of_row(out);
+                        for (j, total) in total.iter_mut().enumerate() {
+                            *total = $fused(scales[j], sums[j], *total);
+                        }
+                        if let Some((minima, of_x)) = &minima {
+                            let of_x = $broadcast(of_x[i]);
+                            for (total, &minimum) in total.iter_mut().zip(*minima) {
+                                *total = $fused(minimum, of_x, *total);
+                            }
+                        }
+                        write(&total, out);
+                    }
+                }
+
+                #[target_feature(enable = $features)]
+                pub(in super::super) fn multiply(
+                    x: &[f32],
+                    stride: usize,
+                    panel: &[Row],
+                    out: &mut [Row],
+                ) {
+                    let mut i = 0;
+                    $(
+                        while out.len() - i >= $height {
+                            block::<$height>(&x[i * stride..], stride, panel, &mut out[i..]);
+                            i += $height;
+                        }
+                    )*
+                }
+
+                #[target_feature(enable = $features)]
+                #[inline]
+                fn block<const M: usize>(
+                    x: &[f32],
+                    stride: usize,
+                    panel: &[Row],
+                    out: &mut [Row],
+                ) {
+                    assert!(x.len() >= (M - 1) * stride + panel.len() && out.len() >= M);
+                    let mut sums: [Vectors; M] = std::array::from_fn(|i| of_row(&out[i]));
+                    for (k, weights) in panel.iter().enumerate() {
+                        // SAFETY: `k` is inside each row of `x`, by the assertion.
+                        unsafe { add(&mut sums, x.as_ptr().add(k), stride, &of_row(weights)) };
+                    }
+                    for (sums, out) in sums.iter().zip(out) {
+                        write(sums, out);
+                    }
+                }
+
+                #[target_feature(enable = $features)]
+                pub(in super::super) fn multiply_scaled(
+                    x: &[f32],
+                    stride: usize,
+                    panel: &[Row],
+                    groups: &Groups,
+                    out: &mut [Row],
+                ) {
+                    let mut i = 0;
+                    $(
+                        while out.len() - i >= $height {
+                            scaled_block::<$height>(x, stride, panel, groups, i, out);
+                            i += $height;
+                        }
+                    )*
+                }
+
+                /// Rows from `first` on.
+                #[target_feature(enable = $features)]
+                #[inline]
+                fn scaled_block<const M: usize>(
+                    x: &[f32],
+                    stride: usize,
+                    panel: &[Row],
+                    groups: &Groups,
+                    first: usize,
+                    out: &mut [Row],
+                ) {
+                    let x = &x[first * stride..];
+                    assert!(x.len() >= (M - 1) * stride + panel.len());
+                    let sums = &groups.sums[(first * groups.sums_stride).min(groups.sums.len())..];
+                    let out = &mut out[first..][..M];
+                    for (g, panel) in panel.chunks_exact(groups.len).enumerate() {
+                        let mut products: [Vectors; M] =
+                            std::array::from_fn(|_| [$broadcast(0.0); WIDTH / $lanes]);
+                        for (k, weights) in panel.iter().enumerate() {
+                            // SAFETY: the group is inside each row of `x`, by the assertion.
+                            unsafe {
+                                let x = x.as_ptr().add(g * groups.len + k);
+                                add(&mut products, x, stride, &of_row(weights));
+                            }
+                        }
+                        let scales = of_row(&groups.scales[g]);
+                        // Asked here, so that the loops inside do not.
+                        match groups.minima {
+                            Some(minima) => {
+                                let of_x =
+                                    std::array::from_fn(|i| sums[i * groups.sums_stride + g]);
+                                let minima = of_row(&minima[g]);
+                                finish(products, &scales, Some((&minima, of_x)), out);
+                            }
+                            None => finish(products, &scales, None, out),
+                        }
                     }
                 }
             }
-        }
-        for (i, sums) in sums.iter().enumerate() {
-            for (j, &sum) in sums.iter().enumerate() {
-                // SAFETY: as above.
-                unsafe { _mm256_storeu_ps(out.add(i * WIDTH + j * 8), sum) };
-            }
-        }
+        };
     }
 
-    /// The caller has checked that there is a row of `out` for each of `codes`.
-    #[target_feature(enable = "avx512f")]
-    pub(super) fn decode_avx512(
-        codes: &[[i8; WIDTH]],
-        scales: &Row,
-        minima: Option<&Row>,
-        out: &mut [Row],
-    ) {
-        // SAFETY: in every row, sixteen values follow at the places 0 and 16.
-        let halves = |row: &Row| unsafe { [0, 16].map(|at| _mm512_loadu_ps(row.as_ptr().add(at))) };
-        let (scales, minima) = (halves(scales), minima.map(halves));
-        for (codes, out) in codes.iter().zip(out) {
-            for half in 0..2 {
-                // SAFETY: as above.
-                let codes = unsafe { _mm_loadu_si128(codes.as_ptr().add(half * 16).cast()) };
-                let values = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(codes));
-                let mut values = _mm512_mul_ps(values, scales[half]);
-                if let Some(minima) = minima {
-                    values = _mm512_add_ps(values, minima[half]);
-                }
-                // SAFETY: as above.
-                unsafe { _mm512_storeu_ps(out.as_mut_ptr().add(half * 16), values) };
-            }
-        }
-    }
-
-    /// As [`decode_avx512`], with twice as many registers.
-    #[target_feature(enable = "avx2")]
-    pub(super) fn decode_avx2(
-        codes: &[[i8; WIDTH]],
-        scales: &Row,
-        minima: Option<&Row>,
-        out: &mut [Row],
-    ) {
-        // SAFETY: in every row, eight values follow at the places 0, 8, 16 and 24.
-        let quarters =
-            |row: &Row| unsafe { [0, 8, 16, 24].map(|at| _mm256_loadu_ps(row.as_ptr().add(at))) };
-        let (scales, minima) = (quarters(scales), minima.map(quarters));
-        for (codes, out) in codes.iter().zip(out) {
-            for quarter in 0..4 {
-                // SAFETY: as above.
-                let codes = unsafe { _mm_loadl_epi64(codes.as_ptr().add(quarter * 8).cast()) };
-                let values = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(codes));
-                let mut values = _mm256_mul_ps(values, scales[quarter]);
-                if let Some(minima) = minima {
-                    values = _mm256_add_ps(values, minima[quarter]);
-                }
-                // SAFETY: as above.
-                unsafe { _mm256_storeu_ps(out.as_mut_ptr().add(quarter * 8), values) };
-            }
-        }
-    }
+    products!(
+        avx512,
+        "avx512f",
+        std::arch::x86_64::__m512,
+        16,
+        _mm512_set1_ps,
+        _mm512_loadu_ps,
+        _mm512_storeu_ps,
+        _mm512_fmadd_ps,
+        [12, 6, 3, 2, 1]
+    );
+    products!(
+        avx2,
+        "avx2,fma",
+        std::arch::x86_64::__m256,
+        8,
+        _mm256_set1_ps,
+        _mm256_loadu_ps,
+        _mm256_storeu_ps,
+        _mm256_fmadd_ps,
+        [2, 1]
+    );
 
     /// The plain loops again, compiled for an instruction set.
     macro_rules! compiled_for {
@@ -423,23 +516,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn codes_are_scaled_before_their_minimum_is_added() {
-        let codes = [[-128, 0, 127], [1, 2, 3]].map(|c| std::array::from_fn(|j| c[j % 3]));
-        let (scales, minima) = (rows(1, 3)[0], rows(1, 4)[0]);
-        for minima in [None, Some(&minima)] {
-            let mut out = [[0.0; WIDTH]; 2];
-            decode(&codes, &scales, minima, &mut out);
-            for (codes, out) in codes.iter().zip(&out) {
-                for j in 0..WIDTH {
-                    let product = scales[j] * f32::from(codes[j]);
-                    let expected = minima.map_or(product, |minima| product + minima[j]);
-                    assert_eq!(out[j].to_bits(), expected.to_bits());
-                }
-            }
-        }
-    }
-
     #[cfg(target_arch = "x86_64")]
     #[test]
     fn every_instruction_set_with_fused_multiply_add_gives_the_same_bits() {
@@ -449,14 +525,24 @@ mod tests {
         }
         let (n, depth) = (29, 90);
         let (x, panel) = (noise(n * depth, 5), rows(depth, 6));
+        let (scales, minima, of_x) = (rows(3, 9), rows(3, 10), noise(3 * n, 11));
+        let groups = Groups {
+            len: 30,
+            scales: &scales,
+            minima: Some(&minima),
+            sums: &of_x,
+            sums_stride: 3,
+        };
         let (mut wide, mut narrow) = (vec![[0.0; WIDTH]; n], vec![[0.0; WIDTH]; n]);
         let (mut plain, up) = (noise(500, 7), noise(500, 8));
         let (mut of_wide, mut of_narrow) = (plain.clone(), plain.clone());
         let sums;
         // SAFETY: the features were detected above.
         unsafe {
-            x86::multiply_avx512(&x, depth, &panel, &mut wide);
-            x86::multiply_avx2(&x, depth, &panel, &mut narrow);
+            x86::avx512::multiply(&x, depth, &panel, &mut wide);
+            x86::avx2::multiply(&x, depth, &panel, &mut narrow);
+            x86::avx512::multiply_scaled(&x, depth, &panel, &groups, &mut wide);
+            x86::avx2::multiply_scaled(&x, depth, &panel, &groups, &mut narrow);
             sums = [
                 x86::exponentials_avx512(&mut of_wide, 1.0),
                 x86::exponentials_avx2(&mut of_narrow, 1.0),

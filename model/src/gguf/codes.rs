@@ -62,6 +62,15 @@ impl PackedTensor {
         self.kind.has_minima()
     }
 
+    /// What has to be added to a code to make four bits without a sign of it; `None` where codes take more.
+    pub(crate) fn nibble_offset(&self) -> Option<i8> {
+        match self.kind {
+            TensorType::Q4_0 => Some(8),
+            TensorType::Q4_1 | TensorType::Q4_K => Some(0),
+            _ => None,
+        }
+    }
+
     /// Bytes that the blocks take.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.len()

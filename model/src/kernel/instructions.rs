@@ -37,4 +37,4 @@ macro_rules! for_each_instruction_set {
     };
 }
 
-pub(super) use for_each_instruction_set;
+pub(crate) use for_each_instruction_set;

@@ -10,6 +10,8 @@ pub(crate) mod attention;
 mod instructions;
 pub(crate) mod swiglu;
 
+pub(crate) use instructions::for_each_instruction_set;
+
 use burn::backend::{BackendTypes, Flex};
 use burn::tensor::{Device, Tensor, TensorData};
 
