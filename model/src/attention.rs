@@ -218,37 +218,18 @@ impl Attention {
         let [rows, _] = x.dims();
         let heads = self.heads;
         let pair = |f: fn(&LayerAdapter) -> Option<&crate::lora::LowRank>| adapter.and_then(f);
-        let project = |linear: &FrozenLinear, x, lora, n_heads: usize| {
-            linear.forward(x, lora).reshape([rows, n_heads, heads.dim])
-        };
-        let q = project(
-            &self.q_proj,
-            x.clone(),
-            pair(|a| a.q_proj.as_ref()),
-            heads.query,
-        );
-        let k = project(
-            &self.k_proj,
-            x.clone(),
-            pair(|a| a.k_proj.as_ref()),
-            heads.key_value,
-        );
-        let v = project(
-            &self.v_proj,
-            x,
-            pair(|a| a.v_proj.as_ref()),
-            heads.key_value,
-        );
+        let q = self.q_proj.forward(x.clone(), pair(|a| a.q_proj.as_ref()));
+        let k = self.k_proj.forward(x.clone(), pair(|a| a.k_proj.as_ref()));
+        let v = self.v_proj.forward(x, pair(|a| a.v_proj.as_ref()));
         let kind = v.dtype();
-        let turned = |x: Tensor<3>| rotary.apply(x.cast(DType::F32));
-        let (q, k) = (turned(q).mul_scalar(heads.scale()), turned(k));
-        let flat = [rows, heads.key_value * heads.dim];
+        let (q, k) = (rotary.turned(q, heads.scale()), rotary.turned(k, 1.0));
         if let Span::Full(sight) = span {
-            let q = q.reshape([rows, heads.query * heads.dim]).cast(kind);
-            let (k, v) = (k.reshape(flat).cast(kind), v.reshape(flat));
-            let attended = attend_whole(q, k, v, sight, heads);
+            let attended = attend_whole(q.cast(kind), k.cast(kind), v, sight, heads);
             return self.o_proj.forward(attended, pair(|a| a.o_proj.as_ref()));
         }
+        let split = |x: Tensor<2>, n| x.reshape([rows, n, heads.dim]);
+        let q = split(q, heads.query);
+        let [k, v] = [k, v].map(|x| split(x, heads.key_value));
         // With a cache, in single precision.
         let v = v.cast(DType::F32);
         let attended = match (span, cache) {

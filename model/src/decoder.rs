@@ -11,6 +11,7 @@ use crate::device::is_cpu;
 use crate::feed_forward::FeedForward;
 use crate::frozen::{FrozenWeight, WeightFormat, computed_in};
 use crate::head::Head;
+use crate::kernel::norm;
 use crate::kv_cache::{KvCache, LayerCache};
 use crate::linear::FrozenLinear;
 use crate::lora::{Adapter, LayerAdapter, WholeModule};
@@ -31,6 +32,14 @@ const LENGTH_STEP: usize = 128;
 /// # Source
 /// Zhang and Sennrich 2019, arXiv:1910.07467.
 fn rms_norm(x: Tensor<2>, weight: &Tensor<1>, eps: f64) -> Tensor<2> {
+    if is_cpu(&x.device()) {
+        return norm::rms_norm(x, weight, eps);
+    }
+    plain_rms_norm(x, weight, eps)
+}
+
+/// The same in burn's operations, for any device.
+pub(crate) fn plain_rms_norm(x: Tensor<2>, weight: &Tensor<1>, eps: f64) -> Tensor<2> {
     let mean_square = x.clone().square().mean_dim(1);
     x * (mean_square + eps).sqrt().recip() * weight.clone().unsqueeze()
 }

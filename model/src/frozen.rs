@@ -10,6 +10,7 @@ use half::bf16;
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::device::is_cpu;
+use crate::kernel::Values;
 use crate::node::{Function, apply};
 use crate::weight_file::HostTensor;
 
@@ -168,6 +169,19 @@ impl FrozenWeight {
                     .unwrap_or_else(|| unreachable!("a matrix has rows"))
             }
         }
+    }
+
+    /// Whether [`Self::values`] gives the whole matrix: it lies in the CPU's memory and is not too large.
+    pub(crate) fn is_unpacked_at_once(&self) -> bool {
+        match self {
+            Self::Dense(weight) => is_cpu(&weight.device()),
+            Self::Narrow(weight, _) => weight.rows() * weight.columns() <= UNPACKED_AT_A_TIME,
+        }
+    }
+
+    /// The values in the CPU's memory, row after row; those of a narrow matrix are unpacked.
+    pub(crate) fn values(&self) -> Values {
+        Values::of(self.dense())
     }
 
     /// Some rows, such as those of the tokens in an embedding.

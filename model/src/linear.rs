@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 
 use crate::frozen::FrozenWeight;
+use crate::kernel::linear::adapted;
 use crate::lora::LowRank;
 
 /// `x Wᵀ`, in the number type of `x`.
@@ -33,6 +34,11 @@ impl FrozenLinear {
     /// # Source
     /// Hu et al. 2021, arXiv:2106.09685, section 4.1.
     pub(crate) fn forward(&self, x: Tensor<2>, lora: Option<&LowRank>) -> Tensor<2> {
+        if let Some(pair) = lora.filter(|_| self.weight.is_unpacked_at_once())
+            && let Some(factors) = pair.alone()
+        {
+            return adapted(x, &self.weight, self.bias.as_ref(), factors, pair.scale);
+        }
         let base = self.weight.times(x.clone());
         let y = match lora {
             Some(pair) => pair.adapt(base, x, &self.weight),

@@ -5,6 +5,7 @@ use burn::tensor::{DType, Device, IndexingUpdateOp, Int, Tensor, TensorData};
 use crate::device::is_cpu;
 use crate::frozen::FrozenWeight;
 use crate::head::Head;
+use crate::kernel::softmax::{Softmax, softmax};
 
 /// Label of a position that weighs nothing, as in PyTorch and transformers.
 pub const IGNORE_LABEL: i64 = -100;
@@ -101,9 +102,22 @@ impl Chunk {
         let target_weights = head.rows(targets).cast(DType::F32);
         let target_logits = (states.clone() * target_weights.clone()).sum_dim(1);
         let logits = head.times(states);
-        let max = logits.clone().max_dim(1);
-        let exponentials = (logits - max.clone()).exp();
-        let sums = exponentials.clone().sum_dim(1);
+        let Softmax {
+            exponentials,
+            sums,
+            max,
+        } = if is_cpu(&logits.device()) {
+            softmax(logits)
+        } else {
+            let max = logits.clone().max_dim(1);
+            let exponentials = (logits - max.clone()).exp();
+            let sums = exponentials.clone().sum_dim(1);
+            Softmax {
+                exponentials,
+                sums,
+                max,
+            }
+        };
         let losses = sums.clone().log() + max - target_logits;
         Self {
             exponentials,

@@ -1,8 +1,12 @@
 //! Rotary position embedding, half-split form (GPT-NeoX order), as Llama and Qwen2 use it.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use std::sync::Arc;
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use crate::config::ModelConfig;
+use crate::device::is_cpu;
+use crate::kernel::rotary::{Turns, turned};
 
 /// Cosines and sines for some positions, shared by all layers of a forward pass.
 #[derive(Clone, Debug)]
@@ -10,6 +14,8 @@ pub(crate) struct Rotary {
     /// `[positions, 1, head_dim]`, so that it spreads over heads.
     cos: Tensor<3>,
     sin: Tensor<3>,
+    /// The same on the host, a half of a head each.
+    turns: Turns,
 }
 
 impl Rotary {
@@ -33,18 +39,46 @@ impl Rotary {
             let shape = [positions.len(), 1, config.head_dim];
             Tensor::from_data(TensorData::new(values, shape), device)
         };
+        let half = |f: fn(f64) -> f64| {
+            let angles = positions.iter().flat_map(|&position| {
+                let angle = move |&w: &f32| f64::from(position as f32 * w);
+                inv_freq.iter().map(angle)
+            });
+            Arc::new(angles.map(|angle| f(angle) as f32).collect())
+        };
         Self {
             cos: table(f64::cos),
             sin: table(f64::sin),
+            turns: Turns {
+                cosines: half(f64::cos),
+                sines: half(f64::sin),
+                head_dim: config.head_dim,
+            },
         }
     }
 
-    /// Turns each head of `x` by its token's angles.
+    /// Turns each head of `x` by its token's angles and multiplies it by a factor; in single precision.
+    ///
+    /// # Shapes
+    /// `x`: `[batch * positions, heads * head_dim]`, the positions repeating for every sequence of
+    /// the batch; returns the same
+    pub(crate) fn turned(&self, x: Tensor<2>, factor: f32) -> Tensor<2> {
+        let x = x.cast(DType::F32);
+        if is_cpu(&x.device()) {
+            return turned(x, &self.turns, factor);
+        }
+        let [rows, width] = x.dims();
+        let dim = self.turns.head_dim;
+        let heads = x.reshape([rows, width / dim, dim]);
+        self.apply(heads).mul_scalar(factor).reshape([rows, width])
+    }
+
+    /// Turns each head of `x` by its token's angles, in burn's operations.
     ///
     /// # Shapes
     /// `x`: `[batch * positions, heads, head_dim]`, the positions repeating for every sequence of
     /// the batch; returns the same
-    pub(crate) fn apply(&self, x: Tensor<3>) -> Tensor<3> {
+    fn apply(&self, x: Tensor<3>) -> Tensor<3> {
         let [rows, heads, dim] = x.dims();
         let [positions, _, _] = self.cos.dims();
         let half = dim / 2;
@@ -60,5 +94,32 @@ impl Rotary {
             self.sin.clone().unsqueeze::<4>(),
         );
         (x.reshape(batched) * cos + turned.reshape(batched) * sin).reshape([rows, heads, dim])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::check::{agree, normal};
+    use crate::shape::NamedShape;
+
+    #[test]
+    fn fused_turns_equal_plain_autodiffs() {
+        let shape: NamedShape = "tiny-qwen2".parse().expect("a shape");
+        let config = shape.config();
+        let (heads, dim) = (3, config.head_dim);
+        for (positions, batch) in [(5, 1), (4, 3)] {
+            let positions: Vec<usize> = (7..7 + positions).collect();
+            let rotary = Rotary::new(&config, &positions, &Device::flex());
+            let rows = batch * positions.len();
+            agree(
+                [normal([rows, heads * dim])],
+                |[x]| rotary.turned(x, 0.25),
+                |[x]| {
+                    let turned = rotary.apply(x.reshape([rows, heads, dim]));
+                    turned.mul_scalar(0.25).reshape([rows, heads * dim])
+                },
+            );
+        }
     }
 }

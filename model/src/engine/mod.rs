@@ -21,7 +21,7 @@ mod vector;
 
 pub use adapter::EngineAdapter;
 pub(crate) use matrix::Matrix;
-pub(crate) use vector::{Row, WIDTH, exp, multiply, widen};
+pub(crate) use vector::{Row, WIDTH, exp, exponentials, multiply, widen};
 
 use crate::attention::Heads;
 use crate::checkpoint::{Checkpoint, CheckpointError};

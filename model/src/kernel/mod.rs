@@ -1,19 +1,31 @@
 //! Operations of training on the CPU that are fused, forward and backward: plain loops over plain memory, on all cores.
 //!
 //! - [`attention`]: of whole sequences, scores never kept
-//! - [`swiglu`]: the gate of the feed-forward block
+//! - [`linear`]: a frozen layer with its LoRA pair
+//! - [`norm`], [`rotary`], [`swiglu`]: what lies between
+//! - [`softmax`]: of logits
+//! - `product`: products of matrices that are added where they belong
 //! - `instructions`: how a loop is compiled for several instruction sets
 //!
 //! Each result is one sum in one order, whatever the number of threads.
 
 pub(crate) mod attention;
+#[cfg(test)]
+pub(crate) mod check;
 mod instructions;
+pub(crate) mod linear;
+pub(crate) mod norm;
+mod product;
+pub(crate) mod rotary;
+pub(crate) mod softmax;
 pub(crate) mod swiglu;
 
 pub(crate) use instructions::for_each_instruction_set;
 
 use burn::backend::{BackendTypes, Flex};
 use burn::tensor::{Device, Tensor, TensorData};
+
+use product::Operand;
 
 /// The values of a plain matrix of single precision in the CPU's memory, row after row.
 pub(crate) struct Values(<Flex as BackendTypes>::FloatTensorPrimitive);
@@ -29,6 +41,11 @@ impl Values {
     pub(crate) fn as_slice(&self) -> &[f32] {
         let values = self.0.as_slice::<f32>();
         values.unwrap_or_else(|| unreachable!("contiguous values of single precision"))
+    }
+
+    /// As a factor of products, with so many rows.
+    fn rows(&self, rows: usize) -> Operand<'_> {
+        Operand::of_rows(self.as_slice(), rows)
     }
 }
 

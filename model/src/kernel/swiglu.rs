@@ -93,30 +93,17 @@ for_each_instruction_set! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::{Device, Distribution, activation::silu};
+    use crate::kernel::check::{agree, normal};
+    use burn::tensor::activation::silu;
 
     #[test]
     fn value_and_gradients_equal_plain_autodiffs() {
-        let device = Device::flex();
-        let random = |scale| {
-            let normal = Distribution::Normal(0.0, scale);
-            Tensor::<2>::random([37, 501], normal, &device)
-        };
         // Wide enough that the sigmoid comes to both of its ends.
-        let (gate, up, gradient) = (random(20.0), random(1.0), random(1.0));
-        let all = |f: fn(Tensor<2>, Tensor<2>) -> Tensor<2>| {
-            let [gate, up] = [&gate, &up].map(|x| x.clone().autodiff().require_grad());
-            let value = f(gate.clone(), up.clone());
-            let mut gradients = (value.clone() * gradient.clone()).sum().backward();
-            let [gate, up] = [gate, up].map(|x| x.grad_remove(&mut gradients).expect("tracked"));
-            [value.inner(), gate, up]
-        };
-        let expected = all(|gate, up| silu(gate) * up);
-        for (found, expected) in all(swiglu).into_iter().zip(expected) {
-            let largest = expected.clone().abs().max();
-            let difference = ((found - expected).abs().max() / largest).into_scalar::<f32>();
-            assert!(difference < 1e-6, "{difference}");
-        }
+        agree(
+            [normal([37, 501]) * 20.0, normal([37, 501])],
+            |[gate, up]| swiglu(gate, up),
+            |[gate, up]| silu(gate) * up,
+        );
     }
 
     #[test]

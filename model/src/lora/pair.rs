@@ -164,6 +164,12 @@ impl LowRank {
         (base + update) * factor
     }
 
+    /// A and B, if nothing else takes part: no magnitude, no start of the weight's own, no dropout.
+    pub(crate) fn alone(&self) -> Option<[Tensor<2>; 2]> {
+        let alone = self.magnitude.is_none() && self.start.is_none() && self.dropout.is_none();
+        alone.then(|| [self.lora_a.val(), self.lora_b.val()])
+    }
+
     /// `scale * (x Aᵀ) Bᵀ`.
     fn scaled(&self, x: Tensor<2>, a: &Tensor<2>, b: &Tensor<2>) -> Tensor<2> {
         // The scale goes onto the narrow product, r wide.
