@@ -51,6 +51,7 @@ pub use generation::{
     Client, Completion, Finish, Generation, GenerationError, GenerationEvent, Request,
 };
 pub use head::Head;
+pub use kernel::keep_freed_memory;
 pub use kv_cache::KvCache;
 pub use lora::{Adapter, Initial, LayerAdapter, LoraSettings, LowRank, Noise, WholeModule};
 pub use merge::{MergeError, WeightType, write_merged, write_merged_gguf};

@@ -35,6 +35,7 @@ use clap::Parser;
 use arguments::{Arguments, Command};
 
 fn main() -> ExitCode {
+    model::keep_freed_memory();
     cli::finish(match Arguments::parse().command {
         Command::Fit(arguments) => fit::run(&arguments),
         Command::Fetch(arguments) => fetch::run(&arguments),

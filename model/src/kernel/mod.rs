@@ -4,6 +4,7 @@
 //! - [`linear`]: a frozen layer with its LoRA pair
 //! - [`norm`], [`rotary`], [`swiglu`]: what lies between
 //! - [`softmax`]: of logits
+//! - `memory`: how memory is kept between them
 //! - `product`: products of matrices that are added where they belong
 //! - `instructions`: how a loop is compiled for several instruction sets
 //!
@@ -14,6 +15,7 @@ pub(crate) mod attention;
 pub(crate) mod check;
 mod instructions;
 pub(crate) mod linear;
+mod memory;
 pub(crate) mod norm;
 mod product;
 pub(crate) mod rotary;
@@ -21,6 +23,7 @@ pub(crate) mod softmax;
 pub(crate) mod swiglu;
 
 pub(crate) use instructions::for_each_instruction_set;
+pub use memory::keep_freed_memory;
 
 use burn::backend::{BackendTypes, Flex};
 use burn::tensor::{Device, Tensor, TensorData};
