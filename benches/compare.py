@@ -324,6 +324,7 @@ def parse_arguments():
     parser.add_argument("--quick", action="store_true", help="only what shows that everything runs")
     parser.add_argument("--only", choices=["training", "decoding"])
     parser.add_argument("--shape", help="only this shape")
+    parser.add_argument("--type", help="only this type of weights, such as f32 or q4_1")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="for our trainings")
     parser.add_argument("--rounds", type=int, default=1, help="how often ours and the peer take turns")
     parser.add_argument("--timeout-s", type=float, default=600, help="of one program")
@@ -351,7 +352,9 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             for case in plan(args.device, args.quick):
                 kind = "training" if isinstance(case, Training) else "decoding"
-                if (args.only or kind) != kind or (args.shape or case.shape) != case.shape:
+                weights = case.dtype if kind == "training" else case.weights
+                wanted = [(args.only, kind), (args.shape, case.shape), (args.type, weights)]
+                if any(word and word != found for word, found in wanted):
                     continue
                 if kind == "training":
                     training(session, case)

@@ -81,13 +81,7 @@ impl BaseModel {
     /// # Errors
     /// It cannot be fetched, or its files are broken; see [`ModelFiles::bring`] and [`model::CheckpointError`].
     pub fn open(section: &config::Model) -> Result<Self> {
-        let ModelFiles { path, fetched } = ModelFiles::bring(section, ModelParts::All)?;
-        Ok(Self {
-            checkpoint: Checkpoint::open(&path)?,
-            dtype: section.dtype,
-            quantization: section.quantization,
-            provenance: fetched.map(|fetched| fetched.provenance),
-        })
+        Self::brought(section, ModelParts::All, Checkpoint::open)
     }
 
     /// The same for a model that a server runs: configuration, tokenizer and chat template are enough.
@@ -95,12 +89,19 @@ impl BaseModel {
     /// # Errors
     /// As [`Self::open`], but for missing weights.
     pub fn open_without_weights(section: &config::Model) -> Result<Self> {
-        let ModelFiles { path, fetched } = ModelFiles::bring(section, ModelParts::WithoutWeights)?;
+        let open = Checkpoint::open_without_weights;
+        Self::brought(section, ModelParts::WithoutWeights, open)
+    }
+
+    fn brought(
+        section: &config::Model,
+        parts: ModelParts,
+        open: fn(&Path) -> Result<Checkpoint, CheckpointError>,
+    ) -> Result<Self> {
+        let ModelFiles { path, fetched } = ModelFiles::bring(section, parts)?;
         Ok(Self {
-            checkpoint: Checkpoint::open_without_weights(&path)?,
-            dtype: section.dtype,
-            quantization: section.quantization,
             provenance: fetched.map(|fetched| fetched.provenance),
+            ..Self::of(open(&path)?).held_as(section)
         })
     }
 

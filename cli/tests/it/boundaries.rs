@@ -45,11 +45,12 @@ const TESTS_MAY_USE: [(&str, &[&str]); 3] = [
 const MAY_USE_BURN: [&str; 3] = ["cli", "model", "trainer"];
 
 /// Dependencies that a change of version would break, with the only place in a binary that names each.
-const ONE_PLACE: [(&str, &str); 17] = [
+const ONE_PLACE: [(&str, &str); 18] = [
     ("hf_hub", "hub/src/"),
     ("indicatif", "cli/src/progress.rs"),
     ("jiff", "evaluator/src/clock.rs"),
     ("libc", "sandbox/src/"),
+    ("libc", "model/src/kernel/memory.rs"),
     ("minijinja", "model/src/chat/"),
     ("minijinja_contrib", "model/src/chat/"),
     ("plotters", "evaluator/src/report/pictures/"),
@@ -66,8 +67,9 @@ const ONE_PLACE: [(&str, &str); 17] = [
 ];
 
 /// Where `unsafe` may stand.
-const UNSAFE: [&str; 3] = [
+const UNSAFE: [&str; 4] = [
     "sandbox/src/",
+    "model/src/engine/codes.rs",
     "model/src/engine/vector.rs",
     "model/src/kernel/",
 ];
@@ -157,7 +159,7 @@ fn a_fragile_dependency_is_named_in_one_place() {
 }
 
 #[test]
-fn unsafe_code_stands_in_two_places_and_says_why_it_is_sound() {
+fn unsafe_code_stands_in_few_places_and_says_why_it_is_sound() {
     for source in sources() {
         let code = source.code();
         let lines: Vec<&str> = source.text.lines().collect();

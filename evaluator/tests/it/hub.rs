@@ -21,16 +21,21 @@ fn command(project: &Project, hub: &FakeHub, words: &[&str]) -> Command {
     command
 }
 
-#[test]
-fn a_run_records_which_commits_and_files_it_used() {
-    let (hub, project) = (FakeHub::new(), Project::new());
+/// Puts the project's model onto the hub; its commit.
+fn publish_model(hub: &FakeHub, project: &Project) -> String {
     let names = ["config.json", "model.safetensors", "tokenizer.json"];
     let files = names.map(|name| project.bytes(&format!("model/{name}")));
     let files: Vec<(&str, &[u8])> = names
         .into_iter()
         .zip(files.iter().map(Vec::as_slice))
         .collect();
-    let model = hub.publish("models", "tiny/qwen2", "main", &files);
+    hub.publish("models", "tiny/qwen2", "main", &files)
+}
+
+#[test]
+fn a_run_records_which_commits_and_files_it_used() {
+    let (hub, project) = (FakeHub::new(), Project::new());
+    let model = publish_model(&hub, &project);
     let tasks = hub.publish(
         "datasets",
         "tiny/tasks",
@@ -85,13 +90,7 @@ fn a_run_records_which_commits_and_files_it_used() {
 #[test]
 fn a_model_that_a_server_runs_comes_without_its_weights() {
     let (hub, project) = (FakeHub::new(), endpoint::project(1));
-    let names = ["config.json", "model.safetensors", "tokenizer.json"];
-    let files = names.map(|name| project.bytes(&format!("model/{name}")));
-    let files: Vec<(&str, &[u8])> = names
-        .into_iter()
-        .zip(files.iter().map(Vec::as_slice))
-        .collect();
-    let commit = hub.publish("models", "tiny/qwen2", "main", &files);
+    let commit = publish_model(&hub, &project);
     let recipe = project.read("tiny.yaml").replace(
         "{name_or_path: model, hub_name: tiny/qwen2}",
         "{name_or_path: hf:tiny/qwen2, hub_name: tiny/qwen2}",

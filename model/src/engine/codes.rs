@@ -133,17 +133,19 @@ impl Factors {
 
 /// Room for what is unpacked of a panel.
 pub(crate) struct Unpacked {
-    rows: [Row; DEPTH],
-    scales: [Row; DEPTH / 16],
-    minima: [Row; DEPTH / 16],
+    rows: Vec<Row>,
+    /// Of groups, the smallest of which have 16 rows.
+    scales: Vec<Row>,
+    minima: Vec<Row>,
 }
 
 impl Unpacked {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
+        let rows = |n| vec![[0.0; WIDTH]; n];
         Self {
-            rows: [[0.0; WIDTH]; DEPTH],
-            scales: [[0.0; WIDTH]; DEPTH / 16],
-            minima: [[0.0; WIDTH]; DEPTH / 16],
+            rows: rows(DEPTH),
+            scales: rows(DEPTH / 16),
+            minima: rows(DEPTH / 16),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::gguf::PackedTensor;
 
 thread_local! {
     /// Kept, because zeroing it each time shows.
-    static UNPACKED: RefCell<Box<Unpacked>> = RefCell::new(Box::new(Unpacked::new()));
+    static UNPACKED: RefCell<Unpacked> = RefCell::new(Unpacked::new());
 }
 
 /// `[out, in]`, in panels of [`WIDTH`] outputs; the last one is filled up with zeros.

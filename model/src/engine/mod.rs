@@ -2,8 +2,7 @@
 //!
 //! - [`Engine`] reads prompts and adds tokens, for several sequences side by side
 //! - `matrix` lays weights out; narrow ones stay narrow
-//! - `codes` unpacks them, on their way into a product, to the same numbers that the [`Decoder`](crate::Decoder)
-//!   computes with
+//! - `codes` unpacks them on their way into a product, whose groups are summed before they are scaled
 //! - `linear` and `attention` share the work out among the cores
 //! - `vector` holds the inner loops
 //!
