@@ -69,8 +69,8 @@ const ONE_PLACE: [(&str, &str); 18] = [
 /// Where `unsafe` may stand.
 const UNSAFE: [&str; 4] = [
     "sandbox/src/",
-    "model/src/engine/codes.rs",
-    "model/src/engine/vector.rs",
+    "model/src/engine/codes",
+    "model/src/engine/vector",
     "model/src/kernel/",
 ];
 

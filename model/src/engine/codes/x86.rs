@@ -1,0 +1,182 @@
+//! Few rows and narrow weights in AVX2: the weights are unpacked in registers.
+
+#[allow(
+    clippy::wildcard_imports,
+    reason = "intrinsics are named by the instruction set alone"
+)]
+use std::arch::x86_64::*;
+
+use super::{Bytes, CodedPanels, Factors, HalfRow, Inputs, NIBBLES, Nibbles, Packing, Row, WIDTH};
+use crate::engine::vector::x86::avx2::{Vectors, add, finish, of_row, write};
+
+/// Calls a block with as many rows as there are.
+macro_rules! by_rows {
+    ($out:ident, $block:ident($($argument:expr),*)) => {
+        match $out.len() {
+            0 => {}
+            1 => $block::<1>($($argument),*),
+            2 => $block::<2>($($argument),*),
+            3 => $block::<3>($($argument),*),
+            more => unreachable!("{more} rows are not few"),
+        }
+    };
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+#[inline]
+fn of_factors(factors: &Factors, group: usize) -> Vectors {
+    match factors {
+        Factors::Single(rows) => of_row(&rows[group]),
+        Factors::Half(rows) => std::array::from_fn(|j| {
+            // SAFETY: eight halves follow at each of the places.
+            _mm256_cvtph_ps(unsafe { _mm_loadu_si128(rows[group].as_ptr().add(j * 8).cast()) })
+        }),
+    }
+}
+
+/// Adds the products with a row of codes; `x` and `stride` as in [`add`].
+#[target_feature(enable = "avx2,fma")]
+#[inline]
+unsafe fn add_bytes<const M: usize>(
+    sums: &mut [Vectors; M],
+    x: *const f32,
+    stride: usize,
+    codes: &Bytes,
+) {
+    let values: Vectors = std::array::from_fn(|j| {
+        // SAFETY: eight bytes follow at each of the places.
+        let codes = unsafe { _mm_loadl_epi64(codes.as_ptr().add(j * 8).cast()) };
+        _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(codes))
+    });
+    // SAFETY: by the caller's word.
+    unsafe { add(sums, x, stride, &values) };
+}
+
+/// Adds the products with eight rows of codes, without regard to their offset; `x` and `stride` as in [`add`], for
+/// eight values each.
+#[target_feature(enable = "avx2,fma")]
+#[inline]
+unsafe fn add_nibbles<const M: usize>(
+    sums: &mut [Vectors; M],
+    x: *const f32,
+    stride: usize,
+    codes: &Nibbles,
+) {
+    let mask = _mm256_set1_epi32(0x0f);
+    let mut left: [__m256i; WIDTH / 8] = std::array::from_fn(|j| {
+        // SAFETY: eight numbers follow at each of the places.
+        unsafe { _mm256_loadu_si256(codes.as_ptr().add(j * 8).cast()) }
+    });
+    for k in 0..NIBBLES {
+        let values = left.map(|left| _mm256_cvtepi32_ps(_mm256_and_si256(left, mask)));
+        left = left.map(|left| _mm256_srli_epi32::<4>(left));
+        // SAFETY: by the caller's word.
+        unsafe { add(sums, x.add(k), stride, &values) };
+    }
+}
+
+/// # Safety
+/// `x` has `depth` values for each row of `out`, and `sums_stride` sums.
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(super) unsafe fn add_products(
+    panels: &CodedPanels,
+    first: usize,
+    depth: usize,
+    x: &Inputs,
+    sums_stride: usize,
+    out: &mut [Row],
+) {
+    // SAFETY: by the caller's word.
+    unsafe {
+        match &panels.packing {
+            Packing::Bytes(bytes) => {
+                let codes = &bytes[first..][..depth];
+                by_rows!(
+                    out,
+                    bytes_block(panels, codes, first, depth, x, sums_stride, out)
+                );
+            }
+            Packing::Nibbles(nibbles, _) => {
+                let codes = &nibbles[first / NIBBLES..][..depth / NIBBLES];
+                by_rows!(
+                    out,
+                    nibbles_block(panels, codes, first, depth, x, sums_stride, out)
+                );
+            }
+        }
+    }
+}
+
+/// Products with codes of one packing, `$rows` rows in each.
+macro_rules! of_packing {
+    ($block:ident, $packed:ty, $rows:expr, $add:ident) => {
+        /// # Safety
+        /// As for [`add_products`], with `M` rows.
+        #[target_feature(enable = "avx2,fma,f16c")]
+        unsafe fn $block<const M: usize>(
+            panels: &CodedPanels,
+            codes: &[$packed],
+            first: usize,
+            depth: usize,
+            x: &Inputs,
+            sums_stride: usize,
+            out: &mut [Row],
+        ) {
+            let offset = _mm256_set1_ps(-f32::from(panels.offset()));
+            let mut values = x.values.as_ptr();
+            for (g, codes) in codes.chunks_exact(panels.group / $rows).enumerate() {
+                let mut sums: [Vectors; M] =
+                    std::array::from_fn(|_| [_mm256_setzero_ps(); WIDTH / 8]);
+                for codes in codes {
+                    // SAFETY: `values` has gone on by one for each row of weights before this one.
+                    unsafe {
+                        $add(&mut sums, values, depth, codes);
+                        values = values.add($rows);
+                    }
+                }
+                let at = first / panels.group + g;
+                let scales = of_factors(&panels.scales, at);
+                if panels.needs_sums() {
+                    let minima = match &panels.minima {
+                        Some(minima) => of_factors(minima, at),
+                        None => std::array::from_fn(|j| _mm256_mul_ps(offset, scales[j])),
+                    };
+                    let of_x = std::array::from_fn(|i| x.sums[i * sums_stride + g]);
+                    finish(sums, &scales, Some((&minima, of_x)), out);
+                } else {
+                    finish(sums, &scales, None, out);
+                }
+            }
+        }
+    };
+}
+
+of_packing!(bytes_block, Bytes, 1, add_bytes);
+of_packing!(nibbles_block, Nibbles, NIBBLES, add_nibbles);
+
+/// # Safety
+/// `x` has `weights.len()` values for each row of `out`.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn multiply_halves(weights: &[HalfRow], x: &[f32], out: &mut [Row]) {
+    // SAFETY: by the caller's word.
+    unsafe { by_rows!(out, halves_block(weights, x, out)) };
+}
+
+/// # Safety
+/// As above, for `M` rows.
+#[target_feature(enable = "avx2,fma")]
+unsafe fn halves_block<const M: usize>(weights: &[HalfRow], x: &[f32], out: &mut [Row]) {
+    let mut sums: [Vectors; M] = std::array::from_fn(|i| of_row(&out[i]));
+    for (k, halves) in weights.iter().enumerate() {
+        let values = std::array::from_fn(|j| {
+            // SAFETY: eight halves follow at each of the places.
+            let halves = unsafe { _mm_loadu_si128(halves.as_ptr().add(j * 8).cast()) };
+            _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(halves)))
+        });
+        // SAFETY: `k` is below the length of a row of `x`.
+        unsafe { add(&mut sums, x.as_ptr().add(k), weights.len(), &values) };
+    }
+    for (sums, out) in sums.iter().zip(out) {
+        write(sums, out);
+    }
+}
