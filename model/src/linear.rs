@@ -34,7 +34,8 @@ impl FrozenLinear {
     /// # Source
     /// Hu et al. 2021, arXiv:2106.09685, section 4.1.
     pub(crate) fn forward(&self, x: Tensor<2>, lora: Option<&LowRank>) -> Tensor<2> {
-        if let Some(pair) = lora.filter(|_| self.weight.is_unpacked_at_once())
+        if let Some(pair) = lora
+            && self.weight.is_unpacked_at_once()
             && let Some(factors) = pair.alone()
         {
             return adapted(x, &self.weight, self.bias.as_ref(), factors, pair.scale);

@@ -8,6 +8,19 @@ use crate::config::ModelConfig;
 use crate::device::is_cpu;
 use crate::kernel::rotary::{Turns, turned};
 
+/// By which angle each pair of elements of a head turns at each position.
+///
+/// Angles are rounded to f32 before their cosine is taken, as transformers does.
+pub(crate) fn angles(
+    inv_freq: &[f32],
+    positions: impl Iterator<Item = usize>,
+) -> impl Iterator<Item = f64> {
+    positions.flat_map(move |position| {
+        let angle = move |&w: &f32| f64::from(position as f32 * w);
+        inv_freq.iter().map(angle)
+    })
+}
+
 /// Cosines and sines for some positions, shared by all layers of a forward pass.
 #[derive(Clone, Debug)]
 pub(crate) struct Rotary {
@@ -20,39 +33,29 @@ pub(crate) struct Rotary {
 
 impl Rotary {
     /// The tables for `positions`.
-    ///
-    /// Angles are rounded to f32 before the cosine is taken, as transformers does.
     pub(crate) fn new(config: &ModelConfig, positions: &[usize], device: &Device) -> Self {
-        let inv_freq = config.inv_freq();
-        let table = |f: fn(f64) -> f64| {
-            let mut values = Vec::with_capacity(positions.len() * config.head_dim);
-            for &position in positions {
-                // Both halves of a head turn by the same angles.
-                for _ in 0..2 {
-                    values.extend(
-                        inv_freq
-                            .iter()
-                            .map(|&w| f(f64::from(position as f32 * w)) as f32),
-                    );
-                }
-            }
-            let shape = [positions.len(), 1, config.head_dim];
+        let (inv_freq, head_dim) = (config.inv_freq(), config.head_dim);
+        let of_angles = |f: fn(f64) -> f64| -> Vec<f32> {
+            let angles = angles(&inv_freq, positions.iter().copied());
+            angles.map(|angle| f(angle) as f32).collect()
+        };
+        // Both halves of a head turn by the same angles.
+        let table = |halves: &[f32]| {
+            let heads = halves
+                .chunks_exact(head_dim / 2)
+                .map(|half| [half, half].concat());
+            let shape = [positions.len(), 1, head_dim];
+            let values: Vec<f32> = heads.flatten().collect();
             Tensor::from_data(TensorData::new(values, shape), device)
         };
-        let half = |f: fn(f64) -> f64| {
-            let angles = positions.iter().flat_map(|&position| {
-                let angle = move |&w: &f32| f64::from(position as f32 * w);
-                inv_freq.iter().map(angle)
-            });
-            Arc::new(angles.map(|angle| f(angle) as f32).collect())
-        };
+        let (cosines, sines) = (of_angles(f64::cos), of_angles(f64::sin));
         Self {
-            cos: table(f64::cos),
-            sin: table(f64::sin),
+            cos: table(&cosines),
+            sin: table(&sines),
             turns: Turns {
-                cosines: half(f64::cos),
-                sines: half(f64::sin),
-                head_dim: config.head_dim,
+                cosines: Arc::new(cosines),
+                sines: Arc::new(sines),
+                head_dim,
             },
         }
     }

@@ -249,7 +249,7 @@ fn added(sum: Tensor<4>, part: Tensor<4>) -> Tensor<4> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use burn::tensor::{Device, Distribution};
+    use crate::kernel::check::{agree, normal};
 
     const HEADS: Heads = Heads {
         query: 6,
@@ -257,48 +257,25 @@ mod tests {
         dim: 8,
     };
 
-    /// The value, and the gradient of each input.
-    fn all(
-        inputs: &[Tensor<2>; 3],
-        gradient: &Tensor<2>,
-        f: impl Fn([Tensor<2>; 3]) -> Tensor<2>,
-    ) -> [Tensor<2>; 4] {
-        let tracked = inputs.clone().map(|x| x.autodiff().require_grad());
-        let value = f(tracked.clone());
-        let mut gradients = (value.clone() * gradient.clone()).sum().backward();
-        let [q, k, v] = tracked.map(|x| x.grad_remove(&mut gradients).expect("tracked"));
-        [value.inner(), q, k, v]
-    }
-
     fn check(sight: Sight, queries: &[usize]) {
-        let device = Device::flex();
         let rows = sight.batch() * sight.length();
-        let random =
-            |width| Tensor::<2>::random([rows, width], Distribution::Normal(0.0, 1.0), &device);
-        let inputs = [48, 16, 16].map(random);
-        let gradient = random(48);
+        let inputs = [48, 16, 16].map(|width| normal([rows, width]));
         let sight = Arc::new(sight);
-        let expected = all(&inputs, &gradient, |x| attend_plainly(x, &sight, HEADS));
-        let same = |found: [Tensor<2>; 4], what: &str| {
-            for (found, expected) in found.into_iter().zip(expected.clone()) {
-                let largest = expected.clone().abs().max();
-                let difference = ((found - expected).abs().max() / largest).into_scalar::<f32>();
-                assert!(difference < 1e-6, "{what}: {difference}");
-            }
-        };
+        let plain = |x| attend_plainly(x, &sight, HEADS);
         for &queries in queries {
             let attend = Attend {
                 sight: sight.clone(),
                 heads: HEADS,
                 queries,
             };
-            let found = all(&inputs, &gradient, |x| apply(attend.clone(), x));
-            same(found, &format!("{queries} queries"));
+            agree(inputs.clone(), |x| apply(attend.clone(), x), plain);
         }
-        let found = all(&inputs, &gradient, |[q, k, v]| {
-            attend_whole(q, k, v, &sight, HEADS)
-        });
-        same(found, "as in training");
+        // As in training.
+        agree(
+            inputs,
+            |[q, k, v]| attend_whole(q, k, v, &sight, HEADS),
+            plain,
+        );
     }
 
     #[test]

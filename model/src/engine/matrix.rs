@@ -156,6 +156,7 @@ fn panels<T: Copy + Default>(
 mod tests {
     use super::*;
     use crate::gguf::fixture::packed_noise;
+    use crate::kernel::check::noise;
 
     fn product(matrix: &Matrix, x: &[f32]) -> Vec<f32> {
         let n = x.len() / matrix.in_features;
@@ -172,16 +173,6 @@ mod tests {
             }
         }
         y
-    }
-
-    fn noise(n: usize) -> Vec<f32> {
-        let mut state = 7u32;
-        (0..n)
-            .map(|_| {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-            })
-            .collect()
     }
 
     /// Row after row, `y` is what the values come to in double precision, but for what sums in single precision lose.
@@ -211,7 +202,10 @@ mod tests {
         for (n, out_features, in_features) in
             [(1, 5, 7), (3, 32, 256), (13, 33, 300), (26, 70, 513)]
         {
-            let (weight, x) = (noise(out_features * in_features), noise(n * in_features));
+            let (weight, x) = (
+                noise(out_features * in_features, 7),
+                noise(n * in_features, 7),
+            );
             let y = product(&Matrix::from_values(&weight, in_features), &x);
             check(&y, &weight, &x, in_features, false);
         }
@@ -220,7 +214,7 @@ mod tests {
             let unpacked = Matrix::from_values(&values, 512);
             assert!(kept.bytes() < unpacked.bytes() / 2, "{packed:?}");
             for n in [1, 2, 3, 4, 13] {
-                let x = noise(n * 512);
+                let x = noise(n * 512, 7);
                 check(&product(&kept, &x), &values, &x, 512, true);
             }
             let (mut row, expected) = (vec![0.0; 512], &values[32 * 512..]);
@@ -231,19 +225,22 @@ mod tests {
 
     #[test]
     fn a_row_gives_the_same_bits_alone_and_beside_others() {
-        let (out_features, in_features) = (40, 512);
-        let values = noise(out_features * in_features);
-        let halves: Vec<f32> = values.iter().map(|&v| bf16::from_f32(v).to_f32()).collect();
-        let mut matrices = vec![
-            Matrix::from_values(&values, in_features),
-            Matrix::from_values(&halves, in_features),
-        ];
-        assert_eq!(matrices[1].bytes(), 64 * in_features * 2);
-        let packed = packed_noise(out_features, in_features).into_iter();
+        let out_features = 40;
+        let mut matrices = Vec::new();
+        for in_features in [300, 512] {
+            let values = noise(out_features * in_features, 7);
+            let halves: Vec<f32> = values.iter().map(|&v| bf16::from_f32(v).to_f32()).collect();
+            matrices.push(Matrix::from_values(&values, in_features));
+            let kept = Matrix::from_values(&halves, in_features);
+            assert_eq!(kept.bytes(), 64 * in_features * 2);
+            matrices.push(kept);
+        }
+        let packed = packed_noise(out_features, 512).into_iter();
         matrices.extend(packed.map(|(packed, _)| Matrix::from_packed(&packed)));
         for (index, matrix) in matrices.iter().enumerate() {
+            let in_features = matrix.in_features;
             for n in [2, 3, 4, 29] {
-                let x = noise(n * in_features);
+                let x = noise(n * in_features, 7);
                 let together = product(matrix, &x);
                 for (i, x) in x.chunks_exact(in_features).enumerate() {
                     let beside = &together[i * out_features..][..out_features];
@@ -255,7 +252,7 @@ mod tests {
 
     #[test]
     fn half_precision_weights_give_the_same_bits_as_unpacked_ones() {
-        let halves: Vec<f32> = noise(40 * 300)
+        let halves: Vec<f32> = noise(40 * 300, 7)
             .into_iter()
             .map(|v| bf16::from_f32(v).to_f32())
             .collect();
@@ -265,7 +262,7 @@ mod tests {
             ..Matrix::from_values(&halves, 300)
         };
         for n in [1, 2, 3, 5] {
-            let x = noise(n * 300);
+            let x = noise(n * 300, 7);
             assert_eq!(product(&kept, &x), product(&wide, &x), "{n} rows");
         }
     }

@@ -20,16 +20,17 @@ mod vector;
 
 pub use adapter::EngineAdapter;
 pub(crate) use matrix::Matrix;
-pub(crate) use vector::{Row, WIDTH, exp, exponentials, multiply, widen};
+pub(crate) use vector::{Row, WIDTH, exp, exponentials, inverse_rms, multiply, widen};
 
 use crate::attention::Heads;
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::config::ModelConfig;
+use crate::rotary::angles;
 use crate::target::Target;
 use adapter::{LayerPairs, Pair};
 use attention::Cache;
 use linear::{Adapted, Linear, project};
-use vector::{sum_of_squares, swiglu};
+use vector::swiglu;
 
 /// Tokens of a prompt that are read at a time; bounds memory.
 const PREFILL_CHUNK: usize = 256;
@@ -281,10 +282,7 @@ impl Engine {
     fn normed(&self, x: &[f32], weight: &[f32]) -> Vec<f32> {
         let mut out = x.to_vec();
         for row in out.chunks_exact_mut(weight.len()) {
-            let mean_square = sum_of_squares(row) / weight.len() as f32;
-            let factor = (mean_square + self.config.rms_norm_eps as f32)
-                .sqrt()
-                .recip();
+            let factor = inverse_rms(row, self.config.rms_norm_eps as f32);
             for (value, weight) in row.iter_mut().zip(weight) {
                 *value = *value * factor * weight;
             }
@@ -310,13 +308,8 @@ struct Rotation {
 }
 
 impl Rotation {
-    /// Angles are rounded to f32 before the cosine is taken, as transformers does.
     fn new(inv_freq: &[f32], at: &[(usize, usize)]) -> Self {
-        let angles = at.iter().flat_map(|&(_, position)| {
-            inv_freq
-                .iter()
-                .map(move |&w| f64::from(position as f32 * w))
-        });
+        let angles = angles(inv_freq, at.iter().map(|&(_, position)| position));
         Self {
             turns: angles
                 .map(|angle| (angle.cos() as f32, angle.sin() as f32))

@@ -153,23 +153,26 @@ pub(crate) fn swiglu(gate: &mut [f32], up: &[f32]) {
     plain::swiglu(gate, up);
 }
 
-/// The sum of squares, taken in sixteen parts.
-pub(crate) fn sum_of_squares(values: &[f32]) -> f32 {
-    let mut sums = [0.0; 16];
-    for part in values.chunks(16) {
-        for (sum, value) in sums.iter_mut().zip(part) {
-            *sum += value * value;
-        }
-    }
-    total(sums)
+/// One over the root mean square of a row.
+///
+/// # Source
+/// Zhang and Sennrich 2019, arXiv:1910.07467.
+pub(crate) fn inverse_rms(row: &[f32], eps: f32) -> f32 {
+    let mean_square = sum_of(row, |value| value * value) / row.len() as f32;
+    (mean_square + eps).sqrt().recip()
 }
 
 /// The sum of a few values, taken in sixteen parts.
 pub(crate) fn sum(values: &[f32]) -> f32 {
+    sum_of(values, |value| value)
+}
+
+#[inline]
+fn sum_of(values: &[f32], term: impl Fn(f32) -> f32) -> f32 {
     let mut sums = [0.0; 16];
     for part in values.chunks(16) {
-        for (sum, value) in sums.iter_mut().zip(part) {
-            *sum += value;
+        for (sum, &value) in sums.iter_mut().zip(part) {
+            *sum += term(value);
         }
     }
     total(sums)
@@ -259,16 +262,7 @@ pub(super) mod x86;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn noise(n: usize, seed: u32) -> Vec<f32> {
-        let mut state = seed;
-        (0..n)
-            .map(|_| {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-            })
-            .collect()
-    }
+    use crate::kernel::check::noise;
 
     fn rows(n: usize, seed: u32) -> Vec<Row> {
         noise(n * WIDTH, seed).as_chunks().0.to_vec()

@@ -96,6 +96,7 @@ fn rounded(value: f32, scale: f32, range: std::ops::RangeInclusive<f32>) -> f32 
 mod tests {
     use super::*;
     use crate::frozen::NarrowMatrix;
+    use crate::kernel::check::noise;
 
     fn check(values: Vec<f32>, format: WeightFormat, steps: f32) {
         let columns = 64;
@@ -125,20 +126,15 @@ mod tests {
         }
     }
 
-    fn noise(n: usize) -> Vec<f32> {
-        let mut state = 7u32;
-        let mut next = move |_| {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            ((state >> 8) as f32 / (1 << 23) as f32 - 1.0) * 0.05
-        };
-        (0..n).map(&mut next).collect()
+    fn small_noise() -> Vec<f32> {
+        noise(640, 7).into_iter().map(|v| v * 0.05).collect()
     }
 
     #[test]
     fn values_come_back_within_half_a_step() {
-        check(noise(640), WeightFormat::Q8, 254.0);
-        check(noise(640), WeightFormat::Q4, 15.0);
-        let shifted = noise(640).into_iter().map(|v| v + 1.0).collect();
+        check(small_noise(), WeightFormat::Q8, 254.0);
+        check(small_noise(), WeightFormat::Q4, 15.0);
+        let shifted = small_noise().into_iter().map(|v| v + 1.0).collect();
         check(shifted, WeightFormat::Q4, 15.0);
     }
 

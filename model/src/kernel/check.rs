@@ -1,6 +1,16 @@
-//! Fused operations against plain autodiff's.
+//! What tests of loops share: numbers, and fused operations against plain autodiff's.
 
 use burn::tensor::{Device, Distribution, Tensor};
+
+/// Numbers from -1 to 1, the same ones for the same seed.
+pub(crate) fn noise(n: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed;
+    let next = |_| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
+    };
+    (0..n).map(next).collect()
+}
 
 /// Standard normal numbers in the CPU's memory.
 pub(crate) fn normal<const D: usize>(shape: [usize; D]) -> Tensor<D> {

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use super::instructions::for_each_instruction_set;
 use super::{Values, matrix};
+use crate::engine::inverse_rms;
 use crate::node::{Function, apply};
 
 /// `x / rms(x) * weight` over each row, tracked if `x` is.
@@ -43,7 +44,7 @@ impl Function<1> for RmsNorm {
             .zip(&mut factors)
             .with_min_len(16)
             .for_each(|((out, x), factor)| {
-                *factor = (squares(x) / width as f32 + self.eps).sqrt().recip();
+                *factor = inverse_rms(x, self.eps);
                 scaled(x, *factor, weight.as_slice(), out);
             });
         (matrix(out, shape, &device), (x, Arc::new(factors)))
@@ -71,23 +72,6 @@ impl Function<1> for RmsNorm {
                 differentiated(x, gradient, weight.as_slice(), factor, of_x, out);
             });
         [Some(matrix(out, shape, &device))]
-    }
-}
-
-for_each_instruction_set! {
-    /// The sum of squares, taken in sixteen parts.
-    fn squares(x: &[f32]) -> f32 {
-        let mut sums = [0.0; 16];
-        let (parts, rest) = x.as_chunks::<16>();
-        for part in parts {
-            for (sum, x) in sums.iter_mut().zip(part) {
-                *sum += x * x;
-            }
-        }
-        for (sum, x) in sums.iter_mut().zip(rest) {
-            *sum += x * x;
-        }
-        sums.iter().sum()
     }
 }
 

@@ -115,16 +115,7 @@ fn multiply(factor: f32, a: Operand, b: Operand, out: &mut [MaybeUninit<f32>], a
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn noise(n: usize, seed: u32) -> Vec<f32> {
-        let mut state = seed;
-        (0..n)
-            .map(|_| {
-                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-            })
-            .collect()
-    }
+    use crate::kernel::check::noise;
 
     #[test]
     fn products_are_those_of_plain_loops_in_either_layout() {

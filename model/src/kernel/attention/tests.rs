@@ -2,14 +2,11 @@
 
 use super::{Gradients, Problem};
 use crate::attention::Heads;
+use crate::kernel::check;
 
 fn noise(n: usize, seed: u32) -> Vec<f32> {
-    let mut state = seed;
-    let mut next = || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-    };
-    (0..n).map(|_| 3.0 * next()).collect()
+    let numbers = check::noise(n, seed).into_iter();
+    numbers.map(|number| 3.0 * number).collect()
 }
 
 /// Output and gradients by plain loops in double precision.
