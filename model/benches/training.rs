@@ -65,6 +65,14 @@ fn main() {
             }
         }
     }
+    for &Shape(name, hidden, wide, ..) in &SHAPES {
+        for (from, to) in [(hidden, hidden), (hidden, wide), (wide, hidden)] {
+            let name = format!("product {name} {from}x{to}");
+            if chosen(&name) {
+                products(&name, from, to);
+            }
+        }
+    }
     for shape in &SHAPES {
         let name = shape.0;
         if !chosen(&format!("step {name}")) {
@@ -115,6 +123,40 @@ fn both_ways<const N: usize>(
         drop((f(tracked) * gradient.clone()).sum().backward());
     });
     (forward, both)
+}
+
+/// `x Wᵀ` and `g W` of 1,024 rows, each round with weights that no cache holds, in turn with burn's.
+fn products(name: &str, from: usize, to: usize) {
+    const ROWS: usize = 1024;
+    let weights: Vec<Tensor<2>> = (0..16).map(|_| random([to, from])).collect();
+    let (x, gradient) = (random([ROWS, from]), random([ROWS, to]));
+    let milliseconds = |f: &dyn Fn([Tensor<2>; 3]) -> [Tensor<2>; 2]| {
+        let start = Instant::now();
+        for weight in &weights {
+            drop(f([x.clone(), weight.clone(), gradient.clone()]));
+        }
+        start.elapsed().as_secs_f64() * 1e3 / weights.len() as f64
+    };
+    let mut fastest = [f64::INFINITY; 2];
+    let mut ratios: Vec<f64> = (0..3 * ROUNDS)
+        .map(|_| {
+            let times = [
+                milliseconds(&bench::products),
+                milliseconds(&bench::plain_products),
+            ];
+            fastest = [fastest[0].min(times[0]), fastest[1].min(times[1])];
+            times[1] / times[0]
+        })
+        .collect();
+    ratios.sort_by(f64::total_cmp);
+    let [own, plain] = fastest;
+    let gflops = |ms: f64| 4.0 * (ROWS * from * to) as f64 / ms / 1e6;
+    let median = ratios[ratios.len() / 2];
+    println!(
+        "{name:32}  own {own:.1} ms ({:.0} GFLOP/s)  burn {plain:.1} ms ({:.0})  median ratio {median:.2}",
+        gflops(own),
+        gflops(plain)
+    );
 }
 
 fn report(name: &str, results: &[(&str, (f64, f64))]) {

@@ -40,3 +40,18 @@ pub fn swiglu([gate, up]: [Tensor<2>; 2]) -> Tensor<2> {
 pub fn plain_swiglu([gate, up]: [Tensor<2>; 2]) -> Tensor<2> {
     silu(gate) * up
 }
+
+/// `x Wᵀ` and `g W` as in training on the CPU.
+///
+/// # Shapes
+/// `x`: `[n, in]`; `weight`: `[out, in]`; `gradient`: `[n, out]`
+pub fn products([x, weight, gradient]: [Tensor<2>; 3]) -> [Tensor<2>; 2] {
+    let y = kernel::linear::times(x, weight.clone());
+    [y, kernel::linear::back(gradient, weight)]
+}
+
+/// The same by burn's operations.
+pub fn plain_products([x, weight, gradient]: [Tensor<2>; 3]) -> [Tensor<2>; 2] {
+    let y = x.matmul(weight.clone().transpose());
+    [y, gradient.matmul(weight)]
+}

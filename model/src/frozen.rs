@@ -10,7 +10,7 @@ use half::bf16;
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::device::is_cpu;
-use crate::kernel::Values;
+use crate::kernel::{Values, linear, zeros};
 use crate::node::{Function, apply};
 use crate::weight_file::HostTensor;
 
@@ -141,11 +141,11 @@ impl FrozenWeight {
     /// `x`: `[n, in]`; returns `[n, out]`
     pub(crate) fn times(&self, x: Tensor<2>) -> Tensor<2> {
         match self {
-            Self::Dense(weight) => {
+            Self::Dense(weight) if !is_cpu(&weight.device()) => {
                 let (found, own) = (x.dtype(), weight.dtype());
                 x.cast(own).matmul(weight.clone().transpose()).cast(found)
             }
-            Self::Narrow(..) => apply(Product(self.clone()), [x]),
+            Self::Dense(_) | Self::Narrow(..) => apply(Product(self.clone()), [x]),
         }
     }
 
@@ -155,6 +155,9 @@ impl FrozenWeight {
     /// `gradient`: `[n, out]`; returns `[n, in]`
     pub(crate) fn back(&self, gradient: Tensor<2>) -> Tensor<2> {
         match self {
+            Self::Dense(weight) if is_cpu(&weight.device()) => {
+                linear::back(gradient, weight.clone())
+            }
             Self::Dense(weight) => {
                 let (found, own) = (gradient.dtype(), weight.dtype());
                 gradient.cast(own).matmul(weight.clone()).cast(found)
@@ -162,7 +165,7 @@ impl FrozenWeight {
             Self::Narrow(weight, device) => {
                 let parts = weight.row_blocks(UNPACKED_AT_A_TIME).map(|rows| {
                     let of_rows = gradient.clone().narrow(1, rows.start, rows.len());
-                    of_rows.matmul(unpacked(weight, rows, device))
+                    linear::back(of_rows, unpacked(weight, rows, device))
                 });
                 parts
                     .reduce(|a, b| a + b)
@@ -218,12 +221,12 @@ impl FrozenWeight {
 
 fn unpacked(weight: &NarrowMatrix, rows: std::ops::Range<usize>, device: &Device) -> Tensor<2> {
     let shape = [rows.len(), weight.columns()];
-    let mut values = vec![0.0; shape[0] * shape[1]];
+    let mut values = zeros(shape[0] * shape[1]);
     weight.unpack(rows, &mut values);
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 
-/// `x Wᵀ` with a matrix that is unpacked forward and unpacked again backward: nothing dense is kept.
+/// `x Wᵀ` in the CPU's memory. A narrow matrix is unpacked forward and unpacked again backward: nothing dense is kept.
 #[derive(Clone)]
 struct Product(FrozenWeight);
 
@@ -231,14 +234,12 @@ impl Function<1> for Product {
     type Saved = ();
 
     fn forward(&self, [x]: [Tensor<2>; 1]) -> (Tensor<2>, ()) {
-        let FrozenWeight::Narrow(weight, device) = &self.0 else {
-            return (self.0.times(x), ());
+        let (weight, device) = match &self.0 {
+            FrozenWeight::Dense(weight) => return (linear::times(x, weight.clone()), ()),
+            FrozenWeight::Narrow(weight, device) => (weight, device),
         };
         let parts = weight.row_blocks(UNPACKED_AT_A_TIME);
-        let parts = parts.map(|rows| {
-            let unpacked = unpacked(weight, rows, device);
-            x.clone().matmul(unpacked.transpose())
-        });
+        let parts = parts.map(|rows| linear::times(x.clone(), unpacked(weight, rows, device)));
         let mut parts: Vec<Tensor<2>> = parts.collect();
         let product = match parts.len() {
             1 => parts.remove(0),
@@ -274,11 +275,11 @@ mod tests {
             let (x, gradient) = (random([5, 256]), random([5, 40]));
             let tracked = x.clone().autodiff().require_grad();
             let product = weight.times(tracked.clone());
-            let expected = x.matmul(dense.clone().transpose());
-            assert_eq!(values(product.clone()), values(expected));
+            let plain = FrozenWeight::Dense(dense.clone());
+            assert_eq!(values(product.clone()), values(plain.times(x)));
             let mut gradients = (product * gradient.clone()).sum().backward();
             let found = tracked.grad_remove(&mut gradients).expect("tracked");
-            assert_eq!(values(found), values(gradient.matmul(dense.clone())));
+            assert_eq!(values(found), values(plain.back(gradient)));
             let rows = values(weight.rows(&[3, 39, 3]));
             assert_eq!(rows[..256], values(dense.narrow(0, 3, 1)));
             assert_eq!(rows[..256], rows[512..]);

@@ -14,6 +14,7 @@ mod tests;
 use rayon::prelude::*;
 
 use super::instructions::for_each_instruction_set;
+use super::zeros;
 use crate::attention::Heads;
 use crate::engine::{Row, WIDTH, exp, multiply};
 
@@ -155,7 +156,7 @@ impl<'a> Problem<'a> {
             .into_par_iter()
             .map(|of| self.packed((of / key_value, of % key_value)))
             .collect();
-        let mut out = vec![0.0; self.queries.len()];
+        let mut out = zeros(self.queries.len());
         let mut log_sums = vec![0.0; self.starts.len() * query];
         let sequences = out
             .par_chunks_mut(self.length * self.width())

@@ -1,4 +1,4 @@
-//! A frozen linear layer with a LoRA pair beside it, as one function.
+//! A frozen linear layer, alone and, as one function, with a LoRA pair beside it.
 //!
 //! # Source
 //! Hu et al. 2021, arXiv:2106.09685, section 4.1. `B A`, which would be as large as the weight, is never formed.
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use burn::tensor::{Device, Tensor};
 
-use super::product::{Operand, add_product, product};
+use super::product::{Operand, Term, product, sum_of_products, turned};
 use super::{Values, matrix};
 use crate::frozen::FrozenWeight;
 use crate::node::{Function, apply};
@@ -32,6 +32,29 @@ pub(crate) fn adapted(
     apply(layer, [x, a, b])
 }
 
+/// `x Wᵀ`.
+///
+/// # Shapes
+/// `x`: `[n, in]`; `weight`: `[out, in]`; returns `[n, out]`; all plain, in the CPU's memory
+pub(crate) fn times(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+    let (device, [n, _], [out_features, _]) = (x.device(), x.dims(), weight.dims());
+    let (x, weight) = (Values::of(x), Values::of(weight));
+    let y = product(1.0, x.rows(n), weight.rows(out_features).transposed());
+    matrix(y, [n, out_features], &device)
+}
+
+/// `g W`: what `x Wᵀ` hands back.
+///
+/// # Shapes
+/// `gradient`: `[n, out]`; `weight`: `[out, in]`; returns `[n, in]`; all plain, in the CPU's memory
+pub(crate) fn back(gradient: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
+    let (device, [n, _], [out_features, in_features]) =
+        (gradient.device(), gradient.dims(), weight.dims());
+    let (gradient, weight) = (Values::of(gradient), Values::of(weight));
+    let of_x = product(1.0, gradient.rows(n), weight.rows(out_features));
+    matrix(of_x, [n, in_features], &device)
+}
+
 #[derive(Clone)]
 struct Adapted {
     weight: FrozenWeight,
@@ -53,18 +76,20 @@ impl Function<3> for Adapted {
         let (x, a) = (x.rows(n), a.rows(r));
         let narrow = product(1.0, x, a.transposed());
         let weight = self.weight.values();
-        let weight = weight.rows(out_features).transposed();
-        let mut y = match &self.bias {
-            None => product(1.0, x, weight),
-            Some(bias) => {
-                let bias = Values::of(bias.clone().unsqueeze());
-                let mut y = bias.as_slice().repeat(n);
-                add_product(1.0, x, weight, &mut y);
-                y
-            }
-        };
-        let of_b = b.rows(out_features).transposed();
-        add_product(self.scale, Operand::of_rows(&narrow, n), of_b, &mut y);
+        let bias = self.bias.clone().map(|bias| Values::of(bias.unsqueeze()));
+        let ones = vec![1.0; n];
+        let mut terms = vec![
+            Term::new(1.0, x, weight.rows(out_features).transposed()),
+            Term::new(
+                self.scale,
+                Operand::of_rows(&narrow, n),
+                b.rows(out_features).transposed(),
+            ),
+        ];
+        if let Some(bias) = &bias {
+            terms.push(Term::new(1.0, Operand::of_rows(&ones, n), bias.rows(1)));
+        }
+        let y = sum_of_products(&terms);
         let y = matrix(y, [n, out_features], &device);
         (y, (inputs, Arc::new(narrow)))
     }
@@ -82,8 +107,9 @@ impl Function<3> for Adapted {
         let gradient = Values::of(gradient);
         let gradient = gradient.rows(n);
         let of_b = wanted[2].then(|| {
+            // Turned over, the wide factor is read along its rows.
             let narrow = Operand::of_rows(&narrow, n);
-            product(self.scale, gradient.transposed(), narrow)
+            turned(&product(self.scale, narrow.transposed(), gradient), r)
         });
         // Of `x Aᵀ`.
         let of_narrow = product(self.scale, gradient, b.rows(out_features));
@@ -91,9 +117,10 @@ impl Function<3> for Adapted {
         let of_a = wanted[1].then(|| product(1.0, of_narrow.transposed(), x.rows(n)));
         let of_x = wanted[0].then(|| {
             let weight = self.weight.values();
-            let mut of_x = product(1.0, gradient, weight.rows(out_features));
-            add_product(1.0, of_narrow, a.rows(r), &mut of_x);
-            of_x
+            sum_of_products(&[
+                Term::new(1.0, gradient, weight.rows(out_features)),
+                Term::new(1.0, of_narrow, a.rows(r)),
+            ])
         });
         let mut shapes = shapes.into_iter();
         [of_x, of_a, of_b].map(|values| {

@@ -4,8 +4,8 @@
 //! - [`linear`]: a frozen layer with its LoRA pair
 //! - [`norm`], [`rotary`], [`swiglu`]: what lies between
 //! - [`softmax`]: of logits
-//! - `memory`: how memory is kept between them
-//! - `product`: products of matrices that are added where they belong
+//! - `memory`: where the memory of results comes from
+//! - `product`: sums of products of matrices
 //! - `instructions`: how a loop is compiled for several instruction sets
 //!
 //! Each result is one sum in one order, whatever the number of threads.
@@ -24,6 +24,7 @@ pub(crate) mod swiglu;
 
 pub(crate) use instructions::for_each_instruction_set;
 pub use memory::keep_freed_memory;
+pub(crate) use memory::zeros;
 
 use burn::backend::{BackendTypes, Flex};
 use burn::tensor::{Device, Tensor, TensorData};

@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use super::instructions::for_each_instruction_set;
-use super::{Values, matrix};
+use super::{Values, matrix, zeros};
 use crate::engine::inverse_rms;
 use crate::node::{Function, apply};
 
@@ -38,7 +38,7 @@ impl Function<1> for RmsNorm {
         let [n, width] = shape;
         let values = Values::of(x.clone());
         let weight = Values::of(self.weight.clone().unsqueeze());
-        let (mut out, mut factors) = (vec![0.0; n * width], vec![0.0; n]);
+        let (mut out, mut factors) = (zeros(n * width), vec![0.0; n]);
         out.par_chunks_mut(width)
             .zip(values.as_slice().par_chunks(width))
             .zip(&mut factors)
@@ -60,7 +60,7 @@ impl Function<1> for RmsNorm {
         let [n, width] = shape;
         let [x, gradient] = [x, gradient].map(Values::of);
         let weight = Values::of(self.weight.unsqueeze());
-        let mut out = vec![0.0; n * width];
+        let mut out = zeros(n * width);
         out.par_chunks_mut(width)
             .zip(x.as_slice().par_chunks(width))
             .zip(gradient.as_slice().par_chunks(width))

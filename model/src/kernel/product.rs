@@ -1,15 +1,22 @@
-//! Matrix products over plain memory, which may be added to what is there.
+//! Sums of matrix products over plain memory, in one pass over what they add up to.
 //!
-//! The products themselves are the `gemm` crate's, which burn uses on the CPU as well. Through burn, each would have its
-//! own output, to be scaled, added and turned by passes of their own on a single core.
-#![allow(unsafe_code)] // the crate takes pointers and strides
+//! Through burn, each product would have its own output, to be scaled, added and turned by passes of their own on a
+//! single core.
+
+mod fallback;
+#[cfg(target_arch = "x86_64")]
+mod pack;
+#[cfg(target_arch = "x86_64")]
+mod tiled;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 use std::mem::MaybeUninit;
 
-/// Multiplications from which on a product is worth sharing out among the cores.
+/// Multiplications from which on a sum is worth sharing out among the cores.
 const MANY: usize = 1 << 18;
 
-/// A matrix that is read, as it lies in memory or transposed.
+/// A matrix that is read, as it lies in memory or transposed. Every place that its strides lead to is inside `values`.
 #[derive(Clone, Copy)]
 pub(crate) struct Operand<'a> {
     values: &'a [f32],
@@ -46,6 +53,53 @@ impl<'a> Operand<'a> {
             ..self
         }
     }
+
+    /// What lies from a place of the matrix on.
+    fn from(&self, row: usize, column: usize) -> &'a [f32] {
+        &self.values[row * self.row_stride + column * self.column_stride..]
+    }
+}
+
+/// One product of a sum: `factor * a b`.
+#[derive(Clone, Copy)]
+pub(crate) struct Term<'a> {
+    factor: f32,
+    a: Operand<'a>,
+    b: Operand<'a>,
+}
+
+impl<'a> Term<'a> {
+    /// # Shapes
+    /// `a`: `[m, k]`; `b`: `[k, n]`
+    pub(crate) fn new(factor: f32, a: Operand<'a>, b: Operand<'a>) -> Self {
+        assert_eq!(a.columns, b.rows, "matrices that do not fit");
+        Self { factor, a, b }
+    }
+
+    /// How many products each value is a sum of.
+    fn k(&self) -> usize {
+        self.a.columns
+    }
+}
+
+/// The sum of at least one product, all of one shape.
+///
+/// Each value is added up in one order, whatever the number of threads.
+///
+/// # Shapes
+/// returns `[m, n]`, row after row
+pub(crate) fn sum_of_products(terms: &[Term]) -> Vec<f32> {
+    let (m, n) = (terms[0].a.rows, terms[0].b.columns);
+    let alike = |term: &Term| term.a.rows == m && term.b.columns == n;
+    assert!(terms.iter().all(alike), "products of several shapes");
+    let mut out = Vec::with_capacity(m * n);
+    write(terms, &mut out.spare_capacity_mut()[..m * n]);
+    // SAFETY: all of the values have been written.
+    #[allow(unsafe_code)]
+    unsafe {
+        out.set_len(m * n);
+    };
+    out
 }
 
 /// `factor * a b`.
@@ -53,63 +107,27 @@ impl<'a> Operand<'a> {
 /// # Shapes
 /// `a`: `[m, k]`; `b`: `[k, n]`; returns `[m, n]`, row after row
 pub(crate) fn product(factor: f32, a: Operand, b: Operand) -> Vec<f32> {
-    let n = a.rows * b.columns;
-    let mut out = Vec::with_capacity(n);
-    multiply(factor, a, b, out.spare_capacity_mut(), false);
-    // SAFETY: all of the `n` values have been written.
-    unsafe { out.set_len(n) };
-    out
+    sum_of_products(&[Term::new(factor, a, b)])
 }
 
-/// `out += factor * a b`.
+/// The same values column after column.
 ///
 /// # Shapes
-/// as in [`product`]
-pub(crate) fn add_product(factor: f32, a: Operand, b: Operand, out: &mut [f32]) {
-    let start = out.as_mut_ptr().cast::<MaybeUninit<f32>>();
-    // SAFETY: the same memory; what is written is initialised.
-    let out = unsafe { std::slice::from_raw_parts_mut(start, out.len()) };
-    multiply(factor, a, b, out, true);
+/// `values`: `[rows, values.len() / rows]`
+pub(crate) fn turned(values: &[f32], rows: usize) -> Vec<f32> {
+    let columns = values.len().checked_div(rows).unwrap_or(0);
+    let places = (0..columns).flat_map(|j| (0..rows).map(move |i| i * columns + j));
+    places.map(|place| values[place]).collect()
 }
 
-/// Writes the first `m * n` values; with `adds` they are initialised.
-fn multiply(factor: f32, a: Operand, b: Operand, out: &mut [MaybeUninit<f32>], adds: bool) {
-    let (m, n, k) = (a.rows, b.columns, a.columns);
-    assert_eq!(b.rows, k, "matrices that do not fit");
-    assert!(out.len() >= m * n, "output of another shape");
-    if k == 0 && !adds {
-        out[..m * n].fill(MaybeUninit::new(0.0));
+/// Writes all of `out`.
+fn write(terms: &[Term], out: &mut [MaybeUninit<f32>]) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(tile) = x86::Tile::best() {
+        tiled::sum_of_products(terms, out, tile);
+        return;
     }
-    let threads = if m * n * k < MANY {
-        gemm::Parallelism::None
-    } else {
-        gemm::Parallelism::Rayon(0)
-    };
-    // SAFETY: by the assertions and `Operand::of_rows`, every place that the strides lead to is inside its slice, and
-    // no other reference to `out` exists.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            out.as_mut_ptr().cast::<f32>(),
-            1,
-            n as isize,
-            adds,
-            a.values.as_ptr(),
-            a.column_stride as isize,
-            a.row_stride as isize,
-            b.values.as_ptr(),
-            b.column_stride as isize,
-            b.row_stride as isize,
-            1.0,
-            factor,
-            false,
-            false,
-            false,
-            threads,
-        );
-    }
+    fallback::sum_of_products(terms, out);
 }
 
 #[cfg(test)]
@@ -117,49 +135,131 @@ mod tests {
     use super::*;
     use crate::kernel::check::noise;
 
-    #[test]
-    fn products_are_those_of_plain_loops_in_either_layout() {
-        for (m, n, k) in [(1, 1, 1), (5, 7, 3), (65, 70, 130), (3, 2, 0), (0, 4, 3)] {
-            let (a, b) = (noise(m * k, 1), noise(k * n, 2));
-            let at =
-                |values: &[f32], width: usize, i: usize, j: usize| f64::from(values[i * width + j]);
-            let mut turned = vec![0.0; n * k];
-            for i in 0..k {
-                for j in 0..n {
-                    turned[j * k + i] = b[i * n + j];
+    type Sum = Box<dyn Fn(&[Term], &mut [MaybeUninit<f32>])>;
+
+    /// Each way in which this machine can add products up.
+    fn ways() -> Vec<(&'static str, Sum)> {
+        let mut ways: Vec<(&str, Sum)> = vec![("fallback", Box::new(fallback::sum_of_products))];
+        #[cfg(target_arch = "x86_64")]
+        for tile in x86::Tile::all() {
+            let sum: Sum = Box::new(move |terms, out| tiled::sum_of_products(terms, out, tile));
+            ways.push((tile.name, sum));
+        }
+        ways
+    }
+
+    /// A matrix of so many rows and columns, also without any.
+    fn operand(values: &[f32], rows: usize, columns: usize) -> Operand<'_> {
+        Operand {
+            columns,
+            row_stride: columns,
+            ..Operand::of_rows(values, rows)
+        }
+    }
+
+    fn exact(terms: &[Term], i: usize, j: usize) -> f64 {
+        let products = terms.iter().flat_map(|term| {
+            (0..term.k()).map(move |l| {
+                let (a, b) = (term.a.from(i, l)[0], term.b.from(l, j)[0]);
+                f64::from(term.factor) * f64::from(a) * f64::from(b)
+            })
+        });
+        products.sum()
+    }
+
+    /// Checks one sum with its factors as they lie and transposed.
+    fn check(m: usize, n: usize, ks: &[usize]) {
+        let factors: Vec<[Vec<f32>; 4]> = ks
+            .iter()
+            .enumerate()
+            .map(|(index, &k)| {
+                let seed = 2 * index as u32;
+                let (a, b) = (noise(m * k, seed + 1), noise(k * n, seed + 2));
+                let (of_a, of_b) = (turned(&a, m), turned(&b, k));
+                [a, b, of_a, of_b]
+            })
+            .collect();
+        for layout in 0..4 {
+            let terms: Vec<Term> = factors
+                .iter()
+                .zip(ks)
+                .zip([1.0, -0.5, 2.0])
+                .map(|(([a, b, of_a, of_b], &k), factor)| {
+                    let a = match layout % 2 {
+                        0 => operand(a, m, k),
+                        _ => operand(of_a, k, m).transposed(),
+                    };
+                    let b = match layout / 2 {
+                        0 => operand(b, k, n),
+                        _ => operand(of_b, n, k).transposed(),
+                    };
+                    Term::new(factor, a, b)
+                })
+                .collect();
+            let terms_of_a_value: usize = ks.iter().sum();
+            for (way, sum) in ways() {
+                // What is written beyond the sum, or not at all, is seen.
+                let mut out = vec![MaybeUninit::new(f32::NAN); m * n + 64];
+                sum(&terms, &mut out[..m * n]);
+                // SAFETY: all values have been initialised above.
+                #[allow(unsafe_code)]
+                let out: Vec<f32> = out.iter().map(|x| unsafe { x.assume_init() }).collect();
+                for (place, &found) in out[..m * n].iter().enumerate() {
+                    let exact = exact(&terms, place / n, place % n);
+                    let error = (f64::from(found) - exact).abs();
+                    assert!(
+                        error < 1e-6 * (terms_of_a_value as f64 + 1.0),
+                        "{way}, {m} x {n}, {ks:?}, layout {layout}, at {place}: {found} for {exact}"
+                    );
                 }
-            }
-            let left = Operand {
-                columns: k,
-                row_stride: k,
-                ..Operand::of_rows(&a, m)
-            };
-            let b_rows = Operand {
-                columns: n,
-                row_stride: n,
-                ..Operand::of_rows(&b, k)
-            };
-            for right in [b_rows, Operand::of_rows(&turned, n).transposed()] {
-                if right.rows != k {
-                    // Without rows a slice does not tell its width.
-                    continue;
-                }
-                let found = product(0.5, left, right);
-                let mut added = found.clone();
-                add_product(-2.0, left, right, &mut added);
-                for i in 0..m {
-                    for j in 0..n {
-                        let terms = (0..k).map(|l| at(&a, k, i, l) * at(&b, n, l, j));
-                        let exact: f64 = terms.sum();
-                        let close = |found: f32, exact: f64| {
-                            let error = (f64::from(found) - exact).abs();
-                            assert!(error < 1e-5 * (k as f64 + 1.0), "{found} for {exact}");
-                        };
-                        close(found[i * n + j], 0.5 * exact);
-                        close(added[i * n + j], -1.5 * exact);
-                    }
-                }
+                assert!(out[m * n..].iter().all(|x| x.is_nan()), "{way}: beyond");
             }
         }
+    }
+
+    #[test]
+    fn sums_are_those_of_plain_loops_in_every_layout() {
+        for (m, n) in [
+            (1, 1),
+            (5, 7),
+            (6, 16),
+            (65, 70),
+            (3, 2),
+            (13, 131),
+            (0, 4),
+            (4, 0),
+        ] {
+            check(m, n, &[3]);
+            check(m, n, &[130, 9, 1]);
+            check(m, n, &[0]);
+        }
+        check(20, 40, &[1900, 16]);
+        check(70, 230, &[701, 640, 3]);
+        // As many as no task goes through at once.
+        check(2200, 1, &[1950]);
+    }
+
+    #[test]
+    fn a_value_does_not_depend_on_the_number_of_threads_or_on_what_is_beside_it() {
+        let (m, n, k) = (403, 331, 1290);
+        let (a, b) = (noise(m * k, 1), noise(k * n, 2));
+        let [a, b] = [operand(&a, m, k), operand(&b, k, n)];
+        let on = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+            let pool = pool.build().expect("threads");
+            pool.install(|| product(1.0, a, b))
+        };
+        let one = on(1);
+        assert_eq!(one, on(2));
+        assert_eq!(one, on(7));
+        let row = operand(&a.values[5 * k..6 * k], 1, k);
+        assert_eq!(product(1.0, row, b), one[5 * n..6 * n]);
+    }
+
+    #[test]
+    #[should_panic(expected = "matrices that do not fit")]
+    fn factors_of_other_shapes_are_refused() {
+        let values = noise(12, 1);
+        let _ = Term::new(1.0, operand(&values, 3, 4), operand(&values, 3, 4));
     }
 }

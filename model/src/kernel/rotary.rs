@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use super::instructions::for_each_instruction_set;
-use super::{Values, matrix};
+use super::{Values, matrix, zeros};
 use crate::node::{Function, apply};
 
 /// Cosines and sines of the positions, `[positions, head_dim / 2]`.
@@ -45,7 +45,7 @@ impl Turn {
         let positions = self.turns.cosines.len() / half;
         let direction = if backward { -1.0 } else { 1.0 };
         let values = Values::of(x);
-        let mut out = vec![0.0; shape[0] * width];
+        let mut out = zeros(shape[0] * width);
         out.par_chunks_mut(width)
             .zip(values.as_slice().par_chunks(width))
             .enumerate()

@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use rayon::prelude::*;
 
 use super::instructions::for_each_instruction_set;
-use super::{Values, matrix};
+use super::{Values, matrix, zeros};
 use crate::engine::exp;
 use crate::node::{Function, apply};
 
@@ -32,7 +32,7 @@ impl Function<2> for SwiGlu {
         let (shape, device) = (gate.dims(), gate.device());
         let saved = [gate.clone(), up.clone()];
         let (gate, up) = (Values::of(gate), Values::of(up));
-        let mut out = vec![0.0; gate.as_slice().len()];
+        let mut out = zeros(gate.as_slice().len());
         out.par_chunks_mut(PART)
             .zip(gate.as_slice().par_chunks(PART))
             .zip(up.as_slice().par_chunks(PART))
@@ -49,7 +49,7 @@ impl Function<2> for SwiGlu {
         let (shape, device) = (gate.dims(), gate.device());
         let [gate, up, gradient] = [gate, up, gradient].map(Values::of);
         let n = gate.as_slice().len();
-        let (mut of_gate, mut of_up) = (vec![0.0; n], vec![0.0; n]);
+        let (mut of_gate, mut of_up) = (zeros(n), zeros(n));
         of_gate
             .par_chunks_mut(PART)
             .zip(of_up.par_chunks_mut(PART))

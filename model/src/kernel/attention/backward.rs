@@ -6,6 +6,7 @@ use super::{Gradients, HeadRows, Problem};
 use crate::attention::Heads;
 use crate::engine::{Row, WIDTH, exp, multiply};
 use crate::kernel::instructions::for_each_instruction_set;
+use crate::kernel::zeros;
 
 impl Problem<'_> {
     /// Gradients with respect to queries, keys and values; `gradient` is that with respect to the output.
@@ -23,9 +24,9 @@ impl Problem<'_> {
             .map(|of| self.head_backward((of / query, of % query), attended, gradient))
             .collect();
         let mut found = Gradients {
-            queries: vec![0.0; self.queries.len()],
-            keys: vec![0.0; self.keys.len()],
-            values: vec![0.0; self.values.len()],
+            queries: zeros(self.queries.len()),
+            keys: zeros(self.keys.len()),
+            values: zeros(self.values.len()),
         };
         // Of the head that a row's part belongs to, the part's place.
         let place = |row: usize, head: usize| {
