@@ -25,6 +25,10 @@ pub(super) struct Span {
     pub(super) k: usize,
 }
 
+/// Writes or adds to one tile of so many rows.
+///
+/// # Safety
+/// as in [`Tile::multiply`]
 type Multiply = unsafe fn(&[Span], *const f32, *mut f32, usize, bool);
 
 /// How one instruction set computes a tile.
