@@ -1,4 +1,4 @@
-//! Copies of pieces of factors, laid out in the order in which a tile reads them.
+//! Copies of pieces of right factors, laid out in the order in which a tile reads them.
 #![allow(unsafe_code)] // calls of vector instructions
 
 use std::ops::Range;
@@ -89,20 +89,6 @@ fn turned_over(
         for column in done..columns.len() {
             let from = b.from(k.start + row, columns.start + column);
             panel[row * width + column] = factor * from[0];
-        }
-    }
-}
-
-/// Packs some rows of `a` row after row.
-///
-/// # Shapes
-/// `packed`: `[rows.len(), k.len()]`
-pub(super) fn rows_of_a(part: &Part, rows: Range<usize>, packed: &mut [f32]) {
-    let (a, width) = (part.term.a, part.k.len());
-    for (i, row) in rows.zip(packed.chunks_exact_mut(width)) {
-        let from = a.from(i, part.k.start);
-        for (to, from) in row.iter_mut().zip(from.iter().step_by(a.column_stride)) {
-            *to = *from;
         }
     }
 }

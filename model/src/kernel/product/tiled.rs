@@ -17,7 +17,7 @@ use rayon::prelude::*;
 
 use super::pack::{self, Part};
 use super::x86::{MOST_COLUMNS, ROWS, Span, Tile};
-use super::{MANY, Term};
+use super::{MANY, Operand, Term, turned};
 
 /// Products of a value that are added up in one pass.
 const PASS: usize = 960;
@@ -30,15 +30,9 @@ const SHARED: usize = 2 << 20;
 /// The fewest rows for which a block is worth packing once more.
 const FEWEST_ROWS: usize = 128;
 
-/// What a task needs beside factors and output. Each thread keeps its own, so that it is cleared but once.
-#[derive(Default)]
-struct Room {
-    of_a: Vec<f32>,
-    of_b: Vec<f32>,
-}
-
 thread_local! {
-    static ROOM: RefCell<Room> = RefCell::default();
+    /// Each thread's room for the panels of a task, kept so that it is cleared but once.
+    static PANELS_OF_B: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The output, of which each task writes its own rows and columns.
@@ -72,7 +66,22 @@ pub(super) fn sum_of_products(terms: &[Term], out: &mut [MaybeUninit<f32>], tile
     if out.is_empty() {
         return;
     }
-    let passes = passes(terms);
+    // Rows are read where they lie, so that they have to lie one after another: a transposed factor is copied, once.
+    let copies: Vec<Option<Vec<f32>>> = terms
+        .iter()
+        .map(|Term { a, .. }| (a.column_stride != 1).then(|| turned(a.values, a.columns)))
+        .collect();
+    let terms: Vec<Term> = terms
+        .iter()
+        .zip(&copies)
+        .map(|(term, copy)| Term {
+            a: copy
+                .as_ref()
+                .map_or(term.a, |values| Operand::of_rows(values, m)),
+            ..*term
+        })
+        .collect();
+    let passes = passes(&terms);
     let width = PANELS * tile.columns;
     let blocks = n.div_ceil(width);
     let tasks = TASKS * rayon::current_num_threads();
@@ -88,9 +97,9 @@ pub(super) fn sum_of_products(terms: &[Term], out: &mut [MaybeUninit<f32>], tile
             let rows = stretch * height..m.min((stretch + 1) * height);
             let columns = block * width..n.min((block + 1) * width);
             let out = (&out, n, index > 0);
-            ROOM.with_borrow_mut(|room| {
+            PANELS_OF_B.with_borrow_mut(|of_b| {
                 // SAFETY: no two tasks have both a row and a column in common.
-                unsafe { write(passes, rows, columns, out, tile, room) };
+                unsafe { write(passes, rows, columns, out, tile, of_b) };
             });
         };
         if m * n * products < MANY {
@@ -134,12 +143,11 @@ unsafe fn write(
     columns: Range<usize>,
     (out, width, adds): (&Output, usize, bool),
     tile: Tile,
-    room: &mut Room,
+    of_b: &mut Vec<f32>,
 ) {
     let panels = columns.len().div_ceil(tile.columns);
     let length = |pass: &Vec<Part>| pass.iter().map(|part| part.k.len()).sum::<usize>();
     let longest = passes.iter().map(length).max().unwrap_or(0);
-    let Room { of_a, of_b } = room;
     let needed = panels * longest * tile.columns;
     if of_b.len() < needed {
         of_b.resize(needed, 0.0);
@@ -157,7 +165,7 @@ unsafe fn write(
         }
         for first in rows.clone().step_by(ROWS) {
             let some = first..rows.end.min(first + ROWS);
-            point_at_rows(pass, some.clone(), of_a, &mut spans);
+            point_at_rows(pass, some.clone(), &mut spans);
             for p in 0..panels {
                 let column = columns.start + p * tile.columns;
                 let b = of_b[p * panel..].as_ptr();
@@ -186,42 +194,16 @@ unsafe fn write(
     }
 }
 
-/// Where a tile finds its rows of each part: in the factor itself if their values lie one after another, else in
-/// `packed`.
-fn point_at_rows(pass: &[Part], rows: Range<usize>, packed: &mut Vec<f32>, spans: &mut Vec<Span>) {
-    let is_in_place = |part: &Part| part.term.a.column_stride == 1;
-    let room = |part: &Part| {
-        if is_in_place(part) {
-            0
-        } else {
-            rows.len() * part.k.len()
-        }
-    };
-    // All at once: what spans point to must not move.
-    packed.resize(pass.iter().map(room).sum(), 0.0);
-    let mut rest = packed.as_mut_slice();
+/// Where a tile finds its rows of each part.
+fn point_at_rows(pass: &[Part], rows: Range<usize>, spans: &mut Vec<Span>) {
     spans.clear();
-    for part in pass {
-        let k = part.k.len();
-        if is_in_place(part) {
-            let a = part.term.a;
-            let last = a.from(rows.end - 1, part.k.start);
-            assert!(last.len() >= k, "a row that ends early");
-            spans.push(Span {
-                a: a.from(rows.start, part.k.start).as_ptr(),
-                row_stride: a.row_stride,
-                k,
-            });
-        } else {
-            let (own, others) = rest.split_at_mut(room(part));
-            rest = others;
-            pack::rows_of_a(part, rows.clone(), own);
-            let a = own.as_ptr();
-            spans.push(Span {
-                a,
-                row_stride: k,
-                k,
-            });
-        }
+    for Part { term, k } in pass {
+        let last = term.a.from(rows.end - 1, k.start);
+        assert!(last.len() >= k.len(), "a row that ends early");
+        spans.push(Span {
+            a: term.a.from(rows.start, k.start).as_ptr(),
+            row_stride: term.a.row_stride,
+            k: k.len(),
+        });
     }
 }
