@@ -330,12 +330,12 @@ pub enum Optim {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GradientCheckpointing {
-    /// `none` on the CPU, `layer` on a GPU.
+    /// On the CPU as few layers are computed again as memory asks for, on a GPU all.
     Auto,
     /// Everything: the fastest.
     #[serde(alias = "false")]
     None,
-    /// What goes into each layer; its inside is computed again, which takes about a third more time and leaves a tenth
+    /// What goes into each layer; its inside is computed again, which takes up to a half more time and leaves a tenth
     /// of the memory. Source: Chen et al. 2016, arXiv:1604.06174.
     #[serde(alias = "true")]
     Layer,

@@ -178,7 +178,7 @@ impl Step {
         let checkpoint = Checkpoint::open(folder).expect("a checkpoint");
         let device = Device::flex();
         let decoder = Decoder::load_as(&checkpoint, format, &device, |_, _| ()).expect("weights");
-        let decoder = decoder.with_recomputed_layers(recomputes);
+        let decoder = decoder.with_recomputed_layers(if recomputes { usize::MAX } else { 0 });
         let settings = LoraSettings {
             r: 16,
             lora_alpha: 32.0,

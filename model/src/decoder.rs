@@ -116,8 +116,8 @@ pub struct Decoder {
     device: Device,
     /// The number type of states between layers, and of products.
     kind: DType,
-    /// Whether a training pass forgets the inside of its layers and computes it again.
-    recomputes_layers: bool,
+    /// Of how many layers, from the first on, a training pass forgets the inside and computes it again.
+    recomputed_layers: usize,
 }
 
 impl Decoder {
@@ -203,15 +203,17 @@ impl Decoder {
             head,
             device: device.clone(),
             kind,
-            recomputes_layers: false,
+            recomputed_layers: 0,
         })
     }
 
-    /// The same weights, with the choice whether a training pass keeps the inside of its layers, which takes memory, or
-    /// computes it again, which takes a third more time. Neither changes a result.
+    /// The same weights, with the choice of how many layers a training pass keeps only the input of, and computes the
+    /// inside again, which takes up to a half more time; of the others it keeps all, which takes memory. They are the
+    /// first: when the backward pass comes to them, the others have gone. More than there are stands for all. On the CPU
+    /// the choice changes no bit of a result.
     #[must_use]
-    pub fn with_recomputed_layers(mut self, recomputes_layers: bool) -> Self {
-        self.recomputes_layers = recomputes_layers;
+    pub fn with_recomputed_layers(mut self, recomputed_layers: usize) -> Self {
+        self.recomputed_layers = recomputed_layers;
         self
     }
 
@@ -419,7 +421,7 @@ impl Decoder {
             let cache = cache.as_mut().map(|cache| &mut cache.layers[index]);
             let adapter = adapter.map(|adapter| adapter.layer(index));
             x = match span {
-                Span::Full(sight) if self.recomputes_layers => {
+                Span::Full(sight) if index < self.recomputed_layers => {
                     layer.recomputed(x, eps, &rotary, sight, adapter)
                 }
                 _ => layer.forward(x, eps, &rotary, span, cache, adapter),

@@ -11,11 +11,11 @@ use model::{
 };
 
 use crate::arguments::FitArguments;
+use crate::budget::Budget;
 use crate::checkpoint::{self, Checkpoint, CheckpointFrame, TrainingState};
 use crate::dataset::{self, Counts, Examples};
 use crate::folder::RunFolder;
 use crate::output::{SearchSummary, TrainingSummary, commit_adapter};
-use crate::plan::check_memory;
 use crate::report;
 use crate::setup::{Setup, load_for_training};
 use crate::step::AdapterOptimizer;
@@ -39,7 +39,11 @@ fn fit(arguments: &FitArguments) -> Result<()> {
     for counts in &examples.counts {
         cli::note(&format!("data               {counts}"));
     }
-    check_memory(recipe, base, &examples, (choice, &device))?;
+    let budget = Budget::new(recipe, base, &examples, (choice, &device))?;
+    budget.check()?;
+    if budget.load.recomputed_layers > 0 {
+        cli::note(&format!("layers             {}", budget.layers_text()));
+    }
     let fingerprint = examples.store.fingerprint().to_owned();
     let start = TrainingState::start(base.sha256()?, fingerprint);
     let resumed = if arguments.restart {
@@ -49,7 +53,8 @@ fn fit(arguments: &FitArguments) -> Result<()> {
         newest_checkpoint(&run, recipe, &start)?
     };
 
-    let decoder = load_for_training(base, recipe, (choice, &device))?;
+    let recomputed_layers = budget.load.recomputed_layers;
+    let decoder = load_for_training(base, recipe, recomputed_layers, (choice, &device))?;
     let settings = lora_settings(recipe, decoder.config())?;
     let training = Training::new(recipe, &examples);
     let trainable = device.clone().autodiff();
@@ -206,10 +211,11 @@ fn newest_checkpoint(
     Err(UserMistake(text).into())
 }
 
-/// Whether a key has a part in what a training computes.
+/// Whether a key has a part in what a training computes. What is kept of a forward pass has none, and has to change
+/// where there is less memory than there was.
 fn changes_training(key: &str) -> bool {
     let section = key.split('.').next().unwrap_or(key);
-    !matches!(section, "name" | "output" | "evaluate")
+    !matches!(section, "name" | "output" | "evaluate") && key != "train.gradient_checkpointing"
 }
 
 /// The training as it stood when the checkpoint was saved.

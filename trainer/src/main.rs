@@ -1,7 +1,9 @@
 //! `trainer`: fits LoRA adapters for small code language models.
 
 mod arguments;
+mod available;
 mod batch;
+mod budget;
 mod checkpoint;
 mod dataset;
 mod devices;

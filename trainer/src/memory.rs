@@ -46,8 +46,8 @@ pub(crate) struct Load<'a> {
     pub(crate) config: &'a ModelConfig,
     /// Bytes of the frozen weights.
     pub(crate) weights_bytes: u64,
-    /// Whether the inside of the layers is computed again for the backward pass.
-    pub(crate) recomputes_layers: bool,
+    /// Of how many layers, from the first on, the inside is computed again for the backward pass.
+    pub(crate) recomputed_layers: usize,
     /// Trainable values.
     pub(crate) trainable: usize,
     /// Values that the adapter's variant keeps for each token, over all layers.
@@ -66,7 +66,7 @@ impl Load<'_> {
         let Self {
             config,
             weights_bytes,
-            recomputes_layers,
+            recomputed_layers,
             trainable,
             kept_per_token,
             micro_batch_size,
@@ -81,14 +81,13 @@ impl Load<'_> {
         let working = WORKING_INTERMEDIATE * config.intermediate_size as f64
             + WORKING_HIDDEN * config.hidden_size as f64;
         let chunk = tokens.min(loss_chunk_size as f64);
-        let layers = config.num_hidden_layers as f64;
-        let of_all_layers = layers * kept + kept_per_token as f64;
-        let per_token = if recomputes_layers {
-            // What goes into each layer, and the inside of one.
-            layers * config.hidden_size as f64 + of_all_layers / layers + working
-        } else {
-            of_all_layers + working
-        };
+        let layers = config.num_hidden_layers;
+        let of_a_layer = kept + kept_per_token as f64 / layers as f64;
+        // The inside of a layer that is computed again stands in memory when the others' have gone.
+        let kept_layers = layers.saturating_sub(recomputed_layers).max(1) as f64;
+        let per_token = recomputed_layers as f64 * config.hidden_size as f64
+            + kept_layers * of_a_layer
+            + working;
         Memory {
             weights_bytes,
             adapter_bytes: 4 * 4 * trainable as u64,
@@ -98,12 +97,20 @@ impl Load<'_> {
         }
     }
 
-    /// The same training with the inside of its layers computed again.
-    pub(crate) fn with_recomputed_layers(&self) -> Self {
+    /// The same training with the inside of its first layers computed again.
+    pub(crate) fn with_recomputed_layers(&self, recomputed_layers: usize) -> Self {
         Self {
-            recomputes_layers: true,
+            recomputed_layers,
             ..*self
         }
+    }
+
+    /// The fewest layers that have to be computed again for the estimate to be at most `limit_bytes`; all where even
+    /// they do not suffice.
+    pub(crate) fn fewest_recomputed_layers(&self, limit_bytes: u64) -> usize {
+        let all = self.config.num_hidden_layers;
+        let fits = |&n: &usize| self.with_recomputed_layers(n).memory().total() <= limit_bytes;
+        (0..all).find(fits).unwrap_or(all)
     }
 
     /// The largest micro-batch whose estimate is at most `limit_bytes`; 0 if not even one sequence fits.
@@ -133,30 +140,6 @@ impl Memory {
     }
 }
 
-/// Memory that the CPU's side can still take, in bytes, where the system says: what Linux calls available, or what
-/// this process's control group has left.
-pub(crate) fn available_bytes() -> Option<u64> {
-    let number = |path: &str| {
-        std::fs::read_to_string(path)
-            .ok()?
-            .trim()
-            .parse::<u64>()
-            .ok()
-    };
-    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let kib: u64 = info.lines().find_map(|line| {
-        line.strip_prefix("MemAvailable:")?
-            .split_whitespace()
-            .next()?
-            .parse()
-            .ok()
-    })?;
-    let group = number("/sys/fs/cgroup/memory.max")
-        .zip(number("/sys/fs/cgroup/memory.current"))
-        .map(|(most, now)| most.saturating_sub(now));
-    Some((kib * 1024).min(group.unwrap_or(u64::MAX)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,7 +167,7 @@ mod tests {
         Load {
             config,
             weights_bytes: 4 * config.num_parameters() as u64,
-            recomputes_layers: false,
+            recomputed_layers: 0,
             trainable: 1_000_000,
             kept_per_token: 0,
             micro_batch_size,
@@ -196,16 +179,13 @@ mod tests {
     #[test]
     fn activations_are_those_that_were_measured() {
         let config = six_layers();
-        for (batch, length, recomputes_layers, measured) in [
-            (2, 512, false, 549e6),
-            (1, 2048, false, 1091e6),
-            (2, 512, true, 167e6),
-            (1, 2048, true, 300e6),
+        for (batch, length, recomputed_layers, measured) in [
+            (2, 512, 0, 549e6),
+            (1, 2048, 0, 1091e6),
+            (2, 512, 6, 167e6),
+            (1, 2048, 6, 300e6),
         ] {
-            let load = Load {
-                recomputes_layers,
-                ..load(&config, batch, length)
-            };
+            let load = load(&config, batch, length).with_recomputed_layers(recomputed_layers);
             let ratio = load.memory().activations_bytes as f64 / measured;
             assert!((0.9..1.15).contains(&ratio), "{batch} x {length}: {ratio}");
         }

@@ -7,15 +7,16 @@ use anyhow::Result;
 use burn::tensor::Device;
 use cli::{BaseModel, Failure, UserMistake, bytes_text, duration_text};
 use config::Recipe;
-use model::{Adapter, DeviceChoice, NamedShape};
+use model::{Adapter, NamedShape};
 use serde::Serialize;
 
 use crate::arguments::{PlanArguments, RecipeArguments};
+use crate::budget::Budget;
 use crate::dataset::{self, Examples};
 use crate::fit::lora_settings;
 use crate::flops::flops_per_token;
-use crate::memory::{Load, Memory, available_bytes};
-use crate::setup::{Setup, check_positions, load_for_training, recomputes_layers};
+use crate::memory::Memory;
+use crate::setup::{Setup, check_positions, load_for_training};
 use crate::step::{AdapterOptimizer, StepOutcome};
 use crate::training::{MeasuredStep, Training};
 
@@ -30,6 +31,11 @@ struct Plan {
     longest_example: usize,
     #[serde(flatten)]
     memory: Memory,
+    /// Layers whose inside is computed again in the backward pass, for their memory.
+    recomputed_layers: usize,
+    /// The same in words.
+    #[serde(skip)]
+    layers: String,
     total_bytes: u64,
     /// `null` where the device does not say.
     available_bytes: Option<u64>,
@@ -87,13 +93,14 @@ fn plan(arguments: &PlanArguments) -> Result<()> {
         .map_err(|e| UserMistake(e.to_string()))?;
     let config = base.config();
     let training = Training::new(recipe, examples);
-    let load = load_of(recipe, base, examples, (choice, &device))?;
+    let budget = Budget::new(recipe, base, examples, (choice, &device))?;
+    let Budget { load, available } = budget;
     let memory = load.memory();
-    let available = available_on(choice);
     let measured = match arguments.measure {
         None => None,
         Some(steps) => {
-            let decoder = load_for_training(base, recipe, (choice, &device))?;
+            let decoder =
+                load_for_training(base, recipe, load.recomputed_layers, (choice, &device))?;
             let settings = lora_settings(recipe, config)?;
             let trainable = device.clone().autodiff();
             let adapter = Adapter::init(&settings, &decoder, recipe.train.seed, &trainable);
@@ -118,6 +125,8 @@ fn plan(arguments: &PlanArguments) -> Result<()> {
             .sum(),
         longest_example: load.length,
         memory,
+        recomputed_layers: load.recomputed_layers,
+        layers: budget.layers_text(),
         total_bytes: memory.total(),
         available_bytes: available,
         fits: available.map(|available| memory.total() <= available),
@@ -202,79 +211,6 @@ fn summary(
     }
 }
 
-/// Memory that a device has left, where it says so: today only the CPU does.
-fn available_on(choice: DeviceChoice) -> Option<u64> {
-    (choice == DeviceChoice::Cpu)
-        .then(available_bytes)
-        .flatten()
-}
-
-/// What a recipe's memory depends on.
-fn load_of<'a>(
-    recipe: &Recipe,
-    base: &'a BaseModel,
-    examples: &Examples,
-    (choice, device): (DeviceChoice, &Device),
-) -> Result<Load<'a>> {
-    let config = base.config();
-    let settings = lora_settings(recipe, config)?;
-    let lengths = examples
-        .train
-        .iter()
-        .map(|&index| examples.store.n_tokens(index as usize));
-    let longest = lengths.max().unwrap_or(0);
-    let format = base.format(device)?;
-    Ok(Load {
-        config,
-        weights_bytes: format.bytes(base.checkpoint(), device) as u64,
-        recomputes_layers: recomputes_layers(recipe, choice),
-        trainable: settings.num_trainable(config),
-        kept_per_token: settings.kept_per_token(config),
-        micro_batch_size: recipe.train.micro_batch_size.min(examples.train.len()),
-        // Packed sequences are filled up to the limit.
-        length: if recipe.data.packing {
-            recipe.data.max_seq_length
-        } else {
-            longest
-        },
-        loss_chunk_size: recipe.train.loss_chunk_size,
-    })
-}
-
-/// Refuses a training that cannot fit into memory, with the largest setting that would.
-///
-/// # Errors
-/// The estimate is above what the device says it has left.
-pub(crate) fn check_memory(
-    recipe: &Recipe,
-    base: &BaseModel,
-    examples: &Examples,
-    device: (DeviceChoice, &Device),
-) -> Result<()> {
-    let load = load_of(recipe, base, examples, device)?;
-    let needed = load.memory().total();
-    let Some(available) = available_on(device.0).filter(|&available| available < needed) else {
-        return Ok(());
-    };
-    let hint = match load.largest_micro_batch(available) {
-        0 if load.with_recomputed_layers().largest_micro_batch(available) > 0 => {
-            "--set train.gradient_checkpointing=layer fits with a smaller `train.micro_batch_size`".to_owned()
-        }
-        0 => "--set model.quantization=q4 makes the weights smaller; or choose a smaller model, or set \
-              `data.max_seq_length` lower"
-            .to_owned(),
-        n => format!(
-            "--set train.micro_batch_size={n} fits; raise `train.gradient_accumulation_steps` to keep the examples of a step"
-        ),
-    };
-    let text = format!(
-        "this training needs about {}, but {} are available\nhint: {hint}\nhint: `trainer plan` shows what takes them",
-        bytes_text(needed),
-        bytes_text(available)
-    );
-    Err(UserMistake(text).into())
-}
-
 fn text(plan: &Plan) -> String {
     let Memory {
         weights_bytes,
@@ -312,6 +248,7 @@ fn text(plan: &Plan) -> String {
     ] {
         lines.push(format!("  {name:29} {:>9}", bytes_text(bytes)));
     }
+    lines.push(format!("layers       {}", plan.layers));
     lines.push(
         match (plan.available_bytes, plan.largest_micro_batch_size) {
             (None, _) => {

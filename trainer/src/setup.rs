@@ -3,7 +3,7 @@
 use anyhow::Result;
 use burn::tensor::Device;
 use cli::{BaseModel, UserMistake};
-use config::{GradientCheckpointing, Quantization, Recipe};
+use config::{Quantization, Recipe};
 use model::{ChatTemplate, Decoder, DeviceChoice, Tokenizer};
 
 use crate::arguments::RecipeArguments;
@@ -42,29 +42,22 @@ impl Setup {
     }
 }
 
-/// Brings the base model's weights onto a device, ready to be trained on as the recipe says.
+/// Brings the base model's weights onto a device, ready to be trained on as the recipe says, the first
+/// `recomputed_layers` without what they would keep.
 ///
 /// # Errors
 /// A tensor is missing or damaged, or the device cannot hold the weights as the recipe says.
 pub(crate) fn load_for_training(
     base: &BaseModel,
     recipe: &Recipe,
+    recomputed_layers: usize,
     (choice, device): (DeviceChoice, &Device),
 ) -> Result<Decoder> {
     if recipe.model.quantization != Quantization::None && choice != DeviceChoice::Cpu {
         cli::note("weights            quantised values, kept in bf16 on this device");
     }
     let decoder = base.load(device)?;
-    Ok(decoder.with_recomputed_layers(recomputes_layers(recipe, choice)))
-}
-
-/// Whether a training forgets the inside of its layers and computes it again.
-pub(crate) fn recomputes_layers(recipe: &Recipe, choice: DeviceChoice) -> bool {
-    match recipe.train.gradient_checkpointing {
-        GradientCheckpointing::Auto => choice != DeviceChoice::Cpu,
-        GradientCheckpointing::None => false,
-        GradientCheckpointing::Layer => true,
-    }
+    Ok(decoder.with_recomputed_layers(recomputed_layers))
 }
 
 /// Refuses examples that may be longer than what the model was built for.

@@ -10,8 +10,8 @@ use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use rayon::prelude::*;
 
 use super::vector::{Groups, Row, WIDTH, multiply_scaled, sum};
-use crate::gguf::{Codes, PackedTensor};
-use crate::kernel::for_each_instruction_set;
+use crate::gguf::{CodeWidth, Codes, PackedTensor};
+use packing::{Bytes, Packing, in_fives, in_nibbles, in_units};
 
 /// Up to so many rows are multiplied by weights in registers.
 const FEW_ROWS: usize = 3;
@@ -22,12 +22,6 @@ const SUMMED: usize = 32;
 
 /// Halves for each column of a panel.
 pub(crate) type HalfRow = [u16; WIDTH];
-/// A byte for each column.
-type Bytes = [i8; WIDTH];
-/// Eight rows of a panel, four bits each, the first one lowest.
-type Nibbles = [u32; WIDTH];
-const NIBBLES: usize = 8;
-
 /// Whether so few rows are best multiplied by weights that are unpacked in registers.
 pub(crate) fn are_few(rows: usize) -> bool {
     rows <= FEW_ROWS && has_kernels()
@@ -73,14 +67,6 @@ pub(crate) struct CodedPanels {
     minima: Option<Factors>,
     /// Rows that share a scale.
     group: usize,
-}
-
-#[derive(Debug)]
-enum Packing {
-    Bytes(Vec<Bytes>),
-    /// A code is a nibble less the offset. Products are taken of nibbles alone; the offset is a minimum of
-    /// `-offset * scale`, which is exact, for it is a power of two.
-    Nibbles(Vec<Nibbles>, i8),
 }
 
 /// A number for each column and group.
@@ -155,6 +141,9 @@ impl Unpacked {
     }
 }
 
+/// A panel's number, scales and minima.
+type OfPanel<'a> = (usize, (&'a mut [Row], &'a mut [Row]));
+
 impl CodedPanels {
     /// Panels of [`WIDTH`] rows of `packed`; the last one is filled up with zeros.
     pub(crate) fn new(packed: &PackedTensor) -> Self {
@@ -164,7 +153,7 @@ impl CodedPanels {
         let panels = rows.div_ceil(WIDTH);
         let mut scales = vec![[0.0; WIDTH]; panels * groups];
         let mut minima = scales.clone();
-        let read = |panel: usize, codes: &mut [Bytes], scales: &mut [Row], minima: &mut [Row]| {
+        let read = |(panel, (scales, minima)): OfPanel, codes: &mut [Bytes]| {
             let mut of_row = Codes::new(packed);
             for j in 0..WIDTH.min(rows - panel * WIDTH) {
                 packed.read(panel * WIDTH + j, &mut of_row);
@@ -173,29 +162,20 @@ impl CodedPanels {
                 into_column(j, &of_row.minima, minima);
             }
         };
-        let of_groups = scales
+        let of_panels = scales
             .par_chunks_mut(groups)
             .zip(minima.par_chunks_mut(groups))
             .enumerate();
-        let packing = if let Some(offset) = packed.nibble_offset() {
-            let mut nibbles = vec![[0; WIDTH]; panels * columns / NIBBLES];
-            let of_panels = nibbles.par_chunks_mut(columns / NIBBLES);
-            of_groups
-                .zip(of_panels)
-                .for_each(|((panel, (scales, minima)), nibbles)| {
-                    let mut bytes = vec![[0; WIDTH]; columns];
-                    read(panel, &mut bytes, scales, minima);
-                    for (nibbles, bytes) in nibbles.iter_mut().zip(bytes.as_chunks().0) {
-                        *nibbles = in_nibbles(bytes, offset);
-                    }
-                });
-            Packing::Nibbles(nibbles, offset)
-        } else {
-            let mut bytes = vec![[0; WIDTH]; panels * columns];
-            of_groups
-                .zip(bytes.par_chunks_mut(columns))
-                .for_each(|((panel, (scales, minima)), bytes)| read(panel, bytes, scales, minima));
-            Packing::Bytes(bytes)
+        let packing = match packed.width() {
+            CodeWidth::Byte => Packing::Bytes(in_units(columns, of_panels, read, |[row]| *row)),
+            CodeWidth::Four { offset } => {
+                let pack = |rows: &_| in_nibbles(rows, offset);
+                Packing::Nibbles(in_units(columns, of_panels, read, pack), offset)
+            }
+            CodeWidth::Five { offset } => {
+                let pack = |rows: &_| in_fives(rows, offset);
+                Packing::Fives(in_units(columns, of_panels, read, pack), offset)
+            }
         };
         assert!(
             group == SUMMED || !packed.has_minima(),
@@ -211,37 +191,20 @@ impl CodedPanels {
 
     /// Bytes that the weights take.
     pub(crate) fn bytes(&self) -> usize {
-        let codes = match &self.packing {
-            Packing::Bytes(bytes) => size_of_val(&bytes[..]),
-            Packing::Nibbles(nibbles, _) => size_of_val(&nibbles[..]),
-        };
-        codes + self.scales.bytes() + self.minima.as_ref().map_or(0, Factors::bytes)
+        self.packing.bytes() + self.scales.bytes() + self.minima.as_ref().map_or(0, Factors::bytes)
     }
 
     /// Whether products need sums of their [`Inputs`].
     pub(crate) fn needs_sums(&self) -> bool {
-        self.minima.is_some() || self.offset() != 0
-    }
-
-    fn offset(&self) -> i8 {
-        match self.packing {
-            Packing::Bytes(_) => 0,
-            Packing::Nibbles(_, offset) => offset,
-        }
+        self.minima.is_some() || self.packing.offset() != 0
     }
 
     /// One column of a panel's rows, which begin at `first` of all panels' rows one after the other.
     pub(crate) fn column(&self, first: usize, column: usize, out: &mut [f32]) {
         for (k, out) in (first..).zip(out) {
-            let code = match &self.packing {
-                Packing::Bytes(bytes) => bytes[k][column],
-                Packing::Nibbles(nibbles, offset) => {
-                    let nibble = nibbles[k / NIBBLES][column] >> (k % NIBBLES * 4) & 0x0f;
-                    nibble as i8 - offset
-                }
-            };
             let group = k / self.group;
-            let product = self.scales.value(group, column) * f32::from(code);
+            let product =
+                self.scales.value(group, column) * f32::from(self.packing.code(k, column));
             let minima = self.minima.as_ref();
             *out = minima.map_or(product, |minima| product + minima.value(group, column));
         }
@@ -276,12 +239,7 @@ impl CodedPanels {
         for start in (0..depth).step_by(DEPTH) {
             let n = DEPTH.min(depth - start);
             let rows = &mut unpacked.rows[..n];
-            match &self.packing {
-                Packing::Bytes(bytes) => widen_bytes(&bytes[first + start..][..n], rows),
-                Packing::Nibbles(nibbles, _) => {
-                    widen_nibbles(&nibbles[(first + start) / NIBBLES..], rows);
-                }
-            }
+            self.packing.widen(first + start, rows);
             let at = (first + start) / self.group;
             let scales = &mut unpacked.scales[..n / self.group];
             self.scales.unpack(at, scales);
@@ -289,7 +247,7 @@ impl CodedPanels {
             if let Some(own) = &self.minima {
                 own.unpack(at, minima);
             } else {
-                let factor = -f32::from(self.offset());
+                let factor = -f32::from(self.packing.offset());
                 let scales = scales.as_flattened().iter();
                 for (minimum, scale) in minima.as_flattened_mut().iter_mut().zip(scales) {
                     *minimum = factor * scale;
@@ -314,39 +272,6 @@ fn into_column<T: Copy>(j: usize, values: &[T], rows: &mut [[T; WIDTH]]) {
     }
 }
 
-fn in_nibbles(rows: &[Bytes; NIBBLES], offset: i8) -> Nibbles {
-    std::array::from_fn(|j| {
-        let nibbles = (0u32..).step_by(4).zip(rows);
-        nibbles.fold(0, |all, (shift, row)| {
-            all | u32::from((row[j] + offset) as u8) << shift
-        })
-    })
-}
-
-// Loops and no closures: those would be compiled apart, for the baseline.
-for_each_instruction_set! {
-    fn widen_bytes(codes: &[Bytes], out: &mut [Row]) {
-        for (codes, out) in codes.iter().zip(out) {
-            for (out, &code) in out.iter_mut().zip(codes) {
-                *out = f32::from(code);
-            }
-        }
-    }
-}
-
-for_each_instruction_set! {
-    /// Without regard to the offset.
-    fn widen_nibbles(codes: &[Nibbles], out: &mut [Row]) {
-        for (codes, out) in codes.iter().zip(out.as_chunks_mut::<NIBBLES>().0) {
-            for (k, out) in out.iter_mut().enumerate() {
-                for (out, &nibbles) in out.iter_mut().zip(codes) {
-                    *out = (nibbles >> (4 * k) & 0x0f) as i32 as f32;
-                }
-            }
-        }
-    }
-}
-
 /// `out[i][j] += sum over k of x[i][k] * w[k][j]`, for few rows ([`are_few`]).
 ///
 /// # Shapes
@@ -366,22 +291,6 @@ pub(crate) fn multiply_halves(weights: &[HalfRow], x: &[f32], out: &mut [Row]) {
     let _ = (weights, x, out);
 }
 
+mod packing;
 #[cfg(target_arch = "x86_64")]
 mod x86;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nibbles_hold_codes_of_either_sign() {
-        for (offset, lowest) in [(0, 0), (8, -8)] {
-            let codes: [Bytes; NIBBLES] =
-                std::array::from_fn(|k| std::array::from_fn(|j| lowest + ((j + k) * 7 % 16) as i8));
-            let mut widened = [[0.0; WIDTH]; NIBBLES];
-            widen_nibbles(&[in_nibbles(&codes, offset)], &mut widened);
-            let expected = codes.map(|row| row.map(|code| f32::from(code + offset)));
-            assert_eq!(widened, expected);
-        }
-    }
-}

@@ -19,6 +19,14 @@ pub(crate) struct PackedTensor {
     bytes: Vec<u8>,
 }
 
+/// Bits of a code, where they are few once `offset` has taken its sign away.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum CodeWidth {
+    Four { offset: i8 },
+    Five { offset: i8 },
+    Byte,
+}
+
 impl std::fmt::Debug for PackedTensor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (rows, columns) = (self.rows(), self.columns);
@@ -62,12 +70,14 @@ impl PackedTensor {
         self.kind.has_minima()
     }
 
-    /// What has to be added to a code to make four bits without a sign of it; `None` where codes take more.
-    pub(crate) fn nibble_offset(&self) -> Option<i8> {
+    /// How wide codes are.
+    pub(crate) fn width(&self) -> CodeWidth {
         match self.kind {
-            TensorType::Q4_0 => Some(8),
-            TensorType::Q4_1 | TensorType::Q4_K => Some(0),
-            _ => None,
+            TensorType::Q4_0 => CodeWidth::Four { offset: 8 },
+            TensorType::Q4_1 | TensorType::Q4_K => CodeWidth::Four { offset: 0 },
+            TensorType::Q5_0 => CodeWidth::Five { offset: 16 },
+            TensorType::Q5_K => CodeWidth::Five { offset: 0 },
+            _ => CodeWidth::Byte,
         }
     }
 

@@ -285,6 +285,8 @@ fn a_checkpoint_of_another_training_is_refused_with_what_differs() {
         "output.save_total_limit=5",
         "--set",
         "evaluate.batch_size=3",
+        "--set",
+        "train.gradient_checkpointing=layer",
     ];
     fit(&project, &with(&words)).result();
     assert!(outcome(&project) == uninterrupted(), "the bytes differ");

@@ -17,6 +17,7 @@ fn a_plan_adds_up_and_says_whether_it_fits() {
             "parameters ",
             "steps        4 over 5 examples",
             "  weights ",
+            "layers       all are kept",
             "fits         yes",
         ],
     );

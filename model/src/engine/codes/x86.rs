@@ -6,7 +6,8 @@
 )]
 use std::arch::x86_64::*;
 
-use super::{Bytes, CodedPanels, Factors, HalfRow, Inputs, NIBBLES, Nibbles, Packing, Row, WIDTH};
+use super::packing::{Bytes, FIVES, Fives, NIBBLES, Nibbles, Packing};
+use super::{CodedPanels, Factors, HalfRow, Inputs, Row, WIDTH};
 use crate::engine::vector::x86::avx2::{Vectors, add, finish, of_row, write};
 
 /// Calls a block with as many rows as there are.
@@ -75,6 +76,55 @@ unsafe fn add_nibbles<const M: usize>(
     }
 }
 
+/// Adds the products with thirty-two rows of codes, without regard to their offset; `x` and `stride` as in [`add`], for
+/// as many values each.
+#[target_feature(enable = "avx2,fma")]
+#[inline]
+unsafe fn add_fives<const M: usize>(
+    sums: &mut [Vectors; M],
+    mut x: *const f32,
+    stride: usize,
+    codes: &Fives,
+) {
+    let [low_bits, fifth_bit, byte] =
+        [0x0f0f_0f0f, 0x1010_1010, 0xff].map(|mask| _mm256_set1_epi32(mask));
+    let load = |numbers: &[u32; WIDTH]| -> [__m256i; WIDTH / 8] {
+        std::array::from_fn(|j| {
+            // SAFETY: eight numbers follow at each of the places.
+            unsafe { _mm256_loadu_si256(numbers.as_ptr().add(j * 8).cast()) }
+        })
+    };
+    let [low @ .., fifths] = codes;
+    for (half, low) in low.as_chunks::<2>().0.iter().enumerate() {
+        let mut fifths = load(fifths);
+        if half == 1 {
+            fifths = fifths.map(|fifths| _mm256_slli_epi32::<4>(fifths));
+        }
+        for low in low {
+            let mut low = load(low);
+            for _ in 0..2 {
+                // Four rows, a byte each.
+                let mut four: [__m256i; WIDTH / 8] = std::array::from_fn(|j| {
+                    let fifth = _mm256_and_si256(fifths[j], fifth_bit);
+                    _mm256_or_si256(_mm256_and_si256(low[j], low_bits), fifth)
+                });
+                low = low.map(|low| _mm256_srli_epi32::<4>(low));
+                fifths = fifths.map(|fifths| _mm256_srli_epi32::<1>(fifths));
+                for _ in 0..4 {
+                    let values =
+                        four.map(|codes| _mm256_cvtepi32_ps(_mm256_and_si256(codes, byte)));
+                    four = four.map(|codes| _mm256_srli_epi32::<8>(codes));
+                    // SAFETY: by the caller's word, for `x` goes on by one for each of the rows.
+                    unsafe {
+                        add(sums, x, stride, &values);
+                        x = x.add(1);
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// # Safety
 /// `x` has `depth` values for each row of `out`, and `sums_stride` sums.
 #[target_feature(enable = "avx2,fma,f16c")]
@@ -103,6 +153,13 @@ pub(super) unsafe fn add_products(
                     nibbles_block(panels, codes, first, depth, x, sums_stride, out)
                 );
             }
+            Packing::Fives(fives, _) => {
+                let codes = &fives[first / FIVES..][..depth / FIVES];
+                by_rows!(
+                    out,
+                    fives_block(panels, codes, first, depth, x, sums_stride, out)
+                );
+            }
         }
     }
 }
@@ -122,7 +179,7 @@ macro_rules! of_packing {
             sums_stride: usize,
             out: &mut [Row],
         ) {
-            let offset = _mm256_set1_ps(-f32::from(panels.offset()));
+            let offset = _mm256_set1_ps(-f32::from(panels.packing.offset()));
             let mut values = x.values.as_ptr();
             for (g, codes) in codes.chunks_exact(panels.group / $rows).enumerate() {
                 let mut sums: [Vectors; M] =
@@ -153,6 +210,7 @@ macro_rules! of_packing {
 
 of_packing!(bytes_block, Bytes, 1, add_bytes);
 of_packing!(nibbles_block, Nibbles, NIBBLES, add_nibbles);
+of_packing!(fives_block, Fives, FIVES, add_fives);
 
 /// # Safety
 /// `x` has `weights.len()` values for each row of `out`.
