@@ -11,10 +11,10 @@ pub(super) type Bytes = [i8; WIDTH];
 pub(super) type Nibbles = [u32; WIDTH];
 /// Rows of [`Nibbles`].
 pub(super) const NIBBLES: usize = 8;
-/// Thirty-two rows of a panel, five bits each. Number `w` of the first four has the lower four bits of rows `8 * w` to
-/// `8 * w + 7`: of the first four of them in the lower halves of its bytes, of the others in the upper ones. Byte `r` of
-/// the last number has the fifth bits of rows `r`, `4 + r`, `8 + r` and so on, the first one in bit 4 and those after
-/// bit 7 from bit 0 on: a shift brings those of four rows to where they belong.
+/// Thirty-two rows of a panel, five bits each. Byte `r` of the first number has the fifth bits of rows `r`, `4 + r`,
+/// `8 + r` and so on, the first one in bit 4 and those after bit 7 from bit 0 on: a shift brings those of four rows to
+/// where they belong. Number `1 + w` has the lower four bits of rows `8 * w` to `8 * w + 7`: of the first four of them in
+/// the lower halves of its bytes, of the others in the upper ones.
 pub(super) type Fives = [[u32; WIDTH]; 5];
 /// Rows of [`Fives`].
 pub(super) const FIVES: usize = 32;
@@ -52,8 +52,8 @@ impl Packing {
             Self::Fives(fives, _) => {
                 let (unit, k) = (&fives[k / FIVES], k % FIVES);
                 let (four, byte) = (k / 4, k % 4 * 8);
-                let low = unit[four / 2][column] >> (byte + four % 2 * 4) & 0x0f;
-                let fifth = unit[4][column] >> (byte + (four + 4) % 8) & 1;
+                let low = unit[1 + four / 2][column] >> (byte + four % 2 * 4) & 0x0f;
+                let fifth = unit[0][column] >> (byte + (four + 4) % 8) & 1;
                 low | fifth << 4
             }
         };
@@ -110,8 +110,8 @@ pub(super) fn in_fives(rows: &[Bytes; FIVES], offset: i8) -> Fives {
         let (four, byte) = (k / 4, k % 4 * 8);
         for (j, &code) in row.iter().enumerate() {
             let kept = u32::from((code + offset) as u8);
-            unit[four / 2][j] |= (kept & 0x0f) << (byte + four % 2 * 4);
-            unit[4][j] |= (kept >> 4) << (byte + (four + 4) % 8);
+            unit[1 + four / 2][j] |= (kept & 0x0f) << (byte + four % 2 * 4);
+            unit[0][j] |= (kept >> 4) << (byte + (four + 4) % 8);
         }
     }
     unit
@@ -143,7 +143,7 @@ for_each_instruction_set! {
 for_each_instruction_set! {
     fn widen_fives(codes: &[Fives], out: &mut [Row]) {
         for (codes, out) in codes.iter().zip(out.as_chunks_mut::<FIVES>().0) {
-            let [low @ .., fifths] = codes;
+            let [fifths, low @ ..] = codes;
             for (four, out) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
                 let low = &low[four / 2];
                 let (low_shift, fifth_shift) = (four % 2 * 4, (four + 4) % 8);

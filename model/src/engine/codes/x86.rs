@@ -10,6 +10,19 @@ use super::packing::{Bytes, FIVES, Fives, NIBBLES, Nibbles, Packing};
 use super::{CodedPanels, Factors, HalfRow, Inputs, Row, WIDTH};
 use crate::engine::vector::x86::avx2::{Vectors, add, finish, of_row, write};
 
+/// So far ahead weights are asked for: the CPU guesses where reading goes on, but late, and not beyond a page.
+const AHEAD: usize = 2048;
+
+/// Asks for as many bytes as these are, [`AHEAD`] of them.
+#[inline]
+fn ask_ahead<T>(weights: &[T]) {
+    let first = weights.as_ptr().cast::<i8>().wrapping_add(AHEAD);
+    for line in (0..size_of_val(weights)).step_by(64) {
+        // SAFETY: a wish changes nothing that a program sees, whatever lies there.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(first.wrapping_add(line)) };
+    }
+}
+
 /// Calls a block with as many rows as there are.
 macro_rules! by_rows {
     ($out:ident, $block:ident($($argument:expr),*)) => {
@@ -94,7 +107,7 @@ unsafe fn add_fives<const M: usize>(
             unsafe { _mm256_loadu_si256(numbers.as_ptr().add(j * 8).cast()) }
         })
     };
-    let [low @ .., fifths] = codes;
+    let [fifths, low @ ..] = codes;
     for (half, low) in low.as_chunks::<2>().0.iter().enumerate() {
         let mut fifths = load(fifths);
         if half == 1 {
@@ -184,6 +197,7 @@ macro_rules! of_packing {
             for (g, codes) in codes.chunks_exact(panels.group / $rows).enumerate() {
                 let mut sums: [Vectors; M] =
                     std::array::from_fn(|_| [_mm256_setzero_ps(); WIDTH / 8]);
+                ask_ahead(codes);
                 for codes in codes {
                     // SAFETY: `values` has gone on by one for each row of weights before this one.
                     unsafe {
@@ -226,6 +240,7 @@ pub(super) unsafe fn multiply_halves(weights: &[HalfRow], x: &[f32], out: &mut [
 unsafe fn halves_block<const M: usize>(weights: &[HalfRow], x: &[f32], out: &mut [Row]) {
     let mut sums: [Vectors; M] = std::array::from_fn(|i| of_row(&out[i]));
     for (k, halves) in weights.iter().enumerate() {
+        ask_ahead(halves);
         let values = std::array::from_fn(|j| {
             // SAFETY: eight halves follow at each of the places.
             let halves = unsafe { _mm_loadu_si128(halves.as_ptr().add(j * 8).cast()) };
