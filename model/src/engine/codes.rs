@@ -5,13 +5,12 @@
 //! of the same numbers in the same order: the same bits.
 #![allow(unsafe_code)] // vector instructions, after asking the CPU for them
 
-use half::f16;
-use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use rayon::prelude::*;
 
 use super::vector::{Groups, Row, WIDTH, multiply_scaled, sum};
 use crate::gguf::{CodeWidth, Codes, PackedTensor};
-use packing::{Bytes, Packing, in_fives, in_nibbles, in_units};
+use factors::{Factors, OfPanel, of_panels};
+use packing::{Bytes, FIVES, Packing, SIXES, in_nibbles, in_units, in_words};
 
 /// Up to so many rows are multiplied by weights in registers.
 const FEW_ROWS: usize = 3;
@@ -69,54 +68,6 @@ pub(crate) struct CodedPanels {
     group: usize,
 }
 
-/// A number for each column and group.
-#[derive(Debug)]
-enum Factors {
-    Single(Vec<Row>),
-    /// In half precision (not bf16), where that holds them all.
-    Half(Vec<HalfRow>),
-}
-
-impl Factors {
-    fn new(rows: Vec<Row>) -> Self {
-        let values = rows.as_flattened().par_iter();
-        let is_half = |&value: &f32| f16::from_f32(value).to_f32().to_bits() == value.to_bits();
-        if !values.clone().all(is_half) {
-            return Self::Single(rows);
-        }
-        let halves = rows
-            .par_iter()
-            .map(|row| row.map(|value| f16::from_f32(value).to_bits()));
-        Self::Half(halves.collect())
-    }
-
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Single(rows) => size_of_val(&rows[..]),
-            Self::Half(rows) => size_of_val(&rows[..]),
-        }
-    }
-
-    fn value(&self, group: usize, column: usize) -> f32 {
-        match self {
-            Self::Single(rows) => rows[group][column],
-            Self::Half(rows) => f16::from_bits(rows[group][column]).to_f32(),
-        }
-    }
-
-    /// Those of groups from `first` on.
-    fn unpack(&self, first: usize, out: &mut [Row]) {
-        match self {
-            Self::Single(rows) => out.copy_from_slice(&rows[first..][..out.len()]),
-            Self::Half(rows) => {
-                let halves = &rows[first..][..out.len()];
-                let halves: &[f16] = halves.as_flattened().reinterpret_cast();
-                halves.convert_to_f32_slice(out.as_flattened_mut());
-            }
-        }
-    }
-}
-
 /// Room for what is unpacked of a panel.
 pub(crate) struct Unpacked {
     rows: Vec<Row>,
@@ -141,31 +92,31 @@ impl Unpacked {
     }
 }
 
-/// A panel's number, scales and minima.
-type OfPanel<'a> = (usize, (&'a mut [Row], &'a mut [Row]));
-
 impl CodedPanels {
     /// Panels of [`WIDTH`] rows of `packed`; the last one is filled up with zeros.
     pub(crate) fn new(packed: &PackedTensor) -> Self {
         let (rows, columns) = (packed.rows(), packed.columns());
-        let group = packed.group();
-        let groups = columns / group;
+        let (group, block) = (packed.group(), packed.block());
         let panels = rows.div_ceil(WIDTH);
-        let mut scales = vec![[0.0; WIDTH]; panels * groups];
-        let mut minima = scales.clone();
-        let read = |(panel, (scales, minima)): OfPanel, codes: &mut [Bytes]| {
+        let of_blocks = || vec![[0; WIDTH]; panels * (columns / block)];
+        let of_groups = || vec![[0; WIDTH]; panels * (columns / group)];
+        let (mut scale_blocks, mut scale_groups) = (of_blocks(), of_groups());
+        let (mut minimum_blocks, mut minimum_groups) = (of_blocks(), of_groups());
+        let of_panels = of_panels(&mut scale_blocks, &mut scale_groups, panels)
+            .zip(of_panels(&mut minimum_blocks, &mut minimum_groups, panels))
+            .enumerate();
+        let read = |(panel, (mut scales, mut minima)): (_, (OfPanel, OfPanel)),
+                    codes: &mut [Bytes]| {
             let mut of_row = Codes::new(packed);
             for j in 0..WIDTH.min(rows - panel * WIDTH) {
                 packed.read(panel * WIDTH + j, &mut of_row);
-                into_column(j, &of_row.codes, codes);
-                into_column(j, &of_row.scales, scales);
-                into_column(j, &of_row.minima, minima);
+                for (row, &code) in codes.iter_mut().zip(&of_row.codes) {
+                    row[j] = code;
+                }
+                scales.write(j, &of_row.scales);
+                minima.write(j, &of_row.minima);
             }
         };
-        let of_panels = scales
-            .par_chunks_mut(groups)
-            .zip(minima.par_chunks_mut(groups))
-            .enumerate();
         let packing = match packed.width() {
             CodeWidth::Byte => Packing::Bytes(in_units(columns, of_panels, read, |[row]| *row)),
             CodeWidth::Four { offset } => {
@@ -173,18 +124,23 @@ impl CodedPanels {
                 Packing::Nibbles(in_units(columns, of_panels, read, pack), offset)
             }
             CodeWidth::Five { offset } => {
-                let pack = |rows: &_| in_fives(rows, offset);
+                let pack = |rows: &[Bytes; FIVES]| in_words(rows, offset);
                 Packing::Fives(in_units(columns, of_panels, read, pack), offset)
+            }
+            CodeWidth::Six { offset } => {
+                let pack = |rows: &[Bytes; SIXES]| in_words(rows, offset);
+                Packing::Sixes(in_units(columns, of_panels, read, pack), offset)
             }
         };
         assert!(
-            group == SUMMED || !packed.has_minima(),
+            group == SUMMED || !packed.has_minima() && packing.surplus() == 0,
             "sums of other groups"
         );
+        let has_minima = packed.has_minima();
         Self {
             packing,
-            scales: Factors::new(scales),
-            minima: packed.has_minima().then(|| Factors::new(minima)),
+            scales: Factors::new(scale_blocks, scale_groups),
+            minima: has_minima.then(|| Factors::new(minimum_blocks, minimum_groups)),
             group,
         }
     }
@@ -196,7 +152,7 @@ impl CodedPanels {
 
     /// Whether products need sums of their [`Inputs`].
     pub(crate) fn needs_sums(&self) -> bool {
-        self.minima.is_some() || self.packing.offset() != 0
+        self.minima.is_some() || self.packing.surplus() != 0
     }
 
     /// One column of a panel's rows, which begin at `first` of all panels' rows one after the other.
@@ -247,7 +203,7 @@ impl CodedPanels {
             if let Some(own) = &self.minima {
                 own.unpack(at, minima);
             } else {
-                let factor = -f32::from(self.packing.offset());
+                let factor = -f32::from(self.packing.surplus());
                 let scales = scales.as_flattened().iter();
                 for (minimum, scale) in minima.as_flattened_mut().iter_mut().zip(scales) {
                     *minimum = factor * scale;
@@ -262,13 +218,6 @@ impl CodedPanels {
             };
             multiply_scaled(&x.values[start..], depth, rows, &groups, out);
         }
-    }
-}
-
-/// Writes values into column `j` of as many rows.
-fn into_column<T: Copy>(j: usize, values: &[T], rows: &mut [[T; WIDTH]]) {
-    for (row, &value) in rows.iter_mut().zip(values) {
-        row[j] = value;
     }
 }
 
@@ -291,6 +240,7 @@ pub(crate) fn multiply_halves(weights: &[HalfRow], x: &[f32], out: &mut [Row]) {
     let _ = (weights, x, out);
 }
 
+mod factors;
 mod packing;
 #[cfg(target_arch = "x86_64")]
 mod x86;

@@ -1,11 +1,12 @@
 //! What the packed types of GGUF have in common: small whole numbers, and a scale for each group of them.
 //!
 //! A value is `scale * code`, or `scale * code + minimum`, the product rounded before the sum: bit for bit what
-//! [`super::dequantize`] promises.
+//! [`super::dequantize`] promises. Scales and minima are halves, times whole numbers where a block has several groups.
 //!
 //! # Source
 //! The block layouts: `ggml-common.h` of <https://github.com/ggml-org/ggml>.
 
+use half::f16;
 use rayon::prelude::*;
 
 use super::dequantize::{TensorType, dequantize, first, half_at};
@@ -24,6 +25,7 @@ pub(crate) struct PackedTensor {
 pub(crate) enum CodeWidth {
     Four { offset: i8 },
     Five { offset: i8 },
+    Six { offset: i8 },
     Byte,
 }
 
@@ -65,6 +67,11 @@ impl PackedTensor {
         self.kind.group()
     }
 
+    /// Columns whose scales have a factor in common.
+    pub(crate) fn block(&self) -> usize {
+        self.kind.block_len()
+    }
+
     /// Whether a minimum is added to the products.
     pub(crate) fn has_minima(&self) -> bool {
         self.kind.has_minima()
@@ -77,6 +84,7 @@ impl PackedTensor {
             TensorType::Q4_1 | TensorType::Q4_K => CodeWidth::Four { offset: 0 },
             TensorType::Q5_0 => CodeWidth::Five { offset: 16 },
             TensorType::Q5_K => CodeWidth::Five { offset: 0 },
+            TensorType::Q6_K => CodeWidth::Six { offset: 32 },
             _ => CodeWidth::Byte,
         }
     }
@@ -110,9 +118,13 @@ impl PackedTensor {
         (0..self.rows()).into_par_iter().all(|row| {
             let mut of_row = Codes::new(self);
             self.read(row, &mut of_row);
-            let mut numbers = of_row.scales.iter().chain(&of_row.minima);
-            // A code is at most 128, and so small a factor can only make a large scale infinite.
-            numbers.all(|number| (number * 128.0).is_finite())
+            // A half times two bytes cannot become infinite in single precision.
+            let mut halves = of_row
+                .scales
+                .of_blocks
+                .iter()
+                .chain(&of_row.minima.of_blocks);
+            halves.all(|half| half.is_finite())
         })
     }
 
@@ -127,10 +139,37 @@ impl PackedTensor {
 pub(crate) struct Codes {
     #[expect(clippy::struct_field_names, reason = "codes, beside their scales")]
     pub(crate) codes: Vec<i8>,
-    /// One a group.
-    pub(crate) scales: Vec<f32>,
-    /// One a group; zeros for types without.
-    pub(crate) minima: Vec<f32>,
+    pub(crate) scales: Scales,
+    /// Zeros for types without.
+    pub(crate) minima: Scales,
+}
+
+/// A number for each group: its block's, times its own.
+pub(crate) struct Scales {
+    /// One a block.
+    pub(crate) of_blocks: Vec<f16>,
+    /// One a group; 1 where a block is a group.
+    pub(crate) of_groups: Vec<i8>,
+}
+
+impl Scales {
+    fn new(blocks: usize, groups: usize) -> Self {
+        Self {
+            of_blocks: vec![f16::ZERO; blocks],
+            of_groups: vec![1; groups],
+        }
+    }
+
+    pub(crate) fn value(&self, group: usize) -> f32 {
+        let groups_per_block = self.of_groups.len() / self.of_blocks.len();
+        self.of_blocks[group / groups_per_block].to_f32() * f32::from(self.of_groups[group])
+    }
+}
+
+/// Where the scales of one block go.
+struct OfBlock<'a> {
+    of_block: &'a mut f16,
+    of_groups: &'a mut [i8],
 }
 
 impl Codes {
@@ -144,8 +183,8 @@ impl Codes {
         let groups = blocks * kind.block_len() / kind.group();
         Self {
             codes: vec![0; blocks * kind.block_len()],
-            scales: vec![0.0; groups],
-            minima: vec![0.0; groups],
+            scales: Scales::new(blocks, groups),
+            minima: Scales::new(blocks, groups),
         }
     }
 
@@ -156,8 +195,10 @@ impl Codes {
             .chunks_exact(kind.block_bytes())
             .zip(self.codes.chunks_exact_mut(kind.block_len()));
         for (i, (block, codes)) in blocks.enumerate() {
-            let scales = &mut self.scales[i * groups..][..groups];
-            let minima = &mut self.minima[i * groups..][..groups];
+            let [scales, minima] = [&mut self.scales, &mut self.minima].map(|scales| OfBlock {
+                of_block: &mut scales.of_blocks[i],
+                of_groups: &mut scales.of_groups[i * groups..][..groups],
+            });
             kind.take_apart(block, codes, scales, minima);
         }
     }
@@ -178,19 +219,19 @@ impl TensorType {
         matches!(self, Self::Q4_1 | Self::Q4_K | Self::Q5_K)
     }
 
-    fn take_apart(self, block: &[u8], codes: &mut [i8], scales: &mut [f32], minima: &mut [f32]) {
+    fn take_apart(self, block: &[u8], codes: &mut [i8], scales: OfBlock, minima: OfBlock) {
         match self {
             Self::F32 | Self::F16 | Self::BF16 => unreachable!("these hold no codes"),
             Self::Q4_0 => {
-                scales[0] = half_at(block, 0);
+                *scales.of_block = half_at(block, 0);
                 nibbles(&block[2..], codes, |q| q as i8 - 8);
             }
             Self::Q4_1 => {
-                (scales[0], minima[0]) = (half_at(block, 0), half_at(block, 2));
+                (*scales.of_block, *minima.of_block) = (half_at(block, 0), half_at(block, 2));
                 nibbles(&block[4..], codes, |q| q as i8);
             }
             Self::Q5_0 => {
-                scales[0] = half_at(block, 0);
+                *scales.of_block = half_at(block, 0);
                 let fifth_bits = u32::from_le_bytes(first(&block[2..]));
                 let packed = &block[6..];
                 for (i, code) in codes.iter_mut().enumerate() {
@@ -200,7 +241,7 @@ impl TensorType {
                 }
             }
             Self::Q8_0 => {
-                scales[0] = half_at(block, 0);
+                *scales.of_block = half_at(block, 0);
                 for (code, &q) in codes.iter_mut().zip(&block[2..]) {
                     *code = q as i8;
                 }
@@ -231,9 +272,9 @@ impl TensorType {
                 let (low, rest) = block.split_at(128);
                 let (high, rest) = rest.split_at(64);
                 let (sub_scales, scale) = rest.split_at(16);
-                let scale_of_all = half_at(scale, 0);
-                for (scale, &sub_scale) in scales.iter_mut().zip(sub_scales) {
-                    *scale = scale_of_all * f32::from(sub_scale as i8);
+                *scales.of_block = half_at(scale, 0);
+                for (scale, &sub_scale) in scales.of_groups.iter_mut().zip(sub_scales) {
+                    *scale = sub_scale as i8;
                 }
                 for (i, code) in codes.iter_mut().enumerate() {
                     // Each half of 128 values has 64 low bytes and 32 high bytes, walked in runs of 32.
@@ -257,12 +298,11 @@ fn nibbles(packed: &[u8], codes: &mut [i8], code: impl Fn(u8) -> i8) {
 }
 
 /// The scales and minima of the eight sub-blocks of `Q4_K` and `Q5_K`; a minimum is subtracted in these types.
-fn scales_and_minima(block: &[u8], scales: &mut [f32], minima: &mut [f32]) {
-    let (scale, minimum) = (half_at(block, 0), half_at(block, 2));
-    for i in 0..8 {
-        let (sub_scale, sub_minimum) = scale_and_minimum(&block[4..16], i);
-        scales[i] = scale * sub_scale;
-        minima[i] = -(minimum * sub_minimum);
+fn scales_and_minima(block: &[u8], scales: OfBlock, minima: OfBlock) {
+    (*scales.of_block, *minima.of_block) = (half_at(block, 0), -half_at(block, 2));
+    let of_groups = scales.of_groups.iter_mut().zip(minima.of_groups);
+    for (i, (scale, minimum)) in of_groups.enumerate() {
+        (*scale, *minimum) = scale_and_minimum(&block[4..16], i);
     }
 }
 
@@ -270,7 +310,7 @@ fn scales_and_minima(block: &[u8], scales: &mut [f32], minima: &mut [f32]) {
 ///
 /// The first four of each lie in the low 6 bits of bytes 0-3 and 4-7; the last four have their low nibbles
 /// in bytes 8-11 and their upper two bits on top of bytes 0-3 and 4-7.
-fn scale_and_minimum(packed: &[u8], i: usize) -> (f32, f32) {
+fn scale_and_minimum(packed: &[u8], i: usize) -> (i8, i8) {
     let (scale, minimum) = if i < 4 {
         (packed[i] & 0x3f, packed[i + 4] & 0x3f)
     } else {
@@ -279,7 +319,7 @@ fn scale_and_minimum(packed: &[u8], i: usize) -> (f32, f32) {
             (packed[i + 4] >> 4) | ((packed[i] >> 2) & 0x30),
         )
     };
-    (f32::from(scale), f32::from(minimum))
+    (scale as i8, minimum as i8)
 }
 
 #[cfg(test)]
@@ -292,7 +332,7 @@ mod tests {
         let mut packed = [0; 12];
         packed[0] = 0b1000_0000;
         packed[8] = 0x05;
-        assert_eq!(scale_and_minimum(&packed, 4), (37.0, 0.0));
-        assert_eq!(scale_and_minimum(&packed, 0), (0.0, 0.0));
+        assert_eq!(scale_and_minimum(&packed, 4), (37, 0));
+        assert_eq!(scale_and_minimum(&packed, 0), (0, 0));
     }
 }

@@ -172,7 +172,7 @@ pub(crate) fn dequantize(kind: TensorType, bytes: &[u8], values: &mut [f32]) {
     let blocks = bytes.chunks_exact(kind.block_bytes());
     match kind {
         TensorType::F32 => fill(values, blocks, |block| f32::from_le_bytes(first(block))),
-        TensorType::F16 => fill(values, blocks, |block| half_at(block, 0)),
+        TensorType::F16 => fill(values, blocks, |block| half_at(block, 0).to_f32()),
         TensorType::BF16 => fill(values, blocks, |block| {
             bf16::from_le_bytes(first(block)).to_f32()
         }),
@@ -198,10 +198,11 @@ fn unpack<'a>(kind: TensorType, blocks: impl Iterator<Item = &'a [u8]>, values: 
         read.fill(kind, block);
         let groups = values.chunks_exact_mut(kind.group());
         for (i, (values, codes)) in groups.zip(read.codes.chunks(kind.group())).enumerate() {
+            let (scale, minimum) = (read.scales.value(i), read.minima.value(i));
             for (value, &code) in values.iter_mut().zip(codes) {
-                *value = read.scales[i] * f32::from(code);
+                *value = scale * f32::from(code);
                 if kind.has_minima() {
-                    *value += read.minima[i];
+                    *value += minimum;
                 }
             }
         }
@@ -214,8 +215,8 @@ pub(super) fn first<const N: usize>(block: &[u8]) -> [u8; N] {
 }
 
 /// The half-precision number at byte `at`.
-pub(super) fn half_at(block: &[u8], at: usize) -> f32 {
-    f16::from_le_bytes(first(&block[at..])).to_f32()
+pub(super) fn half_at(block: &[u8], at: usize) -> f16 {
+    f16::from_le_bytes(first(&block[at..]))
 }
 
 #[cfg(test)]

@@ -28,6 +28,6 @@ pub(crate) mod reader;
 pub(crate) mod vocabulary;
 mod writer;
 
-pub(crate) use codes::{CodeWidth, Codes, PackedTensor};
+pub(crate) use codes::{CodeWidth, Codes, PackedTensor, Scales};
 pub(crate) use dequantize::TensorType;
 pub(crate) use reader::{GgufError, GgufFile};

@@ -11,63 +11,100 @@ pub(super) type Bytes = [i8; WIDTH];
 pub(super) type Nibbles = [u32; WIDTH];
 /// Rows of [`Nibbles`].
 pub(super) const NIBBLES: usize = 8;
-/// Thirty-two rows of a panel, five bits each. Byte `r` of the first number has the fifth bits of rows `r`, `4 + r`,
-/// `8 + r` and so on, the first one in bit 4 and those after bit 7 from bit 0 on: a shift brings those of four rows to
-/// where they belong. Number `1 + w` has the lower four bits of rows `8 * w` to `8 * w + 7`: of the first four of them in
-/// the lower halves of its bytes, of the others in the upper ones.
-pub(super) type Fives = [[u32; WIDTH]; 5];
+
+/// Rows of a panel in `N` numbers for each column, eight rows for each number but the first.
+///
+/// Number `1 + n` has the lower four bits of rows `8 * n` to `8 * n + 7`, of the first four rows in the lower halves of
+/// its bytes, of the others in the upper ones. Number 0 has the bits above them, in byte `r` those of rows `r`, `4 + r`,
+/// `8 + r` and so on, the first ones from bit 4 on and those after bit 7 from bit 0 on: a shift brings those of four rows
+/// to where they belong.
+pub(super) type Words<const N: usize> = [[u32; WIDTH]; N];
+pub(super) type Fives = Words<5>;
+pub(super) type Sixes = Words<3>;
 /// Rows of [`Fives`].
 pub(super) const FIVES: usize = 32;
+/// Rows of [`Sixes`].
+pub(super) const SIXES: usize = 16;
 
-/// All panels' codes, one after the other. A code is what is kept less an offset: products are taken of what is kept
-/// alone, and the offset is a minimum of `-offset * scale`, which is exact, for it is a power of two.
+/// Bits of a code in the first of so many numbers.
+pub(super) const fn upper_bits(words: usize) -> usize {
+    4 / (words - 1)
+}
+
+/// Where the upper bits of the rows from `4 * four` on begin in each byte of the first number.
+const fn upper_shift(four: usize, words: usize) -> usize {
+    (4 + four * upper_bits(words)) % 8
+}
+
+/// All panels' codes, one after the other. A code is what is kept less an offset.
 #[derive(Debug)]
 pub(super) enum Packing {
     Bytes(Vec<Bytes>),
     Nibbles(Vec<Nibbles>, i8),
     Fives(Vec<Fives>, i8),
+    Sixes(Vec<Sixes>, i8),
 }
 
 impl Packing {
-    pub(super) fn offset(&self) -> i8 {
-        match *self {
-            Self::Bytes(_) => 0,
-            Self::Nibbles(_, offset) | Self::Fives(_, offset) => offset,
-        }
-    }
-
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Bytes(units) => size_of_val(&units[..]),
             Self::Nibbles(units, _) => size_of_val(&units[..]),
             Self::Fives(units, _) => size_of_val(&units[..]),
+            Self::Sixes(units, _) => size_of_val(&units[..]),
+        }
+    }
+
+    /// What is kept beyond a code.
+    pub(super) fn offset(&self) -> i8 {
+        match *self {
+            Self::Bytes(_) => 0,
+            Self::Nibbles(_, offset) | Self::Fives(_, offset) | Self::Sixes(_, offset) => offset,
+        }
+    }
+
+    /// What products are of: codes and so much more. Nibbles would take a step each to become codes; the others do so
+    /// four at a time.
+    pub(super) fn surplus(&self) -> i8 {
+        match self {
+            Self::Nibbles(..) => self.offset(),
+            Self::Bytes(_) | Self::Fives(..) | Self::Sixes(..) => 0,
         }
     }
 
     /// A column's code in row `k` of all panels' rows.
     pub(super) fn code(&self, k: usize, column: usize) -> i8 {
-        let kept = match self {
-            Self::Bytes(bytes) => return bytes[k][column],
-            Self::Nibbles(nibbles, _) => nibbles[k / NIBBLES][column] >> (k % NIBBLES * 4) & 0x0f,
-            Self::Fives(fives, _) => {
-                let (unit, k) = (&fives[k / FIVES], k % FIVES);
-                let (four, byte) = (k / 4, k % 4 * 8);
-                let low = unit[1 + four / 2][column] >> (byte + four % 2 * 4) & 0x0f;
-                let fifth = unit[0][column] >> (byte + (four + 4) % 8) & 1;
-                low | fifth << 4
+        match self {
+            Self::Bytes(bytes) => bytes[k][column],
+            Self::Nibbles(nibbles, offset) => {
+                let nibble = nibbles[k / NIBBLES][column] >> (k % NIBBLES * 4) & 0x0f;
+                nibble as i8 - offset
             }
-        };
-        kept as i8 - self.offset()
+            Self::Fives(fives, offset) => code(&fives[k / FIVES], k % FIVES, column) - offset,
+            Self::Sixes(sixes, offset) => code(&sixes[k / SIXES], k % SIXES, column) - offset,
+        }
     }
 
-    /// What is kept of rows from `first` on, as numbers. Whole units at both ends.
+    /// What products are of, in rows from `first` on. Whole units at both ends.
     pub(super) fn widen(&self, first: usize, out: &mut [Row]) {
         match self {
             Self::Bytes(bytes) => widen_bytes(&bytes[first..][..out.len()], out),
             Self::Nibbles(nibbles, _) => widen_nibbles(&nibbles[first / NIBBLES..], out),
-            Self::Fives(fives, _) => widen_fives(&fives[first / FIVES..], out),
+            Self::Fives(fives, offset) => {
+                widen_words(fives[first / FIVES..].as_flattened(), 5, *offset, out);
+            }
+            Self::Sixes(sixes, offset) => {
+                widen_words(sixes[first / SIXES..].as_flattened(), 3, *offset, out);
+            }
         }
     }
+}
+
+fn code<const N: usize>(unit: &Words<N>, k: usize, column: usize) -> i8 {
+    let (four, byte) = (k / 4, k % 4 * 8);
+    let low = unit[1 + k / 8][column] >> (byte + four % 2 * 4) & 0x0f;
+    let upper = unit[0][column] >> (byte + upper_shift(four, N)) & ((1 << upper_bits(N)) - 1);
+    (low | upper << 4) as i8
 }
 
 /// All panels' codes in units of `ROWS` rows; `read` fills the rows of a panel and what else belongs to it.
@@ -104,14 +141,17 @@ pub(super) fn in_nibbles(rows: &[Bytes; NIBBLES], offset: i8) -> Nibbles {
     })
 }
 
-pub(super) fn in_fives(rows: &[Bytes; FIVES], offset: i8) -> Fives {
-    let mut unit = [[0; WIDTH]; 5];
+pub(super) fn in_words<const N: usize, const ROWS: usize>(
+    rows: &[Bytes; ROWS],
+    offset: i8,
+) -> Words<N> {
+    let mut unit = [[0; WIDTH]; N];
     for (k, row) in rows.iter().enumerate() {
         let (four, byte) = (k / 4, k % 4 * 8);
         for (j, &code) in row.iter().enumerate() {
             let kept = u32::from((code + offset) as u8);
-            unit[1 + four / 2][j] |= (kept & 0x0f) << (byte + four % 2 * 4);
-            unit[0][j] |= (kept >> 4) << (byte + (four + 4) % 8);
+            unit[1 + k / 8][j] |= (kept & 0x0f) << (byte + four % 2 * 4);
+            unit[0][j] |= (kept >> 4) << (byte + upper_shift(four, N));
         }
     }
     unit
@@ -129,6 +169,7 @@ for_each_instruction_set! {
 }
 
 for_each_instruction_set! {
+    /// Without regard to the offset.
     fn widen_nibbles(codes: &[Nibbles], out: &mut [Row]) {
         for (codes, out) in codes.iter().zip(out.as_chunks_mut::<NIBBLES>().0) {
             for (k, out) in out.iter_mut().enumerate() {
@@ -141,18 +182,25 @@ for_each_instruction_set! {
 }
 
 for_each_instruction_set! {
-    fn widen_fives(codes: &[Fives], out: &mut [Row]) {
-        for (codes, out) in codes.iter().zip(out.as_chunks_mut::<FIVES>().0) {
-            let [fifths, low @ ..] = codes;
+    /// Units of so many words.
+    fn widen_words(units: &[[u32; WIDTH]], words: usize, offset: i8, out: &mut [Row]) {
+        let upper_mask = 0x1010_1010 * ((1 << upper_bits(words)) - 1);
+        let rows = 8 * (words - 1);
+        for (unit, out) in units.chunks_exact(words).zip(out.chunks_exact_mut(rows)) {
             for (four, out) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-                let low = &low[four / 2];
-                let (low_shift, fifth_shift) = (four % 2 * 4, (four + 4) % 8);
-                for (r, out) in out.iter_mut().enumerate() {
-                    for ((out, &low), &fifths) in out.iter_mut().zip(low).zip(fifths) {
-                        let low = low >> (8 * r + low_shift) & 0x0f;
-                        let fifth = fifths >> (8 * r + fifth_shift) & 1;
-                        *out = (low | fifth << 4) as i32 as f32;
-                    }
+                let (upper, low) = (&unit[0], &unit[1 + four / 2]);
+                let (low_shift, upper_shift) = (four % 2 * 4, upper_shift(four, words));
+                // To bit 4: one of the two is nothing.
+                let right = upper_shift.saturating_sub(4);
+                let left = 4_usize.saturating_sub(upper_shift);
+                let [first, second, third, fourth] = out;
+                for j in 0..WIDTH {
+                    let upper = upper[j] >> right << left & upper_mask;
+                    let four = low[j] >> low_shift & 0x0f0f_0f0f | upper;
+                    first[j] = ((four & 0xff) as i32 - i32::from(offset)) as f32;
+                    second[j] = ((four >> 8 & 0xff) as i32 - i32::from(offset)) as f32;
+                    third[j] = ((four >> 16 & 0xff) as i32 - i32::from(offset)) as f32;
+                    fourth[j] = ((four >> 24) as i32 - i32::from(offset)) as f32;
                 }
             }
         }
@@ -173,30 +221,31 @@ mod tests {
     fn check<const N: usize>(packing: &Packing, codes: &[Bytes; N]) {
         for (k, row) in codes.iter().enumerate() {
             for (j, &code) in row.iter().enumerate() {
-                assert_eq!(packing.code(k, j), code, "row {k}, column {j}");
+                assert_eq!(packing.code(k, j), code, "{packing:?}: row {k}, column {j}");
             }
         }
         let mut widened = [[0.0; WIDTH]; N];
         packing.widen(0, &mut widened);
-        let expected = codes.map(|row| row.map(|code| f32::from(code + packing.offset())));
-        assert_eq!(widened, expected);
+        let expected = codes.map(|row| row.map(|code| f32::from(code + packing.surplus())));
+        assert_eq!(widened, expected, "{packing:?}");
     }
 
     #[test]
     fn codes_of_either_sign_come_out_as_they_went_in() {
-        for (offset, lowest) in [(0, 0), (8, -8)] {
-            let codes = rows(lowest, 16);
-            check(
-                &Packing::Nibbles(vec![in_nibbles(&codes, offset)], offset),
-                &codes,
-            );
+        for offset in [0, 8] {
+            let codes = rows(-offset, 16);
+            let nibbles = vec![in_nibbles(&codes, offset)];
+            check(&Packing::Nibbles(nibbles, offset), &codes);
         }
-        for (offset, lowest) in [(0, 0), (16, -16)] {
-            let codes = rows(lowest, 32);
-            check(
-                &Packing::Fives(vec![in_fives(&codes, offset)], offset),
-                &codes,
-            );
+        for offset in [0, 16] {
+            let codes: [Bytes; FIVES] = rows(-offset, 32);
+            let fives = vec![in_words(&codes, offset)];
+            check(&Packing::Fives(fives, offset), &codes);
+        }
+        for offset in [0, 32] {
+            let codes: [Bytes; SIXES] = rows(-offset, 64);
+            let sixes = vec![in_words(&codes, offset)];
+            check(&Packing::Sixes(sixes, offset), &codes);
         }
         let codes: [Bytes; 1] = rows(-128, 256);
         check(&Packing::Bytes(codes.to_vec()), &codes);

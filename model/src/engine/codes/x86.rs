@@ -6,8 +6,11 @@
 )]
 use std::arch::x86_64::*;
 
-use super::packing::{Bytes, FIVES, Fives, NIBBLES, Nibbles, Packing};
-use super::{CodedPanels, Factors, HalfRow, Inputs, Row, WIDTH};
+use super::factors::Factors;
+use super::packing::{
+    Bytes, FIVES, Fives, NIBBLES, Nibbles, Packing, SIXES, Sixes, Words, upper_bits,
+};
+use super::{CodedPanels, HalfRow, Inputs, Row, WIDTH};
 use crate::engine::vector::x86::avx2::{Vectors, add, finish, of_row, write};
 
 /// So far ahead weights are asked for: the CPU guesses where reading goes on, but late, and not beyond a page.
@@ -39,13 +42,26 @@ macro_rules! by_rows {
 #[target_feature(enable = "avx2,fma,f16c")]
 #[inline]
 fn of_factors(factors: &Factors, group: usize) -> Vectors {
-    match factors {
-        Factors::Single(rows) => of_row(&rows[group]),
-        Factors::Half(rows) => std::array::from_fn(|j| {
-            // SAFETY: eight halves follow at each of the places.
-            _mm256_cvtph_ps(unsafe { _mm_loadu_si128(rows[group].as_ptr().add(j * 8).cast()) })
-        }),
-    }
+    let halves = &factors.of_blocks[group >> factors.block_shift];
+    let of_block: Vectors = std::array::from_fn(|j| {
+        // SAFETY: eight halves follow at each of the places.
+        _mm256_cvtph_ps(unsafe { _mm_loadu_si128(halves.as_ptr().add(j * 8).cast()) })
+    });
+    let Some(bytes) = factors.of_groups.get(group) else {
+        return of_block;
+    };
+    let of_group = of_bytes(bytes);
+    std::array::from_fn(|j| _mm256_mul_ps(of_block[j], of_group[j]))
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn of_bytes(bytes: &Bytes) -> Vectors {
+    std::array::from_fn(|j| {
+        // SAFETY: eight bytes follow at each of the places.
+        let bytes = unsafe { _mm_loadl_epi64(bytes.as_ptr().add(j * 8).cast()) };
+        _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes))
+    })
 }
 
 /// Adds the products with a row of codes; `x` and `stride` as in [`add`].
@@ -57,13 +73,8 @@ unsafe fn add_bytes<const M: usize>(
     stride: usize,
     codes: &Bytes,
 ) {
-    let values: Vectors = std::array::from_fn(|j| {
-        // SAFETY: eight bytes follow at each of the places.
-        let codes = unsafe { _mm_loadl_epi64(codes.as_ptr().add(j * 8).cast()) };
-        _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(codes))
-    });
     // SAFETY: by the caller's word.
-    unsafe { add(sums, x, stride, &values) };
+    unsafe { add(sums, x, stride, &of_bytes(codes)) };
 }
 
 /// Adds the products with eight rows of codes, without regard to their offset; `x` and `stride` as in [`add`], for
@@ -89,49 +100,57 @@ unsafe fn add_nibbles<const M: usize>(
     }
 }
 
-/// Adds the products with thirty-two rows of codes, without regard to their offset; `x` and `stride` as in [`add`], for
-/// as many values each.
+/// Adds the products with a unit of codes; `x` and `stride` as in [`add`], for as many values as there are rows.
 #[target_feature(enable = "avx2,fma")]
 #[inline]
-unsafe fn add_fives<const M: usize>(
+unsafe fn add_words<const M: usize, const N: usize>(
     sums: &mut [Vectors; M],
     mut x: *const f32,
     stride: usize,
-    codes: &Fives,
+    codes: &Words<N>,
+    offset: i8,
 ) {
-    let [low_bits, fifth_bit, byte] =
-        [0x0f0f_0f0f, 0x1010_1010, 0xff].map(|mask| _mm256_set1_epi32(mask));
+    let low_mask = _mm256_set1_epi32(0x0f0f_0f0f);
+    let upper_mask = _mm256_set1_epi32(0x1010_1010 * ((1 << upper_bits(N)) - 1));
+    let offset = _mm256_set1_epi8(offset);
     let load = |numbers: &[u32; WIDTH]| -> [__m256i; WIDTH / 8] {
         std::array::from_fn(|j| {
             // SAFETY: eight numbers follow at each of the places.
             unsafe { _mm256_loadu_si256(numbers.as_ptr().add(j * 8).cast()) }
         })
     };
-    let [fifths, low @ ..] = codes;
-    for (half, low) in low.as_chunks::<2>().0.iter().enumerate() {
-        let mut fifths = load(fifths);
-        if half == 1 {
-            fifths = fifths.map(|fifths| _mm256_slli_epi32::<4>(fifths));
+    let mut upper = load(&codes[0]);
+    for (n, low) in codes[1..].iter().enumerate() {
+        if n == (N - 1) / 2 {
+            // Those that begin at bit 0.
+            upper = load(&codes[0]).map(|upper| _mm256_slli_epi32::<4>(upper));
         }
-        for low in low {
-            let mut low = load(low);
-            for _ in 0..2 {
-                // Four rows, a byte each.
-                let mut four: [__m256i; WIDTH / 8] = std::array::from_fn(|j| {
-                    let fifth = _mm256_and_si256(fifths[j], fifth_bit);
-                    _mm256_or_si256(_mm256_and_si256(low[j], low_bits), fifth)
-                });
-                low = low.map(|low| _mm256_srli_epi32::<4>(low));
-                fifths = fifths.map(|fifths| _mm256_srli_epi32::<1>(fifths));
-                for _ in 0..4 {
-                    let values =
-                        four.map(|codes| _mm256_cvtepi32_ps(_mm256_and_si256(codes, byte)));
-                    four = four.map(|codes| _mm256_srli_epi32::<8>(codes));
-                    // SAFETY: by the caller's word, for `x` goes on by one for each of the rows.
-                    unsafe {
-                        add(sums, x, stride, &values);
-                        x = x.add(1);
-                    }
+        let mut low = load(low);
+        for _ in 0..2 {
+            // Four rows, a byte each.
+            let four: [__m256i; WIDTH / 8] = std::array::from_fn(|j| {
+                let upper = _mm256_and_si256(upper[j], upper_mask);
+                let kept = _mm256_or_si256(_mm256_and_si256(low[j], low_mask), upper);
+                _mm256_sub_epi8(kept, offset)
+            });
+            low = low.map(|low| _mm256_srli_epi32::<4>(low));
+            upper = upper.map(|upper| match upper_bits(N) {
+                1 => _mm256_srli_epi32::<1>(upper),
+                _ => _mm256_srli_epi32::<2>(upper),
+            });
+            // The byte with its sign, from the left end of its number.
+            let rows = [
+                four.map(|four| _mm256_slli_epi32::<24>(four)),
+                four.map(|four| _mm256_slli_epi32::<16>(four)),
+                four.map(|four| _mm256_slli_epi32::<8>(four)),
+                four,
+            ];
+            for row in rows {
+                let values = row.map(|row| _mm256_cvtepi32_ps(_mm256_srai_epi32::<24>(row)));
+                // SAFETY: by the caller's word, for `x` goes on by one for each of the rows.
+                unsafe {
+                    add(sums, x, stride, &values);
+                    x = x.add(1);
                 }
             }
         }
@@ -173,13 +192,21 @@ pub(super) unsafe fn add_products(
                     fives_block(panels, codes, first, depth, x, sums_stride, out)
                 );
             }
+            Packing::Sixes(sixes, _) => {
+                let codes = &sixes[first / SIXES..][..depth / SIXES];
+                by_rows!(
+                    out,
+                    sixes_block(panels, codes, first, depth, x, sums_stride, out)
+                );
+            }
         }
     }
 }
 
-/// Products with codes of one packing, `$rows` rows in each.
+/// Products with codes of one packing, `$rows` rows in each; `$offset` names what is kept beyond a code, where that is
+/// taken away first.
 macro_rules! of_packing {
-    ($block:ident, $packed:ty, $rows:expr, $add:ident) => {
+    ($block:ident, $packed:ty, $rows:expr, $add:ident $(, $offset:ident)?) => {
         /// # Safety
         /// As for [`add_products`], with `M` rows.
         #[target_feature(enable = "avx2,fma,f16c")]
@@ -192,7 +219,8 @@ macro_rules! of_packing {
             sums_stride: usize,
             out: &mut [Row],
         ) {
-            let offset = _mm256_set1_ps(-f32::from(panels.packing.offset()));
+            let surplus = _mm256_set1_ps(-f32::from(panels.packing.surplus()));
+            $(let $offset = panels.packing.offset();)?
             let mut values = x.values.as_ptr();
             for (g, codes) in codes.chunks_exact(panels.group / $rows).enumerate() {
                 let mut sums: [Vectors; M] =
@@ -201,7 +229,7 @@ macro_rules! of_packing {
                 for codes in codes {
                     // SAFETY: `values` has gone on by one for each row of weights before this one.
                     unsafe {
-                        $add(&mut sums, values, depth, codes);
+                        $add(&mut sums, values, depth, codes $(, $offset)?);
                         values = values.add($rows);
                     }
                 }
@@ -210,7 +238,7 @@ macro_rules! of_packing {
                 if panels.needs_sums() {
                     let minima = match &panels.minima {
                         Some(minima) => of_factors(minima, at),
-                        None => std::array::from_fn(|j| _mm256_mul_ps(offset, scales[j])),
+                        None => std::array::from_fn(|j| _mm256_mul_ps(surplus, scales[j])),
                     };
                     let of_x = std::array::from_fn(|i| x.sums[i * sums_stride + g]);
                     finish(sums, &scales, Some((&minima, of_x)), out);
@@ -224,7 +252,8 @@ macro_rules! of_packing {
 
 of_packing!(bytes_block, Bytes, 1, add_bytes);
 of_packing!(nibbles_block, Nibbles, NIBBLES, add_nibbles);
-of_packing!(fives_block, Fives, FIVES, add_fives);
+of_packing!(fives_block, Fives, FIVES, add_words, offset);
+of_packing!(sixes_block, Sixes, SIXES, add_words, offset);
 
 /// # Safety
 /// `x` has `weights.len()` values for each row of `out`.
