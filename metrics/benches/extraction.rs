@@ -20,7 +20,7 @@ const LINES: usize = 2_000;
 const LIMIT: Duration = Duration::from_millis(10);
 
 /// Answers of about so many lines, each kind with a way to be slow on.
-fn answers(lines: usize) -> [(&'static str, String); 6] {
+fn answers(lines: usize) -> [(&'static str, String); 7] {
     let function = |i: usize| {
         format!(
             "def f{i}(x):\n    if x > {i}:\n        return f{}(x)\n    return [y for y in range(x)]\n\n",
@@ -56,6 +56,10 @@ fn answers(lines: usize) -> [(&'static str, String); 6] {
         (
             "prose alone",
             "This line is no Python at all, isn't it?\n".repeat(lines),
+        ),
+        (
+            "prose that names the entry point",
+            "This entry is no Python at all, isn't it?\n".repeat(lines),
         ),
         ("one name bound again and again", rebinding),
     ]

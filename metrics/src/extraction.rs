@@ -116,6 +116,11 @@ fn fence(line: &str) -> Option<(&str, &str)> {
 }
 
 fn program_in(text: &str, entry_point: &str) -> Result<String, Reason> {
+    // Prose is slow to parse, and what does not name the entry point cannot define it. Beyond ASCII one identifier has
+    // several spellings (PEP 3131).
+    if text.is_ascii() && !text.contains(entry_point) {
+        return Err(Reason::NoEntryPoint);
+    }
     let program = with_recovered_module(text, Fstrings::Pep701, |module| {
         let mut units = units(module);
         select(&mut units, entry_point)?;
