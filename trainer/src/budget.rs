@@ -11,8 +11,8 @@ use crate::dataset::Examples;
 use crate::fit::lora_settings;
 use crate::memory::Load;
 
-/// Share of what is available that a training may take before layers are computed again: the estimate is right to a
-/// seventh, and other programs want to live, too.
+/// Share of what is available that a training may take before layers are computed again: the estimate is right
+/// to a seventh, and other programs want to live, too.
 const COMFORTABLE: f64 = 0.8;
 
 /// What a training takes of a device's memory, and what there is.

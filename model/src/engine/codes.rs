@@ -21,6 +21,7 @@ const SUMMED: usize = 32;
 
 /// Halves for each column of a panel.
 pub(crate) type HalfRow = [u16; WIDTH];
+
 /// Whether so few rows are best multiplied by weights that are unpacked in registers.
 pub(crate) fn are_few(rows: usize) -> bool {
     rows <= FEW_ROWS && has_kernels()
@@ -102,8 +103,9 @@ impl CodedPanels {
         let of_groups = || vec![[0; WIDTH]; panels * (columns / group)];
         let (mut scale_blocks, mut scale_groups) = (of_blocks(), of_groups());
         let (mut minimum_blocks, mut minimum_groups) = (of_blocks(), of_groups());
-        let of_panels = of_panels(&mut scale_blocks, &mut scale_groups, panels)
-            .zip(of_panels(&mut minimum_blocks, &mut minimum_groups, panels))
+        let lengths = (columns / block, columns / group);
+        let of_panels = of_panels(&mut scale_blocks, &mut scale_groups, lengths)
+            .zip(of_panels(&mut minimum_blocks, &mut minimum_groups, lengths))
             .enumerate();
         let read = |(panel, (mut scales, mut minima)): (_, (OfPanel, OfPanel)),
                     codes: &mut [Bytes]| {

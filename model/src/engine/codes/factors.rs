@@ -78,13 +78,12 @@ for_each_instruction_set! {
     }
 }
 
-/// Room for the factors of each panel.
+/// Room for the factors of each panel, which has so many blocks and groups.
 pub(super) fn of_panels<'a>(
     of_blocks: &'a mut [HalfRow],
     of_groups: &'a mut [Bytes],
-    panels: usize,
+    (blocks, groups): (usize, usize),
 ) -> impl IndexedParallelIterator<Item = OfPanel<'a>> {
-    let (blocks, groups) = (of_blocks.len() / panels, of_groups.len() / panels);
     of_blocks
         .par_chunks_mut(blocks)
         .zip(of_groups.par_chunks_mut(groups))

@@ -63,8 +63,9 @@ impl Packing {
         }
     }
 
-    /// What products are of: codes and so much more. Nibbles would take a step each to become codes; the others do so
-    /// four at a time.
+    /// What products are of: codes and so much more. Nibbles would take a step each to become codes, where the others do
+    /// so four at a time; instead their offset is a minimum of `-offset * scale`, which is exact, for it is a power of
+    /// two.
     pub(super) fn surplus(&self) -> i8 {
         match self {
             Self::Nibbles(..) => self.offset(),

@@ -16,7 +16,7 @@ use crate::engine::vector::x86::avx2::{Vectors, add, finish, of_row, write};
 /// So far ahead weights are asked for: the CPU guesses where reading goes on, but late, and not beyond a page.
 const AHEAD: usize = 2048;
 
-/// Asks for as many bytes as these are, [`AHEAD`] of them.
+/// Asks for as many bytes as these are, [`AHEAD`] bytes after them.
 #[inline]
 fn ask_ahead<T>(weights: &[T]) {
     let first = weights.as_ptr().cast::<i8>().wrapping_add(AHEAD);
