@@ -32,9 +32,13 @@ pub fn peak_memory_bytes() -> Option<u64> {
 /// A line of what Linux says of this process, in bytes.
 fn memory_bytes(name: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let kib: u64 = status.lines().find_map(|line| {
-        let value = line.strip_prefix(name)?;
-        value.split_whitespace().next()?.parse().ok()
-    })?;
-    Some(kib * 1024)
+    Some(number_behind(&status, name)? * 1024)
+}
+
+/// The whole number behind a name that begins a line, as in the files of `/proc`.
+pub fn number_behind(text: &str, name: &str) -> Option<u64> {
+    text.lines().find_map(|line| {
+        let mut words = line.split_whitespace();
+        (words.next()? == name).then(|| words.next()?.parse().ok())?
+    })
 }

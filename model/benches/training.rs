@@ -82,13 +82,13 @@ fn main() {
         write_checkpoint(folder.path(), shape);
         for (batch, length) in [(2, 512), (1, 2048)] {
             let mut results = Vec::new();
-            for (what, format, recomputes) in [
-                ("f32", WeightFormat::F32, false),
-                ("f32 layer", WeightFormat::F32, true),
-                ("bf16", WeightFormat::Bf16, false),
-                ("q4", WeightFormat::Q4, false),
+            for (what, format, recomputed_layers) in [
+                ("f32", WeightFormat::F32, 0),
+                ("f32 layer", WeightFormat::F32, usize::MAX),
+                ("bf16", WeightFormat::Bf16, 0),
+                ("q4", WeightFormat::Q4, 0),
             ] {
-                let step = Step::new(folder.path(), format, recomputes);
+                let step = Step::new(folder.path(), format, recomputed_layers);
                 results.push((what, step.forward(batch, length), step.whole(batch, length)));
             }
             let results: Vec<_> = results.iter().map(|&(what, f, w)| (what, (f, w))).collect();
@@ -174,11 +174,11 @@ struct Step {
 }
 
 impl Step {
-    fn new(folder: &Path, format: WeightFormat, recomputes: bool) -> Self {
+    fn new(folder: &Path, format: WeightFormat, recomputed_layers: usize) -> Self {
         let checkpoint = Checkpoint::open(folder).expect("a checkpoint");
         let device = Device::flex();
         let decoder = Decoder::load_as(&checkpoint, format, &device, |_, _| ()).expect("weights");
-        let decoder = decoder.with_recomputed_layers(if recomputes { usize::MAX } else { 0 });
+        let decoder = decoder.with_recomputed_layers(recomputed_layers);
         let settings = LoraSettings {
             r: 16,
             lora_alpha: 32.0,

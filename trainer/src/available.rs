@@ -3,13 +3,16 @@
 use std::fs;
 use std::path::Path;
 
+use cli::number_behind;
+
 /// Where Linux shows control groups (version 2) and their limits: a container's, a batch system's, systemd's.
 const GROUPS: &str = "/sys/fs/cgroup";
 
 /// Bytes that this process can still take on the CPU's side, where the system says: what Linux calls available, or what
 /// is left to the control groups that the process belongs to.
 pub(crate) fn available_bytes() -> Option<u64> {
-    let of_machine = field(&fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable:")? * 1024;
+    let of_machine =
+        number_behind(&fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable:")? * 1024;
     let group = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     // Of the lines of a mixed system, that of version 2 has the number 0 and no controllers.
     let group = group.lines().find_map(|line| line.strip_prefix("0::/"));
@@ -30,17 +33,9 @@ fn left_to_group(folder: &Path) -> Option<u64> {
     let number = |name| read(name)?.trim().parse::<u64>().ok();
     let (most, taken) = (number("memory.max")?, number("memory.current")?);
     // Pages of files that nobody has used of late count as taken, and go when something else wants their place.
-    let cache = read("memory.stat").and_then(|stat| field(&stat, "inactive_file"));
+    let cache = read("memory.stat").and_then(|stat| number_behind(&stat, "inactive_file"));
     let taken = taken.saturating_sub(cache.unwrap_or(0));
     Some(most.saturating_sub(taken))
-}
-
-/// The number behind a name at the beginning of a line.
-fn field(text: &str, name: &str) -> Option<u64> {
-    text.lines().find_map(|line| {
-        let mut words = line.split_whitespace();
-        (words.next()? == name).then(|| words.next()?.parse().ok())?
-    })
 }
 
 #[cfg(test)]

@@ -83,12 +83,12 @@ impl<'a> Budget<'a> {
         let Some(available) = available.filter(|&available| available < needed) else {
             return Ok(());
         };
-        let of_few = load.with_recomputed_layers(load.config.num_hidden_layers);
-        let hint = if of_few.memory().total() <= available {
+        let lightest = load.with_recomputed_layers(load.config.num_hidden_layers);
+        let hint = if lightest.memory().total() <= available {
             "--set train.gradient_checkpointing=auto computes as many layers again as makes it fit"
                 .to_owned()
         } else {
-            match of_few.largest_micro_batch(available) {
+            match lightest.largest_micro_batch(available) {
                 0 => "--set model.quantization=q4 makes the weights smaller; or choose a smaller model, or set \
                       `data.max_seq_length` lower"
                     .to_owned(),

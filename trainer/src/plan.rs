@@ -33,9 +33,6 @@ struct Plan {
     memory: Memory,
     /// Layers whose inside is computed again in the backward pass, for their memory.
     recomputed_layers: usize,
-    /// The same in words.
-    #[serde(skip)]
-    layers: String,
     total_bytes: u64,
     /// `null` where the device does not say.
     available_bytes: Option<u64>,
@@ -126,7 +123,6 @@ fn plan(arguments: &PlanArguments) -> Result<()> {
         longest_example: load.length,
         memory,
         recomputed_layers: load.recomputed_layers,
-        layers: budget.layers_text(),
         total_bytes: memory.total(),
         available_bytes: available,
         fits: available.map(|available| memory.total() <= available),
@@ -136,7 +132,7 @@ fn plan(arguments: &PlanArguments) -> Result<()> {
     if arguments.json {
         cli::result(&serde_json::to_string_pretty(&plan)?);
     } else {
-        cli::result(&text(&plan));
+        cli::result(&text(&plan, &budget));
     }
     Ok(())
 }
@@ -211,7 +207,7 @@ fn summary(
     }
 }
 
-fn text(plan: &Plan) -> String {
+fn text(plan: &Plan, budget: &Budget) -> String {
     let Memory {
         weights_bytes,
         adapter_bytes,
@@ -248,7 +244,7 @@ fn text(plan: &Plan) -> String {
     ] {
         lines.push(format!("  {name:29} {:>9}", bytes_text(bytes)));
     }
-    lines.push(format!("layers       {}", plan.layers));
+    lines.push(format!("layers       {}", budget.layers_text()));
     lines.push(
         match (plan.available_bytes, plan.largest_micro_batch_size) {
             (None, _) => {

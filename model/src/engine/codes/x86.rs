@@ -172,31 +172,27 @@ pub(super) unsafe fn add_products(
     unsafe {
         match &panels.packing {
             Packing::Bytes(bytes) => {
-                let codes = &bytes[first..][..depth];
                 by_rows!(
                     out,
-                    bytes_block(panels, codes, first, depth, x, sums_stride, out)
+                    bytes_block(panels, bytes, first, depth, x, sums_stride, out)
                 );
             }
             Packing::Nibbles(nibbles, _) => {
-                let codes = &nibbles[first / NIBBLES..][..depth / NIBBLES];
                 by_rows!(
                     out,
-                    nibbles_block(panels, codes, first, depth, x, sums_stride, out)
+                    nibbles_block(panels, nibbles, first, depth, x, sums_stride, out)
                 );
             }
             Packing::Fives(fives, _) => {
-                let codes = &fives[first / FIVES..][..depth / FIVES];
                 by_rows!(
                     out,
-                    fives_block(panels, codes, first, depth, x, sums_stride, out)
+                    fives_block(panels, fives, first, depth, x, sums_stride, out)
                 );
             }
             Packing::Sixes(sixes, _) => {
-                let codes = &sixes[first / SIXES..][..depth / SIXES];
                 by_rows!(
                     out,
-                    sixes_block(panels, codes, first, depth, x, sums_stride, out)
+                    sixes_block(panels, sixes, first, depth, x, sums_stride, out)
                 );
             }
         }
@@ -221,6 +217,7 @@ macro_rules! of_packing {
         ) {
             let surplus = _mm256_set1_ps(-f32::from(panels.packing.surplus()));
             $(let $offset = panels.packing.offset();)?
+            let codes = &codes[first / $rows..][..depth / $rows];
             let mut values = x.values.as_ptr();
             for (g, codes) in codes.chunks_exact(panels.group / $rows).enumerate() {
                 let mut sums: [Vectors; M] =
