@@ -134,8 +134,11 @@ impl BaseModel {
         self
     }
 
-    /// Held as the device likes best.
+    /// Held as the device likes best; what is odd about the model is told on stderr.
     fn of(checkpoint: Checkpoint) -> Self {
+        for warning in checkpoint.warnings() {
+            crate::note(&format!("warning: {warning}"));
+        }
         Self {
             checkpoint,
             dtype: Dtype::Auto,

@@ -79,14 +79,18 @@ fn is_mistake(cause: &(dyn std::error::Error + 'static)) -> bool {
         return error.is_mistake();
     }
     if let Some(error) = cause.downcast_ref::<CheckpointError>() {
-        let unknown =
-            |source: &ConfigError| matches!(source, ConfigError::UnknownArchitecture { .. });
-        return matches!(error, CheckpointError::Config { source, .. } if unknown(source));
+        let unsupported = |source: &ConfigError| {
+            use ConfigError::{Quantised, UnknownArchitecture};
+            matches!(source, UnknownArchitecture { .. } | Quantised { .. })
+        };
+        return matches!(error, CheckpointError::Config { source, .. } if unsupported(source));
     }
     if let Some(error) = cause.downcast_ref::<AdapterError>() {
         return matches!(
             error,
-            AdapterError::Mismatch { .. } | AdapterError::Unsupported { .. }
+            AdapterError::Mismatch { .. }
+                | AdapterError::Unsupported { .. }
+                | AdapterError::Refused { .. }
         );
     }
     matches!(

@@ -38,9 +38,8 @@ pub(crate) fn adapter(folder: &Path, name: &str) -> Result<AdapterInfo> {
         })
     };
     let trained_by = Recipe::load(&folder.join("recipe.yaml"), &[]).ok();
-    let weights = folder.join("adapter_model.safetensors");
-    let sha256 = model::sha256_of_file(&weights)
-        .with_context(|| format!("cannot read {}", weights.display()))?;
+    let sha256 = model::Adapter::sha256(folder)
+        .with_context(|| format!("cannot read the adapter {}", folder.display()))?;
     Ok(AdapterInfo {
         name: name.to_owned(),
         path: folder.display().to_string(),

@@ -1,5 +1,8 @@
 //! Adapters on disk, in PEFT's layout: `adapter_config.json` and `adapter_model.safetensors`.
 
+mod causes;
+mod file;
+mod load;
 mod settings;
 
 use std::collections::{BTreeMap, HashMap};
@@ -7,18 +10,14 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
 
-use burn::tensor::Device;
+use safetensors::Dtype;
 use safetensors::tensor::TensorView;
-use safetensors::{Dtype, SafeTensors};
 
 use crate::config::ModelConfig;
 use crate::gguf::adapter_file::write_adapter;
-use crate::lora::{
-    Adapter, LayerAdapter, LoraSettings, LowRank, Magnitude, WholeModules, on_host, parameter,
-    parameter_id, place_of,
-};
+use crate::lora::{Adapter, LoraSettings, on_host};
 use crate::weight_file::HostTensor;
-use settings::{PeftSettings, config_json};
+use settings::config_json;
 
 /// File with an adapter's settings.
 const CONFIG_FILE: &str = "adapter_config.json";
@@ -65,13 +64,23 @@ pub enum AdapterError {
         /// What to do.
         hint: &'static str,
     },
+    /// The adapter trains what cannot be trained here, or was saved in a form that is not read.
+    #[error("{path}: {problem}\nhint: {hint}")]
+    Refused {
+        /// The file.
+        path: String,
+        /// What it holds.
+        problem: String,
+        /// What to do.
+        hint: String,
+    },
     /// The tensors do not belong to this base model, or to these settings.
-    #[error("adapter does not fit base model `{model}`\n{}\nhint: {CONFIG_FILE} names `{trained_on}` as its base model", .mismatches.join("\n"))]
+    #[error("adapter does not fit base model `{model}`\n{}\nhint: {hint}", .mismatches.join("\n"))]
     Mismatch {
         /// The base model in use.
         model: String,
-        /// The base model that the adapter names.
-        trained_on: String,
+        /// Which model the adapter names as its base, and what to do.
+        hint: String,
         /// One line for each tensor that finds no home, or home that finds no tensor.
         mismatches: Vec<String>,
     },
@@ -174,200 +183,5 @@ impl Adapter {
         }
         let file = File::create(path).map_err(io_error(path))?;
         write_adapter(self, config, &mut BufWriter::new(file)).map_err(io_error(path))
-    }
-
-    /// Reads an adapter from a folder in PEFT's layout, for a base model of this shape.
-    ///
-    /// Reading is strict both ways: a tensor that finds no home and a home that finds no tensor are
-    /// errors, since either would silently leave the base model as it is. `model_name` is for messages.
-    ///
-    /// # Errors
-    /// Missing or broken files, settings that are not supported, tensors of another model.
-    pub fn load(
-        folder: &Path,
-        config: &ModelConfig,
-        model_name: &str,
-        device: &Device,
-    ) -> Result<LoadedAdapter, AdapterError> {
-        let path = folder.join(CONFIG_FILE);
-        let text = std::fs::read_to_string(&path).map_err(io_error(&path))?;
-        let settings = PeftSettings::parse(&text, &path)?;
-        if let Some(module) = settings.modules_to_save.first()
-            && config.tie_word_embeddings
-        {
-            return Err(AdapterError::Unsupported {
-                path: path.display().to_string(),
-                key: "modules_to_save".to_owned(),
-                value: module.name().to_owned(),
-                hint: "this model's embedding and head are one matrix; merge the adapter with PEFT and use that",
-            });
-        }
-        let path = folder.join(WEIGHTS_FILE);
-        let bytes = std::fs::read(&path).map_err(io_error(&path))?;
-        let mut tensors = read_tensors(&bytes, &path)?;
-
-        let mut mismatches = Vec::new();
-        let mut layers = Vec::with_capacity(config.num_hidden_layers);
-        for layer in 0..config.num_hidden_layers {
-            layers.push(LayerAdapter::build(|target| {
-                let module = target.module_path(layer);
-                if !settings.targets.matches(&module) {
-                    return Ok::<_, AdapterError>(None);
-                }
-                let (r, scale) = settings.rank_and_scale(&module);
-                let (out_features, in_features) = target.shape(config);
-                let mut take = |name: &str, part, expected: &[usize]| {
-                    let key = format!("{module}.{name}");
-                    match tensors.remove(&key) {
-                        None => mismatches.push(format!("  {key}: missing, expected {expected:?}")),
-                        Some((found, _)) if found != expected => {
-                            mismatches
-                                .push(format!("  {key}: found {found:?}, expected {expected:?}"));
-                        }
-                        Some((_, values)) => {
-                            let id = parameter_id(place_of(layer, target), part);
-                            // A vector is a row.
-                            let (width, rows) = expected.split_last()?;
-                            let shape = [rows.iter().product(), *width];
-                            return Some(parameter(values, shape, id, device));
-                        }
-                    }
-                    None
-                };
-                let lora_a = take("lora_A", 0, &[r, in_features]);
-                let lora_b = take("lora_B", 1, &[out_features, r]);
-                let magnitude = if settings.use_dora {
-                    take(MAGNITUDE, 2, &[out_features]).map(Magnitude::new)
-                } else {
-                    None
-                };
-                let pair = lora_a.zip(lora_b);
-                Ok(pair.map(|(a, b)| LowRank::new(a, b, magnitude, scale)))
-            })?);
-        }
-        let whole = WholeModules::build(|module| {
-            if !settings.modules_to_save.contains(&module) {
-                return None;
-            }
-            let (key, expected) = (module.name(), module.shape(config));
-            match tensors.remove(key) {
-                None => mismatches.push(format!("  {key}: missing, expected {expected:?}")),
-                Some((found, _)) if found != expected => {
-                    mismatches.push(format!("  {key}: found {found:?}, expected {expected:?}"));
-                }
-                Some((_, values)) => {
-                    return Some(parameter(values, expected, module.parameter_id(), device));
-                }
-            }
-            None
-        });
-        mismatches.extend(
-            tensors
-                .keys()
-                .map(|key| format!("  {key}: has no place in this model")),
-        );
-        let adapter = Self {
-            layers,
-            whole,
-            noise: None,
-        };
-        if mismatches.is_empty() && adapter.pairs().next().is_none() {
-            mismatches.push("  target_modules matches no module".to_owned());
-        }
-        if !mismatches.is_empty() {
-            // A wrong base model mismatches everywhere; a few lines are enough to see it.
-            let more = mismatches.len().saturating_sub(6);
-            mismatches.truncate(6);
-            if more > 0 {
-                mismatches.push(format!("  and {more} more"));
-            }
-            return Err(AdapterError::Mismatch {
-                model: model_name.to_owned(),
-                trained_on: settings.origin.base_model_name_or_path,
-                mismatches,
-            });
-        }
-        Ok(LoadedAdapter {
-            adapter,
-            origin: settings.origin,
-            warnings: settings.warnings,
-        })
-    }
-}
-
-/// Shape and values of each tensor, by module path and `lora_A` or `lora_B`.
-type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
-
-/// The tensors of an adapter file, in single precision.
-fn read_tensors(bytes: &[u8], path: &Path) -> Result<Tensors, AdapterError> {
-    let corrupt = |problem: String| AdapterError::Corrupt {
-        path: path.display().to_string(),
-        problem,
-    };
-    let file = SafeTensors::deserialize(bytes).map_err(|e| corrupt(e.to_string()))?;
-    let mut tensors = BTreeMap::new();
-    for (name, view) in file.iter() {
-        let values = match view.dtype() {
-            Dtype::F32 => view
-                .data()
-                .chunks_exact(4)
-                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-                .collect(),
-            Dtype::F16 => view
-                .data()
-                .chunks_exact(2)
-                .map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f32())
-                .collect(),
-            Dtype::BF16 => view
-                .data()
-                .chunks_exact(2)
-                .map(|b| half::bf16::from_le_bytes([b[0], b[1]]).to_f32())
-                .collect(),
-            other => {
-                return Err(corrupt(format!(
-                    "{name} has type {other:?}, expected F32, F16 or BF16"
-                )));
-            }
-        };
-        tensors.insert(short_name(name), (view.shape().to_vec(), values));
-    }
-    Ok(tensors)
-}
-
-/// `base_model.model.model.layers.0.mlp.up_proj.lora_A.default.weight` to `layers.0.mlp.up_proj.lora_A`.
-///
-/// The adapter's name (`default`) stands in files that were saved around PEFT's own function.
-fn short_name(name: &str) -> String {
-    let name = name.strip_prefix(PREFIX).unwrap_or(name);
-    let name = name.strip_prefix(WRAPPER).unwrap_or(name);
-    let name = name.strip_suffix(".weight").unwrap_or(name);
-    for part in ["lora_A", "lora_B", MAGNITUDE] {
-        if let Some(at) = name.find(&format!(".{part}.")) {
-            return name[..=at + part.len()].to_owned();
-        }
-    }
-    name.to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tensor_names_lose_wrapper_and_adapter_name() {
-        let expected = "layers.0.mlp.up_proj.lora_A";
-        assert_eq!(
-            short_name("base_model.model.model.layers.0.mlp.up_proj.lora_A.weight"),
-            expected
-        );
-        assert_eq!(
-            short_name("base_model.model.model.layers.0.mlp.up_proj.lora_A.default.weight"),
-            expected
-        );
-        let expected = "layers.0.mlp.up_proj.lora_magnitude_vector";
-        for ending in ["", ".default", ".weight", ".default.weight"] {
-            let name = format!("{PREFIX}{expected}{ending}");
-            assert_eq!(short_name(&name), expected);
-        }
     }
 }

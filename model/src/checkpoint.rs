@@ -3,6 +3,8 @@
 //! [`Checkpoint`] speaks Hugging Face's tensor names and layouts whatever the form, and checks every tensor
 //! against the configuration before it hands it out.
 
+mod oddities;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,7 +15,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::chat::{ChatError, ChatTemplate};
-use crate::config::{ConfigError, ModelConfig, token_ids};
+use crate::config::{ConfigError, ModelConfig, refuse_quantised_tensors, token_ids};
 use crate::engine::Matrix;
 use crate::gguf::layout::{self, LayoutError};
 use crate::gguf::{GgufError, GgufFile, PackedTensor};
@@ -21,10 +23,19 @@ use crate::safetensors::{SafetensorsError, SafetensorsFolder};
 use crate::shape::NamedShape;
 use crate::synthetic::{Synthetic, SyntheticType};
 use crate::tokenizer::{Tokenizer, TokenizerError};
-use crate::weight_file::{HostTensor, hex, sha256_of_file};
+use crate::weight_file::{HostTensor, hex, read_bounded, sha256_of_file};
 
-/// No honest JSON file of a checkpoint is larger; tokenizers reach 20 MB.
-const MAX_TEXT_BYTES: u64 = 256 << 20;
+use oddities::{has_head_of_its_own, refuse_quantised_folder};
+
+/// No honest tokenizer is larger; they reach 35 MB.
+const MAX_TOKENIZER_BYTES: u64 = 256 << 20;
+/// No honest configuration or template is larger; they reach 2 MB, with every added token described.
+const MAX_CONFIG_BYTES: u64 = 16 << 20;
+
+/// The output projection.
+const HEAD: &str = "lm_head.weight";
+/// The embedding.
+const EMBEDDING: &str = "model.embed_tokens.weight";
 
 /// What is wrong with a checkpoint, or with what was asked of it.
 #[derive(Debug, Error)]
@@ -129,6 +140,7 @@ pub struct Checkpoint {
     path: PathBuf,
     config: ModelConfig,
     source: Source,
+    warnings: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -139,7 +151,12 @@ enum Source {
 }
 
 impl Checkpoint {
-    /// Opens a `.gguf` file or a Hugging Face folder. Reads headers and metadata only.
+    /// Opens a `.gguf` file or a Hugging Face folder, and checks that every tensor of the configuration is there, in its
+    /// shape and in a type that can be read. Reads headers and metadata only.
+    ///
+    /// # Errors
+    /// Nothing is there, files are missing or broken, weights that another program has quantised, or a model that
+    /// cannot be run.
     pub fn open(path: &Path) -> Result<Self, CheckpointError> {
         let metadata = std::fs::metadata(path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => CheckpointError::NotFound {
@@ -150,9 +167,24 @@ impl Checkpoint {
                 source,
             },
         })?;
+        let mut warnings = Vec::new();
         let (config, source) = if metadata.is_dir() {
-            let config = folder_config(path)?;
-            (config, Source::Folder(SafetensorsFolder::open(path)?))
+            let mut config = folder_config(path)?;
+            refuse_quantised_folder(path)?;
+            let folder = SafetensorsFolder::open(path)?;
+            refuse_quantised_tensors(folder.names()).map_err(|source| CheckpointError::Config {
+                path: path.to_owned(),
+                source,
+            })?;
+            if config.tie_word_embeddings && has_head_of_its_own(&folder)? {
+                config.tie_word_embeddings = false;
+                warnings.push(format!(
+                    "{}: `tie_word_embeddings` is true, but `{HEAD}` is there and differs from the embedding; it is \
+                     used as a head of its own, as in transformers 5",
+                    path.join("config.json").display()
+                ));
+            }
+            (config, Source::Folder(folder))
         } else if path.extension().is_some_and(|ext| ext == "safetensors") {
             return Err(CheckpointError::NotAFolder {
                 path: path.to_owned(),
@@ -168,11 +200,16 @@ impl Checkpoint {
             })?;
             (config, Source::Gguf(file))
         };
-        Ok(Self {
+        let checkpoint = Self {
             path: path.to_owned(),
             config,
             source,
-        })
+            warnings,
+        };
+        for (name, shape) in checkpoint.config.tensors() {
+            checkpoint.check_header(&name, &shape)?;
+        }
+        Ok(checkpoint)
     }
 
     /// Opens a model whose weights are elsewhere, for its configuration, tokenizer and chat template: a folder need not
@@ -188,6 +225,7 @@ impl Checkpoint {
             path: path.to_owned(),
             config: folder_config(path)?,
             source: Source::Folder(SafetensorsFolder::without_weights(path)),
+            warnings: Vec::new(),
         })
     }
 
@@ -212,6 +250,7 @@ impl Checkpoint {
                 ..shape.config()
             },
             source: Source::Synthetic(Synthetic { kind, seed }),
+            warnings: Vec::new(),
         }
     }
 
@@ -223,6 +262,11 @@ impl Checkpoint {
     /// The model's shape.
     pub fn config(&self) -> &ModelConfig {
         &self.config
+    }
+
+    /// What is odd about the files, for the user.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// The tensors that are there, by Hugging Face's names; foreign ones are left out.
@@ -266,28 +310,12 @@ impl Checkpoint {
                     path: self.path.clone(),
                     tensor: name.to_owned(),
                 })?;
-        let check_shape = |found: Option<&[usize]>| match found {
-            Some(found) if found != expected => Err(CheckpointError::Shape {
-                path: self.path.clone(),
-                tensor: name.to_owned(),
-                found: found.to_vec(),
-                expected: expected.clone(),
-            }),
-            _ => Ok(()),
-        };
+        self.check_header(name, &expected)?;
         let tensor = match &self.source {
-            Source::Folder(folder) => {
-                check_shape(folder.shape(name))?;
-                folder.tensor(name)?
-            }
+            Source::Folder(folder) => folder.tensor(name)?,
             Source::Synthetic(synthetic) => return Ok(synthetic.tensor(name, expected)),
             Source::Gguf(file) => {
-                let gguf_name = layout::gguf_name(name).unwrap_or_else(|| name.to_owned());
-                check_shape(
-                    file.tensor_info(&gguf_name)
-                        .map(|info| info.shape.as_slice()),
-                )?;
-                let mut tensor = file.tensor(&gguf_name)?;
+                let mut tensor = file.tensor(&name_in_gguf(name))?;
                 if layout::is_permuted(self.config.architecture, name) {
                     layout::unpermute_heads(&mut tensor, self.config.head_dim);
                 }
@@ -301,6 +329,25 @@ impl Checkpoint {
             });
         }
         Ok(tensor)
+    }
+
+    /// Checks by its header that a tensor is there, in the shape that the configuration says and in a type that can be
+    /// read.
+    fn check_header(&self, name: &str, expected: &[usize]) -> Result<(), CheckpointError> {
+        let found = match &self.source {
+            Source::Folder(folder) => folder.readable_shape(name)?,
+            Source::Gguf(file) => file.shape(&name_in_gguf(name))?,
+            Source::Synthetic(_) => return Ok(()),
+        };
+        if found == expected {
+            return Ok(());
+        }
+        Err(CheckpointError::Shape {
+            path: self.path.clone(),
+            tensor: name.to_owned(),
+            found: found.to_vec(),
+            expected: expected.to_vec(),
+        })
     }
 
     /// Reads a matrix as [`Self::tensor`] does, laid out for the engine and kept as narrow as it is on disk.
@@ -373,7 +420,7 @@ impl Checkpoint {
             ),
             Source::Folder(_) => {
                 let path = self.path.join("tokenizer.json");
-                let json = read_bounded(&path)?;
+                let json = read(&path, MAX_TOKENIZER_BYTES)?;
                 (path, Tokenizer::from_json(&json, eos))
             }
             Source::Synthetic(_) => {
@@ -461,7 +508,7 @@ fn folder_config(folder: &Path) -> Result<ModelConfig, CheckpointError> {
         path: path.to_owned(),
         source,
     };
-    let text = String::from_utf8_lossy(&read_bounded(&path)?).into_owned();
+    let text = String::from_utf8_lossy(&read(&path, MAX_CONFIG_BYTES)?).into_owned();
     let mut config = ModelConfig::from_json(&text).map_err(|e| config_error(&path, e))?;
     let path = folder.join("generation_config.json");
     if let Some(generation) = read_json(&path)? {
@@ -473,6 +520,11 @@ fn folder_config(folder: &Path) -> Result<ModelConfig, CheckpointError> {
         }
     }
     Ok(config)
+}
+
+/// A tensor's name in a GGUF file.
+fn name_in_gguf(name: &str) -> String {
+    layout::gguf_name(name).unwrap_or_else(|| name.to_owned())
 }
 
 type Template = (PathBuf, Option<String>, BTreeMap<String, String>);
@@ -494,7 +546,7 @@ fn folder_template(folder: &Path) -> Result<Template, CheckpointError> {
         .collect();
     let jinja_path = folder.join("chat_template.jinja");
     if jinja_path.is_file() {
-        let text = String::from_utf8_lossy(&read_bounded(&jinja_path)?).into_owned();
+        let text = String::from_utf8_lossy(&read(&jinja_path, MAX_CONFIG_BYTES)?).into_owned();
         return Ok((jinja_path, Some(text), special_tokens));
     }
     let template = match &config["chat_template"] {
@@ -528,7 +580,7 @@ fn read_json(path: &Path) -> Result<Option<Value>, CheckpointError> {
     if !path.is_file() {
         return Ok(None);
     }
-    let bytes = read_bounded(path)?;
+    let bytes = read(path, MAX_CONFIG_BYTES)?;
     serde_json::from_slice(&bytes)
         .map(Some)
         .map_err(|source| CheckpointError::Json {
@@ -537,16 +589,10 @@ fn read_json(path: &Path) -> Result<Option<Value>, CheckpointError> {
         })
 }
 
-/// The bytes of a file that is no larger than a configuration or a tokenizer can be.
-fn read_bounded(path: &Path) -> Result<Vec<u8>, CheckpointError> {
-    let io_error = |source| CheckpointError::Io {
+/// The bytes of a file of at most `most` bytes.
+fn read(path: &Path, most: u64) -> Result<Vec<u8>, CheckpointError> {
+    read_bounded(path, most).map_err(|source| CheckpointError::Io {
         path: path.to_owned(),
         source,
-    };
-    let metadata = std::fs::metadata(path).map_err(io_error)?;
-    if !metadata.is_file() || metadata.len() > MAX_TEXT_BYTES {
-        let reason = format!("is no regular file of at most {MAX_TEXT_BYTES} bytes");
-        return Err(io_error(io::Error::other(reason)));
-    }
-    std::fs::read(path).map_err(io_error)
+    })
 }

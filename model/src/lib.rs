@@ -26,6 +26,8 @@ mod linear;
 mod lora;
 pub mod loss;
 mod merge;
+#[cfg(test)]
+mod mutants;
 mod node;
 mod recompute;
 mod rotary;

@@ -118,7 +118,8 @@ impl Chunk {
                 max,
             }
         };
-        let losses = sums.clone().log() + max - target_logits;
+        // The two logits first: they are large and close to each other.
+        let losses = sums.clone().log() + (max - target_logits);
         Self {
             exponentials,
             sums,
@@ -233,6 +234,7 @@ pub fn summed_cross_entropy(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::check::noise;
     use burn::tensor::{Distribution, activation::log_softmax};
 
     const LABELS: [i64; 7] = [3, IGNORE_LABEL, 0, 10, IGNORE_LABEL, 3, 7];
@@ -295,6 +297,66 @@ mod tests {
                 (mean - expected_loss).abs() < 1e-5,
                 "{mean} for {expected_loss}"
             );
+        }
+    }
+
+    /// A state of one value makes the logits those of the head, so that the sums over the vocabulary are all that rounds.
+    #[test]
+    fn sums_over_a_vocabulary_of_150_000_are_those_of_double_precision() {
+        const N: usize = 151_936;
+        let device = Device::flex();
+        // Half a millionth, or the last place of a large loss.
+        let most = |loss: f64| (loss * f64::from(f32::EPSILON)).max(5e-7);
+        for peak in [9.0, 16.0, 22.0] {
+            let mut logits: Vec<f32> = noise(N, 5).iter().map(|x| 8.0 * x).collect();
+            logits[777] = peak;
+            let exact = |term: &dyn Fn(f64) -> f64| -> f64 {
+                let terms = logits
+                    .iter()
+                    .map(|&z| (f64::from(z) - f64::from(peak)).exp());
+                terms
+                    .zip(&logits)
+                    .map(|(e, &z)| e * term(f64::from(z)))
+                    .sum()
+            };
+            let (sum, weighted) = (exact(&|_| 1.0), exact(&|z| z));
+            let labels = [777, 31];
+            let targets = labels.map(|label| f64::from(logits[label as usize]));
+            let [loss, gradient] = [
+                targets.map(|z| sum.ln() + f64::from(peak) - z),
+                targets.map(|z| weighted / sum - z),
+            ];
+
+            let head = Head::from(Tensor::from_data(
+                TensorData::new(logits.clone(), [N, 1]),
+                &device,
+            ));
+            let hidden = Tensor::<2>::ones([2, 1], &device);
+            for (row, label) in labels.iter().enumerate() {
+                let of_row = hidden.clone().narrow(0, row, 1);
+                let found = summed_cross_entropy(of_row, &head, &[*label], 4);
+                let error = f64::from(found.into_scalar::<f32>()) - loss[row];
+                assert!(
+                    error.abs() < most(loss[row]),
+                    "peak {peak}, row {row}: off by {error:e}"
+                );
+            }
+            let tracked = hidden.autodiff().require_grad();
+            let found =
+                chunked_cross_entropy(tracked.clone(), &head, &labels, 1, 4).expect("labels");
+            let sum: f64 = loss.iter().sum();
+            let error = f64::from(found.loss.into_scalar::<f32>()) - sum;
+            assert!(error.abs() < most(sum), "peak {peak}: off by {error:e}");
+            let mut gradients = found.backward_seed.backward();
+            let of_hidden = tracked
+                .grad_remove(&mut gradients)
+                .expect("tracked")
+                .into_data();
+            let of_hidden: Vec<f32> = of_hidden.try_into_vec().expect("f32");
+            for (found, expected) in of_hidden.iter().zip(gradient) {
+                let error = f64::from(*found) - expected;
+                assert!(error.abs() < 1e-5, "peak {peak}: gradient off by {error:e}");
+            }
         }
     }
 

@@ -280,6 +280,11 @@ fn write_config(
         config.remove(quantised);
     }
     config.insert("torch_dtype".to_owned(), json!(dtype.torch_name()));
+    let tie = "tie_word_embeddings";
+    if config.get(tie) == Some(&json!(true)) && !checkpoint.config().tie_word_embeddings {
+        // The head that is written is another than the embedding: see `Checkpoint::open`.
+        config.insert(tie.to_owned(), json!(false));
+    }
     put_json(folder, "config.json", &Value::Object(config))
 }
 

@@ -11,18 +11,25 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use ::safetensors::Dtype;
-use ::safetensors::tensor::Metadata;
+use ::safetensors::tensor::{Metadata, TensorInfo};
 use half::{bf16, f16};
 use rayon::prelude::*;
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::weight_file::{HostTensor, WeightFile};
+use crate::weight_file::{HostTensor, WeightFile, read_bounded};
 
-/// The format's own limit on the header's length.
-const MAX_HEADER_BYTES: u64 = 100_000_000;
+/// Above this a header is taken for a hostile or broken one: 1,000 tensors need 100 kB. The format allows 100 MB, of
+/// which the names alone would take several times that in memory.
+const MAX_HEADER_BYTES: u64 = 16 << 20;
+/// The same for an index, of which 1,000 tensors need as much.
+const MAX_INDEX_BYTES: u64 = 16 << 20;
 /// Values that one thread reads and widens at a time.
 const CHUNK_VALUES: usize = 1 << 16;
+
+/// What to do about weights that another program has quantised.
+const QUANTISED_HINT: &str = "\nhint: such weights are quantised; take the repository of the unquantised model, and \
+                              hold it as narrow with `model.quantization: q4`";
 
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
@@ -83,7 +90,7 @@ pub enum SafetensorsError {
         tensor: String,
     },
     /// Values of a type that is no floating-point number of 16 or 32 bits.
-    #[error("{}: tensor `{tensor}` is of type {dtype}, expected F32, F16 or BF16", path.display())]
+    #[error("{}: tensor `{tensor}` is of type {dtype}, expected F32, F16 or BF16{hint}", path.display())]
     UnsupportedType {
         /// The file.
         path: PathBuf,
@@ -91,6 +98,8 @@ pub enum SafetensorsError {
         tensor: String,
         /// Its type.
         dtype: String,
+        /// What to do, if the type is one that quantised weights have.
+        hint: &'static str,
     },
 }
 
@@ -127,8 +136,9 @@ impl SafetensorsFile {
         file.read_exact_at(&mut length, 0).map_err(io_error)?;
         let length = u64::from_le_bytes(length);
         if length > MAX_HEADER_BYTES {
+            let beginning = file.beginning().map_err(io_error)?;
             return Err(corrupt(format!(
-                "a header of {length} bytes, expected at most {MAX_HEADER_BYTES}"
+                "a header of {length} bytes, expected at most {MAX_HEADER_BYTES}; the file begins with `{beginning}`"
             )));
         }
         let data_start = 8 + length;
@@ -169,8 +179,14 @@ impl SafetensorsFile {
         self.header.info(name).map(|info| info.shape.as_slice())
     }
 
-    /// Reads the tensor called `name` and widens it to single precision.
-    pub(crate) fn tensor(&self, name: &str) -> Result<HostTensor, SafetensorsError> {
+    /// Checks that the tensor called `name` is there and of a type that can be read, and gives its shape.
+    pub(crate) fn readable_shape(&self, name: &str) -> Result<&[usize], SafetensorsError> {
+        let (info, _) = self.readable(name)?;
+        Ok(&info.shape)
+    }
+
+    /// What the header says of a tensor, and how its values are read.
+    fn readable(&self, name: &str) -> Result<(&TensorInfo, (usize, Widen)), SafetensorsError> {
         let path = || self.path().to_owned();
         let info = self
             .header
@@ -179,34 +195,56 @@ impl SafetensorsFile {
                 path: path(),
                 tensor: name.to_owned(),
             })?;
-        let (width, widen) =
-            widening(info.dtype).ok_or_else(|| SafetensorsError::UnsupportedType {
-                path: path(),
-                tensor: name.to_owned(),
-                dtype: format!("{:?}", info.dtype),
-            })?;
-        let start = self.data_start + info.data_offsets.0 as u64;
+        let widening = widening(info.dtype).ok_or_else(|| SafetensorsError::UnsupportedType {
+            path: path(),
+            tensor: name.to_owned(),
+            dtype: format!("{:?}", info.dtype),
+            hint: if matches!(info.dtype, Dtype::F64 | Dtype::I64 | Dtype::BOOL) {
+                ""
+            } else {
+                QUANTISED_HINT
+            },
+        })?;
+        Ok((info, widening))
+    }
+
+    /// Reads the tensor called `name` and widens it to single precision.
+    pub(crate) fn tensor(&self, name: &str) -> Result<HostTensor, SafetensorsError> {
+        let (info, _) = self.readable(name)?;
         let mut values = vec![0.0; info.shape.iter().product()];
         values
             .par_chunks_mut(CHUNK_VALUES)
             .enumerate()
             .try_for_each_init(Vec::new, |packed, (i, values)| {
-                packed.resize(values.len() * width, 0);
-                self.file
-                    .read_exact_at(packed, start + (i * CHUNK_VALUES * width) as u64)?;
-                for (value, bytes) in values.iter_mut().zip(packed.chunks_exact(width)) {
-                    *value = widen(bytes);
-                }
-                Ok(())
-            })
-            .map_err(|source| SafetensorsError::Io {
-                path: path(),
-                source,
+                self.read_values(name, i * CHUNK_VALUES, packed, values)
             })?;
         Ok(HostTensor {
             shape: info.shape.clone(),
             values,
         })
+    }
+
+    /// Reads values of the tensor called `name` from place `first` on; as many as there is room for must follow.
+    /// `packed` is for the bytes.
+    fn read_values(
+        &self,
+        name: &str,
+        first: usize,
+        packed: &mut Vec<u8>,
+        values: &mut [f32],
+    ) -> Result<(), SafetensorsError> {
+        let (info, (width, widen)) = self.readable(name)?;
+        let start = self.data_start + (info.data_offsets.0 + first * width) as u64;
+        packed.resize(values.len() * width, 0);
+        let read = self.file.read_exact_at(packed, start);
+        read.map_err(|source| SafetensorsError::Io {
+            path: self.path().to_owned(),
+            source,
+        })?;
+        for (value, bytes) in values.iter_mut().zip(packed.chunks_exact(width)) {
+            *value = widen(bytes);
+        }
+        Ok(())
     }
 }
 
@@ -250,7 +288,8 @@ impl SafetensorsFolder {
         if !path.join(SINGLE).is_file() {
             let pickled = ["pytorch_model.bin", "pytorch_model.bin.index.json"];
             let hint = if pickled.iter().any(|name| path.join(name).is_file()) {
-                "\nhint: pytorch_model.bin cannot be read; save the model as safetensors"
+                "\nhint: pytorch_model.bin is a pickle file, which is not read; save the model as safetensors, as \
+                 `save_pretrained` of transformers does"
             } else {
                 ""
             };
@@ -282,10 +321,11 @@ impl SafetensorsFolder {
             path: index_path.clone(),
             what,
         };
-        let text = std::fs::read(&index_path).map_err(|source| SafetensorsError::Io {
-            path: index_path.clone(),
-            source,
-        })?;
+        let text =
+            read_bounded(&index_path, MAX_INDEX_BYTES).map_err(|source| SafetensorsError::Io {
+                path: index_path.clone(),
+                source,
+            })?;
         let index: Index =
             serde_json::from_slice(&text).map_err(|error| corrupt(error.to_string()))?;
         let mut files: Vec<SafetensorsFile> = Vec::new();
@@ -340,10 +380,41 @@ impl SafetensorsFolder {
         self.files[*self.homes.get(name)?].shape(name)
     }
 
+    /// As [`SafetensorsFile::readable_shape`].
+    pub(crate) fn readable_shape(&self, name: &str) -> Result<&[usize], SafetensorsError> {
+        self.home(name)?.readable_shape(name)
+    }
+
     /// Reads the tensor called `name` and widens it to single precision.
     pub(crate) fn tensor(&self, name: &str) -> Result<HostTensor, SafetensorsError> {
+        self.home(name)?.tensor(name)
+    }
+
+    /// Whether two tensors hold the same numbers. Stops at the first part that differs.
+    pub(crate) fn hold_the_same(&self, a: &str, b: &str) -> Result<bool, SafetensorsError> {
+        let (files, names) = ([self.home(a)?, self.home(b)?], [a, b]);
+        if files[0].readable_shape(a)? != files[1].readable_shape(b)? {
+            return Ok(false);
+        }
+        let len: usize = files[0].readable_shape(a)?.iter().product();
+        let (mut parts, mut packed) = ([Vec::new(), Vec::new()], Vec::new());
+        for start in (0..len).step_by(CHUNK_VALUES) {
+            let n = CHUNK_VALUES.min(len - start);
+            for ((file, name), part) in files.iter().zip(names).zip(&mut parts) {
+                part.resize(n, 0.0);
+                file.read_values(name, start, &mut packed, part)?;
+            }
+            if parts[0] != parts[1] {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The file that holds a tensor.
+    fn home(&self, name: &str) -> Result<&SafetensorsFile, SafetensorsError> {
         match self.homes.get(name) {
-            Some(&id) => self.files[id].tensor(name),
+            Some(&id) => Ok(&self.files[id]),
             None => Err(SafetensorsError::MissingTensor {
                 path: self.path.clone(),
                 tensor: name.to_owned(),
@@ -355,6 +426,7 @@ impl SafetensorsFolder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mutants::mutants;
 
     /// A file with one tensor `w` of `dtype` and shape `[2]`, made of `data`.
     fn bytes_of(dtype: &str, data: &[u8]) -> Vec<u8> {
@@ -425,6 +497,107 @@ mod tests {
             bytes.len(),
             bytes.len() - 1
         )));
+    }
+
+    /// A file of a few tensors, of which one is empty.
+    fn some_tensors() -> Vec<u8> {
+        let header = r#"{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},
+            "b":{"dtype":"BF16","shape":[4],"data_offsets":[24,32]},"c":{"dtype":"F16","shape":[0,7],"data_offsets":[32,32]},
+            "d":{"dtype":"U8","shape":[],"data_offsets":[32,33]}}"#;
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend_from_slice(header.as_bytes());
+        bytes.extend([0x3c; 33]);
+        bytes
+    }
+
+    #[test]
+    fn mutated_files_end_in_an_error_or_tensors_but_never_in_a_panic() {
+        let whole = some_tensors();
+        open(&whole).expect("valid as a whole");
+        let mut accepted = 0;
+        for bytes in mutants(&whole, 11, 1_500) {
+            let Ok((_folder, file)) = open(&bytes) else {
+                continue;
+            };
+            accepted += 1;
+            for name in file.names() {
+                if let Ok(tensor) = file.tensor(&name) {
+                    let len: usize = tensor.shape.iter().product();
+                    assert_eq!(tensor.values.len(), len);
+                    assert!(2 * len <= bytes.len(), "no more values than bytes");
+                }
+            }
+        }
+        assert!(accepted > 50, "{accepted} mutants were accepted");
+    }
+
+    #[test]
+    fn hostile_headers_are_refused_before_memory_is_taken() {
+        let with_header = |header: &str, data: usize| {
+            let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+            bytes.extend_from_slice(header.as_bytes());
+            bytes.resize(bytes.len() + data, 0);
+            bytes
+        };
+        let tensor = |shape: &str, offsets: &str| {
+            format!(r#"{{"dtype":"F32","shape":{shape},"data_offsets":{offsets}}}"#)
+        };
+        let (max, deep) = (u64::MAX.to_string(), "[".repeat(100_000));
+        for (header, data) in [
+            (
+                format!(r#"{{"w":{}}}"#, tensor(&format!("[{max},{max}]"), "[0,8]")),
+                8,
+            ),
+            (
+                format!(r#"{{"w":{}}}"#, tensor("[4611686018427387904,4]", "[0,0]")),
+                0,
+            ),
+            (
+                format!(r#"{{"w":{}}}"#, tensor("[2]", &format!("[{max},{max}]"))),
+                8,
+            ),
+            (format!(r#"{{"w":{}}}"#, tensor("[2]", "[8,0]")), 8),
+            // Two tensors that overlap, and one that begins after a gap.
+            (format!(r#"{{"v":{0},"w":{0}}}"#, tensor("[2]", "[0,8]")), 8),
+            (
+                format!(
+                    r#"{{"v":{},"w":{}}}"#,
+                    tensor("[2]", "[0,8]"),
+                    tensor("[2]", "[4,12]")
+                ),
+                12,
+            ),
+            (format!(r#"{{"w":{}}}"#, tensor("[2]", "[8,16]")), 16),
+            (format!(r#"{{"w":{deep}"#), 8),
+            (format!(r#"{{"__metadata__":{deep}"#), 8),
+        ] {
+            let message = message(&with_header(&header, data));
+            assert!(
+                message.contains("corrupt") && message.len() < 1_000,
+                "{message}"
+            );
+        }
+        // A name that comes twice stands for its last entry, as in Python.
+        let twice = format!(
+            r#"{{"w":{},"w":{}}}"#,
+            tensor("[9]", "[0,36]"),
+            tensor("[2]", "[0,8]")
+        );
+        let (_folder, file) = open(&with_header(&twice, 8)).expect("valid");
+        assert_eq!(file.shape("w"), Some(&[2][..]));
+    }
+
+    #[test]
+    fn what_is_no_safetensors_file_says_what_it_is_instead() {
+        let pointer =
+            "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n";
+        let text = message(pointer.as_bytes());
+        assert!(
+            text.contains("a git-lfs pointer") && text.contains("hint: run `git lfs pull`"),
+            "{text}"
+        );
+        let page = message(b"<!DOCTYPE html><html><body>404</body></html>");
+        assert!(page.contains("begins with `<!DOCTYPE ht`"), "{page}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The linear layers of a decoder layer, and which of them an adapter stands beside.
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 
 use crate::config::ModelConfig;
 
@@ -106,10 +106,18 @@ pub enum PatternError {
     },
 }
 
+/// Most memory of a compiled pattern: those of an adapter come from anywhere, and there may be many.
+const MAX_PATTERN_BYTES: usize = 1 << 18;
+
 /// A regular expression put into `frame` in place of `{}`.
 pub(crate) fn compile(pattern: &str, frame: &str) -> Result<Regex, PatternError> {
+    let compile = |pattern: &str| {
+        RegexBuilder::new(pattern)
+            .size_limit(MAX_PATTERN_BYTES)
+            .build()
+    };
     // By itself first, so that `a)(b` is not mended by the frame.
-    let compiled = Regex::new(pattern).and_then(|_| Regex::new(&frame.replace("{}", pattern)));
+    let compiled = compile(pattern).and_then(|_| compile(&frame.replace("{}", pattern)));
     compiled.map_err(|error| PatternError::Malformed {
         pattern: pattern.to_owned(),
         // The lines before the last draw the expression.
@@ -164,6 +172,17 @@ impl Targets {
             Self::AllLinear => true,
             Self::Named(names) => names.iter().any(|name| ends_with(&path, name)),
             Self::Matching(pattern) => pattern.compiled.is_match(&path),
+        }
+    }
+
+    /// Whether a module outside of the layers, such as `lm_head`, is chosen by its name.
+    pub(crate) fn names(&self, module: &str) -> bool {
+        match self {
+            Self::AllLinear | Self::Matching(_) => false,
+            Self::Named(names) => {
+                let mut last_parts = names.iter().map(|name| name.rsplit('.').next());
+                last_parts.any(|part| part == Some(module))
+            }
         }
     }
 

@@ -36,11 +36,17 @@ impl WeightFile {
             ));
         }
         let file = File::open(path)?;
-        Ok(Self {
+        let opened = Self {
             path: path.to_owned(),
             len: file.metadata()?.len(),
             file,
-        })
+        };
+        if opened.len <= LFS_POINTER_BYTES {
+            let mut bytes = vec![0; opened.len as usize];
+            opened.read_exact_at(&mut bytes, 0)?;
+            refuse_lfs_pointer(&bytes)?;
+        }
+        Ok(opened)
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -55,6 +61,13 @@ impl WeightFile {
     /// The file as a stream from its beginning, for headers; to be used before any read by offset.
     pub(crate) fn stream(&self) -> impl Read {
         io::BufReader::with_capacity(1 << 16, &self.file)
+    }
+
+    /// The first few bytes as text, for messages about files of another kind.
+    pub(crate) fn beginning(&self) -> io::Result<String> {
+        let mut bytes = vec![0; self.len.min(12) as usize];
+        self.read_exact_at(&mut bytes, 0)?;
+        Ok(bytes.escape_ascii().to_string())
     }
 
     /// Fills `buffer` from the bytes at `offset`.
@@ -76,6 +89,41 @@ impl WeightFile {
         }
         Ok(())
     }
+}
+
+/// How a git-lfs pointer begins: the small text that a clone without git-lfs holds in place of a large file.
+///
+/// # Source
+/// <https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md>
+const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
+/// No pointer is longer, by its specification.
+const LFS_POINTER_BYTES: u64 = 1024;
+
+/// Refuses the content of a file that is a git-lfs pointer to it.
+fn refuse_lfs_pointer(bytes: &[u8]) -> io::Result<()> {
+    if !bytes.starts_with(LFS_POINTER) {
+        return Ok(());
+    }
+    let text = "a git-lfs pointer, expected the file that it points to\n\
+                hint: run `git lfs pull` in its repository, or download the file itself";
+    Err(io::Error::new(io::ErrorKind::InvalidData, text))
+}
+
+/// The bytes of a regular file of at most `most` bytes, such as a configuration.
+///
+/// # Errors
+/// It is missing, longer, no regular file, or a git-lfs pointer.
+pub(crate) fn read_bounded(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let metadata = std::fs::metadata(path)?;
+    if !metadata.is_file() || metadata.len() > most {
+        let text = format!("is no regular file of at most {most} bytes");
+        return Err(io::Error::other(text));
+    }
+    let mut bytes = Vec::new();
+    // The file may have grown since.
+    File::open(path)?.take(most).read_to_end(&mut bytes)?;
+    refuse_lfs_pointer(&bytes)?;
+    Ok(bytes)
 }
 
 /// The sha256 of a file's bytes, in lower-case hexadecimal.

@@ -8,8 +8,8 @@ use super::{AdapterError, AdapterOrigin};
 use crate::lora::{Initial, LoraSettings, Patterns, Shapes, WholeModule};
 use crate::target::{PathPattern, Target, Targets};
 
-/// Settings that would change the result and that we do not have; PEFT's default is safe.
-const UNSUPPORTED: [&str; 10] = [
+/// Settings that would change the result and that are not supported; PEFT's default is safe.
+const UNSUPPORTED: [&str; 14] = [
     "lora_bias",
     "fan_in_fan_out",
     "layers_to_transform",
@@ -20,11 +20,20 @@ const UNSUPPORTED: [&str; 10] = [
     "alora_invocation_tokens",
     "use_qalora",
     "use_bdlora",
+    "arrow_config",
+    "kasa_config",
+    "monteclora_config",
+    "velora_config",
 ];
 
 /// Starts that take a part from the base model's weights. Such an adapter belongs to what is left of them, unless it
 /// was converted when it was saved, and then it says `true` here.
-const STARTS_WITHIN_WEIGHTS: [&str; 4] = ["pissa", "olora", "corda", "loftq"];
+const STARTS_WITHIN_WEIGHTS: [&str; 5] = ["pissa", "olora", "corda", "loftq", "lora_ga"];
+
+/// Most values of a rank: no linear layer is wider.
+const MAX_RANK: u32 = 1 << 20;
+/// Most patterns of ranks or alphas. PEFT writes at most one for each linear layer, of which large models have 600.
+const MAX_PATTERNS: usize = 2048;
 
 /// The settings of an adapter that is saved.
 pub(super) fn config_json(settings: &LoraSettings, origin: &AdapterOrigin) -> Value {
@@ -92,8 +101,10 @@ fn read_targets(value: &Value) -> Result<Targets, String> {
             .map(Targets::Matching)
             .map_err(|e| format!("`target_modules`: {e}")),
         Value::Array(names) => {
-            let names = names.iter().filter_map(Value::as_str);
-            Ok(Targets::Named(names.map(str::to_owned).collect()))
+            let names = names.iter().map(|name| name.as_str().map(str::to_owned));
+            let names: Option<Vec<String>> = names.collect();
+            let names = names.ok_or("`target_modules` holds a value that is no name")?;
+            Ok(Targets::Named(names))
         }
         _ => Err("`target_modules` is neither a list nor a string".to_owned()),
     }
@@ -109,8 +120,8 @@ pub(super) struct PeftSettings {
     pub(super) warnings: Vec<String>,
 }
 
-/// Keys that we read, or that say nothing about the result.
-const KNOWN: [&str; 19] = [
+/// Keys that are read, or that say nothing about the result: where an adapter comes from, and how its start was found.
+const KNOWN: [&str; 24] = [
     "peft_type",
     "task_type",
     "base_model_name_or_path",
@@ -130,19 +141,27 @@ const KNOWN: [&str; 19] = [
     "auto_mapping",
     "peft_version",
     "layers_pattern",
+    "loftq_config",
+    "eva_config",
+    "corda_config",
+    "lora_ga_config",
+    "ensure_weight_tying",
 ];
 
-/// Null, false, empty: what PEFT writes for a feature that is not in use.
-fn is_unset(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::Array(items) => items.is_empty(),
-        Value::Object(fields) => fields.is_empty(),
+/// Whether a value says that a feature is not in use: null, false, empty, or what PEFT 0.18 to 0.21 write for a key that
+/// nobody set.
+fn is_unset(key: &str, value: &Value) -> bool {
+    match (key, value) {
+        (_, Value::Null | Value::Bool(false)) => true,
+        (_, Value::Array(items)) => items.is_empty(),
+        (_, Value::Object(fields)) => fields.is_empty(),
+        ("megatron_core", Value::String(module)) => module == "megatron.core",
+        ("qalora_group_size", Value::Number(size)) => size.as_u64() == Some(16),
         _ => false,
     }
 }
 
-/// The modules that are trained as a whole, if we know all of them.
+/// The modules that are trained as a whole, if all of them are known.
 fn whole_modules(value: &Value) -> Option<Vec<WholeModule>> {
     let names = value.as_array()?.iter();
     names
@@ -169,13 +188,55 @@ fn unsupported(fields: &serde_json::Map<String, Value>) -> Option<(&'static str,
                     or merge it with PEFT";
         return Some(("init_lora_weights", hint));
     }
-    if !is_unset(get("modules_to_save")) && whole_modules(get("modules_to_save")).is_none() {
+    if !is_unset("modules_to_save", get("modules_to_save"))
+        && whole_modules(get("modules_to_save")).is_none()
+    {
         let hint = "only embed_tokens and lm_head can be; merge the adapter into its base model with PEFT and use that";
         return Some(("modules_to_save", hint));
     }
-    let key = UNSUPPORTED.into_iter().find(|key| !is_unset(get(key)))?;
+    let mut keys = UNSUPPORTED.into_iter();
+    let key = keys.find(|key| !is_unset(key, get(key)))?;
     let hint = "merge the adapter into its base model with PEFT and use that";
     Some((key, hint))
+}
+
+/// A rank.
+fn rank(value: &Value) -> Option<usize> {
+    // Some programs write whole numbers as 8.0.
+    let whole = value.as_f64().filter(|r| r.fract() == 0.0);
+    whole
+        .filter(|r| (1.0..=f64::from(MAX_RANK)).contains(r))
+        .map(|r| r as usize)
+}
+
+/// A numerator of the scale.
+fn alpha(value: &Value) -> Option<f64> {
+    value.as_f64().filter(|alpha| (*alpha as f32).is_finite())
+}
+
+/// The values of a map from patterns, in its order.
+fn patterns<V: Copy>(
+    fields: &serde_json::Map<String, Value>,
+    key: &str,
+    read: impl Fn(&Value) -> Option<V>,
+) -> Result<Patterns<V>, String> {
+    let entries = match fields.get(key) {
+        None | Some(Value::Null) => return Patterns::new(&[]).map_err(|e| e.to_string()),
+        Some(Value::Object(entries)) => entries,
+        Some(_) => return Err(format!("`{key}` is no map")),
+    };
+    if entries.len() > MAX_PATTERNS {
+        let n = entries.len();
+        return Err(format!(
+            "`{key}` has {n} entries, expected at most {MAX_PATTERNS}"
+        ));
+    }
+    let entries = entries.iter().map(|(pattern, value)| {
+        let read = read(value).ok_or_else(|| format!("`{key}` gives `{pattern}` {value}"))?;
+        Ok((pattern.clone(), read))
+    });
+    let entries: Vec<(String, V)> = entries.collect::<Result<_, String>>()?;
+    Patterns::new(&entries).map_err(|error| format!("`{key}`: {error}"))
 }
 
 impl PeftSettings {
@@ -206,44 +267,26 @@ impl PeftSettings {
             .filter(|(key, value)| {
                 !KNOWN.contains(&key.as_str())
                     && !UNSUPPORTED.contains(&key.as_str())
-                    && !is_unset(value)
+                    && !is_unset(key, value)
             })
             .map(|(key, value)| format!("{shown}: `{key}` = {value} is unknown and ignored"))
             .collect();
 
-        let r = get("r")
-            .as_u64()
-            .filter(|&r| r > 0)
-            .ok_or_else(|| corrupt("`r` is not a positive integer".to_owned()))?;
-        let lora_alpha = get("lora_alpha")
-            .as_f64()
+        let r =
+            rank(get("r")).ok_or_else(|| corrupt("`r` is not a positive integer".to_owned()))?;
+        let lora_alpha = alpha(get("lora_alpha"))
             .ok_or_else(|| corrupt("`lora_alpha` is not a number".to_owned()))?;
         let targets = read_targets(get("target_modules")).map_err(corrupt)?;
-        let patterns = |key: &str| -> Result<Vec<(String, f64)>, AdapterError> {
-            let entries = get(key).as_object().into_iter().flatten();
-            entries
-                .map(|(pattern, value)| {
-                    let value = value.as_f64().ok_or_else(|| {
-                        corrupt(format!("`{key}` holds a value that is no number"))
-                    })?;
-                    Ok((pattern.clone(), value))
-                })
-                .collect()
-        };
-        let malformed = |key: &'static str| move |e| format!("`{key}`: {e}");
-        let ranks = patterns("rank_pattern")?.into_iter();
-        let ranks: Vec<(String, usize)> = ranks.map(|(p, r)| (p, r as usize)).collect();
-        let ranks = Patterns::new(&ranks).map_err(malformed("rank_pattern"));
-        let alphas = Patterns::new(&patterns("alpha_pattern")?);
-        let alphas = alphas.map_err(malformed("alpha_pattern"));
+        let ranks = patterns(fields, "rank_pattern", rank).map_err(corrupt);
+        let alphas = patterns(fields, "alpha_pattern", alpha).map_err(corrupt);
         let flag = |key: &str| get(key).as_bool().unwrap_or(false);
         Ok(Self {
             shapes: Shapes {
-                r: r as usize,
+                r,
                 lora_alpha,
                 use_rslora: flag("use_rslora"),
-                ranks: ranks.map_err(corrupt)?,
-                alphas: alphas.map_err(corrupt)?,
+                ranks: ranks?,
+                alphas: alphas?,
             },
             use_dora: flag("use_dora"),
             modules_to_save: whole_modules(get("modules_to_save")).unwrap_or_default(),
@@ -268,6 +311,7 @@ impl PeftSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mutants::mutants;
 
     fn parse(config: &Value) -> Result<PeftSettings, AdapterError> {
         PeftSettings::parse(&config.to_string(), Path::new("adapter_config.json"))
@@ -342,5 +386,95 @@ mod tests {
         .expect("settings");
         assert_eq!(settings.warnings.len(), 1);
         assert!(settings.warnings[0].contains("brand_new"));
+    }
+
+    /// What PEFT 0.18.1 and 0.21.2 write for keys that nobody has set is no news.
+    #[test]
+    fn only_values_that_are_not_pefts_defaults_are_named() {
+        let defaults = [
+            ("megatron_core", json!("megatron.core")),
+            ("qalora_group_size", json!(16)),
+            ("ensure_weight_tying", json!(false)),
+            ("kasa_config", json!(null)),
+            ("eva_config", json!({"rho": 2.0})),
+        ];
+        let settings = parse(&config(&defaults)).expect("settings");
+        assert_eq!(settings.warnings, [""; 0]);
+        let changed = [
+            ("megatron_core", json!("other.core")),
+            ("qalora_group_size", json!(32)),
+        ];
+        let settings = parse(&config(&changed)).expect("settings");
+        assert_eq!(settings.warnings.len(), 2, "{:?}", settings.warnings);
+        for key in ["kasa_config", "arrow_config", "monteclora_config"] {
+            let error = parse(&config(&[(key, json!({"beta": 1}))]));
+            let error = error.err().expect("refused").to_string();
+            assert!(
+                error.contains(key) && error.contains("with PEFT"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn values_that_mean_nothing_are_refused_and_not_rounded() {
+        for (key, value) in [
+            ("r", json!(0)),
+            ("r", json!(-8)),
+            ("r", json!(4.5)),
+            ("r", json!(1e18)),
+            ("lora_alpha", json!("16")),
+            ("lora_alpha", json!(1e300)),
+            ("target_modules", json!(["q_proj", 3])),
+            ("target_modules", json!(null)),
+            ("rank_pattern", json!({"q_proj": 0})),
+            ("rank_pattern", json!({"q_proj": 2.5})),
+            ("rank_pattern", json!([4])),
+            ("alpha_pattern", json!({"q_proj": null})),
+            ("rank_pattern", json!({"(": 2})),
+            ("rank_pattern", json!({"(a{1000}){1000}": 2})),
+        ] {
+            let error = parse(&config(&[(key, value.clone())])).err();
+            let text = error
+                .unwrap_or_else(|| panic!("{key}: {value}"))
+                .to_string();
+            assert!(text.contains(&format!("`{key}`")), "{text}");
+        }
+        let many: serde_json::Map<String, Value> = (0..=MAX_PATTERNS)
+            .map(|i| (format!("layers.{i}"), json!(2)))
+            .collect();
+        let error = parse(&config(&[("rank_pattern", Value::Object(many))]));
+        let error = error.err().expect("refused").to_string();
+        assert!(
+            error.contains("2049 entries, expected at most 2048"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn mutated_files_end_in_an_error_or_settings_but_never_in_a_panic() {
+        let whole = config(&[
+            ("rank_pattern", json!({r"layers\.1\..*q_proj": 4})),
+            ("alpha_pattern", json!({"k_proj": 2.5})),
+            ("modules_to_save", json!(["lm_head"])),
+            ("use_rslora", json!(true)),
+        ]);
+        let mut accepted = 0;
+        for bytes in mutants(whole.to_string().as_bytes(), 17, 1_500) {
+            let text = String::from_utf8_lossy(&bytes);
+            let Ok(settings) = PeftSettings::parse(&text, Path::new("adapter_config.json")) else {
+                continue;
+            };
+            accepted += 1;
+            let (r, scale) = settings.rank_and_scale("layers.1.self_attn.q_proj");
+            assert!(r > 0 && (scale as f32).is_finite(), "{text}");
+        }
+        assert!(accepted > 100, "{accepted} mutants were accepted");
+        let deep = format!(
+            r#"{{"peft_type":"LORA","eva_config":{}"#,
+            "[".repeat(100_000)
+        );
+        let error = PeftSettings::parse(&deep, Path::new("adapter_config.json"));
+        assert!(error.is_err_and(|error| error.to_string().len() < 1_000));
     }
 }

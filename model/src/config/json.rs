@@ -240,6 +240,7 @@ fn required<T>(value: Option<T>, key: &str) -> Result<T, ConfigError> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::mutants::mutants;
 
     const TINY: &str = r#"{
         "model_type": "qwen2", "vocab_size": 64, "hidden_size": 32, "intermediate_size": 48,
@@ -327,6 +328,30 @@ pub(super) mod tests {
                 message(change)
             );
         }
+    }
+
+    #[test]
+    fn mutated_and_nested_files_end_in_an_error_or_a_sound_model() {
+        let mut accepted = 0;
+        for bytes in mutants(TINY.as_bytes(), 13, 1_500) {
+            let text = String::from_utf8_lossy(&bytes);
+            let Ok(config) = ModelConfig::from_json(&text) else {
+                continue;
+            };
+            accepted += 1;
+            config.check().expect("checked");
+            assert!(config.num_parameters() > 0 && config.tensors().len() < 20_000);
+            assert_eq!(config.inv_freq().len(), config.head_dim / 2);
+        }
+        assert!(accepted > 100, "{accepted} mutants were accepted");
+        let deep = "[".repeat(100_000);
+        let error = ModelConfig::from_json(&format!(r#"{{"quantization_config":{deep}"#));
+        assert!(error.is_err_and(|error| error.to_string().len() < 1_000));
+        let twice = TINY.replace("\"vocab_size\"", "\"vocab_size\": 9, \"vocab_size\"");
+        let error = ModelConfig::from_json(&twice)
+            .expect_err("one key twice")
+            .to_string();
+        assert!(error.contains("duplicate field `vocab_size`"), "{error}");
     }
 
     #[test]

@@ -4,8 +4,10 @@
 //! can rely on it: every dimension lies in a sane range and the head counts divide each other.
 
 mod json;
+mod quantization;
 
 pub(crate) use json::token_ids;
+pub(crate) use quantization::{SETTINGS_FILES, refuse_quantised, refuse_quantised_tensors};
 
 use std::fmt;
 
@@ -138,6 +140,16 @@ pub enum ConfigError {
         found: String,
         /// What would have been accepted.
         expected: String,
+    },
+    /// Weights that another program has quantised.
+    #[error(
+        "the weights are quantised by {method} ({found}), which is not supported\nhint: take the repository of the unquantised model, and hold it as narrow with `model.quantization: q4` (or q8)"
+    )]
+    Quantised {
+        /// The method, and the width of its codes if that is known.
+        method: String,
+        /// What says so.
+        found: String,
     },
     /// A variant of the architecture that the decoder does not compute.
     #[error("`{key}` is {found}, which is not supported\nhint: supported is {supported}")]

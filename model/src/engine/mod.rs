@@ -20,7 +20,9 @@ mod vector;
 
 pub use adapter::EngineAdapter;
 pub(crate) use matrix::Matrix;
-pub(crate) use vector::{Row, WIDTH, exp, exponentials, inverse_rms, multiply, widen};
+pub(crate) use vector::{
+    BLOCK, LANES, Row, WIDTH, exp, exponentials, inverse_rms, multiply, total, widen,
+};
 
 use crate::attention::Heads;
 use crate::checkpoint::{Checkpoint, CheckpointError};

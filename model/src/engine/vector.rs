@@ -121,7 +121,7 @@ pub(crate) fn widen(halves: &[u16], out: &mut [f32]) {
     }
 }
 
-/// Replaces each value by `exp(value - shift)` and gives their sum, which is taken in sixteen parts.
+/// Replaces each value by `exp(value - shift)` and gives their sum, which is taken in blocks of [`BLOCK`].
 pub(crate) fn exponentials(values: &mut [f32], shift: f32) -> f32 {
     #[cfg(target_arch = "x86_64")]
     {
@@ -162,25 +162,40 @@ pub(crate) fn inverse_rms(row: &[f32], eps: f32) -> f32 {
     (mean_square + eps).sqrt().recip()
 }
 
-/// The sum of a few values, taken in sixteen parts.
+/// The sum of some values, taken in blocks of [`BLOCK`].
 pub(crate) fn sum(values: &[f32]) -> f32 {
     sum_of(values, |value| value)
 }
 
+/// Values that are added up in single precision, 32 in each of [`LANES`]; the sums of the blocks are added in double.
+///
+/// A single sum over a vocabulary of 150,000 probabilities loses most of the small ones to rounding once it holds the
+/// large one, so that it comes out low by up to 1e-5 of its value.
+pub(crate) const BLOCK: usize = 512;
+/// Sums side by side.
+pub(crate) const LANES: usize = 16;
+
 #[inline]
 fn sum_of(values: &[f32], term: impl Fn(f32) -> f32) -> f32 {
-    let mut sums = [0.0; 16];
-    for part in values.chunks(16) {
-        for (sum, &value) in sums.iter_mut().zip(part) {
-            *sum += term(value);
+    let blocks = values.chunks(BLOCK).map(|block| {
+        let mut sums = [0.0; LANES];
+        for part in block.chunks(LANES) {
+            for (sum, &value) in sums.iter_mut().zip(part) {
+                *sum += term(value);
+            }
         }
-    }
-    total(sums)
+        f64::from(total(sums))
+    });
+    blocks.sum::<f64>() as f32
 }
 
-/// Sixteen partial sums, added as a balanced tree.
-#[inline]
-fn total(mut sums: [f32; 16]) -> f32 {
+/// Partial sums, added as a balanced tree.
+#[expect(
+    clippy::inline_always,
+    reason = "only what is inlined is compiled for its caller's instruction set"
+)]
+#[inline(always)]
+pub(crate) fn total(mut sums: [f32; LANES]) -> f32 {
     for width in [8, 4, 2, 1] {
         for lane in 0..width {
             sums[lane] += sums[lane + width];
@@ -198,7 +213,7 @@ mod plain {
         reason = "only what is inlined is compiled for its caller's instruction set"
     )]
 
-    use super::{fused, total};
+    use super::{BLOCK, LANES, fused, total};
 
     /// So large that its last place is 1: adding it rounds, and leaves the whole number in the lowest bits.
     const ROUNDER: f32 = 12_582_912.0;
@@ -233,19 +248,23 @@ mod plain {
 
     #[inline(always)]
     pub(super) fn exponentials(values: &mut [f32], shift: f32) -> f32 {
-        let mut sums = [0.0; 16];
-        let (parts, rest) = values.as_chunks_mut::<16>();
-        for part in parts {
-            for (sum, value) in sums.iter_mut().zip(part) {
+        let mut sum_of_blocks = 0.0;
+        for block in values.chunks_mut(BLOCK) {
+            let mut sums = [0.0; LANES];
+            let (parts, rest) = block.as_chunks_mut::<LANES>();
+            for part in parts {
+                for (sum, value) in sums.iter_mut().zip(part) {
+                    *value = exp(*value - shift);
+                    *sum += *value;
+                }
+            }
+            for (sum, value) in sums.iter_mut().zip(rest) {
                 *value = exp(*value - shift);
                 *sum += *value;
             }
+            sum_of_blocks += f64::from(total(sums));
         }
-        for (sum, value) in sums.iter_mut().zip(rest) {
-            *value = exp(*value - shift);
-            *sum += *value;
-        }
-        total(sums)
+        sum_of_blocks as f32
     }
 
     #[inline(always)]
@@ -281,6 +300,29 @@ mod tests {
         }
         let exact: f64 = values.iter().map(|&v| f64::from(v)).sum();
         assert!((f64::from(sum) - exact).abs() < 1e-6 * exact);
+    }
+
+    /// Probabilities of a vocabulary, and the squares of a wide row: one large value among many small ones.
+    #[test]
+    fn long_sums_are_those_of_double_precision() {
+        for n in [7, 511, 512, 513, 9_001, 151_936] {
+            let mut values: Vec<f32> = noise(n, 3).iter().map(|x| 8.0 * x).collect();
+            values[n / 2] = 22.0;
+            let sum = f64::from(exponentials(&mut values, 22.0));
+            let exact: f64 = values.iter().map(|&v| f64::from(v)).sum();
+            assert!((sum / exact - 1.0).abs() < 2e-7, "{n}: {sum} for {exact}");
+            let found = f64::from(super::sum(&values));
+            assert!(
+                (found / exact - 1.0).abs() < 2e-7,
+                "{n}: {found} for {exact}"
+            );
+            let found = f64::from(inverse_rms(&values, 0.0)).powi(-2) * n as f64;
+            let exact: f64 = values.iter().map(|&v| f64::from(v).powi(2)).sum();
+            assert!(
+                (found / exact - 1.0).abs() < 1e-6,
+                "{n}: {found} for {exact}"
+            );
+        }
     }
 
     #[test]

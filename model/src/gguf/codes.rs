@@ -83,7 +83,7 @@ impl PackedTensor {
             TensorType::Q4_0 => CodeWidth::Four { offset: 8 },
             TensorType::Q4_1 | TensorType::Q4_K => CodeWidth::Four { offset: 0 },
             TensorType::Q5_0 => CodeWidth::Five { offset: 16 },
-            TensorType::Q5_K => CodeWidth::Five { offset: 0 },
+            TensorType::Q5_1 | TensorType::Q5_K => CodeWidth::Five { offset: 0 },
             TensorType::Q6_K => CodeWidth::Six { offset: 32 },
             _ => CodeWidth::Byte,
         }
@@ -210,13 +210,19 @@ impl TensorType {
         match self {
             Self::F32 | Self::F16 | Self::BF16 => 1,
             Self::Q6_K => 16,
-            Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q8_0 | Self::Q4_K | Self::Q5_K => 32,
+            Self::Q4_0
+            | Self::Q4_1
+            | Self::Q5_0
+            | Self::Q5_1
+            | Self::Q8_0
+            | Self::Q4_K
+            | Self::Q5_K => 32,
         }
     }
 
     /// Whether a minimum is added to the products.
     pub(super) fn has_minima(self) -> bool {
-        matches!(self, Self::Q4_1 | Self::Q4_K | Self::Q5_K)
+        matches!(self, Self::Q4_1 | Self::Q5_1 | Self::Q4_K | Self::Q5_K)
     }
 
     fn take_apart(self, block: &[u8], codes: &mut [i8], scales: OfBlock, minima: OfBlock) {
@@ -232,13 +238,11 @@ impl TensorType {
             }
             Self::Q5_0 => {
                 *scales.of_block = half_at(block, 0);
-                let fifth_bits = u32::from_le_bytes(first(&block[2..]));
-                let packed = &block[6..];
-                for (i, code) in codes.iter_mut().enumerate() {
-                    let nibble = (packed[i % 16] >> (i / 16 * 4)) & 0x0f;
-                    let fifth = ((fifth_bits >> i) & 1) as u8;
-                    *code = (nibble | fifth << 4) as i8 - 16;
-                }
+                five_bits(&block[2..], codes, |q| q as i8 - 16);
+            }
+            Self::Q5_1 => {
+                (*scales.of_block, *minima.of_block) = (half_at(block, 0), half_at(block, 2));
+                five_bits(&block[4..], codes, |q| q as i8);
             }
             Self::Q8_0 => {
                 *scales.of_block = half_at(block, 0);
@@ -294,6 +298,17 @@ fn nibbles(packed: &[u8], codes: &mut [i8], code: impl Fn(u8) -> i8) {
     for ((&byte, low), high) in packed.iter().zip(low).zip(high) {
         *low = code(byte & 0x0f);
         *high = code(byte >> 4);
+    }
+}
+
+/// Four bytes with the fifth bit of each code, then their low bits as for [`nibbles`].
+fn five_bits(packed: &[u8], codes: &mut [i8], code: impl Fn(u8) -> i8) {
+    let (fifth_bits, packed) = packed.split_at(4);
+    let fifth_bits = u32::from_le_bytes(first(fifth_bits));
+    for (i, to) in codes.iter_mut().enumerate() {
+        let nibble = (packed[i % 16] >> (i / 16 * 4)) & 0x0f;
+        let fifth = ((fifth_bits >> i) & 1) as u8;
+        *to = code(nibble | fifth << 4);
     }
 }
 

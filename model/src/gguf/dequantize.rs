@@ -26,6 +26,8 @@ pub(crate) enum TensorType {
     Q4_1,
     /// 32 values of 5 bits around 16, one scale.
     Q5_0,
+    /// 32 values of 5 bits, a scale and a minimum.
+    Q5_1,
     /// 32 values of 8 bits, one scale.
     Q8_0,
     /// 256 values of 4 bits; eight sub-blocks with 6-bit scales and minima.
@@ -50,6 +52,7 @@ impl TensorType {
         Self::Q4_0,
         Self::Q4_1,
         Self::Q5_0,
+        Self::Q5_1,
         Self::Q8_0,
         Self::Q4_K,
         Self::Q5_K,
@@ -69,6 +72,7 @@ impl TensorType {
             Self::Q4_0 => 2,
             Self::Q4_1 => 3,
             Self::Q5_0 => 6,
+            Self::Q5_1 => 7,
             Self::Q8_0 => 8,
             Self::Q4_K => 12,
             Self::Q5_K => 13,
@@ -86,6 +90,7 @@ impl TensorType {
             Self::Q4_0 => "Q4_0",
             Self::Q4_1 => "Q4_1",
             Self::Q5_0 => "Q5_0",
+            Self::Q5_1 => "Q5_1",
             Self::Q8_0 => "Q8_0",
             Self::Q4_K => "Q4_K",
             Self::Q5_K => "Q5_K",
@@ -97,7 +102,7 @@ impl TensorType {
     pub(crate) fn block_len(self) -> usize {
         match self {
             Self::F32 | Self::F16 | Self::BF16 => 1,
-            Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q8_0 => BLOCK,
+            Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::Q8_0 => BLOCK,
             Self::Q4_K | Self::Q5_K | Self::Q6_K => SUPER_BLOCK,
         }
     }
@@ -110,6 +115,7 @@ impl TensorType {
             Self::Q4_0 => 2 + BLOCK / 2,
             Self::Q4_1 => 4 + BLOCK / 2,
             Self::Q5_0 => 2 + 4 + BLOCK / 2,
+            Self::Q5_1 => 4 + 4 + BLOCK / 2,
             Self::Q8_0 => 2 + BLOCK,
             Self::Q4_K => 4 + 12 + SUPER_BLOCK / 2,
             Self::Q5_K => 4 + 12 + SUPER_BLOCK / 8 + SUPER_BLOCK / 2,
@@ -129,7 +135,6 @@ pub(crate) fn type_name(id: u32) -> String {
         return kind.name().to_owned();
     }
     let name = match id {
-        7 => "Q5_1",
         9 => "Q8_1",
         10 => "Q2_K",
         11 => "Q3_K",
@@ -231,11 +236,17 @@ mod tests {
 
     #[test]
     fn every_packed_type_equals_gguf_py_bit_for_bit() {
-        let path = "tests/it/golden/gguf/blocks.safetensors";
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
-        let bytes = std::fs::read(path).expect("a golden file");
-        let golden = ::safetensors::SafeTensors::deserialize(&bytes).expect("valid");
-        let data = |name: String| golden.tensor(&name).expect("in the file").data();
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden/gguf");
+        let read = |name: &str| std::fs::read(folder.join(name)).expect("a golden file");
+        let files = ["blocks.safetensors", "q5_1.safetensors"].map(read);
+        let parse = |bytes| ::safetensors::SafeTensors::deserialize(bytes).expect("valid");
+        let goldens = files.each_ref().map(|bytes| parse(bytes));
+        let data = |name: String| {
+            let mut found = goldens
+                .iter()
+                .filter_map(|golden| golden.tensor(&name).ok());
+            found.next().expect("in a file").data()
+        };
         for kind in TensorType::ALL
             .iter()
             .filter(|&&kind| kind != TensorType::F32)

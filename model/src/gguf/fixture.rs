@@ -164,7 +164,9 @@ pub(crate) fn packed_noise(rows: usize, columns: usize) -> Vec<(PackedTensor, Ve
                 .collect();
             // The half-precision scales must be finite: their exponents are lowered.
             let scales: &[usize] = match kind {
-                TensorType::Q4_1 | TensorType::Q4_K | TensorType::Q5_K => &[1, 3],
+                TensorType::Q4_1 | TensorType::Q5_1 | TensorType::Q4_K | TensorType::Q5_K => {
+                    &[1, 3]
+                }
                 TensorType::Q6_K => &[209],
                 _ => &[1],
             };

@@ -12,6 +12,11 @@ use crate::weight_file::WeightFile;
 
 /// Above this a header is taken for a hostile or broken one: 250,000 tokens with merges need 15 MB.
 const MAX_HEADER_BYTES: u64 = 64 << 20;
+/// Most elements of all arrays together: 260,000 tokens with their types, scores and merges are 1.3 million. One takes up
+/// to 32 bytes of memory, so that a header never takes more than 128 MiB.
+const MAX_ELEMENTS: usize = 1 << 22;
+/// Most tensors, and most metadata pairs: large models have 1,000 of the first and 100 of the second.
+const MAX_ENTRIES: usize = 1 << 16;
 /// ggml's own limit.
 const MAX_DIMENSIONS: u32 = 4;
 /// Arrays of arrays occur nowhere in practice; a limit keeps the recursion off the stack's end.
@@ -29,6 +34,7 @@ pub(super) fn read(file: &WeightFile) -> Result<(Pairs, Tensors, Range<u64>), Gg
         path: file.path(),
         file_len: file.len(),
         position: 0,
+        elements_left: MAX_ELEMENTS,
         stream: file.stream(),
     }
     .read()
@@ -39,6 +45,8 @@ struct Header<'a, R> {
     path: &'a Path,
     file_len: u64,
     position: u64,
+    /// Of [`MAX_ELEMENTS`].
+    elements_left: usize,
     stream: R,
 }
 
@@ -49,6 +57,12 @@ impl<R: Read> Header<'_, R> {
         // a pair has a key's length, a type and a byte.
         let tensor_count = self.count("tensors", 8 + 4 + 4 + 8)?;
         let pair_count = self.count("metadata pairs", 8 + 4 + 1)?;
+        for (what, count) in [("tensors", tensor_count), ("metadata pairs", pair_count)] {
+            if count > MAX_ENTRIES {
+                let what = format!("{count} {what}, expected at most {MAX_ENTRIES}");
+                return Err(self.corrupt(what));
+            }
+        }
 
         let pairs_start = self.position;
         let mut pairs = Pairs::new();
@@ -230,6 +244,11 @@ impl<R: Read> Header<'_, R> {
             _ => return Err(self.unknown_type(kind, key)),
         };
         let count = self.count(key, bytes)?;
+        let Some(left) = self.elements_left.checked_sub(count) else {
+            let what = format!("metadata key `{key}`: arrays of more than {MAX_ELEMENTS} elements");
+            return Err(self.corrupt(what));
+        };
+        self.elements_left = left;
         // No capacity is reserved: memory then grows only with bytes that were really there.
         match kind {
             6 | 12 => (0..count)
@@ -368,227 +387,4 @@ enum Scalar {
 }
 
 #[cfg(test)]
-mod tests {
-    use rand::{RngExt, SeedableRng};
-    use rand_chacha::ChaCha8Rng;
-
-    use super::super::fixture::{Fixture, opened};
-    use super::super::{layout, vocabulary};
-    use super::*;
-
-    fn refusal(bytes: &[u8]) -> String {
-        opened(bytes)
-            .map(|_| ())
-            .expect_err("must be refused")
-            .to_string()
-    }
-
-    /// A header with one key of `kind`, whose value is `value`.
-    fn with_key(kind: u32, value: &[u8]) -> Vec<u8> {
-        Fixture::new().raw_pair("k", kind, value).bytes()
-    }
-
-    /// A header with one tensor of these dimensions (in the file's order), type and offset, and 64 bytes of data.
-    fn with_tensor(dimensions: &[u64], kind: u32, offset: u64) -> Vec<u8> {
-        Fixture::new()
-            .raw_tensor("t", dimensions, kind, offset)
-            .data(64)
-            .bytes()
-    }
-
-    #[test]
-    fn every_metadata_type_is_read_in_versions_2_and_3() {
-        for version in [2, 3] {
-            let bytes = Fixture::of_version(version)
-                .raw_pair("u8", 0, &[200])
-                .raw_pair("i8", 1, &(-3_i8).to_le_bytes())
-                .raw_pair("u16", 2, &60_000_u16.to_le_bytes())
-                .raw_pair("i16", 3, &(-300_i16).to_le_bytes())
-                .raw_pair("u32", 4, &4_000_000_000_u32.to_le_bytes())
-                .raw_pair("i32", 5, &(-70_000_i32).to_le_bytes())
-                .raw_pair("f32", 6, &0.5_f32.to_le_bytes())
-                .raw_pair("bool", 7, &[1])
-                .string("string", "größer")
-                .raw_pair("u64", 10, &u64::MAX.to_le_bytes())
-                .raw_pair("i64", 11, &i64::MIN.to_le_bytes())
-                .raw_pair("f64", 12, &0.1_f64.to_le_bytes())
-                .array("i16s", 3, 2, &[1, 0, 0xff, 0xff])
-                .array("bools", 7, 2, &[1, 0])
-                .array("f32s", 6, 1, &0.5_f32.to_le_bytes())
-                .strings("strings", &["a", ""])
-                .array("nested", 9, 1, &[0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 7, 9])
-                .bytes();
-            let (_folder, file) = opened(&bytes).expect("valid");
-            let expect = |key: &str, value: MetadataValue| {
-                assert_eq!(file.metadata().pairs.get(key), Some(&value), "{key}");
-            };
-            expect("u8", MetadataValue::Integer(200));
-            expect("i8", MetadataValue::Integer(-3));
-            expect("u16", MetadataValue::Integer(60_000));
-            expect("i16", MetadataValue::Integer(-300));
-            expect("u32", MetadataValue::Integer(4_000_000_000));
-            expect("i32", MetadataValue::Integer(-70_000));
-            expect("f32", MetadataValue::Float(0.5));
-            expect("bool", MetadataValue::Bool(true));
-            expect("string", MetadataValue::String("größer".to_owned()));
-            expect("u64", MetadataValue::Integer(i128::from(u64::MAX)));
-            expect("i64", MetadataValue::Integer(i128::from(i64::MIN)));
-            expect("f64", MetadataValue::Float(0.1));
-            expect("i16s", MetadataValue::Integers(vec![1, -1]));
-            expect("bools", MetadataValue::Integers(vec![1, 0]));
-            expect("f32s", MetadataValue::Floats(vec![0.5]));
-            expect(
-                "strings",
-                MetadataValue::Strings(vec!["a".to_owned(), String::new()]),
-            );
-            expect(
-                "nested",
-                MetadataValue::Arrays(vec![MetadataValue::Integers(vec![7, 9])]),
-            );
-        }
-    }
-
-    #[test]
-    fn what_is_no_readable_gguf_file_says_what_it_is_instead() {
-        assert!(refusal(b"<!DOCTYPE html>").contains("begins with `<!DO`"));
-        assert!(refusal(b"").contains("begins with ``"));
-        assert!(refusal(b"GGUF\0\0\0\x03aaaaaaaaaaaaaaaa").contains("big-endian"));
-        for version in [0, 1, 4] {
-            let message = refusal(&Fixture::of_version(version).bytes());
-            assert!(
-                message.contains(&format!("version {version}, expected 2 or 3")),
-                "{message}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_file_cut_anywhere_is_an_error_and_not_a_panic() {
-        let bytes = Fixture::tiny_model().bytes();
-        opened(&bytes).expect("valid as a whole");
-        for len in 4..bytes.len() {
-            assert!(refusal(&bytes[..len]).contains("truncated"), "cut at {len}");
-        }
-    }
-
-    #[test]
-    fn counts_beyond_the_file_are_refused_before_memory_is_taken() {
-        let huge = u64::MAX.to_le_bytes();
-        assert!(refusal(&with_key(8, &huge)).contains("truncated"));
-        let array_of = |kind: u32| [&kind.to_le_bytes()[..], &huge].concat();
-        for kind in 0..=12 {
-            assert!(
-                refusal(&with_key(9, &array_of(kind))).contains("truncated"),
-                "type {kind}"
-            );
-        }
-        let counts = |tensors: u64, pairs: u64| {
-            let counts = [tensors.to_le_bytes(), pairs.to_le_bytes()].concat();
-            [b"GGUF\x03\0\0\0", counts.as_slice()].concat()
-        };
-        assert!(refusal(&counts(u64::MAX, 0)).contains("tensors"));
-        assert!(refusal(&counts(0, u64::MAX)).contains("metadata pairs"));
-    }
-
-    #[test]
-    fn impossible_metadata_are_corrupt() {
-        for (bytes, expected) in [
-            (with_key(13, &[0; 8]), "of unknown type 13"),
-            (
-                with_key(9, &[13, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
-                "of unknown type 13",
-            ),
-            (with_key(7, &[2]), "holds the boolean 2"),
-            (with_key(8, &[1, 0, 0, 0, 0, 0, 0, 0, 0xff]), "is no UTF-8"),
-            (
-                Fixture::new().string("k", "").string("k", "").bytes(),
-                "`k` occurs twice",
-            ),
-            (
-                Fixture::new().integer("general.alignment", 48).bytes(),
-                "a power of two",
-            ),
-        ] {
-            assert!(refusal(&bytes).contains(expected), "{}", refusal(&bytes));
-        }
-        let mut deep = Vec::new();
-        for _ in 0..6 {
-            deep.extend([9, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
-        }
-        assert!(refusal(&with_key(9, &deep)).contains("nests arrays too deep"));
-    }
-
-    #[test]
-    fn impossible_tensors_are_refused() {
-        for (bytes, expected) in [
-            (with_tensor(&[], 0, 0), "0 dimensions"),
-            (with_tensor(&[1; 5], 0, 0), "5 dimensions"),
-            (with_tensor(&[0], 0, 0), "a dimension of 0"),
-            (with_tensor(&[33], 8, 0), "whole blocks of 32"),
-            (with_tensor(&[4], 0, 4), "a multiple of 32"),
-            (with_tensor(&[17], 0, 0), "truncated: tensor `t` needs"),
-            (with_tensor(&[1], 0, u64::MAX - 31), "truncated"),
-            (with_tensor(&[1 << 40, 1 << 40], 0, 0), "truncated"),
-            (with_tensor(&[u64::MAX; 4], 0, 0), "truncated"),
-            (with_tensor(&[256], 10, 0), "`t` is of type Q2_K"),
-            (with_tensor(&[256], 77, 0), "of type number 77"),
-        ] {
-            assert!(
-                refusal(&bytes).contains(expected),
-                "{expected}: {}",
-                refusal(&bytes)
-            );
-        }
-        let two = |offset| {
-            Fixture::new()
-                .raw_tensor("a", &[8], 0, 0)
-                .raw_tensor("b", &[8], 0, offset)
-        };
-        opened(&two(32).data(64).bytes()).expect("apart");
-        assert!(refusal(&two(0).data(64).bytes()).contains("overlap"));
-        let twice = Fixture::new()
-            .raw_tensor("a", &[8], 0, 0)
-            .raw_tensor("a", &[8], 0, 32)
-            .data(64);
-        assert!(refusal(&twice.bytes()).contains("`a` occurs twice"));
-    }
-
-    #[test]
-    fn mutated_files_end_in_an_error_or_a_model_but_never_in_a_panic() {
-        let mut rng = ChaCha8Rng::seed_from_u64(7);
-        let whole = Fixture::tiny_model().bytes();
-        let mut accepted = 0;
-        for _ in 0..1_500 {
-            let mut bytes = whole.clone();
-            for _ in 0..rng.random_range(1..4) {
-                let at = rng.random_range(0..bytes.len());
-                match rng.random_range(0..4) {
-                    0 => bytes[at] = rng.random(),
-                    1 => bytes[at] ^= 1 << rng.random_range(0..8),
-                    2 => bytes.truncate(at.max(1)),
-                    _ => {
-                        let end = bytes.len().min(at + 8);
-                        bytes[at..end].fill(0xff);
-                    }
-                }
-            }
-            let Ok((_folder, file)) = opened(&bytes) else {
-                continue;
-            };
-            accepted += 1;
-            for (name, info) in file.tensors() {
-                let tensor = file.tensor(name).expect("its place was checked");
-                assert_eq!(tensor.values.len(), info.shape.iter().product::<usize>());
-            }
-            // Both may refuse; neither may panic.
-            drop(layout::config_of(&file));
-            if let Ok(tokenizer) = vocabulary::tokenizer_of(file.metadata()) {
-                drop(tokenizer.encode("ab <s> ab", false));
-            }
-        }
-        assert!(
-            accepted > 100,
-            "{accepted} mutants were accepted: the test must get past the header"
-        );
-    }
-}
+mod tests;

@@ -180,6 +180,20 @@ impl GgufFile {
         self.tensors.get(name)
     }
 
+    /// The shape of the tensor called `name`.
+    pub(crate) fn shape(&self, name: &str) -> Result<&[usize], GgufError> {
+        Ok(&self.required(name)?.shape)
+    }
+
+    /// As [`Self::tensor_info`], of a tensor that must be there.
+    fn required(&self, name: &str) -> Result<&TensorInfo, GgufError> {
+        let info = self.tensors.get(name);
+        info.ok_or_else(|| GgufError::MissingTensor {
+            path: self.path().to_owned(),
+            tensor: name.to_owned(),
+        })
+    }
+
     /// All tensors by name, unread.
     pub(crate) fn tensors(&self) -> impl Iterator<Item = (&str, &TensorInfo)> {
         self.tensors
@@ -227,13 +241,7 @@ impl GgufFile {
     ///
     /// Many threads read their own part of the file, so the packed tensor is never held as a whole.
     pub(crate) fn tensor(&self, name: &str) -> Result<HostTensor, GgufError> {
-        let info = self
-            .tensors
-            .get(name)
-            .ok_or_else(|| GgufError::MissingTensor {
-                path: self.path().to_owned(),
-                tensor: name.to_owned(),
-            })?;
+        let info = self.required(name)?;
         let chunk_bytes = CHUNK_VALUES / info.kind.block_len() * info.kind.block_bytes();
         let mut values = vec![0.0; info.len()];
         values

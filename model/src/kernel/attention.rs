@@ -16,7 +16,10 @@ use rayon::prelude::*;
 use super::instructions::for_each_instruction_set;
 use super::zeros;
 use crate::attention::Heads;
-use crate::engine::{Row, WIDTH, exp, multiply};
+use crate::engine::{BLOCK, Row, WIDTH, exp, multiply};
+
+/// Panels of keys whose weights are added up in single precision; the sums of the blocks are added in double.
+const PANELS: usize = BLOCK / WIDTH;
 
 /// What attends: sequences of equal length, side by side.
 pub(crate) struct Problem<'a> {
@@ -280,23 +283,28 @@ for_each_instruction_set! {
                 }
             }
             let max = most.iter().fold(f32::NEG_INFINITY, |a, &b| if b > a { b } else { a });
-            let mut sum = [0.0; WIDTH];
-            for (panel, rows) in scores.chunks_exact_mut(n).enumerate() {
-                for score in &mut rows[i] {
-                    *score = exp(*score - max);
+            let mut sum_of_blocks = 0.0;
+            for (block, scores) in scores.chunks_mut(n * PANELS).enumerate() {
+                let mut sum = [0.0; WIDTH];
+                for (panel, rows) in scores.chunks_exact_mut(n).enumerate() {
+                    for score in &mut rows[i] {
+                        *score = exp(*score - max);
+                    }
+                    keep(&mut rows[i], in_panel(block * PANELS + panel), 0.0);
+                    for (sum, weight) in sum.iter_mut().zip(&rows[i]) {
+                        *sum += weight;
+                    }
                 }
-                keep(&mut rows[i], in_panel(panel), 0.0);
-                for (sum, weight) in sum.iter_mut().zip(&rows[i]) {
-                    *sum += weight;
+                for half in [16, 8, 4, 2, 1] {
+                    for lane in 0..half {
+                        sum[lane] += sum[lane + half];
+                    }
                 }
+                sum_of_blocks += f64::from(sum[0]);
             }
-            for half in [16, 8, 4, 2, 1] {
-                for lane in 0..half {
-                    sum[lane] += sum[lane + half];
-                }
-            }
-            sums.plain[i] = sum[0];
-            sums.logarithms[i] = max + sum[0].ln();
+            let sum = sum_of_blocks as f32;
+            sums.plain[i] = sum;
+            sums.logarithms[i] = max + sum.ln();
         }
     }
 }

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::instructions::for_each_instruction_set;
 use super::{Values, matrix, zeros};
-use crate::engine::inverse_rms;
+use crate::engine::{BLOCK, LANES, inverse_rms, total};
 use crate::node::{Function, apply};
 
 /// `x / rms(x) * weight` over each row, tracked if `x` is.
@@ -84,22 +84,27 @@ for_each_instruction_set! {
 }
 
 for_each_instruction_set! {
-    /// The sum of `x * gradient * weight`, taken in sixteen parts.
+    /// The sum of `x * gradient * weight`, taken in blocks of [`BLOCK`].
     fn weighted_inner(x: &[f32], gradient: &[f32], weight: &[f32]) -> f32 {
-        let mut sums = [0.0; 16];
-        let (x, rest) = x.as_chunks::<16>();
-        let (gradient, rest_of_gradient) = gradient.as_chunks::<16>();
-        let (weight, rest_of_weight) = weight.as_chunks::<16>();
-        for ((x, gradient), weight) in x.iter().zip(gradient).zip(weight) {
-            for (i, sum) in sums.iter_mut().enumerate() {
-                *sum += x[i] * gradient[i] * weight[i];
+        let mut sum_of_blocks = 0.0;
+        let blocks = x.chunks(BLOCK).zip(gradient.chunks(BLOCK)).zip(weight.chunks(BLOCK));
+        for ((x, gradient), weight) in blocks {
+            let mut sums = [0.0; LANES];
+            let (x, rest) = x.as_chunks::<LANES>();
+            let (gradient, rest_of_gradient) = gradient.as_chunks::<LANES>();
+            let (weight, rest_of_weight) = weight.as_chunks::<LANES>();
+            for ((x, gradient), weight) in x.iter().zip(gradient).zip(weight) {
+                for (i, sum) in sums.iter_mut().enumerate() {
+                    *sum += x[i] * gradient[i] * weight[i];
+                }
             }
+            let rest = rest.iter().zip(rest_of_gradient).zip(rest_of_weight);
+            for (sum, ((x, gradient), weight)) in sums.iter_mut().zip(rest) {
+                *sum += x * gradient * weight;
+            }
+            sum_of_blocks += f64::from(total(sums));
         }
-        let rest = rest.iter().zip(rest_of_gradient).zip(rest_of_weight);
-        for (sum, ((x, gradient), weight)) in sums.iter_mut().zip(rest) {
-            *sum += x * gradient * weight;
-        }
-        sums.iter().sum()
+        sum_of_blocks as f32
     }
 }
 

@@ -2,10 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use model::{Architecture, Checkpoint, ModelConfig};
+use burn::tensor::{Device, Tensor};
+use model::{
+    Adapter, Architecture, Checkpoint, Decoder, Engine, ModelConfig, WeightType, write_merged,
+};
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
 use tempfile::TempDir;
 
-use crate::support::{golden, real_model};
+use crate::support::{Expected, golden, max_difference, real_model};
 
 fn open(name: &str) -> Checkpoint {
     Checkpoint::open(&golden(name)).expect("a golden checkpoint opens")
@@ -184,11 +189,7 @@ fn weights_of_another_model_are_refused_by_shape() {
         "\"intermediate_size\": 96",
         "\"intermediate_size\": 128",
     );
-    let checkpoint = Checkpoint::open(copy.path()).expect("headers agree with themselves");
-    let message = checkpoint
-        .tensor("model.layers.0.mlp.up_proj.weight")
-        .expect_err("another shape")
-        .to_string();
+    let message = refusal(copy.path());
     assert!(
         message.contains("found [96, 64], expected [128, 64]"),
         "{message}"
@@ -203,17 +204,239 @@ fn a_head_that_should_be_there_and_is_not_is_missing() {
         "\"tie_word_embeddings\": true",
         "\"tie_word_embeddings\": false",
     );
-    let checkpoint = Checkpoint::open(copy.path()).expect("headers agree with themselves");
-    let message = checkpoint
-        .tensor("lm_head.weight")
-        .expect_err("missing")
-        .to_string();
+    let message = refusal(copy.path());
     assert!(message.contains("`lm_head.weight` is missing"), "{message}");
+}
+
+#[test]
+fn a_tensor_that_the_configuration_does_not_have_is_unknown() {
+    let checkpoint = open("tiny-qwen2");
+    for name in ["lm_head.weight", "model.layers.9.mlp.up_proj.weight"] {
+        let message = checkpoint.tensor(name).expect_err("unknown").to_string();
+        assert!(
+            message.contains(&format!("no tensor `{name}`")),
+            "{message}"
+        );
+    }
+}
+
+/// Writes the tensors of a folder's only file again, changed.
+fn rewrite(folder: &Path, change: impl FnOnce(&mut Vec<(String, Dtype, Vec<usize>, Vec<u8>)>)) {
+    let path = folder.join("model.safetensors");
+    let bytes = std::fs::read(&path).expect("readable");
+    let file = SafeTensors::deserialize(&bytes).expect("valid");
+    let mut tensors: Vec<_> = file
+        .iter()
+        .map(|(name, view)| {
+            let (dtype, shape) = (view.dtype(), view.shape().to_vec());
+            (name.to_owned(), dtype, shape, view.data().to_vec())
+        })
+        .collect();
+    change(&mut tensors);
+    let views = tensors.iter().map(|(name, dtype, shape, bytes)| {
+        let view = TensorView::new(*dtype, shape.clone(), bytes).expect("a view");
+        (name.as_str(), view)
+    });
+    let bytes = safetensors::serialize(views, None).expect("a file");
+    std::fs::write(path, bytes).expect("writable");
+}
+
+/// A copy of the tied model with a head in its file: the embedding, its rows in another order or not.
+fn with_head(reversed: bool) -> TempDir {
+    let copy = copy_of("tiny-qwen2");
+    rewrite(copy.path(), |tensors| {
+        let embedding = tensors
+            .iter()
+            .find(|(name, ..)| name == "model.embed_tokens.weight");
+        let (_, dtype, shape, bytes) = embedding.expect("an embedding").clone();
+        let mut rows: Vec<&[u8]> = bytes.chunks(bytes.len() / shape[0]).collect();
+        if reversed {
+            rows.reverse();
+        }
+        let head = rows.concat();
+        tensors.push(("lm_head.weight".to_owned(), dtype, shape, head));
+    });
+    copy
+}
+
+#[test]
+fn a_head_that_differs_from_the_embedding_is_used_as_in_transformers_5() {
+    let copy = with_head(true);
+    let checkpoint = Checkpoint::open(copy.path()).expect("valid");
+    assert!(!checkpoint.config().tie_word_embeddings);
+    let [warning] = checkpoint.warnings() else {
+        panic!("one warning: {:?}", checkpoint.warnings());
+    };
     assert!(
-        checkpoint
-            .tensor("model.layers.9.mlp.up_proj.weight")
-            .is_err()
+        warning.contains("`tie_word_embeddings` is true, but `lm_head.weight`"),
+        "{warning}"
     );
+    let expected = Expected::read("untied-head/expected.safetensors");
+    let ids = expected.ids("input_ids");
+    let decoder = Decoder::load(&checkpoint, &Device::flex(), |_, _| ()).expect("weights");
+    let found = decoder.logits(&ids, 1, None);
+    let difference = max_difference(&found, &expected.rows("logits"));
+    assert!(difference < 1e-4, "logits differ by {difference}");
+    let engine = Engine::load(&checkpoint, |_, _| ()).expect("weights");
+    let last = engine.prefill(&mut engine.cache(1), 0, 0, &ids, None);
+    let last = Tensor::<1>::from_floats(&last[..], &Device::flex()).unsqueeze();
+    let row = expected.rows("logits").narrow(0, ids.len() - 1, 1);
+    let difference = max_difference(&last, &row);
+    assert!(
+        difference < 1e-3,
+        "the engine's logits differ by {difference}"
+    );
+
+    // A merged model keeps the head, and says so in a way that every release of transformers understands.
+    let adapter = golden("peft-qwen2/all-linear");
+    let adapter = Adapter::load(&adapter, decoder.config(), "tiny", &Device::flex());
+    let adapter = adapter.expect("golden adapter").adapter;
+    let side_by_side = decoder.logits(&ids, 1, Some(&adapter));
+    let output = tempfile::tempdir().expect("a folder");
+    let dtype = WeightType::F32;
+    write_merged(&checkpoint, &adapter, output.path(), dtype, |_, _| ()).expect("merged");
+    let config = std::fs::read_to_string(output.path().join("config.json")).expect("readable");
+    assert!(
+        config.contains("\"tie_word_embeddings\": false"),
+        "{config}"
+    );
+    let merged = Checkpoint::open(output.path()).expect("valid");
+    assert!(merged.warnings().is_empty());
+    let merged = Decoder::load(&merged, &Device::flex(), |_, _| ()).expect("weights");
+    let difference = max_difference(&merged.logits(&ids, 1, None), &side_by_side);
+    assert!(
+        difference < 1e-4,
+        "the merged model's logits differ by {difference}"
+    );
+}
+
+#[test]
+fn a_head_that_equals_the_embedding_is_tied_without_a_word() {
+    let copy = with_head(false);
+    let checkpoint = Checkpoint::open(copy.path()).expect("valid");
+    assert!(checkpoint.config().tie_word_embeddings);
+    assert!(checkpoint.warnings().is_empty());
+    // Of another shape it is no head of this model.
+    rewrite(copy.path(), |tensors| {
+        let head = tensors
+            .iter_mut()
+            .find(|(name, ..)| name == "lm_head.weight")
+            .expect("a head");
+        head.2 = vec![head.2[0] / 2, 2 * head.2[1]];
+    });
+    let message = refusal(copy.path());
+    assert!(
+        message.contains("`lm_head.weight`: found [176, 128], expected [352, 64]"),
+        "{message}"
+    );
+}
+
+#[test]
+fn quantised_weights_are_named_with_the_method_and_a_way_out() {
+    let check = |change: &dyn Fn(&Path), parts: &[&str]| {
+        let copy = copy_of("tiny-qwen2");
+        change(copy.path());
+        let message = refusal(copy.path());
+        for part in parts
+            .iter()
+            .chain(&["hint: ", "unquantised", "model.quantization"])
+        {
+            assert!(message.contains(part), "no {part:?} in {message}");
+        }
+        // A server may run it all the same.
+        Checkpoint::open_without_weights(copy.path()).expect("configuration and tokenizer");
+    };
+    let by_config = |settings: &'static str| {
+        move |folder: &Path| {
+            let all = format!("\"model_type\": \"qwen2\", {settings}");
+            edit(
+                &folder.join("config.json"),
+                "\"model_type\": \"qwen2\"",
+                &all,
+            );
+        }
+    };
+    for (settings, expected) in [
+        (
+            r#""quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": true}"#,
+            "quantised by bitsandbytes, 4 bits (`quantization_config`)",
+        ),
+        (
+            r#""quantization_config": {"quant_method": "gptq", "bits": 4}"#,
+            "gptq, 4 bits",
+        ),
+        (
+            r#""quantization_config": {"quant_method": "awq", "bits": 4}"#,
+            "awq, 4 bits",
+        ),
+        (
+            r#""quantization_config": {"quant_method": "fp8"}"#,
+            "quantised by fp8",
+        ),
+        (
+            r#""quantization": {"group_size": 64, "bits": 8}"#,
+            "8 bits (`quantization`)",
+        ),
+    ] {
+        check(&by_config(settings), &["config.json", expected]);
+    }
+    let by_file = |folder: &Path| {
+        std::fs::write(folder.join("quantize_config.json"), "{\"bits\": 4}").expect("writable");
+    };
+    check(&by_file, &["GPTQ (`quantize_config.json`)"]);
+    let query = "model.layers.0.self_attn.q_proj.weight";
+    let by_names = |folder: &Path| {
+        rewrite(folder, |tensors| {
+            let weight = tensors
+                .iter_mut()
+                .find(|(name, ..)| name == query)
+                .expect("a weight");
+            weight.0 = query.replace("weight", "qweight");
+        });
+    };
+    check(
+        &by_names,
+        &["GPTQ or AWQ (tensor `model.layers.0.self_attn.q_proj.qweight`)"],
+    );
+    let by_type = |folder: &Path| {
+        rewrite(folder, |tensors| {
+            let weight = tensors
+                .iter_mut()
+                .find(|(name, ..)| name == query)
+                .expect("a weight");
+            (weight.1, weight.3) = (Dtype::F8_E4M3, weight.3[..weight.3.len() / 4].to_vec());
+        });
+    };
+    check(
+        &by_type,
+        &["`model.layers.0.self_attn.q_proj.weight` is of type F8_E4M3"],
+    );
+}
+
+#[test]
+fn git_lfs_pointers_are_named_wherever_they_are() {
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 12345\n";
+    let copy = copy_of("tiny-qwen2");
+    let check = |file: &str, message: String| {
+        let parts = [file, ": a git-lfs pointer", "hint: run `git lfs pull`"];
+        for part in parts {
+            assert!(message.contains(part), "no {part:?} in {message}");
+        }
+    };
+    let put = |file: &str| {
+        let path = copy.path().join(file);
+        std::fs::write(&path, pointer).expect("writable");
+        path
+    };
+    check("model.gguf", refusal(&put("model.gguf")));
+    put("tokenizer.json");
+    let checkpoint = Checkpoint::open(copy.path()).expect("the weights are there");
+    let message = checkpoint.tokenizer().expect_err("a pointer").to_string();
+    check("tokenizer.json", message);
+    for file in ["model.safetensors", "config.json"] {
+        put(file);
+        check(file, refusal(copy.path()));
+    }
 }
 
 #[test]

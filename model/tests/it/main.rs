@@ -2,6 +2,7 @@
 
 mod adapter;
 mod checkpoint;
+mod foreign_adapters;
 mod generation;
 mod logits;
 mod merge;

@@ -1,0 +1,183 @@
+//! Why an adapter that PEFT can use cannot be used here, told by what its files hold.
+
+use std::path::Path;
+
+use super::file::AdapterFile;
+use super::settings::PeftSettings;
+use super::{AdapterError, CONFIG_FILE, WEIGHTS_FILE};
+use crate::config::ModelConfig;
+use crate::lora::WholeModule;
+
+/// What to do about an adapter that PEFT alone can apply.
+const MERGE_WITH_PEFT: &str =
+    "merge the adapter into its base model with PEFT (`merge_and_unload`) and use that";
+
+/// Parts of a tensor's name that wrappers of a model leave in it, and who they are.
+const WRAPPERS: [(&str, &str); 4] = [
+    ("_orig_mod", "torch.compile"),
+    ("_fsdp_wrapped_module", "FSDP"),
+    ("_checkpoint_wrapped_module", "activation checkpointing"),
+    ("module", "DistributedDataParallel"),
+];
+
+/// Refuses an adapter whose tensors are only there as a pickle file.
+pub(super) fn refuse_pickled(folder: &Path) -> Result<(), AdapterError> {
+    let path = folder.join("adapter_model.bin");
+    if folder.join(WEIGHTS_FILE).exists() || !path.is_file() {
+        return Ok(());
+    }
+    Err(AdapterError::Refused {
+        path: path.display().to_string(),
+        problem: "a pickle file, which is not read since it can run code".to_owned(),
+        hint: format!(
+            "save it as safetensors: cd {} && python -c \"import torch; from safetensors.torch import save_file; \
+             save_file({{k: v.clone() for k, v in torch.load('adapter_model.bin', map_location='cpu', \
+             weights_only=True).items()}}, '{WEIGHTS_FILE}')\"",
+            folder.display()
+        ),
+    })
+}
+
+/// Refuses an adapter that trains more than linear layers' pairs and whole modules of the base model's shape, or that
+/// was saved from a wrapped model.
+pub(super) fn refuse(
+    file: &AdapterFile,
+    settings: &PeftSettings,
+    config: &ModelConfig,
+) -> Result<(), AdapterError> {
+    let cause = wrapped(file)
+        .or_else(|| low_rank_embedding(file, settings))
+        .or_else(|| embedding_weights(file, settings, config));
+    match cause {
+        None => Ok(()),
+        Some((problem, hint)) => Err(AdapterError::Refused {
+            path: file.path().display().to_string(),
+            problem,
+            hint,
+        }),
+    }
+}
+
+/// The problem, and what to do about it.
+type Cause = (String, String);
+
+/// Names that a wrapper has changed. PEFT finds no place for them either, warns, and runs as the base model.
+fn wrapped(file: &AdapterFile) -> Option<Cause> {
+    let (part, wrapper, name) = file.places().find_map(|(_, name)| {
+        let (part, wrapper) = WRAPPERS
+            .into_iter()
+            .find(|(part, _)| name.split('.').any(|found| found == *part))?;
+        Some((part, wrapper, name))
+    })?;
+    let problem = format!(
+        "the tensors' names hold `{part}.`, as in `{name}`: the adapter was saved from a model wrapped by {wrapper}"
+    );
+    let hint = format!(
+        "save the adapter from the unwrapped model, or take `{part}.` out of the names: python -c \"from \
+         safetensors.torch import load_file, save_file; f = '{}'; save_file({{k.replace('{part}.', ''): v for k, v in \
+         load_file(f).items()}}, f)\"",
+        file.path().display()
+    );
+    Some((problem, hint))
+}
+
+/// LoRA beside the embedding or the head.
+fn low_rank_embedding(file: &AdapterFile, settings: &PeftSettings) -> Option<Cause> {
+    let module = WholeModule::ALL.into_iter().find(|module| {
+        let name = module.name();
+        let in_file = file.places().any(|(place, _)| {
+            let part = place
+                .strip_prefix(name)
+                .and_then(|part| part.strip_prefix('.'));
+            part.is_some_and(|part| part.starts_with("lora_"))
+        });
+        in_file || settings.targets.names(name)
+    })?;
+    let problem = format!(
+        "the adapter trains `{}` by LoRA, which is not supported here: only the linear layers of the decoder can have it",
+        module.name()
+    );
+    Some((problem, MERGE_WITH_PEFT.to_owned()))
+}
+
+/// Weights of the embedding or the head that `modules_to_save` does not speak of, or with other rows.
+fn embedding_weights(
+    file: &AdapterFile,
+    settings: &PeftSettings,
+    config: &ModelConfig,
+) -> Option<Cause> {
+    WholeModule::ALL.into_iter().find_map(|module| {
+        let name = module.name();
+        let found = file.shape(name)?;
+        let [rows, width] = module.shape(config);
+        if let &[found, columns] = found
+            && columns == width
+            && found != rows
+        {
+            let problem = format!(
+                "the adapter holds a weight for `{name}` with {found} rows, the base model has {rows}: its vocabulary was \
+                 resized (`resize_token_embeddings`) before the training, which is not supported here"
+            );
+            return Some((problem, MERGE_WITH_PEFT.to_owned()));
+        }
+        if settings.modules_to_save.contains(&module) {
+            return None;
+        }
+        let problem = format!(
+            "the adapter holds a weight for `{name}`, which `modules_to_save` in {CONFIG_FILE} does not name: PEFT saves \
+             it beside the adapter (`save_embedding_layers`) and puts it in place of the base model's, which is not \
+             supported here"
+        );
+        let hint = format!(
+            "{MERGE_WITH_PEFT}; if the weight was not trained, save the adapter with `save_embedding_layers=False`"
+        );
+        Some((problem, hint))
+    })
+}
+
+/// What to do about an adapter whose tensors do not fit the base model.
+pub(super) fn mismatch_hint(model: &str, trained_on: &str) -> String {
+    if is_same_model(model, trained_on) {
+        format!(
+            "{CONFIG_FILE} names `{trained_on}`, as it should; its files here are of another version, or the adapter is \
+             not one of its layers' alone: {MERGE_WITH_PEFT}"
+        )
+    } else {
+        format!("{CONFIG_FILE} names `{trained_on}` as its base model")
+    }
+}
+
+/// Whether two names of a model are those of one: a repository, or a folder with its name.
+fn is_same_model(a: &str, b: &str) -> bool {
+    let last = |name: &str| {
+        let name = name.trim_end_matches('/');
+        let name = name.rsplit(['/', '\\', ':']).next().unwrap_or(name);
+        name.split('@').next().unwrap_or(name).to_lowercase()
+    };
+    last(a) == last(b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_is_the_same_by_the_last_part_of_its_name() {
+        for (a, b) in [
+            ("M", "M"),
+            ("./models/M/", "/tmp/M"),
+            ("hf:Qwen/Qwen2.5-0.5B@main", "Qwen/Qwen2.5-0.5B"),
+            ("qwen2.5-0.5b", "Qwen/Qwen2.5-0.5B"),
+        ] {
+            assert!(is_same_model(a, b), "{a}, {b}");
+            let hint = mismatch_hint(a, b);
+            assert!(!hint.contains("as its base model"), "{hint}");
+        }
+        assert!(!is_same_model("Qwen/Qwen2.5-0.5B", "Qwen/Qwen2.5-1.5B"));
+        let hint = mismatch_hint("tiny-llama", "example/tiny-qwen2");
+        assert!(
+            hint.contains("names `example/tiny-qwen2` as its base model"),
+            "{hint}"
+        );
+    }
+}

@@ -1,0 +1,161 @@
+//! The tensors of an adapter file, by their places in the model.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::causes::refuse_pickled;
+use super::{AdapterError, MAGNITUDE, PREFIX, WEIGHTS_FILE, WRAPPER, io_error};
+use crate::safetensors::{SafetensorsError, SafetensorsFile};
+
+/// An open adapter file, of which no values are read yet.
+pub(super) struct AdapterFile {
+    file: SafetensorsFile,
+    /// Names in the file by module path and part, such as `layers.0.mlp.up_proj.lora_A`; those that were taken are gone.
+    names: BTreeMap<String, String>,
+}
+
+impl AdapterFile {
+    /// Opens the tensors' file of an adapter's folder and reads its header.
+    pub(super) fn open(folder: &Path) -> Result<Self, AdapterError> {
+        let path = folder.join(WEIGHTS_FILE);
+        refuse_pickled(folder)?;
+        let file = SafetensorsFile::open(&path).map_err(adapter_error)?;
+        let mut names = BTreeMap::new();
+        for name in file.names() {
+            let place = place_of_tensor(&name);
+            if let Some(other) = names.insert(place.clone(), name.clone()) {
+                return Err(AdapterError::Corrupt {
+                    path: path.display().to_string(),
+                    problem: format!("`{other}` and `{name}` are both for {place}"),
+                });
+            }
+        }
+        Ok(Self { file, names })
+    }
+
+    /// The file's path.
+    pub(super) fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// The places of the tensors that have not been taken, with their names in the file.
+    pub(super) fn places(&self) -> impl Iterator<Item = (&str, &str)> {
+        let names = self.names.iter();
+        names.map(|(place, name)| (place.as_str(), name.as_str()))
+    }
+
+    /// The shape of the tensor at a place.
+    pub(super) fn shape(&self, place: &str) -> Option<&[usize]> {
+        self.file.shape(self.names.get(place)?)
+    }
+
+    /// Takes the tensor at a place away unread.
+    pub(super) fn discard(&mut self, place: &str) {
+        self.names.remove(place);
+    }
+
+    /// Reads the tensor at a place and takes it away.
+    ///
+    /// # Errors
+    /// Its values are no finite numbers, or of a type that cannot be read.
+    pub(super) fn take(&mut self, place: &str) -> Result<Option<Vec<f32>>, AdapterError> {
+        let Some(name) = self.names.remove(place) else {
+            return Ok(None);
+        };
+        let values = self.file.tensor(&name).map_err(adapter_error)?.values;
+        if values.iter().all(|value| value.is_finite()) {
+            return Ok(Some(values));
+        }
+        Err(AdapterError::Corrupt {
+            path: self.path().display().to_string(),
+            problem: format!("`{name}` holds values that are no finite numbers"),
+        })
+    }
+}
+
+/// What is wrong with the file, in an adapter's words: it is not downloaded again but copied or trained.
+fn adapter_error(error: SafetensorsError) -> AdapterError {
+    let corrupt = |path: &Path, problem: String| AdapterError::Corrupt {
+        path: path.display().to_string(),
+        problem,
+    };
+    match error {
+        SafetensorsError::Io { path, source } => io_error(&path)(source),
+        SafetensorsError::Truncated {
+            path,
+            what,
+            expected,
+            found,
+        } => corrupt(
+            &path,
+            format!("truncated: {what} needs {expected} bytes, found {found}"),
+        ),
+        SafetensorsError::Corrupt { path, what } => corrupt(&path, what),
+        SafetensorsError::UnsupportedType {
+            path,
+            tensor,
+            dtype,
+            hint: _,
+        } => corrupt(
+            &path,
+            format!("`{tensor}` has type {dtype}, expected F32, F16 or BF16"),
+        ),
+        SafetensorsError::NoWeights { path, .. }
+        | SafetensorsError::MissingShard { path, .. }
+        | SafetensorsError::MissingTensor { path, .. } => {
+            corrupt(&path, "a tensor is missing".to_owned())
+        }
+    }
+}
+
+/// `base_model.model.model.layers.0.mlp.up_proj.lora_A.default.weight` to `layers.0.mlp.up_proj.lora_A`.
+///
+/// The adapter's name (`default`) stands in files that were saved around PEFT's own function. What is no part of a pair,
+/// such as a bias beside it, keeps its whole name.
+fn place_of_tensor(name: &str) -> String {
+    let name = name.strip_prefix(PREFIX).unwrap_or(name);
+    let name = name.strip_prefix(WRAPPER).unwrap_or(name);
+    let name = name.strip_suffix(".weight").unwrap_or(name);
+    for part in ["lora_A", "lora_B", MAGNITUDE] {
+        let Some((module, rest)) = name.split_once(&format!(".{part}")) else {
+            continue;
+        };
+        let adapter = rest.strip_prefix('.').unwrap_or(rest);
+        let is_name = !adapter.contains('.') && adapter != "bias";
+        if is_name && (rest.is_empty() || rest.starts_with('.')) {
+            return format!("{module}.{part}");
+        }
+    }
+    name.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tensor_names_lose_wrapper_and_adapter_name() {
+        let expected = "layers.0.mlp.up_proj.lora_A";
+        for ending in ["weight", "default.weight"] {
+            let name = format!("base_model.model.model.{expected}.{ending}");
+            assert_eq!(place_of_tensor(&name), expected);
+        }
+        let expected = "layers.0.mlp.up_proj.lora_magnitude_vector";
+        for ending in ["", ".default", ".weight", ".default.weight"] {
+            let name = format!("{PREFIX}{expected}{ending}");
+            assert_eq!(place_of_tensor(&name), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_no_part_of_a_pair_keeps_its_name() {
+        for name in [
+            "layers.0.mlp.up_proj.lora_B.bias",
+            "layers.0.mlp.up_proj.lora_B.default.bias",
+            "embed_tokens.lora_embedding_A",
+            "layers.0.mlp.up_proj.lora_A_scale",
+        ] {
+            assert_eq!(place_of_tensor(&format!("{PREFIX}{name}")), name);
+        }
+    }
+}

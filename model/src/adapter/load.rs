@@ -1,0 +1,235 @@
+//! Reading an adapter in PEFT's layout.
+
+use std::path::Path;
+
+use burn::module::Param;
+use burn::tensor::{Device, Tensor};
+
+use super::causes::{mismatch_hint, refuse, refuse_pickled};
+use super::file::AdapterFile;
+use super::settings::PeftSettings;
+use super::{AdapterError, CONFIG_FILE, LoadedAdapter, MAGNITUDE, WEIGHTS_FILE, io_error};
+use crate::config::ModelConfig;
+use crate::lora::{
+    Adapter, LayerAdapter, LowRank, Magnitude, WholeModules, parameter, parameter_id, place_of,
+};
+use crate::weight_file::{read_bounded, sha256_of_file};
+
+/// No honest settings are larger: one line for each linear layer needs 30 kB.
+const MAX_CONFIG_BYTES: u64 = 1 << 20;
+
+impl Adapter {
+    /// The SHA-256 of an adapter's tensors on disk, in lower-case hexadecimal: what identifies it.
+    ///
+    /// # Errors
+    /// The file is missing or unreadable, or the tensors are in a pickle file.
+    pub fn sha256(folder: &Path) -> Result<String, AdapterError> {
+        refuse_pickled(folder)?;
+        let path = folder.join(WEIGHTS_FILE);
+        sha256_of_file(&path).map_err(io_error(&path))
+    }
+
+    /// Reads an adapter from a folder in PEFT's layout, for a base model of this shape.
+    ///
+    /// Reading is strict both ways: a tensor that finds no home and a home that finds no tensor are
+    /// errors, since either would silently leave the base model as it is. `model_name` is for messages.
+    ///
+    /// # Errors
+    /// Missing or broken files, settings that are not supported, tensors of another model.
+    pub fn load(
+        folder: &Path,
+        config: &ModelConfig,
+        model_name: &str,
+        device: &Device,
+    ) -> Result<LoadedAdapter, AdapterError> {
+        let path = folder.join(CONFIG_FILE);
+        let bytes = read_bounded(&path, MAX_CONFIG_BYTES).map_err(io_error(&path))?;
+        let text = String::from_utf8(bytes).map_err(|error| AdapterError::Corrupt {
+            path: path.display().to_string(),
+            problem: format!("not UTF-8: {error}"),
+        })?;
+        let settings = PeftSettings::parse(&text, &path)?;
+        if let Some(module) = settings.modules_to_save.first()
+            && config.tie_word_embeddings
+        {
+            return Err(AdapterError::Unsupported {
+                path: path.display().to_string(),
+                key: "modules_to_save".to_owned(),
+                value: module.name().to_owned(),
+                hint: "this model's embedding and head are one matrix; merge the adapter with PEFT and use that",
+            });
+        }
+        let file = AdapterFile::open(folder)?;
+        refuse(&file, &settings, config)?;
+        let mut homes = Homes {
+            file,
+            mismatches: Vec::new(),
+            device,
+        };
+        let mut layers = Vec::with_capacity(config.num_hidden_layers);
+        for layer in 0..config.num_hidden_layers {
+            layers.push(LayerAdapter::build(|target| {
+                let module = target.module_path(layer);
+                if !settings.targets.matches(&module) {
+                    return Ok::<_, AdapterError>(None);
+                }
+                let (r, scale) = settings.rank_and_scale(&module);
+                let (out_features, in_features) = target.shape(config);
+                let mut take = |name: &str, part, shape: &[usize]| {
+                    let id = parameter_id(place_of(layer, target), part);
+                    homes.fill(&format!("{module}.{name}"), shape, id)
+                };
+                let lora_a = take("lora_A", 0, &[r, in_features])?;
+                let lora_b = take("lora_B", 1, &[out_features, r])?;
+                let magnitude = if settings.use_dora {
+                    take(MAGNITUDE, 2, &[out_features])?.map(Magnitude::new)
+                } else {
+                    None
+                };
+                let pair = lora_a.zip(lora_b);
+                Ok(pair.map(|(a, b)| LowRank::new(a, b, magnitude, scale)))
+            })?);
+        }
+        let mut unreadable = None;
+        let whole = WholeModules::build(|module| {
+            if !settings.modules_to_save.contains(&module) {
+                return None;
+            }
+            let filled = homes.fill(module.name(), &module.shape(config), module.parameter_id());
+            filled.unwrap_or_else(|error| {
+                unreadable = Some(error);
+                None
+            })
+        });
+        if let Some(error) = unreadable {
+            return Err(error);
+        }
+        let adapter = Self {
+            layers,
+            whole,
+            noise: None,
+        };
+        let mut mismatches = homes.mismatches();
+        if mismatches.is_empty() && adapter.pairs().next().is_none() {
+            mismatches.push("  target_modules matches no module".to_owned());
+        }
+        if !mismatches.is_empty() {
+            // A wrong base model mismatches everywhere; a few lines are enough to see it.
+            let more = mismatches.len().saturating_sub(6);
+            mismatches.truncate(6);
+            if more > 0 {
+                mismatches.push(format!("  and {more} more"));
+            }
+            let trained_on = &settings.origin.base_model_name_or_path;
+            return Err(AdapterError::Mismatch {
+                hint: mismatch_hint(model_name, trained_on),
+                model: model_name.to_owned(),
+                mismatches,
+            });
+        }
+        Ok(LoadedAdapter {
+            adapter,
+            origin: settings.origin,
+            warnings: settings.warnings,
+        })
+    }
+}
+
+/// Tensors on their way to the modules that they belong to.
+struct Homes<'a> {
+    file: AdapterFile,
+    /// One line for each that is missing or of another shape.
+    mismatches: Vec<String>,
+    device: &'a Device,
+}
+
+impl Homes<'_> {
+    /// The parameter at a place, a vector as a row; `None`, with a line on why, if it does not fit.
+    fn fill(
+        &mut self,
+        place: &str,
+        expected: &[usize],
+        id: burn::module::ParamId,
+    ) -> Result<Option<Param<Tensor<2>>>, AdapterError> {
+        let found = self.file.shape(place).map(<[usize]>::to_vec);
+        let line = match found {
+            None => format!("  {place}: missing, expected {expected:?}"),
+            Some(found) if found != expected => {
+                self.file.discard(place);
+                format!("  {place}: found {found:?}, expected {expected:?}")
+            }
+            Some(_) => {
+                let values = self.file.take(place)?;
+                let parameter = values
+                    .zip(expected.split_last())
+                    .map(|(values, (width, rows))| {
+                        let shape = [rows.iter().product(), *width];
+                        parameter(values, shape, id, self.device)
+                    });
+                return Ok(parameter);
+            }
+        };
+        self.mismatches.push(line);
+        Ok(None)
+    }
+
+    /// Homes without tensors, and tensors without homes.
+    fn mismatches(mut self) -> Vec<String> {
+        let left = self.file.places();
+        let left = left.map(|(place, _)| format!("  {place}: has no place in this model"));
+        self.mismatches.extend(left);
+        self.mismatches
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::Checkpoint;
+    use crate::mutants::mutants;
+
+    #[test]
+    fn mutated_adapters_end_in_an_error_or_an_adapter_but_never_in_a_panic() {
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden");
+        let base = Checkpoint::open(&golden.join("tiny-llama")).expect("a golden model");
+        let read = |name: &str| {
+            std::fs::read(golden.join("peft-variants/regex").join(name)).expect("a golden file")
+        };
+        let (config, weights) = (read(CONFIG_FILE), read(WEIGHTS_FILE));
+        let header = 8 + usize::from(u16::from_le_bytes([weights[0], weights[1]]));
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let put = |name: &str, bytes: &[u8]| {
+            std::fs::write(folder.path().join(name), bytes).expect("writable");
+        };
+        let load = || Adapter::load(folder.path(), base.config(), "tiny", &Device::flex());
+        put(WEIGHTS_FILE, &weights);
+        put(CONFIG_FILE, &config);
+        load().expect("sound as a whole");
+        let mut accepted = [0; 2];
+        for bytes in mutants(&config, 19, 400) {
+            put(CONFIG_FILE, &bytes);
+            accepted[0] += usize::from(load().is_ok());
+        }
+        put(CONFIG_FILE, &config);
+        for bytes in mutants(&weights[..header], 23, 400) {
+            put(WEIGHTS_FILE, &[&bytes, &weights[header..]].concat());
+            accepted[1] += usize::from(load().is_ok());
+        }
+        assert!(accepted.iter().all(|&n| n > 5), "accepted: {accepted:?}");
+    }
+
+    #[test]
+    fn settings_of_many_megabytes_are_refused_unread() {
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden/tiny-llama");
+        let base = Checkpoint::open(&golden).expect("a golden model");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = std::fs::File::create(folder.path().join(CONFIG_FILE)).expect("a file");
+        file.set_len(1 << 40).expect("a sparse file");
+        let error = Adapter::load(folder.path(), base.config(), "tiny", &Device::flex());
+        let error = error.expect_err("refused").to_string();
+        assert!(
+            error.contains("no regular file of at most 1048576 bytes"),
+            "{error}"
+        );
+    }
+}
