@@ -134,7 +134,7 @@ impl BaseModel {
         self
     }
 
-    /// Held as the device likes best; what is odd about the model is told on stderr.
+    /// Held as the device likes best; prints what is odd about the model on stderr.
     fn of(checkpoint: Checkpoint) -> Self {
         for warning in checkpoint.warnings() {
             crate::note(&format!("warning: {warning}"));

@@ -93,6 +93,32 @@ fn an_adapter_without_a_recipe_is_a_mistake_and_one_that_is_no_adapter_too() {
 }
 
 #[test]
+fn a_quantised_base_model_and_an_adapter_in_a_pickle_file_are_named() {
+    let project = trained_project();
+    let (weights, pickle) = ("adapter_model.safetensors", "adapter_model.bin");
+    let path = |name: &str| project.path(&format!("{ADAPTER}/{name}"));
+    fs::rename(path(weights), path(pickle)).expect("renamed");
+    let words = [ADAPTER];
+    let parts = [
+        "adapter_model.bin: a pickle file",
+        "hint: save it as safetensors",
+    ];
+    check(&project, &words, MISTAKE, &parts);
+    fs::rename(path(pickle), path(weights)).expect("renamed");
+    let config = project.read("model/config.json");
+    let quantised = r#""model_type": "qwen2", "quantization_config": {"quant_method": "fp8"}"#;
+    project.write(
+        "model/config.json",
+        config.replace(r#""model_type": "qwen2""#, quantised),
+    );
+    let parts = [
+        "quantised by fp8 (`quantization_config`)",
+        "hint: take the repository",
+    ];
+    check(&project, &words, MISTAKE, &parts);
+}
+
+#[test]
 fn recipe_keys_and_values_are_checked() {
     let project = trained_project();
     let key = ["--set", "evaluate.max_tokens=8"];

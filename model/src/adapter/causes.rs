@@ -1,4 +1,4 @@
-//! Why an adapter that PEFT can use cannot be used here, told by what its files hold.
+//! Why an adapter that PEFT can use cannot be used here, as far as its files show it.
 
 use std::path::Path;
 
@@ -73,7 +73,7 @@ fn wrapped(file: &AdapterFile) -> Option<Cause> {
         "the tensors' names hold `{part}.`, as in `{name}`: the adapter was saved from a model wrapped by {wrapper}"
     );
     let hint = format!(
-        "save the adapter from the unwrapped model, or take `{part}.` out of the names: python -c \"from \
+        "save the adapter from the model inside the wrapper, or take `{part}.` out of the names: python -c \"from \
          safetensors.torch import load_file, save_file; f = '{}'; save_file({{k.replace('{part}.', ''): v for k, v in \
          load_file(f).items()}}, f)\"",
         file.path().display()
@@ -94,7 +94,7 @@ fn low_rank_embedding(file: &AdapterFile, settings: &PeftSettings) -> Option<Cau
         in_file || settings.targets.names(name)
     })?;
     let problem = format!(
-        "the adapter trains `{}` by LoRA, which is not supported here: only the linear layers of the decoder can have it",
+        "the adapter trains `{}` by LoRA, which is not supported here: only the decoder's linear layers may have it",
         module.name()
     );
     Some((problem, MERGE_WITH_PEFT.to_owned()))
@@ -139,8 +139,8 @@ fn embedding_weights(
 pub(super) fn mismatch_hint(model: &str, trained_on: &str) -> String {
     if is_same_model(model, trained_on) {
         format!(
-            "{CONFIG_FILE} names `{trained_on}`, as it should; its files here are of another version, or the adapter is \
-             not one of its layers' alone: {MERGE_WITH_PEFT}"
+            "{CONFIG_FILE} names this model, `{trained_on}`: its files have changed since, or the adapter trains other \
+             modules than this program knows; {MERGE_WITH_PEFT}"
         )
     } else {
         format!("{CONFIG_FILE} names `{trained_on}` as its base model")

@@ -110,7 +110,7 @@ fn adapter_error(error: SafetensorsError) -> AdapterError {
 
 /// `base_model.model.model.layers.0.mlp.up_proj.lora_A.default.weight` to `layers.0.mlp.up_proj.lora_A`.
 ///
-/// The adapter's name (`default`) stands in files that were saved around PEFT's own function. What is no part of a pair,
+/// The adapter's name (`default`) is part of the names in files that were saved around PEFT's own function. What is no part of a pair,
 /// such as a bias beside it, keeps its whole name.
 fn place_of_tensor(name: &str) -> String {
     let name = name.strip_prefix(PREFIX).unwrap_or(name);

@@ -1,6 +1,8 @@
 //! What tests of loops share: numbers, and fused operations against plain autodiff's.
 
-use burn::tensor::{Device, Distribution, Tensor};
+use std::cell::Cell;
+
+use burn::tensor::{Device, Tensor, TensorData};
 
 /// Numbers from -1 to 1, the same ones for the same seed.
 pub(crate) fn noise(n: usize, seed: u32) -> Vec<f32> {
@@ -12,9 +14,24 @@ pub(crate) fn noise(n: usize, seed: u32) -> Vec<f32> {
     (0..n).map(next).collect()
 }
 
-/// Standard normal numbers in the CPU's memory.
+thread_local! {
+    /// How often [`normal`] has been called; a test has a thread of its own.
+    static CALLS: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Standard normal numbers in the CPU's memory: others with each call, the same ones in each run.
 pub(crate) fn normal<const D: usize>(shape: [usize; D]) -> Tensor<D> {
-    Tensor::random(shape, Distribution::Normal(0.0, 1.0), &Device::flex())
+    let n = shape.iter().product();
+    let seed = CALLS.replace(CALLS.get() + 1);
+    let [u, v] =
+        [2 * seed, 2 * seed + 1].map(|seed| noise(n, 0x9e37_79b9_u32.wrapping_mul(seed + 1)));
+    let values: Vec<f32> = u
+        .iter()
+        .zip(&v)
+        // Box and Muller 1958, of uniform numbers above 0.
+        .map(|(u, v)| (-2.0 * (1.0 - u.abs()).ln()).sqrt() * (std::f32::consts::PI * v).cos())
+        .collect();
+    Tensor::from_data(TensorData::new(values, shape), &Device::flex())
 }
 
 /// Asserts that two functions have the same value, and the same gradient with respect to each input.

@@ -140,7 +140,7 @@ fn embeddings_saved_beside_an_adapter_are_named() {
 }
 
 #[test]
-fn names_that_a_wrapper_has_changed_are_told_with_the_wrapper() {
+fn names_that_a_wrapper_has_changed_are_named_with_the_wrapper() {
     let parts = [
         "names hold `_orig_mod.`",
         "wrapped by torch.compile",
@@ -176,7 +176,7 @@ fn names_without_a_known_wrapper_still_have_no_place() {
         "{error}"
     );
     assert!(
-        error.contains("names `example/tiny-qwen2`, as it should"),
+        error.contains("names this model, `example/tiny-qwen2`"),
         "{error}"
     );
 }

@@ -16,6 +16,7 @@ mod resume;
 mod support;
 mod tools;
 mod traps;
+mod unsupported;
 
 use support::{Finished, Project, finish};
 

@@ -1,6 +1,6 @@
 """Adapters of PEFT that train more than linear layers, or come from a wrapped model: their settings and tensors' shapes.
 
-`NAME.json` holds what PEFT writes into the two files of an adapter: `adapter_config`, as it stands there, and under
+`NAME.json` holds what PEFT writes into the two files of an adapter: `adapter_config`, as it is there, and under
 `tensors` each tensor's shape by its name. The values, of which embeddings have many, are left out; the tests put zeros.
 
 Made with peft 0.21.2, transformers 5.24.0 and torch 2.15.0.
