@@ -24,6 +24,10 @@ use serde::Serialize;
 
 pub use cyclomatic::{Block, BlockKind};
 pub use halstead::{Halstead, HalsteadReport};
+pub use maintainability::{
+    COMMENT_PEAK, COMMENT_ZERO, comment_points, length_points, maintainability_index,
+    percent_comments,
+};
 pub use rank::{Rank, UnknownRank};
 pub use raw::Raw;
 pub use syntax::{Fstrings, SyntaxError};
@@ -56,6 +60,9 @@ pub struct FileMetrics {
     /// Maintainability index of the same program without docstrings and comments: that of what `ast.unparse` writes
     /// for the tree once the docstrings are taken out of it.
     pub mi_code: f64,
+    /// Logical lines of that program.
+    #[serde(skip)]
+    pub lloc_code: usize,
 }
 
 /// What a report holds for one file: its metrics, or `{"error": ...}`.
@@ -98,6 +105,7 @@ pub fn analyze_with(source: &str, options: Options) -> Result<FileMetrics, Synta
         let complexity = cyclomatic::count(module);
         let volume = halstead.total.volume;
         let index = maintainability::index(volume, complexity.total, &raw);
+        let lloc_code = code_lines::count(module);
         Ok(FileMetrics {
             raw,
             halstead,
@@ -105,11 +113,8 @@ pub fn analyze_with(source: &str, options: Options) -> Result<FileMetrics, Synta
             cyclomatic_complexity: complexity.total,
             maintainability_index: index,
             rank: Rank::of_maintainability(index),
-            mi_code: maintainability::index_of_code(
-                volume,
-                complexity.total,
-                code_lines::count(module),
-            ),
+            mi_code: maintainability::index_of_code(volume, complexity.total, lloc_code),
+            lloc_code,
         })
     })?
 }
