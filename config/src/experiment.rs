@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::node::{KeyPath, Node, Step, Value};
 use crate::workflow::Workflow;
 
 /// What the run is to show: an item of `evaluate.hypotheses`.
@@ -17,6 +18,20 @@ pub struct Hypothesis {
     pub effect: f64,
     /// Points of pass rate that the change may cost at most. Default 2; 0 to 100; only for `h2`.
     pub pass_rate_margin: Option<f64>,
+    /// Who set the effect. Not for recipes written by hand: the resolved copy of a recipe says so with it. `None` in
+    /// a copy that an earlier version resolved, which did not record it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared: Option<Declared>,
+}
+
+/// Who set the effect of a [`Hypothesis`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Declared {
+    /// The recipe's file, or a `--set` argument.
+    Recipe,
+    /// Nobody: it is the project's default.
+    Default,
 }
 
 impl Hypothesis {
@@ -46,8 +61,42 @@ impl Hypothesis {
             metric,
             effect,
             pass_rate_margin: None,
+            declared: Some(Declared::Default),
         })
         .into()
+    }
+
+    /// Whether the project's defaults hold this very row, whoever set it.
+    pub fn equals_a_default(&self) -> bool {
+        Self::defaults().iter().any(|default| {
+            (default.id, default.metric) == (self.id, self.metric)
+                && default.effect.total_cmp(&self.effect).is_eq()
+                && self.pass_rate_margin.is_none()
+        })
+    }
+}
+
+/// Fills in who set each effect, from the tree of what the user wrote. Without the key `evaluate.hypotheses` all rows are
+/// defaults.
+///
+/// A row may claim to be a default only with a default's effect. One that claims nothing was written by hand, unless it
+/// spells out `pass_rate_margin: null` beside a default's effect: earlier versions resolved recipes so, whoever set it.
+pub(crate) fn find_declarations(tree: &Node, hypotheses: &mut [Hypothesis]) {
+    let path = KeyPath::default().child("evaluate").child("hypotheses");
+    let Some(rows) = tree.get(&path) else {
+        return;
+    };
+    for (at, hypothesis) in hypotheses.iter_mut().enumerate() {
+        let margin = rows
+            .child(&Step::Index(at))
+            .and_then(|row| row.child(&Step::Key("pass_rate_margin".to_owned())));
+        let resolved = margin.is_some_and(|margin| margin.value == Value::Null);
+        let is_default = hypothesis.equals_a_default();
+        hypothesis.declared = match hypothesis.declared {
+            Some(Declared::Default) if is_default => Some(Declared::Default),
+            None if is_default && resolved => None,
+            _ => Some(Declared::Recipe),
+        };
     }
 }
 

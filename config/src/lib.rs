@@ -38,7 +38,7 @@ pub use data::{Columns, Data, Dataset, DatasetFormat, OneOf, Overlength, TrainOn
 pub use difference::Difference;
 pub use endpoint::{Api, Endpoint};
 pub use error::{Mistake, Place, RecipeError};
-pub use experiment::{Hypothesis, HypothesisId, HypothesisMetric, Sweep};
+pub use experiment::{Declared, Hypothesis, HypothesisId, HypothesisMetric, Sweep};
 pub use recipe::{
     Dtype, Evaluate, GradientCheckpointing, InitLoraWeights, Lora, LrSchedulerType, Model,
     ModuleToSave, Optim, Output, Quantization, Recipe, Sampling, Train,

@@ -9,7 +9,7 @@ use crate::error::{Mistake, Place, RecipeError};
 use crate::node::{KeyPath, Node, Origin, Step, Value};
 use crate::recipe::Recipe;
 use crate::yaml::{self, Position};
-use crate::{check, overrides, spelling};
+use crate::{check, experiment, overrides, spelling};
 
 /// Largest recipe file.
 const MAX_BYTES: u64 = 1 << 20;
@@ -67,6 +67,7 @@ impl Recipe {
         if tree.child(&Step::Key("name".to_owned())).is_none() {
             recipe.name = name_of_file(path);
         }
+        experiment::find_declarations(&tree, &mut recipe.evaluate.hypotheses);
         let mistakes = source.mistakes(&tree, &recipe, negative);
         if mistakes.is_empty() {
             Ok(recipe)

@@ -17,6 +17,7 @@ impl Check {
                 metric,
                 effect,
                 pass_rate_margin,
+                declared: _,
             } = hypothesis;
             let once = hypotheses[..index]
                 .iter()
