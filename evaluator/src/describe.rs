@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use benchmarks::Task;
@@ -20,6 +20,7 @@ use crate::record::{
     AdapterInfo, BenchmarkInfo, NamedSeed, RECORD_VERSION, RecipeInfo, RunInfo, STATISTICS,
     SamplingInfo, SandboxInfo, TrainingSummary,
 };
+use crate::run_folder::{RUN, RunFolder};
 use crate::workflow::budget::Spending;
 use crate::workflow::prompt::Templates;
 
@@ -105,32 +106,14 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
         threads,
         endpoint,
     } = answerer;
-    let version = env!("CARGO_PKG_VERSION");
     let python = &sandbox.interpreter().version;
-    let settings = [
-        version,
-        &yaml,
-        &base_model.sha256,
-        plan.experiment.command(),
-        &device,
-        python,
-    ];
-    let adapter_hashes = adapters.iter().map(|adapter| adapter.sha256.as_str());
-    let benchmark_hashes = benchmarks.iter().map(|benchmark| benchmark.sha256.as_str());
-    let hash = sha256_of(
-        settings
-            .into_iter()
-            .chain(adapter_hashes)
-            .chain(benchmark_hashes)
-            .chain(templates.texts()),
-    );
     let description = sandbox.self_test()?;
-    Ok(RunInfo {
+    let mut info = RunInfo {
         version: RECORD_VERSION,
-        name: format!("{}-{}", recipe.name(), &hash[..8]),
+        name: String::new(),
         created: clock::now(),
-        project_version: version.to_owned(),
-        config_sha256: hash,
+        project_version: env!("CARGO_PKG_VERSION").to_owned(),
+        config_sha256: String::new(),
         command: command_line(&adapters, request),
         base_model,
         adapters,
@@ -175,7 +158,87 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
         shard: None,
         merged_from: Vec::new(),
         canonical_cpu_s: BTreeMap::new(),
-    })
+    };
+    let hash = config_sha256(&info, &info.recipe.yaml, templates);
+    name_by(&mut info, recipe, hash);
+    Ok(info)
+}
+
+/// SHA-256 over all that enters a sample of a run whose resolved recipe is `yaml`, in hex.
+fn config_sha256(info: &RunInfo, yaml: &str, templates: &Templates) -> String {
+    let settings = [
+        info.project_version.as_str(),
+        yaml,
+        &info.base_model.sha256,
+        info.plan.experiment.command(),
+        &info.device,
+        &info.python_version,
+    ];
+    let adapters = info.adapters.iter().map(|adapter| adapter.sha256.as_str());
+    let benchmarks = info.benchmarks.iter().map(|of| of.sha256.as_str());
+    let own = settings.into_iter().chain(adapters).chain(benchmarks);
+    sha256_of(own.chain(templates.texts()))
+}
+
+fn name_by(info: &mut RunInfo, recipe: &Recipe, hash: String) {
+    info.name = format!("{}-{}", recipe.name(), &hash[..8]);
+    info.config_sha256 = hash;
+}
+
+/// Gives a run the identity under which an earlier version of this program began it, if a folder under `reports` holds
+/// the same run or a shard of it.
+///
+/// A resolved recipe gets a line for each key that a later version adds, and with it another hash, though nothing of the
+/// run has changed. So a folder is the same run's if its resolved recipe, read by this version, is this one, and its hash
+/// is that of this run with its text in place of ours.
+pub(crate) fn adopt_earlier_identity(
+    info: &mut RunInfo,
+    recipe: &Recipe,
+    templates: &Templates,
+    reports: &Path,
+) {
+    let mut folders: Vec<PathBuf> = fs::read_dir(reports)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|folder| folder.join(RUN).is_file())
+        .collect();
+    folders.sort();
+    let earlier = || {
+        folders
+            .iter()
+            .filter_map(|folder| RunFolder::read_info(folder).ok())
+    };
+    if earlier().any(|earlier| earlier.config_sha256 == info.config_sha256) {
+        return;
+    }
+    let is_same = |earlier: &RunInfo| {
+        is_same_recipe(earlier, recipe)
+            && config_sha256(info, &earlier.recipe.yaml, templates) == earlier.config_sha256
+    };
+    let Some(earlier) = earlier().find(is_same) else {
+        return;
+    };
+    // What the run declared, and what is known of that, was recorded before it.
+    info.plan.hypotheses = earlier.plan.hypotheses;
+    info.recipe = earlier.recipe;
+    name_by(info, recipe, earlier.config_sha256);
+    cli::note(&format!(
+        "continuing {}, which an earlier version of this program began",
+        info.name
+    ));
+}
+
+/// Whether an earlier resolved recipe is this one; where it does not say who set an effect, either is possible.
+fn is_same_recipe(earlier: &RunInfo, recipe: &Recipe) -> bool {
+    let Ok(mut found) = Recipe::parse(&earlier.recipe.yaml, Path::new(RUN), &[]) else {
+        return false;
+    };
+    let rows = found.evaluate.hypotheses.iter_mut();
+    for (row, own) in rows.zip(&recipe.evaluate.hypotheses) {
+        row.declared = row.declared.or(own.declared);
+    }
+    found == *recipe
 }
 
 /// The command that makes the run again.

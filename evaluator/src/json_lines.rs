@@ -5,16 +5,57 @@ use std::io::{BufRead, BufReader, Write};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// A document that says which version of its format it has.
+///
+/// A file may hold documents of several versions: a run that an earlier version of this program began is continued line
+/// by line, and no line is ever rewritten.
 pub(crate) trait Versioned: Serialize + DeserializeOwned {
-    /// The one version that is read and written.
+    /// The version that is written.
     const VERSION: u32;
 
-    fn version(&self) -> u32;
+    /// The earliest version that is read.
+    const OLDEST: u32;
+}
+
+/// Why a document of this version is not read; none if it is one of those that are.
+///
+/// For example: `version 9, but this program reads 3 and 4`, and what to do then.
+pub(crate) fn refusal(version: Option<u64>, oldest: u32, newest: u32) -> Option<String> {
+    let read = if oldest == newest {
+        newest.to_string()
+    } else if oldest + 1 == newest {
+        format!("{oldest} and {newest}")
+    } else {
+        format!("{oldest} to {newest}")
+    };
+    let (found, hint) = match version {
+        None => (
+            "no version".to_owned(),
+            "this is no file of a run; move the folder away and run again",
+        ),
+        Some(version) if version > u64::from(newest) => (
+            format!("version {version}"),
+            "a newer version of this program wrote it: update this one, or move the folder away and run again",
+        ),
+        Some(version) if version < u64::from(oldest) => (
+            format!("version {version}"),
+            "an earlier version of this program wrote it: report it with that one, or move the folder away and run again",
+        ),
+        Some(_) => return None,
+    };
+    Some(format!(
+        "{found}, but this program reads {read}\nhint: {hint}"
+    ))
+}
+
+/// What every version has in common.
+#[derive(serde::Deserialize)]
+struct AnyVersion {
+    version: Option<u64>,
 }
 
 /// An open file of documents.
@@ -88,17 +129,47 @@ fn read<T: Versioned>(file: &File, path: &Path) -> Result<(Vec<T>, u64)> {
         }
         number += 1;
         whole += length as u64;
-        let document: T = serde_json::from_slice(&line).with_context(|| {
-            format!("{}:{number}: not a record of this version\nhint: move the folder away and run again", path.display())
-        })?;
-        if document.version() != T::VERSION {
-            bail!(
-                "{}:{number}: version {}, expected {}\nhint: move the folder away and run again",
-                path.display(),
-                document.version(),
-                T::VERSION
-            );
-        }
+        let document =
+            document(&line).map_err(|problem| anyhow!("{}:{number}: {problem}", path.display()))?;
         documents.push(document);
+    }
+}
+
+/// One line's document, or what is wrong with it and a hint.
+fn document<T: Versioned>(line: &[u8]) -> Result<T, String> {
+    let broken = |error: &serde_json::Error| {
+        format!("not a record of this program: {error}\nhint: move the folder away and run again")
+    };
+    // First, since a document of another version has other fields.
+    let any: AnyVersion = serde_json::from_slice(line).map_err(|error| broken(&error))?;
+    match refusal(any.version, T::OLDEST, T::VERSION) {
+        Some(refusal) => Err(refusal),
+        None => serde_json::from_slice(line).map_err(|error| broken(&error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::refusal;
+
+    #[test]
+    fn a_version_outside_the_range_is_named_with_what_to_do() {
+        let check = |version, expected: &str| {
+            let text = refusal(version, 3, 4).expect("a refusal");
+            assert!(text.starts_with(expected), "{text}");
+            assert!(text.contains("\nhint: "), "{text}");
+        };
+        check(
+            Some(5),
+            "version 5, but this program reads 3 and 4\nhint: a newer version",
+        );
+        check(Some(u64::MAX), "version 18446744073709551615, but");
+        check(
+            Some(2),
+            "version 2, but this program reads 3 and 4\nhint: an earlier version",
+        );
+        check(None, "no version, but");
+        assert_eq!(refusal(Some(3), 3, 4), None);
+        assert_eq!(refusal(Some(4), 3, 4), None);
     }
 }

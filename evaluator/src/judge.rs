@@ -229,7 +229,8 @@ fn number_of_tests(tests: &Tests) -> usize {
     }
 }
 
-fn program_metrics(file: &metrics::FileMetrics) -> ProgramMetrics {
+/// What is recorded of a program's metrics.
+pub(crate) fn program_metrics(file: &metrics::FileMetrics) -> ProgramMetrics {
     let raw = &file.raw;
     ProgramMetrics {
         loc: raw.loc,
@@ -243,6 +244,7 @@ fn program_metrics(file: &metrics::FileMetrics) -> ProgramMetrics {
         halstead_volume: file.halstead.total.volume,
         maintainability_index: file.maintainability_index,
         mi_code: file.mi_code,
+        lloc_code: Some(file.lloc_code),
     }
 }
 

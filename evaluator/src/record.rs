@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use cli::Provenance;
+use config::Declared;
 use serde::{Deserialize, Serialize};
 
 use crate::experiment::cell::Decoding;
@@ -19,7 +20,18 @@ use crate::workflow::budget::Spending;
 use crate::workflow::event::StopReason;
 
 /// The version written into every record and run description; raised when a field changes its meaning.
-pub(crate) const RECORD_VERSION: u32 = 3;
+///
+/// | version | what changed |
+/// |---|---|
+/// | 4 | verdict `empty`, which was `unparsable`; `metrics.lloc_code`; `plan.hypotheses[].declared` |
+/// | 3 | the first that later versions read |
+pub(crate) const RECORD_VERSION: u32 = 4;
+
+/// The earliest version that is read.
+pub(crate) const OLDEST_RECORD: u32 = 3;
+
+/// What version 3 said of an unparsable answer that version 4 calls empty.
+const NOTHING_ADDED: &str = "adds no statement to the prompt";
 
 /// The name of the arm without an adapter.
 pub(crate) const BASE_ARM: &str = "base";
@@ -76,7 +88,7 @@ pub(crate) struct SampleRecord {
     pub(crate) program: String,
     /// Whether a Python parser accepts the program.
     pub(crate) parsable: bool,
-    /// Static metrics of the program; none exactly if it does not parse.
+    /// Static metrics of the program; none exactly if it does not parse or is [`Verdict::Empty`].
     pub(crate) metrics: Option<ProgramMetrics>,
     /// How the hidden tests ended.
     pub(crate) verdict: Verdict,
@@ -92,16 +104,30 @@ pub(crate) struct SampleRecord {
 
 impl Versioned for SampleRecord {
     const VERSION: u32 = RECORD_VERSION;
-
-    fn version(&self) -> u32 {
-        self.version
-    }
+    const OLDEST: u32 = OLDEST_RECORD;
 }
 
 impl SampleRecord {
     /// Whether every hidden test passed.
     pub(crate) fn passed(&self) -> bool {
         self.verdict == Verdict::Passed
+    }
+
+    /// The record as this version would have written it, but for `version`, which still tells who did.
+    pub(crate) fn upgraded(mut self) -> Self {
+        if self.version >= RECORD_VERSION {
+            return self;
+        }
+        if let Some(metrics) = &mut self.metrics
+            && metrics.lloc_code.is_none()
+        {
+            let found = metrics::analyze(&self.program).ok();
+            metrics.lloc_code = found.map(|found| found.lloc_code);
+        }
+        if self.verdict == Verdict::Unparsable && self.detail.as_deref() == Some(NOTHING_ADDED) {
+            (self.verdict, self.parsable) = (Verdict::Empty, true);
+        }
+        self
     }
 }
 
@@ -123,7 +149,7 @@ pub(crate) enum FinishReason {
     NoRoom,
 }
 
-/// How the hidden tests ended. Spelled as `sandbox::Verdict`, with `unparsable` for a program that never ran.
+/// How the hidden tests ended. Spelled as `sandbox::Verdict`, with `unparsable` and `empty` for programs that never ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Verdict {
@@ -143,6 +169,8 @@ pub(crate) enum Verdict {
     Violation,
     /// It is no Python program and was not run.
     Unparsable,
+    /// It parses, but adds no statement to the task's prompt, and was not run.
+    Empty,
 }
 
 impl fmt::Display for Verdict {
@@ -156,6 +184,7 @@ impl fmt::Display for Verdict {
             Self::OutputLimit => "output_limit",
             Self::Violation => "violation",
             Self::Unparsable => "unparsable",
+            Self::Empty => "empty",
         })
     }
 }
@@ -186,6 +215,9 @@ pub(crate) struct ProgramMetrics {
     pub(crate) maintainability_index: f64,
     /// Maintainability index, 0 to 100, of the same program without comments and docstrings.
     pub(crate) mi_code: f64,
+    /// Logical lines of the same program without comments and docstrings; left out before version 4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) lloc_code: Option<usize>,
 }
 
 /// What is needed to understand a run and to make it again: `run.json`.
@@ -247,6 +279,18 @@ pub(crate) struct RunInfo {
 }
 
 impl RunInfo {
+    /// The description as this version would have written it.
+    pub(crate) fn upgraded(mut self) -> Self {
+        self.version = RECORD_VERSION;
+        for hypothesis in &mut self.plan.hypotheses {
+            // Version 3 did not record who set an effect; what is no default, somebody set.
+            if hypothesis.declared.is_none() && !hypothesis.equals_a_default() {
+                hypothesis.declared = Some(Declared::Recipe);
+            }
+        }
+        self
+    }
+
     /// Tasks that the run answers.
     pub(crate) fn n_tasks(&self) -> usize {
         match &self.shard {

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use cli::UserMistake;
 
 use crate::json_lines::{self, JsonLines};
-use crate::record::{RECORD_VERSION, RunInfo, SampleRecord};
+use crate::record::{OLDEST_RECORD, RECORD_VERSION, RunInfo, SampleRecord};
 use crate::report::Report;
 use crate::samples;
 use crate::workflow::event::{Event, Key};
@@ -144,30 +144,31 @@ impl RunFolder {
         &mut self.log
     }
 
-    /// The description of an earlier start of this run.
-    pub(crate) fn info(&self) -> Option<RunInfo> {
-        serde_json::from_slice(&fs::read(self.path.join(RUN)).ok()?).ok()
-    }
-
-    /// The description of the run in a folder.
+    /// The description of an earlier start of this run; none if this is the first.
     ///
     /// # Errors
-    /// There is none, or one of another version.
+    /// As [`Self::read_info`]: what another program wrote is not written over.
+    pub(crate) fn info(&self) -> Result<Option<RunInfo>> {
+        let is_there = self.path.join(RUN).is_file();
+        is_there.then(|| Self::read_info(&self.path)).transpose()
+    }
+
+    /// The description of the run in a folder, as this version would have written it.
+    ///
+    /// # Errors
+    /// There is none, or one of a version that is not read.
     pub(crate) fn read_info(folder: &Path) -> Result<RunInfo> {
         let path = folder.join(RUN);
         let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let value: serde_json::Value = serde_json::from_slice(&text)
             .with_context(|| format!("{}: no description of a run", path.display()))?;
         let version = value["version"].as_u64();
-        if version != Some(u64::from(RECORD_VERSION)) {
-            bail!(
-                "{}: version {}, expected {RECORD_VERSION}\nhint: make the run again",
-                path.display(),
-                version.map_or_else(|| "missing".to_owned(), |version| version.to_string()),
-            );
+        if let Some(refusal) = json_lines::refusal(version, OLDEST_RECORD, RECORD_VERSION) {
+            bail!("{}: {refusal}", path.display());
         }
-        serde_json::from_value(value)
-            .with_context(|| format!("{}: no description of a run", path.display()))
+        let info: RunInfo = serde_json::from_value(value)
+            .with_context(|| format!("{}: no description of a run", path.display()))?;
+        Ok(info.upgraded())
     }
 
     /// Writes the run's description.

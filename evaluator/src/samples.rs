@@ -69,6 +69,7 @@ fn row(run: &RunInfo, record: &SampleRecord) -> Map<String, Value> {
             metric(|m| json!(m.maintainability_index)),
         ),
         ("mi_code", metric(|m| json!(m.mi_code))),
+        ("lloc_code", metric(|m| json!(m.lloc_code))),
         (
             "cyclomatic_complexity",
             metric(|m| json!(m.cyclomatic_complexity)),

@@ -1,5 +1,7 @@
 //! Bootstrap intervals over tasks: bias-corrected and accelerated, and percentile.
 
+use std::fmt;
+
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -13,14 +15,41 @@ const TIE: f64 = 1e-12;
 /// An estimate's bootstrap intervals.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bootstrap {
-    /// Bias-corrected and accelerated; equal to `percentile` where the correction does not exist.
+    /// Bias-corrected and accelerated; equal to `percentile` where the correction does not exist or leaves no width.
     pub bca: Interval,
     /// Quantiles of the resampled values.
     pub percentile: Interval,
 }
 
+/// Why values have no bootstrap interval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Degenerate {
+    /// Fewer than two values: one value says nothing about the spread between values.
+    TooFew,
+    /// Every resample gives the same result, for example because all values are equal. An interval without width would
+    /// claim certainty, and values that show no spread are no ground for it.
+    NoSpread,
+    /// A resample gives NaN or an infinite result.
+    NotFinite,
+}
+
+impl fmt::Display for Degenerate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TooFew => "fewer than two values",
+            Self::NoSpread => "no spread between resamples",
+            Self::NotFinite => "a value that is not finite",
+        })
+    }
+}
+
+impl std::error::Error for Degenerate {}
+
 /// Intervals of the mean of `values`, see [`bootstrap`].
-pub fn bootstrap_mean(values: &[f64], seed: u64) -> Option<Bootstrap> {
+///
+/// # Errors
+/// As [`bootstrap`].
+pub fn bootstrap_mean(values: &[f64], seed: u64) -> Result<Bootstrap, Degenerate> {
     bootstrap(values.len(), seed, |rows| {
         rows.iter().map(|&row| values[row]).sum::<f64>() / rows.len() as f64
     })
@@ -28,12 +57,18 @@ pub fn bootstrap_mean(values: &[f64], seed: u64) -> Option<Bootstrap> {
 
 /// Intervals at [`LEVEL`] of a statistic of `n` tasks, from [`RESAMPLES`] resamples.
 ///
-/// `statistic` gets the rows of a resample (n of them; n - 1 for the jackknife) and must be finite for any
-/// choice of rows. The same n and seed give the same resamples. `None` below two tasks: one task says
-/// nothing about the spread between tasks.
-pub fn bootstrap(n: usize, seed: u64, statistic: impl Fn(&[usize]) -> f64) -> Option<Bootstrap> {
+/// `statistic` gets the rows of a resample (n of them; n - 1 for the jackknife). The same n and seed give the same
+/// resamples.
+///
+/// # Errors
+/// [`Degenerate`] where the data give no interval; scipy warns and answers NaN there.
+pub fn bootstrap(
+    n: usize,
+    seed: u64,
+    statistic: impl Fn(&[usize]) -> f64,
+) -> Result<Bootstrap, Degenerate> {
     if n < 2 {
-        return None;
+        return Err(Degenerate::TooFew);
     }
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut rows = vec![0; n];
@@ -45,20 +80,32 @@ pub fn bootstrap(n: usize, seed: u64, statistic: impl Fn(&[usize]) -> f64) -> Op
             statistic(&rows)
         })
         .collect();
-    Some(intervals(n, resampled, statistic))
+    intervals(n, resampled, statistic)
 }
 
 /// Both intervals from the resampled values.
 ///
+/// # Errors
+/// A value is not finite, or all are equal but for rounding.
 /// # Source
 /// Efron 1987, "Better bootstrap confidence intervals", JASA 82; ties count half in the bias correction, as in scipy.
-fn intervals(n: usize, mut resampled: Vec<f64>, statistic: impl Fn(&[usize]) -> f64) -> Bootstrap {
+fn intervals(
+    n: usize,
+    mut resampled: Vec<f64>,
+    statistic: impl Fn(&[usize]) -> f64,
+) -> Result<Bootstrap, Degenerate> {
+    if resampled.iter().any(|value| !value.is_finite()) {
+        return Err(Degenerate::NotFinite);
+    }
     resampled.sort_by(f64::total_cmp);
     let tails = [(1.0 - LEVEL) / 2.0, f64::midpoint(1.0, LEVEL)];
     let percentile = Interval {
         low: sorted_quantile(&resampled, tails[0]),
         high: sorted_quantile(&resampled, tails[1]),
     };
+    if !has_width(percentile) {
+        return Err(Degenerate::NoSpread);
+    }
 
     let all: Vec<usize> = (0..n).collect();
     let bias = bias_correction(&resampled, statistic(&all));
@@ -68,15 +115,21 @@ fn intervals(n: usize, mut resampled: Vec<f64>, statistic: impl Fn(&[usize]) -> 
         normal_cdf(bias + z / (1.0 - acceleration * z))
     });
     // An estimate at the edge of its own resamples has an infinite correction.
-    let bca = if corrected.iter().all(|level| level.is_finite()) && bias.is_finite() {
-        Interval {
+    let exists = corrected.iter().all(|level| level.is_finite()) && bias.is_finite();
+    let bca = exists
+        .then(|| Interval {
             low: sorted_quantile(&resampled, corrected[0]),
             high: sorted_quantile(&resampled, corrected[1]),
-        }
-    } else {
-        percentile
-    };
-    Bootstrap { bca, percentile }
+        })
+        .filter(|&bca| has_width(bca))
+        .unwrap_or(percentile);
+    Ok(Bootstrap { bca, percentile })
+}
+
+/// Whether the ends differ by more than rounding.
+fn has_width(interval: Interval) -> bool {
+    let size = interval.low.abs().max(interval.high.abs());
+    interval.high - interval.low > TIE * size
 }
 
 /// The normal score of the share of resamples below the estimate, ties counted half.
@@ -124,7 +177,7 @@ fn sorted_quantile(sorted: &[f64], level: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{bootstrap_mean, intervals};
+    use super::{Degenerate, bootstrap, bootstrap_mean, intervals};
     use crate::golden::{Golden, assert_close, golden};
 
     #[test]
@@ -139,7 +192,7 @@ mod tests {
                 .iter()
                 .map(|rows| mean_of(rows))
                 .collect();
-            let found = intervals(values.len(), resampled, mean_of);
+            let found = intervals(values.len(), resampled, mean_of).expect("a spread");
             assert_close(found.bca.low, case["bca"].numbers()[0]);
             assert_close(found.bca.high, case["bca"].numbers()[1]);
             assert_close(found.percentile.low, case["percentile"].numbers()[0]);
@@ -164,17 +217,41 @@ mod tests {
     }
 
     #[test]
-    fn equal_values_give_an_interval_of_width_zero() {
-        let found = bootstrap_mean(&[0.1; 7], 1).expect("enough values");
-        assert!((found.bca.low - 0.1).abs() < 1e-12 && (found.bca.high - 0.1).abs() < 1e-12);
-        let zeros = bootstrap_mean(&[0.0; 40], 1).expect("enough values");
-        assert_eq!((zeros.bca.low, zeros.bca.high), (0.0, 0.0));
+    fn equal_values_have_no_interval_whatever_their_size() {
+        for value in [0.0, 0.1, -1e9, 1e-300] {
+            for n in [2, 7, 40] {
+                let found = bootstrap_mean(&vec![value; n], 1);
+                assert_eq!(found, Err(Degenerate::NoSpread), "{n} times {value}");
+            }
+        }
     }
 
     #[test]
     fn fewer_than_two_values_have_no_interval() {
-        assert_eq!(bootstrap_mean(&[], 1), None);
-        assert_eq!(bootstrap_mean(&[4.0], 1), None);
+        assert_eq!(bootstrap_mean(&[], 1), Err(Degenerate::TooFew));
+        assert_eq!(bootstrap_mean(&[4.0], 1), Err(Degenerate::TooFew));
+        assert_eq!(bootstrap_mean(&[f64::NAN], 1), Err(Degenerate::TooFew));
+    }
+
+    #[test]
+    fn values_that_are_not_finite_have_no_interval() {
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            let found = bootstrap_mean(&[1.0, value, 3.0], 1);
+            assert_eq!(found, Err(Degenerate::NotFinite), "{value}");
+        }
+        let found = bootstrap(3, 1, |_| f64::NAN);
+        assert_eq!(found, Err(Degenerate::NotFinite));
+    }
+
+    #[test]
+    fn one_value_that_differs_gives_a_width() {
+        let mut values = [0.0; 40];
+        values[7] = 1.0;
+        let found = bootstrap_mean(&values, 1).expect("a spread");
+        assert!(
+            found.bca.low <= 0.025 && found.bca.high > 0.025,
+            "{found:?}"
+        );
     }
 
     #[test]
@@ -193,8 +270,10 @@ mod tests {
             [5.0, 5.0, 5.0 + 1e-15],
         ] {
             for values in [&values[..2], &values[..]] {
-                let found = bootstrap_mean(values, 1).expect("enough values");
-                assert!(found.bca.low <= found.bca.high, "{values:?}: {found:?}");
+                match bootstrap_mean(values, 1) {
+                    Ok(found) => assert!(found.bca.low < found.bca.high, "{values:?}: {found:?}"),
+                    Err(why) => assert_eq!(why, Degenerate::NoSpread, "{values:?}"),
+                }
             }
         }
     }

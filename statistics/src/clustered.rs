@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use crate::distribution::student_quantile;
 use crate::{Interval, LEVEL, mean};
 
+/// A standard error below this share of the mean is rounding.
+const TIE: f64 = 1e-12;
+
 /// A mean whose standard error allows for any likeness of the values within a cluster.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ClusteredMean {
@@ -16,15 +19,16 @@ pub struct ClusteredMean {
     pub uncorrected_standard_error: f64,
     /// Number of clusters.
     pub clusters: usize,
-    /// Mean and standard error with Student's t, one degree of freedom fewer than clusters.
-    pub interval: Interval,
+    /// Mean and standard error with Student's t, one degree of freedom fewer than clusters; none if the standard error
+    /// is 0 but for rounding, as it is of equal values.
+    pub interval: Option<Interval>,
 }
 
 /// The mean of `values`, of which those with equal `clusters` are not independent.
 ///
 /// As statsmodels' least squares on a constant with `cov_type="cluster", use_t=True`. If every value is a cluster of
 /// its own, the standard error is the ordinary one. `None` below two clusters: one says nothing about the spread
-/// between clusters.
+/// between clusters; and where a value is not finite.
 ///
 /// # Panics
 /// If the two slices differ in length.
@@ -34,7 +38,7 @@ pub struct ClusteredMean {
 /// evaluations of language models: Miller 2024, arXiv:2411.00640.
 pub fn clustered_mean<C: Ord>(values: &[f64], clusters: &[C]) -> Option<ClusteredMean> {
     assert_eq!(values.len(), clusters.len(), "each value has one cluster");
-    let center = mean(values)?;
+    let center = mean(values).filter(|center| center.is_finite())?;
     let mut residuals: BTreeMap<&C, f64> = BTreeMap::new();
     for (value, cluster) in values.iter().zip(clusters) {
         *residuals.entry(cluster).or_default() += value - center;
@@ -53,10 +57,10 @@ pub fn clustered_mean<C: Ord>(values: &[f64], clusters: &[C]) -> Option<Clustere
         standard_error,
         uncorrected_standard_error: uncorrected,
         clusters: count,
-        interval: Interval {
+        interval: (standard_error > TIE * center.abs()).then(|| Interval {
             low: center - reach,
             high: center + reach,
-        },
+        }),
     })
 }
 
@@ -78,8 +82,9 @@ mod tests {
             assert_close(found.mean, case["mean"].number());
             assert_close(found.uncorrected_standard_error, case["cr0"].number());
             assert_close(found.standard_error, case["cr1"].number());
-            assert_close(found.interval.low, case["interval"].numbers()[0]);
-            assert_close(found.interval.high, case["interval"].numbers()[1]);
+            let interval = found.interval.expect("a spread");
+            assert_close(interval.low, case["interval"].numbers()[0]);
+            assert_close(interval.high, case["interval"].numbers()[1]);
         }
     }
 
@@ -97,7 +102,8 @@ mod tests {
         let values = [3.0, 3.0, -1.0, -1.0, 4.0, 4.0];
         let twice = clustered_mean(&values, &[1, 1, 2, 2, 3, 3]).expect("clusters");
         assert_close(twice.standard_error, once.standard_error);
-        assert_close(twice.interval.low, once.interval.low);
+        let low = |found: super::ClusteredMean| found.interval.expect("a spread").low;
+        assert_close(low(twice), low(once));
     }
 
     #[test]
@@ -108,16 +114,12 @@ mod tests {
     }
 
     #[test]
-    fn equal_values_have_no_error() {
-        let found = clustered_mean(&[0.0; 4], &[1, 1, 2, 3]).expect("clusters");
-        assert_eq!(
-            (
-                found.standard_error,
-                found.interval.low,
-                found.interval.high
-            ),
-            (0.0, 0.0, 0.0)
-        );
+    fn equal_values_have_no_interval() {
+        for value in [0.0, 0.1, -7e9] {
+            let found = clustered_mean(&[value; 4], &[1, 1, 2, 3]).expect("clusters");
+            assert_eq!(found.interval, None, "{value}: {found:?}");
+        }
+        assert_eq!(clustered_mean(&[1.0, f64::NAN], &[1, 2]), None);
     }
 
     #[test]

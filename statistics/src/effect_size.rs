@@ -4,12 +4,13 @@ use std::cmp::Ordering;
 
 /// Share of pairs (one value each) with `adapter` above `base`, less the share below; -1 to 1.
 ///
-/// It compares the two distributions and ignores the pairing. `None` if either arm has no values.
+/// It compares the two distributions and ignores the pairing. `None` if either arm has no values, or one of them is NaN.
 ///
 /// # Source
 /// Cliff 1993, "Dominance statistics: ordinal analyses to answer ordinal questions", Psychological Bulletin 114.
 pub fn cliffs_delta(base: &[f64], adapter: &[f64]) -> Option<f64> {
-    if base.is_empty() || adapter.is_empty() {
+    let has_nan = base.iter().chain(adapter).any(|value| value.is_nan());
+    if base.is_empty() || adapter.is_empty() || has_nan {
         return None;
     }
     let dominance: i64 = adapter
@@ -41,6 +42,7 @@ mod tests {
     fn an_empty_arm_has_no_delta() {
         assert_eq!(cliffs_delta(&[], &[1.0]), None);
         assert_eq!(cliffs_delta(&[1.0], &[]), None);
+        assert_eq!(cliffs_delta(&[1.0], &[f64::NAN]), None);
     }
 
     #[test]

@@ -20,8 +20,8 @@ pub struct Friedman {
 
 /// Tests whether no setting ranks higher than another; `tasks` holds one row a task, with one value a setting.
 ///
-/// As scipy's `friedmanchisquare`, which refuses two settings. `None` without tasks, below two settings, or if the
-/// settings tie on every task.
+/// As scipy's `friedmanchisquare`, which refuses two settings. `None` without tasks, below two settings, if the
+/// settings tie on every task, or if a value is NaN.
 ///
 /// # Panics
 /// If the rows differ in length.
@@ -73,6 +73,9 @@ impl Ranks {
         let mut centred = Vec::new();
         for values in tasks.iter().map(AsRef::as_ref) {
             assert_eq!(values.len(), settings, "each task has one value a setting");
+            if values.iter().any(|value| value.is_nan()) {
+                return None;
+            }
             let ranks = values.iter().map(|value| centred_rank(*value, values));
             // Complete ties are zeros under every permutation.
             if ranks.clone().any(|rank| rank != 0) {
@@ -223,12 +226,13 @@ mod tests {
     #[test]
     fn without_tasks_settings_or_differences_there_is_no_test() {
         let nothing: [[f64; 3]; 0] = [];
-        let none: [&[&[f64]]; 5] = [
+        let none: [&[&[f64]]; 6] = [
             &[],
             &[&[], &[]],
             &[&[1.0], &[2.0]],
             &[&[1.0, 1.0], &[2.0, 2.0]],
             &[&[0.0, -0.0]],
+            &[&[1.0, 2.0], &[f64::NAN, 2.0]],
         ];
         for tasks in none {
             assert_eq!(friedman(tasks), None, "{tasks:?}");

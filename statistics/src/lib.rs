@@ -1,8 +1,9 @@
 //! Statistics of paired evaluations: intervals, tests, effect sizes and planning. No I/O, no tensors.
 //!
 //! The unit is the task: k samples of one task are averaged first ([`task_mean`]), so that n counts tasks and never
-//! samples. Functions answer `None` where a quantity does not exist (no spread, too few tasks); none of them returns
-//! NaN for finite input. Random resampling is seeded, so a report made twice reads the same.
+//! samples. Functions answer `None` where a quantity does not exist (no spread, too few tasks, a value that is not
+//! finite), and a bootstrap says why ([`Degenerate`]): none of them returns NaN, an interval without width, or a p-value of
+//! data in which nothing differs. Random resampling is seeded, so a report made twice reads the same.
 //!
 //! | question | functions |
 //! |---|---|
@@ -36,7 +37,7 @@ mod wilson;
 #[cfg(test)]
 mod golden;
 
-pub use bootstrap::{Bootstrap, bootstrap, bootstrap_mean};
+pub use bootstrap::{Bootstrap, Degenerate, bootstrap, bootstrap_mean};
 pub use clustered::{ClusteredMean, clustered_mean};
 pub use effect_size::cliffs_delta;
 pub use exact_rate::exact_lower_limit;

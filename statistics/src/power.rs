@@ -19,9 +19,9 @@ pub fn power(effect: f64, standard_deviation: f64, n: usize) -> Option<f64> {
 }
 
 /// Smallest mean of `n` paired differences with this standard deviation that is detected with chance [`POWER`]; `None`
-/// below two pairs.
+/// below two pairs or without spread.
 pub fn minimal_detectable_effect(standard_deviation: f64, n: usize) -> Option<f64> {
-    (n > 1).then(|| {
+    (n > 1 && standard_deviation > 0.0).then(|| {
         let scores = critical() + normal_quantile(POWER);
         scores * standard_deviation / (n as f64).sqrt()
     })
@@ -136,6 +136,8 @@ mod tests {
     #[test]
     fn one_pair_or_no_spread_detects_nothing() {
         assert_eq!(minimal_detectable_effect(1.0, 1), None);
+        assert_eq!(minimal_detectable_effect(0.0, 40), None);
+        assert_eq!(minimal_detectable_effect(f64::NAN, 40), None);
         assert_eq!((power(1.0, 1.0, 0), power(1.0, 1.0, 1)), (None, None));
         assert_eq!(power(1.0, 0.0, 40), None);
         assert_eq!(rates_power(0.1, 0.2, 1), None);

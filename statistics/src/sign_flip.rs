@@ -8,7 +8,8 @@ use crate::RESAMPLES;
 /// Up to this many nonzero differences all sign patterns are counted: 2^20 take a few milliseconds.
 const EXACT_LIMIT: usize = 20;
 
-/// Two-sided p-value of the mean of `differences` when each may change its sign; `None` of nothing.
+/// Two-sided p-value of the mean of `differences` when each may change its sign; `None` if none of them is nonzero, or one
+/// is not finite.
 ///
 /// Exact up to 20 nonzero differences, else from [`RESAMPLES`] seeded sign patterns with the observed one counted
 /// among them, so that p is never 0.
@@ -17,11 +18,11 @@ const EXACT_LIMIT: usize = 20;
 /// Fisher 1935, "The design of experiments", section 21; the count as in Phipson and Smyth 2010,
 /// doi:10.2202/1544-6115.1585.
 pub fn sign_flip_p(differences: &[f64], seed: u64) -> Option<f64> {
-    if differences.is_empty() {
-        return None;
-    }
     // A difference of 0 keeps its value under either sign.
     let nonzero: Vec<f64> = differences.iter().copied().filter(|&d| d != 0.0).collect();
+    if nonzero.is_empty() || nonzero.iter().any(|difference| !difference.is_finite()) {
+        return None;
+    }
     if nonzero.len() <= EXACT_LIMIT {
         return Some(exact(&nonzero));
     }
@@ -118,10 +119,21 @@ mod tests {
 
     #[test]
     fn p_is_never_zero_and_never_above_one() {
-        assert_eq!(sign_flip_p(&[0.0; 50], 1), Some(1.0));
         let strong = sign_flip_p(&[5.0; 60], 1).expect("not empty");
         assert!((strong - 1.0 / 10_001.0).abs() < 1e-15, "{strong}");
         assert_eq!(sign_flip_p(&[3.0], 1), Some(1.0));
-        assert_eq!(sign_flip_p(&[], 1), None);
+    }
+
+    #[test]
+    fn nothing_zeros_alone_and_values_that_are_not_finite_have_no_test() {
+        for differences in [
+            &[][..],
+            &[0.0; 50],
+            &[0.0, -0.0],
+            &[1.0, f64::NAN],
+            &[f64::INFINITY],
+        ] {
+            assert_eq!(sign_flip_p(differences, 1), None, "{differences:?}");
+        }
     }
 }

@@ -11,7 +11,7 @@ pub struct SignedRank {
     pub rank_biserial: f64,
 }
 
-/// Tests whether `differences` lie symmetrically about 0; `None` if none of them is nonzero.
+/// Tests whether `differences` lie symmetrically about 0; `None` if none of them is nonzero, or one is not finite.
 ///
 /// Zeros take part in the ranking and then drop out, which matters here: with greedy decoding a third of all tasks
 /// come out equal. As scipy's `wilcoxon(zero_method="pratt", method="asymptotic", correction=False)`.
@@ -20,6 +20,9 @@ pub struct SignedRank {
 /// Pratt 1959, "Remarks on zeros and ties in the Wilcoxon signed rank procedures", JASA 54. The effect size, over the
 /// ranks that remain: Kerby 2014, "The simple difference formula", Comprehensive Psychology 3.
 pub fn signed_rank(differences: &[f64]) -> Option<SignedRank> {
+    if differences.iter().any(|difference| !difference.is_finite()) {
+        return None;
+    }
     let mut by_size: Vec<f64> = differences.to_vec();
     by_size.sort_by(|a, b| a.abs().total_cmp(&b.abs()));
     let n = by_size.len() as f64;
@@ -69,7 +72,8 @@ mod tests {
     }
 
     #[test]
-    fn zeros_alone_have_no_test() {
+    fn zeros_alone_and_values_that_are_not_finite_have_no_test() {
+        assert_eq!(signed_rank(&[f64::NAN, 1.0]), None);
         assert_eq!(signed_rank(&[]), None);
         assert_eq!(signed_rank(&[0.0, -0.0]), None);
     }

@@ -12,6 +12,8 @@ mod rebuild;
 pub(crate) mod shard;
 pub(crate) mod tasks;
 mod timings;
+#[cfg(test)]
+mod version_3;
 
 pub(crate) use rebuild::rebuild;
 
@@ -27,7 +29,7 @@ use sandbox::{Limits, Sandbox};
 
 use crate::arguments::CommonArguments;
 use crate::arm::{self, Arm};
-use crate::record::{BASE_ARM, RunInfo};
+use crate::record::{BASE_ARM, RunInfo, SampleRecord};
 use crate::run_folder::RunFolder;
 use crate::score::answers::AnswerCache;
 use crate::workflow::agent::Settings;
@@ -97,6 +99,7 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
         sandbox: &sandbox,
         request,
     })?;
+    describe::adopt_earlier_identity(&mut info, &recipe, &templates, &arguments.reports);
     if let Some(shard) = arguments.shard {
         let (own, part) = shard.take(tasks)?;
         tasks = own;
@@ -104,7 +107,7 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
         info.shard = Some(part);
     }
     let mut run = RunFolder::open_alone(arguments.reports.join(&info.name))?;
-    if let Some(earlier) = run.info() {
+    if let Some(earlier) = run.info()? {
         info.created = earlier.created;
         info.merged_from = earlier.merged_from;
         timings.continue_from(earlier.timings);
@@ -150,7 +153,8 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
 
 /// Writes report and tables; prints the summary if JSON is wanted, else gives the report's path to be printed.
 fn publish(info: &RunInfo, run: &RunFolder, json: bool) -> Result<Option<PathBuf>> {
-    let records = order::sorted(info, run.records());
+    let sorted = order::sorted(info, run.records());
+    let records: Vec<SampleRecord> = sorted.into_iter().map(SampleRecord::upgraded).collect();
     let report = report::build(info, &records);
     let path = run.write_report(&report)?;
     run.write_samples(info, &records)?;

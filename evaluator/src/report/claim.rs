@@ -1,15 +1,16 @@
-//! A declared effect and what became of it.
+//! An effect that was asked for, who asked, and what became of it.
 
-use config::{Hypothesis, HypothesisId};
+use config::{Declared, Hypothesis, HypothesisId};
 use serde::Serialize;
 
 use statistics::{Interval, holm};
 
 use super::contrast::Contrast;
 use super::metric::{CC_OF_SOLVED, MI, MI_CODE, Metric, PASS_RATE};
+use super::number::signed;
 use super::verdict::Outcome;
 
-/// A contrast that was declared before the run, in points of its metric.
+/// A contrast of which an effect was asked for before the run, in points of its metric.
 #[derive(Debug, Serialize)]
 pub(super) struct Claim {
     pub(super) hypothesis: HypothesisId,
@@ -17,9 +18,14 @@ pub(super) struct Claim {
     pub(super) contrast: String,
     /// The metric's key.
     pub(super) metric: &'static str,
-    pub(super) declared: f64,
+    /// The effect that was asked for.
+    pub(super) effect: f64,
+    /// Who asked for it; none where an earlier version of this program did not record it.
+    pub(super) declared: Option<Declared>,
     /// Tasks that were compared.
     pub(super) n: usize,
+    /// Those on which the sides differ.
+    pub(super) differing: usize,
     pub(super) estimate: Option<f64>,
     pub(super) interval: Option<Interval>,
     pub(super) outcome: Outcome,
@@ -31,24 +37,21 @@ pub(super) struct Claim {
 }
 
 impl Claim {
-    /// Judges what `hypothesis` declares by a contrast in its metric.
+    /// Judges what `hypothesis` asks for by a contrast in its metric.
     pub(super) fn new(hypothesis: &Hypothesis, contrast: String, found: &Contrast) -> Self {
         let metric = metric_of(hypothesis);
-        let scale = metric.scale;
-        let estimate = found.difference.map(|difference| difference * scale);
-        let interval = found.interval.map(|interval| Interval {
-            low: interval.low * scale,
-            high: interval.high * scale,
-        });
+        let evidence = found.evidence(metric.scale);
         Self {
             hypothesis: hypothesis.id,
             contrast,
             metric: metric.key,
-            declared: hypothesis.effect,
+            effect: hypothesis.effect,
+            declared: hypothesis.declared,
             n: found.n,
-            estimate,
-            interval,
-            outcome: Outcome::judge(found.n, estimate, interval, hypothesis.effect),
+            differing: found.differing,
+            estimate: evidence.estimate,
+            interval: evidence.interval,
+            outcome: Outcome::judge(evidence, hypothesis.effect),
             test: "sign-flip permutation",
             p: found.sign_flip_p,
             holm_p: None,
@@ -60,6 +63,59 @@ impl Claim {
         let all: [&'static Metric; 4] = [&MI, &MI_CODE, &CC_OF_SOLVED, &PASS_RATE];
         let found = all.into_iter().find(|metric| metric.key == self.metric);
         found.unwrap_or(&MI)
+    }
+}
+
+/// Who asked for the effects of some claims.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// Every one is of one kind.
+    All(Option<Declared>),
+    Mixed,
+}
+
+impl Asked {
+    /// None of no claims.
+    pub(super) fn of<'a>(claims: impl IntoIterator<Item = &'a Claim>) -> Option<Self> {
+        let mut kinds = claims.into_iter().map(|claim| claim.declared);
+        let first = kinds.next()?;
+        Some(if kinds.all(|kind| kind == first) {
+            Self::All(first)
+        } else {
+            Self::Mixed
+        })
+    }
+}
+
+/// What was asked for, as the end of a sentence: `declared was +3.0 in MI and +3.0 in mi_code`.
+pub(super) fn asked_in_words(claims: &[Claim]) -> String {
+    let Some(asked) = Asked::of(claims) else {
+        return "no effect was asked for".to_owned();
+    };
+    let effects: Vec<String> = claims
+        .iter()
+        .map(|claim| {
+            let kind = match claim.declared {
+                Some(Declared::Default) if asked == Asked::Mixed => " (default)",
+                Some(Declared::Recipe) if asked == Asked::Mixed => " (declared)",
+                _ => "",
+            };
+            let metric = claim.metric();
+            let label = if metric.key == PASS_RATE.key {
+                "pass rate"
+            } else {
+                metric.label
+            };
+            format!("{} in {label}{kind}", signed(claim.effect, 1))
+        })
+        .collect();
+    let effects = effects.join(" and ");
+    match asked {
+        Asked::All(Some(Declared::Recipe)) => format!("declared was {effects}"),
+        Asked::All(Some(Declared::Default)) => {
+            format!("the recipe declares nothing, the default is {effects}")
+        }
+        _ => format!("asked for was {effects}"),
     }
 }
 

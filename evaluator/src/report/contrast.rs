@@ -2,20 +2,23 @@
 
 use serde::Serialize;
 use statistics::{
-    Interval, Pair, bootstrap, bootstrap_mean, cliffs_delta, differences, intercept, mean,
-    minimal_detectable_effect, sign_flip_p, signed_rank, standard_deviation,
+    Degenerate, Interval, Pair, bootstrap, bootstrap_mean, cliffs_delta, differences, intercept,
+    mean, minimal_detectable_effect, sign_flip_p, signed_rank, standard_deviation,
 };
 
 use super::arms::{Arm, Arms, pairs};
-use super::metric::{LN_LLOC, Metric};
+use super::metric::{LN_LLOC_CODE, Metric};
+use super::verdict::Evidence;
 
-/// Paired differences, arm less reference, one a task. What too few pairs cannot tell is `None`.
+/// Paired differences, arm less reference, one a task. What the pairs cannot tell is `None`: too few, or all equal.
 #[derive(Debug, Serialize)]
 pub(super) struct Contrast {
     /// The metric's key.
     pub(super) metric: &'static str,
     /// Tasks of which both sides have a value.
     pub(super) n: usize,
+    /// Those on which the values differ.
+    pub(super) differing: usize,
     pub(super) reference_mean: Option<f64>,
     pub(super) mean: Option<f64>,
     pub(super) difference: Option<f64>,
@@ -24,6 +27,8 @@ pub(super) struct Contrast {
     pub(super) interval: Option<Interval>,
     /// Percentile bootstrap over the same resamples.
     pub(super) percentile_interval: Option<Interval>,
+    /// Why there is no interval, in the report's own words.
+    pub(super) no_interval: Option<&'static str>,
     pub(super) sign_flip_p: Option<f64>,
     pub(super) wilcoxon_p: Option<f64>,
     pub(super) rank_biserial: Option<f64>,
@@ -53,12 +58,14 @@ impl Contrast {
         Self {
             metric: metric.key,
             n: pairs.len(),
+            differing: pairs.iter().filter(|pair| differs(pair)).count(),
             reference_mean: mean(&before),
             mean: mean(&after),
             difference: mean(&differences),
             standard_deviation: spread,
-            interval: intervals.map(|both| both.bca),
-            percentile_interval: intervals.map(|both| both.percentile),
+            interval: intervals.map(|both| both.bca).ok(),
+            percentile_interval: intervals.map(|both| both.percentile).ok(),
+            no_interval: intervals.err().map(in_words),
             sign_flip_p: sign_flip_p(&differences, seed),
             wilcoxon_p: ranks.map(|ranks| ranks.p),
             rank_biserial: ranks.map(|ranks| ranks.rank_biserial),
@@ -67,15 +74,42 @@ impl Contrast {
                 .and_then(|spread| minimal_detectable_effect(spread, pairs.len())),
         }
     }
+
+    /// What carries a verdict, with the difference times `scale`.
+    pub(super) fn evidence(&self, scale: f64) -> Evidence {
+        Evidence {
+            differing: self.differing,
+            estimate: self.difference.map(|difference| difference * scale),
+            interval: self.interval.map(|interval| Interval {
+                low: interval.low * scale,
+                high: interval.high * scale,
+            }),
+        }
+    }
 }
 
-/// The change of a metric that a change of length does not explain.
+/// Whether two values differ by more than the rounding of a mean over samples.
+fn differs(pair: &Pair) -> bool {
+    let size = pair.base.abs().max(pair.adapter.abs());
+    pair.difference().abs() > 1e-12 * size
+}
+
+fn in_words(why: Degenerate) -> &'static str {
+    match why {
+        Degenerate::TooFew => "too few tasks for an interval",
+        Degenerate::NoSpread => "the same difference on every task, so no interval",
+        Degenerate::NotFinite => "a value that is not finite, so no interval",
+    }
+}
+
+/// The change of a metric that a change of the code's length does not explain.
 #[derive(Debug, Serialize)]
 pub(super) struct AtEqualLength {
     /// The metric's key.
     pub(super) metric: &'static str,
     pub(super) n: usize,
-    /// Intercept of the regression of the metric's difference on the difference of ln LLOC.
+    /// Intercept of the regression of the metric's difference on the difference of ln LLOC of the code without docstrings: a
+    /// docstring counts as a logical line, and would make a program that is commented more look longer.
     pub(super) difference: Option<f64>,
     /// Bias-corrected and accelerated bootstrap over tasks.
     pub(super) interval: Option<Interval>,
@@ -84,7 +118,7 @@ pub(super) struct AtEqualLength {
 impl AtEqualLength {
     /// Regresses the difference in `metric` on the difference in log length.
     pub(super) fn new(arms: &Arms, adapter: &Arm, metric: &Metric) -> Self {
-        let lengths = arms.pairs(adapter, &LN_LLOC);
+        let lengths = arms.pairs(adapter, &LN_LLOC_CODE);
         let values = arms.pairs(adapter, metric);
         // Both lists follow the task order; a program without a logical line is in the second alone.
         let (x, y): (Vec<f64>, Vec<f64>) = lengths
@@ -100,7 +134,8 @@ impl AtEqualLength {
             n: x.len(),
             difference: (!x.is_empty()).then(|| intercept(&x, &y, &all)),
             interval: bootstrap(x.len(), arms.seed, |rows| intercept(&x, &y, rows))
-                .map(|intervals| intervals.bca),
+                .map(|intervals| intervals.bca)
+                .ok(),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The quantities a report compares, and how each is written.
 
+use metrics::{comment_points, length_points, percent_comments};
+
 use crate::record::{ProgramMetrics, SampleRecord};
 
 /// One quantity of a sample.
@@ -71,18 +73,100 @@ pub(super) const LLOC: Metric = Metric {
     value: |record| of_program(record, |m| m.lloc as f64),
 };
 
-/// Natural logarithm of the logical lines; no value for an empty program.
-pub(super) const LN_LLOC: Metric = Metric {
-    key: "ln_lloc",
-    label: "ln LLOC",
+/// Natural logarithm of the logical lines of the code without docstrings; no value for an empty program.
+pub(super) const LN_LLOC_CODE: Metric = Metric {
+    key: "ln_lloc_code",
+    label: "ln LLOC of the code",
     digits: 2,
     scale: 1.0,
-    value: |record| {
-        of_program(record, |m| m.lloc as f64)
-            .filter(|&n| n > 0.0)
-            .map(f64::ln)
-    },
+    value: |record| lloc_code(record).filter(|&n| n > 0.0).map(f64::ln),
 };
+
+/// Logical lines of the code without docstrings.
+pub(super) const LLOC_CODE: Metric = Metric {
+    key: "lloc_code",
+    label: "LLOC of the code",
+    value: lloc_code,
+    ..LLOC
+};
+
+/// What `mi_code` owes to its own term for length, in points.
+pub(super) const LENGTH_TERM: Metric = Metric {
+    key: "length_term",
+    label: "length term of mi_code",
+    value: |record| {
+        let of_code = lloc_code(record).filter(|&n| n > 0.0)?;
+        let counts = follows_the_formula(record.metrics.as_ref()?);
+        Some(if counts { -length_points(of_code) } else { 0.0 })
+    },
+    ..MI
+};
+
+/// The comment bonus: MI less `mi_code` of the same program. [`BONUS_PARTS`] add up to it.
+pub(super) const BONUS: Metric = Metric {
+    key: "comment_bonus",
+    label: "comment bonus: MI less mi_code",
+    value: |record| of_program(record, |m| m.maintainability_index - m.mi_code),
+    ..MI
+};
+
+/// The parts of [`BONUS`].
+pub(super) const BONUS_PARTS: [Metric; 3] = [
+    Metric {
+        key: "comment_curve",
+        label: "comment curve",
+        value: |record| of_program(record, curve),
+        ..MI
+    },
+    Metric {
+        key: "docstring_lines",
+        label: "docstrings as logical lines",
+        value: |record| docstring_lines(record.metrics.as_ref()?),
+        ..MI
+    },
+    Metric {
+        key: "bounds",
+        label: "cut at 0 and 100",
+        value: |record| {
+            let metrics = record.metrics.as_ref()?;
+            let rest = (BONUS.value)(record)? - curve(metrics) - docstring_lines(metrics)?;
+            // What rounding leaves where nothing is cut.
+            Some(if rest.abs() < 1e-9 { 0.0 } else { rest })
+        },
+        ..MI
+    },
+];
+
+/// Whether the index is computed from the program's counts: without operators or logical lines it is 100.
+fn follows_the_formula(metrics: &ProgramMetrics) -> bool {
+    metrics.halstead_volume > 0.0 && metrics.lloc > 0
+}
+
+fn curve(metrics: &ProgramMetrics) -> f64 {
+    if follows_the_formula(metrics) {
+        comment_points(comments_per_100(metrics))
+    } else {
+        0.0
+    }
+}
+
+fn docstring_lines(metrics: &ProgramMetrics) -> Option<f64> {
+    let of_code = metrics.lloc_code?;
+    if of_code == 0 || !follows_the_formula(metrics) {
+        return Some(0.0);
+    }
+    // From 0, so that no docstring gives 0 and not -0.
+    Some(0.0 - length_points(metrics.lloc as f64 / of_code as f64))
+}
+
+fn lloc_code(record: &SampleRecord) -> Option<f64> {
+    record.metrics.as_ref()?.lloc_code.map(|n| n as f64)
+}
+
+/// Comment lines per 100 source lines, as they enter the index.
+pub(super) fn comments_per_100(metrics: &ProgramMetrics) -> f64 {
+    percent_comments(metrics.comments, metrics.multi, metrics.sloc)
+}
 
 const HALSTEAD_VOLUME: Metric = Metric {
     key: "halstead_volume",
@@ -93,15 +177,11 @@ const HALSTEAD_VOLUME: Metric = Metric {
 };
 
 const COMMENT_SHARE: Metric = Metric {
-    key: "comment_share",
-    label: "Comments per 100 source lines",
+    key: "comments_per_100_source_lines",
+    label: "Comment lines per 100 source lines",
     digits: 0,
-    scale: 100.0,
-    value: |record| {
-        of_program(record, |m| {
-            (m.comments + m.multi) as f64 / m.sloc.max(1) as f64
-        })
-    },
+    scale: 1.0,
+    value: |record| of_program(record, comments_per_100),
 };
 
 pub(super) const COMPLETION_TOKENS: Metric = Metric {
@@ -150,7 +230,7 @@ pub(super) struct Subset {
 pub(super) const SUBSETS: [Subset; 4] = [
     Subset {
         key: "both_parse",
-        label: "both programs parse (primary)",
+        label: "both programs parse, neither is empty (primary)",
         metrics: [MI, MI_CODE],
     },
     Subset {
@@ -183,7 +263,7 @@ pub(super) const SUBSETS: [Subset; 4] = [
     },
     Subset {
         key: "unparsable_as_zero",
-        label: "all tasks, unparsable counted as 0",
+        label: "all tasks, unparsable and empty counted as 0",
         metrics: [
             Metric {
                 value: |r| (MI.value)(r).or(Some(0.0)),

@@ -1,7 +1,7 @@
 //! From records to the report: Markdown, pictures and a summary for machines. Does no I/O; the caller writes.
 //!
-//! `arms` sorts the records, `hypotheses` computes every number once, `verdict` applies the rule declared
-//! before the run; `markdown` and `pictures` only show what was found.
+//! `arms` sorts the records, `hypotheses` computes every number once, `verdict` applies a rule that is
+//! fixed before the run; `markdown` and `pictures` only show what was found.
 
 mod arms;
 mod cells;
@@ -12,6 +12,7 @@ mod markdown;
 mod metric;
 mod number;
 mod pictures;
+mod same_text;
 mod summary;
 mod verdict;
 
@@ -78,7 +79,7 @@ pub(crate) fn build(run: &RunInfo, records: &[SampleRecord]) -> Report {
         summary: json!({
             "run": run.name,
             "experiment": run.plan.experiment,
-            "declared": run.plan.hypotheses,
+            "hypotheses": run.plan.hypotheses,
             "statistics_seed": run.statistics_seed(),
             "claims": findings.claims().collect::<Vec<_>>(),
             "findings": findings,

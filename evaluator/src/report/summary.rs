@@ -1,12 +1,13 @@
 //! One arm by itself.
 
+use metrics::{COMMENT_PEAK, COMMENT_ZERO};
 use serde::Serialize;
 use statistics::{Interval, bootstrap_mean, mean, pass_at_k, task_mean, wilson};
 
 use crate::record::{FinishReason, RunInfo, SampleRecord, Verdict};
 
 use super::arms::Arm;
-use super::metric::{CC, LLOC, MI, MI_CODE, Metric, TESTS_PASSED};
+use super::metric::{CC, LLOC, MI, MI_CODE, Metric, TESTS_PASSED, comments_per_100};
 
 /// What one arm achieved. Means average the samples of a task first; shares are 0 to 1.
 #[derive(Debug, Serialize)]
@@ -21,20 +22,31 @@ pub(super) struct ArmSummary {
     /// Tests passed out of all tests of a task.
     pub(super) tests_passed_share: Option<f64>,
     pub(super) parsable: Rate,
+    /// Answers that add no statement to the prompt; they parse, and are not measured.
+    pub(super) empty: Rate,
     /// Programs that ran to the end or to a failed assertion: no other exception, no limit met.
     pub(super) executable: Rate,
     pub(super) maintainability_index: Option<f64>,
     pub(super) mi_code: Option<f64>,
     pub(super) cyclomatic_complexity: Option<f64>,
     pub(super) lloc: Option<f64>,
-    /// Among programs that parse.
+    /// Among measured programs.
     pub(super) mi_at_100: Rate,
-    /// Among programs that parse: those without any operator, whose MI is 100 by definition.
+    /// Among measured programs: those without any operator, whose MI is 100 by definition.
     pub(super) without_operators: Rate,
+    /// Among measured programs: those with more comment lines than the curve's peak, where one more lowers MI.
+    pub(super) past_peak: Rate,
+    /// Among measured programs: those with so many comment lines that the curve is negative.
+    pub(super) past_zero: Rate,
+    /// Over programs that passed all tests, and over those that did not.
+    pub(super) mi_of_passed: Option<f64>,
+    pub(super) mi_of_failed: Option<f64>,
     pub(super) prompt_tokens: usize,
     pub(super) completion_tokens: usize,
     /// Completions that the token limit cut off.
     pub(super) cut_off: Rate,
+    /// Among completions that were cut off.
+    pub(super) cut_off_parsable: Rate,
     pub(super) generation_s: f64,
     /// Mean processor time of programs that passed, in seconds.
     pub(super) cpu_s_of_passed: Option<f64>,
@@ -46,7 +58,7 @@ impl ArmSummary {
     pub(super) fn new(arm: &Arm, run: &RunInfo) -> Self {
         let seed = run.statistics_seed();
         let always = |_: &SampleRecord| true;
-        let parses = |sample: &SampleRecord| sample.metrics.is_some();
+        let measured = |sample: &SampleRecord| sample.metrics.is_some();
         Self {
             name: arm.name.to_owned(),
             tasks: arm.n_tasks(),
@@ -55,6 +67,7 @@ impl ArmSummary {
             pass_at_k: PassAtK::new(arm),
             tests_passed_share: metric_mean(arm, &TESTS_PASSED),
             parsable: Rate::new(arm, seed, always, |sample| sample.parsable),
+            empty: Rate::new(arm, seed, always, |sample| sample.verdict == Verdict::Empty),
             executable: Rate::new(arm, seed, always, |sample| {
                 matches!(sample.verdict, Verdict::Passed | Verdict::Failed)
             }),
@@ -62,21 +75,28 @@ impl ArmSummary {
             mi_code: metric_mean(arm, &MI_CODE),
             cyclomatic_complexity: metric_mean(arm, &CC),
             lloc: metric_mean(arm, &LLOC),
-            mi_at_100: Rate::new(arm, seed, parses, |sample| {
+            mi_at_100: Rate::new(arm, seed, measured, |sample| {
                 sample
                     .metrics
                     .is_some_and(|metrics| metrics.maintainability_index >= 100.0)
             }),
-            without_operators: Rate::new(arm, seed, parses, |sample| {
+            without_operators: Rate::new(arm, seed, measured, |sample| {
                 sample
                     .metrics
                     .is_some_and(|metrics| metrics.halstead_volume <= 0.0)
             }),
+            past_peak: commented_more_than(arm, seed, COMMENT_PEAK),
+            past_zero: commented_more_than(arm, seed, COMMENT_ZERO),
+            mi_of_passed: mean_over_tasks(arm, |sample| {
+                (MI.value)(sample).filter(|_| sample.passed())
+            }),
+            mi_of_failed: mean_over_tasks(arm, |sample| {
+                (MI.value)(sample).filter(|_| !sample.passed())
+            }),
             prompt_tokens: arm.samples().map(|sample| sample.prompt_tokens).sum(),
             completion_tokens: arm.samples().map(|sample| sample.completion_tokens).sum(),
-            cut_off: Rate::new(arm, seed, always, |sample| {
-                sample.finish_reason == FinishReason::Length
-            }),
+            cut_off: Rate::new(arm, seed, always, is_cut_off),
+            cut_off_parsable: Rate::new(arm, seed, is_cut_off, |sample| sample.parsable),
             generation_s: arm.samples().map(|sample| sample.generation_s).sum(),
             cpu_s_of_passed: mean_over_tasks(arm, |sample| sample.passed().then_some(sample.cpu_s)),
             cpu_relative_to_canonical: median_over_tasks(arm, |sample| {
@@ -85,6 +105,18 @@ impl ArmSummary {
             }),
         }
     }
+}
+
+fn is_cut_off(sample: &SampleRecord) -> bool {
+    sample.finish_reason == FinishReason::Length
+}
+
+fn commented_more_than(arm: &Arm, seed: u64, limit: f64) -> Rate {
+    let is_measured = |sample: &SampleRecord| sample.metrics.is_some();
+    Rate::new(arm, seed, is_measured, |sample| {
+        let metrics = sample.metrics.as_ref();
+        metrics.is_some_and(|metrics| comments_per_100(metrics) > limit)
+    })
 }
 
 pub(super) fn metric_mean(arm: &Arm, metric: &Metric) -> Option<f64> {
@@ -142,7 +174,9 @@ impl Rate {
         let interval = if samples.len() == tasks.len() || all(0.0) || all(1.0) {
             wilson(tasks.iter().sum::<f64>() as usize, tasks.len())
         } else {
-            bootstrap_mean(&tasks, seed).map(|intervals| intervals.bca)
+            bootstrap_mean(&tasks, seed)
+                .map(|intervals| intervals.bca)
+                .ok()
         };
         Self {
             count: samples.iter().sum::<f64>() as usize,

@@ -18,6 +18,14 @@ pub(super) fn run(adapters: &[&str]) -> RunInfo {
     run_of(Experiment::Compare, adapters)
 }
 
+/// The same run, of a recipe whose file declares the effects.
+pub(super) fn declared_in_the_recipe(mut run: RunInfo) -> RunInfo {
+    for hypothesis in &mut run.plan.hypotheses {
+        hypothesis.declared = Some(config::Declared::Recipe);
+    }
+    run
+}
+
 /// An experiment with these adapters and the default recipe.
 pub(crate) fn run_of(experiment: Experiment, adapters: &[&str]) -> RunInfo {
     RunInfo {
@@ -190,37 +198,68 @@ pub(super) fn metrics(maintainability_index: f64, mi_code: f64) -> ProgramMetric
         halstead_volume: 12.0,
         maintainability_index,
         mi_code,
+        lloc_code: Some(7),
     }
 }
 
-/// `tasks` tasks for the base model and each adapter: adapters raise MI a little and solve a few more tasks.
+/// The metrics that a program has.
+pub(super) fn measured(program: &str) -> ProgramMetrics {
+    let file = metrics::analyze(program).expect("a program of our own");
+    crate::judge::program_metrics(&file)
+}
+
+/// The same sample with another program, measured, in the answer around it.
+pub(super) fn with_program(mut sample: SampleRecord, program: String) -> SampleRecord {
+    sample.metrics = Some(measured(&program));
+    sample.completion = format!("Here it is:\n```python\n{program}```\n");
+    sample.program = program;
+    sample
+}
+
+/// A program with so many statements beside its loop, lines of its docstring, and comments.
+pub(super) fn program(task: usize, statements: usize, docstring: usize, comments: usize) -> String {
+    let more: String = (1..docstring)
+        .map(|line| format!("    Line {line} of what it does.\n"))
+        .collect();
+    let end = if more.is_empty() {
+        "\"\"\"".to_owned()
+    } else {
+        format!("\n{more}    \"\"\"")
+    };
+    let comments: String = (0..comments)
+        .map(|line| format!("    # Remark {line}.\n"))
+        .collect();
+    let statements: String = (0..statements)
+        .map(|at| format!("    total = total * {} + {at}\n", task % 3 + 1))
+        .collect();
+    format!(
+        "def task_{task}(values):\n    \"\"\"Add what is positive.{end}\n    total = 0\n    for value in values:\n        \
+         if value > {task}:\n            total += value\n{comments}{statements}    return total\n"
+    )
+}
+
+/// `tasks` tasks for the base model and each adapter: adapters comment more, and write a third of the programs as the base
+/// model does.
 pub(crate) fn records(adapters: &[&str], tasks: usize) -> Vec<SampleRecord> {
     let mut rng = ChaCha8Rng::seed_from_u64(11);
     let mut records = Vec::new();
     for (at, arm) in [BASE_ARM].iter().chain(adapters).enumerate() {
         for task in 0..tasks {
-            let mut sample = sample(arm, task);
             let easy = 1.0 - task as f64 / tasks as f64;
             let same_as_base = at > 0 && rng.random_range(0..3) == 0;
-            let lloc = rng.random_range(3..18_usize);
-            let rise = if at == 0 || same_as_base {
-                0.0
+            let of_base = (task * 7) % 11;
+            let (statements, docstring, comments) = if at == 0 || same_as_base {
+                (of_base, 1, 0)
             } else {
-                f64::from(rng.random_range(-24..40_i32)) / 2.0
+                (
+                    of_base + rng.random_range(0..3_usize),
+                    rng.random_range(1..6_usize),
+                    rng.random_range(0..4_usize),
+                )
             };
-            let base_mi = 45.0 + ((task * 37) % 56) as f64;
-            let mi = (base_mi + rise).min(100.0);
-            let mi_code = (base_mi - 6.0 + 0.4 * rise).min(100.0);
-            sample.metrics = Some(ProgramMetrics {
-                loc: lloc + 3,
-                lloc,
-                sloc: lloc,
-                multi: if at > 0 { 3 } else { 0 },
-                cyclomatic_complexity: 1.0 + (lloc / 4) as f64,
-                halstead_volume: if mi >= 100.0 { 0.0 } else { 11.0 * lloc as f64 },
-                ..metrics(mi, mi_code)
-            });
-            sample.completion_tokens = 14 * lloc;
+            let program = program(task, statements, docstring, comments);
+            let mut sample = with_program(sample(arm, task), program);
+            sample.completion_tokens = 9 * (6 + statements + docstring + comments);
             sample.generation_s = 0.035 * sample.completion_tokens as f64;
             let luck: f64 = rng.random();
             if luck < 0.12 {
@@ -259,7 +298,7 @@ pub(super) fn records_of_cells(
                 sample.sample = number;
                 sample.metrics = Some(ProgramMetrics {
                     cyclomatic_complexity: complexity,
-                    ..metrics(70.0, 65.0)
+                    ..measured(&sample.program)
                 });
                 // What a workflow writes grows with its roles; the numbers only have to differ.
                 sample.completion_tokens = 90 * (1 + cell.workflow as usize);

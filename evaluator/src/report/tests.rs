@@ -1,6 +1,7 @@
 //! The page as a whole: a snapshot, degenerate runs and hostile texts.
 
 mod hypotheses;
+mod verdicts;
 
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag};
 
@@ -169,7 +170,7 @@ fn one_task_gives_a_difference_without_an_interval() {
         "{}",
         report.markdown
     );
-    assert!(report.markdown.contains("too few for an interval"));
+    assert!(report.markdown.contains("too few tasks for an interval"));
     assert!(report.markdown.contains("**H1 inconclusive.**"));
 }
 

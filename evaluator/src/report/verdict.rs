@@ -1,76 +1,104 @@
-//! The rule that turns an estimate and its interval into a verdict, declared before any result is seen.
+//! The rule that turns an estimate and its interval into a verdict, fixed before any result is seen.
 
 use serde::Serialize;
 use statistics::Interval;
 
-/// Below this many pairs nothing is concluded: a bootstrap over a handful of tasks knows no others, and even if all
-/// of five differences agree, an exact two-sided test cannot go below p = 2 / 2^5 = 0.06.
+/// Below this many pairs nothing is concluded, and neither below this many that differ: a bootstrap over a handful of
+/// tasks knows no others, and even if all of five differences agree, an exact two-sided test cannot go below
+/// p = 2 / 2^5 = 0.06.
 pub(super) const MIN_PAIRS: usize = 6;
 
-/// What the data say about a declared effect.
+/// What the data say about an effect that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Outcome {
-    /// The estimate is at least the declared effect and its interval lies wholly on that side of 0.
+    /// The estimate is at least the effect and its interval lies wholly on that side of 0.
     Supported,
-    /// Even the interval's better end is short of the declared effect.
+    /// The same of MI, but not of `mi_code`: what comments and docstrings add carries it.
+    ByComments,
+    /// Even the interval's better end is short of the effect.
     NotSupported,
-    /// Neither.
+    /// None of these.
     Inconclusive,
 }
 
-impl Outcome {
-    /// Judges a change of `estimate`, found over `pairs` tasks, against a declared change; a declared fall is negative.
-    ///
-    /// Without an interval, or from fewer than [`MIN_PAIRS`], nothing is concluded.
-    pub(super) fn judge(
-        pairs: usize,
-        estimate: Option<f64>,
-        interval: Option<Interval>,
-        declared: f64,
-    ) -> Self {
-        if declared < 0.0 {
-            let mirrored = interval.map(|interval| Interval {
+/// A mean difference and what carries it, in points of its metric.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Evidence {
+    /// Pairs whose values differ; the others say nothing about a direction.
+    pub(super) differing: usize,
+    pub(super) estimate: Option<f64>,
+    /// None where the data give none, for example because all differences are equal.
+    pub(super) interval: Option<Interval>,
+}
+
+impl Evidence {
+    /// The same of a fall as of a rise.
+    fn mirrored(self) -> Self {
+        Self {
+            estimate: self.estimate.map(|estimate| -estimate),
+            interval: self.interval.map(|interval| Interval {
                 low: -interval.high,
                 high: -interval.low,
-            });
-            return Self::judge(
-                pairs,
-                estimate.map(|estimate| -estimate),
-                mirrored,
-                -declared,
-            );
+            }),
+            ..self
         }
+    }
+}
+
+impl Outcome {
+    /// Judges a change against the `effect` that was asked for; a fall that was asked for is negative.
+    ///
+    /// Without an interval, without a width of it, or from fewer than [`MIN_PAIRS`] pairs that differ, nothing is concluded.
+    pub(super) fn judge(evidence: Evidence, effect: f64) -> Self {
+        if effect < 0.0 {
+            return Self::judge(evidence.mirrored(), -effect);
+        }
+        let Evidence {
+            differing,
+            estimate,
+            interval,
+        } = evidence;
+        let interval = interval.filter(|interval| interval.low < interval.high);
         match (estimate, interval) {
-            _ if pairs < MIN_PAIRS => Self::Inconclusive,
-            (_, Some(interval)) if interval.high < declared => Self::NotSupported,
-            (Some(estimate), Some(interval)) if estimate >= declared && interval.low > 0.0 => {
+            _ if differing < MIN_PAIRS => Self::Inconclusive,
+            (_, Some(interval)) if interval.high < effect => Self::NotSupported,
+            (Some(estimate), Some(interval)) if estimate >= effect && interval.low > 0.0 => {
                 Self::Supported
             }
             _ => Self::Inconclusive,
         }
     }
 
+    /// The verdict on MI beside that on `mi_code`, the same code without what comments and docstrings add.
+    pub(super) fn beside_code(self, code: Self) -> Self {
+        match (self, code) {
+            (Self::Supported, code) if code != Self::Supported => Self::ByComments,
+            (own, _) => own,
+        }
+    }
+
     /// Judges whether a change cost no more than `margin`: supported if the estimate says so, not supported if even the
     /// interval's better end says that it cost more.
-    pub(super) fn judge_cost(
-        estimate: Option<f64>,
-        interval: Option<Interval>,
-        margin: f64,
-    ) -> Self {
-        match (estimate, interval) {
+    pub(super) fn judge_cost(evidence: Evidence, margin: f64) -> Self {
+        match (evidence.estimate, evidence.interval) {
             (Some(estimate), _) if estimate >= -margin => Self::Supported,
-            (_, Some(interval)) if interval.high < -margin => Self::NotSupported,
+            (_, Some(interval)) if evidence.differing >= MIN_PAIRS && interval.high < -margin => {
+                Self::NotSupported
+            }
             _ => Self::Inconclusive,
         }
     }
 
     /// The verdict on a claim that holds only if all its parts hold.
     pub(super) fn all(parts: &[Self]) -> Self {
+        let all_are = |outcome| parts.iter().all(|part| *part == outcome) && !parts.is_empty();
         if parts.contains(&Self::NotSupported) {
             Self::NotSupported
-        } else if parts.iter().all(|part| *part == Self::Supported) && !parts.is_empty() {
+        } else if all_are(Self::Supported) {
             Self::Supported
+        } else if all_are(Self::ByComments) {
+            Self::ByComments
         } else {
             Self::Inconclusive
         }
@@ -80,6 +108,7 @@ impl Outcome {
     pub(super) fn words(self) -> &'static str {
         match self {
             Self::Supported => "supported",
+            Self::ByComments => "by comments",
             Self::NotSupported => "not supported",
             Self::Inconclusive => "inconclusive",
         }
@@ -88,11 +117,21 @@ impl Outcome {
 
 #[cfg(test)]
 mod tests {
-    use super::{Interval, Outcome};
+    use super::{Evidence, Interval, MIN_PAIRS, Outcome};
+
+    fn evidence(estimate: f64, low: f64, high: f64) -> Evidence {
+        Evidence {
+            differing: 40,
+            estimate: Some(estimate),
+            interval: Some(Interval { low, high }),
+        }
+    }
 
     fn check(estimate: f64, low: f64, high: f64, expected: Outcome) {
-        let found = Outcome::judge(40, Some(estimate), Some(Interval { low, high }), 3.0);
+        let found = Outcome::judge(evidence(estimate, low, high), 3.0);
         assert_eq!(found, expected, "{estimate} ({low} to {high})");
+        let fall = Outcome::judge(evidence(-estimate, -high, -low), -3.0);
+        assert_eq!(fall, expected, "a fall by {estimate} ({low} to {high})");
     }
 
     #[test]
@@ -102,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interval_short_of_the_declared_effect_is_not_supported() {
+    fn an_interval_short_of_the_effect_is_not_supported() {
         check(1.0, -0.5, 2.9, Outcome::NotSupported);
         check(2.0, 1.1, 2.9, Outcome::NotSupported);
         check(-9.0, -12.0, -6.0, Outcome::NotSupported);
@@ -112,64 +151,67 @@ mod tests {
     fn everything_else_is_inconclusive() {
         check(4.0, -0.1, 8.1, Outcome::Inconclusive);
         check(2.9, 0.1, 5.7, Outcome::Inconclusive);
-        assert_eq!(
-            Outcome::judge(40, Some(9.0), None, 3.0),
-            Outcome::Inconclusive
-        );
-        assert_eq!(Outcome::judge(40, None, None, 3.0), Outcome::Inconclusive);
     }
 
     #[test]
-    fn a_handful_of_tasks_concludes_nothing() {
-        let interval = Some(Interval {
-            low: 8.0,
-            high: 9.0,
-        });
-        assert_eq!(
-            Outcome::judge(5, Some(8.5), interval, 3.0),
-            Outcome::Inconclusive
-        );
-        assert_eq!(
-            Outcome::judge(6, Some(8.5), interval, 3.0),
-            Outcome::Supported
-        );
-    }
-
-    #[test]
-    fn a_declared_fall_is_judged_as_a_rise_is() {
-        for (estimate, low, high) in [
-            (4.0, 0.5, 7.5),
-            (2.9, 0.1, 5.7),
-            (1.0, -0.5, 2.9),
-            (4.0, -0.1, 8.1),
-        ] {
-            let rise = Outcome::judge(40, Some(estimate), Some(Interval { low, high }), 3.0);
-            let mirrored = Interval {
-                low: -high,
-                high: -low,
+    fn an_interval_without_width_or_none_concludes_nothing() {
+        check(4.0, 4.0, 4.0, Outcome::Inconclusive);
+        check(0.0, 0.0, 0.0, Outcome::Inconclusive);
+        for estimate in [None, Some(0.0), Some(9.0)] {
+            let evidence = Evidence {
+                estimate,
+                interval: None,
+                ..evidence(0.0, 0.0, 0.0)
             };
-            let fall = Outcome::judge(40, Some(-estimate), Some(mirrored), -3.0);
-            assert_eq!(rise, fall, "{estimate} ({low} to {high})");
+            assert_eq!(Outcome::judge(evidence, 3.0), Outcome::Inconclusive);
         }
     }
 
     #[test]
-    fn a_cost_within_the_margin_is_no_cost() {
-        let cost = |estimate: f64, low: f64, high: f64| {
-            Outcome::judge_cost(Some(estimate), Some(Interval { low, high }), 2.0)
-        };
-        assert_eq!(cost(-2.0, -9.0, 5.0), Outcome::Supported);
-        assert_eq!(cost(-3.0, -9.0, 3.0), Outcome::Inconclusive);
-        assert_eq!(cost(-6.0, -9.0, -3.0), Outcome::NotSupported);
-        assert_eq!(Outcome::judge_cost(None, None, 2.0), Outcome::Inconclusive);
+    fn a_handful_of_pairs_that_differ_concludes_nothing_in_either_direction() {
+        for (estimate, low, high, expected) in [
+            (8.5, 8.0, 9.0, Outcome::Supported),
+            (0.1, 0.0, 0.4, Outcome::NotSupported),
+        ] {
+            let of = |differing| Evidence {
+                differing,
+                ..evidence(estimate, low, high)
+            };
+            let few = Outcome::judge(of(MIN_PAIRS - 1), 3.0);
+            assert_eq!(few, Outcome::Inconclusive);
+            assert_eq!(Outcome::judge(of(MIN_PAIRS), 3.0), expected);
+        }
     }
 
     #[test]
-    fn a_claim_in_two_parts_needs_both() {
-        use Outcome::{Inconclusive, NotSupported, Supported};
+    fn mi_without_mi_code_is_by_comments() {
+        use Outcome::{ByComments, Inconclusive, NotSupported, Supported};
+        assert_eq!(Supported.beside_code(Supported), Supported);
+        assert_eq!(Supported.beside_code(Inconclusive), ByComments);
+        assert_eq!(Supported.beside_code(NotSupported), ByComments);
+        assert_eq!(Inconclusive.beside_code(NotSupported), Inconclusive);
+        assert_eq!(NotSupported.beside_code(Supported), NotSupported);
+    }
+
+    #[test]
+    fn a_cost_within_the_margin_is_no_cost() {
+        let cost = |estimate, low, high| Outcome::judge_cost(evidence(estimate, low, high), 2.0);
+        assert_eq!(cost(-2.0, -9.0, 5.0), Outcome::Supported);
+        assert_eq!(cost(-3.0, -9.0, 3.0), Outcome::Inconclusive);
+        assert_eq!(cost(-6.0, -9.0, -3.0), Outcome::NotSupported);
+        let none = Outcome::judge_cost(Evidence::default(), 2.0);
+        assert_eq!(none, Outcome::Inconclusive);
+    }
+
+    #[test]
+    fn a_claim_in_several_parts_needs_them_all() {
+        use Outcome::{ByComments, Inconclusive, NotSupported, Supported};
         assert_eq!(Outcome::all(&[Supported, Supported]), Supported);
         assert_eq!(Outcome::all(&[Supported, Inconclusive]), Inconclusive);
         assert_eq!(Outcome::all(&[Supported, NotSupported]), NotSupported);
+        assert_eq!(Outcome::all(&[ByComments, Inconclusive]), Inconclusive);
+        assert_eq!(Outcome::all(&[ByComments, NotSupported]), NotSupported);
+        assert_eq!(Outcome::all(&[ByComments]), ByComments);
         assert_eq!(Outcome::all(&[]), Inconclusive);
     }
 }

@@ -230,7 +230,9 @@ fn rates(tasks: &[(usize, usize)]) -> BTreeMap<String, Rate> {
         let interval = if tasks.iter().all(|(n, _)| *n == 1) {
             wilson(tasks.iter().map(|(_, passed)| passed).sum(), tasks.len())
         } else {
-            bootstrap_mean(&values, SEED).map(|bootstrap| bootstrap.bca)
+            bootstrap_mean(&values, SEED)
+                .map(|bootstrap| bootstrap.bca)
+                .ok()
         };
         rates.insert(format!("pass@{k}"), Rate { estimate, interval });
     }

@@ -16,7 +16,15 @@ use crate::json_lines::Versioned;
 use crate::record::{self, FinishReason, Verdict};
 
 /// The version written into every line; raised when a field changes its meaning.
-pub(crate) const LOG_VERSION: u32 = 2;
+///
+/// | version | what changed |
+/// |---|---|
+/// | 3 | how a program is taken out of an answer, and with it `code_sha256`; verdict `empty` |
+/// | 2 | the first that later versions read |
+pub(crate) const LOG_VERSION: u32 = 3;
+
+/// The earliest version that is read.
+pub(crate) const OLDEST_LOG: u32 = 2;
 
 /// Which trajectory a step belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -53,10 +61,7 @@ pub(crate) struct Event {
 
 impl Versioned for Event {
     const VERSION: u32 = LOG_VERSION;
-
-    fn version(&self) -> u32 {
-        self.version
-    }
+    const OLDEST: u32 = OLDEST_LOG;
 }
 
 /// What a step was.

@@ -319,7 +319,7 @@ impl Trajectory {
         drop(desk);
         match self.logged.remove(&place.step) {
             None => Ok(Some(self.event(place, What::Decision(decision)))),
-            Some(event) if event.what == What::Decision(decision) => Ok(None),
+            Some(event) if is_same_decision(&event, &decision) => Ok(None),
             Some(_) => Err(self.misfit(place.step)),
         }
     }
@@ -335,7 +335,8 @@ impl Trajectory {
         anyhow!(
             "the trajectory log does not fit: step {step} of {arm}, {workflow}, {decoding}, {task_id}, sample {sample} is \
              another one\n\
-             hint: move the run's folder away and run again"
+             hint: if an earlier version of this program began the run, let that one finish it; else move the run's folder \
+             away and run again"
         )
     }
 
@@ -361,6 +362,22 @@ impl Trajectory {
         self.identity.adapter_sha256.is_some()
             && self.settings.evaluate.adapter_roles.contain(ask.role)
     }
+}
+
+/// Whether a logged decision is the one that was made now. An earlier version may have taken another program out of the same
+/// answer.
+fn is_same_decision(event: &Event, decision: &Decision) -> bool {
+    let What::Decision(logged) = &event.what else {
+        return false;
+    };
+    let is_earlier = event.version < LOG_VERSION;
+    logged == decision
+        || is_earlier
+            && *logged
+                == Decision {
+                    code_sha256: logged.code_sha256.clone(),
+                    ..decision.clone()
+                }
 }
 
 fn messages_sha256(ask: &Ask) -> String {

@@ -214,7 +214,7 @@ fn records_of_another_kind_are_left_alone(project: &Project, run: &Path) {
         fs::write(run.join("records.jsonl"), first_line).expect("a file");
         says(
             &compare(project, &[]).error(1),
-            &["records.jsonl:1", "hint: move the folder away"],
+            &["records.jsonl:1", "hint: ", "move the folder away"],
         );
         assert_eq!(records(run), first_line);
     }

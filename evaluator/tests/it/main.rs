@@ -22,6 +22,7 @@ mod score;
 mod shards;
 #[path = "../../../cli/tests/support/mod.rs"]
 mod support;
+mod version_3;
 mod workflows;
 
 use support::{Finished, Project, copy_folder, finish, golden};

@@ -8,7 +8,10 @@ use config::HypothesisId;
 use super::super::arms::{Arm, Arms, pairs};
 use super::super::claim::{Claim, metric_of};
 use super::super::contrast::{AtEqualLength, Contrast};
-use super::super::metric::{MI, MI_CODE, PAIRED, PASS_RATE, SUBSETS};
+use super::super::metric::{
+    BONUS, BONUS_PARTS, LENGTH_TERM, LLOC_CODE, MI, MI_CODE, PAIRED, PASS_RATE, SUBSETS,
+};
+use super::super::same_text::SameText;
 use super::super::summary::ArmSummary;
 use super::super::verdict::Outcome;
 use crate::experiment::plan::Plan;
@@ -73,16 +76,25 @@ impl Comparison {
 #[derive(Debug, Serialize)]
 pub(in super::super) struct AdapterComparison {
     pub(in super::super) name: String,
-    /// What was declared as a whole: every one of `claims`.
+    /// What was asked for as a whole: every one of `claims`.
     pub(in super::super) outcome: Outcome,
-    /// One a metric that the recipe declares something of.
+    /// One a metric of which an effect was asked for.
     pub(in super::super) claims: Vec<Claim>,
+    pub(in super::super) same_text: SameText,
     /// One a metric of [`PAIRED`], in its order.
     pub(in super::super) paired: Vec<Contrast>,
     /// One a subset of [`SUBSETS`], in its order.
     pub(in super::super) subsets: Vec<SubsetContrasts>,
+    /// MI less `mi_code`: what comments and docstrings add.
+    pub(in super::super) bonus: Contrast,
+    /// One a part of the bonus, in the order of [`BONUS_PARTS`].
+    pub(in super::super) bonus_parts: Vec<Contrast>,
     /// MI and `mi_code`, in this order.
     pub(in super::super) at_equal_length: Vec<AtEqualLength>,
+    /// Logical lines of the code without docstrings.
+    pub(in super::super) code_length: Contrast,
+    /// What `mi_code` owes to them by its own formula.
+    pub(in super::super) length_term: Contrast,
     pub(in super::super) solved: Solved,
 }
 
@@ -92,7 +104,7 @@ impl AdapterComparison {
             .iter()
             .map(|metric| arms.contrast(adapter, metric))
             .collect();
-        let claims: Vec<Claim> = plan
+        let mut claims: Vec<Claim> = plan
             .declared(HypothesisId::H1)
             .filter_map(|declared| {
                 let key = metric_of(declared).key;
@@ -104,11 +116,21 @@ impl AdapterComparison {
                 ))
             })
             .collect();
+        // The second of [`PAIRED`], as `Self::mi_code` has it.
+        let code = &paired[1];
+        let of_code = claims.iter().find(|claim| claim.metric == MI_CODE.key);
+        let of_code = of_code.map(|claim| claim.effect);
+        for claim in claims.iter_mut().filter(|claim| claim.metric == MI.key) {
+            let effect = of_code.unwrap_or(claim.effect);
+            let code = Outcome::judge(code.evidence(MI_CODE.scale), effect);
+            claim.outcome = claim.outcome.beside_code(code);
+        }
         let outcomes: Vec<Outcome> = claims.iter().map(|claim| claim.outcome).collect();
         Self {
             name: adapter.name.to_owned(),
             outcome: Outcome::all(&outcomes),
             claims,
+            same_text: SameText::new(&arms.tasks, &arms.base, adapter),
             paired,
             subsets: SUBSETS
                 .iter()
@@ -124,14 +146,26 @@ impl AdapterComparison {
                 .iter()
                 .map(|metric| AtEqualLength::new(arms, adapter, metric))
                 .collect(),
+            bonus: arms.contrast(adapter, &BONUS),
+            bonus_parts: BONUS_PARTS
+                .iter()
+                .map(|part| arms.contrast(adapter, part))
+                .collect(),
+            code_length: arms.contrast(adapter, &LLOC_CODE),
+            length_term: arms.contrast(adapter, &LENGTH_TERM),
             solved: Solved::new(&arms.tasks, &arms.base, adapter),
         }
     }
 
-    /// The rise of MI that was declared, if one was.
-    pub(in super::super) fn declared_mi(&self) -> Option<f64> {
+    /// The rise of MI that was asked for, if one was.
+    pub(in super::super) fn effect_on_mi(&self) -> Option<f64> {
         let of_mi = self.claims.iter().find(|claim| claim.metric == MI.key);
-        of_mi.map(|claim| claim.declared)
+        of_mi.map(|claim| claim.effect)
+    }
+
+    /// The paired differences of `mi_code`, the second of [`PAIRED`].
+    pub(in super::super) fn mi_code(&self) -> &Contrast {
+        &self.paired[1]
     }
 
     /// The paired differences of MI, the first of [`PAIRED`].
@@ -154,7 +188,8 @@ pub(in super::super) struct Solved {
     pub(in super::super) both: usize,
     pub(in super::super) reference_only: usize,
     pub(in super::super) other_only: usize,
-    /// Exact test of the tasks that one side alone solved; none unless each task has one sample a side.
+    /// Exact test of the tasks that one side alone solved; none if there are none, and unless each task has one sample a
+    /// side.
     pub(in super::super) mcnemar_p: Option<f64>,
 }
 
@@ -177,8 +212,9 @@ impl Solved {
             both: count(true, true),
             reference_only,
             other_only,
-            mcnemar_p: (single && !pairs.is_empty())
-                .then(|| exact_mcnemar(reference_only, other_only)),
+            mcnemar_p: single
+                .then(|| exact_mcnemar(reference_only, other_only))
+                .flatten(),
         }
     }
 }

@@ -16,6 +16,7 @@ use super::super::arms::{Arm, pairs, tasks_of};
 use super::super::claim::Claim;
 use super::super::contrast::Contrast;
 use super::super::metric::{CC, CC_OF_SOLVED, MI, MI_CODE, Metric, PASS_RATE};
+use super::super::same_text::SameText;
 use super::super::summary::{Rate, metric_mean};
 use super::super::verdict::Outcome;
 use crate::experiment::cell::Decoding;
@@ -36,7 +37,7 @@ pub(in super::super) struct SweepFindings {
     pub(in super::super) testing_tasks: usize,
     /// The chosen point and what became of it; none if none could be chosen.
     pub(in super::super) test: Option<Test>,
-    /// None if the recipe declares nothing.
+    /// None if no effect was asked for.
     pub(in super::super) claim: Option<Claim>,
     /// Points of pass rate that the change may cost.
     pub(in super::super) pass_rate_margin: f64,
@@ -67,6 +68,9 @@ pub(in super::super) struct Point {
 pub(in super::super) struct Test {
     /// Its place among the points.
     pub(in super::super) point: usize,
+    /// Other points whose programs are as little complex on the choosing half: of equals the first is taken.
+    pub(in super::super) equals: usize,
+    pub(in super::super) same_text: SameText,
     /// Of programs that pass, on tasks that both solve.
     pub(in super::super) complexity: Contrast,
     /// Of all programs that parse.
@@ -118,7 +122,7 @@ impl SweepFindings {
             .map(|(&decoding, arm)| Point::new(decoding, arm, &arms[0], &choosing, seed))
             .collect();
         let test = choose(&points, &arms, &choosing, margin)
-            .map(|point| Test::new(point, &arms, &testing, margin, seed));
+            .map(|(point, equals)| Test::new(point, equals, &arms, &testing, margin, seed));
         let claim = declared.map(|declared| {
             let nothing = || Contrast::new(&[], &arms[0], &arms[0], &CC_OF_SOLVED, seed);
             let (contrast, found) = match &test {
@@ -181,22 +185,23 @@ impl Point {
 }
 
 impl Test {
-    fn new(point: usize, arms: &[Arm], testing: &[&str], margin: f64, seed: u64) -> Self {
+    fn new(
+        point: usize,
+        equals: usize,
+        arms: &[Arm],
+        testing: &[&str],
+        margin: f64,
+        seed: u64,
+    ) -> Self {
         let contrast = |metric| Contrast::new(testing, &arms[0], &arms[point], metric, seed);
         let pass_rate = contrast(&PASS_RATE);
-        let points = |share: f64| share * PASS_RATE.scale;
         Self {
             point,
+            equals,
+            same_text: SameText::new(testing, &arms[0], &arms[point]),
             complexity: contrast(&CC_OF_SOLVED),
             complexity_of_all: contrast(&CC),
-            cost: Outcome::judge_cost(
-                pass_rate.difference.map(points),
-                pass_rate.interval.map(|interval| statistics::Interval {
-                    low: points(interval.low),
-                    high: points(interval.high),
-                }),
-                margin,
-            ),
+            cost: Outcome::judge_cost(pass_rate.evidence(PASS_RATE.scale), margin),
             pass_rate,
         }
     }
@@ -233,8 +238,13 @@ fn halves<'a>(tasks: &[&'a str], seed: u64) -> (Vec<&'a str>, Vec<&'a str>) {
 }
 
 /// The point whose programs are least complex against the reference's on the choosing half, among those that solve not
-/// too few of its tasks there, or among all if every one does.
-fn choose(points: &[Point], arms: &[Arm], choosing: &[&str], margin: f64) -> Option<usize> {
+/// too few of its tasks there, or among all if every one does; and how many others among them are as little complex.
+fn choose(
+    points: &[Point],
+    arms: &[Arm],
+    choosing: &[&str],
+    margin: f64,
+) -> Option<(usize, usize)> {
     let lost = |point: usize| {
         let differences: Vec<f64> = pairs(choosing, &arms[0], &arms[point], &PASS_RATE)
             .iter()
@@ -243,12 +253,19 @@ fn choose(points: &[Point], arms: &[Arm], choosing: &[&str], margin: f64) -> Opt
         mean(&differences).is_some_and(|difference| difference * PASS_RATE.scale < -margin)
     };
     let difference = |point: &usize| points[*point].choosing_difference;
-    let candidates = || (1..points.len()).filter(|point| difference(point).is_some());
-    let least = |candidates: &mut dyn Iterator<Item = usize>| {
-        candidates.min_by(|a, b| {
-            let [a, b] = [a, b].map(|point| difference(point).unwrap_or_default());
-            a.total_cmp(&b)
-        })
+    let candidates = |may_lose: bool| -> Vec<usize> {
+        (1..points.len())
+            .filter(|point| difference(point).is_some() && (may_lose || !lost(*point)))
+            .collect()
     };
-    least(&mut candidates().filter(|&point| !lost(point))).or_else(|| least(&mut candidates()))
+    let compare = |a: &usize, b: &usize| {
+        let [a, b] = [a, b].map(|point| difference(point).unwrap_or_default());
+        a.total_cmp(&b)
+    };
+    let least = |candidates: Vec<usize>| {
+        let least = candidates.iter().copied().min_by(compare)?;
+        let is_equal = |other: &&usize| **other != least && compare(*other, &least).is_eq();
+        Some((least, candidates.iter().filter(is_equal).count()))
+    };
+    least(candidates(false)).or_else(|| least(candidates(true)))
 }

@@ -1,6 +1,6 @@
 //! H3: do several agents pass more tests than one that reflects?
 //!
-//! Both get the same budget, and both may run programs. Beside the declared contrast stand those that explain it: what
+//! Both get the same budget, and both may run programs. Beside the deciding contrast stand those that explain it: what
 //! running programs gives, what roles give without it, and what the same budget gives to plain repetition.
 
 use config::{HypothesisId, Workflow};
@@ -10,11 +10,12 @@ use super::super::arms::{Arm, tasks_of};
 use super::super::claim::Claim;
 use super::super::contrast::Contrast;
 use super::super::metric::{COMPLETION_TOKENS, PASS_RATE, TESTS_PASSED};
+use super::super::same_text::SameText;
 use super::super::summary::{Rate, metric_mean};
 use super::h1::Solved;
 use crate::record::{RunInfo, SampleRecord};
 
-/// What is compared with what, and what that tells. The first is the declared contrast.
+/// What is compared with what, and what that tells. The first decides H3.
 const CONTRASTS: [(Workflow, Workflow, &str); 9] = [
     (
         Workflow::MultiAgent,
@@ -71,9 +72,9 @@ pub(in super::super) struct CollaborationFindings {
     pub(in super::super) tasks: usize,
     /// In the plan's order.
     pub(in super::super) workflows: Vec<Outcomes>,
-    /// The declared contrast first; those without a task in common are left out.
+    /// The deciding contrast first; those without a task in common are left out.
     pub(in super::super) contrasts: Vec<WorkflowContrast>,
-    /// None if the recipe declares nothing.
+    /// None if no effect was asked for.
     pub(in super::super) claim: Option<Claim>,
 }
 
@@ -99,6 +100,7 @@ pub(in super::super) struct WorkflowContrast {
     pub(in super::super) tests_passed: Contrast,
     pub(in super::super) completion_tokens: Contrast,
     pub(in super::super) solved: Solved,
+    pub(in super::super) same_text: SameText,
 }
 
 impl CollaborationFindings {
@@ -175,6 +177,7 @@ impl WorkflowContrast {
             tests_passed: contrast(&TESTS_PASSED),
             completion_tokens: contrast(&COMPLETION_TOKENS),
             solved: Solved::new(tasks, less, workflow),
+            same_text: SameText::new(tasks, less, workflow),
         }
     }
 }

@@ -23,7 +23,7 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    /// Corrects the p-values of all declared contrasts together.
+    /// Corrects the p-values of all claims together.
     pub(super) fn adjusted(mut self) -> Self {
         let h1 = self
             .comparison
@@ -42,7 +42,7 @@ impl Findings {
         self
     }
 
-    /// All declared contrasts, in the order of the hypotheses.
+    /// All claims, in the order of the hypotheses.
     pub(super) fn claims(&self) -> impl Iterator<Item = &Claim> {
         let h1 = self.comparison.iter().flat_map(|found| &found.adapters);
         let h1 = h1.flat_map(|adapter| &adapter.claims);

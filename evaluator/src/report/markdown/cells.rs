@@ -37,7 +37,7 @@ fn results(summaries: &[CellSummary]) -> String {
         "executions",
         "rounds",
         "format failures",
-        "tasks/hour",
+        "answers/hour",
     ];
     let rows: Vec<Vec<String>> = summaries
         .iter()

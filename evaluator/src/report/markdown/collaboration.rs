@@ -8,8 +8,7 @@ use super::text::{name, table};
 /// Who answered, and both tables.
 pub(super) fn section(found: &CollaborationFindings) -> String {
     format!(
-        "Arm {} on {}; every workflow has the same budget. The first contrast is the declared one, the others explain \
-         it.\n\n{}\n{}\nTests passed: mean share of a task's hidden tests. McNemar: exact, over tasks that one workflow \
+        "Arm {} on {}; every workflow has the same budget. The first contrast decides H3, the others explain it.\n\n{}\n{}\nTests passed: mean share of a task's hidden tests. McNemar: exact, over tasks that one workflow \
          alone solves, where each has one sample a task. p: sign-flip permutation, raw. Intervals: BCa bootstrap over \
          tasks.\n",
         name(&found.arm),

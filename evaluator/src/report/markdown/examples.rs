@@ -1,9 +1,9 @@
-//! Programs side by side: the largest improvements, the largest losses and a typical task.
+//! Programs side by side: the largest rises and falls of MI, and the middle of the others.
 
 use crate::record::SampleRecord;
 
 use super::super::arms::{Arm, Arms};
-use super::super::metric::MI;
+use super::super::metric::{MI, MI_CODE};
 use super::super::number::{number, signed};
 use super::text::{code_block, details, html_name};
 
@@ -15,7 +15,7 @@ struct Example<'a> {
     difference: f64,
 }
 
-/// Most improvements, and most losses, that are shown.
+/// Most rises, and most falls, that are shown.
 const MOST: usize = 5;
 
 /// The examples of each adapter, closed until a reader opens them.
@@ -60,22 +60,22 @@ fn choose<'a>(arms: &Arms<'a>, adapter: &Arm<'a>) -> Vec<(String, Example<'a>)> 
         .take(MOST)
         .filter(|example| example.difference > 0.0)
         .count();
-    let improvements: Vec<Example> = rest.drain(..rises).collect();
+    let largest_rises: Vec<Example> = rest.drain(..rises).collect();
     let falls = rest
         .iter()
         .rev()
         .take(MOST)
         .filter(|example| example.difference < 0.0)
         .count();
-    let losses: Vec<Example> = rest.drain(rest.len() - falls..).rev().collect();
+    let largest_falls: Vec<Example> = rest.drain(rest.len() - falls..).rev().collect();
     let numbered = |what: &'static str, examples: Vec<Example<'a>>| {
         let named = move |(at, example)| (format!("{what} {}", at + 1), example);
         examples.into_iter().enumerate().map(named)
     };
-    let typical = rest.get(rest.len() / 2).copied();
-    numbered("Improvement", improvements)
-        .chain(numbered("Loss", losses))
-        .chain(typical.map(|example| ("Typical".to_owned(), example)))
+    let middle = rest.get(rest.len() / 2).copied();
+    numbered("Rise", largest_rises)
+        .chain(numbered("Fall", largest_falls))
+        .chain(middle.map(|example| ("Middle of the others".to_owned(), example)))
         .collect()
 }
 
@@ -85,14 +85,22 @@ fn side_by_side(why: &str, adapter: &Arm, example: Example) -> String {
         tuned,
         difference,
     } = example;
+    let code = (MI_CODE.value)(tuned).zip((MI_CODE.value)(base));
+    let code = code.map(|(tuned, base)| tuned - base);
     let summary = format!(
-        "{why}: {}, MI {} → {} ({}), tests {} → {}",
+        "{why}: {}, MI {} → {} ({}; mi_code {}), tests {} → {}{}",
         html_name(&base.task_id),
         number((MI.value)(base), 1),
         number((MI.value)(tuned), 1),
         signed(difference, 1),
+        signed(code, 1),
         base.verdict,
         tuned.verdict,
+        if base.program == tuned.program {
+            ", the same program"
+        } else {
+            ""
+        },
     );
     let cells = [
         code_block("python", &base.program),

@@ -2,17 +2,19 @@
 
 use std::fmt::Write as _;
 
+use config::Declared;
+
 use crate::experiment::plan::Experiment;
 use crate::record::RunInfo;
 
-use super::super::claim::Claim;
+use super::super::claim::{Asked, Claim};
 use super::super::number::{count, grouped, number, p_value, signed, signed_interval};
-use super::super::verdict::MIN_PAIRS;
+use super::super::verdict::{MIN_PAIRS, Outcome};
 use super::Content;
 use super::text::{name, table};
 use super::verdicts;
 
-/// Title, one sentence a hypothesis, the table of what was declared and found, and what was measured.
+/// Title, one sentence a hypothesis, the table of what was asked for and found, and what was measured.
 pub(super) fn section(content: &Content) -> String {
     let Content { run, findings, .. } = content;
     let title = match run.plan.experiment {
@@ -32,59 +34,133 @@ pub(super) fn section(content: &Content) -> String {
     }
     page.push_str(&measured(content));
     if findings.comparison.is_some() {
-        page.push_str(
-            "\n**Maintainability index (MI):** 0 to 100, higher is easier to maintain; falls with Halstead volume (V), \
-             cyclomatic complexity (CC) and logical lines (LLOC), rises with comments and docstrings. **`mi_code`** is \
-             the same index with comments and docstrings removed, so it shows the code alone.\n",
-        );
+        page.push('\n');
+        page.push_str(MAINTAINABILITY);
     }
     page
 }
 
-/// What was declared before the run and what became of it, a row a contrast.
+/// What the index is, with the comment term as radon has it.
+const MAINTAINABILITY: &str = "**Maintainability index (MI)**, as radon computes it: 0 to 100, higher is meant to be \
+easier to maintain. It falls with Halstead volume (V), cyclomatic complexity (CC) and logical lines (LLOC). Comments change \
+it by 50 sin(√(2.46 c)) · 100/171 points, where c is the number of comment lines (those of docstrings over several lines \
+included) per 100 source lines, taken as degrees: at most 29.2 points at c = 57.5, 0 at c = 229.9, and negative beyond. \
+**`mi_code`** is the index of the same program without comments and docstrings. The **comment bonus** is MI less \
+`mi_code`.\n";
+
+/// What was asked for before the run and what became of it, a row a contrast.
 fn summary(claims: &[&Claim]) -> String {
     let header = [
         "",
         "contrast",
         "metric",
         "verdict",
-        "declared",
+        "asked for",
         "found",
         "95 % interval",
         "tasks",
+        "differ",
         "p",
         "p (Holm)",
     ];
+    let asked = Asked::of(claims.iter().copied());
     let rows: Vec<Vec<String>> = claims
         .iter()
         .map(|claim| {
             let metric = claim.metric();
-            let relation = if claim.declared < 0.0 { "≤" } else { "≥" };
+            let relation = if claim.effect < 0.0 { "≤" } else { "≥" };
+            let default = match claim.declared {
+                Some(Declared::Default) => " (default)",
+                _ => "",
+            };
             vec![
                 claim.hypothesis.name().to_uppercase(),
                 name(&claim.contrast),
                 metric.label.to_owned(),
                 format!("**{}**", claim.outcome.words()),
-                format!("{relation} {}", signed(claim.declared, 1)),
+                format!("{relation} {}{default}", signed(claim.effect, 1)),
                 signed(claim.estimate, metric.digits),
                 signed_interval(claim.interval, metric.digits, 1.0),
                 claim.n.to_string(),
+                claim.differing.to_string(),
                 p_value(claim.p),
                 p_value(claim.holm_p),
             ]
         })
         .collect();
-    let mut tests: Vec<&str> = claims.iter().map(|claim| claim.test).collect();
+    let rule = format!(
+        "*Supported*: the mean difference is at least what was asked for, and its interval lies on that side of 0. *Not \
+         supported*: even the interval's better end is short of it. *Inconclusive*: neither, no interval, or fewer than \
+         {MIN_PAIRS} tasks on which the sides differ.{by_comments}{several} {p}\n",
+        by_comments = by_comments(claims),
+        several = several(claims),
+        p = p_values(claims),
+    );
+    format!(
+        "{}\n{} {rule}",
+        table(&header, 4, &rows),
+        asked.map_or("", who_asked)
+    )
+}
+
+/// Who set the effects of the table.
+fn who_asked(asked: Asked) -> &'static str {
+    match asked {
+        Asked::All(Some(Declared::Recipe)) => {
+            "*Asked for*: declared before the run, in the recipe."
+        }
+        Asked::All(Some(Declared::Default)) => {
+            "*Asked for*: this program's default effects; the recipe declares none."
+        }
+        Asked::All(None) => {
+            "*Asked for*: these are this program's default effects, and the run did not record whether its recipe declared \
+             them."
+        }
+        Asked::Mixed => {
+            "*Asked for*: what is not marked as a default was declared before the run, in the recipe, or the run did not \
+             record who set it."
+        }
+    }
+}
+
+fn by_comments(claims: &[&Claim]) -> &'static str {
+    let has = claims
+        .iter()
+        .any(|claim| claim.outcome == Outcome::ByComments);
+    if has {
+        " *By comments*: MI alone is supported, `mi_code` is not, so what comments and docstrings add carries it."
+    } else {
+        ""
+    }
+}
+
+/// Which hypotheses need several rows.
+fn several(claims: &[&Claim]) -> &'static str {
+    let same = |a: &Claim, b: &Claim| a.hypothesis == b.hypothesis && a.contrast == b.contrast;
+    let has = claims
+        .iter()
+        .enumerate()
+        .any(|(at, claim)| claims[..at].iter().any(|other| same(claim, other)));
+    if has {
+        " A hypothesis with several rows for one contrast is supported only if each of them is."
+    } else {
+        ""
+    }
+}
+
+fn p_values(claims: &[&Claim]) -> String {
+    let tested: Vec<&&Claim> = claims.iter().filter(|claim| claim.p.is_some()).collect();
+    let mut tests: Vec<&str> = tested.iter().map(|claim| claim.test).collect();
     tests.sort_unstable();
     tests.dedup();
+    if tests.is_empty() {
+        return "No p-value: nothing differs, so there is nothing to test.".to_owned();
+    }
     format!(
-        "{}\nDeclared before the run, in the recipe. *Supported*: the mean difference is at least what was declared and \
-         its interval lies on that side of 0. *Not supported*: even the interval's better end is short of it. \
-         *Inconclusive*: neither, or fewer than {MIN_PAIRS} tasks. p: {}, two-sided; Holm: adjusted for {} of this \
-         run. The verdict rests on estimate and interval, never on p alone.\n",
-        table(&header, 4, &rows),
+        "p: {}, two-sided, of no difference at all, so it may be small beside *inconclusive* and *not supported*; Holm: \
+         adjusted for {} of this run. The verdict rests on estimate and interval, never on p alone.",
         tests.join(", "),
-        count(claims.len(), "declared contrast"),
+        count(tested.len(), "tested contrast"),
     )
 }
 

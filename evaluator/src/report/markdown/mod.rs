@@ -90,6 +90,8 @@ fn comparison_sections(arms: &Arms, comparison: &Comparison) -> Vec<String> {
             MI_PICTURE,
             "Difference of MI on each task, adapter less base, sorted",
         ),
+        "### What comments and docstrings add\n".to_owned(),
+        tables::bonus(comparison),
         "### Does it hold on subsets?\n".to_owned(),
         tables::subsets(comparison) + &tables::elsewhere(comparison),
         picture(

@@ -100,7 +100,7 @@ fn test(found: &SweepFindings) -> String {
     };
     let rows = [
         row(
-            "CC, tasks that both solve (declared)",
+            "CC, tasks that both solve (decides H2)",
             &CC,
             &test.complexity,
         ),
@@ -117,9 +117,10 @@ fn test(found: &SweepFindings) -> String {
         table(&header, 1, &rows),
         number(found.pass_rate_margin, 1),
         match test.cost {
-            Outcome::Supported => "by the estimate it stayed within that",
+            Outcome::Supported | Outcome::ByComments => "by the estimate it stayed within that",
             Outcome::NotSupported => "even the interval's better end fell further",
-            Outcome::Inconclusive => "it fell further by the estimate, which may be chance",
+            Outcome::Inconclusive =>
+                "by the estimate it did not stay within that, which may be chance",
         },
     )
 }

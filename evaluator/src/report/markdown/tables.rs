@@ -4,7 +4,7 @@ use statistics::RESAMPLES;
 
 use super::super::contrast::Contrast;
 use super::super::hypotheses::h1::{AdapterComparison, Comparison};
-use super::super::metric::{MI, MI_CODE, PAIRED, SUBSETS};
+use super::super::metric::{BONUS, BONUS_PARTS, MI, MI_CODE, Metric, PAIRED, SUBSETS};
 use super::super::number::{
     count, grouped, number, p_value, percent, seconds, signed, signed_interval,
 };
@@ -14,13 +14,16 @@ use super::text::{name, table};
 /// One row of the arms' table: its label and its text for an arm.
 type ArmRow = (&'static str, fn(&ArmSummary) -> String);
 
-const ARM_ROWS: [ArmRow; 18] = [
+const ARM_ROWS: [ArmRow; 19] = [
     ("Passed all tests", rate_with_interval_and_count),
     ("Tests passed, share", |arm| percent(arm.tests_passed_share)),
     ("Runs without an exception", |arm| {
         rate_with_interval(&arm.executable)
     }),
     ("Parses", |arm| rate_with_interval(&arm.parsable)),
+    ("Empty: adds nothing to the prompt", |arm| {
+        percent(arm.empty.share)
+    }),
     ("MI, mean", |arm| number(arm.maintainability_index, 1)),
     ("`mi_code`, mean", |arm| number(arm.mi_code, 1)),
     ("CC, mean", |arm| number(arm.cyclomatic_complexity, 2)),
@@ -87,7 +90,7 @@ pub(super) fn arms(comparison: &Comparison) -> String {
     };
     format!(
         "{}\nIn parentheses: 95 % intervals ({intervals}). MI, `mi_code`, CC, LLOC and their shares are over programs \
-         that parse.\n",
+         that parse and are not empty.\n",
         table(&header, 1, &rows),
     )
 }
@@ -120,6 +123,7 @@ pub(super) fn paired(comparison: &Comparison) -> String {
     let header = [
         "metric",
         "pairs",
+        "differ",
         "base",
         "adapter",
         "difference",
@@ -141,6 +145,7 @@ pub(super) fn paired(comparison: &Comparison) -> String {
                     vec![
                         metric.label.to_owned(),
                         contrast.n.to_string(),
+                        contrast.differing.to_string(),
                         number(scaled(contrast.reference_mean), metric.digits),
                         number(scaled(contrast.mean), metric.digits),
                         signed(scaled(contrast.difference), metric.digits),
@@ -161,9 +166,11 @@ pub(super) fn paired(comparison: &Comparison) -> String {
         })
         .collect();
     format!(
-        "{}\nA pair is a task of which both arms have a value; a program that does not parse has no MI. Intervals: BCa \
-         bootstrap over tasks, {} resamples. p: sign-flip permutation, two-sided, raw. p Wilcoxon: signed-rank test \
-         with Pratt's zeros. r: matched rank-biserial correlation. δ: Cliff's delta.\n",
+        "{}\nA pair is a task of which both arms have a value; a program that does not parse or is empty has no MI. *differ*: pairs whose \
+         values are not the same. Intervals: BCa bootstrap over tasks, {} resamples; a dash where the differences give \
+         none. p: sign-flip permutation, two-sided, raw. p Wilcoxon: signed-rank test with Pratt's zeros. r: matched \
+         rank-biserial correlation. δ: Cliff's delta. Only the rows of the table at the top were asked for: of so many \
+         p-values some are small by chance.\n",
         tables.join("\n"),
         grouped(RESAMPLES),
     )
@@ -221,7 +228,7 @@ pub(super) fn subsets(comparison: &Comparison) -> String {
                 .zip([MI.label, MI_CODE.label])
                 .map(|(found, metric)| {
                     vec![
-                        "both parse, at equal LLOC".to_owned(),
+                        "both parse, at equal length of the code".to_owned(),
                         metric.to_owned(),
                         found.n.to_string(),
                         number(None, 1),
@@ -240,9 +247,89 @@ pub(super) fn subsets(comparison: &Comparison) -> String {
         })
         .collect();
     format!(
-        "{}\n*At equal LLOC*: intercept of the regression of the difference on the difference of ln LLOC, the change \
-         that length does not explain.\n",
+        "{}\n*At equal length of the code*: intercept of the regression of the difference on the difference of ln LLOC of \
+         the code without docstrings, the change that a line through the differences in length leaves.\n",
         tables.join("\n"),
+    )
+}
+
+/// MI as `mi_code` and the comment bonus, the bonus in its parts, and how many programs lie past the curve's peak.
+pub(super) fn bonus(comparison: &Comparison) -> String {
+    let header = [
+        "part of MI, points",
+        "pairs",
+        "base",
+        "adapter",
+        "difference",
+        "95 % interval",
+    ];
+    let tables: Vec<String> = comparison
+        .adapters
+        .iter()
+        .map(|adapter| {
+            let whole = [
+                (&MI, String::new(), adapter.mi()),
+                (&MI_CODE, String::new(), adapter.mi_code()),
+                (&BONUS, String::new(), &adapter.bonus),
+            ];
+            let parts = BONUS_PARTS.iter().zip(&adapter.bonus_parts);
+            let parts = parts.map(|(metric, found)| (metric, "of the bonus: ".to_owned(), found));
+            let rows: Vec<Vec<String>> = whole
+                .into_iter()
+                .chain(parts)
+                .map(|(metric, prefix, found)| part_row(metric, &prefix, found))
+                .collect();
+            format!(
+                "Adapter {} less base:\n\n{}",
+                name(&adapter.name),
+                table(&header, 1, &rows)
+            )
+        })
+        .collect();
+    format!(
+        "{}\n*Comment curve*: 50 sin(√(2.46 c)) · 100/171. *Docstrings as logical lines*: a docstring counts in LLOC, and \
+         MI loses 9.47 ln(LLOC / LLOC without docstrings) by it. *Cut at 0 and 100*: what the bounds take from MI or from \
+         `mi_code`. The parts add up to the bonus, and the bonus and `mi_code` to MI.\n\n{}\n",
+        tables.join("\n"),
+        past_the_peak(comparison),
+    )
+}
+
+fn part_row(metric: &Metric, prefix: &str, found: &Contrast) -> Vec<String> {
+    vec![
+        format!("{prefix}{}", metric.label),
+        found.n.to_string(),
+        number(found.reference_mean, 1),
+        number(found.mean, 1),
+        signed(found.difference, 1),
+        signed_interval(found.interval, 1, 1.0),
+    ]
+}
+
+fn past_the_peak(comparison: &Comparison) -> String {
+    let total = |rate: fn(&ArmSummary) -> &Rate| -> (usize, usize) {
+        let rates = comparison.arms.iter().map(rate);
+        rates.fold((0, 0), |(count, of), rate| {
+            (count + rate.count, of + rate.of)
+        })
+    };
+    let by_arm = |rate: fn(&ArmSummary) -> &Rate| -> String {
+        let shares = comparison.arms.iter().map(|arm| {
+            let Rate { count, of, .. } = rate(arm);
+            format!("{} {count} of {of}", name(&arm.name))
+        });
+        shares.collect::<Vec<_>>().join(", ")
+    };
+    let ((past, programs), (negative, _)) =
+        (total(|arm| &arm.past_peak), total(|arm| &arm.past_zero));
+    format!(
+        "{} of {} lie past the curve's peak, with more than 57.5 comment lines per 100 source lines, where one more comment \
+         lowers MI ({}); {} of them past 229.9, where the curve is negative ({}).",
+        grouped(past),
+        count(programs, "program"),
+        by_arm(|arm| &arm.past_peak),
+        grouped(negative),
+        by_arm(|arm| &arm.past_zero),
     )
 }
 
@@ -278,7 +365,7 @@ pub(super) fn elsewhere(comparison: &Comparison) -> String {
         })
         .collect();
     format!(
-        "\nAdapter less base in the recipe's other workflows, of which nothing was declared:\n\n{}",
+        "\nAdapter less base in the recipe's other workflows, which decide nothing:\n\n{}",
         table(&header, 2, &rows)
     )
 }

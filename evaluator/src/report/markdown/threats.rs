@@ -1,21 +1,17 @@
 //! What limits the conclusions, with the numbers of this run.
 
+mod comparison;
+mod contamination;
+
 use statistics::{POWER, minimal_detectable_rate_difference};
 
-use super::super::arms::Arms;
 use super::super::cells::CellSummary;
-use super::super::hypotheses::h1::{AdapterComparison, Comparison};
 use super::super::hypotheses::h2::SweepFindings;
 use super::super::hypotheses::h3::CollaborationFindings;
-use super::super::metric::{LLOC, MI};
-use super::super::number::{count, grouped, number, percent, signed};
-use super::super::summary::{ArmSummary, Rate};
+use super::super::number::{count, grouped, number, percent};
 use super::Content;
 use super::text::name;
-use crate::record::{AdapterInfo, RunInfo, SampleRecord, Verdict};
-
-/// The benchmark whose texts the trainer searched for before it told which.
-const SEARCHED: &str = "embedded";
+use crate::record::{AdapterInfo, RECORD_VERSION, RunInfo, SampleRecord, Verdict};
 
 /// Below this many pairs an interval is a rough guide only.
 const FEW_PAIRS: usize = 20;
@@ -31,13 +27,7 @@ pub(super) fn section(content: &Content) -> String {
     } = content;
     let mut points: Vec<String> = Vec::new();
     if let Some(comparison) = &findings.comparison {
-        for adapter in &comparison.adapters {
-            points.push(sample_size(adapter));
-            points.extend(dropped(comparison, adapter));
-            points.extend(length(adapter));
-        }
-        points.extend(missing_tasks(arms, comparison));
-        points.extend(of_arms(comparison, run));
+        points.extend(comparison::points(comparison, arms, run));
     }
     if let Some(found) = &findings.sweep {
         points.push(of_sweep(found));
@@ -48,36 +38,13 @@ pub(super) fn section(content: &Content) -> String {
     points.extend(unfinished(cells, run));
     points.extend(part_of_a_run(run));
     points.extend(server(run, content.records));
+    points.extend(earlier_versions(content.records));
     points.push(decoding(run));
     points.extend(run.adapters.iter().filter_map(small_training));
-    points.push(contamination(run));
+    points.push(contamination::contamination(run));
     points.push(ended_by_limits(content.records));
     points.push(sandbox(run));
     format!("- {}\n", points.join("\n- "))
-}
-
-/// What programs of the comparison may hide.
-fn of_arms(comparison: &Comparison, run: &RunInfo) -> Vec<String> {
-    vec![
-        format!(
-            "**Token limit.** Cut off at {}: {}. A program that is cut off seldom parses, and then has no MI.",
-            count(run.sampling.max_new_tokens, "token"),
-            by_arm(comparison, |arm| &arm.cut_off),
-        ),
-        format!(
-            "**Trivial programs.** A program without operators scores 100 whatever it does. At 100: {}; without \
-             operators: {}.",
-            by_arm(comparison, |arm| &arm.mi_at_100),
-            by_arm(comparison, |arm| &arm.without_operators),
-        ),
-        "**MI is not correctness.** Programs that fail their tests count in MI too, and stubs score well; read MI \
-         together with the pass rate and the rows for pairs that both pass."
-            .to_owned(),
-        "**Same format.** Training and evaluation render a request by the same function, and both arms get the same \
-         requests. The adapter has seen this format during training and the base model may not have, so part of a \
-         difference may be familiarity with the format."
-            .to_owned(),
-    ]
 }
 
 fn of_sweep(found: &SweepFindings) -> String {
@@ -100,8 +67,8 @@ fn of_sweep(found: &SweepFindings) -> String {
         });
     format!(
         "**Few solved tasks.** Complexity is compared on programs that pass: {} of the choosing half decided which point \
-         is best, and {solved} of the testing half tested it.{few}{detectable} Tasks that a model solves are its easy \
-         ones, and easy programs are less complex: the result holds for them.",
+         is best, and {solved} of the testing half tested it.{few}{detectable} The result holds for \
+         tasks that the model solves, and not for others.",
         count(chosen_on, "task"),
     )
 }
@@ -191,6 +158,22 @@ fn server(run: &RunInfo, records: &[SampleRecord]) -> Option<String> {
     ))
 }
 
+/// Answers that an earlier version of this program took apart and judged.
+fn earlier_versions(records: &[SampleRecord]) -> Option<String> {
+    let earlier = records
+        .iter()
+        .filter(|record| record.version < RECORD_VERSION)
+        .count();
+    (earlier > 0).then(|| {
+        format!(
+            "**Earlier version.** {} of {} were recorded by an earlier version of this program, by its rules for taking a \
+             program out of an answer and for comparing results.",
+            grouped(earlier),
+            count(records.len(), "answer"),
+        )
+    })
+}
+
 /// Programs that no test failed, but a limit ended.
 fn ended_by_limits(records: &[SampleRecord]) -> String {
     let ended = |verdict| {
@@ -210,145 +193,6 @@ fn ended_by_limits(records: &[SampleRecord]) -> String {
     )
 }
 
-/// What is known of tasks in the training data.
-fn contamination(run: &RunInfo) -> String {
-    if run.adapters.is_empty() {
-        return "**Contamination.** Whether the base model has seen the tasks in its own training cannot be measured here: \
-                its training data are not known."
-            .to_owned();
-    }
-    let of_adapter = |adapter: &AdapterInfo| {
-        let before = [SEARCHED.to_owned()];
-        let searched = adapter.search.as_ref();
-        let searched = searched.map_or(&before[..], |search| &search.benchmarks[..]);
-        let not_searched = run.benchmarks.iter().map(|benchmark| &benchmark.name);
-        let not_searched = names(not_searched.filter(|name| !searched.contains(name)));
-        let found = match &adapter.search {
-            None => format!(
-                "examples that hold a sentence of a task of {} were left out of its training",
-                names(searched)
-            ),
-            Some(search) => format!(
-                "its training left out {} that shared text or code with a task of {}",
-                count(search.left_out, "example"),
-                names(searched)
-            ),
-        };
-        let text = match adapter.decontaminated {
-            None => "how it was trained is not known, so overlap with the tasks was not measured".to_owned(),
-            Some(false) => "trained without a search for the tasks' texts (`data.decontaminate: false`), so overlap \
-                            was not measured"
-                .to_owned(),
-            Some(true) if not_searched.is_empty() => found,
-            Some(true) => format!("{found}; overlap with {not_searched} was not measured"),
-        };
-        format!("{}: {text}", name(&adapter.name))
-    };
-    let adapters: Vec<String> = run.adapters.iter().map(of_adapter).collect();
-    format!(
-        "**Contamination.** {}. Whether the base model has seen the tasks in its own training cannot be measured here.",
-        adapters.join("; "),
-    )
-}
-
-/// Names in a row.
-fn names<'a>(all: impl IntoIterator<Item = &'a String>) -> String {
-    let all: Vec<String> = all.into_iter().map(|text| name(text)).collect();
-    all.join(", ")
-}
-
-fn sample_size(adapter: &AdapterComparison) -> String {
-    let mi = adapter.mi();
-    let few = if mi.n < FEW_PAIRS {
-        " With so few pairs the interval itself is a rough guide."
-    } else {
-        ""
-    };
-    let detectable = mi.minimal_detectable_effect.zip(mi.standard_deviation).map_or_else(
-        || "too few to say what could be detected".to_owned(),
-        |(effect, spread)| {
-            format!(
-                "standard deviation of the differences {}, so a mean difference of {} points is the smallest that such \
-                 a run detects at the 5 % level in {} of cases",
-                number(spread, 1),
-                number(effect, 1),
-                percent(POWER),
-            )
-        },
-    );
-    format!(
-        "**Sample size.** {}: {} in MI; {detectable}.{few}",
-        name(&adapter.name),
-        count(mi.n, "pair"),
-    )
-}
-
-/// Tasks without an MI in one arm, and what they could change.
-fn dropped(comparison: &Comparison, adapter: &AdapterComparison) -> Option<String> {
-    let n_dropped = comparison.tasks - adapter.mi().n;
-    let as_zero = adapter
-        .subsets
-        .iter()
-        .find(|subset| subset.subset == "unparsable_as_zero")?;
-    (n_dropped > 0).then(|| {
-        format!(
-            "**Left out of MI.** {}: {} of {} have no MI in at least one arm. With an unparsable program counted as 0 \
-             the mean difference in MI would be {} instead of {}.",
-            name(&adapter.name),
-            n_dropped,
-            count(comparison.tasks, "task"),
-            signed(as_zero.contrasts[0].difference, 1),
-            signed(adapter.mi().difference, 1),
-        )
-    })
-}
-
-/// How much of the change a change of length may explain.
-fn length(adapter: &AdapterComparison) -> Option<String> {
-    let lloc = adapter
-        .paired
-        .iter()
-        .find(|contrast| contrast.metric == LLOC.key)?;
-    let at_equal_length = adapter
-        .at_equal_length
-        .iter()
-        .find(|found| found.metric == MI.key)?;
-    Some(format!(
-        "**Length.** {}: programs changed by {} logical lines, and MI falls with length. At equal length MI changes by \
-         {} instead of {}.",
-        name(&adapter.name),
-        signed(lloc.difference?, 1),
-        signed(at_equal_length.difference?, 1),
-        signed(adapter.mi().difference?, 1),
-    ))
-}
-
-fn missing_tasks(arms: &Arms, comparison: &Comparison) -> Option<String> {
-    let missing: Vec<String> = arms
-        .all()
-        .filter(|arm| arm.n_tasks() < comparison.tasks)
-        .map(|arm| format!("{} {}", name(arm.name), comparison.tasks - arm.n_tasks()))
-        .collect();
-    (!missing.is_empty()).then(|| {
-        format!(
-            "**Unfinished run.** Tasks without any sample: {}. They are in no paired comparison.",
-            missing.join(", ")
-        )
-    })
-}
-
-fn by_arm(comparison: &Comparison, rate: fn(&ArmSummary) -> &Rate) -> String {
-    let shares: Vec<String> = comparison
-        .arms
-        .iter()
-        .map(|arm| {
-            let Rate { count, of, .. } = rate(arm);
-            format!("{} {count} of {of}", name(&arm.name))
-        })
-        .collect();
-    shares.join(", ")
-}
-
 fn decoding(run: &RunInfo) -> String {
     let sampling = &run.sampling;
     let drawn = if sampling.temperature > 0.0 {
@@ -358,13 +202,9 @@ fn decoding(run: &RunInfo) -> String {
             number(sampling.temperature, 2),
         )
     } else if run.plan.sweep.is_some() {
-        "**One decoding.** Greedy but for H2: the same request gives the same answer, and how much a result varies \
-         under sampling is measured for H2 alone."
-            .to_owned()
+        "**One decoding.** Greedy but for H2: how much a result varies under sampling is measured for H2 alone.".to_owned()
     } else {
-        "**One decoding.** Greedy: the same request gives the same answer, and how much answers vary under sampling is \
-         not measured."
-            .to_owned()
+        "**One decoding.** Greedy: how much answers vary under sampling is not measured.".to_owned()
     };
     if run.adapters.is_empty() {
         return drawn;
@@ -409,35 +249,4 @@ fn sandbox(run: &RunInfo) -> String {
         count(held_count + open_count, "attack"),
         held_count,
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::contamination;
-    use crate::record::ContaminationSearch;
-    use crate::report::synthetic;
-
-    #[test]
-    fn what_was_searched_for_and_left_out_is_told_and_what_was_not_is_too() {
-        let mut run = synthetic::run(&["adapter"]);
-        let mut check = |benchmarks: &[&str], left_out, expected: &str| {
-            run.adapters[0].search = Some(ContaminationSearch {
-                benchmarks: benchmarks.iter().map(ToString::to_string).collect(),
-                left_out,
-            });
-            let text = contamination(&run);
-            assert!(text.contains(expected), "`{expected}` is not in {text}");
-        };
-        check(
-            &["starter", "mbpp+"],
-            1,
-            "`adapter`: its training left out 1 example that shared text or code with a task of `starter`, `mbpp+`. ",
-        );
-        check(
-            &["humaneval"],
-            20,
-            "left out 20 examples that shared text or code with a task of `humaneval`; overlap with `starter` was not \
-             measured. ",
-        );
-    }
 }

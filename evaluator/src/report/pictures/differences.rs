@@ -1,4 +1,4 @@
-//! The difference of MI on each task, sorted, with the mean, its interval and the declared effect.
+//! The difference of MI on each task, sorted, with the mean, its interval and the effect that was asked for.
 
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
@@ -56,8 +56,8 @@ fn draw_panel(panel: &Area, found: &AdapterComparison, differences: &[f64]) -> D
     let Some(mean) = found.mi().difference else {
         return nothing(&area, "no task has programs that parse from both arms");
     };
-    let declared = found.declared_mi();
-    let (low, high) = vertical_range(differences, declared.unwrap_or(0.0));
+    let asked = found.effect_on_mi();
+    let (low, high) = vertical_range(differences, asked.unwrap_or(0.0));
     let right = differences.len() as f64 + 0.5;
     // Seven labels over a narrow range would repeat whole numbers.
     let decimals = usize::from(high - low < 7.0);
@@ -90,9 +90,9 @@ fn draw_panel(panel: &Area, found: &AdapterComparison, differences: &[f64]) -> D
         chart.draw_series([band])?;
     }
     chart.draw_series([PathElement::new(across(0.0), MUTED.stroke_width(1))])?;
-    if let Some(declared) = declared {
+    if let Some(asked) = asked {
         let style = MUTED.stroke_width(1);
-        chart.draw_series(DashedLineSeries::new(across(declared), 6, 4, style))?;
+        chart.draw_series(DashedLineSeries::new(across(asked), 6, 4, style))?;
     }
     chart.draw_series([PathElement::new(across(mean), INK.stroke_width(2))])?;
     let radius = if differences.len() > 150 { 3 } else { 4 };
@@ -108,18 +108,18 @@ fn draw_panel(panel: &Area, found: &AdapterComparison, differences: &[f64]) -> D
     // Names stand right of their lines; where the lines are close, the names make way for each other.
     let row = |y: f64| chart.backend_coord(&(right, y)).1 - area.get_base_pixel().1;
     let mut labels = vec![(format!("mean {}", signed(mean, 1)), row(mean), INK)];
-    if let Some(declared) = declared {
-        let declared_row = row(declared);
-        let overlap = (LABEL_HEIGHT - (labels[0].1 - declared_row).abs()).max(0) / 2 + 1;
-        let shift = if labels[0].1 < declared_row {
+    if let Some(asked) = asked {
+        let asked_row = row(asked);
+        let overlap = (LABEL_HEIGHT - (labels[0].1 - asked_row).abs()).max(0) / 2 + 1;
+        let shift = if labels[0].1 < asked_row {
             -overlap
         } else {
             overlap
         };
         labels[0].1 += shift;
         labels.push((
-            format!("declared ≥ {}", signed(declared, 1)),
-            declared_row - shift,
+            format!("asked for ≥ {}", signed(asked, 1)),
+            asked_row - shift,
             MUTED,
         ));
     }
@@ -145,7 +145,7 @@ fn describe(found: &AdapterComparison, differences: &[f64]) -> String {
             "grey band: 95 % interval of the mean, {}",
             signed_interval(found.mi().interval, 1, 1.0)
         ),
-        None => "too few tasks for an interval".to_owned(),
+        None => found.mi().no_interval.unwrap_or("no interval").to_owned(),
     };
     format!(
         "{}: {} higher, {} equal, {} lower; {interval}",
@@ -156,13 +156,10 @@ fn describe(found: &AdapterComparison, differences: &[f64]) -> String {
     )
 }
 
-/// Room for all differences, 0 and the declared effect.
-fn vertical_range(differences: &[f64], declared: f64) -> (f64, f64) {
+/// Room for all differences, 0 and the effect that was asked for.
+fn vertical_range(differences: &[f64], asked: f64) -> (f64, f64) {
     let low = differences.iter().copied().fold(0.0, f64::min);
-    let high = differences
-        .iter()
-        .copied()
-        .fold(declared.max(1.0), f64::max);
+    let high = differences.iter().copied().fold(asked.max(1.0), f64::max);
     let room = (high - low) * 0.08;
     (low - room, high + room)
 }

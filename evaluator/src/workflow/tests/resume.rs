@@ -105,10 +105,7 @@ fn a_log_of_another_configuration_or_of_other_steps_is_refused() {
         fs::write(world.log(), changed).expect("a log");
         let error = run().expect_err("must be refused").to_string();
         assert!(error.contains(problem), "{error}");
-        assert!(
-            error.contains("hint: move the run's folder away"),
-            "{error}"
-        );
+        assert!(error.contains("move the run's folder"), "{error}");
     }
 }
 
@@ -119,14 +116,15 @@ fn a_line_of_another_version_is_refused_with_its_number() {
         .try_run(Workflow::Single, &Scripted::new(script))
         .expect("an end");
     let text = fs::read_to_string(world.log()).expect("a log");
-    let changed = text.replacen("{\"version\":2", "{\"version\":9", 1);
+    let changed = text.replacen("{\"version\":3", "{\"version\":9", 1);
+    assert_ne!(changed, text);
     fs::write(world.log(), changed).expect("a log");
     let error = world
         .try_run(Workflow::Single, &Scripted::new(script))
         .expect_err("must be refused")
         .to_string();
     assert!(
-        error.contains("trajectory.jsonl:1: version 9, expected 2"),
+        error.contains("trajectory.jsonl:1: version 9, but this program reads 2 and 3"),
         "{error}"
     );
 }

@@ -1,0 +1,355 @@
+//! A run of record version 3 and log version 2 stays readable: see `tests/golden/run-version-3/README.md`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use benchmarks::{ScoringPhase, TaskView};
+use config::Recipe;
+use model::DeviceChoice;
+use sandbox::{Interpreter, LevelChoice, Limits, Sandbox};
+use serde_json::Value;
+
+use super::answering::Answerer;
+use super::plan::{Experiment, Plan};
+use super::tasks::RunTask;
+use super::{Request, evaluate_as, judge};
+use crate::arguments::CommonArguments;
+use crate::arm::{self, Arm};
+use crate::backend::Query;
+use crate::backend::scripted::{Line, Scripted};
+use crate::record::{
+    AdapterInfo, BASE_ARM, BaseModelInfo, RECORD_VERSION, RunInfo, SampleRecord, Verdict,
+};
+use crate::run_folder::RunFolder;
+use crate::sandboxing::SandboxChoice;
+use crate::score::answers::AnswerCache;
+use crate::workflow::agent::Settings;
+use crate::workflow::event::LOG_VERSION;
+use crate::workflow::prompt::Templates;
+use crate::workflow::trajectory::Identity;
+use crate::{describe, report};
+
+const RECIPE: &str = "\
+name: scripted
+model: {name_or_path: scripted.gguf}
+data: {datasets: [{path: src, format: python_source}]}
+evaluate: {workflows: [single, reflection], rounds: 1, batch_size: 2}
+";
+
+const ADAPTER: &str = "tuned";
+
+fn recipe() -> Recipe {
+    Recipe::parse(RECIPE, Path::new("scripted.yaml"), &[]).expect("a recipe")
+}
+
+fn tasks() -> Vec<RunTask> {
+    let set = benchmarks::load("embedded", None).expect("embedded tasks");
+    let tasks = set.tasks.into_iter().take(4).map(|task| RunTask {
+        benchmark: "embedded".to_owned(),
+        view: task.view().clone(),
+        task,
+    });
+    tasks.collect()
+}
+
+/// The base model solves the first two tasks and writes no program for the last; the adapter comments.
+fn script(tasks: &[RunTask]) -> impl Fn(&Query) -> Line {
+    let scoring = ScoringPhase::begin();
+    let solutions: Vec<(String, String)> = tasks
+        .iter()
+        .map(|task| {
+            let solution = task.task.canonical_solution(&scoring);
+            (task.view.entry_point.clone(), solution.to_owned())
+        })
+        .collect();
+    move |query| {
+        let text = &query.messages.last().expect("a message").content;
+        let (at, (name, solution)) = (0..)
+            .zip(&solutions)
+            .find(|(_, (name, _))| text.contains(&format!("def {name}(")))
+            .expect("a task");
+        if text.contains("Write at most") {
+            return Line::from(format!("0) is None\nassert {name} is not None\n"));
+        }
+        if text.contains("APPROVED") {
+            return Line::from("Return something else.");
+        }
+        match (at, query.with_adapter) {
+            (3, false) => Line::from("    return ("),
+            (2, false) => Line::from("    return None\n"),
+            (2 | 3, true) => Line::from(format!("    # As the task says.\n{solution}")),
+            _ => Line::from(solution.as_str()),
+        }
+    }
+}
+
+fn sandbox() -> Sandbox {
+    let python = Interpreter::resolve(None).expect("python3");
+    // Programs of our own need no walls, and the test's process is no sandbox helper.
+    Sandbox::with_level(
+        python,
+        Limits::default(),
+        LevelChoice::Exactly(sandbox::Level::C),
+    )
+    .expect("a sandbox")
+}
+
+fn describe(recipe: &Recipe, tasks: &[RunTask], sandbox: &Sandbox) -> RunInfo {
+    let common = CommonArguments {
+        recipe: None,
+        overrides: Vec::new(),
+        device: DeviceChoice::Auto,
+        endpoint: None,
+        shard: None,
+        reports: PathBuf::from("reports"),
+        sandbox: SandboxChoice {
+            unsafe_execution: true,
+        },
+        json: false,
+    };
+    let own: Vec<benchmarks::Task> = tasks.iter().map(|task| task.task.clone()).collect();
+    let hash = |digit: &str| digit.repeat(64);
+    describe::run(describe::Parts {
+        recipe,
+        answerer: Answerer {
+            base_model: BaseModelInfo {
+                name: "scripted.gguf".to_owned(),
+                sha256: hash("b"),
+            },
+            provenance: None,
+            device: "script".to_owned(),
+            threads: 1,
+            endpoint: None,
+        },
+        adapters: vec![AdapterInfo {
+            name: ADAPTER.to_owned(),
+            path: "checkpoints/scripted/adapter".to_owned(),
+            sha256: hash("a"),
+            training: None,
+            decontaminated: None,
+            search: None,
+        }],
+        benchmarks: vec![describe::benchmark("embedded", &own)],
+        sources: Vec::new(),
+        plan: Plan::new(Experiment::Compare, &recipe.evaluate, &[ADAPTER]).expect("a plan"),
+        templates: &Templates::load(&recipe.evaluate.prompts).expect("templates"),
+        sandbox,
+        request: &Request {
+            experiment: Experiment::Compare,
+            adapters: &[],
+            newest_if_none: false,
+            common: &common,
+        },
+    })
+    .expect("a description")
+}
+
+/// Answers and judges whatever the folder lacks, as `experiment::experiment` does.
+fn complete(
+    info: &RunInfo,
+    recipe: &Recipe,
+    tasks: &[RunTask],
+    sandbox: &Sandbox,
+    run: &mut RunFolder,
+) {
+    let views: Vec<&TaskView> = tasks.iter().map(|task| &task.view).collect();
+    let model = Scripted::new(script(tasks)).with_batch_size(2);
+    let mut finished = Vec::new();
+    for cell in &info.plan.cells {
+        let adapter = info.adapters.iter().find(|of| of.name == cell.arm);
+        let settings = Rc::new(Settings {
+            evaluate: evaluate_as(cell, &recipe.evaluate),
+            templates: Templates::load(&recipe.evaluate.prompts).expect("templates"),
+        });
+        let arm = Arm {
+            name: adapter.map_or(BASE_ARM, |of| &of.name),
+            model: &model,
+            identity: Rc::new(Identity {
+                run: info.name.clone(),
+                config_sha256: info.config_sha256.clone(),
+                model_sha256: info.base_model.sha256.clone(),
+                adapter_sha256: adapter.map(|of| of.sha256.clone()),
+            }),
+        };
+        let label = cell.label(info.plan.reference);
+        let done = arm::complete(&arm, cell.workflow, &label, &views, &settings, sandbox, run);
+        finished.extend(done.expect("answers"));
+    }
+    let scoring = ScoringPhase::begin();
+    let cache = tempfile::tempdir().expect("a folder");
+    let answers = AnswerCache::new(cache.path().to_owned());
+    let unscored = judge::all(&finished, tasks, &answers, &scoring, sandbox, run).expect("records");
+    assert_eq!(unscored, Vec::<String>::new());
+}
+
+fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/run-version-3/scripted-a7a42c6a")
+}
+
+/// A copy of the golden run under a reports' folder of its own.
+fn copy(reports: &Path) -> PathBuf {
+    let folder = reports.join("scripted-a7a42c6a");
+    fs::create_dir_all(&folder).expect("a folder");
+    for file in ["run.json", "records.jsonl", "trajectory.jsonl"] {
+        fs::copy(golden().join(file), folder.join(file)).expect("a copy");
+    }
+    folder
+}
+
+fn lines(path: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path).expect("a file");
+    text.split_inclusive('\n').map(str::to_owned).collect()
+}
+
+/// The lines without what a machine measures, and without what version 4 adds.
+fn timeless(lines: &[String]) -> Vec<String> {
+    fn forget(value: &mut Value) {
+        let Value::Object(fields) = value else {
+            return;
+        };
+        for key in [
+            "version",
+            "measured",
+            "generation_s",
+            "cpu_s",
+            "lloc_code",
+            "sandbox",
+        ] {
+            fields.remove(key);
+        }
+        fields.values_mut().for_each(forget);
+    }
+    let mut all: Vec<String> = lines
+        .iter()
+        .map(|line| {
+            let mut value: Value = serde_json::from_str(line).expect("a line of JSON");
+            forget(&mut value);
+            value.to_string()
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn an_unfinished_run_of_version_3_is_continued_line_by_line() {
+    let (recipe, tasks, sandbox) = (recipe(), tasks(), sandbox());
+    let whole = ["trajectory.jsonl", "records.jsonl"].map(|file| lines(&golden().join(file)));
+    let all = whole[0].len();
+    for (kept_steps, kept_records) in [
+        (0, 0),
+        (all / 3, 0),
+        (all - 1, 0),
+        (all, 0),
+        (all, 9),
+        (all, 16),
+    ] {
+        let reports = tempfile::tempdir().expect("a folder");
+        let folder = copy(reports.path());
+        // As a crash leaves it: the next line is there in part.
+        for ((file, lines), kept) in ["trajectory.jsonl", "records.jsonl"]
+            .iter()
+            .zip(&whole)
+            .zip([kept_steps, kept_records])
+        {
+            let cut = lines.get(kept).map_or("", |line| &line[..line.len() / 2]);
+            fs::write(folder.join(file), lines[..kept].concat() + cut).expect("a cut file");
+        }
+        let info = RunFolder::read_info(&folder).expect("a description");
+        let mut run = RunFolder::open_alone(folder.clone()).expect("a folder");
+        complete(&info, &recipe, &tasks, &sandbox, &mut run);
+        for ((file, lines_before), kept) in ["trajectory.jsonl", "records.jsonl"]
+            .iter()
+            .zip(&whole)
+            .zip([kept_steps, kept_records])
+        {
+            let found = lines(&folder.join(file));
+            assert_eq!(
+                found[..kept],
+                lines_before[..kept],
+                "{file}: a line was written again"
+            );
+            let new = if *file == "records.jsonl" {
+                RECORD_VERSION
+            } else {
+                LOG_VERSION
+            };
+            for line in &found[kept..] {
+                assert!(line.starts_with(&format!("{{\"version\":{new},")), "{line}");
+            }
+            assert_eq!(
+                timeless(&found),
+                timeless(lines_before),
+                "{file} from {kept} lines"
+            );
+        }
+    }
+}
+
+#[test]
+fn records_of_version_3_are_upgraded_for_the_report() {
+    let (info, folder) = (
+        RunFolder::read_info(&golden()).expect("a description"),
+        golden(),
+    );
+    assert_eq!(info.version, RECORD_VERSION);
+    assert!(
+        info.plan
+            .hypotheses
+            .iter()
+            .all(|row| row.declared.is_none())
+    );
+    let (records, events) = RunFolder::read(&folder).expect("records");
+    assert_eq!((records.len(), events.len()), (16, 63));
+    let upgraded: Vec<SampleRecord> = records.into_iter().map(SampleRecord::upgraded).collect();
+    for record in &upgraded {
+        let metrics = record.metrics.map(|metrics| metrics.lloc_code);
+        assert!(metrics.is_none_or(|lloc| lloc.is_some_and(|lloc| lloc > 0)));
+        assert_eq!(record.metrics.is_some(), record.parsable);
+    }
+    let page = report::build(&info, &upgraded).markdown;
+    for part in [
+        "the run did not record whether its recipe declared them",
+        "**Earlier version.** 16 of 16 answers",
+    ] {
+        assert!(page.contains(part), "`{part}` in:\n{page}");
+    }
+    // Version 3 had no word for an answer that adds nothing.
+    let mut nothing = upgraded[0].clone();
+    nothing.verdict = Verdict::Unparsable;
+    (nothing.parsable, nothing.metrics) = (false, None);
+    nothing.detail = Some("adds no statement to the prompt".to_owned());
+    let nothing = nothing.upgraded();
+    assert_eq!((nothing.verdict, nothing.parsable), (Verdict::Empty, true));
+}
+
+#[test]
+fn a_run_that_an_earlier_version_began_is_found_under_its_name() {
+    let (recipe, tasks, sandbox) = (recipe(), tasks(), sandbox());
+    let templates = Templates::load(&recipe.evaluate.prompts).expect("templates");
+    let reports = tempfile::tempdir().expect("a folder");
+    let earlier = RunFolder::read_info(&copy(reports.path())).expect("a description");
+    let found = |recipe: &Recipe| {
+        let mut info = describe(recipe, &tasks, &sandbox);
+        // Another Python or project makes another run, and the golden's may not be the ones here.
+        info.python_version.clone_from(&earlier.python_version);
+        info.project_version.clone_from(&earlier.project_version);
+        describe::adopt_earlier_identity(&mut info, recipe, &templates, reports.path());
+        info
+    };
+    let same = found(&recipe);
+    assert_eq!(same.name, earlier.name);
+    assert_eq!(same.config_sha256, earlier.config_sha256);
+    assert_eq!(same.recipe, earlier.recipe);
+    assert_eq!(
+        same.plan, earlier.plan,
+        "nothing is known of who declared it"
+    );
+    let mut other = recipe.clone();
+    other.evaluate.sampling.seed = 7;
+    assert_ne!(found(&other).name, earlier.name);
+    let mut other = recipe;
+    other.evaluate.hypotheses[0].effect = 4.0;
+    assert_ne!(found(&other).name, earlier.name);
+}
