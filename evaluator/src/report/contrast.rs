@@ -7,7 +7,7 @@ use statistics::{
 };
 
 use super::arms::{Arm, Arms, pairs};
-use super::metric::{LN_LLOC_CODE, Metric};
+use super::metric::{LN_LLOC_CODE, MI_CODE, Metric};
 use super::verdict::Evidence;
 
 /// Paired differences, arm less reference, one a task. What the pairs cannot tell is `None`: too few, or all equal.
@@ -102,38 +102,50 @@ fn in_words(why: Degenerate) -> &'static str {
     }
 }
 
-/// The change of a metric that a change of the code's length does not explain.
+/// The change of MI or `mi_code` that a change of the code's length does not explain.
 #[derive(Debug, Serialize)]
 pub(super) struct AtEqualLength {
     /// The metric's key.
     pub(super) metric: &'static str,
     pub(super) n: usize,
-    /// Intercept of the regression of the metric's difference on the difference of ln LLOC of the code without docstrings: a
-    /// docstring counts as a logical line, and would make a program that is commented more look longer.
+    /// Of `mi_code` the intercept of the regression of its difference on the difference of ln LLOC, docstrings not counted.
+    /// Of MI the same and the comment bonus: a line through MI itself would take for an effect of length what comes of
+    /// longer programs being commented more.
     pub(super) difference: Option<f64>,
     /// Bias-corrected and accelerated bootstrap over tasks.
     pub(super) interval: Option<Interval>,
 }
 
 impl AtEqualLength {
-    /// Regresses the difference in `metric` on the difference in log length.
+    /// Takes the part of the code's length from the difference in `metric`: [`MI_CODE`], or MI.
     pub(super) fn new(arms: &Arms, adapter: &Arm, metric: &Metric) -> Self {
-        let lengths = arms.pairs(adapter, &LN_LLOC_CODE);
-        let values = arms.pairs(adapter, metric);
-        // Both lists follow the task order; a program without a logical line is in the second alone.
-        let (x, y): (Vec<f64>, Vec<f64>) = lengths
-            .iter()
-            .filter_map(|(task, length)| {
-                let (_, value) = values.iter().find(|(other, _)| other == task)?;
-                Some((length.difference(), value.difference()))
-            })
-            .unzip();
-        let all: Vec<usize> = (0..x.len()).collect();
+        let of = |metric| arms.pairs(adapter, metric);
+        let (lengths, codes, values) = (of(&LN_LLOC_CODE), of(&MI_CODE), of(metric));
+        let difference = |pairs: &[(&str, Pair)], task: &str| {
+            let (_, pair) = pairs.iter().find(|(other, _)| *other == task)?;
+            Some(pair.difference())
+        };
+        // A program without a logical line is in all lists but the first.
+        let (mut length, mut code, mut bonus) = (Vec::new(), Vec::new(), Vec::new());
+        for (task, pair) in &lengths {
+            let found = difference(&codes, task).zip(difference(&values, task));
+            let Some((of_code, of_metric)) = found else {
+                continue;
+            };
+            length.push(pair.difference());
+            code.push(of_code);
+            bonus.push(of_metric - of_code);
+        }
+        let at_equal_length = |rows: &[usize]| {
+            let bonus: f64 = rows.iter().map(|&row| bonus[row]).sum();
+            intercept(&length, &code, rows) + bonus / rows.len().max(1) as f64
+        };
+        let all: Vec<usize> = (0..length.len()).collect();
         Self {
             metric: metric.key,
-            n: x.len(),
-            difference: (!x.is_empty()).then(|| intercept(&x, &y, &all)),
-            interval: bootstrap(x.len(), arms.seed, |rows| intercept(&x, &y, rows))
+            n: length.len(),
+            difference: (!length.is_empty()).then(|| at_equal_length(&all)),
+            interval: bootstrap(length.len(), arms.seed, at_equal_length)
                 .map(|intervals| intervals.bca)
                 .ok(),
         }

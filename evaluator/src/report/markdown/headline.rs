@@ -71,6 +71,7 @@ fn summary(claims: &[&Claim]) -> String {
             let relation = if claim.effect < 0.0 { "≤" } else { "≥" };
             let default = match claim.declared {
                 Some(Declared::Default) => " (default)",
+                None if asked == Some(Asked::Mixed) => " (unrecorded)",
                 _ => "",
             };
             vec![
@@ -117,8 +118,8 @@ fn who_asked(asked: Asked) -> &'static str {
              them."
         }
         Asked::Mixed => {
-            "*Asked for*: what is not marked as a default was declared before the run, in the recipe, or the run did not \
-             record who set it."
+            "*Asked for*: declared before the run, in the recipe, but for effects that are this program's defaults, and for \
+             unrecorded ones: they equal its defaults, and the run did not record whether its recipe declared them."
         }
     }
 }

@@ -247,8 +247,8 @@ pub(super) fn subsets(comparison: &Comparison) -> String {
         })
         .collect();
     format!(
-        "{}\n*At equal length of the code*: intercept of the regression of the difference on the difference of ln LLOC of \
-         the code without docstrings, the change that a line through the differences in length leaves.\n",
+        "{}\n*At equal length of the code*: of `mi_code` the intercept of the regression of its difference on the difference \
+         of ln LLOC, docstrings not counted; of MI the same and the comment bonus.\n",
         tables.join("\n"),
     )
 }

@@ -9,6 +9,7 @@ use super::super::cells::CellSummary;
 use super::super::hypotheses::h2::SweepFindings;
 use super::super::hypotheses::h3::CollaborationFindings;
 use super::super::number::{count, grouped, number, percent};
+use super::super::verdict::MIN_PAIRS;
 use super::Content;
 use super::text::name;
 use crate::record::{AdapterInfo, RECORD_VERSION, RunInfo, SampleRecord, Verdict};
@@ -51,12 +52,14 @@ fn of_sweep(found: &SweepFindings) -> String {
     let tested = found.test.as_ref().map(|test| &test.complexity);
     let solved = tested.map_or(0, |complexity| complexity.n);
     let chosen_on = found.chosen().map_or(0, |point| point.choosing_pairs);
-    let few = if solved < FEW_PAIRS {
+    let has_interval = tested.is_some_and(|complexity| complexity.interval.is_some());
+    let few = if has_interval && solved < FEW_PAIRS {
         " With so few the interval itself is a rough guide."
     } else {
         ""
     };
     let detectable = tested
+        .filter(|complexity| complexity.differing >= MIN_PAIRS)
         .and_then(|complexity| complexity.minimal_detectable_effect)
         .map_or_else(String::new, |effect| {
             format!(

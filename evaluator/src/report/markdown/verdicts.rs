@@ -44,7 +44,7 @@ fn of_adapter(adapter: &AdapterComparison, base: &ArmSummary, tuned: &ArmSummary
             change_in_words(mi_change, "points", 1),
             number(mi.reference_mean, 1),
             number(mi.mean, 1),
-            count(mi.n, "task"),
+            tasks(mi),
             interval_in_words(mi, 1, 1.0),
             change_in_words(code_change, "", 1),
             interval_in_words(code, 1, 1.0),
@@ -130,7 +130,7 @@ fn of_sweep(found: &SweepFindings, run: &RunInfo) -> String {
             change_in_words(difference, "", 2),
             number(test.complexity.reference_mean, 2),
             number(test.complexity.mean, 2),
-            count(test.complexity.n, "task"),
+            tasks(&test.complexity),
             interval_in_words(&test.complexity, 2, 1.0),
             asked_in_words(found.claim.as_slice()),
         ),
@@ -189,11 +189,21 @@ fn of_collaboration(found: &CollaborationFindings) -> String {
         percent_of_tasks(contrast.pass_rate.mean),
         percent_of_tasks(contrast.pass_rate.reference_mean),
         signed(difference, 1),
-        count(contrast.pass_rate.n, "task"),
+        tasks(&contrast.pass_rate),
         interval_in_words(&contrast.pass_rate, 1, PASS_RATE.scale),
         asked_in_words(found.claim.as_slice()),
         same_text(contrast.same_text, "in both workflows"),
     )
+}
+
+/// How many tasks were compared, and on how many of them the sides differ.
+fn tasks(contrast: &Contrast) -> String {
+    let all = count(contrast.n, "task");
+    match contrast.differing {
+        differing if differing == contrast.n => all,
+        0 => format!("{all}, none of which differs"),
+        differing => format!("{all}, {} of which differ", grouped(differing)),
+    }
 }
 
 fn percent_of_tasks(share: Option<f64>) -> String {

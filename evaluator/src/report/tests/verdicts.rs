@@ -105,6 +105,32 @@ fn a_rise_by_comments_over_longer_code_is_marked_and_its_parts_add_up() {
 }
 
 #[test]
+fn longer_code_explains_a_fall_whether_it_is_commented_more_or_less() {
+    for of_long in [0, 3] {
+        // Half of the programs are longer, and either these or the others have comments.
+        let records = answers(24, |arm, task| match (arm, task % 2) {
+            ("base", _) => (task % 5, 1, 0),
+            (_, 0) => (task % 5 + 2 + task % 3, 1, of_long),
+            _ => (task % 5, 1, 3 - of_long),
+        });
+        let report = check(&records, &declared());
+        let found = adapter(&report);
+        let number = |value: &Value| value["difference"].as_f64().expect("a number");
+        let shift =
+            |at: usize| number(&found["at_equal_length"][at]) - number(&found["paired"][at]);
+        assert!(number(&found["code_length"]) > 1.0);
+        assert!(shift(0) > 1.0, "MI moves by {}", shift(0));
+        assert!(
+            (shift(0) - shift(1)).abs() < 1e-9,
+            "{} and {}",
+            shift(0),
+            shift(1)
+        );
+        assert!(number(&found["length_term"]) < -0.5);
+    }
+}
+
+#[test]
 fn mi_declared_alone_is_by_comments_too() {
     let records = answers(20, |arm, task| match arm {
         "base" => (task % 5, 1, 0),

@@ -4,8 +4,9 @@ use statistics::POWER;
 
 use super::super::super::arms::Arms;
 use super::super::super::hypotheses::h1::{AdapterComparison, Comparison};
-use super::super::super::number::{count, number, percent, signed};
+use super::super::super::number::{count, grouped, number, percent, signed};
 use super::super::super::summary::{ArmSummary, Rate};
+use super::super::super::verdict::MIN_PAIRS;
 use super::super::text::name;
 use super::FEW_PAIRS;
 use crate::record::RunInfo;
@@ -31,11 +32,12 @@ fn sample_size(adapter: &AdapterComparison) -> String {
     } else {
         ""
     };
-    let detectable = mi.minimal_detectable_effect.zip(mi.standard_deviation).map_or_else(
-        || {
-            let why = mi.no_interval.unwrap_or("no spread");
-            format!("{why}, and nothing to say of what could be detected")
-        },
+    let spread = mi
+        .minimal_detectable_effect
+        .zip(mi.standard_deviation)
+        .filter(|_| mi.differing >= MIN_PAIRS);
+    let detectable = spread.map_or_else(
+        || format!("{} differ, too few to say what could be detected", grouped(mi.differing)),
         |(effect, spread)| {
             format!(
                 "standard deviation of the differences {}, so a mean difference of {} points is the smallest that such \
