@@ -13,12 +13,40 @@ use crate::fields::{Fields, texts};
 use crate::literal::{python, tuple};
 use crate::registry::{Data, Format};
 use crate::{
-    BenchmarkError, CallTime, Calls, Expected, Oracle, StreamCase, Streams, Task, TaskView, Tests,
-    docstring,
+    BenchmarkError, CallTime, Calls, Expected, Oracle, OutputRule, StreamCase, Streams, Task,
+    TaskView, Tests, docstring,
 };
 
 /// Seconds for each test, as in the publisher's own scorer.
 const EACH_S: f64 = 4.0;
+/// Names that the publisher's scorer (`eval/testing_util.py`) grants to every program.
+///
+/// Its numpy may be missing here, which only a program that uses it should feel. Its Python, 3.10 or older, turns
+/// integers of any length into text.
+const PRELUDE: &str = "\
+import sys
+import time
+import itertools
+from itertools import accumulate, product, permutations, combinations
+import collections
+from collections import Counter, OrderedDict, deque, defaultdict, ChainMap
+from functools import lru_cache
+import math
+from math import sqrt, sin, cos, tan, ceil, fabs, floor, gcd, exp, log, log2
+import fractions
+from typing import List, Tuple
+try:
+    import numpy as np
+except ImportError:
+    pass
+import random
+import heapq
+from heapq import *
+if hasattr(sys, 'set_int_max_str_digits'):
+    sys.set_int_max_str_digits(0)
+";
+/// What it grants besides to programs that read and print.
+const STREAM_PRELUDE: &str = "stdin = sys.stdin\nstdout = sys.stdout\n";
 
 pub(crate) const FORMAT: Format = Format {
     name: "apps",
@@ -57,18 +85,13 @@ fn task(row: &Fields<'_>) -> Result<Option<Task>, BenchmarkError> {
     }
     let starter = row.optional_text("starter_code")?.unwrap_or_default();
     let question = row.text("question")?;
-    let (entry_point, tests) = match cases.get("fn_name") {
+    let (called, tests) = match cases.get("fn_name") {
         Some(Exact::Text(function)) => {
-            let entry_point = method_or_function(function, starter);
-            let tests = calls(row, &entry_point, inputs, outputs)?;
-            let name = if entry_point == *function {
-                function.as_str()
-            } else {
-                "Solution"
-            };
-            (name, tests)
+            let called = Called::of(function, starter);
+            let tests = calls(row, &called.expression, inputs, outputs)?;
+            (called, tests)
         }
-        _ => ("", streams(row, inputs, outputs)?),
+        _ => (Called::default(), streams(row, inputs, outputs)?),
     };
     let id = if row.get("id").is_some() {
         "id"
@@ -77,10 +100,11 @@ fn task(row: &Fields<'_>) -> Result<Option<Task>, BenchmarkError> {
     };
     let view = TaskView {
         instruction: Some(with_starter(question, starter)),
+        method: called.method,
         ..TaskView::new(
             format!("APPS/{}", row.id(id)?),
             docstring::module(&with_starter(question, starter)),
-            entry_point,
+            &called.entry_point,
         )
     };
     let solutions = row.json("solutions")?;
@@ -91,12 +115,32 @@ fn task(row: &Fields<'_>) -> Result<Option<Task>, BenchmarkError> {
     Ok(Some(Task::new(view, tests, solution.unwrap_or_default())))
 }
 
-/// What is called: where the starter code has a class `Solution`, its method.
-pub(crate) fn method_or_function(function: &str, starter: &str) -> String {
-    if starter.contains("class Solution") {
-        format!("Solution().{function}")
-    } else {
-        function.to_owned()
+/// What is called: where the starter code has a class `Solution`, its method. All empty for a program that prints.
+#[derive(Debug, Default)]
+pub(crate) struct Called {
+    /// As in [`TaskView::entry_point`].
+    pub(crate) entry_point: String,
+    /// As in [`TaskView::method`].
+    pub(crate) method: Option<String>,
+    /// As in [`Calls::entry_point`].
+    pub(crate) expression: String,
+}
+
+impl Called {
+    pub(crate) fn of(function: &str, starter: &str) -> Self {
+        if starter.contains("class Solution") {
+            Self {
+                entry_point: "Solution".to_owned(),
+                method: Some(function.to_owned()),
+                expression: format!("Solution().{function}"),
+            }
+        } else {
+            Self {
+                entry_point: function.to_owned(),
+                method: None,
+                expression: function.to_owned(),
+            }
+        }
     }
 }
 
@@ -120,19 +164,65 @@ fn calls(
     outputs: &[Exact],
 ) -> Result<Tests, BenchmarkError> {
     let arguments = |input: &Exact| match input {
-        Exact::Array(items) => Ok(tuple(items.iter().map(python))),
+        Exact::Array(items) => {
+            let first = items.first().map(with_int_keys);
+            let others = items.iter().skip(1).map(python);
+            Ok(tuple(first.into_iter().chain(others)))
+        }
         _ => Err(row.malformed("field `input_output` has a call whose input is not a list")),
+    };
+    let result = |output: &Exact| match output {
+        Exact::Array(items) => {
+            let items: Vec<String> = items.iter().map(with_int_keys).collect();
+            format!("[{}]", items.join(", "))
+        }
+        other => with_int_keys(other),
     };
     Ok(Tests::Calls(Calls {
         entry_point: entry_point.to_owned(),
-        prelude: String::new(),
+        prelude: PRELUDE.to_owned(),
         base: inputs.iter().map(arguments).collect::<Result<_, _>>()?,
         plus: None,
-        expected: Expected::Values(outputs.iter().map(python).collect()),
+        expected: Expected::Values(outputs.iter().map(result).collect()),
         oracle: Oracle::Json { or_first: true },
         atol: 0.0,
         time: CallTime::each(EACH_S),
     }))
+}
+
+/// A value as a Python expression; a dict whose keys are all whole numbers has numbers for keys, which JSON cannot write.
+fn with_int_keys(value: &Exact) -> String {
+    let Exact::Object(fields) = value else {
+        return python(value);
+    };
+    let keys: Option<Vec<String>> = fields.iter().map(|(key, _)| whole_number(key)).collect();
+    let Some(keys) = keys else {
+        return python(value);
+    };
+    let entries = keys.iter().zip(fields);
+    let entries: Vec<String> = entries
+        .map(|(key, (_, value))| format!("{key}: {}", python(value)))
+        .collect();
+    format!("{{{}}}", entries.join(", "))
+}
+
+/// What Python's `int` makes of a text of ASCII digits, as a literal.
+fn whole_number(text: &str) -> Option<String> {
+    let text = text.trim();
+    let (sign, digits) = match text.strip_prefix('-') {
+        Some(digits) => ("-", digits),
+        None => ("", text.strip_prefix('+').unwrap_or(text)),
+    };
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let significant = digits.trim_start_matches('0');
+    let significant = if significant.is_empty() {
+        "0"
+    } else {
+        significant
+    };
+    Some(format!("{sign}{significant}"))
 }
 
 fn streams(row: &Fields<'_>, inputs: &[Exact], outputs: &[Exact]) -> Result<Tests, BenchmarkError> {
@@ -162,9 +252,9 @@ fn streams(row: &Fields<'_>, inputs: &[Exact], outputs: &[Exact]) -> Result<Test
     let cases: Result<Vec<StreamCase>, BenchmarkError> =
         inputs.iter().zip(outputs).map(case).collect();
     Ok(Tests::Streams(Streams {
-        prelude: String::new(),
+        prelude: format!("{PRELUDE}{STREAM_PRELUDE}"),
         cases: cases?,
-        tolerance: 1e-6,
+        output: OutputRule::Apps,
         each_s: EACH_S,
     }))
 }

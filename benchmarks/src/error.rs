@@ -58,6 +58,19 @@ pub enum BenchmarkError {
         /// What was found and what was expected.
         problem: String,
     },
+    /// A file of tasks is a copy that lacks what only the publisher's release holds.
+    #[error(
+        "{}: {found}, expected the lines of JSON of the release, with `base_input` and `plus_input`\nhint: this benchmark wants {}; {} publishes it",
+        path.display(), data.file, data.publisher
+    )]
+    WantsRelease {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
+        /// Which file is needed, and where it comes from.
+        data: Data,
+    },
     /// Two tasks have one name.
     #[error("{}: two tasks are called `{task_id}`", path.display())]
     Duplicate {

@@ -9,6 +9,8 @@
 //! Liu et al. 2023, arXiv:2305.01210; PyPI's `evalplus` 0.3.1 (for the early release 0.2.1) for
 //! types, special cases and time limits.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use table::{Exact, Place};
@@ -64,6 +66,7 @@ pub(crate) fn read_reworded(path: &Path) -> Result<Vec<Task>, BenchmarkError> {
 }
 
 fn read(path: &Path, mut family: Family) -> Result<Vec<Task>, BenchmarkError> {
+    refuse_parquet(path, family)?;
     let mut rows = Vec::new();
     for line in table::lines(path)? {
         let (place, text) = line?;
@@ -86,6 +89,32 @@ fn read(path: &Path, mut family: Family) -> Result<Vec<Task>, BenchmarkError> {
         family = Family::EarlyMbpp;
     }
     rows.iter().map(|row| row.task(family)).collect()
+}
+
+/// The hub's copies have parquet files, whose column `test` is a program; inputs stand in the release's lines alone.
+fn refuse_parquet(path: &Path, family: Family) -> Result<(), BenchmarkError> {
+    let mut magic = [0; 4];
+    let is_parquet = File::open(path)
+        .and_then(|mut file| file.read_exact(&mut magic))
+        .is_ok_and(|()| &magic == b"PAR1");
+    if is_parquet {
+        return Err(BenchmarkError::WantsRelease {
+            path: path.to_owned(),
+            found: "a parquet file, as the copies on the hub are",
+            data: family.data(),
+        });
+    }
+    Ok(())
+}
+
+impl Family {
+    fn data(self) -> Data {
+        match self {
+            Self::HumanEval => HUMANEVAL_PLUS.data,
+            Self::Mbpp | Self::EarlyMbpp => MBPP_PLUS.data,
+            Self::Evo => evoeval::FORMAT.data,
+        }
+    }
 }
 
 struct Row<'a> {

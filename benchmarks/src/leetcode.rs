@@ -25,6 +25,7 @@ fn task(row: &Fields<'_>) -> Result<Task, BenchmarkError> {
     let prompt = format!("{}\n\n{}", preamble.trim_end(), docstring::module(query));
     let view = TaskView {
         instruction: Some(query.to_owned()),
+        method: method.rsplit_once('.').map(|(_, name)| name.to_owned()),
         ..TaskView::new(format!("LeetCode/{}", row.text("task_id")?), prompt, class)
     };
     let source = row.text("test")?;

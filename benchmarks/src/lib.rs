@@ -38,5 +38,6 @@ pub use overlap::{GRAM_WORDS, Overlap};
 pub use registry::{Benchmark, Data, NAMES, TaskSet, by_name, data_of, load, load_few_shot, open};
 pub use task::{HiddenTests, ScoringPhase, Task, TaskView};
 pub use tests::{
-    Asserts, CallTime, Calls, Expected, Oracle, Puzzle, StreamCase, Streams, Tests, Unittest,
+    Asserts, CallTime, Calls, Expected, Oracle, OutputRule, Puzzle, StreamCase, Streams, Tests,
+    Unittest,
 };

@@ -12,20 +12,24 @@ use flate2::read::ZlibDecoder;
 use serde_json::Value;
 use table::Exact;
 
-use crate::apps::{method_or_function, with_starter};
+use crate::apps::{Called, with_starter};
 use crate::fields::{Fields, tasks_of_rows};
 use crate::literal::{python, tuple};
 use crate::registry::{Data, Format};
 use crate::{
-    BenchmarkError, CallTime, Calls, Expected, Oracle, StreamCase, Streams, Task, TaskView, Tests,
-    docstring,
+    BenchmarkError, CallTime, Calls, Expected, Oracle, OutputRule, StreamCase, Streams, Task,
+    TaskView, Tests, docstring,
 };
 
+/// Levels of recursion, and digits of an integer that is printed, as that scorer sets them.
+const RECURSION_LIMIT: u32 = 50_000;
+const INT_DIGITS: u32 = 50_000;
 /// Seconds for each test, as in the publisher's own scorer.
 const EACH_S: f64 = 6.0;
 /// No honest file of tests unpacks to more bytes.
 const MOST_BYTES: u64 = 1 << 30;
-/// Modules whose names the publisher's scorer grants to every program.
+/// Modules whose names the publisher's scorer (`lcb_runner/evaluation/testing_util.py`) grants to every program, in its
+/// order.
 const MODULES: [&str; 16] = [
     "string",
     "re",
@@ -84,24 +88,21 @@ fn task(row: &Fields<'_>) -> Result<Task, BenchmarkError> {
         .as_ref()
         .and_then(|data| data.get("func_name"))
         .and_then(Value::as_str);
-    let (entry_point, tests) = match function {
+    let (called, tests) = match function {
         Some(function) if all.iter().any(|case| case.functional) => {
-            let entry_point = method_or_function(function, starter);
-            let name = if entry_point == function {
-                function
-            } else {
-                "Solution"
-            };
-            (name, calls(row, &entry_point, &all)?)
+            let called = Called::of(function, starter);
+            let tests = calls(row, &called.expression, &all)?;
+            (called, tests)
         }
-        _ => ("", streams(all)),
+        _ => (Called::default(), streams(all)),
     };
     let view = TaskView {
         instruction: Some(question.clone()),
+        method: called.method,
         ..TaskView::new(
             format!("LiveCodeBench/{}", row.text("question_id")?),
             docstring::module(&question),
-            entry_point,
+            &called.entry_point,
         )
     };
     Ok(Task::new(view, tests, String::new()))
@@ -128,10 +129,17 @@ fn cases(row: &Fields<'_>, name: &str, text: &str) -> Result<Vec<Case>, Benchmar
     })
 }
 
+/// What stands before every program. The order decides: `builtins` takes names such as `pow` and `open` back from
+/// `math`, `operator` and `io`, and `typing` comes last.
 fn prelude() -> String {
     let stars = MODULES.map(|module| format!("from {module} import *\n"));
     let names = MODULES.map(|module| format!("import {module}\n"));
-    format!("from typing import *\n{}{}", stars.concat(), names.concat())
+    format!(
+        "{}from builtins import *\nfrom typing import *\n{}sys.setrecursionlimit({RECURSION_LIMIT})\n\
+         if hasattr(sys, 'set_int_max_str_digits'):\n    sys.set_int_max_str_digits({INT_DIGITS})\n",
+        stars.concat(),
+        names.concat()
+    )
 }
 
 fn streams(cases: Vec<Case>) -> Tests {
@@ -142,7 +150,7 @@ fn streams(cases: Vec<Case>) -> Tests {
     Tests::Streams(Streams {
         prelude: prelude(),
         cases: cases.collect(),
-        tolerance: 0.0,
+        output: OutputRule::LiveCodeBench,
         each_s: EACH_S,
     })
 }

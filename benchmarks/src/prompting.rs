@@ -1,7 +1,9 @@
-//! The conventions by which a task becomes a prompt and a completion a program: pure text.
+//! The conventions by which a task becomes a prompt and a completion is read: pure text.
 //!
 //! A published score belongs to one convention; with another the same model may lose 20 to 40 points. [`Style::Base`]
 //! and [`Style::Instruct`] are those behind the scores of Qwen2.5-Coder, [`Style::Chat`] is a plain conversation.
+
+use std::borrow::Cow;
 
 use crate::TaskView;
 
@@ -146,40 +148,33 @@ pub(crate) fn few_shot(shots: &[Shot], text: &str, tests: &[String]) -> String {
     input
 }
 
-/// The program that a completion stands for, before any extraction.
-///
-/// A completion of [`Style::Base`] goes on from the prompt, its tabs as four spaces. Otherwise, if it defines the entry
-/// point itself, it follows what the prompt has before that definition (imports, helpers).
-pub fn program(style: Style, task: &TaskView, completion: &str) -> String {
-    let spaced = || completion.replace('\t', "    ");
-    match style {
-        Style::Base => format!("{}\n{}", task.prompt.trim(), spaced()),
-        Style::Instruct | Style::Chat | Style::FewShot => {
-            let defines = |text: &str| definition(text, &task.entry_point);
-            match (defines(completion), defines(&task.prompt)) {
-                (Some(_), Some(start)) => format!("{}{completion}", &task.prompt[..start]),
-                (Some(_), None) => completion.to_owned(),
-                (None, _) => format!("{}{completion}", task.prompt),
-            }
-        }
-    }
+/// A completion, and the text that it may go on from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Completion<'a> {
+    /// What the program begins with if the completion is the rest of it.
+    pub begun: String,
+    /// The completion.
+    pub text: Cow<'a, str>,
+    /// Whether a whole program was asked for, so that this is more likely than the rest of one.
+    pub whole: bool,
 }
 
-/// Where the line begins that defines `name` at the margin.
-fn definition(text: &str, name: &str) -> Option<usize> {
-    let mut start = 0;
-    for line in text.split_inclusive('\n') {
-        let rest = ["def ", "async def ", "class "]
-            .iter()
-            .find_map(|word| line.strip_prefix(word));
-        let defined = rest.and_then(|rest| rest.trim_start().strip_prefix(name));
-        if defined.is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
-        {
-            return Some(start);
-        }
-        start += line.len();
+/// How a completion is to be read.
+///
+/// One of [`Style::Base`] goes on from the prompt, its tabs as four spaces. The other styles ask for a whole program.
+pub fn completion<'a>(style: Style, task: &TaskView, text: &'a str) -> Completion<'a> {
+    match style {
+        Style::Base => Completion {
+            begun: format!("{}\n", task.prompt.trim()),
+            text: text.replace('\t', "    ").into(),
+            whole: false,
+        },
+        Style::Instruct | Style::Chat | Style::FewShot => Completion {
+            begun: task.prompt.clone(),
+            text: text.into(),
+            whole: true,
+        },
     }
-    None
 }
 
 /// Whether nothing but a docstring is given, so that imports and definitions must follow.
@@ -214,9 +209,11 @@ mod tests {
         assert_eq!(request.max_new_tokens, 768);
         let stops = super::request(Style::Base, &words()).stops;
         assert!(stops.contains(&"\n\"\"\"") && !stops.contains(&"\ndef "));
+        let completion = completion(Style::Base, &function(), "\treturn r");
+        assert_eq!(completion.begun, function().prompt);
         assert_eq!(
-            program(Style::Base, &function(), "\treturn r"),
-            format!("{}    return r", function().prompt)
+            (&*completion.text, completion.whole),
+            ("    return r", false)
         );
     }
 
@@ -240,22 +237,13 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_keeps_what_the_prompt_has_before_the_definition() {
-        let answer = "def area(r):\n    return helper(r)";
-        let head = "import math\n\ndef helper(x):\n    return x\n\n";
-        assert_eq!(
-            program(Style::Instruct, &function(), answer),
-            format!("{head}{answer}")
-        );
-        assert_eq!(
-            program(Style::Chat, &words(), "def f(x): ..."),
-            "def f(x): ..."
-        );
-        let body = "    return r";
-        assert_eq!(
-            program(Style::Chat, &function(), body),
-            format!("{}{body}", function().prompt)
-        );
+    fn other_styles_are_answered_with_a_whole_program() {
+        for style in [Style::Instruct, Style::Chat, Style::FewShot] {
+            let answer = "def area(r):\n\treturn helper(r)";
+            let completion = completion(style, &function(), answer);
+            assert_eq!((&*completion.text, completion.whole), (answer, true));
+            assert_eq!(completion.begun, function().prompt);
+        }
     }
 
     #[test]
@@ -272,10 +260,6 @@ mod tests {
             panic!("text");
         };
         assert_eq!(request.stops, ["[DONE]"]);
-        assert_eq!(
-            program(Style::FewShot, &task, "def f(): ..."),
-            "def f(): ..."
-        );
         assert_eq!(
             text,
             "You are an expert Python programmer, and here is your task: One. Your code should pass these tests:\n\nassert f() == 1\n[BEGIN]\ndef f(): return 1\n[DONE]\n\nYou are an expert Python programmer, and here is your task: Two. Your code should pass these tests:\n\nassert g() == 2\n[BEGIN]\n"

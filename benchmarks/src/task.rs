@@ -28,6 +28,10 @@ pub struct TaskView {
     pub prompt: String,
     /// Name of the function or class that the tests use; empty for a program that reads stdin.
     pub entry_point: String,
+    /// The method that is called, where the entry point is a class with one. A program without the class may define a
+    /// function of this name instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
     /// Tests that the task's own text shows, in the form of the hidden ones.
     pub public_examples: Vec<String>,
     /// Python that runs before the examples, such as imports; often nothing.
@@ -49,6 +53,7 @@ impl TaskView {
             task_id: task_id.into(),
             prompt,
             entry_point: entry_point.to_owned(),
+            method: None,
             public_examples: Vec::new(),
             setup: String::new(),
             instruction: None,

@@ -1,5 +1,7 @@
 //! What hidden tests can be: assertions, calls with known results, dialogues over stdin, and unittest classes.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 /// The hidden tests of a task.
@@ -179,10 +181,20 @@ pub struct Streams {
     pub prelude: String,
     /// Input and expected output of each run.
     pub cases: Vec<StreamCase>,
-    /// Tolerance of numbers in the output, relative and absolute; 0 compares them as decimals.
-    pub tolerance: f64,
+    /// Which output is right.
+    pub output: OutputRule,
     /// CPU seconds of each run.
     pub each_s: f64,
+}
+
+/// Which output of a program is right, beside the expected one itself, by whose rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum OutputRule {
+    /// As many lines, each equal but for white space around it, or of decimals that are equal word by word.
+    LiveCodeBench,
+    /// Equal but for white space around lines and for empty lines; or lines that are numbers, close as numpy's
+    /// `allclose` has it; or, at last, the same set of lines as sets of words, or of numbers rounded to three digits.
+    Apps,
 }
 
 /// One run of a program.
@@ -190,7 +202,7 @@ pub struct Streams {
 pub struct StreamCase {
     /// What it reads.
     pub stdin: String,
-    /// What it must print, but for white space at line ends and a last newline.
+    /// What it must print, up to the [`OutputRule`].
     pub stdout: String,
 }
 
@@ -203,6 +215,26 @@ pub struct Unittest {
     /// Names of class and method of each test.
     pub methods: Vec<(String, String)>,
 }
+
+impl Calls {
+    /// What is called in a program. By the publishers of contests, whose results are [`Oracle::Json`], that is the method
+    /// of a class `Solution` if the program's text speaks of one, else the function of that name.
+    ///
+    /// # Source
+    /// `run_test` and `compile_code` of the scorers of APPS and `LiveCodeBench`.
+    pub fn called_in(&self, program: &str) -> Cow<'_, str> {
+        let is_contest = matches!(self.oracle, Oracle::Json { .. });
+        let function = self.entry_point.strip_prefix(OWNER);
+        match (program.contains("class Solution"), function) {
+            (false, Some(function)) if is_contest => function.into(),
+            (true, None) if is_contest => format!("{OWNER}{}", self.entry_point).into(),
+            _ => self.entry_point.as_str().into(),
+        }
+    }
+}
+
+/// What stands before the name of a method.
+const OWNER: &str = "Solution().";
 
 impl Tests {
     /// How many tests there are, extra ones included.
@@ -258,6 +290,36 @@ impl Unittest {
 #[cfg(test)]
 mod checks {
     use super::*;
+
+    #[test]
+    fn a_program_of_a_contest_says_by_its_class_what_is_called() {
+        let calls = |entry_point: &str, oracle| Calls {
+            entry_point: entry_point.to_owned(),
+            prelude: String::new(),
+            base: Vec::new(),
+            plus: None,
+            expected: Expected::Values(Vec::new()),
+            oracle,
+            atol: 0.0,
+            time: CallTime::EVALPLUS,
+        };
+        let json = || Oracle::Json { or_first: false };
+        let (class, function) = ("class Solution:\n    def f(self): ...", "def f(): ...");
+        for (entry_point, oracle, program, expected) in [
+            ("Solution().f", json(), class, "Solution().f"),
+            ("Solution().f", json(), function, "f"),
+            ("f", json(), class, "Solution().f"),
+            ("f", json(), function, "f"),
+            ("f", Oracle::Equal, class, "f"),
+        ] {
+            let calls = calls(entry_point, oracle);
+            assert_eq!(
+                calls.called_in(program),
+                expected,
+                "{entry_point} {program}"
+            );
+        }
+    }
 
     #[test]
     fn the_methods_of_test_classes_are_found() {

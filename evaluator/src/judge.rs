@@ -14,6 +14,7 @@ use crate::run_folder::RunFolder;
 use crate::score::answers::AnswerCache;
 use crate::score::in_parallel;
 use crate::score::suite::{Score, Suite, score};
+use crate::workflow::read::Broken;
 use crate::workflow::trajectory::Finished;
 
 /// Measures and tests what is not recorded yet, on all cores; each record is written as soon as it is made. Gives the
@@ -114,12 +115,11 @@ fn judge(
     let task = &of.task;
     let chosen = finished.chosen.as_ref();
     let program = chosen.map_or("", |chosen| chosen.program.text.as_str());
-    let broken = chosen.map_or(Some("no call was to make a program"), |chosen| {
-        chosen.program.broken
-    });
-    let metrics = match broken {
-        None => metrics::analyze(program).ok(),
-        Some(_) => None,
+    let broken = chosen.and_then(|chosen| chosen.program.broken);
+    let is_empty = broken == Some(Broken::NothingAdded);
+    let metrics = match (chosen, broken) {
+        (Some(_), None) => metrics::analyze(program).ok(),
+        _ => None,
     };
     let tests = if metrics.is_some() {
         match hidden_tests(program, task, answers, scoring, sandbox)? {
@@ -127,11 +127,19 @@ fn judge(
             Err(unscored) => return Ok(Err(unscored)),
         }
     } else {
+        let reason = match chosen {
+            None => "no call was to make a program",
+            Some(_) => broken.map_or("not counted by the metrics", Broken::text),
+        };
         HiddenTests {
-            verdict: Verdict::Unparsable,
+            verdict: if is_empty {
+                Verdict::Empty
+            } else {
+                Verdict::Unparsable
+            },
             passed: 0,
             total: number_of_tests(task.hidden().open(scoring)),
-            detail: broken.unwrap_or("not counted by the metrics").to_owned(),
+            detail: reason.to_owned(),
             cpu_s: 0.0,
         }
     };
@@ -159,7 +167,7 @@ fn judge(
         tokens_estimated: finished.tokens_estimated,
         completion: chosen.map_or_else(String::new, |chosen| chosen.text.clone()),
         program: program.to_owned(),
-        parsable: metrics.is_some(),
+        parsable: is_empty || metrics.is_some(),
         metrics: metrics.as_ref().map(program_metrics),
         verdict: tests.verdict,
         tests_passed: tests.passed,
@@ -361,18 +369,32 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_program_or_adds_nothing_to_the_prompt_stays_without_metrics() {
+    fn what_is_no_program_stays_without_metrics() {
+        let tasks = tasks(1);
+        let records = records(&[finished(&tasks[0], "    return (")], &tasks);
+        assert_eq!(records[0].verdict, Verdict::Unparsable);
+        assert!(!records[0].parsable && records[0].metrics.is_none());
+        assert!(records[0].tests_total > 0);
+    }
+
+    #[test]
+    fn what_adds_nothing_to_the_prompt_is_empty_though_it_parses() {
         let tasks = tasks(1);
         for text in [
-            "    return (",
             "",
             "    # to be done\n",
             "```\nprint('over')",
+            &tasks[0].view.prompt,
         ] {
             let records = records(&[finished(&tasks[0], text)], &tasks);
-            assert_eq!(records[0].verdict, Verdict::Unparsable, "{text:?}");
-            assert!(!records[0].parsable && records[0].metrics.is_none());
+            assert_eq!(records[0].verdict, Verdict::Empty, "{text:?}");
+            assert!(records[0].parsable && records[0].metrics.is_none());
+            assert_eq!(records[0].tests_passed, 0);
             assert!(records[0].tests_total > 0);
+            assert_eq!(
+                records[0].detail.as_deref(),
+                Some("adds no statement to the prompt")
+            );
         }
     }
 

@@ -5,6 +5,7 @@ pub(crate) mod cache;
 mod calls;
 mod document;
 mod oracle;
+mod printed;
 mod samples;
 mod stream;
 pub(crate) mod suite;
@@ -22,6 +23,7 @@ use table::ENDINGS;
 
 use crate::arguments::ScoreArguments;
 use crate::digest::sha256_of;
+use crate::record::Verdict;
 use answers::AnswerCache;
 use cache::ScoreCache;
 use document::{Document, count};
@@ -29,7 +31,7 @@ use samples::Sample;
 use suite::Score;
 
 /// Changes when the same program would get another score.
-const VERSION: &str = "score 3";
+const VERSION: &str = "score 4";
 
 /// Scores a file of samples, and prints the scores in its order.
 pub(crate) fn run(arguments: &ScoreArguments) -> Result<(), Failure> {
@@ -39,6 +41,11 @@ pub(crate) fn run(arguments: &ScoreArguments) -> Result<(), Failure> {
         cli::result(&text);
     } else {
         cli::result(&document.table());
+    }
+    if !arguments.extract
+        && let Some(hint) = document.hint()
+    {
+        cli::note(&hint);
     }
     let unscored = document.n_unscored();
     if unscored == 0 {
@@ -90,7 +97,10 @@ fn score(arguments: &ScoreArguments) -> Result<Document> {
         .collect();
     let level = sandbox.level().to_string();
     let python = &sandbox.interpreter().version;
-    Ok(Document::new(&set, &samples, &scores, python, &level))
+    let phase = ScoringPhase::begin();
+    Ok(Document::new(
+        &set, &samples, &scores, python, &level, &phase,
+    ))
 }
 
 /// The tasks of a benchmark, from the file `data`, perhaps one on the hub, or else from the one in the cache folder; and
@@ -131,9 +141,20 @@ fn key(set: &TaskSet, sample: &Sample, sandbox: &Sandbox) -> String {
         sandbox.level()
     );
     let view = task.view();
-    let texts = [VERSION, &view.task_id, &view.entry_point, &settings];
+    let texts = [
+        VERSION,
+        &view.task_id,
+        &view.prompt,
+        &view.entry_point,
+        &settings,
+    ];
     let hidden = task.hidden().sha256();
-    sha256_of(texts.into_iter().chain([hidden.as_str(), &sample.program]))
+    let fault = sample.fault.as_deref().unwrap_or_default();
+    sha256_of(
+        texts
+            .into_iter()
+            .chain([hidden.as_str(), &sample.program, fault]),
+    )
 }
 
 /// Runs what has no score yet; each score is kept as soon as it is known.
@@ -192,7 +213,11 @@ fn run_open(
                 });
             }
             let task = &set.tasks[sample.task];
-            let answers = match task.hidden().open(&phase) {
+            let tests = task.hidden().open(&phase);
+            if let Some(fault) = &sample.fault {
+                return Ok(Score::not_run(tests, Verdict::Unparsable, fault));
+            }
+            let answers = match tests {
                 Tests::Calls(calls) => Some(answers.get(calls, sandbox)?),
                 _ => None,
             };

@@ -12,7 +12,6 @@ mod functions;
 mod halstead;
 mod lines;
 mod maintainability;
-mod names;
 mod nesting;
 mod normalised;
 mod operand;

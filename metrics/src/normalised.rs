@@ -1,12 +1,13 @@
 //! Whether two programs are the same apart from layout, comments and docstrings.
 
+use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::code_lines::without_docstring;
 use crate::syntax::ast::Stmt;
 use crate::syntax::ast::comparable::ComparableStmt;
 use crate::syntax::ast::visitor::transformer::{self, Transformer};
-use crate::syntax::{Fstrings, with_module};
+use crate::syntax::{Fstrings, with_module, with_recovered_module};
 
 /// Hash of the syntax tree of `source` without docstrings, or `None` if it does not parse.
 ///
@@ -29,18 +30,62 @@ pub fn normalised_hash(source: &str) -> Option<u64> {
 ///
 /// A definition has the hash that [`normalised_hash`] gives for a source of nothing else.
 pub fn definition_hashes(source: &str) -> Option<Vec<u64>> {
-    let hash = |stmt: &Stmt| {
-        let mut stmt = stmt.clone();
-        DocstringRemoval.visit_stmt(&mut stmt);
-        let mut hasher = DefaultHasher::new();
-        ComparableStmt::from(&stmt).hash(&mut hasher);
-        hasher.finish()
-    };
     with_module(source, Fstrings::Pep701, |module| {
         let defines = |stmt: &&Stmt| matches!(stmt, Stmt::FunctionDef(_) | Stmt::ClassDef(_));
-        module.body().iter().filter(defines).map(hash).collect()
+        module
+            .body()
+            .iter()
+            .filter(defines)
+            .map(stmt_hash)
+            .collect()
     })
     .ok()
+}
+
+fn stmt_hash(stmt: &Stmt) -> u64 {
+    let mut stmt = stmt.clone();
+    DocstringRemoval.visit_stmt(&mut stmt);
+    let mut hasher = DefaultHasher::new();
+    ComparableStmt::from(&stmt).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Whether `program` parses and holds no statement beyond those of `prompt`, the text that it answers.
+///
+/// Comments, docstrings and signatures are no statements: neither is a function whose body is its docstring alone, nor
+/// a class of such functions. `pass` is one.
+pub fn adds_nothing(program: &str, prompt: &str) -> bool {
+    let added = with_module(program, Fstrings::Pep701, |module| {
+        let stmts = without_docstring(module.body()).iter();
+        let hashes: Vec<u64> = stmts.filter(|stmt| !is_bare(stmt)).map(stmt_hash).collect();
+        hashes
+    });
+    match added {
+        Err(_) => false,
+        Ok(added) if added.is_empty() => true,
+        Ok(added) => {
+            let given = with_recovered_module(prompt, Fstrings::Pep701, |module| {
+                let hashes: HashSet<u64> = module.body().iter().map(stmt_hash).collect();
+                hashes
+            });
+            given.is_ok_and(|given| added.iter().all(|hash| given.contains(hash)))
+        }
+    }
+}
+
+/// A signature without a statement below it.
+fn is_bare(stmt: &Stmt) -> bool {
+    match stmt {
+        Stmt::FunctionDef(function) => {
+            function.decorator_list.is_empty() && without_docstring(&function.body).is_empty()
+        }
+        Stmt::ClassDef(class) => {
+            let methods = without_docstring(&class.body);
+            // A class of a docstring alone may be all that is asked for: an exception has no more.
+            !methods.is_empty() && class.decorator_list.is_empty() && methods.iter().all(is_bare)
+        }
+        _ => false,
+    }
 }
 
 struct DocstringRemoval;

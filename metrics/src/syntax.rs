@@ -13,9 +13,9 @@ pub(crate) use ruff_text_size::{Ranged, TextRange, TextSize};
 use crate::lines::LineIndex;
 use crate::nesting::{Nesting, TooDeep};
 
-pub use crate::extraction::{Extraction, Reason, extract_program};
+pub use crate::extraction::{Extraction, Form, Reason, Wanted, extract_program, without_reasoning};
 pub use crate::functions::{FunctionSource, documented_functions};
-pub use crate::normalised::{definition_hashes, normalised_hash};
+pub use crate::normalised::{adds_nothing, definition_hashes, normalised_hash};
 
 /// Stack that one level of the tree may take while it is walked or dropped, in bytes; unoptimised builds need most.
 const STACK_PER_LEVEL: usize = 8 * 1024;

@@ -38,7 +38,7 @@ pub enum Work {
         calls: Vec<Call>,
     },
     /// The program is a script (`__name__` is `__main__`) that reads its input and prints. What it
-    /// writes to stderr, such as a warning, is dropped.
+    /// writes to stderr, such as a warning, is dropped. It may end by `SystemExit` with any code.
     Script {
         /// Its standard input.
         stdin: String,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use benchmarks::TaskSet;
+use benchmarks::{ScoringPhase, TaskSet, Tests};
 use serde::Serialize;
 use statistics::{Interval, bootstrap_mean, mean, pass_at_k, wilson};
 
@@ -10,7 +10,10 @@ use super::samples::Sample;
 use super::suite::{Score, Suite};
 use crate::record::Verdict;
 
-/// The numbers of samples for which pass@k is given, as far as there are so many of every task.
+/// Failing samples that the table lists, and the characters that it shows of a test and of a reason.
+const LISTED: usize = 10;
+const SHOWN_CHARS: usize = 160;
+/// The numbers of samples for which pass@k is given, where every task has that number.
 const KS: [usize; 3] = [1, 10, 100];
 /// Resamples of tasks are the same in every run.
 const SEED: u64 = 0;
@@ -29,6 +32,9 @@ pub(crate) struct Document {
     forgeable: bool,
     samples: Vec<SampleScore>,
     pass_at_k: PassAtK,
+    /// Samples that do not parse and have a Markdown fence in them.
+    #[serde(skip)]
+    fenced: usize,
 }
 
 /// The score of a sample, in the order of the file.
@@ -50,6 +56,9 @@ struct SampleScore {
     detail: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     unscored: Option<String>,
+    /// The text of the first test that did not pass, where it is one of the tests' own.
+    #[serde(skip)]
+    first_failed: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -79,6 +88,7 @@ impl Document {
         scores: &[Score],
         python: &str,
         sandbox: &str,
+        phase: &ScoringPhase,
     ) -> Self {
         let rates = |suite: fn(&Score) -> Option<&Suite>| {
             let mut by_task: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
@@ -106,8 +116,20 @@ impl Document {
             samples: samples
                 .iter()
                 .zip(scores)
-                .map(|(sample, score)| SampleScore::new(sample, score))
+                .map(|(sample, score)| {
+                    let tests = set.tasks[sample.task].hidden().open(phase);
+                    SampleScore::new(sample, score, tests)
+                })
                 .collect(),
+            fenced: samples
+                .iter()
+                .zip(scores)
+                .filter(|(sample, score)| {
+                    let base = score.base.as_ref();
+                    base.is_some_and(|suite| suite.verdict == Verdict::Unparsable)
+                        && has_fence(&sample.program)
+                })
+                .count(),
             pass_at_k: PassAtK {
                 base: rates(|score| score.base.as_ref()),
                 plus: has_plus.then(|| rates(|score| score.plus.as_ref())),
@@ -158,7 +180,12 @@ impl Document {
                 .iter()
                 .map(|(verdict, n)| format!("{n} {verdict}"))
                 .collect();
-            lines.push(format!("{name}  {}", counts.join(", ")));
+            // One suite needs no name.
+            let (label, margin) = match &self.pass_at_k.plus {
+                Some(_) => (format!("{name}  "), "      "),
+                None => (String::new(), "  "),
+            };
+            lines.push(format!("{label}{}", counts.join(", ")));
             for (k, rate) in rates {
                 let interval = rate.interval.map_or_else(String::new, |interval| {
                     format!(
@@ -168,12 +195,49 @@ impl Document {
                     )
                 });
                 lines.push(format!(
-                    "      {k:8} {:5.1} %{interval}",
+                    "{margin}{k:8} {:5.1} %{interval}",
                     100.0 * rate.estimate
                 ));
             }
         }
+        lines.extend(self.failing());
         lines.join("\n")
+    }
+
+    /// The first samples that do not pass, each with its first failing test, and the number of the others.
+    fn failing(&self) -> Vec<String> {
+        let failing: Vec<&SampleScore> = self
+            .samples
+            .iter()
+            .filter(|sample| {
+                let verdicts = [sample.base, sample.plus];
+                verdicts.into_iter().flatten().any(|v| v != Verdict::Passed)
+            })
+            .collect();
+        let listed = failing.iter().take(LISTED).map(|sample| sample.line());
+        let mut lines: Vec<String> = listed.collect();
+        if !lines.is_empty() {
+            lines.insert(
+                0,
+                "not passed, each with its first failing test:".to_owned(),
+            );
+        }
+        if failing.len() > LISTED {
+            let more = count(failing.len() - LISTED, "more sample");
+            lines.push(format!("  and {more} (--json lists all)"));
+        }
+        lines
+    }
+
+    /// What to do about answers that are Markdown, if there are some.
+    pub(crate) fn hint(&self) -> Option<String> {
+        (self.fenced > 0).then(|| {
+            format!(
+                "hint: {} of {} hold a Markdown fence and do not parse as they stand; --extract takes the programs out of them",
+                self.fenced,
+                count(self.samples.len(), "sample")
+            )
+        })
     }
 
     /// Why samples have no score, each reason with how often it occurs.
@@ -191,10 +255,10 @@ impl Document {
 }
 
 impl SampleScore {
-    fn new(sample: &Sample, score: &Score) -> Self {
+    fn new(sample: &Sample, score: &Score, tests: &Tests) -> Self {
         let failed =
             |suite: &Option<Suite>| suite.as_ref().map_or_else(Vec::new, |s| s.failed.clone());
-        let tests = |suite: &Option<Suite>| suite.as_ref().map_or(0, |suite| suite.tests);
+        let n_tests = |suite: &Option<Suite>| suite.as_ref().map_or(0, |suite| suite.tests);
         let suites = || [&score.base, &score.plus].into_iter().flatten();
         let detail = suites()
             .map(|suite| suite.detail.as_str())
@@ -206,13 +270,78 @@ impl SampleScore {
             plus: score.plus.as_ref().map(|suite| suite.verdict),
             base_failed: failed(&score.base),
             plus_failed: failed(&score.plus),
-            base_tests: tests(&score.base),
-            plus_tests: tests(&score.plus),
+            base_tests: n_tests(&score.base),
+            plus_tests: n_tests(&score.plus),
             cpu_s: suites().map(|suite| suite.cpu_s).sum(),
             detail: detail.unwrap_or_default().to_owned(),
             unscored: score.unscored.clone(),
+            first_failed: first_failed(score, tests),
         }
     }
+
+    /// The sample as a line of a list.
+    fn line(&self) -> String {
+        let base = self.base.filter(|base| *base != Verdict::Passed);
+        let (suite, verdict) = match (base, self.plus) {
+            (Some(verdict), Some(_)) => ("base ", verdict),
+            (Some(verdict), None) => ("", verdict),
+            (None, plus) => ("plus ", plus.unwrap_or(Verdict::Passed)),
+        };
+        let number = match self.sample {
+            0 => String::new(),
+            n => format!(" (sample {n})"),
+        };
+        let test = self.first_failed.as_deref().map(one_line);
+        let detail = one_line(&self.detail);
+        let parts: Vec<String> = test
+            .filter(|test| !detail.contains(test.trim_end_matches('…')))
+            .into_iter()
+            .chain(Some(detail))
+            .filter(|part| !part.is_empty())
+            .collect();
+        format!(
+            "  {}{number}  {suite}{verdict}  {}",
+            self.task_id,
+            parts.join("  ")
+        )
+        .trim_end()
+        .to_owned()
+    }
+}
+
+/// The first test of a task that a program did not pass, where tests have a text of their own.
+fn first_failed(score: &Score, tests: &Tests) -> Option<String> {
+    let suite = score.base.as_ref()?;
+    // What was not run has no test that it failed.
+    let ran = !matches!(suite.verdict, Verdict::Unparsable | Verdict::Empty);
+    let first = *suite.failed.first().filter(|_| ran)?;
+    match tests {
+        Tests::Asserts(asserts) => asserts.tests.get(first).cloned(),
+        Tests::Unittest(unittest) => {
+            let (class, method) = unittest.methods.get(first)?;
+            Some(format!("{class}.{method}"))
+        }
+        // Their details name the call, or what was printed.
+        Tests::Calls(_) | Tests::Streams(_) => None,
+    }
+}
+
+/// The beginning of a text, on one line.
+fn one_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let text = words.join(" ");
+    match text.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+/// Whether a line of a text is a Markdown fence.
+fn has_fence(text: &str) -> bool {
+    text.contains("```")
+        || text
+            .lines()
+            .any(|line| line.trim_start().starts_with("~~~"))
 }
 
 /// pass@k from samples and passed samples of each task.

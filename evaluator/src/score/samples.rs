@@ -1,4 +1,6 @@
-//! The file of samples: which program answers which task.
+//! The samples: which program answers which task.
+
+mod folder;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -6,9 +8,11 @@ use std::path::Path;
 use anyhow::Result;
 use benchmarks::Task;
 use cli::UserMistake;
-use metrics::syntax::extract_program;
+use metrics::syntax::{Form, extract_program};
 use serde_json::Value;
 use table::{Row, TableError};
+
+use crate::workflow::convention::wanted;
 
 /// A program that answers a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,17 +25,70 @@ pub(crate) struct Sample {
     pub(crate) number: u32,
     /// What is tested.
     pub(crate) program: String,
+    /// Why no Python can read it, if its text could not be taken as it is.
+    pub(crate) fault: Option<&'static str>,
 }
 
-/// Reads samples in EvalPlus's format: `task_id` with `solution`, a whole program, or with `completion`, which goes on
-/// from the task's prompt. Both are taken as they are unless `extract` asks for the program in them.
+/// Reads samples in EvalPlus's formats: rows with `task_id` and `solution`, a whole program, or `completion`, the rest of
+/// the task's prompt; or a folder with a folder of programs for each task (`HumanEval_0/0.py`). Both are taken as they are
+/// unless `extract` asks for the program in them.
 ///
 /// # Errors
 /// A [`UserMistake`] with file and line for what is no sample of these tasks.
 pub(crate) fn read(path: &Path, tasks: &[Task], extract: bool) -> Result<Vec<Sample>> {
+    let mut samples = Samples {
+        tasks,
+        extract,
+        counts: BTreeMap::new(),
+        found: Vec::new(),
+    };
+    if path.is_dir() {
+        folder::read(path, &mut samples)?;
+    } else {
+        rows(path, &mut samples)?;
+    }
+    if samples.found.is_empty() {
+        return Err(UserMistake(format!("{}: no sample in it", path.display())).into());
+    }
+    Ok(samples.found)
+}
+
+/// Samples as they are read.
+struct Samples<'a> {
+    tasks: &'a [Task],
+    extract: bool,
+    counts: BTreeMap<usize, u32>,
+    found: Vec<Sample>,
+}
+
+impl Samples<'_> {
+    fn push(
+        &mut self,
+        task: usize,
+        task_id: String,
+        (answer, form): (&str, Form<'_>),
+        fault: Option<&'static str>,
+    ) {
+        let program = if self.extract {
+            extract_program(answer, form, &wanted(self.tasks[task].view())).program
+        } else {
+            form.joined(answer)
+        };
+        let count = self.counts.entry(task).or_default();
+        self.found.push(Sample {
+            task,
+            task_id,
+            number: *count,
+            program,
+            fault,
+        });
+        *count += 1;
+    }
+}
+
+fn rows(path: &Path, samples: &mut Samples<'_>) -> Result<()> {
+    let tasks = samples.tasks;
     let ids = TaskIds::of(tasks);
-    let mut samples: Vec<Sample> = Vec::new();
-    let mut counts: BTreeMap<usize, u32> = BTreeMap::new();
     for row in table::open(path).map_err(mistake)? {
         let row = row.map_err(mistake)?;
         let at = |problem: String| UserMistake(format!("{}: {problem}", row.place));
@@ -44,7 +101,6 @@ pub(crate) fn read(path: &Path, tasks: &[Task], extract: bool) -> Result<Vec<Sam
         let task = ids
             .find(&task_id)
             .ok_or_else(|| at(ids.unknown(&task_id)))?;
-        let view = tasks[task].view();
         let text = |name: &str| match row.fields.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
@@ -52,30 +108,17 @@ pub(crate) fn read(path: &Path, tasks: &[Task], extract: bool) -> Result<Vec<Sam
                 "`{name}` is not text\nhint: several samples of a task are several lines"
             ))),
         };
-        let mut program = match (text("solution")?, text("completion")?) {
-            (Some(solution), _) => solution.clone(),
-            (None, Some(completion)) => format!("{}{completion}", view.prompt),
+        let (answer, form) = match (text("solution")?, text("completion")?) {
+            (Some(solution), _) => (solution, Form::Whole),
+            (None, Some(completion)) => (completion, Form::RestOf(&tasks[task].view().prompt)),
             (None, None) => {
                 let problem = format!("neither `solution` nor `completion`, found {}", names(&row));
                 return Err(at(problem).into());
             }
         };
-        if extract {
-            program = extract_program(&program, &view.entry_point).program;
-        }
-        let count = counts.entry(task).or_default();
-        samples.push(Sample {
-            task,
-            task_id,
-            number: *count,
-            program,
-        });
-        *count += 1;
+        samples.push(task, task_id, (answer, form), None);
     }
-    if samples.is_empty() {
-        return Err(UserMistake(format!("{}: no sample in it", path.display())).into());
-    }
-    Ok(samples)
+    Ok(())
 }
 
 /// A file that cannot be read is the user's mistake if it is not there or not in its format.
@@ -136,6 +179,12 @@ impl<'a> TaskIds<'a> {
                 .flatten()
         };
         self.whole.get(id).copied().or_else(part)
+    }
+
+    /// The task after which a folder is called: its id with `_` for `/`.
+    fn of_folder(tasks: &[Task], name: &str) -> Option<usize> {
+        let mut ids = tasks.iter().map(|task| &task.view().task_id);
+        ids.position(|id| id.replace('/', "_") == name)
     }
 
     fn unknown(&self, id: &str) -> String {

@@ -2,12 +2,14 @@
 
 use anyhow::Result;
 use benchmarks::{Asserts, Calls, ScoringPhase, StreamCase, Streams, Task, Tests, Unittest};
+use metrics::syntax::adds_nothing;
 use sandbox::{Job, Outcome, Sandbox, Work};
 use serde::{Deserialize, Serialize};
 
 use super::answers::{Answer, Answers, shortened};
-use super::{calls, stream};
+use super::{calls, printed};
 use crate::record::Verdict;
+use crate::workflow::read::Broken;
 use crate::workflow::runner::verdict;
 
 /// What became of a program.
@@ -20,6 +22,25 @@ pub(crate) struct Score {
     /// Why it could not be judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) unscored: Option<String>,
+}
+
+impl Score {
+    /// The score of a program that is not run, for this reason.
+    pub(crate) fn not_run(tests: &Tests, verdict: Verdict, reason: &str) -> Self {
+        let n_plus = match tests {
+            Tests::Calls(calls) => calls.plus.as_ref().map(Vec::len),
+            _ => None,
+        };
+        let suite = |n: usize| {
+            let fate = (verdict, reason.to_owned());
+            Suite::of(vec![fate; n], 0.0)
+        };
+        Self {
+            base: Some(suite(tests.len() - n_plus.unwrap_or(0))),
+            plus: n_plus.map(suite),
+            unscored: None,
+        }
+    }
 }
 
 /// What became of one suite of tests.
@@ -92,7 +113,12 @@ pub(crate) fn score(
     sandbox: &Sandbox,
 ) -> Result<Score> {
     let tests = task.hidden().open(phase);
-    let entry_point = &task.view().entry_point;
+    let view = task.view();
+    if adds_nothing(program, &view.prompt) {
+        let reason = Broken::NothingAdded.text();
+        return Ok(Score::not_run(tests, Verdict::Empty, reason));
+    }
+    let entry_point = &view.entry_point;
     let mut plus = None;
     let base = match tests {
         Tests::Asserts(asserts) => run_asserts(asserts, entry_point, program, sandbox)?,
@@ -105,6 +131,17 @@ pub(crate) fn score(
                     plus: None,
                     unscored: Some("the right results are not known".to_owned()),
                 });
+            };
+            let called = tests.called_in(program);
+            let renamed;
+            let tests = if called == tests.entry_point {
+                tests
+            } else {
+                renamed = Calls {
+                    entry_point: called.into_owned(),
+                    ..tests.clone()
+                };
+                &renamed
             };
             let base = calls::run(tests, &tests.base, &answers.base, program, sandbox)?;
             if let Some(arguments) = &tests.plus {
@@ -216,14 +253,14 @@ fn run_streams(streams: &Streams, program: &str, sandbox: &Sandbox) -> Result<Su
         };
         let outcome = sandbox.run(&job, &limits)?;
         cpu_s += outcome.cpu_s;
-        let printed = String::from_utf8_lossy(&outcome.output);
+        let text = String::from_utf8_lossy(&outcome.output);
         let fate = match verdict(outcome.verdict) {
-            Verdict::Passed if stream::agrees(&printed, stdout, streams.tolerance) => passed(),
+            Verdict::Passed if printed::is_right(streams.output, &text, stdout) => passed(),
             Verdict::Passed => (
                 Verdict::Failed,
                 format!(
                     "prints {:?}, expected {:?}",
-                    shortened(&printed),
+                    shortened(&text),
                     shortened(stdout)
                 ),
             ),

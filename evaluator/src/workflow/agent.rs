@@ -15,7 +15,7 @@ use super::convention::{Opening, opening};
 use super::desk::{Ask, Desk, Reply};
 use super::event::{Execution, StopReason};
 use super::prompt::{Prompt, Templates};
-use super::read::{Expects, MAX_TESTS, Reading};
+use super::read::{Broken, Expects, MAX_TESTS, Reading};
 
 /// Longest plan, review or list of tests in tokens: what is longer is a small model that goes round in circles.
 const MAX_SIDE_TOKENS: usize = 256;
@@ -204,7 +204,8 @@ impl Agent {
 
     /// Why a program cannot be run, if it cannot.
     pub(crate) fn broken(&self, code: Code) -> Option<&'static str> {
-        self.desk.borrow().candidate(code.0).program.broken
+        let broken = self.desk.borrow().candidate(code.0).program.broken;
+        broken.map(Broken::text)
     }
 
     /// Whether a program can be run.

@@ -1,9 +1,9 @@
 //! The conventions by which the first program is asked for and found in the answer.
 
 use benchmarks::TaskView;
-use benchmarks::prompting::{self, Input, Style};
+use benchmarks::prompting::{self, Completion, Input, Style};
 use config::Prompting;
-use metrics::syntax::extract_program;
+use metrics::syntax::{Extraction, Form, Wanted, extract_program};
 use model::{CODE_STOP, CodeRequest, Message, Role};
 
 /// A request for a program.
@@ -48,19 +48,28 @@ pub(super) fn opening(prompting: Prompting, task: &TaskView) -> Opening {
     }
 }
 
-/// The text that holds the program which an answer stands for.
-pub(super) fn program_text(prompting: Prompting, task: &TaskView, answer: &str) -> String {
+/// The program in an answer.
+pub(super) fn program(prompting: Prompting, task: &TaskView, answer: &str) -> Extraction {
+    let wanted = wanted(task);
     let Some(style) = style(prompting) else {
-        return format!("{}{answer}", task.prompt);
+        return extract_program(answer, Form::RestOf(&task.prompt), &wanted);
     };
-    if style == Style::Chat {
-        // What the prompt has before the definition goes before the program, and not before the words around it.
-        let found = extract_program(answer, &task.entry_point);
-        if found.complete {
-            return prompting::program(style, task, &found.program);
-        }
+    let Completion { begun, text, whole } = prompting::completion(style, task, answer);
+    let form = if whole {
+        Form::WholeOrRestOf(&begun)
+    } else {
+        Form::RestOf(&begun)
+    };
+    extract_program(&text, form, &wanted)
+}
+
+/// What the program that answers a task must define.
+pub(crate) fn wanted(task: &TaskView) -> Wanted<'_> {
+    Wanted {
+        entry_point: &task.entry_point,
+        method: task.method.as_deref(),
+        prompt: &task.prompt,
     }
-    prompting::program(style, task, answer)
 }
 
 /// Whether an answer that is cut off leaves a code fence open.
@@ -88,6 +97,7 @@ mod tests {
             task_id: "test/area".to_owned(),
             prompt: "import math\n\ndef area(r):\n    \"\"\"Area.\"\"\"\n".to_owned(),
             entry_point: "area".to_owned(),
+            method: None,
             public_examples: Vec::new(),
             setup: String::new(),
             instruction: None,
@@ -122,38 +132,25 @@ mod tests {
     fn each_convention_finds_the_program_in_its_answer() {
         let (body, whole) = ("    return r", "def area(r):\n    return r\n");
         let stub = task().prompt;
+        let (continued, answered) = (
+            format!("{stub}{body}\n"),
+            format!("import math\n\n\n{whole}"),
+        );
+        let fenced = format!("Sure:\n```python\n{whole}```\nDone.");
+        let thought = format!("<think>\n{fenced}\n</think>\n{whole}");
         for (prompting, answer, expected) in [
-            (
-                Prompting::Training,
-                body.to_owned(),
-                format!("{stub}{body}"),
-            ),
-            (
-                Prompting::Base,
-                "\treturn r".to_owned(),
-                format!("{stub}{body}"),
-            ),
-            (
-                Prompting::Instruct,
-                whole.to_owned(),
-                format!("import math\n\n{whole}"),
-            ),
-            (
-                Prompting::Chat,
-                format!("Sure:\n```python\n{whole}```\nDone."),
-                format!("import math\n\n{whole}"),
-            ),
-            (
-                Prompting::FewShot,
-                whole.to_owned(),
-                format!("import math\n\n{whole}"),
-            ),
+            (Prompting::Training, body, &continued),
+            (Prompting::Training, fenced.as_str(), &answered),
+            (Prompting::Base, "\treturn r", &continued),
+            (Prompting::Instruct, whole, &answered),
+            (Prompting::Instruct, body, &continued),
+            (Prompting::Chat, fenced.as_str(), &answered),
+            (Prompting::Chat, thought.as_str(), &answered),
+            (Prompting::FewShot, whole, &answered),
         ] {
-            assert_eq!(
-                program_text(prompting, &task(), &answer),
-                expected,
-                "{prompting:?}"
-            );
+            let found = program(prompting, &task(), answer);
+            assert!(found.complete, "{prompting:?} {answer:?}");
+            assert_eq!(&found.program, expected, "{prompting:?} {answer:?}");
         }
     }
 }

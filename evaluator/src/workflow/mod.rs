@@ -18,7 +18,7 @@ pub(crate) mod agent;
 mod best_of_n;
 pub(crate) mod budget;
 mod codet;
-mod convention;
+pub(crate) mod convention;
 pub(crate) mod desk;
 pub(crate) mod event;
 mod multi_agent;

@@ -2,10 +2,10 @@
 
 use benchmarks::TaskView;
 use config::Prompting;
-use metrics::syntax::{Reason, extract_program, normalised_hash};
+use metrics::syntax::{Reason, adds_nothing, normalised_hash, without_reasoning};
 use serde::{Deserialize, Serialize};
 
-use super::convention::{is_fenced, program_text};
+use super::convention::{self, is_fenced};
 use crate::record::FinishReason;
 
 /// Most self-written tests of a task; what follows is not read.
@@ -48,9 +48,34 @@ pub(crate) struct Program {
     /// The program; the whole text where none was found.
     pub(crate) text: String,
     /// Why it cannot be run, if it cannot.
-    pub(crate) broken: Option<&'static str>,
+    pub(crate) broken: Option<Broken>,
     /// The syntax tree's, for programs that can be run; holds within one process.
     pub(crate) hash: Option<u64>,
+}
+
+/// Why a program is not even run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Broken {
+    /// It parses, but is the prompt alone.
+    NothingAdded,
+    /// Its definition of the entry point does not parse.
+    EntryPoint,
+    /// It does not define the entry point.
+    NoEntryPoint,
+    /// The task has no entry point, and nothing in the answer is a program that does something.
+    NoScript,
+}
+
+impl Broken {
+    /// The reason in words, for reports that a model reads and for records.
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::NothingAdded => "adds no statement to the prompt",
+            Self::EntryPoint => "the definition of the entry point does not parse",
+            Self::NoEntryPoint => "nothing defines the entry point",
+            Self::NoScript => "no program that parses",
+        }
+    }
 }
 
 /// What an answer holds.
@@ -79,13 +104,16 @@ pub(crate) fn read(
             (Reading::Program(program), unclosed.or(failure))
         }
         Expects::Tests => {
-            let begun = begun.rsplit("```python\n").next().unwrap_or("");
-            let tests = tests(task, &format!("{begun}{text}"));
+            let spoken = without_reasoning(text);
+            // After reasoning the answer begins anew.
+            let goes_on = spoken.len() == text.len();
+            let begun = begun.rsplit("```python\n").next().filter(|_| goes_on);
+            let tests = tests(task, &format!("{}{spoken}", begun.unwrap_or_default()));
             let none = tests.is_empty().then_some(FormatFailure::NoTests);
             (Reading::Tests(tests), unclosed.or(none))
         }
         Expects::Prose => {
-            let prose = text.trim().to_owned();
+            let prose = without_reasoning(text).trim().to_owned();
             let empty = prose.is_empty().then_some(FormatFailure::Empty);
             (Reading::Prose(prose), empty)
         }
@@ -98,21 +126,24 @@ fn program(
     task: &TaskView,
     answer: &str,
 ) -> (Program, Option<FormatFailure>) {
-    let text = program_text(prompting, task, answer);
-    let extraction = extract_program(&text, &task.entry_point);
+    let extraction = convention::program(prompting, task, answer);
     let hash = normalised_hash(&extraction.program).filter(|_| extraction.complete);
     // A prompt is a whole program to the parser, and one without operators has an MI of 100: a model that adds
     // nothing to it must not be praised for that.
-    let nothing_added = hash.is_some() && hash == normalised_hash(&task.prompt);
-    let (broken, failure) = if nothing_added {
-        (
-            Some("adds no statement to the prompt"),
-            Some(FormatFailure::NothingAdded),
-        )
+    let broken = if adds_nothing(&extraction.program, &task.prompt) {
+        Some(Broken::NothingAdded)
     } else {
-        let broken = reason_text(extraction.reason);
-        (broken, broken.map(|_| FormatFailure::NoProgram))
+        match extraction.reason {
+            Reason::Complete => None,
+            Reason::BrokenEntryPoint => Some(Broken::EntryPoint),
+            Reason::NoEntryPoint => Some(Broken::NoEntryPoint),
+            Reason::NoScript => Some(Broken::NoScript),
+        }
     };
+    let failure = broken.map(|broken| match broken {
+        Broken::NothingAdded => FormatFailure::NothingAdded,
+        Broken::EntryPoint | Broken::NoEntryPoint | Broken::NoScript => FormatFailure::NoProgram,
+    });
     let program = Program {
         text: extraction.program,
         broken,
@@ -121,23 +152,16 @@ fn program(
     (program, failure)
 }
 
-/// Why a program is not even run.
-fn reason_text(reason: Reason) -> Option<&'static str> {
-    match reason {
-        Reason::Complete => None,
-        Reason::BrokenEntryPoint => Some("the definition of the entry point does not parse"),
-        Reason::NoEntryPoint => Some("nothing defines the entry point"),
-    }
-}
-
 /// The assertions in a text that name the entry point: each once, and none that the task itself shows.
-fn tests(task: &TaskView, text: &str) -> Vec<String> {
+fn tests<'a>(task: &TaskView, text: &'a str) -> Vec<String> {
     let mut known: Vec<Option<u64>> = task
         .public_examples
         .iter()
         .map(|example| normalised_hash(example))
         .collect();
-    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    // A quotation's marks are no part of its lines.
+    let unquoted = |line: &'a str| line.trim_start_matches(['>', ' ', '\t']).trim_end();
+    let lines: Vec<&str> = text.lines().map(unquoted).collect();
     let mut tests = Vec::new();
     let mut at = 0;
     while at < lines.len() && tests.len() < MAX_TESTS {
@@ -185,6 +209,7 @@ mod tests {
             task_id: "test/double".to_owned(),
             prompt: "def double(x):\n    \"\"\"Twice x.\"\"\"\n".to_owned(),
             entry_point: "double".to_owned(),
+            method: None,
             public_examples: vec!["assert double(1) == 2".to_owned()],
             instruction: None,
             few_shot: None,
@@ -265,6 +290,52 @@ mod tests {
                 "assert double(0) == 0, 'zero'"
             ]
         );
+    }
+
+    #[test]
+    fn reasoning_is_read_neither_as_a_program_nor_as_tests_nor_as_words() {
+        let draft =
+            "```python\ndef double(x):\n    return x\n```\nassert double(9) == 9\nAPPROVED\n";
+        let thought = format!("<think>\n{draft}</think>\n");
+        let channels = format!(
+            "<|channel|>analysis<|message|>{draft}<|end|><|start|>assistant<|channel|>final<|message|>"
+        );
+        let quoted = "> ```python\n> assert double(2) == 4\n> ```";
+        let whole = "def double(x):\n    return 2 * x\n";
+        for reasoning in [&thought, &channels] {
+            let reading = |expects, prompting, text: &str| {
+                let text = format!("{reasoning}{text}");
+                let begun = "```python\nassert double(";
+                read(
+                    expects,
+                    prompting,
+                    &task(),
+                    begun,
+                    &text,
+                    FinishReason::Stop,
+                )
+                .0
+            };
+            for prompting in [Prompting::Training, Prompting::Base, Prompting::Chat] {
+                let answer = format!("```python\n{whole}```");
+                let Reading::Program(program) = reading(Expects::Program, prompting, &answer)
+                else {
+                    panic!("a program");
+                };
+                assert_eq!((program.text.as_str(), program.broken), (whole, None));
+            }
+            assert_eq!(
+                reading(Expects::Tests, Prompting::Training, quoted),
+                Reading::Tests(vec!["assert double(2) == 4".to_owned()])
+            );
+            assert_eq!(
+                reading(Expects::Prose, Prompting::Training, "It fails.\n"),
+                Reading::Prose("It fails.".to_owned())
+            );
+        }
+        let cut_off = format!("<think>\n{draft}");
+        let failed = failure(Expects::Program, &cut_off, FinishReason::Stop);
+        assert_eq!(failed, Some(FormatFailure::NothingAdded));
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! `evaluator score` from the outside: verdicts, the cache, and bad input.
 
+mod answers;
+mod contests;
+
 use serde_json::{Value, json};
 
 use crate::support::{Finished, Project, finish, says};
@@ -152,15 +155,6 @@ fn what_cannot_be_judged_is_unscored_and_not_failed() {
 }
 
 #[test]
-fn extraction_is_done_only_if_asked_for() {
-    let answer = "Sure!\n```python\ndef double(x):\n    return 2 * x\n```\nThat doubles x.";
-    let project = project(&[solution("own/double", answer)]);
-    let verdict = |words: &[&str]| document(score(&project, words))["samples"][0]["base"].clone();
-    assert_eq!(verdict(&["samples.jsonl", "--json"]), "unparsable");
-    assert_eq!(verdict(&["samples.jsonl", "--json", "--extract"]), "passed");
-}
-
-#[test]
 fn the_table_counts_verdicts_and_rates() {
     let project = project(&[
         solution("own/double", "def double(x):\n    return 2 * x\n"),
@@ -172,11 +166,73 @@ fn the_table_counts_verdicts_and_rates() {
         lines[0].starts_with("custom: 2 samples of 2 over 2 of 3 tasks"),
         "{table}"
     );
-    assert_eq!(lines[1], "base  1 passed, 1 failed");
-    assert!(
-        lines[2].trim_start().starts_with("pass@1    50.0 %  ["),
+    // One suite needs no name.
+    assert_eq!(lines[1], "1 passed, 1 failed");
+    assert!(lines[2].starts_with("  pass@1    50.0 %  ["), "{table}");
+}
+
+#[test]
+fn the_table_names_the_suites_of_a_benchmark_that_has_two() {
+    let row = json!({
+        "task_id": "HumanEval/0", "prompt": "def f(x):\n", "entry_point": "f", "canonical_solution": "    return x\n",
+        "base_input": [[1]], "plus_input": [[2]], "atol": 0, "contract": "",
+    });
+    let project = Project::new();
+    project.write("plus.jsonl", format!("{row}\n"));
+    let sample = solution("HumanEval/0", "def f(x):\n    return 1\n");
+    project.write("samples.jsonl", format!("{sample}\n"));
+    let words = ["score", "--benchmark", "humaneval+", "--data", "plus.jsonl"];
+    let words = [&words[..], &["samples.jsonl"]].concat();
+    let finished = finish(&mut project.command(env!("CARGO_BIN_EXE_evaluator"), &words));
+    let table = finished.result();
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!(
+        (lines[1], lines[3]),
+        ("base  1 passed", "plus  1 failed"),
         "{table}"
     );
+    assert!(lines[2].starts_with("      pass@1   100.0 %"), "{table}");
+    assert_eq!(lines[5], "not passed, each with its first failing test:");
+    assert_eq!(
+        lines[6],
+        "  HumanEval/0  plus failed  wrong result of f(2,)"
+    );
+}
+
+#[test]
+fn samples_that_do_not_pass_are_listed_with_their_first_failing_test() {
+    let wrong = |n: usize| {
+        solution(
+            "own/double",
+            &format!("def double(x):\n    return {n} + x\n"),
+        )
+    };
+    let mut samples: Vec<Value> = (2..14).map(wrong).collect();
+    samples.insert(
+        0,
+        solution("own/double", "def double(x):\n    return 2 * x\n"),
+    );
+    samples.insert(
+        1,
+        solution("own/first", "def first(items):\n    return y\n"),
+    );
+    let table = score(&project(&samples), &["samples.jsonl"]).result();
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!(lines[3], "not passed, each with its first failing test:");
+    assert!(lines[4].starts_with("  own/first  error  "), "{table}");
+    assert!(
+        lines[4].contains("NameError: name 'y' is not defined"),
+        "{table}"
+    );
+    assert!(
+        lines[5].starts_with("  own/double (sample 1)  failed  assert double(1) == 2"),
+        "{table}"
+    );
+    assert_eq!(lines[14], "  and 3 more samples (--json lists all)");
+    assert_eq!(lines.len(), 15);
+    let all_right = [solution("own/double", "def double(x):\n    return 2 * x\n")];
+    let table = score(&project(&all_right), &["samples.jsonl"]).result();
+    assert!(!table.contains("not passed"), "{table}");
 }
 
 /// The error about a file of samples with this text.
@@ -256,9 +312,28 @@ fn files_and_names_that_are_not_there_are_the_users_mistake() {
 
 /// Scores programs, each a whole answer to the record's task, and compares their verdicts.
 fn check_programs(benchmark: &str, file: &str, record: &Value, programs: &[(&str, &str)]) {
+    check_answers(benchmark, file, record, programs, &[]);
+}
+
+/// The same, with further arguments.
+fn check_answers(
+    benchmark: &str,
+    file: &str,
+    record: &Value,
+    programs: &[(&str, &str)],
+    further: &[&str],
+) {
     let project = Project::new();
-    project.write(file, format!("[{record}]"));
-    let id = ["task_id", "question_id", "problem_id"]
+    let is_lines = std::path::Path::new(file)
+        .extension()
+        .is_some_and(|end| end == "jsonl");
+    let rows = if is_lines {
+        record.to_string()
+    } else {
+        format!("[{record}]")
+    };
+    project.write(file, rows);
+    let id = ["task_id", "question_id", "problem_id", "id"]
         .into_iter()
         .find_map(|name| record.get(name))
         .expect("an id");
@@ -268,7 +343,7 @@ fn check_programs(benchmark: &str, file: &str, record: &Value, programs: &[(&str
         .collect();
     project.write("samples.jsonl", samples.join("\n"));
     let words = ["score", "--json", "--benchmark", benchmark, "--data", file];
-    let words = [&words[..], &["samples.jsonl"]].concat();
+    let words = [&words[..], further, &["samples.jsonl"]].concat();
     let mut command = project.command(env!("CARGO_BIN_EXE_evaluator"), &words);
     let found = document(finish(&mut command));
     for ((program, verdict), sample) in programs
@@ -280,82 +355,14 @@ fn check_programs(benchmark: &str, file: &str, record: &Value, programs: &[(&str
 }
 
 #[test]
-fn programs_of_contests_are_judged_by_what_they_print() {
-    let apps = json!({
-        "problem_id": 1, "question": "Print the sum of two numbers, and its half.", "starter_code": "", "solutions": "",
-        "input_output": "{\"inputs\": [\"1 2\\n\", \"5 6\\n\"], \"outputs\": [\"3\\n1.5\\n\", \"11\\n5.5\"]}",
+fn a_whole_number_is_right_where_the_reference_returns_a_float() {
+    let row = json!({
+        "task_id": "Mbpp/287", "prompt": "\"\"\"\nx\n\"\"\"\n", "entry_point": "square_Sum",
+        "canonical_solution": "def square_Sum(n):\n    return 2 * n * (n + 1) * (2 * n + 1) / 3\n",
+        "base_input": [[2], [3]], "plus_input": [], "atol": 0, "contract": "", "assertion": "", "test": "",
     });
-    let sum = "a, b = map(int, input().split())\nprint(a + b)\n";
-    let warns = format!("import sys\nsys.stderr.write('slow')\n{sum}print((a + b) / 2)\n");
-    check_programs(
-        "apps",
-        "test.json",
-        &apps,
-        &[
-            // What is written to stderr is no part of the answer.
-            (&warns, "passed"),
-            (&format!("{sum}print((a + b) // 2)"), "failed"),
-            (&format!("{sum}print(c)"), "error"),
-        ],
-    );
-    let livecodebench = json!({
-        "question_id": "abc_a", "question_content": "Print twice the number.", "starter_code": "", "metadata": "{}",
-        "public_test_cases": "[{\"input\": \"1\\n\", \"output\": \"2\\n\", \"testtype\": \"stdin\"}]",
-        "private_test_cases": "[{\"input\": \"7\\n\", \"output\": \"14\\n\", \"testtype\": \"stdin\"}]",
-    });
-    check_programs(
-        "livecodebench",
-        "test.json",
-        &livecodebench,
-        &[
-            // Names of the modules that the publisher grants need no import.
-            ("print(2 * math.floor(float(stdin.readline())))", "passed"),
-            (
-                "if __name__ == '__main__':\n    print(int(input()) + 1)",
-                "failed",
-            ),
-        ],
-    );
-}
-
-#[test]
-fn functions_of_contests_are_judged_by_what_they_return() {
-    let apps = json!({
-        "problem_id": 2, "question": "Both in a list.", "starter_code": "def pair(a, b):\n", "solutions": "",
-        "input_output": "{\"fn_name\": \"pair\", \"inputs\": [[1, 2]], \"outputs\": [[[1, 2]]]}",
-    });
-    check_programs(
-        "apps",
-        "test.json",
-        &apps,
-        &[
-            // What the publisher wrote as JSON has lists for tuples, and often one list too many.
-            ("def pair(a, b):\n    return a, b\n", "passed"),
-            ("def pair(a, b):\n    return [[a, b]]\n", "passed"),
-            ("def pair(a, b):\n    return [b, a]\n", "failed"),
-        ],
-    );
-    let livecodebench = json!({
-        "question_id": "2800", "question_content": "Twice.", "metadata": "{\"func_name\": \"twice\"}",
-        "starter_code": "class Solution:\n    def twice(self, items: List[int]) -> List[int]:\n        ",
-        "public_test_cases": "[{\"input\": \"[1, 2]\", \"output\": \"[2, 4]\", \"testtype\": \"functional\"}]",
-        "private_test_cases": "[]",
-    });
-    let method = |body: &str| {
-        format!(
-            "class Solution:\n    def twice(self, items: List[int]) -> List[int]:\n        return {body}\n"
-        )
-    };
-    check_programs(
-        "livecodebench",
-        "test.json",
-        &livecodebench,
-        &[
-            (&method("[2 * i for i in items]"), "passed"),
-            (&method("2 * items"), "failed"),
-            ("def twice(items):\n    return [2, 4]\n", "error"),
-        ],
-    );
+    let program = "def square_Sum(n):\n    return 2*n*(n+1)*(2*n+1)//3\n";
+    check_programs("mbpp+", "t.jsonl", &row, &[(program, "passed")]);
 }
 
 #[test]

@@ -3,16 +3,21 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use metrics::syntax::{Reason, extract_program, parses};
+use metrics::syntax::{Extraction, Form, Reason, Wanted, extract_program, parses};
+
+/// The program that defines `f`, in a whole answer.
+fn extract(text: &str) -> Extraction {
+    extract_program(text, Form::Whole, &Wanted::entry_point("f"))
+}
 
 fn check(text: &str, expected: &str) {
-    let extraction = extract_program(text, "f");
+    let extraction = extract(text);
     assert_eq!(extraction.program, expected, "{text}");
     assert!(extraction.complete && extraction.reason == Reason::Complete);
 }
 
 fn check_incomplete(text: &str, reason: Reason) {
-    let extraction = extract_program(text, "f");
+    let extraction = extract(text);
     assert_eq!(
         (extraction.complete, extraction.reason),
         (false, reason),
@@ -214,13 +219,10 @@ fn a_complete_program_parses() {
         let source = case["source"].as_str().expect("a source");
         let answer = format!("It's here:\n```python\n{source}\n```\n");
         for text in [source, answer.as_str()] {
-            let extraction = extract_program(text, "f");
+            let extraction = extract(text);
             if extraction.complete {
                 assert!(parses(&extraction.program), "{}", extraction.program);
-                assert_eq!(
-                    extract_program(&extraction.program, "f").program,
-                    extraction.program
-                );
+                assert_eq!(extract(&extraction.program).program, extraction.program);
             }
         }
     }
@@ -247,12 +249,334 @@ fn long_answers_take_linear_time() {
     ];
     for answer in answers {
         let start = Instant::now();
-        let _ = extract_program(&answer, "f");
+        let _ = extract(&answer);
         // Ten times the optimised time and more; quadratic behaviour takes seconds.
         assert!(
             start.elapsed() < Duration::from_secs(1),
             "{:?}",
             start.elapsed()
         );
+    }
+}
+
+/// The answer in a fenced block.
+fn fenced(program: &str) -> String {
+    format!("```python\n{program}```\n")
+}
+
+fn indented(text: &str, margin: &str) -> String {
+    let lines = text.split_inclusive('\n');
+    lines.map(|line| format!("{margin}{line}")).collect()
+}
+
+const DRAFT: &str = "def f(x):\n    return x + 1\n";
+const GOOD: &str = "def f(x):\n    return x + 2\n";
+
+#[test]
+fn a_draft_in_the_reasoning_is_no_answer() {
+    let (draft, good) = (fenced(DRAFT), fenced(GOOD));
+    for text in [
+        format!("<think>\nTry:\n{draft}No, off by one.\n</think>\n\n{good}"),
+        format!("Try:\n{draft}wrong.\n</think>\n{good}"),
+        // A draft whose fence is still open.
+        format!("<think>\n```python\n{DRAFT}\n</think>\n{good}"),
+        format!("<think>\n{draft}\n</think>{GOOD}"),
+        format!("[THINK]{draft}[/THINK]{good}"),
+        format!(
+            "<|channel|>analysis<|message|>{draft}<|end|><|start|>assistant<|channel|>final<|message|>{good}<|return|>"
+        ),
+        format!("analysis{draft}assistantfinal{good}"),
+    ] {
+        check(&text, GOOD);
+    }
+}
+
+#[test]
+fn reasoning_that_was_cut_off_holds_no_answer() {
+    for text in [
+        format!("<think>\n{}", fenced(DRAFT)),
+        format!("<|channel|>analysis<|message|>{}", fenced(DRAFT)),
+    ] {
+        let found = extract(&text);
+        assert_eq!(
+            (found.complete, found.program.as_str()),
+            (false, ""),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_mark_of_reasoning_in_a_program_is_none() {
+    let program = "def f(x):\n    \"\"\"Drop all up to </think> in x.\"\"\"\n    return x.split(\"</think>\")[-1]\n";
+    check(program, program);
+    check(&fenced(program), program);
+}
+
+#[test]
+fn a_fence_may_be_indented_quoted_glued_or_on_one_line() {
+    for margin in ["  ", "   ", "    ", "\t"] {
+        check(
+            &format!(
+                "1. The code:\n\n{}\n2. Done.\n",
+                indented(&fenced(GOOD), margin)
+            ),
+            GOOD,
+        );
+    }
+    check(
+        &format!("So:\n\n{}\nDone.\n", indented(&fenced(GOOD), "> ")),
+        GOOD,
+    );
+    check(&format!("\u{feff}{}", fenced(GOOD)), GOOD);
+    check(&format!("\u{feff}{GOOD}"), GOOD);
+    let line = "def f(x): return x + 2";
+    for text in [
+        format!("```python {line}```"),
+        format!("```{line}```"),
+        format!("Use ```python {line}``` here."),
+        format!("```python {line}\n```\n"),
+        format!("```python{line}\n```\n"),
+        format!("```python\n{line}```\nDone."),
+        format!("Here:```python\n{line}\n```"),
+        format!("~~~\n{line}\n~~~"),
+        format!("```python\r\n{line}\r\n```\r\n"),
+        format!("```{{.python .code}}\n{line}\n```\n"),
+        format!("- ```python\n  {line}\n  ```\n"),
+    ] {
+        check(&text, &format!("{line}\n"));
+    }
+    check(
+        &format!("As asked:\n\n{}\nThat is it.\n", indented(GOOD, "    ")),
+        GOOD,
+    );
+}
+
+#[test]
+fn of_two_programs_the_first_counts_unless_it_is_a_stub() {
+    // As EvalPlus and LiveCodeBench have it.
+    check(
+        &format!("Draft:\n{}Better:\n{}", fenced(DRAFT), fenced(GOOD)),
+        DRAFT,
+    );
+    for stub in [
+        "def f(x):\n    pass\n",
+        "def f(x):\n    ...\n",
+        "def f(x):\n    \"\"\"Doc.\"\"\"\n",
+        "def f(x):\n    raise NotImplementedError(\"later\")\n",
+    ] {
+        check(
+            &format!("Fill in:\n{}So:\n{}", fenced(stub), fenced(GOOD)),
+            GOOD,
+        );
+        check(&fenced(stub), stub);
+    }
+    // A block that was never closed ends where the next one begins.
+    check(&format!("```python\nx = (\n{}", fenced(GOOD)), GOOD);
+}
+
+#[test]
+fn a_program_takes_what_it_lacks_from_other_blocks() {
+    let uses = "def f(x):\n    return helper(x) + K\n";
+    let text = format!(
+        "{}{}{}{}",
+        fenced("import math\nK = 5\nprint(K)\n"),
+        fenced("unrelated = 1\n"),
+        fenced(uses),
+        fenced("def helper(x):\n    return math.sqrt(x)\n"),
+    );
+    check(
+        &text,
+        "import math\n\n\ndef helper(x):\n    return math.sqrt(x)\n\n\nK = 5\n\n\ndef f(x):\n    return helper(x) + K\n",
+    );
+    // What Python gives to every program is not lacking.
+    check(
+        &format!(
+            "{}{}",
+            fenced("max = 3\n"),
+            fenced("def f(x):\n    return max(x)\n")
+        ),
+        "def f(x):\n    return max(x)\n",
+    );
+}
+
+#[test]
+fn an_answer_to_a_stub_takes_what_it_lacks_from_it() {
+    let prompt = "from __future__ import annotations\nfrom typing import List\nimport os.path\n\nLIMIT = 3\n\ndef helper(x):\n    return x\n\ndef f(xs: List[int]) -> int:\n    \"\"\"Sum.\"\"\"\n";
+    let wanted = Wanted {
+        entry_point: "f",
+        method: None,
+        prompt,
+    };
+    let check = |answer: &str, form: Form<'_>, expected: &str| {
+        let found = extract_program(answer, form, &wanted);
+        assert_eq!(found.program, expected, "{form:?} {answer}");
+        assert!(found.complete);
+    };
+    let answer = "def f(xs: List[int]) -> int:\n    return sum(xs)\n";
+    let given = "from __future__ import annotations\nfrom typing import List\nimport os.path\n";
+    for form in [
+        Form::Whole,
+        Form::RestOf(prompt),
+        Form::WholeOrRestOf(prompt),
+    ] {
+        check(&fenced(answer), form, &format!("{given}\n\n{answer}"));
+        let own =
+            format!("\"\"\"Doc.\"\"\"\nfrom __future__ import annotations\nimport os\n{answer}");
+        check(
+            &fenced(&own),
+            form,
+            &format!(
+                "\"\"\"Doc.\"\"\"\nfrom __future__ import annotations\nfrom typing import List\n\n\nimport os\n{answer}"
+            ),
+        );
+        let helped = "def f(xs):\n    return helper(xs)\n";
+        check(
+            &fenced(helped),
+            form,
+            &format!("{given}\ndef helper(x):\n    return x\n\n\n{helped}"),
+        );
+    }
+    // The rest of the prompt, bare or in a block.
+    let body = "    return len(xs)\n";
+    let stub = "def f(xs: List[int]) -> int:\n    \"\"\"Sum.\"\"\"\n";
+    for answer in [body.to_owned(), fenced(body), format!("{body}```\nDone.")] {
+        for form in [Form::RestOf(prompt), Form::WholeOrRestOf(prompt)] {
+            check(&answer, form, &format!("{given}\n{stub}{body}"));
+        }
+    }
+    // A prompt that is no stub gives nothing: its names are there when the program runs.
+    let words = Wanted {
+        prompt: "import re\n\"\"\"Sum.\"\"\"\n",
+        ..wanted
+    };
+    let found = extract_program(&fenced(GOOD), Form::Whole, &words);
+    assert_eq!(found.program, GOOD);
+}
+
+#[test]
+fn a_class_is_wanted_with_its_method() {
+    let wanted = Wanted {
+        method: Some("twice"),
+        ..Wanted::entry_point("Solution")
+    };
+    let check = |answer: &str, expected: &str| {
+        let found = extract_program(answer, Form::Whole, &wanted);
+        assert_eq!(
+            (found.program.as_str(), found.complete),
+            (expected, true),
+            "{answer}"
+        );
+    };
+    let lacking = "class Solution:\n    def helper(self, x):\n        return x\n";
+    let good = "class Solution:\n    def twice(self, x):\n        return 2 * x\n";
+    check(&format!("{}{}", fenced(lacking), fenced(good)), good);
+    check(&format!("{}{}", fenced(good), fenced(lacking)), good);
+    check(&fenced(&format!("{lacking}\n{good}")), good);
+    check(&fenced(&format!("{good}\n{lacking}")), good);
+    check(&fenced(lacking), lacking);
+    let derived = "class Base:\n    def twice(self, x):\n        return 2 * x\n\nclass Solution(Base):\n    pass\n";
+    check(&fenced(derived), derived);
+    // The publishers of contests take a function where there is no class.
+    let function = "def twice(x):\n    return 2 * x\n";
+    check(&format!("So:\n{}", fenced(function)), function);
+}
+
+/// The program that reads and prints, in an answer.
+fn check_script(answer: &str, expected: Option<&str>) {
+    for form in [Form::Whole, Form::RestOf("\"\"\"Task.\"\"\"\n")] {
+        let found = extract_program(answer, form, &Wanted::entry_point(""));
+        match expected {
+            Some(expected) => {
+                let continued = format!("\"\"\"Task.\"\"\"\n{expected}");
+                let whole = found.program == expected || found.program == continued;
+                assert!(whole && found.complete, "{answer}\n{found:?}");
+            }
+            None => assert_eq!(
+                (found.complete, found.reason),
+                (false, Reason::NoScript),
+                "{answer}"
+            ),
+        }
+    }
+}
+
+#[test]
+fn a_program_that_reads_and_prints_is_found_without_an_entry_point() {
+    let program = "import sys\n\nn = int(input())\nprint(n)\n";
+    check_script(program, Some(program));
+    for text in [
+        fenced(program),
+        format!(
+            "Example:\n```\n5000\n```\nThe code:\n{}Run it:\n```bash\npython a.py\n```\n",
+            fenced(program)
+        ),
+        format!(
+            "<think>\n{}</think>\n{}",
+            fenced("print(1)\n"),
+            fenced(program)
+        ),
+        format!("> ```\n{}> ```\n", indented(program, "> ")),
+        format!("Sure! Here it is:\n\n{program}\nIt reads n (a number).\n"),
+        format!("{program}```\nDone."),
+    ] {
+        check_script(&text, Some(program));
+    }
+    check_script(
+        "```python print(int(input()))```",
+        Some("print(int(input()))\n"),
+    );
+    // Definitions in one block, the call in the next.
+    check_script(
+        &format!(
+            "{}{}",
+            fenced("def main():\n    print(input())\n"),
+            fenced("main()\n")
+        ),
+        Some("def main():\n    print(input())\n\n\nmain()\n"),
+    );
+    let guarded = "def main():\n    print(1)\n\nif __name__ == \"__main__\":\n    main()\n";
+    check_script(&fenced(guarded), Some(guarded));
+    for text in [
+        "I cannot do that.",
+        "5000",
+        "```\n5000\n```\n",
+        "```python\nprint((\n```\n",
+        "n = int(input()\nprint(n)\n",
+        "",
+    ] {
+        check_script(text, None);
+    }
+}
+
+#[test]
+fn hostile_answers_neither_crash_nor_hang() {
+    let deep = "(".repeat(100_000);
+    for text in [
+        "`".repeat(1 << 20),
+        "```\n".repeat(1 << 15),
+        "```f\n".repeat(1 << 15),
+        "``` f ".repeat(1 << 15),
+        "    ```\n f\n".repeat(1 << 14),
+        format!("{}f", "> ".repeat(1 << 18)),
+        "<think>".repeat(1 << 15),
+        "</think>".repeat(1 << 15),
+        "<|channel|>final<|message|>".repeat(1 << 14),
+        format!("```python\n{deep}def f(): pass\n```\n"),
+        format!("def f():\n    return {deep}"),
+        "\u{feff}".repeat(1 << 18),
+        "```\ndef g(): return f\n```\n".repeat(1 << 11),
+        "```\n    return f\n```\n".repeat(1 << 11),
+        "f\0".repeat(1 << 12),
+    ] {
+        let wanted = Wanted {
+            prompt: "def f(x):\n    \"\"\"Doc.\"\"\"\n",
+            ..Wanted::entry_point("f")
+        };
+        let start = Instant::now();
+        let _ = extract_program(&text, Form::RestOf(wanted.prompt), &wanted);
+        let _ = extract_program(&text, Form::Whole, &Wanted::entry_point(""));
+        let taken = start.elapsed();
+        assert!(taken < Duration::from_secs(5), "{taken:?} for {:.40}", text);
     }
 }

@@ -1,6 +1,6 @@
 //! Inputs that want to crash the parser, the visitors or their stack.
 
-use metrics::syntax::{documented_functions, extract_program, normalised_hash};
+use metrics::syntax::{Form, Wanted, documented_functions, extract_program, normalised_hash};
 use metrics::{Fstrings, Options, SyntaxError, analyze, analyze_with};
 
 /// Everything that is public, on a source that may be anything.
@@ -13,7 +13,7 @@ fn use_everything(source: &str) {
         },
     );
     let _ = documented_functions(source);
-    let _ = extract_program(source, "f");
+    let _ = extract_program(source, Form::Whole, &Wanted::entry_point("f"));
     let _ = normalised_hash(source);
 }
 

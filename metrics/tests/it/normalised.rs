@@ -1,6 +1,6 @@
 //! Programs that are the same up to layout, comments and docstrings.
 
-use metrics::syntax::{definition_hashes, normalised_hash};
+use metrics::syntax::{adds_nothing, definition_hashes, normalised_hash};
 
 fn check(left: &str, right: &str, same: bool) {
     let hashes = [left, right].map(normalised_hash);
@@ -58,4 +58,45 @@ fn each_definition_of_a_source_has_the_hash_that_it_has_alone() {
     assert_eq!(found, [alone[1], alone[0]]);
     assert_eq!(definition_hashes("def f(:"), None);
     assert_eq!(definition_hashes("x = 1\n"), Some(Vec::new()));
+}
+
+#[test]
+fn an_answer_of_comments_docstrings_and_signatures_adds_nothing_to_its_prompt() {
+    let prompt =
+        "from typing import List\n\n\ndef f(xs: List[int]) -> int:\n    \"\"\"Sum.\"\"\"\n";
+    let check = |program: &str, expected: bool| {
+        assert_eq!(adds_nothing(program, prompt), expected, "{program:?}");
+    };
+    for program in [
+        "",
+        "# later\n",
+        "\"\"\"Words.\"\"\"\n",
+        prompt,
+        &format!("{prompt}    # to be done\n"),
+        // The signature may be written in another way, or more than once.
+        "def f(xs):\n    \"\"\"Another docstring.\"\"\"\n",
+        &format!("{prompt}\n{prompt}"),
+    ] {
+        check(program, true);
+    }
+    for program in [
+        &format!("{prompt}    pass\n"),
+        &format!("{prompt}    return 0\n"),
+        "import math\n",
+        "def g():\n    return 1\n",
+        "@cache\ndef f(xs):\n    \"\"\"Sum.\"\"\"\n",
+        "class Missing(Exception):\n    \"\"\"Raised.\"\"\"\n",
+        "def f(",
+    ] {
+        check(program, false);
+    }
+    let class = "class A:\n    \"\"\"Doc.\"\"\"\n\n    def g(self):\n        \"\"\"Doc.\"\"\"\n";
+    assert!(adds_nothing(class, ""));
+    assert!(!adds_nothing(&format!("{class}        return 1\n"), class));
+    // Code that the prompt gives is no answer; half of it is none either.
+    let given = "def helper():\n    return 1\n\ndef f():\n    \"\"\"Doc.\"\"\"\n";
+    assert!(adds_nothing("def helper():\n    return 1\n", given));
+    assert!(!adds_nothing("def helper():\n    return 2\n", given));
+    // A prompt that does not parse by itself.
+    assert!(adds_nothing("import re\n", "import re\ndef f(x):\n"));
 }

@@ -1,6 +1,6 @@
 //! APPS and `LiveCodeBench`: programs that read and print, functions that are called.
 
-use benchmarks::{Calls, Expected, Oracle, ScoringPhase, StreamCase, Streams, Tests};
+use benchmarks::{Calls, Expected, Oracle, OutputRule, ScoringPhase, StreamCase, Streams, Tests};
 use serde_json::{Value, json};
 
 use super::{check_error, hidden, question, shows_nothing_of, task, tasks, with};
@@ -31,10 +31,19 @@ fn apps_has_programs_that_read_and_print() {
         stdin: stdin.to_owned(),
         stdout: stdout.to_owned(),
     };
-    let Tests::Streams(Streams { cases, .. }) = hidden(&task) else {
+    let Tests::Streams(Streams {
+        cases,
+        prelude,
+        output,
+        ..
+    }) = hidden(&task)
+    else {
         panic!("{:?}", hidden(&task));
     };
     assert_eq!(cases, [case("1 2\n", "3\n"), case("30\n40", "70")]);
+    assert_eq!(output, OutputRule::Apps);
+    assert!(prelude.contains("from typing import List, Tuple\n"));
+    assert!(prelude.ends_with("stdin = sys.stdin\nstdout = sys.stdout\n"));
     shows_nothing_of(&task, &["30", "70"]);
     assert_eq!(
         task.canonical_solution(&ScoringPhase::begin()),
@@ -94,6 +103,48 @@ fn apps_has_calls_of_functions_and_of_methods() {
         (task.view().entry_point.as_str(), calls.entry_point.as_str()),
         ("Solution", "Solution().add")
     );
+    assert_eq!(task.view().method.as_deref(), Some("add"));
+}
+
+#[test]
+fn dicts_of_apps_have_whole_numbers_for_keys_where_the_publisher_makes_them_so() {
+    let calls = |inputs: &str, outputs: &str| {
+        let cases =
+            format!("{{\"fn_name\": \"f\", \"inputs\": [{inputs}], \"outputs\": [{outputs}]}}");
+        let record = with(&apps(), &json!({"input_output": cases}));
+        let Tests::Calls(calls) = hidden(&task("apps", "test.jsonl", &record)) else {
+            panic!("calls");
+        };
+        let Expected::Values(values) = calls.expected else {
+            panic!("values");
+        };
+        (calls.base[0].clone(), values[0].clone())
+    };
+    let check = |inputs: &str, outputs: &str, expected: (&str, &str)| {
+        let found = calls(inputs, outputs);
+        assert_eq!(
+            (found.0.as_str(), found.1.as_str()),
+            expected,
+            "{inputs} {outputs}"
+        );
+    };
+    check(
+        r#"[{"1": {"2": "a"}, "-3": 4, " 05 ": 6}, 7]"#,
+        r#"{"1": 2}"#,
+        ("({1: {'2': 'a'}, -3: 4, 5: 6}, 7,)", "{1: 2}"),
+    );
+    // Not all of them are numbers, and no other argument is looked at.
+    check(
+        r#"[{"1": 2, "a": 3}]"#,
+        r#"[{"1": 2}]"#,
+        ("({'1': 2, 'a': 3},)", "[{1: 2}]"),
+    );
+    check(
+        r#"[1, {"1": 2}]"#,
+        r#"{"1.5": 2}"#,
+        ("(1, {'1': 2},)", "{'1.5': 2}"),
+    );
+    check("[]", "[]", ("()", "[]"));
 }
 
 #[test]
@@ -161,15 +212,28 @@ fn livecodebench_has_programs_that_read_and_print() {
     let Tests::Streams(Streams {
         cases,
         prelude,
-        tolerance,
+        output,
         ..
     }) = hidden(&plain)
     else {
         panic!("{:?}", hidden(&plain));
     };
     let stdin: Vec<&str> = cases.iter().map(|case| case.stdin.as_str()).collect();
-    assert_eq!((stdin, tolerance), (vec!["1\n", "4321\n"], 0.0));
-    assert!(prelude.contains("from typing import *") && prelude.contains("import heapq"));
+    assert_eq!(
+        (stdin, output),
+        (vec!["1\n", "4321\n"], OutputRule::LiveCodeBench)
+    );
+    // `builtins` after `math`, `operator` and `io`: `pow(2, 3, 5)` and `open` are Python's own.
+    let starred: Vec<&str> = prelude
+        .lines()
+        .filter_map(|line| line.strip_prefix("from ")?.strip_suffix(" import *"))
+        .collect();
+    assert_eq!(
+        starred.join(" "),
+        "string re datetime collections heapq bisect copy math random statistics itertools functools operator io sys \
+         json builtins typing"
+    );
+    assert!(prelude.contains("import json\nsys.setrecursionlimit(50000)\n"));
     shows_nothing_of(&plain, &["4321", "8642"]);
 
     // base64.b64encode(zlib.compress(pickle.dumps(TEXT))) of the same private tests, in Python 3.11.
@@ -194,6 +258,7 @@ fn livecodebench_has_calls_of_methods() {
     );
     let task = task("livecodebench", "test.jsonl", &record);
     assert_eq!(task.view().entry_point, "Solution");
+    assert_eq!(task.view().method.as_deref(), Some("twice"));
     assert!(
         question(task.view()).contains("Start from this code:\nclass Solution:\n    def twice(")
     );

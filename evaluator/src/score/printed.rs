@@ -1,0 +1,220 @@
+//! Whether a program printed what was expected, by its benchmark's rule; pure.
+
+use std::collections::BTreeSet;
+
+use benchmarks::OutputRule;
+
+use super::stream::{agrees, strip, words};
+
+/// Tolerances of numpy's `allclose`: relative and absolute.
+const RELATIVE: f64 = 1e-5;
+const ABSOLUTE: f64 = 1e-8;
+
+/// Whether what a program printed is right where `expected` was expected.
+pub(crate) fn is_right(rule: OutputRule, printed: &str, expected: &str) -> bool {
+    match rule {
+        OutputRule::LiveCodeBench => agrees(printed, expected),
+        OutputRule::Apps => apps(printed, expected),
+    }
+}
+
+/// The comparisons of APPS's scorer, in its order; each is more lenient than those before it.
+///
+/// # Source
+/// `run_test` of `eval/testing_util.py` in github.com/hendrycks/apps.
+fn apps(printed: &str, expected: &str) -> bool {
+    let printed = python_lines(printed);
+    let stripped: Vec<&str> = printed.iter().map(|line| strip(line)).collect();
+    if [&printed, &stripped]
+        .iter()
+        .any(|lines| strip(&lines.join("\n")) == strip(expected))
+    {
+        return true;
+    }
+    let expected: Vec<&str> = expected
+        .split('\n')
+        .filter(|line| !line.is_empty())
+        .map(strip)
+        .collect();
+    if printed == expected {
+        return true;
+    }
+    let filled: Vec<&str> = printed
+        .into_iter()
+        .filter(|line| !line.is_empty())
+        .collect();
+    filled == expected
+        || lines_are_close(&filled, &expected)
+        || sets_of_words(&filled, true) == sets_of_words(&expected, false)
+        || matches!(
+            (rounded(&filled, true), rounded(&expected, false)),
+            (Some(a), Some(b)) if a == b
+        )
+}
+
+/// The lines of a text as Python's `splitlines` finds them.
+fn python_lines(text: &str) -> Vec<&str> {
+    let is_end = |c: char| {
+        matches!(
+            c,
+            '\n' | '\r' | '\x0b' | '\x0c' | '\x1c'..='\x1e' | '\u{85}' | '\u{2028}' | '\u{2029}'
+        )
+    };
+    let (mut lines, mut rest) = (Vec::new(), text);
+    while let Some(end) = rest.find(is_end) {
+        lines.push(&rest[..end]);
+        let after = &rest[end..];
+        let one = after.chars().next().map_or(0, char::len_utf8);
+        rest = after.strip_prefix("\r\n").unwrap_or(&after[one..]);
+    }
+    if !rest.is_empty() {
+        lines.push(rest);
+    }
+    lines
+}
+
+/// Whether every line is one number, and close to the one expected there.
+fn lines_are_close(printed: &[&str], expected: &[&str]) -> bool {
+    printed.len() == expected.len()
+        && printed
+            .iter()
+            .zip(expected)
+            .all(|(a, b)| matches!((float(a), float(b)), (Some(a), Some(b)) if close(a, b)))
+}
+
+fn close(a: f64, b: f64) -> bool {
+    if a.is_infinite() || b.is_infinite() {
+        return a.is_infinite() && b.is_infinite() && a.is_sign_positive() == b.is_sign_positive();
+    }
+    // NaN is close to nothing.
+    (a - b).abs() <= ABSOLUTE + RELATIVE * b.abs()
+}
+
+/// The words of each line as a set, in a set. Of what was printed, lines of white space do not count.
+fn sets_of_words<'a>(lines: &[&'a str], filled: bool) -> BTreeSet<BTreeSet<&'a str>> {
+    let sets = lines
+        .iter()
+        .map(|line| words(line).collect::<BTreeSet<_>>());
+    sets.filter(|set| !filled || !set.is_empty()).collect()
+}
+
+/// The same with numbers, rounded to three digits behind the point; `None` where a word is no number.
+fn rounded(lines: &[&str], filled: bool) -> Option<BTreeSet<BTreeSet<String>>> {
+    let sets = sets_of_words(lines, filled).into_iter();
+    sets.map(|set| {
+        set.into_iter()
+            .map(|word| three_digits(float(word)?))
+            .collect()
+    })
+    .collect()
+}
+
+/// A number as text, equal for numbers that are equal after rounding; `None` for NaN, which equals nothing.
+fn three_digits(number: f64) -> Option<String> {
+    if number.is_nan() {
+        return None;
+    }
+    let text = format!("{number:.3}");
+    // Zero has no sign.
+    Some(if text == "-0.000" {
+        "0.000".to_owned()
+    } else {
+        text
+    })
+}
+
+/// A number as Python's `float` reads it, but for digits outside of ASCII.
+fn float(text: &str) -> Option<f64> {
+    let text = strip(text);
+    let underscores_part_digits = text.match_indices('_').all(|(at, _)| {
+        let digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+        at > 0 && digit(text.as_bytes().get(at - 1)) && digit(text.as_bytes().get(at + 1))
+    });
+    if !underscores_part_digits {
+        return None;
+    }
+    text.replace('_', "").parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    /// A verdict of the publishers' scorers.
+    #[derive(Deserialize)]
+    struct Judged {
+        printed: String,
+        expected: String,
+        apps: bool,
+        livecodebench: bool,
+    }
+
+    #[test]
+    fn outputs_are_judged_as_the_publishers_scorers_judge_them() {
+        let golden = include_str!("../../tests/it/golden/contests/printed.jsonl");
+        let judged: Vec<Judged> = golden
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("a verdict"))
+            .collect();
+        assert!(judged.len() > 200);
+        for case in &judged {
+            let found = [OutputRule::Apps, OutputRule::LiveCodeBench]
+                .map(|rule| is_right(rule, &case.printed, &case.expected));
+            assert_eq!(
+                found,
+                [case.apps, case.livecodebench],
+                "{:?} for {:?}",
+                case.printed,
+                case.expected
+            );
+        }
+    }
+
+    fn check(printed: &str, expected: &str, right: bool) {
+        assert_eq!(
+            apps(printed, expected),
+            right,
+            "{printed:?} for {expected:?}"
+        );
+    }
+
+    #[test]
+    fn white_space_and_empty_lines_do_not_count_in_apps() {
+        check("1 2 \n3\n\n", "1 2\n3", true);
+        check("1\n\n2\n", "1\n2", true);
+        check("  1\n 2", "1\n2\n", true);
+        check("1\r\n2", "1\n2", true);
+        check("1\n\n2", "1\n \n2", true);
+        check("", "\n", true);
+        check("", "1", false);
+        check("1", "", false);
+    }
+
+    #[test]
+    fn lines_of_one_number_are_close_in_apps() {
+        check("0.33333", "0.333333333333", true);
+        check("100001", "100000", true);
+        check("100002", "100000", false);
+        check("1.0\n2.5", "1\n2.5000001", true);
+        check("inf", "Infinity", true);
+    }
+
+    #[test]
+    fn at_last_words_and_lines_have_no_order_in_apps() {
+        check("2 1", "1 2", true);
+        check("1 1 2", "2 1", true);
+        check("3\n1 2", "2 1\n3", true);
+        check("a\na\nb", "b\na", true);
+        check("1 3", "1 2", false);
+        check("1 2\n3", "1\n2 3", false);
+        check("1.0004 x", "1.0 x", false);
+        check("1.0004 -0.0001", "0 1", true);
+        check("0.0625", "0.062", true);
+        check("1.001", "1", false);
+        check("nan", "nan", true);
+        check("nan 1", "1 nan", true);
+        check("nan 1.0", "1 nan", false);
+    }
+}

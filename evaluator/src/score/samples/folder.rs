@@ -1,0 +1,77 @@
+//! Samples as a folder: `HumanEval_0/0.py`, whole programs, numbered within the folder of their task.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use cli::UserMistake;
+use metrics::syntax::Form;
+
+use super::{Samples, TaskIds};
+
+/// Reads the programs below `path`, tasks in the order of the benchmark.
+///
+/// # Errors
+/// A [`UserMistake`] for a folder of no task of the benchmark; a folder or file that cannot be read.
+pub(super) fn read(path: &Path, samples: &mut Samples<'_>) -> Result<()> {
+    let tasks = samples.tasks;
+    let ids = TaskIds::of(tasks);
+    let mut folders = Vec::new();
+    let mut passed_over = 0;
+    for folder in entries(path)? {
+        if !folder.is_dir() {
+            passed_over += 1;
+            continue;
+        }
+        let name = name_of(&folder);
+        let task = TaskIds::of_folder(tasks, &name).ok_or_else(|| {
+            let unknown = ids.unknown(&name);
+            UserMistake(format!("{}: {unknown}", folder.display()))
+        })?;
+        folders.push((task, folder));
+    }
+    folders.sort_unstable();
+    for (task, folder) in folders {
+        let mut programs = entries(&folder)?;
+        let n_entries = programs.len();
+        programs.retain(|file| file.is_file() && file.extension().is_some_and(|end| end == "py"));
+        passed_over += n_entries - programs.len();
+        // `10.py` is after `9.py`.
+        programs.sort_by_key(|file| {
+            let name = name_of(&file.with_extension(""));
+            (name.parse::<u64>().unwrap_or(u64::MAX), name)
+        });
+        for file in programs {
+            let cannot_read = || format!("cannot read {}", file.display());
+            let bytes = fs::read(&file).with_context(cannot_read)?;
+            // A file that is no UTF-8 costs its own sample and no other.
+            let fault = std::str::from_utf8(&bytes).err().map(|_| "not UTF-8");
+            let text = String::from_utf8_lossy(&bytes);
+            let task_id = tasks[task].view().task_id.clone();
+            samples.push(task, task_id, (&text, Form::Whole), fault);
+        }
+    }
+    if passed_over > 0 {
+        cli::note(&format!(
+            "{passed_over} entries of {} are no TASK/NUMBER.py and passed over",
+            path.display()
+        ));
+    }
+    Ok(())
+}
+
+/// What lies in a folder, in the order of the names.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let cannot_read = || format!("cannot read {}", folder.display());
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(folder).with_context(cannot_read)? {
+        entries.push(entry.with_context(cannot_read)?.path());
+    }
+    entries.sort_unstable();
+    Ok(entries)
+}
+
+fn name_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
