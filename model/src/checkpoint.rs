@@ -29,8 +29,9 @@ use oddities::{has_head_of_its_own, refuse_quantised_folder};
 
 /// No honest tokenizer is larger; they reach 35 MB.
 const MAX_TOKENIZER_BYTES: u64 = 256 << 20;
-/// No honest configuration or template is larger; they reach 2 MB, with every added token described.
-const MAX_CONFIG_BYTES: u64 = 16 << 20;
+/// No honest configuration or template is larger; they reach 1.5 MB, with every added token described. A value may take
+/// sixteen times its text in memory.
+const MAX_CONFIG_BYTES: u64 = 4 << 20;
 
 /// The output projection.
 const HEAD: &str = "lm_head.weight";

@@ -20,9 +20,9 @@ use thiserror::Error;
 use crate::weight_file::{HostTensor, WeightFile};
 pub(crate) use folder::SafetensorsFolder;
 
-/// Above this a header is taken for a hostile or broken one: 1,000 tensors need 100 kB. The format allows 100 MB, of
-/// which the names alone would take several times that in memory.
-const MAX_HEADER_BYTES: u64 = 16 << 20;
+/// Above this a header is taken for a hostile or broken one: 1,000 tensors need 100 kB. The format allows 100 MB, which
+/// may take fifteen times as much memory.
+const MAX_HEADER_BYTES: u64 = 4 << 20;
 /// Values that one thread reads and widens at a time.
 const CHUNK_VALUES: usize = 1 << 16;
 

@@ -106,16 +106,16 @@ pub enum PatternError {
     },
 }
 
-/// Most memory of a compiled pattern: those of an adapter come from anywhere, and there may be many.
-const MAX_PATTERN_BYTES: usize = 1 << 18;
+/// Most memory of a compiled pattern, in bytes: those of an adapter come from anywhere.
+pub(crate) const MAX_PATTERN_BYTES: usize = 1 << 18;
 
-/// A regular expression put into `frame` in place of `{}`.
-pub(crate) fn compile(pattern: &str, frame: &str) -> Result<Regex, PatternError> {
-    let compile = |pattern: &str| {
-        RegexBuilder::new(pattern)
-            .size_limit(MAX_PATTERN_BYTES)
-            .build()
-    };
+/// A regular expression put into `frame` in place of `{}`, which takes at most `most_bytes` of memory.
+pub(crate) fn compile(
+    pattern: &str,
+    frame: &str,
+    most_bytes: usize,
+) -> Result<Regex, PatternError> {
+    let compile = |pattern: &str| RegexBuilder::new(pattern).size_limit(most_bytes).build();
     // By itself first, so that `a)(b` is not mended by the frame.
     let compiled = compile(pattern).and_then(|_| compile(&frame.replace("{}", pattern)));
     compiled.map_err(|error| PatternError::Malformed {
@@ -154,7 +154,7 @@ impl PathPattern {
     pub fn new(text: &str) -> Result<Self, PatternError> {
         Ok(Self {
             text: text.to_owned(),
-            compiled: compile(text, "^(?:{})$")?,
+            compiled: compile(text, "^(?:{})$", MAX_PATTERN_BYTES)?,
         })
     }
 

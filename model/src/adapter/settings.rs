@@ -33,7 +33,7 @@ const STARTS_WITHIN_WEIGHTS: [&str; 5] = ["pissa", "olora", "corda", "loftq", "l
 /// Most values of a rank: no linear layer is wider.
 const MAX_RANK: u32 = 1 << 20;
 /// Most patterns of ranks or alphas. PEFT writes at most one for each linear layer, of which large models have 600.
-const MAX_PATTERNS: usize = 2048;
+const MAX_PATTERNS: usize = 1024;
 
 /// The settings of an adapter that is saved.
 pub(super) fn config_json(settings: &LoraSettings, origin: &AdapterOrigin) -> Value {
@@ -440,13 +440,25 @@ mod tests {
                 .to_string();
             assert!(text.contains(&format!("`{key}`")), "{text}");
         }
+        // One for each linear layer of a large model, as PEFT writes them, is not too many.
+        let all = (0..80).flat_map(|layer| Target::ALL.map(|target| target.module_path(layer)));
+        let all: serde_json::Map<String, Value> = all
+            .map(|module| (format!("model.{module}").replace('.', r"\."), json!(2)))
+            .collect();
+        parse(&config(&[("rank_pattern", Value::Object(all))])).expect("settings");
+        // Many that each are within their own bound are refused as well: here 1,000 of 200 kB.
+        let large: serde_json::Map<String, Value> = (0..1000)
+            .map(|i| (format!("(a{{900}}){{9}}{i}"), json!(2)))
+            .collect();
+        let error = parse(&config(&[("rank_pattern", Value::Object(large))]));
+        assert!(error.is_err_and(|error| error.to_string().contains("size limit")));
         let many: serde_json::Map<String, Value> = (0..=MAX_PATTERNS)
             .map(|i| (format!("layers.{i}"), json!(2)))
             .collect();
         let error = parse(&config(&[("rank_pattern", Value::Object(many))]));
         let error = error.err().expect("refused").to_string();
         assert!(
-            error.contains("2049 entries, expected at most 2048"),
+            error.contains("1025 entries, expected at most 1024"),
             "{error}"
         );
     }

@@ -12,9 +12,9 @@ use crate::weight_file::WeightFile;
 
 /// Above this a header is taken for a hostile or broken one: 250,000 tokens with merges need 15 MB.
 const MAX_HEADER_BYTES: u64 = 64 << 20;
-/// Most elements of all arrays together: 260,000 tokens with their types, scores and merges are 1.3 million. One takes up
-/// to 32 bytes of memory, so that a header never takes more than 128 MiB.
-const MAX_ELEMENTS: usize = 1 << 22;
+/// Most elements of all arrays together: 260,000 tokens with their types, scores and merges are 1.3 million. A short text
+/// takes 56 bytes of memory, so that a header's arrays never take more than 120 MB beyond its own length.
+const MAX_ELEMENTS: usize = 1 << 21;
 /// Most tensors, and most metadata pairs: large models have 1,000 of the first and 100 of the second.
 const MAX_ENTRIES: usize = 1 << 16;
 /// ggml's own limit.

@@ -2,7 +2,10 @@
 
 use super::whole::WholeModule;
 use crate::config::ModelConfig;
-use crate::target::{PatternError, Target, Targets, compile};
+use crate::target::{MAX_PATTERN_BYTES, PatternError, Target, Targets, compile};
+
+/// Most memory of all patterns of a map together, in bytes.
+const MAX_PATTERNS_BYTES: usize = 16 << 20;
 
 /// What the pairs of a fresh adapter begin with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,10 +56,12 @@ pub(crate) struct Patterns<V>(Vec<(regex::Regex, V)>);
 impl<V: Copy> Patterns<V> {
     /// Compiles patterns in the order in which they are tried.
     pub(crate) fn new(patterns: &[(String, V)]) -> Result<Self, PatternError> {
-        // As in PEFT, the pattern stands for the whole path or for what follows a dot.
-        let compiled = patterns
-            .iter()
-            .map(|(pattern, value)| Ok((compile(pattern, r"^(?:.*\.)?(?:{})$")?, *value)));
+        let most_bytes = (MAX_PATTERNS_BYTES / patterns.len().max(1)).min(MAX_PATTERN_BYTES);
+        let compiled = patterns.iter().map(|(pattern, value)| {
+            // As in PEFT, the pattern is for the whole path or for what follows a dot.
+            let compiled = compile(pattern, r"^(?:.*\.)?(?:{})$", most_bytes)?;
+            Ok((compiled, *value))
+        });
         compiled.collect::<Result<_, _>>().map(Self)
     }
 

@@ -9,7 +9,7 @@ use super::{CHUNK_VALUES, INDEX, SINGLE, SafetensorsError, SafetensorsFile};
 use crate::weight_file::{HostTensor, read_bounded};
 
 /// Above this an index is taken for a hostile or broken one: 1,000 tensors need 100 kB.
-const MAX_INDEX_BYTES: u64 = 16 << 20;
+const MAX_INDEX_BYTES: u64 = 4 << 20;
 
 /// The weights of a Hugging Face folder: one file, or shards that an index names.
 #[derive(Debug)]

@@ -163,6 +163,30 @@ fn hostile_headers_are_refused_before_memory_is_taken() {
 }
 
 #[test]
+fn an_index_of_many_megabytes_is_refused_unread() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = std::fs::File::create(folder.path().join(INDEX)).expect("a file");
+    file.set_len(1 << 40).expect("a sparse file");
+    let error = SafetensorsFolder::open(folder.path()).expect_err("refused");
+    let error = error.to_string();
+    assert!(
+        error.contains("no regular file of at most 4194304 bytes"),
+        "{error}"
+    );
+}
+
+#[test]
+fn mutated_indices_end_in_an_error_or_a_folder_but_never_in_a_panic() {
+    let whole = br#"{"metadata": {"total_size": 8}, "weight_map": {"w": "a.safetensors"}}"#;
+    let mut accepted = 0;
+    for bytes in mutants(whole, 29, 500) {
+        let (_folder, opened) = folder_with_index(&String::from_utf8_lossy(&bytes));
+        accepted += usize::from(opened.is_ok_and(|folder| folder.tensor("w").is_ok()));
+    }
+    assert!(accepted > 20, "{accepted} mutants were accepted");
+}
+
+#[test]
 fn what_is_no_safetensors_file_says_what_it_is_instead() {
     let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n";
     let text = message(pointer.as_bytes());
