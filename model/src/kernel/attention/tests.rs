@@ -118,6 +118,16 @@ fn texts_of_a_sequence_do_not_see_each_other() {
     check(heads(4, 2, 32), 100, starts);
 }
 
+/// More keys than are added up in one block; the second text begins inside of one.
+#[test]
+fn long_sequences_are_those_of_double_precision() {
+    check(
+        heads(2, 1, 8),
+        1_300,
+        [vec![0; 700], vec![700; 600]].concat(),
+    );
+}
+
 #[test]
 fn the_number_of_threads_changes_no_bit() {
     let heads = heads(6, 2, 16);
