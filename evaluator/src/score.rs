@@ -149,7 +149,7 @@ fn key(set: &TaskSet, sample: &Sample, sandbox: &Sandbox) -> String {
         &settings,
     ];
     let hidden = task.hidden().sha256();
-    let fault = sample.fault.as_deref().unwrap_or_default();
+    let fault = sample.fault.unwrap_or_default();
     sha256_of(
         texts
             .into_iter()

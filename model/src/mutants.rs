@@ -37,7 +37,7 @@ pub(crate) fn mutants(whole: &[u8], seed: u64, n: usize) -> impl Iterator<Item =
                     bytes.splice(end..end, repeated);
                 }
                 6 => {
-                    bytes.splice(at..at + 1, inserted.iter().copied());
+                    bytes.splice(at..=at, inserted.iter().copied());
                 }
                 _ => {
                     // Digits are where sizes and places are.

@@ -57,7 +57,7 @@ pub fn clustered_mean<C: Ord>(values: &[f64], clusters: &[C]) -> Option<Clustere
         standard_error,
         uncorrected_standard_error: uncorrected,
         clusters: count,
-        interval: (standard_error > TIE * center.abs()).then(|| Interval {
+        interval: (standard_error > TIE * center.abs()).then_some(Interval {
             low: center - reach,
             high: center + reach,
         }),

@@ -216,22 +216,25 @@ pub(super) fn with_program(mut sample: SampleRecord, program: String) -> SampleR
     sample
 }
 
+/// One line of text for each number of the range.
+fn lines(numbers: std::ops::Range<usize>, line: impl Fn(usize) -> String) -> String {
+    numbers.fold(String::new(), |text, number| text + &line(number))
+}
+
 /// A program with so many statements beside its loop, lines of its docstring, and comments.
 pub(super) fn program(task: usize, statements: usize, docstring: usize, comments: usize) -> String {
-    let more: String = (1..docstring)
-        .map(|line| format!("    Line {line} of what it does.\n"))
-        .collect();
+    let more = lines(1..docstring, |line| {
+        format!("    Line {line} of what it does.\n")
+    });
     let end = if more.is_empty() {
         "\"\"\"".to_owned()
     } else {
         format!("\n{more}    \"\"\"")
     };
-    let comments: String = (0..comments)
-        .map(|line| format!("    # Remark {line}.\n"))
-        .collect();
-    let statements: String = (0..statements)
-        .map(|at| format!("    total = total * {} + {at}\n", task % 3 + 1))
-        .collect();
+    let comments = lines(0..comments, |line| format!("    # Remark {line}.\n"));
+    let statements = lines(0..statements, |at| {
+        format!("    total = total * {} + {at}\n", task % 3 + 1)
+    });
     format!(
         "def task_{task}(values):\n    \"\"\"Add what is positive.{end}\n    total = 0\n    for value in values:\n        \
          if value > {task}:\n            total += value\n{comments}{statements}    return total\n"

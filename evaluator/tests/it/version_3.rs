@@ -110,7 +110,7 @@ fn its_shards_are_merged() {
             let own: String = all
                 .iter()
                 .filter(of_task)
-                .map(|line| format!("{line}\n"))
+                .flat_map(|line| [line.to_string(), "\n".to_owned()])
                 .collect();
             project.write(&format!("{folder}/{file}"), own);
         }

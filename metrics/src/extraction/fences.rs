@@ -127,7 +127,7 @@ struct Scan<'a> {
     last_close: Option<usize>,
 }
 
-impl<'a> Scan<'a> {
+impl Scan<'_> {
     /// Takes a line outside of blocks; gives where to go on.
     fn outside_line(&mut self, at: usize, end: usize, open: &mut Option<Opening>) -> usize {
         let line = &self.text[at..end];

@@ -260,7 +260,7 @@ pub(super) fn supplied(
                 let names = &units[at].names;
                 let is_new = |name: &&str| *name == "*" || !bound.contains(*name);
                 let imported =
-                    is_prompt && names.imports && names.binds.iter().any(|name| is_new(&name));
+                    is_prompt && names.imports && names.binds.iter().any(|name| is_new(name));
                 imported || names.binds.iter().any(|name| lacking.contains(*name))
             })
             .collect();

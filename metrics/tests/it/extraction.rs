@@ -266,7 +266,7 @@ fn fenced(program: &str) -> String {
 
 fn indented(text: &str, margin: &str) -> String {
     let lines = text.split_inclusive('\n');
-    lines.map(|line| format!("{margin}{line}")).collect()
+    lines.flat_map(|line| [margin, line]).collect()
 }
 
 const DRAFT: &str = "def f(x):\n    return x + 1\n";
@@ -577,6 +577,6 @@ fn hostile_answers_neither_crash_nor_hang() {
         let _ = extract_program(&text, Form::RestOf(wanted.prompt), &wanted);
         let _ = extract_program(&text, Form::Whole, &Wanted::entry_point(""));
         let taken = start.elapsed();
-        assert!(taken < Duration::from_secs(5), "{taken:?} for {:.40}", text);
+        assert!(taken < Duration::from_secs(5), "{taken:?} for {text:.40}");
     }
 }

@@ -264,7 +264,7 @@ fn choose(
     };
     let least = |candidates: Vec<usize>| {
         let least = candidates.iter().copied().min_by(compare)?;
-        let is_equal = |other: &&usize| **other != least && compare(*other, &least).is_eq();
+        let is_equal = |other: &&usize| **other != least && compare(other, &least).is_eq();
         Some((least, candidates.iter().filter(is_equal).count()))
     };
     least(candidates(false)).or_else(|| least(candidates(true)))
