@@ -160,14 +160,18 @@ impl RunFolder {
     pub(crate) fn read_info(folder: &Path) -> Result<RunInfo> {
         let path = folder.join(RUN);
         let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let value: serde_json::Value = serde_json::from_slice(&text)
-            .with_context(|| format!("{}: no description of a run", path.display()))?;
+        let broken = || {
+            format!(
+                "{}: no description of a run\nhint: move the folder away and run again",
+                path.display()
+            )
+        };
+        let value: serde_json::Value = serde_json::from_slice(&text).with_context(broken)?;
         let version = value["version"].as_u64();
         if let Some(refusal) = json_lines::refusal(version, OLDEST_RECORD, RECORD_VERSION) {
             bail!("{}: {refusal}", path.display());
         }
-        let info: RunInfo = serde_json::from_value(value)
-            .with_context(|| format!("{}: no description of a run", path.display()))?;
+        let info: RunInfo = serde_json::from_value(value).with_context(broken)?;
         Ok(info.upgraded())
     }
 

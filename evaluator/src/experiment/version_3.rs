@@ -325,6 +325,55 @@ fn records_of_version_3_are_upgraded_for_the_report() {
 }
 
 #[test]
+fn the_bonus_and_its_parts_are_radons() {
+    // As `bonus.py` beside the golden run prints them: MI, mi_code, the bonus, the curve, docstrings as logical lines.
+    let expected = [
+        (
+            "reference_mean",
+            [
+                87.638_152_619_790_18,
+                92.371_663_112_367_74,
+                -4.733_510_492_577_555_5,
+                -2.172_678_230_841_773_6,
+                -2.560_832_261_735_775_3,
+            ],
+        ),
+        (
+            "mean",
+            [
+                74.247_909_388_630_52,
+                86.797_133_672_154_54,
+                -12.549_224_283_524_042,
+                -8.707_975_890_920_368,
+                -3.841_248_392_603_662_3,
+            ],
+        ),
+    ];
+    let info = RunFolder::read_info(&golden()).expect("a description");
+    let (records, _) = RunFolder::read(&golden()).expect("records");
+    let records: Vec<SampleRecord> = records.into_iter().map(SampleRecord::upgraded).collect();
+    let summary = report::build(&info, &records).summary;
+    let found = &summary["findings"]["h1"]["adapters"][0];
+    let contrasts = [
+        &found["paired"][0],
+        &found["paired"][1],
+        &found["bonus"],
+        &found["bonus_parts"][0],
+        &found["bonus_parts"][1],
+    ];
+    for (side, expected) in expected {
+        for (contrast, expected) in contrasts.iter().zip(expected) {
+            let found = contrast[side].as_f64().expect("a mean");
+            assert!(
+                (found - expected).abs() < 1e-9,
+                "{side} of {}: {found}, expected {expected}",
+                contrast["metric"]
+            );
+        }
+    }
+}
+
+#[test]
 fn a_run_that_an_earlier_version_began_is_found_under_its_name() {
     let (recipe, tasks, sandbox) = (recipe(), tasks(), sandbox());
     let templates = Templates::load(&recipe.evaluate.prompts).expect("templates");
@@ -346,6 +395,13 @@ fn a_run_that_an_earlier_version_began_is_found_under_its_name() {
         same.plan, earlier.plan,
         "nothing is known of who declared it"
     );
+    // A shard has the run's hash under a name of its own.
+    let path = reports.path().join("scripted-a7a42c6a").join("run.json");
+    let text = fs::read_to_string(&path).expect("a description");
+    let shard = text.replacen("scripted-a7a42c6a", "scripted-a7a42c6a-shard-1-of-2", 1);
+    assert_ne!(shard, text);
+    fs::write(&path, shard).expect("written");
+    assert_eq!(found(&recipe).name, earlier.name);
     let mut other = recipe.clone();
     other.evaluate.sampling.seed = 7;
     assert_ne!(found(&other).name, earlier.name);

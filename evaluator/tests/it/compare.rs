@@ -151,6 +151,11 @@ fn everything_is_there(run: &Path) {
     let command = "evaluator compare checkpoints/tiny/adapter --set evaluate.max_new_tokens=8";
     assert_eq!(info["command"], command);
     assert_eq!(info["adapters"][0]["training"]["steps"], 4);
+    // The adapter's copy of the recipe has every default written out, and still declares nothing.
+    for row in info["plan"]["hypotheses"].as_array().expect("rows") {
+        assert_eq!(row["declared"], "default", "{row}");
+    }
+    assert!(report.contains("this program's default effects; the recipe declares none"));
 }
 
 fn a_second_comparison_changes_nothing(project: &Project, run: &Path) {

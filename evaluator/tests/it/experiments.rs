@@ -162,13 +162,24 @@ fn two_adapters_of_one_recipe_are_told_apart() {
         &project.path(adapter),
         &project.path("checkpoints/other/adapter"),
     );
-    let words = ["compare", adapter, "checkpoints/other/adapter", "--json"];
+    let declared = "evaluate.hypotheses=[{id: h1, metric: maintainability_index, effect: 3}, {id: h1, metric: mi_code, effect: 3}]";
+    let words = [
+        "compare",
+        adapter,
+        "checkpoints/other/adapter",
+        "--json",
+        "--set",
+        declared,
+    ];
     let document: Value =
         serde_json::from_str(&experiment(&project, &words).result()).expect("JSON");
     let arms = document["findings"]["h1"]["arms"].as_array().expect("arms");
     let names: Vec<&str> = arms.iter().filter_map(|arm| arm["name"].as_str()).collect();
     assert_eq!(names, ["base", "tiny", "tiny-2"]);
     assert_eq!(document["claims"].as_array().map(Vec::len), Some(4));
+    for row in document["hypotheses"].as_array().expect("rows") {
+        assert_eq!(row["declared"], "recipe", "{row}");
+    }
 }
 
 #[test]

@@ -202,6 +202,7 @@ fn tasks(contrast: &Contrast) -> String {
     match contrast.differing {
         differing if differing == contrast.n => all,
         0 => format!("{all}, none of which differs"),
+        1 => format!("{all}, 1 of which differs"),
         differing => format!("{all}, {} of which differ", grouped(differing)),
     }
 }

@@ -118,7 +118,11 @@ fn draw_panel(panel: &Area, found: &AdapterComparison, differences: &[f64]) -> D
         };
         labels[0].1 += shift;
         labels.push((
-            format!("asked for ≥ {}", signed(asked, 1)),
+            format!(
+                "asked for {} {}",
+                if asked < 0.0 { "≤" } else { "≥" },
+                signed(asked, 1)
+            ),
             asked_row - shift,
             MUTED,
         ));

@@ -3,10 +3,12 @@
 use std::fs;
 
 use config::Workflow;
+use serde_json::Value;
 
 use super::{Question, TESTS, World, ZERO, calls, question, sorted};
 use crate::backend::Query;
 use crate::backend::scripted::{Line, Scripted};
+use crate::workflow::event::LOG_VERSION;
 
 /// An answer that depends on all that a query is.
 fn script(query: &Query) -> Line {
@@ -125,6 +127,40 @@ fn a_line_of_another_version_is_refused_with_its_number() {
         .to_string();
     assert!(
         error.contains("trajectory.jsonl:1: version 9, but this program reads 2 and 3"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_decision_of_an_earlier_version_may_name_another_program_of_the_same_answer() {
+    let with_version = |version: u32| {
+        let world = world();
+        world
+            .try_run(Workflow::Single, &Scripted::new(script))
+            .expect("an end");
+        let text = fs::read_to_string(world.log()).expect("a log");
+        let changed: String = text
+            .lines()
+            .map(|line| {
+                let mut event: Value = serde_json::from_str(line).expect("a line of JSON");
+                event["version"] = version.into();
+                if let Some(decision) = event["what"].get_mut("decision") {
+                    decision["code_sha256"] = "of another program".into();
+                }
+                format!("{event}\n")
+            })
+            .collect();
+        fs::write(world.log(), changed).expect("a log");
+        world.try_run(Workflow::Single, &Scripted::new(script))
+    };
+    let finished = with_version(LOG_VERSION - 1).expect("the same answers");
+    assert_eq!(finished.len(), 2);
+    let error = with_version(LOG_VERSION)
+        .expect_err("must be refused")
+        .to_string();
+    assert!(error.contains("does not fit"), "{error}");
+    assert!(
+        error.contains("hint: if an earlier version of this program began the run"),
         "{error}"
     );
 }
