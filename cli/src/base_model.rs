@@ -243,16 +243,17 @@ impl BaseModel {
             .context("cannot read the tokenizer")
     }
 
-    /// The model's chat template, or `ChatML` where it has none.
+    /// The model's chat template. Where it has none, `ChatML` if the vocabulary has its tokens; otherwise a
+    /// [missing](ChatTemplate::missing) one, which refuses every conversation.
     ///
     /// # Errors
     /// The template is broken.
-    pub fn chat_template(&self) -> Result<ChatTemplate> {
+    pub fn chat_template(&self, tokenizer: &Tokenizer) -> Result<ChatTemplate> {
         let template = self
             .checkpoint
             .chat_template()
             .context("cannot read the chat template")?;
-        Ok(template.unwrap_or_else(ChatTemplate::chatml))
+        Ok(template.unwrap_or_else(|| ChatTemplate::for_vocabulary(tokenizer)))
     }
 
     /// SHA-256 of the model's files, in hex.

@@ -422,7 +422,8 @@ impl Checkpoint {
             Source::Folder(_) => {
                 let path = self.path.join("tokenizer.json");
                 let json = read(&path, MAX_TOKENIZER_BYTES)?;
-                (path, Tokenizer::from_json(&json, eos))
+                let config = read_json(&self.path.join("tokenizer_config.json"))?;
+                (path, Tokenizer::from_files(&json, config.as_ref(), eos))
             }
             Source::Synthetic(_) => {
                 let path = self.path.clone();

@@ -1,19 +1,24 @@
 //! Text to token ids and back.
 //!
-//! A thin layer over the `tokenizers` crate that draws one line sharply: what a chat template writes may
-//! contain special tokens, what a user or a data set wrote may not. [`Tokenizer::encode_text`] turns
-//! a literal `<|im_end|>` into ordinary tokens, so no text can end its own turn.
+//! A thin layer over the `tokenizers` crate that draws one line sharply: a chat template's own text may contain
+//! special tokens, what a message of a conversation says may not. [`Tokenizer::encode_text`] turns a literal
+//! `<|im_end|>` into ordinary tokens, so no message can end its own turn. A text without turns (a row of `text` or
+//! `prompt_completion`, a raw prompt) is encoded as transformers does: [`Tokenizer::encode`] recognises added tokens.
+
+mod read;
+mod rendered;
 
 use std::collections::BTreeSet;
 
+use serde_json::Value;
 use thiserror::Error;
-use tokenizers::{
-    AddedToken, AddedVocabulary, Model, NormalizerWrapper, OffsetReferential, OffsetType,
-    PreTokenizer, Tokenizer as HubTokenizer,
-};
+use tokenizers::{AddedToken, AddedVocabulary, Tokenizer as HubTokenizer};
 
 use crate::gguf::metadata::Metadata;
 use crate::gguf::vocabulary::{self, VocabularyError};
+use rendered::Steps;
+
+pub(crate) use rendered::{Before, Placed, Regions};
 
 /// Tokens that end a turn or a text wherever a vocabulary has them as special tokens. Checkpoints often
 /// declare only one: Qwen2.5's GGUF files name `<|im_end|>` and not `<|endoftext|>`, which ends the model's
@@ -39,6 +44,14 @@ pub enum TokenizerError {
         /// The parser's words.
         reason: String,
     },
+    /// The library fails on the description of a tokenizer with a panic.
+    #[error(
+        "the file describes no tokenizer that can be built: {reason}\nhint: it is damaged or for another program; download it again"
+    )]
+    Unusable {
+        /// The library's words.
+        reason: String,
+    },
     /// A GGUF file's metadata do not describe a tokenizer.
     #[error(transparent)]
     Vocabulary(#[from] VocabularyError),
@@ -56,32 +69,47 @@ fn apply_error(error: tokenizers::Error) -> TokenizerError {
     }
 }
 
-/// A part of a template's output.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Markup {
-    /// A special token.
-    Token(u32),
-    /// Text between special tokens.
-    Text(String),
-}
-
 /// A model's tokenizer.
 #[derive(Debug)]
 pub struct Tokenizer {
     inner: HubTokenizer,
     /// The added vocabulary with everything that looks like markup switched off.
     text_vocabulary: AddedVocabulary,
+    /// The steps for text that follows an added token, and for text that follows other text.
+    after_token: Steps,
+    after_text: Steps,
+    markup_ids: BTreeSet<u32>,
     special_ids: BTreeSet<u32>,
     eos_token_ids: Vec<u32>,
 }
 
 impl Tokenizer {
     /// Reads Hugging Face's `tokenizer.json`. `declared_eos` are the ids that the model's configuration names.
+    ///
+    /// # Errors
+    /// It is no JSON, or describes no tokenizer that can be built.
     pub fn from_json(json: &[u8], declared_eos: &[u32]) -> Result<Self, TokenizerError> {
-        let inner = HubTokenizer::from_bytes(json).map_err(|error| TokenizerError::Json {
-            reason: error.to_string(),
-        })?;
-        Ok(Self::new(inner, declared_eos))
+        Self::from_files(json, None, declared_eos)
+    }
+
+    /// Reads `tokenizer.json`, with what `tokenizer_config.json`, its `config`, says of a space before each text.
+    ///
+    /// # Errors
+    /// As [`Self::from_json`].
+    pub(crate) fn from_files(
+        json: &[u8],
+        config: Option<&Value>,
+        declared_eos: &[u32],
+    ) -> Result<Self, TokenizerError> {
+        read::guarded(|| {
+            let mut inner = read::tokenizer(json)?;
+            if let Some(add) = config.and_then(|config| config["add_prefix_space"].as_bool()) {
+                read::set_prefix_space(&mut inner, add);
+            }
+            let tokenizer = Self::new(inner, declared_eos);
+            tokenizer.try_out();
+            Ok(tokenizer)
+        })
     }
 
     /// Builds the tokenizer that a GGUF file's metadata describe.
@@ -89,7 +117,11 @@ impl Tokenizer {
         metadata: Metadata<'_>,
         declared_eos: &[u32],
     ) -> Result<Self, TokenizerError> {
-        Ok(Self::new(vocabulary::tokenizer_of(metadata)?, declared_eos))
+        read::guarded(|| {
+            let tokenizer = Self::new(vocabulary::tokenizer_of(metadata)?, declared_eos);
+            tokenizer.try_out();
+            Ok(tokenizer)
+        })
     }
 
     fn new(mut inner: HubTokenizer, declared_eos: &[u32]) -> Self {
@@ -101,6 +133,7 @@ impl Tokenizer {
         let added = inner.get_added_tokens_decoder();
         let mut special_ids = BTreeSet::new();
         let mut markup = Vec::new();
+        let mut markup_ids = BTreeSet::new();
         let mut eos_token_ids = declared_eos.to_vec();
         let mut by_id: Vec<_> = added.into_iter().collect();
         by_id.sort_by_key(|(id, _)| *id);
@@ -112,6 +145,7 @@ impl Tokenizer {
                 eos_token_ids.push(id);
             }
             if token.special || looks_like_markup(&token.content) {
+                markup_ids.insert(id);
                 markup.push(AddedToken {
                     special: true,
                     ..token
@@ -121,11 +155,30 @@ impl Tokenizer {
         let mut text_vocabulary = inner.get_added_vocabulary().clone();
         text_vocabulary.add_tokens(&markup, inner.get_model(), inner.get_normalizer());
         text_vocabulary.set_encode_special_tokens(true);
+        let steps = |before| Steps::of(inner.get_normalizer(), inner.get_pre_tokenizer(), before);
         Self {
+            after_token: steps(Before::Token),
+            after_text: steps(Before::Text),
             inner,
             text_vocabulary,
+            markup_ids,
             special_ids,
             eos_token_ids,
+        }
+    }
+
+    /// Takes every step once: the library panics where a step names a token that is not there. What it reports as an
+    /// error may concern this text alone.
+    fn try_out(&self) {
+        const TEXT: &str = "def f(x):\n\treturn x  # é 🙂 <s> [x] 1234\r\n";
+        let ids = [
+            self.text_start(),
+            self.encode(TEXT),
+            self.encode_continuation(TEXT),
+            self.encode_text(TEXT),
+        ];
+        for ids in ids.into_iter().flatten() {
+            drop(self.decode(&ids, false));
         }
     }
 
@@ -136,33 +189,34 @@ impl Tokenizer {
             .unwrap_or_else(|e| unreachable!("what was read can be written: {e}"))
     }
 
-    /// The ids of `text`, with special tokens recognised: for text that this program wrote itself.
+    /// The ids of `text`, with added tokens recognised, as transformers encodes a text: for text that this program
+    /// wrote itself, and for text without turns.
     ///
-    /// No token is added; a chat template writes its own first token.
+    /// No token is put before or after it; see [`text_start`](Self::text_start).
+    ///
+    /// # Errors
+    /// The library cannot tokenize the text.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
         let encoding = self.inner.encode_fast(text, false).map_err(apply_error)?;
         Ok(encoding.get_ids().to_vec())
     }
 
-    /// The ids of `text`, with nothing in it taken for a special token: for text from users and data sets.
+    /// The ids of a text that continues another, with added tokens recognised: what a tokenizer puts before a text
+    /// (a space, `▁`) is not put before it.
+    ///
+    /// # Errors
+    /// The library cannot tokenize the text.
+    pub fn encode_continuation(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        let placed = self.encode_regions(text, &Regions::default(), Before::Text)?;
+        Ok(placed.into_iter().map(|token| token.id).collect())
+    }
+
+    /// The ids of `text`, with nothing in it taken for a special token or a tag: for what messages say.
+    ///
+    /// # Errors
+    /// The library cannot tokenize the text.
     pub fn encode_text(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
-        // The library's own steps, with another added vocabulary.
-        let mut pieces = self
-            .text_vocabulary
-            .extract_and_normalize(self.inner.get_normalizer(), text);
-        if let Some(pre_tokenizer) = self.inner.get_pre_tokenizer() {
-            pre_tokenizer
-                .pre_tokenize(&mut pieces)
-                .map_err(apply_error)?;
-        }
-        let model = self.inner.get_model();
-        pieces
-            .tokenize(|piece| model.tokenize(piece.get()))
-            .map_err(apply_error)?;
-        let encoding = pieces
-            .into_encoding(None, 0, OffsetType::None)
-            .map_err(apply_error)?;
-        Ok(encoding.get_ids().to_vec())
+        self.encode_plain(text, Before::Nothing)
     }
 
     /// What the tokenizer puts before a plain text: the begin token of models that were pretrained with one.
@@ -179,21 +233,6 @@ impl Tokenizer {
         by_name
             .filter(|id| self.eos_token_ids.contains(id))
             .or_else(|| self.eos_token_ids.first().copied())
-    }
-
-    /// Splits what a template wrote at its special tokens.
-    pub(crate) fn split_markup(&self, text: &str) -> Vec<Markup> {
-        self.inner
-            .get_added_vocabulary()
-            .extract_and_normalize(None::<&NormalizerWrapper>, text)
-            .get_splits(OffsetReferential::Original, OffsetType::Byte)
-            .into_iter()
-            .filter(|(piece, _, _)| !piece.is_empty())
-            .map(|(piece, _, token)| match token.as_deref() {
-                Some([token]) => Markup::Token(token.id),
-                _ => Markup::Text(piece.to_owned()),
-            })
-            .collect()
     }
 
     /// The text of `ids`; bytes that are no UTF-8 become U+FFFD. Unknown ids count as nothing.

@@ -314,7 +314,7 @@ pub(crate) struct GenerateArguments {
     /// The request; without it requests are read from the standard input
     #[arg(long, value_name = "TEXT")]
     pub(crate) prompt: Option<String>,
-    /// Continue the text as it is, without the chat template
+    /// Continue the text as it is, without the chat template; tokens that it spells out count (`<|fim_prefix|>`)
     #[arg(long)]
     pub(crate) raw: bool,
     /// Most tokens of an answer

@@ -111,7 +111,8 @@ impl Speaker<'_> {
             }
             None => [
                 self.tokenizer.text_start()?,
-                self.tokenizer.encode_text(request)?,
+                // As transformers encodes a prompt: tokens that it spells out count.
+                self.tokenizer.encode(request)?,
             ]
             .concat(),
         };

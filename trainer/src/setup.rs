@@ -33,9 +33,10 @@ impl Setup {
             recipe.model.pin(&source.commit);
         }
         check_positions(&recipe, base.max_positions())?;
+        let tokenizer = base.tokenizer()?;
         Ok(Self {
-            tokenizer: base.tokenizer()?,
-            template: base.chat_template()?,
+            template: base.chat_template(&tokenizer)?,
+            tokenizer,
             recipe,
             base,
         })

@@ -73,9 +73,10 @@ impl Answering {
                 .iter()
                 .map(|adapter| base.load_adapter(&adapter.folder, name, &runtime, &device))
                 .collect::<Result<_>>()?;
+            let tokenizer = base.tokenizer()?;
             Ok(Local {
-                tokenizer: base.tokenizer()?,
-                template: base.chat_template()?,
+                template: base.chat_template(&tokenizer)?,
+                tokenizer,
                 base,
                 runtime,
                 adapters,
@@ -146,7 +147,8 @@ fn serve(recipe: &Recipe, settings: &config::Endpoint, adapters: &[Chosen]) -> R
     let (mut texts, mut files, mut provenance) = (None, String::new(), None);
     if settings.api == Api::Completions {
         let base = BaseModel::open_without_weights(&recipe.model)?;
-        let (tokenizer, template) = (base.tokenizer()?, base.chat_template()?);
+        let tokenizer = base.tokenizer()?;
+        let template = base.chat_template(&tokenizer)?;
         // The template lies in a file of its own, or in none: what it makes of a conversation tells which it is.
         let said = [Role::System, Role::User].map(|role| Message::new(role, "text"));
         let rendered = template.render(&said, true).unwrap_or_default();

@@ -12,7 +12,7 @@
 //! nothing, six times out of six, if the prompt ends without it. So the ids of a prompt end before the newline
 //! for the first kind, and the completion begins with it; [`ChatTemplate::code_body`] takes it off.
 
-use super::{ChatError, ChatTemplate, Message, Part, Piece, Role, Turns, encode_pieces};
+use super::{ChatError, ChatTemplate, Message, Part, Role, Turns, encode_after};
 use crate::tokenizer::{Tokenizer, TokenizerError};
 
 /// Stop strings for completions of a [`CodeRequest`]: the line that closes the fence.
@@ -73,9 +73,7 @@ impl ChatTemplate {
         begun: &str,
     ) -> Result<Vec<u32>, ChatError> {
         let begun = given(tokenizer, begun)?;
-        let mut pieces = self.pieces(messages, true)?;
-        pieces.push(Piece::Content(begun.to_owned()));
-        encode_pieces(tokenizer, &pieces)
+        self.encode_begun_with(tokenizer, messages, true, begun)
     }
 
     /// The same as text, for whoever tokenizes it elsewhere: there, special tokens that a message spells out count.
@@ -106,11 +104,7 @@ impl ChatTemplate {
         if joins_newline_to_indentation(tokenizer)? {
             text.insert(0, '\n');
         }
-        let pieces = [
-            Piece::Content(text),
-            Piece::Markup(self.end_of_turn()?.to_owned()),
-        ];
-        encode_pieces(tokenizer, &pieces)
+        Ok(encode_after(tokenizer, &text, self.end_of_turn()?)?)
     }
 
     /// A request and its answer as one text to learn from: the ids of [`encode_code_request`](Self::encode_code_request)
@@ -122,7 +116,7 @@ impl ChatTemplate {
         body: &str,
     ) -> Result<Turns, ChatError> {
         let mut answer = self.encode_code_completion(tokenizer, body)?;
-        let mut end = encode_pieces(tokenizer, &[Piece::Markup(self.end_of_turn()?.to_owned())])?;
+        let mut end = encode_after(tokenizer, "", self.end_of_turn()?)?;
         if answer.ends_with(&end) {
             answer.truncate(answer.len() - end.len());
         } else {

@@ -4,53 +4,206 @@
 //! `utils/chat_template_utils.py` of <https://github.com/huggingface/transformers>: blocks trimmed,
 //! Python's string methods, `tojson` without HTML escapes, `raise_exception`, `strftime_now`, loop controls
 //! and the `generation` tag.
+//!
+//! What makes more text or more values than it was given is bounded here; the rest is bounded by the program.
+
+use std::borrow::Cow;
+use std::io;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Kwargs;
-use minijinja::{Environment, Error, ErrorKind, Value};
+use minijinja::value::{Kwargs, Rest, ValueOrKwargs};
+use minijinja::{Environment, Error, ErrorKind, State, Value, filters};
 use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 
-/// Bounds time and memory of a hostile template: about a million instructions or 64 MB of text.
+use super::clock;
+use super::program::{self, MAX_VALUE_BYTES, MAX_VALUES, Size, pay};
+
+/// Bounds the work of a hostile template: about a million instructions or 64 MB of text, in all that it makes.
 const FUEL: u64 = 1_000_000;
 
-/// The moment at which all templates render. A prompt must not change from one day to the next, or
-/// a training on Monday and an evaluation on Tuesday would see different prompts; this is the date
-/// that Llama 3.1's own template falls back to.
-const CLOCK: [(char, &str); 13] = [
-    ('Y', "2024"),
-    ('y', "24"),
-    ('m', "07"),
-    ('d', "26"),
-    ('B', "July"),
-    ('b', "Jul"),
-    ('A', "Friday"),
-    ('a', "Fri"),
-    ('j', "208"),
-    ('H', "00"),
-    ('M', "00"),
-    ('S', "00"),
-    ('%', "%"),
-];
+/// What templates are written in.
+pub(super) fn syntax() -> SyntaxConfig {
+    SyntaxConfig::builder()
+        .trim_blocks(true)
+        .lstrip_blocks(true)
+        .build()
+        .expect("the delimiters are Jinja's own")
+}
 
 /// The environment in which templates run.
 pub(super) fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
-    let syntax = SyntaxConfig::builder()
-        .trim_blocks(true)
-        .lstrip_blocks(true)
-        .build()
-        .expect("the delimiters are Jinja's own");
-    environment.set_syntax(syntax);
     environment.set_fuel(Some(FUEL));
-    environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    // Errors would hold on to the template's values.
+    environment.set_debug(false);
+    environment.remove_global("debug");
+    environment.set_unknown_method_callback(method);
+    program::add_filters(&mut environment);
     environment.add_filter("tojson", to_json);
+    environment.add_filter("format", format_filter);
+    environment.add_filter("split", split_filter);
+    environment.add_filter("lines", lines_filter);
+    environment.add_filter("select", select);
+    environment.add_filter("reject", reject);
+    environment.add_filter("selectattr", select_attr);
+    environment.add_filter("rejectattr", reject_attr);
     environment.add_function("raise_exception", |reason: String| {
         Err::<Value, _>(Error::new(ErrorKind::InvalidOperation, reason))
     });
-    environment.add_function("strftime_now", |format: &str| strftime(format));
+    environment.add_function("strftime_now", |format: &str| clock::strftime(format));
     environment
+}
+
+fn select(
+    state: &mut State,
+    value: Value,
+    test: Option<Cow<'_, str>>,
+    args: Rest<ValueOrKwargs>,
+) -> Result<Vec<Value>, Error> {
+    pay_for_tests(state, &value, &args)?;
+    filters::select(state, value, test, args)
+}
+
+fn reject(
+    state: &mut State,
+    value: Value,
+    test: Option<Cow<'_, str>>,
+    args: Rest<ValueOrKwargs>,
+) -> Result<Vec<Value>, Error> {
+    pay_for_tests(state, &value, &args)?;
+    filters::reject(state, value, test, args)
+}
+
+fn select_attr(
+    state: &mut State,
+    value: Value,
+    attr: Cow<'_, str>,
+    test: Option<Cow<'_, str>>,
+    args: Rest<ValueOrKwargs>,
+) -> Result<Vec<Value>, Error> {
+    pay_for_tests(state, &value, &args)?;
+    filters::selectattr(state, value, attr, test, args)
+}
+
+fn reject_attr(
+    state: &mut State,
+    value: Value,
+    attr: Cow<'_, str>,
+    test: Option<Cow<'_, str>>,
+    args: Rest<ValueOrKwargs>,
+) -> Result<Vec<Value>, Error> {
+    pay_for_tests(state, &value, &args)?;
+    filters::rejectattr(state, value, attr, test, args)
+}
+
+/// Pays for a test of each item of a value, which may compare it with each argument.
+fn pay_for_tests(state: &State, value: &Value, args: &[ValueOrKwargs]) -> Result<(), Error> {
+    pay(state, value)?;
+    let items = value.len().unwrap_or(0) as u64;
+    for arg in args {
+        let size = Size::of(arg)?;
+        state.consume_fuel(items.saturating_mul(size.values) / program::VALUES_PER_FUEL)?;
+    }
+    Ok(())
+}
+
+/// Refuses what would be larger than any value may be.
+fn ensure(what: &str, count: u64, most: u64) -> Result<(), Error> {
+    if count <= most {
+        return Ok(());
+    }
+    let reason = format!("`{what}` would give {count}, at most {most} are allowed");
+    Err(Error::new(ErrorKind::InvalidOperation, reason))
+}
+
+/// Python's methods, of which those that make more than they are given are bounded.
+fn method(state: &mut State, value: &Value, name: &str, args: &[Value]) -> Result<Value, Error> {
+    pay(state, value)?;
+    let mut given = Size::default();
+    for arg in args {
+        let size = Size::of(arg)?;
+        state.consume_fuel(size.values / program::VALUES_PER_FUEL)?;
+        given.values += size.values;
+        given.bytes += size.bytes;
+    }
+    if let Some(text) = value.as_str() {
+        match (name, args) {
+            ("join", _) => {
+                let joiners = (text.len() as u64).saturating_mul(given.values);
+                ensure("join", given.bytes.saturating_add(joiners), MAX_VALUE_BYTES)?;
+            }
+            ("replace", [old, new, ..]) => {
+                let (old, new) = (old.as_str().unwrap_or(""), new.as_str().unwrap_or(""));
+                let added = (text.matches(old).count() as u64).saturating_mul(new.len() as u64);
+                let bytes = (text.len() as u64).saturating_add(added);
+                ensure("replace", bytes, MAX_VALUE_BYTES)?;
+            }
+            ("split" | "splitlines", _) => ensure_parts(text, args.first())?,
+            ("format", _) => ensure_format(text, given)?,
+            _ => {}
+        }
+    }
+    minijinja_contrib::pycompat::unknown_method_callback(state, value, name, args)
+}
+
+/// Refuses to split a text into more parts than a value may have.
+fn ensure_parts(text: &str, separator: Option<&Value>) -> Result<(), Error> {
+    let parts = match separator.and_then(Value::as_str) {
+        Some(separator) => text.matches(separator).count() + 1,
+        None => text.split_whitespace().count().max(text.lines().count()),
+    };
+    ensure("split", parts as u64, MAX_VALUES)
+}
+
+/// Refuses a format whose result may be larger than a value may be: each of its fields takes its width and precision, or
+/// all that is given.
+fn ensure_format(format: &str, given: Size) -> Result<(), Error> {
+    let fields = format.matches(['{', '%']).count() as u64;
+    let numbers = format.split(|c: char| !c.is_ascii_digit());
+    // A number that does not fit is larger than any.
+    let widths = numbers
+        .filter(|number| !number.is_empty())
+        .map(|number| number.parse::<u64>().unwrap_or(u64::MAX));
+    let widest = widths.max().unwrap_or(0);
+    let field = given.bytes.saturating_add(given.values.saturating_mul(64));
+    let bytes = fields.saturating_mul(field.saturating_add(widest));
+    ensure(
+        "format",
+        bytes.saturating_add(format.len() as u64),
+        MAX_VALUE_BYTES,
+    )
+}
+
+fn format_filter(
+    state: &mut State,
+    format: &Value,
+    args: Rest<ValueOrKwargs>,
+) -> Result<Value, Error> {
+    let mut given = Size::default();
+    for arg in args.iter() {
+        let size = Size::of(arg)?;
+        given.values += size.values;
+        given.bytes += size.bytes;
+    }
+    ensure_format(format.as_str().unwrap_or(""), given)?;
+    filters::format(state, format, args)
+}
+
+fn split_filter(
+    value: &Value,
+    separator: Option<Value>,
+    most: Option<i64>,
+) -> Result<Value, Error> {
+    ensure_parts(value.as_str().unwrap_or(""), separator.as_ref())?;
+    let separator = separator.filter(|separator| !separator.is_none());
+    let separator = separator.map(std::sync::Arc::<str>::try_from).transpose()?;
+    filters::split(value, separator, most)
+}
+
+fn lines_filter(value: &Value) -> Result<Value, Error> {
+    ensure_parts(value.as_str().unwrap_or(""), None)?;
+    filters::lines(value)
 }
 
 /// An engine error with its cause, on one line.
@@ -62,6 +215,11 @@ pub(super) fn message(error: &Error) -> String {
         source = cause.source();
     }
     text
+}
+
+/// The source with newlines alone at the ends of its lines, as jinja2 reads it.
+pub(super) fn with_unix_newlines(source: &str) -> String {
+    source.replace("\r\n", "\n").replace('\r', "\n")
 }
 
 /// Turns `{% generation %}` blocks, which mark the assistant's words for transformers, into blocks that
@@ -86,33 +244,12 @@ pub(super) fn without_generation_tags(source: &str) -> String {
     out
 }
 
-fn strftime(format: &str) -> Result<String, Error> {
-    let mut out = String::new();
-    let mut characters = format.chars();
-    while let Some(character) = characters.next() {
-        if character != '%' {
-            out.push(character);
-            continue;
-        }
-        let code = characters.next().unwrap_or('%');
-        let (_, text) = CLOCK
-            .iter()
-            .find(|(known, _)| *known == code)
-            .ok_or_else(|| {
-                let reason = format!("strftime_now: `%{code}` is not supported");
-                Error::new(ErrorKind::InvalidOperation, reason)
-            })?;
-        out.push_str(text);
-    }
-    Ok(out)
-}
-
 /// Python's `json.dumps(value, ensure_ascii=False, indent=indent)`.
 fn to_json(value: &Value, kwargs: Kwargs) -> Result<String, Error> {
     let indent: Option<usize> = kwargs.get("indent")?;
     // Without a template's wish for other separators or sorted keys: none of the supported families has it.
     kwargs.assert_all_used()?;
-    let mut bytes = Vec::new();
+    let mut bytes = Bounded(Vec::new());
     let written = match indent {
         Some(indent) => {
             let indent = vec![b' '; indent.min(16)];
@@ -123,7 +260,25 @@ fn to_json(value: &Value, kwargs: Kwargs) -> Result<String, Error> {
     };
     written
         .map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))
-        .map(|()| String::from_utf8_lossy(&bytes).into_owned())
+        .map(|()| String::from_utf8_lossy(&bytes.0).into_owned())
+}
+
+/// Takes as many bytes as a value may have.
+struct Bounded(Vec<u8>);
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if (self.0.len() + bytes.len()) as u64 > MAX_VALUE_BYTES {
+            let reason = format!("more than {MAX_VALUE_BYTES} bytes of JSON");
+            return Err(io::Error::other(reason));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Python puts a space after commas and colons.

@@ -2,31 +2,39 @@
 //!
 //! - [`ChatTemplate`] renders messages to text, and to ids in which only the template's own markup becomes
 //!   special tokens
-//! - `jinja` is the template language with what transformers adds to it
+//! - `jinja` is the template language with what transformers adds to it, `clock` its fixed date
+//! - `program` runs a template within bounds, whoever wrote it
+//! - `rendering` finds the messages in a rendered conversation
+//! - `error` is what goes wrong
 //! - `turns` tells whose each token of a conversation is, so that the assistant's can be learned
 //! - [`code`] is the one place that phrases a request for code, for training and evaluation alike
 
+mod clock;
 pub(crate) mod code;
+mod error;
 mod jinja;
+mod program;
+mod rendering;
 mod turns;
 
 pub use code::{CODE_STOP, CodeRequest};
+pub use error::ChatError;
 pub use turns::{Part, Turns};
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use minijinja::{Environment, Value, context};
-use thiserror::Error;
 
-use crate::tokenizer::{Markup, Tokenizer, TokenizerError};
+use crate::tokenizer::{Before, Regions, Tokenizer, TokenizerError};
+use program::Program;
+use rendering::Rendering;
 
 /// The format that most small models use, for those that come without a template.
 const CHATML: &str = "{% for message in messages %}{{ '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
 
 /// Far above any real template.
 const MAX_TEMPLATE_BYTES: usize = 1 << 20;
-const TEMPLATE_NAME: &str = "chat_template";
 
 /// Who says a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +65,8 @@ pub struct Message {
     pub role: Role,
     /// What is said.
     pub content: String,
+    /// Whether training may learn it, if it is the assistant's.
+    pub is_learned: bool,
 }
 
 impl Message {
@@ -65,55 +75,16 @@ impl Message {
         Self {
             role,
             content: content.into(),
+            is_learned: true,
         }
     }
-}
 
-/// What went wrong with a chat template.
-#[derive(Debug, Error)]
-pub enum ChatError {
-    /// The template is no valid Jinja, or larger than any template should be.
-    #[error("chat template: {reason}")]
-    Template {
-        /// Where and why.
-        reason: String,
-    },
-    /// The template refuses these messages, or does more work than any template should.
-    #[error("chat template failed: {reason}")]
-    Render {
-        /// Where and why; a template's own `raise_exception` appears here.
-        reason: String,
-    },
-    /// The template changes what is said, so its own text cannot be told from it.
-    #[error(
-        "chat template rewrites a message, so its markup cannot be told from the message's text"
-    )]
-    Rewritten,
-    /// Nothing marks the end of the assistant's turn.
-    #[error(
-        "chat template puts nothing after the assistant's message, and the model has no end token"
-    )]
-    NoEndOfTurn,
-    /// The rendered text could not be tokenized.
-    #[error(transparent)]
-    Tokenizer(#[from] TokenizerError),
-}
-
-/// A part of a rendered conversation, by its author.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Piece {
-    /// Written by the template: special tokens count.
-    Markup(String),
-    /// Written by someone else: nothing in it is special.
-    Content(String),
-    /// The same, as the message of this number.
-    Message(usize, String),
-}
-
-impl Piece {
-    fn text(&self) -> &str {
-        match self {
-            Self::Markup(text) | Self::Content(text) | Self::Message(_, text) => text,
+    /// The same message, which training reads and does not learn.
+    #[must_use]
+    pub fn not_learned(self) -> Self {
+        Self {
+            is_learned: false,
+            ..self
         }
     }
 }
@@ -122,8 +93,13 @@ impl Piece {
 #[derive(Debug)]
 pub struct ChatTemplate {
     environment: Environment<'static>,
+    program: Program,
+    /// Whether there is a template at all.
+    is_missing: bool,
     /// `bos_token` and the like, by name.
     special_tokens: BTreeMap<String, String>,
+    /// Tags that the template names, such as `<think>`.
+    tags: Vec<String>,
     /// See [`Self::end_of_turn`]: every example of a data set asks for it.
     end_of_turn: OnceLock<String>,
 }
@@ -140,17 +116,45 @@ impl ChatTemplate {
                 ),
             });
         }
-        let mut environment = jinja::environment();
-        environment
-            .add_template_owned(TEMPLATE_NAME, jinja::without_generation_tags(source))
-            .map_err(|error| ChatError::Template {
+        let source = jinja::with_unix_newlines(source);
+        let special: Vec<&str> = special_tokens.values().map(String::as_str).collect();
+        let tags = rendering::tags_of(&source, &special);
+        let source = jinja::without_generation_tags(&source);
+        let program =
+            Program::read(&source, &jinja::syntax()).map_err(|error| ChatError::Template {
                 reason: jinja::message(&error),
             })?;
         Ok(Self {
-            environment,
+            environment: jinja::environment(),
+            program,
+            is_missing: false,
             special_tokens,
+            tags,
             end_of_turn: OnceLock::new(),
         })
+    }
+
+    /// The template of a model that has none: it refuses every conversation.
+    pub fn missing() -> Self {
+        Self {
+            is_missing: true,
+            ..Self::chatml()
+        }
+    }
+
+    /// Whether the model has no template.
+    pub fn is_missing(&self) -> bool {
+        self.is_missing
+    }
+
+    /// The template for a model without its own: `ChatML` if the vocabulary has its tokens, none otherwise.
+    pub fn for_vocabulary(tokenizer: &Tokenizer) -> Self {
+        let has = |token| tokenizer.token_to_id(token).is_some();
+        if has("<|im_start|>") && has("<|im_end|>") {
+            Self::chatml()
+        } else {
+            Self::missing()
+        }
     }
 
     /// The `ChatML` format, for models without a template of their own.
@@ -166,6 +170,9 @@ impl ChatTemplate {
         messages: &[Message],
         add_generation_prompt: bool,
     ) -> Result<String, ChatError> {
+        if self.is_missing {
+            return Err(ChatError::Missing);
+        }
         let tokens = Value::from(self.special_tokens.clone());
         let messages: Value = messages
             .iter()
@@ -174,35 +181,73 @@ impl ChatTemplate {
                 context! { role, content => message.content.as_str() }
             })
             .collect();
-        self.environment
-            .get_template(TEMPLATE_NAME)
-            .and_then(|template| {
-                template.render(context! {
-                    messages,
-                    add_generation_prompt,
-                    // transformers passes both, and templates ask whether they are none.
-                    tools => (),
-                    documents => (),
-                    ..tokens
-                })
-            })
+        let root = context! {
+            messages,
+            add_generation_prompt,
+            // transformers passes both, and templates ask whether they are none.
+            tools => (),
+            documents => (),
+            ..tokens
+        };
+        self.program
+            .run(&self.environment, root)
             .map_err(|error| ChatError::Render {
                 reason: jinja::message(&error),
             })
     }
 
-    /// The ids of a conversation. Only the template's own markup becomes special tokens: a literal
-    /// `<|im_end|>` in a message stays text, and everything else is tokenized as if rendered in one piece.
+    /// The ids of a conversation: those of the whole rendering, in which only the template's own markup becomes
+    /// special tokens. A literal `<|im_end|>` in a message stays text; in an assistant's message, tags that the template
+    /// handles itself (`<think>`) are the vocabulary's added tokens if it has them, as transformers encodes them.
+    ///
+    /// # Errors
+    /// The template refuses or rewrites the messages.
     pub fn encode(
         &self,
         tokenizer: &Tokenizer,
         messages: &[Message],
         add_generation_prompt: bool,
     ) -> Result<Vec<u32>, ChatError> {
-        encode_pieces(tokenizer, &self.pieces(messages, add_generation_prompt)?)
+        self.encode_begun_with(tokenizer, messages, add_generation_prompt, "")
+    }
+
+    /// The ids of a conversation and of `begun` after it, in which nothing is markup.
+    fn encode_begun_with(
+        &self,
+        tokenizer: &Tokenizer,
+        messages: &[Message],
+        add_generation_prompt: bool,
+        begun: &str,
+    ) -> Result<Vec<u32>, ChatError> {
+        let mut rendering = self.locate(messages, add_generation_prompt, Some(tokenizer))?;
+        let mut regions = rendering.regions(messages);
+        let end = rendering.text.len();
+        rendering.text.push_str(begun);
+        regions.text.push(end..rendering.text.len());
+        let placed = tokenizer.encode_regions(&rendering.text, &regions, Before::Nothing)?;
+        Ok(placed.into_iter().map(|token| token.id).collect())
+    }
+
+    /// Renders a conversation and finds its messages in the text. Tags that are special tokens are words like any other.
+    fn locate(
+        &self,
+        messages: &[Message],
+        add_generation_prompt: bool,
+        tokenizer: Option<&Tokenizer>,
+    ) -> Result<Rendering, ChatError> {
+        let is_special = |tag: &str| {
+            tokenizer.is_some_and(|t| t.token_to_id(tag).is_some_and(|id| t.is_special(id)))
+        };
+        let tags = self.tags.iter().map(String::as_str);
+        let tags: Vec<&str> = tags.filter(|tag| !is_special(tag)).collect();
+        let render = |messages: &[Message]| self.render(messages, add_generation_prompt);
+        rendering::locate(render, messages, &tags)
     }
 
     /// What the template puts after the assistant's message, without the white space before the next turn.
+    ///
+    /// # Errors
+    /// The template refuses two turns, or puts nothing there and the model has no end token.
     pub fn end_of_turn(&self) -> Result<&str, ChatError> {
         if let Some(end) = self.end_of_turn.get() {
             return Ok(end);
@@ -212,124 +257,35 @@ impl ChatTemplate {
     }
 
     fn find_end_of_turn(&self) -> Result<String, ChatError> {
-        let pieces = self.pieces(
-            &[
-                Message::new(Role::User, "question"),
-                Message::new(Role::Assistant, "answer"),
-            ],
-            false,
-        )?;
-        match pieces.last() {
-            Some(Piece::Markup(end)) if !end.trim().is_empty() => Ok(end.trim_end().to_owned()),
-            _ => self
-                .special_tokens
-                .get("eos_token")
-                .cloned()
-                .ok_or(ChatError::NoEndOfTurn),
+        let messages = [
+            Message::new(Role::User, "question"),
+            Message::new(Role::Assistant, "answer"),
+        ];
+        let rendering = self.locate(&messages, false, None)?;
+        let after = rendering.spans.last().map_or(0, |span| span.range.end);
+        let end = rendering.text[after..].trim_end();
+        if !end.trim().is_empty() {
+            return Ok(end.to_owned());
         }
-    }
-
-    /// Renders a conversation, keeping apart what the template wrote and what the messages say.
-    ///
-    /// The template runs a second time with a mark in place of every message. Putting the messages (as they
-    /// are, or trimmed, which some templates do) where the marks ended up must give the first rendering again;
-    /// otherwise the template rewrites messages, and it is an error.
-    fn pieces(
-        &self,
-        messages: &[Message],
-        add_generation_prompt: bool,
-    ) -> Result<Vec<Piece>, ChatError> {
-        let rendered = self.render(messages, add_generation_prompt)?;
-        let mark = ('\u{e000}'..='\u{f8ff}')
-            .find(|&mark| {
-                !rendered.contains(mark) && messages.iter().all(|m| !m.content.contains(mark))
-            })
-            .ok_or(ChatError::Rewritten)?;
-        let marked: Vec<_> = messages
-            .iter()
-            .enumerate()
-            .map(|(i, message)| {
-                // Templates may ask whether there is a content at all.
-                let content = match message.content.as_str() {
-                    "" => String::new(),
-                    _ => format!("{mark}{i}{mark}"),
-                };
-                Message::new(message.role, content)
-            })
-            .collect();
-        let marked = self.render(&marked, add_generation_prompt)?;
-        for trimmed in [false, true] {
-            let pieces = pieces_between(&marked, mark, |i| {
-                let content = messages.get(i)?.content.as_str();
-                Some(if trimmed { content.trim() } else { content })
-            })?;
-            if pieces.iter().map(Piece::text).eq_text(&rendered) {
-                return Ok(pieces);
-            }
-        }
-        Err(ChatError::Rewritten)
+        self.special_tokens
+            .get("eos_token")
+            .cloned()
+            .ok_or(ChatError::NoEndOfTurn)
     }
 }
 
-/// Splits a rendering with marks, putting each message's content at its mark.
-fn pieces_between<'a>(
-    marked: &str,
-    mark: char,
-    content: impl Fn(usize) -> Option<&'a str>,
-) -> Result<Vec<Piece>, ChatError> {
-    let mut pieces = Vec::new();
-    for (i, part) in marked.split(mark).enumerate() {
-        // Marks come in pairs around a number, so every second part is one.
-        if i % 2 == 1 {
-            let said = part.parse().ok().and_then(|i| Some((i, content(i)?)));
-            let (index, content) = said.ok_or(ChatError::Rewritten)?;
-            pieces.push(Piece::Message(index, content.to_owned()));
-        } else if !part.is_empty() {
-            pieces.push(Piece::Markup(part.to_owned()));
-        }
-    }
-    Ok(pieces)
-}
-
-/// Tokenizes pieces as one text, with special tokens taken from the template's pieces alone.
-fn encode_pieces(tokenizer: &Tokenizer, pieces: &[Piece]) -> Result<Vec<u32>, ChatError> {
-    let mut ids = Vec::new();
-    // Text runs on over the border of pieces, so that tokens may span it as they do in one rendering.
-    let mut run = String::new();
-    let flush = |run: &mut String, ids: &mut Vec<u32>| {
-        ids.extend(tokenizer.encode_text(run)?);
-        run.clear();
-        Ok::<_, TokenizerError>(())
+/// The ids of text with markup after it, both continuing another text.
+fn encode_after(
+    tokenizer: &Tokenizer,
+    text: &str,
+    markup: &str,
+) -> Result<Vec<u32>, TokenizerError> {
+    let regions = Regions {
+        text: std::iter::once(0..text.len()).collect(),
+        breaks: Vec::new(),
     };
-    for piece in pieces {
-        match piece {
-            Piece::Content(text) | Piece::Message(_, text) => run.push_str(text),
-            Piece::Markup(text) => {
-                for part in tokenizer.split_markup(text) {
-                    match part {
-                        Markup::Text(text) => run.push_str(&text),
-                        Markup::Token(id) => {
-                            flush(&mut run, &mut ids)?;
-                            ids.push(id);
-                        }
-                    }
-                }
-            }
-        }
-    }
-    flush(&mut run, &mut ids)?;
-    Ok(ids)
-}
-
-/// Comparing a sequence of texts with one text, without joining them.
-trait EqText {
-    fn eq_text(self, text: &str) -> bool;
-}
-
-impl<'a, I: Iterator<Item = &'a str>> EqText for I {
-    fn eq_text(mut self, text: &str) -> bool {
-        self.try_fold(text, |rest, part| rest.strip_prefix(part)) == Some("")
-    }
+    let placed = tokenizer.encode_regions(&format!("{text}{markup}"), &regions, Before::Text)?;
+    Ok(placed.into_iter().map(|token| token.id).collect())
 }
 
 #[cfg(test)]
@@ -413,16 +369,16 @@ mod tests {
                 Message::new(Role::System, "be brief"),
                 Message::new(Role::User, content),
             ];
-            let pieces = llama.pieces(&messages, true).expect("told apart");
-            let text: String = pieces.iter().map(Piece::text).collect();
-            assert_eq!(text, llama.render(&messages, true).expect("renders"));
-            let markup = pieces
-                .iter()
-                .filter(|piece| matches!(piece, Piece::Markup(_)));
-            let ends: usize = markup
-                .map(|piece| piece.text().matches("<|eot_id|>").count())
-                .sum();
-            assert_eq!(ends, 2, "{content:?}");
+            let rendering = llama.locate(&messages, true, None).expect("found");
+            assert_eq!(
+                rendering.text,
+                llama.render(&messages, true).expect("renders")
+            );
+            let regions = rendering.regions(&messages);
+            let ends = rendering.text.match_indices("<|eot_id|>");
+            let ends =
+                ends.filter(|(at, _)| !regions.text.iter().any(|region| region.contains(at)));
+            assert_eq!(ends.count(), 2, "{content:?}");
         }
     }
 
@@ -431,8 +387,10 @@ mod tests {
         let shouting =
             template("{% for message in messages %}{{ message.content | upper }}{% endfor %}");
         assert!(matches!(
-            shouting.pieces(&user("hi"), true),
-            Err(ChatError::Rewritten)
+            shouting.locate(&user("hi"), true, None),
+            Err(ChatError::Rewritten {
+                hint: error::AS_IT_IS
+            })
         ));
     }
 

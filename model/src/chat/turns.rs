@@ -1,7 +1,10 @@
 //! Conversations to learn from: whose each token is.
 
-use super::{ChatError, ChatTemplate, Message, Piece, Role};
-use crate::tokenizer::{Markup, Tokenizer};
+use std::ops::Range;
+
+use super::error::{THOUGHTS, has_thoughts};
+use super::{ChatError, ChatTemplate, Message, Role};
+use crate::tokenizer::{Before, Placed, Tokenizer};
 
 /// Whose a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +15,8 @@ pub enum Part {
     Answer(usize),
     /// What ends that answer, which the assistant says too.
     End(usize),
+    /// The assistant's, in an answer of this number that is never learned, or its end.
+    NotLearned(usize),
 }
 
 /// A text as tokens, with whose each of them is.
@@ -34,7 +39,7 @@ impl Turns {
     pub fn n_answers(&self) -> usize {
         let numbers = self.parts.iter().filter_map(|part| match part {
             Part::Context => None,
-            Part::Answer(number) | Part::End(number) => Some(number + 1),
+            Part::Answer(number) | Part::End(number) | Part::NotLearned(number) => Some(number + 1),
         });
         numbers.max().unwrap_or(0)
     }
@@ -43,112 +48,115 @@ impl Turns {
 impl ChatTemplate {
     /// The ids of a whole conversation, with the assistant's answers marked.
     ///
-    /// Stock templates do not say where an answer begins and ends, so it is read off the pieces that
-    /// [`encode`](Self::encode) is made of. An answer is tokenized apart from what surrounds it: at inference the
-    /// prompt ends before it, so no token may span that border in training. It ends with the first special token
-    /// after it; where the template puts none there, with the template's own text or, after the last answer, the
-    /// model's end token.
+    /// The ids are those of [`encode`](Self::encode), which are transformers' for the whole rendering. Stock templates
+    /// do not say where an answer begins and ends, so it is where the message is in the rendering. A token that spans
+    /// its beginning is the answer's: ` a`, where a template puts a space before each message, is what the model must say
+    /// after a prompt without that space. Where the prompt that asks for the answer ends with exactly that text, as most
+    /// do, no token spans the border: the answer is tokenized apart from it.
+    ///
+    /// An answer ends with the first special token after it; where the template puts none there, with the template's own
+    /// text or, after the last answer, the model's end token.
     ///
     /// # Errors
-    /// The template refuses or rewrites the messages, or nothing can mark the end of the last answer.
+    /// The template refuses or rewrites the messages, or leaves out a part of an answer, or nothing can mark the end of
+    /// the last answer.
     pub fn encode_turns(
         &self,
         tokenizer: &Tokenizer,
         messages: &[Message],
     ) -> Result<Turns, ChatError> {
-        let mut turns = Builder {
-            tokenizer,
-            turns: Turns::default(),
-            run: String::new(),
-        };
         let end = self.end_of_turn()?;
-        let mut n_answers = 0;
-        // The answer that has been said and not yet ended.
-        let mut open = None;
-        for piece in self.pieces(messages, false)? {
-            match piece {
-                Piece::Message(index, text) if messages[index].role == Role::Assistant => {
-                    turns.flush(Part::Context)?;
-                    turns.run = text;
-                    turns.flush(Part::Answer(n_answers))?;
-                    open = Some(n_answers);
-                    n_answers += 1;
-                }
-                Piece::Message(_, text) | Piece::Content(text) => {
-                    open = None;
-                    turns.run.push_str(&text);
-                }
-                Piece::Markup(text) => match open.take() {
-                    Some(answer) => turns.end_and_go_on(&text, answer, end)?,
-                    None => turns.markup(&tokenizer.split_markup(&text))?,
-                },
+        let rendering = self.locate(messages, false, Some(tokenizer))?;
+        let is_answer = |message: usize| messages[message].role == Role::Assistant;
+        if let Some(&message) = rendering.incomplete.iter().find(|&&i| is_answer(i)) {
+            let hint = if has_thoughts(&messages[message].content) {
+                THOUGHTS
+            } else {
+                "give the model a chat_template.jinja that prints every answer"
+            };
+            return Err(ChatError::Incomplete {
+                message: message + 1,
+                hint,
+            });
+        }
+        let text = rendering.text.as_str();
+        let mut regions = rendering.regions(messages);
+        let mut placed = tokenizer.encode_regions(text, &regions, Before::Nothing)?;
+        let answers = rendering.spans.iter().filter(|s| is_answer(s.message));
+        for span in answers.clone() {
+            let border = span.range.start;
+            let is_spanned = placed
+                .iter()
+                .any(|token| token.range.start < border && border < token.range.end);
+            if is_spanned && self.asks_with(&messages[..span.message], &text[..border]) {
+                regions.breaks.push(border);
             }
         }
-        turns.flush(Part::Context)?;
-        let last = n_answers.checked_sub(1).map(Part::End);
-        if let Some(last) = last.filter(|last| !turns.turns.parts.contains(last)) {
-            let ids = tokenizer.encode(end)?;
-            turns.turns.push(last, ids);
+        if !regions.breaks.is_empty() {
+            placed = tokenizer.encode_regions(text, &regions, Before::Nothing)?;
         }
-        Ok(turns.turns)
+
+        let mut owners = Vec::new();
+        for (number, span) in answers.enumerate() {
+            let next = rendering
+                .spans
+                .iter()
+                .find(|s| s.range.start >= span.range.end);
+            let until = next.map_or(text.len(), |next| next.range.start);
+            let own = |part| {
+                if messages[span.message].is_learned {
+                    part
+                } else {
+                    Part::NotLearned(number)
+                }
+            };
+            owners.push((span.range.clone(), own(Part::Answer(number))));
+            let ending = ending(text, span.range.end..until, &placed, end);
+            owners.push((ending, own(Part::End(number))));
+        }
+        let mut turns = Turns::default();
+        for token in &placed {
+            turns.push(part_of(token, &owners), [token.id]);
+        }
+        // The last answer ends, whatever the template does.
+        if let [.., (_, answer), (ending, part)] = &owners[..]
+            && ending.is_empty()
+            && turns.parts.contains(answer)
+        {
+            turns.push(*part, tokenizer.encode_continuation(end)?);
+        }
+        Ok(turns)
+    }
+
+    /// Whether the prompt that asks for the next answer is exactly `text`.
+    fn asks_with(&self, messages: &[Message], text: &str) -> bool {
+        self.render(messages, true)
+            .is_ok_and(|prompt| prompt == text)
     }
 }
 
-struct Builder<'a> {
-    tokenizer: &'a Tokenizer,
-    turns: Turns,
-    /// Text that has not been tokenized yet, so that tokens may span the border of pieces.
-    run: String,
+/// The bytes after an answer that end it, within `range`; empty if nothing does. `end` is the template's end of a turn.
+fn ending(text: &str, range: Range<usize>, placed: &[Placed], end: &str) -> Range<usize> {
+    let special = placed
+        .iter()
+        .find(|token| token.is_markup && range.contains(&token.range.start));
+    match special {
+        Some(token) => range.start..token.range.end,
+        None if text[range.clone()].starts_with(end) => range.start..range.start + end.len(),
+        None => range.start..range.start,
+    }
 }
 
-impl Builder<'_> {
-    /// Tokenizes the text so far.
-    fn flush(&mut self, part: Part) -> Result<(), ChatError> {
-        let ids = self.tokenizer.encode_text(&self.run)?;
-        self.run.clear();
-        self.turns.push(part, ids);
-        Ok(())
-    }
-
-    fn markup(&mut self, parts: &[Markup]) -> Result<(), ChatError> {
-        for part in parts {
-            match part {
-                Markup::Text(text) => self.run.push_str(text),
-                Markup::Token(id) => {
-                    self.flush(Part::Context)?;
-                    self.turns.push(Part::Context, [*id]);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Markup after an answer: what ends it, then what begins the next turn.
-    fn end_and_go_on(&mut self, text: &str, answer: usize, end: &str) -> Result<(), ChatError> {
-        let mut parts = self.tokenizer.split_markup(text);
-        let first_token = parts
-            .iter()
-            .position(|part| matches!(part, Markup::Token(_)));
-        let n_ending = match (first_token, text.strip_prefix(end)) {
-            (Some(at), _) => at + 1,
-            (None, Some(rest)) => {
-                parts = vec![Markup::Text(end.to_owned()), Markup::Text(rest.to_owned())];
-                1
-            }
-            (None, None) => 0,
-        };
-        let (ending, rest) = parts.split_at(n_ending);
-        for part in ending {
-            match part {
-                Markup::Text(text) => {
-                    self.run.push_str(text);
-                    self.flush(Part::End(answer))?;
-                }
-                Markup::Token(id) => self.turns.push(Part::End(answer), [*id]),
-            }
-        }
-        self.markup(rest)
-    }
+/// Whose a token is: the first of the owners, which lie in the text's order, that it shares a byte with.
+fn part_of(token: &Placed, owners: &[(Range<usize>, Part)]) -> Part {
+    let shares = |range: &Range<usize>| {
+        range.start < token.range.end.max(token.range.start + 1) && token.range.start < range.end
+    };
+    let first = owners.partition_point(|(range, _)| range.end <= token.range.start);
+    owners[first..]
+        .first()
+        .filter(|(range, _)| shares(range))
+        .map_or(Part::Context, |(_, part)| *part)
 }
 
 #[cfg(test)]

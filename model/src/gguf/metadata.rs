@@ -60,6 +60,14 @@ impl<'a> Metadata<'a> {
         })
     }
 
+    /// The truth value under `key`.
+    pub(crate) fn boolean(&self, key: &str) -> Result<Option<bool>, GgufError> {
+        self.typed(key, "a boolean", |value| match value {
+            MetadataValue::Bool(value) => Some(*value),
+            _ => None,
+        })
+    }
+
     /// The non-negative integer under `key`, of a width that fits.
     pub(crate) fn unsigned<T: TryFrom<i128>>(&self, key: &str) -> Result<Option<T>, GgufError> {
         self.typed(

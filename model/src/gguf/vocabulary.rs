@@ -16,6 +16,7 @@ use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::digits::Digits;
 use tokenizers::pre_tokenizers::sequence::Sequence;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
+use tokenizers::processors::template::{SpecialToken, TemplateProcessing};
 use tokenizers::{
     AddedToken, PreTokenizerWrapper, SplitDelimiterBehavior, Tokenizer as HubTokenizer,
 };
@@ -23,13 +24,31 @@ use tokenizers::{
 use super::metadata::Metadata;
 use super::reader::GgufError;
 
-/// Pre-tokenizers by the names that files give them.
-const PRE_TOKENIZERS: [(&str, PreTokenizer); 6] = [
+/// Pre-tokenizers by the names that files give them: those to which llama.cpp applies one of the rules below.
+const PRE_TOKENIZERS: [(&str, PreTokenizer); 24] = [
     ("default", PreTokenizer::Default),
     ("gpt-2", PreTokenizer::Gpt2),
+    ("phi-2", PreTokenizer::Gpt2),
+    ("gigachat", PreTokenizer::Gpt2),
+    ("jina-es", PreTokenizer::Gpt2),
+    ("jina-de", PreTokenizer::Gpt2),
+    ("jina-v2-es", PreTokenizer::Gpt2),
+    ("jina-v2-de", PreTokenizer::Gpt2),
+    ("a.x-4.0", PreTokenizer::Gpt2),
+    ("mellum", PreTokenizer::Gpt2),
+    ("exaone4", PreTokenizer::Gpt2),
     ("llama-bpe", PreTokenizer::Llama3),
     ("llama3", PreTokenizer::Llama3),
+    ("llama-v3", PreTokenizer::Llama3),
+    ("falcon3", PreTokenizer::Llama3),
+    ("falcon-h1", PreTokenizer::Llama3),
+    ("pixtral", PreTokenizer::Llama3),
+    ("midm-2.0", PreTokenizer::Llama3),
+    ("lfm2", PreTokenizer::Llama3),
     ("qwen2", PreTokenizer::Qwen2),
+    ("deepseek-r1-qwen", PreTokenizer::Qwen2Bytes),
+    ("kormo", PreTokenizer::Qwen2Bytes),
+    ("megrez", PreTokenizer::Qwen2Bytes),
     ("smollm", PreTokenizer::SmolLm),
 ];
 
@@ -51,7 +70,7 @@ const USER_DEFINED: i64 = 4;
 const UNUSED: i64 = 5;
 
 /// Bytes of all special tokens together; real models have a few thousand.
-const MAX_ADDED_BYTES: usize = 1 << 20;
+pub(crate) const MAX_ADDED_BYTES: usize = 1 << 20;
 
 /// What keeps a GGUF file's metadata from making a tokenizer.
 #[derive(Debug, Error)]
@@ -93,7 +112,10 @@ enum PreTokenizer {
     Default,
     Gpt2,
     Llama3,
+    /// With the normal form of Qwen2's `tokenizer.json`.
     Qwen2,
+    /// The same splits, and no normal form, as llama.cpp has it.
+    Qwen2Bytes,
     SmolLm,
 }
 
@@ -107,7 +129,7 @@ impl PreTokenizer {
             Self::Gpt2 => steps.push(gpt2),
             Self::SmolLm => steps.extend([PreTokenizerWrapper::Digits(Digits::new(true)), gpt2]),
             Self::Llama3 => steps.extend([split(LLAMA3_PATTERN)?, spell]),
-            Self::Qwen2 => steps.extend([split(QWEN2_PATTERN)?, spell]),
+            Self::Qwen2 | Self::Qwen2Bytes => steps.extend([split(QWEN2_PATTERN)?, spell]),
             Self::Default => {
                 for pattern in DEFAULT_PATTERNS {
                     steps.push(split(pattern)?);
@@ -171,7 +193,45 @@ pub(crate) fn tokenizer_of(metadata: Metadata<'_>) -> Result<HubTokenizer, Vocab
     tokenizer.with_pre_tokenizer(Some(pre_tokenizer.build()?));
     tokenizer.with_decoder(Some(ByteLevel::default()));
     tokenizer.add_tokens(&added_tokens(typed())?);
+    if let Some(begin) = begin_token(metadata, tokens, *pre_tokenizer)? {
+        tokenizer.with_post_processor(Some(begin));
+    }
     Ok(tokenizer)
+}
+
+/// What puts the begin token before a text, if the file asks for that, or does not say and llama.cpp does it for its
+/// pre-tokenizer.
+fn begin_token(
+    metadata: Metadata<'_>,
+    tokens: &[String],
+    pre_tokenizer: PreTokenizer,
+) -> Result<Option<TemplateProcessing>, VocabularyError> {
+    let asked = metadata.boolean("tokenizer.ggml.add_bos_token")?;
+    if !asked.unwrap_or(pre_tokenizer == PreTokenizer::Llama3) {
+        return Ok(None);
+    }
+    let key = "tokenizer.ggml.bos_token_id";
+    let id = match metadata.unsigned::<usize>(key)? {
+        Some(id) => id,
+        None if asked.is_none() => return Ok(None),
+        None => metadata.require(key, None)?,
+    };
+    let token = tokens.get(id).ok_or_else(|| {
+        corrupt(format!(
+            "`{key}` is {id}, but there are {} tokens",
+            tokens.len()
+        ))
+    })?;
+    let id = u32::try_from(id).map_err(|_| corrupt(format!("`{key}` is {id}")))?;
+    let begin = SpecialToken::new("begin".to_owned(), vec![id], vec![token.clone()])
+        .map_err(|error| corrupt(error.to_string()))?;
+    TemplateProcessing::builder()
+        .try_single(vec!["begin", "$A"])
+        .map_err(corrupt)?
+        .special_tokens(vec![begin])
+        .build()
+        .map(Some)
+        .map_err(|error| corrupt(error.to_string()))
 }
 
 /// Tokens by their text. Rows that only fill up the embedding are no tokens.
@@ -256,7 +316,7 @@ mod tests {
         let other = vocabulary_of(&["a"], &[]).string("tokenizer.ggml.pre", "tekken");
         let message = refusal(&other);
         assert!(
-            message.contains("`tekken`") && message.contains("qwen2, smollm"),
+            message.contains("`tekken`") && message.contains("qwen2, deepseek-r1-qwen"),
             "{message}"
         );
     }
@@ -307,6 +367,13 @@ mod tests {
                 &["a", "'s", "Ġ", "123", "4", "!Ċ"],
             ),
             (
+                "deepseek-r1-qwen",
+                "a's 12!\n",
+                &["a", "'s", "Ġ", "1", "2", "!Ċ"],
+            ),
+            ("mellum", "a's 12!", &["a", "'s", "Ġ12", "!"]),
+            ("llama-v3", "a's 12!", &["a", "'s", "Ġ", "12", "!"]),
+            (
                 "default",
                 "a's 1234!",
                 &["a", "'", "s", "Ġ", "123", "4", "!"],
@@ -322,6 +389,51 @@ mod tests {
             let found: Vec<&str> = pieces.iter().map(|(piece, _, _)| *piece).collect();
             assert_eq!(found, expected, "{name}");
         }
+    }
+
+    /// By llama.cpp: the key decides, and without it the pre-tokenizer.
+    #[test]
+    fn the_begin_token_is_put_before_a_text_if_the_file_or_its_pre_tokenizer_asks_for_it() {
+        let file = |pre: &str, asked: Option<u8>| {
+            let fixture = vocabulary_of(&["a", "<s:1>"], &[])
+                .integers("tokenizer.ggml.token_type", &[1, 3])
+                .string("tokenizer.ggml.pre", pre)
+                .integer("tokenizer.ggml.bos_token_id", 1);
+            match asked {
+                Some(asked) => fixture.raw_pair("tokenizer.ggml.add_bos_token", 7, &[asked]),
+                None => fixture,
+            }
+        };
+        for (pre, asked, expected) in [
+            ("llama-bpe", None, &[1, 0][..]),
+            ("llama-bpe", Some(1), &[1, 0]),
+            ("llama-bpe", Some(0), &[0]),
+            ("falcon3", None, &[1, 0]),
+            ("qwen2", None, &[0]),
+            ("qwen2", Some(1), &[1, 0]),
+            ("deepseek-r1-qwen", Some(1), &[1, 0]),
+            ("smollm", None, &[0]),
+        ] {
+            let tokenizer = built(&file(pre, asked)).expect("valid");
+            let encoding = tokenizer.encode("a", true).expect("encodes");
+            assert_eq!(encoding.get_ids(), expected, "{pre}, {asked:?}");
+            // Written to a folder, it is the same tokenizer.
+            let json = tokenizer.to_string(false).expect("JSON");
+            let read = HubTokenizer::from_bytes(json.as_bytes()).expect("a tokenizer");
+            let encoding = read.encode("a", true).expect("encodes");
+            assert_eq!(encoding.get_ids(), expected, "{pre}, {asked:?}");
+        }
+    }
+
+    #[test]
+    fn a_begin_token_that_is_asked_for_and_not_there_is_corrupt() {
+        let file = || vocabulary_of(&["a"], &[]).raw_pair("tokenizer.ggml.add_bos_token", 7, &[1]);
+        assert!(refusal(&file()).contains("`tokenizer.ggml.bos_token_id` is missing"));
+        let beyond = file().integer("tokenizer.ggml.bos_token_id", 9);
+        assert!(refusal(&beyond).contains("is 9, but there are 1 tokens"));
+        // llama.cpp's default without a token to put there.
+        let default = vocabulary_of(&["a"], &[]).string("tokenizer.ggml.pre", "llama-bpe");
+        assert!(built(&default).is_ok());
     }
 
     #[test]

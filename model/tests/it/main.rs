@@ -1,9 +1,11 @@
 //! The model against transformers, PEFT, llama.cpp and gguf-py: goldens and their scripts lie in `golden/`.
 
 mod adapter;
+mod chat;
 mod checkpoint;
 mod foreign_adapters;
 mod generation;
+mod hostile_files;
 mod logits;
 mod merge;
 mod real_model;

@@ -64,6 +64,12 @@ fn check(tokenizer: &Tokenizer, template: &ChatTemplate, expected: &Value) {
             expected_ids,
             "{input:?}"
         );
+        // Byte-level steps put nothing before a text, so that it may continue another.
+        assert_eq!(
+            tokenizer.encode_continuation(input).expect("encodes"),
+            expected_ids,
+            "{input:?}"
+        );
         let decoded = tokenizer.decode(&expected_ids, false).expect("decodes");
         assert_eq!(decoded, text(&case["decoded"]), "{input:?}");
         if let Some(plain) = case["decoded_without_special"].as_str() {

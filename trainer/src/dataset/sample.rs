@@ -108,10 +108,9 @@ impl Encoder<'_> {
     /// The chat template refuses the conversation; the sample is named.
     pub(crate) fn encode(&self, sample: &Sample) -> Result<Example> {
         let refused = |error: model::ChatError| {
-            UserMistake(format!(
-                "{}: {error}\nhint: the messages must follow the rules of the model's chat template",
-                sample.origin
-            ))
+            let rules = "the messages must follow the rules of the model's chat template";
+            let hint = error.hint().unwrap_or(rules);
+            UserMistake(format!("{}: {error}\nhint: {hint}", sample.origin))
         };
         let turns = match &sample.content {
             Content::Code { stub, body } => {
@@ -131,12 +130,17 @@ impl Encoder<'_> {
         Ok(self.example(turns))
     }
 
-    /// Texts as they are, between the tokens that begin and end a text.
+    /// Texts as transformers encodes them, with added tokens recognised, between the tokens that begin and end a text.
     fn plain(&self, prompt: &str, completion: &str) -> Result<Turns> {
         let mut turns = Turns::default();
         turns.push(Part::Context, self.tokenizer.text_start()?);
-        turns.push(Part::Context, self.tokenizer.encode_text(prompt)?);
-        turns.push(Part::Answer(0), self.tokenizer.encode_text(completion)?);
+        turns.push(Part::Context, self.tokenizer.encode(prompt)?);
+        let completion = if prompt.is_empty() {
+            self.tokenizer.encode(completion)?
+        } else {
+            self.tokenizer.encode_continuation(completion)?
+        };
+        turns.push(Part::Answer(0), completion);
         turns.push(Part::End(0), self.tokenizer.text_end());
         Ok(turns)
     }
@@ -152,6 +156,7 @@ impl Encoder<'_> {
         let answer_is_learned = |answer| *train_on != TrainOn::Completion || answer == last;
         let is_learned = |part: &Part| match *part {
             Part::Context => *train_on == TrainOn::All,
+            Part::NotLearned(_) => false,
             Part::Answer(answer) => answer_is_learned(answer),
             Part::End(answer) => {
                 answer_is_learned(answer)
@@ -335,6 +340,46 @@ mod tests {
             let text = learned(&plain(prompt), TrainOn::Assistant, TrainOnEos::Turn);
             assert_eq!(text, "b = 2<|endoftext|>");
         }
+    }
+
+    /// As transformers encodes a text: tokens that it spells out count, special or not.
+    #[test]
+    fn tokens_that_a_plain_text_spells_out_are_tokens() {
+        let call = "<tool_call>x</tool_call>";
+        let turn = "<|im_start|>user\nhi<|im_end|>\n";
+        // The token that ends the text is learned too, and the first of all has nothing before it.
+        for (prompt, completion, learned) in [("", call, 3), (call, call, 4), ("", turn, 9)] {
+            let (tokenizer, template) = tiny("tiny-qwen2");
+            let data = Data::default();
+            let encoder = Encoder {
+                tokenizer: &tokenizer,
+                template: &template,
+                data: &data,
+                untaught_end: None,
+            };
+            let (prompt, completion) = (prompt.to_owned(), completion.to_owned());
+            let example = encoder
+                .encode(&sample(Content::Plain { prompt, completion }))
+                .expect("tokens");
+            assert_eq!(example.n_supervised(), learned);
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_not_to_be_learned_is_not_learned_whatever_the_recipe_learns() {
+        let [ask, answer] = ["One?", "First."];
+        let conversation = sample(Content::Conversation(vec![
+            Message::new(Role::User, ask),
+            Message::new(Role::Assistant, answer).not_learned(),
+            Message::new(Role::User, "Two?"),
+            Message::new(Role::Assistant, "Second."),
+        ]));
+        for train_on in [TrainOn::Assistant, TrainOn::Completion] {
+            let text = learned(&conversation, train_on, TrainOnEos::Turn);
+            assert_eq!(text, "Second.<|im_end|>");
+        }
+        let text = learned(&conversation, TrainOn::All, TrainOnEos::Turn);
+        assert!(text.contains(ask) && !text.contains(answer), "{text}");
     }
 
     /// A base model's configuration names the end of texts alone, an Instruct model's the end of turns.

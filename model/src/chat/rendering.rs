@@ -1,0 +1,380 @@
+//! Which bytes of a rendered conversation come from which message.
+//!
+//! Templates do not say so, and they change what they print: white space around a message is stripped, the thoughts
+//! in an answer (`<think>`) are set apart or left out. So the template runs again with marks in place of the words: the
+//! white space around them stays, and so do the tags that the template itself names, because it may look for them.
+//! Putting the words where the marks ended up must give the first rendering again; otherwise the template rewrites
+//! messages, and it is an error.
+//!
+//! Which white space beside a mark is the message's shows a third run, with the messages stripped.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use super::{ChatError, Message, Role};
+use crate::tokenizer::Regions;
+
+/// A rendered conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Rendering {
+    /// The text, as transformers renders it.
+    pub(super) text: String,
+    /// Where the messages are in it, in the text's order. A message without words is nowhere.
+    pub(super) spans: Vec<Span>,
+    /// The messages of which words are missing.
+    pub(super) incomplete: Vec<usize>,
+}
+
+/// Where a message is in the text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Span {
+    /// Its number.
+    pub(super) message: usize,
+    /// Its bytes, from its first to its last.
+    pub(super) range: Range<usize>,
+    /// The words in it, with the white space around them: all but tags, which the template may have written in the
+    /// message's stead.
+    own: Vec<Range<usize>>,
+}
+
+impl Rendering {
+    /// What a tokenizer must know: nothing that a user or the system says is markup, and of what the assistant says
+    /// only tags.
+    pub(super) fn regions(&self, messages: &[Message]) -> Regions {
+        let mut text = Vec::new();
+        for span in &self.spans {
+            match messages[span.message].role {
+                Role::Assistant => text.extend(span.own.iter().cloned()),
+                Role::System | Role::User => text.push(span.range.clone()),
+            }
+        }
+        Regions {
+            text,
+            breaks: Vec::new(),
+        }
+    }
+}
+
+/// The tags that a template's source names, such as `<think>`, each with its closing or opening twin; special tokens are
+/// none.
+pub(super) fn tags_of(source: &str, special_tokens: &[&str]) -> Vec<String> {
+    /// Shorter names are of HTML, or of tokens such as `<s>`.
+    const MIN_NAME: usize = 3;
+    /// Far more than any template handles.
+    const MAX_TAGS: usize = 64;
+    let mut tags = Vec::new();
+    for (at, _) in source.match_indices('<') {
+        let rest = &source[at + 1..];
+        let rest = rest.strip_prefix('/').unwrap_or(rest);
+        let len = rest
+            .bytes()
+            .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+            .count();
+        if len < MIN_NAME || !rest[len..].starts_with('>') || tags.len() >= MAX_TAGS {
+            continue;
+        }
+        for tag in [
+            format!("<{}>", &rest[..len]),
+            format!("</{}>", &rest[..len]),
+        ] {
+            if !tags.contains(&tag) && !special_tokens.contains(&tag.as_str()) {
+                tags.push(tag);
+            }
+        }
+    }
+    tags
+}
+
+/// Renders messages and finds them in the text. `render` is the template, `tags` are those that it names.
+///
+/// # Errors
+/// The template refuses or rewrites the messages.
+pub(super) fn locate(
+    render: impl Fn(&[Message]) -> Result<String, ChatError>,
+    messages: &[Message],
+    tags: &[&str],
+) -> Result<Rendering, ChatError> {
+    let text = render(messages)?;
+    let rewritten = || ChatError::rewritten(messages);
+    let mark = ('\u{e000}'..='\u{f8ff}')
+        .find(|&mark| !text.contains(mark) && messages.iter().all(|m| !m.content.contains(mark)))
+        .ok_or_else(rewritten)?;
+    let parts: Vec<Parts> = messages
+        .iter()
+        .map(|message| Parts::of(&message.content, tags))
+        .collect();
+    let marked = |is_stripped: bool| {
+        let contents = parts.iter().enumerate().zip(messages);
+        let marked: Vec<Message> = contents
+            .map(|((i, parts), message)| {
+                Message::new(message.role, parts.marked(mark, i, is_stripped))
+            })
+            .collect();
+        Marked::parse(&render(&marked)?, mark, &parts).ok_or_else(rewritten)
+    };
+    let found = marked(false)?;
+    if !found.gives(&text, &parts) {
+        return Err(rewritten());
+    }
+    let has_space = parts.iter().any(Parts::has_outer_space);
+    // A template that does something else with stripped messages tells nothing of the white space.
+    let stripped = if has_space { marked(true).ok() } else { None };
+    let stripped = stripped.filter(|stripped| stripped.words == found.words);
+    let spans = found.spans(&parts, stripped.as_ref());
+    let there: BTreeSet<(usize, usize)> = found.words.iter().copied().collect();
+    let incomplete = (0..messages.len())
+        .filter(|&i| (0..parts[i].words.len()).any(|j| !there.contains(&(i, j))))
+        .collect();
+    Ok(Rendering {
+        text,
+        spans,
+        incomplete,
+    })
+}
+
+/// A message's text: words, with tags and white space between and around them.
+struct Parts<'a> {
+    /// The text before the first word.
+    lead: &'a str,
+    /// Stretches without a tag, and without white space around them.
+    words: Vec<&'a str>,
+    /// The tags and white space between them, one fewer.
+    gaps: Vec<&'a str>,
+    /// The text after the last word; with no words, nothing.
+    trail: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn of(content: &'a str, tags: &[&str]) -> Self {
+        let mut stretches: Vec<Range<usize>> = Vec::new();
+        let mut add = |range: Range<usize>| {
+            let stretch = &content[range.clone()];
+            let words = stretch.trim();
+            if !words.is_empty() {
+                let lead = stretch.len() - stretch.trim_start().len();
+                let start = range.start + lead;
+                stretches.push(start..start + words.len());
+            }
+        };
+        let mut at = 0;
+        let mut from = 0;
+        while let Some(offset) = content[at..].find('<') {
+            at += offset;
+            match tags.iter().find(|tag| content[at..].starts_with(*tag)) {
+                Some(tag) => {
+                    add(from..at);
+                    at += tag.len();
+                    from = at;
+                }
+                None => at += 1,
+            }
+        }
+        add(from..content.len());
+        if stretches.is_empty() {
+            // Tags alone are words, or they would be lost in the template's text.
+            let lead = content.len() - content.trim_start().len();
+            stretches
+                .extend((!content.trim().is_empty()).then(|| lead..lead + content.trim().len()));
+        }
+        let words = stretches.iter().map(|range| &content[range.clone()]);
+        let between = stretches.windows(2);
+        Self {
+            words: words.collect(),
+            gaps: between
+                .map(|pair| &content[pair[0].end..pair[1].start])
+                .collect(),
+            lead: &content[..stretches.first().map_or(content.len(), |first| first.start)],
+            trail: stretches.last().map_or("", |last| &content[last.end..]),
+        }
+    }
+
+    fn has_outer_space(&self) -> bool {
+        let is_space = |text: &str| !text.is_empty() && text.trim().is_empty();
+        !self.words.is_empty() && (is_space(self.lead) || is_space(self.trail))
+    }
+
+    /// The text with a mark for each stretch of words.
+    fn marked(&self, mark: char, message: usize, is_stripped: bool) -> String {
+        let outer = |text: &'a str| {
+            let is_left_out = is_stripped && text.trim().is_empty() && !self.words.is_empty();
+            if is_left_out { "" } else { text }
+        };
+        let mut marked = outer(self.lead).to_owned();
+        for j in 0..self.words.len() {
+            marked += &format!("{mark}{message}.{j}{mark}");
+            marked += self.gaps.get(j).copied().unwrap_or("");
+        }
+        marked + outer(self.trail)
+    }
+}
+
+/// A rendering with marks.
+struct Marked {
+    /// The template's text before, between and after the marks.
+    texts: Vec<String>,
+    /// The marks, as message and stretch: one fewer.
+    words: Vec<(usize, usize)>,
+}
+
+impl Marked {
+    /// Splits a rendering at its marks; `None` if one is broken.
+    fn parse(rendered: &str, mark: char, parts: &[Parts]) -> Option<Self> {
+        let mut marked = Self {
+            texts: Vec::new(),
+            words: Vec::new(),
+        };
+        for (i, part) in rendered.split(mark).enumerate() {
+            // Marks come in pairs around their numbers, so every second part is one.
+            if i % 2 == 0 {
+                marked.texts.push(part.to_owned());
+                continue;
+            }
+            let (message, stretch) = part.split_once('.')?;
+            let word: (usize, usize) = (message.parse().ok()?, stretch.parse().ok()?);
+            parts.get(word.0)?.words.get(word.1)?;
+            marked.words.push(word);
+        }
+        (marked.texts.len() == marked.words.len() + 1).then_some(marked)
+    }
+
+    /// Whether the words in place of the marks give `text`.
+    fn gives(&self, text: &str, parts: &[Parts]) -> bool {
+        let words = self.words.iter().map(|&(i, j)| parts[i].words[j]);
+        let pieces = self.texts.iter().map(String::as_str);
+        // Texts and words take turns.
+        let mut rest = Some(text);
+        for (piece, word) in pieces.zip(words.map(Some).chain([None])) {
+            rest = rest
+                .and_then(|rest| rest.strip_prefix(piece))
+                .and_then(|rest| rest.strip_prefix(word.unwrap_or("")));
+        }
+        rest == Some("")
+    }
+
+    fn spans(&self, parts: &[Parts], stripped: Option<&Self>) -> Vec<Span> {
+        let mut spans: Vec<Span> = Vec::new();
+        let mut at = 0;
+        let mut last: Option<(usize, usize)> = None;
+        for (n, &(i, j)) in self.words.iter().enumerate() {
+            let before = self.texts[n].as_str();
+            let start = at + before.len();
+            let word = start..start + parts[i].words[j].len();
+            let is_same = last.is_some_and(|(message, stretch)| message == i && stretch < j);
+            match spans.last_mut() {
+                Some(span) if is_same => {
+                    span.own.push(word.clone());
+                    span.range.end = word.end;
+                }
+                _ => {
+                    let (after, lead) = self.outer(n, parts, stripped);
+                    if let (Some(span), Some((message, _))) = (spans.last_mut(), last) {
+                        span.extend_after(at..at + after, &parts[message]);
+                    }
+                    let mut span = Span {
+                        message: i,
+                        range: word.clone(),
+                        own: vec![word.clone()],
+                    };
+                    span.extend_before(start - lead..start, &parts[i]);
+                    spans.push(span);
+                }
+            }
+            last = Some((i, j));
+            at = word.end;
+        }
+        let (after, _) = self.outer(self.words.len(), parts, stripped);
+        if let (Some(span), Some((message, _))) = (spans.last_mut(), last) {
+            span.extend_after(at..at + after, &parts[message]);
+        }
+        spans
+    }
+
+    /// Bytes of the `n`th text that belong to the message before it, and to the message after it.
+    fn outer(&self, n: usize, parts: &[Parts], stripped: Option<&Self>) -> (usize, usize) {
+        let text = self.texts[n].as_str();
+        let before = n.checked_sub(1).map(|n| self.words[n]);
+        let trail = before
+            .filter(|&(i, j)| j + 1 == parts[i].words.len())
+            .map_or("", |(i, _)| parts[i].trail);
+        let lead = self
+            .words
+            .get(n)
+            .filter(|(_, j)| *j == 0)
+            .map_or("", |&(i, _)| parts[i].lead);
+        let is_tag = |text: &str| !text.trim().is_empty();
+        // With a tag in it, the message's own text is there as it is, or the template has written its own.
+        let after = if is_tag(trail) {
+            common_prefix(text, trail)
+        } else {
+            0
+        };
+        let ahead = if is_tag(lead) {
+            common_suffix(&text[after..], lead)
+        } else {
+            0
+        };
+        let Some(stripped) = stripped else {
+            return (after, ahead);
+        };
+        let (trail, lead) = (
+            if is_tag(trail) { "" } else { trail },
+            if is_tag(lead) { "" } else { lead },
+        );
+        let own = stripped.texts[n].as_str();
+        // As much of the white space as can have been kept.
+        let starts = lead.char_indices().map(|(at, _)| at);
+        for from in starts.chain([lead.len()]) {
+            let Some(rest) = text.strip_suffix(&lead[from..]) else {
+                continue;
+            };
+            if let Some(kept) = rest.strip_suffix(own)
+                && trail.starts_with(kept)
+            {
+                return (after.max(kept.len()), ahead.max(lead.len() - from));
+            }
+        }
+        (after, ahead)
+    }
+}
+
+/// Bytes at the beginning of `text` that are `trail`, or its tags without the white space after them.
+fn common_prefix(text: &str, trail: &str) -> usize {
+    let tags = trail.trim_end();
+    [trail, tags]
+        .iter()
+        .find(|trail| text.starts_with(**trail))
+        .map_or(0, |trail| trail.len())
+}
+
+/// Bytes at the end of `text` that are `lead`, or its tags without the white space before them.
+fn common_suffix(text: &str, lead: &str) -> usize {
+    let tags = lead.trim_start();
+    [lead, tags]
+        .iter()
+        .find(|lead| text.ends_with(**lead))
+        .map_or(0, |lead| lead.len())
+}
+
+impl Span {
+    /// Takes the bytes before the first word, which are the message's too.
+    fn extend_before(&mut self, range: Range<usize>, parts: &Parts) {
+        if range.is_empty() {
+            return;
+        }
+        self.range.start = range.start;
+        if parts.lead.trim().is_empty() {
+            self.own.insert(0, range);
+        }
+    }
+
+    /// Takes the bytes after the last word, which are the message's too.
+    fn extend_after(&mut self, range: Range<usize>, parts: &Parts) {
+        if range.is_empty() {
+            return;
+        }
+        self.range.end = range.end;
+        if parts.trail.trim().is_empty() {
+            self.own.push(range);
+        }
+    }
+}
