@@ -9,12 +9,15 @@ mod script;
 mod selection;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
 use crate::syntax::parses;
 use fences::{Block, Language};
-use selection::{Selected, Target, bound_and_lacking, program_in, supplied, with_before};
+use selection::{
+    Selected, Target, bound_and_lacking, given_names, program_in, supplied, with_before,
+};
 
 pub use reasoning::without_reasoning;
 
@@ -57,7 +60,7 @@ pub struct Wanted<'a> {
     /// of this name instead.
     pub method: Option<&'a str>,
     /// The text that the answer was asked for with. Where it is Python that defines the entry point, a stub, its
-    /// imports and helpers stay.
+    /// imports and what else it defines stay: tests may use it, too.
     pub prompt: &'a str,
 }
 
@@ -160,6 +163,8 @@ fn spoken(answer: &str) -> &str {
 struct Search<'a> {
     wanted: &'a Wanted<'a>,
     markdown: &'a fences::Markdown<'a>,
+    /// Names that the prompt defines beside the entry point.
+    given: BTreeSet<String>,
     reason: Reason,
     /// A program whose entry point has no statement, or lacks the method: better than nothing.
     stub: Option<String>,
@@ -170,6 +175,7 @@ impl<'a> Search<'a> {
         Self {
             wanted,
             markdown,
+            given: given_names(wanted.prompt, wanted.entry_point),
             reason: Reason::NoEntryPoint,
             stub: None,
         }
@@ -270,9 +276,11 @@ impl<'a> Search<'a> {
             method,
             ..
         } = *self.wanted;
+        let given = &self.given;
         let target = Target {
             entry_point,
             method,
+            given,
         };
         let found = program_in(text, target, whole);
         match (&found, method) {
@@ -280,6 +288,7 @@ impl<'a> Search<'a> {
                 let function = Target {
                     entry_point: method,
                     method: None,
+                    given,
                 };
                 program_in(text, function, whole)
             }
@@ -294,7 +303,8 @@ impl<'a> Search<'a> {
         if joined || prompt.is_empty() {
             return program;
         }
-        let (bound, lacking) = bound_and_lacking(&program);
+        let (bound, mut lacking) = bound_and_lacking(&program);
+        lacking.extend(self.given.difference(&bound).cloned());
         let given = supplied(prompt, &lacking, &bound, self.wanted.entry_point, true);
         with_before(&program, &given)
     }

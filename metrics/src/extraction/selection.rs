@@ -13,6 +13,8 @@ pub(super) struct Target<'a> {
     pub(super) entry_point: &'a str,
     /// A method that the entry point, a class, should have.
     pub(super) method: Option<&'a str>,
+    /// Names whose definitions stay though the entry point may not need them.
+    pub(super) given: &'a BTreeSet<String>,
 }
 
 /// A program that defines its entry point.
@@ -133,6 +135,9 @@ fn select(units: &[Unit<'_>], target: Target<'_>) -> Result<(Vec<bool>, usize), 
     {
         seeds.push(0);
     }
+    for name in target.given {
+        seeds.extend(givers.get(name.as_str()).into_iter().flatten());
+    }
     let kept = reach(
         units,
         seeds,
@@ -228,6 +233,23 @@ fn entry_unit(units: &[Unit<'_>], target: Target<'_>) -> Result<Option<usize>, R
         Some(earlier) => Ok(Some(earlier)),
         None => Err(Reason::BrokenEntryPoint),
     }
+}
+
+/// The names that a stub of the entry point defines beside it: the tests of a task may use them, too.
+pub(super) fn given_names(prompt: &str, entry_point: &str) -> BTreeSet<String> {
+    with_recovered_module(prompt, Fstrings::Pep701, |module| {
+        let units = units(module);
+        let is_entry = |unit: &&Unit<'_>| unit.names.binds.contains(entry_point);
+        if !units.iter().any(|unit| is_entry(&unit)) {
+            return BTreeSet::new();
+        }
+        let others = units.iter().filter(|unit| {
+            !is_entry(unit) && !unit.broken && !unit.names.imports && !is_main_guard(unit.stmts)
+        });
+        let names = others.flat_map(|unit| unit.names.binds.iter());
+        names.map(|name| (*name).to_owned()).collect()
+    })
+    .unwrap_or_default()
 }
 
 /// What a source gives to a program that lacks names: the units that bind them, and what these need. Units that define

@@ -414,35 +414,33 @@ fn an_answer_to_a_stub_takes_what_it_lacks_from_it() {
         assert!(found.complete);
     };
     let answer = "def f(xs: List[int]) -> int:\n    return sum(xs)\n";
-    let given = "from __future__ import annotations\nfrom typing import List\nimport os.path\n";
+    let imports = "from __future__ import annotations\nfrom typing import List\nimport os.path\n";
+    let helpers = "\nLIMIT = 3\n\ndef helper(x):\n    return x\n";
     for form in [
         Form::Whole,
         Form::RestOf(prompt),
         Form::WholeOrRestOf(prompt),
     ] {
-        check(&fenced(answer), form, &format!("{given}\n\n{answer}"));
-        let own =
-            format!("\"\"\"Doc.\"\"\"\nfrom __future__ import annotations\nimport os\n{answer}");
+        // All of it, since tests may use what the entry point does not.
         check(
-            &fenced(&own),
+            &fenced(answer),
             form,
-            &format!(
-                "\"\"\"Doc.\"\"\"\nfrom __future__ import annotations\nfrom typing import List\n\n\nimport os\n{answer}"
-            ),
+            &format!("{imports}{helpers}\n\n{answer}"),
         );
-        let helped = "def f(xs):\n    return helper(xs)\n";
+        let head = "\"\"\"Doc.\"\"\"\nfrom __future__ import annotations\n";
         check(
-            &fenced(helped),
+            &fenced(&format!("{head}import os\n{answer}")),
             form,
-            &format!("{given}\ndef helper(x):\n    return x\n\n\n{helped}"),
+            &format!("{head}from typing import List\n{helpers}\n\nimport os\n{answer}"),
         );
+        let own = "LIMIT = 4\n\ndef helper(x):\n    return 2 * x\n\ndef f(xs):\n    return xs\n";
+        check(&fenced(own), form, &format!("{imports}\n\n{own}"));
     }
     // The rest of the prompt, bare or in a block.
     let body = "    return len(xs)\n";
-    let stub = "def f(xs: List[int]) -> int:\n    \"\"\"Sum.\"\"\"\n";
     for answer in [body.to_owned(), fenced(body), format!("{body}```\nDone.")] {
         for form in [Form::RestOf(prompt), Form::WholeOrRestOf(prompt)] {
-            check(&answer, form, &format!("{given}\n{stub}{body}"));
+            check(&answer, form, &format!("{prompt}{body}"));
         }
     }
     // A prompt that is no stub gives nothing: its names are there when the program runs.
