@@ -281,8 +281,7 @@ pub(super) fn supplied(
             .filter(|&at| {
                 let names = &units[at].names;
                 let is_new = |name: &&str| *name == "*" || !bound.contains(*name);
-                let imported =
-                    is_prompt && names.imports && names.binds.iter().any(|name| is_new(name));
+                let imported = is_prompt && names.imports && names.binds.iter().any(is_new);
                 imported || names.binds.iter().any(|name| lacking.contains(*name))
             })
             .collect();
