@@ -377,6 +377,11 @@ fn a_file_with_a_new_time_or_without_its_note_is_hashed_and_kept() {
     let scene = Scene::new(SUCCEED);
     let path = scene.fetch().expect("it succeeds");
     fs::write(&path, CONTENT).expect("the file is writable");
+    // Two writes within one tick of the kernel's clock leave the same time.
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(1);
+    let file = fs::File::options().write(true).open(&path);
+    file.and_then(|file| file.set_modified(later))
+        .expect("the time can be set");
     let mut seen = Vec::new();
     fetch(&scene.request(), &mut |progress| seen.push(progress)).expect("it succeeds again");
     assert!(matches!(seen[..], [Progress::Verifying { .. }]), "{seen:?}");
