@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use crate::launch::Launcher;
 use crate::outcome::Returned;
-use crate::process::{Ended, Flood, Process};
+use crate::process::{Ended, Flood, Process, RESULTS_BYTES};
 use crate::runner::Role;
 use crate::testers::Testers;
-use crate::value::{MAX_PARTS, Node, Value};
+use crate::value::{MAX_PARTS, Node, NodeId, Value};
 use crate::{Job, Limits, SandboxError, Verdict, Work, wire};
 
 /// How long a runner may take to leave after its work is done.
@@ -44,6 +44,21 @@ pub(crate) struct Report {
     pub(crate) output: Vec<u8>,
 }
 
+impl Report {
+    /// `None` for a call that was not asked for, or came before.
+    fn insert_call(
+        &mut self,
+        place: usize,
+        returned: Returned,
+        cpu_s: f64,
+        job: &Job,
+    ) -> Option<()> {
+        let call = CallReport { returned, cpu_s };
+        let is_new = self.calls.insert(place, call).is_none();
+        (is_new && place < job.work.len()).then_some(())
+    }
+}
+
 /// A test as the runner reports it.
 #[derive(Debug)]
 pub(crate) struct TestReport {
@@ -68,13 +83,18 @@ pub(crate) enum Stop {
     Results,
     /// Its processes together took more memory than one may.
     Memory,
+    /// It made more than [`MOST_FILES`].
+    Files,
     /// A process wrote what its runner never does.
     Forged,
 }
 
+/// Most files and folders that a program may have at one time.
+pub(crate) const MOST_FILES: usize = 4 << 10;
+
 /// How often a long run is looked at: well within the second that a program gets which resists the
-/// signal of the CPU limit.
-const SAMPLE: Duration = Duration::from_millis(250);
+/// signal of the CPU limit, and before files without content take much memory of the kernel.
+const SAMPLE: Duration = Duration::from_millis(100);
 
 /// How late at most the end of a process is seen whose pipes stay open.
 const LAST_TICK: Duration = Duration::from_millis(1);
@@ -153,6 +173,10 @@ impl Run<'_> {
                 self.sample();
                 if self.processes[0].takes_more_than(limits.memory_bytes) {
                     self.report.stopped = Some(Stop::Memory);
+                }
+                // Before the runner has begun, the folder may still be the machine's.
+                if self.report.has_begun && self.processes[0].has_more_files_than(MOST_FILES) {
+                    self.report.stopped = Some(Stop::Files);
                 }
             }
             let was_loaded = self.report.is_loaded;
@@ -254,7 +278,7 @@ impl Run<'_> {
     fn collect(&mut self) {
         for i in 0..self.processes.len() {
             loop {
-                let taken = match self.processes[i].receive() {
+                let taken = match self.processes[i].receive(most_bytes) {
                     Ok(None) => break,
                     Ok(Some(frame)) => self.take(i, &frame),
                     Err(flood) => {
@@ -294,30 +318,59 @@ impl Run<'_> {
             }
             message => message.ok()?,
         };
-        self.parts += message.len();
+        self.parts += message.parts();
         if self.parts > MAX_PARTS {
             self.stop_by(Some(Flood::Results));
         }
-        note(&message, from == 1, self.job, &mut self.report)
+        note(message, from == 1, self.job, &mut self.report)
     }
 }
 
 /// How frames between program and tests begin: ("do", ..) and ("done", ..).
 const REQUEST: &[u8] = b"t3;s2:do";
 const ANSWER: &[u8] = b"t4;s4:done";
+/// How a frame with the result of a call begins: ("output", i, `cpu_s`, value).
+const OUTPUT: &[u8] = b"t4;s6:output";
+/// Place of that value's root, behind the message and its other three parts.
+const VALUE: NodeId = 4;
+
+/// Most bytes of a frame that holds no value: its texts are a line or two.
+const REPORT_BYTES: usize = 1 << 20;
+
+/// Most bytes of a text that goes into a report. A runner keeps well below.
+const TEXT_BYTES: usize = 4 << 10;
+
+/// Most bytes of a frame that begins like this, or with more of the same.
+fn most_bytes(beginning: &[u8]) -> usize {
+    let may_be = |kind: &[u8]| kind.starts_with(beginning) || beginning.starts_with(kind);
+    if [REQUEST, ANSWER, OUTPUT].into_iter().any(may_be) {
+        RESULTS_BYTES
+    } else {
+        REPORT_BYTES
+    }
+}
+
+/// The text, or its beginning with what was cut off.
+fn bounded(text: &str) -> String {
+    if text.len() <= TEXT_BYTES {
+        return text.to_owned();
+    }
+    let kept = &text[..text.floor_char_boundary(TEXT_BYTES)];
+    format!("{kept}... ({} more bytes)", text.len() - kept.len())
+}
 
 /// Writes a message of a runner into the report; `None` if no honest runner sends it.
-fn note(message: &Value, is_tester: bool, job: &Job, report: &mut Report) -> Option<()> {
+pub(crate) fn note(message: Value, is_tester: bool, job: &Job, report: &mut Report) -> Option<()> {
     let Node::Tuple(parts) = message.root() else {
         return None;
     };
     let part = |i: usize| parts.get(i).map(|&id| message.node(id));
     let text = |i| match part(i)? {
-        Node::Str(text) => Some(text.clone()),
+        Node::Str(text) => Some(bounded(text)),
         _ => None,
     };
     let number = |i| match part(i)? {
-        Node::Int(hex) => u64::from_str_radix(hex, 16).ok(),
+        Node::Int(value) => u64::try_from(*value).ok(),
         _ => None,
     };
     let seconds = |i| match part(i)? {
@@ -347,19 +400,22 @@ fn note(message: &Value, is_tester: bool, job: &Job, report: &mut Report) -> Opt
         name @ ("output" | "raised" | "timeout") if matches!(job.work, Work::Calls { .. }) => {
             let place = number(1)? as usize;
             let returned = match name {
-                "output" => Returned::Value(message.at(*parts.get(3)?)),
+                "output" => {
+                    // The value is the last part and begins after the others. It is the program's
+                    // word, but an honest one never holds the message itself.
+                    let (&[_, _, _, VALUE], cpu_s) = (&parts[..], seconds(2)?) else {
+                        return None;
+                    };
+                    let returned = Returned::Value(message.split_off(VALUE)?);
+                    return report.insert_call(place, returned, cpu_s, job);
+                }
                 "raised" => Returned::Raised {
                     verdict: kind(3)?,
                     message: text(4)?,
                 },
                 _ => Returned::Timeout,
             };
-            let call = CallReport {
-                returned,
-                cpu_s: seconds(2)?,
-            };
-            let is_new = report.calls.insert(place, call).is_none();
-            (is_new && place < job.work.len()).then_some(())?;
+            report.insert_call(place, returned, seconds(2)?, job)?;
         }
         "end" if is_tester => finish_tests(job, report)?,
         "lost" if is_tester => {

@@ -1,8 +1,13 @@
 //! Temporary folders that a killed harness cannot leave behind for long.
 
+use std::ffi::CString;
 use std::fs;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
+
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, statat};
 
 use crate::SandboxError;
 
@@ -77,6 +82,70 @@ fn remove_folders(top: &Path) {
     }
 }
 
+/// Number of files and folders below `top`, counted as far as `most` and one more.
+///
+/// As above, neither paths nor open files lead down all levels: there is one folder open, and the
+/// way up is `..`. A folder into which a program writes but which it keeps from being read counts
+/// as too many.
+pub(crate) fn count_files(top: &Path, most: usize) -> usize {
+    let open = |at: BorrowedFd<'_>, name: &[u8]| {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        openat(at, name, flags, Mode::empty())
+    };
+    let Ok(mut folder) = open(CWD, top.as_os_str().as_bytes()) else {
+        return 0;
+    };
+    let mut count = 0;
+    // Names of the folders still to be entered, at each level.
+    let mut levels = vec![folders_in(&folder, &mut count, most)];
+    while count <= most {
+        let Some(names) = levels.last_mut() else {
+            return count;
+        };
+        let Some(name) = names.pop() else {
+            levels.pop();
+            match open(folder.as_fd(), b"..") {
+                Ok(above) => folder = above,
+                Err(_) => return count,
+            }
+            continue;
+        };
+        match open(folder.as_fd(), name.to_bytes()) {
+            Ok(below) => {
+                folder = below;
+                levels.push(folders_in(&folder, &mut count, most));
+            }
+            Err(_) => {
+                let status = statat(&folder, &name, AtFlags::SYMLINK_NOFOLLOW);
+                let is_written = |mode: u32| mode & 0o222 != 0 && mode & 0o111 != 0;
+                if status.is_ok_and(|status| is_written(status.st_mode)) {
+                    return most + 1;
+                }
+            }
+        }
+    }
+    count
+}
+
+/// Adds what a folder holds to `count`, and gives the names of the folders among it.
+fn folders_in(folder: &OwnedFd, count: &mut usize, most: usize) -> Vec<CString> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        if name == c"." || name == c".." {
+            continue;
+        }
+        *count += 1;
+        if *count > most {
+            break;
+        }
+        if matches!(entry.file_type(), FileType::Directory | FileType::Unknown) {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
 /// Removes the folders of harnesses that were killed.
 pub(crate) fn remove_orphans() {
     for entry in fs::read_dir(std::env::temp_dir())
@@ -103,6 +172,20 @@ pub(crate) fn remove_orphans() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_are_counted_at_every_level_and_no_further_than_asked() {
+        let folder = Folder::new(None).expect("a folder");
+        let mut at = folder.path().to_owned();
+        for _ in 0..20 {
+            at.push("d");
+            fs::create_dir(&at).expect("a folder");
+            fs::write(at.join("file"), "").expect("a file");
+        }
+        std::os::unix::fs::symlink("/", at.join("link")).expect("a link");
+        assert_eq!(count_files(folder.path(), 100), 41);
+        assert_eq!(count_files(folder.path(), 30), 31);
+    }
 
     #[test]
     fn folders_of_dead_harnesses_go_and_those_of_living_ones_stay() {

@@ -15,10 +15,13 @@ use crate::{Interpreter, Level, Limits, SandboxError};
 /// Where things lie inside a box of level A.
 const BOX_HELPER: &str = "/sandbox-helper";
 const BOX_RUNNERS: &str = "/sandbox-runners";
-const BOX_FOLDER: &str = "/tmp";
+pub(crate) const BOX_FOLDER: &str = "/tmp";
+
+/// Name of the machine inside a box.
+pub(crate) const HOST_NAME: &str = "box";
 
 /// Bytes that a program may write in all at level A; each file has its own limit beside this.
-const FOLDER_BYTES: u64 = 64 << 20;
+pub(crate) const FOLDER_BYTES: u64 = 64 << 20;
 
 /// User numbers from here on belong to nobody on ordinary systems; each box takes its own, so that
 /// boxes cannot touch each other and the limit of processes counts one box alone.
@@ -179,6 +182,8 @@ fn namespaces(
         "--unshare-ipc",
         "--unshare-uts",
         "--unshare-cgroup-try",
+        "--hostname",
+        HOST_NAME,
         "--die-with-parent",
         "--new-session",
         "--cap-drop",
@@ -187,8 +192,8 @@ fn namespaces(
         add(&[word(name)]);
     }
     if changes_user {
-        // Enough for the helper to become another user, which loses them.
-        for capability in ["CAP_SETUID", "CAP_SETGID"] {
+        // Enough for the helper to limit the number of files and to become another user, who loses them.
+        for capability in ["CAP_SETUID", "CAP_SETGID", "CAP_SYS_ADMIN"] {
             add(&[word("--cap-add"), word(capability)]);
         }
     } else {
@@ -196,7 +201,11 @@ fn namespaces(
         add(&[word("--unshare-user")]);
         add(&[word("--uid"), word(&nobody), word("--gid"), word(&nobody)]);
     }
-    let mut made = BTreeSet::new();
+    // Before the paths, of which one may lie below it: a virtual environment in a temporary folder.
+    let size = FOLDER_BYTES.to_string();
+    add(&[word("--perms"), word("1777"), word("--size"), word(&size)]);
+    add(&[word("--tmpfs"), word(BOX_FOLDER)]);
+    let mut made = BTreeSet::from([PathBuf::from(BOX_FOLDER)]);
     for path in readable(interpreter) {
         // bubblewrap would make them for its own user alone.
         let mut above: Vec<&Path> = path.ancestors().skip(1).collect();
@@ -221,14 +230,13 @@ fn namespaces(
     for device in ["/dev/null", "/dev/zero", "/dev/urandom"] {
         add(&[word("--dev-bind"), word(device), word(device)]);
     }
-    let size = FOLDER_BYTES.to_string();
-    add(&[word("--perms"), word("1777"), word("--size"), word(&size)]);
-    add(&[word("--tmpfs"), word(BOX_FOLDER)]);
     add(&[word("--chdir"), word(BOX_FOLDER), word("--")]);
     arguments
 }
 
-/// What Python reads: the system's programs and libraries, and its own installation.
+/// What Python reads: the system's programs and libraries, and its own installation. A path that
+/// holds the folder of temporary files is left out: a box has its own, and sees of the machine's
+/// only what lies in the installation.
 fn readable(interpreter: &Interpreter) -> Vec<PathBuf> {
     let system = [
         "/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin",
@@ -244,6 +252,7 @@ fn readable(interpreter: &Interpreter) -> Vec<PathBuf> {
         .into_iter()
         .chain(&interpreter.search_path)
         .map(PathBuf::as_path)
+        .filter(|path| !Path::new(BOX_FOLDER).starts_with(path))
         .collect();
     for path in installation {
         let is_there = paths.iter().any(|other| path.starts_with(other));

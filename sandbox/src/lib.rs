@@ -15,6 +15,11 @@
 //! equal everything or an early exit then have nothing to act on: what a program says is only ever
 //! what its functions return. [`Work::SharedProcess`] is the exception and says so.
 //!
+//! **Values.** What comes out is hostile, too: frames have a bound on their bytes by kind, values on
+//! their levels and parts, and texts in reports on their length. Comparisons use no recursion and
+//! end within a [`Budget`] of steps and of CPU time; a value beyond it is a wrong answer with that
+//! reason ([`Exceeded`]), never the end of the harness.
+//!
 //! **Time.** CPU time decides what a timeout is. The wall limit, four times longer, catches a
 //! program that sleeps. No more runs than processor cores are under way, and a run that ended in a
 //! timeout is repeated once alone ([`Outcome::rerun`]).
@@ -28,6 +33,8 @@
 mod conduct;
 mod error;
 mod folder;
+#[cfg(test)]
+mod fuzz;
 pub mod helper;
 mod interpreter;
 mod job;
@@ -53,7 +60,7 @@ pub use level::{Level, LevelChoice};
 pub use limits::Limits;
 pub use outcome::{CallOutcome, Outcome, Returned, TestOutcome, Verdict};
 pub use self_test::{Description, Property};
-pub use value::{Malformed, Node, NodeId, Value};
+pub use value::{Budget, Exceeded, Malformed, Node, NodeId, Pairs, Value};
 
 use launch::Launcher;
 use testers::Testers;

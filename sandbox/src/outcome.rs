@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::conduct::{Report, Stop, TestReport};
+use crate::conduct::{MOST_FILES, Report, Stop, TestReport};
 use crate::process::{Ended, RESULTS_BYTES};
 use crate::value::Value;
 use crate::{Job, Limits, Work};
@@ -91,8 +91,8 @@ pub enum Verdict {
     Memory,
     /// More was printed or returned than allowed.
     OutputLimit,
-    /// It did what the sandbox forbids: a forbidden system call, too large a file, foreign text
-    /// among the results.
+    /// It did what the sandbox forbids: a forbidden system call, too large a file or too many,
+    /// foreign text among the results.
     Violation,
     /// The program is not Python.
     Unparsable,
@@ -181,6 +181,10 @@ fn verdict(report: &Report, limits: &Limits) -> (Verdict, String) {
         Stop::Memory => Some((
             Verdict::Memory,
             "its processes together took more memory than one may".to_owned(),
+        )),
+        Stop::Files => Some((
+            Verdict::Violation,
+            format!("made more than {MOST_FILES} files"),
         )),
         Stop::Wall => None,
     });

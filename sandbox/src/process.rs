@@ -10,10 +10,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::statvfs;
 use rustix::process::{Pid, Signal};
 
-use crate::folder::Folder;
-use crate::launch::{Launch, Launcher};
+use crate::folder::{Folder, count_files};
+use crate::launch::{BOX_FOLDER, Launch, Launcher};
 use crate::runner::Role;
 use crate::{Level, Limits, SandboxError};
 
@@ -23,6 +24,12 @@ pub(crate) const RESULTS_BYTES: usize = 64 << 20;
 /// No runner gets longer frames together within the memory of a program. Text, taken for a length,
 /// is larger: its first character is at least a space.
 const LONGEST_FRAME: usize = (b' ' as usize) << 24;
+
+/// As much of a frame as shows its kind.
+const FRAME_BEGINNING: usize = 16;
+
+/// From here on, bytes are moved rather than copied.
+const MOVED_BYTES: usize = 1 << 16;
 
 /// Unit of CPU times in /proc, the same on every architecture of Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -41,7 +48,7 @@ pub(crate) struct Process {
     results: Receiver,
     output: Receiver,
     /// Removed after the process is gone.
-    _folder: Option<Folder>,
+    folder: Option<Folder>,
 }
 
 /// How a process ended.
@@ -95,7 +102,7 @@ impl Process {
             commands: Sender::new(commands)?,
             results: Receiver::new(results, RESULTS_BYTES as u64)?,
             output: Receiver::new(output, limits.output_bytes)?,
-            _folder: folder,
+            folder,
         })
     }
 
@@ -107,8 +114,12 @@ impl Process {
     }
 
     /// The next whole frame that came in; [`Flood::Results`] if it announces more than may come.
-    pub(crate) fn receive(&mut self) -> Result<Option<Vec<u8>>, Flood> {
-        self.results.take_frame()
+    /// `most_bytes` says by the beginning of a frame how long it may be.
+    pub(crate) fn receive(
+        &mut self,
+        most_bytes: fn(&[u8]) -> usize,
+    ) -> Result<Option<Vec<u8>>, Flood> {
+        self.results.take_frame(most_bytes)
     }
 
     /// Whether nothing more can come.
@@ -197,6 +208,20 @@ impl Process {
         let sum = |field| -> u64 { all.iter().map(|&pid| resident_bytes(pid, field)).sum() };
         // Quick to read, but what they share counts for each of them; the other is slow and exact.
         sum(Resident::Whole) > memory_bytes && sum(Resident::Share) > memory_bytes
+    }
+
+    /// Whether it made more files and folders than that. Empty ones take no space that has a limit,
+    /// but memory of the kernel.
+    pub(crate) fn has_more_files_than(&self, most: usize) -> bool {
+        if let Some(folder) = &self.folder {
+            return count_files(folder.path(), most) > most;
+        }
+        // The first process of a box sees its folder in memory, of which the kernel counts the files.
+        let inside = children(self.pid).into_iter().next();
+        inside.is_some_and(|pid| {
+            let folder = format!("/proc/{}/root{BOX_FOLDER}", pid.as_raw_nonzero());
+            statvfs(folder).is_ok_and(|status| status.f_files - status.f_ffree > most as u64)
+        })
     }
 
     /// Closes the pipe of commands, on which a runner that waits for one leaves by itself.
@@ -450,9 +475,8 @@ impl Receiver {
         Ok(true)
     }
 
-    fn take_frame(&mut self) -> Result<Option<Vec<u8>>, Flood> {
-        let rest = &self.data[self.taken..];
-        let Some((length, rest)) = rest.split_first_chunk::<4>() else {
+    fn take_frame(&mut self, most_bytes: fn(&[u8]) -> usize) -> Result<Option<Vec<u8>>, Flood> {
+        let Some((length, rest)) = self.data[self.taken..].split_first_chunk::<4>() else {
             return Ok(None);
         };
         let length = u32::from_be_bytes(*length) as usize;
@@ -462,12 +486,25 @@ impl Receiver {
         if length > RESULTS_BYTES {
             return Err(Flood::Results);
         }
-        let Some(frame) = rest.get(..length).map(<[u8]>::to_vec) else {
+        if length > most_bytes(&rest[..rest.len().min(FRAME_BEGINNING)]) {
+            return Err(Flood::Length);
+        }
+        if rest.len() < length {
             return Ok(None);
-        };
-        self.taken += 4 + frame.len();
+        }
+        let (start, end) = (self.taken + 4, self.taken + 4 + length);
+        if length > MOVED_BYTES {
+            // Moved, since the memory of the harness is not for two of it.
+            let rest = self.data.split_off(end);
+            let mut frame = std::mem::replace(&mut self.data, rest);
+            frame.drain(..start);
+            self.taken = 0;
+            return Ok(Some(frame));
+        }
+        let frame = self.data[start..end].to_vec();
+        self.taken = end;
         // Frames may be many and small: what is read is moved away at times, not each time.
-        if self.taken > 1 << 16 {
+        if self.taken > MOVED_BYTES {
             self.data.drain(..self.taken);
             self.taken = 0;
         }

@@ -83,12 +83,12 @@ fn check_python(launcher: &Launcher, testers: &Testers) -> Result<(), SandboxErr
     let expected = format!("{} in {}", python.version, python.prefix.display());
     match outcome.calls.first().map(|call| &call.returned) {
         Some(Returned::Value(value)) => match value.root() {
-            Node::Str(found) if *found == expected => Ok(()),
+            Node::Str(found) if **found == *expected => Ok(()),
             other => Err(SandboxError::OtherPython {
                 python: python.executable.clone(),
                 expected,
                 found: match other {
-                    Node::Str(found) => found.clone(),
+                    Node::Str(found) => found.to_string(),
                     _ => "something else".into(),
                 },
             }),
@@ -185,6 +185,18 @@ fn probes(outside: &Outside, limits: &Limits) -> Vec<Probe> {
         ("files outside cannot be seen to exist", "stat", file),
         ("no network", "connect", port.to_string()),
         ("no sockets of any family", "socket", nothing()),
+        ("no pairs of sockets that send elsewhere", "pair", nothing()),
+        ("shared files cannot be locked", "lock", nothing()),
+        (
+            "mounts of the machine cannot be listed",
+            "mounts",
+            nothing(),
+        ),
+        (
+            "the machine's name cannot be read",
+            "host_name",
+            host_name(),
+        ),
         (
             "processes outside cannot be looked into",
             "look_at",
@@ -225,6 +237,12 @@ fn probes(outside: &Outside, limits: &Limits) -> Vec<Probe> {
         pid.to_string(),
     ));
     probes
+}
+
+/// The name of this machine, as Python writes it.
+fn host_name() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{:?}", name.trim())
 }
 
 impl Sandbox {
@@ -269,29 +287,38 @@ impl Sandbox {
 
     /// What a program must not use up.
     fn probe_limits(&self) -> Result<Vec<Property>, SandboxError> {
-        let limits = Limits {
+        let short = Limits {
             wall_s: 0.5,
             ..Limits::default().with_cpu_s(1.0)
         };
-        let endless = [
+        let endless: [(&str, &str, &Limits, &[Verdict]); 3] = [
             (
                 "output is limited",
                 "while True: print('x' * 4096)",
-                Verdict::OutputLimit,
+                &short,
+                &[Verdict::OutputLimit],
             ),
             (
                 "time on the clock is limited",
                 "import time\ntime.sleep(30)",
-                Verdict::Timeout,
+                &short,
+                &[Verdict::Timeout],
+            ),
+            (
+                "the number of files is limited",
+                "import os\nfor i in range(1 << 18): os.close(os.open(str(i), os.O_CREAT))\ndef f(): pass",
+                &Limits::default(),
+                // By the harness, or by the kernel.
+                &[Verdict::Violation, Verdict::Error],
             ),
         ];
         endless
             .into_iter()
-            .map(|(name, program, verdict)| {
-                let outcome = self.run_once(&calls(program, "f", vec![]), &limits)?;
+            .map(|(name, program, limits, verdicts)| {
+                let outcome = self.run_once(&calls(program, "f", vec![]), limits)?;
                 Ok(Property {
                     name: name.into(),
-                    enforced: outcome.verdict == verdict,
+                    enforced: verdicts.contains(&outcome.verdict),
                 })
             })
             .collect()

@@ -12,7 +12,7 @@ use super::calls::reached;
 use crate::digest::sha256_of;
 
 /// Changes when the same inputs would give other files.
-const VERSION: &str = "answers 2";
+const VERSION: &str = "answers 3";
 /// A reference is trusted to end: CPU seconds of a call, and of a run of many.
 const CALL_S: f64 = 300.0;
 const RUN_S: f64 = 3600.0;

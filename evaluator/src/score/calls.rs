@@ -151,14 +151,17 @@ fn fates(
         let answer = asked.answer;
         match returned {
             Returned::Value(value) => {
-                let is_right = answer
-                    .value
-                    .as_ref()
-                    .is_some_and(|right| judge.accepts(value, right, answer.aid.as_ref()));
-                if is_right {
-                    passed()
-                } else {
-                    (Verdict::Failed, on("wrong result of"))
+                let judged = match &answer.value {
+                    Some(right) => judge.accepts(value, right, answer.aid.as_ref()),
+                    None => Ok(false),
+                };
+                match judged {
+                    Ok(true) => passed(),
+                    Ok(false) => (Verdict::Failed, on("wrong result of")),
+                    Err(reason) => {
+                        let result = on("wrong result of");
+                        (Verdict::Failed, format!("{result}: {reason}"))
+                    }
                 }
             }
             Returned::Raised {

@@ -14,6 +14,7 @@ mod experiments;
 mod fake_hub;
 mod fake_server;
 mod formats;
+mod hostile_answers;
 mod hub;
 mod llama_server;
 mod metrics;

@@ -6,7 +6,8 @@
 //! 1. the pipes move from the standard streams to the numbers that the runner expects, the program
 //!    gets an empty stdin, and every other inherited file is closed;
 //! 2. below the harness itself: a session of its own, and death with the harness;
-//! 3. an unprivileged user, if we are root;
+//! 3. as root, what bubblewrap leaves to do: the number of files in its folder, or without it a name
+//!    of the machine that tells nothing; then an unprivileged user, with whom all capabilities go;
 //! 4. resource limits, no new privileges, Landlock, seccomp, each without a way back.
 //!
 //! Its argument is a policy in JSON, followed by the program and its arguments.
@@ -174,6 +175,11 @@ fn enter(
     }
     std::env::set_current_dir(&policy.folder).map_err(failed("working folder"))?;
     if let Some(user) = policy.user {
+        if policy.is_direct {
+            hide_host_name();
+        } else {
+            limit_files(&policy.folder);
+        }
         become_user(user).map_err(failed("cannot give up root"))?;
     }
     if policy.is_direct {
@@ -250,6 +256,57 @@ fn die_with_parent() -> io::Result<()> {
 fn die_with_parent() -> io::Result<()> {
     Ok(())
 }
+
+/// Gives this process a machine's name of its own, as bubblewrap does in its place. Only root may;
+/// where a container took that right, too, the self-test says so.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "neither call has a safe wrapper")]
+fn hide_host_name() {
+    let name = crate::launch::HOST_NAME;
+    // SAFETY: the first call takes flags alone, the second reads as many bytes as the name has.
+    unsafe {
+        if libc::unshare(libc::CLONE_NEWUTS) == 0 {
+            libc::sethostname(name.as_ptr().cast(), name.len());
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn hide_host_name() {}
+
+/// Limits the number of files in the folder in memory that bubblewrap made, which has no option
+/// for it. Where this is not allowed, the harness still counts them at times.
+#[cfg(target_os = "linux")]
+#[expect(unsafe_code, reason = "rustix has no mount among its features in use")]
+fn limit_files(folder: &Path) {
+    use std::os::unix::ffi::OsStrExt;
+
+    let options = std::ffi::CString::new(format!(
+        "size={},nr_inodes={}",
+        crate::launch::FOLDER_BYTES,
+        crate::conduct::MOST_FILES
+    ));
+    let (Ok(options), Ok(folder)) = (
+        options,
+        std::ffi::CString::new(folder.as_os_str().as_bytes()),
+    ) else {
+        return;
+    };
+    let flags = libc::MS_REMOUNT | libc::MS_NOSUID | libc::MS_NODEV;
+    // SAFETY: all four are texts that end with a zero and live until the call is over.
+    unsafe {
+        libc::mount(
+            c"tmpfs".as_ptr(),
+            folder.as_ptr(),
+            c"tmpfs".as_ptr(),
+            flags,
+            options.as_ptr().cast(),
+        )
+    };
+}
+
+#[cfg(not(target_os = "linux"))]
+fn limit_files(_: &Path) {}
 
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code)] // setgroups has no safe wrapper.

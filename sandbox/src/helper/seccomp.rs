@@ -1,7 +1,18 @@
-//! seccomp: which system calls a program may not make.
+//! seccomp: which system calls a program may make.
 //!
-//! What no Python program needs and what reaches out of a box ends the process, so that it is told
-//! as a violation. What libraries try on their way (sockets, chmod) fails with EPERM.
+//! A call has to be on the list in calls.rs; any other, one of a newer kernel included, fails with
+//! ENOSYS, as if the kernel had none of that number. Of those, what no Python program needs and
+//! what reaches out of a box ends the process, so that it counts as a violation, and what libraries
+//! try on their way (sockets, chmod) fails with EPERM. Arguments are held against lists, too, where
+//! a filter can read them.
+//!
+//! Locks: `flock` is refused, since it works on files that are shared among boxes and only open for
+//! reading. So are leases. Record locks stay, which `sqlite3`, `mailbox` and `dbm` put on their own
+//! files; on a file open for reading they are all shared, so that only a question shows them
+//! (`F_GETLK`). It changes nothing here, which means that another process has the lock: sqlite3
+//! then leaves an old journal alone, and of its modes alone `wal` does not work.
+
+mod calls;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +27,32 @@ use super::Filter;
 const F_SETSIG: i32 = 10;
 const F_SETOWN_EX: i32 = 15;
 
+/// Requests of ioctl that change nothing but flags of a file, or tell its size: those of a terminal
+/// that `isatty` and `os.get_terminal_size` ask, and what pipes and sockets know.
+const REQUESTS: [u64; 7] = [
+    libc::TCGETS as u64,
+    libc::TIOCGWINSZ as u64,
+    libc::FIONREAD as u64,
+    libc::FIONBIO as u64,
+    libc::FIOCLEX as u64,
+    libc::FIONCLEX as u64,
+    // A copy of a file by reference, which `cp` tries first.
+    0x4004_9409,
+];
+
+/// Options of prctl that tell something of the process itself, or name it and its memory.
+const OPTIONS: [u64; 9] = [
+    libc::PR_GET_PDEATHSIG as u64,
+    libc::PR_GET_DUMPABLE as u64,
+    libc::PR_SET_NAME as u64,
+    libc::PR_GET_NAME as u64,
+    libc::PR_GET_SECCOMP as u64,
+    libc::PR_CAPBSET_READ as u64,
+    libc::PR_SET_NO_NEW_PRIVS as u64,
+    libc::PR_GET_NO_NEW_PRIVS as u64,
+    libc::PR_SET_VMA as u64,
+];
+
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
 /// Restricts this process and all that it becomes.
@@ -27,14 +64,26 @@ pub(super) fn apply(filter: Filter) -> Result<(), seccompiler::Error> {
     let refused = SeccompAction::Errno(libc::EPERM as u32);
     // The C library then falls back to clone, whose flags a filter can read.
     let unknown = SeccompAction::Errno(libc::ENOSYS as u32);
-    let programs = [
+    let nothing_done = SeccompAction::Errno(0);
+    let no_terminal = SeccompAction::Errno(libc::ENOTTY as u32);
+    let install = |rules, otherwise, action| -> Result<(), seccompiler::Error> {
+        let filter = SeccompFilter::new(rules, otherwise, action, arch)?;
+        apply_filter(&BpfProgram::try_from(filter)?)
+    };
+    // The last of several errors is the one that a program sees.
+    install(
+        always(&calls::allowed()),
+        unknown.clone(),
+        SeccompAction::Allow,
+    )?;
+    for (rules, action) in [
         (fatal()?, SeccompAction::KillProcess),
+        (unlisted(libc::SYS_ioctl, 1, &REQUESTS)?, no_terminal),
+        (questions_after_locks()?, nothing_done),
         (refusals(filter)?, refused),
         (always(&[libc::SYS_clone3]), unknown),
-    ];
-    for (rules, action) in programs {
-        let filter = SeccompFilter::new(rules, SeccompAction::Allow, action, arch)?;
-        apply_filter(&BpfProgram::try_from(filter)?)?;
+    ] {
+        install(rules, SeccompAction::Allow, action)?;
     }
     #[cfg(target_arch = "x86_64")]
     apply_filter(&no_x32())?;
@@ -49,6 +98,26 @@ fn always(calls: &[i64]) -> Rules {
 fn argument(index: u8, operator: SeccompCmpOp, value: u64) -> Result<SeccompRule, BackendError> {
     let condition = SeccompCondition::new(index, SeccompCmpArgLen::Dword, operator, value)?;
     SeccompRule::new(vec![condition])
+}
+
+/// The call with any value of an argument that is not listed.
+fn unlisted(call: i64, index: u8, values: &[u64]) -> Result<Rules, BackendError> {
+    Ok(Rules::from([(call, vec![none_of(index, values)?])]))
+}
+
+fn questions_after_locks() -> Result<Rules, BackendError> {
+    let commands = [libc::F_GETLK, libc::F_OFD_GETLK]
+        .map(|command| argument(1, SeccompCmpOp::Eq, command as u64));
+    Ok(Rules::from([(
+        libc::SYS_fcntl,
+        commands.into_iter().collect::<Result<_, _>>()?,
+    )]))
+}
+
+fn none_of(index: u8, values: &[u64]) -> Result<SeccompRule, BackendError> {
+    let differs =
+        |&value| SeccompCondition::new(index, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, value);
+    SeccompRule::new(values.iter().map(differs).collect::<Result<_, _>>()?)
 }
 
 /// Calls that look into other processes, change the machine or make new namespaces.
@@ -129,6 +198,12 @@ fn fatal() -> Result<Rules, BackendError> {
 fn refusals(filter: Filter) -> Result<Rules, BackendError> {
     let mut rules = always(&[
         libc::SYS_socket,
+        libc::SYS_connect,
+        libc::SYS_bind,
+        libc::SYS_listen,
+        libc::SYS_accept,
+        libc::SYS_accept4,
+        libc::SYS_flock,
         libc::SYS_setuid,
         libc::SYS_setgid,
         libc::SYS_setreuid,
@@ -156,33 +231,35 @@ fn refusals(filter: Filter) -> Result<Rules, BackendError> {
         libc::SYS_mq_open,
         libc::SYS_mq_unlink,
     ]);
-    let local = u64::from(libc::AF_UNIX as u32);
+    // An event loop talks to itself through a local pair. Of one that is no stream, half can send
+    // to any other local address.
+    let stream = libc::SOCK_STREAM;
+    let kinds = [
+        0,
+        libc::SOCK_CLOEXEC,
+        libc::SOCK_NONBLOCK,
+        libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK,
+    ]
+    .map(|flags| (stream | flags) as u64);
     rules.insert(
-        // An event loop talks to itself through a local pair.
         libc::SYS_socketpair,
         vec![
-            argument(0, SeccompCmpOp::Ne, local)?,
-            // Half of such a pair can send to any other local address.
-            argument(1, SeccompCmpOp::MaskedEq(0xf), libc::SOCK_DGRAM as u64)?,
+            none_of(0, &[libc::AF_UNIX as u64])?,
+            none_of(1, &kinds)?,
+            none_of(2, &[0])?,
         ],
     );
-    let options = [
-        libc::PR_SET_PDEATHSIG,
-        libc::PR_SET_DUMPABLE,
-        libc::PR_SET_MM,
-        libc::PR_SET_CHILD_SUBREAPER,
-    ]
-    .map(|option| argument(0, SeccompCmpOp::Eq, option as u64));
+    let to_an_address = SeccompCondition::new(4, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0)?;
     rules.insert(
-        libc::SYS_prctl,
-        options.into_iter().collect::<Result<_, _>>()?,
+        libc::SYS_sendto,
+        vec![SeccompRule::new(vec![to_an_address])?],
     );
-    // Keystrokes into the terminal, which a box does not have but a user might.
-    let terminal =
-        [libc::TIOCSTI, libc::TIOCLINUX].map(|request| argument(1, SeccompCmpOp::Eq, request));
+    rules.extend(unlisted(libc::SYS_prctl, 0, &OPTIONS)?);
+    let locks = [libc::F_SETLEASE, libc::F_GETLEASE, libc::F_NOTIFY]
+        .map(|command| argument(1, SeccompCmpOp::Eq, command as u64));
     rules.insert(
-        libc::SYS_ioctl,
-        terminal.into_iter().collect::<Result<_, _>>()?,
+        libc::SYS_fcntl,
+        locks.into_iter().collect::<Result<_, _>>()?,
     );
     if filter == Filter::Alone {
         refuse_alone(&mut rules)?;
@@ -246,12 +323,10 @@ fn refuse_alone(rules: &mut Rules) -> Result<(), BackendError> {
     let ours = u64::from(std::process::id());
     rules.insert(libc::SYS_tgkill, vec![argument(0, SeccompCmpOp::Ne, ours)?]);
     // Signals to the owner of a file.
-    let owner = [libc::F_SETOWN, F_SETSIG, F_SETOWN_EX]
-        .map(|command| argument(1, SeccompCmpOp::Eq, command as u64));
-    rules.insert(
-        libc::SYS_fcntl,
-        owner.into_iter().collect::<Result<_, _>>()?,
-    );
+    let fcntl = rules.entry(libc::SYS_fcntl).or_default();
+    for command in [libc::F_SETOWN, F_SETSIG, F_SETOWN_EX] {
+        fcntl.push(argument(1, SeccompCmpOp::Eq, command as u64)?);
+    }
     let threads = libc::CLONE_THREAD as u64;
     rules.insert(
         libc::SYS_clone,

@@ -94,7 +94,7 @@ def run(job, reserve):
 
 
 def tell(*message):
-    send(Encoder().text(message))
+    send(Encoder().text(tuple([whole_text(part) if type(part) is str else part for part in message])))
 
 
 def finish():
@@ -171,7 +171,7 @@ def make_calls(space, entry_point, calls, reserve):
             text = Encoder().text(("timeout", i, process_time() - started))
         except BaseException as error:
             kind, reason = fault_of(error, reserve, False)
-            text = Encoder().text(("raised", i, process_time() - started, kind, reason))
+            text = Encoder().text(("raised", i, process_time() - started, kind, whole_text(reason)))
         send(text)
     return True
 

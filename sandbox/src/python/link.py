@@ -8,7 +8,8 @@ decoded is built from scratch out of Python's own types, so no code of the sende
   lN; tN; SN; ZN;    list, tuple, set, frozenset and their N items
   dN;                dict and its N keys, each followed by its value
   R                  range, and its start, stop and step
-  M                  a type of the standard library by name (str), and its arguments (tuple)
+  M                  a type of the standard library by name (str), and its arguments (tuple); to the harness also a
+                     value of numpy with what it holds, and `str` with the UTF-16 of a text that UTF-8 does not have
   I                  an instance of a class that both sides define: its name (str), its state (dict)
   X                  a class of exceptions: its name (str), and that of its nearest builtin base (str)
   Y                  a builtin type or function by name (str), as far as SAFE lists it
@@ -39,8 +40,12 @@ STDLIB = {
     "datetime.date", "datetime.datetime", "datetime.time", "datetime.timedelta",
     "collections.Counter", "collections.OrderedDict",
 }
-# Sent as what they are between program and tests; who compares results takes them for dicts.
 DICT_LIKE = {"collections.Counter", "collections.OrderedDict"}
+# They equal what they hold.
+WRAPPERS = {"collections.UserDict", "collections.UserList", "collections.UserString", "collections.ChainMap",
+            "builtins.mappingproxy"}
+# A decimal of more digits goes to the harness as text alone, and equals only decimals.
+DECIMAL_DIGITS = 10000
 # Builtins that do nothing but compute, whoever calls them with whatever.
 SAFE = {
     name: getattr(builtins, name)
@@ -95,6 +100,8 @@ class Encoder:
         elif kind is int:
             out.append("i%x;" % value)
         elif kind is str:
+            if self.keep is None and not value.isascii() and is_broken(value):
+                return self.made("str", (value.encode("utf-16-le", "surrogatepass").hex(),))
             out.append("s%d:%s" % (len(value), value))
         elif kind is float:
             out.append("f%r;" % value)
@@ -164,12 +171,17 @@ class Encoder:
 
     def foreign(self, value, kind):
         name = "%s.%s" % (kind.__module__, kind.__qualname__)
-        is_kept = self.keep is not None or name not in DICT_LIKE
-        if name in STDLIB and is_kept and kind is stdlib(name):
-            self.out.append("M")
-            self.put(name)
-            self.put(arguments_of(value, name))
-            return
+        if name in STDLIB and kind is stdlib(name):
+            arguments = arguments_of(value, name)
+            if self.keep is None and name == "decimal.Decimal":
+                arguments += ratio_of(value)
+            return self.made(name, arguments)
+        if self.keep is None:
+            held = numpy_value(value)
+            if held is not NOTHING:
+                return self.made("numpy." + kind.__name__, (held,))
+            if name in WRAPPERS and (kind is MAPPING_PROXY or kind is stdlib(name)):
+                return self.put(unwrapped(value))
         plain = plain_value(value, kind)
         if self.keep is None or (plain is not NOTHING and kind.__module__ != "candidate"):
             if plain is not NOTHING:
@@ -183,12 +195,63 @@ class Encoder:
             self.put(plain)
 
 
+    def made(self, name, arguments):
+        self.out.append("M")
+        self.put(name)
+        self.put(arguments)
+
+
 NOTHING = object()
+
+
+def is_broken(text):
+    """Whether a text has lone surrogates."""
+    try:
+        text.encode()
+        return False
+    except UnicodeEncodeError:
+        return True
+
+
+def whole_text(text):
+    """The text without lone surrogates."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def ratio_of(decimal):
+    """Numerator and denominator, for comparison with numbers of other types; nothing if there are none, or huge ones."""
+    if decimal.is_finite() and (not decimal or abs(decimal.adjusted()) + len(decimal.as_tuple()[1]) < DECIMAL_DIGITS):
+        return decimal.as_integer_ratio()
+    return ()
+
+
+def numpy_value(value, is_array_plain=True):
+    """What a number of numpy holds, or an array of one; another array equals nothing that a test could expect."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None:
+        return NOTHING
+    if is_array_plain and isinstance(value, numpy.ndarray):
+        return value.tolist() if value.size == 1 and value.dtype.kind in "biufc" else NOTHING
+    if not isinstance(value, numpy.generic):
+        return NOTHING
+    held = value.item()
+    return NOTHING if isinstance(held, numpy.generic) else held
+
+
+def unwrapped(value):
+    """A wrapper of `collections` as what it holds."""
+    if hasattr(value, "keys"):
+        return {key: value[key] for key in value}
+    held = value.data
+    return str(held) if isinstance(held, str) else list(held)
+
+
+MAPPING_PROXY = type(type.__dict__)
 
 
 def plain_value(value, kind):
     """What an instance of a builtin type's subclass holds, read without the subclass's own methods."""
-    if kind is DICT_KEYS or kind is DICT_ITEMS:
+    if issubclass(kind, (DICT_KEYS, DICT_ITEMS)):
         try:
             return set(value)
         except TypeError:
@@ -206,10 +269,7 @@ def plain_value(value, kind):
         return dict(dict.items(value))
     if issubclass(kind, bytes):
         return bytes.__getitem__(value, slice(None))
-    numpy = sys.modules.get("numpy")
-    if numpy is not None and isinstance(value, numpy.generic):
-        return value.item()
-    return NOTHING
+    return numpy_value(value, is_array_plain=False)
 
 
 DICT_KEYS, DICT_ITEMS = type({}.keys()), type({}.items())

@@ -46,6 +46,35 @@ def open_socket(_):
     return False
 
 
+def pair(_):
+    """True if a pair of sockets can be had of which one half sends to any address."""
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_RAW):
+        try:
+            for half in socket.socketpair(socket.AF_UNIX, kind):
+                half.close()
+            return True
+        except OSError:
+            pass
+    return False
+
+
+def lock(_):
+    """True if a file can be locked that other boxes read, too."""
+    import fcntl
+    import sys
+
+    with open(sys.executable, "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return True
+
+
+def mounts(_):
+    """True if the kernel tells where file systems are mounted, by listmount."""
+    libc = ctypes.CDLL(None)
+    request = (ctypes.c_uint64 * 4)(32, 0xFFFFFFFFFFFFFFFF, 0, 0)
+    return libc.syscall(458, request, (ctypes.c_uint64 * 64)(), 64, 0) >= 0
+
+
 def signal(pid):
     os.kill(pid, 9)
     return True
@@ -128,6 +157,7 @@ PROBES = {
     "read": read_file, "stat": os.stat, "list": os.listdir, "write": write_beside, "chmod": change_mode,
     "connect": connect, "socket": open_socket, "signal": signal, "look_at": look_at, "allocate": allocate,
     "processes": processes, "threads": threads, "large_file": large_file, "fill_folder": fill_folder,
+    "pair": pair, "lock": lock, "mounts": mounts, "host_name": lambda name: os.uname().nodename == name,
     "gain_root": gain_root, "raise_limit": raise_limit, "secret": secret,
     "same_user": lambda user: os.getuid() == user,
 }

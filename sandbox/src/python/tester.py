@@ -67,7 +67,7 @@ def run_tests(job):
 
 
 def tell(*message):
-    send(Encoder().text(message))
+    send(Encoder().text(tuple([whole_text(part) if type(part) is str else part for part in message])))
 
 
 def attempt(code, space):

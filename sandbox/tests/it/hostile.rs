@@ -10,6 +10,7 @@ mod classes;
 mod files;
 mod killed;
 mod liars;
+mod locks;
 mod memory;
 mod network;
 mod privileges;
@@ -204,7 +205,7 @@ fn violates(program: &str) {
 fn answer(outcome: &Outcome) -> String {
     match outcome.calls.first().map(|call| &call.returned) {
         Some(Returned::Value(value)) => match value.root() {
-            Node::Str(text) => text.clone(),
+            Node::Str(text) => text.to_string(),
             _ => String::new(),
         },
         _ => String::new(),

@@ -4,6 +4,7 @@ mod hostile;
 mod limits;
 mod ordinary_user;
 mod programs;
+mod standard_library;
 
 use std::path::Path;
 use std::sync::LazyLock;

@@ -1,6 +1,6 @@
 //! Writing into the pipe of the results, in the form that the runner itself uses.
 
-use sandbox::{Job, Limits, Node, Returned, Verdict, Work};
+use sandbox::{Budget, Job, Limits, Node, Returned, Value, Verdict, Work};
 
 use super::{Outside, STRONGEST, asserts_of, calls_of, check, forged, nonce, short};
 
@@ -182,16 +182,26 @@ fn compares(frames: &str) {
     }
     for hostile in &values[1] {
         for plain in &values[0] {
-            assert!(!hostile.equals(plain) && !plain.equals(hostile));
+            let budget = &mut Budget::for_parts(hostile.parts() + plain.parts());
+            assert_ne!(hostile.equals(plain, budget), Ok(true));
+            assert_ne!(plain.equals(hostile, budget), Ok(true));
             let Node::List(items) = plain.root() else {
                 panic!("a list")
             };
             for &item in items {
-                assert!(!hostile.parts_equal(0, plain, item));
-                assert!(!plain.parts_equal(item, hostile, 0));
+                let budget = &mut Budget::for_parts(hostile.parts() + plain.parts());
+                assert_ne!(
+                    hostile.parts_equal(Value::ROOT, plain, item, budget),
+                    Ok(true)
+                );
+                assert_ne!(
+                    plain.parts_equal(item, hostile, Value::ROOT, budget),
+                    Ok(true)
+                );
             }
         }
-        let _ = hostile.equals(hostile);
+        let budget = &mut Budget::for_parts(2 * hostile.parts());
+        let _ = hostile.equals(hostile, budget);
         let text = String::from(hostile.clone());
         assert!(!text.is_empty());
     }
@@ -216,6 +226,71 @@ fn parts_shared_a_billionfold_are_compared_without_harm() {
 }
 
 #[test]
+fn a_value_that_holds_its_own_message_is_a_violation() {
+    for value in [
+        "'r0;'",
+        "'l1;r0;'",
+        "'l1;' * 900 + 'r0;'",
+        "'l1;' * 996 + 'r0;'",
+        "'t1;' * 996 + 'r0;'",
+        "'d1;r0;N'",
+        "'Ms1:xr0;'",
+    ] {
+        check(STRONGEST, &value_of(value), &short(), |outcome| {
+            assert_eq!(outcome.verdict, Verdict::Violation, "{value}: {outcome:#?}");
+        });
+    }
+}
+
+#[test]
+fn a_long_text_in_a_message_is_cut() {
+    for (length, most) in [(5_000, 5_000), (1 << 18, 5_000)] {
+        let program = format!(
+            "{PEN}frame('t3;' + s('fault') + s('error') + s('\u{e4}' * {length}))\nos._exit(0)"
+        );
+        check(
+            STRONGEST,
+            &asserts_of(&program, &["assert True"]),
+            &short(),
+            |outcome| {
+                assert!(outcome.detail.len() < most, "{}", outcome.detail.len());
+                assert!(
+                    outcome.detail.ends_with("more bytes)"),
+                    "{}",
+                    outcome.detail
+                );
+            },
+        );
+    }
+}
+
+#[test]
+fn a_message_of_megabytes_is_a_violation() {
+    for frame in [
+        "'t3;' + s('fault') + s('error') + s('x' * (63 << 20))",
+        "'t5;' + s('raised') + 'i0;f0.0;' + s('error') + s('x' * (2 << 20))",
+        "'t1;' + s('x' * (2 << 20))",
+        "'s%d:' % (63 << 20) + 'x' * (63 << 20)",
+    ] {
+        let program = format!("{PEN}frame({frame})\nos._exit(0)");
+        check(
+            STRONGEST,
+            &asserts_of(&program, &["assert True"]),
+            &Limits::default(),
+            |outcome| {
+                assert_eq!(
+                    outcome.verdict,
+                    Verdict::Violation,
+                    "{}",
+                    outcome.detail.len()
+                );
+                assert!(outcome.detail.len() < 5_000);
+            },
+        );
+    }
+}
+
+#[test]
 fn ranges_of_astronomical_size_are_compared_without_harm() {
     compares("'Ri-' + '7' + 'f' * 31 + ';i7' + 'f' * 31 + ';i1;'");
     compares("'Ri-' + '8' + '0' * 31 + ';i7' + 'f' * 31 + ';i-1;'");
@@ -234,7 +309,7 @@ fn odd_numbers_and_names_are_compared_without_harm() {
         "'f1e400;'",
         "'f-0.0;'",
         "'i-0;'",
-        "'i' + '0' * 100 + '1;'",
+        "'i' + '0' * 100 + '7;'",
         "'cnan,nan;'",
         "'Ms1:xt0;'",
         "'MNN'",

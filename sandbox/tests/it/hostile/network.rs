@@ -135,8 +135,8 @@ fn pair_sends_to(address: &str, receiver: &UnixDatagram) {
             "import socket
 def attempt():
     sent = []
-    for kind in (socket.SOCK_DGRAM, socket.SOCK_SEQPACKET, socket.SOCK_STREAM,
-                 socket.SOCK_DGRAM | socket.SOCK_CLOEXEC, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK):
+    kinds = (socket.SOCK_DGRAM, socket.SOCK_RAW, socket.SOCK_RDM, socket.SOCK_SEQPACKET, socket.SOCK_STREAM)
+    for kind in [kind | flags for kind in kinds for flags in (0, socket.SOCK_CLOEXEC, socket.SOCK_NONBLOCK)]:
         try:
             ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
         except OSError:
@@ -169,6 +169,24 @@ fn a_pair_of_sockets_sends_to_no_nameless_server() {
     let address = SocketAddr::from_abstract_name(&name).expect("an address");
     let receiver = UnixDatagram::bind_addr(&address).expect("a server");
     pair_sends_to(&format!("'\\0{name}'"), &receiver);
+}
+
+#[test]
+fn a_pair_of_sockets_is_a_stream_or_none() {
+    denied(
+        "import socket
+def attempt():
+    found = []
+    for kind in [*range(16), 1 << 4, 3 | 1 << 8]:
+        try:
+            socket.socketpair(socket.AF_UNIX, kind)
+            if kind != socket.SOCK_STREAM:
+                found.append(kind)
+        except OSError as error:
+            refused = error
+    return found or (_ for _ in ()).throw(refused)",
+        || true,
+    );
 }
 
 #[test]

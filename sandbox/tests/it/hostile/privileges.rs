@@ -1,8 +1,11 @@
 //! Rights of root, namespaces, and system calls that have no place in a box.
 
+use std::fs;
 use std::process::{Command, Stdio};
 
-use super::{Outside, WALLED, calls_of, check, denied, harmless, quoted, told, violates};
+use sandbox::{Level, Limits};
+
+use super::{Outside, WALLED, answer, calls_of, check, denied, harmless, quoted, told, violates};
 
 /// A raw system call by its numbers on x86-64 and elsewhere, as the whole of `attempt()`.
 fn raw(x86: u32, elsewhere: u32, arguments: &str) -> String {
@@ -161,6 +164,59 @@ fn the_clock_cannot_be_set() {
 #[test]
 fn the_machine_cannot_be_renamed() {
     violates("import socket\ndef attempt():\n    socket.sethostname('mine')");
+}
+
+#[test]
+fn the_name_of_the_machine_cannot_be_read() {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").expect("a name");
+    let name = name.trim();
+    // Without namespaces, only root can hide it.
+    let levels: &[Level] = if rustix::process::geteuid().is_root() {
+        WALLED
+    } else {
+        &[Level::A]
+    };
+    let program = "import platform, os, socket, uuid
+def attempt():
+    return os.uname().nodename, platform.node(), socket.gethostname(), platform.system()";
+    check(
+        levels,
+        &calls_of(&told(program)),
+        &Limits::default(),
+        |outcome| {
+            let answer = answer(outcome);
+            assert_eq!(
+                answer, "came through: ('box', 'box', 'box', 'Linux')",
+                "{outcome:#?}"
+            );
+            assert_ne!(name, "box");
+        },
+    );
+}
+
+#[test]
+fn mounts_of_the_machine_cannot_be_listed() {
+    // statmount and listmount, of the root of all mounts.
+    for call in [457, 458] {
+        denied(
+            &raw(
+                call,
+                call,
+                "(ctypes.c_uint64 * 4)(32, 0xffffffffffffffff, 0, 0), (ctypes.c_uint64 * 512)(), 4096, 0",
+            ),
+            || true,
+        );
+    }
+}
+
+#[test]
+fn calls_that_no_list_names_do_not_exist() {
+    for call in [
+        // lsm_list_modules, quotactl_fd, and two that no kernel has.
+        461, 443, 600, 1000,
+    ] {
+        denied(&raw(call, call, "0, 0, 0, 0, 0"), || true);
+    }
 }
 
 #[test]

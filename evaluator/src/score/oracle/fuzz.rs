@@ -1,0 +1,57 @@
+//! Results as a hostile program may return them, against every rule by which they are judged.
+//!
+//! `FUZZ_SECONDS=60 cargo test -p evaluator fuzz`
+
+#[path = "../../../../sandbox/tests/support/values.rs"]
+mod values;
+
+use benchmarks::{Oracle, Puzzle};
+use sandbox::Value;
+
+use super::Judge;
+
+#[test]
+fn results_are_judged_without_harm() {
+    let text = String::new;
+    let puzzle = |puzzle| Oracle::Puzzle {
+        puzzle,
+        arguments: String::new(),
+    };
+    let oracles = [
+        Oracle::Equal,
+        Oracle::SetEqual,
+        Oracle::NotNone,
+        Oracle::Anything,
+        Oracle::OrZero,
+        Oracle::OrWithin(text()),
+        Oracle::OrEqualTo(text()),
+        Oracle::ZeroOf(text()),
+        Oracle::Typed,
+        puzzle(Puzzle::Palindrome),
+        puzzle(Puzzle::ZeroInInterval),
+        puzzle(Puzzle::Moves),
+        puzzle(Puzzle::Cells),
+        puzzle(Puzzle::Factors),
+        Oracle::Json { or_first: false },
+        Oracle::Json { or_first: true },
+    ];
+    let none = || Value::try_from("N".to_owned()).expect("None");
+    let mut last = [none(), none()];
+    values::fuzz("judge", |random| {
+        let mut text = values::text(random);
+        if random.below(2) == 0 {
+            text = values::broken(random, &text);
+        }
+        let Ok(value) = Value::try_from(text) else {
+            return;
+        };
+        let oracle = &oracles[random.below(oracles.len())];
+        let atol = [0.0, 1e-4][random.below(2)];
+        let [expected, aid] = &last;
+        let _ = Judge::new(oracle, atol).accepts(&value, expected, Some(aid));
+        let _ = Judge::new(oracle, atol).accepts(expected, &value, Some(aid));
+        let _ = Judge::new(oracle, atol).accepts(&value, &value, Some(&value));
+        last.rotate_right(1);
+        last[0] = value;
+    });
+}
