@@ -6,9 +6,12 @@
 
 use minijinja::{Error, ErrorKind};
 
+/// A directive, its text, and width and padding of a number.
+type Directive = (char, &'static str, Option<(usize, char)>);
+
 /// What each directive of Python's `strftime` gives for the moment, in C's locale, with the width and padding that
 /// flags can change (`None` for text that is never padded).
-const DIRECTIVES: [(char, &str, Option<(usize, char)>); 39] = [
+const DIRECTIVES: [Directive; 39] = [
     ('a', "Fri", None),
     ('A', "Friday", None),
     ('b', "Jul", None),

@@ -9,6 +9,7 @@
 //! Which white space beside a mark is the message's shows a third run, with the messages stripped.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use super::{ChatError, Message, Role};
@@ -201,7 +202,7 @@ impl<'a> Parts<'a> {
         };
         let mut marked = outer(self.lead).to_owned();
         for j in 0..self.words.len() {
-            marked += &format!("{mark}{message}.{j}{mark}");
+            let _ = write!(marked, "{mark}{message}.{j}{mark}");
             marked += self.gaps.get(j).copied().unwrap_or("");
         }
         marked + outer(self.trail)

@@ -279,7 +279,7 @@ fn run_mutations() -> String {
                     "99999999999",
                 ];
                 let bit = bits[rng.random_range(0..bits.len())];
-                json.splice(at..at + 1, bit.bytes());
+                json.splice(at..=at, bit.bytes());
             }
         }
         match Tokenizer::from_json(&json, &[]) {

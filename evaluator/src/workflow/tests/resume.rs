@@ -141,13 +141,13 @@ fn a_decision_of_an_earlier_version_may_name_another_program_of_the_same_answer(
         let text = fs::read_to_string(world.log()).expect("a log");
         let changed: String = text
             .lines()
-            .map(|line| {
+            .flat_map(|line| {
                 let mut event: Value = serde_json::from_str(line).expect("a line of JSON");
                 event["version"] = version.into();
                 if let Some(decision) = event["what"].get_mut("decision") {
                     decision["code_sha256"] = "of another program".into();
                 }
-                format!("{event}\n")
+                [event.to_string(), "\n".to_owned()]
             })
             .collect();
         fs::write(world.log(), changed).expect("a log");
