@@ -110,17 +110,14 @@ pub(crate) fn count_files(top: &Path, most: usize) -> usize {
             }
             continue;
         };
-        match open(folder.as_fd(), name.to_bytes()) {
-            Ok(below) => {
-                folder = below;
-                levels.push(folders_in(&folder, &mut count, most));
-            }
-            Err(_) => {
-                let status = statat(&folder, &name, AtFlags::SYMLINK_NOFOLLOW);
-                let is_written = |mode: u32| mode & 0o222 != 0 && mode & 0o111 != 0;
-                if status.is_ok_and(|status| is_written(status.st_mode)) {
-                    return most + 1;
-                }
+        if let Ok(below) = open(folder.as_fd(), name.to_bytes()) {
+            folder = below;
+            levels.push(folders_in(&folder, &mut count, most));
+        } else {
+            let status = statat(&folder, &name, AtFlags::SYMLINK_NOFOLLOW);
+            let is_written = |mode: u32| mode & 0o222 != 0 && mode & 0o111 != 0;
+            if status.is_ok_and(|status| is_written(status.st_mode)) {
+                return most + 1;
             }
         }
     }

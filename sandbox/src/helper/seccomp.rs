@@ -30,12 +30,12 @@ const F_SETOWN_EX: i32 = 15;
 /// Requests of ioctl that change nothing but flags of a file, or tell its size: those of a terminal
 /// that `isatty` and `os.get_terminal_size` ask, and what pipes and sockets know.
 const REQUESTS: [u64; 7] = [
-    libc::TCGETS as u64,
-    libc::TIOCGWINSZ as u64,
-    libc::FIONREAD as u64,
-    libc::FIONBIO as u64,
-    libc::FIOCLEX as u64,
-    libc::FIONCLEX as u64,
+    libc::TCGETS,
+    libc::TIOCGWINSZ,
+    libc::FIONREAD,
+    libc::FIONBIO,
+    libc::FIOCLEX,
+    libc::FIONCLEX,
     // A copy of a file by reference, which `cp` tries first.
     0x4004_9409,
 ];

@@ -2,6 +2,7 @@
 //!
 //! The program's own `__eq__` is never asked: what is compared was rebuilt from builtin types.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use super::number::Number;
@@ -219,7 +220,10 @@ impl<'a, 'b> Pairs<'a, 'b> {
                 true
             }
             (Node::None, Node::None) | (Ellipsis, Ellipsis) => true,
-            (Node::Complex(re_a, im_a), Node::Complex(re_b, im_b)) => re_a == re_b && im_a == im_b,
+            (Node::Complex(re_a, im_a), Node::Complex(re_b, im_b)) => {
+                re_a.partial_cmp(re_b).is_some_and(Ordering::is_eq)
+                    && im_a.partial_cmp(im_b).is_some_and(Ordering::is_eq)
+            }
             (Opaque(_), _) | (_, Opaque(_)) => false,
             (Foreign(..), _) | (_, Foreign(..)) => self.foreign_equal(a, b)?,
             _ => match (left.number(a), right.number(b)) {
@@ -253,7 +257,7 @@ impl<'a, 'b> Pairs<'a, 'b> {
                 let rounded = |value: Option<f64>| value.map(|value| value as f32);
                 let (a, b) = (left.unwrapped(a), right.unwrapped(b));
                 Ok(match (rounded(left.as_f64(a)), rounded(right.as_f64(b))) {
-                    (Some(a), Some(b)) => a == b,
+                    (Some(a), Some(b)) => a.partial_cmp(&b).is_some_and(Ordering::is_eq),
                     _ => false,
                 })
             }

@@ -4,7 +4,7 @@
 //! two of one.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 
 use super::number::Number;
 use super::{Budget, Exceeded, Node, NodeId, Value};
@@ -205,11 +205,10 @@ impl Prints {
     }
 
     fn fingerprint(&self, content: &impl Hash) -> Print {
-        let [high, low] = self.keys.each_ref().map(|key| {
-            let mut hasher = key.build_hasher();
-            content.hash(&mut hasher);
-            Print::from(hasher.finish())
-        });
+        let [high, low] = self
+            .keys
+            .each_ref()
+            .map(|key| Print::from(key.hash_one(content)));
         high << 64 | low
     }
 }

@@ -47,7 +47,7 @@ impl Writer<'_> {
             Node::Ellipsis => self.out.push('E'),
             Node::Bool(value) => self.out.push(if *value { 'T' } else { 'F' }),
             Node::Int(value) if *value < 0 => {
-                self.text(format_args!("i-{:x};", value.unsigned_abs()))
+                self.text(format_args!("i-{:x};", value.unsigned_abs()));
             }
             Node::Int(value) => self.text(format_args!("i{value:x};")),
             Node::BigInt(hex) => self.text(format_args!("i{hex};")),

@@ -184,7 +184,10 @@ pub(crate) fn broken(random: &mut Random, text: &str) -> String {
                 let doubling = (0..random.below(64))
                     .rev()
                     .fold("N".to_owned(), |inner, _| format!("l2;{inner}"));
-                let references: String = (0..64).rev().map(|n| format!("r{n};")).collect();
+                let references: String = (0..64)
+                    .rev()
+                    .flat_map(|n| ["r".to_owned(), n.to_string(), ";".to_owned()])
+                    .collect();
                 characters.splice(at..at, (doubling + &references).chars());
             }
         }
