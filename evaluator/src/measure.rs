@@ -1,6 +1,5 @@
 //! `evaluator metrics`: the metrics of Python files that exist already, top to bottom.
 
-mod decode;
 mod files;
 mod table;
 
@@ -95,7 +94,7 @@ fn measure(found: Vec<(PathBuf, io::Result<()>)>, options: Options) -> Vec<Measu
         .map(|(path, reachable)| {
             let count = || -> Result<FileMetrics, Trouble> {
                 reachable?;
-                let text = decode::python_source(&std::fs::read(&path)?)?;
+                let text = metrics::decode_python(&std::fs::read(&path)?)?;
                 Ok(metrics::analyze_with(&text, options)?)
             };
             let outcome = count();

@@ -32,27 +32,138 @@ pub struct FunctionSource {
     pub has_decorators: bool,
 }
 
-/// The documented functions and methods at the top level of `source`, in its order.
+/// Every function of a file that has a docstring: those that could be cut in two, and the others with the reason.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FunctionSurvey {
+    /// Functions at the top level and methods of classes there, in the file's order.
+    pub functions: Vec<FunctionSource>,
+    /// The others.
+    pub uncut: Vec<UncutFunction>,
+}
+
+/// A documented function that is not cut in two.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UncutFunction {
+    /// The bare name.
+    pub name: String,
+    /// Line of the `def` (or `async`) in the file, counted from 1.
+    pub lineno: usize,
+    /// Whether a class is right around it.
+    pub is_method: bool,
+    /// Why it is not cut.
+    pub reason: Uncut,
+}
+
+/// Why a documented function is not cut in two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Uncut {
+    /// It is inside another function, a class that is not at the top level, or a block such as `if` or `try`.
+    Nested,
+    /// Nothing follows the docstring.
+    NoBody,
+    /// The docstring shares a line with other code.
+    SharesLine,
+    /// At column 0 it would be another function.
+    Immovable,
+}
+
+/// The documented functions and methods at the top level of `source`, in its order, of those that [`survey_functions`]
+/// finds.
 ///
-/// Left out are functions whose docstring does not stand on lines of its own, those with nothing after it, and
-/// those that cannot be moved to column 0 without changing them.
+/// # Errors
+/// [`SyntaxError`] if it is not Python.
 pub fn documented_functions(source: &str) -> Result<Vec<FunctionSource>, SyntaxError> {
+    survey_functions(source).map(|survey| survey.functions)
+}
+
+/// All documented functions of `source`.
+///
+/// # Errors
+/// [`SyntaxError`] if it is not Python.
+pub fn survey_functions(source: &str) -> Result<FunctionSurvey, SyntaxError> {
     with_module(source, Fstrings::Pep701, |module| {
-        let cutter = Cutter::new(module);
-        let mut found = Vec::new();
+        let mut surveyor = Surveyor {
+            cutter: Cutter::new(module),
+            survey: FunctionSurvey::default(),
+            in_class: false,
+        };
         for stmt in module.body() {
             match stmt {
-                Stmt::FunctionDef(function) => found.extend(cutter.cut(function, None)),
+                Stmt::FunctionDef(function) => surveyor.cut(function, None),
                 Stmt::ClassDef(class) => {
-                    let methods = class.body.iter().filter_map(Stmt::as_function_def_stmt);
-                    found
-                        .extend(methods.filter_map(|method| cutter.cut(method, Some(&class.name))));
+                    for stmt in &class.body {
+                        match stmt {
+                            Stmt::FunctionDef(method) => surveyor.cut(method, Some(&class.name)),
+                            other => surveyor.visit_in(true, |surveyor| surveyor.visit_stmt(other)),
+                        }
+                    }
                 }
-                _ => {}
+                other => surveyor.visit_stmt(other),
             }
         }
-        found
+        surveyor.survey
     })
+}
+
+/// Cuts functions at the top level and counts those below it.
+struct Surveyor<'a> {
+    cutter: Cutter<'a>,
+    survey: FunctionSurvey,
+    /// Whether the statement that is visited stands in a class.
+    in_class: bool,
+}
+
+impl Surveyor<'_> {
+    fn cut(&mut self, function: &ast::StmtFunctionDef, class_name: Option<&str>) {
+        match self.cutter.cut(function, class_name) {
+            Ok(source) => self.survey.functions.push(source),
+            Err(reason) => self.leave(function, class_name.is_some(), reason),
+        }
+        self.visit_in(false, |surveyor| surveyor.visit_body(&function.body));
+    }
+
+    /// Counts a function if it is documented.
+    fn leave(&mut self, function: &ast::StmtFunctionDef, is_method: bool, reason: Uncut) {
+        if docstring(function).is_some() {
+            self.survey.uncut.push(UncutFunction {
+                name: function.name.to_string(),
+                lineno: self
+                    .cutter
+                    .module
+                    .lines
+                    .line(self.cutter.keyword_start(function)),
+                is_method,
+                reason,
+            });
+        }
+    }
+
+    fn visit_in(&mut self, in_class: bool, visit: impl FnOnce(&mut Self)) {
+        let before = std::mem::replace(&mut self.in_class, in_class);
+        visit(self);
+        self.in_class = before;
+    }
+}
+
+impl StatementVisitor<'_> for Surveyor<'_> {
+    fn visit_stmt(&mut self, stmt: &Stmt) {
+        match stmt {
+            Stmt::FunctionDef(function) => {
+                self.leave(function, self.in_class, Uncut::Nested);
+                self.visit_in(false, |surveyor| walk_stmt(surveyor, stmt));
+            }
+            Stmt::ClassDef(_) => self.visit_in(true, |surveyor| walk_stmt(surveyor, stmt)),
+            _ => walk_stmt(self, stmt),
+        }
+    }
+}
+
+/// The docstring of a function.
+fn docstring(function: &ast::StmtFunctionDef) -> Option<&ast::ExprStringLiteral> {
+    match &function.body[..] {
+        [Stmt::Expr(first), ..] => first.value.as_string_literal_expr(),
+        _ => None,
+    }
 }
 
 struct Cutter<'a> {
@@ -88,27 +199,28 @@ impl<'a> Cutter<'a> {
         }
     }
 
+    /// Cuts a function after its docstring; one without is refused for some reason, too.
     fn cut(
         &self,
         function: &ast::StmtFunctionDef,
         class_name: Option<&str>,
-    ) -> Option<FunctionSource> {
-        let (docstring, rest) = match &function.body[..] {
-            [Stmt::Expr(first), rest @ ..] if !rest.is_empty() => {
-                (first.value.as_string_literal_expr()?, rest)
-            }
-            _ => return None,
-        };
+    ) -> Result<FunctionSource, Uncut> {
+        let docstring = docstring(function).ok_or(Uncut::NoBody)?;
+        let rest = &function.body[1..];
+        if rest.is_empty() {
+            return Err(Uncut::NoBody);
+        }
         let start = self.keyword_start(function);
-        let indent = self.blank_before(start)?;
-        self.blank_before(docstring.start())?;
+        let indent = self.blank_before(start).ok_or(Uncut::SharesLine)?;
+        self.blank_before(docstring.start())
+            .ok_or(Uncut::SharesLine)?;
         let docstring_end = self.line_end(docstring.end());
         let after_docstring = &self.module.text[TextRange::new(docstring.end(), docstring_end)];
         if !matches!(
             after_docstring.trim_start().chars().next(),
             None | Some('#')
         ) {
-            return None;
+            return Err(Uncut::SharesLine);
         }
         let stub_range = TextRange::new(self.module.lines.line_start(start), docstring_end);
         let body_range = TextRange::new(docstring_end, self.line_end(function.end()));
@@ -119,7 +231,10 @@ impl<'a> Cutter<'a> {
                 part.push('\n');
             }
         }
-        is_same_function(&format!("{stub}{body}"), function).then(|| FunctionSource {
+        if !is_same_function(&format!("{stub}{body}"), function) {
+            return Err(Uncut::Immovable);
+        }
+        Ok(FunctionSource {
             name: function.name.to_string(),
             class_name: class_name.map(str::to_owned),
             lineno: self.module.lines.line(start),

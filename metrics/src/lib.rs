@@ -7,6 +7,7 @@
 
 mod code_lines;
 mod cyclomatic;
+mod decode;
 mod extraction;
 mod functions;
 mod halstead;
@@ -22,6 +23,7 @@ pub mod syntax;
 use serde::Serialize;
 
 pub use cyclomatic::{Block, BlockKind};
+pub use decode::decode_python;
 pub use halstead::{Halstead, HalsteadReport};
 pub use maintainability::{
     COMMENT_PEAK, COMMENT_ZERO, comment_points, length_points, maintainability_index,

@@ -14,7 +14,9 @@ use crate::lines::LineIndex;
 use crate::nesting::{Nesting, TooDeep};
 
 pub use crate::extraction::{Extraction, Form, Reason, Wanted, extract_program, without_reasoning};
-pub use crate::functions::{FunctionSource, documented_functions};
+pub use crate::functions::{
+    FunctionSource, FunctionSurvey, Uncut, UncutFunction, documented_functions, survey_functions,
+};
 pub use crate::normalised::{adds_nothing, definition_hashes, normalised_hash};
 
 /// Stack that one level of the tree may take while it is walked or dropped, in bytes; unoptimised builds need most.

@@ -1,6 +1,8 @@
 //! Documented functions, cut into a stub and a body.
 
-use metrics::syntax::{FunctionSource, documented_functions, normalised_hash};
+use metrics::syntax::{
+    FunctionSource, Uncut, documented_functions, normalised_hash, survey_functions,
+};
 
 fn cut(source: &str) -> Vec<FunctionSource> {
     documented_functions(source).expect("valid Python")
@@ -102,6 +104,79 @@ fn functions_that_cannot_be_cut_are_left_out() {
     ] {
         assert_eq!(cut(source), [], "{source}");
     }
+}
+
+/// Python 3.11 counts as many: `sum(ast.get_docstring(node) is not None for node in ast.walk(tree) if isinstance(node,
+/// (ast.FunctionDef, ast.AsyncFunctionDef)))`.
+#[test]
+fn every_documented_function_is_cut_or_named_with_the_reason() {
+    let source = r#"
+def whole():
+    """Doc."""
+    def inner():
+        """Doc."""
+        return 1
+    class Local:
+        def method(self):
+            """Doc."""
+            return 2
+    return inner
+
+async def stub():
+    """Doc."""
+
+def short(): """Doc."""; return 1
+
+if whole:
+    def guarded():
+        """Doc."""
+        return 1
+
+class Outer:
+    def method(self):
+        """Doc."""
+        return 1
+    def abstract(self):
+        """Doc."""
+    if whole:
+        def guarded(self):
+            """Doc."""
+            return 1
+    class Inner:
+        def method(self):
+            """Doc."""
+            return 1
+    def bare(self):
+        return 1
+
+def bare():
+    return 1
+"#;
+    let survey = survey_functions(source).expect("valid Python");
+    let cut: Vec<(&str, Option<&str>)> = survey
+        .functions
+        .iter()
+        .map(|f| (f.name.as_str(), f.class_name.as_deref()))
+        .collect();
+    assert_eq!(cut, [("whole", None), ("method", Some("Outer"))]);
+    let uncut: Vec<_> = survey
+        .uncut
+        .iter()
+        .map(|f| (f.name.as_str(), f.lineno, f.is_method, f.reason))
+        .collect();
+    assert_eq!(
+        uncut,
+        [
+            ("inner", 4, false, Uncut::Nested),
+            ("method", 8, true, Uncut::Nested),
+            ("stub", 13, false, Uncut::NoBody),
+            ("short", 16, false, Uncut::SharesLine),
+            ("guarded", 19, false, Uncut::Nested),
+            ("abstract", 27, true, Uncut::NoBody),
+            ("guarded", 30, true, Uncut::Nested),
+            ("method", 34, true, Uncut::Nested),
+        ]
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! From the bytes of a Python file to its text.
 
-use metrics::SyntaxError;
+use crate::SyntaxError;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -18,7 +18,7 @@ enum Encoding {
 ///
 /// # Source
 /// PEP 263, Defining Python Source Code Encodings.
-pub(super) fn python_source(bytes: &[u8]) -> Result<String, SyntaxError> {
+pub fn decode_python(bytes: &[u8]) -> Result<String, SyntaxError> {
     let (body, has_mark) = match bytes.strip_prefix(BYTE_ORDER_MARK) {
         Some(body) => (body, true),
         None => (bytes, false),
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     fn check(bytes: &[u8], expected: Result<&str, &str>) {
-        let found = python_source(bytes)
+        let found = decode_python(bytes)
             .map_err(|error| format!("{}:{}: {}", error.line, error.column, error.message));
         let found = found.as_deref().map_err(String::as_str);
         assert_eq!(found, expected);
