@@ -3,9 +3,12 @@
 use std::path::Path;
 
 use serde_json::Value;
-use table::{Exact, Place, Row};
+use table::{Exact, Place, Reading, Row};
 
 use crate::{BenchmarkError, Task};
+
+/// Bytes of a task's row: a publisher's tests may take hundreds of megabytes.
+const MAX_TASK_BYTES: usize = 1 << 30;
 
 /// A row whose fields are being taken.
 pub(crate) struct Fields<'a> {
@@ -18,7 +21,9 @@ pub(crate) fn tasks_of_rows(
     path: &Path,
     task: impl Fn(&Fields<'_>) -> Result<Task, BenchmarkError>,
 ) -> Result<Vec<Task>, BenchmarkError> {
-    table::open(path)?
+    Reading::all()
+        .with_max_row_bytes(MAX_TASK_BYTES)
+        .open(path)?
         .map(|row| task(&Fields::of(&row?)))
         .collect()
 }

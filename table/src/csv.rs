@@ -1,72 +1,226 @@
 //! Comma-separated values with a line of names; every value is a string.
 
+use std::io::{self, BufRead};
 use std::path::Path;
 use std::sync::Arc;
 
+use csv_core::ReadRecordResult;
+use memchr::memchr_iter;
 use serde_json::{Map, Value};
 
-use crate::rows::Text;
-use crate::{Place, Row, TableError};
+use crate::error::quoted;
+use crate::line::{MAX_SKIPPED_BYTES, endless};
+use crate::rows::{Reading, Text};
+use crate::{Place, Row, RowFault, TableError};
+
+/// Columns that are still read.
+const MAX_COLUMNS: usize = 1 << 16;
+/// Bytes by which the buffer of a record grows.
+const GROWTH: usize = 64 * 1024;
 
 /// The rows below the line of names.
-pub(crate) fn rows(
-    file: &Arc<Path>,
+pub(crate) struct CsvRows {
+    file: Arc<Path>,
     text: Text,
-) -> impl Iterator<Item = Result<Row, TableError>> + Send + use<> {
-    let file = Arc::clone(file);
-    let mut reader = csv::Reader::from_reader(text);
-    let mut names: Option<Vec<String>> = None;
-    let mut record = csv::StringRecord::new();
-    std::iter::from_fn(move || {
-        let mut next = || -> Result<Option<Row>, TableError> {
-            if names.is_none() {
-                let header = reader.headers().map_err(|error| trouble(&file, error))?;
-                names = Some(unique_names(&file, header)?);
-            }
-            let more = reader
-                .read_record(&mut record)
-                .map_err(|error| trouble(&file, error))?;
-            let line = record.position().map_or(0, csv::Position::line) as usize;
-            Ok(more.then(|| Row {
-                place: Place::line(&file, line),
-                fields: names
-                    .iter()
-                    .flatten()
-                    .zip(&record)
-                    .map(|(name, value)| (name.clone(), Value::from(value)))
-                    .collect::<Map<String, Value>>(),
-            }))
-        };
-        next().transpose()
-    })
+    reading: Reading,
+    parser: csv_core::Reader,
+    /// Once the line of names is read.
+    columns: Option<Columns>,
+    /// The values of a record, one right after the other.
+    values: Vec<u8>,
+    /// Where each of them ends.
+    ends: Vec<usize>,
 }
 
-fn unique_names(file: &Arc<Path>, header: &csv::StringRecord) -> Result<Vec<String>, TableError> {
-    let mut names: Vec<String> = Vec::new();
-    for name in header {
-        if names.iter().any(|known| known == name) {
-            return Err(TableError::Malformed {
-                place: Place::line(file, 1),
-                problem: format!("two columns are called `{name}`"),
-            });
-        }
-        names.push(name.to_owned());
+struct Columns {
+    names: Arc<[String]>,
+    /// Place and name of those that are read.
+    wanted: Vec<(usize, String)>,
+}
+
+/// A record that was read.
+#[derive(Clone, Copy)]
+struct Record {
+    /// The line on which it begins.
+    line: usize,
+    /// Its bytes in the file.
+    bytes: u64,
+    /// Number of its values; [`MAX_COLUMNS`] or more are not told apart.
+    columns: usize,
+}
+
+impl Iterator for CsvRows {
+    type Item = Result<Row, TableError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.advance().transpose()
     }
-    Ok(names)
 }
 
-fn trouble(file: &Arc<Path>, error: csv::Error) -> TableError {
-    let line = error.position().map_or(1, csv::Position::line) as usize;
-    let problem = match error.into_kind() {
-        csv::ErrorKind::Io(source) => return TableError::reading(file, source),
-        csv::ErrorKind::UnequalLengths {
-            expected_len, len, ..
-        } => format!("{len} values, expected {expected_len} as in the first line"),
-        csv::ErrorKind::Utf8 { .. } => "not UTF-8".to_owned(),
-        _ => "not CSV".to_owned(),
-    };
-    TableError::Malformed {
-        place: Place::line(file, line),
-        problem,
+impl CsvRows {
+    pub(crate) fn new(file: &Arc<Path>, text: Text, reading: Reading) -> Self {
+        Self {
+            file: Arc::clone(file),
+            text,
+            reading,
+            parser: csv_core::Reader::new(),
+            columns: None,
+            values: Vec::new(),
+            ends: Vec::new(),
+        }
+    }
+
+    fn advance(&mut self) -> Result<Option<Row>, TableError> {
+        let columns = match self.columns.take() {
+            Some(columns) => columns,
+            None => match self.header()? {
+                Some(columns) => columns,
+                None => return Ok(None),
+            },
+        };
+        let row = self.record().and_then(|record| match record {
+            Some(record) => self.row(record, &columns).map(Some),
+            None => Ok(None),
+        });
+        self.columns = Some(columns);
+        row
+    }
+
+    /// Reads the names of the columns; `None` if the file is empty.
+    fn header(&mut self) -> Result<Option<Columns>, TableError> {
+        let Some(record) = self.record()? else {
+            return Ok(None);
+        };
+        let malformed = |problem: String| TableError::Malformed {
+            place: Place::line(&self.file, record.line),
+            problem,
+        };
+        if record.bytes > self.reading.max_row_bytes as u64 || record.columns >= MAX_COLUMNS {
+            return Err(malformed("too long for a line of names".to_owned()));
+        }
+        let name = |at| String::from_utf8_lossy(self.value(at)).into_owned();
+        let names: Arc<[String]> = (0..record.columns).map(name).collect();
+        let mut wanted: Vec<(usize, String)> = Vec::new();
+        for (at, name) in names.iter().enumerate() {
+            if !self.reading.wants(name) {
+                continue;
+            }
+            if wanted.iter().any(|(_, known)| known == name) {
+                return Err(malformed(format!(
+                    "two columns are called {}",
+                    quoted(name)
+                )));
+            }
+            wanted.push((at, name.clone()));
+        }
+        Ok(Some(Columns { names, wanted }))
+    }
+
+    fn row(&self, record: Record, columns: &Columns) -> Result<Row, TableError> {
+        let Record {
+            line,
+            bytes,
+            columns: found,
+        } = record;
+        let place = Place::line(&self.file, line);
+        let most = self.reading.max_row_bytes;
+        if bytes > most as u64 {
+            return Err(TableError::too_long(place, bytes, most));
+        }
+        if found != columns.names.len() {
+            let expected = columns.names.len();
+            let problem = format!("{found} values, expected {expected} as in the first line");
+            return Err(TableError::bad_row(place, RowFault::Broken, problem));
+        }
+        let mut fields = Map::new();
+        for (at, name) in &columns.wanted {
+            match std::str::from_utf8(self.value(*at)) {
+                Ok(text) => fields.insert(name.clone(), Value::from(text)),
+                Err(_) => {
+                    let problem = format!("{} is not UTF-8", quoted(name));
+                    return Err(TableError::bad_row(place, RowFault::NotUtf8, problem));
+                }
+            };
+        }
+        Ok(Row {
+            columns: Arc::clone(&columns.names),
+            ..Row::new(place, fields)
+        })
+    }
+
+    /// A value of the record that was read last.
+    fn value(&self, at: usize) -> &[u8] {
+        let start = at.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.values[start..self.ends[at]]
+    }
+
+    /// Reads a record; of one that is too long, nothing is kept.
+    fn record(&mut self) -> Result<Option<Record>, TableError> {
+        let mut line = self.parser.line() as usize;
+        let (mut bytes, mut quotes) = (0_u64, 0_usize);
+        let (mut length, mut columns) = (0, 0);
+        let most = self.reading.max_row_bytes as u64;
+        loop {
+            let at = Place::line(&self.file, line);
+            let input = match self.text.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(TableError::reading_row(at, error)),
+                Ok(input) => input,
+            };
+            let is_end = input.is_empty();
+            let (result, n_read, n_written, n_ends) = self.parser.read_record(
+                input,
+                &mut self.values[length..],
+                &mut self.ends[columns..],
+            );
+            if bytes == 0 {
+                // Blank lines before a record are no part of it.
+                let blank = input[..n_read]
+                    .iter()
+                    .take_while(|byte| matches!(byte, b'\n' | b'\r'));
+                line += blank.filter(|&&byte| byte == b'\n').count();
+            }
+            quotes += memchr_iter(b'"', &input[..n_read]).count();
+            bytes += n_read as u64;
+            self.text.consume(n_read);
+            length += n_written;
+            columns += n_ends;
+            if bytes > most {
+                length = 0;
+                columns = columns.min(1);
+                if bytes > most + MAX_SKIPPED_BYTES {
+                    return Err(TableError::reading_row(at, endless()));
+                }
+            }
+            match result {
+                // What was too long has left its room to the rest of it.
+                ReadRecordResult::OutputFull if length < self.values.len() => {}
+                ReadRecordResult::OutputFull => self.values.resize(2 * length.max(GROWTH), 0),
+                ReadRecordResult::InputEmpty => {}
+                ReadRecordResult::OutputEndsFull if columns >= MAX_COLUMNS => {
+                    columns = MAX_COLUMNS - 1
+                }
+                ReadRecordResult::OutputEndsFull => {
+                    let more = (2 * self.ends.len()).clamp(64, MAX_COLUMNS);
+                    self.ends.resize(more, 0);
+                }
+                ReadRecordResult::Record => {
+                    let has_lines = self.parser.line() as usize > line;
+                    if is_end && quotes % 2 == 1 && has_lines {
+                        return Err(TableError::Malformed {
+                            place: at,
+                            problem: "a quoted value is not closed before the end of the file"
+                                .to_owned(),
+                        });
+                    }
+                    return Ok(Some(Record {
+                        line,
+                        bytes,
+                        columns,
+                    }));
+                }
+                ReadRecordResult::End => return Ok(None),
+            }
+        }
     }
 }

@@ -2,8 +2,7 @@
 
 use serde_json::{Map, Value};
 
-/// Levels of nesting that are still read, as in `serde_json`.
-const MAX_DEPTH: usize = 128;
+use crate::parser::{Parser, Tree};
 
 /// A JSON value whose numbers are kept as they were written.
 ///
@@ -31,13 +30,18 @@ impl Exact {
     /// # Errors
     /// What is wrong, and at which column, counted from 1 in bytes.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let mut parser = Parser { text, at: 0 };
-        let value = parser.value(0)?;
-        parser.space();
-        if parser.at < text.len() {
-            return Err(parser.problem("expected the end of the value"));
+        let mut parser = Parser::new(text.as_bytes(), usize::MAX);
+        let parsed = parser.value(0).and_then(|value| {
+            parser.end()?;
+            Ok(value)
+        });
+        let at = |at: usize, what: &str| format!("{what}, column {}", at + 1);
+        match (parsed, parser.lone_surrogate) {
+            (Err(problem), _) => Err(at(problem.at, &problem.what)),
+            // A replacement would be another value than the publisher's.
+            (Ok(_), Some(start)) => Err(at(start, "a string with half of a surrogate pair")),
+            (Ok(value), None) => Ok(value),
         }
-        Ok(value)
     }
 
     /// The field of an object; `None` for anything else, too.
@@ -65,132 +69,29 @@ impl Exact {
     }
 }
 
-struct Parser<'a> {
-    text: &'a str,
-    at: usize,
-}
-
-impl Parser<'_> {
-    fn problem(&self, what: &str) -> String {
-        format!("{what}, column {}", self.at + 1)
+impl Tree for Exact {
+    fn null() -> Self {
+        Self::Null
     }
 
-    fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
+    fn boolean(value: bool) -> Self {
+        Self::Bool(value)
     }
 
-    fn space(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
-            self.at += 1;
-        }
+    fn number(text: &str) -> Self {
+        Self::Number(text.to_owned())
     }
 
-    /// Passes over `word` if it comes next.
-    fn take(&mut self, word: &str) -> bool {
-        let found = self.text[self.at..].starts_with(word);
-        self.at += if found { word.len() } else { 0 };
-        found
+    fn text(text: String) -> Self {
+        Self::Text(text)
     }
 
-    fn value(&mut self, depth: usize) -> Result<Exact, String> {
-        if depth == MAX_DEPTH {
-            return Err(self.problem("nested too deeply"));
-        }
-        self.space();
-        match self.peek() {
-            Some(b'"') => self.string().map(Exact::Text),
-            Some(b'[') => {
-                let mut items = Vec::new();
-                self.sequence(b']', |parser| {
-                    items.push(parser.value(depth + 1)?);
-                    Ok(())
-                })?;
-                Ok(Exact::Array(items))
-            }
-            Some(b'{') => {
-                let mut fields = Vec::new();
-                self.sequence(b'}', |parser| {
-                    let name = parser.string()?;
-                    parser.space();
-                    if !parser.take(":") {
-                        return Err(parser.problem("expected `:`"));
-                    }
-                    fields.push((name, parser.value(depth + 1)?));
-                    Ok(())
-                })?;
-                Ok(Exact::Object(fields))
-            }
-            _ if self.take("null") => Ok(Exact::Null),
-            _ if self.take("true") => Ok(Exact::Bool(true)),
-            _ if self.take("false") => Ok(Exact::Bool(false)),
-            _ => self.number(),
-        }
+    fn array(items: Vec<Self>) -> Self {
+        Self::Array(items)
     }
 
-    /// Reads from an opening bracket to `end`, with commas between what `item` reads.
-    fn sequence(
-        &mut self,
-        end: u8,
-        mut item: impl FnMut(&mut Self) -> Result<(), String>,
-    ) -> Result<(), String> {
-        self.at += 1;
-        self.space();
-        if self.peek() == Some(end) {
-            self.at += 1;
-            return Ok(());
-        }
-        loop {
-            self.space();
-            item(self)?;
-            self.space();
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(byte) if byte == end => {
-                    self.at += 1;
-                    return Ok(());
-                }
-                _ => return Err(self.problem(&format!("expected `,` or `{}`", end as char))),
-            }
-        }
-    }
-
-    fn string(&mut self) -> Result<String, String> {
-        if self.peek() != Some(b'"') {
-            return Err(self.problem("expected a string"));
-        }
-        let rest = &self.text.as_bytes()[self.at..];
-        let mut end = 1;
-        while rest.get(end).is_some_and(|&byte| byte != b'"') {
-            end += if rest[end] == b'\\' { 2 } else { 1 };
-        }
-        // An escape at the very end may lead beyond it.
-        let Some(literal) = self.text.get(self.at..=self.at + end) else {
-            return Err(self.problem("a string without its end"));
-        };
-        let string = serde_json::from_str(literal)
-            .map_err(|_| self.problem("a string with an unknown escape or a control character"))?;
-        self.at += literal.len();
-        Ok(string)
-    }
-
-    fn number(&mut self) -> Result<Exact, String> {
-        let start = self.at;
-        self.take("-");
-        let constant = self.take("Infinity") || (self.at == start && self.take("NaN"));
-        if !constant {
-            while matches!(
-                self.peek(),
-                Some(b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-')
-            ) {
-                self.at += 1;
-            }
-            let text = &self.text[start..self.at];
-            if serde_json::from_str::<f64>(text).is_err() {
-                self.at = start;
-                return Err(self.problem("expected a value"));
-            }
-        }
-        Ok(Exact::Number(self.text[start..self.at].to_owned()))
+    fn object(fields: Vec<(String, Self)>) -> Self {
+        Self::Object(fields)
     }
 }
 

@@ -1,116 +1,78 @@
-//! JSON: an object a line, an array of objects, or an object of columns.
+//! JSON: an object a line, an array of objects, an object of columns, or objects one after another.
+//!
+//! The name of a file says little: arrays lie in `.jsonl`, and lines in `.json`. So its first line decides.
 
-use std::io::{self, BufRead, Read};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::rows::Text;
-use crate::{Exact, Place, Row, TableError};
+use crate::error::quoted;
+use crate::line::LineRead;
+use crate::parser::{Parser, Problem, ProblemKind, Tree};
+use crate::rows::{Reading, Text};
+use crate::scan::{Extent, Scanner};
+use crate::{Place, Row, RowFault, TableError};
 
-/// The rows of a file with an object on each line; blank lines are left out.
-pub(crate) fn lines(
-    file: &Arc<Path>,
-    text: Text,
-) -> impl Iterator<Item = Result<Row, TableError>> + Send + use<> {
-    raw_lines(file, text).map(|line| {
-        let (place, bytes) = line?;
-        match serde_json::from_slice(&bytes) {
-            Ok(value) => object(place, value),
-            Err(error) => match std::str::from_utf8(&bytes).map(Exact::parse) {
-                Ok(Ok(value)) => object(place, value.into_value()),
-                _ => Err(TableError::Malformed {
-                    place,
-                    problem: format!("not JSON: {}", without_line(&error)),
-                }),
-            },
-        }
-    })
-}
+/// Values of one row that are built, so that `[0,0,0,...]` does not take thirty times its length of memory.
+const MAX_VALUES: usize = 1 << 20;
 
-/// The lines that hold more than white space.
-pub(crate) fn raw_lines(
-    file: &Arc<Path>,
-    mut text: Text,
-) -> impl Iterator<Item = Result<(Place, Vec<u8>), TableError>> + Send + use<> {
-    let (file, mut number) = (Arc::clone(file), 0);
-    std::iter::from_fn(move || {
-        loop {
-            let mut line = Vec::new();
-            number += 1;
-            match text.read_until(b'\n', &mut line) {
-                Err(source) => return Some(Err(TableError::reading(&file, source))),
-                Ok(0) => return None,
-                Ok(_) if line.trim_ascii().is_empty() => {}
-                Ok(_) => return Some(Ok((Place::line(&file, number), line))),
-            }
-        }
-    })
-}
+impl Tree for Value {
+    fn null() -> Self {
+        Self::Null
+    }
 
-fn object(place: Place, value: Value) -> Result<Row, TableError> {
-    match value {
-        Value::Object(fields) => Ok(Row { place, fields }),
-        other => Err(TableError::Malformed {
-            place,
-            problem: format!("{}, expected an object", kind(&other)),
-        }),
+    fn boolean(value: bool) -> Self {
+        Self::Bool(value)
+    }
+
+    /// What is no finite double becomes null.
+    fn number(text: &str) -> Self {
+        serde_json::from_str(text).map_or(Self::Null, Self::Number)
+    }
+
+    fn text(text: String) -> Self {
+        Self::String(text)
+    }
+
+    fn array(items: Vec<Self>) -> Self {
+        Self::Array(items)
+    }
+
+    fn object(fields: Vec<(String, Self)>) -> Self {
+        Self::Object(fields.into_iter().collect())
     }
 }
 
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    }
-}
-
-/// What the parser says, less its own line number, which counts from where it began.
-fn without_line(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    match text.rfind(" at line ") {
-        Some(end) => format!("{}, column {}", &text[..end], error.column()),
-        None => text,
-    }
-}
-
-/// The rows of a JSON document: an array of objects, an object of columns, or objects one after another.
-pub(crate) fn document(
-    file: &Arc<Path>,
-    text: Text,
-) -> impl Iterator<Item = Result<Row, TableError>> + Send + use<> {
-    Document {
-        file: Arc::clone(file),
-        text: Numbered { text, line: 1 },
-        state: State::Start,
-    }
-}
-
-struct Document {
+/// The rows of a text.
+pub(crate) struct JsonRows {
     file: Arc<Path>,
-    text: Numbered,
+    reading: Reading,
+    /// Whether the file says that it is one document, in which one object may be columns.
+    is_document: bool,
+    text: Scanner,
     state: State,
+    /// Rows that are read already.
+    ready: std::vec::IntoIter<Row>,
+    /// The bytes of the row that is being read.
+    line: Vec<u8>,
 }
 
+#[derive(Clone, Copy)]
 enum State {
     /// Nothing is read yet.
     Start,
+    /// An object a line.
+    Lines,
     /// Inside an array; true before its first element.
     Array(bool),
-    /// Among objects that follow each other without an array around them.
+    /// Among objects that follow each other, each of any number of lines.
     Objects,
-    /// The rows of an object of columns, of which the file held no more; they all stand on its first line.
-    Columns(usize, std::vec::IntoIter<Map<String, Value>>),
     End,
 }
 
-impl Iterator for Document {
+impl Iterator for JsonRows {
     type Item = Result<Row, TableError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -118,88 +80,255 @@ impl Iterator for Document {
     }
 }
 
-impl Document {
+impl JsonRows {
+    pub(crate) fn new(file: &Arc<Path>, text: Text, reading: Reading, is_document: bool) -> Self {
+        Self {
+            file: Arc::clone(file),
+            reading,
+            is_document,
+            text: Scanner::new(text),
+            state: State::Start,
+            ready: Vec::new().into_iter(),
+            line: Vec::new(),
+        }
+    }
+
     fn advance(&mut self) -> Result<Option<Row>, TableError> {
         loop {
-            if let State::Columns(line, rows) = &mut self.state {
-                let place = Place::line(&self.file, *line);
-                return Ok(rows.next().map(|fields| Row { place, fields }));
+            if let Some(row) = self.ready.next() {
+                return Ok(Some(row));
             }
-            let byte = self.peek()?;
-            match (&self.state, byte) {
-                (State::Start, Some(b'[')) => {
-                    self.text.skip();
-                    self.state = State::Array(true);
-                }
-                (State::Start, Some(b'{')) => {
-                    let first = self.value()?;
-                    if self.peek()?.is_some() {
-                        self.state = State::Objects;
-                        return Ok(Some(first));
+            match self.state {
+                State::Start => self.start()?,
+                State::Lines => {
+                    let number = self.text.line;
+                    match self.next_line()? {
+                        LineRead::End => return Ok(None),
+                        LineRead::Whole if self.line.trim_ascii().is_empty() => {}
+                        LineRead::Whole => return self.row(&self.line, number).map(Some),
+                        LineRead::TooLong { bytes } => return Err(self.too_long(number, bytes)),
                     }
-                    let line = first.place.number();
-                    let rows = columns(first)?;
-                    self.state = State::Columns(line, rows.into_iter());
                 }
-                (State::Start | State::Objects | State::End, None) => {
-                    return Ok(None);
+                State::Array(_) | State::Objects => {
+                    if self.has_element()? {
+                        return self.element().map(Some);
+                    }
                 }
-                (State::Start, Some(_)) => {
-                    return Err(self.malformed("not JSON rows: expected `[` or `{`"));
-                }
-                (State::Array(_), Some(b']')) => {
-                    self.text.skip();
-                    self.state = State::End;
-                }
-                (State::Array(true), Some(_)) => {
-                    self.state = State::Array(false);
-                    return self.value().map(Some);
-                }
-                (State::Array(false), Some(b',')) => {
-                    self.text.skip();
-                    return self.value().map(Some);
-                }
-                (State::Array(_), None) => {
-                    return Err(self.malformed("the array is cut off"));
-                }
-                (State::Array(false), Some(_)) => {
-                    return Err(self.malformed("expected `,` or `]` after an element"));
-                }
-                (State::Objects, Some(_)) => return self.value().map(Some),
-                (State::End, Some(_)) => {
-                    return Err(self.malformed("something follows the end of the array"));
-                }
-                (State::Columns(..), _) => unreachable!("handled above"),
+                State::End => match self.peek()? {
+                    None => return Ok(None),
+                    Some(_) => return Err(self.malformed("something follows the end of the array")),
+                },
             }
         }
+    }
+
+    /// Finds out what the text is, by its first line.
+    fn start(&mut self) -> Result<(), TableError> {
+        match self.peek()? {
+            None => self.state = State::End,
+            Some(b'[') => {
+                self.text.skip();
+                self.state = State::Array(true);
+            }
+            Some(byte) if byte != b'{' && self.is_document => {
+                return Err(self.malformed("not JSON rows: expected `[` or `{`"));
+            }
+            Some(_) => return self.first_line(),
+        }
+        Ok(())
+    }
+
+    fn first_line(&mut self) -> Result<(), TableError> {
+        self.state = State::Lines;
+        let number = self.text.line;
+        if let LineRead::TooLong { bytes } = self.next_line()? {
+            return Err(self.too_long(number, bytes));
+        }
+        let mut first = std::mem::take(&mut self.line);
+        match self.parsed(&first, number) {
+            Ok(row) => return self.put_first(row),
+            // Either the line is cut off, or the object has more lines; then the second does not begin another.
+            Err(problem) if problem.kind == ProblemKind::CutOff => {
+                let second = self.text.line;
+                let read = self.next_line()?;
+                let begins_object = self.line.trim_ascii_start().starts_with(b"{");
+                if read == LineRead::Whole && !begins_object {
+                    first.append(&mut self.line);
+                } else {
+                    self.text.unread(std::mem::take(&mut self.line), second);
+                    return Err(self.bad_row(&first, number, problem));
+                }
+            }
+            // Objects that share a line.
+            Err(problem) if problem.kind == ProblemKind::Trailing && self.is_document => {}
+            Err(problem) => return Err(self.bad_row(&first, number, problem)),
+        }
+        self.text.unread(first, number);
+        self.state = State::Objects;
+        let row = self.element()?;
+        self.put_first(row)
+    }
+
+    /// Puts the first object where it is given next. If it is all of a document, it may be columns.
+    fn put_first(&mut self, row: Row) -> Result<(), TableError> {
+        let rows = if self.is_document && self.peek()?.is_none() {
+            columns(row)?
+        } else {
+            vec![row]
+        };
+        self.ready = rows.into_iter();
+        Ok(())
+    }
+
+    /// Goes to the next element of an array, or to the next of several objects; whether there is one.
+    fn has_element(&mut self) -> Result<bool, TableError> {
+        let byte = self.peek()?;
+        match (self.state, byte) {
+            (State::Array(_), Some(b']')) => {
+                self.text.skip();
+                self.state = State::End;
+                Ok(false)
+            }
+            (State::Array(_), None) => Err(self.malformed("the array is cut off")),
+            (State::Array(true), Some(_)) => {
+                self.state = State::Array(false);
+                Ok(true)
+            }
+            (State::Array(false), Some(b',')) => {
+                self.text.skip();
+                match self.peek()? {
+                    None => Err(self.malformed("the array is cut off")),
+                    Some(b']' | b',') => Err(self.malformed("expected an object")),
+                    Some(_) => Ok(true),
+                }
+            }
+            (State::Array(false), Some(_)) => {
+                Err(self.malformed("expected `,` or `]` after an element"))
+            }
+            (_, None) => {
+                self.state = State::End;
+                Ok(false)
+            }
+            (_, Some(b'{')) => Ok(true),
+            (_, Some(_)) => Err(self.malformed("expected an object")),
+        }
+    }
+
+    /// Reads one value, and no byte after it.
+    fn element(&mut self) -> Result<Row, TableError> {
+        let number = self.text.line;
+        let extent = self.text.value(self.reading.max_row_bytes, &mut self.line);
+        match extent.map_err(|source| self.unreadable(number, source))? {
+            Extent::Whole => self.row(&self.line, number),
+            Extent::TooLong { bytes } => Err(self.too_long(number, bytes)),
+            Extent::CutOff => {
+                let what = match self.state {
+                    State::Array(_) => "the array is cut off",
+                    _ => "the object is cut off",
+                };
+                Err(self.malformed(what))
+            }
+            Extent::LineBreak => Err(self.malformed("a string without its end")),
+        }
+    }
+
+    /// Reads a line, with its end.
+    fn next_line(&mut self) -> Result<LineRead, TableError> {
+        let number = self.text.line;
+        let read = self.text.line(self.reading.max_row_bytes, &mut self.line);
+        read.map_err(|source| self.unreadable(number, source))
     }
 
     /// The next byte that is no white space, left where it is.
     fn peek(&mut self) -> Result<Option<u8>, TableError> {
-        self.text
-            .peek()
-            .map_err(|source| TableError::reading(&self.file, source))
+        let byte = self.text.peek();
+        byte.map_err(|source| TableError::reading(&self.file, source))
     }
 
-    /// Reads one object, and no byte after it.
-    fn value(&mut self) -> Result<Row, TableError> {
-        // A number would need the byte after it to end, so nothing but an object may be begun here.
-        match self.peek()? {
-            Some(b'{') => {}
-            Some(_) => return Err(self.malformed("expected an object")),
-            None => return Err(self.malformed("the array is cut off")),
+    fn row(&self, bytes: &[u8], number: usize) -> Result<Row, TableError> {
+        let row = self.parsed(bytes, number);
+        row.map_err(|problem| self.bad_row(bytes, number, problem))
+    }
+
+    /// The row that begins on line `number`.
+    fn parsed(&self, bytes: &[u8], number: usize) -> Result<Row, Problem> {
+        let shape = |what: String| Problem {
+            what,
+            at: 0,
+            kind: ProblemKind::Shape,
+        };
+        let mut parser = Parser::new(bytes.trim_ascii_end(), MAX_VALUES);
+        parser.space();
+        if parser.peek() != Some(b'{') {
+            let kind = kind(parser.peek());
+            parser.skip()?;
+            parser.end()?;
+            return Err(shape(format!("{kind}, expected an object")));
         }
-        let line = self.text.line;
-        let mut parser = serde_json::Deserializer::from_reader(&mut self.text);
-        let parsed = Value::deserialize(&mut parser);
-        match parsed {
-            Ok(value) => object(Place::line(&self.file, line), value),
-            Err(error) if error.is_io() => Err(TableError::reading(&self.file, error.into())),
-            Err(error) => Err(TableError::Malformed {
-                place: Place::line(&self.file, line + error.line().saturating_sub(1)),
-                problem: format!("not JSON: {}", without_line(&error)),
-            }),
+        let mut row = Row::new(Place::line(&self.file, number), Map::new());
+        let mut columns = Vec::new();
+        let mut twice = None;
+        parser.fields(|parser, name| {
+            if !self.reading.wants(&name) {
+                columns.push(name);
+                return parser.skip();
+            }
+            columns.push(name.clone());
+            let lone_before = parser.lone_surrogate.take();
+            let value = parser.value(1)?;
+            if parser.lone_surrogate.is_some() && row.lone_surrogate.is_none() {
+                row.lone_surrogate = Some(name.clone());
+            }
+            parser.lone_surrogate = parser.lone_surrogate.or(lone_before);
+            if self.reading.is_of_columns() && row.fields.contains_key(&name) {
+                twice.get_or_insert_with(|| name.clone());
+            }
+            row.fields.insert(name, value);
+            Ok(())
+        })?;
+        parser.end()?;
+        match twice {
+            Some(name) => Err(shape(format!("two fields are called {}", quoted(&name)))),
+            None => {
+                row.columns = columns.into();
+                Ok(row)
+            }
         }
+    }
+
+    /// The error for what is wrong in the bytes that begin on line `number`.
+    fn bad_row(&self, bytes: &[u8], number: usize, problem: Problem) -> TableError {
+        let Problem { what, at, kind } = problem;
+        let before = &bytes[..at.min(bytes.len())];
+        let line = number + before.iter().filter(|&&byte| byte == b'\n').count();
+        let column = before.iter().rev().take_while(|&&b| b != b'\n').count() + 1;
+        let place = Place::line(&self.file, line);
+        let (fault, text) = match kind {
+            ProblemKind::Shape => (RowFault::Broken, what),
+            ProblemKind::TooMany => (
+                RowFault::TooLarge,
+                format!("{what}: at most {MAX_VALUES} are read"),
+            ),
+            ProblemKind::NotUtf8 => (RowFault::NotUtf8, format!("{what}, column {column}")),
+            ProblemKind::CutOff => (
+                RowFault::Broken,
+                format!("not JSON: the line is cut off: {what}, column {column}"),
+            ),
+            ProblemKind::Syntax | ProblemKind::Trailing => (
+                RowFault::Broken,
+                format!("not JSON: {what}, column {column}"),
+            ),
+        };
+        TableError::bad_row(place, fault, text)
+    }
+
+    fn too_long(&self, number: usize, bytes: u64) -> TableError {
+        let place = Place::line(&self.file, number);
+        TableError::too_long(place, bytes, self.reading.max_row_bytes)
+    }
+
+    fn unreadable(&self, number: usize, source: io::Error) -> TableError {
+        TableError::reading_row(Place::line(&self.file, number), source)
     }
 
     fn malformed(&self, problem: &str) -> TableError {
@@ -210,23 +339,44 @@ impl Document {
     }
 }
 
-/// Turns columns of equal length into rows. A column is an array, or an object from row to value as pandas writes it.
-fn columns(object: Row) -> Result<Vec<Map<String, Value>>, TableError> {
-    let Row { place, fields } = object;
+/// What a value is, by its first byte.
+fn kind(first: Option<u8>) -> &'static str {
+    match first {
+        Some(b'[') => "an array",
+        Some(b'{') => "an object",
+        Some(b'"') => "a string",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'n') => "null",
+        _ => "a number",
+    }
+}
+
+/// The rows of a document that is one object: columns of equal length, or else a single row.
+///
+/// A column is an array, or an object from row to value as pandas writes it. An array of objects alone is no column: it
+/// is a list of messages, which a row may have.
+fn columns(document: Row) -> Result<Vec<Row>, TableError> {
+    let is_column = |value: &Value| value.is_array() || value.is_object();
+    let is_list = |value: &Value| match value {
+        Value::Array(items) => !items.is_empty() && items.iter().all(Value::is_object),
+        _ => false,
+    };
+    let values = || document.fields.values();
+    if !values().all(is_column) || values().all(is_list) {
+        return Ok(vec![document]);
+    }
+    let Row {
+        place,
+        fields,
+        columns,
+        lone_surrogate,
+    } = document;
     let mut rows: Vec<Map<String, Value>> = Vec::new();
     for (column, (name, values)) in fields.into_iter().enumerate() {
         let values: Vec<Value> = match values {
             Value::Array(values) => values,
             Value::Object(values) => values.into_iter().map(|(_, value)| value).collect(),
-            other => {
-                return Err(TableError::Malformed {
-                    place,
-                    problem: format!(
-                        "one object whose `{name}` is {}, expected an array of objects, or columns that are arrays",
-                        kind(&other)
-                    ),
-                });
-            }
+            other => vec![other],
         };
         if column == 0 {
             rows.resize_with(values.len(), Map::new);
@@ -235,7 +385,8 @@ fn columns(object: Row) -> Result<Vec<Map<String, Value>>, TableError> {
             return Err(TableError::Malformed {
                 place,
                 problem: format!(
-                    "column `{name}` has {} values, the first column has {}",
+                    "column {} has {} values, the first column has {}",
+                    quoted(&name),
                     values.len(),
                     rows.len()
                 ),
@@ -245,38 +396,24 @@ fn columns(object: Row) -> Result<Vec<Map<String, Value>>, TableError> {
             row.insert(name.clone(), value);
         }
     }
-    Ok(rows)
+    let row = |fields: Map<String, Value>| Row {
+        place: place.clone(),
+        columns: Arc::clone(&columns),
+        // Which of the rows had it is seen by what stands in its place.
+        lone_surrogate: lone_surrogate.as_ref().and_then(|_| {
+            let replaced = fields.iter().find(|(_, value)| holds_replacement(value));
+            replaced.map(|(name, _)| name.clone())
+        }),
+        fields,
+    };
+    Ok(rows.into_iter().map(row).collect())
 }
 
-/// A text that knows the number of its line, counted from 1.
-struct Numbered {
-    text: Text,
-    line: usize,
-}
-
-impl Numbered {
-    fn peek(&mut self) -> io::Result<Option<u8>> {
-        loop {
-            let buffer = self.text.fill_buf()?;
-            match buffer.first() {
-                Some(byte) if byte.is_ascii_whitespace() => self.skip(),
-                first => return Ok(first.copied()),
-            }
-        }
-    }
-
-    /// Passes over the byte that `peek` has seen.
-    fn skip(&mut self) {
-        let newline = matches!(self.text.fill_buf(), Ok([b'\n', ..]));
-        self.line += usize::from(newline);
-        self.text.consume(1);
-    }
-}
-
-impl Read for Numbered {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let n = self.text.read(into)?;
-        self.line += into[..n].split(|&byte| byte == b'\n').count() - 1;
-        Ok(n)
+fn holds_replacement(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains(char::REPLACEMENT_CHARACTER),
+        Value::Array(items) => items.iter().any(holds_replacement),
+        Value::Object(fields) => fields.values().any(holds_replacement),
+        _ => false,
     }
 }

@@ -1,4 +1,4 @@
-//! One row, and where it stands.
+//! One row and its place in the file.
 
 use std::fmt;
 use std::path::Path;
@@ -9,10 +9,25 @@ use serde_json::{Map, Value};
 /// One row of a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
-    /// Where it stands, for messages.
+    /// Its file and line, for messages.
     pub place: Place,
-    /// Its fields by name, in the file's order.
+    /// Its fields by name, in the file's order; of a reading of some columns, those that the row has.
     pub fields: Map<String, Value>,
+    /// The names of all its columns in the file's order, for messages.
+    pub columns: Arc<[String]>,
+    /// The first field in whose texts half of a surrogate pair was replaced by U+FFFD.
+    pub lone_surrogate: Option<String>,
+}
+
+impl Row {
+    pub(crate) fn new(place: Place, fields: Map<String, Value>) -> Self {
+        Self {
+            place,
+            fields,
+            columns: Arc::from([]),
+            lone_surrogate: None,
+        }
+    }
 }
 
 /// Where a row stands: `data.jsonl:12`, or `data.parquet, row 12` in files without lines.

@@ -7,10 +7,15 @@ use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 
-use crate::{Place, Row, TableError, csv, json, parquet};
+use crate::csv::CsvRows;
+use crate::json::JsonRows;
+use crate::line::{LineRead, MAX_ROW_BYTES, read_line};
+use crate::{Place, Row, RowFault, TableError, parquet};
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const PARQUET_MAGIC: &[u8; 4] = b"PAR1";
+/// What git keeps in place of a large file begins with this.
+const LFS_MAGIC: &[u8] = b"version https://git-lfs.github.com/spec/";
 const BUFFER_BYTES: usize = 256 * 1024;
 
 /// Endings of the names of files that [`open`] takes, in lower case.
@@ -29,7 +34,74 @@ pub const ENDINGS: [&str; 9] = [
 /// Text of a file, decompressed.
 pub(crate) type Text = Box<dyn BufRead + Send>;
 
-/// The rows of a file, read as they are asked for. After an error there are no more.
+/// What is read of a file of rows.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    /// `None` is all.
+    columns: Option<Arc<[String]>>,
+    /// Bytes of the longest row.
+    pub(crate) max_row_bytes: usize,
+}
+
+impl Reading {
+    /// All columns, and rows of at most [`MAX_ROW_BYTES`].
+    pub fn all() -> Self {
+        Self {
+            columns: None,
+            max_row_bytes: MAX_ROW_BYTES,
+        }
+    }
+
+    /// These columns alone. The others are not decoded, so nothing in them can be wrong.
+    pub fn columns(names: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            columns: Some(names.into_iter().collect()),
+            ..Self::all()
+        }
+    }
+
+    /// The same with another bound on the bytes of a row.
+    pub fn with_max_row_bytes(self, max_row_bytes: usize) -> Self {
+        Self {
+            max_row_bytes,
+            ..self
+        }
+    }
+
+    /// Opens a file; see [`open`].
+    ///
+    /// # Errors
+    /// As [`open`].
+    pub fn open(self, path: &Path) -> Result<Rows, TableError> {
+        let shared: Arc<Path> = path.into();
+        let (file, magic) = opened(path)?;
+        if magic.starts_with(PARQUET_MAGIC) {
+            return parquet::rows(&shared, file, self).map(into_rows);
+        }
+        let format = format(path)?;
+        let text = text(path, file, &magic)?;
+        Ok(match format {
+            Format::JsonLines => into_rows(JsonRows::new(&shared, text, self, false)),
+            Format::Json => into_rows(JsonRows::new(&shared, text, self, true)),
+            Format::Csv => into_rows(CsvRows::new(&shared, text, self)),
+        })
+    }
+
+    /// Whether a column is to be read.
+    pub(crate) fn wants(&self, name: &str) -> bool {
+        let columns = self.columns.as_deref();
+        columns.is_none_or(|columns| columns.iter().any(|column| column == name))
+    }
+
+    /// Whether some columns were named.
+    pub(crate) fn is_of_columns(&self) -> bool {
+        self.columns.is_some()
+    }
+}
+
+/// The rows of a file, read as they are asked for.
+///
+/// After a [`TableError::BadRow`] the next row can be asked for; after any other error there are no more.
 pub struct Rows {
     rows: Box<dyn Iterator<Item = Result<Row, TableError>> + Send>,
     failed: bool,
@@ -51,7 +123,10 @@ impl Iterator for Rows {
             return None;
         }
         let row = self.rows.next();
-        self.failed = matches!(row, Some(Err(_)));
+        let is_last = |error: &TableError| !matches!(error, TableError::BadRow { .. });
+        self.failed = row
+            .as_ref()
+            .is_some_and(|row| row.as_ref().is_err_and(is_last));
         row
     }
 }
@@ -63,27 +138,16 @@ enum Format {
     Csv,
 }
 
-/// Opens a file of rows.
+/// Opens a file of rows, of which all columns are read; [`Reading`] opens it for some of them.
 ///
 /// Its format follows from the name (`.jsonl`, `.ndjson`, `.json`, `.csv`, then perhaps `.gz`), except that gzip and
-/// parquet are told by their first bytes. Fields of a `.csv` are strings. NaN and infinities become null, as JSON has
-/// no word for them; binary columns of a `.parquet` become hexadecimal text.
+/// parquet are recognised by their first bytes. Fields of a `.csv` are strings, and so are binary columns of a
+/// `.parquet`. NaN and infinities become null, as JSON has no word for them; half of a surrogate pair becomes U+FFFD.
 ///
 /// # Errors
-/// The file is missing, unreadable, or of an unknown kind. Malformed rows are errors of the iterator.
+/// The file is missing, unreadable, or of an unknown kind. Broken and too long rows are errors of the iterator.
 pub fn open(path: &Path) -> Result<Rows, TableError> {
-    let shared: Arc<Path> = path.into();
-    let (file, magic) = opened(path)?;
-    if magic == PARQUET_MAGIC {
-        return parquet::rows(&shared, file).map(into_rows);
-    }
-    let format = format(path)?;
-    let text = text(path, file, &magic)?;
-    Ok(match format {
-        Format::JsonLines => into_rows(json::lines(&shared, text)),
-        Format::Json => into_rows(json::document(&shared, text)),
-        Format::Csv => into_rows(csv::rows(&shared, text)),
-    })
+    Reading::all().open(path)
 }
 
 /// The lines of a text file that hold more than white space, each with its place.
@@ -92,18 +156,32 @@ pub type Lines = Box<dyn Iterator<Item = Result<(Place, String), TableError>> + 
 /// Opens a text file, perhaps gzipped, whose lines the caller reads in a way of its own, as by [`Exact`](crate::Exact).
 ///
 /// # Errors
-/// The file is missing or unreadable; a line that is no UTF-8 is an error of the iterator.
+/// The file is missing or unreadable; a line that is no UTF-8 or longer than [`MAX_ROW_BYTES`] is an error of the
+/// iterator.
 pub fn lines(path: &Path) -> Result<Lines, TableError> {
     let (file, magic) = opened(path)?;
-    let text = text(path, file, &magic)?;
-    Ok(Box::new(json::raw_lines(&path.into(), text).map(|line| {
-        let (place, bytes) = line?;
-        match String::from_utf8(bytes) {
-            Ok(text) => Ok((place, text)),
-            Err(_) => Err(TableError::Malformed {
-                place,
-                problem: "not UTF-8".to_owned(),
-            }),
+    let mut text = text(path, file, &magic)?;
+    let file: Arc<Path> = path.into();
+    let mut number = 0;
+    Ok(Box::new(std::iter::from_fn(move || {
+        loop {
+            let mut line = Vec::new();
+            number += 1;
+            let place = Place::line(&file, number);
+            match read_line(&mut text, MAX_ROW_BYTES, &mut line) {
+                Err(source) => return Some(Err(TableError::reading_row(place, source))),
+                Ok(LineRead::End) => return None,
+                Ok(LineRead::TooLong { bytes }) => {
+                    return Some(Err(TableError::too_long(place, bytes, MAX_ROW_BYTES)));
+                }
+                Ok(LineRead::Whole) if line.trim_ascii().is_empty() => {}
+                Ok(LineRead::Whole) => {
+                    return Some(match String::from_utf8(line) {
+                        Ok(text) => Ok((place, text)),
+                        Err(_) => Err(TableError::bad_row(place, RowFault::NotUtf8, "not UTF-8")),
+                    });
+                }
+            }
         }
     })))
 }
@@ -117,10 +195,14 @@ fn opened(path: &Path) -> Result<(File, Vec<u8>), TableError> {
     }
     let mut magic = Vec::new();
     (&mut file)
-        .take(PARQUET_MAGIC.len() as u64)
+        .take(LFS_MAGIC.len() as u64)
         .read_to_end(&mut magic)
         .and_then(|_| file.rewind())
         .map_err(failed)?;
+    if magic == LFS_MAGIC {
+        let path = path.to_owned();
+        return Err(TableError::LfsPointer { path });
+    }
     Ok((file, magic))
 }
 

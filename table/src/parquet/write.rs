@@ -1,4 +1,4 @@
-//! Parquet, read batch by batch and written whole. The only importer of parquet and arrow.
+//! Rows as a parquet file, written whole.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -7,83 +7,16 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, NullArray, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
-use arrow::error::ArrowError;
-use arrow::json::writer::{LineDelimited, WriterBuilder};
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 use serde_json::{Map, Value};
 
-use crate::{Place, Row, TableError};
+use crate::TableError;
 
-/// Rows that are in memory at a time.
-const BATCH_ROWS: usize = 256;
 /// Rows of a written row group.
 const GROUP_ROWS: usize = 64 * 1024;
-
-/// The rows of an open parquet file.
-pub(crate) fn rows(
-    file: &Arc<Path>,
-    source: File,
-) -> Result<impl Iterator<Item = Result<Row, TableError>> + Send + use<>, TableError> {
-    let batches = ParquetRecordBatchReaderBuilder::try_new(source)
-        .and_then(|builder| builder.with_batch_size(BATCH_ROWS).build())
-        .map_err(|error| trouble(file, &error))?;
-    Ok(ParquetRows {
-        file: Arc::clone(file),
-        batches,
-        batch: Vec::new().into_iter(),
-        number: 0,
-    })
-}
-
-fn trouble(file: &Path, error: &dyn std::error::Error) -> TableError {
-    TableError::Parquet {
-        path: file.to_owned(),
-        problem: error.to_string(),
-    }
-}
-
-struct ParquetRows {
-    file: Arc<Path>,
-    batches: ParquetRecordBatchReader,
-    /// What is left of the batch.
-    batch: std::vec::IntoIter<Map<String, Value>>,
-    /// Rows given so far.
-    number: usize,
-}
-
-impl Iterator for ParquetRows {
-    type Item = Result<Row, TableError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(fields) = self.batch.next() {
-                self.number += 1;
-                let place = Place::row(&self.file, self.number);
-                return Some(Ok(Row { place, fields }));
-            }
-            match self.batches.next()?.and_then(|batch| objects(&batch)) {
-                Ok(batch) => self.batch = batch.into_iter(),
-                Err(error) => return Some(Err(trouble(&self.file, &error))),
-            }
-        }
-    }
-}
-
-/// A batch as JSON objects. The detour over text leaves it to arrow how each of its many types looks in JSON.
-fn objects(batch: &RecordBatch) -> Result<Vec<Map<String, Value>>, ArrowError> {
-    let builder = WriterBuilder::new().with_explicit_nulls(true);
-    let mut writer = builder.build::<_, LineDelimited>(Vec::new());
-    writer.write(batch)?;
-    writer.finish()?;
-    serde_json::Deserializer::from_slice(&writer.into_inner())
-        .into_iter()
-        .collect::<Result<_, _>>()
-        .map_err(|error| ArrowError::JsonError(error.to_string()))
-}
 
 /// What the values of a column have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
