@@ -11,7 +11,7 @@ mod progress;
 
 pub use base_model::{BaseModel, ModelFiles, cache_dir, named_python, python};
 pub use exit::{Failure, Interrupted, UserMistake, finish};
-pub use hub::{Fetched, FileRecord, ModelParts, Provenance};
+pub use hub::{Fetched, FileRecord, ModelParts, Provenance, TrainingPart, Unclear, training_part};
 pub use hub_files::{benchmark_data, cached_data_file, fetch_data_file, fetch_dataset};
 pub use output::{memory_text, note, number_behind, peak_memory_bytes, peak_memory_text, result};
 pub use progress::{Progress, bytes_text, duration_text};

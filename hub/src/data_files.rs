@@ -23,11 +23,74 @@ const NOT_TRAINING: [&str; 7] = [
     "heldout",
 ];
 
+/// The data files of a folder or repository.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TrainingPart {
+    /// Those for training, by path.
+    pub files: Vec<String>,
+    /// Those for validation or tests.
+    pub others: Vec<String>,
+}
+
+/// It is not clear which files are meant.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{problem}")]
+pub struct Unclear {
+    /// What is odd.
+    pub problem: String,
+    /// Files of which one may be meant.
+    pub candidates: Vec<String>,
+}
+
+/// The files of the training part among `paths`, which are relative to a folder or repository.
+///
+/// `endings` are those of readable files. Files that describe data, and those with a name that begins with a dot, are
+/// no data.
+///
+/// # Errors
+/// [`Unclear`] if all files are for validation or tests, if files of several folders or formats would be mixed, or
+/// counted twice, or if a numbered series has gaps.
+pub fn training_part(paths: &[&str], endings: &[&str]) -> Result<TrainingPart, Unclear> {
+    let readable = paths.iter().copied().filter(|path| is_data(path, endings));
+    let (others, training): (Vec<&str>, Vec<&str>) =
+        readable.partition(|path| words(path).any(|word| NOT_TRAINING.contains(&word.as_str())));
+    let owned = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect();
+    // What one of several subsets is named by, is for the user to say.
+    let mut groups: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    for path in &training {
+        groups
+            .entry((folder(path), format(path, endings)))
+            .or_default()
+            .push(path);
+    }
+    match groups.len() {
+        0 if others.is_empty() => return Ok(TrainingPart::default()),
+        0 => {
+            return Err(Unclear {
+                problem: "has no data for training".to_owned(),
+                candidates: owned(&others),
+            });
+        }
+        1 => {}
+        n => {
+            return Err(Unclear {
+                problem: format!("holds data of {n} folders or formats"),
+                candidates: owned(&training),
+            });
+        }
+    }
+    check_shards(&training)?;
+    Ok(TrainingPart {
+        files: owned(&training),
+        others: owned(&others),
+    })
+}
+
 /// The files of the training part, or those that `pattern` names; `None` if none of the repository can be read.
 ///
 /// # Errors
 /// [`HubError::NoFile`] if `pattern` names nothing that can be read, [`HubError::NoData`] if without one it is not clear
-/// which files are meant: files of several folders or formats would be mixed, or counted twice.
+/// which files are meant, as [`training_part`] says.
 pub(crate) fn choose(
     listing: &Listing,
     repository: &str,
@@ -41,29 +104,17 @@ pub(crate) fn choose(
     if let Some(pattern) = pattern {
         return named(&readable, repository, pattern).map(Some);
     }
-    let training: Vec<&str> = readable
-        .iter()
-        .copied()
-        .filter(|path| !words(path).any(|word| NOT_TRAINING.contains(&word.as_str())))
-        .collect();
-    // What one of several subsets is named by, is for the user to say.
-    let mut groups: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
-    for path in &training {
-        groups
-            .entry((folder(path), ending(path, endings)))
-            .or_default()
-            .push(path);
+    match training_part(&readable, endings) {
+        Ok(part) => Ok(Some(part.files)),
+        Err(error) => Err(error.of(repository)),
     }
-    let files = match groups.len() {
-        1 => training,
-        0 => return Err(unclear(repository, "has no data for training", &readable)),
-        n => {
-            let problem = format!("holds data of {n} folders or formats");
-            return Err(unclear(repository, &problem, &training));
-        }
-    };
-    check_shards(&files, repository)?;
-    Ok(Some(files.into_iter().map(str::to_owned).collect()))
+}
+
+impl Unclear {
+    fn of(self, repository: &str) -> HubError {
+        let candidates: Vec<&str> = self.candidates.iter().map(String::as_str).collect();
+        unclear(repository, &self.problem, &candidates)
+    }
 }
 
 /// The one file that is meant: the named one, or the only one that can be read.
@@ -96,11 +147,16 @@ pub(crate) fn single(
 }
 
 fn readable<'l>(listing: &'l Listing, endings: &[&str]) -> Vec<&'l str> {
-    let is_data = |path: &&str| {
-        let file = path.rsplit('/').next().unwrap_or(path);
-        !ending(path, endings).is_empty() && !file.starts_with('.') && !DESCRIPTIONS.contains(&file)
-    };
-    listing.paths().filter(is_data).collect()
+    listing
+        .paths()
+        .filter(|path| is_data(path, endings))
+        .collect()
+}
+
+/// Whether a file holds data that can be read, by its name.
+fn is_data(path: &str, endings: &[&str]) -> bool {
+    let file = path.rsplit('/').next().unwrap_or(path);
+    !ending(path, endings).is_empty() && !file.starts_with('.') && !DESCRIPTIONS.contains(&file)
 }
 
 fn named(readable: &[&str], repository: &str, pattern: &str) -> Result<Vec<String>, HubError> {
@@ -119,7 +175,7 @@ fn named(readable: &[&str], repository: &str, pattern: &str) -> Result<Vec<Strin
     }
     // One part of a series may be named by its own name.
     if found != [pattern] {
-        check_shards(&found, repository)?;
+        check_shards(&found).map_err(|error| error.of(repository))?;
     }
     Ok(found.into_iter().map(str::to_owned).collect())
 }
@@ -151,7 +207,7 @@ fn matches(pattern: &str, path: &str) -> bool {
 }
 
 /// Where a listing was made from what lies in the cache folder, a part of `train-00000-of-00003.parquet` may be missing.
-fn check_shards(files: &[&str], repository: &str) -> Result<(), HubError> {
+fn check_shards(files: &[&str]) -> Result<(), Unclear> {
     let mut series: BTreeMap<(String, usize), usize> = BTreeMap::new();
     for path in files {
         if let Some((before, of)) = shard(path) {
@@ -159,10 +215,10 @@ fn check_shards(files: &[&str], repository: &str) -> Result<(), HubError> {
         }
     }
     match series.into_iter().find(|((_, of), n)| n < of) {
-        Some(((before, of), n)) => {
-            let problem = format!("lacks files: {n} of {of} are there of {before}");
-            Err(unclear(repository, &problem, &[]))
-        }
+        Some(((before, of), n)) => Err(Unclear {
+            problem: format!("lacks files: {n} of {of} are there of {before}"),
+            candidates: Vec::new(),
+        }),
         None => Ok(()),
     }
 }
@@ -188,6 +244,15 @@ fn ending<'e>(path: &str, endings: &[&'e str]) -> &'e str {
         .max_by_key(|ending| ending.len())
         .copied()
         .unwrap_or("")
+}
+
+/// How a file is read, by its ending: compression and the other name of `.jsonl` make no difference.
+fn format<'e>(path: &str, endings: &[&'e str]) -> &'e str {
+    let ending = ending(path, endings);
+    match ending.strip_suffix(".gz").unwrap_or(ending) {
+        ".ndjson" => ".jsonl",
+        plain => plain,
+    }
 }
 
 /// The words of a path, in lower case.
@@ -257,6 +322,30 @@ mod tests {
         assert!(chosen(&formats, None).is_err());
         assert!(chosen(&["test.jsonl"], None).is_err());
         assert_eq!(chosen(&["README.md", "x.zip"], None), Ok(None));
+    }
+
+    #[test]
+    fn compression_makes_no_other_format() {
+        let paths = ["a.jsonl", "b.jsonl.gz"];
+        let files = chosen(&paths, None).expect("clear").expect("files");
+        assert_eq!(files, paths);
+    }
+
+    #[test]
+    fn the_rest_of_a_folder_is_named() {
+        let paths = ["train.jsonl", "test.jsonl", "README.md", "state.json"];
+        let part = training_part(&paths, &ENDINGS).expect("clear");
+        assert_eq!(
+            (part.files, part.others),
+            (
+                vec!["train.jsonl".to_owned()],
+                vec!["test.jsonl".to_owned()]
+            )
+        );
+        assert_eq!(
+            training_part(&["a.txt"], &ENDINGS),
+            Ok(TrainingPart::default())
+        );
     }
 
     #[test]

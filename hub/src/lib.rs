@@ -30,6 +30,7 @@ mod record;
 mod settings;
 mod source;
 
+pub use data_files::{TrainingPart, Unclear, training_part};
 pub use error::HubError;
 pub use fetch::{Fetched, Hub, ModelParts, Progress};
 pub use name::{HubName, Kind};
