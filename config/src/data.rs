@@ -20,6 +20,9 @@ pub struct Data {
     pub max_seq_length: usize,
     /// What happens to a longer example. Default `drop`; the number is reported either way.
     pub overlength: Overlength,
+    /// What happens to a row that cannot be learned from: broken JSON, a missing field, an odd conversation. Default
+    /// `skip`; more than half of a data set stops the run either way.
+    pub on_bad_row: OnBadRow,
     /// Put short examples of a step one after the other into sequences of up to `max_seq_length`,
     /// each blind to the others. Default false. Changes memory and speed, not the result.
     /// Alias: `sample_packing`.
@@ -40,6 +43,7 @@ impl Default for Data {
             train_on_eos: TrainOnEos::Turn,
             max_seq_length: 512,
             overlength: Overlength::Drop,
+            on_bad_row: OnBadRow::Skip,
             packing: false,
             val_size: 0.0,
             decontaminate: true,
@@ -254,6 +258,16 @@ pub enum TrainOnEos {
     Last,
     /// Of none.
     None,
+}
+
+/// What happens to a row that cannot be learned from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnBadRow {
+    /// It is left out, and counted by reason with the first place of each.
+    Skip,
+    /// The first one stops the run before it begins.
+    Error,
 }
 
 /// What happens to an example longer than `max_seq_length`.

@@ -34,7 +34,9 @@ mod workflow;
 mod yaml;
 
 pub use benchmark::{Benchmark, BenchmarkName};
-pub use data::{Columns, Data, Dataset, DatasetFormat, OneOf, Overlength, TrainOn, TrainOnEos};
+pub use data::{
+    Columns, Data, Dataset, DatasetFormat, OnBadRow, OneOf, Overlength, TrainOn, TrainOnEos,
+};
 pub use difference::Difference;
 pub use endpoint::{Api, Endpoint};
 pub use error::{Mistake, Place, RecipeError};

@@ -148,6 +148,7 @@ fn summarise(
         final_loss: state.last_loss,
         best: state.best,
         stopped_early: state.stopped_early,
+        data: examples.counts.clone(),
         decontamination: recipe.data.decontaminate.then(|| SearchSummary {
             benchmarks: benchmarks.map(|item| item.name.as_str()).collect(),
             left_out: examples.counts.iter().map(Counts::contaminated).sum(),

@@ -9,6 +9,7 @@ use model::{Adapter, AdapterOrigin, LoraSettings};
 use serde::Serialize;
 
 use crate::checkpoint::Best;
+use crate::dataset::Counts;
 use crate::folder::commit_folder;
 
 /// How a finished training went: `training.json` beside the adapter.
@@ -24,6 +25,8 @@ pub(crate) struct TrainingSummary {
     pub(crate) best: Option<Best>,
     /// Whether training ended because the validation loss no longer fell.
     pub(crate) stopped_early: bool,
+    /// What was read of each data set, and what was left out and why.
+    pub(crate) data: Vec<Counts>,
     /// `null` if the data were not searched for the tasks that the recipe evaluates on.
     pub(crate) decontamination: Option<SearchSummary>,
     pub(crate) seconds: f64,

@@ -13,6 +13,7 @@ impl Check {
             train_on_eos: _,
             max_seq_length,
             overlength: _,
+            on_bad_row: _,
             packing: _,
             val_size,
             decontaminate: _,

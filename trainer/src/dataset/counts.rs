@@ -3,16 +3,59 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use cli::UserMistake;
 use serde::Serialize;
 
 /// Why something was left out or cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Reason {
+    /// A row that is no JSON, no object, or has another number of values than its file's first line.
+    BrokenRow,
+    /// A text that is not UTF-8.
+    NotUtf8,
+    /// Half of a surrogate pair in a text.
+    LoneSurrogate,
+    /// More bytes or values than a row may have.
+    TooLarge,
+    /// A field that is missing or null.
+    EmptyField,
+    /// A field of another type than the format's.
+    WrongType,
+    /// A message of a role that no chat template has.
+    UnknownRole,
+    /// Messages that do not alternate, or do not end with the assistant's.
+    OddConversation,
+    /// A call of a tool, or its result.
+    ToolCall,
+    /// A message whose `weight` says that it is not learned.
+    MessageWeight,
+    /// Messages that the chat template refuses.
+    RefusedByTemplate,
+    /// Messages that the chat template changes.
+    RewrittenByTemplate,
+    /// A text that the tokenizer refuses.
+    Untokenizable,
+    /// A folder of tests, of other packages or of generated files, or a hidden one.
+    SkippedFolder,
+    /// A link to a folder or a Python file.
+    SkippedLink,
+    /// A file for validation or tests.
+    NotForTraining,
     /// A file that cannot be read or is no Python.
     UnreadableFile,
     /// Not one of the rows that the recipe's `where` names.
     Unwanted,
+    /// A function in a class.
+    Method,
+    /// A function inside another, or in a block such as `if` or `try`.
+    NestedFunction,
+    /// Nothing follows the docstring.
+    NoBody,
+    /// The docstring shares a line with other code.
+    DocstringSharesLine,
+    /// A function that cannot be moved to the left margin.
+    Immovable,
     /// A file whose header names a licence that the recipe excludes.
     ExcludedLicence,
     /// A body shorter or longer than the recipe allows.
@@ -23,6 +66,8 @@ pub(crate) enum Reason {
     LowMaintainability,
     /// A cyclomatic complexity above the recipe's most.
     TooComplex,
+    /// Code whose metrics cannot be counted, where the recipe limits them.
+    NoMetrics,
     /// The same syntax tree as one before it.
     Duplicate,
     /// Shares words with a benchmark's task: thirteen in a row, or a sentence of its description.
@@ -41,8 +86,30 @@ pub(crate) enum Reason {
 
 impl Reason {
     /// After a number: `3 duplicates`.
-    fn text(self) -> &'static str {
+    pub(super) fn text(self) -> &'static str {
         match self {
+            Self::BrokenRow => "broken",
+            Self::NotUtf8 => "not UTF-8",
+            Self::LoneSurrogate => "with half of a surrogate pair",
+            Self::TooLarge => "too large for one row",
+            Self::EmptyField => "with a missing or null field",
+            Self::WrongType => "with a field of another type",
+            Self::UnknownRole => "with an unknown role",
+            Self::OddConversation => "with messages out of order",
+            Self::ToolCall => "with tool calls, not learned from yet",
+            Self::MessageWeight => "with a message of weight 0, not learned from yet",
+            Self::RefusedByTemplate => "refused by the chat template",
+            Self::RewrittenByTemplate => "rewritten by the chat template",
+            Self::Untokenizable => "refused by the tokenizer",
+            Self::SkippedFolder => "folders not searched (tests, packages, generated or hidden)",
+            Self::SkippedLink => "links not followed",
+            Self::NotForTraining => "files for validation or tests",
+            Self::Method => "methods, not learned from yet",
+            Self::NestedFunction => "inside another function or a block",
+            Self::NoBody => "with nothing after the docstring",
+            Self::DocstringSharesLine => "with code on the docstring's lines",
+            Self::Immovable => "that change when moved to the left margin",
+            Self::NoMetrics => "without countable metrics",
             Self::UnreadableFile => "files unreadable",
             Self::Unwanted => "other than `where` names",
             Self::ExcludedLicence => "files of an excluded licence",
@@ -57,6 +124,26 @@ impl Reason {
             Self::Overlong => "over max_seq_length",
             Self::NothingToLearn => "with nothing to learn",
             Self::Truncated => "cut at max_seq_length",
+        }
+    }
+}
+
+/// A row, or an example made of it, that cannot be learned from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BadRow {
+    pub(crate) reason: Reason,
+    /// File and line or row, and what is wrong there.
+    pub(crate) problem: String,
+    /// What the user can do; `None` where the file itself is damaged.
+    pub(crate) hint: Option<String>,
+}
+
+impl BadRow {
+    /// The error where the recipe says that the first bad row stops the run.
+    pub(crate) fn into_error(self) -> anyhow::Error {
+        match self.hint {
+            Some(hint) => UserMistake(format!("{}\nhint: {hint}", self.problem)).into(),
+            None => anyhow::Error::msg(self.problem),
         }
     }
 }
@@ -76,12 +163,31 @@ pub(crate) struct Counts {
     pub(crate) kept: usize,
     /// Left out or cut, by reason.
     pub(crate) left_out: BTreeMap<Reason, usize>,
+    /// Of bad rows and files that are left out, the first of each reason: its place and what is wrong there.
+    pub(crate) first: BTreeMap<Reason, String>,
 }
+
+/// Characters of a first bad row that are kept.
+const FIRST_CHARACTERS: usize = 300;
 
 impl Counts {
     /// Counts one thing that is left out or cut.
     pub(crate) fn leave_out(&mut self, reason: Reason) {
         *self.left_out.entry(reason).or_default() += 1;
+    }
+
+    /// Counts a row or file that is left out, and keeps its place if it is the first of its reason.
+    pub(crate) fn leave_out_first(&mut self, reason: Reason, problem: &str) {
+        self.leave_out(reason);
+        self.first.entry(reason).or_insert_with(|| shown(problem));
+    }
+
+    /// The first row or file of each reason, in words.
+    pub(crate) fn first_texts(&self) -> impl Iterator<Item = String> {
+        self.first.iter().map(|(reason, first)| {
+            let count = self.left_out.get(reason).copied().unwrap_or(0);
+            format!("{count} {}, first {first}", reason.text())
+        })
     }
 
     /// What was left out for what it shares with a benchmark's tasks.
@@ -107,6 +213,23 @@ impl Counts {
     }
 }
 
+/// A text out of a file in one line for a terminal: control characters escaped, cut off where it is long.
+pub(crate) fn shown(text: &str) -> String {
+    let mut shown = String::new();
+    for (at, c) in text.chars().enumerate() {
+        if at == FIRST_CHARACTERS {
+            shown.push_str("...");
+            break;
+        }
+        if c.is_control() {
+            shown.extend(c.escape_debug());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -116,6 +239,7 @@ impl fmt::Display for Counts {
             unit,
             kept,
             left_out: _,
+            first: _,
         } = self;
         write!(
             f,

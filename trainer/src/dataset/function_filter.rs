@@ -72,9 +72,8 @@ impl<'a> FunctionFilter<'a> {
         if min_maintainability_index.is_none() && max_cyclomatic_complexity.is_none() {
             return None;
         }
-        // What cannot be counted has no metrics to keep to.
         let Ok(metrics) = metrics::analyze(source) else {
-            return Some(Reason::LowMaintainability);
+            return Some(Reason::NoMetrics);
         };
         if min_maintainability_index.is_some_and(|least| metrics.maintainability_index < least) {
             return Some(Reason::LowMaintainability);

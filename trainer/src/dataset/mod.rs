@@ -1,7 +1,10 @@
 //! From the recipe's data sets to tokenised examples, with a count of everything left out.
 
+mod conversation;
 mod counts;
 mod decontamination;
+mod draw;
+mod files;
 mod function_filter;
 mod python_source;
 mod rows;
@@ -9,28 +12,31 @@ mod sample;
 mod split;
 mod store;
 pub(crate) mod synthetic;
+mod tally;
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 use cli::{BaseModel, Progress, Provenance, UserMistake};
-use config::{Dataset, DatasetFormat, ModuleToSave, Overlength, Recipe};
+use config::{Dataset, DatasetFormat, ModuleToSave, OnBadRow, Overlength, Recipe};
 use model::{ChatTemplate, Tokenizer};
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use crate::batch::Example;
 use crate::setup::Setup;
 use decontamination::Decontamination;
-use sample::{Encoder, Sample, UntaughtEnd};
+use draw::Draw;
+use rows::RowError;
+use sample::{EncodeError, Encoder, Sample, UntaughtEnd};
 use split::{Origin, Split};
 use store::StoreWriter;
+use tally::Tally;
 
+use counts::BadRow;
 pub(crate) use counts::{Counts, Reason};
-pub(crate) use rows::{Located, locate};
+pub(crate) use files::{Located, locate};
 pub(crate) use store::Store;
 
 /// All examples of a recipe.
@@ -49,11 +55,11 @@ pub(crate) struct Examples {
 }
 
 /// Reads every data set of the recipe and turns it into tokens, which lie in a nameless file in `folder`. What is odd
-/// about the model is told on stderr.
+/// about the model, and the first bad row of each reason, are shown on stderr.
 ///
 /// # Errors
-/// A data set that is missing or empty, a row that is not as its format expects, an example over the limit where the
-/// recipe says `error`, no example left.
+/// A data set that is missing or empty, one of which more than half of the rows are bad, a bad row or an example over the
+/// limit where the recipe says `error`, no example left.
 pub(crate) fn load(setup: &Setup, folder: &Path) -> Result<Examples> {
     let Setup {
         recipe,
@@ -83,7 +89,11 @@ pub(crate) fn load(setup: &Setup, folder: &Path) -> Result<Examples> {
     };
     let mut counts = Vec::new();
     for (index, (dataset, located)) in recipe.data.datasets.iter().zip(&located).enumerate() {
-        counts.push(loader.read(dataset, &located.files, index)?);
+        let read = loader.read(dataset, located, index)?;
+        for first in read.first_texts() {
+            cli::note(&format!("left out           {first}"));
+        }
+        counts.push(read);
     }
     let weights: Vec<f64> = recipe.data.datasets.iter().map(|d| d.weight).collect();
     let seed = recipe.train.seed;
@@ -133,8 +143,10 @@ fn untaught_end(
     Some(end)
 }
 
-/// Samples that become tokens together, on all cores. So many are in memory at a time.
+/// Samples that become tokens together, on all cores: at most this many are in memory at a time,
 const CHUNK: usize = 1024;
+/// and no more once their texts have this many bytes.
+const CHUNK_BYTES: usize = 16 << 20;
 
 /// What became of a sample.
 enum Encoded {
@@ -142,6 +154,8 @@ enum Encoded {
     Example(Example),
     /// It is left out.
     LeftOut(Reason),
+    /// It cannot become tokens.
+    Bad(BadRow),
 }
 
 struct Loader<'a> {
@@ -156,61 +170,110 @@ struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    fn read(&mut self, dataset: &Dataset, files: &[PathBuf], index: usize) -> Result<Counts> {
+    fn read(&mut self, dataset: &Dataset, located: &Located, index: usize) -> Result<Counts> {
         let mut counts = Counts {
             path: dataset.path.clone(),
             ..Counts::default()
         };
         let first = self.store.len();
-        let mut progress = Progress::new("reading data", 0, "examples");
+        let mut tally = Tally::default();
         if dataset.format == DatasetFormat::PythonSource {
-            let seed = self.recipe.train.seed;
-            let samples = python_source::read(dataset, seed, &mut self.seen, &mut counts)?;
-            // They are drawn by their shuffled order, after what does not fit has been left out.
-            let most = first + dataset.max_examples.unwrap_or(usize::MAX - first);
-            for chunk in samples.chunks(CHUNK) {
-                self.take(chunk, index, most, &mut counts)?;
-                progress.set((self.store.len() - first) as u64, "");
-            }
+            self.read_python(dataset, index, &mut counts, &mut tally)?;
         } else {
-            counts.unit = "rows";
-            let mut drawn = dataset
-                .max_examples
-                .map(|most| Draw::new(most, self.recipe.train.seed, index));
-            let mut chunk = Vec::new();
-            for file in files {
-                counts.files += 1;
-                for sample in rows::samples(file, dataset, index)? {
-                    counts.found += 1;
-                    match (sample, &mut drawn) {
-                        (Ok(None), _) => counts.leave_out(Reason::Unwanted),
-                        (Ok(Some(sample)), None) => chunk.push(sample),
-                        (Ok(Some(sample)), Some(drawn)) => {
-                            if drawn.offer(sample) {
-                                counts.leave_out(Reason::BeyondMax);
-                            }
-                        }
-                        (Err(error), _) => {
-                            // What is wrong with a row before this one comes first.
-                            self.take(&chunk, index, usize::MAX, &mut counts)?;
-                            return Err(error);
-                        }
-                    }
-                    if chunk.len() == CHUNK {
-                        self.take(&chunk, index, usize::MAX, &mut counts)?;
-                        chunk.clear();
-                        progress.set((self.store.len() - first) as u64, "");
-                    }
-                }
-            }
-            chunk.extend(drawn.into_iter().flat_map(Draw::in_order));
-            for chunk in chunk.chunks(CHUNK) {
-                self.take(chunk, index, usize::MAX, &mut counts)?;
-            }
+            self.read_rows(dataset, located, index, &mut counts, &mut tally)?;
         }
         counts.kept = self.store.len() - first;
-        progress.clear();
+        tally.check(&counts)?;
         Ok(counts)
+    }
+
+    fn read_python(
+        &mut self,
+        dataset: &Dataset,
+        index: usize,
+        counts: &mut Counts,
+        tally: &mut Tally,
+    ) -> Result<()> {
+        let first = self.store.len();
+        let mut progress = Progress::new("reading data", 0, "examples");
+        let seed = self.recipe.train.seed;
+        let samples = python_source::read(dataset, seed, &mut self.seen, counts)?;
+        // They are drawn by their shuffled order, after what does not fit has been left out.
+        let most = first + dataset.max_examples.unwrap_or(usize::MAX - first);
+        for chunk in samples.chunks(CHUNK) {
+            self.take(chunk, index, most, counts, tally)?;
+            progress.set((self.store.len() - first) as u64, "");
+        }
+        progress.clear();
+        Ok(())
+    }
+
+    fn read_rows(
+        &mut self,
+        dataset: &Dataset,
+        located: &Located,
+        index: usize,
+        counts: &mut Counts,
+        tally: &mut Tally,
+    ) -> Result<()> {
+        counts.unit = "rows";
+        for file in &located.not_for_training {
+            counts.leave_out_first(Reason::NotForTraining, &file.display().to_string());
+        }
+        let first = self.store.len();
+        let mut progress = Progress::new("reading data", 0, "examples");
+        let mut drawn = dataset
+            .max_examples
+            .map(|most| Draw::new(most, self.recipe.train.seed, index));
+        let (mut chunk, mut bytes) = (Vec::new(), 0);
+        for file in &located.files {
+            counts.files += 1;
+            for sample in rows::samples(file, dataset, index)? {
+                counts.found += 1;
+                match (sample, &mut drawn) {
+                    (Ok(None), _) => counts.leave_out(Reason::Unwanted),
+                    (Ok(Some(sample)), None) => {
+                        tally.wanted += 1;
+                        bytes += sample.content.bytes();
+                        chunk.push(sample);
+                    }
+                    (Ok(Some(sample)), Some(drawn)) => {
+                        tally.wanted += 1;
+                        if drawn.offer(sample) {
+                            counts.leave_out(Reason::BeyondMax);
+                        }
+                    }
+                    (Err(error), _) => {
+                        tally.wanted += 1;
+                        match error {
+                            RowError::Bad(bad) if self.skips_bad_rows() => {
+                                tally.bad_row(bad, counts);
+                            }
+                            error => {
+                                // What is wrong with a row before this one comes first.
+                                self.take(&chunk, index, usize::MAX, counts, tally)?;
+                                return Err(error.into());
+                            }
+                        }
+                    }
+                }
+                if chunk.len() == CHUNK || bytes >= CHUNK_BYTES {
+                    self.take(&chunk, index, usize::MAX, counts, tally)?;
+                    (chunk, bytes) = (Vec::new(), 0);
+                    progress.set((self.store.len() - first) as u64, "");
+                }
+            }
+        }
+        chunk.extend(drawn.into_iter().flat_map(Draw::in_order));
+        for chunk in chunk.chunks(CHUNK) {
+            self.take(chunk, index, usize::MAX, counts, tally)?;
+        }
+        progress.clear();
+        Ok(())
+    }
+
+    fn skips_bad_rows(&self) -> bool {
+        self.recipe.data.on_bad_row == OnBadRow::Skip
     }
 
     /// Turns samples into examples, or counts why not, until the store holds `most`.
@@ -220,6 +283,7 @@ impl Loader<'_> {
         dataset: usize,
         most: usize,
         counts: &mut Counts,
+        tally: &mut Tally,
     ) -> Result<()> {
         let (encoder, search) = (&self.encoder, &self.search);
         let encoded: Vec<Result<Encoded>> = samples
@@ -228,10 +292,14 @@ impl Loader<'_> {
                 let reason = search
                     .as_ref()
                     .and_then(|search| search.reason_against(sample));
-                Ok(match reason {
-                    Some(reason) => Encoded::LeftOut(reason),
-                    None => Encoded::Example(encoder.encode(sample)?),
-                })
+                if let Some(reason) = reason {
+                    return Ok(Encoded::LeftOut(reason));
+                }
+                match encoder.encode(sample) {
+                    Ok(example) => Ok(Encoded::Example(example)),
+                    Err(EncodeError::Bad(bad)) => Ok(Encoded::Bad(bad)),
+                    Err(EncodeError::Model(error)) => Err(error),
+                }
             })
             .collect();
         for (sample, encoded) in samples.iter().zip(encoded) {
@@ -239,9 +307,12 @@ impl Loader<'_> {
                 counts.leave_out(Reason::BeyondMax);
                 continue;
             }
+            tally.tried += 1;
             match encoded? {
                 Encoded::LeftOut(reason) => counts.leave_out(reason),
                 Encoded::Example(example) => self.keep(example, sample, dataset, counts)?,
+                Encoded::Bad(bad) if self.skips_bad_rows() => tally.bad_example(bad, counts),
+                Encoded::Bad(bad) => return Err(bad.into_error()),
             }
         }
         Ok(())
@@ -272,52 +343,6 @@ impl Loader<'_> {
             dataset: dataset as u16,
         });
         self.store.push(&example, &sample.origin)
-    }
-}
-
-/// A fair draw of some samples from a stream of unknown length.
-///
-/// # Source
-/// Vitter 1985, "Random sampling with a reservoir", algorithm R.
-struct Draw {
-    wanted: usize,
-    seen: usize,
-    /// With their places in the stream.
-    taken: Vec<(usize, Sample)>,
-    rng: ChaCha8Rng,
-}
-
-impl Draw {
-    fn new(wanted: usize, seed: u64, dataset: usize) -> Self {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        rng.set_stream((1 << 61) + dataset as u64);
-        Self {
-            wanted,
-            seen: 0,
-            taken: Vec::new(),
-            rng,
-        }
-    }
-
-    /// Takes a sample into the draw or not; tells whether one, this or another, is left out for it.
-    fn offer(&mut self, sample: Sample) -> bool {
-        let place = self.seen;
-        self.seen += 1;
-        if self.taken.len() < self.wanted {
-            self.taken.push((place, sample));
-            return false;
-        }
-        let seat = self.rng.random_range(0..self.seen);
-        if seat < self.wanted {
-            self.taken[seat] = (place, sample);
-        }
-        true
-    }
-
-    /// The samples drawn, in the stream's order.
-    fn in_order(mut self) -> impl Iterator<Item = Sample> {
-        self.taken.sort_by_key(|(place, _)| *place);
-        self.taken.into_iter().map(|(_, sample)| sample)
     }
 }
 
@@ -407,27 +432,5 @@ mod tests {
         );
         let expected = [(Reason::Overlong, 2), (Reason::Truncated, 1)];
         assert_eq!(counts.left_out, expected.into());
-    }
-
-    #[test]
-    fn a_draw_is_fair_and_keeps_the_order_of_the_stream() {
-        let mut chosen = [0; 10];
-        for seed in 0..600 {
-            let mut draw = Draw::new(3, seed, 0);
-            let left_out = (0..10)
-                .filter(|i| draw.offer(sample(&i.to_string())))
-                .count();
-            assert_eq!(left_out, 7);
-            let places: Vec<usize> = draw
-                .in_order()
-                .map(|sample| sample.text().parse().expect("a number"))
-                .collect();
-            assert!(places.is_sorted() && places.len() == 3, "{places:?}");
-            for place in places {
-                chosen[place] += 1;
-            }
-        }
-        // 180 each are expected; five standard deviations are 56.
-        assert!(chosen.iter().all(|n| (124..=236).contains(n)), "{chosen:?}");
     }
 }

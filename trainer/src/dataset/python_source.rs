@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use cli::UserMistake;
 use config::Dataset;
+use metrics::SyntaxError;
+use metrics::syntax::{FunctionSurvey, Uncut, UncutFunction, survey_functions};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -18,22 +20,25 @@ use super::sample::{Content, Sample};
 const STDLIB: &str = "stdlib:";
 
 /// Folders that hold tests, other people's packages or generated files.
-const SKIPPED_FOLDERS: [&str; 8] = [
+const SKIPPED_FOLDERS: [&str; 7] = [
     "test",
     "tests",
     "idle_test",
     "site-packages",
     "dist-packages",
-    "__pycache__",
     "node_modules",
     "lib2to3",
 ];
 
+/// A folder without Python files.
+const COMPILED: &str = "__pycache__";
+
 /// Reads the documented top-level functions under a folder, those alone whose syntax trees are not in `seen`.
 ///
-/// Methods are left out: their bodies lean on a class that the request does not show. The result is the same on
-/// every machine that has the same files: files are read in order of their paths, and where the recipe takes only
-/// `max_examples`, the functions are shuffled with its seed, so that the first ones are a fair draw.
+/// Methods are left out: their bodies lean on a class that the request does not show. They are counted, as is every other
+/// documented function that is no example. The result is the same on every machine that has the same files: files are
+/// read in order of their paths, and where the recipe takes only `max_examples`, the functions are shuffled with its seed,
+/// so that the first ones are a fair draw.
 ///
 /// # Errors
 /// The folder is missing, or holds no Python file.
@@ -45,7 +50,7 @@ pub(super) fn read(
 ) -> Result<Vec<Sample>> {
     let root = folder(dataset)?;
     let mut files = Vec::new();
-    find_python_files(&root, &mut files)?;
+    find_python_files(&root, &mut files, counts)?;
     if files.is_empty() {
         let text = format!(
             "{}: no Python file in this folder\nhint: `data.datasets[].path` names a folder with .py files",
@@ -58,20 +63,27 @@ pub(super) fn read(
     let mut samples = Vec::new();
     for file in files {
         counts.files += 1;
-        let parsed = std::fs::read_to_string(&file)
-            .ok()
-            .and_then(|text| Some((metrics::syntax::documented_functions(&text).ok()?, text)));
-        let Some((functions, text)) = parsed else {
-            counts.leave_out(Reason::UnreadableFile);
-            continue;
+        let path = file.display().to_string();
+        let (text, survey) = match surveyed(&file) {
+            Ok(surveyed) => surveyed,
+            Err(problem) => {
+                counts.leave_out_first(Reason::UnreadableFile, &format!("{path}{problem}"));
+                continue;
+            }
         };
         if filter.excludes_licence_of(&text) {
             counts.leave_out(Reason::ExcludedLicence);
             continue;
         }
-        let path = file.display().to_string();
-        for function in functions.into_iter().filter(|f| f.class_name.is_none()) {
-            counts.found += 1;
+        counts.found += survey.functions.len() + survey.uncut.len();
+        for function in &survey.uncut {
+            counts.leave_out(reason_uncut(function));
+        }
+        for function in survey.functions {
+            if function.class_name.is_some() {
+                counts.leave_out(Reason::Method);
+                continue;
+            }
             let source = format!("{}{}", function.stub, function.body);
             let mut is_new = || {
                 let hash = metrics::syntax::normalised_hash(&source);
@@ -97,6 +109,34 @@ pub(super) fn read(
         samples.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
     }
     Ok(samples)
+}
+
+/// The text of a Python file and its documented functions; or what is wrong, to be read after the file's path.
+fn surveyed(file: &Path) -> Result<(String, FunctionSurvey), String> {
+    let bytes = std::fs::read(file).map_err(|error| format!(": cannot read: {error}"))?;
+    let survey = || {
+        let text = metrics::decode_python(&bytes)?;
+        let survey = survey_functions(&text)?;
+        Ok((text, survey))
+    };
+    survey().map_err(
+        |SyntaxError {
+             message,
+             line,
+             column,
+         }| format!(":{line}:{column}: {message}"),
+    )
+}
+
+/// Why a documented function that is not cut into request and answer is left out.
+fn reason_uncut(function: &UncutFunction) -> Reason {
+    match function.reason {
+        _ if function.is_method => Reason::Method,
+        Uncut::Nested => Reason::NestedFunction,
+        Uncut::NoBody => Reason::NoBody,
+        Uncut::SharesLine => Reason::DocstringSharesLine,
+        Uncut::Immovable => Reason::Immovable,
+    }
 }
 
 /// The folder that the data set names.
@@ -147,22 +187,32 @@ fn standard_library() -> Result<PathBuf> {
     )
 }
 
-/// All `.py` files under `folder`, in order of their paths. Links are not followed, so a tree with a cycle ends.
-fn find_python_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+/// All `.py` files under `folder`, in order of their paths. Links are not followed, so a tree with a cycle ends; they
+/// and the folders that are not searched are counted.
+fn find_python_files(folder: &Path, files: &mut Vec<PathBuf>, counts: &mut Counts) -> Result<()> {
     let mut entries = std::fs::read_dir(folder)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .with_context(|| format!("cannot read {}", folder.display()))?;
     entries.sort_by_key(std::fs::DirEntry::file_name);
     for entry in entries {
+        let path = entry.path();
         let kind = entry
             .file_type()
-            .with_context(|| format!("cannot read {}", entry.path().display()))?;
+            .with_context(|| format!("cannot read {}", path.display()))?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if kind.is_dir() && !SKIPPED_FOLDERS.contains(&name.as_ref()) && !name.starts_with('.') {
-            find_python_files(&entry.path(), files)?;
+        if kind.is_symlink() {
+            if name.ends_with(".py") || path.is_dir() {
+                counts.leave_out(Reason::SkippedLink);
+            }
+        } else if kind.is_dir() && name != COMPILED {
+            if SKIPPED_FOLDERS.contains(&name.as_ref()) || name.starts_with('.') {
+                counts.leave_out(Reason::SkippedFolder);
+            } else {
+                find_python_files(&path, files, counts)?;
+            }
         } else if kind.is_file() && name.ends_with(".py") {
-            files.push(entry.path());
+            files.push(path);
         }
     }
     Ok(())

@@ -1,75 +1,64 @@
-//! Rows of data files as samples: what each format expects of a row, and what it says about one that is otherwise.
+//! Rows of data files as samples: what each format expects of a row, and why a row that is otherwise is bad.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, Result};
-use cli::{Fetched, UserMistake};
+use anyhow::Result;
+use cli::UserMistake;
 use config::{Dataset, DatasetFormat};
 use model::{Message, Role};
 use serde_json::Value;
-use table::{ENDINGS, Row, TableError};
+use table::{Reading, Row, RowFault, TableError};
 
+use super::conversation::{self, Keys};
+use super::counts::{BadRow, Reason, shown};
 use super::sample::{Content, Sample};
 
-/// A data set's files on this machine.
+/// Why a row gives no sample.
 #[derive(Debug)]
-pub(crate) struct Located {
-    /// In the order in which they are read.
-    pub(crate) files: Vec<PathBuf>,
-    /// What the hub says they are, for a data set from there.
-    pub(crate) fetched: Option<Fetched>,
+pub(super) enum RowError {
+    /// The row is bad; the next may be good.
+    Bad(BadRow),
+    /// The file cannot be read any further.
+    File(anyhow::Error),
 }
 
-/// The files of a data set: the one named, those of the folder by name, or those that come from the hub.
-///
-/// # Errors
-/// Nothing is there, the folder holds no data file, or the hub does not give them.
-pub(crate) fn locate(dataset: &Dataset) -> Result<Located> {
-    if dataset.format == DatasetFormat::PythonSource {
-        return Ok(Located {
-            files: Vec::new(),
-            fetched: None,
-        });
-    }
-    let fetched = cli::fetch_dataset(&dataset.path, &ENDINGS)?;
-    let files = match &fetched {
-        Some(fetched) => fetched.paths(),
-        None => local_files(&dataset.path)?,
-    };
-    Ok(Located { files, fetched })
-}
-
-fn local_files(path: &str) -> Result<Vec<PathBuf>> {
-    let path = PathBuf::from(path);
-    if !path.is_dir() {
-        return Ok(vec![path]);
-    }
-    let unreadable = || format!("cannot read {}", path.display());
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(&path).with_context(unreadable)? {
-        let file = entry.with_context(unreadable)?.path();
-        let name = file
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .to_lowercase();
-        if ENDINGS.iter().any(|ending| name.ends_with(ending)) {
-            files.push(file);
+impl From<RowError> for anyhow::Error {
+    fn from(error: RowError) -> Self {
+        match error {
+            RowError::Bad(bad) => bad.into_error(),
+            RowError::File(error) => error,
         }
     }
-    files.sort();
-    if files.is_empty() {
-        let text = format!(
-            "{}: no data file in this folder\nhint: known are {}",
-            path.display(),
-            ENDINGS.join(", ")
-        );
-        return Err(UserMistake(text).into());
+}
+
+impl From<BadRow> for RowError {
+    fn from(bad: BadRow) -> Self {
+        Self::Bad(bad)
     }
-    Ok(files)
+}
+
+impl From<TableError> for RowError {
+    fn from(error: TableError) -> Self {
+        let problem = error.to_string();
+        let reason = match error {
+            TableError::BadRow { fault, .. } => match fault {
+                RowFault::Broken => Reason::BrokenRow,
+                RowFault::NotUtf8 => Reason::NotUtf8,
+                RowFault::TooLarge => Reason::TooLarge,
+            },
+            other => return Self::File(readable(other)),
+        };
+        Self::Bad(BadRow {
+            reason,
+            problem,
+            hint: None,
+        })
+    }
 }
 
 /// The samples of a file, read as they are asked for; `None` for a row that the recipe does not want.
+///
+/// Only the columns that the format and `where` name are read. `index` is the data set's place in the recipe.
 ///
 /// # Errors
 /// The file cannot be opened. The iterator gives an error for a row that is broken or not as the format expects; it
@@ -78,17 +67,24 @@ pub(super) fn samples<'a>(
     file: &Path,
     dataset: &'a Dataset,
     index: usize,
-) -> Result<impl Iterator<Item = Result<Option<Sample>>> + use<'a>> {
-    let rows = table::open(file).map_err(readable)?;
-    Ok(rows.map(move |row| {
-        let row = row.map_err(readable)?;
+) -> Result<impl Iterator<Item = Result<Option<Sample>, RowError>> + use<'a>> {
+    let own = dataset.format.columns().iter();
+    let columns = own
+        .map(|own| dataset.columns.name_of(own))
+        .chain(dataset.only.keys().map(String::as_str));
+    let rows = Reading::columns(columns.map(str::to_owned))
+        .open(file)
+        .map_err(readable)?;
+    Ok(rows.map(move |row| -> Result<Option<Sample>, RowError> {
+        let row = row?;
         let reader = Reader {
             row: &row,
             dataset,
             index,
         };
+        reader.check_surrogates()?;
         if reader.is_wanted()? {
-            sample(&reader).map(Some)
+            Ok(Some(reader.sample()?))
         } else {
             Ok(None)
         }
@@ -98,114 +94,136 @@ pub(super) fn samples<'a>(
 /// A file that is not there or of an unknown kind is the user's mistake; a broken one is not.
 fn readable(error: TableError) -> anyhow::Error {
     match error {
-        TableError::NotFound { .. } | TableError::UnknownFormat { .. } => {
-            UserMistake(error.to_string()).into()
-        }
+        TableError::NotFound { .. }
+        | TableError::UnknownFormat { .. }
+        | TableError::LfsPointer { .. } => UserMistake(error.to_string()).into(),
         error => error.into(),
     }
 }
 
 /// One row, and the names of its columns.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     row: &'a Row,
     dataset: &'a Dataset,
     /// Place of the data set in the recipe.
     index: usize,
 }
 
-/// What a row of the data set says.
-fn sample(reader: &Reader) -> Result<Sample> {
-    let content = match reader.dataset.format {
-        DatasetFormat::Alpaca => {
-            let mut messages = Vec::new();
-            let system = reader
-                .optional_text("system")?
-                .filter(|text| !text.is_empty());
-            messages.extend(system.map(|text| Message::new(Role::System, text)));
-            let instruction = reader.text("instruction")?;
-            let request = match reader
-                .optional_text("input")?
-                .filter(|text| !text.is_empty())
-            {
-                Some(input) => format!("{instruction}\n\n{input}"),
-                None => instruction.to_owned(),
-            };
-            messages.push(Message::new(Role::User, request));
-            messages.push(Message::new(Role::Assistant, reader.text("output")?));
-            Content::Conversation(messages)
-        }
-        DatasetFormat::Messages => {
-            Content::Conversation(reader.conversation("messages", "role", "content", None)?)
-        }
-        DatasetFormat::Sharegpt => {
-            let system = reader.optional_text("system")?;
-            Content::Conversation(reader.conversation("conversations", "from", "value", system)?)
-        }
-        DatasetFormat::PromptCompletion => reader.prompt_and_completion()?,
-        DatasetFormat::Text => Content::Plain {
-            prompt: String::new(),
-            completion: reader.text("text")?.to_owned(),
-        },
-        DatasetFormat::PythonSource => unreachable!("Python files have no rows"),
-    };
-    Ok(Sample {
-        content,
-        origin: reader.row.place.to_string(),
-        group: None,
-    })
-}
-
 impl<'a> Reader<'a> {
-    fn mistake(&self, problem: &str, hint: &str) -> anyhow::Error {
-        UserMistake(format!("{}: {problem}\nhint: {hint}", self.row.place)).into()
+    /// The error for this row.
+    pub(super) fn bad(&self, reason: Reason, problem: &str, hint: &str) -> BadRow {
+        BadRow {
+            reason,
+            problem: format!("{}: {problem}", self.row.place),
+            hint: Some(hint.to_owned()),
+        }
+    }
+
+    /// What the row says.
+    fn sample(&self) -> Result<Sample, BadRow> {
+        let content = match self.dataset.format {
+            DatasetFormat::Alpaca => self.instruction()?,
+            DatasetFormat::Messages => self.conversation("messages", Keys::OPENAI, None)?,
+            DatasetFormat::Sharegpt => {
+                let system = self.optional_text("system")?;
+                self.conversation("conversations", Keys::SHAREGPT, system)?
+            }
+            DatasetFormat::PromptCompletion => self.prompt_and_completion()?,
+            DatasetFormat::Text => Content::Plain {
+                prompt: String::new(),
+                completion: self.text("text")?.to_owned(),
+            },
+            DatasetFormat::PythonSource => unreachable!("Python files have no rows"),
+        };
+        Ok(Sample {
+            content,
+            origin: self.row.place.to_string(),
+            group: None,
+        })
+    }
+
+    /// Half of a surrogate pair is no text: what stood there is lost.
+    fn check_surrogates(&self) -> Result<(), BadRow> {
+        match &self.row.lone_surrogate {
+            None => Ok(()),
+            Some(name) => Err(self.bad(
+                Reason::LoneSurrogate,
+                &format!(
+                    "{} holds half of a surrogate pair, which is no character",
+                    quoted(name)
+                ),
+                "take the row out, or write the file with whole characters",
+            )),
+        }
     }
 
     /// Whether the row is one of those that the recipe's `where` names.
     ///
     /// # Errors
     /// It has no such column: a misspelt one would leave out everything. Or there is no text to compare.
-    fn is_wanted(&self) -> Result<bool> {
+    fn is_wanted(&self) -> Result<bool, BadRow> {
         for (column, allowed) in &self.dataset.only {
-            let found = match self.row.fields.get(column) {
-                Some(Value::Null) => return Ok(false),
-                Some(Value::String(text)) => text.clone(),
-                Some(value @ (Value::Number(_) | Value::Bool(_))) => value.to_string(),
+            let is_allowed = match self.row.fields.get(column) {
+                Some(Value::Null) => false,
+                Some(Value::String(text)) => allowed.0.contains(text),
+                Some(Value::Bool(value)) => allowed.0.contains(&value.to_string()),
+                Some(Value::Number(number)) => {
+                    let is_same = |text: &String| {
+                        *text == number.to_string() || text.parse::<f64>().ok() == number.as_f64()
+                    };
+                    allowed.0.iter().any(is_same)
+                }
                 Some(value) => {
-                    return Err(self.mistake(
+                    return Err(self.bad(
+                        Reason::WrongType,
                         &format!(
-                            "`{column}` is {}, expected text, a number or a truth value",
+                            "{} is {}, expected text, a number or a truth value",
+                            quoted(column),
                             kind(value)
                         ),
                         "choose another column for `where`",
                     ));
                 }
                 None => {
-                    let problem = format!("no column `{column}`; the row has {}", self.columns());
                     let key = format!("data.datasets.{}.where", self.index);
                     return Err(
-                        self.mistake(&problem, &format!("`{key}` names the file's columns"))
+                        self.no_column(column, &format!("`{key}` names the file's columns"))
                     );
                 }
             };
-            if !allowed.0.contains(&found) {
+            if !is_allowed {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    /// The names of the row's columns.
-    fn columns(&self) -> String {
-        let names = self.row.fields.keys().map(|key| format!("`{key}`"));
-        names.collect::<Vec<_>>().join(", ")
+    fn no_column(&self, name: &str, hint: &str) -> BadRow {
+        let names: Vec<String> = self.row.columns.iter().map(|name| quoted(name)).collect();
+        let problem = if names.is_empty() {
+            format!("no column {}; the row has none", quoted(name))
+        } else {
+            format!(
+                "no column {}; the row has {}",
+                quoted(name),
+                names.join(", ")
+            )
+        };
+        self.bad(Reason::EmptyField, &problem, hint)
+    }
+
+    /// The file's name of a column.
+    pub(super) fn name_of(&self, own: &'a str) -> &'a str {
+        self.dataset.columns.name_of(own)
     }
 
     /// The value of a column that every row must have.
-    fn value(&self, own: &str) -> Result<&'a Value> {
+    pub(super) fn value(&self, own: &str) -> Result<&'a Value, BadRow> {
         let name = self.dataset.columns.name_of(own);
         match self.row.fields.get(name) {
-            Some(Value::Null) => Err(self.mistake(
-                &format!("`{name}` is null"),
+            Some(Value::Null) => Err(self.bad(
+                Reason::EmptyField,
+                &format!("{} is null", quoted(name)),
                 "fill the field, or take the row out",
             )),
             Some(value) => Ok(value),
@@ -214,152 +232,91 @@ impl<'a> Reader<'a> {
                     "name the file's column: --set data.datasets.{}.columns.{own}=NAME",
                     self.index
                 );
-                let problem = format!("no column `{name}`; the row has {}", self.columns());
-                Err(self.mistake(&problem, &hint))
+                Err(self.no_column(name, &hint))
             }
         }
     }
 
-    fn text(&self, own: &str) -> Result<&'a str> {
+    fn text(&self, own: &str) -> Result<&'a str, BadRow> {
         let value = self.value(own)?;
         value.as_str().ok_or_else(|| {
             let name = self.dataset.columns.name_of(own);
-            self.mistake(
-                &format!("`{name}` is {}, expected text", kind(value)),
+            self.bad(
+                Reason::WrongType,
+                &format!("{} is {}, expected text", quoted(name), kind(value)),
                 "choose another format or column",
             )
         })
     }
 
     /// The text of a column that a row may leave out or set to null, unless the recipe names the column.
-    fn optional_text(&self, own: &'static str) -> Result<Option<&'a str>> {
-        let name = self.dataset.columns.name_of(own);
-        match self.row.fields.get(name) {
+    fn optional_text(&self, own: &'static str) -> Result<Option<&'a str>, BadRow> {
+        let is_given = || {
+            let given = self.dataset.columns.given();
+            given.iter().any(|(given, _)| *given == own)
+        };
+        match self.row.fields.get(self.dataset.columns.name_of(own)) {
             Some(Value::Null) => Ok(None),
-            None if self
-                .dataset
-                .columns
-                .given()
-                .iter()
-                .all(|(given, _)| *given != own) =>
-            {
-                Ok(None)
-            }
+            None if !is_given() => Ok(None),
             _ => self.text(own).map(Some),
         }
     }
 
+    /// An instruction, its input and the output.
+    fn instruction(&self) -> Result<Content, BadRow> {
+        let optional = |own: &'static str| -> Result<Option<&'a str>, BadRow> {
+            Ok(self.optional_text(own)?.filter(|text| !text.is_empty()))
+        };
+        let mut messages = Vec::new();
+        messages.extend(optional("system")?.map(|text| Message::new(Role::System, text)));
+        let instruction = self.text("instruction")?;
+        let request = match optional("input")? {
+            Some(input) => format!("{instruction}\n\n{input}"),
+            None => instruction.to_owned(),
+        };
+        messages.push(Message::new(Role::User, request));
+        messages.push(Message::new(Role::Assistant, self.text("output")?));
+        Ok(Content::Conversation(messages))
+    }
+
     fn conversation(
         &self,
-        own: &str,
-        role_key: &str,
-        text_key: &str,
+        own: &'static str,
+        keys: Keys,
         system: Option<&str>,
-    ) -> Result<Vec<Message>> {
+    ) -> Result<Content, BadRow> {
         let mut messages = Vec::new();
         let system = system.filter(|text| !text.is_empty());
         messages.extend(system.map(|text| Message::new(Role::System, text)));
-        messages.extend(self.messages(own, role_key, text_key)?);
-        self.check_turns(&messages, own)?;
-        Ok(messages)
+        messages.extend(conversation::messages(self, own, keys)?);
+        conversation::check_turns(self, own, &messages)?;
+        Ok(Content::Conversation(messages))
     }
 
-    /// The list of messages in a column.
-    fn messages(&self, own: &str, role_key: &str, text_key: &str) -> Result<Vec<Message>> {
-        let name = self.dataset.columns.name_of(own);
-        let value = self.value(own)?;
-        let expected = format!("expected a list of messages with `{role_key}` and `{text_key}`");
-        let wrong = |at: &str, found: &str| {
-            self.mistake(
-                &format!("`{name}{at}` is {found}, {expected}"),
-                "choose another format or column",
-            )
-        };
-        let list = value.as_array().ok_or_else(|| wrong("", kind(value)))?;
-        let mut messages = Vec::with_capacity(list.len());
-        for (i, item) in list.iter().enumerate() {
-            let fields = item
-                .as_object()
-                .ok_or_else(|| wrong(&format!("[{i}]"), kind(item)))?;
-            let get = |key: &str| {
-                let value = fields.get(key).unwrap_or(&Value::Null);
-                let at = format!("[{i}].{key}");
-                value.as_str().ok_or_else(|| wrong(&at, kind(value)))
-            };
-            let role = get(role_key)?;
-            let role = role_of(role, self.dataset.format).ok_or_else(|| {
-                self.mistake(
-                    &format!(
-                        "`{name}[{i}].{role_key}` is \"{role}\", expected system, user or assistant"
-                    ),
-                    "take the row out, or rename the role",
-                )
-            })?;
-            messages.push(Message::new(role, get(text_key)?));
-        }
-        Ok(messages)
-    }
-
-    /// The order that every chat template takes: perhaps a system message, then user and assistant in turn.
-    fn check_turns(&self, messages: &[Message], own: &str) -> Result<()> {
-        let name = self.dataset.columns.name_of(own);
-        let spoken = match messages {
-            [first, rest @ ..] if first.role == Role::System => rest,
-            all => all,
-        };
-        let expected = [Role::User, Role::Assistant].into_iter().cycle();
-        let wrong = spoken
-            .iter()
-            .zip(expected)
-            .position(|(message, role)| message.role != role);
-        if let Some(at) = wrong {
-            let role = spoken[at].role.name();
-            let number = at + 1 + messages.len() - spoken.len();
-            return Err(self.mistake(
-                &format!("message {number} of `{name}` is of {role}, but user and assistant must alternate, user first"),
-                "join or remove messages of one role in a row",
-            ));
-        }
-        if spoken.len() % 2 == 1 || spoken.is_empty() {
-            return Err(self.mistake(
-                &format!("`{name}` does not end with a message of the assistant: there is nothing to learn"),
-                "take the row out",
-            ));
-        }
-        Ok(())
-    }
-
-    fn prompt_and_completion(&self) -> Result<Content> {
-        if self.value("prompt")?.is_array() {
-            let mut messages = self.messages("prompt", "role", "content")?;
-            messages.extend(match self.value("completion")? {
-                Value::String(text) => vec![Message::new(Role::Assistant, text.as_str())],
-                _ => self.messages("completion", "role", "content")?,
+    fn prompt_and_completion(&self) -> Result<Content, BadRow> {
+        if !self.value("prompt")?.is_array() {
+            return Ok(Content::Plain {
+                prompt: self.text("prompt")?.to_owned(),
+                completion: self.text("completion")?.to_owned(),
             });
-            self.check_turns(&messages, "prompt")?;
-            return Ok(Content::Conversation(messages));
         }
-        Ok(Content::Plain {
-            prompt: self.text("prompt")?.to_owned(),
-            completion: self.text("completion")?.to_owned(),
-        })
+        let mut messages = conversation::messages(self, "prompt", Keys::OPENAI)?;
+        messages.extend(match self.value("completion")? {
+            Value::String(text) => vec![Message::new(Role::Assistant, text.as_str())],
+            _ => conversation::messages(self, "completion", Keys::OPENAI)?,
+        });
+        conversation::check_turns(self, "prompt", &messages)?;
+        Ok(Content::Conversation(messages))
     }
 }
 
-/// The role that a file calls `name`.
-fn role_of(name: &str, format: DatasetFormat) -> Option<Role> {
-    match (name, format) {
-        ("system", _) => Some(Role::System),
-        ("user", _) | ("human", DatasetFormat::Sharegpt) => Some(Role::User),
-        ("assistant", _) | ("gpt" | "chatgpt" | "model", DatasetFormat::Sharegpt) => {
-            Some(Role::Assistant)
-        }
-        _ => None,
-    }
+/// A name out of a file, for a message.
+pub(super) fn quoted(name: &str) -> String {
+    format!("`{}`", shown(name))
 }
 
 /// What kind of value was found.
-fn kind(value: &Value) -> &'static str {
+pub(super) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "true or false",
@@ -373,6 +330,7 @@ fn kind(value: &Value) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use anyhow::Context;
     use config::Recipe;
 
     /// What a file of one line gives under these keys of a data set.
@@ -455,14 +413,18 @@ mod tests {
 
     #[test]
     fn only_rows_that_are_wanted_are_read() {
-        let line =
-            r#"{"text": "a", "lang": "python", "stars": 5, "ok": true, "note": null, "tags": []}"#;
+        let line = r#"{"text": "a", "lang": "python", "stars": 5, "mean": 5.0, "ok": true, "note": null, "tags": []}"#;
         for (wanted, is_wanted) in [
             ("{lang: python}", true),
             ("{lang: rust}", false),
             ("{lang: [rust, python]}", true),
             ("{lang: python, stars: '5', ok: 'true'}", true),
             ("{lang: python, stars: '6'}", false),
+            // pandas makes doubles of whole numbers with gaps.
+            ("{mean: '5'}", true),
+            ("{mean: '5.0', stars: '5.0'}", true),
+            ("{mean: '5.1'}", false),
+            ("{mean: five}", false),
             ("{note: 'null'}", false),
             ("{lang: Python}", false),
         ] {
@@ -532,12 +494,27 @@ mod tests {
         check(
             messages,
             r#"{"messages": [{"role": "user", "content": null}]}"#,
-            "`messages[0].content` is null, expected a list of messages",
+            "`messages[0].content` is null",
         );
         check(
             messages,
             r#"{"messages": [{"role": "tool", "content": "a"}]}"#,
-            "`messages[0].role` is \"tool\", expected system, user or assistant",
+            "`messages[0].role` belongs to a call of a tool",
+        );
+        check(
+            messages,
+            r#"{"messages": [{"role": "developer", "content": "a"}]}"#,
+            "`messages[0].role` is \"developer\", expected system, user or assistant",
+        );
+        check(
+            messages,
+            r#"{"messages": [{"role": "user"}]}"#,
+            "`messages[0].content` is missing",
+        );
+        check(
+            messages,
+            r#"{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}"#,
+            "`messages[0].content[0]` is of type \"image_url\", expected a part of type \"text\"",
         );
         let turn = |role: &str| format!(r#"{{"role": "{role}", "content": "x"}}"#);
         let line = |roles: &[&str]| {

@@ -1,10 +1,12 @@
 //! What a data set says, before it is tokens.
 
-use anyhow::{Context, Result};
 use cli::UserMistake;
 use config::{Data, TrainOn, TrainOnEos};
-use model::{ChatTemplate, CodeRequest, Message, Part, Tokenizer, Turns};
+use model::{
+    ChatError, ChatTemplate, CodeRequest, Message, Part, Tokenizer, TokenizerError, Turns,
+};
 
+use super::counts::{BadRow, Reason};
 use crate::batch::Example;
 
 /// One piece of text to learn from.
@@ -74,7 +76,7 @@ impl UntaughtEnd {
         template: &ChatTemplate,
         tokenizer: &Tokenizer,
         declared: &[u32],
-    ) -> Result<Option<Self>, model::ChatError> {
+    ) -> Result<Option<Self>, ChatError> {
         let end = tokenizer.encode(template.end_of_turn()?)?;
         Ok(match (&end[..], declared) {
             (&[token], &[instead, ..])
@@ -101,37 +103,77 @@ impl Sample {
     }
 }
 
+/// Why a sample does not become tokens.
+#[derive(Debug)]
+pub(crate) enum EncodeError {
+    /// For something in the sample.
+    Bad(BadRow),
+    /// Whatever the sample says: the chat template is of no use.
+    Model(anyhow::Error),
+}
+
+impl EncodeError {
+    fn of(error: ChatError, origin: &str) -> Self {
+        let rules = "the messages must follow the rules of the model's chat template";
+        let (reason, hint) = match &error {
+            ChatError::Render { .. } => (Reason::RefusedByTemplate, rules),
+            ChatError::Rewritten { .. } | ChatError::Incomplete { .. } => {
+                (Reason::RewrittenByTemplate, rules)
+            }
+            ChatError::Tokenizer(_) => (Reason::Untokenizable, "take the row out"),
+            // Its text has a hint.
+            ChatError::Missing => {
+                return Self::Model(UserMistake(format!("{origin}: {error}")).into());
+            }
+            ChatError::Template { .. } | ChatError::NoEndOfTurn => {
+                let hint = "a chat template that ends the assistant's turn can lie beside the model's \
+                            files as chat_template.jinja";
+                let text = format!("{origin}: {error}\nhint: {hint}");
+                return Self::Model(UserMistake(text).into());
+            }
+        };
+        Self::Bad(BadRow {
+            reason,
+            problem: format!("{origin}: {error}"),
+            hint: Some(error.hint().unwrap_or(hint).to_owned()),
+        })
+    }
+}
+
+impl Content {
+    /// Bytes of its texts.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Code { stub, body } => stub.len() + body.len(),
+            Self::Plain { prompt, completion } => prompt.len() + completion.len(),
+            Self::Conversation(messages) => messages.iter().map(|m| m.content.len()).sum(),
+        }
+    }
+}
+
 impl Encoder<'_> {
     /// The tokens of a sample, with what is learned of them marked.
     ///
     /// # Errors
-    /// The chat template refuses the conversation; the sample is named.
-    pub(crate) fn encode(&self, sample: &Sample) -> Result<Example> {
-        let refused = |error: model::ChatError| {
-            let rules = "the messages must follow the rules of the model's chat template";
-            let hint = error.hint().unwrap_or(rules);
-            UserMistake(format!("{}: {error}\nhint: {hint}", sample.origin))
-        };
+    /// The chat template or the tokenizer refuses the sample, which is named; or the template is of no use at all.
+    pub(crate) fn encode(&self, sample: &Sample) -> Result<Example, EncodeError> {
         let turns = match &sample.content {
             Content::Code { stub, body } => {
                 let request = CodeRequest { stub };
                 self.template
                     .encode_code_turns(self.tokenizer, request, body)
-                    .map_err(refused)?
             }
-            Content::Conversation(messages) => self
-                .template
-                .encode_turns(self.tokenizer, messages)
-                .map_err(refused)?,
-            Content::Plain { prompt, completion } => self
-                .plain(prompt, completion)
-                .with_context(|| sample.origin.clone())?,
+            Content::Conversation(messages) => self.template.encode_turns(self.tokenizer, messages),
+            Content::Plain { prompt, completion } => {
+                self.plain(prompt, completion).map_err(ChatError::from)
+            }
         };
+        let turns = turns.map_err(|error| EncodeError::of(error, &sample.origin))?;
         Ok(self.example(turns))
     }
 
     /// Texts as transformers encodes them, with added tokens recognised, between the tokens that begin and end a text.
-    fn plain(&self, prompt: &str, completion: &str) -> Result<Turns> {
+    fn plain(&self, prompt: &str, completion: &str) -> Result<Turns, TokenizerError> {
         let mut turns = Turns::default();
         turns.push(Part::Context, self.tokenizer.text_start()?);
         turns.push(Part::Context, self.tokenizer.encode(prompt)?);

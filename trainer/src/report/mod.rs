@@ -251,6 +251,15 @@ fn data(subject: Subject) -> String {
             counts.kept,
         );
     }
+    let first = subject.counts.iter().flat_map(Counts::first_texts);
+    let first: Vec<String> = first.map(|text| format!("- {}\n", code(&text))).collect();
+    if !first.is_empty() {
+        let _ = write!(
+            table,
+            "\nThe first of each kind that was left out:\n\n{}",
+            first.concat()
+        );
+    }
     let _ = writeln!(
         table,
         "\nAn epoch has {} examples by the data sets' weights; {} examples were kept out to validate on. {}",
@@ -411,6 +420,7 @@ mod tests {
             final_loss: 0.9,
             best,
             stopped_early: false,
+            data: Vec::new(),
             decontamination: None,
             seconds: 40.0,
             device: "cpu".to_owned(),

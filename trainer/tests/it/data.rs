@@ -177,6 +177,52 @@ fn the_same_function_in_two_data_sets_is_learned_once_and_a_file_stays_on_one_si
 }
 
 #[test]
+fn a_file_of_python_is_decoded_as_python_does_and_every_documented_function_is_counted() {
+    let project = Project::new();
+    let body = |name: &str, text: &str| {
+        format!(
+            "def {name}(w, h):\n    \"\"\"Area of a {text} with the given sides.\"\"\"\n    return w * h + {}\n",
+            name.len()
+        )
+    };
+    project.write(
+        "code/bom.py",
+        format!("\u{feff}{}", body("area", "rectangle")),
+    );
+    let latin: Vec<u8> = body("flaeche", "Fl\u{e4}che")
+        .chars()
+        .map(|c| c as u8)
+        .collect();
+    project.write(
+        "code/latin.py",
+        [&b"# -*- coding: latin-1 -*-\n"[..], &latin].concat(),
+    );
+    project.write("code/plain.py", body("plain", "plain"));
+    let class = "class A:\n    def f(self, w):\n        \"\"\"Doc of the method f.\"\"\"\n        return w\n\n\n\
+                 def outer():\n    def inner():\n        \"\"\"Doc.\"\"\"\n        return 1\n    return inner\n\n\n\
+                 def stub():\n    \"\"\"Doc.\"\"\"\n";
+    project.write("code/class.py", class);
+    project.write("code/not.py", "def f(:\n");
+    project.write("code/tests/a.py", body("test", "test"));
+    let set = set("path: code, format: python_source");
+    let finished = data(&project, &["--set", &set, "--json"]);
+    says(
+        &finished.stderr,
+        &["left out           1 files unreadable, first code/not.py:1:"],
+    );
+    let report: Value = serde_json::from_str(&finished.result()).expect("JSON");
+    let counts = &report["datasets"][0];
+    assert_eq!(
+        (&counts["files"], &counts["found"], &counts["kept"]),
+        (&5.into(), &6.into(), &3.into())
+    );
+    let expected = serde_json::json!({
+        "skipped_folder": 1, "unreadable_file": 1, "method": 1, "nested_function": 1, "no_body": 1,
+    });
+    assert_eq!(counts["left_out"], expected);
+}
+
+#[test]
 fn every_kind_of_file_gives_the_same_examples() {
     let project = Project::new();
     project.write("a.jsonl", "{\"text\": \"x = 1\"}\n{\"text\": \"y = 2\"}\n");
@@ -199,7 +245,8 @@ fn bad_rows_and_files_are_told_with_row_and_column_before_anything_is_written() 
     let check = |name: &str, text: &str, keys: &str, code: i32, parts: &[&str]| {
         project.write(name, text);
         let set = set(&format!("path: {name}, {keys}"));
-        let error = fit(&project, &["--set", &set]).error(code);
+        let words = ["--set", &set, "--set", "data.on_bad_row=error"];
+        let error = fit(&project, &words).error(code);
         says(&error, parts);
         assert!(!project.path("checkpoints/tiny/adapter").exists());
     };

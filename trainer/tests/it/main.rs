@@ -1,6 +1,7 @@
 //! `trainer` from the outside: its help, what it says to bad input, and a training of a tiny model.
 
 mod bad_input;
+mod bad_rows;
 mod commands;
 mod data;
 mod devices;

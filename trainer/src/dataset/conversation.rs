@@ -1,0 +1,226 @@
+//! Conversations in a row: lists of messages, and the order in which chat templates take them.
+
+use model::{Message, Role};
+use serde_json::{Map, Value};
+
+use super::counts::{BadRow, Reason, shown};
+use super::rows::{Reader, kind, quoted};
+
+/// Between the texts of a content that is a list of parts, as vLLM and llama.cpp join them.
+const BETWEEN_PARTS: &str = "\n";
+/// Roles whose messages belong to a call of a tool.
+const TOOL_ROLES: [&str; 5] = [
+    "tool",
+    "function",
+    "ipython",
+    "function_call",
+    "observation",
+];
+
+/// How a file spells messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Keys {
+    role: &'static str,
+    text: &'static str,
+    /// Whether its roles are called `human` and `gpt`, too.
+    is_sharegpt: bool,
+}
+
+impl Keys {
+    pub(super) const OPENAI: Self = Self {
+        role: "role",
+        text: "content",
+        is_sharegpt: false,
+    };
+    pub(super) const SHAREGPT: Self = Self {
+        role: "from",
+        text: "value",
+        is_sharegpt: true,
+    };
+
+    /// The role that a file calls `name`.
+    fn role(self, name: &str) -> Option<Role> {
+        match name {
+            "system" => Some(Role::System),
+            "user" => Some(Role::User),
+            "assistant" => Some(Role::Assistant),
+            "human" if self.is_sharegpt => Some(Role::User),
+            "gpt" | "chatgpt" | "model" if self.is_sharegpt => Some(Role::Assistant),
+            _ => None,
+        }
+    }
+}
+
+/// The list of messages in the column that the format calls `own`.
+///
+/// # Errors
+/// It is no such list, or holds a message that cannot be learned from.
+pub(super) fn messages(
+    reader: &Reader,
+    own: &'static str,
+    keys: Keys,
+) -> Result<Vec<Message>, BadRow> {
+    let column = Column {
+        reader,
+        name: reader.name_of(own),
+        keys,
+    };
+    let value = reader.value(own)?;
+    let list = value
+        .as_array()
+        .ok_or_else(|| column.wrong("", kind(value), "a list of messages"))?;
+    let message = |(index, item)| column.message(index, item);
+    list.iter().enumerate().map(message).collect()
+}
+
+/// A column of messages.
+struct Column<'a> {
+    reader: &'a Reader<'a>,
+    name: &'a str,
+    keys: Keys,
+}
+
+impl Column<'_> {
+    /// The error for the value at `at` in the column.
+    fn bad(&self, reason: Reason, at: &str, problem: &str, hint: &str) -> BadRow {
+        let at = quoted(&format!("{}{at}", self.name));
+        self.reader.bad(reason, &format!("{at} {problem}"), hint)
+    }
+
+    fn wrong(&self, at: &str, found: &str, expected: &str) -> BadRow {
+        let problem = format!("is {found}, expected {expected}");
+        self.bad(
+            Reason::WrongType,
+            at,
+            &problem,
+            "choose another format or column",
+        )
+    }
+
+    fn message(&self, index: usize, item: &Value) -> Result<Message, BadRow> {
+        let Keys { role, text, .. } = self.keys;
+        let at = |key: &str| format!("[{index}].{key}");
+        let fields = item.as_object().ok_or_else(|| {
+            let expected = format!("a message with `{role}` and `{text}`");
+            self.wrong(&format!("[{index}]"), kind(item), &expected)
+        })?;
+        let name = match fields.get(role) {
+            Some(Value::String(name)) => name,
+            other => {
+                return Err(self.not_text(&at(role), other));
+            }
+        };
+        if let Some(key) = tool_key(fields).or_else(|| is_tool(name).then_some(role)) {
+            let problem = "belongs to a call of a tool, and those are not learned from yet";
+            return Err(self.bad(Reason::ToolCall, &at(key), problem, "take the row out"));
+        }
+        let role = self.keys.role(name).ok_or_else(|| {
+            let problem = format!("is \"{}\", expected system, user or assistant", shown(name));
+            let hint = "take the row out, or rename the role";
+            self.bad(Reason::UnknownRole, &at(role), &problem, hint)
+        })?;
+        let is_unlearned = |weight: &Value| weight.as_f64().is_some_and(|weight| weight < 1.0);
+        if role == Role::Assistant && fields.get("weight").is_some_and(is_unlearned) {
+            let problem = "says that the message is not learned, and `weight` is not followed yet";
+            let hint = "take the row out, or the message's weight";
+            return Err(self.bad(Reason::MessageWeight, &at("weight"), problem, hint));
+        }
+        match fields.get(text) {
+            Some(Value::String(text)) => Ok(Message::new(role, text.as_str())),
+            Some(Value::Array(parts)) => Ok(Message::new(role, self.joined(&at(text), parts)?)),
+            other => Err(self.not_text(&at(text), other)),
+        }
+    }
+
+    /// The error for a field that should be text.
+    fn not_text(&self, at: &str, found: Option<&Value>) -> BadRow {
+        match found {
+            None => {
+                let hint = "name the column that holds messages, or take the row out";
+                self.bad(Reason::EmptyField, at, "is missing", hint)
+            }
+            Some(Value::Null) => {
+                let hint = "fill the field, or take the row out";
+                self.bad(Reason::EmptyField, at, "is null", hint)
+            }
+            Some(value) => self.wrong(at, kind(value), "text"),
+        }
+    }
+
+    /// The text of a content in parts.
+    fn joined(&self, at: &str, parts: &[Value]) -> Result<String, BadRow> {
+        let mut texts = Vec::with_capacity(parts.len());
+        for (index, part) in parts.iter().enumerate() {
+            let name = part.get("type").and_then(Value::as_str);
+            match part.get("text").and_then(Value::as_str) {
+                Some(text) if name == Some("text") => texts.push(text),
+                _ => {
+                    let found = match name {
+                        Some(name) => format!("of type \"{}\"", shown(name)),
+                        None => kind(part).to_owned(),
+                    };
+                    let at = format!("{at}[{index}]");
+                    let expected = "a part of type \"text\" with its `text`";
+                    return Err(self.wrong(&at, &found, expected));
+                }
+            }
+        }
+        Ok(texts.join(BETWEEN_PARTS))
+    }
+}
+
+/// The field of a message that holds a call of a tool.
+fn tool_key(fields: &Map<String, Value>) -> Option<&'static str> {
+    let is_used = |key: &&'static str| match fields.get(*key) {
+        None | Some(Value::Null) => false,
+        Some(Value::Array(calls)) => !calls.is_empty(),
+        Some(_) => true,
+    };
+    ["tool_calls", "function_call"].into_iter().find(is_used)
+}
+
+fn is_tool(role: &str) -> bool {
+    TOOL_ROLES.contains(&role)
+}
+
+/// Checks the order that every chat template takes: perhaps a system message, then user and assistant in turn.
+///
+/// # Errors
+/// Another order, or an end that is not the assistant's.
+pub(super) fn check_turns(
+    reader: &Reader,
+    own: &'static str,
+    messages: &[Message],
+) -> Result<(), BadRow> {
+    let name = quoted(reader.name_of(own));
+    let spoken = match messages {
+        [first, rest @ ..] if first.role == Role::System => rest,
+        all => all,
+    };
+    let expected = [Role::User, Role::Assistant].into_iter().cycle();
+    let wrong = spoken
+        .iter()
+        .zip(expected)
+        .position(|(message, role)| message.role != role);
+    if let Some(at) = wrong {
+        let role = spoken[at].role.name();
+        let number = at + 1 + messages.len() - spoken.len();
+        return Err(reader.bad(
+            Reason::OddConversation,
+            &format!(
+                "message {number} of {name} is of {role}, but user and assistant must alternate, user first"
+            ),
+            "join or remove messages of one role in a row",
+        ));
+    }
+    if spoken.len() % 2 == 1 || spoken.is_empty() {
+        return Err(reader.bad(
+            Reason::OddConversation,
+            &format!(
+                "{name} does not end with a message of the assistant: there is nothing to learn"
+            ),
+            "take the row out",
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,237 @@
+//! The files of a data set: one that is named, a folder, or a data set of the hub.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use cli::{Fetched, TrainingPart, Unclear, UserMistake, training_part};
+use config::{Dataset, DatasetFormat};
+use table::ENDINGS;
+
+/// A data set's files on this machine.
+#[derive(Debug, Default)]
+pub(crate) struct Located {
+    /// In the order in which they are read.
+    pub(crate) files: Vec<PathBuf>,
+    /// Files of the folder that are for validation or tests.
+    pub(crate) not_for_training: Vec<PathBuf>,
+    /// What the hub says they are, for a data set from there.
+    pub(crate) fetched: Option<Fetched>,
+}
+
+/// The files of a data set: the one named, the training part of the folder, or those that come from the hub.
+///
+/// # Errors
+/// Nothing is there, the folder holds no data file or it is not clear which are meant, or the hub does not give them.
+pub(crate) fn locate(dataset: &Dataset) -> Result<Located> {
+    if dataset.format == DatasetFormat::PythonSource {
+        return Ok(Located::default());
+    }
+    if let Some(fetched) = cli::fetch_dataset(&dataset.path, &ENDINGS)? {
+        return Ok(Located {
+            files: fetched.paths(),
+            fetched: Some(fetched),
+            ..Located::default()
+        });
+    }
+    let path = PathBuf::from(&dataset.path);
+    if path.is_dir() {
+        folder(&path)
+    } else {
+        Ok(Located {
+            files: vec![path],
+            ..Located::default()
+        })
+    }
+}
+
+/// The data files right in a folder, or else those below it, as in the clone of a repository of the hub.
+fn folder(path: &Path) -> Result<Located> {
+    let mistake = |problem: String| -> anyhow::Error {
+        UserMistake(format!("{}: {problem}", path.display())).into()
+    };
+    let holds = |name: &str| path.join(name).is_file();
+    if holds("dataset_dict.json") || (holds("dataset_info.json") && holds("state.json")) {
+        return Err(mistake(
+            "a folder of `datasets.save_to_disk`, whose arrow files are not read here\n\
+             hint: in Python, `datasets.load_from_disk(FOLDER).to_parquet(\"data.parquet\")` writes one that is; of \
+             several splits, `[\"train\"]` comes before `.to_parquet`"
+                .to_owned(),
+        ));
+    }
+    let part = match part_of(path, Depth::Folder)? {
+        Ok(part) if !part.files.is_empty() => part,
+        _ => part_of(path, Depth::All)?.map_err(|unclear| {
+            let files: Vec<String> = unclear
+                .candidates
+                .iter()
+                .map(|file| path.join(file).display().to_string())
+                .collect();
+            let hint = match &files[..] {
+                [] => String::new(),
+                files => format!(
+                    "\nhint: name a file or folder as a data set: {}",
+                    list(files)
+                ),
+            };
+            mistake(format!("{unclear}{hint}"))
+        })?,
+    };
+    if part.files.is_empty() {
+        return Err(mistake(format!(
+            "no data file in this folder\nhint: known are {}",
+            ENDINGS.join(", ")
+        )));
+    }
+    let within = |files: Vec<String>| files.into_iter().map(|file| path.join(file)).collect();
+    Ok(Located {
+        files: within(part.files),
+        not_for_training: within(part.others),
+        fetched: None,
+    })
+}
+
+/// The training part of a folder, if it is clear.
+fn part_of(path: &Path, depth: Depth) -> Result<Result<TrainingPart, Unclear>> {
+    let mut found = Vec::new();
+    find(path, "", depth, &mut found)?;
+    found.sort();
+    let names: Vec<&str> = found.iter().map(String::as_str).collect();
+    Ok(training_part(&names, &ENDINGS))
+}
+
+/// Names, the first few of many.
+fn list(names: &[String]) -> String {
+    const SHOWN: usize = 8;
+    match names.len().checked_sub(SHOWN) {
+        None | Some(0) => names.join(", "),
+        Some(more) => format!("{}, and {more} more", names[..SHOWN].join(", ")),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    Folder,
+    All,
+}
+
+/// The paths of all files below a folder, relative to it, less hidden ones. Links to folders are not followed, so a tree
+/// with a cycle ends.
+fn find(folder: &Path, before: &str, depth: Depth, found: &mut Vec<String>) -> Result<()> {
+    let unreadable = || format!("cannot read {}", folder.display());
+    for entry in std::fs::read_dir(folder).with_context(unreadable)? {
+        let entry = entry.with_context(unreadable)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with('.') {
+            continue;
+        }
+        let path = format!("{before}{name}");
+        if !entry.file_type().with_context(unreadable)?.is_dir() {
+            found.push(path);
+        } else if depth == Depth::All {
+            find(&entry.path(), &format!("{path}/"), depth, found)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn located(files: &[&str]) -> Result<Located, String> {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        for file in files {
+            let path = folder.path().join(file);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            std::fs::write(path, "").expect("a file");
+        }
+        let shown = format!("{}/", folder.path().display());
+        let short = |paths: Vec<PathBuf>| {
+            let short = |path: PathBuf| path.display().to_string().replace(&shown, "").into();
+            paths.into_iter().map(short).collect()
+        };
+        match super::folder(folder.path()) {
+            Ok(located) => Ok(Located {
+                files: short(located.files),
+                not_for_training: short(located.not_for_training),
+                fetched: None,
+            }),
+            Err(error) => Err(error.to_string().replace(&shown, "")),
+        }
+    }
+
+    fn check(files: &[&str], expected: &[&str], others: &[&str]) {
+        let located = located(files).expect("a clear folder");
+        let paths = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
+        assert_eq!(located.files, paths(expected), "{files:?}");
+        assert_eq!(located.not_for_training, paths(others), "{files:?}");
+    }
+
+    #[test]
+    fn the_training_part_of_a_folder_or_clone_is_taken() {
+        check(
+            &["b.jsonl", "a.jsonl.gz", "x.txt"],
+            &["a.jsonl.gz", "b.jsonl"],
+            &[],
+        );
+        check(
+            &["train.jsonl", "test.jsonl"],
+            &["train.jsonl"],
+            &["test.jsonl"],
+        );
+        let (train, test) = (
+            "data/train-00000-of-00001.jsonl",
+            "data/test-00000-of-00001.jsonl",
+        );
+        let clone = [
+            train,
+            test,
+            "README.md",
+            ".git/x.jsonl",
+            "dataset_infos.json",
+        ];
+        check(&clone, &[train], &[test]);
+        // What lies deeper may be anything: other states, a cache.
+        check(&["a.jsonl", "old/a.jsonl"], &["a.jsonl"], &[]);
+    }
+
+    #[test]
+    fn an_unclear_folder_is_refused_by_name() {
+        for (files, parts) in [
+            (
+                &["a.txt"][..],
+                &["no data file in this folder", "hint: known are"][..],
+            ),
+            (
+                &["a.jsonl", "a.parquet"],
+                &["holds data of 2 folders or formats", "a.parquet"],
+            ),
+            (
+                &["en/train.csv", "de/train.csv"],
+                &["holds data of 2 folders or formats", "de/train.csv"],
+            ),
+            (&["test.jsonl"], &["has no data for training", "test.jsonl"]),
+            (
+                &["train-00000-of-00002.csv"],
+                &["lacks files: 1 of 2 are there of train"],
+            ),
+            (
+                &[
+                    "dataset_info.json",
+                    "state.json",
+                    "data-00000-of-00001.arrow",
+                ],
+                &["`datasets.save_to_disk`", "to_parquet"],
+            ),
+            (
+                &["dataset_dict.json", "train/state.json"],
+                &["`datasets.save_to_disk`"],
+            ),
+        ] {
+            let error = located(files).expect_err("refused");
+            for part in parts {
+                assert!(error.contains(part), "{files:?}: {error}");
+            }
+        }
+    }
+}
