@@ -109,7 +109,7 @@ pub fn survey_functions(source: &str) -> Result<FunctionSurvey, SyntaxError> {
 struct Surveyor<'a> {
     cutter: Cutter<'a>,
     survey: FunctionSurvey,
-    /// Whether the statement that is visited stands in a class.
+    /// Whether a class is right around the statement that is visited.
     in_class: bool,
 }
 

@@ -45,7 +45,7 @@ struct Record {
     line: usize,
     /// Its bytes in the file.
     bytes: u64,
-    /// Number of its values; [`MAX_COLUMNS`] or more are not told apart.
+    /// Number of its values; beyond [`MAX_COLUMNS`] it is not exact.
     columns: usize,
 }
 
@@ -134,13 +134,11 @@ impl CsvRows {
         }
         let mut fields = Map::new();
         for (at, name) in &columns.wanted {
-            match std::str::from_utf8(self.value(*at)) {
-                Ok(text) => fields.insert(name.clone(), Value::from(text)),
-                Err(_) => {
-                    let problem = format!("{} is not UTF-8", quoted(name));
-                    return Err(TableError::bad_row(place, RowFault::NotUtf8, problem));
-                }
+            let Ok(text) = std::str::from_utf8(self.value(*at)) else {
+                let problem = format!("{} is not UTF-8", quoted(name));
+                return Err(TableError::bad_row(place, RowFault::NotUtf8, problem));
             };
+            fields.insert(name.clone(), Value::from(text));
         }
         Ok(Row {
             columns: Arc::clone(&columns.names),

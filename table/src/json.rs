@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use memchr::memchr_iter;
 use serde_json::{Map, Value};
 
 use crate::error::quoted;
@@ -287,20 +288,18 @@ impl JsonRows {
             Ok(())
         })?;
         parser.end()?;
-        match twice {
-            Some(name) => Err(shape(format!("two fields are called {}", quoted(&name)))),
-            None => {
-                row.columns = columns.into();
-                Ok(row)
-            }
+        if let Some(name) = twice {
+            return Err(shape(format!("two fields are called {}", quoted(&name))));
         }
+        row.columns = columns.into();
+        Ok(row)
     }
 
     /// The error for what is wrong in the bytes that begin on line `number`.
     fn bad_row(&self, bytes: &[u8], number: usize, problem: Problem) -> TableError {
         let Problem { what, at, kind } = problem;
         let before = &bytes[..at.min(bytes.len())];
-        let line = number + before.iter().filter(|&&byte| byte == b'\n').count();
+        let line = number + memchr_iter(b'\n', before).count();
         let column = before.iter().rev().take_while(|&&b| b != b'\n').count() + 1;
         let place = Place::line(&self.file, line);
         let (fault, text) = match kind {
@@ -399,7 +398,7 @@ fn columns(document: Row) -> Result<Vec<Row>, TableError> {
     let row = |fields: Map<String, Value>| Row {
         place: place.clone(),
         columns: Arc::clone(&columns),
-        // Which of the rows had it is seen by what stands in its place.
+        // The row that had it holds the replacement.
         lone_surrogate: lone_surrogate.as_ref().and_then(|_| {
             let replaced = fields.iter().find(|(_, value)| holds_replacement(value));
             replaced.map(|(name, _)| name.clone())

@@ -7,7 +7,7 @@ use std::str;
 
 /// Levels of nesting of a value that is built, as in `serde_json`.
 const MAX_DEPTH: usize = 128;
-/// Stands where a text has half of a surrogate pair.
+/// Replaces half of a surrogate pair.
 const REPLACEMENT: &str = "\u{fffd}";
 
 /// What the parser builds of a value.
@@ -55,7 +55,7 @@ pub(crate) struct Parser<'a> {
     at: usize,
     /// How many more values may be built.
     budget: usize,
-    /// Where the last lone surrogate stood.
+    /// Bytes before the last string with a lone surrogate.
     pub(crate) lone_surrogate: Option<usize>,
 }
 
@@ -249,7 +249,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// Passes over a text in quotes; what stands between them, as written.
+    /// Passes over a text in quotes; gives what is between them, as written.
     fn literal(&mut self) -> Parsed<&'a [u8]> {
         if self.peek() != Some(b'"') {
             return self.problem("expected a string");
@@ -333,7 +333,7 @@ fn is_number(text: &str) -> bool {
     end == Some("")
 }
 
-/// Appends what the escape at the beginning of `bytes` stands for; its length, and whether it was a lone surrogate.
+/// Appends the character that the escape at the beginning of `bytes` names; its length, and whether it was a lone surrogate.
 /// `None` for no escape.
 fn unescape(bytes: &[u8], text: &mut Vec<u8>) -> Option<(usize, bool)> {
     let mut put = |character: char| {
@@ -454,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_ends_too_soon_is_told_from_a_wrong_one() {
+    fn a_text_that_ends_too_soon_is_distinguished_from_a_wrong_one() {
         let kind = |json: &str| {
             let mut parser = Parser::new(json.as_bytes(), 100);
             parser

@@ -1,5 +1,6 @@
 //! Columns of arrow as JSON values.
 
+use std::str::Utf8Error;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -114,14 +115,13 @@ fn nullable<T: Into<Value>>(values: impl Iterator<Item = Option<T>>) -> Column {
 }
 
 fn bytes<'a>(values: impl Iterator<Item = Option<&'a [u8]>>) -> Column {
-    let texts: Vec<Option<Option<&str>>> = values
-        .map(|value| value.map(|bytes| std::str::from_utf8(bytes).ok()))
-        .collect();
+    let texts: Vec<Option<Result<&str, Utf8Error>>> =
+        values.map(|value| value.map(std::str::from_utf8)).collect();
     Column {
-        is_text: IsText::collect(texts.iter().map(|text| *text != Some(None))),
+        is_text: IsText::collect(texts.iter().map(|text| !matches!(text, Some(Err(_))))),
         values: texts
             .into_iter()
-            .map(|text| text.flatten().map_or(Value::Null, Value::from))
+            .map(|text| text.and_then(Result::ok).map_or(Value::Null, Value::from))
             .collect(),
     }
 }

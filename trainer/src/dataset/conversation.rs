@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::counts::{BadRow, Reason, shown};
 use super::rows::{Reader, kind, quoted};
 
-/// Between the texts of a content that is a list of parts, as vLLM and llama.cpp join them.
+/// Between the texts of a content that is a list of parts, as `vLLM` and `llama.cpp` join them.
 const BETWEEN_PARTS: &str = "\n";
 /// Roles whose messages belong to a call of a tool.
 const TOOL_ROLES: [&str; 5] = [

@@ -142,7 +142,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Half of a surrogate pair is no text: what stood there is lost.
+    /// Half of a surrogate pair is no text: the character is lost.
     fn check_surrogates(&self) -> Result<(), BadRow> {
         match &self.row.lone_surrogate {
             None => Ok(()),

@@ -103,7 +103,7 @@ mod tests {
         // Of 10 rows, 2 are unreadable and 3 are refused later, then 4.
         assert!(check(10, 2, 8, 3));
         assert!(!check(10, 2, 8, 4));
-        // A draw of 10 among a thousand stands for them all.
+        // A draw of 10 among a thousand represents them all.
         assert!(check(1000, 400, 10, 1));
         assert!(!check(1000, 400, 10, 2));
         // Python source has no rows.
