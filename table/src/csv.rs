@@ -156,7 +156,7 @@ impl CsvRows {
     fn record(&mut self) -> Result<Option<Record>, TableError> {
         let mut line = self.parser.line() as usize;
         let (mut bytes, mut quotes) = (0_u64, 0_usize);
-        let (mut length, mut columns) = (0, 0);
+        let (mut length, mut columns, mut is_wide) = (0, 0, false);
         let most = self.reading.max_row_bytes as u64;
         loop {
             let at = Place::line(&self.file, line);
@@ -195,8 +195,9 @@ impl CsvRows {
                 ReadRecordResult::OutputFull if length < self.values.len() => {}
                 ReadRecordResult::OutputFull => self.values.resize(2 * length.max(GROWTH), 0),
                 ReadRecordResult::InputEmpty => {}
+                // More than any header has: where they end no longer matters.
                 ReadRecordResult::OutputEndsFull if columns >= MAX_COLUMNS => {
-                    columns = MAX_COLUMNS - 1
+                    (columns, is_wide) = (0, true);
                 }
                 ReadRecordResult::OutputEndsFull => {
                     let more = (2 * self.ends.len()).clamp(64, MAX_COLUMNS);
@@ -214,7 +215,7 @@ impl CsvRows {
                     return Ok(Some(Record {
                         line,
                         bytes,
-                        columns,
+                        columns: if is_wide { MAX_COLUMNS } else { columns },
                     }));
                 }
                 ReadRecordResult::End => return Ok(None),
