@@ -55,7 +55,7 @@ impl Nesting {
                 b'"' => self.in_string = false,
                 _ => {}
             }
-            return self.last_if(!self.in_string && self.depth == 0);
+            return Step::last_if(!self.in_string && self.depth == 0);
         }
         let is_separator = matches!(byte, b',' | b':' | b']' | b'}') || byte.is_ascii_whitespace();
         if self.in_word && self.depth == 0 && is_separator {
@@ -66,15 +66,17 @@ impl Nesting {
             b'[' | b'{' => self.depth += 1,
             b']' | b'}' => {
                 self.depth = self.depth.saturating_sub(1);
-                return self.last_if(self.depth == 0);
+                return Step::last_if(self.depth == 0);
             }
             _ => self.in_word = self.depth == 0,
         }
         Step::Inside
     }
+}
 
-    fn last_if(&self, is_last: bool) -> Step {
-        if is_last { Step::Last } else { Step::Inside }
+impl Step {
+    fn last_if(is_last: bool) -> Self {
+        if is_last { Self::Last } else { Self::Inside }
     }
 }
 

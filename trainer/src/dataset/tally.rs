@@ -56,9 +56,9 @@ impl Tally {
         }
         let n_of = |reason: &Reason| counts.left_out.get(reason).copied().unwrap_or(0);
         let mut reasons: Vec<(&Reason, &BadRow)> = self.first.iter().collect();
-        reasons.sort_by_key(|(reason, _)| std::cmp::Reverse(n_of(*reason)));
+        reasons.sort_by_key(|(reason, _)| std::cmp::Reverse(n_of(reason)));
         let lines = reasons.iter().map(|(reason, bad)| {
-            let (n, problem) = (n_of(*reason), &bad.problem);
+            let (n, problem) = (n_of(reason), &bad.problem);
             format!("\n  {n} {}, first {problem}", reason.text())
         });
         let hint = reasons

@@ -207,7 +207,7 @@ fn report(finished: Finished) -> Value {
     serde_json::from_str(&finished.result()).expect("JSON")
 }
 
-fn words<'a>(set: &'a str) -> Vec<&'a str> {
+fn words(set: &str) -> Vec<&str> {
     vec![
         "data",
         "tiny.yaml",
