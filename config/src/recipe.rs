@@ -217,9 +217,10 @@ pub enum InitLoraWeights {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Train {
-    /// Passes over the examples. Default 1; 1 to 10000. Alias: `num_epochs`, `epochs`.
+    /// Passes over the examples. Default 1; 1 to 10000. Alias: `num_epochs`, `epochs`. `max_steps` overrides it.
     pub num_train_epochs: usize,
-    /// Most optimizer steps, whatever the epochs. Default: no limit; 1 to 1000000000.
+    /// Optimizer steps of the run in place of `num_train_epochs`: the data are cut off or repeated, each epoch in an
+    /// order of its own. Default: those of the epochs; 1 to 1000000000.
     pub max_steps: Option<usize>,
     /// Examples in one forward and backward pass. Default 4; 1 to 4096.
     /// Alias: `per_device_train_batch_size`, `batch_size`.
@@ -258,7 +259,8 @@ pub struct Train {
     /// Default 42; 0 to 2^53.
     pub seed: u64,
     /// Optimizer steps between two validations on the part that `data.val_size` keeps out. Default:
-    /// those of an epoch; 1 to 1000000. The last step is always one.
+    /// those of an epoch; 1 to 1000000. There is always one before the first step, of the base model, and
+    /// one after the last.
     pub eval_steps: Option<usize>,
     /// Validations in a row without a lower loss after which training stops. Default: never; 1 to
     /// 1000.
@@ -360,7 +362,7 @@ pub struct Output {
     /// Folder of the run, relative to the current folder. Default: `checkpoints/NAME`, see
     /// [`Recipe::output_dir`].
     pub output_dir: Option<PathBuf>,
-    /// Optimizer steps between two lines of the log. Default 10; 1 to 1000000.
+    /// Optimizer steps between two lines of the log; a line has their mean loss. Default 10; 1 to 1000000.
     pub logging_steps: usize,
     /// Optimizer steps between two checkpoints, from which an interrupted run goes on. Default 50;
     /// 1 to 1000000. The last step is always one.

@@ -14,6 +14,7 @@ use model::{Adapter, AdapterOrigin, LoraSettings, sha256_of_file};
 use serde::{Deserialize, Serialize};
 
 use crate::folder::{RunFolder, commit_folder, remove_folder};
+use crate::log::LossMean;
 
 const STATE_FILE: &str = "state.json";
 const OPTIMIZER_FILE: &str = "optimizer.bpk";
@@ -21,8 +22,9 @@ const RECIPE_FILE: &str = "recipe.yaml";
 /// In the format of `sha256sum`; written last, so a folder without it is unfinished.
 const SUMS_FILE: &str = "SHA256SUMS";
 
-/// Layout of the files; another number belongs to another version of this program.
-const LAYOUT: u32 = 1;
+/// Layout of the files. Layout 1 lacks the fields of `state.json` that have a default; a newer one belongs to a newer
+/// version of this program.
+const LAYOUT: u32 = 2;
 
 /// The numbers of a checkpoint: `state.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,9 +39,15 @@ pub(crate) struct TrainingState {
     pub(crate) supervised_tokens: usize,
     /// Loss of the last step, in nats per supervised token.
     pub(crate) last_loss: f64,
+    /// Training loss of the steps that no line of the log covers yet.
+    #[serde(default)]
+    pub(crate) unlogged: LossMean,
     /// Seconds of training so far, over all its parts.
     pub(crate) seconds: f64,
-    /// The lowest validation loss and its step.
+    /// Validation loss before the first step: that of the base model, in nats per supervised token.
+    #[serde(default)]
+    pub(crate) base_validation_loss: Option<f64>,
+    /// The lowest validation loss after a step, and that step.
     pub(crate) best: Option<Best>,
     /// Validations since then.
     pub(crate) validations_since_best: usize,
@@ -73,7 +81,9 @@ impl TrainingState {
             tokens: 0,
             supervised_tokens: 0,
             last_loss: f64::NAN,
+            unlogged: LossMean::default(),
             seconds: 0.0,
+            base_validation_loss: None,
             best: None,
             validations_since_best: 0,
             steps_above_threshold: 0,
@@ -201,14 +211,17 @@ fn read(path: &Path, step: usize) -> Result<Checkpoint> {
         return Err(anyhow!("{file} is not as it was written"));
     }
     let state: TrainingState = serde_json::from_str(&text(STATE_FILE)?).context(STATE_FILE)?;
-    if (state.layout, state.step) != (LAYOUT, step) {
+    if !(1..=LAYOUT).contains(&state.layout) || state.step != step {
         return Err(anyhow!(
             "{STATE_FILE} is of another version of this program"
         ));
     }
     Ok(Checkpoint {
         path: path.to_owned(),
-        state,
+        state: TrainingState {
+            layout: LAYOUT,
+            ..state
+        },
         recipe_path: path.join(RECIPE_FILE),
         optimizer: fs::read(path.join(OPTIMIZER_FILE))?,
     })

@@ -146,6 +146,7 @@ fn summarise(
         supervised_tokens: state.supervised_tokens,
         trainable_parameters,
         final_loss: state.last_loss,
+        base_validation_loss: state.base_validation_loss,
         best: state.best,
         stopped_early: state.stopped_early,
         data: examples.counts.clone(),

@@ -21,7 +21,9 @@ pub(crate) struct TrainingSummary {
     pub(crate) supervised_tokens: usize,
     pub(crate) trainable_parameters: usize,
     pub(crate) final_loss: f64,
-    /// Validation loss of the adapter, and the step that it is of; `null` without validation.
+    /// Validation loss of the base model, before the first step; `null` without validation.
+    pub(crate) base_validation_loss: Option<f64>,
+    /// The lowest validation loss after a step, and that step; `null` without validation.
     pub(crate) best: Option<Best>,
     /// Whether training ended because the validation loss no longer fell.
     pub(crate) stopped_early: bool,

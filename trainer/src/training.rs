@@ -100,8 +100,9 @@ impl<'a> Training<'a> {
             .train
             .len()
             .div_ceil(recipe.train.examples_per_step());
-        let of_epochs = steps_per_epoch * num_train_epochs;
-        let total_steps = max_steps.map_or(of_epochs, |max| max.min(of_epochs));
+        // As in transformers, `max_steps` replaces the number of epochs: the data are repeated, each epoch in an order of
+        // its own.
+        let total_steps = max_steps.unwrap_or(steps_per_epoch * num_train_epochs);
         Self {
             recipe,
             examples,
@@ -200,6 +201,18 @@ impl<'a> Training<'a> {
         let started = Instant::now();
         let (tokens_before, seconds_before) = (state.tokens, state.seconds);
         let output = &self.recipe.output;
+        if state.step == 0 && !self.examples.validation.is_empty() {
+            let validation_loss = self.validation_loss(decoder, &adapter)?;
+            state.base_validation_loss = Some(validation_loss);
+            progress.note(&format!(
+                "validation         loss {validation_loss:.4} before the first step: the base model's"
+            ));
+            log.write(&LogLine::Validation {
+                step: 0,
+                epoch: 0.0,
+                validation_loss,
+            })?;
+        }
         let mut order = EpochOrder::default();
         while state.step < total && !state.stopped_early {
             let step = state.step;
@@ -220,7 +233,9 @@ impl<'a> Training<'a> {
             state.step = done;
             let batches = window.batches.iter();
             state.tokens += batches.clone().map(|batch| batch.n_tokens).sum::<usize>();
-            state.supervised_tokens += batches.map(Batch::n_supervised).sum::<usize>();
+            let supervised_tokens = batches.map(Batch::n_supervised).sum::<usize>();
+            state.supervised_tokens += supervised_tokens;
+            state.unlogged.add(loss, supervised_tokens);
             state.last_loss = loss;
             state.seconds = seconds_before + elapsed_s;
 
@@ -232,15 +247,27 @@ impl<'a> Training<'a> {
                     cli::memory_text()
                 ),
             );
-            if done.is_multiple_of(output.logging_steps) || done == total || done == 1 {
+            if step == 0 {
+                // A loss is taken before the update: the first one is that of the untouched base model.
+                log.write(&LogLine::Start {
+                    step: 0,
+                    epoch: 0.0,
+                    loss,
+                })?;
+            }
+            let mut log_step = |state: &mut TrainingState, log: &mut RunLog| {
                 log.write(&LogLine::Step {
                     step: done,
                     epoch,
-                    loss,
+                    loss: state.unlogged.take(),
                     learning_rate,
                     grad_norm,
                     tokens: state.tokens,
-                })?;
+                })
+            };
+            let is_logged = done.is_multiple_of(output.logging_steps) || done == total;
+            if is_logged {
+                log_step(&mut state, &mut log)?;
             }
             self.watch(&mut state, learning_rate)?;
             if self.is_validated(done) {
@@ -252,7 +279,11 @@ impl<'a> Training<'a> {
                     epoch,
                     validation_loss,
                 })?;
+                if state.stopped_early && !is_logged {
+                    log_step(&mut state, &mut log)?;
+                }
             }
+            state.seconds = seconds_before + started.elapsed().as_secs_f64();
             let is_last = done == total || state.stopped_early;
             let stop = interrupt.requested() && !is_last;
             if done.is_multiple_of(output.save_steps) || is_last || stop {
@@ -329,6 +360,15 @@ impl<'a> Training<'a> {
         due && !self.examples.validation.is_empty()
     }
 
+    /// The loss on the validation part, in nats per supervised token.
+    fn validation_loss(&self, decoder: &Decoder, adapter: &Adapter) -> Result<f64> {
+        let train = &self.recipe.train;
+        let (store, indices) = (&self.examples.store, &self.examples.validation);
+        let sizes = (train.micro_batch_size, train.loss_chunk_size);
+        let found = validate(decoder, Some(adapter), store, indices, sizes, |_| ())?;
+        Ok(found.loss)
+    }
+
     /// Measures the validation loss, keeps the adapter if it is the best so far, and decides on early stopping. The
     /// loss, and what a reader is told of it.
     fn validate(
@@ -340,16 +380,11 @@ impl<'a> Training<'a> {
         frame: CheckpointFrame,
     ) -> Result<(f64, String)> {
         let config::Train {
-            micro_batch_size,
-            loss_chunk_size,
             early_stopping_patience,
             load_best_model_at_end,
             ..
         } = self.recipe.train;
-        let (store, indices) = (&self.examples.store, &self.examples.validation);
-        let sizes = (micro_batch_size, loss_chunk_size);
-        let found = validate(decoder, Some(adapter), store, indices, sizes, |_| ())?;
-        let loss = found.loss;
+        let loss = self.validation_loss(decoder, adapter)?;
         if state.best.is_none_or(|best| loss < best.loss) {
             let step = state.step;
             state.best = Some(Best { step, loss });

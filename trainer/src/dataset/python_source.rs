@@ -75,6 +75,9 @@ pub(super) fn read(
             counts.leave_out(Reason::ExcludedLicence);
             continue;
         }
+        // Training and validation share no file, even where two data sets name its folder in different ways.
+        let group = file.canonicalize().unwrap_or_else(|_| file.clone());
+        let group = group.to_string_lossy().into_owned();
         counts.found += survey.functions.len() + survey.uncut.len();
         for function in &survey.uncut {
             counts.leave_out(reason_uncut(function));
@@ -98,7 +101,7 @@ pub(super) fn read(
                         stub: function.stub,
                         body: function.body,
                     },
-                    group: Some(path.clone()),
+                    group: Some(group.clone()),
                 });
             } else {
                 counts.leave_out(Reason::Duplicate);

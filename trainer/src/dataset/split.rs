@@ -20,7 +20,7 @@ pub(crate) struct Split {
 /// An example, for the split.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Origin {
-    /// Examples of one group stay on one side.
+    /// Examples of one group stay on one side: functions of one Python file, equal rows of other formats.
     pub(crate) group: u64,
     /// Place of its data set in the recipe.
     pub(crate) dataset: u16,

@@ -176,6 +176,11 @@ fn scalars(line: &LogLine) -> (usize, Vec<(&'static str, f64)>) {
             epoch: _,
             validation_loss,
         } => (step, vec![("validation/loss", validation_loss)]),
+        LogLine::Start {
+            step,
+            epoch: _,
+            loss,
+        } => (step, vec![("train/loss", loss)]),
     }
 }
 

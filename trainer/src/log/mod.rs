@@ -18,17 +18,17 @@ pub(crate) const LOG_FILE: &str = "log.jsonl";
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum LogLine {
-    /// An optimizer step.
+    /// The optimizer steps since the line before.
     Step {
         /// Optimizer steps done.
         step: usize,
         /// Passes over the data, with the part of the current one.
         epoch: f64,
-        /// Nats per supervised token, before this step's update.
+        /// Mean over the supervised tokens of all steps since the line before, in nats, each before its step's update.
         loss: f64,
-        /// Rate of this step.
+        /// Rate of the last of these steps.
         learning_rate: f64,
-        /// Norm of all gradients together, before clipping.
+        /// Norm of all gradients of the last of these steps together, before clipping.
         grad_norm: f64,
         /// Tokens read so far, padding not counted.
         tokens: usize,
@@ -39,9 +39,41 @@ pub(crate) enum LogLine {
         step: usize,
         /// Passes over the data, with the part of the current one.
         epoch: f64,
-        /// Nats per learned token of the validation part.
+        /// Nats per supervised token of the validation part; at step 0 that of the base model.
         validation_loss: f64,
     },
+    /// The base model on the examples of the first step, before any update. Dropout and noise act as in training.
+    Start {
+        /// 0.
+        step: usize,
+        /// 0.
+        epoch: f64,
+        /// Nats per supervised token.
+        loss: f64,
+    },
+}
+
+/// The mean loss of some steps, each weighted with its supervised tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LossMean {
+    /// Sum over the tokens, in nats.
+    sum: f64,
+    /// Supervised tokens.
+    tokens: usize,
+}
+
+impl LossMean {
+    /// Adds a step with this mean loss over `tokens` supervised tokens.
+    pub(crate) fn add(&mut self, loss: f64, tokens: usize) {
+        self.sum += loss * tokens as f64;
+        self.tokens += tokens;
+    }
+
+    /// The mean, in nats per token; starts again from nothing.
+    pub(crate) fn take(&mut self) -> f64 {
+        let Self { sum, tokens } = std::mem::take(self);
+        sum / tokens as f64
+    }
 }
 
 /// The log that a training writes, each line through at once.
@@ -180,12 +212,28 @@ mod tests {
             epoch: 1.0,
             validation_loss: 0.7,
         };
-        let lines = [step(1), step(3), validation];
+        let start = LogLine::Start {
+            step: 0,
+            epoch: 0.0,
+            loss: 2.5,
+        };
+        let lines = [start, step(1), step(3), validation];
         let mut log = RunLog::open(folder.path(), 0).expect("a log");
         for line in &lines {
             log.write(line).expect("written");
         }
         assert_eq!(read(folder.path()).expect("read"), lines);
+    }
+
+    #[test]
+    fn a_mean_weighs_each_step_with_its_tokens_and_starts_again_when_taken() {
+        let mut mean = LossMean::default();
+        mean.add(2.0, 30);
+        mean.add(5.0, 10);
+        assert!((mean.take() - 2.75).abs() < 1e-12);
+        mean.add(4.0, 7);
+        assert!((mean.take() - 4.0).abs() < 1e-12);
+        assert_eq!(mean, LossMean::default());
     }
 
     #[test]

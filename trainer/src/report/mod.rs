@@ -90,11 +90,22 @@ fn headline(
     lines: &[LogLine],
 ) -> String {
     let time = duration_text(Duration::from_secs_f64(summary.seconds));
-    let course = match (first_loss(lines), late_loss(lines)) {
-        (Some(first), Some(late)) => {
-            format!("; the training loss went from {first:.3} to {late:.3} nats a learned token")
-        }
-        _ => String::new(),
+    let course = match (
+        summary.base_validation_loss,
+        adapters_loss(recipe, summary, lines),
+    ) {
+        (Some(base), Some(adapters)) => format!(
+            "; on examples kept out of training, the loss is {base:.3} nats a learned token with the base model and \
+             {adapters:.3} with the adapter"
+        ),
+        _ => match (first_loss(lines), late_loss(lines)) {
+            (Some(first), Some(late)) => {
+                format!(
+                    "; the training loss went from {first:.3} to {late:.3} nats a learned token"
+                )
+            }
+            _ => String::new(),
+        },
     };
     format!(
         "# Training of {}\n\n{} was trained for {} steps on a set of {} examples, in {time} on {}{course}.\n",
@@ -116,6 +127,13 @@ fn findings(subject: Subject, lines: &[LogLine]) -> String {
         ..
     } = subject;
     let mut notes = Vec::new();
+    match (summary.base_validation_loss, adapters_loss(recipe, summary, lines)) {
+        (Some(base), Some(adapters)) if adapters >= base => notes.push(format!(
+            "The validation loss of the adapter ({adapters:.4}) is not below the base model's ({base:.4}): on examples that \
+             it has not seen, the training did not help."
+        )),
+        _ => {}
+    }
     match (summary.best, validation_losses(lines).last()) {
         (Some(best), Some((_, last))) if *last > best.loss * (1.0 + RISEN) => {
             let kept = if recipe.train.load_best_model_at_end {
@@ -124,9 +142,10 @@ fn findings(subject: Subject, lines: &[LogLine]) -> String {
                 "the adapter is the last one all the same (`train.load_best_model_at_end: false`)"
             };
             notes.push(format!(
-                "The validation loss was lowest after step {} ({:.4}) and ended at {last:.4}: what came later was learnt by \
-                 heart. {kept}.",
-                best.step, best.loss
+                "The validation loss was lowest after step {} ({:.4}) and ended {:.1} % higher, at {last:.4}; {kept}.",
+                best.step,
+                best.loss,
+                100.0 * (last / best.loss - 1.0)
             ));
         }
         _ => {}
@@ -139,16 +158,15 @@ fn findings(subject: Subject, lines: &[LogLine]) -> String {
     }
     if validation_examples == 0 {
         notes.push(
-            "No example was kept out of training (`data.val_size: 0`), so nothing here tells learning from \
-             remembering."
+            "No example was kept out of training (`data.val_size: 0`), so these losses cannot tell learning from \
+             memorising."
                 .to_owned(),
         );
     }
     let clipped = clipped_share(recipe, lines);
     if clipped > 0.5 {
         notes.push(format!(
-            "In {:.0} % of the logged steps the gradient was scaled down to `train.max_grad_norm`; a lower learning rate may \
-             serve as well.",
+            "At {:.0} % of the logged steps the gradient was scaled down to `train.max_grad_norm`.",
             100.0 * clipped
         ));
     }
@@ -179,10 +197,20 @@ fn outcome(subject: Subject, lines: &[LogLine]) -> String {
     } = subject;
     let mut rows = Vec::new();
     if let (Some(first), Some(late)) = (first_loss(lines), late_loss(lines)) {
-        rows.push(("training loss, first logged step", format!("{first:.4}")));
+        rows.push((
+            "training loss of the first step, before any update",
+            format!("{first:.4}"),
+        ));
         rows.push((
             "training loss, mean of the last tenth of the log",
             format!("{late:.4}"),
+        ));
+    }
+    if let Some(base) = summary.base_validation_loss {
+        let perplexity = base.exp();
+        rows.push((
+            "validation loss, base model",
+            format!("{base:.4} (perplexity {perplexity:.3})"),
         ));
     }
     if let Some(best) = summary.best {
@@ -212,7 +240,7 @@ fn outcome(subject: Subject, lines: &[LogLine]) -> String {
             ),
         ),
         (
-            "time",
+            "time, with validations and checkpoints",
             format!(
                 "{}, {speed:.0} tokens/s",
                 duration_text(Duration::from_secs_f64(summary.seconds))
@@ -271,7 +299,8 @@ fn data(subject: Subject) -> String {
                 search.left_out,
                 search.benchmarks.join(", ")
             ),
-            None => "They were not searched for the tasks that the recipe evaluates on.".to_owned(),
+            None => "The examples were not searched for the tasks that the recipe evaluates on."
+                .to_owned(),
         }
     );
     table
@@ -302,9 +331,9 @@ fn settings(recipe: &Recipe) -> String {
          - base model: {}\n\
          - adapter: rank {}, alpha {}{variants}\n\
          - optimizer: {}, peak learning rate {:e}, {} examples a step\n\
-         - seed: {}; on the CPU the same recipe on the same data gives the same bytes\n\n\
-         All of it stands in [adapter/recipe.yaml](adapter/recipe.yaml), the loss of every logged step in \
-         [{}]({}), and `tensorboard --logdir {}` shows it.\n",
+         - seed: {}; on one CPU the same recipe and data give the same bytes\n\n\
+         [adapter/recipe.yaml](adapter/recipe.yaml) has all settings, [{}]({}) the losses by step, and \
+         `tensorboard --logdir {}` shows them.\n",
         code(recipe.model.base_model_name()),
         lora.r,
         lora.lora_alpha,
@@ -322,7 +351,7 @@ fn next(recipe: &Recipe) -> String {
     let adapter = recipe.adapter_dir().display().to_string();
     format!(
         "## What next\n\n\
-         A loss says how well the model foretells such texts, not how well it programs. Base model and adapter on tasks \
+         A loss says how well the model predicts such texts, not how well it programs. Base model and adapter on tasks \
          with hidden tests:\n\n    evaluator compare {adapter}\n\n\
          Ask it something:\n\n    trainer generate {adapter}/recipe.yaml --adapter {adapter}\n"
     )
@@ -331,7 +360,7 @@ fn next(recipe: &Recipe) -> String {
 fn step_losses(lines: &[LogLine]) -> impl DoubleEndedIterator<Item = f64> {
     lines.iter().filter_map(|line| match line {
         LogLine::Step { loss, .. } => Some(*loss),
-        LogLine::Validation { .. } => None,
+        LogLine::Validation { .. } | LogLine::Start { .. } => None,
     })
 }
 
@@ -342,13 +371,27 @@ fn validation_losses(lines: &[LogLine]) -> Vec<(usize, f64)> {
             validation_loss,
             ..
         } => Some((step, validation_loss)),
-        LogLine::Step { .. } => None,
+        LogLine::Step { .. } | LogLine::Start { .. } => None,
     };
     lines.iter().filter_map(of).collect()
 }
 
+/// The validation loss of the adapter that was kept.
+fn adapters_loss(recipe: &Recipe, summary: &TrainingSummary, lines: &[LogLine]) -> Option<f64> {
+    if recipe.train.load_best_model_at_end {
+        return summary.best.map(|best| best.loss);
+    }
+    let (step, loss) = validation_losses(lines).last().copied()?;
+    (step > 0).then_some(loss)
+}
+
+/// The training loss before any update; of a log without that line, the first one.
 fn first_loss(lines: &[LogLine]) -> Option<f64> {
-    step_losses(lines).next()
+    let start = lines.iter().find_map(|line| match *line {
+        LogLine::Start { loss, .. } => Some(loss),
+        LogLine::Step { .. } | LogLine::Validation { .. } => None,
+    });
+    start.or_else(|| step_losses(lines).next())
 }
 
 /// The mean over the last tenth of the logged steps, at least one.
@@ -363,7 +406,7 @@ fn clipped_share(recipe: &Recipe, lines: &[LogLine]) -> f64 {
     let limit = recipe.train.max_grad_norm.unwrap_or(f64::INFINITY);
     let norms = lines.iter().filter_map(|line| match line {
         LogLine::Step { grad_norm, .. } => Some(*grad_norm),
-        LogLine::Validation { .. } => None,
+        LogLine::Validation { .. } | LogLine::Start { .. } => None,
     });
     let (mut all, mut clipped) = (0, 0);
     for norm in norms {
@@ -418,6 +461,7 @@ mod tests {
             supervised_tokens: 30_000,
             trainable_parameters: 7424,
             final_loss: 0.9,
+            base_validation_loss: best.map(|_| 2.15),
             best,
             stopped_early: false,
             data: Vec::new(),
@@ -443,11 +487,12 @@ mod tests {
         for part in [
             "# Training of `night`\n",
             "`checkpoints/night/adapter` was trained for 400 steps on a set of 100 examples, in 40.0 s on cpu; the training loss went \
-             from ",
+             from 2.200 to ",
+            "| training loss of the first step, before any update | 2.2000 |",
             "![Losses and learning rate by step](loss.svg)",
             "- No example was kept out of training",
             "| tokens read | 80000, 30000 of them learned |",
-            "| time | 40.0 s, 2000 tokens/s |",
+            "| time, with validations and checkpoints | 40.0 s, 2000 tokens/s |",
             "| `a\\|b` | 100 rows in 1 files | 100 | nothing |",
             "rank 8, alpha 16, with DoRA",
             "    evaluator compare checkpoints/night/adapter\n",
@@ -465,14 +510,34 @@ mod tests {
         });
         let page = page(&["train.max_grad_norm=0.01"], best, 20);
         for part in [
-            "The validation loss was lowest after step 300 (1.1000) and ended at ",
+            "on examples kept out of training, the loss is 2.150 nats a learned token with the base model and 1.100 with \
+             the adapter.\n",
+            "The validation loss was lowest after step 300 (1.1000) and ended 20.0 % higher, at 1.3201; the adapter is the one \
+             of that step.\n",
+            "| validation loss, base model | 2.1500 (perplexity 8.585) |",
             "| validation loss, lowest | 1.1000 after step 300 (perplexity 3.004) |",
-            "In 100 % of the logged steps the gradient was scaled down",
+            "At 100 % of the logged steps the gradient was scaled down",
             "- 20 of 100 rows of `a\\|b` were left out or cut for their length (`data.max_seq_length: 512`).",
             "| 80 | 20 over max_seq_length |",
         ] {
             assert!(page.contains(part), "`{part}` is not in\n{page}");
         }
         assert!(!page.contains("No example was kept out"), "{page}");
+        assert!(!page.contains("did not help"), "{page}");
+    }
+
+    #[test]
+    fn an_adapter_that_is_no_better_than_the_base_model_is_named_so() {
+        let best = Some(Best {
+            step: 50,
+            loss: 2.15,
+        });
+        let said =
+            "The validation loss of the adapter (2.1500) is not below the base model's (2.1500)";
+        assert!(page(&[], best, 0).contains(said));
+        // Then the adapter is the one of the last step.
+        let last = page(&["train.load_best_model_at_end=false"], best, 0);
+        assert!(!last.contains("is not below"), "{last}");
+        assert!(last.contains("and 1.320 with the adapter.\n"), "{last}");
     }
 }

@@ -72,6 +72,7 @@ impl Curves {
                     validation_loss,
                     ..
                 } => validation.push((step as f64, validation_loss)),
+                LogLine::Start { step, loss, .. } => training.push((step as f64, loss)),
             }
         }
         let smoothed = if training.len() < SMOOTHED_FROM {
@@ -104,7 +105,7 @@ impl Curves {
         let (low, high) = range(|point| point.1)?;
         let room = (0.06 * (high - low)).max(1e-3);
         Some([
-            (first.min(1.0), last.max(first + 1.0)),
+            (first, last.max(first + 1.0)),
             ((low - room).max(0.0), high + room),
         ])
     }
@@ -292,6 +293,18 @@ pub(super) mod tests {
     /// A log as a training of this many steps leaves it, with a validation every fifty.
     pub(in crate::report) fn made_up(steps: usize) -> Vec<LogLine> {
         let mut lines = Vec::new();
+        if steps > 0 {
+            lines.push(LogLine::Validation {
+                step: 0,
+                epoch: 0.0,
+                validation_loss: 2.15,
+            });
+            lines.push(LogLine::Start {
+                step: 0,
+                epoch: 0.0,
+                loss: 2.2,
+            });
+        }
         for step in 1..=steps {
             let at = step as f64 / steps as f64;
             let wobble = 0.2 * (step as f64 * 1.7).sin() * (step as f64 * 0.6).cos();

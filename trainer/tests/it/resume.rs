@@ -6,18 +6,21 @@ use std::{fs, thread};
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use serde_json::Value;
 
 use crate::fit;
 use crate::support::{Finished, Project, finish, says};
 
-/// Twenty-four steps with a checkpoint after each, and with random zeros in each.
-const WORDS: [&str; 8] = [
+/// Twenty-four steps with a checkpoint after each, with random zeros in each, and a line of the log over five of them.
+const WORDS: [&str; 10] = [
     "--set",
     "lora.lora_dropout=0.1",
     "--set",
     "train.num_train_epochs=12",
     "--set",
     "output.save_steps=1",
+    "--set",
+    "output.logging_steps=5",
     "--set",
     "train.weight_decay=0.01",
 ];
@@ -52,9 +55,11 @@ fn uninterrupted() -> (Vec<u8>, String, Vec<Vec<u8>>) {
     let project = Project::new();
     fit(&project, &WORDS).result();
     let outcome = outcome(&project);
-    assert_eq!(outcome.1.lines().count(), STEPS);
+    let step = |line| serde_json::from_str::<Value>(line).expect("JSON")["step"].as_u64();
+    let steps: Vec<u64> = outcome.1.lines().filter_map(step).collect();
+    assert_eq!(steps, [0, 5, 10, 15, 20, STEPS as u64]);
     // The first says which version of the format the others have.
-    assert_eq!(outcome.2.len(), 1 + STEPS);
+    assert_eq!(outcome.2.len(), 1 + steps.len());
     outcome
 }
 

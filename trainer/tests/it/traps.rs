@@ -55,7 +55,9 @@ fn losses(project: &Project, words: &[&str]) -> (Vec<f64>, Value) {
     let log = project.read("checkpoints/tiny/log.jsonl");
     let losses = log
         .lines()
-        .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["loss"].as_f64())
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON"))
+        .filter(|line| line["step"] != 0)
+        .map(|line| line["loss"].as_f64())
         .collect::<Option<Vec<f64>>>();
     let summary = project.read("checkpoints/tiny/adapter/training.json");
     (
