@@ -1,13 +1,15 @@
 //! From outcomes to messages and exit codes.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 
 use config::RecipeError;
 use hub::HubError;
 use model::source::SourceError;
 use model::{AdapterError, CheckpointError, ConfigError, GenerationError};
+
+use crate::interrupt::INTERRUPTED;
 
 /// Marks an error as the user's: exit code 2 instead of 1.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +56,7 @@ impl Failure {
             Self::Environment(_) => 1,
             Self::Mistake(_) => 2,
             Self::Incomplete(_) => 3,
-            Self::Interrupted(_) => 130,
+            Self::Interrupted(_) => INTERRUPTED,
         }
     }
 }
@@ -144,7 +146,7 @@ pub fn finish(outcome: Result<(), Failure>) -> ExitCode {
                 Failure::Interrupted(_) => "interrupted",
                 _ => "error",
             };
-            let _ = writeln!(std::io::stderr(), "{label}: {failure}");
+            crate::note(&format!("{label}: {failure}"));
             ExitCode::from(failure.code())
         }
     }

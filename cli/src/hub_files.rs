@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use hub::{Fetched, Hub, HubError, HubName, ModelParts, Provenance, Settings, Token};
 
 use crate::base_model::{cache_dir, set};
+use crate::interrupt::saved_meanwhile;
 use crate::progress::{Steps, duration_text};
 use crate::{bytes_text, note};
 
@@ -101,6 +102,7 @@ fn fetch(
     what: impl FnOnce(&Hub, &mut dyn FnMut(hub::Progress)) -> Result<Fetched, HubError>,
 ) -> Result<Fetched> {
     let mut steps = Steps::default();
+    let _guard = saved_meanwhile("what has been downloaded is kept");
     let fetched = what(&Hub::new(settings()), &mut |event| show(&mut steps, event));
     steps.finish();
     let fetched = fetched.map_err(anyhow::Error::from);

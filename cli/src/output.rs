@@ -2,16 +2,27 @@
 
 use std::io::{self, Write};
 
+use crate::printable::{printable, printable_json};
 use crate::progress::bytes_text;
 
-/// Prints a result to stdout. A reader that went away is no failure.
+/// Prints a result to stdout, foreign characters made harmless. A reader that went away is no failure.
 pub fn result(text: &str) {
+    painted_result(&printable(text));
+}
+
+/// Prints a JSON document to stdout.
+pub fn document(json: &str) {
+    painted_result(&printable_json(json));
+}
+
+/// Prints a result with the escape codes in it, for text whose foreign parts went through [`printable`] one by one.
+pub fn painted_result(text: &str) {
     let _ = writeln!(io::stdout(), "{text}");
 }
 
-/// Prints a note on how it goes to stderr.
+/// Prints a note to stderr.
 pub fn note(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = writeln!(io::stderr(), "{}", printable(text));
 }
 
 /// The memory that this process holds now, or `memory unknown` where the system does not say.

@@ -1,9 +1,13 @@
 //! Progress of long work on stderr: a bar on a terminal, now and then a plain line in a log.
 
 use std::io::{IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+
+use crate::estimate::Estimate;
+use crate::printable::printable;
 
 /// Pause between two plain lines.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -13,11 +17,10 @@ pub struct Progress {
     label: String,
     unit: &'static str,
     total: u64,
-    /// Units that were finished before this began.
-    before: u64,
     done: u64,
     message: String,
     started: Instant,
+    estimate: Arc<Mutex<Estimate>>,
     display: Display,
 }
 
@@ -36,34 +39,44 @@ impl Progress {
     /// said of the time left.
     pub fn resumed(before: u64, label: &str, total: u64, unit: &'static str) -> Self {
         let now = Instant::now();
+        let label = printable(label).into_owned();
+        let estimate = Arc::new(Mutex::new(Estimate::new(before, total, now)));
         let display = if std::io::stderr().is_terminal() {
             let bar = ProgressBar::new(total);
-            set_style(&bar, label, unit, total);
-            bar.set_prefix(unit);
+            set_style(&bar, unit, total, &estimate);
+            bar.set_prefix(label.clone());
             bar.set_position(before);
-            bar.reset_eta();
             bar.enable_steady_tick(Duration::from_millis(500));
             Display::Bar(bar)
         } else {
             Display::Lines { last: now }
         };
         Self {
-            label: label.to_owned(),
+            label,
             unit,
             total,
-            before,
             done: before,
             message: String::new(),
             started: now,
+            estimate,
             display,
         }
     }
 
+    /// The same for units that take the same time each, except perhaps the first: it then has no part in what is said
+    /// of the time left.
+    #[must_use]
+    pub fn uniform(self) -> Self {
+        self.estimate().set_uniform();
+        self
+    }
+
     /// Changes what is known of the total.
     pub fn set_total(&mut self, total: u64) {
+        self.estimate().set_total(total);
         if let Display::Bar(bar) = &self.display {
             if (self.total == 0) != (total == 0) {
-                set_style(bar, &self.label, self.unit, total);
+                set_style(bar, self.unit, total, &self.estimate);
             }
             bar.set_length(total);
         }
@@ -72,8 +85,9 @@ impl Progress {
 
     /// Shows that `done` units are finished, with a few words on how it goes.
     pub fn set(&mut self, done: u64, message: impl Into<String>) {
+        self.estimate().set(done, Instant::now());
         self.done = done;
-        self.message = message.into();
+        self.message = printable(&message.into()).into_owned();
         match &mut self.display {
             Display::Bar(bar) => {
                 bar.set_position(done);
@@ -86,6 +100,23 @@ impl Progress {
                 }
             }
         }
+    }
+
+    /// Leaves time that just passed out of the rate at which units are finished, such as that of a validation; `left`
+    /// more such pauses are expected.
+    pub fn exclude(&mut self, pause: Duration, left: u64) {
+        let mut estimate = self.estimate();
+        estimate.exclude(pause, Instant::now());
+        estimate.expect(left, pause);
+    }
+
+    /// Says that `left` pauses of this length are to come.
+    pub fn expect(&mut self, left: u64, pause: Duration) {
+        self.estimate().expect(left, pause);
+    }
+
+    fn estimate(&self) -> std::sync::MutexGuard<'_, Estimate> {
+        self.estimate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Prints a note on how it goes, above the bar if there is one.
@@ -132,26 +163,14 @@ impl Progress {
     }
 
     fn line(&self) {
-        let elapsed = self.started.elapsed();
+        let elapsed = duration_text(self.started.elapsed());
+        let (label, message) = (&self.label, &self.message);
         if self.total == 0 {
-            let (label, done) = (&self.label, self.amount(self.done));
-            let text = format!(
-                "{label:18} {done}  {}  {}",
-                duration_text(elapsed),
-                self.message
-            );
-            return print_line(&text);
+            let done = self.amount(self.done);
+            return print_line(&format!("{label:18} {done}  {elapsed}  {message}"));
         }
-        let eta = time_left(
-            elapsed,
-            self.done.saturating_sub(self.before),
-            self.total,
-            self.done,
-        )
-        .map_or_else(|| "unknown".to_owned(), duration_text);
-        let percent = (100 * self.done.min(self.total))
-            .checked_div(self.total)
-            .unwrap_or(0);
+        let eta = eta_text(&self.estimate());
+        let percent = 100 * self.done.min(self.total) / self.total;
         let of = self.amount(self.total);
         let done = if self.unit == "B" {
             bytes_text(self.done)
@@ -159,10 +178,7 @@ impl Progress {
             self.done.to_string()
         };
         print_line(&format!(
-            "{:18} {done}/{of} {percent:3} %  {} ETA {eta}  {}",
-            self.label,
-            duration_text(elapsed),
-            self.message
+            "{label:18} {done}/{of} {percent:3} %  {elapsed}  ETA {eta}  {message}"
         ));
     }
 }
@@ -182,7 +198,8 @@ impl Steps {
         let is_shown = |(of, with, _): &(String, String, Progress)| of == label && with == file;
         if !self.shown.as_ref().is_some_and(is_shown) {
             self.end();
-            let progress = Progress::new(label, total.unwrap_or(0), "B");
+            // A download that continues has a part of it already.
+            let progress = Progress::resumed(bytes, label, total.unwrap_or(0), "B");
             self.shown = Some((label.to_owned(), file.to_owned(), progress));
         }
         if let Some((_, _, progress)) = &mut self.shown {
@@ -216,30 +233,35 @@ impl Steps {
 }
 
 /// How a bar looks: without a total there is neither a share nor an end to be told.
-fn set_style(bar: &ProgressBar, label: &str, unit: &str, total: u64) {
-    let shown = match (unit, total) {
-        ("B", 0) => "{bytes}  {elapsed}",
-        (_, 0) => "{pos} {prefix}  {elapsed}",
-        ("B", _) => "{wide_bar} {bytes}/{total_bytes}  ETA {eta}",
-        _ => "{wide_bar} {pos}/{len} {prefix}  ETA {eta}",
+fn set_style(bar: &ProgressBar, unit: &str, total: u64, estimate: &Arc<Mutex<Estimate>>) {
+    // The bar takes what label and numbers leave: on a narrow terminal the numbers matter more.
+    let template = match (unit, total) {
+        ("B", 0) => "{prefix} {bytes}  {elapsed}  {msg}".to_owned(),
+        (_, 0) => format!("{{prefix}} {{pos}} {unit}  {{elapsed}}  {{msg}}"),
+        ("B", _) => "{prefix} {wide_bar} {bytes}/{total_bytes}  ETA {left}  {msg}".to_owned(),
+        _ => format!("{{prefix}} {{wide_bar}} {{pos}}/{{len}} {unit}  ETA {{left}}  {{msg}}"),
     };
-    // The label stands in the template, the changing part in the message. The bar takes what they leave: on a narrow
-    // terminal the numbers matter more.
-    let template = format!("{label} {shown}  {{msg}}");
+    let estimate = Arc::clone(estimate);
+    let left = move |_: &ProgressState, out: &mut dyn std::fmt::Write| {
+        let text = eta_text(&estimate.lock().unwrap_or_else(PoisonError::into_inner));
+        // What is drawn on is memory.
+        let _ = out.write_str(&text);
+    };
     if let Ok(style) = ProgressStyle::with_template(&template) {
-        bar.set_style(style.progress_chars("=> "));
+        bar.set_style(style.with_key("left", left).progress_chars("=> "));
     }
 }
 
-/// Time until all is done, if it goes on as it went; `None` if nothing is known of that.
-fn time_left(elapsed: Duration, done_since: u64, total: u64, done: u64) -> Option<Duration> {
-    let left = total.checked_sub(done)?;
-    (done_since > 0).then(|| elapsed.mul_f64(left as f64 / done_since as f64))
+/// The time left in words, `-` as long as it is not known.
+fn eta_text(estimate: &Estimate) -> String {
+    estimate
+        .time_left(Instant::now())
+        .map_or_else(|| "-".to_owned(), duration_text)
 }
 
 /// Writes to stderr; a closed stderr must not end a night's run.
 fn print_line(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{}", line.trim_end());
+    let _ = writeln!(std::io::stderr(), "{}", printable(line.trim_end()));
 }
 
 /// A duration as people say it: `8.3 s`, `4 min 05 s`, `3 h 20 min`.
@@ -264,16 +286,6 @@ pub fn bytes_text(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_time_left_follows_from_what_was_done_since_the_beginning_alone() {
-        let minute = Duration::from_mins(1);
-        assert_eq!(time_left(minute, 10, 40, 10), Some(3 * minute));
-        // Gone on from step 30 of 40.
-        assert_eq!(time_left(minute, 5, 40, 35), Some(minute));
-        assert_eq!(time_left(minute, 0, 40, 30), None);
-        assert_eq!(time_left(minute, 5, 0, 5), None);
-    }
 
     #[test]
     fn durations_read_naturally() {

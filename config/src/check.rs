@@ -15,6 +15,15 @@ use crate::workflow::{AdapterRoles, Budget, Workflow};
 /// Largest seed: every JSON reader takes whole numbers up to here.
 const MAX_SEED: u64 = 1 << 53;
 
+/// Whether a command reads the recipe's data sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// At least one has to be named.
+    Data,
+    /// None has to be.
+    NoData,
+}
+
 /// A value outside its range; `found` is the value in the struct, which a default may have put there.
 pub(crate) struct Finding {
     pub(crate) path: KeyPath,
@@ -25,7 +34,7 @@ pub(crate) struct Finding {
 }
 
 /// All values of `recipe` that are outside their ranges, in reading order.
-pub(crate) fn findings(recipe: &Recipe) -> Vec<Finding> {
+pub(crate) fn findings(recipe: &Recipe, needs: Needs) -> Vec<Finding> {
     let Recipe {
         name,
         model,
@@ -44,7 +53,7 @@ pub(crate) fn findings(recipe: &Recipe) -> Vec<Finding> {
     );
     check.model(model);
     check.lora(lora);
-    check.data(data);
+    check.data(data, needs);
     check.train(train);
     check.output(output);
     check.evaluate(evaluate);
@@ -246,7 +255,7 @@ impl Check {
             max_steps,
             micro_batch_size,
             gradient_accumulation_steps,
-            optim: _,
+            optim,
             learning_rate,
             lr_scheduler_type: _,
             warmup_ratio,
@@ -286,13 +295,29 @@ impl Check {
         if let Some(norm) = *max_grad_norm {
             self.real("train.max_grad_norm", norm, (above_0, Bound::Unbounded));
         }
-        self.real("train.adam_beta1", *adam_beta1, 0.0..1.0);
-        self.real("train.adam_beta2", *adam_beta2, 0.0..1.0);
-        self.real(
-            "train.adam_epsilon",
-            *adam_epsilon,
-            (above_0, Bound::Included(0.1)),
-        );
+        let has = optim.adam_defaults();
+        let below_1 = (Bound::Included(0.0), Bound::Excluded(1.0));
+        for (key, value, default, range) in [
+            ("adam_beta1", adam_beta1, has.beta1, below_1),
+            ("adam_beta2", adam_beta2, has.beta2, below_1),
+            (
+                "adam_epsilon",
+                adam_epsilon,
+                has.epsilon,
+                (above_0, Bound::Included(0.1)),
+            ),
+        ] {
+            let key = format!("train.{key}");
+            match (*value, default) {
+                (Some(value), Some(_)) => self.real(&key, value, range),
+                (Some(value), None) => {
+                    let optim = optim.name();
+                    let allowed = format!("nothing, since train.optim {optim} has no such setting");
+                    self.that(false, &key, value, allowed);
+                }
+                (None, _) => {}
+            }
+        }
         if let Some(alpha) = *neftune_noise_alpha {
             let range = (above_0, Bound::Included(1000.0));
             self.real("train.neftune_noise_alpha", alpha, range);

@@ -24,6 +24,7 @@ mod error;
 mod experiment;
 mod load;
 mod node;
+mod optimizer;
 mod overrides;
 mod probe;
 mod recipe;
@@ -41,9 +42,10 @@ pub use difference::Difference;
 pub use endpoint::{Api, Endpoint};
 pub use error::{Mistake, Place, RecipeError};
 pub use experiment::{Declared, Hypothesis, HypothesisId, HypothesisMetric, Sweep};
+pub use optimizer::{AdamSettings, Optim};
 pub use recipe::{
     Dtype, Evaluate, GradientCheckpointing, InitLoraWeights, Lora, LrSchedulerType, Model,
-    ModuleToSave, Optim, Output, Quantization, Recipe, Sampling, Train,
+    ModuleToSave, Output, Quantization, Recipe, Sampling, Train,
 };
 pub use target_modules::{TargetModule, TargetModules};
 pub use workflow::{AdapterRoles, Budget, Prompting, Prompts, Role, Workflow};

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use crate::check::Needs;
 use crate::deserialize::{self, Failure, Problem};
 use crate::error::{Mistake, Place, RecipeError};
 use crate::node::{KeyPath, Node, Origin, Step, Value};
@@ -21,6 +22,18 @@ impl Recipe {
     /// # Errors
     /// The first mistake of form (syntax, type, unknown key), or all values out of range together.
     pub fn load(path: &Path, overrides: &[String]) -> Result<Self, RecipeError> {
+        Self::read(path, overrides, Needs::Data)
+    }
+
+    /// As [`Recipe::load`], for a command that reads no data sets: the recipe need not name any.
+    ///
+    /// # Errors
+    /// As [`Recipe::load`].
+    pub fn load_without_data(path: &Path, overrides: &[String]) -> Result<Self, RecipeError> {
+        Self::read(path, overrides, Needs::NoData)
+    }
+
+    fn read(path: &Path, overrides: &[String], needs: Needs) -> Result<Self, RecipeError> {
         let unreadable = |source: io::Error| RecipeError::Unreadable {
             path: path.to_owned(),
             hint: similar_file(path).map(|similar| format!("did you mean {}?", similar.display())),
@@ -51,11 +64,32 @@ impl Recipe {
             }
         })?;
         // Some editors put a byte order mark in front.
-        Self::parse(text.trim_start_matches('\u{feff}'), path, overrides)
+        Self::parse_for(text.trim_start_matches('\u{feff}'), path, overrides, needs)
     }
 
     /// Like [`Recipe::load`], from the text of the file `path`.
     pub fn parse(text: &str, path: &Path, overrides: &[String]) -> Result<Self, RecipeError> {
+        Self::parse_for(text, path, overrides, Needs::Data)
+    }
+
+    /// Like [`Recipe::load_without_data`], from the text of the file `path`.
+    ///
+    /// # Errors
+    /// As [`Recipe::load`].
+    pub fn parse_without_data(
+        text: &str,
+        path: &Path,
+        overrides: &[String],
+    ) -> Result<Self, RecipeError> {
+        Self::parse_for(text, path, overrides, Needs::NoData)
+    }
+
+    fn parse_for(
+        text: &str,
+        path: &Path,
+        overrides: &[String],
+        needs: Needs,
+    ) -> Result<Self, RecipeError> {
         let source = Source {
             text,
             path,
@@ -68,8 +102,10 @@ impl Recipe {
             recipe.name = name_of_file(path);
         }
         experiment::find_declarations(&tree, &mut recipe.evaluate.hypotheses);
-        let mistakes = source.mistakes(&tree, &recipe, negative);
+        recipe.train.forget_foreign_adam();
+        let mistakes = source.mistakes(&tree, &recipe, negative, needs);
         if mistakes.is_empty() {
+            recipe.train.fill_adam();
             Ok(recipe)
         } else {
             Err(RecipeError::BadValues(mistakes))
@@ -180,8 +216,14 @@ impl Source<'_> {
         }
     }
 
-    fn mistakes(&self, tree: &Node, recipe: &Recipe, negative: Vec<KeyPath>) -> Vec<Mistake> {
-        let mut findings = check::findings(recipe);
+    fn mistakes(
+        &self,
+        tree: &Node,
+        recipe: &Recipe,
+        negative: Vec<KeyPath>,
+        needs: Needs,
+    ) -> Vec<Mistake> {
+        let mut findings = check::findings(recipe, needs);
         for path in negative {
             if findings.iter().all(|finding| finding.path != path) {
                 let (found, allowed) = (String::new(), "0 or more".to_owned());

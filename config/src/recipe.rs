@@ -13,6 +13,7 @@ use crate::benchmark::{Benchmark, BenchmarkName};
 use crate::data::Data;
 use crate::endpoint::Endpoint;
 use crate::experiment::{Hypothesis, Sweep};
+use crate::optimizer::Optim;
 use crate::target_modules::TargetModules;
 use crate::workflow::{AdapterRoles, Budget, Prompting, Prompts, Workflow};
 
@@ -235,17 +236,23 @@ pub struct Train {
     pub lr_scheduler_type: LrSchedulerType,
     /// Share of the steps in which the learning rate rises from 0. Default 0.03; from 0 to below 1.
     pub warmup_ratio: f64,
-    /// Decoupled weight decay of `AdamW`. Default 0; 0 to 1.
+    /// Decoupled weight decay, of every optimizer. Default 0; 0 to 1.
     pub weight_decay: f64,
     /// Largest L2 norm of all gradients together; a larger one is scaled down. Default 1; above 0;
     /// `null` clips nothing.
     pub max_grad_norm: Option<f64>,
-    /// Decay of `AdamW`'s first moment. Default 0.9; from 0 to below 1.
-    pub adam_beta1: f64,
-    /// Decay of `AdamW`'s second moment. Default 0.999; from 0 to below 1.
-    pub adam_beta2: f64,
-    /// `AdamW`'s term against division by zero. Default 1e-8; above 0, at most 0.1.
-    pub adam_epsilon: f64,
+    /// Decay of the first moment of `adamw`, share of the momentum in an update of `lion`. Default 0.9; from
+    /// 0 to below 1; refused for other optimizers.
+    #[serde(default)]
+    pub adam_beta1: Option<f64>,
+    /// Decay of the second moment of `adamw`, by default 0.999, and of the momentum of `lion`, by default
+    /// 0.99; from 0 to below 1; refused for other optimizers.
+    #[serde(default)]
+    pub adam_beta2: Option<f64>,
+    /// Term of `adamw` against division by zero. Default 1e-8; above 0, at most 0.1; refused for other
+    /// optimizers.
+    #[serde(default)]
+    pub adam_epsilon: Option<f64>,
     /// Width of the uniform noise that is added to the embeddings in training, before it is divided by
     /// the root of length times hidden size. Default: no noise; above 0, at most 1000. Source: Jain et
     /// al. 2023, arXiv:2310.05914, which takes 5 to 15.
@@ -288,9 +295,9 @@ impl Default for Train {
             warmup_ratio: 0.03,
             weight_decay: 0.0,
             max_grad_norm: Some(1.0),
-            adam_beta1: 0.9,
-            adam_beta2: 0.999,
-            adam_epsilon: 1e-8,
+            adam_beta1: Optim::Adamw.adam_defaults().beta1,
+            adam_beta2: Optim::Adamw.adam_defaults().beta2,
+            adam_epsilon: Optim::Adamw.adam_defaults().epsilon,
             neftune_noise_alpha: None,
             gradient_checkpointing: GradientCheckpointing::Auto,
             loss_chunk_size: 256,
@@ -309,23 +316,6 @@ impl Train {
     pub fn examples_per_step(&self) -> usize {
         self.micro_batch_size * self.gradient_accumulation_steps
     }
-}
-
-/// An optimizer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Optim {
-    /// Adam with decoupled weight decay. Loshchilov and Hutter 2017, arXiv:1711.05101.
-    Adamw,
-    /// A second moment of rows and columns alone: half the state of `adamw`, or less. Shazeer and
-    /// Stern 2018, arXiv:1804.04235, with the rate that the recipe gives.
-    Adafactor,
-    /// The sign of a momentum: half the state of `adamw`; wants a rate three to ten times lower. Chen
-    /// et al. 2023, arXiv:2302.06675.
-    Lion,
-    /// A momentum made orthogonal, scaled so that the rate of `adamw` suits it. Liu et al. 2025,
-    /// arXiv:2502.16982.
-    Muon,
 }
 
 /// What is kept of a forward pass: `train.gradient_checkpointing`. It changes memory and speed, not the result.

@@ -36,10 +36,13 @@ pub(crate) fn complete(
     run: &mut RunFolder,
 ) -> Result<Vec<Finished>> {
     let trajectories = trajectories(arm, workflow, tasks, settings, run)?;
-    if trajectories.iter().all(Trajectory::is_decided_in_log) {
+    let before = trajectories.iter().filter(|of| of.is_decided_in_log());
+    let before = before.count();
+    if before == trajectories.len() {
         cli::note(&format!("{label}: all answers are there already"));
     }
-    let mut progress = Progress::new(label, trajectories.len() as u64, "answers");
+    let total = trajectories.len() as u64;
+    let mut progress = Progress::resumed(before as u64, label, total, "answers");
     let started = Instant::now();
     let finished = schedule::run(
         trajectories,

@@ -95,7 +95,7 @@ fn bench(arguments: &BenchArguments) -> Result<()> {
         peak_bytes: model::memory_bytes(&device).or_else(cli::peak_memory_bytes),
     };
     if arguments.json {
-        cli::result(&serde_json::to_string_pretty(&bench)?);
+        cli::document(&serde_json::to_string_pretty(&bench)?);
     } else {
         cli::result(&text(&bench));
     }

@@ -231,7 +231,8 @@ pub(crate) fn adopt_earlier_identity(
 
 /// Whether an earlier resolved recipe is this one; where it does not say who set an effect, either is possible.
 fn is_same_recipe(earlier: &RunInfo, recipe: &Recipe) -> bool {
-    let Ok(mut found) = Recipe::parse(&earlier.recipe.yaml, Path::new(RUN), &[]) else {
+    let Ok(mut found) = Recipe::parse_without_data(&earlier.recipe.yaml, Path::new(RUN), &[])
+    else {
         return false;
     };
     let rows = found.evaluate.hypotheses.iter_mut();

@@ -35,6 +35,7 @@ fn main() -> ExitCode {
     if let Some(exit_code) = sandbox::helper::become_if_asked() {
         return exit_code;
     }
+    cli::watch_interrupts();
     cli::finish(match Arguments::parse().command {
         Command::Compare(CompareArguments {
             adapters,

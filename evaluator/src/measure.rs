@@ -34,7 +34,7 @@ pub(crate) fn run(arguments: &MetricsArguments) -> Result<(), Failure> {
     if arguments.json {
         let document = serde_json::to_string_pretty(&Document(&measured))
             .context("cannot write the metrics as JSON")?;
-        cli::result(&document);
+        cli::document(&document);
     } else {
         cli::result(&table::render(&measured, n_found));
     }

@@ -110,9 +110,9 @@ fn show(arguments: &SandboxArguments) -> Result<()> {
             python: interpreter,
             description: &description,
         };
-        cli::result(&serde_json::to_string_pretty(&document)?);
+        cli::document(&serde_json::to_string_pretty(&document)?);
     } else {
-        cli::result(&table(interpreter, &description));
+        cli::painted_result(&table(interpreter, &description));
     }
     Ok(())
 }
@@ -123,8 +123,8 @@ fn table(interpreter: &Interpreter, description: &Description) -> String {
         format!("level     {}", description.level),
         format!(
             "python    {} ({})",
-            interpreter.version,
-            interpreter.executable.display()
+            cli::printable(&interpreter.version),
+            cli::printable(&interpreter.executable.display().to_string())
         ),
         String::new(),
     ];

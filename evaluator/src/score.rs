@@ -38,7 +38,7 @@ pub(crate) fn run(arguments: &ScoreArguments) -> Result<(), Failure> {
     let document = score(arguments)?;
     if arguments.json {
         let text = serde_json::to_string_pretty(&document).map_err(anyhow::Error::from)?;
-        cli::result(&text);
+        cli::document(&text);
     } else {
         cli::result(&document.table());
     }
@@ -72,6 +72,7 @@ fn score(arguments: &ScoreArguments) -> Result<Document> {
         sandbox = sandbox.with_workers(workers);
     }
     let mut cache = ScoreCache::open(&cache_dir.join("scores").join(format!("{name}.jsonl")))?;
+    cli::saved_so_far("every verdict so far is kept in the cache of scores");
     if cache.damaged() > 0 {
         let lines = count(cache.damaged(), "damaged line");
         cli::note(&format!("{lines} in the cache of scores passed over"));

@@ -43,7 +43,7 @@ fn show(arguments: &ShowArguments) -> Result<()> {
     }
     if arguments.json {
         let all: Vec<&Event> = trajectories.values().flatten().collect();
-        cli::result(&serde_json::to_string_pretty(&all)?);
+        cli::document(&serde_json::to_string_pretty(&all)?);
         return Ok(());
     }
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -52,7 +52,7 @@ fn show(arguments: &ShowArguments) -> Result<()> {
         .iter()
         .map(|(key, events)| page::trajectory(key, events, paint))
         .collect();
-    cli::result(pages.join("\n").trim_end());
+    cli::painted_result(pages.join("\n").trim_end());
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use model::DeviceChoice;
 use crate::available::available_bytes;
 use crate::dataset::Examples;
 use crate::fit::lora_settings;
-use crate::memory::Load;
+use crate::memory::{Load, optimizer_values};
 
 /// Share of what is available that a training may take before layers are computed again: the estimate is right
 /// to a seventh, and other programs want to live, too.
@@ -48,6 +48,10 @@ impl<'a> Budget<'a> {
             weights_bytes: format.bytes(base.checkpoint(), device) as u64,
             recomputed_layers: 0,
             trainable: settings.num_trainable(config),
+            optimizer_values: optimizer_values(
+                recipe.train.optim,
+                &settings.trainable_shapes(config),
+            ),
             kept_per_token: settings.kept_per_token(config),
             micro_batch_size: recipe.train.micro_batch_size.min(examples.train.len()),
             // Packed sequences are filled up to the limit.
@@ -154,6 +158,7 @@ mod tests {
             weights_bytes: 4 * config.num_parameters() as u64,
             recomputed_layers: 0,
             trainable: 18_000_000,
+            optimizer_values: 36_000_000,
             kept_per_token: 0,
             micro_batch_size: 1,
             length: 2048,

@@ -42,8 +42,11 @@ pub(crate) struct TrainingState {
     /// Training loss of the steps that no line of the log covers yet.
     #[serde(default)]
     pub(crate) unlogged: LossMean,
-    /// Seconds of training so far, over all its parts.
+    /// Seconds of training so far over all its parts, with validations and checkpoints.
     pub(crate) seconds: f64,
+    /// The most memory that a process of this training held, where the system says so.
+    #[serde(default)]
+    pub(crate) peak_memory_bytes: Option<u64>,
     /// Validation loss before the first step: that of the base model, in nats per supervised token.
     #[serde(default)]
     pub(crate) base_validation_loss: Option<f64>,
@@ -51,6 +54,9 @@ pub(crate) struct TrainingState {
     pub(crate) best: Option<Best>,
     /// Validations since then.
     pub(crate) validations_since_best: usize,
+    /// Seconds that the last validation took.
+    #[serde(default)]
+    pub(crate) validation_seconds: f64,
     /// Steps in a row whose loss was above the watchdog's threshold.
     pub(crate) steps_above_threshold: usize,
     /// Whether early stopping has ended the training before its last step.
@@ -83,8 +89,10 @@ impl TrainingState {
             last_loss: f64::NAN,
             unlogged: LossMean::default(),
             seconds: 0.0,
+            peak_memory_bytes: None,
             base_validation_loss: None,
             best: None,
+            validation_seconds: 0.0,
             validations_since_best: 0,
             steps_above_threshold: 0,
             stopped_early: false,

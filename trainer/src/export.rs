@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use cli::{Failure, Progress, UserMistake};
+use cli::{Failure, Progress, Unfinished, UserMistake};
 use model::{Adapter, DeviceChoice, MergeError, WeightType, write_merged, write_merged_gguf};
 
 use crate::arguments::{
@@ -49,7 +49,7 @@ fn open(recipe: &RecipeArguments, adapter: &Path, output: &Path) -> Result<(Setu
         );
         return Err(UserMistake(text).into());
     }
-    let setup = Setup::open(recipe)?;
+    let setup = Setup::open_without_data(recipe)?;
     let (_, device) = DeviceChoice::Cpu.open()?;
     let name = setup.recipe.model.base_model_name();
     let loaded = Adapter::load(adapter, setup.base.config(), name, &device)
@@ -124,6 +124,7 @@ fn write_model_gguf(recipe: &RecipeArguments, adapter: &Path, output: &Path) -> 
 /// Writes a file beside its place first, so that no half file ever has the name.
 fn commit_file(output: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let part = output.with_extension("part");
+    let _goes_if_stopped = Unfinished::new(&part);
     write(&part)
         .and_then(|()| Ok(std::fs::rename(&part, output)?))
         .inspect_err(|_| {

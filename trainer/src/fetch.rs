@@ -103,7 +103,9 @@ struct Document {
 /// Brings everything and prints what is there.
 pub(crate) fn run(arguments: &FetchArguments) -> Result<(), Failure> {
     let FetchArguments { recipe, json } = arguments;
-    let recipe = Recipe::load(&recipe.recipe, &recipe.overrides).map_err(anyhow::Error::from)?;
+    let recipe = Recipe::load_without_data(&recipe.recipe, &recipe.overrides)
+        .map_err(anyhow::Error::from)?;
+    cli::saved_so_far("what has been fetched is kept");
     let (document, problems) = fetch(&recipe);
     // The rest is brought even if one thing cannot be had; the first problem decides how it ends.
     let mut problems = problems.into_iter();
@@ -120,7 +122,7 @@ pub(crate) fn run(arguments: &FetchArguments) -> Result<(), Failure> {
     }
     if *json {
         let text = serde_json::to_string_pretty(&document).map_err(anyhow::Error::from)?;
-        cli::result(&text);
+        cli::document(&text);
     } else {
         cli::result(text(&document).trim_end());
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use cli::{Failure, UserMistake, duration_text};
+use cli::{Failure, UserMistake, bytes_text, duration_text};
 use config::{InitLoraWeights, ModuleToSave, Recipe, TargetModules};
 use model::{
     Adapter, AdapterOrigin, Decoder, DeviceChoice, Initial, LoraSettings, ModelConfig, PathPattern,
@@ -15,11 +15,11 @@ use crate::budget::Budget;
 use crate::checkpoint::{self, Checkpoint, CheckpointFrame, TrainingState};
 use crate::dataset::{self, Counts, Examples};
 use crate::folder::RunFolder;
-use crate::output::{SearchSummary, TrainingSummary, commit_adapter};
+use crate::output::{SearchSummary, TrainingSummary, commit_adapter, update_recipe};
 use crate::report;
 use crate::setup::{Setup, load_for_training};
 use crate::step::AdapterOptimizer;
-use crate::training::{BEST_FOLDER, Progressing, Training};
+use crate::training::{BEST_FOLDER, Progressing, Training, say_saved};
 
 /// Fits an adapter as the recipe says and prints the folder that holds it.
 pub(crate) fn run(arguments: &FitArguments) -> Result<(), Failure> {
@@ -39,11 +39,6 @@ fn fit(arguments: &FitArguments) -> Result<()> {
     for counts in &examples.counts {
         cli::note(&format!("data               {counts}"));
     }
-    let budget = Budget::new(recipe, base, &examples, (choice, &device))?;
-    budget.check()?;
-    if budget.load.recomputed_layers > 0 {
-        cli::note(&format!("layers             {}", budget.layers_text()));
-    }
     let fingerprint = examples.store.fingerprint().to_owned();
     let start = TrainingState::start(base.sha256()?, fingerprint);
     let resumed = if arguments.restart {
@@ -52,11 +47,32 @@ fn fit(arguments: &FitArguments) -> Result<()> {
     } else {
         newest_checkpoint(&run, recipe, &start)?
     };
+    let training = Training::new(recipe, &examples);
+    let finished = resumed
+        .as_ref()
+        .map(|checkpoint| &checkpoint.state)
+        .filter(|state| training.is_finished(state));
+    if let Some(state) = finished
+        && let Some(summary) = TrainingSummary::of_finished(&recipe.adapter_dir(), state)
+    {
+        return already_done(recipe, &run, summary, examples.counts.clone());
+    }
+    if let Some(checkpoint) = &resumed {
+        say_saved(
+            checkpoint.state.step,
+            training.total_steps(),
+            &checkpoint.path,
+        );
+    }
 
+    let budget = Budget::new(recipe, base, &examples, (choice, &device))?;
+    budget.check()?;
+    if budget.load.recomputed_layers > 0 {
+        cli::note(&format!("layers             {}", budget.layers_text()));
+    }
     let recomputed_layers = budget.load.recomputed_layers;
     let decoder = load_for_training(base, recipe, recomputed_layers, (choice, &device))?;
     let settings = lora_settings(recipe, decoder.config())?;
-    let training = Training::new(recipe, &examples);
     let trainable = device.clone().autodiff();
     let at = match resumed {
         Some(checkpoint) => go_on(checkpoint, &decoder, &training, &settings, &trainable)?,
@@ -109,24 +125,55 @@ fn fit(arguments: &FitArguments) -> Result<()> {
         &recipe_yaml,
         &summary,
     )?;
-    let peak_memory = cli::peak_memory_text();
     cli::note(&format!(
-        "trained            {} tokens in {}, {:.0} tokens/s, peak memory {peak_memory}",
+        "trained            {} tokens in {}, {:.0} tokens/s, peak memory {}",
         state.tokens,
         duration_text(Duration::from_secs_f64(state.seconds)),
         state.tokens as f64 / state.seconds,
+        summary
+            .peak_memory_bytes
+            .map_or_else(|| "unknown".to_owned(), bytes_text)
     ));
-    let subject = report::Subject {
-        recipe,
-        summary: &summary,
-        counts: &examples.counts,
-        validation_examples: examples.validation.len(),
-        peak_memory: &peak_memory,
-    };
+    write_report(recipe, &run, &summary)?;
+    cli::result(&format!("adapter: {}", folder.display()));
+    Ok(())
+}
+
+/// Ends the command for a training that was finished before. Nothing is written but a report that is missing, and the
+/// copy of a recipe of which other sections have changed since; both with the figures of the training.
+fn already_done(
+    recipe: &Recipe,
+    run: &RunFolder,
+    mut summary: TrainingSummary,
+    counts: Vec<Counts>,
+) -> Result<()> {
+    if summary.data.is_empty() {
+        // An earlier version kept no counts; the examples are the same.
+        summary.data = counts;
+    }
+    let folder = recipe.adapter_dir();
+    cli::note(&format!(
+        "already done       {} steps in {}; --restart trains once more from the beginning",
+        summary.steps,
+        duration_text(Duration::from_secs_f64(summary.seconds)),
+    ));
+    let is_changed = update_recipe(&folder, &recipe.to_yaml())?;
+    if is_changed {
+        cli::note("recipe             its copy beside the adapter is brought up to date");
+    }
+    if is_changed || !report::is_written(run.path()) {
+        write_report(recipe, run, &summary)?;
+    }
+    cli::result(&format!("adapter: {}", folder.display()));
+    Ok(())
+}
+
+/// Writes the report and says where.
+fn write_report(recipe: &Recipe, run: &RunFolder, summary: &TrainingSummary) -> Result<()> {
+    let subject = report::Subject { recipe, summary };
     report::write(run.path(), subject)?;
     let page = run.path().join(report::REPORT_FILE);
     cli::note(&format!("report             {}", page.display()));
-    cli::result(&format!("adapter: {}", folder.display()));
     Ok(())
 }
 
@@ -142,6 +189,7 @@ fn summarise(
     TrainingSummary {
         steps: state.step,
         examples: examples.train.len(),
+        validation_examples: examples.validation.len(),
         tokens: state.tokens,
         supervised_tokens: state.supervised_tokens,
         trainable_parameters,
@@ -151,12 +199,15 @@ fn summarise(
         stopped_early: state.stopped_early,
         data: examples.counts.clone(),
         decontamination: recipe.data.decontaminate.then(|| SearchSummary {
-            benchmarks: benchmarks.map(|item| item.name.as_str()).collect(),
+            benchmarks: benchmarks
+                .map(|item| item.name.as_str().to_owned())
+                .collect(),
             left_out: examples.counts.iter().map(Counts::contaminated).sum(),
         }),
         seconds: state.seconds,
+        peak_memory_bytes: state.peak_memory_bytes.max(cli::peak_memory_bytes()),
         device: device.to_string(),
-        project_version: env!("CARGO_PKG_VERSION"),
+        project_version: env!("CARGO_PKG_VERSION").to_owned(),
         sources: base
             .provenance()
             .into_iter()

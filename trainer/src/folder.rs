@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use cli::UserMistake;
+use cli::{Unfinished, UserMistake};
 
 /// Ending of a folder that is being written.
 const PART: &str = "part";
@@ -21,6 +21,7 @@ const OLD: &str = "old";
 /// What `write` says, or the disk is full or not writable; nothing is left of the new folder then.
 pub(crate) fn commit_folder(target: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let (part, old) = (hidden_sibling(target, PART), hidden_sibling(target, OLD));
+    let _goes_if_stopped = Unfinished::new(&part);
     let put = || -> Result<()> {
         fs::create_dir_all(&part).with_context(|| format!("cannot create {}", part.display()))?;
         write(&part)?;
@@ -45,6 +46,20 @@ pub(crate) fn commit_folder(target: &Path, write: impl FnOnce(&Path) -> Result<(
     }
     let _ = fs::remove_dir_all(&old);
     outcome
+}
+
+/// Writes a file beside its place first, so that no half file ever has the name.
+///
+/// # Errors
+/// The disk is full or not writable; the file before this one stays.
+pub(crate) fn replace_file(folder: &Path, name: &str, text: &str) -> Result<()> {
+    let (part, path) = (folder.join(format!(".{name}.part")), folder.join(name));
+    fs::write(&part, text)
+        .and_then(|()| fs::rename(&part, &path))
+        .inspect_err(|_| {
+            let _ = fs::remove_file(&part);
+        })
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Deletes a folder in such a way that a kill in between leaves no half of it under its name.

@@ -24,7 +24,7 @@ fn generate(arguments: &GenerateArguments) -> Result<()> {
         .device
         .open()
         .map_err(|e| UserMistake(e.to_string()))?;
-    let setup = Setup::open(&arguments.recipe)?;
+    let setup = Setup::open_without_data(&arguments.recipe)?;
     let runtime = setup.base.load_runtime(&device)?;
     let name = setup.recipe.model.base_model_name();
     let adapter = arguments
@@ -133,11 +133,18 @@ impl Speaker<'_> {
             .runtime
             .prefill(&mut cache, 0, 0, &prompt, self.adapter);
         let mut out = std::io::stdout();
+        let is_terminal = out.is_terminal();
         let ended_line = Cell::new(true);
         let mut show = |text: &str| {
             if !text.is_empty() {
                 ended_line.set(text.ends_with('\n'));
             }
+            // What a file gets is the answer as it is, what a terminal gets must not steer it.
+            let text = if is_terminal {
+                cli::printable(text)
+            } else {
+                text.into()
+            };
             // A reader that went away is no failure.
             let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
         };

@@ -14,7 +14,6 @@ mod fit;
 mod flops;
 mod folder;
 mod generate;
-mod interrupt;
 mod log;
 mod memory;
 mod output;
@@ -37,6 +36,7 @@ use clap::Parser;
 use arguments::{Arguments, Command};
 
 fn main() -> ExitCode {
+    cli::watch_interrupts();
     model::keep_freed_memory();
     cli::finish(match Arguments::parse().command {
         Command::Fit(arguments) => fit::run(&arguments),

@@ -3,6 +3,7 @@
 //! Weights, adapter and optimizer are counted; activations follow a formula whose two constants were fitted to
 //! measured peaks of this program, so they hold for it and for no other.
 
+use config::Optim;
 use model::ModelConfig;
 use serde::Serialize;
 
@@ -29,14 +30,29 @@ const PROGRAM_BYTES: f64 = 100e6;
 pub(crate) struct Memory {
     /// The frozen weights, in the format that they are held in.
     pub(crate) weights_bytes: u64,
-    /// Adapter, its gradients and the optimizer's two moments.
+    /// Adapter and its gradients.
     pub(crate) adapter_bytes: u64,
+    /// What the optimizer keeps from step to step.
+    pub(crate) optimizer_bytes: u64,
     /// What autodiff keeps of one micro-batch.
     pub(crate) activations_bytes: u64,
     /// One chunk of logits.
     pub(crate) logits_bytes: u64,
     /// The program itself.
     pub(crate) program_bytes: u64,
+}
+
+/// Values that an optimizer keeps for tensors of these rows and columns.
+pub(crate) fn optimizer_values(optim: Optim, shapes: &[[usize; 2]]) -> usize {
+    let of_a_tensor = |&[rows, columns]: &[usize; 2]| match optim {
+        // Both moments.
+        Optim::Adamw => 2 * rows * columns,
+        // A mean of the squares over the rows and one over the columns.
+        Optim::Adafactor => rows + columns,
+        // A momentum.
+        Optim::Lion | Optim::Muon => rows * columns,
+    };
+    shapes.iter().map(of_a_tensor).sum()
 }
 
 /// What memory depends on.
@@ -50,6 +66,8 @@ pub(crate) struct Load<'a> {
     pub(crate) recomputed_layers: usize,
     /// Trainable values.
     pub(crate) trainable: usize,
+    /// Values of the optimizer's state, see [`optimizer_values`].
+    pub(crate) optimizer_values: usize,
     /// Values that the adapter's variant keeps for each token, over all layers.
     pub(crate) kept_per_token: usize,
     /// Sequences side by side.
@@ -68,6 +86,7 @@ impl Load<'_> {
             weights_bytes,
             recomputed_layers,
             trainable,
+            optimizer_values,
             kept_per_token,
             micro_batch_size,
             length,
@@ -90,7 +109,8 @@ impl Load<'_> {
             + working;
         Memory {
             weights_bytes,
-            adapter_bytes: 4 * 4 * trainable as u64,
+            adapter_bytes: 2 * 4 * trainable as u64,
+            optimizer_bytes: 4 * optimizer_values as u64,
             activations_bytes: (F32 * tokens * per_token) as u64,
             logits_bytes: (F32 * LOGIT_COPIES * chunk * config.vocab_size as f64) as u64,
             program_bytes: PROGRAM_BYTES as u64,
@@ -132,11 +152,13 @@ impl Memory {
         let Self {
             weights_bytes,
             adapter_bytes,
+            optimizer_bytes,
             activations_bytes,
             logits_bytes,
             program_bytes,
         } = self;
-        weights_bytes + adapter_bytes + activations_bytes + logits_bytes + program_bytes
+        let trained = adapter_bytes + optimizer_bytes;
+        weights_bytes + trained + activations_bytes + logits_bytes + program_bytes
     }
 }
 
@@ -169,6 +191,7 @@ mod tests {
             weights_bytes: 4 * config.num_parameters() as u64,
             recomputed_layers: 0,
             trainable: 1_000_000,
+            optimizer_values: 2_000_000,
             kept_per_token: 0,
             micro_batch_size,
             length,

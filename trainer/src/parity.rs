@@ -91,9 +91,7 @@ fn settings(max_grad_norm: Option<f64>, weight_decay: f64) -> OptimizerSettings 
     OptimizerSettings {
         optim: config::Optim::Adamw,
         loraplus_lr_ratio: 1.0,
-        beta_1: 0.9,
-        beta_2: 0.999,
-        epsilon: 1e-8,
+        adam: config::Optim::Adamw.adam_defaults(),
         weight_decay,
         max_grad_norm,
         loss_chunk_size: 7,

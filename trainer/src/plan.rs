@@ -130,7 +130,7 @@ fn plan(arguments: &PlanArguments) -> Result<()> {
         measured,
     };
     if arguments.json {
-        cli::result(&serde_json::to_string_pretty(&plan)?);
+        cli::document(&serde_json::to_string_pretty(&plan)?);
     } else {
         cli::result(&text(&plan, &budget));
     }
@@ -211,6 +211,7 @@ fn text(plan: &Plan, budget: &Budget) -> String {
     let Memory {
         weights_bytes,
         adapter_bytes,
+        optimizer_bytes,
         activations_bytes,
         logits_bytes,
         program_bytes,
@@ -237,7 +238,8 @@ fn text(plan: &Plan, budget: &Budget) -> String {
     ];
     for (name, bytes) in [
         ("weights", weights_bytes),
-        ("adapter, gradients, moments", adapter_bytes),
+        ("adapter and its gradients", adapter_bytes),
+        ("state of the optimizer", optimizer_bytes),
         ("activations of a micro-batch", activations_bytes),
         ("a chunk of logits", logits_bytes),
         ("program", program_bytes),

@@ -26,13 +26,29 @@ impl Setup {
     /// # Errors
     /// Mistakes in the recipe, a model that is not to be had or broken, sequences beyond its positions.
     pub(crate) fn open(arguments: &RecipeArguments) -> Result<Self> {
-        let mut recipe = Recipe::load(&arguments.recipe, &arguments.overrides)?;
+        let recipe = Recipe::load(&arguments.recipe, &arguments.overrides)?;
+        let setup = Self::of(recipe)?;
+        check_positions(&setup.recipe, setup.base.max_positions())?;
+        Ok(setup)
+    }
+
+    /// The same for a command that reads none of the recipe's data sets, which need not be there.
+    ///
+    /// # Errors
+    /// As [`Self::open`], but for the sequences.
+    pub(crate) fn open_without_data(arguments: &RecipeArguments) -> Result<Self> {
+        Self::of(Recipe::load_without_data(
+            &arguments.recipe,
+            &arguments.overrides,
+        )?)
+    }
+
+    fn of(mut recipe: Recipe) -> Result<Self> {
         let base = BaseModel::open(&recipe.model)?;
         // A branch may move before the next command: the copies of the recipe name the commit.
         if let Some(source) = base.provenance() {
             recipe.model.pin(&source.commit);
         }
-        check_positions(&recipe, base.max_positions())?;
         let tokenizer = base.tokenizer()?;
         Ok(Self {
             template: base.chat_template(&tokenizer)?,

@@ -85,7 +85,7 @@ fn show(arguments: &DataArguments) -> Result<()> {
         datasets: examples.counts,
     };
     if *json {
-        cli::result(&serde_json::to_string_pretty(&report)?);
+        cli::document(&serde_json::to_string_pretty(&report)?);
     } else {
         cli::result(text(&report).trim_end());
     }
@@ -210,13 +210,7 @@ fn marked(example: &Shown) -> String {
             out.push('|');
         }
         inside = token.supervised;
-        for c in token.text.chars() {
-            match c {
-                '\n' => out.push('\n'),
-                c if c.is_control() => out.extend(c.escape_default()),
-                c => out.push(c),
-            }
-        }
+        out.push_str(&cli::printable(&token.text.replace('\t', "\\t")));
     }
     if inside {
         out.push_str(LEARNED.1);

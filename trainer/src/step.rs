@@ -10,7 +10,7 @@ use burn::optim::{
     ModuleOptimizer, MuonConfig,
 };
 use burn::tensor::{Bytes, Tensor};
-use config::Optim;
+use config::{AdamSettings, Optim};
 use model::loss::{LossError, chunked_cross_entropy};
 use model::{Adapter, Decoder, Noise};
 
@@ -23,12 +23,8 @@ pub(crate) struct OptimizerSettings {
     pub(crate) optim: Optim,
     /// Rate of B and of magnitudes as a multiple of that of A.
     pub(crate) loraplus_lr_ratio: f64,
-    /// Decay of AdamW's first moment.
-    pub(crate) beta_1: f64,
-    /// Decay of AdamW's second moment.
-    pub(crate) beta_2: f64,
-    /// Added to the root of AdamW's second moment.
-    pub(crate) epsilon: f64,
+    /// Decays and epsilon, of the optimizers that have them.
+    pub(crate) adam: AdamSettings,
     /// Decoupled weight decay.
     pub(crate) weight_decay: f64,
     /// Largest norm of all gradients together; larger ones are scaled down. `None` leaves them.
@@ -100,13 +96,21 @@ pub(crate) struct AdapterOptimizer {
 impl AdapterOptimizer {
     /// An optimizer without history.
     pub(crate) fn new(settings: OptimizerSettings) -> Self {
-        let (beta_1, beta_2) = (settings.beta_1 as f32, settings.beta_2 as f32);
+        let AdamSettings {
+            beta1,
+            beta2,
+            epsilon,
+        } = settings.adam.or(settings.optim.adam_defaults());
+        let set = |value: Option<f64>| match value {
+            Some(value) => value as f32,
+            None => unreachable!("a default of each setting that the optimizer has"),
+        };
         let weight_decay = settings.weight_decay as f32;
         let inner = match settings.optim {
             Optim::Adamw => AdamWConfig::new()
-                .with_beta_1(beta_1)
-                .with_beta_2(beta_2)
-                .with_epsilon(settings.epsilon as f32)
+                .with_beta_1(set(beta1))
+                .with_beta_2(set(beta2))
+                .with_epsilon(set(epsilon))
                 .with_weight_decay(weight_decay)
                 .init(),
             // The recipe gives the rate, so it is neither made relative nor scaled by the parameter.
@@ -115,7 +119,11 @@ impl AdapterOptimizer {
                 .with_scale_parameter(false)
                 .with_weight_decay(weight_decay)
                 .init(),
-            Optim::Lion => LionConfig::new().with_weight_decay(weight_decay).init(),
+            Optim::Lion => LionConfig::new()
+                .with_beta_1(set(beta1))
+                .with_beta_2(set(beta2))
+                .with_weight_decay(weight_decay)
+                .init(),
             Optim::Muon => MuonConfig::new()
                 .with_weight_decay(Some(WeightDecayConfig::new(weight_decay)))
                 .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW)

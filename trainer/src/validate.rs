@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::arguments::ValidateArguments;
 use crate::dataset;
-use crate::setup::Setup;
+use crate::setup::{Setup, check_positions};
 use crate::validation::{Validation, validate};
 
 /// What `--json` prints.
@@ -37,7 +37,14 @@ fn measure(arguments: &ValidateArguments) -> Result<()> {
         format,
         json,
     } = arguments;
-    let mut setup = Setup::open(recipe)?;
+    let mut setup = match data {
+        None => Setup::open(recipe)?,
+        Some(_) => {
+            let setup = Setup::open_without_data(recipe)?;
+            check_positions(&setup.recipe, setup.base.max_positions())?;
+            setup
+        }
+    };
     let (_, device) = device
         .device
         .open()
@@ -74,7 +81,10 @@ fn measure(arguments: &ValidateArguments) -> Result<()> {
     for warning in loaded.iter().flat_map(|loaded| &loaded.warnings) {
         cli::note(&format!("warning: {warning}"));
     }
-    let mut progress = Progress::new("validating", indices.len() as u64, "examples");
+    let tokens = indices
+        .iter()
+        .map(|&index| examples.store.n_tokens(index as usize));
+    let mut progress = Progress::new("validating", tokens.sum::<usize>() as u64, "tokens");
     let train = &setup.recipe.train;
     let validation = validate(
         &decoder,
@@ -91,7 +101,7 @@ fn measure(arguments: &ValidateArguments) -> Result<()> {
             adapter: adapter.as_deref(),
             validation,
         };
-        cli::result(&serde_json::to_string_pretty(&report)?);
+        cli::document(&serde_json::to_string_pretty(&report)?);
     } else {
         let Validation {
             loss,

@@ -24,6 +24,8 @@ pub(crate) struct Validation {
 /// Measures the loss on some examples of the store, a few at a time: neither their logits nor their gradients are
 /// ever held together.
 ///
+/// `progress` gets the tokens that are done, padding not counted.
+///
 /// The sum is kept in double precision over batches in a fixed order, so that the same adapter gives the same bits.
 ///
 /// # Errors
@@ -53,7 +55,7 @@ pub(crate) fn validate(
         let loss = summed_cross_entropy(hidden, &head, &batch.labels, chunk_size);
         sum += f64::from(loss.into_scalar::<f32>());
         supervised_tokens += batch.n_supervised();
-        done += examples.len();
+        done += examples.iter().map(Example::len).sum::<usize>();
         progress(done);
     }
     let loss = sum / supervised_tokens as f64;

@@ -61,7 +61,7 @@ const ONE_PLACE: [(&str, &str); 18] = [
     ("rustix", "sandbox/src/"),
     ("serde_yaml", "config/src/yaml.rs"),
     ("similar", "evaluator/src/show/page.rs"),
-    ("signal_hook", "trainer/src/interrupt.rs"),
+    ("signal_hook", "cli/src/interrupt.rs"),
     ("statrs", "statistics/src/distribution.rs"),
     ("zip", "model/src/source"),
 ];

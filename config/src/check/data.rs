@@ -2,11 +2,11 @@
 
 use std::ops::Bound;
 
-use super::Check;
+use super::{Check, Needs};
 use crate::data::{Data, Dataset, DatasetFormat};
 
 impl Check {
-    pub(super) fn data(&mut self, data: &Data) {
+    pub(super) fn data(&mut self, data: &Data, needs: Needs) {
         let Data {
             datasets,
             train_on: _,
@@ -18,7 +18,7 @@ impl Check {
             val_size,
             decontaminate: _,
         } = data;
-        if datasets.is_empty() {
+        if datasets.is_empty() && needs == Needs::Data {
             self.missing("data.datasets", "at least one data set");
         }
         for (index, dataset) in datasets.iter().enumerate() {

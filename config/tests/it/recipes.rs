@@ -137,6 +137,44 @@ fn the_resolved_copy_reads_back_as_the_same_recipe() {
 }
 
 #[test]
+fn adam_settings_are_those_of_the_optimizer_or_refused() {
+    let adam = |set: &[&str]| {
+        parse(SMALLEST, set).map(|recipe| {
+            let adam = recipe.train.adam();
+            [adam.beta1, adam.beta2, adam.epsilon]
+        })
+    };
+    let defaults = |optim: &str| adam(&[&format!("train.optim={optim}")]).unwrap();
+    assert_eq!(defaults("adamw"), [Some(0.9), Some(0.999), Some(1e-8)]);
+    assert_eq!(defaults("lion"), [Some(0.9), Some(0.99), None]);
+    assert_eq!(defaults("muon"), [None; 3]);
+    assert_eq!(defaults("adafactor"), [None; 3]);
+    let lion = ["train.optim=lion", "train.adam_beta2=0.95"];
+    assert_eq!(adam(&lion).unwrap(), [Some(0.9), Some(0.95), None]);
+    for (optim, key) in [
+        ("lion", "adam_epsilon"),
+        ("muon", "adam_beta1"),
+        ("muon", "adam_epsilon"),
+        ("adafactor", "adam_beta2"),
+    ] {
+        let set = [format!("train.optim={optim}"), format!("train.{key}=0.05")];
+        let error = adam(&[&set[0], &set[1]]).unwrap_err().to_string();
+        let said = format!(
+            "`train.{key}` is 0.05, allowed: nothing, since train.optim {optim} has no such setting"
+        );
+        assert!(error.contains(&said), "{error}");
+    }
+    // Earlier versions wrote these three into the copy of every recipe.
+    let copy = [
+        "train.optim=lion",
+        "train.adam_beta1=0.9",
+        "train.adam_beta2=0.999",
+        "train.adam_epsilon=1e-8",
+    ];
+    assert_eq!(adam(&copy).unwrap(), defaults("lion"));
+}
+
+#[test]
 fn what_is_left_out_has_its_default() {
     let recipe = parse(SMALLEST, &[]).unwrap();
     assert_eq!(recipe.lora, Lora::default());

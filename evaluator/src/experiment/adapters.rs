@@ -35,7 +35,8 @@ pub(super) fn choose(
         .iter()
         .map(|folder| recipe_of(folder))
         .collect::<Result<_, _>>()?;
-    let recipe = Recipe::load(&recipe_path(&own, arguments)?, &arguments.overrides())?;
+    let path = recipe_path(&own, arguments)?;
+    let recipe = Recipe::load_without_data(&path, &arguments.overrides())?;
     let mut chosen: Vec<Chosen> = Vec::new();
     for (folder, own) in folders.into_iter().zip(own) {
         // A single adapter is judged by its own recipe or by one that was given for it.

@@ -106,7 +106,12 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
         info.name = shard.name(&info.name);
         info.shard = Some(part);
     }
-    let mut run = RunFolder::open_alone(arguments.reports.join(&info.name))?;
+    let folder = arguments.reports.join(&info.name);
+    let mut run = RunFolder::open_alone(folder.clone())?;
+    cli::saved_so_far(format!(
+        "every finished step and verdict is saved in {}",
+        folder.display()
+    ));
     if let Some(earlier) = run.info()? {
         info.created = earlier.created;
         info.merged_from = earlier.merged_from;
@@ -159,7 +164,7 @@ fn publish(info: &RunInfo, run: &RunFolder, json: bool) -> Result<Option<PathBuf
     let path = run.write_report(&report)?;
     run.write_samples(info, &records)?;
     if json {
-        cli::result(&serde_json::to_string_pretty(&report.summary)?);
+        cli::document(&serde_json::to_string_pretty(&report.summary)?);
         return Ok(None);
     }
     Ok(Some(path))

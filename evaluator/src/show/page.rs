@@ -156,8 +156,8 @@ fn section(event: &Event, title: &str, facts: &[String], paint: Paint) -> String
     let heading = format!("step {}{round} · {title}", event.step);
     format!(
         "{} {}\n",
-        paint.heading(&heading),
-        paint.faint(&format!("({})", facts.join(", ")))
+        paint.heading(&harmless(&heading)),
+        paint.faint(&harmless(&format!("({})", facts.join(", "))))
     )
 }
 
@@ -268,7 +268,7 @@ spent: 10 of 100 tokens, 2 of 2 calls, 1 of 4 executions
 step 0 · coder (5 tokens, 0.2 s)
   def f(x):
       y = x
-      return y\u{fffd}[2J
+      return y\\u{1b}[2J
 
 step 1 · run of step 0 (1 of 2 tests passed, 0.05 s of CPU time)
   failed example: assert f(1) == 2
@@ -278,7 +278,7 @@ step 1 · run of step 0 (1 of 2 tests passed, 0.05 s of CPU time)
 step 2 · round 1 · coder, instead of step 0 (5 tokens, 0.2 s)
   def f(x):
       y = x
--     return y\u{fffd}[2J
+-     return y\\u{1b}[2J
 +     return 2 * y
 
 end · rounds spent

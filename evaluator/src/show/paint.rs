@@ -38,13 +38,5 @@ impl Paint {
 
 /// Text of a model without characters that could steer a terminal.
 pub(super) fn harmless(text: &str) -> String {
-    let reorders = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.replace("\r\n", "\n")
-        .chars()
-        .map(|c| match c {
-            '\n' | '\t' => c,
-            c if c.is_control() || reorders(c) => '\u{fffd}',
-            c => c,
-        })
-        .collect()
+    cli::printable(&text.replace("\r\n", "\n")).into_owned()
 }

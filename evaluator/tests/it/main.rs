@@ -16,6 +16,8 @@ mod fake_server;
 mod formats;
 mod hostile_answers;
 mod hub;
+#[cfg(unix)]
+mod interrupt;
 mod llama_server;
 mod metrics;
 mod published;

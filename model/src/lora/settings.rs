@@ -125,16 +125,25 @@ impl LoraSettings {
 
     /// Number of values that a fresh adapter of these settings trains.
     pub fn num_trainable(&self, config: &ModelConfig) -> usize {
+        let shapes = self.trainable_shapes(config);
+        shapes.iter().map(|[rows, columns]| rows * columns).sum()
+    }
+
+    /// Rows and columns of each tensor that a fresh adapter of these settings trains.
+    pub fn trainable_shapes(&self, config: &ModelConfig) -> Vec<[usize; 2]> {
         let shapes = self.shapes();
-        let modules = self.modules(config).map(|(target, module)| {
+        let modules = self.modules(config).flat_map(|(target, module)| {
             let (out_features, in_features) = target.shape(config);
             let (r, _) = shapes.rank_and_scale(&module);
-            let magnitudes = if self.use_dora { out_features } else { 0 };
-            r * (out_features + in_features) + magnitudes
+            let magnitudes = self.use_dora.then_some([1, out_features]);
+            [[r, in_features], [out_features, r]]
+                .into_iter()
+                .chain(magnitudes)
         });
         let whole = self.modules_to_save.iter();
-        let whole = whole.map(|module| module.shape(config).iter().product::<usize>());
-        modules.sum::<usize>() + whole.sum::<usize>()
+        modules
+            .chain(whole.map(|module| module.shape(config)))
+            .collect()
     }
 
     /// Values that training keeps for each token beyond those of plain LoRA: masks and what they leave, and what

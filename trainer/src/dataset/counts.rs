@@ -1,13 +1,14 @@
 //! What was read from a data set, and what was left out or cut, and why.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
 use cli::UserMistake;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Why something was left out or cut.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Reason {
     /// A row that is no JSON, no object, or has another number of values than its file's first line.
@@ -149,7 +150,7 @@ impl BadRow {
 }
 
 /// What became of one data set.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Counts {
     /// The data set as the recipe names it.
     pub(crate) path: String,
@@ -158,7 +159,7 @@ pub(crate) struct Counts {
     /// Documented functions or rows found.
     pub(crate) found: usize,
     /// What `found` counts.
-    pub(crate) unit: &'static str,
+    pub(crate) unit: Cow<'static, str>,
     /// Examples that are left, those for validation included.
     pub(crate) kept: usize,
     /// Left out or cut, by reason.

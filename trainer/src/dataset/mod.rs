@@ -216,7 +216,7 @@ impl Loader<'_> {
         counts: &mut Counts,
         tally: &mut Tally,
     ) -> Result<()> {
-        counts.unit = "rows";
+        counts.unit = "rows".into();
         for file in &located.not_for_training {
             counts.leave_out_first(Reason::NotForTraining, &file.display().to_string());
         }

@@ -58,7 +58,7 @@ pub(super) fn read(
         );
         return Err(UserMistake(text).into());
     }
-    counts.unit = "documented functions";
+    counts.unit = "documented functions".into();
     let filter = FunctionFilter::new(dataset);
     let mut samples = Vec::new();
     for file in files {

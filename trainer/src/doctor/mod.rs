@@ -28,7 +28,7 @@ pub(crate) fn run(arguments: &DoctorArguments) -> Result<(), Failure> {
     let verdict = Verdict::of(examined);
     if arguments.json {
         let text = serde_json::to_string_pretty(&verdict).map_err(anyhow::Error::from)?;
-        cli::result(&text);
+        cli::document(&text);
     } else if verdict.is_trusted() {
         cli::result(&format!("{}\n{}", verdict.table(), verdict.sentence()));
     } else {

@@ -270,9 +270,7 @@ fn settings() -> OptimizerSettings {
     OptimizerSettings {
         optim: Optim::Adamw,
         loraplus_lr_ratio: 1.0,
-        beta_1: 0.9,
-        beta_2: 0.999,
-        epsilon: 1e-8,
+        adam: Optim::Adamw.adam_defaults(),
         weight_decay: 0.01,
         max_grad_norm: Some(1.0),
         loss_chunk_size: 64,

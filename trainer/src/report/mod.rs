@@ -3,15 +3,15 @@
 mod picture;
 
 use std::fmt::Write as _;
-use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-use cli::duration_text;
+use anyhow::Result;
+use cli::{bytes_text, duration_text};
 use config::{InitLoraWeights, Recipe};
 
 use crate::dataset::Counts;
+use crate::folder::replace_file;
 use crate::log::{self, LogLine};
 use crate::output::TrainingSummary;
 
@@ -32,12 +32,6 @@ pub(crate) struct Subject<'a> {
     pub(crate) recipe: &'a Recipe,
     /// How the training went.
     pub(crate) summary: &'a TrainingSummary,
-    /// What became of each data set.
-    pub(crate) counts: &'a [Counts],
-    /// Examples that were kept out of training.
-    pub(crate) validation_examples: usize,
-    /// The most memory that the process held, in words.
-    pub(crate) peak_memory: &'a str,
 }
 
 /// Writes report and picture into the run's folder.
@@ -47,19 +41,15 @@ pub(crate) struct Subject<'a> {
 pub(crate) fn write(run: &Path, subject: Subject) -> Result<()> {
     let lines = log::read(run)?;
     let picture = picture::draw(subject.recipe.name(), &lines, subject.summary.best);
-    put(run, PICTURE_FILE, &picture)?;
-    put(run, REPORT_FILE, &markdown(subject, &lines))
+    replace_file(run, PICTURE_FILE, &picture)?;
+    replace_file(run, REPORT_FILE, &markdown(subject, &lines))
 }
 
-/// Writes a file beside its place first, so that no half file ever has the name.
-fn put(folder: &Path, name: &str, text: &str) -> Result<()> {
-    let (part, path) = (folder.join(format!(".{name}.part")), folder.join(name));
-    fs::write(&part, text)
-        .and_then(|()| fs::rename(&part, &path))
-        .inspect_err(|_| {
-            let _ = fs::remove_file(&part);
-        })
-        .with_context(|| format!("cannot write {}", path.display()))
+/// Whether the report and its picture are in the run's folder.
+pub(crate) fn is_written(run: &Path) -> bool {
+    [REPORT_FILE, PICTURE_FILE]
+        .iter()
+        .all(|name| run.join(name).is_file())
 }
 
 /// The report as a page.
@@ -83,12 +73,7 @@ fn markdown(subject: Subject, lines: &[LogLine]) -> String {
     page
 }
 
-fn headline(
-    Subject {
-        recipe, summary, ..
-    }: Subject,
-    lines: &[LogLine],
-) -> String {
+fn headline(Subject { recipe, summary }: Subject, lines: &[LogLine]) -> String {
     let time = duration_text(Duration::from_secs_f64(summary.seconds));
     let course = match (
         summary.base_validation_loss,
@@ -119,13 +104,7 @@ fn headline(
 
 /// What a reader should not overlook.
 fn findings(subject: Subject, lines: &[LogLine]) -> String {
-    let Subject {
-        recipe,
-        summary,
-        counts,
-        validation_examples,
-        ..
-    } = subject;
+    let Subject { recipe, summary } = subject;
     let mut notes = Vec::new();
     match (summary.base_validation_loss, adapters_loss(recipe, summary, lines)) {
         (Some(base), Some(adapters)) if adapters >= base => notes.push(format!(
@@ -156,7 +135,7 @@ fn findings(subject: Subject, lines: &[LogLine]) -> String {
             summary.steps
         ));
     }
-    if validation_examples == 0 {
+    if summary.validation_examples == 0 {
         notes.push(
             "No example was kept out of training (`data.val_size: 0`), so these losses cannot tell learning from \
              memorising."
@@ -170,7 +149,7 @@ fn findings(subject: Subject, lines: &[LogLine]) -> String {
             100.0 * clipped
         ));
     }
-    for counts in counts {
+    for counts in &summary.data {
         let lost: usize = counts.left_out_by_length();
         if lost as f64 > MANY_LEFT_OUT * counts.found as f64 {
             notes.push(format!(
@@ -190,11 +169,7 @@ fn findings(subject: Subject, lines: &[LogLine]) -> String {
 }
 
 fn outcome(subject: Subject, lines: &[LogLine]) -> String {
-    let Subject {
-        summary,
-        peak_memory,
-        ..
-    } = subject;
+    let Subject { summary, .. } = subject;
     let mut rows = Vec::new();
     if let (Some(first), Some(late)) = (first_loss(lines), late_loss(lines)) {
         rows.push((
@@ -246,7 +221,12 @@ fn outcome(subject: Subject, lines: &[LogLine]) -> String {
                 duration_text(Duration::from_secs_f64(summary.seconds))
             ),
         ),
-        ("peak memory of the process", peak_memory.to_owned()),
+        (
+            "peak memory of the process",
+            summary
+                .peak_memory_bytes
+                .map_or_else(|| "unknown".to_owned(), bytes_text),
+        ),
         (
             "trained parameters",
             summary.trainable_parameters.to_string(),
@@ -265,7 +245,7 @@ fn data(subject: Subject) -> String {
     let mut table =
         "## Data\n\n| data set | read | examples | left out or cut |\n|---|---|---|---|\n"
             .to_owned();
-    for counts in subject.counts {
+    for counts in &subject.summary.data {
         let left_out = counts
             .left_out_text()
             .unwrap_or_else(|| "nothing".to_owned());
@@ -279,7 +259,7 @@ fn data(subject: Subject) -> String {
             counts.kept,
         );
     }
-    let first = subject.counts.iter().flat_map(Counts::first_texts);
+    let first = subject.summary.data.iter().flat_map(Counts::first_texts);
     let first: Vec<String> = first.map(|text| format!("- {}\n", code(&text))).collect();
     if !first.is_empty() {
         let _ = write!(
@@ -292,7 +272,7 @@ fn data(subject: Subject) -> String {
         table,
         "\nAn epoch has {} examples by the data sets' weights; {} examples were kept out to validate on. {}",
         subject.summary.examples,
-        subject.validation_examples,
+        subject.summary.validation_examples,
         match &subject.summary.decontamination {
             Some(search) => format!(
                 "{} examples shared text or code with a task of {} and were left out.",
@@ -337,7 +317,7 @@ fn settings(recipe: &Recipe) -> String {
         code(recipe.model.base_model_name()),
         lora.r,
         lora.lora_alpha,
-        format!("{:?}", train.optim).to_lowercase(),
+        train.optim.name(),
         train.learning_rate,
         train.examples_per_step(),
         train.seed,
@@ -447,7 +427,7 @@ mod tests {
             path: "a|b".to_owned(),
             files: 1,
             found: 100,
-            unit: "rows",
+            unit: "rows".into(),
             kept: 100 - left_out,
             ..Counts::default()
         };
@@ -457,6 +437,7 @@ mod tests {
         let summary = TrainingSummary {
             steps: 400,
             examples: 100,
+            validation_examples: usize::from(best.is_some()),
             tokens: 80_000,
             supervised_tokens: 30_000,
             trainable_parameters: 7424,
@@ -464,19 +445,17 @@ mod tests {
             base_validation_loss: best.map(|_| 2.15),
             best,
             stopped_early: false,
-            data: Vec::new(),
+            data: vec![counts],
             decontamination: None,
             seconds: 40.0,
+            peak_memory_bytes: Some(1_500_000_000),
             device: "cpu".to_owned(),
-            project_version: "0",
+            project_version: "0".to_owned(),
             sources: Vec::new(),
         };
         let subject = Subject {
             recipe: &recipe,
             summary: &summary,
-            counts: &[counts],
-            validation_examples: usize::from(best.is_some()),
-            peak_memory: "1 GB",
         };
         markdown(subject, &picture::tests::made_up(400))
     }
@@ -493,6 +472,7 @@ mod tests {
             "- No example was kept out of training",
             "| tokens read | 80000, 30000 of them learned |",
             "| time, with validations and checkpoints | 40.0 s, 2000 tokens/s |",
+            "| peak memory of the process | 1.50 GB |",
             "| `a\\|b` | 100 rows in 1 files | 100 | nothing |",
             "rank 8, alpha 16, with DoRA",
             "    evaluator compare checkpoints/night/adapter\n",

@@ -355,8 +355,8 @@ pub(super) mod tests {
             colors(400, best),
             (owned(&[single, training, validation]), 1)
         );
-        // A few points stand for themselves, and there is no validation yet.
-        assert_eq!(colors(20, None), (owned(&[training]), 0));
+        // A few points are not smoothed, and the only validation is the base model's.
+        assert_eq!(colors(20, None), (owned(&[training, validation]), 0));
     }
 
     #[test]

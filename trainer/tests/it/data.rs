@@ -363,7 +363,7 @@ fn a_training_on_conversations_ends_with_an_adapter_and_validates_on_the_way() {
         .filter_map(|line| Some((line["step"].as_u64()?, line["validation_loss"].as_f64()?)))
         .collect();
     let steps: Vec<u64> = losses.iter().map(|(step, _)| *step).collect();
-    assert_eq!(steps, [3, 6, 9, 12, 15, 16]);
+    assert_eq!(steps, [0, 3, 6, 9, 12, 15, 16]);
     let best = losses
         .iter()
         .map(|(_, loss)| *loss)

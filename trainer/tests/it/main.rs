@@ -10,11 +10,15 @@ mod devices;
 mod fake_hub;
 mod fit;
 mod hub;
+#[cfg(unix)]
+mod interrupt;
 #[cfg(target_os = "linux")]
 mod large;
+mod log;
 mod resume;
 #[path = "../../../cli/tests/support/mod.rs"]
 mod support;
+mod terminal;
 mod tools;
 mod traps;
 mod unsupported;

@@ -1,5 +1,6 @@
 //! A training that is killed, interrupted or damaged ends with the bytes of one that was not.
 
+use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
@@ -9,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 
 use crate::fit;
-use crate::support::{Finished, Project, finish, says};
+use crate::support::{Finished, Project, copy_folder, finish, says};
 
 /// Twenty-four steps with a checkpoint after each, with random zeros in each, and a line of the log over five of them.
 const WORDS: [&str; 10] = [
@@ -138,8 +139,9 @@ fn killed_twenty_times_a_training_ends_with_the_same_adapter_and_log() {
 fn the_first_ctrl_c_saves_and_tells_how_to_go_on() {
     for signal in ["-INT", "-TERM"] {
         let project = Project::new();
+        let trainer = env!("CARGO_BIN_EXE_trainer");
         let words = [&["fit", "tiny.yaml", "--device", "cpu"], &WORDS[..]].concat();
-        let mut command = project.command(env!("CARGO_BIN_EXE_trainer"), &words);
+        let mut command = project.command(trainer, &words);
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -161,7 +163,7 @@ fn the_first_ctrl_c_saves_and_tells_how_to_go_on() {
                 &format!(
                     "interrupted: after step {step} of {STEPS}, which is saved in checkpoints/tiny/step-{step}"
                 ),
-                "hint: the same command goes on from there",
+                &format!("hint: continue with `{trainer} fit tiny.yaml --device cpu --set "),
             ],
         );
         assert!(!project.path("checkpoints/tiny/adapter").exists());
@@ -304,18 +306,86 @@ fn a_checkpoint_of_another_training_is_refused_with_what_differs() {
 }
 
 #[test]
-fn only_the_newest_checkpoints_are_kept_and_a_finished_training_is_not_done_again() {
+fn only_the_newest_checkpoints_are_kept() {
     let project = Project::new();
     fit(&project, &with(&["--set", "output.save_total_limit=3"])).result();
     let mut kept: Vec<String> = names(&project);
     kept.retain(|name| name.starts_with("step-"));
     kept.sort();
     assert_eq!(kept, ["step-22", "step-23", "step-24"]);
-    let before = outcome(&project);
-    let again = fit(&project, &WORDS);
-    says(&again.stderr, &["resuming           from step 24 of 24"]);
-    again.result();
-    assert!(outcome(&project) == before);
+}
+
+/// Every file below a folder of the project, with its bytes.
+fn files(project: &Project, folder: &str) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(project.path(folder)).expect("a folder") {
+        let entry = entry.expect("an entry");
+        let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
+        if entry.path().is_dir() {
+            found.extend(files(project, &path));
+        } else {
+            found.insert(path.clone(), project.bytes(&path));
+        }
+    }
+    found
+}
+
+#[test]
+fn a_finished_training_is_not_done_again_and_no_byte_of_it_changes() {
+    let project = Project::new();
+    let words = with(&["--set", "data.val_size=0.2"]);
+    fit(&project, &words).result();
+    let before = files(&project, "checkpoints/tiny");
+    assert!(before.len() > 20, "{:?}", before.keys());
+    let again = fit(&project, &words);
+    says(
+        &again.stderr,
+        &["already done       12 steps in ", "--restart trains"],
+    );
+    assert_eq!(again.result(), "adapter: checkpoints/tiny/adapter\n");
+    assert!(files(&project, "checkpoints/tiny") == before);
+
+    // A report that is lost comes back as it was: with the time and memory of the training.
+    for name in ["training-report.md", "loss.svg"] {
+        fs::remove_file(project.path(&format!("checkpoints/tiny/{name}"))).expect("a file");
+        fit(&project, &words).result();
+        assert!(files(&project, "checkpoints/tiny") == before, "{name}");
+    }
+
+    // The evaluation goes by the copy of the recipe, which may still change in what has no part in training.
+    let other = [&words[..], &["--set", "evaluate.batch_size=3"]].concat();
+    says(
+        &fit(&project, &other).stderr,
+        &["already done ", "is brought up to date"],
+    );
+    let mut after = files(&project, "checkpoints/tiny");
+    let copy = "checkpoints/tiny/adapter/recipe.yaml";
+    let recipe = after
+        .insert(copy.to_owned(), before[copy].clone())
+        .expect("a recipe");
+    assert!(String::from_utf8_lossy(&recipe).contains("batch_size: 3\n"));
+    assert!(after == before);
+}
+
+#[test]
+fn a_finished_adapter_of_another_training_is_no_reason_to_stop() {
+    let project = Project::new();
+    fit(&project, &WORDS).result();
+    let first = outcome(&project);
+    let words = with(&["--set", "train.seed=5", "--restart"]);
+    fit(&project, &words).result();
+    let second = outcome(&project);
+    // What a kill between the last checkpoint and the adapter leaves.
+    fs::remove_dir_all(project.path("checkpoints/tiny/adapter")).expect("an adapter");
+    let old = Project::new();
+    fit(&old, &WORDS).result();
+    copy_folder(
+        &old.path("checkpoints/tiny/adapter"),
+        &project.path("checkpoints/tiny/adapter"),
+    );
+    assert!(outcome(&project).0 == first.0);
+    fit(&project, &with(&["--set", "train.seed=5"])).result();
+    assert!(outcome(&project) == second);
 }
 
 #[test]

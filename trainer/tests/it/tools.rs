@@ -38,13 +38,15 @@ fn a_plan_adds_up_and_says_whether_it_fits() {
     let parts = [
         "weights_bytes",
         "adapter_bytes",
+        "optimizer_bytes",
         "activations_bytes",
         "logits_bytes",
         "program_bytes",
     ];
     assert_eq!(parts.map(bytes).iter().sum::<u64>(), bytes("total_bytes"));
     assert_eq!(bytes("trainable_parameters"), 7424);
-    assert_eq!(bytes("adapter_bytes"), 16 * 7424);
+    assert_eq!(bytes("adapter_bytes"), 8 * 7424);
+    assert_eq!(bytes("optimizer_bytes"), 8 * 7424);
     assert_eq!(plan["measured"]["steps"], 2);
     assert!(
         !project.path("checkpoints").exists(),
@@ -262,6 +264,104 @@ fn a_plan_counts_what_a_variant_adds() {
     let dropped = plan(&["--set", "lora.lora_dropout=0.1"]);
     assert_eq!(dropped["trainable_parameters"], 7424);
     assert!(bytes(&plain) < bytes(&dora) && bytes(&dora) < bytes(&dropped));
+}
+
+#[test]
+fn a_plan_counts_the_state_that_each_optimizer_keeps() {
+    // Rows and columns are multiples of 64: no tensor of the checkpoint's file ends in padding.
+    let shape = [
+        "--set",
+        "lora.target_modules=[q_proj, o_proj]",
+        "--set",
+        "lora.r=64",
+        "--set",
+        "lora.lora_alpha=8",
+        "--set",
+        "train.max_steps=1",
+    ];
+    for (optim, expected) in [
+        ("adamw", 2 * 8 * 64 * 64),
+        ("lion", 8 * 64 * 64),
+        ("muon", 8 * 64 * 64),
+        ("adafactor", 8 * (64 + 64)),
+    ] {
+        let project = Project::new();
+        let optim = format!("train.optim={optim}");
+        let words = [&shape[..], &["--set", &optim]].concat();
+        let plan = [
+            &["plan", "tiny.yaml", "--device", "cpu", "--json"],
+            &words[..],
+        ]
+        .concat();
+        let plan: Value = serde_json::from_str(&run(&project, &plan).result()).expect("JSON");
+        let planned = plan["optimizer_bytes"].as_u64().expect("a number");
+        fit(&project, &words).result();
+        let saved = project.bytes("checkpoints/tiny/step-1/optimizer.bpk");
+        // The format's header: magic, version, length of the metadata; the tensors begin at a multiple of 256 bytes.
+        let metadata = u32::from_le_bytes(saved[6..10].try_into().expect("a length"));
+        let tensors = saved.len() - (10 + metadata as usize).next_multiple_of(256);
+        assert_eq!(
+            (planned, tensors),
+            (4 * expected, 4 * expected as usize),
+            "{optim}"
+        );
+    }
+}
+
+#[test]
+fn commands_that_read_no_data_want_none_in_the_recipe() {
+    let project = Project::new();
+    fit(&project, &[]).result();
+    // Nor do the lengths of examples concern them.
+    project.write(
+        "bare.yaml",
+        "model: {name_or_path: model, hub_name: tiny/qwen2}\ndata: {max_seq_length: 9000}\n",
+    );
+    let adapter = "checkpoints/tiny/adapter";
+    for words in [
+        &[
+            "generate",
+            "bare.yaml",
+            "--prompt",
+            "a",
+            "--max-new-tokens",
+            "2",
+        ][..],
+        &["merge", "bare.yaml", adapter, "merged"],
+        &[
+            "export",
+            "bare.yaml",
+            adapter,
+            "--to",
+            "gguf",
+            "adapter.gguf",
+        ],
+    ] {
+        run(&project, words).result();
+    }
+    project.write("rows.jsonl", "{\"prompt\": \"a\", \"completion\": \"b\"}\n");
+    let validate = [
+        "validate",
+        "bare.yaml",
+        "--data",
+        "rows.jsonl",
+        "--format",
+        "prompt_completion",
+    ];
+    let short = ["--set", "data.max_seq_length=64"];
+    run(&project, &[&validate[..], &short].concat()).result();
+    for words in [
+        &["fit", "bare.yaml"][..],
+        &["data", "bare.yaml"],
+        &["plan", "bare.yaml"],
+        &["validate", "bare.yaml"],
+    ] {
+        let error = run(&project, &[words, &short].concat()).error(2);
+        says(
+            &error,
+            &["`data.datasets` is missing, allowed: at least one data set"],
+        );
+    }
 }
 
 #[test]

@@ -1,21 +1,25 @@
 //! The training loop: windows of micro-batches in a fixed order, a step each, checkpoints in between.
 
-use std::time::Instant;
+mod diagnosis;
+mod window;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use cli::{Interrupted, Progress};
+use cli::{Interrupted, Progress, StopRequest};
 use config::Recipe;
 use model::{Adapter, Decoder};
 
-use crate::batch::{Batch, Example, epoch_order, pack};
+use crate::batch::Batch;
 use crate::checkpoint::{self, Best, CheckpointFrame, TrainingState};
 use crate::dataset::Examples;
 use crate::folder::{RunFolder, commit_folder};
-use crate::interrupt::Interrupt;
 use crate::log::{LogLine, RunLog};
 use crate::schedule::Schedule;
-use crate::step::{AdapterOptimizer, OptimizerSettings, StepAt, StepError, StepOutcome};
+use crate::step::{AdapterOptimizer, OptimizerSettings, StepAt, StepOutcome};
 use crate::validation::validate;
+use window::EpochOrder;
 
 /// Folder of the adapter with the lowest validation loss, inside the run's.
 pub(crate) const BEST_FOLDER: &str = "best";
@@ -29,21 +33,6 @@ pub(crate) struct Training<'a> {
     steps_per_epoch: usize,
     /// Steps between two validations.
     eval_steps: usize,
-}
-
-/// The examples of one optimizer step.
-struct Window {
-    /// Side by side, a few at a time.
-    batches: Vec<Batch>,
-    /// Their places in the store.
-    examples: Vec<u32>,
-}
-
-/// The order of the examples in one epoch.
-#[derive(Default)]
-struct EpochOrder {
-    epoch: Option<usize>,
-    places: Vec<usize>,
 }
 
 /// What changes from step to step; a checkpoint holds all of it.
@@ -82,9 +71,10 @@ impl<'a> Training<'a> {
             warmup_ratio,
             weight_decay,
             max_grad_norm,
-            adam_beta1,
-            adam_beta2,
-            adam_epsilon,
+            // By `Train::adam`.
+            adam_beta1: _,
+            adam_beta2: _,
+            adam_epsilon: _,
             neftune_noise_alpha,
             gradient_checkpointing: _,
             loss_chunk_size,
@@ -115,9 +105,7 @@ impl<'a> Training<'a> {
             optimizer: OptimizerSettings {
                 optim,
                 loraplus_lr_ratio: recipe.lora.loraplus_lr_ratio,
-                beta_1: adam_beta1,
-                beta_2: adam_beta2,
-                epsilon: adam_epsilon,
+                adam: recipe.train.adam(),
                 weight_decay,
                 max_grad_norm,
                 loss_chunk_size,
@@ -135,46 +123,14 @@ impl<'a> Training<'a> {
         self.schedule.total_steps
     }
 
+    /// Whether a training in this state has taken its last step.
+    pub(crate) fn is_finished(&self, state: &TrainingState) -> bool {
+        state.stopped_early || state.step >= self.total_steps()
+    }
+
     /// How the optimizer is set.
     pub(crate) fn optimizer_settings(&self) -> OptimizerSettings {
         self.optimizer
-    }
-
-    /// The micro-batches of one optimizer step. A function of the step alone; `order` is the epoch before's, kept
-    /// because shuffling a million examples takes longer than a small step.
-    fn window(&self, decoder: &Decoder, step: usize, order: &mut EpochOrder) -> Result<Window> {
-        let (epoch, within) = (step / self.steps_per_epoch, step % self.steps_per_epoch);
-        let train = &self.recipe.train;
-        let length_step = decoder.length_step();
-        if order.epoch != Some(epoch) {
-            order.epoch = Some(epoch);
-            order.places = epoch_order(self.examples.train.len(), train.seed, epoch);
-        }
-        let start = within * train.examples_per_step();
-        let end = (start + train.examples_per_step()).min(order.places.len());
-        let places = order.places[start..end].iter();
-        let indices: Vec<u32> = places.map(|&place| self.examples.train[place]).collect();
-        let mut examples = indices
-            .iter()
-            .map(|&index| self.examples.store.get(index as usize))
-            .collect::<Result<Vec<Example>>>()?;
-        let batches = if self.recipe.data.packing {
-            let sequences = pack(&examples, self.recipe.data.max_seq_length);
-            let batches = sequences.chunks(train.micro_batch_size);
-            let batches = batches.map(Batch::packed);
-            batches.map(|batch| batch.padded_to(length_step)).collect()
-        } else {
-            // The window's gradient does not depend on how it is cut, so neighbours in length share a batch: less
-            // padding.
-            examples.sort_by_key(Example::len);
-            let examples: Vec<&Example> = examples.iter().collect();
-            let batches = examples.chunks(train.micro_batch_size).map(Batch::new);
-            batches.map(|batch| batch.padded_to(length_step)).collect()
-        };
-        Ok(Window {
-            batches,
-            examples: indices,
-        })
     }
 
     /// Trains from wherever `at` stands to the last step, validating and saving on the way.
@@ -196,16 +152,22 @@ impl<'a> Training<'a> {
         } = at;
         let total = self.schedule.total_steps;
         let mut log = RunLog::open(run.path(), state.log_bytes)?;
-        let mut progress = Progress::resumed(state.step as u64, "training", total as u64, "steps");
-        let interrupt = Interrupt::watch()?;
+        let mut progress =
+            Progress::resumed(state.step as u64, "training", total as u64, "steps").uniform();
+        let pause = Duration::from_secs_f64(state.validation_seconds);
+        progress.expect(self.validations_after(state.step), pause);
+        let interrupt = StopRequest::watch();
         let started = Instant::now();
         let (tokens_before, seconds_before) = (state.tokens, state.seconds);
         let output = &self.recipe.output;
         if state.step == 0 && !self.examples.validation.is_empty() {
+            let began = Instant::now();
             let validation_loss = self.validation_loss(decoder, &adapter)?;
+            state.validation_seconds = began.elapsed().as_secs_f64();
+            progress.exclude(began.elapsed(), self.validations_after(0));
             state.base_validation_loss = Some(validation_loss);
             progress.note(&format!(
-                "validation         loss {validation_loss:.4} before the first step: the base model's"
+                "validation         loss {validation_loss:.4} before the first step (the base model)"
             ));
             log.write(&LogLine::Validation {
                 step: 0,
@@ -214,7 +176,7 @@ impl<'a> Training<'a> {
             })?;
         }
         let mut order = EpochOrder::default();
-        while state.step < total && !state.stopped_early {
+        while !self.is_finished(&state) {
             let step = state.step;
             let learning_rate = self.schedule.learning_rate(step);
             let window = self.window(decoder, step, &mut order)?;
@@ -237,7 +199,6 @@ impl<'a> Training<'a> {
             state.supervised_tokens += supervised_tokens;
             state.unlogged.add(loss, supervised_tokens);
             state.last_loss = loss;
-            state.seconds = seconds_before + elapsed_s;
 
             let speed = (state.tokens - tokens_before) as f64 / elapsed_s;
             progress.set(
@@ -255,7 +216,7 @@ impl<'a> Training<'a> {
                     loss,
                 })?;
             }
-            let mut log_step = |state: &mut TrainingState, log: &mut RunLog| {
+            let log_step = |state: &mut TrainingState, log: &mut RunLog| {
                 log.write(&LogLine::Step {
                     step: done,
                     epoch,
@@ -271,8 +232,11 @@ impl<'a> Training<'a> {
             }
             self.watch(&mut state, learning_rate)?;
             if self.is_validated(done) {
+                let began = Instant::now();
                 let (validation_loss, told) =
                     self.validate(decoder, &adapter, &mut state, run, frame)?;
+                state.validation_seconds = began.elapsed().as_secs_f64();
+                progress.exclude(began.elapsed(), self.validations_after(done));
                 progress.note(&told);
                 log.write(&LogLine::Validation {
                     step: done,
@@ -284,8 +248,9 @@ impl<'a> Training<'a> {
                 }
             }
             state.seconds = seconds_before + started.elapsed().as_secs_f64();
+            state.peak_memory_bytes = state.peak_memory_bytes.max(cli::peak_memory_bytes());
             let is_last = done == total || state.stopped_early;
-            let stop = interrupt.requested() && !is_last;
+            let stop = interrupt.is_made() && !is_last;
             if done.is_multiple_of(output.save_steps) || is_last || stop {
                 state.log_bytes = log.sync()?;
                 let moments = optimizer.state()?;
@@ -294,11 +259,13 @@ impl<'a> Training<'a> {
                 if stop {
                     let text = format!(
                         "after step {done} of {total}, which is saved in {}\n\
-                         hint: the same command goes on from there",
-                        saved.display()
+                         hint: continue with `{}`",
+                        saved.display(),
+                        cli::command_to_continue()
                     );
                     return Err(Interrupted(text).into());
                 }
+                say_saved(done, total, &saved);
             }
         }
         progress.finish();
@@ -322,7 +289,7 @@ impl<'a> Training<'a> {
     ) -> Result<Vec<MeasuredStep>> {
         let mut order = EpochOrder::default();
         let mut measured = Vec::with_capacity(steps);
-        let mut progress = Progress::new("measuring", steps as u64, "steps");
+        let mut progress = Progress::new("measuring", steps as u64, "steps").uniform();
         for step in 0..steps {
             let started = Instant::now();
             let learning_rate = self.schedule.learning_rate(step);
@@ -369,6 +336,16 @@ impl<'a> Training<'a> {
         Ok(found.loss)
     }
 
+    /// Validations that follow the one after `done` steps, if training goes to its end.
+    fn validations_after(&self, done: usize) -> u64 {
+        let (every, total) = (self.eval_steps, self.schedule.total_steps);
+        if self.examples.validation.is_empty() || done >= total {
+            return 0;
+        }
+        let at_the_end = usize::from(!total.is_multiple_of(every));
+        (total / every - done / every + at_the_end) as u64
+    }
+
     /// Measures the validation loss, keeps the adapter if it is the best so far, and decides on early stopping. The
     /// loss, and what a reader is told of it.
     fn validate(
@@ -413,67 +390,12 @@ impl<'a> Training<'a> {
         );
         Ok((loss, told))
     }
+}
 
-    /// Stops a training whose loss has been too high for too long.
-    fn watch(&self, state: &mut TrainingState, learning_rate: f64) -> Result<()> {
-        let train = &self.recipe.train;
-        let Some(threshold) = train.loss_watchdog_threshold else {
-            return Ok(());
-        };
-        if state.last_loss <= threshold {
-            state.steps_above_threshold = 0;
-            return Ok(());
-        }
-        state.steps_above_threshold += 1;
-        let steps = state.steps_above_threshold;
-        if steps < train.loss_watchdog_patience {
-            return Ok(());
-        }
-        anyhow::bail!(
-            "training diverged: loss is {:.3} at step {} (learning_rate {learning_rate:.1e}), the {steps}. step in a row \
-             above `train.loss_watchdog_threshold` {threshold}\n\
-             hint: lower `train.learning_rate`, or raise the threshold; the last checkpoint is as it was",
-            state.last_loss,
-            state.step
-        )
-    }
-
-    /// Explains why training cannot go on, and names the examples of the step: in one of them the reason may lie.
-    fn stopped(&self, error: StepError, at: StepAt, window: &Window) -> anyhow::Error {
-        let StepAt {
-            step,
-            learning_rate,
-        } = at;
-        let step = step + 1;
-        let examples = self.named(&window.examples);
-        match error {
-            StepError::Diverged { .. } => anyhow::anyhow!(
-                "training diverged: {error} at step {step} (learning_rate {learning_rate:.1e})\n{examples}\n\
-                 hint: lower `train.learning_rate`, or look at these examples; the step was not applied, and the last \
-                 checkpoint is as it was"
-            ),
-            StepError::Loss(_) => {
-                anyhow::anyhow!(
-                    "step {step}: {error}\n{examples}\nhint: raise `data.max_seq_length`"
-                )
-            }
-        }
-    }
-
-    /// Where some examples come from, a line each, the first few of them.
-    fn named(&self, indices: &[u32]) -> String {
-        const MOST: usize = 16;
-        let mut lines = vec!["its examples:".to_owned()];
-        for &index in indices.iter().take(MOST) {
-            let origin = self.examples.store.origin(index as usize);
-            lines.push(format!(
-                "  {}",
-                origin.unwrap_or_else(|_| "unknown".to_owned())
-            ));
-        }
-        if indices.len() > MOST {
-            lines.push(format!("  and {} more", indices.len() - MOST));
-        }
-        lines.join("\n")
-    }
+/// What the user reads after Ctrl-C: the checkpoint from which the training continues.
+pub(crate) fn say_saved(step: usize, total: usize, checkpoint: &Path) {
+    cli::saved_so_far(format!(
+        "the training is saved up to step {step} of {total}, in {}",
+        checkpoint.display()
+    ));
 }
