@@ -1,13 +1,14 @@
 //! Files of one JSON document a line, appended as the documents are made, so that a crash loses at most one.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufReader, Write};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use table::LineRead;
 
 /// A document that says which version of its format it has.
 ///
@@ -119,16 +120,22 @@ pub(crate) fn read_file<T: Versioned>(path: &Path) -> Result<Vec<T>> {
 fn read<T: Versioned>(file: &File, path: &Path) -> Result<(Vec<T>, u64)> {
     let mut reader = BufReader::new(file);
     let (mut documents, mut whole, mut number) = (Vec::new(), 0, 0);
+    let mut line = Vec::new();
     loop {
-        let mut line = Vec::new();
-        let length = reader
-            .read_until(b'\n', &mut line)
+        let read = table::read_line(&mut reader, table::MAX_ROW_BYTES, &mut line)
             .with_context(|| format!("cannot read {}", path.display()))?;
-        if length == 0 || line.last() != Some(&b'\n') {
+        number += 1;
+        if let LineRead::TooLong { bytes } = read {
+            bail!(
+                "{}:{number}: a line of {bytes} bytes, at most {} are read\nhint: move the folder away and run again",
+                path.display(),
+                table::MAX_ROW_BYTES
+            );
+        }
+        if line.last() != Some(&b'\n') {
             return Ok((documents, whole));
         }
-        number += 1;
-        whole += length as u64;
+        whole += line.len() as u64;
         let document =
             document(&line).map_err(|problem| anyhow!("{}:{number}: {problem}", path.display()))?;
         documents.push(document);

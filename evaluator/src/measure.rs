@@ -3,8 +3,8 @@
 mod files;
 mod table;
 
-use std::io;
-use std::path::PathBuf;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,8 @@ use serde::{Serialize, Serializer};
 
 use crate::arguments::{MetricsArguments, SortKey};
 
+/// Bytes of the longest file that is counted.
+const MAX_BYTES: u64 = 32 << 20;
 /// Work that takes no longer needs no progress.
 const QUIET_FOR: Duration = Duration::from_secs(2);
 
@@ -94,7 +96,7 @@ fn measure(found: Vec<(PathBuf, io::Result<()>)>, options: Options) -> Vec<Measu
         .map(|(path, reachable)| {
             let count = || -> Result<FileMetrics, Trouble> {
                 reachable?;
-                let text = metrics::decode_python(&std::fs::read(&path)?)?;
+                let text = metrics::decode_python(&read(&path)?)?;
                 Ok(metrics::analyze_with(&text, options)?)
             };
             let outcome = count();
@@ -107,6 +109,24 @@ fn measure(found: Vec<(PathBuf, io::Result<()>)>, options: Options) -> Vec<Measu
         .collect();
     watch.finish();
     measured
+}
+
+/// A file's bytes.
+///
+/// # Errors
+/// It cannot be read, or is longer than any program: a tree of syntax takes many times the memory of its text.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path)?;
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        let mib = MAX_BYTES >> 20;
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("more than {mib} MiB, which no program has"),
+        ));
+    }
+    Ok(bytes)
 }
 
 /// Keeps the files of rank `min` or worse, and sorts them: by path unless `sort` says otherwise.

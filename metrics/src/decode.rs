@@ -1,6 +1,7 @@
 //! From the bytes of a Python file to its text.
 
 use crate::SyntaxError;
+use crate::codecs::{self, Codec};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -9,12 +10,15 @@ enum Encoding {
     Utf8,
     Ascii,
     Latin1,
+    Other(Codec),
 }
 
-/// The text of a Python file: UTF-8 unless its first two lines declare ASCII or Latin-1. A byte order mark is taken off.
+/// The text of a Python file: UTF-8 unless its first two lines declare another encoding. A byte order mark is taken off.
+///
+/// Python's codecs that are supersets of ASCII are read, but for rare ones (some of DOS and of the Macintosh, EBCDIC).
 ///
 /// # Errors
-/// [`SyntaxError`], as in Python itself, if another encoding is declared or a byte does not fit.
+/// [`SyntaxError`], as in Python itself, if an unknown encoding is declared or a byte does not fit.
 ///
 /// # Source
 /// PEP 263, Defining Python Source Code Encodings.
@@ -33,7 +37,7 @@ pub fn decode_python(bytes: &[u8]) -> Result<String, SyntaxError> {
             };
             let encoding = by_name(&name).ok_or_else(|| {
                 refuse(format!(
-                    "encoding `{name}` is not supported, only utf-8, ascii and latin-1"
+                    "encoding `{name}` is not supported; Python's common ones are, such as utf-8, latin-1 and cp1252"
                 ))
             })?;
             if has_mark && encoding != Encoding::Utf8 {
@@ -46,6 +50,13 @@ pub fn decode_python(bytes: &[u8]) -> Result<String, SyntaxError> {
     };
     let (name, fits) = match encoding {
         Encoding::Latin1 => return Ok(body.iter().copied().map(char::from).collect()),
+        Encoding::Other(codec) => {
+            return codec.decode(body).map_err(|line| SyntaxError {
+                message: "bytes that do not fit the declared encoding of this file".to_owned(),
+                line,
+                column: 1,
+            });
+        }
         Encoding::Ascii => (
             "ASCII",
             body.iter()
@@ -117,7 +128,7 @@ fn by_name(name: &str) -> Option<Encoding> {
         "ascii" | "us-ascii" | "646" => Some(Encoding::Ascii),
         "latin-1" | "latin1" | "latin" | "l1" | "iso-8859-1" | "iso8859-1" | "iso-latin-1"
         | "8859" | "cp819" => Some(Encoding::Latin1),
-        _ => None,
+        other => codecs::by_name(other).map(Encoding::Other),
     }
 }
 
@@ -160,6 +171,28 @@ mod tests {
     }
 
     #[test]
+    fn pythons_common_codecs_are_read() {
+        check(
+            b"# coding: cp1252\nx = '\x80'\n",
+            Ok("# coding: cp1252\nx = '€'\n"),
+        );
+        check(
+            b"# coding: Windows-1251-unix\n\xff\n",
+            Ok("# coding: Windows-1251-unix\nя\n"),
+        );
+        check(b"# coding: gbk\n# \xd6\xd0\n", Ok("# coding: gbk\n# 中\n"));
+        // Python refuses the byte as well.
+        check(
+            b"# coding: cp1252\n\nx = '\x81'\n",
+            Err("3:1: bytes that do not fit the declared encoding of this file"),
+        );
+        check(
+            b"\xef\xbb\xbf# coding: cp1252\n",
+            Err("1:1: encoding `cp1252` in a file with the byte order mark of UTF-8"),
+        );
+    }
+
+    #[test]
     fn a_declaration_after_code_or_too_late_is_a_comment() {
         for text in [
             "x = 1\n# coding: koi8-r\n",
@@ -174,8 +207,10 @@ mod tests {
     #[test]
     fn other_encodings_are_refused_by_name() {
         check(
-            b"#!/usr/bin/python\n# coding: koi8-r\n",
-            Err("2:1: encoding `koi8-r` is not supported, only utf-8, ascii and latin-1"),
+            b"#!/usr/bin/python\n# coding: rot13\n",
+            Err(
+                "2:1: encoding `rot13` is not supported; Python's common ones are, such as utf-8, latin-1 and cp1252",
+            ),
         );
         check(
             b"\xef\xbb\xbf# coding: latin-1\n",

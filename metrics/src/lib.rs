@@ -6,6 +6,7 @@
 //! to layout.
 
 mod code_lines;
+mod codecs;
 mod cyclomatic;
 mod decode;
 mod extraction;

@@ -108,15 +108,24 @@ fn rows(path: &Path, samples: &mut Samples<'_>) -> Result<()> {
                 "`{name}` is not text\nhint: several samples of a task are several lines"
             ))),
         };
-        let (answer, form) = match (text("solution")?, text("completion")?) {
-            (Some(solution), _) => (solution, Form::Whole),
-            (None, Some(completion)) => (completion, Form::RestOf(&tasks[task].view().prompt)),
+        let (field, answer, form) = match (text("solution")?, text("completion")?) {
+            (Some(solution), _) => ("solution", solution, Form::Whole),
+            (None, Some(completion)) => {
+                let form = Form::RestOf(&tasks[task].view().prompt);
+                ("completion", completion, form)
+            }
             (None, None) => {
                 let problem = format!("neither `solution` nor `completion`, found {}", names(&row));
                 return Err(at(problem).into());
             }
         };
-        samples.push(task, task_id, (answer, form), None);
+        // Of the fields with such halves the row names the first alone.
+        let holds_half = row
+            .lone_surrogate
+            .as_ref()
+            .is_some_and(|first| first == field || answer.contains(char::REPLACEMENT_CHARACTER));
+        let fault = holds_half.then_some("half of a surrogate pair, which is no text");
+        samples.push(task, task_id, (answer, form), fault);
     }
     Ok(())
 }

@@ -183,3 +183,39 @@ fn a_path_that_leads_to_no_python_file_is_a_mistake() {
     check(&["code"], &["no Python file in code", "hint: "]);
     check(&["--min", "D", "src"], &["'D'", "ranks A, B and C"]);
 }
+
+#[test]
+fn a_declared_encoding_of_python_is_read() {
+    let project = project(&[]);
+    project.write("code/euro.py", b"# coding: cp1252\nx = '\x80'\n");
+    let found = document(&run(&project, &["--json", "code"]));
+    assert_eq!(found["code/euro.py"]["raw"]["loc"], 2, "{found}");
+}
+
+#[test]
+fn a_hostile_tree_costs_its_own_files_alone() {
+    let project = project(&[("a.py", PLAIN)]);
+    // A sparse file of 4 GiB, a null byte, brackets without end, and a deep folder.
+    let huge = fs::File::create(project.path("code/huge.py")).expect("a file");
+    huge.set_len(4 << 30).expect("a sparse file");
+    project.write("code/null.py", b"x = 1\0\n");
+    project.write("code/deep.py", "(".repeat(100_000));
+    let deep = "d/".repeat(500);
+    project.write(&format!("code/{deep}b.py"), PLAIN);
+    let finished = run(&project, &["--json", "code"]);
+    assert_eq!(finished.code, Some(3), "{}", finished.stderr);
+    let found = document(&finished);
+    let error = |name: &str| found[name]["error"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(
+        error("code/huge.py"),
+        "cannot read: more than 32 MiB, which no program has"
+    );
+    assert!(error("code/null.py").contains("null byte"), "{found}");
+    assert!(
+        error("code/deep.py").contains("too many nested parentheses"),
+        "{found}"
+    );
+    for counted in ["code/a.py".to_owned(), format!("code/{deep}b.py")] {
+        assert_eq!(found[&counted]["raw"]["loc"], 1, "{counted}");
+    }
+}

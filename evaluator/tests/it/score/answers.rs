@@ -169,3 +169,38 @@ fn answers_of_chat_models_are_extracted_with_the_imports_of_their_prompt() {
         assert_eq!(sample["base"], "passed", "{line}\n{sample}");
     }
 }
+
+#[test]
+fn half_of_a_surrogate_pair_costs_its_own_sample_alone() {
+    let project = project(&[]);
+    // Python's json reads it, and no source can hold it: EvalPlus fails the first and passes the second.
+    let lines = [
+        r#"{"task_id": "own/double", "solution": "def double(x):\n    return 2 * x  # \ud83d\n"}"#,
+        r#"{"task_id": "own/double", "solution": "def double(x):\n    return 2 * x\n"}"#,
+        r#"{"task_id": "own/double", "note": "\ud83d", "completion": "    return 2 * x\n"}"#,
+    ];
+    project.write("samples.jsonl", lines.join("\n"));
+    for words in [
+        &["samples.jsonl", "--json"][..],
+        &["samples.jsonl", "--json", "--extract"],
+    ] {
+        let found = document(score(&project, words));
+        let samples = found["samples"].as_array().expect("samples");
+        let verdicts: Vec<&Value> = samples.iter().map(|sample| &sample["base"]).collect();
+        assert_eq!(verdicts, ["unparsable", "passed", "passed"]);
+        assert_eq!(
+            samples[0]["detail"],
+            "half of a surrogate pair, which is no text"
+        );
+    }
+}
+
+#[test]
+fn a_line_without_an_end_is_refused_and_not_kept() {
+    let project = project(&[]);
+    // A sparse file: one line of 1 GiB.
+    let file = std::fs::File::create(project.path("samples.jsonl")).expect("a file");
+    file.set_len(1 << 30).expect("a sparse file");
+    let error = score(&project, &["samples.jsonl", "--json"]).error(2);
+    says(&error, &["samples.jsonl:1: ", "has not ended after"]);
+}
