@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use burn::tensor::Device;
 use cli::{Failure, UserMistake, bytes_text, duration_text};
 use config::{InitLoraWeights, ModuleToSave, Recipe, TargetModules};
 use model::{
@@ -12,7 +13,7 @@ use model::{
 
 use crate::arguments::FitArguments;
 use crate::budget::Budget;
-use crate::checkpoint::{self, Checkpoint, CheckpointFrame, TrainingState};
+use crate::checkpoint::{self, Best, Checkpoint, CheckpointFrame, TrainingState};
 use crate::dataset::{self, Counts, Examples};
 use crate::folder::RunFolder;
 use crate::output::{SearchSummary, TrainingSummary, commit_adapter, update_recipe};
@@ -101,17 +102,7 @@ fn fit(arguments: &FitArguments) -> Result<()> {
     };
     let Progressing { state, adapter, .. } = training.run(&decoder, at, &run, frame)?;
     let adapter = match state.best.filter(|_| recipe.train.load_best_model_at_end) {
-        Some(best) => {
-            cli::note(&format!(
-                "best               validation loss {:.4} after step {}",
-                best.loss, best.step
-            ));
-            let folder = run.path().join(BEST_FOLDER);
-            let name = recipe.model.base_model_name();
-            Adapter::load(&folder, decoder.config(), name, &device)
-                .context("cannot read the best adapter\nhint: begin anew with --restart")?
-                .adapter
-        }
+        Some(best) => best_adapter(best, recipe, &run, decoder.config(), &device)?,
         None => adapter,
     };
     let n_trainable = settings.num_trainable(decoder.config());
@@ -137,6 +128,24 @@ fn fit(arguments: &FitArguments) -> Result<()> {
     write_report(recipe, &run, &summary)?;
     cli::result(&format!("adapter: {}", folder.display()));
     Ok(())
+}
+
+/// The adapter with the lowest validation loss.
+fn best_adapter(
+    best: Best,
+    recipe: &Recipe,
+    run: &RunFolder,
+    config: &ModelConfig,
+    device: &Device,
+) -> Result<Adapter> {
+    cli::note(&format!(
+        "best               validation loss {:.4} after step {}",
+        best.loss, best.step
+    ));
+    let folder = run.path().join(BEST_FOLDER);
+    let loaded = Adapter::load(&folder, config, recipe.model.base_model_name(), device)
+        .context("cannot read the best adapter\nhint: train from the beginning with --restart")?;
+    Ok(loaded.adapter)
 }
 
 /// Ends the command for a training that was finished before. Nothing is written but a report that is missing, and the

@@ -37,13 +37,12 @@ fn measure(arguments: &ValidateArguments) -> Result<()> {
         format,
         json,
     } = arguments;
-    let mut setup = match data {
-        None => Setup::open(recipe)?,
-        Some(_) => {
-            let setup = Setup::open_without_data(recipe)?;
-            check_positions(&setup.recipe, setup.base.max_positions())?;
-            setup
-        }
+    let mut setup = if data.is_some() {
+        let setup = Setup::open_without_data(recipe)?;
+        check_positions(&setup.recipe, setup.base.max_positions())?;
+        setup
+    } else {
+        Setup::open(recipe)?
     };
     let (_, device) = device
         .device

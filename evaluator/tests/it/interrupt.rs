@@ -159,10 +159,10 @@ fn nothing_that_samples_or_files_hold_steers_the_terminal() {
     );
     let score = ["score", "--benchmark", "custom", "--data", "tasks.jsonl"];
     check("a task id", &[&score[..], &["samples.jsonl"]].concat());
-    let name = format!("\u{1b}[2J\u{202e}0\u{9b}.py");
-    project.write(&name, "def f(:\n");
-    check("a file that cannot be counted", &["metrics", &name]);
-    project.write(&name, "def f(x):\n    return x\n");
-    check("a file in a table", &["metrics", &name]);
-    check("a folder of a run", &["show", &name, "t/0"]);
+    let name = "\u{1b}[2J\u{202e}0\u{9b}.py";
+    project.write(name, "def f(:\n");
+    check("a file that cannot be counted", &["metrics", name]);
+    project.write(name, "def f(x):\n    return x\n");
+    check("a file in a table", &["metrics", name]);
+    check("a folder of a run", &["show", name, "t/0"]);
 }

@@ -161,19 +161,7 @@ impl<'a> Training<'a> {
         let (tokens_before, seconds_before) = (state.tokens, state.seconds);
         let output = &self.recipe.output;
         if state.step == 0 && !self.examples.validation.is_empty() {
-            let began = Instant::now();
-            let validation_loss = self.validation_loss(decoder, &adapter)?;
-            state.validation_seconds = began.elapsed().as_secs_f64();
-            progress.exclude(began.elapsed(), self.validations_after(0));
-            state.base_validation_loss = Some(validation_loss);
-            progress.note(&format!(
-                "validation         loss {validation_loss:.4} before the first step (the base model)"
-            ));
-            log.write(&LogLine::Validation {
-                step: 0,
-                epoch: 0.0,
-                validation_loss,
-            })?;
+            self.validate_base(decoder, &adapter, &mut state, &mut progress, &mut log)?;
         }
         let mut order = EpochOrder::default();
         while !self.is_finished(&state) {
@@ -192,13 +180,7 @@ impl<'a> Training<'a> {
             let elapsed_s = started.elapsed().as_secs_f64();
             let done = step + 1;
             let epoch = done as f64 / self.steps_per_epoch as f64;
-            state.step = done;
-            let batches = window.batches.iter();
-            state.tokens += batches.clone().map(|batch| batch.n_tokens).sum::<usize>();
-            let supervised_tokens = batches.map(Batch::n_supervised).sum::<usize>();
-            state.supervised_tokens += supervised_tokens;
-            state.unlogged.add(loss, supervised_tokens);
-            state.last_loss = loss;
+            count_step(&mut state, &window.batches, loss);
 
             let speed = (state.tokens - tokens_before) as f64 / elapsed_s;
             progress.set(
@@ -257,13 +239,7 @@ impl<'a> Training<'a> {
                 let keep = output.save_total_limit;
                 let saved = checkpoint::save(run, keep, &state, &adapter, &moments, frame)?;
                 if stop {
-                    let text = format!(
-                        "after step {done} of {total}, which is saved in {}\n\
-                         hint: continue with `{}`",
-                        saved.display(),
-                        cli::command_to_continue()
-                    );
-                    return Err(Interrupted(text).into());
+                    return Err(interrupted(done, total, &saved));
                 }
                 say_saved(done, total, &saved);
             }
@@ -273,6 +249,30 @@ impl<'a> Training<'a> {
             state,
             adapter,
             optimizer,
+        })
+    }
+
+    /// Measures the validation loss of the base model, before any update, and logs it as that of step 0.
+    fn validate_base(
+        &self,
+        decoder: &Decoder,
+        adapter: &Adapter,
+        state: &mut TrainingState,
+        progress: &mut Progress,
+        log: &mut RunLog,
+    ) -> Result<()> {
+        let began = Instant::now();
+        let validation_loss = self.validation_loss(decoder, adapter)?;
+        state.validation_seconds = began.elapsed().as_secs_f64();
+        progress.exclude(began.elapsed(), self.validations_after(0));
+        state.base_validation_loss = Some(validation_loss);
+        progress.note(&format!(
+            "validation         loss {validation_loss:.4} before the first step (the base model)"
+        ));
+        log.write(&LogLine::Validation {
+            step: 0,
+            epoch: 0.0,
+            validation_loss,
         })
     }
 
@@ -398,4 +398,24 @@ pub(crate) fn say_saved(step: usize, total: usize, checkpoint: &Path) {
         "the training is saved up to step {step} of {total}, in {}",
         checkpoint.display()
     ));
+}
+
+/// Counts a step that was taken, its tokens and its loss.
+fn count_step(state: &mut TrainingState, batches: &[Batch], loss: f64) {
+    state.step += 1;
+    state.tokens += batches.iter().map(|batch| batch.n_tokens).sum::<usize>();
+    let supervised_tokens = batches.iter().map(Batch::n_supervised).sum::<usize>();
+    state.supervised_tokens += supervised_tokens;
+    state.unlogged.add(loss, supervised_tokens);
+    state.last_loss = loss;
+}
+
+/// That the user stopped the training, and how to continue it.
+fn interrupted(done: usize, total: usize, saved: &Path) -> anyhow::Error {
+    let text = format!(
+        "after step {done} of {total}, which is saved in {}\nhint: continue with `{}`",
+        saved.display(),
+        cli::command_to_continue()
+    );
+    Interrupted(text).into()
 }

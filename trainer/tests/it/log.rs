@@ -30,7 +30,8 @@ fn a_logged_loss_is_the_mean_over_the_tokens_of_all_steps_since_the_line_before(
     let mut rows = String::new();
     for length in [1, 2, 3, 4, 60] {
         let row = serde_json::json!({"instruction": "Count.", "output": "one, ".repeat(length)});
-        rows += &format!("{row}\n");
+        rows += &row.to_string();
+        rows.push('\n');
     }
     project.write("rows.jsonl", rows);
     let data = [
