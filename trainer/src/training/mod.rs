@@ -183,13 +183,7 @@ impl<'a> Training<'a> {
             count_step(&mut state, &window.batches, loss);
 
             let speed = (state.tokens - tokens_before) as f64 / elapsed_s;
-            progress.set(
-                done as u64,
-                format!(
-                    "loss {loss:.3}  lr {learning_rate:.1e}  {speed:.0} tokens/s  {}",
-                    cli::memory_text()
-                ),
-            );
+            progress.set(done as u64, step_text(loss, learning_rate, speed));
             if step == 0 {
                 // A loss is taken before the update: the first one is that of the untouched base model.
                 log.write(&LogLine::Start {
@@ -398,6 +392,12 @@ pub(crate) fn say_saved(step: usize, total: usize, checkpoint: &Path) {
         "the training is saved up to step {step} of {total}, in {}",
         checkpoint.display()
     ));
+}
+
+/// What the progress line says of a step.
+fn step_text(loss: f64, learning_rate: f64, speed: f64) -> String {
+    let memory = cli::memory_text();
+    format!("loss {loss:.3}  lr {learning_rate:.1e}  {speed:.0} tokens/s  {memory}")
 }
 
 /// Counts a step that was taken, its tokens and its loss.
