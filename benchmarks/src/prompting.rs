@@ -148,7 +148,7 @@ pub(crate) fn few_shot(shots: &[Shot], text: &str, tests: &[String]) -> String {
     input
 }
 
-/// A completion, and the text that it may go on from.
+/// A completion, and the text that it may continue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Completion<'a> {
     /// What the program begins with if the completion is the rest of it.
@@ -161,7 +161,7 @@ pub struct Completion<'a> {
 
 /// How a completion is to be read.
 ///
-/// One of [`Style::Base`] goes on from the prompt, its tabs as four spaces. The other styles ask for a whole program.
+/// One of [`Style::Base`] continues the prompt, its tabs as four spaces. The other styles ask for a whole program.
 pub fn completion<'a>(style: Style, task: &TaskView, text: &'a str) -> Completion<'a> {
     match style {
         Style::Base => Completion {

@@ -68,7 +68,7 @@ impl Estimate {
         self.changed = now;
     }
 
-    /// So many pauses are still to come, each of this length.
+    /// Expects this number of pauses, each of this length.
     pub(crate) fn expect(&mut self, pauses: u64, each: Duration) {
         self.to_come = (pauses, each);
     }

@@ -202,13 +202,13 @@ fn command_line() -> String {
 /// Words as a shell takes them, without some of them.
 fn words(words: impl Iterator<Item = String>, without: &[&str]) -> String {
     let words = words.filter(|word| !without.contains(&word.as_str()));
-    let words: Vec<String> = words.map(|word| quoted(&word)).collect();
+    let words: Vec<String> = words.map(|word| shell_word(&word)).collect();
     words.join(" ")
 }
 
-/// A word in quotes where a shell would read something else.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "-_./:=,@%+".contains(c);
+/// A word as a shell takes it: in quotes where it would read something else.
+pub fn shell_word(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
         return word.to_owned();
     }

@@ -18,7 +18,7 @@ pub use hub::{Fetched, FileRecord, ModelParts, Provenance, TrainingPart, Unclear
 pub use hub_files::{benchmark_data, cached_data_file, fetch_data_file, fetch_dataset};
 pub use interrupt::{
     SavedMeanwhile, StopRequest, Unfinished, command_to_continue, saved_meanwhile, saved_so_far,
-    watch_interrupts,
+    shell_word, watch_interrupts,
 };
 pub use output::{
     document, memory_text, note, number_behind, painted_result, peak_memory_bytes,

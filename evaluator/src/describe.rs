@@ -190,7 +190,7 @@ fn name_by(info: &mut RunInfo, recipe: &Recipe, hash: String) {
 ///
 /// A resolved recipe gets a line for each key that a later version adds, and with it another hash, though nothing of the
 /// run has changed. So a folder is the same run's if its resolved recipe, read by this version, is this one, and its hash
-/// is that of this run with its text in place of ours.
+/// is that of this run once its text replaces the present one.
 pub(crate) fn adopt_earlier_identity(
     info: &mut RunInfo,
     recipe: &Recipe,
@@ -249,15 +249,22 @@ fn command_line(adapters: &[AdapterInfo], request: &Request) -> String {
     if request.experiment == Experiment::Compare && adapters.is_empty() {
         words.push("--base-only".to_owned());
     }
-    words.extend(adapters.iter().map(|adapter| quoted(&adapter.path)));
+    words.extend(
+        adapters
+            .iter()
+            .map(|adapter| cli::shell_word(&adapter.path)),
+    );
     if let Some(recipe) = &request.common.recipe {
-        words.extend(["--recipe".to_owned(), quoted(&recipe.to_string_lossy())]);
+        words.extend([
+            "--recipe".to_owned(),
+            cli::shell_word(&recipe.to_string_lossy()),
+        ]);
     }
     for set in &request.common.overrides {
-        words.extend(["--set".to_owned(), quoted(set)]);
+        words.extend(["--set".to_owned(), cli::shell_word(set)]);
     }
     if let Some(url) = &request.common.endpoint {
-        words.extend(["--endpoint".to_owned(), quoted(url)]);
+        words.extend(["--endpoint".to_owned(), cli::shell_word(url)]);
     }
     // Last, so that it can be taken off for the run of which this is a part.
     if let Some(shard) = request.common.shard {
@@ -266,22 +273,13 @@ fn command_line(adapters: &[AdapterInfo], request: &Request) -> String {
     words.join(" ")
 }
 
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn words_are_quoted_only_where_a_shell_needs_it() {
-        let words = ["evaluate.timeout_s=2", "my runs/a", "it's", ""].map(quoted);
+        let words = ["evaluate.timeout_s=2", "my runs/a", "it's", ""].map(cli::shell_word);
         assert_eq!(
             words,
             ["evaluate.timeout_s=2", "'my runs/a'", r"'it'\''s'", "''"]
