@@ -250,4 +250,13 @@ mod tests {
         drop(guard);
         assert!(state().text().starts_with("the first part\nhint: "));
     }
+
+    #[test]
+    fn words_are_quoted_only_where_a_shell_needs_it() {
+        let words = ["evaluate.timeout_s=2", "my runs/a", "it's", ""].map(shell_word);
+        assert_eq!(
+            words,
+            ["evaluate.timeout_s=2", "'my runs/a'", r"'it'\''s'", "''"]
+        );
+    }
 }

@@ -272,17 +272,3 @@ fn command_line(adapters: &[AdapterInfo], request: &Request) -> String {
     }
     words.join(" ")
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_quoted_only_where_a_shell_needs_it() {
-        let words = ["evaluate.timeout_s=2", "my runs/a", "it's", ""].map(cli::shell_word);
-        assert_eq!(
-            words,
-            ["evaluate.timeout_s=2", "'my runs/a'", r"'it'\''s'", "''"]
-        );
-    }
-}
