@@ -36,7 +36,7 @@ pub(super) struct ArmSummary {
     pub(super) without_operators: Rate,
     /// Among measured programs: those with more comment lines than the curve's peak, where one more lowers MI.
     pub(super) past_peak: Rate,
-    /// Among measured programs: those with so many comment lines that the curve is negative.
+    /// Measured programs whose share of comment lines makes the curve negative.
     pub(super) past_zero: Rate,
     /// Over programs that passed all tests, and over those that did not.
     pub(super) mi_of_passed: Option<f64>,

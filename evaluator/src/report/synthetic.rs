@@ -221,7 +221,7 @@ fn lines(numbers: std::ops::Range<usize>, line: impl Fn(usize) -> String) -> Str
     numbers.fold(String::new(), |text, number| text + &line(number))
 }
 
-/// A program with so many statements beside its loop, lines of its docstring, and comments.
+/// A program with these numbers of statements beside its loop, docstring lines and comments.
 pub(super) fn program(task: usize, statements: usize, docstring: usize, comments: usize) -> String {
     let more = lines(1..docstring, |line| {
         format!("    Line {line} of what it does.\n")

@@ -105,7 +105,7 @@ pub(crate) fn read(
         }
         Expects::Tests => {
             let spoken = without_reasoning(text);
-            // After reasoning the answer begins anew.
+            // The answer starts after the reasoning.
             let goes_on = spoken.len() == text.len();
             let begun = begun.rsplit("```python\n").next().filter(|_| goes_on);
             let tests = tests(task, &format!("{}{spoken}", begun.unwrap_or_default()));

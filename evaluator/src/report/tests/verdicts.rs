@@ -7,7 +7,7 @@ use super::super::synthetic::{declared_in_the_recipe, program, run, sample, with
 use super::{Report, check, check_snapshot};
 use crate::record::{RunInfo, SampleRecord, Verdict};
 
-/// Both arms' answers to so many tasks, each arm's program by statements, lines of the docstring and comments.
+/// The answers of both arms to this number of tasks, each arm's program by statements, lines of the docstring and comments.
 fn answers(
     tasks: usize,
     shape: impl Fn(&str, usize) -> (usize, usize, usize),
