@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
-use metrics::Rank;
-use model::{DeviceChoice, NamedShape, SyntheticType};
+use slm_metrics::Rank;
+use slm_model::{DeviceChoice, NamedShape, SyntheticType};
 
 use crate::experiment::shard::Shard;
 use crate::sandboxing::{self, SandboxArguments, SandboxChoice};

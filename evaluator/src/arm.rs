@@ -4,9 +4,9 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use benchmarks::TaskView;
-use cli::Progress;
-use config::Workflow;
+use slm_benchmarks::TaskView;
+use slm_cli::Progress;
+use slm_config::Workflow;
 
 use crate::backend::Backend;
 use crate::experiment::cell::Decoding;
@@ -39,7 +39,7 @@ pub(crate) fn complete(
     let before = trajectories.iter().filter(|of| of.is_decided_in_log());
     let before = before.count();
     if before == trajectories.len() {
-        cli::note(&format!("{label}: all answers are there already"));
+        slm_cli::note(&format!("{label}: all answers are there already"));
     }
     let total = trajectories.len() as u64;
     let mut progress = Progress::resumed(before as u64, label, total, "answers");

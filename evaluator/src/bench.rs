@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use anyhow::Result;
-use cli::{BaseModel, Failure, Progress, UserMistake, bytes_text};
-use model::{Adapter, Runtime, RuntimeAdapter};
 use serde::Serialize;
+use slm_cli::{BaseModel, Failure, Progress, UserMistake, bytes_text};
+use slm_model::{Adapter, Runtime, RuntimeAdapter};
 
 use crate::arguments::BenchArguments;
 
@@ -92,12 +92,12 @@ fn bench(arguments: &BenchArguments) -> Result<()> {
         new_tokens,
         load_seconds,
         batches,
-        peak_bytes: model::memory_bytes(&device).or_else(cli::peak_memory_bytes),
+        peak_bytes: slm_model::memory_bytes(&device).or_else(slm_cli::peak_memory_bytes),
     };
     if arguments.json {
-        cli::document(&serde_json::to_string_pretty(&bench)?);
+        slm_cli::document(&serde_json::to_string_pretty(&bench)?);
     } else {
-        cli::result(&text(&bench));
+        slm_cli::result(&text(&bench));
     }
     Ok(())
 }

@@ -5,11 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use benchmarks::Task;
-use cli::Provenance;
-use config::Recipe;
-use sandbox::Sandbox;
 use serde_json::Value;
+use slm_benchmarks::Task;
+use slm_cli::Provenance;
+use slm_config::Recipe;
+use slm_sandbox::Sandbox;
 
 use crate::clock;
 use crate::digest::sha256_of;
@@ -39,7 +39,7 @@ pub(crate) fn adapter(folder: &Path, name: &str) -> Result<AdapterInfo> {
         })
     };
     let trained_by = Recipe::load(&folder.join("recipe.yaml"), &[]).ok();
-    let sha256 = model::Adapter::sha256(folder)
+    let sha256 = slm_model::Adapter::sha256(folder)
         .with_context(|| format!("cannot read the adapter {}", folder.display()))?;
     Ok(AdapterInfo {
         name: name.to_owned(),
@@ -223,7 +223,7 @@ pub(crate) fn adopt_earlier_identity(
     info.plan.hypotheses = earlier.plan.hypotheses;
     info.recipe = earlier.recipe;
     name_by(info, recipe, earlier.config_sha256);
-    cli::note(&format!(
+    slm_cli::note(&format!(
         "continuing {}, which an earlier version of this program began",
         info.name
     ));
@@ -252,19 +252,19 @@ fn command_line(adapters: &[AdapterInfo], request: &Request) -> String {
     words.extend(
         adapters
             .iter()
-            .map(|adapter| cli::shell_word(&adapter.path)),
+            .map(|adapter| slm_cli::shell_word(&adapter.path)),
     );
     if let Some(recipe) = &request.common.recipe {
         words.extend([
             "--recipe".to_owned(),
-            cli::shell_word(&recipe.to_string_lossy()),
+            slm_cli::shell_word(&recipe.to_string_lossy()),
         ]);
     }
     for set in &request.common.overrides {
-        words.extend(["--set".to_owned(), cli::shell_word(set)]);
+        words.extend(["--set".to_owned(), slm_cli::shell_word(set)]);
     }
     if let Some(url) = &request.common.endpoint {
-        words.extend(["--endpoint".to_owned(), cli::shell_word(url)]);
+        words.extend(["--endpoint".to_owned(), slm_cli::shell_word(url)]);
     }
     // Last, so that it can be taken off for the run of which this is a part.
     if let Some(shard) = request.common.shard {

@@ -9,7 +9,7 @@ pub(crate) fn sha256_of<'a>(texts: impl IntoIterator<Item = &'a str>) -> String 
         hash.update((text.len() as u64).to_le_bytes());
         hash.update(text);
     }
-    model::hex(&hash.finalize())
+    slm_model::hex(&hash.finalize())
 }
 
 /// A seed of its own for each step of each sample of each task, so that none depends on what else is made.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use table::LineRead;
+use slm_table::LineRead;
 
 /// A document that says which version of its format it has.
 ///
@@ -122,14 +122,14 @@ fn read<T: Versioned>(file: &File, path: &Path) -> Result<(Vec<T>, u64)> {
     let (mut documents, mut whole, mut number) = (Vec::new(), 0, 0);
     let mut line = Vec::new();
     loop {
-        let read = table::read_line(&mut reader, table::MAX_ROW_BYTES, &mut line)
+        let read = slm_table::read_line(&mut reader, slm_table::MAX_ROW_BYTES, &mut line)
             .with_context(|| format!("cannot read {}", path.display()))?;
         number += 1;
         if let LineRead::TooLong { bytes } = read {
             bail!(
                 "{}:{number}: a line of {bytes} bytes, at most {} are read\nhint: move the folder away and run again",
                 path.display(),
-                table::MAX_ROW_BYTES
+                slm_table::MAX_ROW_BYTES
             );
         }
         if line.last() != Some(&b'\n') {

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
-use benchmarks::{ScoringPhase, Task, Tests};
-use cli::Progress;
-use sandbox::Sandbox;
+use slm_benchmarks::{ScoringPhase, Task, Tests};
+use slm_cli::Progress;
+use slm_sandbox::Sandbox;
 
 use crate::experiment::cell::Decoding;
 use crate::experiment::tasks::RunTask;
@@ -118,7 +118,7 @@ fn judge(
     let broken = chosen.and_then(|chosen| chosen.program.broken);
     let is_empty = broken == Some(Broken::NothingAdded);
     let metrics = match (chosen, broken) {
-        (Some(_), None) => metrics::analyze(program).ok(),
+        (Some(_), None) => slm_metrics::analyze(program).ok(),
         _ => None,
     };
     let tests = if metrics.is_some() {
@@ -238,7 +238,7 @@ fn number_of_tests(tests: &Tests) -> usize {
 }
 
 /// What is recorded of a program's metrics.
-pub(crate) fn program_metrics(file: &metrics::FileMetrics) -> ProgramMetrics {
+pub(crate) fn program_metrics(file: &slm_metrics::FileMetrics) -> ProgramMetrics {
     let raw = &file.raw;
     ProgramMetrics {
         loc: raw.loc,
@@ -258,18 +258,18 @@ pub(crate) fn program_metrics(file: &metrics::FileMetrics) -> ProgramMetrics {
 
 #[cfg(test)]
 mod tests {
-    use config::Prompting;
+    use slm_config::Prompting;
 
     use super::*;
     use crate::workflow::budget::Spending;
     use crate::workflow::event::{Key, StopReason};
     use crate::workflow::read::{Expects, Reading, read};
     use crate::workflow::trajectory::Chosen;
-    use config::Workflow;
-    use sandbox::{Interpreter, LevelChoice, Limits};
+    use slm_config::Workflow;
+    use slm_sandbox::{Interpreter, LevelChoice, Limits};
 
     fn tasks(n: usize) -> Vec<RunTask> {
-        let set = benchmarks::load("embedded", None).expect("embedded tasks");
+        let set = slm_benchmarks::load("embedded", None).expect("embedded tasks");
         let tasks = set.tasks.into_iter().take(n).map(|task| RunTask {
             benchmark: "embedded".to_owned(),
             view: task.view().clone(),
@@ -330,7 +330,7 @@ mod tests {
         let mut run = RunFolder::open(folder.path().to_owned()).expect("a run's folder");
         let python = Interpreter::resolve(None).expect("python3");
         // Programs of our own need no walls, and the test's process is no sandbox helper.
-        let level = LevelChoice::Exactly(sandbox::Level::C);
+        let level = LevelChoice::Exactly(slm_sandbox::Level::C);
         let sandbox = Sandbox::with_level(python, Limits::default(), level)
             .expect("a sandbox, whose helper `cargo test --workspace` builds");
         let mut judge_all = || {

@@ -9,10 +9,10 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use cli::{Failure, Progress};
-use metrics::{FileMetrics, FileReport, Fstrings, Options, Rank, SyntaxError};
 use rayon::prelude::*;
 use serde::{Serialize, Serializer};
+use slm_cli::{Failure, Progress};
+use slm_metrics::{FileMetrics, FileReport, Fstrings, Options, Rank, SyntaxError};
 
 use crate::arguments::{MetricsArguments, SortKey};
 
@@ -36,9 +36,9 @@ pub(crate) fn run(arguments: &MetricsArguments) -> Result<(), Failure> {
     if arguments.json {
         let document = serde_json::to_string_pretty(&Document(&measured))
             .context("cannot write the metrics as JSON")?;
-        cli::document(&document);
+        slm_cli::document(&document);
     } else {
-        cli::result(&table::render(&measured, n_found));
+        slm_cli::result(&slm_table::render(&measured, n_found));
     }
 
     // After the results, so that a long table does not hide what went wrong.
@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &MetricsArguments) -> Result<(), Failure> {
     for file in &measured {
         if let Err(trouble) = &file.outcome {
             n_failed += 1;
-            cli::note(&format!("error: {}", trouble.at(&file.name)));
+            slm_cli::note(&format!("error: {}", trouble.at(&file.name)));
         }
     }
     if n_failed == 0 {
@@ -54,7 +54,7 @@ pub(crate) fn run(arguments: &MetricsArguments) -> Result<(), Failure> {
     }
     Err(Failure::Incomplete(format!(
         "{n_failed} of {} could not be counted",
-        table::files_text(n_found)
+        slm_table::files_text(n_found)
     )))
 }
 
@@ -96,8 +96,8 @@ fn measure(found: Vec<(PathBuf, io::Result<()>)>, options: Options) -> Vec<Measu
         .map(|(path, reachable)| {
             let count = || -> Result<FileMetrics, Trouble> {
                 reachable?;
-                let text = metrics::decode_python(&read(&path)?)?;
-                Ok(metrics::analyze_with(&text, options)?)
+                let text = slm_metrics::decode_python(&read(&path)?)?;
+                Ok(slm_metrics::analyze_with(&text, options)?)
             };
             let outcome = count();
             watch.tick();
@@ -229,7 +229,7 @@ mod tests {
     fn counted(files: &[(&str, &str)]) -> Vec<Measured> {
         let count = |&(name, text): &(&str, &str)| Measured {
             name: name.to_owned(),
-            outcome: metrics::analyze(text).map_err(Trouble::from),
+            outcome: slm_metrics::analyze(text).map_err(Trouble::from),
         };
         files.iter().map(count).collect()
     }
@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn a_trouble_is_told_with_its_place() {
         let trouble = |text| {
-            metrics::analyze(text)
+            slm_metrics::analyze(text)
                 .map_err(Trouble::from)
                 .expect_err("no Python")
         };

@@ -9,9 +9,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use cli::Provenance;
-use config::Declared;
 use serde::{Deserialize, Serialize};
+use slm_cli::Provenance;
+use slm_config::Declared;
 
 use crate::experiment::cell::Decoding;
 use crate::experiment::plan::Plan;
@@ -121,7 +121,7 @@ impl SampleRecord {
         if let Some(metrics) = &mut self.metrics
             && metrics.lloc_code.is_none()
         {
-            let found = metrics::analyze(&self.program).ok();
+            let found = slm_metrics::analyze(&self.program).ok();
             metrics.lloc_code = found.map(|found| found.lloc_code);
         }
         if self.verdict == Verdict::Unparsable && self.detail.as_deref() == Some(NOTHING_ADDED) {
@@ -149,7 +149,7 @@ pub(crate) enum FinishReason {
     NoRoom,
 }
 
-/// How the hidden tests ended. Spelled as `sandbox::Verdict`, with `unparsable` and `empty` for programs that never ran.
+/// How the hidden tests ended. Spelled as `slm_sandbox::Verdict`, with `unparsable` and `empty` for programs that never ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Verdict {
@@ -445,7 +445,7 @@ pub(crate) struct SandboxInfo {
     /// The level in words.
     pub(crate) level: String,
     /// What the self-test tried before the run, and whether it was held off.
-    pub(crate) properties: Vec<sandbox::Property>,
+    pub(crate) properties: Vec<slm_sandbox::Property>,
 }
 
 /// A seed and what it seeds.

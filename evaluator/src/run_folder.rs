@@ -8,7 +8,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use cli::UserMistake;
+use slm_cli::UserMistake;
 
 use crate::json_lines::{self, JsonLines};
 use crate::record::{OLDEST_RECORD, RECORD_VERSION, RunInfo, SampleRecord};
@@ -199,7 +199,10 @@ impl RunFolder {
             return Ok(());
         }
         let path = self.path.join("samples.parquet");
-        Ok(table::write_parquet(&path, &samples::rows(info, records))?)
+        Ok(slm_table::write_parquet(
+            &path,
+            &samples::rows(info, records),
+        )?)
     }
 
     fn write(&self, name: &str, text: &str) -> Result<()> {

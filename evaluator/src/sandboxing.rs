@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use cli::Failure;
-use sandbox::{Description, Interpreter, LevelChoice, Limits, Sandbox};
 use serde::Serialize;
+use slm_cli::Failure;
+use slm_sandbox::{Description, Interpreter, LevelChoice, Limits, Sandbox};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -49,14 +49,14 @@ impl SandboxChoice {
     /// Programs run on `python`, else on `PYTHON`, else on the first `python3`; if the sandbox
     /// cannot use that last one, which nobody named, on the system's own, with a warning.
     pub(crate) fn open(self, python: Option<&Path>, limits: Limits) -> Result<Sandbox> {
-        let named = python.map(Path::to_owned).or_else(cli::named_python);
+        let named = python.map(Path::to_owned).or_else(slm_cli::named_python);
         let first = named.clone().unwrap_or_else(|| "python3".into());
         let sandbox = match self.open_on(&first, &limits) {
             Err(error) if named.is_none() => {
                 match self.open_on(Path::new(SYSTEM_PYTHON), &limits) {
                     Ok(sandbox) => {
                         let version = &sandbox.interpreter().version;
-                        cli::note(&format!(
+                        slm_cli::note(&format!(
                             "warning: programs run on {SYSTEM_PYTHON} ({version}), because the first python3 cannot be used: {error:#}"
                         ));
                         sandbox
@@ -68,7 +68,7 @@ impl SandboxChoice {
         };
         if let Some(reason) = sandbox.weaker_because() {
             let level = sandbox.level();
-            cli::note(&format!(
+            slm_cli::note(&format!(
                 "warning: the sandbox has level {level} only ({}), because {reason}",
                 level.summary()
             ));
@@ -110,9 +110,9 @@ fn show(arguments: &SandboxArguments) -> Result<()> {
             python: interpreter,
             description: &description,
         };
-        cli::document(&serde_json::to_string_pretty(&document)?);
+        slm_cli::document(&serde_json::to_string_pretty(&document)?);
     } else {
-        cli::painted_result(&table(interpreter, &description));
+        slm_cli::painted_result(&table(interpreter, &description));
     }
     Ok(())
 }
@@ -123,8 +123,8 @@ fn table(interpreter: &Interpreter, description: &Description) -> String {
         format!("level     {}", description.level),
         format!(
             "python    {} ({})",
-            cli::printable(&interpreter.version),
-            cli::printable(&interpreter.executable.display().to_string())
+            slm_cli::printable(&interpreter.version),
+            slm_cli::printable(&interpreter.executable.display().to_string())
         ),
         String::new(),
     ];

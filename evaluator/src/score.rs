@@ -16,10 +16,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 use anyhow::Result;
-use benchmarks::{BenchmarkError, ScoringPhase, TaskSet, Tests};
-use cli::{Failure, Progress, Provenance, UserMistake};
-use sandbox::{Limits, Sandbox};
-use table::ENDINGS;
+use slm_benchmarks::{BenchmarkError, ScoringPhase, TaskSet, Tests};
+use slm_cli::{Failure, Progress, Provenance, UserMistake};
+use slm_sandbox::{Limits, Sandbox};
+use slm_table::ENDINGS;
 
 use crate::arguments::ScoreArguments;
 use crate::digest::sha256_of;
@@ -38,21 +38,21 @@ pub(crate) fn run(arguments: &ScoreArguments) -> Result<(), Failure> {
     let document = score(arguments)?;
     if arguments.json {
         let text = serde_json::to_string_pretty(&document).map_err(anyhow::Error::from)?;
-        cli::document(&text);
+        slm_cli::document(&text);
     } else {
-        cli::result(&document.table());
+        slm_cli::result(&document.table());
     }
     if !arguments.extract
         && let Some(hint) = document.hint()
     {
-        cli::note(&hint);
+        slm_cli::note(&hint);
     }
     let unscored = document.n_unscored();
     if unscored == 0 {
         return Ok(());
     }
     for (reason, n) in document.reasons_unscored() {
-        cli::note(&format!("unscored: {}: {reason}", count(n, "sample")));
+        slm_cli::note(&format!("unscored: {}: {reason}", count(n, "sample")));
     }
     Err(Failure::Incomplete(format!(
         "{} could not be scored\nhint: --python names an interpreter that has what the tasks need",
@@ -61,7 +61,7 @@ pub(crate) fn run(arguments: &ScoreArguments) -> Result<(), Failure> {
 }
 
 fn score(arguments: &ScoreArguments) -> Result<Document> {
-    let (cache_dir, name) = (cli::cache_dir(), &arguments.benchmark);
+    let (cache_dir, name) = (slm_cli::cache_dir(), &arguments.benchmark);
     let (set, _) = load_tasks(name, arguments.data.as_deref())?;
     let samples = samples::read(&arguments.samples, &set.tasks, arguments.extract)?;
 
@@ -72,10 +72,10 @@ fn score(arguments: &ScoreArguments) -> Result<Document> {
         sandbox = sandbox.with_workers(workers);
     }
     let mut cache = ScoreCache::open(&cache_dir.join("scores").join(format!("{name}.jsonl")))?;
-    cli::saved_so_far("every verdict so far is kept in the cache of scores");
+    slm_cli::saved_so_far("every verdict so far is kept in the cache of scores");
     if cache.damaged() > 0 {
         let lines = count(cache.damaged(), "damaged line");
-        cli::note(&format!("{lines} in the cache of scores passed over"));
+        slm_cli::note(&format!("{lines} in the cache of scores passed over"));
     }
     let keys: Vec<String> = samples
         .iter()
@@ -110,7 +110,7 @@ fn score(arguments: &ScoreArguments) -> Result<Document> {
 /// # Errors
 /// A [`UserMistake`] if there is no such benchmark, or no such file, or another one than that benchmark's.
 pub(crate) fn load_tasks(name: &str, data: Option<&Path>) -> Result<(TaskSet, Option<Provenance>)> {
-    load_tasks_by(benchmarks::load, name, data)
+    load_tasks_by(slm_benchmarks::load, name, data)
 }
 
 /// As [`load_tasks`], with the requests after solved examples.
@@ -118,16 +118,16 @@ pub(crate) fn load_few_shot_tasks(
     name: &str,
     data: Option<&Path>,
 ) -> Result<(TaskSet, Option<Provenance>)> {
-    load_tasks_by(benchmarks::load_few_shot, name, data)
+    load_tasks_by(slm_benchmarks::load_few_shot, name, data)
 }
 
 fn load_tasks_by(
-    load: fn(&str, Option<&Path>) -> Result<TaskSet, benchmarks::BenchmarkError>,
+    load: fn(&str, Option<&Path>) -> Result<TaskSet, slm_benchmarks::BenchmarkError>,
     name: &str,
     data: Option<&Path>,
 ) -> Result<(TaskSet, Option<Provenance>)> {
-    let default = benchmarks::data_of(name).map(|data| data.file);
-    let (data, provenance) = cli::benchmark_data(data, default, &ENDINGS)?;
+    let default = slm_benchmarks::data_of(name).map(|data| data.file);
+    let (data, provenance) = slm_cli::benchmark_data(data, default, &ENDINGS)?;
     let set = load(name, data.as_deref()).map_err(user_mistake)?;
     Ok((set, provenance))
 }
@@ -171,7 +171,7 @@ fn run_open(
     let mut needed: Vec<usize> = open.iter().map(|(sample, _)| sample.task).collect();
     needed.sort_unstable();
     needed.dedup();
-    let calls: Vec<(usize, &benchmarks::Calls)> = needed
+    let calls: Vec<(usize, &slm_benchmarks::Calls)> = needed
         .into_iter()
         .filter_map(|task| match set.tasks[task].hidden().open(&phase) {
             Tests::Calls(calls) => Some((task, calls)),
@@ -276,7 +276,7 @@ pub(crate) fn in_parallel<T: Sync, R: Send>(
 fn user_mistake(error: BenchmarkError) -> anyhow::Error {
     match error {
         BenchmarkError::Unreadable { .. }
-        | BenchmarkError::Table(table::TableError::Unreadable { .. }) => error.into(),
+        | BenchmarkError::Table(slm_table::TableError::Unreadable { .. }) => error.into(),
         other => UserMistake(other.to_string()).into(),
     }
 }

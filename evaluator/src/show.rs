@@ -8,7 +8,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use cli::{Failure, UserMistake};
+use slm_cli::{Failure, UserMistake};
 
 use crate::arguments::ShowArguments;
 use crate::json_lines;
@@ -43,7 +43,7 @@ fn show(arguments: &ShowArguments) -> Result<()> {
     }
     if arguments.json {
         let all: Vec<&Event> = trajectories.values().flatten().collect();
-        cli::document(&serde_json::to_string_pretty(&all)?);
+        slm_cli::document(&serde_json::to_string_pretty(&all)?);
         return Ok(());
     }
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -52,7 +52,7 @@ fn show(arguments: &ShowArguments) -> Result<()> {
         .iter()
         .map(|(key, events)| page::trajectory(key, events, paint))
         .collect();
-    cli::painted_result(pages.join("\n").trim_end());
+    slm_cli::painted_result(pages.join("\n").trim_end());
     Ok(())
 }
 

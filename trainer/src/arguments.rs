@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
-use config::DatasetFormat;
-use model::{DeviceChoice, NamedShape, SyntheticType};
 use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error as ValueError, StrDeserializer};
+use slm_config::DatasetFormat;
+use slm_model::{DeviceChoice, NamedShape, SyntheticType};
 
 /// Fits LoRA adapters for small code language models.
 #[derive(Debug, Parser)]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use cli::number_behind;
+use slm_cli::number_behind;
 
 /// Where Linux shows control groups (version 2) and their limits: a container's, a batch system's, systemd's.
 const GROUPS: &str = "/sys/fs/cgroup";

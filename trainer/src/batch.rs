@@ -1,11 +1,11 @@
 //! Examples as tokens, micro-batches of them, and the order of an epoch.
 
 use burn::tensor::Tensor;
-use model::loss::IGNORE_LABEL;
-use model::{Adapter, Decoder};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
+use slm_model::loss::IGNORE_LABEL;
+use slm_model::{Adapter, Decoder};
 
 /// One example: tokens, and which of them are learned.
 #[derive(Clone, Debug, PartialEq, Eq)]

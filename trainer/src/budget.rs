@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 use burn::tensor::Device;
-use cli::{BaseModel, UserMistake, bytes_text};
-use config::{GradientCheckpointing, Recipe};
-use model::DeviceChoice;
+use slm_cli::{BaseModel, UserMistake, bytes_text};
+use slm_config::{GradientCheckpointing, Recipe};
+use slm_model::DeviceChoice;
 
 use crate::available::available_bytes;
 use crate::dataset::Examples;
@@ -142,7 +142,7 @@ fn recomputed_layers(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::{ModelConfig, NamedShape};
+    use slm_model::{ModelConfig, NamedShape};
 
     const GIB: u64 = 1 << 30;
 

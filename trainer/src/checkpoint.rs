@@ -10,8 +10,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
-use model::{Adapter, AdapterOrigin, LoraSettings, sha256_of_file};
 use serde::{Deserialize, Serialize};
+use slm_model::{Adapter, AdapterOrigin, LoraSettings, sha256_of_file};
 
 use crate::folder::{RunFolder, commit_folder, remove_folder};
 use crate::log::LossMean;

@@ -1,11 +1,11 @@
 //! `trainer devices`: where this build on this machine can compute.
 
-use model::DeviceChoice;
+use slm_model::DeviceChoice;
 
 /// Prints a line for each backend.
 pub(crate) fn run() {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    cli::result(&format!("cpu      {threads} threads"));
+    slm_cli::result(&format!("cpu      {threads} threads"));
     for (name, first) in [
         ("cuda", DeviceChoice::Cuda(0)),
         ("vulkan", DeviceChoice::Vulkan),
@@ -25,9 +25,9 @@ pub(crate) fn run() {
             }
             Ok(_) => "found".to_owned(),
         };
-        cli::result(&format!("{name:8} {state}"));
+        slm_cli::result(&format!("{name:8} {state}"));
     }
     if let Ok((choice, _)) = DeviceChoice::Auto.open() {
-        cli::result(&format!("auto     {choice}"));
+        slm_cli::result(&format!("auto     {choice}"));
     }
 }

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use cli::{Failure, Progress, Unfinished, UserMistake};
-use model::{Adapter, DeviceChoice, MergeError, WeightType, write_merged, write_merged_gguf};
+use slm_cli::{Failure, Progress, Unfinished, UserMistake};
+use slm_model::{Adapter, DeviceChoice, MergeError, WeightType, write_merged, write_merged_gguf};
 
 use crate::arguments::{
     ExportArguments, ExportFormat, MergeArguments, MergedType, RecipeArguments,
@@ -55,7 +55,7 @@ fn open(recipe: &RecipeArguments, adapter: &Path, output: &Path) -> Result<(Setu
     let loaded = Adapter::load(adapter, setup.base.config(), name, &device)
         .with_context(|| format!("cannot read the adapter {}", adapter.display()))?;
     for warning in &loaded.warnings {
-        cli::note(&format!("warning: {warning}"));
+        slm_cli::note(&format!("warning: {warning}"));
     }
     Ok((setup, loaded.adapter))
 }
@@ -88,7 +88,7 @@ fn write_model(
     })
     .context("cannot write the merged model")?;
     progress.finish();
-    cli::result(&format!("model: {}", output.display()));
+    slm_cli::result(&format!("model: {}", output.display()));
     Ok(())
 }
 
@@ -98,7 +98,7 @@ fn write_gguf(recipe: &RecipeArguments, adapter: &Path, output: &Path) -> Result
         Ok(adapter.save_gguf(part, setup.base.config())?)
     })
     .context("cannot write the adapter")?;
-    cli::result(&format!("adapter: {}", output.display()));
+    slm_cli::result(&format!("adapter: {}", output.display()));
     Ok(())
 }
 
@@ -117,7 +117,7 @@ fn write_model_gguf(recipe: &RecipeArguments, adapter: &Path, output: &Path) -> 
     })
     .context("cannot write the merged model")?;
     progress.finish();
-    cli::result(&format!("model: {}", output.display()));
+    slm_cli::result(&format!("model: {}", output.display()));
     Ok(())
 }
 
@@ -142,6 +142,6 @@ fn write_peft(recipe: &RecipeArguments, adapter: &Path, output: &Path) -> Result
         }
         Ok(())
     })?;
-    cli::result(&format!("adapter: {}", output.display()));
+    slm_cli::result(&format!("adapter: {}", output.display()));
     Ok(())
 }

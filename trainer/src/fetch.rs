@@ -4,10 +4,10 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use cli::{Failure, Fetched, FileRecord, ModelFiles, ModelParts, UserMistake, bytes_text};
-use config::{Benchmark, BenchmarkName, Dataset, DatasetFormat, Recipe};
 use serde::Serialize;
-use table::ENDINGS;
+use slm_cli::{Failure, Fetched, FileRecord, ModelFiles, ModelParts, UserMistake, bytes_text};
+use slm_config::{Benchmark, BenchmarkName, Dataset, DatasetFormat, Recipe};
+use slm_table::ENDINGS;
 
 use crate::arguments::FetchArguments;
 use crate::dataset::locate;
@@ -76,7 +76,7 @@ impl Item {
             Ok(FileRecord {
                 path: shown.display().to_string(),
                 bytes: file.metadata().with_context(unreadable)?.len(),
-                sha256: model::sha256_of_file(file).with_context(unreadable)?,
+                sha256: slm_model::sha256_of_file(file).with_context(unreadable)?,
             })
         };
         let files = files.iter().map(record).collect::<Result<_>>()?;
@@ -105,26 +105,26 @@ pub(crate) fn run(arguments: &FetchArguments) -> Result<(), Failure> {
     let FetchArguments { recipe, json } = arguments;
     let recipe = Recipe::load_without_data(&recipe.recipe, &recipe.overrides)
         .map_err(anyhow::Error::from)?;
-    cli::saved_so_far("what has been fetched is kept");
+    slm_cli::saved_so_far("what has been fetched is kept");
     let (document, problems) = fetch(&recipe);
     // The rest is brought even if one thing cannot be had; the first problem decides how it ends.
     let mut problems = problems.into_iter();
     if let Some(first) = problems.next() {
         for item in &document.items {
-            cli::note(&format!("is here            {}: {}", item.key, item.name));
+            slm_cli::note(&format!("is here            {}: {}", item.key, item.name));
         }
         for other in problems {
             let text = format!("{other:#}");
             let line = text.lines().next().unwrap_or_default();
-            cli::note(&format!("missing as well    {line}"));
+            slm_cli::note(&format!("missing as well    {line}"));
         }
         return Err(first.into());
     }
     if *json {
         let text = serde_json::to_string_pretty(&document).map_err(anyhow::Error::from)?;
-        cli::document(&text);
+        slm_cli::document(&text);
     } else {
-        cli::result(text(&document).trim_end());
+        slm_cli::result(text(&document).trim_end());
     }
     Ok(())
 }
@@ -155,7 +155,7 @@ fn fetch(recipe: &Recipe) -> (Document, Vec<anyhow::Error>) {
     (document, problems)
 }
 
-fn model(section: &config::Model) -> Result<Item> {
+fn model(section: &slm_config::Model) -> Result<Item> {
     let key = "model".to_owned();
     let name = &section.name_or_path;
     let ModelFiles { path, fetched } = ModelFiles::bring(section, ModelParts::All)?;
@@ -202,14 +202,14 @@ fn benchmark(key: String, benchmark: &Benchmark) -> Result<Option<Item>> {
     }
     let name = benchmark.name.as_str();
     if let Some(path) = &benchmark.path
-        && let Some(fetched) = cli::fetch_data_file(path, &ENDINGS)?
+        && let Some(fetched) = slm_cli::fetch_data_file(path, &ENDINGS)?
     {
         let shown = path.to_string_lossy();
         let path = fetched.paths().remove(0);
         return Ok(Some(Item::of_hub(key, &shown, path, fetched)));
     }
-    let data = benchmarks::data_of(name);
-    let cached = || Some(cli::cached_data_file(data?.file));
+    let data = slm_benchmarks::data_of(name);
+    let cached = || Some(slm_cli::cached_data_file(data?.file));
     let path = benchmark.path.clone().or_else(cached);
     if let Some(path) = path.filter(|path| path.is_file()) {
         let files = [path.clone()];

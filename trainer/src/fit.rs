@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use burn::tensor::Device;
-use cli::{Failure, UserMistake, bytes_text, duration_text};
-use config::{InitLoraWeights, ModuleToSave, Recipe, TargetModules};
-use model::{
+use slm_cli::{Failure, UserMistake, bytes_text, duration_text};
+use slm_config::{InitLoraWeights, ModuleToSave, Recipe, TargetModules};
+use slm_model::{
     Adapter, AdapterOrigin, Decoder, DeviceChoice, Initial, LoraSettings, ModelConfig, PathPattern,
     PatternError, Targets, WholeModule,
 };
@@ -38,7 +38,7 @@ fn fit(arguments: &FitArguments) -> Result<()> {
     let run = RunFolder::open(&recipe.output_dir())?;
     let examples = dataset::load(&setup, run.path())?;
     for counts in &examples.counts {
-        cli::note(&format!("data               {counts}"));
+        slm_cli::note(&format!("data               {counts}"));
     }
     let fingerprint = examples.store.fingerprint().to_owned();
     let start = TrainingState::start(base.sha256()?, fingerprint);
@@ -69,7 +69,7 @@ fn fit(arguments: &FitArguments) -> Result<()> {
     let budget = Budget::new(recipe, base, &examples, (choice, &device))?;
     budget.check()?;
     if budget.load.recomputed_layers > 0 {
-        cli::note(&format!("layers             {}", budget.layers_text()));
+        slm_cli::note(&format!("layers             {}", budget.layers_text()));
     }
     let recomputed_layers = budget.load.recomputed_layers;
     let decoder = load_for_training(base, recipe, recomputed_layers, (choice, &device))?;
@@ -83,7 +83,7 @@ fn fit(arguments: &FitArguments) -> Result<()> {
             optimizer: AdapterOptimizer::new(training.optimizer_settings()),
         },
     };
-    cli::note(&format!(
+    slm_cli::note(&format!(
         "adapter            {} trainable parameters, {:.2} % of the model's {:.1} M, on {choice}",
         at.adapter.num_trainable(),
         100.0 * at.adapter.num_trainable() as f64 / decoder.config().num_parameters() as f64,
@@ -116,7 +116,7 @@ fn fit(arguments: &FitArguments) -> Result<()> {
         &recipe_yaml,
         &summary,
     )?;
-    cli::note(&format!(
+    slm_cli::note(&format!(
         "trained            {} tokens in {}, {:.0} tokens/s, peak memory {}",
         state.tokens,
         duration_text(Duration::from_secs_f64(state.seconds)),
@@ -126,7 +126,7 @@ fn fit(arguments: &FitArguments) -> Result<()> {
             .map_or_else(|| "unknown".to_owned(), bytes_text)
     ));
     write_report(recipe, &run, &summary)?;
-    cli::result(&format!("adapter: {}", folder.display()));
+    slm_cli::result(&format!("adapter: {}", folder.display()));
     Ok(())
 }
 
@@ -138,7 +138,7 @@ fn best_adapter(
     config: &ModelConfig,
     device: &Device,
 ) -> Result<Adapter> {
-    cli::note(&format!(
+    slm_cli::note(&format!(
         "best               validation loss {:.4} after step {}",
         best.loss, best.step
     ));
@@ -161,19 +161,19 @@ fn already_done(
         summary.data = counts;
     }
     let folder = recipe.adapter_dir();
-    cli::note(&format!(
+    slm_cli::note(&format!(
         "already done       {} steps in {}; --restart trains once more from the beginning",
         summary.steps,
         duration_text(Duration::from_secs_f64(summary.seconds)),
     ));
     let is_changed = update_recipe(&folder, &recipe.to_yaml())?;
     if is_changed {
-        cli::note("recipe             its copy beside the adapter is brought up to date");
+        slm_cli::note("recipe             its copy beside the adapter is brought up to date");
     }
     if is_changed || !report::is_written(run.path()) {
         write_report(recipe, run, &summary)?;
     }
-    cli::result(&format!("adapter: {}", folder.display()));
+    slm_cli::result(&format!("adapter: {}", folder.display()));
     Ok(())
 }
 
@@ -182,7 +182,7 @@ fn write_report(recipe: &Recipe, run: &RunFolder, summary: &TrainingSummary) -> 
     let subject = report::Subject { recipe, summary };
     report::write(run.path(), subject)?;
     let page = run.path().join(report::REPORT_FILE);
-    cli::note(&format!("report             {}", page.display()));
+    slm_cli::note(&format!("report             {}", page.display()));
     Ok(())
 }
 
@@ -214,7 +214,7 @@ fn summarise(
             left_out: examples.counts.iter().map(Counts::contaminated).sum(),
         }),
         seconds: state.seconds,
-        peak_memory_bytes: state.peak_memory_bytes.max(cli::peak_memory_bytes()),
+        peak_memory_bytes: state.peak_memory_bytes.max(slm_cli::peak_memory_bytes()),
         device: device.to_string(),
         project_version: env!("CARGO_PKG_VERSION").to_owned(),
         sources: base
@@ -237,7 +237,7 @@ fn newest_checkpoint(
     start: &TrainingState,
 ) -> Result<Option<Checkpoint>> {
     let found = checkpoint::newest(run, |path, problem| {
-        cli::note(&format!(
+        slm_cli::note(&format!(
             "damaged            {}: {problem:#}; the checkpoint before it is taken",
             path.display()
         ));
@@ -288,7 +288,7 @@ fn go_on(
     settings: &LoraSettings,
     device: &burn::tensor::Device,
 ) -> Result<Progressing> {
-    cli::note(&format!(
+    slm_cli::note(&format!(
         "resuming           from step {} of {}, {}",
         checkpoint.state.step,
         training.total_steps(),
@@ -312,7 +312,7 @@ fn go_on(
 /// # Errors
 /// A pattern that is no regular expression, or a name or pattern that matches no layer of this model.
 pub(crate) fn lora_settings(recipe: &Recipe, config: &ModelConfig) -> Result<LoraSettings> {
-    let config::Lora {
+    let slm_config::Lora {
         r,
         lora_alpha,
         lora_dropout,

@@ -1,6 +1,6 @@
 //! How much arithmetic a token of training takes, whatever a program makes of it.
 
-use model::{ModelConfig, Target};
+use slm_model::{ModelConfig, Target};
 
 /// Floating-point operations that LoRA training needs for each token of a sequence: forward and backward, without
 /// anything computed twice.
@@ -28,7 +28,7 @@ pub(crate) fn flops_per_token(config: &ModelConfig, trainable: usize, length: us
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::NamedShape;
+    use slm_model::NamedShape;
 
     #[test]
     fn a_token_of_qwen_1_5b_takes_what_was_counted_by_hand() {

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use cli::{Unfinished, UserMistake};
+use slm_cli::{Unfinished, UserMistake};
 
 /// Ending of a folder that is being written.
 const PART: &str = "part";

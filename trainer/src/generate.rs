@@ -4,10 +4,10 @@ use std::cell::Cell;
 use std::io::{BufRead, IsTerminal, Write};
 
 use anyhow::{Context, Result};
-use cli::{Failure, UserMistake};
-use model::{ChatTemplate, Message, Role, Runtime, RuntimeAdapter, Sampling, Tokenizer};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use slm_cli::{Failure, UserMistake};
+use slm_model::{ChatTemplate, Message, Role, Runtime, RuntimeAdapter, Sampling, Tokenizer};
 
 use crate::arguments::GenerateArguments;
 use crate::setup::Setup;
@@ -47,7 +47,7 @@ fn generate(arguments: &GenerateArguments) -> Result<()> {
     }
     let stdin = std::io::stdin();
     if stdin.is_terminal() {
-        cli::note("A request ends with an empty line; Ctrl-D ends the program.");
+        slm_cli::note("A request ends with an empty line; Ctrl-D ends the program.");
     }
     let mut request = String::new();
     for line in stdin.lock().lines() {
@@ -141,7 +141,7 @@ impl Speaker<'_> {
             }
             // What a file gets is the answer as it is, what a terminal gets must not steer it.
             let text = if is_terminal {
-                cli::printable(text)
+                slm_cli::printable(text)
             } else {
                 text.into()
             };

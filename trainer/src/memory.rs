@@ -3,9 +3,9 @@
 //! Weights, adapter and optimizer are counted; activations follow a formula whose two constants were fitted to
 //! measured peaks of this program, so they hold for it and for no other.
 
-use config::Optim;
-use model::ModelConfig;
 use serde::Serialize;
+use slm_config::Optim;
+use slm_model::ModelConfig;
 
 /// Bytes of an f32.
 const F32: f64 = 4.0;
@@ -165,13 +165,13 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::Checkpoint;
+    use slm_model::Checkpoint;
     use std::path::Path;
 
     /// The shape of six layers of Qwen2.5-0.5B, on which the formula was measured.
     fn six_layers() -> ModelConfig {
-        let folder =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("../model/tests/it/golden/tiny-qwen2");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../crates/slm-model/tests/it/golden/tiny-qwen2");
         let checkpoint = Checkpoint::open(&folder).expect("golden checkpoint");
         ModelConfig {
             vocab_size: 151_936,

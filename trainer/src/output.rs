@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use cli::Provenance;
-use model::{Adapter, AdapterOrigin, LoraSettings};
 use serde::{Deserialize, Serialize};
+use slm_cli::Provenance;
+use slm_model::{Adapter, AdapterOrigin, LoraSettings};
 
 use crate::checkpoint::{Best, TrainingState};
 use crate::dataset::Counts;

@@ -1,12 +1,12 @@
-//! Training against PEFT: losses, gradients and updates of the goldens under model/tests/it/golden/.
+//! Training against PEFT: losses, gradients and updates of the goldens under crates/slm-model/tests/it/golden/.
 
 use std::path::PathBuf;
 
 use burn::tensor::{Device, Tensor};
-use model::loss::IGNORE_LABEL;
-use model::{Adapter, Checkpoint, Decoder, WholeModule};
 use safetensors::SafeTensors;
 use serde_json::Value;
+use slm_model::loss::IGNORE_LABEL;
+use slm_model::{Adapter, Checkpoint, Decoder, WholeModule};
 
 use crate::batch::{Batch, Example, pack};
 use crate::schedule::Schedule;
@@ -15,7 +15,7 @@ use crate::step::{AdapterOptimizer, OptimizerSettings, StepAt};
 fn golden(path: &str) -> PathBuf {
     PathBuf::from(concat!(
         env!("CARGO_MANIFEST_DIR"),
-        "/../model/tests/it/golden"
+        "/../crates/slm-model/tests/it/golden"
     ))
     .join(path)
 }
@@ -89,9 +89,9 @@ fn load(model: &str, adapter: &str) -> (Decoder, Adapter) {
 
 fn settings(max_grad_norm: Option<f64>, weight_decay: f64) -> OptimizerSettings {
     OptimizerSettings {
-        optim: config::Optim::Adamw,
+        optim: slm_config::Optim::Adamw,
         loraplus_lr_ratio: 1.0,
-        adam: config::Optim::Adamw.adam_defaults(),
+        adam: slm_config::Optim::Adamw.adam_defaults(),
         weight_decay,
         max_grad_norm,
         loss_chunk_size: 7,
@@ -220,7 +220,7 @@ fn check_training(architecture: &str, start: &str) {
     let steps = expected["steps"].as_array().expect("steps");
     assert_eq!(steps.len(), 10);
     let schedule = Schedule {
-        kind: config::LrSchedulerType::Cosine,
+        kind: slm_config::LrSchedulerType::Cosine,
         peak: setting("learning_rate"),
         warmup_steps: setting("warmup_steps") as usize,
         total_steps: steps.len(),
@@ -395,7 +395,7 @@ fn packed_examples_have_the_loss_and_gradients_that_they_have_apart() {
 }
 
 /// How far one step moves A and B, with a given optimizer and ratio of rates.
-fn moved(optim: config::Optim, loraplus_lr_ratio: f64) -> (f32, f32) {
+fn moved(optim: slm_config::Optim, loraplus_lr_ratio: f64) -> (f32, f32) {
     let (decoder, adapter) = load("tiny-qwen2", "peft-qwen2/all-linear");
     let batch = Tensors::read("peft-qwen2/all-linear/expected.safetensors").batch("");
     let mut optimizer = AdapterOptimizer::new(OptimizerSettings {
@@ -418,8 +418,8 @@ fn moved(optim: config::Optim, loraplus_lr_ratio: f64) -> (f32, f32) {
 
 #[test]
 fn lora_plus_lets_b_learn_faster_by_its_ratio_and_a_as_before() {
-    let (a, b) = moved(config::Optim::Adamw, 1.0);
-    let (plus_a, plus_b) = moved(config::Optim::Adamw, 16.0);
+    let (a, b) = moved(slm_config::Optim::Adamw, 1.0);
+    let (plus_a, plus_b) = moved(slm_config::Optim::Adamw, 16.0);
     assert!((plus_a - a).abs() < 1e-7, "{plus_a} for {a}");
     assert!(
         (plus_b / b - 16.0).abs() < 0.01,
@@ -430,14 +430,14 @@ fn lora_plus_lets_b_learn_faster_by_its_ratio_and_a_as_before() {
 /// The first step of each has a length that its paper gives: Adam and Lion move every value by the rate.
 #[test]
 fn the_first_step_of_each_optimizer_is_as_long_as_its_paper_says() {
-    for optim in [config::Optim::Adamw, config::Optim::Lion] {
+    for optim in [slm_config::Optim::Adamw, slm_config::Optim::Lion] {
         let (a, b) = moved(optim, 1.0);
         assert!(
             (a - 1e-3).abs() < 1e-5 && (b - 1e-3).abs() < 1e-5,
             "{optim:?}: {a}, {b}"
         );
     }
-    for optim in [config::Optim::Adafactor, config::Optim::Muon] {
+    for optim in [slm_config::Optim::Adafactor, slm_config::Optim::Muon] {
         let (a, b) = moved(optim, 1.0);
         assert!(
             a > 1e-5 && b > 1e-5 && a < 2e-2 && b < 2e-2,

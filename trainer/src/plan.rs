@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 use burn::tensor::Device;
-use cli::{BaseModel, Failure, UserMistake, bytes_text, duration_text};
-use config::Recipe;
-use model::{Adapter, NamedShape};
 use serde::Serialize;
+use slm_cli::{BaseModel, Failure, UserMistake, bytes_text, duration_text};
+use slm_config::Recipe;
+use slm_model::{Adapter, NamedShape};
 
 use crate::arguments::{PlanArguments, RecipeArguments};
 use crate::budget::Budget;
@@ -130,9 +130,9 @@ fn plan(arguments: &PlanArguments) -> Result<()> {
         measured,
     };
     if arguments.json {
-        cli::document(&serde_json::to_string_pretty(&plan)?);
+        slm_cli::document(&serde_json::to_string_pretty(&plan)?);
     } else {
-        cli::result(&text(&plan, &budget));
+        slm_cli::result(&text(&plan, &budget));
     }
     Ok(())
 }
@@ -198,7 +198,7 @@ fn summary(
         seconds_per_step,
         tokens_per_second,
         whole_run_seconds: seconds_per_step * total_steps as f64,
-        peak_bytes: model::memory_bytes(device).or_else(cli::peak_memory_bytes),
+        peak_bytes: slm_model::memory_bytes(device).or_else(slm_cli::peak_memory_bytes),
         flops_per_token,
         teraflops,
         model_flops_utilisation: peak_tflops.map(|peak| teraflops / peak),

@@ -1,6 +1,6 @@
 //! The learning rate as a pure function of the step, so that a resumed run needs no state for it.
 
-use config::LrSchedulerType;
+use slm_config::LrSchedulerType;
 
 /// Learning rate over a run of known length.
 #[derive(Clone, Copy, Debug)]

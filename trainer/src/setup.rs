@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 use burn::tensor::Device;
-use cli::{BaseModel, UserMistake};
-use config::{Quantization, Recipe};
-use model::{ChatTemplate, Decoder, DeviceChoice, Tokenizer};
+use slm_cli::{BaseModel, UserMistake};
+use slm_config::{Quantization, Recipe};
+use slm_model::{ChatTemplate, Decoder, DeviceChoice, Tokenizer};
 
 use crate::arguments::RecipeArguments;
 
@@ -71,7 +71,7 @@ pub(crate) fn load_for_training(
     (choice, device): (DeviceChoice, &Device),
 ) -> Result<Decoder> {
     if recipe.model.quantization != Quantization::None && choice != DeviceChoice::Cpu {
-        cli::note("weights            quantised values, kept in bf16 on this device");
+        slm_cli::note("weights            quantised values, kept in bf16 on this device");
     }
     let decoder = base.load(device)?;
     Ok(decoder.with_recomputed_layers(recomputed_layers))

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use anyhow::Result;
-use cli::Failure;
-use model::Tokenizer;
 use serde::Serialize;
+use slm_cli::Failure;
+use slm_model::Tokenizer;
 
 use crate::arguments::DataArguments;
 use crate::batch::Example;
@@ -85,9 +85,9 @@ fn show(arguments: &DataArguments) -> Result<()> {
         datasets: examples.counts,
     };
     if *json {
-        cli::document(&serde_json::to_string_pretty(&report)?);
+        slm_cli::document(&serde_json::to_string_pretty(&report)?);
     } else {
-        cli::result(text(&report).trim_end());
+        slm_cli::result(text(&report).trim_end());
     }
     Ok(())
 }
@@ -210,7 +210,7 @@ fn marked(example: &Shown) -> String {
             out.push('|');
         }
         inside = token.supervised;
-        out.push_str(&cli::printable(&token.text.replace('\t', "\\t")));
+        out.push_str(&slm_cli::printable(&token.text.replace('\t', "\\t")));
     }
     if inside {
         out.push_str(LEARNED.1);

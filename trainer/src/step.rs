@@ -10,9 +10,9 @@ use burn::optim::{
     ModuleOptimizer, MuonConfig,
 };
 use burn::tensor::{Bytes, Tensor};
-use config::{AdamSettings, Optim};
-use model::loss::{LossError, chunked_cross_entropy};
-use model::{Adapter, Decoder, Noise};
+use slm_config::{AdamSettings, Optim};
+use slm_model::loss::{LossError, chunked_cross_entropy};
+use slm_model::{Adapter, Decoder, Noise};
 
 use crate::batch::Batch;
 

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use cli::{Failure, Progress, UserMistake};
-use config::{Columns, Dataset, DatasetFormat, Recipe};
-use model::Adapter;
 use serde::Serialize;
+use slm_cli::{Failure, Progress, UserMistake};
+use slm_config::{Columns, Dataset, DatasetFormat, Recipe};
+use slm_model::Adapter;
 
 use crate::arguments::ValidateArguments;
 use crate::dataset;
@@ -58,7 +58,7 @@ fn measure(arguments: &ValidateArguments) -> Result<()> {
     let folder = std::env::temp_dir();
     let examples = dataset::load(&setup, &folder)?;
     for counts in &examples.counts {
-        cli::note(&format!("data               {counts}"));
+        slm_cli::note(&format!("data               {counts}"));
     }
     let indices = if data.is_some() {
         &examples.train
@@ -78,7 +78,7 @@ fn measure(arguments: &ValidateArguments) -> Result<()> {
         .transpose()
         .context("cannot read the adapter")?;
     for warning in loaded.iter().flat_map(|loaded| &loaded.warnings) {
-        cli::note(&format!("warning: {warning}"));
+        slm_cli::note(&format!("warning: {warning}"));
     }
     let tokens = indices
         .iter()
@@ -100,7 +100,7 @@ fn measure(arguments: &ValidateArguments) -> Result<()> {
             adapter: adapter.as_deref(),
             validation,
         };
-        cli::document(&serde_json::to_string_pretty(&report)?);
+        slm_cli::document(&serde_json::to_string_pretty(&report)?);
     } else {
         let Validation {
             loss,
@@ -108,7 +108,7 @@ fn measure(arguments: &ValidateArguments) -> Result<()> {
             supervised_tokens,
             examples,
         } = validation;
-        cli::result(&format!(
+        slm_cli::result(&format!(
             "loss {loss:.4} nats per token, perplexity {perplexity:.3}, over {supervised_tokens} tokens of {examples} examples"
         ));
     }

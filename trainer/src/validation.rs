@@ -1,9 +1,9 @@
 //! Loss on examples that are not trained on.
 
 use anyhow::Result;
-use model::loss::summed_cross_entropy;
-use model::{Adapter, Decoder};
 use serde::Serialize;
+use slm_model::loss::summed_cross_entropy;
+use slm_model::{Adapter, Decoder};
 
 use crate::batch::{Batch, Example};
 use crate::dataset::Store;

@@ -1,7 +1,7 @@
 //! The built-in model.
 
 use anyhow::Result;
-use model::{
+use slm_model::{
     ChatTemplate, Client, Finish, Generation, GenerationEvent, Request, Runtime, RuntimeAdapter,
     Tokenizer,
 };

@@ -8,7 +8,7 @@ pub(crate) mod scripted;
 pub(crate) use local::LocalModel;
 
 use anyhow::{Context, Result};
-use model::{ChatTemplate, GenerationError, Message, Sampling, Tokenizer};
+use slm_model::{ChatTemplate, GenerationError, Message, Sampling, Tokenizer};
 
 use crate::record::FinishReason;
 

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use cli::UserMistake;
-use config::Recipe;
+use slm_cli::UserMistake;
+use slm_config::Recipe;
 
 use crate::arguments::CommonArguments;
 use crate::record::BASE_ARM;

@@ -1,9 +1,9 @@
 //! Who answers in an experiment: the model in this process, or one behind a server.
 
 use anyhow::Result;
-use cli::{BaseModel, Provenance, UserMistake};
-use config::{Api, Recipe};
-use model::{ChatTemplate, DeviceChoice, Message, Role, Runtime, RuntimeAdapter, Tokenizer};
+use slm_cli::{BaseModel, Provenance, UserMistake};
+use slm_config::{Api, Recipe};
+use slm_model::{ChatTemplate, DeviceChoice, Message, Role, Runtime, RuntimeAdapter, Tokenizer};
 
 use super::adapters::Chosen;
 use super::timings::Timings;
@@ -139,7 +139,7 @@ impl Answering {
     }
 }
 
-fn serve(recipe: &Recipe, settings: &config::Endpoint, adapters: &[Chosen]) -> Result<Served> {
+fn serve(recipe: &Recipe, settings: &slm_config::Endpoint, adapters: &[Chosen]) -> Result<Served> {
     let names: Vec<(String, String)> = adapters
         .iter()
         .map(|adapter| Ok((adapter.name.clone(), served_name(settings, adapter)?)))
@@ -178,7 +178,7 @@ fn serve(recipe: &Recipe, settings: &config::Endpoint, adapters: &[Chosen]) -> R
 }
 
 /// What the server calls an adapter.
-fn served_name(settings: &config::Endpoint, adapter: &Chosen) -> Result<String, UserMistake> {
+fn served_name(settings: &slm_config::Endpoint, adapter: &Chosen) -> Result<String, UserMistake> {
     let folder = adapter.folder.display().to_string();
     let keys = [adapter.name.as_str(), &folder, folder.trim_end_matches('/')];
     let found = keys.iter().find_map(|&key| settings.adapters.get(key));

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use benchmarks::{ScoringPhase, Tests};
-use cli::Progress;
-use sandbox::Sandbox;
+use slm_benchmarks::{ScoringPhase, Tests};
+use slm_cli::Progress;
+use slm_sandbox::Sandbox;
 
 use super::tasks::RunTask;
 use crate::digest::sha256_of;
@@ -31,7 +31,7 @@ pub(crate) fn cpu_seconds(
     scoring: &ScoringPhase,
     sandbox: &Sandbox,
 ) -> Result<BTreeMap<String, f64>> {
-    let mut cache = ScoreCache::open(&cli::cache_dir().join("scores").join("canonical.jsonl"))?;
+    let mut cache = ScoreCache::open(&slm_cli::cache_dir().join("scores").join("canonical.jsonl"))?;
     let solved: Vec<(&RunTask, String, String)> = tasks
         .iter()
         .filter_map(|&task| {

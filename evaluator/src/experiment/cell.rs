@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use config::{Evaluate, Workflow};
 use serde::{Deserialize, Serialize};
+use slm_config::{Evaluate, Workflow};
 
 /// How tokens are drawn, as far as cells of a run differ in it.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use anyhow::Result;
-use cli::UserMistake;
-use config::Recipe;
+use slm_cli::UserMistake;
+use slm_config::Recipe;
 
 use super::shard::Shard;
 use crate::order;
@@ -180,7 +180,7 @@ fn check_tasks(part: &Part, records: &[SampleRecord]) -> Result<()> {
     }
     let expected = part.info.n_answers();
     if records.len() < expected {
-        cli::note(&format!(
+        slm_cli::note(&format!(
             "{}: {} of {expected} answers are recorded: the report is of an unfinished run",
             part.folder.display(),
             records.len()

@@ -22,10 +22,10 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use anyhow::Result;
-use benchmarks::{ScoringPhase, TaskView};
-use cli::Failure;
-use config::Evaluate;
-use sandbox::{Limits, Sandbox};
+use slm_benchmarks::{ScoringPhase, TaskView};
+use slm_cli::Failure;
+use slm_config::Evaluate;
+use slm_sandbox::{Limits, Sandbox};
 
 use crate::arguments::CommonArguments;
 use crate::arm::{self, Arm};
@@ -60,7 +60,7 @@ pub(crate) fn run(request: &Request) -> Result<(), Failure> {
         return Ok(());
     }
     for reason in &unscored {
-        cli::note(&format!("unscored: {reason}"));
+        slm_cli::note(&format!("unscored: {reason}"));
     }
     Err(Failure::Incomplete(format!(
         "{} answers could not be scored and are not in the report\n\
@@ -108,7 +108,7 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
     }
     let folder = arguments.reports.join(&info.name);
     let mut run = RunFolder::open_alone(folder.clone())?;
-    cli::saved_so_far(format!(
+    slm_cli::saved_so_far(format!(
         "every finished step and verdict is saved in {}",
         folder.display()
     ));
@@ -138,7 +138,7 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
     }
     // Every trajectory of the run is closed: only now do hidden tests open.
     let scoring = ScoringPhase::begin();
-    let answers = AnswerCache::new(cli::cache_dir().join("answers"));
+    let answers = AnswerCache::new(slm_cli::cache_dir().join("answers"));
     let unscored = timings.phase("hidden tests", || {
         judge::all(&finished, &tasks, &answers, &scoring, &sandbox, &mut run)
     })?;
@@ -149,9 +149,12 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
     info.timings = timings.phases;
     run.write_info(&info)?;
     let path = publish(&info, &run, arguments.json)?;
-    cli::note(&format!("peak memory        {}", cli::peak_memory_text()));
+    slm_cli::note(&format!(
+        "peak memory        {}",
+        slm_cli::peak_memory_text()
+    ));
     if let Some(path) = path {
-        cli::result(&format!("report: {}", path.display()));
+        slm_cli::result(&format!("report: {}", path.display()));
     }
     Ok(unscored)
 }
@@ -164,7 +167,7 @@ fn publish(info: &RunInfo, run: &RunFolder, json: bool) -> Result<Option<PathBuf
     let path = run.write_report(&report)?;
     run.write_samples(info, &records)?;
     if json {
-        cli::document(&serde_json::to_string_pretty(&report.summary)?);
+        slm_cli::document(&serde_json::to_string_pretty(&report.summary)?);
         return Ok(None);
     }
     Ok(Some(path))

@@ -7,9 +7,9 @@
 //! | `workflows` | H3 | one arm in reflection, multi-agent and their controls |
 //! | `hypotheses` | all that the recipe declares | all of these; a cell that two questions share is run once |
 
-use cli::UserMistake;
-use config::{Evaluate, Hypothesis, HypothesisId, Workflow};
 use serde::{Deserialize, Serialize};
+use slm_cli::UserMistake;
+use slm_config::{Evaluate, Hypothesis, HypothesisId, Workflow};
 
 use super::cell::{Cell, Decoding};
 use crate::record::BASE_ARM;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use cli::{Failure, UserMistake};
+use slm_cli::{Failure, UserMistake};
 
 use super::merge;
 use crate::arguments::ReportArguments;
@@ -26,7 +26,7 @@ fn report(arguments: &ReportArguments) -> Result<()> {
             let run = RunFolder::open(folder.clone())?;
             let (expected, found) = (info.n_answers(), run.records().len());
             if found < expected {
-                cli::note(&format!(
+                slm_cli::note(&format!(
                     "{found} of {expected} answers are recorded: the report is of an unfinished run"
                 ));
             }
@@ -35,7 +35,7 @@ fn report(arguments: &ReportArguments) -> Result<()> {
         shards => merge::merge(shards, &arguments.reports)?,
     };
     if let Some(path) = super::publish(&info, &run, arguments.json)? {
-        cli::result(&format!("report: {}", path.display()));
+        slm_cli::result(&format!("report: {}", path.display()));
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use cli::UserMistake;
+use slm_cli::UserMistake;
 
 use super::tasks::RunTask;
 use crate::record::ShardInfo;
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     fn tasks(sizes: &[(&str, usize)]) -> Vec<RunTask> {
-        let set = benchmarks::load("embedded", None).expect("embedded tasks");
+        let set = slm_benchmarks::load("embedded", None).expect("embedded tasks");
         let task = |(benchmark, n): &(&str, usize)| -> Vec<RunTask> {
             let some = set.tasks.iter().take(*n).enumerate();
             some.map(|(at, task)| {

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
-use benchmarks::{Task, TaskView};
-use cli::Provenance;
-use config::{Evaluate, Prompting};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
+use slm_benchmarks::{Task, TaskView};
+use slm_cli::Provenance;
+use slm_config::{Evaluate, Prompting};
 
 use crate::record::BenchmarkInfo;
 use crate::{describe, score};
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn tasks_are_drawn_by_the_seed_and_keep_their_order() {
-        let all = benchmarks::load("embedded", None)
+        let all = slm_benchmarks::load("embedded", None)
             .expect("embedded tasks")
             .tasks;
         let drawn = |n, seed| {
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn tasks_of_one_name_are_told_apart_by_their_benchmark() {
-        let set = benchmarks::load("embedded", None).expect("embedded tasks");
+        let set = slm_benchmarks::load("embedded", None).expect("embedded tasks");
         let task = |benchmark: &str, at: usize| RunTask {
             benchmark: benchmark.to_owned(),
             view: set.tasks[at].view().clone(),

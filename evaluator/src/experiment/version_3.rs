@@ -4,11 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use benchmarks::{ScoringPhase, TaskView};
-use config::Recipe;
-use model::DeviceChoice;
-use sandbox::{Interpreter, LevelChoice, Limits, Sandbox};
 use serde_json::Value;
+use slm_benchmarks::{ScoringPhase, TaskView};
+use slm_config::Recipe;
+use slm_model::DeviceChoice;
+use slm_sandbox::{Interpreter, LevelChoice, Limits, Sandbox};
 
 use super::answering::Answerer;
 use super::plan::{Experiment, Plan};
@@ -44,7 +44,7 @@ fn recipe() -> Recipe {
 }
 
 fn tasks() -> Vec<RunTask> {
-    let set = benchmarks::load("embedded", None).expect("embedded tasks");
+    let set = slm_benchmarks::load("embedded", None).expect("embedded tasks");
     let tasks = set.tasks.into_iter().take(4).map(|task| RunTask {
         benchmark: "embedded".to_owned(),
         view: task.view().clone(),
@@ -90,7 +90,7 @@ fn sandbox() -> Sandbox {
     Sandbox::with_level(
         python,
         Limits::default(),
-        LevelChoice::Exactly(sandbox::Level::C),
+        LevelChoice::Exactly(slm_sandbox::Level::C),
     )
     .expect("a sandbox")
 }
@@ -108,7 +108,7 @@ fn describe(recipe: &Recipe, tasks: &[RunTask], sandbox: &Sandbox) -> RunInfo {
         },
         json: false,
     };
-    let own: Vec<benchmarks::Task> = tasks.iter().map(|task| task.task.clone()).collect();
+    let own: Vec<slm_benchmarks::Task> = tasks.iter().map(|task| task.task.clone()).collect();
     let hash = |digit: &str| digit.repeat(64);
     describe::run(describe::Parts {
         recipe,

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use cli::UserMistake;
+use slm_cli::UserMistake;
 
 /// A file to count, or a folder that could not be looked into.
 type Found = (PathBuf, io::Result<()>);

@@ -1,6 +1,6 @@
 //! Metrics as a table: a line a file, and a last one for all.
 
-use metrics::FileMetrics;
+use slm_metrics::FileMetrics;
 
 use super::Measured;
 
@@ -101,7 +101,7 @@ mod tests {
     fn measured(name: &str, text: &str) -> Measured {
         Measured {
             name: name.to_owned(),
-            outcome: metrics::analyze(text).map_err(Trouble::from),
+            outcome: slm_metrics::analyze(text).map_err(Trouble::from),
         }
     }
 

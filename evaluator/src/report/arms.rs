@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use statistics::{Pair, task_mean};
+use slm_statistics::{Pair, task_mean};
 
 use crate::record::{BASE_ARM, RunInfo, SampleRecord};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use statistics::mean;
+use slm_statistics::mean;
 
 use crate::experiment::cell::{Cell, Decoding};
 use crate::record::{RunInfo, SampleRecord};

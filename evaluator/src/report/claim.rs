@@ -1,9 +1,9 @@
 //! An effect that was asked for, who asked, and what became of it.
 
-use config::{Declared, Hypothesis, HypothesisId};
 use serde::Serialize;
+use slm_config::{Declared, Hypothesis, HypothesisId};
 
-use statistics::{Interval, holm};
+use slm_statistics::{Interval, holm};
 
 use super::contrast::Contrast;
 use super::metric::{CC_OF_SOLVED, MI, MI_CODE, Metric, PASS_RATE};
@@ -121,7 +121,7 @@ pub(super) fn asked_in_words(claims: &[Claim]) -> String {
 
 /// What a hypothesis compares.
 pub(super) fn metric_of(hypothesis: &Hypothesis) -> &'static Metric {
-    use config::HypothesisMetric as Of;
+    use slm_config::HypothesisMetric as Of;
     match hypothesis.metric {
         Of::MaintainabilityIndex => &MI,
         Of::MiCode => &MI_CODE,

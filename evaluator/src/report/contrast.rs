@@ -1,7 +1,7 @@
 //! Two sides in one quantity, task by task: an adapter and the base model, or any other two arms.
 
 use serde::Serialize;
-use statistics::{
+use slm_statistics::{
     Degenerate, Interval, Pair, bootstrap, bootstrap_mean, cliffs_delta, differences, intercept,
     mean, minimal_detectable_effect, sign_flip_p, signed_rank, standard_deviation,
 };

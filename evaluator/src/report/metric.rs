@@ -1,6 +1,6 @@
 //! The quantities a report compares, and how each is written.
 
-use metrics::{comment_points, length_points, percent_comments};
+use slm_metrics::{comment_points, length_points, percent_comments};
 
 use crate::record::{ProgramMetrics, SampleRecord};
 

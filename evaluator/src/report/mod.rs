@@ -21,8 +21,8 @@ pub(crate) mod synthetic;
 #[cfg(test)]
 mod tests;
 
-use config::Workflow;
 use serde_json::{Value, json};
+use slm_config::Workflow;
 
 use crate::record::{RunInfo, SampleRecord};
 

@@ -1,6 +1,6 @@
 //! Numbers as people read them: sensible digits, units, a true minus sign, a dash for what does not exist.
 
-use statistics::Interval;
+use slm_statistics::Interval;
 
 /// Stands where a number does not exist.
 const NOTHING: &str = "–";

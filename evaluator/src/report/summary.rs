@@ -1,8 +1,8 @@
 //! One arm by itself.
 
-use metrics::{COMMENT_PEAK, COMMENT_ZERO};
 use serde::Serialize;
-use statistics::{Interval, bootstrap_mean, mean, pass_at_k, task_mean, wilson};
+use slm_metrics::{COMMENT_PEAK, COMMENT_ZERO};
+use slm_statistics::{Interval, bootstrap_mean, mean, pass_at_k, task_mean, wilson};
 
 use crate::record::{FinishReason, RunInfo, SampleRecord, Verdict};
 

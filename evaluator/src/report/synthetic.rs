@@ -21,7 +21,7 @@ pub(super) fn run(adapters: &[&str]) -> RunInfo {
 /// The same run, of a recipe whose file declares the effects.
 pub(super) fn declared_in_the_recipe(mut run: RunInfo) -> RunInfo {
     for hypothesis in &mut run.plan.hypotheses {
-        hypothesis.declared = Some(config::Declared::Recipe);
+        hypothesis.declared = Some(slm_config::Declared::Recipe);
     }
     run
 }
@@ -75,7 +75,7 @@ pub(crate) fn run_of(experiment: Experiment, adapters: &[&str]) -> RunInfo {
                 ("no network", true),
                 ("the space for files is limited", false),
             ]
-            .map(|(name, enforced)| sandbox::Property {
+            .map(|(name, enforced)| slm_sandbox::Property {
                 name: name.to_owned(),
                 enforced,
             })
@@ -94,7 +94,7 @@ pub(crate) fn run_of(experiment: Experiment, adapters: &[&str]) -> RunInfo {
             max_new_tokens: 256,
             samples_per_task: 1,
         },
-        plan: Plan::new(experiment, &config::Evaluate::default(), adapters).expect("a plan"),
+        plan: Plan::new(experiment, &slm_config::Evaluate::default(), adapters).expect("a plan"),
         budget: Spending {
             completion_tokens: 4096,
             calls: 16,
@@ -204,7 +204,7 @@ pub(super) fn metrics(maintainability_index: f64, mi_code: f64) -> ProgramMetric
 
 /// The metrics that a program has.
 pub(super) fn measured(program: &str) -> ProgramMetrics {
-    let file = metrics::analyze(program).expect("a program of our own");
+    let file = slm_metrics::analyze(program).expect("a program of our own");
     crate::judge::program_metrics(&file)
 }
 

@@ -1,7 +1,7 @@
 //! The rule that turns an estimate and its interval into a verdict, fixed before any result is seen.
 
 use serde::Serialize;
-use statistics::Interval;
+use slm_statistics::Interval;
 
 /// Below this many pairs nothing is concluded, and neither below this many that differ: a bootstrap over a handful of
 /// tasks knows no others, and even if all of five differences agree, an exact two-sided test cannot go below

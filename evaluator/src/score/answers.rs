@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use benchmarks::{Calls, Expected};
-use sandbox::{Call, CallOutcome, Job, Limits, Returned, Sandbox, Value, Work};
 use serde::{Deserialize, Serialize};
+use slm_benchmarks::{Calls, Expected};
+use slm_sandbox::{Call, CallOutcome, Job, Limits, Returned, Sandbox, Value, Work};
 
 use super::calls::reached;
 use crate::digest::sha256_of;
@@ -81,7 +81,7 @@ impl AnswerCache {
         }
         let answers = compute(calls, sandbox)?;
         if let Err(error) = write(&path, &answers) {
-            cli::note(&format!(
+            slm_cli::note(&format!(
                 "warning: cannot write {}: {error}",
                 path.display()
             ));
@@ -185,7 +185,8 @@ fn run(
         }
         // Too large a sum of results: those at hand are good. Otherwise the first that is missing did it.
         let given = reached(&outcome);
-        let missing = usize::from(given == 0 || outcome.verdict != sandbox::Verdict::OutputLimit);
+        let missing =
+            usize::from(given == 0 || outcome.verdict != slm_sandbox::Verdict::OutputLimit);
         outcomes.extend(outcome.calls.into_iter().take(given + missing));
     }
     Ok(outcomes)

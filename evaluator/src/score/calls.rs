@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use anyhow::Result;
-use benchmarks::Calls;
-use sandbox::{Call, Job, Limits, Outcome, Returned, Sandbox, Work};
+use slm_benchmarks::Calls;
+use slm_sandbox::{Call, Job, Limits, Outcome, Returned, Sandbox, Work};
 
 use super::answers::{Answer, MEMORY_BYTES, shortened};
 use super::oracle::Judge;
@@ -46,7 +46,7 @@ pub(crate) fn run(
         fates.extend(found);
         cpu_s += outcome.cpu_s;
         // One timeout decides, and each would cost its whole limit.
-        if outcome.verdict == sandbox::Verdict::Timeout {
+        if outcome.verdict == slm_sandbox::Verdict::Timeout {
             let late = (Verdict::Timeout, outcome.detail);
             fates.resize(asked.len(), late);
             break;
@@ -124,7 +124,7 @@ fn run_some<'a>(
     let is_settled = found[..reached(&outcome)]
         .iter()
         .any(|(verdict, _)| *verdict != Verdict::Passed);
-    if outcome.verdict == sandbox::Verdict::Timeout && !is_settled && first_s < full_s {
+    if outcome.verdict == slm_sandbox::Verdict::Timeout && !is_settled && first_s < full_s {
         let again = run(full_s, &mut fresh)?;
         *judge = fresh;
         return Ok(again);
@@ -169,7 +169,7 @@ fn fates(
                 message,
             } => (verdict(*raised), format!("{}: {message}", on("raised by"))),
             Returned::Timeout => (Verdict::Timeout, on("too slow:")),
-            Returned::NotRun if outcome.verdict == sandbox::Verdict::Passed => not_run(),
+            Returned::NotRun if outcome.verdict == slm_sandbox::Verdict::Passed => not_run(),
             Returned::NotRun => (verdict(outcome.verdict), outcome.detail.clone()),
         }
     };

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use benchmarks::{ScoringPhase, TaskSet, Tests};
 use serde::Serialize;
-use statistics::{Interval, bootstrap_mean, mean, pass_at_k, wilson};
+use slm_benchmarks::{ScoringPhase, TaskSet, Tests};
+use slm_statistics::{Interval, bootstrap_mean, mean, pass_at_k, wilson};
 
 use super::samples::Sample;
 use super::suite::{Score, Suite};
@@ -112,7 +112,7 @@ impl Document {
             tasks_sampled: sampled.len(),
             python: python.to_owned(),
             sandbox: sandbox.to_owned(),
-            forgeable: set.tasks.iter().any(benchmarks::Task::is_forgeable),
+            forgeable: set.tasks.iter().any(slm_benchmarks::Task::is_forgeable),
             samples: samples
                 .iter()
                 .zip(scores)

@@ -12,8 +12,8 @@ mod fuzz;
 
 use std::collections::BTreeSet;
 
-use benchmarks::Oracle;
-use sandbox::{Budget, Exceeded, Node, NodeId, Pairs, Value};
+use slm_benchmarks::Oracle;
+use slm_sandbox::{Budget, Exceeded, Node, NodeId, Pairs, Value};
 
 use close::all_close;
 
@@ -235,7 +235,7 @@ fn equals_first(found: &Value, expected: &Value, budget: &mut Budget) -> Result<
 mod tests {
     use super::*;
 
-    /// A value from its text on the wire (sandbox/src/python/link.py).
+    /// A value from its text on the wire (crates/slm-sandbox/src/python/link.py).
     fn value(text: &str) -> Value {
         Value::try_from(text.to_owned()).unwrap_or_else(|error| panic!("{text}: {error}"))
     }

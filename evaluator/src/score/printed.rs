@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use benchmarks::OutputRule;
+use slm_benchmarks::OutputRule;
 
 use super::stream::{agrees, strip, words};
 

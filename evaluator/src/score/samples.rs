@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use anyhow::Result;
-use benchmarks::Task;
-use cli::UserMistake;
-use metrics::syntax::{Form, extract_program};
 use serde_json::Value;
-use table::{Row, TableError};
+use slm_benchmarks::Task;
+use slm_cli::UserMistake;
+use slm_metrics::syntax::{Form, extract_program};
+use slm_table::{Row, TableError};
 
 use crate::workflow::convention::wanted;
 
@@ -89,7 +89,7 @@ impl Samples<'_> {
 fn rows(path: &Path, samples: &mut Samples<'_>) -> Result<()> {
     let tasks = samples.tasks;
     let ids = TaskIds::of(tasks);
-    for row in table::open(path).map_err(mistake)? {
+    for row in slm_table::open(path).map_err(mistake)? {
         let row = row.map_err(mistake)?;
         let at = |problem: String| UserMistake(format!("{}: {problem}", row.place));
         let task_id = match row.fields.get("task_id") {

@@ -1,10 +1,10 @@
 //! Runs a program against the hidden tests of its task.
 
 use anyhow::Result;
-use benchmarks::{Asserts, Calls, ScoringPhase, StreamCase, Streams, Task, Tests, Unittest};
-use metrics::syntax::adds_nothing;
-use sandbox::{Job, Outcome, Sandbox, Work};
 use serde::{Deserialize, Serialize};
+use slm_benchmarks::{Asserts, Calls, ScoringPhase, StreamCase, Streams, Task, Tests, Unittest};
+use slm_metrics::syntax::adds_nothing;
+use slm_sandbox::{Job, Outcome, Sandbox, Work};
 
 use super::answers::{Answer, Answers, shortened};
 use super::{calls, printed};
@@ -227,12 +227,12 @@ fn run_unittest(unittest: &Unittest, program: &str, sandbox: &Sandbox) -> Result
 
 /// What became of each test of a run.
 fn fates(outcome: &Outcome) -> Vec<Fate> {
-    let not_reached = if outcome.verdict == sandbox::Verdict::Passed {
+    let not_reached = if outcome.verdict == slm_sandbox::Verdict::Passed {
         not_run()
     } else {
         (verdict(outcome.verdict), outcome.detail.clone())
     };
-    let fate = |test: &sandbox::TestOutcome| match test.verdict {
+    let fate = |test: &slm_sandbox::TestOutcome| match test.verdict {
         Some(found) => (verdict(found), test.message.clone()),
         None => not_reached.clone(),
     };
@@ -315,7 +315,7 @@ fn missing_package(detail: &str) -> Option<&str> {
 /// Whether the interpreter has a package: a program may claim that it has not, to be left unscored.
 fn can_import(package: &str, sandbox: &Sandbox) -> Result<bool> {
     let outcome = sandbox.run_tests(&format!("import {package}"), &[])?;
-    Ok(outcome.verdict == sandbox::Verdict::Passed)
+    Ok(outcome.verdict == slm_sandbox::Verdict::Passed)
 }
 
 /// Whether the task itself, in its prompt, its tests or its own solution, imports a package.
@@ -323,8 +323,8 @@ fn imports(task: &Task, tests: &Tests, phase: &ScoringPhase, package: &str) -> b
     let own: String = match tests {
         Tests::Asserts(asserts) => format!("{}\n{}", asserts.preamble, asserts.setup),
         Tests::Calls(calls) => match &calls.expected {
-            benchmarks::Expected::Reference(program) => program.clone(),
-            benchmarks::Expected::Values(_) => String::new(),
+            slm_benchmarks::Expected::Reference(program) => program.clone(),
+            slm_benchmarks::Expected::Values(_) => String::new(),
         },
         Tests::Streams(_) => String::new(),
         Tests::Unittest(unittest) => unittest.source.clone(),

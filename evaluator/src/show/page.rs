@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use config::Workflow;
 use similar::{ChangeTag, TextDiff};
+use slm_config::Workflow;
 
 use super::paint::{Paint, harmless};
 use crate::workflow::event::{Call, Decision, Event, Execution, Key, What};

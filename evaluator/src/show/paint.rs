@@ -38,5 +38,5 @@ impl Paint {
 
 /// Text of a model without characters that could steer a terminal.
 pub(super) fn harmless(text: &str) -> String {
-    cli::printable(&text.replace("\r\n", "\n")).into_owned()
+    slm_cli::printable(&text.replace("\r\n", "\n")).into_owned()
 }

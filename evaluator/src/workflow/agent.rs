@@ -7,9 +7,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use benchmarks::TaskView;
-use config::{Evaluate, Prompting, Role};
-use model::{CODE_STOP, CodeRequest, Sampling};
+use slm_benchmarks::TaskView;
+use slm_config::{Evaluate, Prompting, Role};
+use slm_model::{CODE_STOP, CodeRequest, Sampling};
 
 use super::convention::{Opening, opening};
 use super::desk::{Ask, Desk, Reply};
@@ -265,7 +265,7 @@ impl Agent {
         prompt: Prompt,
         about: Option<Code>,
         values: &[(&str, &str)],
-    ) -> Vec<model::Message> {
+    ) -> Vec<slm_model::Message> {
         let code = about.map_or_else(String::new, |code| {
             if self.is_sound(code) {
                 self.desk.borrow().candidate(code.0).program.text.clone()

@@ -14,9 +14,9 @@ pub(crate) struct Spending {
     pub(crate) executions: usize,
 }
 
-impl From<&config::Budget> for Spending {
-    fn from(budget: &config::Budget) -> Self {
-        let config::Budget {
+impl From<&slm_config::Budget> for Spending {
+    fn from(budget: &slm_config::Budget) -> Self {
+        let slm_config::Budget {
             completion_tokens,
             calls,
             executions,

@@ -1,10 +1,10 @@
 //! The conventions by which the first program is asked for and found in the answer.
 
-use benchmarks::TaskView;
-use benchmarks::prompting::{self, Completion, Input, Style};
-use config::Prompting;
-use metrics::syntax::{Extraction, Form, Wanted, extract_program};
-use model::{CODE_STOP, CodeRequest, Message, Role};
+use slm_benchmarks::TaskView;
+use slm_benchmarks::prompting::{self, Completion, Input, Style};
+use slm_config::Prompting;
+use slm_metrics::syntax::{Extraction, Form, Wanted, extract_program};
+use slm_model::{CODE_STOP, CodeRequest, Message, Role};
 
 /// A request for a program.
 #[derive(Debug, PartialEq)]

@@ -9,16 +9,16 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use benchmarks::TaskView;
-use config::{Prompting, Role};
-use model::Sampling;
+use slm_benchmarks::TaskView;
+use slm_config::{Prompting, Role};
+use slm_model::Sampling;
 
 use super::budget::{Ledger, Spending};
 use super::event::{Execution, StopReason};
 use super::read::{Expects, FormatFailure, Program, Reading, read};
 use crate::backend::Answer;
 use crate::record::FinishReason;
-use model::Message;
+use slm_model::Message;
 
 /// A step that waits for its result.
 #[derive(Clone, Debug, PartialEq)]

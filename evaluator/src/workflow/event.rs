@@ -6,8 +6,8 @@
 
 use std::fmt;
 
-use config::{Role, Workflow};
 use serde::{Deserialize, Serialize};
+use slm_config::{Role, Workflow};
 
 use super::budget::{Exhausted, Spending};
 use super::read::{Expects, FormatFailure};

@@ -36,7 +36,7 @@ mod tests;
 
 use std::pin::Pin;
 
-use config::Workflow;
+use slm_config::Workflow;
 
 use agent::Agent;
 use event::StopReason;

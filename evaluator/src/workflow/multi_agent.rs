@@ -4,7 +4,7 @@
 //! After Huang et al. 2023, arXiv:2312.13010 (`AgentCoder`: an independent tester), with a planner and a reviewer, and
 //! without the hidden tests in the loop.
 
-use config::Role;
+use slm_config::Role;
 
 use super::Feedback;
 use super::agent::Agent;

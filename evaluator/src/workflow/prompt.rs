@@ -6,9 +6,9 @@
 use std::fs;
 
 use anyhow::{Context, Result};
-use cli::UserMistake;
-use config::Prompts;
-use model::{Message, Role as Speaker};
+use slm_cli::UserMistake;
+use slm_config::Prompts;
+use slm_model::{Message, Role as Speaker};
 
 /// The line between system message and user's message.
 const RULE: &str = "---";

@@ -1,9 +1,9 @@
 //! Reading what a model wrote, leniently: small models break every format.
 
-use benchmarks::TaskView;
-use config::Prompting;
-use metrics::syntax::{Reason, adds_nothing, normalised_hash, without_reasoning};
 use serde::{Deserialize, Serialize};
+use slm_benchmarks::TaskView;
+use slm_config::Prompting;
+use slm_metrics::syntax::{Reason, adds_nothing, normalised_hash, without_reasoning};
 
 use super::convention::{self, is_fenced};
 use crate::record::FinishReason;

@@ -1,6 +1,6 @@
 //! Rounds of review and revision, which reflection and the agents share: the same tests, the same runner, the same end.
 
-use config::Role;
+use slm_config::Role;
 
 use super::Feedback;
 use super::agent::{Agent, Code};

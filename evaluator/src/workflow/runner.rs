@@ -1,7 +1,7 @@
 //! Where programs are run: the sandbox, or a script in tests.
 
 use anyhow::Result;
-use sandbox::{Job, Sandbox, Work};
+use slm_sandbox::{Job, Sandbox, Work};
 
 use super::desk::Trial;
 use super::event::{Execution, ExecutionMeasures, TestRun};
@@ -67,15 +67,15 @@ impl Runner for Sandbox {
 }
 
 /// A sandbox's verdict, as records spell it.
-pub(crate) fn verdict(verdict: sandbox::Verdict) -> Verdict {
+pub(crate) fn verdict(verdict: slm_sandbox::Verdict) -> Verdict {
     match verdict {
-        sandbox::Verdict::Passed => Verdict::Passed,
-        sandbox::Verdict::Failed => Verdict::Failed,
-        sandbox::Verdict::Error => Verdict::Error,
-        sandbox::Verdict::Timeout => Verdict::Timeout,
-        sandbox::Verdict::Memory => Verdict::Memory,
-        sandbox::Verdict::OutputLimit => Verdict::OutputLimit,
-        sandbox::Verdict::Violation => Verdict::Violation,
-        sandbox::Verdict::Unparsable => Verdict::Unparsable,
+        slm_sandbox::Verdict::Passed => Verdict::Passed,
+        slm_sandbox::Verdict::Failed => Verdict::Failed,
+        slm_sandbox::Verdict::Error => Verdict::Error,
+        slm_sandbox::Verdict::Timeout => Verdict::Timeout,
+        slm_sandbox::Verdict::Memory => Verdict::Memory,
+        slm_sandbox::Verdict::OutputLimit => Verdict::OutputLimit,
+        slm_sandbox::Verdict::Violation => Verdict::Violation,
+        slm_sandbox::Verdict::Unparsable => Verdict::Unparsable,
     }
 }

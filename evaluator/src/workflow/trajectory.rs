@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use anyhow::{Result, anyhow};
-use benchmarks::TaskView;
+use slm_benchmarks::TaskView;
 
 use super::Running;
 use super::agent::{Agent, Settings};

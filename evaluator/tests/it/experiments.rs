@@ -71,7 +71,7 @@ fn a_sweep_answers_at_every_point_and_its_report_is_made_again_without_a_model()
     let summary = json(&run.join("summary.json"));
     assert_eq!(summary["claims"][0]["hypothesis"], "h2");
     assert!(run.join("pictures/sweep.svg").is_file());
-    let rows = table::open(&run.join("samples.parquet")).expect("a table");
+    let rows = slm_table::open(&run.join("samples.parquet")).expect("a table");
     assert_eq!(rows.count(), records);
 
     let files = [

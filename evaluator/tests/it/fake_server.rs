@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use model::Tokenizer;
 use serde_json::{Value, json};
+use slm_model::Tokenizer;
 
 use crate::support::golden;
 

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use model::{Checkpoint, DeviceChoice, Message, Role, Runtime, Tokenizer};
 use serde_json::Value;
+use slm_model::{Checkpoint, DeviceChoice, Message, Role, Runtime, Tokenizer};
 
 use crate::endpoint::{lines, run_of};
 use crate::support::{Project, finish};

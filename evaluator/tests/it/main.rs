@@ -10,7 +10,7 @@ mod endpoint;
 mod endpoint_faults;
 mod experiments;
 #[allow(dead_code, reason = "the hub's own tests use the rest")]
-#[path = "../../../hub/tests/support/mod.rs"]
+#[path = "../../../crates/slm-hub/tests/support/mod.rs"]
 mod fake_hub;
 mod fake_server;
 mod formats;
@@ -23,7 +23,7 @@ mod metrics;
 mod published;
 mod score;
 mod shards;
-#[path = "../../../cli/tests/support/mod.rs"]
+#[path = "../../../crates/slm-cli/tests/support/mod.rs"]
 mod support;
 mod version_3;
 mod workflows;

@@ -42,8 +42,8 @@ fn files(table: &str) -> Vec<&str> {
 
 #[test]
 fn the_document_holds_the_numbers_that_radon_gives() {
-    let golden =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../metrics/tests/it/golden/radon/pep701.jsonl");
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../crates/slm-metrics/tests/it/golden/radon/pep701.jsonl");
     let golden = fs::read_to_string(golden).expect("the metrics crate's golden");
     let cases: Vec<Value> = golden
         .lines()

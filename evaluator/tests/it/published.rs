@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use benchmarks::{ScoringPhase, Task, load};
 use serde_json::{Value, json};
+use slm_benchmarks::{ScoringPhase, Task, load};
 
 use crate::support::{Project, finish};
 
@@ -64,7 +64,7 @@ fn ours(document: &Value) -> Verdicts {
 
 /// The publisher's verdicts, with plus only where base passes.
 fn published(file: &str) -> Option<Verdicts> {
-    let lines = table::lines(&data(file)?).expect("a readable file");
+    let lines = slm_table::lines(&data(file)?).expect("a readable file");
     let text: String = lines.map(|line| line.expect("text").1).collect();
     let results: Value = serde_json::from_str(&text).expect("JSON");
     let passed = |value: &Value| value == "pass";

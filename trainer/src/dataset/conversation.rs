@@ -1,7 +1,7 @@
 //! Conversations in a row: lists of messages, and the order in which chat templates take them.
 
-use model::{Message, Role};
 use serde_json::{Map, Value};
+use slm_model::{Message, Role};
 
 use super::counts::{BadRow, Reason, shown};
 use super::rows::{Reader, kind, quoted};

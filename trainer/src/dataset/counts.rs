@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use cli::UserMistake;
 use serde::{Deserialize, Serialize};
+use slm_cli::UserMistake;
 
 /// Why something was left out or cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use anyhow::Result;
-use benchmarks::{Overlap, ScoringPhase, Task};
-use cli::UserMistake;
-use config::{Benchmark, Recipe};
-use metrics::syntax::definition_hashes;
+use slm_benchmarks::{Overlap, ScoringPhase, Task};
+use slm_cli::UserMistake;
+use slm_config::{Benchmark, Recipe};
+use slm_metrics::syntax::definition_hashes;
 
 use super::counts::Reason;
 use super::sample::{Content, Sample};
@@ -91,9 +91,10 @@ fn code_in(text: &str) -> impl Iterator<Item = &str> {
 /// The tasks of a benchmark, all of them, however many a run may draw.
 fn load(benchmark: &Benchmark) -> Result<Vec<Task>> {
     let name = benchmark.name.as_str();
-    let default = benchmarks::data_of(name).map(|data| data.file);
-    let (data, _) = cli::benchmark_data(benchmark.path.as_deref(), default, &table::ENDINGS)?;
-    let set = benchmarks::load(name, data.as_deref()).map_err(|error| {
+    let default = slm_benchmarks::data_of(name).map(|data| data.file);
+    let (data, _) =
+        slm_cli::benchmark_data(benchmark.path.as_deref(), default, &slm_table::ENDINGS)?;
+    let set = slm_benchmarks::load(name, data.as_deref()).map_err(|error| {
         UserMistake(format!(
             "{error}\nhint: training examples are searched for the tasks of `evaluate.benchmarks`; \
              --set data.decontaminate=false leaves that out"
@@ -105,7 +106,7 @@ fn load(benchmark: &Benchmark) -> Result<Vec<Task>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::{Message, Role};
+    use slm_model::{Message, Role};
     use std::path::Path;
 
     const SOLUTION: &str = "    best = xs[0]\n    for x in xs:\n        best = x if x < best else best\n    return best\n";

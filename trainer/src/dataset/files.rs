@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use cli::{Fetched, TrainingPart, Unclear, UserMistake, training_part};
-use config::{Dataset, DatasetFormat};
-use table::ENDINGS;
+use slm_cli::{Fetched, TrainingPart, Unclear, UserMistake, training_part};
+use slm_config::{Dataset, DatasetFormat};
+use slm_table::ENDINGS;
 
 /// A data set's files on this machine.
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ pub(crate) fn locate(dataset: &Dataset) -> Result<Located> {
     if dataset.format == DatasetFormat::PythonSource {
         return Ok(Located::default());
     }
-    if let Some(fetched) = cli::fetch_dataset(&dataset.path, &ENDINGS)? {
+    if let Some(fetched) = slm_cli::fetch_dataset(&dataset.path, &ENDINGS)? {
         return Ok(Located {
             files: fetched.paths(),
             fetched: Some(fetched),

@@ -1,7 +1,7 @@
 //! Which Python functions are worth learning from, by the limits of the recipe.
 
-use config::Dataset;
-use metrics::syntax::FunctionSource;
+use slm_config::Dataset;
+use slm_metrics::syntax::FunctionSource;
 
 use super::counts::Reason;
 
@@ -72,7 +72,7 @@ impl<'a> FunctionFilter<'a> {
         if min_maintainability_index.is_none() && max_cyclomatic_complexity.is_none() {
             return None;
         }
-        let Ok(metrics) = metrics::analyze(source) else {
+        let Ok(metrics) = slm_metrics::analyze(source) else {
             return Some(Reason::NoMetrics);
         };
         if min_maintainability_index.is_some_and(|least| metrics.maintainability_index < least) {
@@ -121,7 +121,7 @@ fn holds_word(text: &str, word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use config::Recipe;
+    use slm_config::Recipe;
     use std::path::Path;
 
     fn dataset(keys: &str) -> Dataset {
@@ -137,7 +137,7 @@ mod tests {
 
     fn reason(keys: &str) -> Option<Reason> {
         let dataset = dataset(keys);
-        let functions = metrics::syntax::documented_functions(SOURCE).expect("Python");
+        let functions = slm_metrics::syntax::documented_functions(SOURCE).expect("Python");
         FunctionFilter::new(&dataset).reason_against(&functions[0], SOURCE)
     }
 

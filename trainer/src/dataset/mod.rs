@@ -19,10 +19,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
 use anyhow::Result;
-use cli::{BaseModel, Progress, Provenance, UserMistake};
-use config::{Dataset, DatasetFormat, ModuleToSave, OnBadRow, Overlength, Recipe};
-use model::{ChatTemplate, Tokenizer};
 use rayon::prelude::*;
+use slm_cli::{BaseModel, Progress, Provenance, UserMistake};
+use slm_config::{Dataset, DatasetFormat, ModuleToSave, OnBadRow, Overlength, Recipe};
+use slm_model::{ChatTemplate, Tokenizer};
 
 use crate::batch::Example;
 use crate::setup::Setup;
@@ -91,7 +91,7 @@ pub(crate) fn load(setup: &Setup, folder: &Path) -> Result<Examples> {
     for (index, (dataset, located)) in recipe.data.datasets.iter().zip(&located).enumerate() {
         let read = loader.read(dataset, located, index)?;
         for first in read.first_texts() {
-            cli::note(&format!("left out           {first}"));
+            slm_cli::note(&format!("left out           {first}"));
         }
         counts.push(read);
     }
@@ -134,7 +134,7 @@ fn untaught_end(
     }
     let end = UntaughtEnd::of(template, tokenizer, &base.config().eos_token_ids).ok()??;
     let spelled = |id| tokenizer.id_to_token(id).unwrap_or_else(|| id.to_string());
-    cli::note(&format!(
+    slm_cli::note(&format!(
         "warning: the chat template ends a turn with {}, which is no end token of this base model: it was hardly taught \
          to say it. Answers end with {} instead; an Instruct model would do better.",
         spelled(end.token),

@@ -4,13 +4,13 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use cli::UserMistake;
-use config::Dataset;
-use metrics::SyntaxError;
-use metrics::syntax::{FunctionSurvey, Uncut, UncutFunction, survey_functions};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
+use slm_cli::UserMistake;
+use slm_config::Dataset;
+use slm_metrics::SyntaxError;
+use slm_metrics::syntax::{FunctionSurvey, Uncut, UncutFunction, survey_functions};
 
 use super::counts::{Counts, Reason};
 use super::function_filter::FunctionFilter;
@@ -89,7 +89,7 @@ pub(super) fn read(
             }
             let source = format!("{}{}", function.stub, function.body);
             let mut is_new = || {
-                let hash = metrics::syntax::normalised_hash(&source);
+                let hash = slm_metrics::syntax::normalised_hash(&source);
                 hash.is_some_and(|hash| seen.insert(hash))
             };
             if let Some(reason) = filter.reason_against(&function, &source) {
@@ -118,7 +118,7 @@ pub(super) fn read(
 fn surveyed(file: &Path) -> Result<(String, FunctionSurvey), String> {
     let bytes = std::fs::read(file).map_err(|error| format!(": cannot read: {error}"))?;
     let survey = || {
-        let text = metrics::decode_python(&bytes)?;
+        let text = slm_metrics::decode_python(&bytes)?;
         let survey = survey_functions(&text)?;
         Ok((text, survey))
     };
@@ -165,7 +165,7 @@ fn folder(dataset: &Dataset) -> Result<PathBuf> {
 
 /// Asks the machine's Python where its library lies.
 fn standard_library() -> Result<PathBuf> {
-    let python = cli::python();
+    let python = slm_cli::python();
     let output = std::process::Command::new(&python)
         .args([
             "-I",

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use anyhow::Result;
-use cli::UserMistake;
-use config::{Dataset, DatasetFormat};
-use model::{Message, Role};
 use serde_json::Value;
-use table::{Reading, Row, RowFault, TableError};
+use slm_cli::UserMistake;
+use slm_config::{Dataset, DatasetFormat};
+use slm_model::{Message, Role};
+use slm_table::{Reading, Row, RowFault, TableError};
 
 use super::conversation::{self, Keys};
 use super::counts::{BadRow, Reason, shown};
@@ -331,7 +331,7 @@ pub(super) fn kind(value: &Value) -> &'static str {
 mod tests {
     use super::*;
     use anyhow::Context;
-    use config::Recipe;
+    use slm_config::Recipe;
 
     /// What a file of one line gives under these keys of a data set.
     fn read(keys: &str, line: &str) -> Result<Sample> {

@@ -1,8 +1,8 @@
 //! What a data set says, before it is tokens.
 
-use cli::UserMistake;
-use config::{Data, TrainOn, TrainOnEos};
-use model::{
+use slm_cli::UserMistake;
+use slm_config::{Data, TrainOn, TrainOnEos};
+use slm_model::{
     ChatError, ChatTemplate, CodeRequest, Message, Part, Tokenizer, TokenizerError, Turns,
 };
 
@@ -222,13 +222,13 @@ impl Encoder<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use benchmarks::ScoringPhase;
-    use model::{Checkpoint, Role};
+    use slm_benchmarks::ScoringPhase;
+    use slm_model::{Checkpoint, Role};
     use std::path::Path;
 
     fn tiny(model: &str) -> (Tokenizer, ChatTemplate) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../model/tests/it/golden")
+            .join("../crates/slm-model/tests/it/golden")
             .join(model);
         let checkpoint = Checkpoint::open(&folder).expect("golden checkpoint");
         let template = checkpoint
@@ -292,7 +292,7 @@ mod tests {
                 data: &data,
                 untaught_end: None,
             };
-            let tasks = benchmarks::by_name("embedded")
+            let tasks = slm_benchmarks::by_name("embedded")
                 .and_then(|b| b.tasks())
                 .expect("embedded tasks");
             let mut compared = 0;
@@ -303,7 +303,7 @@ mod tests {
                     view.prompt,
                     task.canonical_solution(&ScoringPhase::begin())
                 );
-                let functions = metrics::syntax::documented_functions(&source)
+                let functions = slm_metrics::syntax::documented_functions(&source)
                     .expect("a solved task is Python");
                 // Classes are no single function, and imports stand before the function, not in it.
                 let Some(function) = functions

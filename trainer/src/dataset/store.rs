@@ -5,8 +5,8 @@ use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use model::hex;
 use sha2::{Digest, Sha256};
+use slm_model::hex;
 
 use crate::batch::Example;
 

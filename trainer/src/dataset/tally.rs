@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use cli::UserMistake;
+use slm_cli::UserMistake;
 
 use super::counts::{BadRow, Counts, Reason};
 

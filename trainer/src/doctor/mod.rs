@@ -11,7 +11,7 @@ mod watch;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use cli::{Failure, UserMistake};
+use slm_cli::{Failure, UserMistake};
 
 use crate::arguments::DoctorArguments;
 use verdict::Verdict;
@@ -28,11 +28,11 @@ pub(crate) fn run(arguments: &DoctorArguments) -> Result<(), Failure> {
     let verdict = Verdict::of(examined);
     if arguments.json {
         let text = serde_json::to_string_pretty(&verdict).map_err(anyhow::Error::from)?;
-        cli::document(&text);
+        slm_cli::document(&text);
     } else if verdict.is_trusted() {
-        cli::result(&format!("{}\n{}", verdict.table(), verdict.sentence()));
+        slm_cli::result(&format!("{}\n{}", verdict.table(), verdict.sentence()));
     } else {
-        cli::note(&verdict.table());
+        slm_cli::note(&verdict.table());
     }
     if verdict.is_trusted() {
         return Ok(());

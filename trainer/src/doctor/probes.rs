@@ -1,8 +1,8 @@
 //! The same computations on a device and on the CPU.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use config::Optim;
-use model::{Adapter, Checkpoint, Decoder, DeviceChoice, KvCache, NamedShape, SyntheticType};
+use slm_config::Optim;
+use slm_model::{Adapter, Checkpoint, Decoder, DeviceChoice, KvCache, NamedShape, SyntheticType};
 
 use super::verdict::Finding;
 use super::watch::{Report, Stop};

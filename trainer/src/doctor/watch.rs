@@ -133,7 +133,7 @@ pub(crate) fn examine(
             match events.recv_timeout(left.min(LINE_EVERY)) {
                 Ok(Event::Device(name)) => examined.device = name,
                 Ok(Event::Begun(probe)) => {
-                    cli::note(&format!("checking           {probe}"));
+                    slm_cli::note(&format!("checking           {probe}"));
                     examined.last = probe;
                     probe_started = Instant::now();
                 }
@@ -147,7 +147,7 @@ pub(crate) fn examine(
                     break;
                 }
                 Err(RecvTimeoutError::Timeout) if left.is_zero() => break,
-                Err(RecvTimeoutError::Timeout) => cli::note(&format!(
+                Err(RecvTimeoutError::Timeout) => slm_cli::note(&format!(
                     "still at it        {}, {:.0} s (a device's first kernels are compiled and chosen now)",
                     examined.last,
                     probe_started.elapsed().as_secs_f64()

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use cli::{bytes_text, duration_text};
-use config::{InitLoraWeights, Recipe};
+use slm_cli::{bytes_text, duration_text};
+use slm_config::{InitLoraWeights, Recipe};
 
 use crate::dataset::Counts;
 use crate::folder::replace_file;

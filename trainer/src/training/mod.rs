@@ -7,9 +7,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use cli::{Interrupted, Progress, StopRequest};
-use config::Recipe;
-use model::{Adapter, Decoder};
+use slm_cli::{Interrupted, Progress, StopRequest};
+use slm_config::Recipe;
+use slm_model::{Adapter, Decoder};
 
 use crate::batch::Batch;
 use crate::checkpoint::{self, Best, CheckpointFrame, TrainingState};
@@ -60,7 +60,7 @@ impl<'a> Training<'a> {
     /// Derives schedule and settings from the recipe.
     pub(crate) fn new(recipe: &'a Recipe, examples: &'a Examples) -> Self {
         // Named one by one: a key that nothing reads would not compile.
-        let config::Train {
+        let slm_config::Train {
             num_train_epochs,
             max_steps,
             micro_batch_size: _,
@@ -224,7 +224,7 @@ impl<'a> Training<'a> {
                 }
             }
             state.seconds = seconds_before + started.elapsed().as_secs_f64();
-            state.peak_memory_bytes = state.peak_memory_bytes.max(cli::peak_memory_bytes());
+            state.peak_memory_bytes = state.peak_memory_bytes.max(slm_cli::peak_memory_bytes());
             let is_last = done == total || state.stopped_early;
             let stop = interrupt.is_made() && !is_last;
             if done.is_multiple_of(output.save_steps) || is_last || stop {
@@ -350,7 +350,7 @@ impl<'a> Training<'a> {
         run: &RunFolder,
         frame: CheckpointFrame,
     ) -> Result<(f64, String)> {
-        let config::Train {
+        let slm_config::Train {
             early_stopping_patience,
             load_best_model_at_end,
             ..
@@ -388,7 +388,7 @@ impl<'a> Training<'a> {
 
 /// What the user reads after Ctrl-C: the checkpoint from which the training continues.
 pub(crate) fn say_saved(step: usize, total: usize, checkpoint: &Path) {
-    cli::saved_so_far(format!(
+    slm_cli::saved_so_far(format!(
         "the training is saved up to step {step} of {total}, in {}",
         checkpoint.display()
     ));
@@ -396,7 +396,7 @@ pub(crate) fn say_saved(step: usize, total: usize, checkpoint: &Path) {
 
 /// What the progress line says of a step.
 fn step_text(loss: f64, learning_rate: f64, speed: f64) -> String {
-    let memory = cli::memory_text();
+    let memory = slm_cli::memory_text();
     format!("loss {loss:.3}  lr {learning_rate:.1e}  {speed:.0} tokens/s  {memory}")
 }
 
@@ -415,7 +415,7 @@ fn interrupted(done: usize, total: usize, saved: &Path) -> anyhow::Error {
     let text = format!(
         "after step {done} of {total}, which is saved in {}\nhint: continue with `{}`",
         saved.display(),
-        cli::command_to_continue()
+        slm_cli::command_to_continue()
     );
     Interrupted(text).into()
 }

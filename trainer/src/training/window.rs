@@ -1,7 +1,7 @@
 //! The examples of each optimizer step.
 
 use anyhow::Result;
-use model::Decoder;
+use slm_model::Decoder;
 
 use super::Training;
 use crate::batch::{Batch, Example, epoch_order, pack};

@@ -78,7 +78,7 @@ fn a_validation_part_is_kept_out_and_an_example_limit_and_weights_are_kept_to() 
 #[test]
 fn examples_that_hold_a_benchmarks_task_are_left_out_unless_the_recipe_wants_them() {
     let project = Project::new();
-    let tasks = benchmarks::by_name("embedded")
+    let tasks = slm_benchmarks::by_name("embedded")
         .and_then(|b| b.tasks())
         .expect("tasks");
     let row = serde_json::json!({"prompt": "", "completion": tasks[0].view().prompt});

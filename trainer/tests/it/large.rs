@@ -23,7 +23,7 @@ fn row(n: usize) -> Map<String, Value> {
 /// Examples kept by a training's reading of a parquet file, and the most memory that it took.
 fn read(project: &Project, rows: usize) -> (u64, u64) {
     let rows: Vec<Map<String, Value>> = (0..rows).map(row).collect();
-    table::write_parquet(&project.path("rows.parquet"), &rows).expect("written");
+    slm_table::write_parquet(&project.path("rows.parquet"), &rows).expect("written");
     drop(rows);
     let words = [
         "data",

@@ -6,7 +6,7 @@ mod commands;
 mod data;
 mod devices;
 #[allow(dead_code, reason = "the hub's own tests use the rest")]
-#[path = "../../../hub/tests/support/mod.rs"]
+#[path = "../../../crates/slm-hub/tests/support/mod.rs"]
 mod fake_hub;
 mod fit;
 mod hub;
@@ -16,7 +16,7 @@ mod interrupt;
 mod large;
 mod log;
 mod resume;
-#[path = "../../../cli/tests/support/mod.rs"]
+#[path = "../../../crates/slm-cli/tests/support/mod.rs"]
 mod support;
 mod terminal;
 mod tools;

@@ -476,7 +476,7 @@ fn trap_12_validation_takes_no_more_memory_for_more_examples() {
 fn the_table_names_tests_that_exist_for_all_thirteen_traps() {
     let own = include_str!("traps.rs");
     let mut sources = String::new();
-    for folder in ["src", "tests/it", "../model/tests/it"] {
+    for folder in ["src", "tests/it", "../crates/slm-model/tests/it"] {
         read_sources(
             &Path::new(env!("CARGO_MANIFEST_DIR")).join(folder),
             &mut sources,

@@ -5,9 +5,9 @@
 //! vocabularies agree is told by the server's own count of a prompt's tokens.
 
 use anyhow::Result;
-use cli::UserMistake;
-use config::Api;
-use model::{Message, Role, Sampling};
+use slm_cli::UserMistake;
+use slm_config::Api;
+use slm_model::{Message, Role, Sampling};
 
 use super::wire::{Prompt, Said};
 use super::{Endpoint, Outcome, Texts};

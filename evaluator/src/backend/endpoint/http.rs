@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use anyhow::Result;
-use cli::UserMistake;
 use serde_json::Value;
+use slm_cli::UserMistake;
 use ureq::{Agent, Proxy};
 
 use crate::clock;

@@ -21,10 +21,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use cli::UserMistake;
-use config::Api;
-use model::{ChatTemplate, Tokenizer};
 use serde_json::{Map, Value};
+use slm_cli::UserMistake;
+use slm_config::Api;
+use slm_model::{ChatTemplate, Tokenizer};
 
 use crate::record::{EndpointInfo, ServedModel};
 use dialect::Dialect;
@@ -76,12 +76,12 @@ impl Endpoint {
     /// # Errors
     /// There is no key where one is named, the server cannot be asked, or does not serve these models.
     pub(crate) fn open(
-        settings: &config::Endpoint,
+        settings: &slm_config::Endpoint,
         base_model: &str,
         adapters: &[(String, String)],
         texts: Option<Texts>,
     ) -> Result<Self> {
-        let config::Endpoint {
+        let slm_config::Endpoint {
             url: _,
             model,
             adapters: _,
@@ -166,7 +166,7 @@ impl Endpoint {
         }
         let model = &self.served[0].model;
         let found = dialect::find(self, model)?;
-        cli::note(&format!(
+        slm_cli::note(&format!(
             "asking {model} at {}: prompts as {}, up to {} requests at once",
             self.http.base(),
             found.prompts(self.api),

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use cli::UserMistake;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use slm_cli::UserMistake;
 
 use super::http::{Lost, Reply, told};
 
@@ -93,7 +93,7 @@ impl Patience {
         let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         if noted.is_none_or(|last| last.elapsed() >= NOTE_EVERY) {
             *noted = Some(Instant::now());
-            cli::note(&format!("trying again ({retries} so far): {why}"));
+            slm_cli::note(&format!("trying again ({retries} so far): {why}"));
         }
     }
 }

@@ -2,7 +2,7 @@
 //! token limit hold, and every token is counted.
 
 use anyhow::Result;
-use model::Tokenizer;
+use slm_model::Tokenizer;
 
 use super::wire::Said;
 use crate::record::FinishReason;
@@ -187,7 +187,7 @@ mod tests {
     fn tokens_are_cut_between_characters() {
         let path = concat!(
             env!("CARGO_MANIFEST_DIR"),
-            "/../model/tests/it/golden/tiny-qwen2/tokenizer.json"
+            "/../crates/slm-model/tests/it/golden/tiny-qwen2/tokenizer.json"
         );
         let json = std::fs::read(path).expect("the golden's tokenizer");
         let tokenizer = Tokenizer::from_json(&json, &[]).expect("a tokenizer");

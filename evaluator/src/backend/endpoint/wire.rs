@@ -1,8 +1,8 @@
 //! The two routes' requests and answers, as JSON.
 
-use config::Api;
-use model::Message;
 use serde_json::{Map, Value, json};
+use slm_config::Api;
+use slm_model::Message;
 
 use crate::backend::Query;
 
@@ -156,7 +156,7 @@ pub(super) fn context_limit(refusal: &str) -> Option<Option<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::{Role, Sampling};
+    use slm_model::{Role, Sampling};
 
     fn query(begun: &str) -> Query {
         Query {

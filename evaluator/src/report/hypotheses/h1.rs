@@ -1,9 +1,9 @@
 //! H1: every adapter against the base model, in maintainability and all that goes with it.
 
 use serde::Serialize;
-use statistics::exact_mcnemar;
+use slm_statistics::exact_mcnemar;
 
-use config::HypothesisId;
+use slm_config::HypothesisId;
 
 use super::super::arms::{Arm, Arms, pairs};
 use super::super::claim::{Claim, metric_of};

@@ -5,12 +5,12 @@
 //! compared with the recipe's own sampling. Complexity is that of programs that pass their tests, on tasks that both
 //! sides solve; what they cost in tasks solved stands beside it and decides with it.
 
-use config::HypothesisId;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
-use statistics::{friedman, friedman_permutation_p, mean};
+use slm_config::HypothesisId;
+use slm_statistics::{friedman, friedman_permutation_p, mean};
 
 use super::super::arms::{Arm, pairs, tasks_of};
 use super::super::claim::Claim;
@@ -96,7 +96,7 @@ impl SweepFindings {
     pub(in super::super) fn new(records: &[SampleRecord], run: &RunInfo) -> Option<Self> {
         let plan = run.plan.sweep.as_ref()?;
         let declared = run.plan.declared(HypothesisId::H2).next();
-        let margin = declared.map_or(0.0, config::Hypothesis::pass_rate_margin);
+        let margin = declared.map_or(0.0, slm_config::Hypothesis::pass_rate_margin);
         let seed = run.statistics_seed();
         let of_sweep: Vec<&SampleRecord> = records
             .iter()

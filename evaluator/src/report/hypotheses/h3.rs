@@ -3,8 +3,8 @@
 //! Both get the same budget, and both may run programs. Beside the deciding contrast stand those that explain it: what
 //! running programs gives, what roles give without it, and what the same budget gives to plain repetition.
 
-use config::{HypothesisId, Workflow};
 use serde::Serialize;
+use slm_config::{HypothesisId, Workflow};
 
 use super::super::arms::{Arm, tasks_of};
 use super::super::claim::Claim;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use config::Declared;
+use slm_config::Declared;
 
 use crate::experiment::plan::Experiment;
 use crate::record::RunInfo;

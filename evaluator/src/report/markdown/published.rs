@@ -33,7 +33,7 @@ pub(super) fn section(run: &RunInfo, records: &[SampleRecord]) -> Option<String>
             .collect()
     });
     let single = run.plan.cells.iter().filter(|cell| {
-        cell.workflow == config::Workflow::Single && cell.decoding == run.plan.reference
+        cell.workflow == slm_config::Workflow::Single && cell.decoding == run.plan.reference
     });
     let ours = single.map(|cell| {
         let rates = known.iter().map(|(benchmark, _)| {

@@ -1,6 +1,6 @@
 //! The tables of arms, paired differences and subsets.
 
-use statistics::RESAMPLES;
+use slm_statistics::RESAMPLES;
 
 use super::super::contrast::Contrast;
 use super::super::hypotheses::h1::{AdapterComparison, Comparison};

@@ -3,7 +3,7 @@
 mod comparison;
 mod contamination;
 
-use statistics::{POWER, minimal_detectable_rate_difference};
+use slm_statistics::{POWER, minimal_detectable_rate_difference};
 
 use super::super::cells::CellSummary;
 use super::super::hypotheses::h2::SweepFindings;

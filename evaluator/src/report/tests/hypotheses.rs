@@ -1,7 +1,7 @@
 //! H2, H3 and all three together, on records whose truth is known.
 
-use config::{HypothesisId, Workflow};
 use serde_json::Value;
+use slm_config::{HypothesisId, Workflow};
 
 use super::super::synthetic::{declared_in_the_recipe, records_of_cells, run_of, with_program};
 use super::{Report, check, check_snapshot};

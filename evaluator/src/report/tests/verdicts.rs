@@ -1,7 +1,7 @@
 //! H1's verdicts and sentences: identical arms, changes by comments alone, and who asked for the effects.
 
-use config::Declared;
 use serde_json::Value;
+use slm_config::Declared;
 
 use super::super::synthetic::{declared_in_the_recipe, program, run, sample, with_program};
 use super::{Report, check, check_snapshot};

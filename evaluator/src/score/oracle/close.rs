@@ -4,7 +4,7 @@
 //! numpy 2.4.6: how it makes arrays of nested sequences, repeats the shorter of two, and which of them it refuses. An
 //! answer at which it raises an exception is wrong.
 
-use sandbox::{Budget, Exceeded, Node, NodeId, Value};
+use slm_sandbox::{Budget, Exceeded, Node, NodeId, Value};
 
 use super::ROOT;
 

@@ -1,8 +1,8 @@
 //! The judge beside EvalPlus itself: its verdicts on pairs of values, stored with the script that asked it.
 
-use benchmarks::Oracle;
-use sandbox::Value;
 use serde::Deserialize;
+use slm_benchmarks::Oracle;
+use slm_sandbox::Value;
 
 use super::Judge;
 

@@ -3,8 +3,8 @@
 //! # Source
 //! PyPI's `evoeval` 0.1.0, oddities included.
 
-use benchmarks::Puzzle;
-use sandbox::{Budget, Exceeded, Node, NodeId, Pairs, Value};
+use slm_benchmarks::Puzzle;
+use slm_sandbox::{Budget, Exceeded, Node, NodeId, Pairs, Value};
 
 use super::{ROOT, polynomial};
 
@@ -272,7 +272,7 @@ fn factors(arguments: &Value, found: &Value) -> Option<bool> {
 mod tests {
     use super::*;
 
-    /// A value from its text on the wire (sandbox/src/python/link.py).
+    /// A value from its text on the wire (crates/slm-sandbox/src/python/link.py).
     fn value(text: &str) -> Value {
         Value::try_from(text.to_owned()).unwrap_or_else(|error| panic!("{text}: {error}"))
     }

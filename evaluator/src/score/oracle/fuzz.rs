@@ -2,11 +2,11 @@
 //!
 //! `FUZZ_SECONDS=60 cargo test -p evaluator fuzz`
 
-#[path = "../../../../sandbox/tests/support/values.rs"]
+#[path = "../../../../crates/slm-sandbox/tests/support/values.rs"]
 mod values;
 
-use benchmarks::{Oracle, Puzzle};
-use sandbox::Value;
+use slm_benchmarks::{Oracle, Puzzle};
+use slm_sandbox::Value;
 
 use super::Judge;
 

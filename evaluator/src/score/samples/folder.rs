@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use cli::UserMistake;
-use metrics::syntax::Form;
+use slm_cli::UserMistake;
+use slm_metrics::syntax::Form;
 
 use super::{Samples, TaskIds};
 
@@ -52,7 +52,7 @@ pub(super) fn read(path: &Path, samples: &mut Samples<'_>) -> Result<()> {
         }
     }
     if passed_over > 0 {
-        cli::note(&format!(
+        slm_cli::note(&format!(
             "{passed_over} entries of {} are no TASK/NUMBER.py and passed over",
             path.display()
         ));

@@ -1,6 +1,6 @@
 //! No workflow spends more than it may, and what it leaves is told.
 
-use config::{Budget, Workflow};
+use slm_config::{Budget, Workflow};
 
 use super::{Question, RIGHT, SQUARE, World, ZERO, body, calls, question, writer};
 use crate::backend::Query;

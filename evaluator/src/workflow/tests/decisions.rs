@@ -1,6 +1,6 @@
 //! Which program is kept, who answers, and that no trajectory depends on its neighbours.
 
-use config::{AdapterRoles, Role, Workflow};
+use slm_config::{AdapterRoles, Role, Workflow};
 
 use super::{
     Question, RIGHT, SQUARE, SQUARE_PLUS_1, World, ZERO, body, calls, question, sorted, writer,

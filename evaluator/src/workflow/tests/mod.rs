@@ -9,8 +9,8 @@ use std::path::Path;
 use std::rc::Rc;
 
 use anyhow::Result;
-use benchmarks::TaskView;
-use config::{Evaluate, Prompts, Workflow};
+use slm_benchmarks::TaskView;
+use slm_config::{Evaluate, Prompts, Workflow};
 use tempfile::TempDir;
 
 use super::agent::Settings;

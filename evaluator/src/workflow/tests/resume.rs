@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use config::Workflow;
 use serde_json::Value;
+use slm_config::Workflow;
 
 use super::{Question, TESTS, World, ZERO, calls, question, sorted};
 use crate::backend::Query;

@@ -1,6 +1,6 @@
 //! When workflows stop.
 
-use config::Workflow;
+use slm_config::Workflow;
 
 use super::{
     Question, RIGHT, SQUARE, SQUARE_PLUS_1, TESTS, World, ZERO, body, calls, question, writer,
@@ -35,7 +35,7 @@ fn a_first_program_that_passes_its_visible_tests_is_not_reviewed() {
         assert!(
             calls(&events)
                 .iter()
-                .all(|call| call.text != "Think again." || call.role == config::Role::Planner)
+                .all(|call| call.text != "Think again." || call.role == slm_config::Role::Planner)
         );
     }
 }
@@ -104,7 +104,7 @@ fn the_rounds_are_spent_when_revisions_stay_wrong() {
             assert_eq!(finished.stop, StopReason::RoundsSpent, "{workflow}");
             assert_eq!(finished.rounds as usize, rounds);
             let revisions = events.iter().filter(|event| {
-                matches!(&event.what, What::Call(call) if call.role == config::Role::Coder)
+                matches!(&event.what, What::Call(call) if call.role == slm_config::Role::Coder)
                     && event.round > 0
             });
             assert_eq!(revisions.count(), rounds, "{workflow}");
@@ -131,7 +131,7 @@ fn without_feedback_nothing_is_run_and_the_latest_sound_program_is_kept() {
         assert_eq!(body(&finished), SQUARE_PLUS_1, "{workflow}");
         let reviews: Vec<_> = calls(&events)
             .into_iter()
-            .filter(|call| call.role == config::Role::Reviewer)
+            .filter(|call| call.role == slm_config::Role::Reviewer)
             .collect();
         let shown = &reviews[0].messages.last().expect("a message").content;
         assert!(
@@ -147,7 +147,7 @@ fn the_tester_sees_the_task_and_not_the_code() {
     let (_, events) = World::new().run(Workflow::MultiAgent, writer(ZERO, RIGHT));
     let tester = calls(&events)
         .into_iter()
-        .find(|call| call.role == config::Role::Tester)
+        .find(|call| call.role == slm_config::Role::Tester)
         .expect("a tester");
     for said in &tester.messages {
         assert!(!said.content.contains("return"), "{}", said.content);
@@ -174,7 +174,7 @@ fn reports_name_failed_tests_and_say_which_may_be_wrong() {
     let (_, events) = World::new().run(Workflow::Reflection, writer(ZERO, RIGHT));
     let review = calls(&events)
         .into_iter()
-        .find(|call| call.role == config::Role::Reviewer)
+        .find(|call| call.role == slm_config::Role::Reviewer)
         .expect("a review");
     let text = &review.messages[0].content;
     for part in [

@@ -1,6 +1,6 @@
 //! What limits H1: how many pairs there are, what is left out, and what the index rewards.
 
-use statistics::POWER;
+use slm_statistics::POWER;
 
 use super::super::super::arms::Arms;
 use super::super::super::hypotheses::h1::{AdapterComparison, Comparison};
@@ -174,7 +174,7 @@ fn same_format(run: &RunInfo) -> Option<String> {
     let renders_here = run
         .endpoint
         .as_ref()
-        .is_none_or(|endpoint| endpoint.api != config::Api::Chat.name());
+        .is_none_or(|endpoint| endpoint.api != slm_config::Api::Chat.name());
     let rendering = if renders_here {
         "Both arms get the same requests."
     } else {

@@ -2,7 +2,7 @@
 
 Made with Python 3.11, evalplus 0.3.1 and numpy 2.4.6. Each pair is judged by evalplus.eval.untrusted_check itself, in the
 process that it makes for a program. The expected value went through pickle before, as EvalPlus's file of expected
-results does, so that no NaN of the two is one object. The values are written in the form of sandbox/src/python/link.py.
+results does, so that no NaN of the two is one object. The values are written in the form of crates/slm-sandbox/src/python/link.py.
 """
 
 import json
@@ -209,7 +209,7 @@ nested(300, 1) | nested(300, 1)
 
 def encoder():
     """`Encoder` of the runner that returns values, without its process."""
-    folder = pathlib.Path(__file__).resolve().parents[5] / "sandbox/src/python"
+    folder = pathlib.Path(__file__).resolve().parents[5] / "crates/slm-sandbox/src/python"
     space = {"__name__": "link"}
     for part in ("link.py", "peer.py"):
         exec(compile((folder / part).read_text(), part, "exec"), space)

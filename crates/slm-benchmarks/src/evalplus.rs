@@ -1,0 +1,414 @@
+//! `HumanEval`+ and MBPP+: the same tasks with many more inputs; right is what a reference program returns.
+//!
+//! Inputs are read with all their digits and with `NaN` and `Infinity`, and given on as Python expressions, in which
+//! the types that JSON lacks (tuples, sets, complex numbers) stand again. Both releases of MBPP+ (0.1.0, which the
+//! published scores of Qwen2.5-Coder use, and 0.2.0) have one format; each is judged by the rules of its own time: the
+//! equality of sets and two second programs came with 0.2.0.
+//!
+//! # Source
+//! Liu et al. 2023, arXiv:2305.01210; PyPI's `evalplus` 0.3.1 (for the early release 0.2.1) for
+//! types, special cases and time limits.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use slm_table::{Exact, Place};
+
+use crate::literal::{python, python_string, tuple};
+use crate::registry::{Data, Format};
+use crate::{
+    BenchmarkError, CallTime, Calls, Expected, Oracle, Task, TaskView, Tests, evoeval, humaneval,
+};
+
+pub(crate) const HUMANEVAL_PLUS: Format = Format {
+    name: "humaneval+",
+    data: Data {
+        file: "HumanEvalPlus.jsonl.gz",
+        publisher: "github.com/evalplus/humanevalplus_release/releases",
+    },
+    read: |path| read(path, Family::HumanEval),
+};
+
+pub(crate) const MBPP_PLUS: Format = Format {
+    name: "mbpp+",
+    data: Data {
+        file: "MbppPlus.jsonl.gz",
+        publisher: "github.com/evalplus/mbppplus_release/releases",
+    },
+    read: |path| read(path, Family::Mbpp),
+};
+
+/// Whose tasks, and so whose exceptions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Family {
+    HumanEval,
+    /// MBPP+ 0.2.0.
+    Mbpp,
+    /// MBPP+ 0.1.0, whose verdicts were made when fewer exceptions were known.
+    EarlyMbpp,
+    /// `HumanEval`'s in other words, by the rules of `EvoEval`.
+    Evo,
+}
+
+/// Tasks of MBPP+ 0.1.0 that 0.2.0 left out, by number.
+const EARLY_TASKS: [u32; 21] = [
+    83, 115, 117, 143, 164, 229, 249, 295, 396, 400, 407, 431, 438, 442, 461, 574, 582, 595, 640,
+    746, 783,
+];
+
+/// Reads `HumanEval`+ as `EvoEval` words it anew and judges it.
+///
+/// # Errors
+/// The file cannot be read or is in another format.
+pub(crate) fn read_reworded(path: &Path) -> Result<Vec<Task>, BenchmarkError> {
+    read(path, Family::Evo)
+}
+
+fn read(path: &Path, mut family: Family) -> Result<Vec<Task>, BenchmarkError> {
+    refuse_parquet(path, family)?;
+    let mut rows = Vec::new();
+    for line in slm_table::lines(path)? {
+        let (place, text) = line?;
+        match Exact::parse(text.trim_end()) {
+            Ok(row) => rows.push((place, row)),
+            Err(problem) => {
+                return Err(BenchmarkError::Malformed {
+                    place: place.to_string(),
+                    problem: format!("not JSON: {problem}"),
+                });
+            }
+        }
+    }
+    let rows: Vec<Row> = rows.iter().map(|(place, row)| Row { place, row }).collect();
+    let is_early = |row: &Row| {
+        row.number()
+            .is_ok_and(|number| EARLY_TASKS.contains(&number))
+    };
+    if family == Family::Mbpp && rows.iter().any(is_early) {
+        family = Family::EarlyMbpp;
+    }
+    rows.iter().map(|row| row.task(family)).collect()
+}
+
+/// The hub's copies have parquet files, whose column `test` is a program; inputs stand in the release's lines alone.
+fn refuse_parquet(path: &Path, family: Family) -> Result<(), BenchmarkError> {
+    let mut magic = [0; 4];
+    let is_parquet = File::open(path)
+        .and_then(|mut file| file.read_exact(&mut magic))
+        .is_ok_and(|()| &magic == b"PAR1");
+    if is_parquet {
+        return Err(BenchmarkError::WantsRelease {
+            path: path.to_owned(),
+            found: "a parquet file, as the copies on the hub are",
+            data: family.data(),
+        });
+    }
+    Ok(())
+}
+
+impl Family {
+    fn data(self) -> Data {
+        match self {
+            Self::HumanEval => HUMANEVAL_PLUS.data,
+            Self::Mbpp | Self::EarlyMbpp => MBPP_PLUS.data,
+            Self::Evo => evoeval::FORMAT.data,
+        }
+    }
+}
+
+struct Row<'a> {
+    place: &'a Place,
+    row: &'a Exact,
+}
+
+impl<'a> Row<'a> {
+    fn malformed(&self, problem: impl Into<String>) -> BenchmarkError {
+        BenchmarkError::Malformed {
+            place: self.place.to_string(),
+            problem: problem.into(),
+        }
+    }
+
+    fn need(&self, name: &str) -> Result<&'a Exact, BenchmarkError> {
+        self.row.get(name).ok_or_else(|| {
+            self.malformed(format!(
+                "no field `{name}`\nhint: is this the data file of another benchmark?"
+            ))
+        })
+    }
+
+    fn text(&self, name: &str) -> Result<&'a str, BenchmarkError> {
+        match self.need(name)? {
+            Exact::Text(text) => Ok(text),
+            _ => Err(self.malformed(format!("field `{name}` is not a string"))),
+        }
+    }
+
+    /// The arguments of each call.
+    fn inputs(&self, name: &str) -> Result<Vec<&'a [Exact]>, BenchmarkError> {
+        let lists = || match self.need(name) {
+            Ok(Exact::Array(inputs)) => inputs
+                .iter()
+                .map(|input| match input {
+                    Exact::Array(arguments) => Some(arguments.as_slice()),
+                    _ => None,
+                })
+                .collect(),
+            // The publisher writes an object where there are no inputs.
+            Ok(Exact::Object(fields)) if fields.is_empty() => Some(Vec::new()),
+            _ => None,
+        };
+        self.need(name)?;
+        lists().ok_or_else(|| self.malformed(format!("field `{name}` is not a list of lists")))
+    }
+
+    /// The number at the end of the task's id.
+    fn number(&self) -> Result<u32, BenchmarkError> {
+        let task_id = self.text("task_id")?;
+        let number = task_id
+            .rsplit('/')
+            .next()
+            .and_then(|text| text.parse().ok());
+        number.ok_or_else(|| {
+            self.malformed(format!(
+                "task id `{task_id}`, expected one that ends in a number"
+            ))
+        })
+    }
+
+    fn atol(&self) -> Result<f64, BenchmarkError> {
+        let atol = match self.need("atol")? {
+            Exact::Number(text) => text.parse().ok(),
+            _ => None,
+        };
+        atol.ok_or_else(|| self.malformed("field `atol` is not a number"))
+    }
+
+    fn task(&self, family: Family) -> Result<Task, BenchmarkError> {
+        let task_id = self.text("task_id")?;
+        let (prompt, entry_point) = (self.text("prompt")?, self.text("entry_point")?);
+        let solution = self.text("canonical_solution")?;
+        let atol = match family {
+            Family::Evo => evoeval::ZERO,
+            Family::HumanEval | Family::Mbpp | Family::EarlyMbpp => self.atol()?,
+        };
+        let expression: fn(u32, &[Exact]) -> String = match family {
+            Family::HumanEval | Family::Evo => |_, input| tuple(input.iter().map(python)),
+            Family::Mbpp | Family::EarlyMbpp => mbpp_arguments,
+        };
+        let number = self.number()?;
+        let calls = |name: &str| -> Result<Vec<String>, BenchmarkError> {
+            let inputs = self.inputs(name)?;
+            Ok(inputs
+                .iter()
+                .map(|input| expression(number, input))
+                .collect())
+        };
+        let tests = Tests::Calls(Calls {
+            entry_point: entry_point.to_owned(),
+            prelude: String::new(),
+            base: calls("base_input")?,
+            plus: Some(calls("plus_input")?),
+            expected: Expected::Reference(format!("{prompt}{solution}")),
+            oracle: oracle(family, entry_point),
+            atol,
+            time: CallTime::EVALPLUS,
+        });
+        let view = match family {
+            Family::HumanEval | Family::Evo => humaneval::view(task_id, prompt, entry_point),
+            Family::Mbpp | Family::EarlyMbpp => mbpp_view(task_id, prompt, entry_point),
+        };
+        Ok(Task::new(view, tests, solution.to_owned()))
+    }
+}
+
+/// What may be seen of an MBPP+ task, whose prompt shows one assert.
+fn mbpp_view(task_id: &str, prompt: &str, entry_point: &str) -> TaskView {
+    let mut view = TaskView::new(task_id, prompt.to_owned(), entry_point);
+    let asserts = prompt.lines().filter(|line| line.starts_with("assert "));
+    view.public_examples = asserts.take(1).map(str::to_owned).collect();
+    view
+}
+
+/// How the results of a function are compared; the exceptions are EvalPlus's.
+fn oracle(family: Family, entry_point: &str) -> Oracle {
+    match (family, entry_point) {
+        (Family::HumanEval | Family::Evo, "find_zero") => {
+            Oracle::ZeroOf("def find_zero(xs):\n    return xs\n".to_owned())
+        }
+        (Family::Evo, _) => Oracle::Typed,
+        // Mbpp/164: the published tests contradict the task's own words.
+        (Family::Mbpp | Family::EarlyMbpp, "are_equivalent") => Oracle::Anything,
+        // Mbpp/295: whether a number divides itself is open for 0 and 1.
+        (Family::Mbpp | Family::EarlyMbpp, "sum_div") => Oracle::OrZero,
+        // Mbpp/581: "height" may be the slant height or the perpendicular one.
+        (Family::Mbpp, "surface_Area") => Oracle::OrWithin(PERPENDICULAR.to_owned()),
+        // Mbpp/558: numbers of different length may be padded with zeros.
+        (Family::Mbpp, "digit_distance_nums") => Oracle::OrEqualTo(PADDED.to_owned()),
+        (
+            Family::Mbpp,
+            "similar_elements"
+            | "find_char_long"
+            | "common_in_nested_lists"
+            | "extract_singly"
+            | "larg_nnum"
+            | "intersection_array"
+            | "find_dissimilar"
+            | "Diff",
+        ) => Oracle::SetEqual,
+        // Their results are match objects or words for yes and no.
+        (
+            Family::Mbpp | Family::EarlyMbpp,
+            "check_str" | "text_match_three" | "text_starta_endb",
+        ) => Oracle::NotNone,
+        _ => Oracle::Equal,
+    }
+}
+
+const PERPENDICULAR: &str = "\
+import math
+def surface_Area(base, height):
+    slant = math.sqrt((base / 2) ** 2 + height ** 2)
+    return round(base ** 2 + 4 * (base * slant) / 2)
+";
+
+const PADDED: &str = "\
+def digit_distance_nums(first, second):
+    digits = str(first), str(second)
+    width = max(map(len, digits))
+    return sum(abs(int(a) - int(b)) for a, b in zip(*(d.zfill(width) for d in digits)))
+";
+
+/// The arguments of an MBPP+ call: the types that JSON lost are restored task by task, as EvalPlus does on reading.
+fn mbpp_arguments(number: u32, input: &[Exact]) -> String {
+    let each = |convert: fn(&Exact) -> String| tuple(input.iter().map(convert));
+    // Converts the first arguments, each in its own way.
+    let first = |convert: &[fn(&Exact) -> String]| {
+        let convert = convert
+            .iter()
+            .copied()
+            .chain(std::iter::repeat(python as fn(&Exact) -> String));
+        tuple(
+            input
+                .iter()
+                .zip(convert)
+                .map(|(argument, convert)| convert(argument)),
+        )
+    };
+    match number {
+        2 | 116 | 132 | 143 | 222 | 261 | 273 | 394 | 399 | 421 | 424 | 429 | 470 | 560 | 579
+        | 596 | 616 | 630 | 726 | 740 | 744 | 809 => each(as_tuple),
+        63 | 64 | 70 | 94 | 120 | 237 | 272 | 299 | 400 | 409 | 417 | 438 | 473 | 614 | 780 => {
+            each(|argument| list(argument, as_tuple))
+        }
+        75 | 413 | 444 | 753 => first(&[|argument| list(argument, as_tuple)]),
+        106 | 750 => first(&[python, as_tuple]),
+        115 => each(|argument| list(argument, as_set)),
+        124 => first(&[as_float, as_complex]),
+        250 | 307 | 405 | 446 | 617 | 720 | 763 | 808 => first(&[as_tuple]),
+        252 => each(as_complex),
+        259 | 401 | 445 => each(|argument| tuple(items(argument).iter().map(as_tuple))),
+        278 => each(|argument| {
+            tuple(items(argument).iter().map(|item| match item {
+                Exact::Array(_) => as_tuple(item),
+                other => python(other),
+            }))
+        }),
+        722 => first(&[|argument| match argument {
+            Exact::Object(fields) => {
+                let fields = fields
+                    .iter()
+                    .map(|(name, value)| format!("{}: {}", python_string(name), as_tuple(value)));
+                format!("{{{}}}", fields.collect::<Vec<_>>().join(", "))
+            }
+            other => python(other),
+        }]),
+        580 | 615 | 791 => tuple(input.iter().map(as_tuples)),
+        _ => each(python),
+    }
+}
+
+/// What Python iterates over in a value: of a string its characters.
+fn items(value: &Exact) -> Vec<Exact> {
+    match value {
+        Exact::Array(items) => items.clone(),
+        Exact::Text(text) => text.chars().map(|c| Exact::Text(c.to_string())).collect(),
+        Exact::Object(fields) => fields
+            .iter()
+            .map(|(name, _)| Exact::Text(name.clone()))
+            .collect(),
+        Exact::Null | Exact::Bool(_) | Exact::Number(_) => Vec::new(),
+    }
+}
+
+fn list(value: &Exact, convert: fn(&Exact) -> String) -> String {
+    let items: Vec<String> = items(value).iter().map(convert).collect();
+    format!("[{}]", items.join(", "))
+}
+
+fn as_tuple(value: &Exact) -> String {
+    tuple(items(value).iter().map(python))
+}
+
+/// A value in which every list, however deep, is a tuple.
+fn as_tuples(value: &Exact) -> String {
+    match value {
+        Exact::Array(items) => tuple(items.iter().map(as_tuples)),
+        other => python(other),
+    }
+}
+
+/// What is empty or no list becomes an empty dict, as `EvalPlus` has it.
+fn as_set(value: &Exact) -> String {
+    match value {
+        Exact::Array(items) if !items.is_empty() => format!("set({})", python(value)),
+        _ => "{}".to_owned(),
+    }
+}
+
+fn as_float(value: &Exact) -> String {
+    match value {
+        // `float('1')` and `1.0` are the same, but only literals are safe to be evaluated.
+        Exact::Text(text) => text
+            .trim()
+            .parse::<f64>()
+            .map_or_else(|_| python(value), |n| format!("{n:?}")),
+        Exact::Number(text) => text
+            .parse::<f64>()
+            .map_or_else(|_| python(value), |n| format!("{n:?}")),
+        other => python(other),
+    }
+}
+
+fn as_complex(value: &Exact) -> String {
+    format!("complex({})", python(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(number: u32, input: &str, expected: &str) {
+        let Ok(Exact::Array(input)) = Exact::parse(input) else {
+            panic!("a list");
+        };
+        assert_eq!(mbpp_arguments(number, &input), expected, "task {number}");
+    }
+
+    #[test]
+    fn types_that_json_lacks_are_restored() {
+        check(1, "[[1], 2]", "([1], 2,)");
+        check(1, "[]", "()");
+        check(2, "[[1, 2], \"ab\"]", "((1, 2,), ('a', 'b',),)");
+        check(63, "[[[1, 2]]]", "([(1, 2,)],)");
+        check(75, "[[[1]], 6]", "([(1,)], 6,)");
+        check(106, "[[1], [2]]", "([1], (2,),)");
+        check(115, "[[[1, 2], []]]", "([set([1, 2]), {}],)");
+        check(124, "[\"1\", \"1j\"]", "(1.0, complex('1j'),)");
+        check(278, "[[1, [2], \"a\"]]", "((1, (2,), 'a',),)");
+        check(307, "[[1], 2, 3]", "((1,), 2, 3,)");
+        check(580, "[[1, [2, []]]]", "((1, (2, (),),),)");
+        check(722, "[{\"a\": [1]}, 2]", "({'a': (1,)}, 2,)");
+    }
+}

@@ -1,0 +1,135 @@
+//! The fields of a row, asked for by name and type, with errors that say where.
+
+use std::path::Path;
+
+use serde_json::Value;
+use slm_table::{Exact, Place, Reading, Row};
+
+use crate::{BenchmarkError, Task};
+
+/// Bytes of a task's row: a publisher's tests may take hundreds of megabytes.
+const MAX_TASK_BYTES: usize = 1 << 30;
+
+/// A row whose fields are being taken.
+pub(crate) struct Fields<'a> {
+    place: &'a Place,
+    fields: &'a serde_json::Map<String, Value>,
+}
+
+/// Reads a file of which each row is a task.
+pub(crate) fn tasks_of_rows(
+    path: &Path,
+    task: impl Fn(&Fields<'_>) -> Result<Task, BenchmarkError>,
+) -> Result<Vec<Task>, BenchmarkError> {
+    Reading::all()
+        .with_max_row_bytes(MAX_TASK_BYTES)
+        .open(path)?
+        .map(|row| task(&Fields::of(&row?)))
+        .collect()
+}
+
+impl<'a> Fields<'a> {
+    pub(crate) fn of(row: &'a Row) -> Self {
+        Self {
+            place: &row.place,
+            fields: &row.fields,
+        }
+    }
+
+    /// The error for a row that is not as it should be.
+    pub(crate) fn malformed(&self, problem: impl Into<String>) -> BenchmarkError {
+        BenchmarkError::Malformed {
+            place: self.place.to_string(),
+            problem: problem.into(),
+        }
+    }
+
+    /// Number of the line or row, counted from 1.
+    pub(crate) fn number(&self) -> usize {
+        self.place.number()
+    }
+
+    /// A field that may be absent or null.
+    pub(crate) fn get(&self, name: &str) -> Option<&'a Value> {
+        self.fields.get(name).filter(|value| !value.is_null())
+    }
+
+    pub(crate) fn need(&self, name: &str) -> Result<&'a Value, BenchmarkError> {
+        self.get(name).ok_or_else(|| {
+            let present: Vec<&str> = self.fields.keys().map(String::as_str).collect();
+            self.malformed(format!(
+                "no field `{name}`, found {}\nhint: is this the data file of another benchmark?",
+                present.join(", ")
+            ))
+        })
+    }
+
+    fn mistyped(&self, name: &str, expected: &str) -> BenchmarkError {
+        self.malformed(format!("field `{name}` is not {expected}"))
+    }
+
+    /// A text that must be there.
+    pub(crate) fn text(&self, name: &str) -> Result<&'a str, BenchmarkError> {
+        self.need(name)?
+            .as_str()
+            .ok_or_else(|| self.mistyped(name, "a string"))
+    }
+
+    /// A text that may be absent or null.
+    pub(crate) fn optional_text(&self, name: &str) -> Result<Option<&'a str>, BenchmarkError> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(_) => self.text(name).map(Some),
+        }
+    }
+
+    /// A list of texts that must be there.
+    pub(crate) fn texts(&self, name: &str) -> Result<Vec<String>, BenchmarkError> {
+        texts(self.need(name)?).ok_or_else(|| self.mistyped(name, "a list of strings"))
+    }
+
+    /// A text or a number, as text: ids are either.
+    pub(crate) fn id(&self, name: &str) -> Result<String, BenchmarkError> {
+        match self.need(name)? {
+            Value::String(text) => Ok(text.clone()),
+            Value::Number(number) => Ok(number.to_string()),
+            _ => Err(self.mistyped(name, "a string or a number")),
+        }
+    }
+
+    /// A field that is JSON, or whose text is, with all digits of its numbers; an empty or missing one is `None`.
+    pub(crate) fn exact(&self, name: &str) -> Result<Option<Exact>, BenchmarkError> {
+        let text = match self.get(name) {
+            None => return Ok(None),
+            Some(Value::String(text)) => text.clone(),
+            Some(value) => value.to_string(),
+        };
+        if text.trim().is_empty() {
+            return Ok(None);
+        }
+        Exact::parse(&text)
+            .map(Some)
+            .map_err(|problem| self.malformed(format!("field `{name}` is not JSON: {problem}")))
+    }
+
+    /// A field whose text is JSON itself; an empty or missing one is `None`.
+    pub(crate) fn json(&self, name: &str) -> Result<Option<Value>, BenchmarkError> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) if text.trim().is_empty() => Ok(None),
+            Some(Value::String(text)) => serde_json::from_str(text)
+                .map(Some)
+                .map_err(|error| self.malformed(format!("field `{name}` is not JSON: {error}"))),
+            Some(value) => Ok(Some(value.clone())),
+        }
+    }
+}
+
+/// The strings of a list; `None` if it is something else.
+pub(crate) fn texts(value: &Value) -> Option<Vec<String>> {
+    value
+        .as_array()?
+        .iter()
+        .map(|item| item.as_str().map(str::to_owned))
+        .collect()
+}

@@ -1,0 +1,283 @@
+//! Benchmarks by name, and the files that they are read from.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use slm_table::TableError;
+
+use crate::task::hexadecimal;
+use crate::{
+    BenchmarkError, Embedded, Task, apps, bigcodebench, classeval, custom, evalplus, evoeval,
+    humaneval, leetcode, livecodebench, mathqa, mbpp,
+};
+
+/// A collection of tasks under one name.
+pub trait Benchmark {
+    /// As a recipe writes it.
+    fn name(&self) -> &'static str;
+
+    /// The file that the tasks are read from; `None` if they are built in.
+    fn data(&self) -> Option<&Path>;
+
+    /// All tasks, in an order that never changes.
+    ///
+    /// # Errors
+    /// The file that holds them is missing or cannot be understood.
+    fn tasks(&self) -> Result<Vec<Task>, BenchmarkError>;
+}
+
+/// The file of a benchmark's tasks, and who publishes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Data {
+    /// The publisher's name for the file.
+    pub file: &'static str,
+    /// Where it is published.
+    pub publisher: &'static str,
+}
+
+/// A benchmark that reads a file.
+pub(crate) struct Format {
+    pub(crate) name: &'static str,
+    pub(crate) data: Data,
+    pub(crate) read: fn(&Path) -> Result<Vec<Task>, BenchmarkError>,
+}
+
+const FORMATS: [&Format; 13] = [
+    &humaneval::FORMAT,
+    &evalplus::HUMANEVAL_PLUS,
+    &mbpp::FULL,
+    &mbpp::SANITIZED,
+    &evalplus::MBPP_PLUS,
+    &classeval::FORMAT,
+    &apps::FORMAT,
+    &bigcodebench::FORMAT,
+    &livecodebench::FORMAT,
+    &evoeval::FORMAT,
+    &mathqa::FORMAT,
+    &leetcode::FORMAT,
+    &custom::FORMAT,
+];
+
+/// Names that [`open`] knows.
+pub const NAMES: &[&str] = &{
+    let mut names = [Embedded::NAME; FORMATS.len() + 1];
+    let mut i = 0;
+    while i < FORMATS.len() {
+        names[i + 1] = FORMATS[i].name;
+        i += 1;
+    }
+    names
+};
+
+/// A built-in benchmark by name.
+///
+/// # Errors
+/// As [`open`] without a file.
+pub fn by_name(name: &str) -> Result<Box<dyn Benchmark>, BenchmarkError> {
+    open(name, None)
+}
+
+/// Which file a benchmark reads; `None` if it is built in or unknown.
+pub fn data_of(name: &str) -> Option<Data> {
+    FORMATS
+        .iter()
+        .find(|format| format.name == name)
+        .map(|format| format.data)
+}
+
+/// The benchmark of a name, with its tasks in the file `data`.
+///
+/// # Errors
+/// [`BenchmarkError::Unknown`], which lists the names; a file that is needed and not named, or named and not needed.
+pub fn open(name: &str, data: Option<&Path>) -> Result<Box<dyn Benchmark>, BenchmarkError> {
+    if name == Embedded::NAME {
+        return match data {
+            None => Ok(Box::new(Embedded)),
+            Some(path) => Err(BenchmarkError::NeedsNoData {
+                name: Embedded::NAME,
+                path: path.to_owned(),
+            }),
+        };
+    }
+    let format = FORMATS
+        .iter()
+        .find(|format| format.name == name)
+        .ok_or_else(|| BenchmarkError::Unknown { name: name.into() })?;
+    let path = data.ok_or(BenchmarkError::NoData {
+        name: format.name,
+        data: format.data,
+    })?;
+    Ok(Box::new(FileBenchmark {
+        format,
+        path: path.to_owned(),
+    }))
+}
+
+struct FileBenchmark {
+    format: &'static Format,
+    path: PathBuf,
+}
+
+impl Benchmark for FileBenchmark {
+    fn name(&self) -> &'static str {
+        self.format.name
+    }
+
+    fn data(&self) -> Option<&Path> {
+        Some(&self.path)
+    }
+
+    fn tasks(&self) -> Result<Vec<Task>, BenchmarkError> {
+        let tasks = (self.format.read)(&self.path).map_err(|error| match error {
+            BenchmarkError::Table(TableError::NotFound { path }) => BenchmarkError::NoFile {
+                name: self.format.name,
+                path,
+                data: self.format.data,
+            },
+            error => error,
+        })?;
+        if tasks.is_empty() {
+            return Err(BenchmarkError::Empty {
+                path: self.path.clone(),
+            });
+        }
+        let mut ids = HashSet::new();
+        for task in &tasks {
+            if !ids.insert(&task.view().task_id) {
+                return Err(BenchmarkError::Duplicate {
+                    path: self.path.clone(),
+                    task_id: task.view().task_id.clone(),
+                });
+            }
+        }
+        Ok(tasks)
+    }
+}
+
+/// The tasks of a benchmark, and which version of its data they are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskSet {
+    /// Name of the benchmark.
+    pub benchmark: &'static str,
+    /// In the order of the file.
+    pub tasks: Vec<Task>,
+    /// SHA-256 of the file in hexadecimal; of all their texts if they are built in.
+    pub data_sha256: String,
+}
+
+/// Reads the tasks of the benchmark `name` from the file `data`.
+///
+/// # Errors
+/// As [`open`] and [`Benchmark::tasks`].
+pub fn load(name: &str, data: Option<&Path>) -> Result<TaskSet, BenchmarkError> {
+    let benchmark = open(name, data)?;
+    let tasks = benchmark.tasks()?;
+    let data_sha256 = match benchmark.data() {
+        Some(path) => sha256_of_file(path).map_err(|source| BenchmarkError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?,
+        None => sha256_of_tasks(&tasks),
+    };
+    Ok(TaskSet {
+        benchmark: benchmark.name(),
+        tasks,
+        data_sha256,
+    })
+}
+
+/// As [`load`], each task's view with the request after solved examples that its publisher defines.
+///
+/// That request shows all tests: they are public by the benchmark's own definition when it is asked this way.
+///
+/// # Errors
+/// As [`load`]; [`BenchmarkError::NoShots`] for a benchmark without examples.
+pub fn load_few_shot(name: &str, data: Option<&Path>) -> Result<TaskSet, BenchmarkError> {
+    let mut set = load(name, data)?;
+    match data.filter(|_| name == mbpp::FULL.name) {
+        Some(path) => mbpp::show_shots(path, &mut set.tasks)?,
+        None => return Err(BenchmarkError::NoShots { name: name.into() }),
+    }
+    Ok(set)
+}
+
+fn sha256_of_file(path: &Path) -> io::Result<String> {
+    let (mut file, mut hash) = (File::open(path)?, Sha256::new());
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(hexadecimal(hash)),
+            n => hash.update(&buffer[..n]),
+        }
+    }
+}
+
+fn sha256_of_tasks(tasks: &[Task]) -> String {
+    let mut hash = Sha256::new();
+    for task in tasks {
+        hash.update(format!("{:?}", task.view()));
+        hash.update(task.hidden().sha256());
+    }
+    hexadecimal(hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_listed_name_yields_a_benchmark_of_that_name() {
+        for name in NAMES {
+            let data = data_of(name).map(|data| Path::new(data.file));
+            let benchmark = open(name, data).expect("a listed name");
+            assert_eq!((benchmark.name(), benchmark.data()), (*name, data));
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_is_answered_with_the_known_ones() {
+        let error = open("humanevil", None).err().map(|error| error.to_string());
+        assert_eq!(
+            error.as_deref(),
+            Some(
+                "unknown benchmark `humanevil`\nhint: known are embedded, humaneval, humaneval+, mbpp, mbpp-sanitized, mbpp+, classeval, apps, bigcodebench, livecodebench, evoeval, mathqa-python, leetcode, custom"
+            )
+        );
+    }
+
+    #[test]
+    fn a_missing_file_is_answered_with_where_it_is_published() {
+        for (data, message) in [
+            (
+                None,
+                "the benchmark `humaneval` needs its data file, HumanEval.jsonl.gz\nhint: github.com/openai/human-eval publishes it",
+            ),
+            (
+                Some(Path::new("no/such.jsonl")),
+                "no data file no/such.jsonl for the benchmark `humaneval`\nhint: github.com/openai/human-eval publishes HumanEval.jsonl.gz",
+            ),
+        ] {
+            let error = load("humaneval", data).expect_err("no file");
+            assert_eq!(error.to_string(), message);
+        }
+        let error = load("embedded", Some(Path::new("x.jsonl"))).expect_err("no file is read");
+        assert_eq!(
+            error.to_string(),
+            "the benchmark `embedded` is built in and reads no file, found x.jsonl"
+        );
+    }
+
+    #[test]
+    fn the_hash_is_that_of_the_file() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("abc");
+        std::fs::write(&path, "abc").expect("file");
+        assert_eq!(
+            sha256_of_file(&path).expect("readable"),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+    }
+}

@@ -1,0 +1,189 @@
+//! From outcomes to messages and exit codes.
+
+use std::fmt;
+use std::io;
+use std::process::ExitCode;
+
+use slm_config::RecipeError;
+use slm_hub::HubError;
+use slm_model::source::SourceError;
+use slm_model::{AdapterError, CheckpointError, ConfigError, GenerationError};
+
+use crate::interrupt::INTERRUPTED;
+
+/// Marks an error as the user's: exit code 2 instead of 1.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UserMistake(pub String);
+
+/// The user stopped a command, which has put everything it had done in safety: exit code 130.
+///
+/// The text says where it stopped and how to go on.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Interrupted(pub String);
+
+/// How a command ended when it did not just succeed.
+#[derive(Debug)]
+pub enum Failure {
+    /// The environment failed: no network, full disk, broken file. Exit code 1.
+    Environment(anyhow::Error),
+    /// The user asked for something impossible. Exit code 2.
+    Mistake(anyhow::Error),
+    /// Everything that could be done is done, but some samples have no score. Exit code 3.
+    Incomplete(String),
+    /// The user stopped it. Exit code 130.
+    Interrupted(String),
+}
+
+impl Failure {
+    /// An environment failure, unless the chain of causes holds something that the user can only have mistaken, or
+    /// the user's own interruption.
+    pub fn from_error(error: anyhow::Error) -> Self {
+        if let Some(Interrupted(text)) = error.downcast_ref() {
+            return Self::Interrupted(text.clone());
+        }
+        let mistake = error.chain().any(is_mistake);
+        if mistake {
+            Self::Mistake(error)
+        } else {
+            Self::Environment(error)
+        }
+    }
+
+    fn code(&self) -> u8 {
+        match self {
+            Self::Environment(_) => 1,
+            Self::Mistake(_) => 2,
+            Self::Incomplete(_) => 3,
+            Self::Interrupted(_) => INTERRUPTED,
+        }
+    }
+}
+
+/// Whether a cause says that something impossible was asked for, and not that a sound thing is broken or out of reach.
+fn is_mistake(cause: &(dyn std::error::Error + 'static)) -> bool {
+    if cause.is::<UserMistake>() || cause.is::<RecipeError>() {
+        return true;
+    }
+    if let Some(error) = cause.downcast_ref::<SourceError>() {
+        return match error {
+            SourceError::NoSource { .. }
+            | SourceError::NoWheelHash
+            | SourceError::NoModelFolder { .. }
+            | SourceError::NoModelFile { .. }
+            | SourceError::HashOfFolder { .. } => true,
+            SourceError::Unreadable { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            _ => false,
+        };
+    }
+    if let Some(error) = cause.downcast_ref::<HubError>() {
+        return error.is_mistake();
+    }
+    if let Some(error) = cause.downcast_ref::<CheckpointError>() {
+        let unsupported = |source: &ConfigError| {
+            use ConfigError::{Quantised, UnknownArchitecture};
+            matches!(source, UnknownArchitecture { .. } | Quantised { .. })
+        };
+        return matches!(error, CheckpointError::Config { source, .. } if unsupported(source));
+    }
+    if let Some(error) = cause.downcast_ref::<AdapterError>() {
+        return matches!(
+            error,
+            AdapterError::Mismatch { .. }
+                | AdapterError::Unsupported { .. }
+                | AdapterError::Refused { .. }
+        );
+    }
+    matches!(
+        cause.downcast_ref::<GenerationError>(),
+        Some(GenerationError::TooLong { .. })
+    )
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::from_error(error)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Environment(error) | Self::Mistake(error) => {
+                // Causes that only repeat the text before them are left out; hints stay last.
+                let mut shown = Vec::<String>::new();
+                let mut hints = Vec::<String>::new();
+                for cause in error.chain() {
+                    let text = cause.to_string();
+                    let (lines, own_hints): (Vec<&str>, Vec<&str>) =
+                        text.lines().partition(|line| !line.starts_with("hint: "));
+                    let lines = lines.join("\n");
+                    if !shown.iter().any(|before| before.contains(&lines)) {
+                        shown.push(lines);
+                    }
+                    for hint in own_hints {
+                        if !hints.iter().any(|before| before == hint) {
+                            hints.push(hint.to_owned());
+                        }
+                    }
+                }
+                write!(f, "{}", shown.join(": "))?;
+                hints.iter().try_for_each(|hint| write!(f, "\n{hint}"))
+            }
+            Self::Incomplete(text) | Self::Interrupted(text) => f.write_str(text),
+        }
+    }
+}
+
+/// Prints how a command failed, if it did, and gives its exit code.
+pub fn finish(outcome: Result<(), Failure>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // What the user asked for is no error.
+            let label = match failure {
+                Failure::Interrupted(_) => "interrupted",
+                _ => "error",
+            };
+            crate::note(&format!("{label}: {failure}"));
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::{Context, anyhow};
+
+    #[test]
+    fn hints_of_all_causes_come_last_and_once() {
+        let error = Err::<(), _>(anyhow!("disk full\nhint: make room"))
+            .context("cannot save")
+            .expect_err("an error");
+        let failure = Failure::from_error(error);
+        assert_eq!(
+            failure.to_string(),
+            "cannot save: disk full\nhint: make room"
+        );
+        assert_eq!(failure.code(), 1);
+    }
+
+    #[test]
+    fn a_mistake_anywhere_in_the_chain_is_the_users() {
+        let error = Err::<(), _>(UserMistake("no such adapter".to_owned()))
+            .context("cannot compare")
+            .expect_err("an error");
+        assert_eq!(Failure::from_error(error).code(), 2);
+    }
+
+    #[test]
+    fn an_interruption_has_a_code_of_its_own() {
+        let failure = Failure::from_error(Interrupted("after step 3".to_owned()).into());
+        assert_eq!(
+            (failure.code(), failure.to_string().as_str()),
+            (130, "after step 3")
+        );
+    }
+}

@@ -1,0 +1,244 @@
+//! The hub as the user's environment has it, and what a recipe takes from there, with progress.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use slm_hub::{Fetched, Hub, HubError, HubName, ModelParts, Provenance, Settings, Token};
+
+use crate::base_model::{cache_dir, set};
+use crate::interrupt::saved_meanwhile;
+use crate::progress::{Steps, duration_text};
+use crate::{bytes_text, note};
+
+/// Where the hub is if nothing else is said.
+const ENDPOINT: &str = "https://huggingface.co";
+/// Longest silence of a server, as in the Python client.
+const TIMEOUT_S: f64 = 10.0;
+/// Pause before the second try of a request.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+
+/// The repository that a recipe's text means, if it is no path on this machine: `hf:OWNER/NAME...`, or a bare
+/// `OWNER/NAME` where no such file or folder is and none of `endings` says that one was meant.
+pub(crate) fn hub_name(text: &str, endings: &[&str]) -> Result<Option<HubName>, HubError> {
+    if let Some(name) = HubName::parse(text) {
+        return name.map(Some);
+    }
+    let lower = text.to_lowercase();
+    let is_file = endings.iter().any(|ending| lower.ends_with(ending));
+    if is_file || Path::new(text).exists() {
+        return Ok(None);
+    }
+    Ok(HubName::bare(text))
+}
+
+/// Brings a model; `text` is how the recipe names it.
+pub(crate) fn fetch_model(text: &str, name: &HubName, parts: ModelParts) -> Result<Fetched> {
+    fetch(text, |hub, progress| hub.fetch_model(name, parts, progress))
+}
+
+/// Brings the data set that a recipe names by `text`, if it is on the hub: `hf:OWNER/NAME[@REVISION][#FILES]`, or
+/// `OWNER/NAME` where no such file or folder is here. `None` if it is on this machine.
+///
+/// `endings` are those of files that can be read.
+///
+/// # Errors
+/// As [`slm_hub::Hub::fetch_dataset`].
+pub fn fetch_dataset(text: &str, endings: &[&str]) -> Result<Option<Fetched>> {
+    let Some(name) = hub_name(text, endings)? else {
+        return Ok(None);
+    };
+    fetch(text, |hub, progress| {
+        hub.fetch_dataset(&name, endings, progress)
+    })
+    .map(Some)
+}
+
+/// Brings the one data file that `path` names, if it is `hf:OWNER/NAME[@REVISION][#FILE]`; `None` if it is on this
+/// machine.
+///
+/// # Errors
+/// As [`slm_hub::Hub::fetch_file`].
+pub fn fetch_data_file(path: &Path, endings: &[&str]) -> Result<Option<Fetched>> {
+    let text = path.to_string_lossy();
+    let Some(name) = HubName::parse(&text) else {
+        return Ok(None);
+    };
+    let name = name?;
+    fetch(&text, |hub, progress| {
+        hub.fetch_file(&name, endings, progress)
+    })
+    .map(Some)
+}
+
+/// Where the data file of a benchmark is looked for if nobody says where it is.
+pub fn cached_data_file(name: &str) -> PathBuf {
+    cache_dir().join("data").join(name)
+}
+
+/// The data file of a benchmark: `named`, perhaps on the hub, or else the one in the cache folder that is called
+/// `default`; and what the hub says that it is, if it came from there. No file is looked for without either.
+///
+/// # Errors
+/// As [`fetch_data_file`].
+pub fn benchmark_data(
+    named: Option<&Path>,
+    default: Option<&str>,
+    endings: &[&str],
+) -> Result<(Option<PathBuf>, Option<Provenance>)> {
+    let fetched = match named {
+        Some(path) => fetch_data_file(path, endings)?,
+        None => None,
+    };
+    let Some(fetched) = fetched else {
+        let cached = || default.map(cached_data_file);
+        return Ok((named.map(Path::to_owned).or_else(cached), None));
+    };
+    Ok((fetched.paths().pop(), Some(fetched.provenance)))
+}
+
+fn fetch(
+    text: &str,
+    what: impl FnOnce(&Hub, &mut dyn FnMut(slm_hub::Progress)) -> Result<Fetched, HubError>,
+) -> Result<Fetched> {
+    let mut steps = Steps::default();
+    let _guard = saved_meanwhile("what has been downloaded is kept");
+    let fetched = what(&Hub::new(settings()), &mut |event| show(&mut steps, event));
+    steps.finish();
+    let fetched = fetched.map_err(anyhow::Error::from);
+    let fetched = if text.starts_with("hf:") {
+        fetched?
+    } else {
+        // Perhaps a path was meant.
+        fetched.with_context(|| {
+            format!("there is no file or folder {text} here, and as a repository on the hub")
+        })?
+    };
+    let record = &fetched.provenance;
+    let bytes = record.files.iter().map(|file| file.bytes).sum();
+    note(&format!(
+        "from the hub       {}@{} ({}), {} in {} {}",
+        record.repository,
+        record.commit.get(..12).unwrap_or(&record.commit),
+        record.revision,
+        bytes_text(bytes),
+        record.files.len(),
+        if record.files.len() == 1 {
+            "file"
+        } else {
+            "files"
+        },
+    ));
+    Ok(fetched)
+}
+
+fn show(steps: &mut Steps, event: slm_hub::Progress) {
+    match event {
+        slm_hub::Progress::Waiting { file } => steps.show("waiting for lock", file, 0, None),
+        slm_hub::Progress::Downloading {
+            file,
+            bytes,
+            total_bytes,
+        } => steps.show("downloading", file, bytes, total_bytes),
+        slm_hub::Progress::Verifying {
+            file,
+            bytes,
+            total_bytes,
+        } => steps.show("verifying", file, bytes, Some(total_bytes)),
+        slm_hub::Progress::Retrying {
+            reason,
+            attempt,
+            attempts,
+            wait,
+        } => steps.note(&format!(
+            "retrying           {reason}; try {attempt} of {attempts} in {}",
+            duration_text(wait)
+        )),
+        slm_hub::Progress::FromCache {
+            repository,
+            commit,
+            reason,
+        } => steps.note(&format!(
+            "warning: {reason}; {repository} is taken as it is here, commit {commit}"
+        )),
+    }
+}
+
+/// The variables that the Python client knows, with its defaults.
+fn settings() -> Settings {
+    let home = set("HF_HOME").unwrap_or_else(|| {
+        let user = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
+        user.unwrap_or_else(std::env::temp_dir).join("huggingface")
+    });
+    let home = expanded(home);
+    let cache = set("HF_HUB_CACHE").or_else(|| set("HUGGINGFACE_HUB_CACHE"));
+    let endpoint = text("HF_ENDPOINT").unwrap_or_else(|| ENDPOINT.to_owned());
+    let timeout = text("HF_HUB_DOWNLOAD_TIMEOUT")
+        .and_then(|text| text.parse().ok())
+        .filter(|seconds: &f64| (0.01..=1e6).contains(seconds))
+        .unwrap_or(TIMEOUT_S);
+    Settings {
+        endpoint: endpoint.trim_end_matches('/').to_owned(),
+        cache_dir: cache.map_or_else(|| home.join("hub"), expanded),
+        notes_dir: cache_dir().join("checked"),
+        token: token(&home),
+        offline: is_on("HF_HUB_OFFLINE") || is_on("TRANSFORMERS_OFFLINE"),
+        timeout: Duration::from_secs_f64(timeout),
+        first_wait: FIRST_WAIT,
+    }
+}
+
+/// `HF_TOKEN`, else what `hf auth login` has left.
+fn token(home: &Path) -> Option<Token> {
+    let named = text("HF_TOKEN").or_else(|| text("HUGGING_FACE_HUB_TOKEN"));
+    if let Some(token) = named.as_deref().and_then(Token::new) {
+        return Some(token);
+    }
+    if is_on("HF_HUB_DISABLE_IMPLICIT_TOKEN") {
+        return None;
+    }
+    let path = set("HF_TOKEN_PATH").map_or_else(|| home.join("token"), expanded);
+    Token::new(&std::fs::read_to_string(path).ok()?)
+}
+
+fn text(name: &str) -> Option<String> {
+    set(name)?.into_os_string().into_string().ok()
+}
+
+/// Whether a variable says yes, in the Python client's words.
+fn is_on(name: &str) -> bool {
+    text(name).is_some_and(|value| {
+        let value = value.to_uppercase();
+        ["1", "ON", "YES", "TRUE"].contains(&value.as_str())
+    })
+}
+
+/// The path with the home folder in place of a `~` in front.
+fn expanded(path: PathBuf) -> PathBuf {
+    match (path.strip_prefix("~"), set("HOME")) {
+        (Ok(rest), Some(home)) => home.join(rest),
+        _ => path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_a_repository_only_if_it_can_be_no_path() {
+        let name = |text: &str| hub_name(text, &[".jsonl"]).expect(text);
+        assert!(name("hf:some/data#a.jsonl").is_some());
+        assert!(name("some/data").is_some());
+        for path in [
+            "data/rows.jsonl",
+            "rows",
+            "./some/data",
+            "a/b/c",
+            "src/lib.rs",
+        ] {
+            assert_eq!(name(path), None, "{path}");
+        }
+        assert!(hub_name("hf:nothing", &[]).is_err());
+    }
+}

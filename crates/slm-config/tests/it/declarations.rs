@@ -1,0 +1,72 @@
+//! Who set the effects that a run is to show: the recipe, `--set`, or nobody.
+
+use slm_config::Declared;
+
+use crate::{SMALLEST, parse};
+
+/// Asserts who set the effect of each row, as read and again as read from the resolved copy.
+fn check(evaluate: &str, overrides: &[&str], expected: &[Option<Declared>]) {
+    let recipe = parse(&format!("{SMALLEST}{evaluate}"), overrides).unwrap();
+    let declared = |recipe: &slm_config::Recipe| -> Vec<Option<Declared>> {
+        let rows = recipe.evaluate.hypotheses.iter();
+        rows.map(|row| row.declared).collect()
+    };
+    assert_eq!(declared(&recipe), expected, "{evaluate} {overrides:?}");
+    let resolved = parse(&recipe.to_yaml(), &[]).unwrap();
+    assert_eq!(declared(&resolved), expected, "{}", recipe.to_yaml());
+    assert_eq!(resolved, recipe);
+}
+
+const RECIPE: Option<Declared> = Some(Declared::Recipe);
+const DEFAULT: Option<Declared> = Some(Declared::Default);
+
+#[test]
+fn effects_that_nobody_sets_are_defaults() {
+    check("", &[], &[DEFAULT; 4]);
+    check("evaluate: {max_new_tokens: 64}\n", &[], &[DEFAULT; 4]);
+}
+
+#[test]
+fn effects_in_the_file_or_in_an_argument_are_declared_even_where_they_equal_the_defaults() {
+    let rows = "[{id: h1, metric: mi_code, effect: 3.0}, {id: h3, metric: pass_rate, effect: 7}]";
+    check(
+        &format!("evaluate: {{hypotheses: {rows}}}\n"),
+        &[],
+        &[RECIPE; 2],
+    );
+    check("", &[&format!("evaluate.hypotheses={rows}")], &[RECIPE; 2]);
+    check("evaluate: {hypotheses: []}\n", &[], &[]);
+}
+
+#[test]
+fn an_argument_declares_one_row_of_a_resolved_copy() {
+    let resolved = parse(SMALLEST, &[]).unwrap().to_yaml();
+    let recipe = parse(&resolved, &["evaluate.hypotheses.1.effect=4"]).unwrap();
+    let declared: Vec<_> = recipe
+        .evaluate
+        .hypotheses
+        .iter()
+        .map(|row| row.declared)
+        .collect();
+    assert_eq!(declared, [DEFAULT, RECIPE, DEFAULT, DEFAULT]);
+}
+
+#[test]
+fn an_effect_of_ones_own_is_no_default_whatever_the_row_says() {
+    let row = "{id: h3, metric: pass_rate, effect: 9, declared: default}";
+    check(
+        &format!("evaluate: {{hypotheses: [{row}]}}\n"),
+        &[],
+        &[RECIPE],
+    );
+}
+
+#[test]
+fn a_copy_that_an_earlier_version_resolved_does_not_say_who_set_a_default() {
+    let rows = "evaluate:
+  hypotheses:
+  - {id: h1, metric: mi_code, effect: 3.0, pass_rate_margin: null}
+  - {id: h1, metric: maintainability_index, effect: 4.0, pass_rate_margin: null}
+";
+    check(rows, &[], &[None, RECIPE]);
+}

@@ -1,0 +1,36 @@
+//! The recipe from the outside: what it reads, and what it says to a mistake.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod declarations;
+mod errors;
+mod hostile;
+mod overrides;
+mod recipes;
+
+use std::path::Path;
+
+use slm_config::{Recipe, RecipeError};
+
+/// The smallest recipe that runs.
+const SMALLEST: &str = "\
+model:
+  name_or_path: base.gguf
+data:
+  datasets:
+    - {path: src, format: python_source}
+";
+
+/// Reads `text` as the file `recipes/test.yaml`.
+fn parse(text: &str, overrides: &[&str]) -> Result<Recipe, RecipeError> {
+    let overrides: Vec<_> = overrides.iter().map(ToString::to_string).collect();
+    Recipe::parse(text, Path::new("recipes/test.yaml"), &overrides)
+}
+
+/// The whole text that a user reads about a faulty recipe.
+fn error(text: &str, overrides: &[&str]) -> String {
+    match parse(text, overrides) {
+        Ok(recipe) => panic!("no error for\n{text}\nbut {recipe:?}"),
+        Err(error) => error.to_string(),
+    }
+}

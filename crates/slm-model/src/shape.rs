@@ -1,0 +1,273 @@
+//! Shapes of well-known models by name, for measurements that need no file.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::config::{Architecture, ModelConfig, RopeScaling};
+
+/// A shape that has a name; its weights are drawn, not read: see [`Checkpoint::synthetic`](crate::Checkpoint::synthetic).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NamedShape(&'static Dimensions);
+
+/// What tells the shapes apart, by Hugging Face's names.
+#[derive(Debug, PartialEq)]
+struct Dimensions {
+    name: &'static str,
+    architecture: Architecture,
+    vocab_size: usize,
+    hidden_size: usize,
+    intermediate_size: usize,
+    num_hidden_layers: usize,
+    num_attention_heads: usize,
+    num_key_value_heads: usize,
+    rope_theta: f64,
+    max_position_embeddings: usize,
+    tie_word_embeddings: bool,
+}
+
+/// From the models' own `config.json`; the last two are ours, small enough for any device's first test.
+const SHAPES: [Dimensions; 9] = [
+    Dimensions {
+        name: "smollm2-135m",
+        architecture: Architecture::Llama,
+        vocab_size: 49_152,
+        hidden_size: 576,
+        intermediate_size: 1536,
+        num_hidden_layers: 30,
+        num_attention_heads: 9,
+        num_key_value_heads: 3,
+        rope_theta: 1e5,
+        max_position_embeddings: 8192,
+        tie_word_embeddings: true,
+    },
+    Dimensions {
+        name: "smollm2-360m",
+        architecture: Architecture::Llama,
+        vocab_size: 49_152,
+        hidden_size: 960,
+        intermediate_size: 2560,
+        num_hidden_layers: 32,
+        num_attention_heads: 15,
+        num_key_value_heads: 5,
+        rope_theta: 1e5,
+        max_position_embeddings: 8192,
+        tie_word_embeddings: true,
+    },
+    Dimensions {
+        name: "qwen2.5-0.5b",
+        architecture: Architecture::Qwen2,
+        vocab_size: 151_936,
+        hidden_size: 896,
+        intermediate_size: 4864,
+        num_hidden_layers: 24,
+        num_attention_heads: 14,
+        num_key_value_heads: 2,
+        rope_theta: 1e6,
+        max_position_embeddings: 32_768,
+        tie_word_embeddings: true,
+    },
+    Dimensions {
+        name: "qwen2.5-1.5b",
+        architecture: Architecture::Qwen2,
+        vocab_size: 151_936,
+        hidden_size: 1536,
+        intermediate_size: 8960,
+        num_hidden_layers: 28,
+        num_attention_heads: 12,
+        num_key_value_heads: 2,
+        rope_theta: 1e6,
+        max_position_embeddings: 32_768,
+        tie_word_embeddings: true,
+    },
+    Dimensions {
+        name: "qwen2.5-3b",
+        architecture: Architecture::Qwen2,
+        vocab_size: 151_936,
+        hidden_size: 2048,
+        intermediate_size: 11_008,
+        num_hidden_layers: 36,
+        num_attention_heads: 16,
+        num_key_value_heads: 2,
+        rope_theta: 1e6,
+        max_position_embeddings: 32_768,
+        tie_word_embeddings: true,
+    },
+    Dimensions {
+        name: "qwen2.5-7b",
+        architecture: Architecture::Qwen2,
+        vocab_size: 152_064,
+        hidden_size: 3584,
+        intermediate_size: 18_944,
+        num_hidden_layers: 28,
+        num_attention_heads: 28,
+        num_key_value_heads: 4,
+        rope_theta: 1e6,
+        max_position_embeddings: 32_768,
+        tie_word_embeddings: false,
+    },
+    Dimensions {
+        name: "llama-3.2-1b",
+        architecture: Architecture::Llama,
+        vocab_size: 128_256,
+        hidden_size: 2048,
+        intermediate_size: 8192,
+        num_hidden_layers: 16,
+        num_attention_heads: 32,
+        num_key_value_heads: 8,
+        rope_theta: 5e5,
+        max_position_embeddings: 131_072,
+        tie_word_embeddings: true,
+    },
+    Dimensions {
+        name: "tiny-qwen2",
+        architecture: Architecture::Qwen2,
+        vocab_size: 512,
+        hidden_size: 64,
+        intermediate_size: 160,
+        num_hidden_layers: 2,
+        num_attention_heads: 4,
+        num_key_value_heads: 2,
+        rope_theta: 1e6,
+        max_position_embeddings: 1024,
+        tie_word_embeddings: true,
+    },
+    Dimensions {
+        name: "tiny-llama",
+        architecture: Architecture::Llama,
+        vocab_size: 384,
+        hidden_size: 96,
+        intermediate_size: 224,
+        num_hidden_layers: 3,
+        num_attention_heads: 6,
+        num_key_value_heads: 2,
+        rope_theta: 1e4,
+        max_position_embeddings: 1024,
+        tie_word_embeddings: false,
+    },
+];
+
+/// No shape of that name.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("unknown shape `{found}`\nhint: one of {}", NamedShape::names().join(", "))]
+pub struct UnknownShape {
+    /// What was asked for.
+    found: String,
+}
+
+impl NamedShape {
+    /// The names that there are.
+    pub fn names() -> Vec<&'static str> {
+        SHAPES.iter().map(|shape| shape.name).collect()
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        self.0.name
+    }
+
+    /// The configuration of a model of this shape.
+    pub fn config(self) -> ModelConfig {
+        let &Dimensions {
+            name,
+            architecture,
+            vocab_size,
+            hidden_size,
+            intermediate_size,
+            num_hidden_layers,
+            num_attention_heads,
+            num_key_value_heads,
+            rope_theta,
+            max_position_embeddings,
+            tie_word_embeddings,
+        } = self.0;
+        let is_qwen2 = architecture == Architecture::Qwen2;
+        ModelConfig {
+            architecture,
+            vocab_size,
+            hidden_size,
+            intermediate_size,
+            num_hidden_layers,
+            num_attention_heads,
+            num_key_value_heads,
+            head_dim: hidden_size / num_attention_heads,
+            rms_norm_eps: if is_qwen2 { 1e-6 } else { 1e-5 },
+            rope_theta,
+            rope_scaling: (name == "llama-3.2-1b").then_some(RopeScaling::Llama3 {
+                factor: 32.0,
+                low_freq_factor: 1.0,
+                high_freq_factor: 4.0,
+                original_max_position_embeddings: 8192,
+            }),
+            max_position_embeddings,
+            tie_word_embeddings,
+            qkv_bias: is_qwen2,
+            eos_token_ids: Vec::new(),
+            bos_token_id: None,
+        }
+    }
+}
+
+impl FromStr for NamedShape {
+    type Err = UnknownShape;
+
+    fn from_str(text: &str) -> Result<Self, UnknownShape> {
+        let found = SHAPES.iter().find(|shape| shape.name == text);
+        found.map(Self).ok_or_else(|| UnknownShape {
+            found: text.to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for NamedShape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_have_the_parameters_that_their_publishers_count() {
+        for (name, parameters) in [
+            ("smollm2-135m", 134_515_008),
+            ("smollm2-360m", 361_821_120),
+            ("qwen2.5-0.5b", 494_032_768),
+            ("qwen2.5-1.5b", 1_543_714_304),
+            ("qwen2.5-3b", 3_085_938_688),
+            ("qwen2.5-7b", 7_615_616_512),
+            ("llama-3.2-1b", 1_235_814_400),
+        ] {
+            let shape: NamedShape = name.parse().expect("a known shape");
+            assert_eq!(shape.config().num_parameters(), parameters, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_peers_measure_the_same_shapes() {
+        let text = include_str!("../../../benches/shapes.json");
+        let shapes: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(text).expect("JSON");
+        assert_eq!(
+            shapes.keys().map(String::as_str).collect::<Vec<_>>(),
+            NamedShape::names()
+        );
+        for (name, fields) in &shapes {
+            let shape: NamedShape = name.parse().expect("a known shape");
+            let theirs = ModelConfig::from_json(&fields.to_string()).expect("a configuration");
+            assert_eq!(shape.config(), theirs, "{name}");
+        }
+    }
+
+    #[test]
+    fn every_shape_makes_sense_and_an_unknown_one_is_answered_with_the_names() {
+        for name in NamedShape::names() {
+            let shape: NamedShape = name.parse().expect("a known shape");
+            assert_eq!(shape.to_string(), name);
+            shape.config().check().expect("a sound configuration");
+        }
+        let error = "qwen".parse::<NamedShape>().expect_err("no such shape");
+        assert!(error.to_string().contains("smollm2-135m, "), "{error}");
+    }
+}

@@ -1,0 +1,256 @@
+//! Adapters that cannot be applied here say why: what they train, or how they were saved.
+//!
+//! `golden/peft-foreign` holds the settings and the tensors' shapes of adapters that PEFT has written; their values are of
+//! no account here, and are zeros.
+
+use std::fs;
+use std::path::Path;
+
+use burn::tensor::Device;
+use safetensors::Dtype;
+use safetensors::tensor::TensorView;
+use serde_json::Value;
+use slm_model::{Adapter, AdapterError, LoadedAdapter};
+use tempfile::TempDir;
+
+use crate::support::{golden, tiny};
+
+const CONFIG: &str = "adapter_config.json";
+const WEIGHTS: &str = "adapter_model.safetensors";
+
+/// Writes an adapter as PEFT wrote it, its tensors' names changed, with zeros for values.
+fn written(name: &str, rename: impl Fn(&str) -> String) -> TempDir {
+    let text = fs::read_to_string(golden(&format!("peft-foreign/{name}.json"))).expect("golden");
+    let golden: Value = serde_json::from_str(&text).expect("JSON");
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = golden["adapter_config"].to_string();
+    fs::write(folder.path().join(CONFIG), config).expect("written");
+    let tensors = golden["tensors"].as_object().expect("tensors").iter();
+    let tensors: Vec<(String, Vec<usize>, Vec<u8>)> = tensors
+        .map(|(name, shape)| {
+            let shape = shape.as_array().expect("a shape").iter();
+            let shape: Vec<usize> = shape
+                .map(|d| d.as_u64().expect("a size") as usize)
+                .collect();
+            let bytes = vec![0; 4 * shape.iter().product::<usize>()];
+            (rename(name), shape, bytes)
+        })
+        .collect();
+    let views = tensors.iter().map(|(name, shape, bytes)| {
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).expect("a view");
+        (name.as_str(), view)
+    });
+    let bytes = safetensors::serialize(views, None).expect("a file");
+    fs::write(folder.path().join(WEIGHTS), bytes).expect("written");
+    folder
+}
+
+fn same(name: &str) -> String {
+    name.to_owned()
+}
+
+fn load(model: &str, folder: &Path) -> Result<LoadedAdapter, AdapterError> {
+    let (_, decoder) = tiny(model);
+    let name = format!("example/{model}");
+    Adapter::load(folder, decoder.config(), &name, &Device::flex())
+}
+
+/// The refusal of an adapter of this very model, which is never said to be of another.
+fn refusal(model: &str, folder: &Path) -> String {
+    let error = load(model, folder).expect_err("must be refused");
+    assert!(matches!(error, AdapterError::Refused { .. }), "{error:?}");
+    let text = error.to_string();
+    assert!(!text.contains("as its base model"), "{text}");
+    assert!(!text.contains("has no place"), "{text}");
+    text
+}
+
+fn check(model: &str, name: &str, rename: impl Fn(&str) -> String, parts: &[&str]) {
+    let folder = written(name, rename);
+    let text = refusal(model, folder.path());
+    for part in parts {
+        assert!(text.contains(part), "{name}: no {part:?} in\n{text}");
+    }
+}
+
+#[test]
+fn an_adapter_of_todays_peft_is_read_without_a_warning() {
+    let folder = written("plain", same);
+    let loaded = load("tiny-qwen2", folder.path()).expect("plain LoRA");
+    assert_eq!(loaded.warnings, [""; 0]);
+    for (model, folder) in [
+        ("tiny-qwen2", "peft-qwen2/all-linear"),
+        ("tiny-llama", "peft-variants/regex"),
+        ("tiny-qwen2", "peft-variants/dora"),
+        ("tiny-llama", "peft-variants/modules-to-save"),
+    ] {
+        let loaded = load(model, &golden(folder)).expect("an adapter of PEFT 0.18.1");
+        assert_eq!(loaded.warnings, [""; 0], "{folder}");
+    }
+}
+
+#[test]
+fn lora_beside_the_head_or_the_embedding_is_named() {
+    let hint = "hint: merge the adapter into its base model with PEFT";
+    for (model, name) in [("tiny-qwen2", "lm-head"), ("tiny-llama", "lm-head-untied")] {
+        check(
+            model,
+            name,
+            same,
+            &["the adapter trains `lm_head` by LoRA", hint],
+        );
+    }
+    let parts = ["the adapter trains `embed_tokens` by LoRA", hint];
+    check("tiny-qwen2", "embed-tokens", same, &parts);
+    // Only the settings speak of it.
+    let folder = written("plain", same);
+    let path = folder.path().join(CONFIG);
+    let config = fs::read_to_string(&path).expect("settings");
+    let config = config.replace(r#"["q_proj"]"#, r#"["q_proj","lm_head"]"#);
+    fs::write(path, config).expect("written");
+    let text = refusal("tiny-qwen2", folder.path());
+    assert!(text.contains("`lm_head` by LoRA"), "{text}");
+}
+
+#[test]
+fn embeddings_saved_beside_an_adapter_are_named() {
+    let saved = [
+        "a weight for `embed_tokens`, which `modules_to_save`",
+        "save_embedding_layers=False",
+        "hint: merge the adapter into its base model with PEFT",
+    ];
+    check("tiny-qwen2", "saved-embedding", same, &saved);
+    check("tiny-llama", "saved-embedding-untied", same, &saved);
+    let resized = [
+        "a weight for `embed_tokens` with 360 rows, the base model has 352",
+        "its vocabulary was resized",
+        "hint: merge the adapter into its base model with PEFT",
+    ];
+    check("tiny-qwen2", "resized", same, &resized);
+    check("tiny-llama", "resized-untied", same, &resized);
+    // Also where the settings name the module.
+    let folder = written("resized-untied", same);
+    let path = folder.path().join(CONFIG);
+    let config = fs::read_to_string(&path).expect("settings");
+    let named = r#""modules_to_save":["embed_tokens","lm_head"]"#;
+    let config = config.replace(r#""modules_to_save":null"#, named);
+    fs::write(path, config).expect("written");
+    let text = refusal("tiny-llama", folder.path());
+    assert!(text.contains(resized[0]), "{text}");
+}
+
+#[test]
+fn names_that_a_wrapper_has_changed_are_named_with_the_wrapper() {
+    let parts = [
+        "names hold `_orig_mod.`",
+        "wrapped by torch.compile",
+        "k.replace('_orig_mod.', '')",
+    ];
+    check("tiny-qwen2", "compiled", same, &parts);
+    check("tiny-qwen2", "compiled-inside", same, &parts);
+    let before = |prefix: &'static str| move |name: &str| format!("{prefix}{name}");
+    check("tiny-qwen2", "plain", before("_orig_mod."), &parts);
+    let parts = ["names hold `module.`", "wrapped by DistributedDataParallel"];
+    check("tiny-qwen2", "plain", before("module."), &parts);
+    let within = |part: &'static str| move |name: &str| name.replace(".self_attn.", part);
+    let fsdp = within("._fsdp_wrapped_module.self_attn.");
+    let parts = ["names hold `_fsdp_wrapped_module.`", "wrapped by FSDP"];
+    check("tiny-qwen2", "plain", fsdp, &parts);
+    let checkpointed = within("._checkpoint_wrapped_module.self_attn.");
+    check(
+        "tiny-qwen2",
+        "plain",
+        checkpointed,
+        &["wrapped by activation checkpointing"],
+    );
+}
+
+#[test]
+fn names_without_a_known_wrapper_still_have_no_place() {
+    let folder = written("plain", |name| name.replace("q_proj", "c_attn"));
+    let error = load("tiny-qwen2", folder.path())
+        .expect_err("refused")
+        .to_string();
+    assert!(
+        error.contains("c_attn.lora_A: has no place in this model"),
+        "{error}"
+    );
+    assert!(
+        error.contains("names this model, `example/tiny-qwen2`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_adapter_in_a_pickle_file_says_how_to_save_it() {
+    let folder = written("plain", same);
+    let (weights, pickle) = (
+        folder.path().join(WEIGHTS),
+        folder.path().join("adapter_model.bin"),
+    );
+    fs::rename(&weights, &pickle).expect("renamed");
+    let text = refusal("tiny-qwen2", folder.path());
+    for part in [
+        "adapter_model.bin: a pickle file",
+        "hint: save it as safetensors",
+        "save_file(",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+    let error = Adapter::sha256(folder.path())
+        .expect_err("refused")
+        .to_string();
+    assert_eq!(error, text);
+    // Beside the file that is read it does no harm.
+    fs::copy(&pickle, &weights).expect("copied");
+    load("tiny-qwen2", folder.path()).expect("an adapter");
+}
+
+#[test]
+fn a_git_lfs_pointer_is_named_in_place_of_an_adapters_file() {
+    let folder = written("plain", same);
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 12345\n";
+    fs::write(folder.path().join(WEIGHTS), pointer).expect("written");
+    let text = load("tiny-qwen2", folder.path())
+        .expect_err("a pointer")
+        .to_string();
+    assert!(
+        text.contains("a git-lfs pointer") && text.contains("git lfs pull"),
+        "{text}"
+    );
+    fs::write(folder.path().join(CONFIG), pointer).expect("written");
+    let text = load("tiny-qwen2", folder.path())
+        .expect_err("a pointer")
+        .to_string();
+    assert!(
+        text.contains("adapter_config.json: a git-lfs pointer"),
+        "{text}"
+    );
+}
+
+#[test]
+fn values_that_are_no_numbers_and_tensors_for_one_place_are_refused() {
+    let folder = written("plain", same);
+    let path = folder.path().join(WEIGHTS);
+    let mut bytes = fs::read(&path).expect("a file");
+    let end = bytes.len();
+    bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs::write(&path, &bytes).expect("written");
+    let text = load("tiny-qwen2", folder.path())
+        .expect_err("NaN")
+        .to_string();
+    assert!(text.contains("no finite numbers"), "{text}");
+    let twice = written("plain", |name| {
+        name.replace(
+            "layers.1.self_attn.q_proj.lora_A",
+            "layers.0.self_attn.q_proj.lora_A.other",
+        )
+    });
+    let text = load("tiny-qwen2", twice.path())
+        .expect_err("two")
+        .to_string();
+    assert!(
+        text.contains("are both for layers.0.self_attn.q_proj.lora_A"),
+        "{text}"
+    );
+}

@@ -1,0 +1,206 @@
+//! Merged models: the same logits as base model and adapter side by side, here and in other programs.
+
+use std::fs;
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor};
+use slm_model::{
+    Adapter, Checkpoint, Decoder, MergeError, WeightType, write_merged, write_merged_gguf,
+};
+
+use crate::support::{Expected, golden, max_difference, tiny};
+
+/// Adapters of each kind, with the model that they belong to.
+const ADAPTERS: [(&str, &str); 6] = [
+    ("tiny-qwen2", "peft-qwen2/all-linear"),
+    ("tiny-llama", "peft-llama/subset"),
+    ("tiny-qwen2", "peft-variants/dora"),
+    ("tiny-llama", "peft-variants/dora-rslora-patterns"),
+    ("tiny-llama", "peft-variants/modules-to-save"),
+    ("tiny-llama", "peft-variants/pissa-llama"),
+];
+
+fn adapter(decoder: &Decoder, folder: &str) -> Adapter {
+    Adapter::load(&golden(folder), decoder.config(), "tiny", &Device::flex())
+        .expect("golden adapter")
+        .adapter
+}
+
+fn logits_of(path: &Path) -> Tensor<2> {
+    let checkpoint = Checkpoint::open(path).expect("a merged model");
+    let decoder = Decoder::load(&checkpoint, &Device::flex(), |_, _| ()).expect("weights");
+    decoder.logits(&tokens(), 1, None)
+}
+
+fn tokens() -> Vec<u32> {
+    (3..40).map(|i| i * 7 % 340).collect()
+}
+
+#[test]
+fn a_merged_model_has_the_logits_of_base_model_and_adapter() {
+    for (model, folder) in ADAPTERS {
+        let (checkpoint, decoder) = tiny(model);
+        let adapter = adapter(&decoder, folder);
+        let side_by_side = decoder.logits(&tokens(), 1, Some(&adapter));
+        // Logits are several units apart; sixteen bits round each weight by up to one part in 256.
+        for (dtype, most) in [(WeightType::F32, 1e-4), (WeightType::F16, 0.1)] {
+            let output = tempfile::tempdir().expect("a folder");
+            write_merged(&checkpoint, &adapter, output.path(), dtype, |_, _| ()).expect("merged");
+            let difference = max_difference(&logits_of(output.path()), &side_by_side);
+            assert!(difference < most, "{folder} as {dtype:?}: {difference}");
+        }
+    }
+}
+
+/// `golden/saved-here/merged` was written by this very code; transformers' logits for it lie beside it.
+#[test]
+fn a_merged_model_has_the_same_logits_in_transformers() {
+    let (checkpoint, decoder) = tiny("tiny-qwen2");
+    let adapter = adapter(&decoder, "peft-variants/dora");
+    let output = tempfile::tempdir().expect("a folder");
+    let dtype = WeightType::Bf16;
+    write_merged(&checkpoint, &adapter, output.path(), dtype, |_, _| ()).expect("merged");
+    let judged = golden("saved-here/merged/model");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::create_dir_all(&judged).expect("folder");
+        for entry in fs::read_dir(output.path()).expect("merged") {
+            let entry = entry.expect("a file");
+            fs::copy(entry.path(), judged.join(entry.file_name())).expect("copy");
+        }
+        return;
+    }
+    for name in ["config.json", "model.safetensors", "tokenizer.json"] {
+        assert_eq!(
+            fs::read(output.path().join(name)).expect("merged"),
+            fs::read(judged.join(name)).expect("golden"),
+            "{name}: transformers has judged other bytes"
+        );
+    }
+    let expected = Expected::read("saved-here/merged/expected.safetensors");
+    let checkpoint = Checkpoint::open(&judged).expect("golden");
+    let merged = Decoder::load(&checkpoint, &Device::flex(), |_, _| ()).expect("weights");
+    let batch = expected.shape("input_ids")[0];
+    let found = merged.logits(&expected.ids("input_ids"), batch, None);
+    let difference = max_difference(&found, &expected.rows("logits"));
+    assert!(difference < 1e-4, "logits differ by {difference}");
+}
+
+/// The golden is of the Llama family, whose query and key rows llama.cpp keeps in another order, and quantised.
+#[test]
+fn a_merged_gguf_file_has_the_logits_of_base_model_and_adapter() {
+    for file in ["gguf/tiny-llama.gguf", "gguf/tiny-llama-mixed.gguf"] {
+        for folder in ["peft-llama/all-linear", "peft-variants/modules-to-save"] {
+            let (checkpoint, decoder) = tiny(file);
+            let adapter = adapter(&decoder, folder);
+            let side_by_side = decoder.logits(&tokens(), 1, Some(&adapter));
+            let output = tempfile::tempdir().expect("a folder");
+            let path = output.path().join("merged.gguf");
+            write_merged_gguf(&checkpoint, &adapter, &path, |_, _| ()).expect("merged");
+            let difference = max_difference(&logits_of(&path), &side_by_side);
+            assert!(difference < 0.1, "{file}, {folder}: {difference}");
+            let base = decoder.logits(&tokens(), 1, None);
+            assert!(max_difference(&side_by_side, &base) > 1.0);
+        }
+    }
+}
+
+#[test]
+fn tensors_without_an_adapter_keep_their_bytes_in_a_merged_gguf_file() {
+    let (checkpoint, decoder) = tiny("gguf/tiny-llama-mixed.gguf");
+    let adapter = adapter(&decoder, "peft-variants/regex");
+    let output = tempfile::tempdir().expect("a folder");
+    let path = output.path().join("merged.gguf");
+    write_merged_gguf(&checkpoint, &adapter, &path, |_, _| ()).expect("merged");
+    let merged = Checkpoint::open(&path).expect("a merged model");
+    let mut changed = 0;
+    for name in checkpoint.tensor_names() {
+        let (before, after) = (checkpoint.tensor(&name), merged.tensor(&name));
+        let same = before.expect("a tensor") == after.expect("a tensor");
+        changed += usize::from(!same);
+        let adapted = ["layers.0.", "layers.2."].iter().any(|l| name.contains(l))
+            && ["q_proj.w", "o_proj.w", "down_proj.w"]
+                .iter()
+                .any(|l| name.contains(l));
+        assert!(same != adapted, "{name}");
+    }
+    assert_eq!(changed, 6);
+    assert_eq!(
+        checkpoint.tokenizer().expect("tokenizer").to_json(),
+        merged.tokenizer().expect("tokenizer").to_json()
+    );
+}
+
+/// Log probabilities of the likeliest two tokens after a prompt.
+fn best_two(logits: &Tensor<2>) -> [(i64, f64); 2] {
+    let [rows, width] = logits.dims();
+    let last = logits.clone().narrow(0, rows - 1, 1);
+    let values: Vec<f32> = last.into_data().try_into_vec().expect("f32");
+    let sum: f64 = values.iter().map(|&v| f64::from(v).exp()).sum();
+    let mut order: Vec<usize> = (0..width).collect();
+    order.sort_by(|&i, &j| values[j].total_cmp(&values[i]));
+    [0, 1].map(|at| (order[at] as i64, f64::from(values[order[at]]) - sum.ln()))
+}
+
+/// `golden/saved-here/gguf` was written by this very code; what llama.cpp computes with it lies beside it.
+#[test]
+fn exported_gguf_files_mean_the_same_to_llama_cpp() {
+    let (checkpoint, decoder) = tiny("gguf/tiny-llama.gguf");
+    let adapter = adapter(&decoder, "peft-llama/all-linear");
+    let output = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| output.path().join(name);
+    adapter
+        .save_gguf(&path("adapter.gguf"), decoder.config())
+        .expect("saved");
+    write_merged_gguf(&checkpoint, &adapter, &path("merged.gguf"), |_, _| ()).expect("merged");
+    let judged = golden("saved-here/gguf");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        fs::create_dir_all(&judged).expect("folder");
+        for name in ["adapter.gguf", "merged.gguf"] {
+            fs::copy(path(name), judged.join(name)).expect("copy");
+        }
+        return;
+    }
+    let text = fs::read_to_string(judged.join("expected.json")).expect("golden");
+    let expected: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let prompt = expected["prompt"].as_array().expect("ids").iter();
+    let prompt: Vec<u32> = prompt.map(|id| id.as_u64().expect("id") as u32).collect();
+    let merged_checkpoint = Checkpoint::open(&path("merged.gguf")).expect("merged");
+    let merged = Decoder::load(&merged_checkpoint, &Device::flex(), |_, _| ()).expect("weights");
+    // With weights in half precision llama.cpp rounds activations to it as well.
+    for (name, logits, most) in [
+        ("base", decoder.logits(&prompt, 1, None), 0.05),
+        (
+            "adapter.gguf",
+            decoder.logits(&prompt, 1, Some(&adapter)),
+            0.05,
+        ),
+        ("merged.gguf", merged.logits(&prompt, 1, None), 0.05),
+    ] {
+        let found = best_two(&logits);
+        let tops = expected[name]["steps"][0].as_array().expect("two tokens");
+        for ((id, logprob), top) in found.into_iter().zip(tops) {
+            assert_eq!(Some(id), top["id"].as_i64(), "{name}");
+            let theirs = top["logprob"].as_f64().expect("a number");
+            assert!(
+                (logprob - theirs).abs() < most,
+                "{name}: {logprob} for {theirs}"
+            );
+        }
+        if name != "base" {
+            let same = fs::read(path(name)).expect("written")
+                == fs::read(judged.join(name)).expect("golden");
+            assert!(same, "{name}: llama.cpp has judged other bytes");
+        }
+    }
+}
+
+#[test]
+fn a_gguf_file_is_not_made_out_of_a_folder() {
+    let (checkpoint, decoder) = tiny("tiny-llama");
+    let adapter = adapter(&decoder, "peft-llama/all-linear");
+    let output = tempfile::tempdir().expect("a folder");
+    let path = output.path().join("merged.gguf");
+    let error = write_merged_gguf(&checkpoint, &adapter, &path, |_, _| ()).expect_err("refused");
+    assert!(matches!(error, MergeError::NoGguf { .. }), "{error}");
+    assert!(!path.exists());
+}

@@ -1,0 +1,120 @@
+//! What the tests share: goldens, tiny models, the real model.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, Tensor, TensorData};
+use safetensors::SafeTensors;
+use slm_model::{Checkpoint, Decoder};
+
+/// A file or folder under `golden/`.
+pub(crate) fn golden(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/it/golden")
+        .join(path)
+}
+
+/// A golden model on the CPU.
+pub(crate) fn tiny(path: &str) -> (Checkpoint, Decoder) {
+    let checkpoint = Checkpoint::open(&golden(path)).expect("golden checkpoint");
+    let decoder = Decoder::load(&checkpoint, &Device::flex(), |_, _| ()).expect("golden weights");
+    (checkpoint, decoder)
+}
+
+/// An `expected.safetensors`.
+pub(crate) struct Expected(Vec<u8>);
+
+impl Expected {
+    pub(crate) fn read(path: &str) -> Self {
+        Self(std::fs::read(golden(path)).expect("golden file"))
+    }
+
+    fn file(&self) -> SafeTensors<'_> {
+        SafeTensors::deserialize(&self.0).expect("golden safetensors")
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.file().names().contains(&name)
+    }
+
+    pub(crate) fn shape(&self, name: &str) -> Vec<usize> {
+        self.file()
+            .tensor(name)
+            .expect("golden tensor")
+            .shape()
+            .to_vec()
+    }
+
+    pub(crate) fn floats(&self, name: &str) -> Vec<f32> {
+        let file = self.file();
+        let data = file.tensor(name).expect("golden tensor").data();
+        data.chunks_exact(4)
+            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+            .collect()
+    }
+
+    pub(crate) fn integers(&self, name: &str) -> Vec<i64> {
+        let file = self.file();
+        let data = file.tensor(name).expect("golden tensor").data();
+        data.chunks_exact(8)
+            .map(|b| i64::from_le_bytes(b.try_into().expect("eight bytes")))
+            .collect()
+    }
+
+    pub(crate) fn ids(&self, name: &str) -> Vec<u32> {
+        self.integers(name)
+            .into_iter()
+            .map(|id| u32::try_from(id).expect("token id"))
+            .collect()
+    }
+
+    /// A tensor of three dimensions with the first two taken together.
+    pub(crate) fn rows(&self, name: &str) -> Tensor<2> {
+        let shape = self.shape(name);
+        let (rows, width) = (
+            shape[..shape.len() - 1].iter().product(),
+            shape[shape.len() - 1],
+        );
+        Tensor::from_data(
+            TensorData::new(self.floats(name), [rows, width]),
+            &Device::flex(),
+        )
+    }
+}
+
+/// Largest difference between two tensors of one shape.
+pub(crate) fn max_difference(a: &Tensor<2>, b: &Tensor<2>) -> f32 {
+    assert_eq!(a.dims(), b.dims());
+    (a.clone() - b.clone()).abs().max().into_scalar::<f32>()
+}
+
+/// The real SmolLM2 file: `SLM_MODEL`, or where the quickstart has put it.
+///
+/// Without it a test skips, and says so; with `REQUIRE_MODEL=1` it fails instead.
+#[expect(clippy::print_stderr, reason = "a skipped test must say so")]
+pub(crate) fn real_model() -> Option<PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let cache =
+        variable("SLM_CACHE").or_else(|| Some(variable("HOME")?.join(".cache/slm-lora/models")));
+    let named = variable("SLM_MODEL").filter(|path| path.is_file());
+    let found = named.or_else(|| find_file(&cache?, "SmolLM2-135M-Instruct.Q4_1.gguf"));
+    if found.is_none() {
+        assert!(
+            std::env::var_os("REQUIRE_MODEL").is_none(),
+            "REQUIRE_MODEL is set, but SmolLM2 is not in the cache: run ./quickstart once, or set SLM_MODEL"
+        );
+        eprintln!("SKIPPED: needs the real SmolLM2 file; run ./quickstart once, or set SLM_MODEL");
+    }
+    found
+}
+
+fn find_file(folder: &Path, name: &str) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(folder).ok()?;
+    entries.filter_map(Result::ok).find_map(|entry| {
+        let path = entry.path();
+        if path.is_dir() {
+            find_file(&path, name)
+        } else {
+            (entry.file_name() == name).then_some(path)
+        }
+    })
+}

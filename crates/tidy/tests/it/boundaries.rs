@@ -1,0 +1,284 @@
+//! Who may use whom, and what only some files may do.
+
+use tidy::{crates, manifest_keys, mentions, names_crate, shipped, sources};
+
+/// The crates of this workspace that each crate may use. What is missing here is the design: `trainer` and `evaluator`
+/// meet in the adapter's folder alone, the libraries do not know each other, and only `evaluator` runs programs.
+const MAY_USE: [(&str, &[&str]); 12] = [
+    ("tidy", &[]),
+    ("slm-config", &[]),
+    ("slm-hub", &[]),
+    ("slm-model", &[]),
+    ("slm-metrics", &[]),
+    ("slm-sandbox", &[]),
+    ("slm-table", &[]),
+    ("slm-statistics", &[]),
+    ("slm-benchmarks", &["slm-table"]),
+    ("slm-cli", &["slm-config", "slm-hub", "slm-model"]),
+    (
+        "trainer",
+        &[
+            "slm-benchmarks",
+            "slm-cli",
+            "slm-config",
+            "slm-metrics",
+            "slm-model",
+            "slm-table",
+        ],
+    ),
+    (
+        "evaluator",
+        &[
+            "slm-benchmarks",
+            "slm-cli",
+            "slm-config",
+            "slm-metrics",
+            "slm-model",
+            "slm-sandbox",
+            "slm-statistics",
+            "slm-table",
+        ],
+    ),
+];
+
+/// The same for tests: the benchmark's own solutions are run where models' answers will be.
+/// A hub on loopback hashes files as the real one does.
+const TESTS_MAY_USE: [(&str, &[&str]); 3] = [
+    ("slm-benchmarks", &["slm-sandbox"]),
+    ("evaluator", &["slm-hub"]),
+    ("trainer", &["slm-hub"]),
+];
+
+/// Crates that know of tensors.
+const MAY_USE_BURN: [&str; 3] = ["slm-cli", "slm-model", "trainer"];
+
+/// Dependencies that a change of version would break, with the only place in a binary that names each.
+const ONE_PLACE: [(&str, &str); 18] = [
+    ("hf_hub", "crates/slm-hub/src/"),
+    ("indicatif", "crates/slm-cli/src/progress.rs"),
+    ("jiff", "evaluator/src/clock.rs"),
+    ("libc", "crates/slm-sandbox/src/"),
+    ("libc", "crates/slm-model/src/kernel/memory.rs"),
+    ("minijinja", "crates/slm-model/src/chat/"),
+    ("minijinja_contrib", "crates/slm-model/src/chat/"),
+    ("plotters", "evaluator/src/report/pictures/"),
+    ("plotters", "trainer/src/report/picture.rs"),
+    ("ruff_python_ast", "crates/slm-metrics/src/syntax.rs"),
+    ("ruff_python_parser", "crates/slm-metrics/src/syntax.rs"),
+    ("ruff_text_size", "crates/slm-metrics/src/"),
+    ("rustix", "crates/slm-sandbox/src/"),
+    ("serde_yaml", "crates/slm-config/src/yaml.rs"),
+    ("similar", "evaluator/src/show/page.rs"),
+    ("signal_hook", "crates/slm-cli/src/interrupt.rs"),
+    ("statrs", "crates/slm-statistics/src/distribution.rs"),
+    ("zip", "crates/slm-model/src/source"),
+];
+
+/// Where `unsafe` may stand.
+const UNSAFE: [&str; 4] = [
+    "crates/slm-sandbox/src/",
+    "crates/slm-model/src/engine/codes",
+    "crates/slm-model/src/engine/vector",
+    "crates/slm-model/src/kernel/",
+];
+
+/// Who may print, exit, and read arguments and environment: the binaries, and the crate that is their hands.
+// The sandbox's helper is a program, started with arguments, that can only say on stderr why it failed.
+const TALKS: [&str; 5] = [
+    "crates/slm-cli/",
+    "trainer/",
+    "evaluator/",
+    "crates/slm-sandbox/src/helper/",
+    "crates/slm-sandbox/src/bin/",
+];
+
+fn allowed<'a>(table: &[(&str, &'a [&'a str])], name: &str) -> &'a [&'a str] {
+    table
+        .iter()
+        .find(|(of, _)| *of == name)
+        .map_or(&[], |(_, names)| names)
+}
+
+#[test]
+fn crates_use_only_the_crates_that_they_may() {
+    let members = crates();
+    let mut known: Vec<&str> = MAY_USE.iter().map(|(name, _)| *name).collect();
+    known.sort_unstable();
+    let mut names: Vec<&str> = members.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, known, "MAY_USE and the workspace's members");
+    for (name, folder) in &members {
+        assert!(
+            folder.ends_with(name),
+            "{folder}: the folder of package {name} has another name"
+        );
+        let may = allowed(&MAY_USE, name);
+        let tests_may = allowed(&TESTS_MAY_USE, name);
+        for (section, also) in [
+            ("dependencies", &[][..]),
+            ("build-dependencies", &[]),
+            ("dev-dependencies", tests_may),
+        ] {
+            for used in manifest_keys(folder, section) {
+                let is_ours = names.contains(&used.as_str());
+                let is_allowed = may.contains(&used.as_str()) || also.contains(&used.as_str());
+                assert!(
+                    !is_ours || is_allowed,
+                    "{name} must not know {used} ({section})"
+                );
+                let is_burn = used.starts_with("burn");
+                assert!(
+                    !is_burn || MAY_USE_BURN.contains(&name.as_str()),
+                    "{name} must not know {used}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn manifests_are_read_as_they_are_written() {
+    assert!(manifest_keys("evaluator", "dependencies").contains(&"slm-sandbox".to_owned()));
+    assert!(manifest_keys("evaluator", "dependencies").contains(&"jiff".to_owned()));
+    assert!(
+        manifest_keys("crates/slm-benchmarks", "dev-dependencies")
+            .contains(&"slm-sandbox".to_owned())
+    );
+    assert!(
+        !manifest_keys("crates/slm-benchmarks", "dependencies").contains(&"slm-sandbox".to_owned())
+    );
+}
+
+#[test]
+fn every_crate_takes_the_workspaces_lints() {
+    for (name, folder) in crates() {
+        assert_eq!(manifest_keys(&folder, "lints"), ["workspace"], "{name}");
+    }
+}
+
+#[test]
+fn a_fragile_dependency_is_named_in_one_place() {
+    for (name, place) in ONE_PLACE {
+        let places = || ONE_PLACE.iter().filter(|(of, _)| *of == name);
+        let mut found = false;
+        for source in shipped() {
+            if names_crate(&source.code(), name) {
+                assert!(
+                    places().any(|(_, place)| source.path.starts_with(place)),
+                    "{}: {name} belongs to {place}",
+                    source.path
+                );
+                found |= source.path.starts_with(place);
+            }
+        }
+        assert!(found, "{place} does not use {name}: take it off the list");
+    }
+}
+
+#[test]
+fn unsafe_code_stands_in_few_places_and_says_why_it_is_sound() {
+    for source in sources() {
+        let code = source.code();
+        let lines: Vec<&str> = source.text.lines().collect();
+        for (at, _) in code
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| mentions(line, "unsafe"))
+        {
+            assert!(
+                UNSAFE.iter().any(|place| source.path.starts_with(place)),
+                "{}:{}: unsafe",
+                source.path,
+                at + 1
+            );
+            let above = &lines[at.saturating_sub(12)..=at];
+            let argued = above
+                .iter()
+                .any(|line| line.contains("SAFETY:") || line.contains("# Safety"));
+            assert!(
+                argued,
+                "{}:{}: unsafe without a SAFETY comment",
+                source.path,
+                at + 1
+            );
+        }
+    }
+}
+
+#[test]
+fn libraries_neither_print_nor_exit_nor_read_arguments_and_environment() {
+    let talk = [
+        "print",
+        "println",
+        "eprint",
+        "eprintln",
+        "stdout",
+        "stderr",
+        "process::exit",
+        "env::var",
+        "env::var_os",
+        "env::vars",
+        "env::args",
+    ];
+    for source in
+        shipped().filter(|source| !TALKS.iter().any(|place| source.path.starts_with(place)))
+    {
+        // Tests inside the file come last.
+        let code = source.code();
+        let code = code
+            .split("#[cfg(test)]\nmod tests {")
+            .next()
+            .unwrap_or(&code);
+        for (at, line) in code.lines().enumerate() {
+            let calls = |word: &&str| {
+                mentions(line, word)
+                    && (line.contains(&format!("{word}!")) || line.contains(&format!("{word}(")))
+            };
+            // A child's pipes are no talk to the user: `.stdout(Stdio::piped())`.
+            let spoken = talk
+                .iter()
+                .find(|word| calls(word) && !line.contains(&format!(".{word}(")));
+            assert!(
+                spoken.is_none(),
+                "{}:{}: {}",
+                source.path,
+                at + 1,
+                spoken.unwrap_or(&"")
+            );
+        }
+    }
+}
+
+#[test]
+fn statistics_and_report_do_no_input_or_output() {
+    let pure = ["crates/slm-statistics/src/", "evaluator/src/report/"];
+    let tests = ["evaluator/src/report/tests.rs"];
+    for source in shipped().filter(|source| pure.iter().any(|place| source.path.starts_with(place)))
+    {
+        if tests.contains(&source.path.as_str()) {
+            continue;
+        }
+        for name in [
+            "std::fs",
+            "std::net",
+            "std::process",
+            "std::env",
+            "io::stdin",
+            "io::stdout",
+            "io::stderr",
+        ] {
+            assert!(!mentions(&source.code(), name), "{}: {name}", source.path);
+        }
+    }
+}
+
+#[test]
+fn no_test_is_ignored() {
+    for source in sources() {
+        assert!(
+            !source.code().contains("#[ignore"),
+            "{}: a test that nobody runs",
+            source.path
+        );
+    }
+}

@@ -1,0 +1,79 @@
+//! The library behind the command `evaluator`: judges base models and adapters on tasks with hidden tests, and measures Python code.
+
+mod arguments;
+mod arm;
+mod backend;
+mod bench;
+mod clock;
+mod describe;
+mod digest;
+mod experiment;
+mod json_lines;
+mod judge;
+mod measure;
+mod order;
+mod record;
+mod report;
+mod run_folder;
+mod samples;
+mod sandboxing;
+mod score;
+mod show;
+mod workflow;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command, CompareArguments, HypothesesArguments, OneArmArguments};
+use experiment::Request;
+use experiment::plan::Experiment;
+use slm_cli::Failure;
+
+/// Parses the arguments, runs the command, and maps its outcome to an exit code.
+pub fn run() -> ExitCode {
+    // Before anything else: the program may have been started as its own sandbox's helper.
+    if let Some(exit_code) = slm_sandbox::helper::become_if_asked() {
+        return exit_code;
+    }
+    slm_cli::watch_interrupts();
+    slm_cli::finish(match Arguments::parse().command {
+        Command::Compare(CompareArguments {
+            adapters,
+            base_only,
+            common,
+        }) => experiment::run(&Request {
+            experiment: Experiment::Compare,
+            adapters: &adapters,
+            newest_if_none: !base_only,
+            common: &common,
+        }),
+        Command::Sweep(arguments) => of_one_arm(Experiment::Sweep, &arguments),
+        Command::Workflows(arguments) => of_one_arm(Experiment::Workflows, &arguments),
+        Command::Hypotheses(HypothesesArguments { adapters, common }) => {
+            experiment::run(&Request {
+                experiment: Experiment::Hypotheses,
+                adapters: &adapters,
+                newest_if_none: true,
+                common: &common,
+            })
+        }
+        Command::Report(arguments) => experiment::rebuild(&arguments),
+        Command::Show(arguments) => show::run(&arguments),
+        Command::Score(arguments) => score::run(&arguments),
+        Command::Sandbox(arguments) => sandboxing::run(&arguments),
+        Command::Metrics(arguments) => measure::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
+    })
+}
+
+/// An experiment on the base model, or on the adapter that is named.
+fn of_one_arm(experiment: Experiment, arguments: &OneArmArguments) -> Result<(), Failure> {
+    let OneArmArguments { adapter, common } = arguments;
+    experiment::run(&Request {
+        experiment,
+        adapters: adapter.as_slice(),
+        newest_if_none: false,
+        common,
+    })
+}
