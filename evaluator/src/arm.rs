@@ -19,7 +19,7 @@ use crate::workflow::trajectory::{Finished, Identity, Trajectory};
 
 /// A model under its name.
 pub(crate) struct Arm<'a> {
-    /// [`BASE_ARM`](crate::record::BASE_ARM) or the adapter's name.
+    /// [`BASE_ARM`](slm_artifacts::BASE_ARM) or the adapter's name.
     pub(crate) name: &'a str,
     pub(crate) model: &'a dyn Backend,
     pub(crate) identity: Rc<Identity>,

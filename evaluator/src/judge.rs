@@ -9,13 +9,14 @@ use slm_sandbox::Sandbox;
 
 use crate::experiment::cell::Decoding;
 use crate::experiment::tasks::RunTask;
-use crate::record::{FinishReason, ProgramMetrics, RECORD_VERSION, SampleRecord, Verdict};
+use crate::record::{ProgramMetrics, RECORD_VERSION, SampleRecord};
 use crate::run_folder::RunFolder;
 use crate::score::answers::AnswerCache;
 use crate::score::in_parallel;
 use crate::score::suite::{Score, Suite, score};
 use crate::workflow::read::Broken;
 use crate::workflow::trajectory::Finished;
+use slm_artifacts::{FinishReason, Verdict};
 
 /// Measures and tests what is not recorded yet, on all cores; each record is written as soon as it is made. Gives the
 /// reasons why some could not be scored, which stay without a record.
@@ -262,9 +263,10 @@ mod tests {
 
     use super::*;
     use crate::workflow::budget::Spending;
-    use crate::workflow::event::{Key, StopReason};
-    use crate::workflow::read::{Expects, Reading, read};
+    use crate::workflow::event::Key;
+    use crate::workflow::read::{Reading, read};
     use crate::workflow::trajectory::Chosen;
+    use slm_artifacts::{Expects, StopReason};
     use slm_config::Workflow;
     use slm_sandbox::{Interpreter, LevelChoice, Limits};
 

@@ -6,6 +6,7 @@
 //! be made again from these two files alone. Both carry a version: a reader refuses what it does not know
 //! rather than guess.
 
+use slm_artifacts::{FinishReason, StopReason, Verdict};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -17,7 +18,6 @@ use crate::experiment::cell::Decoding;
 use crate::experiment::plan::Plan;
 use crate::json_lines::Versioned;
 use crate::workflow::budget::Spending;
-use crate::workflow::event::StopReason;
 
 /// The version written into every record and run description; raised when a field changes its meaning.
 ///
@@ -32,9 +32,6 @@ pub(crate) const OLDEST_RECORD: u32 = 3;
 
 /// What version 3 said of an unparsable answer that version 4 calls empty.
 const NOTHING_ADDED: &str = "adds no statement to the prompt";
-
-/// The name of the arm without an adapter.
-pub(crate) const BASE_ARM: &str = "base";
 
 /// One completion of one task by one arm, with everything measured on it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -135,58 +132,6 @@ impl SampleRecord {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
 pub(crate) fn is_zero(count: &usize) -> bool {
     *count == 0
-}
-
-/// Why generation ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum FinishReason {
-    /// The model ended its turn, or a stop string appeared.
-    Stop,
-    /// The token limit cut the completion off.
-    Length,
-    /// The prompt left no room for an answer.
-    NoRoom,
-}
-
-/// How the hidden tests ended. Spelled as `slm_sandbox::Verdict`, with `unparsable` and `empty` for programs that never ran.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Verdict {
-    /// Every test passed.
-    Passed,
-    /// The program ran and a test failed.
-    Failed,
-    /// The program raised an exception outside an assertion.
-    Error,
-    /// The time limit ended it.
-    Timeout,
-    /// The memory limit ended it.
-    Memory,
-    /// It wrote more than the output limit.
-    OutputLimit,
-    /// It attempted what the sandbox forbids.
-    Violation,
-    /// It is no Python program and was not run.
-    Unparsable,
-    /// It parses, but adds no statement to the task's prompt, and was not run.
-    Empty,
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Passed => "passed",
-            Self::Failed => "failed",
-            Self::Error => "error",
-            Self::Timeout => "timeout",
-            Self::Memory => "memory",
-            Self::OutputLimit => "output_limit",
-            Self::Violation => "violation",
-            Self::Unparsable => "unparsable",
-            Self::Empty => "empty",
-        })
-    }
 }
 
 /// Static metrics of one program, by radon's definitions.

@@ -23,11 +23,11 @@ use slm_table::ENDINGS;
 
 use crate::arguments::ScoreArguments;
 use crate::digest::sha256_of;
-use crate::record::Verdict;
 use answers::AnswerCache;
 use cache::ScoreCache;
 use document::{Document, count};
 use samples::Sample;
+use slm_artifacts::Verdict;
 use suite::Score;
 
 /// Changes when the same program would get another score.

@@ -7,7 +7,7 @@ use slm_model::{
 };
 
 use super::{Answer, Backend, Caller, Query, check_room};
-use crate::record::FinishReason;
+use slm_artifacts::FinishReason;
 
 /// The base model, with an adapter or without.
 pub(crate) struct LocalModel<'a> {

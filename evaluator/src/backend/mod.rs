@@ -10,7 +10,7 @@ pub(crate) use local::LocalModel;
 use anyhow::{Context, Result};
 use slm_model::{ChatTemplate, GenerationError, Message, Sampling, Tokenizer};
 
-use crate::record::FinishReason;
+use slm_artifacts::FinishReason;
 
 /// One call to the model.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use anyhow::Result;
 
 use super::{Answer, Backend, Caller, Query};
-use crate::record::FinishReason;
+use slm_artifacts::FinishReason;
 
 /// What a script says to a query.
 pub(crate) struct Line {

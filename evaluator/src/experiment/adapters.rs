@@ -8,7 +8,7 @@ use slm_cli::UserMistake;
 use slm_config::Recipe;
 
 use crate::arguments::CommonArguments;
-use crate::record::BASE_ARM;
+use slm_artifacts::BASE_ARM;
 
 /// An adapter that a user named, or the newest.
 pub(super) struct Chosen {

@@ -9,11 +9,11 @@ use slm_sandbox::Sandbox;
 
 use super::tasks::RunTask;
 use crate::digest::sha256_of;
-use crate::record::Verdict;
 use crate::score::answers::AnswerCache;
 use crate::score::cache::ScoreCache;
 use crate::score::in_parallel;
 use crate::score::suite::{Score, score};
+use slm_artifacts::Verdict;
 
 /// Changes when the same solution would get another time.
 const VERSION: &str = "canonical 1";

@@ -79,7 +79,7 @@ impl PartialOrd for Decoding {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Cell {
-    /// [`BASE_ARM`](crate::record::BASE_ARM) or an adapter's name.
+    /// [`BASE_ARM`](slm_artifacts::BASE_ARM) or an adapter's name.
     pub(crate) arm: String,
     pub(crate) workflow: Workflow,
     pub(crate) decoding: Decoding,

@@ -29,13 +29,14 @@ use slm_sandbox::{Limits, Sandbox};
 
 use crate::arguments::CommonArguments;
 use crate::arm::{self, Arm};
-use crate::record::{BASE_ARM, RunInfo, SampleRecord};
+use crate::record::{RunInfo, SampleRecord};
 use crate::run_folder::RunFolder;
 use crate::score::answers::AnswerCache;
 use crate::workflow::agent::Settings;
 use crate::workflow::prompt::Templates;
 use crate::workflow::trajectory::{Finished, Identity};
 use crate::{describe, judge, order, report};
+use slm_artifacts::BASE_ARM;
 
 use answering::Answering;
 use cell::Cell;

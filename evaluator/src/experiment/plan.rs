@@ -12,7 +12,7 @@ use slm_cli::UserMistake;
 use slm_config::{Evaluate, Hypothesis, HypothesisId, Workflow};
 
 use super::cell::{Cell, Decoding};
-use crate::record::BASE_ARM;
+use slm_artifacts::BASE_ARM;
 
 /// The two workflows that H3 compares, then its controls: one answer, several answers, and both without ever running
 /// a program.

@@ -18,9 +18,7 @@ use crate::arguments::CommonArguments;
 use crate::arm::{self, Arm};
 use crate::backend::Query;
 use crate::backend::scripted::{Line, Scripted};
-use crate::record::{
-    AdapterInfo, BASE_ARM, BaseModelInfo, RECORD_VERSION, RunInfo, SampleRecord, Verdict,
-};
+use crate::record::{AdapterInfo, BaseModelInfo, RECORD_VERSION, RunInfo, SampleRecord};
 use crate::run_folder::RunFolder;
 use crate::sandboxing::SandboxChoice;
 use crate::score::answers::AnswerCache;
@@ -29,6 +27,7 @@ use crate::workflow::event::LOG_VERSION;
 use crate::workflow::prompt::Templates;
 use crate::workflow::trajectory::Identity;
 use crate::{describe, report};
+use slm_artifacts::{BASE_ARM, Verdict};
 
 const RECIPE: &str = "\
 name: scripted

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use slm_statistics::{Pair, task_mean};
 
-use crate::record::{BASE_ARM, RunInfo, SampleRecord};
+use crate::record::{RunInfo, SampleRecord};
+use slm_artifacts::BASE_ARM;
 
 use super::contrast::Contrast;
 use super::metric::Metric;

@@ -7,7 +7,7 @@ use slm_statistics::mean;
 
 use crate::experiment::cell::{Cell, Decoding};
 use crate::record::{RunInfo, SampleRecord};
-use crate::workflow::event::StopReason;
+use slm_artifacts::StopReason;
 
 /// One arm in one workflow at one way of drawing tokens; means are over samples.
 #[derive(Debug, Serialize)]

@@ -4,7 +4,8 @@ use serde::Serialize;
 use slm_metrics::{COMMENT_PEAK, COMMENT_ZERO};
 use slm_statistics::{Interval, bootstrap_mean, mean, pass_at_k, task_mean, wilson};
 
-use crate::record::{FinishReason, RunInfo, SampleRecord, Verdict};
+use crate::record::{RunInfo, SampleRecord};
+use slm_artifacts::{FinishReason, Verdict};
 
 use super::arms::Arm;
 use super::metric::{CC, LLOC, MI, MI_CODE, Metric, TESTS_PASSED, comments_per_100};

@@ -6,12 +6,12 @@ use rand_chacha::ChaCha8Rng;
 use crate::experiment::cell::{Cell, Decoding};
 use crate::experiment::plan::{Experiment, Plan};
 use crate::record::{
-    AdapterInfo, BASE_ARM, BaseModelInfo, BenchmarkInfo, FinishReason, NamedSeed, PhaseTiming,
-    ProgramMetrics, RECORD_VERSION, RecipeInfo, RunInfo, STATISTICS, SampleRecord, SamplingInfo,
-    SandboxInfo, TrainingSummary, Verdict,
+    AdapterInfo, BaseModelInfo, BenchmarkInfo, NamedSeed, PhaseTiming, ProgramMetrics,
+    RECORD_VERSION, RecipeInfo, RunInfo, STATISTICS, SampleRecord, SamplingInfo, SandboxInfo,
+    TrainingSummary,
 };
 use crate::workflow::budget::Spending;
-use crate::workflow::event::StopReason;
+use slm_artifacts::{BASE_ARM, FinishReason, StopReason, Verdict};
 
 /// A comparison of these adapters.
 pub(super) fn run(adapters: &[&str]) -> RunInfo {

@@ -5,7 +5,8 @@ mod verdicts;
 
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag};
 
-use crate::record::{ProgramMetrics, RunInfo, SampleRecord, Verdict};
+use crate::record::{ProgramMetrics, RunInfo, SampleRecord};
+use slm_artifacts::Verdict;
 
 use super::synthetic::{metrics, records, run, sample, solved, unparsable};
 use super::{Report, build};

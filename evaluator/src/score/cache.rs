@@ -105,7 +105,7 @@ fn ends_with_newline(file: &mut File) -> std::io::Result<bool> {
 mod tests {
     use super::super::suite::Suite;
     use super::*;
-    use crate::record::Verdict;
+    use slm_artifacts::Verdict;
 
     fn score(detail: &str) -> Score {
         Score {

@@ -9,8 +9,8 @@ use slm_sandbox::{Call, Job, Limits, Outcome, Returned, Sandbox, Work};
 use super::answers::{Answer, MEMORY_BYTES, shortened};
 use super::oracle::Judge;
 use super::suite::{Fate, Suite, not_run, passed};
-use crate::record::Verdict;
 use crate::workflow::runner::verdict;
+use slm_artifacts::Verdict;
 
 /// CPU seconds beyond the calls': Python's start, and the program's own statements.
 const START_S: f64 = 2.0;

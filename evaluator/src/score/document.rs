@@ -8,7 +8,7 @@ use slm_statistics::{Interval, bootstrap_mean, mean, pass_at_k, wilson};
 
 use super::samples::Sample;
 use super::suite::{Score, Suite};
-use crate::record::Verdict;
+use slm_artifacts::Verdict;
 
 /// Failing samples that the table lists, and the characters that it shows of a test and of a reason.
 const LISTED: usize = 10;

@@ -8,9 +8,9 @@ use slm_sandbox::{Job, Outcome, Sandbox, Work};
 
 use super::answers::{Answer, Answers, shortened};
 use super::{calls, printed};
-use crate::record::Verdict;
 use crate::workflow::read::Broken;
 use crate::workflow::runner::verdict;
+use slm_artifacts::Verdict;
 
 /// What became of a program.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

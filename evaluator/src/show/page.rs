@@ -8,7 +8,7 @@ use slm_config::Workflow;
 
 use super::paint::{Paint, harmless};
 use crate::workflow::event::{Call, Decision, Event, Execution, Key, What};
-use crate::workflow::read::Expects;
+use slm_artifacts::Expects;
 
 /// Unchanged lines around a change.
 const CONTEXT: usize = 3;
@@ -75,7 +75,7 @@ fn call(event: &Event, call: &Call, programs: &BTreeMap<u32, String>, paint: Pai
         format!("{} tokens", call.completion_tokens),
         format!("{:.1} s", call.measured.wall_s),
     ];
-    if call.finish_reason == crate::record::FinishReason::Length {
+    if call.finish_reason == slm_artifacts::FinishReason::Length {
         facts.push(format!("cut off at {}", call.max_new_tokens));
     }
     if call.adapter_sha256.is_some() {

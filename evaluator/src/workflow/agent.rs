@@ -13,9 +13,10 @@ use slm_model::{CODE_STOP, CodeRequest, Sampling};
 
 use super::convention::{Opening, opening};
 use super::desk::{Ask, Desk, Reply};
-use super::event::{Execution, StopReason};
+use super::event::Execution;
 use super::prompt::{Prompt, Templates};
-use super::read::{Broken, Expects, MAX_TESTS, Reading};
+use super::read::{Broken, MAX_TESTS, Reading};
+use slm_artifacts::{Expects, StopReason};
 
 /// Longest plan, review or list of tests in tokens: what is longer is a small model that goes round in circles.
 const MAX_SIDE_TOKENS: usize = 256;

@@ -14,10 +14,10 @@ use slm_config::{Prompting, Role};
 use slm_model::Sampling;
 
 use super::budget::{Ledger, Spending};
-use super::event::{Execution, StopReason};
-use super::read::{Expects, FormatFailure, Program, Reading, read};
+use super::event::Execution;
+use super::read::{Program, Reading, read};
 use crate::backend::Answer;
-use crate::record::FinishReason;
+use slm_artifacts::{Expects, FinishReason, FormatFailure, StopReason};
 use slm_model::Message;
 
 /// A step that waits for its result.

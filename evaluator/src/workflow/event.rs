@@ -4,16 +4,16 @@
 //! the run's configuration, so that an interrupted and resumed run leaves the same lines as one that was not; only
 //! their order may differ, since tasks run side by side.
 
+use slm_artifacts::{Expects, FinishReason, FormatFailure, StopReason, Verdict};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use slm_config::{Role, Workflow};
 
 use super::budget::{Exhausted, Spending};
-use super::read::{Expects, FormatFailure};
 use crate::experiment::cell::Decoding;
 use crate::json_lines::Versioned;
-use crate::record::{self, FinishReason, Verdict};
+use crate::record::{self};
 
 /// The version written into every line; raised when a field changes its meaning.
 ///
@@ -190,47 +190,6 @@ pub(crate) struct Decision {
     pub(crate) left: Spending,
 }
 
-/// Why a workflow ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum StopReason {
-    /// It did all that it does.
-    Finished,
-    /// Every visible test passed.
-    TestsPassed,
-    /// The reviewer approved.
-    Approved,
-    /// A revision was the same program as an earlier one.
-    Unchanged,
-    /// All rounds were made.
-    RoundsSpent,
-    /// No completion token was left.
-    CompletionTokensSpent,
-    /// No call was left.
-    CallsSpent,
-    /// No execution was left.
-    ExecutionsSpent,
-    /// A prompt grew past the model's positions.
-    ContextFull,
-}
-
-impl StopReason {
-    /// In words.
-    pub(crate) fn text(self) -> &'static str {
-        match self {
-            Self::Finished => "finished",
-            Self::TestsPassed => "visible tests passed",
-            Self::Approved => "approved",
-            Self::Unchanged => "unchanged",
-            Self::RoundsSpent => "rounds spent",
-            Self::CompletionTokensSpent => "tokens spent",
-            Self::CallsSpent => "calls spent",
-            Self::ExecutionsSpent => "executions spent",
-            Self::ContextFull => "context full",
-        }
-    }
-}
-
 impl From<Exhausted> for StopReason {
     fn from(exhausted: Exhausted) -> Self {
         match exhausted {
@@ -238,11 +197,5 @@ impl From<Exhausted> for StopReason {
             Exhausted::Calls => Self::CallsSpent,
             Exhausted::Executions => Self::ExecutionsSpent,
         }
-    }
-}
-
-impl fmt::Display for StopReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text())
     }
 }

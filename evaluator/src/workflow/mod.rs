@@ -39,7 +39,7 @@ use std::pin::Pin;
 use slm_config::Workflow;
 
 use agent::Agent;
-use event::StopReason;
+use slm_artifacts::StopReason;
 
 /// Whether a workflow learns what became of its programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

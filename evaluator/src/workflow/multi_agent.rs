@@ -8,9 +8,9 @@ use slm_config::Role;
 
 use super::Feedback;
 use super::agent::Agent;
-use super::event::StopReason;
 use super::prompt::Prompt;
 use super::rounds::{self, Prompts};
+use slm_artifacts::StopReason;
 
 pub(super) async fn run(agent: Agent, feedback: Feedback) -> Result<StopReason, StopReason> {
     let plan = agent.say(Role::Planner, Prompt::Planner, None, &[]).await?;

@@ -1,46 +1,18 @@
 //! Reading what a model wrote, leniently: small models break every format.
 
 use serde::{Deserialize, Serialize};
+use slm_artifacts::{Expects, FinishReason, FormatFailure};
 use slm_benchmarks::TaskView;
 use slm_config::Prompting;
 use slm_metrics::syntax::{Reason, adds_nothing, normalised_hash, without_reasoning};
 
 use super::convention::{self, is_fenced};
-use crate::record::FinishReason;
 
 /// Most self-written tests of a task; what follows is not read.
 pub(crate) const MAX_TESTS: usize = 5;
 
 /// Lines that a self-written test may span.
 const MAX_TEST_LINES: usize = 8;
-
-/// What an answer should hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Expects {
-    /// The rest of a program that the request has begun.
-    Program,
-    /// Assertions about the entry point, the first of which the request may have begun.
-    Tests,
-    /// Words.
-    Prose,
-}
-
-/// How an answer missed its format. Counted, and never the end of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum FormatFailure {
-    /// The token limit came before the code fence was closed.
-    UnclosedFence,
-    /// Nothing that parses defines the entry point.
-    NoProgram,
-    /// The program is the prompt alone.
-    NothingAdded,
-    /// No assertion about the entry point parses.
-    NoTests,
-    /// No words at all.
-    Empty,
-}
 
 /// A program as it was found in an answer.
 #[derive(Clone, Debug, PartialEq)]

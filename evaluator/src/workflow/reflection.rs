@@ -5,9 +5,9 @@
 
 use super::Feedback;
 use super::agent::Agent;
-use super::event::StopReason;
 use super::prompt::Prompt;
 use super::rounds::{self, Prompts};
+use slm_artifacts::StopReason;
 
 pub(super) async fn run(agent: Agent, feedback: Feedback) -> Result<StopReason, StopReason> {
     let first = agent.draft().await?;

@@ -4,10 +4,11 @@ use slm_config::Role;
 
 use super::Feedback;
 use super::agent::{Agent, Code};
-use super::event::{Execution, StopReason};
+use super::event::Execution;
 use super::prompt::Prompt;
 use super::read::approves;
 use super::runner::NOT_RUN;
+use slm_artifacts::StopReason;
 
 /// Failed tests in a report.
 const MAX_FAILURES: usize = 5;

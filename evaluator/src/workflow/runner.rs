@@ -6,7 +6,7 @@ use slm_sandbox::{Job, Sandbox, Work};
 use super::desk::Trial;
 use super::event::{Execution, ExecutionMeasures, TestRun};
 use crate::digest::sha256_of;
-use crate::record::Verdict;
+use slm_artifacts::Verdict;
 
 /// What a test says whose turn never came.
 pub(crate) const NOT_RUN: &str = "not run";

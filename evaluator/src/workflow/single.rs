@@ -1,7 +1,7 @@
 //! One request, one answer, no feedback.
 
 use super::agent::Agent;
-use super::event::StopReason;
+use slm_artifacts::StopReason;
 
 pub(super) async fn run(agent: Agent) -> Result<StopReason, StopReason> {
     agent.draft().await?;

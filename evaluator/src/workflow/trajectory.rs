@@ -16,13 +16,11 @@ use super::Running;
 use super::agent::{Agent, Settings};
 use super::budget::Spending;
 use super::desk::{Ask, Desk, Step, Work};
-use super::event::{
-    Call, CallMeasures, Decision, Event, Execution, Key, LOG_VERSION, Said, StopReason, What,
-};
-use super::read::{FormatFailure, Program};
+use super::event::{Call, CallMeasures, Decision, Event, Execution, Key, LOG_VERSION, Said, What};
+use super::read::Program;
 use crate::backend::{Answer, Query};
 use crate::digest::{sha256_of, step_seed};
-use crate::record::FinishReason;
+use slm_artifacts::{FinishReason, FormatFailure, StopReason};
 
 /// Who and what a trajectory's events name.
 #[derive(Clone, Debug)]

@@ -4,8 +4,9 @@ use tidy::{crates, manifest_keys, mentions, names_crate, shipped, sources};
 
 /// The crates of this workspace that each crate may use. What is missing here is the design: `trainer` and `evaluator`
 /// meet in the adapter's folder alone, the libraries do not know each other, and only `evaluator` runs programs.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
     ("tidy", &[]),
+    ("slm-artifacts", &[]),
     ("slm-config", &[]),
     ("slm-hub", &[]),
     ("slm-model", &[]),
@@ -29,6 +30,7 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     (
         "evaluator",
         &[
+            "slm-artifacts",
             "slm-benchmarks",
             "slm-cli",
             "slm-config",

@@ -100,7 +100,7 @@ impl Endpoint {
         let patience = Patience::new(*max_retries);
         let listed = listed_models(&http, &patience)?;
         let base = model.clone().unwrap_or_else(|| base_model.to_owned());
-        let arms = std::iter::once((crate::record::BASE_ARM.to_owned(), base))
+        let arms = std::iter::once((slm_artifacts::BASE_ARM.to_owned(), base))
             .chain(adapters.iter().cloned());
         let mut served = Vec::new();
         for (arm, name) in arms {

@@ -13,7 +13,7 @@ use anyhow::{Result, bail};
 use super::wire::{Prompt, Said};
 use super::{Endpoint, Outcome, chat, settle, wire};
 use crate::backend::{Answer, Backend, Caller, Query, check_room};
-use crate::record::FinishReason;
+use slm_artifacts::FinishReason;
 
 /// How often it is looked whether a program that ended has led to another query.
 const GLANCE: Duration = Duration::from_millis(20);

@@ -5,7 +5,7 @@ use anyhow::Result;
 use slm_model::Tokenizer;
 
 use super::wire::Said;
-use crate::record::FinishReason;
+use slm_artifacts::FinishReason;
 
 /// Characters of a token, where there is no tokenizer to count with: code has between 3 and 4.
 const CHARS_PER_TOKEN: usize = 3;

@@ -12,7 +12,8 @@ use super::super::number::{count, grouped, number, percent};
 use super::super::verdict::MIN_PAIRS;
 use super::Content;
 use super::text::name;
-use crate::record::{AdapterInfo, RECORD_VERSION, RunInfo, SampleRecord, Verdict};
+use crate::record::{AdapterInfo, RECORD_VERSION, RunInfo, SampleRecord};
+use slm_artifacts::Verdict;
 
 /// Below this many pairs an interval is a rough guide only.
 const FEW_PAIRS: usize = 20;

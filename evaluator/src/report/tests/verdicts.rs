@@ -5,7 +5,8 @@ use slm_config::Declared;
 
 use super::super::synthetic::{declared_in_the_recipe, program, run, sample, with_program};
 use super::{Report, check, check_snapshot};
-use crate::record::{RunInfo, SampleRecord, Verdict};
+use crate::record::{RunInfo, SampleRecord};
+use slm_artifacts::Verdict;
 
 /// The answers of both arms to this number of tasks, each arm's program by statements, lines of the docstring and comments.
 fn answers(

@@ -6,7 +6,7 @@ use super::{Question, RIGHT, SQUARE, World, ZERO, body, calls, question, writer}
 use crate::backend::Query;
 use crate::backend::scripted::Line;
 use crate::workflow::budget::Spending;
-use crate::workflow::event::StopReason;
+use slm_artifacts::StopReason;
 
 fn budget(completion_tokens: usize, calls: usize, executions: usize) -> Budget {
     Budget {

@@ -7,7 +7,8 @@ use super::{
 };
 use crate::backend::Query;
 use crate::backend::scripted::{Line, Scripted};
-use crate::workflow::event::{StopReason, What};
+use crate::workflow::event::What;
+use slm_artifacts::StopReason;
 
 /// Answers drafts by their place: the first query is greedy, the others have seeds of their own.
 fn drafts(bodies: &'static [&'static str]) -> impl Fn(&Query) -> Line {

@@ -25,8 +25,8 @@ use crate::backend::scripted::{Line, Scripted};
 use crate::backend::{Backend, Query};
 use crate::digest::sha256_of;
 use crate::json_lines;
-use crate::record::{BASE_ARM, Verdict};
 use crate::run_folder::{RunFolder, TRAJECTORIES};
+use slm_artifacts::{BASE_ARM, Verdict};
 
 /// A body that passes every test of [`task`].
 const RIGHT: &str = "    return 2 * x\n";

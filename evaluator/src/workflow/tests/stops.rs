@@ -7,7 +7,8 @@ use super::{
 };
 use crate::backend::Query;
 use crate::backend::scripted::Line;
-use crate::workflow::event::{StopReason, What};
+use crate::workflow::event::What;
+use slm_artifacts::StopReason;
 
 const REVIEWED: [Workflow; 2] = [Workflow::Reflection, Workflow::MultiAgent];
 const BLIND: [Workflow; 2] = [Workflow::ReflectionBlind, Workflow::MultiAgentBlind];
