@@ -7,9 +7,9 @@ use anyhow::{Result, bail};
 use slm_benchmarks::TaskView;
 use slm_cli::Progress;
 use slm_config::Workflow;
+use slm_report::Decoding;
 
 use crate::backend::Backend;
-use crate::experiment::cell::Decoding;
 use crate::run_folder::RunFolder;
 use crate::workflow::agent::Settings;
 use crate::workflow::event::{Event, Key};

@@ -9,19 +9,17 @@ use serde_json::Value;
 use slm_benchmarks::Task;
 use slm_cli::Provenance;
 use slm_config::Recipe;
+use slm_report::{
+    AdapterInfo, BenchmarkInfo, Experiment, NamedSeed, Plan, RECORD_VERSION, RecipeInfo, RunInfo,
+    STATISTICS, SamplingInfo, SandboxInfo, SandboxProperty, Spending, TrainingSummary,
+};
 use slm_sandbox::Sandbox;
 
 use crate::clock;
 use crate::digest::sha256_of;
 use crate::experiment::Request;
 use crate::experiment::answering::Answerer;
-use crate::experiment::plan::{Experiment, Plan};
-use crate::record::{
-    AdapterInfo, BenchmarkInfo, NamedSeed, RECORD_VERSION, RecipeInfo, RunInfo, STATISTICS,
-    SamplingInfo, SandboxInfo, TrainingSummary,
-};
 use crate::run_folder::{RUN, RunFolder};
-use crate::workflow::budget::Spending;
 use crate::workflow::prompt::Templates;
 
 /// An adapter's identity, and how it was trained where its folder says so.
@@ -128,7 +126,14 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
         python_version: python.clone(),
         sandbox: SandboxInfo {
             level: description.level,
-            properties: description.properties,
+            properties: description
+                .properties
+                .into_iter()
+                .map(|property| SandboxProperty {
+                    name: property.name,
+                    enforced: property.enforced,
+                })
+                .collect(),
         },
         seeds: vec![
             NamedSeed {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use slm_report::{OLDEST_RECORD, RECORD_VERSION, SampleRecord};
 use slm_table::LineRead;
 
 /// A document that says which version of its format it has.
@@ -20,6 +21,11 @@ pub(crate) trait Versioned: Serialize + DeserializeOwned {
 
     /// The earliest version that is read.
     const OLDEST: u32;
+}
+
+impl Versioned for SampleRecord {
+    const VERSION: u32 = RECORD_VERSION;
+    const OLDEST: u32 = OLDEST_RECORD;
 }
 
 /// Why a document of this version is not read; none if it is one of those that are.

@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 use slm_benchmarks::{ScoringPhase, Task, Tests};
 use slm_cli::Progress;
+use slm_report::{Decoding, ProgramMetrics, RECORD_VERSION, SampleRecord};
 use slm_sandbox::Sandbox;
 
-use crate::experiment::cell::Decoding;
 use crate::experiment::tasks::RunTask;
-use crate::record::{ProgramMetrics, RECORD_VERSION, SampleRecord};
 use crate::run_folder::RunFolder;
 use crate::score::answers::AnswerCache;
 use crate::score::in_parallel;
@@ -169,7 +168,7 @@ fn judge(
         completion: chosen.map_or_else(String::new, |chosen| chosen.text.clone()),
         program: program.to_owned(),
         parsable: is_empty || metrics.is_some(),
-        metrics: metrics.as_ref().map(program_metrics),
+        metrics: metrics.as_ref().map(ProgramMetrics::from),
         verdict: tests.verdict,
         tests_passed: tests.passed,
         tests_total: tests.total,
@@ -238,31 +237,12 @@ fn number_of_tests(tests: &Tests) -> usize {
     }
 }
 
-/// What is recorded of a program's metrics.
-pub(crate) fn program_metrics(file: &slm_metrics::FileMetrics) -> ProgramMetrics {
-    let raw = &file.raw;
-    ProgramMetrics {
-        loc: raw.loc,
-        lloc: raw.lloc,
-        sloc: raw.sloc,
-        comments: raw.comments,
-        multi: raw.multi,
-        blank: raw.blank,
-        single_comments: raw.single_comments,
-        cyclomatic_complexity: file.cyclomatic_complexity as f64,
-        halstead_volume: file.halstead.total.volume,
-        maintainability_index: file.maintainability_index,
-        mi_code: file.mi_code,
-        lloc_code: Some(file.lloc_code),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use slm_config::Prompting;
+    use slm_report::Spending;
 
     use super::*;
-    use crate::workflow::budget::Spending;
     use crate::workflow::event::Key;
     use crate::workflow::read::{Reading, read};
     use crate::workflow::trajectory::Chosen;

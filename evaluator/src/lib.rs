@@ -12,13 +12,15 @@ mod json_lines;
 mod judge;
 mod measure;
 mod order;
-mod record;
-mod report;
 mod run_folder;
 mod samples;
 mod sandboxing;
 mod score;
 mod show;
+#[cfg(test)]
+#[allow(dead_code, reason = "the report's own tests use the rest")]
+#[path = "../../crates/slm-report/tests/support/synthetic.rs"]
+mod synthetic;
 mod workflow;
 
 use std::process::ExitCode;
@@ -27,8 +29,8 @@ use clap::Parser;
 
 use arguments::{Arguments, Command, CompareArguments, HypothesesArguments, OneArmArguments};
 use experiment::Request;
-use experiment::plan::Experiment;
 use slm_cli::Failure;
+use slm_report::Experiment;
 
 /// Parses the arguments, runs the command, and maps its outcome to an exit code.
 pub fn run() -> ExitCode {

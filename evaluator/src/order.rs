@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use crate::record::{RunInfo, SampleRecord};
+use slm_report::{Cell, RunInfo, SampleRecord};
 
 /// Records by cell, benchmark, task and sample.
 pub(crate) fn sorted(run: &RunInfo, records: &[SampleRecord]) -> Vec<SampleRecord> {
@@ -17,7 +17,7 @@ pub(crate) fn sorted(run: &RunInfo, records: &[SampleRecord]) -> Vec<SampleRecor
     let mut keyed: Vec<_> = records
         .iter()
         .map(|record| {
-            let is_of = |cell: &crate::experiment::cell::Cell| {
+            let is_of = |cell: &Cell| {
                 (&*cell.arm, cell.workflow.name(), cell.decoding)
                     == (&*record.arm, &*record.workflow, record.decoding)
             };

@@ -9,10 +9,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use slm_cli::UserMistake;
+use slm_report::{OLDEST_RECORD, RECORD_VERSION, Report, RunInfo, SampleRecord};
 
 use crate::json_lines::{self, JsonLines};
-use crate::record::{OLDEST_RECORD, RECORD_VERSION, RunInfo, SampleRecord};
-use crate::report::Report;
 use crate::samples;
 use crate::workflow::event::{Event, Key};
 

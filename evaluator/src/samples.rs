@@ -1,9 +1,7 @@
 //! Every sample of a run as a flat row, for tools that read tables.
 
 use serde_json::{Map, Value, json};
-
-use crate::record::{ProgramMetrics, RunInfo, SampleRecord};
-use crate::workflow::budget::Spending;
+use slm_report::{ProgramMetrics, RunInfo, SampleRecord, Spending};
 
 /// One row a record, with columns of one kind each; `canonical_cpu_s` is the task's.
 pub(crate) fn rows(run: &RunInfo, records: &[SampleRecord]) -> Vec<Map<String, Value>> {

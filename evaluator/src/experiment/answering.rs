@@ -4,13 +4,13 @@ use anyhow::Result;
 use slm_cli::{BaseModel, Provenance, UserMistake};
 use slm_config::{Api, Recipe};
 use slm_model::{ChatTemplate, DeviceChoice, Message, Role, Runtime, RuntimeAdapter, Tokenizer};
+use slm_report::{BaseModelInfo, EndpointInfo};
 
 use super::adapters::Chosen;
 use super::timings::Timings;
 use crate::backend::endpoint::{Endpoint, Texts};
 use crate::backend::{Backend, LocalModel};
 use crate::digest::sha256_of;
-use crate::record::{BaseModelInfo, EndpointInfo};
 
 /// The base model and its adapters, ready to answer.
 pub(super) enum Answering {

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use anyhow::Result;
 use slm_cli::UserMistake;
 use slm_config::Recipe;
+use slm_report::{RunInfo, SampleRecord, ShardInfo};
 
 use super::shard::Shard;
 use crate::order;
-use crate::record::{RunInfo, SampleRecord, ShardInfo};
 use crate::run_folder::RunFolder;
 use crate::workflow::event::Event;
 
@@ -251,10 +251,10 @@ fn mistake(text: String) -> anyhow::Error {
 
 #[cfg(test)]
 mod tests {
+    use slm_report::Experiment;
+
     use super::*;
-    use crate::experiment::plan::Experiment;
-    use crate::report;
-    use crate::report::synthetic;
+    use crate::synthetic;
 
     /// A run in one piece, and the folders of its shards.
     fn split(of: usize, reports: &std::path::Path) -> (RunInfo, Vec<SampleRecord>, Vec<PathBuf>) {
@@ -314,8 +314,8 @@ mod tests {
             let expected = order::sorted(&whole, &records);
             assert_eq!(found, expected);
             assert_eq!(
-                report::build(&merged, &found),
-                report::build(&whole, &expected)
+                slm_report::build(&merged, &found),
+                slm_report::build(&whole, &expected)
             );
         }
     }

@@ -1,13 +1,11 @@
 //! The experiments, top to bottom: what is asked, every trajectory of every cell, then hidden tests, then the report.
 //!
-//! `compare`, `sweep`, `workflows` and `hypotheses` differ in their [`plan`] alone.
+//! `compare`, `sweep`, `workflows` and `hypotheses` differ in their [`Plan`] alone.
 
 mod adapters;
 pub(crate) mod answering;
 mod canonical;
-pub(crate) mod cell;
 mod merge;
-pub(crate) mod plan;
 mod rebuild;
 pub(crate) mod shard;
 pub(crate) mod tasks;
@@ -23,24 +21,22 @@ use std::rc::Rc;
 
 use anyhow::Result;
 use slm_benchmarks::{ScoringPhase, TaskView};
-use slm_cli::Failure;
+use slm_cli::{Failure, UserMistake};
 use slm_config::Evaluate;
+use slm_report::{Cell, Experiment, Plan, RunInfo, SampleRecord};
 use slm_sandbox::{Limits, Sandbox};
 
 use crate::arguments::CommonArguments;
 use crate::arm::{self, Arm};
-use crate::record::{RunInfo, SampleRecord};
 use crate::run_folder::RunFolder;
 use crate::score::answers::AnswerCache;
 use crate::workflow::agent::Settings;
 use crate::workflow::prompt::Templates;
 use crate::workflow::trajectory::{Finished, Identity};
-use crate::{describe, judge, order, report};
+use crate::{describe, judge, order};
 use slm_artifacts::BASE_ARM;
 
 use answering::Answering;
-use cell::Cell;
-use plan::{Experiment, Plan};
 use tasks::RunTask;
 use timings::Timings;
 
@@ -76,7 +72,8 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
     let (chosen, recipe) = adapters::choose(request.adapters, request.newest_if_none, arguments)?;
     let evaluate = &recipe.evaluate;
     let names: Vec<&str> = chosen.iter().map(|adapter| adapter.name.as_str()).collect();
-    let plan = Plan::new(request.experiment, evaluate, &names)?;
+    let plan = Plan::new(request.experiment, evaluate, &names)
+        .map_err(|error| UserMistake(error.to_string()))?;
     let templates = Templates::load(&evaluate.prompts)?;
     let limits = Limits::default().with_cpu_s(evaluate.timeout_s);
     let sandbox = arguments.sandbox.open(evaluate.python.as_deref(), limits)?;
@@ -164,7 +161,7 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
 fn publish(info: &RunInfo, run: &RunFolder, json: bool) -> Result<Option<PathBuf>> {
     let sorted = order::sorted(info, run.records());
     let records: Vec<SampleRecord> = sorted.into_iter().map(SampleRecord::upgraded).collect();
-    let report = report::build(info, &records);
+    let report = slm_report::build(info, &records);
     let path = run.write_report(&report)?;
     run.write_samples(info, &records)?;
     if json {

@@ -4,9 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use slm_cli::UserMistake;
+use slm_report::ShardInfo;
 
 use super::tasks::RunTask;
-use crate::record::ShardInfo;
 
 /// Which of how many parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

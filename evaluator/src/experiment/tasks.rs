@@ -9,8 +9,8 @@ use rand_chacha::ChaCha8Rng;
 use slm_benchmarks::{Task, TaskView};
 use slm_cli::Provenance;
 use slm_config::{Evaluate, Prompting};
+use slm_report::BenchmarkInfo;
 
-use crate::record::BenchmarkInfo;
 use crate::{describe, score};
 
 /// A task in a run.

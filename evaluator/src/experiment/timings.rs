@@ -3,8 +3,7 @@
 use std::time::Instant;
 
 use anyhow::Result;
-
-use crate::record::PhaseTiming;
+use slm_report::PhaseTiming;
 
 /// What each phase took so far.
 #[derive(Default)]

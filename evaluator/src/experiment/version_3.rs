@@ -8,17 +8,19 @@ use serde_json::Value;
 use slm_benchmarks::{ScoringPhase, TaskView};
 use slm_config::Recipe;
 use slm_model::DeviceChoice;
+use slm_report::{
+    AdapterInfo, BaseModelInfo, Experiment, Plan, RECORD_VERSION, RunInfo, SampleRecord,
+};
 use slm_sandbox::{Interpreter, LevelChoice, Limits, Sandbox};
 
 use super::answering::Answerer;
-use super::plan::{Experiment, Plan};
 use super::tasks::RunTask;
 use super::{Request, evaluate_as, judge};
 use crate::arguments::CommonArguments;
 use crate::arm::{self, Arm};
 use crate::backend::Query;
 use crate::backend::scripted::{Line, Scripted};
-use crate::record::{AdapterInfo, BaseModelInfo, RECORD_VERSION, RunInfo, SampleRecord};
+use crate::describe;
 use crate::run_folder::RunFolder;
 use crate::sandboxing::SandboxChoice;
 use crate::score::answers::AnswerCache;
@@ -26,7 +28,6 @@ use crate::workflow::agent::Settings;
 use crate::workflow::event::LOG_VERSION;
 use crate::workflow::prompt::Templates;
 use crate::workflow::trajectory::Identity;
-use crate::{describe, report};
 use slm_artifacts::{BASE_ARM, Verdict};
 
 const RECIPE: &str = "\
@@ -307,7 +308,7 @@ fn records_of_version_3_are_upgraded_for_the_report() {
         assert!(metrics.is_none_or(|lloc| lloc.is_some_and(|lloc| lloc > 0)));
         assert_eq!(record.metrics.is_some(), record.parsable);
     }
-    let page = report::build(&info, &upgraded).markdown;
+    let page = slm_report::build(&info, &upgraded).markdown;
     for part in [
         "the run did not record whether its recipe declared them",
         "**Earlier version.** 16 of 16 answers",
@@ -351,7 +352,7 @@ fn the_bonus_and_its_parts_are_radons() {
     let info = RunFolder::read_info(&golden()).expect("a description");
     let (records, _) = RunFolder::read(&golden()).expect("records");
     let records: Vec<SampleRecord> = records.into_iter().map(SampleRecord::upgraded).collect();
-    let summary = report::build(&info, &records).summary;
+    let summary = slm_report::build(&info, &records).summary;
     let found = &summary["findings"]["h1"]["adapters"][0];
     let contrasts = [
         &found["paired"][0],

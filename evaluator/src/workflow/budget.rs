@@ -1,33 +1,6 @@
 //! What a workflow may spend on one sample of one task, kept by the engine: no workflow can overdraw it.
 
-use serde::{Deserialize, Serialize};
-
-/// An amount of everything that is counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Spending {
-    /// Tokens that the model wrote.
-    pub(crate) completion_tokens: usize,
-    /// Calls to the model.
-    pub(crate) calls: usize,
-    /// Runs of a program.
-    pub(crate) executions: usize,
-}
-
-impl From<&slm_config::Budget> for Spending {
-    fn from(budget: &slm_config::Budget) -> Self {
-        let slm_config::Budget {
-            completion_tokens,
-            calls,
-            executions,
-        } = *budget;
-        Self {
-            completion_tokens,
-            calls,
-            executions,
-        }
-    }
-}
+use slm_report::Spending;
 
 /// What ran out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,15 +5,14 @@
 //! their order may differ, since tasks run side by side.
 
 use slm_artifacts::{Expects, FinishReason, FormatFailure, StopReason, Verdict};
+use slm_report::Decoding;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use slm_config::{Role, Workflow};
 
 use super::budget::{Exhausted, Spending};
-use crate::experiment::cell::Decoding;
 use crate::json_lines::Versioned;
-use crate::record::{self};
 
 /// The version written into every line; raised when a field changes its meaning.
 ///
@@ -124,8 +123,14 @@ pub(crate) struct CallMeasures {
     /// Share of the batch's wall time.
     pub(crate) wall_s: f64,
     /// How often a server was asked again until it answered.
-    #[serde(default, skip_serializing_if = "record::is_zero")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) retries: usize,
+}
+
+/// Whether a count need not be written.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// A program run with the tests that the workflow may see.

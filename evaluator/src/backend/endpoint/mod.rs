@@ -25,8 +25,8 @@ use serde_json::{Map, Value};
 use slm_cli::UserMistake;
 use slm_config::Api;
 use slm_model::{ChatTemplate, Tokenizer};
+use slm_report::{EndpointInfo, ServedModel};
 
-use crate::record::{EndpointInfo, ServedModel};
 use dialect::Dialect;
 use http::{ApiKey, Http, told};
 use retry::{Patience, Try};

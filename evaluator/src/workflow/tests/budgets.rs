@@ -1,11 +1,11 @@
 //! No workflow spends more than it may, and what it leaves is told.
 
 use slm_config::{Budget, Workflow};
+use slm_report::Spending;
 
 use super::{Question, RIGHT, SQUARE, World, ZERO, body, calls, question, writer};
 use crate::backend::Query;
 use crate::backend::scripted::Line;
-use crate::workflow::budget::Spending;
 use slm_artifacts::StopReason;
 
 fn budget(completion_tokens: usize, calls: usize, executions: usize) -> Budget {

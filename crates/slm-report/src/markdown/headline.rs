@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use slm_config::Declared;
 
-use crate::experiment::plan::Experiment;
+use crate::plan::Experiment;
 use crate::record::RunInfo;
 
 use super::super::claim::{Asked, Claim};

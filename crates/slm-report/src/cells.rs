@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use slm_statistics::mean;
 
-use crate::experiment::cell::{Cell, Decoding};
+use crate::cell::{Cell, Decoding};
 use crate::record::{RunInfo, SampleRecord};
 use slm_artifacts::StopReason;
 

@@ -1,12 +1,12 @@
 //! H1's verdicts and sentences: identical arms, changes by comments alone, and who asked for the effects.
 
 use serde_json::Value;
-use slm_config::Declared;
-
-use super::super::synthetic::{declared_in_the_recipe, program, run, sample, with_program};
-use super::{Report, check, check_snapshot};
-use crate::record::{RunInfo, SampleRecord};
 use slm_artifacts::Verdict;
+use slm_config::Declared;
+use slm_report::{Report, RunInfo, SampleRecord};
+
+use crate::page::{check, check_snapshot};
+use crate::synthetic::{declared_in_the_recipe, program, run, sample, with_program};
 
 /// The answers of both arms to this number of tasks, each arm's program by statements, lines of the docstring and comments.
 fn answers(

@@ -53,34 +53,3 @@ fn names<'a>(all: impl IntoIterator<Item = &'a String>) -> String {
     let all: Vec<String> = all.into_iter().map(|text| name(text)).collect();
     all.join(", ")
 }
-
-#[cfg(test)]
-mod tests {
-    use super::contamination;
-    use crate::record::ContaminationSearch;
-    use crate::report::synthetic;
-
-    #[test]
-    fn what_was_searched_for_and_left_out_is_told_and_what_was_not_is_too() {
-        let mut run = synthetic::run(&["adapter"]);
-        let mut check = |benchmarks: &[&str], left_out, expected: &str| {
-            run.adapters[0].search = Some(ContaminationSearch {
-                benchmarks: benchmarks.iter().map(ToString::to_string).collect(),
-                left_out,
-            });
-            let text = contamination(&run);
-            assert!(text.contains(expected), "`{expected}` is not in {text}");
-        };
-        check(
-            &["starter", "mbpp+"],
-            1,
-            "`adapter`: its training left out 1 example that shared text or code with a task of `starter`, `mbpp+`. ",
-        );
-        check(
-            &["humaneval"],
-            20,
-            "left out 20 examples that shared text or code with a task of `humaneval`; overlap with `starter` was not \
-             measured. ",
-        );
-    }
-}

@@ -14,7 +14,7 @@ use super::super::metric::{
 use super::super::same_text::SameText;
 use super::super::summary::ArmSummary;
 use super::super::verdict::Outcome;
-use crate::experiment::plan::Plan;
+use crate::plan::Plan;
 use crate::record::RunInfo;
 
 /// What the records say.

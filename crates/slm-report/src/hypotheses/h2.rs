@@ -19,7 +19,7 @@ use super::super::metric::{CC, CC_OF_SOLVED, MI, MI_CODE, Metric, PASS_RATE};
 use super::super::same_text::SameText;
 use super::super::summary::{Rate, metric_mean};
 use super::super::verdict::Outcome;
-use crate::experiment::cell::Decoding;
+use crate::cell::Decoding;
 use crate::record::{RunInfo, SampleRecord};
 
 /// What the records say.

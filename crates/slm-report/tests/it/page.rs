@@ -1,20 +1,16 @@
 //! The page as a whole: a snapshot, degenerate runs and hostile texts.
 
-mod hypotheses;
-mod verdicts;
-
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag};
 
-use crate::record::{ProgramMetrics, RunInfo, SampleRecord};
 use slm_artifacts::Verdict;
+use slm_report::{ContaminationSearch, ProgramMetrics, Report, RunInfo, SampleRecord, build};
 
-use super::synthetic::{metrics, records, run, sample, solved, unparsable};
-use super::{Report, build};
+use crate::synthetic::{self, metrics, records, run, sample, solved, unparsable};
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/golden/report");
 
 /// Builds a report and checks what must hold for every report.
-fn check(records: &[SampleRecord], run: &RunInfo) -> Report {
+pub(crate) fn check(records: &[SampleRecord], run: &RunInfo) -> Report {
     let report = build(run, records);
     for word in ["NaN", "inf", "Infinity", "null "] {
         assert!(
@@ -118,7 +114,7 @@ fn the_page_reads_as_the_snapshot() {
 }
 
 /// Asserts that a page is the one that was read and kept.
-fn check_snapshot(file: &str, report: &Report) {
+pub(crate) fn check_snapshot(file: &str, report: &Report) {
     let golden = format!("{GOLDEN}/{file}");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&golden, &report.markdown).expect("the snapshot is writable");
@@ -388,8 +384,8 @@ fn hostile_names_and_programs_stay_text() {
         .filter(|event| matches!(event, Event::Start(Tag::Heading { .. })))
         .count();
     let plain = check(
-        &super::synthetic::records(&["adapter"], 4),
-        &super::synthetic::run(&["adapter"]),
+        &synthetic::records(&["adapter"], 4),
+        &synthetic::run(&["adapter"]),
     );
     let expected = Parser::new(&plain.markdown)
         .filter(|event| matches!(event, Event::Start(Tag::Heading { .. })))
@@ -399,4 +395,28 @@ fn hostile_names_and_programs_stay_text() {
         .filter(|event| matches!(event, Event::Start(Tag::CodeBlock(CodeBlockKind::Indented))))
         .count();
     assert_eq!(unfenced, 0);
+}
+
+#[test]
+fn what_was_searched_for_and_left_out_is_told_and_what_was_not_is_too() {
+    let mut run = run(&["adapter"]);
+    let mut check = |benchmarks: &[&str], left_out, expected: &str| {
+        run.adapters[0].search = Some(ContaminationSearch {
+            benchmarks: benchmarks.iter().map(ToString::to_string).collect(),
+            left_out,
+        });
+        let page = build(&run, &[]).markdown;
+        assert!(page.contains(expected), "`{expected}` is not in {page}");
+    };
+    check(
+        &["starter", "mbpp+"],
+        1,
+        "`adapter`: its training left out 1 example that shared text or code with a task of `starter`, `mbpp+`. ",
+    );
+    check(
+        &["humaneval"],
+        20,
+        "left out 20 examples that shared text or code with a task of `humaneval`; overlap with `starter` was not \
+         measured. ",
+    );
 }

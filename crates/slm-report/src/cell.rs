@@ -10,16 +10,16 @@ use slm_config::{Evaluate, Workflow};
 /// How tokens are drawn, as far as cells of a run differ in it.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Decoding {
+pub struct Decoding {
     /// 0 takes the likeliest token.
-    pub(crate) temperature: f64,
+    pub temperature: f64,
     /// Draw from the fewest tokens with this probability together.
-    pub(crate) top_p: f64,
+    pub top_p: f64,
 }
 
 impl Decoding {
     /// The recipe's own.
-    pub(crate) fn of(evaluate: &Evaluate) -> Self {
+    pub fn of(evaluate: &Evaluate) -> Self {
         Self {
             temperature: evaluate.sampling.temperature,
             top_p: evaluate.sampling.top_p,
@@ -27,7 +27,7 @@ impl Decoding {
     }
 
     /// Whether the same request always gets the same answer.
-    pub(crate) fn is_greedy(self) -> bool {
+    pub fn is_greedy(self) -> bool {
         self.temperature <= 0.0
     }
 
@@ -78,23 +78,25 @@ impl PartialOrd for Decoding {
 /// One arm in one workflow at one way of drawing tokens: every task is answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Cell {
+pub struct Cell {
     /// [`BASE_ARM`](slm_artifacts::BASE_ARM) or an adapter's name.
-    pub(crate) arm: String,
-    pub(crate) workflow: Workflow,
-    pub(crate) decoding: Decoding,
+    pub arm: String,
+    /// How the arm gets from a task to a program.
+    pub workflow: Workflow,
+    /// How it draws tokens.
+    pub decoding: Decoding,
     /// Answers to each task.
-    pub(crate) samples: u32,
+    pub samples: u32,
 }
 
 impl Cell {
     /// Whether both are the same question; they may differ in the number of answers.
-    pub(super) fn is_same_as(&self, other: &Self) -> bool {
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
         (&self.arm, self.workflow, self.decoding) == (&other.arm, other.workflow, other.decoding)
     }
 
     /// Its name beside cells that draw as `reference` says.
-    pub(crate) fn label(&self, reference: Decoding) -> String {
+    pub fn label(&self, reference: Decoding) -> String {
         let Self {
             arm,
             workflow,

@@ -8,11 +8,10 @@
 //! | `hypotheses` | all that the recipe declares | all of these; a cell that two questions share is run once |
 
 use serde::{Deserialize, Serialize};
-use slm_cli::UserMistake;
+use slm_artifacts::BASE_ARM;
 use slm_config::{Evaluate, Hypothesis, HypothesisId, Workflow};
 
-use super::cell::{Cell, Decoding};
-use slm_artifacts::BASE_ARM;
+use crate::cell::{Cell, Decoding};
 
 /// The two workflows that H3 compares, then its controls: one answer, several answers, and both without ever running
 /// a program.
@@ -26,10 +25,15 @@ const COLLABORATION: [Workflow; 7] = [
     Workflow::MultiAgentBlind,
 ];
 
+/// Why a recipe gives no plan: the mistake, and a line `hint:`.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct PlanError(String);
+
 /// The command that was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Experiment {
+pub enum Experiment {
     /// H1.
     Compare,
     /// H2.
@@ -42,7 +46,7 @@ pub(crate) enum Experiment {
 
 impl Experiment {
     /// As it is typed.
-    pub(crate) fn command(self) -> &'static str {
+    pub fn command(self) -> &'static str {
         match self {
             Self::Compare => "compare",
             Self::Sweep => "sweep",
@@ -55,38 +59,43 @@ impl Experiment {
 /// What a run does, and what it declared before.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Plan {
-    pub(crate) experiment: Experiment,
+pub struct Plan {
+    /// The command.
+    pub experiment: Experiment,
     /// What the run is to show: the recipe's hypotheses that belong to the experiment.
-    pub(crate) hypotheses: Vec<Hypothesis>,
+    pub hypotheses: Vec<Hypothesis>,
     /// The recipe's own way of drawing tokens.
-    pub(crate) reference: Decoding,
+    pub reference: Decoding,
     /// H1's workflows, if it is asked; the first is the one whose arms are compared in full.
-    pub(crate) comparison: Option<Vec<Workflow>>,
+    pub comparison: Option<Vec<Workflow>>,
     /// H2's grid, if it is asked.
-    pub(crate) sweep: Option<SweepPlan>,
+    pub sweep: Option<SweepPlan>,
     /// H3's arm and workflows, if it is asked.
-    pub(crate) collaboration: Option<CollaborationPlan>,
+    pub collaboration: Option<CollaborationPlan>,
     /// All cells, none twice, in the order in which they run.
-    pub(crate) cells: Vec<Cell>,
+    pub cells: Vec<Cell>,
 }
 
 /// H2: one arm, one workflow, many ways of drawing tokens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct SweepPlan {
-    pub(crate) arm: String,
-    pub(crate) workflow: Workflow,
+pub struct SweepPlan {
+    /// The base model or an adapter.
+    pub arm: String,
+    /// The workflow of every point.
+    pub workflow: Workflow,
     /// The reference first.
-    pub(crate) decodings: Vec<Decoding>,
+    pub decodings: Vec<Decoding>,
 }
 
 /// H3: one arm, many workflows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct CollaborationPlan {
-    pub(crate) arm: String,
-    pub(crate) workflows: Vec<Workflow>,
+pub struct CollaborationPlan {
+    /// The base model or an adapter.
+    pub arm: String,
+    /// The workflows, those that H3 compares first.
+    pub workflows: Vec<Workflow>,
 }
 
 impl Plan {
@@ -94,11 +103,11 @@ impl Plan {
     ///
     /// # Errors
     /// The recipe declares nothing of what the command is to show, or a budget too small for one of its workflows.
-    pub(crate) fn new(
+    pub fn new(
         experiment: Experiment,
         evaluate: &Evaluate,
         adapters: &[&str],
-    ) -> Result<Self, UserMistake> {
+    ) -> Result<Self, PlanError> {
         let declares = |id| evaluate.hypotheses.iter().any(|h| h.id == id);
         let all = experiment == Experiment::Hypotheses;
         // Without an adapter a comparison of workflows has nothing to declare.
@@ -117,7 +126,7 @@ impl Plan {
         if !(asks_h1 || asks_h2 || asks_h3) {
             let text = "the recipe's `evaluate.hypotheses` is empty, so there is nothing to show\n\
                         hint: leave the key out for the defaults";
-            return Err(UserMistake(text.to_owned()));
+            return Err(PlanError(text.to_owned()));
         }
         let reference = Decoding::of(evaluate);
         // Several questions at once are about the base model, which all of them share; one alone is about the adapter
@@ -186,12 +195,12 @@ impl Plan {
         }
     }
 
-    fn check_budget(&self, evaluate: &Evaluate) -> Result<(), UserMistake> {
+    fn check_budget(&self, evaluate: &Evaluate) -> Result<(), PlanError> {
         let calls = evaluate.budget.calls;
         let too_hungry = |cell: &&Cell| cell.workflow.calls_to_first_program() > calls;
         match self.cells.iter().find(too_hungry) {
             None => Ok(()),
-            Some(cell) => Err(UserMistake(format!(
+            Some(cell) => Err(PlanError(format!(
                 "`evaluate.budget.calls` is {calls}, but {} has no program after fewer calls than {}\n\
                  hint: --set evaluate.budget.calls={}",
                 cell.workflow,
@@ -202,14 +211,14 @@ impl Plan {
     }
 
     /// What was declared about a hypothesis; none if the run does not ask it.
-    pub(crate) fn declared(&self, id: HypothesisId) -> impl Iterator<Item = &Hypothesis> {
+    pub fn declared(&self, id: HypothesisId) -> impl Iterator<Item = &Hypothesis> {
         self.hypotheses
             .iter()
             .filter(move |hypothesis| hypothesis.id == id)
     }
 
     /// The workflow whose arms are compared in full.
-    pub(crate) fn compared_workflow(&self) -> Option<Workflow> {
+    pub fn compared_workflow(&self) -> Option<Workflow> {
         self.comparison.as_ref()?.first().copied()
     }
 }
@@ -238,13 +247,13 @@ fn grid(evaluate: &Evaluate) -> Vec<Decoding> {
     decodings
 }
 
-fn undeclared(experiment: Experiment, id: HypothesisId) -> UserMistake {
+fn undeclared(experiment: Experiment, id: HypothesisId) -> PlanError {
     let (command, id) = (experiment.command(), id.name());
     let text = format!(
         "`evaluator {command}` tests {id}, and the recipe declares no effect for it that would count as noticeable\n\
          hint: add an item with `id: {id}` to `evaluate.hypotheses`, or leave the key out for the defaults"
     );
-    UserMistake(text)
+    PlanError(text)
 }
 
 #[cfg(test)]

@@ -2,12 +2,10 @@
 
 use serde_json::Value;
 use slm_config::{HypothesisId, Workflow};
+use slm_report::{Cell, Experiment, Report, RunInfo, SampleRecord};
 
-use super::super::synthetic::{declared_in_the_recipe, records_of_cells, run_of, with_program};
-use super::{Report, check, check_snapshot};
-use crate::experiment::cell::Cell;
-use crate::experiment::plan::Experiment;
-use crate::record::{RunInfo, SampleRecord};
+use crate::page::{check, check_snapshot};
+use crate::synthetic::{declared_in_the_recipe, records_of_cells, run_of, with_program};
 
 const TASKS: usize = 60;
 

@@ -3,23 +3,20 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::experiment::cell::{Cell, Decoding};
-use crate::experiment::plan::{Experiment, Plan};
-use crate::record::{
-    AdapterInfo, BaseModelInfo, BenchmarkInfo, NamedSeed, PhaseTiming, ProgramMetrics,
-    RECORD_VERSION, RecipeInfo, RunInfo, STATISTICS, SampleRecord, SamplingInfo, SandboxInfo,
-    TrainingSummary,
-};
-use crate::workflow::budget::Spending;
 use slm_artifacts::{BASE_ARM, FinishReason, StopReason, Verdict};
+use slm_report::{
+    AdapterInfo, BaseModelInfo, BenchmarkInfo, Cell, Decoding, Experiment, NamedSeed, PhaseTiming,
+    Plan, ProgramMetrics, RECORD_VERSION, RecipeInfo, RunInfo, STATISTICS, SampleRecord,
+    SamplingInfo, SandboxInfo, SandboxProperty, Spending, TrainingSummary,
+};
 
 /// A comparison of these adapters.
-pub(super) fn run(adapters: &[&str]) -> RunInfo {
+pub(crate) fn run(adapters: &[&str]) -> RunInfo {
     run_of(Experiment::Compare, adapters)
 }
 
 /// The same run, of a recipe whose file declares the effects.
-pub(super) fn declared_in_the_recipe(mut run: RunInfo) -> RunInfo {
+pub(crate) fn declared_in_the_recipe(mut run: RunInfo) -> RunInfo {
     for hypothesis in &mut run.plan.hypotheses {
         hypothesis.declared = Some(slm_config::Declared::Recipe);
     }
@@ -75,7 +72,7 @@ pub(crate) fn run_of(experiment: Experiment, adapters: &[&str]) -> RunInfo {
                 ("no network", true),
                 ("the space for files is limited", false),
             ]
-            .map(|(name, enforced)| slm_sandbox::Property {
+            .map(|(name, enforced)| SandboxProperty {
                 name: name.to_owned(),
                 enforced,
             })
@@ -120,7 +117,7 @@ pub(crate) fn run_of(experiment: Experiment, adapters: &[&str]) -> RunInfo {
 }
 
 /// One sample that parses and fails a test.
-pub(super) fn sample(arm: &str, task: usize) -> SampleRecord {
+pub(crate) fn sample(arm: &str, task: usize) -> SampleRecord {
     let program = format!(
         "def task_{task}(values):\n    \"\"\"Add what is positive.\"\"\"\n    total = 0\n    for value in values:\n        \
          if value > {task}:\n            total += value\n    return total\n"
@@ -166,7 +163,7 @@ pub(super) fn sample(arm: &str, task: usize) -> SampleRecord {
 }
 
 /// The same sample without a program that parses.
-pub(super) fn unparsable(mut sample: SampleRecord) -> SampleRecord {
+pub(crate) fn unparsable(mut sample: SampleRecord) -> SampleRecord {
     sample.program = "def task(:\n".to_owned();
     sample.completion = "def task(:\n".to_owned();
     sample.parsable = false;
@@ -177,7 +174,7 @@ pub(super) fn unparsable(mut sample: SampleRecord) -> SampleRecord {
 }
 
 /// The same sample with every test passed.
-pub(super) fn solved(mut sample: SampleRecord) -> SampleRecord {
+pub(crate) fn solved(mut sample: SampleRecord) -> SampleRecord {
     sample.verdict = Verdict::Passed;
     sample.tests_passed = sample.tests_total;
     sample.detail = None;
@@ -185,7 +182,7 @@ pub(super) fn solved(mut sample: SampleRecord) -> SampleRecord {
 }
 
 /// Metrics with these two indices.
-pub(super) fn metrics(maintainability_index: f64, mi_code: f64) -> ProgramMetrics {
+pub(crate) fn metrics(maintainability_index: f64, mi_code: f64) -> ProgramMetrics {
     ProgramMetrics {
         loc: 9,
         lloc: 7,
@@ -203,13 +200,13 @@ pub(super) fn metrics(maintainability_index: f64, mi_code: f64) -> ProgramMetric
 }
 
 /// The metrics that a program has.
-pub(super) fn measured(program: &str) -> ProgramMetrics {
+pub(crate) fn measured(program: &str) -> ProgramMetrics {
     let file = slm_metrics::analyze(program).expect("a program of our own");
-    crate::judge::program_metrics(&file)
+    ProgramMetrics::from(&file)
 }
 
 /// The same sample with another program, measured, in the answer around it.
-pub(super) fn with_program(mut sample: SampleRecord, program: String) -> SampleRecord {
+pub(crate) fn with_program(mut sample: SampleRecord, program: String) -> SampleRecord {
     sample.metrics = Some(measured(&program));
     sample.completion = format!("Here it is:\n```python\n{program}```\n");
     sample.program = program;
@@ -222,7 +219,7 @@ fn lines(numbers: std::ops::Range<usize>, line: impl Fn(usize) -> String) -> Str
 }
 
 /// A program with these numbers of statements beside its loop, docstring lines and comments.
-pub(super) fn program(task: usize, statements: usize, docstring: usize, comments: usize) -> String {
+pub(crate) fn program(task: usize, statements: usize, docstring: usize, comments: usize) -> String {
     let more = lines(1..docstring, |line| {
         format!("    Line {line} of what it does.\n")
     });
@@ -282,10 +279,10 @@ pub(crate) fn records(adapters: &[&str], tasks: usize) -> Vec<SampleRecord> {
 }
 
 /// What a made-up model does with a task in a cell: whether it passes, and the complexity of its program.
-pub(super) type Made = (bool, f64);
+pub(crate) type Made = (bool, f64);
 
 /// One record for each sample of each task in every cell of the plan of `run`, as `made` says.
-pub(super) fn records_of_cells(
+pub(crate) fn records_of_cells(
     run: &RunInfo,
     tasks: usize,
     made: impl Fn(&Cell, usize) -> Made,

@@ -1,9 +1,12 @@
-//! From records to the report: Markdown, pictures and a summary for machines. Does no I/O; the caller writes.
+//! The records of a run, and the report on them: Markdown, pictures and a summary for machines. Does no I/O; the caller
+//! reads and writes.
 //!
-//! `arms` sorts the records, `hypotheses` computes every number once, `verdict` applies a rule that is
-//! fixed before the run; `markdown` and `pictures` only show what was found.
+//! [`RunInfo`] and [`SampleRecord`] are what a run leaves behind, [`Plan`] is what it asks. [`build`] makes the report:
+//! `arms` sorts the records, `hypotheses` computes every number once, `verdict` applies a rule that is fixed before the
+//! run; `markdown` and `pictures` only show what was found.
 
 mod arms;
+mod cell;
 mod cells;
 mod claim;
 mod contrast;
@@ -12,19 +15,25 @@ mod markdown;
 mod metric;
 mod number;
 mod pictures;
+mod plan;
+mod record;
 mod same_text;
+mod spending;
 mod summary;
 mod verdict;
-
-#[cfg(test)]
-pub(crate) mod synthetic;
-#[cfg(test)]
-mod tests;
 
 use serde_json::{Value, json};
 use slm_config::Workflow;
 
-use crate::record::{RunInfo, SampleRecord};
+pub use cell::{Cell, Decoding};
+pub use plan::{CollaborationPlan, Experiment, Plan, PlanError, SweepPlan};
+pub use record::{
+    AdapterInfo, BaseModelInfo, BenchmarkInfo, ContaminationSearch, EndpointInfo, NamedSeed,
+    OLDEST_RECORD, PhaseTiming, ProgramMetrics, RECORD_VERSION, RecipeInfo, RunInfo, STATISTICS,
+    SampleRecord, SamplingInfo, SandboxInfo, SandboxProperty, ServedModel, ShardInfo,
+    TrainingSummary,
+};
+pub use spending::Spending;
 
 use arms::Arms;
 use hypotheses::Findings;
@@ -35,20 +44,20 @@ use markdown::Content;
 
 /// A finished report.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Report {
+pub struct Report {
     /// GitHub Markdown.
-    pub(crate) markdown: String,
+    pub markdown: String,
     /// Path relative to the report, as its links have it (`pictures/NAME.svg`), and the SVG.
-    pub(crate) pictures: Vec<(String, String)>,
+    pub pictures: Vec<(String, String)>,
     /// Every number of the report, for machines.
-    pub(crate) summary: Value,
+    pub summary: Value,
 }
 
 /// Answers what the run asks from its records, and says of every cell what it achieved and spent.
 ///
 /// Any set of records gives a report: arms may lack tasks, nothing may parse. What cannot be said is left
 /// out and named. The records' texts come from a model and are treated as hostile.
-pub(crate) fn build(run: &RunInfo, records: &[SampleRecord]) -> Report {
+pub fn build(run: &RunInfo, records: &[SampleRecord]) -> Report {
     let of_workflow = |workflow: Workflow| -> Vec<&SampleRecord> {
         let is_of = |record: &&SampleRecord| {
             record.decoding == run.plan.reference && record.workflow == workflow.name()

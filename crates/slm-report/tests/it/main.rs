@@ -1,0 +1,7 @@
+//! Reports on made-up runs: pages beside their goldens, verdicts, degenerate runs and hostile texts.
+
+mod hypotheses;
+mod page;
+#[path = "../support/synthetic.rs"]
+mod synthetic;
+mod verdicts;
