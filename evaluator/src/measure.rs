@@ -38,7 +38,7 @@ pub(crate) fn run(arguments: &MetricsArguments) -> Result<(), Failure> {
             .context("cannot write the metrics as JSON")?;
         slm_cli::document(&document);
     } else {
-        slm_cli::result(&slm_table::render(&measured, n_found));
+        slm_cli::result(&table::render(&measured, n_found));
     }
 
     // After the results, so that a long table does not hide what went wrong.
@@ -54,7 +54,7 @@ pub(crate) fn run(arguments: &MetricsArguments) -> Result<(), Failure> {
     }
     Err(Failure::Incomplete(format!(
         "{n_failed} of {} could not be counted",
-        slm_table::files_text(n_found)
+        table::files_text(n_found)
     )))
 }
 
