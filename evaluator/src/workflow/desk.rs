@@ -13,12 +13,13 @@ use slm_benchmarks::TaskView;
 use slm_config::{Prompting, Role};
 use slm_model::Sampling;
 
-use super::budget::{Ledger, Spending};
+use super::budget::Ledger;
 use super::event::Execution;
 use super::read::{Program, Reading, read};
 use crate::backend::Answer;
 use slm_artifacts::{Expects, FinishReason, FormatFailure, StopReason};
 use slm_model::Message;
+use slm_report::Spending;
 
 /// A step that waits for its result.
 #[derive(Clone, Debug, PartialEq)]

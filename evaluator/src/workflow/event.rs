@@ -5,13 +5,12 @@
 //! their order may differ, since tasks run side by side.
 
 use slm_artifacts::{Expects, FinishReason, FormatFailure, StopReason, Verdict};
-use slm_report::Decoding;
-use std::fmt;
+use slm_report::{Decoding, Spending};
 
 use serde::{Deserialize, Serialize};
 use slm_config::{Role, Workflow};
 
-use super::budget::{Exhausted, Spending};
+use super::budget::Exhausted;
 use crate::json_lines::Versioned;
 
 /// The version written into every line; raised when a field changes its meaning.

@@ -1,6 +1,5 @@
 //! Reading what a model wrote, leniently: small models break every format.
 
-use serde::{Deserialize, Serialize};
 use slm_artifacts::{Expects, FinishReason, FormatFailure};
 use slm_benchmarks::TaskView;
 use slm_config::Prompting;

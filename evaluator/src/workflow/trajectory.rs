@@ -11,10 +11,10 @@ use std::task::{Context, Poll, Waker};
 
 use anyhow::{Result, anyhow};
 use slm_benchmarks::TaskView;
+use slm_report::Spending;
 
 use super::Running;
 use super::agent::{Agent, Settings};
-use super::budget::Spending;
 use super::desk::{Ask, Desk, Step, Work};
 use super::event::{Call, CallMeasures, Decision, Event, Execution, Key, LOG_VERSION, Said, What};
 use super::read::Program;

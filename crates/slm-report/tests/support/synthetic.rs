@@ -164,8 +164,8 @@ pub(crate) fn sample(arm: &str, task: usize) -> SampleRecord {
 
 /// The same sample without a program that parses.
 pub(crate) fn unparsable(mut sample: SampleRecord) -> SampleRecord {
-    sample.program = "def task(:\n".to_owned();
-    sample.completion = "def task(:\n".to_owned();
+    "def task(:\n".clone_into(&mut sample.program);
+    "def task(:\n".clone_into(&mut sample.completion);
     sample.parsable = false;
     sample.metrics = None;
     sample.verdict = Verdict::Unparsable;
