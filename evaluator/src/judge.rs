@@ -3,19 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
-use slm_benchmarks::{ScoringPhase, Task, Tests};
+use slm_artifacts::{FinishReason, Verdict};
 use slm_cli::Progress;
 use slm_report::{Decoding, ProgramMetrics, RECORD_VERSION, SampleRecord};
-use slm_sandbox::Sandbox;
+use slm_scoring::{ProgramFault, Score, Scorer, TotalResult, for_each_parallel};
 
 use crate::experiment::tasks::RunTask;
 use crate::run_folder::RunFolder;
-use crate::score::answers::AnswerCache;
-use crate::score::in_parallel;
-use crate::score::suite::{Score, Suite, score};
-use crate::workflow::read::Broken;
 use crate::workflow::trajectory::Finished;
-use slm_artifacts::{FinishReason, Verdict};
 
 /// Measures and tests what is not recorded yet, on all cores; each record is written as soon as it is made. Gives the
 /// reasons why some could not be scored, which stay without a record.
@@ -27,9 +22,7 @@ use slm_artifacts::{FinishReason, Verdict};
 pub(crate) fn all(
     finished: &[Finished],
     tasks: &[RunTask],
-    answers: &AnswerCache,
-    scoring: &ScoringPhase,
-    sandbox: &Sandbox,
+    scorer: &Scorer,
     run: &mut RunFolder,
 ) -> Result<Vec<String>> {
     let tasks: BTreeMap<&str, &RunTask> = tasks
@@ -78,10 +71,10 @@ pub(crate) fn all(
 
     let mut progress = Progress::new("hidden tests", open.len() as u64, "samples");
     let (mut done, mut passed, mut unscored) = (0, 0, Vec::new());
-    in_parallel(
+    for_each_parallel(
         &open,
-        sandbox.workers(),
-        |(finished, task)| judge(finished, task, answers, scoring, sandbox),
+        scorer.sandbox.workers(),
+        |(finished, task)| judge(finished, task, scorer),
         |at, judged| {
             match judged {
                 Ok(record) => {
@@ -108,37 +101,36 @@ struct Unscored(String);
 fn judge(
     finished: &Finished,
     of: &RunTask,
-    answers: &AnswerCache,
-    scoring: &ScoringPhase,
-    sandbox: &Sandbox,
+    scorer: &Scorer,
 ) -> Result<Result<SampleRecord, Unscored>> {
     let task = &of.task;
     let chosen = finished.chosen.as_ref();
     let program = chosen.map_or("", |chosen| chosen.program.text.as_str());
-    let broken = chosen.and_then(|chosen| chosen.program.broken);
-    let is_empty = broken == Some(Broken::NothingAdded);
-    let metrics = match (chosen, broken) {
+    let fault = chosen.and_then(|chosen| chosen.program.fault);
+    let is_empty = fault == Some(ProgramFault::NothingAdded);
+    let metrics = match (chosen, fault) {
         (Some(_), None) => slm_metrics::analyze(program).ok(),
         _ => None,
     };
     let tests = if metrics.is_some() {
-        match hidden_tests(program, task, answers, scoring, sandbox)? {
-            Ok(tests) => tests,
-            Err(unscored) => return Ok(Err(unscored)),
+        let score = scorer.score(task, program)?;
+        match score.total() {
+            Some(total) => total,
+            None => return Ok(Err(Unscored(reason_unscored(score)))),
         }
     } else {
         let reason = match chosen {
             None => "no call was to make a program",
-            Some(_) => broken.map_or("not counted by the metrics", Broken::text),
+            Some(_) => fault.map_or("not counted by the metrics", ProgramFault::text),
         };
-        HiddenTests {
+        TotalResult {
             verdict: if is_empty {
                 Verdict::Empty
             } else {
                 Verdict::Unparsable
             },
             passed: 0,
-            total: number_of_tests(task.hidden().open(scoring)),
+            tests: task.hidden().open(scorer.phase).len(),
             detail: reason.to_owned(),
             cpu_s: 0.0,
         }
@@ -171,84 +163,30 @@ fn judge(
         metrics: metrics.as_ref().map(ProgramMetrics::from),
         verdict: tests.verdict,
         tests_passed: tests.passed,
-        tests_total: tests.total,
+        tests_total: tests.tests,
         detail: Some(tests.detail).filter(|detail| !detail.is_empty()),
         cpu_s: tests.cpu_s,
     }))
 }
 
-/// What became of the hidden tests, a benchmark's extra ones included.
-struct HiddenTests {
-    verdict: Verdict,
-    passed: usize,
-    total: usize,
-    detail: String,
-    cpu_s: f64,
-}
-
-fn hidden_tests(
-    program: &str,
-    task: &Task,
-    answers: &AnswerCache,
-    scoring: &ScoringPhase,
-    sandbox: &Sandbox,
-) -> Result<Result<HiddenTests, Unscored>> {
-    let known = match task.hidden().open(scoring) {
-        Tests::Calls(calls) => match answers.get(calls, sandbox) {
-            Ok(answers) => Some(answers),
-            Err(error) => return Ok(Err(Unscored(format!("{error:#}")))),
-        },
-        _ => None,
-    };
-    let Score {
-        base,
-        plus,
-        unscored,
-    } = score(task, program, known.as_ref(), scoring, sandbox)?;
-    let Some(base) = base else {
-        let reason = unscored.unwrap_or_else(|| "no reason was given".to_owned());
-        return Ok(Err(Unscored(reason)));
-    };
-    let suites: Vec<Suite> = std::iter::once(base).chain(plus).collect();
-    let failed = suites.iter().find(|suite| suite.verdict != Verdict::Passed);
-    Ok(Ok(HiddenTests {
-        verdict: failed.map_or(Verdict::Passed, |suite| suite.verdict),
-        passed: suites.iter().map(passed).sum(),
-        total: suites.iter().map(|suite| suite.tests).sum(),
-        detail: failed.map_or_else(String::new, |suite| suite.detail.clone()),
-        cpu_s: suites.iter().map(|suite| suite.cpu_s).sum(),
-    }))
-}
-
-/// Tests of a suite that passed. Extra tests that were not run because the base tests fail are not among `failed`.
-fn passed(suite: &Suite) -> usize {
-    if suite.verdict != Verdict::Passed && suite.failed.is_empty() {
-        return 0;
-    }
-    suite.tests - suite.failed.len()
-}
-
-fn number_of_tests(tests: &Tests) -> usize {
-    match tests {
-        Tests::Asserts(asserts) => asserts.tests.len(),
-        Tests::Calls(calls) => calls.base.len() + calls.plus.as_ref().map_or(0, Vec::len),
-        Tests::Streams(streams) => streams.cases.len(),
-        Tests::Unittest(unittest) => unittest.methods.len(),
-    }
+fn reason_unscored(score: Score) -> String {
+    let reason = score.unscored;
+    reason.unwrap_or_else(|| "no reason was given".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
-    use slm_config::Prompting;
+    use slm_artifacts::{Expects, StopReason};
+    use slm_benchmarks::ScoringPhase;
+    use slm_config::{Prompting, Workflow};
     use slm_report::Spending;
+    use slm_sandbox::{Interpreter, LevelChoice, Limits, Sandbox};
+    use slm_scoring::ExpectedOutputCache;
 
     use super::*;
     use crate::workflow::event::Key;
     use crate::workflow::read::{Reading, read};
     use crate::workflow::trajectory::Chosen;
-    use slm_artifacts::{Expects, StopReason};
-    use slm_config::Workflow;
-    use slm_sandbox::{Interpreter, LevelChoice, Limits};
 
     fn tasks(n: usize) -> Vec<RunTask> {
         let set = slm_benchmarks::load("embedded", None).expect("embedded tasks");
@@ -316,9 +254,12 @@ mod tests {
         let sandbox = Sandbox::with_level(python, Limits::default(), level)
             .expect("a sandbox, whose helper `cargo test --workspace` builds");
         let mut judge_all = || {
-            let scoring = ScoringPhase::begin();
-            let answers = AnswerCache::new(cache.path().to_owned());
-            all(finished, tasks, &answers, &scoring, &sandbox, &mut run).expect("records")
+            let scorer = Scorer {
+                sandbox: &sandbox,
+                expected_outputs: &ExpectedOutputCache::new(cache.path().to_owned(), |_| ()),
+                phase: &ScoringPhase::begin(),
+            };
+            all(finished, tasks, &scorer, &mut run).expect("records")
         };
         assert_eq!(judge_all(), Vec::<String>::new());
         judge_all();

@@ -4,6 +4,7 @@ mod arguments;
 mod arm;
 mod backend;
 mod bench;
+mod benchmark_file;
 mod clock;
 mod describe;
 mod digest;

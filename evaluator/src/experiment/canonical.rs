@@ -3,17 +3,14 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use slm_benchmarks::{ScoringPhase, Tests};
+use slm_artifacts::Verdict;
+use slm_benchmarks::ScoringPhase;
 use slm_cli::Progress;
 use slm_sandbox::Sandbox;
+use slm_scoring::{Score, ScoreCache, Scorer, for_each_parallel};
 
 use super::tasks::RunTask;
 use crate::digest::sha256_of;
-use crate::score::answers::AnswerCache;
-use crate::score::cache::ScoreCache;
-use crate::score::in_parallel;
-use crate::score::suite::{Score, score};
-use slm_artifacts::Verdict;
 
 /// Changes when the same solution would get another time.
 const VERSION: &str = "canonical 1";
@@ -25,18 +22,13 @@ const VERSION: &str = "canonical 1";
 ///
 /// # Errors
 /// Only the sandbox's own trouble.
-pub(crate) fn cpu_seconds(
-    tasks: &[&RunTask],
-    answers: &AnswerCache,
-    scoring: &ScoringPhase,
-    sandbox: &Sandbox,
-) -> Result<BTreeMap<String, f64>> {
+pub(crate) fn cpu_seconds(tasks: &[&RunTask], scorer: &Scorer) -> Result<BTreeMap<String, f64>> {
     let mut cache = ScoreCache::open(&slm_cli::cache_dir().join("scores").join("canonical.jsonl"))?;
     let solved: Vec<(&RunTask, String, String)> = tasks
         .iter()
         .filter_map(|&task| {
-            let program = program(task, scoring)?;
-            let key = key(task, &program, sandbox);
+            let program = program(task, scorer.phase)?;
+            let key = key(task, &program, scorer.sandbox);
             Some((task, program, key))
         })
         .collect();
@@ -47,16 +39,10 @@ pub(crate) fn cpu_seconds(
     if !open.is_empty() {
         let mut progress = Progress::new("own solutions", open.len() as u64, "tasks");
         let mut done = 0;
-        in_parallel(
+        for_each_parallel(
             &open,
-            sandbox.workers(),
-            |(task, program, _)| {
-                let known = match task.task.hidden().open(scoring) {
-                    Tests::Calls(calls) => answers.get(calls, sandbox).ok(),
-                    _ => None,
-                };
-                score(&task.task, program, known.as_ref(), scoring, sandbox)
-            },
+            scorer.sandbox.workers(),
+            |(task, program, _)| scorer.score(&task.task, program),
             |at, score| {
                 cache.insert(open[at].2.clone(), score)?;
                 done += 1;
@@ -92,8 +78,7 @@ fn key(task: &RunTask, program: &str, sandbox: &Sandbox) -> String {
 
 /// The time of a solution that passes everything.
 fn cpu_s(score: &Score) -> Option<f64> {
-    let suites = || score.base.iter().chain(&score.plus);
-    let passed = score.base.is_some() && suites().all(|suite| suite.verdict == Verdict::Passed);
-    let seconds: f64 = suites().map(|suite| suite.cpu_s).sum();
-    (passed && seconds > 0.0).then_some(seconds)
+    let total = score.total()?;
+    let passed = total.verdict == Verdict::Passed;
+    (passed && total.cpu_s > 0.0).then_some(total.cpu_s)
 }

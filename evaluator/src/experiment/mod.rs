@@ -25,11 +25,11 @@ use slm_cli::{Failure, UserMistake};
 use slm_config::Evaluate;
 use slm_report::{Cell, Experiment, Plan, RunInfo, SampleRecord};
 use slm_sandbox::{Limits, Sandbox};
+use slm_scoring::{ExpectedOutputCache, Scorer};
 
 use crate::arguments::CommonArguments;
 use crate::arm::{self, Arm};
 use crate::run_folder::RunFolder;
-use crate::score::answers::AnswerCache;
 use crate::workflow::agent::Settings;
 use crate::workflow::prompt::Templates;
 use crate::workflow::trajectory::{Finished, Identity};
@@ -135,15 +135,20 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
         info.endpoint = Some(endpoint);
     }
     // Every trajectory of the run is closed: only now do hidden tests open.
-    let scoring = ScoringPhase::begin();
-    let answers = AnswerCache::new(slm_cli::cache_dir().join("answers"));
+    let scorer = Scorer {
+        sandbox: &sandbox,
+        expected_outputs: &ExpectedOutputCache::new(
+            slm_cli::cache_dir().join("answers"),
+            slm_cli::note,
+        ),
+        phase: &ScoringPhase::begin(),
+    };
     let unscored = timings.phase("hidden tests", || {
-        judge::all(&finished, &tasks, &answers, &scoring, &sandbox, &mut run)
+        judge::all(&finished, &tasks, &scorer, &mut run)
     })?;
     let solved = solved_by_some_program(&tasks, &run);
-    info.canonical_cpu_s = timings.phase("own solutions", || {
-        canonical::cpu_seconds(&solved, &answers, &scoring, &sandbox)
-    })?;
+    info.canonical_cpu_s =
+        timings.phase("own solutions", || canonical::cpu_seconds(&solved, &scorer))?;
     info.timings = timings.phases;
     run.write_info(&info)?;
     let path = publish(&info, &run, arguments.json)?;

@@ -11,7 +11,8 @@ use slm_cli::Provenance;
 use slm_config::{Evaluate, Prompting};
 use slm_report::BenchmarkInfo;
 
-use crate::{describe, score};
+use crate::benchmark_file::{load_few_shot_tasks, load_tasks};
+use crate::describe;
 
 /// A task in a run.
 pub(crate) struct RunTask {
@@ -29,8 +30,8 @@ pub(super) fn load(
     evaluate: &Evaluate,
 ) -> Result<(Vec<RunTask>, Vec<BenchmarkInfo>, Vec<Provenance>)> {
     let load = match evaluate.prompting {
-        Prompting::FewShot => score::load_few_shot_tasks,
-        _ => score::load_tasks,
+        Prompting::FewShot => load_few_shot_tasks,
+        _ => load_tasks,
     };
     let (mut tasks, mut infos, mut sources) = (Vec::new(), Vec::new(), Vec::new());
     for benchmark in &evaluate.benchmarks {

@@ -23,7 +23,6 @@ use crate::backend::scripted::{Line, Scripted};
 use crate::describe;
 use crate::run_folder::RunFolder;
 use crate::sandboxing::SandboxChoice;
-use crate::score::answers::AnswerCache;
 use crate::workflow::agent::Settings;
 use crate::workflow::event::LOG_VERSION;
 use crate::workflow::prompt::Templates;
@@ -176,10 +175,13 @@ fn complete(
         let done = arm::complete(&arm, cell.workflow, &label, &views, &settings, sandbox, run);
         finished.extend(done.expect("answers"));
     }
-    let scoring = ScoringPhase::begin();
     let cache = tempfile::tempdir().expect("a folder");
-    let answers = AnswerCache::new(cache.path().to_owned());
-    let unscored = judge::all(&finished, tasks, &answers, &scoring, sandbox, run).expect("records");
+    let scorer = Scorer {
+        sandbox,
+        expected_outputs: &ExpectedOutputCache::new(cache.path().to_owned(), |_| ()),
+        phase: &ScoringPhase::begin(),
+    };
+    let unscored = judge::all(&finished, tasks, &scorer, run).expect("records");
     assert_eq!(unscored, Vec::<String>::new());
 }
 

@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use slm_benchmarks::{ScoringPhase, TaskSet, Tests};
-use slm_statistics::{Interval, bootstrap_mean, mean, pass_at_k, wilson};
-
-use super::samples::Sample;
-use super::suite::{Score, Suite};
 use slm_artifacts::Verdict;
+use slm_benchmarks::{ScoringPhase, TaskSet, Tests};
+use slm_scoring::{Sample, Score, SuiteResult};
+use slm_statistics::{Interval, bootstrap_mean, mean, pass_at_k, wilson};
 
 /// Failing samples that the table lists, and the characters that it shows of a test and of a reason.
 const LISTED: usize = 10;
@@ -90,7 +88,7 @@ impl Document {
         sandbox: &str,
         phase: &ScoringPhase,
     ) -> Self {
-        let rates = |suite: fn(&Score) -> Option<&Suite>| {
+        let rates = |suite: fn(&Score) -> Option<&SuiteResult>| {
             let mut by_task: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
             for (sample, score) in samples.iter().zip(scores) {
                 if let Some(suite) = suite(score) {
@@ -256,9 +254,10 @@ impl Document {
 
 impl SampleScore {
     fn new(sample: &Sample, score: &Score, tests: &Tests) -> Self {
-        let failed =
-            |suite: &Option<Suite>| suite.as_ref().map_or_else(Vec::new, |s| s.failed.clone());
-        let n_tests = |suite: &Option<Suite>| suite.as_ref().map_or(0, |suite| suite.tests);
+        let failed = |suite: &Option<SuiteResult>| {
+            suite.as_ref().map_or_else(Vec::new, |s| s.failed.clone())
+        };
+        let n_tests = |suite: &Option<SuiteResult>| suite.as_ref().map_or(0, |suite| suite.tests);
         let suites = || [&score.base, &score.plus].into_iter().flatten();
         let detail = suites()
             .map(|suite| suite.detail.as_str())

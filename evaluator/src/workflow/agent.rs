@@ -7,16 +7,17 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use slm_artifacts::{Expects, StopReason};
 use slm_benchmarks::TaskView;
 use slm_config::{Evaluate, Prompting, Role};
 use slm_model::{CODE_STOP, CodeRequest, Sampling};
+use slm_scoring::ProgramFault;
 
 use super::convention::{Opening, opening};
 use super::desk::{Ask, Desk, Reply};
 use super::event::Execution;
 use super::prompt::{Prompt, Templates};
-use super::read::{Broken, MAX_TESTS, Reading};
-use slm_artifacts::{Expects, StopReason};
+use super::read::{MAX_TESTS, Reading};
 
 /// Longest plan, review or list of tests in tokens: what is longer is a small model that goes round in circles.
 const MAX_SIDE_TOKENS: usize = 256;
@@ -204,14 +205,14 @@ impl Agent {
     }
 
     /// Why a program cannot be run, if it cannot.
-    pub(crate) fn broken(&self, code: Code) -> Option<&'static str> {
-        let broken = self.desk.borrow().candidate(code.0).program.broken;
-        broken.map(Broken::text)
+    pub(crate) fn fault(&self, code: Code) -> Option<&'static str> {
+        let fault = self.desk.borrow().candidate(code.0).program.fault;
+        fault.map(ProgramFault::text)
     }
 
     /// Whether a program can be run.
     pub(crate) fn is_sound(&self, code: Code) -> bool {
-        self.broken(code).is_none()
+        self.fault(code).is_none()
     }
 
     /// Whether a program is the same as an earlier one, apart from layout, comments and docstrings.

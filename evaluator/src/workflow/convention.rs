@@ -1,9 +1,8 @@
-//! The conventions by which the first program is asked for and found in the answer.
+//! The conventions by which the first program is asked for.
 
 use slm_benchmarks::TaskView;
-use slm_benchmarks::prompting::{self, Completion, Input, Style};
+use slm_benchmarks::prompting::{self, Input, Style};
 use slm_config::Prompting;
-use slm_metrics::syntax::{Extraction, Form, Wanted, extract_program};
 use slm_model::{CODE_STOP, CodeRequest, Message, Role};
 
 /// A request for a program.
@@ -48,37 +47,13 @@ pub(super) fn opening(prompting: Prompting, task: &TaskView) -> Opening {
     }
 }
 
-/// The program in an answer.
-pub(super) fn program(prompting: Prompting, task: &TaskView, answer: &str) -> Extraction {
-    let wanted = wanted(task);
-    let Some(style) = style(prompting) else {
-        return extract_program(answer, Form::RestOf(&task.prompt), &wanted);
-    };
-    let Completion { begun, text, whole } = prompting::completion(style, task, answer);
-    let form = if whole {
-        Form::WholeOrRestOf(&begun)
-    } else {
-        Form::RestOf(&begun)
-    };
-    extract_program(&text, form, &wanted)
-}
-
-/// What the program that answers a task must define.
-pub(crate) fn wanted(task: &TaskView) -> Wanted<'_> {
-    Wanted {
-        entry_point: &task.entry_point,
-        method: task.method.as_deref(),
-        prompt: &task.prompt,
-    }
-}
-
 /// Whether an answer that is cut off leaves a code fence open.
 pub(super) fn is_fenced(prompting: Prompting) -> bool {
     !matches!(prompting, Prompting::Base | Prompting::FewShot)
 }
 
-/// `None` for the request of the toolkit's own training.
-fn style(prompting: Prompting) -> Option<Style> {
+/// The published style of a convention; `None` for the request of the toolkit's own training.
+pub(super) fn style(prompting: Prompting) -> Option<Style> {
     match prompting {
         Prompting::Training => None,
         Prompting::Base => Some(Style::Base),
@@ -126,31 +101,5 @@ mod tests {
             request(Prompting::FewShot),
             (0, "examples, then the task".to_owned(), 1)
         );
-    }
-
-    #[test]
-    fn each_convention_finds_the_program_in_its_answer() {
-        let (body, whole) = ("    return r", "def area(r):\n    return r\n");
-        let stub = task().prompt;
-        let (continued, answered) = (
-            format!("{stub}{body}\n"),
-            format!("import math\n\n\n{whole}"),
-        );
-        let fenced = format!("Sure:\n```python\n{whole}```\nDone.");
-        let thought = format!("<think>\n{fenced}\n</think>\n{whole}");
-        for (prompting, answer, expected) in [
-            (Prompting::Training, body, &continued),
-            (Prompting::Training, fenced.as_str(), &answered),
-            (Prompting::Base, "\treturn r", &continued),
-            (Prompting::Instruct, whole, &answered),
-            (Prompting::Instruct, body, &continued),
-            (Prompting::Chat, fenced.as_str(), &answered),
-            (Prompting::Chat, thought.as_str(), &answered),
-            (Prompting::FewShot, whole, &answered),
-        ] {
-            let found = program(prompting, &task(), answer);
-            assert!(found.complete, "{prompting:?} {answer:?}");
-            assert_eq!(&found.program, expected, "{prompting:?} {answer:?}");
-        }
     }
 }

@@ -9,17 +9,17 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use slm_artifacts::{Expects, FinishReason, FormatFailure, StopReason};
 use slm_benchmarks::TaskView;
 use slm_config::{Prompting, Role};
-use slm_model::Sampling;
+use slm_model::{Message, Sampling};
+use slm_report::Spending;
+use slm_scoring::Program;
 
 use super::budget::Ledger;
 use super::event::Execution;
-use super::read::{Program, Reading, read};
+use super::read::{Reading, read};
 use crate::backend::Answer;
-use slm_artifacts::{Expects, FinishReason, FormatFailure, StopReason};
-use slm_model::Message;
-use slm_report::Spending;
 
 /// A step that waits for its result.
 #[derive(Clone, Debug, PartialEq)]
@@ -256,7 +256,7 @@ impl Desk {
     pub(crate) fn chosen(&self) -> Option<u32> {
         let rank = |(step, candidate): &(&u32, &Candidate)| {
             let passed = candidate.run.as_ref().map_or((0, 0), Execution::passed);
-            let sound = candidate.program.broken.is_none();
+            let sound = candidate.program.fault.is_none();
             (sound, passed, std::cmp::Reverse(**step))
         };
         self.preferred

@@ -3,51 +3,16 @@
 use slm_artifacts::{Expects, FinishReason, FormatFailure};
 use slm_benchmarks::TaskView;
 use slm_config::Prompting;
-use slm_metrics::syntax::{Reason, adds_nothing, normalised_hash, without_reasoning};
+use slm_metrics::syntax::{normalised_hash, without_reasoning};
+use slm_scoring::{Program, ProgramFault};
 
-use super::convention::{self, is_fenced};
+use super::convention::{is_fenced, style};
 
 /// Most self-written tests of a task; what follows is not read.
 pub(crate) const MAX_TESTS: usize = 5;
 
 /// Lines that a self-written test may span.
 const MAX_TEST_LINES: usize = 8;
-
-/// A program as it was found in an answer.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Program {
-    /// The program; the whole text where none was found.
-    pub(crate) text: String,
-    /// Why it cannot be run, if it cannot.
-    pub(crate) broken: Option<Broken>,
-    /// The syntax tree's, for programs that can be run; holds within one process.
-    pub(crate) hash: Option<u64>,
-}
-
-/// Why a program is not even run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Broken {
-    /// It parses, but is the prompt alone.
-    NothingAdded,
-    /// Its definition of the entry point does not parse.
-    EntryPoint,
-    /// It does not define the entry point.
-    NoEntryPoint,
-    /// The task has no entry point, and nothing in the answer is a program that does something.
-    NoScript,
-}
-
-impl Broken {
-    /// The reason in words, for reports that a model reads and for records.
-    pub(crate) fn text(self) -> &'static str {
-        match self {
-            Self::NothingAdded => "adds no statement to the prompt",
-            Self::EntryPoint => "the definition of the entry point does not parse",
-            Self::NoEntryPoint => "nothing defines the entry point",
-            Self::NoScript => "no program that parses",
-        }
-    }
-}
 
 /// What an answer holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,29 +62,13 @@ fn program(
     task: &TaskView,
     answer: &str,
 ) -> (Program, Option<FormatFailure>) {
-    let extraction = convention::program(prompting, task, answer);
-    let hash = normalised_hash(&extraction.program).filter(|_| extraction.complete);
-    // A prompt is a whole program to the parser, and one without operators has an MI of 100: a model that adds
-    // nothing to it must not be praised for that.
-    let broken = if adds_nothing(&extraction.program, &task.prompt) {
-        Some(Broken::NothingAdded)
-    } else {
-        match extraction.reason {
-            Reason::Complete => None,
-            Reason::BrokenEntryPoint => Some(Broken::EntryPoint),
-            Reason::NoEntryPoint => Some(Broken::NoEntryPoint),
-            Reason::NoScript => Some(Broken::NoScript),
+    let program = Program::in_answer(style(prompting), task, answer);
+    let failure = program.fault.map(|fault| match fault {
+        ProgramFault::NothingAdded => FormatFailure::NothingAdded,
+        ProgramFault::EntryPoint | ProgramFault::NoEntryPoint | ProgramFault::NoScript => {
+            FormatFailure::NoProgram
         }
-    };
-    let failure = broken.map(|broken| match broken {
-        Broken::NothingAdded => FormatFailure::NothingAdded,
-        Broken::EntryPoint | Broken::NoEntryPoint | Broken::NoScript => FormatFailure::NoProgram,
     });
-    let program = Program {
-        text: extraction.program,
-        broken,
-        hash: hash.filter(|_| broken.is_none()),
-    };
     (program, failure)
 }
 
@@ -293,7 +242,7 @@ mod tests {
                 else {
                     panic!("a program");
                 };
-                assert_eq!((program.text.as_str(), program.broken), (whole, None));
+                assert_eq!((program.text.as_str(), program.fault), (whole, None));
             }
             assert_eq!(
                 reading(Expects::Tests, Prompting::Training, quoted),

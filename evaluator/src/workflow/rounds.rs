@@ -44,13 +44,13 @@ pub(super) async fn run(
                 if result.as_ref().is_some_and(Execution::all_passed) {
                     return Ok(StopReason::TestsPassed);
                 }
-                report(agent.broken(code), result.as_ref())
+                report(agent.fault(code), result.as_ref())
             }
             Feedback::None => {
                 if agent.is_sound(code) {
                     agent.prefer(code);
                 }
-                unexecuted(agent.broken(code), tests)
+                unexecuted(agent.fault(code), tests)
             }
         };
         if round == agent.rounds() {
@@ -75,8 +75,8 @@ pub(super) async fn run(
 }
 
 /// What the tests say, cut to what a small model can use.
-fn report(broken: Option<&str>, result: Option<&Execution>) -> String {
-    if let Some(reason) = broken {
+fn report(fault: Option<&str>, result: Option<&Execution>) -> String {
+    if let Some(reason) = fault {
         return format!("The code could not be run: {reason}.");
     }
     let Some(result) = result else {
@@ -110,8 +110,8 @@ fn report(broken: Option<&str>, result: Option<&Execution>) -> String {
 }
 
 /// What stands in place of a report where nothing is run.
-fn unexecuted(broken: Option<&str>, tests: &[String]) -> String {
-    let state = broken.map_or_else(
+fn unexecuted(fault: Option<&str>, tests: &[String]) -> String {
+    let state = fault.map_or_else(
         || "The code was not run.".to_owned(),
         |reason| format!("The code cannot be run: {reason}."),
     );

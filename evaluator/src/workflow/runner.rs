@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 use slm_sandbox::{Job, Sandbox, Work};
+use slm_scoring::recorded_verdict;
 
 use super::desk::Trial;
 use super::event::{Execution, ExecutionMeasures, TestRun};
 use crate::digest::sha256_of;
-use slm_artifacts::Verdict;
 
 /// What a test says whose turn never came.
 pub(crate) const NOT_RUN: &str = "not run";
@@ -50,7 +50,7 @@ impl Runner for Sandbox {
                 })
                 .collect(),
             public: trial.public,
-            verdict: verdict(outcome.verdict),
+            verdict: recorded_verdict(outcome.verdict),
             detail: outcome.detail,
             sandbox: self.level().to_string(),
             measured: ExecutionMeasures {
@@ -63,19 +63,5 @@ impl Runner for Sandbox {
 
     fn workers(&self) -> usize {
         Sandbox::workers(self)
-    }
-}
-
-/// A sandbox's verdict, as records spell it.
-pub(crate) fn verdict(verdict: slm_sandbox::Verdict) -> Verdict {
-    match verdict {
-        slm_sandbox::Verdict::Passed => Verdict::Passed,
-        slm_sandbox::Verdict::Failed => Verdict::Failed,
-        slm_sandbox::Verdict::Error => Verdict::Error,
-        slm_sandbox::Verdict::Timeout => Verdict::Timeout,
-        slm_sandbox::Verdict::Memory => Verdict::Memory,
-        slm_sandbox::Verdict::OutputLimit => Verdict::OutputLimit,
-        slm_sandbox::Verdict::Violation => Verdict::Violation,
-        slm_sandbox::Verdict::Unparsable => Verdict::Unparsable,
     }
 }

@@ -10,17 +10,17 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use anyhow::{Result, anyhow};
+use slm_artifacts::{FinishReason, FormatFailure, StopReason};
 use slm_benchmarks::TaskView;
 use slm_report::Spending;
+use slm_scoring::Program;
 
 use super::Running;
 use super::agent::{Agent, Settings};
 use super::desk::{Ask, Desk, Step, Work};
 use super::event::{Call, CallMeasures, Decision, Event, Execution, Key, LOG_VERSION, Said, What};
-use super::read::Program;
 use crate::backend::{Answer, Query};
 use crate::digest::{sha256_of, step_seed};
-use slm_artifacts::{FinishReason, FormatFailure, StopReason};
 
 /// Who and what a trajectory's events name.
 #[derive(Clone, Debug)]

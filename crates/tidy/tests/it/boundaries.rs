@@ -3,8 +3,8 @@
 use tidy::{crates, manifest_keys, mentions, names_crate, shipped, sources};
 
 /// The crates of this workspace that each crate may use. What is missing here is the design: `trainer` and `evaluator`
-/// meet in the adapter's folder alone, the libraries do not know each other, and only `evaluator` runs programs.
-const MAY_USE: [(&str, &[&str]); 14] = [
+/// meet in the adapter's folder alone, the libraries do not know each other, and only `slm-scoring` and `evaluator` run programs.
+const MAY_USE: [(&str, &[&str]); 15] = [
     ("tidy", &[]),
     ("slm-artifacts", &[]),
     ("slm-config", &[]),
@@ -15,6 +15,16 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     ("slm-table", &[]),
     ("slm-statistics", &[]),
     ("slm-benchmarks", &["slm-table"]),
+    (
+        "slm-scoring",
+        &[
+            "slm-artifacts",
+            "slm-benchmarks",
+            "slm-metrics",
+            "slm-sandbox",
+            "slm-table",
+        ],
+    ),
     ("slm-cli", &["slm-config", "slm-hub", "slm-model"]),
     (
         "slm-report",
@@ -49,6 +59,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
             "slm-model",
             "slm-report",
             "slm-sandbox",
+            "slm-scoring",
             "slm-statistics",
             "slm-table",
         ],

@@ -1,28 +1,18 @@
-//! Whether a program printed what was expected, by its benchmark's rule; pure.
+//! The comparison of printed text in APPS: several rules, each more lenient than those before it.
 
 use std::collections::BTreeSet;
 
-use slm_benchmarks::OutputRule;
-
-use super::stream::{agrees, strip, words};
+use super::{strip, words};
 
 /// Tolerances of numpy's `allclose`: relative and absolute.
 const RELATIVE: f64 = 1e-5;
 const ABSOLUTE: f64 = 1e-8;
 
-/// Whether what a program printed is right where `expected` was expected.
-pub(crate) fn is_right(rule: OutputRule, printed: &str, expected: &str) -> bool {
-    match rule {
-        OutputRule::LiveCodeBench => agrees(printed, expected),
-        OutputRule::Apps => apps(printed, expected),
-    }
-}
-
 /// The comparisons of APPS's scorer, in its order; each is more lenient than those before it.
 ///
 /// # Source
 /// `run_test` of `eval/testing_util.py` in github.com/hendrycks/apps.
-fn apps(printed: &str, expected: &str) -> bool {
+pub(super) fn agrees(printed: &str, expected: &str) -> bool {
     let printed = python_lines(printed);
     let stripped: Vec<&str> = printed.iter().map(|line| strip(line)).collect();
     if [&printed, &stripped]
@@ -138,43 +128,11 @@ fn float(text: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use serde::Deserialize;
-
     use super::*;
-
-    /// A verdict of the publishers' scorers.
-    #[derive(Deserialize)]
-    struct Judged {
-        printed: String,
-        expected: String,
-        apps: bool,
-        livecodebench: bool,
-    }
-
-    #[test]
-    fn outputs_are_judged_as_the_publishers_scorers_judge_them() {
-        let golden = include_str!("../../tests/it/golden/contests/printed.jsonl");
-        let judged: Vec<Judged> = golden
-            .lines()
-            .map(|line| serde_json::from_str(line).expect("a verdict"))
-            .collect();
-        assert!(judged.len() > 200);
-        for case in &judged {
-            let found = [OutputRule::Apps, OutputRule::LiveCodeBench]
-                .map(|rule| is_right(rule, &case.printed, &case.expected));
-            assert_eq!(
-                found,
-                [case.apps, case.livecodebench],
-                "{:?} for {:?}",
-                case.printed,
-                case.expected
-            );
-        }
-    }
 
     fn check(printed: &str, expected: &str, right: bool) {
         assert_eq!(
-            apps(printed, expected),
+            agrees(printed, expected),
             right,
             "{printed:?} for {expected:?}"
         );

@@ -1,16 +1,16 @@
-//! Runs a program's function on the inputs of a task, and judges what it returns.
+//! Calls a program's function with the inputs of a task, and checks what it returns.
 
 use std::ops::Range;
 
-use anyhow::Result;
+use slm_artifacts::Verdict;
 use slm_benchmarks::Calls;
 use slm_sandbox::{Call, Job, Limits, Outcome, Returned, Sandbox, Work};
 
-use super::answers::{Answer, MEMORY_BYTES, shortened};
-use super::oracle::Judge;
-use super::suite::{Fate, Suite, not_run, passed};
-use crate::workflow::runner::verdict;
-use slm_artifacts::Verdict;
+use crate::error::ScoringError;
+use crate::expected_outputs::{ExpectedOutput, MEMORY_BYTES};
+use crate::oracle::OutputChecker;
+use crate::outcome::{calls_begun, recorded_verdict, shortened};
+use crate::score::{SuiteResult, TestResult, not_run, passed};
 
 /// CPU seconds beyond the calls': Python's start, and the program's own statements.
 const START_S: f64 = 2.0;
@@ -20,7 +20,7 @@ const FIRST_S: f64 = 5.0;
 /// Results of one run, in bytes as the reference's have them; the sandbox takes no more than 64 MiB of a run.
 const RUN_BYTES: usize = 24 << 20;
 
-/// Calls the program on `arguments`, whose right results are `answers`.
+/// Calls the program with `arguments`, and compares what it returns with `expected`.
 ///
 /// What the reference itself cannot answer is asked of nobody, and counts as passed.
 ///
@@ -29,52 +29,55 @@ const RUN_BYTES: usize = 24 << 20;
 pub(crate) fn run(
     calls: &Calls,
     arguments: &[String],
-    answers: &[Answer],
+    expected: &[ExpectedOutput],
     program: &str,
     sandbox: &Sandbox,
-) -> Result<Suite> {
-    let asked: Vec<Asked> = arguments
+) -> Result<SuiteResult, ScoringError> {
+    let asked: Vec<CheckedCall> = arguments
         .iter()
-        .zip(answers)
-        .filter(|(_, answer)| answer.value.is_some())
-        .map(|(arguments, answer)| Asked { arguments, answer })
+        .zip(expected)
+        .filter(|(_, expected)| expected.value.is_some())
+        .map(|(arguments, expected)| CheckedCall {
+            arguments,
+            expected,
+        })
         .collect();
-    let mut judge = Judge::new(&calls.oracle, calls.atol);
-    let (mut fates, mut cpu_s) = (Vec::new(), 0.0);
+    let mut checker = OutputChecker::new(&calls.oracle, calls.atol);
+    let (mut results, mut cpu_s) = (Vec::new(), 0.0);
     for range in ranges(&asked) {
-        let (found, outcome) = run_some(calls, &asked[range], &mut judge, program, sandbox)?;
-        fates.extend(found);
+        let (found, outcome) = run_some(calls, &asked[range], &mut checker, program, sandbox)?;
+        results.extend(found);
         cpu_s += outcome.cpu_s;
         // One timeout decides, and each would cost its whole limit.
         if outcome.verdict == slm_sandbox::Verdict::Timeout {
             let late = (Verdict::Timeout, outcome.detail);
-            fates.resize(asked.len(), late);
+            results.resize(asked.len(), late);
             break;
         }
     }
-    let mut fates = fates.into_iter();
-    let fates = answers.iter().map(|answer| match answer.value {
-        Some(_) => fates.next().unwrap_or_else(not_run),
+    let mut results = results.into_iter();
+    let results = expected.iter().map(|expected| match expected.value {
+        Some(_) => results.next().unwrap_or_else(not_run),
         None => passed(),
     });
-    Ok(Suite::of(fates.collect(), cpu_s))
+    Ok(SuiteResult::of(results.collect(), cpu_s))
 }
 
 /// A call, and what must come of it.
-struct Asked<'a> {
+struct CheckedCall<'a> {
     arguments: &'a String,
-    answer: &'a Answer,
+    expected: &'a ExpectedOutput,
 }
 
 /// Cuts the calls into runs whose results are not too large; nearly always one.
-fn ranges(asked: &[Asked<'_>]) -> Vec<Range<usize>> {
+fn ranges(asked: &[CheckedCall<'_>]) -> Vec<Range<usize>> {
     let (mut ranges, mut start, mut bytes) = (Vec::new(), 0, 0);
     for (i, asked) in asked.iter().enumerate() {
-        if bytes > 0 && bytes + asked.answer.bytes > RUN_BYTES {
+        if bytes > 0 && bytes + asked.expected.bytes > RUN_BYTES {
             ranges.push(start..i);
             (start, bytes) = (i, 0);
         }
-        bytes += asked.answer.bytes;
+        bytes += asked.expected.bytes;
     }
     if start < asked.len() {
         ranges.push(start..asked.len());
@@ -84,13 +87,16 @@ fn ranges(asked: &[Asked<'_>]) -> Vec<Range<usize>> {
 
 fn run_some<'a>(
     calls: &Calls,
-    asked: &[Asked<'_>],
-    judge: &mut Judge<'a>,
+    asked: &[CheckedCall<'_>],
+    checker: &mut OutputChecker<'a>,
     program: &str,
     sandbox: &Sandbox,
-) -> Result<(Vec<Fate>, Outcome)> {
+) -> Result<(Vec<TestResult>, Outcome), ScoringError> {
     let time = calls.time;
-    let limit_s = |asked: &Asked| time.least_s.max(time.times_reference * asked.answer.cpu_s);
+    let limit_s = |asked: &CheckedCall| {
+        time.least_s
+            .max(time.times_reference * asked.expected.cpu_s)
+    };
     let job = Job {
         program: program.to_owned(),
         preamble: calls.prelude.clone(),
@@ -105,57 +111,54 @@ fn run_some<'a>(
                 .collect(),
         },
     };
-    let of_references: f64 = asked.iter().map(|asked| 4.0 * asked.answer.cpu_s).sum();
+    let of_references: f64 = asked.iter().map(|asked| 4.0 * asked.expected.cpu_s).sum();
     // On a slow machine the references alone may take most of what is allowed to all calls together.
     let all_s = time.all_s.max(of_references);
     let full_s = START_S + all_s.min(asked.iter().map(limit_s).sum());
     let first_s = full_s.min(START_S + FIRST_S + of_references);
 
-    let run = |cpu_s: f64, judge: &mut Judge<'a>| -> Result<(Vec<Fate>, Outcome)> {
+    let run = |cpu_s: f64,
+               checker: &mut OutputChecker<'a>|
+     -> Result<(Vec<TestResult>, Outcome), ScoringError> {
         let limits = Limits {
             memory_bytes: MEMORY_BYTES,
             ..sandbox.limits().clone().with_cpu_s(cpu_s)
         };
         let outcome = sandbox.run(&job, &limits)?;
-        Ok((fates(&calls.entry_point, asked, judge, &outcome), outcome))
+        Ok((
+            results(&calls.entry_point, asked, checker, &outcome),
+            outcome,
+        ))
     };
-    let mut fresh = judge.clone();
-    let (found, outcome) = run(first_s, judge)?;
-    let is_settled = found[..reached(&outcome)]
+    let mut fresh = checker.clone();
+    let (found, outcome) = run(first_s, checker)?;
+    let is_settled = found[..calls_begun(&outcome)]
         .iter()
         .any(|(verdict, _)| *verdict != Verdict::Passed);
     if outcome.verdict == slm_sandbox::Verdict::Timeout && !is_settled && first_s < full_s {
         let again = run(full_s, &mut fresh)?;
-        *judge = fresh;
+        *checker = fresh;
         return Ok(again);
     }
     Ok((found, outcome))
 }
 
-/// How many calls came to their turn.
-pub(crate) fn reached(outcome: &Outcome) -> usize {
-    let calls = outcome.calls.iter();
-    calls
-        .take_while(|call| call.returned != Returned::NotRun)
-        .count()
-}
-
-fn fates(
+fn results(
     entry_point: &str,
-    asked: &[Asked<'_>],
-    judge: &mut Judge<'_>,
+    asked: &[CheckedCall<'_>],
+    checker: &mut OutputChecker<'_>,
     outcome: &Outcome,
-) -> Vec<Fate> {
-    let mut fate = |asked: &Asked, returned: &Returned| {
+) -> Vec<TestResult> {
+    let mut result = |asked: &CheckedCall, returned: &Returned| {
         let on = |what: &str| format!("{what} {entry_point}{}", shortened(asked.arguments));
-        let answer = asked.answer;
+        let expected = asked.expected;
         match returned {
             Returned::Value(value) => {
-                let judged = match &answer.value {
-                    Some(right) => judge.accepts(value, right, answer.aid.as_ref()),
+                let accepted = match &expected.value {
+                    Some(right) => checker.accepts(value, right, expected.aid.as_ref()),
                     None => Ok(false),
                 };
-                match judged {
+                match accepted {
                     Ok(true) => passed(),
                     Ok(false) => (Verdict::Failed, on("wrong result of")),
                     Err(reason) => {
@@ -167,15 +170,18 @@ fn fates(
             Returned::Raised {
                 verdict: raised,
                 message,
-            } => (verdict(*raised), format!("{}: {message}", on("raised by"))),
+            } => (
+                recorded_verdict(*raised),
+                format!("{}: {message}", on("raised by")),
+            ),
             Returned::Timeout => (Verdict::Timeout, on("too slow:")),
             Returned::NotRun if outcome.verdict == slm_sandbox::Verdict::Passed => not_run(),
-            Returned::NotRun => (verdict(outcome.verdict), outcome.detail.clone()),
+            Returned::NotRun => (recorded_verdict(outcome.verdict), outcome.detail.clone()),
         }
     };
     let calls = asked.iter().zip(&outcome.calls);
     calls
-        .map(|(asked, call)| fate(asked, &call.returned))
+        .map(|(asked, call)| result(asked, &call.returned))
         .collect()
 }
 
@@ -187,12 +193,15 @@ mod tests {
     fn large_results_are_spread_over_several_runs() {
         let arguments = String::new();
         let check = |bytes: &[usize], expected: &[(usize, usize)]| {
-            let answers: Vec<Answer> = bytes.iter().map(|&bytes| Answer::unknown(bytes)).collect();
-            let asked: Vec<Asked> = answers
+            let expected_outputs: Vec<ExpectedOutput> = bytes
                 .iter()
-                .map(|answer| Asked {
+                .map(|&bytes| ExpectedOutput::unknown(bytes))
+                .collect();
+            let asked: Vec<CheckedCall> = expected_outputs
+                .iter()
+                .map(|expected| CheckedCall {
                     arguments: &arguments,
-                    answer,
+                    expected,
                 })
                 .collect();
             let found: Vec<(usize, usize)> = ranges(&asked)

@@ -1,11 +1,13 @@
-//! Whether a program printed what was expected; pure.
+//! LiveCodeBench's comparison of printed text: line by line, numbers as decimals.
+
+use super::{strip, words};
 
 /// Whether two texts agree but for white space at the ends of lines and of the text, and for the way in which numbers
 /// are written: line by line, as decimals.
 ///
 /// # Source
 /// `grade_stdio` of `LiveCodeBench`'s scorer.
-pub(crate) fn agrees(printed: &str, expected: &str) -> bool {
+pub(super) fn agrees(printed: &str, expected: &str) -> bool {
     let lines = |text: &str| -> Vec<String> {
         let text = strip(text);
         text.split('\n')
@@ -18,21 +20,6 @@ pub(crate) fn agrees(printed: &str, expected: &str) -> bool {
             .iter()
             .zip(&expected)
             .all(|(a, b)| a == b || words_agree(a, b))
-}
-
-/// A text without white space at its ends, as Python's `strip` leaves it.
-pub(super) fn strip(text: &str) -> &str {
-    text.trim_matches(is_space)
-}
-
-/// The words of a text, as Python's `split` finds them.
-pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split(is_space).filter(|word| !word.is_empty())
-}
-
-/// White space to Python, which counts the four separators of ASCII.
-fn is_space(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '\x1c'..='\x1f')
 }
 
 fn words_agree(a: &str, b: &str) -> bool {

@@ -1,121 +1,33 @@
 //! Runs a program against the hidden tests of its task.
 
-use anyhow::Result;
-use serde::{Deserialize, Serialize};
+use slm_artifacts::Verdict;
 use slm_benchmarks::{Asserts, Calls, ScoringPhase, StreamCase, Streams, Task, Tests, Unittest};
 use slm_metrics::syntax::adds_nothing;
 use slm_sandbox::{Job, Outcome, Sandbox, Work};
 
-use super::answers::{Answer, Answers, shortened};
-use super::{calls, printed};
-use crate::workflow::read::Broken;
-use crate::workflow::runner::verdict;
-use slm_artifacts::Verdict;
+use crate::calls;
+use crate::error::ScoringError;
+use crate::expected_outputs::{ExpectedOutput, ExpectedOutputs};
+use crate::outcome::{recorded_verdict, shortened};
+use crate::program::ProgramFault;
+use crate::score::{Score, SuiteResult, TestResult, not_run, passed};
+use crate::stdout::stdout_matches;
 
-/// What became of a program.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Score {
-    /// `None` if it could not be judged.
-    pub(crate) base: Option<Suite>,
-    /// The benchmark's extra tests; `None` if it has none.
-    pub(crate) plus: Option<Suite>,
-    /// Why it could not be judged.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) unscored: Option<String>,
-}
-
-impl Score {
-    /// The score of a program that is not run, for this reason.
-    pub(crate) fn not_run(tests: &Tests, verdict: Verdict, reason: &str) -> Self {
-        let n_plus = match tests {
-            Tests::Calls(calls) => calls.plus.as_ref().map(Vec::len),
-            _ => None,
-        };
-        let suite = |n: usize| {
-            let fate = (verdict, reason.to_owned());
-            Suite::of(vec![fate; n], 0.0)
-        };
-        Self {
-            base: Some(suite(tests.len() - n_plus.unwrap_or(0))),
-            plus: n_plus.map(suite),
-            unscored: None,
-        }
-    }
-}
-
-/// What became of one suite of tests.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Suite {
-    /// That of the first test that did not pass.
-    pub(crate) verdict: Verdict,
-    /// Number of tests.
-    pub(crate) tests: usize,
-    /// Which did not pass, counted from 0; tests after the end of a run are among them.
-    pub(crate) failed: Vec<usize>,
-    /// Why the first of them did not; empty if all passed.
-    pub(crate) detail: String,
-    /// CPU seconds of the run.
-    pub(crate) cpu_s: f64,
-}
-
-/// What became of one test, and why it did not pass.
-pub(crate) type Fate = (Verdict, String);
-
-pub(crate) fn passed() -> Fate {
-    (Verdict::Passed, String::new())
-}
-
-pub(crate) fn not_run() -> Fate {
-    (Verdict::Error, "not run".to_owned())
-}
-
-impl Suite {
-    /// A suite from the fate of each test. Without tests, as some tasks have no extra ones, it passes.
-    pub(crate) fn of(fates: Vec<Fate>, cpu_s: f64) -> Self {
-        let failed: Vec<usize> = (0..fates.len())
-            .filter(|&i| fates[i].0 != Verdict::Passed)
-            .collect();
-        let tests = fates.len();
-        let (verdict, detail) = failed
-            .first()
-            .and_then(|&first| fates.into_iter().nth(first))
-            .unwrap_or_else(passed);
-        Self {
-            verdict,
-            tests,
-            failed,
-            detail,
-            cpu_s,
-        }
-    }
-
-    /// A suite that counts as its base did: extra tests pass only where the base tests do.
-    fn behind(base: &Self, tests: usize) -> Self {
-        Self {
-            verdict: base.verdict,
-            tests,
-            failed: Vec::new(),
-            detail: "the base tests do not pass".to_owned(),
-            cpu_s: 0.0,
-        }
-    }
-}
-
-/// Runs the tests of `task` on `program`; `answers` are the right results where the tests are calls.
+/// Runs the hidden tests of `task` on `program`; `expected` are the expected outputs where the tests are calls.
 ///
 /// # Errors
 /// Only the sandbox's own trouble; whatever the program does is part of the score.
-pub(crate) fn score(
+pub(crate) fn run(
     task: &Task,
     program: &str,
-    answers: Option<&Answers>,
+    expected: Option<&ExpectedOutputs>,
     phase: &ScoringPhase,
     sandbox: &Sandbox,
-) -> Result<Score> {
+) -> Result<Score, ScoringError> {
     let tests = task.hidden().open(phase);
     let view = task.view();
     if adds_nothing(program, &view.prompt) {
-        let reason = Broken::NothingAdded.text();
+        let reason = ProgramFault::NothingAdded.text();
         return Ok(Score::not_run(tests, Verdict::Empty, reason));
     }
     let entry_point = &view.entry_point;
@@ -125,12 +37,10 @@ pub(crate) fn score(
         Tests::Unittest(unittest) => run_unittest(unittest, program, sandbox)?,
         Tests::Streams(streams) => run_streams(streams, program, sandbox)?,
         Tests::Calls(tests) => {
-            let Some(answers) = answers else {
-                return Ok(Score {
-                    base: None,
-                    plus: None,
-                    unscored: Some("the right results are not known".to_owned()),
-                });
+            let Some(expected) = expected else {
+                return Ok(Score::unscored(
+                    "the right results are not known".to_owned(),
+                ));
             };
             let called = tests.called_in(program);
             let renamed;
@@ -143,13 +53,13 @@ pub(crate) fn score(
                 };
                 &renamed
             };
-            let base = calls::run(tests, &tests.base, &answers.base, program, sandbox)?;
+            let base = calls::run(tests, &tests.base, &expected.base, program, sandbox)?;
             if let Some(arguments) = &tests.plus {
                 plus = Some(plus_suite(
                     &base,
                     tests,
                     arguments,
-                    &answers.plus,
+                    &expected.plus,
                     program,
                     sandbox,
                 )?);
@@ -161,11 +71,9 @@ pub(crate) fn score(
         && imports(task, tests, phase, package)
         && !can_import(package, sandbox)?
     {
-        return Ok(Score {
-            base: None,
-            plus: None,
-            unscored: Some(format!("the task needs the Python package `{package}`")),
-        });
+        return Ok(Score::unscored(format!(
+            "the task needs the Python package `{package}`"
+        )));
     }
     Ok(Score {
         base: Some(base),
@@ -179,7 +87,7 @@ fn run_asserts(
     entry_point: &str,
     program: &str,
     sandbox: &Sandbox,
-) -> Result<Suite> {
+) -> Result<SuiteResult, ScoringError> {
     // The program often begins with the preamble, which must not define its classes a second time.
     let rest = program.strip_prefix(asserts.preamble.trim_end());
     let job = Job {
@@ -192,7 +100,7 @@ fn run_asserts(
         },
     };
     let outcome = sandbox.run(&job, sandbox.limits())?;
-    Ok(Suite::of(fates(&outcome), outcome.cpu_s))
+    Ok(SuiteResult::of(results(&outcome), outcome.cpu_s))
 }
 
 /// Runs one method as unittest does, fixtures of its class included, and raises what it reports.
@@ -200,7 +108,7 @@ const UNITTEST: &str = "
 def __run_unittest(case, method):
     import unittest
     result = unittest.TestResult()
-    unittest.TestSuite([case(method)]).run(result)
+    unittest.TestSuiteResult([case(method)]).run(result)
     for _, report in result.failures:
         raise AssertionError(report.strip().splitlines()[-1])
     for _, report in result.errors:
@@ -209,7 +117,11 @@ def __run_unittest(case, method):
         raise AssertionError('passes unexpectedly')
 ";
 
-fn run_unittest(unittest: &Unittest, program: &str, sandbox: &Sandbox) -> Result<Suite> {
+fn run_unittest(
+    unittest: &Unittest,
+    program: &str,
+    sandbox: &Sandbox,
+) -> Result<SuiteResult, ScoringError> {
     let methods = unittest.methods.iter();
     let job = Job {
         program: program.to_owned(),
@@ -222,26 +134,30 @@ fn run_unittest(unittest: &Unittest, program: &str, sandbox: &Sandbox) -> Result
         },
     };
     let outcome = sandbox.run(&job, sandbox.limits())?;
-    Ok(Suite::of(fates(&outcome), outcome.cpu_s))
+    Ok(SuiteResult::of(results(&outcome), outcome.cpu_s))
 }
 
-/// What became of each test of a run.
-fn fates(outcome: &Outcome) -> Vec<Fate> {
+/// The result of each test of a run.
+fn results(outcome: &Outcome) -> Vec<TestResult> {
     let not_reached = if outcome.verdict == slm_sandbox::Verdict::Passed {
         not_run()
     } else {
-        (verdict(outcome.verdict), outcome.detail.clone())
+        (recorded_verdict(outcome.verdict), outcome.detail.clone())
     };
-    let fate = |test: &slm_sandbox::TestOutcome| match test.verdict {
-        Some(found) => (verdict(found), test.message.clone()),
+    let result = |test: &slm_sandbox::TestOutcome| match test.verdict {
+        Some(found) => (recorded_verdict(found), test.message.clone()),
         None => not_reached.clone(),
     };
-    outcome.tests.iter().map(fate).collect()
+    outcome.tests.iter().map(result).collect()
 }
 
-fn run_streams(streams: &Streams, program: &str, sandbox: &Sandbox) -> Result<Suite> {
+fn run_streams(
+    streams: &Streams,
+    program: &str,
+    sandbox: &Sandbox,
+) -> Result<SuiteResult, ScoringError> {
     let limits = sandbox.limits().clone().with_cpu_s(streams.each_s);
-    let mut fates: Vec<Fate> = Vec::new();
+    let mut results: Vec<TestResult> = Vec::new();
     let mut cpu_s = 0.0;
     for StreamCase { stdin, stdout } in &streams.cases {
         let job = Job {
@@ -254,8 +170,8 @@ fn run_streams(streams: &Streams, program: &str, sandbox: &Sandbox) -> Result<Su
         let outcome = sandbox.run(&job, &limits)?;
         cpu_s += outcome.cpu_s;
         let text = String::from_utf8_lossy(&outcome.output);
-        let fate = match verdict(outcome.verdict) {
-            Verdict::Passed if printed::is_right(streams.output, &text, stdout) => passed(),
+        let result = match recorded_verdict(outcome.verdict) {
+            Verdict::Passed if stdout_matches(streams.output, &text, stdout) => passed(),
             Verdict::Passed => (
                 Verdict::Failed,
                 format!(
@@ -267,36 +183,36 @@ fn run_streams(streams: &Streams, program: &str, sandbox: &Sandbox) -> Result<Su
             other => (other, outcome.detail.clone()),
         };
         // One timeout decides, and each would cost its whole limit.
-        let is_over = fate.0 == Verdict::Timeout;
-        fates.push(fate);
+        let is_over = result.0 == Verdict::Timeout;
+        results.push(result);
         if is_over {
             break;
         }
     }
-    fates.resize(
+    results.resize(
         streams.cases.len(),
         (Verdict::Timeout, "not run".to_owned()),
     );
-    Ok(Suite::of(fates, cpu_s))
+    Ok(SuiteResult::of(results, cpu_s))
 }
 
 fn plus_suite(
-    base: &Suite,
+    base: &SuiteResult,
     tests: &Calls,
     arguments: &[String],
-    answers: &[Answer],
+    expected: &[ExpectedOutput],
     program: &str,
     sandbox: &Sandbox,
-) -> Result<Suite> {
+) -> Result<SuiteResult, ScoringError> {
     // What cannot even be called, or never returns, does neither here.
     if base.failed.len() == base.tests && base.verdict != Verdict::Passed {
-        return Ok(Suite::behind(base, arguments.len()));
+        return Ok(SuiteResult::behind(base, arguments.len()));
     }
-    let plus = calls::run(tests, arguments, answers, program, sandbox)?;
+    let plus = calls::run(tests, arguments, expected, program, sandbox)?;
     if plus.verdict == Verdict::Passed && base.verdict != Verdict::Passed {
-        return Ok(Suite {
+        return Ok(SuiteResult {
             cpu_s: plus.cpu_s,
-            ..Suite::behind(base, arguments.len())
+            ..SuiteResult::behind(base, arguments.len())
         });
     }
     Ok(plus)
@@ -313,7 +229,7 @@ fn missing_package(detail: &str) -> Option<&str> {
 }
 
 /// Whether the interpreter has a package: a program may claim that it has not, to be left unscored.
-fn can_import(package: &str, sandbox: &Sandbox) -> Result<bool> {
+fn can_import(package: &str, sandbox: &Sandbox) -> Result<bool, ScoringError> {
     let outcome = sandbox.run_tests(&format!("import {package}"), &[])?;
     Ok(outcome.verdict == slm_sandbox::Verdict::Passed)
 }

@@ -1,15 +1,15 @@
-//! The right results of a task's calls: computed once in the sandbox, and kept by content.
+//! Expected outputs of a task's calls: computed once in the sandbox, and kept by content.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use slm_benchmarks::{Calls, Expected};
 use slm_sandbox::{Call, CallOutcome, Job, Limits, Returned, Sandbox, Value, Work};
 
-use super::calls::reached;
 use crate::digest::sha256_of;
+use crate::error::ScoringError;
+use crate::outcome::calls_begun;
 
 /// Changes when the same inputs would give other files.
 const VERSION: &str = "answers 3";
@@ -19,16 +19,16 @@ const RUN_S: f64 = 3600.0;
 /// References of some tasks build large values.
 pub(crate) const MEMORY_BYTES: u64 = 4 << 30;
 
-/// The right results of a task.
+/// Expected outputs of a task, one for each call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Answers {
-    pub(crate) base: Vec<Answer>,
-    pub(crate) plus: Vec<Answer>,
+pub(crate) struct ExpectedOutputs {
+    pub(crate) base: Vec<ExpectedOutput>,
+    pub(crate) plus: Vec<ExpectedOutput>,
 }
 
-/// The right result of one call.
+/// Expected output of one call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Answer {
+pub(crate) struct ExpectedOutput {
     /// `None` if the reference itself fails within the sandbox's limits, so that nothing can be compared.
     pub(crate) value: Option<Value>,
     /// Length of the value's text.
@@ -41,8 +41,8 @@ pub(crate) struct Answer {
 }
 
 #[cfg(test)]
-impl Answer {
-    /// An answer of nothing, said to be so long.
+impl ExpectedOutput {
+    /// No output, with this length.
     pub(crate) fn unknown(bytes: usize) -> Self {
         Self {
             value: None,
@@ -53,22 +53,29 @@ impl Answer {
     }
 }
 
-/// A folder of files of [`Answers`], each named by the hash of what it follows from.
-pub(crate) struct AnswerCache {
+/// A folder of expected outputs, a file a task, each named by the hash of what it follows from.
+pub struct ExpectedOutputCache {
     folder: PathBuf,
+    warn: Box<dyn Fn(&str) + Sync>,
 }
 
-impl AnswerCache {
-    pub(crate) fn new(folder: PathBuf) -> Self {
-        Self { folder }
+impl ExpectedOutputCache {
+    /// A cache in a folder, made when it is needed. A folder that cannot be written only costs time, and `warn` gets the
+    /// reason, on whichever thread that happens.
+    pub fn new(folder: PathBuf, warn: impl Fn(&str) + Sync + 'static) -> Self {
+        let warn = Box::new(warn);
+        Self { folder, warn }
     }
 
-    /// The answers of a task, from the folder or from a run of its reference.
+    /// The expected outputs of a task, from the folder or from a run of its reference program.
     ///
     /// # Errors
-    /// The reference fails on every input, or the sandbox has trouble of its own. A folder that cannot be
-    /// written only costs time.
-    pub(crate) fn get(&self, calls: &Calls, sandbox: &Sandbox) -> Result<Answers> {
+    /// The reference fails on every input, or the sandbox has trouble of its own.
+    pub(crate) fn get(
+        &self,
+        calls: &Calls,
+        sandbox: &Sandbox,
+    ) -> Result<ExpectedOutputs, ScoringError> {
         let interpreter = sandbox.interpreter();
         let key = sha256_of([VERSION, &format!("{calls:?}"), &interpreter.version]);
         let path = self.folder.join(format!("{key}.json"));
@@ -76,32 +83,32 @@ impl AnswerCache {
         let kept = fs::read(&path)
             .ok()
             .and_then(|text| serde_json::from_slice(&text).ok());
-        if let Some(answers) = kept {
-            return Ok(answers);
+        if let Some(outputs) = kept {
+            return Ok(outputs);
         }
-        let answers = compute(calls, sandbox)?;
-        if let Err(error) = write(&path, &answers) {
-            slm_cli::note(&format!(
+        let outputs = compute(calls, sandbox)?;
+        if let Err(error) = write(&path, &outputs) {
+            (self.warn)(&format!(
                 "warning: cannot write {}: {error}",
                 path.display()
             ));
         }
-        Ok(answers)
+        Ok(outputs)
     }
 }
 
 /// Writes under a name of its own, then renames, so that a file is whole or not there.
-fn write(path: &Path, answers: &Answers) -> std::io::Result<()> {
+fn write(path: &Path, outputs: &ExpectedOutputs) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
     let part = path.with_extension(format!("part-{}", std::process::id()));
-    fs::write(&part, serde_json::to_vec(answers)?)?;
+    fs::write(&part, serde_json::to_vec(outputs)?)?;
     fs::rename(&part, path)
 }
 
-fn compute(calls: &Calls, sandbox: &Sandbox) -> Result<Answers> {
-    let suite = |arguments: &[String]| -> Result<Vec<Answer>> {
+fn compute(calls: &Calls, sandbox: &Sandbox) -> Result<ExpectedOutputs, ScoringError> {
+    let suite = |arguments: &[String]| -> Result<Vec<ExpectedOutput>, ScoringError> {
         let outcomes = match &calls.expected {
             Expected::Reference(program) => run(program, &calls.entry_point, arguments, sandbox)?,
             Expected::Values(values) => {
@@ -119,26 +126,26 @@ fn compute(calls: &Calls, sandbox: &Sandbox) -> Result<Answers> {
             Some(program) => run(program, &calls.entry_point, arguments, sandbox)?,
             None => Vec::new(),
         };
-        let answers: Vec<Answer> = outcomes
+        let outputs: Vec<ExpectedOutput> = outcomes
             .iter()
             .enumerate()
-            .map(|(i, call)| Answer {
+            .map(|(i, call)| ExpectedOutput {
                 value: value(call).cloned(),
                 bytes: value(call).map_or(0, |value| String::from(value.clone()).len()),
                 aid: aids.get(i).and_then(value).cloned(),
                 cpu_s: call.cpu_s,
             })
             .collect();
-        if !answers.is_empty() && answers.iter().all(|answer| answer.value.is_none()) {
+        if !outputs.is_empty() && outputs.iter().all(|output| output.value.is_none()) {
             let reason = match &outcomes[0].returned {
                 Returned::Raised { message, .. } => message.as_str(),
                 _ => "it does not come to its first call",
             };
-            bail!("the reference fails on every input: {reason}");
+            return Err(ScoringError::ReferenceFails(reason.to_owned()));
         }
-        Ok(answers)
+        Ok(outputs)
     };
-    Ok(Answers {
+    Ok(ExpectedOutputs {
         base: suite(&calls.base)?,
         plus: suite(calls.plus.as_deref().unwrap_or_default())?,
     })
@@ -158,7 +165,7 @@ fn run(
     entry_point: &str,
     arguments: &[String],
     sandbox: &Sandbox,
-) -> Result<Vec<CallOutcome>> {
+) -> Result<Vec<CallOutcome>, ScoringError> {
     let limits = Limits {
         memory_bytes: MEMORY_BYTES,
         ..Limits::default().with_cpu_s(RUN_S)
@@ -179,25 +186,15 @@ fn run(
         };
         let outcome = sandbox
             .run(&job, &limits)
-            .context("cannot run the reference")?;
-        if outcomes.is_empty() && reached(&outcome) == 0 {
-            bail!("the reference does not run: {}", outcome.detail);
+            .map_err(ScoringError::Reference)?;
+        if outcomes.is_empty() && calls_begun(&outcome) == 0 {
+            return Err(ScoringError::ReferenceDoesNotRun(outcome.detail));
         }
         // Too large a sum of results: those at hand are good. Otherwise the first that is missing did it.
-        let given = reached(&outcome);
+        let given = calls_begun(&outcome);
         let missing =
             usize::from(given == 0 || outcome.verdict != slm_sandbox::Verdict::OutputLimit);
         outcomes.extend(outcome.calls.into_iter().take(given + missing));
     }
     Ok(outcomes)
-}
-
-/// The beginning of a long expression.
-pub(crate) fn shortened(expression: &str) -> String {
-    const CHARACTERS: usize = 120;
-    let mut text: String = expression.chars().take(CHARACTERS).collect();
-    if text.len() < expression.len() {
-        text.push('…');
-    }
-    text
 }

@@ -1,4 +1,4 @@
-//! Whether a returned value is right, by a benchmark's own rule; pure.
+//! Whether a returned value is the expected one, by a benchmark's own rule; pure.
 //!
 //! # Source
 //! EvalPlus 0.3.1, whose published verdicts these rules reproduce, oddities included.
@@ -21,16 +21,30 @@ use close::all_close;
 const FLOAT_TOLERANCE: f64 = 1e-6;
 const ROOT: NodeId = Value::ROOT;
 
-/// Judges the results of one suite of calls, in their order.
+/// Compares the results of one suite of calls with the expected ones, in the order of the calls.
+///
+/// ```
+/// use slm_benchmarks::Oracle;
+/// use slm_sandbox::Value;
+/// use slm_scoring::OutputChecker;
+///
+/// // Values in the form in which they leave a box: a list of two floats.
+/// let found = Value::try_from("l2;f1.0;f2.0000001;".to_owned())?;
+/// let expected = Value::try_from("l2;f1.0;f2.0;".to_owned())?;
+/// let mut checker = OutputChecker::new(&Oracle::Equal, 0.0);
+/// assert!(checker.accepts(&found, &expected, None)?, "floats are compared with a tolerance");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
-pub(crate) struct Judge<'a> {
+pub struct OutputChecker<'a> {
     oracle: &'a Oracle,
     /// Grows when a float is expected, and stays so for the calls after it.
     atol: f64,
 }
 
-impl<'a> Judge<'a> {
-    pub(crate) fn new(oracle: &'a Oracle, atol: f64) -> Self {
+impl<'a> OutputChecker<'a> {
+    /// A checker for one suite; `atol` is the benchmark's absolute tolerance of numbers.
+    pub fn new(oracle: &'a Oracle, atol: f64) -> Self {
         Self { oracle, atol }
     }
 
@@ -38,7 +52,7 @@ impl<'a> Judge<'a> {
     ///
     /// # Errors
     /// [`Exceeded`] if the result is too deep, too entangled or too large to be compared: it is not right.
-    pub(crate) fn accepts(
+    pub fn accepts(
         &mut self,
         found: &Value,
         expected: &Value,
@@ -242,8 +256,8 @@ mod tests {
 
     fn check(oracle: &Oracle, atol: f64, cases: &[(&str, &str, bool)]) {
         for (found, expected, accepted) in cases {
-            let mut judge = Judge::new(oracle, atol);
-            let found_accepted = judge.accepts(&value(found), &value(expected), None);
+            let mut checker = OutputChecker::new(oracle, atol);
+            let found_accepted = checker.accepts(&value(found), &value(expected), None);
             assert_eq!(
                 found_accepted,
                 Ok(*accepted),
@@ -295,14 +309,14 @@ mod tests {
 
     #[test]
     fn a_float_once_expected_makes_later_calls_tolerant() {
-        let mut judge = Judge::new(&Oracle::Equal, 0.0);
+        let mut checker = OutputChecker::new(&Oracle::Equal, 0.0);
         let pair = (value("l2;i1;f2.0;"), value("l2;i1;f2.0000001;"));
-        assert_eq!(judge.accepts(&pair.0, &pair.1, None), Ok(false));
+        assert_eq!(checker.accepts(&pair.0, &pair.1, None), Ok(false));
         assert_eq!(
-            judge.accepts(&value("f0.5;"), &value("f0.5;"), None),
+            checker.accepts(&value("f0.5;"), &value("f0.5;"), None),
             Ok(true)
         );
-        assert_eq!(judge.accepts(&pair.0, &pair.1, None), Ok(true));
+        assert_eq!(checker.accepts(&pair.0, &pair.1, None), Ok(true));
     }
 
     #[test]
@@ -338,8 +352,11 @@ mod tests {
     #[test]
     fn second_programs_widen_what_is_right() {
         let accepts = |oracle: Oracle, found: &str, expected: &str, aid: &str| {
-            Judge::new(&oracle, 1e-4).accepts(&value(found), &value(expected), Some(&value(aid)))
-                == Ok(true)
+            OutputChecker::new(&oracle, 1e-4).accepts(
+                &value(found),
+                &value(expected),
+                Some(&value(aid)),
+            ) == Ok(true)
         };
         let or_equal = || Oracle::OrEqualTo(String::new());
         assert!(accepts(or_equal(), "i5;", "i3;", "i5;"));

@@ -1,10 +1,10 @@
-//! The judge beside EvalPlus itself: its verdicts on pairs of values, stored with the script that asked it.
+//! The rules beside EvalPlus itself: its verdicts on pairs of values, stored with the script that asked it.
 
 use serde::Deserialize;
 use slm_benchmarks::Oracle;
 use slm_sandbox::Value;
 
-use super::Judge;
+use super::OutputChecker;
 
 /// One pair, in Python and in the form in which values leave a box.
 #[derive(Deserialize)]
@@ -25,7 +25,7 @@ fn pairs_of_values_are_judged_as_evalplus_judges_them() {
         let [expected, got] = row
             .texts
             .map(|text| Value::try_from(text).expect("a value"));
-        let accepted = Judge::new(&Oracle::Equal, row.atol).accepts(&got, &expected, None);
+        let accepted = OutputChecker::new(&Oracle::Equal, row.atol).accepts(&got, &expected, None);
         // The one difference that is meant: a program's own `__eq__` decides nothing here.
         let is_right = row.passes && !row.got.contains("Liar");
         if accepted.unwrap_or(false) != is_right {

@@ -1,19 +1,19 @@
 //! Samples as a folder: `HumanEval_0/0.py`, whole programs, numbered within the folder of their task.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
-use slm_cli::UserMistake;
 use slm_metrics::syntax::Form;
 
-use super::{Samples, TaskIds};
+use super::{Reader, TaskIds};
+use crate::error::SamplesError;
 
 /// Reads the programs below `path`, tasks in the order of the benchmark.
 ///
 /// # Errors
-/// A [`UserMistake`] for a folder of no task of the benchmark; a folder or file that cannot be read.
-pub(super) fn read(path: &Path, samples: &mut Samples<'_>) -> Result<()> {
+/// [`SamplesError::Invalid`] for a folder of no task of the benchmark; a folder or file that cannot be read.
+pub(super) fn read(path: &Path, samples: &mut Reader<'_>) -> Result<(), SamplesError> {
     let tasks = samples.tasks;
     let ids = TaskIds::of(tasks);
     let mut folders = Vec::new();
@@ -26,7 +26,7 @@ pub(super) fn read(path: &Path, samples: &mut Samples<'_>) -> Result<()> {
         let name = name_of(&folder);
         let task = TaskIds::of_folder(tasks, &name).ok_or_else(|| {
             let unknown = ids.unknown(&name);
-            UserMistake(format!("{}: {unknown}", folder.display()))
+            SamplesError::Invalid(format!("{}: {unknown}", folder.display()))
         })?;
         folders.push((task, folder));
     }
@@ -42,8 +42,7 @@ pub(super) fn read(path: &Path, samples: &mut Samples<'_>) -> Result<()> {
             (name.parse::<u64>().unwrap_or(u64::MAX), name)
         });
         for file in programs {
-            let cannot_read = || format!("cannot read {}", file.display());
-            let bytes = fs::read(&file).with_context(cannot_read)?;
+            let bytes = fs::read(&file).map_err(|source| unreadable(&file, source))?;
             // A file that is no UTF-8 costs its own sample and no other.
             let fault = std::str::from_utf8(&bytes).err().map(|_| "not UTF-8");
             let text = String::from_utf8_lossy(&bytes);
@@ -51,24 +50,26 @@ pub(super) fn read(path: &Path, samples: &mut Samples<'_>) -> Result<()> {
             samples.push(task, task_id, (&text, Form::Whole), fault);
         }
     }
-    if passed_over > 0 {
-        slm_cli::note(&format!(
-            "{passed_over} entries of {} are no TASK/NUMBER.py and passed over",
-            path.display()
-        ));
-    }
+    samples.found.passed_over = passed_over;
     Ok(())
 }
 
 /// What lies in a folder, in the order of the names.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
-    let cannot_read = || format!("cannot read {}", folder.display());
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(folder).with_context(cannot_read)? {
-        entries.push(entry.with_context(cannot_read)?.path());
-    }
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, SamplesError> {
+    let read = || -> io::Result<Vec<PathBuf>> {
+        let entries = fs::read_dir(folder)?;
+        entries.map(|entry| Ok(entry?.path())).collect()
+    };
+    let mut entries = read().map_err(|source| unreadable(folder, source))?;
     entries.sort_unstable();
     Ok(entries)
+}
+
+fn unreadable(path: &Path, source: io::Error) -> SamplesError {
+    SamplesError::Unreadable {
+        path: path.to_owned(),
+        source,
+    }
 }
 
 fn name_of(path: &Path) -> String {

@@ -7,13 +7,13 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use super::suite::Score;
+use crate::error::ScoringError;
+use crate::score::Score;
 
-/// Scores of programs, by a hash of all that they follow from.
-pub(crate) struct ScoreCache {
+/// A file of scores of programs, by a hash of all that they follow from.
+pub struct ScoreCache {
     path: PathBuf,
     file: File,
     scores: HashMap<String, Score>,
@@ -33,7 +33,7 @@ impl ScoreCache {
     ///
     /// # Errors
     /// The file cannot be read or written.
-    pub(crate) fn open(path: &Path) -> Result<Self> {
+    pub fn open(path: &Path) -> Result<Self, ScoringError> {
         let open = || -> std::io::Result<Self> {
             if let Some(folder) = path.parent() {
                 fs::create_dir_all(folder)?;
@@ -62,28 +62,36 @@ impl ScoreCache {
                 damaged,
             })
         };
-        open().with_context(|| format!("cannot open {}", path.display()))
+        open().map_err(|source| ScoringError::OpenCache {
+            path: path.to_owned(),
+            source,
+        })
     }
 
     /// Number of lines that could not be understood.
-    pub(crate) fn damaged(&self) -> usize {
+    pub fn damaged(&self) -> usize {
         self.damaged
     }
 
-    pub(crate) fn get(&self, key: &str) -> Option<&Score> {
+    /// The score under a key, if there is one.
+    pub fn get(&self, key: &str) -> Option<&Score> {
         self.scores.get(key)
     }
 
     /// Adds a score and hands its line to the system at once, in one write.
-    pub(crate) fn insert(&mut self, key: String, score: Score) -> Result<()> {
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn insert(&mut self, key: String, score: Score) -> Result<(), ScoringError> {
         let line = Line { key, score };
-        let mut text = serde_json::to_vec(&line)?;
-        text.push(b'\n');
-        self.file.write_all(&text).with_context(|| {
-            format!(
-                "cannot write {}\nhint: free space and run the same command again",
-                self.path.display()
-            )
+        let write = |file: &mut File| {
+            let mut text = serde_json::to_vec(&line)?;
+            text.push(b'\n');
+            file.write_all(&text)
+        };
+        write(&mut self.file).map_err(|source| ScoringError::WriteCache {
+            path: self.path.clone(),
+            source,
         })?;
         self.scores.insert(line.key, line.score);
         Ok(())
@@ -103,13 +111,14 @@ fn ends_with_newline(file: &mut File) -> std::io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::suite::Suite;
-    use super::*;
     use slm_artifacts::Verdict;
+
+    use super::*;
+    use crate::score::SuiteResult;
 
     fn score(detail: &str) -> Score {
         Score {
-            base: Some(Suite {
+            base: Some(SuiteResult {
                 verdict: Verdict::Failed,
                 tests: 2,
                 failed: vec![1],

@@ -1,32 +1,31 @@
-//! The samples: which program answers which task.
+//! Files and folders of samples: which program answers which task.
 
 mod folder;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
-use anyhow::Result;
 use serde_json::Value;
 use slm_benchmarks::Task;
-use slm_cli::UserMistake;
 use slm_metrics::syntax::{Form, extract_program};
 use slm_table::{Row, TableError};
 
-use crate::workflow::convention::wanted;
+use crate::error::SamplesError;
+use crate::program::wanted;
 
 /// A program that answers a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Sample {
+pub struct Sample {
     /// Index of its task.
-    pub(crate) task: usize,
+    pub task: usize,
     /// The task's id as the file spells it.
-    pub(crate) task_id: String,
+    pub task_id: String,
     /// How many samples of the same task stand before it.
-    pub(crate) number: u32,
+    pub number: u32,
     /// What is tested.
-    pub(crate) program: String,
+    pub program: String,
     /// Why no Python can read it, if its text could not be taken as it is.
-    pub(crate) fault: Option<&'static str>,
+    pub fault: Option<&'static str>,
 }
 
 /// Reads samples in EvalPlus's formats: rows with `task_id` and `solution`, a whole program, or `completion`, the rest of
@@ -34,34 +33,44 @@ pub(crate) struct Sample {
 /// unless `extract` asks for the program in them.
 ///
 /// # Errors
-/// A [`UserMistake`] with file and line for what is no sample of these tasks.
-pub(crate) fn read(path: &Path, tasks: &[Task], extract: bool) -> Result<Vec<Sample>> {
-    let mut samples = Samples {
+/// [`SamplesError::Invalid`] with file and line for what is no sample of these tasks.
+pub fn read_samples(path: &Path, tasks: &[Task], extract: bool) -> Result<Samples, SamplesError> {
+    let mut samples = Reader {
         tasks,
         extract,
         counts: BTreeMap::new(),
-        found: Vec::new(),
+        found: Samples::default(),
     };
     if path.is_dir() {
         folder::read(path, &mut samples)?;
     } else {
         rows(path, &mut samples)?;
     }
-    if samples.found.is_empty() {
-        return Err(UserMistake(format!("{}: no sample in it", path.display())).into());
+    if samples.found.samples.is_empty() {
+        let problem = format!("{}: no sample in it", path.display());
+        return Err(SamplesError::Invalid(problem));
     }
     Ok(samples.found)
 }
 
-/// Samples as they are read.
-struct Samples<'a> {
+/// What a file or folder of samples holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Samples {
+    /// The samples, in the order of the file; of a folder, in that of the benchmark's tasks.
+    pub samples: Vec<Sample>,
+    /// Entries of a folder that are no `TASK/NUMBER.py`, and passed over.
+    pub passed_over: usize,
+}
+
+/// Samples while they are read.
+struct Reader<'a> {
     tasks: &'a [Task],
     extract: bool,
     counts: BTreeMap<usize, u32>,
-    found: Vec<Sample>,
+    found: Samples,
 }
 
-impl Samples<'_> {
+impl Reader<'_> {
     fn push(
         &mut self,
         task: usize,
@@ -75,7 +84,7 @@ impl Samples<'_> {
             form.joined(answer)
         };
         let count = self.counts.entry(task).or_default();
-        self.found.push(Sample {
+        self.found.samples.push(Sample {
             task,
             task_id,
             number: *count,
@@ -86,17 +95,17 @@ impl Samples<'_> {
     }
 }
 
-fn rows(path: &Path, samples: &mut Samples<'_>) -> Result<()> {
+fn rows(path: &Path, samples: &mut Reader<'_>) -> Result<(), SamplesError> {
     let tasks = samples.tasks;
     let ids = TaskIds::of(tasks);
     for row in slm_table::open(path).map_err(mistake)? {
         let row = row.map_err(mistake)?;
-        let at = |problem: String| UserMistake(format!("{}: {problem}", row.place));
+        let at = |problem: String| SamplesError::Invalid(format!("{}: {problem}", row.place));
         let task_id = match row.fields.get("task_id") {
             Some(Value::String(id)) => id.clone(),
             Some(Value::Number(id)) => id.to_string(),
-            Some(_) => return Err(at("`task_id` is neither text nor a number".to_owned()).into()),
-            None => return Err(at(format!("no `task_id`, found {}", names(&row))).into()),
+            Some(_) => return Err(at("`task_id` is neither text nor a number".to_owned())),
+            None => return Err(at(format!("no `task_id`, found {}", names(&row)))),
         };
         let task = ids
             .find(&task_id)
@@ -116,7 +125,7 @@ fn rows(path: &Path, samples: &mut Samples<'_>) -> Result<()> {
             }
             (None, None) => {
                 let problem = format!("neither `solution` nor `completion`, found {}", names(&row));
-                return Err(at(problem).into());
+                return Err(at(problem));
             }
         };
         // Of the fields with such halves the row names the first alone.
@@ -130,11 +139,11 @@ fn rows(path: &Path, samples: &mut Samples<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A file that cannot be read is the user's mistake if it is not there or not in its format.
-fn mistake(error: TableError) -> anyhow::Error {
+/// A file that is not there or not in its format holds no samples; another reason is the system's.
+fn mistake(error: TableError) -> SamplesError {
     match error {
-        TableError::Unreadable { .. } => error.into(),
-        other => UserMistake(other.to_string()).into(),
+        TableError::Unreadable { .. } => SamplesError::Table(error),
+        other => SamplesError::Invalid(other.to_string()),
     }
 }
 

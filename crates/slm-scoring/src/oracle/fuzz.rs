@@ -1,17 +1,17 @@
 //! Results as a hostile program may return them, against every rule by which they are judged.
 //!
-//! `FUZZ_SECONDS=60 cargo test -p evaluator fuzz`
+//! `FUZZ_SECONDS=60 cargo test -p slm-scoring fuzz`
 
-#[path = "../../../../crates/slm-sandbox/tests/support/values.rs"]
+#[path = "../../../slm-sandbox/tests/support/values.rs"]
 mod values;
 
 use slm_benchmarks::{Oracle, Puzzle};
 use slm_sandbox::Value;
 
-use super::Judge;
+use super::OutputChecker;
 
 #[test]
-fn results_are_judged_without_harm() {
+fn results_are_compared_without_harm() {
     let text = String::new;
     let puzzle = |puzzle| Oracle::Puzzle {
         puzzle,
@@ -48,9 +48,9 @@ fn results_are_judged_without_harm() {
         let oracle = &oracles[random.below(oracles.len())];
         let atol = [0.0, 1e-4][random.below(2)];
         let [expected, aid] = &last;
-        let _ = Judge::new(oracle, atol).accepts(&value, expected, Some(aid));
-        let _ = Judge::new(oracle, atol).accepts(expected, &value, Some(aid));
-        let _ = Judge::new(oracle, atol).accepts(&value, &value, Some(&value));
+        let _ = OutputChecker::new(oracle, atol).accepts(&value, expected, Some(aid));
+        let _ = OutputChecker::new(oracle, atol).accepts(expected, &value, Some(aid));
+        let _ = OutputChecker::new(oracle, atol).accepts(&value, &value, Some(&value));
         last.rotate_right(1);
         last[0] = value;
     });

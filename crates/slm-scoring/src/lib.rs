@@ -1,0 +1,62 @@
+//! Scores Python programs by the hidden tests of benchmarks.
+//!
+//! A [`Scorer`] runs a program in a sandbox and gives a [`Score`]: a verdict for the benchmark's base tests and, where there
+//! are any, for its extra tests. What a function returns is compared outside of the sandbox by the publisher's own rule
+//! ([`OutputChecker`]), and what a program prints by [`stdout_matches`], so that a program cannot forge its verdict.
+//!
+//! - [`Program::in_answer`] takes the program out of a model's answer
+//! - [`read_samples`] reads files of samples in EvalPlus's formats, for [`Scorer::score_samples`]
+//! - [`ExpectedOutputCache`] and [`ScoreCache`] keep what was computed, by content
+//!
+//! The crate neither prints nor knows a model: progress and warnings go to callbacks.
+//!
+//! # Examples
+//! Take the program out of an answer, and score it:
+//! ```no_run
+//! use slm_benchmarks::ScoringPhase;
+//! use slm_sandbox::{Interpreter, Limits, Sandbox};
+//! use slm_scoring::{ExpectedOutputCache, Program, Scorer};
+//!
+//! let set = slm_benchmarks::load("embedded", None)?;
+//! let task = &set.tasks[0];
+//! let answer = "```python\ndef double(x):\n    return 2 * x\n```";
+//! let program = Program::in_answer(None, task.view(), answer);
+//!
+//! let scorer = Scorer {
+//!     sandbox: &Sandbox::new(Interpreter::resolve(None)?, Limits::default())?,
+//!     expected_outputs: &ExpectedOutputCache::new("cache/answers".into(), |warning| eprintln!("{warning}")),
+//!     phase: &ScoringPhase::begin(),
+//! };
+//! let score = scorer.score(task, &program.text)?;
+//! if let Some(total) = score.total() {
+//!     println!("{}: {} of {} tests passed", total.verdict, total.passed, total.tests);
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod calls;
+mod digest;
+mod error;
+mod expected_outputs;
+mod hidden_tests;
+mod oracle;
+mod outcome;
+mod parallel;
+mod program;
+mod samples;
+mod score;
+mod score_cache;
+mod scorer;
+mod stdout;
+
+pub use error::{SamplesError, ScoringError};
+pub use expected_outputs::ExpectedOutputCache;
+pub use oracle::OutputChecker;
+pub use outcome::recorded_verdict;
+pub use parallel::for_each_parallel;
+pub use program::{Program, ProgramFault};
+pub use samples::{Sample, Samples, read_samples};
+pub use score::{Score, SuiteResult, TestResult, TotalResult};
+pub use score_cache::ScoreCache;
+pub use scorer::{Scorer, ScoringProgress};
+pub use stdout::stdout_matches;

@@ -1,0 +1,150 @@
+//! The program in a model's answer.
+
+use slm_benchmarks::TaskView;
+use slm_benchmarks::prompting::{self, Completion, Style};
+use slm_metrics::syntax::{
+    Extraction, Form, Reason, Wanted, adds_nothing, extract_program, normalised_hash,
+};
+
+/// A program as it was found in an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Program {
+    /// The program; the whole text where none was found.
+    pub text: String,
+    /// Why it cannot be run, if it cannot.
+    pub fault: Option<ProgramFault>,
+    /// Hash of the syntax tree, for programs that can be run; holds within one process.
+    pub hash: Option<u64>,
+}
+
+/// Why a program is not even run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProgramFault {
+    /// It parses, but is the prompt alone.
+    NothingAdded,
+    /// Its definition of the entry point does not parse.
+    EntryPoint,
+    /// It does not define the entry point.
+    NoEntryPoint,
+    /// The task has no entry point, and nothing in the answer is a program that does something.
+    NoScript,
+}
+
+impl ProgramFault {
+    /// The reason in words, for reports that a model reads and for records.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::NothingAdded => "adds no statement to the prompt",
+            Self::EntryPoint => "the definition of the entry point does not parse",
+            Self::NoEntryPoint => "nothing defines the entry point",
+            Self::NoScript => "no program that parses",
+        }
+    }
+}
+
+impl Program {
+    /// Reads the program out of an answer to a request in this style; `None` is the request of the toolkit's own
+    /// training, whose answer is the rest of the prompt.
+    ///
+    /// Code fences, reasoning and prose around the program are taken off.
+    pub fn in_answer(style: Option<Style>, task: &TaskView, answer: &str) -> Self {
+        let extraction = extraction(style, task, answer);
+        let hash = normalised_hash(&extraction.program).filter(|_| extraction.complete);
+        // A prompt is a whole program to the parser, and one without operators has an MI of 100: a model that adds
+        // nothing to it must not be praised for that.
+        let fault = if adds_nothing(&extraction.program, &task.prompt) {
+            Some(ProgramFault::NothingAdded)
+        } else {
+            match extraction.reason {
+                Reason::Complete => None,
+                Reason::BrokenEntryPoint => Some(ProgramFault::EntryPoint),
+                Reason::NoEntryPoint => Some(ProgramFault::NoEntryPoint),
+                Reason::NoScript => Some(ProgramFault::NoScript),
+            }
+        };
+        Self {
+            text: extraction.program,
+            fault,
+            hash: hash.filter(|_| fault.is_none()),
+        }
+    }
+}
+
+fn extraction(style: Option<Style>, task: &TaskView, answer: &str) -> Extraction {
+    let wanted = wanted(task);
+    let Some(style) = style else {
+        return extract_program(answer, Form::RestOf(&task.prompt), &wanted);
+    };
+    let Completion { begun, text, whole } = prompting::completion(style, task, answer);
+    let form = if whole {
+        Form::WholeOrRestOf(&begun)
+    } else {
+        Form::RestOf(&begun)
+    };
+    extract_program(&text, form, &wanted)
+}
+
+/// What the program that answers a task must define.
+pub(crate) fn wanted(task: &TaskView) -> Wanted<'_> {
+    Wanted {
+        entry_point: &task.entry_point,
+        method: task.method.as_deref(),
+        prompt: &task.prompt,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task() -> TaskView {
+        TaskView {
+            task_id: "test/area".to_owned(),
+            prompt: "import math\n\ndef area(r):\n    \"\"\"Area.\"\"\"\n".to_owned(),
+            entry_point: "area".to_owned(),
+            method: None,
+            public_examples: Vec::new(),
+            setup: String::new(),
+            instruction: None,
+            few_shot: None,
+        }
+    }
+
+    #[test]
+    fn each_style_finds_the_program_in_its_answer() {
+        let (body, whole) = ("    return r", "def area(r):\n    return r\n");
+        let stub = task().prompt;
+        let (continued, answered) = (
+            format!("{stub}{body}\n"),
+            format!("import math\n\n\n{whole}"),
+        );
+        let fenced = format!("Sure:\n```python\n{whole}```\nDone.");
+        let thought = format!("<think>\n{fenced}\n</think>\n{whole}");
+        for (style, answer, expected) in [
+            (None, body, &continued),
+            (None, fenced.as_str(), &answered),
+            (Some(Style::Base), "\treturn r", &continued),
+            (Some(Style::Instruct), whole, &answered),
+            (Some(Style::Instruct), body, &continued),
+            (Some(Style::Chat), fenced.as_str(), &answered),
+            (Some(Style::Chat), thought.as_str(), &answered),
+            (Some(Style::FewShot), whole, &answered),
+        ] {
+            let found = Program::in_answer(style, &task(), answer);
+            assert_eq!(found.fault, None, "{style:?} {answer:?}");
+            assert_eq!(&found.text, expected, "{style:?} {answer:?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_run_has_a_fault_and_no_hash() {
+        for (answer, fault) in [
+            ("", ProgramFault::NothingAdded),
+            ("    # later", ProgramFault::NothingAdded),
+            ("    return (", ProgramFault::EntryPoint),
+        ] {
+            let found = Program::in_answer(None, &task(), answer);
+            assert_eq!((found.fault, found.hash), (Some(fault), None), "{answer:?}");
+        }
+    }
+}
