@@ -2,17 +2,17 @@
 //! HTTP interface.
 //!
 //! - [`http`] makes one request; [`retry`] says which trouble passes, and waits
-//! - [`wire`] is the JSON of requests and answers; [`dialect`] finds out what this server understands of it
-//! - [`settle`] holds answers to stop strings and limits that a server may ignore; [`chat`] turns whole answers into
+//! - [`wire`] is the JSON of requests and answers; [`capabilities`] finds out what this server understands of it
+//! - [`enforce_limits`] holds answers to stop strings and limits that a server may ignore; [`chat`] turns whole answers into
 //!   the rest of one that was begun
 //! - [`serve`] makes the requests of an arm side by side
 
+mod capabilities;
 mod chat;
-mod dialect;
+mod enforce_limits;
 mod http;
 mod retry;
 mod serve;
-mod settle;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -27,11 +27,11 @@ use slm_config::Api;
 use slm_model::{ChatTemplate, Tokenizer};
 use slm_report::{EndpointInfo, ServedModel};
 
-use dialect::Dialect;
+use capabilities::Capabilities;
 use http::{ApiKey, Http, told};
-use retry::{Patience, Try};
+use retry::{Retrier, Try};
 use serve::ServedArm;
-use wire::{Prompt, Said};
+use wire::{Prompt, ServerAnswer};
 
 /// What identifies a served model in a server's own list. Times and permissions change with every start.
 const IDENTITY: [&str; 6] = ["id", "owned_by", "root", "parent", "max_model_len", "meta"];
@@ -47,7 +47,7 @@ pub(crate) struct Texts {
 /// A server that has been asked which models it serves.
 pub(crate) struct Endpoint {
     http: Http,
-    patience: Patience,
+    retrier: Retrier,
     api: Api,
     concurrency: usize,
     /// None where the server renders conversations.
@@ -56,14 +56,14 @@ pub(crate) struct Endpoint {
     served: Vec<ServedModel>,
     /// Most tokens of prompt and answer, as far as the server has told by now.
     limit: AtomicUsize,
-    dialect: OnceLock<Dialect>,
+    capabilities: OnceLock<Capabilities>,
 }
 
 /// What became of a request, if not an error.
 #[derive(Debug)]
 enum Outcome {
     /// An answer, and how often it was asked for again.
-    Said(Said, usize),
+    Answered(ServerAnswer, usize),
     /// Prompt and answer do not fit; how many tokens would, if the server says so.
     TooLong(Option<usize>),
     /// The server does not take such a request, in its words.
@@ -97,8 +97,8 @@ impl Endpoint {
             Duration::from_secs_f64(*timeout_s),
             *concurrency,
         );
-        let patience = Patience::new(*max_retries);
-        let listed = listed_models(&http, &patience)?;
+        let retrier = Retrier::new(*max_retries);
+        let listed = listed_models(&http, &retrier)?;
         let base = model.clone().unwrap_or_else(|| base_model.to_owned());
         let arms = std::iter::once((slm_artifacts::BASE_ARM.to_owned(), base))
             .chain(adapters.iter().cloned());
@@ -122,13 +122,13 @@ impl Endpoint {
         let limit = told.map(|n| n as usize).chain([positions]).min();
         Ok(Self {
             http,
-            patience,
+            retrier,
             api: *api,
             concurrency: *concurrency,
             texts,
             served,
             limit: AtomicUsize::new(limit.unwrap_or(usize::MAX)),
-            dialect: OnceLock::new(),
+            capabilities: OnceLock::new(),
         })
     }
 
@@ -139,9 +139,9 @@ impl Endpoint {
             api: self.api.name().to_owned(),
             models: self.served.clone(),
             prompts: self
-                .dialect
+                .capabilities
                 .get()
-                .map(|dialect| dialect.prompts(self.api).to_owned()),
+                .map(|capabilities| capabilities.prompts(self.api).to_owned()),
             concurrency: self.concurrency,
         }
     }
@@ -160,19 +160,19 @@ impl Endpoint {
     }
 
     /// What the server understands; asked once.
-    fn dialect(&self) -> Result<Dialect> {
-        if let Some(dialect) = self.dialect.get() {
-            return Ok(*dialect);
+    fn capabilities(&self) -> Result<Capabilities> {
+        if let Some(capabilities) = self.capabilities.get() {
+            return Ok(*capabilities);
         }
         let model = &self.served[0].model;
-        let found = dialect::find(self, model)?;
+        let found = capabilities::discover(self, model)?;
         slm_cli::note(&format!(
             "asking {model} at {}: prompts as {}, up to {} requests at once",
             self.http.base(),
             found.prompts(self.api),
             self.concurrency
         ));
-        Ok(*self.dialect.get_or_init(|| found))
+        Ok(*self.capabilities.get_or_init(|| found))
     }
 
     /// Asks for one token, until it is answered.
@@ -181,9 +181,14 @@ impl Endpoint {
     }
 
     /// The same but once, for what the server may stumble over: none if there is no answer.
-    fn probe_once(&self, model: &str, prompt: &Prompt, extras: bool) -> Result<Option<Said>> {
+    fn probe_once(
+        &self,
+        model: &str,
+        prompt: &Prompt,
+        extras: bool,
+    ) -> Result<Option<ServerAnswer>> {
         match self.attempt(&probe(model, prompt, extras)) {
-            Try::Done(Outcome::Said(said, _)) => Ok(Some(said)),
+            Try::Done(Outcome::Answered(answer, _)) => Ok(Some(answer)),
             Try::Done(_) | Try::Again(..) => Ok(None),
             Try::Failed(error) => Err(error),
         }
@@ -191,9 +196,9 @@ impl Endpoint {
 
     /// Makes a request until it is answered.
     fn ask(&self, body: &Value, seed: u64, halt: &AtomicBool) -> Result<Outcome> {
-        let (outcome, retries) = self.patience.run(seed, halt, || self.attempt(body))?;
+        let (outcome, retries) = self.retrier.run(seed, halt, || self.attempt(body))?;
         Ok(match outcome {
-            Outcome::Said(said, _) => Outcome::Said(said, retries),
+            Outcome::Answered(answer, _) => Outcome::Answered(answer, retries),
             other => other,
         })
     }
@@ -206,7 +211,7 @@ impl Endpoint {
         };
         match reply.status {
             200..=299 => match wire::read(self.api, &reply.body) {
-                Ok(said) => Try::Done(Outcome::Said(said, 0)),
+                Ok(answer) => Try::Done(Outcome::Answered(answer, 0)),
                 Err(why) => Try::Again(format!("{base}: {why}"), None),
             },
             status @ (400 | 413 | 422) => {
@@ -216,21 +221,21 @@ impl Endpoint {
                     None => Outcome::Refused(format!("HTTP {status}: {why}")),
                 })
             }
-            _ => retry::judge(base, self.http.has_key(), &reply),
+            _ => retry::classify(base, self.http.has_key(), &reply),
         }
     }
 }
 
 /// A request for one token.
 fn probe(model: &str, prompt: &Prompt, extras: bool) -> Value {
-    wire::body(model, prompt, &dialect::query(Vec::new()), 1, extras)
+    wire::body(model, prompt, &capabilities::query(Vec::new()), 1, extras)
 }
 
 /// What a server says of its models, by their names; none if it has no list.
-fn listed_models(http: &Http, patience: &Patience) -> Result<Option<BTreeMap<String, Value>>> {
+fn listed_models(http: &Http, retrier: &Retrier) -> Result<Option<BTreeMap<String, Value>>> {
     let base = http.base();
     let never = AtomicBool::new(false);
-    let (listed, _) = patience.run(0, &never, || {
+    let (listed, _) = retrier.run(0, &never, || {
         let reply = match http.get("/models") {
             Ok(reply) => reply,
             Err(lost) => return retry::lost(base, lost),
@@ -238,7 +243,7 @@ fn listed_models(http: &Http, patience: &Patience) -> Result<Option<BTreeMap<Str
         match reply.status {
             200..=299 => Try::Done(models_of(&reply.body)),
             404 | 405 | 501 => Try::Done(None),
-            _ => retry::judge(base, http.has_key(), &reply),
+            _ => retry::classify(base, http.has_key(), &reply),
         }
     })?;
     Ok(listed)

@@ -34,14 +34,14 @@ pub(super) enum Try<T> {
 }
 
 /// Tries again, and counts.
-pub(super) struct Patience {
+pub(super) struct Retrier {
     max_retries: usize,
     /// Tries after the first, over all requests.
     retries: AtomicUsize,
     noted: Mutex<Option<Instant>>,
 }
 
-impl Patience {
+impl Retrier {
     pub(super) fn new(max_retries: usize) -> Self {
         Self {
             max_retries,
@@ -119,7 +119,7 @@ fn pause(length: Duration, halt: &AtomicBool) -> anyhow::Result<()> {
 }
 
 /// What to make of a reply that is no success; `base` is the server's address.
-pub(super) fn judge<T>(base: &str, has_key: bool, reply: &Reply) -> Try<T> {
+pub(super) fn classify<T>(base: &str, has_key: bool, reply: &Reply) -> Try<T> {
     let Reply { status, body, .. } = reply;
     let text = format!("{base}: HTTP {status}: {}", told(body));
     let mistake = |hint: &str| Try::Failed(UserMistake(format!("{text}\nhint: {hint}")).into());
@@ -168,7 +168,7 @@ mod tests {
 
     fn run(max_retries: usize, script: &[&str]) -> (Result<usize, String>, usize) {
         let tries = Cell::new(0);
-        let result = Patience::new(max_retries).run(1, &AtomicBool::new(false), || {
+        let result = Retrier::new(max_retries).run(1, &AtomicBool::new(false), || {
             let word = script[tries.get().min(script.len() - 1)];
             tries.set(tries.get() + 1);
             match word {

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use super::wire::{Prompt, Said};
-use super::{Endpoint, Outcome, chat, settle, wire};
+use super::enforce_limits::enforce_limits;
+use super::wire::{Prompt, ServerAnswer};
+use super::{Endpoint, Outcome, chat, wire};
 use crate::backend::{Answer, Backend, Caller, Query, check_room};
 use slm_artifacts::FinishReason;
 
@@ -47,16 +48,16 @@ impl ServedArm<'_> {
     }
 
     fn request(&self, query: Query, began: f64) -> Result<Request> {
-        let dialect = self.endpoint.dialect()?;
+        let capabilities = self.endpoint.capabilities()?;
         let (prompt, prompt_tokens) = match &self.endpoint.texts {
             None => (Prompt::Messages(query.messages.clone()), None),
             Some(texts) => {
                 let ids = texts.ids(&query)?;
                 let n = ids.len();
-                let prompt = if dialect.ids {
+                let prompt = if capabilities.ids {
                     Prompt::Ids(ids)
                 } else {
-                    Prompt::Text(texts.text(&query, dialect)?)
+                    Prompt::Text(texts.text(&query, capabilities)?)
                 };
                 (prompt, Some(n))
             }
@@ -81,7 +82,7 @@ impl ServedArm<'_> {
     fn answer(
         &self,
         request: &Request,
-        said: &Said,
+        answer: &ServerAnswer,
         retries: usize,
         seconds: f64,
     ) -> Result<Answer> {
@@ -89,23 +90,23 @@ impl ServedArm<'_> {
         let tokenizer = self.endpoint.texts.as_ref().map(|texts| &texts.tokenizer);
         let whole = matches!(prompt, Prompt::Messages(_)) && !query.begun.is_empty();
         let stop: &[&str] = if whole { &[] } else { &query.stop };
-        let settled = settle::settle(said, stop, query.max_new_tokens, tokenizer)?;
+        let limited = enforce_limits(answer, stop, query.max_new_tokens, tokenizer)?;
         let text = if whole {
-            let rest = chat::continuation(&query.begun, &settled.text);
+            let rest = chat::continuation(&query.begun, &limited.text);
             let end = query.stop.iter().filter_map(|stop| rest.find(stop)).min();
             rest[..end.unwrap_or(rest.len())].to_owned()
         } else {
-            query.after_begun(settled.text)
+            query.after_begun(limited.text)
         };
-        let prompt_tokens = said.prompt_tokens.or(request.prompt_tokens);
+        let prompt_tokens = answer.prompt_tokens.or(request.prompt_tokens);
         Ok(Answer {
             text,
             prompt_tokens: prompt_tokens.unwrap_or(0),
-            completion_tokens: settled.completion_tokens,
-            finish_reason: settled.finish_reason,
+            completion_tokens: limited.completion_tokens,
+            finish_reason: limited.finish_reason,
             seconds,
             retries,
-            tokens_estimated: settled.estimated || said.prompt_tokens.is_none(),
+            tokens_estimated: limited.estimated || answer.prompt_tokens.is_none(),
         })
     }
 }
@@ -219,7 +220,7 @@ impl Work<'_, '_, '_> {
         }
         request.granted = granted;
         let (arm, halt, results) = (self.arm, self.halt, self.results.clone());
-        let extras = arm.endpoint.dialect()?.extras;
+        let extras = arm.endpoint.capabilities()?.extras;
         let model = arm.model(&request.query);
         let body = wire::body(model, &request.prompt, &request.query, granted, extras);
         let seed = request.query.seed;
@@ -237,9 +238,9 @@ impl Work<'_, '_, '_> {
             unreachable!("request {index} is not under way")
         };
         match outcome {
-            Outcome::Said(said, retries) => {
+            Outcome::Answered(answer, retries) => {
                 let seconds = self.clock - request.began;
-                let answer = self.arm.answer(&request, &said, retries, seconds)?;
+                let answer = self.arm.answer(&request, &answer, retries, seconds)?;
                 self.made += answer.completion_tokens;
                 self.caller.answered(index, answer)?;
                 self.caller.tokens(self.made)

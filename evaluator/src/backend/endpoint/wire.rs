@@ -42,10 +42,10 @@ pub(super) fn body(
         Prompt::Ids(ids) => put("prompt", json!(ids)),
         Prompt::Text(text) => put("prompt", json!(text)),
         Prompt::Messages(messages) => {
-            let said = messages
+            let messages = messages
                 .iter()
                 .map(|message| json!({"role": message.role.name(), "content": message.content}));
-            put("messages", said.collect());
+            put("messages", messages.collect());
             if !query.begun.is_empty() {
                 // Meant for the rest of an answer that was begun; here the server writes all of it.
                 stop = &[];
@@ -78,9 +78,9 @@ fn seed(seed: u64) -> u64 {
     (seed ^ (seed >> 33)) & 0x7fff_ffff
 }
 
-/// What a server said.
+/// An answer as a server gives it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Said {
+pub(super) struct ServerAnswer {
     pub(super) text: String,
     /// Why it ended, in the server's word.
     pub(super) finish: Option<String>,
@@ -93,7 +93,7 @@ pub(super) struct Said {
 ///
 /// # Errors
 /// It is none, in words.
-pub(super) fn read(api: Api, body: &str) -> Result<Said, String> {
+pub(super) fn read(api: Api, body: &str) -> Result<ServerAnswer, String> {
     let value: Value =
         serde_json::from_str(body).map_err(|error| format!("the answer is no JSON: {error}"))?;
     let choice = &value["choices"][0];
@@ -115,7 +115,7 @@ pub(super) fn read(api: Api, body: &str) -> Result<Said, String> {
     if let Some("abort" | "error") = finish.as_deref() {
         return Err("the server gave the answer up".to_owned());
     }
-    Ok(Said {
+    Ok(ServerAnswer {
         text,
         finish,
         prompt_tokens: count("prompt_tokens"),
@@ -205,16 +205,16 @@ mod tests {
     #[test]
     fn answers_of_both_routes_are_read() {
         let completion = r#"{"choices": [{"text": "a", "finish_reason": "length"}], "usage": {"prompt_tokens": 3, "completion_tokens": 1}}"#;
-        let said = read(Api::Completions, completion).expect("an answer");
-        let expected = Said {
+        let answer = read(Api::Completions, completion).expect("an answer");
+        let expected = ServerAnswer {
             text: "a".to_owned(),
             finish: Some("length".to_owned()),
             prompt_tokens: Some(3),
             completion_tokens: Some(1),
         };
-        assert_eq!(said, expected);
+        assert_eq!(answer, expected);
         let chat = r#"{"choices": [{"message": {"role": "assistant", "content": null}, "finish_reason": null}], "usage": null}"#;
-        assert_eq!(read(Api::Chat, chat), Ok(Said::default()));
+        assert_eq!(read(Api::Chat, chat), Ok(ServerAnswer::default()));
     }
 
     #[test]

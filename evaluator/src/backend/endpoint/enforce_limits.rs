@@ -1,10 +1,10 @@
-//! From what a server said to an answer that keeps to the query, whatever the server kept to: stop strings and the
+//! Turns what a server answers into an answer that keeps to the query, whatever the server kept to: stop strings and the
 //! token limit hold, and every token is counted.
 
 use anyhow::Result;
 use slm_model::Tokenizer;
 
-use super::wire::Said;
+use super::wire::ServerAnswer;
 use slm_artifacts::FinishReason;
 
 /// Characters of a token, where there is no tokenizer to count with: code has between 3 and 4.
@@ -12,7 +12,7 @@ const CHARS_PER_TOKEN: usize = 3;
 
 /// A text within its limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Settled {
+pub(super) struct LimitedAnswer {
     pub(super) text: String,
     pub(super) completion_tokens: usize,
     /// Whether the tokens were counted here, and not by the server.
@@ -22,30 +22,30 @@ pub(super) struct Settled {
 
 /// Cuts a text at the first stop string and at the limit, and says what it cost: what the server counted, unless it
 /// went on where it should have stopped.
-pub(super) fn settle(
-    said: &Said,
+pub(super) fn enforce_limits(
+    answer: &ServerAnswer,
     stop: &[&str],
     max_new_tokens: usize,
     tokenizer: Option<&Tokenizer>,
-) -> Result<Settled> {
-    let stopped = first_stop(&said.text, stop);
+) -> Result<LimitedAnswer> {
+    let stopped = first_stop(&answer.text, stop);
     // The built-in model pays for its stop strings, too.
-    let kept = stopped.map_or(said.text.as_str(), |(_, end)| &said.text[..end]);
-    let (mut tokens, mut estimated) = match (said.completion_tokens, stopped) {
+    let kept = stopped.map_or(answer.text.as_str(), |(_, end)| &answer.text[..end]);
+    let (mut tokens, mut estimated) = match (answer.completion_tokens, stopped) {
         (Some(reported), None) => (reported, false),
         (reported, _) => {
             let counted = count(kept, tokenizer)?;
             (reported.map_or(counted, |all| all.min(counted)), true)
         }
     };
-    let text = stopped.map_or(said.text.as_str(), |(start, _)| &said.text[..start]);
+    let text = stopped.map_or(answer.text.as_str(), |(start, _)| &answer.text[..start]);
     if tokens <= max_new_tokens {
-        let finish_reason = match (stopped, said.finish.as_deref()) {
+        let finish_reason = match (stopped, answer.finish.as_deref()) {
             (None, Some("length" | "max_tokens")) => FinishReason::Length,
             (None, None) if tokens == max_new_tokens => FinishReason::Length,
             (None | Some(_), _) => FinishReason::Stop,
         };
-        return Ok(Settled {
+        return Ok(LimitedAnswer {
             text: text.to_owned(),
             completion_tokens: tokens,
             estimated,
@@ -57,7 +57,7 @@ pub(super) fn settle(
     within.truncate(within.len().min(text.len()));
     tokens = max_new_tokens;
     estimated = true;
-    Ok(Settled {
+    Ok(LimitedAnswer {
         text: within,
         completion_tokens: tokens,
         estimated,
@@ -98,8 +98,8 @@ fn first_tokens(text: &str, n: usize, tokenizer: Option<&Tokenizer>) -> Result<S
 mod tests {
     use super::*;
 
-    fn said(text: &str, finish: Option<&str>, completion_tokens: Option<usize>) -> Said {
-        Said {
+    fn answer(text: &str, finish: Option<&str>, completion_tokens: Option<usize>) -> ServerAnswer {
+        ServerAnswer {
             text: text.to_owned(),
             finish: finish.map(str::to_owned),
             prompt_tokens: None,
@@ -107,39 +107,39 @@ mod tests {
         }
     }
 
-    fn check(said: &Said, max: usize, expected: (&str, usize, bool, FinishReason)) {
-        let settled = settle(said, &["\n```", "\ndef "], max, None).expect("settled");
+    fn check(answer: &ServerAnswer, max: usize, expected: (&str, usize, bool, FinishReason)) {
+        let limited = enforce_limits(answer, &["\n```", "\ndef "], max, None).expect("limited");
         let found = (
-            settled.text.as_str(),
-            settled.completion_tokens,
-            settled.estimated,
-            settled.finish_reason,
+            limited.text.as_str(),
+            limited.completion_tokens,
+            limited.estimated,
+            limited.finish_reason,
         );
-        assert_eq!(found, expected, "{said:?}");
+        assert_eq!(found, expected, "{answer:?}");
     }
 
     #[test]
     fn what_keeps_to_the_query_is_taken_as_the_server_counts_it() {
         let (stop, length) = (FinishReason::Stop, FinishReason::Length);
         check(
-            &said("a b", Some("stop"), Some(2)),
+            &answer("a b", Some("stop"), Some(2)),
             9,
             ("a b", 2, false, stop),
         );
         check(
-            &said("a b", Some("length"), Some(9)),
+            &answer("a b", Some("length"), Some(9)),
             9,
             ("a b", 9, false, length),
         );
-        check(&said("a b", None, Some(9)), 9, ("a b", 9, false, length));
-        check(&said("", Some("stop"), Some(0)), 9, ("", 0, false, stop));
+        check(&answer("a b", None, Some(9)), 9, ("a b", 9, false, length));
+        check(&answer("", Some("stop"), Some(0)), 9, ("", 0, false, stop));
     }
 
     #[test]
     fn without_a_count_tokens_are_counted_here_and_marked() {
         let stop = FinishReason::Stop;
         check(
-            &said("123456", Some("stop"), None),
+            &answer("123456", Some("stop"), None),
             9,
             ("123456", 2, true, stop),
         );
@@ -151,12 +151,12 @@ mod tests {
         let stop = FinishReason::Stop;
         // "abcd\ndef " has 9 characters.
         check(
-            &said(over, Some("length"), Some(99)),
+            &answer(over, Some("length"), Some(99)),
             99,
             ("abcd", 3, true, stop),
         );
         check(
-            &said(over, Some("stop"), Some(2)),
+            &answer(over, Some("stop"), Some(2)),
             99,
             ("abcd", 2, true, stop),
         );
@@ -166,18 +166,18 @@ mod tests {
     fn what_goes_beyond_the_limit_is_cut_off() {
         let length = FinishReason::Length;
         check(
-            &said("123456789", Some("stop"), Some(50)),
+            &answer("123456789", Some("stop"), Some(50)),
             2,
             ("123456", 2, true, length),
         );
         check(
-            &said("123456789", Some("stop"), None),
+            &answer("123456789", Some("stop"), None),
             2,
             ("123456", 2, true, length),
         );
         // The stop string begins within the limit and ends beyond it.
         check(
-            &said("12345\ndef x", None, Some(9)),
+            &answer("12345\ndef x", None, Some(9)),
             2,
             ("12345", 2, true, length),
         );

@@ -9,7 +9,7 @@ use slm_cli::UserMistake;
 use slm_config::Api;
 use slm_model::{Message, Role, Sampling};
 
-use super::wire::{Prompt, Said};
+use super::wire::{Prompt, ServerAnswer};
 use super::{Endpoint, Outcome, Texts};
 use crate::backend::Query;
 
@@ -18,7 +18,7 @@ const PLAIN: &str = "def area(width, height):\n    return width * height";
 
 /// How one server is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Dialect {
+pub(super) struct Capabilities {
     /// Whether prompts are token ids.
     pub(super) ids: bool,
     /// Whether the server takes parameters that OpenAI's own has not.
@@ -27,7 +27,7 @@ pub(super) struct Dialect {
     pub(super) adds_start: bool,
 }
 
-impl Dialect {
+impl Capabilities {
     /// What prompts are, in words.
     pub(super) fn prompts(self, api: Api) -> &'static str {
         match api {
@@ -42,20 +42,20 @@ impl Dialect {
 ///
 /// # Errors
 /// It cannot be asked, or counts other tokens than the tokenizer here.
-pub(super) fn find(endpoint: &Endpoint, model: &str) -> Result<Dialect> {
+pub(super) fn discover(endpoint: &Endpoint, model: &str) -> Result<Capabilities> {
     let Some(texts) = &endpoint.texts else {
         let prompt = Prompt::Messages(conversation());
         let (extras, _) = first_taken(endpoint, model, &prompt)?;
-        return Ok(Dialect {
+        return Ok(Capabilities {
             ids: false,
             extras,
             adds_start: false,
         });
     };
-    let (extras, said) = first_taken(endpoint, model, &Prompt::Text(PLAIN.to_owned()))?;
+    let (extras, answer) = first_taken(endpoint, model, &Prompt::Text(PLAIN.to_owned()))?;
     let own = texts.tokenizer.encode_text(PLAIN)?.len();
     let start = texts.tokenizer.text_start()?;
-    let adds_start = match said.prompt_tokens {
+    let adds_start = match answer.prompt_tokens {
         None => !start.is_empty(),
         Some(theirs) if theirs == own => false,
         Some(theirs) if theirs == own + 1 => true,
@@ -63,32 +63,32 @@ pub(super) fn find(endpoint: &Endpoint, model: &str) -> Result<Dialect> {
     };
     let query = query(conversation());
     let ids = texts.ids(&query)?;
-    let mut dialect = Dialect {
+    let mut capabilities = Capabilities {
         ids: true,
         extras,
         adds_start,
     };
     let expected = ids.len();
-    if let Some(said) = endpoint.probe_once(model, &Prompt::Ids(ids), extras)? {
-        return match said.prompt_tokens {
+    if let Some(answer) = endpoint.probe_once(model, &Prompt::Ids(ids), extras)? {
+        return match answer.prompt_tokens {
             Some(theirs) if theirs != expected => Err(stranger(endpoint, model, theirs, expected)),
-            _ => Ok(dialect),
+            _ => Ok(capabilities),
         };
     }
-    dialect.ids = false;
-    let text = texts.text(&query, dialect)?;
-    let (_, said) = first_taken(endpoint, model, &Prompt::Text(text))?;
-    match said.prompt_tokens {
+    capabilities.ids = false;
+    let text = texts.text(&query, capabilities)?;
+    let (_, answer) = first_taken(endpoint, model, &Prompt::Text(text))?;
+    match answer.prompt_tokens {
         Some(theirs) if theirs != expected => Err(stranger(endpoint, model, theirs, expected)),
-        _ => Ok(dialect),
+        _ => Ok(capabilities),
     }
 }
 
 /// The answer to a prompt, with what only some servers take or, if it is refused so, without.
-fn first_taken(endpoint: &Endpoint, model: &str, prompt: &Prompt) -> Result<(bool, Said)> {
+fn first_taken(endpoint: &Endpoint, model: &str, prompt: &Prompt) -> Result<(bool, ServerAnswer)> {
     for extras in [true, false] {
         match endpoint.probe(model, prompt, extras)? {
-            Outcome::Said(said, _) => return Ok((extras, said)),
+            Outcome::Answered(answer, _) => return Ok((extras, answer)),
             Outcome::Refused(why) if !extras => return Err(endpoint.error(&why)),
             Outcome::TooLong(_) => {
                 return Err(endpoint.error("the context has no room for a short prompt"));
@@ -134,18 +134,18 @@ impl Texts {
     }
 
     /// The same as text for a server that tokenizes it.
-    pub(super) fn text(&self, query: &Query, dialect: Dialect) -> Result<String> {
+    pub(super) fn text(&self, query: &Query, capabilities: Capabilities) -> Result<String> {
         let start = self.tokenizer.text_start()?;
         let start = self.tokenizer.decode(&start, false)?;
         if query.messages.is_empty() {
-            let start = if dialect.adds_start { "" } else { &start };
+            let start = if capabilities.adds_start { "" } else { &start };
             return Ok(format!("{start}{}", query.begun));
         }
         let text = self
             .template
             .text_begun(&self.tokenizer, &query.messages, &query.begun)?;
         // Not twice.
-        let doubled = dialect.adds_start && !start.is_empty();
+        let doubled = capabilities.adds_start && !start.is_empty();
         let rest = text.strip_prefix(&start).filter(|_| doubled);
         Ok(rest.map_or_else(|| text.clone(), str::to_owned))
     }
