@@ -18,7 +18,7 @@ use crate::workflow::schedule::{self, Status};
 use crate::workflow::trajectory::{Finished, Identity, Trajectory};
 
 /// A model under its name.
-pub(crate) struct Arm<'a> {
+pub(crate) struct AnsweringArm<'a> {
     /// [`BASE_ARM`](slm_artifacts::BASE_ARM) or the adapter's name.
     pub(crate) name: &'a str,
     pub(crate) model: &'a dyn Backend,
@@ -27,7 +27,7 @@ pub(crate) struct Arm<'a> {
 
 /// Brings every trajectory of an arm in one workflow to its end, drawing tokens as `settings` say; steps that are logged already are not made again.
 pub(crate) fn complete(
-    arm: &Arm,
+    arm: &AnsweringArm,
     workflow: Workflow,
     label: &str,
     tasks: &[&TaskView],
@@ -63,7 +63,7 @@ pub(crate) fn complete(
 /// # Errors
 /// The log is that of another configuration.
 pub(crate) fn trajectories(
-    arm: &Arm,
+    arm: &AnsweringArm,
     workflow: Workflow,
     tasks: &[&TaskView],
     settings: &Rc<Settings>,

@@ -186,7 +186,7 @@ mod tests {
     use super::*;
     use crate::workflow::event::Key;
     use crate::workflow::read::{Reading, read};
-    use crate::workflow::trajectory::Chosen;
+    use crate::workflow::trajectory::ChosenProgram;
 
     fn tasks(n: usize) -> Vec<RunTask> {
         let set = slm_benchmarks::load("embedded", None).expect("embedded tasks");
@@ -224,7 +224,7 @@ mod tests {
             },
             seed: 7,
             stop: StopReason::Finished,
-            chosen: Some(Chosen {
+            chosen: Some(ChosenProgram {
                 program,
                 text: text.to_owned(),
                 finish_reason: FinishReason::Stop,

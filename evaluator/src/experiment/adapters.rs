@@ -11,7 +11,7 @@ use crate::arguments::CommonArguments;
 use slm_artifacts::BASE_ARM;
 
 /// An adapter that a user named, or the newest.
-pub(super) struct Chosen {
+pub(super) struct NamedAdapter {
     pub(super) folder: PathBuf,
     /// The arm's name: that of the recipe by which it was trained.
     pub(super) name: String,
@@ -25,7 +25,7 @@ pub(super) fn choose(
     named: &[PathBuf],
     newest_if_none: bool,
     arguments: &CommonArguments,
-) -> Result<(Vec<Chosen>, Recipe)> {
+) -> Result<(Vec<NamedAdapter>, Recipe)> {
     let folders = if named.is_empty() && newest_if_none {
         vec![newest(Path::new("checkpoints"))?]
     } else {
@@ -37,7 +37,7 @@ pub(super) fn choose(
         .collect::<Result<_, _>>()?;
     let path = recipe_path(&own, arguments)?;
     let recipe = Recipe::load_without_data(&path, &arguments.overrides())?;
-    let mut chosen: Vec<Chosen> = Vec::new();
+    let mut chosen: Vec<NamedAdapter> = Vec::new();
     for (folder, own) in folders.into_iter().zip(own) {
         // A single adapter is judged by its own recipe or by one that was given for it.
         let trained_by = Recipe::load(&own, &[]).ok();
@@ -48,7 +48,7 @@ pub(super) fn choose(
             number += 1;
             name = format!("{stem}-{number}");
         }
-        chosen.push(Chosen { folder, name });
+        chosen.push(NamedAdapter { folder, name });
     }
     Ok((chosen, recipe))
 }

@@ -6,7 +6,7 @@ use slm_config::{Api, Recipe};
 use slm_model::{ChatTemplate, DeviceChoice, Message, Role, Runtime, RuntimeAdapter, Tokenizer};
 use slm_report::{BaseModelInfo, EndpointInfo};
 
-use super::adapters::Chosen;
+use super::adapters::NamedAdapter;
 use super::timings::Timings;
 use crate::backend::endpoint::{Endpoint, Texts};
 use crate::backend::{Backend, LocalModel};
@@ -56,7 +56,7 @@ impl Answering {
     /// A device, a model or an adapter is not there, or the server does not answer or serve them.
     pub(super) fn open(
         recipe: &Recipe,
-        adapters: &[Chosen],
+        adapters: &[NamedAdapter],
         device: DeviceChoice,
         timings: &mut Timings,
     ) -> Result<Self> {
@@ -139,7 +139,11 @@ impl Answering {
     }
 }
 
-fn serve(recipe: &Recipe, settings: &slm_config::Endpoint, adapters: &[Chosen]) -> Result<Served> {
+fn serve(
+    recipe: &Recipe,
+    settings: &slm_config::Endpoint,
+    adapters: &[NamedAdapter],
+) -> Result<Served> {
     let names: Vec<(String, String)> = adapters
         .iter()
         .map(|adapter| Ok((adapter.name.clone(), served_name(settings, adapter)?)))
@@ -178,7 +182,10 @@ fn serve(recipe: &Recipe, settings: &slm_config::Endpoint, adapters: &[Chosen]) 
 }
 
 /// What the server calls an adapter.
-fn served_name(settings: &slm_config::Endpoint, adapter: &Chosen) -> Result<String, UserMistake> {
+fn served_name(
+    settings: &slm_config::Endpoint,
+    adapter: &NamedAdapter,
+) -> Result<String, UserMistake> {
     let folder = adapter.folder.display().to_string();
     let keys = [adapter.name.as_str(), &folder, folder.trim_end_matches('/')];
     let found = keys.iter().find_map(|&key| settings.adapters.get(key));

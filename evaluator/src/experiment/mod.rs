@@ -28,7 +28,7 @@ use slm_sandbox::{Limits, Sandbox};
 use slm_scoring::{ExpectedOutputCache, Scorer};
 
 use crate::arguments::CommonArguments;
-use crate::arm::{self, Arm};
+use crate::arm::{self, AnsweringArm};
 use crate::run_folder::RunFolder;
 use crate::workflow::agent::Settings;
 use crate::workflow::prompt::Templates;
@@ -203,7 +203,7 @@ fn complete(
     let place = info.adapters.iter().position(|of| of.name == cell.arm);
     let adapter = place.map(|at| &info.adapters[at]);
     let model = answering.arm(place, settings.evaluate.batch_size);
-    let arm = Arm {
+    let arm = AnsweringArm {
         name: adapter.map_or(BASE_ARM, |of| &of.name),
         model: &*model,
         identity: Rc::new(Identity {

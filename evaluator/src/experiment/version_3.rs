@@ -17,7 +17,7 @@ use super::answering::Answerer;
 use super::tasks::RunTask;
 use super::{Request, evaluate_as, judge};
 use crate::arguments::CommonArguments;
-use crate::arm::{self, Arm};
+use crate::arm::{self, AnsweringArm};
 use crate::backend::Query;
 use crate::backend::scripted::{Line, Scripted};
 use crate::describe;
@@ -161,7 +161,7 @@ fn complete(
             evaluate: evaluate_as(cell, &recipe.evaluate),
             templates: Templates::load(&recipe.evaluate.prompts).expect("templates"),
         });
-        let arm = Arm {
+        let arm = AnsweringArm {
             name: adapter.map_or(BASE_ARM, |of| &of.name),
             model: &model,
             identity: Rc::new(Identity {

@@ -7,7 +7,7 @@ use similar::{ChangeTag, TextDiff};
 use slm_config::Workflow;
 
 use super::paint::{Paint, harmless};
-use crate::workflow::event::{Call, Decision, Event, Execution, Key, What};
+use crate::workflow::event::{CallResult, Decision, Event, ExecutionResult, Key, What};
 use slm_artifacts::Expects;
 
 /// Unchanged lines around a change.
@@ -70,7 +70,12 @@ fn outcome(decision: &Decision) -> String {
     )
 }
 
-fn call(event: &Event, call: &Call, programs: &BTreeMap<u32, String>, paint: Paint) -> String {
+fn call(
+    event: &Event,
+    call: &CallResult,
+    programs: &BTreeMap<u32, String>,
+    paint: Paint,
+) -> String {
     let mut facts = vec![
         format!("{} tokens", call.completion_tokens),
         format!("{:.1} s", call.measured.wall_s),
@@ -100,7 +105,7 @@ fn call(event: &Event, call: &Call, programs: &BTreeMap<u32, String>, paint: Pai
     section(event, &title, &facts, paint) + &body
 }
 
-fn execution(event: &Event, run: &Execution, paint: Paint) -> String {
+fn execution(event: &Event, run: &ExecutionResult, paint: Paint) -> String {
     let (public, own) = run.passed();
     let facts = [
         format!("{} of {} tests passed", public + own, run.tests.len()),
@@ -162,7 +167,7 @@ fn section(event: &Event, title: &str, facts: &[String], paint: Paint) -> String
 }
 
 /// What was asked to be written and was, the beginning that the request gave included.
-fn said(call: &Call) -> String {
+fn said(call: &CallResult) -> String {
     let begun = call.begun.rsplit("```python\n").next().unwrap_or("");
     format!("{begun}{}", call.text)
 }

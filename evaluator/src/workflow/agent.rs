@@ -14,10 +14,10 @@ use slm_model::{CODE_STOP, CodeRequest, Sampling};
 use slm_scoring::ProgramFault;
 
 use super::convention::{Opening, opening};
-use super::desk::{Ask, Desk, Reply};
-use super::event::Execution;
+use super::event::ExecutionResult;
 use super::prompt::{Prompt, Templates};
 use super::read::{MAX_TESTS, Reading};
+use super::step_queue::{ModelCall, PendingResult, StepQueue};
 
 /// Longest plan, review or list of tests in tokens: what is longer is a small model that goes round in circles.
 const MAX_SIDE_TOKENS: usize = 256;
@@ -40,15 +40,19 @@ pub(crate) struct Code(u32);
 pub(crate) struct Agent {
     task: Rc<TaskView>,
     settings: Rc<Settings>,
-    desk: Rc<RefCell<Desk>>,
+    queue: Rc<RefCell<StepQueue>>,
 }
 
 impl Agent {
-    pub(crate) fn new(task: Rc<TaskView>, settings: Rc<Settings>, desk: Rc<RefCell<Desk>>) -> Self {
+    pub(crate) fn new(
+        task: Rc<TaskView>,
+        settings: Rc<Settings>,
+        queue: Rc<RefCell<StepQueue>>,
+    ) -> Self {
         Self {
             task,
             settings,
-            desk,
+            queue,
         }
     }
 
@@ -64,7 +68,7 @@ impl Agent {
 
     /// Counts the steps from here on to this round.
     pub(crate) fn begin_round(&self, round: u32) {
-        self.desk.borrow_mut().begin_round(round);
+        self.queue.borrow_mut().begin_round(round);
     }
 
     /// The first program, by the recipe's convention: by default the request that training uses.
@@ -82,16 +86,16 @@ impl Agent {
         let mut drafts = Vec::new();
         while drafts.len() < n {
             // A call beside others is not shortened: what they leave is worth waiting for.
-            let mut asked: Vec<Reply> = Vec::new();
+            let mut asked: Vec<PendingResult> = Vec::new();
             while drafts.len() + asked.len() < n {
-                let left = self.desk.borrow().left().completion_tokens;
+                let left = self.queue.borrow().left().completion_tokens;
                 if !asked.is_empty() && left < self.settings.evaluate.max_new_tokens {
                     break;
                 }
                 let is_first = drafts.is_empty() && asked.is_empty();
                 let sampling = if is_first { self.sampling() } else { varied };
                 match self.ask_for_draft(sampling) {
-                    Ok(reply) => asked.push(reply),
+                    Ok(result) => asked.push(result),
                     Err(_) if !(asked.is_empty() && drafts.is_empty()) => break,
                     Err(spent) => return Err(spent),
                 }
@@ -99,8 +103,8 @@ impl Agent {
             if asked.is_empty() {
                 break;
             }
-            for reply in asked {
-                drafts.push(self.code(reply).await?);
+            for result in asked {
+                drafts.push(self.code(result).await?);
             }
         }
         Ok(drafts)
@@ -116,7 +120,7 @@ impl Agent {
         let stub = CodeRequest {
             stub: &self.task.prompt,
         };
-        let ask = Ask {
+        let call = ModelCall {
             role: Role::Coder,
             expects: Expects::Program,
             messages: self.messages(prompt, of, values),
@@ -126,7 +130,7 @@ impl Agent {
             sampling: self.sampling(),
             max_new_tokens: self.settings.evaluate.max_new_tokens,
         };
-        self.code(self.send(of, ask)?).await
+        self.code(self.send(of, call)?).await
     }
 
     /// Tests from the task's text, without those that it shows itself. None is a possible answer.
@@ -139,7 +143,7 @@ impl Agent {
             "```python\n".to_owned()
         };
         let max_tests = MAX_TESTS.to_string();
-        let ask = Ask {
+        let call = ModelCall {
             role: Role::Tester,
             expects: Expects::Tests,
             messages: self.messages(prompt, None, &[("max_tests", &max_tests)]),
@@ -149,7 +153,7 @@ impl Agent {
             sampling: self.sampling(),
             max_new_tokens: self.side_tokens(),
         };
-        match self.send(None, ask)?.await? {
+        match self.send(None, call)?.await? {
             Reading::Tests(tests) => Ok(tests),
             other => unreachable!("tests were expected, not {other:?}"),
         }
@@ -163,7 +167,7 @@ impl Agent {
         about: Option<Code>,
         values: &[(&str, &str)],
     ) -> Result<String, StopReason> {
-        let ask = Ask {
+        let call = ModelCall {
             role,
             expects: Expects::Prose,
             messages: self.messages(prompt, about, values),
@@ -173,7 +177,7 @@ impl Agent {
             sampling: self.sampling(),
             max_new_tokens: self.side_tokens(),
         };
-        match self.send(about, ask)?.await? {
+        match self.send(about, call)?.await? {
             Reading::Prose(text) => Ok(text),
             other => unreachable!("words were expected, not {other:?}"),
         }
@@ -182,31 +186,31 @@ impl Agent {
     /// Runs programs with the public examples and these tests, side by side. One that is no program is not run and
     /// costs nothing.
     pub(crate) async fn run(&self, codes: &[Code], own: &[String]) -> Result<(), StopReason> {
-        let (mut replies, mut spent) = (Vec::new(), None);
+        let (mut results, mut spent) = (Vec::new(), None);
         for code in codes.iter().filter(|&&code| self.is_sound(code)) {
-            let sent = self.desk.borrow_mut().try_out(code.0, own);
+            let sent = self.queue.borrow_mut().execute(code.0, own);
             match sent {
-                Ok(step) => replies.push(self.reply(step)),
+                Ok(step) => results.push(self.pending(step)),
                 Err(stop) => {
                     spent = Some(stop);
                     break;
                 }
             }
         }
-        for reply in replies {
-            reply.await?;
+        for result in results {
+            result.await?;
         }
         spent.map_or(Ok(()), Err)
     }
 
     /// What became of a program, if it was run.
-    pub(crate) fn result(&self, code: Code) -> Option<Execution> {
-        self.desk.borrow().candidate(code.0).run.clone()
+    pub(crate) fn result(&self, code: Code) -> Option<ExecutionResult> {
+        self.queue.borrow().candidate(code.0).run.clone()
     }
 
     /// Why a program cannot be run, if it cannot.
     pub(crate) fn fault(&self, code: Code) -> Option<&'static str> {
-        let fault = self.desk.borrow().candidate(code.0).program.fault;
+        let fault = self.queue.borrow().candidate(code.0).program.fault;
         fault.map(ProgramFault::text)
     }
 
@@ -217,22 +221,22 @@ impl Agent {
 
     /// Whether a program is the same as an earlier one, apart from layout, comments and docstrings.
     pub(crate) fn repeats(&self, code: Code) -> bool {
-        self.desk.borrow().repeats(code.0)
+        self.queue.borrow().repeats(code.0)
     }
 
     /// Answers with this program, whatever its tests say.
     pub(crate) fn prefer(&self, code: Code) {
-        self.desk.borrow_mut().prefer(code.0);
+        self.queue.borrow_mut().prefer(code.0);
     }
 
-    fn ask_for_draft(&self, sampling: Sampling) -> Result<Reply, StopReason> {
+    fn ask_for_draft(&self, sampling: Sampling) -> Result<PendingResult, StopReason> {
         let prompting = self.settings.evaluate.prompting;
         let Opening {
             messages,
             begun,
             stop,
         } = opening(prompting, &self.task);
-        let ask = Ask {
+        let call = ModelCall {
             role: Role::Coder,
             expects: Expects::Program,
             messages,
@@ -242,22 +246,25 @@ impl Agent {
             sampling,
             max_new_tokens: self.settings.evaluate.max_new_tokens,
         };
-        self.send(None, ask)
+        self.send(None, call)
     }
 
-    async fn code(&self, reply: Reply) -> Result<Code, StopReason> {
-        let step = reply.step;
-        reply.await.map(|_| Code(step))
+    async fn code(&self, result: PendingResult) -> Result<Code, StopReason> {
+        let step = result.step;
+        result.await.map(|_| Code(step))
     }
 
-    fn send(&self, about: Option<Code>, ask: Ask) -> Result<Reply, StopReason> {
-        let step = self.desk.borrow_mut().ask(about.map(|code| code.0), ask)?;
-        Ok(self.reply(step))
+    fn send(&self, about: Option<Code>, call: ModelCall) -> Result<PendingResult, StopReason> {
+        let step = self
+            .queue
+            .borrow_mut()
+            .call(about.map(|code| code.0), call)?;
+        Ok(self.pending(step))
     }
 
-    fn reply(&self, step: u32) -> Reply {
-        Reply {
-            desk: Rc::clone(&self.desk),
+    fn pending(&self, step: u32) -> PendingResult {
+        PendingResult {
+            queue: Rc::clone(&self.queue),
             step,
         }
     }
@@ -270,7 +277,7 @@ impl Agent {
     ) -> Vec<slm_model::Message> {
         let code = about.map_or_else(String::new, |code| {
             if self.is_sound(code) {
-                self.desk.borrow().candidate(code.0).program.text.clone()
+                self.queue.borrow().candidate(code.0).program.text.clone()
             } else {
                 NO_PROGRAM.to_owned()
             }

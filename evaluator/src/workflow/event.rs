@@ -66,18 +66,18 @@ impl Versioned for Event {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum What {
-    Call(Box<Call>),
-    Execution(Execution),
+    Call(Box<CallResult>),
+    Execution(ExecutionResult),
     Decision(Decision),
 }
 
-/// A call to the model.
+/// A call to the model, and its answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Call {
+pub(crate) struct CallResult {
     pub(crate) role: Role,
     pub(crate) expects: Expects,
-    pub(crate) messages: Vec<Said>,
+    pub(crate) messages: Vec<LoggedMessage>,
     /// The beginning of the answer, given to the model.
     pub(crate) begun: String,
     /// Over `messages` and `begun`.
@@ -109,7 +109,7 @@ pub(crate) struct Call {
 /// A message of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Said {
+pub(crate) struct LoggedMessage {
     /// `system`, `user` or `assistant`.
     pub(crate) role: String,
     pub(crate) content: String,
@@ -132,10 +132,10 @@ fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// A program run with the tests that the workflow may see.
+/// The result of a program run with the tests that the workflow may see.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Execution {
+pub(crate) struct ExecutionResult {
     pub(crate) code_sha256: String,
     /// The task's public examples first, then the self-written tests.
     pub(crate) tests: Vec<TestRun>,
@@ -149,7 +149,7 @@ pub(crate) struct Execution {
     pub(crate) measured: ExecutionMeasures,
 }
 
-impl Execution {
+impl ExecutionResult {
     /// Passed tests: public examples, self-written.
     pub(crate) fn passed(&self) -> (usize, usize) {
         let count = |tests: &[TestRun]| tests.iter().filter(|test| test.passed).count();

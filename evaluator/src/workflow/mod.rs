@@ -5,7 +5,7 @@
 //!
 //! # The engine
 //! - [`agent`] is all that a workflow can do; a workflow is an `async fn` over it, and each `.await` is a step
-//! - [`desk`] keeps a trajectory's steps, candidates and [`budget`]; the engine enforces the budget, no workflow can
+//! - [`step_queue`] keeps a trajectory's steps, candidates and [`budget`]; the engine enforces the budget, no workflow can
 //!   overdraw it
 //! - [`trajectory`] polls a workflow, replays the steps that an earlier start of the run has logged, and writes the
 //!   [`event`]s of new ones
@@ -19,7 +19,6 @@ mod best_of_n;
 pub(crate) mod budget;
 mod codet;
 pub(crate) mod convention;
-pub(crate) mod desk;
 pub(crate) mod event;
 mod multi_agent;
 pub(crate) mod prompt;
@@ -29,6 +28,7 @@ mod rounds;
 pub(crate) mod runner;
 pub(crate) mod schedule;
 mod single;
+pub(crate) mod step_queue;
 pub(crate) mod trajectory;
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use slm_config::Role;
 
 use super::Feedback;
 use super::agent::{Agent, Code};
-use super::event::Execution;
+use super::event::ExecutionResult;
 use super::prompt::Prompt;
 use super::read::approves;
 use super::runner::NOT_RUN;
@@ -41,7 +41,7 @@ pub(super) async fn run(
             Feedback::Executed => {
                 agent.run(&[code], tests).await?;
                 let result = agent.result(code);
-                if result.as_ref().is_some_and(Execution::all_passed) {
+                if result.as_ref().is_some_and(ExecutionResult::all_passed) {
                     return Ok(StopReason::TestsPassed);
                 }
                 report(agent.fault(code), result.as_ref())
@@ -75,7 +75,7 @@ pub(super) async fn run(
 }
 
 /// What the tests say, cut to what a small model can use.
-fn report(fault: Option<&str>, result: Option<&Execution>) -> String {
+fn report(fault: Option<&str>, result: Option<&ExecutionResult>) -> String {
     if let Some(reason) = fault {
         return format!("The code could not be run: {reason}.");
     }

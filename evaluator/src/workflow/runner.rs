@@ -4,8 +4,8 @@ use anyhow::Result;
 use slm_sandbox::{Job, Sandbox, Work};
 use slm_scoring::recorded_verdict;
 
-use super::desk::Trial;
-use super::event::{Execution, ExecutionMeasures, TestRun};
+use super::event::{ExecutionMeasures, ExecutionResult, TestRun};
+use super::step_queue::Execution;
 use crate::digest::sha256_of;
 
 /// What a test says whose turn never came.
@@ -17,27 +17,27 @@ pub(crate) trait Runner: Sync {
     ///
     /// # Errors
     /// Only trouble of our own; whatever the program does is part of the result.
-    fn run(&self, trial: &Trial) -> Result<Execution>;
+    fn run(&self, execution: &Execution) -> Result<ExecutionResult>;
 
     /// How many may run at once.
     fn workers(&self) -> usize;
 }
 
 impl Runner for Sandbox {
-    fn run(&self, trial: &Trial) -> Result<Execution> {
+    fn run(&self, execution: &Execution) -> Result<ExecutionResult> {
         let job = Job {
-            program: trial.program.clone(),
+            program: execution.program.clone(),
             preamble: String::new(),
             work: Work::Asserts {
-                setup: trial.setup.clone(),
+                setup: execution.setup.clone(),
                 entry_point: String::new(),
-                tests: trial.tests.clone(),
+                tests: execution.tests.clone(),
             },
         };
         let outcome = Sandbox::run(self, &job, self.limits())?;
-        let tests = trial.tests.iter().zip(outcome.tests);
-        Ok(Execution {
-            code_sha256: sha256_of([trial.program.as_str()]),
+        let tests = execution.tests.iter().zip(outcome.tests);
+        Ok(ExecutionResult {
+            code_sha256: sha256_of([execution.program.as_str()]),
             tests: tests
                 .map(|(test, outcome)| TestRun {
                     test: test.clone(),
@@ -49,7 +49,7 @@ impl Runner for Sandbox {
                     },
                 })
                 .collect(),
-            public: trial.public,
+            public: execution.public,
             verdict: recorded_verdict(outcome.verdict),
             detail: outcome.detail,
             sandbox: self.level().to_string(),

@@ -10,9 +10,9 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Result, anyhow};
 
-use super::desk::{Step, Trial, Work};
-use super::event::{Event, Execution};
+use super::event::{Event, ExecutionResult};
 use super::runner::Runner;
+use super::step_queue::{Execution, Step, Work};
 use super::trajectory::{Finished, Trajectory};
 use crate::backend::{Answer, Backend, Caller, Query};
 use crate::json_lines::JsonLines;
@@ -66,16 +66,18 @@ pub(crate) fn run(
 /// Runs programs until there are no more.
 fn work(
     runner: &dyn Runner,
-    waiting: &Mutex<Receiver<(Address, Trial)>>,
-    results: &Sender<(Address, Result<Execution>)>,
+    waiting: &Mutex<Receiver<(Address, Execution)>>,
+    results: &Sender<(Address, Result<ExecutionResult>)>,
 ) {
     loop {
         let job = waiting
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .recv();
-        let Ok((address, trial)) = job else { return };
-        if results.send((address, runner.run(&trial))).is_err() {
+        let Ok((address, execution)) = job else {
+            return;
+        };
+        if results.send((address, runner.run(&execution))).is_err() {
             return;
         }
     }
@@ -87,8 +89,8 @@ struct Schedule<'a> {
     calls: BTreeMap<Address, Query>,
     /// Whose calls the model has, in the order in which it asked.
     asked: Vec<Address>,
-    jobs: Sender<(Address, Trial)>,
-    done: Receiver<(Address, Result<Execution>)>,
+    jobs: Sender<(Address, Execution)>,
+    done: Receiver<(Address, Result<ExecutionResult>)>,
     /// Programs that run or wait to.
     executing: usize,
     log: &'a mut JsonLines<Event>,
@@ -128,13 +130,13 @@ impl Schedule<'_> {
     fn dispatch(&mut self, at: usize, step: Step) -> Result<()> {
         let address = (at, step.number);
         match &step.work {
-            Work::Call(ask) => {
-                let query = self.trajectories[at].query(&step, ask);
+            Work::Call(call) => {
+                let query = self.trajectories[at].query(&step, call);
                 self.calls.insert(address, query);
             }
-            Work::Execution(trial) => {
+            Work::Execution(execution) => {
                 self.jobs
-                    .send((address, trial.clone()))
+                    .send((address, execution.clone()))
                     .map_err(|_| anyhow!("the threads that run programs ended early"))?;
                 self.executing += 1;
             }

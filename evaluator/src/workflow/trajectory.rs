@@ -1,6 +1,6 @@
 //! One workflow on one task, from the first step to the decision.
 //!
-//! A trajectory polls its workflow, which puts steps on the [desk](super::desk). A step that an earlier start of the
+//! A trajectory polls its workflow, which puts steps into the [queue](super::step_queue). A step that an earlier start of the
 //! run has logged is answered from the log at once, so that a resumed trajectory arrives where it was without a call;
 //! the others go out, and become [events](super::event) when their results come in.
 
@@ -17,8 +17,11 @@ use slm_scoring::Program;
 
 use super::Running;
 use super::agent::{Agent, Settings};
-use super::desk::{Ask, Desk, Step, Work};
-use super::event::{Call, CallMeasures, Decision, Event, Execution, Key, LOG_VERSION, Said, What};
+use super::event::{
+    CallMeasures, CallResult, Decision, Event, ExecutionResult, Key, LOG_VERSION, LoggedMessage,
+    What,
+};
+use super::step_queue::{ModelCall, Step, StepQueue, Work};
 use crate::backend::{Answer, Query};
 use crate::digest::{sha256_of, step_seed};
 
@@ -38,7 +41,7 @@ pub(crate) struct Trajectory {
     key: Key,
     identity: Rc<Identity>,
     settings: Rc<Settings>,
-    desk: Rc<RefCell<Desk>>,
+    queue: Rc<RefCell<StepQueue>>,
     running: Running,
     /// Steps of an earlier start that are not replayed yet.
     logged: BTreeMap<u32, Event>,
@@ -51,13 +54,13 @@ pub(crate) struct Trajectory {
 
 /// Where in a trajectory an event belongs.
 #[derive(Clone, Copy)]
-struct Place {
+struct EventPosition {
     step: u32,
     round: u32,
     parent: Option<u32>,
 }
 
-impl Place {
+impl EventPosition {
     fn of(step: &Step) -> Self {
         Self {
             step: step.number,
@@ -69,7 +72,7 @@ impl Place {
 
 /// The program that a trajectory ends with.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Chosen {
+pub(crate) struct ChosenProgram {
     pub(crate) program: Program,
     /// The answer that it was read from.
     pub(crate) text: String,
@@ -84,7 +87,7 @@ pub(crate) struct Finished {
     pub(crate) seed: u64,
     pub(crate) stop: StopReason,
     /// None if the budget ended it before any program.
-    pub(crate) chosen: Option<Chosen>,
+    pub(crate) chosen: Option<ChosenProgram>,
     pub(crate) spent: Spending,
     pub(crate) left: Spending,
     pub(crate) prompt_tokens: usize,
@@ -109,14 +112,14 @@ impl Trajectory {
     ) -> Self {
         let task = Rc::new(task.clone());
         let budget = Spending::from(&settings.evaluate.budget);
-        let desk = Rc::new(RefCell::new(Desk::new(Rc::clone(&task), budget)));
-        let agent = Agent::new(task, Rc::clone(&settings), Rc::clone(&desk));
+        let queue = Rc::new(RefCell::new(StepQueue::new(Rc::clone(&task), budget)));
+        let agent = Agent::new(task, Rc::clone(&settings), Rc::clone(&queue));
         Self {
             running: super::start(key.workflow, agent),
             key,
             identity,
             settings,
-            desk,
+            queue,
             logged: logged
                 .into_iter()
                 .map(|event| (event.step, event))
@@ -157,7 +160,7 @@ impl Trajectory {
                 return Ok((new, self.decide(stop)?));
             }
             let mut replayed = false;
-            let steps = self.desk.borrow_mut().take_outbox();
+            let steps = self.queue.borrow_mut().take_new_steps();
             for step in steps {
                 match self.logged.remove(&step.number) {
                     Some(event) => {
@@ -174,48 +177,48 @@ impl Trajectory {
     }
 
     /// The call of a step, as the model gets it.
-    pub(crate) fn query(&self, step: &Step, ask: &Ask) -> Query {
+    pub(crate) fn query(&self, step: &Step, call: &ModelCall) -> Query {
         Query {
-            messages: ask.messages.clone(),
-            begun: ask.begun.clone(),
-            stop: ask.stop.clone(),
-            sampling: ask.sampling,
-            max_new_tokens: ask.max_new_tokens,
+            messages: call.messages.clone(),
+            begun: call.begun.clone(),
+            stop: call.stop.clone(),
+            sampling: call.sampling,
+            max_new_tokens: call.max_new_tokens,
             seed: self.seed(step.number),
-            with_adapter: self.adapter_answers(ask),
+            with_adapter: self.adapter_answers(call),
         }
     }
 
     /// Takes in an answer, and gives the event to be logged.
     pub(crate) fn answered(&mut self, number: u32, answer: Answer) -> Event {
         let (step, code, format_failure) = self.take_answer(number, &answer);
-        let Work::Call(ask) = &step.work else {
+        let Work::Call(call) = &step.work else {
             unreachable!("an answer to a run")
         };
-        let call = Call {
-            role: ask.role,
-            expects: ask.expects,
-            messages: ask
+        let result = CallResult {
+            role: call.role,
+            expects: call.expects,
+            messages: call
                 .messages
                 .iter()
-                .map(|message| Said {
+                .map(|message| LoggedMessage {
                     role: message.role.name().to_owned(),
                     content: message.content.clone(),
                 })
                 .collect(),
-            begun: ask.begun.clone(),
-            messages_sha256: messages_sha256(ask),
-            temperature: ask.sampling.temperature,
-            top_p: ask.sampling.top_p,
-            top_k: ask.sampling.top_k,
-            max_new_tokens: ask.max_new_tokens,
+            begun: call.begun.clone(),
+            messages_sha256: messages_sha256(call),
+            temperature: call.sampling.temperature,
+            top_p: call.sampling.top_p,
+            top_k: call.sampling.top_k,
+            max_new_tokens: call.max_new_tokens,
             seed: self.seed(number),
             model_sha256: self.identity.model_sha256.clone(),
             adapter_sha256: self
                 .identity
                 .adapter_sha256
                 .clone()
-                .filter(|_| self.adapter_answers(ask)),
+                .filter(|_| self.adapter_answers(call)),
             prompt_tokens: answer.prompt_tokens,
             completion_tokens: answer.completion_tokens,
             tokens_estimated: answer.tokens_estimated,
@@ -228,13 +231,13 @@ impl Trajectory {
                 retries: answer.retries,
             },
         };
-        self.event(Place::of(&step), What::Call(Box::new(call)))
+        self.event(EventPosition::of(&step), What::Call(Box::new(result)))
     }
 
     /// Takes in what became of a program, and gives the event to be logged.
-    pub(crate) fn executed(&mut self, number: u32, run: Execution) -> Event {
-        let step = self.desk.borrow_mut().executed(number, run.clone());
-        self.event(Place::of(&step), What::Execution(run))
+    pub(crate) fn executed(&mut self, number: u32, run: ExecutionResult) -> Event {
+        let step = self.queue.borrow_mut().executed(number, run.clone());
+        self.event(EventPosition::of(&step), What::Execution(run))
     }
 
     fn take_answer(
@@ -246,32 +249,32 @@ impl Trajectory {
         self.generation_s += answer.seconds;
         self.retries += answer.retries;
         self.tokens_estimated |= answer.tokens_estimated;
-        self.desk.borrow_mut().answered(number, answer)
+        self.queue.borrow_mut().answered(number, answer)
     }
 
     /// Gives a step the result that the log has for it.
     fn replay(&mut self, step: &Step, event: Event) -> Result<()> {
         match (&step.work, event.what) {
-            (Work::Call(ask), What::Call(call))
-                if call.messages_sha256 == messages_sha256(ask)
-                    && call.seed == self.seed(step.number)
-                    && call.max_new_tokens == ask.max_new_tokens =>
+            (Work::Call(call), What::Call(logged))
+                if logged.messages_sha256 == messages_sha256(call)
+                    && logged.seed == self.seed(step.number)
+                    && logged.max_new_tokens == call.max_new_tokens =>
             {
                 let answer = Answer {
-                    text: call.text,
-                    prompt_tokens: call.prompt_tokens,
-                    completion_tokens: call.completion_tokens,
-                    finish_reason: call.finish_reason,
-                    seconds: call.measured.wall_s,
-                    retries: call.measured.retries,
-                    tokens_estimated: call.tokens_estimated,
+                    text: logged.text,
+                    prompt_tokens: logged.prompt_tokens,
+                    completion_tokens: logged.completion_tokens,
+                    finish_reason: logged.finish_reason,
+                    seconds: logged.measured.wall_s,
+                    retries: logged.measured.retries,
+                    tokens_estimated: logged.tokens_estimated,
                 };
                 self.take_answer(step.number, &answer);
             }
-            (Work::Execution(trial), What::Execution(run))
-                if run.code_sha256 == sha256_of([trial.program.as_str()]) =>
+            (Work::Execution(execution), What::Execution(run))
+                if run.code_sha256 == sha256_of([execution.program.as_str()]) =>
             {
-                self.desk.borrow_mut().executed(step.number, run);
+                self.queue.borrow_mut().executed(step.number, run);
             }
             _ => return Err(self.misfit(step.number)),
         }
@@ -279,22 +282,23 @@ impl Trajectory {
     }
 
     fn decide(&mut self, stop: StopReason) -> Result<Option<Event>> {
-        let desk = self.desk.borrow();
-        let chosen = desk.chosen();
+        let queue = self.queue.borrow();
+        let chosen = queue.chosen();
         let decision = Decision {
             stop,
             chosen,
-            code_sha256: chosen.map(|step| sha256_of([desk.candidate(step).program.text.as_str()])),
-            spent: desk.spent(),
-            left: desk.left(),
+            code_sha256: chosen
+                .map(|step| sha256_of([queue.candidate(step).program.text.as_str()])),
+            spent: queue.spent(),
+            left: queue.left(),
         };
         self.finished = Some(Finished {
             key: self.key.clone(),
             seed: self.seed(0),
             stop,
             chosen: chosen.map(|step| {
-                let candidate = desk.candidate(step);
-                Chosen {
+                let candidate = queue.candidate(step);
+                ChosenProgram {
                     program: candidate.program.clone(),
                     text: candidate.text.clone(),
                     finish_reason: candidate.finish_reason,
@@ -306,15 +310,15 @@ impl Trajectory {
             generation_s: self.generation_s,
             retries: self.retries,
             tokens_estimated: self.tokens_estimated,
-            rounds: desk.round(),
-            format_failures: desk.format_failures().to_vec(),
+            rounds: queue.round(),
+            format_failures: queue.format_failures().to_vec(),
         });
-        let place = Place {
-            step: desk.next_step(),
-            round: desk.round(),
+        let place = EventPosition {
+            step: queue.next_step(),
+            round: queue.round(),
             parent: chosen,
         };
-        drop(desk);
+        drop(queue);
         match self.logged.remove(&place.step) {
             None => Ok(Some(self.event(place, What::Decision(decision)))),
             Some(event) if is_same_decision(&event, &decision) => Ok(None),
@@ -338,7 +342,7 @@ impl Trajectory {
         )
     }
 
-    fn event(&self, place: Place, what: What) -> Event {
+    fn event(&self, place: EventPosition, what: What) -> Event {
         Event {
             version: LOG_VERSION,
             run: self.identity.run.clone(),
@@ -356,9 +360,9 @@ impl Trajectory {
         step_seed(seed, &self.key.task_id, self.key.sample, step)
     }
 
-    fn adapter_answers(&self, ask: &Ask) -> bool {
+    fn adapter_answers(&self, call: &ModelCall) -> bool {
         self.identity.adapter_sha256.is_some()
-            && self.settings.evaluate.adapter_roles.contain(ask.role)
+            && self.settings.evaluate.adapter_roles.contain(call.role)
     }
 }
 
@@ -378,10 +382,10 @@ fn is_same_decision(event: &Event, decision: &Decision) -> bool {
                 }
 }
 
-fn messages_sha256(ask: &Ask) -> String {
-    let said = ask
+fn messages_sha256(call: &ModelCall) -> String {
+    let texts = call
         .messages
         .iter()
         .flat_map(|message| [message.role.name(), &message.content]);
-    sha256_of(said.chain([ask.begun.as_str()]))
+    sha256_of(texts.chain([call.begun.as_str()]))
 }

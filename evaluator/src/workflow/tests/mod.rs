@@ -14,13 +14,13 @@ use slm_config::{Evaluate, Prompts, Workflow};
 use tempfile::TempDir;
 
 use super::agent::Settings;
-use super::desk::Trial;
-use super::event::{Call, Event, Execution, ExecutionMeasures, TestRun, What};
+use super::event::{CallResult, Event, ExecutionMeasures, ExecutionResult, TestRun, What};
 use super::prompt::Templates;
 use super::runner::Runner;
 use super::schedule;
+use super::step_queue::Execution;
 use super::trajectory::{Finished, Identity};
-use crate::arm::{self, Arm};
+use crate::arm::{self, AnsweringArm};
 use crate::backend::scripted::{Line, Scripted};
 use crate::backend::{Backend, Query};
 use crate::digest::sha256_of;
@@ -64,7 +64,7 @@ fn question(query: &Query) -> Question {
     let text = &query.messages.last().expect("a message").content;
     let marks = [
         ("short steps", Question::Plan),
-        ("Complete the function. Reply", Question::Code),
+        ("Complete the function. PendingResult", Question::Code),
         ("Write at most", Question::Tests),
         ("APPROVED", Question::Review),
         ("Write the function again", Question::Revision),
@@ -89,8 +89,8 @@ fn writer(first: &'static str, revised: &'static str) -> impl Fn(&Query) -> Line
 struct Arithmetic;
 
 impl Runner for Arithmetic {
-    fn run(&self, trial: &Trial) -> Result<Execution> {
-        let double = |x: i64| match trial.program.lines().last().map(str::trim) {
+    fn run(&self, execution: &Execution) -> Result<ExecutionResult> {
+        let double = |x: i64| match execution.program.lines().last().map(str::trim) {
             Some("return 2 * x") => 2 * x,
             Some("return x * x - x + 2") => x * x - x + 2,
             Some("return x * x") => x * x,
@@ -104,7 +104,7 @@ impl Runner for Arithmetic {
             let argument = argument.parse().expect("a number");
             double(argument).to_string() == value
         };
-        let tests: Vec<TestRun> = trial
+        let tests: Vec<TestRun> = execution
             .tests
             .iter()
             .map(|test| TestRun {
@@ -118,10 +118,10 @@ impl Runner for Arithmetic {
             })
             .collect();
         let all = tests.iter().all(|test| test.passed);
-        Ok(Execution {
-            code_sha256: sha256_of([trial.program.as_str()]),
+        Ok(ExecutionResult {
+            code_sha256: sha256_of([execution.program.as_str()]),
             tests,
-            public: trial.public,
+            public: execution.public,
             verdict: if all {
                 Verdict::Passed
             } else {
@@ -176,7 +176,7 @@ impl World {
             evaluate: self.evaluate.clone(),
             templates: Templates::load(&Prompts::default()).expect("templates"),
         });
-        let arm = Arm {
+        let arm = AnsweringArm {
             name: self.adapter.unwrap_or(BASE_ARM),
             model,
             identity: Rc::new(Identity {
@@ -216,7 +216,7 @@ fn sorted(mut events: Vec<Event>) -> Vec<Event> {
     events
 }
 
-fn calls(events: &[Event]) -> Vec<&Call> {
+fn calls(events: &[Event]) -> Vec<&CallResult> {
     events
         .iter()
         .filter_map(|event| match &event.what {

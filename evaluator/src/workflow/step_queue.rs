@@ -1,7 +1,7 @@
-//! The desk between a workflow and the world: steps go out, results come in, and the budget is kept.
+//! The steps of a workflow: new ones wait to be done, their results come in, and the budget is kept.
 //!
-//! A desk belongs to one trajectory. The workflow reaches it through an [`Agent`](super::agent::Agent); the
-//! [trajectory](super::trajectory) takes the steps off it and brings the results.
+//! A queue belongs to one trajectory. The workflow reaches it through an [`Agent`](super::agent::Agent); the
+//! [trajectory](super::trajectory) takes the steps out of it and brings the results.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -17,11 +17,11 @@ use slm_report::Spending;
 use slm_scoring::Program;
 
 use super::budget::Ledger;
-use super::event::Execution;
+use super::event::ExecutionResult;
 use super::read::{Reading, read};
 use crate::backend::Answer;
 
-/// A step that waits for its result.
+/// A step, which waits for its result.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Step {
     pub(crate) number: u32,
@@ -33,13 +33,13 @@ pub(crate) struct Step {
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Work {
-    Call(Ask),
-    Execution(Trial),
+    Call(ModelCall),
+    Execution(Execution),
 }
 
 /// A call to the model.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Ask {
+pub(crate) struct ModelCall {
     pub(crate) role: Role,
     pub(crate) expects: Expects,
     /// Without any, `begun` is gone on from as plain text.
@@ -56,7 +56,7 @@ pub(crate) struct Ask {
 
 /// A program to be run with tests.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Trial {
+pub(crate) struct Execution {
     pub(crate) program: String,
     /// Runs before the tests.
     pub(crate) setup: String,
@@ -73,35 +73,35 @@ pub(crate) struct Candidate {
     pub(crate) text: String,
     pub(crate) finish_reason: FinishReason,
     /// What became of it in the sandbox, if it was there.
-    pub(crate) run: Option<Execution>,
+    pub(crate) run: Option<ExecutionResult>,
 }
 
-/// What a trajectory knows.
-pub(crate) struct Desk {
+/// The steps of one trajectory, its candidates and its budget.
+pub(crate) struct StepQueue {
     task: Rc<TaskView>,
     ledger: Ledger,
     next_step: u32,
     round: u32,
-    outbox: Vec<Step>,
+    new_steps: Vec<Step>,
     /// Steps under way.
     pending: BTreeMap<u32, Step>,
-    inbox: BTreeMap<u32, Result<Reading, StopReason>>,
+    results: BTreeMap<u32, Result<Reading, StopReason>>,
     candidates: BTreeMap<u32, Candidate>,
     /// The candidate that the workflow itself chose.
     preferred: Option<u32>,
     format_failures: Vec<FormatFailure>,
 }
 
-impl Desk {
+impl StepQueue {
     pub(crate) fn new(task: Rc<TaskView>, budget: Spending) -> Self {
         Self {
             task,
             ledger: Ledger::new(budget),
             next_step: 0,
             round: 0,
-            outbox: Vec::new(),
+            new_steps: Vec::new(),
             pending: BTreeMap::new(),
-            inbox: BTreeMap::new(),
+            results: BTreeMap::new(),
             candidates: BTreeMap::new(),
             preferred: None,
             format_failures: Vec::new(),
@@ -144,21 +144,25 @@ impl Desk {
     }
 
     /// Puts a call on its way, shortened to what the budget has left.
-    pub(crate) fn ask(&mut self, parent: Option<u32>, mut ask: Ask) -> Result<u32, StopReason> {
-        ask.max_new_tokens = self.ledger.call(ask.max_new_tokens)?;
-        Ok(self.send(parent, Work::Call(ask)))
+    pub(crate) fn call(
+        &mut self,
+        parent: Option<u32>,
+        mut call: ModelCall,
+    ) -> Result<u32, StopReason> {
+        call.max_new_tokens = self.ledger.call(call.max_new_tokens)?;
+        Ok(self.send(parent, Work::Call(call)))
     }
 
     /// Puts the run of a candidate's program on its way.
-    pub(crate) fn try_out(&mut self, step: u32, own: &[String]) -> Result<u32, StopReason> {
+    pub(crate) fn execute(&mut self, step: u32, own: &[String]) -> Result<u32, StopReason> {
         self.ledger.execution()?;
-        let trial = Trial {
+        let execution = Execution {
             program: self.candidate(step).program.text.clone(),
             setup: self.task.setup.clone(),
             tests: [&self.task.public_examples, own].concat(),
             public: self.task.public_examples.len(),
         };
-        Ok(self.send(Some(step), Work::Execution(trial)))
+        Ok(self.send(Some(step), Work::Execution(execution)))
     }
 
     fn send(&mut self, parent: Option<u32>, work: Work) -> u32 {
@@ -170,13 +174,13 @@ impl Desk {
         };
         self.next_step += 1;
         self.pending.insert(step.number, step.clone());
-        self.outbox.push(step);
+        self.new_steps.push(step);
         self.next_step - 1
     }
 
     /// The steps that nobody has taken up yet.
-    pub(crate) fn take_outbox(&mut self) -> Vec<Step> {
-        std::mem::take(&mut self.outbox)
+    pub(crate) fn take_new_steps(&mut self) -> Vec<Step> {
+        std::mem::take(&mut self.new_steps)
     }
 
     /// Takes in what the model said, and gives the step, the program read from it, and how it missed its format.
@@ -186,20 +190,20 @@ impl Desk {
         answer: &Answer,
     ) -> (Step, Option<String>, Option<FormatFailure>) {
         let step = self.finish(number);
-        let Work::Call(ask) = &step.work else {
+        let Work::Call(call) = &step.work else {
             unreachable!("an answer to a run")
         };
         self.ledger
-            .answered(ask.max_new_tokens, answer.completion_tokens);
+            .answered(call.max_new_tokens, answer.completion_tokens);
         if answer.finish_reason == FinishReason::NoRoom {
-            self.inbox.insert(number, Err(StopReason::ContextFull));
+            self.results.insert(number, Err(StopReason::ContextFull));
             return (step, None, None);
         }
         let (reading, failure) = read(
-            ask.expects,
-            ask.prompting,
+            call.expects,
+            call.prompting,
             &self.task,
-            &ask.begun,
+            &call.begun,
             &answer.text,
             answer.finish_reason,
         );
@@ -215,20 +219,21 @@ impl Desk {
             };
             self.candidates.insert(number, candidate);
         }
-        self.inbox.insert(number, Ok(reading));
+        self.results.insert(number, Ok(reading));
         (step, code, failure)
     }
 
     /// Takes in what became of a program.
-    pub(crate) fn executed(&mut self, number: u32, run: Execution) -> Step {
+    pub(crate) fn executed(&mut self, number: u32, run: ExecutionResult) -> Step {
         let step = self.finish(number);
         let candidate = step.parent.and_then(|of| self.candidates.get_mut(&of));
         let Some(candidate) = candidate else {
             unreachable!("a run without a program")
         };
         candidate.run = Some(run);
-        // The workflow looks at the candidate; the letter only says that it may.
-        self.inbox.insert(number, Ok(Reading::Prose(String::new())));
+        // The workflow looks at the candidate; the result only says that it may.
+        self.results
+            .insert(number, Ok(Reading::Prose(String::new())));
         step
     }
 
@@ -255,7 +260,10 @@ impl Desk {
     /// public examples passed, then with most self-written tests passed, then the earliest.
     pub(crate) fn chosen(&self) -> Option<u32> {
         let rank = |(step, candidate): &(&u32, &Candidate)| {
-            let passed = candidate.run.as_ref().map_or((0, 0), Execution::passed);
+            let passed = candidate
+                .run
+                .as_ref()
+                .map_or((0, 0), ExecutionResult::passed);
             let sound = candidate.program.fault.is_none();
             (sound, passed, std::cmp::Reverse(**step))
         };
@@ -265,17 +273,17 @@ impl Desk {
 }
 
 /// The result of a step, once it is there.
-pub(crate) struct Reply {
-    pub(super) desk: Rc<RefCell<Desk>>,
+pub(crate) struct PendingResult {
+    pub(super) queue: Rc<RefCell<StepQueue>>,
     pub(super) step: u32,
 }
 
-impl Future for Reply {
+impl Future for PendingResult {
     type Output = Result<Reading, StopReason>;
 
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
         // Nobody is woken: the trajectory polls again whenever a result came in.
-        match self.desk.borrow_mut().inbox.remove(&self.step) {
+        match self.queue.borrow_mut().results.remove(&self.step) {
             Some(result) => Poll::Ready(result),
             None => Poll::Pending,
         }
