@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::score::score_command;
 use crate::support::Project;
 
 /// What a run of `evaluator score` printed, and what its own process took.
@@ -77,16 +78,8 @@ fn check(benchmark: &str, task: &Value, programs: &[(&str, &str, &str)]) {
         .collect();
     project.write("samples.jsonl", samples.join("\n"));
     for _ in 0..2 {
-        let words = [
-            "score",
-            "--json",
-            "--benchmark",
-            benchmark,
-            "--data",
-            "tasks.jsonl",
-            "samples.jsonl",
-        ];
-        let found = measured(&mut project.command(env!("CARGO_BIN_EXE_evaluator"), &words));
+        let mut command = score_command(&project, benchmark, "tasks.jsonl", "samples.jsonl");
+        let found = measured(&mut command);
         let samples = found.document["samples"].as_array().expect("samples");
         assert_eq!(samples.len(), programs.len());
         for ((program, verdict, reason), sample) in programs.iter().zip(samples) {
@@ -336,18 +329,8 @@ fn an_interpreter_below_the_folder_of_temporary_files_is_seen_in_the_box() {
         json!({"task_id": "HumanEval/21", "solution": program}).to_string(),
     );
     let python = venv.join("bin/python").display().to_string();
-    let words = [
-        "score",
-        "--json",
-        "--benchmark",
-        "humaneval+",
-        "--data",
-        "tasks.jsonl",
-        "--python",
-        &python,
-        "samples.jsonl",
-    ];
-    let found = measured(&mut project.command(env!("CARGO_BIN_EXE_evaluator"), &words));
+    let mut command = score_command(&project, "humaneval+", "tasks.jsonl", "samples.jsonl");
+    let found = measured(command.args(["--python", &python]));
     assert_eq!(
         found.document["samples"][0]["base"], "passed",
         "{}",

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use slm_benchmarks::{ScoringPhase, Task, load};
 
+use crate::score::score_command;
 use crate::support::{Project, finish};
 
 /// A file of the shared data folder; `None`, said aloud, where these tests are not to run.
@@ -30,16 +31,7 @@ fn data(file: &str) -> Option<PathBuf> {
 
 /// Scores samples, and gives the document, whatever the exit code.
 fn score(project: &Project, benchmark: &str, data: &str, samples: &str) -> Value {
-    let words = [
-        "score",
-        "--json",
-        "--benchmark",
-        benchmark,
-        "--data",
-        data,
-        samples,
-    ];
-    let finished = finish(&mut project.command(env!("CARGO_BIN_EXE_evaluator"), &words));
+    let finished = finish(&mut score_command(project, benchmark, data, samples));
     assert!(matches!(finished.code, Some(0 | 3)), "{}", finished.stderr);
     eprintln!("{}", finished.stderr);
     serde_json::from_str(&finished.stdout).expect("one JSON document")

@@ -3,6 +3,8 @@
 mod answers;
 mod contests;
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 
 use crate::support::{Finished, Project, finish, says};
@@ -29,6 +31,31 @@ fn score(project: &Project, words: &[&str]) -> Finished {
     ]
     .concat();
     finish(&mut project.command(env!("CARGO_BIN_EXE_evaluator"), &all))
+}
+
+/// `evaluator score --json` on files of tasks and samples.
+pub(crate) fn score_command(
+    project: &Project,
+    benchmark: &str,
+    data: &str,
+    samples: &str,
+) -> Command {
+    let words = [
+        "score",
+        "--json",
+        "--benchmark",
+        benchmark,
+        "--data",
+        data,
+        samples,
+    ];
+    project.command(env!("CARGO_BIN_EXE_evaluator"), &words)
+}
+
+/// The base verdict of each sample in a document.
+fn verdicts(document: &Value) -> Vec<&Value> {
+    let samples = document["samples"].as_array().expect("samples");
+    samples.iter().map(|sample| &sample["base"]).collect()
 }
 
 fn document(finished: Finished) -> Value {
@@ -342,10 +369,8 @@ fn check_answers(
         .map(|(program, _)| json!({"task_id": id, "solution": program}).to_string())
         .collect();
     project.write("samples.jsonl", samples.join("\n"));
-    let words = ["score", "--json", "--benchmark", benchmark, "--data", file];
-    let words = [&words[..], further, &["samples.jsonl"]].concat();
-    let mut command = project.command(env!("CARGO_BIN_EXE_evaluator"), &words);
-    let found = document(finish(&mut command));
+    let mut command = score_command(&project, benchmark, file, "samples.jsonl");
+    let found = document(finish(command.args(further)));
     for ((program, verdict), sample) in programs
         .iter()
         .zip(found["samples"].as_array().expect("samples"))

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{document, project, score, solution};
+use super::{document, project, score, score_command, solution, verdicts};
 use crate::support::{Project, finish, says};
 
 #[test]
@@ -51,12 +51,11 @@ fn an_answer_that_adds_nothing_to_its_prompt_is_empty_and_does_not_run() {
         &["samples.jsonl", "--json", "--extract"],
     ] {
         let found = document(score(&project, words));
-        let samples = found["samples"].as_array().expect("samples");
-        let verdicts: Vec<&Value> = samples.iter().map(|sample| &sample["base"]).collect();
         assert_eq!(
-            verdicts,
+            verdicts(&found),
             ["empty", "empty", "empty", "empty", "failed", "error"]
         );
+        let samples = &found["samples"];
         assert_eq!(samples[0]["detail"], "adds no statement to the prompt");
         assert_eq!(samples[0]["base_failed"], json!([0, 1]));
     }
@@ -157,11 +156,8 @@ fn answers_of_chat_models_are_extracted_with_the_imports_of_their_prompt() {
         })
         .collect();
     project.write("samples.jsonl", lines.join("\n"));
-    let words = ["score", "--json", "--extract", "--benchmark", "humaneval"];
-    let words = [&words[..], &["--data", "HumanEval.jsonl", "samples.jsonl"]].concat();
-    let found = document(finish(
-        &mut project.command(env!("CARGO_BIN_EXE_evaluator"), &words),
-    ));
+    let mut command = score_command(&project, "humaneval", "HumanEval.jsonl", "samples.jsonl");
+    let found = document(finish(command.arg("--extract")));
     for (line, sample) in lines
         .iter()
         .zip(found["samples"].as_array().expect("samples"))
@@ -185,11 +181,9 @@ fn half_of_a_surrogate_pair_costs_its_own_sample_alone() {
         &["samples.jsonl", "--json", "--extract"],
     ] {
         let found = document(score(&project, words));
-        let samples = found["samples"].as_array().expect("samples");
-        let verdicts: Vec<&Value> = samples.iter().map(|sample| &sample["base"]).collect();
-        assert_eq!(verdicts, ["unparsable", "passed", "passed"]);
+        assert_eq!(verdicts(&found), ["unparsable", "passed", "passed"]);
         assert_eq!(
-            samples[0]["detail"],
+            found["samples"][0]["detail"],
             "half of a surrogate pair, which is no text"
         );
     }
