@@ -10,7 +10,8 @@ use std::ops::{Bound, RangeBounds, RangeInclusive};
 use crate::node::KeyPath;
 use crate::recipe::{Evaluate, InitLoraWeights, Lora, Model, Output, Recipe, Sampling, Train};
 use crate::target_modules::TargetModules;
-use crate::workflow::{AdapterRoles, Budget, Workflow};
+use crate::workflow::{AdapterRoles, Budget};
+use crate::workflow_table::Workflow;
 
 /// Largest seed: every JSON reader takes whole numbers up to here.
 const MAX_SEED: u64 = 1 << 53;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::node::{KeyPath, Node, Step, Value};
-use crate::workflow::Workflow;
+use crate::workflow_table::Workflow;
 
 /// What the run is to show: an item of `evaluate.hypotheses`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

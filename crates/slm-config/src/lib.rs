@@ -32,6 +32,7 @@ mod spelling;
 mod target_modules;
 mod tree;
 mod workflow;
+mod workflow_table;
 mod yaml;
 
 pub use benchmark::{Benchmark, BenchmarkName};
@@ -48,4 +49,5 @@ pub use recipe::{
     ModuleToSave, Output, Quantization, Recipe, Sampling, Train,
 };
 pub use target_modules::{TargetModule, TargetModules};
-pub use workflow::{AdapterRoles, Budget, Prompting, Prompts, Role, Workflow};
+pub use workflow::{AdapterRoles, Budget, Prompting, Prompts, Role};
+pub use workflow_table::{H3Part, Workflow, WorkflowPair};

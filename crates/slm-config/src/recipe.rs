@@ -15,7 +15,8 @@ use crate::endpoint::Endpoint;
 use crate::experiment::{Hypothesis, Sweep};
 use crate::optimizer::Optim;
 use crate::target_modules::TargetModules;
-use crate::workflow::{AdapterRoles, Budget, Prompting, Prompts, Workflow};
+use crate::workflow::{AdapterRoles, Budget, Prompting, Prompts};
+use crate::workflow_table::Workflow;
 
 /// One run, from base model to judged adapter.
 ///

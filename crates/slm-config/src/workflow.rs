@@ -1,69 +1,9 @@
-//! Ways from a task to an answer: which there are, what they may spend, and what can be changed about them.
+//! Ways from a task to an answer: what they may spend, and what can be changed about them.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-
-/// A way to come from a task to an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Workflow {
-    /// One request, one answer, no feedback.
-    Single,
-    /// One role writes, tests, criticises and revises its own code.
-    Reflection,
-    /// The same, but nothing is ever run.
-    ReflectionBlind,
-    /// Planner, coder, tester and reviewer, each with a role of its own.
-    MultiAgent,
-    /// The same, but nothing is ever run.
-    MultiAgentBlind,
-    /// Several answers, of which one that passes the public examples is taken.
-    BestOfN,
-    /// Several answers and self-written tests, of which the largest agreement is taken.
-    Codet,
-}
-
-impl Workflow {
-    /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 7] = [
-        Self::Single,
-        Self::Reflection,
-        Self::ReflectionBlind,
-        Self::MultiAgent,
-        Self::MultiAgentBlind,
-        Self::BestOfN,
-        Self::Codet,
-    ];
-
-    /// As a recipe writes it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Single => "single",
-            Self::Reflection => "reflection",
-            Self::ReflectionBlind => "reflection_blind",
-            Self::MultiAgent => "multi_agent",
-            Self::MultiAgentBlind => "multi_agent_blind",
-            Self::BestOfN => "best_of_n",
-            Self::Codet => "codet",
-        }
-    }
-
-    /// Calls to the model until there is a first program.
-    pub fn calls_to_first_program(self) -> usize {
-        match self {
-            Self::MultiAgent | Self::MultiAgentBlind => 2,
-            _ => 1,
-        }
-    }
-}
-
-impl fmt::Display for Workflow {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// How a model is asked for its first program: `evaluate.prompting`.
 ///

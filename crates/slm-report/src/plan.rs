@@ -13,18 +13,6 @@ use slm_config::{Evaluate, Hypothesis, HypothesisId, Workflow};
 
 use crate::cell::{Cell, Decoding};
 
-/// The two workflows that H3 compares, then its controls: one answer, several answers, and both without ever running
-/// a program.
-const COLLABORATION: [Workflow; 7] = [
-    Workflow::Reflection,
-    Workflow::MultiAgent,
-    Workflow::Single,
-    Workflow::BestOfN,
-    Workflow::Codet,
-    Workflow::ReflectionBlind,
-    Workflow::MultiAgentBlind,
-];
-
 /// Why a recipe gives no plan: the mistake, and a line `hint:`.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -149,7 +137,7 @@ impl Plan {
             }),
             collaboration: asks_h3.then(|| CollaborationPlan {
                 arm: (*one_arm).to_owned(),
-                workflows: COLLABORATION.into(),
+                workflows: Workflow::of_h3(),
             }),
             cells: Vec::new(),
         };

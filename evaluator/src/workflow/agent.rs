@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use slm_artifacts::{Expects, StopReason};
 use slm_benchmarks::TaskView;
-use slm_config::{Evaluate, Prompting, Role};
+use slm_config::{Evaluate, Prompting, Role, Workflow};
 use slm_model::{CODE_STOP, CodeRequest, Sampling};
 use slm_scoring::ProgramFault;
 
@@ -38,6 +38,7 @@ pub(crate) struct Code(u32);
 /// One workflow on one task.
 #[derive(Clone)]
 pub(crate) struct Agent {
+    workflow: Workflow,
     task: Rc<TaskView>,
     settings: Rc<Settings>,
     queue: Rc<RefCell<StepQueue>>,
@@ -45,15 +46,22 @@ pub(crate) struct Agent {
 
 impl Agent {
     pub(crate) fn new(
+        workflow: Workflow,
         task: Rc<TaskView>,
         settings: Rc<Settings>,
         queue: Rc<RefCell<StepQueue>>,
     ) -> Self {
         Self {
+            workflow,
             task,
             settings,
             queue,
         }
+    }
+
+    /// Whether programs are run with the tests that the workflow may see.
+    pub(crate) fn runs_programs(&self) -> bool {
+        self.workflow.runs_programs()
     }
 
     /// Rounds of review and revision.

@@ -1,7 +1,8 @@
 //! Several answers, of which the one that passes most public examples is taken: what reflection must beat.
 
-use super::agent::Agent;
 use slm_artifacts::StopReason;
+
+use super::agent::Agent;
 
 pub(super) async fn run(agent: Agent) -> Result<StopReason, StopReason> {
     let drafts = agent.drafts(agent.samples()).await?;

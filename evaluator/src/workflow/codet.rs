@@ -8,10 +8,11 @@
 
 use std::collections::BTreeMap;
 
+use slm_artifacts::StopReason;
+
 use super::agent::{Agent, Code};
 use super::event::TestRun;
 use super::prompt::Prompt;
-use slm_artifacts::StopReason;
 
 pub(super) async fn run(agent: Agent) -> Result<StopReason, StopReason> {
     let drafts = agent.drafts(agent.samples()).await?;

@@ -4,15 +4,14 @@
 //! After Huang et al. 2023, arXiv:2312.13010 (`AgentCoder`: an independent tester), with a planner and a reviewer, and
 //! without the hidden tests in the loop.
 
+use slm_artifacts::StopReason;
 use slm_config::Role;
 
-use super::Feedback;
 use super::agent::Agent;
 use super::prompt::Prompt;
 use super::rounds::{self, Prompts};
-use slm_artifacts::StopReason;
 
-pub(super) async fn run(agent: Agent, feedback: Feedback) -> Result<StopReason, StopReason> {
+pub(super) async fn run(agent: Agent) -> Result<StopReason, StopReason> {
     let plan = agent.say(Role::Planner, Prompt::Planner, None, &[]).await?;
     let first = agent.write(Prompt::Coder, None, &[("plan", &plan)]).await?;
     let tests = agent.write_tests(Prompt::Tester).await?;
@@ -20,5 +19,5 @@ pub(super) async fn run(agent: Agent, feedback: Feedback) -> Result<StopReason, 
         review: Prompt::Reviewer,
         revise: Prompt::CoderRevision,
     };
-    rounds::run(&agent, feedback, prompts, first, &tests).await
+    rounds::run(&agent, prompts, first, &tests).await
 }

@@ -3,18 +3,18 @@
 //! # Source
 //! Madaan et al. 2023, arXiv:2303.17651; Shinn et al. 2023, arXiv:2303.11366 (self-written tests as feedback).
 
-use super::Feedback;
+use slm_artifacts::StopReason;
+
 use super::agent::Agent;
 use super::prompt::Prompt;
 use super::rounds::{self, Prompts};
-use slm_artifacts::StopReason;
 
-pub(super) async fn run(agent: Agent, feedback: Feedback) -> Result<StopReason, StopReason> {
+pub(super) async fn run(agent: Agent) -> Result<StopReason, StopReason> {
     let first = agent.draft().await?;
     let tests = agent.write_tests(Prompt::SelfTests).await?;
     let prompts = Prompts {
         review: Prompt::Critique,
         revise: Prompt::Revision,
     };
-    rounds::run(&agent, feedback, prompts, first, &tests).await
+    rounds::run(&agent, prompts, first, &tests).await
 }

@@ -1,14 +1,13 @@
 //! Rounds of review and revision, which reflection and the agents share: the same tests, the same runner, the same end.
 
+use slm_artifacts::StopReason;
 use slm_config::Role;
 
-use super::Feedback;
 use super::agent::{Agent, Code};
 use super::event::ExecutionResult;
 use super::prompt::Prompt;
 use super::read::approves;
 use super::runner::NOT_RUN;
-use slm_artifacts::StopReason;
 
 /// Failed tests in a report.
 const MAX_FAILURES: usize = 5;
@@ -26,32 +25,28 @@ pub(super) struct Prompts {
 /// Reviews and revises a program until its visible tests pass, the reviewer approves, a revision changes nothing, or
 /// the rounds are over.
 ///
-/// Without feedback nothing is run: the tests are shown as they are, and as nothing can be compared by them, the
+/// Where nothing is run, the tests are shown as they are, and as nothing can be compared by them, the
 /// latest program that can be run is kept instead of the best.
 pub(super) async fn run(
     agent: &Agent,
-    feedback: Feedback,
     prompts: Prompts,
     first: Code,
     tests: &[String],
 ) -> Result<StopReason, StopReason> {
     let mut code = first;
     for round in 0..=agent.rounds() {
-        let report = match feedback {
-            Feedback::Executed => {
-                agent.run(&[code], tests).await?;
-                let result = agent.result(code);
-                if result.as_ref().is_some_and(ExecutionResult::all_passed) {
-                    return Ok(StopReason::TestsPassed);
-                }
-                report(agent.fault(code), result.as_ref())
+        let report = if agent.runs_programs() {
+            agent.run(&[code], tests).await?;
+            let result = agent.result(code);
+            if result.as_ref().is_some_and(ExecutionResult::all_passed) {
+                return Ok(StopReason::TestsPassed);
             }
-            Feedback::None => {
-                if agent.is_sound(code) {
-                    agent.prefer(code);
-                }
-                unexecuted(agent.fault(code), tests)
+            report(agent.fault(code), result.as_ref())
+        } else {
+            if agent.is_sound(code) {
+                agent.prefer(code);
             }
+            unexecuted(agent.fault(code), tests)
         };
         if round == agent.rounds() {
             break;

@@ -1,7 +1,8 @@
 //! One request, one answer, no feedback.
 
-use super::agent::Agent;
 use slm_artifacts::StopReason;
+
+use super::agent::Agent;
 
 pub(super) async fn run(agent: Agent) -> Result<StopReason, StopReason> {
     agent.draft().await?;

@@ -113,7 +113,7 @@ impl Trajectory {
         let task = Rc::new(task.clone());
         let budget = Spending::from(&settings.evaluate.budget);
         let queue = Rc::new(RefCell::new(StepQueue::new(Rc::clone(&task), budget)));
-        let agent = Agent::new(task, Rc::clone(&settings), Rc::clone(&queue));
+        let agent = Agent::new(key.workflow, task, Rc::clone(&settings), Rc::clone(&queue));
         Self {
             running: super::start(key.workflow, agent),
             key,

@@ -4,7 +4,7 @@
 //! running programs gives, what roles give without it, and what the same budget gives to plain repetition.
 
 use serde::Serialize;
-use slm_config::{HypothesisId, Workflow};
+use slm_config::{HypothesisId, Workflow, WorkflowPair};
 
 use super::super::arms::{Arm, tasks_of};
 use super::super::claim::Claim;
@@ -14,55 +14,6 @@ use super::super::same_text::SameText;
 use super::super::summary::{Rate, metric_mean};
 use super::h1::Solved;
 use crate::record::{RunInfo, SampleRecord};
-
-/// What is compared with what, and what that tells. The first decides H3.
-const CONTRASTS: [(Workflow, Workflow, &str); 9] = [
-    (
-        Workflow::MultiAgent,
-        Workflow::Reflection,
-        "four roles or one (H3)",
-    ),
-    (
-        Workflow::Reflection,
-        Workflow::Single,
-        "reflection or one answer",
-    ),
-    (
-        Workflow::MultiAgent,
-        Workflow::Single,
-        "four roles or one answer",
-    ),
-    (
-        Workflow::Reflection,
-        Workflow::BestOfN,
-        "reflection or several answers",
-    ),
-    (
-        Workflow::MultiAgent,
-        Workflow::BestOfN,
-        "four roles or several answers",
-    ),
-    (
-        Workflow::Codet,
-        Workflow::Single,
-        "agreement of several answers or one",
-    ),
-    (
-        Workflow::Reflection,
-        Workflow::ReflectionBlind,
-        "running programs, one role",
-    ),
-    (
-        Workflow::MultiAgent,
-        Workflow::MultiAgentBlind,
-        "running programs, four roles",
-    ),
-    (
-        Workflow::MultiAgentBlind,
-        Workflow::ReflectionBlind,
-        "roles, nothing run",
-    ),
-];
 
 /// What the records say.
 #[derive(Debug, Serialize)]
@@ -120,10 +71,10 @@ impl CollaborationFindings {
                 .filter(|record| record.workflow == workflow.name());
             Arm::new(workflow.name(), of_workflow.copied())
         };
-        let contrasts: Vec<WorkflowContrast> = CONTRASTS
+        let contrasts: Vec<WorkflowContrast> = Workflow::contrasts()
             .into_iter()
-            .map(|(workflow, less, tells)| {
-                WorkflowContrast::new(&tasks, &arm_of(less), &arm_of(workflow), tells, seed)
+            .map(|WorkflowPair { of, less, tells }| {
+                WorkflowContrast::new(&tasks, &arm_of(less), &arm_of(of), tells, seed)
             })
             .collect();
         let claim = run.plan.declared(HypothesisId::H3).next().map(|declared| {

@@ -28,7 +28,7 @@ fn tireless(query: &Query) -> Line {
 
 #[test]
 fn every_budget_is_kept_to_the_last_by_every_workflow() {
-    for workflow in Workflow::ALL {
+    for &workflow in Workflow::ALL {
         for (tokens, n_calls, executions) in [
             (1, 16, 16),
             (10, 16, 16),

@@ -156,7 +156,7 @@ fn no_trajectory_depends_on_what_runs_beside_it() {
         Question::Revision => Line::from(format!("    return -{}\n", query.seed % 1000)),
         _ => writer(ZERO, "")(query),
     };
-    for workflow in Workflow::ALL {
+    for &workflow in Workflow::ALL {
         let outcome = |batch_size| {
             let world = World::new().with_tasks(7).with(|evaluate| {
                 evaluate.samples_per_task = 2;

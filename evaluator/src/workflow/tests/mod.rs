@@ -64,7 +64,7 @@ fn question(query: &Query) -> Question {
     let text = &query.messages.last().expect("a message").content;
     let marks = [
         ("short steps", Question::Plan),
-        ("Complete the function. PendingResult", Question::Code),
+        ("Complete the function. Reply", Question::Code),
         ("Write at most", Question::Tests),
         ("APPROVED", Question::Review),
         ("Write the function again", Question::Revision),

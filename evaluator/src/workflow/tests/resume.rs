@@ -29,7 +29,7 @@ fn world() -> World {
 
 #[test]
 fn a_log_that_ends_anywhere_is_completed_without_a_step_made_twice() {
-    for workflow in Workflow::ALL {
+    for &workflow in Workflow::ALL {
         let whole = world();
         let finished = whole
             .try_run(workflow, &Scripted::new(script).with_batch_size(3))
@@ -62,7 +62,7 @@ fn a_log_that_ends_anywhere_is_completed_without_a_step_made_twice() {
 
 #[test]
 fn a_model_that_dies_again_and_again_gets_to_the_end() {
-    for workflow in Workflow::ALL {
+    for &workflow in Workflow::ALL {
         let (whole, halting) = (world(), world());
         whole
             .try_run(workflow, &Scripted::new(script))

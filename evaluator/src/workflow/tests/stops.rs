@@ -224,7 +224,7 @@ fn each_way_to_miss_a_format_is_counted_and_survived() {
 
 #[test]
 fn a_model_that_never_ends_comes_to_an_end_in_every_workflow() {
-    for workflow in Workflow::ALL {
+    for &workflow in Workflow::ALL {
         for text in [
             "    return (1,\n".repeat(500),
             "```\n".repeat(500),
