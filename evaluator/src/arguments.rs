@@ -6,8 +6,8 @@ use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use slm_metrics::Rank;
 use slm_model::{DeviceChoice, NamedShape, SyntheticType};
 
-use crate::experiment::shard::Shard;
 use crate::sandboxing::{self, SandboxArguments, SandboxChoice};
+use crate::shard::Shard;
 
 /// Judges base models and adapters on tasks with hidden tests.
 #[derive(Debug, Parser)]

@@ -1,22 +1,19 @@
 //! The library behind the command `evaluator`: judges base models and adapters on tasks with hidden tests, and measures Python code.
 
 mod arguments;
-mod arm;
 mod backend;
 mod bench;
 mod benchmark_file;
 mod clock;
-mod describe;
 mod digest;
 mod experiment;
 mod json_lines;
-mod judge;
 mod measure;
-mod order;
 mod run_folder;
 mod samples;
 mod sandboxing;
 mod score;
+mod shard;
 mod show;
 #[cfg(test)]
 #[allow(dead_code, reason = "the report's own tests use the rest")]

@@ -8,9 +8,9 @@ use slm_cli::UserMistake;
 use slm_config::Recipe;
 use slm_report::{RunInfo, SampleRecord, ShardInfo};
 
-use super::shard::Shard;
-use crate::order;
+use super::order;
 use crate::run_folder::RunFolder;
+use crate::shard::Shard;
 use crate::workflow::event::Event;
 
 /// Most differences between two recipes that an error lists.

@@ -3,12 +3,15 @@
 //! `compare`, `sweep`, `workflows` and `hypotheses` differ in their [`Plan`] alone.
 
 mod adapters;
-pub(crate) mod answering;
+mod answering;
+pub(crate) mod arm;
 mod canonical;
+mod describe;
 mod merge;
+mod order;
 mod rebuild;
-pub(crate) mod shard;
-pub(crate) mod tasks;
+mod score_trajectories;
+mod tasks;
 mod timings;
 #[cfg(test)]
 mod version_3;
@@ -23,20 +26,20 @@ use anyhow::Result;
 use slm_benchmarks::{ScoringPhase, TaskView};
 use slm_cli::{Failure, UserMistake};
 use slm_config::Evaluate;
-use slm_report::{Cell, Experiment, Plan, RunInfo, SampleRecord};
+use slm_report::{Cell, Experiment, Plan, RunInfo, SampleRecord, ShardInfo};
 use slm_sandbox::{Limits, Sandbox};
 use slm_scoring::{ExpectedOutputCache, Scorer};
 
 use crate::arguments::CommonArguments;
-use crate::arm::{self, AnsweringArm};
 use crate::run_folder::RunFolder;
 use crate::workflow::agent::Settings;
 use crate::workflow::prompt::Templates;
 use crate::workflow::trajectory::{Finished, Identity};
-use crate::{describe, judge, order};
 use slm_artifacts::BASE_ARM;
 
 use answering::Answering;
+use arm::AnsweringArm;
+use score_trajectories::score_trajectories;
 use tasks::RunTask;
 use timings::Timings;
 
@@ -99,10 +102,13 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
     })?;
     describe::adopt_earlier_identity(&mut info, &recipe, &templates, &arguments.reports);
     if let Some(shard) = arguments.shard {
-        let (own, part) = shard.take(tasks)?;
-        tasks = own;
+        tasks = shard.take(tasks)?;
         info.name = shard.name(&info.name);
-        info.shard = Some(part);
+        info.shard = Some(ShardInfo {
+            index: shard.index,
+            of: shard.of,
+            tasks: tasks.iter().map(|task| task.view.task_id.clone()).collect(),
+        });
     }
     let folder = arguments.reports.join(&info.name);
     let mut run = RunFolder::open_alone(folder.clone())?;
@@ -144,7 +150,7 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
         phase: &ScoringPhase::begin(),
     };
     let unscored = timings.phase("hidden tests", || {
-        judge::all(&finished, &tasks, &scorer, &mut run)
+        score_trajectories(&finished, &tasks, &scorer, &mut run)
     })?;
     let solved = solved_by_some_program(&tasks, &run);
     info.canonical_cpu_s =

@@ -11,8 +11,8 @@ use slm_cli::Provenance;
 use slm_config::{Evaluate, Prompting};
 use slm_report::BenchmarkInfo;
 
+use super::describe;
 use crate::benchmark_file::{load_few_shot_tasks, load_tasks};
-use crate::describe;
 
 /// A task in a run.
 pub(crate) struct RunTask {

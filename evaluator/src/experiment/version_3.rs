@@ -12,15 +12,16 @@ use slm_report::{
     AdapterInfo, BaseModelInfo, Experiment, Plan, RECORD_VERSION, RunInfo, SampleRecord,
 };
 use slm_sandbox::{Interpreter, LevelChoice, Limits, Sandbox};
+use slm_scoring::{ExpectedOutputCache, Scorer};
 
 use super::answering::Answerer;
+use super::arm::{self, AnsweringArm};
+use super::score_trajectories::score_trajectories;
 use super::tasks::RunTask;
-use super::{Request, evaluate_as, judge};
+use super::{Request, describe, evaluate_as};
 use crate::arguments::CommonArguments;
-use crate::arm::{self, AnsweringArm};
 use crate::backend::Query;
 use crate::backend::scripted::{Line, Scripted};
-use crate::describe;
 use crate::run_folder::RunFolder;
 use crate::sandboxing::SandboxChoice;
 use crate::workflow::agent::Settings;
@@ -181,7 +182,7 @@ fn complete(
         expected_outputs: &ExpectedOutputCache::new(cache.path().to_owned(), |_| ()),
         phase: &ScoringPhase::begin(),
     };
-    let unscored = judge::all(&finished, tasks, &scorer, run).expect("records");
+    let unscored = score_trajectories(&finished, tasks, &scorer, run).expect("records");
     assert_eq!(unscored, Vec::<String>::new());
 }
 

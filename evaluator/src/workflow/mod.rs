@@ -1,7 +1,7 @@
 //! Ways to come from a task to a program, a file each, over one small engine.
 //!
 //! A workflow sees a task's public side alone; hidden tests are opened only after every trajectory of the run is
-//! closed, by [`crate::judge`].
+//! closed, by [`crate::experiment`].
 //!
 //! # The engine
 //! - [`agent`] is all that a workflow can do; a workflow is an `async fn` over it, and each `.await` is a step

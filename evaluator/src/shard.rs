@@ -4,9 +4,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use slm_cli::UserMistake;
-use slm_report::ShardInfo;
-
-use super::tasks::RunTask;
 
 /// Which of how many parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,14 +43,11 @@ impl fmt::Display for Shard {
 
 impl Shard {
     /// The tasks of this part, dealt out one by one through all benchmarks, so that no part has more than one task more
-    /// of any benchmark than another part; and the run's name with the part in it.
+    /// of any benchmark than another part.
     ///
     /// # Errors
     /// There are fewer tasks than parts.
-    pub(super) fn take(
-        self,
-        tasks: Vec<RunTask>,
-    ) -> Result<(Vec<RunTask>, ShardInfo), UserMistake> {
+    pub(crate) fn take<T>(self, tasks: Vec<T>) -> Result<Vec<T>, UserMistake> {
         let n = tasks.len();
         if n < self.of {
             return Err(UserMistake(format!(
@@ -63,20 +57,14 @@ impl Shard {
             )));
         }
         let dealt = tasks.into_iter().enumerate();
-        let own: Vec<RunTask> = dealt
+        Ok(dealt
             .filter(|(at, _)| at % self.of == self.index - 1)
             .map(|(_, task)| task)
-            .collect();
-        let info = ShardInfo {
-            index: self.index,
-            of: self.of,
-            tasks: own.iter().map(|task| task.view.task_id.clone()).collect(),
-        };
-        Ok((own, info))
+            .collect())
     }
 
     /// The name of a run's part.
-    pub(super) fn name(self, run: &str) -> String {
+    pub(crate) fn name(self, run: &str) -> String {
         format!("{run}-shard-{}-of-{}", self.index, self.of)
     }
 }
@@ -87,22 +75,10 @@ mod tests {
 
     use super::*;
 
-    fn tasks(sizes: &[(&str, usize)]) -> Vec<RunTask> {
-        let set = slm_benchmarks::load("embedded", None).expect("embedded tasks");
-        let task = |(benchmark, n): &(&str, usize)| -> Vec<RunTask> {
-            let some = set.tasks.iter().take(*n).enumerate();
-            some.map(|(at, task)| {
-                let mut view = task.view().clone();
-                view.task_id = format!("{benchmark}/{at}");
-                RunTask {
-                    benchmark: (*benchmark).to_owned(),
-                    view,
-                    task: task.clone(),
-                }
-            })
-            .collect()
-        };
-        sizes.iter().flat_map(task).collect()
+    /// Tasks of benchmarks of these sizes, each as benchmark and number.
+    fn tasks(sizes: &[(&'static str, usize)]) -> Vec<(&'static str, usize)> {
+        let of = |&(benchmark, n): &(&'static str, usize)| (0..n).map(move |at| (benchmark, at));
+        sizes.iter().flat_map(of).collect()
     }
 
     #[test]
@@ -113,14 +89,13 @@ mod tests {
             let mut counts: BTreeMap<String, Vec<usize>> = BTreeMap::new();
             let mut totals = Vec::new();
             for index in 1..=of {
-                let (own, info) = Shard { index, of }.take(tasks(&sizes)).expect("enough");
+                let own = Shard { index, of }.take(tasks(&sizes)).expect("enough");
                 totals.push(own.len());
-                assert_eq!(info.tasks.len(), own.len());
                 for task in &own {
-                    *seen.entry(task.view.task_id.clone()).or_insert(0) += 1;
+                    *seen.entry(*task).or_insert(0) += 1;
                 }
                 for (name, _) in sizes {
-                    let n = own.iter().filter(|task| task.benchmark == name).count();
+                    let n = own.iter().filter(|(of, _)| *of == name).count();
                     counts.entry(name.to_owned()).or_default().push(n);
                 }
             }

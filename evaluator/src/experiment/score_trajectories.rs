@@ -8,7 +8,7 @@ use slm_cli::Progress;
 use slm_report::{Decoding, ProgramMetrics, RECORD_VERSION, SampleRecord};
 use slm_scoring::{ProgramFault, Score, Scorer, TotalResult, for_each_parallel};
 
-use crate::experiment::tasks::RunTask;
+use super::tasks::RunTask;
 use crate::run_folder::RunFolder;
 use crate::workflow::trajectory::Finished;
 
@@ -19,7 +19,7 @@ use crate::workflow::trajectory::Finished;
 ///
 /// # Errors
 /// Only the sandbox's own trouble; whatever a program does is part of its record.
-pub(crate) fn all(
+pub(super) fn score_trajectories(
     finished: &[Finished],
     tasks: &[RunTask],
     scorer: &Scorer,
@@ -74,9 +74,9 @@ pub(crate) fn all(
     for_each_parallel(
         &open,
         scorer.sandbox.workers(),
-        |(finished, task)| judge(finished, task, scorer),
-        |at, judged| {
-            match judged {
+        |(finished, task)| record(finished, task, scorer),
+        |at, recorded| {
+            match recorded {
                 Ok(record) => {
                     passed += u64::from(record.passed());
                     run.append(record)?;
@@ -94,11 +94,11 @@ pub(crate) fn all(
     Ok(unscored)
 }
 
-/// Why a program cannot be judged, through no fault of its own.
+/// Why a program cannot be scored, through no fault of its own.
 struct Unscored(String);
 
 /// Measures and tests one program.
-fn judge(
+fn record(
     finished: &Finished,
     of: &RunTask,
     scorer: &Scorer,
@@ -253,18 +253,18 @@ mod tests {
         let level = LevelChoice::Exactly(slm_sandbox::Level::C);
         let sandbox = Sandbox::with_level(python, Limits::default(), level)
             .expect("a sandbox, whose helper `cargo test --workspace` builds");
-        let mut judge_all = || {
+        let mut score_all = || {
             let scorer = Scorer {
                 sandbox: &sandbox,
                 expected_outputs: &ExpectedOutputCache::new(cache.path().to_owned(), |_| ()),
                 phase: &ScoringPhase::begin(),
             };
-            all(finished, tasks, &scorer, &mut run).expect("records")
+            score_trajectories(finished, tasks, &scorer, &mut run).expect("records")
         };
-        assert_eq!(judge_all(), Vec::<String>::new());
-        judge_all();
+        assert_eq!(score_all(), Vec::<String>::new());
+        score_all();
         let records = run.records().to_vec();
-        assert_eq!(records.len(), finished.len(), "each is judged once");
+        assert_eq!(records.len(), finished.len(), "each is scored once");
         records
     }
 

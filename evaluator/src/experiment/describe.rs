@@ -15,10 +15,10 @@ use slm_report::{
 };
 use slm_sandbox::Sandbox;
 
+use super::Request;
+use super::answering::Answerer;
 use crate::clock;
 use crate::digest::sha256_of;
-use crate::experiment::Request;
-use crate::experiment::answering::Answerer;
 use crate::run_folder::{RUN, RunFolder};
 use crate::workflow::prompt::Templates;
 
