@@ -1,4 +1,14 @@
-//! The library behind the command `evaluator`: judges base models and adapters on tasks with hidden tests, and measures Python code.
+//! The library behind the command `evaluator`: judges base models and adapters on tasks with hidden tests.
+//!
+//! [`run`] is all that `main.rs` calls, and the only public item: what a program of one's own may use lies in the libraries
+//! `slm-scoring` (programs against hidden tests), `slm-report` (records to pages) and `slm-statistics`. Where to start
+//! reading:
+//!
+//! - `experiment`: `compare`, `sweep`, `workflows`, `hypotheses` and `report`, top to bottom
+//! - `workflow`: the ways from a task to a program, and the engine that runs, logs and resumes them
+//! - `backend`: who answers, the built-in model or a server
+//! - `run_folder`: the files of a run
+//! - `score`, `measure`, `show`, `bench`, `sandboxing`: a command each
 
 mod arguments;
 mod backend;
