@@ -108,7 +108,7 @@ const UNITTEST: &str = "
 def __run_unittest(case, method):
     import unittest
     result = unittest.TestResult()
-    unittest.TestSuiteResult([case(method)]).run(result)
+    unittest.TestSuite([case(method)]).run(result)
     for _, report in result.failures:
         raise AssertionError(report.strip().splitlines()[-1])
     for _, report in result.errors:

@@ -56,7 +56,7 @@ pub use outcome::recorded_verdict;
 pub use parallel::for_each_parallel;
 pub use program::{Program, ProgramFault};
 pub use samples::{Sample, Samples, read_samples};
-pub use score::{Score, SuiteResult, TestResult, TotalResult};
+pub use score::{Score, SuiteResult, TotalResult};
 pub use score_cache::ScoreCache;
 pub use scorer::{Scorer, ScoringProgress};
 pub use stdout::stdout_matches;

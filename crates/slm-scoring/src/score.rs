@@ -18,7 +18,7 @@ pub struct Score {
 
 impl Score {
     /// The score of a program that is not run: every test has this verdict, for this reason.
-    pub fn not_run(tests: &Tests, verdict: Verdict, reason: &str) -> Self {
+    pub(crate) fn not_run(tests: &Tests, verdict: Verdict, reason: &str) -> Self {
         let n_plus = match tests {
             Tests::Calls(calls) => calls.plus.as_ref().map(Vec::len),
             _ => None,
@@ -35,7 +35,7 @@ impl Score {
     }
 
     /// The score of a program that could not be scored.
-    pub fn unscored(reason: String) -> Self {
+    pub(crate) fn unscored(reason: String) -> Self {
         Self {
             base: None,
             plus: None,
