@@ -9,7 +9,6 @@ use slm_cli::Progress;
 use slm_config::Workflow;
 use slm_report::Decoding;
 
-use super::cell::Decoding;
 use crate::backend::Backend;
 use crate::run_folder::RunFolder;
 use crate::workflow::agent::Settings;
