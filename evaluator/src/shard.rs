@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn more_shards_than_tasks_are_refused() {
         let shard = Shard { index: 4, of: 5 };
-        let error = shard.take(tasks(&[("a", 3)])).err().expect("too many");
+        let error = shard.take(tasks(&[("a", 3)])).expect_err("too many");
         assert_eq!(
             error.0,
             "--shard 4/5: 3 tasks cannot be divided among 5 shards\nhint: at most --shard 3/3"

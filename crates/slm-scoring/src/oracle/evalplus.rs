@@ -18,7 +18,7 @@ struct Row {
 
 #[test]
 fn pairs_of_values_are_judged_as_evalplus_judges_them() {
-    let rows = include_str!("../../../tests/it/golden/evalplus/verdicts.jsonl");
+    let rows = include_str!("../../tests/it/golden/evalplus/verdicts.jsonl");
     let (mut differing, mut n) = (Vec::new(), 0);
     for row in rows.lines() {
         let row: Row = serde_json::from_str(row).expect("a row");

@@ -1,4 +1,4 @@
-//! LiveCodeBench's comparison of printed text: line by line, numbers as decimals.
+//! `LiveCodeBench`'s comparison of printed text: line by line, numbers as decimals.
 
 use super::{strip, words};
 
