@@ -71,7 +71,7 @@ fn bench(arguments: &BenchArguments) -> Result<()> {
     let load_seconds = started.elapsed().as_secs_f64();
     let adapter = adapter_rank.map(|r| {
         let adapter = Adapter::synthetic(config, r, seed, &device);
-        runtime.adapter(adapter, base.checkpoint())
+        runtime.adapter(adapter, base.weights())
     });
     let job = Job {
         runtime: &runtime,
@@ -84,7 +84,7 @@ fn bench(arguments: &BenchArguments) -> Result<()> {
         batches.push(job.measure(batch));
     }
     let bench = Bench {
-        model: base.checkpoint().path().display().to_string(),
+        model: base.weights().path().display().to_string(),
         device: choice.to_string(),
         parameters: config.num_parameters(),
         adapter_rank,

@@ -45,7 +45,7 @@ impl<'a> Budget<'a> {
         let format = base.format(device)?;
         let load = Load {
             config,
-            weights_bytes: format.bytes(base.checkpoint(), device) as u64,
+            weights_bytes: format.bytes(base.weights(), device) as u64,
             recomputed_layers: 0,
             trainable: settings.num_trainable(config),
             optimizer_values: optimizer_values(

@@ -79,7 +79,7 @@ fn write_model(
             progress.set(done as u64, "");
         };
         Ok(write_merged(
-            setup.base.checkpoint(),
+            setup.base.weights(),
             &adapter,
             part,
             dtype,
@@ -110,7 +110,7 @@ fn write_model_gguf(recipe: &RecipeArguments, adapter: &Path, output: &Path) -> 
         progress.set(done as u64, "");
     };
     commit_file(output, |part| {
-        match write_merged_gguf(setup.base.checkpoint(), &adapter, part, told) {
+        match write_merged_gguf(setup.base.weights(), &adapter, part, told) {
             Err(error @ MergeError::NoGguf { .. }) => Err(UserMistake(error.to_string()).into()),
             done => Ok(done?),
         }

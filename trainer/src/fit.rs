@@ -7,8 +7,8 @@ use burn::tensor::Device;
 use slm_cli::{Failure, UserMistake, bytes_text, duration_text};
 use slm_config::{InitLoraWeights, ModuleToSave, Recipe, TargetModules};
 use slm_model::{
-    Adapter, AdapterOrigin, Decoder, DeviceChoice, Initial, LoraSettings, ModelConfig, PathPattern,
-    PatternError, Targets, WholeModule,
+    Adapter, AdapterOrigin, Decoder, DeviceChoice, Init, LoraSettings, ModelConfig, PathPattern,
+    PatternError, SavedModule, Targets,
 };
 
 use crate::arguments::FitArguments;
@@ -79,7 +79,7 @@ fn fit(arguments: &FitArguments) -> Result<()> {
         Some(checkpoint) => go_on(checkpoint, &decoder, &training, &settings, &trainable)?,
         None => Progressing {
             state: start,
-            adapter: Adapter::init(&settings, &decoder, recipe.train.seed, &trainable),
+            adapter: decoder.init_adapter(&settings, recipe.train.seed, &trainable),
             optimizer: AdapterOptimizer::new(training.optimizer_settings()),
         },
     };
@@ -335,8 +335,8 @@ pub(crate) fn lora_settings(recipe: &Recipe, config: &ModelConfig) -> Result<Lor
     };
     let targets = targets.map_err(|error| wrong_choice("target_modules", &error))?;
     let whole = modules_to_save.iter().map(|module| match module {
-        ModuleToSave::EmbedTokens => WholeModule::EmbedTokens,
-        ModuleToSave::LmHead => WholeModule::LmHead,
+        ModuleToSave::EmbedTokens => SavedModule::EmbedTokens,
+        ModuleToSave::LmHead => SavedModule::LmHead,
     });
     let settings = LoraSettings {
         r: *r,
@@ -344,9 +344,9 @@ pub(crate) fn lora_settings(recipe: &Recipe, config: &ModelConfig) -> Result<Lor
         lora_dropout: *lora_dropout,
         use_rslora: *use_rslora,
         use_dora: *use_dora,
-        initial: match init_lora_weights {
-            InitLoraWeights::Default => Initial::Uniform,
-            InitLoraWeights::Pissa => Initial::Principal,
+        init: match init_lora_weights {
+            InitLoraWeights::Default => Init::Uniform,
+            InitLoraWeights::Pissa => Init::Pissa,
         },
         targets,
         modules_to_save: whole.collect(),

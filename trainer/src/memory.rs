@@ -165,14 +165,14 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use slm_model::Checkpoint;
+    use slm_model::Weights;
     use std::path::Path;
 
     /// The shape of six layers of Qwen2.5-0.5B, on which the formula was measured.
     fn six_layers() -> ModelConfig {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("../crates/slm-model/tests/it/golden/tiny-qwen2");
-        let checkpoint = Checkpoint::open(&folder).expect("golden checkpoint");
+        let weights = Weights::open(&folder).expect("golden checkpoint");
         ModelConfig {
             vocab_size: 151_936,
             hidden_size: 896,
@@ -181,7 +181,7 @@ mod tests {
             num_attention_heads: 14,
             num_key_value_heads: 2,
             head_dim: 64,
-            ..checkpoint.config().clone()
+            ..weights.config().clone()
         }
     }
 

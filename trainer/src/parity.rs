@@ -6,7 +6,7 @@ use burn::tensor::{Device, Tensor};
 use safetensors::SafeTensors;
 use serde_json::Value;
 use slm_model::loss::IGNORE_LABEL;
-use slm_model::{Adapter, Checkpoint, Decoder, WholeModule};
+use slm_model::{Adapter, Decoder, SavedModule, Weights};
 
 use crate::batch::{Batch, Example, pack};
 use crate::schedule::Schedule;
@@ -75,8 +75,8 @@ impl Tensors {
 
 fn load(model: &str, adapter: &str) -> (Decoder, Adapter) {
     let device = Device::flex();
-    let checkpoint = Checkpoint::open(&golden(model)).expect("golden checkpoint");
-    let decoder = Decoder::load(&checkpoint, &device, |_, _| ()).expect("golden weights");
+    let weights = Weights::open(&golden(model)).expect("golden checkpoint");
+    let decoder = Decoder::load(&weights, &device, |_, _| ()).expect("golden weights");
     let adapter = Adapter::load(
         &golden(adapter),
         decoder.config(),
@@ -159,8 +159,8 @@ fn check_gradients(architecture: &str, folder: &str) {
             checked += 1;
         }
     }
-    for module in WholeModule::ALL {
-        let Some(id) = adapter.whole_module_id(module) else {
+    for module in SavedModule::ALL {
+        let Some(id) = adapter.saved_module_id(module) else {
             continue;
         };
         let ends = format!("{}.modules_to_save.weight.grad", module.name());

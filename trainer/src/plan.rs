@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use serde::Serialize;
 use slm_cli::{BaseModel, Failure, UserMistake, bytes_text, duration_text};
 use slm_config::Recipe;
-use slm_model::{Adapter, NamedShape};
+use slm_model::NamedShape;
 
 use crate::arguments::{PlanArguments, RecipeArguments};
 use crate::budget::Budget;
@@ -100,7 +100,7 @@ fn plan(arguments: &PlanArguments) -> Result<()> {
                 load_for_training(base, recipe, load.recomputed_layers, (choice, &device))?;
             let settings = lora_settings(recipe, config)?;
             let trainable = device.clone().autodiff();
-            let adapter = Adapter::init(&settings, &decoder, recipe.train.seed, &trainable);
+            let adapter = decoder.init_adapter(&settings, recipe.train.seed, &trainable);
             let optimizer = AdapterOptimizer::new(training.optimizer_settings());
             let steps = (steps.max(1) + 1).min(training.total_steps());
             let steps = training.measure(&decoder, adapter, optimizer, steps)?;

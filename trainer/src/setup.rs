@@ -74,7 +74,7 @@ pub(crate) fn load_for_training(
         slm_cli::note("weights            quantised values, kept in bf16 on this device");
     }
     let decoder = base.load(device)?;
-    Ok(decoder.with_recomputed_layers(recomputed_layers))
+    Ok(decoder.with_gradient_checkpointing(recomputed_layers))
 }
 
 /// Refuses examples that may be longer than what the model was built for.

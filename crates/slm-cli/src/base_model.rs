@@ -7,8 +7,8 @@ use slm_config::{Dtype, Quantization};
 use slm_hub::{Fetched, ModelParts};
 use slm_model::source::{self, FetchRequest, ModelSource, SourceError};
 use slm_model::{
-    Adapter, ChatTemplate, Checkpoint, CheckpointError, Decoder, ModelConfig, NamedShape, Runtime,
-    RuntimeAdapter, SyntheticType, Tokenizer, WeightFormat,
+    Adapter, ChatTemplate, Decoder, ModelConfig, NamedShape, Runtime, RuntimeAdapter,
+    SyntheticType, Tokenizer, WeightFormat, Weights, WeightsError,
 };
 
 use crate::exit::UserMistake;
@@ -69,7 +69,7 @@ impl ModelFiles {
 /// A base model whose files are on this machine.
 #[derive(Debug)]
 pub struct BaseModel {
-    checkpoint: Checkpoint,
+    weights: Weights,
     dtype: Dtype,
     quantization: Quantization,
     provenance: Option<slm_hub::Provenance>,
@@ -79,9 +79,9 @@ impl BaseModel {
     /// Brings the model onto this machine if it is not here yet, and reads its headers.
     ///
     /// # Errors
-    /// It cannot be fetched, or its files are broken; see [`ModelFiles::bring`] and [`slm_model::CheckpointError`].
+    /// It cannot be fetched, or its files are broken; see [`ModelFiles::bring`] and [`slm_model::WeightsError`].
     pub fn open(section: &slm_config::Model) -> Result<Self> {
-        Self::brought(section, ModelParts::All, Checkpoint::open)
+        Self::brought(section, ModelParts::All, Weights::open)
     }
 
     /// The same for a model that a server runs: configuration, tokenizer and chat template are enough.
@@ -89,14 +89,14 @@ impl BaseModel {
     /// # Errors
     /// As [`Self::open`], but for missing weights.
     pub fn open_without_weights(section: &slm_config::Model) -> Result<Self> {
-        let open = Checkpoint::open_without_weights;
+        let open = Weights::open_without_weights;
         Self::brought(section, ModelParts::WithoutWeights, open)
     }
 
     fn brought(
         section: &slm_config::Model,
         parts: ModelParts,
-        open: fn(&Path) -> Result<Checkpoint, CheckpointError>,
+        open: fn(&Path) -> Result<Weights, WeightsError>,
     ) -> Result<Self> {
         let ModelFiles { path, fetched } = ModelFiles::bring(section, parts)?;
         Ok(Self {
@@ -115,16 +115,16 @@ impl BaseModel {
     /// # Errors
     /// Nothing is there, or its files are broken.
     pub fn at(path: &Path) -> Result<Self> {
-        let checkpoint = Checkpoint::open(path).map_err(|error| match error {
-            CheckpointError::NotFound { .. } => UserMistake(error.to_string()).into(),
+        let weights = Weights::open(path).map_err(|error| match error {
+            WeightsError::NotFound { .. } => UserMistake(error.to_string()).into(),
             error => anyhow::Error::from(error),
         })?;
-        Ok(Self::of(checkpoint))
+        Ok(Self::of(weights))
     }
 
     /// A model of a named shape with drawn weights, for measurements: nothing is fetched or read.
     pub fn synthetic(shape: NamedShape, kind: SyntheticType, seed: u64) -> Self {
-        Self::of(Checkpoint::synthetic(shape, kind, seed))
+        Self::of(Weights::synthetic(shape, kind, seed))
     }
 
     /// The same model, its weights held on a device as the recipe says.
@@ -135,12 +135,12 @@ impl BaseModel {
     }
 
     /// Held as the device likes best; prints what is odd about the model on stderr.
-    fn of(checkpoint: Checkpoint) -> Self {
-        for warning in checkpoint.warnings() {
+    fn of(weights: Weights) -> Self {
+        for warning in weights.warnings() {
             crate::note(&format!("warning: {warning}"));
         }
         Self {
-            checkpoint,
+            weights,
             dtype: Dtype::Auto,
             quantization: Quantization::None,
             provenance: None,
@@ -148,18 +148,18 @@ impl BaseModel {
     }
 
     /// The model's files.
-    pub fn checkpoint(&self) -> &Checkpoint {
-        &self.checkpoint
+    pub fn weights(&self) -> &Weights {
+        &self.weights
     }
 
     /// The model's shape.
     pub fn config(&self) -> &ModelConfig {
-        self.checkpoint.config()
+        self.weights.config()
     }
 
     /// Most tokens of a sequence, request and answer together.
     pub fn max_positions(&self) -> usize {
-        self.checkpoint.config().max_position_embeddings
+        self.weights.config().max_position_embeddings
     }
 
     /// How the recipe wants the weights held on a device.
@@ -190,9 +190,9 @@ impl BaseModel {
     /// A tensor is missing, truncated or of another shape than the config says; or as [`Self::format`].
     pub fn load(&self, device: &burn::tensor::Device) -> Result<Decoder> {
         let format = self.format(device)?;
-        let total = self.checkpoint.config().num_hidden_layers as u64;
+        let total = self.weights.config().num_hidden_layers as u64;
         let mut progress = Progress::new("loading model", total, "layers");
-        let decoder = Decoder::load_as(&self.checkpoint, format, device, |done, _| {
+        let decoder = Decoder::load_as(&self.weights, format, device, |done, _| {
             progress.set(done as u64, "");
         })?;
         progress.finish();
@@ -204,10 +204,10 @@ impl BaseModel {
     /// # Errors
     /// As [`Self::load`].
     pub fn load_runtime(&self, device: &burn::tensor::Device) -> Result<Runtime> {
-        let total = self.checkpoint.config().num_hidden_layers as u64;
+        let total = self.weights.config().num_hidden_layers as u64;
         let mut progress = Progress::new("loading model", total, "layers");
         let format = self.format(device)?;
-        let runtime = Runtime::load_as(&self.checkpoint, format, device, |done, _| {
+        let runtime = Runtime::load_as(&self.weights, format, device, |done, _| {
             progress.set(done as u64, "");
         })?;
         progress.finish();
@@ -230,7 +230,7 @@ impl BaseModel {
         for warning in &loaded.warnings {
             crate::note(&format!("warning: {warning}"));
         }
-        Ok(runtime.adapter(loaded.adapter, &self.checkpoint)?)
+        Ok(runtime.adapter(loaded.adapter, &self.weights)?)
     }
 
     /// The model's tokenizer.
@@ -238,7 +238,7 @@ impl BaseModel {
     /// # Errors
     /// It is missing or broken.
     pub fn tokenizer(&self) -> Result<Tokenizer> {
-        self.checkpoint
+        self.weights
             .tokenizer()
             .context("cannot read the tokenizer")
     }
@@ -250,7 +250,7 @@ impl BaseModel {
     /// The template is broken.
     pub fn chat_template(&self, tokenizer: &Tokenizer) -> Result<ChatTemplate> {
         let template = self
-            .checkpoint
+            .weights
             .chat_template()
             .context("cannot read the chat template")?;
         Ok(template.unwrap_or_else(|| ChatTemplate::for_vocabulary(tokenizer)))
@@ -261,7 +261,7 @@ impl BaseModel {
     /// # Errors
     /// A file cannot be read.
     pub fn sha256(&self) -> Result<String> {
-        Ok(self.checkpoint.sha256()?)
+        Ok(self.weights.sha256()?)
     }
 }
 

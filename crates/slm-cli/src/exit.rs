@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use slm_config::RecipeError;
 use slm_hub::HubError;
 use slm_model::source::SourceError;
-use slm_model::{AdapterError, CheckpointError, ConfigError, GenerationError};
+use slm_model::{AdapterError, ConfigError, GenerationError, WeightsError};
 
 use crate::interrupt::INTERRUPTED;
 
@@ -80,12 +80,12 @@ fn is_mistake(cause: &(dyn std::error::Error + 'static)) -> bool {
     if let Some(error) = cause.downcast_ref::<HubError>() {
         return error.is_mistake();
     }
-    if let Some(error) = cause.downcast_ref::<CheckpointError>() {
+    if let Some(error) = cause.downcast_ref::<WeightsError>() {
         let unsupported = |source: &ConfigError| {
             use ConfigError::{Quantised, UnknownArchitecture};
             matches!(source, UnknownArchitecture { .. } | Quantised { .. })
         };
-        return matches!(error, CheckpointError::Config { source, .. } if unsupported(source));
+        return matches!(error, WeightsError::Config { source, .. } if unsupported(source));
     }
     if let Some(error) = cause.downcast_ref::<AdapterError>() {
         return matches!(

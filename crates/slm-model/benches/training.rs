@@ -1,5 +1,4 @@
-//! Milliseconds of what training on the CPU is made of: fused operations against burn's own, and whole steps of six
-//! layers with random weights in the shapes of real models.
+//! Milliseconds of training steps on the CPU: six layers with random weights in the shapes of real models.
 //!
 //! ```sh
 //! cargo bench -p slm-model --bench training [-- WORD]
@@ -16,11 +15,9 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::Device;
 use slm_model::loss::chunked_cross_entropy;
-use slm_model::{
-    Adapter, Checkpoint, Decoder, Initial, LoraSettings, Targets, WeightFormat, bench,
-};
+use slm_model::{Adapter, Decoder, LoraSettings, WeightFormat, Weights};
 
 /// Rounds of each measurement.
 const ROUNDS: usize = 5;
@@ -42,65 +39,28 @@ fn main() {
         word.as_ref()
             .is_none_or(|word| name.contains(word.as_str()))
     };
-    for &Shape(name, _, wide, query, key_value, _) in &SHAPES {
-        for (batch, length) in [(2, 512), (1, 2048)] {
-            let name = format!("{name} {batch}x{length}");
-            if chosen(&format!("attention {name}")) {
-                let shape = (batch, length, query, key_value, 64);
-                let widths = [query * 64, key_value * 64, key_value * 64];
-                let inputs = widths.map(|width| random([batch * length, width]));
-                let fused = both_ways(&inputs, |x| bench::attention(x, shape));
-                let plain = both_ways(&inputs, |x| bench::plain_attention(x, shape));
-                report(
-                    &format!("attention {name}"),
-                    &[("fused", fused), ("burn", plain)],
-                );
-            }
-            if chosen(&format!("swiglu {name}")) {
-                let inputs = [(); 2].map(|()| random([batch * length, wide]));
-                let fused = both_ways(&inputs, bench::swiglu);
-                let plain = both_ways(&inputs, bench::plain_swiglu);
-                report(
-                    &format!("swiglu {name}"),
-                    &[("fused", fused), ("burn", plain)],
-                );
-            }
-        }
-    }
-    for &Shape(name, hidden, wide, ..) in &SHAPES {
-        for (from, to) in [(hidden, hidden), (hidden, wide), (wide, hidden)] {
-            let name = format!("product {name} {from}x{to}");
-            if chosen(&name) {
-                products(&name, from, to);
-            }
-        }
-    }
     for shape in &SHAPES {
         let name = shape.0;
         if !chosen(&format!("step {name}")) {
             continue;
         }
         let folder = tempfile::tempdir().expect("a temporary folder");
-        write_checkpoint(folder.path(), shape);
+        write_model(folder.path(), shape);
         for (batch, length) in [(2, 512), (1, 2048)] {
             let mut results = Vec::new();
-            for (what, format, recomputed_layers) in [
+            for (what, format, checkpointed_layers) in [
                 ("f32", WeightFormat::F32, 0),
                 ("f32 layer", WeightFormat::F32, usize::MAX),
                 ("bf16", WeightFormat::Bf16, 0),
                 ("q4", WeightFormat::Q4, 0),
             ] {
-                let step = Step::new(folder.path(), format, recomputed_layers);
+                let step = Step::new(folder.path(), format, checkpointed_layers);
                 results.push((what, step.forward(batch, length), step.whole(batch, length)));
             }
             let results: Vec<_> = results.iter().map(|&(what, f, w)| (what, (f, w))).collect();
             report(&format!("step {name} {batch}x{length}"), &results);
         }
     }
-}
-
-fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
-    Tensor::random(shape, Distribution::Normal(0.0, 0.3), &Device::flex())
 }
 
 /// Milliseconds of the fastest round.
@@ -111,54 +71,6 @@ fn fastest(mut work: impl FnMut()) -> f64 {
         start.elapsed().as_secs_f64() * 1e3
     });
     times.fold(f64::INFINITY, f64::min)
-}
-
-/// Milliseconds forward, and forward with backward.
-fn both_ways<const N: usize>(
-    inputs: &[Tensor<2>; N],
-    f: impl Fn([Tensor<2>; N]) -> Tensor<2>,
-) -> (f64, f64) {
-    let forward = fastest(|| drop(f(inputs.clone())));
-    let gradient = random(f(inputs.clone()).dims());
-    let both = fastest(|| {
-        let tracked = inputs.clone().map(|x| x.autodiff().require_grad());
-        drop((f(tracked) * gradient.clone()).sum().backward());
-    });
-    (forward, both)
-}
-
-/// `x Wᵀ` and `g W` of 1,024 rows, each round with weights that no cache holds, in turn with burn's.
-fn products(name: &str, from: usize, to: usize) {
-    const ROWS: usize = 1024;
-    let weights: Vec<Tensor<2>> = (0..16).map(|_| random([to, from])).collect();
-    let (x, gradient) = (random([ROWS, from]), random([ROWS, to]));
-    let milliseconds = |f: &dyn Fn([Tensor<2>; 3]) -> [Tensor<2>; 2]| {
-        let start = Instant::now();
-        for weight in &weights {
-            drop(f([x.clone(), weight.clone(), gradient.clone()]));
-        }
-        start.elapsed().as_secs_f64() * 1e3 / weights.len() as f64
-    };
-    let mut fastest = [f64::INFINITY; 2];
-    let mut ratios: Vec<f64> = (0..3 * ROUNDS)
-        .map(|_| {
-            let times = [
-                milliseconds(&bench::products),
-                milliseconds(&bench::plain_products),
-            ];
-            fastest = [fastest[0].min(times[0]), fastest[1].min(times[1])];
-            times[1] / times[0]
-        })
-        .collect();
-    ratios.sort_by(f64::total_cmp);
-    let [own, plain] = fastest;
-    let gflops = |ms: f64| 4.0 * (ROWS * from * to) as f64 / ms / 1e6;
-    let median = ratios[ratios.len() / 2];
-    println!(
-        "{name:32}  own {own:.1} ms ({:.0} GFLOP/s)  burn {plain:.1} ms ({:.0})  median ratio {median:.2}",
-        gflops(own),
-        gflops(plain)
-    );
 }
 
 fn report(name: &str, results: &[(&str, (f64, f64))]) {
@@ -176,24 +88,13 @@ struct Step {
 }
 
 impl Step {
-    fn new(folder: &Path, format: WeightFormat, recomputed_layers: usize) -> Self {
-        let checkpoint = Checkpoint::open(folder).expect("a checkpoint");
+    fn new(folder: &Path, format: WeightFormat, checkpointed_layers: usize) -> Self {
+        let weights = Weights::open(folder).expect("a model");
         let device = Device::flex();
-        let decoder = Decoder::load_as(&checkpoint, format, &device, |_, _| ()).expect("weights");
-        let decoder = decoder.with_recomputed_layers(recomputed_layers);
-        let settings = LoraSettings {
-            r: 16,
-            lora_alpha: 32.0,
-            lora_dropout: 0.0,
-            use_rslora: false,
-            use_dora: false,
-            initial: Initial::Uniform,
-            targets: Targets::AllLinear,
-            modules_to_save: Vec::new(),
-            rank_pattern: Vec::new(),
-            alpha_pattern: Vec::new(),
-        };
-        let adapter = Adapter::init(&settings, &decoder, 1, &device.autodiff());
+        let decoder = Decoder::load_as(&weights, format, &device, |_, _| ()).expect("weights");
+        let decoder = decoder.with_gradient_checkpointing(checkpointed_layers);
+        let settings = LoraSettings::plain(16, 32.0);
+        let adapter = decoder.init_adapter(&settings, 1, &device.autodiff());
         Self { decoder, adapter }
     }
 
@@ -233,8 +134,8 @@ impl Step {
     }
 }
 
-/// A Llama checkpoint of random weights.
-fn write_checkpoint(folder: &Path, &Shape(_, hidden, wide, query, key_value, vocabulary): &Shape) {
+/// A Llama model of random weights.
+fn write_model(folder: &Path, &Shape(_, hidden, wide, query, key_value, vocabulary): &Shape) {
     let config = format!(
         r#"{{"model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": {hidden},
         "intermediate_size": {wide}, "num_hidden_layers": {LAYERS}, "num_attention_heads": {query},

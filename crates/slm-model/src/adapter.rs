@@ -2,6 +2,7 @@
 
 mod causes;
 mod file;
+mod gguf;
 mod load;
 mod settings;
 
@@ -14,9 +15,9 @@ use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
 use crate::config::ModelConfig;
-use crate::gguf::adapter_file::write_adapter;
 use crate::lora::{Adapter, LoraSettings, on_host};
 use crate::weight_file::HostTensor;
+use gguf::write_adapter;
 use settings::config_json;
 
 /// File with an adapter's settings.
@@ -138,7 +139,7 @@ impl Adapter {
                 tensors.insert(name, (shape, bytes));
             }
         }
-        for (module, weight) in self.whole.iter() {
+        for (module, weight) in self.modules_to_save.iter() {
             let HostTensor { shape, values } = on_host(weight.val());
             let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
             tensors.insert(format!("{WRAPPER}{}", module.tensor_name()), (shape, bytes));
@@ -164,10 +165,10 @@ impl Adapter {
     /// Writes the adapter as a GGUF file for llama.cpp, beside a base model of this shape.
     ///
     /// # Errors
-    /// The adapter has magnitudes or modules trained as a whole, which llama.cpp does not know, or the file cannot be
+    /// The adapter has magnitudes or modules trained in full, which llama.cpp does not know, or the file cannot be
     /// written.
     pub fn save_gguf(&self, path: &Path, config: &ModelConfig) -> Result<(), AdapterError> {
-        let whole = self.whole.iter().map(|(module, _)| module.name());
+        let whole = self.modules_to_save.iter().map(|(module, _)| module.name());
         let whole: Vec<&str> = whole.collect();
         let unknown = [
             (self.is_dora(), "use_dora", "true".to_owned()),

@@ -1,48 +1,25 @@
 //! Grouped-query attention with rotary positions.
 
-mod sight;
-mod whole;
+mod full_sequence;
+mod mask;
 
 use std::sync::Arc;
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData, activation::softmax};
 
-use crate::config::ModelConfig;
+use crate::config::Heads;
 use crate::kv_cache::LayerCache;
 use crate::linear::FrozenLinear;
 use crate::lora::LayerAdapter;
 use crate::rotary::Rotary;
 
-pub(crate) use sight::Sight;
-pub(crate) use whole::{attend_plainly, attend_whole};
-
-/// Numbers and width of the attention heads.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Heads {
-    pub(crate) query: usize,
-    pub(crate) key_value: usize,
-    pub(crate) dim: usize,
-}
-
-impl Heads {
-    pub(crate) fn of(config: &ModelConfig) -> Self {
-        Self {
-            query: config.num_attention_heads,
-            key_value: config.num_key_value_heads,
-            dim: config.head_dim,
-        }
-    }
-
-    /// `1 / sqrt(head_dim)`.
-    pub(crate) fn scale(self) -> f32 {
-        1.0 / (self.dim as f32).sqrt()
-    }
-}
+pub(crate) use full_sequence::{attend_full_sequence, attend_reference};
+pub(crate) use mask::AttentionMask;
 
 /// What the rows of a forward pass are.
-pub(crate) enum Span<'a> {
+pub(crate) enum ForwardMode<'a> {
     /// Whole sequences of equal (padded) length side by side, without a cache.
-    Full(&'a Arc<Sight>),
+    Full(&'a Arc<AttentionMask>),
     /// Consecutive tokens of one sequence, from position `start` on, written to `slot`.
     Prefill {
         slot: usize,
@@ -206,12 +183,12 @@ pub(crate) struct Attention {
 
 impl Attention {
     /// # Shapes
-    /// `x`: `[rows, hidden_size]`, rows as `span` says; returns the same
+    /// `x`: `[rows, hidden_size]`, rows as `mode` says; returns the same
     pub(crate) fn forward(
         &self,
         x: Tensor<2>,
         rotary: &Rotary,
-        span: &Span,
+        mode: &ForwardMode,
         cache: Option<&mut LayerCache>,
         adapter: Option<&LayerAdapter>,
     ) -> Tensor<2> {
@@ -222,9 +199,9 @@ impl Attention {
         let k = self.k_proj.forward(x.clone(), pair(|a| a.k_proj.as_ref()));
         let v = self.v_proj.forward(x, pair(|a| a.v_proj.as_ref()));
         let kind = v.dtype();
-        let (q, k) = (rotary.turned(q, heads.scale()), rotary.turned(k, 1.0));
-        if let Span::Full(sight) = span {
-            let attended = attend_whole(q.cast(kind), k.cast(kind), v, sight, heads);
+        let (q, k) = (rotary.rotate(q, heads.scale()), rotary.rotate(k, 1.0));
+        if let ForwardMode::Full(mask) = mode {
+            let attended = attend_full_sequence(q.cast(kind), k.cast(kind), v, mask, heads);
             return self.o_proj.forward(attended, pair(|a| a.o_proj.as_ref()));
         }
         let split = |x: Tensor<2>, n| x.reshape([rows, n, heads.dim]);
@@ -232,9 +209,9 @@ impl Attention {
         let [k, v] = [k, v].map(|x| split(x, heads.key_value));
         // With a cache, in single precision.
         let v = v.cast(DType::F32);
-        let attended = match (span, cache) {
+        let attended = match (mode, cache) {
             (
-                Span::Prefill {
+                ForwardMode::Prefill {
                     slot, start, mask, ..
                 },
                 Some(cache),
@@ -243,7 +220,7 @@ impl Attention {
                 let (k, v) = cache.read(*slot..slot + 1, start + rows);
                 attend(by_head(q, 1), k, v, mask, heads)
             }
-            (Span::Decode(step), Some(cache)) => {
+            (ForwardMode::Decode(step), Some(cache)) => {
                 let written = |x: Tensor<3>| {
                     let flat = step.named_rows(x.reshape([rows, heads.key_value * heads.dim]));
                     let [n, _] = flat.dims();
@@ -253,7 +230,7 @@ impl Attention {
                 let (k, v) = cache.read(0..rows, step.keys);
                 attend(by_head(q, rows), k, v, &step.mask, heads)
             }
-            (Span::Full(_), _) => unreachable!("a pass over whole sequences"),
+            (ForwardMode::Full(_), _) => unreachable!("a pass over full sequences"),
             (_, None) => unreachable!("a cached pass without a cache"),
         };
         let attended = attended.cast(kind);

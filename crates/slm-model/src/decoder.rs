@@ -4,20 +4,20 @@ use std::sync::Arc;
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
-use crate::attention::{Attention, DecodeStep, Heads, Sight, Span, causal_mask};
-use crate::checkpoint::{Checkpoint, CheckpointError};
-use crate::config::ModelConfig;
+use crate::attention::{Attention, AttentionMask, DecodeStep, ForwardMode, causal_mask};
+use crate::config::{Heads, ModelConfig};
 use crate::device::is_cpu;
 use crate::feed_forward::FeedForward;
 use crate::frozen::{FrozenWeight, WeightFormat, computed_in};
+use crate::gradient_checkpointing::checkpointed;
 use crate::head::Head;
 use crate::kernel::norm;
 use crate::kv_cache::{KvCache, LayerCache};
 use crate::linear::FrozenLinear;
-use crate::lora::{Adapter, LayerAdapter, WholeModule};
-use crate::recompute::recomputed;
+use crate::lora::{Adapter, LayerAdapter, LoraSettings, SavedModule};
 use crate::rotary::Rotary;
 use crate::target::Target;
+use crate::weights::{Weights, WeightsError};
 
 /// Tokens that a prefill handles at a time; bounds the memory of its attention scores.
 const PREFILL_CHUNK: usize = 256;
@@ -62,41 +62,41 @@ impl Layer {
         x: Tensor<2>,
         eps: f64,
         rotary: &Rotary,
-        span: &Span,
+        mode: &ForwardMode,
         cache: Option<&mut LayerCache>,
         adapter: Option<&LayerAdapter>,
     ) -> Tensor<2> {
         let kind = x.dtype();
         let x = x.cast(DType::F32);
         let normed = rms_norm(x.clone(), &self.input_norm, eps).cast(kind);
-        let attended = self.attention.forward(normed, rotary, span, cache, adapter);
+        let attended = self.attention.forward(normed, rotary, mode, cache, adapter);
         let x = x + attended.cast(DType::F32);
         let normed = rms_norm(x.clone(), &self.post_attention_norm, eps).cast(kind);
         let x = x + self.feed_forward.forward(normed, adapter).cast(DType::F32);
         x.cast(kind)
     }
 
-    /// As [`Self::forward`] over whole sequences, with nothing kept for the backward pass but `x`.
-    fn recomputed(
+    /// [`Self::forward`] over full sequences with gradient checkpointing: only `x` is kept for the backward pass.
+    fn checkpointed(
         &self,
         x: Tensor<2>,
         eps: f64,
         rotary: &Rotary,
-        sight: &Arc<Sight>,
+        mask: &Arc<AttentionMask>,
         adapter: Option<&LayerAdapter>,
     ) -> Tensor<2> {
         let mut inputs = vec![x];
         inputs.extend(adapter.into_iter().flat_map(LayerAdapter::tensors));
-        let (layer, rotary, sight) = (self.clone(), rotary.clone(), sight.clone());
+        let (layer, rotary, mask) = (self.clone(), rotary.clone(), mask.clone());
         // Plain: a tracked tensor must not be part of the graph but as an input.
         let adapter = adapter.map(|pairs| pairs.over(pairs.tensors().map(Tensor::inner)));
-        let stretch = move |inputs: &[Tensor<2>]| {
+        let segment = move |inputs: &[Tensor<2>]| {
             let adapter = adapter.as_ref();
             let adapter = adapter.map(|pairs| pairs.over(inputs[1..].iter().cloned()));
-            let (x, span) = (inputs[0].clone(), Span::Full(&sight));
-            layer.forward(x, eps, &rotary, &span, None, adapter.as_ref())
+            let (x, mode) = (inputs[0].clone(), ForwardMode::Full(&mask));
+            layer.forward(x, eps, &rotary, &mode, None, adapter.as_ref())
         };
-        recomputed(stretch, inputs)
+        checkpointed(segment, inputs)
     }
 }
 
@@ -116,22 +116,22 @@ pub struct Decoder {
     device: Device,
     /// The number type of states between layers, and of products.
     kind: DType,
-    /// Of how many layers, from the first on, a training pass forgets the inside and computes it again.
-    recomputed_layers: usize,
+    /// Layers with gradient checkpointing, from the first on.
+    checkpointed_layers: usize,
 }
 
 impl Decoder {
-    /// Brings a checkpoint's weights onto `device` in single precision; `progress` hears of each layer done, as
+    /// Brings a model's weights onto `device` in single precision; `progress` hears of each layer done, as
     /// `(done, total)`.
     ///
     /// # Errors
-    /// What [`Checkpoint::tensor`] says: missing, truncated, or of a shape that the config contradicts.
+    /// What [`Weights::tensor`] says: missing, truncated, or of a shape that the config contradicts.
     pub fn load(
-        checkpoint: &Checkpoint,
+        weights: &Weights,
         device: &Device,
         progress: impl FnMut(usize, usize),
-    ) -> Result<Self, CheckpointError> {
-        Self::load_as(checkpoint, WeightFormat::F32, device, progress)
+    ) -> Result<Self, WeightsError> {
+        Self::load_as(weights, WeightFormat::F32, device, progress)
     }
 
     /// As [`Self::load`], with matrices in a format of choice, which is possible on the device.
@@ -139,16 +139,16 @@ impl Decoder {
     /// # Errors
     /// As [`Self::load`].
     pub fn load_as(
-        checkpoint: &Checkpoint,
+        weights: &Weights,
         format: WeightFormat,
         device: &Device,
         mut progress: impl FnMut(usize, usize),
-    ) -> Result<Self, CheckpointError> {
-        let config = checkpoint.config().clone();
+    ) -> Result<Self, WeightsError> {
+        let config = weights.config().clone();
         let kind = computed_in(format, device);
-        let matrix = |name: &str| FrozenWeight::load(checkpoint, name, format, device);
-        let vector = |name: &str| -> Result<Tensor<1>, CheckpointError> {
-            let tensor = checkpoint.tensor(name)?;
+        let matrix = |name: &str| FrozenWeight::load(weights, name, format, device);
+        let vector = |name: &str| -> Result<Tensor<1>, WeightsError> {
+            let tensor = weights.tensor(name)?;
             Ok(Tensor::from_data(
                 TensorData::new(tensor.values, tensor.shape),
                 device,
@@ -157,10 +157,9 @@ impl Decoder {
         let embedding = matrix("model.embed_tokens.weight")?;
         let mut layers = Vec::with_capacity(config.num_hidden_layers);
         for index in 0..config.num_hidden_layers {
-            let linear = |target: Target| -> Result<FrozenLinear, CheckpointError> {
+            let linear = |target: Target| -> Result<FrozenLinear, WeightsError> {
                 let module = format!("model.{}", target.module_path(index));
-                let has_bias = config.qkv_bias
-                    && matches!(target, Target::QProj | Target::KProj | Target::VProj);
+                let has_bias = target.has_bias(&config);
                 Ok(FrozenLinear {
                     weight: matrix(&format!("{module}.weight"))?,
                     bias: if has_bias {
@@ -203,17 +202,18 @@ impl Decoder {
             head,
             device: device.clone(),
             kind,
-            recomputed_layers: 0,
+            checkpointed_layers: 0,
         })
     }
 
-    /// The same weights, with the choice of how many layers a training pass keeps only the input of, and computes the
-    /// inside again, which takes up to a half more time; of the others it keeps all, which takes memory. They are the
-    /// first: when the backward pass comes to them, the others have gone. More than there are stands for all. On the CPU
-    /// the choice changes no bit of a result.
+    /// Enables gradient checkpointing on the first `checkpointed_layers` layers: only their inputs are kept and the
+    /// forward pass is rerun in backward (about 1.5x the time, a tenth of the activation memory).
+    ///
+    /// They are the first layers because the activations of the others are freed before backward reaches them. A number
+    /// above that of the layers means all. On the CPU no bit of a result changes.
     #[must_use]
-    pub fn with_recomputed_layers(mut self, recomputed_layers: usize) -> Self {
-        self.recomputed_layers = recomputed_layers;
+    pub fn with_gradient_checkpointing(mut self, checkpointed_layers: usize) -> Self {
+        self.checkpointed_layers = checkpointed_layers;
         self
     }
 
@@ -243,17 +243,29 @@ impl Decoder {
 
     /// The output projection: the adapter's where it has one of its own.
     pub fn head(&self, adapter: Option<&Adapter>) -> Head {
-        match adapter.and_then(|adapter| adapter.whole_module(WholeModule::LmHead)) {
+        match adapter.and_then(|adapter| adapter.saved_module(SavedModule::LmHead)) {
             Some(own) => Head::from(own),
             None => Head::frozen(self.head.clone()),
         }
     }
 
-    /// The frozen weight of a module that an adapter may train as a whole.
-    pub(crate) fn whole_module(&self, module: WholeModule) -> &FrozenWeight {
+    /// A fresh adapter for this model, which leaves its output as it is.
+    ///
+    /// By default A is uniform in ±1/sqrt(in) and B zero, as in PEFT; magnitudes begin as the norms of the weight's rows.
+    /// `device` decides whether the parameters can be trained (an autodiff device) or only used.
+    ///
+    /// The settings are those that [`LoraSettings::check`] has seen.
+    pub fn init_adapter(&self, settings: &LoraSettings, seed: u64, device: &Device) -> Adapter {
+        let weight = |layer, target| self.weight(layer, target);
+        let saved_module = |module| self.saved_module(module);
+        Adapter::init(settings, &self.config, weight, saved_module, seed, device)
+    }
+
+    /// The frozen weight of a module that an adapter may train in full.
+    pub(crate) fn saved_module(&self, module: SavedModule) -> &FrozenWeight {
         match module {
-            WholeModule::EmbedTokens => &self.embedding,
-            WholeModule::LmHead => &self.head,
+            SavedModule::EmbedTokens => &self.embedding,
+            SavedModule::LmHead => &self.head,
         }
     }
 
@@ -276,10 +288,10 @@ impl Decoder {
         &linear.weight
     }
 
-    /// States after the final norm for whole sequences, without a cache: the training path.
+    /// States after the final norm for full sequences, without a cache: the training path.
     ///
-    /// Padding stands at the end of a sequence, where causal attention keeps it out of every
-    /// real token's sight.
+    /// Padding stands at the end of a sequence, where causal attention hides it from every
+    /// real token.
     ///
     /// # Shapes
     /// `tokens`: `batch` sequences of equal length, one after the other; returns
@@ -293,8 +305,8 @@ impl Decoder {
         let length = tokens.len() / batch;
         assert_eq!(tokens.len(), batch * length, "sequences of unequal length");
         let positions: Vec<usize> = (0..length).collect();
-        let sight = Arc::new(Sight::causal(batch, length));
-        self.forward(tokens, &positions, &Span::Full(&sight), None, adapter)
+        let mask = Arc::new(AttentionMask::causal(batch, length));
+        self.forward(tokens, &positions, &ForwardMode::Full(&mask), None, adapter)
     }
 
     /// As [`Self::hidden_states`], for sequences that are made of several texts.
@@ -321,11 +333,11 @@ impl Decoder {
                 positions.extend(0..length);
             }
         }
-        let sight = Arc::new(Sight::packed(texts, length));
-        self.forward(tokens, &positions, &Span::Full(&sight), None, adapter)
+        let mask = Arc::new(AttentionMask::packed(texts, length));
+        self.forward(tokens, &positions, &ForwardMode::Full(&mask), None, adapter)
     }
 
-    /// Logits of every position of whole sequences, without a cache.
+    /// Logits of every position of full sequences, without a cache.
     ///
     /// # Shapes
     /// `tokens` as in [`Self::hidden_states`]; returns `[batch * length, vocab_size]`
@@ -361,12 +373,12 @@ impl Decoder {
             filled.resize(n, 0);
             let positions: Vec<usize> = (start..start + n).collect();
             let mask = causal_mask(n, start, &self.device);
-            let span = Span::Prefill {
+            let mode = ForwardMode::Prefill {
                 slot,
                 start,
                 mask: &mask,
             };
-            let states = self.forward(&filled, &positions, &span, Some(cache), adapter);
+            let states = self.forward(&filled, &positions, &mode, Some(cache), adapter);
             last = Some(states.narrow(0, chunk.len() - 1, 1));
         }
         match last {
@@ -393,8 +405,8 @@ impl Decoder {
         for (&token, &(slot, _)) in tokens.iter().zip(at) {
             of_rows[slot] = token;
         }
-        let span = Span::Decode(&step);
-        let states = self.forward(&of_rows, &step.positions, &span, Some(cache), adapter);
+        let mode = ForwardMode::Decode(&step);
+        let states = self.forward(&of_rows, &step.positions, &mode, Some(cache), adapter);
         self.head(adapter).logits(step.named_rows(states))
     }
 
@@ -403,15 +415,15 @@ impl Decoder {
         &self,
         tokens: &[u32],
         positions: &[usize],
-        span: &Span,
+        mode: &ForwardMode,
         mut cache: Option<&mut KvCache>,
         adapter: Option<&Adapter>,
     ) -> Tensor<2> {
         let rotary = Rotary::new(&self.config, positions, &self.device);
         let mut x = self.embedded(tokens, adapter);
-        if let (Some(noise), Span::Full(sight)) = (adapter.and_then(|a| a.noise), span) {
+        if let (Some(noise), ForwardMode::Full(mask)) = (adapter.and_then(|a| a.noise), mode) {
             let shape = [tokens.len(), self.config.hidden_size];
-            let noise = noise.of_embeddings(shape, sight.length(), &self.device);
+            let noise = noise.of_embeddings(shape, mask.length(), &self.device);
             if let Some(noise) = noise {
                 x = x + noise.cast(self.kind);
             }
@@ -420,11 +432,11 @@ impl Decoder {
         for (index, layer) in self.layers.iter().enumerate() {
             let cache = cache.as_mut().map(|cache| &mut cache.layers[index]);
             let adapter = adapter.map(|adapter| adapter.layer(index));
-            x = match span {
-                Span::Full(sight) if index < self.recomputed_layers => {
-                    layer.recomputed(x, eps, &rotary, sight, adapter)
+            x = match mode {
+                ForwardMode::Full(mask) if index < self.checkpointed_layers => {
+                    layer.checkpointed(x, eps, &rotary, mask, adapter)
                 }
-                _ => layer.forward(x, eps, &rotary, span, cache, adapter),
+                _ => layer.forward(x, eps, &rotary, mode, cache, adapter),
             };
         }
         rms_norm(x.cast(DType::F32), &self.norm, eps)
@@ -432,7 +444,7 @@ impl Decoder {
 
     /// The tokens' rows of the embedding, tracked where that is trained.
     fn embedded(&self, tokens: &[u32], adapter: Option<&Adapter>) -> Tensor<2> {
-        let own = adapter.and_then(|adapter| adapter.whole_module(WholeModule::EmbedTokens));
+        let own = adapter.and_then(|adapter| adapter.saved_module(SavedModule::EmbedTokens));
         if let Some(own) = own {
             let ids: Vec<i64> = tokens.iter().map(|&id| i64::from(id)).collect();
             let data = TensorData::new(ids, [tokens.len()]);

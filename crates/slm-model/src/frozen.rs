@@ -1,4 +1,4 @@
-//! Matrices of the base model, which are never trained, as narrow as their device can hold them.
+//! Frozen weights: the base model's matrices, as narrow as their device can hold them.
 
 mod narrow;
 mod quantize;
@@ -8,11 +8,11 @@ use std::sync::Arc;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use half::bf16;
 
-use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::autograd::{Function, apply};
 use crate::device::is_cpu;
 use crate::kernel::{Values, linear, zeros};
-use crate::node::{Function, apply};
 use crate::weight_file::HostTensor;
+use crate::weights::{Weights, WeightsError};
 
 pub(crate) use narrow::NarrowMatrix;
 
@@ -54,9 +54,9 @@ impl WeightFormat {
         }
     }
 
-    /// Bytes that a checkpoint's weights take in this format on `device`, before any is read.
-    pub fn bytes(self, checkpoint: &Checkpoint, device: &Device) -> usize {
-        let tensors = checkpoint.config().tensors().into_iter();
+    /// Bytes that a model's weights take in this format on `device`, before any is read.
+    pub fn bytes(self, weights: &Weights, device: &Device) -> usize {
+        let tensors = weights.config().tensors().into_iter();
         let sizes = tensors.map(|(name, shape)| {
             let values: usize = shape.iter().product();
             if shape.len() < 2 {
@@ -64,7 +64,7 @@ impl WeightFormat {
             }
             match self {
                 Self::F32 => 4 * values,
-                Self::Q8 | Self::Q4 if is_cpu(device) => checkpoint
+                Self::Q8 | Self::Q4 if is_cpu(device) => weights
                     .packed_bytes(&name)
                     .or_else(|| quantize::bytes(&name, &shape, self))
                     .unwrap_or(2 * values),
@@ -97,31 +97,29 @@ impl FrozenWeight {
     /// Reads a matrix by Hugging Face's name.
     ///
     /// # Errors
-    /// What [`Checkpoint::tensor`] says.
+    /// What [`Weights::tensor`] says.
     pub(crate) fn load(
-        checkpoint: &Checkpoint,
+        weights: &Weights,
         name: &str,
         format: WeightFormat,
         device: &Device,
-    ) -> Result<Self, CheckpointError> {
+    ) -> Result<Self, WeightsError> {
         if format == WeightFormat::F32 {
-            let HostTensor { shape, values } = checkpoint.tensor(name)?;
+            let HostTensor { shape, values } = weights.tensor(name)?;
             let data = TensorData::new(values, shape);
             return Ok(Self::Dense(Tensor::from_data(data, device)));
         }
         if !is_cpu(device) {
-            let HostTensor { shape, values } = checkpoint.tensor(name)?;
+            let HostTensor { shape, values } = weights.tensor(name)?;
             let halves: Vec<bf16> = values.into_iter().map(bf16::from_f32).collect();
             let data = TensorData::new(halves, shape);
             return Ok(Self::Dense(Tensor::from_data(data, (device, DType::BF16))));
         }
         let narrow = match format {
-            WeightFormat::F32 | WeightFormat::Bf16 => {
-                NarrowMatrix::halves(&checkpoint.tensor(name)?)
-            }
-            WeightFormat::Q8 | WeightFormat::Q4 => match checkpoint.packed(name)? {
+            WeightFormat::F32 | WeightFormat::Bf16 => NarrowMatrix::halves(&weights.tensor(name)?),
+            WeightFormat::Q8 | WeightFormat::Q4 => match weights.packed(name)? {
                 Some(blocks) => NarrowMatrix::blocks(blocks),
-                None => NarrowMatrix::quantized(name, &checkpoint.tensor(name)?, format),
+                None => NarrowMatrix::quantized(name, &weights.tensor(name)?, format),
             },
         };
         Ok(Self::Narrow(Arc::new(narrow), device.clone()))
@@ -139,7 +137,7 @@ impl FrozenWeight {
     ///
     /// # Shapes
     /// `x`: `[n, in]`; returns `[n, out]`
-    pub(crate) fn times(&self, x: Tensor<2>) -> Tensor<2> {
+    pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         match self {
             Self::Dense(weight) if !is_cpu(&weight.device()) => {
                 let (found, own) = (x.dtype(), weight.dtype());
@@ -153,10 +151,10 @@ impl FrozenWeight {
     ///
     /// # Shapes
     /// `gradient`: `[n, out]`; returns `[n, in]`
-    pub(crate) fn back(&self, gradient: Tensor<2>) -> Tensor<2> {
+    pub(crate) fn backward(&self, gradient: Tensor<2>) -> Tensor<2> {
         match self {
             Self::Dense(weight) if is_cpu(&weight.device()) => {
-                linear::back(gradient, weight.clone())
+                linear::matmul(gradient, weight.clone())
             }
             Self::Dense(weight) => {
                 let (found, own) = (gradient.dtype(), weight.dtype());
@@ -165,7 +163,7 @@ impl FrozenWeight {
             Self::Narrow(weight, device) => {
                 let parts = weight.row_blocks(UNPACKED_AT_A_TIME).map(|rows| {
                     let of_rows = gradient.clone().narrow(1, rows.start, rows.len());
-                    linear::back(of_rows, unpacked(weight, rows, device))
+                    linear::matmul(of_rows, unpacked(weight, rows, device))
                 });
                 parts
                     .reduce(|a, b| a + b)
@@ -219,6 +217,15 @@ impl FrozenWeight {
     }
 }
 
+/// `x Wᵀ`, in the number type of `x`.
+///
+/// # Shapes
+/// `x`: `[n, in]`; `weight`: `[out, in]`; returns `[n, out]`
+pub(crate) fn matmul_transposed(x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
+    let weight = weight.clone().cast(x.dtype());
+    x.matmul(weight.transpose())
+}
+
 fn unpacked(weight: &NarrowMatrix, rows: std::ops::Range<usize>, device: &Device) -> Tensor<2> {
     let shape = [rows.len(), weight.columns()];
     let mut values = zeros(shape[0] * shape[1]);
@@ -235,11 +242,14 @@ impl Function<1> for Product {
 
     fn forward(&self, [x]: [Tensor<2>; 1]) -> (Tensor<2>, ()) {
         let (weight, device) = match &self.0 {
-            FrozenWeight::Dense(weight) => return (linear::times(x, weight.clone()), ()),
+            FrozenWeight::Dense(weight) => {
+                return (linear::matmul_transposed(x, weight.clone()), ());
+            }
             FrozenWeight::Narrow(weight, device) => (weight, device),
         };
         let parts = weight.row_blocks(UNPACKED_AT_A_TIME);
-        let parts = parts.map(|rows| linear::times(x.clone(), unpacked(weight, rows, device)));
+        let parts =
+            parts.map(|rows| linear::matmul_transposed(x.clone(), unpacked(weight, rows, device)));
         let mut parts: Vec<Tensor<2>> = parts.collect();
         let product = match parts.len() {
             1 => parts.remove(0),
@@ -249,7 +259,7 @@ impl Function<1> for Product {
     }
 
     fn backward(self, (): (), gradient: Tensor<2>, _: [bool; 1]) -> [Option<Tensor<2>>; 1] {
-        [Some(self.0.back(gradient))]
+        [Some(FrozenWeight::backward(&self.0, gradient))]
     }
 }
 
@@ -274,12 +284,12 @@ mod tests {
             let random = |shape| Tensor::<2>::random(shape, Distribution::Default, &device);
             let (x, gradient) = (random([5, 256]), random([5, 40]));
             let tracked = x.clone().autodiff().require_grad();
-            let product = weight.times(tracked.clone());
+            let product = weight.forward(tracked.clone());
             let plain = FrozenWeight::Dense(dense.clone());
-            assert_eq!(values(product.clone()), values(plain.times(x)));
+            assert_eq!(values(product.clone()), values(plain.forward(x)));
             let mut gradients = (product * gradient.clone()).sum().backward();
             let found = tracked.grad_remove(&mut gradients).expect("tracked");
-            assert_eq!(values(found), values(plain.back(gradient)));
+            assert_eq!(values(found), values(plain.backward(gradient)));
             let rows = values(weight.rows(&[3, 39, 3]));
             assert_eq!(rows[..256], values(dense.narrow(0, 3, 1)));
             assert_eq!(rows[..256], rows[512..]);

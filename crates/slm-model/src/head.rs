@@ -2,8 +2,7 @@
 
 use burn::tensor::{DType, Tensor};
 
-use crate::frozen::FrozenWeight;
-use crate::linear::product;
+use crate::frozen::{FrozenWeight, matmul_transposed};
 
 /// An output projection, `[vocab_size, hidden_size]`: the base model's or, where it is trained, an adapter's.
 #[derive(Clone, Debug)]
@@ -39,8 +38,8 @@ impl Head {
     /// `states`: `[n, hidden_size]`; returns `[n, vocab_size]`
     pub fn logits(&self, states: Tensor<2>) -> Tensor<2> {
         let logits = match &self.trained {
-            Some(weight) => product(states, weight),
-            None => self.weight.times(states),
+            Some(weight) => matmul_transposed(states, weight),
+            None => self.weight.forward(states),
         };
         logits.cast(DType::F32)
     }

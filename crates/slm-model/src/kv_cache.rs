@@ -4,8 +4,7 @@ use std::ops::Range;
 
 use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor};
 
-use crate::attention::Heads;
-use crate::config::ModelConfig;
+use crate::config::{Heads, ModelConfig};
 
 /// The cache of one layer. Every sequence has a slot and starts at its position 0.
 #[derive(Debug)]

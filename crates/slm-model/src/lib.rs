@@ -1,24 +1,26 @@
-//! The small language model: a frozen decoder of the Llama or Qwen2 family, LoRA adapters beside it,
+//! The small language model: a frozen decoder of one of the families in [`Family::ALL`], LoRA adapters beside it,
 //! its weights on disk, its tokenizer, and generation.
 //!
-//! The crate knows no recipe, benchmark or terminal. [`Checkpoint`] is what lies on disk, [`Decoder`]
+//! The crate knows no recipe, benchmark or terminal. [`Weights`] is what lies on disk, [`Decoder`]
 //! what computes; an [`Adapter`] is handed in with each call, so that the base model and all
 //! its adapters share one copy of the weights.
 
 mod adapter;
 mod attention;
+mod autograd;
 #[doc(hidden)]
 pub mod bench;
 mod chat;
-mod checkpoint;
 mod config;
 mod decoder;
 mod device;
 mod engine;
+mod family;
 mod feed_forward;
 mod frozen;
 mod generation;
 mod gguf;
+mod gradient_checkpointing;
 mod head;
 mod kernel;
 mod kv_cache;
@@ -28,26 +30,28 @@ pub mod loss;
 mod merge;
 #[cfg(test)]
 mod mutants;
-mod node;
-mod recompute;
 mod rotary;
 mod runtime;
 mod safetensors;
 mod sampling;
 mod shape;
+mod simd;
 pub mod source;
 mod synthetic;
 mod target;
 mod tokenizer;
 mod weight_file;
+mod weights;
 
 pub use adapter::{AdapterError, AdapterOrigin, LoadedAdapter};
-pub use chat::{CODE_STOP, ChatError, ChatTemplate, CodeRequest, Message, Part, Role, Turns};
-pub use checkpoint::{Checkpoint, CheckpointError};
-pub use config::{Architecture, ConfigError, ModelConfig, RopeScaling};
+pub use chat::{
+    CODE_STOP, ChatError, ChatTemplate, CodeRequest, Message, OwnedTokens, Role, TokenOwner,
+};
+pub use config::{ConfigError, ModelConfig, RopeScaling};
 pub use decoder::Decoder;
 pub use device::{DeviceChoice, DeviceError, memory_bytes};
 pub use engine::{Engine, EngineAdapter, EngineCache};
+pub use family::Family;
 pub use frozen::WeightFormat;
 pub use generation::{
     Client, Completion, Finish, Generation, GenerationError, GenerationEvent, Request,
@@ -55,7 +59,7 @@ pub use generation::{
 pub use head::Head;
 pub use kernel::keep_freed_memory;
 pub use kv_cache::KvCache;
-pub use lora::{Adapter, Initial, LayerAdapter, LoraSettings, LowRank, Noise, WholeModule};
+pub use lora::{Adapter, Init, LayerAdapter, LoraSettings, LowRank, Noise, SavedModule};
 pub use merge::{MergeError, WeightType, write_merged, write_merged_gguf};
 pub use runtime::{Runtime, RuntimeAdapter, RuntimeCache};
 pub use sampling::Sampling;
@@ -64,3 +68,4 @@ pub use synthetic::{SyntheticType, UnknownType};
 pub use target::{PathPattern, PatternError, Target, Targets};
 pub use tokenizer::{DecodeStream, Tokenizer, TokenizerError};
 pub use weight_file::{HostTensor, hex, sha256_of_file};
+pub use weights::{Weights, WeightsError};

@@ -3,17 +3,8 @@
 use burn::tensor::Tensor;
 
 use crate::frozen::FrozenWeight;
-use crate::kernel::linear::adapted;
+use crate::kernel::linear::lora_linear;
 use crate::lora::LowRank;
-
-/// `x Wᵀ`, in the number type of `x`.
-///
-/// # Shapes
-/// `x`: `[n, in]`; `weight`: `[out, in]`; returns `[n, out]`
-pub(crate) fn product(x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
-    let weight = weight.clone().cast(x.dtype());
-    x.matmul(weight.transpose())
-}
 
 /// A frozen `y = x Wᵀ + b`, kept in the disk's layout and outside autodiff.
 #[derive(Clone, Debug)]
@@ -38,9 +29,11 @@ impl FrozenLinear {
             && self.weight.is_unpacked_at_once()
             && let Some(factors) = pair.alone()
         {
-            return adapted(x, &self.weight, self.bias.as_ref(), factors, pair.scale);
+            let weight = self.weight.clone();
+            let values = move || weight.values();
+            return lora_linear(x, values, self.bias.as_ref(), factors, pair.scale);
         }
-        let base = self.weight.times(x.clone());
+        let base = self.weight.forward(x.clone());
         let y = match lora {
             Some(pair) => pair.adapt(base, x, &self.weight),
             None => base,

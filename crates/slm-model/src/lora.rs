@@ -1,34 +1,36 @@
 //! LoRA: low-rank pairs beside the frozen linear layers, from a fresh adapter to the forward pass.
 
-mod magnitude;
-mod noise;
+mod dora;
+mod dropout;
+mod modules_to_save;
 mod pair;
-mod principal;
+mod pissa;
 mod settings;
-mod whole;
+mod synthetic;
 
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Tensor};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::decoder::Decoder;
+use crate::config::ModelConfig;
+use crate::frozen::FrozenWeight;
 use crate::target::Target;
 use crate::weight_file::HostTensor;
-use magnitude::weight_norms;
-use noise::Dropout;
+use dora::weight_norms;
+use dropout::Dropout;
+use modules_to_save::trained_copy;
 use pair::Start;
-use principal::principal_pair;
-use whole::trained_copy;
+use pissa::pissa_init;
 
-pub(crate) use magnitude::Magnitude;
-pub use noise::Noise;
+pub(crate) use dora::Magnitude;
+pub use dropout::Noise;
+pub use modules_to_save::SavedModule;
+pub(crate) use modules_to_save::SavedModules;
 pub use pair::LowRank;
-pub(crate) use pair::{on_host, parameter, parameter_id, place_of};
-pub use settings::{Initial, LoraSettings};
+pub(crate) use pair::{module_index, on_host, parameter, parameter_id};
+pub use settings::{Init, LoraSettings};
 pub(crate) use settings::{Patterns, Shapes};
-pub use whole::WholeModule;
-pub(crate) use whole::WholeModules;
 
 /// The pairs of one decoder layer; `None` where the adapter leaves a linear layer alone.
 #[derive(Module, Debug)]
@@ -112,8 +114,8 @@ impl LayerAdapter {
 #[derive(Module, Debug)]
 pub struct Adapter {
     pub(crate) layers: Vec<LayerAdapter>,
-    /// What is trained as a whole beside the pairs.
-    pub(crate) whole: WholeModules,
+    /// What is trained in full beside the pairs.
+    pub(crate) modules_to_save: SavedModules,
     /// What is random in one forward pass of training.
     #[module(skip)]
     pub(crate) noise: Option<Noise>,
@@ -125,9 +127,16 @@ impl Adapter {
     /// By default A is uniform in ±1/sqrt(in) and B zero, as in PEFT; magnitudes begin as the norms of the weight's rows.
     /// `device` decides whether the parameters can be trained (an autodiff device) or only used.
     ///
-    /// The settings are those that [`LoraSettings::check`] has seen.
-    pub fn init(settings: &LoraSettings, decoder: &Decoder, seed: u64, device: &Device) -> Self {
-        let config = decoder.config();
+    /// `weight` and `saved_module` give the base model's frozen weights. The settings are those that
+    /// [`LoraSettings::check`] has seen.
+    pub(crate) fn init<'a>(
+        settings: &LoraSettings,
+        config: &ModelConfig,
+        weight: impl Fn(usize, Target) -> &'a FrozenWeight,
+        saved_module: impl Fn(SavedModule) -> &'a FrozenWeight,
+        seed: u64,
+        device: &Device,
+    ) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let shapes = settings.shapes();
         let layers = (0..config.num_hidden_layers)
@@ -139,29 +148,29 @@ impl Adapter {
                     }
                     let (r, scale) = shapes.rank_and_scale(&module);
                     let (out_features, in_features) = target.shape(config);
-                    let place = place_of(layer, target);
-                    let weight = decoder.weight(layer, target);
-                    let (a, b) = match settings.initial {
-                        Initial::Uniform => {
+                    let index = module_index(layer, target);
+                    let weight = weight(layer, target);
+                    let (a, b) = match settings.init {
+                        Init::Uniform => {
                             let bound = 1.0 / (in_features as f32).sqrt();
                             let draw = |_| rng.random_range(-bound..bound);
                             let a = (0..r * in_features).map(draw).collect();
                             (a, vec![0.0; out_features * r])
                         }
-                        Initial::Principal => {
-                            let (a, b) = principal_pair(&weight.dense(), r, scale, seed ^ place);
+                        Init::Pissa => {
+                            let (a, b) = pissa_init(&weight.dense(), r, scale, seed ^ index);
                             (a.values, b.values)
                         }
                     };
                     let part = |values, shape, part| {
-                        parameter(values, shape, parameter_id(place, part), device)
+                        parameter(values, shape, parameter_id(index, part), device)
                     };
                     let magnitude = settings.use_dora.then(|| {
                         let HostTensor { shape, values } = on_host(weight_norms(weight));
                         Magnitude::new(part(values, [shape[0], shape[1]], 2))
                     });
                     let (a, b) = (part(a, [r, in_features], 0), part(b, [out_features, r], 1));
-                    let start = (settings.initial == Initial::Principal).then(|| Start {
+                    let start = (settings.init == Init::Pissa).then(|| Start {
                         a: a.val().inner(),
                         b: b.val().inner(),
                     });
@@ -175,14 +184,14 @@ impl Adapter {
                 }
             })
             .collect();
-        let whole = WholeModules::build(|module| {
-            let weight = decoder.whole_module(module);
+        let modules_to_save = SavedModules::build(|module| {
+            let weight = saved_module(module);
             let chosen = settings.modules_to_save.contains(&module);
             chosen.then(|| trained_copy(module, weight.dense(), device))
         });
         Self {
             layers,
-            whole,
+            modules_to_save,
             noise: None,
         }
     }
@@ -192,16 +201,16 @@ impl Adapter {
     /// Only pairs that began with a part of the weight differ from what stands in the file.
     #[must_use]
     pub fn resumed(self, settings: &LoraSettings, device: &Device) -> Self {
-        if settings.initial == Initial::Uniform {
+        if settings.init == Init::Uniform {
             return self;
         }
         let shapes = settings.shapes();
         let layers = self.layers.iter().enumerate().map(|(layer, pairs)| {
             let made = LayerAdapter::build::<std::convert::Infallible>(|target| {
                 let (_, scale) = shapes.rank_and_scale(&target.module_path(layer));
-                let place = place_of(layer, target);
+                let index = module_index(layer, target);
                 let pair = pairs.pair(target);
-                Ok(pair.map(|pair| pair.with_start_apart(scale, place, device)))
+                Ok(pair.map(|pair| pair.with_start_apart(scale, index, device)))
             });
             match made {
                 Ok(layer) => layer,
@@ -209,7 +218,7 @@ impl Adapter {
         });
         Self {
             layers: layers.collect(),
-            whole: self.whole.clone(),
+            modules_to_save: self.modules_to_save.clone(),
             noise: None,
         }
     }
@@ -223,8 +232,8 @@ impl Adapter {
             for (layer, pairs) in noisy.layers.iter_mut().enumerate() {
                 for target in Target::ALL {
                     if let Some(pair) = pairs.pair_mut(target) {
-                        let place = place_of(layer, target);
-                        pair.dropout = Some(Dropout { noise, place });
+                        let index = module_index(layer, target);
+                        pair.dropout = Some(Dropout { noise, index });
                     }
                 }
             }
@@ -251,20 +260,20 @@ impl Adapter {
         self.pairs().any(|(_, _, pair)| pair.magnitude.is_some())
     }
 
-    /// The weight of a module that is trained as a whole, `[vocab_size, hidden_size]`.
-    pub fn whole_module(&self, module: WholeModule) -> Option<Tensor<2>> {
-        self.whole.get(module).map(Param::val)
+    /// The weight of a module that is trained in full, `[vocab_size, hidden_size]`.
+    pub fn saved_module(&self, module: SavedModule) -> Option<Tensor<2>> {
+        self.modules_to_save.get(module).map(Param::val)
     }
 
     /// Identity of that weight.
-    pub fn whole_module_id(&self, module: WholeModule) -> Option<ParamId> {
-        self.whole.get(module).map(|weight| weight.id)
+    pub fn saved_module_id(&self, module: SavedModule) -> Option<ParamId> {
+        self.modules_to_save.get(module).map(|weight| weight.id)
     }
 
     /// All parameters, in the order of a forward pass.
     fn parameters(&self) -> impl Iterator<Item = &Param<Tensor<2>>> {
         let pairs = self.pairs().flat_map(|(_, _, pair)| pair.parameters());
-        pairs.chain(self.whole.iter().map(|(_, weight)| weight))
+        pairs.chain(self.modules_to_save.iter().map(|(_, weight)| weight))
     }
 
     /// Identities of the parameters, which key gradients and optimizer state.

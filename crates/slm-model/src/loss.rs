@@ -101,7 +101,7 @@ impl Chunk {
     fn new(states: Tensor<2>, head: &FrozenWeight, targets: &[usize]) -> Self {
         let target_weights = head.rows(targets).cast(DType::F32);
         let target_logits = (states.clone() * target_weights.clone()).sum_dim(1);
-        let logits = head.times(states);
+        let logits = head.forward(states);
         let Softmax {
             exponentials,
             sums,
@@ -109,14 +109,7 @@ impl Chunk {
         } = if is_cpu(&logits.device()) {
             softmax(logits)
         } else {
-            let max = logits.clone().max_dim(1);
-            let exponentials = (logits - max.clone()).exp();
-            let sums = exponentials.clone().sum_dim(1);
-            Softmax {
-                exponentials,
-                sums,
-                max,
-            }
+            plain_softmax(logits)
         };
         // The two logits first: they are large and close to each other.
         let losses = sums.clone().log() + (max - target_logits);
@@ -126,6 +119,18 @@ impl Chunk {
             target_weights,
             losses,
         }
+    }
+}
+
+/// The parts of a softmax in burn's operations, for any device.
+pub(crate) fn plain_softmax(logits: Tensor<2>) -> Softmax {
+    let max = logits.clone().max_dim(1);
+    let exponentials = (logits - max.clone()).exp();
+    let sums = exponentials.clone().sum_dim(1);
+    Softmax {
+        exponentials,
+        sums,
+        max,
     }
 }
 
@@ -185,7 +190,7 @@ pub fn chunked_cross_entropy(
         });
         // d loss / d h = softmax(h Wᵀ) W - W[target]
         gradients.push(count_only(
-            weight.back(exponentials) / sums - target_weights,
+            weight.backward(exponentials) / sums - target_weights,
         ));
     }
     let gradient = Tensor::cat(gradients, 0).div_scalar(count as f64);

@@ -3,6 +3,8 @@
 //! The sum is always taken in single precision over the dequantised weights and written in 16 or 32 bits; nothing is
 //! quantised again. Tensors are read, merged and written one at a time, so memory holds one of them.
 
+mod gguf;
+
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -11,12 +13,12 @@ use half::{bf16, f16};
 use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 
-use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::config::ConfigError;
-use crate::gguf::model_file::write_model;
-use crate::lora::{Adapter, LowRank, WholeModule};
+use crate::lora::{Adapter, LowRank, SavedModule};
 use crate::target::Target;
 use crate::weight_file::HostTensor;
+use crate::weights::{Weights, WeightsError};
+use gguf::write_model;
 
 /// Files of a Hugging Face folder that a merged model takes over as they are.
 const COPIED: [&str; 9] = [
@@ -89,7 +91,7 @@ impl WeightType {
 pub enum MergeError {
     /// The base model cannot be read.
     #[error(transparent)]
-    Checkpoint(Box<CheckpointError>),
+    Weights(Box<WeightsError>),
     /// The base model's shape cannot be said in `config.json`.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -115,9 +117,9 @@ pub enum MergeError {
     },
 }
 
-impl From<CheckpointError> for MergeError {
-    fn from(error: CheckpointError) -> Self {
-        Self::Checkpoint(Box::new(error))
+impl From<WeightsError> for MergeError {
+    fn from(error: WeightsError) -> Self {
+        Self::Weights(Box::new(error))
     }
 }
 
@@ -134,16 +136,16 @@ fn io_error(path: &Path) -> impl FnOnce(io::Error) -> MergeError + use<> {
 /// # Source
 /// Hu et al. 2021, arXiv:2106.09685, section 4.1 (no additional latency at inference).
 pub fn write_merged(
-    checkpoint: &Checkpoint,
+    weights: &Weights,
     adapter: &Adapter,
     folder: &Path,
     dtype: WeightType,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<(), MergeError> {
-    write_config(checkpoint, folder, dtype)?;
-    checkpoint.write_tokenizer(folder)?;
+    write_config(weights, folder, dtype)?;
+    weights.write_tokenizer(folder)?;
 
-    let tensors = checkpoint.config().tensors();
+    let tensors = weights.config().tensors();
     let mut header = Map::new();
     header.insert("__metadata__".to_owned(), json!({"format": "pt"}));
     let mut end = 0;
@@ -166,7 +168,7 @@ pub fn write_merged(
         .and_then(|()| out.write_all(&header))
         .map_err(failed())?;
     for (done, (name, _)) in tensors.iter().enumerate() {
-        let tensor = merged_tensor(checkpoint, adapter, name)?;
+        let tensor = merged_tensor(weights, adapter, name)?;
         let too_large = |v: &f32| v.abs() > f16::MAX.to_f32();
         if dtype == WeightType::F16 && tensor.values.iter().any(too_large) {
             return Err(MergeError::Overflow {
@@ -186,23 +188,23 @@ pub fn write_merged(
 /// # Errors
 /// The base model is no GGUF file or a broken one, or the disk is full; the file then holds a part of the model.
 pub fn write_merged_gguf(
-    checkpoint: &Checkpoint,
+    weights: &Weights,
     adapter: &Adapter,
     path: &Path,
     progress: impl FnMut(usize, usize),
 ) -> Result<(), MergeError> {
-    let Some(base) = checkpoint.gguf() else {
+    let Some(base) = weights.gguf() else {
         return Err(MergeError::NoGguf {
-            path: checkpoint.path().to_owned(),
+            path: weights.path().to_owned(),
         });
     };
     let file = File::create(path).map_err(io_error(path))?;
     write_model(
         base,
-        checkpoint.config(),
+        weights.config(),
         &mut BufWriter::with_capacity(1 << 20, file),
         |name| pair_of(adapter, name).is_some() || own_weight(adapter, name).is_some(),
-        |name| merged_tensor(checkpoint, adapter, name),
+        |name| merged_tensor(weights, adapter, name),
         |error| io_error(path)(error),
         progress,
     )
@@ -210,16 +212,16 @@ pub fn write_merged_gguf(
 
 /// A tensor of the merged model.
 fn merged_tensor(
-    checkpoint: &Checkpoint,
+    weights: &Weights,
     adapter: &Adapter,
     name: &str,
 ) -> Result<HostTensor, MergeError> {
     if let Some(module) = own_weight(adapter, name)
-        && let Some(own) = adapter.whole.host(module)
+        && let Some(own) = adapter.modules_to_save.host(module)
     {
         return Ok(own);
     }
-    let mut tensor = checkpoint.tensor(name)?;
+    let mut tensor = weights.tensor(name)?;
     if let Some(pair) = pair_of(adapter, name) {
         add_update(&mut tensor, pair);
     }
@@ -227,8 +229,8 @@ fn merged_tensor(
 }
 
 /// The module with this weight, if the adapter has one of its own.
-fn own_weight(adapter: &Adapter, name: &str) -> Option<WholeModule> {
-    let mut trained = adapter.whole.iter().map(|(module, _)| module);
+fn own_weight(adapter: &Adapter, name: &str) -> Option<SavedModule> {
+    let mut trained = adapter.modules_to_save.iter().map(|(module, _)| module);
     trained.find(|module| module.tensor_name() == name)
 }
 
@@ -265,24 +267,20 @@ fn add_update(weight: &mut HostTensor, pair: &LowRank) {
     });
 }
 
-fn write_config(
-    checkpoint: &Checkpoint,
-    folder: &Path,
-    dtype: WeightType,
-) -> Result<(), MergeError> {
-    let original = fs::read_to_string(checkpoint.path().join("config.json")).ok();
+fn write_config(weights: &Weights, folder: &Path, dtype: WeightType) -> Result<(), MergeError> {
+    let original = fs::read_to_string(weights.path().join("config.json")).ok();
     let parsed = original.and_then(|text| serde_json::from_str(&text).ok());
     let mut config: Map<String, Value> = match parsed {
         Some(config) => config,
-        None => checkpoint.config().to_json()?,
+        None => weights.config().to_json()?,
     };
     for quantised in ["quantization_config", "dtype"] {
         config.remove(quantised);
     }
     config.insert("torch_dtype".to_owned(), json!(dtype.torch_name()));
     let tie = "tie_word_embeddings";
-    if config.get(tie) == Some(&json!(true)) && !checkpoint.config().tie_word_embeddings {
-        // The head that is written is another than the embedding: see `Checkpoint::open`.
+    if config.get(tie) == Some(&json!(true)) && !weights.config().tie_word_embeddings {
+        // The head that is written is another than the embedding: see `Weights::open`.
         config.insert(tie.to_owned(), json!(false));
     }
     put_json(folder, "config.json", &Value::Object(config))
@@ -295,7 +293,7 @@ fn put_json(folder: &Path, name: &str, value: &Value) -> Result<(), MergeError> 
     fs::write(&path, text + "\n").map_err(io_error(&path))
 }
 
-impl Checkpoint {
+impl Weights {
     /// Writes the tokenizer and the chat template as transformers reads them.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use crate::config::ModelConfig;
 use crate::device::is_cpu;
-use crate::kernel::rotary::{Turns, turned};
+use crate::kernel::rotary::{RotaryTable, rotate};
 
 /// By which angle each pair of elements of a head turns at each position.
 ///
@@ -28,7 +28,7 @@ pub(crate) struct Rotary {
     cos: Tensor<3>,
     sin: Tensor<3>,
     /// The same on the host, a half of a head each.
-    turns: Turns,
+    table: RotaryTable,
 }
 
 impl Rotary {
@@ -52,7 +52,7 @@ impl Rotary {
         Self {
             cos: table(&cosines),
             sin: table(&sines),
-            turns: Turns {
+            table: RotaryTable {
                 cosines: Arc::new(cosines),
                 sines: Arc::new(sines),
                 head_dim,
@@ -60,23 +60,28 @@ impl Rotary {
         }
     }
 
-    /// Turns each head of `x` by its token's angles and multiplies it by a factor; in single precision.
+    /// Rotates each head of `x` by its token's angles and multiplies it by a factor; in single precision.
     ///
     /// # Shapes
     /// `x`: `[batch * positions, heads * head_dim]`, the positions repeating for every sequence of
     /// the batch; returns the same
-    pub(crate) fn turned(&self, x: Tensor<2>, factor: f32) -> Tensor<2> {
+    pub(crate) fn rotate(&self, x: Tensor<2>, factor: f32) -> Tensor<2> {
         let x = x.cast(DType::F32);
         if is_cpu(&x.device()) {
-            return turned(x, &self.turns, factor);
+            return rotate(x, &self.table, factor);
         }
+        self.rotate_plainly(x, factor)
+    }
+
+    /// The same in burn's operations, for any device.
+    pub(crate) fn rotate_plainly(&self, x: Tensor<2>, factor: f32) -> Tensor<2> {
         let [rows, width] = x.dims();
-        let dim = self.turns.head_dim;
+        let dim = self.table.head_dim;
         let heads = x.reshape([rows, width / dim, dim]);
         self.apply(heads).mul_scalar(factor).reshape([rows, width])
     }
 
-    /// Turns each head of `x` by its token's angles, in burn's operations.
+    /// Rotates each head of `x` by its token's angles, in burn's operations.
     ///
     /// # Shapes
     /// `x`: `[batch * positions, heads, head_dim]`, the positions repeating for every sequence of
@@ -87,16 +92,16 @@ impl Rotary {
         let half = dim / 2;
         let first = x.clone().narrow(2, 0, half);
         let second = x.clone().narrow(2, half, half);
-        let turned = Tensor::cat(vec![second.neg(), first], 2);
+        let rotated = Tensor::cat(vec![second.neg(), first], 2);
         if positions == rows {
-            return x * self.cos.clone() + turned * self.sin.clone();
+            return x * self.cos.clone() + rotated * self.sin.clone();
         }
         let batched = [rows / positions, positions, heads, dim];
         let (cos, sin) = (
             self.cos.clone().unsqueeze::<4>(),
             self.sin.clone().unsqueeze::<4>(),
         );
-        (x.reshape(batched) * cos + turned.reshape(batched) * sin).reshape([rows, heads, dim])
+        (x.reshape(batched) * cos + rotated.reshape(batched) * sin).reshape([rows, heads, dim])
     }
 }
 
@@ -117,11 +122,8 @@ mod tests {
             let rows = batch * positions.len();
             agree(
                 [normal([rows, heads * dim])],
-                |[x]| rotary.turned(x, 0.25),
-                |[x]| {
-                    let turned = rotary.apply(x.reshape([rows, heads, dim]));
-                    turned.mul_scalar(0.25).reshape([rows, heads * dim])
-                },
+                |[x]| rotary.rotate(x, 0.25),
+                |[x]| rotary.rotate_plainly(x, 0.25),
             );
         }
     }

@@ -2,7 +2,6 @@
 
 use burn::tensor::{Device, Tensor};
 
-use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::config::ModelConfig;
 use crate::decoder::Decoder;
 use crate::device::is_cpu;
@@ -11,6 +10,7 @@ use crate::frozen::WeightFormat;
 use crate::kv_cache::KvCache;
 use crate::lora::Adapter;
 use crate::sampling::greedy;
+use crate::weights::{Weights, WeightsError};
 
 /// A base model that is ready to generate.
 #[derive(Debug)]
@@ -44,17 +44,17 @@ pub enum RuntimeCache {
 }
 
 impl Runtime {
-    /// Brings a checkpoint's weights to where `device` is, in its native format; `progress` hears of each layer done,
+    /// Brings a model's weights to where `device` is, in its native format; `progress` hears of each layer done,
     /// as `(done, total)`.
     ///
     /// # Errors
-    /// What [`Checkpoint::tensor`] says.
+    /// What [`Weights::tensor`] says.
     pub fn load(
-        checkpoint: &Checkpoint,
+        weights: &Weights,
         device: &Device,
         progress: impl FnMut(usize, usize),
-    ) -> Result<Self, CheckpointError> {
-        Self::load_as(checkpoint, WeightFormat::native(device), device, progress)
+    ) -> Result<Self, WeightsError> {
+        Self::load_as(weights, WeightFormat::native(device), device, progress)
     }
 
     /// As [`Self::load`], with matrices in a format of choice. The CPU keeps them as they are on disk, whatever that is.
@@ -62,15 +62,15 @@ impl Runtime {
     /// # Errors
     /// As [`Self::load`].
     pub fn load_as(
-        checkpoint: &Checkpoint,
+        weights: &Weights,
         format: WeightFormat,
         device: &Device,
         progress: impl FnMut(usize, usize),
-    ) -> Result<Self, CheckpointError> {
+    ) -> Result<Self, WeightsError> {
         Ok(if is_cpu(device) {
-            Self::Engine(Engine::load(checkpoint, progress)?)
+            Self::Engine(Engine::load(weights, progress)?)
         } else {
-            Self::Device(Decoder::load_as(checkpoint, format, device, progress)?)
+            Self::Device(Decoder::load_as(weights, format, device, progress)?)
         })
     }
 
@@ -82,17 +82,17 @@ impl Runtime {
         }
     }
 
-    /// Brings an adapter to where the model is; `checkpoint` is the model's.
+    /// Brings an adapter to where the model is; `weights` are the model's.
     ///
     /// # Errors
     /// A weight of the base model that the adapter measures itself by cannot be read.
     pub fn adapter(
         &self,
         adapter: Adapter,
-        checkpoint: &Checkpoint,
-    ) -> Result<RuntimeAdapter, CheckpointError> {
+        weights: &Weights,
+    ) -> Result<RuntimeAdapter, WeightsError> {
         Ok(match self {
-            Self::Engine(_) => RuntimeAdapter::Engine(EngineAdapter::new(&adapter, checkpoint)?),
+            Self::Engine(_) => RuntimeAdapter::Engine(EngineAdapter::new(&adapter, weights)?),
             Self::Device(_) => RuntimeAdapter::Device(adapter),
         })
     }

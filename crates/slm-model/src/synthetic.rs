@@ -6,16 +6,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use burn::tensor::Device;
 use half::{bf16, f16};
 use rayon::prelude::*;
 
-use crate::config::ModelConfig;
-use crate::gguf::PackedTensor;
-use crate::gguf::dequantize::{TensorType, dequantize};
-use crate::lora::{
-    Adapter, LayerAdapter, LowRank, WholeModules, parameter, parameter_id, place_of,
-};
+use crate::gguf::dequantize::dequantize;
+use crate::gguf::{PackedTensor, TensorType};
 use crate::weight_file::HostTensor;
 
 /// How a synthetic model keeps its matrices.
@@ -194,44 +189,12 @@ fn head(kind: TensorType, deviation: f32) -> Vec<u8> {
     }
 }
 
-impl Adapter {
-    /// Plain LoRA of rank `r` on every linear layer, of scale 2, with drawn values in A and B: unlike a fresh adapter it
-    /// changes the model, and every one of its gradients is there.
-    pub fn synthetic(config: &ModelConfig, r: usize, seed: u64, device: &Device) -> Self {
-        let layers = (0..config.num_hidden_layers).map(|layer| {
-            let made = LayerAdapter::build::<std::convert::Infallible>(|target| {
-                let (out_features, in_features) = target.shape(config);
-                let place = place_of(layer, target);
-                let part = |shape: [usize; 2], deviation: f32, part| {
-                    let name = format!("lora.{place}.{part}");
-                    let stream = Stream::new(seed, &name);
-                    let values = (0..shape[0] * shape[1])
-                        .map(|i| stream.normal(i, deviation))
-                        .collect();
-                    parameter(values, shape, parameter_id(place, part), device)
-                };
-                let a = part([r, in_features], (in_features as f32).sqrt().recip(), 0);
-                let b = part([out_features, r], 0.1 / (r as f32).sqrt(), 1);
-                Ok(Some(LowRank::new(a, b, None, 2.0)))
-            });
-            match made {
-                Ok(layer) => layer,
-            }
-        });
-        Self {
-            layers: layers.collect(),
-            whole: WholeModules::build(|_| None),
-            noise: None,
-        }
-    }
-}
-
 /// Random numbers by their place.
 #[derive(Clone, Copy)]
-struct Stream(u64);
+pub(crate) struct Stream(u64);
 
 impl Stream {
-    fn new(seed: u64, name: &str) -> Self {
+    pub(crate) fn new(seed: u64, name: &str) -> Self {
         // FNV-1a; the finaliser of `bits` does the mixing.
         let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -251,7 +214,7 @@ impl Stream {
     }
 
     /// Near to a normal distribution about 0: the sum of four equally distributed numbers.
-    fn normal(self, place: usize, deviation: f32) -> f32 {
+    pub(crate) fn normal(self, place: usize, deviation: f32) -> f32 {
         let bits = self.bits(place as u64);
         let sum: u64 = [0, 16, 32, 48]
             .iter()
@@ -265,10 +228,12 @@ impl Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::Checkpoint;
     use crate::decoder::Decoder;
     use crate::engine::Engine;
+    use crate::lora::Adapter;
     use crate::shape::NamedShape;
+    use crate::weights::Weights;
+    use burn::tensor::Device;
 
     fn deviation(values: &[f32]) -> (f64, f64) {
         let n = values.len() as f64;
@@ -310,11 +275,11 @@ mod tests {
         for shape in ["tiny-qwen2", "tiny-llama"] {
             let shape: NamedShape = shape.parse().expect("a known shape");
             for (_, kind) in SyntheticType::ALL {
-                let checkpoint = Checkpoint::synthetic(shape, kind, 7);
-                let adapter = Adapter::synthetic(checkpoint.config(), 4, 3, &device);
-                let decoder = Decoder::load(&checkpoint, &device, |_, _| ()).expect("decoder");
-                let engine = Engine::load(&checkpoint, |_, _| ()).expect("engine");
-                let laid_out = crate::EngineAdapter::new(&adapter, &checkpoint).expect("adapter");
+                let weights = Weights::synthetic(shape, kind, 7);
+                let adapter = Adapter::synthetic(weights.config(), 4, 3, &device);
+                let decoder = Decoder::load(&weights, &device, |_, _| ()).expect("decoder");
+                let engine = Engine::load(&weights, |_, _| ()).expect("engine");
+                let laid_out = crate::EngineAdapter::new(&adapter, &weights).expect("adapter");
                 for adapted in [false, true] {
                     let logits = decoder.logits(&tokens, 1, adapted.then_some(&adapter));
                     let expected: Vec<f32> = logits

@@ -62,6 +62,11 @@ impl Target {
         format!("layers.{layer}.{block}.{}", self.name())
     }
 
+    /// Whether the frozen layer has a bias.
+    pub(crate) fn has_bias(self, config: &ModelConfig) -> bool {
+        config.qkv_bias && matches!(self, Self::QProj | Self::KProj | Self::VProj)
+    }
+
     /// `(out, in)` of the frozen weight.
     pub fn shape(self, config: &ModelConfig) -> (usize, usize) {
         let hidden = config.hidden_size;

@@ -18,9 +18,9 @@ use crate::gguf::metadata::Metadata;
 use crate::gguf::vocabulary::{self, VocabularyError};
 use rendered::Steps;
 
-pub(crate) use rendered::{Before, Placed, Regions};
+pub(crate) use rendered::{Before, Regions, TokenSpan};
 
-/// Tokens that end a turn or a text wherever a vocabulary has them as special tokens. Checkpoints often
+/// Tokens that end a turn or a text wherever a vocabulary has them as special tokens. Models often
 /// declare only one: Qwen2.5's GGUF files name `<|im_end|>` and not `<|endoftext|>`, which ends the model's
 /// plain texts. llama.cpp goes by names too.
 const END_TOKENS: [&str; 6] = [
@@ -265,7 +265,7 @@ impl Tokenizer {
         self.inner.get_vocab_size(true)
     }
 
-    /// All ids at which a generation ends: those the checkpoint declares, then those known by name.
+    /// All ids at which a generation ends: those the model declares, then those known by name.
     pub fn eos_ids(&self) -> &[u32] {
         &self.eos_token_ids
     }

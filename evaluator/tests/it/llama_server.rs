@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use slm_model::{Checkpoint, DeviceChoice, Message, Role, Runtime, Tokenizer};
+use slm_model::{DeviceChoice, Message, Role, Runtime, Tokenizer, Weights};
 
 use crate::endpoint::{lines, run_of};
 use crate::support::{Project, finish};
@@ -167,14 +167,14 @@ fn a_real_server_gives_the_built_in_models_answers_up_to_near_ties() {
         theirs.keys().collect::<Vec<_>>()
     );
 
-    let checkpoint = Checkpoint::open(&file).expect("a model");
-    let tokenizer = checkpoint.tokenizer().expect("a tokenizer");
-    let template = checkpoint
+    let weights = Weights::open(&file).expect("a model");
+    let tokenizer = weights.tokenizer().expect("a tokenizer");
+    let template = weights
         .chat_template()
         .expect("a template")
         .expect("has one");
     let (_, device) = DeviceChoice::Cpu.open().expect("a CPU");
-    let runtime = Runtime::load(&checkpoint, &device, |_, _| ()).expect("weights");
+    let runtime = Runtime::load(&weights, &device, |_, _| ()).expect("weights");
     let (mut equal, mut largest) = (0, 0.0f32);
     for (step, ours) in &ours {
         let theirs = &theirs[step];

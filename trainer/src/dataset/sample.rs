@@ -3,7 +3,8 @@
 use slm_cli::UserMistake;
 use slm_config::{Data, TrainOn, TrainOnEos};
 use slm_model::{
-    ChatError, ChatTemplate, CodeRequest, Message, Part, Tokenizer, TokenizerError, Turns,
+    ChatError, ChatTemplate, CodeRequest, Message, OwnedTokens, TokenOwner, Tokenizer,
+    TokenizerError,
 };
 
 use super::counts::{BadRow, Reason};
@@ -173,22 +174,22 @@ impl Encoder<'_> {
     }
 
     /// Texts as transformers encodes them, with added tokens recognised, between the tokens that begin and end a text.
-    fn plain(&self, prompt: &str, completion: &str) -> Result<Turns, TokenizerError> {
-        let mut turns = Turns::default();
-        turns.push(Part::Context, self.tokenizer.text_start()?);
-        turns.push(Part::Context, self.tokenizer.encode(prompt)?);
+    fn plain(&self, prompt: &str, completion: &str) -> Result<OwnedTokens, TokenizerError> {
+        let mut turns = OwnedTokens::default();
+        turns.push(TokenOwner::Context, self.tokenizer.text_start()?);
+        turns.push(TokenOwner::Context, self.tokenizer.encode(prompt)?);
         let completion = if prompt.is_empty() {
             self.tokenizer.encode(completion)?
         } else {
             self.tokenizer.encode_continuation(completion)?
         };
-        turns.push(Part::Answer(0), completion);
-        turns.push(Part::End(0), self.tokenizer.text_end());
+        turns.push(TokenOwner::Answer(0), completion);
+        turns.push(TokenOwner::End(0), self.tokenizer.text_end());
         Ok(turns)
     }
 
     /// Marks what the recipe says is learned.
-    fn example(&self, turns: Turns) -> Example {
+    fn example(&self, turns: OwnedTokens) -> Example {
         let last = turns.n_answers().saturating_sub(1);
         let Data {
             train_on,
@@ -196,11 +197,11 @@ impl Encoder<'_> {
             ..
         } = self.data;
         let answer_is_learned = |answer| *train_on != TrainOn::Completion || answer == last;
-        let is_learned = |part: &Part| match *part {
-            Part::Context => *train_on == TrainOn::All,
-            Part::NotLearned(_) => false,
-            Part::Answer(answer) => answer_is_learned(answer),
-            Part::End(answer) => {
+        let is_learned = |part: &TokenOwner| match *part {
+            TokenOwner::Context => *train_on == TrainOn::All,
+            TokenOwner::NotLearned(_) => false,
+            TokenOwner::Answer(answer) => answer_is_learned(answer),
+            TokenOwner::End(answer) => {
                 answer_is_learned(answer)
                     && match train_on_eos {
                         TrainOnEos::Turn => true,
@@ -209,12 +210,12 @@ impl Encoder<'_> {
                     }
             }
         };
-        let supervised = turns.parts.iter().map(is_learned).collect();
-        let spoken = |(&id, part): (&u32, &Part)| match (self.untaught_end, part) {
-            (Some(end), Part::End(_)) if id == end.token => end.instead,
+        let supervised = turns.owners.iter().map(is_learned).collect();
+        let spoken = |(&id, part): (&u32, &TokenOwner)| match (self.untaught_end, part) {
+            (Some(end), TokenOwner::End(_)) if id == end.token => end.instead,
             _ => id,
         };
-        let ids = turns.ids.iter().zip(&turns.parts).map(spoken).collect();
+        let ids = turns.ids.iter().zip(&turns.owners).map(spoken).collect();
         Example::new(ids, supervised)
     }
 }
@@ -223,19 +224,19 @@ impl Encoder<'_> {
 mod tests {
     use super::*;
     use slm_benchmarks::ScoringPhase;
-    use slm_model::{Checkpoint, Role};
+    use slm_model::{Role, Weights};
     use std::path::Path;
 
     fn tiny(model: &str) -> (Tokenizer, ChatTemplate) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("../crates/slm-model/tests/it/golden")
             .join(model);
-        let checkpoint = Checkpoint::open(&folder).expect("golden checkpoint");
-        let template = checkpoint
+        let weights = Weights::open(&folder).expect("golden checkpoint");
+        let template = weights
             .chat_template()
             .expect("template")
             .unwrap_or_else(ChatTemplate::chatml);
-        (checkpoint.tokenizer().expect("tokenizer"), template)
+        (weights.tokenizer().expect("tokenizer"), template)
     }
 
     fn sample(content: Content) -> Sample {

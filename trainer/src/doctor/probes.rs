@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use slm_config::Optim;
-use slm_model::{Adapter, Checkpoint, Decoder, DeviceChoice, KvCache, NamedShape, SyntheticType};
+use slm_model::{Adapter, Decoder, DeviceChoice, KvCache, NamedShape, SyntheticType, Weights};
 
 use super::verdict::Finding;
 use super::watch::{Report, Stop};
@@ -48,8 +48,8 @@ impl Variant {
     /// The same model and adapter on whatever device.
     fn on(&self, device: &Device) -> Result<Subject, Stop> {
         let shape: NamedShape = self.shape.parse()?;
-        let checkpoint = Checkpoint::synthetic(shape, self.weights, SEED);
-        let decoder = Decoder::load(&checkpoint, device, |_, _| ())?;
+        let weights = Weights::synthetic(shape, self.weights, SEED);
+        let decoder = Decoder::load(&weights, device, |_, _| ())?;
         let trainable = device.clone().autodiff();
         Ok(Subject {
             adapter: Adapter::synthetic(decoder.config(), RANK, SEED, &trainable),

@@ -6,7 +6,7 @@ use super::file::AdapterFile;
 use super::settings::PeftSettings;
 use super::{AdapterError, CONFIG_FILE, WEIGHTS_FILE};
 use crate::config::ModelConfig;
-use crate::lora::WholeModule;
+use crate::lora::SavedModule;
 
 /// What to do about an adapter that PEFT alone can apply.
 const MERGE_WITH_PEFT: &str =
@@ -38,7 +38,7 @@ pub(super) fn refuse_pickled(folder: &Path) -> Result<(), AdapterError> {
     })
 }
 
-/// Refuses an adapter that trains more than linear layers' pairs and whole modules of the base model's shape, or that
+/// Refuses an adapter that trains more than linear layers' pairs and modules in full of the base model's shape, or that
 /// was saved from a wrapped model.
 pub(super) fn refuse(
     file: &AdapterFile,
@@ -83,7 +83,7 @@ fn wrapped(file: &AdapterFile) -> Option<Cause> {
 
 /// LoRA beside the embedding or the head.
 fn low_rank_embedding(file: &AdapterFile, settings: &PeftSettings) -> Option<Cause> {
-    let module = WholeModule::ALL.into_iter().find(|module| {
+    let module = SavedModule::ALL.into_iter().find(|module| {
         let name = module.name();
         let in_file = file.places().any(|(place, _)| {
             let part = place
@@ -106,7 +106,7 @@ fn embedding_weights(
     settings: &PeftSettings,
     config: &ModelConfig,
 ) -> Option<Cause> {
-    WholeModule::ALL.into_iter().find_map(|module| {
+    SavedModule::ALL.into_iter().find_map(|module| {
         let name = module.name();
         let found = file.shape(name)?;
         let [rows, width] = module.shape(config);

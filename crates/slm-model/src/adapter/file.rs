@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::causes::refuse_pickled;
 use super::{AdapterError, MAGNITUDE, PREFIX, WEIGHTS_FILE, WRAPPER, io_error};
 use crate::safetensors::{SafetensorsError, SafetensorsFile};
 
@@ -18,7 +17,6 @@ impl AdapterFile {
     /// Opens the tensors' file of an adapter's folder and reads its header.
     pub(super) fn open(folder: &Path) -> Result<Self, AdapterError> {
         let path = folder.join(WEIGHTS_FILE);
-        refuse_pickled(folder)?;
         let file = SafetensorsFile::open(&path).map_err(adapter_error)?;
         let mut names = BTreeMap::new();
         for name in file.names() {

@@ -11,7 +11,7 @@ use super::settings::PeftSettings;
 use super::{AdapterError, CONFIG_FILE, LoadedAdapter, MAGNITUDE, WEIGHTS_FILE, io_error};
 use crate::config::ModelConfig;
 use crate::lora::{
-    Adapter, LayerAdapter, LowRank, Magnitude, WholeModules, parameter, parameter_id, place_of,
+    Adapter, LayerAdapter, LowRank, Magnitude, SavedModules, module_index, parameter, parameter_id,
 };
 use crate::weight_file::{read_bounded, sha256_of_file};
 
@@ -59,6 +59,7 @@ impl Adapter {
                 hint: "this model's embedding and head are one matrix; merge the adapter with PEFT and use that",
             });
         }
+        refuse_pickled(folder)?;
         let file = AdapterFile::open(folder)?;
         refuse(&file, &settings, config)?;
         let mut homes = Homes {
@@ -76,7 +77,7 @@ impl Adapter {
                 let (r, scale) = settings.rank_and_scale(&module);
                 let (out_features, in_features) = target.shape(config);
                 let mut take = |name: &str, part, shape: &[usize]| {
-                    let id = parameter_id(place_of(layer, target), part);
+                    let id = parameter_id(module_index(layer, target), part);
                     homes.fill(&format!("{module}.{name}"), shape, id)
                 };
                 let lora_a = take("lora_A", 0, &[r, in_features])?;
@@ -91,7 +92,7 @@ impl Adapter {
             })?);
         }
         let mut unreadable = None;
-        let whole = WholeModules::build(|module| {
+        let modules_to_save = SavedModules::build(|module| {
             if !settings.modules_to_save.contains(&module) {
                 return None;
             }
@@ -106,7 +107,7 @@ impl Adapter {
         }
         let adapter = Self {
             layers,
-            whole,
+            modules_to_save,
             noise: None,
         };
         let mut mismatches = homes.mismatches();
@@ -185,13 +186,13 @@ impl Homes<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::Checkpoint;
     use crate::mutants::mutants;
+    use crate::weights::Weights;
 
     #[test]
     fn mutated_adapters_end_in_an_error_or_an_adapter_but_never_in_a_panic() {
         let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden");
-        let base = Checkpoint::open(&golden.join("tiny-llama")).expect("a golden model");
+        let base = Weights::open(&golden.join("tiny-llama")).expect("a golden model");
         let read = |name: &str| {
             std::fs::read(golden.join("peft-variants/regex").join(name)).expect("a golden file")
         };
@@ -221,7 +222,7 @@ mod tests {
     #[test]
     fn settings_of_many_megabytes_are_refused_unread() {
         let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden/tiny-llama");
-        let base = Checkpoint::open(&golden).expect("a golden model");
+        let base = Weights::open(&golden).expect("a golden model");
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = std::fs::File::create(folder.path().join(CONFIG_FILE)).expect("a file");
         file.set_len(1 << 40).expect("a sparse file");

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{AdapterError, AdapterOrigin};
-use crate::lora::{Initial, LoraSettings, Patterns, Shapes, WholeModule};
+use crate::lora::{Init, LoraSettings, Patterns, SavedModule, Shapes};
 use crate::target::{PathPattern, Target, Targets};
 
 /// Settings that would change the result and that are not supported; PEFT's default is safe.
@@ -44,10 +44,10 @@ pub(super) fn config_json(settings: &LoraSettings, origin: &AdapterOrigin) -> Va
         Targets::Matching(pattern) => json!(pattern.as_str()),
     };
     // Ranks that undo the start stand beside those that were trained; the scale stays.
-    let (ranks, alphas) = match (settings.initial, settings.use_rslora) {
-        (Initial::Uniform, _) => (1, 1.0),
-        (Initial::Principal, false) => (2, 2.0),
-        (Initial::Principal, true) => (2, f64::sqrt(2.0)),
+    let (ranks, alphas) = match (settings.init, settings.use_rslora) {
+        (Init::Uniform, _) => (1, 1.0),
+        (Init::Pissa, false) => (2, 2.0),
+        (Init::Pissa, true) => (2, f64::sqrt(2.0)),
     };
     let whole = settings.modules_to_save.iter().map(|module| module.name());
     let whole: Vec<&str> = whole.collect();
@@ -114,7 +114,7 @@ fn read_targets(value: &Value) -> Result<Targets, String> {
 pub(super) struct PeftSettings {
     shapes: Shapes,
     pub(super) use_dora: bool,
-    pub(super) modules_to_save: Vec<WholeModule>,
+    pub(super) modules_to_save: Vec<SavedModule>,
     pub(super) targets: Targets,
     pub(super) origin: AdapterOrigin,
     pub(super) warnings: Vec<String>,
@@ -161,11 +161,11 @@ fn is_unset(key: &str, value: &Value) -> bool {
     }
 }
 
-/// The modules that are trained as a whole, if all of them are known.
-fn whole_modules(value: &Value) -> Option<Vec<WholeModule>> {
+/// The modules that are trained in full, if all of them are known.
+fn whole_modules(value: &Value) -> Option<Vec<SavedModule>> {
     let names = value.as_array()?.iter();
     names
-        .map(|name| WholeModule::from_name(name.as_str()?))
+        .map(|name| SavedModule::from_name(name.as_str()?))
         .collect()
 }
 

@@ -12,7 +12,7 @@
 //! nothing, six times out of six, if the prompt ends without it. So the ids of a prompt end before the newline
 //! for the first kind, and the completion begins with it; [`ChatTemplate::code_body`] takes it off.
 
-use super::{ChatError, ChatTemplate, Message, Part, Role, Turns, encode_after};
+use super::{ChatError, ChatTemplate, Message, OwnedTokens, Role, TokenOwner, encode_after};
 use crate::tokenizer::{Tokenizer, TokenizerError};
 
 /// Stop strings for completions of a [`CodeRequest`]: the line that closes the fence.
@@ -114,7 +114,7 @@ impl ChatTemplate {
         tokenizer: &Tokenizer,
         request: CodeRequest<'_>,
         body: &str,
-    ) -> Result<Turns, ChatError> {
+    ) -> Result<OwnedTokens, ChatError> {
         let mut answer = self.encode_code_completion(tokenizer, body)?;
         let mut end = encode_after(tokenizer, "", self.end_of_turn()?)?;
         if answer.ends_with(&end) {
@@ -123,10 +123,13 @@ impl ChatTemplate {
             // The end is plain text whose first token spans the fence: it cannot be told from the answer.
             end.clear();
         }
-        let mut turns = Turns::default();
-        turns.push(Part::Context, self.encode_code_request(tokenizer, request)?);
-        turns.push(Part::Answer(0), answer);
-        turns.push(Part::End(0), end);
+        let mut turns = OwnedTokens::default();
+        turns.push(
+            TokenOwner::Context,
+            self.encode_code_request(tokenizer, request)?,
+        );
+        turns.push(TokenOwner::Answer(0), answer);
+        turns.push(TokenOwner::End(0), end);
         Ok(turns)
     }
 

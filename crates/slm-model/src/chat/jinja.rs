@@ -46,8 +46,8 @@ pub(super) fn environment() -> Environment<'static> {
     environment.add_filter("lines", lines_filter);
     environment.add_filter("select", select);
     environment.add_filter("reject", reject);
-    environment.add_filter("selectattr", select_attr);
-    environment.add_filter("rejectattr", reject_attr);
+    environment.add_filter("selectattr", selectattr);
+    environment.add_filter("rejectattr", rejectattr);
     environment.add_function("raise_exception", |reason: String| {
         Err::<Value, _>(Error::new(ErrorKind::InvalidOperation, reason))
     });
@@ -55,47 +55,26 @@ pub(super) fn environment() -> Environment<'static> {
     environment
 }
 
-fn select(
-    state: &mut State,
-    value: Value,
-    test: Option<Cow<'_, str>>,
-    args: Rest<ValueOrKwargs>,
-) -> Result<Vec<Value>, Error> {
-    pay_for_tests(state, &value, &args)?;
-    filters::select(state, value, test, args)
+/// Defines a filter that pays for its tests of the items, and then runs minijinja's filter of the same name.
+macro_rules! testing_filter {
+    ($name:ident $(, $attribute:ident)?) => {
+        fn $name(
+            state: &mut State,
+            value: Value,
+            $($attribute: Cow<'_, str>,)?
+            test: Option<Cow<'_, str>>,
+            args: Rest<ValueOrKwargs>,
+        ) -> Result<Vec<Value>, Error> {
+            pay_for_tests(state, &value, &args)?;
+            filters::$name(state, value, $($attribute,)? test, args)
+        }
+    };
 }
 
-fn reject(
-    state: &mut State,
-    value: Value,
-    test: Option<Cow<'_, str>>,
-    args: Rest<ValueOrKwargs>,
-) -> Result<Vec<Value>, Error> {
-    pay_for_tests(state, &value, &args)?;
-    filters::reject(state, value, test, args)
-}
-
-fn select_attr(
-    state: &mut State,
-    value: Value,
-    attr: Cow<'_, str>,
-    test: Option<Cow<'_, str>>,
-    args: Rest<ValueOrKwargs>,
-) -> Result<Vec<Value>, Error> {
-    pay_for_tests(state, &value, &args)?;
-    filters::selectattr(state, value, attr, test, args)
-}
-
-fn reject_attr(
-    state: &mut State,
-    value: Value,
-    attr: Cow<'_, str>,
-    test: Option<Cow<'_, str>>,
-    args: Rest<ValueOrKwargs>,
-) -> Result<Vec<Value>, Error> {
-    pay_for_tests(state, &value, &args)?;
-    filters::rejectattr(state, value, attr, test, args)
-}
+testing_filter!(select);
+testing_filter!(reject);
+testing_filter!(selectattr, attribute);
+testing_filter!(rejectattr, attribute);
 
 /// Pays for a test of each item of a value, which may compare it with each argument.
 fn pay_for_tests(state: &State, value: &Value, args: &[ValueOrKwargs]) -> Result<(), Error> {

@@ -6,7 +6,7 @@
 //! - `program` runs a template within bounds, whoever wrote it
 //! - `rendering` finds the messages in a rendered conversation
 //! - `error` is what goes wrong
-//! - `turns` tells whose each token of a conversation is, so that the assistant's can be learned
+//! - `token_owners` tells whose each token of a conversation is, so that the assistant's can be learned
 //! - [`code`] is the one place that phrases a request for code, for training and evaluation alike
 
 mod clock;
@@ -15,11 +15,11 @@ mod error;
 mod jinja;
 mod program;
 mod rendering;
-mod turns;
+mod token_owners;
 
 pub use code::{CODE_STOP, CodeRequest};
 pub use error::ChatError;
-pub use turns::{Part, Turns};
+pub use token_owners::{OwnedTokens, TokenOwner};
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;

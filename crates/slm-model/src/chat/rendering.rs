@@ -21,14 +21,14 @@ pub(super) struct Rendering {
     /// The text, as transformers renders it.
     pub(super) text: String,
     /// Where the messages are in it, in the text's order. A message without words is nowhere.
-    pub(super) spans: Vec<Span>,
+    pub(super) spans: Vec<MessageSpan>,
     /// The messages of which words are missing.
     pub(super) incomplete: Vec<usize>,
 }
 
 /// Where a message is in the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Span {
+pub(super) struct MessageSpan {
     /// Its number.
     pub(super) message: usize,
     /// Its bytes, from its first to its last.
@@ -252,8 +252,8 @@ impl Marked {
         rest == Some("")
     }
 
-    fn spans(&self, parts: &[Parts], stripped: Option<&Self>) -> Vec<Span> {
-        let mut spans: Vec<Span> = Vec::new();
+    fn spans(&self, parts: &[Parts], stripped: Option<&Self>) -> Vec<MessageSpan> {
+        let mut spans: Vec<MessageSpan> = Vec::new();
         let mut at = 0;
         let mut last: Option<(usize, usize)> = None;
         for (n, &(i, j)) in self.words.iter().enumerate() {
@@ -271,7 +271,7 @@ impl Marked {
                     if let (Some(span), Some((message, _))) = (spans.last_mut(), last) {
                         span.extend_after(at..at + after, &parts[message]);
                     }
-                    let mut span = Span {
+                    let mut span = MessageSpan {
                         message: i,
                         range: word.clone(),
                         own: vec![word.clone()],
@@ -356,7 +356,7 @@ fn common_suffix(text: &str, lead: &str) -> usize {
         .map_or(0, |lead| lead.len())
 }
 
-impl Span {
+impl MessageSpan {
     /// Takes the bytes before the first word, which are the message's too.
     fn extend_before(&mut self, range: Range<usize>, parts: &Parts) {
         if range.is_empty() {

@@ -4,9 +4,10 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Architecture, ConfigError, ModelConfig, RopeScaling, head_dim_from, unsupported_rope,
+    ConfigError, ModelConfig, RopeScaling, head_dim_from, known_family, unsupported_rope,
     value_error,
 };
+use crate::family::Family;
 
 /// `config.json`, as far as it is read. Keys that change nothing for a decoder are left alone.
 #[derive(Deserialize)]
@@ -54,10 +55,6 @@ impl ModelConfig {
     /// # Errors
     /// The rotary frequencies are stretched in a way that only GGUF files write.
     pub(crate) fn to_json(&self) -> Result<Map<String, Value>, ConfigError> {
-        let class = match self.architecture {
-            Architecture::Llama => "LlamaForCausalLM",
-            Architecture::Qwen2 => "Qwen2ForCausalLM",
-        };
         let rope_scaling = match &self.rope_scaling {
             None => Value::Null,
             Some(RopeScaling::Linear { factor }) => {
@@ -84,8 +81,8 @@ impl ModelConfig {
             }
         };
         let value = json!({
-            "architectures": [class],
-            "model_type": self.architecture.name(),
+            "architectures": [self.family.class],
+            "model_type": self.family.model_type,
             "vocab_size": self.vocab_size,
             "hidden_size": self.hidden_size,
             "intermediate_size": self.intermediate_size,
@@ -114,9 +111,9 @@ impl ModelConfig {
     /// Missing optional keys take transformers' defaults.
     pub fn from_json(text: &str) -> Result<Self, ConfigError> {
         let raw: RawConfig = serde_json::from_str(text)?;
-        let architecture =
-            Architecture::from_name(&required(raw.model_type.clone(), "model_type")?)?;
-        refuse_variants(&raw, architecture)?;
+        let model_type = required(raw.model_type.clone(), "model_type")?;
+        let family = known_family(Family::of_model_type(&model_type), &model_type)?;
+        refuse_variants(&raw, family)?;
 
         let hidden_size = required(raw.hidden_size, "hidden_size")?;
         let num_attention_heads = required(raw.num_attention_heads, "num_attention_heads")?;
@@ -129,13 +126,13 @@ impl ModelConfig {
             .as_ref()
             .and_then(|rope| rope.rope_theta)
             .or(raw.rope_theta)
-            .unwrap_or(10_000.0);
+            .unwrap_or(family.rope_theta);
         let rope_scaling = match raw.rope_parameters.or(raw.rope_scaling) {
             Some(rope) => rope.scaling()?,
             None => None,
         };
         let config = Self {
-            architecture,
+            family,
             vocab_size: required(raw.vocab_size, "vocab_size")?,
             hidden_size,
             intermediate_size: required(raw.intermediate_size, "intermediate_size")?,
@@ -143,15 +140,17 @@ impl ModelConfig {
             num_attention_heads,
             num_key_value_heads: raw.num_key_value_heads.unwrap_or(num_attention_heads),
             head_dim,
-            rms_norm_eps: raw.rms_norm_eps.unwrap_or(1e-6),
+            rms_norm_eps: raw.rms_norm_eps.unwrap_or(family.rms_norm_eps),
             rope_theta,
             rope_scaling,
             max_position_embeddings: required(
                 raw.max_position_embeddings,
                 "max_position_embeddings",
             )?,
-            tie_word_embeddings: raw.tie_word_embeddings.unwrap_or(false),
-            qkv_bias: architecture == Architecture::Qwen2,
+            tie_word_embeddings: raw
+                .tie_word_embeddings
+                .unwrap_or(family.tie_word_embeddings),
+            qkv_bias: family.qkv_bias,
             eos_token_ids: token_ids(raw.eos_token_id.as_ref(), "eos_token_id")?,
             bos_token_id: token_ids(raw.bos_token_id.as_ref(), "bos_token_id")?
                 .first()
@@ -193,7 +192,7 @@ impl RawRope {
 
 /// Refuses what these families can be configured to do and the decoder does not compute:
 /// better an error than wrong logits.
-fn refuse_variants(raw: &RawConfig, architecture: Architecture) -> Result<(), ConfigError> {
+fn refuse_variants(raw: &RawConfig, family: &Family) -> Result<(), ConfigError> {
     let refuse = |key, found: &str, supported| {
         Err(ConfigError::Unsupported {
             key,
@@ -204,7 +203,7 @@ fn refuse_variants(raw: &RawConfig, architecture: Architecture) -> Result<(), Co
     if let Some(activation) = raw.hidden_act.as_deref().filter(|&act| act != "silu") {
         return refuse("hidden_act", activation, "silu");
     }
-    if architecture == Architecture::Llama && raw.attention_bias == Some(true) {
+    if !family.qkv_bias && raw.attention_bias == Some(true) {
         return refuse("attention_bias", "true", "false");
     }
     if raw.mlp_bias == Some(true) {

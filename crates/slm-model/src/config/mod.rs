@@ -3,9 +3,11 @@
 //! [`ModelConfig`] keeps Hugging Face's field names. It is checked when it is made, so that the decoder
 //! can rely on it: every dimension lies in a sane range and the head counts divide each other.
 
+mod heads;
 mod json;
 mod quantization;
 
+pub(crate) use heads::Heads;
 pub(crate) use json::token_ids;
 pub(crate) use quantization::{SETTINGS_FILES, refuse_quantised, refuse_quantised_tensors};
 
@@ -13,44 +15,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-/// A family of decoders that this crate can run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Architecture {
-    /// Llama and its kin (`SmolLM2`, Llama 3): no biases.
-    Llama,
-    /// Qwen2 and Qwen2.5: biases on the query, key and value projections.
-    Qwen2,
-}
-
-impl Architecture {
-    /// The names under which checkpoints announce the supported families.
-    pub const SUPPORTED: &[&str] = &["llama", "qwen2"];
-
-    /// The family called `name`: a `model_type` of `config.json` or a GGUF file's `general.architecture`.
-    pub fn from_name(name: &str) -> Result<Self, ConfigError> {
-        match name {
-            "llama" => Ok(Self::Llama),
-            "qwen2" => Ok(Self::Qwen2),
-            _ => Err(ConfigError::UnknownArchitecture {
-                found: name.to_owned(),
-            }),
-        }
-    }
-
-    /// The family's name, as in `model_type`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Llama => "llama",
-            Self::Qwen2 => "qwen2",
-        }
-    }
-}
-
-impl fmt::Display for Architecture {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+use crate::family::Family;
 
 /// How a model stretches its rotary frequencies beyond the context that it was pretrained on.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,7 +44,7 @@ pub enum RopeScaling {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelConfig {
     /// The family.
-    pub architecture: Architecture,
+    pub family: &'static Family,
     /// Rows of the embedding; may exceed the tokenizer's vocabulary (padding rows).
     pub vocab_size: usize,
     /// Width of the residual stream.
@@ -106,10 +71,10 @@ pub struct ModelConfig {
     pub tie_word_embeddings: bool,
     /// Whether the query, key and value projections carry biases.
     pub qkv_bias: bool,
-    /// Ids that end a generation, as the checkpoint declares them. The tokenizer knows more of them:
+    /// Ids that end a generation, as the model declares them. The tokenizer knows more of them:
     /// generation asks [`Tokenizer::eos_ids`](crate::tokenizer::Tokenizer::eos_ids).
     pub eos_token_ids: Vec<u32>,
-    /// Id that begins a sequence, if the checkpoint declares one.
+    /// Id that begins a sequence, if the model declares one.
     pub bos_token_id: Option<u32>,
 }
 
@@ -120,7 +85,10 @@ pub enum ConfigError {
     #[error("no valid model configuration: {0}")]
     Json(#[from] serde_json::Error),
     /// A family that this crate does not know.
-    #[error("unknown architecture `{found}`\nhint: supported are {}", Architecture::SUPPORTED.join(", "))]
+    #[error(
+        "unknown architecture `{found}`\nhint: supported are {}",
+        supported_families()
+    )]
     UnknownArchitecture {
         /// The name as it stands in the file.
         found: String,
@@ -161,6 +129,21 @@ pub enum ConfigError {
         /// What is supported.
         supported: &'static str,
     },
+}
+
+fn supported_families() -> String {
+    let names: Vec<&str> = Family::ALL.iter().map(|family| family.model_type).collect();
+    names.join(", ")
+}
+
+/// Turns an unknown family into an error.
+pub(crate) fn known_family(
+    found: Option<&'static Family>,
+    name: &str,
+) -> Result<&'static Family, ConfigError> {
+    found.ok_or_else(|| ConfigError::UnknownArchitecture {
+        found: name.to_owned(),
+    })
 }
 
 impl ModelConfig {
@@ -386,7 +369,7 @@ pub(crate) fn unsupported_rope(kind: &str) -> ConfigError {
     }
 }
 
-/// The width of a head where the checkpoint does not name it.
+/// The width of a head where the model does not name it.
 pub(crate) fn head_dim_from(hidden_size: usize, heads: usize) -> Result<usize, ConfigError> {
     if heads == 0 || !hidden_size.is_multiple_of(heads) {
         let expected = format!("a divisor of hidden_size, {hidden_size}");

@@ -1,90 +1,11 @@
 //! An adapter, laid out for the engine.
 
-use super::codes::Inputs;
 use super::linear::Linear;
 use super::matrix::Matrix;
-use super::vector::{Row, WIDTH};
-use crate::checkpoint::{Checkpoint, CheckpointError};
-use crate::lora::{Adapter, LowRank, WholeModule};
+use super::pair::{LayerPairs, Pair};
+use crate::lora::{Adapter, LowRank, SavedModule};
 use crate::target::Target;
-
-/// The low-rank pair beside one linear layer.
-#[derive(Debug)]
-pub(crate) struct Pair {
-    /// `[r, in]`
-    a: Matrix,
-    /// `[out, r]`
-    b: Matrix,
-    scale: f32,
-    /// What each output is multiplied by, with `DoRA`.
-    factors: Option<Vec<f32>>,
-}
-
-impl Pair {
-    fn new(pair: &LowRank, factors: Option<Vec<f32>>) -> Self {
-        let (a, b) = (pair.host_a(), pair.host_b());
-        Self {
-            a: Matrix::from_values(&a.values, a.shape[1]),
-            b: Matrix::from_values(&b.values, b.shape[1]),
-            scale: pair.scale as f32,
-            factors,
-        }
-    }
-
-    /// `scale * (x Aᵀ)`.
-    ///
-    /// # Shapes
-    /// `x`: `[n, in]`; returns `[n, r]`
-    pub(crate) fn narrow(&self, x: &[f32], n: usize) -> Vec<f32> {
-        let rank = self.a.out_features;
-        let mut narrow = vec![0.0; n * rank];
-        let x = Inputs::new(x, false);
-        let mut out = vec![[0.0; WIDTH]; n];
-        for panel in 0..self.a.panels() {
-            out.fill([0.0; WIDTH]);
-            self.a.add_products(panel, &x, &mut out);
-            for (to, from) in narrow.chunks_mut(rank).zip(&out) {
-                for (to, from) in to[panel * WIDTH..].iter_mut().zip(from) {
-                    *to = self.scale * from;
-                }
-            }
-        }
-        narrow
-    }
-
-    /// Adds the pair's part to one panel of the frozen layer's outputs.
-    ///
-    /// # Shapes
-    /// `narrow`: `[n, r]`; `out`: `[n, WIDTH]`
-    pub(crate) fn apply(&self, panel: usize, narrow: &[f32], out: &mut [Row]) {
-        let mut update = vec![[0.0; WIDTH]; out.len()];
-        self.b
-            .add_products(panel, &Inputs::new(narrow, false), &mut update);
-        for (out, update) in out.iter_mut().zip(&update) {
-            for (out, update) in out.iter_mut().zip(update) {
-                *out += update;
-            }
-        }
-        if let Some(factors) = &self.factors {
-            for out in out {
-                for (out, factor) in out.iter_mut().zip(&factors[panel * WIDTH..]) {
-                    *out *= factor;
-                }
-            }
-        }
-    }
-}
-
-/// The pairs of one layer, by target.
-#[derive(Debug)]
-pub(crate) struct LayerPairs(Vec<(Target, Pair)>);
-
-impl LayerPairs {
-    pub(crate) fn get(&self, target: Target) -> Option<&Pair> {
-        let (_, pair) = self.0.iter().find(|(of, _)| *of == target)?;
-        Some(pair)
-    }
-}
+use crate::weights::{Weights, WeightsError};
 
 /// An adapter for an [`Engine`](super::Engine).
 #[derive(Debug)]
@@ -97,33 +18,33 @@ pub struct EngineAdapter {
 }
 
 impl EngineAdapter {
-    /// Lays an adapter out; `checkpoint` is that of its base model, which `DoRA` measures itself by.
+    /// Lays an adapter out; `weights` are those of its base model, which `DoRA` measures itself by.
     ///
     /// # Errors
     /// A weight of the base model cannot be read.
-    pub fn new(adapter: &Adapter, checkpoint: &Checkpoint) -> Result<Self, CheckpointError> {
-        let layers = 0..checkpoint.config().num_hidden_layers;
+    pub fn new(adapter: &Adapter, weights: &Weights) -> Result<Self, WeightsError> {
+        let layers = 0..weights.config().num_hidden_layers;
         let layers = layers.map(|index| {
             let mut pairs = Vec::new();
             for target in Target::ALL {
                 if let Some(pair) = adapter.layer(index).pair(target) {
-                    let factors = factors(pair, checkpoint, target, index)?;
+                    let factors = factors(pair, weights, target, index)?;
                     pairs.push((target, Pair::new(pair, factors)));
                 }
             }
             Ok(LayerPairs(pairs))
         });
         let own = |module| {
-            let weight = adapter.whole.host(module)?;
+            let weight = adapter.modules_to_save.host(module)?;
             Some(Linear {
                 weight: Matrix::from_values(&weight.values, weight.shape[1]),
                 bias: None,
             })
         };
         Ok(Self {
-            layers: layers.collect::<Result<_, CheckpointError>>()?,
-            embedding: own(WholeModule::EmbedTokens),
-            head: own(WholeModule::LmHead),
+            layers: layers.collect::<Result<_, WeightsError>>()?,
+            embedding: own(SavedModule::EmbedTokens),
+            head: own(SavedModule::LmHead),
         })
     }
 }
@@ -131,14 +52,14 @@ impl EngineAdapter {
 /// Magnitude over length, for each row of the adapted weight.
 fn factors(
     pair: &LowRank,
-    checkpoint: &Checkpoint,
+    weights: &Weights,
     target: Target,
     layer: usize,
-) -> Result<Option<Vec<f32>>, CheckpointError> {
+) -> Result<Option<Vec<f32>>, WeightsError> {
     if pair.lora_magnitude_vector().is_none() {
         return Ok(None);
     }
     let name = format!("model.{}.weight", target.module_path(layer));
-    let weight = checkpoint.tensor(&name)?;
+    let weight = weights.tensor(&name)?;
     Ok(pair.host_factors(&weight))
 }

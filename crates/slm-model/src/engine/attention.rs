@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::vector::{Row, WIDTH, exponentials, multiply};
-use crate::attention::Heads;
+use crate::config::Heads;
+use crate::simd::{Row, WIDTH, exponentials, multiply};
 
 /// Rows that attend together: they share the loads of keys and values.
 const BLOCK: usize = 8;

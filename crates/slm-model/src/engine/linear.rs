@@ -2,10 +2,11 @@
 
 use rayon::prelude::*;
 
-use super::adapter::Pair;
-use super::codes::Inputs;
 use super::matrix::Matrix;
-use super::vector::{Row, WIDTH};
+use super::pair::Pair;
+use crate::gguf::PackedTensor;
+use crate::kernel::packed::Inputs;
+use crate::simd::{Row, WIDTH};
 
 /// From so many rows on, results are put in order on all cores.
 const MANY_ROWS: usize = 16;
@@ -16,6 +17,16 @@ pub(crate) struct Linear {
     pub(crate) weight: Matrix,
     /// `[out]`
     pub(crate) bias: Option<Vec<f32>>,
+}
+
+impl Linear {
+    /// A layer without a bias, of blocks as in a GGUF file.
+    pub(crate) fn of_blocks(blocks: &PackedTensor) -> Self {
+        Self {
+            weight: Matrix::from_packed(blocks),
+            bias: None,
+        }
+    }
 }
 
 /// A layer, and the adapter's part beside it.

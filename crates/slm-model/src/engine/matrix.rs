@@ -4,9 +4,12 @@ use std::cell::RefCell;
 
 use half::bf16;
 
-use super::codes::{CodedPanels, DEPTH, HalfRow, Inputs, Unpacked, are_few, multiply_halves};
-use super::vector::{Row, WIDTH, multiply, widen};
 use crate::gguf::PackedTensor;
+use crate::kernel::packed::{
+    CodedPanels, DEPTH, HalfRow, Inputs, Unpacked, are_few, multiply_halves,
+};
+use crate::simd::{Row, WIDTH, multiply, widen};
+use crate::weights::{Weights, WeightsError};
 
 thread_local! {
     /// Kept, because zeroing it each time shows.
@@ -33,6 +36,19 @@ enum Storage {
 }
 
 impl Matrix {
+    /// Reads a matrix by Hugging Face's name and keeps it as narrow as it is on disk.
+    ///
+    /// # Errors
+    /// As [`Weights::tensor`].
+    pub(crate) fn load(weights: &Weights, name: &str) -> Result<Self, WeightsError> {
+        if let Some(packed) = weights.packed(name)? {
+            return Ok(Self::from_packed(&packed));
+        }
+        // Reports what is wrong with the tensor.
+        let tensor = weights.tensor(name)?;
+        Ok(Self::from_values(&tensor.values, tensor.shape[1]))
+    }
+
     /// # Shapes
     /// `values`: `[out, in]`, row-major
     pub(crate) fn from_values(values: &[f32], in_features: usize) -> Self {

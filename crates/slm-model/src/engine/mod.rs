@@ -2,9 +2,9 @@
 //!
 //! - [`Engine`] reads prompts and adds tokens, for several sequences side by side
 //! - `matrix` lays weights out; narrow ones stay narrow
-//! - `codes` unpacks them on their way into a product, whose groups are summed before they are scaled
 //! - `linear` and `attention` share the work out among the cores
-//! - `vector` holds the inner loops
+//! - [`kernel::packed`](crate::kernel::packed) unpacks them on their way into a product
+//! - [`simd`](crate::simd) holds the inner loops
 //!
 //! Every row is computed in one fixed order, whatever stands beside it: how requests are batched, how a prompt is cut
 //! into chunks, and whether its beginning was read before never changes a bit of the result.
@@ -13,26 +13,22 @@
 
 mod adapter;
 mod attention;
-mod codes;
 mod linear;
 mod matrix;
-mod vector;
+mod pair;
 
 pub use adapter::EngineAdapter;
-pub(crate) use matrix::Matrix;
-pub(crate) use vector::{
-    BLOCK, LANES, Row, WIDTH, exp, exponentials, inverse_rms, multiply, total, widen,
-};
+pub(crate) use linear::{Linear, project};
 
-use crate::attention::Heads;
-use crate::checkpoint::{Checkpoint, CheckpointError};
-use crate::config::ModelConfig;
+use crate::config::{Heads, ModelConfig};
 use crate::rotary::angles;
+use crate::simd::{inverse_rms, swiglu};
 use crate::target::Target;
-use adapter::{LayerPairs, Pair};
+use crate::weights::{Weights, WeightsError};
 use attention::Cache;
-use linear::{Adapted, Linear, project};
-use vector::swiglu;
+use linear::Adapted;
+use matrix::Matrix;
+use pair::{LayerPairs, Pair};
 
 /// Tokens of a prompt that are read at a time; bounds memory.
 const PREFILL_CHUNK: usize = 256;
@@ -70,31 +66,30 @@ pub struct Engine {
 pub struct EngineCache(Cache);
 
 impl Engine {
-    /// Reads a checkpoint's weights; `progress` hears of each layer done, as `(done, total)`.
+    /// Reads a model's weights; `progress` hears of each layer done, as `(done, total)`.
     ///
     /// # Errors
-    /// What [`Checkpoint::tensor`] says: missing, truncated, or of a shape that the config contradicts.
+    /// What [`Weights::tensor`] says: missing, truncated, or of a shape that the config contradicts.
     pub fn load(
-        checkpoint: &Checkpoint,
+        weights: &Weights,
         mut progress: impl FnMut(usize, usize),
-    ) -> Result<Self, CheckpointError> {
-        let config = checkpoint.config().clone();
-        let vector = |name: &str| checkpoint.tensor(name).map(|tensor| tensor.values);
-        let matrix = |name: &str| -> Result<Linear, CheckpointError> {
+    ) -> Result<Self, WeightsError> {
+        let config = weights.config().clone();
+        let vector = |name: &str| weights.tensor(name).map(|tensor| tensor.values);
+        let matrix = |name: &str| -> Result<Linear, WeightsError> {
             Ok(Linear {
-                weight: checkpoint.matrix(name)?,
+                weight: Matrix::load(weights, name)?,
                 bias: None,
             })
         };
         let mut layers = Vec::with_capacity(config.num_hidden_layers);
         for index in 0..config.num_hidden_layers {
-            let linear = |target: Target| -> Result<Linear, CheckpointError> {
+            let linear = |target: Target| -> Result<Linear, WeightsError> {
                 let module = format!("model.{}", target.module_path(index));
-                let has_bias = config.qkv_bias
-                    && matches!(target, Target::QProj | Target::KProj | Target::VProj);
+                let has_bias = target.has_bias(&config);
                 let bias = has_bias.then(|| vector(&format!("{module}.bias")));
                 Ok(Linear {
-                    weight: checkpoint.matrix(&format!("{module}.weight"))?,
+                    weight: Matrix::load(weights, &format!("{module}.weight"))?,
                     bias: bias.transpose()?,
                 })
             };

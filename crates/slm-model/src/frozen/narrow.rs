@@ -7,8 +7,8 @@ use rayon::prelude::*;
 
 use super::WeightFormat;
 use super::quantize::{block_type, quantized};
-use crate::engine::widen;
 use crate::gguf::PackedTensor;
+use crate::simd::widen;
 use crate::weight_file::HostTensor;
 
 /// Rows after rows, each unpacked on its own.

@@ -1,139 +1,14 @@
 //! What the packed types of GGUF have in common: small whole numbers, and a scale for each group of them.
 //!
 //! A value is `scale * code`, or `scale * code + minimum`, the product rounded before the sum: bit for bit what
-//! [`super::dequantize`] promises. Scales and minima are halves, times whole numbers where a block has several groups.
+//! [`dequantize`](super::dequantize) promises. Scales and minima are halves, times whole numbers where a block has several groups.
 //!
 //! # Source
 //! The block layouts: `ggml-common.h` of <https://github.com/ggml-org/ggml>.
 
 use half::f16;
-use rayon::prelude::*;
 
-use super::dequantize::{TensorType, dequantize, first, half_at};
-
-/// A matrix in the blocks of its file.
-#[derive(Clone)]
-pub(crate) struct PackedTensor {
-    kind: TensorType,
-    columns: usize,
-    /// Row after row.
-    bytes: Vec<u8>,
-}
-
-/// Bits of a code, where they are few once `offset` has taken its sign away.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum CodeWidth {
-    Four { offset: i8 },
-    Five { offset: i8 },
-    Six { offset: i8 },
-    Byte,
-}
-
-impl std::fmt::Debug for PackedTensor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (rows, columns) = (self.rows(), self.columns);
-        write!(f, "{} [{rows}, {columns}]", self.kind.name())
-    }
-}
-
-impl PackedTensor {
-    /// Rows of `columns` values, each of whole blocks; `None` for another number of bytes, or values without codes.
-    pub(crate) fn new(kind: TensorType, columns: usize, bytes: Vec<u8>) -> Option<Self> {
-        if !kind.is_packed() || columns == 0 || !columns.is_multiple_of(kind.block_len()) {
-            return None;
-        }
-        let row_bytes = columns / kind.block_len() * kind.block_bytes();
-        bytes.len().is_multiple_of(row_bytes).then_some(Self {
-            kind,
-            columns,
-            bytes,
-        })
-    }
-
-    pub(crate) fn columns(&self) -> usize {
-        self.columns
-    }
-
-    pub(crate) fn rows(&self) -> usize {
-        self.bytes.len() / self.row_bytes()
-    }
-
-    fn row_bytes(&self) -> usize {
-        self.columns / self.kind.block_len() * self.kind.block_bytes()
-    }
-
-    /// Columns that share a scale.
-    pub(crate) fn group(&self) -> usize {
-        self.kind.group()
-    }
-
-    /// Columns whose scales have a factor in common.
-    pub(crate) fn block(&self) -> usize {
-        self.kind.block_len()
-    }
-
-    /// Whether a minimum is added to the products.
-    pub(crate) fn has_minima(&self) -> bool {
-        self.kind.has_minima()
-    }
-
-    /// How wide codes are.
-    pub(crate) fn width(&self) -> CodeWidth {
-        match self.kind {
-            TensorType::Q4_0 => CodeWidth::Four { offset: 8 },
-            TensorType::Q4_1 | TensorType::Q4_K => CodeWidth::Four { offset: 0 },
-            TensorType::Q5_0 => CodeWidth::Five { offset: 16 },
-            TensorType::Q5_1 | TensorType::Q5_K => CodeWidth::Five { offset: 0 },
-            TensorType::Q6_K => CodeWidth::Six { offset: 32 },
-            _ => CodeWidth::Byte,
-        }
-    }
-
-    /// Bytes that the blocks take.
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// The same rows in another order: row `i` is row `source_row(i)` of `self`.
-    pub(crate) fn with_rows(&self, source_row: impl Fn(usize) -> usize) -> Self {
-        let width = self.row_bytes();
-        let rows = (0..self.rows()).map(source_row);
-        Self {
-            bytes: rows
-                .flat_map(|row| &self.bytes[row * width..][..width])
-                .copied()
-                .collect(),
-            ..*self
-        }
-    }
-
-    /// A row's values.
-    pub(crate) fn unpack_row(&self, row: usize, out: &mut [f32]) {
-        let bytes = &self.bytes[row * self.row_bytes()..][..self.row_bytes()];
-        dequantize(self.kind, bytes, out);
-    }
-
-    /// Whether every value is a finite number.
-    pub(crate) fn is_finite(&self) -> bool {
-        (0..self.rows()).into_par_iter().all(|row| {
-            let mut of_row = Codes::new(self);
-            self.read(row, &mut of_row);
-            // A half times two bytes cannot become infinite in single precision.
-            let mut halves = of_row
-                .scales
-                .of_blocks
-                .iter()
-                .chain(&of_row.minima.of_blocks);
-            halves.all(|half| half.is_finite())
-        })
-    }
-
-    /// Reads a row.
-    pub(crate) fn read(&self, row: usize, into: &mut Codes) {
-        let bytes = &self.bytes[row * self.row_bytes()..][..self.row_bytes()];
-        into.fill(self.kind, bytes);
-    }
-}
+use super::tensor_type::TensorType;
 
 /// Some blocks, taken apart.
 pub(crate) struct Codes {
@@ -173,11 +48,6 @@ struct OfBlock<'a> {
 }
 
 impl Codes {
-    /// Room for a row.
-    pub(crate) fn new(packed: &PackedTensor) -> Self {
-        Self::of_blocks(packed.kind, packed.columns / packed.kind.block_len())
-    }
-
     /// Room for so many blocks.
     pub(super) fn of_blocks(kind: TensorType, blocks: usize) -> Self {
         let groups = blocks * kind.block_len() / kind.group();
@@ -205,26 +75,6 @@ impl Codes {
 }
 
 impl TensorType {
-    /// Values that share a scale.
-    pub(super) fn group(self) -> usize {
-        match self {
-            Self::F32 | Self::F16 | Self::BF16 => 1,
-            Self::Q6_K => 16,
-            Self::Q4_0
-            | Self::Q4_1
-            | Self::Q5_0
-            | Self::Q5_1
-            | Self::Q8_0
-            | Self::Q4_K
-            | Self::Q5_K => 32,
-        }
-    }
-
-    /// Whether a minimum is added to the products.
-    pub(super) fn has_minima(self) -> bool {
-        matches!(self, Self::Q4_1 | Self::Q5_1 | Self::Q4_K | Self::Q5_K)
-    }
-
     fn take_apart(self, block: &[u8], codes: &mut [i8], scales: OfBlock, minima: OfBlock) {
         match self {
             Self::F32 | Self::F16 | Self::BF16 => unreachable!("these hold no codes"),
@@ -290,6 +140,16 @@ impl TensorType {
             }
         }
     }
+}
+
+/// The first `N` bytes of a block.
+pub(super) fn first<const N: usize>(block: &[u8]) -> [u8; N] {
+    *block.first_chunk().expect("a whole block")
+}
+
+/// The half-precision number at byte `at`.
+pub(super) fn half_at(block: &[u8], at: usize) -> f16 {
+    f16::from_le_bytes(first(&block[at..]))
 }
 
 /// Low nibbles fill the first half of the codes, high nibbles the second.

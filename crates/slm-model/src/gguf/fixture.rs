@@ -2,9 +2,8 @@
 
 use tempfile::TempDir;
 
-use super::codes::PackedTensor;
-use super::dequantize::{TensorType, dequantize};
-use super::reader::{GgufError, GgufFile};
+use super::dequantize::dequantize;
+use super::{GgufError, GgufFile, PackedTensor, TensorType};
 
 /// A GGUF file under construction; nothing is checked.
 pub(super) struct Fixture {

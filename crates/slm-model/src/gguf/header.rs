@@ -5,9 +5,9 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::path::Path;
 
-use super::dequantize::{self, TensorType};
+use super::error::GgufError;
 use super::metadata::{Metadata, MetadataValue};
-use super::reader::{GgufError, TensorInfo};
+use super::tensor_type::{TensorType, type_name};
 use crate::weight_file::WeightFile;
 
 /// Above this a header is taken for a hostile or broken one: 250,000 tokens with merges need 15 MB.
@@ -22,6 +22,28 @@ const MAX_DIMENSIONS: u32 = 4;
 /// Arrays of arrays occur nowhere in practice; a limit keeps the recursion off the stack's end.
 const MAX_ARRAY_DEPTH: usize = 4;
 const DEFAULT_ALIGNMENT: u64 = 32;
+
+/// Where a tensor lies in its file and how it is packed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TensorInfo {
+    /// Dimensions, outermost first: the reverse of their order in the file.
+    pub shape: Vec<usize>,
+    /// How the values are packed.
+    pub kind: TensorType,
+    /// First byte, from the start of the file.
+    pub(super) offset: u64,
+}
+
+impl TensorInfo {
+    pub(super) fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Bytes that the packed values take.
+    pub(crate) fn bytes(&self) -> u64 {
+        (self.len() / self.kind.block_len()) as u64 * self.kind.block_bytes() as u64
+    }
+}
 
 /// Metadata by key.
 pub(super) type Pairs = BTreeMap<String, MetadataValue>;
@@ -142,7 +164,7 @@ impl<R: Read> Header<'_, R> {
         let kind = TensorType::from_id(id).ok_or_else(|| GgufError::UnsupportedType {
             path: self.path.to_owned(),
             tensor: name.to_owned(),
-            kind: dequantize::type_name(id),
+            kind: type_name(id),
         })?;
         let row = shape[0];
         if !row.is_multiple_of(kind.block_len()) {

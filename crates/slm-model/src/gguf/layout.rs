@@ -1,4 +1,4 @@
-//! What llama.cpp's converter does to a Hugging Face checkpoint, and its inverse.
+//! What llama.cpp's converter does to a Hugging Face model, and its inverse.
 //!
 //! Names change (`model.layers.0.self_attn.q_proj` is `blk.0.attn_q`), and in files of the Llama family
 //! the rows of the query and key projections are reordered for interleaved rotary embedding.
@@ -6,53 +6,37 @@
 //! # Source
 //! `convert_hf_to_gguf.py` and `gguf-py/gguf/constants.py` of <https://github.com/ggml-org/llama.cpp>.
 
-use super::reader::{GgufError, GgufFile};
+use super::error::GgufError;
+use super::reader::GgufFile;
 use crate::config::{
-    Architecture, ConfigError, ModelConfig, RopeScaling, head_dim_from, unsupported_rope,
+    ConfigError, ModelConfig, RopeScaling, head_dim_from, known_family, unsupported_rope,
 };
+use crate::family::{Family, RotaryLayout};
 use crate::weight_file::HostTensor;
-
-/// Names outside the layers, Hugging Face's and GGUF's.
-const OUTER_NAMES: [(&str, &str); 3] = [
-    ("model.embed_tokens.weight", "token_embd.weight"),
-    ("model.norm.weight", "output_norm.weight"),
-    ("lm_head.weight", "output.weight"),
-];
-
-/// Names within a layer, without `.weight` or `.bias`.
-const LAYER_NAMES: [(&str, &str); 9] = [
-    ("input_layernorm", "attn_norm"),
-    ("self_attn.q_proj", "attn_q"),
-    ("self_attn.k_proj", "attn_k"),
-    ("self_attn.v_proj", "attn_v"),
-    ("self_attn.o_proj", "attn_output"),
-    ("post_attention_layernorm", "ffn_norm"),
-    ("mlp.gate_proj", "ffn_gate"),
-    ("mlp.up_proj", "ffn_up"),
-    ("mlp.down_proj", "ffn_down"),
-];
 
 const ROPE_DIVISORS: &str = "rope_freqs.weight";
 
 /// GGUF's name of the tensor that Hugging Face calls `name`.
-pub(crate) fn gguf_name(name: &str) -> Option<String> {
-    if let Some((_, gguf)) = OUTER_NAMES.iter().find(|(hub, _)| *hub == name) {
+pub(crate) fn gguf_name(family: &Family, name: &str) -> Option<String> {
+    let names = &family.gguf_names;
+    if let Some((_, gguf)) = names.outer().iter().find(|(hub, _)| *hub == name) {
         return Some((*gguf).to_owned());
     }
     let (layer, part) = name.strip_prefix("model.layers.")?.split_once('.')?;
     let (part, kind) = part.rsplit_once('.')?;
-    let (_, gguf) = LAYER_NAMES.iter().find(|(hub, _)| *hub == part)?;
+    let (_, gguf) = names.layer.iter().find(|(hub, _)| *hub == part)?;
     Some(format!("blk.{layer}.{gguf}.{kind}"))
 }
 
 /// Hugging Face's name of the tensor that a GGUF file calls `name`.
-pub(crate) fn hub_name(name: &str) -> Option<String> {
-    if let Some((hub, _)) = OUTER_NAMES.iter().find(|(_, gguf)| *gguf == name) {
+pub(crate) fn hub_name(family: &Family, name: &str) -> Option<String> {
+    let names = &family.gguf_names;
+    if let Some((hub, _)) = names.outer().iter().find(|(_, gguf)| *gguf == name) {
         return Some((*hub).to_owned());
     }
     let (layer, part) = name.strip_prefix("blk.")?.split_once('.')?;
     let (part, kind) = part.rsplit_once('.')?;
-    let (hub, _) = LAYER_NAMES.iter().find(|(_, gguf)| *gguf == part)?;
+    let (hub, _) = names.layer.iter().find(|(_, gguf)| *gguf == part)?;
     Some(format!("model.layers.{layer}.{hub}.{kind}"))
 }
 
@@ -94,9 +78,9 @@ pub(crate) fn permute_heads(tensor: &mut HostTensor, head_dim: usize) {
     }
 }
 
-/// Whether the rows of the tensor that Hugging Face calls `name` are reordered in files of `architecture`.
-pub(crate) fn is_permuted(architecture: Architecture, name: &str) -> bool {
-    architecture == Architecture::Llama
+/// Whether the rows of the tensor that Hugging Face calls `name` are reordered in GGUF files of a family.
+pub(crate) fn is_permuted(family: &Family, name: &str) -> bool {
+    family.gguf_rotary == RotaryLayout::Interleaved
         && (name.contains(".self_attn.q_proj.") || name.contains(".self_attn.k_proj."))
 }
 
@@ -120,7 +104,7 @@ pub(crate) fn config_of(file: &GgufFile) -> Result<ModelConfig, LayoutError> {
     let metadata = file.metadata();
     let name = metadata.string("general.architecture")?;
     let name = metadata.require("general.architecture", name)?;
-    let architecture = Architecture::from_name(name)?;
+    let family = known_family(Family::of_gguf_architecture(name), name)?;
     let key = |part: &str| format!("{name}.{part}");
     let size = |part: &str| metadata.unsigned::<usize>(&key(part));
     let required = |part: &str| metadata.require(&key(part), size(part)?);
@@ -140,10 +124,10 @@ pub(crate) fn config_of(file: &GgufFile) -> Result<ModelConfig, LayoutError> {
             }));
         }
     }
-    let embedding = file.tensor_info("token_embd.weight");
+    let embedding = file.tensor_info(family.gguf_names.embedding);
     let embedding = embedding.ok_or_else(|| GgufError::MissingTensor {
         path: file.path().to_owned(),
-        tensor: "token_embd.weight".to_owned(),
+        tensor: family.gguf_names.embedding.to_owned(),
     })?;
     let rms_norm_eps = key("attention.layer_norm_rms_epsilon");
     let token = |key: &str| metadata.unsigned::<u32>(key);
@@ -154,7 +138,7 @@ pub(crate) fn config_of(file: &GgufFile) -> Result<ModelConfig, LayoutError> {
     eos_token_ids.dedup();
 
     let config = ModelConfig {
-        architecture,
+        family,
         vocab_size: embedding.shape[0],
         hidden_size,
         intermediate_size: required("feed_forward_length")?,
@@ -163,11 +147,13 @@ pub(crate) fn config_of(file: &GgufFile) -> Result<ModelConfig, LayoutError> {
         num_key_value_heads: size("attention.head_count_kv")?.unwrap_or(num_attention_heads),
         head_dim,
         rms_norm_eps: metadata.require(&rms_norm_eps, metadata.float(&rms_norm_eps)?)?,
-        rope_theta: metadata.float(&key("rope.freq_base"))?.unwrap_or(10_000.0),
+        rope_theta: metadata
+            .float(&key("rope.freq_base"))?
+            .unwrap_or(family.rope_theta),
         rope_scaling: rope_scaling(file, name)?,
         max_position_embeddings: required("context_length")?,
-        tie_word_embeddings: file.tensor_info("output.weight").is_none(),
-        qkv_bias: architecture == Architecture::Qwen2,
+        tie_word_embeddings: file.tensor_info(family.gguf_names.head).is_none(),
+        qkv_bias: family.qkv_bias,
         eos_token_ids,
         bos_token_id: token("tokenizer.ggml.bos_token_id")?,
     };
@@ -198,6 +184,7 @@ mod tests {
 
     #[test]
     fn names_map_there_and_back() {
+        let family = Family::ALL[0];
         for (hub, gguf) in [
             ("model.embed_tokens.weight", "token_embd.weight"),
             ("lm_head.weight", "output.weight"),
@@ -214,11 +201,14 @@ mod tests {
                 "blk.3.ffn_down.weight",
             ),
         ] {
-            assert_eq!(gguf_name(hub).as_deref(), Some(gguf));
-            assert_eq!(hub_name(gguf).as_deref(), Some(hub));
+            assert_eq!(gguf_name(family, hub).as_deref(), Some(gguf));
+            assert_eq!(hub_name(family, gguf).as_deref(), Some(hub));
         }
-        assert_eq!(gguf_name("model.layers.0.self_attn.rotary.weight"), None);
-        assert_eq!(hub_name("rope_freqs.weight"), None);
+        assert_eq!(
+            gguf_name(family, "model.layers.0.self_attn.rotary.weight"),
+            None
+        );
+        assert_eq!(hub_name(family, "rope_freqs.weight"), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::reader::GgufError;
+use super::error::GgufError;
 
 /// A value of the metadata; numbers of every width are widened.
 #[derive(Debug, Clone, PartialEq)]

@@ -21,11 +21,13 @@ use tokenizers::{
     AddedToken, PreTokenizerWrapper, SplitDelimiterBehavior, Tokenizer as HubTokenizer,
 };
 
+use super::error::GgufError;
 use super::metadata::Metadata;
-use super::reader::GgufError;
+use crate::family::{Family, PreTokenizer};
 
-/// Pre-tokenizers by the names that files give them: those to which llama.cpp applies one of the rules below.
-const PRE_TOKENIZERS: [(&str, PreTokenizer); 24] = [
+/// Pre-tokenizers that belong to no family, by the names that files give them: those to which llama.cpp applies one of
+/// these rules.
+const GENERAL_PRE_TOKENIZERS: [(&str, PreTokenizer); 11] = [
     ("default", PreTokenizer::Default),
     ("gpt-2", PreTokenizer::Gpt2),
     ("phi-2", PreTokenizer::Gpt2),
@@ -37,20 +39,9 @@ const PRE_TOKENIZERS: [(&str, PreTokenizer); 24] = [
     ("a.x-4.0", PreTokenizer::Gpt2),
     ("mellum", PreTokenizer::Gpt2),
     ("exaone4", PreTokenizer::Gpt2),
-    ("llama-bpe", PreTokenizer::Llama3),
-    ("llama3", PreTokenizer::Llama3),
-    ("llama-v3", PreTokenizer::Llama3),
-    ("falcon3", PreTokenizer::Llama3),
-    ("falcon-h1", PreTokenizer::Llama3),
-    ("pixtral", PreTokenizer::Llama3),
-    ("midm-2.0", PreTokenizer::Llama3),
-    ("lfm2", PreTokenizer::Llama3),
-    ("qwen2", PreTokenizer::Qwen2),
-    ("deepseek-r1-qwen", PreTokenizer::Qwen2Bytes),
-    ("kormo", PreTokenizer::Qwen2Bytes),
-    ("megrez", PreTokenizer::Qwen2Bytes),
-    ("smollm", PreTokenizer::SmolLm),
 ];
+/// The same, listed after those of the families.
+const SMOLLM_PRE_TOKENIZER: [(&str, PreTokenizer); 1] = [("smollm", PreTokenizer::SmolLm)];
 
 const LLAMA3_PATTERN: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const QWEN2_PATTERN: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
@@ -103,20 +94,16 @@ pub enum VocabularyError {
     },
 }
 
-fn supported_pre_tokenizers() -> String {
-    PRE_TOKENIZERS.map(|(name, _)| name).join(", ")
+/// All pre-tokenizers by name.
+fn pre_tokenizers() -> impl Iterator<Item = (&'static str, PreTokenizer)> {
+    let of_families = Family::ALL.iter().flat_map(|family| family.pre_tokenizers);
+    let all = GENERAL_PRE_TOKENIZERS.iter().chain(of_families);
+    all.chain(&SMOLLM_PRE_TOKENIZER).copied()
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum PreTokenizer {
-    Default,
-    Gpt2,
-    Llama3,
-    /// With the normal form of Qwen2's `tokenizer.json`.
-    Qwen2,
-    /// The same splits, and no normal form, as llama.cpp has it.
-    Qwen2Bytes,
-    SmolLm,
+fn supported_pre_tokenizers() -> String {
+    let names: Vec<&str> = pre_tokenizers().map(|(name, _)| name).collect();
+    names.join(", ")
 }
 
 impl PreTokenizer {
@@ -158,8 +145,7 @@ pub(crate) fn tokenizer_of(metadata: Metadata<'_>) -> Result<HubTokenizer, Vocab
         });
     }
     let name = metadata.string("tokenizer.ggml.pre")?.unwrap_or("default");
-    let (_, pre_tokenizer) = PRE_TOKENIZERS
-        .iter()
+    let (_, pre_tokenizer) = pre_tokenizers()
         .find(|(known, _)| *known == name)
         .ok_or_else(|| VocabularyError::UnknownPreTokenizer {
             found: name.to_owned(),
@@ -183,17 +169,17 @@ pub(crate) fn tokenizer_of(metadata: Metadata<'_>) -> Result<HubTokenizer, Vocab
     let bpe = BPE::builder()
         .vocab_and_merges(vocabulary(typed())?, pairs(merges)?)
         // Llama 3 takes a whole word as one token wherever the vocabulary has it.
-        .ignore_merges(*pre_tokenizer == PreTokenizer::Llama3)
+        .ignore_merges(pre_tokenizer == PreTokenizer::Llama3)
         .build()
         .map_err(|error| corrupt(format!("merges: {error}")))?;
     let mut tokenizer = HubTokenizer::new(bpe);
-    if *pre_tokenizer == PreTokenizer::Qwen2 {
+    if pre_tokenizer == PreTokenizer::Qwen2 {
         tokenizer.with_normalizer(Some(NFC));
     }
     tokenizer.with_pre_tokenizer(Some(pre_tokenizer.build()?));
     tokenizer.with_decoder(Some(ByteLevel::default()));
     tokenizer.add_tokens(&added_tokens(typed())?);
-    if let Some(begin) = begin_token(metadata, tokens, *pre_tokenizer)? {
+    if let Some(begin) = begin_token(metadata, tokens, pre_tokenizer)? {
         tokenizer.with_post_processor(Some(begin));
     }
     Ok(tokenizer)

@@ -2,20 +2,20 @@
 
 use std::io::{self, Write};
 
-use super::dequantize::TensorType;
+use super::tensor_type::TensorType;
 
 /// What the data of every tensor begin at a multiple of, in bytes, unless the metadata say another number.
-pub(super) const ALIGNMENT: usize = 32;
+pub(crate) const ALIGNMENT: usize = 32;
 
 /// A tensor of a file to be written.
 #[derive(Debug)]
-pub(super) struct NewTensor {
+pub(crate) struct NewTensor {
     /// Its name.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Dimensions, outermost first.
-    pub(super) shape: Vec<usize>,
+    pub(crate) shape: Vec<usize>,
     /// How its values are packed.
-    pub(super) kind: TensorType,
+    pub(crate) kind: TensorType,
 }
 
 impl NewTensor {
@@ -26,14 +26,14 @@ impl NewTensor {
 }
 
 /// A text as it stands in the header: its length, then its bytes.
-pub(super) fn text(text: &str) -> Vec<u8> {
+pub(crate) fn text(text: &str) -> Vec<u8> {
     [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat()
 }
 
 /// Writes all that stands before the tensors' data; these follow in the same order, each padded by [`put`].
 ///
 /// `pairs` are the bytes of `n_pairs` metadata pairs.
-pub(super) fn write_header(
+pub(crate) fn write_header(
     out: &mut impl Write,
     (n_pairs, pairs): (usize, &[u8]),
     tensors: &[NewTensor],
@@ -61,7 +61,7 @@ pub(super) fn write_header(
 }
 
 /// Writes a tensor's data and what keeps the next one aligned.
-pub(super) fn put(out: &mut impl Write, mut bytes: Vec<u8>, alignment: usize) -> io::Result<()> {
+pub(crate) fn put(out: &mut impl Write, mut bytes: Vec<u8>, alignment: usize) -> io::Result<()> {
     bytes.resize(bytes.len().next_multiple_of(alignment), 0);
     out.write_all(&bytes)
 }

@@ -1,35 +1,34 @@
 //! Operations of training on the CPU that are fused, forward and backward: plain loops over plain memory, on all cores.
 //!
-//! - [`attention`]: of whole sequences, scores never kept
+//! - [`attention`]: of full sequences, scores never kept
 //! - [`linear`]: a frozen layer with its LoRA pair
 //! - [`norm`], [`rotary`], [`swiglu`]: what lies between
 //! - [`softmax`]: of logits
+//! - [`packed`]: products with quantised weights, for generation
 //! - `memory`: where the memory of results comes from
-//! - `product`: sums of products of matrices
-//! - `instructions`: how a loop is compiled for several instruction sets
+//! - `gemm`: sums of products of matrices
 //!
 //! Each result is one sum in one order, whatever the number of threads.
 
 pub(crate) mod attention;
 #[cfg(test)]
 pub(crate) mod check;
-mod instructions;
+pub(crate) mod gemm;
 pub(crate) mod linear;
 mod memory;
 pub(crate) mod norm;
-mod product;
+pub(crate) mod packed;
 pub(crate) mod rotary;
 pub(crate) mod softmax;
 pub(crate) mod swiglu;
 
-pub(crate) use instructions::for_each_instruction_set;
 pub use memory::keep_freed_memory;
 pub(crate) use memory::zeros;
 
 use burn::backend::{BackendTypes, Flex};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use product::Operand;
+use gemm::MatRef;
 
 /// The values of a plain matrix of single precision in the CPU's memory, row after row.
 pub(crate) struct Values(<Flex as BackendTypes>::FloatTensorPrimitive);
@@ -48,8 +47,8 @@ impl Values {
     }
 
     /// As a factor of products, with so many rows.
-    fn rows(&self, rows: usize) -> Operand<'_> {
-        Operand::of_rows(self.as_slice(), rows)
+    fn rows(&self, rows: usize) -> MatRef<'_> {
+        MatRef::of_rows(self.as_slice(), rows)
     }
 }
 

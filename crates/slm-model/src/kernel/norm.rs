@@ -1,5 +1,9 @@
 //! Root mean square normalisation, with its gradient.
 //!
+//! Measured gain over burn-flex's plain operations:
+//! FIGURE
+//! (`cargo bench -p slm-model --bench kernels -- norm`).
+//!
 //! # Source
 //! Zhang and Sennrich 2019, arXiv:1910.07467.
 
@@ -8,10 +12,9 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
-use super::instructions::for_each_instruction_set;
 use super::{Values, matrix, zeros};
-use crate::engine::{BLOCK, LANES, inverse_rms, total};
-use crate::node::{Function, apply};
+use crate::autograd::{Function, apply};
+use crate::simd::{BLOCK, LANES, for_each_instruction_set, inverse_rms, total};
 
 /// `x / rms(x) * weight` over each row, tracked if `x` is.
 ///

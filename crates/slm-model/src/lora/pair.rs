@@ -3,10 +3,9 @@
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::magnitude::Magnitude;
-use super::noise::Dropout;
-use crate::frozen::FrozenWeight;
-use crate::linear::product;
+use super::dora::Magnitude;
+use super::dropout::Dropout;
+use crate::frozen::{FrozenWeight, matmul_transposed};
 use crate::target::Target;
 use crate::weight_file::HostTensor;
 
@@ -158,7 +157,7 @@ impl LowRank {
         let factor = magnitude.factor(weight, &a, &b, self.scale).cast(x.dtype());
         if drops {
             // As in PEFT, what the magnitudes change of the frozen layer is a part of the adapter and sees the zeros.
-            let frozen = weight.times(x);
+            let frozen = weight.forward(x);
             return base + (frozen.clone() + update) * factor - frozen;
         }
         (base + update) * factor
@@ -173,8 +172,8 @@ impl LowRank {
     /// `scale * (x Aᵀ) Bᵀ`.
     fn scaled(&self, x: Tensor<2>, a: &Tensor<2>, b: &Tensor<2>) -> Tensor<2> {
         // The scale goes onto the narrow product, r wide.
-        let narrow = product(x, a).mul_scalar(self.scale);
-        product(narrow, b)
+        let narrow = matmul_transposed(x, a).mul_scalar(self.scale);
+        matmul_transposed(narrow, b)
     }
 
     /// The parameters' tensors: A, B, and magnitudes where there are some.
@@ -199,7 +198,7 @@ impl LowRank {
     }
 
     /// The same pair, tracked or not, as it was before it was saved: the ranks that undo its start are taken off.
-    pub(super) fn with_start_apart(&self, scale: f64, place: u64, device: &Device) -> Self {
+    pub(super) fn with_start_apart(&self, scale: f64, index: u64, device: &Device) -> Self {
         let (a, b) = (self.lora_a.val().inner(), self.lora_b.val().inner());
         let r = a.dims()[0] / 2;
         let start = Start {
@@ -208,7 +207,7 @@ impl LowRank {
         };
         let part = |tensor: Tensor<2>, part| {
             let HostTensor { shape, values } = on_host(tensor);
-            let id = parameter_id(place, part);
+            let id = parameter_id(index, part);
             parameter(values, [shape[0], shape[1]], id, device)
         };
         Self {
@@ -247,13 +246,13 @@ pub(crate) fn parameter(
 }
 
 /// The number of a linear layer within the model.
-pub(crate) fn place_of(layer: usize, target: Target) -> u64 {
+pub(crate) fn module_index(layer: usize, target: Target) -> u64 {
     (layer * Target::ALL.len() + target as usize) as u64
 }
 
-/// Identity of a part of a pair (A, B, magnitudes) by its place in the model, so that a saved optimizer state finds its
+/// Identity of a part of a pair (A, B, magnitudes) by its layer's number in the model, so that a saved optimizer state finds its
 /// parameter again.
-pub(crate) fn parameter_id(place: u64, part: u64) -> ParamId {
-    // From 1 on, with room for four parts to a place.
-    ParamId::from(1 + place * 4 + part)
+pub(crate) fn parameter_id(index: u64, part: u64) -> ParamId {
+    // From 1 on, with room for four parts each.
+    ParamId::from(1 + index * 4 + part)
 }

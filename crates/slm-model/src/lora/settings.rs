@@ -1,6 +1,6 @@
 //! What a fresh adapter is made of: ranks, scales, and which layers get a pair.
 
-use super::whole::WholeModule;
+use super::modules_to_save::SavedModule;
 use crate::config::ModelConfig;
 use crate::target::{MAX_PATTERN_BYTES, PatternError, Target, Targets, compile};
 
@@ -9,7 +9,7 @@ const MAX_PATTERNS_BYTES: usize = 16 << 20;
 
 /// What the pairs of a fresh adapter begin with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Initial {
+pub enum Init {
     /// A uniform in ±1/sqrt(in), B zero.
     Uniform,
     /// The weight's principal singular vectors (`PiSSA`).
@@ -20,7 +20,7 @@ pub enum Initial {
     ///
     /// # Source
     /// Meng et al. 2024, arXiv:2404.02948.
-    Principal,
+    Pissa,
 }
 
 /// What a fresh adapter is made of.
@@ -38,11 +38,11 @@ pub struct LoraSettings {
     /// Train the length of each row of the weight apart from its direction (`DoRA`).
     pub use_dora: bool,
     /// What the pairs begin with.
-    pub initial: Initial,
+    pub init: Init,
     /// Which linear layers get a pair.
     pub targets: Targets,
-    /// What is trained as a whole beside the pairs.
-    pub modules_to_save: Vec<WholeModule>,
+    /// What is trained in full beside the pairs.
+    pub modules_to_save: Vec<SavedModule>,
     /// Ranks of modules that differ from `r`, by a regular expression for the end of their path; the first that
     /// matches counts.
     pub rank_pattern: Vec<(String, usize)>,
@@ -83,7 +83,7 @@ impl LoraSettings {
             lora_dropout: 0.0,
             use_rslora: false,
             use_dora: false,
-            initial: Initial::Uniform,
+            init: Init::Uniform,
             targets: Targets::AllLinear,
             modules_to_save: Vec::new(),
             rank_pattern: Vec::new(),

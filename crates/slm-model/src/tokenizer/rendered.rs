@@ -28,7 +28,7 @@ pub(crate) enum Before {
 
 /// A token and the bytes of the text that it covers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Placed {
+pub(crate) struct TokenSpan {
     /// The token.
     pub(crate) id: u32,
     /// What it covers; of an added token its spelling alone, without white space that it takes along.
@@ -126,7 +126,7 @@ impl Tokenizer {
         text: &str,
         regions: &Regions,
         before: Before,
-    ) -> Result<Vec<Placed>, TokenizerError> {
+    ) -> Result<Vec<TokenSpan>, TokenizerError> {
         let mut placed = Vec::new();
         let mut at = 0;
         let mut before = before;
@@ -141,7 +141,7 @@ impl Tokenizer {
     }
 
     /// The added tokens of a text that are markup, each with the bytes that it takes from the text.
-    fn markup_of(&self, text: &str, regions: &Regions) -> Vec<(Range<usize>, Placed)> {
+    fn markup_of(&self, text: &str, regions: &Regions) -> Vec<(Range<usize>, TokenSpan)> {
         let masked = masked(text, &regions.text);
         let overlaps = |range: &Range<usize>| {
             let first = regions.text.partition_point(|text| text.end <= range.start);
@@ -160,7 +160,7 @@ impl Tokenizer {
                     let taken = text.get(start..end)?;
                     let lead = taken.len() - taken.trim_start().len();
                     let spelled = start + lead..start + lead + taken.trim().len();
-                    let placed = Placed {
+                    let placed = TokenSpan {
                         id: token.id,
                         range: spelled,
                         is_markup: true,
@@ -180,14 +180,14 @@ impl Tokenizer {
         range: Range<usize>,
         before: Before,
         breaks: &[usize],
-        placed: &mut Vec<Placed>,
+        placed: &mut Vec<TokenSpan>,
     ) -> Result<(), TokenizerError> {
         let inner = |at: &&usize| range.start < **at && **at < range.end;
         let mut start = range.start;
         let mut before = before;
         for end in breaks.iter().filter(inner).copied().chain([range.end]) {
             self.encode_piece(&text[start..end], before, |id, (from, to)| {
-                placed.push(Placed {
+                placed.push(TokenSpan {
                     id,
                     range: start + from..start + to,
                     is_markup: false,

@@ -4,8 +4,8 @@ use std::fs;
 
 use burn::tensor::{Device, Tensor};
 use slm_model::{
-    Adapter, AdapterError, AdapterOrigin, Decoder, Engine, EngineAdapter, Initial, LoraSettings,
-    Noise, PathPattern, Targets, WholeModule,
+    Adapter, AdapterError, AdapterOrigin, Decoder, Engine, EngineAdapter, Init, LoraSettings,
+    Noise, PathPattern, SavedModule, Targets,
 };
 
 use crate::support::{Expected, golden, max_difference, tiny};
@@ -26,10 +26,10 @@ fn tell(adapter: &str, direction: &str, difference: f32) {
 }
 
 fn check_logits(model: &str, adapter: &str) {
-    let (checkpoint, decoder) = tiny(model);
+    let (weights, decoder) = tiny(model);
     let adapter_model = load(&decoder, adapter);
-    let engine = Engine::load(&checkpoint, |_, _| ()).expect("golden weights");
-    let for_engine = EngineAdapter::new(&adapter_model, &checkpoint).expect("golden weights");
+    let engine = Engine::load(&weights, |_, _| ()).expect("golden weights");
+    let for_engine = EngineAdapter::new(&adapter_model, &weights).expect("golden weights");
     let expected = Expected::read(&format!("{adapter}/expected.safetensors"));
     let shape = expected.shape("input_ids");
     let found = decoder.logits(&expected.ids("input_ids"), shape[0], Some(&adapter_model));
@@ -103,7 +103,7 @@ fn modules_trained_as_a_whole_are_refused_where_they_are_one_matrix() {
     let text = found.expect_err("tied").to_string();
     assert!(text.contains("`modules_to_save` = embed_tokens"), "{text}");
     let settings = LoraSettings {
-        modules_to_save: vec![WholeModule::LmHead],
+        modules_to_save: vec![SavedModule::LmHead],
         ..LoraSettings::plain(4, 8.0)
     };
     let text = settings.check(decoder.config()).expect_err("tied");
@@ -119,7 +119,7 @@ fn a_pissa_adapter_that_peft_converted_gives_pefts_logits() {
 fn fresh(model: &str, settings: &LoraSettings) -> (Decoder, Adapter) {
     let (_, decoder) = tiny(model);
     settings.check(decoder.config()).expect("settings");
-    let adapter = Adapter::init(settings, &decoder, 1, &Device::flex());
+    let adapter = decoder.init_adapter(settings, 1, &Device::flex());
     (decoder, adapter)
 }
 
@@ -131,7 +131,7 @@ fn every_fresh_adapter_leaves_the_base_model_as_it_is() {
         ..plain.clone()
     };
     let pissa = LoraSettings {
-        initial: Initial::Principal,
+        init: Init::Pissa,
         use_rslora: true,
         ..plain.clone()
     };
@@ -152,7 +152,7 @@ fn every_fresh_adapter_leaves_the_base_model_as_it_is() {
 #[test]
 fn a_pissa_adapter_begins_with_pefts_principal_parts() {
     let settings = LoraSettings {
-        initial: Initial::Principal,
+        init: Init::Pissa,
         ..LoraSettings::plain(4, 8.0)
     };
     let (_, adapter) = fresh("tiny-llama", &settings);
@@ -206,7 +206,7 @@ fn zeros_that_are_all_but_impossible_change_nothing_and_likely_ones_do() {
 #[test]
 fn an_adapter_saved_in_training_goes_on_as_it_was() {
     let pissa = LoraSettings {
-        initial: Initial::Principal,
+        init: Init::Pissa,
         use_rslora: true,
         rank_pattern: vec![("q_proj".to_owned(), 3)],
         ..LoraSettings::plain(4, 8.0)
@@ -353,13 +353,13 @@ fn adapters_saved_here_have_the_same_logits_in_peft() {
         "saved-here/regex",
     );
     let whole = LoraSettings {
-        modules_to_save: WholeModule::ALL.to_vec(),
+        modules_to_save: SavedModule::ALL.to_vec(),
         ..plain.clone()
     };
     let from = "peft-variants/modules-to-save";
     check("tiny-llama", from, &whole, "saved-here/modules-to-save");
     let pissa = LoraSettings {
-        initial: Initial::Principal,
+        init: Init::Pissa,
         ..plain
     };
     let from = "peft-variants/pissa-llama";

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use slm_model::{ChatError, ChatTemplate, Checkpoint, Message, Part, Role, Tokenizer};
+use slm_model::{ChatError, ChatTemplate, Message, Role, TokenOwner, Tokenizer, Weights};
 
 use crate::support::golden;
 
@@ -73,8 +73,8 @@ fn templates_that_strip_split_or_print_spaces_give_transformers_ids_and_their_an
         assert_eq!(found, ids(&case["ids"]), "{name}");
         let turns = template.encode_turns(&tokenizer, &messages).expect("turns");
         assert_eq!(turns.ids, ids(&case["ids"]), "{name}");
-        let learned = turns.ids.iter().zip(&turns.parts);
-        let learned = learned.filter(|(_, part)| **part == Part::Answer(0));
+        let learned = turns.ids.iter().zip(&turns.owners);
+        let learned = learned.filter(|(_, part)| **part == TokenOwner::Answer(0));
         let learned: Vec<u32> = learned.map(|(id, _)| *id).collect();
         assert_eq!(learned, ids(&case["answer"]), "{name}");
     }
@@ -109,8 +109,8 @@ fn tokenizer_of(config: &str, tokenizer: &str, tokenizer_config: &str) -> Tokeni
     std::fs::copy(golden(config), path("config.json")).expect("writable");
     std::fs::copy(golden(tokenizer), path("tokenizer.json")).expect("writable");
     std::fs::write(path("tokenizer_config.json"), tokenizer_config).expect("writable");
-    let checkpoint = Checkpoint::open_without_weights(folder.path()).expect("opens");
-    checkpoint.tokenizer().expect("a tokenizer")
+    let weights = Weights::open_without_weights(folder.path()).expect("opens");
+    weights.tokenizer().expect("a tokenizer")
 }
 
 #[test]
@@ -241,14 +241,17 @@ fn an_answer_that_is_not_to_be_learned_is_context_whose_end_is_not_learned_eithe
         let ids = turns
             .ids
             .iter()
-            .zip(&turns.parts)
+            .zip(&turns.owners)
             .filter(|(_, p)| **p == part);
         let ids: Vec<u32> = ids.map(|(id, _)| *id).collect();
         tokenizer.decode(&ids, false).expect("text")
     };
-    assert_eq!(of(Part::NotLearned(0)), "bad<|im_end|>");
-    assert_eq!(of(Part::Answer(0)) + &of(Part::End(0)), "");
-    assert_eq!(of(Part::Answer(1)) + &of(Part::End(1)), "bad<|im_end|>");
+    assert_eq!(of(TokenOwner::NotLearned(0)), "bad<|im_end|>");
+    assert_eq!(of(TokenOwner::Answer(0)) + &of(TokenOwner::End(0)), "");
+    assert_eq!(
+        of(TokenOwner::Answer(1)) + &of(TokenOwner::End(1)),
+        "bad<|im_end|>"
+    );
     assert_eq!(turns.n_answers(), 2);
 }
 

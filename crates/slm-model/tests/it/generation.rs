@@ -2,8 +2,8 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use slm_model::{
-    Adapter, Checkpoint, Client, Completion, Decoder, Engine, EngineAdapter, Finish, Generation,
-    GenerationError, GenerationEvent, KvCache, Request, Runtime, RuntimeAdapter, Sampling,
+    Adapter, Client, Completion, Decoder, Engine, EngineAdapter, Finish, Generation,
+    GenerationError, GenerationEvent, KvCache, Request, Runtime, RuntimeAdapter, Sampling, Weights,
 };
 
 use crate::support::{golden, max_difference, tiny};
@@ -25,19 +25,19 @@ fn bits(logits: &[f32]) -> Vec<u32> {
 }
 
 /// A golden model, ready to generate.
-fn engine(path: &str) -> (Checkpoint, Engine) {
-    let checkpoint = Checkpoint::open(&golden(path)).expect("golden checkpoint");
-    let engine = Engine::load(&checkpoint, |_, _| ()).expect("golden weights");
-    (checkpoint, engine)
+fn engine(path: &str) -> (Weights, Engine) {
+    let weights = Weights::open(&golden(path)).expect("golden model");
+    let engine = Engine::load(&weights, |_, _| ()).expect("golden weights");
+    (weights, engine)
 }
 
 /// The same adapter for burn's operations and for the engine.
-fn adapters(path: &str, model: &str, checkpoint: &Checkpoint) -> (Adapter, EngineAdapter) {
-    let config = checkpoint.config();
+fn adapters(path: &str, model: &str, weights: &Weights) -> (Adapter, EngineAdapter) {
+    let config = weights.config();
     let adapter = Adapter::load(&golden(path), config, model, &Device::flex())
         .expect("adapter")
         .adapter;
-    let laid_out = EngineAdapter::new(&adapter, checkpoint).expect("the base model's weights");
+    let laid_out = EngineAdapter::new(&adapter, weights).expect("the base model's weights");
     (adapter, laid_out)
 }
 
@@ -73,8 +73,8 @@ fn a_sequence_decodes_to_the_same_bits_in_a_batch_of_1_3_8_and_32() {
         ("tiny-qwen2", "peft-qwen2/all-linear"),
         ("tiny-llama", "peft-llama/all-linear"),
     ] {
-        let (checkpoint, engine) = engine(model);
-        let (_, adapter) = adapters(adapter, model, &checkpoint);
+        let (weights, engine) = engine(model);
+        let (_, adapter) = adapters(adapter, model, &weights);
         let prompts = prompts(32);
         for adapter in [None, Some(&adapter)] {
             let alone: Vec<_> = prompts
@@ -113,8 +113,8 @@ fn the_engine_computes_what_the_decoder_computes_without_a_cache() {
         ),
     ] {
         let (_, decoder) = tiny(model);
-        let (checkpoint, engine) = engine(model);
-        let [first, second] = paths.map(|path| adapters(path, model, &checkpoint));
+        let (weights, engine) = engine(model);
+        let [first, second] = paths.map(|path| adapters(path, model, &weights));
         let tokens: Vec<u32> = (0..300).map(|t| (t * 11 % 340 + 3) as u32).collect();
         // A prompt is read in chunks of 256 tokens: shorter, longer, and at the edge.
         for n_prompt in [1, 64, 255, 256, 257] {
@@ -143,8 +143,8 @@ fn the_engine_computes_what_the_decoder_computes_without_a_cache() {
 
 #[test]
 fn a_prompt_that_goes_on_from_tokens_read_before_gives_the_same_bits() {
-    let (checkpoint, engine) = engine("tiny-llama");
-    let (_, adapter) = adapters("peft-llama/all-linear", "tiny-llama", &checkpoint);
+    let (weights, engine) = engine("tiny-llama");
+    let (_, adapter) = adapters("peft-llama/all-linear", "tiny-llama", &weights);
     let tokens: Vec<u32> = (0..280).map(|t| (t * 13 % 340 + 3) as u32).collect();
     let other: Vec<u32> = (0..280).map(|t| (t * 17 % 340 + 3) as u32).collect();
     for adapter in [None, Some(&adapter)] {
@@ -160,9 +160,9 @@ fn a_prompt_that_goes_on_from_tokens_read_before_gives_the_same_bits() {
 }
 
 fn generate(requests: &[Request], slots: usize) -> Vec<Completion> {
-    let (checkpoint, engine) = engine("tiny-qwen2");
+    let (weights, engine) = engine("tiny-qwen2");
     let runtime = Runtime::Engine(engine);
-    let tokenizer = checkpoint.tokenizer().expect("tokenizer");
+    let tokenizer = weights.tokenizer().expect("tokenizer");
     let generation = Generation {
         runtime: &runtime,
         tokenizer: &tokenizer,
@@ -268,9 +268,9 @@ fn serve(
     adapter: Option<&RuntimeAdapter>,
     at_once: usize,
 ) -> Vec<(Vec<u32>, String)> {
-    let (checkpoint, engine) = engine("tiny-qwen2");
+    let (weights, engine) = engine("tiny-qwen2");
     let runtime = Runtime::Engine(engine);
-    let tokenizer = checkpoint.tokenizer().expect("tokenizer");
+    let tokenizer = weights.tokenizer().expect("tokenizer");
     let generation = Generation {
         runtime: &runtime,
         tokenizer: &tokenizer,
@@ -321,8 +321,8 @@ fn requests_that_come_while_others_run_are_answered_as_if_they_were_alone() {
 
 #[test]
 fn requests_with_the_adapter_and_without_share_a_batch() {
-    let (checkpoint, _) = engine("tiny-qwen2");
-    let (_, adapter) = adapters("peft-qwen2/all-linear", "tiny-qwen2", &checkpoint);
+    let (weights, _) = engine("tiny-qwen2");
+    let (_, adapter) = adapters("peft-qwen2/all-linear", "tiny-qwen2", &weights);
     let adapter = RuntimeAdapter::Engine(adapter);
     let requests = |with_adapter: fn(usize) -> bool| -> Vec<Request> {
         prompts(8)
@@ -386,9 +386,9 @@ fn a_stop_string_ends_the_text_before_it() {
 
 #[test]
 fn impossible_requests_are_errors_before_anything_is_computed() {
-    let (checkpoint, engine) = engine("tiny-qwen2");
+    let (weights, engine) = engine("tiny-qwen2");
     let runtime = Runtime::Engine(engine);
-    let tokenizer = checkpoint.tokenizer().expect("tokenizer");
+    let tokenizer = weights.tokenizer().expect("tokenizer");
     let generation = Generation {
         runtime: &runtime,
         tokenizer: &tokenizer,
@@ -418,8 +418,8 @@ fn the_decoder_decodes_slots_of_several_lengths_together_as_it_reads_each_alone(
         ("tiny-qwen2", "peft-qwen2/all-linear"),
         ("tiny-llama", "peft-llama/all-linear"),
     ] {
-        let (checkpoint, decoder) = tiny(model);
-        let (adapter, _) = adapters(path, model, &checkpoint);
+        let (weights, decoder) = tiny(model);
+        let (adapter, _) = adapters(path, model, &weights);
         let mut sequences = prompts(9);
         let longest = sequences.iter().map(Vec::len).max().unwrap_or(0);
         for adapter in [None, Some(&adapter)] {

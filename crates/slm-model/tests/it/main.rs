@@ -2,7 +2,6 @@
 
 mod adapter;
 mod chat;
-mod checkpoint;
 mod foreign_adapters;
 mod generation;
 mod hostile_files;
@@ -12,3 +11,4 @@ mod real_model;
 mod support;
 mod tokenizer;
 mod training;
+mod weights;

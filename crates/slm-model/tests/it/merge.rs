@@ -5,7 +5,7 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
 use slm_model::{
-    Adapter, Checkpoint, Decoder, MergeError, WeightType, write_merged, write_merged_gguf,
+    Adapter, Decoder, MergeError, WeightType, Weights, write_merged, write_merged_gguf,
 };
 
 use crate::support::{Expected, golden, max_difference, tiny};
@@ -27,8 +27,8 @@ fn adapter(decoder: &Decoder, folder: &str) -> Adapter {
 }
 
 fn logits_of(path: &Path) -> Tensor<2> {
-    let checkpoint = Checkpoint::open(path).expect("a merged model");
-    let decoder = Decoder::load(&checkpoint, &Device::flex(), |_, _| ()).expect("weights");
+    let weights = Weights::open(path).expect("a merged model");
+    let decoder = Decoder::load(&weights, &Device::flex(), |_, _| ()).expect("weights");
     decoder.logits(&tokens(), 1, None)
 }
 
@@ -39,13 +39,13 @@ fn tokens() -> Vec<u32> {
 #[test]
 fn a_merged_model_has_the_logits_of_base_model_and_adapter() {
     for (model, folder) in ADAPTERS {
-        let (checkpoint, decoder) = tiny(model);
+        let (weights, decoder) = tiny(model);
         let adapter = adapter(&decoder, folder);
         let side_by_side = decoder.logits(&tokens(), 1, Some(&adapter));
         // Logits are several units apart; sixteen bits round each weight by up to one part in 256.
         for (dtype, most) in [(WeightType::F32, 1e-4), (WeightType::F16, 0.1)] {
             let output = tempfile::tempdir().expect("a folder");
-            write_merged(&checkpoint, &adapter, output.path(), dtype, |_, _| ()).expect("merged");
+            write_merged(&weights, &adapter, output.path(), dtype, |_, _| ()).expect("merged");
             let difference = max_difference(&logits_of(output.path()), &side_by_side);
             assert!(difference < most, "{folder} as {dtype:?}: {difference}");
         }
@@ -55,11 +55,11 @@ fn a_merged_model_has_the_logits_of_base_model_and_adapter() {
 /// `golden/saved-here/merged` was written by this very code; transformers' logits for it lie beside it.
 #[test]
 fn a_merged_model_has_the_same_logits_in_transformers() {
-    let (checkpoint, decoder) = tiny("tiny-qwen2");
+    let (weights, decoder) = tiny("tiny-qwen2");
     let adapter = adapter(&decoder, "peft-variants/dora");
     let output = tempfile::tempdir().expect("a folder");
     let dtype = WeightType::Bf16;
-    write_merged(&checkpoint, &adapter, output.path(), dtype, |_, _| ()).expect("merged");
+    write_merged(&weights, &adapter, output.path(), dtype, |_, _| ()).expect("merged");
     let judged = golden("saved-here/merged/model");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         fs::create_dir_all(&judged).expect("folder");
@@ -77,8 +77,8 @@ fn a_merged_model_has_the_same_logits_in_transformers() {
         );
     }
     let expected = Expected::read("saved-here/merged/expected.safetensors");
-    let checkpoint = Checkpoint::open(&judged).expect("golden");
-    let merged = Decoder::load(&checkpoint, &Device::flex(), |_, _| ()).expect("weights");
+    let weights = Weights::open(&judged).expect("golden");
+    let merged = Decoder::load(&weights, &Device::flex(), |_, _| ()).expect("weights");
     let batch = expected.shape("input_ids")[0];
     let found = merged.logits(&expected.ids("input_ids"), batch, None);
     let difference = max_difference(&found, &expected.rows("logits"));
@@ -90,12 +90,12 @@ fn a_merged_model_has_the_same_logits_in_transformers() {
 fn a_merged_gguf_file_has_the_logits_of_base_model_and_adapter() {
     for file in ["gguf/tiny-llama.gguf", "gguf/tiny-llama-mixed.gguf"] {
         for folder in ["peft-llama/all-linear", "peft-variants/modules-to-save"] {
-            let (checkpoint, decoder) = tiny(file);
+            let (weights, decoder) = tiny(file);
             let adapter = adapter(&decoder, folder);
             let side_by_side = decoder.logits(&tokens(), 1, Some(&adapter));
             let output = tempfile::tempdir().expect("a folder");
             let path = output.path().join("merged.gguf");
-            write_merged_gguf(&checkpoint, &adapter, &path, |_, _| ()).expect("merged");
+            write_merged_gguf(&weights, &adapter, &path, |_, _| ()).expect("merged");
             let difference = max_difference(&logits_of(&path), &side_by_side);
             assert!(difference < 0.1, "{file}, {folder}: {difference}");
             let base = decoder.logits(&tokens(), 1, None);
@@ -106,15 +106,15 @@ fn a_merged_gguf_file_has_the_logits_of_base_model_and_adapter() {
 
 #[test]
 fn tensors_without_an_adapter_keep_their_bytes_in_a_merged_gguf_file() {
-    let (checkpoint, decoder) = tiny("gguf/tiny-llama-mixed.gguf");
+    let (weights, decoder) = tiny("gguf/tiny-llama-mixed.gguf");
     let adapter = adapter(&decoder, "peft-variants/regex");
     let output = tempfile::tempdir().expect("a folder");
     let path = output.path().join("merged.gguf");
-    write_merged_gguf(&checkpoint, &adapter, &path, |_, _| ()).expect("merged");
-    let merged = Checkpoint::open(&path).expect("a merged model");
+    write_merged_gguf(&weights, &adapter, &path, |_, _| ()).expect("merged");
+    let merged = Weights::open(&path).expect("a merged model");
     let mut changed = 0;
-    for name in checkpoint.tensor_names() {
-        let (before, after) = (checkpoint.tensor(&name), merged.tensor(&name));
+    for name in weights.tensor_names() {
+        let (before, after) = (weights.tensor(&name), merged.tensor(&name));
         let same = before.expect("a tensor") == after.expect("a tensor");
         changed += usize::from(!same);
         let adapted = ["layers.0.", "layers.2."].iter().any(|l| name.contains(l))
@@ -125,7 +125,7 @@ fn tensors_without_an_adapter_keep_their_bytes_in_a_merged_gguf_file() {
     }
     assert_eq!(changed, 6);
     assert_eq!(
-        checkpoint.tokenizer().expect("tokenizer").to_json(),
+        weights.tokenizer().expect("tokenizer").to_json(),
         merged.tokenizer().expect("tokenizer").to_json()
     );
 }
@@ -144,14 +144,14 @@ fn best_two(logits: &Tensor<2>) -> [(i64, f64); 2] {
 /// `golden/saved-here/gguf` was written by this very code; what llama.cpp computes with it lies beside it.
 #[test]
 fn exported_gguf_files_mean_the_same_to_llama_cpp() {
-    let (checkpoint, decoder) = tiny("gguf/tiny-llama.gguf");
+    let (weights, decoder) = tiny("gguf/tiny-llama.gguf");
     let adapter = adapter(&decoder, "peft-llama/all-linear");
     let output = tempfile::tempdir().expect("a folder");
     let path = |name: &str| output.path().join(name);
     adapter
         .save_gguf(&path("adapter.gguf"), decoder.config())
         .expect("saved");
-    write_merged_gguf(&checkpoint, &adapter, &path("merged.gguf"), |_, _| ()).expect("merged");
+    write_merged_gguf(&weights, &adapter, &path("merged.gguf"), |_, _| ()).expect("merged");
     let judged = golden("saved-here/gguf");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         fs::create_dir_all(&judged).expect("folder");
@@ -164,8 +164,8 @@ fn exported_gguf_files_mean_the_same_to_llama_cpp() {
     let expected: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     let prompt = expected["prompt"].as_array().expect("ids").iter();
     let prompt: Vec<u32> = prompt.map(|id| id.as_u64().expect("id") as u32).collect();
-    let merged_checkpoint = Checkpoint::open(&path("merged.gguf")).expect("merged");
-    let merged = Decoder::load(&merged_checkpoint, &Device::flex(), |_, _| ()).expect("weights");
+    let merged_weights = Weights::open(&path("merged.gguf")).expect("merged");
+    let merged = Decoder::load(&merged_weights, &Device::flex(), |_, _| ()).expect("weights");
     // With weights in half precision llama.cpp rounds activations to it as well.
     for (name, logits, most) in [
         ("base", decoder.logits(&prompt, 1, None), 0.05),
@@ -196,11 +196,11 @@ fn exported_gguf_files_mean_the_same_to_llama_cpp() {
 
 #[test]
 fn a_gguf_file_is_not_made_out_of_a_folder() {
-    let (checkpoint, decoder) = tiny("tiny-llama");
+    let (weights, decoder) = tiny("tiny-llama");
     let adapter = adapter(&decoder, "peft-llama/all-linear");
     let output = tempfile::tempdir().expect("a folder");
     let path = output.path().join("merged.gguf");
-    let error = write_merged_gguf(&checkpoint, &adapter, &path, |_, _| ()).expect_err("refused");
+    let error = write_merged_gguf(&weights, &adapter, &path, |_, _| ()).expect_err("refused");
     assert!(matches!(error, MergeError::NoGguf { .. }), "{error}");
     assert!(!path.exists());
 }

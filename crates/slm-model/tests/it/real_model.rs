@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use serde_json::Value;
 use slm_model::{
-    Checkpoint, Generation, GenerationError, GenerationEvent, Request, Runtime, Sampling,
+    Generation, GenerationError, GenerationEvent, Request, Runtime, Sampling, Weights,
 };
 
 use crate::support::{golden, real_model};
@@ -11,9 +11,9 @@ use crate::support::{golden, real_model};
 #[test]
 fn greedy_text_equals_transformers_and_llama_cpp_up_to_near_ties() {
     let Some(path) = real_model() else { return };
-    let checkpoint = Checkpoint::open(&path).expect("checkpoint");
-    let runtime = Runtime::load(&checkpoint, &Device::flex(), |_, _| ()).expect("weights");
-    let tokenizer = checkpoint.tokenizer().expect("tokenizer");
+    let weights = Weights::open(&path).expect("model");
+    let runtime = Runtime::load(&weights, &Device::flex(), |_, _| ()).expect("weights");
+    let tokenizer = weights.tokenizer().expect("tokenizer");
     let text = std::fs::read_to_string(golden("smollm2-greedy/expected.json")).expect("golden");
     let golden: Value = serde_json::from_str(&text).expect("JSON");
     let ids = |value: &Value| -> Vec<u32> {

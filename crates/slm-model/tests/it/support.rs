@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::SafeTensors;
-use slm_model::{Checkpoint, Decoder};
+use slm_model::{Decoder, Weights};
+use tempfile::TempDir;
 
 /// A file or folder under `golden/`.
 pub(crate) fn golden(path: &str) -> PathBuf {
@@ -14,10 +15,20 @@ pub(crate) fn golden(path: &str) -> PathBuf {
 }
 
 /// A golden model on the CPU.
-pub(crate) fn tiny(path: &str) -> (Checkpoint, Decoder) {
-    let checkpoint = Checkpoint::open(&golden(path)).expect("golden checkpoint");
-    let decoder = Decoder::load(&checkpoint, &Device::flex(), |_, _| ()).expect("golden weights");
-    (checkpoint, decoder)
+pub(crate) fn tiny(path: &str) -> (Weights, Decoder) {
+    let weights = Weights::open(&golden(path)).expect("golden model");
+    let decoder = Decoder::load(&weights, &Device::flex(), |_, _| ()).expect("golden weights");
+    (weights, decoder)
+}
+
+/// A copy of a golden folder, to be damaged.
+pub(crate) fn copy_of(name: &str) -> TempDir {
+    let copy = tempfile::tempdir().expect("a temporary folder");
+    for entry in std::fs::read_dir(golden(name)).expect("a golden folder") {
+        let entry = entry.expect("readable");
+        std::fs::copy(entry.path(), copy.path().join(entry.file_name())).expect("writable");
+    }
+    copy
 }
 
 /// An `expected.safetensors`.

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor};
 use slm_model::{
-    Adapter, Checkpoint, Decoder, NamedShape, Noise, SyntheticType, WeightFormat, WholeModule,
+    Adapter, Decoder, NamedShape, Noise, SavedModule, SyntheticType, WeightFormat, Weights,
 };
 
 use crate::support::golden;
@@ -25,9 +25,9 @@ const NOISE: Noise = Noise {
 };
 
 fn decoder(model: &str, format: WeightFormat) -> Decoder {
-    let checkpoint = Checkpoint::open(&golden(model)).expect("golden checkpoint");
+    let weights = Weights::open(&golden(model)).expect("golden model");
     let device = Device::flex();
-    Decoder::load_as(&checkpoint, format, &device, |_, _| ()).expect("golden weights")
+    Decoder::load_as(&weights, format, &device, |_, _| ()).expect("golden weights")
 }
 
 fn adapter(decoder: &Decoder, folder: &str) -> Adapter {
@@ -63,7 +63,7 @@ fn everything(decoder: &Decoder, adapter: &Adapter) -> Vec<(String, Tensor<2>)> 
         }
     }
     // The head has no part in states.
-    if let Some(embedding) = adapter.whole_module(WholeModule::EmbedTokens) {
+    if let Some(embedding) = adapter.saved_module(SavedModule::EmbedTokens) {
         take("embedding".to_owned(), embedding);
     }
     found
@@ -88,7 +88,7 @@ fn layers_that_are_computed_again_give_the_same_bits() {
         for adapter in [plain.clone(), plain.with_noise(NOISE)] {
             let expected = everything(&kept, &adapter);
             for layers in [1, usize::MAX] {
-                let recomputed = kept.clone().with_recomputed_layers(layers);
+                let recomputed = kept.clone().with_gradient_checkpointing(layers);
                 assert_same_bits(&everything(&recomputed, &adapter), &expected);
             }
         }
@@ -104,7 +104,7 @@ fn assert_same_bits(found: &[(String, Tensor<2>)], expected: &[(String, Tensor<2
 
 #[test]
 fn noise_is_the_same_when_layers_are_computed_again() {
-    let decoder = decoder("tiny-qwen2", WeightFormat::F32).with_recomputed_layers(usize::MAX);
+    let decoder = decoder("tiny-qwen2", WeightFormat::F32).with_gradient_checkpointing(usize::MAX);
     let adapter = adapter(&decoder, "peft-qwen2/all-linear");
     let noisy = adapter.with_noise(NOISE);
     let later = adapter.with_noise(Noise { step: 3, ..NOISE });
@@ -128,7 +128,7 @@ fn weights_of_sixteen_bits_give_the_same_gradients_without_being_unpacked_at_onc
         for adapter in [plain.clone(), plain.with_noise(NOISE)] {
             let expected = everything(&wide, &adapter);
             assert_equal(&everything(&narrow, &adapter), &expected, 1e-6);
-            let recomputed = narrow.clone().with_recomputed_layers(usize::MAX);
+            let recomputed = narrow.clone().with_gradient_checkpointing(usize::MAX);
             assert_equal(&everything(&recomputed, &adapter), &expected, 1e-6);
         }
     }
@@ -142,9 +142,9 @@ fn blocks_give_the_same_gradients_without_being_unpacked_at_once() {
         (SyntheticType::Q4_1, WeightFormat::Q4),
         (SyntheticType::Q4_0, WeightFormat::Q4),
     ] {
-        let checkpoint = Checkpoint::synthetic(shape, kind, 5);
+        let weights = Weights::synthetic(shape, kind, 5);
         let device = Device::flex();
-        let load = |format| Decoder::load_as(&checkpoint, format, &device, |_, _| ());
+        let load = |format| Decoder::load_as(&weights, format, &device, |_, _| ());
         let [wide, narrow] = [WeightFormat::F32, format].map(|format| load(format).expect("drawn"));
         assert!(narrow.weight_bytes() * 3 < wide.weight_bytes(), "{kind}");
         let adapter = Adapter::synthetic(wide.config(), 4, 6, &device.clone().autodiff());

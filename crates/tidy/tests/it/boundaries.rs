@@ -100,11 +100,10 @@ const ONE_PLACE: [(&str, &str); 18] = [
 ];
 
 /// Where `unsafe` may stand.
-const UNSAFE: [&str; 4] = [
+const UNSAFE: [&str; 3] = [
     "crates/slm-sandbox/src/",
-    "crates/slm-model/src/engine/codes",
-    "crates/slm-model/src/engine/vector",
     "crates/slm-model/src/kernel/",
+    "crates/slm-model/src/simd",
 ];
 
 /// Who may print, exit, and read arguments and environment: the binaries, and the crate that is their hands.

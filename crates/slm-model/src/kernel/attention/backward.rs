@@ -3,10 +3,9 @@
 use rayon::prelude::*;
 
 use super::{Gradients, HeadRows, Problem};
-use crate::attention::Heads;
-use crate::engine::{Row, WIDTH, exp, multiply};
-use crate::kernel::instructions::for_each_instruction_set;
+use crate::config::Heads;
 use crate::kernel::zeros;
+use crate::simd::{Row, WIDTH, exp, for_each_instruction_set, multiply};
 
 impl Problem<'_> {
     /// Gradients with respect to queries, keys and values; `gradient` is that with respect to the output.
@@ -83,7 +82,8 @@ impl Problem<'_> {
         let sum = || vec![vec![[0.0; WIDTH]; length]; key_panels.len()];
         let (mut of_keys, mut of_values) = (sum(), sum());
         let mut of_queries = vec![0.0; length * dim];
-        let (mut turned, mut turned_gradient) = (vec![[0.0; WIDTH]; dim], vec![[0.0; WIDTH]; dim]);
+        let (mut transposed_queries, mut transposed_gradient) =
+            (vec![[0.0; WIDTH]; dim], vec![[0.0; WIDTH]; dim]);
         let mut weights = vec![[0.0; WIDTH]; length];
         let mut of_scores = vec![[0.0; WIDTH]; length];
         let mut by_query = vec![0.0; WIDTH * length];
@@ -91,8 +91,8 @@ impl Problem<'_> {
             let tile = first..length.min(first + WIDTH);
             let n = tile.len();
             let seen = starts[first] as usize..tile.end;
-            queries.turned(tile.clone(), &mut turned);
-            of_out.turned(tile.clone(), &mut turned_gradient);
+            queries.transposed(tile.clone(), &mut transposed_queries);
+            of_out.transposed(tile.clone(), &mut transposed_gradient);
             let mut of_tile = OfQueries::default();
             for (j, row) in tile.clone().enumerate() {
                 of_tile.log_sums[j] = log_sums[row * heads + head];
@@ -104,11 +104,16 @@ impl Problem<'_> {
             let of_scores = &mut of_scores[..seen.len()];
             weights.fill([0.0; WIDTH]);
             of_scores.fill([0.0; WIDTH]);
-            multiply(keys.from(seen.start), keys.stride, &turned, weights);
+            multiply(
+                keys.from(seen.start),
+                keys.stride,
+                &transposed_queries,
+                weights,
+            );
             multiply(
                 values.from(seen.start),
                 values.stride,
-                &turned_gradient,
+                &transposed_gradient,
                 of_scores,
             );
             differentiate(weights, of_scores, &of_tile);
@@ -128,7 +133,7 @@ impl Problem<'_> {
                 );
             }
             let by_query = &mut by_query[..n * seen.len()];
-            turn_over(of_scores, by_query);
+            transpose(of_scores, by_query);
             for (at, panel) in (0..dim).step_by(WIDTH).zip(&key_panels) {
                 let mut part = [[0.0; WIDTH]; WIDTH];
                 let part = &mut part[..n];
@@ -173,7 +178,7 @@ for_each_instruction_set! {
 
 for_each_instruction_set! {
     /// `[n, WIDTH]` to as many rows of `n` as there is room for.
-    fn turn_over(from: &[Row], to: &mut [f32]) {
+    fn transpose(from: &[Row], to: &mut [f32]) {
         let n = from.len();
         // Sixteen at a time: so many lines of the target stay in the nearest cache.
         for (block, from) in from.chunks(16).enumerate() {

@@ -1,7 +1,7 @@
 //! Attention against plain loops in double precision.
 
 use super::{Gradients, Problem};
-use crate::attention::Heads;
+use crate::config::Heads;
 use crate::kernel::check;
 
 fn noise(n: usize, seed: u32) -> Vec<f32> {

@@ -1,0 +1,113 @@
+//! The attention mask of full sequences: causal, and block-diagonal where a sequence packs several texts.
+
+use std::sync::OnceLock;
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+/// Sequences of equal length, each of one or several texts and padding at its end.
+#[derive(Debug)]
+pub(crate) struct AttentionMask {
+    batch: usize,
+    length: usize,
+    /// For every token of all sequences, the place in its sequence where its text begins. A token of padding is a
+    /// text of its own.
+    starts: Vec<u32>,
+    /// Whether some sequence has more than one text.
+    packed: bool,
+    /// See [`Self::additive`]; made when first asked for, once for all layers.
+    additive: OnceLock<Tensor<4>>,
+}
+
+impl AttentionMask {
+    /// Sequences of one text each. Padding at the end is seen by nothing before it, so that it may count as text.
+    pub(crate) fn causal(batch: usize, length: usize) -> Self {
+        Self {
+            batch,
+            length,
+            starts: vec![0; batch * length],
+            packed: false,
+            additive: OnceLock::new(),
+        }
+    }
+
+    /// Sequences of several texts, whose lengths are given for each.
+    pub(crate) fn packed(texts: &[Vec<usize>], length: usize) -> Self {
+        let mut starts = Vec::with_capacity(texts.len() * length);
+        for (index, lengths) in texts.iter().enumerate() {
+            let mut start = 0;
+            for &text in lengths {
+                starts.extend(std::iter::repeat_n(start as u32, text));
+                start += text;
+            }
+            assert!(start <= length, "texts longer than their sequence");
+            starts.extend((start..length).map(|at| at as u32));
+            debug_assert_eq!(starts.len(), (index + 1) * length);
+        }
+        Self {
+            batch: texts.len(),
+            length,
+            starts,
+            packed: true,
+            additive: OnceLock::new(),
+        }
+    }
+
+    /// Sequences.
+    pub(crate) fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// Tokens of each.
+    pub(crate) fn length(&self) -> usize {
+        self.length
+    }
+
+    /// For every token the first place of its sequence that it sees.
+    pub(crate) fn starts(&self) -> &[u32] {
+        &self.starts
+    }
+
+    /// Additive mask: 0 where the key is seen, minus infinity where not.
+    ///
+    /// # Shapes
+    /// returns `[1 or batch, 1, length, length]`
+    pub(super) fn additive(&self, device: &Device) -> &Tensor<4> {
+        self.additive.get_or_init(|| {
+            let batch = if self.packed { self.batch } else { 1 };
+            let length = self.length;
+            let mut mask = vec![f32::NEG_INFINITY; batch * length * length];
+            let rows = mask.chunks_exact_mut(length).zip(&self.starts);
+            for (row, (keys, &start)) in rows.enumerate() {
+                keys[start as usize..=row % length].fill(0.0);
+            }
+            let data = TensorData::new(mask, [batch, 1, length, length]);
+            Tensor::from_data(data, device)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_sees_its_own_text_up_to_itself() {
+        let mask = AttentionMask::packed(&[vec![2, 1], vec![4]], 4);
+        assert_eq!(mask.starts(), [0, 0, 2, 3, 0, 0, 0, 0]);
+        let mask = mask.additive(&Device::flex()).clone();
+        assert_eq!(mask.dims(), [2, 1, 4, 4]);
+        let mask: Vec<f32> = mask.into_data().try_into_vec().expect("f32");
+        let seen: String = mask
+            .iter()
+            .map(|&m| if m == 0.0 { 'x' } else { '.' })
+            .collect();
+        assert_eq!(seen, "x...xx....x....xx...xx..xxx.xxxx");
+    }
+
+    #[test]
+    fn plain_sequences_share_a_mask() {
+        let mask = AttentionMask::causal(3, 2);
+        assert_eq!((mask.batch(), mask.length()), (3, 2));
+        assert_eq!(mask.additive(&Device::flex()).dims(), [1, 1, 2, 2]);
+    }
+}

@@ -1,0 +1,262 @@
+//! Conversations to learn from: whose each token is.
+
+use std::ops::Range;
+
+use super::error::{THOUGHTS, has_thoughts};
+use super::{ChatError, ChatTemplate, Message, Role};
+use crate::tokenizer::{Before, TokenSpan, Tokenizer};
+
+/// Whose a token is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenOwner {
+    /// The template's, or another speaker's.
+    Context,
+    /// The assistant's, in its answer of this number, counted from 0.
+    Answer(usize),
+    /// What ends that answer, which the assistant says too.
+    End(usize),
+    /// The assistant's, in an answer of this number that is never learned, or its end.
+    NotLearned(usize),
+}
+
+/// A text as tokens, with whose each of them is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OwnedTokens {
+    /// The tokens.
+    pub ids: Vec<u32>,
+    /// One for each token.
+    pub owners: Vec<TokenOwner>,
+}
+
+impl OwnedTokens {
+    /// Appends tokens of one part.
+    pub fn push(&mut self, part: TokenOwner, ids: impl IntoIterator<Item = u32>) {
+        self.ids.extend(ids);
+        self.owners.resize(self.ids.len(), part);
+    }
+
+    /// Number of answers.
+    pub fn n_answers(&self) -> usize {
+        let numbers = self.owners.iter().filter_map(|part| match part {
+            TokenOwner::Context => None,
+            TokenOwner::Answer(number)
+            | TokenOwner::End(number)
+            | TokenOwner::NotLearned(number) => Some(number + 1),
+        });
+        numbers.max().unwrap_or(0)
+    }
+}
+
+impl ChatTemplate {
+    /// The ids of a whole conversation, with the assistant's answers marked.
+    ///
+    /// The ids are those of [`encode`](Self::encode), which are transformers' for the whole rendering. Stock templates
+    /// do not say where an answer begins and ends, so it is where the message is in the rendering. A token that spans
+    /// its beginning is the answer's: ` a`, where a template puts a space before each message, is what the model must say
+    /// after a prompt without that space. Where the prompt that asks for the answer ends with exactly that text, as most
+    /// do, no token spans the border: the answer is tokenized apart from it.
+    ///
+    /// An answer ends with the first special token after it; where the template puts none there, with the template's own
+    /// text or, after the last answer, the model's end token.
+    ///
+    /// # Errors
+    /// The template refuses or rewrites the messages, or leaves out a part of an answer, or nothing can mark the end of
+    /// the last answer.
+    pub fn encode_turns(
+        &self,
+        tokenizer: &Tokenizer,
+        messages: &[Message],
+    ) -> Result<OwnedTokens, ChatError> {
+        let end = self.end_of_turn()?;
+        let rendering = self.locate(messages, false, Some(tokenizer))?;
+        let is_answer = |message: usize| messages[message].role == Role::Assistant;
+        if let Some(&message) = rendering.incomplete.iter().find(|&&i| is_answer(i)) {
+            let hint = if has_thoughts(&messages[message].content) {
+                THOUGHTS
+            } else {
+                "give the model a chat_template.jinja that prints every answer"
+            };
+            return Err(ChatError::Incomplete {
+                message: message + 1,
+                hint,
+            });
+        }
+        let text = rendering.text.as_str();
+        let mut regions = rendering.regions(messages);
+        let mut placed = tokenizer.encode_regions(text, &regions, Before::Nothing)?;
+        let answers = rendering.spans.iter().filter(|s| is_answer(s.message));
+        for span in answers.clone() {
+            let border = span.range.start;
+            let is_spanned = placed
+                .iter()
+                .any(|token| token.range.start < border && border < token.range.end);
+            if is_spanned && self.asks_with(&messages[..span.message], &text[..border]) {
+                regions.breaks.push(border);
+            }
+        }
+        if !regions.breaks.is_empty() {
+            placed = tokenizer.encode_regions(text, &regions, Before::Nothing)?;
+        }
+
+        let mut owners = Vec::new();
+        for (number, span) in answers.enumerate() {
+            let next = rendering
+                .spans
+                .iter()
+                .find(|s| s.range.start >= span.range.end);
+            let until = next.map_or(text.len(), |next| next.range.start);
+            let own = |part| {
+                if messages[span.message].is_learned {
+                    part
+                } else {
+                    TokenOwner::NotLearned(number)
+                }
+            };
+            owners.push((span.range.clone(), own(TokenOwner::Answer(number))));
+            let ending = ending(text, span.range.end..until, &placed, end);
+            owners.push((ending, own(TokenOwner::End(number))));
+        }
+        let mut turns = OwnedTokens::default();
+        for token in &placed {
+            turns.push(owner_of(token, &owners), [token.id]);
+        }
+        // The last answer ends, whatever the template does.
+        if let [.., (_, answer), (ending, part)] = &owners[..]
+            && ending.is_empty()
+            && turns.owners.contains(answer)
+        {
+            turns.push(*part, tokenizer.encode_continuation(end)?);
+        }
+        Ok(turns)
+    }
+
+    /// Whether the prompt that asks for the next answer is exactly `text`.
+    fn asks_with(&self, messages: &[Message], text: &str) -> bool {
+        self.render(messages, true)
+            .is_ok_and(|prompt| prompt == text)
+    }
+}
+
+/// The bytes after an answer that end it, within `range`; empty if nothing does. `end` is the template's end of a turn.
+fn ending(text: &str, range: Range<usize>, placed: &[TokenSpan], end: &str) -> Range<usize> {
+    let special = placed
+        .iter()
+        .find(|token| token.is_markup && range.contains(&token.range.start));
+    match special {
+        Some(token) => range.start..token.range.end,
+        None if text[range.clone()].starts_with(end) => range.start..range.start + end.len(),
+        None => range.start..range.start,
+    }
+}
+
+/// Whose a token is: the first of the owners, which lie in the text's order, that it shares a byte with.
+fn owner_of(token: &TokenSpan, owners: &[(Range<usize>, TokenOwner)]) -> TokenOwner {
+    let shares = |range: &Range<usize>| {
+        range.start < token.range.end.max(token.range.start + 1) && token.range.start < range.end
+    };
+    let first = owners.partition_point(|(range, _)| range.end <= token.range.start);
+    owners[first..]
+        .first()
+        .filter(|(range, _)| shares(range))
+        .map_or(TokenOwner::Context, |(_, part)| *part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Weights;
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    fn tokenizer() -> Tokenizer {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden/tiny-qwen2");
+        let weights = Weights::open(&folder).expect("golden model");
+        weights.tokenizer().expect("tokenizer")
+    }
+
+    fn conversation() -> Vec<Message> {
+        vec![
+            Message::new(Role::System, "Be brief."),
+            Message::new(Role::User, "One?"),
+            Message::new(Role::Assistant, "First<|im_end|>"),
+            Message::new(Role::User, "Two?"),
+            Message::new(Role::Assistant, "  Second"),
+        ]
+    }
+
+    /// The text of each part, in order.
+    fn parts(template: &ChatTemplate, tokenizer: &Tokenizer) -> Vec<(TokenOwner, String)> {
+        let turns = template
+            .encode_turns(tokenizer, &conversation())
+            .expect("turns");
+        assert_eq!(turns.ids.len(), turns.owners.len());
+        assert_eq!(turns.n_answers(), 2);
+        let mut runs: Vec<(TokenOwner, Vec<u32>)> = Vec::new();
+        for (&id, &part) in turns.ids.iter().zip(&turns.owners) {
+            match runs.last_mut() {
+                Some((last, ids)) if *last == part => ids.push(id),
+                _ => runs.push((part, vec![id])),
+            }
+        }
+        runs.into_iter()
+            .map(|(part, ids)| (part, tokenizer.decode(&ids, false).expect("text")))
+            .collect()
+    }
+
+    #[test]
+    fn the_answers_and_their_ends_are_told_from_the_rest() {
+        let tokenizer = tokenizer();
+        let found = parts(&ChatTemplate::chatml(), &tokenizer);
+        let context = "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nOne?<|im_end|>\n<|im_start|>assistant\n";
+        let expected = [
+            (TokenOwner::Context, context),
+            // A literal end token in a message is text, and ends nothing.
+            (TokenOwner::Answer(0), "First<|im_end|>"),
+            (TokenOwner::End(0), "<|im_end|>"),
+            (
+                TokenOwner::Context,
+                "\n<|im_start|>user\nTwo?<|im_end|>\n<|im_start|>assistant\n",
+            ),
+            (TokenOwner::Answer(1), "  Second"),
+            (TokenOwner::End(1), "<|im_end|>"),
+            (TokenOwner::Context, "\n"),
+        ];
+        assert_eq!(found, expected.map(|(part, text)| (part, text.to_owned())));
+    }
+
+    #[test]
+    fn everything_before_an_answer_has_the_tokens_of_the_prompt_that_asks_for_it() {
+        let tokenizer = tokenizer();
+        let template = ChatTemplate::chatml();
+        let messages = conversation();
+        let turns = template.encode_turns(&tokenizer, &messages).expect("turns");
+        for (answer, before) in [(0, 2), (1, 4)] {
+            let prompt = template
+                .encode(&tokenizer, &messages[..before], true)
+                .expect("prompt");
+            let at = turns
+                .owners
+                .iter()
+                .position(|part| *part == TokenOwner::Answer(answer));
+            assert_eq!(turns.ids[..at.expect("an answer")], prompt);
+        }
+    }
+
+    #[test]
+    fn a_template_whose_turns_end_in_plain_text_or_in_nothing_still_ends_the_last_answer() {
+        let tokenizer = tokenizer();
+        let tokens = BTreeMap::from([("eos_token".to_owned(), "<|im_end|>".to_owned())]);
+        let template = |source: &str| ChatTemplate::new(source, tokens.clone()).expect("valid");
+        let ends = |template: &ChatTemplate| -> Vec<(TokenOwner, String)> {
+            let mut parts = parts(template, &tokenizer);
+            parts.retain(|(part, _)| matches!(part, TokenOwner::End(_)));
+            parts
+        };
+        let text =
+            template("{% for m in messages %}{{ m.role }}: {{ m.content }}\n###\n{% endfor %}");
+        let end = |answer, text: &str| (TokenOwner::End(answer), text.to_owned());
+        assert_eq!(ends(&text), [end(0, "\n###"), end(1, "\n###")]);
+        let bare = template("{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}");
+        assert_eq!(ends(&bare), [end(1, "<|im_end|>")]);
+    }
+}

@@ -1,0 +1,191 @@
+//! The types in which GGUF files hold tensors.
+//!
+//! # Source
+//! The block layouts: `ggml-common.h` of <https://github.com/ggml-org/ggml>.
+
+/// How the values of a tensor are packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(non_camel_case_types)] // ggml's own names; `Q40` would be a riddle
+pub(crate) enum TensorType {
+    /// Single precision.
+    F32,
+    /// Half precision.
+    F16,
+    /// The upper half of single precision.
+    BF16,
+    /// 32 values of 4 bits around 8, one scale.
+    Q4_0,
+    /// 32 values of 4 bits, a scale and a minimum.
+    Q4_1,
+    /// 32 values of 5 bits around 16, one scale.
+    Q5_0,
+    /// 32 values of 5 bits, a scale and a minimum.
+    Q5_1,
+    /// 32 values of 8 bits, one scale.
+    Q8_0,
+    /// 256 values of 4 bits; eight sub-blocks with 6-bit scales and minima.
+    Q4_K,
+    /// 256 values of 5 bits; eight sub-blocks with 6-bit scales and minima.
+    Q5_K,
+    /// 256 values of 6 bits around 32; sixteen sub-blocks with 8-bit scales.
+    Q6_K,
+}
+
+/// Values in a block of the K types.
+const SUPER_BLOCK: usize = 256;
+/// Values in a block of the older types.
+const BLOCK: usize = 32;
+
+impl TensorType {
+    /// Every type that can be read.
+    pub(crate) const ALL: &[Self] = &[
+        Self::F32,
+        Self::F16,
+        Self::BF16,
+        Self::Q4_0,
+        Self::Q4_1,
+        Self::Q5_0,
+        Self::Q5_1,
+        Self::Q8_0,
+        Self::Q4_K,
+        Self::Q5_K,
+        Self::Q6_K,
+    ];
+
+    /// The type with ggml's number `id`, if it is one that can be read.
+    pub(crate) fn from_id(id: u32) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.id() == id)
+    }
+
+    /// ggml's number of the type.
+    pub(crate) fn id(self) -> u32 {
+        match self {
+            Self::F32 => 0,
+            Self::F16 => 1,
+            Self::Q4_0 => 2,
+            Self::Q4_1 => 3,
+            Self::Q5_0 => 6,
+            Self::Q5_1 => 7,
+            Self::Q8_0 => 8,
+            Self::Q4_K => 12,
+            Self::Q5_K => 13,
+            Self::Q6_K => 14,
+            Self::BF16 => 30,
+        }
+    }
+
+    /// ggml's name of the type.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "F32",
+            Self::F16 => "F16",
+            Self::BF16 => "BF16",
+            Self::Q4_0 => "Q4_0",
+            Self::Q4_1 => "Q4_1",
+            Self::Q5_0 => "Q5_0",
+            Self::Q5_1 => "Q5_1",
+            Self::Q8_0 => "Q8_0",
+            Self::Q4_K => "Q4_K",
+            Self::Q5_K => "Q5_K",
+            Self::Q6_K => "Q6_K",
+        }
+    }
+
+    /// Values in a block.
+    pub(crate) fn block_len(self) -> usize {
+        match self {
+            Self::F32 | Self::F16 | Self::BF16 => 1,
+            Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::Q8_0 => BLOCK,
+            Self::Q4_K | Self::Q5_K | Self::Q6_K => SUPER_BLOCK,
+        }
+    }
+
+    /// Bytes in a block.
+    pub(crate) fn block_bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 | Self::BF16 => 2,
+            Self::Q4_0 => 2 + BLOCK / 2,
+            Self::Q4_1 => 4 + BLOCK / 2,
+            Self::Q5_0 => 2 + 4 + BLOCK / 2,
+            Self::Q5_1 => 4 + 4 + BLOCK / 2,
+            Self::Q8_0 => 2 + BLOCK,
+            Self::Q4_K => 4 + 12 + SUPER_BLOCK / 2,
+            Self::Q5_K => 4 + 12 + SUPER_BLOCK / 8 + SUPER_BLOCK / 2,
+            Self::Q6_K => SUPER_BLOCK / 2 + SUPER_BLOCK / 4 + SUPER_BLOCK / 16 + 2,
+        }
+    }
+
+    /// Whether blocks hold codes and scales, and not the values themselves.
+    pub(crate) fn is_packed(self) -> bool {
+        self.block_len() > 1
+    }
+
+    /// Values that share a scale.
+    pub(super) fn group(self) -> usize {
+        match self {
+            Self::F32 | Self::F16 | Self::BF16 => 1,
+            Self::Q6_K => 16,
+            Self::Q4_0
+            | Self::Q4_1
+            | Self::Q5_0
+            | Self::Q5_1
+            | Self::Q8_0
+            | Self::Q4_K
+            | Self::Q5_K => 32,
+        }
+    }
+
+    /// Whether a minimum is added to the products.
+    pub(super) fn has_minima(self) -> bool {
+        matches!(self, Self::Q4_1 | Self::Q5_1 | Self::Q4_K | Self::Q5_K)
+    }
+}
+
+/// The name of a ggml type by its number, also of those that cannot be read; for error texts.
+pub(crate) fn type_name(id: u32) -> String {
+    if let Some(kind) = TensorType::from_id(id) {
+        return kind.name().to_owned();
+    }
+    let name = match id {
+        9 => "Q8_1",
+        10 => "Q2_K",
+        11 => "Q3_K",
+        15 => "Q8_K",
+        16 => "IQ2_XXS",
+        17 => "IQ2_XS",
+        18 => "IQ3_XXS",
+        19 => "IQ1_S",
+        20 => "IQ4_NL",
+        21 => "IQ3_S",
+        22 => "IQ2_S",
+        23 => "IQ4_XS",
+        24 => "I8",
+        25 => "I16",
+        26 => "I32",
+        27 => "I64",
+        28 => "F64",
+        29 => "IQ1_M",
+        34 => "TQ1_0",
+        35 => "TQ2_0",
+        39 => "MXFP4",
+        _ => return format!("number {id}"),
+    };
+    name.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_type_is_found_by_its_number() {
+        for &kind in TensorType::ALL {
+            assert_eq!(TensorType::from_id(kind.id()), Some(kind));
+            assert_eq!(type_name(kind.id()), kind.name());
+        }
+        assert_eq!(TensorType::from_id(10), None);
+        assert_eq!(type_name(10), "Q2_K");
+        assert_eq!(type_name(999), "number 999");
+    }
+}

@@ -1,0 +1,199 @@
+//! Dropout on the inputs of LoRA pairs, and `NEFTune`'s noise on the embeddings: what is random in a forward pass of
+//! training.
+//!
+//! Nothing is drawn from a generator that moves on. Each value is a pure function of the seed, the optimizer step, the
+//! micro-batch, the module and its index in the matrix, so a resumed training draws what it would have drawn, and the
+//! number of threads does not matter.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+/// The module index of the embeddings; pairs have the numbers from 0 on.
+const EMBEDDINGS: u64 = u64::MAX;
+
+/// What is random in one forward pass, and where in the training it stands.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Noise {
+    /// Share of each pair's input that is zeroed; the rest grows by `1 / (1 - lora_dropout)`. From 0 to below 1.
+    pub lora_dropout: f64,
+    /// Width of the uniform noise on the embeddings, before it is divided by the root of length times hidden size.
+    pub neftune_noise_alpha: f64,
+    /// The training's seed.
+    pub seed: u64,
+    /// The optimizer step.
+    pub step: u64,
+    /// The number of the micro-batch within the step.
+    pub micro_batch: u64,
+}
+
+impl Noise {
+    /// A generator of its own for a module of the model.
+    fn generator(&self, index: u64) -> ChaCha8Rng {
+        let mut key = [0; 32];
+        let words = [self.seed, self.step, self.micro_batch, index];
+        for (bytes, word) in key.chunks_exact_mut(8).zip(words) {
+            bytes.copy_from_slice(&word.to_le_bytes());
+        }
+        ChaCha8Rng::from_seed(key)
+    }
+
+    /// A matrix of values that `value` makes of 32 random bits each.
+    fn matrix(
+        &self,
+        index: u64,
+        [rows, width]: [usize; 2],
+        device: &Device,
+        value: impl Fn(u32) -> f32 + Sync,
+    ) -> Tensor<2> {
+        let start = self.generator(index);
+        let mut values = vec![0.0; rows * width];
+        let each = values.par_chunks_mut(width).enumerate();
+        each.for_each(|(row, values)| {
+            let mut generator = start.clone();
+            generator.set_word_pos((row * width) as u128);
+            for v in values {
+                *v = value(generator.next_u32());
+            }
+        });
+        Tensor::from_data(TensorData::new(values, [rows, width]), device)
+    }
+
+    /// Noise for the embeddings of sequences of `length` tokens.
+    ///
+    /// # Shapes
+    /// returns `[rows, hidden_size]`
+    /// # Source
+    /// Jain et al. 2023, arXiv:2310.05914; as in transformers, padding counts as part of a sequence.
+    pub(crate) fn of_embeddings(
+        &self,
+        [rows, hidden_size]: [usize; 2],
+        length: usize,
+        device: &Device,
+    ) -> Option<Tensor<2>> {
+        if self.neftune_noise_alpha == 0.0 {
+            return None;
+        }
+        let bound = self.neftune_noise_alpha / ((length * hidden_size) as f64).sqrt();
+        let uniform = |bits: u32| (bound * (f64::from(bits) / 2f64.powi(31) - 1.0)) as f32;
+        Some(self.matrix(EMBEDDINGS, [rows, hidden_size], device, uniform))
+    }
+}
+
+/// The zeros in one pair's input.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dropout {
+    /// Where the training stands.
+    pub(super) noise: Noise,
+    /// The number of the linear layer, see [`super::module_index`].
+    pub(super) index: u64,
+}
+
+impl Dropout {
+    /// `x` with some values zeroed and the rest grown.
+    ///
+    /// # Source
+    /// Srivastava et al. 2014, in the inverted form of PyTorch's `Dropout`.
+    pub(super) fn apply(&self, x: Tensor<2>) -> Tensor<2> {
+        let share = self.noise.lora_dropout;
+        let kept = (1.0 / (1.0 - share)) as f32;
+        let threshold = (share * 2f64.powi(32)) as u32;
+        let mask = |bits: u32| if bits < threshold { 0.0 } else { kept };
+        // Off autodiff: a mask has no gradient.
+        let (shape, device) = (x.dims(), x.device().inner());
+        let mask = self.noise.matrix(self.index, shape, &device, mask);
+        let kind = x.dtype();
+        x * mask.cast(kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOISE: Noise = Noise {
+        lora_dropout: 0.25,
+        neftune_noise_alpha: 5.0,
+        seed: 42,
+        step: 3,
+        micro_batch: 1,
+    };
+
+    fn dropped(noise: Noise, index: u64) -> Vec<f32> {
+        let x = Tensor::ones([200, 300], &Device::flex());
+        let y = Dropout { noise, index }.apply(x);
+        y.into_data().try_into_vec().expect("f32")
+    }
+
+    #[test]
+    fn a_share_is_zeroed_and_the_rest_keeps_the_mean() {
+        let values = dropped(NOISE, 5);
+        let n = values.len() as f64;
+        let zeros = values.iter().filter(|&&v| v == 0.0).count() as f64 / n;
+        // Six standard deviations of a share of 0.25 in 60,000 draws.
+        assert!((zeros - 0.25).abs() < 0.011, "{zeros}");
+        let kept = |v: &f32| *v == 0.0 || (*v - 4.0 / 3.0).abs() < 1e-6;
+        assert!(values.iter().all(kept));
+    }
+
+    #[test]
+    fn zeros_depend_on_seed_step_micro_batch_and_place_and_on_nothing_else() {
+        let first = dropped(NOISE, 5);
+        assert_eq!(first, dropped(NOISE, 5));
+        let others = [
+            dropped(Noise { seed: 43, ..NOISE }, 5),
+            dropped(Noise { step: 4, ..NOISE }, 5),
+            dropped(
+                Noise {
+                    micro_batch: 2,
+                    ..NOISE
+                },
+                5,
+            ),
+            dropped(NOISE, 6),
+        ];
+        for other in others {
+            let same = first
+                .iter()
+                .zip(&other)
+                .filter(|(a, b)| (**a == 0.0) == (**b == 0.0))
+                .count();
+            // Independent masks agree in 0.25² + 0.75² of all places.
+            let share = same as f64 / first.len() as f64;
+            assert!((share - 0.625).abs() < 0.02, "{share}");
+        }
+    }
+
+    #[test]
+    fn no_row_of_a_mask_repeats_another() {
+        let values = dropped(NOISE, 0);
+        let rows: Vec<&[f32]> = values.chunks(300).collect();
+        assert!(rows.windows(2).all(|two| two[0] != two[1]));
+    }
+
+    #[test]
+    fn embeddings_get_uniform_noise_as_wide_as_the_paper_says() {
+        let noise = NOISE
+            .of_embeddings([40, 64], 20, &Device::flex())
+            .expect("noise");
+        let values: Vec<f32> = noise.into_data().try_into_vec().expect("f32");
+        let bound = 5.0 / (20.0f32 * 64.0).sqrt();
+        let largest = values.iter().fold(0.0f32, |max, v| max.max(v.abs()));
+        assert!(
+            largest <= bound && largest > 0.99 * bound,
+            "{largest} of {bound}"
+        );
+        let mean = values.iter().sum::<f32>() / values.len() as f32;
+        assert!(mean.abs() < 0.1 * bound, "{mean}");
+        let silent = Noise {
+            neftune_noise_alpha: 0.0,
+            ..NOISE
+        };
+        assert!(
+            silent
+                .of_embeddings([40, 64], 20, &Device::flex())
+                .is_none()
+        );
+    }
+}

@@ -1,0 +1,118 @@
+//! A model's tokenizer and chat template.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::folder::{MAX_CONFIG_BYTES, read, read_json};
+use super::{Source, Weights, WeightsError};
+use crate::chat::ChatTemplate;
+use crate::gguf::GgufFile;
+use crate::tokenizer::Tokenizer;
+
+/// No honest tokenizer is larger; they reach 35 MB.
+const MAX_TOKENIZER_BYTES: u64 = 256 << 20;
+/// Special tokens by the names that templates use.
+const SPECIAL_TOKENS: [&str; 4] = ["bos_token", "eos_token", "unk_token", "pad_token"];
+
+impl Weights {
+    /// The tokenizer, from `tokenizer.json` or the metadata.
+    pub fn tokenizer(&self) -> Result<Tokenizer, WeightsError> {
+        let eos = &self.config.eos_token_ids;
+        let (path, tokenizer) = match &self.source {
+            Source::Gguf(file) => (
+                self.path.clone(),
+                Tokenizer::from_gguf(file.metadata(), eos),
+            ),
+            Source::Folder(_) => {
+                let path = self.path.join("tokenizer.json");
+                let json = read(&path, MAX_TOKENIZER_BYTES)?;
+                let config = read_json(&self.path.join("tokenizer_config.json"))?;
+                (path, Tokenizer::from_files(&json, config.as_ref(), eos))
+            }
+            Source::Synthetic(_) => {
+                let path = self.path.clone();
+                return Err(WeightsError::NoTokenizer { path });
+            }
+        };
+        tokenizer.map_err(|source| WeightsError::Tokenizer { path, source })
+    }
+
+    /// The chat template, if the model has one.
+    pub fn chat_template(&self) -> Result<Option<ChatTemplate>, WeightsError> {
+        let (path, template, special_tokens) = match &self.source {
+            Source::Gguf(file) => (
+                self.path.clone(),
+                file.metadata()
+                    .string("tokenizer.chat_template")?
+                    .map(str::to_owned),
+                gguf_special_tokens(file)?,
+            ),
+            Source::Folder(_) => folder_template(&self.path)?,
+            Source::Synthetic(_) => return Ok(None),
+        };
+        template
+            .map(|template| ChatTemplate::new(&template, special_tokens))
+            .transpose()
+            .map_err(|source| WeightsError::Chat { path, source })
+    }
+
+    /// The text of the chat template in a GGUF file, and the special tokens by name; nothing for a folder.
+    pub(crate) fn gguf_template(
+        &self,
+    ) -> Result<(Option<String>, BTreeMap<String, String>), WeightsError> {
+        let Source::Gguf(file) = &self.source else {
+            return Ok((None, BTreeMap::new()));
+        };
+        let template = file.metadata().string("tokenizer.chat_template")?;
+        Ok((template.map(str::to_owned), gguf_special_tokens(file)?))
+    }
+}
+
+/// Its file, its text, and the special tokens by name.
+type Template = (PathBuf, Option<String>, BTreeMap<String, String>);
+
+/// The template of a folder: `chat_template.jinja`, or the one in `tokenizer_config.json`.
+fn folder_template(folder: &Path) -> Result<Template, WeightsError> {
+    let config_path = folder.join("tokenizer_config.json");
+    let config = read_json(&config_path)?.unwrap_or(Value::Null);
+    let special_tokens = SPECIAL_TOKENS
+        .iter()
+        .filter_map(|&name| {
+            // A text, or the description of an added token.
+            let token = &config[name];
+            let text = token.as_str().or_else(|| token["content"].as_str())?;
+            Some((name.to_owned(), text.to_owned()))
+        })
+        .collect();
+    let jinja_path = folder.join("chat_template.jinja");
+    if jinja_path.is_file() {
+        let text = String::from_utf8_lossy(&read(&jinja_path, MAX_CONFIG_BYTES)?).into_owned();
+        return Ok((jinja_path, Some(text), special_tokens));
+    }
+    let template = match &config["chat_template"] {
+        // Several templates by name: the default is the one for plain conversations.
+        Value::Array(templates) => templates
+            .iter()
+            .find(|template| template["name"] == "default")
+            .and_then(|template| template["template"].as_str()),
+        template => template.as_str(),
+    };
+    Ok((config_path, template.map(str::to_owned), special_tokens))
+}
+
+/// The special tokens that a GGUF file names by id.
+fn gguf_special_tokens(file: &GgufFile) -> Result<BTreeMap<String, String>, WeightsError> {
+    let metadata = file.metadata();
+    let tokens = metadata.strings("tokenizer.ggml.tokens")?.unwrap_or(&[]);
+    let keys = ["bos", "eos", "unknown", "padding"];
+    let mut special_tokens = BTreeMap::new();
+    for (name, key) in SPECIAL_TOKENS.iter().zip(keys) {
+        let id = metadata.unsigned::<usize>(&format!("tokenizer.ggml.{key}_token_id"))?;
+        if let Some(text) = id.and_then(|id| tokens.get(id)) {
+            special_tokens.insert((*name).to_owned(), text.clone());
+        }
+    }
+    Ok(special_tokens)
+}
