@@ -3,10 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
-use serde::Deserialize;
-use serde::de::IntoDeserializer;
-use serde::de::value::{Error as ValueError, StrDeserializer};
-use slm_config::DatasetFormat;
+use slm_config::{ROW_FORMATS, RowFormat};
 use slm_model::{DeviceChoice, NamedShape, SyntheticType};
 
 /// Fits LoRA adapters for small code language models.
@@ -296,7 +293,7 @@ pub(crate) struct ValidateArguments {
     pub(crate) data: Option<PathBuf>,
     /// Format of that file; by default that of the recipe's first file of rows, else messages
     #[arg(long, value_name = "FORMAT", requires = "data", value_parser = row_format)]
-    pub(crate) format: Option<DatasetFormat>,
+    pub(crate) format: Option<&'static RowFormat>,
     /// Print one JSON document
     #[arg(long)]
     pub(crate) json: bool,
@@ -389,12 +386,11 @@ pub(crate) enum ExportFormat {
 }
 
 /// A format that is read from a file of rows, as a recipe spells it.
-fn row_format(text: &str) -> Result<DatasetFormat, String> {
-    let spelled: StrDeserializer<ValueError> = text.into_deserializer();
-    DatasetFormat::deserialize(spelled)
-        .ok()
-        .filter(|format| *format != DatasetFormat::PythonSource)
-        .ok_or_else(|| "one of alpaca, messages, sharegpt, prompt_completion, text".to_owned())
+fn row_format(text: &str) -> Result<&'static RowFormat, String> {
+    RowFormat::by_name(text).ok_or_else(|| {
+        let names = ROW_FORMATS.map(|format| format.name);
+        format!("one of {}", names.join(", "))
+    })
 }
 
 #[cfg(test)]
@@ -409,7 +405,10 @@ mod tests {
 
     #[test]
     fn formats_of_rows_are_those_of_a_recipe() {
-        assert_eq!(row_format("alpaca"), Ok(DatasetFormat::Alpaca));
-        assert!(row_format("python_source").is_err());
+        assert_eq!(row_format("alpaca").map(|format| format.name), Ok("alpaca"));
+        assert_eq!(
+            row_format("python_source"),
+            Err("one of alpaca, messages, sharegpt, prompt_completion, text".to_owned())
+        );
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::Serialize;
 use slm_cli::{Failure, Progress, UserMistake};
-use slm_config::{Columns, Dataset, DatasetFormat, Recipe};
+use slm_config::{Columns, Dataset, DatasetFormat, Recipe, RowFormat};
 use slm_model::Adapter;
 
 use crate::arguments::ValidateArguments;
@@ -116,11 +116,13 @@ fn measure(arguments: &ValidateArguments) -> Result<()> {
 }
 
 /// A file as the only data set; without a format of its own it has that of the recipe's first file of rows.
-fn of_file(file: &Path, format: Option<DatasetFormat>, recipe: &Recipe) -> Dataset {
+fn of_file(file: &Path, format: Option<&'static RowFormat>, recipe: &Recipe) -> Dataset {
     let mut datasets = recipe.data.datasets.iter();
     let similar = datasets.find(|dataset| dataset.format != DatasetFormat::PythonSource);
-    let format = format.or(similar.map(|dataset| dataset.format));
-    let format = format.unwrap_or(DatasetFormat::Messages);
+    let format = format
+        .map(DatasetFormat::Rows)
+        .or(similar.map(|dataset| dataset.format))
+        .unwrap_or(DatasetFormat::Rows(RowFormat::MESSAGES));
     let columns = similar
         .filter(|dataset| dataset.format == format)
         .map_or_else(Columns::default, |dataset| dataset.columns.clone());

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::format::{self, DatasetFormat};
+
 /// Section `data`: the training examples.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -137,102 +139,54 @@ fn once() -> f64 {
     1.0
 }
 
-/// Format of a data set. All but the last are read from `.jsonl`, `.json`, `.csv` (each perhaps with
-/// `.gz`) and `.parquet` files; in brackets the columns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DatasetFormat {
-    /// A request and its answer (`instruction`, `input` or none, `output`, `system` or none).
-    Alpaca,
-    /// A conversation (`messages`: a list of `role` and `content`).
-    Messages,
-    /// A conversation (`conversations`: a list of `from` and `value`; `system` or none).
-    Sharegpt,
-    /// A text and how it goes on, without chat template; or a conversation and its last message
-    /// (`prompt`, `completion`: texts, or lists of messages).
-    PromptCompletion,
-    /// Texts without chat template, learned from beginning to end (`text`).
-    Text,
-    /// A folder of Python files; each documented function gives the request (signature and
-    /// docstring) and the answer (body).
-    PythonSource,
-}
-
-impl DatasetFormat {
-    /// The columns that the format reads, by its own names.
-    pub fn columns(self) -> &'static [&'static str] {
-        match self {
-            Self::Alpaca => &["instruction", "input", "output", "system"],
-            Self::Messages => &["messages"],
-            Self::Sharegpt => &["conversations", "system"],
-            Self::PromptCompletion => &["prompt", "completion"],
-            Self::Text => &["text"],
-            Self::PythonSource => &[],
-        }
-    }
-}
-
-/// The file's names of columns: `columns: {prompt: question, completion: answer}`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Columns {
-    /// For `instruction` of `alpaca`.
-    pub instruction: Option<String>,
-    /// For `input` of `alpaca`.
-    pub input: Option<String>,
-    /// For `output` of `alpaca`.
-    pub output: Option<String>,
-    /// For `system` of `alpaca` and `sharegpt`.
-    pub system: Option<String>,
-    /// For `messages` of `messages`.
-    pub messages: Option<String>,
-    /// For `conversations` of `sharegpt`.
-    pub conversations: Option<String>,
-    /// For `prompt` of `prompt_completion`.
-    pub prompt: Option<String>,
-    /// For `completion` of `prompt_completion`.
-    pub completion: Option<String>,
-    /// For `text` of `text`.
-    pub text: Option<String>,
-}
+/// The file's names of columns, by the format's own: `columns: {prompt: question, completion: answer}`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Columns(BTreeMap<&'static str, String>);
 
 impl Columns {
-    /// Each column's own name and the file's, where one is given.
-    pub fn given(&self) -> Vec<(&'static str, &str)> {
-        let Self {
-            instruction,
-            input,
-            output,
-            system,
-            messages,
-            conversations,
-            prompt,
-            completion,
-            text,
-        } = self;
-        let all = [
-            ("instruction", instruction),
-            ("input", input),
-            ("output", output),
-            ("system", system),
-            ("messages", messages),
-            ("conversations", conversations),
-            ("prompt", prompt),
-            ("completion", completion),
-            ("text", text),
-        ];
-        all.into_iter()
-            .filter_map(|(own, name)| Some((own, name.as_deref()?)))
-            .collect()
+    /// Each column's own name and the file's, where one is given; in the order of the formats.
+    pub fn given(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let named = |own: &&'static str| Some((*own, self.0.get(own)?.as_str()));
+        format::columns().iter().filter_map(named)
     }
 
     /// The file's name of the column that the format calls `own`.
     pub fn name_of<'a>(&'a self, own: &'a str) -> &'a str {
-        let given = self.given();
-        given
-            .into_iter()
-            .find(|(name, _)| *name == own)
-            .map_or(own, |(_, name)| name)
+        self.0.get(own).map_or(own, String::as_str)
+    }
+}
+
+/// Every column is written out, `null` where the file calls it as the format does.
+impl Serialize for Columns {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let columns = format::columns();
+        serializer.collect_map(columns.iter().map(|own| (own, self.0.get(own))))
+    }
+}
+
+impl<'de> Deserialize<'de> for Columns {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Columns;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("names of columns")
+            }
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let known = format::columns();
+                let mut names = BTreeMap::new();
+                while let Some(key) = map.next_key::<String>()? {
+                    let own = known.iter().find(|own| **own == key);
+                    let own = own.ok_or_else(|| de::Error::unknown_field(&key, known))?;
+                    if let Some(name) = map.next_value()? {
+                        names.insert(*own, name);
+                    }
+                }
+                Ok(Columns(names))
+            }
+        }
+        deserializer.deserialize_struct("Columns", format::columns(), Visitor)
     }
 }
 

@@ -22,6 +22,7 @@ mod difference;
 mod endpoint;
 mod error;
 mod experiment;
+mod format;
 mod load;
 mod node;
 mod optimizer;
@@ -36,13 +37,14 @@ mod workflow_table;
 mod yaml;
 
 pub use benchmark::{Benchmark, BenchmarkName};
-pub use data::{
-    Columns, Data, Dataset, DatasetFormat, OnBadRow, OneOf, Overlength, TrainOn, TrainOnEos,
-};
+pub use data::{Columns, Data, Dataset, OnBadRow, OneOf, Overlength, TrainOn, TrainOnEos};
 pub use difference::Difference;
 pub use endpoint::{Api, Endpoint};
 pub use error::{Mistake, Place, RecipeError};
 pub use experiment::{Declared, Hypothesis, HypothesisId, HypothesisMetric, Sweep};
+pub use format::{
+    DatasetFormat, Field, Layout, MessageKeys, ROW_FORMATS, RowFormat, Speaker, Turn,
+};
 pub use optimizer::{AdamSettings, Optim};
 pub use recipe::{
     Dtype, Evaluate, GradientCheckpointing, InitLoraWeights, Lora, LrSchedulerType, Model,

@@ -1,10 +1,11 @@
 //! Conversations in a row: lists of messages, and the order in which chat templates take them.
 
 use serde_json::{Map, Value};
+use slm_config::{MessageKeys, Speaker};
 use slm_model::{Message, Role};
 
 use super::counts::{BadRow, Reason, shown};
-use super::rows::{Reader, kind, quoted};
+use super::reader::{Reader, kind, quoted};
 
 /// Between the texts of a content that is a list of parts, as `vLLM` and `llama.cpp` join them.
 const BETWEEN_PARTS: &str = "\n";
@@ -17,37 +18,12 @@ const TOOL_ROLES: [&str; 5] = [
     "observation",
 ];
 
-/// How a file spells messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Keys {
-    role: &'static str,
-    text: &'static str,
-    /// Whether its roles are called `human` and `gpt`, too.
-    is_sharegpt: bool,
-}
-
-impl Keys {
-    pub(super) const OPENAI: Self = Self {
-        role: "role",
-        text: "content",
-        is_sharegpt: false,
-    };
-    pub(super) const SHAREGPT: Self = Self {
-        role: "from",
-        text: "value",
-        is_sharegpt: true,
-    };
-
-    /// The role that a file calls `name`.
-    fn role(self, name: &str) -> Option<Role> {
-        match name {
-            "system" => Some(Role::System),
-            "user" => Some(Role::User),
-            "assistant" => Some(Role::Assistant),
-            "human" if self.is_sharegpt => Some(Role::User),
-            "gpt" | "chatgpt" | "model" if self.is_sharegpt => Some(Role::Assistant),
-            _ => None,
-        }
+/// The role of a message in the chat template.
+pub(super) fn role_of(speaker: Speaker) -> Role {
+    match speaker {
+        Speaker::System => Role::System,
+        Speaker::User => Role::User,
+        Speaker::Assistant => Role::Assistant,
     }
 }
 
@@ -58,7 +34,7 @@ impl Keys {
 pub(super) fn messages(
     reader: &Reader,
     own: &'static str,
-    keys: Keys,
+    keys: MessageKeys,
 ) -> Result<Vec<Message>, BadRow> {
     let column = Column {
         reader,
@@ -77,7 +53,7 @@ pub(super) fn messages(
 struct Column<'a> {
     reader: &'a Reader<'a>,
     name: &'a str,
-    keys: Keys,
+    keys: MessageKeys,
 }
 
 impl Column<'_> {
@@ -98,7 +74,7 @@ impl Column<'_> {
     }
 
     fn message(&self, index: usize, item: &Value) -> Result<Message, BadRow> {
-        let Keys { role, text, .. } = self.keys;
+        let MessageKeys { role, text, .. } = self.keys;
         let at = |key: &str| format!("[{index}].{key}");
         let fields = item.as_object().ok_or_else(|| {
             let expected = format!("a message with `{role}` and `{text}`");
@@ -114,7 +90,7 @@ impl Column<'_> {
             let problem = "belongs to a call of a tool, and those are not learned from yet";
             return Err(self.bad(Reason::ToolCall, &at(key), problem, "take the row out"));
         }
-        let role = self.keys.role(name).ok_or_else(|| {
+        let role = self.keys.speaker(name).map(role_of).ok_or_else(|| {
             let problem = format!("is \"{}\", expected system, user or assistant", shown(name));
             let hint = "take the row out, or rename the role";
             self.bad(Reason::UnknownRole, &at(role), &problem, hint)

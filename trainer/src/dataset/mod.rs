@@ -6,7 +6,9 @@ mod decontamination;
 mod draw;
 mod files;
 mod function_filter;
+mod layout;
 mod python_source;
+mod reader;
 mod rows;
 mod sample;
 mod split;
@@ -21,7 +23,7 @@ use std::path::Path;
 use anyhow::Result;
 use rayon::prelude::*;
 use slm_cli::{BaseModel, Progress, Provenance, UserMistake};
-use slm_config::{Dataset, DatasetFormat, ModuleToSave, OnBadRow, Overlength, Recipe};
+use slm_config::{Dataset, DatasetFormat, ModuleToSave, OnBadRow, Overlength, Recipe, RowFormat};
 use slm_model::{ChatTemplate, Tokenizer};
 
 use crate::batch::Example;
@@ -127,7 +129,7 @@ fn untaught_end(
     tokenizer: &Tokenizer,
     template: &ChatTemplate,
 ) -> Option<UntaughtEnd> {
-    let has_turns = |dataset: &Dataset| dataset.format != DatasetFormat::Text;
+    let has_turns = |dataset: &Dataset| dataset.format.has_turns();
     let head_is_trained = recipe.lora.modules_to_save.contains(&ModuleToSave::LmHead);
     if head_is_trained || !recipe.data.datasets.iter().any(has_turns) {
         return None;
@@ -177,10 +179,14 @@ impl Loader<'_> {
         };
         let first = self.store.len();
         let mut tally = Tally::default();
-        if dataset.format == DatasetFormat::PythonSource {
-            self.read_python(dataset, index, &mut counts, &mut tally)?;
-        } else {
-            self.read_rows(dataset, located, index, &mut counts, &mut tally)?;
+        match dataset.format {
+            DatasetFormat::PythonSource => {
+                self.read_python(dataset, index, &mut counts, &mut tally)?;
+            }
+            DatasetFormat::Rows(format) => {
+                let files = (dataset, format, located);
+                self.read_rows(files, index, &mut counts, &mut tally)?;
+            }
         }
         counts.kept = self.store.len() - first;
         tally.check(&counts)?;
@@ -210,8 +216,7 @@ impl Loader<'_> {
 
     fn read_rows(
         &mut self,
-        dataset: &Dataset,
-        located: &Located,
+        (dataset, format, located): (&Dataset, &'static RowFormat, &Located),
         index: usize,
         counts: &mut Counts,
         tally: &mut Tally,
@@ -228,7 +233,7 @@ impl Loader<'_> {
         let (mut chunk, mut bytes) = (Vec::new(), 0);
         for file in &located.files {
             counts.files += 1;
-            for sample in rows::samples(file, dataset, index)? {
+            for sample in rows::samples(file, dataset, format, index)? {
                 counts.found += 1;
                 match (sample, &mut drawn) {
                     (Ok(None), _) => counts.leave_out(Reason::Unwanted),

@@ -1,17 +1,16 @@
-//! Rows of data files as samples: what each format expects of a row, and why a row that is otherwise is bad.
+//! Rows of data files as samples, and why a row gives none.
 
 use std::path::Path;
 
 use anyhow::Result;
-use serde_json::Value;
 use slm_cli::UserMistake;
-use slm_config::{Dataset, DatasetFormat};
-use slm_model::{Message, Role};
-use slm_table::{Reading, Row, RowFault, TableError};
+use slm_config::{Dataset, RowFormat};
+use slm_table::{Reading, RowFault, TableError};
 
-use super::conversation::{self, Keys};
-use super::counts::{BadRow, Reason, shown};
-use super::sample::{Content, Sample};
+use super::counts::{BadRow, Reason};
+use super::layout;
+use super::reader::Reader;
+use super::sample::Sample;
 
 /// Why a row gives no sample.
 #[derive(Debug)]
@@ -66,10 +65,12 @@ impl From<TableError> for RowError {
 pub(super) fn samples<'a>(
     file: &Path,
     dataset: &'a Dataset,
+    format: &'static RowFormat,
     index: usize,
 ) -> Result<impl Iterator<Item = Result<Option<Sample>, RowError>> + use<'a>> {
-    let own = dataset.format.columns().iter();
-    let columns = own
+    let columns = format
+        .columns
+        .iter()
         .map(|own| dataset.columns.name_of(own))
         .chain(dataset.only.keys().map(String::as_str));
     let rows = Reading::columns(columns.map(str::to_owned))
@@ -84,7 +85,11 @@ pub(super) fn samples<'a>(
         };
         reader.check_surrogates()?;
         if reader.is_wanted()? {
-            Ok(Some(reader.sample()?))
+            Ok(Some(Sample {
+                content: layout::content(&reader, &format.layout)?,
+                origin: reader.row.place.to_string(),
+                group: None,
+            }))
         } else {
             Ok(None)
         }
@@ -101,237 +106,13 @@ fn readable(error: TableError) -> anyhow::Error {
     }
 }
 
-/// One row, and the names of its columns.
-pub(super) struct Reader<'a> {
-    row: &'a Row,
-    dataset: &'a Dataset,
-    /// Place of the data set in the recipe.
-    index: usize,
-}
-
-impl<'a> Reader<'a> {
-    /// The error for this row.
-    pub(super) fn bad(&self, reason: Reason, problem: &str, hint: &str) -> BadRow {
-        BadRow {
-            reason,
-            problem: format!("{}: {problem}", self.row.place),
-            hint: Some(hint.to_owned()),
-        }
-    }
-
-    /// What the row says.
-    fn sample(&self) -> Result<Sample, BadRow> {
-        let content = match self.dataset.format {
-            DatasetFormat::Alpaca => self.instruction()?,
-            DatasetFormat::Messages => self.conversation("messages", Keys::OPENAI, None)?,
-            DatasetFormat::Sharegpt => {
-                let system = self.optional_text("system")?;
-                self.conversation("conversations", Keys::SHAREGPT, system)?
-            }
-            DatasetFormat::PromptCompletion => self.prompt_and_completion()?,
-            DatasetFormat::Text => Content::Plain {
-                prompt: String::new(),
-                completion: self.text("text")?.to_owned(),
-            },
-            DatasetFormat::PythonSource => unreachable!("Python files have no rows"),
-        };
-        Ok(Sample {
-            content,
-            origin: self.row.place.to_string(),
-            group: None,
-        })
-    }
-
-    /// Half of a surrogate pair is no text: the character is lost.
-    fn check_surrogates(&self) -> Result<(), BadRow> {
-        match &self.row.lone_surrogate {
-            None => Ok(()),
-            Some(name) => Err(self.bad(
-                Reason::LoneSurrogate,
-                &format!(
-                    "{} holds half of a surrogate pair, which is no character",
-                    quoted(name)
-                ),
-                "take the row out, or write the file with whole characters",
-            )),
-        }
-    }
-
-    /// Whether the row is one of those that the recipe's `where` names.
-    ///
-    /// # Errors
-    /// It has no such column: a misspelt one would leave out everything. Or there is no text to compare.
-    fn is_wanted(&self) -> Result<bool, BadRow> {
-        for (column, allowed) in &self.dataset.only {
-            let is_allowed = match self.row.fields.get(column) {
-                Some(Value::Null) => false,
-                Some(Value::String(text)) => allowed.0.contains(text),
-                Some(Value::Bool(value)) => allowed.0.contains(&value.to_string()),
-                Some(Value::Number(number)) => {
-                    let is_same = |text: &String| {
-                        *text == number.to_string() || text.parse::<f64>().ok() == number.as_f64()
-                    };
-                    allowed.0.iter().any(is_same)
-                }
-                Some(value) => {
-                    return Err(self.bad(
-                        Reason::WrongType,
-                        &format!(
-                            "{} is {}, expected text, a number or a truth value",
-                            quoted(column),
-                            kind(value)
-                        ),
-                        "choose another column for `where`",
-                    ));
-                }
-                None => {
-                    let key = format!("data.datasets.{}.where", self.index);
-                    return Err(
-                        self.no_column(column, &format!("`{key}` names the file's columns"))
-                    );
-                }
-            };
-            if !is_allowed {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    fn no_column(&self, name: &str, hint: &str) -> BadRow {
-        let names: Vec<String> = self.row.columns.iter().map(|name| quoted(name)).collect();
-        let problem = if names.is_empty() {
-            format!("no column {}; the row has none", quoted(name))
-        } else {
-            format!(
-                "no column {}; the row has {}",
-                quoted(name),
-                names.join(", ")
-            )
-        };
-        self.bad(Reason::EmptyField, &problem, hint)
-    }
-
-    /// The file's name of a column.
-    pub(super) fn name_of(&self, own: &'a str) -> &'a str {
-        self.dataset.columns.name_of(own)
-    }
-
-    /// The value of a column that every row must have.
-    pub(super) fn value(&self, own: &str) -> Result<&'a Value, BadRow> {
-        let name = self.dataset.columns.name_of(own);
-        match self.row.fields.get(name) {
-            Some(Value::Null) => Err(self.bad(
-                Reason::EmptyField,
-                &format!("{} is null", quoted(name)),
-                "fill the field, or take the row out",
-            )),
-            Some(value) => Ok(value),
-            None => {
-                let hint = format!(
-                    "name the file's column: --set data.datasets.{}.columns.{own}=NAME",
-                    self.index
-                );
-                Err(self.no_column(name, &hint))
-            }
-        }
-    }
-
-    fn text(&self, own: &str) -> Result<&'a str, BadRow> {
-        let value = self.value(own)?;
-        value.as_str().ok_or_else(|| {
-            let name = self.dataset.columns.name_of(own);
-            self.bad(
-                Reason::WrongType,
-                &format!("{} is {}, expected text", quoted(name), kind(value)),
-                "choose another format or column",
-            )
-        })
-    }
-
-    /// The text of a column that a row may leave out or set to null, unless the recipe names the column.
-    fn optional_text(&self, own: &'static str) -> Result<Option<&'a str>, BadRow> {
-        let is_given = || {
-            let given = self.dataset.columns.given();
-            given.iter().any(|(given, _)| *given == own)
-        };
-        match self.row.fields.get(self.dataset.columns.name_of(own)) {
-            Some(Value::Null) => Ok(None),
-            None if !is_given() => Ok(None),
-            _ => self.text(own).map(Some),
-        }
-    }
-
-    /// An instruction, its input and the output.
-    fn instruction(&self) -> Result<Content, BadRow> {
-        let optional = |own: &'static str| -> Result<Option<&'a str>, BadRow> {
-            Ok(self.optional_text(own)?.filter(|text| !text.is_empty()))
-        };
-        let mut messages = Vec::new();
-        messages.extend(optional("system")?.map(|text| Message::new(Role::System, text)));
-        let instruction = self.text("instruction")?;
-        let request = match optional("input")? {
-            Some(input) => format!("{instruction}\n\n{input}"),
-            None => instruction.to_owned(),
-        };
-        messages.push(Message::new(Role::User, request));
-        messages.push(Message::new(Role::Assistant, self.text("output")?));
-        Ok(Content::Conversation(messages))
-    }
-
-    fn conversation(
-        &self,
-        own: &'static str,
-        keys: Keys,
-        system: Option<&str>,
-    ) -> Result<Content, BadRow> {
-        let mut messages = Vec::new();
-        let system = system.filter(|text| !text.is_empty());
-        messages.extend(system.map(|text| Message::new(Role::System, text)));
-        messages.extend(conversation::messages(self, own, keys)?);
-        conversation::check_turns(self, own, &messages)?;
-        Ok(Content::Conversation(messages))
-    }
-
-    fn prompt_and_completion(&self) -> Result<Content, BadRow> {
-        if !self.value("prompt")?.is_array() {
-            return Ok(Content::Plain {
-                prompt: self.text("prompt")?.to_owned(),
-                completion: self.text("completion")?.to_owned(),
-            });
-        }
-        let mut messages = conversation::messages(self, "prompt", Keys::OPENAI)?;
-        messages.extend(match self.value("completion")? {
-            Value::String(text) => vec![Message::new(Role::Assistant, text.as_str())],
-            _ => conversation::messages(self, "completion", Keys::OPENAI)?,
-        });
-        conversation::check_turns(self, "prompt", &messages)?;
-        Ok(Content::Conversation(messages))
-    }
-}
-
-/// A name out of a file, for a message.
-pub(super) fn quoted(name: &str) -> String {
-    format!("`{}`", shown(name))
-}
-
-/// What kind of value was found.
-pub(super) fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::sample::Content;
     use super::*;
     use anyhow::Context;
-    use slm_config::Recipe;
+    use slm_config::{DatasetFormat, Recipe};
+    use slm_model::Role;
 
     /// What a file of one line gives under these keys of a data set.
     fn read(keys: &str, line: &str) -> Result<Sample> {
@@ -343,7 +124,11 @@ mod tests {
             file.display()
         );
         let recipe = Recipe::parse(&text, Path::new("r.yaml"), &[]).expect("recipe");
-        let mut samples = samples(&file, &recipe.data.datasets[0], 0)?;
+        let dataset = &recipe.data.datasets[0];
+        let DatasetFormat::Rows(format) = dataset.format else {
+            panic!("{keys} has no rows");
+        };
+        let mut samples = samples(&file, dataset, format, 0)?;
         samples.next().expect("a row")?.context("left out")
     }
 

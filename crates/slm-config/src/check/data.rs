@@ -3,7 +3,8 @@
 use std::ops::Bound;
 
 use super::{Check, Needs};
-use crate::data::{Data, Dataset, DatasetFormat};
+use crate::data::{Data, Dataset};
+use crate::format::DatasetFormat;
 
 impl Check {
     pub(super) fn data(&mut self, data: &Data, needs: Needs) {

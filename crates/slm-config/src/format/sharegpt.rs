@@ -1,0 +1,18 @@
+//! `sharegpt`: a conversation as a list of `from` and `value`.
+
+use super::{Layout, MessageKeys, RowFormat};
+
+pub(super) const FORMAT: RowFormat = RowFormat {
+    name: "sharegpt",
+    columns: &["conversations", "system"],
+    layout: Layout::Messages {
+        system: Some("system"),
+        column: "conversations",
+        keys: MessageKeys {
+            role: "from",
+            text: "value",
+            user: &["human"],
+            assistant: &["gpt", "chatgpt", "model"],
+        },
+    },
+};

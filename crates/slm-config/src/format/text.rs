@@ -1,0 +1,12 @@
+//! `text`: texts that are learned from beginning to end.
+
+use super::{Layout, RowFormat};
+
+pub(super) const FORMAT: RowFormat = RowFormat {
+    name: "text",
+    columns: &["text"],
+    layout: Layout::Continuation {
+        prompt: None,
+        completion: "text",
+    },
+};
