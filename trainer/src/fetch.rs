@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::Serialize;
 use slm_cli::{Failure, Fetched, FileRecord, ModelFiles, ModelParts, UserMistake, bytes_text};
-use slm_config::{Benchmark, BenchmarkName, Dataset, DatasetFormat, Recipe};
+use slm_config::{Benchmark, Dataset, DatasetFormat, Recipe};
 use slm_table::ENDINGS;
 
 use crate::arguments::FetchArguments;
@@ -103,8 +103,9 @@ struct Document {
 /// Brings everything and prints what is there.
 pub(crate) fn run(arguments: &FetchArguments) -> Result<(), Failure> {
     let FetchArguments { recipe, json } = arguments;
-    let recipe = Recipe::load_without_data(&recipe.recipe, &recipe.overrides)
-        .map_err(anyhow::Error::from)?;
+    let recipe =
+        Recipe::load_without_data(&recipe.recipe, &recipe.overrides, slm_benchmarks::NAMES)
+            .map_err(anyhow::Error::from)?;
     slm_cli::saved_so_far("what has been fetched is kept");
     let (document, problems) = fetch(&recipe);
     // The rest is brought even if one thing cannot be had; the first problem decides how it ends.
@@ -197,10 +198,10 @@ fn data_set(key: String, dataset: &Dataset) -> Result<Option<Item>> {
 
 /// `None` for tasks that are built in.
 fn benchmark(key: String, benchmark: &Benchmark) -> Result<Option<Item>> {
-    if benchmark.name == BenchmarkName::Embedded {
-        return Ok(None);
-    }
     let name = benchmark.name.as_str();
+    let Some(data) = slm_benchmarks::data_of(name) else {
+        return Ok(None);
+    };
     if let Some(path) = &benchmark.path
         && let Some(fetched) = slm_cli::fetch_data_file(path, &ENDINGS)?
     {
@@ -208,18 +209,16 @@ fn benchmark(key: String, benchmark: &Benchmark) -> Result<Option<Item>> {
         let path = fetched.paths().remove(0);
         return Ok(Some(Item::of_hub(key, &shown, path, fetched)));
     }
-    let data = slm_benchmarks::data_of(name);
-    let cached = || Some(slm_cli::cached_data_file(data?.file));
-    let path = benchmark.path.clone().or_else(cached);
-    if let Some(path) = path.filter(|path| path.is_file()) {
+    let cached = || slm_cli::cached_data_file(data.file);
+    let path = benchmark.path.clone().unwrap_or_else(cached);
+    if path.is_file() {
         let files = [path.clone()];
         return Item::of_files(key, name, From::Local, path, &files).map(Some);
     }
-    let publisher = data.map_or(String::new(), |data| {
-        format!("\nhint: {} publishes {}", data.publisher, data.file)
-    });
     let problem = format!(
-        "`{key}`: the benchmark {name} needs its data file, and the hub is not named for it{publisher}"
+        "`{key}`: the benchmark {name} needs its data file, and the hub is not named for it\n\
+         hint: {} publishes {}",
+        data.publisher, data.file
     );
     Err(UserMistake(problem).into())
 }

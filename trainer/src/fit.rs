@@ -245,7 +245,7 @@ fn newest_checkpoint(
     let Some(checkpoint) = found else {
         return Ok(None);
     };
-    let theirs = Recipe::load(&checkpoint.recipe_path, &[])
+    let theirs = Recipe::load(&checkpoint.recipe_path, &[], slm_benchmarks::NAMES)
         .with_context(|| format!("cannot go on from {}", checkpoint.path.display()))?;
     let mut differences: Vec<String> = theirs
         .differences(recipe)

@@ -161,7 +161,12 @@ fn synthetic(arguments: &PlanArguments, shape: NamedShape) -> Result<Material> {
          data: {{datasets: [{{path: drawn, format: text}}]}}\n"
     );
     let name = format!("{shape}.yaml");
-    let recipe = Recipe::parse(&text, Path::new(&name), &arguments.overrides())?;
+    let recipe = Recipe::parse(
+        &text,
+        Path::new(&name),
+        &arguments.overrides(),
+        slm_benchmarks::NAMES,
+    )?;
     let config = shape.config();
     let length = recipe.data.max_seq_length;
     check_positions(&recipe, config.max_position_embeddings)?;

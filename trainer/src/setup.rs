@@ -26,7 +26,11 @@ impl Setup {
     /// # Errors
     /// Mistakes in the recipe, a model that is not to be had or broken, sequences beyond its positions.
     pub(crate) fn open(arguments: &RecipeArguments) -> Result<Self> {
-        let recipe = Recipe::load(&arguments.recipe, &arguments.overrides)?;
+        let recipe = Recipe::load(
+            &arguments.recipe,
+            &arguments.overrides,
+            slm_benchmarks::NAMES,
+        )?;
         let setup = Self::of(recipe)?;
         check_positions(&setup.recipe, setup.base.max_positions())?;
         Ok(setup)
@@ -40,6 +44,7 @@ impl Setup {
         Self::of(Recipe::load_without_data(
             &arguments.recipe,
             &arguments.overrides,
+            slm_benchmarks::NAMES,
         )?)
     }
 

@@ -5,34 +5,38 @@ use std::path::PathBuf;
 
 use slm_table::TableError;
 
-use crate::registry::{Data, NAMES};
-
 /// A benchmark cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchmarkError {
     /// Nothing has this name.
-    #[error("unknown benchmark `{name}`\nhint: known are {}", NAMES.join(", "))]
+    #[error("unknown benchmark `{name}`\nhint: known are {known}")]
     Unknown {
         /// As the user wrote it.
         name: String,
+        /// The names that there are, with commas.
+        known: String,
     },
     /// No file of tasks was named.
-    #[error("the benchmark `{name}` needs its data file, {}\nhint: {} publishes it", data.file, data.publisher)]
+    #[error("the benchmark `{name}` needs its data file, {file}\nhint: {publisher} publishes it")]
     NoData {
         /// Name of the benchmark.
         name: &'static str,
-        /// Which file it is, and where it comes from.
-        data: Data,
+        /// The publisher's name for the file.
+        file: &'static str,
+        /// Where it is published.
+        publisher: &'static str,
     },
     /// The file of tasks is not there.
-    #[error("no data file {} for the benchmark `{name}`\nhint: {} publishes {}", path.display(), data.publisher, data.file)]
+    #[error("no data file {} for the benchmark `{name}`\nhint: {publisher} publishes {file}", path.display())]
     NoFile {
         /// Name of the benchmark.
         name: &'static str,
         /// Where it was looked for.
         path: PathBuf,
-        /// Which file it is, and where it comes from.
-        data: Data,
+        /// The publisher's name for the file.
+        file: &'static str,
+        /// Where it is published.
+        publisher: &'static str,
     },
     /// No solved examples go before this benchmark's requests.
     #[error(
@@ -60,16 +64,14 @@ pub enum BenchmarkError {
     },
     /// A file of tasks is a copy that lacks what only the publisher's release holds.
     #[error(
-        "{}: {found}, expected the lines of JSON of the release, with `base_input` and `plus_input`\nhint: this benchmark wants {}; {} publishes it",
-        path.display(), data.file, data.publisher
+        "{}: {found}, expected the lines of JSON of the release, with `base_input` and `plus_input`\nhint: this benchmark wants {file}; {publisher} publishes it",
+        path.display()
     )]
     WantsRelease {
         /// The file.
         path: PathBuf,
         /// What it is.
         found: &'static str,
-        /// Which file is needed, and where it comes from.
-        data: Data,
     },
     /// Two tasks have one name.
     #[error("{}: two tasks are called `{task_id}`", path.display())]

@@ -2,30 +2,33 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::rc::Rc;
 
 use serde::de::value::StrDeserializer;
 use serde::de::{self, DeserializeSeed, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, forward_to_deserialize_any};
 
+use crate::benchmark;
 use crate::node::{Entry, KeyPath, Node, Step, Value};
 
-/// Reads `T` from the tree.
+/// Reads `T` from the tree; `benchmarks` are the names that a benchmark may have.
 ///
 /// Also returns the paths of negative numbers where `T` holds unsigned ones. They are handed over as
 /// [`u64::MAX`], outside of every range, so that `check` reports them together with all other
 /// values out of range; whoever calls this must report those that no check complains about.
 pub(crate) fn from_node<'t, T: Deserialize<'t>>(
     root: &'t Node,
+    benchmarks: &'static [&'static str],
 ) -> Result<(T, Vec<KeyPath>), Failure> {
-    let negative = Rc::default();
-    let path = KeyPath::default();
+    let reading = Reading {
+        benchmarks,
+        negative: RefCell::default(),
+    };
     let value = T::deserialize(NodeDeserializer {
         node: root,
-        path,
-        negative: Rc::clone(&negative),
+        path: KeyPath::default(),
+        reading: &reading,
     })?;
-    Ok((value, negative.take()))
+    Ok((value, reading.negative.take()))
 }
 
 /// Why a tree is no `T`, and where.
@@ -120,14 +123,20 @@ impl de::Error for Failure {
     }
 }
 
-#[derive(Clone)]
-struct NodeDeserializer<'t> {
-    node: &'t Node,
-    path: KeyPath,
-    negative: Rc<RefCell<Vec<KeyPath>>>,
+/// What one reading of a tree knows beforehand, and what it finds.
+struct Reading {
+    benchmarks: &'static [&'static str],
+    negative: RefCell<Vec<KeyPath>>,
 }
 
-impl<'t> NodeDeserializer<'t> {
+#[derive(Clone)]
+struct NodeDeserializer<'t, 'r> {
+    node: &'t Node,
+    path: KeyPath,
+    reading: &'r Reading,
+}
+
+impl<'t> NodeDeserializer<'t, '_> {
     fn wrong_type(&self, expected: impl Into<String>) -> Failure {
         let expected = expected.into();
         let hint = match &self.node.value {
@@ -168,7 +177,7 @@ impl<'t> NodeDeserializer<'t> {
         Self {
             node,
             path,
-            negative: Rc::clone(&self.negative),
+            reading: self.reading,
         }
     }
 
@@ -203,7 +212,7 @@ impl<'t> NodeDeserializer<'t> {
     }
 }
 
-impl<'t> de::Deserializer<'t> for NodeDeserializer<'t> {
+impl<'t> de::Deserializer<'t> for NodeDeserializer<'t, '_> {
     type Error = Failure;
 
     fn deserialize_any<V: Visitor<'t>>(self, visitor: V) -> Result<V::Value, Failure> {
@@ -240,7 +249,7 @@ impl<'t> de::Deserializer<'t> for NodeDeserializer<'t> {
             _ => return Err(wrong),
         };
         if value < 0 {
-            self.negative.borrow_mut().push(self.path);
+            self.reading.negative.borrow_mut().push(self.path);
             return visitor.visit_u64(u64::MAX);
         }
         visitor.visit_u64(u64::try_from(value).unwrap_or(u64::MAX))
@@ -297,12 +306,18 @@ impl<'t> de::Deserializer<'t> for NodeDeserializer<'t> {
 
     fn deserialize_enum<V: Visitor<'t>>(
         self,
-        _name: &'static str,
+        name: &'static str,
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Failure> {
+        let is_benchmark = name == benchmark::NAME_TYPE;
+        let variants = if is_benchmark {
+            self.reading.benchmarks
+        } else {
+            variants
+        };
         match &self.node.value {
-            Value::Text(text) => {
+            Value::Text(text) if !is_benchmark || variants.contains(&text.as_str()) => {
                 let word: StrDeserializer<Failure> = text.as_str().into_deserializer();
                 visitor
                     .visit_enum(word)
@@ -321,9 +336,21 @@ impl<'t> de::Deserializer<'t> for NodeDeserializer<'t> {
         }
     }
 
+    /// A word, or something else in its place: only the word goes to the type inside.
+    fn deserialize_newtype_struct<V: Visitor<'t>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Failure> {
+        match self.node.value {
+            Value::Text(_) => visitor.visit_newtype_struct(self),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
     forward_to_deserialize_any! {
         <V: Visitor<'t>>
-        i8 i16 i32 i64 i128 u8 u16 u32 u128 f32 char bytes byte_buf unit unit_struct newtype_struct
+        i8 i16 i32 i64 i128 u8 u16 u32 u128 f32 char bytes byte_buf unit unit_struct
         tuple tuple_struct map identifier ignored_any
     }
 }
@@ -333,13 +360,13 @@ const fn truth(value: bool) -> &'static str {
     if value { "true" } else { "false" }
 }
 
-struct Items<'t> {
-    parent: NodeDeserializer<'t>,
+struct Items<'t, 'r> {
+    parent: NodeDeserializer<'t, 'r>,
     all: &'t [Node],
     next: usize,
 }
 
-impl<'t> SeqAccess<'t> for Items<'t> {
+impl<'t> SeqAccess<'t> for Items<'t, '_> {
     type Error = Failure;
 
     fn next_element_seed<S: DeserializeSeed<'t>>(
@@ -358,13 +385,13 @@ impl<'t> SeqAccess<'t> for Items<'t> {
     }
 }
 
-struct Entries<'t> {
-    parent: NodeDeserializer<'t>,
+struct Entries<'t, 'r> {
+    parent: NodeDeserializer<'t, 'r>,
     all: &'t [Entry],
     next: usize,
 }
 
-impl<'t> MapAccess<'t> for Entries<'t> {
+impl<'t> MapAccess<'t> for Entries<'t, '_> {
     type Error = Failure;
 
     fn next_key_seed<S: DeserializeSeed<'t>>(

@@ -82,7 +82,7 @@ mod tests {
         let text =
             "model: {name_or_path: m.gguf}\ndata: {datasets: [{path: a, format: python_source}]}";
         let set: Vec<String> = set.iter().map(|&text| text.to_owned()).collect();
-        Recipe::parse(text, Path::new("r.yaml"), &set).expect("a recipe")
+        Recipe::parse(text, Path::new("r.yaml"), &set, &[]).expect("a recipe")
     }
 
     fn check(first: &[&str], second: &[&str], expected: &[(&str, &str, &str)]) {

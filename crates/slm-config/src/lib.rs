@@ -36,7 +36,7 @@ mod workflow;
 mod workflow_table;
 mod yaml;
 
-pub use benchmark::{Benchmark, BenchmarkName};
+pub use benchmark::Benchmark;
 pub use data::{Columns, Data, Dataset, OnBadRow, OneOf, Overlength, TrainOn, TrainOnEos};
 pub use difference::Difference;
 pub use endpoint::{Api, Endpoint};
@@ -45,6 +45,7 @@ pub use experiment::{Declared, Hypothesis, HypothesisId, HypothesisMetric, Sweep
 pub use format::{
     DatasetFormat, Field, Layout, MessageKeys, ROW_FORMATS, RowFormat, Speaker, Turn,
 };
+pub use load::Names;
 pub use optimizer::{AdamSettings, Optim};
 pub use recipe::{
     Dtype, Evaluate, GradientCheckpointing, InitLoraWeights, Lora, LrSchedulerType, Model,

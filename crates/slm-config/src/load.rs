@@ -12,28 +12,40 @@ use crate::recipe::Recipe;
 use crate::yaml::{self, Position};
 use crate::{check, experiment, overrides, spelling};
 
+/// Names that a recipe may hold and another crate owns.
+pub type Names = &'static [&'static str];
+
 /// Largest recipe file.
 const MAX_BYTES: u64 = 1 << 20;
 
 impl Recipe {
     /// Reads the recipe in the file `path` and puts `overrides` into it, each `section.key=value`
-    /// with a YAML value; a later one wins.
+    /// with a YAML value; a later one wins. `benchmarks` are the names that `evaluate.benchmarks` may hold.
     ///
     /// # Errors
     /// The first mistake of form (syntax, type, unknown key), or all values out of range together.
-    pub fn load(path: &Path, overrides: &[String]) -> Result<Self, RecipeError> {
-        Self::read(path, overrides, Needs::Data)
+    pub fn load(path: &Path, overrides: &[String], benchmarks: Names) -> Result<Self, RecipeError> {
+        Self::read(path, overrides, benchmarks, Needs::Data)
     }
 
     /// As [`Recipe::load`], for a command that reads no data sets: the recipe need not name any.
     ///
     /// # Errors
     /// As [`Recipe::load`].
-    pub fn load_without_data(path: &Path, overrides: &[String]) -> Result<Self, RecipeError> {
-        Self::read(path, overrides, Needs::NoData)
+    pub fn load_without_data(
+        path: &Path,
+        overrides: &[String],
+        benchmarks: Names,
+    ) -> Result<Self, RecipeError> {
+        Self::read(path, overrides, benchmarks, Needs::NoData)
     }
 
-    fn read(path: &Path, overrides: &[String], needs: Needs) -> Result<Self, RecipeError> {
+    fn read(
+        path: &Path,
+        overrides: &[String],
+        benchmarks: Names,
+        needs: Needs,
+    ) -> Result<Self, RecipeError> {
         let unreadable = |source: io::Error| RecipeError::Unreadable {
             path: path.to_owned(),
             hint: similar_file(path).map(|similar| format!("did you mean {}?", similar.display())),
@@ -64,12 +76,21 @@ impl Recipe {
             }
         })?;
         // Some editors put a byte order mark in front.
-        Self::parse_for(text.trim_start_matches('\u{feff}'), path, overrides, needs)
+        let text = text.trim_start_matches('\u{feff}');
+        Self::parse_for(text, path, overrides, benchmarks, needs)
     }
 
     /// Like [`Recipe::load`], from the text of the file `path`.
-    pub fn parse(text: &str, path: &Path, overrides: &[String]) -> Result<Self, RecipeError> {
-        Self::parse_for(text, path, overrides, Needs::Data)
+    ///
+    /// # Errors
+    /// As [`Recipe::load`].
+    pub fn parse(
+        text: &str,
+        path: &Path,
+        overrides: &[String],
+        benchmarks: Names,
+    ) -> Result<Self, RecipeError> {
+        Self::parse_for(text, path, overrides, benchmarks, Needs::Data)
     }
 
     /// Like [`Recipe::load_without_data`], from the text of the file `path`.
@@ -80,14 +101,16 @@ impl Recipe {
         text: &str,
         path: &Path,
         overrides: &[String],
+        benchmarks: Names,
     ) -> Result<Self, RecipeError> {
-        Self::parse_for(text, path, overrides, Needs::NoData)
+        Self::parse_for(text, path, overrides, benchmarks, Needs::NoData)
     }
 
     fn parse_for(
         text: &str,
         path: &Path,
         overrides: &[String],
+        benchmarks: Names,
         needs: Needs,
     ) -> Result<Self, RecipeError> {
         let source = Source {
@@ -96,7 +119,7 @@ impl Recipe {
             overrides,
         };
         let tree = source.tree()?;
-        let (mut recipe, negative) = deserialize::from_node::<Self>(&tree)
+        let (mut recipe, negative) = deserialize::from_node::<Self>(&tree, benchmarks)
             .map_err(|failure| source.refuse(&tree, failure))?;
         if tree.child(&Step::Key("name".to_owned())).is_none() {
             recipe.name = name_of_file(path);
@@ -317,7 +340,8 @@ fn all_keys() -> Vec<String> {
         }
     }
     let smallest = yaml::parse("model: {name_or_path: here}", Origin::File).expect("it is YAML");
-    let (recipe, _) = deserialize::from_node::<Recipe>(&smallest).expect("it names what it must");
+    let (recipe, _) =
+        deserialize::from_node::<Recipe>(&smallest, &[]).expect("it names what it must");
     let mut keys = Vec::new();
     walk(&yaml::to_node(&recipe), &KeyPath::default(), &mut keys);
     keys

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::benchmark::{Benchmark, BenchmarkName};
+use crate::benchmark::Benchmark;
 use crate::data::Data;
 use crate::endpoint::Endpoint;
 use crate::experiment::{Hypothesis, Sweep};
@@ -427,7 +427,7 @@ pub struct Evaluate {
 impl Default for Evaluate {
     fn default() -> Self {
         Self {
-            benchmarks: vec![Benchmark::named(BenchmarkName::Embedded)],
+            benchmarks: vec![Benchmark::named("embedded")],
             max_tasks: None,
             workflows: vec![Workflow::Single],
             python: None,

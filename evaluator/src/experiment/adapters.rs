@@ -36,11 +36,11 @@ pub(super) fn choose(
         .map(|folder| recipe_of(folder))
         .collect::<Result<_, _>>()?;
     let path = recipe_path(&own, arguments)?;
-    let recipe = Recipe::load_without_data(&path, &arguments.overrides())?;
+    let recipe = Recipe::load_without_data(&path, &arguments.overrides(), slm_benchmarks::NAMES)?;
     let mut chosen: Vec<NamedAdapter> = Vec::new();
     for (folder, own) in folders.into_iter().zip(own) {
         // A single adapter is judged by its own recipe or by one that was given for it.
-        let trained_by = Recipe::load(&own, &[]).ok();
+        let trained_by = Recipe::load(&own, &[], slm_benchmarks::NAMES).ok();
         let stem = trained_by.as_ref().unwrap_or(&recipe).name().to_owned();
         let taken = |name: &str| name == BASE_ARM || chosen.iter().any(|other| other.name == name);
         let (mut name, mut number) = (stem.clone(), 1);

@@ -36,7 +36,7 @@ pub(crate) fn adapter(folder: &Path, name: &str) -> Result<AdapterInfo> {
             seconds: told["seconds"].as_f64()?,
         })
     };
-    let trained_by = Recipe::load(&folder.join("recipe.yaml"), &[]).ok();
+    let trained_by = Recipe::load(&folder.join("recipe.yaml"), &[], slm_benchmarks::NAMES).ok();
     let sha256 = slm_model::Adapter::sha256(folder)
         .with_context(|| format!("cannot read the adapter {}", folder.display()))?;
     Ok(AdapterInfo {
@@ -236,8 +236,12 @@ pub(crate) fn adopt_earlier_identity(
 
 /// Whether an earlier resolved recipe is this one; where it does not say who set an effect, either is possible.
 fn is_same_recipe(earlier: &RunInfo, recipe: &Recipe) -> bool {
-    let Ok(mut found) = Recipe::parse_without_data(&earlier.recipe.yaml, Path::new(RUN), &[])
-    else {
+    let Ok(mut found) = Recipe::parse_without_data(
+        &earlier.recipe.yaml,
+        Path::new(RUN),
+        &[],
+        slm_benchmarks::NAMES,
+    ) else {
         return false;
     };
     let rows = found.evaluate.hypotheses.iter_mut();

@@ -136,8 +136,15 @@ fn complete(mut parts: Vec<Part>) -> Result<Vec<Part>> {
 
 /// Why two shards are not of one run, with the keys of the recipe that differ.
 fn foreign(first: &Part, other: &Part) -> String {
-    let recipe =
-        |part: &Part| Recipe::parse_without_data(&part.info.recipe.yaml, &part.folder, &[]).ok();
+    let recipe = |part: &Part| {
+        Recipe::parse_without_data(
+            &part.info.recipe.yaml,
+            &part.folder,
+            &[],
+            slm_benchmarks::NAMES,
+        )
+        .ok()
+    };
     let mut lines = vec![format!(
         "{} and {} are shards of different runs",
         first.folder.display(),

@@ -40,7 +40,13 @@ evaluate: {workflows: [single, reflection], rounds: 1, batch_size: 2}
 const ADAPTER: &str = "tuned";
 
 fn recipe() -> Recipe {
-    Recipe::parse(RECIPE, Path::new("scripted.yaml"), &[]).expect("a recipe")
+    Recipe::parse(
+        RECIPE,
+        Path::new("scripted.yaml"),
+        &[],
+        slm_benchmarks::NAMES,
+    )
+    .expect("a recipe")
 }
 
 fn tasks() -> Vec<RunTask> {

@@ -126,7 +126,8 @@ mod tests {
              evaluate: {{benchmarks: [{{name: custom, path: '{}'}}]}}",
             file.display()
         );
-        let recipe = Recipe::parse(&text, Path::new("r.yaml"), &[]).expect("recipe");
+        let recipe =
+            Recipe::parse(&text, Path::new("r.yaml"), &[], slm_benchmarks::NAMES).expect("recipe");
         Decontamination::of(&recipe)
             .expect("tasks")
             .expect("wanted")
@@ -182,7 +183,8 @@ mod tests {
     fn a_benchmark_without_its_file_is_a_mistake_that_names_the_way_out() {
         let text = "model: {name_or_path: x.gguf}\ndata: {datasets: [{path: a, format: text}]}\n\
                     evaluate: {benchmarks: [{name: mbpp, path: nowhere.jsonl}]}";
-        let mut recipe = Recipe::parse(text, Path::new("r.yaml"), &[]).expect("recipe");
+        let mut recipe =
+            Recipe::parse(text, Path::new("r.yaml"), &[], slm_benchmarks::NAMES).expect("recipe");
         let error = Decontamination::of(&recipe).expect_err("no file");
         assert!(error.is::<UserMistake>());
         let text = error.to_string();

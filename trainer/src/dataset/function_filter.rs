@@ -128,7 +128,8 @@ mod tests {
         let text = format!(
             "model: {{name_or_path: x.gguf}}\ndata: {{datasets: [{{path: a, format: python_source, {keys}}}]}}"
         );
-        let mut recipe = Recipe::parse(&text, Path::new("r.yaml"), &[]).expect("recipe");
+        let mut recipe =
+            Recipe::parse(&text, Path::new("r.yaml"), &[], slm_benchmarks::NAMES).expect("recipe");
         recipe.data.datasets.remove(0)
     }
 

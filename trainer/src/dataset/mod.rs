@@ -404,7 +404,8 @@ mod tests {
     fn recipe(overlength: Overlength, max_seq_length: usize) -> Recipe {
         let text =
             "model: {name_or_path: x.gguf}\ndata: {datasets: [{path: a, format: python_source}]}";
-        let mut recipe = Recipe::parse(text, Path::new("r.yaml"), &[]).expect("recipe");
+        let mut recipe =
+            Recipe::parse(text, Path::new("r.yaml"), &[], slm_benchmarks::NAMES).expect("recipe");
         recipe.data.overlength = overlength;
         recipe.data.max_seq_length = max_seq_length;
         recipe

@@ -123,7 +123,8 @@ mod tests {
             "model: {{name_or_path: x.gguf}}\ndata: {{datasets: [{{path: '{}', {keys}}}]}}",
             file.display()
         );
-        let recipe = Recipe::parse(&text, Path::new("r.yaml"), &[]).expect("recipe");
+        let recipe =
+            Recipe::parse(&text, Path::new("r.yaml"), &[], slm_benchmarks::NAMES).expect("recipe");
         let dataset = &recipe.data.datasets[0];
         let DatasetFormat::Rows(format) = dataset.format else {
             panic!("{keys} has no rows");

@@ -418,7 +418,7 @@ mod tests {
     fn recipe(set: &[&str]) -> Recipe {
         let text = "model: {name_or_path: m.gguf}\ndata: {datasets: [{path: 'a|b', format: text}]}";
         let set: Vec<String> = set.iter().map(|&text| text.to_owned()).collect();
-        Recipe::parse(text, Path::new("night.yaml"), &set).expect("a recipe")
+        Recipe::parse(text, Path::new("night.yaml"), &set, slm_benchmarks::NAMES).expect("a recipe")
     }
 
     fn page(set: &[&str], best: Option<Best>, left_out: usize) -> String {

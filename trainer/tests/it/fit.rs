@@ -94,8 +94,13 @@ fn a_training_leaves_adapter_recipe_summary_and_log() {
     assert!(roxmltree::Document::parse(&picture).is_ok(), "{picture}");
 
     let recipe = project.read("checkpoints/tiny/adapter/recipe.yaml");
-    let resolved = slm_config::Recipe::parse(&recipe, &project.path("elsewhere.yaml"), &[])
-        .expect("the resolved recipe");
+    let resolved = slm_config::Recipe::parse(
+        &recipe,
+        &project.path("elsewhere.yaml"),
+        &[],
+        slm_benchmarks::NAMES,
+    )
+    .expect("the resolved recipe");
     assert_eq!(
         (resolved.name(), resolved.train.seed, resolved.lora.r),
         ("tiny", 7, 4)

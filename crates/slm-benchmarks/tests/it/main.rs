@@ -104,7 +104,7 @@ fn a_body_that_does_nothing_fails_the_hidden_tests_and_the_examples() {
 #[test]
 fn the_files_run_by_themselves() {
     let sandbox = sandbox();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/embedded");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/registry/embedded");
     let files = files_below(&folder);
     let mut n_tasks = 0;
     for file in &files {

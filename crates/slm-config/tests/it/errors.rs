@@ -2,7 +2,7 @@ use std::fs;
 
 use slm_config::{Recipe, RecipeError};
 
-use crate::{SMALLEST, error, parse};
+use crate::{BENCHMARKS, SMALLEST, error, parse};
 
 /// Pins the whole text of the error for `text`.
 fn check(text: &str, expected: &str) {
@@ -127,6 +127,79 @@ fn a_value_of_the_wrong_type_is_shown_beside_the_type_expected() {
         "recipes/test.yaml:1:9: `model.name_or_path` is 15, expected text\n\
          hint: put text that YAML reads as something else in quotes",
     );
+}
+
+#[test]
+fn a_benchmark_that_the_caller_does_not_know_is_shown_beside_those_that_it_does() {
+    let known = "`embedded`, `humaneval`, `mbpp-sanitized`, `mbpp+`";
+    for (item, key, problem) in [
+        (
+            "humanevil",
+            "[1]",
+            format!("\"humanevil\", expected {known}\nhint: did you mean `humaneval`?"),
+        ),
+        (
+            "{name: zebra}",
+            "[1].name",
+            format!("\"zebra\", expected {known}"),
+        ),
+        ("{name: 7}", "[1].name", format!("7, expected {known}")),
+        (
+            "7",
+            "[1]",
+            "7, expected the name of a benchmark, or `{name: ..., path: ...}`".to_owned(),
+        ),
+    ] {
+        let set = format!("evaluate.benchmarks=[embedded, {item}]");
+        let expected = format!("--set {set}: `evaluate.benchmarks{key}` is {problem}");
+        assert_eq!(error(SMALLEST, &[&set]), expected);
+    }
+    check_more(
+        "evaluate:\n  benchmarks: [embedded, mbqq+]\n",
+        &format!(
+            "recipes/test.yaml:7:26: `evaluate.benchmarks[1]` is \"mbqq+\", expected {known}\n\
+             hint: did you mean `mbpp+`?"
+        ),
+    );
+}
+
+#[test]
+fn a_format_or_a_column_that_there_is_not_is_shown_beside_those_that_there_are() {
+    let rows = slm_config::ROW_FORMATS.map(|format| format!("`{}`, ", format.name));
+    let formats = format!("{}`python_source`", rows.concat());
+    assert!(
+        formats.starts_with("`alpaca`, `messages`, `sharegpt`, "),
+        "{formats}"
+    );
+    for (keys, problem) in [
+        (
+            "format: alpacca",
+            format!(
+                "`data.datasets[0].format` is \"alpacca\", expected {formats}\nhint: did you mean `alpaca`?"
+            ),
+        ),
+        (
+            "format: 3",
+            format!("`data.datasets[0].format` is 3, expected {formats}"),
+        ),
+        (
+            "format: text, columns: {txet: a}",
+            "unknown key `data.datasets[0].columns.txet`\nhint: did you mean `text`?".to_owned(),
+        ),
+        (
+            "format: text, columns: [a]",
+            "`data.datasets[0].columns` is a list of 1, expected keys like `instruction:`".to_owned(),
+        ),
+        (
+            "format: text, columns: {prompt: a}",
+            "`data.datasets[0].columns.prompt` is \"a\", allowed: nothing, since the format has no such column"
+                .to_owned(),
+        ),
+    ] {
+        let set = format!("data.datasets=[{{path: a, {keys}}}]");
+        let expected = format!("--set {set}: {problem}");
+        assert_eq!(error(SMALLEST, &[&set]), expected);
+    }
 }
 
 #[test]
@@ -427,7 +500,7 @@ fn a_recipe_without_sections_is_refused() {
 #[test]
 fn a_file_that_cannot_be_read_is_named() {
     let folder = tempfile::tempdir().unwrap();
-    let load = |name: &str| Recipe::load(&folder.path().join(name), &[]).unwrap_err();
+    let load = |name: &str| Recipe::load(&folder.path().join(name), &[], BENCHMARKS).unwrap_err();
     fs::write(folder.path().join("quickstart.yaml"), SMALLEST).unwrap();
     fs::write(folder.path().join("binary.yaml"), b"model:\n  a: \xff\n").unwrap();
     fs::write(folder.path().join("large.yaml"), "#".repeat((1 << 20) + 1)).unwrap();
@@ -453,7 +526,7 @@ fn windows_line_ends_and_a_byte_order_mark_do_no_harm() {
     let file = folder.path().join("test.yaml");
     fs::write(&file, format!("\u{feff}{SMALLEST}").replace('\n', "\r\n")).unwrap();
     assert_eq!(
-        Recipe::load(&file, &[]).unwrap(),
+        Recipe::load(&file, &[], BENCHMARKS).unwrap(),
         parse(SMALLEST, &[]).unwrap()
     );
 }

@@ -21,10 +21,13 @@ data:
     - {path: src, format: python_source}
 ";
 
+/// Names of benchmarks.
+const BENCHMARKS: slm_config::Names = &["embedded", "humaneval", "mbpp-sanitized", "mbpp+"];
+
 /// Reads `text` as the file `recipes/test.yaml`.
 fn parse(text: &str, overrides: &[&str]) -> Result<Recipe, RecipeError> {
     let overrides: Vec<_> = overrides.iter().map(ToString::to_string).collect();
-    Recipe::parse(text, Path::new("recipes/test.yaml"), &overrides)
+    Recipe::parse(text, Path::new("recipes/test.yaml"), &overrides, BENCHMARKS)
 }
 
 /// The whole text that a user reads about a faulty recipe.

@@ -2,11 +2,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use slm_config::{
-    Benchmark, BenchmarkName, Dtype, Evaluate, GradientCheckpointing, InitLoraWeights, Lora,
-    LrSchedulerType, Output, Overlength, Quantization, Recipe, TargetModule, TargetModules, Train,
+    Benchmark, Dtype, Evaluate, GradientCheckpointing, InitLoraWeights, Lora, LrSchedulerType,
+    Output, Overlength, Quantization, Recipe, TargetModule, TargetModules, Train,
 };
 
-use crate::{SMALLEST, parse};
+use crate::{BENCHMARKS, SMALLEST, parse};
 
 fn shipped() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
@@ -36,7 +36,7 @@ fn every_recipe_parses() {
         assert!(files.iter().any(is_it), "no {name} in {files:?}");
     }
     for file in files {
-        let recipe = Recipe::load(&file, &[]).unwrap_or_else(|error| panic!("{error}"));
+        let recipe = Recipe::load(&file, &[], BENCHMARKS).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(recipe.name(), file.file_stem().unwrap().to_str().unwrap());
     }
 }
@@ -58,7 +58,8 @@ fn every_recipe_opens_with_its_launch_command() {
         assert!(judged.starts_with("evaluator "), "{name}: {line}");
         for words in settings.trim().split(" --set ").filter(|w| !w.is_empty()) {
             let set = words.trim_start_matches("--set ").to_owned();
-            Recipe::load(&file, &[set]).unwrap_or_else(|error| panic!("{name}: {error}"));
+            Recipe::load(&file, &[set], BENCHMARKS)
+                .unwrap_or_else(|error| panic!("{name}: {error}"));
         }
     }
 }
@@ -103,7 +104,7 @@ fn a_comment_is_right_above_its_key_or_behind_it() {
 #[test]
 fn every_recipe_trains_a_model_that_can_end_its_answers() {
     for file in shipped() {
-        let recipe = Recipe::load(&file, &[]).unwrap_or_else(|error| panic!("{error}"));
+        let recipe = Recipe::load(&file, &[], BENCHMARKS).unwrap_or_else(|error| panic!("{error}"));
         let name = recipe.model.base_model_name();
         assert!(name.contains("Instruct"), "{}: {name}", file.display());
     }
@@ -127,9 +128,9 @@ fn the_resolved_copy_reads_back_as_the_same_recipe() {
     ]
     .map(str::to_owned);
     for file in shipped() {
-        let recipe = Recipe::load(&file, &overrides).unwrap();
+        let recipe = Recipe::load(&file, &overrides, BENCHMARKS).unwrap();
         let copy = recipe.to_yaml();
-        let again = Recipe::parse(&copy, Path::new("adapter/recipe.yaml"), &[])
+        let again = Recipe::parse(&copy, Path::new("adapter/recipe.yaml"), &[], BENCHMARKS)
             .unwrap_or_else(|error| panic!("{error}\n{copy}"));
         assert_eq!(again, recipe, "{copy}");
         assert_eq!(again.output_dir(), recipe.output_dir());
@@ -214,7 +215,7 @@ fn a_pinned_model_is_named_by_its_commit() {
         recipe.model.pin("c0ffee");
         assert_eq!(recipe.model.name_or_path, expected);
         assert_eq!(recipe.model.revision.as_deref(), Some("c0ffee"));
-        Recipe::parse(&recipe.to_yaml(), Path::new("test.yaml"), &[]).unwrap();
+        Recipe::parse(&recipe.to_yaml(), Path::new("test.yaml"), &[], BENCHMARKS).unwrap();
     }
 }
 
@@ -225,7 +226,7 @@ fn wanted_rows_are_one_value_or_several() {
     let only = &recipe.data.datasets[0].only;
     assert_eq!(only["lang"].0, ["python"]);
     assert_eq!(only["a.b"].0, ["x", "5"]);
-    let again = Recipe::parse(&recipe.to_yaml(), Path::new("test.yaml"), &[]).unwrap();
+    let again = Recipe::parse(&recipe.to_yaml(), Path::new("test.yaml"), &[], BENCHMARKS).unwrap();
     assert_eq!(again, recipe);
 }
 
@@ -344,7 +345,7 @@ fn a_file_name_that_is_no_run_name_becomes_one() {
         ("ü.yml", "ü"),
     ] {
         assert_eq!(
-            Recipe::parse(SMALLEST, Path::new(file), &[])
+            Recipe::parse(SMALLEST, Path::new(file), &[], BENCHMARKS)
                 .unwrap()
                 .name(),
             name
@@ -354,11 +355,7 @@ fn a_file_name_that_is_no_run_name_becomes_one() {
 
 #[test]
 fn benchmarks_are_named_with_or_without_their_file() {
-    let names: Vec<&str> = BenchmarkName::ALL
-        .iter()
-        .map(|name| name.as_str())
-        .collect();
-    let all = format!("evaluate.benchmarks=[{}]", names.join(", "));
+    let all = format!("evaluate.benchmarks=[{}]", BENCHMARKS.join(", "));
     let file = "evaluate.benchmarks=[embedded, {name: mbpp+, path: data/x.jsonl.gz}]".to_owned();
     let benchmarks = |set: &String| {
         let recipe = parse(SMALLEST, &[set.as_str()]).unwrap();
@@ -366,10 +363,11 @@ fn benchmarks_are_named_with_or_without_their_file() {
         assert_eq!(parse(&copy, &[]).unwrap(), recipe, "{copy}");
         recipe.evaluate.benchmarks
     };
-    assert_eq!(benchmarks(&all), BenchmarkName::ALL.map(Benchmark::named));
+    let expected: Vec<Benchmark> = BENCHMARKS.iter().copied().map(Benchmark::named).collect();
+    assert_eq!(benchmarks(&all), expected);
     let expected = Benchmark {
         path: Some(PathBuf::from("data/x.jsonl.gz")),
-        ..Benchmark::named(BenchmarkName::MbppPlus)
+        ..Benchmark::named("mbpp+")
     };
     assert_eq!(benchmarks(&file)[1], expected);
 }

@@ -10,8 +10,8 @@ use std::path::Path;
 use slm_table::Exact;
 
 use crate::fields::{Fields, texts};
+use crate::format::{Data, Format};
 use crate::literal::{python, tuple};
-use crate::registry::{Data, Format};
 use crate::{
     BenchmarkError, CallTime, Calls, Expected, Oracle, OutputRule, StreamCase, Streams, Task,
     TaskView, Tests, docstring,

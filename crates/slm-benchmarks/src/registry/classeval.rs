@@ -12,7 +12,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::fields::{Fields, tasks_of_rows};
-use crate::registry::{Data, Format};
+use crate::format::{Data, Format};
 use crate::{BenchmarkError, Task, TaskView, Tests, Unittest};
 
 pub(crate) const FORMAT: Format = Format {

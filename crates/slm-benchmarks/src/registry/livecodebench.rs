@@ -12,10 +12,10 @@ use flate2::read::ZlibDecoder;
 use serde_json::Value;
 use slm_table::Exact;
 
-use crate::apps::{Called, with_starter};
+use super::apps::{Called, with_starter};
 use crate::fields::{Fields, tasks_of_rows};
+use crate::format::{Data, Format};
 use crate::literal::{python, tuple};
-use crate::registry::{Data, Format};
 use crate::{
     BenchmarkError, CallTime, Calls, Expected, Oracle, OutputRule, StreamCase, Streams, Task,
     TaskView, Tests, docstring,

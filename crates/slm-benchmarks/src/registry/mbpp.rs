@@ -10,8 +10,8 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 
 use crate::fields::{Fields, tasks_of_rows};
+use crate::format::{Data, Format};
 use crate::prompting::{Shot, few_shot};
-use crate::registry::{Data, Format};
 use crate::{Asserts, BenchmarkError, Task, TaskView, Tests};
 
 const PUBLISHER: &str = "github.com/google-research/google-research/tree/master/mbpp";

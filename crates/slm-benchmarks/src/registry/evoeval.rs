@@ -10,14 +10,11 @@
 
 use std::path::Path;
 
+use super::evalplus::{self, ZERO};
+use super::humaneval;
 use crate::fields::{Fields, tasks_of_rows};
-use crate::registry::{Data, Format};
-use crate::{
-    BenchmarkError, CallTime, Calls, Expected, Oracle, Puzzle, Task, Tests, evalplus, humaneval,
-};
-
-/// What a polynomial may be at most where it is zero.
-pub(crate) const ZERO: f64 = 1e-6;
+use crate::format::{Data, Format};
+use crate::{BenchmarkError, CallTime, Calls, Expected, Oracle, Puzzle, Task, Tests};
 
 /// The parts that do not have `HumanEval`+'s form.
 const PARTS: [&str; 5] = ["difficult", "creative", "subtle", "combine", "tool_use"];
@@ -34,7 +31,7 @@ pub(crate) const FORMAT: Format = Format {
 fn read(path: &Path) -> Result<Vec<Task>, BenchmarkError> {
     let first = slm_table::open(path)?.next().transpose()?;
     if first.is_some_and(|row| row.fields.contains_key("plus_input")) {
-        return evalplus::read_reworded(path);
+        return evalplus::read_reworded(path, FORMAT.data);
     }
     let part = part_of(path).ok_or_else(|| BenchmarkError::Malformed {
         place: path.display().to_string(),

@@ -15,11 +15,10 @@ use std::path::Path;
 
 use slm_table::{Exact, Place};
 
+use super::humaneval;
+use crate::format::{Data, Format};
 use crate::literal::{python, python_string, tuple};
-use crate::registry::{Data, Format};
-use crate::{
-    BenchmarkError, CallTime, Calls, Expected, Oracle, Task, TaskView, Tests, evoeval, humaneval,
-};
+use crate::{BenchmarkError, CallTime, Calls, Expected, Oracle, Task, TaskView, Tests};
 
 pub(crate) const HUMANEVAL_PLUS: Format = Format {
     name: "humaneval+",
@@ -27,7 +26,7 @@ pub(crate) const HUMANEVAL_PLUS: Format = Format {
         file: "HumanEvalPlus.jsonl.gz",
         publisher: "github.com/evalplus/humanevalplus_release/releases",
     },
-    read: |path| read(path, Family::HumanEval),
+    read: |path| read(path, Family::HumanEval, HUMANEVAL_PLUS.data),
 };
 
 pub(crate) const MBPP_PLUS: Format = Format {
@@ -36,8 +35,11 @@ pub(crate) const MBPP_PLUS: Format = Format {
         file: "MbppPlus.jsonl.gz",
         publisher: "github.com/evalplus/mbppplus_release/releases",
     },
-    read: |path| read(path, Family::Mbpp),
+    read: |path| read(path, Family::Mbpp, MBPP_PLUS.data),
 };
+
+/// What a polynomial may be at most where it is zero, by the rules of `EvoEval`.
+pub(super) const ZERO: f64 = 1e-6;
 
 /// Whose tasks, and so whose exceptions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,16 +59,16 @@ const EARLY_TASKS: [u32; 21] = [
     746, 783,
 ];
 
-/// Reads `HumanEval`+ as `EvoEval` words it anew and judges it.
+/// Reads `HumanEval`+ as `EvoEval` words it anew and judges it; `data` is the file that it publishes.
 ///
 /// # Errors
 /// The file cannot be read or is in another format.
-pub(crate) fn read_reworded(path: &Path) -> Result<Vec<Task>, BenchmarkError> {
-    read(path, Family::Evo)
+pub(super) fn read_reworded(path: &Path, data: Data) -> Result<Vec<Task>, BenchmarkError> {
+    read(path, Family::Evo, data)
 }
 
-fn read(path: &Path, mut family: Family) -> Result<Vec<Task>, BenchmarkError> {
-    refuse_parquet(path, family)?;
+fn read(path: &Path, mut family: Family, data: Data) -> Result<Vec<Task>, BenchmarkError> {
+    refuse_parquet(path, data)?;
     let mut rows = Vec::new();
     for line in slm_table::lines(path)? {
         let (place, text) = line?;
@@ -92,7 +94,7 @@ fn read(path: &Path, mut family: Family) -> Result<Vec<Task>, BenchmarkError> {
 }
 
 /// The hub's copies have parquet files, whose column `test` is a program; inputs stand in the release's lines alone.
-fn refuse_parquet(path: &Path, family: Family) -> Result<(), BenchmarkError> {
+fn refuse_parquet(path: &Path, data: Data) -> Result<(), BenchmarkError> {
     let mut magic = [0; 4];
     let is_parquet = File::open(path)
         .and_then(|mut file| file.read_exact(&mut magic))
@@ -101,20 +103,11 @@ fn refuse_parquet(path: &Path, family: Family) -> Result<(), BenchmarkError> {
         return Err(BenchmarkError::WantsRelease {
             path: path.to_owned(),
             found: "a parquet file, as the copies on the hub are",
-            data: family.data(),
+            file: data.file,
+            publisher: data.publisher,
         });
     }
     Ok(())
-}
-
-impl Family {
-    fn data(self) -> Data {
-        match self {
-            Self::HumanEval => HUMANEVAL_PLUS.data,
-            Self::Mbpp | Self::EarlyMbpp => MBPP_PLUS.data,
-            Self::Evo => evoeval::FORMAT.data,
-        }
-    }
 }
 
 struct Row<'a> {
@@ -190,7 +183,7 @@ impl<'a> Row<'a> {
         let (prompt, entry_point) = (self.text("prompt")?, self.text("entry_point")?);
         let solution = self.text("canonical_solution")?;
         let atol = match family {
-            Family::Evo => evoeval::ZERO,
+            Family::Evo => ZERO,
             Family::HumanEval | Family::Mbpp | Family::EarlyMbpp => self.atol()?,
         };
         let expression: fn(u32, &[Exact]) -> String = match family {

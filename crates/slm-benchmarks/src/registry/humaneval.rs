@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use crate::fields::{Fields, tasks_of_rows};
-use crate::registry::{Data, Format};
+use crate::format::{Data, Format};
 use crate::{Asserts, BenchmarkError, Task, TaskView, Tests, docstring};
 
 pub(crate) const FORMAT: Format = Format {

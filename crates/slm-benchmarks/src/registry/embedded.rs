@@ -5,7 +5,8 @@
 
 use std::path::Path;
 
-use crate::{Benchmark, BenchmarkError, Task, TaskView, Tests, docstring};
+use crate::format::Benchmark;
+use crate::{BenchmarkError, Task, TaskView, Tests, docstring};
 
 /// The embedded tasks.
 #[derive(Debug, Clone, Copy)]

@@ -7,7 +7,7 @@
 //! Zhuo et al. 2024, arXiv:2406.15877; huggingface.co/datasets/bigcode/bigcodebench.
 
 use crate::fields::{Fields, tasks_of_rows};
-use crate::registry::{Data, Format};
+use crate::format::{Data, Format};
 use crate::{BenchmarkError, Task, TaskView, Tests, Unittest, docstring};
 
 pub(crate) const FORMAT: Format = Format {

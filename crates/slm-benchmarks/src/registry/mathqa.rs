@@ -6,7 +6,7 @@
 //! Austin et al. 2021, arXiv:2108.07732, section 3.2.
 
 use crate::fields::{Fields, tasks_of_rows};
-use crate::registry::{Data, Format};
+use crate::format::{Data, Format};
 use crate::{BenchmarkError, Task, TaskView, Tests, docstring};
 
 /// Relative tolerance of the answer, for another order of the same operations.

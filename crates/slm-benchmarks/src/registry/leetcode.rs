@@ -4,7 +4,7 @@
 //! Xia et al. 2025, arXiv:2504.14655; github.com/newfacade/LeetCodeDataset, version 0.2.0.
 
 use crate::fields::{Fields, tasks_of_rows};
-use crate::registry::{Data, Format};
+use crate::format::{Data, Format};
 use crate::{Asserts, BenchmarkError, Task, TaskView, Tests, docstring};
 
 pub(crate) const FORMAT: Format = Format {

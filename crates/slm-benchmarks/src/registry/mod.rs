@@ -1,4 +1,20 @@
 //! Benchmarks by name, and the files that they are read from.
+//!
+//! Each file below reads one publisher's own format. A new benchmark is its file and its line in `FORMATS`; recipe
+//! check, decontamination and command lines take the name from there.
+
+mod apps;
+mod bigcodebench;
+mod classeval;
+mod custom;
+mod embedded;
+mod evalplus;
+mod evoeval;
+mod humaneval;
+mod leetcode;
+mod livecodebench;
+mod mathqa;
+mod mbpp;
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -8,42 +24,13 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use slm_table::TableError;
 
-use crate::task::hexadecimal;
-use crate::{
-    BenchmarkError, Embedded, Task, apps, bigcodebench, classeval, custom, evalplus, evoeval,
-    humaneval, leetcode, livecodebench, mathqa, mbpp,
-};
+use crate::error::BenchmarkError;
+use crate::format::{Benchmark, Data, Format};
+use crate::task::{Task, hexadecimal};
 
-/// A collection of tasks under one name.
-pub trait Benchmark {
-    /// As a recipe writes it.
-    fn name(&self) -> &'static str;
-
-    /// The file that the tasks are read from; `None` if they are built in.
-    fn data(&self) -> Option<&Path>;
-
-    /// All tasks, in an order that never changes.
-    ///
-    /// # Errors
-    /// The file that holds them is missing or cannot be understood.
-    fn tasks(&self) -> Result<Vec<Task>, BenchmarkError>;
-}
-
-/// The file of a benchmark's tasks, and who publishes it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Data {
-    /// The publisher's name for the file.
-    pub file: &'static str,
-    /// Where it is published.
-    pub publisher: &'static str,
-}
-
-/// A benchmark that reads a file.
-pub(crate) struct Format {
-    pub(crate) name: &'static str,
-    pub(crate) data: Data,
-    pub(crate) read: fn(&Path) -> Result<Vec<Task>, BenchmarkError>,
-}
+pub use classeval::ClassTask;
+pub use embedded::Embedded;
+pub use mbpp::{SHOTS as MBPP_SHOTS, TEST_SPLIT as MBPP_TEST_SPLIT, shots as mbpp_shots};
 
 const FORMATS: [&Format; 13] = [
     &humaneval::FORMAT,
@@ -61,7 +48,7 @@ const FORMATS: [&Format; 13] = [
     &custom::FORMAT,
 ];
 
-/// Names that [`open`] knows.
+/// Names that [`open`] knows, in the order of the documentation.
 pub const NAMES: &[&str] = &{
     let mut names = [Embedded::NAME; FORMATS.len() + 1];
     let mut i = 0;
@@ -105,10 +92,14 @@ pub fn open(name: &str, data: Option<&Path>) -> Result<Box<dyn Benchmark>, Bench
     let format = FORMATS
         .iter()
         .find(|format| format.name == name)
-        .ok_or_else(|| BenchmarkError::Unknown { name: name.into() })?;
+        .ok_or_else(|| BenchmarkError::Unknown {
+            name: name.into(),
+            known: NAMES.join(", "),
+        })?;
     let path = data.ok_or(BenchmarkError::NoData {
         name: format.name,
-        data: format.data,
+        file: format.data.file,
+        publisher: format.data.publisher,
     })?;
     Ok(Box::new(FileBenchmark {
         format,
@@ -135,7 +126,8 @@ impl Benchmark for FileBenchmark {
             BenchmarkError::Table(TableError::NotFound { path }) => BenchmarkError::NoFile {
                 name: self.format.name,
                 path,
-                data: self.format.data,
+                file: self.format.data.file,
+                publisher: self.format.data.publisher,
             },
             error => error,
         })?;

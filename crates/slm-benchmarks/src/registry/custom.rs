@@ -14,7 +14,7 @@
 //! | `instruction` | optional | the request in words, for conversations |
 
 use crate::fields::{Fields, tasks_of_rows};
-use crate::registry::{Data, Format};
+use crate::format::{Data, Format};
 use crate::{Asserts, BenchmarkError, Task, TaskView, Tests};
 
 pub(crate) const FORMAT: Format = Format {
