@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::format::{self, DatasetFormat};
+use crate::word_or_list::word_or_list;
 
 /// Section `data`: the training examples.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -109,28 +110,12 @@ impl Serialize for OneOf {
 
 impl<'de> Deserialize<'de> for OneOf {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = OneOf;
-
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("text (numbers and truth values in quotes), or a list of texts")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(OneOf(vec![text.to_owned()]))
-            }
-            fn visit_seq<A: de::SeqAccess<'de>>(
-                self,
-                mut items: A,
-            ) -> Result<Self::Value, A::Error> {
-                let mut values = Vec::new();
-                while let Some(value) = items.next_element()? {
-                    values.push(value);
-                }
-                Ok(OneOf(values))
-            }
-        }
-        deserializer.deserialize_any(Visitor)
+        word_or_list(
+            deserializer,
+            "text (numbers and truth values in quotes), or a list of texts",
+            |text| Ok(Self(vec![text.to_owned()])),
+            Self,
+        )
     }
 }
 

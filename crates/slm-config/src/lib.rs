@@ -31,7 +31,9 @@ mod probe;
 mod recipe;
 mod spelling;
 mod target_modules;
+mod train;
 mod tree;
+mod word_or_list;
 mod workflow;
 mod workflow_table;
 mod yaml;
@@ -48,9 +50,10 @@ pub use format::{
 pub use load::Names;
 pub use optimizer::{AdamSettings, Optim};
 pub use recipe::{
-    Dtype, Evaluate, GradientCheckpointing, InitLoraWeights, Lora, LrSchedulerType, Model,
-    ModuleToSave, Output, Quantization, Recipe, Sampling, Train,
+    Dtype, Evaluate, InitLoraWeights, Lora, Model, ModuleToSave, Output, Quantization, Recipe,
+    Sampling,
 };
 pub use target_modules::{TargetModule, TargetModules};
+pub use train::{GradientCheckpointing, LrSchedulerType, Train};
 pub use workflow::{AdapterRoles, Budget, Prompting, Prompts, Role};
 pub use workflow_table::{H3Part, Workflow, WorkflowPair};

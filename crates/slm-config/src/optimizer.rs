@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::recipe::Train;
-
 /// An optimizer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -70,39 +68,5 @@ impl AdamSettings {
             beta2: self.beta2.or(other.beta2),
             epsilon: self.epsilon.or(other.epsilon),
         }
-    }
-}
-
-impl Train {
-    /// The `adam_` settings as the recipe has them.
-    pub fn adam(&self) -> AdamSettings {
-        AdamSettings {
-            beta1: self.adam_beta1,
-            beta2: self.adam_beta2,
-            epsilon: self.adam_epsilon,
-        }
-    }
-
-    fn set_adam(
-        &mut self,
-        AdamSettings {
-            beta1,
-            beta2,
-            epsilon,
-        }: AdamSettings,
-    ) {
-        (self.adam_beta1, self.adam_beta2, self.adam_epsilon) = (beta1, beta2, epsilon);
-    }
-
-    /// Takes back what earlier versions wrote into the copy of every recipe, whatever its optimizer.
-    pub(crate) fn forget_foreign_adam(&mut self) {
-        if self.optim != Optim::Adamw && self.adam() == Optim::Adamw.adam_defaults() {
-            self.set_adam(AdamSettings::default());
-        }
-    }
-
-    /// Writes out the defaults of the optimizer's `adam_` settings.
-    pub(crate) fn fill_adam(&mut self) {
-        self.set_adam(self.adam().or(self.optim.adam_defaults()));
     }
 }

@@ -1,8 +1,8 @@
 //! The linear layers that get an adapter, and how a recipe writes them.
 
-use std::fmt;
-
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::word_or_list::word_or_list;
 
 /// Names of the linear layers of a decoder layer.
 const LAYERS: &[&str] = &[
@@ -38,37 +38,22 @@ impl Serialize for TargetModules {
 
 impl<'de> Deserialize<'de> for TargetModules {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = TargetModules;
-
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("`all-linear`, a list of layer names or a regular expression")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        word_or_list(
+            deserializer,
+            "`all-linear`, a list of layer names or a regular expression",
+            |text| match text {
+                "all-linear" => Ok(Self::AllLinear),
                 // A word can match no whole path, which has dots; whoever writes one means something else.
-                let of_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
-                match text {
-                    "all-linear" => Ok(TargetModules::AllLinear),
-                    word if word.chars().all(of_word) => {
-                        Err(E::unknown_variant(word, &["all-linear"]))
-                    }
-                    pattern => Ok(TargetModules::Matching(pattern.to_owned())),
-                }
-            }
-            fn visit_seq<A: de::SeqAccess<'de>>(
-                self,
-                mut list: A,
-            ) -> Result<Self::Value, A::Error> {
-                let mut modules = Vec::new();
-                while let Some(module) = list.next_element()? {
-                    modules.push(module);
-                }
-                Ok(TargetModules::Listed(modules))
-            }
-        }
-        deserializer.deserialize_any(Visitor)
+                word if word.chars().all(is_of_word) => Err(&["all-linear"]),
+                pattern => Ok(Self::Matching(pattern.to_owned())),
+            },
+            Self::Listed,
+        )
     }
+}
+
+fn is_of_word(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '_' | '-')
 }
 
 /// The end of the paths of some linear layers: `q_proj`, `self_attn.q_proj`, `layers.0.self_attn.q_proj`.

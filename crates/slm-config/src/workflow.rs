@@ -3,7 +3,9 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::word_or_list::word_or_list;
 
 /// How a model is asked for its first program: `evaluate.prompting`.
 ///
@@ -87,31 +89,15 @@ impl Serialize for AdapterRoles {
 
 impl<'de> Deserialize<'de> for AdapterRoles {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = AdapterRoles;
-
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("`all` or a list of roles")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-                match text {
-                    "all" => Ok(AdapterRoles::All),
-                    other => Err(E::unknown_variant(other, &["all"])),
-                }
-            }
-            fn visit_seq<A: de::SeqAccess<'de>>(
-                self,
-                mut list: A,
-            ) -> Result<Self::Value, A::Error> {
-                let mut roles = Vec::new();
-                while let Some(role) = list.next_element()? {
-                    roles.push(role);
-                }
-                Ok(AdapterRoles::Listed(roles))
-            }
-        }
-        deserializer.deserialize_any(Visitor)
+        word_or_list(
+            deserializer,
+            "`all` or a list of roles",
+            |text| match text {
+                "all" => Ok(Self::All),
+                _ => Err(&["all"]),
+            },
+            Self::Listed,
+        )
     }
 }
 

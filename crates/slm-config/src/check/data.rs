@@ -25,8 +25,8 @@ impl Check {
         for (index, dataset) in datasets.iter().enumerate() {
             self.dataset(&format!("data.datasets[{index}]"), dataset);
         }
-        self.whole("data.max_seq_length", *max_seq_length, 16..=131_072);
-        self.real("data.val_size", *val_size, 0.0..=0.5);
+        self.int_in("data.max_seq_length", *max_seq_length, 16..=131_072);
+        self.float_in("data.val_size", *val_size, 0.0..=0.5);
     }
 
     fn dataset(&mut self, at: &str, dataset: &Dataset) {
@@ -48,19 +48,19 @@ impl Check {
         self.not_blank(&key("path"), path, "a file, a folder, or stdlib: in quotes");
         if *format == DatasetFormat::PythonSource {
             let allowed = "a folder on this machine, since the format is python_source";
-            self.that(!path.starts_with("hf:"), &key("path"), path, allowed);
+            self.require(!path.starts_with("hf:"), &key("path"), path, allowed);
             let allowed = "nothing, since python_source has no rows";
-            self.that(only.is_empty(), &key("where"), only, allowed);
+            self.require(only.is_empty(), &key("where"), only, allowed);
         }
         for (column, values) in only {
             let holds = !column.trim().is_empty() && !values.0.is_empty();
             let allowed = "a column's name with at least one value";
-            self.that(holds, &key("where"), only, allowed);
+            self.require(holds, &key("where"), only, allowed);
         }
         let above_0_to_100 = (Bound::Excluded(0.0), Bound::Included(100.0));
-        self.real(&key("weight"), *weight, above_0_to_100);
+        self.float_in(&key("weight"), *weight, above_0_to_100);
         if let Some(examples) = *max_examples {
-            self.whole(&key("max_examples"), examples, 1..=100_000_000);
+            self.int_in(&key("max_examples"), examples, 1..=100_000_000);
         }
         for (own, name) in columns.given() {
             let key = key(&format!("columns.{own}"));
@@ -68,7 +68,7 @@ impl Check {
                 self.not_blank(&key, name, "a column's name");
             } else {
                 let allowed = "nothing, since the format has no such column";
-                self.that(false, &key, name, allowed);
+                self.require(false, &key, name, allowed);
             }
         }
 
@@ -89,16 +89,16 @@ impl Check {
             ];
             for (name, _) in set.into_iter().filter(|(_, is_set)| *is_set) {
                 let allowed = "nothing, since the format is not python_source";
-                self.find(&key(name), "set".to_owned(), allowed.to_owned());
+                self.report(&key(name), "set".to_owned(), allowed.to_owned());
             }
         }
         if let Some(lines) = *min_body_lines {
-            self.whole(&key("min_body_lines"), lines, 0..=100_000);
+            self.int_in(&key("min_body_lines"), lines, 0..=100_000);
         }
         if let Some(lines) = *max_body_lines {
-            self.whole(&key("max_body_lines"), lines, 1..=100_000);
+            self.int_in(&key("max_body_lines"), lines, 1..=100_000);
             let holds = min_body_lines.is_none_or(|least| least <= lines);
-            self.that(
+            self.require(
                 holds,
                 &key("max_body_lines"),
                 lines,
@@ -106,13 +106,13 @@ impl Check {
             );
         }
         if let Some(words) = *min_docstring_words {
-            self.whole(&key("min_docstring_words"), words, 0..=10_000);
+            self.int_in(&key("min_docstring_words"), words, 0..=10_000);
         }
         if let Some(index) = *min_maintainability_index {
-            self.real(&key("min_maintainability_index"), index, 0.0..=100.0);
+            self.float_in(&key("min_maintainability_index"), index, 0.0..=100.0);
         }
         if let Some(complexity) = *max_cyclomatic_complexity {
-            self.whole(&key("max_cyclomatic_complexity"), complexity, 1..=100_000);
+            self.int_in(&key("max_cyclomatic_complexity"), complexity, 1..=100_000);
         }
         for (index, word) in exclude_licences.iter().enumerate() {
             self.not_blank(&key(&format!("exclude_licences[{index}]")), word, "a word");

@@ -23,9 +23,9 @@ impl Check {
         if url.is_empty() {
             self.missing(key, form);
         } else if url.contains(['@', '?', '#']) {
-            self.find_hidden(key, form);
+            self.report_hidden(key, form);
         } else {
-            self.that(is_address(url), key, url, form);
+            self.require(is_address(url), key, url, form);
         }
         if let Some(model) = model {
             self.not_blank("evaluate.endpoint.model", model, "the server's name of it");
@@ -33,21 +33,21 @@ impl Check {
         for (adapter, served) in adapters {
             let holds = !adapter.trim().is_empty() && !served.trim().is_empty();
             let allowed = "ADAPTER: NAME, the server's name of each adapter";
-            self.that(holds, "evaluate.endpoint.adapters", served, allowed);
+            self.require(holds, "evaluate.endpoint.adapters", served, allowed);
         }
         if *api == crate::Api::Chat && matches!(prompting, Prompting::Base | Prompting::FewShot) {
             let allowed = "completions, since evaluate.prompting goes on from a plain text";
-            self.that(false, "evaluate.endpoint.api", api.name(), allowed);
+            self.require(false, "evaluate.endpoint.api", api.name(), allowed);
         }
-        self.whole("evaluate.endpoint.concurrency", *concurrency, 1..=1024);
+        self.int_in("evaluate.endpoint.concurrency", *concurrency, 1..=1024);
         let day = (Bound::Excluded(0.0), Bound::Included(86_400.0));
-        self.real("evaluate.endpoint.timeout_s", *timeout_s, day);
-        self.whole("evaluate.endpoint.max_retries", *max_retries, 0..=100);
+        self.float_in("evaluate.endpoint.timeout_s", *timeout_s, day);
+        self.int_in("evaluate.endpoint.max_retries", *max_retries, 0..=100);
         if let Some(name) = api_key_env
             && !is_variable(name)
         {
             let allowed = "the name of an environment variable in capitals, never the key itself";
-            self.find_hidden("evaluate.endpoint.api_key_env", allowed);
+            self.report_hidden("evaluate.endpoint.api_key_env", allowed);
         }
     }
 }

@@ -23,7 +23,7 @@ impl Check {
                 .iter()
                 .all(|h| (h.id, h.metric) != (*id, *metric));
             let key = format!("{at}.metric");
-            self.that(once, &key, metric, "each metric once for an id");
+            self.require(once, &key, metric, "each metric once for an id");
             if !id.metrics().contains(metric) {
                 let names: Vec<&str> = id
                     .metrics()
@@ -31,17 +31,17 @@ impl Check {
                     .map(|m| HypothesisMetric::name(*m))
                     .collect();
                 let allowed = format!("{}, which {} speaks about", names.join(" or "), id.name());
-                self.that(false, &key, metric.name(), allowed);
+                self.require(false, &key, metric.name(), allowed);
             }
             let holds = (-100.0..=100.0).contains(effect) && *effect != 0.0;
             let key = format!("{at}.effect");
-            self.that(holds, &key, effect, "-100 to 100, but not 0");
+            self.require(holds, &key, effect, "-100 to 100, but not 0");
             if let Some(margin) = *pass_rate_margin {
                 let key = format!("{at}.pass_rate_margin");
                 if *id == HypothesisId::H2 {
-                    self.real(&key, margin, 0.0..=100.0);
+                    self.float_in(&key, margin, 0.0..=100.0);
                 } else {
-                    self.that(false, &key, margin, "nothing, since it belongs to h2");
+                    self.require(false, &key, margin, "nothing, since it belongs to h2");
                 }
             }
         }
@@ -58,7 +58,7 @@ impl Check {
             let key = format!("evaluate.sweep.{name}");
             self.choice(&key, values, "value");
             let few = values.len() <= MOST_VALUES;
-            self.that(
+            self.require(
                 few,
                 &key,
                 values.len(),
@@ -67,13 +67,13 @@ impl Check {
         }
         for (index, &value) in temperatures.iter().enumerate() {
             let key = format!("evaluate.sweep.temperatures[{index}]");
-            self.real(&key, value, 0.0..=10.0);
+            self.float_in(&key, value, 0.0..=10.0);
         }
         for (index, &value) in top_p.iter().enumerate() {
             let key = format!("evaluate.sweep.top_p[{index}]");
-            self.real(&key, value, (Bound::Excluded(0.0), Bound::Included(1.0)));
+            self.float_in(&key, value, (Bound::Excluded(0.0), Bound::Included(1.0)));
         }
         let key = "evaluate.sweep.samples_per_task";
-        self.whole(key, *samples_per_task, 1..=1000);
+        self.int_in(key, *samples_per_task, 1..=1000);
     }
 }
