@@ -11,6 +11,7 @@ use slm_model::{
     SyntheticType, Tokenizer, WeightFormat, Weights, WeightsError,
 };
 
+use crate::environment::{cache_dir, python, set};
 use crate::exit::UserMistake;
 use crate::hub_files::{fetch_model, hub_name};
 use crate::progress::{Progress, Steps};
@@ -288,29 +289,4 @@ fn fetch(request: &FetchRequest) -> Result<PathBuf, SourceError> {
 /// Where downloaded models lie: `SLM_CACHE`, else `slm-lora/models` in the user's cache folder.
 fn model_cache() -> PathBuf {
     set("SLM_CACHE").unwrap_or_else(|| cache_dir().join("models"))
-}
-
-/// Where everything lies that can be made or fetched again: `SLM_CACHE`, else `slm-lora` in the user's cache folder.
-pub fn cache_dir() -> PathBuf {
-    set("SLM_CACHE").unwrap_or_else(|| {
-        let user = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
-        user.unwrap_or_else(std::env::temp_dir).join("slm-lora")
-    })
-}
-
-/// An environment variable that is set, and not to nothing.
-pub(crate) fn set(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name)
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from)
-}
-
-/// The machine's Python: `PYTHON`, else `python3` on the search path.
-pub fn python() -> PathBuf {
-    named_python().unwrap_or_else(|| Path::new("python3").to_owned())
-}
-
-/// The Python that the user names by `PYTHON`, if any.
-pub fn named_python() -> Option<PathBuf> {
-    set("PYTHON")
 }

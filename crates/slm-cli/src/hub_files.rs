@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use slm_hub::{Fetched, Hub, HubError, HubName, ModelParts, Provenance, Settings, Token};
 
-use crate::base_model::{cache_dir, set};
+use crate::environment::{cache_dir, expanded, is_on, set, text};
 use crate::interrupt::saved_meanwhile;
 use crate::progress::{Steps, duration_text};
 use crate::{bytes_text, note};
@@ -199,26 +199,6 @@ fn token(home: &Path) -> Option<Token> {
     }
     let path = set("HF_TOKEN_PATH").map_or_else(|| home.join("token"), expanded);
     Token::new(&std::fs::read_to_string(path).ok()?)
-}
-
-fn text(name: &str) -> Option<String> {
-    set(name)?.into_os_string().into_string().ok()
-}
-
-/// Whether a variable says yes, in the Python client's words.
-fn is_on(name: &str) -> bool {
-    text(name).is_some_and(|value| {
-        let value = value.to_uppercase();
-        ["1", "ON", "YES", "TRUE"].contains(&value.as_str())
-    })
-}
-
-/// The path with the home folder in place of a `~` in front.
-fn expanded(path: PathBuf) -> PathBuf {
-    match (path.strip_prefix("~"), set("HOME")) {
-        (Ok(rest), Some(home)) => home.join(rest),
-        _ => path,
-    }
 }
 
 #[cfg(test)]

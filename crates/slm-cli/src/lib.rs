@@ -4,6 +4,7 @@
 //! show progress, errors and exit codes in the same way.
 
 mod base_model;
+mod environment;
 mod estimate;
 mod exit;
 mod hub_files;
@@ -12,7 +13,8 @@ mod output;
 mod printable;
 mod progress;
 
-pub use base_model::{BaseModel, ModelFiles, cache_dir, named_python, python};
+pub use base_model::{BaseModel, ModelFiles};
+pub use environment::{cache_dir, named_python, python};
 pub use exit::{Failure, Interrupted, UserMistake, finish};
 pub use hub_files::{benchmark_data, cached_data_file, fetch_data_file, fetch_dataset};
 pub use interrupt::{
