@@ -8,8 +8,8 @@ use slm_model::DeviceChoice;
 
 use crate::available::available_bytes;
 use crate::dataset::Examples;
-use crate::fit::lora_settings;
-use crate::memory::{Load, optimizer_values};
+use crate::lora_settings::lora_settings;
+use crate::memory::{MemoryInputs, optimizer_values};
 
 /// Share of what is available that a training may take before layers are computed again: the estimate is right
 /// to a seventh, and other programs want to live, too.
@@ -19,7 +19,7 @@ const COMFORTABLE: f64 = 0.8;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budget<'a> {
     /// What the training's memory depends on, layers computed again among it.
-    pub(crate) load: Load<'a>,
+    pub(crate) inputs: MemoryInputs<'a>,
     /// Bytes that the device has left, where it says so: today only the CPU does.
     pub(crate) available: Option<u64>,
 }
@@ -43,7 +43,7 @@ impl<'a> Budget<'a> {
             .map(|&index| examples.store.n_tokens(index as usize));
         let longest = lengths.max().unwrap_or(0);
         let format = base.format(device)?;
-        let load = Load {
+        let inputs = MemoryInputs {
             config,
             weights_bytes: format.bytes(base.weights(), device) as u64,
             recomputed_layers: 0,
@@ -66,13 +66,13 @@ impl<'a> Budget<'a> {
             .then(available_bytes)
             .flatten();
         let recomputed_layers = recomputed_layers(
-            &load,
+            &inputs,
             recipe.train.gradient_checkpointing,
             choice,
             available,
         );
         Ok(Self {
-            load: load.with_recomputed_layers(recomputed_layers),
+            inputs: inputs.with_recomputed_layers(recomputed_layers),
             available,
         })
     }
@@ -82,12 +82,12 @@ impl<'a> Budget<'a> {
     /// # Errors
     /// The estimate is above what the device says it has left.
     pub(crate) fn check(&self) -> Result<()> {
-        let Self { load, available } = *self;
-        let needed = load.memory().total();
+        let Self { inputs, available } = *self;
+        let needed = inputs.memory().total();
         let Some(available) = available.filter(|&available| available < needed) else {
             return Ok(());
         };
-        let lightest = load.with_recomputed_layers(load.config.num_hidden_layers);
+        let lightest = inputs.with_recomputed_layers(inputs.config.num_hidden_layers);
         let hint = if lightest.memory().total() <= available {
             "--set train.gradient_checkpointing=auto computes as many layers again as makes it fit"
                 .to_owned()
@@ -112,8 +112,8 @@ impl<'a> Budget<'a> {
 
     /// How many layers are computed again, in words that follow `layers`.
     pub(crate) fn layers_text(&self) -> String {
-        let all = self.load.config.num_hidden_layers;
-        match self.load.recomputed_layers {
+        let all = self.inputs.config.num_hidden_layers;
+        match self.inputs.recomputed_layers {
             0 => "all are kept for the backward pass".to_owned(),
             n if n == all => format!("all {all} are computed again in the backward pass"),
             n => format!("{n} of {all} are computed again in the backward pass"),
@@ -123,16 +123,16 @@ impl<'a> Budget<'a> {
 
 /// How many layers a training computes again: as the recipe says, or as few as its memory allows.
 fn recomputed_layers(
-    load: &Load<'_>,
+    inputs: &MemoryInputs<'_>,
     wish: GradientCheckpointing,
     choice: DeviceChoice,
     available: Option<u64>,
 ) -> usize {
-    let all = load.config.num_hidden_layers;
+    let all = inputs.config.num_hidden_layers;
     match (wish, choice) {
         (GradientCheckpointing::None, _) => 0,
         (GradientCheckpointing::Auto, DeviceChoice::Cpu) => available.map_or(0, |available| {
-            load.fewest_recomputed_layers((COMFORTABLE * available as f64) as u64)
+            inputs.fewest_recomputed_layers((COMFORTABLE * available as f64) as u64)
         }),
         // A GPU does not say what it has left, and is where memory is short.
         (GradientCheckpointing::Layer | GradientCheckpointing::Auto, _) => all,
@@ -152,8 +152,8 @@ mod tests {
     }
 
     /// The 1.5B shape in single precision on sequences of 2,048 tokens: 15 GiB with all kept, 7 with none.
-    fn load(config: &ModelConfig) -> Load<'_> {
-        Load {
+    fn inputs(config: &ModelConfig) -> MemoryInputs<'_> {
+        MemoryInputs {
             config,
             weights_bytes: 4 * config.num_parameters() as u64,
             recomputed_layers: 0,
@@ -169,22 +169,22 @@ mod tests {
     #[test]
     fn auto_computes_as_few_layers_again_as_memory_asks_for() {
         let config = shape();
-        let load = load(&config);
+        let inputs = inputs(&config);
         let auto = |available| {
             let wish = GradientCheckpointing::Auto;
-            recomputed_layers(&load, wish, DeviceChoice::Cpu, available)
+            recomputed_layers(&inputs, wish, DeviceChoice::Cpu, available)
         };
         assert_eq!(auto(None), 0, "the system does not say");
         assert_eq!(auto(Some(24 * GIB)), 0);
         assert_eq!(auto(Some(4 * GIB)), 28, "not even all suffice");
         let some = auto(Some(14 * GIB));
-        let total = |n| load.with_recomputed_layers(n).memory().total() as f64;
+        let total = |n| inputs.with_recomputed_layers(n).memory().total() as f64;
         let comfortable = COMFORTABLE * 14.0 * GIB as f64;
         assert!((1..28).contains(&some), "{some}");
         assert!(total(some) <= comfortable && total(some - 1) > comfortable);
         for device in [DeviceChoice::Cuda(0), DeviceChoice::Wgpu] {
             assert_eq!(
-                recomputed_layers(&load, GradientCheckpointing::Auto, device, None),
+                recomputed_layers(&inputs, GradientCheckpointing::Auto, device, None),
                 28
             );
         }
@@ -193,13 +193,13 @@ mod tests {
     #[test]
     fn a_wish_is_kept_whatever_there_is() {
         let config = shape();
-        let load = load(&config);
+        let inputs = inputs(&config);
         for (wish, layers) in [
             (GradientCheckpointing::None, 0),
             (GradientCheckpointing::Layer, 28),
         ] {
             for available in [None, Some(GIB), Some(100 * GIB)] {
-                let found = recomputed_layers(&load, wish, DeviceChoice::Cpu, available);
+                let found = recomputed_layers(&inputs, wish, DeviceChoice::Cpu, available);
                 assert_eq!(found, layers, "{available:?}");
             }
         }
@@ -209,13 +209,13 @@ mod tests {
     fn a_refusal_names_what_would_fit() {
         let config = shape();
         let refusal = |micro_batch_size, recomputed_layers, available| {
-            let load = Load {
+            let inputs = MemoryInputs {
                 recomputed_layers,
                 micro_batch_size,
-                ..load(&config)
+                ..inputs(&config)
             };
             let available = Some(available * GIB);
-            Budget { load, available }
+            Budget { inputs, available }
                 .check()
                 .map_err(|e| e.to_string())
         };

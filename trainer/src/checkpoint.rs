@@ -105,7 +105,7 @@ impl TrainingState {
 
 /// What does not change from one checkpoint of a run to the next.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct CheckpointFrame<'a> {
+pub(crate) struct CheckpointMeta<'a> {
     /// Shape of the adapter.
     pub(crate) settings: &'a LoraSettings,
     /// The base model's name.
@@ -137,7 +137,7 @@ pub(crate) fn save(
     state: &TrainingState,
     adapter: &Adapter,
     optimizer: &[u8],
-    frame: CheckpointFrame,
+    meta: CheckpointMeta,
 ) -> Result<PathBuf> {
     let path = run.path().join(format!("step-{}", state.step));
     commit_folder(&path, |part| {
@@ -145,9 +145,9 @@ pub(crate) fn save(
             let path = part.join(file);
             fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
         };
-        adapter.save(part, frame.settings, frame.origin)?;
+        adapter.save(part, meta.settings, meta.origin)?;
         put(OPTIMIZER_FILE, optimizer)?;
-        put(RECIPE_FILE, frame.recipe_yaml.as_bytes())?;
+        put(RECIPE_FILE, meta.recipe_yaml.as_bytes())?;
         put(STATE_FILE, &serde_json::to_vec_pretty(state)?)?;
         put(SUMS_FILE, sums(part)?.as_bytes())
     })

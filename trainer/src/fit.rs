@@ -5,22 +5,20 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use burn::tensor::Device;
 use slm_cli::{Failure, UserMistake, bytes_text, duration_text};
-use slm_config::{InitLoraWeights, ModuleToSave, Recipe, TargetModules};
-use slm_model::{
-    Adapter, AdapterOrigin, Decoder, DeviceChoice, Init, LoraSettings, ModelConfig, PathPattern,
-    PatternError, SavedModule, Targets,
-};
+use slm_config::Recipe;
+use slm_model::{Adapter, AdapterOrigin, Decoder, DeviceChoice, LoraSettings, ModelConfig};
 
 use crate::arguments::FitArguments;
 use crate::budget::Budget;
-use crate::checkpoint::{self, Best, Checkpoint, CheckpointFrame, TrainingState};
+use crate::checkpoint::{self, Best, Checkpoint, CheckpointMeta, TrainingState};
 use crate::dataset::{self, Counts, Examples};
 use crate::folder::RunFolder;
+use crate::lora_settings::lora_settings;
 use crate::output::{SearchSummary, TrainingSummary, commit_adapter, update_recipe};
 use crate::report;
 use crate::setup::{Setup, load_for_training};
 use crate::step::AdapterOptimizer;
-use crate::training::{BEST_FOLDER, Progressing, Training, say_saved};
+use crate::training::{BEST_FOLDER, TrainState, Training, say_saved};
 
 /// Fits an adapter as the recipe says and prints the folder that holds it.
 pub(crate) fn run(arguments: &FitArguments) -> Result<(), Failure> {
@@ -68,16 +66,16 @@ fn fit(arguments: &FitArguments) -> Result<()> {
 
     let budget = Budget::new(recipe, base, &examples, (choice, &device))?;
     budget.check()?;
-    if budget.load.recomputed_layers > 0 {
+    if budget.inputs.recomputed_layers > 0 {
         slm_cli::note(&format!("layers             {}", budget.layers_text()));
     }
-    let recomputed_layers = budget.load.recomputed_layers;
+    let recomputed_layers = budget.inputs.recomputed_layers;
     let decoder = load_for_training(base, recipe, recomputed_layers, (choice, &device))?;
     let settings = lora_settings(recipe, decoder.config())?;
     let trainable = device.clone().autodiff();
     let at = match resumed {
         Some(checkpoint) => go_on(checkpoint, &decoder, &training, &settings, &trainable)?,
-        None => Progressing {
+        None => TrainState {
             state: start,
             adapter: decoder.init_adapter(&settings, recipe.train.seed, &trainable),
             optimizer: AdapterOptimizer::new(training.optimizer_settings()),
@@ -95,12 +93,12 @@ fn fit(arguments: &FitArguments) -> Result<()> {
         revision: recipe.model.revision.clone(),
     };
     let recipe_yaml = recipe.to_yaml();
-    let frame = CheckpointFrame {
+    let meta = CheckpointMeta {
         settings: &settings,
         origin: &origin,
         recipe_yaml: &recipe_yaml,
     };
-    let Progressing { state, adapter, .. } = training.run(&decoder, at, &run, frame)?;
+    let TrainState { state, adapter, .. } = training.run(&decoder, at, &run, meta)?;
     let adapter = match state.best.filter(|_| recipe.train.load_best_model_at_end) {
         Some(best) => best_adapter(best, recipe, &run, decoder.config(), &device)?,
         None => adapter,
@@ -287,7 +285,7 @@ fn go_on(
     training: &Training,
     settings: &LoraSettings,
     device: &burn::tensor::Device,
-) -> Result<Progressing> {
+) -> Result<TrainState> {
     slm_cli::note(&format!(
         "resuming           from step {} of {}, {}",
         checkpoint.state.step,
@@ -296,7 +294,7 @@ fn go_on(
     ));
     let unusable = || format!("cannot go on from {}", checkpoint.path.display());
     let loaded = Adapter::load(&checkpoint.path, decoder.config(), "of the recipe", device);
-    Ok(Progressing {
+    Ok(TrainState {
         adapter: loaded
             .with_context(unusable)?
             .adapter
@@ -305,81 +303,4 @@ fn go_on(
             .with_context(|| format!("cannot go on from {}", checkpoint.path.display()))?,
         state: checkpoint.state,
     })
-}
-
-/// The recipe's LoRA section as the model crate takes it.
-///
-/// # Errors
-/// A pattern that is no regular expression, or a name or pattern that matches no layer of this model.
-pub(crate) fn lora_settings(recipe: &Recipe, config: &ModelConfig) -> Result<LoraSettings> {
-    let slm_config::Lora {
-        r,
-        lora_alpha,
-        lora_dropout,
-        target_modules,
-        use_rslora,
-        use_dora,
-        init_lora_weights,
-        modules_to_save,
-        rank_pattern,
-        alpha_pattern,
-        loraplus_lr_ratio: _,
-    } = &recipe.lora;
-    let targets = match target_modules {
-        TargetModules::AllLinear => Ok(Targets::AllLinear),
-        TargetModules::Listed(modules) => {
-            let names = modules.iter().map(|module| module.as_str().to_owned());
-            Ok(Targets::Named(names.collect()))
-        }
-        TargetModules::Matching(pattern) => PathPattern::new(pattern).map(Targets::Matching),
-    };
-    let targets = targets.map_err(|error| wrong_choice("target_modules", &error))?;
-    let whole = modules_to_save.iter().map(|module| match module {
-        ModuleToSave::EmbedTokens => SavedModule::EmbedTokens,
-        ModuleToSave::LmHead => SavedModule::LmHead,
-    });
-    let settings = LoraSettings {
-        r: *r,
-        lora_alpha: *lora_alpha as f64,
-        lora_dropout: *lora_dropout,
-        use_rslora: *use_rslora,
-        use_dora: *use_dora,
-        init: match init_lora_weights {
-            InitLoraWeights::Default => Init::Uniform,
-            InitLoraWeights::Pissa => Init::Pissa,
-        },
-        targets,
-        modules_to_save: whole.collect(),
-        rank_pattern: rank_pattern.iter().map(|(p, &r)| (p.clone(), r)).collect(),
-        alpha_pattern: alpha_pattern
-            .iter()
-            .map(|(p, &alpha)| (p.clone(), alpha as f64))
-            .collect(),
-    };
-    settings.check(config).map_err(|error| {
-        let keys = match error {
-            PatternError::NoSuchModule { .. } => "target_modules",
-            PatternError::Tied(_) => "modules_to_save",
-            PatternError::Malformed { .. } | PatternError::MatchesNothing(_) => {
-                "rank_pattern` or `lora.alpha_pattern"
-            }
-        };
-        wrong_choice(keys, &error)
-    })?;
-    Ok(settings)
-}
-
-/// Explains what is wrong with a key that chooses layers.
-fn wrong_choice(key: &str, error: &PatternError) -> UserMistake {
-    let hint = match error {
-        PatternError::Malformed { .. } => "look-around and back-references are not available",
-        PatternError::NoSuchModule { .. } => {
-            "a name in a list stands for the end of a path, a regular expression for a whole one"
-        }
-        PatternError::MatchesNothing(_) => {
-            "a pattern stands for the end of a path such as model.layers.0.self_attn.q_proj"
-        }
-        PatternError::Tied(_) => "leave `lora.modules_to_save` out, and raise `lora.r` instead",
-    };
-    UserMistake(format!("`lora.{key}`: {error}\nhint: {hint}"))
 }

@@ -15,6 +15,7 @@ mod flops;
 mod folder;
 mod generate;
 mod log;
+mod lora_settings;
 mod memory;
 mod output;
 #[cfg(test)]

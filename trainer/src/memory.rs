@@ -7,21 +7,23 @@ use serde::Serialize;
 use slm_config::Optim;
 use slm_model::ModelConfig;
 
-/// Bytes of an f32.
+/// Bytes of a value in single precision.
 const F32: f64 = 4.0;
-/// Values that autodiff keeps for a token and layer: gate, up and their product, of the feed-forward's width,
+/// Activation values kept per token and layer, in multiples of `intermediate_size`: gate, up and their product.
 const KEPT_INTERMEDIATE: f64 = 3.0;
-/// of the residual stream's width twice the stream and its norm, and what small tensors add,
+/// Activation values kept per token and layer, in multiples of `hidden_size`: the residual stream and its norm twice
+/// each, and 0.4 for small tensors.
 const KEPT_HIDDEN: f64 = 4.4;
-/// of all query heads' width the queries and what attention makes of them, of the key-value heads' keys and values.
+/// Activation values kept per token and layer, in multiples of the width of all heads: queries and attention's output
+/// for the query heads, keys and values for the others.
 const KEPT_HEADS: f64 = 2.0;
-/// Values of a token that the backward pass of one layer holds beside them.
+/// Values per token that the backward pass of one layer holds beside the kept ones, in multiples of `intermediate_size`.
 const WORKING_INTERMEDIATE: f64 = 2.5;
-/// The same of the residual stream's width.
+/// Values per token that the backward pass of one layer holds beside the kept ones, in multiples of `hidden_size`.
 const WORKING_HIDDEN: f64 = 2.0;
-/// Copies of a chunk of logits: logits, exponentials, and their product with the head on its way.
+/// Copies of a chunk of logits: logits, exponentials, and their product with the head.
 const LOGIT_COPIES: f64 = 3.0;
-/// The program itself, tokenizer and buffers.
+/// Bytes of the program itself, with tokenizer and buffers.
 const PROGRAM_BYTES: f64 = 100e6;
 
 /// Memory of a training by component, in bytes.
@@ -57,7 +59,7 @@ pub(crate) fn optimizer_values(optim: Optim, shapes: &[[usize; 2]]) -> usize {
 
 /// What memory depends on.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Load<'a> {
+pub(crate) struct MemoryInputs<'a> {
     /// Shape of the base model.
     pub(crate) config: &'a ModelConfig,
     /// Bytes of the frozen weights.
@@ -78,7 +80,7 @@ pub(crate) struct Load<'a> {
     pub(crate) loss_chunk_size: usize,
 }
 
-impl Load<'_> {
+impl MemoryInputs<'_> {
     /// The estimate.
     pub(crate) fn memory(&self) -> Memory {
         let Self {
@@ -136,11 +138,11 @@ impl Load<'_> {
     /// The largest micro-batch whose estimate is at most `limit_bytes`; 0 if not even one sequence fits.
     pub(crate) fn largest_micro_batch(&self, limit_bytes: u64) -> usize {
         let fits = |n: &usize| {
-            let load = Self {
+            let inputs = Self {
                 micro_batch_size: *n,
                 ..*self
             };
-            load.memory().total() <= limit_bytes
+            inputs.memory().total() <= limit_bytes
         };
         (1..=self.micro_batch_size).rev().find(fits).unwrap_or(0)
     }
@@ -185,8 +187,8 @@ mod tests {
         }
     }
 
-    fn load(config: &ModelConfig, micro_batch_size: usize, length: usize) -> Load<'_> {
-        Load {
+    fn inputs(config: &ModelConfig, micro_batch_size: usize, length: usize) -> MemoryInputs<'_> {
+        MemoryInputs {
             config,
             weights_bytes: 4 * config.num_parameters() as u64,
             recomputed_layers: 0,
@@ -208,8 +210,8 @@ mod tests {
             (2, 512, 6, 167e6),
             (1, 2048, 6, 300e6),
         ] {
-            let load = load(&config, batch, length).with_recomputed_layers(recomputed_layers);
-            let ratio = load.memory().activations_bytes as f64 / measured;
+            let inputs = inputs(&config, batch, length).with_recomputed_layers(recomputed_layers);
+            let ratio = inputs.memory().activations_bytes as f64 / measured;
             assert!((0.9..1.15).contains(&ratio), "{batch} x {length}: {ratio}");
         }
     }
@@ -217,20 +219,20 @@ mod tests {
     #[test]
     fn the_largest_micro_batch_fits_and_one_more_does_not() {
         let config = six_layers();
-        let load = load(&config, 64, 512);
+        let inputs = inputs(&config, 64, 512);
         let limit = 6_000_000_000;
-        let largest = load.largest_micro_batch(limit);
+        let largest = inputs.largest_micro_batch(limit);
         let total = |micro_batch_size| {
-            let load = Load {
+            let inputs = MemoryInputs {
                 micro_batch_size,
-                ..load
+                ..inputs
             };
-            load.memory().total()
+            inputs.memory().total()
         };
         assert!(
             total(largest) <= limit && total(largest + 1) > limit,
             "{largest}"
         );
-        assert_eq!(load.largest_micro_batch(1000), 0);
+        assert_eq!(inputs.largest_micro_batch(1000), 0);
     }
 }

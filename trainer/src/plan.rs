@@ -13,8 +13,8 @@ use slm_model::NamedShape;
 use crate::arguments::{PlanArguments, RecipeArguments};
 use crate::budget::Budget;
 use crate::dataset::{self, Examples};
-use crate::fit::lora_settings;
 use crate::flops::flops_per_token;
+use crate::lora_settings::lora_settings;
 use crate::memory::Memory;
 use crate::setup::{Setup, check_positions, load_for_training};
 use crate::step::{AdapterOptimizer, StepOutcome};
@@ -91,20 +91,20 @@ fn plan(arguments: &PlanArguments) -> Result<()> {
     let config = base.config();
     let training = Training::new(recipe, examples);
     let budget = Budget::new(recipe, base, examples, (choice, &device))?;
-    let Budget { load, available } = budget;
-    let memory = load.memory();
+    let Budget { inputs, available } = budget;
+    let memory = inputs.memory();
     let measured = match arguments.measure {
         None => None,
         Some(steps) => {
             let decoder =
-                load_for_training(base, recipe, load.recomputed_layers, (choice, &device))?;
+                load_for_training(base, recipe, inputs.recomputed_layers, (choice, &device))?;
             let settings = lora_settings(recipe, config)?;
             let trainable = device.clone().autodiff();
             let adapter = decoder.init_adapter(&settings, recipe.train.seed, &trainable);
             let optimizer = AdapterOptimizer::new(training.optimizer_settings());
             let steps = (steps.max(1) + 1).min(training.total_steps());
             let steps = training.measure(&decoder, adapter, optimizer, steps)?;
-            let flops = flops_per_token(config, load.trainable, load.length);
+            let flops = flops_per_token(config, inputs.trainable, inputs.length);
             let total_steps = training.total_steps();
             let peak_tflops = arguments.peak_tflops;
             Some(summary(&steps, total_steps, flops, peak_tflops, &device))
@@ -112,7 +112,7 @@ fn plan(arguments: &PlanArguments) -> Result<()> {
     };
     let plan = Plan {
         parameters: config.num_parameters(),
-        trainable_parameters: load.trainable,
+        trainable_parameters: inputs.trainable,
         examples: examples.train.len(),
         steps: training.total_steps(),
         tokens_per_epoch: examples
@@ -120,13 +120,13 @@ fn plan(arguments: &PlanArguments) -> Result<()> {
             .iter()
             .map(|&index| examples.store.n_tokens(index as usize))
             .sum(),
-        longest_example: load.length,
+        longest_example: inputs.length,
         memory,
-        recomputed_layers: load.recomputed_layers,
+        recomputed_layers: inputs.recomputed_layers,
         total_bytes: memory.total(),
         available_bytes: available,
         fits: available.map(|available| memory.total() <= available),
-        largest_micro_batch_size: available.map(|available| load.largest_micro_batch(available)),
+        largest_micro_batch_size: available.map(|available| inputs.largest_micro_batch(available)),
         measured,
     };
     if arguments.json {

@@ -45,7 +45,7 @@ pub use endpoint::{Api, Endpoint};
 pub use error::{Mistake, Place, RecipeError};
 pub use experiment::{Declared, Hypothesis, HypothesisId, HypothesisMetric, Sweep};
 pub use format::{
-    DatasetFormat, Field, Layout, MessageKeys, ROW_FORMATS, RowFormat, Speaker, Turn,
+    ColumnMessage, DatasetFormat, Layout, MessageKeys, ROW_FORMATS, RowFormat, Speaker, TextColumn,
 };
 pub use load::Names;
 pub use optimizer::{AdamSettings, Optim};

@@ -1,7 +1,7 @@
 //! What a row says: its columns as a conversation or a text, by the layout of its format.
 
 use serde_json::Value;
-use slm_config::{Field, Layout, MessageKeys, Turn};
+use slm_config::{ColumnMessage, Layout, MessageKeys, TextColumn};
 use slm_model::{Message, Role};
 
 use super::conversation::{self, role_of};
@@ -10,7 +10,7 @@ use super::reader::Reader;
 use super::sample::Content;
 
 /// Between the columns that make up one message.
-const BETWEEN_FIELDS: &str = "\n\n";
+const BETWEEN_COLUMNS: &str = "\n\n";
 
 /// What the row says.
 ///
@@ -18,7 +18,7 @@ const BETWEEN_FIELDS: &str = "\n\n";
 /// A column is missing, or is not as the layout expects.
 pub(super) fn content(reader: &Reader, layout: &'static Layout) -> Result<Content, BadRow> {
     match layout {
-        Layout::Turns(turns) => turns_of(reader, turns),
+        Layout::MessagePerColumns(messages) => message_per_columns(reader, messages),
         Layout::Messages {
             system,
             column,
@@ -49,24 +49,27 @@ pub(super) fn content(reader: &Reader, layout: &'static Layout) -> Result<Conten
 }
 
 /// A conversation of which each message has columns of its own.
-fn turns_of(reader: &Reader, turns: &'static [Turn]) -> Result<Content, BadRow> {
-    let text = |field: &Field| match *field {
-        Field::Required(column) => reader.text(column).map(Some),
-        Field::Optional(column) => {
+fn message_per_columns(
+    reader: &Reader,
+    layout: &'static [ColumnMessage],
+) -> Result<Content, BadRow> {
+    let text_of = |column: &TextColumn| match *column {
+        TextColumn::Required(column) => reader.text(column).map(Some),
+        TextColumn::Optional(column) => {
             let text = reader.optional_text(column)?;
             Ok(text.filter(|text| !text.is_empty()))
         }
     };
     let mut messages = Vec::new();
-    for turn in turns {
+    for message in layout {
         let mut texts = Vec::new();
-        for field in turn.fields {
-            texts.extend(text(field)?);
+        for column in message.texts {
+            texts.extend(text_of(column)?);
         }
         if !texts.is_empty() {
             messages.push(Message::new(
-                role_of(turn.speaker),
-                texts.join(BETWEEN_FIELDS),
+                role_of(message.speaker),
+                texts.join(BETWEEN_COLUMNS),
             ));
         }
     }

@@ -2,8 +2,9 @@
 //!
 //! - `probes` computes the same things on both
 //! - `watch` lets them run where neither a panic of a backend nor a hang can keep the verdict from being told
-//! - `verdict` says in plain words what came out
+//! - `finding` grades a difference, and `verdict` says in plain words what came out
 
+mod finding;
 mod probes;
 mod verdict;
 mod watch;
@@ -15,14 +16,14 @@ use slm_cli::{Failure, UserMistake};
 
 use crate::arguments::DoctorArguments;
 use verdict::Verdict;
-use watch::Ended;
+use watch::Ending;
 
 /// Examines a device and prints the verdict.
 pub(crate) fn run(arguments: &DoctorArguments) -> Result<(), Failure> {
     let (choice, quick) = (arguments.device.device, arguments.quick);
     let limit = Duration::from_secs(arguments.timeout_s);
     let examined = watch::examine(limit, move |report| probes::all(choice, quick, report));
-    if let Ended::Refused(problem) = &examined.ended {
+    if let Ending::Refused(problem) = &examined.ended {
         return Err(anyhow!(UserMistake(problem.clone())).into());
     }
     let verdict = Verdict::of(examined);

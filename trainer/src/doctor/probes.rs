@@ -4,8 +4,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use slm_config::Optim;
 use slm_model::{Adapter, Decoder, DeviceChoice, KvCache, NamedShape, SyntheticType, Weights};
 
-use super::verdict::Finding;
-use super::watch::{Report, Stop};
+use super::finding::Finding;
+use super::watch::{ProbeError, Report};
 use crate::batch::{Batch, Example, pack};
 use crate::step::{AdapterOptimizer, OptimizerSettings, StepAt};
 
@@ -46,7 +46,7 @@ struct Subject {
 
 impl Variant {
     /// The same model and adapter on whatever device.
-    fn on(&self, device: &Device) -> Result<Subject, Stop> {
+    fn on(&self, device: &Device) -> Result<Subject, ProbeError> {
         let shape: NamedShape = self.shape.parse()?;
         let weights = Weights::synthetic(shape, self.weights, SEED);
         let decoder = Decoder::load(&weights, device, |_, _| ())?;
@@ -59,9 +59,9 @@ impl Variant {
 }
 
 /// Makes every probe; `quick` leaves out those as large as a real model.
-pub(crate) fn all(choice: DeviceChoice, quick: bool, report: &Report) -> Result<(), Stop> {
+pub(crate) fn all(choice: DeviceChoice, quick: bool, report: &Report) -> Result<(), ProbeError> {
     let opened = choice.open();
-    let (choice, device) = opened.map_err(|error| Stop::Refused(error.to_string()))?;
+    let (choice, device) = opened.map_err(|error| ProbeError::Refused(error.to_string()))?;
     report.device(choice.to_string());
     let cpu = Device::flex();
     products(&device, &cpu, report, &[(5, 7, 3), (64, 64, 64)])?;
@@ -93,12 +93,12 @@ fn products(
     cpu: &Device,
     report: &Report,
     sizes: &[(usize, usize, usize)],
-) -> Result<(), Stop> {
+) -> Result<(), ProbeError> {
     const PROBE: &str = "products of matrices";
     for &(rows, columns, out) in sizes {
         let place = format!("{rows} x {columns} x {out}");
         report.begin(&format!("{PROBE}, {place}"));
-        let on = |device: &Device| -> Result<Vec<f32>, Stop> {
+        let on = |device: &Device| -> Result<Vec<f32>, ProbeError> {
             let (x, w) = (
                 drawn([rows, columns], 1, device),
                 drawn([out, columns], 2, device),
@@ -115,7 +115,12 @@ fn products(
 }
 
 /// Logits and states of padded and packed sequences.
-fn forward(name: &str, theirs: &Subject, ours: &Subject, report: &Report) -> Result<(), Stop> {
+fn forward(
+    name: &str,
+    theirs: &Subject,
+    ours: &Subject,
+    report: &Report,
+) -> Result<(), ProbeError> {
     let vocab_size = ours.decoder.config().vocab_size;
     let tokens: Vec<u32> = example(48, vocab_size, 7).tokens;
     for (what, adapted) in [("base model", false), ("adapter", true)] {
@@ -142,7 +147,12 @@ fn forward(name: &str, theirs: &Subject, ours: &Subject, report: &Report) -> Res
 }
 
 /// The loss, in chunks, and the gradient of every matrix of the adapter.
-fn gradients(name: &str, theirs: &Subject, ours: &Subject, report: &Report) -> Result<(), Stop> {
+fn gradients(
+    name: &str,
+    theirs: &Subject,
+    ours: &Subject,
+    report: &Report,
+) -> Result<(), ProbeError> {
     let vocab_size = ours.decoder.config().vocab_size;
     for (what, batch) in batches(vocab_size) {
         for loss_chunk_size in [7, 256] {
@@ -154,7 +164,7 @@ fn gradients(name: &str, theirs: &Subject, ours: &Subject, report: &Report) -> R
                     ..settings()
                 })
             };
-            let on = |subject: &Subject| -> Result<_, Stop> {
+            let on = |subject: &Subject| -> Result<_, ProbeError> {
                 let window = std::slice::from_ref(&batch);
                 let Subject { decoder, adapter } = subject;
                 let (loss, mut found) = optimizer().gradients(decoder, adapter, window, 0)?;
@@ -191,7 +201,7 @@ fn gradients(name: &str, theirs: &Subject, ours: &Subject, report: &Report) -> R
 }
 
 /// Decoding sequences of several lengths side by side, with the cache, against reading each anew: on the device alone.
-fn cached_decoding(name: &str, theirs: &Subject, report: &Report) -> Result<(), Stop> {
+fn cached_decoding(name: &str, theirs: &Subject, report: &Report) -> Result<(), ProbeError> {
     const PROBE: &str = "cached decoding";
     report.begin(&format!("{PROBE}, {name}"));
     let Subject { decoder, adapter } = theirs;
@@ -231,7 +241,7 @@ fn cached_decoding(name: &str, theirs: &Subject, report: &Report) -> Result<(), 
 }
 
 /// A short training.
-fn steps(name: &str, theirs: Subject, ours: Subject, report: &Report) -> Result<(), Stop> {
+fn steps(name: &str, theirs: Subject, ours: Subject, report: &Report) -> Result<(), ProbeError> {
     const PROBE: &str = "losses of a short training";
     report.begin(&format!("{PROBE}, {name}"));
     let vocab_size = ours.decoder.config().vocab_size;
@@ -239,7 +249,7 @@ fn steps(name: &str, theirs: Subject, ours: Subject, report: &Report) -> Result<
         .into_iter()
         .map(|(_, batch)| batch)
         .collect();
-    let on = |subject: Subject| -> Result<Vec<f32>, Stop> {
+    let on = |subject: Subject| -> Result<Vec<f32>, ProbeError> {
         let Subject {
             decoder,
             mut adapter,
@@ -313,7 +323,7 @@ fn drawn(shape: [usize; 2], seed: u32, device: &Device) -> Tensor<2> {
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 
-fn host(tensor: Tensor<2>) -> Result<Vec<f32>, Stop> {
+fn host(tensor: Tensor<2>) -> Result<Vec<f32>, ProbeError> {
     let data = tensor.inner().into_data();
     let values = data.try_into_vec();
     Ok(values.map_err(|error| anyhow::anyhow!("values are no f32: {error:?}"))?)

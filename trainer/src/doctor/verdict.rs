@@ -2,56 +2,8 @@
 
 use serde::Serialize;
 
-use super::watch::{Ended, Examined};
-
-/// Relative difference up to which two devices compute the same in single precision: sums run in another order.
-const SINGLE: f64 = 2e-4;
-/// Up to here a difference is what products in TF32 or 16 bits make; training bears it.
-const REDUCED: f64 = 3e-2;
-
-/// How far a device is off in one respect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Grade {
-    /// Equal but for rounding in single precision.
-    Single,
-    /// Equal but for rounding in a narrower type.
-    Reduced,
-    /// Not the same.
-    Wrong,
-}
-
-/// What a probe found.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct Finding {
-    /// What was compared.
-    pub(crate) probe: String,
-    /// On which model, and where the difference is largest.
-    pub(crate) place: String,
-    /// Largest difference, as a part of the largest value; `null` in JSON if it is no number.
-    pub(crate) difference: f64,
-    /// What that means.
-    pub(crate) grade: Grade,
-}
-
-impl Finding {
-    /// Grades a difference.
-    pub(crate) fn of(probe: &str, place: &str, difference: f64) -> Self {
-        Self {
-            probe: probe.to_owned(),
-            place: place.to_owned(),
-            difference,
-            grade: if difference <= SINGLE {
-                Grade::Single
-            } else if difference <= REDUCED {
-                Grade::Reduced
-            } else {
-                // No number is not smaller than anything.
-                Grade::Wrong
-            },
-        }
-    }
-}
+use super::finding::{Finding, Grade};
+use super::watch::{Ending, Examined};
 
 /// Whether a device can be trusted.
 #[derive(Debug, Serialize)]
@@ -87,11 +39,11 @@ impl Verdict {
         });
         let wrong: Vec<&Finding> = of_grade(&findings, Grade::Wrong);
         let broken = match ended {
-            Ended::Whole => None,
-            Ended::Refused(problem) | Ended::Failed(problem) => {
+            Ending::Whole => None,
+            Ending::Refused(problem) | Ending::Failed(problem) => {
                 Some(format!("it failed at `{last}`: {problem}{said}"))
             }
-            Ended::Hung => Some(format!("no answer to `{last}` within {seconds:.0} s{said}")),
+            Ending::Hung => Some(format!("no answer to `{last}` within {seconds:.0} s{said}")),
         };
         let broken = match (broken, wrong.first()) {
             (Some(problem), _) => Some(problem),
@@ -171,7 +123,7 @@ fn of_grade(findings: &[Finding], grade: Grade) -> Vec<&Finding> {
 mod tests {
     use super::*;
 
-    fn verdict(differences: &[f64], ended: Ended, panics: &[&str]) -> Verdict {
+    fn verdict(differences: &[f64], ended: Ending, panics: &[&str]) -> Verdict {
         let findings = differences
             .iter()
             .map(|&difference| Finding::of("logits", "tiny", difference));
@@ -188,7 +140,7 @@ mod tests {
     #[test]
     fn rounding_is_told_from_error() {
         let check = |differences: &[f64], trusted: bool, words: &str| {
-            let verdict = verdict(differences, Ended::Whole, &[]);
+            let verdict = verdict(differences, Ending::Whole, &[]);
             assert_eq!(verdict.is_trusted(), trusted, "{differences:?}");
             assert!(verdict.sentence().contains(words), "{}", verdict.sentence());
         };
@@ -207,7 +159,7 @@ mod tests {
             verdict.sentence().to_owned()
         };
         let failed = text(
-            Ended::Failed("the backend panicked".to_owned()),
+            Ending::Failed("the backend panicked".to_owned()),
             &["bad kernel"],
         );
         assert!(
@@ -216,8 +168,8 @@ mod tests {
             ),
             "{failed}"
         );
-        assert!(text(Ended::Hung, &[]).contains("no answer to `gradients` within 3 s"));
+        assert!(text(Ending::Hung, &[]).contains("no answer to `gradients` within 3 s"));
         // Right numbers beside a panic that was swallowed are luck.
-        assert!(text(Ended::Whole, &["bad kernel"]).contains("bad kernel"));
+        assert!(text(Ending::Whole, &["bad kernel"]).contains("bad kernel"));
     }
 }

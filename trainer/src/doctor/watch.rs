@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::verdict::Finding;
+use super::finding::Finding;
 
 /// Pause between two lines that say that it is still at work.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -14,7 +14,7 @@ const STACK_BYTES: usize = 64 << 20;
 
 /// How an examination ended.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
+pub(crate) enum Ending {
     /// Every probe was made.
     Whole,
     /// There is no such device.
@@ -30,7 +30,7 @@ pub(crate) enum Ended {
 pub(crate) struct Examined {
     pub(crate) device: String,
     pub(crate) findings: Vec<Finding>,
-    pub(crate) ended: Ended,
+    pub(crate) ended: Ending,
     /// What it was at when it ended.
     pub(crate) last: String,
     /// What panicked on other threads of the program meanwhile.
@@ -42,7 +42,7 @@ enum Event {
     Device(String),
     Begun(String),
     Found(Finding),
-    Ended(Ended),
+    Ended(Ending),
 }
 
 /// The examination's way to tell how it goes.
@@ -73,14 +73,14 @@ impl Report {
 
 /// Why probes stopped early.
 #[derive(Debug)]
-pub(crate) enum Stop {
+pub(crate) enum ProbeError {
     /// The user named a device that there is not.
     Refused(String),
     /// Something failed.
     Failed(anyhow::Error),
 }
 
-impl<E: Into<anyhow::Error>> From<E> for Stop {
+impl<E: Into<anyhow::Error>> From<E> for ProbeError {
     fn from(error: E) -> Self {
         Self::Failed(error.into())
     }
@@ -91,7 +91,7 @@ impl<E: Into<anyhow::Error>> From<E> for Stop {
 /// A thread that hangs is left behind; it ends with the program.
 pub(crate) fn examine(
     limit: Duration,
-    probes: impl FnOnce(&Report) -> Result<(), Stop> + Send + 'static,
+    probes: impl FnOnce(&Report) -> Result<(), ProbeError> + Send + 'static,
 ) -> Examined {
     let (sender, events) = mpsc::channel();
     let panics = Arc::new(Mutex::new(Vec::new()));
@@ -106,10 +106,10 @@ pub(crate) fn examine(
     let work = move || {
         let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| probes(&report)));
         report.send(Event::Ended(match caught {
-            Ok(Ok(())) => Ended::Whole,
-            Ok(Err(Stop::Refused(problem))) => Ended::Refused(problem),
-            Ok(Err(Stop::Failed(error))) => Ended::Failed(format!("{error:#}")),
-            Err(_) => Ended::Failed("the backend panicked".to_owned()),
+            Ok(Ok(())) => Ending::Whole,
+            Ok(Err(ProbeError::Refused(problem))) => Ending::Refused(problem),
+            Ok(Err(ProbeError::Failed(error))) => Ending::Failed(format!("{error:#}")),
+            Err(_) => Ending::Failed("the backend panicked".to_owned()),
         }));
     };
     let spawned = std::thread::Builder::new()
@@ -119,13 +119,13 @@ pub(crate) fn examine(
     let mut examined = Examined {
         device: String::new(),
         findings: Vec::new(),
-        ended: Ended::Hung,
+        ended: Ending::Hung,
         last: "opening the device".to_owned(),
         panics: Vec::new(),
         seconds: 0.0,
     };
     if let Err(error) = spawned {
-        examined.ended = Ended::Failed(error.to_string());
+        examined.ended = Ending::Failed(error.to_string());
     } else {
         let mut probe_started = Instant::now();
         loop {
@@ -143,7 +143,7 @@ pub(crate) fn examine(
                     break;
                 }
                 Err(RecvTimeoutError::Disconnected) => {
-                    examined.ended = Ended::Failed("the examination broke off".to_owned());
+                    examined.ended = Ending::Failed("the examination broke off".to_owned());
                     break;
                 }
                 Err(RecvTimeoutError::Timeout) if left.is_zero() => break,
@@ -189,7 +189,7 @@ mod tests {
             found(report);
             Err(anyhow::anyhow!("no memory left").into())
         });
-        assert_eq!(examined.ended, Ended::Failed("no memory left".to_owned()));
+        assert_eq!(examined.ended, Ending::Failed("no memory left".to_owned()));
         assert_eq!((examined.findings.len(), &*examined.last), (1, "second"));
 
         let examined = examine(minute, move |report| {
@@ -199,7 +199,7 @@ mod tests {
         assert_eq!(examined.device, "toy");
         assert_eq!(
             examined.ended,
-            Ended::Failed("the backend panicked".to_owned())
+            Ending::Failed("the backend panicked".to_owned())
         );
         assert!(
             examined.panics[0].starts_with("invalid kernel ("),
@@ -213,6 +213,6 @@ mod tests {
                 std::thread::park();
             }
         });
-        assert_eq!((examined.ended, &*examined.last), (Ended::Hung, "second"));
+        assert_eq!((examined.ended, &*examined.last), (Ending::Hung, "second"));
     }
 }

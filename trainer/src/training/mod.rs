@@ -12,7 +12,7 @@ use slm_config::Recipe;
 use slm_model::{Adapter, Decoder};
 
 use crate::batch::Batch;
-use crate::checkpoint::{self, Best, CheckpointFrame, TrainingState};
+use crate::checkpoint::{self, Best, CheckpointMeta, TrainingState};
 use crate::dataset::Examples;
 use crate::folder::{RunFolder, commit_folder};
 use crate::log::{LogLine, RunLog};
@@ -36,7 +36,7 @@ pub(crate) struct Training<'a> {
 }
 
 /// What changes from step to step; a checkpoint holds all of it.
-pub(crate) struct Progressing {
+pub(crate) struct TrainState {
     /// The numbers.
     pub(crate) state: TrainingState,
     /// The parameters.
@@ -141,11 +141,11 @@ impl<'a> Training<'a> {
     pub(crate) fn run(
         &self,
         decoder: &Decoder,
-        at: Progressing,
+        at: TrainState,
         run: &RunFolder,
-        frame: CheckpointFrame,
-    ) -> Result<Progressing> {
-        let Progressing {
+        meta: CheckpointMeta,
+    ) -> Result<TrainState> {
+        let TrainState {
             mut state,
             mut adapter,
             mut optimizer,
@@ -210,7 +210,7 @@ impl<'a> Training<'a> {
             if self.is_validated(done) {
                 let began = Instant::now();
                 let (validation_loss, told) =
-                    self.validate(decoder, &adapter, &mut state, run, frame)?;
+                    self.validate(decoder, &adapter, &mut state, run, meta)?;
                 state.validation_seconds = began.elapsed().as_secs_f64();
                 progress.exclude(began.elapsed(), self.validations_after(done));
                 progress.note(&told);
@@ -231,7 +231,7 @@ impl<'a> Training<'a> {
                 state.log_bytes = log.sync()?;
                 let moments = optimizer.state()?;
                 let keep = output.save_total_limit;
-                let saved = checkpoint::save(run, keep, &state, &adapter, &moments, frame)?;
+                let saved = checkpoint::save(run, keep, &state, &adapter, &moments, meta)?;
                 if stop {
                     return Err(interrupted(done, total, &saved));
                 }
@@ -239,7 +239,7 @@ impl<'a> Training<'a> {
             }
         }
         progress.finish();
-        Ok(Progressing {
+        Ok(TrainState {
             state,
             adapter,
             optimizer,
@@ -348,7 +348,7 @@ impl<'a> Training<'a> {
         adapter: &Adapter,
         state: &mut TrainingState,
         run: &RunFolder,
-        frame: CheckpointFrame,
+        meta: CheckpointMeta,
     ) -> Result<(f64, String)> {
         let slm_config::Train {
             early_stopping_patience,
@@ -363,7 +363,7 @@ impl<'a> Training<'a> {
             if load_best_model_at_end {
                 // Before the checkpoint that names it, so that it is there whenever that is.
                 commit_folder(&run.path().join(BEST_FOLDER), |part| {
-                    Ok(adapter.save(part, frame.settings, frame.origin)?)
+                    Ok(adapter.save(part, meta.settings, meta.origin)?)
                 })
                 .context("cannot save the best adapter\nhint: free space under the output folder and run the same command again")?;
             }

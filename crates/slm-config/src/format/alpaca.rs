@@ -1,22 +1,25 @@
 //! `alpaca`: a request, perhaps with an input, and its answer.
 
-use super::{Field, Layout, RowFormat, Speaker, Turn};
+use super::{ColumnMessage, Layout, RowFormat, Speaker, TextColumn};
 
 pub(super) const FORMAT: RowFormat = RowFormat {
     name: "alpaca",
     columns: &["instruction", "input", "output", "system"],
-    layout: Layout::Turns(&[
-        Turn {
+    layout: Layout::MessagePerColumns(&[
+        ColumnMessage {
             speaker: Speaker::System,
-            fields: &[Field::Optional("system")],
+            texts: &[TextColumn::Optional("system")],
         },
-        Turn {
+        ColumnMessage {
             speaker: Speaker::User,
-            fields: &[Field::Required("instruction"), Field::Optional("input")],
+            texts: &[
+                TextColumn::Required("instruction"),
+                TextColumn::Optional("input"),
+            ],
         },
-        Turn {
+        ColumnMessage {
             speaker: Speaker::Assistant,
-            fields: &[Field::Required("output")],
+            texts: &[TextColumn::Required("output")],
         },
     ]),
 };

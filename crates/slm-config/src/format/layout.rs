@@ -4,7 +4,7 @@
 #[derive(Debug, PartialEq, Eq)]
 pub enum Layout {
     /// A conversation of which each message has columns of its own.
-    Turns(&'static [Turn]),
+    MessagePerColumns(&'static [ColumnMessage]),
     /// A conversation in one column: a list of messages.
     Messages {
         /// Holds the system message, or nothing.
@@ -26,16 +26,16 @@ pub enum Layout {
 
 /// A message that is made up of columns.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Turn {
+pub struct ColumnMessage {
     /// Whose message it is.
     pub speaker: Speaker,
     /// Its text: what the columns hold, a blank line between two. Without any of them there is no message.
-    pub fields: &'static [Field],
+    pub texts: &'static [TextColumn],
 }
 
 /// A column that holds text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Field {
+pub enum TextColumn {
     /// In every row.
     Required(&'static str),
     /// Missing, null or empty in some rows.
@@ -88,7 +88,7 @@ impl MessageKeys {
     }
 }
 
-impl Field {
+impl TextColumn {
     /// The column.
     pub fn column(self) -> &'static str {
         match self {
@@ -102,9 +102,9 @@ impl Layout {
     /// The columns that it reads.
     pub(super) fn columns(&self) -> Vec<&'static str> {
         match self {
-            Self::Turns(turns) => {
-                let fields = turns.iter().flat_map(|turn| turn.fields);
-                fields.map(|field| field.column()).collect()
+            Self::MessagePerColumns(messages) => {
+                let texts = messages.iter().flat_map(|message| message.texts);
+                texts.map(|text| text.column()).collect()
             }
             Self::Messages { system, column, .. } => {
                 system.iter().copied().chain([*column]).collect()

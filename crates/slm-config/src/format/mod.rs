@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-pub use layout::{Field, Layout, MessageKeys, Speaker, Turn};
+pub use layout::{ColumnMessage, Layout, MessageKeys, Speaker, TextColumn};
 
 /// Formats of rows, in the order of the documentation.
 pub const ROW_FORMATS: [&RowFormat; 5] = [

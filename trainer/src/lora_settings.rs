@@ -1,0 +1,83 @@
+//! The recipe's section `lora` as the model crate takes it.
+
+use anyhow::Result;
+use slm_cli::UserMistake;
+use slm_config::{InitLoraWeights, ModuleToSave, Recipe, TargetModules};
+use slm_model::{Init, LoraSettings, ModelConfig, PathPattern, PatternError, SavedModule, Targets};
+
+/// The recipe's LoRA section as the model crate takes it.
+///
+/// # Errors
+/// A pattern that is no regular expression, or a name or pattern that matches no layer of this model.
+pub(crate) fn lora_settings(recipe: &Recipe, config: &ModelConfig) -> Result<LoraSettings> {
+    let slm_config::Lora {
+        r,
+        lora_alpha,
+        lora_dropout,
+        target_modules,
+        use_rslora,
+        use_dora,
+        init_lora_weights,
+        modules_to_save,
+        rank_pattern,
+        alpha_pattern,
+        loraplus_lr_ratio: _,
+    } = &recipe.lora;
+    let targets = match target_modules {
+        TargetModules::AllLinear => Ok(Targets::AllLinear),
+        TargetModules::Listed(modules) => {
+            let names = modules.iter().map(|module| module.as_str().to_owned());
+            Ok(Targets::Named(names.collect()))
+        }
+        TargetModules::Matching(pattern) => PathPattern::new(pattern).map(Targets::Matching),
+    };
+    let targets = targets.map_err(|error| wrong_choice("target_modules", &error))?;
+    let whole = modules_to_save.iter().map(|module| match module {
+        ModuleToSave::EmbedTokens => SavedModule::EmbedTokens,
+        ModuleToSave::LmHead => SavedModule::LmHead,
+    });
+    let settings = LoraSettings {
+        r: *r,
+        lora_alpha: *lora_alpha as f64,
+        lora_dropout: *lora_dropout,
+        use_rslora: *use_rslora,
+        use_dora: *use_dora,
+        init: match init_lora_weights {
+            InitLoraWeights::Default => Init::Uniform,
+            InitLoraWeights::Pissa => Init::Pissa,
+        },
+        targets,
+        modules_to_save: whole.collect(),
+        rank_pattern: rank_pattern.iter().map(|(p, &r)| (p.clone(), r)).collect(),
+        alpha_pattern: alpha_pattern
+            .iter()
+            .map(|(p, &alpha)| (p.clone(), alpha as f64))
+            .collect(),
+    };
+    settings.check(config).map_err(|error| {
+        let keys = match error {
+            PatternError::NoSuchModule { .. } => "target_modules",
+            PatternError::Tied(_) => "modules_to_save",
+            PatternError::Malformed { .. } | PatternError::MatchesNothing(_) => {
+                "rank_pattern` or `lora.alpha_pattern"
+            }
+        };
+        wrong_choice(keys, &error)
+    })?;
+    Ok(settings)
+}
+
+/// Explains what is wrong with a key that chooses layers.
+fn wrong_choice(key: &str, error: &PatternError) -> UserMistake {
+    let hint = match error {
+        PatternError::Malformed { .. } => "look-around and back-references are not available",
+        PatternError::NoSuchModule { .. } => {
+            "a name in a list stands for the end of a path, a regular expression for a whole one"
+        }
+        PatternError::MatchesNothing(_) => {
+            "a pattern stands for the end of a path such as model.layers.0.self_attn.q_proj"
+        }
+        PatternError::Tied(_) => "leave `lora.modules_to_save` out, and raise `lora.r` instead",
+    };
+    UserMistake(format!("`lora.{key}`: {error}\nhint: {hint}"))
+}
