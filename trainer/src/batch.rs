@@ -9,16 +9,16 @@ use slm_model::{Adapter, Decoder};
 
 /// One example: tokens, and which of them are learned.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Example {
+pub struct Example {
     /// Its tokens.
-    pub(crate) tokens: Vec<u32>,
+    pub tokens: Vec<u32>,
     /// One for each token: whether the loss is taken over it.
-    pub(crate) supervised: Vec<bool>,
+    pub supervised: Vec<bool>,
 }
 
 impl Example {
     /// An example; its first token is never learned, since nothing stands before it.
-    pub(crate) fn new(tokens: Vec<u32>, mut supervised: Vec<bool>) -> Self {
+    pub fn new(tokens: Vec<u32>, mut supervised: Vec<bool>) -> Self {
         assert_eq!(tokens.len(), supervised.len(), "a mark for each token");
         if let Some(first) = supervised.first_mut() {
             *first = false;
@@ -39,20 +39,20 @@ impl Example {
 
 /// Some sequences of equal, padded length, side by side.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Batch {
+pub struct Batch {
     /// Sequences one after the other, padded at their ends: `n_sequences * length` ids.
-    pub(crate) tokens: Vec<u32>,
+    pub tokens: Vec<u32>,
     /// For each token the one that should follow it, or [`IGNORE_LABEL`].
-    pub(crate) labels: Vec<i64>,
+    pub labels: Vec<i64>,
     /// For each sequence the lengths of its examples, padding not counted; one each unless they are packed.
-    pub(crate) texts: Vec<Vec<usize>>,
+    pub texts: Vec<Vec<usize>>,
     /// Tokens that are not padding.
-    pub(crate) n_tokens: usize,
+    pub n_tokens: usize,
 }
 
 impl Batch {
     /// Puts examples side by side, a sequence each.
-    pub(crate) fn new(examples: &[&Example]) -> Self {
+    pub fn new(examples: &[&Example]) -> Self {
         let sequences: Vec<Vec<&Example>> = examples.iter().map(|example| vec![*example]).collect();
         Self::packed(&sequences)
     }
@@ -62,7 +62,7 @@ impl Batch {
     /// Padding is known by position, never by a token's id: a pad id that equals the end-of-turn id would
     /// otherwise mask the end of every answer. The last token of an example has no label, so none learns to begin
     /// the next.
-    pub(crate) fn packed(sequences: &[Vec<&Example>]) -> Self {
+    pub fn packed(sequences: &[Vec<&Example>]) -> Self {
         let length_of = |sequence: &Vec<&Example>| sequence.iter().map(|e| e.len()).sum::<usize>();
         let length = sequences.iter().map(length_of).max().unwrap_or(0);
         let mut batch = Self {
@@ -124,7 +124,7 @@ impl Batch {
     }
 
     /// Tokens that the loss is taken over.
-    pub(crate) fn n_supervised(&self) -> usize {
+    pub fn n_supervised(&self) -> usize {
         self.labels
             .iter()
             .filter(|&&label| label != IGNORE_LABEL)
@@ -137,7 +137,7 @@ impl Batch {
 ///
 /// # Source
 /// First-fit decreasing, never more than 11/9 of the optimum plus one: Dósa 2007.
-pub(crate) fn pack(examples: &[Example], limit: usize) -> Vec<Vec<&Example>> {
+pub fn pack(examples: &[Example], limit: usize) -> Vec<Vec<&Example>> {
     let mut sorted: Vec<&Example> = examples.iter().collect();
     sorted.sort_by_key(|example| std::cmp::Reverse(example.len()));
     let mut sequences: Vec<(usize, Vec<&Example>)> = Vec::new();

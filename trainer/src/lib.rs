@@ -1,12 +1,31 @@
 //! The library behind the command `trainer`: fits LoRA adapters for small code language models.
+//!
+//! [`run`] is the whole command. Whoever wants a training of their own finds its parts here: [`batch`] puts examples side
+//! by side or packs them, [`schedule`] gives the learning rate of a step, [`step`] takes one, and [`difference`] says how
+//! far the numbers of two computations are apart.
+//!
+//! ```
+//! use slm_config::LrSchedulerType;
+//! use trainer::schedule::Schedule;
+//!
+//! let schedule = Schedule {
+//!     kind: LrSchedulerType::Linear,
+//!     peak: 2e-4,
+//!     warmup_steps: 2,
+//!     total_steps: 10,
+//! };
+//! assert_eq!(schedule.learning_rate(0), 0.0);
+//! assert_eq!(schedule.learning_rate(2), 2e-4);
+//! ```
 
 mod arguments;
 mod available;
-mod batch;
+pub mod batch;
 mod budget;
 mod checkpoint;
 mod dataset;
 mod devices;
+pub mod difference;
 mod doctor;
 mod export;
 mod fetch;
@@ -18,14 +37,12 @@ mod log;
 mod lora_settings;
 mod memory;
 mod output;
-#[cfg(test)]
-mod parity;
 mod plan;
 mod report;
-mod schedule;
+pub mod schedule;
 mod setup;
 mod show_data;
-mod step;
+pub mod step;
 mod training;
 mod validate;
 mod validation;

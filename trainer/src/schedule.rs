@@ -4,15 +4,15 @@ use slm_config::LrSchedulerType;
 
 /// Learning rate over a run of known length.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Schedule {
+pub struct Schedule {
     /// Shape after the warmup.
-    pub(crate) kind: LrSchedulerType,
+    pub kind: LrSchedulerType,
     /// The highest rate.
-    pub(crate) peak: f64,
+    pub peak: f64,
     /// Steps of linear warmup from 0.
-    pub(crate) warmup_steps: usize,
+    pub warmup_steps: usize,
     /// Steps of the whole run.
-    pub(crate) total_steps: usize,
+    pub total_steps: usize,
 }
 
 impl Schedule {
@@ -26,7 +26,7 @@ impl Schedule {
     /// # Source
     /// transformers' `get_{constant,linear,cosine}_schedule_with_warmup`; the cosine is that of Loshchilov and
     /// Hutter 2016, arXiv:1608.03983, without restarts.
-    pub(crate) fn learning_rate(&self, step: usize) -> f64 {
+    pub fn learning_rate(&self, step: usize) -> f64 {
         if step < self.warmup_steps {
             return self.peak * step as f64 / self.warmup_steps as f64;
         }

@@ -18,28 +18,44 @@ use crate::batch::Batch;
 
 /// The optimizer's settings and what is done to gradients before it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct OptimizerSettings {
+pub struct OptimizerSettings {
     /// Which one.
-    pub(crate) optim: Optim,
+    pub optim: Optim,
     /// Rate of B and of magnitudes as a multiple of that of A.
-    pub(crate) loraplus_lr_ratio: f64,
+    pub loraplus_lr_ratio: f64,
     /// Decays and epsilon, of the optimizers that have them.
-    pub(crate) adam: AdamSettings,
+    pub adam: AdamSettings,
     /// Decoupled weight decay.
-    pub(crate) weight_decay: f64,
+    pub weight_decay: f64,
     /// Largest norm of all gradients together; larger ones are scaled down. `None` leaves them.
-    pub(crate) max_grad_norm: Option<f64>,
+    pub max_grad_norm: Option<f64>,
     /// Supervised tokens whose logits are held at a time.
-    pub(crate) loss_chunk_size: usize,
+    pub loss_chunk_size: usize,
     /// Share of each pair's input that is zeroed.
-    pub(crate) lora_dropout: f64,
+    pub lora_dropout: f64,
     /// Width of the noise on the embeddings; 0 for none.
-    pub(crate) neftune_noise_alpha: f64,
+    pub neftune_noise_alpha: f64,
     /// Seed of zeros and noise.
-    pub(crate) seed: u64,
+    pub seed: u64,
 }
 
 impl OptimizerSettings {
+    /// An optimizer with the settings that it has by itself: no decay, nothing clipped, nothing random, the logits of
+    /// 256 tokens at a time.
+    pub fn plain(optim: Optim) -> Self {
+        Self {
+            optim,
+            loraplus_lr_ratio: 1.0,
+            adam: optim.adam_defaults(),
+            weight_decay: 0.0,
+            max_grad_norm: None,
+            loss_chunk_size: 256,
+            lora_dropout: 0.0,
+            neftune_noise_alpha: 0.0,
+            seed: 0,
+        }
+    }
+
     /// What is random in a forward pass, if anything is.
     fn noise(&self, step: usize, micro_batch: usize) -> Option<Noise> {
         let noise = Noise {
@@ -55,25 +71,25 @@ impl OptimizerSettings {
 
 /// When a step is taken.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct StepAt {
+pub struct StepAt {
     /// Optimizer steps done before it.
-    pub(crate) step: usize,
+    pub step: usize,
     /// Its learning rate.
-    pub(crate) learning_rate: f64,
+    pub learning_rate: f64,
 }
 
 /// What a step did.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct StepOutcome {
+pub struct StepOutcome {
     /// Mean cross-entropy of the window's supervised tokens before the update, in nats.
-    pub(crate) loss: f64,
+    pub loss: f64,
     /// Norm of all gradients together, before clipping.
-    pub(crate) grad_norm: f64,
+    pub grad_norm: f64,
 }
 
 /// Why a step was not taken.
 #[derive(Debug, thiserror::Error, PartialEq)]
-pub(crate) enum StepError {
+pub enum StepError {
     /// The window has nothing to learn from.
     #[error(transparent)]
     Loss(#[from] LossError),
@@ -88,14 +104,14 @@ pub(crate) enum StepError {
 }
 
 /// An optimizer over an adapter.
-pub(crate) struct AdapterOptimizer {
+pub struct AdapterOptimizer {
     inner: ModuleOptimizer,
     settings: OptimizerSettings,
 }
 
 impl AdapterOptimizer {
     /// An optimizer without history.
-    pub(crate) fn new(settings: OptimizerSettings) -> Self {
+    pub fn new(settings: OptimizerSettings) -> Self {
         let AdamSettings {
             beta1,
             beta2,
@@ -174,7 +190,7 @@ impl AdapterOptimizer {
     ///
     /// # Errors
     /// [`StepError::Diverged`] before anything is updated, if the loss or the gradient norm is not finite or the norm is 0.
-    pub(crate) fn step(
+    pub fn step(
         &mut self,
         decoder: &Decoder,
         adapter: Adapter,
@@ -216,7 +232,7 @@ impl AdapterOptimizer {
     ///
     /// # Errors
     /// [`StepError::Loss`] if no token of the window is supervised.
-    pub(crate) fn gradients(
+    pub fn gradients(
         &self,
         decoder: &Decoder,
         adapter: &Adapter,
@@ -249,7 +265,7 @@ impl AdapterOptimizer {
     /// Scales all gradients by one factor so that their common norm is at most the limit.
     ///
     /// The factor stays on the device. The small constant is that of PyTorch's `clip_grad_norm_`.
-    pub(crate) fn clip(
+    pub fn clip(
         &self,
         mut gradients: GradientsParams,
         adapter: &Adapter,

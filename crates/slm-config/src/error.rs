@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 /// Where a mistake stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum Location {
     /// In a recipe file, shown as `PATH:LINE:COLUMN`.
     File {
         /// The file, as the user named it.
@@ -24,7 +24,7 @@ pub enum Place {
     },
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         match self {
             Self::File {
@@ -46,7 +46,7 @@ impl fmt::Display for Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
     /// Where it was written.
-    pub place: Place,
+    pub place: Location,
     /// The key, as in `lora.r` or `data.datasets[0].path`.
     pub key: String,
     /// The value found.
@@ -84,7 +84,7 @@ pub enum RecipeError {
     #[error("{place}: larger than {limit_bytes} bytes, so it is no recipe")]
     TooLarge {
         /// The file.
-        place: Place,
+        place: Location,
         /// The limit.
         limit_bytes: u64,
     },
@@ -92,19 +92,19 @@ pub enum RecipeError {
     #[error("{place}: not UTF-8 text\nhint: save the file with the encoding UTF-8")]
     NotUtf8 {
         /// The first byte that is not text.
-        place: Place,
+        place: Location,
     },
     /// The file holds nothing, or comments alone.
     #[error("{place}: the recipe is empty\nhint: start from a copy of recipes/quickstart.yaml")]
     Empty {
         /// The file.
-        place: Place,
+        place: Location,
     },
     /// The text is no YAML, or YAML that a recipe has no use for.
     #[error("{place}: {message}{}", HintLine(hint))]
     Syntax {
         /// Where the reader stopped.
-        place: Place,
+        place: Location,
         /// Why.
         message: String,
         /// How to mend it.
@@ -114,7 +114,7 @@ pub enum RecipeError {
     #[error("{place}: unknown key `{key}`{}", HintLine(hint))]
     UnknownKey {
         /// Where it was written.
-        place: Place,
+        place: Location,
         /// The key with its section.
         key: String,
         /// The key that was probably meant.
@@ -126,7 +126,7 @@ pub enum RecipeError {
     )]
     DuplicateKey {
         /// Where the second stands.
-        place: Place,
+        place: Location,
         /// The second.
         key: String,
         /// The first.
@@ -136,7 +136,7 @@ pub enum RecipeError {
     #[error("{place}: `{key}` is missing")]
     MissingKey {
         /// The file, or the mapping that lacks the key.
-        place: Place,
+        place: Location,
         /// The key with its section.
         key: String,
     },
@@ -144,7 +144,7 @@ pub enum RecipeError {
     #[error("{place}: `{key}` is {found}, expected {expected}{}", HintLine(hint))]
     WrongType {
         /// Where it was written.
-        place: Place,
+        place: Location,
         /// The key with its section.
         key: Box<str>,
         /// The value found.
@@ -158,7 +158,7 @@ pub enum RecipeError {
     #[error("{place}: {message}{}", HintLine(hint))]
     BadOverride {
         /// The argument.
-        place: Place,
+        place: Location,
         /// Why.
         message: String,
         /// How to mend it.

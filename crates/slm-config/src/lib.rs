@@ -42,7 +42,7 @@ pub use benchmark::Benchmark;
 pub use data::{Columns, Data, Dataset, OnBadRow, OneOf, Overlength, TrainOn, TrainOnEos};
 pub use difference::Difference;
 pub use endpoint::{Api, Endpoint};
-pub use error::{Mistake, Place, RecipeError};
+pub use error::{Location, Mistake, RecipeError};
 pub use experiment::{Declared, Hypothesis, HypothesisId, HypothesisMetric, Sweep};
 pub use format::{
     ColumnMessage, DatasetFormat, Layout, MessageKeys, ROW_FORMATS, RowFormat, Speaker, TextColumn,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::check::Needs;
 use crate::deserialize::{self, Failure, Problem};
-use crate::error::{Mistake, Place, RecipeError};
+use crate::error::{Location, Mistake, RecipeError};
 use crate::node::{KeyPath, Node, Origin, Step, Value};
 use crate::recipe::Recipe;
 use crate::yaml::{self, Position};
@@ -51,7 +51,7 @@ impl Recipe {
             hint: similar_file(path).map(|similar| format!("did you mean {}?", similar.display())),
             source,
         };
-        let place = |position| Place::File {
+        let place = |position| Location::File {
             path: path.to_owned(),
             position,
         };
@@ -196,10 +196,10 @@ impl Source<'_> {
     }
 
     /// The place of the value at `path`, or of the nearest mapping or list around it.
-    fn place(&self, tree: &Node, path: &KeyPath) -> Place {
+    fn place(&self, tree: &Node, path: &KeyPath) -> Location {
         let (node, spelled) = tree.nearest(path);
         match node.origin {
-            Origin::Override(index) => Place::Override {
+            Origin::Override(index) => Location::Override {
                 argument: self.overrides[index].clone(),
             },
             Origin::File if spelled.is_empty() => self.in_file(None),
@@ -207,9 +207,9 @@ impl Source<'_> {
         }
     }
 
-    fn in_file(&self, position: Option<Position>) -> Place {
+    fn in_file(&self, position: Option<Position>) -> Location {
         let position = position.map(|at| (at.line, at.column));
-        Place::File {
+        Location::File {
             path: self.path.to_owned(),
             position,
         }
@@ -262,7 +262,7 @@ impl Source<'_> {
             .into_iter()
             .map(|finding| Mistake {
                 place: match self.place(tree, &finding.path) {
-                    Place::Override { .. } if finding.hidden => Place::Override {
+                    Location::Override { .. } if finding.hidden => Location::Override {
                         argument: format!("{}=...", finding.path),
                     },
                     place => place,
@@ -280,7 +280,7 @@ impl Source<'_> {
 }
 
 fn wrong_type(
-    place: Place,
+    place: Location,
     key: &str,
     found: &str,
     expected: &str,

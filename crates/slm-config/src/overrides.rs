@@ -1,12 +1,12 @@
 //! `--set section.key=value`: an override goes into the tree, and from there the way of the file.
 
-use crate::error::{Place, RecipeError};
+use crate::error::{Location, RecipeError};
 use crate::node::{Entry, KeyPath, Node, Origin, Step, Value};
 use crate::{spelling, yaml};
 
 /// Puts the override `argument`, the `index`-th, into the tree.
 pub(crate) fn apply(root: &mut Node, index: usize, argument: &str) -> Result<(), RecipeError> {
-    let place = || Place::Override {
+    let place = || Location::Override {
         argument: argument.to_owned(),
     };
     let bad = |message: String, hint: Option<String>| RecipeError::BadOverride {

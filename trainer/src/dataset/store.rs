@@ -18,7 +18,7 @@ const ORIGIN_BYTES: usize = u16::MAX as usize;
 
 /// Where an example lies in the file.
 #[derive(Clone, Copy, Debug)]
-struct Span {
+struct Extent {
     /// Bytes before it.
     start: u64,
     n_tokens: u32,
@@ -29,7 +29,7 @@ struct Span {
 #[derive(Debug)]
 pub(crate) struct StoreWriter {
     file: BufWriter<File>,
-    spans: Vec<Span>,
+    extents: Vec<Extent>,
     hasher: Sha256,
     end: u64,
 }
@@ -38,7 +38,7 @@ pub(crate) struct StoreWriter {
 #[derive(Debug)]
 pub(crate) struct Store {
     file: File,
-    spans: Vec<Span>,
+    extents: Vec<Extent>,
     fingerprint: String,
 }
 
@@ -55,7 +55,7 @@ impl StoreWriter {
         let file = tempfile::tempfile_in(folder).with_context(full)?;
         Ok(Self {
             file: BufWriter::with_capacity(1 << 20, file),
-            spans: Vec::new(),
+            extents: Vec::new(),
             hasher: Sha256::new(),
             end: 0,
         })
@@ -63,7 +63,7 @@ impl StoreWriter {
 
     /// Number of examples.
     pub(crate) fn len(&self) -> usize {
-        self.spans.len()
+        self.extents.len()
     }
 
     /// Appends an example, with the file and line or row that it comes from.
@@ -84,7 +84,7 @@ impl StoreWriter {
         bytes.extend((origin.len() as u16).to_le_bytes());
         bytes.extend(origin);
         self.file.write_all(&bytes).with_context(full)?;
-        self.spans.push(Span {
+        self.extents.push(Extent {
             start: self.end,
             n_tokens: tokens.len() as u32,
             n_supervised: example.n_supervised() as u32,
@@ -104,7 +104,7 @@ impl StoreWriter {
             .map_err(std::io::IntoInnerError::into_error);
         Ok(Store {
             file: file.with_context(full)?,
-            spans: self.spans,
+            extents: self.extents,
             fingerprint: hex(&self.hasher.finalize()),
         })
     }
@@ -113,7 +113,7 @@ impl StoreWriter {
 impl Store {
     /// Number of examples.
     pub(crate) fn len(&self) -> usize {
-        self.spans.len()
+        self.extents.len()
     }
 
     /// SHA-256 of all examples: whether a training goes on with the data that it began with.
@@ -123,12 +123,12 @@ impl Store {
 
     /// Tokens of an example.
     pub(crate) fn n_tokens(&self, index: usize) -> usize {
-        self.spans[index].n_tokens as usize
+        self.extents[index].n_tokens as usize
     }
 
     /// Learned tokens of an example.
     pub(crate) fn n_supervised(&self, index: usize) -> usize {
-        self.spans[index].n_supervised as usize
+        self.extents[index].n_supervised as usize
     }
 
     /// Reads an example.
@@ -136,8 +136,8 @@ impl Store {
     /// # Errors
     /// The disk fails.
     pub(crate) fn get(&self, index: usize) -> Result<Example> {
-        let span = self.spans[index];
-        let bytes = self.read(span.start, 4 * span.n_tokens as usize)?;
+        let extent = self.extents[index];
+        let bytes = self.read(extent.start, 4 * extent.n_tokens as usize)?;
         let words = bytes
             .chunks_exact(4)
             .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
@@ -150,9 +150,9 @@ impl Store {
     /// # Errors
     /// The disk fails.
     pub(crate) fn origin(&self, index: usize) -> Result<String> {
-        let Span {
+        let Extent {
             start, n_tokens, ..
-        } = self.spans[index];
+        } = self.extents[index];
         let start = start + 4 * u64::from(n_tokens);
         let length = self.read(start, 2)?;
         let length = u16::from_le_bytes([length[0], length[1]]);

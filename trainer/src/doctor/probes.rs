@@ -7,6 +7,7 @@ use slm_model::{Adapter, Decoder, DeviceChoice, KvCache, NamedShape, SyntheticTy
 use super::finding::Finding;
 use super::watch::{ProbeError, Report};
 use crate::batch::{Batch, Example, pack};
+use crate::difference::{max, relative};
 use crate::step::{AdapterOptimizer, OptimizerSettings, StepAt};
 
 /// Rank of the adapter, and seed of everything that is drawn.
@@ -278,15 +279,11 @@ fn steps(name: &str, theirs: Subject, ours: Subject, report: &Report) -> Result<
 
 fn settings() -> OptimizerSettings {
     OptimizerSettings {
-        optim: Optim::Adamw,
-        loraplus_lr_ratio: 1.0,
-        adam: Optim::Adamw.adam_defaults(),
         weight_decay: 0.01,
         max_grad_norm: Some(1.0),
         loss_chunk_size: 64,
-        lora_dropout: 0.0,
-        neftune_noise_alpha: 0.0,
         seed: SEED,
+        ..OptimizerSettings::plain(Optim::Adamw)
     }
 }
 
@@ -327,42 +324,4 @@ fn host(tensor: Tensor<2>) -> Result<Vec<f32>, ProbeError> {
     let data = tensor.inner().into_data();
     let values = data.try_into_vec();
     Ok(values.map_err(|error| anyhow::anyhow!("values are no f32: {error:?}"))?)
-}
-
-/// Largest difference as a part of the largest expected value; no number if any found one is none.
-fn relative(found: &[f32], expected: &[f32]) -> f64 {
-    let pairs = found.iter().zip(expected);
-    let (difference, largest) = pairs.fold((0.0, 0.0), |(difference, largest), (&a, &b)| {
-        let (a, b) = (f64::from(a), f64::from(b));
-        (max(difference, (a - b).abs()), max(largest, b.abs()))
-    });
-    if found.len() != expected.len() {
-        return f64::INFINITY;
-    }
-    if difference == 0.0 {
-        0.0
-    } else {
-        difference / largest
-    }
-}
-
-/// The larger one; what is no number wins.
-fn max(a: f64, b: f64) -> f64 {
-    if a.is_nan() || a > b { a } else { b }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn differences_are_relative_and_what_is_no_number_is_not_lost() {
-        assert_eq!(relative(&[1.0, -2.0], &[1.0, -2.0]).to_bits(), 0);
-        assert!((relative(&[1.0, -3.0], &[1.0, -2.0]) - 0.5).abs() < 1e-12);
-        assert!(relative(&[f32::NAN, 1.0], &[1.0, 1.0]).is_nan());
-        assert!(relative(&[1.0, f32::NAN, 1.0], &[1.0, 1.0, 1.0]).is_nan());
-        assert!(relative(&[f32::INFINITY], &[1.0]).is_infinite());
-        assert!(relative(&[1.0], &[1.0, 1.0]).is_infinite());
-        assert!(relative(&[1e-3], &[0.0]).is_infinite());
-    }
 }

@@ -15,6 +15,7 @@ mod interrupt;
 #[cfg(target_os = "linux")]
 mod large;
 mod log;
+mod parity;
 mod resume;
 #[path = "../../../crates/slm-cli/tests/support/mod.rs"]
 mod support;

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use burn::tensor::{Device, Tensor};
 use safetensors::SafeTensors;
 use serde_json::Value;
+use slm_config::{LrSchedulerType, Optim};
 use slm_model::loss::IGNORE_LABEL;
 use slm_model::{Adapter, Decoder, SavedModule, Weights};
-
-use crate::batch::{Batch, Example, pack};
-use crate::schedule::Schedule;
-use crate::step::{AdapterOptimizer, OptimizerSettings, StepAt};
+use trainer::batch::{Batch, Example, pack};
+use trainer::difference::relative;
+use trainer::schedule::Schedule;
+use trainer::step::{AdapterOptimizer, OptimizerSettings, StepAt, StepError};
 
 fn golden(path: &str) -> PathBuf {
     PathBuf::from(concat!(
@@ -89,15 +90,10 @@ fn load(model: &str, adapter: &str) -> (Decoder, Adapter) {
 
 fn settings(max_grad_norm: Option<f64>, weight_decay: f64) -> OptimizerSettings {
     OptimizerSettings {
-        optim: slm_config::Optim::Adamw,
-        loraplus_lr_ratio: 1.0,
-        adam: slm_config::Optim::Adamw.adam_defaults(),
         weight_decay,
         max_grad_norm,
         loss_chunk_size: 7,
-        lora_dropout: 0.0,
-        neftune_noise_alpha: 0.0,
-        seed: 0,
+        ..OptimizerSettings::plain(Optim::Adamw)
     }
 }
 
@@ -105,21 +101,6 @@ fn at(step: usize, learning_rate: f64) -> StepAt {
     StepAt {
         step,
         learning_rate,
-    }
-}
-
-/// Largest difference relative to the largest expected value.
-fn relative(found: &[f32], expected: &[f32]) -> f32 {
-    assert_eq!(found.len(), expected.len());
-    let largest = expected.iter().fold(0.0f32, |max, v| max.max(v.abs()));
-    let difference = found
-        .iter()
-        .zip(expected)
-        .fold(0.0f32, |max, (a, b)| max.max((a - b).abs()));
-    if largest == 0.0 {
-        difference
-    } else {
-        difference / largest
     }
 }
 
@@ -220,7 +201,7 @@ fn check_training(architecture: &str, start: &str) {
     let steps = expected["steps"].as_array().expect("steps");
     assert_eq!(steps.len(), 10);
     let schedule = Schedule {
-        kind: slm_config::LrSchedulerType::Cosine,
+        kind: LrSchedulerType::Cosine,
         peak: setting("learning_rate"),
         warmup_steps: setting("warmup_steps") as usize,
         total_steps: steps.len(),
@@ -395,7 +376,7 @@ fn packed_examples_have_the_loss_and_gradients_that_they_have_apart() {
 }
 
 /// How far one step moves A and B, with a given optimizer and ratio of rates.
-fn moved(optim: slm_config::Optim, loraplus_lr_ratio: f64) -> (f32, f32) {
+fn moved(optim: Optim, loraplus_lr_ratio: f64) -> (f32, f32) {
     let (decoder, adapter) = load("tiny-qwen2", "peft-qwen2/all-linear");
     let batch = Tensors::read("peft-qwen2/all-linear/expected.safetensors").batch("");
     let mut optimizer = AdapterOptimizer::new(OptimizerSettings {
@@ -418,8 +399,8 @@ fn moved(optim: slm_config::Optim, loraplus_lr_ratio: f64) -> (f32, f32) {
 
 #[test]
 fn lora_plus_lets_b_learn_faster_by_its_ratio_and_a_as_before() {
-    let (a, b) = moved(slm_config::Optim::Adamw, 1.0);
-    let (plus_a, plus_b) = moved(slm_config::Optim::Adamw, 16.0);
+    let (a, b) = moved(Optim::Adamw, 1.0);
+    let (plus_a, plus_b) = moved(Optim::Adamw, 16.0);
     assert!((plus_a - a).abs() < 1e-7, "{plus_a} for {a}");
     assert!(
         (plus_b / b - 16.0).abs() < 0.01,
@@ -430,14 +411,14 @@ fn lora_plus_lets_b_learn_faster_by_its_ratio_and_a_as_before() {
 /// The first step of each has a length that its paper gives: Adam and Lion move every value by the rate.
 #[test]
 fn the_first_step_of_each_optimizer_is_as_long_as_its_paper_says() {
-    for optim in [slm_config::Optim::Adamw, slm_config::Optim::Lion] {
+    for optim in [Optim::Adamw, Optim::Lion] {
         let (a, b) = moved(optim, 1.0);
         assert!(
             (a - 1e-3).abs() < 1e-5 && (b - 1e-3).abs() < 1e-5,
             "{optim:?}: {a}, {b}"
         );
     }
-    for optim in [slm_config::Optim::Adafactor, slm_config::Optim::Muon] {
+    for optim in [Optim::Adafactor, Optim::Muon] {
         let (a, b) = moved(optim, 1.0);
         assert!(
             a > 1e-5 && b > 1e-5 && a < 2e-2 && b < 2e-2,
@@ -459,7 +440,7 @@ fn a_step_that_diverges_is_an_error_that_names_the_number() {
         .step(&decoder, adapter, &window, at(1, 1e-3))
         .expect_err("diverged");
     assert!(
-        matches!(error, crate::step::StepError::Diverged { what: "loss", .. }),
+        matches!(error, StepError::Diverged { what: "loss", .. }),
         "{error}"
     );
 }
