@@ -18,6 +18,9 @@ pub struct Example {
 
 impl Example {
     /// An example; its first token is never learned, since nothing stands before it.
+    ///
+    /// # Panics
+    /// There is not one mark for each token.
     pub fn new(tokens: Vec<u32>, mut supervised: Vec<bool>) -> Self {
         assert_eq!(tokens.len(), supervised.len(), "a mark for each token");
         if let Some(first) = supervised.first_mut() {

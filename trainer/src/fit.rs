@@ -206,9 +206,7 @@ fn summarise(
         stopped_early: state.stopped_early,
         data: examples.counts.clone(),
         decontamination: recipe.data.decontaminate.then(|| SearchSummary {
-            benchmarks: benchmarks
-                .map(|item| item.name.as_str().to_owned())
-                .collect(),
+            benchmarks: benchmarks.map(|item| item.name.clone()).collect(),
             left_out: examples.counts.iter().map(Counts::contaminated).sum(),
         }),
         seconds: state.seconds,

@@ -72,6 +72,10 @@ pub enum BenchmarkError {
         path: PathBuf,
         /// What it is.
         found: &'static str,
+        /// The publisher's name for the file that is needed.
+        file: &'static str,
+        /// Where it is published.
+        publisher: &'static str,
     },
     /// Two tasks have one name.
     #[error("{}: two tasks are called `{task_id}`", path.display())]

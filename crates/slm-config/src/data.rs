@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::de::{self, Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::format::{self, DatasetFormat};
 use crate::word_or_list::word_or_list;
@@ -131,7 +132,7 @@ pub struct Columns(BTreeMap<&'static str, String>);
 impl Columns {
     /// Each column's own name and the file's, where one is given; in the order of the formats.
     pub fn given(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let named = |own: &&'static str| Some((*own, self.0.get(own)?.as_str()));
+        let named = move |own: &&'static str| Some((*own, self.0.get(own)?.as_str()));
         format::columns().iter().filter_map(named)
     }
 
@@ -163,7 +164,7 @@ impl<'de> Deserialize<'de> for Columns {
                 let mut names = BTreeMap::new();
                 while let Some(key) = map.next_key::<String>()? {
                     let own = known.iter().find(|own| **own == key);
-                    let own = own.ok_or_else(|| de::Error::unknown_field(&key, known))?;
+                    let own = own.ok_or_else(|| A::Error::unknown_field(&key, known))?;
                     if let Some(name) = map.next_value()? {
                         names.insert(*own, name);
                     }

@@ -54,18 +54,6 @@ impl Draw {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::sample::Content;
-
-    fn sample(text: &str) -> Sample {
-        Sample {
-            content: Content::Plain {
-                prompt: String::new(),
-                completion: text.to_owned(),
-            },
-            origin: "a.py:3".to_owned(),
-            group: None,
-        }
-    }
 
     #[test]
     fn a_draw_is_fair_and_keeps_the_order_of_the_stream() {
@@ -73,7 +61,7 @@ mod tests {
         for seed in 0..600 {
             let mut draw = Draw::new(3, seed, 0);
             let left_out = (0..10)
-                .filter(|i| draw.offer(sample(&i.to_string())))
+                .filter(|i| draw.offer(Sample::of_text(&i.to_string())))
                 .count();
             assert_eq!(left_out, 7);
             let places: Vec<usize> = draw

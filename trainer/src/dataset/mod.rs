@@ -388,18 +388,6 @@ fn fit_length(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sample::Content;
-
-    fn sample(text: &str) -> Sample {
-        Sample {
-            content: Content::Plain {
-                prompt: String::new(),
-                completion: text.to_owned(),
-            },
-            origin: "a.py:3".to_owned(),
-            group: None,
-        }
-    }
 
     fn recipe(overlength: Overlength, max_seq_length: usize) -> Recipe {
         let text =
@@ -418,7 +406,7 @@ mod tests {
         let mut fit = |overlength, limit| {
             fit_length(
                 example(),
-                &sample(""),
+                &Sample::of_text(""),
                 &recipe(overlength, limit),
                 &mut counts,
             )

@@ -104,6 +104,21 @@ impl Sample {
     }
 }
 
+#[cfg(test)]
+impl Sample {
+    /// A text without a prompt, for tests.
+    pub(super) fn of_text(text: &str) -> Self {
+        Self {
+            content: Content::Plain {
+                prompt: String::new(),
+                completion: text.to_owned(),
+            },
+            origin: "a.py:3".to_owned(),
+            group: None,
+        }
+    }
+}
+
 /// Why a sample does not become tokens.
 #[derive(Debug)]
 pub(crate) enum EncodeError {

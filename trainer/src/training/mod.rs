@@ -45,6 +45,13 @@ pub(crate) struct TrainState {
     pub(crate) optimizer: AdapterOptimizer,
 }
 
+/// A step that was taken.
+struct TakenStep {
+    learning_rate: f64,
+    batches: Vec<Batch>,
+    outcome: StepOutcome,
+}
+
 /// A step that was taken for its time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MeasuredStep {
@@ -166,21 +173,18 @@ impl<'a> Training<'a> {
         let mut order = EpochOrder::default();
         while !self.is_finished(&state) {
             let step = state.step;
-            let learning_rate = self.schedule.learning_rate(step);
-            let window = self.window(decoder, step, &mut order)?;
-            let at = StepAt {
-                step,
+            let taken;
+            (adapter, taken) =
+                self.take_step(decoder, adapter, &mut optimizer, step, &mut order)?;
+            let TakenStep {
                 learning_rate,
-            };
-            let outcome;
-            (adapter, outcome) = optimizer
-                .step(decoder, adapter, &window.batches, at)
-                .map_err(|error| self.stopped(error, at, &window))?;
-            let StepOutcome { loss, grad_norm } = outcome;
+                batches,
+                outcome: StepOutcome { loss, grad_norm },
+            } = taken;
             let elapsed_s = started.elapsed().as_secs_f64();
             let done = step + 1;
             let epoch = done as f64 / self.steps_per_epoch as f64;
-            count_step(&mut state, &window.batches, loss);
+            count_step(&mut state, &batches, loss);
 
             let speed = (state.tokens - tokens_before) as f64 / elapsed_s;
             progress.set(done as u64, step_text(loss, learning_rate, speed));
@@ -246,6 +250,35 @@ impl<'a> Training<'a> {
         })
     }
 
+    /// Takes the step after `step` others, over its window of micro-batches.
+    ///
+    /// # Errors
+    /// The loss or a gradient is not finite; the examples of the step are named.
+    fn take_step(
+        &self,
+        decoder: &Decoder,
+        adapter: Adapter,
+        optimizer: &mut AdapterOptimizer,
+        step: usize,
+        order: &mut EpochOrder,
+    ) -> Result<(Adapter, TakenStep)> {
+        let learning_rate = self.schedule.learning_rate(step);
+        let window = self.window(decoder, step, order)?;
+        let at = StepAt {
+            step,
+            learning_rate,
+        };
+        let (adapter, outcome) = optimizer
+            .step(decoder, adapter, &window.batches, at)
+            .map_err(|error| self.stopped(error, at, &window))?;
+        let taken = TakenStep {
+            learning_rate,
+            batches: window.batches,
+            outcome,
+        };
+        Ok((adapter, taken))
+    }
+
     /// Measures the validation loss of the base model, before any update, and logs it as that of step 0.
     fn validate_base(
         &self,
@@ -286,25 +319,18 @@ impl<'a> Training<'a> {
         let mut progress = Progress::new("measuring", steps as u64, "steps").uniform();
         for step in 0..steps {
             let started = Instant::now();
-            let learning_rate = self.schedule.learning_rate(step);
-            let window = self.window(decoder, step, &mut order)?;
-            let at = StepAt {
-                step,
-                learning_rate,
-            };
-            let outcome;
-            (adapter, outcome) = optimizer
-                .step(decoder, adapter, &window.batches, at)
-                .map_err(|error| self.stopped(error, at, &window))?;
+            let taken;
+            (adapter, taken) =
+                self.take_step(decoder, adapter, &mut optimizer, step, &mut order)?;
             // The update is part of the step, and a GPU may not have done it yet.
             let synced = decoder.device().sync();
             synced.map_err(|error| anyhow::anyhow!("the device failed: {error:?}"))?;
-            let tokens = window.batches.iter().map(|batch| batch.n_tokens).sum();
+            let tokens = taken.batches.iter().map(|batch| batch.n_tokens).sum();
             let seconds = started.elapsed().as_secs_f64();
             measured.push(MeasuredStep {
                 seconds,
                 tokens,
-                outcome,
+                outcome: taken.outcome,
             });
             progress.set(
                 step as u64 + 1,

@@ -26,7 +26,7 @@ pub(crate) const HUMANEVAL_PLUS: Format = Format {
         file: "HumanEvalPlus.jsonl.gz",
         publisher: "github.com/evalplus/humanevalplus_release/releases",
     },
-    read: |path| read(path, Family::HumanEval, HUMANEVAL_PLUS.data),
+    read: read_humaneval_plus,
 };
 
 pub(crate) const MBPP_PLUS: Format = Format {
@@ -35,7 +35,7 @@ pub(crate) const MBPP_PLUS: Format = Format {
         file: "MbppPlus.jsonl.gz",
         publisher: "github.com/evalplus/mbppplus_release/releases",
     },
-    read: |path| read(path, Family::Mbpp, MBPP_PLUS.data),
+    read: read_mbpp_plus,
 };
 
 /// What a polynomial may be at most where it is zero, by the rules of `EvoEval`.
@@ -58,6 +58,14 @@ const EARLY_TASKS: [u32; 21] = [
     83, 115, 117, 143, 164, 229, 249, 295, 396, 400, 407, 431, 438, 442, 461, 574, 582, 595, 640,
     746, 783,
 ];
+
+fn read_humaneval_plus(path: &Path) -> Result<Vec<Task>, BenchmarkError> {
+    read(path, Family::HumanEval, HUMANEVAL_PLUS.data)
+}
+
+fn read_mbpp_plus(path: &Path) -> Result<Vec<Task>, BenchmarkError> {
+    read(path, Family::Mbpp, MBPP_PLUS.data)
+}
 
 /// Reads `HumanEval`+ as `EvoEval` words it anew and judges it; `data` is the file that it publishes.
 ///

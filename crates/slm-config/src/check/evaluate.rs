@@ -31,7 +31,7 @@ impl Check {
             sweep,
             statistics_seed,
         } = evaluate;
-        let names: Vec<_> = benchmarks.iter().map(|benchmark| benchmark.name).collect();
+        let names: Vec<_> = benchmarks.iter().map(|benchmark| &benchmark.name).collect();
         self.choice("evaluate.benchmarks", &names, "benchmark");
         if let Some(n) = *max_tasks {
             self.int_in("evaluate.max_tasks", n, 1..=1_000_000);
