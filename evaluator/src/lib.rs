@@ -18,7 +18,7 @@ mod clock;
 mod digest;
 mod experiment;
 mod json_lines;
-mod measure;
+mod metrics_command;
 mod run_folder;
 mod samples;
 mod sandboxing;
@@ -72,7 +72,7 @@ pub fn run() -> ExitCode {
         Command::Show(arguments) => show::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),
         Command::Sandbox(arguments) => sandboxing::run(&arguments),
-        Command::Metrics(arguments) => measure::run(&arguments),
+        Command::Metrics(arguments) => metrics_command::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     })
 }

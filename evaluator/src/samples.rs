@@ -1,7 +1,8 @@
 //! Every sample of a run as a flat row, for tools that read tables.
 
 use serde_json::{Map, Value, json};
-use slm_report::{ProgramMetrics, RunInfo, SampleRecord, Spending};
+use slm_report::code_metric::CODE_METRICS;
+use slm_report::{RunInfo, SampleRecord, Spending};
 
 /// One row a record, with columns of one kind each; `canonical_cpu_s` is the task's.
 pub(crate) fn rows(run: &RunInfo, records: &[SampleRecord]) -> Vec<Map<String, Value>> {
@@ -45,7 +46,6 @@ fn row(run: &RunInfo, record: &SampleRecord) -> Map<String, Value> {
         detail,
         cpu_s,
     } = record;
-    let metric = |value: fn(&ProgramMetrics) -> Value| metrics.as_ref().map_or(Value::Null, value);
     let columns = [
         ("run", json!(run.name)),
         ("arm", json!(arm)),
@@ -62,24 +62,8 @@ fn row(run: &RunInfo, record: &SampleRecord) -> Map<String, Value> {
         ("tests_passed", json!(tests_passed)),
         ("tests_total", json!(tests_total)),
         ("parsable", json!(parsable)),
-        (
-            "maintainability_index",
-            metric(|m| json!(m.maintainability_index)),
-        ),
-        ("mi_code", metric(|m| json!(m.mi_code))),
-        ("lloc_code", metric(|m| json!(m.lloc_code))),
-        (
-            "cyclomatic_complexity",
-            metric(|m| json!(m.cyclomatic_complexity)),
-        ),
-        ("halstead_volume", metric(|m| json!(m.halstead_volume))),
-        ("loc", metric(|m| json!(m.loc))),
-        ("lloc", metric(|m| json!(m.lloc))),
-        ("sloc", metric(|m| json!(m.sloc))),
-        ("comments", metric(|m| json!(m.comments))),
-        ("multi", metric(|m| json!(m.multi))),
-        ("blank", metric(|m| json!(m.blank))),
-        ("single_comments", metric(|m| json!(m.single_comments))),
+    ];
+    let further = [
         ("prompt_tokens", json!(prompt_tokens)),
         ("completion_tokens", json!(completion_tokens)),
         ("calls", json!(calls)),
@@ -103,8 +87,14 @@ fn row(run: &RunInfo, record: &SampleRecord) -> Map<String, Value> {
         ("completion", json!(completion)),
         ("program", json!(program)),
     ];
+    let mut of_code: Vec<_> = CODE_METRICS.iter().collect();
+    of_code.sort_by_key(|metric| metric.shown.column);
+    let of_code = of_code.into_iter().map(|metric| {
+        let value = metrics.as_ref().map_or(Value::Null, metric.json);
+        (metric.key, value)
+    });
+    let columns = columns.into_iter().chain(of_code).chain(further);
     columns
         .map(|(name, value)| (name.to_owned(), value))
-        .into_iter()
         .collect()
 }

@@ -2,45 +2,44 @@
 //! reads and writes.
 //!
 //! [`RunInfo`] and [`SampleRecord`] are what a run leaves behind, [`Plan`] is what it asks. [`build`] makes the report:
-//! `arms` sorts the records, `hypotheses` computes every number once, `verdict` applies a rule that is fixed before the
-//! run; `markdown` and `pictures` only show what was found.
+//! `findings` computes every number once and applies a rule that is fixed before the run; `page`, its templates and
+//! `charts` only show what was found. [`markdown`] and [`LossCurve`] serve the report on a training too.
 
-mod arms;
 mod cell;
-mod cells;
-mod claim;
-mod contrast;
-mod hypotheses;
-mod markdown;
-mod metric;
+mod charts;
+pub mod code_metric;
+mod findings;
+pub mod markdown;
 mod number;
-mod pictures;
+mod page;
 mod plan;
 mod record;
-mod same_text;
+mod sample_metric;
 mod spending;
-mod summary;
-mod verdict;
+
+#[cfg(test)]
+extern crate self as slm_report;
+#[cfg(test)]
+#[allow(dead_code, reason = "the tests from the outside use the rest")]
+#[path = "../tests/support/synthetic.rs"]
+mod synthetic;
 
 use serde_json::{Value, json};
 use slm_config::Workflow;
 
 pub use cell::{Cell, Decoding};
+pub use charts::{LossCurve, draw_loss_curve};
+pub use code_metric::ProgramMetrics;
 pub use plan::{CollaborationPlan, Experiment, Plan, PlanError, SweepPlan};
 pub use record::{
     AdapterInfo, BaseModelInfo, BenchmarkInfo, ContaminationSearch, EndpointInfo, NamedSeed,
-    OLDEST_RECORD, PhaseTiming, ProgramMetrics, RECORD_VERSION, RecipeInfo, RunInfo, STATISTICS,
-    SampleRecord, SamplingInfo, SandboxInfo, SandboxProperty, ServedModel, ShardInfo,
-    TrainingSummary,
+    OLDEST_RECORD, PhaseTiming, RECORD_VERSION, RecipeInfo, RunInfo, STATISTICS, SampleRecord,
+    SamplingInfo, SandboxInfo, SandboxProperty, ServedModel, ShardInfo, TrainingSummary,
 };
 pub use spending::Spending;
 
-use arms::Arms;
-use hypotheses::Findings;
-use hypotheses::h1::Comparison;
-use hypotheses::h2::SweepFindings;
-use hypotheses::h3::CollaborationFindings;
-use markdown::Content;
+use findings::arms::Arms;
+use findings::{Findings, cell_summary};
 
 /// A finished report.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,22 +68,11 @@ pub fn build(run: &RunInfo, records: &[SampleRecord]) -> Report {
     let others: Vec<(&str, Arms)> = (run.plan.comparison.iter().flatten().skip(1))
         .map(|&workflow| (workflow.name(), Arms::new(&of_workflow(workflow), run)))
         .collect();
-    let findings = Findings {
-        comparison: compared.map(|_| Comparison::new(&arms, &others, run)),
-        sweep: SweepFindings::new(records, run),
-        collaboration: CollaborationFindings::new(records, run),
-    }
-    .adjusted();
-    let cells = cells::summaries(records, run);
+    let findings = Findings::new(run, records, &arms, &others);
+    let cells = cell_summary::summaries(records, run);
     Report {
-        markdown: markdown::page(&Content {
-            run,
-            records,
-            arms: &arms,
-            findings: &findings,
-            cells: &cells,
-        }),
-        pictures: pictures::draw(&arms, &findings),
+        markdown: page::render(run, records, &arms, &findings, &cells),
+        pictures: charts::draw(&arms, &findings),
         summary: json!({
             "run": run.name,
             "experiment": run.plan.experiment,

@@ -6,7 +6,7 @@ use slm_statistics::Interval;
 const NOTHING: &str = "–";
 
 /// A number with this many decimals and a true minus sign; a dash for none.
-pub(super) fn number(value: impl Into<Option<f64>>, digits: usize) -> String {
+pub(crate) fn number(value: impl Into<Option<f64>>, digits: usize) -> String {
     let Some(value) = value.into() else {
         return NOTHING.to_owned();
     };
@@ -20,33 +20,35 @@ pub(super) fn number(value: impl Into<Option<f64>>, digits: usize) -> String {
 }
 
 /// A difference: a number that shows its sign even when positive.
-pub(super) fn signed(value: impl Into<Option<f64>>, digits: usize) -> String {
+pub(crate) fn signed(value: impl Into<Option<f64>>, digits: usize) -> String {
     let value = value.into();
     let text = number(value, digits);
-    let rounds_to_zero = !text.contains(|c: char| ('1'..='9').contains(&c));
-    if value.is_some_and(|value| value > 0.0) && !rounds_to_zero {
+    if value.is_some_and(|value| value > 0.0) && !rounds_to_zero(&text) {
         format!("+{text}")
     } else {
         text
     }
 }
 
-/// Both ends of an interval of differences, held together in a narrow column.
-pub(super) fn signed_interval(interval: Option<Interval>, digits: usize, scale: f64) -> String {
+/// Both ends of an interval, times `scale`, held together in a narrow column.
+pub(crate) fn interval(interval: Option<Interval>, digits: usize, scale: f64) -> String {
+    ends(interval, |end| number(end * scale, digits))
+}
+
+/// Both ends of an interval of differences.
+pub(crate) fn signed_interval(interval: Option<Interval>, digits: usize, scale: f64) -> String {
+    ends(interval, |end| signed(end * scale, digits))
+}
+
+fn ends(interval: Option<Interval>, text: impl Fn(f64) -> String) -> String {
     interval.map_or_else(
         || NOTHING.to_owned(),
-        |i| {
-            format!(
-                "{}\u{a0}to\u{a0}{}",
-                signed(i.low * scale, digits),
-                signed(i.high * scale, digits)
-            )
-        },
+        |Interval { low, high }| format!("{}\u{a0}to\u{a0}{}", text(low), text(high)),
     )
 }
 
 /// A share in percent.
-pub(super) fn percent(share: impl Into<Option<f64>>) -> String {
+pub(crate) fn percent(share: impl Into<Option<f64>>) -> String {
     share.into().map_or_else(
         || NOTHING.to_owned(),
         |share| format!("{}\u{a0}%", number(share * 100.0, 0)),
@@ -54,7 +56,7 @@ pub(super) fn percent(share: impl Into<Option<f64>>) -> String {
 }
 
 /// A p-value: three decimals, and no more certainty than they carry.
-pub(super) fn p_value(p: Option<f64>) -> String {
+pub(crate) fn p_value(p: Option<f64>) -> String {
     match p {
         Some(p) if p < 0.001 => "<\u{a0}0.001".to_owned(),
         p => number(p, 3),
@@ -62,18 +64,55 @@ pub(super) fn p_value(p: Option<f64>) -> String {
 }
 
 /// A duration in the unit that suits it.
-pub(super) fn seconds(value: f64) -> String {
-    if value < 10.0 {
-        format!("{value:.1} s")
-    } else if value < 120.0 {
-        format!("{value:.0} s")
-    } else {
-        format!("{} min {:02} s", value as u64 / 60, value as u64 % 60)
+pub(crate) fn seconds(value: Option<f64>) -> String {
+    match value {
+        None => NOTHING.to_owned(),
+        Some(value) if value < 10.0 => format!("{value:.1} s"),
+        Some(value) if value < 120.0 => format!("{value:.0} s"),
+        Some(value) => format!("{} min {:02} s", value as u64 / 60, value as u64 % 60),
     }
 }
 
+/// A short duration in seconds as milliseconds.
+pub(crate) fn milliseconds(value: Option<f64>) -> String {
+    value.map_or_else(
+        || NOTHING.to_owned(),
+        |seconds| format!("{:.0} ms", seconds * 1000.0),
+    )
+}
+
+/// As few digits as tell the number from all others: a value of a recipe.
+pub(crate) fn shortest(value: Option<f64>) -> String {
+    value.map_or_else(|| NOTHING.to_owned(), |value| value.to_string())
+}
+
+/// The same with a power of ten: a learning rate.
+pub(crate) fn scientific(value: Option<f64>) -> String {
+    value.map_or_else(|| NOTHING.to_owned(), |value| format!("{value:e}"))
+}
+
+/// A difference in words, such as `rose by 3.0 points`.
+pub(crate) fn change(difference: f64, unit: Option<&str>, digits: usize) -> String {
+    let size = number(difference.abs(), digits);
+    let unit = unit.map_or_else(String::new, |unit| format!(" {unit}"));
+    if difference == 0.0 {
+        "did not change".to_owned()
+    } else if rounds_to_zero(&size) {
+        let half = 0.5 / 10_f64.powi(digits as i32);
+        format!("changed by less than {half}{unit}")
+    } else if difference > 0.0 {
+        format!("rose by {size}{unit}")
+    } else {
+        format!("fell by {size}{unit}")
+    }
+}
+
+fn rounds_to_zero(text: &str) -> bool {
+    !text.contains(|c: char| ('1'..='9').contains(&c))
+}
+
 /// A count with commas between thousands.
-pub(super) fn grouped(n: usize) -> String {
+pub(crate) fn grouped(n: usize) -> String {
     let digits = n.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -86,7 +125,7 @@ pub(super) fn grouped(n: usize) -> String {
 }
 
 /// A count with its noun, the plural by `s`.
-pub(super) fn count(n: usize, noun: &str) -> String {
+pub(crate) fn count(n: usize, noun: &str) -> String {
     format!("{} {noun}{}", grouped(n), if n == 1 { "" } else { "s" })
 }
 
@@ -140,8 +179,8 @@ mod tests {
         assert_eq!(p_value(Some(0.0004)), "<\u{a0}0.001");
         assert_eq!(p_value(Some(0.0421)), "0.042");
         assert_eq!(p_value(None), "–");
-        assert_eq!(seconds(0.25), "0.2 s");
-        assert_eq!(seconds(42.4), "42 s");
-        assert_eq!(seconds(432.0), "7 min 12 s");
+        assert_eq!(seconds(Some(0.25)), "0.2 s");
+        assert_eq!(seconds(Some(42.4)), "42 s");
+        assert_eq!(seconds(Some(432.0)), "7 min 12 s");
     }
 }

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use slm_artifacts::{FinishReason, StopReason, Verdict};
 use slm_config::Declared;
 use slm_hub::Provenance;
-use slm_metrics::FileMetrics;
 
 use crate::cell::Decoding;
+use crate::code_metric::ProgramMetrics;
 use crate::plan::Plan;
 use crate::spending::Spending;
 
@@ -125,57 +125,6 @@ impl SampleRecord {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
 fn is_zero(count: &usize) -> bool {
     *count == 0
-}
-
-/// Static metrics of one program, by radon's definitions.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProgramMetrics {
-    /// Lines in all.
-    pub loc: usize,
-    /// Logical lines: statements, roughly.
-    pub lloc: usize,
-    /// Source lines: neither blank, comment nor docstring.
-    pub sloc: usize,
-    /// Comment tokens, those behind code included.
-    pub comments: usize,
-    /// Lines of strings that stand alone and span several lines.
-    pub multi: usize,
-    /// Blank lines.
-    pub blank: usize,
-    /// Lines that hold only a comment or a one-line docstring.
-    pub single_comments: usize,
-    /// Total cyclomatic complexity of the module, as it enters the maintainability index.
-    pub cyclomatic_complexity: f64,
-    /// Halstead volume, in bits; 0 for a program without operators.
-    pub halstead_volume: f64,
-    /// Maintainability index, 0 to 100, of the program as extracted, comments and docstrings included.
-    pub maintainability_index: f64,
-    /// Maintainability index, 0 to 100, of the same program without comments and docstrings.
-    pub mi_code: f64,
-    /// Logical lines of the same program without comments and docstrings; left out before version 4.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lloc_code: Option<usize>,
-}
-
-impl From<&FileMetrics> for ProgramMetrics {
-    fn from(file: &FileMetrics) -> Self {
-        let raw = &file.raw;
-        Self {
-            loc: raw.loc,
-            lloc: raw.lloc,
-            sloc: raw.sloc,
-            comments: raw.comments,
-            multi: raw.multi,
-            blank: raw.blank,
-            single_comments: raw.single_comments,
-            cyclomatic_complexity: file.cyclomatic_complexity as f64,
-            halstead_volume: file.halstead.total.volume,
-            maintainability_index: file.maintainability_index,
-            mi_code: file.mi_code,
-            lloc_code: Some(file.lloc_code),
-        }
-    }
 }
 
 /// What is needed to understand a run and to make it again: `run.json`.

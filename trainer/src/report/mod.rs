@@ -1,14 +1,15 @@
 //! The report on a finished training: `training-report.md` and its picture, in the run's folder.
 
-mod picture;
+mod loss_curve;
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
+use serde::Serialize;
 use slm_cli::{bytes_text, duration_text};
 use slm_config::{InitLoraWeights, Recipe};
+use slm_report::draw_loss_curve;
 
 use crate::dataset::Counts;
 use crate::folder::replace_file;
@@ -19,6 +20,8 @@ use crate::output::TrainingSummary;
 pub(crate) const REPORT_FILE: &str = "training-report.md";
 /// Name of its picture.
 const PICTURE_FILE: &str = "loss.svg";
+
+const TEMPLATE: &str = include_str!("training.md.jinja");
 
 /// A validation loss that ends this much above its lowest is worth a word: a share of the lowest.
 const RISEN: f64 = 0.01;
@@ -40,8 +43,8 @@ pub(crate) struct Subject<'a> {
 /// The log cannot be read, or the disk is full.
 pub(crate) fn write(run: &Path, subject: Subject) -> Result<()> {
     let lines = log::read(run)?;
-    let picture = picture::draw(subject.recipe.name(), &lines, subject.summary.best);
-    replace_file(run, PICTURE_FILE, &picture)?;
+    let curve = loss_curve::of(subject.recipe.name(), &lines, subject.summary.best);
+    replace_file(run, PICTURE_FILE, &draw_loss_curve(&curve))?;
     replace_file(run, REPORT_FILE, &markdown(subject, &lines))
 }
 
@@ -54,287 +57,204 @@ pub(crate) fn is_written(run: &Path) -> bool {
 
 /// The report as a page.
 fn markdown(subject: Subject, lines: &[LogLine]) -> String {
-    let mut page = String::new();
-    let sections = [
-        headline(subject, lines),
-        format!("![Losses and learning rate by step]({PICTURE_FILE})\n"),
-        findings(subject, lines),
-        outcome(subject, lines),
-        data(subject),
-        settings(subject.recipe),
-        next(subject.recipe),
-    ];
-    for section in sections.iter().filter(|section| !section.is_empty()) {
-        page.push_str(section);
-        page.push('\n');
-    }
-    page.truncate(page.trim_end().len());
-    page.push('\n');
-    page
+    slm_report::markdown::render(&[("training", TEMPLATE)], &Page::new(subject, lines))
 }
 
-fn headline(Subject { recipe, summary }: Subject, lines: &[LogLine]) -> String {
-    let time = duration_text(Duration::from_secs_f64(summary.seconds));
-    let course = match (
-        summary.base_validation_loss,
-        adapters_loss(recipe, summary, lines),
-    ) {
-        (Some(base), Some(adapters)) => format!(
-            "; on examples kept out of training, the loss is {base:.3} nats a learned token with the base model and \
-             {adapters:.3} with the adapter"
-        ),
-        _ => match (first_loss(lines), late_loss(lines)) {
-            (Some(first), Some(late)) => {
-                format!(
-                    "; the training loss went from {first:.3} to {late:.3} nats a learned token"
-                )
-            }
-            _ => String::new(),
-        },
-    };
-    format!(
-        "# Training of {}\n\n{} was trained for {} steps on a set of {} examples, in {time} on {}{course}.\n",
-        code(recipe.name()),
-        code(&recipe.adapter_dir().display().to_string()),
-        summary.steps,
-        summary.examples,
-        summary.device,
-    )
+/// All that the template shows.
+#[derive(Serialize)]
+struct Page<'a> {
+    name: &'a str,
+    /// The adapter's folder, and the run's.
+    adapter: String,
+    folder: String,
+    summary: &'a TrainingSummary,
+    /// Wall time, in words.
+    time: String,
+    tokens_per_second: f64,
+    peak_memory: Option<String>,
+    losses: Losses,
+    notes: Vec<Note<'a>>,
+    data: Vec<DataSet<'a>>,
+    /// The first row or file of each reason, in words.
+    first_left_out: Vec<String>,
+    settings: Settings<'a>,
+}
+
+/// Losses in nats per supervised token; none where the log has none.
+#[derive(Serialize)]
+struct Losses {
+    /// Before any update.
+    first: Option<f64>,
+    /// The mean over the last tenth of the logged steps.
+    late: Option<f64>,
+    /// The validation loss of the adapter that was kept.
+    adapter: Option<f64>,
+    /// The last validation: its step and its loss.
+    last_validation: Option<(usize, f64)>,
 }
 
 /// What a reader should not overlook.
-fn findings(subject: Subject, lines: &[LogLine]) -> String {
-    let Subject { recipe, summary } = subject;
+#[derive(Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum Note<'a> {
+    /// The adapter's validation loss is not below the base model's.
+    NoHelp {
+        adapter: f64,
+        base: f64,
+    },
+    /// The validation loss ended well above its lowest.
+    Risen {
+        step: usize,
+        lowest: f64,
+        last: f64,
+        keeps_best: bool,
+    },
+    StoppedEarly,
+    /// No example was kept out of training.
+    NoValidation,
+    /// Most gradients were scaled down.
+    Clipped {
+        share: f64,
+    },
+    /// Many rows are too long.
+    Long {
+        lost: usize,
+        found: usize,
+        unit: &'a str,
+        path: &'a str,
+        max_seq_length: usize,
+    },
+}
+
+/// What was read of a data set.
+#[derive(Serialize)]
+struct DataSet<'a> {
+    path: &'a str,
+    found: usize,
+    unit: &'a str,
+    files: usize,
+    kept: usize,
+    /// What was left out or cut, in words; none if nothing was.
+    left_out: Option<String>,
+}
+
+/// The settings that matter most.
+#[derive(Serialize)]
+struct Settings<'a> {
+    base_model: &'a str,
+    r: usize,
+    lora_alpha: usize,
+    /// What makes it more than plain LoRA.
+    variants: Vec<&'static str>,
+    optimizer: &'static str,
+    learning_rate: f64,
+    examples_per_step: usize,
+    seed: u64,
+}
+
+impl<'a> Page<'a> {
+    fn new(Subject { recipe, summary }: Subject<'a>, lines: &[LogLine]) -> Self {
+        let losses = Losses {
+            first: first_loss(lines),
+            late: late_loss(lines),
+            adapter: adapters_loss(recipe, summary, lines),
+            last_validation: validation_losses(lines).last().copied(),
+        };
+        let data = summary.data.iter().map(|counts| DataSet {
+            path: &counts.path,
+            found: counts.found,
+            unit: &counts.unit,
+            files: counts.files,
+            kept: counts.kept,
+            left_out: counts.left_out_text(),
+        });
+        Self {
+            name: recipe.name(),
+            adapter: recipe.adapter_dir().display().to_string(),
+            folder: recipe.output_dir().display().to_string(),
+            summary,
+            time: duration_text(Duration::from_secs_f64(summary.seconds)),
+            tokens_per_second: summary.tokens as f64 / summary.seconds,
+            peak_memory: summary.peak_memory_bytes.map(bytes_text),
+            notes: notes(recipe, summary, lines, &losses),
+            losses,
+            data: data.collect(),
+            first_left_out: summary.data.iter().flat_map(Counts::first_texts).collect(),
+            settings: Settings::of(recipe),
+        }
+    }
+}
+
+fn notes<'a>(
+    recipe: &Recipe,
+    summary: &'a TrainingSummary,
+    lines: &[LogLine],
+    losses: &Losses,
+) -> Vec<Note<'a>> {
     let mut notes = Vec::new();
-    match (summary.base_validation_loss, adapters_loss(recipe, summary, lines)) {
-        (Some(base), Some(adapters)) if adapters >= base => notes.push(format!(
-            "The validation loss of the adapter ({adapters:.4}) is not below the base model's ({base:.4}): on examples that \
-             it has not seen, the training did not help."
-        )),
+    match (summary.base_validation_loss, losses.adapter) {
+        (Some(base), Some(adapter)) if adapter >= base => {
+            notes.push(Note::NoHelp { adapter, base });
+        }
         _ => {}
     }
-    match (summary.best, validation_losses(lines).last()) {
-        (Some(best), Some((_, last))) if *last > best.loss * (1.0 + RISEN) => {
-            let kept = if recipe.train.load_best_model_at_end {
-                "the adapter is the one of that step"
-            } else {
-                "the adapter is the last one all the same (`train.load_best_model_at_end: false`)"
-            };
-            notes.push(format!(
-                "The validation loss was lowest after step {} ({:.4}) and ended {:.1} % higher, at {last:.4}; {kept}.",
-                best.step,
-                best.loss,
-                100.0 * (last / best.loss - 1.0)
-            ));
+    match (summary.best, losses.last_validation) {
+        (Some(best), Some((_, last))) if last > best.loss * (1.0 + RISEN) => {
+            notes.push(Note::Risen {
+                step: best.step,
+                lowest: best.loss,
+                last,
+                keeps_best: recipe.train.load_best_model_at_end,
+            });
         }
         _ => {}
     }
     if summary.stopped_early {
-        notes.push(format!(
-            "Training stopped early, after step {}, because the validation loss no longer fell.",
-            summary.steps
-        ));
+        notes.push(Note::StoppedEarly);
     }
     if summary.validation_examples == 0 {
-        notes.push(
-            "No example was kept out of training (`data.val_size: 0`), so these losses cannot tell learning from \
-             memorising."
-                .to_owned(),
-        );
+        notes.push(Note::NoValidation);
     }
-    let clipped = clipped_share(recipe, lines);
-    if clipped > 0.5 {
-        notes.push(format!(
-            "At {:.0} % of the logged steps the gradient was scaled down to `train.max_grad_norm`.",
-            100.0 * clipped
-        ));
+    let share = clipped_share(recipe, lines);
+    if share > 0.5 {
+        notes.push(Note::Clipped { share });
     }
-    for counts in &summary.data {
-        let lost: usize = counts.left_out_by_length();
-        if lost as f64 > MANY_LEFT_OUT * counts.found as f64 {
-            notes.push(format!(
-                "{lost} of {} {} of {} were left out or cut for their length (`data.max_seq_length: {}`).",
-                counts.found,
-                counts.unit,
-                code(&counts.path),
-                recipe.data.max_seq_length
-            ));
+    let long = summary.data.iter().map(|counts| Note::Long {
+        lost: counts.left_out_by_length(),
+        found: counts.found,
+        unit: &counts.unit,
+        path: &counts.path,
+        max_seq_length: recipe.data.max_seq_length,
+    });
+    notes.extend(long.filter(|note| {
+        matches!(note, Note::Long { lost, found, .. } if *lost as f64 > MANY_LEFT_OUT * *found as f64)
+    }));
+    notes
+}
+
+impl<'a> Settings<'a> {
+    fn of(recipe: &'a Recipe) -> Self {
+        let (lora, train) = (&recipe.lora, &recipe.train);
+        let variants = [
+            (lora.use_rslora, "rsLoRA"),
+            (lora.use_dora, "DoRA"),
+            (lora.init_lora_weights == InitLoraWeights::Pissa, "PiSSA"),
+            ((lora.loraplus_lr_ratio - 1.0).abs() > f64::EPSILON, "LoRA+"),
+            (train.neftune_noise_alpha.is_some(), "NEFTune"),
+            (lora.lora_dropout > 0.0, "dropout"),
+        ];
+        let used = variants.into_iter().filter(|(is_on, _)| *is_on);
+        Self {
+            base_model: recipe.model.base_model_name(),
+            r: lora.r,
+            lora_alpha: lora.lora_alpha,
+            variants: used.map(|(_, name)| name).collect(),
+            optimizer: train.optim.name(),
+            learning_rate: train.learning_rate,
+            examples_per_step: train.examples_per_step(),
+            seed: train.seed,
         }
     }
-    if notes.is_empty() {
-        return String::new();
-    }
-    let notes: Vec<String> = notes.iter().map(|note| format!("- {note}\n")).collect();
-    format!("## To be noted\n\n{}", notes.concat())
-}
-
-fn outcome(subject: Subject, lines: &[LogLine]) -> String {
-    let Subject { summary, .. } = subject;
-    let mut rows = Vec::new();
-    if let (Some(first), Some(late)) = (first_loss(lines), late_loss(lines)) {
-        rows.push((
-            "training loss of the first step, before any update",
-            format!("{first:.4}"),
-        ));
-        rows.push((
-            "training loss, mean of the last tenth of the log",
-            format!("{late:.4}"),
-        ));
-    }
-    if let Some(base) = summary.base_validation_loss {
-        let perplexity = base.exp();
-        rows.push((
-            "validation loss, base model",
-            format!("{base:.4} (perplexity {perplexity:.3})"),
-        ));
-    }
-    if let Some(best) = summary.best {
-        rows.push((
-            "validation loss, lowest",
-            format!(
-                "{:.4} after step {} (perplexity {:.3})",
-                best.loss,
-                best.step,
-                best.loss.exp()
-            ),
-        ));
-    }
-    if let Some((step, loss)) = validation_losses(lines).last() {
-        rows.push((
-            "validation loss, last",
-            format!("{loss:.4} after step {step}"),
-        ));
-    }
-    let speed = summary.tokens as f64 / summary.seconds;
-    rows.extend([
-        (
-            "tokens read",
-            format!(
-                "{}, {} of them learned",
-                summary.tokens, summary.supervised_tokens
-            ),
-        ),
-        (
-            "time, with validations and checkpoints",
-            format!(
-                "{}, {speed:.0} tokens/s",
-                duration_text(Duration::from_secs_f64(summary.seconds))
-            ),
-        ),
-        (
-            "peak memory of the process",
-            summary
-                .peak_memory_bytes
-                .map_or_else(|| "unknown".to_owned(), bytes_text),
-        ),
-        (
-            "trained parameters",
-            summary.trainable_parameters.to_string(),
-        ),
-    ]);
-    let mut table =
-        "## Outcome\n\nLosses are in nats a learned token.\n\n| | |\n|---|---|\n".to_owned();
-    for (name, value) in rows {
-        // Writing to a string cannot fail.
-        let _ = writeln!(table, "| {name} | {value} |");
-    }
-    table
-}
-
-fn data(subject: Subject) -> String {
-    let mut table =
-        "## Data\n\n| data set | read | examples | left out or cut |\n|---|---|---|---|\n"
-            .to_owned();
-    for counts in &subject.summary.data {
-        let left_out = counts
-            .left_out_text()
-            .unwrap_or_else(|| "nothing".to_owned());
-        let _ = writeln!(
-            table,
-            "| {} | {} {} in {} files | {} | {left_out} |",
-            code(&counts.path),
-            counts.found,
-            counts.unit,
-            counts.files,
-            counts.kept,
-        );
-    }
-    let first = subject.summary.data.iter().flat_map(Counts::first_texts);
-    let first: Vec<String> = first.map(|text| format!("- {}\n", code(&text))).collect();
-    if !first.is_empty() {
-        let _ = write!(
-            table,
-            "\nThe first of each kind that was left out:\n\n{}",
-            first.concat()
-        );
-    }
-    let _ = writeln!(
-        table,
-        "\nAn epoch has {} examples by the data sets' weights; {} examples were kept out to validate on. {}",
-        subject.summary.examples,
-        subject.summary.validation_examples,
-        match &subject.summary.decontamination {
-            Some(search) => format!(
-                "{} examples shared text or code with a task of {} and were left out.",
-                search.left_out,
-                search.benchmarks.join(", ")
-            ),
-            None => "The examples were not searched for the tasks that the recipe evaluates on."
-                .to_owned(),
-        }
-    );
-    table
-}
-
-fn settings(recipe: &Recipe) -> String {
-    let (lora, train) = (&recipe.lora, &recipe.train);
-    let mut variants = Vec::new();
-    for (is_on, name) in [
-        (lora.use_rslora, "rsLoRA"),
-        (lora.use_dora, "DoRA"),
-        (lora.init_lora_weights == InitLoraWeights::Pissa, "PiSSA"),
-        ((lora.loraplus_lr_ratio - 1.0).abs() > f64::EPSILON, "LoRA+"),
-        (train.neftune_noise_alpha.is_some(), "NEFTune"),
-        (lora.lora_dropout > 0.0, "dropout"),
-    ] {
-        if is_on {
-            variants.push(name);
-        }
-    }
-    let variants = if variants.is_empty() {
-        String::new()
-    } else {
-        format!(", with {}", variants.join(", "))
-    };
-    format!(
-        "## Settings\n\n\
-         - base model: {}\n\
-         - adapter: rank {}, alpha {}{variants}\n\
-         - optimizer: {}, peak learning rate {:e}, {} examples a step\n\
-         - seed: {}; on one CPU the same recipe and data give the same bytes\n\n\
-         [adapter/recipe.yaml](adapter/recipe.yaml) has all settings, [{}]({}) the losses by step, and \
-         `tensorboard --logdir {}` shows them.\n",
-        code(recipe.model.base_model_name()),
-        lora.r,
-        lora.lora_alpha,
-        train.optim.name(),
-        train.learning_rate,
-        train.examples_per_step(),
-        train.seed,
-        log::LOG_FILE,
-        log::LOG_FILE,
-        recipe.output_dir().display(),
-    )
-}
-
-fn next(recipe: &Recipe) -> String {
-    let adapter = recipe.adapter_dir().display().to_string();
-    format!(
-        "## What next\n\n\
-         A loss says how well the model predicts such texts, not how well it programs. Base model and adapter on tasks \
-         with hidden tests:\n\n    evaluator compare {adapter}\n\n\
-         Ask it something:\n\n    trainer generate {adapter}/recipe.yaml --adapter {adapter}\n"
-    )
 }
 
 fn step_losses(lines: &[LogLine]) -> impl DoubleEndedIterator<Item = f64> {
@@ -396,19 +316,6 @@ fn clipped_share(recipe: &Recipe, lines: &[LogLine]) -> f64 {
     clipped as f64 / f64::from(all.max(1))
 }
 
-/// A name as inline code, inside a table cell too.
-fn code(name: &str) -> String {
-    let shown: String = name
-        .chars()
-        .map(|c| match c {
-            c if c.is_control() => '\u{fffd}',
-            '`' => '\'',
-            c => c,
-        })
-        .collect();
-    format!("`{}`", shown.replace('|', "\\|"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -457,7 +364,7 @@ mod tests {
             recipe: &recipe,
             summary: &summary,
         };
-        markdown(subject, &picture::tests::made_up(400))
+        markdown(subject, &loss_curve::tests::made_up(400))
     }
 
     #[test]

@@ -2,3 +2,4 @@
 
 mod boundaries;
 mod files;
+mod markdown;

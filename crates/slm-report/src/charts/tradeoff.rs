@@ -1,0 +1,104 @@
+//! H3's workflows: what they pass against what they spend.
+
+use plotters::prelude::*;
+use plotters::style::text_anchor::HPos;
+
+use super::canvas::{
+    Area, Drawn, GRID, INK, MARGINS, MUTED, NAME_CHARS, arm_color, card, clean, font, nothing, text,
+};
+use crate::findings::h3::{CollaborationFindings, WorkflowSummary};
+
+/// Room for a name right of its point.
+const NAME_WIDTH: u32 = 170;
+const LINE_HEIGHT: i32 = 17;
+
+/// A point a workflow, with the interval of its pass rate.
+pub(crate) fn draw(found: &CollaborationFindings) -> Drawn<String> {
+    card(
+        420,
+        MARGINS,
+        "Pass rate against completion tokens, with 95 % intervals",
+        |area| {
+            let mut shown: Vec<&WorkflowSummary> = found
+                .workflows
+                .iter()
+                .filter(|outcomes| outcomes.pass_rate.share.is_some())
+                .collect();
+            if shown.is_empty() {
+                return nothing(area, "no samples");
+            }
+            shown.sort_by(|a, b| {
+                let share =
+                    |outcomes: &WorkflowSummary| outcomes.pass_rate.share.unwrap_or_default();
+                share(b).total_cmp(&share(a))
+            });
+            draw_points(area, &shown)
+        },
+    )
+}
+
+fn draw_points(area: &Area, shown: &[&WorkflowSummary]) -> Drawn<()> {
+    let tokens = |outcomes: &WorkflowSummary| outcomes.completion_tokens.unwrap_or_default();
+    let most = shown.iter().map(|o| tokens(o)).fold(1.0, f64::max);
+    let highest = shown
+        .iter()
+        .filter_map(|outcomes| outcomes.pass_rate.interval)
+        .map(|interval| interval.high)
+        .fold(0.05, f64::max);
+    let mut chart = ChartBuilder::on(area)
+        .x_label_area_size(44)
+        .y_label_area_size(58)
+        .margin_top(8)
+        .margin_right(NAME_WIDTH)
+        .build_cartesian_2d(0.0..most * 1.06, 0.0..(highest * 1.06).min(1.0))?;
+    let decimals = usize::from(highest < 0.1);
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .bold_line_style(GRID)
+        .axis_style(MUTED)
+        .x_labels(7)
+        .y_labels(6)
+        .x_label_formatter(&|tokens| format!("{tokens:.0}"))
+        .y_label_formatter(&|share| format!("{:.decimals$}", share * 100.0))
+        .label_style(font(13.0, MUTED))
+        .axis_desc_style(font(14.0, INK))
+        .x_desc("completion tokens, mean over tasks")
+        .y_desc("tasks with all tests passed (%)")
+        .draw()?;
+    let base = area.get_base_pixel();
+    let mut last = i32::MIN;
+    for (at, outcomes) in shown.iter().enumerate() {
+        let (x, share) = (
+            tokens(outcomes),
+            outcomes.pass_rate.share.unwrap_or_default(),
+        );
+        let color = arm_color(at);
+        if let Some(interval) = outcomes.pass_rate.interval {
+            let whisker = vec![(x, interval.low), (x, interval.high)];
+            chart.draw_series([PathElement::new(whisker, color.stroke_width(2))])?;
+        }
+        chart.draw_series([Circle::new((x, share), 6, color.filled())])?;
+        // Names stand in a column at the right, in the points' order, each with a line to its point.
+        let point = chart.backend_coord(&(x, share));
+        let (x, y) = (point.0 - base.0, point.1 - base.1);
+        let row = y.max(last.saturating_add(LINE_HEIGHT));
+        last = row;
+        let left = area.dim_in_pixel().0 as i32 - NAME_WIDTH as i32 + 14;
+        let leader = PathElement::new(
+            vec![(x + 8, y), (left - 4, row)],
+            color.mix(0.5).stroke_width(1),
+        );
+        area.draw(&leader)?;
+        let label = clean(&outcomes.workflow, NAME_CHARS);
+        text(
+            area,
+            &label,
+            (left, row - LINE_HEIGHT / 2),
+            14.0,
+            INK,
+            HPos::Left,
+        )?;
+    }
+    Ok(())
+}

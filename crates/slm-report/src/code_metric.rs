@@ -1,0 +1,188 @@
+//! The metrics of a program's code: one table, read by records, by tables of samples and files, and by reports.
+//!
+//! To add a metric, compute it in `slm-metrics` and add a row here: nothing else names it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use slm_metrics::FileMetrics;
+
+/// A metric, and how it is shown.
+#[derive(Debug, Clone, Copy)]
+pub struct CodeMetric {
+    /// Its key in records, in tables of samples and in a report's summary.
+    pub key: &'static str,
+    /// Its value as a record has it.
+    pub json: fn(&ProgramMetrics) -> Value,
+    /// How it is shown.
+    pub shown: Shown,
+}
+
+impl CodeMetric {
+    /// Its value; none where a record has none, or no finite one.
+    pub fn value(&self, program: &ProgramMetrics) -> Option<f64> {
+        (self.json)(program).as_f64()
+    }
+}
+
+/// How a metric is shown.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown {
+    /// Its name in a report.
+    pub label: &'static str,
+    /// Its decimals in a report.
+    pub digits: usize,
+    /// Which programs stand first where the worst do.
+    pub higher_is_better: bool,
+    /// Its place among the columns of a table of samples.
+    pub column: usize,
+    /// Its column in a table of files; none if it has none.
+    pub listed: Option<Listed>,
+    /// Its place among a report's paired differences; none if it is not compared.
+    pub paired: Option<usize>,
+    /// Whether a report shows it task by task.
+    pub by_task: bool,
+}
+
+/// A column in a table of files.
+#[derive(Debug, Clone, Copy)]
+pub struct Listed {
+    /// Its title.
+    pub title: &'static str,
+    /// Its decimals.
+    pub digits: usize,
+    /// What the last row says.
+    pub total: Total,
+}
+
+/// What a table of files says of all files together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Total {
+    /// The sum of what adds up.
+    Sum,
+    /// The mean of an index.
+    Mean,
+}
+
+/// A count that no table singles out.
+const COUNT: Shown = Shown {
+    label: "",
+    digits: 1,
+    higher_is_better: false,
+    column: 0,
+    listed: None,
+    paired: None,
+    by_task: false,
+};
+
+/// Makes the table, and [`ProgramMetrics`] with a field a row.
+macro_rules! code_metrics {
+    ($(
+        $(#[doc = $doc:literal])* $(#[serde($($serde:tt)*)])?
+        $name:ident $key:ident: $kind:ty = $of:expr, $shown:expr;
+    )*) => {
+        /// Static metrics of one program, by radon's definitions.
+        #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct ProgramMetrics {
+            $($(#[doc = $doc])* $(#[serde($($serde)*)])? pub $key: $kind,)*
+        }
+
+        impl From<&FileMetrics> for ProgramMetrics {
+            fn from(file: &FileMetrics) -> Self {
+                $(let $key: fn(&FileMetrics) -> $kind = $of;)*
+                Self { $($key: $key(file),)* }
+            }
+        }
+
+        $(
+            $(#[doc = $doc])*
+            pub const $name: CodeMetric = CodeMetric {
+                key: stringify!($key),
+                json: |program| json!(program.$key),
+                shown: $shown,
+            };
+        )*
+
+        /// Every metric, in the order in which a record has them.
+        pub const CODE_METRICS: &[CodeMetric] = &[$($name),*];
+    };
+}
+
+code_metrics! {
+    /// Lines in all.
+    LOC loc: usize = |file| file.raw.loc, Shown {
+        label: "LOC",
+        column: 5,
+        listed: Some(Listed { title: "LOC", digits: 0, total: Total::Sum }),
+        ..COUNT
+    };
+    /// Logical lines: statements, roughly.
+    LLOC lloc: usize = |file| file.raw.lloc, Shown {
+        label: "LLOC",
+        column: 6,
+        listed: Some(Listed { title: "LLOC", digits: 0, total: Total::Sum }),
+        paired: Some(3),
+        by_task: true,
+        ..COUNT
+    };
+    /// Source lines: neither blank, comment nor docstring.
+    SLOC sloc: usize = |file| file.raw.sloc, Shown { label: "SLOC", column: 7, ..COUNT };
+    /// Comment tokens, those behind code included.
+    COMMENTS comments: usize = |file| file.raw.comments, Shown { label: "comments", column: 8, ..COUNT };
+    /// Lines of strings that stand alone and span several lines.
+    MULTI multi: usize = |file| file.raw.multi, Shown { label: "lines of docstrings", column: 9, ..COUNT };
+    /// Blank lines.
+    BLANK blank: usize = |file| file.raw.blank, Shown { label: "blank lines", column: 10, ..COUNT };
+    /// Lines that hold only a comment or a one-line docstring.
+    SINGLE_COMMENTS single_comments: usize = |file| file.raw.single_comments, Shown {
+        label: "comment lines",
+        column: 11,
+        ..COUNT
+    };
+    /// Total cyclomatic complexity of the module, as it enters the maintainability index.
+    CYCLOMATIC_COMPLEXITY cyclomatic_complexity: f64 = |file| file.cyclomatic_complexity as f64, Shown {
+        label: "CC",
+        digits: 2,
+        column: 3,
+        listed: Some(Listed { title: "CC", digits: 0, total: Total::Sum }),
+        paired: Some(2),
+        by_task: true,
+        ..COUNT
+    };
+    /// Halstead volume, in bits; 0 for a program without operators.
+    HALSTEAD_VOLUME halstead_volume: f64 = |file| file.halstead.total.volume, Shown {
+        label: "Halstead volume V",
+        digits: 0,
+        column: 4,
+        listed: Some(Listed { title: "V", digits: 1, total: Total::Sum }),
+        paired: Some(4),
+        ..COUNT
+    };
+    /// Maintainability index, 0 to 100, of the program as extracted, comments and docstrings included.
+    MAINTAINABILITY_INDEX maintainability_index: f64 = |file| file.maintainability_index, Shown {
+        label: "MI",
+        higher_is_better: true,
+        column: 0,
+        listed: Some(Listed { title: "MI", digits: 2, total: Total::Mean }),
+        paired: Some(0),
+        by_task: true,
+        ..COUNT
+    };
+    /// Maintainability index, 0 to 100, of the same program without comments and docstrings.
+    MI_CODE mi_code: f64 = |file| file.mi_code, Shown {
+        label: "mi_code",
+        higher_is_better: true,
+        column: 1,
+        listed: Some(Listed { title: "mi_code", digits: 2, total: Total::Mean }),
+        paired: Some(1),
+        by_task: true,
+        ..COUNT
+    };
+    /// Logical lines of the same program without comments and docstrings; left out before version 4.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    LLOC_CODE lloc_code: Option<usize> = |file| Some(file.lloc_code), Shown {
+        label: "LLOC of the code",
+        column: 2,
+        ..COUNT
+    };
+}

@@ -1,0 +1,207 @@
+//! The rule that turns an estimate and its interval into a verdict, fixed before any result is seen.
+
+use serde::Serialize;
+use slm_statistics::Interval;
+
+/// Below this many pairs nothing is concluded, and neither below this many that differ: a bootstrap over a handful of
+/// tasks knows no others, and even if all of five differences agree, an exact two-sided test cannot go below
+/// p = 2 / 2^5 = 0.06.
+pub(crate) const MIN_PAIRS: usize = 6;
+
+/// What the data say about an effect that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Conclusion {
+    /// The estimate is at least the effect and its interval lies wholly on that side of 0.
+    Supported,
+    /// The same of MI, but not of `mi_code`: what comments and docstrings add carries it.
+    ByComments,
+    /// Even the interval's better end is short of the effect.
+    NotSupported,
+    /// None of these.
+    Inconclusive,
+}
+
+/// A mean difference and what carries it, in points of its metric.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Evidence {
+    /// Pairs whose values differ; the others say nothing about a direction.
+    pub(crate) differing: usize,
+    pub(crate) estimate: Option<f64>,
+    /// None where the data give none, for example because all differences are equal.
+    pub(crate) interval: Option<Interval>,
+}
+
+impl Evidence {
+    /// The same of a fall as of a rise.
+    fn mirrored(self) -> Self {
+        Self {
+            estimate: self.estimate.map(|estimate| -estimate),
+            interval: self.interval.map(|interval| Interval {
+                low: -interval.high,
+                high: -interval.low,
+            }),
+            ..self
+        }
+    }
+}
+
+impl Conclusion {
+    /// Judges a change against the `effect` that was asked for; a fall that was asked for is negative.
+    ///
+    /// Without an interval, without a width of it, or from fewer than [`MIN_PAIRS`] pairs that differ, nothing is concluded.
+    pub(crate) fn judge(evidence: Evidence, effect: f64) -> Self {
+        if effect < 0.0 {
+            return Self::judge(evidence.mirrored(), -effect);
+        }
+        let Evidence {
+            differing,
+            estimate,
+            interval,
+        } = evidence;
+        let interval = interval.filter(|interval| interval.low < interval.high);
+        match (estimate, interval) {
+            _ if differing < MIN_PAIRS => Self::Inconclusive,
+            (_, Some(interval)) if interval.high < effect => Self::NotSupported,
+            (Some(estimate), Some(interval)) if estimate >= effect && interval.low > 0.0 => {
+                Self::Supported
+            }
+            _ => Self::Inconclusive,
+        }
+    }
+
+    /// The verdict on MI beside that on `mi_code`, the same code without what comments and docstrings add.
+    pub(crate) fn beside_code(self, code: Self) -> Self {
+        match (self, code) {
+            (Self::Supported, code) if code != Self::Supported => Self::ByComments,
+            (own, _) => own,
+        }
+    }
+
+    /// Judges whether a change cost no more than `margin`: supported if the estimate says so, not supported if even the
+    /// interval's better end says that it cost more.
+    pub(crate) fn judge_cost(evidence: Evidence, margin: f64) -> Self {
+        match (evidence.estimate, evidence.interval) {
+            (Some(estimate), _) if estimate >= -margin => Self::Supported,
+            (_, Some(interval)) if evidence.differing >= MIN_PAIRS && interval.high < -margin => {
+                Self::NotSupported
+            }
+            _ => Self::Inconclusive,
+        }
+    }
+
+    /// The verdict on a claim that holds only if all its parts hold.
+    pub(crate) fn all(parts: &[Self]) -> Self {
+        let all_are = |outcome| parts.iter().all(|part| *part == outcome) && !parts.is_empty();
+        if parts.contains(&Self::NotSupported) {
+            Self::NotSupported
+        } else if all_are(Self::Supported) {
+            Self::Supported
+        } else if all_are(Self::ByComments) {
+            Self::ByComments
+        } else {
+            Self::Inconclusive
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Conclusion, Evidence, Interval, MIN_PAIRS};
+
+    fn evidence(estimate: f64, low: f64, high: f64) -> Evidence {
+        Evidence {
+            differing: 40,
+            estimate: Some(estimate),
+            interval: Some(Interval { low, high }),
+        }
+    }
+
+    fn check(estimate: f64, low: f64, high: f64, expected: Conclusion) {
+        let found = Conclusion::judge(evidence(estimate, low, high), 3.0);
+        assert_eq!(found, expected, "{estimate} ({low} to {high})");
+        let fall = Conclusion::judge(evidence(-estimate, -high, -low), -3.0);
+        assert_eq!(fall, expected, "a fall by {estimate} ({low} to {high})");
+    }
+
+    #[test]
+    fn a_large_estimate_clear_of_zero_is_supported() {
+        check(4.0, 0.5, 7.5, Conclusion::Supported);
+        check(3.0, 0.1, 5.9, Conclusion::Supported);
+    }
+
+    #[test]
+    fn an_interval_short_of_the_effect_is_not_supported() {
+        check(1.0, -0.5, 2.9, Conclusion::NotSupported);
+        check(2.0, 1.1, 2.9, Conclusion::NotSupported);
+        check(-9.0, -12.0, -6.0, Conclusion::NotSupported);
+    }
+
+    #[test]
+    fn everything_else_is_inconclusive() {
+        check(4.0, -0.1, 8.1, Conclusion::Inconclusive);
+        check(2.9, 0.1, 5.7, Conclusion::Inconclusive);
+    }
+
+    #[test]
+    fn an_interval_without_width_or_none_concludes_nothing() {
+        check(4.0, 4.0, 4.0, Conclusion::Inconclusive);
+        check(0.0, 0.0, 0.0, Conclusion::Inconclusive);
+        for estimate in [None, Some(0.0), Some(9.0)] {
+            let evidence = Evidence {
+                estimate,
+                interval: None,
+                ..evidence(0.0, 0.0, 0.0)
+            };
+            assert_eq!(Conclusion::judge(evidence, 3.0), Conclusion::Inconclusive);
+        }
+    }
+
+    #[test]
+    fn a_handful_of_pairs_that_differ_concludes_nothing_in_either_direction() {
+        for (estimate, low, high, expected) in [
+            (8.5, 8.0, 9.0, Conclusion::Supported),
+            (0.1, 0.0, 0.4, Conclusion::NotSupported),
+        ] {
+            let of = |differing| Evidence {
+                differing,
+                ..evidence(estimate, low, high)
+            };
+            let few = Conclusion::judge(of(MIN_PAIRS - 1), 3.0);
+            assert_eq!(few, Conclusion::Inconclusive);
+            assert_eq!(Conclusion::judge(of(MIN_PAIRS), 3.0), expected);
+        }
+    }
+
+    #[test]
+    fn mi_without_mi_code_is_by_comments() {
+        use Conclusion::{ByComments, Inconclusive, NotSupported, Supported};
+        assert_eq!(Supported.beside_code(Supported), Supported);
+        assert_eq!(Supported.beside_code(Inconclusive), ByComments);
+        assert_eq!(Supported.beside_code(NotSupported), ByComments);
+        assert_eq!(Inconclusive.beside_code(NotSupported), Inconclusive);
+        assert_eq!(NotSupported.beside_code(Supported), NotSupported);
+    }
+
+    #[test]
+    fn a_cost_within_the_margin_is_no_cost() {
+        let cost = |estimate, low, high| Conclusion::judge_cost(evidence(estimate, low, high), 2.0);
+        assert_eq!(cost(-2.0, -9.0, 5.0), Conclusion::Supported);
+        assert_eq!(cost(-3.0, -9.0, 3.0), Conclusion::Inconclusive);
+        assert_eq!(cost(-6.0, -9.0, -3.0), Conclusion::NotSupported);
+        let none = Conclusion::judge_cost(Evidence::default(), 2.0);
+        assert_eq!(none, Conclusion::Inconclusive);
+    }
+
+    #[test]
+    fn a_claim_in_several_parts_needs_them_all() {
+        use Conclusion::{ByComments, Inconclusive, NotSupported, Supported};
+        assert_eq!(Conclusion::all(&[Supported, Supported]), Supported);
+        assert_eq!(Conclusion::all(&[Supported, Inconclusive]), Inconclusive);
+        assert_eq!(Conclusion::all(&[Supported, NotSupported]), NotSupported);
+        assert_eq!(Conclusion::all(&[ByComments, Inconclusive]), Inconclusive);
+        assert_eq!(Conclusion::all(&[ByComments, NotSupported]), NotSupported);
+        assert_eq!(Conclusion::all(&[ByComments]), ByComments);
+        assert_eq!(Conclusion::all(&[]), Inconclusive);
+    }
+}

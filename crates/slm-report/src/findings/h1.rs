@@ -1,0 +1,176 @@
+//! H1: every adapter against the base model, in maintainability and all that goes with it.
+
+use serde::Serialize;
+use slm_config::HypothesisId;
+
+use super::arm_summary::ArmSummary;
+use super::arms::{ArmSamples, Arms};
+use super::claim::{Claim, metric_of};
+use super::conclusion::Conclusion;
+use super::contrast::{AtEqualLength, Contrast};
+use super::same_text::SameText;
+use super::solved::Solved;
+use crate::plan::Plan;
+use crate::record::RunInfo;
+use crate::sample_metric::{
+    BONUS, BONUS_PARTS, LENGTH_TERM, LLOC_CODE, MI, MI_CODE, PASS_RATE, SUBSETS, paired,
+};
+
+/// What the records say.
+#[derive(Debug, Serialize)]
+pub(crate) struct Comparison {
+    /// Tasks that at least one arm answered.
+    pub(crate) tasks: usize,
+    /// The base model first.
+    pub(crate) arms: Vec<ArmSummary>,
+    /// One entry an adapter.
+    pub(crate) adapters: Vec<AdapterComparison>,
+    /// The same contrasts in the recipe's other workflows: nothing is claimed of them.
+    pub(crate) elsewhere: Vec<Elsewhere>,
+}
+
+/// One adapter against the base model in one of the other workflows.
+#[derive(Debug, Serialize)]
+pub(crate) struct Elsewhere {
+    pub(crate) workflow: String,
+    pub(crate) adapter: String,
+    pub(crate) maintainability_index: Contrast,
+    pub(crate) mi_code: Contrast,
+    pub(crate) pass_rate: Contrast,
+}
+
+impl Elsewhere {
+    fn of_workflow(workflow: &str, arms: &Arms) -> Vec<Self> {
+        let of_adapter = |adapter: &ArmSamples| Self {
+            workflow: workflow.to_owned(),
+            adapter: adapter.name.to_owned(),
+            maintainability_index: Contrast::of_adapter(arms, adapter, &MI),
+            mi_code: Contrast::of_adapter(arms, adapter, &MI_CODE),
+            pass_rate: Contrast::of_adapter(arms, adapter, &PASS_RATE),
+        };
+        arms.adapters.iter().map(of_adapter).collect()
+    }
+}
+
+impl Comparison {
+    /// `arms` are those of the compared workflow, `others` those of the recipe's other ones, by name.
+    pub(crate) fn new(arms: &Arms, others: &[(&str, Arms)], run: &RunInfo) -> Self {
+        Self {
+            tasks: arms.tasks.len(),
+            arms: arms.all().map(|arm| ArmSummary::new(arm, run)).collect(),
+            adapters: arms
+                .adapters
+                .iter()
+                .map(|adapter| AdapterComparison::new(arms, adapter, &run.plan))
+                .collect(),
+            elsewhere: others
+                .iter()
+                .flat_map(|(workflow, arms)| Elsewhere::of_workflow(workflow, arms))
+                .collect(),
+        }
+    }
+}
+
+/// One adapter against the base model.
+#[derive(Debug, Serialize)]
+pub(crate) struct AdapterComparison {
+    pub(crate) name: String,
+    /// What was asked for as a whole: every one of `claims`.
+    pub(crate) outcome: Conclusion,
+    /// One a metric of which an effect was asked for.
+    pub(crate) claims: Vec<Claim>,
+    pub(crate) same_text: SameText,
+    /// One a metric of [`paired`], in its order.
+    pub(crate) paired: Vec<Contrast>,
+    /// One a subset of [`SUBSETS`], in its order.
+    pub(crate) subsets: Vec<SubsetContrasts>,
+    /// MI less `mi_code`: what comments and docstrings add.
+    pub(crate) bonus: Contrast,
+    /// One a part of the bonus, in the order of [`BONUS_PARTS`].
+    pub(crate) bonus_parts: Vec<Contrast>,
+    /// MI and `mi_code`, in this order.
+    pub(crate) at_equal_length: Vec<AtEqualLength>,
+    /// Logical lines of the code without docstrings.
+    pub(crate) code_length: Contrast,
+    /// What `mi_code` owes to them by its own formula.
+    pub(crate) length_term: Contrast,
+    pub(crate) solved: Solved,
+}
+
+impl AdapterComparison {
+    fn new(arms: &Arms, adapter: &ArmSamples, plan: &Plan) -> Self {
+        let paired: Vec<Contrast> = paired()
+            .iter()
+            .map(|metric| Contrast::of_adapter(arms, adapter, metric))
+            .collect();
+        let mut claims: Vec<Claim> = plan
+            .declared(HypothesisId::H1)
+            .filter_map(|declared| {
+                let key = metric_of(declared).key;
+                let found = paired.iter().find(|contrast| contrast.metric == key)?;
+                Some(Claim::new(
+                    declared,
+                    format!("{} less base", adapter.name),
+                    found,
+                ))
+            })
+            .collect();
+        // The second of [`paired`].
+        let code = &paired[1];
+        let of_code = claims.iter().find(|claim| claim.metric == MI_CODE.key);
+        let of_code = of_code.map(|claim| claim.effect);
+        for claim in claims.iter_mut().filter(|claim| claim.metric == MI.key) {
+            let effect = of_code.unwrap_or(claim.effect);
+            let code = Conclusion::judge(code.evidence(MI_CODE.scale), effect);
+            claim.outcome = claim.outcome.beside_code(code);
+        }
+        let outcomes: Vec<Conclusion> = claims.iter().map(|claim| claim.outcome).collect();
+        Self {
+            name: adapter.name.to_owned(),
+            outcome: Conclusion::all(&outcomes),
+            claims,
+            same_text: SameText::new(&arms.tasks, &arms.base, adapter),
+            paired,
+            subsets: SUBSETS
+                .iter()
+                .map(|subset| SubsetContrasts {
+                    subset: subset.key,
+                    contrasts: subset
+                        .metrics
+                        .each_ref()
+                        .map(|metric| Contrast::of_adapter(arms, adapter, metric)),
+                })
+                .collect(),
+            at_equal_length: [MI, MI_CODE]
+                .iter()
+                .map(|metric| AtEqualLength::new(arms, adapter, metric))
+                .collect(),
+            bonus: Contrast::of_adapter(arms, adapter, &BONUS),
+            bonus_parts: BONUS_PARTS
+                .iter()
+                .map(|part| Contrast::of_adapter(arms, adapter, part))
+                .collect(),
+            code_length: Contrast::of_adapter(arms, adapter, &LLOC_CODE),
+            length_term: Contrast::of_adapter(arms, adapter, &LENGTH_TERM),
+            solved: Solved::new(&arms.tasks, &arms.base, adapter),
+        }
+    }
+
+    /// The rise of MI that was asked for, if one was.
+    pub(crate) fn effect_on_mi(&self) -> Option<f64> {
+        let of_mi = self.claims.iter().find(|claim| claim.metric == MI.key);
+        of_mi.map(|claim| claim.effect)
+    }
+
+    /// The paired differences of MI, the first of [`paired`].
+    pub(crate) fn mi(&self) -> &Contrast {
+        &self.paired[0]
+    }
+}
+
+/// MI and `mi_code` on one subset of the samples.
+#[derive(Debug, Serialize)]
+pub(crate) struct SubsetContrasts {
+    pub(crate) subset: &'static str,
+    pub(crate) contrasts: [Contrast; 2],
+}

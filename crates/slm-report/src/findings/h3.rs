@@ -1,0 +1,140 @@
+//! H3: do several agents pass more tests than one that reflects?
+//!
+//! Both get the same budget, and both may run programs. Beside the deciding contrast stand those that explain it: what
+//! running programs gives, what roles give without it, and what the same budget gives to plain repetition.
+
+use serde::Serialize;
+use slm_config::{HypothesisId, Workflow, WorkflowPair};
+
+use super::arm_summary::{Rate, metric_mean};
+use super::arms::{ArmSamples, tasks_of};
+use super::claim::Claim;
+use super::contrast::Contrast;
+use super::same_text::SameText;
+use super::solved::Solved;
+use crate::record::{RunInfo, SampleRecord};
+use crate::sample_metric::{COMPLETION_TOKENS, PASS_RATE, TESTS_PASSED};
+
+/// What the records say.
+#[derive(Debug, Serialize)]
+pub(crate) struct CollaborationFindings {
+    pub(crate) arm: String,
+    /// Tasks that at least one workflow answered.
+    pub(crate) tasks: usize,
+    /// In the plan's order.
+    pub(crate) workflows: Vec<WorkflowSummary>,
+    /// The deciding contrast first; those without a task in common are left out.
+    pub(crate) contrasts: Vec<WorkflowContrast>,
+    /// None if no effect was asked for.
+    pub(crate) claim: Option<Claim>,
+}
+
+/// What one workflow achieved.
+#[derive(Debug, Serialize)]
+pub(crate) struct WorkflowSummary {
+    pub(crate) workflow: String,
+    pub(crate) samples: usize,
+    pub(crate) pass_rate: Rate,
+    pub(crate) tests_passed_share: Option<f64>,
+    /// Mean over tasks.
+    pub(crate) completion_tokens: Option<f64>,
+}
+
+/// One workflow less another.
+#[derive(Debug, Serialize)]
+pub(crate) struct WorkflowContrast {
+    pub(crate) workflow: String,
+    pub(crate) less: String,
+    /// What it tells.
+    pub(crate) tells: &'static str,
+    pub(crate) pass_rate: Contrast,
+    pub(crate) tests_passed: Contrast,
+    pub(crate) completion_tokens: Contrast,
+    pub(crate) solved: Solved,
+    pub(crate) same_text: SameText,
+}
+
+impl CollaborationFindings {
+    /// None if the run does not ask for it.
+    pub(crate) fn new(records: &[SampleRecord], run: &RunInfo) -> Option<Self> {
+        let plan = run.plan.collaboration.as_ref()?;
+        let seed = run.statistics_seed();
+        let own: Vec<&SampleRecord> = records
+            .iter()
+            .filter(|record| record.arm == plan.arm && record.decoding == run.plan.reference)
+            .filter(|record| plan.workflows.iter().any(|w| w.name() == record.workflow))
+            .collect();
+        let tasks = tasks_of(&own);
+        let arm_of = |workflow: Workflow| {
+            let of_workflow = own
+                .iter()
+                .filter(|record| record.workflow == workflow.name());
+            ArmSamples::new(workflow.name(), of_workflow.copied())
+        };
+        let contrasts: Vec<WorkflowContrast> = Workflow::contrasts()
+            .into_iter()
+            .map(|WorkflowPair { of, less, tells }| {
+                WorkflowContrast::new(&tasks, &arm_of(less), &arm_of(of), tells, seed)
+            })
+            .collect();
+        let claim = run.plan.declared(HypothesisId::H3).next().map(|declared| {
+            let found = &contrasts[0];
+            let name = format!("{} less {}", found.workflow, found.less);
+            let mut claim = Claim::new(declared, name, &found.pass_rate);
+            if let Some(p) = found.solved.mcnemar_p {
+                (claim.test, claim.p) = ("exact McNemar", Some(p));
+            }
+            claim
+        });
+        Some(Self {
+            arm: plan.arm.clone(),
+            tasks: tasks.len(),
+            workflows: plan
+                .workflows
+                .iter()
+                .map(|&workflow| WorkflowSummary::new(&arm_of(workflow), seed))
+                .collect(),
+            contrasts: contrasts
+                .into_iter()
+                .enumerate()
+                .filter(|(at, contrast)| *at == 0 || contrast.pass_rate.n > 0)
+                .map(|(_, contrast)| contrast)
+                .collect(),
+            claim,
+        })
+    }
+}
+
+impl WorkflowSummary {
+    fn new(arm: &ArmSamples, seed: u64) -> Self {
+        Self {
+            workflow: arm.name.to_owned(),
+            samples: arm.samples().count(),
+            pass_rate: Rate::new(arm, seed, |_| true, SampleRecord::passed),
+            tests_passed_share: metric_mean(arm, &TESTS_PASSED),
+            completion_tokens: metric_mean(arm, &COMPLETION_TOKENS),
+        }
+    }
+}
+
+impl WorkflowContrast {
+    fn new(
+        tasks: &[&str],
+        less: &ArmSamples,
+        workflow: &ArmSamples,
+        tells: &'static str,
+        seed: u64,
+    ) -> Self {
+        let contrast = |metric| Contrast::new(tasks, less, workflow, metric, seed);
+        Self {
+            workflow: workflow.name.to_owned(),
+            less: less.name.to_owned(),
+            tells,
+            pass_rate: contrast(&PASS_RATE),
+            tests_passed: contrast(&TESTS_PASSED),
+            completion_tokens: contrast(&COMPLETION_TOKENS),
+            solved: Solved::new(tasks, less, workflow),
+            same_text: SameText::new(tasks, less, workflow),
+        }
+    }
+}

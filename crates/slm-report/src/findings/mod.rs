@@ -1,0 +1,84 @@
+//! What the records say about each question that the run asks: every number computed once.
+
+pub(crate) mod arm_summary;
+pub(crate) mod arms;
+pub(crate) mod cell_summary;
+pub(crate) mod claim;
+pub(crate) mod conclusion;
+pub(crate) mod contrast;
+pub(crate) mod h1;
+pub(crate) mod h2;
+pub(crate) mod h3;
+mod same_text;
+mod solved;
+
+use serde::Serialize;
+
+use crate::record::{RunInfo, SampleRecord};
+
+use arms::Arms;
+use claim::{Claim, adjust_for_the_family};
+use h1::Comparison;
+use h2::SweepFindings;
+use h3::CollaborationFindings;
+
+/// One entry a question; none where the run does not ask it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Findings {
+    #[serde(rename = "h1")]
+    pub(crate) comparison: Option<Comparison>,
+    #[serde(rename = "h2")]
+    pub(crate) sweep: Option<SweepFindings>,
+    #[serde(rename = "h3")]
+    pub(crate) collaboration: Option<CollaborationFindings>,
+}
+
+impl Findings {
+    /// Answers the questions of the run. `arms` are those of the compared workflow, `others` those of the recipe's other
+    /// ones, by name.
+    pub(crate) fn new(
+        run: &RunInfo,
+        records: &[SampleRecord],
+        arms: &Arms,
+        others: &[(&str, Arms)],
+    ) -> Self {
+        let is_compared = run.plan.compared_workflow().is_some();
+        let findings = Self {
+            comparison: is_compared.then(|| Comparison::new(arms, others, run)),
+            sweep: SweepFindings::new(records, run),
+            collaboration: CollaborationFindings::new(records, run),
+        };
+        findings.adjusted()
+    }
+
+    /// Corrects the p-values of all claims together.
+    fn adjusted(mut self) -> Self {
+        let h1 = self
+            .comparison
+            .iter_mut()
+            .flat_map(|found| &mut found.adapters);
+        let h1 = h1.flat_map(|adapter| &mut adapter.claims);
+        let h2 = self
+            .sweep
+            .iter_mut()
+            .filter_map(|found| found.claim.as_mut());
+        let h3 = self
+            .collaboration
+            .iter_mut()
+            .filter_map(|found| found.claim.as_mut());
+        adjust_for_the_family(h1.chain(h2).chain(h3).collect());
+        self
+    }
+
+    /// All claims, in the order of the hypotheses.
+    pub(crate) fn claims(&self) -> impl Iterator<Item = &Claim> {
+        let h1 = self.comparison.iter().flat_map(|found| &found.adapters);
+        let h1 = h1.flat_map(|adapter| &adapter.claims);
+        let h2 = self.sweep.iter().filter_map(|found| found.claim.as_ref());
+        let h3 = self
+            .collaboration
+            .iter()
+            .filter_map(|found| found.claim.as_ref());
+        h1.chain(h2).chain(h3)
+    }
+}

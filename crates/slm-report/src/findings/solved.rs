@@ -1,0 +1,45 @@
+//! Which side of a comparison solved how many tasks.
+
+use serde::Serialize;
+use slm_statistics::exact_mcnemar;
+
+use super::arms::{ArmSamples, pairs};
+use crate::sample_metric::PASS_RATE;
+
+/// Tasks by which side solved them, a task counting as solved if all its samples pass; only tasks that both answered.
+#[derive(Debug, Serialize)]
+pub(crate) struct Solved {
+    pub(crate) tasks: usize,
+    pub(crate) both: usize,
+    pub(crate) reference_only: usize,
+    pub(crate) other_only: usize,
+    /// Exact test of the tasks that one side alone solved; none if there are none, and unless each task has one sample a
+    /// side.
+    pub(crate) mcnemar_p: Option<f64>,
+}
+
+impl Solved {
+    pub(crate) fn new(tasks: &[&str], reference: &ArmSamples, other: &ArmSamples) -> Self {
+        let pairs = pairs(tasks, reference, other, &PASS_RATE);
+        let count = |first: bool, second: bool| {
+            let solved = |rate: f64| rate >= 1.0;
+            pairs
+                .iter()
+                .filter(|(_, pair)| (solved(pair.base), solved(pair.adapter)) == (first, second))
+                .count()
+        };
+        let (reference_only, other_only) = (count(true, false), count(false, true));
+        let single = pairs
+            .iter()
+            .all(|(task, _)| reference.of_task(task).len() == 1 && other.of_task(task).len() == 1);
+        Self {
+            tasks: pairs.len(),
+            both: count(true, true),
+            reference_only,
+            other_only,
+            mcnemar_p: single
+                .then(|| exact_mcnemar(reference_only, other_only))
+                .flatten(),
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Strings as safe pieces of GitHub Markdown: text, names and code.
+//!
+//! Programs and completions are written by a model, and names by whoever named a file: none of them may end a
+//! table, a fence or a `<details>` block, become HTML, or hide characters.
+
+use std::fmt::Write as _;
+
+/// A longer name is cut.
+const NAME_CHARS: usize = 120;
+
+/// Longer lines of code are cut: a report is read, and records keep the whole text.
+const CODE_LINE_CHARS: usize = 120;
+
+/// Further lines of code are left out.
+const CODE_LINES: usize = 60;
+
+/// Plain text, safe in paragraphs, headings, table cells and HTML blocks. What is no Markdown where it stands stays as
+/// it is, such as the underscore in `snake_case`.
+pub(crate) fn text(text: &str) -> String {
+    let mut escaped = String::new();
+    let mut before = None;
+    let mut letters = text.chars().map(visible).peekable();
+    while let Some(c) = letters.next() {
+        let in_word = |c: Option<&char>| c.is_some_and(|c| c.is_alphanumeric());
+        let is_markup = match c {
+            '_' => !(in_word(before.as_ref()) && in_word(letters.peek())),
+            // A quotation, a list, a line under a heading; a link.
+            '>' | '-' | '+' | '=' => before.is_none(),
+            ':' => letters.peek() == Some(&'/'),
+            c => "\\`*|<[]&~#$".contains(c),
+        };
+        if is_markup {
+            push_entity(&mut escaped, c);
+        } else {
+            escaped.push(c);
+        }
+        before = Some(c);
+    }
+    escaped
+}
+
+/// An entity is never Markdown, wherever it stands.
+fn push_entity(text: &mut String, c: char) {
+    // Writing to a string cannot fail.
+    let _ = write!(text, "&#{};", u32::from(c));
+}
+
+/// A name as inline code, safe inside table cells and HTML blocks.
+pub(crate) fn name(text: &str) -> String {
+    let shown: String = cut(text, NAME_CHARS).chars().map(visible).collect();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./+:=,() ".contains(c);
+    if shown.chars().all(plain) && shown.trim() == shown && !shown.is_empty() {
+        return format!("`{shown}`");
+    }
+    let mut escaped = String::new();
+    for c in shown.chars() {
+        if c.is_ascii_punctuation() {
+            push_entity(&mut escaped, c);
+        } else {
+            escaped.push(c);
+        }
+    }
+    format!("<code>{escaped}</code>")
+}
+
+/// A path or a command as inline code, safe inside table cells.
+pub(crate) fn code(text: &str) -> String {
+    let shown = line(text).replace('`', "'").replace('|', "\\|");
+    format!("`{shown}`")
+}
+
+/// Text whose parts between backticks are code.
+pub(crate) fn prose(mixed: &str) -> String {
+    let parts = mixed.split('`').enumerate();
+    let shown = parts.map(|(at, part)| if at % 2 == 0 { text(part) } else { code(part) });
+    shown.collect()
+}
+
+/// One line of an indented code block.
+pub(crate) fn line(text: &str) -> String {
+    text.chars().map(visible).collect()
+}
+
+/// A fenced code block, cut to a readable size.
+pub(crate) fn code_block(language: &str, text: &str) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut body: Vec<String> = lines
+        .iter()
+        .take(CODE_LINES)
+        .map(|line| {
+            cut(line, CODE_LINE_CHARS)
+                .chars()
+                .map(visible_in_code)
+                .collect()
+        })
+        .collect();
+    if lines.len() > CODE_LINES {
+        body.push(format!("… ({} more lines)", lines.len() - CODE_LINES));
+    }
+    fenced(language, &body.join("\n"))
+}
+
+/// A fenced code block with every line of `text`, for what is to be copied.
+pub(crate) fn whole_code_block(language: &str, text: &str) -> String {
+    let shown: String = text
+        .trim_end()
+        .lines()
+        .map(|line| {
+            line.chars()
+                .map(visible_in_code)
+                .chain(['\n'])
+                .collect::<String>()
+        })
+        .collect();
+    fenced(language, shown.trim_end())
+}
+
+/// A fence is closed by a run of backticks as long as its own: ours is longer than any inside.
+fn fenced(language: &str, body: &str) -> String {
+    let longest = body.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest.max(2) + 1);
+    format!("{fence}{language}\n{body}\n{fence}\n")
+}
+
+fn cut(text: &str, limit: usize) -> String {
+    let chars = text.chars().count();
+    if chars <= limit {
+        return text.to_owned();
+    }
+    let start: String = text.chars().take(limit).collect();
+    format!("{start}… (+{} characters)", chars - limit)
+}
+
+/// Control and direction characters as a replacement character: unseen they could reorder or hide text.
+fn visible(c: char) -> char {
+    let reorders =
+        matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let breaks = matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}');
+    if c.is_control() || reorders || breaks {
+        '\u{fffd}'
+    } else {
+        c
+    }
+}
+
+fn visible_in_code(c: char) -> char {
+    if c == '\t' { c } else { visible(c) }
+}
+
+/// A name as HTML, for places where Markdown is not read.
+pub(crate) fn html_name(text: &str) -> String {
+    let shown = name(text);
+    match shown
+        .strip_prefix('`')
+        .and_then(|rest| rest.strip_suffix('`'))
+    {
+        Some(plain) => format!("<code>{plain}</code>"),
+        None => shown,
+    }
+}

@@ -1,0 +1,566 @@
+//! What the templates of a report's page show: the findings, and what of run and records stands beside them.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use slm_artifacts::{StopReason, Verdict};
+use slm_config::Workflow;
+use slm_statistics::{POWER, RESAMPLES, minimal_detectable_rate_difference};
+
+use crate::findings::Findings;
+use crate::findings::arms::{ArmSamples, Arms};
+use crate::findings::cell_summary::CellSummary;
+use crate::findings::claim::Claim;
+use crate::findings::conclusion::MIN_PAIRS;
+use crate::findings::h3::CollaborationFindings;
+use crate::markdown;
+use crate::record::{RECORD_VERSION, RunInfo, SampleRecord};
+use crate::sample_metric::{MI, MI_CODE, SampleMetric, by_task};
+
+/// The page and its sections.
+const TEMPLATES: [(&str, &str); 9] = [
+    ("report", include_str!("templates/report.md.jinja")),
+    ("headline", include_str!("templates/headline.md.jinja")),
+    ("h1", include_str!("templates/h1.md.jinja")),
+    ("h2", include_str!("templates/h2.md.jinja")),
+    ("h3", include_str!("templates/h3.md.jinja")),
+    ("cells", include_str!("templates/cells.md.jinja")),
+    ("threats", include_str!("templates/threats.md.jinja")),
+    ("rerun", include_str!("templates/rerun.md.jinja")),
+    ("phrases", include_str!("templates/phrases.md.jinja")),
+];
+
+/// Most rises, and most falls, that are shown as programs side by side.
+const MOST_EXAMPLES: usize = 5;
+
+/// Below this many pairs an interval is a rough guide only.
+const FEW_PAIRS: usize = 20;
+
+/// A benchmark by its name here, and the published pass@1 in percent of the models in [`PUBLISHED_MODELS`].
+const PUBLISHED: [(&str, [f64; 2]); 3] = [
+    ("humaneval", [43.9, 70.7]),
+    ("humaneval+", [36.6, 66.5]),
+    ("mbpp+", [58.6, 59.4]),
+];
+
+const PUBLISHED_MODELS: [&str; 2] = ["Qwen2.5-Coder-1.5B", "Qwen2.5-Coder-1.5B-Instruct"];
+
+/// The whole page as GitHub Markdown.
+pub(crate) fn render(
+    run: &RunInfo,
+    records: &[SampleRecord],
+    arms: &Arms,
+    findings: &Findings,
+    cells: &[CellSummary],
+) -> String {
+    markdown::render(&TEMPLATES, &Page::new(run, records, arms, findings, cells))
+}
+
+/// All that the templates show.
+#[derive(Serialize)]
+struct Page<'a> {
+    run: &'a RunInfo,
+    /// Answers that the finished run has.
+    n_answers: usize,
+    statistics_seed: u64,
+    /// The quantities that contrasts and claims name by their keys.
+    metrics: BTreeMap<&'static str, SampleMetric>,
+    claims: Vec<&'a Claim>,
+    /// Whether a hypothesis has several claims about one contrast.
+    several_claims: bool,
+    #[serde(flatten)]
+    findings: &'a Findings,
+    /// One an adapter of H1, in its order.
+    adapters: Vec<AdapterTasks<'a>>,
+    /// The keys of the metrics in [`TaskRow::values`].
+    task_metrics: Vec<&'static str>,
+    detectable_rate_difference: Option<f64>,
+    cells: Vec<CellRow<'a>>,
+    published: Option<Published>,
+    records: RecordCounts,
+    min_pairs: usize,
+    few_pairs: usize,
+    power: f64,
+    resamples: usize,
+}
+
+impl<'a> Page<'a> {
+    fn new(
+        run: &'a RunInfo,
+        records: &'a [SampleRecord],
+        arms: &'a Arms,
+        findings: &'a Findings,
+        cells: &'a [CellSummary],
+    ) -> Self {
+        let claims: Vec<&Claim> = findings.claims().collect();
+        let same = |a: &Claim, b: &Claim| a.hypothesis == b.hypothesis && a.contrast == b.contrast;
+        let mut earlier = claims.iter().enumerate();
+        Self {
+            run,
+            n_answers: run.n_answers(),
+            statistics_seed: run.statistics_seed(),
+            metrics: SampleMetric::all()
+                .map(|metric| (metric.key, metric))
+                .collect(),
+            several_claims: earlier
+                .any(|(at, claim)| claims[..at].iter().any(|other| same(claim, other))),
+            claims,
+            findings,
+            adapters: arms
+                .adapters
+                .iter()
+                .map(|adapter| AdapterTasks::new(arms, adapter))
+                .collect(),
+            task_metrics: by_task().iter().map(|metric| metric.key).collect(),
+            detectable_rate_difference: findings
+                .collaboration
+                .as_ref()
+                .and_then(detectable_rate_difference),
+            cells: cells.iter().map(CellRow::new).collect(),
+            published: Published::new(run, records),
+            records: RecordCounts::new(records),
+            min_pairs: MIN_PAIRS,
+            few_pairs: FEW_PAIRS,
+            power: POWER,
+            resamples: RESAMPLES,
+        }
+    }
+}
+
+/// One adapter beside the base model, task by task.
+#[derive(Serialize)]
+struct AdapterTasks<'a> {
+    name: &'a str,
+    examples: Vec<Example<'a>>,
+    /// Any task that both answered, shown where there is no example.
+    unparsed: Option<Unparsed<'a>>,
+    tasks: Vec<TaskRow<'a>>,
+}
+
+impl<'a> AdapterTasks<'a> {
+    fn new(arms: &'a Arms, adapter: &'a ArmSamples) -> Self {
+        let first = |task: &&str| {
+            let base = *arms.base.of_task(task).first()?;
+            Some((base, *adapter.of_task(task).first()?))
+        };
+        Self {
+            name: adapter.name,
+            examples: examples(arms.tasks.iter().filter_map(first)),
+            unparsed: (arms.tasks.iter().find_map(first)).map(|(base, adapter)| Unparsed {
+                task: &base.task_id,
+                base: &base.completion,
+                adapter: &adapter.completion,
+            }),
+            tasks: arms
+                .tasks
+                .iter()
+                .map(|task| TaskRow::new(task, &arms.base, adapter))
+                .collect(),
+        }
+    }
+}
+
+/// Both arms' programs for one task.
+#[derive(Clone, Serialize)]
+struct Example<'a> {
+    /// `Rise`, `Fall`, or `Middle of the others`.
+    kind: &'static str,
+    /// Counts the rises and the falls from 1.
+    number: Option<usize>,
+    task: &'a str,
+    base: ExampleSide<'a>,
+    adapter: ExampleSide<'a>,
+    difference: f64,
+    mi_code_difference: Option<f64>,
+}
+
+#[derive(Clone, Serialize)]
+struct ExampleSide<'a> {
+    mi: Option<f64>,
+    verdict: Verdict,
+    program: &'a str,
+}
+
+/// Both arms' completions of one task, as the model wrote them.
+#[derive(Serialize)]
+struct Unparsed<'a> {
+    task: &'a str,
+    base: &'a str,
+    adapter: &'a str,
+}
+
+/// The extremes of MI's difference, the largest first, and of the other tasks the one in the middle.
+fn examples<'a>(
+    pairs: impl Iterator<Item = (&'a SampleRecord, &'a SampleRecord)>,
+) -> Vec<Example<'a>> {
+    let side = |record: &'a SampleRecord| ExampleSide {
+        mi: MI.of(record),
+        verdict: record.verdict,
+        program: &record.program,
+    };
+    let difference = |metric: &SampleMetric, base, adapter| -> Option<f64> {
+        Some(metric.of(adapter)? - metric.of(base)?)
+    };
+    let mut rest: Vec<Example> = pairs
+        .filter_map(|(base, adapter)| {
+            Some(Example {
+                kind: "Middle of the others",
+                number: None,
+                task: &base.task_id,
+                base: side(base),
+                adapter: side(adapter),
+                difference: difference(&MI, base, adapter)?,
+                mi_code_difference: difference(&MI_CODE, base, adapter),
+            })
+        })
+        .collect();
+    // Largest rise first.
+    rest.sort_by(|a, b| b.difference.total_cmp(&a.difference));
+    let most = || rest.iter().take(MOST_EXAMPLES);
+    let n_rises = most().filter(|example| example.difference > 0.0).count();
+    let mut falls = rest.split_off(n_rises);
+    let n_falls = falls.iter().rev().take(MOST_EXAMPLES);
+    let n_falls = n_falls.filter(|example| example.difference < 0.0).count();
+    let middle: Vec<Example> = falls.drain(..falls.len() - n_falls).collect();
+    let numbered = |kind: &'static str, of: Vec<Example<'a>>| {
+        let named = move |(at, example)| Example {
+            kind,
+            number: Some(at + 1),
+            ..example
+        };
+        of.into_iter().enumerate().map(named)
+    };
+    let middle = middle.get(middle.len() / 2).cloned();
+    falls.reverse();
+    numbered("Rise", rest)
+        .chain(numbered("Fall", falls))
+        .chain(middle)
+        .collect()
+}
+
+/// A task in the table of all tasks.
+#[derive(Serialize)]
+struct TaskRow<'a> {
+    task: &'a str,
+    base: Answers,
+    adapter: Answers,
+    /// One a metric of [`by_task`].
+    values: Vec<TaskValues>,
+}
+
+/// What became of one arm's samples of a task.
+#[derive(Serialize)]
+struct Answers {
+    samples: usize,
+    passed: usize,
+    /// The following three are those of the first sample.
+    verdict: Option<Verdict>,
+    tests_passed: usize,
+    tests_total: usize,
+}
+
+/// A metric of a task.
+#[derive(Serialize)]
+struct TaskValues {
+    base: Shown,
+    adapter: Shown,
+    difference: Shown,
+}
+
+/// A value with the decimals that it needs.
+#[derive(Serialize)]
+struct Shown {
+    value: Option<f64>,
+    digits: usize,
+}
+
+impl Shown {
+    /// An index has one decimal; a count has one only where it is an average.
+    fn new(metric: &SampleMetric, value: Option<f64>) -> Self {
+        let is_index = [MI.key, MI_CODE.key].contains(&metric.key);
+        let digits = usize::from(is_index || value.is_some_and(|value| value.fract() != 0.0));
+        Self { value, digits }
+    }
+}
+
+impl<'a> TaskRow<'a> {
+    fn new(task: &'a str, base: &ArmSamples, adapter: &ArmSamples) -> Self {
+        let metrics = by_task();
+        let values = metrics.iter().map(|metric| {
+            let [base, adapter] = [base, adapter].map(|arm| arm.task_value(task, metric));
+            let difference = base.zip(adapter).map(|(base, adapter)| adapter - base);
+            TaskValues {
+                base: Shown::new(metric, base),
+                adapter: Shown::new(metric, adapter),
+                difference: Shown::new(metric, difference),
+            }
+        });
+        Self {
+            task,
+            values: values.collect(),
+            base: Answers::new(base.of_task(task)),
+            adapter: Answers::new(adapter.of_task(task)),
+        }
+    }
+}
+
+impl Answers {
+    fn new(samples: &[&SampleRecord]) -> Self {
+        let first = samples.first();
+        Self {
+            samples: samples.len(),
+            passed: samples.iter().filter(|sample| sample.passed()).count(),
+            verdict: first.map(|sample| sample.verdict),
+            tests_passed: first.map_or(0, |sample| sample.tests_passed),
+            tests_total: first.map_or(0, |sample| sample.tests_total),
+        }
+    }
+}
+
+/// The smallest difference in pass rate that the deciding contrast of H3 detects.
+fn detectable_rate_difference(found: &CollaborationFindings) -> Option<f64> {
+    let solved = &found.contrasts.first()?.solved;
+    let discordant = (solved.reference_only + solved.other_only) as f64;
+    minimal_detectable_rate_difference(discordant / solved.tasks.max(1) as f64, solved.tasks)
+}
+
+/// A cell, and why its workflow ended, in words.
+#[derive(Serialize)]
+struct CellRow<'a> {
+    #[serde(flatten)]
+    summary: &'a CellSummary,
+    ended: Vec<(&'static str, usize)>,
+}
+
+impl<'a> CellRow<'a> {
+    fn new(summary: &'a CellSummary) -> Self {
+        let in_words = |(reason, &count): (&StopReason, &usize)| (reason.text(), count);
+        Self {
+            ended: summary.stops.iter().map(in_words).collect(),
+            summary,
+        }
+    }
+}
+
+/// What others report on the same benchmarks, beside what this run found.
+#[derive(Serialize)]
+struct Published {
+    benchmarks: Vec<&'static str>,
+    /// A model, and its pass@1 in percent on each benchmark.
+    models: Vec<(&'static str, Vec<f64>)>,
+    /// The same of a cell of this run; none where it has no sample.
+    cells: Vec<(String, Vec<Option<f64>>)>,
+}
+
+impl Published {
+    /// None if no benchmark of the run has published scores.
+    fn new(run: &RunInfo, records: &[SampleRecord]) -> Option<Self> {
+        let known: Vec<(&str, [f64; 2])> = PUBLISHED
+            .into_iter()
+            .filter(|(benchmark, _)| run.benchmarks.iter().any(|of| of.name == *benchmark))
+            .collect();
+        let models = PUBLISHED_MODELS.iter().enumerate().map(|(at, model)| {
+            let scores = known.iter().map(|(_, scores)| scores[at]);
+            (*model, scores.collect())
+        });
+        let cells = run.plan.cells.iter().filter(|cell| {
+            cell.workflow == Workflow::Single && cell.decoding == run.plan.reference
+        });
+        let cells = cells.map(|cell| {
+            let of_cell = |record: &&SampleRecord| {
+                record.arm == cell.arm
+                    && record.workflow == cell.workflow.name()
+                    && record.decoding == cell.decoding
+            };
+            let rates = known.iter().map(|(benchmark, _)| {
+                let samples = records.iter().filter(of_cell);
+                let samples: Vec<_> = samples.filter(|of| of.benchmark == *benchmark).collect();
+                let passed = samples.iter().filter(|sample| sample.passed()).count();
+                (!samples.is_empty()).then(|| passed as f64 * 100.0 / samples.len() as f64)
+            });
+            (cell.label(run.plan.reference), rates.collect())
+        });
+        (!known.is_empty()).then(|| Self {
+            benchmarks: known.iter().map(|(benchmark, _)| *benchmark).collect(),
+            models: models.collect(),
+            cells: cells.collect(),
+        })
+    }
+}
+
+/// Records by what threatens a conclusion from them.
+#[derive(Serialize)]
+struct RecordCounts {
+    all: usize,
+    /// Requests that were made again.
+    retries: usize,
+    /// Tokens counted here and not by a server.
+    estimated: usize,
+    /// Recorded by an earlier version.
+    earlier: usize,
+    timeout: usize,
+    memory: usize,
+    output_limit: usize,
+    violation: usize,
+}
+
+impl RecordCounts {
+    fn new(records: &[SampleRecord]) -> Self {
+        let count = |of: &dyn Fn(&SampleRecord) -> bool| records.iter().filter(|r| of(r)).count();
+        let ended = |verdict| count(&|record| record.verdict == verdict);
+        Self {
+            all: records.len(),
+            retries: records.iter().map(|record| record.retries).sum(),
+            estimated: count(&|record| record.tokens_estimated),
+            earlier: count(&|record| record.version < RECORD_VERSION),
+            timeout: ended(Verdict::Timeout),
+            memory: ended(Verdict::Memory),
+            output_limit: ended(Verdict::OutputLimit),
+            violation: ended(Verdict::Violation),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pulldown_cmark::{Event, Options, Parser};
+    use serde_json::Value;
+    use slm_artifacts::Verdict;
+    use slm_hub::{Kind, Provenance};
+
+    use super::{Page, TEMPLATES};
+    use crate::findings::Findings;
+    use crate::findings::arms::Arms;
+    use crate::synthetic::{records_of_cells, run_of, sample, unparsable};
+    use crate::{
+        ContaminationSearch, EndpointInfo, Experiment, RunInfo, SampleRecord, ServedModel,
+        ShardInfo, markdown,
+    };
+
+    /// Every character that means something to Markdown, in a heading, a list, a link, and after a break.
+    const HOSTILE: &str = "# a|b `c`\n# <d> *e* _f_ [g](h) - i";
+
+    /// Fields by which templates look something up, and do not print.
+    const KEYS: [&str; 4] = ["metric", "subset", "experiment", "task_metrics"];
+
+    /// The page with `text` in place of every string.
+    fn page(run: &RunInfo, records: &[SampleRecord], text: &str) -> String {
+        let compared: Vec<&SampleRecord> = records.iter().collect();
+        let arms = Arms::new(&compared, run);
+        let findings = Findings::new(run, records, &arms, &[("codet", Arms::new(&compared, run))]);
+        let cells = crate::findings::cell_summary::summaries(records, run);
+        let page = Page::new(run, records, &arms, &findings, &cells);
+        let mut context = serde_json::to_value(&page).expect("a context");
+        replace(&mut context, text);
+        markdown::render(&TEMPLATES, &context)
+    }
+
+    fn replace(value: &mut Value, text: &str) {
+        match value {
+            Value::String(string) => text.clone_into(string),
+            Value::Array(items) => items.iter_mut().for_each(|item| replace(item, text)),
+            Value::Object(fields) => {
+                let fields = fields.iter_mut();
+                fields
+                    .filter(|(key, _)| !KEYS.contains(&key.as_str()))
+                    .for_each(|(_, field)| replace(field, text));
+            }
+            _ => {}
+        }
+    }
+
+    /// What a page consists of, without its words; code is code, as Markdown or as HTML.
+    fn skeleton(page: &str) -> Vec<String> {
+        let tags = |html: &str| -> Vec<String> {
+            let tags = html
+                .split('<')
+                .skip(1)
+                .filter_map(|tag| tag.split_once('>'));
+            let tags = tags.map(|(tag, _)| tag.to_owned());
+            tags.filter(|tag| tag != "/code").collect()
+        };
+        let parts = Parser::new_ext(page, Options::ENABLE_TABLES).map(|event| match event {
+            Event::Start(tag) => vec![format!("{tag:?}")],
+            Event::End(tag) => vec![format!("{tag:?}")],
+            Event::Code(_) => vec!["code".to_owned()],
+            Event::Html(html) | Event::InlineHtml(html) => tags(&html),
+            Event::Text(_) => Vec::new(),
+            event => vec![format!("{event:?}")],
+        });
+        parts.flatten().collect()
+    }
+
+    /// The columns of each row of each table, by its marks.
+    fn columns(page: &str) -> Vec<usize> {
+        let mut fenced = false;
+        let rows = page.lines().filter(|line| {
+            fenced ^= line.starts_with("```");
+            !fenced && line.starts_with('|')
+        });
+        rows.map(|row| row.matches('|').count()).collect()
+    }
+
+    fn check(run: &RunInfo, records: &[SampleRecord]) {
+        let (plain, hostile) = (page(run, records, "plain"), page(run, records, HOSTILE));
+        assert_eq!(skeleton(&hostile), skeleton(&plain), "{hostile}");
+        assert_eq!(columns(&hostile), columns(&plain), "{hostile}");
+        let name = "<code>&#35; a&#124;b &#96;c&#96;\u{fffd}&#35; &#60;d&#62; &#42;e&#42; &#95;f&#95; &#91;g&#93;";
+        assert!(hostile.contains(name), "{hostile}");
+    }
+
+    #[test]
+    fn every_string_of_a_page_is_escaped() {
+        let mut run = run_of(Experiment::Hypotheses, &["adapter", "other"]);
+        run.benchmarks[0].name = "humaneval+".to_owned();
+        run.adapters[0].search = Some(ContaminationSearch {
+            benchmarks: vec!["starter".to_owned()],
+            left_out: 3,
+        });
+        run.endpoint = Some(EndpointInfo {
+            url: "http://127.0.0.1".to_owned(),
+            api: "chat".to_owned(),
+            models: vec![ServedModel {
+                arm: "base".to_owned(),
+                model: "m".to_owned(),
+                told: Some(serde_json::json!({"id": "m"})),
+            }],
+            prompts: Some("conversations".to_owned()),
+            concurrency: 4,
+        });
+        run.shard = Some(ShardInfo {
+            index: 1,
+            of: 2,
+            tasks: vec!["starter/00".to_owned()],
+        });
+        run.sources = vec![Provenance {
+            kind: Kind::Model,
+            repository: "a/b".to_owned(),
+            revision: "main".to_owned(),
+            commit: "c".repeat(40),
+            files: Vec::new(),
+        }];
+        let mut records = records_of_cells(&run, 12, |cell, task| {
+            let solved = (task + cell.arm.len()) % 3 != 0;
+            (solved, 3.0 + (task % 4) as f64)
+        });
+        for (at, record) in records.iter_mut().enumerate() {
+            if let Some(metrics) = record.metrics.as_mut().filter(|_| record.arm != "base") {
+                metrics.maintainability_index += (at % 7) as f64 - 3.0;
+            }
+            record.version = 3;
+        }
+        (records[0].verdict, records[0].tests_passed) = (Verdict::OutputLimit, 1);
+        check(&run, &records);
+    }
+
+    #[test]
+    fn every_string_of_a_page_without_results_is_escaped() {
+        let run = run_of(Experiment::Compare, &["adapter"]);
+        check(&run, &[]);
+        check(&run, &[sample("base", 1)]);
+        let both = ["base", "adapter"].map(|arm| unparsable(sample(arm, 1)));
+        check(&run, &both);
+        check(&run_of(Experiment::Sweep, &[]), &[]);
+        check(&run_of(Experiment::Workflows, &[]), &[]);
+    }
+}

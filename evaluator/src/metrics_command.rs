@@ -1,0 +1,303 @@
+//! `evaluator metrics`: the metrics of Python files that exist already, top to bottom.
+
+mod files;
+mod table;
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use rayon::prelude::*;
+use serde::{Serialize, Serializer};
+use slm_cli::{Failure, Progress};
+use slm_metrics::{FileMetrics, FileReport, Fstrings, Options, Rank, SyntaxError};
+use slm_report::code_metric::{CYCLOMATIC_COMPLEXITY, MAINTAINABILITY_INDEX};
+
+use crate::arguments::{MetricsArguments, SortKey};
+
+/// Bytes of the longest file that is counted.
+const MAX_BYTES: u64 = 32 << 20;
+/// Work that takes no longer needs no progress.
+const QUIET_FOR: Duration = Duration::from_secs(2);
+
+/// Counts every file that the paths lead to, and prints a table or a document.
+pub(crate) fn run(arguments: &MetricsArguments) -> Result<(), Failure> {
+    let found = files::find(&arguments.paths)?;
+    let fstrings = if arguments.legacy_fstrings {
+        Fstrings::Legacy
+    } else {
+        Fstrings::Pep701
+    };
+    let mut measured = measure(found, Options { fstrings });
+    let n_found = measured.len();
+    arrange(&mut measured, arguments.sort, arguments.min);
+
+    if arguments.json {
+        let document = serde_json::to_string_pretty(&Document(&measured))
+            .context("cannot write the metrics as JSON")?;
+        slm_cli::document(&document);
+    } else {
+        slm_cli::result(&table::render(&measured, n_found));
+    }
+
+    // After the results, so that a long table does not hide what went wrong.
+    let mut n_failed = 0;
+    for file in &measured {
+        if let Err(error) = &file.outcome {
+            n_failed += 1;
+            slm_cli::note(&format!("error: {}", error.at(&file.name)));
+        }
+    }
+    if n_failed == 0 {
+        return Ok(());
+    }
+    Err(Failure::Incomplete(format!(
+        "{n_failed} of {} could not be counted",
+        table::files_text(n_found)
+    )))
+}
+
+/// A file and what became of it.
+struct Measured {
+    /// The path as it is shown.
+    name: String,
+    outcome: Result<FileMetrics, FileError>,
+}
+
+/// Why a file could not be counted.
+#[derive(Debug, thiserror::Error)]
+enum FileError {
+    #[error("cannot read: {0}")]
+    Unreadable(#[from] io::Error),
+    #[error(transparent)]
+    Syntax(#[from] SyntaxError),
+}
+
+impl FileError {
+    /// The error with its place, as editors and terminals make links of it.
+    fn at(&self, name: &str) -> String {
+        match self {
+            Self::Unreadable(_) => format!("{name}: {self}"),
+            Self::Syntax(SyntaxError {
+                message,
+                line,
+                column,
+            }) => format!("{name}:{line}:{column}: {message}"),
+        }
+    }
+}
+
+/// Counts files on all cores; the order stays.
+fn measure(found: Vec<(PathBuf, io::Result<()>)>, options: Options) -> Vec<Measured> {
+    let watch = Watch::new(found.len());
+    let measured = found
+        .into_par_iter()
+        .map(|(path, reachable)| {
+            let count = || -> Result<FileMetrics, FileError> {
+                reachable?;
+                let text = slm_metrics::decode_python(&read(&path)?)?;
+                Ok(slm_metrics::analyze_with(&text, options)?)
+            };
+            let outcome = count();
+            watch.tick();
+            Measured {
+                name: path.display().to_string(),
+                outcome,
+            }
+        })
+        .collect();
+    watch.finish();
+    measured
+}
+
+/// A file's bytes.
+///
+/// # Errors
+/// It cannot be read, or is longer than any program: a tree of syntax takes many times the memory of its text.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path)?;
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        let mib = MAX_BYTES >> 20;
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("more than {mib} MiB, which no program has"),
+        ));
+    }
+    Ok(bytes)
+}
+
+/// Keeps the files of rank `min` or worse, and sorts them: by path unless `sort` says otherwise.
+///
+/// Files that could not be counted stay, after all others when sorted by a number.
+fn arrange(measured: &mut Vec<Measured>, sort: Option<SortKey>, min: Option<Rank>) {
+    if let Some(min) = min {
+        measured.retain(|file| {
+            file.outcome
+                .as_ref()
+                .map_or(true, |metrics| metrics.rank >= min)
+        });
+    }
+    let Some(key) = sort else {
+        return;
+    };
+    let metric = match key {
+        SortKey::Mi => MAINTAINABILITY_INDEX,
+        SortKey::Cc => CYCLOMATIC_COMPLEXITY,
+    };
+    let worst_first = |file: &Measured| match &file.outcome {
+        Err(_) => f64::INFINITY,
+        Ok(found) => {
+            let value = metric.value(&found.into()).unwrap_or_default();
+            if metric.shown.higher_is_better {
+                value
+            } else {
+                -value
+            }
+        }
+    };
+    measured.sort_by(|a, b| worst_first(a).total_cmp(&worst_first(b)));
+}
+
+/// One JSON object from path to metrics or error.
+struct Document<'a>(&'a [Measured]);
+
+impl Serialize for Document<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeMap;
+
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for Measured { name, outcome } in self.0 {
+            match outcome {
+                Ok(metrics) => map.serialize_entry(name, metrics)?,
+                Err(error) => {
+                    let error = error.to_string();
+                    map.serialize_entry(name, &FileReport::Failed { error })?;
+                }
+            }
+        }
+        map.end()
+    }
+}
+
+/// Progress that shows itself only when the work takes long.
+struct Watch {
+    started: Instant,
+    total: u64,
+    state: Mutex<WatchState>,
+}
+
+#[derive(Default)]
+struct WatchState {
+    done: u64,
+    shown: Option<Progress>,
+}
+
+impl Watch {
+    fn new(total: usize) -> Self {
+        Self {
+            started: Instant::now(),
+            total: total as u64,
+            state: Mutex::default(),
+        }
+    }
+
+    /// One more file is done.
+    fn tick(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.done += 1;
+        if self.started.elapsed() < QUIET_FOR {
+            return;
+        }
+        let done = state.done;
+        let shown = &mut state.shown;
+        shown
+            .get_or_insert_with(|| Progress::new("counting", self.total, "files"))
+            .set(done, "");
+    }
+
+    fn finish(self) {
+        let state = self
+            .state
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(progress) = state.shown {
+            progress.finish();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: &str = "x = 1\n";
+    const BRANCHY: &str = "if a and b:\n    c = a + b * 2\n";
+
+    fn counted(files: &[(&str, &str)]) -> Vec<Measured> {
+        let count = |&(name, text): &(&str, &str)| Measured {
+            name: name.to_owned(),
+            outcome: slm_metrics::analyze(text).map_err(FileError::from),
+        };
+        files.iter().map(count).collect()
+    }
+
+    /// Asserts which files are left, and in which order.
+    fn check(sort: Option<SortKey>, min: Option<Rank>, expected: &[&str]) {
+        let mut files = counted(&[
+            ("broken", "def f(:\n"),
+            ("plain", PLAIN),
+            ("branchy", BRANCHY),
+            ("other", PLAIN),
+        ]);
+        arrange(&mut files, sort, min);
+        let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn the_worst_stand_first_and_equals_keep_the_order_of_their_paths() {
+        check(None, None, &["broken", "plain", "branchy", "other"]);
+        for key in [SortKey::Mi, SortKey::Cc] {
+            check(Some(key), None, &["branchy", "plain", "other", "broken"]);
+        }
+    }
+
+    #[test]
+    fn only_files_of_a_rank_or_worse_are_kept_but_every_failed_one() {
+        check(
+            None,
+            Some(Rank::A),
+            &["broken", "plain", "branchy", "other"],
+        );
+        check(None, Some(Rank::B), &["broken"]);
+    }
+
+    #[test]
+    fn the_document_maps_each_path_to_metrics_or_an_error() {
+        let files = counted(&[("b.py", PLAIN), ("a.py", "def f(:\n")]);
+        let text = serde_json::to_string(&Document(&files)).expect("metrics serialise");
+        assert!(text.starts_with(r#"{"b.py":{"raw":{"loc":1,"#), "{text}");
+        let error = r#""a.py":{"error":"invalid syntax at line 1, column 7: "#;
+        assert!(text.contains(error), "{text}");
+    }
+
+    #[test]
+    fn an_error_is_told_with_its_place() {
+        let error = |text| {
+            slm_metrics::analyze(text)
+                .map_err(FileError::from)
+                .expect_err("no Python")
+        };
+        let line = error("x = 1\ny = )\n").at("a.py");
+        assert!(line.starts_with("a.py:2:5: "), "{line}");
+        let unreadable = FileError::from(io::Error::from(io::ErrorKind::PermissionDenied));
+        assert_eq!(
+            unreadable.at("a.py"),
+            "a.py: cannot read: permission denied"
+        );
+    }
+}
