@@ -187,8 +187,6 @@ pub(crate) fn metrics(maintainability_index: f64, mi_code: f64) -> ProgramMetric
         loc: 9,
         lloc: 7,
         sloc: 7,
-        comments: 0,
-        multi: 0,
         blank: 1,
         single_comments: 1,
         cyclomatic_complexity: 3.0,
@@ -196,6 +194,7 @@ pub(crate) fn metrics(maintainability_index: f64, mi_code: f64) -> ProgramMetric
         maintainability_index,
         mi_code,
         lloc_code: Some(7),
+        ..measured("pass\n")
     }
 }
 
