@@ -3,9 +3,9 @@
 //! This is radon's LLOC of what `ast.unparse` writes for the tree without its docstrings, found without writing it:
 //! each statement has a line of its own, so it counts one, and one more if a colon stands inside it.
 
-use crate::syntax::ast::visitor::{self, Visitor};
-use crate::syntax::ast::{self, Expr, Stmt};
-use crate::syntax::{Fstrings, Module};
+use crate::ast::visitor::{self, Visitor};
+use crate::ast::{self, Expr, Stmt};
+use crate::parser::{Fstrings, Module};
 
 /// Logical lines of the module's code.
 pub(crate) fn count(module: &Module<'_>) -> usize {

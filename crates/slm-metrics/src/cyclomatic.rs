@@ -6,10 +6,11 @@
 
 use serde::{Serialize, Serializer};
 
+use crate::ast::visitor::{self, Visitor};
+use crate::ast::{self, Expr, Stmt};
+use crate::ast::{Ranged, TextSize};
+use crate::parser::{Fstrings, Module};
 use crate::rank::Rank;
-use crate::syntax::ast::visitor::{self, Visitor};
-use crate::syntax::ast::{self, Expr, Stmt};
-use crate::syntax::{Fstrings, Module, Ranged, TextSize};
 
 /// What a [`Block`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]

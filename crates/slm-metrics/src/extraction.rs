@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::syntax::parses;
+use crate::parser::parses;
 use fences::{Block, Language};
 use selection::{
     Selected, Target, bound_and_lacking, given_names, program_in, supplied, with_before,

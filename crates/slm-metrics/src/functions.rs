@@ -1,10 +1,11 @@
 //! The documented functions of a file, each cut in two: what a docstring promises, and the body that keeps it.
 
-use crate::syntax::ast::comparable::ComparableStmt;
-use crate::syntax::ast::statement_visitor::{StatementVisitor, walk_stmt};
-use crate::syntax::ast::token::TokenKind;
-use crate::syntax::ast::{self, Stmt};
-use crate::syntax::{Fstrings, Module, Ranged, SyntaxError, TextRange, TextSize, with_module};
+use crate::ast::comparable::ComparableStmt;
+use crate::ast::statement_visitor::{StatementVisitor, walk_stmt};
+use crate::ast::token::TokenKind;
+use crate::ast::{self, Stmt};
+use crate::ast::{Ranged, TextRange, TextSize};
+use crate::parser::{Fstrings, Module, SyntaxError, with_module};
 
 /// A function with a docstring, moved to column 0.
 ///

@@ -11,10 +11,10 @@ use std::collections::HashSet;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
+use crate::ast::visitor::{self, Visitor};
+use crate::ast::{self, Expr, Stmt};
 use crate::operand::Operand;
-use crate::syntax::Module;
-use crate::syntax::ast::visitor::{self, Visitor};
-use crate::syntax::ast::{self, Expr, Stmt};
+use crate::parser::Module;
 
 /// Halstead's metrics of a file or a function.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]

@@ -5,6 +5,7 @@
 //! text parses, the program in a model's answer, the documented functions of a file, and the identity of programs up
 //! to layout.
 
+mod ast;
 mod code_lines;
 mod codecs;
 mod cyclomatic;
@@ -17,6 +18,7 @@ mod maintainability;
 mod nesting;
 mod normalised;
 mod operand;
+mod parser;
 mod rank;
 mod raw;
 pub mod syntax;
@@ -30,9 +32,9 @@ pub use maintainability::{
     COMMENT_PEAK, COMMENT_ZERO, comment_points, length_points, maintainability_index,
     percent_comments,
 };
+pub use parser::{Fstrings, SyntaxError};
 pub use rank::{Rank, UnknownRank};
 pub use raw::Raw;
-pub use syntax::{Fstrings, SyntaxError};
 
 /// How to read a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -101,7 +103,7 @@ pub fn analyze(source: &str) -> Result<FileMetrics, SyntaxError> {
 
 /// Like [`analyze`], with the Python version's way of reading f-strings as an option.
 pub fn analyze_with(source: &str, options: Options) -> Result<FileMetrics, SyntaxError> {
-    syntax::with_module(source, options.fstrings, |module| {
+    parser::with_module(source, options.fstrings, |module| {
         let raw = raw::count(module)?;
         let halstead = halstead::count(module);
         let complexity = cyclomatic::count(module);

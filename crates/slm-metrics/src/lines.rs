@@ -1,6 +1,6 @@
 //! Lines and columns of byte offsets.
 
-use crate::syntax::TextSize;
+use crate::ast::TextSize;
 
 /// The offsets at which the lines of a text begin; the text holds `\n` line ends only.
 #[derive(Debug)]

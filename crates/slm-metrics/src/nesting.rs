@@ -3,7 +3,7 @@
 //! Parsing, walking and dropping a tree all recurse, so a hostile source could overflow the stack. The estimate
 //! here is an upper bound on the tree's depth that needs one linear pass and no memory beyond the open brackets.
 
-use crate::syntax::ast::token::TokenKind;
+use crate::ast::token::TokenKind;
 
 /// Bracket levels `CPython` allows (`MAXLEVEL` of its tokenizer).
 const MAX_BRACKETS: usize = 200;

@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use crate::ast::Stmt;
+use crate::ast::comparable::ComparableStmt;
+use crate::ast::visitor::transformer::{self, Transformer};
 use crate::code_lines::without_docstring;
-use crate::syntax::ast::Stmt;
-use crate::syntax::ast::comparable::ComparableStmt;
-use crate::syntax::ast::visitor::transformer::{self, Transformer};
-use crate::syntax::{Fstrings, with_module, with_recovered_module};
+use crate::parser::{Fstrings, with_module, with_recovered_module};
 
 /// Hash of the syntax tree of `source` without docstrings, or `None` if it does not parse.
 ///

@@ -1,7 +1,7 @@
 //! When two Halstead operands are the same: Python's equality of the values that radon keys them by.
 
-use crate::syntax::Ranged;
-use crate::syntax::ast::{self, Expr, Number};
+use crate::ast::Ranged;
+use crate::ast::{self, Expr, Number};
 
 /// The value of an operand that can equal another's.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

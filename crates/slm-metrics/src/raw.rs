@@ -5,8 +5,9 @@
 
 use serde::Serialize;
 
-use crate::syntax::ast::token::TokenKind;
-use crate::syntax::{Fstrings, Module, Ranged, SyntaxError, TextRange, with_recovered_module};
+use crate::ast::token::TokenKind;
+use crate::ast::{Ranged, TextRange};
+use crate::parser::{Fstrings, Module, SyntaxError, with_recovered_module};
 
 /// The line counts of one file; `loc = sloc + blank + multi + single_comments`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::launch::Launcher;
+use crate::limits::{Limits, MOST_FILES};
 use crate::outcome::Returned;
 use crate::process::{Ended, Flood, Process, RESULTS_BYTES};
 use crate::runner::Role;
 use crate::testers::Testers;
 use crate::value::{MAX_PARTS, Node, NodeId, Value};
-use crate::{Job, Limits, SandboxError, Verdict, Work, wire};
+use crate::{Job, SandboxError, Verdict, Work, wire};
 
 /// How long a runner may take to leave after its work is done.
 const LEAVE: Duration = Duration::from_millis(500);
@@ -88,9 +89,6 @@ pub(crate) enum Stop {
     /// A process wrote what its runner never does.
     Forged,
 }
-
-/// Most files and folders that a program may have at one time.
-pub(crate) const MOST_FILES: usize = 4 << 10;
 
 /// How often a long run is looked at: well within the second that a program gets which resists the
 /// signal of the CPU limit, and before files without content take much memory of the kernel.

@@ -8,20 +8,15 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::folder::Folder;
-use crate::helper::{self, Filter, KernelLimits, Policy};
+use crate::helper::{self, Filter, HOST_NAME, KernelLimits, Policy};
+use crate::limits::{FOLDER_BYTES, Limits};
 use crate::runner::{Role, Runners};
-use crate::{Interpreter, Level, Limits, SandboxError};
+use crate::{Interpreter, Level, SandboxError};
 
 /// Where things lie inside a box of level A.
 const BOX_HELPER: &str = "/sandbox-helper";
 const BOX_RUNNERS: &str = "/sandbox-runners";
 pub(crate) const BOX_FOLDER: &str = "/tmp";
-
-/// Name of the machine inside a box.
-pub(crate) const HOST_NAME: &str = "box";
-
-/// Bytes that a program may write in all at level A; each file has its own limit beside this.
-pub(crate) const FOLDER_BYTES: u64 = 64 << 20;
 
 /// User numbers from here on belong to nobody on ordinary systems; each box takes its own, so that
 /// boxes cannot touch each other and the limit of processes counts one box alone.

@@ -38,6 +38,7 @@ mod fuzz;
 pub mod helper;
 mod interpreter;
 mod job;
+mod judge;
 mod launch;
 mod level;
 mod limits;
@@ -214,12 +215,12 @@ impl Sandbox {
 
     fn run_once(&self, job: &Job, limits: &Limits) -> Result<Outcome, SandboxError> {
         let report = conduct::run(&self.launcher, &self.testers, job, limits)?;
-        if let Some(detail) = outcome::box_trouble(&report) {
+        if let Some(detail) = judge::box_trouble(&report) {
             return Err(SandboxError::Box {
                 level: self.level(),
                 detail,
             });
         }
-        Ok(outcome::judge(report, job, limits))
+        Ok(judge::judge(report, job, limits))
     }
 }

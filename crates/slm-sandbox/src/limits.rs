@@ -2,6 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Most files and folders that a program may have at one time.
+pub(crate) const MOST_FILES: usize = 4 << 10;
+
+/// Bytes that a program may write in all at level A; each file has its own limit beside this.
+pub(crate) const FOLDER_BYTES: u64 = 64 << 20;
+
 /// Limits of one run: a program and all of its tests together.
 ///
 /// The defaults suit programs of benchmark size; a benchmark may set its own.

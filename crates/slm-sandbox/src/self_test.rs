@@ -14,7 +14,7 @@ use crate::testers::Testers;
 use crate::value::Node;
 use crate::{
     Call, Interpreter, Job, Level, Limits, Returned, Sandbox, SandboxError, Verdict, Work, conduct,
-    outcome,
+    judge,
 };
 
 /// The level, with each property as enforced or not.
@@ -75,10 +75,10 @@ fn check_python(launcher: &Launcher, testers: &Testers) -> Result<(), SandboxErr
         level: launcher.level,
         detail,
     };
-    if let Some(detail) = outcome::box_trouble(&report) {
+    if let Some(detail) = judge::box_trouble(&report) {
         return Err(box_error(detail));
     }
-    let outcome = outcome::judge(report, &job, &limits);
+    let outcome = judge::judge(report, &job, &limits);
     let python = &launcher.interpreter;
     let expected = format!("{} in {}", python.version, python.prefix.display());
     match outcome.calls.first().map(|call| &call.returned) {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::error::quoted;
 use crate::line::{MAX_SKIPPED_BYTES, endless};
-use crate::rows::{Reading, Text};
+use crate::reading::{Reading, Text};
 use crate::{Place, Row, RowFault, TableError};
 
 /// Columns that are still read.

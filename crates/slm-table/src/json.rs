@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::error::quoted;
 use crate::line::LineRead;
 use crate::parser::{Parser, Problem, ProblemKind, Tree};
-use crate::rows::{Reading, Text};
+use crate::reading::{Reading, Text};
 use crate::scan::{Extent, Scanner};
 use crate::{Place, Row, RowFault, TableError};
 

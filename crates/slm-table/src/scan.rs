@@ -5,7 +5,7 @@ use std::io::{self, BufRead, Cursor, Read};
 use memchr::memchr3;
 
 use crate::line::{LineRead, MAX_SKIPPED_BYTES, endless, read_line};
-use crate::rows::Text;
+use crate::reading::Text;
 
 /// A text that knows the number of its line, counted from 1.
 pub(crate) struct Scanner {

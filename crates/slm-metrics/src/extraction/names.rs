@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::syntax::ast::visitor::{self, Visitor};
-use crate::syntax::ast::{self, Expr, ExprContext, Stmt};
+use crate::ast::visitor::{self, Visitor};
+use crate::ast::{self, Expr, ExprContext, Stmt};
 
 /// The names of one or more top-level statements.
 #[derive(Debug, Default)]

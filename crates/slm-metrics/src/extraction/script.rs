@@ -2,9 +2,9 @@
 
 use super::fences::{self, Language};
 use super::{Form, Reason, with_blocks};
-use crate::syntax::ast::visitor::{self, Visitor};
-use crate::syntax::ast::{Expr, Stmt};
-use crate::syntax::{Fstrings, with_module};
+use crate::ast::visitor::{self, Visitor};
+use crate::ast::{Expr, Stmt};
+use crate::parser::{Fstrings, with_module};
 
 /// Paragraphs after a program without a fence that may be words.
 const ENDS: usize = 4;

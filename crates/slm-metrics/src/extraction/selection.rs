@@ -4,8 +4,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::Reason;
 use super::names::Names;
-use crate::syntax::ast::{self, Stmt};
-use crate::syntax::{Fstrings, Module, Ranged, TextSize, with_recovered_module};
+use crate::ast::{self, Stmt};
+use crate::ast::{Ranged, TextSize};
+use crate::parser::{Fstrings, Module, with_recovered_module};
 
 /// What must be defined.
 #[derive(Debug, Clone, Copy)]

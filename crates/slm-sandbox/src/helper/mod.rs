@@ -28,13 +28,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::process::{Resource, Rlimit};
 use serde::{Deserialize, Serialize};
 
-use crate::Limits;
+use crate::limits::{FOLDER_BYTES, Limits, MOST_FILES};
 
 /// First argument with which a program that carries the helper is asked to be it.
 const ASKED: &str = "--become-sandbox-helper";
 
 /// File name of the helper as a program of its own.
 const NAME: &str = "sandbox-helper";
+
+/// Name of the machine inside a box.
+pub(crate) const HOST_NAME: &str = "box";
 
 /// Where the runner finds its commands and leaves its results.
 const COMMANDS: RawFd = 3;
@@ -262,7 +265,7 @@ fn die_with_parent() -> io::Result<()> {
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "neither call has a safe wrapper")]
 fn hide_host_name() {
-    let name = crate::launch::HOST_NAME;
+    let name = HOST_NAME;
     // SAFETY: the first call takes flags alone, the second reads as many bytes as the name has.
     unsafe {
         if libc::unshare(libc::CLONE_NEWUTS) == 0 {
@@ -281,11 +284,7 @@ fn hide_host_name() {}
 fn limit_files(folder: &Path) {
     use std::os::unix::ffi::OsStrExt;
 
-    let options = std::ffi::CString::new(format!(
-        "size={},nr_inodes={}",
-        crate::launch::FOLDER_BYTES,
-        crate::conduct::MOST_FILES
-    ));
+    let options = std::ffi::CString::new(format!("size={FOLDER_BYTES},nr_inodes={MOST_FILES}"));
     let (Ok(options), Ok(folder)) = (
         options,
         std::ffi::CString::new(folder.as_os_str().as_bytes()),

@@ -17,7 +17,7 @@ use parquet::file::metadata::ParquetMetaData;
 use serde_json::{Map, Value};
 
 use crate::error::quoted;
-use crate::rows::Reading;
+use crate::reading::Reading;
 use crate::{Place, Row, RowFault, TableError};
 use value::Column;
 

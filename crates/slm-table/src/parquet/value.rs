@@ -9,9 +9,8 @@ use arrow::array::{
 };
 use arrow::compute::cast;
 use arrow::datatypes::{
-    ArrowNativeType, ArrowPrimitiveType, DataType, Field, Float16Type, Float32Type, Float64Type,
-    Int8Type, Int16Type, Int32Type, Int64Type, Schema, UInt8Type, UInt16Type, UInt32Type,
-    UInt64Type,
+    ArrowPrimitiveType, DataType, Field, Float16Type, Float32Type, Float64Type, Int8Type,
+    Int16Type, Int32Type, Int64Type, Schema, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow::error::ArrowError;
 use arrow::json::writer::{LineDelimited, WriterBuilder};
@@ -142,22 +141,31 @@ fn floats<T: ArrowPrimitiveType>(
 
 fn lists<O: OffsetSizeTrait>(array: &GenericListArray<O>) -> Result<Column, ArrowError> {
     let items = Column::of(array.values().as_ref())?;
-    let bounds: Vec<usize> = array
-        .value_offsets()
-        .iter()
-        .map(|offset| offset.as_usize())
-        .collect();
-    let ranges = || bounds.windows(2).map(|ends| ends[0]..ends[1]);
+    let list = |items: &[Value]| Value::Array(items.to_vec());
+    Ok(cut(array, array.value_offsets(), &items, list))
+}
+
+/// Rows that are ranges of a column, each made a value; null where the array is.
+fn cut<O: OffsetSizeTrait>(
+    array: &dyn Array,
+    offsets: &[O],
+    items: &Column,
+    value: impl Fn(&[Value]) -> Value,
+) -> Column {
+    let ranges = || {
+        let ends = offsets.windows(2);
+        ends.map(|ends| ends[0].as_usize()..ends[1].as_usize())
+    };
     let values = ranges().enumerate().map(|(index, range)| {
         if array.is_null(index) {
             return Value::Null;
         }
-        Value::Array(items.values.get(range).unwrap_or_default().to_vec())
+        value(items.values.get(range).unwrap_or_default())
     });
-    Ok(Column {
+    Column {
         values: values.collect(),
         is_text: IsText::collect(ranges().map(|range| items.is_text.over(range))),
-    })
+    }
 }
 
 fn structs(array: &StructArray) -> Result<Column, ArrowError> {
@@ -193,23 +201,8 @@ fn maps(array: &dyn Array) -> Result<Column, ArrowError> {
         let key = key.as_str().map_or_else(|| key.to_string(), str::to_owned);
         Some((key, value.clone()))
     };
-    let bounds: Vec<usize> = array
-        .value_offsets()
-        .iter()
-        .map(|offset| offset.as_usize())
-        .collect();
-    let ranges = || bounds.windows(2).map(|ends| ends[0]..ends[1]);
-    let values = ranges().enumerate().map(|(index, range)| {
-        if array.is_null(index) {
-            return Value::Null;
-        }
-        let entries = entries.values.get(range).unwrap_or_default();
-        Value::Object(entries.iter().filter_map(pair).collect())
-    });
-    Ok(Column {
-        values: values.collect(),
-        is_text: IsText::collect(ranges().map(|range| entries.is_text.over(range))),
-    })
+    let object = |entries: &[Value]| Value::Object(entries.iter().filter_map(pair).collect());
+    Ok(cut(array, array.value_offsets(), &entries, object))
 }
 
 /// Dates, times, decimals and the like, as arrow writes them in JSON.

@@ -1,0 +1,226 @@
+//! The only importer of the Python parser: source text in, checked syntax tree out.
+//!
+//! Parsed trees live inside a closure, because a deep tree must also be dropped on a stack that
+//! is large enough for it.
+
+use std::borrow::Cow;
+
+use ruff_python_parser::{Mode, ParseErrorType, ParseOptions, Parsed, lexer, parse_unchecked};
+
+use crate::ast::{self, Ranged, TextSize};
+use crate::lines::LineIndex;
+use crate::nesting::{Nesting, TooDeep};
+
+/// Stack that one level of the tree may take while it is walked or dropped, in bytes; unoptimised builds need most.
+const STACK_PER_LEVEL: usize = 8 * 1024;
+/// Stack that a shallow tree needs, in bytes.
+const STACK_BASE: usize = 256 * 1024;
+/// Digits of a decimal literal that `CPython` converts (`sys.int_info.default_max_str_digits`).
+const MAX_DECIMAL_DIGITS: usize = 4_300;
+
+/// How f-strings are tokenized, which decides what a `:` inside one does to LLOC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fstrings {
+    /// As code, since `CPython` 3.12 (PEP 701). Python 3.13 is what parses.
+    #[default]
+    Pep701,
+    /// As one opaque string, up to `CPython` 3.11. Python 3.11 is what parses. Names with combining marks are counted,
+    /// though the `tokenize` module of that version, and so radon, refuses them.
+    Legacy,
+}
+
+/// A source that is not Python, or that no Python parser takes because of its nesting.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("invalid syntax at line {line}, column {column}: {message}")]
+pub struct SyntaxError {
+    /// What is wrong, without the position.
+    pub message: String,
+    /// Line of the mistake, counted from 1.
+    pub line: usize,
+    /// Column of the mistake in characters, counted from 1.
+    pub column: usize,
+}
+
+/// Whether `source` parses as Python 3.13.
+pub fn parses(source: &str) -> bool {
+    with_module(source, Fstrings::Pep701, |_| ()).is_ok()
+}
+
+/// A source text with what the parser made of it.
+pub(crate) struct Module<'src> {
+    /// The source with every line end turned into `\n`, as `CPython` reads it.
+    pub(crate) text: &'src str,
+    pub(crate) fstrings: Fstrings,
+    pub(crate) lines: LineIndex,
+    parsed: Parsed<ast::ModModule>,
+}
+
+impl Module<'_> {
+    /// The top-level statements.
+    pub(crate) fn body(&self) -> &[ast::Stmt] {
+        &self.parsed.syntax().body
+    }
+
+    /// All tokens, comments and line ends included.
+    pub(crate) fn tokens(&self) -> &[ast::token::Token] {
+        self.parsed.tokens()
+    }
+
+    /// The statements with no error in them are still good when this is set.
+    pub(crate) fn error(&self) -> Option<SyntaxError> {
+        let (message, offset) = if let Some(error) = self.parsed.errors().first() {
+            (error.error.to_string(), error.location.start())
+        } else if let Some(error) = self.parsed.unsupported_syntax_errors().first() {
+            (error.to_string(), error.range.start())
+        } else {
+            let token = self.tokens().iter().find(|token| {
+                token.kind() == ast::token::TokenKind::Int
+                    && is_oversized_decimal(&self.text[token.range()])
+            })?;
+            (
+                format!("decimal literal of more than {MAX_DECIMAL_DIGITS} digits"),
+                token.start(),
+            )
+        };
+        Some(SyntaxError::at(message, self.text, &self.lines, offset))
+    }
+
+    /// The first error of the lexer, which no missing indentation can cause.
+    pub(crate) fn lexical_error(&self) -> Option<SyntaxError> {
+        let errors = self.parsed.errors().iter();
+        errors
+            .filter(|error| matches!(error.error, ParseErrorType::Lexical(_)))
+            .map(|error| {
+                let offset = error.location.start();
+                SyntaxError::at(error.error.to_string(), self.text, &self.lines, offset)
+            })
+            .next()
+    }
+
+    /// Where the errors begin, in no particular order.
+    pub(crate) fn error_offsets(&self) -> impl Iterator<Item = TextSize> {
+        let unsupported = self.parsed.unsupported_syntax_errors().iter();
+        self.parsed
+            .errors()
+            .iter()
+            .map(|error| error.location.start())
+            .chain(unsupported.map(|error| error.range.start()))
+    }
+}
+
+impl SyntaxError {
+    fn at(message: String, text: &str, lines: &LineIndex, offset: TextSize) -> Self {
+        let offset = TextSize::new(offset.to_u32().min(text.len() as u32));
+        let line_start = lines.line_start(offset);
+        let before = &text.as_bytes()[line_start.to_usize()..offset.to_usize()];
+        Self {
+            message,
+            line: lines.line(offset),
+            column: String::from_utf8_lossy(before).chars().count() + 1,
+        }
+    }
+
+    pub(crate) fn on_line(message: impl Into<String>, line: usize) -> Self {
+        Self {
+            message: message.into(),
+            line,
+            column: 1,
+        }
+    }
+}
+
+/// Parses `source` and hands the tree to `use_module`; errors if it is no valid program.
+pub(crate) fn with_module<T>(
+    source: &str,
+    fstrings: Fstrings,
+    use_module: impl FnOnce(&Module<'_>) -> T,
+) -> Result<T, SyntaxError> {
+    with_recovered_module(source, fstrings, |module| match module.error() {
+        None => Ok(use_module(module)),
+        Some(error) => Err(error),
+    })?
+}
+
+/// Like [`with_module`], but a tree with errors in it is handed on as well.
+///
+/// # Errors
+/// [`SyntaxError`] only for what is refused before parsing: NUL bytes, excessive nesting or length.
+pub(crate) fn with_recovered_module<T>(
+    source: &str,
+    fstrings: Fstrings,
+    use_module: impl FnOnce(&Module<'_>) -> T,
+) -> Result<T, SyntaxError> {
+    if u32::try_from(source.len()).is_err() {
+        return Err(SyntaxError::on_line("source of more than 4 GiB", 1));
+    }
+    let text = universal_newlines(source);
+    let lines = LineIndex::new(&text);
+    if let Some(offset) = text.bytes().position(|byte| byte == 0) {
+        let message = "source contains a null byte".to_owned();
+        let offset = TextSize::new(offset as u32);
+        return Err(SyntaxError::at(message, &text, &lines, offset));
+    }
+    if text.starts_with('\u{feff}') {
+        // Python takes it off a file as it reads it; a text that still has it does not compile.
+        return Err(SyntaxError::on_line(
+            "invalid character U+FEFF (a byte order mark)",
+            1,
+        ));
+    }
+    let depth =
+        nesting(&text).map_err(|(error, line)| SyntaxError::on_line(error.to_string(), line))?;
+    let stack = STACK_BASE + depth * STACK_PER_LEVEL;
+    stacker::maybe_grow(stack, stack, || {
+        let version = match fstrings {
+            Fstrings::Pep701 => ast::PythonVersion::PY313,
+            Fstrings::Legacy => ast::PythonVersion::PY311,
+        };
+        let options = ParseOptions::from(Mode::Module).with_target_version(version);
+        let Some(parsed) = parse_unchecked(&text, options).try_into_module() else {
+            unreachable!("module mode gives a module");
+        };
+        Ok(use_module(&Module {
+            text: &text,
+            fstrings,
+            lines,
+            parsed,
+        }))
+    })
+}
+
+/// Line ends as `CPython` reads them: `\r\n` and `\r` become `\n`.
+fn universal_newlines(source: &str) -> Cow<'_, str> {
+    if source.contains('\r') {
+        Cow::Owned(source.replace("\r\n", "\n").replace('\r', "\n"))
+    } else {
+        Cow::Borrowed(source)
+    }
+}
+
+/// Upper bound on the depth of the tree, or the line on which it gets too deep.
+fn nesting(text: &str) -> Result<usize, (TooDeep, usize)> {
+    let mut nesting = Nesting::new();
+    let mut tokens = lexer::lex(text, Mode::Module);
+    let mut line = 1;
+    loop {
+        let kind = tokens.next_token();
+        if matches!(
+            kind,
+            ast::token::TokenKind::Newline | ast::token::TokenKind::NonLogicalNewline
+        ) {
+            line += 1;
+        }
+        nesting.push(kind).map_err(|error| (error, line))?;
+        if kind == ast::token::TokenKind::EndOfFile {
+            return Ok(nesting.deepest());
+        }
+    }
+}
+
+fn is_oversized_decimal(literal: &str) -> bool {
+    literal.len() > MAX_DECIMAL_DIGITS
+        && literal
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'_')
+        && literal.bytes().filter(u8::is_ascii_digit).count() > MAX_DECIMAL_DIGITS
+}
