@@ -12,7 +12,7 @@ use crate::shard::Shard;
 /// Judges base models and adapters on tasks with hidden tests.
 #[derive(Debug, Parser)]
 #[command(
-    version,
+    version = slm_cli::version(),
     after_help = "Exit codes: 0 done, 1 environment failure, 2 user mistake, 3 some samples unscored or files uncounted, 101 bug, 130 interrupted"
 )]
 pub(crate) struct Arguments {

@@ -9,7 +9,7 @@ use slm_model::{DeviceChoice, NamedShape, SyntheticType};
 /// Fits LoRA adapters for small code language models.
 #[derive(Debug, Parser)]
 #[command(
-    version,
+    version = slm_cli::version(),
     after_help = "Exit codes: 0 done, 1 environment failure, 2 user mistake, 101 bug, 130 interrupted"
 )]
 pub(crate) struct Arguments {

@@ -12,6 +12,7 @@ mod interrupt;
 mod output;
 mod printable;
 mod progress;
+mod version;
 
 pub use base_model::{BaseModel, ModelFiles};
 pub use environment::{cache_dir, named_python, python};
@@ -30,3 +31,4 @@ pub use progress::{Progress, bytes_text, duration_text};
 pub use slm_hub::{
     Fetched, FileRecord, ModelParts, Provenance, TrainingPart, Unclear, training_part,
 };
+pub use version::version;

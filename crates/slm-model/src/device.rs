@@ -70,6 +70,19 @@ impl fmt::Display for DeviceChoice {
 }
 
 impl DeviceChoice {
+    /// The names of the devices that this build can open, the CPU first.
+    pub fn built_in() -> impl Iterator<Item = &'static str> {
+        let devices = [
+            ("cpu", true),
+            ("cuda", cfg!(feature = "cuda")),
+            ("wgpu", cfg!(feature = "wgpu")),
+            ("vulkan", cfg!(feature = "vulkan")),
+        ];
+        devices
+            .into_iter()
+            .filter_map(|(name, is_built)| is_built.then_some(name))
+    }
+
     /// Opens the device, with the choice that was made where `auto` was asked for.
     ///
     /// # Errors
