@@ -8,6 +8,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use slm_artifacts::atomic_write;
 use slm_cli::UserMistake;
 use slm_report::{OLDEST_RECORD, RECORD_VERSION, Report, RunInfo, SampleRecord};
 
@@ -209,18 +210,8 @@ impl RunFolder {
     }
 }
 
-/// Writes a file under a temporary name and renames it, so that it is whole or not there.
+/// Writes a file that appears whole or not at all.
 fn write(folder: &Path, name: &str, text: &str) -> Result<()> {
     let path = folder.join(name);
-    let part = folder.join(format!("{name}.part"));
-    let write = || {
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        fs::write(&part, text)?;
-        fs::rename(&part, &path)
-    };
-    write()
-        .inspect_err(|_| drop(fs::remove_file(&part)))
-        .with_context(|| format!("cannot write {}", path.display()))
+    atomic_write(&path, text).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -11,14 +11,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
-use slm_model::{Adapter, AdapterOrigin, LoraSettings, sha256_of_file};
+pub(crate) use slm_artifacts::BestValidation as Best;
+use slm_artifacts::{AdapterFolder, remove_folder, sha256_of_file};
+use slm_model::{Adapter, AdapterOrigin, LoraSettings};
 
-use crate::folder::{RunFolder, commit_folder, remove_folder};
+use crate::folder::{RunFolder, commit_folder};
 use crate::log::LossMean;
 
 const STATE_FILE: &str = "state.json";
 const OPTIMIZER_FILE: &str = "optimizer.bpk";
-const RECIPE_FILE: &str = "recipe.yaml";
 /// In the format of `sha256sum`; written last, so a folder without it is unfinished.
 const SUMS_FILE: &str = "SHA256SUMS";
 
@@ -67,15 +68,6 @@ pub(crate) struct TrainingState {
     pub(crate) model_sha256: String,
     /// SHA-256 of the examples as tokens.
     pub(crate) examples_sha256: String,
-}
-
-/// The validation that an adapter is chosen by.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Best {
-    /// Optimizer steps done.
-    pub(crate) step: usize,
-    /// Validation loss, in nats per learned token.
-    pub(crate) loss: f64,
 }
 
 impl TrainingState {
@@ -147,7 +139,7 @@ pub(crate) fn save(
         };
         adapter.save(part, meta.settings, meta.origin)?;
         put(OPTIMIZER_FILE, optimizer)?;
-        put(RECIPE_FILE, meta.recipe_yaml.as_bytes())?;
+        put(AdapterFolder::RECIPE, meta.recipe_yaml.as_bytes())?;
         put(STATE_FILE, &serde_json::to_vec_pretty(state)?)?;
         put(SUMS_FILE, sums(part)?.as_bytes())
     })
@@ -156,7 +148,7 @@ pub(crate) fn save(
     })?;
     let all = list(run)?;
     for (_, old) in &all[..all.len().saturating_sub(keep)] {
-        remove_folder(old)?;
+        remove(old)?;
     }
     Ok(path)
 }
@@ -187,9 +179,11 @@ pub(crate) fn newest(
 
 /// Removes all checkpoints, for a run that begins anew.
 pub(crate) fn clear(run: &RunFolder) -> Result<()> {
-    list(run)?
-        .iter()
-        .try_for_each(|(_, path)| remove_folder(path))
+    list(run)?.iter().try_for_each(|(_, path)| remove(path))
+}
+
+fn remove(checkpoint: &Path) -> Result<()> {
+    remove_folder(checkpoint).with_context(|| format!("cannot remove {}", checkpoint.display()))
 }
 
 /// The folders `step-N` by rising N.
@@ -230,7 +224,7 @@ fn read(path: &Path, step: usize) -> Result<Checkpoint> {
             layout: LAYOUT,
             ..state
         },
-        recipe_path: path.join(RECIPE_FILE),
+        recipe_path: path.join(AdapterFolder::RECIPE),
         optimizer: fs::read(path.join(OPTIMIZER_FILE))?,
     })
 }

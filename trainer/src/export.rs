@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use slm_cli::{Failure, Progress, Unfinished, UserMistake};
+use slm_artifacts::AdapterFolder;
+use slm_cli::{Failure, Progress, UserMistake};
 use slm_model::{Adapter, DeviceChoice, MergeError, WeightType, write_merged, write_merged_gguf};
 
 use crate::arguments::{
     ExportArguments, ExportFormat, MergeArguments, MergedType, RecipeArguments,
 };
-use crate::folder::commit_folder;
+use crate::folder::{commit_file, commit_folder};
 use crate::setup::Setup;
 
 /// Merges an adapter into its base model.
@@ -121,22 +122,11 @@ fn write_model_gguf(recipe: &RecipeArguments, adapter: &Path, output: &Path) -> 
     Ok(())
 }
 
-/// Writes a file beside its place first, so that no half file ever has the name.
-fn commit_file(output: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let part = output.with_extension("part");
-    let _goes_if_stopped = Unfinished::new(&part);
-    write(&part)
-        .and_then(|()| Ok(std::fs::rename(&part, output)?))
-        .inspect_err(|_| {
-            let _ = std::fs::remove_file(&part);
-        })
-}
-
 /// The two files that PEFT reads, checked against the base model on the way.
 fn write_peft(recipe: &RecipeArguments, adapter: &Path, output: &Path) -> Result<()> {
     open(recipe, adapter, output)?;
     commit_folder(output, |part| {
-        for name in ["adapter_config.json", "adapter_model.safetensors"] {
+        for name in [AdapterFolder::CONFIG, AdapterFolder::WEIGHTS] {
             std::fs::copy(adapter.join(name), part.join(name))
                 .with_context(|| format!("cannot copy {name}"))?;
         }

@@ -76,7 +76,7 @@ impl Item {
             Ok(FileRecord {
                 path: shown.display().to_string(),
                 bytes: file.metadata().with_context(unreadable)?.len(),
-                sha256: slm_model::sha256_of_file(file).with_context(unreadable)?,
+                sha256: slm_artifacts::sha256_of_file(file).with_context(unreadable)?,
             })
         };
         let files = files.iter().map(record).collect::<Result<_>>()?;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use burn::tensor::Device;
+use slm_artifacts::{ContaminationSearch, TrainingSummary};
 use slm_cli::{Failure, UserMistake, bytes_text, duration_text};
 use slm_config::Recipe;
 use slm_model::{Adapter, AdapterOrigin, Decoder, DeviceChoice, LoraSettings, ModelConfig};
@@ -14,7 +15,7 @@ use crate::checkpoint::{self, Best, Checkpoint, CheckpointMeta, TrainingState};
 use crate::dataset::{self, Counts, Examples};
 use crate::folder::RunFolder;
 use crate::lora_settings::lora_settings;
-use crate::output::{SearchSummary, TrainingSummary, commit_adapter, update_recipe};
+use crate::output::{commit_adapter, summary_of_finished, update_recipe};
 use crate::report;
 use crate::setup::{Setup, load_for_training};
 use crate::step::AdapterOptimizer;
@@ -52,7 +53,7 @@ fn fit(arguments: &FitArguments) -> Result<()> {
         .map(|checkpoint| &checkpoint.state)
         .filter(|state| training.is_finished(state));
     if let Some(state) = finished
-        && let Some(summary) = TrainingSummary::of_finished(&recipe.adapter_dir(), state)
+        && let Some(summary) = summary_of_finished(&recipe.adapter_dir(), state)
     {
         return already_done(recipe, &run, summary, examples.counts.clone());
     }
@@ -205,7 +206,7 @@ fn summarise(
         best: state.best,
         stopped_early: state.stopped_early,
         data: examples.counts.clone(),
-        decontamination: recipe.data.decontaminate.then(|| SearchSummary {
+        decontamination: recipe.data.decontaminate.then(|| ContaminationSearch {
             benchmarks: benchmarks.map(|item| item.name.clone()).collect(),
             left_out: examples.counts.iter().map(Counts::contaminated).sum(),
         }),

@@ -4,70 +4,35 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use slm_artifacts::{OLD, PART, atomic_file, atomic_folder, atomic_write, part_path};
 use slm_cli::{Unfinished, UserMistake};
 
-/// Ending of a folder that is being written.
-const PART: &str = "part";
-/// Ending of a folder that another one replaces, or that is being deleted.
-const OLD: &str = "old";
-
-/// Writes a folder beside its final place and puts it there by renaming.
-///
-/// Whatever happens in between (an error, a kill, a power cut), the final name holds what was there before or the
-/// new folder, never a part of it; [`RunFolder::open`] tidies up what a killed run left. Every file is on the disk
-/// before the name is.
+/// Writes a folder that appears whole or not at all, as [`atomic_folder`] does; a signal removes its part first.
+/// [`RunFolder::open`] tidies up what a killed run left.
 ///
 /// # Errors
 /// What `write` says, or the disk is full or not writable; nothing is left of the new folder then.
 pub(crate) fn commit_folder(target: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let (part, old) = (hidden_sibling(target, PART), hidden_sibling(target, OLD));
-    let _goes_if_stopped = Unfinished::new(&part);
-    let put = || -> Result<()> {
-        fs::create_dir_all(&part).with_context(|| format!("cannot create {}", part.display()))?;
-        write(&part)?;
-        for entry in fs::read_dir(&part)? {
-            File::open(entry?.path())?.sync_all()?;
-        }
-        sync_folder(&part);
-        if target.exists() {
-            fs::rename(target, &old)?;
-        }
-        fs::rename(&part, target)
-            .with_context(|| format!("cannot put a folder at {}", target.display()))?;
-        sync_folder(target.parent().unwrap_or(Path::new(".")));
-        Ok(())
-    };
-    let outcome = put();
-    if outcome.is_err() {
-        let _ = fs::remove_dir_all(&part);
-        if old.exists() && !target.exists() {
-            let _ = fs::rename(&old, target);
-        }
-    }
-    let _ = fs::remove_dir_all(&old);
-    outcome
+    let _removed_on_signal = Unfinished::new(&part_path(target));
+    atomic_folder(target, write)
 }
 
-/// Writes a file beside its place first, so that no half file ever has the name.
+/// Writes a large file that appears whole or not at all, as [`atomic_file`] does; a signal removes its part first.
+///
+/// # Errors
+/// What `write` says, or the disk is full or not writable; the file before this one stays.
+pub(crate) fn commit_file(target: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let _removed_on_signal = Unfinished::new(&part_path(target));
+    atomic_file(target, write)
+}
+
+/// Writes a small file that appears whole or not at all.
 ///
 /// # Errors
 /// The disk is full or not writable; the file before this one stays.
 pub(crate) fn replace_file(folder: &Path, name: &str, text: &str) -> Result<()> {
-    let (part, path) = (folder.join(format!(".{name}.part")), folder.join(name));
-    fs::write(&part, text)
-        .and_then(|()| fs::rename(&part, &path))
-        .inspect_err(|_| {
-            let _ = fs::remove_file(&part);
-        })
-        .with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// Deletes a folder in such a way that a kill in between leaves no half of it under its name.
-pub(crate) fn remove_folder(folder: &Path) -> Result<()> {
-    let old = hidden_sibling(folder, OLD);
-    fs::rename(folder, &old)
-        .and_then(|()| fs::remove_dir_all(&old))
-        .with_context(|| format!("cannot remove {}", folder.display()))
+    let path = folder.join(name);
+    atomic_write(&path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Deletes a file or a folder with all that is in it.
@@ -78,17 +43,6 @@ fn remove(path: &Path) -> Result<()> {
         fs::remove_file(path)
     };
     removed.with_context(|| format!("cannot remove {}", path.display()))
-}
-
-/// `.NAME.ENDING` beside a folder.
-fn hidden_sibling(folder: &Path, ending: &str) -> PathBuf {
-    let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    folder.with_file_name(format!(".{name}.{ending}"))
-}
-
-/// Makes renames inside `folder` last; a folder cannot be synced on every system, and need not be.
-fn sync_folder(folder: &Path) {
-    let _ = File::open(folder).and_then(|folder| folder.sync_all());
 }
 
 /// The folder of a run, which one process at a time may write to.
@@ -173,27 +127,6 @@ mod tests {
             .collect();
         names.sort();
         names
-    }
-
-    fn write(text: &'static str) -> impl FnOnce(&Path) -> Result<()> {
-        move |folder| Ok(fs::write(folder.join("file"), text)?)
-    }
-
-    #[test]
-    fn a_folder_is_replaced_whole_and_a_failure_leaves_the_one_before() {
-        let parent = tempfile::tempdir().expect("a temporary folder");
-        let target = parent.path().join("adapter");
-        let read = || fs::read_to_string(target.join("file")).expect("a file");
-        commit_folder(&target, write("first")).expect("written");
-        commit_folder(&target, write("second")).expect("written");
-        assert_eq!(read(), "second");
-        commit_folder(&target, |part| {
-            fs::write(part.join("file"), "third")?;
-            anyhow::bail!("disk full")
-        })
-        .expect_err("a failure");
-        assert_eq!(read(), "second");
-        assert_eq!(names(parent.path()), ["adapter"]);
     }
 
     #[test]

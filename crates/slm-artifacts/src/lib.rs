@@ -1,5 +1,38 @@
 //! The files that runs leave behind: their formats as types, written whole or not at all. A leaf of the workspace.
+//!
+//! - [`AdapterFolder`]: the folder in which `trainer` and `evaluator` meet, with [`AdapterConfig`] and [`TrainingSummary`]
+//! - [`Sha256`], [`sha256`], [`sha256_of_file`]: what identifies content
+//! - [`atomic_write`], [`atomic_file`], [`atomic_folder`]: a name never holds a half-written file or folder
+//! - [`HashNote`], [`lock_file`]: downloads that are hashed once, by one process at a time
+//! - [`RetryPolicy`]: when to repeat a request that failed in passing
 
+mod adapter_config;
+mod adapter_folder;
+mod atomic;
+mod dataset_counts;
+mod lock;
+mod log_line;
+mod provenance;
+mod retry;
+mod sha256;
+mod training_summary;
+mod verified;
 mod words;
 
+pub use adapter_config::{AdapterConfig, TargetModules, whole_or_float};
+pub use adapter_folder::AdapterFolder;
+pub use atomic::{
+    OLD, PART, atomic_file, atomic_folder, atomic_link, atomic_write, part_path, publish,
+    remove_folder,
+};
+pub use dataset_counts::{DatasetCounts, LeftOutReason, one_line};
+pub use lock::lock_file;
+pub use log_line::LogLine;
+pub use provenance::{FileRecord, Kind, Provenance};
+pub use retry::{Attempt, GaveUp, GiveUp, Retries, RetryPolicy};
+pub use sha256::{
+    Sha256, hex, read_pieces, sha256, sha256_of_file, sha256_of_reader, sha256_of_texts,
+};
+pub use training_summary::{BestValidation, ContaminationSearch, TrainingSummary};
+pub use verified::HashNote;
 pub use words::{BASE_ARM, Expects, FinishReason, FormatFailure, StopReason, Verdict};

@@ -3,20 +3,8 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::Tests;
-
-/// The digits of a finished hash.
-pub(crate) fn hexadecimal(hash: Sha256) -> String {
-    use fmt::Write;
-    let digits = hash.finalize();
-    digits.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
 
 /// All that a model, and the workflow around it, may know of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,7 +107,7 @@ impl HiddenTests {
 
     /// SHA-256 of the tests in hexadecimal: tells versions apart and shows nothing.
     pub fn sha256(&self) -> String {
-        hexadecimal(Sha256::new().chain_update(format!("{:?}", self.0)))
+        slm_artifacts::sha256(format!("{:?}", self.0))
     }
 }
 

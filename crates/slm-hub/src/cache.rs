@@ -8,15 +8,12 @@
 //! .locks/models--OWNER--NAME/HASH.lock             who is bringing a blob
 //! ```
 
-use std::fs::{self, File, TryLockError};
-use std::io::{self, Write};
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
-use std::time::{Duration, UNIX_EPOCH};
 
 use hf_hub::{Cache, CacheRepo, Repo};
-use serde::{Deserialize, Serialize};
+use slm_artifacts::{atomic_link, atomic_write, lock_file};
 
 use crate::hash::ContentId;
 use crate::listing::{Entry, Listing};
@@ -53,7 +50,7 @@ impl RepoFolder {
         if revision == commit || self.commit_of(revision).as_deref() == Some(commit) {
             return Ok(());
         }
-        put(&self.folder.join("refs").join(revision), commit.as_bytes())
+        atomic_write(&self.folder.join("refs").join(revision), commit.as_bytes())
     }
 
     fn tree(&self, commit: &str) -> PathBuf {
@@ -69,7 +66,7 @@ impl RepoFolder {
     pub(crate) fn note_listing(&self, listing: &Listing) -> io::Result<()> {
         let path = self.tree(&listing.commit);
         match listing.to_tree() {
-            Some(tree) if !path.is_file() => put(&path, &tree),
+            Some(tree) if !path.is_file() => atomic_write(&path, &tree),
             _ => Ok(()),
         }
     }
@@ -124,33 +121,19 @@ impl RepoFolder {
         if fs::read_link(&pointer).is_ok_and(|there| there == Path::new(&target)) {
             return Ok(());
         }
-        let folder = pointer.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(folder)?;
-        let unfinished = unfinished(&pointer);
-        match symlink(&target, &unfinished) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
-            // A file system without links.
-            Err(_) => drop(fs::copy(self.blob(blob), &unfinished)?),
-        }
-        fs::rename(&unfinished, &pointer)
+        atomic_link(&pointer, |part| match symlink(&target, part) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                // A file system without links.
+                fs::copy(self.blob(blob), part).map(drop)
+            }
+            done => done,
+        })
     }
 
     /// Waits until nobody else, the Python client included, is bringing this blob. The lock ends with the returned
     /// file, or with the process.
     pub(crate) fn lock(&self, blob: &str, waiting: &mut dyn FnMut()) -> io::Result<File> {
-        fs::create_dir_all(&self.locks)?;
-        let file = File::create(self.locks.join(format!("{blob}.lock")))?;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(file),
-                Err(TryLockError::Error(error)) => return Err(error),
-                Err(TryLockError::WouldBlock) => {
-                    waiting();
-                    thread::sleep(Duration::from_millis(200));
-                }
-            }
-        }
+        lock_file(&self.locks.join(format!("{blob}.lock")), waiting)
     }
 }
 
@@ -164,68 +147,16 @@ fn symlink(_target: &str, _link: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// A name beside `path` that nobody else uses.
-fn unfinished(path: &Path) -> PathBuf {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    path.with_added_extension(format!("{}-{count}.tmp", std::process::id()))
-}
-
-/// Writes a small file that appears whole or not at all.
-fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
-    let unfinished = unfinished(path);
-    let written = File::create(&unfinished)
-        .and_then(|mut file| file.write_all(bytes))
-        .and_then(|()| fs::rename(&unfinished, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&unfinished);
-    }
-    written
-}
-
-/// That a blob was checked: its SHA-256, and by what to see that it was not changed since.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Note {
-    sha256: String,
-    bytes: u64,
-    modified_ns: u128,
-}
-
-impl Note {
-    fn of(file: &Path, sha256: &str) -> io::Result<Self> {
-        let metadata = file.metadata()?;
-        let modified = metadata.modified()?.duration_since(UNIX_EPOCH);
-        Ok(Self {
-            sha256: sha256.to_owned(),
-            bytes: metadata.len(),
-            modified_ns: modified.unwrap_or_default().as_nanos(),
-        })
-    }
-
-    fn path(notes_dir: &Path, blob: &str) -> PathBuf {
-        notes_dir.join(format!("{blob}.json"))
-    }
-
-    /// SHA-256 of `file`, if it was checked and has not changed since.
-    pub(crate) fn read(notes_dir: &Path, blob: &str, file: &Path) -> Option<String> {
-        let bytes = fs::read(Self::path(notes_dir, blob)).ok()?;
-        let note: Self = serde_json::from_slice(&bytes).ok()?;
-        (Self::of(file, &note.sha256).ok()? == note).then_some(note.sha256)
-    }
-
-    /// Notes that `file` was checked. Without the note it is checked again.
-    pub(crate) fn write(notes_dir: &Path, blob: &str, file: &Path, sha256: &str) {
-        let _ = Self::of(file, sha256)
-            .and_then(|note| Ok(serde_json::to_vec(&note)?))
-            .and_then(|bytes| put(&Self::path(notes_dir, blob), &bytes));
-    }
+/// Where the note on a blob's hash lies.
+pub(crate) fn note_path(notes_dir: &Path, blob: &str) -> PathBuf {
+    notes_dir.join(format!("{blob}.json"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{HubName, Kind};
+    use crate::name::HubName;
+    use slm_artifacts::Kind;
 
     fn folder(root: &Path) -> RepoFolder {
         let name = HubName::bare("a/b").expect("a name");
@@ -238,7 +169,7 @@ mod tests {
         let folder = folder(root.path());
         let commit = "c".repeat(40);
         let blob = folder.blob(&"1".repeat(64));
-        put(&blob, b"bytes").expect("writable");
+        atomic_write(&blob, b"bytes").expect("writable");
         for path in ["a.json", "data/deep/b.parquet"] {
             folder.link(&commit, path, &"1".repeat(64)).expect("linked");
             let pointer = root
@@ -273,17 +204,5 @@ mod tests {
             Some(&commit)
         );
         assert_eq!(folder.commit_of(&commit).as_ref(), Some(&commit));
-    }
-
-    #[test]
-    fn a_note_holds_until_the_file_changes() {
-        let root = tempfile::tempdir().expect("a folder");
-        let file = root.path().join("blob");
-        put(&file, b"bytes").expect("writable");
-        Note::write(root.path(), "x", &file, "hash");
-        let read = || Note::read(root.path(), "x", &file);
-        assert_eq!(read().as_deref(), Some("hash"));
-        put(&file, b"other bytes").expect("writable");
-        assert_eq!(read(), None);
     }
 }

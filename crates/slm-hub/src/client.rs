@@ -1,43 +1,28 @@
 //! Requests to a hub: redirects, the token, silence, further tries.
 
 use std::cell::Cell;
-use std::fmt;
 use std::io;
 use std::thread;
+use std::time::Duration;
 
+use slm_artifacts::{Attempt, Retries, RetryPolicy};
 use ureq::Agent;
 use ureq::Body;
 use ureq::http::Response;
 
-use crate::answer::{Failure, Linked, failure};
-use crate::error::ATTEMPTS;
-use crate::fetch::Progress;
-use crate::{HubError, Kind, Settings};
+use crate::error::HubError;
+use crate::progress::Progress;
+use crate::response::{FileHeaders, RequestError, Target, refusal};
+use crate::settings::Settings;
 
+/// How often a request is made before its failure is reported.
+const ATTEMPTS: usize = 5;
+/// Longest pause that a server may ask for; a longer one is reported to the user.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(5);
 /// More redirects than this lead nowhere.
 const MOST_REDIRECTS: usize = 10;
 /// A listing longer than this is no listing.
 const LONGEST_LISTING: u64 = 256 << 20;
-
-/// What a request is about, for messages.
-pub(crate) struct Asked<'a> {
-    pub(crate) kind: Kind,
-    pub(crate) repository: &'a str,
-    pub(crate) revision: &'a str,
-    /// `None` for the repository as a whole.
-    pub(crate) file: Option<&'a str>,
-    /// The repository's page.
-    pub(crate) page: String,
-}
-
-impl fmt::Display for Asked<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.file {
-            Some(file) => write!(f, "{file} of {}", self.repository),
-            None => f.write_str(self.repository),
-        }
-    }
-}
 
 /// The method of a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,11 +33,11 @@ pub(crate) enum Method {
     GetFrom(u64),
 }
 
-/// A successful answer.
-pub(crate) struct Answer {
-    /// What the hub itself said of the file on the way.
-    pub(crate) linked: Linked,
-    /// Who sends the bytes.
+/// A successful response.
+pub(crate) struct Reply {
+    /// What the hub's own responses say of the file.
+    pub(crate) headers: FileHeaders,
+    /// The host that sends the bytes.
     pub(crate) host: String,
     pub(crate) response: Response<Body>,
 }
@@ -81,11 +66,7 @@ impl Client {
             .timeout_per_write(timeout)
             // A compressed body would have another length and other ranges.
             .accept_encoding("identity")
-            .user_agent(concat!(
-                env!("CARGO_PKG_NAME"),
-                "/",
-                env!("CARGO_PKG_VERSION")
-            ))
+            .user_agent(concat!("slm-lora/", env!("CARGO_PKG_VERSION")))
             .build();
         Self {
             settings,
@@ -95,10 +76,15 @@ impl Client {
     }
 
     /// Makes a request, and follows where it leads.
-    pub(crate) fn send(&self, method: Method, url: &str, asked: &Asked) -> Result<Answer, Failure> {
+    pub(crate) fn send(
+        &self,
+        method: Method,
+        url: &str,
+        target: &Target,
+    ) -> Result<Reply, RequestError> {
         let endpoint = origin(&self.settings.endpoint);
         let mut url = url.to_owned();
-        let mut linked = Linked::default();
+        let mut headers = FileHeaders::default();
         for _ in 0..MOST_REDIRECTS {
             let is_hub = origin(&url) == endpoint;
             let host = host(&url).to_owned();
@@ -115,7 +101,7 @@ impl Client {
             }
             let response = request
                 .call()
-                .map_err(|error| self.trouble(&error, &host, &asked.to_string(), 0))?;
+                .map_err(|error| self.transport_error(&error, &host, &target.to_string(), 0))?;
             self.answered.set(true);
             let status = response.status();
             let next = status
@@ -127,86 +113,109 @@ impl Client {
                     resolve(&url, location).ok_or_else(|| no_hub(&url, "an unusable redirect"))
                 })
                 .transpose()
-                .map_err(Failure::last)?;
+                .map_err(RequestError::permanent)?;
             if is_hub {
-                linked.take(response.headers(), next.is_some());
+                headers.take(response.headers(), next.is_some());
             }
             match next {
                 // The headers wanted are the hub's; another host's are its own.
                 Some(next) if method == Method::Head && origin(&next) != endpoint => {
-                    return Ok(Answer {
-                        linked,
+                    return Ok(Reply {
+                        headers,
                         host,
                         response,
                     });
                 }
                 Some(next) => url = next,
                 None if status.is_success() || status.as_u16() == 416 => {
-                    return Ok(Answer {
-                        linked,
+                    return Ok(Reply {
+                        headers,
                         host,
                         response,
                     });
                 }
-                None => return Err(failure(response, asked, &host, token.is_some())),
+                None => return Err(refusal(response, target, &host, token.is_some())),
             }
         }
-        Err(Failure::last(no_hub(&url, "redirects without end")))
+        Err(RequestError::permanent(no_hub(
+            &url,
+            "redirects without end",
+        )))
     }
 
     /// A JSON document.
     pub(crate) fn json(
         &self,
         url: &str,
-        asked: &Asked,
+        target: &Target,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<serde_json::Value, HubError> {
-        self.again_and_again(progress, || {
-            let mut answer = self.send(Method::GetFrom(0), url, asked)?;
-            let body = answer.response.body_mut();
+        self.with_retries(progress, || {
+            let mut reply = self.send(Method::GetFrom(0), url, target)?;
+            let body = reply.response.body_mut();
             let text = body
                 .with_config()
                 .limit(LONGEST_LISTING)
                 .read_to_vec()
                 .map_err(|error| match error {
                     ureq::Error::BodyExceedsLimit(_) => {
-                        Failure::last(no_hub(url, "an endless listing"))
+                        RequestError::permanent(no_hub(url, "an endless listing"))
                     }
-                    error => self.trouble(&error, &answer.host, "the list of files", 0),
+                    error => self.transport_error(&error, &reply.host, "the list of files", 0),
                 })?;
             serde_json::from_slice(&text)
-                .map_err(|error| Failure::last(no_hub(url, &format!("no JSON, {error}"))))
+                .map_err(|error| RequestError::permanent(no_hub(url, &format!("no JSON, {error}"))))
         })
     }
 
-    /// Repeats what fails in passing, with growing pauses.
-    pub(crate) fn again_and_again<T>(
-        &self,
-        progress: &mut dyn FnMut(Progress),
-        mut request: impl FnMut() -> Result<T, Failure>,
-    ) -> Result<T, HubError> {
-        let mut attempts = Attempts::default();
-        loop {
-            match request() {
-                Ok(value) => return Ok(value),
-                Err(failure) => attempts.wait(failure, &self.settings, progress)?,
-            }
+    /// How often and when a failed request is repeated: by doubling pauses, unless the server says when.
+    pub(crate) fn retry_policy(&self) -> RetryPolicy {
+        RetryPolicy {
+            attempts: ATTEMPTS,
+            first_wait: self.settings.first_wait,
+            longest_wait: Duration::MAX,
+            jitter: 0.0,
+            longest_retry_after: LONGEST_RETRY_AFTER,
+            deadline: None,
         }
     }
 
-    /// What a failure of the transport means; `bytes` of `what` are here.
-    pub(crate) fn trouble(
+    /// Repeats a request that fails in passing.
+    pub(crate) fn with_retries<T>(
+        &self,
+        progress: &mut dyn FnMut(Progress),
+        mut request: impl FnMut() -> Result<T, RequestError>,
+    ) -> Result<T, HubError> {
+        let attempt = || match request() {
+            Ok(value) => Attempt::Done(value),
+            Err(failure) if failure.is_transient => Attempt::Passing {
+                error: failure.error,
+                retry_after: failure.retry_after,
+            },
+            Err(failure) => Attempt::Failed(failure.error),
+        };
+        let pause = |error: &HubError, failed, wait| {
+            pause(error, failed, wait, progress);
+            Ok(())
+        };
+        let done = self.retry_policy().run(|| 0.0, attempt, pause);
+        let (value, _) = done.map_err(|gave_up| gave_up.error.after(gave_up.attempts))?;
+        Ok(value)
+    }
+
+    /// What an error of the HTTP client means; `bytes` of `what` have arrived.
+    pub(crate) fn transport_error(
         &self,
         error: &ureq::Error,
         host: &str,
         what: &str,
         bytes: u64,
-    ) -> Failure {
+    ) -> RequestError {
         let host = host.to_owned();
         let seconds = self.settings.timeout.as_secs_f64();
         let attempts = 1;
         let broken_off = |host| {
-            Failure::passing(HubError::BrokenOff {
+            RequestError::transient(HubError::BrokenOff {
                 host,
                 what: what.to_owned(),
                 bytes,
@@ -214,16 +223,16 @@ impl Client {
             })
         };
         match error {
-            ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => Failure {
+            ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => RequestError {
                 error: HubError::Unreachable {
                     host,
                     reason: format!("no connection within {seconds} s"),
                     attempts,
                 },
-                again: self.answered.get(),
-                wait: None,
+                is_transient: self.answered.get(),
+                retry_after: None,
             },
-            ureq::Error::Timeout(_) => Failure::passing(HubError::Silent {
+            ureq::Error::Timeout(_) => RequestError::transient(HubError::Silent {
                 host,
                 seconds,
                 attempts,
@@ -234,7 +243,7 @@ impl Client {
                 | io::ErrorKind::ConnectionAborted
                 | io::ErrorKind::BrokenPipe => broken_off(host),
                 io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
-                    Failure::passing(HubError::Silent {
+                    RequestError::transient(HubError::Silent {
                         host,
                         seconds,
                         attempts,
@@ -248,56 +257,55 @@ impl Client {
         }
     }
 
-    fn unreachable(&self, host: String, reason: String) -> Failure {
-        Failure {
+    fn unreachable(&self, host: String, reason: String) -> RequestError {
+        RequestError {
             error: HubError::Unreachable {
                 host,
                 reason,
                 attempts: 1,
             },
-            again: self.answered.get(),
-            wait: None,
+            is_transient: self.answered.get(),
+            retry_after: None,
         }
     }
 }
 
-/// Counts the tries of one request.
-#[derive(Default)]
-pub(crate) struct Attempts {
-    made: u32,
+/// Waits after a failed attempt of a download, which counts its attempts itself: progress in between resets them.
+///
+/// # Errors
+/// The failure, if it is for good or the last one.
+pub(crate) fn wait_to_retry(
+    retries: &mut Retries,
+    failure: RequestError,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(), HubError> {
+    let RequestError {
+        error,
+        is_transient,
+        retry_after,
+    } = failure;
+    let next = if is_transient {
+        retries.next_wait(retry_after, 0.0)
+    } else {
+        Err(retries.fail())
+    };
+    match next {
+        Ok(wait) => {
+            pause(&error, retries.failed(), wait, progress);
+            Ok(())
+        }
+        Err(_) => Err(error.after(retries.failed())),
+    }
 }
 
-impl Attempts {
-    /// Begins to count anew: something was gained since.
-    pub(crate) fn renew(&mut self) {
-        self.made = 0;
-    }
-
-    /// Waits before the next try.
-    ///
-    /// # Errors
-    /// There is none: the failure is final, or there were enough.
-    pub(crate) fn wait(
-        &mut self,
-        failure: Failure,
-        settings: &Settings,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<(), HubError> {
-        self.made += 1;
-        let Failure { error, again, wait } = failure;
-        if !again || self.made >= ATTEMPTS {
-            return Err(error.after(self.made));
-        }
-        let wait = wait.unwrap_or(settings.first_wait * 2_u32.pow(self.made - 1));
-        progress(Progress::Retrying {
-            reason: &error.summary(),
-            attempt: self.made + 1,
-            attempts: ATTEMPTS,
-            wait,
-        });
-        thread::sleep(wait);
-        Ok(())
-    }
+fn pause(error: &HubError, failed: usize, wait: Duration, progress: &mut dyn FnMut(Progress)) {
+    progress(Progress::Retrying {
+        reason: &error.summary(),
+        attempt: failed as u32 + 1,
+        attempts: ATTEMPTS as u32,
+        wait,
+    });
+    thread::sleep(wait);
 }
 
 pub(crate) fn no_hub(url: &str, problem: &str) -> HubError {

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::error::HubError;
 use crate::listing::Listing;
-use crate::{HubError, HubName};
+use crate::name::HubName;
 
 /// Files that describe data and hold none.
 const DESCRIPTIONS: [&str; 4] = [

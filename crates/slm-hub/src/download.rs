@@ -1,33 +1,36 @@
-//! One file: from wherever a try before has stopped to bytes that are checked and on the disk.
+//! Downloads one file: from where an earlier attempt has stopped to bytes that are checked and on the disk.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
+use slm_artifacts::{Sha256, read_pieces};
 
-use crate::answer::Failure;
-use crate::client::{Asked, Attempts, Client, Method};
-use crate::fetch::Progress;
-use crate::hash::{BUFFER_BYTES, ContentId, git_blob, hex, read_all};
-use crate::{HubError, Settings};
+use crate::client::{Client, Method, wait_to_retry};
+use crate::error::HubError;
+use crate::hash::{ContentId, git_blob};
+use crate::progress::Progress;
+use crate::response::{RequestError, Target};
+use crate::settings::Settings;
 
-/// So many bytes since the last failure, and the tries are counted anew.
+/// Bytes that must arrive after a failure for the attempts to be counted from the start again.
 const GAIN_BYTES: u64 = 1 << 20;
+/// Bytes read at once.
+const BUFFER_BYTES: usize = 1 << 20;
 
-/// What is to be brought.
-pub(crate) struct Wanted<'a> {
+/// What to download.
+pub(crate) struct DownloadSpec<'a> {
     pub(crate) url: &'a str,
-    pub(crate) asked: &'a Asked<'a>,
+    pub(crate) target: &'a Target<'a>,
     /// Path in the repository.
     pub(crate) file: &'a str,
     pub(crate) bytes: Option<u64>,
     pub(crate) content: Option<&'a ContentId>,
 }
 
-impl Wanted<'_> {
+impl DownloadSpec<'_> {
     fn repository(&self) -> String {
-        self.asked.repository.to_owned()
+        self.target.repository.to_owned()
     }
 
     fn wrong_hash(&self, algorithm: &'static str, expected: &str, found: String) -> HubError {
@@ -44,42 +47,42 @@ impl Wanted<'_> {
     }
 }
 
-/// Brings a file to `partial`, which the caller then gives its final name, and returns its SHA-256.
+/// Downloads a file to `partial`, which the caller then renames, and returns its SHA-256.
 ///
-/// `progress` hears the bytes that are here.
+/// `progress` is called with the bytes that have arrived.
 pub(crate) fn download(
     client: &Client,
-    wanted: &Wanted,
+    spec: &DownloadSpec,
     partial: &Path,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<String, HubError> {
     let mut partial = Partial::open(partial, &client.settings, |bytes, total_bytes| {
         progress(Progress::Verifying {
-            file: wanted.file,
+            file: spec.file,
             bytes,
             total_bytes,
         });
     })?;
-    if wanted.bytes.is_some_and(|bytes| partial.bytes > bytes) {
+    if spec.bytes.is_some_and(|bytes| partial.bytes > bytes) {
         partial.reset()?;
     }
-    let mut attempts = Attempts::default();
+    let mut retries = client.retry_policy().start();
     let mut was_wrong = false;
     loop {
         let before = partial.bytes;
-        let is_whole = wanted.bytes.is_some_and(|bytes| bytes == partial.bytes) && before > 0;
-        if !is_whole && let Err(stop) = transfer(client, wanted, &mut partial, progress) {
+        let is_whole = spec.bytes.is_some_and(|bytes| bytes == partial.bytes) && before > 0;
+        if !is_whole && let Err(stop) = transfer(client, spec, &mut partial, progress) {
             let failure = match stop {
                 Stop::Disk(error) => return Err(error),
                 Stop::Failed(failure) => failure,
             };
             if partial.bytes >= before + GAIN_BYTES {
-                attempts.renew();
+                retries.reset();
             }
-            attempts.wait(failure, &client.settings, progress)?;
+            wait_to_retry(&mut retries, failure, progress)?;
             continue;
         }
-        match partial.check(wanted) {
+        match partial.check(spec) {
             Ok(sha256) => {
                 partial.sync()?;
                 return Ok(sha256);
@@ -88,7 +91,7 @@ pub(crate) fn download(
             Err(error) if !was_wrong => {
                 was_wrong = true;
                 partial.reset()?;
-                attempts.wait(Failure::passing(error), &client.settings, progress)?;
+                wait_to_retry(&mut retries, RequestError::transient(error), progress)?;
             }
             Err(error) => {
                 partial.remove();
@@ -102,51 +105,51 @@ pub(crate) fn download(
 enum Stop {
     /// Nothing more can be written.
     Disk(HubError),
-    Failed(Failure),
+    Failed(RequestError),
 }
 
 /// One request for what is missing, written as it comes.
 fn transfer(
     client: &Client,
-    wanted: &Wanted,
+    spec: &DownloadSpec,
     partial: &mut Partial,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(), Stop> {
     let method = Method::GetFrom(partial.bytes);
-    let answer = client
-        .send(method, wanted.url, wanted.asked)
+    let reply = client
+        .send(method, spec.url, spec.target)
         .map_err(Stop::Failed)?;
-    let status = answer.response.status().as_u16();
-    let range = content_range(&answer.response);
-    // Another part than the one that was asked for, or none: what is here is of no use.
+    let status = reply.response.status().as_u16();
+    let range = content_range(&reply.response);
+    // Another range than the one that was requested, or none: the bytes so far are of no use.
     let fits = status == 206 && range.is_some_and(|(first, _)| first == partial.bytes);
     if partial.bytes > 0 && !fits {
         partial.reset().map_err(Stop::Disk)?;
         if status != 200 {
             let error = HubError::Server {
-                host: answer.host,
+                host: reply.host,
                 status,
                 said: "no such range of bytes".to_owned(),
                 attempts: 1,
             };
-            return Err(Stop::Failed(Failure::passing(error)));
+            return Err(Stop::Failed(RequestError::transient(error)));
         }
     }
-    let body_bytes = answer.response.body().content_length();
-    let total_bytes = wanted
+    let body_bytes = reply.response.body().content_length();
+    let total_bytes = spec
         .bytes
-        .or(answer.linked.bytes)
+        .or(reply.headers.bytes)
         .or(range.and_then(|(_, total)| total))
         .or(body_bytes.map(|bytes| partial.bytes + bytes));
-    let mut body = answer.response.into_body().into_reader();
+    let mut body = reply.response.into_body().into_reader();
     let mut buffer = vec![0; BUFFER_BYTES];
     let cut = |bytes: u64, error: io::Error| {
-        let failure = client.trouble(&error.into(), &answer.host, wanted.file, bytes);
+        let failure = client.transport_error(&error.into(), &reply.host, spec.file, bytes);
         Stop::Failed(failure)
     };
     loop {
         progress(Progress::Downloading {
-            file: wanted.file,
+            file: spec.file,
             bytes: partial.bytes,
             total_bytes,
         });
@@ -160,12 +163,14 @@ fn transfer(
         if let Some(total) = total_bytes.filter(|total| partial.bytes > *total) {
             let found = partial.bytes;
             partial.reset().map_err(Stop::Disk)?;
-            return Err(Stop::Failed(Failure::last(HubError::WrongLength {
-                repository: wanted.repository(),
-                file: wanted.file.to_owned(),
-                expected: total,
-                found,
-            })));
+            return Err(Stop::Failed(RequestError::permanent(
+                HubError::WrongLength {
+                    repository: spec.repository(),
+                    file: spec.file.to_owned(),
+                    expected: total,
+                    found,
+                },
+            )));
         }
     }
     match total_bytes {
@@ -214,7 +219,7 @@ impl Partial {
         let total = file.metadata().map_err(failed)?.len();
         let mut sha256 = Sha256::new();
         let mut bytes = 0;
-        read_all(&mut file, &mut |piece| {
+        read_pieces(&mut file, |piece| {
             sha256.update(piece);
             bytes += piece.len() as u64;
             progress(bytes, total);
@@ -255,20 +260,20 @@ impl Partial {
         Ok(())
     }
 
-    /// SHA-256 of the file, if it is what was wanted.
-    fn check(&mut self, wanted: &Wanted) -> Result<String, HubError> {
-        if let Some(expected) = wanted.bytes.filter(|bytes| *bytes != self.bytes) {
+    /// SHA-256 of the file, if it is what was spec.
+    fn check(&mut self, spec: &DownloadSpec) -> Result<String, HubError> {
+        if let Some(expected) = spec.bytes.filter(|bytes| *bytes != self.bytes) {
             return Err(HubError::WrongLength {
-                repository: wanted.repository(),
-                file: wanted.file.to_owned(),
+                repository: spec.repository(),
+                file: spec.file.to_owned(),
                 expected,
                 found: self.bytes,
             });
         }
-        let found = hex(&self.sha256.clone().finalize());
-        match wanted.content {
+        let found = self.sha256.clone().hex();
+        match spec.content {
             Some(ContentId::Sha256(expected)) if *expected != found => {
-                Err(wanted.wrong_hash("SHA-256", expected, found))
+                Err(spec.wrong_hash("SHA-256", expected, found))
             }
             Some(ContentId::Git(expected)) => {
                 // Files outside of large-file storage are small.
@@ -277,7 +282,7 @@ impl Partial {
                 if git == *expected {
                     Ok(found)
                 } else {
-                    Err(wanted.wrong_hash("SHA-1 of git", expected, git))
+                    Err(spec.wrong_hash("SHA-1 of git", expected, git))
                 }
             }
             _ => Ok(found),

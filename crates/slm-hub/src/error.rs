@@ -6,10 +6,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::Kind;
-
-/// How often a request is made before its failure is reported.
-pub(crate) const ATTEMPTS: u32 = 5;
+use slm_artifacts::Kind;
 
 /// Why there is no file.
 #[derive(Debug, thiserror::Error)]
@@ -285,13 +282,13 @@ impl HubError {
     }
 
     /// The same after so many tries.
-    pub(crate) fn after(mut self, made: u32) -> Self {
+    pub(crate) fn after(mut self, made: usize) -> Self {
         match &mut self {
             Self::Unreachable { attempts, .. }
             | Self::Silent { attempts, .. }
             | Self::BrokenOff { attempts, .. }
             | Self::Server { attempts, .. }
-            | Self::TooMany { attempts, .. } => *attempts = made,
+            | Self::TooMany { attempts, .. } => *attempts = made as u32,
             _ => {}
         }
         self

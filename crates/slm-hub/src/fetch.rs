@@ -1,68 +1,24 @@
-//! From a name to files on this machine.
+//! Fetches files of repositories: from a name to files on this machine.
 
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
-use crate::cache::{Note, RepoFolder};
+use slm_artifacts::{HashNote, Kind, publish, sha256, sha256_of_reader};
+
+use crate::cache::{RepoFolder, note_path};
 use crate::client::{Client, Method, no_hub};
-use crate::download::{Wanted, download};
-use crate::hash::{self, ContentId};
+use crate::download::{DownloadSpec, download};
+use crate::error::HubError;
+use crate::hash::{ContentId, sha256_and_git_blob};
 use crate::listing::{Entry, Listing};
-use crate::name::{MAIN, is_commit};
-use crate::source::{Brought, Source};
-use crate::{HubError, HubName, Kind, Provenance, Settings, data_files, model_files};
+use crate::name::{HubName, MAIN, is_commit};
+use crate::progress::Progress;
+use crate::settings::Settings;
+use crate::snapshot::{Fetched, FetchedFile, Snapshot};
+use crate::{data_files, model_files};
 
 /// The branch in which the hub keeps data sets converted to parquet.
 const CONVERTED: &str = "refs/convert/parquet";
-
-/// What a fetch is doing.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Progress<'a> {
-    /// Another process is bringing the same file.
-    Waiting {
-        /// The file.
-        file: &'a str,
-    },
-    /// A file is coming.
-    Downloading {
-        /// The file.
-        file: &'a str,
-        /// Bytes that are here.
-        bytes: u64,
-        /// Its size, if known.
-        total_bytes: Option<u64>,
-    },
-    /// A file that is here is being hashed.
-    Verifying {
-        /// The file.
-        file: &'a str,
-        /// Bytes so far.
-        bytes: u64,
-        /// Its size.
-        total_bytes: u64,
-    },
-    /// A request failed and will be made again.
-    Retrying {
-        /// Why it failed, in one line.
-        reason: &'a str,
-        /// Number of the next try, from 2.
-        attempt: u32,
-        /// Tries in all.
-        attempts: u32,
-        /// Pause before it.
-        wait: Duration,
-    },
-    /// The hub cannot be asked; what is here is used.
-    FromCache {
-        /// The repository.
-        repository: &'a str,
-        /// The commit that is here.
-        commit: &'a str,
-        /// Why the hub cannot be asked, in one line.
-        reason: &'a str,
-    },
-}
 
 /// Which of a model's files are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,25 +28,6 @@ pub enum ModelParts {
     /// Configuration, tokenizer and chat template: another machine runs it. A `.gguf` file has them within, and comes
     /// whole.
     WithoutWeights,
-}
-
-/// Files that are on this machine and checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fetched {
-    /// The folder that holds them, below which each has its path in the repository.
-    pub folder: PathBuf,
-    /// What they are.
-    pub provenance: Provenance,
-    /// Bytes that came over the network.
-    pub downloaded_bytes: u64,
-}
-
-impl Fetched {
-    /// The files' places, in the order of [`Provenance::files`].
-    pub fn paths(&self) -> Vec<PathBuf> {
-        let files = self.provenance.files.iter();
-        files.map(|file| self.folder.join(&file.path)).collect()
-    }
 }
 
 /// The hub, or what the settings name in its place.
@@ -106,7 +43,7 @@ impl Hub {
         }
     }
 
-    /// Brings what a model needs: its folder's configuration, tokenizer, chat template and safetensors; or the one
+    /// Fetches what a model needs: its folder's configuration, tokenizer, chat template and safetensors; or the one
     /// `.gguf` file that the name names.
     ///
     /// # Errors
@@ -117,35 +54,35 @@ impl Hub {
         parts: ModelParts,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Fetched, HubError> {
-        let source = self.open(Kind::Model, name, progress)?;
+        let snapshot = self.open(Kind::Model, name, progress)?;
         if let Some(file) = &name.file {
-            let file = model_files::gguf(&source.listing, &name.repository, file)?;
-            let brought = self.bring(&source, &file, progress)?;
-            return Ok(source.finish(vec![brought]));
+            let file = model_files::gguf(&snapshot.listing, &name.repository, file)?;
+            let fetched = self.fetch_one(&snapshot, &file, progress)?;
+            return Ok(snapshot.finish(vec![fetched]));
         }
-        let mut brought = Vec::new();
+        let mut fetched = Vec::new();
         // The weights come last: who finds them here finds everything else.
-        for file in model_files::small(&source.listing, &name.repository)? {
-            brought.push(self.bring(&source, &file, progress)?);
+        for file in model_files::small(&snapshot.listing, &name.repository)? {
+            fetched.push(self.fetch_one(&snapshot, &file, progress)?);
         }
-        for file in model_files::extra(&source.listing) {
-            match self.bring(&source, file, progress) {
+        for file in model_files::extra(&snapshot.listing) {
+            match self.fetch_one(&snapshot, file, progress) {
                 // Not needed here, and other programs do not bring them all.
                 Err(HubError::Offline { .. }) => {}
-                file => brought.push(file?),
+                file => fetched.push(file?),
             }
         }
         if parts == ModelParts::WithoutWeights {
-            return Ok(source.finish(brought));
+            return Ok(snapshot.finish(fetched));
         }
-        let folder = source.folder.snapshot(&source.listing.commit);
-        for file in model_files::weights(&source.listing, &name.repository, &folder)? {
-            brought.push(self.bring(&source, &file, progress)?);
+        let folder = snapshot.folder.snapshot(&snapshot.listing.commit);
+        for file in model_files::weights(&snapshot.listing, &name.repository, &folder)? {
+            fetched.push(self.fetch_one(&snapshot, &file, progress)?);
         }
-        Ok(source.finish(brought))
+        Ok(snapshot.finish(fetched))
     }
 
-    /// Brings the data files of a data set, those that the name names or else those of its training part; for a
+    /// Fetches the data files of a data set, those that the name names or else those of its training part; for a
     /// repository without readable files, those that the hub has converted to parquet.
     ///
     /// `endings` are those of readable files.
@@ -158,18 +95,18 @@ impl Hub {
         endings: &[&str],
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Fetched, HubError> {
-        let source = self.open(Kind::Dataset, name, progress)?;
+        let snapshot = self.open(Kind::Dataset, name, progress)?;
         let pattern = name.file.as_deref();
-        let chosen = data_files::choose(&source.listing, &name.repository, pattern, endings)?;
-        let (source, chosen) = match chosen {
-            Some(chosen) => (source, chosen),
+        let chosen = data_files::choose(&snapshot.listing, &name.repository, pattern, endings)?;
+        let (snapshot, chosen) = match chosen {
+            Some(chosen) => (snapshot, chosen),
             None => self.converted(name, endings, progress)?,
         };
-        let mut brought = Vec::new();
+        let mut fetched = Vec::new();
         for file in chosen {
-            brought.push(self.bring(&source, &file, progress)?);
+            fetched.push(self.fetch_one(&snapshot, &file, progress)?);
         }
-        Ok(source.finish(brought))
+        Ok(snapshot.finish(fetched))
     }
 
     /// As [`Self::fetch_dataset`] for what has to be one file.
@@ -182,10 +119,10 @@ impl Hub {
         endings: &[&str],
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Fetched, HubError> {
-        let source = self.open(Kind::Dataset, name, progress)?;
-        let file = data_files::single(&source.listing, name, endings)?;
-        let brought = self.bring(&source, &file, progress)?;
-        Ok(source.finish(vec![brought]))
+        let snapshot = self.open(Kind::Dataset, name, progress)?;
+        let file = data_files::single(&snapshot.listing, name, endings)?;
+        let fetched = self.fetch_one(&snapshot, &file, progress)?;
+        Ok(snapshot.finish(vec![fetched]))
     }
 
     /// What the hub has converted of a data set whose own files cannot be read.
@@ -194,7 +131,7 @@ impl Hub {
         name: &'a HubName,
         endings: &[&str],
         progress: &mut dyn FnMut(Progress),
-    ) -> Result<(Source<'a>, Vec<String>), HubError> {
+    ) -> Result<(Snapshot<'a>, Vec<String>), HubError> {
         let nothing = |problem: &str| HubError::NoData {
             repository: name.repository.clone(),
             problem: problem.to_owned(),
@@ -207,7 +144,7 @@ impl Hub {
                  to parquet is of another\nhint: @refs/convert/parquet names it",
             ));
         }
-        let source = match self.open_revision(Kind::Dataset, name, CONVERTED, progress) {
+        let snapshot = match self.open_revision(Kind::Dataset, name, CONVERTED, progress) {
             Err(HubError::NoRevision { .. }) => {
                 return Err(nothing(
                     "has no file that can be read here, and the hub has not converted it to parquet",
@@ -216,9 +153,9 @@ impl Hub {
             other => other?,
         };
         let pattern = name.file.as_deref();
-        let chosen = data_files::choose(&source.listing, &name.repository, pattern, endings)?
+        let chosen = data_files::choose(&snapshot.listing, &name.repository, pattern, endings)?
             .ok_or_else(|| nothing("has no file that can be read here"))?;
-        Ok((source, chosen))
+        Ok((snapshot, chosen))
     }
 
     fn open<'a>(
@@ -226,7 +163,7 @@ impl Hub {
         kind: Kind,
         name: &'a HubName,
         progress: &mut dyn FnMut(Progress),
-    ) -> Result<Source<'a>, HubError> {
+    ) -> Result<Snapshot<'a>, HubError> {
         self.open_revision(kind, name, name.revision(), progress)
     }
 
@@ -237,15 +174,15 @@ impl Hub {
         name: &'a HubName,
         revision: &'a str,
         progress: &mut dyn FnMut(Progress),
-    ) -> Result<Source<'a>, HubError> {
+    ) -> Result<Snapshot<'a>, HubError> {
         let settings = &self.client.settings;
         let folder = RepoFolder::new(&settings.cache_dir, name.repo_at(kind, revision));
-        let source = |listing| Source::new(settings, kind, name, revision, listing);
+        let snapshot = |listing| Snapshot::new(settings, kind, name, revision, listing);
         // A commit never changes.
         if is_commit(revision)
             && let Some(listing) = folder.listing(revision)
         {
-            return Ok(source(listing));
+            return Ok(snapshot(listing));
         }
         let here = || {
             let commit = folder.commit_of(revision)?;
@@ -258,11 +195,11 @@ impl Hub {
             cache_dir: settings.cache_dir.clone(),
         };
         if settings.offline {
-            return Ok(source(here().ok_or_else(missing)?));
+            return Ok(snapshot(here().ok_or_else(missing)?));
         }
-        let unknown = source(Listing::new(String::new(), Vec::new()));
+        let unknown = snapshot(Listing::new(String::new(), Vec::new()));
         let url = unknown.listing_url();
-        match self.client.json(&url, &unknown.asked(None), progress) {
+        match self.client.json(&url, &unknown.target(None), progress) {
             Ok(value) => {
                 let listing = Listing::from_api(value).map_err(|problem| no_hub(&url, &problem))?;
                 if is_commit(revision) && listing.commit != revision {
@@ -280,7 +217,7 @@ impl Hub {
                     let path = &settings.cache_dir;
                     return Err(HubError::cache(path, path, error));
                 }
-                Ok(source(listing))
+                Ok(snapshot(listing))
             }
             Err(error) if error.leaves_the_cache() => match here() {
                 Some(listing) => {
@@ -289,7 +226,7 @@ impl Hub {
                         commit: &listing.commit,
                         reason: &error.summary(),
                     });
-                    Ok(source(listing))
+                    Ok(snapshot(listing))
                 }
                 None => Err(error),
             },
@@ -297,26 +234,26 @@ impl Hub {
         }
     }
 
-    /// Sees to it that a file is here and is what it should be.
-    fn bring(
+    /// Fetches a file, unless it is in the cache folder and has the right hash.
+    fn fetch_one(
         &self,
-        source: &Source,
+        snapshot: &Snapshot,
         path: &str,
         progress: &mut dyn FnMut(Progress),
-    ) -> Result<Brought, HubError> {
+    ) -> Result<FetchedFile, HubError> {
         let settings = &self.client.settings;
-        let entry = source
+        let entry = snapshot
             .listing
             .get(path)
-            .ok_or_else(|| source.no_file(path))?;
-        let commit = &source.listing.commit;
-        let folder = &source.folder;
+            .ok_or_else(|| snapshot.no_file(path))?;
+        let commit = &snapshot.listing.commit;
+        let folder = &snapshot.folder;
         let pointer = folder.snapshot(commit).join(path);
-        let (entry, name) = self.content_of(source, entry, &pointer, progress)?;
+        let (entry, name) = self.content_of(snapshot, entry, &pointer, progress)?;
         let blob = folder.blob(&name);
         // Where links are not to be had, the file itself lies there.
         let place = if blob.is_file() { &blob } else { &pointer };
-        if let Some(sha256) = self.check_here(source, &entry, &name, place, progress)? {
+        if let Some(sha256) = self.check_here(snapshot, &entry, &name, place, progress)? {
             if place == &blob {
                 // Fails where the folder may only be read, and then matters if the link is not there.
                 if let Err(error) = folder.link(commit, path, &name)
@@ -325,11 +262,14 @@ impl Hub {
                     return Err(HubError::cache(&settings.cache_dir, &pointer, error));
                 }
             }
-            return Brought::new(path, &pointer, sha256, 0, settings);
+            return FetchedFile::new(path, &pointer, sha256, 0, settings);
         }
         if settings.offline {
             return Err(HubError::Offline {
-                what: format!("{path} of {}@{}", source.name.repository, source.revision),
+                what: format!(
+                    "{path} of {}@{}",
+                    snapshot.name.repository, snapshot.revision
+                ),
                 cache_dir: settings.cache_dir.clone(),
             });
         }
@@ -339,39 +279,37 @@ impl Hub {
         let _lock = folder
             .lock(&name, &mut || progress(Progress::Waiting { file: path }))
             .map_err(|error| failed(&blob, error))?;
-        // Another process may have brought it while this one waited.
-        let here = self.check_here(source, &entry, &name, &blob, progress)?;
+        // Another process may have fetched it while this one waited.
+        let here = self.check_here(snapshot, &entry, &name, &blob, progress)?;
         let (sha256, downloaded) = if let Some(sha256) = here {
             (sha256, 0)
         } else {
             let partial = blob.with_added_extension("incomplete");
             let before = partial.metadata().map_or(0, |metadata| metadata.len());
-            let url = source.file_url(path);
-            let wanted = Wanted {
+            let url = snapshot.file_url(path);
+            let spec = DownloadSpec {
                 url: &url,
-                asked: &source.asked(Some(path)),
+                target: &snapshot.target(Some(path)),
                 file: path,
                 bytes: entry.bytes,
                 content: entry.content.as_ref(),
             };
-            let sha256 = download(&self.client, &wanted, &partial, progress)?;
-            fs::rename(&partial, &blob)
-                .and_then(|()| File::open(blobs)?.sync_all())
-                .map_err(|error| failed(&blob, error))?;
-            Note::write(&settings.notes_dir, &name, &blob, &sha256);
+            let sha256 = download(&self.client, &spec, &partial, progress)?;
+            publish(&partial, &blob).map_err(|error| failed(&blob, error))?;
+            note_hash(settings, &name, &blob, &sha256);
             let bytes = blob.metadata().map_or(0, |metadata| metadata.len());
             (sha256, bytes.saturating_sub(before))
         };
         folder
             .link(commit, path, &name)
             .map_err(|error| failed(&pointer, error))?;
-        Brought::new(path, &pointer, sha256, downloaded, settings)
+        FetchedFile::new(path, &pointer, sha256, downloaded, settings)
     }
 
     /// What a file's bytes have to be, and the name of its blob; asks the server where the listing does not say.
     fn content_of(
         &self,
-        source: &Source,
+        snapshot: &Snapshot,
         entry: &Entry,
         pointer: &Path,
         progress: &mut dyn FnMut(Progress),
@@ -387,34 +325,34 @@ impl Hub {
         }
         if self.client.settings.offline || pointer.is_file() {
             // Named by its commit and path, there being nothing else.
-            let name = hash::sha256(format!("{}/{}", source.listing.commit, entry.path).as_bytes());
+            let name = sha256(format!("{}/{}", snapshot.listing.commit, entry.path));
             return Ok((entry.clone(), name));
         }
-        let url = source.file_url(&entry.path);
-        let asked = source.asked(Some(&entry.path));
-        let linked = self.client.again_and_again(progress, || {
-            let answer = self.client.send(Method::Head, &url, &asked)?;
-            Ok(answer.linked)
+        let url = snapshot.file_url(&entry.path);
+        let target = snapshot.target(Some(&entry.path));
+        let headers = self.client.with_retries(progress, || {
+            let reply = self.client.send(Method::Head, &url, &target)?;
+            Ok(reply.headers)
         })?;
-        let Some(etag) = linked.etag.clone().filter(|etag| is_blob_name(etag)) else {
+        let Some(etag) = headers.etag.clone().filter(|etag| is_blob_name(etag)) else {
             return Err(no_hub(
                 &url,
                 "no entity tag, by which to know the file again",
             ));
         };
         let mut entry = entry.clone();
-        entry.bytes = entry.bytes.or(linked.bytes);
-        entry.content = linked.content();
+        entry.bytes = entry.bytes.or(headers.bytes);
+        entry.content = headers.content();
         Ok((entry, etag))
     }
 
-    /// SHA-256 of a file if it is here; `None` if it has to be brought.
+    /// SHA-256 of a file if it is here; `None` if it has to be fetched.
     ///
     /// # Errors
     /// It is here and damaged, and offline there is no other.
     fn check_here(
         &self,
-        source: &Source,
+        snapshot: &Snapshot,
         entry: &Entry,
         name: &str,
         place: &Path,
@@ -424,7 +362,7 @@ impl Hub {
         let Ok(metadata) = place.metadata() else {
             return Ok(None);
         };
-        if let Some(sha256) = Note::read(&settings.notes_dir, name, place) {
+        if let Some(sha256) = HashNote::verified(&note_path(&settings.notes_dir, name), place) {
             return Ok(Some(sha256));
         }
         let total_bytes = metadata.len();
@@ -436,8 +374,10 @@ impl Hub {
             });
         };
         let hashes = match &entry.content {
-            Some(ContentId::Git(_)) => hash::of_file(place, &mut report),
-            _ => hash::sha256_of_file(place, &mut report).map(|sha256| (sha256, String::new())),
+            Some(ContentId::Git(_)) => sha256_and_git_blob(place, &mut report),
+            _ => File::open(place)
+                .and_then(|mut file| sha256_of_reader(&mut file, &mut report))
+                .map(|sha256| (sha256, String::new())),
         };
         let (sha256, git) =
             hashes.map_err(|error| HubError::cache(&settings.cache_dir, place, error))?;
@@ -447,12 +387,12 @@ impl Hub {
             None => ("", &sha256, &sha256),
         };
         if expected == found {
-            Note::write(&settings.notes_dir, name, place, &sha256);
+            note_hash(settings, name, place, &sha256);
             return Ok(Some(sha256));
         }
         if settings.offline {
             return Err(HubError::WrongHash {
-                repository: source.name.repository.clone(),
+                repository: snapshot.name.repository.clone(),
                 file: entry.path.clone(),
                 algorithm,
                 expected: expected.clone(),
@@ -465,6 +405,11 @@ impl Hub {
         }
         Ok(None)
     }
+}
+
+/// Notes that a blob was verified. Without the note it is hashed again.
+fn note_hash(settings: &Settings, name: &str, place: &Path, sha256: &str) {
+    let _ = HashNote::write(&note_path(&settings.notes_dir, name), place, sha256);
 }
 
 /// Whether an entity tag can be the name of a file.

@@ -1,14 +1,11 @@
 //! The hashes by which the hub names content.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
-use sha1::Sha1;
-use sha2::{Digest, Sha256};
-
-/// Bytes read at once.
-pub(crate) const BUFFER_BYTES: usize = 1 << 20;
+use sha1::{Digest, Sha1};
+use slm_artifacts::{Sha256, hex, read_pieces};
 
 /// What the bytes of a file have to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,11 +37,6 @@ impl ContentId {
     }
 }
 
-/// SHA-256 in hexadecimal digits.
-pub fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
 /// git's name for these bytes as a blob, in hexadecimal digits.
 pub fn git_blob(bytes: &[u8]) -> String {
     let mut hasher = git_hasher(bytes.len() as u64);
@@ -58,54 +50,21 @@ fn git_hasher(bytes: u64) -> Sha1 {
     hasher
 }
 
-/// Both hashes of a file, SHA-256 first; `progress` is told the bytes so far.
-pub(crate) fn of_file(path: &Path, progress: &mut dyn FnMut(u64)) -> io::Result<(String, String)> {
+/// Both hashes of a file, SHA-256 first; `progress` is called with the bytes so far.
+pub(crate) fn sha256_and_git_blob(
+    path: &Path,
+    mut progress: impl FnMut(u64),
+) -> io::Result<(String, String)> {
     let mut file = File::open(path)?;
     let mut git = git_hasher(file.metadata()?.len());
-    let mut sha256 = Sha256::new();
-    let mut bytes = 0;
-    read_all(&mut file, &mut |piece| {
+    let (mut sha256, mut bytes) = (Sha256::new(), 0);
+    read_pieces(&mut file, |piece| {
         git.update(piece);
         sha256.update(piece);
         bytes += piece.len() as u64;
         progress(bytes);
     })?;
-    Ok((hex(&sha256.finalize()), hex(&git.finalize())))
-}
-
-/// SHA-256 of a file, in hexadecimal digits; `progress` is told the bytes so far.
-pub(crate) fn sha256_of_file(path: &Path, progress: &mut dyn FnMut(u64)) -> io::Result<String> {
-    let mut sha256 = Sha256::new();
-    let mut bytes = 0;
-    read_all(&mut File::open(path)?, &mut |piece| {
-        sha256.update(piece);
-        bytes += piece.len() as u64;
-        progress(bytes);
-    })?;
-    Ok(hex(&sha256.finalize()))
-}
-
-/// Hands all bytes of a reader over, a piece at a time.
-pub(crate) fn read_all(from: &mut impl Read, take: &mut dyn FnMut(&[u8])) -> io::Result<()> {
-    let mut buffer = vec![0; BUFFER_BYTES];
-    loop {
-        match from.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(n) => take(&buffer[..n]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-/// Bytes in hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    Ok((sha256.hex(), hex(&git.finalize())))
 }
 
 #[cfg(test)]
@@ -113,32 +72,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hashes_are_those_of_sha256sum_and_git() {
-        // printf 'hello\n' | sha256sum; printf 'hello\n' | git hash-object --stdin
-        assert_eq!(
-            sha256(b"hello\n"),
-            "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03"
-        );
-        assert_eq!(
-            git_blob(b"hello\n"),
-            "ce013625030ba8dba906f756967f9e9ca394464a"
-        );
-    }
-
-    #[test]
-    fn a_file_has_the_hashes_of_its_bytes() {
+    fn small_files_have_the_hashes_of_git() {
+        // printf 'hello\n' | git hash-object --stdin
+        let expected = "ce013625030ba8dba906f756967f9e9ca394464a";
+        assert_eq!(git_blob(b"hello\n"), expected);
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("file");
-        let bytes = vec![7; BUFFER_BYTES + 3];
-        std::fs::write(&path, &bytes).expect("a file");
+        std::fs::write(&path, "hello\n").expect("a file");
         let mut seen = Vec::new();
-        let found = of_file(&path, &mut |bytes| seen.push(bytes)).expect("readable");
-        assert_eq!(found, (sha256(&bytes), git_blob(&bytes)));
-        assert_eq!(
-            sha256_of_file(&path, &mut |_| {}).expect("readable"),
-            found.0
-        );
-        assert_eq!(seen.last(), Some(&(bytes.len() as u64)));
+        let found = sha256_and_git_blob(&path, |bytes| seen.push(bytes)).expect("readable");
+        assert_eq!(found, (slm_artifacts::sha256("hello\n"), expected.into()));
+        assert_eq!(seen, [6]);
     }
 
     #[test]

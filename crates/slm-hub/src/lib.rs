@@ -5,7 +5,7 @@
 //! client has brought is not brought again, and the other way round. The same lock files make both take turns.
 //!
 //! Nothing half-written ever stands under its final name: a file grows as `blobs/NAME.incomplete`, from which a later
-//! try or a later run goes on; it is hashed, brought to the disk and only then renamed. The name of a blob is its hash
+//! attempt or a later run resumes; it is hashed, written to the disk and only then renamed. The name of a blob is its hash
 //! (SHA-256 of large files, git's SHA-1 of small ones), so a file from whatever source can be checked. That a file was
 //! checked is noted by its size and time of change, and not done again before these change.
 //!
@@ -15,7 +15,6 @@
 //!
 //! The crate reads no environment; the HTTP client itself honours `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`.
 
-mod answer;
 mod cache;
 mod client;
 mod data_files;
@@ -26,13 +25,16 @@ pub mod hash;
 mod listing;
 mod model_files;
 mod name;
-mod record;
+mod progress;
+mod response;
 mod settings;
-mod source;
+mod snapshot;
 
 pub use data_files::{TrainingPart, Unclear, training_part};
 pub use error::HubError;
-pub use fetch::{Fetched, Hub, ModelParts, Progress};
-pub use name::{HubName, Kind};
-pub use record::{FileRecord, Provenance};
+pub use fetch::{Hub, ModelParts};
+pub use name::HubName;
+pub use progress::Progress;
 pub use settings::{Settings, Token};
+pub use slm_artifacts::{FileRecord, Kind, Provenance};
+pub use snapshot::Fetched;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::HubError;
+use crate::error::HubError;
 use crate::listing::Listing;
 
 /// Without these there is no model.

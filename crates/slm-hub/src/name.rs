@@ -4,32 +4,12 @@ use std::fmt;
 use std::path::{Component, Path};
 
 use hf_hub::{Repo, RepoType};
-use serde::{Deserialize, Serialize};
+use slm_artifacts::Kind;
 
-use crate::HubError;
+use crate::error::HubError;
 
 /// The branch that is meant when none is named.
 pub(crate) const MAIN: &str = "main";
-
-/// What a repository holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// A model.
-    Model,
-    /// A data set.
-    Dataset,
-}
-
-impl Kind {
-    /// `model` or `data set`.
-    pub(crate) fn noun(self) -> &'static str {
-        match self {
-            Self::Model => "model",
-            Self::Dataset => "data set",
-        }
-    }
-}
 
 /// A repository, a state of it, and perhaps files in it: `hf:OWNER/NAME@REVISION#FILE`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,17 +13,18 @@ use std::path::Path;
 
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
+use slm_artifacts::AdapterFolder;
 
 use crate::config::ModelConfig;
 use crate::lora::{Adapter, LoraSettings, on_host};
 use crate::weight_file::HostTensor;
 use gguf::write_adapter;
-use settings::config_json;
+use settings::config_of;
 
 /// File with an adapter's settings.
-const CONFIG_FILE: &str = "adapter_config.json";
+const CONFIG_FILE: &str = AdapterFolder::CONFIG;
 /// File with an adapter's tensors.
-const WEIGHTS_FILE: &str = "adapter_model.safetensors";
+const WEIGHTS_FILE: &str = AdapterFolder::WEIGHTS;
 
 /// Before every module's path in an adapter file: PEFT's wrapper, the causal LM, its decoder.
 const PREFIX: &str = "base_model.model.model.";
@@ -156,7 +157,7 @@ impl Adapter {
         std::fs::write(&path, bytes).map_err(io_error(&path))?;
 
         let path = folder.join(CONFIG_FILE);
-        let config = config_json(settings, origin);
+        let config = config_of(settings, origin);
         let text = serde_json::to_string_pretty(&config)
             .unwrap_or_else(|e| unreachable!("plain JSON: {e}"));
         std::fs::write(&path, text + "\n").map_err(io_error(&path))

@@ -67,5 +67,5 @@ pub use shape::{NamedShape, UnknownShape};
 pub use synthetic::{SyntheticType, UnknownType};
 pub use target::{PathPattern, PatternError, Target, Targets};
 pub use tokenizer::{DecodeStream, Tokenizer, TokenizerError};
-pub use weight_file::{HostTensor, hex, sha256_of_file};
+pub use weight_file::HostTensor;
 pub use weights::{Weights, WeightsError};

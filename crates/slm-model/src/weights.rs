@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
+use slm_artifacts::{Sha256, sha256, sha256_of_file};
 
 use crate::config::{ModelConfig, refuse_quantised_tensors};
 use crate::gguf::layout::{self, LayoutError};
@@ -19,7 +19,7 @@ use crate::gguf::{GgufFile, PackedTensor};
 use crate::safetensors::SafetensorsFolder;
 use crate::shape::NamedShape;
 use crate::synthetic::{Synthetic, SyntheticType};
-use crate::weight_file::{HostTensor, hex, sha256_of_file};
+use crate::weight_file::HostTensor;
 use folder::{folder_config, has_head_of_its_own, refuse_quantised_folder};
 
 pub use error::WeightsError;
@@ -318,7 +318,7 @@ impl Weights {
             Source::Synthetic(Synthetic { seed, .. }) => {
                 let layers = self.config.num_hidden_layers;
                 let text = format!("{} {layers} {seed}", self.path.display());
-                return Ok(hex(&Sha256::digest(text)));
+                return Ok(sha256(text));
             }
         };
         let mut paths: Vec<PathBuf> = folder.files().map(Path::to_owned).collect();
@@ -330,6 +330,6 @@ impl Weights {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             hasher.update(format!("{}  {name}\n", hash(&path)?));
         }
-        Ok(hex(&hasher.finalize()))
+        Ok(hasher.hex())
     }
 }

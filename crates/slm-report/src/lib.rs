@@ -32,9 +32,9 @@ pub use charts::{LossCurve, draw_loss_curve};
 pub use code_metric::ProgramMetrics;
 pub use plan::{CollaborationPlan, Experiment, Plan, PlanError, SweepPlan};
 pub use record::{
-    AdapterInfo, BaseModelInfo, BenchmarkInfo, ContaminationSearch, EndpointInfo, NamedSeed,
-    OLDEST_RECORD, PhaseTiming, RECORD_VERSION, RecipeInfo, RunInfo, STATISTICS, SampleRecord,
-    SamplingInfo, SandboxInfo, SandboxProperty, ServedModel, ShardInfo, TrainingSummary,
+    AdapterInfo, BaseModelInfo, BenchmarkInfo, EndpointInfo, NamedSeed, OLDEST_RECORD, PhaseTiming,
+    RECORD_VERSION, RecipeInfo, RunInfo, STATISTICS, SampleRecord, SamplingInfo, SandboxInfo,
+    SandboxProperty, ServedModel, ShardInfo, TrainingSummary,
 };
 pub use spending::Spending;
 

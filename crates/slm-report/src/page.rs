@@ -425,7 +425,7 @@ impl RecordCounts {
 mod tests {
     use pulldown_cmark::{Event, Options, Parser};
     use serde_json::Value;
-    use slm_artifacts::Verdict;
+    use slm_artifacts::{ContaminationSearch, Verdict};
     use slm_hub::{Kind, Provenance};
 
     use super::{Page, TEMPLATES};
@@ -433,8 +433,7 @@ mod tests {
     use crate::findings::arms::Arms;
     use crate::synthetic::{records_of_cells, run_of, sample, unparsable};
     use crate::{
-        ContaminationSearch, EndpointInfo, Experiment, RunInfo, SampleRecord, ServedModel,
-        ShardInfo, markdown,
+        EndpointInfo, Experiment, RunInfo, SampleRecord, ServedModel, ShardInfo, markdown,
     };
 
     /// Every character that means something to Markdown, in a heading, a list, a link, and after a break.

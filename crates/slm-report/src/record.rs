@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use slm_artifacts::{FinishReason, StopReason, Verdict};
+use slm_artifacts::{ContaminationSearch, FinishReason, StopReason, Verdict};
 use slm_config::Declared;
 use slm_hub::Provenance;
 
@@ -257,16 +257,6 @@ pub struct AdapterInfo {
     /// What they were searched for and how many were left out, where its folder says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search: Option<ContaminationSearch>,
-}
-
-/// A search for tasks in training examples: `decontamination` of `training.json`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ContaminationSearch {
-    /// The benchmarks whose tasks were searched for.
-    pub benchmarks: Vec<String>,
-    /// Examples that shared text or code with one of them.
-    pub left_out: usize,
 }
 
 /// A finished training in four numbers.

@@ -1,13 +1,13 @@
 //! Expected outputs of a task's calls: computed once in the sandbox, and kept by content.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use slm_artifacts::{atomic_write, sha256_of_texts};
 use slm_benchmarks::{Calls, Expected};
 use slm_sandbox::{Call, CallOutcome, Job, Limits, Returned, Sandbox, Value, Work};
 
-use crate::digest::sha256_of;
 use crate::error::ScoringError;
 use crate::outcome::calls_begun;
 
@@ -77,7 +77,7 @@ impl ExpectedOutputCache {
         sandbox: &Sandbox,
     ) -> Result<ExpectedOutputs, ScoringError> {
         let interpreter = sandbox.interpreter();
-        let key = sha256_of([VERSION, &format!("{calls:?}"), &interpreter.version]);
+        let key = sha256_of_texts([VERSION, &format!("{calls:?}"), &interpreter.version]);
         let path = self.folder.join(format!("{key}.json"));
         // A file that cannot be read or understood is made again.
         let kept = fs::read(&path)
@@ -87,7 +87,8 @@ impl ExpectedOutputCache {
             return Ok(outputs);
         }
         let outputs = compute(calls, sandbox)?;
-        if let Err(error) = write(&path, &outputs) {
+        let written = serde_json::to_vec(&outputs).map_err(std::io::Error::from);
+        if let Err(error) = written.and_then(|text| atomic_write(&path, text)) {
             (self.warn)(&format!(
                 "warning: cannot write {}: {error}",
                 path.display()
@@ -95,16 +96,6 @@ impl ExpectedOutputCache {
         }
         Ok(outputs)
     }
-}
-
-/// Writes under a name of its own, then renames, so that a file is whole or not there.
-fn write(path: &Path, outputs: &ExpectedOutputs) -> std::io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    let part = path.with_extension(format!("part-{}", std::process::id()));
-    fs::write(&part, serde_json::to_vec(outputs)?)?;
-    fs::rename(&part, path)
 }
 
 fn compute(calls: &Calls, sandbox: &Sandbox) -> Result<ExpectedOutputs, ScoringError> {

@@ -35,7 +35,6 @@
 //! ```
 
 mod calls;
-mod digest;
 mod error;
 mod expected_outputs;
 mod hidden_tests;

@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use slm_artifacts::Verdict;
+use slm_artifacts::{Verdict, sha256_of_texts};
 use slm_benchmarks::{Calls, ScoringPhase, Task, TaskSet, Tests};
 use slm_sandbox::Sandbox;
 
-use crate::digest::sha256_of;
 use crate::error::ScoringError;
 use crate::expected_outputs::ExpectedOutputCache;
 use crate::hidden_tests;
@@ -200,7 +199,7 @@ fn key(task: &Task, sample: &Sample, sandbox: &Sandbox) -> String {
     ];
     let hidden = task.hidden().sha256();
     let fault = sample.fault.unwrap_or_default();
-    sha256_of(
+    sha256_of_texts(
         texts
             .into_iter()
             .chain([hidden.as_str(), &sample.program, fault]),

@@ -8,7 +8,7 @@ use slm_cli::UserMistake;
 use slm_config::Recipe;
 
 use crate::arguments::CommonArguments;
-use slm_artifacts::BASE_ARM;
+use slm_artifacts::{AdapterFolder, BASE_ARM};
 
 /// An adapter that a user named, or the newest.
 pub(super) struct NamedAdapter {
@@ -56,11 +56,11 @@ pub(super) fn choose(
 /// The adapter that was finished last under `checkpoints`.
 fn newest(checkpoints: &Path) -> Result<PathBuf, UserMistake> {
     let finished = |folder: PathBuf| {
-        let written = fs::metadata(folder.join("adapter_model.safetensors"))
+        let written = fs::metadata(AdapterFolder(&folder).weights())
             .and_then(|file| file.modified())
             .ok()?;
         folder
-            .join("recipe.yaml")
+            .join(AdapterFolder::RECIPE)
             .is_file()
             .then_some((written, folder))
     };
@@ -105,7 +105,8 @@ fn recipe_of(adapter: &Path) -> Result<PathBuf, UserMistake> {
         );
         return Err(UserMistake(text));
     }
-    if !adapter.join("adapter_config.json").is_file() {
+    let folder = AdapterFolder(adapter);
+    if !folder.config().is_file() {
         let inside = adapter.join("adapter");
         let hint = if inside.is_dir() {
             format!("did you mean {}?", inside.display())
@@ -118,5 +119,5 @@ fn recipe_of(adapter: &Path) -> Result<PathBuf, UserMistake> {
         );
         return Err(UserMistake(text));
     }
-    Ok(adapter.join("recipe.yaml"))
+    Ok(folder.recipe())
 }

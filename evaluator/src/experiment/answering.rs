@@ -1,6 +1,7 @@
 //! Who answers in an experiment: the model in this process, or one behind a server.
 
 use anyhow::Result;
+use slm_artifacts::sha256_of_texts;
 use slm_cli::{BaseModel, Provenance, UserMistake};
 use slm_config::{Api, Recipe};
 use slm_model::{ChatTemplate, DeviceChoice, Message, Role, Runtime, RuntimeAdapter, Tokenizer};
@@ -10,7 +11,6 @@ use super::adapters::NamedAdapter;
 use super::timings::Timings;
 use crate::backend::endpoint::{Endpoint, Texts};
 use crate::backend::{Backend, LocalModel};
-use crate::digest::sha256_of;
 
 /// The base model and its adapters, ready to answer.
 pub(super) enum Answering {
@@ -156,7 +156,7 @@ fn serve(
         // The template lies in a file of its own, or in none: what it makes of a conversation tells which it is.
         let said = [Role::System, Role::User].map(|role| Message::new(role, "text"));
         let rendered = template.render(&said, true).unwrap_or_default();
-        files = sha256_of([base.sha256()?.as_str(), &rendered]);
+        files = sha256_of_texts([base.sha256()?.as_str(), &rendered]);
         provenance = base.provenance().cloned();
         texts = Some(Texts {
             tokenizer,
@@ -173,7 +173,7 @@ fn serve(
         let told = served.told.map(|told| told.to_string()).unwrap_or_default();
         identity.extend([served.arm, served.model, told]);
     }
-    let sha256 = sha256_of(identity.iter().map(String::as_str));
+    let sha256 = sha256_of_texts(identity.iter().map(String::as_str));
     Ok(Served {
         endpoint,
         sha256,

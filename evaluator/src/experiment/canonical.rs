@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use slm_artifacts::Verdict;
+use slm_artifacts::{Verdict, sha256_of_texts};
 use slm_benchmarks::ScoringPhase;
 use slm_cli::Progress;
 use slm_sandbox::Sandbox;
 use slm_scoring::{Score, ScoreCache, Scorer, for_each_parallel};
 
 use super::tasks::RunTask;
-use crate::digest::sha256_of;
 
 /// Changes when the same solution would get another time.
 const VERSION: &str = "canonical 1";
@@ -73,7 +72,7 @@ fn key(task: &RunTask, program: &str, sandbox: &Sandbox) -> String {
         sandbox.level()
     );
     let hidden = task.task.hidden().sha256();
-    sha256_of([VERSION, &settings, &hidden, program])
+    sha256_of_texts([VERSION, &settings, &hidden, program])
 }
 
 /// The time of a solution that passes everything.

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use serde_json::Value;
+use slm_artifacts::{AdapterFolder, sha256_of_texts};
 use slm_benchmarks::Task;
 use slm_cli::Provenance;
 use slm_config::Recipe;
@@ -18,41 +18,36 @@ use slm_sandbox::Sandbox;
 use super::Request;
 use super::answering::Answerer;
 use crate::clock;
-use crate::digest::sha256_of;
 use crate::run_folder::{RUN, RunFolder};
 use crate::workflow::prompt::Templates;
 
 /// An adapter's identity, and how it was trained where its folder says so.
 pub(crate) fn adapter(folder: &Path, name: &str) -> Result<AdapterInfo> {
-    let told = fs::read_to_string(folder.join("training.json")).ok();
-    let told: Value = told
-        .and_then(|text| serde_json::from_str(&text).ok())
-        .unwrap_or_default();
-    let training = || {
-        Some(TrainingSummary {
-            steps: told["steps"].as_u64()? as usize,
-            examples: told["examples"].as_u64()? as usize,
-            final_loss: told["final_loss"].as_f64()?,
-            seconds: told["seconds"].as_f64()?,
-        })
-    };
-    let trained_by = Recipe::load(&folder.join("recipe.yaml"), &[], slm_benchmarks::NAMES).ok();
+    let summary = AdapterFolder(folder).read_training();
+    let training = summary.as_ref().map(|summary| TrainingSummary {
+        steps: summary.steps,
+        examples: summary.examples,
+        final_loss: summary.final_loss,
+        seconds: summary.seconds,
+    });
+    let recipe = AdapterFolder(folder).recipe();
+    let trained_by = Recipe::load(&recipe, &[], slm_benchmarks::NAMES).ok();
     let sha256 = slm_model::Adapter::sha256(folder)
         .with_context(|| format!("cannot read the adapter {}", folder.display()))?;
     Ok(AdapterInfo {
         name: name.to_owned(),
         path: folder.display().to_string(),
         sha256,
-        training: training(),
+        training,
         decontaminated: trained_by.map(|recipe| recipe.data.decontaminate),
-        search: serde_json::from_value(told["decontamination"].clone()).unwrap_or(None),
+        search: summary.and_then(|summary| summary.decontamination),
     })
 }
 
 /// A benchmark's identity: a hash over everything in it that enters a sample.
 pub(crate) fn benchmark(name: &str, tasks: &[Task]) -> BenchmarkInfo {
     let hidden: Vec<String> = tasks.iter().map(|task| task.hidden().sha256()).collect();
-    let sha256 = sha256_of(tasks.iter().zip(&hidden).flat_map(|(task, hidden)| {
+    let sha256 = sha256_of_texts(tasks.iter().zip(&hidden).flat_map(|(task, hidden)| {
         let view = task.view();
         [
             view.task_id.as_str(),
@@ -116,7 +111,7 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
         base_model,
         adapters,
         recipe: RecipeInfo {
-            sha256: sha256_of([yaml.as_str()]),
+            sha256: sha256_of_texts([yaml.as_str()]),
             yaml,
         },
         benchmarks,
@@ -182,7 +177,7 @@ fn config_sha256(info: &RunInfo, yaml: &str, templates: &Templates) -> String {
     let adapters = info.adapters.iter().map(|adapter| adapter.sha256.as_str());
     let benchmarks = info.benchmarks.iter().map(|of| of.sha256.as_str());
     let own = settings.into_iter().chain(adapters).chain(benchmarks);
-    sha256_of(own.chain(templates.texts()))
+    sha256_of_texts(own.chain(templates.texts()))
 }
 
 fn name_by(info: &mut RunInfo, recipe: &Recipe, hash: String) {

@@ -1,12 +1,12 @@
 //! Where programs are run: the sandbox, or a script in tests.
 
 use anyhow::Result;
+use slm_artifacts::sha256_of_texts;
 use slm_sandbox::{Job, Sandbox, Work};
 use slm_scoring::recorded_verdict;
 
 use super::event::{ExecutionMeasures, ExecutionResult, TestRun};
 use super::step_queue::Execution;
-use crate::digest::sha256_of;
 
 /// What a test says whose turn never came.
 pub(crate) const NOT_RUN: &str = "not run";
@@ -37,7 +37,7 @@ impl Runner for Sandbox {
         let outcome = Sandbox::run(self, &job, self.limits())?;
         let tests = execution.tests.iter().zip(outcome.tests);
         Ok(ExecutionResult {
-            code_sha256: sha256_of([execution.program.as_str()]),
+            code_sha256: sha256_of_texts([execution.program.as_str()]),
             tests: tests
                 .map(|(test, outcome)| TestRun {
                     test: test.clone(),

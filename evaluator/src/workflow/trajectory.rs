@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use anyhow::{Result, anyhow};
-use slm_artifacts::{FinishReason, FormatFailure, StopReason};
+use slm_artifacts::{FinishReason, FormatFailure, StopReason, sha256_of_texts};
 use slm_benchmarks::TaskView;
 use slm_report::Spending;
 use slm_scoring::Program;
@@ -23,7 +23,7 @@ use super::event::{
 };
 use super::step_queue::{ModelCall, Step, StepQueue, Work};
 use crate::backend::{Answer, Query};
-use crate::digest::{sha256_of, step_seed};
+use crate::digest::step_seed;
 
 /// Who and what a trajectory's events name.
 #[derive(Clone, Debug)]
@@ -224,7 +224,7 @@ impl Trajectory {
             tokens_estimated: answer.tokens_estimated,
             finish_reason: answer.finish_reason,
             text: answer.text,
-            code_sha256: code.map(|code| sha256_of([code.as_str()])),
+            code_sha256: code.map(|code| sha256_of_texts([code.as_str()])),
             format_failure,
             measured: CallMeasures {
                 wall_s: answer.seconds,
@@ -272,7 +272,7 @@ impl Trajectory {
                 self.take_answer(step.number, &answer);
             }
             (Work::Execution(execution), What::Execution(run))
-                if run.code_sha256 == sha256_of([execution.program.as_str()]) =>
+                if run.code_sha256 == sha256_of_texts([execution.program.as_str()]) =>
             {
                 self.queue.borrow_mut().executed(step.number, run);
             }
@@ -288,7 +288,7 @@ impl Trajectory {
             stop,
             chosen,
             code_sha256: chosen
-                .map(|step| sha256_of([queue.candidate(step).program.text.as_str()])),
+                .map(|step| sha256_of_texts([queue.candidate(step).program.text.as_str()])),
             spent: queue.spent(),
             left: queue.left(),
         };
@@ -387,5 +387,5 @@ fn messages_sha256(call: &ModelCall) -> String {
         .messages
         .iter()
         .flat_map(|message| [message.role.name(), &message.content]);
-    sha256_of(texts.chain([call.begun.as_str()]))
+    sha256_of_texts(texts.chain([call.begun.as_str()]))
 }

@@ -1,4 +1,4 @@
-//! The page on formats says what is written.
+//! `docs/formats.md` has a row for every field of a run's files, and no other. A training's files: slm-artifacts.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -25,8 +25,21 @@ fn fields(value: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
+/// The names in the first column of the table in a section of the page, of `a.b` the last part.
+fn rows<'a>(page: &'a str, heading: &str) -> Vec<&'a str> {
+    let section = page.split(&format!("\n### `{heading}`\n")).nth(1);
+    let section = section.unwrap_or_else(|| panic!("no section {heading}"));
+    let section = section.split("\n### ").next().unwrap_or_default();
+    let lines = section.lines().filter(|line| line.starts_with("| `"));
+    let names = lines.filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let names = names.flat_map(|names| names.split('`').skip(1).step_by(2));
+    names
+        .map(|name| name.rsplit('.').next().unwrap_or(name))
+        .collect()
+}
+
 #[test]
-fn the_page_on_formats_names_every_field_that_is_written() {
+fn the_page_on_formats_has_a_row_for_every_field_that_is_written_and_no_other() {
     let project = project(3);
     let server = server(|asked| text_only(asked).unwrap_or_else(|| right(asked)));
     let settings = [
@@ -51,6 +64,7 @@ fn the_page_on_formats_names_every_field_that_is_written() {
     for key in [
         "retries",
         "tokens_estimated",
+        "search",
         "merged_from",
         "shard",
         "endpoint",
@@ -62,4 +76,10 @@ fn the_page_on_formats_names_every_field_that_is_written() {
         .filter(|name| !page.contains(&format!("`{name}`")))
         .collect();
     assert!(missing.is_empty(), "not in docs/formats.md: {missing:?}");
+    for file in ["records.jsonl", "trajectory.jsonl", "run.json"] {
+        let rows = rows(&page, file);
+        assert!(rows.len() > 5, "{file}: {rows:?}");
+        let unknown = rows.iter().find(|name| !found.contains(**name));
+        assert_eq!(unknown, None, "{file} has no such field");
+    }
 }

@@ -76,7 +76,7 @@ fn a_run_records_which_commits_and_files_it_used() {
     assert_eq!(sources[1]["commit"], tasks);
     assert_eq!(
         sources[1]["files"][0]["sha256"],
-        slm_hub::hash::sha256(TASKS.as_bytes())
+        slm_artifacts::sha256(TASKS.as_bytes())
     );
     says(&project.read(report), &["From the hub", &model, &tasks]);
 
@@ -141,7 +141,7 @@ fn score_reads_its_tasks_from_the_hub() {
     assert_eq!(document["samples"][0]["base"], "passed");
     assert_eq!(
         document["data_sha256"],
-        slm_hub::hash::sha256(TASKS.as_bytes())
+        slm_artifacts::sha256(TASKS.as_bytes())
     );
     let words = words.map(|word| {
         if word == "hf:tiny/tasks" {

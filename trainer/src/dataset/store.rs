@@ -5,8 +5,7 @@ use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use sha2::{Digest, Sha256};
-use slm_model::hex;
+use slm_artifacts::Sha256;
 
 use crate::batch::Example;
 
@@ -105,7 +104,7 @@ impl StoreWriter {
         Ok(Store {
             file: file.with_context(full)?,
             extents: self.extents,
-            fingerprint: hex(&self.hasher.finalize()),
+            fingerprint: self.hasher.hex(),
         })
     }
 }

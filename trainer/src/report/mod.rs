@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use serde::Serialize;
+use slm_artifacts::TrainingSummary;
 use slm_cli::{bytes_text, duration_text};
 use slm_config::{InitLoraWeights, Recipe};
 use slm_report::draw_loss_curve;
@@ -14,7 +15,6 @@ use slm_report::draw_loss_curve;
 use crate::dataset::Counts;
 use crate::folder::replace_file;
 use crate::log::{self, LogLine};
-use crate::output::TrainingSummary;
 
 /// Name of the report.
 pub(crate) const REPORT_FILE: &str = "training-report.md";

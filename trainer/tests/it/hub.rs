@@ -123,7 +123,7 @@ fn fit_needs_nothing_but_the_names_and_records_what_they_were() {
             .join("data-train.jsonl"),
     )
     .expect("in the shared folder");
-    assert_eq!(data["files"][0]["sha256"], slm_hub::hash::sha256(&rows));
+    assert_eq!(data["files"][0]["sha256"], slm_artifacts::sha256(&rows));
     let config = json(
         &scene
             .project
@@ -196,7 +196,7 @@ fn fetch_brings_everything_and_tells_sizes_and_hashes() {
             "data.datasets[0]: tiny/code at commit ",
             "evaluate.benchmarks[1]: hf:tiny/tasks#tasks.jsonl at commit ",
             &format!("model: hf:tiny/qwen2-Instruct at commit {}", scene.commit),
-            &slm_hub::hash::sha256(tasks),
+            &slm_artifacts::sha256(tasks),
         ],
     );
     scene.hub.seen();
@@ -254,7 +254,7 @@ fn what_was_here_is_listed_too() {
     let bytes = project.bytes("model/model.safetensors");
     assert_eq!(
         weights.expect("listed")["sha256"],
-        slm_hub::hash::sha256(&bytes)
+        slm_artifacts::sha256(&bytes)
     );
 }
 

@@ -8,6 +8,8 @@
 
 use std::io::Read;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_PAD_INDIFFERENT;
 use flate2::read::ZlibDecoder;
 use serde_json::Value;
 use slm_table::Exact;
@@ -196,28 +198,10 @@ fn unpacked(packed: &str) -> Option<String> {
     unpickled_text(&pickle)
 }
 
-/// The bytes of a base64 text (RFC 4648, section 4); white space is passed over.
+/// The bytes of a base64 text; white space in it is ignored.
 fn base64(text: &str) -> Option<Vec<u8>> {
-    let (mut bytes, mut bits, mut n_bits) = (Vec::new(), 0_u32, 0);
-    for byte in text.bytes().filter(|byte| !byte.is_ascii_whitespace()) {
-        let six = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            b'=' => break,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(six);
-        n_bits += 6;
-        if n_bits >= 8 {
-            n_bits -= 8;
-            bytes.push((bits >> n_bits) as u8);
-            bits &= (1 << n_bits) - 1;
-        }
-    }
-    Some(bytes)
+    let text: String = text.split_ascii_whitespace().collect();
+    STANDARD_PAD_INDIFFERENT.decode(text).ok()
 }
 
 /// The one text of a pickle; `None` for a pickle that holds anything else.

@@ -17,16 +17,14 @@ mod mathqa;
 mod mbpp;
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
+use slm_artifacts::{Sha256, sha256_of_file};
 use slm_table::TableError;
 
 use crate::error::BenchmarkError;
 use crate::format::{Benchmark, Data, Format};
-use crate::task::{Task, hexadecimal};
+use crate::task::Task;
 
 pub use classeval::ClassTask;
 pub use embedded::Embedded;
@@ -196,24 +194,13 @@ pub fn load_few_shot(name: &str, data: Option<&Path>) -> Result<TaskSet, Benchma
     Ok(set)
 }
 
-fn sha256_of_file(path: &Path) -> io::Result<String> {
-    let (mut file, mut hash) = (File::open(path)?, Sha256::new());
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hexadecimal(hash)),
-            n => hash.update(&buffer[..n]),
-        }
-    }
-}
-
 fn sha256_of_tasks(tasks: &[Task]) -> String {
     let mut hash = Sha256::new();
     for task in tasks {
         hash.update(format!("{:?}", task.view()));
         hash.update(task.hidden().sha256());
     }
-    hexadecimal(hash)
+    hash.hex()
 }
 
 #[cfg(test)]
@@ -259,17 +246,6 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "the benchmark `embedded` is built in and reads no file, found x.jsonl"
-        );
-    }
-
-    #[test]
-    fn the_hash_is_that_of_the_file() {
-        let folder = tempfile::tempdir().expect("folder");
-        let path = folder.path().join("abc");
-        std::fs::write(&path, "abc").expect("file");
-        assert_eq!(
-            sha256_of_file(&path).expect("readable"),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use slm_hub::hash::sha256;
+use slm_artifacts::sha256;
 
 use crate::{Scene, fetch};
 

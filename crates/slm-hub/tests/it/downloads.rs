@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use slm_hub::hash::{git_blob, sha256};
+use slm_artifacts::sha256;
+use slm_hub::hash::git_blob;
 use slm_hub::{Hub, Kind, ModelParts, Progress};
 
 use crate::support::Fault;

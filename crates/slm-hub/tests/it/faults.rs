@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::TcpListener;
 
-use slm_hub::hash::sha256;
+use slm_artifacts::sha256;
 use slm_hub::{HubError, Settings};
 
 use crate::support::Fault;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use slm_hub::hash::sha256;
+use slm_artifacts::sha256;
 
 use crate::support::Fault;
 use crate::{Scene, fetch, fetch_data, says};

@@ -9,7 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use slm_hub::hash::{git_blob, sha256};
+use slm_artifacts::sha256;
+use slm_hub::hash::git_blob;
 
 /// Files of this size and above are in large-file storage.
 const LARGE_BYTES: usize = 1000;

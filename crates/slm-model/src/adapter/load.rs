@@ -4,6 +4,7 @@ use std::path::Path;
 
 use burn::module::Param;
 use burn::tensor::{Device, Tensor};
+use slm_artifacts::sha256_of_file;
 
 use super::causes::{mismatch_hint, refuse, refuse_pickled};
 use super::file::AdapterFile;
@@ -13,7 +14,7 @@ use crate::config::ModelConfig;
 use crate::lora::{
     Adapter, LayerAdapter, LowRank, Magnitude, SavedModules, module_index, parameter, parameter_id,
 };
-use crate::weight_file::{read_bounded, sha256_of_file};
+use crate::weight_file::read_bounded;
 
 /// No honest settings are larger: one line for each linear layer needs 30 kB.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
+use slm_artifacts::{AdapterConfig, TargetModules, whole_or_float};
 
 use super::{AdapterError, AdapterOrigin};
 use crate::lora::{Init, LoraSettings, Patterns, SavedModule, Shapes};
@@ -36,12 +37,13 @@ const MAX_RANK: u32 = 1 << 20;
 const MAX_PATTERNS: usize = 1024;
 
 /// The settings of an adapter that is saved.
-pub(super) fn config_json(settings: &LoraSettings, origin: &AdapterOrigin) -> Value {
-    let targets = match &settings.targets {
+pub(super) fn config_of(settings: &LoraSettings, origin: &AdapterOrigin) -> AdapterConfig {
+    let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+    let target_modules = match &settings.targets {
         // By name, since not every reader knows the word.
-        Targets::AllLinear => json!(Target::ALL.map(Target::name)),
-        Targets::Named(names) => json!(names),
-        Targets::Matching(pattern) => json!(pattern.as_str()),
+        Targets::AllLinear => TargetModules::Names(names(&Target::ALL.map(Target::name))),
+        Targets::Named(names) => TargetModules::Names(names.clone()),
+        Targets::Matching(pattern) => TargetModules::Pattern(pattern.as_str().to_owned()),
     };
     // Ranks that undo the start stand beside those that were trained; the scale stays.
     let (ranks, alphas) = match (settings.init, settings.use_rslora) {
@@ -51,46 +53,32 @@ pub(super) fn config_json(settings: &LoraSettings, origin: &AdapterOrigin) -> Va
     };
     let whole = settings.modules_to_save.iter().map(|module| module.name());
     let whole: Vec<&str> = whole.collect();
-    let modules_to_save = (!whole.is_empty()).then_some(whole);
     let rank_pattern = settings.rank_pattern.iter();
     let alpha_pattern = settings.alpha_pattern.iter();
-    json!({
-        "peft_type": "LORA",
-        "task_type": "CAUSAL_LM",
-        "base_model_name_or_path": origin.base_model_name_or_path,
-        "revision": origin.revision,
-        "inference_mode": true,
-        "r": ranks * settings.r,
-        "lora_alpha": number(alphas * settings.lora_alpha),
-        "lora_dropout": settings.lora_dropout,
-        "bias": "none",
-        "fan_in_fan_out": false,
-        "target_modules": targets,
-        "modules_to_save": modules_to_save,
-        "use_rslora": settings.use_rslora,
-        "use_dora": settings.use_dora,
-        "init_lora_weights": true,
-        "rank_pattern": map_of(rank_pattern.map(|(p, r)| (p, json!(ranks * r)))),
-        "alpha_pattern": map_of(alpha_pattern.map(|(p, a)| (p, number(alphas * a)))),
-    })
-}
-
-/// A number; whole ones as integers, as PEFT does and older readers expect.
-fn number(value: f64) -> Value {
-    if value.fract() == 0.0 {
-        json!(value as i64)
-    } else {
-        json!(value)
-    }
-}
-
-/// Patterns as a JSON object, in their order.
-fn map_of<'a>(entries: impl Iterator<Item = (&'a String, Value)>) -> Value {
-    Value::Object(
-        entries
-            .map(|(pattern, value)| (pattern.clone(), value))
+    AdapterConfig {
+        peft_type: "LORA".to_owned(),
+        task_type: Some("CAUSAL_LM".to_owned()),
+        base_model_name_or_path: Some(origin.base_model_name_or_path.clone()),
+        revision: origin.revision.clone(),
+        inference_mode: true,
+        r: ranks * settings.r,
+        lora_alpha: alphas * settings.lora_alpha,
+        lora_dropout: settings.lora_dropout,
+        bias: "none".to_owned(),
+        fan_in_fan_out: false,
+        target_modules,
+        modules_to_save: (!whole.is_empty()).then(|| names(&whole)),
+        use_rslora: settings.use_rslora,
+        use_dora: settings.use_dora,
+        init_lora_weights: true.into(),
+        rank_pattern: rank_pattern
+            .map(|(pattern, r)| (pattern.clone(), (ranks * r).into()))
             .collect(),
-    )
+        alpha_pattern: alpha_pattern
+            .map(|(pattern, alpha)| (pattern.clone(), whole_or_float(alphas * alpha)))
+            .collect(),
+        other: Map::new(),
+    }
 }
 
 /// Reads `target_modules`, or says what is wrong with it.
@@ -170,7 +158,7 @@ fn whole_modules(value: &Value) -> Option<Vec<SavedModule>> {
 }
 
 /// The first setting that would silently change the result, and what to do about it.
-fn unsupported(fields: &serde_json::Map<String, Value>) -> Option<(&'static str, &'static str)> {
+fn unsupported(fields: &Map<String, Value>) -> Option<(&'static str, &'static str)> {
     let get = |key: &str| fields.get(key).unwrap_or(&Value::Null);
     if get("peft_type") != "LORA" {
         return Some(("peft_type", "only LORA adapters can be read"));
@@ -216,7 +204,7 @@ fn alpha(value: &Value) -> Option<f64> {
 
 /// The values of a map from patterns, in its order.
 fn patterns<V: Copy>(
-    fields: &serde_json::Map<String, Value>,
+    fields: &Map<String, Value>,
     key: &str,
     read: impl Fn(&Value) -> Option<V>,
 ) -> Result<Patterns<V>, String> {
@@ -312,6 +300,7 @@ impl PeftSettings {
 mod tests {
     use super::*;
     use crate::mutants::mutants;
+    use serde_json::json;
 
     fn parse(config: &Value) -> Result<PeftSettings, AdapterError> {
         PeftSettings::parse(&config.to_string(), Path::new("adapter_config.json"))
@@ -442,17 +431,17 @@ mod tests {
         }
         // One for each linear layer of a large model, as PEFT writes them, is not too many.
         let all = (0..80).flat_map(|layer| Target::ALL.map(|target| target.module_path(layer)));
-        let all: serde_json::Map<String, Value> = all
+        let all: Map<String, Value> = all
             .map(|module| (format!("model.{module}").replace('.', r"\."), json!(2)))
             .collect();
         parse(&config(&[("rank_pattern", Value::Object(all))])).expect("settings");
         // Many that each are within their own bound are refused as well: here 1,000 of 200 kB.
-        let large: serde_json::Map<String, Value> = (0..1000)
+        let large: Map<String, Value> = (0..1000)
             .map(|i| (format!("(a{{900}}){{9}}{i}"), json!(2)))
             .collect();
         let error = parse(&config(&[("rank_pattern", Value::Object(large))]));
         assert!(error.is_err_and(|error| error.to_string().contains("size limit")));
-        let many: serde_json::Map<String, Value> = (0..=MAX_PATTERNS)
+        let many: Map<String, Value> = (0..=MAX_PATTERNS)
             .map(|i| (format!("layers.{i}"), json!(2)))
             .collect();
         let error = parse(&config(&[("rank_pattern", Value::Object(many))]));

@@ -2,8 +2,8 @@
 
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag};
 
-use slm_artifacts::Verdict;
-use slm_report::{ContaminationSearch, ProgramMetrics, Report, RunInfo, SampleRecord, build};
+use slm_artifacts::{ContaminationSearch, Verdict};
+use slm_report::{ProgramMetrics, Report, RunInfo, SampleRecord, build};
 
 use crate::synthetic::{self, metrics, records, run, sample, solved, unparsable};
 

@@ -1,7 +1,7 @@
 //! Rows as a parquet file, written whole.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 use serde_json::{Map, Value};
+use slm_artifacts::atomic_file;
 
 use crate::TableError;
 
@@ -114,13 +115,12 @@ pub fn write_parquet(path: &Path, rows: &[Map<String, Value>]) -> Result<(), Tab
         .collect();
     let schema = Arc::new(Schema::new(fields));
 
-    let part = path.with_added_extension("part");
-    let write = || -> Result<(), Box<dyn std::error::Error>> {
+    let write = |part: &Path| -> Result<(), Box<dyn std::error::Error>> {
         let properties = WriterProperties::builder()
             .set_compression(Compression::SNAPPY)
             .set_max_row_group_row_count(Some(GROUP_ROWS))
             .build();
-        let file = File::create(&part)?;
+        let file = File::create(part)?;
         let mut writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties))?;
         for rows in rows.chunks(GROUP_ROWS) {
             let arrays = columns.iter().map(|(name, kind)| kind.array(name, rows));
@@ -128,10 +128,7 @@ pub fn write_parquet(path: &Path, rows: &[Map<String, Value>]) -> Result<(), Tab
             writer.write(&RecordBatch::try_new(Arc::clone(&schema), arrays)?)?;
         }
         writer.close()?;
-        Ok(fs::rename(&part, path)?)
+        Ok(())
     };
-    write().map_err(|error| {
-        drop(fs::remove_file(&part));
-        failed(&error)
-    })
+    atomic_file(path, write).map_err(|error| failed(&error))
 }

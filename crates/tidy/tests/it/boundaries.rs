@@ -3,18 +3,19 @@
 use tidy::{crates, manifest_keys, mentions, names_crate, shipped, sources};
 
 /// The crates of this workspace that each crate may use. What is missing here is the design: `trainer` and `evaluator`
-/// meet in the adapter's folder alone, the libraries do not know each other, and only `slm-scoring` and `evaluator` run programs.
+/// meet in the adapter's folder alone, the libraries know each other only where a line says so, and only `slm-scoring` and
+/// `evaluator` run programs. `slm-artifacts` is a leaf that every crate may use.
 const MAY_USE: [(&str, &[&str]); 15] = [
     ("tidy", &[]),
     ("slm-artifacts", &[]),
     ("slm-config", &[]),
-    ("slm-hub", &[]),
-    ("slm-model", &[]),
+    ("slm-hub", &["slm-artifacts"]),
+    ("slm-model", &["slm-artifacts"]),
     ("slm-metrics", &[]),
     ("slm-sandbox", &[]),
-    ("slm-table", &[]),
+    ("slm-table", &["slm-artifacts"]),
     ("slm-statistics", &[]),
-    ("slm-benchmarks", &["slm-table"]),
+    ("slm-benchmarks", &["slm-artifacts", "slm-table"]),
     (
         "slm-scoring",
         &[
@@ -39,6 +40,7 @@ const MAY_USE: [(&str, &[&str]); 15] = [
     (
         "trainer",
         &[
+            "slm-artifacts",
             "slm-benchmarks",
             "slm-cli",
             "slm-config",
@@ -78,7 +80,12 @@ const TESTS_MAY_USE: [(&str, &[&str]); 3] = [
 const MAY_USE_BURN: [&str; 3] = ["slm-cli", "slm-model", "trainer"];
 
 /// Dependencies that a change of version would break, with the only place in a binary that names each.
-const ONE_PLACE: [(&str, &str); 18] = [
+const ONE_PLACE: [(&str, &str); 21] = [
+    (
+        "base64",
+        "crates/slm-benchmarks/src/registry/livecodebench.rs",
+    ),
+    ("crc32c", "trainer/src/log/events.rs"),
     ("hf_hub", "crates/slm-hub/src/"),
     ("indicatif", "crates/slm-cli/src/progress.rs"),
     ("jiff", "evaluator/src/clock.rs"),
@@ -88,10 +95,11 @@ const ONE_PLACE: [(&str, &str); 18] = [
     ("minijinja", "crates/slm-report/src/markdown/"),
     ("minijinja_contrib", "crates/slm-model/src/chat/"),
     ("plotters", "crates/slm-report/src/charts/"),
-    ("ruff_python_ast", "crates/slm-metrics/src/syntax.rs"),
-    ("ruff_python_parser", "crates/slm-metrics/src/syntax.rs"),
-    ("ruff_text_size", "crates/slm-metrics/src/"),
+    ("ruff_python_ast", "crates/slm-metrics/src/ast.rs"),
+    ("ruff_python_parser", "crates/slm-metrics/src/parser.rs"),
+    ("ruff_text_size", "crates/slm-metrics/src/ast.rs"),
     ("rustix", "crates/slm-sandbox/src/"),
+    ("sha2", "crates/slm-artifacts/src/sha256.rs"),
     ("serde_yaml", "crates/slm-config/src/yaml.rs"),
     ("similar", "evaluator/src/show/page.rs"),
     ("signal_hook", "crates/slm-cli/src/interrupt.rs"),

@@ -104,7 +104,7 @@ impl Http {
             .max_idle_connections(connections)
             .max_idle_connections_per_host(connections)
             .proxy(proxy)
-            .user_agent(concat!("evaluator/", env!("CARGO_PKG_VERSION")))
+            .user_agent(concat!("slm-lora/", env!("CARGO_PKG_VERSION")))
             .build()
             .new_agent();
         Self { agent, base, key }

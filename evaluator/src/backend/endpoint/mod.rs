@@ -189,7 +189,7 @@ impl Endpoint {
     ) -> Result<Option<ServerAnswer>> {
         match self.attempt(&probe(model, prompt, extras)) {
             Try::Done(Outcome::Answered(answer, _)) => Ok(Some(answer)),
-            Try::Done(_) | Try::Again(..) => Ok(None),
+            Try::Done(_) | Try::Passing { .. } => Ok(None),
             Try::Failed(error) => Err(error),
         }
     }
@@ -212,7 +212,7 @@ impl Endpoint {
         match reply.status {
             200..=299 => match wire::read(self.api, &reply.body) {
                 Ok(answer) => Try::Done(Outcome::Answered(answer, 0)),
-                Err(why) => Try::Again(format!("{base}: {why}"), None),
+                Err(why) => retry::again(format!("{base}: {why}")),
             },
             status @ (400 | 413 | 422) => {
                 let why = told(&reply.body);

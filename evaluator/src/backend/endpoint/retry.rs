@@ -4,20 +4,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use anyhow::anyhow;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use slm_artifacts::{Attempt, GaveUp, GiveUp, RetryPolicy};
 use slm_cli::UserMistake;
 
 use super::http::{Lost, Reply, told};
-
-/// The wait before the second try; doubles with each further one.
-const FIRST_WAIT: Duration = Duration::from_millis(500);
-
-/// No wait of our own is longer.
-const LONGEST_WAIT: Duration = Duration::from_mins(1);
-
-/// What a server may ask for; more than this is no matter of waiting.
-const LONGEST_ASKED: Duration = Duration::from_mins(10);
 
 /// Pause between two notes on trouble.
 const NOTE_EVERY: Duration = Duration::from_secs(10);
@@ -25,32 +18,34 @@ const NOTE_EVERY: Duration = Duration::from_secs(10);
 /// How often a waiting thread looks whether its work is still wanted.
 const GLANCE: Duration = Duration::from_millis(50);
 
-/// What a try came to.
-pub(super) enum Try<T> {
-    Done(T),
-    /// It may go better next time; how long the server wants to be left alone.
-    Again(String, Option<Duration>),
-    Failed(anyhow::Error),
-}
+/// What an attempt came to.
+pub(super) type Try<T> = Attempt<T, anyhow::Error>;
 
-/// Tries again, and counts.
+/// Repeats requests that fail in passing, and counts the repetitions over all of them.
 pub(super) struct Retrier {
-    max_retries: usize,
-    /// Tries after the first, over all requests.
+    policy: RetryPolicy,
     retries: AtomicUsize,
     noted: Mutex<Option<Instant>>,
 }
 
 impl Retrier {
+    /// At most `max_retries` repetitions of a request. Waits double up to a minute and leave half to chance.
     pub(super) fn new(max_retries: usize) -> Self {
         Self {
-            max_retries,
+            policy: RetryPolicy {
+                attempts: max_retries.saturating_add(1),
+                first_wait: Duration::from_millis(500),
+                longest_wait: Duration::from_mins(1),
+                jitter: 0.5,
+                longest_retry_after: Duration::from_mins(10),
+                deadline: None,
+            },
             retries: AtomicUsize::new(0),
             noted: Mutex::new(None),
         }
     }
 
-    /// Tries until it is done, has failed for good, or was tried often enough; gives how often it was tried again.
+    /// Repeats `attempt` until it succeeds; returns its value with the number of repetitions.
     /// `seed` spreads the waits of requests that failed together. `halt` ends it early.
     pub(super) fn run<T>(
         &self,
@@ -59,53 +54,38 @@ impl Retrier {
         attempt: impl Fn() -> Try<T>,
     ) -> anyhow::Result<(T, usize)> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        for retries in 0.. {
-            let (why, asked) = match attempt() {
-                Try::Done(result) => return Ok((result, retries)),
-                Try::Failed(error) => return Err(error),
-                Try::Again(why, asked) => (why, asked),
-            };
-            if retries >= self.max_retries {
-                let times = match retries {
-                    0 => String::new(),
-                    n => format!(" (tried {} times)", n + 1),
+        let wait = |why: &anyhow::Error, _, length| {
+            self.note(why);
+            pause(length, halt)
+        };
+        let done = self.policy.run(|| rng.random(), attempt, wait);
+        done.map_err(|GaveUp { error, attempts, why }| match why {
+            GiveUp::Final => error,
+            GiveUp::Attempts | GiveUp::Deadline => {
+                let times = match attempts {
+                    1 => String::new(),
+                    n => format!(" (tried {n} times)"),
                 };
-                anyhow::bail!(
-                    "{why}{times}\n\
+                anyhow!(
+                    "{error}{times}\n\
                      hint: what is answered is kept; give the same command again once the server is well"
-                );
+                )
             }
-            if let Some(asked) = asked.filter(|&asked| asked > LONGEST_ASKED) {
-                anyhow::bail!(
-                    "{why}, and the server asks to be left alone for {} s\n\
-                     hint: what is answered is kept; give the same command again then",
-                    asked.as_secs()
-                );
-            }
-            self.note(&why);
-            pause(wait(retries, asked, rng.random()), halt)?;
-        }
-        unreachable!("there is a last try")
+            GiveUp::RetryAfter(asked) => anyhow!(
+                "{error}, and the server asks to be left alone for {} s\n\
+                 hint: what is answered is kept; give the same command again then",
+                asked.as_secs()
+            ),
+        })
     }
 
-    fn note(&self, why: &str) {
+    fn note(&self, why: &anyhow::Error) {
         let retries = self.retries.fetch_add(1, Ordering::Relaxed) + 1;
         let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         if noted.is_none_or(|last| last.elapsed() >= NOTE_EVERY) {
             *noted = Some(Instant::now());
             slm_cli::note(&format!("trying again ({retries} so far): {why}"));
         }
-    }
-}
-
-/// Exponential backoff, of which up to half is left to chance so that requests which failed together do not come back
-/// together; never sooner than the server asked.
-fn wait(retries: usize, asked: Option<Duration>, chance: f64) -> Duration {
-    let doubled = FIRST_WAIT.saturating_mul(1 << retries.min(16));
-    let own = doubled.min(LONGEST_WAIT).mul_f64(0.5 + 0.5 * chance);
-    match asked {
-        Some(asked) => asked + own.min(FIRST_WAIT),
-        None => own,
     }
 }
 
@@ -124,7 +104,10 @@ pub(super) fn classify<T>(base: &str, has_key: bool, reply: &Reply) -> Try<T> {
     let text = format!("{base}: HTTP {status}: {}", told(body));
     let mistake = |hint: &str| Try::Failed(UserMistake(format!("{text}\nhint: {hint}")).into());
     match status {
-        408 | 425 | 429 | 500..=599 => Try::Again(text, reply.retry_after),
+        408 | 425 | 429 | 500..=599 => Try::Passing {
+            error: anyhow!(text),
+            retry_after: reply.retry_after,
+        },
         401 | 403 if has_key => {
             mistake("is the key in `evaluate.endpoint.api_key_env` this server's?")
         }
@@ -135,36 +118,27 @@ pub(super) fn classify<T>(base: &str, has_key: bool, reply: &Reply) -> Try<T> {
             "is the address right, and `evaluate.endpoint.model` what the server calls the model?",
         ),
         300..=399 => mistake("name the address that the server itself answers at"),
-        _ => Try::Failed(anyhow::anyhow!("{text}")),
+        _ => Try::Failed(anyhow!("{text}")),
+    }
+}
+
+/// A failure in passing.
+pub(super) fn again<T>(why: String) -> Try<T> {
+    Try::Passing {
+        error: anyhow!(why),
+        retry_after: None,
     }
 }
 
 /// A request that no answer came to.
 pub(super) fn lost<T>(base: &str, Lost(why): Lost) -> Try<T> {
-    Try::Again(format!("{base}: {why}"), None)
+    again(format!("{base}: {why}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::cell::Cell;
-
-    #[test]
-    fn waits_double_up_to_a_minute_and_leave_half_to_chance() {
-        let millis = |retries, chance| wait(retries, None, chance).as_millis();
-        assert_eq!([millis(0, 0.0), millis(0, 1.0)], [250, 500]);
-        assert_eq!([millis(3, 1.0), millis(6, 1.0)], [4_000, 32_000]);
-        assert_eq!([millis(7, 1.0), millis(99, 1.0)], [60_000, 60_000]);
-    }
-
-    #[test]
-    fn the_server_is_never_asked_sooner_than_it_wants() {
-        let asked = Duration::from_secs(7);
-        for retries in 0..20 {
-            let wait = wait(retries, Some(asked), 0.5);
-            assert!(wait >= asked && wait <= asked + FIRST_WAIT, "{wait:?}");
-        }
-    }
 
     fn run(max_retries: usize, script: &[&str]) -> (Result<usize, String>, usize) {
         let tries = Cell::new(0);
@@ -173,9 +147,15 @@ mod tests {
             tries.set(tries.get() + 1);
             match word {
                 "ok" => Try::Done(()),
-                "bad" => Try::Failed(anyhow::anyhow!("bad")),
-                "tomorrow" => Try::Again("busy".to_owned(), Some(Duration::from_hours(20))),
-                _ => Try::Again("busy".to_owned(), Some(Duration::ZERO)),
+                "bad" => Try::Failed(anyhow!("bad")),
+                "tomorrow" => Try::Passing {
+                    error: anyhow!("busy"),
+                    retry_after: Some(Duration::from_hours(20)),
+                },
+                _ => Try::Passing {
+                    error: anyhow!("busy"),
+                    retry_after: Some(Duration::ZERO),
+                },
             }
         });
         let result = result.map(|((), retries)| retries);

@@ -22,11 +22,10 @@ use super::step_queue::Execution;
 use super::trajectory::{Finished, Identity};
 use crate::backend::scripted::{Line, Scripted};
 use crate::backend::{Backend, Query};
-use crate::digest::sha256_of;
 use crate::experiment::arm::{self, AnsweringArm};
 use crate::json_lines;
 use crate::run_folder::{RunFolder, TRAJECTORIES};
-use slm_artifacts::{BASE_ARM, Verdict};
+use slm_artifacts::{BASE_ARM, Verdict, sha256_of_texts};
 
 /// A body that passes every test of [`task`].
 const RIGHT: &str = "    return 2 * x\n";
@@ -119,7 +118,7 @@ impl Runner for Arithmetic {
             .collect();
         let all = tests.iter().all(|test| test.passed);
         Ok(ExecutionResult {
-            code_sha256: sha256_of([execution.program.as_str()]),
+            code_sha256: sha256_of_texts([execution.program.as_str()]),
             tests,
             public: execution.public,
             verdict: if all {

@@ -1,18 +1,39 @@
-//! A repository in one state: where its files are asked for, and where they lie.
+//! A repository at one commit: where its files are requested, and where they lie.
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hf_hub::Repo;
+use slm_artifacts::{FileRecord, Kind, Provenance};
 
 use crate::cache::RepoFolder;
-use crate::client::Asked;
-use crate::fetch::Fetched;
+use crate::error::HubError;
 use crate::listing::Listing;
-use crate::{FileRecord, HubError, HubName, Kind, Provenance, Settings};
+use crate::name::HubName;
+use crate::response::Target;
+use crate::settings::Settings;
 
-/// A repository in one state.
-pub(crate) struct Source<'a> {
+/// Files that are on this machine and checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// The folder that holds them, below which each has its path in the repository.
+    pub folder: PathBuf,
+    /// What they are.
+    pub provenance: Provenance,
+    /// Bytes that came over the network.
+    pub downloaded_bytes: u64,
+}
+
+impl Fetched {
+    /// The files' places, in the order of [`Provenance::files`].
+    pub fn paths(&self) -> Vec<PathBuf> {
+        let files = self.provenance.files.iter();
+        files.map(|file| self.folder.join(&file.path)).collect()
+    }
+}
+
+/// A repository at one commit.
+pub(crate) struct Snapshot<'a> {
     endpoint: &'a str,
     repo: Repo,
     kind: Kind,
@@ -22,7 +43,7 @@ pub(crate) struct Source<'a> {
     pub(crate) listing: Listing,
 }
 
-impl<'a> Source<'a> {
+impl<'a> Snapshot<'a> {
     pub(crate) fn new(
         settings: &'a Settings,
         kind: Kind,
@@ -43,11 +64,11 @@ impl<'a> Source<'a> {
     }
 
     /// What a request for a file, or for the repository as a whole, is about.
-    pub(crate) fn asked<'f>(&self, file: Option<&'f str>) -> Asked<'f>
+    pub(crate) fn target<'f>(&self, file: Option<&'f str>) -> Target<'f>
     where
         'a: 'f,
     {
-        Asked {
+        Target {
             kind: self.kind,
             repository: &self.name.repository,
             revision: self.revision,
@@ -76,8 +97,8 @@ impl<'a> Source<'a> {
     }
 
     /// All that was wanted of it is here.
-    pub(crate) fn finish(self, brought: Vec<Brought>) -> Fetched {
-        let downloaded_bytes = brought.iter().map(|file| file.downloaded_bytes).sum();
+    pub(crate) fn finish(self, fetched: Vec<FetchedFile>) -> Fetched {
+        let downloaded_bytes = fetched.iter().map(|file| file.downloaded_bytes).sum();
         Fetched {
             folder: self.folder.snapshot(&self.listing.commit),
             provenance: Provenance {
@@ -85,7 +106,7 @@ impl<'a> Source<'a> {
                 repository: self.name.repository.clone(),
                 revision: self.revision.to_owned(),
                 commit: self.listing.commit,
-                files: brought.into_iter().map(|file| file.record).collect(),
+                files: fetched.into_iter().map(|file| file.record).collect(),
             },
             downloaded_bytes,
         }
@@ -107,12 +128,12 @@ fn quoted(path: &str) -> String {
 }
 
 /// A file that is here.
-pub(crate) struct Brought {
+pub(crate) struct FetchedFile {
     record: FileRecord,
     downloaded_bytes: u64,
 }
 
-impl Brought {
+impl FetchedFile {
     pub(crate) fn new(
         path: &str,
         pointer: &Path,
@@ -158,15 +179,18 @@ mod tests {
             first_wait: std::time::Duration::from_secs(1),
         };
         let listing = Listing::new("c0".to_owned(), Vec::new());
-        let source = Source::new(&settings, Kind::Dataset, &name, name.revision(), listing);
+        let snapshot = Snapshot::new(&settings, Kind::Dataset, &name, name.revision(), listing);
         assert_eq!(
-            source.listing_url(),
+            snapshot.listing_url(),
             "https://hub.example/api/datasets/a/b/revision/refs%2Fconvert%2Fparquet?blobs=true"
         );
         assert_eq!(
-            source.file_url("default/train/0000.parquet"),
+            snapshot.file_url("default/train/0000.parquet"),
             "https://hub.example/datasets/a/b/resolve/c0/default/train/0000.parquet"
         );
-        assert_eq!(source.asked(None).page, "https://hub.example/datasets/a/b");
+        assert_eq!(
+            snapshot.target(None).page,
+            "https://hub.example/datasets/a/b"
+        );
     }
 }

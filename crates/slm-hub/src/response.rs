@@ -1,47 +1,65 @@
-//! What a hub's answers mean.
+//! What a hub's responses mean.
 
+use std::fmt;
 use std::time::Duration;
 
+use slm_artifacts::Kind;
 use ureq::Body;
 use ureq::http::{HeaderMap, Response};
 
-use crate::HubError;
-use crate::client::Asked;
+use crate::error::HubError;
 use crate::hash::ContentId;
 
-/// Longest pause that a server may ask for; a longer one is told to the user.
-const LONGEST_WAIT: Duration = Duration::from_mins(5);
+/// What a request is about, for messages.
+pub(crate) struct Target<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) repository: &'a str,
+    pub(crate) revision: &'a str,
+    /// `None` for the repository as a whole.
+    pub(crate) file: Option<&'a str>,
+    /// The repository's page.
+    pub(crate) page: String,
+}
 
-/// A request that failed, and whether to try again.
+impl fmt::Display for Target<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.file {
+            Some(file) => write!(f, "{file} of {}", self.repository),
+            None => f.write_str(self.repository),
+        }
+    }
+}
+
+/// A request that failed, and whether to repeat it.
 #[derive(Debug)]
-pub(crate) struct Failure {
+pub(crate) struct RequestError {
     pub(crate) error: HubError,
-    pub(crate) again: bool,
+    pub(crate) is_transient: bool,
     /// Pause that the server asks for.
-    pub(crate) wait: Option<Duration>,
+    pub(crate) retry_after: Option<Duration>,
 }
 
-impl Failure {
-    pub(crate) fn last(error: HubError) -> Self {
+impl RequestError {
+    pub(crate) fn permanent(error: HubError) -> Self {
         Self {
             error,
-            again: false,
-            wait: None,
+            is_transient: false,
+            retry_after: None,
         }
     }
 
-    pub(crate) fn passing(error: HubError) -> Self {
+    pub(crate) fn transient(error: HubError) -> Self {
         Self {
             error,
-            again: true,
-            wait: None,
+            is_transient: true,
+            retry_after: None,
         }
     }
 }
 
-/// What the hub says of a file in its own headers, before it sends the client elsewhere for the bytes.
+/// What the hub says of a file in its own headers, before it redirects to the host of the bytes.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Linked {
+pub(crate) struct FileHeaders {
     /// The commit that the revision is.
     pub(crate) commit: Option<String>,
     /// Entity tag without quotes.
@@ -50,7 +68,7 @@ pub(crate) struct Linked {
     pub(crate) bytes: Option<u64>,
 }
 
-impl Linked {
+impl FileHeaders {
     /// Takes what these headers say; what was said before by an earlier answer of the hub stays.
     pub(crate) fn take(&mut self, headers: &HeaderMap, is_redirect: bool) {
         let text = |name: &str| Some(headers.get(name)?.to_str().ok()?.trim().to_owned());
@@ -72,13 +90,13 @@ impl Linked {
     }
 }
 
-/// Why an answer with an error status is no success.
-pub(crate) fn failure(
+/// What a response with an error status means.
+pub(crate) fn refusal(
     mut response: Response<Body>,
-    asked: &Asked,
+    target: &Target,
     host: &str,
     has_token: bool,
-) -> Failure {
+) -> RequestError {
     let status = response.status().as_u16();
     let header = |name: &str| {
         let value = response.headers().get(name)?.to_str().ok()?;
@@ -93,57 +111,54 @@ pub(crate) fn failure(
         .map(|text| one_line(&text))
         .unwrap_or_default();
     let host = host.to_owned();
-    let repository = asked.repository.to_owned();
+    let repository = target.repository.to_owned();
     match (status, code.as_str()) {
-        (_, "RevisionNotFound") => Failure::last(HubError::NoRevision {
+        (_, "RevisionNotFound") => RequestError::permanent(HubError::NoRevision {
             repository,
-            revision: asked.revision.to_owned(),
+            revision: target.revision.to_owned(),
         }),
-        (_, "EntryNotFound") => Failure::last(HubError::NoFile {
+        (_, "EntryNotFound") => RequestError::permanent(HubError::NoFile {
             repository,
-            file: asked.file.unwrap_or_default().to_owned(),
+            file: target.file.unwrap_or_default().to_owned(),
             candidates: Vec::new(),
         }),
-        (_, "GatedRepo") => Failure::last(HubError::Gated {
+        (_, "GatedRepo") => RequestError::permanent(HubError::Gated {
             repository,
-            url: asked.page.clone(),
+            url: target.page.clone(),
             said,
         }),
         (401, _) if said.starts_with("Invalid credentials") => {
-            Failure::last(HubError::WrongToken { host, said })
+            RequestError::permanent(HubError::WrongToken { host, said })
         }
         // The hub does not tell a private repository from none.
-        (_, "RepoNotFound") | (401 | 404, _) => Failure::last(HubError::NoRepository {
-            kind: asked.kind,
+        (_, "RepoNotFound") | (401 | 404, _) => RequestError::permanent(HubError::NoRepository {
+            kind: target.kind,
             repository,
             host,
             has_token,
         }),
-        (429, _) => {
-            let pause = wait.map(Duration::from_secs);
-            Failure {
-                error: HubError::TooMany {
-                    host,
-                    wait_s: wait,
-                    attempts: 1,
-                },
-                again: pause.is_none_or(|pause| pause <= LONGEST_WAIT),
-                wait: pause,
-            }
-        }
-        (408 | 500..=599, _) => Failure {
+        (429, _) => RequestError {
+            error: HubError::TooMany {
+                host,
+                wait_s: wait,
+                attempts: 1,
+            },
+            is_transient: true,
+            retry_after: wait.map(Duration::from_secs),
+        },
+        (408 | 500..=599, _) => RequestError {
             error: HubError::Server {
                 host,
                 status,
                 said,
                 attempts: 1,
             },
-            again: wait.is_none_or(|wait| Duration::from_secs(wait) <= LONGEST_WAIT),
-            wait: wait.map(Duration::from_secs),
+            is_transient: true,
+            retry_after: wait.map(Duration::from_secs),
         },
-        _ => Failure::last(HubError::Refused {
+        _ => RequestError::permanent(HubError::Refused {
             host,
-            what: asked.to_string(),
+            what: target.to_string(),
             status,
             said,
         }),
@@ -175,12 +190,12 @@ fn one_line(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn linked(headers: &[(&'static str, &str)], is_redirect: bool) -> Linked {
+    fn linked(headers: &[(&'static str, &str)], is_redirect: bool) -> FileHeaders {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.insert(*name, value.parse().expect("a header"));
         }
-        let mut linked = Linked::default();
+        let mut linked = FileHeaders::default();
         linked.take(&map, is_redirect);
         linked
     }

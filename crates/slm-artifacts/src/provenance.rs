@@ -1,10 +1,28 @@
-//! What was used: the part of a run's record that names files of the hub.
+//! Which files of the Hugging Face hub a run has used: `sources` of `training.json`.
 
 use serde::{Deserialize, Serialize};
 
-use crate::Kind;
+/// What a repository holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A model.
+    Model,
+    /// A data set.
+    Dataset,
+}
 
-/// A repository in one state, and the files of it that were used.
+impl Kind {
+    /// `model` or `data set`.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Dataset => "data set",
+        }
+    }
+}
+
+/// A repository at one commit, and the files of it that were used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provenance {

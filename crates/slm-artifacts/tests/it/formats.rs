@@ -1,0 +1,163 @@
+//! `docs/formats.md` has a row for every field of every type, and a field for every row.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::{fs, iter};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use slm_artifacts::{AdapterConfig, AdapterFolder, LogLine, TrainingSummary};
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// The document's section with this heading.
+fn section(heading: &str) -> String {
+    let page = fs::read_to_string(root().join("docs/formats.md")).expect("the document");
+    let section = page.split(&format!("\n### {heading}\n")).nth(1);
+    let section = section.unwrap_or_else(|| panic!("no section {heading}"));
+    let end = section
+        .find("\n## ")
+        .into_iter()
+        .chain(section.find("\n### "))
+        .min();
+    section[..end.unwrap_or(section.len())].to_owned()
+}
+
+/// The words in backticks.
+fn quoted(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+/// The rows of a table of fields: the names in the first column, and the description.
+fn rows(section: &str) -> Vec<(Vec<&str>, &str)> {
+    let lines = section.lines().filter(|line| line.starts_with("| `"));
+    let cells = lines.filter_map(|line| line.strip_prefix("| ")?.split_once(" | "));
+    cells.map(|(names, text)| (quoted(names), text)).collect()
+}
+
+fn names(value: &Value) -> BTreeSet<&str> {
+    let fields = value.as_object().expect("an object");
+    fields.keys().map(String::as_str).collect()
+}
+
+/// What a type makes of a document, once it is read and written again: all fields that it knows, and no other.
+fn through<T: Serialize + DeserializeOwned>(value: Value) -> Value {
+    let read: T = serde_json::from_value(value).expect("the type's document");
+    serde_json::to_value(read).expect("JSON")
+}
+
+fn training() -> Value {
+    json!({
+        "steps": 2, "examples": 5, "validation_examples": 1, "tokens": 90, "supervised_tokens": 40,
+        "trainable_parameters": 64, "final_loss": 1.5, "base_validation_loss": 2.5,
+        "best": {"step": 2, "loss": 1.25}, "stopped_early": false,
+        "data": [{
+            "path": "rows.jsonl", "files": 1, "found": 6, "unit": "rows", "kept": 5,
+            "left_out": {"duplicate": 1}, "first": {"broken_row": "rows.jsonl:3: no JSON"},
+        }],
+        "decontamination": {"benchmarks": ["mbpp"], "left_out": 0},
+        "seconds": 0.5, "peak_memory_bytes": 1000, "device": "cpu", "project_version": "0.1.0",
+        "sources": [{
+            "kind": "dataset", "repository": "a/b", "revision": "main", "commit": "c".repeat(40),
+            "files": [{"path": "rows.jsonl", "bytes": 3, "sha256": "d".repeat(64)}],
+        }],
+    })
+}
+
+#[test]
+fn every_field_of_training_json_has_its_row_and_every_row_its_field() {
+    let section = section("`training.json`");
+    let rows = rows(&section);
+    let summary = through::<TrainingSummary>(training());
+    assert_eq!(summary, training());
+    let told: BTreeSet<&str> = rows.iter().flat_map(|(names, _)| names.clone()).collect();
+    assert_eq!(told, names(&summary));
+    // What lies in a field is named in its row, and nothing else is.
+    let source = &summary["sources"][0];
+    for (field, fields) in [
+        ("best", names(&summary["best"])),
+        ("data", names(&summary["data"][0])),
+        ("decontamination", names(&summary["decontamination"])),
+        ("sources", &names(source) | &names(&source["files"][0])),
+    ] {
+        let row = rows.iter().find(|(names, _)| names[..] == [field]);
+        let (_, text) = row.unwrap_or_else(|| panic!("no row for `{field}`"));
+        let told = quoted(text).into_iter().filter(|word| *word != "null");
+        assert_eq!(told.collect::<BTreeSet<_>>(), fields, "{field}");
+    }
+}
+
+#[test]
+fn a_summary_of_an_earlier_version_is_read() {
+    let early = json!({"steps": 2, "examples": 5, "final_loss": 1.5, "seconds": 0.5});
+    let summary = through::<TrainingSummary>(early);
+    assert_eq!(summary["examples"], 5);
+    assert_eq!(summary["sources"], json!([]));
+    assert_eq!(summary["decontamination"], Value::Null);
+}
+
+#[test]
+fn every_field_of_the_log_is_told() {
+    let lines = [
+        json!({"step": 1, "epoch": 0.5, "loss": 2.5, "learning_rate": 1e-4, "grad_norm": 0.5, "tokens": 9}),
+        json!({"step": 1, "epoch": 0.5, "validation_loss": 2.25}),
+        json!({"step": 0, "epoch": 0.0, "loss": 2.5}),
+    ];
+    let page = fs::read_to_string(root().join("docs/formats.md")).expect("the document");
+    let row = page
+        .lines()
+        .find(|line| line.starts_with("| `log.jsonl` |"));
+    let told = quoted(row.expect("a row")).into_iter().skip(1);
+    let told: BTreeSet<&str> = told.filter(|word| !word.contains('.')).collect();
+    let lines = lines.map(through::<LogLine>);
+    let found: BTreeSet<&str> = lines.iter().flat_map(names).collect();
+    assert_eq!(told, found);
+}
+
+/// The settings that PEFT wrote, with those of other versions that it knows.
+fn peft_files() -> impl Iterator<Item = Value> {
+    let golden = root().join("crates/slm-model/tests/it/golden");
+    let mut folders = vec![golden];
+    let files = iter::from_fn(move || {
+        while let Some(path) = folders.pop() {
+            if path.ends_with(AdapterFolder::CONFIG) {
+                return Some(path);
+            }
+            let entries = fs::read_dir(&path).into_iter().flatten();
+            folders.extend(entries.map(|entry| entry.expect("an entry").path()));
+        }
+        None
+    });
+    files.map(|path| {
+        let text = fs::read(&path).expect("readable");
+        serde_json::from_slice(&text).expect("JSON")
+    })
+}
+
+#[test]
+fn what_peft_wrote_is_the_same_after_reading_and_writing() {
+    let mut n_read = 0;
+    for file in peft_files() {
+        assert_eq!(through::<AdapterConfig>(file.clone()), file);
+        n_read += 1;
+    }
+    assert!(n_read >= 3, "{n_read}");
+}
+
+#[test]
+fn every_field_of_adapter_config_json_has_its_row_and_every_row_its_field() {
+    let file = peft_files().next().expect("a file of PEFT");
+    let read: AdapterConfig = serde_json::from_value(file).expect("PEFT's settings");
+    let config = AdapterConfig {
+        other: serde_json::Map::new(),
+        ..read
+    };
+    let config = serde_json::to_value(config).expect("JSON");
+    let section = section("`adapter_config.json`");
+    let rows = rows(&section);
+    let told: BTreeSet<&str> = rows.iter().flat_map(|(names, _)| names.clone()).collect();
+    assert_eq!(told, names(&config));
+}

@@ -1,0 +1,3 @@
+//! The formats as the document and other programs have them.
+
+mod formats;
