@@ -2,4 +2,5 @@
 
 mod boundaries;
 mod files;
+mod knots;
 mod markdown;

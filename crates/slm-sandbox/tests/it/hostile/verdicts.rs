@@ -196,6 +196,24 @@ threading.settrace(trace)",
     );
 }
 
+/// Runs a program that prints whatever it finds, on a test that holds a secret: it fails the test, and prints no secret.
+fn check_secret_stays_hidden(program: &str, secret: &str) {
+    let test = format!("expected = '{secret}'\nassert f() == 1");
+    let limits = Limits {
+        output_bytes: 64 << 20,
+        ..Limits::default()
+    };
+    check(
+        STRONGEST,
+        &asserts_of(program, &[&test]),
+        &limits,
+        |outcome| {
+            assert_eq!(outcome.verdict, Verdict::Failed, "{outcome:#?}");
+            assert!(!String::from_utf8_lossy(&outcome.output).contains(secret));
+        },
+    );
+}
+
 #[test]
 fn walking_the_frames_finds_no_test_to_change() {
     let secret = super::nonce();
@@ -211,20 +229,7 @@ def f():
         frame = frame.f_back
     print(texts)
     return 2";
-    let test = format!("expected = '{secret}'\nassert f() == 1");
-    let limits = Limits {
-        output_bytes: 64 << 20,
-        ..Limits::default()
-    };
-    check(
-        STRONGEST,
-        &asserts_of(program, &[&test]),
-        &limits,
-        |outcome| {
-            assert_eq!(outcome.verdict, Verdict::Failed, "{outcome:#?}");
-            assert!(!String::from_utf8_lossy(&outcome.output).contains(&secret));
-        },
-    );
+    check_secret_stays_hidden(program, &secret);
 }
 
 #[test]
@@ -244,20 +249,7 @@ def f(*_):
                 pass
     gc.disable()
     return 2";
-    let test = format!("expected = '{secret}'\nassert f() == 1");
-    let limits = Limits {
-        output_bytes: 64 << 20,
-        ..Limits::default()
-    };
-    check(
-        STRONGEST,
-        &asserts_of(program, &[&test]),
-        &limits,
-        |outcome| {
-            assert_eq!(outcome.verdict, Verdict::Failed, "{outcome:#?}");
-            assert!(!String::from_utf8_lossy(&outcome.output).contains(&secret));
-        },
-    );
+    check_secret_stays_hidden(program, &secret);
 }
 
 #[test]
