@@ -66,6 +66,7 @@ fn the_page_on_formats_has_a_row_for_every_field_that_is_written_and_no_other() 
         "tokens_estimated",
         "search",
         "merged_from",
+        "sources",
         "shard",
         "endpoint",
     ] {
