@@ -155,9 +155,9 @@ fn a_benchmark_that_the_caller_does_not_know_is_shown_beside_those_that_it_does(
         assert_eq!(error(SMALLEST, &[&set]), expected);
     }
     check_more(
-        "evaluate:\n  benchmarks: [embedded, mbqq+]\n",
+        "evaluate:\n  benchmarks: [embedded, mbbp+]\n",
         &format!(
-            "recipes/test.yaml:7:26: `evaluate.benchmarks[1]` is \"mbqq+\", expected {known}\n\
+            "recipes/test.yaml:7:26: `evaluate.benchmarks[1]` is \"mbbp+\", expected {known}\n\
              hint: did you mean `mbpp+`?"
         ),
     );

@@ -4,9 +4,8 @@
 //! their log-sum-exp; the backward pass computes them again, keys down and queries across, so that the sums of keys and
 //! values over the queries are products of the same kind.
 //!
-//! Measured gain over burn-flex's plain operations over full scores:
-//! FIGURE
-//! (`cargo bench -p slm-model --bench kernels -- attention`).
+//! Gain over burn-flex's plain operations over full scores:
+//! `cargo bench -p slm-model --bench kernels -- attention`.
 //!
 //! # Source
 //! Dao et al. 2022, arXiv:2205.14135, with whole rows of scores; Ainslie et al. 2023, arXiv:2305.13245, for the groups.

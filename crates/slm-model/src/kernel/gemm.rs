@@ -3,9 +3,8 @@
 //! Through burn, each product would have its own output, to be scaled, added and transposed by passes of their own on a
 //! single core.
 //!
-//! Measured gain over the `gemm` crate:
-//! FIGURE
-//! (`cargo bench -p slm-model --bench kernels -- gemm`).
+//! Gain over the `gemm` crate:
+//! `cargo bench -p slm-model --bench kernels -- gemm`.
 
 mod fallback;
 #[cfg(target_arch = "x86_64")]

@@ -1,8 +1,7 @@
 //! A frozen linear layer, alone and, as one function, with a LoRA pair beside it.
 //!
-//! Measured gain over burn-flex's plain operations:
-//! FIGURE
-//! (`cargo bench -p slm-model --bench kernels -- linear`).
+//! Gain over burn-flex's plain operations:
+//! `cargo bench -p slm-model --bench kernels -- linear`.
 //!
 //! # Source
 //! Hu et al. 2021, arXiv:2106.09685, section 4.1. `B A`, which would be as large as the weight, is never formed.

@@ -1,8 +1,7 @@
 //! Root mean square normalisation, with its gradient.
 //!
-//! Measured gain over burn-flex's plain operations:
-//! FIGURE
-//! (`cargo bench -p slm-model --bench kernels -- norm`).
+//! Gain over burn-flex's plain operations:
+//! `cargo bench -p slm-model --bench kernels -- norm`.
 //!
 //! # Source
 //! Zhang and Sennrich 2019, arXiv:1910.07467.

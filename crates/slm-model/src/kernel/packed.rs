@@ -4,9 +4,8 @@
 //! products. With many, a stretch of them is unpacked to memory once and multiplied by all rows. Both take the same sums
 //! of the same numbers in the same order: the same bits.
 //!
-//! Measured gain over unpacking to single precision and [`gemm`](super::gemm):
-//! FIGURE
-//! (`cargo bench -p slm-model --bench kernels -- packed`).
+//! Gain over unpacking to single precision and [`gemm`](super::gemm):
+//! `cargo bench -p slm-model --bench kernels -- packed`.
 #![allow(unsafe_code)] // vector instructions, after asking the CPU for them
 
 use rayon::prelude::*;

@@ -1,8 +1,7 @@
 //! Rotary positions, half-split form, with their gradient.
 //!
-//! Measured gain over burn-flex's plain operations:
-//! FIGURE
-//! (`cargo bench -p slm-model --bench kernels -- rotary`).
+//! Gain over burn-flex's plain operations:
+//! `cargo bench -p slm-model --bench kernels -- rotary`.
 //!
 //! # Source
 //! Su et al. 2021, arXiv:2104.09864.

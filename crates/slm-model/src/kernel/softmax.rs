@@ -1,8 +1,7 @@
 //! Exponentials of whole rows of logits.
 //!
-//! Measured gain over burn-flex's plain operations:
-//! FIGURE
-//! (`cargo bench -p slm-model --bench kernels -- softmax`).
+//! Gain over burn-flex's plain operations:
+//! `cargo bench -p slm-model --bench kernels -- softmax`.
 
 use burn::tensor::Tensor;
 use rayon::prelude::*;

@@ -1,8 +1,7 @@
 //! `silu(gate) * up`, with its gradient.
 //!
-//! Measured gain over burn-flex's plain operations:
-//! FIGURE
-//! (`cargo bench -p slm-model --bench kernels -- swiglu`).
+//! Gain over burn-flex's plain operations:
+//! `cargo bench -p slm-model --bench kernels -- swiglu`.
 //!
 //! # Source
 //! Shazeer 2020, arXiv:2002.05202.
