@@ -148,7 +148,7 @@ fn use_tree(tokens: &[&str], mut at: usize, prefix: &[String], found: &mut Vec<P
             name if is_name(name) => {
                 at += 1;
                 // `{self, ...}` means the module before the braces.
-                if !(name == "self" && !segments.is_empty()) {
+                if name != "self" || segments.is_empty() {
                     segments.push(name.to_owned());
                 }
                 if tokens.get(at) == Some(&"::") {
