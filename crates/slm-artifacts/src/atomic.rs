@@ -1,6 +1,6 @@
 //! Files and folders that appear under their names whole or not at all.
 //!
-//! They are written beside their place under a hidden name, brought to the disk, and only then renamed. Whatever happens
+//! They are written beside their place under a hidden name, synced to disk (fsync), and only then renamed. Whatever happens
 //! in between (an error, a kill, a power cut), the name holds what was there before or all that is new.
 
 use std::fs::{self, File};
@@ -102,7 +102,7 @@ pub fn remove_folder(folder: &Path) -> io::Result<()> {
     fs::remove_dir_all(&old)
 }
 
-/// Brings a finished file to the disk and gives it its name. Both names lie in one file system.
+/// Syncs a finished file to disk and renames it to `path`. Both names lie in one file system.
 ///
 /// # Errors
 /// The disk fails, or the folder is not writable; both files stay.

@@ -4,7 +4,7 @@
 //! - [`Sha256`], [`sha256`], [`sha256_of_file`]: what identifies content
 //! - [`atomic_write`], [`atomic_file`], [`atomic_folder`]: a name never holds a half-written file or folder
 //! - [`HashNote`], [`lock_file`]: downloads that are hashed once, by one process at a time
-//! - [`RetryPolicy`]: when to repeat a request that failed in passing
+//! - [`RetryPolicy`]: when to repeat a request that failed for a transient reason
 
 mod adapter_config;
 mod adapter_folder;

@@ -1,4 +1,4 @@
-//! When to repeat a request that failed in passing, and how long to wait before.
+//! When to repeat a request that failed for a transient reason, and how long to wait first.
 //!
 //! # Source
 //! Exponential backoff with jitter: <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>;

@@ -180,7 +180,7 @@ impl Client {
         }
     }
 
-    /// Repeats a request that fails in passing.
+    /// Repeats a request that fails for a transient reason.
     pub(crate) fn with_retries<T>(
         &self,
         progress: &mut dyn FnMut(Progress),

@@ -67,7 +67,7 @@ fn read_mbpp_plus(path: &Path) -> Result<Vec<Task>, BenchmarkError> {
     read(path, Family::Mbpp, MBPP_PLUS.data)
 }
 
-/// Reads `HumanEval`+ as `EvoEval` words it anew and judges it; `data` is the file that it publishes.
+/// Reads `HumanEval`+ as reworded and judged by `EvoEval`; `data` is the file that it publishes.
 ///
 /// # Errors
 /// The file cannot be read or is in another format.
