@@ -1,16 +1,13 @@
-//! The gain of every kernel written by hand over what it replaces: the `gemm` crate, burn-flex's plain operations, or
-//! unpacking a quantised matrix before multiplying it.
+//! Compares every hand-written kernel with its baseline: the `gemm` crate, burn-flex's plain operations, or unpacking a
+//! quantised matrix before multiplying it.
 //!
 //! ```sh
 //! cargo bench -p slm-model --bench kernels [-- WORD]
 //! ```
 //!
-//! Both are measured in turns in one run; the gain is the median of the rounds' ratios, the times are of the fastest
-//! rounds. A word runs the rows that have it in their name.
-#![allow(
-    clippy::print_stdout,
-    reason = "a benchmark's result is what it prints"
-)]
+//! Both are measured alternately in one run; the gain is the median of the rounds' ratios, the times are those of the
+//! fastest rounds. WORD selects the rows whose name contains it.
+#![allow(clippy::print_stdout, reason = "a benchmark prints its result")]
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -18,9 +15,9 @@ use std::time::Instant;
 use burn::tensor::{Device, Distribution, Tensor};
 use slm_model::{NamedShape, SyntheticType, bench};
 
-/// Rounds of each measurement.
+/// Rounds per measurement.
 const ROUNDS: usize = 11;
-/// Weights that take turns, so that no cache holds them.
+/// Number of weights used in turn, so that no cache holds them.
 const WEIGHTS: usize = 8;
 /// Rank of an adapter.
 const RANK: usize = 16;
@@ -29,7 +26,7 @@ const BATCHES: [(usize, usize); 2] = [(2, 512), (1, 2048)];
 /// Models whose shapes are measured.
 const SHAPES: [&str; 2] = ["smollm2-135m", "qwen2.5-0.5b"];
 
-/// Prints a row for each comparison whose name has the word.
+/// Prints one row per comparison whose name contains the word.
 struct Table {
     word: Option<String>,
 }
@@ -39,7 +36,7 @@ impl Table {
         self.word.as_ref().is_none_or(|word| name.contains(word))
     }
 
-    /// Measures both in turns. `work`: floating point operations, or 0 where they say nothing.
+    /// Measures both alternately. `work`: floating point operations, or 0 to print no speed.
     fn compare(&self, name: &str, work: usize, own: impl FnMut(), replaced: impl FnMut()) {
         if !self.is_chosen(name) {
             return;
@@ -70,7 +67,7 @@ impl Table {
         );
     }
 
-    /// A function of tensors and the plain one, forward alone and with its backward pass.
+    /// Compares a function of tensors with the plain one, forward only and with its backward pass.
     fn compare_both_ways<const N: usize>(
         &self,
         name: &str,
@@ -172,7 +169,7 @@ fn main() {
     }
 }
 
-/// `x Wᵀ` of 1,024 rows.
+/// Compares `x Wᵀ` for 1,024 rows.
 fn gemm(table: &Table, name: &str, from: usize, to: usize) {
     const ROWS: usize = 1024;
     let name = format!("gemm {name} {ROWS}x{from}x{to}");
@@ -190,7 +187,7 @@ fn gemm(table: &Table, name: &str, from: usize, to: usize) {
     table.compare(&name, work, || all(false), || all(true));
 }
 
-/// `x Wᵀ` of one row and of eight with quantised matrices.
+/// Compares `x Wᵀ` for one row and for eight with quantised matrices.
 fn packed(table: &Table, name: &str, from: usize, to: usize) {
     for (kind, rows) in [
         (SyntheticType::Q8_0, 1),

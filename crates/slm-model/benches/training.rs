@@ -1,14 +1,11 @@
-//! Milliseconds of training steps on the CPU: six layers with random weights in the shapes of real models.
+//! Times training steps on the CPU in milliseconds: six layers with random weights in the shapes of real models.
 //!
 //! ```sh
 //! cargo bench -p slm-model --bench training [-- WORD]
 //! ```
 //!
-//! The fastest of several rounds counts; compare within one run alone. A word runs what has it in its name.
-#![allow(
-    clippy::print_stdout,
-    reason = "a benchmark's result is what it prints"
-)]
+//! The fastest of several rounds is printed; compare only within one run. WORD selects models by name.
+#![allow(clippy::print_stdout, reason = "a benchmark prints its result")]
 
 use std::fmt::Write as _;
 use std::fs;
@@ -19,7 +16,7 @@ use burn::tensor::Device;
 use slm_model::loss::chunked_cross_entropy;
 use slm_model::{Adapter, Decoder, LoraSettings, WeightFormat, Weights};
 
-/// Rounds of each measurement.
+/// Rounds per measurement.
 const ROUNDS: usize = 5;
 const LAYERS: usize = 6;
 
@@ -81,7 +78,7 @@ fn report(name: &str, results: &[(&str, (f64, f64))]) {
     println!("{line}");
 }
 
-/// Six layers, an adapter on all linear layers, and a loss.
+/// Six layers with an adapter on all linear layers, and a loss.
 struct Step {
     decoder: Decoder,
     adapter: Adapter,
@@ -104,14 +101,14 @@ impl Step {
             .collect()
     }
 
-    /// Milliseconds of the layers forward.
+    /// Milliseconds of the layers' forward pass.
     fn forward(&self, batch: usize, length: usize) -> f64 {
         let tokens = Self::tokens(batch, length);
         let frozen = self.adapter.frozen();
         fastest(|| drop(self.decoder.hidden_states(&tokens, batch, Some(&frozen))))
     }
 
-    /// Milliseconds of layers and loss, forward and backward; a quarter of the tokens is learned.
+    /// Milliseconds of layers and loss, forward and backward; a quarter of the tokens is supervised.
     fn whole(&self, batch: usize, length: usize) -> f64 {
         let tokens = Self::tokens(batch, length);
         let labels: Vec<i64> = (0..tokens.len())
@@ -134,7 +131,7 @@ impl Step {
     }
 }
 
-/// A Llama model of random weights.
+/// Writes a Llama model with random weights.
 fn write_model(folder: &Path, &Shape(_, hidden, wide, query, key_value, vocabulary): &Shape) {
     let config = format!(
         r#"{{"model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": {hidden},

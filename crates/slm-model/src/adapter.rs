@@ -26,13 +26,13 @@ const CONFIG_FILE: &str = AdapterFolder::CONFIG;
 /// File with an adapter's tensors.
 const WEIGHTS_FILE: &str = AdapterFolder::WEIGHTS;
 
-/// Before every module's path in an adapter file: PEFT's wrapper, the causal LM, its decoder.
+/// Prefix of module paths in an adapter file: PEFT's wrapper, the causal LM, its decoder.
 const PREFIX: &str = "base_model.model.model.";
 
-/// The same without the decoder, for tensors beside it.
+/// The prefix without the decoder, for tensors outside it.
 const WRAPPER: &str = "base_model.model.";
 
-/// The magnitudes of a module; unlike other tensors, PEFT's has no `.weight` after it.
+/// Name of a module's magnitudes; unlike for other tensors, PEFT appends no `.weight`.
 const MAGNITUDE: &str = "lora_magnitude_vector";
 
 /// Why an adapter cannot be read or written.
@@ -43,10 +43,10 @@ pub enum AdapterError {
     Io {
         /// The file.
         path: String,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// A file is there but broken.
+    /// A file exists but is malformed.
     #[error("{path}: {problem}\nhint: the file may be truncated; copy or train the adapter again")]
     Corrupt {
         /// The file.
@@ -54,7 +54,7 @@ pub enum AdapterError {
         /// What is wrong with it.
         problem: String,
     },
-    /// The settings ask for something that would silently change the result.
+    /// A setting is not supported and would silently change the result if ignored.
     #[error("{path}: `{key}` = {value} is not supported\nhint: {hint}")]
     Unsupported {
         /// The file.
@@ -66,12 +66,12 @@ pub enum AdapterError {
         /// What to do.
         hint: &'static str,
     },
-    /// The adapter trains what cannot be trained here, or was saved in a form that is not read.
+    /// The adapter trains unsupported modules, or was saved in a form that is not read.
     #[error("{path}: {problem}\nhint: {hint}")]
     Refused {
         /// The file.
         path: String,
-        /// What it holds.
+        /// What is not supported.
         problem: String,
         /// What to do.
         hint: String,
@@ -83,12 +83,12 @@ pub enum AdapterError {
         model: String,
         /// Which model the adapter names as its base, and what to do.
         hint: String,
-        /// One line for each tensor that finds no home, or home that finds no tensor.
+        /// One line for each missing, unexpected or misshapen tensor.
         mismatches: Vec<String>,
     },
 }
 
-/// What an adapter file says about its origin, besides the tensors.
+/// The base model of an adapter, as its settings name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdapterOrigin {
     /// The base model's name on the hub.
@@ -97,14 +97,14 @@ pub struct AdapterOrigin {
     pub revision: Option<String>,
 }
 
-/// An adapter that was read from disk.
+/// An adapter loaded from disk.
 #[derive(Debug)]
 pub struct LoadedAdapter {
     /// The pairs.
     pub adapter: Adapter,
-    /// Which model it was trained on.
+    /// The model it was trained on.
     pub origin: AdapterOrigin,
-    /// Settings that we do not know and ignored.
+    /// Warnings about unknown settings, which were ignored.
     pub warnings: Vec<String>,
 }
 
@@ -116,8 +116,7 @@ fn io_error(path: &Path) -> impl FnOnce(std::io::Error) -> AdapterError {
 impl Adapter {
     /// Writes the adapter's two files into an existing folder.
     ///
-    /// The files are not safe from a crash in the middle: write into a temporary folder and
-    /// rename that.
+    /// The write is not atomic: write into a temporary folder and rename that.
     ///
     /// # Errors
     /// A file cannot be written.
@@ -163,10 +162,10 @@ impl Adapter {
         std::fs::write(&path, text + "\n").map_err(io_error(&path))
     }
 
-    /// Writes the adapter as a GGUF file for llama.cpp, beside a base model of this shape.
+    /// Writes the adapter as a GGUF file for llama.cpp, for a base model with this configuration.
     ///
     /// # Errors
-    /// The adapter has magnitudes or modules trained in full, which llama.cpp does not know, or the file cannot be
+    /// The adapter has magnitudes or modules trained in full, which llama.cpp does not support, or the file cannot be
     /// written.
     pub fn save_gguf(&self, path: &Path, config: &ModelConfig) -> Result<(), AdapterError> {
         let whole = self.modules_to_save.iter().map(|(module, _)| module.name());
@@ -180,7 +179,7 @@ impl Adapter {
                 path: path.display().to_string(),
                 key: key.to_owned(),
                 value,
-                hint: "llama.cpp knows no such adapters; merge it into its base model",
+                hint: "llama.cpp does not support such adapters; merge the adapter into its base model",
             });
         }
         let file = File::create(path).map_err(io_error(path))?;

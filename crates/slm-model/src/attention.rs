@@ -16,43 +16,43 @@ use crate::rotary::Rotary;
 pub(crate) use full_sequence::{attend_full_sequence, attend_reference};
 pub(crate) use mask::AttentionMask;
 
-/// What the rows of a forward pass are.
+/// The layout of the rows of a forward pass.
 pub(crate) enum ForwardMode<'a> {
-    /// Whole sequences of equal (padded) length side by side, without a cache.
+    /// A batch of whole sequences of equal (padded) length, without a cache.
     Full(&'a Arc<AttentionMask>),
-    /// Consecutive tokens of one sequence, from position `start` on, written to `slot`.
+    /// Consecutive tokens of one sequence, starting at position `start`, written to `slot`.
     Prefill {
         slot: usize,
         start: usize,
         mask: &'a Tensor<4>,
     },
-    /// One new token for some sequences.
+    /// One new token for each of several sequences.
     Decode(&'a DecodeStep),
 }
 
-/// One token more for some slots, computed for all slots up to the last of them: rows that take no part are dropped at
-/// the end, and nothing is written for them. So a device sees few shapes, whatever sequences come and go.
+/// One decoding step. All slots up to the last active one are computed; inactive rows are dropped at the end, and
+/// nothing is written for them. So a device sees few shapes as sequences start and finish.
 #[derive(Debug)]
 pub(crate) struct DecodeStep {
-    /// For each row the position of its token; 0 where it takes no part.
+    /// The position of each row's token; 0 for an inactive row.
     pub(crate) positions: Vec<usize>,
-    /// The rows that take part, in the order in which they were named.
+    /// The active slots, in the order of `at` in [`Self::new`].
     slots: Vec<usize>,
-    /// Keys that are looked at, masked or not.
+    /// The number of keys read, masked or not.
     keys: usize,
-    /// `[rows, 1, 1, keys]`, additive
+    /// `[rows, 1, 1, keys]`, additive mask
     mask: Tensor<4>,
-    /// `[slots]`
+    /// `[slots]`, the active slots on the device
     taking_part: Tensor<1, Int>,
-    /// `[slots * num_kv_heads, 3]`: slot, head and position of each key that is written.
+    /// `[slots * num_kv_heads, 3]`: slot, head and position of each key to write.
     places: Tensor<2, Int>,
 }
 
 impl DecodeStep {
-    /// Keys are looked at in numbers of at least so many.
+    /// Minimum number of keys read.
     const FEWEST_KEYS: usize = 64;
 
-    /// `at` names the slot and position of each token, no slot twice; the cache has `slots` of them, of `capacity`.
+    /// `at` gives the slot and position of each token, no slot twice; the cache has `slots` slots of `capacity` tokens.
     pub(crate) fn new(
         at: &[(usize, usize)],
         slots: usize,
@@ -96,7 +96,7 @@ impl DecodeStep {
         }
     }
 
-    /// The rows that take part, in the order in which they were named.
+    /// Selects the active rows, in the order of `at` in [`Self::new`].
     ///
     /// # Shapes
     /// `x`: `[rows, n]`; returns `[slots, n]`
@@ -108,7 +108,7 @@ impl DecodeStep {
     }
 }
 
-/// `n` rounded up to `fewest`, or to a power of two or the middle between two of them.
+/// Rounds `n` up to at least `fewest`, and to a power of two or the midpoint between two of them.
 fn bucket(n: usize, fewest: usize) -> usize {
     let power = n.max(fewest).next_power_of_two();
     let middle = power / 4 * 3;
@@ -119,7 +119,7 @@ fn bucket(n: usize, fewest: usize) -> usize {
     }
 }
 
-/// Additive causal mask for `queries` tokens that come after `past` cached ones.
+/// Additive causal mask for `queries` tokens after `past` cached ones.
 ///
 /// # Shapes
 /// returns `[1, 1, queries, past + queries]`: 0 where the key is visible, minus infinity where not
@@ -132,7 +132,7 @@ pub(crate) fn causal_mask(queries: usize, past: usize, device: &Device) -> Tenso
     Tensor::from_data(TensorData::new(mask, [1, 1, queries, keys]), device)
 }
 
-/// Attention of all query heads over the given keys and values.
+/// Grouped-query attention of all query heads over the given keys and values.
 ///
 /// The query heads that share a key-value head are folded into its rows, so keys and values are
 /// never repeated.
@@ -165,7 +165,7 @@ fn attend(q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: &Tensor<4>, heads: Hea
         .reshape([batch * queries, heads.query * dim])
 }
 
-/// `[batch * tokens, heads, dim]` to `[batch, heads, tokens, dim]`.
+/// Reshapes `[batch * tokens, heads, dim]` to `[batch, heads, tokens, dim]`.
 fn by_head(x: Tensor<3>, batch: usize) -> Tensor<4> {
     let [rows, heads, dim] = x.dims();
     x.reshape([batch, rows / batch, heads, dim]).swap_dims(1, 2)
@@ -182,8 +182,10 @@ pub(crate) struct Attention {
 }
 
 impl Attention {
+    /// Runs the attention block.
+    ///
     /// # Shapes
-    /// `x`: `[rows, hidden_size]`, rows as `mode` says; returns the same
+    /// `x`: `[rows, hidden_size]`, rows as in `mode`; returns the same
     pub(crate) fn forward(
         &self,
         x: Tensor<2>,
@@ -207,7 +209,7 @@ impl Attention {
         let split = |x: Tensor<2>, n| x.reshape([rows, n, heads.dim]);
         let q = split(q, heads.query);
         let [k, v] = [k, v].map(|x| split(x, heads.key_value));
-        // With a cache, in single precision.
+        // Attention with a cache is computed in single precision.
         let v = v.cast(DType::F32);
         let attended = match (mode, cache) {
             (

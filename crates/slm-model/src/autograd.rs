@@ -1,8 +1,8 @@
 //! Autograd functions: each defines its own gradient and is a single node of burn's autodiff graph.
 //!
-//! burn tracks what it computes, operation by operation, and keeps what each of them needs. Where several
-//! operations together have a cheaper backward pass (recomputed, fused, or with a weight that is unpacked on the way),
-//! they are a [`Function`] over plain tensors, and [`apply`] puts it into the graph.
+//! burn tracks each operation separately and stores what each of them needs. Operations that together have a cheaper
+//! backward pass (recomputed, fused, or with a weight that is unpacked on the fly) are implemented as a [`Function`] on
+//! plain tensors, which [`apply`] adds to the graph.
 
 use std::fmt;
 
@@ -15,15 +15,15 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::{Autodiff, Backend, DispatchKindConversion, DispatchTensor, Flex};
 use burn::tensor::Tensor;
 
-/// A differentiable function of `N` matrices. All that it sees is plain: outside autodiff.
+/// A differentiable function of `N` matrices. All tensors it receives are plain, i.e. outside autodiff.
 pub(crate) trait Function<const N: usize>: Clone + Send + 'static {
     /// What the backward pass needs.
     type Saved: Clone + Send + 'static;
 
-    /// The value, and what is to be kept of it.
+    /// Computes the value and what to save for backward.
     fn forward(&self, inputs: [Tensor<2>; N]) -> (Tensor<2>, Self::Saved);
 
-    /// The gradient with respect to each input that is `wanted`, where `gradient` is that with respect to the value.
+    /// Computes the gradient with respect to each input that is `wanted`; `gradient` is that with respect to the value.
     fn backward(
         self,
         saved: Self::Saved,
@@ -32,9 +32,9 @@ pub(crate) trait Function<const N: usize>: Clone + Send + 'static {
     ) -> [Option<Tensor<2>>; N];
 }
 
-/// The function's value, tracked if any of the inputs is.
+/// Applies a function; the result is tracked if any of the inputs is.
 ///
-/// The inputs lie on one device, the CPU or a GPU of `burn-cubecl`'s; some may be plain.
+/// All inputs must be on one device, the CPU or a GPU of `burn-cubecl`; some may be plain.
 pub(crate) fn apply<F: Function<N>, const N: usize>(
     function: F,
     inputs: [Tensor<2>; N],
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
     use burn::tensor::Device;
 
-    /// `x * y`, with a gradient that is wrong on purpose for `y`: seven times as large.
+    /// `x * y`, with a deliberately wrong gradient for `y`: seven times too large.
     #[derive(Clone)]
     struct Product;
 

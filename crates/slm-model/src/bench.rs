@@ -1,4 +1,4 @@
-//! What `benches/` measures beside the public functions: each kernel, and what it replaces.
+//! Entry points for `benches/`: each kernel and its baseline.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::loss;
 use crate::rotary;
 use crate::synthetic::{Synthetic, SyntheticType};
 
-/// Sequences, their length, query heads, key-value heads, and width of a head.
+/// Number of sequences, their length, query heads, key-value heads, and head width.
 pub type AttentionShape = (usize, usize, usize, usize, usize);
 
 fn parts((batch, length, query, key_value, dim): AttentionShape) -> (Arc<AttentionMask>, Heads) {
@@ -33,7 +33,7 @@ pub fn attention([q, k, v]: [Tensor<2>; 3], shape: AttentionShape) -> Tensor<2> 
     attend_full_sequence(q, k, v, &mask, heads)
 }
 
-/// The same by burn's operations, over full scores.
+/// Causal attention in burn's operations, over full scores.
 pub fn plain_attention(inputs: [Tensor<2>; 3], shape: AttentionShape) -> Tensor<2> {
     let (mask, heads) = parts(shape);
     attend_reference(inputs, &mask, heads)
@@ -44,7 +44,7 @@ pub fn swiglu([gate, up]: [Tensor<2>; 2]) -> Tensor<2> {
     swiglu::swiglu(gate, up)
 }
 
-/// The same by burn's operations.
+/// `silu(gate) * up` in burn's operations.
 pub fn plain_swiglu([gate, up]: [Tensor<2>; 2]) -> Tensor<2> {
     silu(gate) * up
 }
@@ -54,12 +54,12 @@ pub fn norm([x]: [Tensor<2>; 1], weight: &Tensor<1>) -> Tensor<2> {
     norm::rms_norm(x, weight, 1e-6)
 }
 
-/// The same by burn's operations.
+/// `x / rms(x) * weight` in burn's operations.
 pub fn plain_norm([x]: [Tensor<2>; 1], weight: &Tensor<1>) -> Tensor<2> {
     plain_rms_norm(x, weight, 1e-6)
 }
 
-/// Rotary embedding of the positions of one sequence.
+/// Rotary embedding for the positions of one sequence.
 #[derive(Debug)]
 pub struct Rotary(rotary::Rotary);
 
@@ -70,12 +70,12 @@ impl Rotary {
         Self(rotary::Rotary::new(config, &positions, &Device::flex()))
     }
 
-    /// As in training on the CPU.
+    /// Rotates as in training on the CPU.
     pub fn rotate(&self, [x]: [Tensor<2>; 1]) -> Tensor<2> {
         self.0.rotate(x, 0.125)
     }
 
-    /// The same by burn's operations.
+    /// Rotates in burn's operations.
     pub fn rotate_plainly(&self, [x]: [Tensor<2>; 1]) -> Tensor<2> {
         self.0.rotate_plainly(x, 0.125)
     }
@@ -87,7 +87,7 @@ pub fn softmax(logits: Tensor<2>) -> [Tensor<2>; 2] {
     [found.exponentials, found.sums]
 }
 
-/// The same by burn's operations.
+/// `exp(logit - max)` and its sums in burn's operations.
 pub fn plain_softmax(logits: Tensor<2>) -> [Tensor<2>; 2] {
     let found = loss::plain_softmax(logits);
     [found.exponentials, found.sums]
@@ -103,16 +103,16 @@ pub fn lora_linear([x, a, b]: [Tensor<2>; 3], weight: &Tensor<2>) -> Tensor<2> {
     linear::lora_linear(x, values, None, [a, b], 1.0)
 }
 
-/// The same by burn's operations.
+/// `x Wᵀ + x Aᵀ Bᵀ` in burn's operations.
 pub fn plain_lora_linear([x, a, b]: [Tensor<2>; 3], weight: &Tensor<2>) -> Tensor<2> {
     let update = x.clone().matmul(a.transpose()).matmul(b.transpose());
     x.matmul(weight.clone().transpose()) + update
 }
 
-/// `x Wᵀ`, or by the `gemm` crate.
+/// `x Wᵀ` with this crate's kernel, or with the `gemm` crate.
 ///
 /// # Shapes
-/// `x`: `[n, in]`; `weight`: `[out, in]`, both row after row; returns `[n, out]`
+/// `x`: `[n, in]`; `weight`: `[out, in]`, both row-major; returns `[n, out]`
 pub fn gemm(x: &[f32], n: usize, weight: &[f32], by_crate: bool) -> Vec<f32> {
     let out_features = weight.len() / (x.len() / n);
     let (x, weight) = (MatRef::of_rows(x, n), MatRef::of_rows(weight, out_features));
@@ -131,7 +131,7 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// `[out, in]`; `kind` is a type with codes, and `in` a multiple of its blocks.
+    /// Creates a matrix `[out, in]`; `kind` is a type with codes, and `in` a multiple of its blocks.
     pub fn new(kind: SyntheticType, out_features: usize, in_features: usize) -> Self {
         let synthetic = Synthetic { kind, seed: 1 };
         let blocks = synthetic.packed("a.weight", &[out_features, in_features]);
@@ -151,7 +151,7 @@ impl Packed {
         y
     }
 
-    /// The same by unpacking the whole matrix and multiplying the values.
+    /// `x Wᵀ` by unpacking the whole matrix and multiplying the values.
     pub fn unpack_and_multiply(&self, x: &[f32], n: usize) -> Vec<f32> {
         use rayon::prelude::*;
         let columns = self.blocks.columns();

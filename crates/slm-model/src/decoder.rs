@@ -19,15 +19,15 @@ use crate::rotary::Rotary;
 use crate::target::Target;
 use crate::weights::{Weights, WeightsError};
 
-/// Tokens that a prefill handles at a time; bounds the memory of its attention scores.
+/// Tokens per prefill chunk; bounds the memory of its attention scores.
 const PREFILL_CHUNK: usize = 256;
-/// A chunk is filled up to a multiple of this, so that a device sees few shapes.
+/// Chunks are padded to a multiple of this, so that a device sees few shapes.
 const PREFILL_STEP: usize = 64;
 
-/// On devices that tune a kernel for each shape they meet, lengths of sequences are multiples of this.
+/// Step of sequence lengths on devices that tune a kernel for each shape.
 const LENGTH_STEP: usize = 128;
 
-/// `x / rms(x) * weight` over each row.
+/// `RMSNorm`: `x / rms(x) * weight` over each row.
 ///
 /// # Source
 /// Zhang and Sennrich 2019, arXiv:1910.07467.
@@ -38,7 +38,7 @@ fn rms_norm(x: Tensor<2>, weight: &Tensor<1>, eps: f64) -> Tensor<2> {
     plain_rms_norm(x, weight, eps)
 }
 
-/// The same in burn's operations, for any device.
+/// [`rms_norm`] in burn's operations, for any device.
 pub(crate) fn plain_rms_norm(x: Tensor<2>, weight: &Tensor<1>, eps: f64) -> Tensor<2> {
     let mean_square = x.clone().square().mean_dim(1);
     x * (mean_square + eps).sqrt().recip() * weight.clone().unsqueeze()
@@ -53,7 +53,7 @@ struct Layer {
 }
 
 impl Layer {
-    /// Norms and sums are taken in single precision, all else in the number type of `x`.
+    /// Runs the layer. Norms and residual sums are in single precision, all else in the dtype of `x`.
     ///
     /// # Shapes
     /// `x`: `[rows, hidden_size]`; returns the same
@@ -88,7 +88,7 @@ impl Layer {
         let mut inputs = vec![x];
         inputs.extend(adapter.into_iter().flat_map(LayerAdapter::tensors));
         let (layer, rotary, mask) = (self.clone(), rotary.clone(), mask.clone());
-        // Plain: a tracked tensor must not be part of the graph but as an input.
+        // Outside autodiff: a tracked tensor may be part of the graph only as an input.
         let adapter = adapter.map(|pairs| pairs.over(pairs.tensors().map(Tensor::inner)));
         let segment = move |inputs: &[Tensor<2>]| {
             let adapter = adapter.as_ref();
@@ -102,8 +102,8 @@ impl Layer {
 
 /// A frozen causal language model on one device.
 ///
-/// Its weights take no part in autodiff; what is trained comes in as an [`Adapter`] with each call,
-/// so that base model and adapters share one copy of the weights.
+/// Its weights are outside autodiff. What is trained is passed as an [`Adapter`] to each call, so that base model and
+/// adapters share one copy of the weights.
 #[derive(Clone, Debug)]
 pub struct Decoder {
     config: ModelConfig,
@@ -111,21 +111,21 @@ pub struct Decoder {
     embedding: FrozenWeight,
     layers: Vec<Layer>,
     norm: Tensor<1>,
-    /// `[vocab_size, hidden_size]`; the embedding itself where the two are tied.
+    /// `[vocab_size, hidden_size]`; a clone of the embedding if the two are tied.
     head: FrozenWeight,
     device: Device,
-    /// The number type of states between layers, and of products.
+    /// The dtype of hidden states between layers and of products.
     kind: DType,
-    /// Layers with gradient checkpointing, from the first on.
+    /// The number of layers with gradient checkpointing, counted from the first.
     checkpointed_layers: usize,
 }
 
 impl Decoder {
-    /// Brings a model's weights onto `device` in single precision; `progress` hears of each layer done, as
-    /// `(done, total)`.
+    /// Loads a model's weights onto `device` in single precision; `progress` is called with `(done, total)` after each
+    /// layer.
     ///
     /// # Errors
-    /// What [`Weights::tensor`] says: missing, truncated, or of a shape that the config contradicts.
+    /// Those of [`Weights::tensor`]: missing, truncated, or of a shape that contradicts the config.
     pub fn load(
         weights: &Weights,
         device: &Device,
@@ -134,7 +134,7 @@ impl Decoder {
         Self::load_as(weights, WeightFormat::F32, device, progress)
     }
 
-    /// As [`Self::load`], with matrices in a format of choice, which is possible on the device.
+    /// As [`Self::load`], with matrices in the given format, which the device must support.
     ///
     /// # Errors
     /// As [`Self::load`].
@@ -209,20 +209,20 @@ impl Decoder {
     /// Enables gradient checkpointing on the first `checkpointed_layers` layers: only their inputs are kept and the
     /// forward pass is rerun in backward (about 1.5x the time, a tenth of the activation memory).
     ///
-    /// They are the first layers because the activations of the others are freed before backward reaches them. A number
-    /// above that of the layers means all. On the CPU no bit of a result changes.
+    /// The first layers, because the activations of the others are freed before backward reaches them. A number above
+    /// that of the layers means all. On the CPU no bit of a result changes.
     #[must_use]
     pub fn with_gradient_checkpointing(mut self, checkpointed_layers: usize) -> Self {
         self.checkpointed_layers = checkpointed_layers;
         self
     }
 
-    /// Lengths of sequences are best multiples of this: devices that tune their kernels meet few shapes then.
+    /// The step of efficient sequence lengths, in tokens: devices that tune kernels per shape then see few shapes.
     pub fn length_step(&self) -> usize {
         if is_cpu(&self.device) { 1 } else { LENGTH_STEP }
     }
 
-    /// Bytes that the matrices take.
+    /// Size of the matrices in bytes.
     pub fn weight_bytes(&self) -> usize {
         let linears = (0..self.layers.len())
             .flat_map(|layer| Target::ALL.map(|target| self.weight(layer, target).bytes()));
@@ -231,7 +231,7 @@ impl Decoder {
         linears.sum::<usize>() + self.embedding.bytes() + head
     }
 
-    /// Shape of the model.
+    /// The model's configuration.
     pub fn config(&self) -> &ModelConfig {
         &self.config
     }
@@ -241,7 +241,7 @@ impl Decoder {
         &self.device
     }
 
-    /// The output projection: the adapter's where it has one of its own.
+    /// Returns the output projection: the adapter's if it trains one, otherwise the base model's.
     pub fn head(&self, adapter: Option<&Adapter>) -> Head {
         match adapter.and_then(|adapter| adapter.saved_module(SavedModule::LmHead)) {
             Some(own) => Head::from(own),
@@ -249,19 +249,20 @@ impl Decoder {
         }
     }
 
-    /// A fresh adapter for this model, which leaves its output as it is.
+    /// Initializes a new adapter for this model, which leaves its output unchanged.
     ///
-    /// By default A is uniform in ±1/sqrt(in) and B zero, as in PEFT; magnitudes begin as the norms of the weight's rows.
+    /// By default A is uniform in ±1/sqrt(in) and B zero, as in PEFT; magnitudes start as the norms of the weight's
+    /// rows.
     /// `device` decides whether the parameters can be trained (an autodiff device) or only used.
     ///
-    /// The settings are those that [`LoraSettings::check`] has seen.
+    /// The settings must have passed [`LoraSettings::check`].
     pub fn init_adapter(&self, settings: &LoraSettings, seed: u64, device: &Device) -> Adapter {
         let weight = |layer, target| self.weight(layer, target);
         let saved_module = |module| self.saved_module(module);
         Adapter::init(settings, &self.config, weight, saved_module, seed, device)
     }
 
-    /// The frozen weight of a module that an adapter may train in full.
+    /// Returns the frozen weight of a module that an adapter may train in full.
     pub(crate) fn saved_module(&self, module: SavedModule) -> &FrozenWeight {
         match module {
             SavedModule::EmbedTokens => &self.embedding,
@@ -269,7 +270,7 @@ impl Decoder {
         }
     }
 
-    /// The frozen weight of a linear layer, `[out, in]`.
+    /// Returns the frozen weight of a linear layer, `[out, in]`.
     pub(crate) fn weight(&self, layer: usize, target: Target) -> &FrozenWeight {
         let Layer {
             attention,
@@ -288,13 +289,12 @@ impl Decoder {
         &linear.weight
     }
 
-    /// States after the final norm for full sequences, without a cache: the training path.
+    /// Computes the hidden states after the final norm for full sequences, without a cache: the training path.
     ///
-    /// Padding stands at the end of a sequence, where causal attention hides it from every
-    /// real token.
+    /// Padding must be at the end of a sequence, where causal attention hides it from all real tokens.
     ///
     /// # Shapes
-    /// `tokens`: `batch` sequences of equal length, one after the other; returns
+    /// `tokens`: `batch` concatenated sequences of equal length; returns
     /// `[batch * length, hidden_size]`, tracked if the adapter is
     pub fn hidden_states(
         &self,
@@ -309,14 +309,14 @@ impl Decoder {
         self.forward(tokens, &positions, &ForwardMode::Full(&mask), None, adapter)
     }
 
-    /// As [`Self::hidden_states`], for sequences that are made of several texts.
+    /// As [`Self::hidden_states`], for sequences packed from several texts.
     ///
-    /// Every text counts its positions from 0 and sees itself alone, so that its states are those it has in a
-    /// sequence of its own.
+    /// Each text has positions from 0 and attends only to itself, so its states equal those in a separate
+    /// sequence.
     ///
     /// # Shapes
-    /// `tokens` as in [`Self::hidden_states`]; `texts`: for each sequence the lengths of its texts, in order, whose sum
-    /// may fall short of the sequence's length by its padding
+    /// `tokens` as in [`Self::hidden_states`]; `texts`: the lengths of the texts of each sequence, in order; their sum
+    /// may be less than the sequence's length, the rest being padding
     pub fn packed_hidden_states(
         &self,
         tokens: &[u32],
@@ -337,7 +337,7 @@ impl Decoder {
         self.forward(tokens, &positions, &ForwardMode::Full(&mask), None, adapter)
     }
 
-    /// Logits of every position of full sequences, without a cache.
+    /// Computes the logits of every position of full sequences, without a cache.
     ///
     /// # Shapes
     /// `tokens` as in [`Self::hidden_states`]; returns `[batch * length, vocab_size]`
@@ -346,7 +346,7 @@ impl Decoder {
         self.head(adapter).logits(states)
     }
 
-    /// Reads a prompt into a slot of the cache and gives the logits after its last token.
+    /// Writes a prompt to a slot of the cache and returns the logits after its last token.
     ///
     /// # Shapes
     /// `prompt`: at least one token; returns `[1, vocab_size]`
@@ -366,8 +366,8 @@ impl Decoder {
         for (index, chunk) in prompt.chunks(PREFILL_CHUNK).enumerate() {
             let start = index * PREFILL_CHUNK;
             let room = cache.capacity() - start;
-            // What is filled in comes after all real tokens, which therefore do not see it, and is written over before
-            // any later one does.
+            // The padding follows all real tokens, which therefore do not see it, and is overwritten before any later
+            // token does.
             let n = chunk.len().next_multiple_of(PREFILL_STEP).min(room);
             let mut filled = chunk.to_vec();
             filled.resize(n, 0);
@@ -387,10 +387,10 @@ impl Decoder {
         }
     }
 
-    /// Adds one token to each of some sequences and gives the logits after it.
+    /// Appends one token to each of several sequences and returns the logits after it.
     ///
     /// # Shapes
-    /// `tokens`: one for each entry of `at`, which names its slot and position, no slot twice; returns `[n, vocab_size]`
+    /// `tokens`: one per entry of `at`, which gives its slot and position, no slot twice; returns `[n, vocab_size]`
     pub fn decode(
         &self,
         cache: &mut KvCache,
@@ -410,7 +410,7 @@ impl Decoder {
         self.head(adapter).logits(step.named_rows(states))
     }
 
-    /// States after the final norm, in single precision.
+    /// Computes the hidden states after the final norm, in single precision.
     fn forward(
         &self,
         tokens: &[u32],
@@ -442,7 +442,7 @@ impl Decoder {
         rms_norm(x.cast(DType::F32), &self.norm, eps)
     }
 
-    /// The tokens' rows of the embedding, tracked where that is trained.
+    /// Returns the tokens' rows of the embedding, tracked if the embedding is trained.
     fn embedded(&self, tokens: &[u32], adapter: Option<&Adapter>) -> Tensor<2> {
         let own = adapter.and_then(|adapter| adapter.saved_module(SavedModule::EmbedTokens));
         if let Some(own) = own {
@@ -455,7 +455,7 @@ impl Decoder {
         let x = self.embedding.rows(&rows);
         let trained = adapter.is_some_and(Adapter::is_tracked);
         if trained && !is_cpu(&self.device) {
-            // Its gradient is for nothing, but without it burn 0.22's GPU backends get others wrong:
+            // This gradient is unused, but without it burn 0.22's GPU backends compute others wrong:
             // https://github.com/tracel-ai/burn/issues/5162
             return x.autodiff().require_grad();
         }

@@ -1,4 +1,4 @@
-//! Where tensors live: chosen when a program starts, not when it is built.
+//! The device of tensors, chosen at start and not at build time.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,26 +6,26 @@ use std::str::FromStr;
 use burn::backend::DispatchDevice;
 use burn::tensor::Device;
 
-/// What `--device` names.
+/// A value of `--device`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum DeviceChoice {
-    /// The best that this build and this machine have: CUDA, then Vulkan, then wgpu, then the CPU.
+    /// The best device of this build and machine: CUDA, then Vulkan, then wgpu, then the CPU.
     #[default]
     Auto,
-    /// The CPU, by burn's flex backend.
+    /// The CPU, with burn's flex backend.
     Cpu,
-    /// Any GPU, by wgpu.
+    /// Any GPU, with wgpu.
     Wgpu,
     /// Any GPU with a Vulkan driver.
     Vulkan,
-    /// The NVIDIA GPU of this index.
+    /// The NVIDIA GPU with this index.
     Cuda(usize),
 }
 
 /// Why a device cannot be used.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum DeviceError {
-    /// Not one of the names.
+    /// Not a known name.
     #[error("unknown device `{0}`\nhint: one of auto, cpu, wgpu, vulkan, cuda, cuda:N")]
     Unknown(String),
     /// The program was built without this backend.
@@ -70,7 +70,7 @@ impl fmt::Display for DeviceChoice {
 }
 
 impl DeviceChoice {
-    /// The names of the devices that this build can open, the CPU first.
+    /// The names of the devices in this build, the CPU first.
     pub fn built_in() -> impl Iterator<Item = &'static str> {
         let devices = [
             ("cpu", true),
@@ -83,7 +83,7 @@ impl DeviceChoice {
             .filter_map(|(name, is_built)| is_built.then_some(name))
     }
 
-    /// Opens the device, with the choice that was made where `auto` was asked for.
+    /// Opens the device and returns it with the choice that `auto` was resolved to.
     ///
     /// # Errors
     /// The backend is not part of this build, or finds no such device.
@@ -109,8 +109,8 @@ impl DeviceChoice {
         }
     }
 
-    /// The device of this index, if the driver can list it. A missing driver makes some backends
-    /// panic while they look.
+    /// Returns the device with this index, if the driver can list it. Some backends panic when the driver is
+    /// missing.
     #[cfg(any(feature = "cuda", feature = "vulkan", feature = "wgpu"))]
     fn first_of(
         self,
@@ -125,7 +125,7 @@ impl DeviceChoice {
     }
 }
 
-/// Whether tensors of this device lie in the CPU's memory, where our kernels can reach them.
+/// Whether tensors of this device are in the CPU's memory, accessible to this crate's kernels.
 pub(crate) fn is_cpu(device: &Device) -> bool {
     matches!(
         device.clone().inner().as_dispatch(),
@@ -133,10 +133,10 @@ pub(crate) fn is_cpu(device: &Device) -> bool {
     )
 }
 
-/// Bytes that a device's allocator has taken from it and not given back, where the device says: from step to step that
-/// is the most that was needed at once.
+/// Bytes that the device's allocator has reserved and not returned, if the device reports them. Over training steps
+/// this is the peak.
 ///
-/// A CPU does not say; there the process's own memory is what counts.
+/// `None` on the CPU, where the process's memory counts.
 pub fn memory_bytes(device: &Device) -> Option<u64> {
     let usage = device.clone().inner().memory_pool_usage()?;
     Some(usage.bytes_reserved)

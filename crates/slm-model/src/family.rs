@@ -1,8 +1,8 @@
-//! Model families: one record a family, for what differs in names, biases, defaults and tokenizers. All of them compute
-//! with the same operations.
+//! Model families: one record per family for what differs in names, biases, defaults and tokenizers. All of them
+//! compute with the same operations.
 //!
-//! A further family of these operations is a file with its record, its line in [`Family::ALL`], and its golden
-//! (`tests/it/golden/tiny-MODEL_TYPE`, and the GGUF file made of it).
+//! To add a family with these operations, add a file with its record, a line in [`Family::ALL`], and a golden
+//! (`tests/it/golden/tiny-MODEL_TYPE`, and the GGUF file made from it).
 
 mod llama;
 mod pre_tokenizer;
@@ -12,7 +12,7 @@ use std::fmt;
 
 pub(crate) use pre_tokenizer::PreTokenizer;
 
-/// What tells one family of decoders from the others.
+/// The differences of one decoder family from the others.
 #[derive(Debug)]
 pub struct Family {
     /// `model_type` in `config.json`.
@@ -27,11 +27,11 @@ pub struct Family {
     pub(crate) gguf_rotary: RotaryLayout,
     /// Whether the query, key and value projections have biases.
     pub(crate) qkv_bias: bool,
-    /// `rms_norm_eps` where `config.json` has none.
+    /// Default of `rms_norm_eps` if `config.json` has none.
     pub(crate) rms_norm_eps: f64,
-    /// `rope_theta` where `config.json` or the GGUF file has none.
+    /// Default of `rope_theta` if `config.json` or the GGUF file has none.
     pub(crate) rope_theta: f64,
-    /// `tie_word_embeddings` where `config.json` has none.
+    /// Default of `tie_word_embeddings` if `config.json` has none.
     pub(crate) tie_word_embeddings: bool,
     /// Names of pre-tokenizers in GGUF files of this family and of models derived from it, and their rules.
     pub(crate) pre_tokenizers: &'static [(&'static str, PreTokenizer)],
@@ -42,7 +42,7 @@ pub struct Family {
 pub(crate) enum RotaryLayout {
     /// Element `i` is rotated with element `i + head_dim / 2`, as in Hugging Face's layout.
     HalfSplit,
-    /// Element `2 i` is rotated with element `2 i + 1`: the converter has moved the rows.
+    /// Element `2 i` is rotated with element `2 i + 1`: the converter has permuted the rows.
     Interleaved,
 }
 
@@ -59,7 +59,7 @@ pub(crate) struct GgufNames {
     pub(crate) layer: [(&'static str, &'static str); 9],
 }
 
-/// The names that llama.cpp gives the tensors of most families.
+/// The tensor names that llama.cpp uses for most families.
 const LLAMA_CPP_NAMES: GgufNames = GgufNames {
     embedding: "token_embd.weight",
     norm: "output_norm.weight",
@@ -78,15 +78,15 @@ const LLAMA_CPP_NAMES: GgufNames = GgufNames {
 };
 
 impl Family {
-    /// All families that can be run.
+    /// All supported families.
     pub const ALL: &[&Self] = &[&llama::LLAMA, &qwen2::QWEN2];
 
-    /// The family with this `model_type`.
+    /// Returns the family with this `model_type`.
     pub fn of_model_type(model_type: &str) -> Option<&'static Self> {
         Self::find(|family| family.model_type == model_type)
     }
 
-    /// The family whose GGUF files say this `general.architecture`.
+    /// Returns the family with this `general.architecture` in GGUF files.
     pub fn of_gguf_architecture(architecture: &str) -> Option<&'static Self> {
         Self::find(|family| family.gguf_architecture == architecture)
     }
@@ -97,7 +97,7 @@ impl Family {
 }
 
 impl GgufNames {
-    /// Hugging Face's and GGUF's names outside the layers.
+    /// Hugging Face's and GGUF's tensor names outside the layers.
     pub(crate) fn outer(&self) -> [(&'static str, &'static str); 3] {
         [
             ("model.embed_tokens.weight", self.embedding),

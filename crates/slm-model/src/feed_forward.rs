@@ -7,7 +7,7 @@ use crate::kernel::swiglu::swiglu;
 use crate::linear::FrozenLinear;
 use crate::lora::LayerAdapter;
 
-/// `down(silu(gate(x)) * up(x))`.
+/// Computes `down(silu(gate(x)) * up(x))`.
 ///
 /// # Source
 /// Shazeer 2020, arXiv:2002.05202.
@@ -23,6 +23,8 @@ pub(crate) struct FeedForward {
 }
 
 impl FeedForward {
+    /// Runs the block.
+    ///
     /// # Shapes
     /// `x`: `[rows, hidden_size]`; returns the same
     pub(crate) fn forward(&self, x: Tensor<2>, adapter: Option<&LayerAdapter>) -> Tensor<2> {

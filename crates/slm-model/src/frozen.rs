@@ -1,4 +1,4 @@
-//! Frozen weights: the base model's matrices, as narrow as their device can hold them.
+//! Frozen weights: the base model's matrices, in narrow formats where the device supports them.
 
 mod narrow;
 mod quantize;
@@ -16,26 +16,27 @@ use crate::weights::{Weights, WeightsError};
 
 pub(crate) use narrow::NarrowMatrix;
 
-/// Values of a matrix that are unpacked at a time, in whole rows: 128 MB in single precision. Only heads are larger.
+/// Values of a matrix that are unpacked at a time, in whole rows: 128 MB in single precision. Only heads exceed it.
 const UNPACKED_AT_A_TIME: usize = 32 << 20;
 
-/// How the matrices of a base model are held in memory.
+/// Storage format of a base model's matrices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WeightFormat {
     /// Single precision.
     F32,
-    /// The upper halves of single precision. Where the device multiplies them it does; on the CPU they are unpacked, a
-    /// matrix at a time.
+    /// bfloat16. The device multiplies in it if it can; on the CPU matrices are unpacked one at a
+    /// time.
     Bf16,
-    /// Whole numbers of 8 bits with a scale for each 32; embedding and head in [`Self::Bf16`]. Matrices that are
-    /// quantised on disk stay as they are there. On the CPU alone: elsewhere it is [`Self::Bf16`] of these values.
+    /// 8-bit integers with a scale for each 32 (`Q8_0`); embedding and head in [`Self::Bf16`]. Matrices that are
+    /// quantised on disk keep their type. Only on the CPU: elsewhere the dequantized values are stored as
+    /// [`Self::Bf16`].
     Q8,
-    /// As [`Self::Q8`], with 4 bits, a scale and a minimum.
+    /// As [`Self::Q8`], with 4 bits, a scale and a minimum (`Q4_1`).
     Q4,
 }
 
 impl WeightFormat {
-    /// The narrowest format that `device` computes in: bf16, or single precision where it has no bf16.
+    /// Returns the narrowest format that `device` computes in: bf16, or single precision if it does not support bf16.
     pub fn native(device: &Device) -> Self {
         if !is_cpu(device) && device.supports_dtype(DType::BF16) {
             Self::Bf16
@@ -44,7 +45,7 @@ impl WeightFormat {
         }
     }
 
-    /// Whether matrices can be held so on `device`.
+    /// Whether `device` supports the format.
     pub fn is_possible_on(self, device: &Device) -> bool {
         match self {
             Self::F32 => true,
@@ -54,7 +55,7 @@ impl WeightFormat {
         }
     }
 
-    /// Bytes that a model's weights take in this format on `device`, before any is read.
+    /// Returns the size of a model's weights in this format on `device` in bytes, without reading them.
     pub fn bytes(self, weights: &Weights, device: &Device) -> usize {
         let tensors = weights.config().tensors().into_iter();
         let sizes = tensors.map(|(name, shape)| {
@@ -75,7 +76,7 @@ impl WeightFormat {
     }
 }
 
-/// The number type in which a decoder on `device` hands states from layer to layer and multiplies.
+/// Returns the dtype of a decoder on `device` for hidden states and products.
 pub(crate) fn computed_in(format: WeightFormat, device: &Device) -> DType {
     if format == WeightFormat::F32 || is_cpu(device) {
         DType::F32
@@ -87,9 +88,9 @@ pub(crate) fn computed_in(format: WeightFormat, device: &Device) -> DType {
 /// A matrix of the base model, `[out, in]`. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) enum FrozenWeight {
-    /// On any device, in the number type that it is multiplied in: single precision or bf16.
+    /// On any device, in the dtype of its products: single precision or bf16.
     Dense(Tensor<2>),
-    /// In the CPU's memory, to be unpacked for each product.
+    /// In the CPU's memory, unpacked for each product.
     Narrow(Arc<NarrowMatrix>, Device),
 }
 
@@ -97,7 +98,7 @@ impl FrozenWeight {
     /// Reads a matrix by Hugging Face's name.
     ///
     /// # Errors
-    /// What [`Weights::tensor`] says.
+    /// Those of [`Weights::tensor`].
     pub(crate) fn load(
         weights: &Weights,
         name: &str,
@@ -125,7 +126,7 @@ impl FrozenWeight {
         Ok(Self::Narrow(Arc::new(narrow), device.clone()))
     }
 
-    /// Bytes that the values take.
+    /// Size of the values in bytes.
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Dense(weight) => weight.shape().num_elements() * weight.dtype().size(),
@@ -133,7 +134,7 @@ impl FrozenWeight {
         }
     }
 
-    /// `x Wᵀ`, in the number type of `x`; tracked if `x` is.
+    /// Computes `x Wᵀ`, in the dtype of `x`; tracked if `x` is.
     ///
     /// # Shapes
     /// `x`: `[n, in]`; returns `[n, out]`
@@ -147,7 +148,7 @@ impl FrozenWeight {
         }
     }
 
-    /// `g W`: what `x Wᵀ` hands back. Both are plain.
+    /// Computes `g W`, the gradient of `x Wᵀ` with respect to `x`. Both are plain.
     ///
     /// # Shapes
     /// `gradient`: `[n, out]`; returns `[n, in]`
@@ -172,7 +173,7 @@ impl FrozenWeight {
         }
     }
 
-    /// Whether [`Self::values`] gives the whole matrix: it lies in the CPU's memory and is not too large.
+    /// Whether [`Self::values`] is allowed: the matrix is in the CPU's memory and not too large.
     pub(crate) fn is_unpacked_at_once(&self) -> bool {
         match self {
             Self::Dense(weight) => is_cpu(&weight.device()),
@@ -180,15 +181,15 @@ impl FrozenWeight {
         }
     }
 
-    /// The values in the CPU's memory, row after row; those of a narrow matrix are unpacked.
+    /// Returns the values in the CPU's memory, row-major; a narrow matrix is unpacked.
     pub(crate) fn values(&self) -> Values {
         Values::of(self.dense())
     }
 
-    /// Some rows, such as those of the tokens in an embedding.
+    /// Returns some rows, such as the embeddings of tokens.
     ///
     /// # Shapes
-    /// returns `[rows.len(), in]`, in the number type that the matrix is multiplied in
+    /// returns `[rows.len(), in]`, in the dtype of the matrix's products
     pub(crate) fn rows(&self, rows: &[usize]) -> Tensor<2> {
         match self {
             Self::Dense(weight) => {
@@ -208,7 +209,7 @@ impl FrozenWeight {
         }
     }
 
-    /// The whole matrix in single precision, `[out, in]`.
+    /// Returns the whole matrix in single precision, `[out, in]`.
     pub(crate) fn dense(&self) -> Tensor<2> {
         match self {
             Self::Dense(weight) => weight.clone().cast(DType::F32),
@@ -217,7 +218,7 @@ impl FrozenWeight {
     }
 }
 
-/// `x Wᵀ`, in the number type of `x`.
+/// Computes `x Wᵀ`, in the dtype of `x`.
 ///
 /// # Shapes
 /// `x`: `[n, in]`; `weight`: `[out, in]`; returns `[n, out]`
@@ -233,7 +234,7 @@ fn unpacked(weight: &NarrowMatrix, rows: std::ops::Range<usize>, device: &Device
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 
-/// `x Wᵀ` in the CPU's memory. A narrow matrix is unpacked forward and unpacked again backward: nothing dense is kept.
+/// `x Wᵀ` in the CPU's memory. A narrow matrix is unpacked both forward and backward: no dense copy is stored.
 #[derive(Clone)]
 struct Product(FrozenWeight);
 

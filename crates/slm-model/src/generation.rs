@@ -1,5 +1,5 @@
-//! Continuous batching: every sequence has a slot of the cache, and a slot that becomes free is filled again at once,
-//! with whatever the [`Client`] asks next.
+//! Continuous batching: every sequence has a slot of the KV cache, and a slot that becomes free is filled at once with
+//! the next request of the [`Client`].
 
 use std::time::Instant;
 
@@ -10,41 +10,41 @@ use crate::runtime::{Runtime, RuntimeAdapter, RuntimeCache};
 use crate::sampling::Sampling;
 use crate::tokenizer::{DecodeStream, Tokenizer, TokenizerError};
 
-/// The cache grows by whole steps of so many positions.
+/// The cache grows in steps of this many positions.
 const CAPACITY_STEP: usize = 128;
 
-/// One prompt and how to go on from it.
+/// A prompt and its generation settings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
     /// At least one token.
     pub prompt: Vec<u32>,
-    /// Most tokens of the completion.
+    /// Maximum number of tokens of the completion.
     pub max_new_tokens: usize,
-    /// How tokens are drawn.
+    /// Sampling settings.
     pub sampling: Sampling,
-    /// Seed of this request's draws; its completion does not depend on other requests.
+    /// Random seed of this request; its completion does not depend on other requests.
     pub seed: u64,
-    /// Texts that end the completion, and are not part of it.
+    /// Stop strings: they end the completion and are not part of it.
     pub stop: Vec<String>,
-    /// Whether the adapter answers, where there is one, or the base model alone.
+    /// Whether to use the adapter, if there is one, or the base model alone.
     pub with_adapter: bool,
 }
 
 /// Why a completion ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finish {
-    /// The model ended its turn, or a stop string came up.
+    /// The model produced an end token or a stop string.
     Stop,
-    /// `max_new_tokens` were made.
+    /// `max_new_tokens` was reached.
     Length,
 }
 
-/// What a model answered to a [`Request`].
+/// The result of a [`Request`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Completion {
-    /// The tokens made, without the end token; those of a stop string are included.
+    /// The generated tokens, without the end token; those of a stop string are included.
     pub tokens: Vec<u32>,
-    /// Their text up to the stop string.
+    /// Their text, up to the stop string.
     pub text: String,
     /// Why it ended.
     pub finish: Finish,
@@ -52,75 +52,75 @@ pub struct Completion {
     pub seconds: f64,
 }
 
-/// What a run of [`Generation`] tells while it works.
+/// A progress event of a [`Generation`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum GenerationEvent {
-    /// A request is answered.
+    /// A request is finished.
     Finished {
-        /// Its place among the requests, in the order in which they came.
+        /// Its index among the requests, in the order of their arrival.
         index: usize,
-        /// The answer.
+        /// The completion.
         completion: Completion,
     },
-    /// Tokens made so far, over all requests.
+    /// Number of tokens generated up to now, over all requests.
     Tokens(usize),
 }
 
-/// Why requests cannot be answered.
+/// Reasons why a request cannot be answered.
 #[derive(Debug, thiserror::Error)]
 pub enum GenerationError {
-    /// A prompt without tokens leaves nothing to go on from.
+    /// The prompt has no tokens.
     #[error("request {0} has an empty prompt")]
     EmptyPrompt(usize),
-    /// Prompt and completion together do not fit the model's positions.
+    /// Prompt and completion together exceed the model's positions.
     #[error(
         "request {index}: {prompt} prompt tokens and up to {new} new ones exceed the model's {limit} positions\n\
          hint: lower max_new_tokens or shorten the prompt"
     )]
     TooLong {
-        /// Which request.
+        /// Index of the request.
         index: usize,
-        /// Tokens of its prompt.
+        /// Number of prompt tokens.
         prompt: usize,
         /// Its limit of new tokens.
         new: usize,
-        /// Positions of the model.
+        /// The model's number of positions.
         limit: usize,
     },
-    /// The tokenizer cannot spell a token.
+    /// The tokenizer cannot decode a token.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
 }
 
-/// A model ready to answer.
+/// A model set up for generation.
 #[derive(Clone, Copy, Debug)]
 pub struct Generation<'a> {
     /// The base model.
     pub runtime: &'a Runtime,
     /// Its tokenizer.
     pub tokenizer: &'a Tokenizer,
-    /// The adapter on top, if any.
+    /// The adapter, if any.
     pub adapter: Option<&'a RuntimeAdapter>,
-    /// Sequences that are decoded side by side.
+    /// Maximum number of sequences decoded in a batch.
     pub slots: usize,
 }
 
-/// Who asks, and hears the answers, while a [`Generation`] works: an answer may lead to the next request.
+/// Source of requests and receiver of results of a [`Generation`]: a result may lead to the next request.
 pub trait Client {
-    /// What ends the work early.
+    /// An error that ends the work early.
     type Error: From<GenerationError>;
 
-    /// The next request, if there is one by now; asked whenever a slot is free.
+    /// Returns the next request, if there is one already; called whenever a slot is free.
     ///
-    /// With `idle` nothing is being generated, and `None` ends the work: a client that expects more requests waits
-    /// for the first of them.
+    /// If `idle`, nothing is being generated, and `None` ends the work: a client that expects more requests must block
+    /// until the first of them.
     fn next(&mut self, idle: bool) -> Result<Option<Request>, Self::Error>;
 
-    /// Takes note of what happened.
-    fn hear(&mut self, event: GenerationEvent) -> Result<(), Self::Error>;
+    /// Receives an event.
+    fn receive(&mut self, event: GenerationEvent) -> Result<(), Self::Error>;
 }
 
-/// A client whose requests are known from the start.
+/// A client with a fixed list of requests.
 struct Listed<'a, E> {
     requests: std::slice::Iter<'a, Request>,
     on_event: &'a mut dyn FnMut(GenerationEvent) -> Result<(), E>,
@@ -133,17 +133,17 @@ impl<E: From<GenerationError>> Client for Listed<'_, E> {
         Ok(self.requests.next().cloned())
     }
 
-    fn hear(&mut self, event: GenerationEvent) -> Result<(), E> {
+    fn receive(&mut self, event: GenerationEvent) -> Result<(), E> {
         (self.on_event)(event)
     }
 }
 
-/// A place in the cache, and what it holds.
+/// A slot of the cache and its content.
 struct Slot {
     number: usize,
-    /// The tokens whose keys and values lie there, from position 0 on.
+    /// The tokens whose keys and values are cached, from position 0.
     tokens: Vec<u32>,
-    /// Whether the adapter took part in them.
+    /// Whether they were computed with the adapter.
     adapted: bool,
 }
 
@@ -156,7 +156,7 @@ impl Slot {
         }
     }
 
-    /// How many tokens of a prompt's beginning lie there.
+    /// The number of tokens of a prompt's prefix that are cached.
     fn shared(&self, prompt: &[u32], adapted: bool) -> usize {
         if self.adapted != adapted {
             return 0;
@@ -166,14 +166,14 @@ impl Slot {
     }
 }
 
-/// What comes after the last token of a sequence.
+/// The model's output after the last token of a sequence.
 enum Next {
     Logits(Vec<f32>),
-    /// The likeliest token, found where the logits are.
+    /// The argmax of the logits, computed on the device.
     Likeliest(u32),
 }
 
-/// A sequence in its slot.
+/// A running sequence.
 struct Sequence<'a> {
     index: usize,
     slot: Slot,
@@ -186,10 +186,10 @@ struct Sequence<'a> {
 }
 
 impl<'a> Generation<'a> {
-    /// Answers all requests, at most `slots` at a time, and tells of each as soon as it is done.
+    /// Answers all requests, at most `slots` at a time, and reports each as soon as it is done.
     ///
     /// # Errors
-    /// [`GenerationError`] before anything is computed, or what `on_event` gives, at once.
+    /// [`GenerationError`] before anything is computed, or the first error of `on_event`.
     pub fn run<E: From<GenerationError>>(
         &self,
         requests: &[Request],
@@ -204,17 +204,17 @@ impl<'a> Generation<'a> {
         self.work(slots, capacity, &mut Listed { requests, on_event })
     }
 
-    /// Answers what `client` asks, at most `slots` requests at a time, until it has no more.
+    /// Answers the requests of `client`, at most `slots` at a time, until it has no more.
     ///
-    /// On the CPU no completion depends on what is generated beside it.
+    /// On the CPU no completion depends on the other sequences in the batch.
     ///
     /// # Errors
-    /// [`GenerationError`] for a request that cannot be answered, or what the client gives, at once.
+    /// [`GenerationError`] for a request that cannot be answered, or the first error of the client.
     pub fn serve<C: Client>(&self, client: &mut C) -> Result<(), C::Error> {
         self.work(self.slots, 1, client)
     }
 
-    /// `capacity` positions are there from the start; more are made when a request needs them.
+    /// Runs the batching loop. The cache starts with `capacity` positions per slot and grows for longer requests.
     fn work<C: Client>(
         &self,
         slots: usize,
@@ -240,7 +240,7 @@ impl<'a> Generation<'a> {
                 if let Some(finish) = finish {
                     let (slot, event) = sequence.finished(finish);
                     free.push(slot);
-                    client.hear(event)?;
+                    client.receive(event)?;
                 } else {
                     running.push(sequence);
                 }
@@ -263,17 +263,17 @@ impl<'a> Generation<'a> {
                     Some(finish) => {
                         let (slot, event) = sequence.finished(finish);
                         free.push(slot);
-                        client.hear(event)?;
+                        client.receive(event)?;
                     }
                     None => kept.push(sequence),
                 }
             }
             running = kept;
-            client.hear(GenerationEvent::Tokens(made))?;
+            client.receive(GenerationEvent::Tokens(made))?;
         }
     }
 
-    /// Positions of the cache that a request needs.
+    /// Returns the number of cache positions that a request needs.
     fn positions(&self, index: usize, request: &Request) -> Result<usize, GenerationError> {
         let limit = self.runtime.config().max_position_embeddings;
         let (prompt, new) = (request.prompt.len(), request.max_new_tokens);
@@ -291,13 +291,13 @@ impl<'a> Generation<'a> {
         Ok(prompt + new)
     }
 
-    /// Who answers a request.
+    /// Returns the adapter for a request, if it uses one.
     fn adapter(&self, with_adapter: bool) -> Option<&'a RuntimeAdapter> {
         self.adapter.filter(|_| with_adapter)
     }
 
-    /// Takes the free slot that holds the longest beginning of a request's prompt already; of equals, the one that was
-    /// freed last.
+    /// Takes the free slot with the longest cached prefix of the request's prompt; of equals, the one freed
+    /// last.
     fn choose(&self, free: &mut Vec<Slot>, request: &Request) -> Slot {
         let adapted = self.adapter(request.with_adapter).is_some();
         let shared = |slot: &Slot| slot.shared(&request.prompt, adapted);
@@ -305,7 +305,7 @@ impl<'a> Generation<'a> {
         free.remove(best.unwrap_or(0))
     }
 
-    /// Reads a prompt into its slot and draws the first token.
+    /// Runs prefill for a prompt and draws the first token.
     fn begin(
         &self,
         index: usize,
@@ -320,7 +320,7 @@ impl<'a> Generation<'a> {
         } else {
             0
         };
-        // The last token is always read: its logits are what is asked for.
+        // The last token is always processed, because its logits are needed.
         let start = shared.min(request.prompt.len() - 1);
         let unread = &request.prompt[start..];
         let logits = self
@@ -343,10 +343,10 @@ impl<'a> Generation<'a> {
         Ok((sequence, finish))
     }
 
-    /// What comes after the last token of each sequence. Those with the adapter and those without are two passes.
+    /// Decodes one token of each sequence. Sequences with and without the adapter are separate passes.
     ///
-    /// Where all of a pass take the likeliest token, a GPU finds it itself: the logits of many sequences are long under
-    /// way to the CPU.
+    /// If all sequences of a pass are greedy, a GPU computes the argmax itself: copying the logits of many sequences to
+    /// the CPU takes long.
     fn next(&self, running: &mut [Sequence], cache: &mut RuntimeCache) -> Vec<Next> {
         let vocab_size = self.runtime.config().vocab_size;
         let mut next: Vec<Option<Next>> = running.iter().map(|_| None).collect();
@@ -381,7 +381,7 @@ impl<'a> Generation<'a> {
         next.collect()
     }
 
-    /// Draws the next token of a sequence and says whether that ended it.
+    /// Draws the next token of a sequence and returns the reason if that ended it.
     fn extend(
         &self,
         sequence: &mut Sequence,
@@ -407,7 +407,7 @@ impl<'a> Generation<'a> {
             return Ok(Some(Finish::Stop));
         }
         tokens.push(token);
-        // A stop string may begin in text that was there before.
+        // A stop string may start in earlier text.
         let longest = request.stop.iter().map(String::len).max().unwrap_or(0);
         let mut from = text.len().saturating_sub(longest);
         while !text.is_char_boundary(from) {
@@ -439,12 +439,12 @@ impl Sequence<'_> {
         }
     }
 
-    /// Position of the last token drawn, which is not in the cache yet.
+    /// Position of the last drawn token, which is not yet in the cache.
     fn position(&self) -> usize {
         self.request.prompt.len() + self.tokens.len() - 1
     }
 
-    /// Gives the slot back, and the event to tell.
+    /// Returns the slot and the event to report.
     fn finished(self, finish: Finish) -> (Slot, GenerationEvent) {
         let completion = Completion {
             tokens: self.tokens,

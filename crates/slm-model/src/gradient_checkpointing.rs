@@ -1,16 +1,16 @@
-//! Gradient checkpointing: of a segment of the model only the inputs are kept, and backward reruns its forward pass.
+//! Gradient checkpointing: only the inputs of a segment are stored, and backward reruns its forward pass.
 //!
 //! # Source
-//! Chen et al. 2016, arXiv:1604.06174, with one segment a decoder layer.
+//! Chen et al. 2016, arXiv:1604.06174, with one segment per decoder layer.
 
 use burn::tensor::Tensor;
 
 use crate::autograd::{Function, apply};
 
-/// Inputs of a segment: the states, and at most three tensors of seven pairs.
+/// Maximum number of inputs of a segment: the hidden states, and at most three tensors for each of seven pairs.
 pub(crate) const MAX_INPUTS: usize = 1 + 3 * 7;
 
-/// The value of `segment` with gradient checkpointing: nothing but its inputs is kept for the backward pass.
+/// Runs `segment` with gradient checkpointing: only its inputs are saved for the backward pass.
 ///
 /// Every tracked tensor must be an input. Random numbers must be the same in both runs.
 ///
@@ -22,7 +22,7 @@ where
 {
     let n = inputs.len();
     assert!((1..=MAX_INPUTS).contains(&n), "a segment of {n} inputs");
-    // Unused inputs are the first one, as a constant.
+    // Unused inputs are filled with the first one, as a constant.
     let unused = inputs[0].clone().inner();
     let mut inputs = inputs.into_iter();
     let inputs = std::array::from_fn(|_| inputs.next().unwrap_or_else(|| unused.clone()));
@@ -56,7 +56,7 @@ where
             Some(true) => input.autodiff().require_grad(),
             _ => input,
         });
-        // A separate graph, dropped with its gradients. The value of the product means nothing.
+        // A separate graph, dropped after use. Only the gradients of the product matter, not its value.
         let value = (self.segment)(&inputs[..self.n]);
         let mut gradients = (value * gradient).sum().backward();
         inputs.map(|input| input.grad_remove(&mut gradients))
@@ -79,7 +79,7 @@ mod tests {
         };
         let gradients = |recompute: bool| {
             let [x, w] = [&x, &w].map(|t| t.clone().autodiff().require_grad());
-            // Twice, as layers follow each other, and the same weight in both.
+            // Twice, as in successive layers, with the same weight in both.
             let mut y = x.clone() * 2.0;
             for _ in 0..2 {
                 let inputs = vec![y, w.clone()];

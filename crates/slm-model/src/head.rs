@@ -1,20 +1,20 @@
-//! The output projection: from a state to a logit for each token of the vocabulary.
+//! The output projection (LM head): logits over the vocabulary from hidden states.
 
 use burn::tensor::{DType, Tensor};
 
 use crate::frozen::{FrozenWeight, matmul_transposed};
 
-/// An output projection, `[vocab_size, hidden_size]`: the base model's or, where it is trained, an adapter's.
+/// An output projection, `[vocab_size, hidden_size]`: the base model's, or an adapter's that trains it.
 #[derive(Clone, Debug)]
 pub struct Head {
     /// The weight as a constant.
     weight: FrozenWeight,
-    /// The same where its gradient is asked for.
+    /// The tracked weight, if it is trained.
     trained: Option<Tensor<2>>,
 }
 
 impl Head {
-    /// The base model's.
+    /// Wraps the base model's weight.
     pub(crate) fn frozen(weight: FrozenWeight) -> Self {
         Self {
             weight,
@@ -27,12 +27,12 @@ impl Head {
         &self.weight
     }
 
-    /// The weight, if it is tracked.
+    /// The tracked weight, if it is trained.
     pub(crate) fn trained(&self) -> Option<&Tensor<2>> {
         self.trained.as_ref()
     }
 
-    /// Logits in single precision.
+    /// Computes logits in single precision.
     ///
     /// # Shapes
     /// `states`: `[n, hidden_size]`; returns `[n, vocab_size]`
@@ -46,7 +46,7 @@ impl Head {
 }
 
 impl From<Tensor<2>> for Head {
-    /// The given weight; trained if it is tracked.
+    /// Wraps the given weight; it is trained if it is tracked.
     fn from(weight: Tensor<2>) -> Self {
         Self {
             trained: weight.is_autodiff().then(|| weight.clone()),

@@ -1,4 +1,4 @@
-//! Keys and values of the tokens seen so far, in fixed slots.
+//! The KV cache, in fixed slots.
 
 use std::ops::Range;
 
@@ -6,10 +6,10 @@ use burn::tensor::{Device, IndexingUpdateOp, Int, Tensor};
 
 use crate::config::{Heads, ModelConfig};
 
-/// The cache of one layer. Every sequence has a slot and starts at its position 0.
+/// The cache of one layer. Each sequence has a slot and starts at position 0 in it.
 #[derive(Debug)]
 pub(crate) struct LayerCache {
-    /// `[slots, num_kv_heads, capacity, head_dim]`, as products read them; `None` only while being written.
+    /// `[slots, num_kv_heads, capacity, head_dim]`, the layout that products need; `None` only during a write.
     keys: Option<Tensor<4>>,
     values: Option<Tensor<4>>,
 }
@@ -24,9 +24,9 @@ impl LayerCache {
         }
     }
 
-    /// Changes keys and values.
+    /// Applies `change` to keys and values.
     fn update(&mut self, change: impl Fn(Tensor<4>, bool) -> Tensor<4>) {
-        // Taking a tensor out leaves it without a second owner, so it is changed in place.
+        // Taken out of its field, the tensor has a single owner and is changed in place.
         self.keys = self.keys.take().map(|cache| change(cache, true));
         self.values = self.values.take().map(|cache| change(cache, false));
     }
@@ -44,7 +44,7 @@ impl LayerCache {
         });
     }
 
-    /// Writes one token for each of some sequences.
+    /// Writes one token for each of several sequences.
     ///
     /// # Shapes
     /// - `places`: `[sequences * num_kv_heads, 3]`: slot, head and position
@@ -56,7 +56,7 @@ impl LayerCache {
         });
     }
 
-    /// Makes room for `more` tokens in every slot.
+    /// Grows every slot by `more` tokens.
     fn grow(&mut self, more: usize) {
         self.update(|cache, _| {
             let [slots, heads, _, dim] = cache.dims();
@@ -65,7 +65,7 @@ impl LayerCache {
         });
     }
 
-    /// The first `length` keys and values of some slots.
+    /// Returns the first `length` keys and values of some slots.
     ///
     /// # Shapes
     /// returns `[slots, num_kv_heads, length, head_dim]` twice
@@ -91,7 +91,7 @@ pub struct KvCache {
 }
 
 impl KvCache {
-    /// Room for `slots` sequences of at most `capacity` tokens each.
+    /// Allocates `slots` slots of `capacity` tokens each.
     pub fn new(config: &ModelConfig, slots: usize, capacity: usize, device: &Device) -> Self {
         let layers = (0..config.num_hidden_layers)
             .map(|_| LayerCache::new(slots, capacity, Heads::of(config), device))
@@ -103,7 +103,7 @@ impl KvCache {
         }
     }
 
-    /// Lets every slot hold `capacity` tokens, and keeps what is there. Never shrinks.
+    /// Grows every slot to at least `capacity` tokens and keeps its content. Never shrinks.
     pub(crate) fn grow(&mut self, capacity: usize) {
         let more = capacity.saturating_sub(self.capacity);
         if more > 0 {
@@ -114,12 +114,12 @@ impl KvCache {
         }
     }
 
-    /// Sequences that have a place.
+    /// The number of slots.
     pub(crate) fn slots(&self) -> usize {
         self.slots
     }
 
-    /// Tokens that a slot can hold.
+    /// The capacity of a slot, in tokens.
     pub fn capacity(&self) -> usize {
         self.capacity
     }

@@ -1,9 +1,9 @@
-//! The small language model: a frozen decoder of one of the families in [`Family::ALL`], LoRA adapters beside it,
-//! its weights on disk, its tokenizer, and generation.
+//! The small language model: a frozen decoder of one of the families in [`Family::ALL`], LoRA adapters,
+//! weight files, tokenizer and generation.
 //!
-//! The crate knows no recipe, benchmark or terminal. [`Weights`] is what lies on disk, [`Decoder`]
-//! what computes; an [`Adapter`] is handed in with each call, so that the base model and all
-//! its adapters share one copy of the weights.
+//! The crate does not depend on recipes, benchmarks or a terminal. [`Weights`] reads the files on disk, [`Decoder`]
+//! computes. An [`Adapter`] is passed to each call, so that the base model and all its adapters share one copy of
+//! the weights.
 
 mod adapter;
 mod attention;

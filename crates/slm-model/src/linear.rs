@@ -1,4 +1,4 @@
-//! A frozen linear layer, with or without a LoRA pair beside it.
+//! A frozen linear layer with an optional LoRA pair.
 
 use burn::tensor::Tensor;
 
@@ -6,19 +6,19 @@ use crate::frozen::FrozenWeight;
 use crate::kernel::linear::lora_linear;
 use crate::lora::LowRank;
 
-/// A frozen `y = x Wᵀ + b`, kept in the disk's layout and outside autodiff.
+/// A frozen `y = x Wᵀ + b`, in the layout on disk and outside autodiff.
 #[derive(Clone, Debug)]
 pub(crate) struct FrozenLinear {
     /// `[out, in]`
     pub(crate) weight: FrozenWeight,
-    /// `[out]`, in the number type that the layer computes in.
+    /// `[out]`, in the dtype that the layer computes in.
     pub(crate) bias: Option<Tensor<1>>,
 }
 
 impl FrozenLinear {
-    /// `x Wᵀ + b`; where a pair is given, `W` is the adapted weight, such as `W + s B A`.
+    /// Computes `x Wᵀ + b`; with a pair, `W` is the adapted weight, such as `W + s B A`.
     ///
-    /// The dense sum is never formed: its gradient would be as large as `W`.
+    /// The dense sum is never computed: its gradient would be as large as `W`.
     ///
     /// # Shapes
     /// `x`: `[n, in]`; returns `[n, out]`

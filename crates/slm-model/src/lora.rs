@@ -1,4 +1,4 @@
-//! LoRA: low-rank pairs beside the frozen linear layers, from a fresh adapter to the forward pass.
+//! LoRA: low-rank pairs added to the frozen linear layers, from initialization to the forward pass.
 
 mod dora;
 mod dropout;
@@ -32,7 +32,7 @@ pub(crate) use pair::{module_index, on_host, parameter, parameter_id};
 pub use settings::{Init, LoraSettings};
 pub(crate) use settings::{Patterns, Shapes};
 
-/// The pairs of one decoder layer; `None` where the adapter leaves a linear layer alone.
+/// The LoRA pairs of one decoder layer; `None` for a linear layer without one.
 #[derive(Module, Debug)]
 #[expect(
     clippy::struct_field_names,
@@ -49,7 +49,7 @@ pub struct LayerAdapter {
 }
 
 impl LayerAdapter {
-    /// The pair beside `target`, if there is one.
+    /// Returns the LoRA pair of `target`, if there is one.
     pub fn pair(&self, target: Target) -> Option<&LowRank> {
         match target {
             Target::QProj => self.q_proj.as_ref(),
@@ -62,7 +62,7 @@ impl LayerAdapter {
         }
     }
 
-    /// As [`Self::pair`], to change it.
+    /// As [`Self::pair`], mutably.
     fn pair_mut(&mut self, target: Target) -> Option<&mut LowRank> {
         match target {
             Target::QProj => self.q_proj.as_mut(),
@@ -75,7 +75,7 @@ impl LayerAdapter {
         }
     }
 
-    /// The parameters' tensors, pair by pair.
+    /// The tensors of all parameters, pair by pair.
     pub(crate) fn tensors(&self) -> impl Iterator<Item = Tensor<2>> {
         let pairs = Target::ALL
             .into_iter()
@@ -83,7 +83,7 @@ impl LayerAdapter {
         pairs.flat_map(LowRank::tensors)
     }
 
-    /// The same pairs over other tensors, which come as from [`Self::tensors`].
+    /// Returns the same pairs with other tensors, given in the order of [`Self::tensors`].
     pub(crate) fn over(&self, tensors: impl IntoIterator<Item = Tensor<2>>) -> Self {
         let mut tensors = tensors.into_iter();
         let made = Self::build::<std::convert::Infallible>(|target| {
@@ -94,7 +94,7 @@ impl LayerAdapter {
         }
     }
 
-    /// Builds a layer from what `make` gives for each target.
+    /// Builds a layer by calling `make` for each target.
     pub(crate) fn build<E>(
         mut make: impl FnMut(Target) -> Result<Option<LowRank>, E>,
     ) -> Result<Self, E> {
@@ -114,21 +114,22 @@ impl LayerAdapter {
 #[derive(Module, Debug)]
 pub struct Adapter {
     pub(crate) layers: Vec<LayerAdapter>,
-    /// What is trained in full beside the pairs.
+    /// Modules trained in full (PEFT's `modules_to_save`).
     pub(crate) modules_to_save: SavedModules,
-    /// What is random in one forward pass of training.
+    /// Settings of dropout and `NEFTune` for one forward pass of training.
     #[module(skip)]
     pub(crate) noise: Option<Noise>,
 }
 
 impl Adapter {
-    /// A fresh adapter, which leaves the base model's output as it is.
+    /// Initializes a new adapter that leaves the base model's output unchanged.
     ///
-    /// By default A is uniform in ±1/sqrt(in) and B zero, as in PEFT; magnitudes begin as the norms of the weight's rows.
+    /// By default A is uniform in ±1/sqrt(in) and B zero, as in PEFT; magnitudes start as the norms of the weight's
+    /// rows.
     /// `device` decides whether the parameters can be trained (an autodiff device) or only used.
     ///
-    /// `weight` and `saved_module` give the base model's frozen weights. The settings are those that
-    /// [`LoraSettings::check`] has seen.
+    /// `weight` and `saved_module` return the base model's frozen weights. The settings must have passed
+    /// [`LoraSettings::check`].
     pub(crate) fn init<'a>(
         settings: &LoraSettings,
         config: &ModelConfig,
@@ -196,9 +197,9 @@ impl Adapter {
         }
     }
 
-    /// An adapter that was saved in the middle of a training, to go on with it: `self` is what was read.
+    /// Restores the training form of an adapter that was loaded from a checkpoint.
     ///
-    /// Only pairs that began with a part of the weight differ from what stands in the file.
+    /// Only `PiSSA` pairs differ from those in the file: the ranks that subtract their initial values are split off.
     #[must_use]
     pub fn resumed(self, settings: &LoraSettings, device: &Device) -> Self {
         if settings.init == Init::Uniform {
@@ -223,7 +224,7 @@ impl Adapter {
         }
     }
 
-    /// The same parameters for one forward pass of training, with what is random in it.
+    /// Returns the same parameters for one forward pass of training, with its dropout and `NEFTune` noise.
     #[must_use]
     pub fn with_noise(&self, noise: Noise) -> Self {
         let mut noisy = self.clone();
@@ -241,12 +242,12 @@ impl Adapter {
         noisy
     }
 
-    /// The pairs of decoder layer `layer`.
+    /// Returns the pairs of decoder layer `layer`.
     pub fn layer(&self, layer: usize) -> &LayerAdapter {
         &self.layers[layer]
     }
 
-    /// Every pair with its decoder layer and target, in the order of a forward pass.
+    /// Iterates over all pairs with their decoder layer and target, in the order of a forward pass.
     pub fn pairs(&self) -> impl Iterator<Item = (usize, Target, &LowRank)> {
         self.layers.iter().enumerate().flat_map(|(index, layer)| {
             Target::ALL
@@ -255,17 +256,17 @@ impl Adapter {
         })
     }
 
-    /// Whether magnitudes are trained: the adapter is no plain LoRA then.
+    /// Whether the adapter is a `DoRA`, i.e. trains magnitudes.
     pub fn is_dora(&self) -> bool {
         self.pairs().any(|(_, _, pair)| pair.magnitude.is_some())
     }
 
-    /// The weight of a module that is trained in full, `[vocab_size, hidden_size]`.
+    /// Returns the weight of a module that is trained in full, `[vocab_size, hidden_size]`.
     pub fn saved_module(&self, module: SavedModule) -> Option<Tensor<2>> {
         self.modules_to_save.get(module).map(Param::val)
     }
 
-    /// Identity of that weight.
+    /// Returns the parameter id of a module that is trained in full.
     pub fn saved_module_id(&self, module: SavedModule) -> Option<ParamId> {
         self.modules_to_save.get(module).map(|weight| weight.id)
     }
@@ -276,23 +277,23 @@ impl Adapter {
         pairs.chain(self.modules_to_save.iter().map(|(_, weight)| weight))
     }
 
-    /// Identities of the parameters, which key gradients and optimizer state.
+    /// Ids of the parameters, the keys of gradients and optimizer state.
     pub fn parameter_ids(&self) -> impl Iterator<Item = ParamId> {
         self.parameters().map(|parameter| parameter.id)
     }
 
-    /// Whether gradients with respect to the parameters are asked for.
+    /// Whether autodiff tracks the parameters.
     pub(crate) fn is_tracked(&self) -> bool {
         self.parameters()
             .any(|parameter| parameter.val().is_autodiff())
     }
 
-    /// The same values outside autodiff, for use without gradients.
+    /// Returns the same values without autodiff, for inference.
     pub fn frozen(&self) -> Self {
         self.valid()
     }
 
-    /// Number of trainable values.
+    /// The number of trainable values.
     pub fn num_trainable(&self) -> usize {
         let sizes = self.parameters().map(|p| p.val().shape().num_elements());
         sizes.sum()

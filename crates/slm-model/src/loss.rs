@@ -1,4 +1,4 @@
-//! Cross-entropy straight from hidden states, without ever holding all logits.
+//! Chunked cross-entropy from hidden states, without materializing all logits.
 
 use burn::tensor::{DType, Device, IndexingUpdateOp, Int, Tensor, TensorData};
 
@@ -7,7 +7,7 @@ use crate::frozen::FrozenWeight;
 use crate::head::Head;
 use crate::kernel::softmax::{Softmax, softmax};
 
-/// Label of a position that weighs nothing, as in PyTorch and transformers.
+/// Label of an unsupervised position, as in PyTorch and transformers.
 pub const IGNORE_LABEL: i64 = -100;
 
 /// A loss and its gradient with respect to the hidden states.
@@ -17,12 +17,12 @@ pub struct LossAndGradient {
     pub loss: Tensor<1>,
     /// A tensor whose backward pass gives exactly the gradients of `loss`. `[1]`
     ///
-    /// It equals the inner product of the hidden states with the loss' gradient, which the chunks have
-    /// computed already; its own value means nothing.
+    /// It is the inner product of the hidden states with the loss gradient that the chunks have already computed; its
+    /// value is meaningless.
     pub backward_seed: Tensor<1>,
 }
 
-/// Why a batch has no loss.
+/// Reason why a batch has no loss.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum LossError {
     /// No label is supervised: the mean would be 0/0.
@@ -30,14 +30,13 @@ pub enum LossError {
     NoTargets,
 }
 
-/// The positions that are learned and what should follow them.
+/// The supervised positions and their target tokens.
 ///
-/// On devices that tune a kernel for each shape they meet, they are filled up to whole chunks with positions that weigh
-/// nothing.
+/// On devices that tune a kernel for each shape, they are padded to whole chunks with positions of weight zero.
 struct Supervised {
     rows: Vec<usize>,
     targets: Vec<usize>,
-    /// How many of them count.
+    /// The number of positions without padding.
     n: usize,
 }
 
@@ -58,13 +57,13 @@ impl Supervised {
         Self { rows, targets, n }
     }
 
-    /// The states of the positions.
+    /// Selects the hidden states of the positions.
     fn states(&self, hidden: Tensor<2>) -> Tensor<2> {
         let device = hidden.device().inner();
         hidden.select(0, indices(&self.rows, &device))
     }
 
-    /// Some of a chunk's rows: 1 for those that count and 0 for others; `None` if all do.
+    /// Weights of `len` rows of a chunk: 1 for supervised rows and 0 for padding; `None` if there is no padding.
     fn counted(&self, start: usize, len: usize, device: &Device) -> Option<Tensor<2>> {
         if start + len <= self.n {
             return None;
@@ -81,20 +80,20 @@ fn indices(values: &[usize], device: &Device) -> Tensor<1, Int> {
     Tensor::from_data(TensorData::new(values, [n]), device)
 }
 
-/// What a chunk of logits comes to.
+/// Softmax and losses of a chunk of logits.
 struct Chunk {
     /// `exp(logit - max)`, `[n, vocab_size]`.
     exponentials: Tensor<2>,
-    /// Their sums, `[n, 1]`.
+    /// Row sums of `exponentials`, `[n, 1]`.
     sums: Tensor<2>,
-    /// The rows of the head that belong to the targets, `[n, hidden_size]`.
+    /// The rows of the head for the targets, `[n, hidden_size]`.
     target_weights: Tensor<2>,
     /// Cross-entropy of each row, `[n, 1]`.
     losses: Tensor<2>,
 }
 
 impl Chunk {
-    /// In single precision, whatever the head is multiplied in.
+    /// Computes a chunk in single precision; only the product with the head uses the head's dtype.
     ///
     /// # Shapes
     /// `states`: `[n, hidden_size]`, plain
@@ -111,7 +110,7 @@ impl Chunk {
         } else {
             plain_softmax(logits)
         };
-        // The two logits first: they are large and close to each other.
+        // The two logits are subtracted first: they are large and close to each other.
         let losses = sums.clone().log() + (max - target_logits);
         Self {
             exponentials,
@@ -122,7 +121,7 @@ impl Chunk {
     }
 }
 
-/// The parts of a softmax in burn's operations, for any device.
+/// Parts of a softmax in burn's operations, for any device.
 pub(crate) fn plain_softmax(logits: Tensor<2>) -> Softmax {
     let max = logits.clone().max_dim(1);
     let exponentials = (logits - max.clone()).exp();
@@ -134,15 +133,15 @@ pub(crate) fn plain_softmax(logits: Tensor<2>) -> Softmax {
     }
 }
 
-/// Cross-entropy of the supervised tokens, divided by `count`, with its gradient.
+/// Computes the cross-entropy of the supervised tokens, divided by `count`, with its gradient.
 ///
-/// The vocabulary's logits are computed for `chunk_size` tokens at a time, for the supervised positions alone, and
-/// dropped at once. `count` is that of the whole accumulation window, so that the losses and
-/// gradients of its micro-batches add up to those of one batch.
+/// Logits are computed for `chunk_size` supervised tokens at a time and dropped at once. `count` is the number of
+/// supervised tokens of the whole accumulation window, so that the losses and gradients of its micro-batches add up to
+/// those of one batch.
 ///
 /// # Shapes
 /// - `hidden`: `[tokens, hidden_size]`, after the final norm, in single precision; `head`: of `[vocab_size, hidden_size]`
-/// - `labels`: one per row of `hidden`, already shifted by one; [`IGNORE_LABEL`] weighs nothing
+/// - `labels`: one per row of `hidden`, already shifted by one; [`IGNORE_LABEL`] has no weight
 /// # Errors
 /// [`LossError::NoTargets`] if no token is supervised; checked on the host, so it costs no device sync.
 /// # Source
@@ -181,7 +180,7 @@ pub fn chunked_cross_entropy(
             losses,
         } = Chunk::new(h.clone(), weight, targets);
         loss = loss + count_only(losses).sum();
-        // d loss / d W = softmax(h Wᵀ)ᵀ h, less h in the rows of the targets
+        // d loss / d W = softmax(h Wᵀ)ᵀ h, minus h in the rows of the targets
         of_head = of_head.map(|sum| {
             let h = count_only(h);
             let weighted = h.clone() / sums.clone();
@@ -204,9 +203,9 @@ pub fn chunked_cross_entropy(
     })
 }
 
-/// Summed cross-entropy of the supervised tokens, in nats, without a gradient: for validation.
+/// Computes the summed cross-entropy of the supervised tokens, in nats, without a gradient: for validation.
 ///
-/// As in [`chunked_cross_entropy`], no more than `chunk_size` tokens' logits are held at a time.
+/// As in [`chunked_cross_entropy`], at most `chunk_size` tokens' logits are in memory.
 ///
 /// # Shapes
 /// as in [`chunked_cross_entropy`]; `hidden` plain
@@ -244,7 +243,7 @@ mod tests {
 
     const LABELS: [i64; 7] = [3, IGNORE_LABEL, 0, 10, IGNORE_LABEL, 3, 7];
 
-    /// Loss and gradient by full logits and burn's own autodiff.
+    /// Loss and gradient by full logits and burn's autodiff.
     fn reference(hidden: Tensor<2>, head: &Tensor<2>) -> (f32, Tensor<2>) {
         let hidden = hidden.autodiff().require_grad();
         let log_probabilities = log_softmax(hidden.clone().matmul(head.clone().transpose()), 1);
@@ -305,12 +304,12 @@ mod tests {
         }
     }
 
-    /// A state of one value makes the logits those of the head, so that the sums over the vocabulary are all that rounds.
+    /// With a hidden size of one the logits are those of the head, so that only the sums over the vocabulary round.
     #[test]
     fn sums_over_a_vocabulary_of_150_000_are_those_of_double_precision() {
         const N: usize = 151_936;
         let device = Device::flex();
-        // Half a millionth, or the last places of a large loss.
+        // Half a millionth, or the last digits of a large loss.
         let most = |loss: f64| (2.0 * loss * f64::from(f32::EPSILON)).max(5e-7);
         for peak in [9.0, 16.0, 22.0] {
             let mut logits: Vec<f32> = noise(N, 5).iter().map(|x| 8.0 * x).collect();

@@ -1,7 +1,7 @@
-//! Base model and adapter as one model: a folder in Hugging Face's layout that transformers loads.
+//! Merges base model and adapter into a folder in Hugging Face's layout, which transformers loads.
 //!
-//! The sum is always taken in single precision over the dequantised weights and written in 16 or 32 bits; nothing is
-//! quantised again. Tensors are read, merged and written one at a time, so memory holds one of them.
+//! The sum is always computed in single precision on the dequantised weights and written in 16 or 32 bits; nothing is
+//! quantised again. Tensors are read, merged and written one at a time, so only one is in memory.
 
 mod gguf;
 
@@ -20,7 +20,7 @@ use crate::weight_file::HostTensor;
 use crate::weights::{Weights, WeightsError};
 use gguf::write_model;
 
-/// Files of a Hugging Face folder that a merged model takes over as they are.
+/// Files of a Hugging Face folder that are copied into a merged model.
 const COPIED: [&str; 9] = [
     "tokenizer.json",
     "tokenizer_config.json",
@@ -33,10 +33,10 @@ const COPIED: [&str; 9] = [
     "generation_config.json",
 ];
 
-/// Number type of the merged weights.
+/// Dtype of the merged weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WeightType {
-    /// Brain floating point, 16 bits.
+    /// bfloat16.
     Bf16,
     /// Half precision.
     F16,
@@ -45,7 +45,7 @@ pub enum WeightType {
 }
 
 impl WeightType {
-    /// Bytes of a value.
+    /// Size of a value in bytes.
     fn width(self) -> usize {
         match self {
             Self::Bf16 | Self::F16 => 2,
@@ -86,13 +86,13 @@ impl WeightType {
     }
 }
 
-/// Why a merged model cannot be written.
+/// Reasons why a merged model cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum MergeError {
     /// The base model cannot be read.
     #[error(transparent)]
     Weights(Box<WeightsError>),
-    /// The base model's shape cannot be said in `config.json`.
+    /// `config.json` cannot represent the base model's configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A file cannot be written.
@@ -100,17 +100,17 @@ pub enum MergeError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A GGUF file was asked for, and the base model is none.
-    #[error("{}: no GGUF file, so there is none to write the merged model into\nhint: merge into a folder, and convert that with llama.cpp's convert_hf_to_gguf.py", path.display())]
+    /// A GGUF file was requested, but the base model is not one.
+    #[error("{}: not a GGUF file, so the merged model cannot be written as one\nhint: merge into a folder, and convert that with llama.cpp's convert_hf_to_gguf.py", path.display())]
     NoGguf {
         /// The base model.
         path: PathBuf,
     },
     /// A merged value is too large for half precision.
-    #[error("tensor `{tensor}` holds values beyond half precision\nhint: merge as bf16 or f32")]
+    #[error("tensor `{tensor}` contains values beyond half precision\nhint: merge as bf16 or f32")]
     Overflow {
         /// The tensor.
         tensor: String,
@@ -128,11 +128,11 @@ fn io_error(path: &Path) -> impl FnOnce(io::Error) -> MergeError + use<> {
     move |source| MergeError::Io { path, source }
 }
 
-/// Writes the adapted weight of every adapted layer, such as `W + scale B A`, and everything else as it is, into an existing folder; `progress`
-/// hears of each tensor done, as `(done, total)`.
+/// Writes the adapted weight of every adapted layer, such as `W + scale B A`, and all other tensors unchanged, into an
+/// existing folder; `progress` is called with `(done, total)` after each tensor.
 ///
 /// # Errors
-/// The base model is broken, or the disk is full; the folder then holds a part of the model.
+/// The base model is invalid, or the disk is full; the folder then contains part of the model.
 /// # Source
 /// Hu et al. 2021, arXiv:2106.09685, section 4.1 (no additional latency at inference).
 pub fn write_merged(
@@ -157,7 +157,7 @@ pub fn write_merged(
         header.insert(name.clone(), entry);
     }
     let mut header = Value::Object(header).to_string().into_bytes();
-    // The data begin at a multiple of eight bytes.
+    // The data start at a multiple of eight bytes.
     header.resize(header.len().next_multiple_of(8), b' ');
 
     let path = folder.join("model.safetensors");
@@ -182,11 +182,11 @@ pub fn write_merged(
     out.flush().map_err(failed())
 }
 
-/// Writes the base model's GGUF file with the adapted weights in half precision, and everything else as it stands there,
+/// Writes the base model's GGUF file with the adapted weights in half precision, and everything else unchanged,
 /// quantised or not; `progress` as in [`write_merged`].
 ///
 /// # Errors
-/// The base model is no GGUF file or a broken one, or the disk is full; the file then holds a part of the model.
+/// The base model is not a GGUF file or is invalid, or the disk is full; the file then contains part of the model.
 pub fn write_merged_gguf(
     weights: &Weights,
     adapter: &Adapter,
@@ -210,7 +210,7 @@ pub fn write_merged_gguf(
     )
 }
 
-/// A tensor of the merged model.
+/// Returns a tensor of the merged model.
 fn merged_tensor(
     weights: &Weights,
     adapter: &Adapter,
@@ -228,13 +228,13 @@ fn merged_tensor(
     Ok(tensor)
 }
 
-/// The module with this weight, if the adapter has one of its own.
+/// Returns the module with this weight, if the adapter trains it in full.
 fn own_weight(adapter: &Adapter, name: &str) -> Option<SavedModule> {
     let mut trained = adapter.modules_to_save.iter().map(|(module, _)| module);
     trained.find(|module| module.tensor_name() == name)
 }
 
-/// The pair beside the linear layer whose weight is called `name`.
+/// Returns the pair of the linear layer whose weight is called `name`.
 fn pair_of<'a>(adapter: &'a Adapter, name: &str) -> Option<&'a LowRank> {
     let module = name
         .strip_prefix("model.layers.")?
@@ -244,7 +244,7 @@ fn pair_of<'a>(adapter: &'a Adapter, name: &str) -> Option<&'a LowRank> {
     adapter.layer(layer.parse().ok()?).pair(target)
 }
 
-/// `W += scale B A`, row by row in a fixed order; with magnitudes each row then gets its length.
+/// Computes `W += scale B A`, row by row in a fixed order; with magnitudes, each row is then scaled to its norm.
 fn add_update(weight: &mut HostTensor, pair: &LowRank) {
     let (a, b) = (pair.host_a(), pair.host_b());
     let (r, width, scale) = (a.shape[0], a.shape[1], pair.scale as f32);
@@ -280,7 +280,7 @@ fn write_config(weights: &Weights, folder: &Path, dtype: WeightType) -> Result<(
     config.insert("torch_dtype".to_owned(), json!(dtype.torch_name()));
     let tie = "tie_word_embeddings";
     if config.get(tie) == Some(&json!(true)) && !weights.config().tie_word_embeddings {
-        // The head that is written is another than the embedding: see `Weights::open`.
+        // The written head differs from the embedding: see `Weights::open`.
         config.insert(tie.to_owned(), json!(false));
     }
     put_json(folder, "config.json", &Value::Object(config))
@@ -294,10 +294,10 @@ fn put_json(folder: &Path, name: &str, value: &Value) -> Result<(), MergeError> 
 }
 
 impl Weights {
-    /// Writes the tokenizer and the chat template as transformers reads them.
+    /// Writes the tokenizer and the chat template in transformers' layout.
     ///
     /// # Errors
-    /// They are broken, or the disk is full.
+    /// They are invalid, or the disk is full.
     fn write_tokenizer(&self, folder: &Path) -> Result<(), MergeError> {
         if self.path().is_dir() {
             for name in COPIED {

@@ -1,9 +1,9 @@
-//! Damaged copies of files, for tests of what reads them.
+//! Damaged copies of files, for tests of their readers.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// What is written over, or put between, bytes of a text.
+/// Bytes that overwrite, or are inserted between, bytes of a text.
 const INSERTED: [&[u8]; 8] = [
     b"18446744073709551615",
     b"-1",
@@ -15,7 +15,7 @@ const INSERTED: [&[u8]; 8] = [
     b"\xf0\x9f",
 ];
 
-/// Copies of `whole` with one to three damages each: bytes changed, cut off, repeated or put in between.
+/// Copies of `whole` with one to three mutations each: bytes changed, truncated, repeated or inserted.
 pub(crate) fn mutants(whole: &[u8], seed: u64, n: usize) -> impl Iterator<Item = Vec<u8>> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     (0..n).map(move |_| {
@@ -40,7 +40,7 @@ pub(crate) fn mutants(whole: &[u8], seed: u64, n: usize) -> impl Iterator<Item =
                     bytes.splice(at..=at, inserted.iter().copied());
                 }
                 _ => {
-                    // Digits are where sizes and places are.
+                    // Digits are likely sizes and offsets.
                     let digits = (at..bytes.len()).find(|&i| bytes[i].is_ascii_digit());
                     if let Some(at) = digits {
                         bytes[at] = b'0' + rng.random_range(0..10);

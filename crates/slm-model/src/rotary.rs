@@ -8,7 +8,7 @@ use crate::config::ModelConfig;
 use crate::device::is_cpu;
 use crate::kernel::rotary::{RotaryTable, rotate};
 
-/// By which angle each pair of elements of a head turns at each position.
+/// Rotation angle of each pair of elements of a head at each position.
 ///
 /// Angles are rounded to f32 before their cosine is taken, as transformers does.
 pub(crate) fn angles(
@@ -21,25 +21,25 @@ pub(crate) fn angles(
     })
 }
 
-/// Cosines and sines for some positions, shared by all layers of a forward pass.
+/// Cosines and sines of the given positions, shared by all layers of a forward pass.
 #[derive(Clone, Debug)]
 pub(crate) struct Rotary {
-    /// `[positions, 1, head_dim]`, so that it spreads over heads.
+    /// `[positions, 1, head_dim]`, to broadcast over heads.
     cos: Tensor<3>,
     sin: Tensor<3>,
-    /// The same on the host, a half of a head each.
+    /// The same on the host, half a head each.
     table: RotaryTable,
 }
 
 impl Rotary {
-    /// The tables for `positions`.
+    /// Computes the tables for `positions`.
     pub(crate) fn new(config: &ModelConfig, positions: &[usize], device: &Device) -> Self {
         let (inv_freq, head_dim) = (config.inv_freq(), config.head_dim);
         let of_angles = |f: fn(f64) -> f64| -> Vec<f32> {
             let angles = angles(&inv_freq, positions.iter().copied());
             angles.map(|angle| f(angle) as f32).collect()
         };
-        // Both halves of a head turn by the same angles.
+        // Both halves of a head have the same angles.
         let table = |halves: &[f32]| {
             let heads = halves
                 .chunks_exact(head_dim / 2)
@@ -73,7 +73,7 @@ impl Rotary {
         self.rotate_plainly(x, factor)
     }
 
-    /// The same in burn's operations, for any device.
+    /// [`Self::rotate`] in burn's operations, for any device.
     pub(crate) fn rotate_plainly(&self, x: Tensor<2>, factor: f32) -> Tensor<2> {
         let [rows, width] = x.dims();
         let dim = self.table.head_dim;

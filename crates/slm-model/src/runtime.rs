@@ -1,4 +1,4 @@
-//! A model where it generates: the [`Engine`] on the CPU, the [`Decoder`] on any other device.
+//! A model loaded for generation: the [`Engine`] on the CPU, the [`Decoder`] on any other device.
 
 use burn::tensor::{Device, Tensor};
 
@@ -14,14 +14,11 @@ use crate::weights::{Weights, WeightsError};
 
 /// A base model that is ready to generate.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one, or a few, in a program"
-)]
+#[expect(clippy::large_enum_variant, reason = "a program has one or a few")]
 pub enum Runtime {
-    /// On the CPU, with weights as narrow as on disk.
+    /// On the CPU, with weights in the dtype on disk.
     Engine(Engine),
-    /// On a device of burn's.
+    /// On a burn device.
     Device(Decoder),
 }
 
@@ -34,7 +31,7 @@ pub enum RuntimeAdapter {
     Device(Adapter),
 }
 
-/// The keys and values of the sequences that a [`Runtime`] is at work on.
+/// The KV cache of a [`Runtime`].
 #[derive(Debug)]
 pub enum RuntimeCache {
     /// Of [`Runtime::Engine`].
@@ -44,11 +41,11 @@ pub enum RuntimeCache {
 }
 
 impl Runtime {
-    /// Brings a model's weights to where `device` is, in its native format; `progress` hears of each layer done,
-    /// as `(done, total)`.
+    /// Loads a model's weights onto `device` in its native format; `progress` is called with `(done, total)` after each
+    /// layer.
     ///
     /// # Errors
-    /// What [`Weights::tensor`] says.
+    /// Those of [`Weights::tensor`].
     pub fn load(
         weights: &Weights,
         device: &Device,
@@ -57,7 +54,7 @@ impl Runtime {
         Self::load_as(weights, WeightFormat::native(device), device, progress)
     }
 
-    /// As [`Self::load`], with matrices in a format of choice. The CPU keeps them as they are on disk, whatever that is.
+    /// As [`Self::load`], with matrices in the given format. The CPU ignores it and keeps the format on disk.
     ///
     /// # Errors
     /// As [`Self::load`].
@@ -74,7 +71,7 @@ impl Runtime {
         })
     }
 
-    /// Shape of the model.
+    /// The model's configuration.
     pub fn config(&self) -> &ModelConfig {
         match self {
             Self::Engine(engine) => engine.config(),
@@ -82,10 +79,10 @@ impl Runtime {
         }
     }
 
-    /// Brings an adapter to where the model is; `weights` are the model's.
+    /// Prepares an adapter for the model's device; `weights` are the model's.
     ///
     /// # Errors
-    /// A weight of the base model that the adapter measures itself by cannot be read.
+    /// A weight of the base model that `DoRA` needs cannot be read.
     pub fn adapter(
         &self,
         adapter: Adapter,
@@ -97,7 +94,7 @@ impl Runtime {
         })
     }
 
-    /// Room for `slots` sequences of `capacity` tokens.
+    /// Creates a KV cache for `slots` sequences of `capacity` tokens.
     pub fn cache(&self, slots: usize, capacity: usize) -> RuntimeCache {
         match self {
             Self::Engine(engine) => RuntimeCache::Engine(engine.cache(slots)),
@@ -110,15 +107,15 @@ impl Runtime {
         }
     }
 
-    /// Whether a prompt may go on from tokens that its slot holds already.
+    /// Whether prefill can reuse tokens that are already in its slot (prefix caching).
     ///
-    /// The engine computes a token's state in one order whatever was read with it, so this changes no bit there.
+    /// The engine computes each token's state in a fixed order independent of the batch, so reuse changes no bit there.
     pub fn keeps_prefixes(&self) -> bool {
         matches!(self, Self::Engine(_))
     }
 
-    /// Reads the tokens of a prompt from position `start` on, which is 0 unless
-    /// [`keeps_prefixes`](Self::keeps_prefixes), and gives the logits after the last one.
+    /// Processes the tokens of a prompt starting at position `start`, which is 0 unless
+    /// [`keeps_prefixes`](Self::keeps_prefixes), and returns the logits after the last one.
     ///
     /// # Shapes
     /// returns `[vocab_size]`
@@ -141,10 +138,10 @@ impl Runtime {
         }
     }
 
-    /// Adds one token to each of some sequences and gives the logits after it.
+    /// Appends one token to each of several sequences and returns the logits after it.
     ///
     /// # Shapes
-    /// `tokens`: one for each entry of `at`, which names its slot and position; returns `[n, vocab_size]`
+    /// `tokens`: one per entry of `at`, which gives its slot and position; returns `[n, vocab_size]`
     pub fn decode(
         &self,
         cache: &mut RuntimeCache,
@@ -165,7 +162,7 @@ impl Runtime {
 }
 
 impl Runtime {
-    /// As [`Self::decode`], and gives the likeliest token of each; the logits stay where they are.
+    /// As [`Self::decode`], but returns the argmax of each row; the logits are not copied to the host.
     pub fn decode_greedily(
         &self,
         cache: &mut RuntimeCache,
@@ -192,10 +189,10 @@ impl Runtime {
 }
 
 impl RuntimeCache {
-    /// Lets every slot hold `capacity` tokens, and keeps what is there.
+    /// Grows every slot to at least `capacity` tokens and keeps its content.
     pub(crate) fn reserve(&mut self, capacity: usize, step: usize) {
         match self {
-            // Grows as tokens come.
+            // Grows on write.
             Self::Engine(_) => {}
             Self::Device(cache) => {
                 if capacity > cache.capacity() {

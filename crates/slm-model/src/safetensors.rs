@@ -1,7 +1,7 @@
 //! Safetensors files, single or sharded with an index, read tensor by tensor.
 //!
-//! The `safetensors` crate parses the header and checks that the tensors tile the data without gap or
-//! overlap; the data are read by offset, so a file is never held in memory as a whole.
+//! The `safetensors` crate parses the header and checks that the tensors cover the data without gap or
+//! overlap; the data are read by offset, so a file is never in memory as a whole.
 //!
 //! # Source
 //! The format: <https://github.com/huggingface/safetensors#format>
@@ -20,67 +20,67 @@ use thiserror::Error;
 use crate::weight_file::{HostTensor, WeightFile};
 pub(crate) use folder::SafetensorsFolder;
 
-/// Above this a header is taken for a hostile or broken one: 1,000 tensors need 100 kB. The format allows 100 MB, which
+/// Maximum header size; a larger one is hostile or broken: 1,000 tensors need 100 kB. The format allows 100 MB, which
 /// may take fifteen times as much memory.
 const MAX_HEADER_BYTES: u64 = 4 << 20;
-/// Values that one thread reads and widens at a time.
+/// Values that one thread reads and converts at a time.
 const CHUNK_VALUES: usize = 1 << 16;
 
-/// What to do about weights that another program has quantised.
-const QUANTISED_HINT: &str = "\nhint: such weights are quantised; take the repository of the unquantised model, and \
-                              hold it as narrow with `model.quantization: q4`";
+/// Hint for weights that were quantised by another program.
+const QUANTISED_HINT: &str = "\nhint: such weights are quantised; use the repository of the unquantised model, and \
+                              quantise it on load with `model.quantization: q4`";
 
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 
-/// What is wrong with a safetensors file, or with what was asked of it.
+/// An invalid safetensors file, or an impossible request to one.
 #[derive(Debug, Error)]
 pub enum SafetensorsError {
-    /// The operating system refused.
+    /// A system call failed.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// Its reason.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The file ends before what its header promises.
+    /// The file is shorter than its header requires.
     #[error("{}: truncated: {what} needs {expected} bytes, found {found}\nhint: download it again", path.display())]
     Truncated {
         /// The file.
         path: PathBuf,
-        /// What lies beyond the end.
+        /// The part beyond the end of the file.
         what: &'static str,
-        /// The length that the file must have.
+        /// The required length of the file in bytes.
         expected: u64,
-        /// The length that it has.
+        /// The actual length in bytes.
         found: u64,
     },
-    /// The header or the index makes no sense.
+    /// The header or the index is inconsistent.
     #[error("{}: corrupt: {what}\nhint: download it again", path.display())]
     Corrupt {
         /// The file.
         path: PathBuf,
-        /// What makes no sense.
+        /// The inconsistency.
         what: String,
     },
     /// A folder without weights in this format.
-    #[error("{}: neither {SINGLE} nor {INDEX} is there{hint}", path.display())]
+    #[error("{}: neither {SINGLE} nor {INDEX} exists{hint}", path.display())]
     NoWeights {
         /// The folder.
         path: PathBuf,
-        /// What to do, if weights in another format are there.
+        /// The hint, if there are weights in another format.
         hint: &'static str,
     },
-    /// A shard that the index names is not there.
-    #[error("{}: shard is missing; {INDEX} says it holds `{tensor}`\nhint: download the folder again", path.display())]
+    /// A shard in the index is missing.
+    #[error("{}: shard is missing; {INDEX} lists it for `{tensor}`\nhint: download the folder again", path.display())]
     MissingShard {
-        /// Where the shard should be.
+        /// The expected path of the shard.
         path: PathBuf,
-        /// A tensor in it.
+        /// A tensor listed for it.
         tensor: String,
     },
-    /// No tensor of that name.
+    /// There is no tensor of that name.
     #[error("{}: tensor `{tensor}` is missing", path.display())]
     MissingTensor {
         /// The file or folder.
@@ -88,7 +88,7 @@ pub enum SafetensorsError {
         /// The tensor.
         tensor: String,
     },
-    /// Values of a type that is no floating-point number of 16 or 32 bits.
+    /// The tensor's type is not a floating-point type of 16 or 32 bits.
     #[error("{}: tensor `{tensor}` is of type {dtype}, expected F32, F16 or BF16{hint}", path.display())]
     UnsupportedType {
         /// The file.
@@ -97,12 +97,12 @@ pub enum SafetensorsError {
         tensor: String,
         /// Its type.
         dtype: String,
-        /// What to do, if the type is one that quantised weights have.
+        /// The hint, if the type is one of quantised weights.
         hint: &'static str,
     },
 }
 
-/// One open safetensors file.
+/// An open safetensors file.
 #[derive(Debug)]
 pub(crate) struct SafetensorsFile {
     file: WeightFile,
@@ -168,23 +168,23 @@ impl SafetensorsFile {
         self.file.path()
     }
 
-    /// The names of all tensors, in the order of their data.
+    /// Returns the names of all tensors, in the order of their data.
     pub(crate) fn names(&self) -> Vec<String> {
         self.header.offset_keys()
     }
 
-    /// The shape of the tensor called `name`.
+    /// Returns the shape of the tensor called `name`.
     pub(crate) fn shape(&self, name: &str) -> Option<&[usize]> {
         self.header.info(name).map(|info| info.shape.as_slice())
     }
 
-    /// Checks that the tensor called `name` is there and of a type that can be read, and gives its shape.
+    /// Checks that the tensor called `name` exists and has a supported type, and returns its shape.
     pub(crate) fn readable_shape(&self, name: &str) -> Result<&[usize], SafetensorsError> {
         let (info, _) = self.readable(name)?;
         Ok(&info.shape)
     }
 
-    /// What the header says of a tensor, and how its values are read.
+    /// Returns a tensor's header entry, and the width and conversion of its values.
     fn readable(&self, name: &str) -> Result<(&TensorInfo, (usize, Widen)), SafetensorsError> {
         let path = || self.path().to_owned();
         let info = self
@@ -207,7 +207,7 @@ impl SafetensorsFile {
         Ok((info, widening))
     }
 
-    /// Reads the tensor called `name` and widens it to single precision.
+    /// Reads the tensor called `name` and converts it to single precision.
     pub(crate) fn tensor(&self, name: &str) -> Result<HostTensor, SafetensorsError> {
         let (info, _) = self.readable(name)?;
         let mut values = vec![0.0; info.shape.iter().product()];
@@ -223,8 +223,8 @@ impl SafetensorsFile {
         })
     }
 
-    /// Reads values of the tensor called `name` from place `first` on; as many as there is room for must follow.
-    /// `packed` is for the bytes.
+    /// Fills `values` with those of the tensor called `name` starting at index `first`; `packed` is a buffer for their
+    /// bytes.
     fn read_values(
         &self,
         name: &str,
@@ -247,10 +247,10 @@ impl SafetensorsFile {
     }
 }
 
-/// Makes one stored value a number in single precision.
+/// Converts one stored value to single precision.
 type Widen = fn(&[u8]) -> f32;
 
-/// Bytes of a value and its conversion to single precision; `None` for what is no supported number.
+/// Size of a value in bytes and its conversion to single precision; `None` for unsupported types.
 fn widening(dtype: Dtype) -> Option<(usize, Widen)> {
     fn first<const N: usize>(bytes: &[u8]) -> [u8; N] {
         *bytes.first_chunk().expect("a whole value")

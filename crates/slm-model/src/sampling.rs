@@ -1,36 +1,36 @@
-//! From logits to the next token.
+//! Sampling of the next token from logits.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-/// How the next token is drawn.
+/// Sampling settings.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampling {
-    /// Divides the logits; 0 takes the most likely token (greedy).
+    /// Divides the logits; 0 always takes the most likely token (greedy).
     pub temperature: f64,
-    /// Draws from the smallest set of tokens whose probabilities reach this sum; 1 keeps all.
+    /// Nucleus sampling: draws from the smallest set of tokens whose probabilities reach this sum; 1 keeps all.
     pub top_p: f64,
-    /// Draws from this many most likely tokens; `None` keeps all.
+    /// Draws from the `k` most likely tokens; `None` keeps all.
     pub top_k: Option<usize>,
 }
 
 impl Sampling {
-    /// Always the most likely token.
+    /// Greedy decoding.
     pub const GREEDY: Self = Self {
         temperature: 0.0,
         top_p: 1.0,
         top_k: None,
     };
 
-    /// Whether it always takes the most likely token.
+    /// Whether decoding is greedy.
     pub fn is_greedy(&self) -> bool {
         self.temperature == 0.0
     }
 
     /// Draws a token.
     ///
-    /// The order is transformers': temperature, then top-k, then top-p over what is left. Greedy takes the
-    /// lowest id among equals and leaves `rng` alone.
+    /// The order is that of transformers: temperature, then top-k, then top-p on the remaining tokens. Greedy decoding
+    /// takes the lowest id of equal logits and does not use `rng`.
     ///
     /// # Source
     /// Holtzman et al. 2019, arXiv:1904.09751 (top-p); Fan et al. 2018, arXiv:1805.04833 (top-k).
@@ -61,12 +61,12 @@ impl Sampling {
                 return id;
             }
         }
-        // Rounding can leave a crumb after the last candidate.
+        // Rounding can leave a small remainder after the last candidate.
         candidates.last().map_or(best as u32, |&(id, _)| id)
     }
 }
 
-/// The lowest id of those with the largest logit.
+/// The index of the largest logit; the lowest of equals.
 pub(crate) fn greedy(logits: &[f32]) -> usize {
     let mut best = 0;
     for (id, logit) in logits.iter().enumerate() {
@@ -77,16 +77,16 @@ pub(crate) fn greedy(logits: &[f32]) -> usize {
     best
 }
 
-/// Descending weight; among equals the lower id first, so that a draw is reproducible.
+/// Orders by descending weight, then by ascending id, so that a draw is reproducible.
 fn likelier_first(a: &(u32, f64), b: &(u32, f64)) -> std::cmp::Ordering {
     b.1.total_cmp(&a.1).then(a.0.cmp(&b.0))
 }
 
-/// The smallest set of likeliest candidates whose share reaches `top_p`.
+/// The smallest set of the most likely candidates whose probability reaches `top_p`.
 fn nucleus(mut candidates: Vec<(u32, f64)>, top_p: f64) -> Vec<(u32, f64)> {
     let total: f64 = candidates.iter().map(|&(_, weight)| weight).sum();
-    // Candidates below this share hold less than 1 - top_p together, so the nucleus is complete
-    // without them. That spares sorting the whole vocabulary.
+    // Candidates below this weight have a total probability of less than 1 - top_p, so the nucleus is complete without
+    // them. Removing them avoids sorting the whole vocabulary.
     let least = total * (1.0 - top_p) / candidates.len() as f64;
     candidates.retain(|&(_, weight)| weight >= least);
     candidates.sort_unstable_by(likelier_first);
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
     use rand::SeedableRng;
 
-    /// Share of each token in many draws.
+    /// Relative frequency of each token in many draws.
     fn shares(sampling: Sampling, logits: &[f32]) -> Vec<f64> {
         let mut rng = ChaCha8Rng::seed_from_u64(7);
         let n = 20_000;

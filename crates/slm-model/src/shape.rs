@@ -1,4 +1,4 @@
-//! Shapes of well-known models by name, for measurements that need no file.
+//! Shapes of well-known models by name, for benchmarks that need no file.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,11 +6,11 @@ use std::str::FromStr;
 use crate::config::{ModelConfig, RopeScaling};
 use crate::family::Family;
 
-/// A shape that has a name; its weights are drawn, not read: see [`Weights::synthetic`](crate::Weights::synthetic).
+/// A named model shape; its weights are random, not read: see [`Weights::synthetic`](crate::Weights::synthetic).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NamedShape(&'static Dimensions);
 
-/// What tells the shapes apart, by Hugging Face's names.
+/// The configuration values that differ between the shapes, named as in Hugging Face transformers.
 #[derive(Debug, PartialEq)]
 struct Dimensions {
     name: &'static str,
@@ -27,7 +27,7 @@ struct Dimensions {
     tie_word_embeddings: bool,
 }
 
-/// From the models' own `config.json`; the last two are ours, small enough for any device's first test.
+/// From the models' own `config.json`; the last two are made up, small enough for any device's first test.
 const SHAPES: [Dimensions; 9] = [
     Dimensions {
         name: "smollm2-135m",
@@ -157,26 +157,26 @@ const SHAPES: [Dimensions; 9] = [
     },
 ];
 
-/// No shape of that name.
+/// An unknown shape name.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("unknown shape `{found}`\nhint: one of {}", NamedShape::names().join(", "))]
 pub struct UnknownShape {
-    /// What was asked for.
+    /// The name requested.
     found: String,
 }
 
 impl NamedShape {
-    /// The names that there are.
+    /// Returns all names.
     pub fn names() -> Vec<&'static str> {
         SHAPES.iter().map(|shape| shape.name).collect()
     }
 
-    /// Its name.
+    /// Returns the shape's name.
     pub fn name(self) -> &'static str {
         self.0.name
     }
 
-    /// The configuration of a model of this shape.
+    /// Returns the configuration of a model of this shape.
     pub fn config(self) -> ModelConfig {
         let &Dimensions {
             name,

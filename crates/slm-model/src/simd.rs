@@ -1,9 +1,9 @@
-//! SIMD: the inner loops of decoding and training, as fast as the CPU's vector unit allows.
+//! SIMD: the inner loops of decoding and training.
 //!
 //! Every output is one sum over `k`, from the first product to the last, each added with a fused multiply-add. No
-//! blocking changes that order, so a row's result is the same bits alone, in a batch, and on every instruction
+//! blocking changes that order, so a row's result has the same bits alone, in a batch, and on every instruction
 //! set that has fused multiply-add.
-#![allow(unsafe_code)] // vector instructions, after asking the CPU for them
+#![allow(unsafe_code)] // vector instructions, guarded by CPU feature detection
 
 mod instructions;
 #[cfg(target_arch = "x86_64")]
@@ -11,19 +11,19 @@ pub(crate) mod x86;
 
 pub(crate) use instructions::for_each_instruction_set;
 
-/// Columns of a panel: the outputs that are computed side by side.
+/// Columns of a panel: the number of outputs computed together.
 pub(crate) const WIDTH: usize = 32;
 
-/// A value for each column of a panel.
+/// One value per column of a panel.
 pub(crate) type Row = [f32; WIDTH];
 
-/// Numbers that the rows of a panel are multiplied by, the same ones for a group of them.
+/// Scales and minima of the rows of a panel, shared by groups of rows.
 pub(crate) struct Groups<'a> {
-    /// Rows of the panel that belong together.
+    /// Rows per group.
     pub(crate) len: usize,
     pub(crate) scales: &'a [Row],
     pub(crate) minima: Option<&'a [Row]>,
-    /// For each row of `x` and group the sum of the `x`, where there are minima; rows begin `sums_stride` apart.
+    /// The sum of each row of `x` within each group, if there are minima; rows are `sums_stride` apart.
     pub(crate) sums: &'a [f32],
     pub(crate) sums_stride: usize,
 }
@@ -31,7 +31,7 @@ pub(crate) struct Groups<'a> {
 /// Multiplies rows by a panel: `out[i][j] += sum over k of x[i][k] * panel[k][j]`.
 ///
 /// # Shapes
-/// `x`: a row of `depth` values for each of `out`, which begin `stride` apart; `panel`: `[depth, WIDTH]`
+/// `x`: one row of `depth` values per row of `out`, with the stride `stride`; `panel`: `[depth, WIDTH]`
 pub(crate) fn multiply(x: &[f32], stride: usize, panel: &[Row], out: &mut [Row]) {
     let needed = out.len().saturating_sub(1) * stride + panel.len();
     assert!(
@@ -41,7 +41,7 @@ pub(crate) fn multiply(x: &[f32], stride: usize, panel: &[Row], out: &mut [Row])
     #[cfg(target_arch = "x86_64")]
     {
         if is_x86_feature_detected!("avx512f") {
-            // SAFETY: the CPU has the feature, and the assertions above bound what is read.
+            // SAFETY: the CPU has the feature, and the assertions above bound the reads.
             return unsafe { x86::avx512::multiply(x, stride, panel, out) };
         }
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
@@ -59,7 +59,7 @@ pub(crate) fn multiply(x: &[f32], stride: usize, panel: &[Row], out: &mut [Row])
 }
 
 /// Multiplies rows by a panel whose values are `scale * number + minimum`: the products of each group are
-/// summed before they are scaled.
+/// summed before scaling.
 ///
 /// # Shapes
 /// As for [`multiply`]; `panel`: of whole groups
@@ -82,7 +82,7 @@ pub(crate) fn multiply_scaled(
     #[cfg(target_arch = "x86_64")]
     {
         if is_x86_feature_detected!("avx512f") {
-            // SAFETY: the CPU has the feature, and the assertions above bound what is read.
+            // SAFETY: the CPU has the feature, and the assertions above bound the reads.
             return unsafe { x86::avx512::multiply_scaled(x, stride, panel, groups, out) };
         }
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
@@ -109,10 +109,10 @@ pub(crate) fn multiply_scaled(
     }
 }
 
-/// `a * b + c`, rounded once where the target can.
+/// `a * b + c`, rounded once if the target has fused multiply-add.
 #[inline]
 fn fused(a: f32, b: f32, c: f32) -> f32 {
-    // A call into the mathematics library for each element would cost more than it is worth.
+    // Without it, `mul_add` calls the math library for each element, which is too slow.
     if cfg!(any(target_feature = "fma", target_arch = "aarch64")) {
         a.mul_add(b, c)
     } else {
@@ -120,14 +120,14 @@ fn fused(a: f32, b: f32, c: f32) -> f32 {
     }
 }
 
-/// Halves of single precision, made whole.
+/// Converts bfloat16 to single precision.
 pub(crate) fn widen(halves: &[u16], out: &mut [f32]) {
     for (out, &half) in out.iter_mut().zip(halves) {
         *out = f32::from_bits(u32::from(half) << 16);
     }
 }
 
-/// Replaces each value by `exp(value - shift)` and gives their sum, which is taken in blocks of [`BLOCK`].
+/// Replaces each value by `exp(value - shift)` and returns their sum, computed in blocks of [`BLOCK`].
 pub(crate) fn exponentials(values: &mut [f32], shift: f32) -> f32 {
     #[cfg(target_arch = "x86_64")]
     {
@@ -143,7 +143,7 @@ pub(crate) fn exponentials(values: &mut [f32], shift: f32) -> f32 {
     plain::exponentials(values, shift)
 }
 
-/// `gate * sigmoid(gate) * up`, into `gate`.
+/// Writes `gate * sigmoid(gate) * up` to `gate`.
 pub(crate) fn swiglu(gate: &mut [f32], up: &[f32]) {
     #[cfg(target_arch = "x86_64")]
     {
@@ -159,7 +159,7 @@ pub(crate) fn swiglu(gate: &mut [f32], up: &[f32]) {
     plain::swiglu(gate, up);
 }
 
-/// One over the root mean square of a row.
+/// The inverse root mean square of a row.
 ///
 /// # Source
 /// Zhang and Sennrich 2019, arXiv:1910.07467.
@@ -168,17 +168,17 @@ pub(crate) fn inverse_rms(row: &[f32], eps: f32) -> f32 {
     (mean_square + eps).sqrt().recip()
 }
 
-/// The sum of some values, taken in blocks of [`BLOCK`].
+/// Sums values in blocks of [`BLOCK`].
 pub(crate) fn sum(values: &[f32]) -> f32 {
     sum_of(values, |value| value)
 }
 
-/// Values that are added up in single precision, 32 in each of [`LANES`]; the sums of the blocks are added in double.
+/// Values summed in single precision, 32 in each of [`LANES`]; the block sums are added in double.
 ///
-/// A single sum over a vocabulary of 150,000 probabilities loses most of the small ones to rounding once it holds the
-/// large one, so that it comes out low by up to 1e-5 of its value.
+/// A single sum over a vocabulary of 150,000 probabilities loses most of the small ones to rounding once it contains
+/// the large one, and is too small by up to 1e-5 of its value.
 pub(crate) const BLOCK: usize = 512;
-/// Sums side by side.
+/// The number of parallel partial sums.
 pub(crate) const LANES: usize = 16;
 
 #[inline]
@@ -195,10 +195,10 @@ fn sum_of(values: &[f32], term: impl Fn(f32) -> f32) -> f32 {
     blocks.sum::<f64>() as f32
 }
 
-/// Partial sums, added as a balanced tree.
+/// Adds partial sums as a balanced tree.
 #[expect(
     clippy::inline_always,
-    reason = "only what is inlined is compiled for its caller's instruction set"
+    reason = "only inlined functions are compiled for the caller's instruction set"
 )]
 #[inline(always)]
 pub(crate) fn total(mut sums: [f32; LANES]) -> f32 {
@@ -212,21 +212,22 @@ pub(crate) fn total(mut sums: [f32; LANES]) -> f32 {
 
 pub(crate) use plain::exp;
 
-/// Loops without instructions of their own, compiled once for each instruction set.
+/// Loops without intrinsics, compiled once for each instruction set.
 mod plain {
     #![allow(
         clippy::inline_always,
-        reason = "only what is inlined is compiled for its caller's instruction set"
+        reason = "only inlined functions are compiled for the caller's instruction set"
     )]
 
     use super::{BLOCK, LANES, fused, total};
 
-    /// So large that its last place is 1: adding it rounds, and leaves the whole number in the lowest bits.
+    /// Its unit in the last place is 1, so adding it rounds to an integer and leaves that in the lowest bits.
     const ROUNDER: f32 = 12_582_912.0;
 
-    /// e to the power of `x`, for `x` at most 0 or a little above; at most 2 units in the last place away.
+    /// Computes `e^x` for `x` at most 0 or slightly above; the error is at most 2 units in the last place.
     ///
-    /// `x = n ln 2 + r` with `r` within half of `ln 2`; a polynomial gives `exp(r)`, and `n` goes into the exponent.
+    /// `x = n ln 2 + r` with `|r|` at most half of `ln 2`; a polynomial gives `exp(r)`, and `n` is added to the
+    /// exponent.
     ///
     /// # Source
     /// The polynomial and the split of `ln 2`: Moshier, Cephes mathematical library, `expf`.
@@ -296,7 +297,7 @@ mod tests {
         let shifted: Vec<f64> = values.iter().map(|&v| f64::from(v - 0.5)).collect();
         let sum = exponentials(&mut values, 0.5);
         for (found, x) in values.iter().zip(&shifted) {
-            // Below, the smallest normal numbers stand for all that is smaller.
+            // Smaller results are clamped to the smallest normal numbers.
             let exact = x.max(-87.0).exp();
             let error = (f64::from(*found) - exact).abs() / exact;
             assert!(error < 2.0 * f64::from(f32::EPSILON), "exp({x}): {found}");
@@ -305,7 +306,7 @@ mod tests {
         assert!((f64::from(sum) - exact).abs() < 1e-6 * exact);
     }
 
-    /// Probabilities of a vocabulary, and the squares of a wide row: one large value among many small ones.
+    /// Probabilities of a vocabulary, and the squares of a wide row: one large value and many small ones.
     #[test]
     fn long_sums_are_those_of_double_precision() {
         for n in [7, 511, 512, 513, 9_001, 151_936] {
@@ -345,7 +346,7 @@ mod tests {
     #[test]
     fn every_instruction_set_with_fused_multiply_add_gives_the_same_bits() {
         if !(is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("fma")) {
-            // One vector instruction set at most: nothing to compare on this CPU.
+            // At most one vector instruction set: nothing to compare on this CPU.
             return;
         }
         let (n, depth) = (29, 90);

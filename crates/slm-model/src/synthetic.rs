@@ -1,7 +1,7 @@
-//! Weights that are drawn in place of being read: for measurements, and for comparing one device with another.
+//! Random weights in memory: for benchmarks, and to compare devices.
 //!
-//! Every value follows from seed, tensor name and place, so that any two devices, programs and runs get the same
-//! model, in whatever order its tensors are asked for.
+//! Every value is a function of seed, tensor name and index, so that all devices, programs and runs get the same model,
+//! independent of the order in which its tensors are requested.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,25 +13,25 @@ use crate::gguf::dequantize::dequantize;
 use crate::gguf::{PackedTensor, TensorType};
 use crate::weight_file::HostTensor;
 
-/// How a synthetic model keeps its matrices.
+/// Storage type of a synthetic model's matrices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum SyntheticType {
     /// Single precision.
     F32,
-    /// Brain floating point, 16 bits, as most models are published.
+    /// bfloat16, as most models are published.
     #[default]
     Bf16,
-    /// GGUF's 8 bits.
+    /// GGUF's 8 bits with a scale.
     Q8_0,
     /// GGUF's 4 bits with a scale.
     Q4_0,
     /// GGUF's 4 bits with a scale and a minimum.
     Q4_1,
-    /// GGUF's 4 bits in blocks of 256; matrices of other widths have 5 bits, as llama.cpp does it.
+    /// GGUF's 4 bits in blocks of 256; matrices of other widths have 5 bits, as in llama.cpp.
     Q4K,
 }
 
-/// Not one of the types.
+/// An unknown weight type.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("unknown weight type `{0}`\nhint: one of f32, bf16, q8_0, q4_0, q4_1, q4_k")]
 pub struct UnknownType(String);
@@ -46,7 +46,7 @@ impl SyntheticType {
         ("q4_k", Self::Q4K),
     ];
 
-    /// GGUF's type of a matrix with rows of `columns` values, if it is one of those with codes.
+    /// Returns GGUF's type of a matrix with rows of `columns` values, if it has codes.
     fn packed(self, columns: usize) -> Option<TensorType> {
         let kind = match self {
             Self::F32 | Self::Bf16 => return None,
@@ -78,7 +78,7 @@ impl fmt::Display for SyntheticType {
     }
 }
 
-/// The tensors of a model that lies nowhere.
+/// The tensors of a synthetic model.
 #[derive(Debug)]
 pub(crate) struct Synthetic {
     pub(crate) kind: SyntheticType,
@@ -86,10 +86,10 @@ pub(crate) struct Synthetic {
 }
 
 impl Synthetic {
-    /// A tensor in single precision.
+    /// Generates a tensor in single precision.
     ///
-    /// Matrices have the standard deviation `1 / sqrt(in)`, biases 0.1; weights of norms lie about 1. Codes of few bits
-    /// are drawn evenly, so that their mean is off zero by half a step, as in any type without a middle.
+    /// Matrices have the standard deviation `1 / sqrt(in)`, biases 0.1; norm weights have the mean 1. Codes of few bits
+    /// are drawn uniformly, so their mean deviates from zero by half a step, as in any type without a middle.
     pub(crate) fn tensor(&self, name: &str, shape: Vec<usize>) -> HostTensor {
         let n = shape.iter().product();
         let stream = Stream::new(self.seed, name);
@@ -127,7 +127,7 @@ impl Synthetic {
         HostTensor { shape, values }
     }
 
-    /// A matrix in GGUF's blocks, where it has any.
+    /// Generates a matrix in GGUF blocks, if its type has blocks.
     pub(crate) fn packed(&self, name: &str, shape: &[usize]) -> Option<PackedTensor> {
         let &[rows, columns] = shape else {
             return None;
@@ -136,7 +136,7 @@ impl Synthetic {
         PackedTensor::new(kind, columns, bytes)
     }
 
-    /// Bytes of such blocks.
+    /// Size in bytes of [`Self::packed`].
     pub(crate) fn packed_bytes(&self, shape: &[usize]) -> Option<usize> {
         let &[rows, columns] = shape else {
             return None;
@@ -145,7 +145,7 @@ impl Synthetic {
         Some(rows * columns / kind.block_len() * kind.block_bytes())
     }
 
-    /// Blocks of drawn codes, with the scale that makes values as large as those of other types.
+    /// Generates blocks of random codes, with the scale that gives values the same spread as other types.
     fn blocks(&self, name: &str, n: usize, columns: usize) -> Option<(TensorType, Vec<u8>)> {
         let kind = self.kind.packed(columns)?;
         let stream = Stream::new(self.seed, name);
@@ -168,9 +168,9 @@ impl Synthetic {
     }
 }
 
-/// What stands before the codes of a block: scales and minima, the same in all.
+/// The scales and minima before the codes of a block, the same in all blocks.
 fn head(kind: TensorType, deviation: f32) -> Vec<u8> {
-    // The standard deviation of whole numbers that are equally likely.
+    // The standard deviation of uniformly distributed integers.
     let of_codes = |n: f32| ((n * n - 1.0) / 12.0).sqrt();
     let half = |value: f32| f16::from_f32(value).to_le_bytes();
     let four_bits = deviation / of_codes(16.0);
@@ -189,19 +189,21 @@ fn head(kind: TensorType, deviation: f32) -> Vec<u8> {
     }
 }
 
-/// Random numbers by their place.
+/// Counter-based random numbers.
 #[derive(Clone, Copy)]
 pub(crate) struct Stream(u64);
 
 impl Stream {
     pub(crate) fn new(seed: u64, name: &str) -> Self {
-        // FNV-1a; the finaliser of `bits` does the mixing.
+        // FNV-1a; the finaliser of `bits` mixes it.
         let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
         Self(Self(seed).bits(hash))
     }
 
+    /// Returns 64 random bits for an index.
+    ///
     /// # Source
     /// Steele et al. 2014, "Fast splittable pseudorandom number generators": `SplitMix64`.
     fn bits(self, place: u64) -> u64 {
@@ -213,14 +215,14 @@ impl Stream {
         z ^ (z >> 31)
     }
 
-    /// Near to a normal distribution about 0: the sum of four equally distributed numbers.
+    /// Approximates a normal distribution around 0 by the sum of four uniform numbers.
     pub(crate) fn normal(self, place: usize, deviation: f32) -> f32 {
         let bits = self.bits(place as u64);
         let sum: u64 = [0, 16, 32, 48]
             .iter()
             .map(|shift| (bits >> shift) & 0xffff)
             .sum();
-        // The sum of four numbers from 0 to 1 has the variance 1/3.
+        // The sum of four uniform numbers from 0 to 1 has the variance 1/3.
         (sum as f32 / 65_536.0 - 2.0) * 3.0f32.sqrt() * deviation
     }
 }
@@ -246,7 +248,7 @@ mod tests {
     fn matrices_of_every_type_have_one_spread() {
         for (_, kind) in SyntheticType::ALL {
             let synthetic = Synthetic { kind, seed: 1 };
-            // Rows of 320 values are no whole blocks of 256.
+            // Rows of 320 values are not whole blocks of 256.
             for columns in [512, 320] {
                 let tensor = synthetic.tensor("a.weight", vec![300, columns]);
                 let (mean, found) = deviation(&tensor.values);

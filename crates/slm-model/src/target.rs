@@ -1,10 +1,10 @@
-//! The linear layers of a decoder layer, and which of them an adapter stands beside.
+//! The linear layers of a decoder layer, and the choice of those that get an adapter.
 
 use regex::{Regex, RegexBuilder};
 
 use crate::config::ModelConfig;
 
-/// One linear layer of a decoder layer, by the name that Hugging Face gives its module.
+/// One linear layer of a decoder layer, by its module name in Hugging Face transformers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Target {
     /// Query projection.
@@ -48,12 +48,12 @@ impl Target {
         }
     }
 
-    /// The target with this leaf name.
+    /// Returns the target with this leaf name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|target| target.name() == name)
     }
 
-    /// Path of the module inside the model, such as `layers.3.self_attn.q_proj`.
+    /// The path of the module inside the model, such as `layers.3.self_attn.q_proj`.
     pub fn module_path(self, layer: usize) -> String {
         let block = match self {
             Self::QProj | Self::KProj | Self::VProj | Self::OProj => "self_attn",
@@ -82,50 +82,50 @@ impl Target {
     }
 }
 
-/// Why a choice of layers, or a value for some of them, means nothing.
+/// An invalid choice of layers, or of a value for some of them.
 #[derive(Debug, thiserror::Error)]
 pub enum PatternError {
-    /// A pattern that is no regular expression.
-    #[error("`{pattern}` is no regular expression: {reason}")]
+    /// A pattern that is not a valid regular expression.
+    #[error("`{pattern}` is not a valid regular expression: {reason}")]
     Malformed {
         /// The pattern.
         pattern: String,
         /// What is wrong with it.
         reason: String,
     },
-    /// A pattern that would silently change nothing.
+    /// A pattern that would silently have no effect.
     #[error("`{0}` matches no module that gets an adapter")]
     MatchesNothing(String),
     /// Training one of two modules that are the same matrix.
     #[error(
-        "`{0}` cannot be trained: this model's embedding and head are one matrix, which the adapter's would part"
+        "`{0}` cannot be trained: this model ties the embedding to the head, and training one would untie them"
     )]
     Tied(&'static str),
-    /// A choice that leaves a module name without a module.
-    #[error("`{name}` matches no linear layer; there are {modules}")]
+    /// A module name or pattern that matches no module.
+    #[error("`{name}` matches no linear layer; expected one of {modules}")]
     NoSuchModule {
         /// The name or the regular expression.
         name: String,
-        /// The modules of the model, short.
+        /// The modules of the model, abbreviated.
         modules: String,
     },
 }
 
-/// Most memory of a compiled pattern, in bytes: those of an adapter come from anywhere.
+/// Maximum memory of a compiled pattern, in bytes: an adapter's patterns are untrusted.
 pub(crate) const MAX_PATTERN_BYTES: usize = 1 << 18;
 
-/// A regular expression put into `frame` in place of `{}`, which takes at most `most_bytes` of memory.
+/// Compiles `frame` with `pattern` in place of `{}`, in at most `most_bytes` of memory.
 pub(crate) fn compile(
     pattern: &str,
     frame: &str,
     most_bytes: usize,
 ) -> Result<Regex, PatternError> {
     let compile = |pattern: &str| RegexBuilder::new(pattern).size_limit(most_bytes).build();
-    // By itself first, so that `a)(b` is not mended by the frame.
+    // By itself first, so that the frame cannot complete a malformed pattern such as `a)(b`.
     let compiled = compile(pattern).and_then(|_| compile(&frame.replace("{}", pattern)));
     compiled.map_err(|error| PatternError::Malformed {
         pattern: pattern.to_owned(),
-        // The lines before the last draw the expression.
+        // The lines before the last only show the expression.
         reason: match error.to_string().lines().last() {
             Some(last) => last.trim_start_matches("error: ").to_owned(),
             None => "malformed".to_owned(),
@@ -133,14 +133,14 @@ pub(crate) fn compile(
     })
 }
 
-/// Which linear layers get a pair, in PEFT's terms.
+/// The linear layers that get a pair, as in PEFT's `target_modules`.
 #[derive(Clone, Debug)]
 pub enum Targets {
-    /// Every one of every decoder layer: `all-linear`.
+    /// All linear layers of every decoder layer: `all-linear`.
     AllLinear,
-    /// Those whose path is one of these names or ends with a dot and one of them: `q_proj`, `layers.0.mlp.up_proj`.
+    /// Layers whose path is one of these names or ends with a dot and one: `q_proj`, `layers.0.mlp.up_proj`.
     Named(Vec<String>),
-    /// Those whose whole path a regular expression matches.
+    /// Layers whose whole path a regular expression matches.
     Matching(PathPattern),
 }
 
@@ -155,7 +155,7 @@ impl PathPattern {
     /// Compiles the pattern.
     ///
     /// # Errors
-    /// It is none in Rust's dialect, which has neither look-around nor back-references.
+    /// The pattern is not valid in Rust's `regex` syntax, which has neither look-around nor back-references.
     pub fn new(text: &str) -> Result<Self, PatternError> {
         Ok(Self {
             text: text.to_owned(),
@@ -180,7 +180,7 @@ impl Targets {
         }
     }
 
-    /// Whether a module outside of the layers, such as `lm_head`, is chosen by its name.
+    /// Whether a module outside the layers, such as `lm_head`, is chosen by name.
     pub(crate) fn names(&self, module: &str) -> bool {
         match self {
             Self::AllLinear | Self::Matching(_) => false,
@@ -191,10 +191,10 @@ impl Targets {
         }
     }
 
-    /// Refuses names and patterns that no linear layer of a model of this shape has.
+    /// Checks that every name or pattern matches a linear layer of the model.
     ///
     /// # Errors
-    /// The first of them, with the modules that there are.
+    /// The first one that does not, with the modules of the model.
     pub fn check(&self, config: &ModelConfig) -> Result<(), PatternError> {
         let paths = || {
             (0..config.num_hidden_layers).flat_map(|layer| {
@@ -221,13 +221,13 @@ impl Targets {
     }
 }
 
-/// Whether a path is a name, or ends with a dot and that name.
+/// Whether a path equals a name, or ends with a dot and that name.
 fn ends_with(path: &str, name: &str) -> bool {
     path.strip_suffix(name)
         .is_some_and(|before| before.is_empty() || before.ends_with('.'))
 }
 
-/// All linear layers of a model in two short patterns, for messages.
+/// Describes all linear layers of a model in two short patterns, for messages.
 fn modules_of(config: &ModelConfig) -> String {
     let last = config.num_hidden_layers.saturating_sub(1);
     format!(

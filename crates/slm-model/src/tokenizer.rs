@@ -1,9 +1,9 @@
-//! Text to token ids and back.
+//! Tokenization and decoding.
 //!
-//! A thin layer over the `tokenizers` crate that draws one line sharply: a chat template's own text may contain
-//! special tokens, what a message of a conversation says may not. [`Tokenizer::encode_text`] turns a literal
-//! `<|im_end|>` into ordinary tokens, so no message can end its own turn. A text without turns (a row of `text` or
-//! `prompt_completion`, a raw prompt) is encoded as transformers does: [`Tokenizer::encode`] recognises added tokens.
+//! A thin layer over the `tokenizers` crate with one strict rule: a chat template's own text may contain special
+//! tokens, the text of a conversation's messages may not. [`Tokenizer::encode_text`] encodes a literal `<|im_end|>` as
+//! ordinary tokens, so no message can end its own turn. A text without turns (a row of `text` or `prompt_completion`,
+//! a raw prompt) is encoded as in transformers: [`Tokenizer::encode`] recognises added tokens.
 
 mod read;
 mod rendered;
@@ -20,9 +20,9 @@ use rendered::Steps;
 
 pub(crate) use rendered::{Before, Regions, TokenSpan};
 
-/// Tokens that end a turn or a text wherever a vocabulary has them as special tokens. Models often
-/// declare only one: Qwen2.5's GGUF files name `<|im_end|>` and not `<|endoftext|>`, which ends the model's
-/// plain texts. llama.cpp goes by names too.
+/// Tokens that end a turn or a text in every vocabulary with them as special tokens. Models often declare only one:
+/// Qwen2.5's GGUF files name `<|im_end|>` but not `<|endoftext|>`, which ends the model's plain texts. llama.cpp uses
+/// names too.
 const END_TOKENS: [&str; 6] = [
     "<|im_end|>",
     "<|endoftext|>",
@@ -32,33 +32,33 @@ const END_TOKENS: [&str; 6] = [
     "</s>",
 ];
 
-/// The most tokens that one character can span: UTF-8 has at most four bytes, a token at least one.
+/// Maximum number of pending characters of an incomplete one: UTF-8 has at most four bytes, a token at least one.
 const MAX_PENDING_CHARS: usize = 3;
 
-/// What went wrong with a tokenizer.
+/// An error of a tokenizer.
 #[derive(Debug, Error)]
 pub enum TokenizerError {
-    /// `tokenizer.json` does not describe a tokenizer.
-    #[error("no valid tokenizer.json: {reason}")]
+    /// `tokenizer.json` is invalid.
+    #[error("invalid tokenizer.json: {reason}")]
     Json {
-        /// The parser's words.
+        /// The parser's message.
         reason: String,
     },
-    /// The library fails on the description of a tokenizer with a panic.
+    /// The library panics on the description of the tokenizer.
     #[error(
-        "the file describes no tokenizer that can be built: {reason}\nhint: it is damaged or for another program; download it again"
+        "no tokenizer can be built from the file: {reason}\nhint: the file is damaged or for another program; download it again"
     )]
     Unusable {
-        /// The library's words.
+        /// The library's message.
         reason: String,
     },
     /// A GGUF file's metadata do not describe a tokenizer.
     #[error(transparent)]
     Vocabulary(#[from] VocabularyError),
-    /// The text could not be encoded, or the ids not decoded.
+    /// Encoding or decoding failed.
     #[error("cannot tokenize: {reason}")]
     Apply {
-        /// The library's words.
+        /// The library's message.
         reason: String,
     },
 }
@@ -73,9 +73,9 @@ fn apply_error(error: tokenizers::Error) -> TokenizerError {
 #[derive(Debug)]
 pub struct Tokenizer {
     inner: HubTokenizer,
-    /// The added vocabulary with everything that looks like markup switched off.
+    /// The added vocabulary with all markup disabled.
     text_vocabulary: AddedVocabulary,
-    /// The steps for text that follows an added token, and for text that follows other text.
+    /// The steps for text after an added token, and for text after other text.
     after_token: Steps,
     after_text: Steps,
     markup_ids: BTreeSet<u32>,
@@ -84,15 +84,15 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// Reads Hugging Face's `tokenizer.json`. `declared_eos` are the ids that the model's configuration names.
+    /// Reads Hugging Face's `tokenizer.json`. `declared_eos` are the end tokens in the model's configuration.
     ///
     /// # Errors
-    /// It is no JSON, or describes no tokenizer that can be built.
+    /// The text is not JSON, or no tokenizer can be built from it.
     pub fn from_json(json: &[u8], declared_eos: &[u32]) -> Result<Self, TokenizerError> {
         Self::from_files(json, None, declared_eos)
     }
 
-    /// Reads `tokenizer.json`, with what `tokenizer_config.json`, its `config`, says of a space before each text.
+    /// Reads `tokenizer.json`, and `add_prefix_space` of `config`, the `tokenizer_config.json`.
     ///
     /// # Errors
     /// As [`Self::from_json`].
@@ -112,7 +112,7 @@ impl Tokenizer {
         })
     }
 
-    /// Builds the tokenizer that a GGUF file's metadata describe.
+    /// Builds the tokenizer described by a GGUF file's metadata.
     pub(crate) fn from_gguf(
         metadata: Metadata<'_>,
         declared_eos: &[u32],
@@ -125,7 +125,7 @@ impl Tokenizer {
     }
 
     fn new(mut inner: HubTokenizer, declared_eos: &[u32]) -> Self {
-        // A tokenizer.json may ask for padding or truncation; both are the caller's business.
+        // A tokenizer.json may enable padding or truncation, which are up to the caller.
         inner.with_padding(None);
         if inner.with_truncation(None).is_err() {
             unreachable!("switching truncation off cannot fail");
@@ -167,8 +167,8 @@ impl Tokenizer {
         }
     }
 
-    /// Takes every step once: the library panics where a step names a token that is not there. What it reports as an
-    /// error may concern this text alone.
+    /// Runs every step once, because the library panics if a step names a missing token. Errors it returns are ignored:
+    /// they may concern only this text.
     fn try_out(&self) {
         const TEXT: &str = "def f(x):\n\treturn x  # é 🙂 <s> [x] 1234\r\n";
         let ids = [
@@ -182,17 +182,17 @@ impl Tokenizer {
         }
     }
 
-    /// The tokenizer as Hugging Face's `tokenizer.json`.
+    /// Serializes the tokenizer as Hugging Face's `tokenizer.json`.
     pub fn to_json(&self) -> String {
         self.inner
             .to_string(true)
             .unwrap_or_else(|e| unreachable!("what was read can be written: {e}"))
     }
 
-    /// The ids of `text`, with added tokens recognised, as transformers encodes a text: for text that this program
-    /// wrote itself, and for text without turns.
+    /// Encodes `text` with added tokens recognised, as transformers does: for text that this program wrote itself, and
+    /// for text without turns.
     ///
-    /// No token is put before or after it; see [`text_start`](Self::text_start).
+    /// No tokens are added at the start or end; see [`text_start`](Self::text_start).
     ///
     /// # Errors
     /// The library cannot tokenize the text.
@@ -201,8 +201,8 @@ impl Tokenizer {
         Ok(encoding.get_ids().to_vec())
     }
 
-    /// The ids of a text that continues another, with added tokens recognised: what a tokenizer puts before a text
-    /// (a space, `▁`) is not put before it.
+    /// Encodes a text that continues another, with added tokens recognised: the prefix that a tokenizer adds to a text
+    /// (a space, `▁`) is omitted.
     ///
     /// # Errors
     /// The library cannot tokenize the text.
@@ -211,7 +211,7 @@ impl Tokenizer {
         Ok(placed.into_iter().map(|token| token.id).collect())
     }
 
-    /// The ids of `text`, with nothing in it taken for a special token or a tag: for what messages say.
+    /// Encodes `text` with nothing recognised as a special token or a tag: for the text of messages.
     ///
     /// # Errors
     /// The library cannot tokenize the text.
@@ -219,14 +219,14 @@ impl Tokenizer {
         self.encode_plain(text, Before::Nothing)
     }
 
-    /// What the tokenizer puts before a plain text: the begin token of models that were pretrained with one.
+    /// Returns the tokens that the tokenizer puts before a plain text: the begin token of models pretrained with one.
     pub fn text_start(&self) -> Result<Vec<u32>, TokenizerError> {
         let empty = self.inner.encode_fast("", true).map_err(apply_error)?;
         let ids = empty.get_ids().iter().copied();
         Ok(ids.filter(|id| !self.eos_token_ids.contains(id)).collect())
     }
 
-    /// The token that ends a plain text, which need not be the one that ends a turn.
+    /// Returns the token that ends a plain text, which may differ from the one that ends a turn.
     pub fn text_end(&self) -> Option<u32> {
         let known = ["<|endoftext|>", "<|end_of_text|>", "</s>"];
         let by_name = known.iter().find_map(|name| self.token_to_id(name));
@@ -235,12 +235,12 @@ impl Tokenizer {
             .or_else(|| self.eos_token_ids.first().copied())
     }
 
-    /// The text of `ids`; bytes that are no UTF-8 become U+FFFD. Unknown ids count as nothing.
+    /// Decodes `ids`; invalid UTF-8 becomes U+FFFD. Unknown ids are skipped.
     pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String, TokenizerError> {
         self.inner.decode(ids, skip_special).map_err(apply_error)
     }
 
-    /// Decodes token by token, for text that is shown or searched while it grows.
+    /// Starts incremental decoding, for text that is shown or searched while it grows.
     pub fn decode_stream(&self) -> DecodeStream<'_> {
         DecodeStream {
             tokenizer: self,
@@ -250,64 +250,65 @@ impl Tokenizer {
         }
     }
 
-    /// The id of the token spelled `token`.
+    /// Returns the id of the token spelled `token`.
     pub fn token_to_id(&self, token: &str) -> Option<u32> {
         self.inner.token_to_id(token)
     }
 
-    /// The spelling of the token `id`; bytes appear as the tokenizer spells them.
+    /// Returns the spelling of the token `id`; bytes appear in the tokenizer's spelling.
     pub fn id_to_token(&self, id: u32) -> Option<String> {
         self.inner.id_to_token(id)
     }
 
-    /// Number of tokens, special ones included. The model's embedding may have more rows.
+    /// The number of tokens, including special ones. The model's embedding may have more rows.
     pub fn vocab_size(&self) -> usize {
         self.inner.get_vocab_size(true)
     }
 
-    /// All ids at which a generation ends: those the model declares, then those known by name.
+    /// All ids that end a generation: those that the model declares, then those known by name.
     pub fn eos_ids(&self) -> &[u32] {
         &self.eos_token_ids
     }
 
-    /// Whether `id` is a special token, left out of decoded text on request.
+    /// Whether `id` is a special token, which decoding can skip.
     pub fn is_special(&self, id: u32) -> bool {
         self.special_ids.contains(&id)
     }
 }
 
-/// Some models mark tokens such as `<tool_call>` or `<|fim_middle|>` as ordinary; in a user's text they are
-/// text nonetheless. Added tokens of other spellings (letters that deepseek's vocabulary lacks) stay.
+/// Whether an added token is treated as markup. Some models mark tokens such as `<tool_call>` or `<|fim_middle|>` as
+/// ordinary; in a user's text they are text nonetheless. Added tokens of other spellings (letters that deepseek's
+/// vocabulary lacks) are not markup.
 fn looks_like_markup(token: &str) -> bool {
     (token.starts_with('<') && token.ends_with('>'))
         || (token.starts_with('[') && token.ends_with(']'))
 }
 
-/// Text that grows token by token and is never cut within a character.
+/// Incremental decoder that never splits a character.
 ///
-/// The pieces together are exactly the text that [`Tokenizer::decode`] gives for all ids at once, special
-/// tokens left out.
+/// The concatenated pieces are exactly the text of [`Tokenizer::decode`] for all ids at once, without special
+/// tokens.
 #[derive(Debug)]
 pub struct DecodeStream<'a> {
     tokenizer: &'a Tokenizer,
-    /// Ids already handed out as text; decoders may treat the first token of a text differently, so the ids that
-    /// follow are decoded behind these.
+    /// Ids whose text has been returned. Decoders may treat the first token of a text differently, so the following ids
+    /// are decoded after these.
     context: Vec<u32>,
-    /// Ids whose text is not complete.
+    /// Ids whose text is incomplete.
     pending: Vec<u32>,
-    /// Bytes of the pending text that were handed out.
+    /// Number of bytes of the pending text that have been returned.
     sent: usize,
 }
 
 impl DecodeStream<'_> {
-    /// Takes the next id and returns the text that is certain by now and was not returned before.
+    /// Adds an id and returns the new text that can no longer change.
     pub fn push(&mut self, id: u32) -> Result<String, TokenizerError> {
         if self.tokenizer.is_special(id) {
             return Ok(String::new());
         }
         self.pending.push(id);
         let text = self.pending_text()?;
-        // A trailing U+FFFD may be the beginning of a character; at most so many of them can change.
+        // A trailing U+FFFD may be the start of a character; at most `MAX_PENDING_CHARS` of them can change.
         let certain = text
             .char_indices()
             .rev()
@@ -325,7 +326,7 @@ impl DecodeStream<'_> {
         Ok(new)
     }
 
-    /// Returns what is left, complete or not; for the end of the ids.
+    /// Returns the remaining text, complete or not, after the last id.
     pub fn finish(&mut self) -> Result<String, TokenizerError> {
         let rest = self.pending_text()?.split_off(self.sent);
         self.context.append(&mut self.pending);
@@ -333,14 +334,14 @@ impl DecodeStream<'_> {
         Ok(rest)
     }
 
-    /// The text of the pending ids, behind their context.
+    /// The text of the pending ids after their context.
     fn pending_text(&self) -> Result<String, TokenizerError> {
         let context = self.tokenizer.decode(&self.context, true)?;
         let all = [self.context.as_slice(), &self.pending].concat();
         let mut text = self.tokenizer.decode(&all, true)?;
         if !text.starts_with(&context) {
             return Err(TokenizerError::Apply {
-                reason: format!("the text of {all:?} does not begin with that of its beginning"),
+                reason: format!("the text of ids {all:?} does not begin with that of their prefix"),
             });
         }
         Ok(text.split_off(context.len()))

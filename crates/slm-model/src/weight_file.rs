@@ -1,4 +1,4 @@
-//! A file of weights, read by offset from many threads, and the tensors that come out of it.
+//! A weight file, read by offset from several threads, and its tensors.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -13,10 +13,10 @@ pub struct HostTensor {
     pub values: Vec<f32>,
 }
 
-/// An open file whose length is known and which is read at offsets.
+/// An open file with a known length, read at offsets.
 ///
 /// Memory mapping would need `unsafe`, and a file that shrinks under a mapping kills the process;
-/// here it is an error. Opening refuses what is no regular file, so a pipe cannot block the program.
+/// here it is an error. Opening refuses anything but a regular file, so a pipe cannot block the program.
 #[derive(Debug)]
 pub(crate) struct WeightFile {
     path: PathBuf,
@@ -51,17 +51,17 @@ impl WeightFile {
         &self.path
     }
 
-    /// Length in bytes, as it was when the file was opened.
+    /// Length in bytes at the time of opening.
     pub(crate) fn len(&self) -> u64 {
         self.len
     }
 
-    /// The file as a stream from its beginning, for headers; to be used before any read by offset.
+    /// Returns the file as a stream from its start, for headers; must be used before any read by offset.
     pub(crate) fn stream(&self) -> impl Read {
         io::BufReader::with_capacity(1 << 16, &self.file)
     }
 
-    /// The first few bytes as text, for messages about files of another kind.
+    /// Returns the first few bytes as text, for messages about files of another kind.
     pub(crate) fn beginning(&self) -> io::Result<String> {
         let mut bytes = vec![0; self.len.min(12) as usize];
         self.read_exact_at(&mut bytes, 0)?;
@@ -89,15 +89,15 @@ impl WeightFile {
     }
 }
 
-/// How a git-lfs pointer begins: the small text that a clone without git-lfs holds in place of a large file.
+/// Start of a git-lfs pointer: the small text that a clone without git-lfs contains instead of a large file.
 ///
 /// # Source
 /// <https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md>
 const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
-/// No pointer is longer, by its specification.
+/// Maximum length of a pointer in its specification.
 const LFS_POINTER_BYTES: u64 = 1024;
 
-/// Refuses the content of a file that is a git-lfs pointer to it.
+/// Refuses content that is a git-lfs pointer.
 fn refuse_lfs_pointer(bytes: &[u8]) -> io::Result<()> {
     if !bytes.starts_with(LFS_POINTER) {
         return Ok(());
@@ -107,18 +107,18 @@ fn refuse_lfs_pointer(bytes: &[u8]) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::InvalidData, text))
 }
 
-/// The bytes of a regular file of at most `most` bytes, such as a configuration.
+/// Reads a regular file of at most `most` bytes, such as a configuration.
 ///
 /// # Errors
-/// It is missing, longer, no regular file, or a git-lfs pointer.
+/// The file is missing, longer, not a regular file, or a git-lfs pointer.
 pub(crate) fn read_bounded(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let metadata = std::fs::metadata(path)?;
     if !metadata.is_file() || metadata.len() > most {
-        let text = format!("is no regular file of at most {most} bytes");
+        let text = format!("is not a regular file of at most {most} bytes");
         return Err(io::Error::other(text));
     }
     let mut bytes = Vec::new();
-    // The file may have grown since.
+    // The file may have grown since the check.
     File::open(path)?.take(most).read_to_end(&mut bytes)?;
     refuse_lfs_pointer(&bytes)?;
     Ok(bytes)

@@ -1,7 +1,7 @@
-//! One view over the two forms in which models come: a `.gguf` file, or a folder as on the Hugging Face hub.
+//! A common view of the two forms of models: a `.gguf` file, or a folder as on the Hugging Face hub.
 //!
-//! [`Weights`] speaks Hugging Face's tensor names and layouts whatever the form, and checks every tensor
-//! against the configuration before it hands it out.
+//! [`Weights`] uses Hugging Face's tensor names and layouts for both forms, and checks every tensor against the
+//! configuration before it returns it.
 
 mod error;
 mod folder;
@@ -29,7 +29,7 @@ const HEAD: &str = "lm_head.weight";
 /// The embedding.
 const EMBEDDING: &str = "model.embed_tokens.weight";
 
-/// A model on disk: its headers and metadata are read, its tensors are read on demand.
+/// A model on disk: headers and metadata are read on opening, tensors on demand.
 #[derive(Debug)]
 pub struct Weights {
     path: PathBuf,
@@ -46,12 +46,12 @@ enum Source {
 }
 
 impl Weights {
-    /// Opens a `.gguf` file or a Hugging Face folder, and checks that every tensor of the configuration is there, in its
-    /// shape and in a type that can be read. Reads headers and metadata only.
+    /// Opens a `.gguf` file or a Hugging Face folder, and checks that every tensor of the configuration exists, with
+    /// the right shape and a supported type. Reads headers and metadata only.
     ///
     /// # Errors
-    /// Nothing is there, files are missing or broken, weights that another program has quantised, or a model that
-    /// cannot be run.
+    /// The path or a file is missing, a file is broken, the weights were quantised by another program, or the model is
+    /// not supported.
     pub fn open(path: &Path) -> Result<Self, WeightsError> {
         let metadata = std::fs::metadata(path).map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => WeightsError::NotFound {
@@ -74,8 +74,8 @@ impl Weights {
             if config.tie_word_embeddings && has_head_of_its_own(&folder)? {
                 config.tie_word_embeddings = false;
                 warnings.push(format!(
-                    "{}: `tie_word_embeddings` is true, but `{HEAD}` is there and differs from the embedding; it is \
-                     used as a head of its own, as in transformers 5",
+                    "{}: `tie_word_embeddings` is true, but `{HEAD}` exists and differs from the embedding; it is \
+                     used as a separate head, as in transformers 5",
                     path.join("config.json").display()
                 ));
             }
@@ -107,11 +107,11 @@ impl Weights {
         Ok(weights)
     }
 
-    /// Opens a model whose weights are elsewhere, for its configuration, tokenizer and chat template: a folder need not
-    /// hold any.
+    /// Opens a model whose weights are not needed, for its configuration, tokenizer and chat template: a folder may
+    /// lack them.
     ///
     /// # Errors
-    /// As [`Self::open`], but for missing weights.
+    /// As [`Self::open`], except for missing weights.
     pub fn open_without_weights(path: &Path) -> Result<Self, WeightsError> {
         if !path.is_dir() {
             return Self::open(path);
@@ -124,14 +124,14 @@ impl Weights {
         })
     }
 
-    /// A model of a named shape that lies nowhere: its weights are drawn, and kept as `kind` says.
+    /// Creates a model of a named shape with random weights in memory, stored as `kind`.
     ///
-    /// It computes as any other model does; what it says means nothing.
+    /// It computes like any other model, but its output is meaningless.
     pub fn synthetic(shape: NamedShape, kind: SyntheticType, seed: u64) -> Self {
         Self::synthetic_of_depth(shape, shape.config().num_hidden_layers, kind, seed)
     }
 
-    /// As [`Self::synthetic`], of so many layers: all of them take the same time.
+    /// As [`Self::synthetic`], with another number of layers: all layers take the same time.
     pub fn synthetic_of_depth(
         shape: NamedShape,
         num_hidden_layers: usize,
@@ -149,22 +149,22 @@ impl Weights {
         }
     }
 
-    /// The file or folder that was opened.
+    /// The path of the file or folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The model's shape.
+    /// The model's configuration.
     pub fn config(&self) -> &ModelConfig {
         &self.config
     }
 
-    /// What is odd about the files, for the user.
+    /// Warnings about the files, for the user.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// The tensors that are there, by Hugging Face's names; foreign ones are left out.
+    /// The names of all tensors in Hugging Face's notation; unknown ones are omitted.
     pub fn tensor_names(&self) -> Vec<String> {
         match &self.source {
             Source::Gguf(file) => file
@@ -179,7 +179,7 @@ impl Weights {
         }
     }
 
-    /// Whether the tensor that Hugging Face calls `name` is there.
+    /// Whether the tensor that Hugging Face calls `name` exists.
     pub fn has_tensor(&self, name: &str) -> bool {
         match &self.source {
             Source::Gguf(file) => layout::gguf_name(self.config.family, name)
@@ -189,13 +189,13 @@ impl Weights {
         }
     }
 
-    /// Reads a tensor by Hugging Face's name, in Hugging Face's layout, in single precision.
+    /// Reads a tensor by Hugging Face's name, in its layout, converted to single precision.
     ///
     /// # Shapes
-    /// - as [`ModelConfig::tensor_shape`] says: `[out, in]` for linear layers, `[vocab_size, hidden_size]` for
+    /// - as in [`ModelConfig::tensor_shape`]: `[out, in]` for linear layers, `[vocab_size, hidden_size]` for
     ///   the embedding and the head
     /// # Errors
-    /// A tensor that is missing, of another shape than the configuration says, or not finite.
+    /// The tensor is missing, its shape contradicts the configuration, or its values are not finite.
     pub fn tensor(&self, name: &str) -> Result<HostTensor, WeightsError> {
         let expected =
             self.config
@@ -225,8 +225,8 @@ impl Weights {
         Ok(tensor)
     }
 
-    /// Checks by its header that a tensor is there, in the shape that the configuration says and in a type that can be
-    /// read.
+    /// Checks by its header that a tensor exists, with the shape of the configuration and a supported
+    /// type.
     fn check_header(&self, name: &str, expected: &[usize]) -> Result<(), WeightsError> {
         let found = match &self.source {
             Source::Folder(folder) => folder.readable_shape(name)?,
@@ -244,7 +244,7 @@ impl Weights {
         })
     }
 
-    /// The blocks of a matrix in Hugging Face's order of rows, where it is sound and lies in blocks on disk.
+    /// Reads a matrix in packed form, in Hugging Face's row order; `None` if it is not packed on disk or not valid.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -275,7 +275,7 @@ impl Weights {
         }))
     }
 
-    /// Bytes of a matrix's blocks, where it lies in blocks on disk.
+    /// Size of a matrix's blocks in bytes, if it is packed on disk.
     pub(crate) fn packed_bytes(&self, name: &str) -> Option<usize> {
         match &self.source {
             Source::Gguf(file) => {
@@ -289,12 +289,12 @@ impl Weights {
         }
     }
 
-    /// A tensor's name in the GGUF file.
+    /// Returns a tensor's name in the GGUF file.
     fn name_in_gguf(&self, name: &str) -> String {
         layout::gguf_name(self.config.family, name).unwrap_or_else(|| name.to_owned())
     }
 
-    /// The GGUF file, if it is one.
+    /// Returns the GGUF file, if it is one.
     pub(crate) fn gguf(&self) -> Option<&GgufFile> {
         match &self.source {
             Source::Gguf(file) => Some(file),
@@ -302,9 +302,9 @@ impl Weights {
         }
     }
 
-    /// What identifies the model's content: of a GGUF file its sha256, of a folder the sha256 of the text that
-    /// `sha256sum` prints for its weights, configuration and tokenizer, sorted by name. Reads all of them. Of a synthetic
-    /// model that of its name and seed.
+    /// Computes a hash that identifies the model's content. For a GGUF file it is its sha256; for a folder, the sha256
+    /// of the output of `sha256sum` for its weights, configuration and tokenizer, sorted by name; for a synthetic
+    /// model, that of its name and seed. Reads all of these files.
     pub fn sha256(&self) -> Result<String, WeightsError> {
         let hash = |path: &Path| {
             sha256_of_file(path).map_err(|source| WeightsError::Io {

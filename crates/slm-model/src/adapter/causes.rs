@@ -1,4 +1,4 @@
-//! Why an adapter that PEFT can use cannot be used here, as far as its files show it.
+//! Reasons why an adapter that PEFT can use is refused here, as far as its files show them.
 
 use std::path::Path;
 
@@ -8,11 +8,11 @@ use super::{AdapterError, CONFIG_FILE, WEIGHTS_FILE};
 use crate::config::ModelConfig;
 use crate::lora::SavedModule;
 
-/// What to do about an adapter that PEFT alone can apply.
+/// Hint for an adapter that only PEFT can apply.
 const MERGE_WITH_PEFT: &str =
-    "merge the adapter into its base model with PEFT (`merge_and_unload`) and use that";
+    "merge the adapter into its base model with PEFT (`merge_and_unload`) and use the merged model";
 
-/// Parts of a tensor's name that wrappers of a model leave in it, and who they are.
+/// Parts of tensor names that model wrappers leave behind, with the wrapper's name.
 const WRAPPERS: [(&str, &str); 4] = [
     ("_orig_mod", "torch.compile"),
     ("_fsdp_wrapped_module", "FSDP"),
@@ -20,7 +20,7 @@ const WRAPPERS: [(&str, &str); 4] = [
     ("module", "DistributedDataParallel"),
 ];
 
-/// Refuses an adapter whose tensors are only there as a pickle file.
+/// Refuses an adapter whose tensors exist only as a pickle file.
 pub(super) fn refuse_pickled(folder: &Path) -> Result<(), AdapterError> {
     let path = folder.join("adapter_model.bin");
     if folder.join(WEIGHTS_FILE).exists() || !path.is_file() {
@@ -38,8 +38,8 @@ pub(super) fn refuse_pickled(folder: &Path) -> Result<(), AdapterError> {
     })
 }
 
-/// Refuses an adapter that trains more than linear layers' pairs and modules in full of the base model's shape, or that
-/// was saved from a wrapped model.
+/// Refuses an adapter that was saved from a wrapped model, or that trains more than LoRA pairs of linear layers and
+/// `modules_to_save` of the base model's shape.
 pub(super) fn refuse(
     file: &AdapterFile,
     settings: &PeftSettings,
@@ -58,10 +58,10 @@ pub(super) fn refuse(
     }
 }
 
-/// The problem, and what to do about it.
+/// A problem and its hint.
 type Cause = (String, String);
 
-/// Names that a wrapper has changed. PEFT finds no place for them either, warns, and runs as the base model.
+/// Finds names that a wrapper has changed. PEFT does not load them either: it warns and runs the base model.
 fn wrapped(file: &AdapterFile) -> Option<Cause> {
     let (part, wrapper, name) = file.places().find_map(|(_, name)| {
         let (part, wrapper) = WRAPPERS
@@ -70,10 +70,10 @@ fn wrapped(file: &AdapterFile) -> Option<Cause> {
         Some((part, wrapper, name))
     })?;
     let problem = format!(
-        "the tensors' names hold `{part}.`, as in `{name}`: the adapter was saved from a model wrapped by {wrapper}"
+        "the tensor names contain `{part}.`, as in `{name}`: the adapter was saved from a model wrapped by {wrapper}"
     );
     let hint = format!(
-        "save the adapter from the model inside the wrapper, or take `{part}.` out of the names: python -c \"from \
+        "save the adapter from the model inside the wrapper, or remove `{part}.` from the names: python -c \"from \
          safetensors.torch import load_file, save_file; f = '{}'; save_file({{k.replace('{part}.', ''): v for k, v in \
          load_file(f).items()}}, f)\"",
         file.path().display()
@@ -81,7 +81,7 @@ fn wrapped(file: &AdapterFile) -> Option<Cause> {
     Some((problem, hint))
 }
 
-/// LoRA beside the embedding or the head.
+/// Finds LoRA on the embedding or the head.
 fn low_rank_embedding(file: &AdapterFile, settings: &PeftSettings) -> Option<Cause> {
     let module = SavedModule::ALL.into_iter().find(|module| {
         let name = module.name();
@@ -94,13 +94,13 @@ fn low_rank_embedding(file: &AdapterFile, settings: &PeftSettings) -> Option<Cau
         in_file || settings.targets.names(name)
     })?;
     let problem = format!(
-        "the adapter trains `{}` by LoRA, which is not supported here: only the decoder's linear layers may have it",
+        "the adapter trains `{}` with LoRA, which is not supported: expected LoRA on the decoder's linear layers only",
         module.name()
     );
     Some((problem, MERGE_WITH_PEFT.to_owned()))
 }
 
-/// Weights of the embedding or the head that `modules_to_save` does not speak of, or with other rows.
+/// Finds a weight of the embedding or the head that `modules_to_save` does not name, or with another number of rows.
 fn embedding_weights(
     file: &AdapterFile,
     settings: &PeftSettings,
@@ -135,19 +135,19 @@ fn embedding_weights(
     })
 }
 
-/// What to do about an adapter whose tensors do not fit the base model.
+/// The hint for an adapter whose tensors do not fit the base model.
 pub(super) fn mismatch_hint(model: &str, trained_on: &str) -> String {
     if is_same_model(model, trained_on) {
         format!(
-            "{CONFIG_FILE} names this model, `{trained_on}`: its files have changed since, or the adapter trains other \
-             modules than this program knows; {MERGE_WITH_PEFT}"
+            "{CONFIG_FILE} names this model, `{trained_on}`: its files have changed since, or the adapter trains \
+             modules that this program does not support; {MERGE_WITH_PEFT}"
         )
     } else {
         format!("{CONFIG_FILE} names `{trained_on}` as its base model")
     }
 }
 
-/// Whether two names of a model are those of one: a repository, or a folder with its name.
+/// Whether two names denote the same model: a repository, or a folder with its name.
 fn is_same_model(a: &str, b: &str) -> bool {
     let last = |name: &str| {
         let name = name.trim_end_matches('/');

@@ -1,4 +1,4 @@
-//! The tensors of an adapter file, by their places in the model.
+//! The tensors of an adapter file, keyed by module path.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,15 +6,15 @@ use std::path::Path;
 use super::{AdapterError, MAGNITUDE, PREFIX, WEIGHTS_FILE, WRAPPER, io_error};
 use crate::safetensors::{SafetensorsError, SafetensorsFile};
 
-/// An open adapter file, of which no values are read yet.
+/// An open adapter file whose tensor values have not been read.
 pub(super) struct AdapterFile {
     file: SafetensorsFile,
-    /// Names in the file by module path and part, such as `layers.0.mlp.up_proj.lora_A`; those that were taken are gone.
+    /// Names in the file by module path and part, such as `layers.0.mlp.up_proj.lora_A`, of tensors not yet taken.
     names: BTreeMap<String, String>,
 }
 
 impl AdapterFile {
-    /// Opens the tensors' file of an adapter's folder and reads its header.
+    /// Opens the tensor file of an adapter's folder and reads its header.
     pub(super) fn open(folder: &Path) -> Result<Self, AdapterError> {
         let path = folder.join(WEIGHTS_FILE);
         let file = SafetensorsFile::open(&path).map_err(adapter_error)?;
@@ -36,26 +36,26 @@ impl AdapterFile {
         self.file.path()
     }
 
-    /// The places of the tensors that have not been taken, with their names in the file.
+    /// The places (module path and part) of the tensors that have not been taken, with their names in the file.
     pub(super) fn places(&self) -> impl Iterator<Item = (&str, &str)> {
         let names = self.names.iter();
         names.map(|(place, name)| (place.as_str(), name.as_str()))
     }
 
-    /// The shape of the tensor at a place.
+    /// Returns the shape of the tensor at a place.
     pub(super) fn shape(&self, place: &str) -> Option<&[usize]> {
         self.file.shape(self.names.get(place)?)
     }
 
-    /// Takes the tensor at a place away unread.
+    /// Removes the tensor at a place without reading it.
     pub(super) fn discard(&mut self, place: &str) {
         self.names.remove(place);
     }
 
-    /// Reads the tensor at a place and takes it away.
+    /// Reads the tensor at a place and removes it.
     ///
     /// # Errors
-    /// Its values are no finite numbers, or of a type that cannot be read.
+    /// Its values are not finite, or have a type that cannot be read.
     pub(super) fn take(&mut self, place: &str) -> Result<Option<Vec<f32>>, AdapterError> {
         let Some(name) = self.names.remove(place) else {
             return Ok(None);
@@ -66,12 +66,12 @@ impl AdapterFile {
         }
         Err(AdapterError::Corrupt {
             path: self.path().display().to_string(),
-            problem: format!("`{name}` holds values that are no finite numbers"),
+            problem: format!("`{name}` contains non-finite values"),
         })
     }
 }
 
-/// What is wrong with the file, in an adapter's words: it is not downloaded again but copied or trained.
+/// Converts a safetensors error to one with an adapter's hint: copy or retrain it, instead of downloading it again.
 fn adapter_error(error: SafetensorsError) -> AdapterError {
     let corrupt = |path: &Path, problem: String| AdapterError::Corrupt {
         path: path.display().to_string(),
@@ -106,9 +106,9 @@ fn adapter_error(error: SafetensorsError) -> AdapterError {
     }
 }
 
-/// `base_model.model.model.layers.0.mlp.up_proj.lora_A.default.weight` to `layers.0.mlp.up_proj.lora_A`.
+/// Maps `base_model.model.model.layers.0.mlp.up_proj.lora_A.default.weight` to `layers.0.mlp.up_proj.lora_A`.
 ///
-/// The adapter's name (`default`) is part of the names in files that were saved around PEFT's own function. What is no part of a pair,
+/// Files that were not saved by PEFT's own function contain the adapter's name (`default`). A tensor outside a pair,
 /// such as a bias beside it, keeps its whole name.
 fn place_of_tensor(name: &str) -> String {
     let name = name.strip_prefix(PREFIX).unwrap_or(name);

@@ -1,7 +1,7 @@
-//! A LoRA adapter as a GGUF file, which llama.cpp applies beside a base model with `--lora`.
+//! Export of a LoRA adapter as a GGUF file, which llama.cpp applies with `--lora`.
 //!
 //! # Source
-//! What is read there: `llama_adapter_lora_init_impl` in `src/llama-adapter.cpp` of
+//! The reader: `llama_adapter_lora_init_impl` in `src/llama-adapter.cpp` of
 //! <https://github.com/ggml-org/llama.cpp>.
 
 use std::io::{self, Write};
@@ -13,18 +13,18 @@ use crate::gguf::writer::{ALIGNMENT, NewTensor, put, text, write_header};
 use crate::lora::Adapter;
 use crate::weight_file::HostTensor;
 
-/// Type numbers of metadata values.
+/// Type codes of metadata values.
 const KIND_U32: u32 = 4;
 const KIND_F32: u32 = 6;
 const KIND_STRING: u32 = 8;
 
-/// Writes the adapter for a base model of this shape.
+/// Writes the adapter for a base model with this configuration.
 ///
-/// llama.cpp scales an update by `alpha / r` with one alpha for the whole file, so alpha is that of the first pair's
-/// scale (which makes rsLoRA right), and what another pair's scale differs by goes into its B.
+/// llama.cpp scales an update by `alpha / r` with one alpha for the whole file. That alpha is computed from the first
+/// pair's scale (which makes rsLoRA right); the ratio of another pair's scale is multiplied into its B.
 ///
 /// # Errors
-/// What `out` says.
+/// Those of writing to `out`.
 pub(crate) fn write_adapter(
     adapter: &Adapter,
     config: &ModelConfig,
@@ -138,7 +138,7 @@ mod tests {
             if is_permuted(config.family, &hub) {
                 unpermute_heads(&mut b, config.head_dim);
             }
-            // B is zero in a fresh adapter; its shape tells the rank.
+            // B is zero in a new adapter, so this checks only its shape.
             assert_eq!(b, pair.host_b());
             assert_eq!(b.shape[1], if target == Target::KProj { 2 } else { 4 });
             n += 2;

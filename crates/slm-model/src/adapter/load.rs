@@ -16,11 +16,11 @@ use crate::lora::{
 };
 use crate::weight_file::read_bounded;
 
-/// No honest settings are larger: one line for each linear layer needs 30 kB.
+/// Upper bound of a plausible settings file; one line per linear layer takes 30 kB.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;
 
 impl Adapter {
-    /// The SHA-256 of an adapter's tensors on disk, in lower-case hexadecimal: what identifies it.
+    /// Returns the SHA-256 of an adapter's tensor file in lower-case hexadecimal, which identifies the adapter.
     ///
     /// # Errors
     /// The file is missing or unreadable, or the tensors are in a pickle file.
@@ -30,13 +30,13 @@ impl Adapter {
         sha256_of_file(&path).map_err(io_error(&path))
     }
 
-    /// Reads an adapter from a folder in PEFT's layout, for a base model of this shape.
+    /// Loads an adapter in PEFT's layout for a base model with this configuration.
     ///
-    /// Reading is strict both ways: a tensor that finds no home and a home that finds no tensor are
-    /// errors, since either would silently leave the base model as it is. `model_name` is for messages.
+    /// Both an unexpected and a missing tensor are errors, since either would silently leave part of the base model
+    /// unadapted. `model_name` is for messages.
     ///
     /// # Errors
-    /// Missing or broken files, settings that are not supported, tensors of another model.
+    /// Missing or malformed files, settings that are not supported, tensors of another model.
     pub fn load(
         folder: &Path,
         config: &ModelConfig,
@@ -57,7 +57,7 @@ impl Adapter {
                 path: path.display().to_string(),
                 key: "modules_to_save".to_owned(),
                 value: module.name().to_owned(),
-                hint: "this model's embedding and head are one matrix; merge the adapter with PEFT and use that",
+                hint: "this model ties the embedding to the head; merge the adapter with PEFT and use the merged model",
             });
         }
         refuse_pickled(folder)?;
@@ -116,7 +116,7 @@ impl Adapter {
             mismatches.push("  target_modules matches no module".to_owned());
         }
         if !mismatches.is_empty() {
-            // A wrong base model mismatches everywhere; a few lines are enough to see it.
+            // A wrong base model mismatches everywhere; a few lines show it.
             let more = mismatches.len().saturating_sub(6);
             mismatches.truncate(6);
             if more > 0 {
@@ -137,16 +137,16 @@ impl Adapter {
     }
 }
 
-/// Tensors on their way to the modules that they belong to.
+/// Assigns tensors of a file to the modules of the model.
 struct Homes<'a> {
     file: AdapterFile,
-    /// One line for each that is missing or of another shape.
+    /// One line for each missing or misshapen tensor.
     mismatches: Vec<String>,
     device: &'a Device,
 }
 
 impl Homes<'_> {
-    /// The parameter at a place, a vector as a row; `None`, with a line on why, if it does not fit.
+    /// Returns the parameter at a place, a vector as a row; `None`, with a mismatch line, if it does not fit.
     fn fill(
         &mut self,
         place: &str,
@@ -175,10 +175,10 @@ impl Homes<'_> {
         Ok(None)
     }
 
-    /// Homes without tensors, and tensors without homes.
+    /// Returns all mismatches, including tensors without a module.
     fn mismatches(mut self) -> Vec<String> {
         let left = self.file.places();
-        let left = left.map(|(place, _)| format!("  {place}: has no place in this model"));
+        let left = left.map(|(place, _)| format!("  {place}: not part of this model"));
         self.mismatches.extend(left);
         self.mismatches
     }
@@ -230,7 +230,7 @@ mod tests {
         let error = Adapter::load(folder.path(), base.config(), "tiny", &Device::flex());
         let error = error.expect_err("refused").to_string();
         assert!(
-            error.contains("no regular file of at most 1048576 bytes"),
+            error.contains("not a regular file of at most 1048576 bytes"),
             "{error}"
         );
     }

@@ -1,4 +1,4 @@
-//! `adapter_config.json`: what PEFT's settings mean here, and which ones would silently change the result.
+//! `adapter_config.json`: how PEFT's settings are interpreted, and which ones would silently change the result.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::{AdapterError, AdapterOrigin};
 use crate::lora::{Init, LoraSettings, Patterns, SavedModule, Shapes};
 use crate::target::{PathPattern, Target, Targets};
 
-/// Settings that would change the result and that are not supported; PEFT's default is safe.
+/// Settings that change the result and are not supported, unless they have PEFT's default.
 const UNSUPPORTED: [&str; 14] = [
     "lora_bias",
     "fan_in_fan_out",
@@ -27,25 +27,25 @@ const UNSUPPORTED: [&str; 14] = [
     "velora_config",
 ];
 
-/// Starts that take a part from the base model's weights. Such an adapter belongs to what is left of them, unless it
-/// was converted when it was saved, and then it says `true` here.
+/// Prefixes of `init_lora_weights` for initializations that modify the base model's weights. Such an adapter fits only
+/// the modified weights, unless PEFT converted it when saving, which sets `init_lora_weights` to `true`.
 const STARTS_WITHIN_WEIGHTS: [&str; 5] = ["pissa", "olora", "corda", "loftq", "lora_ga"];
 
-/// Most values of a rank: no linear layer is wider.
+/// Maximum rank: no linear layer is wider.
 const MAX_RANK: u32 = 1 << 20;
-/// Most patterns of ranks or alphas. PEFT writes at most one for each linear layer, of which large models have 600.
+/// Maximum number of rank or alpha patterns. PEFT writes at most one per linear layer, and large models have 600.
 const MAX_PATTERNS: usize = 1024;
 
-/// The settings of an adapter that is saved.
+/// Returns the settings to save for an adapter.
 pub(super) fn config_of(settings: &LoraSettings, origin: &AdapterOrigin) -> AdapterConfig {
     let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
     let target_modules = match &settings.targets {
-        // By name, since not every reader knows the word.
+        // By name, since not every reader knows `all-linear`.
         Targets::AllLinear => TargetModules::Names(names(&Target::ALL.map(Target::name))),
         Targets::Named(names) => TargetModules::Names(names.clone()),
         Targets::Matching(pattern) => TargetModules::Pattern(pattern.as_str().to_owned()),
     };
-    // Ranks that undo the start stand beside those that were trained; the scale stays.
+    // A `PiSSA` adapter is saved with twice the rank (see `Init::Pissa`); alpha grows so that the scale is the same.
     let (ranks, alphas) = match (settings.init, settings.use_rslora) {
         (Init::Uniform, _) => (1, 1.0),
         (Init::Pissa, false) => (2, 2.0),
@@ -81,7 +81,7 @@ pub(super) fn config_of(settings: &LoraSettings, origin: &AdapterOrigin) -> Adap
     }
 }
 
-/// Reads `target_modules`, or says what is wrong with it.
+/// Reads `target_modules`, or returns what is wrong with it.
 fn read_targets(value: &Value) -> Result<Targets, String> {
     match value {
         Value::String(name) if name == "all-linear" => Ok(Targets::AllLinear),
@@ -91,14 +91,14 @@ fn read_targets(value: &Value) -> Result<Targets, String> {
         Value::Array(names) => {
             let names = names.iter().map(|name| name.as_str().map(str::to_owned));
             let names: Option<Vec<String>> = names.collect();
-            let names = names.ok_or("`target_modules` holds a value that is no name")?;
+            let names = names.ok_or("`target_modules` contains a value that is not a string")?;
             Ok(Targets::Named(names))
         }
         _ => Err("`target_modules` is neither a list nor a string".to_owned()),
     }
 }
 
-/// The part of `adapter_config.json` that matters.
+/// The settings of `adapter_config.json` that affect the result.
 pub(super) struct PeftSettings {
     shapes: Shapes,
     pub(super) use_dora: bool,
@@ -108,7 +108,7 @@ pub(super) struct PeftSettings {
     pub(super) warnings: Vec<String>,
 }
 
-/// Keys that are read, or that say nothing about the result: where an adapter comes from, and how its start was found.
+/// Keys that are read, or that do not affect the result: origin of an adapter and how it was initialized.
 const KNOWN: [&str; 24] = [
     "peft_type",
     "task_type",
@@ -136,8 +136,8 @@ const KNOWN: [&str; 24] = [
     "ensure_weight_tying",
 ];
 
-/// Whether a value says that a feature is not in use: null, false, empty, or what PEFT 0.18 to 0.21 write for a key that
-/// nobody set.
+/// Whether a value leaves a feature off: null, false, empty, or what PEFT 0.18 to 0.21 write for a key that nobody
+/// set.
 fn is_unset(key: &str, value: &Value) -> bool {
     match (key, value) {
         (_, Value::Null | Value::Bool(false)) => true,
@@ -149,7 +149,7 @@ fn is_unset(key: &str, value: &Value) -> bool {
     }
 }
 
-/// The modules that are trained in full, if all of them are known.
+/// Reads the modules that are trained in full; `None` if one of them is unknown.
 fn whole_modules(value: &Value) -> Option<Vec<SavedModule>> {
     let names = value.as_array()?.iter();
     names
@@ -157,7 +157,7 @@ fn whole_modules(value: &Value) -> Option<Vec<SavedModule>> {
         .collect()
 }
 
-/// The first setting that would silently change the result, and what to do about it.
+/// Returns the first setting that would silently change the result, with a hint.
 fn unsupported(fields: &Map<String, Value>) -> Option<(&'static str, &'static str)> {
     let get = |key: &str| fields.get(key).unwrap_or(&Value::Null);
     if get("peft_type") != "LORA" {
@@ -179,30 +179,30 @@ fn unsupported(fields: &Map<String, Value>) -> Option<(&'static str, &'static st
     if !is_unset("modules_to_save", get("modules_to_save"))
         && whole_modules(get("modules_to_save")).is_none()
     {
-        let hint = "only embed_tokens and lm_head can be; merge the adapter into its base model with PEFT and use that";
+        let hint = "only embed_tokens and lm_head are supported; merge the adapter into its base model with PEFT";
         return Some(("modules_to_save", hint));
     }
     let mut keys = UNSUPPORTED.into_iter();
     let key = keys.find(|key| !is_unset(key, get(key)))?;
-    let hint = "merge the adapter into its base model with PEFT and use that";
+    let hint = "merge the adapter into its base model with PEFT and use the merged model";
     Some((key, hint))
 }
 
-/// A rank.
+/// Reads a rank.
 fn rank(value: &Value) -> Option<usize> {
-    // Some programs write whole numbers as 8.0.
+    // Some programs write integers as 8.0.
     let whole = value.as_f64().filter(|r| r.fract() == 0.0);
     whole
         .filter(|r| (1.0..=f64::from(MAX_RANK)).contains(r))
         .map(|r| r as usize)
 }
 
-/// A numerator of the scale.
+/// Reads an alpha, the numerator of the scale.
 fn alpha(value: &Value) -> Option<f64> {
     value.as_f64().filter(|alpha| (*alpha as f32).is_finite())
 }
 
-/// The values of a map from patterns, in its order.
+/// Reads a map from patterns to values, in its order.
 fn patterns<V: Copy>(
     fields: &Map<String, Value>,
     key: &str,
@@ -211,7 +211,7 @@ fn patterns<V: Copy>(
     let entries = match fields.get(key) {
         None | Some(Value::Null) => return Patterns::new(&[]).map_err(|e| e.to_string()),
         Some(Value::Object(entries)) => entries,
-        Some(_) => return Err(format!("`{key}` is no map")),
+        Some(_) => return Err(format!("`{key}` is not a map")),
     };
     if entries.len() > MAX_PATTERNS {
         let n = entries.len();
@@ -220,7 +220,8 @@ fn patterns<V: Copy>(
         ));
     }
     let entries = entries.iter().map(|(pattern, value)| {
-        let read = read(value).ok_or_else(|| format!("`{key}` gives `{pattern}` {value}"))?;
+        let read =
+            read(value).ok_or_else(|| format!("`{key}`: invalid value {value} for `{pattern}`"))?;
         Ok((pattern.clone(), read))
     });
     let entries: Vec<(String, V)> = entries.collect::<Result<_, String>>()?;
@@ -290,7 +291,7 @@ impl PeftSettings {
         })
     }
 
-    /// Rank and scale of one module.
+    /// Rank and scale of a module.
     pub(super) fn rank_and_scale(&self, module: &str) -> (usize, f64) {
         self.shapes.rank_and_scale(module)
     }
@@ -327,7 +328,10 @@ mod tests {
         check(json!(r".*\.(up|down)_proj"), [false, true]);
         let look_around = config(&[("target_modules", json!("(?!x).*"))]);
         let error = parse(&look_around).err().expect("refused").to_string();
-        assert!(error.contains("is no regular expression"), "{error}");
+        assert!(
+            error.contains("is not a valid regular expression"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -377,7 +381,7 @@ mod tests {
         assert!(settings.warnings[0].contains("brand_new"));
     }
 
-    /// What PEFT 0.18.1 and 0.21.2 write for keys that nobody has set is no news.
+    /// No warning for what PEFT 0.18.1 and 0.21.2 write for keys that nobody has set.
     #[test]
     fn only_values_that_are_not_pefts_defaults_are_named() {
         let defaults = [
@@ -429,13 +433,13 @@ mod tests {
                 .to_string();
             assert!(text.contains(&format!("`{key}`")), "{text}");
         }
-        // One for each linear layer of a large model, as PEFT writes them, is not too many.
+        // One pattern per linear layer of a large model, as PEFT writes them, is not too many.
         let all = (0..80).flat_map(|layer| Target::ALL.map(|target| target.module_path(layer)));
         let all: Map<String, Value> = all
             .map(|module| (format!("model.{module}").replace('.', r"\."), json!(2)))
             .collect();
         parse(&config(&[("rank_pattern", Value::Object(all))])).expect("settings");
-        // Many that each are within their own bound are refused as well: here 1,000 of 200 kB.
+        // Patterns that are each within their own bound can exceed the total: here 1,000 of 200 kB.
         let large: Map<String, Value> = (0..1000)
             .map(|i| (format!("(a{{900}}){{9}}{i}"), json!(2)))
             .collect();

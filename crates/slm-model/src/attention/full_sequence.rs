@@ -1,10 +1,10 @@
 //! Attention over full sequences, for training: one autograd function with its own backward pass.
 //!
-//! Scores are computed for some queries at a time, forward and again backward, and never kept: they would outweigh
-//! all else.
+//! Scores are computed for a tile of queries at a time, recomputed in backward, and never stored: they would take more
+//! memory than everything else.
 //!
 //! # Source
-//! Dao et al. 2022, arXiv:2205.14135, algorithms 1 and 4, tiled over queries alone.
+//! Dao et al. 2022, arXiv:2205.14135, algorithms 1 and 4, tiled over queries only.
 
 use std::sync::Arc;
 
@@ -17,16 +17,16 @@ use crate::device::is_cpu;
 use crate::kernel::attention::{Attended, Problem};
 use crate::kernel::{Values, matrix};
 
-/// Scores that are held at a time: 128 MB in single precision.
+/// Maximum number of scores in memory: 128 MB in single precision.
 const SCORES: usize = 32 << 20;
-/// Queries of each sequence whose scores are held at a time, at least.
+/// Minimum number of queries of each sequence per tile.
 const FEWEST_QUERIES: usize = 64;
 
-/// What each token's heads take from the tokens that it sees.
+/// Computes causal attention over full sequences.
 ///
 /// # Shapes
-/// `q`: `[rows, num_heads * head_dim]`, scaled; `k`, `v`: `[rows, num_kv_heads * head_dim]`; rows as `mask` says;
-/// returns as `q`
+/// `q`: `[rows, num_heads * head_dim]`, scaled; `k`, `v`: `[rows, num_kv_heads * head_dim]`; rows as in `mask`;
+/// returns the shape of `q`
 pub(crate) fn attend_full_sequence(
     q: Tensor<2>,
     k: Tensor<2>,
@@ -39,7 +39,7 @@ pub(crate) fn attend_full_sequence(
         return apply(Fused { mask, heads }, [q, k, v]);
     }
     let of_a_query = mask.batch() * heads.query * mask.length();
-    // A power of two: shapes that kernels are tuned for stay few.
+    // A power of two, so that kernels are tuned for few shapes.
     let queries = 1 << (SCORES / of_a_query).max(FEWEST_QUERIES).ilog2();
     let mask = mask.clone();
     let attend = Attend {
@@ -50,7 +50,7 @@ pub(crate) fn attend_full_sequence(
     apply(attend, [q, k, v])
 }
 
-/// The same by burn's operations and its autodiff, over full scores: the reference, in tests and benchmarks.
+/// The same in burn's operations and autodiff, over full scores: the reference for tests and benchmarks.
 pub(crate) fn attend_reference(
     [q, k, v]: [Tensor<2>; 3],
     mask: &AttentionMask,
@@ -63,7 +63,7 @@ pub(crate) fn attend_reference(
     attend(split(q, heads.query), k, v, mask, heads)
 }
 
-/// In loops of our own, on the CPU.
+/// In this crate's own loops, on the CPU.
 #[derive(Clone)]
 struct Fused {
     mask: Arc<AttentionMask>,
@@ -112,20 +112,20 @@ impl Function<3> for Fused {
     }
 }
 
-/// In tensor operations, for any device.
+/// In burn's tensor operations, for any device.
 #[derive(Clone)]
 struct Attend {
     mask: Arc<AttentionMask>,
     heads: Heads,
-    /// Of a tile.
+    /// Queries per tile.
     queries: usize,
 }
 
-/// Some queries of every sequence, and the keys that they may see.
+/// Some queries of every sequence, and the keys visible to them.
 struct Tile {
-    /// The first query.
+    /// Index of the first query.
     start: usize,
-    /// One past the last query, and past the last key.
+    /// End (exclusive) of the queries and of the keys.
     end: usize,
 }
 
@@ -139,20 +139,20 @@ impl Attend {
         })
     }
 
-    /// Rows to `[batch, heads, length, head_dim]`.
+    /// Reshapes rows to `[batch, heads, length, head_dim]`.
     fn by_head(&self, x: Tensor<2>, heads: usize) -> Tensor<4> {
         let (batch, length) = (self.mask.batch(), self.mask.length());
         x.reshape([batch, length, heads, self.heads.dim])
             .swap_dims(1, 2)
     }
 
-    /// The way back.
+    /// The inverse of [`Self::by_head`].
     fn by_row(x: Tensor<4>) -> Tensor<2> {
         let [batch, heads, length, dim] = x.dims();
         x.swap_dims(1, 2).reshape([batch * length, heads * dim])
     }
 
-    /// A tile of queries, those that share a key-value head folded into its rows.
+    /// Returns the queries of a tile; those that share a key-value head are folded into its rows.
     fn queries(&self, x: &Tensor<4>, tile: &Tile) -> Tensor<4> {
         let [batch, heads, _, dim] = x.dims();
         let group = heads / self.heads.key_value;
@@ -162,7 +162,7 @@ impl Attend {
             .reshape([batch, self.heads.key_value, group * n, dim])
     }
 
-    /// The attention weights of a tile in single precision, `[batch, num_kv_heads, group * queries, keys]`.
+    /// Returns the attention weights of a tile in single precision, `[batch, num_kv_heads, group * queries, keys]`.
     fn weights(&self, q: &Tensor<4>, k: &Tensor<4>, tile: &Tile) -> Tensor<4> {
         let (q, keys) = (self.queries(q, tile), k.clone().narrow(2, 0, tile.end));
         let [batch, shared, rows, _] = q.dims();
@@ -206,7 +206,7 @@ impl Function<3> for Attend {
         let gradient = self.by_head(gradient, self.heads.query);
         let mut of_q = Vec::new();
         let mut of_keys: Option<[Tensor<4>; 2]> = None;
-        // From the last tile, which sees all keys, to the first.
+        // From the last tile, which has all keys, to the first.
         for tile in self.tiles().rev() {
             let n = tile.end - tile.start;
             let seen = |x: &Tensor<4>| x.clone().narrow(2, 0, tile.end);
@@ -243,7 +243,7 @@ impl Function<3> for Attend {
     }
 }
 
-/// Adds to the first keys of a sum.
+/// Adds `part` to the first keys of `sum`.
 fn added(sum: Tensor<4>, part: Tensor<4>) -> Tensor<4> {
     let [batch, heads, keys, dim] = part.dims();
     let place = [0..batch, 0..heads, 0..keys, 0..dim];

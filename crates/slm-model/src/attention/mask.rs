@@ -1,25 +1,24 @@
-//! The attention mask of full sequences: causal, and block-diagonal where a sequence packs several texts.
+//! The attention mask of full sequences: causal, and block-diagonal if a sequence packs several texts.
 
 use std::sync::OnceLock;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// Sequences of equal length, each of one or several texts and padding at its end.
+/// Sequences of equal length, each with one or several texts followed by padding.
 #[derive(Debug)]
 pub(crate) struct AttentionMask {
     batch: usize,
     length: usize,
-    /// For every token of all sequences, the place in its sequence where its text begins. A token of padding is a
-    /// text of its own.
+    /// The index in its sequence at which each token's text begins. Each padding token is a separate text.
     starts: Vec<u32>,
     /// Whether some sequence has more than one text.
     packed: bool,
-    /// See [`Self::additive`]; made when first asked for, once for all layers.
+    /// See [`Self::additive`]; computed on first use, once for all layers.
     additive: OnceLock<Tensor<4>>,
 }
 
 impl AttentionMask {
-    /// Sequences of one text each. Padding at the end is seen by nothing before it, so that it may count as text.
+    /// Sequences of one text each. Padding at the end is invisible to all tokens before it, so it may count as text.
     pub(crate) fn causal(batch: usize, length: usize) -> Self {
         Self {
             batch,
@@ -30,7 +29,7 @@ impl AttentionMask {
         }
     }
 
-    /// Sequences of several texts, whose lengths are given for each.
+    /// Sequences packed from several texts; `texts` gives the lengths of the texts of each.
     pub(crate) fn packed(texts: &[Vec<usize>], length: usize) -> Self {
         let mut starts = Vec::with_capacity(texts.len() * length);
         for (index, lengths) in texts.iter().enumerate() {
@@ -52,22 +51,22 @@ impl AttentionMask {
         }
     }
 
-    /// Sequences.
+    /// The number of sequences.
     pub(crate) fn batch(&self) -> usize {
         self.batch
     }
 
-    /// Tokens of each.
+    /// The number of tokens per sequence.
     pub(crate) fn length(&self) -> usize {
         self.length
     }
 
-    /// For every token the first place of its sequence that it sees.
+    /// The first index of its sequence that each token attends to.
     pub(crate) fn starts(&self) -> &[u32] {
         &self.starts
     }
 
-    /// Additive mask: 0 where the key is seen, minus infinity where not.
+    /// Additive mask: 0 where the key is visible, minus infinity elsewhere.
     ///
     /// # Shapes
     /// returns `[1 or batch, 1, length, length]`

@@ -1,15 +1,15 @@
-//! The moment at which all templates render.
+//! The fixed date and time of all template renderings.
 //!
-//! A prompt must not change from one day to the next, or a training on Monday and an evaluation on Tuesday would see
-//! different prompts. The moment is 26 July 2024, 00:00:00, without a time zone: the date that Llama 3.1's own template
-//! falls back to.
+//! A prompt must not change from one day to the next, or training and evaluation on different days would see
+//! different prompts. The time is 26 July 2024, 00:00:00, without a time zone: the default date of Llama 3.1's own
+//! template.
 
 use minijinja::{Error, ErrorKind};
 
 /// A directive, its text, and width and padding of a number.
 type Directive = (char, &'static str, Option<(usize, char)>);
 
-/// What each directive of Python's `strftime` gives for the moment, in C's locale, with the width and padding that
+/// The output of each directive of Python's `strftime` for that time, in the C locale, with the width and padding that
 /// flags can change (`None` for text that is never padded).
 const DIRECTIVES: [Directive; 39] = [
     ('a', "Fri", None),
@@ -53,22 +53,22 @@ const DIRECTIVES: [Directive; 39] = [
     ('%', "%", None),
 ];
 
-/// What `datetime.now().strftime(format)` gives at the fixed moment.
+/// Returns `datetime.now().strftime(format)` at the fixed time.
 ///
 /// # Errors
-/// A directive that is none of Python's.
+/// A directive that Python does not have.
 pub(super) fn strftime(format: &str) -> Result<String, Error> {
     let mut out = String::new();
     let mut rest = format;
     while let Some(at) = rest.find('%') {
         out.push_str(&rest[..at]);
         let directive = &rest[at + 1..];
-        // glibc's flags: no padding, spaces, zeros, upper case, the other case.
+        // glibc's flags: no padding, spaces, zeros, upper case, swapped case.
         let flags = directive
             .find(|c: char| !matches!(c, '-' | '_' | '0' | '^' | '#'))
             .unwrap_or(directive.len());
         let (flags, directive) = directive.split_at(flags);
-        // Modifiers change nothing in C's locale.
+        // Modifiers have no effect in the C locale.
         let directive = directive.strip_prefix(['E', 'O']).unwrap_or(directive);
         let mut characters = directive.chars();
         out += &expand(characters.next(), flags)?;
@@ -78,9 +78,9 @@ pub(super) fn strftime(format: &str) -> Result<String, Error> {
     Ok(out)
 }
 
-/// One directive with its flags.
+/// Expands one directive with its flags.
 fn expand(directive: Option<char>, flags: &str) -> Result<String, Error> {
-    // The moment has no time zone, so its name and offset are empty.
+    // The time has no time zone, so its name and offset are empty.
     if matches!(directive, Some('z' | 'Z')) {
         return Ok(String::new());
     }

@@ -1,16 +1,16 @@
-//! A request for the body of a Python function, and the completion that answers it.
+//! Prompts for the body of a Python function, and the completions that answer them.
 //!
-//! The user's turn shows imports, signature and docstring; the assistant's turn is begun for the model with
-//! an opened code fence and the same lines, so that the completion is exactly the body, up to the closing
-//! fence. Training and evaluation both come here: otherwise their comparison would measure formatting.
+//! The user's turn contains imports, signature and docstring; the assistant's turn is prefilled with an opening code
+//! fence and the same lines, so that the completion is exactly the body, up to the closing fence. Training and
+//! evaluation both use this format: otherwise their comparison would measure formatting.
 //!
 //! # Where the prompt ends
-//! Between docstring and body stands a newline. Vocabularies in the manner of GPT-2 have one token for a newline with
-//! the indentation that follows; a prompt that ends in a lone newline then looks, to the model, like the
-//! end of the code, and `SmolLM2-135M-Instruct` closes the fence at once in six requests out of six. Vocabularies in
-//! the manner of Qwen2 join the newline to the quotes before it, and `Qwen2.5-Coder-0.5B-Instruct` answers
-//! nothing, six times out of six, if the prompt ends without it. So the ids of a prompt end before the newline
-//! for the first kind, and the completion begins with it; [`ChatTemplate::code_body`] takes it off.
+//! A newline separates docstring and body. GPT-2-like vocabularies have one token for a newline with the indentation
+//! that follows; a prompt that ends in a lone newline then looks to the model like the end of the code, and
+//! `SmolLM2-135M-Instruct` closes the fence at once in six of six requests. Qwen2-like vocabularies join the newline to
+//! the quotes before it, and `Qwen2.5-Coder-0.5B-Instruct` returns nothing in six of six requests if the prompt ends
+//! without it. So for the first kind the ids of a prompt end before the newline, and the completion starts with it;
+//! [`ChatTemplate::code_body`] removes it.
 
 use super::{ChatError, ChatTemplate, Message, OwnedTokens, Role, TokenOwner, encode_after};
 use crate::tokenizer::{Tokenizer, TokenizerError};
@@ -23,7 +23,7 @@ const FENCE: &str = "```";
 /// A Python function without its body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CodeRequest<'a> {
-    /// Imports, signature and docstring; white space at its end does not count.
+    /// Imports, signature and docstring; trailing white space is ignored.
     pub stub: &'a str,
 }
 
@@ -37,22 +37,22 @@ impl CodeRequest<'_> {
         [Message::new(Role::User, text)]
     }
 
-    /// The beginning of the assistant's turn: the opened fence and the stub, up to the line where the body begins.
+    /// The prefix of the assistant's turn: the opening fence and the stub, up to the line where the body starts.
     pub fn begun(&self) -> String {
         format!("{FENCE}python\n{}\n", self.stub.trim_end())
     }
 }
 
 impl ChatTemplate {
-    /// The text of a request: ends with the stub and one newline, where the body begins.
+    /// Renders a request; the text ends with the stub and one newline, where the body starts.
     pub fn code_request(&self, request: CodeRequest<'_>) -> Result<String, ChatError> {
         Ok(self.render(&request.messages(), true)? + &request.begun())
     }
 
-    /// The prompt of a request as ids; nothing in the stub becomes a special token.
+    /// Encodes the prompt of a request; nothing in the stub becomes a special token.
     ///
-    /// They are those of [`code_request`](Self::code_request), without its last newline where the vocabulary joins
-    /// that to the body's indentation.
+    /// The ids are those of [`code_request`](Self::code_request), without its last newline if the vocabulary joins
+    /// it to the body's indentation.
     pub fn encode_code_request(
         &self,
         tokenizer: &Tokenizer,
@@ -61,11 +61,11 @@ impl ChatTemplate {
         self.encode_begun(tokenizer, &request.messages(), &request.begun())
     }
 
-    /// The ids of a conversation in which the assistant's turn is begun with `begun`, which may be empty; nothing in
+    /// Encodes a conversation whose last assistant turn starts with the prefix `begun`, which may be empty; nothing in
     /// it becomes a special token.
     ///
-    /// A newline at its end is left to the model where the vocabulary joins that to the indentation that follows; then
-    /// the completion begins with it, and [`code_body`](Self::code_body) takes it off.
+    /// A newline at its end is left to the model if the vocabulary joins it to the indentation that follows. Then the
+    /// completion starts with it, and [`code_body`](Self::code_body) removes it.
     pub fn encode_begun(
         &self,
         tokenizer: &Tokenizer,
@@ -76,7 +76,8 @@ impl ChatTemplate {
         self.encode_begun_with(tokenizer, messages, true, begun)
     }
 
-    /// The same as text, for whoever tokenizes it elsewhere: there, special tokens that a message spells out count.
+    /// As [`Self::encode_begun`], as text for an external tokenizer, which interprets special tokens spelled in
+    /// messages.
     pub fn text_begun(
         &self,
         tokenizer: &Tokenizer,
@@ -86,15 +87,15 @@ impl ChatTemplate {
         Ok(self.render(messages, true)? + given(tokenizer, begun)?)
     }
 
-    /// The text that answers a request: the body, the closing fence and the end of the turn.
+    /// Returns the completion that answers a request: the body, the closing fence and the end of the turn.
     pub fn code_completion(&self, body: &str) -> Result<String, ChatError> {
         Ok(format!("{}{}", closed(body), self.end_of_turn()?))
     }
 
-    /// The completion to learn as ids; nothing in the body becomes a special token.
+    /// Encodes the completion to train on; nothing in the body becomes a special token.
     ///
-    /// They follow [`encode_code_request`](Self::encode_code_request), so they begin with its newline where that ends
-    /// without.
+    /// The ids follow those of [`encode_code_request`](Self::encode_code_request), so they start with its newline if
+    /// that ends without one.
     pub fn encode_code_completion(
         &self,
         tokenizer: &Tokenizer,
@@ -107,8 +108,9 @@ impl ChatTemplate {
         Ok(encode_after(tokenizer, &text, self.end_of_turn()?)?)
     }
 
-    /// A request and its answer as one text to learn from: the ids of [`encode_code_request`](Self::encode_code_request)
-    /// and of [`encode_code_completion`](Self::encode_code_completion).
+    /// Encodes a request and its answer as one training text: the ids of
+    /// [`encode_code_request`](Self::encode_code_request) and of
+    /// [`encode_code_completion`](Self::encode_code_completion).
     pub fn encode_code_turns(
         &self,
         tokenizer: &Tokenizer,
@@ -120,7 +122,7 @@ impl ChatTemplate {
         if answer.ends_with(&end) {
             answer.truncate(answer.len() - end.len());
         } else {
-            // The end is plain text whose first token spans the fence: it cannot be told from the answer.
+            // The end is plain text whose first token spans the fence: it cannot be separated from the answer.
             end.clear();
         }
         let mut turns = OwnedTokens::default();
@@ -133,18 +135,18 @@ impl ChatTemplate {
         Ok(turns)
     }
 
-    /// The body in a generated completion, which may begin with the newline between stub and body.
+    /// Returns the body of a generated completion, which may start with the newline between stub and body.
     pub fn code_body(completion: &str) -> &str {
         completion.strip_prefix('\n').unwrap_or(completion)
     }
 }
 
-/// The body, ending in exactly one newline, and the fence.
+/// The body with exactly one newline at its end, and the fence.
 fn closed(body: &str) -> String {
     format!("{}\n{FENCE}", body.trim_end())
 }
 
-/// What the model is given of the beginning of its turn.
+/// Returns the part of the assistant's prefix that is given to the model.
 fn given<'a>(tokenizer: &Tokenizer, begun: &'a str) -> Result<&'a str, TokenizerError> {
     Ok(match begun.strip_suffix('\n') {
         Some(without) if joins_newline_to_indentation(tokenizer)? => without,

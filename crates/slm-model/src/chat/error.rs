@@ -1,23 +1,23 @@
-//! What goes wrong with chat templates, and what to do about it.
+//! Errors of chat templates, with hints.
 
 use thiserror::Error;
 
 use super::Message;
 use crate::tokenizer::TokenizerError;
 
-/// What went wrong with a chat template.
+/// An error of a chat template.
 #[derive(Debug, Error)]
 pub enum ChatError {
-    /// The template is no valid Jinja, or larger than any template should be.
+    /// The template is not valid Jinja, or exceeds the size limit.
     #[error("chat template: {reason}")]
     Template {
-        /// Where and why.
+        /// Position and cause.
         reason: String,
     },
-    /// The template refuses these messages, or does more work than any template should.
+    /// The template refuses these messages, or exceeds its work limit.
     #[error("chat template failed: {reason}")]
     Render {
-        /// Where and why; a template's own `raise_exception` appears here.
+        /// Position and cause; includes the text of a template's own `raise_exception`.
         reason: String,
     },
     /// The model has no chat template.
@@ -25,23 +25,23 @@ pub enum ChatError {
         "no chat template is set, and this model's tokenizer has no `<|im_start|>` for ChatML\nhint: put the template into the model's folder as chat_template.jinja, use an Instruct model, or train on plain text (format text)"
     )]
     Missing,
-    /// The template changes what is said, so its own text cannot be separated from theirs.
+    /// The template changes message texts, so its markup cannot be separated from them.
     #[error(
         "chat template rewrites a message, so its markup cannot be separated from the message's text"
     )]
     Rewritten {
-        /// What to do about it.
+        /// The hint.
         hint: &'static str,
     },
-    /// The template leaves out a part of an answer that is to be learned.
-    #[error("chat template leaves out a part of message {message}, an answer to learn")]
+    /// The template omits part of an answer to train on.
+    #[error("chat template omits part of message {message}, an answer to train on")]
     Incomplete {
         /// The message's number, counted from 1.
         message: usize,
-        /// What to do about it.
+        /// The hint.
         hint: &'static str,
     },
-    /// Nothing marks the end of the assistant's turn.
+    /// The end of the assistant's turn is unmarked.
     #[error(
         "chat template puts nothing after the assistant's message, and the model has no end token"
     )]
@@ -51,14 +51,14 @@ pub enum ChatError {
     Tokenizer(#[from] TokenizerError),
 }
 
-/// What to do about an answer with thoughts in it.
-pub(super) const THOUGHTS: &str = "the template handles `<think>` itself: take the thoughts out of the answers, or give the model a chat_template.jinja that prints messages as they are";
-/// What to do about any other message.
+/// Hint for an answer with thoughts.
+pub(super) const THOUGHTS: &str = "the template handles `<think>` itself: remove the thoughts from the answers, or give the model a chat_template.jinja that prints messages unchanged";
+/// Hint for any other message.
 pub(super) const AS_IT_IS: &str =
-    "give the model a chat_template.jinja that prints messages as they are";
+    "give the model a chat_template.jinja that prints messages unchanged";
 
 impl ChatError {
-    /// The error for a template that rewrites one of these messages.
+    /// Returns the error for a template that rewrites one of these messages.
     pub(super) fn rewritten(messages: &[Message]) -> Self {
         let has_thoughts = messages
             .iter()
@@ -68,7 +68,7 @@ impl ChatError {
         }
     }
 
-    /// What a user can do about messages that the template does not take as they are.
+    /// Returns the hint for messages that the template rewrites or omits.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Rewritten { hint } | Self::Incomplete { hint, .. } => Some(hint),
@@ -77,7 +77,7 @@ impl ChatError {
     }
 }
 
-/// Whether a message has thoughts in it, or what is left of them.
+/// Whether a message contains a `<think>` tag of either kind.
 pub(super) fn has_thoughts(content: &str) -> bool {
     ["<think>", "</think>"]
         .iter()

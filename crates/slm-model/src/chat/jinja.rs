@@ -1,11 +1,11 @@
-//! Jinja as transformers runs it on chat templates.
+//! Jinja with transformers' extensions for chat templates.
 //!
 //! # Source
 //! `utils/chat_template_utils.py` of <https://github.com/huggingface/transformers>: blocks trimmed,
 //! Python's string methods, `tojson` without HTML escapes, `raise_exception`, `strftime_now`, loop controls
 //! and the `generation` tag.
 //!
-//! What makes more text or more values than it was given is bounded here; the rest is bounded by the program.
+//! Operations whose output can exceed their input are bounded here; the rest is bounded by `program`.
 
 use std::borrow::Cow;
 use std::io;
@@ -19,10 +19,10 @@ use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 use super::clock;
 use super::program::{self, MAX_VALUE_BYTES, MAX_VALUES, Size, pay};
 
-/// Bounds the work of a hostile template: about a million instructions or 64 MB of text, in all that it makes.
+/// Fuel of one rendering, against hostile templates: about a million instructions or 64 MB of text.
 const FUEL: u64 = 1_000_000;
 
-/// What templates are written in.
+/// The Jinja syntax of templates.
 pub(super) fn syntax() -> SyntaxConfig {
     SyntaxConfig::builder()
         .trim_blocks(true)
@@ -31,11 +31,11 @@ pub(super) fn syntax() -> SyntaxConfig {
         .expect("the delimiters are Jinja's own")
 }
 
-/// The environment in which templates run.
+/// The environment of templates.
 pub(super) fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_fuel(Some(FUEL));
-    // Errors would hold on to the template's values.
+    // Errors would keep the template's values alive.
     environment.set_debug(false);
     environment.remove_global("debug");
     environment.set_unknown_method_callback(method);
@@ -55,7 +55,7 @@ pub(super) fn environment() -> Environment<'static> {
     environment
 }
 
-/// Defines a filter that pays for its tests of the items, and then runs minijinja's filter of the same name.
+/// Defines a filter that consumes fuel for its tests of the items, then calls minijinja's filter of the same name.
 macro_rules! testing_filter {
     ($name:ident $(, $attribute:ident)?) => {
         fn $name(
@@ -76,7 +76,7 @@ testing_filter!(reject);
 testing_filter!(selectattr, attribute);
 testing_filter!(rejectattr, attribute);
 
-/// Pays for a test of each item of a value, which may compare it with each argument.
+/// Consumes fuel for a test of each item of a value, which may compare it with each argument.
 fn pay_for_tests(state: &State, value: &Value, args: &[ValueOrKwargs]) -> Result<(), Error> {
     pay(state, value)?;
     let items = value.len().unwrap_or(0) as u64;
@@ -87,7 +87,7 @@ fn pay_for_tests(state: &State, value: &Value, args: &[ValueOrKwargs]) -> Result
     Ok(())
 }
 
-/// Refuses what would be larger than any value may be.
+/// Returns an error if a result would exceed the limit of a value.
 fn ensure(what: &str, count: u64, most: u64) -> Result<(), Error> {
     if count <= most {
         return Ok(());
@@ -96,7 +96,7 @@ fn ensure(what: &str, count: u64, most: u64) -> Result<(), Error> {
     Err(Error::new(ErrorKind::InvalidOperation, reason))
 }
 
-/// Python's methods, of which those that make more than they are given are bounded.
+/// Calls one of Python's methods; those whose output can exceed their input are bounded.
 fn method(state: &mut State, value: &Value, name: &str, args: &[Value]) -> Result<Value, Error> {
     pay(state, value)?;
     let mut given = Size::default();
@@ -126,7 +126,7 @@ fn method(state: &mut State, value: &Value, name: &str, args: &[Value]) -> Resul
     minijinja_contrib::pycompat::unknown_method_callback(state, value, name, args)
 }
 
-/// Refuses to split a text into more parts than a value may have.
+/// Refuses to split a text into more parts than the limit of a value.
 fn ensure_parts(text: &str, separator: Option<&Value>) -> Result<(), Error> {
     let parts = match separator.and_then(Value::as_str) {
         Some(separator) => text.matches(separator).count() + 1,
@@ -135,12 +135,12 @@ fn ensure_parts(text: &str, separator: Option<&Value>) -> Result<(), Error> {
     ensure("split", parts as u64, MAX_VALUES)
 }
 
-/// Refuses a format whose result may be larger than a value may be: each of its fields takes its width and precision, or
-/// all that is given.
+/// Refuses a format whose result may exceed the limit of a value: each of its fields may take its width and precision,
+/// or all arguments.
 fn ensure_format(format: &str, given: Size) -> Result<(), Error> {
     let fields = format.matches(['{', '%']).count() as u64;
     let numbers = format.split(|c: char| !c.is_ascii_digit());
-    // A number that does not fit is larger than any.
+    // A number that does not fit into 64 bits exceeds every limit.
     let widths = numbers
         .filter(|number| !number.is_empty())
         .map(|number| number.parse::<u64>().unwrap_or(u64::MAX));
@@ -185,7 +185,7 @@ fn lines_filter(value: &Value) -> Result<Value, Error> {
     filters::lines(value)
 }
 
-/// An engine error with its cause, on one line.
+/// An engine error with its causes, on one line.
 pub(super) fn message(error: &Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
@@ -196,13 +196,13 @@ pub(super) fn message(error: &Error) -> String {
     text
 }
 
-/// The source with newlines alone at the ends of its lines, as jinja2 reads it.
+/// Normalizes line endings to `\n`, as jinja2 does.
 pub(super) fn with_unix_newlines(source: &str) -> String {
     source.replace("\r\n", "\n").replace('\r', "\n")
 }
 
-/// Turns `{% generation %}` blocks, which mark the assistant's words for transformers, into blocks that
-/// are always rendered.
+/// Replaces `{% generation %}` blocks, which mark the assistant's text for transformers, by blocks that are always
+/// rendered.
 pub(super) fn without_generation_tags(source: &str) -> String {
     let mut out = String::with_capacity(source.len());
     let mut rest = source;
@@ -226,7 +226,7 @@ pub(super) fn without_generation_tags(source: &str) -> String {
 /// Python's `json.dumps(value, ensure_ascii=False, indent=indent)`.
 fn to_json(value: &Value, kwargs: Kwargs) -> Result<String, Error> {
     let indent: Option<usize> = kwargs.get("indent")?;
-    // Without a template's wish for other separators or sorted keys: none of the supported families has it.
+    // Other separators and sorted keys are not supported: no template of the supported families uses them.
     kwargs.assert_all_used()?;
     let mut bytes = Bounded(Vec::new());
     let written = match indent {
@@ -242,7 +242,7 @@ fn to_json(value: &Value, kwargs: Kwargs) -> Result<String, Error> {
         .map(|()| String::from_utf8_lossy(&bytes.0).into_owned())
 }
 
-/// Takes as many bytes as a value may have.
+/// A writer limited to the maximum size of a value.
 struct Bounded(Vec<u8>);
 
 impl io::Write for Bounded {
@@ -260,7 +260,7 @@ impl io::Write for Bounded {
     }
 }
 
-/// Python puts a space after commas and colons.
+/// JSON formatting with a space after commas and colons, as in Python.
 struct PythonSpacing;
 
 impl Formatter for PythonSpacing {

@@ -1,13 +1,13 @@
-//! Conversations as a model expects them: its own chat template, rendered and tokenized.
+//! Conversations, rendered and tokenized with the model's own chat template.
 //!
 //! - [`ChatTemplate`] renders messages to text, and to ids in which only the template's own markup becomes
 //!   special tokens
-//! - `jinja` is the template language with what transformers adds to it, `clock` its fixed date
-//! - `program` runs a template within bounds, whoever wrote it
-//! - `rendering` finds the messages in a rendered conversation
-//! - `error` is what goes wrong
-//! - `token_owners` tells whose each token of a conversation is, so that the assistant's can be learned
-//! - [`code`] is the one place that phrases a request for code, for training and evaluation alike
+//! - `jinja` is the template language with transformers' extensions, `clock` its fixed date
+//! - `program` runs an untrusted template within bounds
+//! - `rendering` locates the messages in a rendered conversation
+//! - `error` defines the errors
+//! - `token_owners` assigns each token of a conversation to a message or the template, for supervision
+//! - [`code`] defines the prompt format for code, used by both training and evaluation
 
 mod clock;
 pub(crate) mod code;
@@ -30,25 +30,25 @@ use crate::tokenizer::{Before, Regions, Tokenizer, TokenizerError};
 use program::Program;
 use rendering::Rendering;
 
-/// The format that most small models use, for those that come without a template.
+/// The format of most small models, for those without a template.
 const CHATML: &str = "{% for message in messages %}{{ '<|im_start|>' + message.role + '\n' + message.content + '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
 
-/// Far above any real template.
+/// Maximum size of a template, far above any real one.
 const MAX_TEMPLATE_BYTES: usize = 1 << 20;
 
-/// Who says a message.
+/// The author of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Instructions that stand above the conversation.
+    /// Instructions before the conversation.
     System,
-    /// The one who asks.
+    /// The user.
     User,
     /// The model.
     Assistant,
 }
 
 impl Role {
-    /// The role's name, as templates write it.
+    /// The role's name in templates.
     pub fn name(self) -> &'static str {
         match self {
             Self::System => "system",
@@ -61,16 +61,16 @@ impl Role {
 /// One turn of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Who says it.
+    /// The author.
     pub role: Role,
-    /// What is said.
+    /// The text.
     pub content: String,
-    /// Whether training may learn it, if it is the assistant's.
+    /// Whether training supervises it, if it is the assistant's.
     pub is_learned: bool,
 }
 
 impl Message {
-    /// A message of `role`.
+    /// Creates a message of `role`.
     pub fn new(role: Role, content: impl Into<String>) -> Self {
         Self {
             role,
@@ -79,7 +79,7 @@ impl Message {
         }
     }
 
-    /// The same message, which training reads and does not learn.
+    /// Returns the message as context only: training does not supervise it.
     #[must_use]
     pub fn not_learned(self) -> Self {
         Self {
@@ -94,13 +94,13 @@ impl Message {
 pub struct ChatTemplate {
     environment: Environment<'static>,
     program: Program,
-    /// Whether there is a template at all.
+    /// Whether the model has no template.
     is_missing: bool,
-    /// `bos_token` and the like, by name.
+    /// `bos_token` and others, by name.
     special_tokens: BTreeMap<String, String>,
     /// Tags that the template names, such as `<think>`.
     tags: Vec<String>,
-    /// See [`Self::end_of_turn`]: every example of a data set asks for it.
+    /// See [`Self::end_of_turn`]; cached because every training example needs it.
     end_of_turn: OnceLock<String>,
 }
 
@@ -147,7 +147,7 @@ impl ChatTemplate {
         self.is_missing
     }
 
-    /// The template for a model without its own: `ChatML` if the vocabulary has its tokens, none otherwise.
+    /// The template for a model without one: `ChatML` if the vocabulary has its tokens, otherwise none.
     pub fn for_vocabulary(tokenizer: &Tokenizer) -> Self {
         let has = |token| tokenizer.token_to_id(token).is_some();
         if has("<|im_start|>") && has("<|im_end|>") {
@@ -157,14 +157,14 @@ impl ChatTemplate {
         }
     }
 
-    /// The `ChatML` format, for models without a template of their own.
+    /// The `ChatML` format, for models without a template.
     pub fn chatml() -> Self {
-        Self::new(CHATML, BTreeMap::new()).expect("our own template compiles")
+        Self::new(CHATML, BTreeMap::new()).expect("the built-in template compiles")
     }
 
     /// Renders a conversation as transformers' `apply_chat_template` does.
     ///
-    /// With `add_generation_prompt` the text ends where the assistant is to speak.
+    /// With `add_generation_prompt` the text ends where the assistant's answer starts.
     pub fn render(
         &self,
         messages: &[Message],
@@ -184,7 +184,7 @@ impl ChatTemplate {
         let root = context! {
             messages,
             add_generation_prompt,
-            // transformers passes both, and templates ask whether they are none.
+            // transformers passes both, and templates check whether they are none.
             tools => (),
             documents => (),
             ..tokens
@@ -196,9 +196,9 @@ impl ChatTemplate {
             })
     }
 
-    /// The ids of a conversation: those of the whole rendering, in which only the template's own markup becomes
-    /// special tokens. A literal `<|im_end|>` in a message stays text; in an assistant's message, tags that the template
-    /// handles itself (`<think>`) are the vocabulary's added tokens if it has them, as transformers encodes them.
+    /// Encodes a conversation: the ids of the whole rendering, in which only the template's own markup becomes
+    /// special tokens. A literal `<|im_end|>` in a message stays text. In an assistant's message, tags that the
+    /// template handles itself (`<think>`) become the vocabulary's added tokens if it has them, as in transformers.
     ///
     /// # Errors
     /// The template refuses or rewrites the messages.
@@ -211,7 +211,7 @@ impl ChatTemplate {
         self.encode_begun_with(tokenizer, messages, add_generation_prompt, "")
     }
 
-    /// The ids of a conversation and of `begun` after it, in which nothing is markup.
+    /// Encodes a conversation followed by `begun`, in which nothing is markup.
     fn encode_begun_with(
         &self,
         tokenizer: &Tokenizer,
@@ -228,7 +228,7 @@ impl ChatTemplate {
         Ok(placed.into_iter().map(|token| token.id).collect())
     }
 
-    /// Renders a conversation and finds its messages in the text. Tags that are special tokens are words like any other.
+    /// Renders a conversation and locates its messages. Tags that are special tokens are treated as ordinary words.
     fn locate(
         &self,
         messages: &[Message],
@@ -244,10 +244,10 @@ impl ChatTemplate {
         rendering::locate(render, messages, &tags)
     }
 
-    /// What the template puts after the assistant's message, without the white space before the next turn.
+    /// Returns the template's text after the assistant's message, without the white space before the next turn.
     ///
     /// # Errors
-    /// The template refuses two turns, or puts nothing there and the model has no end token.
+    /// The template refuses two turns, or prints nothing there and the model has no end token.
     pub fn end_of_turn(&self) -> Result<&str, ChatError> {
         if let Some(end) = self.end_of_turn.get() {
             return Ok(end);
@@ -274,7 +274,7 @@ impl ChatTemplate {
     }
 }
 
-/// The ids of text with markup after it, both continuing another text.
+/// Encodes text followed by markup, both continuing another text.
 fn encode_after(
     tokenizer: &Tokenizer,
     text: &str,

@@ -1,11 +1,11 @@
-//! A chat template as a program whose memory, time and stack are bounded, whoever wrote it.
+//! Execution of untrusted chat templates with bounded memory, time and stack.
 //!
-//! minijinja's fuel bounds the work and the text that a template makes, but not what shared values expand to:
-//! sixty times `[l, l]` is a list of 2^60 items, cheap to make and endless to print, compare or free. So
-//! - the source is read with bounds on the tokens of an expression and on its nesting, on a thread with stack to spare
-//! - after each instruction that makes a value, the program measures it, with all that is in it, and stops at one that
-//!   is too large or too deep; before each that compares values, it pays for their size
-//! - methods and filters that make more text than they were given are bounded where they are defined, in `jinja`
+//! minijinja's fuel bounds the work and the text of a template, but not the expansion of shared values:
+//! sixty times `[l, l]` is a list of 2^60 items, cheap to create and endless to print, compare or free. So
+//! - the source is parsed with bounds on the tokens of an expression and on its nesting, on a thread with a large stack
+//! - after each instruction that creates a value, the program measures it with all its content, and stops if it is
+//!   too large or too deep; before each instruction that compares values, fuel is consumed for their size
+//! - methods and filters whose text output can exceed their input are bounded where they are defined, in `jinja`
 //!
 //! The instructions are minijinja's own, from its unstable interface: the workspace pins its version.
 
@@ -18,28 +18,28 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, Value};
 
-/// Stack for reading a source, which recurses as deep as its expressions nest.
+/// Stack for parsing a source, whose recursion is as deep as its expressions nest.
 const READER_STACK: usize = 256 << 20;
-/// Tokens in a row between brackets and commas, ten times those of published templates: each operator nests.
+/// Maximum number of tokens between brackets and commas, ten times that of published templates: each operator nests.
 const MAX_CHAIN: usize = 1000;
-/// Brackets in brackets.
+/// Maximum nesting of brackets.
 const MAX_BRACKETS: usize = 200;
-/// `elif`s of a template; each nests in the one before.
+/// Maximum number of `elif`s of a template; each nests in the previous one.
 const MAX_BRANCHES: usize = 500;
-/// Strings, numbers, lists and maps in a value. A conversation has about five a message.
+/// Maximum number of strings, numbers, lists and maps in a value. A conversation has about five per message.
 pub(super) const MAX_VALUES: u64 = 200_000;
-/// Text in a value, in bytes.
+/// Maximum size of the text in a value, in bytes.
 pub(super) const MAX_VALUE_BYTES: u64 = 16 << 20;
-/// Lists and maps around a value.
+/// Maximum nesting of lists and maps in a value.
 const MAX_DEPTH: usize = 32;
-/// Values measured for the price of an instruction.
+/// Number of values measured per unit of fuel.
 pub(super) const VALUES_PER_FUEL: u64 = 32;
 
-/// The filter that measures a value, by a name that no template can spell.
+/// The filter that measures a value; templates cannot spell its name.
 const MEASURE: &str = "%measure";
-/// The filter that measures a value which goes into a namespace.
+/// The filter that measures a value stored in a namespace.
 const STORE: &str = "%store";
-/// The filter that pays for a value's size.
+/// The filter that consumes fuel for a value's size.
 const PAY: &str = "%pay";
 const NAME: &str = "chat_template";
 /// Tests that compare their value with their argument.
@@ -62,17 +62,17 @@ const COMPARISONS: [&str; 16] = [
     "in",
 ];
 
-/// A template, ready to run.
+/// A compiled template.
 pub(super) struct Program {
     instructions: Instructions<'static>,
     blocks: BTreeMap<&'static str, Instructions<'static>>,
 }
 
 impl Program {
-    /// Reads a source. It stays in memory as long as the process: there is one for each model.
+    /// Compiles a source, which stays in memory for the lifetime of the process: there is one per model.
     ///
     /// # Errors
-    /// It is no valid Jinja, or nests deeper or is longer than any template should.
+    /// The source is not valid Jinja, or exceeds the limits of length or nesting.
     pub(super) fn read(source: &str, syntax: &SyntaxConfig) -> Result<Self, Error> {
         check_tokens(source, syntax)?;
         let source: &'static str = Box::leak(source.to_owned().into_boxed_str());
@@ -102,7 +102,7 @@ impl Program {
     /// Runs the template.
     ///
     /// # Errors
-    /// It fails, refuses its input, or does more than any template should.
+    /// The template fails, refuses its input, or exceeds a limit.
     pub(super) fn run<'a>(
         &'a self,
         environment: &'a Environment<'static>,
@@ -132,9 +132,9 @@ fn refusal(reason: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::InvalidOperation, reason)
 }
 
-/// Refuses a source with long chains of operators or deep nesting: whoever reads it recurses as deep.
+/// Refuses a source with long chains of operators or deep nesting: parsers recurse as deep.
 fn check_tokens(source: &str, syntax: &SyntaxConfig) -> Result<(), Error> {
-    // Tokens since the last comma, for each open bracket.
+    // Number of tokens since the last comma, for each open bracket.
     let mut chains = vec![0];
     let mut branches = 0;
     for token in tokenize(source, false, syntax.clone()) {
@@ -171,7 +171,7 @@ fn check_tokens(source: &str, syntax: &SyntaxConfig) -> Result<(), Error> {
     Ok(())
 }
 
-/// The same instructions, with what measures and pays for values between them.
+/// Returns the instructions with filters between them that measure values and consume fuel for them.
 ///
 /// # Errors
 /// A constant is too large, or a method cannot be bounded.
@@ -184,13 +184,13 @@ fn bounded<'a>(
         .map_while(|at| instructions.get(at).cloned())
         .filter_map(|mut instruction| target_of(&mut instruction).copied())
         .collect();
-    // What goes before and after each instruction, in order.
+    // The instructions before and after each instruction, in order.
     let mut parts: Vec<(Vec<Instruction<'a>>, Instruction<'a>, Vec<Instruction<'a>>)> = Vec::new();
     let mut at = 0;
     while let Some(instruction) = instructions.get(at) {
         let (mut before, mut after) = (Vec::new(), Vec::new());
         match instruction {
-            // It compares values where none can be measured; no published template has it.
+            // It compares values that cannot be measured here; no published template uses it.
             Instruction::CallMethod("changed", _) => {
                 return Err(refusal("`loop.changed` is not supported"));
             }
@@ -217,7 +217,7 @@ fn bounded<'a>(
             | Instruction::In
             | Instruction::CompareAndPreserve(_)
             | Instruction::GetItem => {
-                // Comparing with a number or a string of the source is cheap, and common.
+                // Comparison with a number or a string of the source is cheap and common.
                 let is_scalar = !targets.contains(&at)
                     && matches!(
                         at.checked_sub(1).and_then(|at| instructions.get(at)),
@@ -230,7 +230,7 @@ fn bounded<'a>(
             Instruction::PerformTest(name, _, _) if COMPARISONS.contains(name) => {
                 before.push(filter(PAY));
             }
-            // The namespace lies above the value that goes into it.
+            // On the stack, the namespace is above the value to store.
             Instruction::SetAttr(_) => before.extend([
                 Instruction::Swap,
                 filter(STORE),
@@ -271,7 +271,7 @@ fn bounded<'a>(
     Ok(out)
 }
 
-/// Where an instruction may jump to.
+/// The jump target of an instruction.
 fn target_of<'a>(instruction: &'a mut Instruction<'_>) -> Option<&'a mut u32> {
     match instruction {
         Instruction::Iterate(target)
@@ -284,7 +284,7 @@ fn target_of<'a>(instruction: &'a mut Instruction<'_>) -> Option<&'a mut u32> {
     }
 }
 
-/// Adds the filters that bounded programs use.
+/// Adds the filters of bounded programs.
 pub(super) fn add_filters(environment: &mut Environment<'static>) {
     environment.add_filter(MEASURE, |state: &State, value: Value| {
         let size = Size::of(&value)?;
@@ -302,10 +302,10 @@ pub(super) fn add_filters(environment: &mut Environment<'static>) {
     });
 }
 
-/// Pays for visiting all that is in a value once.
+/// Consumes fuel for visiting the content of a value once.
 ///
 /// # Errors
-/// The fuel is spent, or the value is too large.
+/// The fuel is used up, or the value is too large.
 pub(super) fn pay(state: &State, value: &Value) -> Result<Size, Error> {
     let size = if value.as_object().is_some() {
         Size::of(value)?
@@ -316,12 +316,12 @@ pub(super) fn pay(state: &State, value: &Value) -> Result<Size, Error> {
     Ok(size)
 }
 
-/// What a value expands to: everything in it, counted as often as it occurs.
+/// The expanded size of a value: all its content, each part counted as often as it occurs.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Size {
-    /// Strings, numbers, lists and maps.
+    /// Number of strings, numbers, lists and maps.
     pub(super) values: u64,
-    /// Bytes of text.
+    /// Size of the text in bytes.
     pub(super) bytes: u64,
 }
 
@@ -363,7 +363,7 @@ impl Size {
         if depth == MAX_DEPTH {
             return Err(refusal(format!("lists nested more than {MAX_DEPTH} deep")));
         }
-        // What changes later cannot be measured now, and could come to hold itself.
+        // A value that changes later cannot be measured now, and could come to contain itself.
         if depth > 0 && is_namespace(value) {
             return Err(refusal("a namespace inside another value"));
         }

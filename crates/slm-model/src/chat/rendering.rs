@@ -1,12 +1,12 @@
-//! Which bytes of a rendered conversation come from which message.
+//! Locates the messages in a rendered conversation.
 //!
-//! Templates do not say so, and they change what they print: white space around a message is stripped, the thoughts
-//! in an answer (`<think>`) are set apart or left out. So the template runs again with marks in place of the words: the
-//! white space around them stays, and so do the tags that the template itself names, because it may look for them.
-//! Putting the words where the marks ended up must give the first rendering again; otherwise the template rewrites
-//! messages, and it is an error.
+//! Templates do not mark messages, and they change them: white space around a message is stripped, the thoughts in an
+//! answer (`<think>`) are moved or omitted. So the template is run again with marks in place of the words. The white
+//! space around the words stays, and so do the tags that the template itself names, because it may look for them.
+//! Replacing the marks by the words must reproduce the first rendering; otherwise the template rewrites messages, which
+//! is an error.
 //!
-//! Which white space beside a mark is the message's shows a third run, with the messages stripped.
+//! A third run with stripped messages shows which white space beside a mark belongs to the message.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -18,29 +18,29 @@ use crate::tokenizer::Regions;
 /// A rendered conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Rendering {
-    /// The text, as transformers renders it.
+    /// The text, equal to that of transformers.
     pub(super) text: String,
-    /// Where the messages are in it, in the text's order. A message without words is nowhere.
+    /// The positions of the messages, in the text's order. A message without words has none.
     pub(super) spans: Vec<MessageSpan>,
-    /// The messages of which words are missing.
+    /// The indices of messages with missing words.
     pub(super) incomplete: Vec<usize>,
 }
 
-/// Where a message is in the text.
+/// Position of a message in the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct MessageSpan {
-    /// Its number.
+    /// Index of the message.
     pub(super) message: usize,
-    /// Its bytes, from its first to its last.
+    /// Byte range from its first to its last byte.
     pub(super) range: Range<usize>,
-    /// The words in it, with the white space around them: all but tags, which the template may have written in the
-    /// message's stead.
+    /// The words in it, with the white space around them: everything but tags, which the template may have
+    /// written instead of the message.
     own: Vec<Range<usize>>,
 }
 
 impl Rendering {
-    /// What a tokenizer must know: nothing that a user or the system says is markup, and of what the assistant says
-    /// only tags.
+    /// Regions for the tokenizer: user and system messages contain no markup, and in assistant messages only tags are
+    /// markup.
     pub(super) fn regions(&self, messages: &[Message]) -> Regions {
         let mut text = Vec::new();
         for span in &self.spans {
@@ -56,10 +56,10 @@ impl Rendering {
     }
 }
 
-/// The tags that a template's source names, such as `<think>`, each with its closing or opening twin; special tokens are
-/// none.
+/// Returns the tags that a template's source contains, such as `<think>`, each as opening and closing tag, without
+/// special tokens.
 pub(super) fn tags_of(source: &str, special_tokens: &[&str]) -> Vec<String> {
-    /// Shorter names are of HTML, or of tokens such as `<s>`.
+    /// Shorter names are HTML tags, or tokens such as `<s>`.
     const MIN_NAME: usize = 3;
     /// Far more than any template handles.
     const MAX_TAGS: usize = 64;
@@ -86,7 +86,7 @@ pub(super) fn tags_of(source: &str, special_tokens: &[&str]) -> Vec<String> {
     tags
 }
 
-/// Renders messages and finds them in the text. `render` is the template, `tags` are those that it names.
+/// Renders messages and locates them in the text. `render` runs the template, `tags` are those in its source.
 ///
 /// # Errors
 /// The template refuses or rewrites the messages.
@@ -118,7 +118,7 @@ pub(super) fn locate(
         return Err(rewritten());
     }
     let has_space = parts.iter().any(Parts::has_outer_space);
-    // A template that does something else with stripped messages tells nothing of the white space.
+    // If stripping also changes other parts of the rendering, it shows nothing about the white space.
     let stripped = if has_space { marked(true).ok() } else { None };
     let stripped = stripped.filter(|stripped| stripped.words == found.words);
     let spans = found.spans(&parts, stripped.as_ref());
@@ -133,15 +133,15 @@ pub(super) fn locate(
     })
 }
 
-/// A message's text: words, with tags and white space between and around them.
+/// A message's text, split into words, and the tags and white space between and around them.
 struct Parts<'a> {
     /// The text before the first word.
     lead: &'a str,
-    /// Stretches without a tag, and without white space around them.
+    /// Segments without tags, stripped of white space.
     words: Vec<&'a str>,
-    /// The tags and white space between them, one fewer.
+    /// The tags and white space between the words; one fewer.
     gaps: Vec<&'a str>,
-    /// The text after the last word; with no words, nothing.
+    /// The text after the last word; empty if there are no words.
     trail: &'a str,
 }
 
@@ -172,7 +172,7 @@ impl<'a> Parts<'a> {
         }
         add(from..content.len());
         if stretches.is_empty() {
-            // Tags alone are words, or they would be lost in the template's text.
+            // A message of only tags counts as words, or it would be lost in the template's text.
             let lead = content.len() - content.trim_start().len();
             stretches
                 .extend((!content.trim().is_empty()).then(|| lead..lead + content.trim().len()));
@@ -194,7 +194,7 @@ impl<'a> Parts<'a> {
         !self.words.is_empty() && (is_space(self.lead) || is_space(self.trail))
     }
 
-    /// The text with a mark for each stretch of words.
+    /// The text with a mark in place of each segment of words.
     fn marked(&self, mark: char, message: usize, is_stripped: bool) -> String {
         let outer = |text: &'a str| {
             let is_left_out = is_stripped && text.trim().is_empty() && !self.words.is_empty();
@@ -213,19 +213,19 @@ impl<'a> Parts<'a> {
 struct Marked {
     /// The template's text before, between and after the marks.
     texts: Vec<String>,
-    /// The marks, as message and stretch: one fewer.
+    /// The marks as indices of message and segment; one fewer than `texts`.
     words: Vec<(usize, usize)>,
 }
 
 impl Marked {
-    /// Splits a rendering at its marks; `None` if one is broken.
+    /// Splits a rendering at its marks; `None` if one is malformed.
     fn parse(rendered: &str, mark: char, parts: &[Parts]) -> Option<Self> {
         let mut marked = Self {
             texts: Vec::new(),
             words: Vec::new(),
         };
         for (i, part) in rendered.split(mark).enumerate() {
-            // Marks come in pairs around their numbers, so every second part is one.
+            // Marks come in pairs around their numbers, so every second part is a number.
             if i % 2 == 0 {
                 marked.texts.push(part.to_owned());
                 continue;
@@ -238,11 +238,11 @@ impl Marked {
         (marked.texts.len() == marked.words.len() + 1).then_some(marked)
     }
 
-    /// Whether the words in place of the marks give `text`.
+    /// Whether replacing the marks by the words gives `text`.
     fn gives(&self, text: &str, parts: &[Parts]) -> bool {
         let words = self.words.iter().map(|&(i, j)| parts[i].words[j]);
         let pieces = self.texts.iter().map(String::as_str);
-        // Texts and words take turns.
+        // Texts and words alternate.
         let mut rest = Some(text);
         for (piece, word) in pieces.zip(words.map(Some).chain([None])) {
             rest = rest
@@ -290,7 +290,7 @@ impl Marked {
         spans
     }
 
-    /// Bytes of the `n`th text that belong to the message before it, and to the message after it.
+    /// The number of bytes of the `n`th text that belong to the message before it, and to the message after it.
     fn outer(&self, n: usize, parts: &[Parts], stripped: Option<&Self>) -> (usize, usize) {
         let text = self.texts[n].as_str();
         let before = n.checked_sub(1).map(|n| self.words[n]);
@@ -303,7 +303,7 @@ impl Marked {
             .filter(|(_, j)| *j == 0)
             .map_or("", |&(i, _)| parts[i].lead);
         let is_tag = |text: &str| !text.trim().is_empty();
-        // With a tag in it, the message's own text is there as it is, or the template has written its own.
+        // If the message's outer text has a tag, it is either printed unchanged, or the template has written its own.
         let after = if is_tag(trail) {
             common_prefix(text, trail)
         } else {
@@ -322,7 +322,7 @@ impl Marked {
             if is_tag(lead) { "" } else { lead },
         );
         let own = stripped.texts[n].as_str();
-        // As much of the white space as can have been kept.
+        // The longest white space that can have been kept.
         let starts = lead.char_indices().map(|(at, _)| at);
         for from in starts.chain([lead.len()]) {
             let Some(rest) = text.strip_suffix(&lead[from..]) else {
@@ -338,7 +338,7 @@ impl Marked {
     }
 }
 
-/// Bytes at the beginning of `text` that are `trail`, or its tags without the white space after them.
+/// Length of the prefix of `text` that equals `trail`, or its tags without the white space after them.
 fn common_prefix(text: &str, trail: &str) -> usize {
     let tags = trail.trim_end();
     [trail, tags]
@@ -347,7 +347,7 @@ fn common_prefix(text: &str, trail: &str) -> usize {
         .map_or(0, |trail| trail.len())
 }
 
-/// Bytes at the end of `text` that are `lead`, or its tags without the white space before them.
+/// Length of the suffix of `text` that equals `lead`, or its tags without the white space before them.
 fn common_suffix(text: &str, lead: &str) -> usize {
     let tags = lead.trim_start();
     [lead, tags]
@@ -357,7 +357,7 @@ fn common_suffix(text: &str, lead: &str) -> usize {
 }
 
 impl MessageSpan {
-    /// Takes the bytes before the first word, which are the message's too.
+    /// Adds bytes before the first word to the message.
     fn extend_before(&mut self, range: Range<usize>, parts: &Parts) {
         if range.is_empty() {
             return;
@@ -368,7 +368,7 @@ impl MessageSpan {
         }
     }
 
-    /// Takes the bytes after the last word, which are the message's too.
+    /// Adds bytes after the last word to the message.
     fn extend_after(&mut self, range: Range<usize>, parts: &Parts) {
         if range.is_empty() {
             return;

@@ -1,4 +1,4 @@
-//! Conversations to learn from: whose each token is.
+//! Assignment of a conversation's tokens to messages, for supervision.
 
 use std::ops::Range;
 
@@ -6,36 +6,36 @@ use super::error::{THOUGHTS, has_thoughts};
 use super::{ChatError, ChatTemplate, Message, Role};
 use crate::tokenizer::{Before, TokenSpan, Tokenizer};
 
-/// Whose a token is.
+/// The owner of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenOwner {
-    /// The template's, or another speaker's.
+    /// The template, or a system or user message.
     Context,
-    /// The assistant's, in its answer of this number, counted from 0.
+    /// The assistant's answer with this index, counted from 0.
     Answer(usize),
-    /// What ends that answer, which the assistant says too.
+    /// The end of that answer, which the assistant generates too.
     End(usize),
-    /// The assistant's, in an answer of this number that is never learned, or its end.
+    /// An unsupervised answer with this index, or its end.
     NotLearned(usize),
 }
 
-/// A text as tokens, with whose each of them is.
+/// A tokenized text with the owner of each token.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OwnedTokens {
     /// The tokens.
     pub ids: Vec<u32>,
-    /// One for each token.
+    /// One per token.
     pub owners: Vec<TokenOwner>,
 }
 
 impl OwnedTokens {
-    /// Appends tokens of one part.
+    /// Appends tokens with the same owner.
     pub fn push(&mut self, part: TokenOwner, ids: impl IntoIterator<Item = u32>) {
         self.ids.extend(ids);
         self.owners.resize(self.ids.len(), part);
     }
 
-    /// Number of answers.
+    /// The number of answers.
     pub fn n_answers(&self) -> usize {
         let numbers = self.owners.iter().filter_map(|part| match part {
             TokenOwner::Context => None,
@@ -48,20 +48,20 @@ impl OwnedTokens {
 }
 
 impl ChatTemplate {
-    /// The ids of a whole conversation, with the assistant's answers marked.
+    /// Encodes a whole conversation and marks the assistant's answers.
     ///
-    /// The ids are those of [`encode`](Self::encode), which are transformers' for the whole rendering. Stock templates
-    /// do not say where an answer begins and ends, so it is where the message is in the rendering. A token that spans
-    /// its beginning is the answer's: ` a`, where a template puts a space before each message, is what the model must say
-    /// after a prompt without that space. Where the prompt that asks for the answer ends with exactly that text, as most
-    /// do, no token spans the border: the answer is tokenized apart from it.
+    /// The ids are those of [`encode`](Self::encode), which equal transformers' for the whole rendering. Stock
+    /// templates do not mark where an answer starts and ends, so its position is found in the rendering. A token that
+    /// spans its start belongs to the answer: ` a`, if a template puts a space before each message, is what the model
+    /// must generate after a prompt without that space. If the generation prompt for the answer ends with exactly that
+    /// text, as in most templates, no token spans the border: the answer is tokenized separately.
     ///
-    /// An answer ends with the first special token after it; where the template puts none there, with the template's own
+    /// An answer ends with the first special token after it; if the template prints none there, with the template's own
     /// text or, after the last answer, the model's end token.
     ///
     /// # Errors
-    /// The template refuses or rewrites the messages, or leaves out a part of an answer, or nothing can mark the end of
-    /// the last answer.
+    /// The template refuses or rewrites the messages, or omits part of an answer, or nothing can mark the end of the
+    /// last answer.
     pub fn encode_turns(
         &self,
         tokenizer: &Tokenizer,
@@ -120,7 +120,7 @@ impl ChatTemplate {
         for token in &placed {
             turns.push(owner_of(token, &owners), [token.id]);
         }
-        // The last answer ends, whatever the template does.
+        // The last answer always ends, even if the template prints no end.
         if let [.., (_, answer), (ending, part)] = &owners[..]
             && ending.is_empty()
             && turns.owners.contains(answer)
@@ -130,14 +130,14 @@ impl ChatTemplate {
         Ok(turns)
     }
 
-    /// Whether the prompt that asks for the next answer is exactly `text`.
+    /// Whether the generation prompt for the next answer is exactly `text`.
     fn asks_with(&self, messages: &[Message], text: &str) -> bool {
         self.render(messages, true)
             .is_ok_and(|prompt| prompt == text)
     }
 }
 
-/// The bytes after an answer that end it, within `range`; empty if nothing does. `end` is the template's end of a turn.
+/// Returns the bytes within `range` that end an answer; empty if there are none. `end` is the template's end of a turn.
 fn ending(text: &str, range: Range<usize>, placed: &[TokenSpan], end: &str) -> Range<usize> {
     let special = placed
         .iter()
@@ -149,7 +149,7 @@ fn ending(text: &str, range: Range<usize>, placed: &[TokenSpan], end: &str) -> R
     }
 }
 
-/// Whose a token is: the first of the owners, which lie in the text's order, that it shares a byte with.
+/// Returns the owner of a token: the first of `owners`, which are in the text's order, that overlaps it.
 fn owner_of(token: &TokenSpan, owners: &[(Range<usize>, TokenOwner)]) -> TokenOwner {
     let shares = |range: &Range<usize>| {
         range.start < token.range.end.max(token.range.start + 1) && token.range.start < range.end
@@ -184,7 +184,7 @@ mod tests {
         ]
     }
 
-    /// The text of each part, in order.
+    /// The text of each owner, in order.
     fn parts(template: &ChatTemplate, tokenizer: &Tokenizer) -> Vec<(TokenOwner, String)> {
         let turns = template
             .encode_turns(tokenizer, &conversation())
@@ -210,7 +210,7 @@ mod tests {
         let context = "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nOne?<|im_end|>\n<|im_start|>assistant\n";
         let expected = [
             (TokenOwner::Context, context),
-            // A literal end token in a message is text, and ends nothing.
+            // A literal end token in a message is text and ends nothing.
             (TokenOwner::Answer(0), "First<|im_end|>"),
             (TokenOwner::End(0), "<|im_end|>"),
             (

@@ -1,4 +1,4 @@
-//! How many attention heads a model has, and how wide they are.
+//! Number and width of a model's attention heads.
 
 use super::ModelConfig;
 

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::family::Family;
 
-/// `config.json`, as far as it is read. Keys that change nothing for a decoder are left alone.
+/// The keys of `config.json` that are read. Keys without effect on the decoder are ignored.
 #[derive(Deserialize)]
 struct RawConfig {
     model_type: Option<String>,
@@ -50,10 +50,10 @@ struct RawRope {
 }
 
 impl ModelConfig {
-    /// The configuration as Hugging Face's `config.json`, for models that come without one.
+    /// Returns the configuration as Hugging Face's `config.json`, for models that have none.
     ///
     /// # Errors
-    /// The rotary frequencies are stretched in a way that only GGUF files write.
+    /// The rotary scaling exists only in GGUF files (one divisor per frequency).
     pub(crate) fn to_json(&self) -> Result<Map<String, Value>, ConfigError> {
         let rope_scaling = match &self.rope_scaling {
             None => Value::Null,
@@ -75,7 +75,7 @@ impl ModelConfig {
             Some(RopeScaling::Divisors(_)) => {
                 return Err(ConfigError::Unsupported {
                     key: "rope_freqs.weight",
-                    found: "one divisor a frequency".to_owned(),
+                    found: "one divisor per frequency".to_owned(),
                     supported: "the model's folder in Hugging Face layout in place of the GGUF file",
                 });
             }
@@ -190,8 +190,8 @@ impl RawRope {
     }
 }
 
-/// Refuses what these families can be configured to do and the decoder does not compute:
-/// better an error than wrong logits.
+/// Refuses settings of these families that the decoder does not implement: an error is better than wrong
+/// logits.
 fn refuse_variants(raw: &RawConfig, family: &Family) -> Result<(), ConfigError> {
     let refuse = |key, found: &str, supported| {
         Err(ConfigError::Unsupported {
@@ -215,7 +215,7 @@ fn refuse_variants(raw: &RawConfig, family: &Family) -> Result<(), ConfigError> 
     Ok(())
 }
 
-/// One id, a list of ids, or nothing: all three occur in `config.json` and `generation_config.json`.
+/// Reads one id, a list of ids, or nothing: `config.json` and `generation_config.json` contain all three.
 pub(crate) fn token_ids(value: Option<&Value>, key: &'static str) -> Result<Vec<u32>, ConfigError> {
     let id = |value: &Value| {
         value
@@ -247,7 +247,7 @@ pub(super) mod tests {
         "max_position_embeddings": 128, "tie_word_embeddings": true, "eos_token_id": [2, 3]
     }"#;
 
-    /// The tiny configuration with the keys of `change` laid over it.
+    /// Returns the tiny configuration updated with the keys of `change`.
     pub(in crate::config) fn tiny(change: &str) -> Result<ModelConfig, ConfigError> {
         let mut config: serde_json::Map<String, Value> =
             serde_json::from_str(TINY).expect("valid JSON");

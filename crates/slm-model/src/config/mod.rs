@@ -1,7 +1,7 @@
-//! The shape of a model: what `config.json` or the metadata of a GGUF file say about it.
+//! Model configuration, read from `config.json` or the metadata of a GGUF file.
 //!
-//! [`ModelConfig`] keeps Hugging Face's field names. It is checked when it is made, so that the decoder
-//! can rely on it: every dimension lies in a sane range and the head counts divide each other.
+//! [`ModelConfig`] keeps Hugging Face's field names. It is checked on construction, so that the decoder
+//! can rely on it: every dimension is in a sane range and the head counts divide each other.
 
 mod heads;
 mod json;
@@ -17,7 +17,7 @@ use thiserror::Error;
 
 use crate::family::Family;
 
-/// How a model stretches its rotary frequencies beyond the context that it was pretrained on.
+/// Scaling of a model's rotary frequencies beyond the context of its pretraining.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RopeScaling {
     /// Every frequency divided by `factor`.
@@ -25,25 +25,25 @@ pub enum RopeScaling {
         /// Divisor, at least 1.
         factor: f64,
     },
-    /// Llama 3.1's: low frequencies divided by `factor`, high ones kept, a smooth passage between.
+    /// Llama 3.1's: low frequencies divided by `factor`, high ones kept, a smooth transition between them.
     Llama3 {
         /// Divisor of the low frequencies.
         factor: f64,
-        /// Wavelengths above `original_max_position_embeddings / low_freq_factor` count as low frequencies.
+        /// Frequencies with a wavelength above `original_max_position_embeddings / low_freq_factor` are low.
         low_freq_factor: f64,
-        /// Wavelengths below `original_max_position_embeddings / high_freq_factor` count as high ones.
+        /// Frequencies with a wavelength below `original_max_position_embeddings / high_freq_factor` are high.
         high_freq_factor: f64,
         /// The context length of the pretraining, in tokens.
         original_max_position_embeddings: usize,
     },
-    /// One divisor a frequency: how GGUF files store Llama 3.1's scaling (`rope_freqs.weight`).
+    /// One divisor per frequency: how GGUF files store Llama 3.1's scaling (`rope_freqs.weight`).
     Divisors(Vec<f32>),
 }
 
 /// The shape and constants of a decoder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelConfig {
-    /// The family.
+    /// The model family.
     pub family: &'static Family,
     /// Rows of the embedding; may exceed the tokenizer's vocabulary (padding rows).
     pub vocab_size: usize,
@@ -63,68 +63,68 @@ pub struct ModelConfig {
     pub rms_norm_eps: f64,
     /// Base of the rotary frequencies.
     pub rope_theta: f64,
-    /// Stretching of the rotary frequencies, if any.
+    /// Scaling of the rotary frequencies, if any.
     pub rope_scaling: Option<RopeScaling>,
-    /// Longest sequence the model is made for, in tokens.
+    /// Maximum sequence length, in tokens.
     pub max_position_embeddings: usize,
     /// Whether the output head is the embedding itself.
     pub tie_word_embeddings: bool,
-    /// Whether the query, key and value projections carry biases.
+    /// Whether the query, key and value projections have biases.
     pub qkv_bias: bool,
-    /// Ids that end a generation, as the model declares them. The tokenizer knows more of them:
-    /// generation asks [`Tokenizer::eos_ids`](crate::tokenizer::Tokenizer::eos_ids).
+    /// Ids that end a generation, as the model's configuration declares them. The tokenizer knows more of them:
+    /// generation uses [`Tokenizer::eos_ids`](crate::tokenizer::Tokenizer::eos_ids).
     pub eos_token_ids: Vec<u32>,
-    /// Id that begins a sequence, if the model declares one.
+    /// Id that begins a sequence, if the configuration declares one.
     pub bos_token_id: Option<u32>,
 }
 
-/// What is wrong with a model's configuration.
+/// An invalid or unsupported model configuration.
 #[derive(Debug, Error)]
 pub enum ConfigError {
-    /// The text is no JSON, or a key holds a value of another type.
-    #[error("no valid model configuration: {0}")]
+    /// The text is not JSON, or a key has a value of another type.
+    #[error("invalid model configuration: {0}")]
     Json(#[from] serde_json::Error),
-    /// A family that this crate does not know.
+    /// A family that this crate does not support.
     #[error(
-        "unknown architecture `{found}`\nhint: supported are {}",
+        "unknown architecture `{found}`\nhint: supported architectures: {}",
         supported_families()
     )]
     UnknownArchitecture {
-        /// The name as it stands in the file.
+        /// The name in the file.
         found: String,
     },
-    /// A key without which the model cannot be built.
+    /// A required key is missing.
     #[error("key `{key}` is missing")]
     Missing {
         /// The missing key.
         key: String,
     },
-    /// A value outside the range that makes sense.
+    /// A value outside its valid range.
     #[error("`{key}` is {found}, expected {expected}")]
     Value {
         /// The offending key.
         key: &'static str,
-        /// Its value.
+        /// The value found.
         found: String,
-        /// What would have been accepted.
+        /// The values accepted.
         expected: String,
     },
-    /// Weights that another program has quantised.
+    /// Weights that were quantised by another program.
     #[error(
-        "the weights are quantised by {method} ({found}), which is not supported\nhint: take the repository of the unquantised model, and hold it as narrow with `model.quantization: q4` (or q8)"
+        "the weights are quantised by {method} ({found}), which is not supported\nhint: use the repository of the unquantised model, and quantise it on load with `model.quantization: q4` (or q8)"
     )]
     Quantised {
-        /// The method, and the width of its codes if that is known.
+        /// The method, and the number of bits if known.
         method: String,
-        /// What says so.
+        /// The key or tensor that shows it.
         found: String,
     },
-    /// A variant of the architecture that the decoder does not compute.
-    #[error("`{key}` is {found}, which is not supported\nhint: supported is {supported}")]
+    /// A variant of the architecture that the decoder does not implement.
+    #[error("`{key}` is {found}, which is not supported\nhint: expected {supported}")]
     Unsupported {
         /// The offending key.
         key: &'static str,
-        /// Its value.
+        /// The value found.
         found: String,
         /// What is supported.
         supported: &'static str,
@@ -136,7 +136,7 @@ fn supported_families() -> String {
     names.join(", ")
 }
 
-/// Turns an unknown family into an error.
+/// Returns the family, or an error if it is unknown.
 pub(crate) fn known_family(
     found: Option<&'static Family>,
     name: &str,
@@ -147,10 +147,10 @@ pub(crate) fn known_family(
 }
 
 impl ModelConfig {
-    /// Checks that every dimension makes sense.
+    /// Checks that every dimension is in its valid range.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        // The bounds are far above any model that this crate can hold, and low enough that
-        // no product of dimensions overflows and no loop over them runs away.
+        // The bounds are far above any model that fits in memory, and low enough that no product of dimensions
+        // overflows and every loop over them ends soon.
         let ranges = [
             ("vocab_size", self.vocab_size, 1 << 24),
             ("hidden_size", self.hidden_size, 1 << 17),
@@ -239,13 +239,13 @@ impl ModelConfig {
         }
     }
 
-    /// The rotary frequencies with their scaling, in radians a token.
+    /// The rotary frequencies with their scaling, in radians per token.
     ///
-    /// Computed in double precision and rounded once, so at most one unit in the last place away from
+    /// Computed in double precision and rounded once, so they differ by at most one unit in the last place from
     /// transformers, which computes them in single precision.
     ///
     /// # Shapes
-    /// - returns `[head_dim / 2]`; pair `i` turns the elements `i` and `i + head_dim / 2` of a head
+    /// - returns `[head_dim / 2]`; frequency `i` rotates the elements `i` and `i + head_dim / 2` of a head
     /// # Source
     /// Su et al. 2021, arXiv:2104.09864; Llama 3.1's scaling: Grattafiori et al. 2024, arXiv:2407.21783.
     pub fn inv_freq(&self) -> Vec<f32> {
@@ -269,7 +269,7 @@ impl ModelConfig {
                 high_freq_factor,
                 original_max_position_embeddings,
             }) => {
-                // How many whole turns the pair makes within the pretraining's context decides.
+                // Decided by the number of full turns within the pretraining context.
                 let turns =
                     *original_max_position_embeddings as f64 * plain / std::f64::consts::TAU;
                 let kept = ((turns - low_freq_factor) / (high_freq_factor - low_freq_factor))
@@ -279,7 +279,7 @@ impl ModelConfig {
         }
     }
 
-    /// Every tensor of the model with its shape, in the order of the forward pass.
+    /// All tensors of the model with their shapes, in the order of the forward pass.
     ///
     /// Names and layouts (`[out, in]`) are Hugging Face's.
     pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
@@ -304,7 +304,7 @@ impl ModelConfig {
         tensors
     }
 
-    /// The shape of the tensor called `name`, or `None` if the model has no such tensor.
+    /// Returns the shape of the tensor called `name`, or `None` if the model has no such tensor.
     pub fn tensor_shape(&self, name: &str) -> Option<Vec<usize>> {
         let matrix = || Some(vec![self.vocab_size, self.hidden_size]);
         match name {
@@ -324,7 +324,7 @@ impl ModelConfig {
         }
     }
 
-    /// Names (within a layer) and shapes of one layer's tensors.
+    /// Names (within a layer) and shapes of the tensors of one layer.
     fn layer_tensors(&self) -> Vec<(&'static str, Vec<usize>)> {
         let hidden = self.hidden_size;
         let queries = self.num_attention_heads * self.head_dim;
@@ -350,7 +350,7 @@ impl ModelConfig {
         tensors
     }
 
-    /// Number of parameters; a tied head counts once.
+    /// The number of parameters; a tied head is counted once.
     pub fn num_parameters(&self) -> usize {
         let count = |shape: &[usize]| shape.iter().product::<usize>();
         let layer: usize = self.layer_tensors().iter().map(|(_, s)| count(s)).sum();
@@ -369,7 +369,7 @@ pub(crate) fn unsupported_rope(kind: &str) -> ConfigError {
     }
 }
 
-/// The width of a head where the model does not name it.
+/// The head width of a model whose configuration does not give it.
 pub(crate) fn head_dim_from(hidden_size: usize, heads: usize) -> Result<usize, ConfigError> {
     if heads == 0 || !hidden_size.is_multiple_of(heads) {
         let expected = format!("a divisor of hidden_size, {hidden_size}");

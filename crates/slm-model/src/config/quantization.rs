@@ -1,21 +1,21 @@
-//! Weights that another program has quantised: found by what it leaves in the model's folder, so that they are refused
-//! by name and not by the shape of a tensor.
+//! Detects weights quantised by another program from the files in the model's folder, so that they are refused by name
+//! and not with a shape mismatch.
 
 use serde_json::Value;
 
 use super::ConfigError;
 
-/// Keys of `config.json`: of transformers, of the first releases of compressed-tensors, of MLX.
+/// Keys of `config.json` written by transformers, early releases of compressed-tensors, and MLX.
 const KEYS: [&str; 3] = ["quantization_config", "compression_config", "quantization"];
 
-/// Files in which programs keep the same where `config.json` does not have it, with the program's name.
+/// Files with quantization settings outside `config.json`, each with the program that writes it.
 pub(crate) const SETTINGS_FILES: [(&str, &str); 3] = [
     ("quantize_config.json", "GPTQ"),
     ("quant_config.json", "AWQ"),
     ("hf_quant_config.json", "ModelOpt"),
 ];
 
-/// Ends of tensors' names within a decoder layer, with the methods that write such tensors.
+/// Endings of tensor names within a decoder layer, with the methods that write such tensors.
 const TENSORS: [(&str, &str); 7] = [
     (".qweight", "GPTQ or AWQ"),
     (".quant_map", "bitsandbytes"),
@@ -26,14 +26,14 @@ const TENSORS: [(&str, &str); 7] = [
     (".scales", "MLX"),
 ];
 
-/// Refuses a `config.json` that says that the weights are quantised.
+/// Refuses a `config.json` with quantization settings.
 pub(crate) fn refuse_quantised(config: &Value) -> Result<(), ConfigError> {
     let is_set = |value: &&Value| match value {
         Value::Null | Value::Bool(false) => false,
         Value::Object(fields) => !fields.is_empty(),
         _ => true,
     };
-    // Models for pictures and text keep the decoder's settings one level below.
+    // Multimodal models keep the decoder's settings one level below.
     let places = [config, &config["text_config"]];
     for (key, place) in KEYS.iter().flat_map(|key| places.map(|place| (key, place))) {
         if let Some(settings) = place.get(key).filter(is_set) {
@@ -46,11 +46,11 @@ pub(crate) fn refuse_quantised(config: &Value) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// The method and the width of the codes, as far as the settings say.
+/// Returns the method and the number of bits, as far as the settings contain them.
 fn method_of(settings: &Value) -> String {
     let text = |key: &str| settings[key].as_str().map(str::to_owned);
     let method = text("quant_method").or_else(|| text("quant_algo"));
-    let method = method.unwrap_or_else(|| "a method without a name".to_owned());
+    let method = method.unwrap_or_else(|| "an unnamed method".to_owned());
     let is_true = |key: &str| settings[key] == true;
     let bits = ["bits", "w_bit", "num_bits", "nbits"]
         .into_iter()
@@ -66,7 +66,7 @@ fn method_of(settings: &Value) -> String {
     }
 }
 
-/// Refuses a folder whose tensors bear the names of quantised ones.
+/// Refuses a folder whose tensor names are those of quantised weights.
 pub(crate) fn refuse_quantised_tensors<'a>(
     names: impl IntoIterator<Item = &'a str>,
 ) -> Result<(), ConfigError> {
@@ -116,7 +116,7 @@ mod tests {
             ),
             (
                 json!({"quantization": {"group_size": 64, "bits": 4}}),
-                "a method without a name, 4 bits (`quantization`)",
+                "an unnamed method, 4 bits (`quantization`)",
             ),
             (
                 json!({"text_config": {"quantization_config": {"quant_method": "hqq"}}}),

@@ -1,4 +1,4 @@
-//! An adapter, laid out for the engine.
+//! An adapter in the engine's memory layout.
 
 use super::linear::Linear;
 use super::matrix::Matrix;
@@ -11,14 +11,14 @@ use crate::weights::{Weights, WeightsError};
 #[derive(Debug)]
 pub struct EngineAdapter {
     pub(crate) layers: Vec<LayerPairs>,
-    /// In place of the base model's, where the adapter has its own.
+    /// Replaces the base model's, if the adapter trains it in full.
     pub(crate) embedding: Option<Linear>,
-    /// In place of the base model's, where the adapter has its own.
+    /// Replaces the base model's, if the adapter trains it in full.
     pub(crate) head: Option<Linear>,
 }
 
 impl EngineAdapter {
-    /// Lays an adapter out; `weights` are those of its base model, which `DoRA` measures itself by.
+    /// Converts an adapter; `weights` are those of its base model, whose row norms `DoRA` needs.
     ///
     /// # Errors
     /// A weight of the base model cannot be read.
@@ -49,7 +49,7 @@ impl EngineAdapter {
     }
 }
 
-/// Magnitude over length, for each row of the adapted weight.
+/// Magnitude divided by norm for each row of the adapted weight.
 fn factors(
     pair: &LowRank,
     weights: &Weights,

@@ -1,11 +1,11 @@
-//! Keys and values of the tokens seen so far, and attention over them.
+//! The engine's KV cache, and attention over it.
 
 use rayon::prelude::*;
 
 use crate::config::Heads;
 use crate::simd::{Row, WIDTH, exponentials, multiply};
 
-/// Rows that attend together: they share the loads of keys and values.
+/// Rows that attend together and share the loads of keys and values.
 const BLOCK: usize = 8;
 
 /// The keys and values of one head in one slot.
@@ -37,7 +37,7 @@ impl HeadCache {
     }
 }
 
-/// The keys and values of all layers, slots and heads. It grows as tokens come.
+/// The keys and values of all layers, slots and heads. Grows on write.
 #[derive(Debug)]
 pub(crate) struct Cache {
     /// `[layer][slot][head]`
@@ -52,7 +52,7 @@ impl Cache {
         }
     }
 
-    /// Writes a row for each token, at its slot and position.
+    /// Writes one row per token to its slot and position.
     ///
     /// # Shapes
     /// `keys`, `values`: `[n, num_kv_heads * head_dim]`
@@ -75,10 +75,10 @@ impl Cache {
         }
     }
 
-    /// What each row's heads see in their slot, up to their own position.
+    /// Computes each row's attention over its slot, up to its own position.
     ///
-    /// Positions after a row's own, which other rows of its block see, add exact zeros to it: a row's result does
-    /// not depend on what is computed beside it.
+    /// Later positions, visible to other rows of the block, contribute exact zeros: a row's result does not depend on
+    /// the rest of the batch.
     ///
     /// # Shapes
     /// `queries`: `[n, num_heads * head_dim]`, scaled; returns the same
@@ -122,7 +122,7 @@ impl Cache {
     }
 }
 
-/// Runs of rows in the same slot, of at most [`BLOCK`] rows.
+/// Splits rows into runs of the same slot, at most [`BLOCK`] rows each.
 fn blocks(at: &[(usize, usize)]) -> Vec<std::ops::Range<usize>> {
     let mut blocks: Vec<std::ops::Range<usize>> = Vec::new();
     for (row, (slot, _)) in at.iter().enumerate() {
@@ -134,7 +134,7 @@ fn blocks(at: &[(usize, usize)]) -> Vec<std::ops::Range<usize>> {
     blocks
 }
 
-/// Attention of some queries of one head, each over the first so many positions.
+/// Attention of some queries of one head; `lengths` gives the number of visible positions of each.
 ///
 /// # Shapes
 /// `queries`: `[lengths.len(), dim]`; returns the same

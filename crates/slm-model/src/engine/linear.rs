@@ -1,4 +1,4 @@
-//! Linear layers over some rows, several at a time, on all cores.
+//! Linear layers over a batch of rows, several at a time, on all cores.
 
 use rayon::prelude::*;
 
@@ -8,7 +8,7 @@ use crate::gguf::PackedTensor;
 use crate::kernel::packed::Inputs;
 use crate::simd::{Row, WIDTH};
 
-/// From so many rows on, results are put in order on all cores.
+/// Minimum number of rows for which results are reordered in parallel.
 const MANY_ROWS: usize = 16;
 
 /// A frozen linear layer.
@@ -20,7 +20,7 @@ pub(crate) struct Linear {
 }
 
 impl Linear {
-    /// A layer without a bias, of blocks as in a GGUF file.
+    /// Creates a layer without bias from blocks as in a GGUF file.
     pub(crate) fn of_blocks(blocks: &PackedTensor) -> Self {
         Self {
             weight: Matrix::from_packed(blocks),
@@ -29,10 +29,10 @@ impl Linear {
     }
 }
 
-/// A layer, and the adapter's part beside it.
+/// A layer with its LoRA pair.
 pub(crate) type Adapted<'a> = (&'a Linear, Option<&'a Pair>);
 
-/// What several layers make of the same rows.
+/// Computes several layers on the same rows.
 ///
 /// # Shapes
 /// `x`: `[n, in]`; returns `[n, out]` for each layer
@@ -60,7 +60,7 @@ pub(crate) fn project<const L: usize>(layers: [Adapted; L], x: &[f32], n: usize)
     })
 }
 
-/// One panel of a layer's outputs.
+/// Computes one panel of a layer's outputs.
 fn products(
     linear: &Linear,
     adapted: Option<(&Pair, &[f32])>,
@@ -84,7 +84,7 @@ fn products(
     out
 }
 
-/// Panels of outputs, put side by side.
+/// Puts panels of outputs side by side.
 ///
 /// # Shapes
 /// `panels`: `[n]` rows each; returns `[n, width]`

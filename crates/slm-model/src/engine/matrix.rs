@@ -1,4 +1,4 @@
-//! The weight of a linear layer, laid out for the engine: panels of outputs side by side.
+//! Weights in the engine's memory layout: panels of adjacent outputs.
 
 use std::cell::RefCell;
 
@@ -12,13 +12,13 @@ use crate::simd::{Row, WIDTH, multiply, widen};
 use crate::weights::{Weights, WeightsError};
 
 thread_local! {
-    /// Kept, because zeroing it each time shows.
+    /// Reused, because zeroing it each time is measurable.
     static UNPACKED: RefCell<Unpacked> = RefCell::new(Unpacked::new());
 }
 
-/// `[out, in]`, in panels of [`WIDTH`] outputs; the last one is filled up with zeros.
+/// A weight `[out, in]` in panels of [`WIDTH`] outputs; the last panel is padded with zeros.
 ///
-/// Values are kept as narrow as they came, and unpacked to the very same single-precision numbers.
+/// Values keep the dtype on disk and are unpacked to the same single-precision numbers.
 #[derive(Debug)]
 pub(crate) struct Matrix {
     pub(crate) out_features: usize,
@@ -26,17 +26,17 @@ pub(crate) struct Matrix {
     storage: Storage,
 }
 
-/// Each vector holds `in_features` rows a panel.
+/// Each vector holds `in_features` rows per panel.
 #[derive(Debug)]
 enum Storage {
     Single(Vec<Row>),
-    /// The upper halves, where the lower ones are zero.
+    /// The upper halves of values whose lower halves are zero (bfloat16).
     Half(Vec<HalfRow>),
     Coded(CodedPanels),
 }
 
 impl Matrix {
-    /// Reads a matrix by Hugging Face's name and keeps it as narrow as it is on disk.
+    /// Reads a matrix by Hugging Face's name and keeps its dtype on disk.
     ///
     /// # Errors
     /// As [`Weights::tensor`].
@@ -44,11 +44,13 @@ impl Matrix {
         if let Some(packed) = weights.packed(name)? {
             return Ok(Self::from_packed(&packed));
         }
-        // Reports what is wrong with the tensor.
+        // Reports errors in the tensor.
         let tensor = weights.tensor(name)?;
         Ok(Self::from_values(&tensor.values, tensor.shape[1]))
     }
 
+    /// Builds a matrix from single-precision values.
+    ///
     /// # Shapes
     /// `values`: `[out, in]`, row-major
     pub(crate) fn from_values(values: &[f32], in_features: usize) -> Self {
@@ -71,7 +73,7 @@ impl Matrix {
         }
     }
 
-    /// The same from the blocks of a GGUF file, without unpacking them.
+    /// Builds a matrix from the blocks of a GGUF file without unpacking them.
     pub(crate) fn from_packed(packed: &PackedTensor) -> Self {
         Self {
             out_features: packed.rows(),
@@ -80,12 +82,12 @@ impl Matrix {
         }
     }
 
-    /// Panels of outputs.
+    /// The number of panels.
     pub(crate) fn panels(&self) -> usize {
         self.out_features.div_ceil(WIDTH)
     }
 
-    /// Whether products need sums of their [`Inputs`].
+    /// Whether products need the sums of their [`Inputs`].
     pub(crate) fn needs_sums(&self) -> bool {
         match &self.storage {
             Storage::Single(_) | Storage::Half(_) => false,
@@ -93,7 +95,7 @@ impl Matrix {
         }
     }
 
-    /// Adds the products of some rows with one panel to `out`.
+    /// Adds the products of all rows of `x` with one panel to `out`.
     ///
     /// # Shapes
     /// `x`: `[n, in]`; `out`: `[n, WIDTH]`
@@ -124,7 +126,7 @@ impl Matrix {
         }
     }
 
-    /// One row of the matrix.
+    /// Copies one row of the matrix to `out`.
     pub(crate) fn row(&self, row: usize, out: &mut [f32]) {
         let (first, j) = (row / WIDTH * self.in_features, row % WIDTH);
         match &self.storage {
@@ -142,7 +144,7 @@ impl Matrix {
         }
     }
 
-    /// Bytes that the values take.
+    /// Size of the values in bytes.
     pub(crate) fn bytes(&self) -> usize {
         match &self.storage {
             Storage::Single(values) => size_of_val(&values[..]),
@@ -152,7 +154,7 @@ impl Matrix {
     }
 }
 
-/// The values of all panels, `[panels * columns]` rows.
+/// Arranges values in panels, `[panels * columns]` rows.
 fn panels<T: Copy + Default>(
     rows: usize,
     columns: usize,
@@ -191,7 +193,7 @@ mod tests {
         y
     }
 
-    /// Row after row, `y` is what the values come to in double precision, but for what sums in single precision lose.
+    /// Checks each row of `y` against double precision, with a tolerance for sums in single precision.
     fn check(y: &[f32], values: &[f32], x: &[f32], in_features: usize, coded: bool) {
         let out_features = values.len() / in_features;
         for (y, x) in y
@@ -201,7 +203,7 @@ mod tests {
             for (&found, w) in y.iter().zip(values.chunks_exact(in_features)) {
                 let terms = x.iter().zip(w).map(|(&x, &w)| f64::from(x) * f64::from(w));
                 let exact: f64 = terms.sum();
-                // A coded weight is the sum of a product and a minimum, either of which may be larger than it.
+                // A coded weight is the sum of a product and a minimum, either of which may be larger than the weight.
                 let largest = w.iter().fold(0.0, |largest: f32, w| largest.max(w.abs()));
                 let size = |w: &f32| if coded { largest } else { w.abs() };
                 let sizes = x.iter().zip(w).map(|(x, w)| f64::from(x.abs() * size(w)));

@@ -1,15 +1,15 @@
-//! The decoder on the CPU, for generation: plain loops over plain memory, and weights as narrow as on disk.
+//! The CPU decoder for generation: plain loops over plain memory, with weights in the dtype on disk.
 //!
-//! - [`Engine`] reads prompts and adds tokens, for several sequences side by side
-//! - `matrix` lays weights out; narrow ones stay narrow
-//! - `linear` and `attention` share the work out among the cores
-//! - [`kernel::packed`](crate::kernel::packed) unpacks them on their way into a product
-//! - [`simd`](crate::simd) holds the inner loops
+//! - [`Engine`] runs prefill and decoding for several sequences in a batch
+//! - `matrix` is the memory layout of weights, in their dtype on disk
+//! - `linear` and `attention` distribute the work over the cores
+//! - [`kernel::packed`](crate::kernel::packed) unpacks weights inside a product
+//! - [`simd`](crate::simd) has the inner loops
 //!
-//! Every row is computed in one fixed order, whatever stands beside it: how requests are batched, how a prompt is cut
-//! into chunks, and whether its beginning was read before never changes a bit of the result.
+//! Every row is computed in a fixed order, independent of the rest of the batch: how requests are batched, how a prompt
+//! is split into chunks, and whether its prefix was cached never changes a bit of the result.
 //!
-//! Gradients and GPUs are the [`Decoder`](crate::Decoder)'s.
+//! For gradients and GPUs, see the [`Decoder`](crate::Decoder).
 
 mod adapter;
 mod attention;
@@ -30,7 +30,7 @@ use linear::Adapted;
 use matrix::Matrix;
 use pair::{LayerPairs, Pair};
 
-/// Tokens of a prompt that are read at a time; bounds memory.
+/// Tokens of a prompt per chunk; bounds memory.
 const PREFILL_CHUNK: usize = 256;
 
 #[derive(Debug)]
@@ -51,25 +51,25 @@ struct Layer {
 pub struct Engine {
     config: ModelConfig,
     heads: Heads,
-    /// One a pair of elements of a head.
+    /// One frequency per pair of elements of a head.
     inv_freq: Vec<f32>,
     /// `[vocab_size, hidden_size]`
     embedding: Linear,
     layers: Vec<Layer>,
     norm: Vec<f32>,
-    /// None where it is the embedding itself.
+    /// None if the head is tied to the embedding.
     head: Option<Linear>,
 }
 
-/// The keys and values of the sequences that an [`Engine`] is at work on.
+/// The KV cache of an [`Engine`].
 #[derive(Debug)]
 pub struct EngineCache(Cache);
 
 impl Engine {
-    /// Reads a model's weights; `progress` hears of each layer done, as `(done, total)`.
+    /// Loads a model's weights; `progress` is called with `(done, total)` after each layer.
     ///
     /// # Errors
-    /// What [`Weights::tensor`] says: missing, truncated, or of a shape that the config contradicts.
+    /// Those of [`Weights::tensor`]: missing, truncated, or of a shape that contradicts the config.
     pub fn load(
         weights: &Weights,
         mut progress: impl FnMut(usize, usize),
@@ -119,12 +119,12 @@ impl Engine {
         })
     }
 
-    /// Shape of the model.
+    /// The model's configuration.
     pub fn config(&self) -> &ModelConfig {
         &self.config
     }
 
-    /// Bytes that the weights take.
+    /// Size of the weights in bytes.
     pub fn bytes(&self) -> usize {
         let of_layer = |layer: &Layer| {
             let linears = [
@@ -146,13 +146,13 @@ impl Engine {
         layers + self.embedding.weight.bytes() + head
     }
 
-    /// Room for `slots` sequences.
+    /// Creates a KV cache for `slots` sequences.
     pub fn cache(&self, slots: usize) -> EngineCache {
         EngineCache(Cache::new(self.layers.len(), slots, self.heads))
     }
 
-    /// Reads the tokens of a prompt from position `start` on into a slot, which holds those before it already, and
-    /// gives the logits after the last one.
+    /// Processes the tokens of a prompt starting at position `start` of a slot that already holds the positions before
+    /// it, and returns the logits after the last token.
     ///
     /// # Shapes
     /// `tokens`: at least one; returns `[vocab_size]`
@@ -177,10 +177,10 @@ impl Engine {
         self.logits(&states[states.len() - width..], adapter)
     }
 
-    /// Adds one token to each of some sequences and gives the logits after it.
+    /// Appends one token to each of several sequences and returns the logits after it.
     ///
     /// # Shapes
-    /// `tokens`: one for each entry of `at`, which names its slot and position; returns `[n, vocab_size]`
+    /// `tokens`: one per entry of `at`, which gives its slot and position; returns `[n, vocab_size]`
     pub fn decode(
         &self,
         cache: &mut EngineCache,
@@ -195,12 +195,12 @@ impl Engine {
         let own = adapter.and_then(|adapter| adapter.head.as_ref());
         let head = own.or(self.head.as_ref()).unwrap_or(&self.embedding);
         let n = states.len() / self.config.hidden_size;
-        // In the pool from the start: a thread outside of it would wait for each piece of work.
+        // Enters the thread pool once: a thread outside it would wait for each piece of work.
         let [logits] = rayon::scope(|_| project([(head, None)], states, n));
         logits
     }
 
-    /// States after the final norm.
+    /// Computes the hidden states after the final norm.
     ///
     /// # Shapes
     /// returns `[n, hidden_size]`
@@ -228,10 +228,10 @@ impl Engine {
         self.normed(&x, &self.norm)
     }
 
-    /// One decoder layer, on the residual stream `x`.
+    /// Runs one decoder layer on the residual stream `x`.
     #[expect(
         clippy::too_many_arguments,
-        reason = "what a layer is given, each of another kind"
+        reason = "the inputs of a layer are all of different kinds"
     )]
     fn layer(
         &self,
@@ -272,7 +272,7 @@ impl Engine {
         add(x, &down);
     }
 
-    /// `x / rms(x) * weight` over each row.
+    /// `RMSNorm`: `x / rms(x) * weight` over each row.
     ///
     /// # Source
     /// Zhang and Sennrich 2019, arXiv:1910.07467.
@@ -299,7 +299,7 @@ fn add(to: &mut [f32], values: &[f32]) {
 /// # Source
 /// Su et al. 2021, arXiv:2104.09864, half-split form; see [`ModelConfig::inv_freq`].
 struct Rotation {
-    /// For each row and pair of elements: cosine and sine.
+    /// Cosine and sine for each row and pair of elements.
     turns: Vec<(f32, f32)>,
     pairs: usize,
 }
@@ -315,7 +315,7 @@ impl Rotation {
         }
     }
 
-    /// Turns every head of each row.
+    /// Applies the rotary embedding to every head of each row.
     ///
     /// # Shapes
     /// `x`: `[n, heads * dim]`

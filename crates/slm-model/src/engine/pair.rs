@@ -1,4 +1,4 @@
-//! The low-rank pairs of an adapter, laid out for the engine.
+//! LoRA pairs in the engine's memory layout.
 
 use super::matrix::Matrix;
 use crate::kernel::packed::Inputs;
@@ -14,7 +14,7 @@ pub(crate) struct Pair {
     /// `[out, r]`
     b: Matrix,
     scale: f32,
-    /// What each output is multiplied by, with `DoRA`.
+    /// The `DoRA` factor of each output.
     factors: Option<Vec<f32>>,
 }
 
@@ -50,7 +50,7 @@ impl Pair {
         narrow
     }
 
-    /// Adds the pair's part to one panel of the frozen layer's outputs.
+    /// Adds the pair's update to one panel of the frozen layer's outputs and applies the `DoRA` factors.
     ///
     /// # Shapes
     /// `narrow`: `[n, r]`; `out`: `[n, WIDTH]`

@@ -1,4 +1,4 @@
-//! Llama and models built like it: Llama 2 and 3, `SmolLM2`, Falcon 3.
+//! Llama and models of the same architecture: Llama 2 and 3, `SmolLM2`, Falcon 3.
 
 use super::{Family, LLAMA_CPP_NAMES, PreTokenizer, RotaryLayout};
 

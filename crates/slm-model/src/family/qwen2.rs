@@ -1,4 +1,4 @@
-//! Qwen2 and Qwen2.5, and the models distilled into them.
+//! Qwen2, Qwen2.5 and models distilled into them.
 
 use super::{Family, LLAMA_CPP_NAMES, PreTokenizer, RotaryLayout};
 

@@ -1,4 +1,4 @@
-//! A matrix in the CPU's memory in fewer bits than its values are computed with.
+//! A matrix in the CPU's memory with fewer bits than its values are computed in.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use crate::gguf::PackedTensor;
 use crate::simd::widen;
 use crate::weight_file::HostTensor;
 
-/// Rows after rows, each unpacked on its own.
+/// A matrix whose rows can be unpacked separately.
 #[derive(Debug)]
 pub(crate) struct NarrowMatrix {
     columns: usize,
@@ -20,14 +20,14 @@ pub(crate) struct NarrowMatrix {
 
 #[derive(Debug)]
 enum Storage {
-    /// The upper halves of single precision.
+    /// bfloat16.
     Halves(Vec<u16>),
     /// Blocks as in a GGUF file.
     Blocks(PackedTensor),
 }
 
 impl NarrowMatrix {
-    /// Rounded to 16 bits, to the nearest, ties to even.
+    /// Rounds to bfloat16, to nearest with ties to even.
     pub(super) fn halves(tensor: &HostTensor) -> Self {
         let halves = tensor.values.par_iter();
         let halves = halves
@@ -39,7 +39,7 @@ impl NarrowMatrix {
         }
     }
 
-    /// As it lies in a file.
+    /// Wraps packed blocks of a file.
     pub(super) fn blocks(blocks: PackedTensor) -> Self {
         Self {
             columns: blocks.columns(),
@@ -47,7 +47,7 @@ impl NarrowMatrix {
         }
     }
 
-    /// Quantised, where its name and shape allow it; else in 16 bits.
+    /// Quantises a matrix if its name and shape allow it; otherwise stores bfloat16.
     pub(super) fn quantized(name: &str, tensor: &HostTensor, format: WeightFormat) -> Self {
         let blocks = block_type(name, &tensor.shape, format);
         let blocks = blocks.and_then(|kind| quantized(tensor, kind));
@@ -65,7 +65,7 @@ impl NarrowMatrix {
         self.columns
     }
 
-    /// Bytes that the values take.
+    /// Size of the values in bytes.
     pub(crate) fn bytes(&self) -> usize {
         match &self.storage {
             Storage::Halves(halves) => size_of_val(&halves[..]),
@@ -73,7 +73,7 @@ impl NarrowMatrix {
         }
     }
 
-    /// All rows, in runs of at most so many values.
+    /// Splits all rows into runs of at most `values` values.
     pub(crate) fn row_blocks(&self, values: usize) -> impl Iterator<Item = Range<usize>> {
         let (rows, step) = (self.rows(), (values / self.columns).max(1));
         (0..rows)
@@ -81,7 +81,7 @@ impl NarrowMatrix {
             .map(move |start| start..rows.min(start + step))
     }
 
-    /// Some rows in single precision, on all cores.
+    /// Unpacks some rows to single precision, on all cores.
     ///
     /// # Shapes
     /// `out`: `[rows.len(), columns]`

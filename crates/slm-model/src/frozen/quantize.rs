@@ -1,4 +1,4 @@
-//! From single precision to blocks of 8 or 4 bits, for base models that are not quantised on disk.
+//! Quantization from single precision to blocks of 8 or 4 bits, for base models that are not quantised on disk.
 
 use half::f16;
 use rayon::prelude::*;
@@ -7,8 +7,8 @@ use super::WeightFormat;
 use crate::gguf::{PackedTensor, TensorType};
 use crate::weight_file::HostTensor;
 
-/// The blocks that a matrix is quantised to; `None` where it keeps 16 bits: what the states begin and end with, as is
-/// usual, and what has rows of no whole blocks.
+/// Returns the block type of a matrix; `None` if it stays in 16 bits: embedding and head, as is usual, and matrices
+/// whose rows are not whole blocks.
 pub(super) fn block_type(name: &str, shape: &[usize], format: WeightFormat) -> Option<TensorType> {
     let kind = match format {
         WeightFormat::Q8 => TensorType::Q8_0,
@@ -19,15 +19,16 @@ pub(super) fn block_type(name: &str, shape: &[usize], format: WeightFormat) -> O
     (fits && name.starts_with("model.layers.")).then_some(kind)
 }
 
-/// Bytes of a quantised matrix, if it is one.
+/// Returns the size of a quantised matrix in bytes, if it is one.
 pub(super) fn bytes(name: &str, shape: &[usize], format: WeightFormat) -> Option<usize> {
     let kind = block_type(name, shape, format)?;
     Some(shape[0] * shape[1] / kind.block_len() * kind.block_bytes())
 }
 
-/// Blocks of `Q8_0` or `Q4_1`; `None` where values are too large for a block's scale.
+/// Quantises to `Q8_0` or `Q4_1`; `None` if values are too large for a block's scale.
 ///
-/// Round to nearest. A scale is rounded to half precision first, so that codes fit what they will be multiplied by.
+/// Rounds to nearest. The scale is rounded to half precision first, so that codes match the scale they are multiplied
+/// with.
 ///
 /// # Source
 /// The block types of <https://github.com/ggml-org/ggml>.
@@ -52,7 +53,7 @@ pub(super) fn quantized(tensor: &HostTensor, kind: TensorType) -> Option<PackedT
     PackedTensor::new(kind, columns, bytes)
 }
 
-/// `Q8_0`: the largest value becomes 127 or -127. False where its scale is beyond half precision.
+/// Packs `Q8_0`: the largest absolute value becomes 127 or -127. Returns false if the scale exceeds half precision.
 fn eight_bits(values: &[f32], block: &mut [u8]) -> bool {
     let largest = values.iter().fold(0.0f32, |max, v| max.max(v.abs()));
     let scale = f16::from_f32(largest / 127.0);
@@ -64,7 +65,7 @@ fn eight_bits(values: &[f32], block: &mut [u8]) -> bool {
     scale.is_finite()
 }
 
-/// `Q4_1`: from the smallest value to the largest in fifteen steps. False where they are beyond half precision.
+/// Packs `Q4_1`: fifteen steps from the smallest value to the largest. Returns false if they exceed half precision.
 fn four_bits(values: &[f32], block: &mut [u8]) -> bool {
     let (least, most) = values
         .iter()
@@ -84,7 +85,7 @@ fn four_bits(values: &[f32], block: &mut [u8]) -> bool {
     scale.is_finite() && minimum.is_finite()
 }
 
-/// The whole number of scales that is nearest to a value; 0 where the scale is.
+/// Rounds `value / scale` to the nearest integer in the range; 0 if the scale is 0.
 fn rounded(value: f32, scale: f32, range: std::ops::RangeInclusive<f32>) -> f32 {
     if scale == 0.0 {
         return 0.0;
@@ -115,7 +116,7 @@ mod tests {
             } else {
                 most - least
             };
-            // Half a step, and what rounding scale and minimum to half precision moves.
+            // Half a step, plus the effect of rounding scale and minimum to half precision.
             let bound = width / steps * 0.5 + (width + least.abs()) / 1024.0;
             for (found, value) in found.iter().zip(values) {
                 assert!(

@@ -1,7 +1,8 @@
-//! What the packed types of GGUF have in common: small whole numbers, and a scale for each group of them.
+//! Unpacked form of the packed types of GGUF: integer codes and a scale for each group of them.
 //!
-//! A value is `scale * code`, or `scale * code + minimum`, the product rounded before the sum: bit for bit what
-//! [`dequantize`](super::dequantize) promises. Scales and minima are halves, times whole numbers where a block has several groups.
+//! A value is `scale * code`, or `scale * code + minimum`, the product rounded before the sum, bit for bit as in
+//! [`dequantize`](super::dequantize). Scales and minima are half-precision numbers, times integers if a block has
+//! several groups.
 //!
 //! # Source
 //! The block layouts: `ggml-common.h` of <https://github.com/ggml-org/ggml>.
@@ -10,20 +11,20 @@ use half::f16;
 
 use super::tensor_type::TensorType;
 
-/// Some blocks, taken apart.
+/// Codes, scales and minima of some blocks.
 pub(crate) struct Codes {
-    #[expect(clippy::struct_field_names, reason = "codes, beside their scales")]
+    #[expect(clippy::struct_field_names, reason = "codes as opposed to scales")]
     pub(crate) codes: Vec<i8>,
     pub(crate) scales: Scales,
-    /// Zeros for types without.
+    /// Zeros for types without minima.
     pub(crate) minima: Scales,
 }
 
-/// A number for each group: its block's, times its own.
+/// A factor for each group: that of its block times its own.
 pub(crate) struct Scales {
-    /// One a block.
+    /// One per block.
     pub(crate) of_blocks: Vec<f16>,
-    /// One a group; 1 where a block is a group.
+    /// One per group; 1 if each block is one group.
     pub(crate) of_groups: Vec<i8>,
 }
 
@@ -41,14 +42,14 @@ impl Scales {
     }
 }
 
-/// Where the scales of one block go.
+/// Destination of the scales of one block.
 struct OfBlock<'a> {
     of_block: &'a mut f16,
     of_groups: &'a mut [i8],
 }
 
 impl Codes {
-    /// Room for so many blocks.
+    /// Allocates `blocks` blocks.
     pub(super) fn of_blocks(kind: TensorType, blocks: usize) -> Self {
         let groups = blocks * kind.block_len() / kind.group();
         Self {
@@ -58,7 +59,7 @@ impl Codes {
         }
     }
 
-    /// Takes as many blocks apart as there is room for.
+    /// Unpacks as many blocks as are allocated.
     pub(super) fn fill(&mut self, kind: TensorType, bytes: &[u8]) {
         let groups = kind.block_len() / kind.group();
         let blocks = bytes
@@ -104,7 +105,7 @@ impl TensorType {
                 let packed = &block[16..];
                 scales_and_minima(block, scales, minima);
                 for (i, codes) in codes.chunks_exact_mut(32).enumerate() {
-                    // Two sub-blocks share 32 bytes: the even one has the low nibbles.
+                    // Two sub-blocks share 32 bytes: the even one uses the low nibbles.
                     for (code, &byte) in codes.iter_mut().zip(&packed[i / 2 * 32..]) {
                         *code = ((byte >> (i % 2 * 4)) & 0x0f) as i8;
                     }
@@ -131,7 +132,7 @@ impl TensorType {
                     *scale = sub_scale as i8;
                 }
                 for (i, code) in codes.iter_mut().enumerate() {
-                    // Each half of 128 values has 64 low bytes and 32 high bytes, walked in runs of 32.
+                    // Each half of 128 values has 64 low bytes and 32 high bytes, processed in runs of 32.
                     let (half, run, j) = (i / 128, i % 128 / 32, i % 32);
                     let nibble = (low[half * 64 + run % 2 * 32 + j] >> (run / 2 * 4)) & 0x0f;
                     let upper = (high[half * 32 + j] >> (run * 2)) & 0x03;
@@ -152,7 +153,7 @@ pub(super) fn half_at(block: &[u8], at: usize) -> f16 {
     f16::from_le_bytes(first(&block[at..]))
 }
 
-/// Low nibbles fill the first half of the codes, high nibbles the second.
+/// Unpacks nibbles: the low ones fill the first half of the codes, the high ones the second.
 fn nibbles(packed: &[u8], codes: &mut [i8], code: impl Fn(u8) -> i8) {
     let (low, high) = codes.split_at_mut(packed.len());
     for ((&byte, low), high) in packed.iter().zip(low).zip(high) {
@@ -161,7 +162,7 @@ fn nibbles(packed: &[u8], codes: &mut [i8], code: impl Fn(u8) -> i8) {
     }
 }
 
-/// Four bytes with the fifth bit of each code, then their low bits as for [`nibbles`].
+/// Unpacks four bytes with the fifth bit of each code, followed by their low bits as for [`nibbles`].
 fn five_bits(packed: &[u8], codes: &mut [i8], code: impl Fn(u8) -> i8) {
     let (fifth_bits, packed) = packed.split_at(4);
     let fifth_bits = u32::from_le_bytes(first(fifth_bits));
@@ -172,7 +173,7 @@ fn five_bits(packed: &[u8], codes: &mut [i8], code: impl Fn(u8) -> i8) {
     }
 }
 
-/// The scales and minima of the eight sub-blocks of `Q4_K` and `Q5_K`; a minimum is subtracted in these types.
+/// Unpacks the scales and minima of the eight sub-blocks of `Q4_K` and `Q5_K`; these types subtract the minimum.
 fn scales_and_minima(block: &[u8], scales: OfBlock, minima: OfBlock) {
     (*scales.of_block, *minima.of_block) = (half_at(block, 0), -half_at(block, 2));
     let of_groups = scales.of_groups.iter_mut().zip(minima.of_groups);
@@ -181,10 +182,10 @@ fn scales_and_minima(block: &[u8], scales: OfBlock, minima: OfBlock) {
     }
 }
 
-/// The 6-bit scale and minimum of sub-block `i` out of the 12 bytes of `Q4_K` and `Q5_K`.
+/// Unpacks the 6-bit scale and minimum of sub-block `i` from the 12 bytes of `Q4_K` and `Q5_K`.
 ///
-/// The first four of each lie in the low 6 bits of bytes 0-3 and 4-7; the last four have their low nibbles
-/// in bytes 8-11 and their upper two bits on top of bytes 0-3 and 4-7.
+/// The first four of each are in the low 6 bits of bytes 0-3 and 4-7; the last four have their low nibbles
+/// in bytes 8-11 and their upper two bits in the top bits of bytes 0-3 and 4-7.
 fn scale_and_minimum(packed: &[u8], i: usize) -> (i8, i8) {
     let (scale, minimum) = if i < 4 {
         (packed[i] & 0x3f, packed[i + 4] & 0x3f)

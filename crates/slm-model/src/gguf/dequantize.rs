@@ -1,7 +1,7 @@
-//! From packed blocks to single precision, bit for bit what the `gguf` Python package computes.
+//! Dequantization of packed blocks to single precision, bit for bit as in the `gguf` Python package.
 //!
-//! The order of the floating-point operations is part of that promise: a scale is multiplied first,
-//! a minimum added or subtracted last, nothing fused.
+//! This fixes the order of the floating-point operations: a scale is multiplied first, a minimum is added or
+//! subtracted last, and nothing is fused.
 //!
 //! # Source
 //! The block layouts: `ggml-common.h` of <https://github.com/ggml-org/ggml>.
@@ -35,7 +35,7 @@ pub(crate) fn dequantize(kind: TensorType, bytes: &[u8], values: &mut [f32]) {
     }
 }
 
-/// One value from each block.
+/// Reads one value from each block.
 fn fill<'a>(
     values: &mut [f32],
     blocks: impl Iterator<Item = &'a [u8]>,
@@ -46,7 +46,7 @@ fn fill<'a>(
     }
 }
 
-/// The values of blocks of codes.
+/// Dequantizes blocks of codes.
 fn unpack<'a>(kind: TensorType, blocks: impl Iterator<Item = &'a [u8]>, values: &mut [f32]) {
     let mut read = Codes::of_blocks(kind, 1);
     for (block, values) in blocks.zip(values.chunks_exact_mut(kind.block_len())) {

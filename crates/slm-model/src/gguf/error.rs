@@ -1,4 +1,4 @@
-//! What can be wrong with a GGUF file.
+//! Errors of GGUF files.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,32 +7,32 @@ use thiserror::Error;
 
 use super::tensor_type::TensorType;
 
-/// What is wrong with a GGUF file, or with what was asked of it.
+/// An invalid GGUF file, or an impossible request to one.
 #[derive(Debug, Error)]
 pub enum GgufError {
-    /// The operating system refused.
+    /// A system call failed.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// Its reason.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// Another kind of file.
-    #[error("{}: no GGUF file: begins with {found}, expected `GGUF`\nhint: a download that failed often leaves a web page behind; look into the file", path.display())]
+    /// The file is not a GGUF file.
+    #[error("{}: not a GGUF file: begins with {found}, expected `GGUF`\nhint: a failed download often leaves a web page; inspect the file", path.display())]
     NotGguf {
         /// The file.
         path: PathBuf,
-        /// Its first bytes, as far as they print.
+        /// Its first bytes, escaped.
         found: String,
     },
-    /// Written for machines of the other byte order.
-    #[error("{}: a big-endian GGUF file, expected little-endian\nhint: download the ordinary file", path.display())]
+    /// The file is big-endian.
+    #[error("{}: a big-endian GGUF file, expected little-endian\nhint: download the little-endian file", path.display())]
     BigEndian {
         /// The file.
         path: PathBuf,
     },
-    /// A version of the format from before 2023, or from the future.
+    /// A version from before 2023, or a future one.
     #[error("{}: GGUF version {found}, expected 2 or 3", path.display())]
     Version {
         /// The file.
@@ -40,28 +40,28 @@ pub enum GgufError {
         /// Its version.
         found: u32,
     },
-    /// The file ends before what its header promises.
+    /// The file is shorter than its header requires.
     #[error("{}: truncated: {what} needs {expected} bytes, found {found}\nhint: download it again", path.display())]
     Truncated {
         /// The file.
         path: PathBuf,
-        /// What lies beyond the end.
+        /// The part beyond the end of the file.
         what: String,
-        /// The least length that the file must have.
+        /// The minimum length of the file in bytes.
         expected: u128,
-        /// The length that it has.
+        /// The actual length in bytes.
         found: u64,
     },
-    /// The header contradicts itself.
+    /// The header is inconsistent.
     #[error("{}: corrupt: {what}\nhint: download it again", path.display())]
     Corrupt {
         /// The file.
         path: PathBuf,
-        /// The contradiction.
+        /// The inconsistency.
         what: String,
     },
-    /// A packing that cannot be unpacked.
-    #[error("{}: tensor `{tensor}` is of type {kind}, which is not supported\nhint: supported are {}; take another quantisation of the model", path.display(), supported_types())]
+    /// A tensor type that cannot be unpacked.
+    #[error("{}: tensor `{tensor}` is of type {kind}, which is not supported\nhint: supported types: {}; use another quantisation of the model", path.display(), supported_types())]
     UnsupportedType {
         /// The file.
         path: PathBuf,
@@ -70,7 +70,7 @@ pub enum GgufError {
         /// The name of its type.
         kind: String,
     },
-    /// A key without which the model cannot be built.
+    /// A required metadata key is missing.
     #[error("{}: metadata key `{key}` is missing", path.display())]
     MissingKey {
         /// The file.
@@ -78,7 +78,7 @@ pub enum GgufError {
         /// The key.
         key: String,
     },
-    /// A key with a value of another type.
+    /// A metadata key has a value of another type.
     #[error("{}: metadata key `{key}` holds {found}, expected {expected}", path.display())]
     WrongType {
         /// The file.
@@ -90,7 +90,7 @@ pub enum GgufError {
         /// What was found.
         found: &'static str,
     },
-    /// No tensor of that name.
+    /// There is no tensor of that name.
     #[error("{}: tensor `{tensor}` is missing", path.display())]
     MissingTensor {
         /// The file.

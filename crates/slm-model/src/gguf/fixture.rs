@@ -1,11 +1,11 @@
-//! Small GGUF files for tests, sound and broken.
+//! Small valid and invalid GGUF files for tests.
 
 use tempfile::TempDir;
 
 use super::dequantize::dequantize;
 use super::{GgufError, GgufFile, PackedTensor, TensorType};
 
-/// A GGUF file under construction; nothing is checked.
+/// Builder of a GGUF file; nothing is checked.
 pub(super) struct Fixture {
     version: u32,
     pairs: Vec<u8>,
@@ -31,7 +31,7 @@ impl Fixture {
         }
     }
 
-    /// A key with a value of any type number and any bytes.
+    /// Adds a key with any type number and any bytes as value.
     pub(super) fn raw_pair(mut self, key: &str, kind: u32, value: &[u8]) -> Self {
         self.pairs.extend(text(key));
         self.pairs.extend(kind.to_le_bytes());
@@ -52,7 +52,7 @@ impl Fixture {
         self.raw_pair(key, 6, &value.to_le_bytes())
     }
 
-    /// An array of any type number, length and bytes.
+    /// Adds an array with any type number, length and bytes.
     pub(super) fn array(self, key: &str, kind: u32, len: u64, values: &[u8]) -> Self {
         let head = [&kind.to_le_bytes()[..], &len.to_le_bytes()].concat();
         self.raw_pair(key, 9, &[&head, values].concat())
@@ -71,7 +71,7 @@ impl Fixture {
         self.array(key, 5, values.len() as u64, &bytes)
     }
 
-    /// A tensor with its dimensions in the file's order, of any type number and at any offset.
+    /// Adds a tensor with its dimensions in the file's order, any type number and any offset.
     pub(super) fn raw_tensor(
         mut self,
         name: &str,
@@ -90,7 +90,7 @@ impl Fixture {
         self
     }
 
-    /// So many zero bytes of data behind the header.
+    /// Adds `len` zero bytes of data after the header.
     pub(super) fn data(mut self, len: usize) -> Self {
         self.data_len = len;
         self
@@ -109,7 +109,7 @@ impl Fixture {
         bytes
     }
 
-    /// Everything that a model's configuration and tokenizer need, and two tensors.
+    /// Everything that a model's configuration and tokenizer require, and two tensors.
     pub(super) fn tiny_model() -> Self {
         Self::new()
             .string("general.architecture", "llama")
@@ -132,7 +132,7 @@ impl Fixture {
     }
 }
 
-/// A text as GGUF writes it.
+/// Encodes a string as in GGUF.
 fn text(text: &str) -> Vec<u8> {
     [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat()
 }
@@ -145,7 +145,7 @@ pub(super) fn opened(bytes: &[u8]) -> Result<(TempDir, GgufFile), GgufError> {
     GgufFile::open(&path).map(|file| (folder, file))
 }
 
-/// Noise in every packed type, and the values that it stands for.
+/// Returns noise in every packed type, with its dequantized values.
 ///
 /// # Shapes
 /// `[rows, columns]`
@@ -161,7 +161,7 @@ pub(crate) fn packed_noise(rows: usize, columns: usize) -> Vec<(PackedTensor, Ve
                     (state >> 24) as u8
                 })
                 .collect();
-            // The half-precision scales must be finite: their exponents are lowered.
+            // The half-precision scales must be finite, so their exponents are lowered.
             let scales: &[usize] = match kind {
                 TensorType::Q4_1 | TensorType::Q5_1 | TensorType::Q4_K | TensorType::Q5_K => {
                     &[1, 3]

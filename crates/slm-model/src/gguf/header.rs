@@ -1,4 +1,4 @@
-//! Parsing the header of a GGUF file, with nothing in it believed.
+//! Parser of the header of an untrusted GGUF file.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -10,27 +10,27 @@ use super::metadata::{Metadata, MetadataValue};
 use super::tensor_type::{TensorType, type_name};
 use crate::weight_file::WeightFile;
 
-/// Above this a header is taken for a hostile or broken one: 250,000 tokens with merges need 15 MB.
+/// Maximum header size; a larger one is hostile or broken: 250,000 tokens with merges need 15 MB.
 const MAX_HEADER_BYTES: u64 = 64 << 20;
-/// Most elements of all arrays together: 260,000 tokens with their types, scores and merges are 1.3 million. A short text
-/// takes 56 bytes of memory, so that a header's arrays never take more than 120 MB beyond its own length.
+/// Maximum number of elements of all arrays together: 260,000 tokens with their types, scores and merges have 1.3
+/// million. A short string takes 56 bytes of memory, so a header's arrays take at most 120 MB more than its length.
 const MAX_ELEMENTS: usize = 1 << 21;
-/// Most tensors, and most metadata pairs: large models have 1,000 of the first and 100 of the second.
+/// Maximum number of tensors, and of metadata pairs: large models have 1,000 tensors and 100 pairs.
 const MAX_ENTRIES: usize = 1 << 16;
 /// ggml's own limit.
 const MAX_DIMENSIONS: u32 = 4;
-/// Arrays of arrays occur nowhere in practice; a limit keeps the recursion off the stack's end.
+/// Arrays of arrays do not occur in practice; the limit prevents a stack overflow by recursion.
 const MAX_ARRAY_DEPTH: usize = 4;
 const DEFAULT_ALIGNMENT: u64 = 32;
 
-/// Where a tensor lies in its file and how it is packed.
+/// Position of a tensor in its file, and its type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TensorInfo {
     /// Dimensions, outermost first: the reverse of their order in the file.
     pub shape: Vec<usize>,
-    /// How the values are packed.
+    /// The type of the packed values.
     pub kind: TensorType,
-    /// First byte, from the start of the file.
+    /// Position of the first byte, from the start of the file.
     pub(super) offset: u64,
 }
 
@@ -39,7 +39,7 @@ impl TensorInfo {
         self.shape.iter().product()
     }
 
-    /// Bytes that the packed values take.
+    /// Size of the packed values in bytes.
     pub(crate) fn bytes(&self) -> u64 {
         (self.len() / self.kind.block_len()) as u64 * self.kind.block_bytes() as u64
     }
@@ -50,7 +50,7 @@ pub(super) type Pairs = BTreeMap<String, MetadataValue>;
 /// Tensors by name.
 pub(super) type Tensors = BTreeMap<String, TensorInfo>;
 
-/// Reads and checks the header of `file`; to be called before any other read. Also tells where the pairs' bytes stand.
+/// Reads and checks the header of `file` before any other read. Also returns the byte range of the pairs.
 pub(super) fn read(file: &WeightFile) -> Result<(Pairs, Tensors, Range<u64>), GgufError> {
     Header {
         path: file.path(),
@@ -62,12 +62,12 @@ pub(super) fn read(file: &WeightFile) -> Result<(Pairs, Tensors, Range<u64>), Gg
     .read()
 }
 
-/// The header while it is read: a stream, the position in it, and the length it cannot exceed.
+/// Parser state: a stream, the position in it, and the length it cannot exceed.
 struct Header<'a, R> {
     path: &'a Path,
     file_len: u64,
     position: u64,
-    /// Of [`MAX_ELEMENTS`].
+    /// Remaining elements out of [`MAX_ELEMENTS`].
     elements_left: usize,
     stream: R,
 }
@@ -75,8 +75,8 @@ struct Header<'a, R> {
 impl<R: Read> Header<'_, R> {
     fn read(&mut self) -> Result<(Pairs, Tensors, Range<u64>), GgufError> {
         self.check_magic()?;
-        // Fewest bytes: a tensor has a name's length, a number of dimensions, a type and an offset;
-        // a pair has a key's length, a type and a byte.
+        // Minimum sizes: a tensor has a name length, a number of dimensions, a type and an offset; a pair has a key
+        // length, a type and a byte.
         let tensor_count = self.count("tensors", 8 + 4 + 4 + 8)?;
         let pair_count = self.count("metadata pairs", 8 + 4 + 1)?;
         for (what, count) in [("tensors", tensor_count), ("metadata pairs", pair_count)] {
@@ -141,7 +141,7 @@ impl<R: Read> Header<'_, R> {
         Ok(())
     }
 
-    /// Everything about a tensor; its offset is still the one from the start of the data.
+    /// Reads a tensor's entry; its offset is still relative to the start of the data.
     fn tensor_info(&mut self, name: &str) -> Result<TensorInfo, GgufError> {
         let dimensions = self.u32("a number of dimensions")?;
         if !(1..=MAX_DIMENSIONS).contains(&dimensions) {
@@ -174,7 +174,7 @@ impl<R: Read> Header<'_, R> {
             )));
         }
         shape.reverse();
-        // A block packs at most 8 values a byte, so no honest tensor has more of them.
+        // A block packs at most 8 values per byte, so no valid tensor has more of them.
         let len = shape
             .iter()
             .try_fold(1_u64, |n, &d| n.checked_mul(d as u64));
@@ -196,8 +196,8 @@ impl<R: Read> Header<'_, R> {
         })
     }
 
-    /// Moves the tensors' offsets to where their bytes lie in the file, and checks that they lie there:
-    /// aligned, apart from each other, before the end.
+    /// Converts the tensors' offsets to positions in the file, and checks that they are aligned, do not overlap, and
+    /// end before the end of the file.
     fn place_tensors(&self, pairs: &Pairs, tensors: &mut Tensors) -> Result<(), GgufError> {
         let metadata = Metadata {
             path: self.path,
@@ -214,7 +214,7 @@ impl<R: Read> Header<'_, R> {
         for (name, info) in &mut *tensors {
             if !info.offset.is_multiple_of(alignment) {
                 return Err(self.corrupt(format!(
-                    "tensor `{name}` lies at {}, expected a multiple of {alignment}",
+                    "tensor `{name}` is at offset {}, expected a multiple of {alignment}",
                     info.offset
                 )));
             }
@@ -271,7 +271,7 @@ impl<R: Read> Header<'_, R> {
             return Err(self.corrupt(what));
         };
         self.elements_left = left;
-        // No capacity is reserved: memory then grows only with bytes that were really there.
+        // Without reserved capacity, memory grows only with bytes that are really in the file.
         match kind {
             6 | 12 => (0..count)
                 .map(|_| match self.scalar(kind, key)? {
@@ -328,10 +328,10 @@ impl<R: Read> Header<'_, R> {
         let len = self.count(what, 1)?;
         let mut bytes = vec![0; len];
         self.fill(&mut bytes, what)?;
-        String::from_utf8(bytes).map_err(|_| self.corrupt(format!("{what} is no UTF-8 text")))
+        String::from_utf8(bytes).map_err(|_| self.corrupt(format!("{what} is not UTF-8 text")))
     }
 
-    /// A count of things that take at least `bytes_each`, held against the bytes that are left.
+    /// Reads a count of items of at least `bytes_each` bytes, and checks it against the remaining bytes.
     fn count(&mut self, what: &str, bytes_each: u64) -> Result<usize, GgufError> {
         let count = self.u64(what)?;
         let expected = u128::from(self.position) + u128::from(count) * u128::from(bytes_each);

@@ -1,4 +1,4 @@
-//! What llama.cpp's converter does to a Hugging Face model, and its inverse.
+//! The changes that llama.cpp's converter makes to a Hugging Face model, and their inverse.
 //!
 //! Names change (`model.layers.0.self_attn.q_proj` is `blk.0.attn_q`), and in files of the Llama family
 //! the rows of the query and key projections are reordered for interleaved rotary embedding.
@@ -16,7 +16,7 @@ use crate::weight_file::HostTensor;
 
 const ROPE_DIVISORS: &str = "rope_freqs.weight";
 
-/// GGUF's name of the tensor that Hugging Face calls `name`.
+/// Returns GGUF's name of the tensor that Hugging Face calls `name`.
 pub(crate) fn gguf_name(family: &Family, name: &str) -> Option<String> {
     let names = &family.gguf_names;
     if let Some((_, gguf)) = names.outer().iter().find(|(hub, _)| *hub == name) {
@@ -28,7 +28,7 @@ pub(crate) fn gguf_name(family: &Family, name: &str) -> Option<String> {
     Some(format!("blk.{layer}.{gguf}.{kind}"))
 }
 
-/// Hugging Face's name of the tensor that a GGUF file calls `name`.
+/// Returns Hugging Face's name of the tensor that a GGUF file calls `name`.
 pub(crate) fn hub_name(family: &Family, name: &str) -> Option<String> {
     let names = &family.gguf_names;
     if let Some((hub, _)) = names.outer().iter().find(|(_, gguf)| *gguf == name) {
@@ -40,10 +40,10 @@ pub(crate) fn hub_name(family: &Family, name: &str) -> Option<String> {
     Some(format!("model.layers.{layer}.{hub}.{kind}"))
 }
 
-/// Brings the rows of a query or key projection back into Hugging Face's order.
+/// Restores Hugging Face's row order of a query or key projection.
 ///
-/// The converter pairs element `i` of a head with element `i + head_dim / 2` by moving them to rows
-/// `2 i` and `2 i + 1`, because ggml rotates neighbours in this family. Works on weights and on biases.
+/// The converter moves the elements `i` and `i + head_dim / 2` of a head, which form a pair, to rows `2 i` and
+/// `2 i + 1`, because ggml rotates neighbours in this family. Works on weights and biases.
 pub(crate) fn unpermute_heads(tensor: &mut HostTensor, head_dim: usize) {
     let row: usize = tensor.shape[1..].iter().product();
     let half = head_dim / 2;
@@ -57,14 +57,14 @@ pub(crate) fn unpermute_heads(tensor: &mut HostTensor, head_dim: usize) {
     }
 }
 
-/// Where in the file the row lies that is `row` in Hugging Face's order: [`unpermute_heads`] for one row.
+/// Position in the file of row `row` in Hugging Face's order: [`unpermute_heads`] for one row.
 pub(crate) fn source_row(row: usize, head_dim: usize) -> usize {
     let (head, to) = (row / head_dim, row % head_dim);
     let half = head_dim / 2;
     head * head_dim + to % half * 2 + to / half
 }
 
-/// The converter's own step, which [`unpermute_heads`] undoes.
+/// Applies the converter's permutation, the inverse of [`unpermute_heads`].
 pub(crate) fn permute_heads(tensor: &mut HostTensor, head_dim: usize) {
     let row: usize = tensor.shape[1..].iter().product();
     let half = head_dim / 2;
@@ -78,28 +78,28 @@ pub(crate) fn permute_heads(tensor: &mut HostTensor, head_dim: usize) {
     }
 }
 
-/// Whether the rows of the tensor that Hugging Face calls `name` are reordered in GGUF files of a family.
+/// Whether GGUF files of a family permute the rows of the tensor that Hugging Face calls `name`.
 pub(crate) fn is_permuted(family: &Family, name: &str) -> bool {
     family.gguf_rotary == RotaryLayout::Interleaved
         && (name.contains(".self_attn.q_proj.") || name.contains(".self_attn.k_proj."))
 }
 
-/// A GGUF file whose metadata describe no model that can be run.
+/// Metadata of a GGUF file that do not describe a supported model.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LayoutError {
-    /// A key is missing or of another type, or the file cannot be read.
+    /// A key is missing or has another type, or the file cannot be read.
     #[error(transparent)]
     Gguf(#[from] GgufError),
-    /// The keys are there; their values do not make a model.
+    /// The keys exist, but their values are not a valid model.
     #[error(transparent)]
     Config(#[from] ConfigError),
 }
 
-/// The model's shape, from the metadata and from which tensors are there.
+/// Derives the model's configuration from the metadata and the existing tensors.
 ///
-/// The head is tied exactly if there is no `output.weight`. Files of models with a tied head may still
-/// hold one, the embedding quantised a second time and more finely (Qwen2.5-Coder-0.5B's does); it
-/// serves as a head of its own then, as it does in llama.cpp: the logits are those of that file.
+/// The head is tied if and only if there is no `output.weight`. Files of models with a tied head may still contain
+/// one, the embedding quantised separately and more finely (as in Qwen2.5-Coder-0.5B). It is then used as a separate
+/// head, as in llama.cpp: the logits are those of that file.
 pub(crate) fn config_of(file: &GgufFile) -> Result<ModelConfig, LayoutError> {
     let metadata = file.metadata();
     let name = metadata.string("general.architecture")?;

@@ -1,11 +1,11 @@
-//! The key-value pairs at the head of a GGUF file.
+//! The key-value pairs of a GGUF header.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::error::GgufError;
 
-/// A value of the metadata; numbers of every width are widened.
+/// A metadata value; numbers of every width are widened.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum MetadataValue {
     /// An integer of any width and sign.
@@ -20,14 +20,14 @@ pub(crate) enum MetadataValue {
     Integers(Vec<i64>),
     /// Numbers in single or double precision.
     Floats(Vec<f64>),
-    /// Texts.
+    /// Strings.
     Strings(Vec<String>),
     /// Arrays of arrays.
     Arrays(Vec<MetadataValue>),
 }
 
 impl MetadataValue {
-    /// What the value is, in words for an error text.
+    /// Describes the type for an error message.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Integer(_) => "an integer",
@@ -44,7 +44,7 @@ impl MetadataValue {
 
 /// All key-value pairs of a file, with typed access whose errors name file and key.
 ///
-/// Each getter comes in two forms: `Ok(None)` for an absent key, and one that requires it.
+/// Getters return `Ok(None)` for an absent key; [`Self::require`] turns that into an error.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Metadata<'a> {
     pub(super) path: &'a Path,
@@ -52,7 +52,7 @@ pub(crate) struct Metadata<'a> {
 }
 
 impl<'a> Metadata<'a> {
-    /// The text under `key`.
+    /// Returns the string under `key`.
     pub(crate) fn string(&self, key: &str) -> Result<Option<&'a str>, GgufError> {
         self.typed(key, "a text", |value| match value {
             MetadataValue::String(text) => Some(text.as_str()),
@@ -60,7 +60,7 @@ impl<'a> Metadata<'a> {
         })
     }
 
-    /// The truth value under `key`.
+    /// Returns the boolean under `key`.
     pub(crate) fn boolean(&self, key: &str) -> Result<Option<bool>, GgufError> {
         self.typed(key, "a boolean", |value| match value {
             MetadataValue::Bool(value) => Some(*value),
@@ -68,7 +68,7 @@ impl<'a> Metadata<'a> {
         })
     }
 
-    /// The non-negative integer under `key`, of a width that fits.
+    /// Returns the non-negative integer under `key`, if it fits the requested type.
     pub(crate) fn unsigned<T: TryFrom<i128>>(&self, key: &str) -> Result<Option<T>, GgufError> {
         self.typed(
             key,
@@ -80,7 +80,7 @@ impl<'a> Metadata<'a> {
         )
     }
 
-    /// The number under `key`.
+    /// Returns the number under `key`.
     pub(crate) fn float(&self, key: &str) -> Result<Option<f64>, GgufError> {
         self.typed(key, "a number", |value| match value {
             MetadataValue::Float(number) => Some(*number),
@@ -89,7 +89,7 @@ impl<'a> Metadata<'a> {
         })
     }
 
-    /// The texts under `key`.
+    /// Returns the strings under `key`.
     pub(crate) fn strings(&self, key: &str) -> Result<Option<&'a [String]>, GgufError> {
         self.typed(key, "an array of texts", |value| match value {
             MetadataValue::Strings(texts) => Some(texts.as_slice()),
@@ -97,7 +97,7 @@ impl<'a> Metadata<'a> {
         })
     }
 
-    /// The integers under `key`.
+    /// Returns the integers under `key`.
     pub(crate) fn integers(&self, key: &str) -> Result<Option<&'a [i64]>, GgufError> {
         self.typed(key, "an array of integers", |value| match value {
             MetadataValue::Integers(numbers) => Some(numbers.as_slice()),

@@ -1,17 +1,17 @@
 //! GGUF files: header, metadata, and tensors in their packed types.
 //!
 //! - [`reader`]: the open file and its tensors
-//! - `header`: the bounded parsing of its beginning
+//! - `header`: bounded parsing of the header
 //! - [`metadata`]: key-value pairs
 //! - `tensor_type`, `packed_tensor`: the types of tensors, and a matrix in packed blocks
-//! - `codes`: packed blocks taken apart into codes and scales
+//! - `codes`: packed blocks as codes and scales
 //! - [`dequantize`]: packed blocks to single precision
-//! - [`layout`]: what llama.cpp's converter does to names, shapes and rows, and its inverse
-//! - [`vocabulary`]: the tokenizer that the metadata describe
-//! - [`writer`]: the way back, for adapters and for merged models
+//! - [`layout`]: the names, shapes and row order of llama.cpp's converter, and the inverse
+//! - [`vocabulary`]: the tokenizer in the metadata
+//! - [`writer`]: writing adapters and merged models
 //!
-//! A file comes from anywhere, so nothing in it is believed: every length is held against the bytes that
-//! are left before memory is allocated for it, and all arithmetic on offsets is checked.
+//! Files are untrusted: every length is checked against the remaining bytes before memory is allocated for it, and all
+//! arithmetic on offsets is checked.
 //!
 //! # Source
 //! The format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>

@@ -6,16 +6,16 @@ use super::codes::Codes;
 use super::dequantize::dequantize;
 use super::tensor_type::TensorType;
 
-/// A matrix in the blocks of its file.
+/// A matrix in packed blocks.
 #[derive(Clone)]
 pub(crate) struct PackedTensor {
     kind: TensorType,
     columns: usize,
-    /// Row after row.
+    /// Row-major.
     bytes: Vec<u8>,
 }
 
-/// Bits of a code, where they are few once `offset` has taken its sign away.
+/// Number of bits of a code after `offset` is added to make it non-negative.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum CodeWidth {
     Four { offset: i8 },
@@ -32,7 +32,8 @@ impl std::fmt::Debug for PackedTensor {
 }
 
 impl PackedTensor {
-    /// Rows of `columns` values, each of whole blocks; `None` for another number of bytes, or values without codes.
+    /// Creates a matrix with rows of `columns` values in whole blocks; `None` for a wrong number of bytes or a type
+    /// without codes.
     pub(crate) fn new(kind: TensorType, columns: usize, bytes: Vec<u8>) -> Option<Self> {
         if !kind.is_packed() || columns == 0 || !columns.is_multiple_of(kind.block_len()) {
             return None;
@@ -57,12 +58,12 @@ impl PackedTensor {
         self.columns / self.kind.block_len() * self.kind.block_bytes()
     }
 
-    /// Columns that share a scale.
+    /// The number of columns that share a scale.
     pub(crate) fn group(&self) -> usize {
         self.kind.group()
     }
 
-    /// Columns whose scales have a factor in common.
+    /// The number of columns whose scales share a factor.
     pub(crate) fn block(&self) -> usize {
         self.kind.block_len()
     }
@@ -72,12 +73,12 @@ impl PackedTensor {
         self.kind.has_minima()
     }
 
-    /// Room for the codes of a row.
+    /// Allocates the codes of a row.
     pub(crate) fn row_codes(&self) -> Codes {
         Codes::of_blocks(self.kind, self.columns / self.kind.block_len())
     }
 
-    /// How wide codes are.
+    /// The width of the codes.
     pub(crate) fn width(&self) -> CodeWidth {
         match self.kind {
             TensorType::Q4_0 => CodeWidth::Four { offset: 8 },
@@ -89,12 +90,12 @@ impl PackedTensor {
         }
     }
 
-    /// Bytes that the blocks take.
+    /// Size of the blocks in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.len()
     }
 
-    /// The same rows in another order: row `i` is row `source_row(i)` of `self`.
+    /// Returns the rows in another order: row `i` is row `source_row(i)` of `self`.
     pub(crate) fn with_rows(&self, source_row: impl Fn(usize) -> usize) -> Self {
         let width = self.row_bytes();
         let rows = (0..self.rows()).map(source_row);
@@ -107,7 +108,7 @@ impl PackedTensor {
         }
     }
 
-    /// A row's values.
+    /// Dequantizes a row.
     pub(crate) fn unpack_row(&self, row: usize, out: &mut [f32]) {
         let bytes = &self.bytes[row * self.row_bytes()..][..self.row_bytes()];
         dequantize(self.kind, bytes, out);
@@ -118,7 +119,7 @@ impl PackedTensor {
         (0..self.rows()).into_par_iter().all(|row| {
             let mut of_row = self.row_codes();
             self.read(row, &mut of_row);
-            // A half times two bytes cannot become infinite in single precision.
+            // A half-precision number times two bytes cannot become infinite in single precision.
             let mut halves = of_row
                 .scales
                 .of_blocks
@@ -128,7 +129,7 @@ impl PackedTensor {
         })
     }
 
-    /// Reads a row.
+    /// Unpacks a row into codes and scales.
     pub(crate) fn read(&self, row: usize, into: &mut Codes) {
         let bytes = &self.bytes[row * self.row_bytes()..][..self.row_bytes()];
         into.fill(self.kind, bytes);

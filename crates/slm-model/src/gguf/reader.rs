@@ -1,4 +1,4 @@
-//! An open GGUF file, and reading tensors out of it.
+//! An open GGUF file and its tensors.
 
 use std::ops::Range;
 use std::path::Path;
@@ -15,12 +15,12 @@ use crate::weight_file::{HostTensor, WeightFile};
 /// Values that one thread reads and unpacks at a time: a multiple of every block length.
 const CHUNK_VALUES: usize = 1 << 16;
 
-/// An open GGUF file: its header is read, its tensors are read on demand.
+/// An open GGUF file; tensors are read on demand.
 #[derive(Debug)]
 pub(crate) struct GgufFile {
     file: WeightFile,
     metadata: Pairs,
-    /// Where the bytes of the metadata stand.
+    /// Byte range of the metadata pairs.
     pairs_at: Range<u64>,
     tensors: Tensors,
 }
@@ -54,17 +54,17 @@ impl GgufFile {
         }
     }
 
-    /// The tensor called `name`, unread.
+    /// Returns the entry of the tensor called `name`, without reading it.
     pub(crate) fn tensor_info(&self, name: &str) -> Option<&TensorInfo> {
         self.tensors.get(name)
     }
 
-    /// The shape of the tensor called `name`.
+    /// Returns the shape of the tensor called `name`.
     pub(crate) fn shape(&self, name: &str) -> Result<&[usize], GgufError> {
         Ok(&self.required(name)?.shape)
     }
 
-    /// As [`Self::tensor_info`], of a tensor that must be there.
+    /// As [`Self::tensor_info`], for a tensor that must exist.
     fn required(&self, name: &str) -> Result<&TensorInfo, GgufError> {
         let info = self.tensors.get(name);
         info.ok_or_else(|| GgufError::MissingTensor {
@@ -73,14 +73,14 @@ impl GgufFile {
         })
     }
 
-    /// All tensors by name, unread.
+    /// Iterates over the entries of all tensors by name.
     pub(crate) fn tensors(&self) -> impl Iterator<Item = (&str, &TensorInfo)> {
         self.tensors
             .iter()
             .map(|(name, info)| (name.as_str(), info))
     }
 
-    /// Reads the matrix called `name` as it lies in the file; `None` if its values are not packed.
+    /// Reads the matrix called `name` in its packed form; `None` if its values are not packed.
     pub(crate) fn packed(&self, name: &str) -> Result<Option<PackedTensor>, GgufError> {
         let Some(info) = self.tensors.get(name) else {
             return Ok(None);
@@ -95,17 +95,17 @@ impl GgufFile {
         Ok(PackedTensor::new(info.kind, columns, bytes))
     }
 
-    /// A tensor's bytes as they stand in the file.
+    /// Reads the packed bytes of a tensor.
     pub(crate) fn bytes(&self, info: &TensorInfo) -> Result<Vec<u8>, GgufError> {
         self.range(info.offset..info.offset + info.bytes())
     }
 
-    /// The metadata as they stand in the file: how many pairs, and their bytes.
+    /// Reads the raw metadata: the number of pairs, and their bytes.
     pub(crate) fn pairs(&self) -> Result<(usize, Vec<u8>), GgufError> {
         Ok((self.metadata.len(), self.range(self.pairs_at.clone())?))
     }
 
-    /// Some bytes of the file, whose place the header's check has seen.
+    /// Reads a byte range that the header check has validated.
     fn range(&self, at: Range<u64>) -> Result<Vec<u8>, GgufError> {
         let mut bytes = vec![0; (at.end - at.start) as usize];
         let read = self.file.read_exact_at(&mut bytes, at.start);
@@ -118,7 +118,7 @@ impl GgufFile {
 
     /// Reads and unpacks the tensor called `name`.
     ///
-    /// Many threads read their own part of the file, so the packed tensor is never held as a whole.
+    /// Several threads read their own parts of the file, so the packed tensor is never in memory as a whole.
     pub(crate) fn tensor(&self, name: &str) -> Result<HostTensor, GgufError> {
         let info = self.required(name)?;
         let chunk_bytes = CHUNK_VALUES / info.kind.block_len() * info.kind.block_bytes();

@@ -1,17 +1,17 @@
-//! The types in which GGUF files hold tensors.
+//! The tensor types of GGUF files.
 //!
 //! # Source
 //! The block layouts: `ggml-common.h` of <https://github.com/ggml-org/ggml>.
 
-/// How the values of a tensor are packed.
+/// The packing of a tensor's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(non_camel_case_types)] // ggml's own names; `Q40` would be a riddle
+#[allow(non_camel_case_types)] // ggml's own names; `Q40` would be unclear
 pub(crate) enum TensorType {
     /// Single precision.
     F32,
     /// Half precision.
     F16,
-    /// The upper half of single precision.
+    /// bfloat16.
     BF16,
     /// 32 values of 4 bits around 8, one scale.
     Q4_0,
@@ -31,13 +31,13 @@ pub(crate) enum TensorType {
     Q6_K,
 }
 
-/// Values in a block of the K types.
+/// Values per block of the K types.
 const SUPER_BLOCK: usize = 256;
-/// Values in a block of the older types.
+/// Values per block of the older types.
 const BLOCK: usize = 32;
 
 impl TensorType {
-    /// Every type that can be read.
+    /// All supported types.
     pub(crate) const ALL: &[Self] = &[
         Self::F32,
         Self::F16,
@@ -52,7 +52,7 @@ impl TensorType {
         Self::Q6_K,
     ];
 
-    /// The type with ggml's number `id`, if it is one that can be read.
+    /// Returns the type with ggml's number `id`, if it is supported.
     pub(crate) fn from_id(id: u32) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.id() == id)
     }
@@ -91,7 +91,7 @@ impl TensorType {
         }
     }
 
-    /// Values in a block.
+    /// The number of values per block.
     pub(crate) fn block_len(self) -> usize {
         match self {
             Self::F32 | Self::F16 | Self::BF16 => 1,
@@ -100,7 +100,7 @@ impl TensorType {
         }
     }
 
-    /// Bytes in a block.
+    /// The size of a block in bytes.
     pub(crate) fn block_bytes(self) -> usize {
         match self {
             Self::F32 => 4,
@@ -116,12 +116,12 @@ impl TensorType {
         }
     }
 
-    /// Whether blocks hold codes and scales, and not the values themselves.
+    /// Whether blocks contain codes and scales instead of the values themselves.
     pub(crate) fn is_packed(self) -> bool {
         self.block_len() > 1
     }
 
-    /// Values that share a scale.
+    /// The number of values that share a scale.
     pub(super) fn group(self) -> usize {
         match self {
             Self::F32 | Self::F16 | Self::BF16 => 1,
@@ -142,7 +142,7 @@ impl TensorType {
     }
 }
 
-/// The name of a ggml type by its number, also of those that cannot be read; for error texts.
+/// Returns the name of a ggml type by its number, including unsupported types; for error messages.
 pub(crate) fn type_name(id: u32) -> String {
     if let Some(kind) = TensorType::from_id(id) {
         return kind.name().to_owned();

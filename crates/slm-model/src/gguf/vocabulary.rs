@@ -1,8 +1,8 @@
-//! The tokenizer that a GGUF file's metadata describe.
+//! The tokenizer in a GGUF file's metadata.
 //!
-//! The file stores tokens, merges, a type for each token, and the name of a pre-tokenizer; the rules behind
-//! that name are in the programs that read such files. Those below are the original `tokenizer.json`'s where
-//! it is known (a normal form for Qwen2, which llama.cpp leaves out), llama.cpp's otherwise.
+//! The file contains tokens, merges, a type for each token, and the name of a pre-tokenizer; the rules behind
+//! that name are part of the programs that read such files. The rules below are those of the original
+//! `tokenizer.json` if it is known (with NFC for Qwen2, which llama.cpp omits), otherwise llama.cpp's.
 //!
 //! # Source
 //! `src/llama-vocab.cpp` of <https://github.com/ggml-org/llama.cpp>, and the models' `tokenizer.json`.
@@ -25,8 +25,8 @@ use super::error::GgufError;
 use super::metadata::Metadata;
 use crate::family::{Family, PreTokenizer};
 
-/// Pre-tokenizers that belong to no family, by the names that files give them: those to which llama.cpp applies one of
-/// these rules.
+/// Names in GGUF files of pre-tokenizers outside the model families, to which llama.cpp applies one of these
+/// rules.
 const GENERAL_PRE_TOKENIZERS: [(&str, PreTokenizer); 11] = [
     ("default", PreTokenizer::Default),
     ("gpt-2", PreTokenizer::Gpt2),
@@ -40,12 +40,12 @@ const GENERAL_PRE_TOKENIZERS: [(&str, PreTokenizer); 11] = [
     ("mellum", PreTokenizer::Gpt2),
     ("exaone4", PreTokenizer::Gpt2),
 ];
-/// The same, listed after those of the families.
+/// Listed after those of the families.
 const SMOLLM_PRE_TOKENIZER: [(&str, PreTokenizer); 1] = [("smollm", PreTokenizer::SmolLm)];
 
 const LLAMA3_PATTERN: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const QWEN2_PATTERN: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-/// llama.cpp's for files that name no pre-tokenizer: split by each in turn.
+/// llama.cpp's patterns for files that name no pre-tokenizer: each splits the result of the previous one.
 const DEFAULT_PATTERNS: [&str; 4] = [
     r"[\p{P}\$\+<=>\^~\|]+",
     r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)",
@@ -53,43 +53,43 @@ const DEFAULT_PATTERNS: [&str; 4] = [
     r"[0-9][0-9][0-9]",
 ];
 
-// Types of tokens, by llama.cpp's numbers.
+// Token types, by llama.cpp's numbers.
 const NORMAL: i64 = 1;
 const UNKNOWN: i64 = 2;
 const CONTROL: i64 = 3;
 const USER_DEFINED: i64 = 4;
 const UNUSED: i64 = 5;
 
-/// Bytes of all special tokens together; real models have a few thousand.
+/// Maximum size of all special tokens together, in bytes; real models have a few thousand.
 pub(crate) const MAX_ADDED_BYTES: usize = 1 << 20;
 
-/// What keeps a GGUF file's metadata from making a tokenizer.
+/// Metadata of a GGUF file that do not describe a supported tokenizer.
 #[derive(Debug, Error)]
 pub enum VocabularyError {
-    /// A key is missing or of another type.
+    /// A key is missing or has another type.
     #[error(transparent)]
     Gguf(#[from] GgufError),
-    /// A kind of tokenizer that is not byte-level BPE.
+    /// A tokenizer that is not byte-level BPE.
     #[error(
-        "tokenizer model `{found}` is not supported\nhint: supported is gpt2 (byte-level BPE); a folder with tokenizer.json also works"
+        "tokenizer model `{found}` is not supported\nhint: expected gpt2 (byte-level BPE), or a folder with tokenizer.json"
     )]
     UnknownModel {
         /// Its name.
         found: String,
     },
-    /// Splitting rules that this crate does not know.
+    /// An unknown pre-tokenizer.
     #[error(
-        "pre-tokenizer `{found}` is not supported\nhint: supported are {}; a folder with tokenizer.json also works",
+        "pre-tokenizer `{found}` is not supported\nhint: expected one of {}, or a folder with tokenizer.json",
         supported_pre_tokenizers()
     )]
     UnknownPreTokenizer {
-        /// Their name.
+        /// Its name.
         found: String,
     },
-    /// Tokens, types and merges do not fit together.
+    /// Tokens, types and merges are inconsistent.
     #[error("corrupt vocabulary: {what}")]
     Corrupt {
-        /// What does not fit.
+        /// The inconsistency.
         what: String,
     },
 }
@@ -108,7 +108,7 @@ fn supported_pre_tokenizers() -> String {
 
 impl PreTokenizer {
     fn build(self) -> Result<PreTokenizerWrapper, VocabularyError> {
-        // Without its regular expression `ByteLevel` only spells bytes as letters.
+        // Without its regular expression, `ByteLevel` only maps bytes to letters.
         let spell = PreTokenizerWrapper::ByteLevel(ByteLevel::new(false, true, false));
         let gpt2 = PreTokenizerWrapper::ByteLevel(ByteLevel::new(false, true, true));
         let mut steps = Vec::new();
@@ -135,7 +135,7 @@ fn split(pattern: &str) -> Result<PreTokenizerWrapper, VocabularyError> {
         .map_err(|error| corrupt(error.to_string()))
 }
 
-/// Builds the tokenizer that `metadata` describe.
+/// Builds the tokenizer described by `metadata`.
 pub(crate) fn tokenizer_of(metadata: Metadata<'_>) -> Result<HubTokenizer, VocabularyError> {
     let key = "tokenizer.ggml.model";
     let model = metadata.require(key, metadata.string(key)?)?;
@@ -168,7 +168,7 @@ pub(crate) fn tokenizer_of(metadata: Metadata<'_>) -> Result<HubTokenizer, Vocab
 
     let bpe = BPE::builder()
         .vocab_and_merges(vocabulary(typed())?, pairs(merges)?)
-        // Llama 3 takes a whole word as one token wherever the vocabulary has it.
+        // Llama 3 encodes a whole word as one token if it is in the vocabulary.
         .ignore_merges(pre_tokenizer == PreTokenizer::Llama3)
         .build()
         .map_err(|error| corrupt(format!("merges: {error}")))?;
@@ -185,8 +185,8 @@ pub(crate) fn tokenizer_of(metadata: Metadata<'_>) -> Result<HubTokenizer, Vocab
     Ok(tokenizer)
 }
 
-/// What puts the begin token before a text, if the file asks for that, or does not say and llama.cpp does it for its
-/// pre-tokenizer.
+/// Returns the post-processor that prepends the begin token, if the file requests it, or has no such key and llama.cpp
+/// does so for its pre-tokenizer.
 fn begin_token(
     metadata: Metadata<'_>,
     tokens: &[String],
@@ -220,7 +220,7 @@ fn begin_token(
         .map_err(|error| corrupt(error.to_string()))
 }
 
-/// Tokens by their text. Rows that only fill up the embedding are no tokens.
+/// Maps tokens to ids. Unused rows, which only pad the embedding, are skipped.
 fn vocabulary<'a>(
     tokens: impl Iterator<Item = (&'a String, &'a i64)>,
 ) -> Result<Vocab, VocabularyError> {
@@ -233,8 +233,8 @@ fn vocabulary<'a>(
     Ok(vocabulary)
 }
 
-/// Merges are written as two tokens with a space between; no token holds a space, except as a first character
-/// in files of careless converters.
+/// Parses merges, two tokens separated by a space. Tokens contain no space, except as a first character in files of
+/// careless converters.
 fn pairs(merges: &[String]) -> Result<Merges, VocabularyError> {
     merges
         .iter()
@@ -243,12 +243,12 @@ fn pairs(merges: &[String]) -> Result<Merges, VocabularyError> {
             let space = merge[first_len..].find(' ').map(|at| at + first_len);
             space
                 .map(|at| (merge[..at].to_owned(), merge[at + 1..].to_owned()))
-                .ok_or_else(|| corrupt(format!("merge {merge:?} is no pair of tokens")))
+                .ok_or_else(|| corrupt(format!("merge {merge:?} is not a pair of tokens")))
         })
         .collect()
 }
 
-/// The tokens that are found in a text before it is split: special ones, and those of the model's maker.
+/// Returns the tokens that are matched before a text is split: special and user-defined ones.
 fn added_tokens<'a>(
     tokens: impl Iterator<Item = (&'a String, &'a i64)>,
 ) -> Result<Vec<AddedToken>, VocabularyError> {
@@ -311,7 +311,7 @@ mod tests {
     fn vocabularies_that_do_not_fit_together_are_corrupt() {
         for (fixture, expected) in [
             (vocabulary_of(&["a", "a"], &[]), "occurs twice"),
-            (vocabulary_of(&["a"], &["a"]), "no pair of tokens"),
+            (vocabulary_of(&["a"], &["a"]), "not a pair of tokens"),
             (vocabulary_of(&["a", "b"], &["a b"]), "merges: "),
             (
                 vocabulary_of(&["a"], &[]).integers("tokenizer.ggml.token_type", &[1, 1]),
@@ -377,7 +377,7 @@ mod tests {
         }
     }
 
-    /// By llama.cpp: the key decides, and without it the pre-tokenizer.
+    /// As in llama.cpp: the key decides, and without it the pre-tokenizer.
     #[test]
     fn the_begin_token_is_put_before_a_text_if_the_file_or_its_pre_tokenizer_asks_for_it() {
         let file = |pre: &str, asked: Option<u8>| {
@@ -417,7 +417,7 @@ mod tests {
         assert!(refusal(&file()).contains("`tokenizer.ggml.bos_token_id` is missing"));
         let beyond = file().integer("tokenizer.ggml.bos_token_id", 9);
         assert!(refusal(&beyond).contains("is 9, but there are 1 tokens"));
-        // llama.cpp's default without a token to put there.
+        // llama.cpp's default, without such a token.
         let default = vocabulary_of(&["a"], &[]).string("tokenizer.ggml.pre", "llama-bpe");
         assert!(built(&default).is_ok());
     }

@@ -1,36 +1,36 @@
-//! The header of a GGUF file that is written here.
+//! Writer of the header of a GGUF file.
 
 use std::io::{self, Write};
 
 use super::tensor_type::TensorType;
 
-/// What the data of every tensor begin at a multiple of, in bytes, unless the metadata say another number.
+/// Alignment of every tensor's data in bytes, unless the metadata contain another one.
 pub(crate) const ALIGNMENT: usize = 32;
 
 /// A tensor of a file to be written.
 #[derive(Debug)]
 pub(crate) struct NewTensor {
-    /// Its name.
+    /// The tensor's name.
     pub(crate) name: String,
     /// Dimensions, outermost first.
     pub(crate) shape: Vec<usize>,
-    /// How its values are packed.
+    /// The packing of its values.
     pub(crate) kind: TensorType,
 }
 
 impl NewTensor {
-    /// Bytes of its values.
+    /// Size of the values in bytes.
     fn len(&self) -> usize {
         self.shape.iter().product::<usize>() / self.kind.block_len() * self.kind.block_bytes()
     }
 }
 
-/// A text as it stands in the header: its length, then its bytes.
+/// Encodes a string as in the header: its length, then its bytes.
 pub(crate) fn text(text: &str) -> Vec<u8> {
     [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat()
 }
 
-/// Writes all that stands before the tensors' data; these follow in the same order, each padded by [`put`].
+/// Writes everything before the tensors' data, which must follow in the same order, each padded by [`put`].
 ///
 /// `pairs` are the bytes of `n_pairs` metadata pairs.
 pub(crate) fn write_header(
@@ -48,7 +48,7 @@ pub(crate) fn write_header(
     for tensor in tensors {
         header.extend(text(&tensor.name));
         header.extend((tensor.shape.len() as u32).to_le_bytes());
-        // The innermost dimension stands first.
+        // The innermost dimension comes first.
         for &dimension in tensor.shape.iter().rev() {
             header.extend((dimension as u64).to_le_bytes());
         }
@@ -60,7 +60,7 @@ pub(crate) fn write_header(
     out.write_all(&header)
 }
 
-/// Writes a tensor's data and what keeps the next one aligned.
+/// Writes a tensor's data, padded to the alignment.
 pub(crate) fn put(out: &mut impl Write, mut bytes: Vec<u8>, alignment: usize) -> io::Result<()> {
     bytes.resize(bytes.len().next_multiple_of(alignment), 0);
     out.write_all(&bytes)

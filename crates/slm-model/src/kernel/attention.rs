@@ -1,8 +1,8 @@
 //! Causal attention of grouped heads over full sequences, forward and backward.
 //!
-//! Some queries at a time meet the keys of their own texts alone, panel by panel. Of the scores nothing is kept but
-//! their log-sum-exp; the backward pass computes them again, keys down and queries across, so that the sums of keys and
-//! values over the queries are products of the same kind.
+//! A block of queries is multiplied only with the keys of its texts, panel by panel. Of the scores only the
+//! log-sum-exp is stored; the backward pass recomputes them with keys as rows and queries as columns, so that the sums
+//! over queries for keys and values are products of the same kind.
 //!
 //! Gain over burn-flex's plain operations over full scores:
 //! `cargo bench -p slm-model --bench kernels -- attention`.
@@ -20,10 +20,10 @@ use super::zeros;
 use crate::config::Heads;
 use crate::simd::{BLOCK, Row, WIDTH, exp, for_each_instruction_set, multiply};
 
-/// Panels of keys whose weights are added up in single precision; the sums of the blocks are added in double.
+/// Panels of keys whose weights are summed in single precision; the block sums are added in double.
 const PANELS: usize = BLOCK / WIDTH;
 
-/// What attends: sequences of equal length, side by side.
+/// Inputs of attention: a batch of sequences of equal length.
 pub(crate) struct Problem<'a> {
     /// `[rows, num_heads * head_dim]`, scaled.
     pub(crate) queries: &'a [f32],
@@ -31,14 +31,14 @@ pub(crate) struct Problem<'a> {
     pub(crate) keys: &'a [f32],
     /// `[rows, num_kv_heads * head_dim]`
     pub(crate) values: &'a [f32],
-    /// For every row, the first place in its sequence that it sees; never less than that of the row before.
+    /// The first index of its sequence that each row attends to; non-decreasing within a sequence.
     pub(crate) starts: &'a [u32],
-    /// Rows of a sequence.
+    /// Rows per sequence.
     pub(crate) length: usize,
     pub(crate) heads: Heads,
 }
 
-/// What the forward pass gives.
+/// Result of the forward pass.
 pub(crate) struct Attended {
     /// `[rows, num_heads * head_dim]`
     pub(crate) out: Vec<f32>,
@@ -46,25 +46,25 @@ pub(crate) struct Attended {
     pub(crate) log_sums: Vec<f32>,
 }
 
-/// Gradients, each shaped as what it belongs to.
+/// Gradients, each with the shape of its input.
 pub(crate) struct Gradients {
     pub(crate) queries: Vec<f32>,
     pub(crate) keys: Vec<f32>,
     pub(crate) values: Vec<f32>,
 }
 
-/// Rows of some heads of a sequence, of which one head is looked at.
+/// Strided view of one head of the rows of a sequence.
 #[derive(Clone, Copy)]
 struct HeadRows<'a> {
-    /// From the head's first value on.
+    /// Starts at the head's first value.
     values: &'a [f32],
-    /// From one row to the next.
+    /// Distance between rows.
     stride: usize,
     dim: usize,
 }
 
 impl<'a> HeadRows<'a> {
-    /// The rows from `row` on.
+    /// Returns the values starting at `row`.
     fn from(self, row: usize) -> &'a [f32] {
         &self.values[row * self.stride..]
     }
@@ -73,7 +73,7 @@ impl<'a> HeadRows<'a> {
         &self.from(row)[..self.dim]
     }
 
-    /// Some rows transposed: `[dim]` rows of [`WIDTH`] of them, filled up with zeros.
+    /// Transposes up to [`WIDTH`] rows into `[dim]` rows of [`WIDTH`], padded with zeros.
     fn transposed(self, rows: std::ops::Range<usize>, out: &mut [Row]) {
         out.fill([0.0; WIDTH]);
         for (j, row) in rows.enumerate() {
@@ -83,7 +83,7 @@ impl<'a> HeadRows<'a> {
         }
     }
 
-    /// Some rows, [`WIDTH`] elements of the head at a time: `[dim / WIDTH]` panels of `[rows]`, filled up with zeros.
+    /// Copies rows into `[dim / WIDTH]` panels of `[rows]`, [`WIDTH`] elements of the head each, padded with zeros.
     fn panels(self, rows: std::ops::Range<usize>) -> Vec<Vec<Row>> {
         let panel = |at: usize| {
             let rows = rows.clone().map(|row| {
@@ -98,11 +98,11 @@ impl<'a> HeadRows<'a> {
     }
 }
 
-/// The keys and values of one head of a sequence, laid out for the forward pass.
+/// The keys and values of one head of a sequence, in the layout of the forward pass.
 struct PackedHead {
-    /// `[length / WIDTH, head_dim]`: panels of keys.
+    /// `[length / WIDTH, head_dim]` rows: panels of keys.
     keys: Vec<Row>,
-    /// For each [`WIDTH`] elements of the head: `[length]`.
+    /// For each [`WIDTH`] elements of the head: `[length]` rows.
     values: Vec<Vec<Row>>,
 }
 
@@ -119,7 +119,7 @@ impl<'a> Problem<'a> {
         self.starts.len() / self.length
     }
 
-    /// The rows of a head in a sequence; `values` has so many heads to a row.
+    /// Returns the rows of a head in a sequence; `values` has `heads` heads per row.
     fn head_rows(
         &self,
         values: &'a [f32],
@@ -142,16 +142,16 @@ impl<'a> Problem<'a> {
                 && self.keys.len() == rows * self.shared_width()
                 && self.values.len() == rows * self.shared_width()
                 && rows == self.batch() * self.length,
-            "rows of unlike numbers"
+            "unequal numbers of rows"
         );
     }
 
-    /// The first places that the rows of a sequence see.
+    /// Returns the first index that each row of a sequence attends to.
     fn starts_of(&self, sequence: usize) -> &'a [u32] {
         &self.starts[sequence * self.length..][..self.length]
     }
 
-    /// What each query's heads take from the keys that it sees.
+    /// Computes the attention output of every query head.
     pub(crate) fn forward(&self) -> Attended {
         self.check();
         let Heads {
@@ -194,7 +194,7 @@ impl<'a> Problem<'a> {
         }
     }
 
-    /// All heads of some queries of a sequence, from `first` on.
+    /// Computes all heads of some queries of a sequence, starting at `first`.
     ///
     /// # Shapes
     /// `out`: `[n, num_heads * head_dim]`; `log_sums`: `[n, num_heads]`
@@ -208,7 +208,7 @@ impl<'a> Problem<'a> {
     ) {
         let (n, dim) = (out.len() / self.width(), self.heads.dim);
         let starts = &self.starts_of(sequence)[first..first + n];
-        // Panels from that of the first key that any query sees to that of the last query.
+        // Panels from the first key visible to any query to the last query.
         let (from, to) = (starts[0] as usize / WIDTH, (first + n).div_ceil(WIDTH));
         let mut scores = vec![[0.0; WIDTH]; (to - from) * n];
         let mut part = vec![[0.0; WIDTH]; n];
@@ -243,26 +243,26 @@ impl<'a> Problem<'a> {
         }
     }
 
-    /// Query heads that share a key-value head.
+    /// The number of query heads that share a key-value head.
     fn group(&self) -> usize {
         self.heads.query / self.heads.key_value
     }
 }
 
-/// Of each query of a tile.
+/// Sums for each query of a tile.
 #[derive(Default)]
 struct Sums {
-    /// The sum of its weights, `exp(score - max)`.
+    /// The sum of the weights, `exp(score - max)`.
     plain: [f32; WIDTH],
     /// The logarithm of the sum of `exp(score)`.
     logarithms: [f32; WIDTH],
 }
 
 for_each_instruction_set! {
-    /// Scores to weights, and exact zeros for what is not seen.
+    /// Replaces scores by weights, with exact zeros for invisible keys.
     ///
     /// # Shapes
-    /// `scores`: `[panels, starts.len()]`, of the keys from `first_key` on and the queries from `first_query` on
+    /// `scores`: `[panels, starts.len()]`, keys starting at `first_key` and queries at `first_query`
     fn exponentiate(
         scores: &mut [Row],
         first_key: usize,
@@ -311,7 +311,7 @@ for_each_instruction_set! {
     }
 }
 
-/// Replaces what lies outside of `seen`.
+/// Replaces the elements outside `seen`.
 #[allow(clippy::inline_always, reason = "compiled with the loops that call it")]
 #[inline(always)]
 fn keep(row: &mut Row, seen: (usize, usize), with: f32) {

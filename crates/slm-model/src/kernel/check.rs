@@ -1,10 +1,10 @@
-//! What tests of loops share: numbers, and fused operations against plain autodiff's.
+//! Test helpers for kernels: pseudo-random numbers, and comparison of fused operations with burn's autodiff.
 
 use std::cell::Cell;
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-/// Numbers from -1 to 1, the same ones for the same seed.
+/// Returns pseudo-random numbers from -1 to 1, a function of the seed.
 pub(crate) fn noise(n: usize, seed: u32) -> Vec<f32> {
     let mut state = seed;
     let next = |_| {
@@ -15,11 +15,11 @@ pub(crate) fn noise(n: usize, seed: u32) -> Vec<f32> {
 }
 
 thread_local! {
-    /// How often [`normal`] has been called; a test has a thread of its own.
+    /// The number of calls of [`normal`]; each test has its own thread.
     static CALLS: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Standard normal numbers in the CPU's memory: others with each call, the same ones in each run.
+/// Returns standard normal numbers in the CPU's memory: different for each call, the same in each run.
 pub(crate) fn normal<const D: usize>(shape: [usize; D]) -> Tensor<D> {
     let n = shape.iter().product();
     let seed = CALLS.replace(CALLS.get() + 1);
@@ -28,7 +28,7 @@ pub(crate) fn normal<const D: usize>(shape: [usize; D]) -> Tensor<D> {
     let values: Vec<f32> = u
         .iter()
         .zip(&v)
-        // Box and Muller 1958, of uniform numbers above 0.
+        // Box and Muller 1958, from uniform numbers above 0.
         .map(|(u, v)| (-2.0 * (1.0 - u.abs()).ln()).sqrt() * (std::f32::consts::PI * v).cos())
         .collect();
     Tensor::from_data(TensorData::new(values, shape), &Device::flex())

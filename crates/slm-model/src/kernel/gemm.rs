@@ -1,7 +1,7 @@
 //! GEMM: sums of matrix products over plain memory, in one pass over their output.
 //!
-//! Through burn, each product would have its own output, to be scaled, added and transposed by passes of their own on a
-//! single core.
+//! In burn, each product would have its own output, which separate single-core passes would scale, add and
+//! transpose.
 //!
 //! Gain over the `gemm` crate:
 //! `cargo bench -p slm-model --bench kernels -- gemm`.
@@ -16,10 +16,10 @@ mod x86;
 
 use std::mem::MaybeUninit;
 
-/// Multiplications from which on a sum is worth sharing out among the cores.
+/// Minimum number of multiplications to distribute a sum over the cores.
 const MANY: usize = 1 << 18;
 
-/// A matrix that is read, as it lies in memory or transposed. Every place that its strides lead to is inside `values`.
+/// A read-only matrix with strides, e.g. a transposed one. Every element its strides address is inside `values`.
 #[derive(Clone, Copy)]
 pub(crate) struct MatRef<'a> {
     values: &'a [f32],
@@ -30,7 +30,7 @@ pub(crate) struct MatRef<'a> {
 }
 
 impl<'a> MatRef<'a> {
-    /// Row after row.
+    /// Wraps a row-major matrix.
     ///
     /// # Shapes
     /// `values`: `[rows, values.len() / rows]`
@@ -46,7 +46,7 @@ impl<'a> MatRef<'a> {
         }
     }
 
-    /// The same, transposed.
+    /// Returns the transposed view.
     pub(crate) fn transposed(self) -> Self {
         Self {
             rows: self.columns,
@@ -57,7 +57,7 @@ impl<'a> MatRef<'a> {
         }
     }
 
-    /// What lies from a place of the matrix on.
+    /// Returns the memory starting at an element of the matrix.
     fn from(&self, row: usize, column: usize) -> &'a [f32] {
         &self.values[row * self.row_stride + column * self.column_stride..]
     }
@@ -72,6 +72,8 @@ pub(crate) struct GemmTerm<'a> {
 }
 
 impl<'a> GemmTerm<'a> {
+    /// Creates a term.
+    ///
     /// # Shapes
     /// `a`: `[m, k]`; `b`: `[k, n]`
     pub(crate) fn new(factor: f32, a: MatRef<'a>, b: MatRef<'a>) -> Self {
@@ -79,30 +81,30 @@ impl<'a> GemmTerm<'a> {
         Self { factor, a, b }
     }
 
-    /// How many products each value is a sum of.
+    /// The inner dimension: the number of products per value.
     fn k(&self) -> usize {
         self.a.columns
     }
 }
 
-/// The sum of at least one product, all of one shape.
+/// Computes the sum of at least one product, all of the same shape.
 ///
-/// Each value is added up in one order, whatever the number of threads.
+/// Each value is summed in a fixed order, independent of the number of threads.
 ///
 /// # Shapes
-/// returns `[m, n]`, row after row
+/// returns `[m, n]`, row-major
 pub(crate) fn gemm_sum(terms: &[GemmTerm]) -> Vec<f32> {
     sum_of(terms, false)
 }
 
-/// The sum, by the `gemm` crate or by what is fastest on this CPU.
+/// Computes the sum with the `gemm` crate or the fastest kernel for this CPU.
 fn sum_of(terms: &[GemmTerm], by_crate: bool) -> Vec<f32> {
     let (m, n) = (terms[0].a.rows, terms[0].b.columns);
     let alike = |term: &GemmTerm| term.a.rows == m && term.b.columns == n;
     assert!(terms.iter().all(alike), "products of several shapes");
     let mut out = Vec::with_capacity(m * n);
     write(terms, &mut out.spare_capacity_mut()[..m * n], by_crate);
-    // SAFETY: all of the values have been written.
+    // SAFETY: all values have been written.
     #[allow(unsafe_code)]
     unsafe {
         out.set_len(m * n);
@@ -110,15 +112,15 @@ fn sum_of(terms: &[GemmTerm], by_crate: bool) -> Vec<f32> {
     out
 }
 
-/// `factor * a b`.
+/// Computes `factor * a b`.
 ///
 /// # Shapes
-/// `a`: `[m, k]`; `b`: `[k, n]`; returns `[m, n]`, row after row
+/// `a`: `[m, k]`; `b`: `[k, n]`; returns `[m, n]`, row-major
 pub(crate) fn gemm(factor: f32, a: MatRef, b: MatRef) -> Vec<f32> {
     gemm_sum(&[GemmTerm::new(factor, a, b)])
 }
 
-/// `a b` by the `gemm` crate, which CPUs without AVX2 use: what benchmarks compare [`gemm`] with.
+/// Computes `a b` with the `gemm` crate, which CPUs without AVX2 use; the baseline for benchmarks of [`gemm`].
 ///
 /// # Shapes
 /// As for [`gemm`].
@@ -126,7 +128,7 @@ pub(crate) fn gemm_by_crate(a: MatRef, b: MatRef) -> Vec<f32> {
     sum_of(&[GemmTerm::new(1.0, a, b)], true)
 }
 
-/// The same values column after column.
+/// Returns the values in column-major order.
 ///
 /// # Shapes
 /// `values`: `[rows, values.len() / rows]`
@@ -136,10 +138,10 @@ pub(crate) fn transposed(values: &[f32], rows: usize) -> Vec<f32> {
     places.map(|place| values[place]).collect()
 }
 
-/// Writes all of `out`.
+/// Writes all values of `out`.
 #[cfg_attr(
     not(target_arch = "x86_64"),
-    expect(unused_variables, reason = "nothing but the crate is there")
+    expect(unused_variables, reason = "only the crate is available")
 )]
 fn write(terms: &[GemmTerm], out: &mut [MaybeUninit<f32>], by_crate: bool) {
     #[cfg(target_arch = "x86_64")]
@@ -157,7 +159,7 @@ mod tests {
 
     type Sum = Box<dyn Fn(&[GemmTerm], &mut [MaybeUninit<f32>])>;
 
-    /// Each way in which this machine can add products up.
+    /// All implementations that run on this machine.
     fn ways() -> Vec<(&'static str, Sum)> {
         let mut ways: Vec<(&str, Sum)> = vec![("fallback", Box::new(fallback::gemm_sum))];
         #[cfg(target_arch = "x86_64")]
@@ -168,7 +170,7 @@ mod tests {
         ways
     }
 
-    /// A matrix of so many rows and columns, also without any.
+    /// A matrix of `rows` rows and `columns` columns, also with zero of either.
     fn mat_ref(values: &[f32], rows: usize, columns: usize) -> MatRef<'_> {
         MatRef {
             columns,
@@ -187,7 +189,7 @@ mod tests {
         products.sum()
     }
 
-    /// Checks one sum with its factors as they lie and transposed.
+    /// Checks one sum with its factors both plain and transposed.
     fn check(m: usize, n: usize, ks: &[usize]) {
         let factors: Vec<[Vec<f32>; 4]> = ks
             .iter()
@@ -218,7 +220,7 @@ mod tests {
                 .collect();
             let terms_of_a_value: usize = ks.iter().sum();
             for (way, sum) in ways() {
-                // What is written beyond the sum, or not at all, is seen.
+                // Detects writes beyond the output and values that were not written.
                 let mut out = vec![MaybeUninit::new(f32::NAN); m * n + 64];
                 sum(&terms, &mut out[..m * n]);
                 // SAFETY: all values have been initialised above.
@@ -255,7 +257,7 @@ mod tests {
         }
         check(20, 40, &[1900, 16]);
         check(70, 230, &[701, 640, 3]);
-        // As many as no task goes through at once.
+        // More than a task processes at once.
         check(2200, 1, &[1950]);
     }
 

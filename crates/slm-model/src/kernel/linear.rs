@@ -1,10 +1,10 @@
-//! A frozen linear layer, alone and, as one function, with a LoRA pair beside it.
+//! A frozen linear layer, alone and fused with its LoRA pair.
 //!
 //! Gain over burn-flex's plain operations:
 //! `cargo bench -p slm-model --bench kernels -- linear`.
 //!
 //! # Source
-//! Hu et al. 2021, arXiv:2106.09685, section 4.1. `B A`, which would be as large as the weight, is never formed.
+//! Hu et al. 2021, arXiv:2106.09685, section 4.1. `B A`, which would be as large as the weight, is never computed.
 
 use std::sync::Arc;
 
@@ -14,11 +14,11 @@ use super::gemm::{GemmTerm, MatRef, gemm, gemm_sum, transposed};
 use super::{Values, matrix};
 use crate::autograd::{Function, apply};
 
-/// `x Wᵀ + b + scale * (x Aᵀ) Bᵀ`, tracked if any of `x`, `A` and `B` is.
+/// Computes `x Wᵀ + b + scale * (x Aᵀ) Bᵀ`, tracked if any of `x`, `A` and `B` is.
 ///
 /// # Shapes
-/// `x`: `[n, in]`; `weight` gives `[out, in]`, once forward and once backward, so that a packed one is never kept unpacked;
-/// `bias`: `[out]`; `a`: `[r, in]`; `b`: `[out, r]`; returns `[n, out]`; all in the CPU's memory
+/// `x`: `[n, in]`; `weight` returns `[out, in]`, called once forward and once backward, so that a packed one is never
+/// stored unpacked; `bias`: `[out]`; `a`: `[r, in]`; `b`: `[out, r]`; returns `[n, out]`; all in the CPU's memory
 pub(crate) fn lora_linear<W: Weight>(
     x: Tensor<2>,
     weight: W,
@@ -34,7 +34,7 @@ pub(crate) fn lora_linear<W: Weight>(
     apply(layer, [x, a, b])
 }
 
-/// `x Wᵀ`.
+/// Computes `x Wᵀ`.
 ///
 /// # Shapes
 /// `x`: `[n, in]`; `weight`: `[out, in]`; returns `[n, out]`; all plain, in the CPU's memory
@@ -45,7 +45,7 @@ pub(crate) fn matmul_transposed(x: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
     matrix(y, [n, out_features], &device)
 }
 
-/// `g W`: what `x Wᵀ` hands back.
+/// Computes `g W`, the gradient of `x Wᵀ` with respect to `x`.
 ///
 /// # Shapes
 /// `gradient`: `[n, out]`; `weight`: `[out, in]`; returns `[n, in]`; all plain, in the CPU's memory
@@ -57,7 +57,7 @@ pub(crate) fn matmul(gradient: Tensor<2>, weight: Tensor<2>) -> Tensor<2> {
     matrix(of_x, [n, in_features], &device)
 }
 
-/// What gives the values of a frozen weight.
+/// A function that returns the values of a frozen weight.
 pub(crate) trait Weight: Fn() -> Values + Clone + Send + 'static {}
 
 impl<F: Fn() -> Values + Clone + Send + 'static> Weight for F {}
@@ -114,11 +114,11 @@ impl<W: Weight> Function<3> for LoraLinear<W> {
         let gradient = Values::of(gradient);
         let gradient = gradient.rows(n);
         let of_b = wanted[2].then(|| {
-            // Turned over, the wide factor is read along its rows.
+            // Transposed, so that the wide factor is read along its rows.
             let narrow = MatRef::of_rows(&narrow, n);
             transposed(&gemm(self.scale, narrow.transposed(), gradient), r)
         });
-        // Of `x Aᵀ`.
+        // The gradient of `x Aᵀ`.
         let of_narrow = gemm(self.scale, gradient, b.rows(out_features));
         let of_narrow = MatRef::of_rows(&of_narrow, n);
         let of_a = wanted[1].then(|| gemm(1.0, of_narrow.transposed(), x.rows(n)));

@@ -1,14 +1,14 @@
-//! Operations of training on the CPU that are fused, forward and backward: plain loops over plain memory, on all cores.
+//! Fused operations of training on the CPU, forward and backward: plain loops over plain memory, on all cores.
 //!
-//! - [`attention`]: of full sequences, scores never kept
+//! - [`attention`]: over full sequences, without stored scores
 //! - [`linear`]: a frozen layer with its LoRA pair
-//! - [`norm`], [`rotary`], [`swiglu`]: what lies between
+//! - [`norm`], [`rotary`], [`swiglu`]: the operations between linear layers
 //! - [`softmax`]: of logits
 //! - [`packed`]: products with quantised weights, for generation
-//! - `memory`: where the memory of results comes from
-//! - `gemm`: sums of products of matrices
+//! - `memory`: allocation of result buffers
+//! - `gemm`: sums of matrix products
 //!
-//! Each result is one sum in one order, whatever the number of threads.
+//! Each result is summed in a fixed order, independent of the number of threads.
 
 pub(crate) mod attention;
 #[cfg(test)]
@@ -30,7 +30,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use gemm::MatRef;
 
-/// The values of a plain matrix of single precision in the CPU's memory, row after row.
+/// The values of a plain single-precision matrix in the CPU's memory, row-major.
 pub(crate) struct Values(<Flex as BackendTypes>::FloatTensorPrimitive);
 
 impl Values {
@@ -46,13 +46,13 @@ impl Values {
         values.unwrap_or_else(|| unreachable!("contiguous values of single precision"))
     }
 
-    /// As a factor of products, with so many rows.
+    /// Returns a matrix view with `rows` rows, for products.
     fn rows(&self, rows: usize) -> MatRef<'_> {
         MatRef::of_rows(self.as_slice(), rows)
     }
 }
 
-/// A plain matrix of the given values.
+/// Creates a plain matrix with the given values.
 pub(crate) fn matrix(values: Vec<f32>, shape: [usize; 2], device: &Device) -> Tensor<2> {
     Tensor::from_data(TensorData::new(values, shape), device)
 }

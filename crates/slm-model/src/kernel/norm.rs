@@ -1,4 +1,4 @@
-//! Root mean square normalisation, with its gradient.
+//! `RMSNorm` with its gradient.
 //!
 //! Gain over burn-flex's plain operations:
 //! `cargo bench -p slm-model --bench kernels -- norm`.
@@ -15,7 +15,7 @@ use super::{Values, matrix, zeros};
 use crate::autograd::{Function, apply};
 use crate::simd::{BLOCK, LANES, for_each_instruction_set, inverse_rms, total};
 
-/// `x / rms(x) * weight` over each row, tracked if `x` is.
+/// Computes `x / rms(x) * weight` over each row, tracked if `x` is.
 ///
 /// # Shapes
 /// `x`: `[n, width]`; `weight`: `[width]`, plain; both in the CPU's memory
@@ -32,7 +32,7 @@ struct RmsNorm {
 }
 
 impl Function<1> for RmsNorm {
-    /// `x`, and one over its rows' root mean squares.
+    /// `x`, and the inverse RMS of its rows.
     type Saved = (Tensor<2>, Arc<Vec<f32>>);
 
     fn forward(&self, [x]: [Tensor<2>; 1]) -> (Tensor<2>, Self::Saved) {
@@ -86,7 +86,7 @@ for_each_instruction_set! {
 }
 
 for_each_instruction_set! {
-    /// The sum of `x * gradient * weight`, taken in blocks of [`BLOCK`].
+    /// Sums `x * gradient * weight` in blocks of [`BLOCK`].
     fn weighted_inner(x: &[f32], gradient: &[f32], weight: &[f32]) -> f32 {
         let mut sum_of_blocks = 0.0;
         let blocks = x.chunks(BLOCK).zip(gradient.chunks(BLOCK)).zip(weight.chunks(BLOCK));
@@ -111,7 +111,7 @@ for_each_instruction_set! {
 }
 
 for_each_instruction_set! {
-    /// `factor * weight * gradient - of_x * x`.
+    /// Computes `factor * weight * gradient - of_x * x`.
     fn differentiated(
         x: &[f32],
         gradient: &[f32],

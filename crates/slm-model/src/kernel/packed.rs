@@ -1,12 +1,12 @@
-//! Weights that are narrower than single precision, in panels: halves, and whole numbers with a scale for each group.
+//! Weights narrower than single precision, in panels: bfloat16, and integer codes with a scale per group.
 //!
-//! With few rows, time goes into reading and unpacking weights, so they are unpacked in registers on their way into the
-//! products. With many, a stretch of them is unpacked to memory once and multiplied by all rows. Both take the same sums
-//! of the same numbers in the same order: the same bits.
+//! With few rows, the time is spent on reading and unpacking weights, so they are unpacked in registers inside the
+//! product. With many rows, a block of weights is unpacked to memory once and multiplied by all rows. Both compute the
+//! same sums of the same numbers in the same order, so the bits are equal.
 //!
 //! Gain over unpacking to single precision and [`gemm`](super::gemm):
 //! `cargo bench -p slm-model --bench kernels -- packed`.
-#![allow(unsafe_code)] // vector instructions, after asking the CPU for them
+#![allow(unsafe_code)] // vector instructions, guarded by CPU feature detection
 
 use rayon::prelude::*;
 
@@ -15,17 +15,17 @@ use crate::simd::{Groups, Row, WIDTH, multiply_scaled, sum};
 use factors::{Factors, OfPanel, of_panels};
 use packing::{Bytes, FIVES, Packing, SIXES, in_nibbles, in_units, in_words};
 
-/// Up to so many rows are multiplied by weights in registers.
+/// Maximum number of rows for which weights are unpacked in registers.
 const FEW_ROWS: usize = 3;
-/// Rows of a panel that are unpacked at a time: so many stay in the nearest cache.
+/// Rows of a panel that are unpacked at a time; they fit into the L1 cache.
 pub(crate) const DEPTH: usize = 256;
-/// Values whose sum is asked for where codes have minima or an offset: the groups of all such types.
+/// Group size of [`Inputs`] sums, needed by codes with minima or an offset: the group of all such types.
 const SUMMED: usize = 32;
 
-/// Halves for each column of a panel.
+/// One bfloat16 per column of a panel.
 pub(crate) type HalfRow = [u16; WIDTH];
 
-/// Whether so few rows are best multiplied by weights that are unpacked in registers.
+/// Whether `rows` is small enough for weights to be unpacked in registers, and the CPU can do so.
 pub(crate) fn are_few(rows: usize) -> bool {
     rows <= FEW_ROWS && has_kernels()
 }
@@ -42,7 +42,7 @@ fn has_kernels() -> bool {
     false
 }
 
-/// Rows to be multiplied, and what weights ask to know of them.
+/// Rows to be multiplied, with the sums that some weights need.
 pub(crate) struct Inputs<'a> {
     /// `[n, in]`
     pub(crate) values: &'a [f32],
@@ -61,21 +61,21 @@ impl<'a> Inputs<'a> {
     }
 }
 
-/// Whole numbers with scales: a value is `scale * code`, or `scale * code + minimum`.
+/// Integer codes with scales: a value is `scale * code`, or `scale * code + minimum`.
 #[derive(Debug)]
 pub(crate) struct CodedPanels {
     packing: Packing,
-    /// One for each group of rows of a panel.
+    /// One per group of rows of a panel.
     scales: Factors,
     minima: Option<Factors>,
-    /// Rows that share a scale.
+    /// The number of rows that share a scale.
     group: usize,
 }
 
-/// Room for what is unpacked of a panel.
+/// Buffers for the unpacked part of a panel.
 pub(crate) struct Unpacked {
     rows: Vec<Row>,
-    /// Of groups, the smallest of which have 16 rows.
+    /// Scales of groups, the smallest of which have 16 rows.
     scales: Vec<Row>,
     minima: Vec<Row>,
 }
@@ -90,14 +90,14 @@ impl Unpacked {
         }
     }
 
-    /// Room for rows.
+    /// The buffer for rows.
     pub(crate) fn rows(&mut self) -> &mut [Row] {
         &mut self.rows
     }
 }
 
 impl CodedPanels {
-    /// Panels of [`WIDTH`] rows of `packed`; the last one is filled up with zeros.
+    /// Converts `packed` to panels of [`WIDTH`] rows; the last one is padded with zeros.
     pub(crate) fn new(packed: &PackedTensor) -> Self {
         let (rows, columns) = (packed.rows(), packed.columns());
         let (group, block) = (packed.group(), packed.block());
@@ -150,7 +150,7 @@ impl CodedPanels {
         }
     }
 
-    /// Bytes that the weights take.
+    /// Size of the weights in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.packing.bytes() + self.scales.bytes() + self.minima.as_ref().map_or(0, Factors::bytes)
     }
@@ -160,7 +160,7 @@ impl CodedPanels {
         self.minima.is_some() || self.packing.surplus() != 0
     }
 
-    /// One column of a panel's rows, which begin at `first` of all panels' rows one after the other.
+    /// Copies one column of a panel to `out`; `first` is the panel's first row in the concatenation of all panels.
     pub(crate) fn column(&self, first: usize, column: usize, out: &mut [f32]) {
         for (k, out) in (first..).zip(out) {
             let group = k / self.group;
@@ -171,7 +171,7 @@ impl CodedPanels {
         }
     }
 
-    /// `out[i][j] += sum over k of x[i][k] * w[first + k][j]`, over the `depth` rows of a panel.
+    /// Computes `out[i][j] += sum over k of x[i][k] * w[first + k][j]`, over the `depth` rows of a panel.
     ///
     /// # Shapes
     /// `x`: `[out.len(), depth]`
@@ -194,7 +194,7 @@ impl CodedPanels {
         );
         #[cfg(target_arch = "x86_64")]
         if are_few(out.len()) {
-            // SAFETY: the CPU has the features, and the assertions above bound what is read of `x`.
+            // SAFETY: the CPU has the features, and the assertions above bound the reads of `x`.
             return unsafe { x86::add_products(self, first, depth, x, sums_stride, out) };
         }
         for start in (0..depth).step_by(DEPTH) {
@@ -226,7 +226,7 @@ impl CodedPanels {
     }
 }
 
-/// `out[i][j] += sum over k of x[i][k] * w[k][j]`, for few rows ([`are_few`]).
+/// Computes `out[i][j] += sum over k of x[i][k] * w[k][j]`, for few rows ([`are_few`]).
 ///
 /// # Shapes
 /// `x`: `[out.len(), weights.len()]`
@@ -237,7 +237,7 @@ pub(crate) fn multiply_halves(weights: &[HalfRow], x: &[f32], out: &mut [Row]) {
         "rows that are not there"
     );
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: the CPU has the features, by the first assertion; the second bounds what is read of `x`.
+    // SAFETY: the CPU has the features, by the first assertion; the second bounds the reads of `x`.
     unsafe {
         x86::multiply_halves(weights, x, out);
     }

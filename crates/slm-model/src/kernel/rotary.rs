@@ -1,4 +1,4 @@
-//! Rotary positions, half-split form, with their gradient.
+//! Rotary position embedding, half-split form, with its gradient.
 //!
 //! Gain over burn-flex's plain operations:
 //! `cargo bench -p slm-model --bench kernels -- rotary`.
@@ -40,7 +40,7 @@ struct Rotate {
 }
 
 impl Rotate {
-    /// Rotates by the angles, or in the backward pass by their opposites.
+    /// Rotates by the angles, or by their negatives in the backward pass.
     fn rotate_rows(&self, x: Tensor<2>, backward: bool) -> Tensor<2> {
         let (shape, device) = (x.dims(), x.device());
         let width = shape[1];

@@ -1,4 +1,4 @@
-//! Exponentials of whole rows of logits.
+//! Softmax parts of whole rows of logits.
 //!
 //! Gain over burn-flex's plain operations:
 //! `cargo bench -p slm-model --bench kernels -- softmax`.
@@ -9,16 +9,18 @@ use rayon::prelude::*;
 use super::matrix;
 use crate::simd::exponentials;
 
-/// What a softmax is made of.
+/// The parts of a softmax.
 pub(crate) struct Softmax {
     /// `exp(logit - max)`, `[n, width]`.
     pub(crate) exponentials: Tensor<2>,
-    /// Their sums, `[n, 1]`.
+    /// Row sums of `exponentials`, `[n, 1]`.
     pub(crate) sums: Tensor<2>,
     /// The largest logit of each row, `[n, 1]`.
     pub(crate) max: Tensor<2>,
 }
 
+/// Computes the parts of a softmax.
+///
 /// # Shapes
 /// `logits`: `[n, width]`, plain, in the CPU's memory
 pub(crate) fn softmax(logits: Tensor<2>) -> Softmax {

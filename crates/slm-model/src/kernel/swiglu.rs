@@ -13,13 +13,13 @@ use super::{Values, matrix, zeros};
 use crate::autograd::{Function, apply};
 use crate::simd::{exp, for_each_instruction_set};
 
-/// Values that a task computes.
+/// Values per task.
 const PART: usize = 1 << 14;
 
-/// `silu(gate) * up`, tracked if either is.
+/// Computes `silu(gate) * up`, tracked if either is.
 ///
 /// # Shapes
-/// all alike, in the CPU's memory
+/// all equal, in the CPU's memory
 pub(crate) fn swiglu(gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
     apply(SwiGlu, [gate, up])
 }
@@ -74,7 +74,7 @@ for_each_instruction_set! {
 }
 
 for_each_instruction_set! {
-    /// With `s` the sigmoid of the gate `g`: `d/dg = up s (1 + g (1 - s))`, `d/dup = g s`.
+    /// Gradients: with `s` the sigmoid of the gate `g`, `d/dg = up s (1 + g (1 - s))` and `d/dup = g s`.
     fn gradients(
         gate: &[f32],
         up: &[f32],
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn value_and_gradients_equal_plain_autodiffs() {
-        // Wide enough that the sigmoid comes to both of its ends.
+        // Wide enough for the sigmoid to saturate at both ends.
         agree(
             [normal([37, 501]) * 20.0, normal([37, 501])],
             |[gate, up]| swiglu(gate, up),

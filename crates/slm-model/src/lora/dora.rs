@@ -1,4 +1,4 @@
-//! `DoRA`: the length of each row of an adapted weight, trained apart from its direction.
+//! `DoRA`: the norm of each row of an adapted weight, trained separately from its direction.
 
 use std::sync::{Arc, OnceLock};
 
@@ -7,10 +7,10 @@ use burn::tensor::Tensor;
 
 use crate::frozen::FrozenWeight;
 
-/// The lengths of the rows of one weight.
+/// The trained norms (magnitudes `m`) of the rows of one weight.
 ///
-/// The adapted layer is `m / |W + s B A| * (W + s B A)`, row by row. The norm follows A and B but passes no gradient to
-/// them.
+/// The adapted layer is `m / |W + s B A| * (W + s B A)`, row by row. The norm depends on A and B but is treated as a
+/// constant in backward.
 ///
 /// # Source
 /// Liu et al. 2024, arXiv:2402.09353; the norm as a constant is section 4.3.
@@ -21,13 +21,13 @@ pub(crate) struct Magnitude {
     /// The frozen weight's squared row norms, `[1, out]`, which never change.
     #[module(skip)]
     weight_squares: Arc<OnceLock<Tensor<2>>>,
-    /// `m / |W + s B A|` of parameters that are not trained, `[1, out]`: decoding asks for it with each token.
+    /// Cached `m / |W + s B A|` of an adapter in inference, `[1, out]`: decoding needs it for each token.
     #[module(skip)]
     factor: OnceLock<Tensor<2>>,
 }
 
 impl Magnitude {
-    /// Lengths that are given.
+    /// Wraps the given magnitudes.
     pub(crate) fn new(lora_magnitude_vector: Param<Tensor<2>>) -> Self {
         Self {
             lora_magnitude_vector,
@@ -36,18 +36,18 @@ impl Magnitude {
         }
     }
 
-    /// The same over another tensor of lengths.
+    /// Returns a copy with other magnitudes.
     pub(super) fn over(&self, lengths: Tensor<2>) -> Self {
         let id = self.lora_magnitude_vector.id;
         Self {
             lora_magnitude_vector: Param::initialized(id, lengths),
             weight_squares: self.weight_squares.clone(),
-            // Of parameters that do not change: never of those in training.
+            // Not shared: the cache is valid only for magnitudes that do not change.
             factor: OnceLock::new(),
         }
     }
 
-    /// What each row of `W + scale B A` is multiplied by, `[1, out]`; tracked if the lengths are.
+    /// Returns the factor of each row of `W + scale B A`, `[1, out]`; tracked if the magnitudes are.
     pub(super) fn factor(
         &self,
         weight: &FrozenWeight,
@@ -70,7 +70,7 @@ impl Magnitude {
     }
 }
 
-/// Squared norms of the rows of a matrix, `[1, rows]`.
+/// Squared norms of a matrix's rows, `[1, rows]`.
 fn row_squares(matrix: Tensor<2>) -> Tensor<2> {
     matrix.square().sum_dim(1).transpose()
 }
@@ -80,7 +80,7 @@ pub(super) fn weight_norms(weight: &FrozenWeight) -> Tensor<2> {
     row_squares(weight.dense()).sqrt()
 }
 
-/// Norms of the rows of `W + s B A`, `[1, out]`, without ever forming the sum, which is as large as `W`:
+/// Norms of the rows of `W + s B A`, `[1, out]`, computed without the sum, which is as large as `W`:
 /// `|w + s b A|² = |w|² + 2 s (w Aᵀ) bᵀ + s² b (A Aᵀ) bᵀ`.
 ///
 /// # Shapes
@@ -96,7 +96,7 @@ fn row_norms(
     let own = b.clone().matmul(a.clone().matmul(a.transpose()));
     let added = (crossed.mul_scalar(2.0 * scale) + own.mul_scalar(scale * scale)) * b;
     let sum = squares.clone() + added.sum_dim(1).transpose();
-    // Rounding may leave a row that is all but zero below it; a zero row stays zero, whatever it is divided by.
+    // Rounding may make the sum of an almost zero row negative. A zero row stays zero with any divisor.
     sum.clamp_min(f32::MIN_POSITIVE).sqrt()
 }
 

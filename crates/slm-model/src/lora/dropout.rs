@@ -1,35 +1,35 @@
-//! Dropout on the inputs of LoRA pairs, and `NEFTune`'s noise on the embeddings: what is random in a forward pass of
-//! training.
+//! The random parts of a training forward pass: dropout on the inputs of LoRA pairs, and `NEFTune`'s noise on the
+//! embeddings.
 //!
-//! Nothing is drawn from a generator that moves on. Each value is a pure function of the seed, the optimizer step, the
-//! micro-batch, the module and its index in the matrix, so a resumed training draws what it would have drawn, and the
-//! number of threads does not matter.
+//! No generator has state. Each value is a pure function of the seed, the optimizer step, the micro-batch, the module
+//! and its index in the matrix, so a resumed training draws the values of an uninterrupted one, with any number of
+//! threads.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-/// The module index of the embeddings; pairs have the numbers from 0 on.
+/// The module index of the embeddings; those of pairs start at 0.
 const EMBEDDINGS: u64 = u64::MAX;
 
-/// What is random in one forward pass, and where in the training it stands.
+/// Dropout and `NEFTune` settings of one forward pass, with its position in the training.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Noise {
-    /// Share of each pair's input that is zeroed; the rest grows by `1 / (1 - lora_dropout)`. From 0 to below 1.
+    /// Fraction of each pair's input that is zeroed; the rest is scaled by `1 / (1 - lora_dropout)`. In `[0, 1)`.
     pub lora_dropout: f64,
-    /// Width of the uniform noise on the embeddings, before it is divided by the root of length times hidden size.
+    /// Bound of the uniform noise on the embeddings, before division by `sqrt(length * hidden_size)`.
     pub neftune_noise_alpha: f64,
     /// The training's seed.
     pub seed: u64,
     /// The optimizer step.
     pub step: u64,
-    /// The number of the micro-batch within the step.
+    /// Index of the micro-batch within the step.
     pub micro_batch: u64,
 }
 
 impl Noise {
-    /// A generator of its own for a module of the model.
+    /// Returns the generator for one module, keyed by seed, step, micro-batch and `index`.
     fn generator(&self, index: u64) -> ChaCha8Rng {
         let mut key = [0; 32];
         let words = [self.seed, self.step, self.micro_batch, index];
@@ -39,7 +39,7 @@ impl Noise {
         ChaCha8Rng::from_seed(key)
     }
 
-    /// A matrix of values that `value` makes of 32 random bits each.
+    /// Returns a matrix with `value` applied to 32 random bits per element.
     fn matrix(
         &self,
         index: u64,
@@ -60,7 +60,7 @@ impl Noise {
         Tensor::from_data(TensorData::new(values, [rows, width]), device)
     }
 
-    /// Noise for the embeddings of sequences of `length` tokens.
+    /// Returns `NEFTune` noise for the embeddings of sequences of `length` tokens; `None` if it is off.
     ///
     /// # Shapes
     /// returns `[rows, hidden_size]`
@@ -81,17 +81,17 @@ impl Noise {
     }
 }
 
-/// The zeros in one pair's input.
+/// Dropout on the input of one pair.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Dropout {
-    /// Where the training stands.
+    /// Rate, seed and position in the training.
     pub(super) noise: Noise,
-    /// The number of the linear layer, see [`super::module_index`].
+    /// The index of the linear layer, see [`super::module_index`].
     pub(super) index: u64,
 }
 
 impl Dropout {
-    /// `x` with some values zeroed and the rest grown.
+    /// Zeroes a random part of `x` and scales up the rest.
     ///
     /// # Source
     /// Srivastava et al. 2014, in the inverted form of PyTorch's `Dropout`.
@@ -100,7 +100,7 @@ impl Dropout {
         let kept = (1.0 / (1.0 - share)) as f32;
         let threshold = (share * 2f64.powi(32)) as u32;
         let mask = |bits: u32| if bits < threshold { 0.0 } else { kept };
-        // Off autodiff: a mask has no gradient.
+        // Outside autodiff: a mask has no gradient.
         let (shape, device) = (x.dims(), x.device().inner());
         let mask = self.noise.matrix(self.index, shape, &device, mask);
         let kind = x.dtype();
@@ -159,7 +159,7 @@ mod tests {
                 .zip(&other)
                 .filter(|(a, b)| (**a == 0.0) == (**b == 0.0))
                 .count();
-            // Independent masks agree in 0.25² + 0.75² of all places.
+            // Independent masks agree at 0.25² + 0.75² of all elements.
             let share = same as f64 / first.len() as f64;
             assert!((share - 0.625).abs() < 0.02, "{share}");
         }

@@ -1,4 +1,4 @@
-//! PEFT's `modules_to_save`: the embedding and the head, trained in full beside the pairs.
+//! PEFT's `modules_to_save`: the embedding and the head, trained in full.
 
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::Tensor;
@@ -10,7 +10,7 @@ use crate::weight_file::HostTensor;
 /// A module that can be trained in full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SavedModule {
-    /// The embedding of the tokens.
+    /// The token embedding.
     EmbedTokens,
     /// The output projection.
     LmHead,
@@ -28,7 +28,7 @@ impl SavedModule {
         }
     }
 
-    /// The module with this name.
+    /// Returns the module with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|module| module.name() == name)
     }
@@ -41,20 +41,20 @@ impl SavedModule {
         }
     }
 
-    /// `[vocab_size, hidden_size]`
+    /// The weight's shape, `[vocab_size, hidden_size]`.
     pub(crate) fn shape(self, config: &ModelConfig) -> [usize; 2] {
         match self {
             Self::EmbedTokens | Self::LmHead => [config.vocab_size, config.hidden_size],
         }
     }
 
-    /// Identity of the parameter, beyond those of all pairs.
+    /// Id of the parameter, above those of all pairs.
     pub(crate) fn parameter_id(self) -> ParamId {
         ParamId::from((1 << 40) + self as u64)
     }
 }
 
-/// The weights of those that are trained.
+/// The weights of the modules that are trained in full.
 #[derive(Module, Debug)]
 pub(crate) struct SavedModules {
     embed_tokens: Option<Param<Tensor<2>>>,
@@ -62,7 +62,7 @@ pub(crate) struct SavedModules {
 }
 
 impl SavedModules {
-    /// Those for which `make` gives a weight.
+    /// Builds the set from the modules for which `make` returns a weight.
     pub(crate) fn build(mut make: impl FnMut(SavedModule) -> Option<Param<Tensor<2>>>) -> Self {
         Self {
             embed_tokens: make(SavedModule::EmbedTokens),
@@ -70,7 +70,7 @@ impl SavedModules {
         }
     }
 
-    /// The trained weight of a module.
+    /// Returns the trained weight of a module.
     pub(crate) fn get(&self, module: SavedModule) -> Option<&Param<Tensor<2>>> {
         match module {
             SavedModule::EmbedTokens => self.embed_tokens.as_ref(),
@@ -84,13 +84,13 @@ impl SavedModules {
         all.filter_map(|module| Some((module, self.get(module)?)))
     }
 
-    /// A module's weight on the host.
+    /// Copies a module's weight to the host.
     pub(crate) fn host(&self, module: SavedModule) -> Option<HostTensor> {
         Some(on_host(self.get(module)?.val()))
     }
 }
 
-/// A copy of a frozen weight, to be trained.
+/// Returns a trainable copy of a frozen weight.
 pub(super) fn trained_copy(
     module: SavedModule,
     weight: Tensor<2>,

@@ -1,4 +1,4 @@
-//! The pair of one linear layer, and what it computes.
+//! The LoRA pair of one linear layer and its forward pass.
 
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -11,23 +11,22 @@ use crate::weight_file::HostTensor;
 
 /// The trainable pair of one linear layer: `y = W x + scale * B (A x)`.
 ///
-/// What training does to it is told by three more fields: magnitudes make it `DoRA`, a start that is taken from the
-/// weight makes it `PiSSA`, and zeros in its input are dropout.
+/// Three optional fields change the method: `magnitude` (`DoRA`), `start` (`PiSSA`) and `dropout`.
 #[derive(Module, Debug)]
 pub struct LowRank {
     /// `[r, in]`
     pub(crate) lora_a: Param<Tensor<2>>,
     /// `[out, r]`
     pub(crate) lora_b: Param<Tensor<2>>,
-    /// Lengths of the weight's rows, where they are trained apart.
+    /// Norms of the weight's rows, if they are trained (`DoRA`).
     pub(crate) magnitude: Option<Magnitude>,
     /// `lora_alpha / r`, or `lora_alpha / sqrt(r)` with rsLoRA.
     #[module(skip)]
     pub(crate) scale: f64,
-    /// What the pair held at its start, where that is part of the frozen weight.
+    /// Initial A and B, if they were taken from the frozen weight (`PiSSA`).
     #[module(skip)]
     pub(crate) start: Option<Start>,
-    /// The zeros of one forward pass of training.
+    /// Dropout of one forward pass of training.
     #[module(skip)]
     pub(super) dropout: Option<Dropout>,
 }
@@ -42,7 +41,7 @@ pub(crate) struct Start {
 }
 
 impl LowRank {
-    /// A pair with the given values.
+    /// Creates a pair from its parts, without `PiSSA` or dropout.
     pub(crate) fn new(
         lora_a: Param<Tensor<2>>,
         lora_b: Param<Tensor<2>>,
@@ -59,23 +58,23 @@ impl LowRank {
         }
     }
 
-    /// The values of A, `[r, in]`.
+    /// Returns the values of A, `[r, in]`.
     pub fn lora_a(&self) -> Tensor<2> {
         self.lora_a.val()
     }
 
-    /// The values of B, `[out, r]`.
+    /// Returns the values of B, `[out, r]`.
     pub fn lora_b(&self) -> Tensor<2> {
         self.lora_b.val()
     }
 
-    /// The values of the magnitudes, `[1, out]`, with `DoRA`.
+    /// Returns the magnitudes, `[1, out]`, with `DoRA`.
     pub fn lora_magnitude_vector(&self) -> Option<Tensor<2>> {
         let magnitude = self.magnitude.as_ref()?;
         Some(magnitude.lora_magnitude_vector.val())
     }
 
-    /// The values of A on the host; with a start that is part of the weight, of A above its start.
+    /// Copies A to the host; with `PiSSA`, the initial A is appended as further rows.
     pub(crate) fn host_a(&self) -> HostTensor {
         let a = self.lora_a.val().inner();
         on_host(match &self.start {
@@ -84,7 +83,7 @@ impl LowRank {
         })
     }
 
-    /// The values of B on the host; with a start that is part of the weight, of B beside its start's opposite.
+    /// Copies B to the host; with `PiSSA`, the negated initial B is appended as further columns.
     pub(crate) fn host_b(&self) -> HostTensor {
         let b = self.lora_b.val().inner();
         on_host(match &self.start {
@@ -93,7 +92,7 @@ impl LowRank {
         })
     }
 
-    /// The magnitudes on the host, `[out]`.
+    /// Copies the magnitudes to the host, `[out]`.
     pub(crate) fn host_magnitude(&self) -> Option<HostTensor> {
         let HostTensor { values, .. } = on_host(self.lora_magnitude_vector()?);
         Some(HostTensor {
@@ -102,7 +101,7 @@ impl LowRank {
         })
     }
 
-    /// What each row of the adapted weight is multiplied by, `[out]`, with `DoRA`.
+    /// Returns the factor of each row of the adapted weight, `[out]`, with `DoRA`.
     ///
     /// # Shapes
     /// `weight`: `[out, in]`, of the frozen layer
@@ -114,36 +113,36 @@ impl LowRank {
         Some(on_host(magnitude.factor(&weight, &a, &b, self.scale)).values)
     }
 
-    /// Identity of A, which keys its gradient and optimizer state.
+    /// Id of A, the key of its gradient and optimizer state.
     pub fn lora_a_id(&self) -> ParamId {
         self.lora_a.id
     }
 
-    /// Identity of B.
+    /// Id of B.
     pub fn lora_b_id(&self) -> ParamId {
         self.lora_b.id
     }
 
-    /// Identity of the magnitudes.
+    /// Id of the magnitudes.
     pub fn lora_magnitude_vector_id(&self) -> Option<ParamId> {
         let magnitude = self.magnitude.as_ref()?;
         Some(magnitude.lora_magnitude_vector.id)
     }
 
-    /// Parameters with their names on disk.
+    /// The parameters A, B and, with `DoRA`, magnitudes.
     pub(super) fn parameters(&self) -> impl Iterator<Item = &Param<Tensor<2>>> {
         let magnitude = self.magnitude.iter().map(|m| &m.lora_magnitude_vector);
         [&self.lora_a, &self.lora_b].into_iter().chain(magnitude)
     }
 
-    /// What the adapted layer makes of `x`, its bias left out, where `base` is what the frozen one makes of it.
+    /// Returns the adapted layer's output without its bias; `base` is the frozen layer's output for `x`.
     ///
     /// # Shapes
     /// `x`: `[n, in]`; `base`: `[n, out]`; `weight`: `[out, in]`; returns `[n, out]`, all in the number type of `x`
     pub(crate) fn adapt(&self, base: Tensor<2>, x: Tensor<2>, weight: &FrozenWeight) -> Tensor<2> {
         let base = match &self.start {
             None => base,
-            // Neither its zeros nor its training touch the part of the weight that the pair began with.
+            // The part taken from the weight is subtracted without dropout and without gradient.
             Some(Start { a, b }) => base - self.scaled(x.clone(), a, b),
         };
         let dropped = self.dropout.map(|dropout| dropout.apply(x.clone()));
@@ -156,14 +155,14 @@ impl LowRank {
         };
         let factor = magnitude.factor(weight, &a, &b, self.scale).cast(x.dtype());
         if drops {
-            // As in PEFT, what the magnitudes change of the frozen layer is a part of the adapter and sees the zeros.
+            // As in PEFT, the magnitudes' change to the frozen output belongs to the adapter and gets dropout too.
             let frozen = weight.forward(x);
             return base + (frozen.clone() + update) * factor - frozen;
         }
         (base + update) * factor
     }
 
-    /// A and B, if nothing else takes part: no magnitude, no start of the weight's own, no dropout.
+    /// Returns A and B of a plain LoRA pair; `None` with `DoRA`, `PiSSA` or dropout.
     pub(crate) fn alone(&self) -> Option<[Tensor<2>; 2]> {
         let alone = self.magnitude.is_none() && self.start.is_none() && self.dropout.is_none();
         alone.then(|| [self.lora_a.val(), self.lora_b.val()])
@@ -171,17 +170,17 @@ impl LowRank {
 
     /// `scale * (x Aᵀ) Bᵀ`.
     fn scaled(&self, x: Tensor<2>, a: &Tensor<2>, b: &Tensor<2>) -> Tensor<2> {
-        // The scale goes onto the narrow product, r wide.
+        // The scale is applied to the narrow product of width r.
         let narrow = matmul_transposed(x, a).mul_scalar(self.scale);
         matmul_transposed(narrow, b)
     }
 
-    /// The parameters' tensors: A, B, and magnitudes where there are some.
+    /// The parameters' tensors: A, B and, with `DoRA`, magnitudes.
     pub(crate) fn tensors(&self) -> impl Iterator<Item = Tensor<2>> {
         self.parameters().map(Param::val)
     }
 
-    /// The same pair over other tensors, which come as from [`Self::tensors`].
+    /// Returns the same pair with other tensors, given in the order of [`Self::tensors`].
     pub(super) fn over(&self, tensors: &mut impl Iterator<Item = Tensor<2>>) -> Self {
         let mut next = || match tensors.next() {
             Some(tensor) => tensor,
@@ -197,7 +196,9 @@ impl LowRank {
         }
     }
 
-    /// The same pair, tracked or not, as it was before it was saved: the ranks that undo its start are taken off.
+    /// Splits the ranks that subtract the initial values off a loaded `PiSSA` pair.
+    ///
+    /// The parameters are tracked if `device` is an autodiff device.
     pub(super) fn with_start_apart(&self, scale: f64, index: u64, device: &Device) -> Self {
         let (a, b) = (self.lora_a.val().inner(), self.lora_b.val().inner());
         let r = a.dims()[0] / 2;
@@ -222,7 +223,7 @@ impl LowRank {
     }
 }
 
-/// A tensor's values on the host.
+/// Copies a tensor to the host.
 pub(crate) fn on_host(tensor: Tensor<2>) -> HostTensor {
     let data = tensor.inner().into_data();
     HostTensor {
@@ -233,7 +234,7 @@ pub(crate) fn on_host(tensor: Tensor<2>) -> HostTensor {
     }
 }
 
-/// A parameter with the given values; tracked if `device` is an autodiff device.
+/// Creates a parameter with the given values; tracked if `device` is an autodiff device.
 pub(crate) fn parameter(
     values: Vec<f32>,
     shape: [usize; 2],
@@ -245,14 +246,15 @@ pub(crate) fn parameter(
     Param::from_mapped_value(id, tensor, mapper)
 }
 
-/// The number of a linear layer within the model.
+/// The index of a linear layer within the model.
 pub(crate) fn module_index(layer: usize, target: Target) -> u64 {
     (layer * Target::ALL.len() + target as usize) as u64
 }
 
-/// Identity of a part of a pair (A, B, magnitudes) by its layer's number in the model, so that a saved optimizer state finds its
-/// parameter again.
+/// The id of part `part` of a pair (A: 0, B: 1, magnitudes: 2), derived from its layer's index in the model.
+///
+/// It is stable, so that a saved optimizer state finds its parameter again.
 pub(crate) fn parameter_id(index: u64, part: u64) -> ParamId {
-    // From 1 on, with room for four parts each.
+    // Starts at 1 and leaves room for four parts per layer.
     ParamId::from(1 + index * 4 + part)
 }

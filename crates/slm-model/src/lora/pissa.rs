@@ -1,4 +1,4 @@
-//! `PiSSA`: pairs that begin with the principal singular vectors of their weight.
+//! `PiSSA`: pairs initialized from the principal singular vectors of their weight.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::weight_file::HostTensor;
 
-/// Vectors beyond those asked for; they make the last ones of those converge.
+/// Oversampling: vectors computed beyond `r`, so that the last of the `r` converge.
 const SPARE: usize = 8;
 /// Rounds of power iteration. Each multiplies the error of a vector by the squared ratio of the first singular value
 /// that is left out to its own.
@@ -14,10 +14,10 @@ const ROUNDS: usize = 8;
 /// Sweeps of Jacobi rotations; ten reach double precision at these sizes.
 const SWEEPS: usize = 16;
 
-/// `A` (`[r, in]`) and `B` (`[out, r]`) with `B A` the best approximation of rank `r` to `weight` (`[out, in]`), divided
-/// by `scale`: the singular values stand in both by their roots.
+/// Returns `A` (`[r, in]`) and `B` (`[out, r]`) with `B A` the best approximation of rank `r` to `weight`
+/// (`[out, in]`), divided by `scale`; each factor contains the square roots of the singular values.
 ///
-/// The vectors are found by power iteration on a random subspace; where that is the whole space, they are exact.
+/// The vectors are found by power iteration on a random subspace; they are exact if that is the whole space.
 ///
 /// # Source
 /// Meng et al. 2024, arXiv:2404.02948, equations 2 and 3; Halko et al. 2011, arXiv:0909.4061, algorithms 4.4 and 5.1.
@@ -52,7 +52,7 @@ pub(super) fn pissa_init(
     for (row, &i) in order.iter().take(r).enumerate() {
         let singular = values[i].max(0.0).sqrt();
         if singular == 0.0 {
-            // Beyond the weight's own rank: the pair adds nothing there.
+            // Beyond the weight's rank the pair adds nothing.
             continue;
         }
         let root = (singular / scale).sqrt();
@@ -79,7 +79,7 @@ pub(super) fn pissa_init(
     (a, b)
 }
 
-/// The columns of a matrix, in double precision.
+/// Returns the columns of a matrix in double precision.
 fn columns(matrix: &Tensor<2>) -> Vec<Vec<f64>> {
     let [rows, n] = matrix.dims();
     let data = matrix.clone().transpose().into_data();
@@ -91,7 +91,7 @@ fn columns(matrix: &Tensor<2>) -> Vec<Vec<f64>> {
     values.chunks_exact(rows).map(column).collect()
 }
 
-/// An orthonormal basis of a matrix's columns: Gram-Schmidt in double precision, twice over.
+/// Returns an orthonormal basis of a matrix's columns: Gram-Schmidt in double precision, run twice.
 fn orthonormal(matrix: &Tensor<2>) -> Tensor<2> {
     let [rows, n] = matrix.dims();
     let mut basis: Vec<Vec<f64>> = Vec::with_capacity(n);
@@ -106,7 +106,7 @@ fn orthonormal(matrix: &Tensor<2>) -> Tensor<2> {
             }
         }
         let norm = dot(&column, &column).sqrt();
-        // A column that the others span already is noise; zeros keep it out of everything after.
+        // A column in the span of the others is only noise; zeros remove it from all later steps.
         let factor = if norm > 1e-12 * before {
             1.0 / norm
         } else {
@@ -122,7 +122,7 @@ fn orthonormal(matrix: &Tensor<2>) -> Tensor<2> {
     Tensor::<2>::from_data(TensorData::new(values, [n, rows]), &device).transpose()
 }
 
-/// Inner product, in eight sums that a processor can take side by side.
+/// Inner product in eight partial sums, which vectorize.
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     let mut sums = [0.0; 8];
     for (a, b) in a.chunks(8).zip(b.chunks(8)) {
@@ -133,13 +133,13 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     sums.iter().sum()
 }
 
-/// Inner products of all pairs of vectors.
+/// Inner products of all pairs of vectors (Gram matrix).
 fn gram(vectors: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let row = |a: &Vec<f64>| vectors.iter().map(|b| dot(a, b)).collect();
     vectors.iter().map(row).collect()
 }
 
-/// Eigenvalues of a symmetric matrix, and an eigenvector for each, as rows.
+/// Returns the eigenvalues of a symmetric matrix and, as rows, an eigenvector for each.
 ///
 /// # Source
 /// Cyclic Jacobi rotations: Golub and Van Loan, Matrix Computations, section 8.5.
@@ -170,7 +170,7 @@ fn jacobi(matrix: &[Vec<f64>]) -> (Vec<f64>, Vec<Vec<f64>>) {
     ((0..n).map(|i| m[i][i]).collect(), vectors)
 }
 
-/// Rotates rows `p` and `q` of a matrix, `p` before `q`.
+/// Rotates rows `p` and `q` of a matrix, with `p < q`.
 fn rotate(rows: &mut [Vec<f64>], p: usize, q: usize, c: f64, s: f64) {
     let (before, after) = rows.split_at_mut(q);
     for (x, y) in before[p].iter_mut().zip(&mut after[0]) {
@@ -199,7 +199,7 @@ mod tests {
         tensor.abs().max().into_scalar::<f32>()
     }
 
-    /// Two bases, and a weight whose singular values halve from one to the next.
+    /// Returns two bases and a weight whose singular values halve from one to the next.
     fn known(
         out_features: usize,
         in_features: usize,

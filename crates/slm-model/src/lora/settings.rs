@@ -1,56 +1,56 @@
-//! What a fresh adapter is made of: ranks, scales, and which layers get a pair.
+//! Settings of a new adapter: ranks, scales, and which layers get a pair.
 
 use super::modules_to_save::SavedModule;
 use crate::config::ModelConfig;
 use crate::target::{MAX_PATTERN_BYTES, PatternError, Target, Targets, compile};
 
-/// Most memory of all patterns of a map together, in bytes.
+/// Maximum memory of all compiled patterns of a map together, in bytes.
 const MAX_PATTERNS_BYTES: usize = 16 << 20;
 
-/// What the pairs of a fresh adapter begin with.
+/// Initialization of the pairs of a new adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Init {
     /// A uniform in ±1/sqrt(in), B zero.
     Uniform,
     /// The weight's principal singular vectors (`PiSSA`).
     ///
-    /// What the pair holds at its start is taken from the weight, so that the model begins as it was. On disk that part
-    /// of the weight stands as further ranks with the opposite sign: a plain adapter of twice the rank, as PEFT converts
-    /// it. Not together with `use_dora`, whose lengths such ranks would change.
+    /// The initial pair is subtracted from the weight, so that the model's output is unchanged at first. On disk that
+    /// subtraction is stored as further ranks with the opposite sign: a plain adapter of twice the rank, as PEFT
+    /// converts it. Excludes `use_dora`, whose norms those ranks would change.
     ///
     /// # Source
     /// Meng et al. 2024, arXiv:2404.02948.
     Pissa,
 }
 
-/// What a fresh adapter is made of.
+/// Settings of a new adapter.
 #[derive(Clone, Debug)]
 pub struct LoraSettings {
     /// Rank of the update.
     pub r: usize,
     /// Numerator of the scale.
     pub lora_alpha: f64,
-    /// Share of the inputs of A that is zeroed in training. It is written into the adapter; what draws the zeros is
+    /// Dropout rate on the inputs of A in training. It is written into the adapter's settings; the masks come from
     /// [`Noise`](super::Noise).
     pub lora_dropout: f64,
     /// Scale by `lora_alpha / sqrt(r)` instead of `lora_alpha / r` (Kalajdzievski 2023, arXiv:2312.03732).
     pub use_rslora: bool,
-    /// Train the length of each row of the weight apart from its direction (`DoRA`).
+    /// Train the norm of each row of the weight separately from its direction (`DoRA`).
     pub use_dora: bool,
-    /// What the pairs begin with.
+    /// Initialization of the pairs.
     pub init: Init,
     /// Which linear layers get a pair.
     pub targets: Targets,
-    /// What is trained in full beside the pairs.
+    /// Modules that are trained in full.
     pub modules_to_save: Vec<SavedModule>,
-    /// Ranks of modules that differ from `r`, by a regular expression for the end of their path; the first that
-    /// matches counts.
+    /// Ranks that differ from `r`, by a regular expression for the end of a module's path; the first match
+    /// counts.
     pub rank_pattern: Vec<(String, usize)>,
     /// The same for `lora_alpha`.
     pub alpha_pattern: Vec<(String, f64)>,
 }
 
-/// Patterns for the ends of module paths, with a value each.
+/// Patterns for the ends of module paths, each with a value.
 pub(crate) struct Patterns<V>(Vec<(regex::Regex, V)>);
 
 impl<V: Copy> Patterns<V> {
@@ -58,14 +58,14 @@ impl<V: Copy> Patterns<V> {
     pub(crate) fn new(patterns: &[(String, V)]) -> Result<Self, PatternError> {
         let most_bytes = (MAX_PATTERNS_BYTES / patterns.len().max(1)).min(MAX_PATTERN_BYTES);
         let compiled = patterns.iter().map(|(pattern, value)| {
-            // As in PEFT, the pattern is for the whole path or for what follows a dot.
+            // As in PEFT, the pattern must match the whole path or the part after a dot.
             let compiled = compile(pattern, r"^(?:.*\.)?(?:{})$", most_bytes)?;
             Ok((compiled, *value))
         });
         compiled.collect::<Result<_, _>>().map(Self)
     }
 
-    /// The value of the first pattern that matches a module such as `layers.3.self_attn.q_proj`.
+    /// Returns the value of the first pattern that matches a module such as `layers.3.self_attn.q_proj`.
     pub(crate) fn value(&self, module: &str) -> Option<V> {
         let path = format!("model.{module}");
         let mut all = self.0.iter();
@@ -91,10 +91,10 @@ impl LoraSettings {
         }
     }
 
-    /// Checks names and patterns: each must match a linear layer, those of ranks and alphas one that gets a pair.
+    /// Checks names and patterns: each target must match a linear layer, each rank or alpha pattern one with a pair.
     ///
     /// # Errors
-    /// The first that does not.
+    /// The first name or pattern without a match, or a module trained in full whose weight is tied.
     pub fn check(&self, config: &ModelConfig) -> Result<(), PatternError> {
         self.targets.check(config)?;
         if let Some(module) = self.modules_to_save.first()
@@ -123,13 +123,13 @@ impl LoraSettings {
         all.filter(|(_, module)| self.targets.matches(module))
     }
 
-    /// Number of values that a fresh adapter of these settings trains.
+    /// The number of values that a new adapter with these settings trains.
     pub fn num_trainable(&self, config: &ModelConfig) -> usize {
         let shapes = self.trainable_shapes(config);
         shapes.iter().map(|[rows, columns]| rows * columns).sum()
     }
 
-    /// Rows and columns of each tensor that a fresh adapter of these settings trains.
+    /// The shape, `[rows, columns]`, of each tensor that a new adapter with these settings trains.
     pub fn trainable_shapes(&self, config: &ModelConfig) -> Vec<[usize; 2]> {
         let shapes = self.shapes();
         let modules = self.modules(config).flat_map(|(target, module)| {
@@ -146,8 +146,8 @@ impl LoraSettings {
             .collect()
     }
 
-    /// Values that training keeps for each token beyond those of plain LoRA: masks and what they leave, and what
-    /// magnitudes are multiplied with.
+    /// The number of values per token that training keeps beyond those of plain LoRA: dropout masks and masked inputs,
+    /// and the inputs of the product with the magnitudes.
     pub fn kept_per_token(&self, config: &ModelConfig) -> usize {
         let drops = self.lora_dropout > 0.0;
         let modules = self.modules(config).map(|(target, _)| {
@@ -163,7 +163,7 @@ impl LoraSettings {
         modules.sum()
     }
 
-    /// Ranks and scales, ready to be asked for; the patterns are those that [`Self::check`] has seen.
+    /// Compiles ranks and scales for look-up; panics unless the patterns passed [`Self::check`].
     pub(super) fn shapes(&self) -> Shapes {
         fn compiled<V: Copy>(patterns: &[(String, V)]) -> Patterns<V> {
             Patterns::new(patterns).unwrap_or_else(|error| panic!("unchecked settings: {error}"))
@@ -188,7 +188,7 @@ pub(crate) struct Shapes {
 }
 
 impl Shapes {
-    /// Rank of a module's pair, and the factor before its update.
+    /// Rank of a module's pair and the scale of its update.
     pub(crate) fn rank_and_scale(&self, module: &str) -> (usize, f64) {
         let r = self.ranks.value(module).unwrap_or(self.r);
         let alpha = self.alphas.value(module).unwrap_or(self.lora_alpha);

@@ -1,4 +1,4 @@
-//! Adapters with random values in A and B, for measurements.
+//! Adapters with random values in A and B, for benchmarks.
 
 use burn::tensor::Device;
 
@@ -7,8 +7,8 @@ use crate::config::ModelConfig;
 use crate::synthetic::Stream;
 
 impl Adapter {
-    /// Plain LoRA of rank `r` on every linear layer, of scale 2, with drawn values in A and B: unlike a fresh adapter it
-    /// changes the model, and every one of its gradients is there.
+    /// Creates a plain LoRA of rank `r` and scale 2 on every linear layer, with random A and B: unlike a newly
+    /// initialized adapter it changes the model's output, and none of its gradients is zero.
     pub fn synthetic(config: &ModelConfig, r: usize, seed: u64, device: &Device) -> Self {
         let layers = (0..config.num_hidden_layers).map(|layer| {
             let made = LayerAdapter::build::<std::convert::Infallible>(|target| {

@@ -1,4 +1,4 @@
-//! A GGUF file with some of its tensors replaced: a merged model for llama.cpp.
+//! Writes a merged model as a GGUF file for llama.cpp: a copy with some tensors replaced.
 
 use std::io::Write;
 
@@ -11,13 +11,13 @@ use crate::gguf::writer::{ALIGNMENT, NewTensor, put, write_header};
 use crate::gguf::{GgufError, GgufFile, TensorType};
 use crate::weight_file::HostTensor;
 
-/// Writes `file` anew with the tensors that `merged` gives, in half precision; everything else, metadata and quantised
-/// tensors alike, is copied as it stands.
+/// Writes a copy of `file` with the tensors of `merged` in half precision; everything else, both metadata and quantised
+/// tensors, is copied unchanged.
 ///
-/// `is_merged` and `merged` take Hugging Face's names, and `merged` gives its layout.
+/// `is_merged` and `merged` take Hugging Face's names, and `merged` returns its layout.
 ///
 /// # Errors
-/// The file cannot be read, what `merged` and `out` say, or a value that half precision does not reach.
+/// The file cannot be read, an error of `merged` or `out`, or a value that exceeds half precision.
 pub(crate) fn write_model<W: Write>(
     file: &GgufFile,
     config: &ModelConfig,

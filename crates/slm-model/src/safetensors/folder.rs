@@ -8,26 +8,26 @@ use serde::Deserialize;
 use super::{CHUNK_VALUES, INDEX, SINGLE, SafetensorsError, SafetensorsFile};
 use crate::weight_file::{HostTensor, read_bounded};
 
-/// Above this an index is taken for a hostile or broken one: 1,000 tensors need 100 kB.
+/// Maximum index size; a larger one is hostile or broken: 1,000 tensors need 100 kB.
 const MAX_INDEX_BYTES: u64 = 4 << 20;
 
-/// The weights of a Hugging Face folder: one file, or shards that an index names.
+/// The weights of a Hugging Face folder: one file, or shards listed in an index.
 #[derive(Debug)]
 pub(crate) struct SafetensorsFolder {
     path: PathBuf,
     files: Vec<SafetensorsFile>,
-    /// Which of `files` holds a tensor.
+    /// Index in `files` of each tensor.
     homes: BTreeMap<String, usize>,
 }
 
-/// `model.safetensors.index.json`, as far as it is read.
+/// The part of `model.safetensors.index.json` that is read.
 #[derive(Deserialize)]
 struct Index {
     weight_map: BTreeMap<String, String>,
 }
 
 impl SafetensorsFolder {
-    /// Opens every file of the weights in the folder `path`.
+    /// Opens all weight files in the folder `path`.
     pub(crate) fn open(path: &Path) -> Result<Self, SafetensorsError> {
         if path.join(INDEX).is_file() {
             return Self::open_sharded(path);
@@ -53,7 +53,7 @@ impl SafetensorsFolder {
         })
     }
 
-    /// A folder of which no weights are read.
+    /// Creates a folder without weights.
     pub(crate) fn without_weights(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
@@ -82,9 +82,9 @@ impl SafetensorsFolder {
             let id = if let Some(&id) = file_ids.get(&shard) {
                 id
             } else {
-                // The index comes from outside: it must not name files elsewhere.
+                // The index is untrusted: it must not name files in other folders.
                 if Path::new(&shard).file_name() != Some(shard.as_ref()) {
-                    return Err(corrupt(format!("`{shard}` is no plain file name")));
+                    return Err(corrupt(format!("`{shard}` is not a plain file name")));
                 }
                 let shard_path = path.join(&shard);
                 if !shard_path.is_file() {
@@ -112,17 +112,17 @@ impl SafetensorsFolder {
         })
     }
 
-    /// The names of all tensors, sorted.
+    /// Returns the names of all tensors, sorted.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.homes.keys().map(String::as_str)
     }
 
-    /// The files that hold the weights.
+    /// Returns the paths of the weight files.
     pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
         self.files.iter().map(SafetensorsFile::path)
     }
 
-    /// The shape of the tensor called `name`.
+    /// Returns the shape of the tensor called `name`.
     pub(crate) fn shape(&self, name: &str) -> Option<&[usize]> {
         self.files[*self.homes.get(name)?].shape(name)
     }
@@ -132,12 +132,12 @@ impl SafetensorsFolder {
         self.home(name)?.readable_shape(name)
     }
 
-    /// Reads the tensor called `name` and widens it to single precision.
+    /// Reads the tensor called `name` and converts it to single precision.
     pub(crate) fn tensor(&self, name: &str) -> Result<HostTensor, SafetensorsError> {
         self.home(name)?.tensor(name)
     }
 
-    /// Whether two tensors hold the same numbers. Stops at the first part that differs.
+    /// Whether two tensors have the same values. Stops at the first different chunk.
     pub(crate) fn hold_the_same(&self, a: &str, b: &str) -> Result<bool, SafetensorsError> {
         let (files, names) = ([self.home(a)?, self.home(b)?], [a, b]);
         if files[0].readable_shape(a)? != files[1].readable_shape(b)? {
@@ -158,7 +158,7 @@ impl SafetensorsFolder {
         Ok(true)
     }
 
-    /// The file that holds a tensor.
+    /// Returns the file that contains a tensor.
     fn home(&self, name: &str) -> Result<&SafetensorsFile, SafetensorsError> {
         match self.homes.get(name) {
             Some(&id) => Ok(&self.files[id]),

@@ -1,9 +1,9 @@
-//! Sound files, broken ones and hostile ones.
+//! Valid, broken and hostile files.
 
 use super::*;
 use crate::mutants::mutants;
 
-/// A file with one tensor `w` of `dtype` and shape `[2]`, made of `data`.
+/// A file with one tensor `w` of type `dtype` and shape `[2]` with the bytes `data`.
 fn bytes_of(dtype: &str, data: &[u8]) -> Vec<u8> {
     let header = format!(
         r#"{{"w":{{"dtype":"{dtype}","shape":[2],"data_offsets":[0,{}]}}}}"#,
@@ -74,7 +74,7 @@ fn a_file_cut_anywhere_is_an_error_that_says_how_long_it_should_be() {
     )));
 }
 
-/// A file of a few tensors, of which one is empty.
+/// A file of a few tensors, one of which is empty.
 fn some_tensors() -> Vec<u8> {
     let header = r#"{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},
         "b":{"dtype":"BF16","shape":[4],"data_offsets":[24,32]},"c":{"dtype":"F16","shape":[0,7],"data_offsets":[32,32]},
@@ -132,7 +132,7 @@ fn hostile_headers_are_refused_before_memory_is_taken() {
             8,
         ),
         (format!(r#"{{"w":{}}}"#, tensor("[2]", "[8,0]")), 8),
-        // Two tensors that overlap, and one that begins after a gap.
+        // Two tensors that overlap, and one that starts after a gap.
         (format!(r#"{{"v":{0},"w":{0}}}"#, tensor("[2]", "[0,8]")), 8),
         (
             format!(
@@ -152,7 +152,7 @@ fn hostile_headers_are_refused_before_memory_is_taken() {
             "{message}"
         );
     }
-    // Of two entries with one name the last counts, as in Python.
+    // Of two entries with the same name the last counts, as in Python.
     let twice = format!(
         r#"{{"w":{},"w":{}}}"#,
         tensor("[9]", "[0,36]"),
@@ -170,7 +170,7 @@ fn an_index_of_many_megabytes_is_refused_unread() {
     let error = SafetensorsFolder::open(folder.path()).expect_err("refused");
     let error = error.to_string();
     assert!(
-        error.contains("no regular file of at most 4194304 bytes"),
+        error.contains("not a regular file of at most 4194304 bytes"),
         "{error}"
     );
 }
@@ -249,7 +249,7 @@ fn mistakes_in_an_index_are_named() {
         ),
         (
             r#"{"weight_map": {"w": "../a.safetensors"}}"#,
-            "no plain file name",
+            "not a plain file name",
         ),
         (r#"{"weights": {}}"#, "weight_map"),
     ] {

@@ -1,13 +1,13 @@
-//! One loop, compiled for several instruction sets.
-#![allow(unsafe_code)] // calls into what is compiled for more than the baseline, after asking the CPU
+//! Compiles one loop for several instruction sets.
+#![allow(unsafe_code)] // calls of functions compiled for CPU features that were detected
 
-/// Defines a function whose body is compiled for AVX-512, for AVX2 and for the baseline, and which takes the best that
-/// the CPU has. What it calls must be `#[inline(always)]` to be compiled with it.
+/// Defines a function whose body is compiled for AVX-512, for AVX2 and for the baseline, and which calls the best one
+/// that the CPU supports. Functions it calls must be `#[inline(always)]` to be compiled for the same instruction set.
 macro_rules! for_each_instruction_set {
     ($(#[$meta:meta])* $visibility:vis fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $result:ty)? $body:block) => {
         $(#[$meta])*
         $visibility fn $name($($argument: $type),*) $(-> $result)? {
-            #[allow(clippy::inline_always, reason = "only what is inlined is compiled for its caller's instruction set")]
+            #[allow(clippy::inline_always, reason = "only inlined functions are compiled for the caller's instruction set")]
             #[inline(always)]
             fn body($($argument: $type),*) $(-> $result)? $body
 

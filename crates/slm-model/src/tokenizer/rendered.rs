@@ -1,8 +1,8 @@
-//! Ids of a text of which parts must stay text, with the bytes that each token covers.
+//! Tokenization of a text with regions that must stay text, with the byte range of each token.
 //!
 //! The library tokenizes between added tokens, so the ids of a piece of text depend on its position: a
-//! `Metaspace` of scheme `first` puts its mark before the text alone, a `Prepend` after each added token too. A text
-//! that is cut (a prompt and its completion) is one text nonetheless: nothing is put before what follows the cut.
+//! `Metaspace` of scheme `first` adds its mark only before the text, a `Prepend` after each added token too. A text
+//! that is split (a prompt and its completion) is still one text: nothing is added after the split.
 
 use std::ops::Range;
 
@@ -18,35 +18,35 @@ use super::{Tokenizer, TokenizerError, apply_error};
 /// What precedes a piece of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Before {
-    /// Nothing: it begins the text.
+    /// Nothing: it is the start of the text.
     Nothing,
     /// An added token.
     Token,
-    /// Text that is tokenized apart.
+    /// Text that is tokenized separately.
     Text,
 }
 
-/// A token and the bytes of the text that it covers.
+/// A token and its byte range in the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TokenSpan {
     /// The token.
     pub(crate) id: u32,
-    /// What it covers; of an added token its spelling alone, without white space that it takes along.
+    /// The bytes covered; for an added token only its spelling, without the white space that it absorbs.
     pub(crate) range: Range<usize>,
-    /// Whether it is markup: a special token, or an added one that looks like a tag.
+    /// Whether it is markup: a special token, or an added token that looks like a tag.
     pub(crate) is_markup: bool,
 }
 
-/// Which parts of a text are whose.
+/// Constraints on parts of a text.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Regions {
-    /// Nothing in these is markup; in the text's order.
+    /// Ranges without markup, in the text's order.
     pub(crate) text: Vec<Range<usize>>,
-    /// Here no token may span the border.
+    /// Positions that no token may span.
     pub(crate) breaks: Vec<usize>,
 }
 
-/// The steps before the model, for text that does not begin a text.
+/// The steps before the model, for text that is not the start of a text.
 #[derive(Debug)]
 pub(super) struct Steps {
     normalizer: Option<NormalizerWrapper>,
@@ -54,7 +54,7 @@ pub(super) struct Steps {
 }
 
 impl Steps {
-    /// The steps of a tokenizer for text after `before`.
+    /// Returns the steps of a tokenizer for text after `before`.
     pub(super) fn of(
         normalizer: Option<&NormalizerWrapper>,
         pre_tokenizer: Option<&PreTokenizerWrapper>,
@@ -75,7 +75,7 @@ impl Steps {
     }
 }
 
-/// The normalizer without what it puts before a text; `None` if nothing else is left.
+/// Removes the steps of a normalizer that add a prefix; `None` if no step remains.
 fn without_prepend(normalizer: &NormalizerWrapper) -> Option<NormalizerWrapper> {
     match normalizer {
         NormalizerWrapper::Prepend(_) => None,
@@ -87,8 +87,8 @@ fn without_prepend(normalizer: &NormalizerWrapper) -> Option<NormalizerWrapper> 
     }
 }
 
-/// Changes a pre-tokenizer so that it takes its text for one that follows another. `is_first` says that no step before
-/// it has cut the text; what is put before every piece, in any position, stays.
+/// Changes a pre-tokenizer to treat its text as a continuation. `is_first` means that no earlier step has split the
+/// text; prefixes of every piece, in any position, are kept.
 fn begin_after(pre_tokenizer: &mut PreTokenizerWrapper, before: Before, is_first: bool) {
     match pre_tokenizer {
         PreTokenizerWrapper::Metaspace(step) => {
@@ -117,7 +117,7 @@ fn begin_sequence_after(steps: &mut Sequence, before: Before, is_first: bool) {
 }
 
 impl Tokenizer {
-    /// The ids of a text with the markup of all but the given regions recognised, as if it were encoded whole.
+    /// Encodes a text with markup recognised outside the given regions, as if it were encoded as a whole.
     ///
     /// # Errors
     /// The library cannot tokenize the text.
@@ -140,7 +140,7 @@ impl Tokenizer {
         Ok(placed)
     }
 
-    /// The added tokens of a text that are markup, each with the bytes that it takes from the text.
+    /// Finds the added tokens of a text that are markup, each with the byte range that it takes from the text.
     fn markup_of(&self, text: &str, regions: &Regions) -> Vec<(Range<usize>, TokenSpan)> {
         let masked = masked(text, &regions.text);
         let overlaps = |range: &Range<usize>| {
@@ -173,7 +173,7 @@ impl Tokenizer {
             .collect()
     }
 
-    /// The ids of the text in `range`, which holds no markup.
+    /// Encodes the text in `range`, which contains no markup.
     fn encode_between(
         &self,
         text: &str,
@@ -199,14 +199,14 @@ impl Tokenizer {
         Ok(())
     }
 
-    /// Tokenizes text in which nothing is markup, and gives each id with the bytes that it covers.
+    /// Tokenizes text without markup, and passes each id with its byte range to `give`.
     fn encode_piece(
         &self,
         text: &str,
         before: Before,
         mut give: impl FnMut(u32, (usize, usize)),
     ) -> Result<(), TokenizerError> {
-        // The library's own steps, with another added vocabulary.
+        // The library's own steps with another added vocabulary.
         let steps = match before {
             Before::Nothing => None,
             Before::Token => Some(&self.after_token),
@@ -234,7 +234,7 @@ impl Tokenizer {
         Ok(())
     }
 
-    /// The ids of text from users and data sets after `before`, with nothing in it taken for markup.
+    /// Encodes untrusted text after `before`, with nothing recognised as markup.
     pub(super) fn encode_plain(
         &self,
         text: &str,
@@ -246,8 +246,8 @@ impl Tokenizer {
     }
 }
 
-/// The text with as many bytes, in which the regions keep their white space and the kind of their characters (letter
-/// or not), and nothing else: added tokens may ask for both beside them.
+/// Returns the text with the same length in bytes, in which the regions keep only their white space and the kind of
+/// their characters (letter or not): added tokens may require either beside them.
 fn masked(text: &str, regions: &[Range<usize>]) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut at = 0;

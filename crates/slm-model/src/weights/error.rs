@@ -1,4 +1,4 @@
-//! What can be wrong with the files of a model.
+//! Errors of model files.
 
 use std::io;
 use std::path::PathBuf;
@@ -11,68 +11,68 @@ use crate::gguf::GgufError;
 use crate::safetensors::SafetensorsError;
 use crate::tokenizer::TokenizerError;
 
-/// What is wrong with a model, or with what was asked of it.
+/// An invalid model, or an impossible request to one.
 #[derive(Debug, Error)]
 pub enum WeightsError {
-    /// Nothing is there.
+    /// The path does not exist.
     #[error("{}: no such file or folder\nhint: a model is a .gguf file, or a folder with config.json, model.safetensors and tokenizer.json", path.display())]
     NotFound {
-        /// The path as given.
+        /// The given path.
         path: PathBuf,
     },
-    /// A file of weights was given where its folder was meant.
-    #[error("{}: a safetensors file alone is no model\nhint: pass the folder that also holds config.json and tokenizer.json", path.display())]
+    /// A weight file was given instead of its folder.
+    #[error("{}: a safetensors file alone is not a model\nhint: pass the folder that also contains config.json and tokenizer.json", path.display())]
     NotAFolder {
         /// The file.
         path: PathBuf,
     },
-    /// The operating system refused.
+    /// A system call failed.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// Its reason.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The GGUF file is broken.
+    /// The GGUF file is invalid.
     #[error(transparent)]
     Gguf(#[from] GgufError),
-    /// The safetensors files are broken.
+    /// The safetensors files are invalid.
     #[error(transparent)]
     Safetensors(#[from] SafetensorsError),
-    /// The configuration describes no model that can be run.
+    /// The configuration is invalid or not supported.
     #[error("{}: {source}", path.display())]
     Config {
-        /// The file that holds the configuration.
+        /// The file with the configuration.
         path: PathBuf,
-        /// What is wrong.
+        /// The cause.
         source: ConfigError,
     },
     /// The tokenizer cannot be built.
     #[error("{}: {source}", path.display())]
     Tokenizer {
-        /// The file that holds the tokenizer.
+        /// The file with the tokenizer.
         path: PathBuf,
-        /// What is wrong.
+        /// The cause.
         source: TokenizerError,
     },
     /// The chat template cannot be compiled.
     #[error("{}: {source}", path.display())]
     Chat {
-        /// The file that holds the template.
+        /// The file with the template.
         path: PathBuf,
-        /// What is wrong.
+        /// The cause.
         source: ChatError,
     },
-    /// A file of JSON that is none.
+    /// A file is not valid JSON.
     #[error("{}: {source}", path.display())]
     Json {
         /// The file.
         path: PathBuf,
-        /// Where and why.
+        /// Position and cause.
         source: serde_json::Error,
     },
-    /// The configuration says that there is no such tensor.
+    /// The configuration has no such tensor.
     #[error("{}: a model of this configuration has no tensor `{tensor}`", path.display())]
     UnknownTensor {
         /// The model.
@@ -80,7 +80,7 @@ pub enum WeightsError {
         /// The tensor.
         tensor: String,
     },
-    /// A tensor of another shape than the configuration says.
+    /// A tensor whose shape contradicts the configuration.
     #[error("{}: tensor `{tensor}`: found {found:?}, expected {expected:?}\nhint: weights and configuration are of different models", path.display())]
     Shape {
         /// The model.
@@ -89,18 +89,18 @@ pub enum WeightsError {
         tensor: String,
         /// Its shape.
         found: Vec<usize>,
-        /// The shape that follows from the configuration.
+        /// The shape derived from the configuration.
         expected: Vec<usize>,
     },
-    /// A tensor with infinities or NaN in it.
-    #[error("{}: tensor `{tensor}` holds values that are no finite numbers\nhint: the file is damaged; download it again", path.display())]
+    /// A tensor contains infinities or NaN.
+    #[error("{}: tensor `{tensor}` contains non-finite values\nhint: the file is damaged; download it again", path.display())]
     NotFinite {
         /// The model.
         path: PathBuf,
         /// The tensor.
         tensor: String,
     },
-    /// Weights that were drawn come without a tokenizer.
+    /// Synthetic models have no tokenizer.
     #[error("{}: a synthetic model has no tokenizer", path.display())]
     NoTokenizer {
         /// The model.

@@ -1,4 +1,4 @@
-//! A model as a folder in Hugging Face layout: its configuration, what contradicts it, and its bounded JSON files.
+//! Hugging Face folders: configuration, consistency checks, and bounded JSON files.
 
 use std::path::Path;
 
@@ -9,11 +9,11 @@ use crate::config::{ConfigError, ModelConfig, SETTINGS_FILES, refuse_quantised, 
 use crate::safetensors::{SafetensorsError, SafetensorsFolder};
 use crate::weight_file::read_bounded;
 
-/// No honest configuration or template is larger; they reach 1.5 MB, with every added token described. A value may take
-/// sixteen times its text in memory.
+/// Upper bound of a plausible configuration or template; they reach 1.5 MB, with every added token described. A value
+/// may take sixteen times its text in memory.
 pub(super) const MAX_CONFIG_BYTES: u64 = 4 << 20;
 
-/// `config.json`, with the end tokens of `generation_config.json`, which transformers' `generate` goes by.
+/// Reads `config.json`, with the end tokens of `generation_config.json`, which transformers' `generate` uses.
 pub(super) fn folder_config(folder: &Path) -> Result<ModelConfig, WeightsError> {
     let path = folder.join("config.json");
     let config_error = |path: &Path, source| WeightsError::Config {
@@ -34,7 +34,7 @@ pub(super) fn folder_config(folder: &Path) -> Result<ModelConfig, WeightsError> 
     Ok(config)
 }
 
-/// Refuses a folder whose weights another program has quantised, by its configuration.
+/// Refuses a folder whose configuration shows that its weights were quantised by another program.
 pub(super) fn refuse_quantised_folder(folder: &Path) -> Result<(), WeightsError> {
     let path = folder.join("config.json");
     let config = read_json(&path)?.unwrap_or(Value::Null);
@@ -53,9 +53,9 @@ pub(super) fn refuse_quantised_folder(folder: &Path) -> Result<(), WeightsError>
     }
 }
 
-/// Whether a folder whose configuration ties the head to the embedding has another head all the same.
+/// Whether a folder whose configuration ties the head to the embedding still contains a different head.
 ///
-/// transformers 5 ties the two only where they are equal, and says so; transformers 4 always used the embedding.
+/// transformers 5 ties the two only if they are equal, and warns otherwise; transformers 4 always used the embedding.
 pub(super) fn has_head_of_its_own(folder: &SafetensorsFolder) -> Result<bool, SafetensorsError> {
     if [HEAD, EMBEDDING]
         .iter()
@@ -66,7 +66,7 @@ pub(super) fn has_head_of_its_own(folder: &SafetensorsFolder) -> Result<bool, Sa
     Ok(!folder.hold_the_same(HEAD, EMBEDDING)?)
 }
 
-/// A file of JSON, or `None` if it is not there.
+/// Reads a JSON file; `None` if it does not exist.
 pub(super) fn read_json(path: &Path) -> Result<Option<Value>, WeightsError> {
     if !path.is_file() {
         return Ok(None);
@@ -80,7 +80,7 @@ pub(super) fn read_json(path: &Path) -> Result<Option<Value>, WeightsError> {
         })
 }
 
-/// The bytes of a file of at most `most` bytes.
+/// Reads a file of at most `most` bytes.
 pub(super) fn read(path: &Path, most: u64) -> Result<Vec<u8>, WeightsError> {
     read_bounded(path, most).map_err(|source| WeightsError::Io {
         path: path.to_owned(),

@@ -11,13 +11,13 @@ use crate::chat::ChatTemplate;
 use crate::gguf::GgufFile;
 use crate::tokenizer::Tokenizer;
 
-/// No honest tokenizer is larger; they reach 35 MB.
+/// Upper bound of a plausible tokenizer; they reach 35 MB.
 const MAX_TOKENIZER_BYTES: u64 = 256 << 20;
-/// Special tokens by the names that templates use.
+/// Names of special tokens in templates.
 const SPECIAL_TOKENS: [&str; 4] = ["bos_token", "eos_token", "unk_token", "pad_token"];
 
 impl Weights {
-    /// The tokenizer, from `tokenizer.json` or the metadata.
+    /// Builds the tokenizer from `tokenizer.json` or the metadata.
     pub fn tokenizer(&self) -> Result<Tokenizer, WeightsError> {
         let eos = &self.config.eos_token_ids;
         let (path, tokenizer) = match &self.source {
@@ -39,7 +39,7 @@ impl Weights {
         tokenizer.map_err(|source| WeightsError::Tokenizer { path, source })
     }
 
-    /// The chat template, if the model has one.
+    /// Compiles the chat template, if the model has one.
     pub fn chat_template(&self) -> Result<Option<ChatTemplate>, WeightsError> {
         let (path, template, special_tokens) = match &self.source {
             Source::Gguf(file) => (
@@ -58,7 +58,7 @@ impl Weights {
             .map_err(|source| WeightsError::Chat { path, source })
     }
 
-    /// The text of the chat template in a GGUF file, and the special tokens by name; nothing for a folder.
+    /// Returns the text of the chat template in a GGUF file, and the special tokens by name; empty for a folder.
     pub(crate) fn gguf_template(
         &self,
     ) -> Result<(Option<String>, BTreeMap<String, String>), WeightsError> {
@@ -70,17 +70,17 @@ impl Weights {
     }
 }
 
-/// Its file, its text, and the special tokens by name.
+/// A template's file, its text, and the special tokens by name.
 type Template = (PathBuf, Option<String>, BTreeMap<String, String>);
 
-/// The template of a folder: `chat_template.jinja`, or the one in `tokenizer_config.json`.
+/// Reads the template of a folder: `chat_template.jinja`, or the one in `tokenizer_config.json`.
 fn folder_template(folder: &Path) -> Result<Template, WeightsError> {
     let config_path = folder.join("tokenizer_config.json");
     let config = read_json(&config_path)?.unwrap_or(Value::Null);
     let special_tokens = SPECIAL_TOKENS
         .iter()
         .filter_map(|&name| {
-            // A text, or the description of an added token.
+            // A string, or the description of an added token.
             let token = &config[name];
             let text = token.as_str().or_else(|| token["content"].as_str())?;
             Some((name.to_owned(), text.to_owned()))
@@ -92,7 +92,7 @@ fn folder_template(folder: &Path) -> Result<Template, WeightsError> {
         return Ok((jinja_path, Some(text), special_tokens));
     }
     let template = match &config["chat_template"] {
-        // Several templates by name: the default is the one for plain conversations.
+        // Several named templates: the default is the one for plain conversations.
         Value::Array(templates) => templates
             .iter()
             .find(|template| template["name"] == "default")
@@ -102,7 +102,7 @@ fn folder_template(folder: &Path) -> Result<Template, WeightsError> {
     Ok((config_path, template.map(str::to_owned), special_tokens))
 }
 
-/// The special tokens that a GGUF file names by id.
+/// Returns the special tokens that a GGUF file defines by id.
 fn gguf_special_tokens(file: &GgufFile) -> Result<BTreeMap<String, String>, WeightsError> {
     let metadata = file.metadata();
     let tokens = metadata.strings("tokenizer.ggml.tokens")?.unwrap_or(&[]);

@@ -1,4 +1,4 @@
-//! Adapters against PEFT, both ways.
+//! Adapters compared with PEFT, read and written.
 
 use std::fs;
 
@@ -16,11 +16,8 @@ fn load(decoder: &Decoder, folder: &str) -> Adapter {
         .adapter
 }
 
-/// A line of the table of parity, with --nocapture.
-#[expect(
-    clippy::print_stderr,
-    reason = "how near a bound is, for who wants to know"
-)]
+/// Prints a line of the parity table, with --nocapture.
+#[expect(clippy::print_stderr, reason = "prints the distance from the bound")]
 fn tell(adapter: &str, direction: &str, difference: f32) {
     eprintln!("{adapter}, {direction}: logits differ by {difference:.1e}");
 }
@@ -33,7 +30,7 @@ fn check_logits(model: &str, adapter: &str) {
     let expected = Expected::read(&format!("{adapter}/expected.safetensors"));
     let shape = expected.shape("input_ids");
     let found = decoder.logits(&expected.ids("input_ids"), shape[0], Some(&adapter_model));
-    // Padding is not part of a sequence; where there is none, every row counts.
+    // Padding is not part of a sequence; without padding, every row counts.
     let lengths = if expected.has("lengths") {
         expected.integers("lengths")
     } else {
@@ -48,7 +45,7 @@ fn check_logits(model: &str, adapter: &str) {
             difference < 1e-4,
             "{adapter}, sequence {sequence}: logits differ by {difference}"
         );
-        // What generates on the CPU reads the adapter in its own way.
+        // The CPU engine has its own adapter code.
         let tokens = &expected.ids("input_ids")[sequence * shape[1]..][..length as usize];
         let last = engine.prefill(&mut engine.cache(1), 0, 0, tokens, Some(&for_engine));
         let last = Tensor::<1>::from_floats(&last[..], &Device::flex()).unsqueeze();
@@ -107,7 +104,7 @@ fn modules_trained_as_a_whole_are_refused_where_they_are_one_matrix() {
         ..LoraSettings::plain(4, 8.0)
     };
     let text = settings.check(decoder.config()).expect_err("tied");
-    assert!(text.to_string().contains("one matrix"), "{text}");
+    assert!(text.to_string().contains("ties the embedding"), "{text}");
 }
 
 #[test]
@@ -115,7 +112,7 @@ fn a_pissa_adapter_that_peft_converted_gives_pefts_logits() {
     check_logits("tiny-llama", "peft-variants/pissa-llama");
 }
 
-/// A fresh adapter of these settings on a tiny model.
+/// Initializes an adapter with these settings on a tiny model.
 fn fresh(model: &str, settings: &LoraSettings) -> (Decoder, Adapter) {
     let (_, decoder) = tiny(model);
     settings.check(decoder.config()).expect("settings");
@@ -148,7 +145,7 @@ fn every_fresh_adapter_leaves_the_base_model_as_it_is() {
     }
 }
 
-/// What PEFT's exact decomposition takes from each weight.
+/// Compared with the parts that PEFT's exact decomposition takes from each weight.
 #[test]
 fn a_pissa_adapter_begins_with_pefts_principal_parts() {
     let settings = LoraSettings {
@@ -159,11 +156,11 @@ fn a_pissa_adapter_begins_with_pefts_principal_parts() {
     let expected = Expected::read("peft-variants/pissa-llama/starts.safetensors");
     for (layer, target, pair) in adapter.pairs() {
         let name = format!("model.{}.start", target.module_path(layer));
-        // The scale is 2 here and there.
+        // The scale is 2 in both.
         let found = pair.lora_b().matmul(pair.lora_a()).mul_scalar(2.0);
         let expected = expected.rows(&name);
-        // The singular values of a random matrix lie close together, so that the last of the vectors are still on their
-        // way; what they hold of the weight is the same.
+        // The singular values of a random matrix are close together, so the last vectors have not converged yet, but
+        // their share of the weight is the same.
         let square = |tensor: &Tensor<2>| tensor.clone().square().sum().into_scalar::<f32>();
         let (held, best) = (square(&found), square(&expected));
         assert!(
@@ -175,7 +172,7 @@ fn a_pissa_adapter_begins_with_pefts_principal_parts() {
     }
 }
 
-/// The way with zeros is another one than that without, with `DoRA` above all.
+/// Dropout uses another code path, especially with `DoRA`.
 #[test]
 fn zeros_that_are_all_but_impossible_change_nothing_and_likely_ones_do() {
     for (model, folder) in [
@@ -238,8 +235,8 @@ fn origin() -> AdapterOrigin {
     }
 }
 
-/// Saves an adapter and holds the bytes against those that PEFT has judged: in `golden/saved-here/` lie adapters that
-/// this very code has written, and PEFT's logits for them.
+/// Saves an adapter and compares the bytes with those that PEFT has checked: `golden/saved-here/` contains adapters
+/// written by this code, and PEFT's logits for them.
 fn check_saved(
     decoder: &Decoder,
     adapter: &Adapter,
@@ -275,7 +272,7 @@ fn check_saved(
         );
     }
     if update {
-        // Their logits are PEFT's business now.
+        // PEFT must compute their logits now.
         return;
     }
     let expected = Expected::read(&format!("{place}/expected.safetensors"));

@@ -1,4 +1,4 @@
-//! Conversations and texts against transformers: ids of the whole rendering, and which of them are learned.
+//! Conversations and texts compared with transformers: ids of the whole rendering, and which of them are supervised.
 
 use std::collections::BTreeMap;
 
@@ -90,7 +90,7 @@ fn texts_without_turns_have_transformers_ids_with_added_tokens_recognised() {
     }
 }
 
-/// A prompt and its completion are one text: what a tokenizer puts before a text is not put between them.
+/// A prompt and its completion are one text: the prefix that a tokenizer adds to a text is not added between them.
 #[test]
 fn a_completion_goes_on_from_its_prompt() {
     for name in ["metaspace-first", "metaspace-prepend"] {
@@ -102,7 +102,7 @@ fn a_completion_goes_on_from_its_prompt() {
     }
 }
 
-/// The tokenizer of a folder with these files and no weights.
+/// The tokenizer of a folder with these files and without weights.
 fn tokenizer_of(config: &str, tokenizer: &str, tokenizer_config: &str) -> Tokenizer {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = |name: &str| folder.path().join(name);
@@ -157,7 +157,7 @@ fn dates_are_pythons_for_a_fixed_moment() {
     assert!(error.contains("`%Q` is not supported"), "{error}");
 }
 
-/// The mechanism of `DeepSeek-R1`'s template, in words of our own.
+/// The mechanism of `DeepSeek-R1`'s template, rewritten.
 #[test]
 fn a_template_that_leaves_out_thoughts_prompts_with_them_and_does_not_train_on_them() {
     let source = "{% for m in messages %}{% if m.role == 'user' %}U:{{ m.content }}{% else %}\
@@ -204,7 +204,7 @@ fn templates_that_change_words_are_refused_with_what_to_do() {
     }
 }
 
-/// A tag that the template handles is the assistant's to say; a special token is nobody's.
+/// A tag that the template handles is markup in the assistant's messages; a special token is never.
 #[test]
 fn tags_of_the_template_are_tokens_in_answers_and_text_elsewhere() {
     let tokenizer = tokenizer("qwen2");
@@ -255,7 +255,7 @@ fn an_answer_that_is_not_to_be_learned_is_context_whose_end_is_not_learned_eithe
     assert_eq!(turns.n_answers(), 2);
 }
 
-/// As base Llamas: no template, and a vocabulary without the tokens of `ChatML`.
+/// As in base Llamas: no template, and a vocabulary without the tokens of `ChatML`.
 #[test]
 fn a_model_without_chat_template_and_without_chatmls_tokens_has_none() {
     let (qwen, llama) = (tokenizer("qwen2"), tokenizer("metaspace-first"));

@@ -1,7 +1,7 @@
-//! Adapters that cannot be applied here say why: what they train, or how they were saved.
+//! Errors for unsupported adapters name the cause: what they train, or how they were saved.
 //!
-//! `golden/peft-foreign` holds the settings and the tensors' shapes of adapters that PEFT has written; their values are of
-//! no account here, and are zeros.
+//! `golden/peft-foreign` contains the settings and tensor shapes of adapters that PEFT has written; their values do not
+//! matter here and are zeros.
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +18,7 @@ use crate::support::{golden, tiny};
 const CONFIG: &str = "adapter_config.json";
 const WEIGHTS: &str = "adapter_model.safetensors";
 
-/// Writes an adapter as PEFT wrote it, its tensors' names changed, with zeros for values.
+/// Writes an adapter as PEFT wrote it, with renamed tensors and zeros as values.
 fn written(name: &str, rename: impl Fn(&str) -> String) -> TempDir {
     let text = fs::read_to_string(golden(&format!("peft-foreign/{name}.json"))).expect("golden");
     let golden: Value = serde_json::from_str(&text).expect("JSON");
@@ -55,13 +55,13 @@ fn load(model: &str, folder: &Path) -> Result<LoadedAdapter, AdapterError> {
     Adapter::load(folder, decoder.config(), &name, &Device::flex())
 }
 
-/// The refusal of an adapter of this very model, which is never said to be of another.
+/// Returns the refusal of an adapter of this model, which must not be reported as one of another model.
 fn refusal(model: &str, folder: &Path) -> String {
     let error = load(model, folder).expect_err("must be refused");
     assert!(matches!(error, AdapterError::Refused { .. }), "{error:?}");
     let text = error.to_string();
     assert!(!text.contains("as its base model"), "{text}");
-    assert!(!text.contains("has no place"), "{text}");
+    assert!(!text.contains("not part of this model"), "{text}");
     text
 }
 
@@ -97,19 +97,19 @@ fn lora_beside_the_head_or_the_embedding_is_named() {
             model,
             name,
             same,
-            &["the adapter trains `lm_head` by LoRA", hint],
+            &["the adapter trains `lm_head` with LoRA", hint],
         );
     }
-    let parts = ["the adapter trains `embed_tokens` by LoRA", hint];
+    let parts = ["the adapter trains `embed_tokens` with LoRA", hint];
     check("tiny-qwen2", "embed-tokens", same, &parts);
-    // Only the settings speak of it.
+    // Named only in the settings.
     let folder = written("plain", same);
     let path = folder.path().join(CONFIG);
     let config = fs::read_to_string(&path).expect("settings");
     let config = config.replace(r#"["q_proj"]"#, r#"["q_proj","lm_head"]"#);
     fs::write(path, config).expect("written");
     let text = refusal("tiny-qwen2", folder.path());
-    assert!(text.contains("`lm_head` by LoRA"), "{text}");
+    assert!(text.contains("`lm_head` with LoRA"), "{text}");
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn embeddings_saved_beside_an_adapter_are_named() {
     ];
     check("tiny-qwen2", "resized", same, &resized);
     check("tiny-llama", "resized-untied", same, &resized);
-    // Also where the settings name the module.
+    // Also if the settings name the module.
     let folder = written("resized-untied", same);
     let path = folder.path().join(CONFIG);
     let config = fs::read_to_string(&path).expect("settings");
@@ -142,7 +142,7 @@ fn embeddings_saved_beside_an_adapter_are_named() {
 #[test]
 fn names_that_a_wrapper_has_changed_are_named_with_the_wrapper() {
     let parts = [
-        "names hold `_orig_mod.`",
+        "names contain `_orig_mod.`",
         "wrapped by torch.compile",
         "k.replace('_orig_mod.', '')",
     ];
@@ -150,11 +150,14 @@ fn names_that_a_wrapper_has_changed_are_named_with_the_wrapper() {
     check("tiny-qwen2", "compiled-inside", same, &parts);
     let before = |prefix: &'static str| move |name: &str| format!("{prefix}{name}");
     check("tiny-qwen2", "plain", before("_orig_mod."), &parts);
-    let parts = ["names hold `module.`", "wrapped by DistributedDataParallel"];
+    let parts = [
+        "names contain `module.`",
+        "wrapped by DistributedDataParallel",
+    ];
     check("tiny-qwen2", "plain", before("module."), &parts);
     let within = |part: &'static str| move |name: &str| name.replace(".self_attn.", part);
     let fsdp = within("._fsdp_wrapped_module.self_attn.");
-    let parts = ["names hold `_fsdp_wrapped_module.`", "wrapped by FSDP"];
+    let parts = ["names contain `_fsdp_wrapped_module.`", "wrapped by FSDP"];
     check("tiny-qwen2", "plain", fsdp, &parts);
     let checkpointed = within("._checkpoint_wrapped_module.self_attn.");
     check(
@@ -172,7 +175,7 @@ fn names_without_a_known_wrapper_still_have_no_place() {
         .expect_err("refused")
         .to_string();
     assert!(
-        error.contains("c_attn.lora_A: has no place in this model"),
+        error.contains("c_attn.lora_A: not part of this model"),
         "{error}"
     );
     assert!(
@@ -201,7 +204,7 @@ fn an_adapter_in_a_pickle_file_says_how_to_save_it() {
         .expect_err("refused")
         .to_string();
     assert_eq!(error, text);
-    // Beside the file that is read it does no harm.
+    // Beside a safetensors file it is ignored.
     fs::copy(&pickle, &weights).expect("copied");
     load("tiny-qwen2", folder.path()).expect("an adapter");
 }
@@ -239,7 +242,7 @@ fn values_that_are_no_numbers_and_tensors_for_one_place_are_refused() {
     let text = load("tiny-qwen2", folder.path())
         .expect_err("NaN")
         .to_string();
-    assert!(text.contains("no finite numbers"), "{text}");
+    assert!(text.contains("non-finite values"), "{text}");
     let twice = written("plain", |name| {
         name.replace(
             "layers.1.self_attn.q_proj.lora_A",

@@ -1,4 +1,4 @@
-//! Decoding with the cache: equal to no cache, and independent of the batch.
+//! Decoding with the cache: equal to decoding without one, and independent of the batch.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use slm_model::{
@@ -24,14 +24,14 @@ fn bits(logits: &[f32]) -> Vec<u32> {
     logits.iter().map(|value| value.to_bits()).collect()
 }
 
-/// A golden model, ready to generate.
+/// The engine for a golden model.
 fn engine(path: &str) -> (Weights, Engine) {
     let weights = Weights::open(&golden(path)).expect("golden model");
     let engine = Engine::load(&weights, |_, _| ()).expect("golden weights");
     (weights, engine)
 }
 
-/// The same adapter for burn's operations and for the engine.
+/// The same adapter for the decoder and for the engine.
 fn adapters(path: &str, model: &str, weights: &Weights) -> (Adapter, EngineAdapter) {
     let config = weights.config();
     let adapter = Adapter::load(&golden(path), config, model, &Device::flex())
@@ -41,7 +41,7 @@ fn adapters(path: &str, model: &str, weights: &Weights) -> (Adapter, EngineAdapt
     (adapter, laid_out)
 }
 
-/// Logits of three steps for some prompts decoded side by side, as bits.
+/// Logits of three steps for some prompts decoded in a batch, as bits.
 fn decode(engine: &Engine, adapter: Option<&EngineAdapter>, prompts: &[Vec<u32>]) -> Vec<Vec<u32>> {
     let mut cache = engine.cache(prompts.len());
     let mut found: Vec<Vec<u32>> = prompts
@@ -116,7 +116,7 @@ fn the_engine_computes_what_the_decoder_computes_without_a_cache() {
         let (weights, engine) = engine(model);
         let [first, second] = paths.map(|path| adapters(path, model, &weights));
         let tokens: Vec<u32> = (0..300).map(|t| (t * 11 % 340 + 3) as u32).collect();
-        // A prompt is read in chunks of 256 tokens: shorter, longer, and at the edge.
+        // A prompt is processed in chunks of 256 tokens: shorter, longer, and at the boundary.
         for n_prompt in [1, 64, 255, 256, 257] {
             for adapter in [None, Some(&first), Some(&second)] {
                 let (plain, laid_out) = adapter.map(|(a, b)| (a, b)).unzip();
@@ -231,10 +231,10 @@ fn completions_do_not_depend_on_the_number_of_slots() {
     assert_eq!(text(generate(&requests, 100)), alone);
 }
 
-/// Asks the next request only after so many answers, so that requests come while others are under way.
+/// A client that sends the next request only after a number of answers, so that requests arrive while others run.
 struct Hesitant {
     waiting: std::vec::IntoIter<Request>,
-    /// Requests that may be under way.
+    /// Maximum number of running requests.
     at_once: usize,
     asked: usize,
     completions: Vec<(usize, Completion)>,
@@ -254,7 +254,7 @@ impl Client for Hesitant {
         Ok(request)
     }
 
-    fn hear(&mut self, event: GenerationEvent) -> Result<(), GenerationError> {
+    fn receive(&mut self, event: GenerationEvent) -> Result<(), GenerationError> {
         if let GenerationEvent::Finished { index, completion } = event {
             self.completions.push((index, completion));
         }
@@ -262,7 +262,7 @@ impl Client for Hesitant {
     }
 }
 
-/// What is answered to requests that come one after the other, the first requests being the shortest.
+/// Returns the completions of requests that arrive one by one, in the order of the requests.
 fn serve(
     requests: &[Request],
     adapter: Option<&RuntimeAdapter>,
@@ -296,7 +296,7 @@ fn serve(
 
 #[test]
 fn requests_that_come_while_others_run_are_answered_as_if_they_were_alone() {
-    // The cache has to grow while sequences are in it: what the first prompts need is too little for a later one.
+    // The cache must grow while it is in use: the capacity for the first prompts is too small for a later one.
     let mut requests: Vec<Request> = prompts(9)
         .into_iter()
         .enumerate()
@@ -347,7 +347,7 @@ fn requests_with_the_adapter_and_without_share_a_batch() {
 
 #[test]
 fn prompts_that_share_a_beginning_are_answered_as_if_they_were_alone() {
-    // One slot after the other is freed with another request's tokens in it.
+    // Slots are freed one by one, with another request's tokens in them.
     let shared: Vec<u32> = (0..70).map(|t| t * 3 % 340 + 3).collect();
     let requests: Vec<Request> = (0..9)
         .map(|i| {
@@ -424,7 +424,7 @@ fn the_decoder_decodes_slots_of_several_lengths_together_as_it_reads_each_alone(
         let longest = sequences.iter().map(Vec::len).max().unwrap_or(0);
         for adapter in [None, Some(&adapter)] {
             let mut cache = KvCache::new(decoder.config(), 9, longest + 40, decoder.device());
-            // What an earlier sequence left behind in a slot must not be seen.
+            // The remains of an earlier sequence in a slot must be invisible.
             for slot in 0..9 {
                 let earlier: Vec<u32> = (0..longest as u32 + 20).map(|t| t % 340).collect();
                 decoder.prefill(&mut cache, slot, &earlier, adapter);
@@ -461,7 +461,7 @@ fn the_decoder_decodes_slots_of_several_lengths_together_as_it_reads_each_alone(
     }
 }
 
-/// Checks logits against those of the whole sequence, read without a cache, in parts of the largest.
+/// Compares logits with those of the whole sequence without a cache, relative to the largest.
 fn assert_last_row(
     decoder: &Decoder,
     tokens: &[u32],

@@ -1,7 +1,6 @@
-//! Chat templates and tokenizers that are broken, or written to harm whoever reads them: each ends in an error, within
-//! two seconds and 200 MB.
+//! Broken and hostile chat templates and tokenizers: each must end in an error, within two seconds and 200 MB.
 //!
-//! Each case runs in a process of its own, whose peak memory the kernel tells.
+//! Each case runs in a separate process, whose peak memory is read from the kernel.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -16,9 +15,9 @@ use crate::support::golden;
 
 const MAX_TIME: Duration = Duration::from_secs(2);
 const MAX_MEMORY_KB: u64 = 200_000;
-/// Names the case that a process runs.
+/// The environment variable with the case that a process runs.
 const CASE: &str = "HOSTILE_FILES_CASE";
-/// Changes of the golden tokenizer, which are read one after the other.
+/// Number of mutations of the golden tokenizer, which are read one by one.
 const MUTATIONS: usize = 400;
 
 /// Templates by name; each must end in an error.
@@ -72,7 +71,7 @@ fn deep_sources() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Repetition, and what is made of it.
+/// Repetition, and operations on its result.
 fn repetitions() -> Vec<(&'static str, String)> {
     vec![
         (
@@ -202,7 +201,7 @@ fn growth() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Recursion, and the engine's own state.
+/// Recursion, and access to the engine's state.
 fn recursion() -> Vec<(&'static str, String)> {
     vec![
         ("a macro in itself", "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}".into()),
@@ -216,7 +215,7 @@ fn recursion() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// The error that a template ends in.
+/// Returns the error of a template.
 fn run_template(source: &str) -> String {
     let messages = [
         Message::new(Role::User, "hi"),
@@ -228,10 +227,10 @@ fn run_template(source: &str) -> String {
         .to_string()
 }
 
-/// Reads the golden tokenizer with one byte or stretch changed, and what can be read is used.
+/// Reads mutations of the golden tokenizer, and uses those that can be read.
 fn run_mutations() -> String {
     let json = std::fs::read(golden("tokenizer/qwen2/tokenizer.json")).expect("a golden file");
-    // The model is most of the file and the least of what can be wrong.
+    // Without the merges, which are most of the file but rarely invalid.
     let small: Vec<u8> = {
         let mut value: serde_json::Value = serde_json::from_slice(&json).expect("JSON");
         value["model"]["merges"] = serde_json::json!([]);
@@ -297,7 +296,7 @@ fn run_mutations() -> String {
     format!("{refused} of {MUTATIONS} refused")
 }
 
-/// Runs the case that the environment names, and prints its error and the peak memory of the process.
+/// Runs the case in the environment variable, and prints its error and the peak memory of the process.
 #[test]
 fn a_case_in_a_process_of_its_own() {
     let Ok(case) = std::env::var(CASE) else {
@@ -308,10 +307,10 @@ fn a_case_in_a_process_of_its_own() {
         Ok(number) => run_template(&templates()[number].1),
         Err(_) => run_mutations(),
     };
-    let status = std::fs::read_to_string("/proc/self/status").expect("the kernel tells");
+    let status = std::fs::read_to_string("/proc/self/status").expect("the kernel reports");
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let peak = peak.expect("a peak").trim().trim_end_matches(" kB");
-    // A line of its own, behind what the test runner prints.
+    // On a separate line after the test runner's output.
     let line = format!(
         "\ncase|{}|{peak}|{}\n",
         begun.elapsed().as_millis(),
@@ -407,11 +406,11 @@ fn what_is_wrong_with_a_tokenizer_json_is_named() {
     ] {
         let error = broken(from, to);
         assert!(
-            error.starts_with("no valid tokenizer.json: `decoder`: "),
+            error.starts_with("invalid tokenizer.json: `decoder`: "),
             "{from} to {to}: {error}"
         );
     }
-    // The library takes this for a broken invariant.
+    // The library treats this as a broken invariant.
     let begins = r#""post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}},
         {"Sequence": {"id": "A", "type_id": 0}}], "pair": [], "special_tokens": {}}"#;
     let changed = json.replacen("\"post_processor\": null", begins, 1);
@@ -420,7 +419,7 @@ fn what_is_wrong_with_a_tokenizer_json_is_named() {
         .expect_err("no such token")
         .to_string();
     assert!(
-        error.starts_with("the file describes no tokenizer that can be built"),
+        error.starts_with("no tokenizer can be built from the file"),
         "{error}"
     );
     let error = Tokenizer::from_json(b"[]", &[])

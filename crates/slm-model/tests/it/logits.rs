@@ -1,4 +1,4 @@
-//! Logits against transformers.
+//! Logits compared with transformers.
 
 use slm_model::Family;
 

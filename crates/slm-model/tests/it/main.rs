@@ -1,4 +1,4 @@
-//! The model against transformers, PEFT, llama.cpp and gguf-py: goldens and their scripts lie in `golden/`.
+//! Compares the model with transformers, PEFT, llama.cpp and gguf-py; goldens and their scripts are in `golden/`.
 
 mod adapter;
 mod chat;

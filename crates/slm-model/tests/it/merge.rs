@@ -1,4 +1,4 @@
-//! Merged models: the same logits as base model and adapter side by side, here and in other programs.
+//! Merged models have the logits of base model plus adapter, here and in other programs.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use slm_model::{
 
 use crate::support::{Expected, golden, max_difference, tiny};
 
-/// Adapters of each kind, with the model that they belong to.
+/// Adapters of each kind, each with its model.
 const ADAPTERS: [(&str, &str); 6] = [
     ("tiny-qwen2", "peft-qwen2/all-linear"),
     ("tiny-llama", "peft-llama/subset"),
@@ -42,7 +42,7 @@ fn a_merged_model_has_the_logits_of_base_model_and_adapter() {
         let (weights, decoder) = tiny(model);
         let adapter = adapter(&decoder, folder);
         let side_by_side = decoder.logits(&tokens(), 1, Some(&adapter));
-        // Logits are several units apart; sixteen bits round each weight by up to one part in 256.
+        // Logits differ by several units; sixteen bits round each weight by up to one part in 256.
         for (dtype, most) in [(WeightType::F32, 1e-4), (WeightType::F16, 0.1)] {
             let output = tempfile::tempdir().expect("a folder");
             write_merged(&weights, &adapter, output.path(), dtype, |_, _| ()).expect("merged");
@@ -52,7 +52,7 @@ fn a_merged_model_has_the_logits_of_base_model_and_adapter() {
     }
 }
 
-/// `golden/saved-here/merged` was written by this very code; transformers' logits for it lie beside it.
+/// `golden/saved-here/merged` was written by this code; transformers' logits for it are beside it.
 #[test]
 fn a_merged_model_has_the_same_logits_in_transformers() {
     let (weights, decoder) = tiny("tiny-qwen2");
@@ -85,7 +85,7 @@ fn a_merged_model_has_the_same_logits_in_transformers() {
     assert!(difference < 1e-4, "logits differ by {difference}");
 }
 
-/// The golden is of the Llama family, whose query and key rows llama.cpp keeps in another order, and quantised.
+/// The golden is of the Llama family, with query and key rows in llama.cpp's order, and quantised.
 #[test]
 fn a_merged_gguf_file_has_the_logits_of_base_model_and_adapter() {
     for file in ["gguf/tiny-llama.gguf", "gguf/tiny-llama-mixed.gguf"] {
@@ -130,7 +130,7 @@ fn tensors_without_an_adapter_keep_their_bytes_in_a_merged_gguf_file() {
     );
 }
 
-/// Log probabilities of the likeliest two tokens after a prompt.
+/// Log probabilities of the two most likely tokens after a prompt.
 fn best_two(logits: &Tensor<2>) -> [(i64, f64); 2] {
     let [rows, width] = logits.dims();
     let last = logits.clone().narrow(0, rows - 1, 1);
@@ -141,7 +141,7 @@ fn best_two(logits: &Tensor<2>) -> [(i64, f64); 2] {
     [0, 1].map(|at| (order[at] as i64, f64::from(values[order[at]]) - sum.ln()))
 }
 
-/// `golden/saved-here/gguf` was written by this very code; what llama.cpp computes with it lies beside it.
+/// `golden/saved-here/gguf` was written by this code; llama.cpp's results for it are beside it.
 #[test]
 fn exported_gguf_files_mean_the_same_to_llama_cpp() {
     let (weights, decoder) = tiny("gguf/tiny-llama.gguf");
@@ -166,7 +166,7 @@ fn exported_gguf_files_mean_the_same_to_llama_cpp() {
     let prompt: Vec<u32> = prompt.map(|id| id.as_u64().expect("id") as u32).collect();
     let merged_weights = Weights::open(&path("merged.gguf")).expect("merged");
     let merged = Decoder::load(&merged_weights, &Device::flex(), |_, _| ()).expect("weights");
-    // With weights in half precision llama.cpp rounds activations to it as well.
+    // With weights in half precision, llama.cpp rounds activations to it as well.
     for (name, logits, most) in [
         ("base", decoder.logits(&prompt, 1, None), 0.05),
         (

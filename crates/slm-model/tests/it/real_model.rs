@@ -1,4 +1,4 @@
-//! The real SmolLM2-135M-Instruct file against transformers and llama.cpp.
+//! The real SmolLM2-135M-Instruct file compared with transformers and llama.cpp.
 
 use burn::tensor::Device;
 use serde_json::Value;
@@ -58,14 +58,14 @@ fn greedy_text_equals_transformers_and_llama_cpp_up_to_near_ties() {
                     .unwrap_or(ids.len());
                 ids[..end].to_vec()
             };
-            // transformers computes in f32 on the same dequantised weights: every token is the same.
+            // transformers computes in f32 on the same dequantised weights: all tokens are equal.
             assert_eq!(
                 completion.tokens,
                 without_end("transformers"),
                 "{}",
                 prompt["name"]
             );
-            // llama.cpp rounds activations to 8 bits, and leaves our path only where the golden records a near-tie.
+            // llama.cpp rounds activations to 8 bits, and differs only where the golden records a near-tie.
             let theirs = without_end("llama_cpp");
             let differs = (0..theirs.len().max(completion.tokens.len()))
                 .find(|&i| theirs.get(i) != completion.tokens.get(i));

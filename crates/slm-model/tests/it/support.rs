@@ -1,4 +1,4 @@
-//! What the tests share: goldens, tiny models, the real model.
+//! Test helpers: goldens, tiny models, the real model.
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ pub(crate) fn tiny(path: &str) -> (Weights, Decoder) {
     (weights, decoder)
 }
 
-/// A copy of a golden folder, to be damaged.
+/// A copy of a golden folder, to be modified.
 pub(crate) fn copy_of(name: &str) -> TempDir {
     let copy = tempfile::tempdir().expect("a temporary folder");
     for entry in std::fs::read_dir(golden(name)).expect("a golden folder") {
@@ -78,7 +78,7 @@ impl Expected {
             .collect()
     }
 
-    /// A tensor of three dimensions with the first two taken together.
+    /// A tensor of three dimensions with the first two merged.
     pub(crate) fn rows(&self, name: &str) -> Tensor<2> {
         let shape = self.shape(name);
         let (rows, width) = (
@@ -92,16 +92,16 @@ impl Expected {
     }
 }
 
-/// Largest difference between two tensors of one shape.
+/// Largest difference between two tensors of the same shape.
 pub(crate) fn max_difference(a: &Tensor<2>, b: &Tensor<2>) -> f32 {
     assert_eq!(a.dims(), b.dims());
     (a.clone() - b.clone()).abs().max().into_scalar::<f32>()
 }
 
-/// The real SmolLM2 file: `SLM_MODEL`, or where the quickstart has put it.
+/// The real SmolLM2 file: `SLM_MODEL`, or the quickstart's download.
 ///
-/// Without it a test skips, and says so; with `REQUIRE_MODEL=1` it fails instead.
-#[expect(clippy::print_stderr, reason = "a skipped test must say so")]
+/// Without it a test prints a note and skips; with `REQUIRE_MODEL=1` it fails instead.
+#[expect(clippy::print_stderr, reason = "a skipped test must be reported")]
 pub(crate) fn real_model() -> Option<PathBuf> {
     let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
     let cache =

@@ -1,4 +1,4 @@
-//! Tokenizers and chat templates against tokenizers, transformers and llama.cpp.
+//! Tokenizers and chat templates compared with tokenizers, transformers and llama.cpp.
 
 use std::path::Path;
 
@@ -47,7 +47,7 @@ fn parts_of(path: &Path) -> (Tokenizer, ChatTemplate) {
     )
 }
 
-/// The models with the tiny tokenizers, once as `tokenizer.json` and once as GGUF metadata.
+/// The models with the tiny tokenizers, both as `tokenizer.json` and as GGUF metadata.
 const TINY: [(&str, &str); 4] = [
     ("tiny-qwen2", "tokenizer/qwen2/expected.json"),
     ("gguf/tiny-qwen2.gguf", "tokenizer/qwen2/expected.json"),
@@ -55,7 +55,7 @@ const TINY: [(&str, &str); 4] = [
     ("gguf/tiny-llama.gguf", "tokenizer/smollm/expected.json"),
 ];
 
-/// Holds ids, texts and chats against what the other programs recorded.
+/// Compares ids, texts and chats with the records of the other programs.
 fn check(tokenizer: &Tokenizer, template: &ChatTemplate, expected: &Value) {
     for case in expected["texts"].as_array().expect("texts") {
         let (input, expected_ids) = (text(&case["text"]), ids(&case["ids"]));
@@ -64,7 +64,7 @@ fn check(tokenizer: &Tokenizer, template: &ChatTemplate, expected: &Value) {
             expected_ids,
             "{input:?}"
         );
-        // Byte-level steps put nothing before a text, so that it may continue another.
+        // Byte-level steps add no prefix, so a text may continue another.
         assert_eq!(
             tokenizer.encode_continuation(input).expect("encodes"),
             expected_ids,
@@ -105,7 +105,7 @@ fn check(tokenizer: &Tokenizer, template: &ChatTemplate, expected: &Value) {
     }
 }
 
-/// Text in pieces must be the text in one piece.
+/// Incremental decoding must give the text of all ids at once.
 fn check_stream(tokenizer: &Tokenizer, ids: &[u32]) {
     let mut stream = tokenizer.decode_stream();
     let mut streamed = String::new();
@@ -156,7 +156,7 @@ fn every_end_token_of_the_vocabulary_ends_a_generation() {
 
 #[test]
 fn streams_of_arbitrary_ids_equal_the_whole() {
-    // Arbitrary ids cut characters everywhere: a simple generator is random enough.
+    // Arbitrary ids split characters everywhere: a simple generator is random enough.
     let mut state = 1_u32;
     for (weights, _) in TINY {
         let (tokenizer, _) = parts(weights);
@@ -242,7 +242,7 @@ fn a_code_request_ends_where_the_body_begins() {
     }
 }
 
-/// Prompt and completion of one function, one after the other, must be what the tokenizer makes of the whole.
+/// The concatenated ids of prompt and completion of one function must equal those of the whole text.
 fn check_code_example(tokenizer: &Tokenizer, template: &ChatTemplate) {
     let request = CodeRequest {
         stub: "def one():\n    \"\"\"Return 1.\"\"\"\n",
@@ -319,7 +319,7 @@ fn the_real_smollm2_tokenizes_as_llama_cpp_does() {
     );
     assert_eq!(tokenizer.eos_ids(), [2, 0]);
     check_code_example(&tokenizer, &template);
-    // Its vocabulary joins the newline before a body to the indentation, so the completion begins with it.
+    // Its vocabulary joins the newline before a body to the indentation, so the completion starts with it.
     let completion = template
         .encode_code_completion(&tokenizer, "    return 1")
         .expect("encodes");

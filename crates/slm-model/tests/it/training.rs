@@ -1,4 +1,4 @@
-//! Ways to train in less memory: each gives the states and gradients of the plain way.
+//! Training in less memory gives the hidden states and gradients of plain training.
 
 use burn::tensor::{Device, Tensor};
 use slm_model::{
@@ -7,7 +7,7 @@ use slm_model::{
 
 use crate::support::golden;
 
-/// Adapters of each kind, with the model that they belong to.
+/// Adapters of each kind, each with its model.
 const ADAPTERS: [(&str, &str); 5] = [
     ("tiny-qwen2", "peft-qwen2/all-linear"),
     ("tiny-llama", "peft-llama/subset"),
@@ -36,13 +36,13 @@ fn adapter(decoder: &Decoder, folder: &str) -> Adapter {
     loaded.expect("golden adapter").adapter
 }
 
-/// Two sequences of 45 tokens: one of three texts and padding, one of a single text.
+/// The states of two sequences of 45 tokens: one of three texts and padding, one of a single text.
 fn states(decoder: &Decoder, adapter: &Adapter) -> Tensor<2> {
     let tokens: Vec<u32> = (0..90).map(|i| i * 7 % 340).collect();
     decoder.packed_hidden_states(&tokens, &[vec![20, 1, 15], vec![45]], Some(adapter))
 }
 
-/// The states, and the gradient of every parameter, each with a name.
+/// The states, and the gradient of every parameter, with names.
 fn everything(decoder: &Decoder, adapter: &Adapter) -> Vec<(String, Tensor<2>)> {
     let states = states(decoder, adapter);
     let [rows, width] = states.dims();
@@ -62,7 +62,7 @@ fn everything(decoder: &Decoder, adapter: &Adapter) -> Vec<(String, Tensor<2>)> 
             take(format!("{name} m"), magnitude);
         }
     }
-    // The head has no part in states.
+    // The head has no influence on hidden states.
     if let Some(embedding) = adapter.saved_module(SavedModule::EmbedTokens) {
         take("embedding".to_owned(), embedding);
     }
@@ -79,7 +79,7 @@ fn assert_equal(found: &[(String, Tensor<2>)], expected: &[(String, Tensor<2>)],
     }
 }
 
-/// A training that goes on with less memory free ends with the same bytes.
+/// A training resumed with less free memory ends with the same bytes.
 #[test]
 fn layers_that_are_computed_again_give_the_same_bits() {
     for (model, folder) in ADAPTERS {
@@ -153,7 +153,7 @@ fn blocks_give_the_same_gradients_without_being_unpacked_at_once() {
     }
 }
 
-/// Some matrices of the file are blocks, in llama.cpp's order of rows; the others are quantised here.
+/// Some matrices of the file are packed, in llama.cpp's row order; the others are quantised here.
 #[test]
 fn blocks_of_a_gguf_file_are_put_in_order_and_the_rest_is_quantised() {
     let model = "gguf/tiny-llama-mixed.gguf";
@@ -180,7 +180,7 @@ fn a_base_model_quantised_here_is_near_the_one_that_is_not() {
     let [(bf16, two_bytes), (q8, a_byte), (q4, half_a_byte)] =
         [WeightFormat::Bf16, WeightFormat::Q8, WeightFormat::Q4].map(error);
     assert!(half_a_byte < a_byte && a_byte < two_bytes);
-    // Steps are 2^-8 of a value; 1/254 and 1/15 of a block's width, about three and two deviations to either side.
+    // Steps are 2^-8 of a value, or 1/254 and 1/15 of a block's width (about three and two deviations to either side).
     assert!(bf16 < 0.01 && q8 < 0.03 && q4 < 0.3, "{bf16}, {q8}, {q4}");
     assert!(bf16 < q4 && q8 < q4, "{bf16}, {q8}, {q4}");
 }

@@ -1,4 +1,4 @@
-//! Models on disk: GGUF files against the folders they were converted from, and broken ones.
+//! Models on disk: GGUF files compared with the folders they were converted from, and broken ones.
 
 use std::path::{Path, PathBuf};
 
@@ -14,14 +14,14 @@ fn open(name: &str) -> Weights {
     Weights::open(&golden(name)).expect("a golden model opens")
 }
 
-/// Changes the text of a file.
+/// Replaces text in a file.
 fn edit(path: &Path, from: &str, to: &str) {
     let text = std::fs::read_to_string(path).expect("readable");
     assert!(text.contains(from), "{from:?} is not in {}", path.display());
     std::fs::write(path, text.replace(from, to)).expect("writable");
 }
 
-/// Of each family the golden GGUF file and the folder that it was converted from.
+/// The golden GGUF file of each family with the folder that it was converted from.
 fn golden_pairs() -> impl Iterator<Item = (Weights, Weights)> {
     Family::ALL.iter().map(|family| {
         let (file, folder) = (format!("gguf/tiny-{family}.gguf"), format!("tiny-{family}"));
@@ -61,7 +61,7 @@ fn a_gguf_file_holds_the_same_tensors_as_the_folder_it_was_converted_from() {
 #[test]
 fn a_gguf_file_and_its_folder_describe_the_same_model() {
     for (file, folder) in golden_pairs() {
-        // The file holds epsilon in single precision.
+        // The file contains epsilon in single precision.
         let rounded = ModelConfig {
             rms_norm_eps: f64::from(folder.config().rms_norm_eps as f32),
             ..folder.config().clone()
@@ -150,7 +150,7 @@ fn an_unknown_architecture_is_named_with_those_supported() {
     );
 
     let mut bytes = std::fs::read(golden("gguf/tiny-llama.gguf")).expect("readable");
-    // A text's length stands before it, as eight bytes.
+    // A string is preceded by its length, as eight bytes.
     let value = *b"\x05\0\0\0\0\0\0\0llama";
     let at = bytes
         .windows(value.len())
@@ -205,7 +205,7 @@ fn a_tensor_that_the_configuration_does_not_have_is_unknown() {
     }
 }
 
-/// Writes the tensors of a folder's only file again, changed.
+/// Rewrites the tensors of a folder's only file with a change.
 fn rewrite(folder: &Path, change: impl FnOnce(&mut Vec<(String, Dtype, Vec<usize>, Vec<u8>)>)) {
     let path = folder.join("model.safetensors");
     let bytes = std::fs::read(&path).expect("readable");
@@ -226,7 +226,7 @@ fn rewrite(folder: &Path, change: impl FnOnce(&mut Vec<(String, Dtype, Vec<usize
     std::fs::write(path, bytes).expect("writable");
 }
 
-/// A copy of the tied model with a head in its file: the embedding, its rows in another order or not.
+/// A copy of the tied model with a head in its file: the embedding with its rows in the same or in reverse order.
 fn with_head(reversed: bool) -> TempDir {
     let copy = copy_of("tiny-qwen2");
     rewrite(copy.path(), |tensors| {
@@ -272,7 +272,7 @@ fn a_head_that_differs_from_the_embedding_is_used_as_in_transformers_5() {
         "the engine's logits differ by {difference}"
     );
 
-    // A merged model keeps the head, and says so in a way that every release of transformers understands.
+    // A merged model keeps the head, and its config is valid for every release of transformers.
     let adapter = golden("peft-qwen2/all-linear");
     let adapter = Adapter::load(&adapter, decoder.config(), "tiny", &Device::flex());
     let adapter = adapter.expect("golden adapter").adapter;
@@ -301,7 +301,7 @@ fn a_head_that_equals_the_embedding_is_tied_without_a_word() {
     let weights = Weights::open(copy.path()).expect("valid");
     assert!(weights.config().tie_word_embeddings);
     assert!(weights.warnings().is_empty());
-    // Of another shape it is no head of this model.
+    // With another shape it is not a head of this model.
     rewrite(copy.path(), |tensors| {
         let head = tensors
             .iter_mut()
@@ -328,7 +328,7 @@ fn quantised_weights_are_named_with_the_method_and_a_way_out() {
         {
             assert!(message.contains(part), "no {part:?} in {message}");
         }
-        // A server may run it all the same.
+        // A server may still run it.
         Weights::open_without_weights(copy.path()).expect("configuration and tokenizer");
     };
     let by_config = |settings: &'static str| {
@@ -437,7 +437,7 @@ fn weights_that_are_no_numbers_are_refused() {
         .tensor("model.norm.weight")
         .expect_err("NaN")
         .to_string();
-    assert!(message.contains("no finite numbers"), "{message}");
+    assert!(message.contains("non-finite values"), "{message}");
 }
 
 #[test]

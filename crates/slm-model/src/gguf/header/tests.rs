@@ -1,4 +1,4 @@
-//! Sound headers, broken ones and hostile ones.
+//! Valid, broken and hostile headers.
 
 use super::super::fixture::{Fixture, opened};
 use super::super::{layout, vocabulary};
@@ -12,7 +12,7 @@ fn refusal(bytes: &[u8]) -> String {
         .to_string()
 }
 
-/// A header with one key of `kind`, whose value is `value`.
+/// A header with one key of type `kind` with the value `value`.
 fn with_key(kind: u32, value: &[u8]) -> Vec<u8> {
     Fixture::new().raw_pair("k", kind, value).bytes()
 }
@@ -128,7 +128,7 @@ fn impossible_metadata_are_corrupt() {
             "of unknown type 13",
         ),
         (with_key(7, &[2]), "holds the boolean 2"),
-        (with_key(8, &[1, 0, 0, 0, 0, 0, 0, 0, 0xff]), "is no UTF-8"),
+        (with_key(8, &[1, 0, 0, 0, 0, 0, 0, 0, 0xff]), "is not UTF-8"),
         (
             Fixture::new().string("k", "").string("k", "").bytes(),
             "`k` occurs twice",
@@ -221,7 +221,7 @@ fn mutated_files_end_in_an_error_or_a_model_but_never_in_a_panic() {
             let tensor = file.tensor(name).expect("its place was checked");
             assert_eq!(tensor.values.len(), info.shape.iter().product::<usize>());
         }
-        // Both may refuse; neither may panic.
+        // Both may return an error; neither may panic.
         drop(layout::config_of(&file));
         if let Ok(tokenizer) = vocabulary::tokenizer_of(file.metadata()) {
             drop(tokenizer.encode("ab <s> ab", false));

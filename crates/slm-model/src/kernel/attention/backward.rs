@@ -8,9 +8,9 @@ use crate::kernel::zeros;
 use crate::simd::{Row, WIDTH, exp, for_each_instruction_set, multiply};
 
 impl Problem<'_> {
-    /// Gradients with respect to queries, keys and values; `gradient` is that with respect to the output.
+    /// Computes the gradients with respect to queries, keys and values; `gradient` is that with respect to the output.
     ///
-    /// `attended` is what [`Self::forward`] gave: output, and log-sum-exps.
+    /// `attended` is the result of [`Self::forward`]: output and log-sum-exps.
     pub(crate) fn backward(&self, attended: (&[f32], &[f32]), gradient: &[f32]) -> Gradients {
         self.check();
         let Heads {
@@ -27,7 +27,7 @@ impl Problem<'_> {
             keys: zeros(self.keys.len()),
             values: zeros(self.values.len()),
         };
-        // Of the head that a row's part belongs to, the part's place.
+        // The query head and the range in its gradient for one head of a row.
         let place = |row: usize, head: usize| {
             let (sequence, row) = (row / self.length, row % self.length);
             (sequence * query + head, row * dim..(row + 1) * dim)
@@ -54,7 +54,7 @@ impl Problem<'_> {
         found
     }
 
-    /// What one query head contributes, each `[length, head_dim]`.
+    /// Computes the gradients from one query head, each `[length, head_dim]`.
     fn head_backward(
         &self,
         (sequence, head): (usize, usize),
@@ -99,7 +99,7 @@ impl Problem<'_> {
                 let products = out.row(row).iter().zip(of_out.row(row));
                 of_tile.products[j] = products.map(|(out, gradient)| out * gradient).sum();
             }
-            // Keys down, queries across.
+            // Keys are rows, queries are columns.
             let weights = &mut weights[..seen.len()];
             let of_scores = &mut of_scores[..seen.len()];
             weights.fill([0.0; WIDTH]);
@@ -152,19 +152,19 @@ impl Problem<'_> {
     }
 }
 
-/// What the backward pass knows of each query of a tile.
+/// Data of each query of a tile for the backward pass.
 #[derive(Default)]
 struct OfQueries {
     log_sums: [f32; WIDTH],
-    /// The inner product of its output with the output's gradient.
+    /// Inner product of the query's output with the output's gradient.
     products: [f32; WIDTH],
 }
 
 for_each_instruction_set! {
-    /// Scores to weights; and from the weights' gradients to those of the scores.
+    /// Replaces scores by weights, and the weights' gradients by those of the scores.
     ///
     /// # Shapes
-    /// both `[keys, WIDTH]`, a query a column
+    /// both `[keys, WIDTH]`, one query per column
     fn differentiate(scores: &mut [Row], gradients: &mut [Row], queries: &OfQueries) {
         for (scores, gradients) in scores.iter_mut().zip(gradients) {
             for j in 0..WIDTH {
@@ -177,10 +177,10 @@ for_each_instruction_set! {
 }
 
 for_each_instruction_set! {
-    /// `[n, WIDTH]` to as many rows of `n` as there is room for.
+    /// Transposes `[n, WIDTH]` into as many rows of `n` as `to` holds.
     fn transpose(from: &[Row], to: &mut [f32]) {
         let n = from.len();
-        // Sixteen at a time: so many lines of the target stay in the nearest cache.
+        // Sixteen at a time, so that the target's cache lines stay in the L1 cache.
         for (block, from) in from.chunks(16).enumerate() {
             for (j, to) in to.chunks_exact_mut(n).enumerate() {
                 let to = &mut to[block * 16..][..from.len()];
@@ -200,7 +200,7 @@ for_each_instruction_set! {
     }
 }
 
-/// Zeros where a query, a column, does not see a key, a row.
+/// Zeroes the elements where a query (column) does not see a key (row).
 fn hide_unseen(
     weights: &mut [Row],
     gradients: &mut [Row],
@@ -221,7 +221,7 @@ fn hide_unseen(
     }
 }
 
-/// Panels put side by side.
+/// Joins panels side by side.
 ///
 /// # Shapes
 /// `panels`: `[dim / WIDTH]` of `[n]` rows; returns `[n, dim]`

@@ -1,4 +1,4 @@
-//! Attention against plain loops in double precision.
+//! Attention compared with plain loops in double precision.
 
 use super::{Gradients, Problem};
 use crate::config::Heads;
@@ -9,7 +9,7 @@ fn noise(n: usize, seed: u32) -> Vec<f32> {
     numbers.map(|number| 3.0 * number).collect()
 }
 
-/// Output and gradients by plain loops in double precision.
+/// Output and gradients from plain loops in double precision.
 fn reference(problem: &Problem, gradient: &[f32]) -> [Vec<f64>; 4] {
     let Heads {
         query,
@@ -118,7 +118,7 @@ fn texts_of_a_sequence_do_not_see_each_other() {
     check(heads(4, 2, 32), 100, starts);
 }
 
-/// More keys than are added up in one block; the second text begins inside of one.
+/// More keys than are summed in one block; the second text begins inside a block.
 #[test]
 fn long_sequences_are_those_of_double_precision() {
     check(

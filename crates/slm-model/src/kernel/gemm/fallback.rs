@@ -1,11 +1,11 @@
-//! Sums of products by the `gemm` crate, for CPUs that the tiles of our own do not know.
+//! Sums of products with the `gemm` crate, for CPUs without tile kernels.
 #![allow(unsafe_code)] // the crate takes pointers and strides
 
 use std::mem::MaybeUninit;
 
 use super::{GemmTerm, MANY};
 
-/// Writes all of `out`.
+/// Writes all values of `out`.
 ///
 /// # Shapes
 /// as in [`super::gemm_sum`]
@@ -24,7 +24,7 @@ pub(super) fn gemm_sum(terms: &[GemmTerm], out: &mut [MaybeUninit<f32>]) {
         } else {
             gemm::Parallelism::Rayon(0)
         };
-        // SAFETY: by the assertions and what a `MatRef` promises, every place that the strides lead to is inside its
+        // SAFETY: by the assertions and the invariant of `MatRef`, every element the strides address is inside its
         // slice; `out` is initialised, and no other reference to it exists.
         unsafe {
             gemm::gemm(

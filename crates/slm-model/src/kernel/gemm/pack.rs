@@ -1,4 +1,4 @@
-//! Copies of pieces of right factors, laid out in the order in which a tile reads them.
+//! Packing of right factors into the order in which a tile reads them.
 #![allow(unsafe_code)] // calls of vector instructions
 
 use std::ops::Range;
@@ -6,20 +6,20 @@ use std::ops::Range;
 use super::x86::{rows_to_panels, transpose_8x8};
 use super::{GemmTerm, MatRef};
 
-/// Side of the blocks that are transposed at a time.
+/// Side of the blocks that are transposed.
 const BLOCK: usize = 8;
 
-/// A slice of a term along `k`: some columns of `a` and the same rows of `b`.
+/// A slice of a term along `k`: columns of `a` and the same rows of `b`.
 pub(super) struct TermSlice<'a> {
     pub(super) term: GemmTerm<'a>,
     pub(super) k: Range<usize>,
 }
 
-/// Packs some columns of `b`, scaled by the term's factor, into panels `width` columns wide; what the last one lacks is
-/// filled up with zeros.
+/// Packs some columns of `b`, scaled by the term's factor, into panels of `width` columns; the last panel is padded
+/// with zeros.
 ///
 /// # Shapes
-/// `panels`: `[columns.len() / width, rounded up, panel]`, of which the first `part.k.len() * width` values of each are written
+/// `panels`: `[columns.len() / width, rounded up, panel]`; the first `part.k.len() * width` values of each are written
 ///
 /// # Safety
 /// The CPU has AVX2.
@@ -55,7 +55,7 @@ pub(super) unsafe fn columns_of_b(
     }
 }
 
-/// Rows `k` and some columns of `b` into one panel, the faster if the values of a column lie one after another.
+/// Packs rows `k` and some columns of `b` into one panel; faster if the values of a column are contiguous.
 #[target_feature(enable = "avx2")]
 fn transpose_columns(
     factor: f32,

@@ -1,12 +1,12 @@
-//! Sums of products in tiles that stay in registers, block by block as large as the caches.
+//! Tiled GEMM: tiles of the output stay in registers, and blocks are sized for the caches.
 //!
-//! A task has some rows and a block of columns. It packs the block's piece of every `b`, which then stays in the second
-//! cache, and passes all of its rows through it, a tile's height at a time: those stay in the nearest one. Rows are
-//! read where they lie. A sum of more products than fit takes several passes.
+//! A task has some rows and a block of columns. It packs the block of every `b`, which then stays in the L2 cache, and
+//! multiplies all of its rows with it, one tile height at a time; these rows stay in the L1 cache. Rows of `a` are read
+//! in place. A sum of more products than fit takes several passes.
 //!
 //! # Source
-//! Goto and van de Geijn 2008, "Anatomy of High-Performance Matrix Multiplication", with the copy of `a` left out: a tile
-//! reads so few rows that they may lie apart.
+//! Goto and van de Geijn 2008, "Anatomy of High-Performance Matrix Multiplication", without the copy of `a`: a tile
+//! reads so few rows that they need not be contiguous.
 #![allow(unsafe_code)] // tiles of one output are written by several threads
 
 use std::cell::RefCell;
@@ -19,23 +19,23 @@ use super::pack::{self, TermSlice};
 use super::x86::{MOST_COLUMNS, ROWS, RowsOfA, Tile};
 use super::{GemmTerm, MANY, MatRef, transposed};
 
-/// Products of a value that are added up in one pass.
+/// Products per value that are summed in one pass.
 const PASS: usize = 960;
-/// Panels of a block: with the rows of a pass they take 180 KiB, or 360 where vectors are twice as wide.
+/// Panels of a block: with the rows of a pass they take 180 KiB, or 360 KiB with vectors of twice the width.
 const PANELS: usize = 3;
-/// So many tasks for each thread, that none waits long for the last.
+/// Tasks per thread, so that no thread waits long for the last one.
 const TASKS: usize = 3;
-/// Values of `a` that all tasks go through before any goes on: 8 MiB, that they find them in the last cache.
+/// Values of `a` that all tasks process before continuing: 8 MiB, so that they stay in the last-level cache.
 const SHARED: usize = 2 << 20;
-/// The fewest rows for which a block is worth packing once more.
+/// Minimum number of rows for which a block is worth packing again.
 const FEWEST_ROWS: usize = 128;
 
 thread_local! {
-    /// Each thread's room for the panels of a task, kept so that it is cleared but once.
+    /// Each thread's buffer for the panels of a task, reused so that it is zeroed only once.
     static PANELS_OF_B: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The output, of which each task writes its own rows and columns.
+/// The output; each task writes its own rows and columns.
 struct Output(*mut f32);
 
 // SAFETY: tasks write disjoint parts.
@@ -43,14 +43,14 @@ unsafe impl Sync for Output {}
 
 impl Output {
     /// # Safety
-    /// The place is inside.
+    /// The index is inside.
     unsafe fn at(&self, place: usize) -> *mut f32 {
-        // SAFETY: what the caller promises.
+        // SAFETY: guaranteed by the caller.
         unsafe { self.0.add(place) }
     }
 }
 
-/// Writes all of `out`.
+/// Writes all values of `out`.
 ///
 /// # Shapes
 /// as in [`super::gemm_sum`]
@@ -66,7 +66,7 @@ pub(super) fn gemm_sum(terms: &[GemmTerm], out: &mut [MaybeUninit<f32>], tile: T
     if out.is_empty() {
         return;
     }
-    // Rows are read where they lie, so that they have to lie one after another: a transposed factor is copied, once.
+    // Rows of `a` are read in place and must be contiguous: a transposed factor is copied once.
     let copies: Vec<Option<Vec<f32>>> = terms
         .iter()
         .map(|GemmTerm { a, .. }| (a.column_stride != 1).then(|| transposed(a.values, a.columns)))
@@ -110,7 +110,7 @@ pub(super) fn gemm_sum(terms: &[GemmTerm], out: &mut [MaybeUninit<f32>], tile: T
     }
 }
 
-/// Cuts the terms, one after another, into passes of about equal length; at least one, which may be empty.
+/// Splits the concatenated terms into passes of about equal length; at least one, which may be empty.
 fn passes<'a>(terms: &[GemmTerm<'a>]) -> Vec<Vec<TermSlice<'a>>> {
     let total: usize = terms.iter().map(GemmTerm::k).sum();
     let count = total.div_ceil(PASS).max(1);
@@ -132,11 +132,11 @@ fn passes<'a>(terms: &[GemmTerm<'a>]) -> Vec<Vec<TermSlice<'a>>> {
     passes
 }
 
-/// Writes some rows of a block of columns, or with `adds` adds to them.
+/// Writes some rows of a block of columns, or adds to them if `adds`.
 ///
 /// # Safety
-/// The rows and columns are inside the output, which is `width` columns wide, nobody else uses them meanwhile, and with
-/// `adds` they are initialised.
+/// The rows and columns are inside the output, which is `width` columns wide; no other thread uses them during the
+/// call; if `adds`, they are initialised.
 unsafe fn write(
     passes: &[Vec<TermSlice>],
     rows: Range<usize>,
@@ -170,9 +170,9 @@ unsafe fn write(
                 let column = columns.start + p * tile.columns;
                 let b = of_b[p * panel..].as_ptr();
                 let n = tile.columns.min(columns.end - column);
-                // SAFETY: `rows_of_a` has as many rows as the tile, and all together as many columns as a panel has
-                // rows; a tile that is wider than the output goes elsewhere first; the first pass has initialised what
-                // the others add to.
+                // SAFETY: `rows_of_a` has as many rows as the tile, and in total as many columns as a panel has
+                // rows; a tile wider than the output is written to a buffer first; the first pass has initialised
+                // what the others add to.
                 unsafe {
                     let place = out.at(first * width + column);
                     if n == tile.columns {
@@ -194,7 +194,7 @@ unsafe fn write(
     }
 }
 
-/// Where a tile finds its rows of each part.
+/// Collects the addresses of a tile's rows in each part.
 fn point_at_rows(pass: &[TermSlice], rows: Range<usize>, rows_of_a: &mut Vec<RowsOfA>) {
     rows_of_a.clear();
     for TermSlice { term, k } in pass {

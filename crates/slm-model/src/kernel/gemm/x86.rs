@@ -1,4 +1,4 @@
-//! The innermost loops of products: tiles that lie in vector registers, and blocks of 8 x 8 that are transposed there.
+//! The innermost loops of GEMM: tiles in vector registers, and transposition of 8 x 8 blocks.
 #![allow(unsafe_code)] // vector instructions, which take pointers
 
 use std::arch::x86_64::{
@@ -8,41 +8,41 @@ use std::arch::x86_64::{
     _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
 };
 
-/// Rows of a tile. With two vectors to a row, its sums take twelve registers: of sixteen, that leaves one for a value
-/// of `a` and two for a row of `b`.
+/// Rows of a tile. With two vectors per row, its sums take twelve of sixteen registers, leaving one for a value of `a`
+/// and two for a row of `b`.
 pub(super) const ROWS: usize = 6;
 
-/// The most columns that a tile may have.
+/// Maximum number of columns of a tile.
 pub(super) const MOST_COLUMNS: usize = 32;
 
-/// A stretch of the products that a tile adds up: rows of `a`, as they lie in memory.
+/// Part of the products that a tile sums: rows of `a` in place.
 #[derive(Clone, Copy)]
 pub(super) struct RowsOfA {
     /// The first row's first value.
     pub(super) a: *const f32,
     pub(super) row_stride: usize,
-    /// How many values of each row.
+    /// The number of values per row.
     pub(super) k: usize,
 }
 
-/// Writes or adds to one tile of so many rows.
+/// Writes or adds to one tile with a fixed number of rows.
 ///
 /// # Safety
 /// as in [`Tile::multiply`]
 type Multiply = unsafe fn(&[RowsOfA], *const f32, *mut f32, usize, bool);
 
-/// How one instruction set computes a tile.
+/// The tile kernels of one instruction set.
 #[derive(Clone, Copy)]
 pub(super) struct Tile {
-    #[cfg_attr(not(test), expect(dead_code, reason = "told by failing tests"))]
+    #[cfg_attr(not(test), expect(dead_code, reason = "printed by failing tests"))]
     pub(super) name: &'static str,
     pub(super) columns: usize,
-    /// For one row up to [`ROWS`].
+    /// One kernel for each number of rows from 1 to [`ROWS`].
     of_rows: [Multiply; ROWS],
 }
 
 impl Tile {
-    /// The widest that this CPU has.
+    /// Returns the widest tile that this CPU supports.
     pub(super) fn best() -> Option<Self> {
         if is_x86_feature_detected!("avx512f") {
             Some(avx512::TILE)
@@ -53,7 +53,7 @@ impl Tile {
         }
     }
 
-    /// All that this CPU has.
+    /// Returns all tiles that this CPU supports.
     #[cfg(test)]
     pub(super) fn all() -> Vec<Self> {
         let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
@@ -68,10 +68,10 @@ impl Tile {
     /// Writes a tile, or adds to it.
     ///
     /// # Shapes
-    /// `rows_of_a`: of `rows` rows; `b`: as many rows as `rows_of_a` has values in a row, of `columns` each; `out`: `rows` rows
-    /// of `columns`, of which one begins every `row_stride` values
+    /// `rows_of_a`: of `rows` rows; `b`: as many rows as `rows_of_a` has values per row, of `columns` each; `out`:
+    /// `rows` rows of `columns` values, with the stride `row_stride`
     /// # Safety
-    /// All of that can be read, `out` can be written, with `adds` it is initialised, and `rows` is from 1 to [`ROWS`].
+    /// All of that is readable, `out` is writable and, if `adds`, initialised; `rows` is from 1 to [`ROWS`].
     pub(super) unsafe fn multiply(
         &self,
         rows: usize,
@@ -80,12 +80,12 @@ impl Tile {
         (out, row_stride): (*mut f32, usize),
         adds: bool,
     ) {
-        // SAFETY: what the caller promises; a tile exists only where its instructions do.
+        // SAFETY: guaranteed by the caller; a tile exists only where its instructions do.
         unsafe { self.of_rows[rows - 1](rows_of_a, b, out, row_stride, adds) }
     }
 }
 
-/// One module for each width of vectors: the same loop with other instructions.
+/// Defines one module per vector width: the same loop with other instructions.
 macro_rules! tiles {
     ($name:ident, $features:literal, $lanes:literal, $zero:ident, $set:ident, $load:ident, $fma:ident, $add:ident, $store:ident) => {
         mod $name {
@@ -109,9 +109,9 @@ macro_rules! tiles {
                 row_stride: usize,
                 adds: bool,
             ) {
-                // SAFETY: all places are those that the caller promises.
+                // SAFETY: all addresses are in the ranges that the caller guarantees.
                 unsafe {
-                    // Meanwhile the products are added up, the rows of the output come near.
+                    // Prefetches the output rows while the products are summed.
                     for i in 0..R {
                         let row = out.add(i * row_stride);
                         _mm_prefetch::<_MM_HINT_T0>(row.cast());
@@ -167,17 +167,17 @@ tiles!(
     _mm512_storeu_ps
 );
 
-/// Rows that are asked for before they are needed. Those of a wide matrix lie on pages of their own, where the CPU does
-/// not look ahead by itself.
+/// Prefetch distance in rows. Rows of a wide matrix are on separate pages, which the hardware prefetcher does not
+/// cross.
 const AHEAD: usize = 6;
 
-/// Copies some rows and scales them, cut into panels.
+/// Copies some rows, scaled, into panels.
 ///
 /// # Shapes
-/// `from`: `rows` rows of `panels * width` values, one beginning every `from_stride`; `to`: `panels` panels of as many rows
-/// of `width`, one panel beginning every `panel` values
+/// `from`: `rows` rows of `panels * width` values, with the stride `from_stride`; `to`: `panels` panels of as many rows
+/// of `width`, with the stride `panel`
 /// # Safety
-/// All of that can be read and written; `width` is a multiple of 8; the CPU has AVX2.
+/// All of that is readable or writable; `width` is a multiple of 8; the CPU has AVX2.
 #[target_feature(enable = "avx2")]
 pub(super) unsafe fn rows_to_panels(
     factor: f32,
@@ -187,7 +187,7 @@ pub(super) unsafe fn rows_to_panels(
 ) {
     let factor = _mm256_set1_ps(factor);
     for row in 0..rows {
-        // SAFETY: all places are those that the caller promises; what is only asked for may lie outside.
+        // SAFETY: all addresses are in the ranges that the caller guarantees; prefetches may be outside them.
         unsafe {
             let (from, to) = (from.add(row * from_stride), to.add(row * width));
             let ahead = from.wrapping_add(AHEAD * from_stride);
@@ -206,11 +206,11 @@ pub(super) unsafe fn rows_to_panels(
     }
 }
 
-/// Transposes a block of 8 x 8 and scales it.
+/// Transposes and scales an 8 x 8 block.
 ///
 /// # Safety
-/// Eight rows of eight values can be read from `from` on, one beginning every `from_stride` values, and written to `to`
-/// likewise; the CPU has AVX2.
+/// Eight rows of eight values are readable at `from`, with the stride `from_stride`, and writable at `to` likewise; the
+/// CPU has AVX2.
 #[target_feature(enable = "avx2")]
 #[inline]
 pub(super) unsafe fn transpose_8x8(
@@ -218,7 +218,7 @@ pub(super) unsafe fn transpose_8x8(
     (from, from_stride): (*const f32, usize),
     (to, to_stride): (*mut f32, usize),
 ) {
-    /// Two rows' values in turn, in either half; then pairs of those; then the halves themselves.
+    /// Interleaves values of two rows within each half; `fours` does so with pairs, `eights` with halves.
     #[target_feature(enable = "avx2")]
     fn pairs(a: __m256, b: __m256) -> [__m256; 2] {
         [_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b)]
@@ -237,7 +237,7 @@ pub(super) unsafe fn transpose_8x8(
             _mm256_permute2f128_ps::<0x31>(a, b),
         ]
     }
-    // SAFETY: all places are those that the caller promises.
+    // SAFETY: all addresses are in the ranges that the caller guarantees.
     unsafe {
         let mut rows = [_mm256_setzero_ps(); 8];
         for (i, row) in rows.iter_mut().enumerate() {

@@ -1,4 +1,4 @@
-//! Scales and minima of a panel's groups, as narrow as the file has them.
+//! Scales and minima of a panel's groups, as narrow as in the file.
 
 use half::f16;
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
@@ -9,15 +9,15 @@ use super::{HalfRow, Row, WIDTH};
 use crate::gguf::Scales;
 use crate::simd::for_each_instruction_set;
 
-/// A number for each column and group of rows: a half that the groups of a block share, times a byte of the group's own
-/// where a block has several.
+/// One number per column and group of rows: a half-precision number shared by the groups of a block, times the group's
+/// own byte if a block has several groups.
 #[derive(Debug)]
 pub(super) struct Factors {
     /// In half precision (not bf16).
     pub(super) of_blocks: Vec<HalfRow>,
-    /// Empty where a block is a group.
+    /// Empty if each block is one group.
     pub(super) of_groups: Vec<Bytes>,
-    /// A block has two to the power of so many groups.
+    /// Base-2 logarithm of the number of groups per block.
     pub(super) block_shift: u32,
 }
 
@@ -46,7 +46,7 @@ impl Factors {
         of_group.map_or(of_block, |bytes| of_block * f32::from(bytes[column]))
     }
 
-    /// Those of groups from `first` on.
+    /// Unpacks the factors of the groups starting at `first`.
     pub(super) fn unpack(&self, first: usize, out: &mut [Row]) {
         if self.of_groups.is_empty() {
             let halves = self.of_blocks[first..][..out.len()].as_flattened();
@@ -68,7 +68,7 @@ impl Factors {
 }
 
 for_each_instruction_set! {
-    /// The products of one factor with each row of bytes.
+    /// Multiplies one factor with each row of bytes.
     fn multiply(factor: &Row, bytes: &[Bytes], out: &mut [Row]) {
         for (out, bytes) in out.iter_mut().zip(bytes) {
             for ((out, &byte), &factor) in out.iter_mut().zip(bytes).zip(factor) {
@@ -78,7 +78,7 @@ for_each_instruction_set! {
     }
 }
 
-/// Room for the factors of each panel, which has so many blocks and groups.
+/// Splits the buffers into one part per panel, with `blocks` blocks and `groups` groups each.
 pub(super) fn of_panels<'a>(
     of_blocks: &'a mut [HalfRow],
     of_groups: &'a mut [Bytes],
@@ -93,14 +93,14 @@ pub(super) fn of_panels<'a>(
         })
 }
 
-/// Room for the factors of one panel.
+/// Buffers for the factors of one panel.
 pub(super) struct OfPanel<'a> {
     pub(super) of_blocks: &'a mut [HalfRow],
     pub(super) of_groups: &'a mut [Bytes],
 }
 
 impl OfPanel<'_> {
-    /// Writes those of a row of the matrix into column `j`.
+    /// Writes the factors of a row of the matrix into column `j`.
     pub(super) fn write(&mut self, j: usize, scales: &Scales) {
         for (row, half) in self.of_blocks.iter_mut().zip(&scales.of_blocks) {
             row[j] = half.to_bits();

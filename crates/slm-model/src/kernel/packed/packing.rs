@@ -1,42 +1,42 @@
-//! Codes of a panel, in as few bits as they take.
+//! Bit-packed codes of a panel.
 
 use rayon::prelude::*;
 
 use super::{Row, WIDTH};
 use crate::simd::for_each_instruction_set;
 
-/// A byte for each column.
+/// One byte per column.
 pub(super) type Bytes = [i8; WIDTH];
-/// Eight rows of a panel, four bits each, the first one lowest.
+/// Eight rows of a panel, four bits each, the first in the lowest bits.
 pub(super) type Nibbles = [u32; WIDTH];
-/// Rows of [`Nibbles`].
+/// Rows per [`Nibbles`].
 pub(super) const NIBBLES: usize = 8;
 
-/// Rows of a panel in `N` numbers for each column, eight rows for each number but the first.
+/// Rows of a panel in `N` numbers per column: eight rows for each number but the first.
 ///
-/// Number `1 + n` has the lower four bits of rows `8 * n` to `8 * n + 7`, of the first four rows in the lower halves of
-/// its bytes, of the others in the upper ones. Number 0 has the bits above them, in byte `r` those of rows `r`, `4 + r`,
-/// `8 + r` and so on, the first ones from bit 4 on and those after bit 7 from bit 0 on: a shift brings those of four rows
-/// to where they belong.
+/// Number `1 + n` has the lower four bits of rows `8 * n` to `8 * n + 7`: the first four rows in the lower halves of
+/// its bytes, the others in the upper halves. Number 0 has the remaining bits: byte `r` those of rows `r`, `4 + r`,
+/// `8 + r` and so on, starting at bit 4 and wrapping after bit 7 to bit 0, so that one shift moves those of four
+/// rows into place.
 pub(super) type Words<const N: usize> = [[u32; WIDTH]; N];
 pub(super) type Fives = Words<5>;
 pub(super) type Sixes = Words<3>;
-/// Rows of [`Fives`].
+/// Rows per [`Fives`].
 pub(super) const FIVES: usize = 32;
-/// Rows of [`Sixes`].
+/// Rows per [`Sixes`].
 pub(super) const SIXES: usize = 16;
 
-/// Bits of a code in the first of so many numbers.
+/// Bits of a code in the first number of a unit of `words` numbers.
 pub(super) const fn upper_bits(words: usize) -> usize {
     4 / (words - 1)
 }
 
-/// Where the upper bits of the rows from `4 * four` on begin in each byte of the first number.
+/// Bit offset of the upper bits of rows `4 * four` and following in each byte of the first number.
 const fn upper_shift(four: usize, words: usize) -> usize {
     (4 + four * upper_bits(words)) % 8
 }
 
-/// All panels' codes, one after the other. A code is what is kept less an offset.
+/// The codes of all panels, concatenated. A code is the stored number minus an offset.
 #[derive(Debug)]
 pub(super) enum Packing {
     Bytes(Vec<Bytes>),
@@ -55,7 +55,7 @@ impl Packing {
         }
     }
 
-    /// What is kept beyond a code.
+    /// The offset between the stored number and the code.
     pub(super) fn offset(&self) -> i8 {
         match *self {
             Self::Bytes(_) => 0,
@@ -63,9 +63,9 @@ impl Packing {
         }
     }
 
-    /// What products are of: codes and so much more. Nibbles would take a step each to become codes, where the others do
-    /// so four at a time; instead their offset is a minimum of `-offset * scale`, which is exact, for it is a power of
-    /// two.
+    /// The offset left in the numbers that products use. Subtracting it from nibbles would take one step each, where
+    /// the other packings subtract four at a time; instead it becomes a minimum of `-offset * scale`, which is exact
+    /// because the offset is a power of two.
     pub(super) fn surplus(&self) -> i8 {
         match self {
             Self::Nibbles(..) => self.offset(),
@@ -73,7 +73,7 @@ impl Packing {
         }
     }
 
-    /// A column's code in row `k` of all panels' rows.
+    /// Returns a column's code in row `k` of the concatenated panels.
     pub(super) fn code(&self, k: usize, column: usize) -> i8 {
         match self {
             Self::Bytes(bytes) => bytes[k][column],
@@ -86,7 +86,7 @@ impl Packing {
         }
     }
 
-    /// What products are of, in rows from `first` on. Whole units at both ends.
+    /// Unpacks the rows starting at `first`, with the surplus; both ends must be at unit boundaries.
     pub(super) fn widen(&self, first: usize, out: &mut [Row]) {
         match self {
             Self::Bytes(bytes) => widen_bytes(&bytes[first..][..out.len()], out),
@@ -108,7 +108,8 @@ fn code<const N: usize>(unit: &Words<N>, k: usize, column: usize) -> i8 {
     (low | upper << 4) as i8
 }
 
-/// All panels' codes in units of `ROWS` rows; `read` fills the rows of a panel and what else belongs to it.
+/// Packs the codes of all panels in units of `ROWS` rows; `read` fills the rows of a panel and the matching item of
+/// `others`.
 pub(super) fn in_units<U, S, const ROWS: usize>(
     columns: usize,
     others: impl IndexedParallelIterator<Item = S>,
@@ -158,7 +159,7 @@ pub(super) fn in_words<const N: usize, const ROWS: usize>(
     unit
 }
 
-// Loops and no closures: those would be compiled apart, for the baseline.
+// Loops instead of closures, which would be compiled separately for the baseline instruction set.
 for_each_instruction_set! {
     fn widen_bytes(codes: &[Bytes], out: &mut [Row]) {
         for (codes, out) in codes.iter().zip(out) {
@@ -170,7 +171,7 @@ for_each_instruction_set! {
 }
 
 for_each_instruction_set! {
-    /// Without regard to the offset.
+    /// Leaves the offset in.
     fn widen_nibbles(codes: &[Nibbles], out: &mut [Row]) {
         for (codes, out) in codes.iter().zip(out.as_chunks_mut::<NIBBLES>().0) {
             for (k, out) in out.iter_mut().enumerate() {
@@ -183,7 +184,7 @@ for_each_instruction_set! {
 }
 
 for_each_instruction_set! {
-    /// Units of so many words.
+    /// Unpacks units of `words` numbers.
     fn widen_words(units: &[[u32; WIDTH]], words: usize, offset: i8, out: &mut [Row]) {
         let upper_mask = 0x1010_1010 * ((1 << upper_bits(words)) - 1);
         let rows = 8 * (words - 1);
@@ -191,7 +192,7 @@ for_each_instruction_set! {
             for (four, out) in out.as_chunks_mut::<4>().0.iter_mut().enumerate() {
                 let (upper, low) = (&unit[0], &unit[1 + four / 2]);
                 let (low_shift, upper_shift) = (four % 2 * 4, upper_shift(four, words));
-                // To bit 4: one of the two is nothing.
+                // To bit 4: one of the two shifts is zero.
                 let right = upper_shift.saturating_sub(4);
                 let left = 4_usize.saturating_sub(upper_shift);
                 let [first, second, third, fourth] = out;
@@ -212,7 +213,7 @@ for_each_instruction_set! {
 mod tests {
     use super::*;
 
-    /// Rows of codes from `lowest` on, `count` different ones.
+    /// Rows of codes, cycling through `count` values that start at `lowest`.
     fn rows<const N: usize>(lowest: i8, count: usize) -> [Bytes; N] {
         std::array::from_fn(|k| {
             std::array::from_fn(|j| lowest.wrapping_add(((j + k) * 7 % count) as i8))

@@ -1,8 +1,8 @@
-//! Few rows and narrow weights in AVX2: the weights are unpacked in registers.
+//! AVX2 kernels for few rows and narrow weights, which are unpacked in registers.
 
 #[allow(
     clippy::wildcard_imports,
-    reason = "intrinsics are named by the instruction set alone"
+    reason = "intrinsics have the instruction set in their names"
 )]
 use std::arch::x86_64::*;
 
@@ -13,20 +13,20 @@ use super::packing::{
 use super::{CodedPanels, HalfRow, Inputs, Row, WIDTH};
 use crate::simd::x86::avx2::{Vectors, add, finish, of_row, write};
 
-/// So far ahead weights are asked for: the CPU guesses where reading goes on, but late, and not beyond a page.
+/// Prefetch distance in bytes: the hardware prefetcher starts late and does not cross pages.
 const AHEAD: usize = 2048;
 
-/// Asks for as many bytes as these are, [`AHEAD`] bytes after them.
+/// Prefetches as many bytes as `weights` has, [`AHEAD`] bytes after its start.
 #[inline]
 fn ask_ahead<T>(weights: &[T]) {
     let first = weights.as_ptr().cast::<i8>().wrapping_add(AHEAD);
     for line in (0..size_of_val(weights)).step_by(64) {
-        // SAFETY: a wish changes nothing that a program sees, whatever lies there.
+        // SAFETY: a prefetch has no visible effect at any address.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(first.wrapping_add(line)) };
     }
 }
 
-/// Calls a block with as many rows as there are.
+/// Calls a block specialized for the number of rows.
 macro_rules! by_rows {
     ($out:ident, $block:ident($($argument:expr),*)) => {
         match $out.len() {
@@ -44,7 +44,7 @@ macro_rules! by_rows {
 fn of_factors(factors: &Factors, group: usize) -> Vectors {
     let halves = &factors.of_blocks[group >> factors.block_shift];
     let of_block: Vectors = std::array::from_fn(|j| {
-        // SAFETY: eight halves follow at each of the places.
+        // SAFETY: eight halves follow at each address.
         _mm256_cvtph_ps(unsafe { _mm_loadu_si128(halves.as_ptr().add(j * 8).cast()) })
     });
     let Some(bytes) = factors.of_groups.get(group) else {
@@ -58,7 +58,7 @@ fn of_factors(factors: &Factors, group: usize) -> Vectors {
 #[inline]
 fn of_bytes(bytes: &Bytes) -> Vectors {
     std::array::from_fn(|j| {
-        // SAFETY: eight bytes follow at each of the places.
+        // SAFETY: eight bytes follow at each address.
         let bytes = unsafe { _mm_loadl_epi64(bytes.as_ptr().add(j * 8).cast()) };
         _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes))
     })
@@ -73,11 +73,11 @@ unsafe fn add_bytes<const M: usize>(
     stride: usize,
     codes: &Bytes,
 ) {
-    // SAFETY: by the caller's word.
+    // SAFETY: guaranteed by the caller.
     unsafe { add(sums, x, stride, &of_bytes(codes)) };
 }
 
-/// Adds the products with eight rows of codes, without regard to their offset; `x` and `stride` as in [`add`], for
+/// Adds the products with eight rows of codes, ignoring their offset; `x` and `stride` as in [`add`], with
 /// eight values each.
 #[target_feature(enable = "avx2,fma")]
 #[inline]
@@ -89,18 +89,18 @@ unsafe fn add_nibbles<const M: usize>(
 ) {
     let mask = _mm256_set1_epi32(0x0f);
     let mut left: [__m256i; WIDTH / 8] = std::array::from_fn(|j| {
-        // SAFETY: eight numbers follow at each of the places.
+        // SAFETY: eight numbers follow at each address.
         unsafe { _mm256_loadu_si256(codes.as_ptr().add(j * 8).cast()) }
     });
     for k in 0..NIBBLES {
         let values = left.map(|left| _mm256_cvtepi32_ps(_mm256_and_si256(left, mask)));
         left = left.map(|left| _mm256_srli_epi32::<4>(left));
-        // SAFETY: by the caller's word.
+        // SAFETY: guaranteed by the caller.
         unsafe { add(sums, x.add(k), stride, &values) };
     }
 }
 
-/// Adds the products with a unit of codes; `x` and `stride` as in [`add`], for as many values as there are rows.
+/// Adds the products with a unit of codes; `x` and `stride` as in [`add`], with one value per row of the unit.
 #[target_feature(enable = "avx2,fma")]
 #[inline]
 unsafe fn add_words<const M: usize, const N: usize>(
@@ -115,19 +115,19 @@ unsafe fn add_words<const M: usize, const N: usize>(
     let offset = _mm256_set1_epi8(offset);
     let load = |numbers: &[u32; WIDTH]| -> [__m256i; WIDTH / 8] {
         std::array::from_fn(|j| {
-            // SAFETY: eight numbers follow at each of the places.
+            // SAFETY: eight numbers follow at each address.
             unsafe { _mm256_loadu_si256(numbers.as_ptr().add(j * 8).cast()) }
         })
     };
     let mut upper = load(&codes[0]);
     for (n, low) in codes[1..].iter().enumerate() {
         if n == (N - 1) / 2 {
-            // Those that begin at bit 0.
+            // The upper bits that start at bit 0.
             upper = load(&codes[0]).map(|upper| _mm256_slli_epi32::<4>(upper));
         }
         let mut low = load(low);
         for _ in 0..2 {
-            // Four rows, a byte each.
+            // Four rows, one byte each.
             let four: [__m256i; WIDTH / 8] = std::array::from_fn(|j| {
                 let upper = _mm256_and_si256(upper[j], upper_mask);
                 let kept = _mm256_or_si256(_mm256_and_si256(low[j], low_mask), upper);
@@ -138,7 +138,7 @@ unsafe fn add_words<const M: usize, const N: usize>(
                 1 => _mm256_srli_epi32::<1>(upper),
                 _ => _mm256_srli_epi32::<2>(upper),
             });
-            // The byte with its sign, from the left end of its number.
+            // Sign-extends each byte by shifting it to the left end of its number.
             let rows = [
                 four.map(|four| _mm256_slli_epi32::<24>(four)),
                 four.map(|four| _mm256_slli_epi32::<16>(four)),
@@ -147,7 +147,7 @@ unsafe fn add_words<const M: usize, const N: usize>(
             ];
             for row in rows {
                 let values = row.map(|row| _mm256_cvtepi32_ps(_mm256_srai_epi32::<24>(row)));
-                // SAFETY: by the caller's word, for `x` goes on by one for each of the rows.
+                // SAFETY: guaranteed by the caller, as `x` advances by one per row.
                 unsafe {
                     add(sums, x, stride, &values);
                     x = x.add(1);
@@ -157,6 +157,8 @@ unsafe fn add_words<const M: usize, const N: usize>(
     }
 }
 
+/// Adds the products of all rows with one panel of codes.
+///
 /// # Safety
 /// `x` has `depth` values for each row of `out`, and `sums_stride` sums.
 #[target_feature(enable = "avx2,fma,f16c")]
@@ -168,7 +170,7 @@ pub(super) unsafe fn add_products(
     sums_stride: usize,
     out: &mut [Row],
 ) {
-    // SAFETY: by the caller's word.
+    // SAFETY: guaranteed by the caller.
     unsafe {
         match &panels.packing {
             Packing::Bytes(bytes) => {
@@ -199,8 +201,8 @@ pub(super) unsafe fn add_products(
     }
 }
 
-/// Products with codes of one packing, `$rows` rows in each; `$offset` names what is kept beyond a code, where that is
-/// taken away first.
+/// Defines products with codes of one packing, `$rows` rows per unit; `$offset` is named if the kernel subtracts the
+/// offset first.
 macro_rules! of_packing {
     ($block:ident, $packed:ty, $rows:expr, $add:ident $(, $offset:ident)?) => {
         /// # Safety
@@ -224,7 +226,7 @@ macro_rules! of_packing {
                     std::array::from_fn(|_| [_mm256_setzero_ps(); WIDTH / 8]);
                 ask_ahead(codes);
                 for codes in codes {
-                    // SAFETY: `values` has gone on by one for each row of weights before this one.
+                    // SAFETY: `values` has advanced by one per row of weights already read.
                     unsafe {
                         $add(&mut sums, values, depth, codes $(, $offset)?);
                         values = values.add($rows);
@@ -252,11 +254,13 @@ of_packing!(nibbles_block, Nibbles, NIBBLES, add_nibbles);
 of_packing!(fives_block, Fives, FIVES, add_words, offset);
 of_packing!(sixes_block, Sixes, SIXES, add_words, offset);
 
+/// Adds the products of all rows with one panel of bfloat16 weights.
+///
 /// # Safety
 /// `x` has `weights.len()` values for each row of `out`.
 #[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn multiply_halves(weights: &[HalfRow], x: &[f32], out: &mut [Row]) {
-    // SAFETY: by the caller's word.
+    // SAFETY: guaranteed by the caller.
     unsafe { by_rows!(out, halves_block(weights, x, out)) };
 }
 
@@ -268,7 +272,7 @@ unsafe fn halves_block<const M: usize>(weights: &[HalfRow], x: &[f32], out: &mut
     for (k, halves) in weights.iter().enumerate() {
         ask_ahead(halves);
         let values = std::array::from_fn(|j| {
-            // SAFETY: eight halves follow at each of the places.
+            // SAFETY: eight halves follow at each address.
             let halves = unsafe { _mm_loadu_si128(halves.as_ptr().add(j * 8).cast()) };
             _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(halves)))
         });

@@ -1,4 +1,4 @@
-"""llama.cpp as an oracle: its own server, run in this process by the `xllamacpp` package, asked over HTTP."""
+"""llama.cpp as an oracle: its own server, run in this process by the `xllamacpp` package, accessed over HTTP."""
 
 import json
 import urllib.request
@@ -6,7 +6,7 @@ import urllib.request
 import xllamacpp
 
 VERSION = f"xllamacpp {xllamacpp.__version__}"
-"""The package names no llama.cpp commit; its own version stands for it."""
+"""The package does not name its llama.cpp commit, so its own version is recorded instead."""
 
 
 class LlamaCpp:
@@ -45,7 +45,7 @@ class LlamaCpp:
         return self.post("/detokenize", {"tokens": ids})["content"]
 
     def greedy(self, ids, n_predict):
-        """The likeliest tokens up to an end token, their text, and the two largest log probabilities of each step."""
+        """The most likely tokens up to an end token, their text, and the two largest log probabilities of each step."""
         answer = self.post(
             "/completion",
             {

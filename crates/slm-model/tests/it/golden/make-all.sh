@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes the golden files again, in the order of their dependencies.
+# Regenerates the golden files in the order of their dependencies.
 #   PYTHON=venv/bin/python [SMOLLM2=FILE.gguf] [QWEN25_CODER=FILE.gguf] ./make-all.sh
-# Without the real models' files the two folders made from them are left alone.
+# Without the real models' files, the two folders made from them are left unchanged.
 set -euo pipefail
 cd "$(dirname "$0")"
 export PYTHONHASHSEED=0 OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1

@@ -1,4 +1,4 @@
-"""What the scripts that make the golden files share: paths, seeds and writers.
+"""Shared code of the scripts that make the golden files: paths, seeds and writers.
 
 Every script is deterministic: one thread, fixed seeds, float32 arithmetic, eager attention.
 """
@@ -12,7 +12,7 @@ import sys
 GOLDEN = pathlib.Path(__file__).resolve().parent
 
 VOCAB_SIZE = 352
-"""Rows of both tiny models' embeddings; the Qwen2 style tokenizer is a few tokens smaller, as the real one is."""
+"""Rows of both tiny models' embeddings; the Qwen2 style tokenizer is a few tokens smaller, like the real one."""
 
 
 def write_json(path, value):
@@ -30,7 +30,7 @@ def read_json(path):
 
 
 def write_tensors(path, tensors):
-    """Writes torch tensors by the `safetensors` package, contiguous, with the metadata that PEFT writes too."""
+    """Writes torch tensors with the `safetensors` package, contiguous, with the metadata that PEFT writes too."""
     from safetensors.torch import save_file
 
     path = pathlib.Path(path)
@@ -62,8 +62,8 @@ def load_base(arch):
 def save_tiny_checkpoint(config, arch, tokenizer, dtype, max_shard_size, seed):
     """Writes a random model of this config to `tiny-<arch>`, with a tokenizer's files beside it.
 
-    Weights are wide enough for logits several units apart and attention far from uniform; the norms' weights
-    lie around one and biases, where the architecture has them, are not zero, so that forgetting one shows.
+    Weights are large enough for logits several units apart and attention far from uniform; norm weights are
+    around one and biases, if the architecture has them, are not zero, so that omitting one is detected.
     """
     torch = calm_torch(seed)
     from transformers import AutoModelForCausalLM
@@ -105,16 +105,16 @@ LORA_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", 
 
 
 def add_lora(base, seed, random_b=0.1, **settings):
-    """Wraps a base model by PEFT; `random_b` is the standard deviation of B, zero keeps PEFT's own start (B = 0).
+    """Wraps a base model with PEFT; `random_b` is the standard deviation of B, zero keeps PEFT's default (B = 0).
 
-    A is PEFT's own start in either case: uniform, from the seed.
+    A has PEFT's initialization in both cases: uniform, from the seed.
     """
     import torch
     from peft import LoraConfig, get_peft_model
 
     torch.manual_seed(seed)
     settings = {"r": 4, "lora_alpha": 8, "target_modules": LORA_TARGETS} | settings
-    # PEFT keeps a set and writes it in the set's order, which Python's hash seed decides.
+    # PEFT keeps a set and writes it in the set's order, which depends on Python's hash seed.
     assert sys.flags.hash_randomization == 0, "set PYTHONHASHSEED=0"
     model = get_peft_model(base, LoraConfig(task_type="CAUSAL_LM", lora_dropout=0.0, bias="none", **settings))
     with torch.no_grad():
@@ -125,14 +125,14 @@ def add_lora(base, seed, random_b=0.1, **settings):
 
 
 def save_adapter(model, folder, hub_name):
-    """Saves by PEFT, under the base model's name instead of this machine's path, without PEFT's model card."""
+    """Saves with PEFT, under the base model's name instead of this machine's path, without PEFT's model card."""
     model.peft_config["default"].base_model_name_or_path = hub_name
     model.save_pretrained(folder)
     (folder / "README.md").unlink(missing_ok=True)
 
 
 def adapter_tensors(model, suffix="", value=lambda weight: weight):
-    """A value for each LoRA tensor, under the tensor's name in PEFT's file."""
+    """One value per LoRA tensor, under the tensor's name in PEFT's file."""
     return {
         name.replace(".default", "") + suffix: value(weight)
         for name, weight in model.named_parameters()
@@ -147,7 +147,7 @@ def random_batch(generator, vocab_size, pad, eos, lengths, n_prompt):
     """Sequences of different lengths, padded on the right, supervised after the prompt.
 
     Labels are not shifted (Hugging Face's convention: the model predicts label t from position t - 1). Each
-    sequence ends with the end-of-sequence token, which is supervised even where it is the padding token as well.
+    sequence ends with the end-of-sequence token, which is supervised even if it is also the padding token.
     """
     import torch
 
@@ -170,7 +170,7 @@ def random_batch(generator, vocab_size, pad, eos, lengths, n_prompt):
 
 
 def summed_loss(model, batch):
-    """The sum over the supervised tokens of their cross-entropy, and the number of these tokens."""
+    """The summed cross-entropy of the supervised tokens, and their number."""
     import torch
 
     logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
@@ -218,7 +218,7 @@ def record_adapters(arch, seed, second):
 def record_variant(arch, name, seed, **settings):
     """Writes `peft-variants/<name>`: an adapter of these settings, logits, loss and gradients for a padded batch.
 
-    B is random, and magnitudes and fully trained modules are moved off their start, as training would do.
+    B is random, and magnitudes and fully trained modules are perturbed from their initial values, as by training.
     """
     torch = calm_torch(seed)
     folder = GOLDEN / "peft-variants" / name
@@ -252,9 +252,9 @@ def record_variant(arch, name, seed, **settings):
 
 
 def record_pissa(arch, seed, **settings):
-    """Writes `peft-variants/pissa-<arch>`: an adapter that began with PiSSA, converted to plain LoRA by PEFT.
+    """Writes `peft-variants/pissa-<arch>`: an adapter initialized with PiSSA, converted to plain LoRA by PEFT.
 
-    Beside its logits stands what each pair held at its start, as the product that PEFT took from the weight.
+    Besides its logits, the initial product of each pair is recorded, which PEFT subtracted from the weight.
     """
     import tempfile
 
@@ -296,16 +296,16 @@ TRAINING = {
 }
 
 N_MICRO_BATCHES = 6
-"""The steps go round these, so that each window comes back and the loss falls."""
+"""The steps cycle through these, so that each window is repeated and the loss falls."""
 
 
 def record_training(arch, seed, max_grad_norm):
-    """Writes `training-<arch>`: the micro-batches, and for each start the adapters before and after and the log.
+    """Writes `training-<arch>`: the micro-batches, and for each initial adapter, the adapters and the log.
 
-    A window's loss is the sum of its tokens' losses over the number of its supervised tokens, whatever micro-batch
-    they stand in. The gradients' global norm is clipped as `torch.nn.utils.clip_grad_norm_` does it; the bounds
-    given for the starts lie amid the norms that occur, so that some steps are clipped and some are not. `loraplus`,
-    where a bound is given for it, has the optimizer of PEFT's LoRA+.
+    A window's loss is the sum of its tokens' losses over the number of its supervised tokens, independent of the
+    split into micro-batches. The gradients' global norm is clipped as in `torch.nn.utils.clip_grad_norm_`; the bounds
+    are within the range of the norms, so that some steps are clipped and some are not. `loraplus`, if a bound is
+    given for it, uses the optimizer of PEFT's LoRA+.
     """
     torch = calm_torch(seed)
     folder = GOLDEN / f"training-{arch}"
@@ -339,7 +339,7 @@ def record_training(arch, seed, max_grad_norm):
 
 
 def adamw(model, loraplus_lr_ratio):
-    """The optimizer of the recorded trainings; with a ratio that of PEFT's LoRA+."""
+    """The optimizer of the recorded trainings; with a ratio, that of PEFT's LoRA+."""
     import torch
     from peft.optimizers import create_loraplus_optimizer
 
@@ -361,7 +361,7 @@ def adamw(model, loraplus_lr_ratio):
 
 
 def train(model, micro_batches, max_grad_norm, loraplus_lr_ratio=None):
-    """Ten steps of AdamW; returns what a log would hold of each step, the loss being that before the update."""
+    """Runs ten steps of AdamW and returns their log; the loss is that before the update."""
     import torch
     from transformers import get_cosine_schedule_with_warmup
 

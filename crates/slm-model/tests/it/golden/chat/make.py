@@ -1,8 +1,8 @@
 """Renders conversations by templates that strip, split or date what they print, and records the ids of the whole text.
 
-transformers renders and tokenizers encodes the rendering in one piece, with its offsets. The tokens of an answer are
-those that share a character with it. `metaspace-first` and `metaspace-prepend` are tokenizers in the manner of Llama 2,
-once with a pre-tokenizer that marks the beginning of a text, once with a normalizer that does so after each added token.
+transformers renders and tokenizers encodes the whole rendering, with offsets. The tokens of an answer are those that
+share a character with it. `metaspace-first` and `metaspace-prepend` are tokenizers as in Llama 2, the first with a
+pre-tokenizer that marks the start of a text, the second with a normalizer that does so after each added token.
 Writes `{metaspace-first,metaspace-prepend}.json` and `expected.json`.
 """
 
@@ -22,7 +22,7 @@ FOLDER = GOLDEN / "chat"
 MARK = "\u2581"
 CHATML = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
 SPLIT_OFF = "{% set c = m.content.split('</think>')[-1].lstrip('\\n') %}"
-# Each template in words of our own, for the mechanism of some family's.
+# Each template is written for this test, with the mechanism of some family's template.
 TEMPLATES = {
     "windows": CHATML.replace("{% endfor", "\n{% endfor").replace("\n", "\r\n"),
     "strips": (
@@ -50,7 +50,7 @@ def answer(text):
     return {"role": "assistant", "content": text}
 
 
-# Name, tokenizer, template, messages, and what of the answer the template prints.
+# Name, tokenizer, template, messages, and the part of the answer that the template prints.
 CASES = [
     ("windows newlines", "qwen2", "windows", [QUESTION, answer("a\nb")], "a\nb"),
     ("stripped", "qwen2", "strips", [SYSTEM, QUESTION, answer("def f():\n    pass\n")], "def f():\n    pass"),
@@ -73,7 +73,7 @@ CASES = [
     ("metaspace first", "metaspace-first", "metaspace", [QUESTION, answer("Yes"), QUESTION, answer("No")], "Yes"),
     ("metaspace prepend", "metaspace-prepend", "metaspace", [QUESTION, answer("Yes"), QUESTION, answer("No")], "Yes"),
 ]
-# Texts without turns: added tokens count, special or not.
+# Texts without turns: added tokens are recognised, special or not.
 TEXTS = [
     ("qwen2", "<tool_call>x</tool_call>"),
     ("qwen2", "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\nhello<|im_end|>\n"),
@@ -90,7 +90,7 @@ DIRECTIVES = [
 
 
 def metaspace(kind):
-    """A BPE without merges: a letter a token, other bytes by themselves."""
+    """A BPE without merges: one token per letter and per other byte."""
     letters = [MARK, *"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ<|>/.,:?"]
     tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *letters]
     vocabulary = {token: i for i, token in enumerate(tokens)}
@@ -107,7 +107,7 @@ def metaspace(kind):
 
 
 def spans(rendered, text):
-    """Where the last answer's first occurrence is: after the last prompt."""
+    """Position of the last answer's first occurrence after the last prompt."""
     at = rendered.rindex(text)
     return at, at + len(text)
 
@@ -157,7 +157,7 @@ def main():
 
 
 def prefix_space():
-    """What transformers makes of `add_prefix_space`, in the folder of a model."""
+    """The effect of `add_prefix_space` in transformers, in a model's folder."""
     texts = ["def add(a, b):\n    return a", " x", "<|im_start|>a<|im_end|>b"]
     config = json.loads((GOLDEN / "tiny-qwen2" / "tokenizer_config.json").read_text(encoding="utf-8"))
     found = []
@@ -173,7 +173,7 @@ def prefix_space():
 
 
 def begin():
-    """What transformers puts before a text where `tokenizer_config.json` alone asks for the begin token."""
+    """The tokens that transformers puts before a text if only `tokenizer_config.json` requests the begin token."""
     config = {"tokenizer_class": "LlamaTokenizerFast", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
     found = []
     for add in (False, True):

@@ -1,4 +1,4 @@
-"""The tiny models' configurations as transformers 5 writes them: `rope_parameters` in place of `rope_theta` and
+"""The tiny models' configurations as transformers 5 writes them: `rope_parameters` instead of `rope_theta` and
 `rope_scaling`. Needs transformers 5 (see README.md), the other scripts need transformers 4.
 """
 

@@ -1,11 +1,11 @@
 """Quantised blocks with their values, and the tiny checkpoints as GGUF files.
 
-`blocks.safetensors` holds `<TYPE>.raw` (bytes, a row a block) and `<TYPE>.f32` (what gguf-py makes of them).
+`blocks.safetensors` contains `<TYPE>.raw` (bytes, one block per row) and `<TYPE>.f32` (dequantised by gguf-py).
 The first rows of each type are quantised from normal data by ggml, the rest are random bytes whose float16 scales
-are random but finite, zeros, subnormals and negative ones among them.
+are random but finite, including zeros, subnormals and negative values.
 
-The GGUF files hold the same weights as `tiny-llama` and `tiny-qwen2` without loss, except `tiny-llama-mixed.gguf`,
-whose matrices are quantised and whose logits stand in `tiny-llama-mixed.expected.safetensors`.
+The GGUF files contain the same weights as `tiny-llama` and `tiny-qwen2` without loss, except `tiny-llama-mixed.gguf`,
+whose matrices are quantised and whose logits are in `tiny-llama-mixed.expected.safetensors`.
 """
 
 import ctypes
@@ -34,7 +34,7 @@ SCALE_OFFSETS = {
     Type.Q5_K: [0, 2],
     Type.Q6_K: [208],
 }
-"""Where the float16 scales of a block lie, in bytes from its start."""
+"""Offsets of the float16 scales of a block, in bytes from its start."""
 
 EDGE_SCALES = [0x0000, 0x8000, 0x0001, 0x8001, 0x03FF, 0x83FF, 0x0400, 0x8400, 0x3C00, 0xBC00, 0x7BFF, 0xFBFF]
 """Plus and minus: zero, the smallest and the largest subnormal, the smallest normal, one, the largest number."""
@@ -48,7 +48,7 @@ def ggml():
 
 
 def quantise(library, values, kind):
-    """Rows of float32 values as rows of blocks, by ggml."""
+    """Quantises rows of float32 values to rows of blocks with ggml."""
     block_size, type_size = gguf.GGML_QUANT_SIZES[kind]
     n_rows, width = values.shape
     raw = np.zeros((n_rows, width // block_size * type_size), np.uint8)
@@ -102,7 +102,7 @@ def blocks():
 
 
 def permute(weight, n_heads):
-    """Rows of a query or key matrix from the half-split order of Hugging Face to the pairs that llama.cpp rotates."""
+    """Permutes rows of a query or key matrix from Hugging Face's half-split order to llama.cpp's adjacent pairs."""
     rows, width = weight.shape
     return weight.reshape(n_heads, 2, rows // n_heads // 2, width).swapaxes(1, 2).reshape(rows, width)
 
@@ -132,7 +132,7 @@ def gguf_name(name):
 
 
 def write_model(arch, file, kind_of):
-    """Writes one checkpoint; `kind_of` says in which type each matrix goes, vectors stay float32."""
+    """Writes one checkpoint; `kind_of` returns the type of each matrix, vectors stay float32."""
     model = load_base(arch)
     config = model.config
     writer = gguf.GGUFWriter(FOLDER / file, arch)
@@ -179,7 +179,7 @@ def write_model(arch, file, kind_of):
 
 
 def add_tokenizer(writer, arch, n_rows):
-    """The tokenizer's metadata as a real file of this family has it."""
+    """The tokenizer's metadata as in a real file of this family."""
     folder = GOLDEN / f"tiny-{arch}"
     tokenizer = read_json(folder / "tokenizer.json")
     added = {token["id"]: token for token in tokenizer["added_tokens"]}
@@ -213,7 +213,7 @@ def add_tokenizer(writer, arch, n_rows):
 
 
 def read_by_transformers(arch, file):
-    """The model as transformers reads it from the GGUF file: the check that this script wrote what it meant."""
+    """The model as transformers reads it from the GGUF file: a check of this script."""
     return AutoModelForCausalLM.from_pretrained(
         FOLDER, gguf_file=file, dtype=torch.float32, attn_implementation="eager"
     ).eval()
@@ -233,7 +233,7 @@ def main():
     for name, values in stored.items():
         values = torch.from_numpy(values)
         if name.endswith(("q_proj.weight", "k_proj.weight")):
-            continue  # stored permuted; the lossless file above has shown that transformers turns it back
+            continue  # stored permuted; the lossless file above shows that transformers restores the order
         torch.testing.assert_close(read.state_dict()[name], values, rtol=0, atol=0)
     save_expected_logits(read, FOLDER, seed=73)
     (FOLDER / "expected.safetensors").rename(FOLDER / "tiny-llama-mixed.expected.safetensors")

@@ -1,7 +1,7 @@
-"""Blocks of Q5_1 with their values, as `make.py` writes those of the other types into `blocks.safetensors`.
+"""Blocks of Q5_1 with their values, as `make.py` writes those of the other types to `blocks.safetensors`.
 
 The first rows are quantised from normal data by gguf-py, the rest are random bytes whose float16 scales and minima are
-random but finite, zeros, subnormals and negative ones among them.
+random but finite, including zeros, subnormals and negative values.
 
 Made with gguf 0.19.0 and numpy 2.4.6.
 """

@@ -1,7 +1,7 @@
 """Adapters of PEFT that train more than linear layers, or come from a wrapped model: their settings and tensors' shapes.
 
-`NAME.json` holds what PEFT writes into the two files of an adapter: `adapter_config`, as it is there, and under
-`tensors` each tensor's shape by its name. The values, of which embeddings have many, are left out; the tests put zeros.
+`NAME.json` contains the two files of an adapter as written by PEFT: `adapter_config` unchanged, and under `tensors`
+each tensor's shape by its name. The values, of which embeddings have many, are omitted; the tests use zeros.
 
 Made with peft 0.21.2, transformers 5.24.0 and torch 2.15.0.
 """
@@ -49,7 +49,7 @@ record("lm-head-untied", arch="llama", target_modules=["q_proj", "lm_head"])
 record("embed-tokens", target_modules=["q_proj", "embed_tokens"])
 record("saved-embedding", save={"save_embedding_layers": True})
 record("saved-embedding-untied", arch="llama", save={"save_embedding_layers": True})
-# What PEFT does by itself where it finds the base model's own configuration, which has fewer rows.
+# PEFT does this by itself if it finds the base model's configuration, which has fewer rows.
 record("resized", change=resized, save={"save_embedding_layers": True})
 record("resized-untied", arch="llama", change=resized, save={"save_embedding_layers": True})
 record("compiled", change=torch.compile)

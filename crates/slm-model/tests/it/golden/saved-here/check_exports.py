@@ -1,9 +1,9 @@
-"""Loads what this project exported in the programs that it is for, and records what they compute with it.
+"""Loads this project's exports in the target programs, and records their results.
 
     python saved-here/check_exports.py
 
-`merged/model` goes to transformers, which must use every tensor of it; `gguf/adapter.gguf` and `gguf/merged.gguf` go to
-llama.cpp, the adapter beside `gguf/tiny-llama.gguf`. The files are written by the tests of `merge.rs` with
+`merged/model` is loaded by transformers, which must use every tensor of it; `gguf/adapter.gguf` and `gguf/merged.gguf`
+by llama.cpp, the adapter with `gguf/tiny-llama.gguf`. The files are written by the tests of `merge.rs` with
 UPDATE_GOLDEN=1.
 """
 
@@ -36,7 +36,7 @@ def check_transformers():
 
 
 def with_adapter(path):
-    """llama.cpp's server takes its adapters when it starts."""
+    """llama.cpp's server loads adapters at start."""
     adapter = xllamacpp.CommonAdapterLoraInfo()
     adapter.path = str(path)
     adapter.scale = 1.0

@@ -1,10 +1,10 @@
-"""Reads adapters that this project saved by PEFT, and records the logits that PEFT computes with them.
+"""Loads adapters saved by this project in PEFT, and records PEFT's logits.
 
     python saved-here/check_saved_adapter.py [FOLDER ...]
 
-Each folder holds an `adapter`, whose base model's name is that of a tiny model; by default it is `saved-here` and all
+Each folder contains an `adapter`, whose base model's name is that of a tiny model; the default is `saved-here` and all
 folders in it. The logits are written to `expected.safetensors` beside the adapter, with the sha256 of its tensors in
-the metadata. Fails if PEFT warns of anything, misses a tensor or ignores one.
+the metadata. Fails if PEFT prints a warning, misses a tensor or ignores one.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ def read_tensors(path):
 
 
 def check(adapter):
-    """The tiny model with the adapter, every tensor of which has found its place."""
+    """The tiny model with the adapter, all tensors of which must have been loaded."""
     config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
     for key in ("peft_type", "task_type", "r", "lora_alpha", "target_modules", "base_model_name_or_path"):
         if config.get(key) is None:
@@ -41,11 +41,11 @@ def check(adapter):
     base = load_base(config["base_model_name_or_path"].removeprefix("tiny-"))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        # PEFT says so of every model with a tied layer's name, tied or not; tiny-llama's are two matrices.
+        # PEFT warns for every model with a tied layer's name, tied or not; tiny-llama's are two matrices.
         warnings.filterwarnings("ignore", message="Model has `tie_word_embeddings=True`")
         model = PeftModel.from_pretrained(base, adapter).eval()
     saved = read_tensors(adapter / "adapter_model.safetensors")
-    # The base model's name is not that of a folder here, and PEFT need not look whether its vocabulary has grown.
+    # The base model's name is not a folder here, and PEFT need not check whether its vocabulary has grown.
     loaded = get_peft_model_state_dict(model, save_embedding_layers=False)
     if missing := sorted(loaded.keys() - saved.keys()):
         sys.exit(f"PEFT expects tensors that the file lacks: {missing}")

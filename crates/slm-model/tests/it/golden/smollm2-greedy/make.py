@@ -1,9 +1,9 @@
 """Greedy continuations by the real SmolLM2-135M-Instruct (Q4_1), from llama.cpp and from transformers.
 
-llama.cpp multiplies quantised weights by activations that it rounds to eight bits; transformers dequantises the
-weights and computes in float32, which is what this project does too. So llama.cpp is asked a second time, for the
-same model rewritten with float32 tensors. Where they choose different tokens, the gap between the two largest
-logits at that step says whether it was a near-tie.
+llama.cpp multiplies quantised weights by activations that it rounds to eight bits; transformers, like this project,
+dequantises the weights and computes in float32. So llama.cpp is run a second time, on the same model rewritten with
+float32 tensors. If they choose different tokens, the gap between the two largest logits at that step shows whether
+it was a near-tie.
 
     python smollm2-greedy/make.py PATH/SmolLM2-135M-Instruct.Q4_1.gguf
 """
@@ -66,7 +66,7 @@ def rewrite_in_float32(reader, path):
 
 
 def greedy_by_llama_cpp(path, prompts):
-    """For each prompt its ids, and the tokens, the text and the two likeliest tokens of each step."""
+    """For each prompt its ids, and the tokens, the text and the two most likely tokens of each step."""
     llama = LlamaCpp(path)
     answers = []
     for prompt in prompts.values():
@@ -78,7 +78,7 @@ def greedy_by_llama_cpp(path, prompts):
 
 
 def greedy_by_transformers(model, ids, n_predict):
-    """The likeliest tokens, each with the two largest logits, in float32 and with a cache."""
+    """The most likely tokens, each with the two largest logits, in float32 and with a cache."""
     steps, cache, fed = [], None, ids
     with torch.no_grad():
         for _ in range(n_predict):

@@ -1,8 +1,8 @@
 """Token ids and rendered chats of the real SmolLM2 and Qwen2.5-Coder files, from their own metadata.
 
-Two oracles give the ids: llama.cpp, and the `tokenizers` package set up as the models' publishers set it up. They
-agree on most texts; an entry in which they do not has `llama_cpp_ids` as well. Where only Unicode normalisation
-sets them apart, the publisher's tokenizer is right: llama.cpp does none. Chats are rendered as transformers does it.
+The ids are from two oracles: llama.cpp, and the `tokenizers` package configured as by the models' publishers. They
+agree on most texts; an entry on which they differ also has `llama_cpp_ids`. If they differ only by Unicode
+normalisation, the publisher's tokenizer is right: llama.cpp does none. Chats are rendered as in transformers.
 
     python tokenizer-real/make.py NAME=PATH.gguf ...   (NAME: smollm2 or qwen2.5-coder)
 """
@@ -34,7 +34,7 @@ REAL_STRINGS = STRINGS + [
 
 
 def from_metadata(fields):
-    """The publisher's tokenizer, from the vocabulary in the file and what is known of its family."""
+    """The publisher's tokenizer, from the vocabulary in the file and the known settings of its family."""
     tokens, kinds = fields["tokenizer.ggml.tokens"], fields["tokenizer.ggml.token_type"]
     style = fields["tokenizer.ggml.pre"]
     added = [i for i, kind in enumerate(kinds) if kind in (gguf.TokenType.CONTROL, gguf.TokenType.USER_DEFINED)]

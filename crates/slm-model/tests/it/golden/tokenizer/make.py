@@ -1,7 +1,7 @@
 """Trains two small byte-level BPE tokenizers and records what they do.
 
 `smollm` is built like SmolLM2's (digits apart, GPT-2 split, special tokens first, a few byte tokens missing),
-`qwen2` like Qwen2.5's (NFC, its split expression, added tokens last). Both have a ChatML template of our own.
+`qwen2` like Qwen2.5's (NFC, its split expression, added tokens last). Both have a ChatML template written for this test.
 Writes `tokenizer/<style>/{tokenizer.json,tokenizer_config.json}` and `tokenizer/<style>/expected.json`.
 """
 
@@ -214,7 +214,7 @@ def train(style):
 
 
 def byte_character(byte):
-    """The printable character by which byte-level BPE writes a byte."""
+    """The printable character that represents a byte in byte-level BPE."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     if byte in printable:
         return chr(byte)

@@ -1,4 +1,4 @@
-"""Ten optimizer steps of tiny-llama with LoRA, from PEFT's own start and from one with B other than zero."""
+"""Ten optimizer steps of tiny-llama with LoRA, from PEFT's initialization and from one with nonzero B."""
 
 import sys
 import pathlib

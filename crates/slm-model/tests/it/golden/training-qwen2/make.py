@@ -1,4 +1,4 @@
-"""Ten optimizer steps of tiny-qwen2 with LoRA, from PEFT's own start, from one with B other than zero, and with LoRA+."""
+"""Ten optimizer steps of tiny-qwen2 with LoRA, from PEFT's initialization, from one with nonzero B, and with LoRA+."""
 
 import sys
 import pathlib

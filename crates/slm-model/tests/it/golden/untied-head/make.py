@@ -1,7 +1,7 @@
-"""Logits of `tiny-qwen2`, whose config ties the head to the embedding, with a head of its own in its file.
+"""Logits of `tiny-qwen2`, whose config ties the head to the embedding, with a separate head in its file.
 
-The head is the embedding with its rows in reverse order, so that the tests can make it themselves. transformers 5 does
-not tie the two then, and warns.
+The head is the embedding with its rows in reverse order, so that the tests can create it themselves. In this case
+transformers 5 does not tie the two, and warns.
 
 Made with transformers 5.24.0 and torch 2.15.0.
 """
