@@ -1,11 +1,11 @@
-//! The shared folder of a repository: blobs by their hash, snapshots of links to them, branches, listings, locks.
+//! The shared cache folder of a repository: blobs by hash, snapshots of links to them, refs, listings, locks.
 //!
 //! ```text
 //! models--OWNER--NAME/blobs/HASH                   the bytes
 //! models--OWNER--NAME/snapshots/COMMIT/PATH        a relative link to a blob
 //! models--OWNER--NAME/refs/REVISION                the commit that a branch or tag was
 //! models--OWNER--NAME/trees/COMMIT.json            all files of a commit
-//! .locks/models--OWNER--NAME/HASH.lock             who is bringing a blob
+//! .locks/models--OWNER--NAME/HASH.lock             held while a blob is downloaded
 //! ```
 
 use std::fs::{self, File};
@@ -36,7 +36,7 @@ impl RepoFolder {
         }
     }
 
-    /// The commit that a revision is, as far as is known here.
+    /// Returns the commit of a revision, if it is in the cache.
     pub(crate) fn commit_of(&self, revision: &str) -> Option<String> {
         if is_commit(revision) {
             return Some(revision.to_owned());
@@ -45,7 +45,7 @@ impl RepoFolder {
         Some(text.trim().to_owned()).filter(|commit| is_commit(commit))
     }
 
-    /// Notes which commit a revision is.
+    /// Records the commit of a revision.
     pub(crate) fn note_ref(&self, revision: &str, commit: &str) -> io::Result<()> {
         if revision == commit || self.commit_of(revision).as_deref() == Some(commit) {
             return Ok(());
@@ -57,12 +57,12 @@ impl RepoFolder {
         self.folder.join("trees").join(format!("{commit}.json"))
     }
 
-    /// All files of a commit, if somebody has listed them.
+    /// Returns all files of a commit, if they were listed before.
     pub(crate) fn listing(&self, commit: &str) -> Option<Listing> {
         Listing::from_tree(commit, &fs::read(self.tree(commit)).ok()?)
     }
 
-    /// Notes all files of a commit.
+    /// Records all files of a commit.
     pub(crate) fn note_listing(&self, listing: &Listing) -> io::Result<()> {
         let path = self.tree(&listing.commit);
         match listing.to_tree() {
@@ -71,7 +71,7 @@ impl RepoFolder {
         }
     }
 
-    /// The files of a commit that lie here, whether or not there are more.
+    /// Returns the files of a commit that are in the cache, which may not be all.
     pub(crate) fn snapshot_listing(&self, commit: &str) -> Option<Listing> {
         let root = self.layout.pointer_path(commit);
         let mut files = Vec::new();
@@ -79,7 +79,7 @@ impl RepoFolder {
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(&folder).ok()? {
                 let path = entry.ok()?.path();
-                // Follows the link; one whose blob is gone is no file.
+                // Follows the link; one without its blob is not a file.
                 let Ok(metadata) = path.metadata() else {
                     continue;
                 };
@@ -97,17 +97,17 @@ impl RepoFolder {
         (!files.is_empty()).then(|| Listing::new(commit.to_owned(), files))
     }
 
-    /// What the link to a blob says of its content.
+    /// Returns the hash in the name of the blob that a link points to.
     pub(crate) fn blob_of(pointer: &Path) -> Option<ContentId> {
         ContentId::parse(fs::read_link(pointer).ok()?.file_name()?.to_str()?)
     }
 
-    /// The folder of a commit's files.
+    /// Returns the folder of a commit's files.
     pub(crate) fn snapshot(&self, commit: &str) -> PathBuf {
         self.layout.pointer_path(commit)
     }
 
-    /// Where the bytes of this name lie.
+    /// Returns the path of the blob of this name.
     pub(crate) fn blob(&self, name: &str) -> PathBuf {
         self.layout.blob_path(name)
     }
@@ -123,15 +123,15 @@ impl RepoFolder {
         }
         atomic_link(&pointer, |part| match symlink(&target, part) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                // A file system without links.
+                // The file system does not support links.
                 fs::copy(self.blob(blob), part).map(drop)
             }
             done => done,
         })
     }
 
-    /// Waits until nobody else, the Python client included, is bringing this blob. The lock ends with the returned
-    /// file, or with the process.
+    /// Waits until no other process, the Python client included, downloads this blob. The lock is held as long as the
+    /// returned file, or until the process ends.
     pub(crate) fn lock(&self, blob: &str, waiting: &mut dyn FnMut()) -> io::Result<File> {
         lock_file(&self.locks.join(format!("{blob}.lock")), waiting)
     }
@@ -147,7 +147,7 @@ fn symlink(_target: &str, _link: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Where the note on a blob's hash lies.
+/// Returns the path of the note on a blob's hash.
 pub(crate) fn note_path(notes_dir: &Path, blob: &str) -> PathBuf {
     notes_dir.join(format!("{blob}.json"))
 }

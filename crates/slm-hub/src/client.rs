@@ -1,4 +1,4 @@
-//! Requests to a hub: redirects, the token, silence, further tries.
+//! Requests to a hub: redirects, the token, timeouts, retries.
 
 use std::cell::Cell;
 use std::io;
@@ -15,38 +15,39 @@ use crate::progress::Progress;
 use crate::response::{FileHeaders, RequestError, Target, refusal};
 use crate::settings::Settings;
 
-/// How often a request is made before its failure is reported.
+/// Maximum number of attempts of a request.
 const ATTEMPTS: usize = 5;
-/// Longest pause that a server may ask for; a longer one is reported to the user.
+/// Longest `Retry-After` that is respected; a longer one is reported to the user.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(5);
-/// More redirects than this lead nowhere.
+/// Maximum number of redirects.
 const MOST_REDIRECTS: usize = 10;
-/// A listing longer than this is no listing.
+/// Maximum size of a listing in bytes.
 const LONGEST_LISTING: u64 = 256 << 20;
 
 /// The method of a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Method {
-    /// Headers alone.
+    /// Requests only the headers.
     Head,
-    /// The bytes from this one on.
+    /// Requests the bytes from this offset on.
     GetFrom(u64),
 }
 
 /// A successful response.
 pub(crate) struct Reply {
-    /// What the hub's own responses say of the file.
+    /// The headers of the hub's own responses.
     pub(crate) headers: FileHeaders,
-    /// The host that sends the bytes.
+    /// The host that sends the content.
     pub(crate) host: String,
     pub(crate) response: Response<Body>,
 }
 
-/// A connection to the hub of the settings.
+/// A client of the hub in the settings.
 pub(crate) struct Client {
     pub(crate) settings: Settings,
     agent: Agent,
-    /// Whether anybody has answered yet: before, a refused connection is most likely no network, and waiting idle.
+    /// Whether a server has responded before. Until then, a refused connection most likely means no network, and a
+    /// retry would only delay the error.
     answered: Cell<bool>,
 }
 
@@ -55,13 +56,14 @@ impl Client {
         let timeout = Some(settings.timeout);
         let config = Agent::config_builder()
             .http_status_as_error(false)
-            // Followed here, because the token must not go along and the hub's headers are needed.
+            // Redirects are followed in `send`, because the token must not be sent along and the hub's headers are
+            // needed.
             .max_redirects(0)
             .max_redirects_will_error(false)
             .timeout_resolve(timeout)
             .timeout_connect(timeout)
             .timeout_recv_response(timeout)
-            // The body has no limit in all, only every pause in it.
+            // The body has no total timeout, only one for each read.
             .timeout_per_read(timeout)
             .timeout_per_write(timeout)
             // A compressed body would have another length and other ranges.
@@ -75,7 +77,7 @@ impl Client {
         }
     }
 
-    /// Makes a request, and follows where it leads.
+    /// Sends a request and follows redirects.
     pub(crate) fn send(
         &self,
         method: Method,
@@ -118,7 +120,7 @@ impl Client {
                 headers.take(response.headers(), next.is_some());
             }
             match next {
-                // The headers wanted are the hub's; another host's are its own.
+                // Only the hub's headers are needed, not those of another host.
                 Some(next) if method == Method::Head && origin(&next) != endpoint => {
                     return Ok(Reply {
                         headers,
@@ -143,7 +145,7 @@ impl Client {
         )))
     }
 
-    /// A JSON document.
+    /// Requests a JSON document.
     pub(crate) fn json(
         &self,
         url: &str,
@@ -164,11 +166,11 @@ impl Client {
                     error => self.transport_error(&error, &reply.host, "the list of files", 0),
                 })?;
             serde_json::from_slice(&text)
-                .map_err(|error| RequestError::permanent(no_hub(url, &format!("no JSON, {error}"))))
+                .map_err(|error| RequestError::permanent(no_hub(url, &format!("no JSON: {error}"))))
         })
     }
 
-    /// How often and when a failed request is repeated: by doubling pauses, unless the server says when.
+    /// Returns the retry policy of requests: exponential backoff, unless the server sends `Retry-After`.
     pub(crate) fn retry_policy(&self) -> RetryPolicy {
         RetryPolicy {
             attempts: ATTEMPTS,
@@ -203,7 +205,7 @@ impl Client {
         Ok(value)
     }
 
-    /// What an error of the HTTP client means; `bytes` of `what` have arrived.
+    /// Converts an error of the HTTP client; `bytes` of `what` have arrived.
     pub(crate) fn transport_error(
         &self,
         error: &ureq::Error,
@@ -270,10 +272,10 @@ impl Client {
     }
 }
 
-/// Waits after a failed attempt of a download, which counts its attempts itself: progress in between resets them.
+/// Waits after a failed attempt of a download, which counts its attempts itself because progress resets them.
 ///
 /// # Errors
-/// The failure, if it is for good or the last one.
+/// The failure, if it is permanent or the last attempt.
 pub(crate) fn wait_to_retry(
     retries: &mut Retries,
     failure: RequestError,
@@ -309,7 +311,7 @@ fn pause(error: &HubError, failed: usize, wait: Duration, progress: &mut dyn FnM
 }
 
 pub(crate) fn no_hub(url: &str, problem: &str) -> HubError {
-    // What follows a question mark may be a signature.
+    // The query may contain a signature.
     let url = url.split('?').next().unwrap_or(url);
     HubError::NoHub {
         url: url.to_owned(),
@@ -317,7 +319,7 @@ pub(crate) fn no_hub(url: &str, problem: &str) -> HubError {
     }
 }
 
-/// Scheme, host and port of an address.
+/// Returns scheme, host and port of an address.
 fn origin(url: &str) -> &str {
     let start = url.find("://").map_or(0, |at| at + 3);
     let end = url[start..]
@@ -326,13 +328,13 @@ fn origin(url: &str) -> &str {
     &url[..end]
 }
 
-/// Host and port of an address.
+/// Returns host and port of an address.
 pub(crate) fn host(url: &str) -> &str {
     let origin = origin(url);
     origin.split_once("://").map_or(origin, |(_, host)| host)
 }
 
-/// Where a redirect leads; `None` if nowhere, or from a secure address to one that is not.
+/// Resolves a redirect; `None` if it is invalid, or leads from https to an insecure address.
 fn resolve(from: &str, location: &str) -> Option<String> {
     let scheme = from.split_once("://")?.0;
     let to = if location.contains("://") && !location.starts_with(['/', '?']) {

@@ -1,4 +1,4 @@
-//! Which files of a repository are the data that is meant.
+//! Selection of the data files of a repository.
 
 use std::collections::BTreeMap;
 
@@ -6,14 +6,14 @@ use crate::error::HubError;
 use crate::listing::Listing;
 use crate::name::HubName;
 
-/// Files that describe data and hold none.
+/// Files that describe data and contain none.
 const DESCRIPTIONS: [&str; 4] = [
     "dataset_infos.json",
     "dataset_info.json",
     "state.json",
     "dataset_dict.json",
 ];
-/// Words in a path that mark data which is not for training.
+/// Words in a path that mark data for validation or tests.
 const NOT_TRAINING: [&str; 7] = [
     "test",
     "validation",
@@ -24,39 +24,38 @@ const NOT_TRAINING: [&str; 7] = [
     "heldout",
 ];
 
-/// The data files of a folder or repository.
+/// The data files of a folder or repository, by split.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TrainingPart {
-    /// Those for training, by path.
+    /// The files for training, by path.
     pub files: Vec<String>,
-    /// Those for validation or tests.
+    /// The files for validation or tests.
     pub others: Vec<String>,
 }
 
-/// It is not clear which files are meant.
+/// The selection of data files is ambiguous or incomplete.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}")]
 pub struct Unclear {
-    /// What is odd.
+    /// Why it is not clear.
     pub problem: String,
-    /// Files of which one may be meant.
+    /// Files that may be meant.
     pub candidates: Vec<String>,
 }
 
-/// The files of the training part among `paths`, which are relative to a folder or repository.
+/// Selects the training split among `paths`, which are relative to a folder or repository.
 ///
-/// `endings` are those of readable files. Files that describe data, and those with a name that begins with a dot, are
-/// no data.
+/// `endings` are the endings of readable files. Files that describe data, and hidden files, are ignored.
 ///
 /// # Errors
-/// [`Unclear`] if all files are for validation or tests, if files of several folders or formats would be mixed, or
+/// [`Unclear`] if all files are for validation or tests, if files of several folders or formats would be mixed or
 /// counted twice, or if a numbered series has gaps.
 pub fn training_part(paths: &[&str], endings: &[&str]) -> Result<TrainingPart, Unclear> {
     let readable = paths.iter().copied().filter(|path| is_data(path, endings));
     let (others, training): (Vec<&str>, Vec<&str>) =
         readable.partition(|path| words(path).any(|word| NOT_TRAINING.contains(&word.as_str())));
     let owned = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect();
-    // What one of several subsets is named by, is for the user to say.
+    // Which of several subsets is meant is the user's choice.
     let mut groups: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
     for path in &training {
         groups
@@ -87,11 +86,11 @@ pub fn training_part(paths: &[&str], endings: &[&str]) -> Result<TrainingPart, U
     })
 }
 
-/// The files of the training part, or those that `pattern` names; `None` if none of the repository can be read.
+/// Selects the training split, or the files that match `pattern`; `None` if the repository has no readable file.
 ///
 /// # Errors
-/// [`HubError::NoFile`] if `pattern` names nothing that can be read, [`HubError::NoData`] if without one it is not clear
-/// which files are meant, as [`training_part`] says.
+/// [`HubError::NoFile`] if `pattern` matches no readable file; [`HubError::NoData`] if the selection without a pattern
+/// is not clear, see [`training_part`].
 pub(crate) fn choose(
     listing: &Listing,
     repository: &str,
@@ -118,7 +117,7 @@ impl Unclear {
     }
 }
 
-/// The one file that is meant: the named one, or the only one that can be read.
+/// Selects a single file: the named one, or the only readable one.
 ///
 /// # Errors
 /// As [`choose`]; also if there are several.
@@ -140,7 +139,7 @@ pub(crate) fn single(
             &[],
         )),
         several => {
-            let problem = format!("holds {} files, and one is wanted", several.len());
+            let problem = format!("holds {} files, but one is expected", several.len());
             let names: Vec<&str> = several.iter().map(String::as_str).collect();
             Err(unclear(&name.repository, &problem, &names))
         }
@@ -154,7 +153,7 @@ fn readable<'l>(listing: &'l Listing, endings: &[&str]) -> Vec<&'l str> {
         .collect()
 }
 
-/// Whether a file holds data that can be read, by its name.
+/// Whether a file contains readable data, judged by its name.
 fn is_data(path: &str, endings: &[&str]) -> bool {
     let file = path.rsplit('/').next().unwrap_or(path);
     !ending(path, endings).is_empty() && !file.starts_with('.') && !DESCRIPTIONS.contains(&file)
@@ -174,7 +173,7 @@ fn named(readable: &[&str], repository: &str, pattern: &str) -> Result<Vec<Strin
             candidates: readable.iter().map(|path| (*path).to_owned()).collect(),
         });
     }
-    // One part of a series may be named by its own name.
+    // One part of a series may be selected by its full name.
     if found != [pattern] {
         check_shards(&found).map_err(|error| error.of(repository))?;
     }
@@ -192,7 +191,7 @@ fn unclear(repository: &str, problem: &str, files: &[&str]) -> HubError {
     }
 }
 
-/// Whether a whole path fits a pattern in which `*` stands for any run without `/`.
+/// Whether a pattern matches a whole path; `*` matches any characters but `/`.
 fn matches(pattern: &str, path: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == path,
@@ -207,7 +206,8 @@ fn matches(pattern: &str, path: &str) -> bool {
     }
 }
 
-/// Where a listing was made from what lies in the cache folder, a part of `train-00000-of-00003.parquet` may be missing.
+/// Checks numbered series such as `train-00000-of-00003.parquet` for gaps, which occur if the listing was made from the
+/// cache folder.
 fn check_shards(files: &[&str]) -> Result<(), Unclear> {
     let mut series: BTreeMap<(String, usize), usize> = BTreeMap::new();
     for path in files {
@@ -217,14 +217,14 @@ fn check_shards(files: &[&str]) -> Result<(), Unclear> {
     }
     match series.into_iter().find(|((_, of), n)| n < of) {
         Some(((before, of), n)) => Err(Unclear {
-            problem: format!("lacks files: {n} of {of} are there of {before}"),
+            problem: format!("is incomplete: it has {n} of {of} files of {before}"),
             candidates: Vec::new(),
         }),
         None => Ok(()),
     }
 }
 
-/// What stands before `-00001-of-00003`, and the 3.
+/// Returns the part before `-00001-of-00003`, and the 3.
 fn shard(path: &str) -> Option<(String, usize)> {
     let (before, after) = path.rsplit_once("-of-")?;
     let (stem, number) = before.rsplit_once('-')?;
@@ -237,7 +237,7 @@ fn folder(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
-/// The longest of `endings` that `path` has, or nothing.
+/// Returns the longest of `endings` that `path` has, or an empty string.
 fn ending<'e>(path: &str, endings: &[&'e str]) -> &'e str {
     let path = path.to_lowercase();
     let found = endings.iter().filter(|ending| path.ends_with(**ending));
@@ -247,7 +247,7 @@ fn ending<'e>(path: &str, endings: &[&'e str]) -> &'e str {
         .unwrap_or("")
 }
 
-/// How a file is read, by its ending: compression and the other name of `.jsonl` make no difference.
+/// Returns the format of a file by its ending, ignoring compression; `.ndjson` is the same as `.jsonl`.
 fn format<'e>(path: &str, endings: &[&'e str]) -> &'e str {
     let ending = ending(path, endings);
     match ending.strip_suffix(".gz").unwrap_or(ending) {
@@ -256,7 +256,7 @@ fn format<'e>(path: &str, endings: &[&'e str]) -> &'e str {
     }
 }
 
-/// The words of a path, in lower case.
+/// Returns the words of a path, in lower case.
 fn words(path: &str) -> impl Iterator<Item = String> {
     path.split(|c: char| !c.is_ascii_alphabetic())
         .map(str::to_lowercase)
@@ -300,7 +300,7 @@ mod tests {
             chosen(&one, None).expect("clear").expect("a file"),
             [one[0]]
         );
-        // A word inside another is none.
+        // A word inside another does not count.
         let contest = ["contests.jsonl"];
         assert_eq!(
             chosen(&contest, None).expect("clear").expect("a file"),
@@ -381,7 +381,7 @@ mod tests {
             "data/train-00002-of-00003.parquet",
         ];
         let text = chosen(&paths, None).expect_err("one is missing");
-        assert!(text.contains("2 of 3 are there"), "{text}");
+        assert!(text.contains("2 of 3 files"), "{text}");
         let one = Some("data/train-00002-of-00003.parquet");
         assert!(chosen(&paths, one).is_ok());
     }

@@ -1,4 +1,4 @@
-//! Downloads one file: from where an earlier attempt has stopped to bytes that are checked and on the disk.
+//! Downloads one file: resumes an earlier attempt, verifies the bytes and syncs them to disk.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -13,12 +13,12 @@ use crate::progress::Progress;
 use crate::response::{RequestError, Target};
 use crate::settings::Settings;
 
-/// Bytes that must arrive after a failure for the attempts to be counted from the start again.
+/// Bytes that must arrive in an attempt to reset the count of attempts.
 const GAIN_BYTES: u64 = 1 << 20;
-/// Bytes read at once.
+/// Size of the read buffer in bytes.
 const BUFFER_BYTES: usize = 1 << 20;
 
-/// What to download.
+/// A file to download.
 pub(crate) struct DownloadSpec<'a> {
     pub(crate) url: &'a str,
     pub(crate) target: &'a Target<'a>,
@@ -35,7 +35,7 @@ impl DownloadSpec<'_> {
 
     fn wrong_hash(&self, algorithm: &'static str, expected: &str, found: String) -> HubError {
         let hint = "a mirror or a proxy may serve other bytes than the publisher; \
-                    nothing of it was kept";
+                    the download was discarded";
         HubError::WrongHash {
             repository: self.repository(),
             file: self.file.to_owned(),
@@ -49,7 +49,7 @@ impl DownloadSpec<'_> {
 
 /// Downloads a file to `partial`, which the caller then renames, and returns its SHA-256.
 ///
-/// `progress` is called with the bytes that have arrived.
+/// `progress` receives the number of bytes that have arrived.
 pub(crate) fn download(
     client: &Client,
     spec: &DownloadSpec,
@@ -87,7 +87,7 @@ pub(crate) fn download(
                 partial.sync()?;
                 return Ok(sha256);
             }
-            // Once more from the beginning: what an earlier run has left may be wrong, or a cable.
+            // One retry from the beginning: the rest of an earlier run may be wrong, or bytes may have been corrupted.
             Err(error) if !was_wrong => {
                 was_wrong = true;
                 partial.reset()?;
@@ -101,14 +101,14 @@ pub(crate) fn download(
     }
 }
 
-/// Why a transfer ended too early.
+/// Why a transfer ended early.
 enum Stop {
-    /// Nothing more can be written.
+    /// The disk cannot be written.
     Disk(HubError),
     Failed(RequestError),
 }
 
-/// One request for what is missing, written as it comes.
+/// Sends one request for the missing bytes and writes them as they arrive.
 fn transfer(
     client: &Client,
     spec: &DownloadSpec,
@@ -121,7 +121,7 @@ fn transfer(
         .map_err(Stop::Failed)?;
     let status = reply.response.status().as_u16();
     let range = content_range(&reply.response);
-    // Another range than the one that was requested, or none: the bytes so far are of no use.
+    // The response is not the requested range, so the bytes before it cannot be used.
     let fits = status == 206 && range.is_some_and(|(first, _)| first == partial.bytes);
     if partial.bytes > 0 && !fits {
         partial.reset().map_err(Stop::Disk)?;
@@ -181,7 +181,7 @@ fn transfer(
     }
 }
 
-/// First byte and total of `Content-Range: bytes FIRST-LAST/TOTAL`.
+/// Parses first byte and total of `Content-Range: bytes FIRST-LAST/TOTAL`.
 fn content_range(response: &ureq::http::Response<ureq::Body>) -> Option<(u64, Option<u64>)> {
     let text = response.headers().get("content-range")?.to_str().ok()?;
     let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
@@ -189,10 +189,10 @@ fn content_range(response: &ureq::http::Response<ureq::Body>) -> Option<(u64, Op
     Some((first, total.trim().parse().ok()))
 }
 
-/// A file that grows, and the hash of what it holds.
+/// A file being written, and the running hash of its content.
 ///
-/// Written by position and not appended: should two processes write where locks do not hold, as on some file systems of
-/// clusters, they write the same bytes to the same places.
+/// Writes by position, not by appending: if two processes write where locks are ineffective, as on some cluster file
+/// systems, they write the same bytes to the same positions.
 struct Partial {
     path: PathBuf,
     cache_dir: PathBuf,
@@ -202,7 +202,7 @@ struct Partial {
 }
 
 impl Partial {
-    /// Opens what a try before has left, and hashes it.
+    /// Opens the rest of an earlier attempt and hashes it.
     fn open(
         path: &Path,
         settings: &Settings,
@@ -240,7 +240,7 @@ impl Partial {
 
     fn append(&mut self, piece: &[u8]) -> Result<(), HubError> {
         if let Err(source) = self.file.write_all(piece) {
-            // A part of the piece may stand there without being hashed.
+            // Part of the piece may have been written without being hashed.
             let _ = self.file.set_len(self.bytes);
             return Err(self.failed(source));
         }
@@ -249,7 +249,7 @@ impl Partial {
         Ok(())
     }
 
-    /// Begins anew.
+    /// Truncates the file and resets the hash.
     fn reset(&mut self) -> Result<(), HubError> {
         self.file
             .set_len(0)
@@ -260,7 +260,7 @@ impl Partial {
         Ok(())
     }
 
-    /// SHA-256 of the file, if it is what was spec.
+    /// Returns the file's SHA-256, if length and hash match `spec`.
     fn check(&mut self, spec: &DownloadSpec) -> Result<String, HubError> {
         if let Some(expected) = spec.bytes.filter(|bytes| *bytes != self.bytes) {
             return Err(HubError::WrongLength {
@@ -276,7 +276,7 @@ impl Partial {
                 Err(spec.wrong_hash("SHA-256", expected, found))
             }
             Some(ContentId::Git(expected)) => {
-                // Files outside of large-file storage are small.
+                // Files outside large-file storage are small.
                 let bytes = std::fs::read(&self.path).map_err(|source| self.failed(source))?;
                 let git = git_blob(&bytes);
                 if git == *expected {

@@ -1,6 +1,6 @@
-//! Why files did not get from the hub onto this machine, in the words that a user reads.
+//! Errors of downloads from the hub, as shown to the user.
 //!
-//! The last line of a text is `hint: HOW TO MEND IT` where there is a way.
+//! The last line of a message is `hint: REMEDY` where there is one.
 
 use std::fmt;
 use std::io;
@@ -8,83 +8,83 @@ use std::path::{Path, PathBuf};
 
 use slm_artifacts::Kind;
 
-/// Why there is no file.
+/// An error of the hub client.
 #[derive(Debug, thiserror::Error)]
 pub enum HubError {
-    /// The text names no repository.
+    /// The text is not a valid name of a repository.
     #[error(
-        "{text:?} names no repository on the hub\nhint: the form is hf:OWNER/NAME, hf:OWNER/NAME@REVISION or hf:OWNER/NAME@REVISION#FILE"
+        "{text:?} is not a name of a repository on the hub\nhint: the form is hf:OWNER/NAME, hf:OWNER/NAME@REVISION or hf:OWNER/NAME@REVISION#FILE"
     )]
     NoName {
         /// The text.
         text: String,
     },
-    /// Only what is here may be used, and this is not here.
+    /// The file is not cached, and downloads are disabled.
     #[error("{what} is not on this machine ({}), and HF_HUB_OFFLINE allows no download\nhint: run `trainer fetch RECIPE` without HF_HUB_OFFLINE, here or on a machine with a network, and copy its cache folder", cache_dir.display())]
     Offline {
         /// Repository and revision, or a file in it.
         what: String,
-        /// The shared folder.
+        /// The cache folder.
         cache_dir: PathBuf,
     },
-    /// No connection.
-    #[error("cannot reach {host}{}: {reason}\nhint: check the network and the proxy (HTTPS_PROXY), or name a mirror by HF_ENDPOINT; `trainer fetch RECIPE` on another machine fills a cache folder that can be copied here", Tries(*attempts))]
+    /// No connection to the host.
+    #[error("cannot reach {host}{}: {reason}\nhint: check the network and the proxy (HTTPS_PROXY), or set HF_ENDPOINT to a mirror; `trainer fetch RECIPE` on another machine fills a cache folder that can be copied here", Tries(*attempts))]
     Unreachable {
         /// Host and port.
         host: String,
-        /// What the system says.
+        /// The system's error message.
         reason: String,
-        /// Tries made.
+        /// Attempts made.
         attempts: u32,
     },
-    /// A connection, and then nothing.
-    #[error("{host} fell silent for {seconds} s{}\nhint: run the command again, a download goes on where it stopped; HF_HUB_DOWNLOAD_TIMEOUT sets the seconds", Tries(*attempts))]
+    /// The connection timed out without data.
+    #[error("{host} sent no data for {seconds} s{}\nhint: run the command again, a download resumes where it stopped; HF_HUB_DOWNLOAD_TIMEOUT sets the seconds", Tries(*attempts))]
     Silent {
         /// Host and port.
         host: String,
         /// Seconds waited.
         seconds: f64,
-        /// Tries made.
+        /// Attempts made.
         attempts: u32,
     },
-    /// The connection broke off inside an answer.
-    #[error("{host} broke off after {bytes} bytes of {what}{}\nhint: run the command again, a download goes on where it stopped", Tries(*attempts))]
+    /// The connection was closed before the end of a response.
+    #[error("{host} closed the connection after {bytes} bytes of {what}{}\nhint: run the command again, a download resumes where it stopped", Tries(*attempts))]
     BrokenOff {
         /// Host and port.
         host: String,
-        /// What was being sent.
+        /// The file that was being sent.
         what: String,
-        /// Bytes that are here.
+        /// Bytes that have arrived.
         bytes: u64,
-        /// Tries made.
+        /// Attempts made.
         attempts: u32,
     },
-    /// The server reports a failure of its own.
-    #[error("{host} answers {status}{}{}\nhint: the hub has trouble; run the command again later", Said(said), Tries(*attempts))]
+    /// The server reports an internal failure.
+    #[error("{host} returned status {status}{}{}\nhint: the hub has a problem; run the command again later", Said(said), Tries(*attempts))]
     Server {
         /// Host and port.
         host: String,
         /// HTTP status.
         status: u16,
-        /// The server's words.
+        /// The server's message.
         said: String,
-        /// Tries made.
+        /// Attempts made.
         attempts: u32,
     },
-    /// Too many requests.
-    #[error("{host} refuses more requests for now (429){}{}\nhint: wait some minutes; the hub allows more to those who have a token (HF_TOKEN)", After(*wait_s), Tries(*attempts))]
+    /// The server limits the rate of requests.
+    #[error("{host} refuses more requests for now (429){}{}\nhint: wait some minutes; with a token (HF_TOKEN) the hub allows more requests", After(*wait_s), Tries(*attempts))]
     TooMany {
         /// Host and port.
         host: String,
-        /// Seconds after which to come again, if the server says.
+        /// Seconds until the next request is allowed, if the server states them.
         wait_s: Option<u64>,
-        /// Tries made.
+        /// Attempts made.
         attempts: u32,
     },
-    /// No such repository, or one that this user may not see: the hub does not tell which.
+    /// The repository does not exist, or this user has no access: the hub does not distinguish them.
     #[error("there is no {} {repository} on {host}{}", kind.noun(), TokenHint(*has_token))]
     NoRepository {
-        /// What was looked for.
+        /// The kind of repository that was requested.
         kind: Kind,
         /// `OWNER/NAME`.
         repository: String,
@@ -93,9 +93,9 @@ pub enum HubError {
         /// Whether a token was sent.
         has_token: bool,
     },
-    /// No such branch, tag or commit.
+    /// The repository has no such branch, tag or commit.
     #[error(
-        "{repository} has no revision {revision}\nhint: a branch, a tag or a whole commit hash; without one, `main` is meant"
+        "{repository} has no revision {revision}\nhint: use a branch, a tag or a full commit hash; the default is `main`"
     )]
     NoRevision {
         /// `OWNER/NAME`.
@@ -103,7 +103,7 @@ pub enum HubError {
         /// The branch, tag or commit.
         revision: String,
     },
-    /// No such file.
+    /// The repository has no such file.
     #[error(
         "{repository} holds no file {file}{}",
         Candidates("its files", candidates)
@@ -113,10 +113,10 @@ pub enum HubError {
         repository: String,
         /// The file or pattern.
         file: String,
-        /// Files that might have been meant.
+        /// Files that may have been meant.
         candidates: Vec<String>,
     },
-    /// A repository whose conditions have to be accepted first.
+    /// The conditions of the repository must be accepted first.
     #[error(
         "{repository} is gated{}\nhint: accept its conditions on {url}, and set HF_TOKEN to a token of that account",
         Said(said)
@@ -126,46 +126,46 @@ pub enum HubError {
         repository: String,
         /// Its page.
         url: String,
-        /// The server's words.
+        /// The server's message.
         said: String,
     },
-    /// A token that the hub does not know.
+    /// The hub rejects the token.
     #[error(
-        "{host} does not accept the token{}\nhint: HF_TOKEN, or the token file of `hf auth login`, holds a wrong or expired one",
+        "{host} does not accept the token{}\nhint: HF_TOKEN, or the token file of `hf auth login`, holds a wrong or expired token",
         Said(said)
     )]
     WrongToken {
         /// Host and port.
         host: String,
-        /// The server's words.
+        /// The server's message.
         said: String,
     },
-    /// Refused for another reason.
+    /// The request was refused for another reason.
     #[error(
-        "{host} refuses {what} ({status}){}\nhint: does the token (HF_TOKEN) allow to read this repository?",
+        "{host} refuses {what} ({status}){}\nhint: check that the token (HF_TOKEN) gives read access to this repository",
         Said(said)
     )]
     Refused {
         /// Host and port.
         host: String,
-        /// What was asked for.
+        /// The subject of the request.
         what: String,
         /// HTTP status.
         status: u16,
-        /// The server's words.
+        /// The server's message.
         said: String,
     },
-    /// Something answers that is no hub.
+    /// The server is not a hub.
     #[error(
-        "{url} does not answer as a hub does: {problem}\nhint: check HF_ENDPOINT, and whether a proxy or a login page stands in between"
+        "{url} does not respond as a hub does: {problem}\nhint: check HF_ENDPOINT, and whether a proxy or a login page intercepts requests"
     )]
     NoHub {
         /// The address.
         url: String,
-        /// What was found and expected.
+        /// What is wrong with the response.
         problem: String,
     },
-    /// The bytes are not those that the repository names.
+    /// The content does not have the expected hash.
     #[error(
         "{file} of {repository} has the wrong {algorithm}\n  expected {expected}\n  found    {found}\nhint: {hint}"
     )]
@@ -180,10 +180,10 @@ pub enum HubError {
         expected: String,
         /// In hexadecimal digits.
         found: String,
-        /// What to do.
+        /// The remedy.
         hint: String,
     },
-    /// More bytes than the repository names.
+    /// The content does not have the expected length.
     #[error(
         "{file} of {repository} has the wrong length\n  expected {expected} bytes\n  found    {found}\nhint: a mirror may serve other bytes than the publisher"
     )]
@@ -192,12 +192,12 @@ pub enum HubError {
         repository: String,
         /// The file.
         file: String,
-        /// Bytes.
+        /// In bytes.
         expected: u64,
-        /// Bytes, at least.
+        /// In bytes; a lower bound for a file that is too long.
         found: u64,
     },
-    /// A model repository without what a model needs.
+    /// The repository lacks a file that a model needs.
     #[error(
         "{repository} holds no model that can be read: {problem}{}",
         Candidates("name one of its .gguf files", candidates)
@@ -207,10 +207,10 @@ pub enum HubError {
         repository: String,
         /// What is missing.
         problem: String,
-        /// Other files that hold models, as names.
+        /// Names of other files that are models.
         candidates: Vec<String>,
     },
-    /// A data set whose files cannot be chosen without the user.
+    /// The data files of a data set are ambiguous or missing.
     #[error(
         "{repository} {problem}{}",
         Candidates("name a file, a folder or a pattern", candidates)
@@ -220,27 +220,27 @@ pub enum HubError {
         repository: String,
         /// What is wrong.
         problem: String,
-        /// What could be named.
+        /// Names of files that may be selected.
         candidates: Vec<String>,
     },
-    /// No room.
-    #[error("the disk is full, while writing to the cache folder {}\nhint: free some space, or move the folder (HF_HUB_CACHE); the download goes on where it stopped", cache_dir.display())]
+    /// The disk is full.
+    #[error("the disk is full, while writing to the cache folder {}\nhint: free some space, or move the folder (HF_HUB_CACHE); the download resumes where it stopped", cache_dir.display())]
     DiskFull {
-        /// The shared folder.
+        /// The cache folder.
         cache_dir: PathBuf,
     },
-    /// The cache folder cannot be used.
-    #[error("cannot use {}: {source}\nhint: HF_HUB_CACHE or HF_HOME names a folder that you may write to", path.display())]
+    /// The cache folder cannot be read or written.
+    #[error("cannot use {}: {source}\nhint: set HF_HUB_CACHE or HF_HOME to a writable folder", path.display())]
     CacheUnusable {
         /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
 }
 
 impl HubError {
-    /// A failure to read or write below the cache folder.
+    /// Makes the error for a failed read or write below the cache folder.
     pub(crate) fn cache(cache_dir: &Path, path: &Path, source: io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::StorageFull
@@ -255,7 +255,7 @@ impl HubError {
         }
     }
 
-    /// Whether the user asked for something that is not there, and not the world that fails.
+    /// Whether the user requested something that does not exist, as opposed to a failure of the environment.
     pub fn is_mistake(&self) -> bool {
         matches!(
             self,
@@ -268,7 +268,7 @@ impl HubError {
         )
     }
 
-    /// Whether files that are here already may stand in: the hub cannot say now what the revision is.
+    /// Whether cached files may be used instead, because the hub cannot report the current state of the revision.
     pub(crate) fn leaves_the_cache(&self) -> bool {
         matches!(
             self,
@@ -281,7 +281,7 @@ impl HubError {
         )
     }
 
-    /// The same after so many tries.
+    /// Returns the same error with this number of attempts.
     pub(crate) fn after(mut self, made: usize) -> Self {
         match &mut self {
             Self::Unreachable { attempts, .. }
@@ -294,7 +294,7 @@ impl HubError {
         self
     }
 
-    /// The first line, for a note on a further try.
+    /// Returns the first line, for a note on a retry.
     pub(crate) fn summary(&self) -> String {
         let text = self.to_string();
         text.lines().next().unwrap_or_default().to_owned()
@@ -339,14 +339,14 @@ struct TokenHint(bool);
 impl fmt::Display for TokenHint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.0 {
-            ", or the token (HF_TOKEN) does not open it\nhint: check the spelling, and what the token may read"
+            ", or the token (HF_TOKEN) has no access to it\nhint: check the spelling, and the permissions of the token"
         } else {
             ", or it is private\nhint: check the spelling; for a private or gated one, set HF_TOKEN"
         })
     }
 }
 
-/// What to name instead, as a hint; the first few.
+/// A hint with alternatives, at most the first eight.
 struct Candidates<'a>(&'static str, &'a [String]);
 
 impl fmt::Display for Candidates<'_> {

@@ -1,4 +1,4 @@
-//! Fetches files of repositories: from a name to files on this machine.
+//! Fetches files of repositories: from a name to verified files on this machine.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -17,37 +17,37 @@ use crate::settings::Settings;
 use crate::snapshot::{Fetched, FetchedFile, Snapshot};
 use crate::{data_files, model_files};
 
-/// The branch in which the hub keeps data sets converted to parquet.
+/// The branch with the hub's conversion of data sets to parquet.
 const CONVERTED: &str = "refs/convert/parquet";
 
-/// Which of a model's files are wanted.
+/// The files of a model that are requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ModelParts {
-    /// All that is needed to run it.
+    /// All files needed to run it.
     All,
-    /// Configuration, tokenizer and chat template: another machine runs it. A `.gguf` file has them within, and comes
-    /// whole.
+    /// Configuration, tokenizer and chat template, for a model that runs on another machine. A `.gguf` file contains
+    /// them, and is always fetched as a whole.
     WithoutWeights,
 }
 
-/// The hub, or what the settings name in its place.
+/// A client for the hub or mirror in the settings.
 pub struct Hub {
     client: Client,
 }
 
 impl Hub {
-    /// Opens no connection yet.
+    /// Creates a client; no connection is opened yet.
     pub fn new(settings: Settings) -> Self {
         Self {
             client: Client::new(settings),
         }
     }
 
-    /// Fetches what a model needs: its folder's configuration, tokenizer, chat template and safetensors; or the one
-    /// `.gguf` file that the name names.
+    /// Fetches the files that a model needs: configuration, tokenizer, chat template and safetensors; or the one
+    /// `.gguf` file in the name.
     ///
     /// # Errors
-    /// Any [`HubError`]; files that are whole stay in the cache folder.
+    /// Any [`HubError`]; complete files stay in the cache folder.
     pub fn fetch_model(
         &self,
         name: &HubName,
@@ -61,13 +61,13 @@ impl Hub {
             return Ok(snapshot.finish(vec![fetched]));
         }
         let mut fetched = Vec::new();
-        // The weights come last: who finds them here finds everything else.
+        // The weights are fetched last, so that their presence implies that of the other files.
         for file in model_files::small(&snapshot.listing, &name.repository)? {
             fetched.push(self.fetch_one(&snapshot, &file, progress)?);
         }
         for file in model_files::extra(&snapshot.listing) {
             match self.fetch_one(&snapshot, file, progress) {
-                // Not needed here, and other programs do not bring them all.
+                // Not needed here, and other programs do not download all of them.
                 Err(HubError::Offline { .. }) => {}
                 file => fetched.push(file?),
             }
@@ -82,10 +82,10 @@ impl Hub {
         Ok(snapshot.finish(fetched))
     }
 
-    /// Fetches the data files of a data set, those that the name names or else those of its training part; for a
-    /// repository without readable files, those that the hub has converted to parquet.
+    /// Fetches the data files of a data set: those in the name, or else the training split; for a repository without
+    /// readable files, the hub's conversion to parquet.
     ///
-    /// `endings` are those of readable files.
+    /// `endings` are the endings of readable files.
     ///
     /// # Errors
     /// As [`Self::fetch_model`].
@@ -109,10 +109,10 @@ impl Hub {
         Ok(snapshot.finish(fetched))
     }
 
-    /// As [`Self::fetch_dataset`] for what has to be one file.
+    /// Fetches a single data file.
     ///
     /// # Errors
-    /// As [`Self::fetch_model`]; [`HubError::NoData`] if there are several.
+    /// As [`Self::fetch_model`]; [`HubError::NoData`] if several files match.
     pub fn fetch_file(
         &self,
         name: &HubName,
@@ -125,7 +125,7 @@ impl Hub {
         Ok(snapshot.finish(vec![fetched]))
     }
 
-    /// What the hub has converted of a data set whose own files cannot be read.
+    /// Selects files of the hub's parquet conversion, for a data set without readable files.
     fn converted<'a>(
         &'a self,
         name: &'a HubName,
@@ -137,11 +137,11 @@ impl Hub {
             problem: problem.to_owned(),
             candidates: Vec::new(),
         };
-        // The conversion is of `main`; another state's data would be other data.
+        // The conversion is of `main`; another revision may have other data.
         if name.revision() != MAIN {
             return Err(nothing(
                 "has no file that can be read here in this revision, and the hub's conversion \
-                 to parquet is of another\nhint: @refs/convert/parquet names it",
+                 to parquet is of another revision\nhint: select the conversion with @refs/convert/parquet",
             ));
         }
         let snapshot = match self.open_revision(Kind::Dataset, name, CONVERTED, progress) {
@@ -167,7 +167,7 @@ impl Hub {
         self.open_revision(kind, name, name.revision(), progress)
     }
 
-    /// Finds out which commit a revision is, and which files it has.
+    /// Finds the commit of a revision, and its files.
     fn open_revision<'a>(
         &'a self,
         kind: Kind,
@@ -178,7 +178,7 @@ impl Hub {
         let settings = &self.client.settings;
         let folder = RepoFolder::new(&settings.cache_dir, name.repo_at(kind, revision));
         let snapshot = |listing| Snapshot::new(settings, kind, name, revision, listing);
-        // A commit never changes.
+        // The files of a commit never change.
         if is_commit(revision)
             && let Some(listing) = folder.listing(revision)
         {
@@ -203,13 +203,13 @@ impl Hub {
             Ok(value) => {
                 let listing = Listing::from_api(value).map_err(|problem| no_hub(&url, &problem))?;
                 if is_commit(revision) && listing.commit != revision {
-                    let problem = format!("it names the commit {}", listing.commit);
+                    let problem = format!("it returned commit {}", listing.commit);
                     return Err(no_hub(&url, &problem));
                 }
                 let noted = folder
                     .note_listing(&listing)
                     .and_then(|()| folder.note_ref(revision, &listing.commit));
-                // A folder that may only be read serves as well, if everything is there.
+                // A read-only cache folder is sufficient if it already has the listing.
                 if let Err(error) = noted
                     && folder.listing(&listing.commit).is_none()
                     && folder.snapshot_listing(&listing.commit).is_none()
@@ -234,7 +234,7 @@ impl Hub {
         }
     }
 
-    /// Fetches a file, unless it is in the cache folder and has the right hash.
+    /// Fetches a file, unless the cache folder has it with the right hash.
     fn fetch_one(
         &self,
         snapshot: &Snapshot,
@@ -251,11 +251,11 @@ impl Hub {
         let pointer = folder.snapshot(commit).join(path);
         let (entry, name) = self.content_of(snapshot, entry, &pointer, progress)?;
         let blob = folder.blob(&name);
-        // Where links are not to be had, the file itself lies there.
+        // On file systems without links, the snapshot has the file itself.
         let place = if blob.is_file() { &blob } else { &pointer };
         if let Some(sha256) = self.check_here(snapshot, &entry, &name, place, progress)? {
             if place == &blob {
-                // Fails where the folder may only be read, and then matters if the link is not there.
+                // Fails in a read-only cache folder, which only matters if the link is missing.
                 if let Err(error) = folder.link(commit, path, &name)
                     && !pointer.is_file()
                 {
@@ -279,7 +279,7 @@ impl Hub {
         let _lock = folder
             .lock(&name, &mut || progress(Progress::Waiting { file: path }))
             .map_err(|error| failed(&blob, error))?;
-        // Another process may have fetched it while this one waited.
+        // Another process may have fetched it during the wait.
         let here = self.check_here(snapshot, &entry, &name, &blob, progress)?;
         let (sha256, downloaded) = if let Some(sha256) = here {
             (sha256, 0)
@@ -306,7 +306,8 @@ impl Hub {
         FetchedFile::new(path, &pointer, sha256, downloaded, settings)
     }
 
-    /// What a file's bytes have to be, and the name of its blob; asks the server where the listing does not say.
+    /// Returns the expected content of a file and the name of its blob; requests the headers if the listing lacks the
+    /// hash.
     fn content_of(
         &self,
         snapshot: &Snapshot,
@@ -324,7 +325,7 @@ impl Hub {
             return Ok((entry, name));
         }
         if self.client.settings.offline || pointer.is_file() {
-            // Named by its commit and path, there being nothing else.
+            // Without a hash, the blob is named by commit and path.
             let name = sha256(format!("{}/{}", snapshot.listing.commit, entry.path));
             return Ok((entry.clone(), name));
         }
@@ -335,10 +336,7 @@ impl Hub {
             Ok(reply.headers)
         })?;
         let Some(etag) = headers.etag.clone().filter(|etag| is_blob_name(etag)) else {
-            return Err(no_hub(
-                &url,
-                "no entity tag, by which to know the file again",
-            ));
+            return Err(no_hub(&url, "no entity tag to identify the file by"));
         };
         let mut entry = entry.clone();
         entry.bytes = entry.bytes.or(headers.bytes);
@@ -346,10 +344,10 @@ impl Hub {
         Ok((entry, etag))
     }
 
-    /// SHA-256 of a file if it is here; `None` if it has to be fetched.
+    /// Verifies a cached file and returns its SHA-256; `None` if it has to be downloaded.
     ///
     /// # Errors
-    /// It is here and damaged, and offline there is no other.
+    /// The file is damaged, and cannot be downloaded again in offline mode.
     fn check_here(
         &self,
         snapshot: &Snapshot,
@@ -407,12 +405,12 @@ impl Hub {
     }
 }
 
-/// Notes that a blob was verified. Without the note it is hashed again.
+/// Records that a blob was verified. If this fails, it is hashed again the next time.
 fn note_hash(settings: &Settings, name: &str, place: &Path, sha256: &str) {
     let _ = HashNote::write(&note_path(&settings.notes_dir, name), place, sha256);
 }
 
-/// Whether an entity tag can be the name of a file.
+/// Whether an entity tag is usable as a file name.
 fn is_blob_name(etag: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     (8..=128).contains(&etag.len()) && etag.chars().all(is_plain) && !etag.starts_with('.')

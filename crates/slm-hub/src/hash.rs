@@ -1,4 +1,4 @@
-//! The hashes by which the hub names content.
+//! The hashes by which the hub identifies content.
 
 use std::fs::File;
 use std::io;
@@ -7,17 +7,17 @@ use std::path::Path;
 use sha1::{Digest, Sha1};
 use slm_artifacts::{Sha256, hex, read_pieces};
 
-/// What the bytes of a file have to be.
+/// The expected hash of a file's content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ContentId {
-    /// SHA-256 of the bytes: of every file in large-file storage.
+    /// SHA-256 of the bytes, for every file in large-file storage.
     Sha256(String),
-    /// git's name of the bytes as a blob: of every other file.
+    /// git's blob hash of the bytes, for every other file.
     Git(String),
 }
 
 impl ContentId {
-    /// The hash that an entity tag is, if it is one.
+    /// Parses an entity tag as a hash, if it is one.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let is_hex = text
             .bytes()
@@ -29,7 +29,7 @@ impl ContentId {
         }
     }
 
-    /// In hexadecimal digits; the name of the blob in the cache folder.
+    /// Returns the hexadecimal digits, which are the name of the blob in the cache folder.
     pub(crate) fn as_str(&self) -> &str {
         match self {
             Self::Sha256(hex) | Self::Git(hex) => hex,
@@ -37,7 +37,7 @@ impl ContentId {
     }
 }
 
-/// git's name for these bytes as a blob, in hexadecimal digits.
+/// Returns git's blob hash of these bytes, in hexadecimal digits.
 pub fn git_blob(bytes: &[u8]) -> String {
     let mut hasher = git_hasher(bytes.len() as u64);
     hasher.update(bytes);
@@ -50,7 +50,7 @@ fn git_hasher(bytes: u64) -> Sha1 {
     hasher
 }
 
-/// Both hashes of a file, SHA-256 first; `progress` is called with the bytes so far.
+/// Returns SHA-256 and git's blob hash of a file; `progress` receives the number of bytes hashed.
 pub(crate) fn sha256_and_git_blob(
     path: &Path,
     mut progress: impl FnMut(u64),

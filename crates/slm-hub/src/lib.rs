@@ -1,19 +1,19 @@
-//! Files of repositories on the Hugging Face hub, brought onto this machine.
+//! Downloads files of repositories on the Hugging Face hub.
 //!
-//! [`Hub::fetch_model`], [`Hub::fetch_dataset`] and [`Hub::fetch_file`] turn a [`HubName`] into files in the folder that
-//! every program of the ecosystem shares (`models--OWNER--NAME/{blobs,refs,snapshots,trees}`), so that what the Python
-//! client has brought is not brought again, and the other way round. The same lock files make both take turns.
+//! [`Hub::fetch_model`], [`Hub::fetch_dataset`] and [`Hub::fetch_file`] turn a [`HubName`] into files in the cache
+//! folder that all programs of the ecosystem share (`models--OWNER--NAME/{blobs,refs,snapshots,trees}`): files that the
+//! Python client has downloaded are not downloaded again, and vice versa. Both use the same lock files.
 //!
-//! Nothing half-written ever stands under its final name: a file grows as `blobs/NAME.incomplete`, from which a later
-//! attempt or a later run resumes; it is hashed, written to the disk and only then renamed. The name of a blob is its hash
-//! (SHA-256 of large files, git's SHA-1 of small ones), so a file from whatever source can be checked. That a file was
-//! checked is noted by its size and time of change, and not done again before these change.
+//! No incomplete file ever has its final name: a download is written to `blobs/NAME.incomplete`, from which a later
+//! attempt or run resumes; it is hashed, synced to disk and only then renamed. The name of a blob is its hash (SHA-256
+//! of large files, git's SHA-1 of small ones), so a file from any source can be verified. A verification is recorded
+//! with the file's size and modification time, and repeated only when these change.
 //!
-//! The crate `hf-hub` gives names, addresses and the layout of the folder. Requests are made here, with its HTTP client:
-//! it neither checks hashes nor tells a cut body from a whole one, knows no timeouts, no offline mode and no reason
-//! for a refusal, and hands the user's token to whatever host a download is redirected to.
+//! The crate `hf-hub` provides names, addresses and the layout of the folder. Requests are made here, with its HTTP
+//! client: `hf-hub` itself verifies no hashes, does not detect truncated bodies, has no timeouts, no offline mode and
+//! no reasons for refusals, and sends the user's token to any host that a download is redirected to.
 //!
-//! The crate reads no environment; the HTTP client itself honours `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`.
+//! The crate reads no environment variables; the HTTP client itself honours `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`.
 
 mod cache;
 mod client;

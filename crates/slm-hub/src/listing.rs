@@ -1,4 +1,4 @@
-//! Which files a repository has in one state, and what their bytes have to be.
+//! Listing of a repository's files at one commit, with their expected sizes and hashes.
 
 use std::collections::BTreeMap;
 
@@ -13,16 +13,16 @@ use crate::name::{is_commit, is_inside};
 pub(crate) struct Entry {
     /// Path in the repository.
     pub(crate) path: String,
-    /// Size, if the server tells.
+    /// Size, if the server states it.
     pub(crate) bytes: Option<u64>,
-    /// Its content, if the server tells.
+    /// Hash of the content, if the server states it.
     pub(crate) content: Option<ContentId>,
-    /// git's name of what git itself holds: for a file in large-file storage, of the pointer to it.
+    /// git's blob hash; for a file in large-file storage, that of the pointer file.
     blob_id: Option<String>,
 }
 
 impl Entry {
-    /// A file of which the cache folder knows no more than this.
+    /// Creates an entry for a file in the cache folder, without its git hash.
     pub(crate) fn found(path: String, bytes: u64, content: Option<ContentId>) -> Self {
         Self {
             path,
@@ -36,9 +36,9 @@ impl Entry {
 /// The files of a repository at one commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Listing {
-    /// 40 hexadecimal digits.
+    /// The commit hash, 40 hexadecimal digits.
     pub(crate) commit: String,
-    /// By path.
+    /// Sorted by path.
     pub(crate) files: Vec<Entry>,
 }
 
@@ -52,15 +52,15 @@ impl Listing {
         self.files.iter().find(|entry| entry.path == path)
     }
 
-    /// The paths, in order.
+    /// Returns the paths in order.
     pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
         self.files.iter().map(|entry| entry.path.as_str())
     }
 
-    /// Reads what the hub tells of a repository, with `blobs=true`.
+    /// Parses the hub's response for a repository, requested with `blobs=true`.
     ///
     /// # Errors
-    /// What is missing, or would lead out of the cache folder.
+    /// A description of the missing field, or of a path that would leave the cache folder.
     pub(crate) fn from_api(value: Value) -> Result<Self, String> {
         #[derive(Deserialize)]
         struct Info {
@@ -81,15 +81,15 @@ impl Listing {
             size: u64,
         }
         let info: Info =
-            serde_json::from_value(value).map_err(|error| format!("no list of files, {error}"))?;
+            serde_json::from_value(value).map_err(|error| format!("no list of files: {error}"))?;
         if !is_commit(&info.sha) {
-            return Err(format!("{:?} is no commit", info.sha));
+            return Err(format!("{:?} is not a commit", info.sha));
         }
         let mut files = Vec::with_capacity(info.siblings.len());
         for sibling in info.siblings {
             let path = sibling.rfilename;
             if !is_inside(&path) {
-                return Err(format!("{path:?} is no path of a file"));
+                return Err(format!("{path:?} is not a valid path of a file"));
             }
             let blob_id = sibling.blob_id.filter(|id| is_commit(id));
             let (bytes, content) = match sibling.lfs {
@@ -106,7 +106,7 @@ impl Listing {
         Ok(Self::new(info.sha, files))
     }
 
-    /// The document that lies as `trees/COMMIT.json` in the shared folder; `None` if the server told too little.
+    /// Serializes to `trees/COMMIT.json` of the shared folder; `None` if the server did not state all sizes and hashes.
     pub(crate) fn to_tree(&self) -> Option<Vec<u8>> {
         let mut files = BTreeMap::new();
         for entry in &self.files {
@@ -129,7 +129,7 @@ impl Listing {
         serde_json::to_vec_pretty(&tree).ok()
     }
 
-    /// Reads such a document; `None` if it is another version or damaged.
+    /// Parses such a document; `None` if it is damaged or has another version.
     pub(crate) fn from_tree(commit: &str, bytes: &[u8]) -> Option<Self> {
         let tree: Tree = serde_json::from_slice(bytes).ok()?;
         if tree.format_version != TREE_VERSION || !tree.files.keys().all(|path| is_inside(path)) {
@@ -154,7 +154,7 @@ impl Listing {
     }
 }
 
-/// The version of `trees/COMMIT.json` that the Python client writes, too.
+/// Version of `trees/COMMIT.json`, the same as the Python client's.
 const TREE_VERSION: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
@@ -225,7 +225,7 @@ mod tests {
             let mut value = info();
             value["siblings"][0]["rfilename"] = path.into();
             let problem = Listing::from_api(value).expect_err(path);
-            assert!(problem.contains("no path of a file"), "{problem}");
+            assert!(problem.contains("not a valid path of a file"), "{problem}");
         }
         let mut value = info();
         value["sha"] = "../../x".into();

@@ -1,4 +1,4 @@
-//! Which files of a repository make a model.
+//! Selection of the files of a model repository.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,31 +9,31 @@ use serde::Deserialize;
 use crate::error::HubError;
 use crate::listing::Listing;
 
-/// Without these there is no model.
+/// Files that every model needs.
 const NEEDED: [&str; 2] = ["config.json", "tokenizer.json"];
-/// These belong to it where they are.
+/// Files that belong to a model where they exist.
 const OPTIONAL: [&str; 4] = [
     "tokenizer_config.json",
     "generation_config.json",
     "chat_template.jinja",
     INDEX,
 ];
-/// These are for programs that a merged model is handed to.
+/// Files for other programs that read a merged model.
 const EXTRA: [&str; 4] = [
     "special_tokens_map.json",
     "added_tokens.json",
     "vocab.json",
     "merges.txt",
 ];
-/// All weights in one file.
+/// All weights in a single file.
 const SINGLE: &str = "model.safetensors";
-/// Which weights are in which of several files.
+/// Map from the tensors to the files of sharded weights.
 const INDEX: &str = "model.safetensors.index.json";
 
-/// Everything but the weights.
+/// Returns all needed files except the weights.
 ///
 /// # Errors
-/// [`HubError::NoModel`] if the repository cannot be read as a model, before anything is downloaded.
+/// [`HubError::NoModel`] if the repository is not a readable model; nothing is downloaded then.
 pub(crate) fn small(listing: &Listing, repository: &str) -> Result<Vec<String>, HubError> {
     let has = |path: &str| listing.get(path).is_some();
     let ending = |ending: &str| {
@@ -60,15 +60,15 @@ pub(crate) fn small(listing: &Listing, repository: &str) -> Result<Vec<String>, 
     })
 }
 
-/// What other programs read beside that, as far as it is there.
+/// Returns the additional files for other programs that the repository has.
 pub(crate) fn extra(listing: &Listing) -> impl Iterator<Item = &'static str> {
     EXTRA.into_iter().filter(|path| listing.get(path).is_some())
 }
 
-/// The files of the weights; `folder` holds those of [`small`] already.
+/// Returns the files of the weights; `folder` already has those of [`small`].
 ///
 /// # Errors
-/// [`HubError::NoModel`] if the index cannot be read; [`HubError::NoFile`] if it names a file that is not there.
+/// [`HubError::NoModel`] if the index cannot be read; [`HubError::NoFile`] if it refers to a missing file.
 pub(crate) fn weights(
     listing: &Listing,
     repository: &str,
@@ -95,17 +95,17 @@ pub(crate) fn weights(
     match files.iter().find(|file| listing.get(file).is_none()) {
         Some(missing) => Err(HubError::NoFile {
             repository: repository.to_owned(),
-            file: format!("{missing}, which its {INDEX} names"),
+            file: format!("{missing}, which its {INDEX} lists"),
             candidates: Vec::new(),
         }),
         None => Ok(files.into_iter().collect()),
     }
 }
 
-/// The one GGUF file that the user names.
+/// Returns the GGUF file of this name.
 ///
 /// # Errors
-/// [`HubError::NoFile`] with the files that there are.
+/// [`HubError::NoFile`] with the GGUF files of the repository.
 pub(crate) fn gguf(listing: &Listing, repository: &str, file: &str) -> Result<String, HubError> {
     let is_gguf = |path: &&str| path.to_lowercase().ends_with(".gguf");
     let found = listing.paths().filter(is_gguf).find(|path| *path == file);

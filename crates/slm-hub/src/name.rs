@@ -1,4 +1,4 @@
-//! How a repository on the hub is named.
+//! Names of repositories on the hub.
 
 use std::fmt;
 use std::path::{Component, Path};
@@ -8,25 +8,25 @@ use slm_artifacts::Kind;
 
 use crate::error::HubError;
 
-/// The branch that is meant when none is named.
+/// The default branch.
 pub(crate) const MAIN: &str = "main";
 
-/// A repository, a state of it, and perhaps files in it: `hf:OWNER/NAME@REVISION#FILE`.
+/// A repository, optionally with a revision and with files in it: `hf:OWNER/NAME@REVISION#FILE`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HubName {
     /// `OWNER/NAME`.
     pub repository: String,
-    /// A branch, a tag or a commit; `None` is `main`.
+    /// A branch, a tag or a commit; `None` means `main`.
     pub revision: Option<String>,
-    /// A file, a folder, or a pattern in which `*` stands for anything but `/`.
+    /// A file, a folder, or a pattern in which `*` matches anything but `/`.
     pub file: Option<String>,
 }
 
 impl HubName {
-    /// Reads `hf:OWNER/NAME[@REVISION][#FILE]`; `None` if the text does not begin with `hf:`.
+    /// Parses `hf:OWNER/NAME[@REVISION][#FILE]`; `None` if the text does not begin with `hf:`.
     ///
     /// # Errors
-    /// [`HubError::NoName`] if what follows has not that form.
+    /// [`HubError::NoName`] if the rest does not have that form.
     pub fn parse(text: &str) -> Option<Result<Self, HubError>> {
         let rest = text.strip_prefix("hf:")?;
         Some(Self::parse_rest(rest).ok_or_else(|| HubError::NoName {
@@ -34,7 +34,7 @@ impl HubName {
         }))
     }
 
-    /// Reads a bare `OWNER/NAME`; `None` if the text has not that form.
+    /// Parses a bare `OWNER/NAME`; `None` if the text does not have that form.
     pub fn bare(text: &str) -> Option<Self> {
         is_repository(text).then(|| Self {
             repository: text.to_owned(),
@@ -56,12 +56,12 @@ impl HubName {
         })
     }
 
-    /// The branch, tag or commit.
+    /// Returns the branch, tag or commit.
     pub fn revision(&self) -> &str {
         self.revision.as_deref().unwrap_or(MAIN)
     }
 
-    /// The repository as `hf-hub` has it, in this revision.
+    /// Returns the repository at this revision as a type of `hf-hub`.
     pub(crate) fn repo_at(&self, kind: Kind, revision: &str) -> Repo {
         let kind = match kind {
             Kind::Model => RepoType::Model,
@@ -96,7 +96,7 @@ fn is_repository(text: &str) -> bool {
         .is_some_and(|(owner, name)| is_plain(owner) && is_plain(name))
 }
 
-/// By the hub's own rules for names.
+/// Checks a part of a name by the hub's own rules.
 fn is_plain(text: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     (1..=96).contains(&text.len())
@@ -107,13 +107,13 @@ fn is_plain(text: &str) -> bool {
         && !text.contains("..")
 }
 
-/// It stands in an address and below a folder.
+/// Checks a revision, which becomes a part of an address and of a path in the cache folder.
 fn is_revision(text: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '+');
     text.chars().all(is_plain) && !text.starts_with('-') && is_inside(text)
 }
 
-/// Whether a path leads nowhere but into a repository. Those that a server lists have to hold to it, too.
+/// Whether a path stays inside a repository; paths listed by a server are checked, too.
 pub(crate) fn is_inside(text: &str) -> bool {
     let parts = || text.trim_end_matches('/').split('/');
     !text.is_empty()
@@ -124,7 +124,7 @@ pub(crate) fn is_inside(text: &str) -> bool {
             .all(|part| matches!(part, Component::Normal(_)))
 }
 
-/// Whether a revision is a commit, whose files never change.
+/// Whether a revision is a commit hash, whose files never change.
 pub(crate) fn is_commit(text: &str) -> bool {
     text.len() == 40
         && text

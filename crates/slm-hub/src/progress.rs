@@ -1,51 +1,51 @@
-//! What a fetch reports while it runs.
+//! Progress events of a fetch.
 
 use std::time::Duration;
 
-/// What a fetch is doing.
+/// The current activity of a fetch.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Progress<'a> {
-    /// Another process is bringing the same file.
+    /// Another process is downloading the same file.
     Waiting {
         /// The file.
         file: &'a str,
     },
-    /// A file is coming.
+    /// A file is being downloaded.
     Downloading {
         /// The file.
         file: &'a str,
-        /// Bytes that are here.
+        /// Bytes that have arrived, earlier attempts included.
         bytes: u64,
         /// Its size, if known.
         total_bytes: Option<u64>,
     },
-    /// A file that is here is being hashed.
+    /// An existing file is being hashed.
     Verifying {
         /// The file.
         file: &'a str,
-        /// Bytes so far.
+        /// Bytes hashed.
         bytes: u64,
         /// Its size.
         total_bytes: u64,
     },
-    /// A request failed and will be made again.
+    /// A request failed and will be repeated.
     Retrying {
         /// Why it failed, in one line.
         reason: &'a str,
-        /// Number of the next try, from 2.
+        /// Number of the next attempt, from 2.
         attempt: u32,
-        /// Tries in all.
+        /// Maximum number of attempts.
         attempts: u32,
-        /// Pause before it.
+        /// Pause before the next attempt.
         wait: Duration,
     },
-    /// The hub cannot be asked; what is here is used.
+    /// The hub is not available; the cached files are used.
     FromCache {
         /// The repository.
         repository: &'a str,
-        /// The commit that is here.
+        /// The cached commit.
         commit: &'a str,
-        /// Why the hub cannot be asked, in one line.
+        /// Why the hub is not available, in one line.
         reason: &'a str,
     },
 }

@@ -1,4 +1,4 @@
-//! What a hub's responses mean.
+//! Interpretation of a hub's responses.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,14 +10,14 @@ use ureq::http::{HeaderMap, Response};
 use crate::error::HubError;
 use crate::hash::ContentId;
 
-/// What a request is about, for messages.
+/// The subject of a request, for messages.
 pub(crate) struct Target<'a> {
     pub(crate) kind: Kind,
     pub(crate) repository: &'a str,
     pub(crate) revision: &'a str,
     /// `None` for the repository as a whole.
     pub(crate) file: Option<&'a str>,
-    /// The repository's page.
+    /// Address of the repository's web page.
     pub(crate) page: String,
 }
 
@@ -30,12 +30,12 @@ impl fmt::Display for Target<'_> {
     }
 }
 
-/// A request that failed, and whether to repeat it.
+/// A failed request, and whether it may be repeated.
 #[derive(Debug)]
 pub(crate) struct RequestError {
     pub(crate) error: HubError,
     pub(crate) is_transient: bool,
-    /// Pause that the server asks for.
+    /// The value of `Retry-After`.
     pub(crate) retry_after: Option<Duration>,
 }
 
@@ -57,10 +57,10 @@ impl RequestError {
     }
 }
 
-/// What the hub says of a file in its own headers, before it redirects to the host of the bytes.
+/// What the hub's own headers state about a file, before it redirects to the host of the content.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct FileHeaders {
-    /// The commit that the revision is.
+    /// The commit of the revision.
     pub(crate) commit: Option<String>,
     /// Entity tag without quotes.
     pub(crate) etag: Option<String>,
@@ -69,7 +69,7 @@ pub(crate) struct FileHeaders {
 }
 
 impl FileHeaders {
-    /// Takes what these headers say; what was said before by an earlier answer of the hub stays.
+    /// Adds the values in these headers; values of an earlier response are kept.
     pub(crate) fn take(&mut self, headers: &HeaderMap, is_redirect: bool) {
         let text = |name: &str| Some(headers.get(name)?.to_str().ok()?.trim().to_owned());
         let linked = text("x-linked-etag");
@@ -84,13 +84,13 @@ impl FileHeaders {
         self.bytes = self.bytes.or_else(|| bytes?.parse().ok());
     }
 
-    /// The content that the entity tag names, if it is a hash.
+    /// Returns the hash in the entity tag, if it is one.
     pub(crate) fn content(&self) -> Option<ContentId> {
         ContentId::parse(self.etag.as_deref()?)
     }
 }
 
-/// What a response with an error status means.
+/// Converts a response with an error status into an error.
 pub(crate) fn refusal(
     mut response: Response<Body>,
     target: &Target,
@@ -130,7 +130,7 @@ pub(crate) fn refusal(
         (401, _) if said.starts_with("Invalid credentials") => {
             RequestError::permanent(HubError::WrongToken { host, said })
         }
-        // The hub does not tell a private repository from none.
+        // The hub does not distinguish a private repository from a missing one.
         (_, "RepoNotFound") | (401 | 404, _) => RequestError::permanent(HubError::NoRepository {
             kind: target.kind,
             repository,
@@ -165,7 +165,7 @@ pub(crate) fn refusal(
     }
 }
 
-/// The words in the body of an error, which is `{"error": ...}` where the hub wrote it.
+/// Returns the message in the body of an error, which is `{"error": ...}` if the hub wrote it.
 fn said_in(response: &mut Response<Body>) -> Option<String> {
     let text = response
         .body_mut()
@@ -177,7 +177,7 @@ fn said_in(response: &mut Response<Body>) -> Option<String> {
     value["error"].as_str().map(str::to_owned)
 }
 
-/// A server's words as part of a message: one line, no control characters, not endless.
+/// Makes a server's message printable: one line without control characters, at most 300 characters.
 fn one_line(text: &str) -> String {
     let words: Vec<&str> = text
         .split(|c: char| c.is_whitespace() || c.is_control())

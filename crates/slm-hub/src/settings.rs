@@ -1,40 +1,40 @@
-//! What a user of the hub can set.
+//! Settings of the hub client.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Where the hub is, where its files go, and how patient a download is.
+/// The hub's address, the cache folder, and the timeouts of downloads.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Address of the hub or of a mirror, such as `https://huggingface.co`.
     pub endpoint: String,
-    /// The shared folder of repositories; made if it is not there.
+    /// The shared folder of repositories; created if missing.
     pub cache_dir: PathBuf,
-    /// Folder of the notes on which files were checked.
+    /// Folder of the records of verified files.
     pub notes_dir: PathBuf,
-    /// Who asks, for private and gated repositories.
+    /// The user's token, for private and gated repositories.
     pub token: Option<Token>,
-    /// Whether only files that are here already may be used.
+    /// Whether only cached files may be used.
     pub offline: bool,
-    /// Longest silence of a server, while connecting and between two pieces of a body.
+    /// Timeout for connecting, for response headers, and between two pieces of a body.
     pub timeout: Duration,
-    /// Pause before the second try of a request; each further one is twice as long.
+    /// Pause before the second attempt of a request; it doubles with each further attempt.
     pub first_wait: Duration,
 }
 
-/// A user's access token. It is sent to [`Settings::endpoint`] alone, and never shown.
+/// A user's access token. It is sent only to [`Settings::endpoint`], and never shown.
 #[derive(Clone)]
 pub struct Token(String);
 
 impl Token {
-    /// The token in `text`, less the white space around it; `None` if there is nothing else.
+    /// Creates a token from `text` without surrounding white space; `None` if nothing remains.
     pub fn new(text: &str) -> Option<Self> {
         let text = text.trim();
         (!text.is_empty()).then(|| Self(text.to_owned()))
     }
 
-    /// The value of the header `Authorization`.
+    /// Returns the value of the header `Authorization`.
     pub(crate) fn authorization(&self) -> String {
         format!("Bearer {}", self.0)
     }

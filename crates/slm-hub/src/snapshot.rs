@@ -1,4 +1,4 @@
-//! A repository at one commit: where its files are requested, and where they lie.
+//! A repository at one commit: the addresses of its files, and their paths in the cache.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -13,19 +13,19 @@ use crate::name::HubName;
 use crate::response::Target;
 use crate::settings::Settings;
 
-/// Files that are on this machine and checked.
+/// Verified files on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fetched {
-    /// The folder that holds them, below which each has its path in the repository.
+    /// The folder of the files, below which each has its path in the repository.
     pub folder: PathBuf,
-    /// What they are.
+    /// The repository, the commit and the files' hashes.
     pub provenance: Provenance,
-    /// Bytes that came over the network.
+    /// The number of bytes downloaded.
     pub downloaded_bytes: u64,
 }
 
 impl Fetched {
-    /// The files' places, in the order of [`Provenance::files`].
+    /// Returns the files' paths, in the order of [`Provenance::files`].
     pub fn paths(&self) -> Vec<PathBuf> {
         let files = self.provenance.files.iter();
         files.map(|file| self.folder.join(&file.path)).collect()
@@ -63,7 +63,7 @@ impl<'a> Snapshot<'a> {
         }
     }
 
-    /// What a request for a file, or for the repository as a whole, is about.
+    /// Returns the subject of a request: a file, or the repository as a whole.
     pub(crate) fn target<'f>(&self, file: Option<&'f str>) -> Target<'f>
     where
         'a: 'f,
@@ -77,12 +77,12 @@ impl<'a> Snapshot<'a> {
         }
     }
 
-    /// Address of the list of files, with their hashes.
+    /// Returns the address of the list of files, with their hashes.
     pub(crate) fn listing_url(&self) -> String {
         format!("{}/api/{}?blobs=true", self.endpoint, self.repo.api_url())
     }
 
-    /// Address of a file, of the commit: a branch may move while its files are coming.
+    /// Returns the address of a file at the commit: a branch may move during the download.
     pub(crate) fn file_url(&self, path: &str) -> String {
         let (repo, commit) = (self.repo.url(), &self.listing.commit);
         format!("{}/{repo}/resolve/{commit}/{}", self.endpoint, quoted(path))
@@ -96,7 +96,7 @@ impl<'a> Snapshot<'a> {
         }
     }
 
-    /// All that was wanted of it is here.
+    /// Combines the fetched files into the result.
     pub(crate) fn finish(self, fetched: Vec<FetchedFile>) -> Fetched {
         let downloaded_bytes = fetched.iter().map(|file| file.downloaded_bytes).sum();
         Fetched {
@@ -113,7 +113,7 @@ impl<'a> Snapshot<'a> {
     }
 }
 
-/// A path as part of an address.
+/// Percent-encodes a path for an address.
 fn quoted(path: &str) -> String {
     let mut text = String::new();
     for byte in path.bytes() {
@@ -127,7 +127,7 @@ fn quoted(path: &str) -> String {
     text
 }
 
-/// A file that is here.
+/// A verified file in the cache.
 pub(crate) struct FetchedFile {
     record: FileRecord,
     downloaded_bytes: u64,

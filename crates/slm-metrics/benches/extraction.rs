@@ -1,4 +1,5 @@
-//! Time to take a program out of long answers, and out of answers twice as long: it must not grow faster than they do.
+//! Time to extract a program from long answers, and from answers twice as long: it must not grow faster than
+//! linearly.
 //!
 //! ```sh
 //! cargo bench -p slm-metrics --bench extraction
@@ -13,13 +14,13 @@ use std::time::{Duration, Instant};
 
 use slm_metrics::syntax::{Form, Wanted, extract_program};
 
-/// The fastest of so many rounds counts.
+/// Number of rounds, of which the fastest counts.
 const ROUNDS: usize = 20;
-/// Lines of an answer that must be done in [`LIMIT`].
+/// Number of lines of an answer that must be processed within [`LIMIT`].
 const LINES: usize = 2_000;
 const LIMIT: Duration = Duration::from_millis(10);
 
-/// Answers of about so many lines, each kind with a way to be slow on.
+/// Returns answers of about `lines` lines, each kind with a potential for slowness.
 fn answers(lines: usize) -> [(&'static str, String); 7] {
     let function = |i: usize| {
         format!(
@@ -45,7 +46,7 @@ fn answers(lines: usize) -> [(&'static str, String); 7] {
             format!("{functions}{entry}"),
         ),
         (
-            "the same in a fence",
+            "the same in one fence",
             format!("Here it is:\n```python\n{functions}{entry}```\n"),
         ),
         (
@@ -54,14 +55,14 @@ fn answers(lines: usize) -> [(&'static str, String); 7] {
         ),
         ("many fences", format!("{fences}```python\n{entry}```\n")),
         (
-            "prose alone",
+            "only prose",
             "This line is no Python at all, isn't it?\n".repeat(lines),
         ),
         (
             "prose that names the entry point",
             "This entry is no Python at all, isn't it?\n".repeat(lines),
         ),
-        ("one name bound again and again", rebinding),
+        ("one name bound repeatedly", rebinding),
     ]
 }
 

@@ -1,11 +1,11 @@
-//! Files per second of this crate and of radon over the Python files of a folder, in one run.
+//! Files per second of this crate and of radon on the Python files of a folder, in one run.
 //!
 //! ```sh
 //! METRICS_BENCH_FOLDER=/usr/lib/python3.11 METRICS_BENCH_PYTHON=.venv/bin/python cargo bench -p slm-metrics
 //! ```
 //!
-//! Without a Python that has radon only this crate is timed; without a folder nothing is. Files that radon cannot
-//! count, or not within ten seconds, are left out of both sides.
+//! Without a Python that has radon only this crate is timed; without a folder nothing is. Files that radon
+//! cannot analyse within ten seconds are excluded on both sides.
 #![allow(
     clippy::print_stdout,
     reason = "a benchmark's result is what it prints"
@@ -17,7 +17,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// How often this crate goes over all files; the fastest round counts.
+/// Number of rounds over all files, of which the fastest counts.
 const ROUNDS: usize = 5;
 
 fn main() {
@@ -54,7 +54,7 @@ fn main() {
     if let Some(radon) = radon {
         println!("radon, 1 thread: {:.2} files/s", n_files / radon);
         println!(
-            "one thread against radon's: {:.0} times as fast",
+            "one thread compared with radon's: {:.0} times as fast",
             radon / single
         );
     }
@@ -99,7 +99,7 @@ fn count_all(files: &[(PathBuf, String)], threads: usize) {
     });
 }
 
-/// radon's time for each file, `None` where it gave up.
+/// Returns radon's time for each file, `None` if it failed.
 fn radon_seconds(python: &Path, files: &[(PathBuf, String)]) -> Vec<Option<f64>> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/radon_speed.py");
     let mut child = Command::new(python)

@@ -1,6 +1,6 @@
-"""Seconds radon takes for the files named on its standard input, one number per line; `skip` if it takes too long.
+"""Measures radon's seconds for each file named on standard input; prints one number a line, `skip` if it takes too long.
 
-Each file is parsed once and counted once, which is less than radon's own commands do.
+Each file is parsed once and analysed once, which is less work than in radon's own commands.
 """
 
 import ast

@@ -1,13 +1,14 @@
-//! Logical lines of a program's code: LLOC after docstrings and comments are gone and the layout is canonical.
+//! Logical lines of a program's code: LLOC without docstrings and comments, in canonical layout.
 //!
-//! This is radon's LLOC of what `ast.unparse` writes for the tree without its docstrings, found without writing it:
-//! each statement has a line of its own, so it counts one, and one more if a colon stands inside it.
+//! This is radon's LLOC of the output of `ast.unparse` for the tree without its docstrings, computed without
+//! writing it: each statement is on a separate line there, so it counts one, and one more if it contains a
+//! colon.
 
 use crate::ast::visitor::{self, Visitor};
 use crate::ast::{self, Expr, Stmt};
 use crate::parser::{Fstrings, Module};
 
-/// Logical lines of the module's code.
+/// Returns the logical lines of the module's code.
 pub(crate) fn count(module: &Module<'_>) -> usize {
     let lines = Lines {
         fstrings: module.fstrings,
@@ -15,7 +16,8 @@ pub(crate) fn count(module: &Module<'_>) -> usize {
     lines.suite(without_docstring(module.body()))
 }
 
-/// The statements after the docstring; a string that follows it would be the docstring then, so it goes too.
+/// Returns the statements after the docstring. Strings that follow it are removed too, since they would then be
+/// the docstring.
 pub(crate) fn without_docstring(body: &[Stmt]) -> &[Stmt] {
     let n_strings = body.iter().take_while(|stmt| is_string(stmt)).count();
     &body[n_strings..]
@@ -34,17 +36,17 @@ impl Lines {
         body.iter().map(|stmt| self.stmt(stmt)).sum()
     }
 
-    /// A body that its docstring alone filled holds a `pass`.
+    /// Counts a body; one that consists only of its docstring is replaced by a `pass`.
     fn documented_suite(&self, body: &[Stmt]) -> usize {
         self.suite(without_docstring(body)).max(1)
     }
 
-    /// A clause with its header, if there is one.
+    /// Counts a clause and its header, if the clause exists.
     fn optional_clause(&self, body: &[Stmt]) -> usize {
         usize::from(!body.is_empty()) + self.suite(body)
     }
 
-    /// An `else` that holds one `if` and nothing more is an `elif` in the tree.
+    /// Counts an `else`; if it contains only one `if`, the tree has an `elif` instead.
     fn else_clause(&self, body: &[Stmt]) -> usize {
         match body {
             [Stmt::If(_)] => self.suite(body),
@@ -115,7 +117,7 @@ impl Lines {
     }
 }
 
-/// Looks for a node that is written with a colon.
+/// Searches for a node that is written with a colon.
 struct ColonSearch {
     fstrings: Fstrings,
     found: bool,
@@ -128,7 +130,7 @@ impl<'a> Visitor<'a> for ColonSearch {
             Expr::Dict(dict) if dict.items.iter().any(|item| item.key.is_some()) => {
                 self.found = true;
             }
-            // A whole f-string is one token there.
+            // An f-string is a single token there.
             Expr::FString(_) if self.fstrings == Fstrings::Legacy => return,
             _ => {}
         }

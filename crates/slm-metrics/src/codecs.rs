@@ -1,4 +1,4 @@
-//! Python's codecs for source files that declare one, by the names and aliases of its module `encodings`.
+//! Python's codecs for source files that declare one, by the names and aliases of the module `encodings`.
 
 use encoding_rs::{
     BIG5, EUC_JP, EUC_KR, Encoding, GB18030, GBK, IBM866, ISO_8859_2, ISO_8859_3, ISO_8859_4,
@@ -8,12 +8,12 @@ use encoding_rs::{
     WINDOWS_1257, WINDOWS_1258, X_MAC_CYRILLIC,
 };
 
-/// What the bytes 0x80 to 0x9f are where the encoding has no character for them.
+/// Treatment of the bytes 0x80 to 0x9f that the encoding does not assign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Controls {
-    /// Nothing: Python refuses them, and the Web's standard does not.
+    /// Errors in Python, although the WHATWG encoding standard accepts them.
     Refused,
-    /// Control characters, also where the encoding here has others.
+    /// Control characters, even where the encoding here assigns other characters.
     Kept,
 }
 use Controls::{Kept, Refused};
@@ -25,7 +25,7 @@ pub(crate) struct Codec {
     controls: Controls,
 }
 
-/// Names without separators, in lower case, of what `encoding_rs` decodes as Python does.
+/// Names without separators, in lower case, of an encoding that `encoding_rs` decodes as Python does.
 type Row = (&'static [&'static str], &'static Encoding, Controls);
 
 const CODECS: [Row; 36] = [
@@ -87,14 +87,14 @@ const CODECS: [Row; 36] = [
     ),
 ];
 
-/// Bytes beyond the controls that Python reads otherwise, or refuses.
+/// Bytes outside the control range that Python decodes differently, or rejects.
 const OTHERWISE: [(&Encoding, u8, Option<char>); 3] = [
     (WINDOWS_1255, 0xca, None),
     (KOI8_U, 0xae, Some('╝')),
     (KOI8_U, 0xbe, Some('╬')),
 ];
 
-/// The codec of a name, in any of its spellings; `None` for what is not among them.
+/// Returns the codec for a name in any of its spellings; `None` if unknown.
 pub(crate) fn by_name(name: &str) -> Option<Codec> {
     let separators = ['-', '_', '.', ' '];
     let name = name.to_ascii_lowercase().replace(separators, "");
@@ -106,13 +106,13 @@ pub(crate) fn by_name(name: &str) -> Option<Codec> {
 }
 
 impl Codec {
-    /// The text of these bytes.
+    /// Decodes the bytes.
     ///
     /// # Errors
-    /// The number of the first line, counted from 1, in which bytes do not fit.
+    /// The number of the first line, counted from 1, with invalid bytes.
     pub(crate) fn decode(self, bytes: &[u8]) -> Result<String, usize> {
         let mut text = String::with_capacity(bytes.len());
-        // No character of more than one byte has a line feed in it.
+        // No multi-byte character contains a line feed.
         for (at, line) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
             self.decode_line(line, &mut text).ok_or(at + 1)?;
         }
@@ -158,10 +158,10 @@ mod tests {
 
     use super::*;
 
-    /// What Python's codecs give.
+    /// Results of Python's codecs.
     #[derive(serde::Deserialize)]
     struct Golden {
-        /// Of the bytes from 0x80 on, by codec.
+        /// Characters of the bytes from 0x80 on, by codec.
         single: BTreeMap<String, Vec<Option<char>>>,
         /// A text and its bytes in hexadecimal, by codec.
         multi: BTreeMap<String, (String, String)>,

@@ -1,8 +1,8 @@
-//! Cyclomatic complexity of functions, methods and classes, and of the file as a whole.
+//! Cyclomatic complexity of functions, methods and classes, and of the whole file.
 //!
-//! Decision points are counted as radon counts them, which is not quite as its documentation says: `with` adds
-//! nothing, `assert` adds one and hides what it tests, `except*` adds nothing, and the bodies of nested functions
-//! stay out of the function around them.
+//! Decision points are counted as in radon's code, which differs from its documentation: `with` adds nothing,
+//! `assert` adds one but its condition is ignored, `except*` adds nothing, and the bodies of nested functions
+//! do not count for the enclosing function.
 
 use serde::{Serialize, Serializer};
 
@@ -12,7 +12,7 @@ use crate::ast::{Ranged, TextSize};
 use crate::parser::{Fstrings, Module};
 use crate::rank::Rank;
 
-/// What a [`Block`] is.
+/// Kind of a [`Block`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BlockKind {
@@ -24,28 +24,28 @@ pub enum BlockKind {
     Class,
 }
 
-/// A function, method or class with its complexity; serialised as `radon cc -j` does.
+/// A function, method or class with its complexity; serialised like `radon cc -j`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Block {
     /// Function, method or class.
     #[serde(rename = "type")]
     pub kind: BlockKind,
-    /// The grade of `complexity`.
+    /// The rank of `complexity`.
     pub rank: Rank,
-    /// The bare name.
+    /// The unqualified name.
     pub name: String,
-    /// The class around a method.
+    /// The class that contains a method.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classname: Option<String>,
-    /// Line of the `def` or `class` keyword (or of `async`), counted from 1; decorators stand before it.
+    /// Line of the `def`, `class` or `async` keyword, counted from 1; decorators precede it.
     pub lineno: usize,
-    /// The line on which the last part of the block begins that radon looks at, which may lie before its real end.
+    /// The line on which the last node that radon visits begins, which may be before the block's real end.
     pub endline: usize,
     /// Bytes before the keyword on its line.
     pub col_offset: usize,
     /// Cyclomatic complexity; for a class the mean over its methods, rounded as radon does.
     pub complexity: usize,
-    /// Complexity of all code in a class together, methods included; equals `complexity` for functions.
+    /// Complexity of all code in a class, including methods; equals `complexity` for functions.
     #[serde(skip)]
     pub real_complexity: usize,
     /// The methods of a class; `None` for functions.
@@ -87,7 +87,7 @@ pub(crate) fn count(module: &Module<'_>) -> Complexity {
     Complexity { blocks, total }
 }
 
-/// Serialises blocks in the order of `radon cc -j`: by falling complexity, ties as they were found.
+/// Serialises blocks in the order of `radon cc -j`: by decreasing complexity, ties in order of discovery.
 pub(crate) fn by_complexity<S: Serializer>(
     blocks: &[Block],
     serializer: S,
@@ -97,15 +97,15 @@ pub(crate) fn by_complexity<S: Serializer>(
     sorted.serialize(serializer)
 }
 
-/// Counts what lies below one statement (or below the module), without the functions and classes it defines.
+/// Counts decision points below one statement (or the module), excluding the functions and classes it defines.
 struct Counter<'a> {
     module: &'a Module<'a>,
-    /// The class whose body is being counted; functions found directly in it are its methods.
+    /// The class whose body is being counted; functions directly in it are its methods.
     class_name: Option<&'a str>,
     complexity: usize,
     functions: Vec<Block>,
     classes: Vec<Block>,
-    /// The greatest start of any node visited; radon takes its line for the end of the block.
+    /// The greatest start offset of any visited node; radon uses its line as the block's end.
     last_start: Option<TextSize>,
 }
 
@@ -134,7 +134,7 @@ impl<'a> Counter<'a> {
         let start = self.keyword_start(function.start(), &function.decorator_list);
         let mut complexity = 1;
         let mut closures = Vec::new();
-        // Only the last statement tells where the function ends.
+        // Only the last statement determines the end of the function.
         let mut last_line = 0;
         for stmt in &function.body {
             let mut counter = Counter::new(self.module, None);
@@ -198,7 +198,7 @@ impl<'a> Counter<'a> {
         });
     }
 
-    /// Where the definition begins without its decorators.
+    /// Returns the start of the definition without its decorators.
     fn keyword_start(&self, start: TextSize, decorators: &[ast::Decorator]) -> TextSize {
         let Some(last) = decorators.last() else {
             return start;
@@ -213,10 +213,10 @@ impl<'a> Counter<'a> {
         }
     }
 
-    /// The parts of an f-string that `CPython`'s tree has nodes for, at the positions it gives them.
+    /// Visits the parts of an f-string that have nodes in `CPython`'s tree, at `CPython`'s positions.
     ///
-    /// Up to 3.11 all of them but the expressions stand at the start of the string. Since then runs of constant text
-    /// are merged over implicit concatenation, and a run that is empty has no node.
+    /// Up to 3.11 all of them except the expressions are at the start of the string. Since then runs of
+    /// constant text are merged across implicit concatenation, and an empty run has no node.
     fn reach_fstring_parts(&mut self, fstring: &'a ast::ExprFString) {
         if self.module.fstrings == Fstrings::Legacy {
             return;
@@ -241,7 +241,7 @@ impl<'a> Counter<'a> {
         }
     }
 
-    /// Notes a piece of constant text; `run` is where the constant it belongs to began.
+    /// Records a piece of constant text; `run` is the start of the constant that contains it.
     fn reach_text(&mut self, run: &mut Option<TextSize>, start: TextSize, value: &str) {
         let run_start = *run.get_or_insert(start);
         if !value.is_empty() {

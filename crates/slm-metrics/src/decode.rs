@@ -1,4 +1,4 @@
-//! From the bytes of a Python file to its text.
+//! Decodes the bytes of a Python file.
 
 use crate::SyntaxError;
 use crate::codecs::{self, Codec};
@@ -13,12 +13,12 @@ enum Encoding {
     Other(Codec),
 }
 
-/// The text of a Python file: UTF-8 unless its first two lines declare another encoding. A byte order mark is taken off.
+/// Decodes a Python file: UTF-8 unless its first two lines declare another encoding. A byte order mark is removed.
 ///
-/// Python's codecs that are supersets of ASCII are read, but for rare ones (some of DOS and of the Macintosh, EBCDIC).
+/// Supports Python's codecs that are supersets of ASCII, except rare ones (some of DOS and of the Macintosh, EBCDIC).
 ///
 /// # Errors
-/// [`SyntaxError`], as in Python itself, if an unknown encoding is declared or a byte does not fit.
+/// [`SyntaxError`], as in Python itself, if an unknown encoding is declared or a byte is invalid.
 ///
 /// # Source
 /// PEP 263, Defining Python Source Code Encodings.
@@ -37,12 +37,12 @@ pub fn decode_python(bytes: &[u8]) -> Result<String, SyntaxError> {
             };
             let encoding = by_name(&name).ok_or_else(|| {
                 refuse(format!(
-                    "encoding `{name}` is not supported; Python's common ones are, such as utf-8, latin-1 and cp1252"
+                    "unsupported encoding `{name}`, expected a common one of Python's such as utf-8, latin-1 or cp1252"
                 ))
             })?;
             if has_mark && encoding != Encoding::Utf8 {
                 return Err(refuse(format!(
-                    "encoding `{name}` in a file with the byte order mark of UTF-8"
+                    "encoding `{name}` is declared in a file with a UTF-8 byte order mark"
                 )));
             }
             encoding
@@ -52,7 +52,7 @@ pub fn decode_python(bytes: &[u8]) -> Result<String, SyntaxError> {
         Encoding::Latin1 => return Ok(body.iter().copied().map(char::from).collect()),
         Encoding::Other(codec) => {
             return codec.decode(body).map_err(|line| SyntaxError {
-                message: "bytes that do not fit the declared encoding of this file".to_owned(),
+                message: "bytes are invalid in the declared encoding of this file".to_owned(),
                 line,
                 column: 1,
             });
@@ -72,7 +72,7 @@ pub fn decode_python(bytes: &[u8]) -> Result<String, SyntaxError> {
     let Some(byte) = body.get(fits) else {
         return Ok(text.into_owned());
     };
-    // `\r\n` counts once, a lone `\r` ends a line too.
+    // `\r\n` is one line end, and so is a lone `\r`.
     let before = text.replace("\r\n", "\n").replace('\r', "\n");
     Err(SyntaxError {
         message: format!("byte 0x{byte:02x} is not {name}, the encoding of this file"),
@@ -81,7 +81,7 @@ pub fn decode_python(bytes: &[u8]) -> Result<String, SyntaxError> {
     })
 }
 
-/// The encoding that a comment on the first or second line declares, with that line's number.
+/// Returns the line number and name of an encoding declared by a comment on the first or second line.
 fn declared(body: &[u8]) -> Option<(usize, String)> {
     let mut rest = body;
     for number in 1..=2 {
@@ -94,7 +94,7 @@ fn declared(body: &[u8]) -> Option<(usize, String)> {
                     return Some((number, name));
                 }
             }
-            // Code on the first line: what follows declares nothing.
+            // After code on the first line, the second line cannot declare an encoding.
             _ => return None,
         }
         let after_one = || after.get(1..).unwrap_or_default();
@@ -103,7 +103,7 @@ fn declared(body: &[u8]) -> Option<(usize, String)> {
     None
 }
 
-/// The name after the first `coding:` or `coding=` that one follows.
+/// Returns the name after the first `coding:` or `coding=` that is followed by one.
 fn name_in(comment: &str) -> Option<String> {
     comment.match_indices("coding").find_map(|(at, word)| {
         let rest = comment[at + word.len()..].strip_prefix([':', '='])?;
@@ -116,7 +116,7 @@ fn name_in(comment: &str) -> Option<String> {
     })
 }
 
-/// The encoding of a name, in any of the spellings that are in use; editors add `-unix` and the like.
+/// Returns the encoding for a name in any common spelling; editors add suffixes such as `-unix`.
 fn by_name(name: &str) -> Option<Encoding> {
     let name = name.to_ascii_lowercase().replace('_', "-");
     let name = ["-unix", "-dos", "-mac"]
@@ -181,14 +181,14 @@ mod tests {
             Ok("# coding: Windows-1251-unix\nя\n"),
         );
         check(b"# coding: gbk\n# \xd6\xd0\n", Ok("# coding: gbk\n# 中\n"));
-        // Python refuses the byte as well.
+        // Python rejects this byte, too.
         check(
             b"# coding: cp1252\n\nx = '\x81'\n",
-            Err("3:1: bytes that do not fit the declared encoding of this file"),
+            Err("3:1: bytes are invalid in the declared encoding of this file"),
         );
         check(
             b"\xef\xbb\xbf# coding: cp1252\n",
-            Err("1:1: encoding `cp1252` in a file with the byte order mark of UTF-8"),
+            Err("1:1: encoding `cp1252` is declared in a file with a UTF-8 byte order mark"),
         );
     }
 
@@ -209,12 +209,12 @@ mod tests {
         check(
             b"#!/usr/bin/python\n# coding: rot13\n",
             Err(
-                "2:1: encoding `rot13` is not supported; Python's common ones are, such as utf-8, latin-1 and cp1252",
+                "2:1: unsupported encoding `rot13`, expected a common one of Python's such as utf-8, latin-1 or cp1252",
             ),
         );
         check(
             b"\xef\xbb\xbf# coding: latin-1\n",
-            Err("1:1: encoding `latin-1` in a file with the byte order mark of UTF-8"),
+            Err("1:1: encoding `latin-1` is declared in a file with a UTF-8 byte order mark"),
         );
     }
 }

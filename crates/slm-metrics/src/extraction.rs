@@ -1,5 +1,5 @@
-//! The program in a model's answer: without the reasoning before it, the words and the Markdown around it, and the
-//! statements that its entry point does not need.
+//! Extracts the program from a model's answer: removes the reasoning before it, the prose and Markdown around
+//! it, and statements that the entry point does not need.
 
 mod builtins;
 mod fences;
@@ -21,51 +21,51 @@ use selection::{
 
 pub use reasoning::without_reasoning;
 
-/// Blocks that are tried as the rest of a prompt.
+/// Maximum number of blocks that are tried as the rest of a prompt.
 const MAX_BODIES: usize = 16;
-/// Times that a block gives names which a program lacks.
+/// Maximum number of blocks that supply names which a program lacks.
 const MAX_GIVING: usize = 16;
 
 /// Why an [`Extraction`] is complete or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// The program parses and defines its entry point, or does something if none is wanted.
+    /// The program parses and defines its entry point, or makes a call if no entry point is required.
     Complete,
     /// The definition of the entry point does not parse; it may have been cut off.
     BrokenEntryPoint,
     /// Nothing defines the entry point.
     NoEntryPoint,
-    /// No entry point is wanted, and no text that parses calls anything.
+    /// No entry point is required, and no text that parses makes a call.
     NoScript,
 }
 
-/// What [`extract_program`] found.
+/// The result of [`extract_program`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Extraction {
-    /// The program. If it is not complete, the whole text but for reasoning, so that it counts as one that does not parse.
+    /// The program. If incomplete, the whole text without reasoning, so that it counts as one that does not parse.
     pub program: String,
     /// Whether the program parses and defines the entry point.
     pub complete: bool,
-    /// Why so.
+    /// The reason.
     pub reason: Reason,
 }
 
-/// What an answer should hold.
+/// What an answer should define.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wanted<'a> {
     /// Name of a function, class or variable; empty for a program that reads its input and prints.
     pub entry_point: &'a str,
-    /// The method that is called, where the entry point is a class. A program without such a class may have a function
+    /// The method to call, if the entry point is a class. A program without such a class may define a function
     /// of this name instead.
     pub method: Option<&'a str>,
-    /// The text that the answer was asked for with. Where it is Python that defines the entry point, a stub, its
-    /// imports and what else it defines stay: tests may use it, too.
+    /// The prompt of the answer. If it is Python code that defines the entry point as a stub, its imports and
+    /// other definitions are kept, since tests may use them.
     pub prompt: &'a str,
 }
 
 impl<'a> Wanted<'a> {
-    /// A program with this entry point, whatever it was asked for with.
+    /// Requires a program with this entry point, without a prompt.
     pub fn entry_point(entry_point: &'a str) -> Self {
         Self {
             entry_point,
@@ -75,14 +75,14 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// How an answer relates to what it was asked for with.
+/// Relation of an answer to its prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form<'a> {
     /// A whole program.
     Whole,
-    /// The rest of a program that begins with this text. A whole program may come instead.
+    /// The rest of a program that begins with this text. A whole program is accepted as well.
     RestOf(&'a str),
-    /// A whole program. The rest of one that begins with this text may come instead.
+    /// A whole program. The rest of one that begins with this text is accepted as well.
     WholeOrRestOf(&'a str),
 }
 
@@ -94,12 +94,12 @@ impl<'a> Form<'a> {
         }
     }
 
-    /// The answer behind what it may be the rest of.
+    /// Returns the answer appended to the text that it may continue.
     pub fn joined(self, answer: &str) -> String {
         format!("{}{answer}", self.begun().unwrap_or_default())
     }
 
-    /// The texts that an answer may be, the likelier first; whether each begins with what was asked for.
+    /// Returns the possible texts of an answer, most likely first, and whether each includes the prompt's text.
     fn texts(self, answer: &str) -> Vec<(Cow<'_, str>, bool)> {
         let alone = (Cow::Borrowed(answer), false);
         let joined = (Cow::Owned(self.joined(answer)), true);
@@ -111,17 +111,18 @@ impl<'a> Form<'a> {
     }
 }
 
-/// Takes the program that defines the entry point out of a model's answer.
+/// Extracts the program that defines the entry point from a model's answer.
 ///
-/// Reasoning is no part of an answer ([`without_reasoning`]). A text that parses as it stands is the program; else it is
-/// searched in the fenced blocks (an open fence reaches to the end), then in the whole text, then outside of the blocks.
-/// The first program counts whose entry point has statements, and its method if one is wanted. Of its top-level
-/// statements the module's docstring stays, all imports, also guarded ones, and those that the entry point needs directly
-/// or through others; of functions or classes of one name the last one stays. Names that it lacks come from other blocks
-/// or from the prompt. Prose, tests, prints and the main guard go. A definition of the entry point that does not parse is
-/// never mended.
+/// Reasoning is not part of an answer ([`without_reasoning`]). A text that parses unchanged is the program;
+/// otherwise the fenced blocks are searched (an unclosed fence extends to the end), then the whole text, then
+/// the text outside the blocks. The first program is used whose entry point has statements, and its method if
+/// one is required. Of its top-level statements these are kept: the module's docstring, all imports, including
+/// guarded ones, and those that the entry point needs directly or indirectly; of several functions or classes
+/// with one name the last one. Missing names are supplied from other blocks or from the prompt. Prose, tests,
+/// prints and the main guard are removed. A definition of the entry point that does not parse is never
+/// repaired.
 ///
-/// Without an entry point the program is the first text or block that parses and calls something, with all its
+/// Without an entry point the program is the first text or block that parses and makes a call, with all its
 /// statements.
 pub fn extract_program(answer: &str, form: Form<'_>, wanted: &Wanted<'_>) -> Extraction {
     let spoken = spoken(answer);
@@ -144,7 +145,7 @@ pub fn extract_program(answer: &str, form: Form<'_>, wanted: &Wanted<'_>) -> Ext
     }
 }
 
-/// An answer without its reasoning; marks of reasoning in the strings of a program are none.
+/// Returns an answer without its reasoning; reasoning marks in the strings of a program do not count.
 fn spoken(answer: &str) -> &str {
     let spoken = without_reasoning(answer);
     if spoken.len() == answer.len() {
@@ -159,14 +160,14 @@ fn spoken(answer: &str) -> &str {
     }
 }
 
-/// A search for the program with a wanted entry point.
+/// A search for the program with a required entry point.
 struct Search<'a> {
     wanted: &'a Wanted<'a>,
     markdown: &'a fences::Markdown<'a>,
-    /// Names that the prompt defines beside the entry point.
+    /// Names that the prompt defines besides the entry point.
     given: BTreeSet<String>,
     reason: Reason,
-    /// A program whose entry point has no statement, or lacks the method: better than nothing.
+    /// A program whose entry point has no statement, or lacks the method: used if nothing better is found.
     stub: Option<String>,
 }
 
@@ -204,7 +205,7 @@ impl<'a> Search<'a> {
                     .find_map(|part| self.attempt(part, false, false))
             });
         }
-        // Fences inside of a docstring are none.
+        // Fences inside a docstring do not count.
         in_any(self, true)
             .or_else(|| self.in_blocks())
             .or_else(|| self.attempt(markdown.widest?, true, false))
@@ -231,7 +232,7 @@ impl<'a> Search<'a> {
             .find_map(|block| self.attempt(&block.code, false, false))
     }
 
-    /// Blocks that hold the body alone of what was begun.
+    /// Tries blocks that contain only the body of the begun function.
     fn in_bodies(&mut self, begun: &str) -> Option<String> {
         let is_body = |code: &str| {
             let first = code.lines().find(|line| !line.trim().is_empty());
@@ -248,7 +249,7 @@ impl<'a> Search<'a> {
             .find_map(|text| self.attempt(text, true, true))
     }
 
-    /// The program in a text, unless it is a stub. `joined` says that the text begins with what was asked for.
+    /// Returns the program in a text, unless it is a stub. `joined`: the text begins with the prompt.
     fn attempt(&mut self, text: &str, whole: bool, joined: bool) -> Option<String> {
         let text = text.trim_start_matches('\u{feff}');
         match self.selected(text, whole) {
@@ -296,7 +297,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// A program with what it lacks, from other blocks and from the prompt.
+    /// Adds what a program lacks, from other blocks and from the prompt.
     fn supplied(&self, program: String, joined: bool) -> String {
         let program = with_blocks(program, &self.markdown.blocks, self.wanted.entry_point);
         let prompt = self.wanted.prompt;
@@ -310,12 +311,12 @@ impl<'a> Search<'a> {
     }
 }
 
-/// A program with the statements of other blocks that bind names which it lacks.
+/// Adds the statements of other blocks that bind names which a program lacks.
 fn with_blocks(mut program: String, blocks: &[Block<'_>], entry_point: &str) -> String {
     if blocks.len() < 2 {
         return program;
     }
-    // What one block gives may lack what another has.
+    // Statements from one block may in turn need another block.
     for _ in 0..MAX_GIVING {
         let (bound, lacking) = bound_and_lacking(&program);
         let given = blocks

@@ -1,4 +1,4 @@
-//! The documented functions of a file, each cut in two: what a docstring promises, and the body that keeps it.
+//! The documented functions of a file, each split into a stub with its docstring and a body.
 
 use crate::ast::comparable::ComparableStmt;
 use crate::ast::statement_visitor::{StatementVisitor, walk_stmt};
@@ -9,67 +9,67 @@ use crate::parser::{Fstrings, Module, SyntaxError, with_module};
 
 /// A function with a docstring, moved to column 0.
 ///
-/// `stub` followed by `body` parses, and its tree is that of the original without decorators; only the indentation
-/// inside the docstring may differ.
+/// `stub` followed by `body` parses to the tree of the original without decorators; only the indentation inside
+/// the docstring may differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FunctionSource {
-    /// The bare name.
+    /// The unqualified name.
     pub name: String,
-    /// The class around a method.
+    /// The class that contains a method.
     pub class_name: Option<String>,
     /// Line of the `def` (or `async`) in the file, counted from 1.
     pub lineno: usize,
-    /// The signature and the docstring, without decorators; ends with a line end.
+    /// The signature and the docstring, without decorators; ends with a newline.
     pub stub: String,
-    /// All that follows the docstring, still indented by one level and with its comments; ends with a line end.
+    /// Everything after the docstring, indented by one level and including comments; ends with a newline.
     pub body: String,
-    /// The value of the docstring as written, indentation included.
+    /// The value of the docstring as written, including indentation.
     pub docstring: String,
-    /// Statements in `body`, those inside of other statements included.
+    /// Number of statements in `body`, including nested ones.
     pub n_statements: usize,
     /// Whether it is an `async def`.
     pub is_async: bool,
-    /// Whether decorators stood before it.
+    /// Whether it had decorators.
     pub has_decorators: bool,
 }
 
-/// Every function of a file that has a docstring: those that could be cut in two, and the others with the reason.
+/// All documented functions of a file: those that could be split, and the others with the reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FunctionSurvey {
-    /// Functions at the top level and methods of classes there, in the file's order.
+    /// Functions at the top level and methods of top-level classes, in file order.
     pub functions: Vec<FunctionSource>,
-    /// The others.
+    /// The other documented functions.
     pub uncut: Vec<UncutFunction>,
 }
 
-/// A documented function that is not cut in two.
+/// A documented function that could not be split.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UncutFunction {
-    /// The bare name.
+    /// The unqualified name.
     pub name: String,
     /// Line of the `def` (or `async`) in the file, counted from 1.
     pub lineno: usize,
-    /// Whether a class is right around it.
+    /// Whether it is directly inside a class.
     pub is_method: bool,
-    /// Why it is not cut.
+    /// Why it could not be split.
     pub reason: Uncut,
 }
 
-/// Why a documented function is not cut in two.
+/// Why a documented function could not be split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Uncut {
     /// It is inside another function, a class that is not at the top level, or a block such as `if` or `try`.
     Nested,
-    /// Nothing follows the docstring.
+    /// It has no statement after the docstring.
     NoBody,
     /// The docstring shares a line with other code.
     SharesLine,
-    /// At column 0 it would be another function.
+    /// Dedented to column 0 it would parse to a different function.
     Immovable,
 }
 
-/// The documented functions and methods at the top level of `source`, in its order, of those that [`survey_functions`]
-/// finds.
+/// Returns the documented top-level functions and methods of `source` that [`survey_functions`] could split, in
+/// file order.
 ///
 /// # Errors
 /// [`SyntaxError`] if it is not Python.
@@ -77,7 +77,7 @@ pub fn documented_functions(source: &str) -> Result<Vec<FunctionSource>, SyntaxE
     survey_functions(source).map(|survey| survey.functions)
 }
 
-/// All documented functions of `source`.
+/// Splits or lists all documented functions of `source`.
 ///
 /// # Errors
 /// [`SyntaxError`] if it is not Python.
@@ -106,11 +106,11 @@ pub fn survey_functions(source: &str) -> Result<FunctionSurvey, SyntaxError> {
     })
 }
 
-/// Cuts functions at the top level and counts those below it.
+/// Splits top-level functions and lists nested ones.
 struct Surveyor<'a> {
     cutter: Cutter<'a>,
     survey: FunctionSurvey,
-    /// Whether a class is right around the statement that is visited.
+    /// Whether the visited statement is directly inside a class.
     in_class: bool,
 }
 
@@ -123,7 +123,7 @@ impl Surveyor<'_> {
         self.visit_in(false, |surveyor| surveyor.visit_body(&function.body));
     }
 
-    /// Counts a function if it is documented.
+    /// Lists a function as not split if it is documented.
     fn leave(&mut self, function: &ast::StmtFunctionDef, is_method: bool, reason: Uncut) {
         if docstring(function).is_some() {
             self.survey.uncut.push(UncutFunction {
@@ -159,7 +159,7 @@ impl StatementVisitor<'_> for Surveyor<'_> {
     }
 }
 
-/// The docstring of a function.
+/// Returns the docstring of a function.
 fn docstring(function: &ast::StmtFunctionDef) -> Option<&ast::ExprStringLiteral> {
     match &function.body[..] {
         [Stmt::Expr(first), ..] => first.value.as_string_literal_expr(),
@@ -169,7 +169,7 @@ fn docstring(function: &ast::StmtFunctionDef) -> Option<&ast::ExprStringLiteral>
 
 struct Cutter<'a> {
     module: &'a Module<'a>,
-    /// The strings that span lines, in order: their inner lines keep their indentation.
+    /// The multi-line strings in order: their inner lines keep their indentation.
     multiline_strings: Vec<TextRange>,
 }
 
@@ -200,7 +200,7 @@ impl<'a> Cutter<'a> {
         }
     }
 
-    /// Cuts a function after its docstring; one without is refused for some reason, too.
+    /// Splits a function after its docstring; a function without one is an error as well.
     fn cut(
         &self,
         function: &ast::StmtFunctionDef,
@@ -248,7 +248,7 @@ impl<'a> Cutter<'a> {
         })
     }
 
-    /// Where `def` or `async` stands: the statement itself begins with its decorators.
+    /// Returns the offset of `def` or `async`; the statement itself begins with its decorators.
     fn keyword_start(&self, function: &ast::StmtFunctionDef) -> TextSize {
         let Some(last) = function.decorator_list.last() else {
             return function.start();
@@ -261,7 +261,7 @@ impl<'a> Cutter<'a> {
             .map_or(function.start(), Ranged::start)
     }
 
-    /// The white space between the start of the line and `offset`, or `None` if there is more than that.
+    /// Returns the white space between the start of the line and `offset`; `None` if there is other text.
     fn blank_before(&self, offset: TextSize) -> Option<&'a str> {
         let line_start = self.module.lines.line_start(offset);
         let before = &self.module.text[TextRange::new(line_start, offset)];
@@ -271,14 +271,14 @@ impl<'a> Cutter<'a> {
             .then_some(before)
     }
 
-    /// Where the line of `offset` ends, its line end included.
+    /// Returns the end of the line of `offset`, including the newline.
     fn line_end(&self, offset: TextSize) -> TextSize {
         let rest = &self.module.text[offset.to_usize()..];
         let length = rest.find('\n').map_or(rest.len(), |at| at + 1);
         offset + TextSize::new(length as u32)
     }
 
-    /// The lines of `range` with `indent` taken off, but not inside of strings other than the docstring.
+    /// Returns the lines of `range` without `indent`, except inside strings other than the docstring.
     fn dedent(&self, range: TextRange, indent: &str, docstring: Option<TextRange>) -> String {
         let mut dedented = String::with_capacity(range.len().to_usize());
         let mut start = range.start();
@@ -296,7 +296,7 @@ impl<'a> Cutter<'a> {
         dedented
     }
 
-    /// Whether `offset` lies inside of a multi-line string other than `docstring`.
+    /// Returns whether `offset` is inside a multi-line string other than `docstring`.
     fn is_in_string(&self, offset: TextSize, docstring: Option<TextRange>) -> bool {
         let after = self
             .multiline_strings
@@ -307,13 +307,13 @@ impl<'a> Cutter<'a> {
     }
 }
 
-/// Bytes that `line` and `indent` begin with alike.
+/// Returns the length in bytes of the common prefix of `line` and `indent`.
 fn common_prefix(line: &str, indent: &str) -> usize {
     let pairs = line.bytes().zip(indent.bytes());
     pairs.take_while(|(line, indent)| line == indent).count()
 }
 
-/// Whether `source` holds `function` alone, but for its decorators and the text of its docstring.
+/// Returns whether `source` contains only `function`, ignoring decorators and the text of its docstring.
 fn is_same_function(source: &str, function: &ast::StmtFunctionDef) -> bool {
     with_module(source, Fstrings::Pep701, |module| match module.body() {
         [Stmt::FunctionDef(moved)] => {

@@ -1,7 +1,7 @@
 //! Halstead's metrics over Python's arithmetic, boolean, comparison and augmented assignment operators.
 //!
-//! Nothing else counts as an operator. A distinct operand is a pair of the function around it and its value, where
-//! names, attributes and strings share one space and numbers compare as Python compares them; any operand that is
+//! No other operators count. A distinct operand is a pair of the enclosing function and the operand's value,
+//! where names, attributes and strings share one space and numbers compare as in Python; any operand that is
 //! none of these is distinct from all others.
 //!
 //! Source: Halstead, Elements of Software Science, 1977; the choices are radon's.
@@ -19,14 +19,14 @@ use crate::parser::Module;
 /// Halstead's metrics of a file or a function.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Halstead {
-    /// Distinct operators, at most 29.
+    /// Number of distinct operators, at most 29.
     pub h1: usize,
-    /// Distinct operands.
+    /// Number of distinct operands.
     pub h2: usize,
-    /// Operators.
+    /// Total number of operators.
     #[serde(rename = "N1")]
     pub n1_total: usize,
-    /// Operands.
+    /// Total number of operands.
     #[serde(rename = "N2")]
     pub n2_total: usize,
     /// `h = h1 + h2`.
@@ -47,13 +47,13 @@ pub struct Halstead {
     pub bugs: f64,
 }
 
-/// The metrics of a file and of the functions in it that are not nested in another function.
+/// The metrics of a file and of its functions that are not nested in another function.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct HalsteadReport {
     /// The whole file.
     pub total: Halstead,
-    /// By bare function name, methods included, in the order of the source; serialised as a map, where the last
-    /// function of a name stands for all of them.
+    /// By unqualified function name, including methods, in source order; serialised as a map, in which the last
+    /// function of a name replaces the others.
     #[serde(serialize_with = "as_map")]
     pub functions: Vec<(String, Halstead)>,
 }
@@ -91,15 +91,15 @@ pub(crate) fn count(module: &Module<'_>) -> HalsteadReport {
     }
 }
 
-/// What has been seen so far.
+/// Counts of the operators and operands seen.
 #[derive(Default)]
 struct Tally<'a> {
     n_operators: usize,
     n_operands: usize,
-    /// A bit for each operator seen.
+    /// One bit for each operator seen.
     operators: u32,
     operands: HashSet<(Option<&'a str>, Operand<'a>)>,
-    /// Operands that equal nothing but themselves.
+    /// Number of operands that equal only themselves.
     unique_operands: usize,
 }
 
@@ -157,17 +157,17 @@ impl<'a> Tally<'a> {
     }
 }
 
-/// As Python computes `math.log(x, 2)`: a quotient, which is not always the last bit of a true `log2`.
+/// Python's `math.log(x, 2)`: a quotient, whose last bit may differ from a true `log2`.
 fn log2(x: usize) -> f64 {
     (x as f64).ln() / 2.0_f64.ln()
 }
 
 struct Counter<'a> {
     text: &'a str,
-    /// The innermost function around the node.
+    /// The innermost enclosing function.
     context: Option<&'a str>,
     file: Tally<'a>,
-    /// The tally of the outermost function around the node.
+    /// The tally of the outermost enclosing function.
     function: Option<Tally<'a>>,
     functions: Vec<(String, Halstead)>,
 }
@@ -188,7 +188,7 @@ impl<'a> Counter<'a> {
         }
     }
 
-    /// Counts the body alone: radon leaves decorators, defaults and annotations of functions out.
+    /// Counts only the body: radon ignores decorators, defaults and annotations of functions.
     fn function(&mut self, function: &'a ast::StmtFunctionDef) {
         let outer_context = self.context.replace(&function.name);
         let is_outermost = self.function.is_none();
@@ -204,7 +204,7 @@ impl<'a> Counter<'a> {
     }
 }
 
-// The four kinds of operators take 13, 4, 2 and 10 bits, one after the other.
+// The four kinds of operators use 13, 4, 2 and 10 consecutive bits.
 fn binary_bit(op: ast::Operator) -> u32 {
     op as u32
 }

@@ -1,9 +1,16 @@
 //! Python code metrics identical to those of radon 6.0.1: line counts, cyclomatic complexity, Halstead's metrics
 //! and the maintainability index.
 //!
-//! [`analyze`] goes from source text to all of them. [`syntax`] holds what else needs a Python parser: whether a
-//! text parses, the program in a model's answer, the documented functions of a file, and the identity of programs up
-//! to layout.
+//! [`analyze`] computes all of them from source text. [`syntax`] has the other functions that need a Python
+//! parser: whether a text parses, extracting the program from a model's answer, the documented functions of a
+//! file, and equality of programs up to layout.
+//!
+//! ```
+//! let metrics = slm_metrics::analyze("def f(x):\n    return 1 if x else 2\n")?;
+//! assert_eq!(metrics.cyclomatic_complexity, 2);
+//! assert!(metrics.maintainability_index > 50.0);
+//! # Ok::<(), slm_metrics::SyntaxError>(())
+//! ```
 
 mod ast;
 mod code_lines;
@@ -36,10 +43,10 @@ pub use parser::{Fstrings, SyntaxError};
 pub use rank::{Rank, UnknownRank};
 pub use raw::Raw;
 
-/// How to read a source.
+/// Options for reading a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Options {
-    /// How f-strings are tokenized, and with it which Python version parses.
+    /// How f-strings are tokenized, which also selects the Python version of the parser.
     pub fstrings: Fstrings,
 }
 
@@ -50,34 +57,34 @@ pub struct FileMetrics {
     pub raw: Raw,
     /// Halstead's metrics of the file and its functions.
     pub halstead: HalsteadReport,
-    /// Functions first, then every class followed by its methods; serialised by falling complexity.
+    /// Functions first, then every class followed by its methods; serialised by decreasing complexity.
     #[serde(rename = "cc", serialize_with = "cyclomatic::by_complexity")]
     pub blocks: Vec<Block>,
-    /// Complexity of the whole file, the one in the maintainability index.
+    /// Complexity of the whole file, as used in the maintainability index.
     #[serde(rename = "cc_total")]
     pub cyclomatic_complexity: usize,
     /// Maintainability index, 0 (worst) to 100.
     #[serde(rename = "mi")]
     pub maintainability_index: f64,
-    /// The grade of the maintainability index.
+    /// The rank of the maintainability index.
     pub rank: Rank,
-    /// Maintainability index of the same program without docstrings and comments: that of what `ast.unparse` writes
-    /// for the tree once the docstrings are taken out of it.
+    /// Maintainability index of the same program without docstrings and comments: that of the output of
+    /// `ast.unparse` for the tree without its docstrings.
     pub mi_code: f64,
-    /// Logical lines of that program.
+    /// Logical lines of that output.
     #[serde(skip)]
     pub lloc_code: usize,
 }
 
-/// What a report holds for one file: its metrics, or `{"error": ...}`.
+/// The report on one file: its metrics, or `{"error": ...}`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum FileReport {
-    /// The file was counted.
+    /// The metrics of the file.
     Counted(Box<FileMetrics>),
-    /// It was not.
+    /// The file could not be analysed.
     Failed {
-        /// Why.
+        /// The error message.
         error: String,
     },
 }
@@ -93,15 +100,15 @@ impl From<Result<FileMetrics, SyntaxError>> for FileReport {
     }
 }
 
-/// Counts everything in `source` as radon does on `CPython` 3.13.
+/// Computes all metrics of `source` as radon does on `CPython` 3.13.
 ///
 /// # Errors
-/// [`SyntaxError`] if `source` is no valid Python, or nested so deeply that `CPython` or radon refuse it.
+/// [`SyntaxError`] if `source` is not valid Python, or nested too deeply for `CPython` or radon.
 pub fn analyze(source: &str) -> Result<FileMetrics, SyntaxError> {
     analyze_with(source, Options::default())
 }
 
-/// Like [`analyze`], with the Python version's way of reading f-strings as an option.
+/// Like [`analyze`], with a choice of the Python version's f-string tokenization.
 pub fn analyze_with(source: &str, options: Options) -> Result<FileMetrics, SyntaxError> {
     parser::with_module(source, options.fstrings, |module| {
         let raw = raw::count(module)?;

@@ -2,7 +2,7 @@
 
 use crate::ast::TextSize;
 
-/// The offsets at which the lines of a text begin; the text holds `\n` line ends only.
+/// The offsets at which the lines of a text begin; the text contains only `\n` line ends.
 #[derive(Debug)]
 pub(crate) struct LineIndex {
     starts: Vec<u32>,
@@ -21,23 +21,23 @@ impl LineIndex {
         Self { starts }
     }
 
-    /// The line that holds `offset`, counted from 1.
+    /// Returns the line that contains `offset`, counted from 1.
     pub(crate) fn line(&self, offset: TextSize) -> usize {
         self.starts
             .partition_point(|&start| start <= offset.to_u32())
     }
 
-    /// Where line `line` (counted from 1) begins.
+    /// Returns the start of line `line` (counted from 1).
     pub(crate) fn start(&self, line: usize) -> TextSize {
         TextSize::new(self.starts[line - 1])
     }
 
-    /// Where the line that holds `offset` begins.
+    /// Returns the start of the line that contains `offset`.
     pub(crate) fn line_start(&self, offset: TextSize) -> TextSize {
         self.start(self.line(offset))
     }
 
-    /// Bytes between the start of the line and `offset`, as `CPython` counts columns.
+    /// Returns the bytes between the start of the line and `offset`, which is `CPython`'s column.
     pub(crate) fn column(&self, offset: TextSize) -> usize {
         (offset - self.line_start(offset)).to_usize()
     }

@@ -1,30 +1,31 @@
-//! The maintainability index, of a program as it stands and of its code alone.
+//! The maintainability index of a program, and of its code without comments.
 //!
-//! Source: Oman and Hagemeister 1992, in the form of Microsoft's 0 to 100 scale with a comment term, as radon has it.
+//! Source: Oman and Hagemeister 1992, in the form of Microsoft's 0 to 100 scale with a comment term, as in radon.
 
 use std::f64::consts::{FRAC_PI_2, PI};
 
 use crate::raw::Raw;
 
-/// Factor of the comment share, in radians, under the root of the comment term.
+/// Factor of the comment share, in radians, under the square root of the comment term.
 const COMMENT_FACTOR: f64 = 2.46;
 
 /// Comment lines per 100 source lines at which the comment term is largest: 57.5, worth 29.2 points.
 pub const COMMENT_PEAK: f64 = FRAC_PI_2 * FRAC_PI_2 / COMMENT_FACTOR * (180.0 / PI);
 
-/// Comment lines per 100 source lines from which on the comment term is negative: 229.9.
+/// Comment lines per 100 source lines above which the comment term is negative: 229.9.
 pub const COMMENT_ZERO: f64 = PI * PI / COMMENT_FACTOR * (180.0 / PI);
 
-/// What the comment term adds to the index before it is cut at 0 and 100: `50 sin(sqrt(2.46 c)) * 100 / 171` points, with
-/// `c` the comment lines per 100 source lines taken as degrees and turned into radians, as radon does.
+/// Returns the comment term's contribution to the index before clamping to 0..=100:
+/// `50 sin(sqrt(2.46 c)) * 100 / 171` points, with `c` the comment lines per 100 source lines, taken as degrees
+/// and converted to radians, as in radon.
 ///
 /// It rises from 0 to 29.2 at [`COMMENT_PEAK`], falls to 0 at [`COMMENT_ZERO`], and is negative beyond.
 pub fn comment_points(percent_comments: f64) -> f64 {
     comment_term(percent_comments) * 100.0 / 171.0
 }
 
-/// What a factor on the logical lines takes from the index before it is cut at 0 and 100: `16.2 ln(factor) * 100 / 171`
-/// points.
+/// Returns how much a factor on the logical lines reduces the index before clamping to 0..=100:
+/// `16.2 ln(factor) * 100 / 171` points.
 pub fn length_points(factor: f64) -> f64 {
     16.2 * factor.ln() * 100.0 / 171.0
 }
@@ -34,7 +35,7 @@ fn comment_term(percent_comments: f64) -> f64 {
     50.0 * angle.sin()
 }
 
-/// Comment lines, docstrings of several lines included, per 100 source lines, as they enter the index.
+/// Returns comment lines, including multi-line docstrings, per 100 source lines, as used in the index.
 pub fn percent_comments(comments: usize, multi: usize, sloc: usize) -> f64 {
     if sloc == 0 {
         0.0
@@ -43,18 +44,18 @@ pub fn percent_comments(comments: usize, multi: usize, sloc: usize) -> f64 {
     }
 }
 
-/// The index, 0 (worst) to 100, from the Halstead volume, the complexity of the file and its line counts.
+/// Returns the index, 0 (worst) to 100, from the Halstead volume, the complexity of the file and its line counts.
 pub(crate) fn index(volume: f64, complexity: usize, raw: &Raw) -> f64 {
     let percent_comments = percent_comments(raw.comments, raw.multi, raw.sloc);
     maintainability_index(volume, complexity, raw.lloc, percent_comments)
 }
 
-/// The index of the same code without docstrings and comments, whose logical lines are `lloc`.
+/// Returns the index of the same code without docstrings and comments, with `lloc` logical lines.
 pub(crate) fn index_of_code(volume: f64, complexity: usize, lloc: usize) -> f64 {
     maintainability_index(volume, complexity, lloc, 0.0)
 }
 
-/// The index, 0 (worst) to 100; 100 for a program without operators or logical lines.
+/// Returns the index, 0 (worst) to 100; 100 for a program without operators or logical lines.
 pub fn maintainability_index(
     volume: f64,
     complexity: usize,
@@ -64,7 +65,7 @@ pub fn maintainability_index(
     if volume <= 0.0 || lloc == 0 {
         return 100.0;
     }
-    // The order of the operations is radon's, so that the last bit agrees.
+    // Same order of operations as radon, so that the last bit agrees.
     let index = 171.0 - 5.2 * volume.ln() - 0.23 * complexity as f64 - 16.2 * (lloc as f64).ln()
         + comment_term(percent_comments);
     (index * 100.0 / 171.0).clamp(0.0, 100.0)
@@ -74,8 +75,8 @@ pub fn maintainability_index(
 mod tests {
     use super::*;
 
-    /// Asserts what the comment term adds at a share: radon 6.0.1's `mi_compute(1000, 9, 40, p) - mi_compute(1000, 9, 40, 0)`,
-    /// values that stay clear of both bounds.
+    /// Asserts the comment term at a share: radon 6.0.1's
+    /// `mi_compute(1000, 9, 40, p) - mi_compute(1000, 9, 40, 0)`, whose values are away from both bounds.
     fn check(percent: f64, points: f64) {
         let found = comment_points(percent);
         assert!(

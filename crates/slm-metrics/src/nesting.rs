@@ -1,19 +1,19 @@
-//! How deep the syntax tree of a source can get, judged from its tokens before it is parsed.
+//! Estimates the depth of a source's syntax tree from its tokens, before parsing.
 //!
 //! Parsing, walking and dropping a tree all recurse, so a hostile source could overflow the stack. The estimate
-//! here is an upper bound on the tree's depth that needs one linear pass and no memory beyond the open brackets.
+//! is an upper bound on the tree's depth that needs one linear pass and no memory beyond the open brackets.
 
 use crate::ast::token::TokenKind;
 
 /// Bracket levels `CPython` allows (`MAXLEVEL` of its tokenizer).
 const MAX_BRACKETS: usize = 200;
-/// Indentation levels `CPython` allows, less one (`MAXINDENT` of its tokenizer counts the module's own).
+/// Indentation levels `CPython` allows, minus one (`MAXINDENT` of its tokenizer includes the module's own).
 const MAX_INDENTS: usize = 99;
-/// Depth of an expression that is still measured. radon itself gives up near 330, where its visitor meets Python's
-/// recursion limit, so everything beyond is out of reach of the reference.
+/// Maximum depth of an expression. radon itself fails near 330, where its visitor exceeds Python's recursion
+/// limit, so there is no reference value beyond.
 const MAX_DEPTH: usize = 4_000;
 
-/// Why a source is refused before it is parsed.
+/// Why a source is rejected before parsing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TooDeep {
     #[error("too many nested parentheses")]
@@ -24,17 +24,17 @@ pub(crate) enum TooDeep {
     Expression,
 }
 
-/// What one open bracket (or the statement itself) holds so far.
+/// The current contents of an open bracket (or of the statement itself).
 #[derive(Debug, Clone, Copy, Default)]
 struct Level {
     closer: Option<TokenKind>,
-    /// Tokens since the last comma that may each add a level to the tree.
+    /// Number of tokens since the last comma that may each add a level to the tree.
     run: usize,
-    /// Tokens that add a level a comma does not take back: `lambda a, b: lambda c, d: ...`.
+    /// Number of tokens that add a level which no comma ends: `lambda a, b: lambda c, d: ...`.
     kept: usize,
 }
 
-/// The running estimate: feed every token to [`Nesting::push`], then read [`Nesting::deepest`].
+/// The running estimate: pass every token to [`Nesting::push`], then read [`Nesting::deepest`].
 #[derive(Debug)]
 pub(crate) struct Nesting {
     levels: Vec<Level>,
@@ -53,12 +53,12 @@ impl Nesting {
         }
     }
 
-    /// The greatest depth seen, an upper bound on the depth of the syntax tree.
+    /// Returns the greatest depth seen, an upper bound on the depth of the syntax tree.
     pub(crate) fn deepest(&self) -> usize {
         self.deepest
     }
 
-    /// Takes the next token in.
+    /// Processes the next token.
     pub(crate) fn push(&mut self, kind: TokenKind) -> Result<(), TooDeep> {
         match kind {
             TokenKind::Indent => {
@@ -128,7 +128,7 @@ impl Nesting {
     }
 
     fn open(&mut self, closer: TokenKind) -> Result<(), TooDeep> {
-        // A call or a subscript wraps what stands before it, so the bracket counts for its own level too.
+        // A call or a subscript wraps the expression before it, so the bracket adds a level, too.
         self.raise(false);
         if self.levels.len() > MAX_BRACKETS {
             return Err(TooDeep::Brackets);
@@ -140,7 +140,7 @@ impl Nesting {
         Ok(())
     }
 
-    /// A closer without its opener is left alone: the parser may recover into a deeper tree there.
+    /// Closes a bracket. A closer without its opener is ignored: the parser may recover into a deeper tree there.
     fn close(&mut self, kind: TokenKind) {
         if self.top().closer == Some(kind)
             && let Some(level) = self.levels.pop()

@@ -1,4 +1,4 @@
-//! Whether two programs are the same apart from layout, comments and docstrings.
+//! Compares programs ignoring layout, comments and docstrings.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -9,10 +9,10 @@ use crate::ast::visitor::transformer::{self, Transformer};
 use crate::code_lines::without_docstring;
 use crate::parser::{Fstrings, with_module, with_recovered_module};
 
-/// Hash of the syntax tree of `source` without docstrings, or `None` if it does not parse.
+/// Returns a hash of the syntax tree of `source` without docstrings; `None` if it does not parse.
 ///
-/// Layout, comments, redundant brackets and the spelling of literals do not matter, names do. The value holds within
-/// one build of this crate only: it is no key to store.
+/// Layout, comments, redundant brackets and the spelling of literals do not matter, names do. The value is only
+/// valid within one build of this crate and must not be stored.
 pub fn normalised_hash(source: &str) -> Option<u64> {
     with_module(source, Fstrings::Pep701, |module| {
         let mut hasher = DefaultHasher::new();
@@ -26,9 +26,9 @@ pub fn normalised_hash(source: &str) -> Option<u64> {
     .ok()
 }
 
-/// The same of every function and class at the top level of `source` by itself; decorators count.
+/// Returns such a hash for each function and class at the top level of `source`; decorators count.
 ///
-/// A definition has the hash that [`normalised_hash`] gives for a source of nothing else.
+/// A definition has the hash that [`normalised_hash`] returns for a source with only this definition.
 pub fn definition_hashes(source: &str) -> Option<Vec<u64>> {
     with_module(source, Fstrings::Pep701, |module| {
         let defines = |stmt: &&Stmt| matches!(stmt, Stmt::FunctionDef(_) | Stmt::ClassDef(_));
@@ -50,10 +50,10 @@ fn stmt_hash(stmt: &Stmt) -> u64 {
     hasher.finish()
 }
 
-/// Whether `program` parses and holds no statement beyond those of `prompt`, the text that it answers.
+/// Returns whether `program` parses and contains no statement beyond those of `prompt`, the text that it answers.
 ///
-/// Comments, docstrings and signatures are no statements: neither is a function whose body is its docstring alone, nor
-/// a class of such functions. `pass` is one.
+/// Comments, docstrings and signatures are not statements: neither is a function with only a docstring, nor a
+/// class of such functions. `pass` is one.
 pub fn adds_nothing(program: &str, prompt: &str) -> bool {
     let added = with_module(program, Fstrings::Pep701, |module| {
         let stmts = without_docstring(module.body()).iter();
@@ -73,7 +73,7 @@ pub fn adds_nothing(program: &str, prompt: &str) -> bool {
     }
 }
 
-/// A signature without a statement below it.
+/// Returns whether a definition has no statement below its signature.
 fn is_bare(stmt: &Stmt) -> bool {
     match stmt {
         Stmt::FunctionDef(function) => {
@@ -81,7 +81,7 @@ fn is_bare(stmt: &Stmt) -> bool {
         }
         Stmt::ClassDef(class) => {
             let methods = without_docstring(&class.body);
-            // A class of a docstring alone may be all that is asked for: an exception has no more.
+            // A class with only a docstring may be a complete solution, such as an exception.
             !methods.is_empty() && class.decorator_list.is_empty() && methods.iter().all(is_bare)
         }
         _ => false,

@@ -1,19 +1,20 @@
-//! When two Halstead operands are the same: Python's equality of the values that radon keys them by.
+//! Equality of Halstead operands: Python's equality of the values that radon uses as keys.
 
 use crate::ast::Ranged;
 use crate::ast::{self, Expr, Number};
 
-/// The value of an operand that can equal another's.
+/// The value of an operand that can equal another.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Operand<'a> {
     /// A name, an attribute's name or a string.
     Text(&'a str),
-    /// A string with lone surrogates: the parser's value, which has U+FFFD in their place, and what stood there.
+    /// A string with lone surrogates: the parser's value, which has U+FFFD in their place, and the original
+    /// code points.
     Surrogates(&'a str, Vec<u32>),
     Bytes(Vec<u8>),
     /// An integer, `bool`, or float with an integer value.
     Small(u64),
-    /// The same above 64 bits, as big-endian hexadecimal digits without leading zeros.
+    /// An integer of more than 64 bits, as big-endian hexadecimal digits without leading zeros.
     Big(String),
     /// Any other float, by its bits: literals are never negative or NaN.
     Float(u64),
@@ -24,7 +25,7 @@ pub(crate) enum Operand<'a> {
 }
 
 impl<'a> Operand<'a> {
-    /// The key of an operand in the source `text`, or `None` for a node that equals itself alone.
+    /// Returns the key of an operand in the source `text`; `None` for a node that equals only itself.
     pub(crate) fn of(expr: &'a Expr, text: &str) -> Option<Self> {
         Some(match expr {
             Expr::Name(name) => Self::Text(&name.id),
@@ -71,7 +72,7 @@ impl<'a> Operand<'a> {
     }
 
     fn float(value: f64) -> Self {
-        // 2^64: below it a float with an integer value fits the small form.
+        // 2^64: a float below it with an integer value fits the small form.
         const TWO_POW_64: f64 = 18_446_744_073_709_551_616.0;
         if value.is_infinite() || value.fract() != 0.0 {
             Self::Float(value.to_bits())
@@ -87,10 +88,10 @@ impl<'a> Operand<'a> {
     }
 }
 
-/// The code points that no Rust string can hold.
+/// The code points that a Rust string cannot contain.
 const SURROGATES: std::ops::Range<u32> = 0xd800..0xe000;
 
-/// What the source has at each U+FFFD of a literal's value: that character itself or a lone surrogate.
+/// Returns the source's code point for each U+FFFD of a literal's value: U+FFFD itself or a lone surrogate.
 fn replaced_characters(literal: &ast::StringLiteral, text: &str) -> Vec<u32> {
     let replacement = u32::from(char::REPLACEMENT_CHARACTER);
     let mut found = Vec::new();
@@ -128,7 +129,8 @@ fn replaced_characters(literal: &ast::StringLiteral, text: &str) -> Vec<u32> {
     found
 }
 
-/// An integer literal of more than 64 bits in any of Python's bases, as hexadecimal digits without leading zeros.
+/// Converts an integer literal of more than 64 bits in any of Python's bases to hexadecimal digits without
+/// leading zeros.
 fn hexadecimal(literal: &str) -> String {
     let digits = literal.replace('_', "").to_ascii_lowercase();
     let hexadecimal = match digits.get(..2) {
@@ -140,7 +142,7 @@ fn hexadecimal(literal: &str) -> String {
     hexadecimal.trim_start_matches('0').to_owned()
 }
 
-/// Digits that each stand for `bits_per_digit` bits, regrouped by four from the right.
+/// Converts digits of `bits_per_digit` bits each, regrouped by four from the right.
 fn hexadecimal_of_bits(digits: &str, bits_per_digit: u32) -> String {
     let mut reversed = Vec::new();
     let (mut pending, mut n_pending) = (0, 0);
@@ -160,9 +162,9 @@ fn hexadecimal_of_bits(digits: &str, bits_per_digit: u32) -> String {
         .collect()
 }
 
-/// Schoolbook conversion; decimal literals have at most 4,300 digits.
+/// Converts decimal digits by the schoolbook method; decimal literals have at most 4,300 digits.
 fn hexadecimal_of_decimal(digits: &str) -> String {
-    // Hexadecimal digits, the last one first.
+    // Hexadecimal digits, least significant first.
     let mut reversed: Vec<u32> = Vec::new();
     for digit in digits.bytes() {
         let mut carry = u32::from(digit - b'0');

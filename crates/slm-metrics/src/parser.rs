@@ -1,7 +1,7 @@
-//! The only importer of the Python parser: source text in, checked syntax tree out.
+//! The only module that imports the Python parser: from source text to a checked syntax tree.
 //!
-//! Parsed trees live inside a closure, because a deep tree must also be dropped on a stack that
-//! is large enough for it.
+//! Parsed trees are only available inside a closure, because a deep tree must also be dropped on a sufficiently
+//! large stack.
 
 use std::borrow::Cow;
 
@@ -11,44 +11,44 @@ use crate::ast::{self, Ranged, TextSize};
 use crate::lines::LineIndex;
 use crate::nesting::{Nesting, TooDeep};
 
-/// Stack that one level of the tree may take while it is walked or dropped, in bytes; unoptimised builds need most.
+/// Stack bytes for walking or dropping one level of the tree; unoptimised builds need the most.
 const STACK_PER_LEVEL: usize = 8 * 1024;
-/// Stack that a shallow tree needs, in bytes.
+/// Stack bytes for a shallow tree.
 const STACK_BASE: usize = 256 * 1024;
-/// Digits of a decimal literal that `CPython` converts (`sys.int_info.default_max_str_digits`).
+/// Maximum digits of a decimal literal that `CPython` converts (`sys.int_info.default_max_str_digits`).
 const MAX_DECIMAL_DIGITS: usize = 4_300;
 
-/// How f-strings are tokenized, which decides what a `:` inside one does to LLOC.
+/// How f-strings are tokenized, which determines the effect of a `:` inside one on LLOC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Fstrings {
-    /// As code, since `CPython` 3.12 (PEP 701). Python 3.13 is what parses.
+    /// As code, since `CPython` 3.12 (PEP 701). Parses Python 3.13.
     #[default]
     Pep701,
-    /// As one opaque string, up to `CPython` 3.11. Python 3.11 is what parses. Names with combining marks are counted,
-    /// though the `tokenize` module of that version, and so radon, refuses them.
+    /// As one opaque string, up to `CPython` 3.11. Parses Python 3.11. Names with combining marks are accepted,
+    /// although that version's `tokenize` module, and so radon, rejects them.
     Legacy,
 }
 
-/// A source that is not Python, or that no Python parser takes because of its nesting.
+/// A source that is not valid Python, or is nested too deeply for a Python parser.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid syntax at line {line}, column {column}: {message}")]
 pub struct SyntaxError {
-    /// What is wrong, without the position.
+    /// The error without its position.
     pub message: String,
-    /// Line of the mistake, counted from 1.
+    /// Line of the error, counted from 1.
     pub line: usize,
-    /// Column of the mistake in characters, counted from 1.
+    /// Column of the error in characters, counted from 1.
     pub column: usize,
 }
 
-/// Whether `source` parses as Python 3.13.
+/// Returns whether `source` parses as Python 3.13.
 pub fn parses(source: &str) -> bool {
     with_module(source, Fstrings::Pep701, |_| ()).is_ok()
 }
 
-/// A source text with what the parser made of it.
+/// A source text with its parse result.
 pub(crate) struct Module<'src> {
-    /// The source with every line end turned into `\n`, as `CPython` reads it.
+    /// The source with all line ends converted to `\n`, as `CPython` reads it.
     pub(crate) text: &'src str,
     pub(crate) fstrings: Fstrings,
     pub(crate) lines: LineIndex,
@@ -56,17 +56,17 @@ pub(crate) struct Module<'src> {
 }
 
 impl Module<'_> {
-    /// The top-level statements.
+    /// Returns the top-level statements.
     pub(crate) fn body(&self) -> &[ast::Stmt] {
         &self.parsed.syntax().body
     }
 
-    /// All tokens, comments and line ends included.
+    /// Returns all tokens, including comments and line ends.
     pub(crate) fn tokens(&self) -> &[ast::token::Token] {
         self.parsed.tokens()
     }
 
-    /// The statements with no error in them are still good when this is set.
+    /// Returns the first error, if any; statements without errors are valid nevertheless.
     pub(crate) fn error(&self) -> Option<SyntaxError> {
         let (message, offset) = if let Some(error) = self.parsed.errors().first() {
             (error.error.to_string(), error.location.start())
@@ -85,7 +85,7 @@ impl Module<'_> {
         Some(SyntaxError::at(message, self.text, &self.lines, offset))
     }
 
-    /// The first error of the lexer, which no missing indentation can cause.
+    /// Returns the first lexer error, which missing indentation cannot cause.
     pub(crate) fn lexical_error(&self) -> Option<SyntaxError> {
         let errors = self.parsed.errors().iter();
         errors
@@ -97,7 +97,7 @@ impl Module<'_> {
             .next()
     }
 
-    /// Where the errors begin, in no particular order.
+    /// Returns the start offsets of the errors, in no particular order.
     pub(crate) fn error_offsets(&self) -> impl Iterator<Item = TextSize> {
         let unsupported = self.parsed.unsupported_syntax_errors().iter();
         self.parsed
@@ -129,7 +129,7 @@ impl SyntaxError {
     }
 }
 
-/// Parses `source` and hands the tree to `use_module`; errors if it is no valid program.
+/// Parses `source` and passes the tree to `use_module`; an error if it is not a valid program.
 pub(crate) fn with_module<T>(
     source: &str,
     fstrings: Fstrings,
@@ -141,10 +141,10 @@ pub(crate) fn with_module<T>(
     })?
 }
 
-/// Like [`with_module`], but a tree with errors in it is handed on as well.
+/// Like [`with_module`], but also passes on a tree with errors.
 ///
 /// # Errors
-/// [`SyntaxError`] only for what is refused before parsing: NUL bytes, excessive nesting or length.
+/// [`SyntaxError`] only for sources rejected before parsing: NUL bytes, excessive nesting or length.
 pub(crate) fn with_recovered_module<T>(
     source: &str,
     fstrings: Fstrings,
@@ -161,7 +161,7 @@ pub(crate) fn with_recovered_module<T>(
         return Err(SyntaxError::at(message, &text, &lines, offset));
     }
     if text.starts_with('\u{feff}') {
-        // Python takes it off a file as it reads it; a text that still has it does not compile.
+        // Python removes it when reading a file; a string that contains it does not compile.
         return Err(SyntaxError::on_line(
             "invalid character U+FEFF (a byte order mark)",
             1,
@@ -188,7 +188,7 @@ pub(crate) fn with_recovered_module<T>(
     })
 }
 
-/// Line ends as `CPython` reads them: `\r\n` and `\r` become `\n`.
+/// Converts line ends as `CPython` does: `\r\n` and `\r` become `\n`.
 fn universal_newlines(source: &str) -> Cow<'_, str> {
     if source.contains('\r') {
         Cow::Owned(source.replace("\r\n", "\n").replace('\r', "\n"))
@@ -197,7 +197,7 @@ fn universal_newlines(source: &str) -> Cow<'_, str> {
     }
 }
 
-/// Upper bound on the depth of the tree, or the line on which it gets too deep.
+/// Returns an upper bound on the depth of the tree, or the line on which it is too deep.
 fn nesting(text: &str) -> Result<usize, (TooDeep, usize)> {
     let mut nesting = Nesting::new();
     let mut tokens = lexer::lex(text, Mode::Module);

@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-/// A grade from `A` (best) to `F`; the maintainability index uses `A` to `C` only.
+/// A rank from `A` (best) to `F`; the maintainability index uses only `A` to `C`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[allow(missing_docs, reason = "the letters speak for themselves")]
+#[allow(missing_docs, reason = "the letters need no explanation")]
 pub enum Rank {
     A,
     B,
@@ -15,7 +15,7 @@ pub enum Rank {
 }
 
 impl Rank {
-    /// The grade of a cyclomatic complexity: 5, 10, 20, 30 and 40 are the last values of `A` to `E`.
+    /// Returns the rank of a cyclomatic complexity: 5, 10, 20, 30 and 40 are the last values of `A` to `E`.
     pub fn of_complexity(complexity: usize) -> Self {
         match complexity {
             0..=5 => Self::A,
@@ -27,7 +27,7 @@ impl Rank {
         }
     }
 
-    /// The grade of a maintainability index: `A` above 19, `B` above 9, else `C`.
+    /// Returns the rank of a maintainability index: `A` above 19, `B` above 9, else `C`.
     pub fn of_maintainability(index: f64) -> Self {
         if index > 19.0 {
             Self::A
@@ -38,7 +38,7 @@ impl Rank {
         }
     }
 
-    /// The grade as its letter.
+    /// Returns the rank as a letter.
     pub fn letter(self) -> char {
         match self {
             Self::A => 'A',
@@ -57,7 +57,7 @@ impl std::fmt::Display for Rank {
     }
 }
 
-/// The text is no letter from `A` to `F`.
+/// The text is not a letter from `A` to `F`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown rank `{0}`, expected a letter from A to F")]
 pub struct UnknownRank(String);

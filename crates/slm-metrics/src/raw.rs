@@ -1,7 +1,8 @@
 //! Line counts: LOC, LLOC, SLOC, comments, multi-line strings and blank lines.
 //!
-//! radon tokenizes the shortest run of stripped lines that tokenizes alone, a chunk, and counts chunk by chunk. In
-//! valid code a chunk ends at each line end outside brackets and strings, so one pass over the tokens finds them.
+//! radon tokenizes the shortest run of stripped lines that can be tokenized, a chunk, and counts each chunk
+//! separately. In valid code a chunk ends at each line end outside brackets and strings, so one pass over the
+//! tokens finds them.
 
 use serde::Serialize;
 
@@ -12,27 +13,27 @@ use crate::parser::{Fstrings, Module, SyntaxError, with_recovered_module};
 /// The line counts of one file; `loc = sloc + blank + multi + single_comments`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Raw {
-    /// Lines.
+    /// Total lines.
     pub loc: usize,
-    /// Logical lines: a statement counts one, and one more if a colon stands before its end.
+    /// Logical lines: a statement counts one, and one more if a colon precedes its end.
     pub lloc: usize,
-    /// Lines that hold code.
+    /// Lines that contain code.
     pub sloc: usize,
-    /// Comments, those that follow code on their line included.
+    /// Comments, including those after code on the same line.
     pub comments: usize,
-    /// Non-blank lines of multi-line strings that stand alone, usually docstrings.
+    /// Non-blank lines of multi-line strings that are statements by themselves, usually docstrings.
     pub multi: usize,
     /// Blank lines.
     pub blank: usize,
-    /// Lines with nothing but a comment or a one-line string.
+    /// Lines with only a comment or a one-line string.
     pub single_comments: usize,
 }
 
 /// Counts the lines of a parsed module.
 ///
 /// # Errors
-/// [`SyntaxError`] if a character that only `str.splitlines` takes for a line end cuts a string or a name in two;
-/// radon refuses those as well.
+/// [`SyntaxError`] if a character that only `str.splitlines` treats as a line end splits a string or a name;
+/// radon rejects those as well.
 pub(crate) fn count(module: &Module<'_>) -> Result<Raw, SyntaxError> {
     if !has_exotic_separator(module.text) {
         return Counter::new(module).run();
@@ -40,16 +41,16 @@ pub(crate) fn count(module: &Module<'_>) -> Result<Raw, SyntaxError> {
     let stripped: Vec<&str> = split_lines(module.text).map(strip).collect();
     with_recovered_module(&stripped.join("\n"), module.fstrings, |module| {
         match module.lexical_error() {
-            // Not all errors of the parser count: the lines have lost their indentation.
+            // Other parser errors are expected: the lines have lost their indentation.
             Some(error) => Err(error),
             None => Counter::new(module).run(),
         }
     })?
 }
 
-/// Whether `str.splitlines` sees line ends that the Python grammar does not.
+/// Returns whether the text has line ends for `str.splitlines` that the Python grammar does not have.
 fn has_exotic_separator(text: &str) -> bool {
-    // A byte test keeps the usual file off the slow search: all but ASCII ones begin with 0xc2 or 0xe2.
+    // A byte test spares ordinary files the slow search: all but the ASCII ones begin with 0xc2 or 0xe2.
     text.bytes()
         .any(|byte| matches!(byte, 0x0b | 0x0c | 0x1c..=0x1e | 0xc2 | 0xe2))
         && text.contains(is_exotic_separator)
@@ -62,22 +63,22 @@ fn is_exotic_separator(c: char) -> bool {
     )
 }
 
-/// `str.splitlines` of a text whose line ends are `\n` or exotic.
+/// Python's `str.splitlines` for a text whose line ends are `\n` or exotic.
 fn split_lines(text: &str) -> impl Iterator<Item = &str> {
     text.split_inclusive(|c| c == '\n' || is_exotic_separator(c))
         .map(|line| line.trim_end_matches(|c| c == '\n' || is_exotic_separator(c)))
 }
 
-/// `str.strip`, which takes the ASCII separators for white space.
+/// Python's `str.strip`, which treats the ASCII separators as white space.
 fn strip(line: &str) -> &str {
     line.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\u{1c}'..='\u{1f}'))
 }
 
-/// A token as the line counts see it; f-strings are one string in legacy mode.
+/// A token for the line counts; in legacy mode an f-string is one string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Piece {
     Comment,
-    /// A whole string; `multiline` if it ends on another row than it begins.
+    /// A whole string; `multiline` if it ends on a later row than it begins.
     String {
         multiline: bool,
     },
@@ -88,12 +89,12 @@ enum Piece {
 
 struct Counter<'a> {
     module: &'a Module<'a>,
-    /// Whether line `i + 1` holds nothing but white space.
+    /// Whether line `i + 1` contains only white space.
     blank: Vec<bool>,
     raw: Raw,
     /// First line of the chunk, counted from 1.
     first_line: usize,
-    /// The pieces of the chunk, and those of them that are no comment by part between semicolons.
+    /// The pieces of the chunk.
     pieces: Vec<Piece>,
 }
 
@@ -104,7 +105,7 @@ impl<'a> Counter<'a> {
             .split('\n')
             .map(|line| strip(line).is_empty())
             .collect();
-        // What follows the last line end is a line of its own only if there is something.
+        // The text after the last line end is only a line if it is not empty.
         if module.text.ends_with('\n') || module.text.is_empty() {
             blank.pop();
         }
@@ -119,7 +120,7 @@ impl<'a> Counter<'a> {
 
     fn run(mut self) -> Result<Raw, SyntaxError> {
         let mut open_brackets = 0_usize;
-        // Nested f-strings count as part of the outermost one.
+        // Nested f-strings are part of the outermost one.
         let mut open_fstrings = 0_usize;
         let mut fstring_start = None;
         for token in self.module.tokens() {
@@ -176,8 +177,8 @@ impl<'a> Counter<'a> {
         Ok(self.raw)
     }
 
-    /// Whether a backslash leads the chunk into a blank line, which ends the statement but not the chunk: without
-    /// the line after it, what radon tokenizes still ends in the backslash.
+    /// Returns whether a backslash continues the chunk into a blank line, which ends the statement but not the
+    /// chunk: without the next line, the text that radon tokenizes still ends in the backslash.
     fn is_continued_by_blank(&self, last_line: usize) -> bool {
         last_line > self.first_line && self.blank[last_line - 1]
     }
@@ -187,7 +188,7 @@ impl<'a> Counter<'a> {
         self.pieces.push(Piece::String { multiline });
     }
 
-    /// Closes the chunk that ends on `last_line`.
+    /// Ends the chunk on `last_line`.
     fn end_chunk(&mut self, last_line: usize) {
         let last_line = last_line.min(self.blank.len());
         if last_line < self.first_line || self.is_continued_by_blank(last_line) {
@@ -199,7 +200,7 @@ impl<'a> Counter<'a> {
         let comments = self.pieces.iter().filter(|&&p| p == Piece::Comment);
         self.raw.comments += comments.count();
         match self.pieces[..] {
-            // A lone string counts one line even if a backslash adds a second one to its chunk.
+            // A lone string counts one line even if a backslash adds a second line to its chunk.
             [Piece::Comment | Piece::String { multiline: false }] => self.raw.single_comments += 1,
             [Piece::String { multiline: true }] => {
                 self.raw.multi += n_filled;
@@ -216,10 +217,10 @@ impl<'a> Counter<'a> {
     }
 }
 
-/// Logical lines of one chunk: one for each part between semicolons, one more for a colon inside the part.
+/// Counts the logical lines of one chunk: one for each part between semicolons, one more for a colon inside the part.
 ///
-/// A part that is not the last lacks the end marker radon looks for, so its colon must be last but one to count as
-/// the end: `if x: a; b` is 2, `if x: f(a); b` is 3.
+/// A part that is not the last lacks the end marker that radon looks for, so its colon must be the last but one
+/// token to count as the end: `if x: a; b` is 2, `if x: f(a); b` is 3.
 fn logical_lines(pieces: &[Piece]) -> usize {
     let mut total = 0;
     let mut length = 0;

@@ -1,4 +1,4 @@
-//! Python's syntax: what parses, functions of a file, the program in a model's answer, and equal programs.
+//! Python syntax: parsing, the functions of a file, programs in a model's answer, and equality of programs.
 
 pub use crate::extraction::{Extraction, Form, Reason, Wanted, extract_program, without_reasoning};
 pub use crate::functions::{

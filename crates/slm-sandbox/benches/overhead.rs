@@ -1,7 +1,7 @@
-//! What a box costs: `cargo bench -p slm-sandbox`.
+//! Overhead of a box: `cargo bench -p slm-sandbox`.
 //!
-//! Times a bare `python -I -B -c pass` and a program with one call in a fresh box in turn, so that
-//! a busy machine disturbs both alike, and prints the medians and their difference.
+//! Alternately times a bare `python -I -B -c pass` and a program with one call in a new box, so that a busy
+//! machine affects both equally, and prints the medians and their difference.
 
 #![allow(
     clippy::print_stdout,

@@ -1,4 +1,4 @@
-//! Runs a job: starts its processes, carries frames between them, and collects what they report.
+//! Runs a job: starts its processes, forwards frames between them, and collects their reports.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -12,41 +12,41 @@ use crate::testers::Testers;
 use crate::value::{MAX_PARTS, Node, NodeId, Value};
 use crate::{Job, SandboxError, Verdict, Work, wire};
 
-/// How long a runner may take to leave after its work is done.
+/// How long a runner may take to exit after its work is done.
 const LEAVE: Duration = Duration::from_millis(500);
 
-/// All that became known of a run.
+/// Everything that is known about a run.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
-    /// The runner got its job; from here on every end is the program's.
+    /// The runner received its job; from here on the program is responsible for every end.
     pub(crate) has_begun: bool,
-    /// The program came to its end.
+    /// The program ran to its end.
     pub(crate) is_loaded: bool,
-    /// Why it, or the harness's part in its process, did not.
+    /// Why the program, or the harness's part of its process, did not.
     pub(crate) fault: Option<(Verdict, String)>,
-    /// By the number of the test.
+    /// By index of the test.
     pub(crate) tests: BTreeMap<usize, TestReport>,
-    /// By the number of the call.
+    /// By index of the call.
     pub(crate) calls: BTreeMap<usize, CallReport>,
-    /// Everything asked for was done.
+    /// All requested tests or calls were done.
     pub(crate) is_complete: bool,
-    /// The signal, or 0, by which the process of the tests ended before they were over.
+    /// The signal that ended the tester process before its tests were done; 0 if none did.
     pub(crate) tester_lost: Option<i32>,
-    /// Peak of resident memory of the program in bytes, 0 if unknown.
+    /// Peak resident memory of the program in bytes, 0 if unknown.
     pub(crate) peak_memory_bytes: u64,
     /// CPU seconds of the program, as far as known.
     pub(crate) cpu_s: f64,
     pub(crate) wall_s: f64,
-    /// Why it was ended from outside.
+    /// Why the harness stopped it.
     pub(crate) stopped: Option<Stop>,
     /// How the program's process ended.
     pub(crate) ended: Option<Ended>,
-    /// stdout and stderr of the program; of a script stdout alone.
+    /// stdout and stderr of the program; stdout only for a script.
     pub(crate) output: Vec<u8>,
 }
 
 impl Report {
-    /// `None` for a call that was not asked for, or came before.
+    /// Returns `None` for a call that was not requested or was already reported.
     fn insert_call(
         &mut self,
         place: usize,
@@ -60,7 +60,7 @@ impl Report {
     }
 }
 
-/// A test as the runner reports it.
+/// A test result as the runner reports it.
 #[derive(Debug)]
 pub(crate) struct TestReport {
     /// `None` if it passed.
@@ -69,35 +69,35 @@ pub(crate) struct TestReport {
     pub(crate) cpu_s: f64,
 }
 
-/// A call as the runner reports it.
+/// A call result as the runner reports it.
 #[derive(Debug)]
 pub(crate) struct CallReport {
     pub(crate) returned: Returned,
     pub(crate) cpu_s: f64,
 }
 
-/// Why a run was ended from outside.
+/// Why the harness stopped a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
     Wall,
     Output,
     Results,
-    /// Its processes together took more memory than one may.
+    /// Its processes together exceeded the memory limit of one process.
     Memory,
-    /// It made more than [`MOST_FILES`].
+    /// It created more than [`MOST_FILES`] files.
     Files,
-    /// A process wrote what its runner never does.
+    /// A process wrote a frame that its runner never writes.
     Forged,
 }
 
-/// How often a long run is looked at: well within the second that a program gets which resists the
-/// signal of the CPU limit, and before files without content take much memory of the kernel.
+/// Sampling interval of a run: well below the one second that a program gets which catches SIGXCPU, and short
+/// enough that empty files cannot take much kernel memory.
 const SAMPLE: Duration = Duration::from_millis(100);
 
-/// How late at most the end of a process is seen whose pipes stay open.
+/// Polling interval for the exit of a process whose pipes stay open.
 const LAST_TICK: Duration = Duration::from_millis(1);
 
-/// Runs `job`: the program in a fresh box, tests that are code in a tester's.
+/// Runs `job`: the program in a fresh box, tests that are code in the box of a tester.
 pub(crate) fn run(
     launcher: &Launcher,
     testers: &Testers,
@@ -119,7 +119,7 @@ pub(crate) fn run(
     if wire::is_tested_apart(&job.work) {
         run.processes.push(testers.take()?);
     }
-    // Thirty years are as good as no limit, and can be added to an instant; NaN becomes 0.
+    // Thirty years amount to no limit and can be added to an instant; NaN becomes 0.
     let wall = Duration::try_from_secs_f64(limits.wall_s.clamp(0.0, 1e9)).unwrap_or_default();
     run.converse(started + wall, limits, || {
         wire::tester_job(job, &search_path, limits.cpu_s)
@@ -137,21 +137,21 @@ pub(crate) fn run(
     Ok(run.report)
 }
 
-/// A run under way.
+/// A run in progress.
 struct Run<'a> {
     job: &'a Job,
-    /// The program's, then that of the tests if they have one.
+    /// The program's process, then the tester's if there is one.
     processes: Vec<Process>,
-    /// Requests and answers that each of the two sent to the other.
+    /// Number of requests and of answers that each of the two sent to the other.
     requests: [u64; 2],
     answers: [u64; 2],
-    /// Of all values that came for the report.
+    /// Parts of all values received for the report.
     parts: usize,
     report: Report,
 }
 
 impl Run<'_> {
-    /// Carries frames until everything is done or nothing more can come.
+    /// Forwards frames until the job is done or no more can arrive.
     fn converse(
         &mut self,
         deadline: Instant,
@@ -172,7 +172,7 @@ impl Run<'_> {
                 if self.processes[0].takes_more_than(limits.memory_bytes) {
                     self.report.stopped = Some(Stop::Memory);
                 }
-                // Before the runner has begun, the folder may still be the machine's.
+                // Until the runner has begun, the folder may still be the host's.
                 if self.report.has_begun && self.processes[0].has_more_files_than(MOST_FILES) {
                     self.report.stopped = Some(Stop::Files);
                 }
@@ -182,7 +182,7 @@ impl Run<'_> {
             if let (true, false, [_, tester]) =
                 (self.report.is_loaded, was_loaded, &mut self.processes[..])
             {
-                // Only now is there a program to test.
+                // There is no program to test before this point.
                 tester.send(&tester_job());
             }
             self.stop_by(flood);
@@ -210,7 +210,7 @@ impl Run<'_> {
         self.report.stopped = self.report.stopped.or(stop);
     }
 
-    /// Ends the program's process, and learns what only its end tells.
+    /// Ends the program's process and records what is known only after its exit.
     fn finish(&mut self, limits: &Limits) -> Result<(), SandboxError> {
         self.sample();
         let patience = if self.report.stopped.is_none() {
@@ -219,11 +219,11 @@ impl Run<'_> {
             Duration::ZERO
         };
         let deadline = Instant::now() + patience;
-        // A program that waits for requests sees that there are no more, and says good-bye.
+        // A program that serves requests sees the end of its commands and sends its "end" frame.
         self.processes[0].dismiss();
         let mut is_gone = false;
         while !is_gone && Instant::now() < deadline {
-            // A forgotten child may hold the pipes open: the end is not theirs but the process's.
+            // A leftover child may keep the pipes open, so poll the process itself.
             is_gone = self.processes[0].has_ended()?;
             let flood = Process::exchange(&mut self.processes, LAST_TICK)?;
             self.collect();
@@ -246,7 +246,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Lets the tester wait for another run, if nothing of this one can be left in its pipes.
+    /// Returns the tester to the pool if none of this run's frames can remain in its pipes, and ends it otherwise.
     fn dismiss(&mut self, mut tester: Process, testers: &Testers) -> Result<(), SandboxError> {
         let [from_program, from_tests] = self.requests;
         let is_settled = self.report.is_complete
@@ -265,14 +265,14 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Looks at the program's process from outside, as its own word may not come.
+    /// Samples the program's process from outside, since its own report may never arrive.
     fn sample(&mut self) {
         let (candidate, report) = (&self.processes[0], &mut self.report);
         report.cpu_s = report.cpu_s.max(candidate.cpu_s());
         report.peak_memory_bytes = report.peak_memory_bytes.max(candidate.peak_memory_bytes());
     }
 
-    /// Takes the frames that came, and carries on those that are for the other process.
+    /// Takes the frames received and forwards those meant for the other process.
     fn collect(&mut self) {
         for i in 0..self.processes.len() {
             loop {
@@ -292,7 +292,7 @@ impl Run<'_> {
         }
     }
 
-    /// `None` for a frame that no honest runner writes.
+    /// Returns `None` for a frame that no honest runner writes.
     fn take(&mut self, from: usize, frame: &[u8]) -> Option<()> {
         let is_answer = frame.starts_with(ANSWER);
         if is_answer || frame.starts_with(REQUEST) {
@@ -302,7 +302,7 @@ impl Run<'_> {
                 &mut self.requests
             };
             counts[from] += 1;
-            // A tester that is done or gone needs no more.
+            // A tester that is done or has exited needs no more frames.
             if let (false, Some(other)) = (self.is_over(), self.processes.get_mut(1 - from)) {
                 other.send(frame);
             }
@@ -324,21 +324,21 @@ impl Run<'_> {
     }
 }
 
-/// How frames between program and tests begin: ("do", ..) and ("done", ..).
+/// Prefixes of frames between program and tests: ("do", ..) and ("done", ..).
 const REQUEST: &[u8] = b"t3;s2:do";
 const ANSWER: &[u8] = b"t4;s4:done";
-/// How a frame with the result of a call begins: ("output", i, `cpu_s`, value).
+/// Prefix of a frame with the result of a call: ("output", i, `cpu_s`, value).
 const OUTPUT: &[u8] = b"t4;s6:output";
-/// Place of that value's root, behind the message and its other three parts.
+/// Node of that value's root, after the message and its other three parts.
 const VALUE: NodeId = 4;
 
-/// Most bytes of a frame that holds no value: its texts are a line or two.
+/// Maximum bytes of a frame that holds no value: its texts are a line or two.
 const REPORT_BYTES: usize = 1 << 20;
 
-/// Most bytes of a text that goes into a report. A runner keeps well below.
+/// Maximum bytes of a text in a report. An honest runner stays well below.
 const TEXT_BYTES: usize = 4 << 10;
 
-/// Most bytes of a frame that begins like this, or with more of the same.
+/// Returns the maximum length in bytes of a frame with this prefix, which may be incomplete.
 fn most_bytes(beginning: &[u8]) -> usize {
     let may_be = |kind: &[u8]| kind.starts_with(beginning) || beginning.starts_with(kind);
     if [REQUEST, ANSWER, OUTPUT].into_iter().any(may_be) {
@@ -348,7 +348,7 @@ fn most_bytes(beginning: &[u8]) -> usize {
     }
 }
 
-/// The text, or its beginning with what was cut off.
+/// Returns the text, or its first [`TEXT_BYTES`] with the number of bytes cut off.
 fn bounded(text: &str) -> String {
     if text.len() <= TEXT_BYTES {
         return text.to_owned();
@@ -357,7 +357,7 @@ fn bounded(text: &str) -> String {
     format!("{kept}... ({} more bytes)", text.len() - kept.len())
 }
 
-/// Writes a message of a runner into the report; `None` if no honest runner sends it.
+/// Records a runner's message in the report; `None` if no honest runner sends it.
 pub(crate) fn note(message: Value, is_tester: bool, job: &Job, report: &mut Report) -> Option<()> {
     let Node::Tuple(parts) = message.root() else {
         return None;
@@ -399,8 +399,8 @@ pub(crate) fn note(message: Value, is_tester: bool, job: &Job, report: &mut Repo
             let place = number(1)? as usize;
             let returned = match name {
                 "output" => {
-                    // The value is the last part and begins after the others. It is the program's
-                    // word, but an honest one never holds the message itself.
+                    // The value is the last part and begins after the others. The program controls it, but an
+                    // honest one never refers to the message itself.
                     let (&[_, _, _, VALUE], cpu_s) = (&parts[..], seconds(2)?) else {
                         return None;
                     };
@@ -431,7 +431,7 @@ pub(crate) fn note(message: Value, is_tester: bool, job: &Job, report: &mut Repo
     Some(())
 }
 
-/// Everything was done, if nothing is missing.
+/// Marks the report complete; `None` if a test or call is missing.
 fn finish_tests(job: &Job, report: &mut Report) -> Option<()> {
     let done = report.calls.len() + report.tests.len();
     (report.is_loaded && done == job.work.len()).then_some(())?;

@@ -1,15 +1,15 @@
-//! Trouble of the harness itself; what a program does is never an error.
+//! Errors of the harness itself; what a program does is never an error.
 
 use std::io;
 use std::path::PathBuf;
 
-/// The sandbox cannot do its work. A program's own failure is a [`Verdict`](crate::Verdict).
+/// A failure of the sandbox. A program's own failure is a [`Verdict`](crate::Verdict).
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
-    /// No such interpreter, neither as a path nor on the search path.
+    /// The interpreter was found neither as a path nor on the search path.
     #[error(
         "cannot find the Python interpreter `{}`\n\
-         hint: install Python 3.8 or newer, or name one by `evaluate.python` or PYTHON",
+         hint: install Python 3.8 or newer, or set `evaluate.python` or the environment variable PYTHON to its path",
         python.display()
     )]
     PythonNotFound {
@@ -19,7 +19,7 @@ pub enum SandboxError {
     /// The interpreter exists but does not run a one-line program.
     #[error(
         "the Python interpreter `{}` does not start: {detail}\n\
-         hint: check that `{} -c 'print(1)'` works, or name another by `evaluate.python` or PYTHON",
+         hint: check that `{} -c 'print(1)'` works, or set `evaluate.python` or the variable PYTHON to another",
         python.display(), python.display()
     )]
     PythonDoesNotStart {
@@ -28,10 +28,10 @@ pub enum SandboxError {
         /// The last line it wrote, or the system's error.
         detail: String,
     },
-    /// Older than the runner script can use.
+    /// The interpreter is older than the runner scripts support.
     #[error(
-        "the Python interpreter `{}` has version {version}, but 3.8 or newer is needed\n\
-         hint: name another by `evaluate.python` or PYTHON",
+        "the Python interpreter `{}` has version {version}, expected 3.8 or newer\n\
+         hint: set `evaluate.python` or the environment variable PYTHON to another interpreter",
         python.display()
     )]
     PythonTooOld {
@@ -51,27 +51,27 @@ pub enum SandboxError {
     /// Level A needs bubblewrap.
     #[error("bubblewrap (`bwrap`) is not installed\nhint: install the package `bubblewrap`")]
     NoBubblewrap,
-    /// No level that is allowed works on this machine.
+    /// No allowed level works on this machine.
     #[error(
         "no sandbox works on this machine\n{reasons}\n\
-         hint: install bubblewrap; or, if generated programs may do all that you may, pass --unsafe-execution"
+         hint: install bubblewrap; or pass --unsafe-execution to run generated programs with your own privileges"
     )]
     NoLevel {
-        /// Why each level does not.
+        /// Why each level does not work.
         reasons: String,
     },
-    /// A box ended before the runner in it had begun.
+    /// A box ended before its runner began.
     #[error("a box of level {level} does not start: {detail}{}", hint_for(*level))]
     Box {
         /// Its level.
         level: crate::Level,
-        /// What it said.
+        /// What it printed.
         detail: String,
     },
-    /// Inside its box the interpreter is another one than outside.
+    /// Inside its box the interpreter differs from the one outside.
     #[error(
-        "inside the sandbox `{}` is Python {found}, but {expected} outside\n\
-         hint: name another interpreter by `evaluate.python` or PYTHON",
+        "inside the sandbox `{}` is Python {found}, expected {expected} as outside\n\
+         hint: set `evaluate.python` or the environment variable PYTHON to another interpreter",
         python.display()
     )]
     OtherPython {
@@ -82,29 +82,29 @@ pub enum SandboxError {
         /// Version and prefix inside.
         found: String,
     },
-    /// A temporary file, folder or pipe could not be made, or a started process not be watched.
+    /// A temporary file, folder or pipe could not be created, or a started process could not be watched.
     #[error("cannot {action}: {source}\nhint: check free space and permissions of {}", std::env::temp_dir().display())]
     Io {
-        /// What was tried.
+        /// The action that failed.
         action: &'static str,
         /// The system's error.
         source: io::Error,
     },
 }
 
-/// At level B nothing is mounted for the program: it sees files as another user would.
+/// Explains level B, where nothing is mounted for the program: it sees files as another user would.
 fn hint_for(level: crate::Level) -> &'static str {
     match level {
         crate::Level::B => {
-            "\nhint: at level B every user must be able to read the interpreter; name such a one, \
-             perhaps /usr/bin/python3, by `evaluate.python` or PYTHON, or install bubblewrap"
+            "\nhint: at level B every user must be able to read the interpreter; set `evaluate.python` or the \
+             environment variable PYTHON to such a one, perhaps /usr/bin/python3, or install bubblewrap"
         }
         crate::Level::A | crate::Level::C => "",
     }
 }
 
 impl SandboxError {
-    /// For `map_err`: names what was tried when the system refused.
+    /// For `map_err`: names the action that the system refused.
     pub(crate) fn io<E: Into<io::Error>>(action: &'static str) -> impl FnOnce(E) -> Self {
         move |source| Self::Io {
             action,

@@ -1,4 +1,4 @@
-//! Temporary folders that a killed harness cannot leave behind for long.
+//! Temporary folders, which are removed at the next start if the harness was killed.
 
 use std::ffi::CString;
 use std::fs;
@@ -11,15 +11,15 @@ use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, statat};
 
 use crate::SandboxError;
 
-/// Followed by the harness's process number, a dash, and random letters.
+/// Followed by the harness's process id, a dash, and random letters.
 const PREFIX: &str = "slm-sandbox-";
 
-/// A folder, removed with all that a program left in it.
+/// A temporary folder, removed with everything a program left in it.
 #[derive(Debug)]
 pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
-    /// An empty folder that everybody may look into, owned by `user` if given.
+    /// Creates an empty folder that every user may read, owned by `user` if given.
     pub(crate) fn new(user: Option<u32>) -> Result<Self, SandboxError> {
         let folder = tempfile::Builder::new()
             .prefix(&format!("{PREFIX}{}-", std::process::id()))
@@ -28,7 +28,7 @@ impl Folder {
             .map_err(SandboxError::io("make a temporary folder"))?;
         if let Some(user) = user {
             chown(folder.path(), Some(user), Some(user))
-                .map_err(SandboxError::io("give away a temporary folder"))?;
+                .map_err(SandboxError::io("change the owner of a temporary folder"))?;
         }
         Ok(Self(folder))
     }
@@ -40,16 +40,16 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // The program may have taken our right to look into its folders. `TempDir` removes the
-        // tree after this; what still resists is left to the system's own cleaning of /tmp.
+        // The program may have removed our permission to read its folders. `TempDir` removes the tree after
+        // this; the system's cleaning of /tmp takes care of the rest.
         remove_folders(self.path());
     }
 }
 
-/// Removes the folders below `top`, however deep and whoever may look into them.
+/// Removes the folders below `top`, at any depth and with any permissions.
 ///
-/// Neither a path nor the number of open files reaches down a tree of thousands of levels, so what
-/// lies two levels deep is moved up before the level between is removed.
+/// Neither path length nor the number of open files suffices for thousands of levels, so the contents of a
+/// subfolder's folders are moved up to `top` before the level between is removed.
 fn remove_folders(top: &Path) {
     let open = |folder: &Path| {
         let _ = fs::set_permissions(folder, fs::Permissions::from_mode(0o700));
@@ -65,7 +65,7 @@ fn remove_folders(top: &Path) {
                     let _ = fs::remove_file(entry.path());
                     continue;
                 }
-                // To be moved, a folder itself must be writable.
+                // Renaming a folder requires write permission on the folder itself.
                 drop(open(&entry.path()));
                 let mut target = top.join(format!("moved-{moved}"));
                 while fs::symlink_metadata(&target).is_ok() {
@@ -82,11 +82,10 @@ fn remove_folders(top: &Path) {
     }
 }
 
-/// Number of files and folders below `top`, counted as far as `most` and one more.
+/// Counts files and folders below `top`, up to `most` + 1.
 ///
-/// As above, neither paths nor open files lead down all levels: there is one folder open, and the
-/// way up is `..`. A folder into which a program writes but which it keeps from being read counts
-/// as too many.
+/// As above, neither paths nor open files suffice for all levels: one folder is open at a time, and the way up
+/// is `..`. A folder that a program can write but has made unreadable counts as too many.
 pub(crate) fn count_files(top: &Path, most: usize) -> usize {
     let open = |at: BorrowedFd<'_>, name: &[u8]| {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -96,7 +95,7 @@ pub(crate) fn count_files(top: &Path, most: usize) -> usize {
         return 0;
     };
     let mut count = 0;
-    // Names of the folders still to be entered, at each level.
+    // Names of the folders still to be visited, for each level.
     let mut levels = vec![folders_in(&folder, &mut count, most)];
     while count <= most {
         let Some(names) = levels.last_mut() else {
@@ -124,7 +123,7 @@ pub(crate) fn count_files(top: &Path, most: usize) -> usize {
     count
 }
 
-/// Adds what a folder holds to `count`, and gives the names of the folders among it.
+/// Adds the entries of a folder to `count` and returns the names of its subfolders.
 fn folders_in(folder: &OwnedFd, count: &mut usize, most: usize) -> Vec<CString> {
     let mut names = Vec::new();
     for entry in Dir::read_from(folder).into_iter().flatten().flatten() {
@@ -143,7 +142,7 @@ fn folders_in(folder: &OwnedFd, count: &mut usize, most: usize) -> Vec<CString> 
     names
 }
 
-/// Removes the folders of harnesses that were killed.
+/// Removes the folders of harnesses that no longer run.
 pub(crate) fn remove_orphans() {
     for entry in fs::read_dir(std::env::temp_dir())
         .into_iter()
@@ -186,7 +185,7 @@ mod tests {
 
     #[test]
     fn folders_of_dead_harnesses_go_and_those_of_living_ones_stay() {
-        // Larger than any process number.
+        // Larger than any process id.
         let orphan = std::env::temp_dir().join(format!("{PREFIX}{}-test", i32::MAX));
         fs::create_dir_all(orphan.join("inner")).expect("a folder");
         fs::set_permissions(orphan.join("inner"), fs::Permissions::from_mode(0o000))

@@ -1,4 +1,4 @@
-//! Values and frames as a hostile program may write them, against the code that reads them.
+//! Fuzzes the decoder, comparison and report code with hostile values and frames.
 //!
 //! `FUZZ_SECONDS=60 cargo test -p slm-sandbox fuzz`
 
@@ -24,12 +24,12 @@ fn values_are_read_written_and_compared_without_harm() {
         };
         let equal =
             |a: &Value, b: &Value| a.equals(b, &mut Budget::for_parts(a.parts() + b.parts()));
-        // Only one of the two may find a difference before it comes too deep.
+        // Only one order may find a difference before the depth limit.
         let is_equal = equal(&value, &before) == Ok(true);
         assert_eq!(is_equal, equal(&before, &value) == Ok(true), "{text}");
         let of_itself = equal(&value, &value);
         let written = String::from(value.clone());
-        // What an object holds beside its name is not kept, and may have held what follows.
+        // The contents of an object besides its name are dropped, and may have held what follows.
         if !text.contains('h') {
             let again = Value::parse(&written).unwrap_or_else(|error| panic!("{error}: {text}"));
             assert_eq!(String::from(again.clone()), written, "{text}");
@@ -69,7 +69,7 @@ fn jobs() -> [Job; 3] {
     ]
 }
 
-/// A message as a runner writes it, with a hostile value in place of some parts.
+/// A runner's message, with a hostile value in place of some parts.
 fn frame(random: &mut Random) -> String {
     let forms: [&[&str]; 8] = [
         &["s5:begun"],

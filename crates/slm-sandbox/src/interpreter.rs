@@ -1,4 +1,4 @@
-//! Finds the Python behind a name, past the shims of version managers.
+//! Resolves a Python name to its interpreter, through the shims of version managers.
 
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
@@ -12,39 +12,39 @@ use serde::{Deserialize, Serialize};
 
 use crate::SandboxError;
 
-/// A Python interpreter that was started once and told us what it is.
+/// A Python interpreter that was started once to query its properties.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interpreter {
-    /// The program itself (`sys.executable`), not a shim that selects one.
+    /// The executable itself (`sys.executable`), not a shim that selects one.
     pub executable: PathBuf,
-    /// Such as `3.11.7`.
+    /// Version such as `3.11.7`.
     pub version: String,
-    /// Folder of its installation (`sys.base_prefix`), also for a virtual environment.
+    /// Installation folder (`sys.base_prefix`), also for a virtual environment.
     pub prefix: PathBuf,
-    /// Where it finds modules (`sys.path`) with an empty environment.
+    /// Module search path (`sys.path`) with an empty environment.
     #[serde(skip_serializing, default)]
     pub search_path: Vec<PathBuf>,
 }
 
-/// A shim may be a shell script that starts slowly on a busy machine.
+/// Generous, since a shim may be a shell script that starts slowly on a busy machine.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Runs on any Python 3 and on Python 2, so that an old one can be named in the error.
+/// Runs on any Python 3 and on Python 2, so that the error can name an old version.
 const PROBE: &str = "import sys, json; print(json.dumps({\
     'executable': sys.executable, \
     'version': '.'.join(map(str, sys.version_info[:3])), \
     'prefix': getattr(sys, 'base_prefix', sys.prefix), \
     'search_path': [entry for entry in sys.path if entry]}))";
 
-/// The runner script's needs: assignment expressions, positional-only `compile` flags.
+/// The runner scripts need assignment expressions and positional-only `compile` flags.
 const OLDEST: (u32, u32) = (3, 8);
 
 impl Interpreter {
     /// Resolves `python`, a path or a name on the search path (`python3` when `None`).
     ///
-    /// `python3` may be a shim that chooses a version by folder or environment variable. A program
-    /// runs in another folder with an empty environment, where the shim would choose differently
-    /// or fail; so the interpreter is asked for its own path, and that path for its version.
+    /// `python3` may be a shim that chooses a version by folder or environment variable. A program runs in
+    /// another folder with an empty environment, where the shim would choose differently or fail; so the
+    /// interpreter is queried for its own path, and that path for its version.
     pub fn resolve(python: Option<&Path>) -> Result<Self, SandboxError> {
         let named = python.unwrap_or(Path::new("python3"));
         let found = probe(Command::new(named), named)?;
@@ -57,7 +57,7 @@ impl Interpreter {
         if found.executable.as_os_str().is_empty() {
             return Err(SandboxError::PythonDoesNotStart {
                 python: named.to_owned(),
-                detail: "it does not know its own path (`sys.executable` is empty)".into(),
+                detail: "it does not report its own path (`sys.executable` is empty)".into(),
             });
         }
         let mut bare = Command::new(&found.executable);
@@ -66,7 +66,7 @@ impl Interpreter {
         if (&again.version, &again.prefix) != (&found.version, &found.prefix) {
             return Err(SandboxError::PythonDoesNotStart {
                 detail: format!(
-                    "with an empty environment it is version {} in {} instead of {} in {}",
+                    "with an empty environment it is version {} in {}, expected {} in {}",
                     again.version,
                     again.prefix.display(),
                     found.version,
@@ -78,7 +78,7 @@ impl Interpreter {
         Ok(again)
     }
 
-    /// The search path as Python reads it.
+    /// Returns the search path as strings for Python.
     pub(crate) fn search_path_text(&self) -> Vec<String> {
         let text = |path: &PathBuf| path.to_string_lossy().into_owned();
         self.search_path.iter().map(text).collect()
@@ -94,7 +94,7 @@ impl Interpreter {
     }
 }
 
-/// Starts `command` with [`PROBE`] and reads its answer.
+/// Runs `command` with [`PROBE`] and parses its output.
 fn probe(mut command: Command, python: &Path) -> Result<Interpreter, SandboxError> {
     let does_not_start = |detail: String| SandboxError::PythonDoesNotStart {
         python: python.to_owned(),
@@ -105,7 +105,7 @@ fn probe(mut command: Command, python: &Path) -> Result<Interpreter, SandboxErro
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        // A shim is a script with children of its own: a timeout ends them together.
+        // A shim is a script with child processes: a timeout must kill all of them.
         .process_group(0)
         .spawn()
         .map_err(|source| match source.kind() {
@@ -121,16 +121,16 @@ fn probe(mut command: Command, python: &Path) -> Result<Interpreter, SandboxErro
         let last_line = stderr.trim().lines().next_back().unwrap_or_default();
         return Err(does_not_start(format!("{}; {last_line}", output.status)));
     }
-    // A shim may greet first; the answer is the last line.
+    // A shim may print a greeting first; the result is the last line.
     let stdout = String::from_utf8_lossy(&output.stdout);
     let answer = stdout.trim().lines().next_back().unwrap_or_default();
     serde_json::from_str(answer)
-        .map_err(|_| does_not_start(format!("it answered `{answer}` to a one-line program")))
+        .map_err(|_| does_not_start(format!("it printed `{answer}` for a one-line program")))
 }
 
-/// Output of `child`, or [`io::ErrorKind::TimedOut`] after its process group was killed.
+/// Returns the output of `child`, or [`io::ErrorKind::TimedOut`] after killing its process group.
 ///
-/// Reads after the end: for answers that fit a pipe's buffer.
+/// Reads after the exit, so the output must fit a pipe's buffer.
 fn wait_with_timeout(mut child: Child, timeout: Duration) -> io::Result<Output> {
     let deadline = Instant::now() + timeout;
     let status = loop {
@@ -144,7 +144,7 @@ fn wait_with_timeout(mut child: Child, timeout: Duration) -> io::Result<Output> 
             child.wait()?;
             return Err(io::Error::new(
                 io::ErrorKind::TimedOut,
-                format!("no answer within {} s", timeout.as_secs()),
+                format!("no output within {} s", timeout.as_secs()),
             ));
         }
         thread::sleep(Duration::from_millis(2));
@@ -169,7 +169,7 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
-    /// An executable script in a fresh folder.
+    /// An executable script in a new folder.
     fn script(text: &str) -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("python3");

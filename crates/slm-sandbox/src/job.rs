@@ -1,50 +1,50 @@
-//! What is to be run.
+//! Jobs: programs and their tests or calls.
 
 use serde::{Deserialize, Serialize};
 
-/// A program and what to do with it.
+/// A program and what to run with it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     /// Untrusted Python.
     pub program: String,
-    /// Trusted Python that comes before the program, in its namespace and in that of the tests:
-    /// imports, and classes whose instances then travel between the two by value.
+    /// Trusted Python that runs before the program, in its namespace and in that of the tests: imports, and
+    /// classes whose instances are passed between the two by value.
     pub preamble: String,
-    /// What is asked of the program.
+    /// The tests or calls to run.
     pub work: Work,
 }
 
-/// What is asked of a program.
+/// The tests or calls to run with a program.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Work {
-    /// Snippets of Python that raise when the program is wrong, run in a process of their own.
+    /// Python snippets that raise if the program is wrong, run in a separate process.
     ///
-    /// Names that they do not define stand for the program's: functions and classes are called
-    /// there, values are copied. What tests judge with (`math`) `setup` should import.
+    /// Names that they do not define refer to the program's: functions and classes are called there, values are
+    /// copied. `setup` should import the modules that tests judge with (`math`).
     Asserts {
-        /// Runs once before the tests; what it binds all of them see.
+        /// Runs once before the tests; all of them see the names it binds.
         setup: String,
-        /// Name that the tests use even if Python has a builtin of that name; may be empty.
+        /// Name that refers to the program even if Python has a builtin of that name; may be empty.
         entry_point: String,
-        /// Each sees what `setup` bound, and not what other tests bind.
+        /// Each sees the names that `setup` bound, but not those that other tests bind.
         tests: Vec<String>,
     },
-    /// Calls of one function, whose results come out to be compared by the caller.
+    /// Calls of one function, whose results the caller compares.
     Calls {
         /// Name of a function, or `Class().method`.
         entry_point: String,
-        /// In this order, in one process.
+        /// Made in this order, in one process.
         calls: Vec<Call>,
     },
-    /// The program is a script (`__name__` is `__main__`) that reads its input and prints. What it
-    /// writes to stderr, such as a warning, is dropped. It may end by `SystemExit` with any code.
+    /// The program is a script (`__name__` is `__main__`) that reads stdin and prints. Its stderr, such as a
+    /// warning, is dropped. It may end by `SystemExit` with any code.
     Script {
         /// Its standard input.
         stdin: String,
     },
-    /// As [`Work::Asserts`], but in the program's own namespace and process: for tests that replace
-    /// parts of the program (`unittest.mock`). **A hostile program can forge these verdicts.**
+    /// Like [`Work::Asserts`], but in the program's own namespace and process: for tests that replace parts of
+    /// the program (`unittest.mock`). **A hostile program can forge these verdicts.**
     SharedProcess {
         /// Runs once after the program, in its namespace.
         setup: String,
@@ -59,12 +59,12 @@ pub struct Call {
     /// A Python expression for the tuple of arguments: literals, `set`, `frozenset`, `complex`,
     /// `range`, `bytearray`, `inf` and `nan`.
     pub arguments: String,
-    /// CPU seconds that the call may take; on the clock four times as long.
+    /// CPU seconds that the call may take; the wall limit is four times as long.
     pub cpu_s: f64,
 }
 
 impl Work {
-    /// Number of tests, calls or inputs.
+    /// Returns the number of tests or calls; 0 for a script.
     pub fn len(&self) -> usize {
         match self {
             Self::Asserts { tests, .. } | Self::SharedProcess { tests, .. } => tests.len(),
@@ -73,7 +73,7 @@ impl Work {
         }
     }
 
-    /// Whether the program only has to come to its end.
+    /// Returns whether the program only has to run to its end.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -1,4 +1,4 @@
-//! How the outcome of a run is decided from what is known of it.
+//! Decides the outcome of a run from its report.
 
 use crate::conduct::{Report, Stop, TestReport};
 use crate::limits::{Limits, MOST_FILES};
@@ -6,7 +6,7 @@ use crate::outcome::{CallOutcome, Outcome, Returned, TestOutcome, Verdict};
 use crate::process::{Ended, RESULTS_BYTES};
 use crate::{Job, Work};
 
-/// Decides the outcome from what is known of a run.
+/// Decides the outcome of a run from its report.
 pub(crate) fn judge(mut report: Report, job: &Job, limits: &Limits) -> Outcome {
     let (verdict, detail) = verdict(&report, limits);
     let numbers = 0..job.work.len();
@@ -83,7 +83,7 @@ fn verdict(report: &Report, limits: &Limits) -> (Verdict, String) {
     }
     let signal = report.ended.and_then(|ended| ended.signal);
     if report.tester_lost == Some(libc::SIGXCPU) {
-        // A test may go on without end with what a program gave it.
+        // A test may loop forever on a value that the program returned.
         let detail = format!("CPU limit of {} s in the tests", limits.cpu_s);
         return (Verdict::Timeout, detail);
     }
@@ -127,7 +127,7 @@ fn first_fault(report: &Report) -> Option<(Verdict, String)> {
     })
 }
 
-/// How a process ended that had more to do.
+/// Describes how a process ended that had not finished its work.
 fn early_end(report: &Report) -> String {
     let how = match report.ended {
         Some(Ended {
@@ -157,7 +157,7 @@ fn early_end(report: &Report) -> String {
     format!("ended before its tests were over ({how}){separator}{last_line}")
 }
 
-/// What was printed by a box in which no runner came to its work; `None` if one did.
+/// Returns what a box printed if its runner never began; `None` if it did.
 pub(crate) fn box_trouble(report: &Report) -> Option<String> {
     let is_over_early = report.ended.is_some() && report.stopped.is_none();
     (is_over_early && !report.has_begun).then(|| early_end(report))

@@ -1,4 +1,4 @@
-//! Builds the command that starts a runner inside its box.
+//! Builds the command that starts a runner in its box.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -13,43 +13,43 @@ use crate::limits::{FOLDER_BYTES, Limits};
 use crate::runner::{Role, Runners};
 use crate::{Interpreter, Level, SandboxError};
 
-/// Where things lie inside a box of level A.
+/// Paths inside a box of level A.
 const BOX_HELPER: &str = "/sandbox-helper";
 const BOX_RUNNERS: &str = "/sandbox-runners";
 pub(crate) const BOX_FOLDER: &str = "/tmp";
 
-/// User numbers from here on belong to nobody on ordinary systems; each box takes its own, so that
-/// boxes cannot touch each other and the limit of processes counts one box alone.
+/// User ids from here on are unassigned on ordinary systems; each box takes its own, so that boxes cannot touch
+/// each other and the process limit counts one box alone.
 const FIRST_USER: u32 = 1_700_000_000;
 const USERS: u32 = 100_000_000;
 
-/// `nobody`: where only a part of the numbers is mapped, as in some containers.
+/// `nobody`: used where only part of the ids is mapped, as in some containers.
 const NOBODY: u32 = 65_534;
 
-/// All that starting a box needs, found once.
+/// Everything needed to start a box, determined once.
 #[derive(Debug)]
 pub(crate) struct Launcher {
     pub(crate) level: Level,
     pub(crate) interpreter: Interpreter,
     helper: (PathBuf, Vec<&'static str>),
-    /// bubblewrap and the arguments that are the same for every box.
+    /// bubblewrap and the arguments common to all boxes.
     bubblewrap: Option<(PathBuf, Vec<OsString>)>,
-    /// Whether boxes change to a user of their own.
+    /// Whether each box switches to its own user id.
     changes_user: bool,
     runners: Runners,
 }
 
-/// A runner that is about to be started.
+/// A runner ready to be started.
 #[derive(Debug)]
 pub(crate) struct Launch {
     pub(crate) command: Command,
-    /// The working folder, where there is one outside of the box.
+    /// The working folder, if it is outside the box.
     pub(crate) folder: Option<Folder>,
 }
 
 impl Launcher {
-    /// For level A with `user_namespace`: as root, whether bubblewrap is to make a namespace of
-    /// users, which it does for others anyway.
+    /// Creates a launcher. At level A as root, `user_namespace` makes bubblewrap create a user namespace, which
+    /// it always does for other users.
     pub(crate) fn new(
         level: Level,
         interpreter: Interpreter,
@@ -77,7 +77,7 @@ impl Launcher {
         })
     }
 
-    /// The command for a fresh box.
+    /// Builds the command for a new box.
     pub(crate) fn launch(&self, role: Role, limits: &Limits) -> Result<Launch, SandboxError> {
         let user = self.changes_user.then(next_user);
         let folder = match self.level {
@@ -103,9 +103,9 @@ impl Launcher {
             .args(leading)
             .arg(policy.to_json())
             .arg(&self.interpreter.executable)
-            // Not -I: it would make Python deaf to PYTHONHASHSEED, and with it the order of sets
-            // random. The rest of -I is done otherwise: no user site (-s), an environment of ours,
-            // and the runner sets the module path. -S: what `site` finds was asked for once.
+            // Not -I: it would make Python ignore PYTHONHASHSEED, so that the order of sets would be random.
+            // The rest of -I is done otherwise: no user site (-s), our own environment, and the runner sets the
+            // module path. -S: `site`'s result was queried once.
             .args(["-S", "-s", "-B", "-X", "utf8"])
             .arg(runner)
             .env_clear();
@@ -122,7 +122,7 @@ impl Launcher {
             ("HOME".to_owned(), text(folder)),
             ("TMPDIR".to_owned(), text(folder)),
         ];
-        // A Python built with a shared library finds it here, and not an older one of the system.
+        // A Python built with a shared library must find its own, not an older one of the system.
         let libraries = self.interpreter.prefix.join("lib");
         if !libraries.starts_with("/usr") && libraries.is_dir() {
             environment.push(("LD_LIBRARY_PATH".to_owned(), text(&libraries)));
@@ -137,8 +137,8 @@ impl Launcher {
             read.push(runners);
             read
         });
-        // The kernel counts all processes of a user: inside its namespaces those of bubblewrap,
-        // outside those that the user runs already.
+        // The kernel counts all processes of a user: inside the namespaces those of bubblewrap, outside those
+        // that the user already runs.
         let other_processes = match (self.level, user) {
             (Level::A, _) => 2,
             (_, Some(_)) => 0,
@@ -161,7 +161,7 @@ impl Launcher {
     }
 }
 
-/// The arguments of bubblewrap: everything new and empty but what Python needs to read.
+/// Returns bubblewrap's arguments: all namespaces new, and only Python's files mounted, read-only.
 fn namespaces(
     changes_user: bool,
     interpreter: &Interpreter,
@@ -187,7 +187,7 @@ fn namespaces(
         add(&[word(name)]);
     }
     if changes_user {
-        // Enough for the helper to limit the number of files and to become another user, who loses them.
+        // Lets the helper limit the number of files and switch to another user, which drops them.
         for capability in ["CAP_SETUID", "CAP_SETGID", "CAP_SYS_ADMIN"] {
             add(&[word("--cap-add"), word(capability)]);
         }
@@ -196,13 +196,13 @@ fn namespaces(
         add(&[word("--unshare-user")]);
         add(&[word("--uid"), word(&nobody), word("--gid"), word(&nobody)]);
     }
-    // Before the paths, of which one may lie below it: a virtual environment in a temporary folder.
+    // Before the other paths, of which one may be below it: a virtual environment in a temporary folder.
     let size = FOLDER_BYTES.to_string();
     add(&[word("--perms"), word("1777"), word("--size"), word(&size)]);
     add(&[word("--tmpfs"), word(BOX_FOLDER)]);
     let mut made = BTreeSet::from([PathBuf::from(BOX_FOLDER)]);
     for path in readable(interpreter) {
-        // bubblewrap would make them for its own user alone.
+        // bubblewrap would create them readable only for its own user.
         let mut above: Vec<&Path> = path.ancestors().skip(1).collect();
         above.retain(|folder| *folder != Path::new("/"));
         for folder in above.into_iter().rev() {
@@ -212,7 +212,7 @@ fn namespaces(
             }
         }
         match fs::read_link(&path) {
-            // /lib and its like are links into /usr on most systems.
+            // /lib and similar paths are links into /usr on most systems.
             Ok(target) if path.parent() == Some(Path::new("/")) => {
                 add(&[word("--symlink"), target.as_os_str(), path.as_os_str()]);
             }
@@ -229,9 +229,9 @@ fn namespaces(
     arguments
 }
 
-/// What Python reads: the system's programs and libraries, and its own installation. A path that
-/// holds the folder of temporary files is left out: a box has its own, and sees of the machine's
-/// only what lies in the installation.
+/// Returns the paths that Python reads: the system's programs and libraries, and its own installation. A path
+/// that contains the folder of temporary files is left out: a box has its own, and of the host's sees only the
+/// files of the installation.
 fn readable(interpreter: &Interpreter) -> Vec<PathBuf> {
     let system = [
         "/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin",
@@ -258,7 +258,7 @@ fn readable(interpreter: &Interpreter) -> Vec<PathBuf> {
     paths
 }
 
-/// A user number that no other box of this machine has at the moment.
+/// Returns a user id that no other box of this machine has at the moment.
 fn next_user() -> u32 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let id = FIRST_USER
@@ -274,7 +274,7 @@ fn next_user() -> u32 {
     if is_mapped { id } else { NOBODY }
 }
 
-/// Processes and threads that the user runs already; 0 for root, for whom the limit does not hold.
+/// Returns the number of processes and threads that the user already runs; 0 for root, who is exempt from the limit.
 fn tasks_of_user() -> u64 {
     use std::os::unix::fs::MetadataExt;
 
@@ -289,12 +289,12 @@ fn tasks_of_user() -> u64 {
         .flatten()
         .filter_map(|entry| fs::metadata(entry.path().join("task")).ok())
         .filter(|tasks| tasks.uid() == user.as_raw())
-        // A folder for each thread, beside `.` and `..`.
+        // One subfolder for each thread, besides `.` and `..`.
         .map(|tasks| tasks.nlink().saturating_sub(2))
         .sum()
 }
 
-/// bubblewrap where systems install it: not by the search path, which others may have written.
+/// Finds bubblewrap in the system's folders: not on the search path, which others may control.
 fn find_bubblewrap() -> Option<PathBuf> {
     [
         "/usr/bin",

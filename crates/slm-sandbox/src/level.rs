@@ -1,22 +1,22 @@
-//! How strong the walls are.
+//! Isolation levels.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Kind of isolation, from the strongest on.
+/// Isolation level, from strongest to weakest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Level {
-    /// Namespaces by bubblewrap, and inside of them all of level B.
+    /// Namespaces by bubblewrap, plus everything of level B.
     A,
-    /// An unprivileged user if we are root, Landlock, seccomp, resource limits.
+    /// An unprivileged user if run as root, Landlock, seccomp, resource limits.
     B,
     /// Resource limits only: **no security boundary**.
     C,
 }
 
 impl Level {
-    /// What it consists of, in a few words.
+    /// Returns a short description of its mechanisms.
     pub fn summary(self) -> &'static str {
         match self {
             Self::A => "namespaces (bubblewrap), Landlock, seccomp, resource limits",
@@ -32,15 +32,15 @@ impl fmt::Display for Level {
     }
 }
 
-/// How strong the walls must be.
+/// Which isolation level is acceptable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LevelChoice {
-    /// The strongest that works on this machine, at least B.
+    /// The strongest level that works on this machine, at least B.
     #[default]
     Strongest,
-    /// As [`LevelChoice::Strongest`], but C where nothing else works: the user accepts that
-    /// generated programs run with the user's own rights.
+    /// Like [`LevelChoice::Strongest`], but C if neither A nor B works: the user accepts that generated
+    /// programs run with the user's own privileges.
     StrongestOrUnsafe,
-    /// This one, or an error.
+    /// This level, or an error.
     Exactly(Level),
 }

@@ -1,34 +1,34 @@
-//! Runs generated Python, which is hostile until shown otherwise, in boxes.
+//! Sandboxed execution of generated Python, which is treated as hostile.
 //!
 //! # Theory of operation
-//! **Walls.** A program runs in a box of its own, as strong as the machine allows ([`Level`]): at
-//! level A bubblewrap gives it namespaces in which nothing exists but a read-only Python and an
-//! empty folder in memory; inside of it, and at level B without it, a small [`helper`] becomes an
-//! unprivileged user, sets resource limits, and shuts the file system (Landlock) and the system
-//! calls (seccomp) before it becomes Python. Level C has limits only and must be asked for.
-//! [`Sandbox::self_test`] tries what must fail, and reports print what it found.
+//! **Isolation.** A program runs in a box, as strong as the machine allows ([`Level`]): at level A bubblewrap
+//! gives it namespaces that contain only a read-only Python and an empty tmpfs; inside it, and at level B
+//! without it, a small [`helper`] switches to an unprivileged user, sets resource limits, restricts the file
+//! system (Landlock) and the system calls (seccomp), and then execs Python. Level C has resource limits only
+//! and must be requested.
+//! [`Sandbox::self_test`] runs attacks that must fail, and reports print which of them failed.
 //!
-//! **Verdicts.** A program never learns what is expected of it. Functions are called with inputs
-//! and their values come out as text of builtin types ([`Value`]), to be compared here; tests that
-//! are code run in a second box and reach the program through stand-ins that decide every
-//! judgement (`==`, `<`, `in`) on their own side. Patching builtins, walking frames, objects which
-//! equal everything or an early exit then have nothing to act on: what a program says is only ever
-//! what its functions return. [`Work::SharedProcess`] is the exception and says so.
+//! **Verdicts.** A program never learns what is expected of it. Functions are called with inputs and their
+//! return values are encoded as text of builtin types ([`Value`]) and compared here; tests that are code run in
+//! a second box and reach the program through proxies that evaluate every judgement (`==`, `<`, `in`) on the
+//! tests' side. Patching builtins, walking frames, objects that equal everything or an early exit therefore
+//! have no effect: the only evidence from a program is what its functions return. [`Work::SharedProcess`] is
+//! the documented exception.
 //!
-//! **Values.** What comes out is hostile, too: frames have a bound on their bytes by kind, values on
-//! their levels and parts, and texts in reports on their length. Comparisons use no recursion and
-//! end within a [`Budget`] of steps and of CPU time; a value beyond it is a wrong answer with that
-//! reason ([`Exceeded`]), never the end of the harness.
+//! **Values.** Returned values are hostile, too: frames are limited in bytes by kind, values in depth and
+//! number of parts, and texts in reports in length. Comparisons use no recursion and end within a [`Budget`] of
+//! steps and CPU time; a value beyond it is a wrong answer with that reason ([`Exceeded`]) and cannot crash the
+//! harness.
 //!
-//! **Time.** CPU time decides what a timeout is. The wall limit, four times longer, catches a
-//! program that sleeps. No more runs than processor cores are under way, and a run that ended in a
-//! timeout is repeated once alone ([`Outcome::rerun`]).
+//! **Time.** Timeouts are decided by CPU time. The wall limit, four times longer, catches a program that
+//! sleeps. At most as many runs as processor cores execute at once, and a run that ended in a timeout is
+//! repeated once alone ([`Outcome::rerun`]).
 //!
-//! **Ends.** A box dies with the harness, even one that is killed: at level A its first process
-//! does, at B there is only one process, which does. Folders of a killed harness are removed at
-//! the next start.
+//! **Cleanup.** A box dies with the harness, even if the harness is killed: at level A because its first
+//! process does, at level B because there is only one process. Folders of a killed harness are removed at the
+//! next start.
 //!
-//! Not held against: bugs of the kernel, CPU side channels, unfair sharing of a loaded machine.
+//! Out of scope: kernel bugs, CPU side channels, unfair scheduling on a loaded machine.
 
 mod conduct;
 mod error;
@@ -67,22 +67,22 @@ use launch::Launcher;
 use testers::Testers;
 use turns::Turns;
 
-/// A Python interpreter, and boxes to run programs on it.
+/// A Python interpreter, and boxes to run programs in.
 ///
-/// Share one among all threads (it is `Sync`): the number of runs at once, and runs that must be
-/// alone, are counted by it.
+/// Share one instance among all threads (it is `Sync`): it limits the number of concurrent runs and serialises
+/// runs that must be alone.
 #[derive(Debug)]
 pub struct Sandbox {
     launcher: Arc<Launcher>,
     testers: Testers,
     limits: Limits,
     turns: Turns,
-    /// Why a stronger level was not taken.
+    /// Why a stronger level was not used.
     weaker_because: Option<String>,
 }
 
 impl Sandbox {
-    /// The strongest boxes that work on this machine, at least of level B.
+    /// Creates a sandbox of the strongest level that works on this machine, at least level B.
     ///
     /// # Errors
     /// As [`Sandbox::with_level`].
@@ -90,12 +90,11 @@ impl Sandbox {
         Self::with_level(interpreter, limits, LevelChoice::Strongest)
     }
 
-    /// Boxes of a level, each with `limits` unless a run has its own. A first box is started, in
-    /// which the interpreter must be the same as outside.
+    /// Creates a sandbox of the chosen level; runs without their own limits use `limits`. Starts a
+    /// first box, in which the interpreter must be the same as outside.
     ///
     /// # Errors
-    /// [`SandboxError::NoLevel`] if no allowed level works, or what stands against the one asked
-    /// for.
+    /// [`SandboxError::NoLevel`] if no allowed level works, or the reason why the requested one does not.
     pub fn with_level(
         interpreter: Interpreter,
         limits: Limits,
@@ -138,44 +137,44 @@ impl Sandbox {
         })
     }
 
-    /// The same boxes with so many runs at once, at least one and no more than the machine has
-    /// cores: more would only make timeouts out of waiting.
+    /// Sets the number of concurrent runs, between one and the number of cores: more would only turn waiting
+    /// into timeouts.
     #[must_use]
     pub fn with_workers(mut self, workers: usize) -> Self {
         self.turns = Turns::new(workers.min(self.turns.workers()));
         self
     }
 
-    /// The interpreter that programs run on.
+    /// Returns the interpreter that programs run on.
     pub fn interpreter(&self) -> &Interpreter {
         &self.launcher.interpreter
     }
 
-    /// The limits of a run that has none of its own.
+    /// Returns the default limits of a run.
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// How strong the walls are.
+    /// Returns the isolation level.
     pub fn level(&self) -> Level {
         self.launcher.level
     }
 
-    /// Why a stronger level was not taken; `None` if there is none or it was not asked for.
+    /// Returns why a stronger level was not used; `None` if there is none or it was not requested.
     pub fn weaker_because(&self) -> Option<&str> {
         self.weaker_because.as_deref()
     }
 
-    /// Most runs at once.
+    /// Returns the maximum number of concurrent runs.
     pub fn workers(&self) -> usize {
         self.turns.workers()
     }
 
-    /// Runs `program` and then each of `tests`, a snippet of Python that raises when the program
-    /// is wrong (usually one `assert`), under the limits of this sandbox.
+    /// Runs `program` and then each of `tests`, Python snippets that raise if the program is wrong (usually one
+    /// `assert`), under the limits of this sandbox.
     ///
-    /// As [`Work::Asserts`] without setup or entry point. The limits hold for the program and all
-    /// of its tests together. With no tests, a program passes by running to its end.
+    /// Like [`Work::Asserts`] without setup or entry point. The limits apply to the program and all of its
+    /// tests together. Without tests, a program passes by running to its end.
     ///
     /// # Errors
     /// As [`Sandbox::run`].
@@ -192,11 +191,11 @@ impl Sandbox {
         self.run(&job, &self.limits)
     }
 
-    /// Runs a job, once there is a free turn; a second time, alone, if it ends in a timeout.
+    /// Runs a job as soon as a worker slot is free, and again alone if it ends in a timeout.
     ///
     /// # Errors
-    /// Only the harness's own trouble (a process cannot be started). Whatever a program does is an
-    /// [`Outcome`].
+    /// Only failures of the harness itself (such as a process that cannot be started). Everything that a
+    /// program does is an [`Outcome`].
     pub fn run(&self, job: &Job, limits: &Limits) -> Result<Outcome, SandboxError> {
         let first = {
             let _turn = self.turns.shared();

@@ -1,11 +1,11 @@
-//! How much a program may use.
+//! Resource limits of a program.
 
 use serde::{Deserialize, Serialize};
 
-/// Most files and folders that a program may have at one time.
+/// Maximum number of files and folders that a program may have at one time.
 pub(crate) const MOST_FILES: usize = 4 << 10;
 
-/// Bytes that a program may write in all at level A; each file has its own limit beside this.
+/// Total bytes that a program may write at level A; each file has its own limit as well.
 pub(crate) const FOLDER_BYTES: u64 = 64 << 20;
 
 /// Limits of one run: a program and all of its tests together.
@@ -14,29 +14,29 @@ pub(crate) const FOLDER_BYTES: u64 = 64 << 20;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// CPU seconds of the process, Python's start of some 20 ms included. The kernel stops a
-    /// program at the next whole second, or one later if it resists; one that ends before is
-    /// judged by the exact value.
+    /// CPU seconds of the process, including about 20 ms for Python's start. The kernel stops a program at the
+    /// next whole second, or one second later if it catches the signal; a program that ends earlier is judged
+    /// by the exact value.
     pub cpu_s: f64,
-    /// Seconds on the clock, after which a program that sleeps or waits is ended.
+    /// Wall seconds after which a program that sleeps or waits is killed.
     pub wall_s: f64,
     /// Address space of each process, in bytes.
     pub memory_bytes: u64,
-    /// Largest file that may be written, in bytes.
+    /// Maximum size of a file that may be written, in bytes.
     pub file_bytes: u64,
-    /// What stdout and stderr may hold together, in bytes; a script's stderr is not kept.
+    /// Maximum size of stdout and stderr together, in bytes; a script's stderr is dropped.
     pub output_bytes: u64,
-    /// Processes and threads beside those the user already runs (no bound for root).
+    /// Processes and threads besides those the user already runs (no limit for root).
     pub processes: u64,
-    /// Highest number of open files.
+    /// Maximum number of open files.
     pub open_files: u64,
 }
 
 impl Limits {
-    /// How many times the CPU limit the clock may run.
+    /// Ratio of the wall limit to the CPU limit.
     pub const WALL_PER_CPU: f64 = 4.0;
 
-    /// These limits with `cpu_s` CPU seconds, and the wall limit that belongs to it.
+    /// Returns these limits with `cpu_s` CPU seconds and the wall limit derived from it.
     #[must_use]
     pub fn with_cpu_s(self, cpu_s: f64) -> Self {
         Self {

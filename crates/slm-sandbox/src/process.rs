@@ -1,4 +1,4 @@
-//! One sandboxed process: its start, its pipes, and its end, of which nothing is left.
+//! One sandboxed process: its start, its pipes, and its complete removal.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -18,55 +18,55 @@ use crate::launch::{BOX_FOLDER, Launch, Launcher};
 use crate::runner::Role;
 use crate::{Level, Limits, SandboxError};
 
-/// Most bytes that the values of one run may take on their way out.
+/// Maximum bytes of all values returned by one run.
 pub(crate) const RESULTS_BYTES: usize = 64 << 20;
 
-/// No runner gets longer frames together within the memory of a program. Text, taken for a length,
-/// is larger: its first character is at least a space.
+/// Maximum announced frame length: no runner can build a longer one within its memory limit. Text misread as a
+/// length exceeds it, since its first character is at least a space.
 const LONGEST_FRAME: usize = (b' ' as usize) << 24;
 
-/// As much of a frame as shows its kind.
+/// Length of the prefix that identifies a frame's kind.
 const FRAME_BEGINNING: usize = 16;
 
-/// From here on, bytes are moved rather than copied.
+/// Frames longer than this are moved rather than copied.
 const MOVED_BYTES: usize = 1 << 16;
 
-/// Unit of CPU times in /proc, the same on every architecture of Linux.
+/// Unit of CPU times in /proc, the same on every Linux architecture.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// How long the kernel may take to clear away a process that was killed.
+/// How long the kernel may take to remove a killed process.
 const END_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A running process with three pipes: commands in, results out, and what it prints.
+/// A running process with three pipes: commands in, results out, and printed output.
 #[derive(Debug)]
 pub(crate) struct Process {
     pid: Pid,
     is_boxed: bool,
-    /// Once it was waited for.
+    /// Set once the process was waited for.
     ended: Option<Ended>,
     commands: Sender,
     results: Receiver,
     output: Receiver,
-    /// Removed after the process is gone.
+    /// Removed after the process has ended.
     folder: Option<Folder>,
 }
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Ended {
-    /// The signal that ended the program, if one did; from inside a box it comes as an exit code.
+    /// The signal that ended the program, if any; from inside a box it arrives as an exit code.
     pub(crate) signal: Option<i32>,
     pub(crate) exit_code: Option<i32>,
-    /// CPU seconds as far as seen from outside; a box hides most of it.
+    /// CPU seconds as seen from outside; a box hides most of them.
     pub(crate) cpu_s: f64,
 }
 
-/// A limit on what comes out of a process.
+/// A limit that a process's output exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flood {
     Output,
     Results,
-    /// A length that no runner writes.
+    /// A length that no runner announces.
     Length,
 }
 
@@ -84,8 +84,8 @@ impl Process {
             mut command,
             folder,
         } = launcher.launch(role, limits)?;
-        // Only standard streams, so that the standard library starts the process without a copy
-        // of this one's page tables, which for one that holds a model takes longer than Python.
+        // Only standard streams, so that the standard library can spawn without copying this process's page
+        // tables, which takes longer than starting Python if the process holds a model.
         let child = command
             .stdin(Stdio::from(for_commands))
             .stdout(Stdio::from(for_results))
@@ -106,15 +106,15 @@ impl Process {
         })
     }
 
-    /// Queues a frame; it goes out while waiting.
+    /// Queues a frame, which is written during [`Process::exchange`].
     pub(crate) fn send(&mut self, frame: &[u8]) {
         let length = u32::try_from(frame.len()).expect("a frame below 4 GB");
         self.commands.queue.extend(length.to_be_bytes());
         self.commands.queue.extend(frame);
     }
 
-    /// The next whole frame that came in; [`Flood::Results`] if it announces more than may come.
-    /// `most_bytes` says by the beginning of a frame how long it may be.
+    /// Returns the next complete frame; [`Flood::Results`] if it announces more bytes than allowed.
+    /// `most_bytes` returns the maximum length of a frame from its prefix.
     pub(crate) fn receive(
         &mut self,
         most_bytes: fn(&[u8]) -> usize,
@@ -122,13 +122,13 @@ impl Process {
         self.results.take_frame(most_bytes)
     }
 
-    /// Whether nothing more can come.
+    /// Returns whether nothing more can arrive.
     pub(crate) fn is_silent(&self) -> bool {
         self.results.is_closed
     }
 
-    /// Whether everything that it sent was taken and everything for it went out; then what it
-    /// printed so far is forgotten.
+    /// Returns whether all its frames were taken and all frames for it were written; discards its received data
+    /// and printed output.
     pub(crate) fn is_idle(&mut self) -> bool {
         let is_idle = self.results.data.len() == self.results.taken
             && self.commands.queue.is_empty()
@@ -138,13 +138,12 @@ impl Process {
         is_idle
     }
 
-    /// What it printed, up to the limit.
+    /// Returns what it printed, up to the limit.
     pub(crate) fn output(&self) -> &[u8] {
         &self.output.data
     }
 
-    /// Waits until something can be read or written on one of the processes, at most `timeout`,
-    /// and does so.
+    /// Waits at most `timeout` until one of the processes can be read or written, and does so.
     pub(crate) fn exchange(
         processes: &mut [Self],
         timeout: Duration,
@@ -177,7 +176,7 @@ impl Process {
         Ok(flood)
     }
 
-    /// CPU seconds of the process and of all that it started and that still lives.
+    /// Returns the CPU seconds of the process and its living descendants.
     pub(crate) fn cpu_s(&self) -> f64 {
         descendants(self.pid)
             .into_iter()
@@ -186,9 +185,9 @@ impl Process {
             .sum()
     }
 
-    /// Peak of resident memory in bytes of the process and of what it started, while they live.
+    /// Returns the largest peak resident memory, in bytes, of the process and its living descendants.
     pub(crate) fn peak_memory_bytes(&self) -> u64 {
-        // Inside of a box the first two are bubblewrap's, which are small.
+        // In a box the first two processes are bubblewrap's, which are small.
         descendants(self.pid)
             .into_iter()
             .chain([self.pid])
@@ -197,8 +196,8 @@ impl Process {
             .unwrap_or(0)
     }
 
-    /// Whether the process and all that it started hold more memory than that, in bytes. The kernel
-    /// limits each of them alone.
+    /// Returns whether the process and its descendants together hold more memory than `memory_bytes`. The
+    /// kernel only limits each of them separately.
     pub(crate) fn takes_more_than(&self, memory_bytes: u64) -> bool {
         let all = descendants(self.pid);
         let several = if self.is_boxed { 2 } else { 0 };
@@ -206,17 +205,17 @@ impl Process {
             return false;
         }
         let sum = |field| -> u64 { all.iter().map(|&pid| resident_bytes(pid, field)).sum() };
-        // Quick to read, but what they share counts for each of them; the other is slow and exact.
+        // RSS is quick to read but counts shared pages in each process; PSS is slow and exact.
         sum(Resident::Whole) > memory_bytes && sum(Resident::Share) > memory_bytes
     }
 
-    /// Whether it made more files and folders than that. Empty ones take no space that has a limit,
-    /// but memory of the kernel.
+    /// Returns whether it created more than `most` files and folders. Empty ones take no space that has a
+    /// limit, but kernel memory.
     pub(crate) fn has_more_files_than(&self, most: usize) -> bool {
         if let Some(folder) = &self.folder {
             return count_files(folder.path(), most) > most;
         }
-        // The first process of a box sees its folder in memory, of which the kernel counts the files.
+        // The first process of a box sees its tmpfs, whose files the kernel counts.
         let inside = children(self.pid).into_iter().next();
         inside.is_some_and(|pid| {
             let folder = format!("/proc/{}/root{BOX_FOLDER}", pid.as_raw_nonzero());
@@ -224,12 +223,12 @@ impl Process {
         })
     }
 
-    /// Closes the pipe of commands, on which a runner that waits for one leaves by itself.
+    /// Closes the command pipe, on which a waiting runner exits by itself.
     pub(crate) fn dismiss(&mut self) {
         self.commands.pipe = None;
     }
 
-    /// Whether the process has ended by itself.
+    /// Returns whether the process has ended by itself.
     pub(crate) fn has_ended(&mut self) -> Result<bool, SandboxError> {
         if self.ended.is_none() {
             self.ended = self.reap()?;
@@ -237,12 +236,12 @@ impl Process {
         Ok(self.ended.is_some())
     }
 
-    /// Kills what is left, and tells how it ended.
+    /// Kills remaining processes and returns how the process ended.
     pub(crate) fn end(mut self) -> Result<Ended, SandboxError> {
         self.kill()
     }
 
-    /// Kills the process and all that belongs to it.
+    /// Kills the process and all processes that belong to it.
     fn kill(&mut self) -> Result<Ended, SandboxError> {
         if let Some(ended) = self.ended {
             self.kill_rest();
@@ -252,7 +251,7 @@ impl Process {
         let mut inside = self.is_boxed;
         loop {
             if inside {
-                // The first process of the box: its death ends the box, and bubblewrap sees it.
+                // The first process of the box: its death ends the box, and bubblewrap notices.
                 for child in children(self.pid) {
                     let _ = rustix::process::kill_process(child, Signal::KILL);
                 }
@@ -267,7 +266,7 @@ impl Process {
                 }
                 thread::sleep(Duration::from_micros(500));
             }
-            // bubblewrap itself, whose box dies with it.
+            // Then bubblewrap itself, whose box dies with it.
             inside = false;
             if started.elapsed() > END_TIMEOUT {
                 let stuck = io::Error::from(io::ErrorKind::TimedOut);
@@ -276,15 +275,15 @@ impl Process {
         }
     }
 
-    /// What is left of a session that has no box around it.
+    /// Kills the rest of a process group without a box.
     fn kill_rest(&self) {
         if !self.is_boxed {
             let _ = rustix::process::kill_process_group(self.pid, Signal::KILL);
         }
     }
 
-    /// Collects the process if it has ended.
-    #[allow(unsafe_code)] // Neither std nor rustix wraps wait4, which alone tells one child's usage.
+    /// Reaps the process if it has ended.
+    #[allow(unsafe_code)] // Neither std nor rustix wraps wait4, the only call that reports one child's usage.
     fn reap(&self) -> Result<Option<Ended>, SandboxError> {
         let mut status = 0;
         // SAFETY: all-zero bytes are a valid `rusage`, a plain struct of integers.
@@ -302,7 +301,7 @@ impl Process {
                 let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 * 1e-6;
                 let status = ExitStatus::from_raw(status);
                 let (mut signal, mut exit_code) = (status.signal(), status.code());
-                // bubblewrap reports a signal as shells do.
+                // bubblewrap reports a signal as 128 plus its number, as shells do.
                 if let (true, Some(code @ 129..=192)) = (self.is_boxed, exit_code) {
                     (signal, exit_code) = (Some(code - 128), None);
                 }
@@ -322,7 +321,7 @@ impl Drop for Process {
     }
 }
 
-/// Processes that `pid` started itself.
+/// Returns the direct children of `pid`.
 fn children(pid: Pid) -> Vec<Pid> {
     let pid = pid.as_raw_nonzero();
     fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
@@ -335,7 +334,7 @@ fn children(pid: Pid) -> Vec<Pid> {
 fn descendants(pid: Pid) -> Vec<Pid> {
     let mut all = children(pid);
     let mut next = 0;
-    // A program may fork while we look; its limit of processes bounds this.
+    // A program may fork during this loop; its process limit bounds the loop.
     while let Some(&pid) = all.get(next) {
         all.extend(children(pid));
         next += 1;
@@ -343,8 +342,7 @@ fn descendants(pid: Pid) -> Vec<Pid> {
     all
 }
 
-/// What a process has in memory: all of it, its share where several have the same, or the most that
-/// it ever had.
+/// Kind of resident memory: all of it, the share where several processes have the same pages, or the peak.
 #[derive(Clone, Copy)]
 enum Resident {
     Whole,
@@ -368,7 +366,7 @@ fn resident_bytes(pid: Pid, part: Resident) -> u64 {
 
 fn cpu_s_of(pid: Pid) -> Option<f64> {
     let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
-    // The name in parentheses may hold anything; user and system ticks follow as 12th and 13th.
+    // The name in parentheses may contain anything; user and system ticks follow as 12th and 13th field.
     let (_, rest) = stat.rsplit_once(')')?;
     let ticks: Vec<f64> = rest
         .split_whitespace()
@@ -379,10 +377,10 @@ fn cpu_s_of(pid: Pid) -> Option<f64> {
     Some(ticks.iter().sum::<f64>() / TICKS_PER_SECOND)
 }
 
-/// The pipe of commands, written without waiting.
+/// The command pipe, written without blocking.
 #[derive(Debug)]
 struct Sender {
-    /// `None` once closed by either side.
+    /// `None` once either side closed it.
     pipe: Option<PipeWriter>,
     queue: VecDeque<u8>,
 }
@@ -396,7 +394,7 @@ impl Sender {
         })
     }
 
-    /// The pipe, if something waits to be written.
+    /// Returns the pipe if data waits to be written.
     fn waiting(&self) -> Option<BorrowedFd<'_>> {
         let pipe = self.pipe.as_ref()?;
         (!self.queue.is_empty()).then(|| pipe.as_fd())
@@ -411,19 +409,19 @@ impl Sender {
                 Ok(written) => drop(self.queue.drain(..written)),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // The other side is gone, which its results tell.
+                // The other side closed it, which the result pipe reports.
                 Err(_) => self.pipe = None,
             }
         }
     }
 }
 
-/// One pipe from a process, read without waiting and up to a limit.
+/// A pipe from a process, read without blocking and up to a limit.
 #[derive(Debug)]
 struct Receiver {
     pipe: PipeReader,
     data: Vec<u8>,
-    /// Bytes of `data` that were taken as frames.
+    /// Bytes of `data` already taken as frames.
     taken: usize,
     received_bytes: u64,
     limit_bytes: u64,
@@ -447,14 +445,14 @@ impl Receiver {
         self.pipe.as_fd()
     }
 
-    /// Counts from nothing again.
+    /// Discards the data and restarts the byte count.
     fn renew(&mut self) {
         self.data.clear();
         self.taken = 0;
         self.received_bytes = 0;
     }
 
-    /// Reads what is there. False if the limit was passed.
+    /// Reads the available data. Returns false if the limit was exceeded.
     fn read(&mut self) -> Result<bool, SandboxError> {
         let mut buffer = [0; 16 << 10];
         while !self.is_closed {
@@ -494,7 +492,7 @@ impl Receiver {
         }
         let (start, end) = (self.taken + 4, self.taken + 4 + length);
         if length > MOVED_BYTES {
-            // Moved, since the memory of the harness is not for two of it.
+            // Moved rather than copied, since large frames should not take twice their memory.
             let rest = self.data.split_off(end);
             let mut frame = std::mem::replace(&mut self.data, rest);
             frame.drain(..start);
@@ -503,7 +501,7 @@ impl Receiver {
         }
         let frame = self.data[start..end].to_vec();
         self.taken = end;
-        // Frames may be many and small: what is read is moved away at times, not each time.
+        // Frames may be many and small: data already read is removed in batches.
         if self.taken > MOVED_BYTES {
             self.data.drain(..self.taken);
             self.taken = 0;

@@ -1,4 +1,4 @@
-//! The Python on the other side of the pipes, compiled once for the interpreter that runs it.
+//! The Python runners at the other end of the pipes, compiled once for their interpreter.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -14,7 +14,7 @@ const LINK: &str = concat!(
     include_str!("python/peer.py")
 );
 
-/// Which side of a test a process takes.
+/// Role of a process in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     /// Runs the program.
@@ -42,11 +42,11 @@ impl Role {
     }
 }
 
-/// A folder with the runners as bytecode, which starts faster than text by some 10 ms.
+/// A folder with the runners as bytecode, which starts about 10 ms faster than source text.
 #[derive(Debug)]
 pub(crate) struct Runners(Folder);
 
-/// Reads source files and writes bytecode that is not checked against them.
+/// Compiles source files to bytecode that is not checked against them at import.
 const COMPILE: &str = "import sys, py_compile as p\n\
     for source, target in zip(sys.argv[1::2], sys.argv[2::2]):\n    \
     p.compile(source, target, '<runner>', doraise=True, optimize=0, \
@@ -81,10 +81,10 @@ impl Runners {
             return Err(does_not_start(last_line.to_owned()));
         }
         for role in Role::ALL {
-            // Another user reads them, whatever our own umask.
+            // Another user must be able to read them, regardless of our umask.
             let file = folder.path().join(role.file_name());
             fs::set_permissions(file, fs::Permissions::from_mode(0o644))
-                .map_err(SandboxError::io("open a runner to others"))?;
+                .map_err(SandboxError::io("make a runner readable to others"))?;
         }
         Ok(Self(folder))
     }

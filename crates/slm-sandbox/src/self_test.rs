@@ -1,4 +1,4 @@
-//! Tries what a box must not allow, so that reports tell what was seen and not what was meant.
+//! Runs attacks that a box must stop, so that reports state measured properties.
 
 use std::fs;
 use std::net::TcpListener;
@@ -17,33 +17,33 @@ use crate::{
     judge,
 };
 
-/// The level, with each property as enforced or not.
+/// The isolation level, and whether each property is enforced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
     /// Letter and summary of the level.
     pub level: String,
-    /// Why a stronger level was not taken.
+    /// Why a stronger level was not used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weaker_because: Option<String>,
-    /// In a reading order; those not enforced stand at the end.
+    /// Enforced properties first, otherwise in a fixed order.
     pub properties: Vec<Property>,
 }
 
-/// One thing a sandbox may or may not do.
+/// A property of the sandbox, and whether it holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Property {
     /// Such as "no network".
     pub name: String,
-    /// Whether the attempt failed, on this machine, for this user.
+    /// Whether the attack failed on this machine, for this user.
     pub enforced: bool,
 }
 
-/// A launcher of the level in whose box the interpreter is the same as outside.
+/// Returns a launcher of the level in whose box the interpreter is the same as outside.
 pub(crate) fn working_launcher(
     level: Level,
     interpreter: &Interpreter,
 ) -> Result<(Arc<Launcher>, Testers), SandboxError> {
-    // Root can do without a namespace of users, but not where a container took that right.
+    // Root does not need a user namespace, except where a container lacks that capability.
     let variants: &[bool] = if level == Level::A {
         &[false, true]
     } else {
@@ -114,7 +114,7 @@ fn calls(program: &str, entry_point: &str, arguments: Vec<String>) -> Job {
     }
 }
 
-/// A stranger on the same machine: a file, a server, a process.
+/// An unrelated file, server and process on the same machine.
 struct Outside {
     folder: Folder,
     server: TcpListener,
@@ -156,7 +156,7 @@ impl Drop for Outside {
     }
 }
 
-/// Name of the property, of the attack in python/probes.py, and its target as Python.
+/// Name of the property, name of the attack in python/probes.py, and its target as a Python expression.
 type Probe = (&'static str, &'static str, String);
 
 fn probes(outside: &Outside, limits: &Limits) -> Vec<Probe> {
@@ -182,29 +182,29 @@ fn probes(outside: &Outside, limits: &Limits) -> Vec<Probe> {
             "chmod",
             file.clone(),
         ),
-        ("files outside cannot be seen to exist", "stat", file),
+        ("existence of files outside cannot be seen", "stat", file),
         ("no network", "connect", port.to_string()),
         ("no sockets of any family", "socket", nothing()),
-        ("no pairs of sockets that send elsewhere", "pair", nothing()),
-        ("shared files cannot be locked", "lock", nothing()),
         (
-            "mounts of the machine cannot be listed",
-            "mounts",
+            "no socket pairs that send to other addresses",
+            "pair",
             nothing(),
         ),
+        ("shared files cannot be locked", "lock", nothing()),
+        ("mounts of the host cannot be listed", "mounts", nothing()),
+        ("the host name cannot be read", "host_name", host_name()),
         (
-            "the machine's name cannot be read",
-            "host_name",
-            host_name(),
-        ),
-        (
-            "processes outside cannot be looked into",
+            "processes outside cannot be inspected",
             "look_at",
             pid.to_string(),
         ),
-        ("no variables of the environment", "secret", "'USER'".into()),
-        ("limits cannot be raised again", "raise_limit", nothing()),
-        ("rights of root cannot be had", "gain_root", nothing()),
+        (
+            "environment variables are not inherited",
+            "secret",
+            "'USER'".into(),
+        ),
+        ("limits cannot be raised", "raise_limit", nothing()),
+        ("root privileges cannot be gained", "gain_root", nothing()),
         ("memory is limited", "allocate", memory.to_string()),
         ("processes are limited", "processes", processes.to_string()),
         (
@@ -230,7 +230,7 @@ fn probes(outside: &Outside, limits: &Limits) -> Vec<Probe> {
             user.as_raw().to_string(),
         ));
     }
-    // Last, since it may succeed.
+    // Last, since a successful attack has side effects.
     probes.push((
         "processes outside cannot be signalled",
         "signal",
@@ -239,15 +239,14 @@ fn probes(outside: &Outside, limits: &Limits) -> Vec<Probe> {
     probes
 }
 
-/// The name of this machine, as Python writes it.
+/// Returns the host name as a Python literal.
 fn host_name() -> String {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{:?}", name.trim())
 }
 
 impl Sandbox {
-    /// Runs real attacks in boxes like any other and tells which of them failed. Takes about a
-    /// second.
+    /// Runs real attacks in ordinary boxes and reports which of them failed. Takes about a second.
     ///
     /// # Errors
     /// As [`Sandbox::run`].
@@ -265,7 +264,7 @@ impl Sandbox {
         })
     }
 
-    /// What a program must not reach.
+    /// Tests access to the machine.
     fn probe_machine(&self, outside: &Outside) -> Result<Vec<Property>, SandboxError> {
         let limits = Limits::default();
         let probes = probes(outside, &limits);
@@ -285,7 +284,7 @@ impl Sandbox {
             .collect())
     }
 
-    /// What a program must not use up.
+    /// Tests resource limits.
     fn probe_limits(&self) -> Result<Vec<Property>, SandboxError> {
         let short = Limits {
             wall_s: 0.5,
@@ -299,7 +298,7 @@ impl Sandbox {
                 &[Verdict::OutputLimit],
             ),
             (
-                "time on the clock is limited",
+                "wall time is limited",
                 "import time\ntime.sleep(30)",
                 &short,
                 &[Verdict::Timeout],
@@ -308,7 +307,7 @@ impl Sandbox {
                 "the number of files is limited",
                 "import os\nfor i in range(1 << 18): os.close(os.open(str(i), os.O_CREAT))\ndef f(): pass",
                 &Limits::default(),
-                // By the harness, or by the kernel.
+                // Stopped by the harness, or by the kernel.
                 &[Verdict::Violation, Verdict::Error],
             ),
         ];
@@ -324,7 +323,7 @@ impl Sandbox {
             .collect()
     }
 
-    /// What a wrong program must not be taken for.
+    /// Tests that wrong programs cannot pass.
     fn probe_verdicts(&self) -> Result<Vec<Property>, SandboxError> {
         let forgeries = [
             (
@@ -332,7 +331,7 @@ impl Sandbox {
                 "class Any:\n    def __eq__(self, other): return True\ndef f(): return Any()",
             ),
             (
-                "leaving early does not pass",
+                "an early exit does not pass",
                 "import os\ndef f(): os._exit(0)",
             ),
             (

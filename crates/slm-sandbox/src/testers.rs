@@ -1,8 +1,8 @@
-//! Processes that run tests, kept warm from one run to the next.
+//! Processes that run tests, reused from one run to the next.
 //!
-//! Tests are trusted code, and what reaches them of a program is values rebuilt from builtin
-//! types. So a tester may serve many runs: it forks for each, and a run that did not end cleanly
-//! takes its tester with it. That spares half of the processes of a run.
+//! Tests are trusted code, and only values rebuilt from builtin types reach them from a program. So a tester
+//! may serve many runs: it forks for each, and a run that did not end cleanly ends its tester, too. This saves
+//! half of the process starts.
 
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,25 +19,25 @@ type Started = Result<Process, SandboxError>;
 #[derive(Debug)]
 pub(crate) struct Testers {
     idle: Mutex<Vec<Process>>,
-    /// Each request names where the process goes.
+    /// Each request contains the channel for the started process.
     requests: mpsc::Sender<mpsc::Sender<Started>>,
     are_reused: bool,
 }
 
 impl Testers {
     pub(crate) fn new(launcher: Arc<Launcher>) -> Self {
-        // At level B nothing can fork.
+        // Level B forbids fork.
         let are_reused = launcher.level != Level::B;
         let (requests, incoming) = mpsc::channel::<mpsc::Sender<Started>>();
-        // A box dies with the thread that started it, and the threads of runs come and go.
+        // A box dies with the thread that started it, and the threads of runs are short-lived.
         thread::spawn(move || {
             for answer in incoming {
                 let limits = Limits {
-                    // A tester sets this for each run anew.
+                    // A tester sets this limit for each run.
                     cpu_s: f64::INFINITY,
                     ..Limits::default()
                 };
-                // Nobody waits any more if this fails.
+                // Fails only if nobody waits any more.
                 let _ = answer.send(Process::start(&launcher, Role::Tester, &limits));
             }
         });
@@ -48,7 +48,7 @@ impl Testers {
         }
     }
 
-    /// A tester that waits for a job.
+    /// Returns an idle tester, or starts one.
     pub(crate) fn take(&self) -> Started {
         let idle = self.lock().pop();
         if let Some(process) = idle {
@@ -60,17 +60,17 @@ impl Testers {
         process.recv().map_err(|_| stopped())?
     }
 
-    /// Whether a tester takes more than one job.
+    /// Returns whether a tester serves more than one job.
     pub(crate) fn are_reused(&self) -> bool {
         self.are_reused
     }
 
-    /// Keeps a tester for another run.
+    /// Returns a tester to the pool.
     pub(crate) fn give_back(&self, process: Process) {
         self.lock().push(process);
     }
 
-    /// A list is whole at every moment, so a panic elsewhere leaves it usable.
+    /// The list is consistent at every moment, so a panic elsewhere leaves it usable.
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Process>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,8 +1,8 @@
-//! Who may run: as many as there are workers, or one alone.
+//! Scheduling of runs: up to `workers` at once, or one alone.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Lets at most `workers` runs be under way at once, and at times a single one.
+/// Limits the number of concurrent runs to `workers`, and lets a run be alone.
 #[derive(Debug)]
 pub(crate) struct Turns {
     workers: usize,
@@ -13,12 +13,12 @@ pub(crate) struct Turns {
 #[derive(Debug, Default)]
 struct State {
     running: usize,
-    /// Runs that wait to be alone; nobody else begins meanwhile.
+    /// Runs that wait to be alone; no other run begins meanwhile.
     waiting_alone: usize,
     is_alone: bool,
 }
 
-/// A turn, given back when dropped.
+/// A worker slot, released when dropped.
 #[derive(Debug)]
 pub(crate) struct Turn<'a>(&'a Turns);
 
@@ -35,7 +35,7 @@ impl Turns {
         self.workers
     }
 
-    /// Waits for a turn beside others.
+    /// Waits for a slot next to other runs.
     pub(crate) fn shared(&self) -> Turn<'_> {
         let is_full = |state: &mut State| {
             state.running >= self.workers || state.waiting_alone > 0 || state.is_alone
@@ -48,7 +48,7 @@ impl Turns {
         Turn(self)
     }
 
-    /// Waits for a turn during which nobody else has one.
+    /// Waits until no other run holds a slot, and takes one exclusively.
     pub(crate) fn alone(&self) -> Turn<'_> {
         let mut state = self.lock();
         state.waiting_alone += 1;
@@ -62,7 +62,7 @@ impl Turns {
         Turn(self)
     }
 
-    /// The state is whole at every moment, so a panic elsewhere leaves it usable.
+    /// The state is consistent at every moment, so a panic elsewhere leaves it usable.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,8 +1,8 @@
-//! Python values that came out of a box, and the text in which they travel.
+//! Python values returned from a box, and their text encoding.
 //!
-//! The head of python/link.py has the text's grammar. A program may write any text into the
-//! channel, so nothing here trusts a value: reading and comparing use no recursion, a value has at
-//! most [`MAX_PARTS`] parts, and a comparison ends within its [`Budget`](crate::Budget).
+//! The docstring of python/link.py has the grammar. A program may write any text into the channel, so nothing
+//! here trusts a value: reading and comparing use no recursion, a value has at most [`MAX_PARTS`] parts, and a
+//! comparison ends within its [`Budget`](crate::Budget).
 
 mod budget;
 mod compare;
@@ -16,18 +16,18 @@ use serde::{Deserialize, Serialize};
 pub use budget::{Budget, Exceeded};
 pub use compare::Pairs;
 
-/// Place of a node within its [`Value`].
+/// Index of a node within its [`Value`].
 pub type NodeId = u32;
 
 /// A Python value: a graph, since containers may be shared or contain themselves.
 ///
-/// Serialises as text and comes back the same, NaN and infinities included.
+/// Serialises as text and deserialises to the same value, including NaN and infinities.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Value {
-    /// The root is the first. A node follows the one that it was first met in.
+    /// The root is first. A node follows the one that first refers to it.
     nodes: Vec<Node>,
-    /// Nodes, and places where one is met again.
+    /// Number of nodes, plus further references to a node.
     parts: usize,
 }
 
@@ -40,15 +40,15 @@ pub enum Node {
     Ellipsis,
     /// `True` or `False`.
     Bool(bool),
-    /// A whole number of 64 bits.
+    /// An `int` that fits 64 bits.
     Int(i64),
-    /// Any other whole number in lower-case hexadecimal, with a leading `-` if negative.
+    /// Any other `int` in lower-case hexadecimal, with a leading `-` if negative.
     BigInt(Box<str>),
-    /// A float.
+    /// `float`.
     Float(f64),
-    /// Real and imaginary part.
+    /// `complex`: real and imaginary part.
     Complex(f64, f64),
-    /// Text.
+    /// `str`.
     Str(Box<str>),
     /// `bytes`.
     Bytes(Box<[u8]>),
@@ -66,30 +66,30 @@ pub enum Node {
     Dict(Box<[(NodeId, NodeId)]>),
     /// `range`: start, stop and step.
     Range([NodeId; 3]),
-    /// Another type by name (`decimal.Decimal`), and the tuple of what it is made from.
+    /// Another type by name (`decimal.Decimal`), and the tuple of its constructor arguments.
     Foreign(NodeId, NodeId),
-    /// An instance of a class from the preamble: the class's name, the dict of its state.
+    /// An instance of a preamble class: the class's name and the dict of its state.
     Instance(NodeId, NodeId),
-    /// A class of exceptions: its name, and that of its nearest builtin base.
+    /// An exception class: its name and that of its nearest builtin base.
     ExceptionType(NodeId, NodeId),
     /// A builtin type or function, by name.
     Builtin(NodeId),
-    /// Anything else, by the name of its type.
+    /// Any other object, by the name of its type.
     Opaque(NodeId),
 }
 
-/// A text is not in the grammar.
+/// The text does not match the grammar.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not an encoded value: {0}")]
 pub struct Malformed(&'static str);
 
-/// Most levels of a text. Python itself stops at a thousand calls, and encodes a level in two.
+/// Maximum nesting of a text. Python itself stops at a thousand calls and encodes a level in two.
 const MAX_DEPTH: usize = 1000;
 
-/// Most parts of a value. A part is a byte on its way and up to thirty here.
+/// Maximum parts of a value. A part takes at least one byte of text and up to thirty bytes here.
 pub(crate) const MAX_PARTS: usize = 4 << 20;
 
-/// Why a value of too many parts is refused.
+/// A value with too many parts.
 const TOO_LARGE: Malformed = Malformed("too many parts");
 
 impl Malformed {
@@ -99,25 +99,25 @@ impl Malformed {
 }
 
 impl Value {
-    /// The place of the whole value.
+    /// Index of the root node.
     pub const ROOT: NodeId = 0;
 
-    /// The whole value.
+    /// Returns the root node.
     pub fn root(&self) -> &Node {
         self.node(Self::ROOT)
     }
 
-    /// A part of it.
+    /// Returns a node.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id as usize]
     }
 
-    /// Number of its parts: a list of a million times the same list has a million and two.
+    /// Returns the number of parts: a list of a million references to one list has a million and two.
     pub fn parts(&self) -> usize {
         self.parts
     }
 
-    /// The name and the arguments of a type other than Python's builtin ones.
+    /// Returns the type name and the arguments of a [`Node::Foreign`].
     pub fn foreign(&self, id: NodeId) -> Option<(&str, &[NodeId])> {
         let &Node::Foreign(name, arguments) = self.node(id) else {
             return None;
@@ -128,8 +128,7 @@ impl Value {
         }
     }
 
-    /// The node and all that follow it, as a value of its own; `None` if one of them refers to what
-    /// comes before.
+    /// Returns the node and all that follow it as a separate value; `None` if one of them refers to an earlier one.
     pub(crate) fn split_off(mut self, id: NodeId) -> Option<Self> {
         let before = id as usize;
         let mut nodes = self.nodes.split_off(before);

@@ -1,4 +1,4 @@
-//! The job as the runners read it: a dict in the text form of python/link.py.
+//! Encodes a job for the runners: a dict in the text form of python/link.py.
 
 use std::fmt::Write as _;
 
@@ -49,12 +49,12 @@ fn put_text(out: &mut String, text: &str) {
     let _ = write!(out, "s{}:{text}", text.chars().count());
 }
 
-/// Whether the tests run in a process of their own.
+/// Returns whether the tests run in a separate process.
 pub(crate) fn is_tested_apart(work: &Work) -> bool {
     matches!(work, Work::Asserts { .. }) && !work.is_empty()
 }
 
-/// The job of the process that runs the program.
+/// Returns the job of the process that runs the program.
 pub(crate) fn candidate_job(job: &Job, search_path: &[String]) -> Vec<u8> {
     let mut dict = Dict::default();
     dict.texts("search_path", search_path);
@@ -82,7 +82,7 @@ pub(crate) fn candidate_job(job: &Job, search_path: &[String]) -> Vec<u8> {
     dict.finish()
 }
 
-/// The job of the process that runs the tests; empty if there is none.
+/// Returns the job of the process that runs the tests; empty if there is none.
 pub(crate) fn tester_job(job: &Job, search_path: &[String], cpu_s: f64) -> Vec<u8> {
     let mut dict = Dict::default();
     if let Work::Asserts {

@@ -1,4 +1,4 @@
-//! Calls a program's function with the inputs of a task, and checks what it returns.
+//! Calls a program's function with a task's inputs and checks the return values.
 
 use std::ops::Range;
 
@@ -12,20 +12,20 @@ use crate::oracle::OutputChecker;
 use crate::outcome::{calls_begun, recorded_verdict, shortened};
 use crate::score::{SuiteResult, TestResult, not_run, passed};
 
-/// CPU seconds beyond the calls': Python's start, and the program's own statements.
+/// CPU seconds for everything but the calls: Python's start and the program's own statements.
 const START_S: f64 = 2.0;
-/// First budget of a run beyond what four references take: most programs that exceed it never end, and the full budget
-/// of a minute would be spent on each of them.
+/// CPU seconds of a run's first attempt, in addition to four times the references' time: most programs that
+/// exceed it never end, and each would use up the full budget of a minute.
 const FIRST_S: f64 = 5.0;
-/// Results of one run, in bytes as the reference's have them; the sandbox takes no more than 64 MiB of a run.
+/// Maximum size of one run's results, in bytes of the reference's results; the sandbox allows 64 MiB for a run.
 const RUN_BYTES: usize = 24 << 20;
 
-/// Calls the program with `arguments`, and compares what it returns with `expected`.
+/// Calls the program with `arguments` and compares the return values with `expected`.
 ///
-/// What the reference itself cannot answer is asked of nobody, and counts as passed.
+/// Calls that the reference itself cannot answer are skipped and count as passed.
 ///
 /// # Errors
-/// Only the sandbox's own trouble.
+/// Only failures of the sandbox itself.
 pub(crate) fn run(
     calls: &Calls,
     arguments: &[String],
@@ -48,7 +48,7 @@ pub(crate) fn run(
         let (found, outcome) = run_some(calls, &asked[range], &mut checker, program, sandbox)?;
         results.extend(found);
         cpu_s += outcome.cpu_s;
-        // One timeout decides, and each would cost its whole limit.
+        // One timeout decides the verdict, and each further one would use up its whole limit.
         if outcome.verdict == slm_sandbox::Verdict::Timeout {
             let late = (Verdict::Timeout, outcome.detail);
             results.resize(asked.len(), late);
@@ -63,13 +63,13 @@ pub(crate) fn run(
     Ok(SuiteResult::of(results.collect(), cpu_s))
 }
 
-/// A call, and what must come of it.
+/// A call and its expected output.
 struct CheckedCall<'a> {
     arguments: &'a String,
     expected: &'a ExpectedOutput,
 }
 
-/// Cuts the calls into runs whose results are not too large; nearly always one.
+/// Splits the calls into runs of limited result size; nearly always one.
 fn ranges(asked: &[CheckedCall<'_>]) -> Vec<Range<usize>> {
     let (mut ranges, mut start, mut bytes) = (Vec::new(), 0, 0);
     for (i, asked) in asked.iter().enumerate() {
@@ -112,7 +112,7 @@ fn run_some<'a>(
         },
     };
     let of_references: f64 = asked.iter().map(|asked| 4.0 * asked.expected.cpu_s).sum();
-    // On a slow machine the references alone may take most of what is allowed to all calls together.
+    // On a slow machine the references alone may use most of the time allowed for all calls together.
     let all_s = time.all_s.max(of_references);
     let full_s = START_S + all_s.min(asked.iter().map(limit_s).sum());
     let first_s = full_s.min(START_S + FIRST_S + of_references);

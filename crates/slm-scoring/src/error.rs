@@ -1,4 +1,4 @@
-//! Why a program could not be scored, or a file of samples not be read. What a program does is never an error.
+//! Errors of scoring and of reading samples. What a program does is never an error.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use slm_sandbox::SandboxError;
 use slm_table::TableError;
 
-/// The scorer cannot do its work.
+/// A failure of the scorer itself.
 #[derive(Debug, thiserror::Error)]
 pub enum ScoringError {
     /// The sandbox cannot run a program.
@@ -18,7 +18,7 @@ pub enum ScoringError {
     /// The reference program fails before its first call.
     #[error("the reference does not run: {0}")]
     ReferenceDoesNotRun(String),
-    /// The reference program gives no output at all to compare with.
+    /// The reference program returns no output to compare with.
     #[error("the reference fails on every input: {0}")]
     ReferenceFails(String),
     /// A file of scores cannot be opened or read.
@@ -45,13 +45,13 @@ pub enum ScoringError {
 /// Samples cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SamplesError {
-    /// The file or folder holds something that is no sample of these tasks. The text names the place.
+    /// The file or folder contains something that is not a sample of these tasks. The text names the place.
     #[error("{0}")]
     Invalid(String),
-    /// The system refuses a file of rows.
+    /// A table file cannot be read.
     #[error(transparent)]
     Table(TableError),
-    /// The system refuses a file or folder of programs.
+    /// A file or folder of programs cannot be read.
     #[error("cannot read {}", path.display())]
     Unreadable {
         /// The file or folder.

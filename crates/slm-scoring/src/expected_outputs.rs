@@ -1,4 +1,4 @@
-//! Expected outputs of a task's calls: computed once in the sandbox, and kept by content.
+//! Expected outputs of a task's calls: computed once in the sandbox and cached by content hash.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,12 +11,12 @@ use slm_sandbox::{Call, CallOutcome, Job, Limits, Returned, Sandbox, Value, Work
 use crate::error::ScoringError;
 use crate::outcome::calls_begun;
 
-/// Changes when the same inputs would give other files.
+/// Part of the cache key; changed when the same inputs would lead to other outputs.
 const VERSION: &str = "answers 3";
-/// A reference is trusted to end: CPU seconds of a call, and of a run of many.
+/// CPU limits, in seconds, of one call and of a run of many: a reference is trusted to end.
 const CALL_S: f64 = 300.0;
 const RUN_S: f64 = 3600.0;
-/// References of some tasks build large values.
+/// Memory limit in bytes, since the references of some tasks build large values.
 pub(crate) const MEMORY_BYTES: u64 = 4 << 30;
 
 /// Expected outputs of a task, one for each call.
@@ -33,7 +33,7 @@ pub(crate) struct ExpectedOutput {
     pub(crate) value: Option<Value>,
     /// Length of the value's text.
     pub(crate) bytes: usize,
-    /// What the oracle's second program returned, if it has one and that did not raise.
+    /// Return value of the oracle's second program, if it has one and that did not raise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) aid: Option<Value>,
     /// CPU seconds of the reference.
@@ -42,7 +42,7 @@ pub(crate) struct ExpectedOutput {
 
 #[cfg(test)]
 impl ExpectedOutput {
-    /// No output, with this length.
+    /// Returns a missing output with this length.
     pub(crate) fn unknown(bytes: usize) -> Self {
         Self {
             value: None,
@@ -53,24 +53,24 @@ impl ExpectedOutput {
     }
 }
 
-/// A folder of expected outputs, a file a task, each named by the hash of what it follows from.
+/// A folder of expected outputs, one file for each task, named by the hash of its inputs.
 pub struct ExpectedOutputCache {
     folder: PathBuf,
     warn: Box<dyn Fn(&str) + Sync>,
 }
 
 impl ExpectedOutputCache {
-    /// A cache in a folder, made when it is needed. A folder that cannot be written only costs time, and `warn` gets the
-    /// reason, on whichever thread that happens.
+    /// Creates a cache in a folder, which is created on first use. A folder that cannot be written only costs
+    /// time; `warn` receives the reason, on the thread where it happens.
     pub fn new(folder: PathBuf, warn: impl Fn(&str) + Sync + 'static) -> Self {
         let warn = Box::new(warn);
         Self { folder, warn }
     }
 
-    /// The expected outputs of a task, from the folder or from a run of its reference program.
+    /// Returns the expected outputs of a task, from the folder or from a run of its reference program.
     ///
     /// # Errors
-    /// The reference fails on every input, or the sandbox has trouble of its own.
+    /// The reference fails on every input, or the sandbox itself fails.
     pub(crate) fn get(
         &self,
         calls: &Calls,
@@ -79,7 +79,7 @@ impl ExpectedOutputCache {
         let interpreter = sandbox.interpreter();
         let key = sha256_of_texts([VERSION, &format!("{calls:?}"), &interpreter.version]);
         let path = self.folder.join(format!("{key}.json"));
-        // A file that cannot be read or understood is made again.
+        // A file that cannot be read or parsed is recomputed.
         let kept = fs::read(&path)
             .ok()
             .and_then(|text| serde_json::from_slice(&text).ok());
@@ -130,7 +130,7 @@ fn compute(calls: &Calls, sandbox: &Sandbox) -> Result<ExpectedOutputs, ScoringE
         if !outputs.is_empty() && outputs.iter().all(|output| output.value.is_none()) {
             let reason = match &outcomes[0].returned {
                 Returned::Raised { message, .. } => message.as_str(),
-                _ => "it does not come to its first call",
+                _ => "it ends before its first call",
             };
             return Err(ScoringError::ReferenceFails(reason.to_owned()));
         }
@@ -149,8 +149,8 @@ fn value(call: &CallOutcome) -> Option<&Value> {
     }
 }
 
-/// What each call gave. Where one ends a run, by memory or by the size of what was returned, the next run begins after
-/// it.
+/// Returns the outcome of each call. If one ends a run, through memory or result size, the next run continues
+/// after it.
 fn run(
     program: &str,
     entry_point: &str,
@@ -181,7 +181,8 @@ fn run(
         if outcomes.is_empty() && calls_begun(&outcome) == 0 {
             return Err(ScoringError::ReferenceDoesNotRun(outcome.detail));
         }
-        // Too large a sum of results: those at hand are good. Otherwise the first that is missing did it.
+        // If the results together were too large, those received are valid. Otherwise the first missing call
+        // ended the run.
         let given = calls_begun(&outcome);
         let missing =
             usize::from(given == 0 || outcome.verdict != slm_sandbox::Verdict::OutputLimit);

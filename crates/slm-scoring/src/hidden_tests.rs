@@ -13,10 +13,10 @@ use crate::program::ProgramFault;
 use crate::score::{Score, SuiteResult, TestResult, not_run, passed};
 use crate::stdout::stdout_matches;
 
-/// Runs the hidden tests of `task` on `program`; `expected` are the expected outputs where the tests are calls.
+/// Runs the hidden tests of `task` on `program`; `expected` has the expected outputs if the tests are calls.
 ///
 /// # Errors
-/// Only the sandbox's own trouble; whatever the program does is part of the score.
+/// Only failures of the sandbox itself; everything the program does is part of the score.
 pub(crate) fn run(
     task: &Task,
     program: &str,
@@ -39,7 +39,7 @@ pub(crate) fn run(
         Tests::Calls(tests) => {
             let Some(expected) = expected else {
                 return Ok(Score::unscored(
-                    "the right results are not known".to_owned(),
+                    "the expected outputs are unknown".to_owned(),
                 ));
             };
             let called = tests.called_in(program);
@@ -88,7 +88,7 @@ fn run_asserts(
     program: &str,
     sandbox: &Sandbox,
 ) -> Result<SuiteResult, ScoringError> {
-    // The program often begins with the preamble, which must not define its classes a second time.
+    // The program often begins with the preamble, whose classes must not be defined twice.
     let rest = program.strip_prefix(asserts.preamble.trim_end());
     let job = Job {
         program: rest.unwrap_or(program).to_owned(),
@@ -103,7 +103,7 @@ fn run_asserts(
     Ok(SuiteResult::of(results(&outcome), outcome.cpu_s))
 }
 
-/// Runs one method as unittest does, fixtures of its class included, and raises what it reports.
+/// Runs one method as unittest does, including the fixtures of its class, and raises what it reports.
 const UNITTEST: &str = "
 def __run_unittest(case, method):
     import unittest
@@ -137,7 +137,7 @@ fn run_unittest(
     Ok(SuiteResult::of(results(&outcome), outcome.cpu_s))
 }
 
-/// The result of each test of a run.
+/// Returns the result of each test of a run.
 fn results(outcome: &Outcome) -> Vec<TestResult> {
     let not_reached = if outcome.verdict == slm_sandbox::Verdict::Passed {
         not_run()
@@ -182,7 +182,7 @@ fn run_streams(
             ),
             other => (other, outcome.detail.clone()),
         };
-        // One timeout decides, and each would cost its whole limit.
+        // One timeout decides the verdict, and each further one would use up its whole limit.
         let is_over = result.0 == Verdict::Timeout;
         results.push(result);
         if is_over {
@@ -204,7 +204,7 @@ fn plus_suite(
     program: &str,
     sandbox: &Sandbox,
 ) -> Result<SuiteResult, ScoringError> {
-    // What cannot even be called, or never returns, does neither here.
+    // A program that cannot be called, or never returns, fails the extra tests in the same way.
     if base.failed.len() == base.tests && base.verdict != Verdict::Passed {
         return Ok(SuiteResult::behind(base, arguments.len()));
     }
@@ -218,7 +218,7 @@ fn plus_suite(
     Ok(plus)
 }
 
-/// The package that an import did not find, according to Python's message.
+/// Returns the package that an import did not find, from Python's message.
 fn missing_package(detail: &str) -> Option<&str> {
     let (_, rest) = detail.split_once("No module named ")?;
     let name = rest.trim_start_matches(['\'', '"']);
@@ -228,13 +228,13 @@ fn missing_package(detail: &str) -> Option<&str> {
     (end > 0).then(|| &name[..end])
 }
 
-/// Whether the interpreter has a package: a program may claim that it has not, to be left unscored.
+/// Returns whether the interpreter has a package: a program could forge the message to be left unscored.
 fn can_import(package: &str, sandbox: &Sandbox) -> Result<bool, ScoringError> {
     let outcome = sandbox.run_tests(&format!("import {package}"), &[])?;
     Ok(outcome.verdict == slm_sandbox::Verdict::Passed)
 }
 
-/// Whether the task itself, in its prompt, its tests or its own solution, imports a package.
+/// Returns whether the task itself, in its prompt, tests or canonical solution, imports a package.
 fn imports(task: &Task, tests: &Tests, phase: &ScoringPhase, package: &str) -> bool {
     let own: String = match tests {
         Tests::Asserts(asserts) => format!("{}\n{}", asserts.preamble, asserts.setup),

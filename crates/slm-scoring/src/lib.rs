@@ -1,17 +1,17 @@
 //! Scores Python programs by the hidden tests of benchmarks.
 //!
-//! A [`Scorer`] runs a program in a sandbox and gives a [`Score`]: a verdict for the benchmark's base tests and, where there
-//! are any, for its extra tests. What a function returns is compared outside of the sandbox by the publisher's own rule
-//! ([`OutputChecker`]), and what a program prints by [`stdout_matches`], so that a program cannot forge its verdict.
+//! A [`Scorer`] runs a program in a sandbox and returns a [`Score`]: a verdict for the benchmark's base tests
+//! and, if any, for its extra tests. Return values are compared outside the sandbox by the publisher's own rule
+//! ([`OutputChecker`]), and printed output by [`stdout_matches`], so that a program cannot forge its verdict.
 //!
-//! - [`Program::in_answer`] takes the program out of a model's answer
+//! - [`Program::in_answer`] extracts the program from a model's answer
 //! - [`read_samples`] reads files of samples in EvalPlus's formats, for [`Scorer::score_samples`]
-//! - [`ExpectedOutputCache`] and [`ScoreCache`] keep what was computed, by content
+//! - [`ExpectedOutputCache`] and [`ScoreCache`] store computed results by content hash
 //!
-//! The crate neither prints nor knows a model: progress and warnings go to callbacks.
+//! The crate neither prints nor depends on a model: progress and warnings are reported through callbacks.
 //!
 //! # Examples
-//! Take the program out of an answer, and score it:
+//! Extract the program from an answer and score it:
 //! ```no_run
 //! use slm_benchmarks::ScoringPhase;
 //! use slm_sandbox::{Interpreter, Limits, Sandbox};

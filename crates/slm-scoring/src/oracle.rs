@@ -1,7 +1,7 @@
-//! Whether a returned value is the expected one, by a benchmark's own rule; pure.
+//! Decides whether a return value is correct, by a benchmark's own rule; pure.
 //!
 //! # Source
-//! EvalPlus 0.3.1, whose published verdicts these rules reproduce, oddities included.
+//! EvalPlus 0.3.1, whose published verdicts these rules reproduce, including its quirks.
 
 mod close;
 #[cfg(test)]
@@ -17,11 +17,11 @@ use slm_sandbox::{Budget, Exceeded, Node, NodeId, Pairs, Value};
 
 use close::all_close;
 
-/// Absolute tolerance once a float was expected.
+/// Absolute tolerance used after the first expected float.
 const FLOAT_TOLERANCE: f64 = 1e-6;
 const ROOT: NodeId = Value::ROOT;
 
-/// Compares the results of one suite of calls with the expected ones, in the order of the calls.
+/// Compares the results of one suite of calls with the expected ones, in call order.
 ///
 /// ```
 /// use slm_benchmarks::Oracle;
@@ -38,20 +38,21 @@ const ROOT: NodeId = Value::ROOT;
 #[derive(Debug, Clone)]
 pub struct OutputChecker<'a> {
     oracle: &'a Oracle,
-    /// Grows when a float is expected, and stays so for the calls after it.
+    /// Set to [`FLOAT_TOLERANCE`] when a float is expected, and kept for later calls.
     atol: f64,
 }
 
 impl<'a> OutputChecker<'a> {
-    /// A checker for one suite; `atol` is the benchmark's absolute tolerance of numbers.
+    /// Creates a checker for one suite; `atol` is the benchmark's absolute tolerance.
     pub fn new(oracle: &'a Oracle, atol: f64) -> Self {
         Self { oracle, atol }
     }
 
-    /// Whether `found` is right where the reference returned `expected`, and the oracle's second program `aid`.
+    /// Returns whether `found` is correct if the reference returned `expected`, and the oracle's second program
+    /// `aid`.
     ///
     /// # Errors
-    /// [`Exceeded`] if the result is too deep, too entangled or too large to be compared: it is not right.
+    /// [`Exceeded`] if the result is nested too deeply or has too many (shared) parts: it counts as wrong.
     pub fn accepts(
         &mut self,
         found: &Value,
@@ -118,7 +119,7 @@ impl<'a> OutputChecker<'a> {
     }
 }
 
-/// Python's `value == 0`.
+/// Evaluates Python's `value == 0`.
 fn is_zero(value: &Value) -> bool {
     match value.node(value.unwrapped(ROOT)) {
         Node::Complex(re, im) => *re == 0.0 && *im == 0.0,
@@ -126,20 +127,20 @@ fn is_zero(value: &Value) -> bool {
     }
 }
 
-/// Value at `x` of the polynomial with the listed coefficients, the constant first.
+/// Evaluates the polynomial with the listed coefficients, constant first, at `x`.
 fn polynomial(value: &Value, coefficients: NodeId, x: f64) -> Option<f64> {
     let (Node::List(ids) | Node::Tuple(ids)) = value.node(coefficients) else {
         return None;
     };
     ids.iter().enumerate().try_fold(0.0, |sum, (power, &id)| {
-        // Not `powi`, whose last digits differ from those of Python's `math.pow`.
+        // Not `powi`, whose last digits differ from Python's `math.pow`.
         Some(sum + value.as_f64(id)? * x.powf(power as f64))
     })
 }
 
-/// Whether a value is a float, or a sequence of one or more floats.
+/// Returns whether a value is a float, or a non-empty sequence of floats.
 fn is_floats(value: &Value) -> bool {
-    // numpy's double is a float of Python, too.
+    // numpy's float64 is a subclass of Python's float.
     let is_float = |id: NodeId| {
         matches!(value.node(id), Node::Float(_))
             || matches!(value.foreign(id), Some(("numpy.float64", _)))
@@ -154,13 +155,13 @@ fn same_type(a: &Value, b: &Value) -> bool {
     let name = |value: &Value| value.foreign(ROOT).map(|(name, _)| name.to_owned());
     match (a.root(), b.root()) {
         (Node::Opaque(_), _) => false,
-        // Whole numbers of any size have one type.
+        // Integers of any size have one type.
         (Node::Int(_) | Node::BigInt(_), Node::Int(_) | Node::BigInt(_)) => true,
         (x, y) => std::mem::discriminant(x) == std::mem::discriminant(y) && name(a) == name(b),
     }
 }
 
-/// Of lists and tuples; those of other types may have any length here.
+/// Compares the lengths of lists and tuples; other types match at any length here.
 fn same_length(a: &Value, b: &Value) -> bool {
     match (a.root(), b.root()) {
         (Node::List(x), Node::List(y)) | (Node::Tuple(x), Node::Tuple(y)) => x.len() == y.len(),
@@ -168,14 +169,14 @@ fn same_length(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// What `set(value)` holds.
+/// Elements of `set(value)`.
 enum Elements<'a> {
     Of(&'a Value, Vec<NodeId>),
-    /// Of a text: its characters.
+    /// The characters of a text.
     Characters(BTreeSet<char>),
 }
 
-/// `None` where Python refuses to make a set, but for elements without a hash.
+/// Returns `None` for values that Python's `set` rejects, but does not check elements for hashability.
 fn elements(value: &Value) -> Option<Elements<'_>> {
     let ids: Vec<NodeId> = match value.root() {
         Node::Set(ids) | Node::FrozenSet(ids) => ids.to_vec(),
@@ -190,7 +191,7 @@ fn elements(value: &Value) -> Option<Elements<'_>> {
 }
 
 impl Elements<'_> {
-    /// `None` if an element has no hash.
+    /// Returns `None` if an element is unhashable.
     fn equal(&self, other: &Self, budget: &mut Budget) -> Result<Option<bool>, Exceeded> {
         Ok(match (self, other) {
             (Self::Of(a, x), Self::Of(b, y)) => return a.sets_equal(x, b, y, budget),
@@ -212,7 +213,7 @@ impl Elements<'_> {
     }
 }
 
-/// Equality in which a tuple counts as a list.
+/// Compares values with tuples counted as lists.
 fn json_equal(
     found: &Value,
     expected: &Value,
@@ -234,7 +235,7 @@ fn json_equal(
     )
 }
 
-/// Whether a result is the first element of the expected list.
+/// Returns whether a result equals the first element of the expected list.
 fn equals_first(found: &Value, expected: &Value, budget: &mut Budget) -> Result<bool, Exceeded> {
     match expected.root() {
         Node::List(ids) => match ids.first() {
@@ -249,7 +250,7 @@ fn equals_first(found: &Value, expected: &Value, budget: &mut Budget) -> Result<
 mod tests {
     use super::*;
 
-    /// A value from its text on the wire (crates/slm-sandbox/src/python/link.py).
+    /// Parses a value from its encoding (crates/slm-sandbox/src/python/link.py).
     fn value(text: &str) -> Value {
         Value::try_from(text.to_owned()).unwrap_or_else(|error| panic!("{text}: {error}"))
     }
@@ -278,7 +279,7 @@ mod tests {
                 ("i2;", "i1;", false),
                 ("f1.0000001;", "f1.0;", true),
                 ("f1.00001;", "f1.0;", false),
-                // A float is expected, and what is close must be of its type.
+                // A float is expected, and a close value must have its type.
                 ("i1;", "f1.0000001;", false),
                 ("l2;f1.0;f2.0;", "l2;f1.0;f2.0000001;", true),
                 ("t2;f1.0;f2.0;", "l2;f1.0;f2.0000001;", false),

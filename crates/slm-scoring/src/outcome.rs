@@ -1,9 +1,9 @@
-//! What a run in the sandbox says about a program, in the words of records.
+//! Converts sandbox outcomes to the terms of records.
 
 use slm_artifacts::Verdict;
 use slm_sandbox::{Outcome, Returned};
 
-/// The sandbox's verdict, as records spell it.
+/// Converts the sandbox's verdict to that of records.
 pub fn recorded_verdict(verdict: slm_sandbox::Verdict) -> Verdict {
     match verdict {
         slm_sandbox::Verdict::Passed => Verdict::Passed,
@@ -17,7 +17,7 @@ pub fn recorded_verdict(verdict: slm_sandbox::Verdict) -> Verdict {
     }
 }
 
-/// Number of calls that were begun.
+/// Returns the number of calls that were begun.
 pub(crate) fn calls_begun(outcome: &Outcome) -> usize {
     let calls = outcome.calls.iter();
     calls
@@ -25,7 +25,7 @@ pub(crate) fn calls_begun(outcome: &Outcome) -> usize {
         .count()
 }
 
-/// The beginning of a long text.
+/// Returns the first 120 characters of a text, with `…` if it is longer.
 pub(crate) fn shortened(text: &str) -> String {
     const CHARACTERS: usize = 120;
     let mut short: String = text.chars().take(CHARACTERS).collect();

@@ -1,10 +1,10 @@
-//! Work on several threads whose results one thread takes in.
+//! Parallel work on several threads, with results collected on one.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
-/// Applies `work` to all items on at most `workers` threads, and `take` to each item's index and result on this thread, in
-/// the order in which results come.
+/// Applies `work` to all items on at most `workers` threads, and `take` to each item's index and result on the
+/// calling thread, in order of completion.
 ///
 /// ```
 /// let mut lengths = vec![0; 3];
@@ -22,7 +22,7 @@ use std::sync::mpsc;
 /// ```
 ///
 /// # Errors
-/// The first error of `work` or `take`; items that no thread has begun are left.
+/// The first error of `work` or `take`; items not yet begun are skipped.
 pub fn for_each_parallel<T: Sync, R: Send, E: Send>(
     items: &[T],
     workers: usize,
@@ -40,7 +40,7 @@ pub fn for_each_parallel<T: Sync, R: Send, E: Send>(
                     let Some(item) = items.get(i) else {
                         return;
                     };
-                    // The receiver is gone after an error.
+                    // The receiver is dropped after an error.
                     if results.send((i, work(item))).is_err() {
                         return;
                     }

@@ -1,4 +1,4 @@
-//! The program in a model's answer.
+//! Extracts the program from a model's answer.
 
 use slm_benchmarks::TaskView;
 use slm_benchmarks::prompting::{self, Completion, Style};
@@ -6,32 +6,32 @@ use slm_metrics::syntax::{
     Extraction, Form, Reason, Wanted, adds_nothing, extract_program, normalised_hash,
 };
 
-/// A program as it was found in an answer.
+/// A program extracted from an answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Program {
-    /// The program; the whole text where none was found.
+    /// The program; the whole text if none was found.
     pub text: String,
-    /// Why it cannot be run, if it cannot.
+    /// Why it cannot be run; `None` if it can.
     pub fault: Option<ProgramFault>,
-    /// Hash of the syntax tree, for programs that can be run; holds within one process.
+    /// Hash of the normalised syntax tree, for programs that can be run; valid within one process.
     pub hash: Option<u64>,
 }
 
-/// Why a program is not even run.
+/// Why a program is not run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProgramFault {
-    /// It parses, but is the prompt alone.
+    /// It parses, but contains only the prompt.
     NothingAdded,
     /// Its definition of the entry point does not parse.
     EntryPoint,
     /// It does not define the entry point.
     NoEntryPoint,
-    /// The task has no entry point, and nothing in the answer is a program that does something.
+    /// The task has no entry point, and the answer contains no program that does something.
     NoScript,
 }
 
 impl ProgramFault {
-    /// The reason in words, for reports that a model reads and for records.
+    /// Returns the reason in words, for reports that a model reads and for records.
     pub fn text(self) -> &'static str {
         match self {
             Self::NothingAdded => "adds no statement to the prompt",
@@ -43,15 +43,15 @@ impl ProgramFault {
 }
 
 impl Program {
-    /// Reads the program out of an answer to a request in this style; `None` is the request of the toolkit's own
-    /// training, whose answer is the rest of the prompt.
+    /// Extracts the program from an answer to a request in this style; `None` is the request format of the
+    /// toolkit's own training, whose answer is the rest of the prompt.
     ///
-    /// Code fences, reasoning and prose around the program are taken off.
+    /// Code fences, reasoning and prose around the program are removed.
     pub fn in_answer(style: Option<Style>, task: &TaskView, answer: &str) -> Self {
         let extraction = extraction(style, task, answer);
         let hash = normalised_hash(&extraction.program).filter(|_| extraction.complete);
-        // A prompt is a whole program to the parser, and one without operators has an MI of 100: a model that adds
-        // nothing to it must not be praised for that.
+        // A prompt parses as a whole program, and one without operators has an MI of 100: a model that adds
+        // nothing to it must not score well for that.
         let fault = if adds_nothing(&extraction.program, &task.prompt) {
             Some(ProgramFault::NothingAdded)
         } else {
@@ -84,7 +84,7 @@ fn extraction(style: Option<Style>, task: &TaskView, answer: &str) -> Extraction
     extract_program(&text, form, &wanted)
 }
 
-/// What the program that answers a task must define.
+/// Returns what the program for a task must define.
 pub(crate) fn wanted(task: &TaskView) -> Wanted<'_> {
     Wanted {
         entry_point: &task.entry_point,

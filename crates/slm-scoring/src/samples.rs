@@ -1,4 +1,4 @@
-//! Files and folders of samples: which program answers which task.
+//! Files and folders of samples: programs for tasks.
 
 mod folder;
 
@@ -13,27 +13,27 @@ use slm_table::{Row, TableError};
 use crate::error::SamplesError;
 use crate::program::wanted;
 
-/// A program that answers a task.
+/// A program for a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sample {
     /// Index of its task.
     pub task: usize,
-    /// The task's id as the file spells it.
+    /// The task's id as spelled in the file.
     pub task_id: String,
-    /// How many samples of the same task stand before it.
+    /// Number of earlier samples of the same task.
     pub number: u32,
-    /// What is tested.
+    /// The program to test.
     pub program: String,
-    /// Why no Python can read it, if its text could not be taken as it is.
+    /// Why it is not valid Python text, if its text could not be read unchanged.
     pub fault: Option<&'static str>,
 }
 
-/// Reads samples in EvalPlus's formats: rows with `task_id` and `solution`, a whole program, or `completion`, the rest of
-/// the task's prompt; or a folder with a folder of programs for each task (`HumanEval_0/0.py`). Both are taken as they are
-/// unless `extract` asks for the program in them.
+/// Reads samples in EvalPlus's formats: rows with `task_id` and either `solution`, a whole program, or
+/// `completion`, the rest of the task's prompt; or a folder with a subfolder of programs for each task
+/// (`HumanEval_0/0.py`). Both are used unchanged unless `extract` requests extracting the program from them.
 ///
 /// # Errors
-/// [`SamplesError::Invalid`] with file and line for what is no sample of these tasks.
+/// [`SamplesError::Invalid`] with file and line for a row that is not a sample of these tasks.
 pub fn read_samples(path: &Path, tasks: &[Task], extract: bool) -> Result<Samples, SamplesError> {
     let mut samples = Reader {
         tasks,
@@ -47,22 +47,22 @@ pub fn read_samples(path: &Path, tasks: &[Task], extract: bool) -> Result<Sample
         rows(path, &mut samples)?;
     }
     if samples.found.samples.is_empty() {
-        let problem = format!("{}: no sample in it", path.display());
+        let problem = format!("{}: found no sample", path.display());
         return Err(SamplesError::Invalid(problem));
     }
     Ok(samples.found)
 }
 
-/// What a file or folder of samples holds.
+/// The samples of a file or folder.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Samples {
-    /// The samples, in the order of the file; of a folder, in that of the benchmark's tasks.
+    /// The samples, in file order; from a folder, in the order of the benchmark's tasks.
     pub samples: Vec<Sample>,
-    /// Entries of a folder that are no `TASK/NUMBER.py`, and passed over.
+    /// Number of skipped entries of a folder, which are not `TASK/NUMBER.py`.
     pub passed_over: usize,
 }
 
-/// Samples while they are read.
+/// State of reading samples.
 struct Reader<'a> {
     tasks: &'a [Task],
     extract: bool,
@@ -114,7 +114,7 @@ fn rows(path: &Path, samples: &mut Reader<'_>) -> Result<(), SamplesError> {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
             Some(_) => Err(at(format!(
-                "`{name}` is not text\nhint: several samples of a task are several lines"
+                "`{name}` is not text\nhint: write one line for each sample of a task"
             ))),
         };
         let (field, answer, form) = match (text("solution")?, text("completion")?) {
@@ -128,7 +128,7 @@ fn rows(path: &Path, samples: &mut Reader<'_>) -> Result<(), SamplesError> {
                 return Err(at(problem));
             }
         };
-        // Of the fields with such halves the row names the first alone.
+        // The row names only the first field with a lone surrogate.
         let holds_half = row
             .lone_surrogate
             .as_ref()
@@ -139,7 +139,7 @@ fn rows(path: &Path, samples: &mut Reader<'_>) -> Result<(), SamplesError> {
     Ok(())
 }
 
-/// A file that is not there or not in its format holds no samples; another reason is the system's.
+/// Converts an error: a missing file or a wrong format is the caller's mistake, the rest the system's.
 fn mistake(error: TableError) -> SamplesError {
     match error {
         TableError::Unreadable { .. } => SamplesError::Table(error),
@@ -156,8 +156,8 @@ fn names(row: &Row) -> String {
     }
 }
 
-/// Tasks by id, and by the last part of it where that is unambiguous: MBPP's own files number tasks, EvalPlus writes
-/// `Mbpp/` before the number.
+/// Tasks by id, and by its last part if that is unambiguous: MBPP's own files number the tasks, EvalPlus
+/// prefixes `Mbpp/` to the number.
 struct TaskIds<'a> {
     whole: HashMap<&'a str, usize>,
     last_part: HashMap<&'a str, Option<usize>>,
@@ -199,7 +199,7 @@ impl<'a> TaskIds<'a> {
         self.whole.get(id).copied().or_else(part)
     }
 
-    /// The task after which a folder is called: its id with `_` for `/`.
+    /// Finds the task of a folder, whose name is the task id with `_` for `/`.
     fn of_folder(tasks: &[Task], name: &str) -> Option<usize> {
         let mut ids = tasks.iter().map(|task| &task.view().task_id);
         ids.position(|id| id.replace('/', "_") == name)
@@ -207,7 +207,7 @@ impl<'a> TaskIds<'a> {
 
     fn unknown(&self, id: &str) -> String {
         format!(
-            "no task `{id}` in the benchmark\nhint: its {} tasks are called like `{}`; is --benchmark, or the version of --data, another one?",
+            "no task `{id}` in the benchmark\nhint: its {} tasks have ids such as `{}`; check --benchmark and the version of --data",
             self.count, self.first
         )
     }

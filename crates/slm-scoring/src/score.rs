@@ -11,13 +11,13 @@ pub struct Score {
     pub base: Option<SuiteResult>,
     /// The benchmark's extra tests; `None` if it has none, or the program could not be scored.
     pub plus: Option<SuiteResult>,
-    /// Why the program could not be scored, through no fault of its own.
+    /// Why the program could not be scored, if the cause is not the program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unscored: Option<String>,
 }
 
 impl Score {
-    /// The score of a program that is not run: every test has this verdict, for this reason.
+    /// Returns the score of a program that is not run: every test has this verdict and reason.
     pub(crate) fn not_run(tests: &Tests, verdict: Verdict, reason: &str) -> Self {
         let n_plus = match tests {
             Tests::Calls(calls) => calls.plus.as_ref().map(Vec::len),
@@ -34,7 +34,7 @@ impl Score {
         }
     }
 
-    /// The score of a program that could not be scored.
+    /// Returns the score of a program that could not be scored.
     pub(crate) fn unscored(reason: String) -> Self {
         Self {
             base: None,
@@ -43,7 +43,7 @@ impl Score {
         }
     }
 
-    /// Base and extra tests taken together: passed if both are. `None` if the program could not be scored.
+    /// Combines base and extra tests: passed if both are. `None` if the program could not be scored.
     pub fn total(&self) -> Option<TotalResult> {
         let base = self.base.as_ref()?;
         let suites = || std::iter::once(base).chain(&self.plus);
@@ -80,7 +80,7 @@ pub struct SuiteResult {
     pub verdict: Verdict,
     /// Number of tests.
     pub tests: usize,
-    /// Indices of the tests that did not pass, from 0; tests after the end of a run are among them.
+    /// Indices of the tests that did not pass, from 0, including tests after the end of a run.
     pub failed: Vec<usize>,
     /// Why the first of them did not pass; empty if all passed.
     pub detail: String,
@@ -100,7 +100,7 @@ pub(crate) fn not_run() -> TestResult {
 }
 
 impl SuiteResult {
-    /// The suite's result from that of each test. Without tests, as some tasks have no extra ones, it passes.
+    /// Combines the results of a suite's tests. A suite without tests (some tasks have no extra ones) passes.
     pub(crate) fn of(results: Vec<TestResult>, cpu_s: f64) -> Self {
         let failed: Vec<usize> = (0..results.len())
             .filter(|&i| results[i].0 != Verdict::Passed)
@@ -119,7 +119,7 @@ impl SuiteResult {
         }
     }
 
-    /// A suite that counts as its base did: extra tests pass only where the base tests do.
+    /// Returns a suite with the verdict of its base tests: extra tests pass only if the base tests do.
     pub(crate) fn behind(base: &Self, tests: usize) -> Self {
         Self {
             verdict: base.verdict,
@@ -130,7 +130,8 @@ impl SuiteResult {
         }
     }
 
-    /// Number of tests that passed. Extra tests that were not run because the base tests fail are not among `failed`.
+    /// Returns the number of tests that passed. Extra tests that were not run because the base tests fail are
+    /// not in `failed`.
     fn passed(&self) -> usize {
         if self.verdict != Verdict::Passed && self.failed.is_empty() {
             return 0;

@@ -1,6 +1,6 @@
-//! Scores by content: a line a score, appended as soon as it is known.
+//! Cache of scores by content hash: one line for each score, appended as soon as it is known.
 //!
-//! The file outlives every crash: a line that was cut off or damaged is passed over, and its program scored again.
+//! The file survives any crash: a truncated or damaged line is skipped, and its program scored again.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 use crate::error::ScoringError;
 use crate::score::Score;
 
-/// A file of scores of programs, by a hash of all that they follow from.
+/// A file of program scores, keyed by a hash of all inputs of the score.
 pub struct ScoreCache {
     path: PathBuf,
     file: File,
     scores: HashMap<String, Score>,
-    /// Lines that could not be understood.
+    /// Number of lines that could not be parsed.
     damaged: usize,
 }
 
@@ -29,7 +29,7 @@ struct Line {
 }
 
 impl ScoreCache {
-    /// Opens the file, made if there is none, and reads the scores in it.
+    /// Opens or creates the file and reads its scores.
     ///
     /// # Errors
     /// The file cannot be read or written.
@@ -52,7 +52,7 @@ impl ScoreCache {
                 }
             }
             if !ends_with_newline(&mut file)? {
-                // What follows a cut line must not become part of it.
+                // The next line must not be appended to a truncated one.
                 file.write_all(b"\n")?;
             }
             Ok(Self {
@@ -68,17 +68,17 @@ impl ScoreCache {
         })
     }
 
-    /// Number of lines that could not be understood.
+    /// Returns the number of lines that could not be parsed.
     pub fn damaged(&self) -> usize {
         self.damaged
     }
 
-    /// The score under a key, if there is one.
+    /// Returns the score for a key, if any.
     pub fn get(&self, key: &str) -> Option<&Score> {
         self.scores.get(key)
     }
 
-    /// Adds a score and hands its line to the system at once, in one write.
+    /// Adds a score and appends its line to the file in one write.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -98,7 +98,7 @@ impl ScoreCache {
     }
 }
 
-/// Whether the last byte is a newline; true of an empty file.
+/// Returns whether the last byte is a newline; true for an empty file.
 fn ends_with_newline(file: &mut File) -> std::io::Result<bool> {
     if file.metadata()?.len() == 0 {
         return Ok(true);
@@ -139,7 +139,7 @@ mod tests {
         cache.insert("b".to_owned(), score("two")).expect("written");
         drop(cache);
 
-        // The second line is cut off, as by a kill in the middle of a write.
+        // The second line is truncated, as by a kill in the middle of a write.
         let text = fs::read_to_string(&path).expect("text");
         fs::write(&path, &text[..text.len() - 10]).expect("written");
         let mut cache = ScoreCache::open(&path).expect("a damaged file");

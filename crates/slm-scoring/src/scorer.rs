@@ -14,35 +14,35 @@ use crate::samples::Sample;
 use crate::score::Score;
 use crate::score_cache::ScoreCache;
 
-/// Changes when the same program would get another score.
+/// Part of the cache key; changed when the same program would get another score.
 const VERSION: &str = "score 5";
 
-/// Runs programs against hidden tests. All of its parts can be shared among threads.
+/// Runs programs against hidden tests. Can be shared among threads.
 #[derive(Clone, Copy)]
 pub struct Scorer<'a> {
-    /// Where programs run.
+    /// Runs the programs.
     pub sandbox: &'a Sandbox,
-    /// Where the expected outputs of tasks are kept.
+    /// Cache of the tasks' expected outputs.
     pub expected_outputs: &'a ExpectedOutputCache,
-    /// The right to open hidden tests.
+    /// Permission to open hidden tests.
     pub phase: &'a ScoringPhase,
 }
 
-/// How far the scoring of samples has come.
+/// Progress of scoring samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScoringProgress {
-    /// Expected outputs are computed, before any program waits for them.
+    /// Computing expected outputs, before any program needs them.
     ExpectedOutputs {
-        /// Tasks whose outputs are known.
+        /// Tasks whose outputs have been computed.
         done: usize,
         /// Tasks whose outputs are needed.
         total: usize,
     },
-    /// Programs run.
+    /// Running programs.
     Samples {
-        /// Samples that are scored.
+        /// Samples scored.
         done: usize,
-        /// Samples that had no score yet.
+        /// Samples without a cached score.
         total: usize,
         /// Samples that passed their base tests.
         passed: usize,
@@ -50,11 +50,11 @@ pub enum ScoringProgress {
 }
 
 impl Scorer<'_> {
-    /// Scores a program by the hidden tests of its task. Where the reference of the task itself fails, the score says
-    /// why there is none.
+    /// Scores a program by the hidden tests of its task. If the task's reference itself fails, the score
+    /// contains the reason in `unscored`.
     ///
     /// # Errors
-    /// Only the sandbox's own trouble; whatever the program does is part of the score.
+    /// Only failures of the sandbox itself; everything the program does is part of the score.
     pub fn score(&self, task: &Task, program: &str) -> Result<Score, ScoringError> {
         let expected = match task.hidden().open(self.phase) {
             Tests::Calls(calls) => match self.expected_outputs.get(calls, self.sandbox) {
@@ -66,12 +66,12 @@ impl Scorer<'_> {
         hidden_tests::run(task, program, expected.as_ref(), self.phase, self.sandbox)
     }
 
-    /// Scores samples of a benchmark's tasks on all of the sandbox's workers, and gives the scores in the order of the
-    /// samples. A score that the cache holds is not computed again, and a new one is kept as soon as it is known; of
-    /// equal programs for one task the first is run.
+    /// Scores samples of a benchmark's tasks on all of the sandbox's workers and returns the scores in the
+    /// order of the samples. Cached scores are not recomputed, and a new one is cached as soon as it is known;
+    /// of identical programs for one task only the first is run.
     ///
     /// # Errors
-    /// The sandbox's own trouble, or a score cannot be kept.
+    /// A failure of the sandbox itself, or a score that cannot be cached.
     pub fn score_samples(
         &self,
         set: &TaskSet,
@@ -97,8 +97,8 @@ impl Scorer<'_> {
         Ok(scores.collect())
     }
 
-    /// Computes the expected outputs that samples need, to the folder alone, since those of all tasks may not fit into
-    /// memory. Gives the tasks whose reference fails, with the reasons.
+    /// Computes the expected outputs that samples need, writing them only to the folder, since those of all
+    /// tasks may not fit into memory. Returns the tasks whose reference fails, with the reasons.
     fn compute_expected_outputs(
         &self,
         set: &TaskSet,
@@ -181,7 +181,7 @@ impl Scorer<'_> {
     }
 }
 
-/// A hash of all that a score follows from.
+/// Returns a hash of all inputs of a score.
 fn key(task: &Task, sample: &Sample, sandbox: &Sandbox) -> String {
     let settings = format!(
         "{:?} {:?} {:?}",

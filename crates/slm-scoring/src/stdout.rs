@@ -1,11 +1,11 @@
-//! Whether a program printed what was expected, by its benchmark's rule; pure.
+//! Compares printed output with the expected output, by a benchmark's rule; pure.
 
 mod apps;
 mod livecodebench;
 
 use slm_benchmarks::OutputRule;
 
-/// Whether the text that a program printed matches the expected one under a benchmark's rule.
+/// Returns whether printed output matches the expected output under a benchmark's rule.
 ///
 /// ```
 /// use slm_benchmarks::OutputRule;
@@ -22,17 +22,17 @@ pub fn stdout_matches(rule: OutputRule, printed: &str, expected: &str) -> bool {
     }
 }
 
-/// A text without white space at its ends, as Python's `strip` leaves it.
+/// Removes white space at both ends, like Python's `str.strip`.
 fn strip(text: &str) -> &str {
     text.trim_matches(is_space)
 }
 
-/// The words of a text, as Python's `split` finds them.
+/// Returns the words of a text, like Python's `str.split`.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(is_space).filter(|word| !word.is_empty())
 }
 
-/// White space to Python, which counts the four separators of ASCII.
+/// Returns whether Python treats a character as white space, which includes ASCII's four separators.
 fn is_space(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\x1c'..='\x1f')
 }
@@ -43,7 +43,7 @@ mod tests {
 
     use super::*;
 
-    /// A verdict of the publishers' scorers.
+    /// A verdict of the publishers' scorers on one output.
     #[derive(Deserialize)]
     struct Judged {
         printed: String,

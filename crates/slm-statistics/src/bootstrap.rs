@@ -1,4 +1,4 @@
-//! Bootstrap intervals over tasks: bias-corrected and accelerated, and percentile.
+//! Bootstrap confidence intervals over tasks: bias-corrected and accelerated (BCa), and percentile.
 
 use std::fmt;
 
@@ -8,28 +8,28 @@ use rand_chacha::ChaCha8Rng;
 use crate::distribution::{normal_cdf, normal_quantile};
 use crate::{Interval, LEVEL, RESAMPLES, mean};
 
-/// Two resampled values closer than this, relative to their size, count as equal: sums of the same numbers in
-/// another order differ by rounding alone.
+/// Relative tolerance within which two resampled values count as equal: sums of the same numbers in another
+/// order differ by rounding.
 const TIE: f64 = 1e-12;
 
-/// An estimate's bootstrap intervals.
+/// Bootstrap intervals of an estimate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bootstrap {
-    /// Bias-corrected and accelerated; equal to `percentile` where the correction does not exist or leaves no width.
+    /// BCa interval; equal to `percentile` if the correction does not exist or results in no width.
     pub bca: Interval,
-    /// Quantiles of the resampled values.
+    /// Percentile interval of the resampled values.
     pub percentile: Interval,
 }
 
-/// Why values have no bootstrap interval.
+/// Why no bootstrap interval exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Degenerate {
-    /// Fewer than two values: one value says nothing about the spread between values.
+    /// Fewer than two values: one value contains no information about the spread.
     TooFew,
-    /// Every resample gives the same result, for example because all values are equal. An interval without width would
-    /// claim certainty, and values that show no spread are no ground for it.
+    /// Every resample has the same result, for example because all values are equal. An interval without width
+    /// would claim certainty, which values without spread do not justify.
     NoSpread,
-    /// A resample gives NaN or an infinite result.
+    /// A resample has the result NaN or infinity.
     NotFinite,
 }
 
@@ -45,7 +45,7 @@ impl fmt::Display for Degenerate {
 
 impl std::error::Error for Degenerate {}
 
-/// Intervals of the mean of `values`, see [`bootstrap`].
+/// Returns the intervals of the mean of `values`, see [`bootstrap`].
 ///
 /// # Errors
 /// As [`bootstrap`].
@@ -55,13 +55,13 @@ pub fn bootstrap_mean(values: &[f64], seed: u64) -> Result<Bootstrap, Degenerate
     })
 }
 
-/// Intervals at [`LEVEL`] of a statistic of `n` tasks, from [`RESAMPLES`] resamples.
+/// Returns the intervals at [`LEVEL`] of a statistic of `n` tasks, from [`RESAMPLES`] resamples.
 ///
-/// `statistic` gets the rows of a resample (n of them; n - 1 for the jackknife). The same n and seed give the same
-/// resamples.
+/// `statistic` receives the rows of a resample (n of them; n - 1 for the jackknife). The same n and seed use
+/// the same resamples.
 ///
 /// # Errors
-/// [`Degenerate`] where the data give no interval; scipy warns and answers NaN there.
+/// [`Degenerate`] if the data have no interval; scipy warns and returns NaN then.
 pub fn bootstrap(
     n: usize,
     seed: u64,
@@ -72,7 +72,7 @@ pub fn bootstrap(
     }
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut rows = vec![0; n];
-    // Drawn as u32, which takes a third of the time that usize does.
+    // Drawn as u32, which takes a third of the time of usize.
     let end = u32::try_from(n).expect("fewer tasks than u32 counts");
     let resampled = (0..RESAMPLES)
         .map(|_| {
@@ -83,10 +83,10 @@ pub fn bootstrap(
     intervals(n, resampled, statistic)
 }
 
-/// Both intervals from the resampled values.
+/// Computes both intervals from the resampled values.
 ///
 /// # Errors
-/// A value is not finite, or all are equal but for rounding.
+/// A value is not finite, or all are equal up to rounding.
 /// # Source
 /// Efron 1987, "Better bootstrap confidence intervals", JASA 82; ties count half in the bias correction, as in scipy.
 fn intervals(
@@ -114,7 +114,7 @@ fn intervals(
         let z = bias + normal_quantile(tail);
         normal_cdf(bias + z / (1.0 - acceleration * z))
     });
-    // An estimate at the edge of its own resamples has an infinite correction.
+    // If all resamples are on one side of the estimate, the correction is infinite.
     let exists = corrected.iter().all(|level| level.is_finite()) && bias.is_finite();
     let bca = exists
         .then(|| Interval {
@@ -126,13 +126,13 @@ fn intervals(
     Ok(Bootstrap { bca, percentile })
 }
 
-/// Whether the ends differ by more than rounding.
+/// Returns whether the ends differ by more than rounding.
 fn has_width(interval: Interval) -> bool {
     let size = interval.low.abs().max(interval.high.abs());
     interval.high - interval.low > TIE * size
 }
 
-/// The normal score of the share of resamples below the estimate, ties counted half.
+/// Returns the normal quantile of the share of resamples below the estimate, with ties counted half.
 fn bias_correction(resampled: &[f64], estimate: f64) -> f64 {
     let tie = TIE * estimate.abs().max(1.0);
     let below = resampled
@@ -146,7 +146,7 @@ fn bias_correction(resampled: &[f64], estimate: f64) -> f64 {
     normal_quantile((below + not_above) as f64 / (2 * resampled.len()) as f64)
 }
 
-/// A sixth of the skewness of the jackknife influences; 0 where nothing varies.
+/// Returns a sixth of the skewness of the jackknife influences; 0 if nothing varies.
 fn acceleration(n: usize, statistic: impl Fn(&[usize]) -> f64) -> f64 {
     let without: Vec<f64> = (0..n)
         .map(|left_out| {
@@ -167,7 +167,7 @@ fn acceleration(n: usize, statistic: impl Fn(&[usize]) -> f64) -> f64 {
     }
 }
 
-/// Quantile with linear interpolation between order statistics, as numpy's default.
+/// Returns the quantile with linear interpolation between order statistics, numpy's default.
 fn sorted_quantile(sorted: &[f64], level: f64) -> f64 {
     let position = level.clamp(0.0, 1.0) * (sorted.len() - 1) as f64;
     let below = position.floor();

@@ -1,34 +1,34 @@
-//! A mean over tasks that come in families, such as variations of one seed problem.
+//! A mean over tasks in clusters, such as variations of one seed problem.
 
 use std::collections::BTreeMap;
 
 use crate::distribution::student_quantile;
 use crate::{Interval, LEVEL, mean};
 
-/// A standard error below this share of the mean is rounding.
+/// A standard error below this share of the mean is due to rounding.
 const TIE: f64 = 1e-12;
 
-/// A mean whose standard error allows for any likeness of the values within a cluster.
+/// A mean whose standard error allows for any correlation of the values within a cluster.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ClusteredMean {
-    /// Over all values alike, whatever the sizes of their clusters.
+    /// Mean over all values with equal weight, regardless of cluster sizes.
     pub mean: f64,
-    /// Corrected for the number of clusters (CR1).
+    /// Cluster-robust standard error, corrected for the number of clusters (CR1).
     pub standard_error: f64,
     /// Without that correction (CR0), which is too small for few clusters.
     pub uncorrected_standard_error: f64,
     /// Number of clusters.
     pub clusters: usize,
-    /// Mean and standard error with Student's t, one degree of freedom fewer than clusters; none if the standard error
-    /// is 0 but for rounding, as it is of equal values.
+    /// Confidence interval by Student's t with one degree of freedom fewer than clusters; `None` if the
+    /// standard error is 0 up to rounding, as for equal values.
     pub interval: Option<Interval>,
 }
 
-/// The mean of `values`, of which those with equal `clusters` are not independent.
+/// Returns the mean of `values`; those with equal `clusters` are not independent.
 ///
-/// As statsmodels' least squares on a constant with `cov_type="cluster", use_t=True`. If every value is a cluster of
-/// its own, the standard error is the ordinary one. `None` below two clusters: one says nothing about the spread
-/// between clusters; and where a value is not finite.
+/// Same as statsmodels' least squares on a constant with `cov_type="cluster", use_t=True`. If every value has a
+/// separate cluster, the standard error is the ordinary one. `None` for fewer than two clusters, since one
+/// contains no information about the spread between clusters, and if a value is not finite.
 ///
 /// # Panics
 /// If the two slices differ in length.
@@ -49,7 +49,7 @@ pub fn clustered_mean<C: Ord>(values: &[f64], clusters: &[C]) -> Option<Clustere
     }
     let squares: f64 = residuals.values().map(|sum| sum * sum).sum();
     let uncorrected = squares.sqrt() / values.len() as f64;
-    // The general factor G / (G - 1) x (n - 1) / (n - p) has p = 1 here: a mean is all that is estimated.
+    // In the general factor G / (G - 1) x (n - 1) / (n - p), p is 1 here, since only a mean is estimated.
     let standard_error = uncorrected * (count as f64 / (count - 1) as f64).sqrt();
     let reach = standard_error * student_quantile(f64::midpoint(1.0, LEVEL), count - 1);
     Some(ClusteredMean {

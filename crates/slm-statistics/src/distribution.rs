@@ -6,28 +6,28 @@ use statrs::function::beta::{beta_reg, inv_beta_reg};
 use statrs::function::erf::{erfc, erfc_inv};
 use statrs::function::gamma::gamma_ur;
 
-/// Probability that a standard normal variable is at most `z`.
+/// Returns the probability that a standard normal variable is at most `z`.
 pub(crate) fn normal_cdf(z: f64) -> f64 {
     0.5 * erfc(-z / SQRT_2)
 }
 
-/// The value that a standard normal variable stays below with probability `p`; infinite at 0 and 1.
+/// Returns the `p`-quantile of the standard normal distribution; infinite at 0 and 1.
 pub(crate) fn normal_quantile(p: f64) -> f64 {
     -SQRT_2 * erfc_inv(2.0 * p)
 }
 
-/// Two-sided p-value of a standard normal score.
+/// Returns the two-sided p-value of a standard normal score.
 pub(crate) fn normal_two_sided_p(z: f64) -> f64 {
     erfc(z.abs() / SQRT_2)
 }
 
-/// Probability that `n` fair coins show at most `k` heads, `k` below `n`.
+/// Returns the probability of at most `k` heads in `n` fair coin tosses, for `k` below `n`.
 pub(crate) fn fair_coins_cdf(k: usize, n: usize) -> f64 {
     // P(X <= k) of Binomial(n, 1/2) is the regularised incomplete beta function I(1/2; n - k, k + 1).
     beta_reg((n - k) as f64, (k + 1) as f64, 0.5)
 }
 
-/// Probability that a chi-squared variable with `degrees` of freedom, at least 1, is above `x`.
+/// Returns the probability that a chi-squared variable with `degrees` of freedom, at least 1, exceeds `x`.
 pub(crate) fn chi_squared_tail(x: f64, degrees: usize) -> f64 {
     if x <= 0.0 {
         return 1.0;
@@ -35,8 +35,8 @@ pub(crate) fn chi_squared_tail(x: f64, degrees: usize) -> f64 {
     gamma_ur(degrees as f64 / 2.0, x / 2.0)
 }
 
-/// The value that Student's t with `degrees` of freedom, at least 1, stays below with probability `p`, for `p` from
-/// 1/2 to 1, both excluded.
+/// Returns the `p`-quantile of Student's t with `degrees` of freedom, at least 1, for `p` between 1/2 and 1,
+/// exclusive.
 pub(crate) fn student_quantile(p: f64, degrees: usize) -> f64 {
     let degrees = degrees as f64;
     // P(|T| > t) is I(x; degrees / 2, 1/2) at x = degrees / (degrees + t^2).
@@ -44,7 +44,7 @@ pub(crate) fn student_quantile(p: f64, degrees: usize) -> f64 {
     (degrees * (1.0 - x) / x).sqrt()
 }
 
-/// The value that a variable of Beta(`a`, `b`) stays below with probability `p`.
+/// Returns the `p`-quantile of Beta(`a`, `b`).
 pub(crate) fn beta_quantile(p: f64, a: f64, b: f64) -> f64 {
     inv_beta_reg(a, b, p)
 }

@@ -1,10 +1,10 @@
-//! Cliff's delta: how often a value of one arm exceeds one of the other.
+//! Cliff's delta: how often a value of one arm exceeds a value of the other.
 
 use std::cmp::Ordering;
 
-/// Share of pairs (one value each) with `adapter` above `base`, less the share below; -1 to 1.
+/// Returns the share of pairs (one value of each arm) with `adapter` above `base`, minus the share below; -1 to 1.
 ///
-/// It compares the two distributions and ignores the pairing. `None` if either arm has no values, or one of them is NaN.
+/// It compares the two distributions and ignores the pairing. `None` if either arm has no values, or a value is NaN.
 ///
 /// # Source
 /// Cliff 1993, "Dominance statistics: ordinal analyses to answer ordinal questions", Psychological Bulletin 114.

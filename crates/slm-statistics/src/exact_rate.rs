@@ -1,11 +1,11 @@
-//! How low a rate may be, by the binomial distribution itself.
+//! Exact lower confidence limit of a rate, from the binomial distribution.
 
 use crate::distribution::beta_quantile;
 
-/// One-sided lower limit of the rate behind `successes` out of `trials`, at `confidence` (between 0 and 1).
+/// Returns the one-sided lower limit of the rate for `successes` out of `trials`, at `confidence` (between 0 and 1).
 ///
-/// With at least this confidence the rate is no lower; 0 without successes. `None` without trials or if there are more
-/// successes than trials.
+/// With at least this confidence the rate is no lower; 0 without successes. `None` without trials or if there
+/// are more successes than trials.
 ///
 /// # Source
 /// Clopper and Pearson 1934, "The use of confidence or fiducial limits illustrated in the case of the binomial",

@@ -1,4 +1,4 @@
-//! Friedman's test: do several settings, each tried on every task, rank alike?
+//! Friedman's test: whether several settings, each tried on every task, differ in rank.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -7,21 +7,22 @@ use rand_chacha::ChaCha8Rng;
 use crate::RESAMPLES;
 use crate::distribution::chi_squared_tail;
 
-/// The outcome of a Friedman test.
+/// Result of a Friedman test.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Friedman {
-    /// The statistic, ties corrected.
+    /// The statistic, corrected for ties.
     pub chi_squared: f64,
     /// p-value by the chi-squared approximation with one degree of freedom fewer than settings.
     pub p: f64,
-    /// Agreement of the tasks on the order of the settings: 0 none, 1 complete. The effect size of the test.
+    /// Kendall's W, the test's effect size: agreement of the tasks on the order of the settings, 0 none, 1 complete.
     pub kendalls_w: f64,
 }
 
-/// Tests whether no setting ranks higher than another; `tasks` holds one row a task, with one value a setting.
+/// Tests the null hypothesis that no setting ranks higher than another; `tasks` has one row for each task, with
+/// one value for each setting.
 ///
-/// As scipy's `friedmanchisquare`, which refuses two settings. `None` without tasks, below two settings, if the
-/// settings tie on every task, or if a value is NaN.
+/// Same as scipy's `friedmanchisquare`, which rejects two settings. `None` without tasks, for fewer than two
+/// settings, if the settings tie on every task, or if a value is NaN.
 ///
 /// # Panics
 /// If the rows differ in length.
@@ -40,11 +41,12 @@ pub fn friedman<R: AsRef<[f64]>>(tasks: &[R]) -> Option<Friedman> {
     })
 }
 
-/// p-value of Friedman's statistic when each task's values may be permuted among the settings.
+/// Returns the p-value of Friedman's statistic when each task's values are permuted among the settings.
 ///
-/// Under the null the settings are exchangeable within a task, whatever its ties, so this holds for the few and
-/// heavily tied values (complexities, pass rates) that strain the chi-squared approximation. From [`RESAMPLES`] seeded
-/// permutations, the observed order counted among them, so that p is never 0. `None` where [`friedman`] is.
+/// Under the null hypothesis the settings are exchangeable within a task, even with ties, so this is valid for
+/// the few and heavily tied values (complexities, pass rates) for which the chi-squared approximation is poor.
+/// Uses [`RESAMPLES`] seeded permutations and counts the observed order as one more, so that p is never 0.
+/// `None` in the same cases as [`friedman`].
 ///
 /// # Panics
 /// If the rows differ in length.
@@ -53,17 +55,17 @@ pub fn friedman<R: AsRef<[f64]>>(tasks: &[R]) -> Option<Friedman> {
 pub fn friedman_permutation_p<R: AsRef<[f64]>>(tasks: &[R], seed: u64) -> Option<f64> {
     let ranks = Ranks::new(tasks)?;
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    // A shuffle of what was shuffled before is as random as one of the original.
+    // Shuffling an already shuffled row is as random as shuffling the original.
     Some(ranks.permutation_p(RESAMPLES, |task| task.shuffle(&mut rng)))
 }
 
-/// The ranks of the settings on every task where they differ.
+/// Ranks of the settings on every task where they differ.
 ///
-/// Twice the distance of a rank from the mean rank is a whole number even where ranks are shared, so statistics of
+/// Twice the distance of a rank from the mean rank is an integer even for shared ranks, so statistics of
 /// permuted ranks compare exactly.
 struct Ranks {
     settings: usize,
-    /// Task by task, `settings` values each.
+    /// Centred ranks task by task, `settings` values each.
     centred: Vec<i64>,
 }
 
@@ -85,18 +87,18 @@ impl Ranks {
         (!centred.is_empty()).then_some(Self { settings, centred })
     }
 
-    /// Sum of squares of the settings' totals.
+    /// Returns the sum of squares of the settings' totals.
     fn between(&self) -> i64 {
         sum_of_squared_totals(&self.centred, self.settings)
     }
 
-    /// Sum of squares of all ranks: what `between` is measured against, and where ties count less.
+    /// Returns the sum of squares of all ranks, which normalises `between` and is smaller with ties.
     fn within(&self) -> i64 {
         self.centred.iter().map(|rank| rank * rank).sum()
     }
 
-    /// (b + 1) / (m + 1) over `m` rearrangements, b counting those as extreme as observed. `permute` reorders the
-    /// ranks of one task and is called for every task in turn.
+    /// Returns (b + 1) / (m + 1) over `m` rearrangements, where b counts those as extreme as observed.
+    /// `permute` reorders the ranks of one task and is called for each task in order.
     fn permutation_p(&self, m: usize, mut permute: impl FnMut(&mut [i64])) -> f64 {
         let observed = self.between();
         let mut permuted = self.centred.clone();
@@ -112,7 +114,8 @@ impl Ranks {
     }
 }
 
-/// Twice the rank of `value` among `values`, less twice the mean rank; equal values share their ranks' mean.
+/// Returns twice the rank of `value` among `values`, minus twice the mean rank; equal values share the mean of
+/// their ranks.
 fn centred_rank(value: f64, values: &[f64]) -> i64 {
     let below = values.iter().filter(|&&other| other < value).count();
     let above = values.iter().filter(|&&other| other > value).count();
@@ -151,7 +154,7 @@ mod tests {
             let tasks: Vec<Vec<f64>> = case["tasks"].cases().iter().map(Golden::numbers).collect();
             let ranks = Ranks::new(&tasks).expect("settings that differ");
             let permutations = case["permutations"].texts();
-            // One text a permutation: each task's settings in their new order, a digit each.
+            // One string for each permutation: each task's settings in their new order, one digit each.
             let mut orders = permutations
                 .iter()
                 .flat_map(|permutation| permutation.split(' '));

@@ -1,14 +1,14 @@
-//! Reads the values that scipy and statsmodels computed.
+//! Reads the values computed by scipy and statsmodels.
 
 use serde_json::Value;
 
-/// The whole golden file.
+/// Returns the whole golden file.
 pub(crate) fn golden() -> Value {
     let text = include_str!("../tests/it/golden/scipy/expected.json");
     serde_json::from_str(text).expect("the golden file is JSON")
 }
 
-/// Accessors that panic where the golden file has another shape.
+/// Accessors that panic if the golden file has another structure.
 pub(crate) trait Golden {
     fn cases(&self) -> &[Value];
     fn number(&self) -> f64;

@@ -1,6 +1,6 @@
 //! Holm's correction for testing several contrasts at once.
 
-/// Adjusted p-values, in the order given.
+/// Returns the adjusted p-values, in the given order.
 ///
 /// # Source
 /// Holm 1979, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6.

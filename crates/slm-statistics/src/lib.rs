@@ -1,9 +1,10 @@
 //! Statistics of paired evaluations: intervals, tests, effect sizes and planning. No I/O, no tensors.
 //!
-//! The unit is the task: k samples of one task are averaged first ([`task_mean`]), so that n counts tasks and never
-//! samples. Functions answer `None` where a quantity does not exist (no spread, too few tasks, a value that is not
-//! finite), and a bootstrap says why ([`Degenerate`]): none of them returns NaN, an interval without width, or a p-value of
-//! data in which nothing differs. Random resampling is seeded, so a report made twice reads the same.
+//! The unit is the task: k samples of one task are averaged first ([`task_mean`]), so that n counts tasks and
+//! never samples. Functions return `None` if a quantity does not exist (no spread, too few tasks, a value that
+//! is not finite), and a bootstrap returns the reason ([`Degenerate`]): none of them returns NaN, an interval
+//! without width, or a p-value for data without any difference. Random resampling is seeded, so reports are
+//! reproducible.
 //!
 //! | question | functions |
 //! |---|---|
@@ -15,8 +16,21 @@
 //! | several contrasts at once? | [`holm`] |
 //! | how many tasks? | [`power`], [`minimal_detectable_effect`]; [`rates_power`], [`minimal_detectable_rate_difference`] |
 //!
-//! Values agree with scipy and statsmodels to 1e-9 (`tests/it/golden/scipy/`); coverage of the intervals and false
-//! positives of the tests are simulated (`tests/it/coverage.rs`, `tests/it/false_positives.rs`).
+//! Values agree with scipy and statsmodels to 1e-9 (`tests/it/golden/scipy/`); the coverage of the intervals
+//! and the false positive rates of the tests are simulated (`tests/it/coverage.rs`,
+//! `tests/it/false_positives.rs`).
+//!
+//! ```
+//! use slm_statistics::{exact_mcnemar, pass_at_k, sign_flip_p};
+//!
+//! // Of 5 samples 2 passed: a draw of one passes with probability 0.4.
+//! let one = pass_at_k(5, 2, 1).unwrap();
+//! assert!((one - 0.4).abs() < 1e-12);
+//! // The same sign on all of six tasks: 2 of 64 assignments are as extreme.
+//! assert_eq!(sign_flip_p(&[1.0; 6], 1), Some(2.0 / 64.0));
+//! // Nothing differs, so there is no p-value.
+//! assert_eq!(exact_mcnemar(0, 0), None);
+//! ```
 
 mod bootstrap;
 mod clustered;
@@ -56,10 +70,10 @@ pub use wilson::wilson;
 
 use serde::{Deserialize, Serialize};
 
-/// Confidence level of every interval.
+/// Confidence level of all intervals.
 pub const LEVEL: f64 = 0.95;
 
-/// Resamples of a bootstrap and patterns of a permutation test.
+/// Number of bootstrap resamples, and of patterns in a permutation test.
 pub const RESAMPLES: usize = 10_000;
 
 /// A confidence interval at [`LEVEL`].
@@ -71,12 +85,12 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// Arithmetic mean; `None` of nothing.
+/// Returns the arithmetic mean; `None` without values.
 pub fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
-/// Standard deviation of a sample (divisor n - 1); `None` below two values.
+/// Returns the standard deviation of a sample (divisor n - 1); `None` for fewer than two values.
 pub fn standard_deviation(values: &[f64]) -> Option<f64> {
     let center = mean(values)?;
     (values.len() > 1).then(|| {

@@ -1,10 +1,10 @@
-//! The exact test of paired successes: do two arms pass equally many tasks?
+//! McNemar's exact test of paired successes: whether two arms pass equally many tasks.
 
 use crate::distribution::fair_coins_cdf;
 
-/// Two-sided p-value of the tasks that only one arm passed; `None` if there are none, since then nothing is tested.
+/// Returns the two-sided p-value for the tasks that only one arm passed; `None` without such tasks.
 ///
-/// Under the null each of them falls to either arm with probability 1/2, so the count is binomial.
+/// Under the null hypothesis each of them belongs to either arm with probability 1/2, so the count is binomial.
 ///
 /// # Source
 /// McNemar 1947, "Note on the sampling error of the difference between correlated proportions or percentages",

@@ -1,8 +1,8 @@
-//! Pairs of task values: what two arms made of the same task.
+//! Pairs of task values: the results of two arms on the same task.
 
 use crate::mean;
 
-/// The values of two arms on one task, each averaged over its samples.
+/// The values of two arms on one task, each averaged over the arm's samples.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pair {
     /// The base model's value.
@@ -12,18 +12,18 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// Adapter less base.
+    /// Returns adapter minus base.
     pub fn difference(&self) -> f64 {
         self.adapter - self.base
     }
 }
 
-/// The differences of all pairs, adapter less base.
+/// Returns the differences of all pairs, adapter minus base.
 pub fn differences(pairs: &[Pair]) -> Vec<f64> {
     pairs.iter().map(Pair::difference).collect()
 }
 
-/// One task's value: the mean over those samples that have one; `None` if none has.
+/// Returns one task's value: the mean over the samples that have one; `None` if none has.
 pub fn task_mean<S>(samples: &[S], value: impl Fn(&S) -> Option<f64>) -> Option<f64> {
     let values: Vec<f64> = samples.iter().filter_map(value).collect();
     mean(&values)

@@ -1,8 +1,9 @@
-//! pass@k: the chance that at least one of k samples passes.
+//! pass@k: the probability that at least one of k samples passes.
 
-/// Unbiased estimate from `n` samples of one task, `passed` of which pass; `None` if fewer than `k` were drawn.
+/// Returns the unbiased estimate from `n` samples of one task, of which `passed` pass; `None` if `k` is 0 or
+/// exceeds `n`.
 ///
-/// One less the chance that k samples drawn without replacement all fail, as a product that neither
+/// One minus the probability that k samples drawn without replacement all fail, as a product that neither
 /// overflows nor cancels.
 ///
 /// # Source
@@ -25,7 +26,7 @@ mod tests {
     use super::pass_at_k;
     use crate::golden::assert_close;
 
-    /// Counts the subsets of size k of n samples that hold one of the first `passed`.
+    /// Counts the k-subsets of n samples that contain one of the first `passed`.
     fn brute_force(n: usize, passed: usize, k: usize) -> f64 {
         let subsets = (0_u32..1 << n).filter(|subset| subset.count_ones() as usize == k);
         let (mut hits, mut all) = (0, 0);

@@ -1,16 +1,17 @@
-//! What a design can detect: for planning, never in place of the interval.
+//! Statistical power of a design: for planning, never as a substitute for the interval.
 //!
-//! All by the normal approximation, for two-sided tests at 1 - [`LEVEL`].
+//! All functions use the normal approximation, for two-sided tests at 1 - [`LEVEL`].
 
 use crate::LEVEL;
 use crate::distribution::{normal_cdf, normal_quantile};
 
-/// Chance of detecting an effect as large as [`minimal_detectable_effect`].
+/// Probability of detecting an effect of the size of [`minimal_detectable_effect`].
 pub const POWER: f64 = 0.8;
 
-/// Chance that a test of `n` paired differences with this standard deviation finds a true mean of `effect`.
+/// Returns the probability that a test of `n` paired differences with this standard deviation detects a true
+/// mean of `effect`.
 ///
-/// `None` below two pairs or without spread.
+/// `None` for fewer than two pairs or without spread.
 pub fn power(effect: f64, standard_deviation: f64, n: usize) -> Option<f64> {
     (n > 1 && standard_deviation > 0.0).then(|| {
         let shift = effect * (n as f64).sqrt() / standard_deviation;
@@ -18,8 +19,8 @@ pub fn power(effect: f64, standard_deviation: f64, n: usize) -> Option<f64> {
     })
 }
 
-/// Smallest mean of `n` paired differences with this standard deviation that is detected with chance [`POWER`]; `None`
-/// below two pairs or without spread.
+/// Returns the smallest mean of `n` paired differences with this standard deviation that is detected with
+/// probability [`POWER`]; `None` for fewer than two pairs or without spread.
 pub fn minimal_detectable_effect(standard_deviation: f64, n: usize) -> Option<f64> {
     (n > 1 && standard_deviation > 0.0).then(|| {
         let scores = critical() + normal_quantile(POWER);
@@ -27,18 +28,21 @@ pub fn minimal_detectable_effect(standard_deviation: f64, n: usize) -> Option<f6
     })
 }
 
-/// Chance that a test of paired outcomes, passed or not, finds a true `difference` of the pass rates.
+/// Returns the probability that a test of paired outcomes, passed or not, detects a true `difference` of the
+/// pass rates.
 ///
-/// `discordant` is the share of the `n` tasks that exactly one arm passes. `None` below two tasks, or if no pair of
-/// rates has these two quantities: the difference is at most the discordant share, and that at most 1.
+/// `discordant` is the share of the `n` tasks that exactly one arm passes. `None` for fewer than two tasks, or
+/// if no two rates have these values: the difference is at most the discordant share, which is at most 1.
 ///
 /// # Source
-/// Connor 1987, "Sample size for testing differences in proportions for the paired-sample design", Biometrics 43. It
-/// speaks of McNemar's test by its normal approximation; [`exact_mcnemar`](crate::exact_mcnemar) detects a little less.
+/// Connor 1987, "Sample size for testing differences in proportions for the paired-sample design", Biometrics
+/// 43, which uses the normal approximation of McNemar's test; [`exact_mcnemar`](crate::exact_mcnemar) has
+/// slightly less power.
 pub fn rates_power(difference: f64, discordant: f64, n: usize) -> Option<f64> {
     let possible = discordant > 0.0 && discordant <= 1.0 && difference.abs() <= discordant;
     (n > 1 && possible).then(|| {
-        // A task's difference is -1, 0 or 1: its variance is `discordant` under the null, less the mean's square else.
+        // A task's difference is -1, 0 or 1: its variance is `discordant` under the null, otherwise reduced by
+        // the mean's square.
         let spread = (discordant - difference * difference).sqrt();
         beyond(
             critical() * discordant.sqrt(),
@@ -48,15 +52,15 @@ pub fn rates_power(difference: f64, discordant: f64, n: usize) -> Option<f64> {
     })
 }
 
-/// Smallest difference of pass rates that a test of paired outcomes detects with chance [`POWER`].
+/// Returns the smallest difference of pass rates that a test of paired outcomes detects with probability [`POWER`].
 ///
-/// `discordant` and source as in [`rates_power`]. `None` below two tasks, or if not even the largest difference that
-/// the discordant share allows is detected.
+/// `discordant` and source as in [`rates_power`]. `None` for fewer than two tasks, or if even the largest
+/// difference that the discordant share allows is not detected.
 pub fn minimal_detectable_rate_difference(discordant: f64, n: usize) -> Option<f64> {
     if n < 2 || discordant <= 0.0 || discordant > 1.0 {
         return None;
     }
-    // The d that solves d sqrt(n) = critical x sqrt(s) + score x sqrt(s - d^2), with s for `discordant`.
+    // Solves d sqrt(n) = critical x sqrt(s) + score x sqrt(s - d^2) for d, where s is `discordant`.
     let (n, critical, score) = (n as f64, critical(), normal_quantile(POWER));
     let under_root = n - critical * critical + score * score;
     if under_root < 0.0 {
@@ -67,12 +71,13 @@ pub fn minimal_detectable_rate_difference(discordant: f64, n: usize) -> Option<f
     (difference <= discordant).then_some(difference)
 }
 
-/// The score past which a test is significant.
+/// Returns the score beyond which a test is significant.
 fn critical() -> f64 {
     normal_quantile(f64::midpoint(1.0, LEVEL))
 }
 
-/// Chance that a normal score with mean `shift` and this spread, which may be 0, falls beyond `limit` on either side.
+/// Returns the probability that a normal score with mean `shift` and this spread, which may be 0, is beyond
+/// `limit` on either side.
 fn beyond(limit: f64, shift: f64, spread: f64) -> f64 {
     normal_cdf((shift - limit) / spread) + normal_cdf((-shift - limit) / spread)
 }
@@ -121,7 +126,7 @@ mod tests {
         for n in [10, 164, 542] {
             let effect = minimal_detectable_effect(14.3, n).expect("pairs");
             let found = power(effect, 14.3, n).expect("pairs");
-            // The far tail, which the effect leaves out, adds a millionth.
+            // The far tail, which the effect ignores, adds a millionth.
             assert!((found - POWER).abs() < 1e-5, "{n}: {found}");
             assert_close(found, power(-effect, 14.3, n).expect("pairs"));
         }
@@ -155,7 +160,7 @@ mod tests {
 
     #[test]
     fn arms_that_hardly_ever_disagree_detect_no_difference() {
-        // One discordant task of 164: even if all of it is gain, no test is significant.
+        // One discordant task of 164: even if it is a gain, no test is significant.
         assert_eq!(minimal_detectable_rate_difference(1.0 / 164.0, 164), None);
         for n in 2..6 {
             assert_eq!(minimal_detectable_rate_difference(0.5, n), None);

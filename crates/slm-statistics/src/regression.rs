@@ -1,6 +1,7 @@
-//! The mean difference at equal length.
+//! The mean difference adjusted for length.
 
-/// Intercept of the least-squares line through (`x`, `y`) over `rows`; the mean of `y` if `x` does not vary.
+/// Returns the intercept of the least-squares line through (`x`, `y`) over `rows`; the mean of `y` if `x` does
+/// not vary.
 ///
 /// With x a difference of log length and y a difference of MI, it is the change of MI that length does not
 /// explain. 0 without rows.
@@ -48,7 +49,7 @@ mod tests {
 
     #[test]
     fn no_row_gives_zero_and_one_row_its_value() {
-        // Not -0, as the sum of nothing is: reports print the sign.
+        // Not -0, the sum of an empty iterator: reports print the sign.
         assert_eq!(intercept(&[], &[], &[]).to_bits(), 0.0_f64.to_bits());
         assert_close(intercept(&[0.3], &[4.0], &[0]), 4.0);
     }

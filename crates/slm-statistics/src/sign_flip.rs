@@ -1,24 +1,25 @@
-//! Permutation test of paired differences: under the null either arm could have made either result of a task.
+//! Sign-flip permutation test of paired differences: under the null hypothesis the two arms are exchangeable on
+//! each task.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::RESAMPLES;
 
-/// Up to this many nonzero differences all sign patterns are counted: 2^20 take a few milliseconds.
+/// Maximum number of nonzero differences for which all sign patterns are counted: 2^20 take a few milliseconds.
 const EXACT_LIMIT: usize = 20;
 
-/// Two-sided p-value of the mean of `differences` when each may change its sign; `None` if none of them is nonzero, or one
-/// is not finite.
+/// Returns the two-sided p-value of the mean of `differences` when each may change its sign; `None` if all of
+/// them are zero, or one is not finite.
 ///
-/// Exact up to 20 nonzero differences, else from [`RESAMPLES`] seeded sign patterns with the observed one counted
-/// among them, so that p is never 0.
+/// Exact up to 20 nonzero differences, otherwise from [`RESAMPLES`] seeded sign patterns with the observed one
+/// counted as one more, so that p is never 0.
 ///
 /// # Source
 /// Fisher 1935, "The design of experiments", section 21; the count as in Phipson and Smyth 2010,
 /// doi:10.2202/1544-6115.1585.
 pub fn sign_flip_p(differences: &[f64], seed: u64) -> Option<f64> {
-    // A difference of 0 keeps its value under either sign.
+    // A difference of 0 keeps its value with either sign.
     let nonzero: Vec<f64> = differences.iter().copied().filter(|&d| d != 0.0).collect();
     if nonzero.is_empty() || nonzero.iter().any(|difference| !difference.is_finite()) {
         return None;
@@ -30,10 +31,10 @@ pub fn sign_flip_p(differences: &[f64], seed: u64) -> Option<f64> {
     Some(sampled(&nonzero, RESAMPLES, || rng.next_u64()))
 }
 
-/// Share of all sign patterns whose sum is at least as far from 0 as the observed one.
+/// Returns the share of all sign patterns whose sum is at least as far from 0 as the observed one.
 fn exact(nonzero: &[f64]) -> f64 {
     let threshold = threshold(nonzero);
-    // Every sum is one of the left half's plus one of the right half's.
+    // Every sum is a sum of the left half plus a sum of the right half.
     let (left, right) = nonzero.split_at(nonzero.len() / 2);
     let (left, right) = (signed_sums(left), signed_sums(right));
     let extreme: usize = left
@@ -43,7 +44,7 @@ fn exact(nonzero: &[f64]) -> f64 {
     extreme as f64 / (left.len() * right.len()) as f64
 }
 
-/// The sums of `values` under every pattern of signs; bit i of a sum's place is 1 where value i keeps its sign.
+/// Returns the sums of `values` for all sign patterns; bit i of a sum's index is 1 if value i keeps its sign.
 fn signed_sums(values: &[f64]) -> Vec<f64> {
     values.iter().fold(vec![0.0], |sums, value| {
         let flipped = sums.iter().map(|sum| sum - value);
@@ -52,12 +53,12 @@ fn signed_sums(values: &[f64]) -> Vec<f64> {
     })
 }
 
-/// (b + 1) / (m + 1) over `m` sign patterns, b counting those as extreme as observed.
+/// Returns (b + 1) / (m + 1) over `m` sign patterns, where b counts those as extreme as observed.
 ///
-/// `bits` answers the next pattern 64 values at a time, the first value's sign in the lowest bit; 1 keeps it.
+/// `bits` returns the next pattern 64 values at a time, the first value's sign in the lowest bit; 1 keeps the sign.
 fn sampled(nonzero: &[f64], m: usize, mut bits: impl FnMut() -> u64) -> f64 {
     let threshold = threshold(nonzero);
-    // Sums of eight values at a time, looked up: a branch on each random bit would be mispredicted every other time.
+    // Table lookup of the sums of eight values: a branch on each random bit would be mispredicted half of the time.
     let sums: Vec<Vec<f64>> = nonzero.chunks(8).map(signed_sums).collect();
     let extreme = (0..m)
         .filter(|_| {
@@ -72,7 +73,7 @@ fn sampled(nonzero: &[f64], m: usize, mut bits: impl FnMut() -> u64) -> f64 {
     (extreme + 1) as f64 / (m + 1) as f64
 }
 
-/// The observed distance from 0, less what rounding can take from an equal sum in another order.
+/// Returns the observed distance from 0, minus the possible rounding error of an equal sum in another order.
 fn threshold(nonzero: &[f64]) -> f64 {
     let magnitude: f64 = nonzero.iter().map(|value| value.abs()).sum();
     nonzero.iter().sum::<f64>().abs() - 1e-12 * magnitude

@@ -2,23 +2,23 @@
 
 use crate::distribution::normal_two_sided_p;
 
-/// The outcome of a signed-rank test.
+/// Result of a signed-rank test.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SignedRank {
-    /// Two-sided p-value by the normal approximation, ties corrected, without continuity correction.
+    /// Two-sided p-value by the normal approximation, corrected for ties, without continuity correction.
     pub p: f64,
     /// Matched-pairs rank-biserial correlation, -1 to 1: (R+ - R-) / (R+ + R-).
     pub rank_biserial: f64,
 }
 
-/// Tests whether `differences` lie symmetrically about 0; `None` if none of them is nonzero, or one is not finite.
+/// Tests whether `differences` are symmetric about 0; `None` if all of them are zero, or one is not finite.
 ///
-/// Zeros take part in the ranking and then drop out, which matters here: with greedy decoding a third of all tasks
-/// come out equal. As scipy's `wilcoxon(zero_method="pratt", method="asymptotic", correction=False)`.
+/// Zeros are ranked and then dropped, which is relevant here: with greedy decoding a third of all tasks have
+/// equal values. Same as scipy's `wilcoxon(zero_method="pratt", method="asymptotic", correction=False)`.
 ///
 /// # Source
-/// Pratt 1959, "Remarks on zeros and ties in the Wilcoxon signed rank procedures", JASA 54. The effect size, over the
-/// ranks that remain: Kerby 2014, "The simple difference formula", Comprehensive Psychology 3.
+/// Pratt 1959, "Remarks on zeros and ties in the Wilcoxon signed rank procedures", JASA 54. The effect size,
+/// over the remaining ranks: Kerby 2014, "The simple difference formula", Comprehensive Psychology 3.
 pub fn signed_rank(differences: &[f64]) -> Option<SignedRank> {
     if differences.iter().any(|difference| !difference.is_finite()) {
         return None;

@@ -1,9 +1,9 @@
-//! Wilson's interval of a rate.
+//! Wilson's confidence interval of a rate.
 
 use crate::distribution::normal_quantile;
 use crate::{Interval, LEVEL};
 
-/// Interval at [`LEVEL`] of the rate behind `successes` out of `trials`; `None` without trials.
+/// Returns the interval at [`LEVEL`] of the rate for `successes` out of `trials`; `None` without trials.
 ///
 /// # Source
 /// Wilson 1927, "Probable inference, the law of succession, and statistical inference", JASA 22.
@@ -17,7 +17,7 @@ pub fn wilson(successes: usize, trials: usize) -> Option<Interval> {
     let shrink = 1.0 + z * z / n;
     let center = (rate + z * z / (2.0 * n)) / shrink;
     let reach = z / shrink * (rate * (1.0 - rate) / n + z * z / (4.0 * n * n)).sqrt();
-    // At 0 and n the ends are 0 and 1 but for rounding.
+    // For 0 or n successes the ends are exactly 0 or 1, which rounding would miss.
     Some(Interval {
         low: if successes == 0 { 0.0 } else { center - reach },
         high: if successes == trials {

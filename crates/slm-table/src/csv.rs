@@ -1,4 +1,4 @@
-//! Comma-separated values with a line of names; every value is a string.
+//! CSV with a header line; every value is a string.
 
 use std::io::{self, BufRead};
 use std::path::Path;
@@ -13,39 +13,39 @@ use crate::line::{MAX_SKIPPED_BYTES, endless};
 use crate::reading::{Reading, Text};
 use crate::{Place, Row, RowFault, TableError};
 
-/// Columns that are still read.
+/// Maximum number of columns.
 const MAX_COLUMNS: usize = 1 << 16;
-/// Bytes by which the buffer of a record grows.
+/// Increment of the record buffer, in bytes.
 const GROWTH: usize = 64 * 1024;
 
-/// The rows below the line of names.
+/// Iterator over the rows below the header line.
 pub(crate) struct CsvRows {
     file: Arc<Path>,
     text: Text,
     reading: Reading,
     parser: csv_core::Reader,
-    /// Once the line of names is read.
+    /// Set when the header line is read.
     columns: Option<Columns>,
-    /// The values of a record, one right after the other.
+    /// The concatenated values of a record.
     values: Vec<u8>,
-    /// Where each of them ends.
+    /// The end offset of each value.
     ends: Vec<usize>,
 }
 
 struct Columns {
     names: Arc<[String]>,
-    /// Place and name of those that are read.
+    /// Indices and names of the columns to read.
     wanted: Vec<(usize, String)>,
 }
 
 /// A record that was read.
 #[derive(Clone, Copy)]
 struct Record {
-    /// The line on which it begins.
+    /// Its first line.
     line: usize,
-    /// Its bytes in the file.
+    /// Its size in the file, in bytes.
     bytes: u64,
-    /// Number of its values; beyond [`MAX_COLUMNS`] it is not exact.
+    /// The number of its values; not exact beyond [`MAX_COLUMNS`].
     columns: usize,
 }
 
@@ -96,7 +96,7 @@ impl CsvRows {
             problem,
         };
         if record.bytes > self.reading.max_row_bytes as u64 || record.columns >= MAX_COLUMNS {
-            return Err(malformed("too long for a line of names".to_owned()));
+            return Err(malformed("the header line is too long".to_owned()));
         }
         let name = |at| String::from_utf8_lossy(self.value(at)).into_owned();
         let names: Arc<[String]> = (0..record.columns).map(name).collect();
@@ -146,13 +146,13 @@ impl CsvRows {
         })
     }
 
-    /// A value of the record that was read last.
+    /// Returns a value of the last record.
     fn value(&self, at: usize) -> &[u8] {
         let start = at.checked_sub(1).map_or(0, |before| self.ends[before]);
         &self.values[start..self.ends[at]]
     }
 
-    /// Reads a record; of one that is too long, nothing is kept.
+    /// Reads a record; the values of one that is too long are discarded.
     fn record(&mut self) -> Result<Option<Record>, TableError> {
         let mut line = self.parser.line() as usize;
         let (mut bytes, mut quotes) = (0_u64, 0_usize);
@@ -172,7 +172,7 @@ impl CsvRows {
                 &mut self.ends[columns..],
             );
             if bytes == 0 {
-                // Blank lines before a record are no part of it.
+                // Blank lines before a record do not belong to it.
                 let blank = input[..n_read]
                     .iter()
                     .take_while(|byte| matches!(byte, b'\n' | b'\r'));
@@ -191,11 +191,11 @@ impl CsvRows {
                 }
             }
             match result {
-                // What was too long has left its room to the rest of it.
+                // The values of an overlong record were discarded, so the buffer has room for the rest.
                 ReadRecordResult::OutputFull if length < self.values.len() => {}
                 ReadRecordResult::OutputFull => self.values.resize(2 * length.max(GROWTH), 0),
                 ReadRecordResult::InputEmpty => {}
-                // More than any header has: where they end no longer matters.
+                // More columns than any header can have, so the end offsets are no longer needed.
                 ReadRecordResult::OutputEndsFull if columns >= MAX_COLUMNS => {
                     (columns, is_wide) = (0, true);
                 }

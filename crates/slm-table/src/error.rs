@@ -1,4 +1,4 @@
-//! Why a file of rows cannot be read or written.
+//! Errors of reading and writing files of rows.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,90 +6,90 @@ use std::path::{Path, PathBuf};
 use crate::Place;
 use crate::line::in_mb;
 
-/// A file of rows cannot be read or written.
+/// An error of reading or writing a file of rows.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
-    /// There is no such file.
-    #[error("{}: no such file", path.display())]
+    /// The file does not exist.
+    #[error("{}: no such file{}", path.display(), searched(path))]
     NotFound {
-        /// As it was asked for.
+        /// The path as given by the caller.
         path: PathBuf,
     },
-    /// The system refuses to read it, or a gzip stream in it is broken.
+    /// The system cannot read the file, or its gzip stream is broken.
     #[error("{}: cannot read: {source}", path.display())]
     Unreadable {
-        /// As it was asked for.
+        /// The path as given by the caller.
         path: PathBuf,
         /// The system's reason.
         source: io::Error,
     },
-    /// Its name says nothing that is known here.
+    /// The ending of the file's name is unknown.
     #[error(
-        "{}: unknown kind of file\nhint: known are .jsonl, .json and .csv (each may end in .gz), and .parquet",
+        "{}: unknown kind of file\nhint: supported endings: .jsonl, .json and .csv (each may be followed by .gz), and .parquet",
         path.display()
     )]
     UnknownFormat {
-        /// As it was asked for.
+        /// The path as given by the caller.
         path: PathBuf,
     },
-    /// The few lines that git keeps in place of a file in large-file storage.
+    /// The pointer file that git stores in place of a file in large-file storage.
     #[error(
         "{}: a git-lfs pointer, not the file that it points to\nhint: `git lfs pull` in that repository fetches it",
         path.display()
     )]
     LfsPointer {
-        /// As it was asked for.
+        /// The path as given by the caller.
         path: PathBuf,
     },
-    /// A row is not in the format of its file. The rows after it can be read.
+    /// A row does not match the format of its file. The following rows can be read.
     #[error("{place}: {problem}")]
     BadRow {
-        /// Where.
+        /// The position of the row.
         place: Place,
-        /// Its kind.
+        /// The kind of fault.
         fault: RowFault,
         /// What was found and what was expected.
         problem: String,
     },
-    /// A file is not in its format, and no more of it can be read.
+    /// A file does not match its format, and cannot be read any further.
     #[error("{place}: {problem}")]
     Malformed {
-        /// Where.
+        /// The position of the fault.
         place: Place,
         /// What was found and what was expected.
         problem: String,
     },
-    /// Not a parquet file, or one with parts that are unknown here.
+    /// The file is not a parquet file, or uses unsupported features of the format.
     #[error("{}: {problem}", path.display())]
     Parquet {
-        /// As it was asked for.
+        /// The path as given by the caller.
         path: PathBuf,
         /// The reader's reason.
         problem: String,
     },
-    /// It cannot be written.
+    /// The file cannot be written.
     #[error("{}: cannot write: {problem}", path.display())]
     Unwritable {
-        /// As it was asked for.
+        /// The path as given by the caller.
         path: PathBuf,
         /// The reason.
         problem: String,
     },
 }
 
-/// What is wrong with a row of which the file's format makes no sense.
+/// The kind of fault of a row that does not match the file's format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RowFault {
-    /// No JSON, no object, two fields of one name, or not as many values as the first line has names.
+    /// Not JSON, not an object, two fields of the same name, or another number of values than the header.
     Broken,
-    /// A wanted text that is not UTF-8.
+    /// A requested text is not UTF-8.
     NotUtf8,
-    /// More bytes or values than one row may have.
+    /// The row exceeds the limit of bytes or values.
     TooLarge,
 }
 
 impl TableError {
-    /// For a row that the caller may leave out.
+    /// Makes the error for a row that the caller may skip.
     pub(crate) fn bad_row(place: Place, fault: RowFault, problem: impl Into<String>) -> Self {
         Self::BadRow {
             place,
@@ -98,7 +98,7 @@ impl TableError {
         }
     }
 
-    /// For a line or row of `bytes`, of which at most `most` are read.
+    /// Makes the error for a line or row of `bytes`, above the limit `most`.
     pub(crate) fn too_long(place: Place, bytes: u64, most: usize) -> Self {
         let problem = format!(
             "a row of {}, at most {} are read",
@@ -108,7 +108,7 @@ impl TableError {
         Self::bad_row(place, RowFault::TooLarge, problem)
     }
 
-    /// For an `io::Error` while the row at `place` is read.
+    /// Makes the error for an `io::Error` during the reading of the row at `place`.
     pub(crate) fn reading_row(place: Place, source: io::Error) -> Self {
         if source.kind() == io::ErrorKind::FileTooLarge {
             let problem = source.to_string();
@@ -117,7 +117,7 @@ impl TableError {
         Self::reading(place.file(), source)
     }
 
-    /// For an `io::Error` while `path` is read.
+    /// Makes the error for an `io::Error` during the reading of `path`.
     pub(crate) fn reading(path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
         if source.kind() == io::ErrorKind::NotFound {
@@ -135,7 +135,15 @@ impl TableError {
     }
 }
 
-/// A name out of a file, for a message.
+/// Quotes a name from a file for a message.
 pub(crate) fn quoted(name: &str) -> String {
     format!("`{}`", name.escape_debug())
+}
+
+/// A hint with the place that a relative path was searched at.
+fn searched(path: &Path) -> String {
+    match std::path::absolute(path) {
+        Ok(absolute) if path.is_relative() => format!("\nhint: searched {}", absolute.display()),
+        _ => String::new(),
+    }
 }

@@ -1,34 +1,34 @@
-//! JSON as Python writes and reads it: integers of any size, and the constants NaN and Infinity.
+//! JSON in the dialect of Python's `json`: integers of any size, and the constants NaN and Infinity.
 
 use serde_json::{Map, Value};
 
 use crate::parser::{Parser, Tree};
 
-/// A JSON value whose numbers are kept as they were written.
+/// A JSON value whose numbers keep their notation.
 ///
-/// `serde_json::Value` turns an integer of more than 64 bits into a float and refuses `NaN` and `Infinity`; published
-/// test inputs hold all of these.
+/// `serde_json::Value` converts integers beyond 64 bits to floats and refuses `NaN` and `Infinity`; published test
+/// inputs contain all of these.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exact {
     /// `null`
     Null,
     /// `true` or `false`
     Bool(bool),
-    /// A number as it was written, or one of `NaN`, `Infinity`, `-Infinity`.
+    /// A number in its original notation, or one of `NaN`, `Infinity`, `-Infinity`.
     Number(String),
-    /// A string, its escapes resolved.
+    /// A string with its escapes resolved.
     Text(String),
     /// An array.
     Array(Vec<Exact>),
-    /// An object, in the order of the text.
+    /// An object, with its fields in the original order.
     Object(Vec<(String, Exact)>),
 }
 
 impl Exact {
-    /// Reads a text that holds one value.
+    /// Parses a text with one value.
     ///
     /// # Errors
-    /// What is wrong, and at which column, counted from 1 in bytes.
+    /// The problem, with its column, counted from 1 in bytes.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut parser = Parser::new(text.as_bytes(), usize::MAX);
         let parsed = parser.value(0).and_then(|value| {
@@ -38,13 +38,13 @@ impl Exact {
         let at = |at: usize, what: &str| format!("{what}, column {}", at + 1);
         match (parsed, parser.lone_surrogate) {
             (Err(problem), _) => Err(at(problem.at, &problem.what)),
-            // A replacement would be another value than the publisher's.
+            // A replacement character would change the publisher's value.
             (Ok(_), Some(start)) => Err(at(start, "a string with half of a surrogate pair")),
             (Ok(value), None) => Ok(value),
         }
     }
 
-    /// The field of an object; `None` for anything else, too.
+    /// Returns the field of an object; `None` if the value is not an object.
     pub fn get(&self, name: &str) -> Option<&Self> {
         match self {
             Self::Object(fields) => fields.iter().find(|(key, _)| key == name).map(|(_, v)| v),
@@ -52,7 +52,7 @@ impl Exact {
         }
     }
 
-    /// The same for tools that know JSON's numbers only: what is no finite double becomes null.
+    /// Converts to `serde_json::Value`; numbers that are not finite doubles become null.
     pub fn into_value(self) -> Value {
         match self {
             Self::Null => Value::Null,
@@ -140,8 +140,8 @@ mod tests {
             ("[1 2]", "expected `,` or `]`, column 4"),
             ("{\"a\" 1}", "expected `:`, column 6"),
             ("{a: 1}", "expected a string, column 2"),
-            ("\"abc", "a string without its end, column 1"),
-            ("\"abc\\", "a string without its end, column 1"),
+            ("\"abc", "an unterminated string, column 1"),
+            ("\"abc\\", "an unterminated string, column 1"),
             (
                 "\"\\x\"",
                 "a string with an unknown escape or a control character, column 1",

@@ -1,6 +1,7 @@
-//! JSON: an object a line, an array of objects, an object of columns, or objects one after another.
+//! JSON rows: one object per line, an array of objects, an object of columns, or consecutive objects.
 //!
-//! The name of a file says little: arrays lie in `.jsonl`, and lines in `.json`. So its first line decides.
+//! The layout is detected from the first line, because the ending of the name is unreliable: `.jsonl` files contain
+//! arrays, and `.json` files contain lines.
 
 use std::io;
 use std::path::Path;
@@ -16,7 +17,7 @@ use crate::reading::{Reading, Text};
 use crate::scan::{Extent, Scanner};
 use crate::{Place, Row, RowFault, TableError};
 
-/// Values of one row that are built, so that `[0,0,0,...]` does not take thirty times its length of memory.
+/// Maximum number of values built for one row: `[0,0,0,...]` takes thirty times its length in memory.
 const MAX_VALUES: usize = 1 << 20;
 
 impl Tree for Value {
@@ -28,7 +29,7 @@ impl Tree for Value {
         Self::Bool(value)
     }
 
-    /// What is no finite double becomes null.
+    /// Numbers that are not finite doubles become null.
     fn number(text: &str) -> Self {
         serde_json::from_str(text).map_or(Self::Null, Self::Number)
     }
@@ -46,17 +47,17 @@ impl Tree for Value {
     }
 }
 
-/// The rows of a text.
+/// Iterator over the rows of a text.
 pub(crate) struct JsonRows {
     file: Arc<Path>,
     reading: Reading,
-    /// Whether the file says that it is one document, in which one object may be columns.
+    /// Whether the file's name declares a single document, in which one object may be columns.
     is_document: bool,
     text: Scanner,
     state: State,
-    /// Rows that are read already.
+    /// Parsed rows that are not returned yet.
     ready: std::vec::IntoIter<Row>,
-    /// The bytes of the row that is being read.
+    /// The bytes of the current row.
     line: Vec<u8>,
 }
 
@@ -64,11 +65,11 @@ pub(crate) struct JsonRows {
 enum State {
     /// Nothing is read yet.
     Start,
-    /// An object a line.
+    /// One object per line.
     Lines,
-    /// Inside an array; true before its first element.
+    /// Inside an array; `true` before its first element.
     Array(bool),
-    /// Among objects that follow each other, each of any number of lines.
+    /// Consecutive objects, each of any number of lines.
     Objects,
     End,
 }
@@ -123,7 +124,7 @@ impl JsonRows {
         }
     }
 
-    /// Finds out what the text is, by its first line.
+    /// Detects the layout from the first line.
     fn start(&mut self) -> Result<(), TableError> {
         match self.peek()? {
             None => self.state = State::End,
@@ -148,7 +149,8 @@ impl JsonRows {
         let mut first = std::mem::take(&mut self.line);
         match self.parsed(&first, number) {
             Ok(row) => return self.put_first(row),
-            // Either the line is cut off, or the object has more lines; then the second does not begin another.
+            // Either the line is truncated, or the object spans several lines; in the latter case the second line does
+            // not begin an object.
             Err(problem) if problem.kind == ProblemKind::CutOff => {
                 let second = self.text.line;
                 let read = self.next_line()?;
@@ -160,7 +162,7 @@ impl JsonRows {
                     return Err(self.bad_row(&first, number, problem));
                 }
             }
-            // Objects that share a line.
+            // Several objects on one line.
             Err(problem) if problem.kind == ProblemKind::Trailing && self.is_document => {}
             Err(problem) => return Err(self.bad_row(&first, number, problem)),
         }
@@ -170,7 +172,7 @@ impl JsonRows {
         self.put_first(row)
     }
 
-    /// Puts the first object where it is given next. If it is all of a document, it may be columns.
+    /// Queues the first object. If it is the whole document, it may be an object of columns.
     fn put_first(&mut self, row: Row) -> Result<(), TableError> {
         let rows = if self.is_document && self.peek()?.is_none() {
             columns(row)?
@@ -181,7 +183,7 @@ impl JsonRows {
         Ok(())
     }
 
-    /// Goes to the next element of an array, or to the next of several objects; whether there is one.
+    /// Advances to the next element of an array, or to the next of several objects; returns whether there is one.
     fn has_element(&mut self) -> Result<bool, TableError> {
         let byte = self.peek()?;
         match (self.state, byte) {
@@ -229,18 +231,18 @@ impl JsonRows {
                 };
                 Err(self.malformed(what))
             }
-            Extent::LineBreak => Err(self.malformed("a string without its end")),
+            Extent::LineBreak => Err(self.malformed("an unterminated string")),
         }
     }
 
-    /// Reads a line, with its end.
+    /// Reads a line, with its line break.
     fn next_line(&mut self) -> Result<LineRead, TableError> {
         let number = self.text.line;
         let read = self.text.line(self.reading.max_row_bytes, &mut self.line);
         read.map_err(|source| self.unreadable(number, source))
     }
 
-    /// The next byte that is no white space, left where it is.
+    /// Returns the next byte that is not white space, without consuming it.
     fn peek(&mut self) -> Result<Option<u8>, TableError> {
         let byte = self.text.peek();
         byte.map_err(|source| TableError::reading(&self.file, source))
@@ -251,7 +253,7 @@ impl JsonRows {
         row.map_err(|problem| self.bad_row(bytes, number, problem))
     }
 
-    /// The row that begins on line `number`.
+    /// Parses the row that begins on line `number`.
     fn parsed(&self, bytes: &[u8], number: usize) -> Result<Row, Problem> {
         let shape = |what: String| Problem {
             what,
@@ -295,7 +297,7 @@ impl JsonRows {
         Ok(row)
     }
 
-    /// The error for what is wrong in the bytes that begin on line `number`.
+    /// Makes the error for a problem in the bytes that begin on line `number`.
     fn bad_row(&self, bytes: &[u8], number: usize, problem: Problem) -> TableError {
         let Problem { what, at, kind } = problem;
         let before = &bytes[..at.min(bytes.len())];
@@ -338,7 +340,7 @@ impl JsonRows {
     }
 }
 
-/// What a value is, by its first byte.
+/// Names the type of a value, by its first byte.
 fn kind(first: Option<u8>) -> &'static str {
     match first {
         Some(b'[') => "an array",
@@ -350,10 +352,10 @@ fn kind(first: Option<u8>) -> &'static str {
     }
 }
 
-/// The rows of a document that is one object: columns of equal length, or else a single row.
+/// Converts a document of a single object into rows: columns of equal length, or else a single row.
 ///
-/// A column is an array, or an object from row to value as pandas writes it. An array of objects alone is no column: it
-/// is a list of messages, which a row may have.
+/// A column is an array, or an object from row to value as pandas writes it. An array of objects is not a column but a
+/// list of messages, which a row may have.
 fn columns(document: Row) -> Result<Vec<Row>, TableError> {
     let is_column = |value: &Value| value.is_array() || value.is_object();
     let is_list = |value: &Value| match value {
@@ -398,7 +400,7 @@ fn columns(document: Row) -> Result<Vec<Row>, TableError> {
     let row = |fields: Map<String, Value>| Row {
         place: place.clone(),
         columns: Arc::clone(&columns),
-        // The row that had it holds the replacement.
+        // The affected row contains the replacement character.
         lone_surrogate: lone_surrogate.as_ref().and_then(|_| {
             let replaced = fields.iter().find(|(_, value)| holds_replacement(value));
             replaced.map(|(name, _)| name.clone())

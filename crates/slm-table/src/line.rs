@@ -1,33 +1,34 @@
-//! Lines of bounded length.
+//! Reading of lines of bounded length.
 
 use std::io::{self, BufRead, Read};
 
-/// Bytes of a line or row that are still read, unless a caller asks for another bound.
+/// Default limit for the bytes of a line or row.
 pub const MAX_ROW_BYTES: usize = 64 << 20;
-/// Bytes of a longer line that are passed over to find its end. No reader looks beyond them.
+/// Bytes of a longer line that are skipped to find its end; reading ends beyond them.
 pub const MAX_SKIPPED_BYTES: u64 = 128 << 20;
 
-/// What [`read_line`] has found.
+/// The result of [`read_line`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LineRead {
-    /// The text has ended.
+    /// The end of the text.
     End,
-    /// A line is in the buffer, with its `\n` unless the text ended first.
+    /// A line is in the buffer, with its `
+    /// ` unless the text ended first.
     Whole,
-    /// A line of more bytes than are wanted was passed over; the buffer is empty.
+    /// A line beyond the limit was skipped; the buffer is empty.
     TooLong {
-        /// Its length, its `\n` included.
+        /// Its length, including its `
+        /// `.
         bytes: u64,
     },
 }
 
-/// Reads a line of at most `most` bytes into `line`, which is emptied first.
+/// Reads a line of at most `most` bytes into `line`, which is cleared first.
 ///
-/// A longer line is passed over without being kept, so memory stays below `most` whatever the text holds.
+/// A longer line is skipped without being kept, so that memory is bounded by `most`.
 ///
 /// # Errors
-/// The text cannot be read, or a line has not ended after [`MAX_SKIPPED_BYTES`] more
-/// ([`io::ErrorKind::FileTooLarge`]).
+/// The text cannot be read, or a line does not end within [`MAX_SKIPPED_BYTES`] more ([`io::ErrorKind::FileTooLarge`]).
 pub fn read_line<R: BufRead + ?Sized>(
     text: &mut R,
     most: usize,
@@ -55,7 +56,7 @@ pub fn read_line<R: BufRead + ?Sized>(
     })
 }
 
-/// The error for a line or row whose end is out of sight.
+/// Makes the error for a line or row whose end was not found.
 pub(crate) fn endless() -> io::Error {
     io::Error::new(
         io::ErrorKind::FileTooLarge,
@@ -66,7 +67,7 @@ pub(crate) fn endless() -> io::Error {
     )
 }
 
-/// A size in words.
+/// Formats a size.
 pub(crate) fn in_mb(bytes: u64) -> String {
     match bytes >> 20 {
         0 => format!("{bytes} bytes"),

@@ -1,66 +1,67 @@
-//! A JSON parser that builds what is wanted of a text and passes over the rest.
+//! A JSON parser that builds the requested values of a text and skips the rest.
 //!
-//! It reads what Python's `json` reads: integers of any size, `NaN` and `Infinity`, and lone surrogates, which become
-//! U+FFFD. What is passed over has to be closed where it was opened; its texts and the size of its numbers do not matter.
+//! It accepts what Python's `json` accepts: integers of any size, `NaN` and `Infinity`, and lone surrogates, which
+//! become U+FFFD. In skipped values, brackets must match; the content of strings and the size of numbers are not
+//! checked.
 
 use std::str;
 
-/// Levels of nesting of a value that is built, as in `serde_json`.
+/// Maximum nesting depth of built values, as in `serde_json`.
 const MAX_DEPTH: usize = 128;
-/// Replaces half of a surrogate pair.
+/// Replacement of half of a surrogate pair.
 const REPLACEMENT: &str = "\u{fffd}";
 
-/// What the parser builds of a value.
+/// A type that the parser builds values of.
 pub(crate) trait Tree: Sized {
     fn null() -> Self;
     fn boolean(value: bool) -> Self;
-    /// A number as it was written, or one of `NaN`, `Infinity`, `-Infinity`.
+    /// A number in its original notation, or one of `NaN`, `Infinity`, `-Infinity`.
     fn number(text: &str) -> Self;
     fn text(text: String) -> Self;
     fn array(items: Vec<Self>) -> Self;
-    /// Fields in the order of the text; of two with one name, the last counts.
+    /// Fields in the order of the text; of two fields with the same name, the last one applies.
     fn object(fields: Vec<(String, Self)>) -> Self;
 }
 
-/// Why a text is not the JSON that was expected.
+/// Why a text is not the expected JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
     pub(crate) what: String,
-    /// Bytes before it.
+    /// Offset of the problem in bytes.
     pub(crate) at: usize,
     pub(crate) kind: ProblemKind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ProblemKind {
-    /// The text ends inside of the value, and not inside of a string or word.
+    /// The text ends inside the value, but not inside a string or word.
     CutOff,
     /// Something follows the value.
     Trailing,
-    /// A text is no UTF-8.
+    /// A string is not UTF-8.
     NotUtf8,
-    /// More values than memory should hold.
+    /// The limit of values is exceeded.
     TooMany,
-    /// JSON, but of another shape than a row.
+    /// Valid JSON, but not a row.
     Shape,
-    /// Anything else.
+    /// Any other error.
     Syntax,
 }
 
 type Parsed<T> = Result<T, Problem>;
 
-/// A text and how far it is read.
+/// A text and the parser's position in it.
 pub(crate) struct Parser<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// How many more values may be built.
+    /// The number of values that may still be built.
     budget: usize,
-    /// Bytes before the last string with a lone surrogate.
+    /// Offset of the last string with a lone surrogate, in bytes.
     pub(crate) lone_surrogate: Option<usize>,
 }
 
 impl<'a> Parser<'a> {
-    /// At the beginning of a text, of which at most `budget` values are built.
+    /// Starts at the beginning of a text; at most `budget` values are built.
     pub(crate) fn new(bytes: &'a [u8], budget: usize) -> Self {
         Self {
             bytes,
@@ -84,19 +85,19 @@ impl<'a> Parser<'a> {
         Err(Problem { what, at, kind })
     }
 
-    /// The next byte.
+    /// Returns the next byte.
     pub(crate) fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
 
-    /// Passes over white space.
+    /// Skips white space.
     pub(crate) fn space(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
         }
     }
 
-    /// Checks that nothing but white space follows.
+    /// Checks that only white space follows.
     pub(crate) fn end(&mut self) -> Parsed<()> {
         self.space();
         if self.at < self.bytes.len() {
@@ -105,14 +106,14 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// Passes over `word` if it comes next.
+    /// Consumes `word` if it comes next.
     fn take(&mut self, word: &str) -> bool {
         let found = self.bytes[self.at..].starts_with(word.as_bytes());
         self.at += if found { word.len() } else { 0 };
         found
     }
 
-    /// Reads the value that comes next, `depth` levels below the top.
+    /// Parses the next value, `depth` levels below the top.
     pub(crate) fn value<T: Tree>(&mut self, depth: usize) -> Parsed<T> {
         if depth == MAX_DEPTH {
             return self.problem_of(ProblemKind::Syntax, "nested too deeply");
@@ -149,7 +150,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Reads an object; `field` reads or passes over the value of each name.
+    /// Parses an object; `field` parses or skips the value of each name.
     pub(crate) fn fields(
         &mut self,
         mut field: impl FnMut(&mut Self, String) -> Parsed<()>,
@@ -170,7 +171,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Reads from an opening bracket to `end`, with commas between what `item` reads.
+    /// Parses a sequence from an opening bracket to `end`, with commas between the items.
     fn sequence(&mut self, end: u8, mut item: impl FnMut(&mut Self) -> Parsed<()>) -> Parsed<()> {
         self.at += 1;
         self.space();
@@ -187,7 +188,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Passes over a comma, or over `end`; whether it was the end.
+    /// Consumes a comma or `end`; returns whether it was the end.
     fn comma_or(&mut self, end: u8) -> Parsed<bool> {
         self.space();
         match self.peek() {
@@ -201,7 +202,7 @@ impl<'a> Parser<'a> {
         Ok(false)
     }
 
-    /// Passes over the value that comes next. Its depth costs no stack.
+    /// Skips the next value. The depth of nesting takes no stack.
     pub(crate) fn skip(&mut self) -> Parsed<()> {
         let mut open: Vec<u8> = Vec::new();
         loop {
@@ -239,7 +240,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// In an object, passes over the name before a value.
+    /// Skips the name before a value in an object.
     fn skip_name(&mut self, end: u8) -> Parsed<()> {
         if end == b'}' {
             self.space();
@@ -249,7 +250,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// Passes over a text in quotes; gives what is between them, as written.
+    /// Consumes a quoted string; returns the raw text between the quotes.
     fn literal(&mut self) -> Parsed<&'a [u8]> {
         if self.peek() != Some(b'"') {
             return self.problem("expected a string");
@@ -259,9 +260,9 @@ impl<'a> Parser<'a> {
         while rest.get(end).is_some_and(|&byte| byte != b'"') {
             end += if rest[end] == b'\\' { 2 } else { 1 };
         }
-        // An escape at the very end may lead beyond it.
+        // An escape at the very end may point beyond it.
         if end >= rest.len() {
-            return self.problem_of(ProblemKind::Syntax, "a string without its end");
+            return self.problem_of(ProblemKind::Syntax, "an unterminated string");
         }
         self.at += end + 2;
         Ok(&rest[..end])
@@ -292,7 +293,7 @@ impl<'a> Parser<'a> {
         String::from_utf8(text).map_err(|_| problem(ProblemKind::NotUtf8, "a string is not UTF-8"))
     }
 
-    /// Passes over a word or number.
+    /// Consumes a word or number.
     fn scalar(&mut self) -> Parsed<&'a str> {
         let rest = &self.bytes[self.at..];
         let is_part =
@@ -311,7 +312,7 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// Whether a text is a number by the grammar of JSON.
+/// Whether a text is a number in JSON's grammar.
 fn is_number(text: &str) -> bool {
     fn digits(text: &str) -> Option<&str> {
         let rest = text.trim_start_matches(|c: char| c.is_ascii_digit());
@@ -333,8 +334,8 @@ fn is_number(text: &str) -> bool {
     end == Some("")
 }
 
-/// Appends the character that the escape at the beginning of `bytes` names; its length, and whether it was a lone surrogate.
-/// `None` for no escape.
+/// Appends the character of the escape at the beginning of `bytes`; returns the length of the escape, and whether it
+/// was a lone surrogate. `None` if the escape is invalid.
 fn unescape(bytes: &[u8], text: &mut Vec<u8>) -> Option<(usize, bool)> {
     let mut put = |character: char| {
         text.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
@@ -374,7 +375,7 @@ fn unescape(bytes: &[u8], text: &mut Vec<u8>) -> Option<(usize, bool)> {
     Some((2, false))
 }
 
-/// The number that `\uXXXX` at the beginning names.
+/// Returns the code unit of a `\uXXXX` at the beginning.
 fn hex(bytes: &[u8]) -> Option<u32> {
     let [b'\\', b'u', digits @ ..] = bytes else {
         return None;
@@ -399,7 +400,7 @@ mod tests {
         (value, parser.lone_surrogate.is_some())
     }
 
-    /// By Python 3.11: `json.loads(x).encode("utf-16", "surrogatepass").decode("utf-16", "replace")`.
+    /// Expected values by Python 3.11: `json.loads(x).encode("utf-16", "surrogatepass").decode("utf-16", "replace")`.
     #[test]
     fn a_lone_surrogate_is_replaced_and_a_pair_is_a_character() {
         for (json, text, is_lone) in [
@@ -439,7 +440,7 @@ mod tests {
             ("{\"a\" 1}", "expected `:`"),
             ("{\"a\": 1]", "expected `,` or `}`"),
             ("{1: 1}", "expected a string"),
-            ("[\"a]", "a string without its end"),
+            ("[\"a]", "an unterminated string"),
             ("01", "expected a value"),
             ("1 2", "expected the end of the value"),
         ] {

@@ -1,24 +1,24 @@
-//! What is read of a file of rows.
+//! Options for reading a file of rows.
 
 use std::io::BufRead;
 use std::sync::Arc;
 
 use crate::line::MAX_ROW_BYTES;
 
-/// Text of a file, decompressed.
+/// The decompressed text of a file.
 pub(crate) type Text = Box<dyn BufRead + Send>;
 
-/// What is read of a file of rows.
+/// Options for reading a file of rows.
 #[derive(Debug, Clone)]
 pub struct Reading {
-    /// `None` is all.
+    /// `None` for all columns.
     columns: Option<Arc<[String]>>,
-    /// Bytes of the longest row.
+    /// Maximum size of a row in bytes.
     pub(crate) max_row_bytes: usize,
 }
 
 impl Reading {
-    /// All columns, and rows of at most [`MAX_ROW_BYTES`].
+    /// Reads all columns, and rows of at most [`MAX_ROW_BYTES`].
     pub fn all() -> Self {
         Self {
             columns: None,
@@ -26,7 +26,7 @@ impl Reading {
         }
     }
 
-    /// These columns alone. The others are not decoded, so nothing in them can be wrong.
+    /// Reads only these columns. The others are not decoded, so that faults in them are ignored.
     pub fn columns(names: impl IntoIterator<Item = String>) -> Self {
         Self {
             columns: Some(names.into_iter().collect()),
@@ -34,7 +34,7 @@ impl Reading {
         }
     }
 
-    /// The same with another bound on the bytes of a row.
+    /// Sets the maximum size of a row in bytes.
     pub fn with_max_row_bytes(self, max_row_bytes: usize) -> Self {
         Self {
             max_row_bytes,
@@ -48,7 +48,7 @@ impl Reading {
         columns.is_none_or(|columns| columns.iter().any(|column| column == name))
     }
 
-    /// Whether some columns were named.
+    /// Whether the columns are limited.
     pub(crate) fn is_of_columns(&self) -> bool {
         self.columns.is_some()
     }

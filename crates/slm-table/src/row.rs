@@ -1,4 +1,4 @@
-//! One row and its place in the file.
+//! A row and its place in the file.
 
 use std::fmt;
 use std::path::Path;
@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-/// One row of a file.
+/// A row of a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
-    /// Its file and line, for messages.
+    /// File and line, for messages.
     pub place: Place,
-    /// Its fields by name, in the file's order; of a reading of some columns, those that the row has.
+    /// The fields by name, in the file's order; limited to the requested columns.
     pub fields: Map<String, Value>,
-    /// The names of all its columns in the file's order, for messages.
+    /// The names of all columns in the file's order, for messages.
     pub columns: Arc<[String]>,
-    /// The first field in whose texts half of a surrogate pair was replaced by U+FFFD.
+    /// The first field in which half of a surrogate pair was replaced by U+FFFD.
     pub lone_surrogate: Option<String>,
 }
 
@@ -30,7 +30,7 @@ impl Row {
     }
 }
 
-/// Where a row stands: `data.jsonl:12`, or `data.parquet, row 12` in files without lines.
+/// The place of a row: `data.jsonl:12`, or `data.parquet, row 12` in files without lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     file: Arc<Path>,
@@ -59,12 +59,12 @@ impl Place {
         }
     }
 
-    /// The file.
+    /// Returns the file.
     pub fn file(&self) -> &Path {
         &self.file
     }
 
-    /// Number of the line, or of the row in files without lines, counted from 1.
+    /// Returns the number of the line, or of the row in files without lines, counted from 1.
     pub fn number(&self) -> usize {
         match self.position {
             Position::Line(number) | Position::Row(number) => number,

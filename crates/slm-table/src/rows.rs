@@ -1,4 +1,4 @@
-//! From a path to a stream of rows: which format a file has, and whether it is compressed.
+//! Opens files of rows: detects format and compression.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
@@ -15,11 +15,11 @@ use crate::{Place, Row, RowFault, TableError, parquet};
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const PARQUET_MAGIC: &[u8; 4] = b"PAR1";
-/// What git keeps in place of a large file begins with this.
+/// The beginning of the pointer file that git stores in place of a large file.
 const LFS_MAGIC: &[u8] = b"version https://git-lfs.github.com/spec/";
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// Endings of the names of files that [`open`] takes, in lower case.
+/// Endings of file names that [`open`] supports, in lower case.
 pub const ENDINGS: [&str; 9] = [
     ".jsonl",
     ".ndjson",
@@ -53,9 +53,9 @@ impl Reading {
     }
 }
 
-/// The rows of a file, read as they are asked for.
+/// Iterator over the rows of a file, read lazily.
 ///
-/// After a [`TableError::BadRow`] the next row can be asked for; after any other error there are no more.
+/// After a [`TableError::BadRow`] the iterator continues with the next row; after any other error it ends.
 pub struct Rows {
     rows: Box<dyn Iterator<Item = Result<Row, TableError>> + Send>,
     failed: bool,
@@ -92,25 +92,25 @@ enum Format {
     Csv,
 }
 
-/// Opens a file of rows, of which all columns are read; [`Reading`] opens it for some of them.
+/// Opens a file of rows with all columns; use [`Reading`] to read only some of them.
 ///
-/// Its format follows from the name (`.jsonl`, `.ndjson`, `.json`, `.csv`, then perhaps `.gz`), except that gzip and
-/// parquet are recognised by their first bytes. Fields of a `.csv` are strings, and so are binary columns of a
-/// `.parquet`. NaN and infinities become null, as JSON has no word for them; half of a surrogate pair becomes U+FFFD.
+/// The format follows from the name (`.jsonl`, `.ndjson`, `.json`, `.csv`, optionally with `.gz`), except that gzip and
+/// parquet are detected by their first bytes. Fields of a `.csv` are strings, and so are binary columns of a
+/// `.parquet`. NaN and infinities become null, as JSON cannot represent them; half of a surrogate pair becomes U+FFFD.
 ///
 /// # Errors
-/// The file is missing, unreadable, or of an unknown kind. Broken and too long rows are errors of the iterator.
+/// The file is missing, unreadable, or of an unknown kind. Broken and overlong rows are errors of the iterator.
 pub fn open(path: &Path) -> Result<Rows, TableError> {
     Reading::all().open(path)
 }
 
-/// The lines of a text file that hold more than white space, each with its place.
+/// Iterator over the non-blank lines of a text file, each with its place.
 pub type Lines = Box<dyn Iterator<Item = Result<(Place, String), TableError>> + Send>;
 
-/// Opens a text file, perhaps gzipped, whose lines the caller reads in a way of its own, as by [`Exact`](crate::Exact).
+/// Opens a text file, optionally gzipped, whose lines the caller parses, for example with [`Exact`](crate::Exact).
 ///
 /// # Errors
-/// The file is missing or unreadable; a line that is no UTF-8 or longer than [`MAX_ROW_BYTES`] is an error of the
+/// The file is missing or unreadable. A line that is not UTF-8 or longer than [`MAX_ROW_BYTES`] is an error of the
 /// iterator.
 pub fn lines(path: &Path) -> Result<Lines, TableError> {
     let (file, magic) = opened(path)?;
@@ -140,7 +140,7 @@ pub fn lines(path: &Path) -> Result<Lines, TableError> {
     })))
 }
 
-/// An open file at its beginning, and its first bytes.
+/// Opens a file and returns it with its first bytes, positioned at the beginning.
 fn opened(path: &Path) -> Result<(File, Vec<u8>), TableError> {
     let failed = |source| TableError::reading(path, source);
     let mut file = File::open(path).map_err(failed)?;
@@ -160,7 +160,7 @@ fn opened(path: &Path) -> Result<(File, Vec<u8>), TableError> {
     Ok((file, magic))
 }
 
-/// The text of a file that begins with `magic`, without a byte order mark.
+/// Returns the decompressed text of a file that begins with `magic`, without a byte order mark.
 fn text(path: &Path, file: File, magic: &[u8]) -> Result<Text, TableError> {
     const MARK: &[u8] = "\u{feff}".as_bytes();
     let mut text: Text = if magic.starts_with(&GZIP_MAGIC) {

@@ -1,4 +1,4 @@
-//! Where the values of a JSON text begin and end, found without reading what is in them.
+//! Finds the extents of the values in a JSON text without parsing their content.
 
 use std::io::{self, BufRead, Cursor, Read};
 
@@ -7,26 +7,26 @@ use memchr::memchr3;
 use crate::line::{LineRead, MAX_SKIPPED_BYTES, endless, read_line};
 use crate::reading::Text;
 
-/// A text that knows the number of its line, counted from 1.
+/// A text with the number of its current line, counted from 1.
 pub(crate) struct Scanner {
     text: Text,
     pub(crate) line: usize,
 }
 
-/// How far a value reaches.
+/// The extent of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
-    /// It is in the buffer.
+    /// The value is in the buffer.
     Whole,
-    /// It has more bytes than are wanted and was passed over.
+    /// The value exceeds the limit and was skipped.
     TooLong { bytes: u64 },
-    /// The text ends inside of it.
+    /// The text ends inside the value.
     CutOff,
-    /// A line ends inside of a string: where the value ends cannot be known.
+    /// A line ends inside a string, so the end of the value cannot be determined.
     LineBreak,
 }
 
-/// The position inside of a value.
+/// The position inside a value.
 #[derive(Default)]
 struct Nesting {
     depth: usize,
@@ -36,11 +36,11 @@ struct Nesting {
 }
 
 enum Step {
-    /// The value reaches at least to this byte.
+    /// The value extends at least to this byte.
     Inside,
-    /// The byte is its last.
+    /// The byte is the last of the value.
     Last,
-    /// The byte follows its last.
+    /// The byte follows the value.
     After,
     LineBreak,
 }
@@ -85,7 +85,7 @@ impl Scanner {
         Self { text, line: 1 }
     }
 
-    /// The next byte that is no white space, left where it is.
+    /// Returns the next byte that is not white space, without consuming it.
     pub(crate) fn peek(&mut self) -> io::Result<Option<u8>> {
         loop {
             let buffer = self.text.fill_buf()?;
@@ -96,7 +96,7 @@ impl Scanner {
         }
     }
 
-    /// Passes over the byte that `peek` has seen.
+    /// Consumes the byte returned by `peek`.
     pub(crate) fn skip(&mut self) {
         let is_line_end = matches!(self.text.fill_buf(), Ok([b'\n', ..]));
         self.line += usize::from(is_line_end);
@@ -110,17 +110,17 @@ impl Scanner {
         Ok(read)
     }
 
-    /// Puts bytes back before what follows; they begin on line `line`.
+    /// Puts bytes back before the rest of the text; they begin on line `line`.
     pub(crate) fn unread(&mut self, bytes: Vec<u8>, line: usize) {
         let rest = std::mem::replace(&mut self.text, Box::new(io::empty()));
         self.text = Box::new(Cursor::new(bytes).chain(rest));
         self.line = line;
     }
 
-    /// Reads the value that begins with the byte that `peek` has seen, at most `most` bytes of it, into `value`.
+    /// Reads the value that begins with the byte returned by `peek` into `value`, up to `most` bytes.
     ///
     /// # Errors
-    /// The text cannot be read, or the value has not ended after [`MAX_SKIPPED_BYTES`] more.
+    /// The text cannot be read, or the value does not end within [`MAX_SKIPPED_BYTES`] more.
     pub(crate) fn value(&mut self, most: usize, value: &mut Vec<u8>) -> io::Result<Extent> {
         value.clear();
         let mut nesting = Nesting::default();
@@ -136,7 +136,7 @@ impl Scanner {
             let (mut at, mut is_last) = (0, false);
             while at < buffer.len() && !is_last {
                 if nesting.in_string && !nesting.is_escaped {
-                    // Most of a long value is text.
+                    // Long values consist mostly of text.
                     let next = memchr3(b'"', b'\\', b'\n', &buffer[at..]);
                     at = next.map_or(buffer.len(), |ahead| at + ahead);
                 }

@@ -1,4 +1,4 @@
-//! Which files of a data set come.
+//! Selection of the files of a data set.
 
 use slm_hub::Hub;
 
@@ -36,7 +36,7 @@ fn a_data_set_comes_as_its_training_files() {
         &error.expect_err("none"),
         &["dev.parquet", "hint: its files: data/"],
     );
-    // A model of that name is something else.
+    // Data sets and models have separate name spaces.
     let error = crate::fetch(scene.settings(), "hf:some/data").0;
     says(&error.expect_err("none"), &["no model some/data"]);
 }
@@ -73,12 +73,12 @@ fn what_cannot_be_read_comes_as_the_hub_has_converted_it() {
     assert_eq!(fetched.provenance.revision, "refs/convert/parquet");
     assert_eq!(fetched.provenance.commit, commit);
     assert_eq!(fetched.provenance.files.len(), 2);
-    // Offline it is found again, by both ways of naming it.
+    // Offline it is found by both names.
     for text in ["hf:some/script", "hf:some/script@refs/convert/parquet"] {
         let again = fetch_data(scene.offline(), text).expect(text);
         assert_eq!(again.paths(), fetched.paths());
     }
-    // The conversion of `main` is not that of another state.
+    // The conversion of `main` does not apply to another revision.
     scene.hub.publish("datasets", "some/script", "v1", &script);
     let error = fetch_data(scene.settings(), "hf:some/script@v1");
     says(

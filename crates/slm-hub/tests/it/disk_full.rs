@@ -1,4 +1,4 @@
-//! A disk that is full in the middle of a download: in a process of its own, whose files may not grow further.
+//! A disk that becomes full during a download: run in a separate process with a file size limit.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use slm_artifacts::sha256;
 
 use crate::{Scene, fetch};
 
-/// Says to the test below that it is that process.
+/// Marks the child process of the test below.
 const CHILD: &str = "HUB_TEST_DISK_FULL";
 
 #[test]
@@ -16,7 +16,7 @@ fn a_full_disk_is_told_and_what_is_there_is_kept_for_the_next_run() {
     }
     let name = "disk_full::a_full_disk_is_told_and_what_is_there_is_kept_for_the_next_run";
     let program = std::env::current_exe().expect("this program");
-    // The limit is in blocks of 512 or 1024 bytes; without the trap its excess would kill.
+    // The limit is in blocks of 512 or 1024 bytes; without the trap, exceeding it would kill the process.
     let script = "trap '' XFSZ; ulimit -f 1000 && exec \"$0\" --exact --nocapture \"$1\"";
     let output = Command::new("sh")
         .args(["-c", script])
@@ -43,7 +43,7 @@ fn run_out_of_space() {
     let partial = scene.path(&format!("blobs/{weights}.incomplete"));
     let bytes = partial.metadata().expect("the part that had room").len();
     assert!(bytes > 0 && bytes < scene.weights.len() as u64, "{bytes}");
-    // The part is sound: with room a further run would go on from there.
+    // The partial file is intact: with space, another run would resume from it.
     let kept = std::fs::read(&partial).expect("readable");
     assert_eq!(kept, scene.weights[..kept.len()]);
     scene.hub.seen();

@@ -1,4 +1,4 @@
-//! What arrives, in the shared layout, and how little is asked for.
+//! Downloaded files in the shared layout, and the number of requests.
 
 use std::fs;
 
@@ -205,7 +205,7 @@ fn a_listing_without_hashes_is_made_up_for_by_requests_for_headers() {
     assert_eq!(heads.count(), 5);
     assert_eq!(fetched.provenance.files[2].sha256, sha256(&scene.weights));
     assert!(scene.blobs().contains(&sha256(&scene.weights)));
-    // What is here is not asked for again, but for the list.
+    // Cached files are not requested again, only the listing.
     let again = scene.fetch().expect("still there");
     assert_eq!(again.provenance, fetched.provenance);
     assert_eq!(scene.hub.seen().len(), 1);
@@ -253,7 +253,7 @@ fn a_file_that_was_changed_is_noticed_and_fetched_again() {
     let fetched = scene.fetch().expect("mended");
     assert_eq!(fetched.downloaded_bytes, scene.weights.len() as u64);
     assert_eq!(fs::read(&blob).expect("readable"), scene.weights);
-    // The same bytes with another time are hashed and kept.
+    // The same bytes with another modification time are hashed and kept.
     fs::write(&blob, &scene.weights).expect("writable");
     scene
         .hub
@@ -282,7 +282,7 @@ fn a_model_without_weights_is_all_that_a_prompt_needs() {
     assert!(!files.contains(&"model.safetensors"), "{files:?}");
     let expected = CONFIG.len() + TOKENIZER.len();
     assert_eq!(fetched.downloaded_bytes, expected as u64);
-    // Whoever runs it later gets the rest alone.
+    // A later run downloads only the rest.
     let rest = scene.fetch().expect("it is there").downloaded_bytes;
     assert_eq!(rest, scene.weights.len() as u64);
 }

@@ -1,4 +1,4 @@
-//! Every trouble ends with a clear error or is survived, and nothing half-written gets a final name.
+//! Every fault ends with a clear error or is recovered from, and no incomplete file gets a final name.
 
 use std::fs;
 use std::net::TcpListener;
@@ -9,13 +9,13 @@ use slm_hub::{HubError, Settings};
 use crate::support::Fault;
 use crate::{Scene, fetch, says};
 
-/// Bytes of the weights that are here, unfinished.
+/// Returns the size of the partial file of the weights.
 fn partial_bytes(scene: &Scene) -> Option<u64> {
     let partial = scene.path(&format!("blobs/{}.incomplete", sha256(&scene.weights)));
     Some(partial.metadata().ok()?.len())
 }
 
-/// Expects that the weights do not arrive, and nothing of them under a final name.
+/// Asserts that the weights do not arrive, and that nothing of them has a final name.
 fn check_failure(scene: &Scene, parts: &[&str]) -> HubError {
     let error = scene.fetch().expect_err("it fails");
     says(&error, parts);
@@ -28,7 +28,7 @@ fn check_failure(scene: &Scene, parts: &[&str]) -> HubError {
     error
 }
 
-/// Expects that the weights arrive whole, after so many further tries.
+/// Asserts that the weights arrive complete, after this number of retries.
 fn check_survival(scene: &Scene, tries: usize) -> Vec<String> {
     let (fetched, notes) = fetch(scene.settings(), "hf:some/model");
     let fetched = fetched.expect("it arrives");
@@ -47,7 +47,7 @@ fn a_cut_connection_goes_on_where_it_stopped() {
     let notes = check_survival(&scene, 1);
     assert!(
         notes[0].starts_with("2: localhost:")
-            && notes[0].contains("broke off after 1000000 bytes of model.safetensors"),
+            && notes[0].contains("closed the connection after 1000000 bytes of model.safetensors"),
         "{notes:?}"
     );
     let ranges: Vec<_> = scene
@@ -68,7 +68,7 @@ fn a_connection_that_is_always_cut_fails_and_the_next_run_goes_on() {
         .fail("GET /blob/", usize::MAX, Fault::CutAfter(100));
     check_failure(
         &scene,
-        &["broke off after 500 bytes of model.safetensors, 5 tries"],
+        &["closed the connection after 500 bytes of model.safetensors, 5 tries"],
     );
     assert_eq!(partial_bytes(&scene), Some(500));
     scene.hub.heal();
@@ -85,7 +85,7 @@ fn a_connection_that_is_always_cut_fails_and_the_next_run_goes_on() {
 #[test]
 fn a_connection_that_is_cut_again_and_again_arrives_as_long_as_it_gains() {
     let scene = Scene::new();
-    // Each brings more than a mebibyte.
+    // Each attempt transfers more than a mebibyte.
     scene.hub.fail("GET /blob/", 2, Fault::CutAfter(1_100_000));
     check_survival(&scene, 2);
 }
@@ -103,7 +103,7 @@ fn a_server_that_falls_silent_is_left_after_the_timeout() {
     let scene = Scene::new();
     scene.hub.fail("GET /blob/", 1, Fault::SilentAfter(1000));
     let notes = check_survival(&scene, 1);
-    assert!(notes[0].contains("fell silent for 1 s"), "{notes:?}");
+    assert!(notes[0].contains("sent no data for 1 s"), "{notes:?}");
 
     let scene = Scene::new();
     scene.hub.fail("/revision/", usize::MAX, Fault::Silent);
@@ -114,7 +114,7 @@ fn a_server_that_falls_silent_is_left_after_the_timeout() {
     let error = fetch(settings, "hf:some/model").0.expect_err("silent");
     says(
         &error,
-        &["fell silent for 0.1 s, 5 tries", "HF_HUB_DOWNLOAD_TIMEOUT"],
+        &["sent no data for 0.1 s, 5 tries", "HF_HUB_DOWNLOAD_TIMEOUT"],
     );
 }
 
@@ -124,13 +124,13 @@ fn failures_of_the_server_are_waited_out_and_counted() {
     scene.hub.fail("GET /blob/", 2, Fault::hub(500, ""));
     scene.hub.fail("/revision/", 1, Fault::hub(503, ""));
     let notes = check_survival(&scene, 3);
-    assert!(notes[0].starts_with("2: ") && notes[0].contains("answers 503"));
-    assert!(notes[2].starts_with("3: ") && notes[2].contains("answers 500"));
+    assert!(notes[0].starts_with("2: ") && notes[0].contains("returned status 503"));
+    assert!(notes[2].starts_with("3: ") && notes[2].contains("returned status 500"));
 
     let scene = Scene::new();
     let said = Fault::Status(502, Vec::new(), "{\"error\": \"bad\\ngateway\"}");
     scene.hub.fail("GET /blob/", usize::MAX, said);
-    check_failure(&scene, &["answers 502: bad gateway, 5 tries"]);
+    check_failure(&scene, &["returned status 502: bad gateway, 5 tries"]);
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn too_many_requests_are_waited_out_as_the_server_asks() {
     scene.hub.fail("GET /blob/", usize::MAX, soon());
     check_failure(&scene, &["(429)", "5 tries", "HF_TOKEN"]);
 
-    // An hour is not waited for.
+    // A pause of an hour is not accepted.
     let scene = Scene::new();
     let later = Fault::Status(429, vec![("Retry-After", "3600".to_owned())], "");
     scene.hub.fail("GET /blob/", usize::MAX, later);
@@ -249,7 +249,7 @@ fn a_wrong_beginning_from_an_earlier_run_is_noticed() {
     fs::create_dir_all(partial.parent().expect("a folder")).expect("writable");
     fs::write(&partial, vec![0; 1000]).expect("writable");
     check_survival(&scene, 1);
-    // One that is longer than the file, too, and one that is whole.
+    // Also a partial file that is longer than the file, and one that is complete.
     for bytes in [vec![0; 4_000_000], scene.weights.clone()] {
         fs::remove_dir_all(scene.path("snapshots")).expect("there");
         fs::remove_dir_all(scene.path("blobs")).expect("there");
@@ -262,13 +262,16 @@ fn a_wrong_beginning_from_an_earlier_run_is_noticed() {
 #[test]
 fn a_wrong_length_is_noticed() {
     let scene = Scene::new();
-    // As if it were all: to the client an end like any other.
+    // The length header is wrong: to the client it looks like the end of the file.
     scene.hub.fail("GET /blob/", 1, Fault::Length(2_000_000));
     check_survival(&scene, 1);
 
     let scene = Scene::new();
     scene.hub.fail("GET /blob/", usize::MAX, Fault::Length(100));
-    check_failure(&scene, &["broke off after 500 bytes", "5 tries"]);
+    check_failure(
+        &scene,
+        &["closed the connection after 500 bytes", "5 tries"],
+    );
 
     let scene = Scene::new();
     scene.hub.fail("GET /blob/", usize::MAX, Fault::Length(-10));
@@ -307,12 +310,12 @@ fn what_is_no_hub_is_named() {
     scene.hub.fail("/revision/", usize::MAX, page);
     check_failure(
         &scene,
-        &["does not answer as a hub does", "no JSON", "HF_ENDPOINT"],
+        &["does not respond as a hub does", "no JSON", "HF_ENDPOINT"],
     );
     scene.hub.heal();
     let other = Fault::Status(200, Vec::new(), "{\"sha\": \"../..\", \"siblings\": []}");
     scene.hub.fail("/revision/", usize::MAX, other);
-    check_failure(&scene, &["is no commit"]);
+    check_failure(&scene, &["is not a commit"]);
     scene.hub.heal();
     let loops = Fault::Status(
         302,

@@ -1,10 +1,10 @@
-"""What the Python client finds and fetches, for python.rs: prints the paths of files.
+"""Fetches files with the Python client, for python.rs, and prints their paths.
 
     huggingface_hub_check.py snapshot|files|offline MODEL DATASET
 
-`snapshot` fetches both repositories as a whole, `files` the files that a model and a data set are made of, one by one,
-`offline` the same without a network. HF_ENDPOINT and HF_HUB_CACHE say where from and where to. Written with
-huggingface_hub 2.4.0, and kept to what 0.x has, too.
+`snapshot` fetches both repositories as a whole, `files` the files of a model and a data set one by one, `offline` the
+same without a network. HF_ENDPOINT and HF_HUB_CACHE set source and target. Written with huggingface_hub 2.4.0, using
+only calls that 0.x has, too.
 """
 
 import os

@@ -1,4 +1,4 @@
-//! Downloads from a hub on loopback: what arrives, what is asked for, and what each trouble leads to.
+//! Downloads from a hub on the loopback interface: results, requests, and the outcome of each fault.
 
 mod data_sets;
 mod disk_full;
@@ -17,13 +17,13 @@ use slm_hub::{Fetched, Hub, HubError, HubName, ModelParts, Progress, Settings, T
 use support::FakeHub;
 use tempfile::TempDir;
 
-/// Endings of files that tests take for data.
+/// Endings of files that the tests treat as data.
 const ENDINGS: [&str; 3] = [".jsonl", ".json", ".parquet"];
 
 const CONFIG: &[u8] = b"{\"model_type\": \"qwen2\"}\n";
 const TOKENIZER: &[u8] = b"{\"version\": \"1.0\"}\n";
 
-/// Bytes that differ from place to place.
+/// Returns bytes without a short period.
 fn weights(n: usize) -> Vec<u8> {
     (0..n).map(|i| (i * 7 + i / 251) as u8).collect()
 }
@@ -89,7 +89,7 @@ impl Scene {
         fetch(self.settings(), "hf:some/model").0
     }
 
-    /// A path in the repository's part of the cache folder.
+    /// Returns a path in the repository's part of the cache folder.
     fn path(&self, path: &str) -> PathBuf {
         self.folder
             .path()
@@ -97,12 +97,12 @@ impl Scene {
             .join(path)
     }
 
-    /// The names in a folder of the repository.
+    /// Lists the names in a folder of the repository.
     fn names(&self, folder: &str) -> Vec<String> {
         names(&self.path(folder))
     }
 
-    /// The blobs that are finished.
+    /// Lists the complete blobs.
     fn blobs(&self) -> Vec<String> {
         let mut names = self.names("blobs");
         names.retain(|name| !name.ends_with(".incomplete"));
@@ -126,7 +126,7 @@ fn name(text: &str) -> HubName {
     HubName::parse(text).expect("hf:").expect("a name")
 }
 
-/// Fetches a model, and gives the notes on tries that failed.
+/// Fetches a model, and returns the notes on failed attempts.
 fn fetch(settings: Settings, text: &str) -> (Result<Fetched, HubError>, Vec<String>) {
     let mut notes = Vec::new();
     let fetched =
@@ -149,7 +149,7 @@ fn fetch_data(settings: Settings, text: &str) -> Result<Fetched, HubError> {
     Hub::new(settings).fetch_dataset(&name(text), &ENDINGS, &mut |_| {})
 }
 
-/// Asserts that an error says each of these things, and how to mend it in the last line.
+/// Asserts that an error contains each of these parts, and a hint in its last line.
 fn says(error: &HubError, parts: &[&str]) {
     let text = error.to_string();
     for part in parts {

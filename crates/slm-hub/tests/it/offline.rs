@@ -1,4 +1,4 @@
-//! Without a network: what is here serves, and what is not is named.
+//! Without a network: cached files are used, and missing ones are named in the error.
 
 use std::fs;
 
@@ -50,7 +50,7 @@ fn offline_a_half_fetched_model_is_not_taken_for_a_whole_one() {
         &fetched.expect_err("half"),
         &["model.safetensors of some/model@main"],
     );
-    // Without the list of files, too.
+    // Also without the cached listing.
     fs::remove_dir_all(scene.path("trees")).expect("there");
     let (fetched, _) = fetch(scene.offline(), "hf:some/model");
     let error = fetched.expect_err("half").to_string();
@@ -84,7 +84,7 @@ fn a_hub_that_cannot_be_asked_leaves_what_is_here() {
         );
         scene.hub.heal();
     }
-    // A refusal is none of these.
+    // A refusal by the hub is not such a failure.
     scene
         .hub
         .fail("/revision/", usize::MAX, Fault::hub(404, "RepoNotFound"));
@@ -146,7 +146,7 @@ fn offline_a_data_set_with_a_missing_part_is_refused() {
     fetch_data(scene.offline(), "hf:some/data").expect("here");
     fs::remove_file(&fetched.paths()[1]).expect("a link");
     let blobs = scene.folder.path().join("hub/datasets--some--data");
-    // The blob is still there, so the link is made anew.
+    // The blob still exists, so only the link is created again.
     fetch_data(scene.offline(), "hf:some/data").expect("here");
     fs::remove_dir_all(blobs.join("trees")).expect("there");
     fs::remove_file(&fetched.paths()[1]).expect("a link");

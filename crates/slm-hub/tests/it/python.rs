@@ -1,13 +1,14 @@
-//! The Python client on the same hub and in the same folder: neither brings what the other has brought.
+//! The Python client with the same hub and folder: neither downloads what the other has downloaded.
 //!
-//! Needs a Python (`PYTHON`, else `python3`) with the package `huggingface_hub`; says so and passes without.
+//! Needs a Python (`PYTHON`, else `python3`) with the package `huggingface_hub`; without it, the tests print a note and
+//! pass.
 
 use std::path::Path;
 use std::process::Command;
 
 use crate::{Scene, fetch, fetch_data};
 
-/// Runs `huggingface_hub.py` on the scene's hub and folder, and gives what it prints; `None` without the package.
+/// Runs `huggingface_hub.py` on the scene's hub and folder, and returns its output; `None` without the package.
 fn python(scene: &Scene, words: &[&str]) -> Option<String> {
     let python = std::env::var_os("PYTHON").unwrap_or_else(|| "python3".into());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/huggingface_hub_check.py");
@@ -24,7 +25,7 @@ fn python(scene: &Scene, words: &[&str]) -> Option<String> {
         .output();
     let missing = |why: &str| {
         let note = format!("SKIPPED: {} {why}", python.to_string_lossy());
-        // Straight to the terminal: a test that did not run must not look like one that did.
+        // Written directly to the terminal, so that a skipped test is visible.
         let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{note}\n").as_bytes());
     };
     let Ok(output) = output else {
@@ -48,7 +49,7 @@ fn publish_data(scene: &Scene) {
     scene.hub.publish("datasets", "some/data", "main", &files);
 }
 
-/// Paths of the requests that brought bytes of files.
+/// Returns the paths of the requests for the content of files.
 fn transfers(scene: &Scene) -> Vec<String> {
     let seen = scene.hub.seen().into_iter();
     seen.filter(|it| it.method == "GET" && (it.server == "cdn" || it.path.contains("/resolve")))
@@ -68,7 +69,7 @@ fn what_python_has_brought_is_not_brought_again() {
     let data = fetch_data(scene.settings(), "hf:some/data").expect("it is there");
     assert_eq!(fetched.downloaded_bytes + data.downloaded_bytes, 0);
     assert_eq!(transfers(&scene), [""; 0]);
-    // Offline nothing at all is asked for.
+    // Offline there are no requests at all.
     let offline = fetch(scene.offline(), "hf:some/model").0.expect("here");
     assert_eq!(offline.provenance, fetched.provenance);
     let offline = fetch_data(scene.offline(), "hf:some/data").expect("here");

@@ -1,5 +1,5 @@
-//! A hub on loopback, with the routes and headers of the real one, a second host for large files as its content network,
-//! and every trick that a network can play.
+//! A fake hub on the loopback interface, with the routes and headers of the real one, a second host for large files as
+//! its CDN, and simulated network faults.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -15,41 +15,41 @@ use slm_hub::hash::git_blob;
 /// Files of this size and above are in large-file storage.
 const LARGE_BYTES: usize = 1000;
 
-/// What a server does in place of its duty.
+/// A fault of a server.
 #[derive(Debug, Clone)]
 pub(crate) enum Fault {
-    /// Another status, with these headers and this body.
+    /// Returns another status, with these headers and this body.
     Status(u16, Vec<(&'static str, String)>, &'static str),
-    /// Promises everything, sends so many bytes, and closes.
+    /// Announces the full length, sends this many bytes, and closes the connection.
     CutAfter(usize),
-    /// Sends so many bytes, and then nothing for two seconds.
+    /// Sends this many bytes, and then nothing for two seconds.
     SilentAfter(usize),
-    /// Takes the request and says nothing for two seconds.
+    /// Accepts the request and sends nothing for two seconds.
     Silent,
-    /// Bytes of the right number, the last of which is wrong.
+    /// Sends the right number of bytes, the last of which is wrong.
     WrongBytes,
-    /// So many bytes, as if that were all; negative for more than all.
+    /// Sends this many bytes as if they were the whole file; a negative number for more than all.
     Length(i64),
-    /// All bytes, though some were asked for.
+    /// Ignores a range and sends all bytes.
     IgnoreRange,
-    /// Other bytes than those that were asked for.
+    /// Sends another range than the requested one.
     OtherRange,
 }
 
 impl Fault {
-    /// An error as the hub words it.
+    /// An error as the hub reports it.
     pub(crate) fn hub(status: u16, code: &'static str) -> Self {
         Self::Status(status, vec![("X-Error-Code", code.to_owned())], "")
     }
 }
 
-/// A request that a server has seen.
+/// A request that a server received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Seen {
     /// `hub` or `cdn`.
     pub(crate) server: &'static str,
     pub(crate) method: String,
-    /// With what follows a question mark.
+    /// With the query.
     pub(crate) path: String,
     pub(crate) range: Option<String>,
     pub(crate) authorization: Option<String>,
@@ -68,12 +68,12 @@ struct Repository {
 #[derive(Default)]
 struct State {
     repositories: Mutex<Vec<Repository>>,
-    /// What requests have to hold, how often it happens, and what.
+    /// For each fault: a part of the request line that it applies to, how often it happens, and the fault.
     faults: Mutex<Vec<(String, usize, Fault)>>,
     seen: Mutex<Vec<Seen>>,
-    /// The only token that opens anything, if one is needed.
+    /// The only accepted token, if one is required.
     token: Mutex<Option<String>>,
-    /// Whether listings leave out sizes and hashes.
+    /// Whether listings omit sizes and hashes.
     is_terse: Mutex<bool>,
 }
 
@@ -90,7 +90,7 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl FakeHub {
     pub(crate) fn new() -> Self {
         let state = Arc::new(State::default());
-        // Two names of this machine, so that the second is another host by every rule.
+        // Two names of this machine, so that the second is a different host by every rule.
         let listen = || TcpListener::bind("127.0.0.1:0").expect("a port");
         let (hub, cdn) = (listen(), listen());
         let port = |listener: &TcpListener| listener.local_addr().expect("an address").port();
@@ -101,7 +101,7 @@ impl FakeHub {
             thread::spawn(move || {
                 for stream in listener.incoming().flatten() {
                     let (state, cdn_url) = (Arc::clone(&state), cdn_url.clone());
-                    // A client that went away is its own affair.
+                    // A client that disconnects is not an error.
                     thread::spawn(move || answer(name, &stream, &state, &cdn_url).ok());
                 }
             });
@@ -112,7 +112,7 @@ impl FakeHub {
         }
     }
 
-    /// What `HF_ENDPOINT` has to be.
+    /// Returns the value for `HF_ENDPOINT`.
     pub(crate) fn url(&self) -> &str {
         &self.hub
     }
@@ -147,7 +147,7 @@ impl FakeHub {
         commit
     }
 
-    /// Lets `fault` happen to the next `times` requests that hold `part`, as in `GET /blob/`.
+    /// Applies `fault` to the next `times` requests that contain `part`, as in `GET /blob/`.
     pub(crate) fn fail(&self, part: &str, times: usize, fault: Fault) {
         held(&self.state.faults).push((part.to_owned(), times, fault));
     }
@@ -156,17 +156,17 @@ impl FakeHub {
         held(&self.state.faults).clear();
     }
 
-    /// From now on, only this token opens repositories.
+    /// From now on, only this token gives access to repositories.
     pub(crate) fn want_token(&self, token: &str) {
         *held(&self.state.token) = Some(token.to_owned());
     }
 
-    /// From now on, listings tell names alone, as some mirrors do.
+    /// From now on, listings contain only names, as those of some mirrors do.
     pub(crate) fn be_terse(&self) {
         *held(&self.state.is_terse) = true;
     }
 
-    /// The requests since the last call.
+    /// Returns the requests since the last call.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         std::mem::take(&mut held(&self.state.seen))
     }
@@ -282,7 +282,7 @@ fn take_fault(state: &State, line: &str) -> Option<Fault> {
     Some(fault.clone())
 }
 
-/// What the hub itself answers.
+/// Handles a request to the hub itself.
 fn hub(request: &Request, state: &State, cdn_url: &str) -> Response {
     if let Some(token) = &*held(&state.token) {
         match request.header("authorization") {
@@ -383,7 +383,7 @@ fn unquoted(part: &str) -> String {
     part.replace("%2F", "/").replace("%20", " ")
 }
 
-/// Answers from a repository's state, if there is such a one.
+/// Responds from a repository's state, if it exists.
 fn with_state(
     state: &State,
     folder: &str,
@@ -410,7 +410,7 @@ fn with_state(
     }
 }
 
-/// The pointer that git holds in place of a large file.
+/// Returns the pointer file that git stores in place of a large file.
 fn pointer(bytes: &[u8]) -> String {
     format!(
         "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize {}\n",
@@ -476,7 +476,7 @@ fn small_file(request: &Request, commit: &str, bytes: &[u8]) -> Response {
     response
 }
 
-/// What the content network answers: bytes by their hash, and it wants no token.
+/// Handles a request to the CDN: content by hash, without a token.
 fn cdn(request: &Request, state: &State) -> Response {
     let hash = request.path.trim_start_matches("/blob/");
     let hash = hash.split('?').next().unwrap_or_default();
@@ -488,7 +488,7 @@ fn cdn(request: &Request, state: &State) -> Response {
     {
         Some(bytes) => {
             let mut response = ranged(request, bytes);
-            // Its own, and no hash of the content.
+            // An entity tag of the CDN's own, which is not a hash of the content.
             response
                 .headers
                 .push(("ETag", "\"0123456789-7\"".to_owned()));

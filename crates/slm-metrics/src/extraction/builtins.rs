@@ -1,6 +1,6 @@
-//! Names that Python gives to every program.
+//! Names that are defined in every Python program.
 
-/// The public names of Python 3.13's module `builtins`, and the names of every module, sorted.
+/// The public names of Python 3.13's module `builtins` and the attributes of every module, sorted.
 const BUILTINS: [&str; 162] = [
     "ArithmeticError",
     "AssertionError",

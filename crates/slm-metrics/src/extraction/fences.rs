@@ -1,41 +1,41 @@
-//! Blocks of code in Markdown, as models write them: indented, quoted, on one line, or with a fence glued to its code.
+//! Code blocks in Markdown as models write it: indented, quoted, on one line, or with code directly after the fence.
 
 use std::borrow::Cow;
 
-/// Columns by which a closing fence may stand deeper than its opening one (`CommonMark` 4.5).
+/// Columns by which a closing fence may be indented deeper than its opening one (`CommonMark` 4.5).
 const CLOSER_INDENT: usize = 3;
-/// Backticks of the shortest fence.
+/// Length of the shortest fence.
 const SHORTEST: usize = 3;
 const TAB_STOP: usize = 4;
 
-/// A block's language, as far as it matters.
+/// A block's language, as far as relevant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Language {
     Python,
-    /// None, or a word that says nothing.
+    /// None, or a word that names no language.
     Unknown,
     Other,
 }
 
-/// The inside of a block, without the indentation and the quotation marks of its fence.
+/// The contents of a block, without the indentation and the quote markers of its fence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Block<'a> {
     pub(super) language: Language,
     pub(super) code: Cow<'a, str>,
 }
 
-/// A text, divided into its blocks and what stands between them.
+/// A text divided into its blocks and the parts between them.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Markdown<'a> {
     pub(super) blocks: Vec<Block<'a>>,
-    /// The parts of the text outside of the blocks, in order, empty ones included.
+    /// The parts outside the blocks, in order, including empty ones.
     pub(super) outside: Vec<&'a str>,
-    /// From the first opening fence to the last closing one, where there are more: blocks that are fences inside of a
+    /// From the first opening fence to the last closing one, if there are several blocks: fences inside a
     /// docstring belong to one program.
     pub(super) widest: Option<&'a str>,
 }
 
-/// Where a block began.
+/// The opening fence of a block.
 #[derive(Debug, Clone, Copy)]
 struct Opening {
     mark: char,
@@ -43,11 +43,11 @@ struct Opening {
     quotes: usize,
     indent: usize,
     language: Language,
-    /// Where its inside begins in the text.
+    /// Offset of its contents in the text.
     start: usize,
 }
 
-/// Divides a text at its fences; one that stays open reaches to the end.
+/// Divides a text at its fences; an unclosed one extends to the end.
 pub(super) fn split(text: &str) -> Markdown<'_> {
     let mut scan = Scan {
         text,
@@ -59,7 +59,7 @@ pub(super) fn split(text: &str) -> Markdown<'_> {
     let mut open: Option<Opening> = None;
     let (mut at, mut end) = (0, 0);
     while at < text.len() {
-        // A line may be taken in several steps.
+        // A line may be processed in several steps.
         if at >= end {
             end = text[at..].find('\n').map_or(text.len(), |n| at + n + 1);
         }
@@ -81,8 +81,8 @@ pub(super) fn split(text: &str) -> Markdown<'_> {
     scan.found
 }
 
-/// Definitions that stand in a text as code does without fences: after an empty line, and indented by as much as their
-/// first line. What is indented below a statement is a part of it.
+/// Returns definitions that are marked as code only by indentation: after an empty line, dedented by the
+/// indentation of their first line. Lines indented below a statement are part of it.
 pub(super) fn indented(text: &str) -> Vec<String> {
     let mut parts = Vec::new();
     let mut part: Option<(usize, String)> = None;
@@ -120,15 +120,15 @@ pub(super) fn indented(text: &str) -> Vec<String> {
 struct Scan<'a> {
     text: &'a str,
     found: Markdown<'a>,
-    /// Where the part outside of blocks began that is not yet kept.
+    /// Start of the current part outside the blocks.
     outside_from: usize,
-    /// Inside of the first block, if its fence stands at the margin.
+    /// Start of the first block's contents, if its fence is not indented.
     first_inside: Option<usize>,
     last_close: Option<usize>,
 }
 
 impl Scan<'_> {
-    /// Takes a line outside of blocks; gives where to go on.
+    /// Processes a line outside the blocks; returns the offset to continue at.
     fn outside_line(&mut self, at: usize, end: usize, open: &mut Option<Opening>) -> usize {
         let line = &self.text[at..end];
         let Some(fence) = Fence::find(line) else {
@@ -138,7 +138,7 @@ impl Scan<'_> {
         if fence.mark == '`'
             && let Some(n) = run_of(&line[fence.after..], fence.len)
         {
-            // A block on one line; another may follow it there.
+            // A block on one line; another may follow on the same line.
             let close = inside + n;
             let (language, skipped) = one_line_language(&self.text[inside..close]);
             self.keep_outside(at + fence.start);
@@ -153,7 +153,7 @@ impl Scan<'_> {
         }
         let after = line[fence.after..].trim_end_matches(['\r', '\n']);
         let Some((language, skipped)) = info(after).filter(|_| {
-            // After words, a fence ends its line, or names a language there.
+            // After other words, a fence must end its line or be followed by a language name.
             fence.leads || !after.trim().contains(char::is_whitespace)
         }) else {
             return end;
@@ -171,11 +171,11 @@ impl Scan<'_> {
             language,
             start,
         });
-        // What is glued to an opening fence is the first line of its block, which it may also close.
+        // Code directly after an opening fence is the first line of its block, which it may also close.
         start
     }
 
-    /// Takes a line of a block; gives where to go on.
+    /// Processes a line of a block; returns the offset to continue at.
     fn inside_line(
         &mut self,
         opening: Opening,
@@ -185,7 +185,7 @@ impl Scan<'_> {
     ) -> usize {
         let line = &self.text[at..end];
         let Some(unquoted) = unquoted(line, opening.quotes) else {
-            // The quotation ends, and so do all blocks in it.
+            // The quotation ends, and with it all blocks in it.
             self.close(opening, at, at);
             *open = None;
             return at;
@@ -202,7 +202,7 @@ impl Scan<'_> {
                 return end;
             }
             if opening.mark == '`' && !rest.contains('`') {
-                // No line of Python begins so: a block that was not closed, and the next one or prose.
+                // No line of Python begins like this: an unclosed block, followed by the next one or by prose.
                 let after = self.offset_of(rest);
                 let opens_next = matches!(info(rest), Some((Language::Python, None)));
                 self.close(opening, at, if opens_next { at } else { after });
@@ -222,7 +222,7 @@ impl Scan<'_> {
         end
     }
 
-    /// Where a part of the text begins in it.
+    /// Returns the offset of a part of the text.
     fn offset_of(&self, part: &str) -> usize {
         part.as_ptr() as usize - self.text.as_ptr() as usize
     }
@@ -264,15 +264,15 @@ struct Fence {
     len: usize,
     quotes: usize,
     indent: usize,
-    /// Bytes of the line before the run, and up to its end.
+    /// Offsets of the run's start and end in the line.
     start: usize,
     after: usize,
-    /// Whether nothing but a container's marks stands before it.
+    /// Whether only container markers precede it.
     leads: bool,
 }
 
 impl Fence {
-    /// The first fence of a line: at its beginning, in a quotation or list, or (backticks alone) after words.
+    /// Returns the first fence of a line: at its beginning, in a quotation or list, or (only backticks) after words.
     fn find(line: &str) -> Option<Self> {
         let (quotes, indent, rest) = container(line);
         let fence = |mark: char, indent, rest: &str, leads| {
@@ -302,18 +302,19 @@ impl Fence {
             return Some(found);
         }
         let at = run_of(rest, SHORTEST)?;
-        // The margin of a block that begins after words is that of its line.
+        // A block that begins after words has the indentation of its line.
         fence('`', indent, &rest[at..], false)
     }
 }
 
-/// Quotation marks before a line's content, the columns of white space after them, and the content.
+/// Returns the number of quote markers before a line's content, the columns of white space after them, and the
+/// content.
 fn container(line: &str) -> (usize, usize, &str) {
     let (mut quotes, mut rest) = (0, line);
     loop {
         let content = rest.trim_start_matches([' ', '\t']);
         match content.strip_prefix('>') {
-            // `>>>` is Python's own prompt.
+            // `>>>` is the prompt of Python's interpreter.
             Some(after) if !content.starts_with(">>>") => {
                 quotes += 1;
                 rest = after.strip_prefix(' ').unwrap_or(after);
@@ -323,7 +324,7 @@ fn container(line: &str) -> (usize, usize, &str) {
     }
 }
 
-/// A line of a quotation without its marks; `None` if it has fewer of them.
+/// Returns a quoted line without its markers; `None` if it has fewer of them.
 fn unquoted(line: &str, quotes: usize) -> Option<&str> {
     let mut rest = line;
     for _ in 0..quotes {
@@ -333,7 +334,7 @@ fn unquoted(line: &str, quotes: usize) -> Option<&str> {
     Some(rest)
 }
 
-/// Bytes of a list's marker and the spaces after it; 0 if there is none.
+/// Returns the length in bytes of a list marker and the spaces after it; 0 if there is none.
 fn list_marker(text: &str) -> usize {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let marker = match text[digits..].chars().next() {
@@ -357,7 +358,7 @@ fn indent_columns(line: &str) -> usize {
     columns
 }
 
-/// A line without that much of its indentation.
+/// Returns a line with its indentation reduced by that many columns.
 fn without_columns(line: &str, columns: usize) -> &str {
     let mut taken = 0;
     for (at, c) in line.char_indices() {
@@ -374,7 +375,7 @@ fn without_columns(line: &str, columns: usize) -> &str {
     ""
 }
 
-/// Where the first run of at least `len` backticks begins.
+/// Returns the start of the first run of at least `len` backticks.
 fn run_of(text: &str, len: usize) -> Option<usize> {
     let mut run = 0;
     for (at, byte) in text.bytes().enumerate() {
@@ -386,8 +387,8 @@ fn run_of(text: &str, len: usize) -> Option<usize> {
     None
 }
 
-/// The language that follows an opening fence, and how many bytes stand before code that is glued to it; `None` if
-/// what follows is neither.
+/// Returns the language after an opening fence, and the offset of code that directly follows it; `None` if the
+/// text is neither.
 fn info(text: &str) -> Option<(Language, Option<usize>)> {
     let trimmed = text.trim();
     let word_end = trimmed
@@ -427,7 +428,7 @@ fn info(text: &str) -> Option<(Language, Option<usize>)> {
         .then_some((Language::Other, None))
 }
 
-/// The language of a block on one line, and the bytes that name it.
+/// Returns the language of a one-line block, and the length in bytes of its name.
 fn one_line_language(text: &str) -> (Language, usize) {
     let word_end = text.find(char::is_whitespace).unwrap_or(text.len());
     let word = &text[..word_end];
@@ -439,7 +440,7 @@ fn one_line_language(text: &str) -> (Language, usize) {
     }
 }
 
-/// A keyword that is glued to the name of the language before it.
+/// Returns a keyword that directly follows the name of the language.
 fn glued_keyword(word: &str) -> Option<&str> {
     ["python3", "python", "py3", "py"]
         .iter()
@@ -453,7 +454,7 @@ fn begins_statement(text: &str) -> bool {
         .any(|start| text.starts_with(start))
 }
 
-/// Whether a line is the header of a compound statement.
+/// Returns whether a line is the header of a compound statement.
 fn opens_suite(line: &str) -> bool {
     let line = line.trim();
     let word = line.split([' ', ':', '(']).next().unwrap_or_default();

@@ -1,21 +1,21 @@
-//! Which names a top-level statement gives, changes and needs.
+//! The names that a top-level statement binds, changes and uses.
 
 use std::collections::BTreeSet;
 
 use crate::ast::visitor::{self, Visitor};
 use crate::ast::{self, Expr, ExprContext, Stmt};
 
-/// The names of one or more top-level statements.
+/// The names in one or more top-level statements.
 #[derive(Debug, Default)]
 pub(crate) struct Names<'a> {
-    /// Names bound at the top level, also in the branches of a compound statement.
+    /// Names bound at the top level, including in branches of a compound statement.
     pub(crate) binds: BTreeSet<&'a str>,
-    /// Names whose value is changed: the base of an assigned attribute or item, of a method call made for its
-    /// effect, or of a decorator that registers.
+    /// Names whose value is changed: the base of an assigned attribute or item, of a method call used as a
+    /// statement, or of a decorator that is an attribute (which may register the function).
     pub(crate) changes: BTreeSet<&'a str>,
-    /// Names read, those in functions included unless they are local there.
+    /// Names read, including in functions unless they are local there.
     pub(crate) uses: BTreeSet<&'a str>,
-    /// Whether it imports something, or sets up the interpreter.
+    /// Whether it imports a module, or configures the interpreter.
     pub(crate) imports: bool,
 }
 
@@ -35,16 +35,16 @@ impl<'a> Names<'a> {
     }
 }
 
-/// The names met in a function, class, lambda or comprehension.
+/// The names in a function, class, lambda or comprehension.
 #[derive(Default)]
 struct Scope<'a> {
     binds: BTreeSet<&'a str>,
     uses: BTreeSet<&'a str>,
-    /// Declared `global` or `nonlocal`.
+    /// Names declared `global` or `nonlocal`.
     foreign: BTreeSet<&'a str>,
 }
 
-/// Walks one top-level statement; `names` gets what concerns the module, `scopes` what is inside of functions.
+/// Walks one top-level statement; `names` collects module-level names, `scopes` those inside functions.
 #[derive(Default)]
 struct Collector<'a> {
     names: Names<'a>,
@@ -78,7 +78,7 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// Visits what has a scope of its own; what it reads and does not bind is read by the scope around it.
+    /// Visits a nested scope; names that it reads and does not bind are read by the enclosing scope.
     fn scope(&mut self, visit: impl FnOnce(&mut Self)) {
         self.scopes.push(Scope::default());
         visit(self);
@@ -111,7 +111,7 @@ impl<'a> Collector<'a> {
         });
     }
 
-    /// Methods do not see the names of their class, so these hide nothing.
+    /// Visits a class. Methods do not see the names of their class, so these hide nothing.
     fn class(&mut self, class: &'a ast::StmtClassDef) {
         self.bind(&class.name);
         self.decorators(&class.decorator_list);
@@ -148,7 +148,7 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// The first iterable belongs to the scope around the comprehension.
+    /// Visits a comprehension, whose first iterable belongs to the enclosing scope.
     fn comprehension(&mut self, generators: &'a [ast::Comprehension], elements: &[&'a Expr]) {
         let Some((first, others)) = generators.split_first() else {
             return;
@@ -169,7 +169,7 @@ impl<'a> Collector<'a> {
     }
 }
 
-/// `a` of `a.b[c].d`.
+/// Returns `a` for `a.b[c].d`.
 fn base_name(mut expr: &Expr) -> Option<&str> {
     loop {
         expr = match expr {
@@ -181,7 +181,8 @@ fn base_name(mut expr: &Expr) -> Option<&str> {
     }
 }
 
-/// `sys.setrecursionlimit(...)` and the like: calls a recursive solution needs though it never names them.
+/// Matches calls such as `sys.setrecursionlimit(...)`, which a recursive solution needs although it does not
+/// name them.
 fn is_interpreter_setup(call: &ast::ExprCall) -> bool {
     matches!(&*call.func, Expr::Attribute(attribute)
         if matches!(attribute.attr.as_str(), "setrecursionlimit" | "set_int_max_str_digits"))

@@ -1,6 +1,6 @@
-//! What an answer says to its reader, apart from the reasoning before it.
+//! Separates an answer from the reasoning before it.
 
-/// Marks between which models reason, as they stand in an answer's text.
+/// Tags around a model's reasoning, as they appear in an answer's text.
 const THOUGHTS: [(&str, &str); 8] = [
     ("<think>", "</think>"),
     ("<thinking>", "</thinking>"),
@@ -14,24 +14,24 @@ const THOUGHTS: [(&str, &str); 8] = [
 
 const CHANNEL: &str = "<|channel|>";
 const MESSAGE: &str = "<|message|>";
-/// What ends a message of a channel.
+/// Tokens that end a channel's message.
 const MESSAGE_ENDS: [&str; 5] = ["<|end|>", "<|return|>", "<|call|>", "<|start|>", CHANNEL];
-/// The same format after a tokenizer has dropped its special tokens.
+/// The same format after a tokenizer has removed its special tokens.
 const BARE_ANALYSIS: &str = "analysis";
 const BARE_FINAL: &str = "assistantfinal";
 
-/// The part of an answer that is meant for its reader.
+/// Returns the part of an answer after its reasoning.
 ///
-/// It follows the last closing mark of reasoning (`</think>` and others), whose opening mark may be missing, as some
-/// chat templates put it into the prompt. Of an answer in channels (`<|channel|>`, the harmony format) it is the last
-/// message of the final one. Reasoning that was cut off has no such part: the result is empty. A byte order mark at the
-/// beginning is dropped.
+/// It follows the last closing tag of reasoning (`</think>` and others), whose opening tag may be missing,
+/// since some chat templates put it into the prompt. For an answer in channels (`<|channel|>`, the harmony
+/// format) it is the last message of the final channel. Truncated reasoning has no such part: the result is
+/// empty. A leading byte order mark is removed.
 pub fn without_reasoning(answer: &str) -> &str {
     let answer = answer.trim_start_matches('\u{feff}');
     after_thoughts(final_message(answer)).trim_start_matches('\u{feff}')
 }
 
-/// Whether a text holds a mark of reasoning, be it in a string of a program.
+/// Returns whether a text contains a reasoning tag, including in a string of a program.
 pub(super) fn has_marks(text: &str) -> bool {
     let marks = THOUGHTS.iter().flat_map(|(open, close)| [*open, *close]);
     marks
@@ -80,7 +80,7 @@ fn after_thoughts(text: &str) -> &str {
         return "";
     }
     if rest.trim().is_empty() {
-        // The answer may stand before the reasoning.
+        // The answer may precede the reasoning.
         let starts = THOUGHTS.iter().filter_map(|(open, _)| text.find(open));
         return starts.min().map_or(rest, |start| &text[..start]);
     }
@@ -92,7 +92,7 @@ fn begins_thought(text: &str) -> bool {
     THOUGHTS.iter().any(|(open, _)| text.starts_with(open))
 }
 
-/// Whether a mark is mentioned in a string or in `code`, and so is none.
+/// Returns whether a tag is only mentioned in a string or in `code`, and so does not count.
 fn is_quoted(text: &str, at: usize, len: usize) -> bool {
     let (before, after) = (&text[..at], &text[at + len..]);
     let opens =

@@ -1,4 +1,4 @@
-//! The program in an answer to a task that has no entry point: one that reads its input and prints.
+//! Extracts the program for a task without an entry point: one that reads its input and prints.
 
 use super::fences::{self, Language};
 use super::{Form, Reason, with_blocks};
@@ -6,13 +6,13 @@ use crate::ast::visitor::{self, Visitor};
 use crate::ast::{Expr, Stmt};
 use crate::parser::{Fstrings, with_module};
 
-/// Paragraphs after a program without a fence that may be words.
+/// Maximum number of trailing paragraphs that may be prose after a program without a fence.
 const ENDS: usize = 4;
 
 /// Finds the program.
 ///
 /// # Errors
-/// No text or block that parses calls anything.
+/// No text or block that parses makes a call.
 pub(super) fn find(text: &str, form: Form<'_>) -> Result<String, Reason> {
     let markdown = fences::split(text);
     let texts = form.texts(text);
@@ -50,7 +50,7 @@ fn tidy(program: &str) -> String {
     format!("{}\n", program.trim_end())
 }
 
-/// Whether a text parses and calls something outside of its definitions; `5` and a list of names parse, too.
+/// Returns whether a text parses and makes a call outside its definitions; `5` or a list of names parses, too.
 fn is_script(text: &str) -> bool {
     let text = text.trim_start_matches('\u{feff}');
     let calls = with_module(text, Fstrings::Pep701, |module| {
@@ -61,7 +61,7 @@ fn is_script(text: &str) -> bool {
     calls.unwrap_or(false)
 }
 
-/// Whether a call was met.
+/// Whether a call was found.
 struct Calls(bool);
 
 impl<'a> Visitor<'a> for Calls {
@@ -79,11 +79,11 @@ impl<'a> Visitor<'a> for Calls {
     }
 }
 
-/// A program between paragraphs of words, without a fence around it.
+/// Returns a program between paragraphs of prose, without a fence around it.
 fn between_words(text: &str) -> Option<&str> {
     let mut offset = 0;
     let mut lines = text.split_inclusive('\n');
-    // What follows the first line of code is no introduction: a program that does not parse is not mended.
+    // Text after the first line of code is not skipped: a program that does not parse is not repaired.
     let start = lines.find_map(|line| {
         let start = offset;
         offset += line.len();
@@ -99,7 +99,7 @@ fn between_words(text: &str) -> Option<&str> {
     None
 }
 
-/// Whether a line looks like the first of a program.
+/// Returns whether a line looks like the first of a program.
 fn begins_program(line: &str) -> bool {
     let line = line.trim_end();
     let mut words = line.split_whitespace();

@@ -1,4 +1,4 @@
-//! Which top-level statements a program is made of, once its entry point is found.
+//! Selects the top-level statements of a program, starting from its entry point.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -8,13 +8,13 @@ use crate::ast::{self, Stmt};
 use crate::ast::{Ranged, TextSize};
 use crate::parser::{Fstrings, Module, with_recovered_module};
 
-/// What must be defined.
+/// What a program must define.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Target<'a> {
     pub(super) entry_point: &'a str,
-    /// A method that the entry point, a class, should have.
+    /// A method that the entry point, a class, should define.
     pub(super) method: Option<&'a str>,
-    /// Names whose definitions stay though the entry point may not need them.
+    /// Names whose definitions are kept even if the entry point does not need them.
     pub(super) given: &'a BTreeSet<String>,
 }
 
@@ -22,18 +22,18 @@ pub(super) struct Target<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Selected {
     pub(super) program: String,
-    /// The entry point has no statement, or lacks the method: another candidate may be better.
+    /// Whether the entry point has no statement, or lacks the method: another candidate may be better.
     pub(super) stub: bool,
 }
 
-/// The program in a text: the statements that the entry point needs. Those that do not parse are dropped if they are no
-/// part of it, unless `whole` asks for a text that parses as it stands.
+/// Extracts the program in a text: the statements that the entry point needs. Statements that do not parse are
+/// dropped if they are not needed, unless `whole` requires the whole text to parse.
 ///
 /// # Errors
 /// Nothing defines the entry point, or its definition does not parse.
 pub(super) fn program_in(text: &str, target: Target<'_>, whole: bool) -> Result<Selected, Reason> {
-    // Prose is slow to parse, and what does not name the entry point cannot define it. Beyond ASCII one identifier has
-    // several spellings (PEP 3131).
+    // Prose is slow to parse, and a text without the entry point's name cannot define it. A non-ASCII
+    // identifier has several spellings (PEP 3131).
     if text.is_ascii() && !text.contains(target.entry_point) {
         return Err(Reason::NoEntryPoint);
     }
@@ -52,7 +52,7 @@ pub(super) fn program_in(text: &str, target: Target<'_>, whole: bool) -> Result<
         })
     })
     .map_err(|_| Reason::BrokenEntryPoint)??;
-    // Errors can hide between statements; what was kept must stand alone.
+    // Errors can hide between statements, so the kept ones must parse by themselves.
     let defines = with_recovered_module(&selected.program, Fstrings::Pep701, |module| {
         module.error().is_none()
             && module
@@ -66,13 +66,13 @@ pub(super) fn program_in(text: &str, target: Target<'_>, whole: bool) -> Result<
     }
 }
 
-/// Top-level statements that share physical lines, with all that the selection asks of them.
+/// Top-level statements that share physical lines, with the data needed for the selection.
 pub(super) struct Unit<'a> {
     pub(super) stmts: &'a [Stmt],
     first_line: usize,
     last_line: usize,
     pub(super) names: Names<'a>,
-    /// The unit does not parse.
+    /// Whether the unit does not parse.
     pub(super) broken: bool,
 }
 
@@ -103,7 +103,7 @@ pub(super) fn units<'a>(module: &'a Module<'a>) -> Vec<Unit<'a>> {
     let mut errors: Vec<TextSize> = module.error_offsets().collect();
     errors.sort_unstable();
     for at in 0..units.len() {
-        // An error after a statement is its own: it ended too early.
+        // An error after a statement belongs to it: the statement ended too early.
         let start = lines.start(units[at].first_line);
         let end = units
             .get(at + 1)
@@ -114,13 +114,13 @@ pub(super) fn units<'a>(module: &'a Module<'a>) -> Vec<Unit<'a>> {
     units
 }
 
-/// Which units to keep, and which of them is the entry point's.
+/// Selects the units to keep, and returns the index of the entry point's unit.
 fn select(units: &[Unit<'_>], target: Target<'_>) -> Result<(Vec<bool>, usize), Reason> {
     let entry_point = target.entry_point;
     let Some(entry) = entry_unit(units, target)? else {
         return Err(Reason::NoEntryPoint);
     };
-    // What calls the entry point for its own ends, `results.append(f(1))`, is a test and no part of it.
+    // A statement that uses the entry point, such as `results.append(f(1))`, is a test and not part of the program.
     let givers = givers(units, |unit| {
         !unit.names.uses.contains(entry_point) || unit.names.changes.contains(entry_point)
     });
@@ -143,7 +143,7 @@ fn select(units: &[Unit<'_>], target: Target<'_>) -> Result<(Vec<bool>, usize), 
         units,
         seeds,
         |name, giver| {
-            // Another definition of the entry point is not what it calls.
+            // A call of the entry point by name does not refer to another definition of it.
             name != entry_point
                 || giver == entry
                 || (giver > entry && !defines_only(units[giver].stmts, entry_point))
@@ -153,8 +153,8 @@ fn select(units: &[Unit<'_>], target: Target<'_>) -> Result<(Vec<bool>, usize), 
     Ok((kept, entry))
 }
 
-/// Which units give a name its value; the last plain definition replaces the earlier ones. `changes` says whose changes
-/// of what others bind count.
+/// Maps each name to the units that give it its value; the last plain definition replaces the earlier ones.
+/// `changes` selects the units whose changes to names bound elsewhere count.
 fn givers<'a>(
     units: &[Unit<'a>],
     changes: impl Fn(&Unit<'a>) -> bool,
@@ -176,7 +176,7 @@ fn givers<'a>(
     givers
 }
 
-/// The units that `seeds` need, directly or through others, and they themselves.
+/// Returns `seeds` and the units that they need, directly or indirectly.
 fn reach<'a>(
     units: &[Unit<'a>],
     seeds: Vec<usize>,
@@ -191,7 +191,7 @@ fn reach<'a>(
             continue;
         }
         let names = &units[at].names;
-        // Statements that change what a kept one binds belong to it; those on a module that is only imported do not.
+        // Statements that change a name bound by a kept unit belong to it, except changes to an imported module.
         let changed = names.binds.iter().filter(|_| !names.imports);
         for name in names.uses.iter().chain(changed) {
             if followed.insert(*name) {
@@ -203,10 +203,10 @@ fn reach<'a>(
     kept
 }
 
-/// The last unit that defines the entry point, with its method if one has it.
+/// Returns the last unit that defines the entry point, preferably one with its method.
 ///
-/// If that one is broken an earlier one may stand in, unless it is a stub: a prompt's signature and docstring is no
-/// answer.
+/// If that unit is broken, an earlier one is used, unless it is a stub: a prompt's signature and docstring are
+/// not an answer.
 fn entry_unit(units: &[Unit<'_>], target: Target<'_>) -> Result<Option<usize>, Reason> {
     let defining = |unit: &Unit<'_>| {
         unit.names.binds.contains(target.entry_point) && !is_main_guard(unit.stmts)
@@ -236,7 +236,7 @@ fn entry_unit(units: &[Unit<'_>], target: Target<'_>) -> Result<Option<usize>, R
     }
 }
 
-/// The names that a stub of the entry point defines beside it: the tests of a task may use them, too.
+/// Returns the other names that a prompt with a stub of the entry point defines: the task's tests may use them.
 pub(super) fn given_names(prompt: &str, entry_point: &str) -> BTreeSet<String> {
     with_recovered_module(prompt, Fstrings::Pep701, |module| {
         let units = units(module);
@@ -253,11 +253,11 @@ pub(super) fn given_names(prompt: &str, entry_point: &str) -> BTreeSet<String> {
     .unwrap_or_default()
 }
 
-/// What a source gives to a program that lacks names: the units that bind them, and what these need. Units that define
-/// the entry point give nothing.
+/// Returns the statements of a source that supply missing names to a program: the units that bind them, and
+/// those that these need. Units that define the entry point are excluded.
 ///
-/// A prompt, which the program completes, gives all of its imports whose names the program does not bind, and gives
-/// nothing if it is no stub of the entry point.
+/// A prompt, which the program completes, also supplies all of its imports whose names the program does not
+/// bind, but supplies nothing if it has no stub of the entry point.
 pub(super) fn supplied(
     source: &str,
     lacking: &BTreeSet<String>,
@@ -301,7 +301,7 @@ pub(super) fn supplied(
     .unwrap_or_default()
 }
 
-/// The names that a program binds at its top level, and those that it reads and nothing gives it.
+/// Returns the names that a program binds at its top level, and those that it reads although nothing binds them.
 pub(super) fn bound_and_lacking(program: &str) -> (BTreeSet<String>, BTreeSet<String>) {
     with_recovered_module(program, Fstrings::Pep701, |module| {
         let names = module
@@ -318,7 +318,7 @@ pub(super) fn bound_and_lacking(program: &str) -> (BTreeSet<String>, BTreeSet<St
     .unwrap_or_default()
 }
 
-/// A program with other statements before it, behind its own docstring and its imports from `__future__`.
+/// Inserts statements into a program, after its docstring and its imports from `__future__`.
 pub(super) fn with_before(program: &str, statements: &str) -> String {
     if statements.trim().is_empty() {
         return program.to_owned();
@@ -346,8 +346,8 @@ pub(super) fn with_before(program: &str, statements: &str) -> String {
     )
 }
 
-/// Whether nothing but a docstring, `pass`, `...` or `raise NotImplementedError` is in a function, or in the methods
-/// that are all of a class.
+/// Returns whether a function contains only a docstring, `pass`, `...` or `raise NotImplementedError`, or a
+/// class only such methods.
 fn is_stub(stmt: &Stmt) -> bool {
     let is_nothing = |stmt: &Stmt| match stmt {
         Stmt::Pass(_) => true,
@@ -378,8 +378,8 @@ fn is_not_implemented(expr: &ast::Expr) -> bool {
     }
 }
 
-/// Whether one of the statements is a class with this method, be it a stub, or no class at all, so that it cannot be
-/// known.
+/// Returns whether one of the statements is a class with this method, even a stub, or may have it: a class with
+/// bases, or no class at all.
 fn has_method(stmts: &[Stmt], method: &str) -> bool {
     stmts.iter().any(|stmt| match stmt {
         Stmt::ClassDef(class) => {
@@ -397,7 +397,7 @@ fn has_method(stmts: &[Stmt], method: &str) -> bool {
     })
 }
 
-/// Whether the statements are one plain definition of `name`, which replaces an earlier one.
+/// Returns whether the statements are one plain definition of `name`, which replaces an earlier one.
 fn defines_only(stmts: &[Stmt], name: &str) -> bool {
     match stmts {
         [Stmt::FunctionDef(function)] => function.name.as_str() == name,
@@ -415,7 +415,7 @@ fn is_future_import(stmts: &[Stmt]) -> bool {
         if import.module.as_ref().is_some_and(|module| module.as_str() == "__future__"))
 }
 
-/// `if __name__ == "__main__":`, or the same the other way round.
+/// Matches `if __name__ == "__main__":`, also with the operands swapped.
 fn is_main_guard(stmts: &[Stmt]) -> bool {
     let [Stmt::If(stmt)] = stmts else {
         return false;
@@ -428,7 +428,7 @@ fn is_main_guard(stmts: &[Stmt]) -> bool {
         .any(|side| matches!(side, ast::Expr::Name(name) if name.id == "__name__"))
 }
 
-/// The lines of the kept units, each with the comments right above it.
+/// Returns the lines of the kept units, each with the comments directly above it.
 fn assemble(module: &Module<'_>, units: &[Unit<'_>], kept: &[bool]) -> String {
     let lines: Vec<&str> = module.text.split_inclusive('\n').collect();
     let mut program = String::with_capacity(module.text.len());

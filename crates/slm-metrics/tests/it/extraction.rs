@@ -1,11 +1,11 @@
-//! The program in a model's answer.
+//! Extracting the program from a model's answer.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use slm_metrics::syntax::{Extraction, Form, Reason, Wanted, extract_program, parses};
 
-/// The program that defines `f`, in a whole answer.
+/// Extracts the program that defines `f` from a whole answer.
 fn extract(text: &str) -> Extraction {
     extract_program(text, Form::Whole, &Wanted::entry_point("f"))
 }
@@ -185,7 +185,7 @@ fn a_definition_that_is_cut_off_is_not_mended() {
         "@decorate(\ndef f(x):\n    return 1\n",
         "def f(x):\n  y = 1\n    return y\n",
         "def f(x)\n    return x\n",
-        // The stub of the prompt is no answer.
+        // A repeated stub of the prompt is not an answer.
         "def f(x):\n    \"\"\"Doc.\"\"\"\n\ndef f(x):\n    \"\"\"Doc.\"\"\"\n    return x +",
     ] {
         check_incomplete(text, Reason::BrokenEntryPoint);
@@ -250,7 +250,7 @@ fn long_answers_take_linear_time() {
     for answer in answers {
         let start = Instant::now();
         let _ = extract(&answer);
-        // Ten times the optimised time and more; quadratic behaviour takes seconds.
+        // More than ten times the optimised time; quadratic behaviour takes seconds.
         assert!(
             start.elapsed() < Duration::from_secs(1),
             "{:?}",
@@ -259,7 +259,7 @@ fn long_answers_take_linear_time() {
     }
 }
 
-/// The answer in a fenced block.
+/// Returns an answer with the program in a fenced block.
 fn fenced(program: &str) -> String {
     format!("```python\n{program}```\n")
 }
@@ -278,7 +278,7 @@ fn a_draft_in_the_reasoning_is_no_answer() {
     for text in [
         format!("<think>\nTry:\n{draft}No, off by one.\n</think>\n\n{good}"),
         format!("Try:\n{draft}wrong.\n</think>\n{good}"),
-        // A draft whose fence is still open.
+        // A draft with an unclosed fence.
         format!("<think>\n```python\n{DRAFT}\n</think>\n{good}"),
         format!("<think>\n{draft}\n</think>{GOOD}"),
         format!("[THINK]{draft}[/THINK]{good}"),
@@ -354,7 +354,7 @@ fn a_fence_may_be_indented_quoted_glued_or_on_one_line() {
 
 #[test]
 fn of_two_programs_the_first_counts_unless_it_is_a_stub() {
-    // As EvalPlus and LiveCodeBench have it.
+    // As in EvalPlus and LiveCodeBench.
     check(
         &format!("Draft:\n{}Better:\n{}", fenced(DRAFT), fenced(GOOD)),
         DRAFT,
@@ -371,7 +371,7 @@ fn of_two_programs_the_first_counts_unless_it_is_a_stub() {
         );
         check(&fenced(stub), stub);
     }
-    // A block that was never closed ends where the next one begins.
+    // An unclosed block ends where the next one begins.
     check(&format!("```python\nx = (\n{}", fenced(GOOD)), GOOD);
 }
 
@@ -389,7 +389,7 @@ fn a_program_takes_what_it_lacks_from_other_blocks() {
         &text,
         "import math\n\n\ndef helper(x):\n    return math.sqrt(x)\n\n\nK = 5\n\n\ndef f(x):\n    return helper(x) + K\n",
     );
-    // What Python gives to every program is not lacking.
+    // Python's builtin names do not count as missing.
     check(
         &format!(
             "{}{}",
@@ -421,7 +421,7 @@ fn an_answer_to_a_stub_takes_what_it_lacks_from_it() {
         Form::RestOf(prompt),
         Form::WholeOrRestOf(prompt),
     ] {
-        // All of it, since tests may use what the entry point does not.
+        // All definitions are kept, since tests may use what the entry point does not.
         check(
             &fenced(answer),
             form,
@@ -436,14 +436,14 @@ fn an_answer_to_a_stub_takes_what_it_lacks_from_it() {
         let own = "LIMIT = 4\n\ndef helper(x):\n    return 2 * x\n\ndef f(xs):\n    return xs\n";
         check(&fenced(own), form, &format!("{imports}\n\n{own}"));
     }
-    // The rest of the prompt, bare or in a block.
+    // The rest of the prompt, with or without a fence.
     let body = "    return len(xs)\n";
     for answer in [body.to_owned(), fenced(body), format!("{body}```\nDone.")] {
         for form in [Form::RestOf(prompt), Form::WholeOrRestOf(prompt)] {
             check(&answer, form, &format!("{prompt}{body}"));
         }
     }
-    // A prompt that is no stub gives nothing: its names are there when the program runs.
+    // A prompt without a stub supplies nothing: its names exist when the program runs.
     let words = Wanted {
         prompt: "import re\n\"\"\"Sum.\"\"\"\n",
         ..wanted
@@ -475,12 +475,12 @@ fn a_class_is_wanted_with_its_method() {
     check(&fenced(lacking), lacking);
     let derived = "class Base:\n    def twice(self, x):\n        return 2 * x\n\nclass Solution(Base):\n    pass\n";
     check(&fenced(derived), derived);
-    // The publishers of contests take a function where there is no class.
+    // Contest judges accept a function in place of the class.
     let function = "def twice(x):\n    return 2 * x\n";
     check(&format!("So:\n{}", fenced(function)), function);
 }
 
-/// The program that reads and prints, in an answer.
+/// Checks the extraction of a program that reads and prints.
 fn check_script(answer: &str, expected: Option<&str>) {
     for form in [Form::Whole, Form::RestOf("\"\"\"Task.\"\"\"\n")] {
         let found = extract_program(answer, form, &Wanted::entry_point(""));

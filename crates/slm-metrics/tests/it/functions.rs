@@ -1,4 +1,4 @@
-//! Documented functions, cut into a stub and a body.
+//! Documented functions, split into a stub and a body.
 
 use slm_metrics::syntax::{
     FunctionSource, Uncut, documented_functions, normalised_hash, survey_functions,
@@ -106,8 +106,8 @@ fn functions_that_cannot_be_cut_are_left_out() {
     }
 }
 
-/// Python 3.11 counts as many: `sum(ast.get_docstring(node) is not None for node in ast.walk(tree) if isinstance(node,
-/// (ast.FunctionDef, ast.AsyncFunctionDef)))`.
+/// Python 3.11 counts the same number: `sum(ast.get_docstring(node) is not None for node in ast.walk(tree) if
+/// isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))`.
 #[test]
 fn every_documented_function_is_cut_or_named_with_the_reason() {
     let source = r#"

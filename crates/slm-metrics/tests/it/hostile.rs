@@ -1,9 +1,9 @@
-//! Inputs that want to crash the parser, the visitors or their stack.
+//! Inputs that attempt to crash the parser, the visitors or their stack.
 
 use slm_metrics::syntax::{Form, Wanted, documented_functions, extract_program, normalised_hash};
 use slm_metrics::{Fstrings, Options, SyntaxError, analyze, analyze_with};
 
-/// Everything that is public, on a source that may be anything.
+/// Calls every public function on an arbitrary source.
 fn use_everything(source: &str) {
     let _ = analyze(source);
     let _ = analyze_with(
@@ -49,7 +49,7 @@ fn deep_nesting_is_an_error_as_in_python() {
     assert!(analyze(&nested(99)).is_ok());
 }
 
-/// Programs whose tree is as deep as `n`, with few brackets and little indentation.
+/// Returns programs whose tree is `n` levels deep, with few brackets and little indentation.
 fn chains(n: usize) -> Vec<String> {
     let repeat = |text: &str| text.repeat(n);
     vec![
@@ -144,7 +144,7 @@ fn errors_name_their_place() {
     );
 }
 
-/// A small generator of our own keeps the test free of dependencies; the sequence is splitmix64.
+/// A small random number generator (splitmix64), to avoid a dependency.
 struct Random(u64);
 
 impl Random {
@@ -161,7 +161,7 @@ impl Random {
     }
 }
 
-/// Cases a run of the random tests takes, `METRICS_FUZZ_CASES` if set.
+/// Returns the number of cases for the random tests, `METRICS_FUZZ_CASES` if set.
 fn n_cases() -> usize {
     std::env::var("METRICS_FUZZ_CASES")
         .ok()

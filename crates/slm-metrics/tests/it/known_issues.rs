@@ -1,4 +1,4 @@
-//! What users of radon reported as odd: the same oddities are wanted here, so they are pinned one by one.
+//! Quirks that users reported in radon's issue tracker: this crate must reproduce them, so each has a test.
 //!
 //! The numbers are those of its issue tracker, github.com/rubik/radon/issues.
 
@@ -16,7 +16,7 @@ fn complexity_of(metrics: &FileMetrics, name: &str) -> usize {
 #[test]
 fn issue_201_a_long_docstring_can_lower_the_index() {
     let bare = metrics("def add(a, b):\n    return a + b\n");
-    // Eleven lines over two of code: the sine of the comment term is near its minimum.
+    // Eleven comment lines for two lines of code: the sine of the comment term is near its minimum.
     let lines = "    word\n".repeat(9);
     let documented = metrics(&format!(
         "def add(a, b):\n    \"\"\"\n{lines}    \"\"\"\n    return a + b\n"

@@ -1,4 +1,4 @@
-//! Programs that are the same up to layout, comments and docstrings.
+//! Equality of programs up to layout, comments and docstrings.
 
 use slm_metrics::syntax::{adds_nothing, definition_hashes, normalised_hash};
 
@@ -73,7 +73,7 @@ fn an_answer_of_comments_docstrings_and_signatures_adds_nothing_to_its_prompt() 
         "\"\"\"Words.\"\"\"\n",
         prompt,
         &format!("{prompt}    # to be done\n"),
-        // The signature may be written in another way, or more than once.
+        // The signature may be spelled differently, or repeated.
         "def f(xs):\n    \"\"\"Another docstring.\"\"\"\n",
         &format!("{prompt}\n{prompt}"),
     ] {
@@ -93,7 +93,7 @@ fn an_answer_of_comments_docstrings_and_signatures_adds_nothing_to_its_prompt() 
     let class = "class A:\n    \"\"\"Doc.\"\"\"\n\n    def g(self):\n        \"\"\"Doc.\"\"\"\n";
     assert!(adds_nothing(class, ""));
     assert!(!adds_nothing(&format!("{class}        return 1\n"), class));
-    // Code that the prompt gives is no answer; half of it is none either.
+    // Code from the prompt is not an answer; neither is half of it.
     let given = "def helper():\n    return 1\n\ndef f():\n    \"\"\"Doc.\"\"\"\n";
     assert!(adds_nothing("def helper():\n    return 1\n", given));
     assert!(!adds_nothing("def helper():\n    return 2\n", given));

@@ -1,4 +1,4 @@
-//! Agreement with radon 6.0.1: pinned programs, and on request whole source trees.
+//! Agreement with radon 6.0.1: stored programs, and optionally whole source trees.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -7,14 +7,14 @@ use std::path::Path;
 use serde_json::Value;
 use slm_metrics::{FileReport, Fstrings, Options, analyze_with};
 
-/// Relative error allowed to floats; the pinned ones come from another C library's `log` and `sin`.
+/// Allowed relative error of floats; the stored ones were computed with another C library's `log` and `sin`.
 const TOLERANCE: f64 = 1e-9;
 
-/// Programs on which we are known to differ, by the Python that made the golden.
+/// Programs with known differences, by the Python that made the golden file.
 const DEVIATIONS: [(&str, Fstrings); 2] = [
-    // Python 3.11 refuses a replacement field in a format specification in a format specification.
+    // Python 3.11 rejects a replacement field in a format specification inside a format specification.
     ("f-strings 6", Fstrings::Legacy),
-    // Its `tokenize` takes no combining marks in names, so radon fails on what Python itself compiles.
+    // Its `tokenize` rejects combining marks in names, so radon fails on names that Python itself compiles.
     ("combining marks", Fstrings::Legacy),
 ];
 

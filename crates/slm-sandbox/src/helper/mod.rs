@@ -1,14 +1,14 @@
-//! The last step before Python: a small program that gives up its rights and then becomes it.
+//! The last step before Python: a small program that drops its privileges and then execs Python.
 //!
-//! It runs inside the namespaces that bubblewrap made (level A), or directly below the harness
-//! (levels B and C). What must not happen between fork and exec of a large process happens here:
-//! the harness only spawns. In order:
-//! 1. the pipes move from the standard streams to the numbers that the runner expects, the program
-//!    gets an empty stdin, and every other inherited file is closed;
-//! 2. below the harness itself: a session of its own, and death with the harness;
-//! 3. as root, what bubblewrap leaves to do: the number of files in its folder, or without it a name
-//!    of the machine that tells nothing; then an unprivileged user, with whom all capabilities go;
-//! 4. resource limits, no new privileges, Landlock, seccomp, each without a way back.
+//! It runs inside the namespaces that bubblewrap created (level A), or directly below the harness (levels B and
+//! C). It does what must not happen between fork and exec of a large process, so that the harness only spawns.
+//! In order:
+//! 1. the pipes move from the standard streams to the descriptors that the runner expects, the program gets an
+//!    empty stdin, and every other inherited file is closed;
+//! 2. directly below the harness: a new session, and death with the harness;
+//! 3. as root, what bubblewrap does not do: limit the number of files in its folder, or without bubblewrap set
+//!    a neutral host name; then switch to an unprivileged user, which drops all capabilities;
+//! 4. resource limits, no new privileges, Landlock, seccomp, all irreversible.
 //!
 //! Its argument is a policy in JSON, followed by the program and its arguments.
 
@@ -30,47 +30,47 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::{FOLDER_BYTES, Limits, MOST_FILES};
 
-/// First argument with which a program that carries the helper is asked to be it.
+/// First argument that makes a program which includes the helper act as the helper.
 const ASKED: &str = "--become-sandbox-helper";
 
-/// File name of the helper as a program of its own.
+/// File name of the stand-alone helper.
 const NAME: &str = "sandbox-helper";
 
-/// Name of the machine inside a box.
+/// Host name inside a box.
 pub(crate) const HOST_NAME: &str = "box";
 
-/// Where the runner finds its commands and leaves its results.
+/// Descriptors from which the runner reads commands and to which it writes results.
 const COMMANDS: RawFd = 3;
 const RESULTS: RawFd = 4;
 
-/// Exit status when the helper itself fails; the reason stands on stderr.
+/// Exit status if the helper itself fails; the reason is on stderr.
 pub(crate) const FAILED: u8 = 125;
 
-/// Whether this very program can be started as the helper.
+/// Whether the current program can act as the helper.
 static CARRIED: AtomicBool = AtomicBool::new(false);
 
-/// What the helper gives up.
+/// The restrictions that the helper applies.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Policy {
-    /// User and group to become; `None` stays who we are.
+    /// User and group id to switch to; `None` keeps the current one.
     pub(crate) user: Option<u32>,
-    /// Limits that the kernel enforces.
+    /// Limits enforced by the kernel.
     pub(crate) limits: KernelLimits,
-    /// Folders and files that stay readable; `None` leaves the file system as it is.
+    /// Readable folders and files; `None` leaves the file system unrestricted.
     pub(crate) read: Option<Vec<PathBuf>>,
-    /// Folders in which it may write.
+    /// Writable folders.
     pub(crate) write: Vec<PathBuf>,
-    /// Whether system calls are filtered.
+    /// Which system calls are filtered.
     pub(crate) filter: Filter,
-    /// Whether the process is ours directly, without namespaces around it.
+    /// Whether the process is a direct child of the harness, without namespaces around it.
     pub(crate) is_direct: bool,
     /// Working folder.
     pub(crate) folder: PathBuf,
-    /// The environment, whole.
+    /// The complete environment.
     pub(crate) environment: Vec<(String, String)>,
 }
 
-/// The limits in the kernel's units.
+/// Resource limits in the kernel's units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct KernelLimits {
     cpu_s: u64,
@@ -81,7 +81,7 @@ pub(crate) struct KernelLimits {
 }
 
 impl KernelLimits {
-    /// `other_processes`: what the same user runs already, which the kernel counts too.
+    /// `other_processes`: the number that the same user already runs, which the kernel counts too.
     pub(crate) fn new(limits: &Limits, other_processes: u64) -> Self {
         Self {
             cpu_s: limits.cpu_s.clamp(0.0, 1e9).ceil() as u64,
@@ -93,24 +93,23 @@ impl KernelLimits {
     }
 }
 
-/// Which system calls are refused.
+/// System call filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Filter {
     /// None.
     None,
-    /// Those that have no place in a box.
+    /// Refuses calls that have no use in a box.
     Namespaced,
-    /// Also new processes, signals and changes of file attributes, from which namespaces would
-    /// protect.
+    /// Refuses also new processes, signals and changes of file attributes, which namespaces would contain.
     Alone,
 }
 
-/// For the first line of `main` of a program that runs sandboxes: if it was started to be the
-/// helper, this does that work and gives its exit code.
+/// Acts as the helper if this program was started as such, and returns its exit code. Call it in the first line
+/// of `main` of a program that runs sandboxes.
 ///
-/// The program must run no code before this that depends on arguments or makes threads.
-pub fn become_if_asked() -> Option<ExitCode> {
+/// Before this call the program must run no code that depends on arguments or starts threads.
+pub fn run_if_started_as_helper() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next().as_deref() == Some(OsStr::new(ASKED)) {
         return Some(main(arguments));
@@ -119,11 +118,11 @@ pub fn become_if_asked() -> Option<ExitCode> {
     None
 }
 
-/// The helper's program, with leading arguments: the small one beside this program, or this
-/// program itself if it carries the helper.
+/// Returns the helper's program and its leading arguments: the stand-alone one next to this program, or this
+/// program itself if it includes the helper.
 pub(crate) fn locate() -> io::Result<(PathBuf, Vec<&'static str>)> {
     let this = std::env::current_exe()?;
-    // Test programs lie one folder deeper than the programs they are built with.
+    // Test programs are one folder deeper than the programs they are built with.
     for folder in this.ancestors().skip(1).take(2) {
         let beside = folder.join(NAME);
         if beside.is_file() {
@@ -139,17 +138,19 @@ pub(crate) fn locate() -> io::Result<(PathBuf, Vec<&'static str>)> {
     ))
 }
 
-/// Applies the policy in the first argument and becomes the program that follows; returns only if
-/// that fails.
+/// Applies the policy in the first argument and execs the program that follows; returns only on failure.
 pub fn main(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let outcome = match (arguments.next(), arguments.next()) {
         (Some(policy), Some(program)) => {
             Policy::parse(&policy).and_then(|policy| enter(&policy, &program, arguments))
         }
-        _ => Err("started by hand: it is part of the sandbox and takes a policy".to_owned()),
+        _ => Err(
+            "expected a policy and a program: this program is started by the sandbox only"
+                .to_owned(),
+        ),
     };
     if let Err(reason) = outcome {
-        // The reader may be gone.
+        // The reader may have exited.
         let _ = writeln!(io::stderr(), "sandbox helper: {reason}");
     }
     ExitCode::from(FAILED)
@@ -172,7 +173,7 @@ fn enter(
     arguments: impl Iterator<Item = OsString>,
 ) -> Result<(), String> {
     let failed = |what: &'static str| move |error: io::Error| format!("{what}: {error}");
-    arrange_files().map_err(failed("cannot arrange the pipes"))?;
+    arrange_files().map_err(failed("cannot set up the pipes"))?;
     if policy.is_direct {
         rustix::process::setsid().map_err(|e| failed("setsid")(e.into()))?;
     }
@@ -186,8 +187,8 @@ fn enter(
         become_user(user).map_err(failed("cannot give up root"))?;
     }
     if policy.is_direct {
-        // After the change of user, which forgets it.
-        die_with_parent().map_err(failed("cannot tie to the harness"))?;
+        // After the change of user, which resets it.
+        die_with_parent().map_err(failed("cannot set the parent death signal"))?;
     }
     for (resource, rlimit) in rlimits(policy.limits) {
         rustix::process::setrlimit(resource, rlimit)
@@ -219,11 +220,11 @@ fn restrict(_: &Policy) -> Result<(), String> {
     Ok(())
 }
 
-/// Standard streams to the program, pipes to the runner, nothing else.
+/// Connects the standard streams to the program and the pipes to the runner, and closes everything else.
 #[allow(unsafe_code)] // Descriptors by number, which no owner has: this process is about to exec.
 fn arrange_files() -> io::Result<()> {
     let duplicate = |from: RawFd, to: RawFd| {
-        // SAFETY: dup2 on numbers touches no memory; nothing else in this process uses them.
+        // SAFETY: dup2 on numbers touches no memory; no other code in this process uses them.
         match unsafe { libc::dup2(from, to) } {
             -1 => Err(io::Error::last_os_error()),
             _ => Ok(()),
@@ -231,7 +232,7 @@ fn arrange_files() -> io::Result<()> {
     };
     duplicate(0, COMMANDS)?;
     duplicate(1, RESULTS)?;
-    // Opened only now, so that it does not get one of those two numbers.
+    // Opened only now, so that it does not get one of those two descriptors.
     let null = std::fs::File::open("/dev/null")?.into_raw_fd();
     duplicate(null, 0)?;
     duplicate(2, 1)?;
@@ -248,9 +249,9 @@ fn arrange_files() -> io::Result<()> {
 fn die_with_parent() -> io::Result<()> {
     let parent = rustix::process::getppid();
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
-    // It may have died before the line above.
+    // The parent may have died before the line above.
     if rustix::process::getppid() != parent || parent.is_none() {
-        return Err(io::Error::other("the harness is gone"));
+        return Err(io::Error::other("the harness has exited"));
     }
     Ok(())
 }
@@ -260,8 +261,8 @@ fn die_with_parent() -> io::Result<()> {
     Ok(())
 }
 
-/// Gives this process a machine's name of its own, as bubblewrap does in its place. Only root may;
-/// where a container took that right, too, the self-test says so.
+/// Sets a neutral host name in a new UTS namespace, as bubblewrap does at level A. Requires root; where a
+/// container lacks that capability, the self-test reports it.
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "neither call has a safe wrapper")]
 fn hide_host_name() {
@@ -277,8 +278,8 @@ fn hide_host_name() {
 #[cfg(not(target_os = "linux"))]
 fn hide_host_name() {}
 
-/// Limits the number of files in the folder in memory that bubblewrap made, which has no option
-/// for it. Where this is not allowed, the harness still counts them at times.
+/// Limits the number of files in bubblewrap's tmpfs, for which bubblewrap has no option. Where this is not
+/// permitted, the harness still counts them at intervals.
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "rustix has no mount among its features in use")]
 fn limit_files(folder: &Path) {
@@ -292,7 +293,7 @@ fn limit_files(folder: &Path) {
         return;
     };
     let flags = libc::MS_REMOUNT | libc::MS_NOSUID | libc::MS_NODEV;
-    // SAFETY: all four are texts that end with a zero and live until the call is over.
+    // SAFETY: all four are NUL-terminated strings that outlive the call.
     unsafe {
         libc::mount(
             c"tmpfs".as_ptr(),
@@ -329,7 +330,7 @@ fn become_user(_: u32) -> io::Result<()> {
     Err(io::Error::from(io::ErrorKind::Unsupported))
 }
 
-/// The limits as the kernel takes them, none above what this process itself may have.
+/// Returns the limits in the kernel's form, none above this process's own hard limit.
 fn rlimits(limits: KernelLimits) -> [(Resource, Rlimit); 6] {
     let KernelLimits {
         cpu_s,
@@ -339,8 +340,8 @@ fn rlimits(limits: KernelLimits) -> [(Resource, Rlimit); 6] {
         processes,
     } = limits;
     [
-        // At the soft limit comes SIGXCPU, by which an end for this reason is known from others;
-        // a program that catches it is killed one second later. The rest needs no such grace.
+        // SIGXCPU at the soft limit marks this reason for an end; a program that catches it is killed one
+        // second later. The other limits need no such grace.
         (Resource::Cpu, cpu_s, cpu_s.saturating_add(1)),
         (Resource::As, memory_bytes, memory_bytes),
         (Resource::Fsize, file_bytes, file_bytes),

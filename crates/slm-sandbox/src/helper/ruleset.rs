@@ -1,4 +1,4 @@
-//! Landlock: which files stay within reach, and no way out by network or signal.
+//! Landlock: which files are accessible, and no network or signals to the outside.
 
 use std::path::PathBuf;
 
@@ -7,9 +7,9 @@ use landlock::{
     RulesetCreatedAttr, RulesetError, Scope, path_beneath_rules,
 };
 
-/// Restricts this process and all that it becomes, as far as the kernel's Landlock goes.
+/// Restricts this process and its children, as far as the kernel's Landlock version supports it.
 ///
-/// Paths that do not exist are left out. What is missing in an old kernel the self-test finds.
+/// Paths that do not exist are skipped. The self-test finds what an old kernel does not enforce.
 pub(super) fn apply(read: &[PathBuf], write: &[PathBuf]) -> Result<(), RulesetError> {
     let abi = ABI::V6;
     let ruleset = Ruleset::default()

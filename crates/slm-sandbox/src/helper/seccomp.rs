@@ -1,16 +1,15 @@
-//! seccomp: which system calls a program may make.
+//! seccomp: the system calls that a program may make.
 //!
-//! A call has to be on the list in calls.rs; any other, one of a newer kernel included, fails with
-//! ENOSYS, as if the kernel had none of that number. Of those, what no Python program needs and
-//! what reaches out of a box ends the process, so that it counts as a violation, and what libraries
-//! try on their way (sockets, chmod) fails with EPERM. Arguments are held against lists, too, where
-//! a filter can read them.
+//! A call must be on the allow-list in calls.rs; any other, including one of a newer kernel, fails with ENOSYS,
+//! as if the kernel had no such number. Of the listed ones, calls that no Python program needs and that reach
+//! out of a box kill the process, so that they count as a violation; calls that libraries attempt in passing
+//! (sockets, chmod) fail with EPERM. Arguments are checked against lists, too, where a filter can read them.
 //!
-//! Locks: `flock` is refused, since it works on files that are shared among boxes and only open for
-//! reading. So are leases. Record locks stay, which `sqlite3`, `mailbox` and `dbm` put on their own
-//! files; on a file open for reading they are all shared, so that only a question shows them
-//! (`F_GETLK`). It changes nothing here, which means that another process has the lock: sqlite3
-//! then leaves an old journal alone, and of its modes alone `wal` does not work.
+//! Locks: `flock` is refused, since it works on files that boxes share and that are open only for reading. So
+//! are leases. Record locks stay allowed, since `sqlite3`, `mailbox` and `dbm` put them on their own files; on
+//! a file open for reading they are all shared, so that only a query (`F_GETLK`) reveals them. That query
+//! returns success without changing its argument, which means that another process has the lock: sqlite3 then
+//! leaves an old journal alone, and of its modes only `wal` fails.
 
 mod calls;
 
@@ -23,12 +22,12 @@ use seccompiler::{
 
 use super::Filter;
 
-/// Commands of fcntl that libc does not name.
+/// fcntl commands that libc does not define.
 const F_SETSIG: i32 = 10;
 const F_SETOWN_EX: i32 = 15;
 
-/// Requests of ioctl that change nothing but flags of a file, or tell its size: those of a terminal
-/// that `isatty` and `os.get_terminal_size` ask, and what pipes and sockets know.
+/// ioctl requests that only change flags of a file or report its size: the terminal requests of `isatty` and
+/// `os.get_terminal_size`, and those of pipes and sockets.
 const REQUESTS: [u64; 7] = [
     libc::TCGETS,
     libc::TIOCGWINSZ,
@@ -36,11 +35,11 @@ const REQUESTS: [u64; 7] = [
     libc::FIONBIO,
     libc::FIOCLEX,
     libc::FIONCLEX,
-    // A copy of a file by reference, which `cp` tries first.
+    // FICLONE (copy by reference), which `cp` tries first.
     0x4004_9409,
 ];
 
-/// Options of prctl that tell something of the process itself, or name it and its memory.
+/// prctl options that report on the process itself, or name it and its memory.
 const OPTIONS: [u64; 9] = [
     libc::PR_GET_PDEATHSIG as u64,
     libc::PR_GET_DUMPABLE as u64,
@@ -55,14 +54,14 @@ const OPTIONS: [u64; 9] = [
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// Restricts this process and all that it becomes.
+/// Restricts this process and its children.
 pub(super) fn apply(filter: Filter) -> Result<(), seccompiler::Error> {
     if filter == Filter::None {
         return Ok(());
     }
     let arch = std::env::consts::ARCH.try_into()?;
     let refused = SeccompAction::Errno(libc::EPERM as u32);
-    // The C library then falls back to clone, whose flags a filter can read.
+    // ENOSYS makes the C library fall back from clone3 to clone, whose flags a filter can read.
     let unknown = SeccompAction::Errno(libc::ENOSYS as u32);
     let nothing_done = SeccompAction::Errno(0);
     let no_terminal = SeccompAction::Errno(libc::ENOTTY as u32);
@@ -70,7 +69,7 @@ pub(super) fn apply(filter: Filter) -> Result<(), seccompiler::Error> {
         let filter = SeccompFilter::new(rules, otherwise, action, arch)?;
         apply_filter(&BpfProgram::try_from(filter)?)
     };
-    // The last of several errors is the one that a program sees.
+    // Of several errno results the program sees that of the filter installed last.
     install(
         always(&calls::allowed()),
         unknown.clone(),
@@ -94,13 +93,13 @@ fn always(calls: &[i64]) -> Rules {
     calls.iter().map(|&call| (call, Vec::new())).collect()
 }
 
-/// A rule on one argument.
+/// Matches a value of one argument.
 fn argument(index: u8, operator: SeccompCmpOp, value: u64) -> Result<SeccompRule, BackendError> {
     let condition = SeccompCondition::new(index, SeccompCmpArgLen::Dword, operator, value)?;
     SeccompRule::new(vec![condition])
 }
 
-/// The call with any value of an argument that is not listed.
+/// Matches the call with an argument value that is not listed.
 fn unlisted(call: i64, index: u8, values: &[u64]) -> Result<Rules, BackendError> {
     Ok(Rules::from([(call, vec![none_of(index, values)?])]))
 }
@@ -120,7 +119,7 @@ fn none_of(index: u8, values: &[u64]) -> Result<SeccompRule, BackendError> {
     SeccompRule::new(values.iter().map(differs).collect::<Result<_, _>>()?)
 }
 
-/// Calls that look into other processes, change the machine or make new namespaces.
+/// Calls that inspect other processes, change the machine or create namespaces.
 fn fatal() -> Result<Rules, BackendError> {
     let mut rules = always(&[
         libc::SYS_ptrace,
@@ -194,7 +193,7 @@ fn fatal() -> Result<Rules, BackendError> {
     Ok(rules)
 }
 
-/// Calls that fail as if the user were not permitted to make them.
+/// Calls that fail with EPERM.
 fn refusals(filter: Filter) -> Result<Rules, BackendError> {
     let mut rules = always(&[
         libc::SYS_socket,
@@ -214,7 +213,7 @@ fn refusals(filter: Filter) -> Result<Rules, BackendError> {
         libc::SYS_setfsuid,
         libc::SYS_setfsgid,
         libc::SYS_capset,
-        // Memory that no limit of a process counts, and that others of the machine may share.
+        // Memory that no process limit counts, and that other processes may share.
         libc::SYS_memfd_create,
         libc::SYS_memfd_secret,
         libc::SYS_shmget,
@@ -231,8 +230,8 @@ fn refusals(filter: Filter) -> Result<Rules, BackendError> {
         libc::SYS_mq_open,
         libc::SYS_mq_unlink,
     ]);
-    // An event loop talks to itself through a local pair. Of one that is no stream, half can send
-    // to any other local address.
+    // An event loop wakes itself through a local socket pair. A half of a pair that is not a stream can send to
+    // any other local address.
     let stream = libc::SOCK_STREAM;
     let kinds = [
         0,
@@ -267,7 +266,7 @@ fn refusals(filter: Filter) -> Result<Rules, BackendError> {
     Ok(rules)
 }
 
-/// Adds what would reach others where no namespaces hide them.
+/// Adds calls that reach other processes where no namespaces hide them.
 fn refuse_alone(rules: &mut Rules) -> Result<(), BackendError> {
     rules.extend(always(&[
         libc::SYS_kill,
@@ -306,7 +305,7 @@ fn refuse_alone(rules: &mut Rules) -> Result<(), BackendError> {
         libc::SYS_utimes,
         libc::SYS_futimesat,
     ]));
-    // A number of a process: 0 is the caller itself.
+    // Arguments that are a process id: 0 is the caller itself.
     for (call, place) in [
         (libc::SYS_prlimit64, 0),
         (libc::SYS_sched_setaffinity, 0),
@@ -316,13 +315,13 @@ fn refuse_alone(rules: &mut Rules) -> Result<(), BackendError> {
     ] {
         rules.insert(call, vec![argument(place, SeccompCmpOp::Ne, 0)?]);
     }
-    // All processes of a user, whose number is 0 for the caller's own.
+    // PRIO_USER: all processes of a user, where 0 is the caller's own.
     let user = argument(0, SeccompCmpOp::Eq, 2)?;
     rules.entry(libc::SYS_setpriority).or_default().push(user);
-    // There is one process in such a box, whose number stays.
+    // Such a box has one process, whose id does not change.
     let ours = u64::from(std::process::id());
     rules.insert(libc::SYS_tgkill, vec![argument(0, SeccompCmpOp::Ne, ours)?]);
-    // Signals to the owner of a file.
+    // Signals to a file's owner.
     let fcntl = rules.entry(libc::SYS_fcntl).or_default();
     for command in [libc::F_SETOWN, F_SETSIG, F_SETOWN_EX] {
         fcntl.push(argument(1, SeccompCmpOp::Eq, command as u64)?);
@@ -335,7 +334,7 @@ fn refuse_alone(rules: &mut Rules) -> Result<(), BackendError> {
     Ok(())
 }
 
-/// Ends a process that uses the x32 numbering, under which the rules above would not find a call.
+/// Kills a process that uses the x32 call numbers, which the rules above do not match.
 #[cfg(target_arch = "x86_64")]
 fn no_x32() -> BpfProgram {
     const X32_BIT: u32 = 0x4000_0000;
@@ -346,7 +345,7 @@ fn no_x32() -> BpfProgram {
         k,
     };
     vec![
-        // The number of the call stands at the beginning of the data.
+        // The call number is the first field of the data.
         statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
         statement(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, X32_BIT, 1),
         statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0),

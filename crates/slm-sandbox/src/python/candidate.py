@@ -1,13 +1,13 @@
-"""Runs a program in the sandbox and answers for it; the last part of its runner, after link.py and peer.py.
+"""Runs a program in the sandbox and reports on it; the last part of its runner, after link.py and peer.py.
 
 The first frame is the job, a dict with
-  search_path, preamble, program   lists of str, and two texts of Python
+  search_path, preamble, program   a list of str, and two Python sources
   mode   "load": nothing more
          "serve": answer the tester's requests until the pipe closes
          "calls": call `entry_point` with each of `calls`, pairs of an expression and a limit in seconds
-         "script": run the program as a script, reading `stdin`; what it writes to stderr is dropped
+         "script": run the program as a script with `stdin` as its input; its stderr is dropped
          "shared": run `setup` and `tests` in the program's own namespace (a program can forge these)
-Answers: ("begun",), ("loaded",) or ("fault", kind, text); then, by mode, frames of peer.Peer,
+Sends: ("begun",), ("loaded",) or ("fault", kind, text); then, by mode, frames of peer.Peer,
   ("output", i, cpu_s, value), ("raised", i, cpu_s, kind, text), ("timeout", i, cpu_s),
   ("test", i, kind or None, text, cpu_s); and at the end
   ("end", peak bytes of memory, CPU seconds).
@@ -22,14 +22,14 @@ SECONDS_OF_WALL = 4.0
 
 
 class TimeUp(BaseException):
-    """The limit of one call is over."""
+    """The time limit of one call is exceeded."""
 
 
 def main():
     job = Decoder(receive()).get()
     prepare(job["search_path"], "candidate")
     tell("begun")
-    # Given back when memory runs out, so that there is some to report with.
+    # Freed when memory is exhausted, so that the error can be reported.
     reserve = [bytes(1 << 20)]
     try:
         run(job, reserve)
@@ -46,7 +46,7 @@ def run(job, reserve):
         return tell("fault", "unparsable", "too complex for Python's parser")
     except BaseException as error:
         return tell("fault", "unparsable", describe(error))
-    # Before the program runs, which may tamper with the modules that this needs.
+    # Before the program runs, which may tamper with the modules that compiling needs.
     tests = [] if job["mode"] != "shared" else [
         (compile_test(text), text) for text in [job["setup"], *job["tests"]]
     ]
@@ -56,9 +56,9 @@ def run(job, reserve):
         drop_stderr()
     name = "__main__" if is_script else "candidate"
     module = types.ModuleType(name)
-    # exec would give it our copy.
+    # Otherwise exec would insert our copy.
     module.__builtins__ = builtins
-    # dataclasses, pickle and typing look a class's module up by its name.
+    # dataclasses, pickle and typing look up a class's module by name.
     sys.modules[name] = module
     space = module.__dict__
     fault = attempt(preamble, space, reserve)
@@ -82,7 +82,7 @@ def run(job, reserve):
     for i, ((code, fault), text) in enumerate(tests):
         started = process_time()
         if code is not None:
-            # The tests see what their setup defined, but not what other tests bound.
+            # The tests see what their setup defined, but not names that other tests bound.
             fault = attempt(code, space if i == 0 else dict(space), reserve, is_test=True)
         if i == 0 and fault is None:
             continue
@@ -98,7 +98,7 @@ def tell(*message):
 
 
 def finish():
-    # What is still in the buffers counts as output.
+    # Data left in the buffers counts as output.
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -108,7 +108,7 @@ def finish():
 
 
 def peak_memory():
-    """Peak of resident memory in bytes, 0 if unknown."""
+    """Returns the peak resident memory in bytes, 0 if unknown."""
     try:
         import resource
 
@@ -118,11 +118,11 @@ def peak_memory():
 
 
 def attempt(code, space, reserve, is_test=False, exit_is_fine=False):
-    """Executes code; None if it comes to its end, else kind and text."""
+    """Executes code; returns None if it runs to its end, else kind and text."""
     try:
         exec(code, space)
     except SystemExit as error:
-        # Publishers of contests judge what a script printed before it left, whatever its exit code.
+        # Contest judges use what a script printed before it exited, regardless of its exit code.
         if not exit_is_fine:
             return "error", describe(error, line_of(error))
     except BaseException as error:
@@ -150,7 +150,7 @@ def compile_test(text):
 
 
 def make_calls(space, entry_point, calls, reserve):
-    """Tells what each call gives; False if there is nothing to call."""
+    """Sends the result of each call; returns False if there is no function to call."""
     try:
         function = find(space, entry_point)
     except BaseException as error:
@@ -165,7 +165,7 @@ def make_calls(space, entry_point, calls, reserve):
                 value = function(*arguments)
             finally:
                 arm(0)
-            # To write a long result down is no part of the call.
+            # Encoding a long result is not part of the call.
             text = Encoder().text(("output", i, process_time() - started, value))
         except TimeUp:
             text = Encoder().text(("timeout", i, process_time() - started))
@@ -176,13 +176,13 @@ def make_calls(space, entry_point, calls, reserve):
     return True
 
 
-# What expressions of inputs may name beside literals.
+# Names that expressions of inputs may use in addition to literals.
 INPUT_NAMES = {"__builtins__": {}, "inf": float("inf"), "nan": float("nan"), "set": set, "frozenset": frozenset,
                "complex": complex, "range": range, "bytearray": bytearray}
 
 
 def find(space, entry_point):
-    """`f`, or `Solution().f` of a program that defines a class."""
+    """Returns `f`, or `Solution().f` of a program that defines a class."""
     if "." not in entry_point:
         return space[entry_point]
     owner, method = entry_point.split(".")
@@ -190,7 +190,7 @@ def find(space, entry_point):
 
 
 def arm(seconds):
-    """CPU time decides; the clock only catches what sleeps."""
+    """Limits CPU time; the wall timer only catches code that sleeps."""
     _signal.setitimer(_signal.ITIMER_PROF, seconds)
     _signal.setitimer(_signal.ITIMER_REAL, SECONDS_OF_WALL * seconds)
 
@@ -200,7 +200,7 @@ def time_is_up(*_):
 
 
 def feed(text):
-    """Makes `text` the standard input, as a file, since a pipe may be too small for it."""
+    """Makes `text` the standard input: as a file, since it may exceed a pipe's buffer."""
     import os
 
     path = "stdin-%d" % os.getpid()
@@ -214,7 +214,7 @@ def feed(text):
 
 
 def drop_stderr():
-    """Both streams go into one pipe, and a script is judged by what it prints: no warning may stand in between."""
+    """Drops stderr: both streams share one pipe, and a warning must not mix with a script's output."""
     import os
 
     sink = os.open(os.devnull, os.O_WRONLY)
@@ -230,5 +230,5 @@ try:
 except (Gone, Malformed):
     pass
 finally:
-    # Neither threads nor exit handlers that the program left behind may hold the process up.
+    # Skips threads and exit handlers that the program left behind, which could block the exit.
     leave(0)

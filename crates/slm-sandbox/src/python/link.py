@@ -1,7 +1,7 @@
-"""Values across a pair of pipes; the first part of both runners.
+"""Encoding of values across a pair of pipes; the first part of both runners.
 
-A frame is 4 bytes of length (big-endian) and that many bytes of UTF-8, one encoded value. What is
-decoded is built from scratch out of Python's own types, so no code of the sender comes with it:
+A frame is 4 bytes of length (big-endian) and that many bytes of UTF-8, one encoded value. Values are
+decoded into new objects of Python's own types, so no code of the sender is transferred:
   N T F E            None, True, False, Ellipsis
   iHEX; fREPR; cREPR,REPR;   int, float, complex
   sN:TEXT bN:LATIN1 BN:LATIN1   str, bytes, bytearray (N counts characters)
@@ -9,16 +9,16 @@ decoded is built from scratch out of Python's own types, so no code of the sende
   dN;                dict and its N keys, each followed by its value
   R                  range, and its start, stop and step
   M                  a type of the standard library by name (str), and its arguments (tuple); to the harness also a
-                     value of numpy with what it holds, and `str` with the UTF-16 of a text that UTF-8 does not have
+                     numpy value with its content, and `str` with the UTF-16 of a text that UTF-8 cannot represent
   I                  an instance of a class that both sides define: its name (str), its state (dict)
-  X                  a class of exceptions: its name (str), and that of its nearest builtin base (str)
+  X                  an exception class: its name (str), and that of its nearest builtin base (str)
   Y                  a builtin type or function by name (str), as far as SAFE lists it
   hN;                an object that stays with the sender: type name (str), plain value or Q
   HN;                an object that stays with the receiver
-  rN;                the N-th container of this frame once more
+  rN;                the N-th container of this frame again
   aN;                the N-th container of the request that this frame answers
 Containers (list, tuple, set, frozenset, dict, bytearray, instance) are counted from 0 as they begin,
-so that shared and recursive ones keep their shape.
+so that shared and recursive ones keep their structure.
 """
 
 import _operator
@@ -26,7 +26,7 @@ import builtins
 import sys
 from os import _exit as leave, getpid, read as read_bytes, write as write_bytes
 
-# A program may rebind builtins; functions defined from here on keep the present ones.
+# A program may rebind builtins; functions defined from here on keep the original ones.
 __builtins__ = dict(vars(builtins))
 
 COMMANDS, RESULTS = 3, 4
@@ -41,12 +41,12 @@ STDLIB = {
     "collections.Counter", "collections.OrderedDict",
 }
 DICT_LIKE = {"collections.Counter", "collections.OrderedDict"}
-# They equal what they hold.
+# These compare equal to their content.
 WRAPPERS = {"collections.UserDict", "collections.UserList", "collections.UserString", "collections.ChainMap",
             "builtins.mappingproxy"}
-# A decimal of more digits goes to the harness as text alone, and equals only decimals.
+# A decimal with more digits is sent to the harness as text only, and equals only decimals.
 DECIMAL_DIGITS = 10000
-# Builtins that do nothing but compute, whoever calls them with whatever.
+# Builtins without side effects, safe for any caller and arguments.
 SAFE = {
     name: getattr(builtins, name)
     for name in (
@@ -62,11 +62,11 @@ class Gone(BaseException):
 
 
 class Malformed(Exception):
-    """A frame that no honest side writes."""
+    """A frame that no honest runner writes."""
 
 
 class Keep:
-    """Objects that the other side knows by number."""
+    """Objects that the other side refers to by number."""
 
     def __init__(self):
         self.objects, self.numbers = [], {}
@@ -80,7 +80,7 @@ class Keep:
 
 
 class Encoder:
-    """Turns one value into text. `keep` takes what cannot travel; without it only its type is told."""
+    """Encodes one value. `keep` stores objects that cannot be sent; without it only their type name is sent."""
 
     def __init__(self, keep=None, shared=None, request=()):
         self.keep, self.shared = keep, shared or {}
@@ -113,13 +113,13 @@ class Encoder:
             self.other(value, kind)
 
     def begin(self, value):
-        """Counts a container; False if it was written before."""
+        """Numbers a container; returns False if it was written before."""
         for letter, places in (("r", self.memo), ("a", self.request)):
             if id(value) in places:
                 self.out.append("%s%d;" % (letter, places[id(value)]))
                 return False
         self.memo[id(value)] = len(self.order)
-        # Held, so that no other object gets its identity meanwhile.
+        # Kept alive, so that no other object gets its id meanwhile.
         self.order.append(value)
         return True
 
@@ -205,7 +205,7 @@ NOTHING = object()
 
 
 def is_broken(text):
-    """Whether a text has lone surrogates."""
+    """Returns whether a text has lone surrogates."""
     try:
         text.encode()
         return False
@@ -214,19 +214,19 @@ def is_broken(text):
 
 
 def whole_text(text):
-    """The text without lone surrogates."""
+    """Returns the text without lone surrogates."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def ratio_of(decimal):
-    """Numerator and denominator, for comparison with numbers of other types; nothing if there are none, or huge ones."""
+    """Returns numerator and denominator, for comparison with other number types; () if not finite or too large."""
     if decimal.is_finite() and (not decimal or abs(decimal.adjusted()) + len(decimal.as_tuple()[1]) < DECIMAL_DIGITS):
         return decimal.as_integer_ratio()
     return ()
 
 
 def numpy_value(value, is_array_plain=True):
-    """What a number of numpy holds, or an array of one; another array equals nothing that a test could expect."""
+    """Returns the content of a numpy number or one-element array; other arrays equal nothing a test could expect."""
     numpy = sys.modules.get("numpy")
     if numpy is None:
         return NOTHING
@@ -239,7 +239,7 @@ def numpy_value(value, is_array_plain=True):
 
 
 def unwrapped(value):
-    """A wrapper of `collections` as what it holds."""
+    """Returns the content of a wrapper of `collections`."""
     if hasattr(value, "keys"):
         return {key: value[key] for key in value}
     held = value.data
@@ -250,7 +250,7 @@ MAPPING_PROXY = type(type.__dict__)
 
 
 def plain_value(value, kind):
-    """What an instance of a builtin type's subclass holds, read without the subclass's own methods."""
+    """Returns the content of an instance of a builtin type's subclass, bypassing the subclass's methods."""
     if issubclass(kind, (DICT_KEYS, DICT_ITEMS)):
         try:
             return set(value)
@@ -293,7 +293,7 @@ def arguments_of(value, name):
         return (value.days, value.seconds, value.microseconds)
     if name == "datetime.date":
         return (value.year, value.month, value.day)
-    # A time zone is told by its offset alone, since it is an object of any class.
+    # A time zone is sent as its offset only, since it may be an object of any class.
     offset = value.utcoffset()
     clock = (value.hour, value.minute, value.second, value.microsecond)
     zone = None if offset is None else (offset.days, offset.seconds, offset.microseconds)
@@ -325,14 +325,14 @@ def state_of(value):
 
 
 class Unfinished:
-    """Stands for a tuple whose items are still being read."""
+    """Placeholder for a tuple whose items are still being read."""
 
     def __init__(self, place):
         self.place = place
 
 
 class Decoder:
-    """Reads one value. Without `keep` nothing may stay with its sender."""
+    """Decodes one value. Without `keep`, objects that stay with their sender are errors."""
 
     def __init__(self, text, keep=None, shared=None, request=()):
         self.text, self.at, self.containers = text, 0, []
@@ -394,7 +394,7 @@ class Decoder:
         return value
 
     def finish(self, place, value):
-        """Puts a tuple into the lists and dicts below it that contain it."""
+        """Replaces the placeholder of a tuple in the lists and dicts below it that contain it."""
         for container in self.containers[place + 1 :]:
             if type(container) is list:
                 for i, item in enumerate(container):
@@ -474,14 +474,14 @@ class Decoder:
         return MIRRORED[name]
 
 
-# Exception classes of the other side, as far as they came up.
+# Exception classes of the other side seen until now.
 MIRRORED = {}
 
 
 def send(text, descriptor=RESULTS, errors="replace"):
-    """Lone surrogates, which UTF-8 does not have, reach the other runner but not the harness."""
+    """Sends a frame. Lone surrogates, which UTF-8 cannot represent, reach the other runner but not the harness."""
     if getpid() != OWN_PID:
-        # A fork that the program made came here too; only the first process may speak.
+        # A fork made by the program got here, too; only the first process may send.
         leave(0)
     data = text.encode("utf-8", errors)
     data = len(data).to_bytes(4, "big") + data

@@ -1,11 +1,11 @@
-"""Calls across a pair of pipes: requests, answers, stand-ins for objects, and errors.
+"""Calls across a pair of pipes: requests, answers, proxies for objects, and errors.
 
 The second part of both runners, after link.py.
 """
 
 
 class Peer:
-    """Calls into the other side, and serves its calls while it waits for an answer."""
+    """Sends calls to the other side, and serves its calls while waiting for an answer."""
 
     def __init__(self, find_global=None, is_guarded=False):
         self.find_global, self.shared, self.keep = find_global, {}, Keep()
@@ -22,7 +22,7 @@ class Peer:
         raise Malformed("no request and no answer")
 
     def ask(self, operation, *operands):
-        """Lets the other side perform `operation`, and applies what it did to the operands."""
+        """Requests `operation` from the other side, and applies its changes to the operands."""
         encoder = Encoder(self.keep, self.shared)
         send(encoder.text(("do", operation, list(operands))), errors="surrogatepass")
         while True:
@@ -39,7 +39,7 @@ class Peer:
 
     def serve(self, message, containers):
         _, operation, operands = message
-        # The first two are the frame and its list of operands.
+        # The first two containers are the frame and its list of operands.
         given = [(place, value) for place, value in enumerate(containers) if place > 1]
         before = [self.snapshot(value) for _, value in given]
         try:
@@ -62,12 +62,12 @@ class Peer:
         send(text, errors="surrogatepass")
 
     def is_shared(self, value):
-        """Whether both sides define its class."""
+        """Returns whether both sides define its class."""
         kind = type(value)
         return self.shared.get(kind.__name__) is kind
 
     def snapshot(self, value):
-        """The members of what can change, None for what cannot."""
+        """Returns the members of a mutable value, None for an immutable one."""
         kind = type(value)
         if kind is list:
             return list(value)
@@ -104,11 +104,11 @@ class Peer:
 
 
 def guard(operation, operands):
-    """Keeps a program that asks something of the tests to what they handed to it.
+    """Restricts a program's requests on objects of the tests to what the tests passed to it.
 
-    A function may be called, a generator be advanced, an object of the tests' own classes be used.
-    But from any attribute in reach of Python's introspection (`__globals__`, `gi_frame`, `__class__`)
-    a way leads to what the tests know, and to running code beside them.
+    Calling a function, advancing a generator and using an object of the tests' own classes are allowed.
+    But any attribute for Python's introspection (`__globals__`, `gi_frame`, `__class__`) leads to the
+    tests' data, and to running code beside them.
     """
     if operation not in ("getattr", "setattr", "delattr"):
         return
@@ -143,15 +143,15 @@ for operation in UNARY + BINARY + ORDER + "eq getitem setitem delitem".split():
 
 
 class Remote:
-    """Stands for an object on the other side.
+    """Proxy for an object on the other side.
 
-    Everything is asked of that side but judgements: whether such an object equals, precedes or
-    contains one of ours is decided here, by the plain value it has, or else it does not. Otherwise
-    an object could claim to equal whatever a test compares it with.
+    All operations are forwarded except judgements: whether such an object equals, precedes or contains a
+    local object is decided here by its plain value; without one it does not. Otherwise an object could
+    claim to equal any value that a test compares it with.
 
-    For the same reason a number or text computes here, with the plain value it has. What has none
-    and computes with one of ours gives again an object, of which no number can be had: otherwise
-    it could claim that its difference to whatever is expected is zero.
+    For the same reason a number or text computes here with its plain value. An object without one that
+    computes with a local value results in another object, which converts to no number: otherwise it could
+    claim that its difference to any expected value is zero.
     """
 
     __slots__ = ("number", "kind", "plain", "is_mixed")
@@ -209,7 +209,7 @@ class Remote:
         return type(value) is Remote and peer.ask("issubclass", value, self)
 
 
-# Values that compute, and those that cannot change, so that what came along is what they are.
+# Types that compute, and immutable ones, whose transmitted plain value stays valid.
 COMPUTING = (int, float, complex, str, bytes)
 SEALED = (*COMPUTING, tuple, frozenset)
 number_of, plain_of, kind_of = Remote.number.__get__, Remote.plain.__get__, Remote.kind.__get__
@@ -224,7 +224,7 @@ def make_remote(number, kind, plain):
 
 
 def current_plain(value):
-    """The plain value of what may have changed since it came."""
+    """Returns the plain value of an object that may have changed since it was sent."""
     plain = NOTHING if is_mixed(value) else plain_of(value)
     if type(plain) not in (list, dict, set):
         return plain
@@ -258,7 +258,7 @@ def arithmetic(operation, is_reflected=False):
         plain = plain_of(self)
         operands = (other, self) if is_reflected else (self, other)
         if type(plain) in COMPUTING and not is_mixed(self):
-            # Of two, the other one computes likewise in its turn.
+            # If both are proxies, the other one then computes in the same way.
             return perform(other, plain) if is_reflected else perform(plain, other)
         answer = peer.ask(operation, *operands)
         if type(other) is not Remote or is_mixed(other) or is_mixed(self):
@@ -269,7 +269,7 @@ def arithmetic(operation, is_reflected=False):
 
 
 def mixed(answer):
-    """Marks what a program computed out of a value of the tests, which it may lie about."""
+    """Marks an object that a program computed from a value of the tests, and may misrepresent."""
     if type(answer) is not Remote:
         raise TypeError("an object of the program computes with a value of the tests, but gives no object")
     object.__setattr__(answer, "is_mixed", True)
@@ -308,7 +308,7 @@ def same(old, new):
 
 
 def error_parts(error):
-    """Class, arguments as far as they are plain, text, and line in the program of an exception."""
+    """Returns class, arguments as far as plain, text, and line in the program of an exception."""
     try:
         arguments = [part if type(part) in (int, str, float, bool, bytes) else show(part) for part in error.args]
     except BaseException:
@@ -321,7 +321,7 @@ def error_parts(error):
 
 
 def rebuilt(parts):
-    """The exception of the other side; `program_line` tells it from one of this side."""
+    """Rebuilds the exception of the other side; `program_line` distinguishes it from a local one."""
     kind, arguments, text, line = parts
     if not (isinstance(kind, type) and issubclass(kind, BaseException)):
         raise Malformed("an exception of no class")
@@ -335,7 +335,7 @@ def rebuilt(parts):
 
 
 def line_of(error):
-    """The last line of the program in the trace of an exception, 0 if none."""
+    """Returns the last line of the program in an exception's traceback, 0 if none."""
     line, trace = 0, error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == "<program>":
@@ -356,7 +356,7 @@ def shorten(text, limit):
 
 
 def describe(error, line=0):
-    """Type, text and line of an exception."""
+    """Returns type, text and line of an exception."""
     try:
         text = str(error)
     except BaseException:
@@ -369,7 +369,7 @@ def describe(error, line=0):
 
 
 def prepare(search_path, name):
-    """What Python's `site` module would have done, as far as programs see it."""
+    """Does what Python's `site` module would have done, as far as programs can notice."""
     sys.path[:] = search_path
     sys.argv[:] = [name]
 

@@ -1,4 +1,4 @@
-"""Attacks on the machine, for the self-test: probe(name, target) gives True if one came through."""
+"""Attacks on the machine, for the self-test: probe(name, target) returns True if one succeeded."""
 import ctypes
 import os
 import socket
@@ -47,7 +47,7 @@ def open_socket(_):
 
 
 def pair(_):
-    """True if a pair of sockets can be had of which one half sends to any address."""
+    """True if a socket pair can be created of which one half can send to any address."""
     for kind in (socket.SOCK_DGRAM, socket.SOCK_RAW):
         try:
             for half in socket.socketpair(socket.AF_UNIX, kind):
@@ -59,7 +59,7 @@ def pair(_):
 
 
 def lock(_):
-    """True if a file can be locked that other boxes read, too."""
+    """True if a file that other boxes read can be locked."""
     import fcntl
     import sys
 
@@ -69,7 +69,7 @@ def lock(_):
 
 
 def mounts(_):
-    """True if the kernel tells where file systems are mounted, by listmount."""
+    """True if the kernel lists mount points (listmount)."""
     libc = ctypes.CDLL(None)
     request = (ctypes.c_uint64 * 4)(32, 0xFFFFFFFFFFFFFFFF, 0, 0)
     return libc.syscall(458, request, (ctypes.c_uint64 * 64)(), 64, 0) >= 0
@@ -90,7 +90,7 @@ def allocate(size):
 
 
 def processes(most):
-    """True if more than `most` can be started."""
+    """True if more than `most` processes can be started."""
     children = []
     try:
         while len(children) <= most:
@@ -103,7 +103,7 @@ def processes(most):
 
 
 def threads(most):
-    """True if more than `most` can be started."""
+    """True if more than `most` threads can be started."""
     done = threading.Event()
     started = 0
     try:
@@ -124,7 +124,7 @@ def large_file(size):
 
 
 def fill_folder(size):
-    """True if the folder takes `size` bytes in files below the limit of one."""
+    """True if `size` bytes can be written to the folder in files below the size limit."""
     for i in range(size >> 20):
         with open("part-%d" % i, "wb") as file:
             file.write(bytes(1 << 20))

@@ -1,11 +1,11 @@
-"""Runs tests against a program that runs elsewhere; the last part of the runner, after link.py and peer.py.
+"""Runs tests against a program in another process; the last part of the runner, after link.py and peer.py.
 
-A frame is a job, a dict with search_path, preamble, setup, entry_point, tests and cpu_s. Each job is
-done by a fork, so that it leaves nothing behind for the next; where forks are forbidden, by the process itself, which
-ends with it. The names that the tests need and do not define are fetched from the program: functions, classes and odd objects
-as peer.Remote, plain values as copies. Names of Python's builtins stay Python's, but for the entry point.
-Answers: ("test", i, kind or None, text, cpu_s) for each test and ("end",), or ("lost", signal) if
-the fork died; in between frames of peer.Peer go to the program.
+A frame is a job, a dict with search_path, preamble, setup, entry_point, tests and cpu_s. Each job runs in a fork,
+so that it cannot affect the next; where forks are forbidden, in the process itself, which then exits.
+Names that the tests use and do not define are fetched from the program: functions, classes and other objects
+as peer.Remote, plain values as copies. Names of Python's builtins stay Python's, except the entry point.
+Sends: ("test", i, kind or None, text, cpu_s) for each test and ("end",), or ("lost", signal) if
+the fork died; in between, frames of peer.Peer go to the program.
 """
 
 import _ast
@@ -55,7 +55,7 @@ def run_tests(job):
         started = process_time()
         result = fault or own_fault
         if result is None:
-            # What one test binds is unknown to the next.
+            # Names bound by one test are not visible to the next.
             result = attempt(code, dict(space, __explain=explain))
         if result is None:
             tell("test", i, None, "", process_time() - started)
@@ -71,7 +71,7 @@ def tell(*message):
 
 
 def attempt(code, space):
-    """Executes code; None if it comes to its end, else kind and text."""
+    """Executes code; returns None if it runs to its end, else kind and text."""
     try:
         exec(code, space)
     except Gone:
@@ -84,7 +84,7 @@ def attempt(code, space):
         if isinstance(error, MemoryError):
             kind = "memory"
         elif isinstance(error, AssertionError) and line is None:
-            # One raised by the program is an error like any other.
+            # An assertion that the program raised is an error like any other.
             kind = "failed"
         elif isinstance(error, OSError) and error.errno == EFBIG:
             kind = "violation"
@@ -93,7 +93,7 @@ def attempt(code, space):
 
 
 def fetch(space, names, entry_point):
-    """Binds the names that the program has."""
+    """Binds the names that the program defines."""
     for name in names:
         if hasattr(builtins, name) and name != entry_point:
             continue
@@ -109,7 +109,7 @@ def fetch(space, names, entry_point):
 
 
 def names_needed(codes, space):
-    """Global names that the codes use and neither bind themselves nor find bound, in order."""
+    """Returns the global names that the codes use and that are not yet bound, in order."""
     used, bound = {}, set(space)
 
     def walk(code, is_module):
@@ -125,7 +125,7 @@ def names_needed(codes, space):
 
 
 def prepared(text, file_name):
-    """The code of a test and None, or None and its fault."""
+    """Returns the code of a test and None, or None and its fault."""
     try:
         tree = compile(text, file_name, "exec", _ast.PyCF_ONLY_AST, dont_inherit=True)
         note_modules(tree)
@@ -135,8 +135,8 @@ def prepared(text, file_name):
         return None, ("error", "in the test itself: " + describe(error))
 
 
-# Standard modules that tests use without an import of their own: never the program's, since a test
-# may judge with them.
+# Standard modules that tests use without importing them: never the program's, since a test may judge
+# with them.
 MODULES = set()
 STANDARD = getattr(sys, "stdlib_module_names", frozenset(("math", "re", "json", "itertools", "collections")))
 
@@ -152,7 +152,7 @@ def note_modules(node):
 
 
 def explain_equalities(tree):
-    """Lets `assert a == b` tell the two values, each still evaluated once."""
+    """Makes a failed `assert a == b` report the two values, each still evaluated once."""
     for statement in tree.body:
         if not (type(statement) is _ast.Assert and statement.msg is None):
             continue

@@ -1,49 +1,51 @@
-//! What a comparison may cost.
+//! Limits on the cost of a comparison.
 
 use std::time::Duration;
 
-/// How far a walk through values may go, so that no answer of a program holds up the judge.
+/// Limits a walk through values, so that no value of a program can stall the judge.
 ///
-/// Steps decide: the same two values get the same verdict on every machine. Two values of one
-/// shape take a step a part; the rest is for parts that the two share differently. The time is a
-/// second net, in CPU time of the thread, so that a busy machine does not count.
+/// Steps decide: the same two values get the same verdict on every machine. Two values of one shape take one
+/// step for each part; the rest of the budget is for parts that the two share differently. CPU time of the
+/// thread is a second limit, which a busy machine does not affect.
 #[derive(Debug)]
 pub struct Budget {
     steps: u64,
-    /// CPU time of this thread at which it ends.
+    /// CPU time of this thread at which the budget ends.
     end: Duration,
-    /// Steps after which the clock is read again.
+    /// Steps until the clock is read again.
     until_clock: u64,
 }
 
-/// Why a value could not be judged; the answer then counts as wrong.
+/// Why a value could not be judged; it then counts as wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Exceeded {
-    /// Python gives up here, too, with `RecursionError`.
+    /// Nested too deeply; Python raises `RecursionError` at this depth, too.
     #[error(
         "it is nested more than {} levels deep, or contains itself",
         Budget::LEVELS
     )]
     Depth,
-    /// Parts that are shared many times over, mostly.
+    /// Too many steps, usually because parts are shared many times.
     #[error("its parts are shared so often that comparing them takes too many steps")]
     Steps,
-    /// The second net.
+    /// The CPU time limit.
     #[error("comparing it takes more than {} s of CPU time", Budget::SECONDS)]
     Time,
 }
 
 impl Budget {
-    /// Most levels, as Python has them.
+    /// Maximum nesting levels, as in Python.
     pub const LEVELS: u32 = 1000;
-    /// CPU seconds of one comparison.
+    /// CPU seconds for one comparison.
     pub const SECONDS: u64 = 2;
-    /// Steps a part of the two values, and for values of few parts.
+    /// Steps for each part of the two values, in addition to [`Self::LEAST_STEPS`].
     const STEPS_A_PART: u64 = 16;
+    /// Steps for values of few parts.
     const LEAST_STEPS: u64 = 1 << 16;
+    /// Steps between two reads of the clock.
     const CLOCK_STEPS: u64 = 1 << 14;
 
-    /// For values of this many parts together.
+    /// Returns the budget for values with this many parts together.
     pub fn for_parts(parts: usize) -> Self {
         Self {
             steps: Self::LEAST_STEPS + Self::STEPS_A_PART * parts as u64,
@@ -52,10 +54,10 @@ impl Budget {
         }
     }
 
-    /// Takes steps off.
+    /// Subtracts steps.
     ///
     /// # Errors
-    /// [`Exceeded`] if there are not that many left.
+    /// [`Exceeded`] if fewer steps remain.
     pub fn spend(&mut self, steps: u64) -> Result<(), Exceeded> {
         self.steps = self.steps.checked_sub(steps).ok_or(Exceeded::Steps)?;
         match self.until_clock.checked_sub(steps) {
@@ -66,12 +68,12 @@ impl Budget {
         Ok(())
     }
 
-    /// As [`Budget::spend`] for a text or bytes of this length, which are quickly compared.
+    /// Like [`Budget::spend`] for text or bytes of this length, which compare quickly.
     ///
     /// # Errors
     /// As [`Budget::spend`].
     pub fn spend_bytes(&mut self, bytes: usize) -> Result<(), Exceeded> {
-        // A text is one part however long it is, and its length was paid for on its way.
+        // A text is one part regardless of its length, which the frame limit already bounds.
         const BYTES_A_CLOCK: u64 = 1 << 20;
         if bytes as u64 >= BYTES_A_CLOCK && thread_cpu_time() > self.end {
             return Err(Exceeded::Time);
@@ -80,7 +82,7 @@ impl Budget {
     }
 }
 
-/// CPU time of this thread; zero where the system does not tell.
+/// Returns the CPU time of this thread; zero where the system does not report it.
 #[expect(
     unsafe_code,
     reason = "std and rustix's features in use have no clock of a thread"

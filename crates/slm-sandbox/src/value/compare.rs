@@ -1,6 +1,6 @@
-//! Python's `==` on values that a program returned, without recursion and within a budget.
+//! Python's `==` on returned values, without recursion and within a budget.
 //!
-//! The program's own `__eq__` is never asked: what is compared was rebuilt from builtin types.
+//! The program's own `__eq__` is never called: the compared values were rebuilt from builtin types.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -10,20 +10,18 @@ use super::prints::{Entry, Prints};
 use super::{Budget, Exceeded, Node, NodeId, Value};
 
 impl Value {
-    /// Whether the two are equal as Python's `==` has it. NaN equals nothing: the identity by
-    /// which Python finds a NaN in a list again does not travel.
+    /// Returns whether the two are equal by Python's `==`. NaN equals nothing: the object identity by which
+    /// Python finds a NaN in a list is not transmitted.
     ///
-    /// Instances of preamble classes are equal if their states are; what is [`Node::Opaque`]
-    /// equals nothing.
+    /// Instances of preamble classes are equal if their states are; a [`Node::Opaque`] equals nothing.
     ///
     /// # Errors
-    /// [`Exceeded`] where they are nested too deeply, as Python's `RecursionError`, or the budget
-    /// is used up.
+    /// [`Exceeded`] if they are nested too deeply (Python's `RecursionError`) or the budget is used up.
     pub fn equals(&self, other: &Self, budget: &mut Budget) -> Result<bool, Exceeded> {
         self.parts_equal(Self::ROOT, other, Self::ROOT, budget)
     }
 
-    /// As [`Value::equals`], for parts of the two.
+    /// Like [`Value::equals`], for parts of the two.
     ///
     /// # Errors
     /// As [`Value::equals`].
@@ -37,8 +35,8 @@ impl Value {
         Pairs::agree(self, id, other, other_id, budget, Pairs::equal)
     }
 
-    /// Whether what the two hold are equal sets; `None` if one holds what has no hash, so that
-    /// Python makes no set of it.
+    /// Returns whether the members form equal sets; `None` if one of them is unhashable, so that Python cannot
+    /// build the set.
     ///
     /// # Errors
     /// As [`Value::equals`].
@@ -56,20 +54,20 @@ impl Value {
     }
 }
 
-/// A walk through two values at once: pairs of parts that must agree.
+/// A parallel walk through two values: pairs of parts that must agree.
 pub struct Pairs<'a, 'b> {
     /// The value on the left.
     pub left: &'a Value,
     /// The value on the right.
     pub right: &'a Value,
-    /// What the walk may still cost.
+    /// The remaining budget.
     pub budget: &'b mut Budget,
     prints: Prints,
-    /// Pairs that the rule asked for.
+    /// Pairs that the rule requested.
     asked: Vec<(NodeId, NodeId)>,
 }
 
-/// A pair is met again where parts are shared; while it is [`State::Open`], in a cycle.
+/// State of a visited pair: shared parts are met again, and a pair that is still [`State::Open`] is part of a cycle.
 #[derive(Clone, Copy, PartialEq)]
 enum State {
     Open,
@@ -82,11 +80,11 @@ enum Step {
 }
 
 impl<'a, 'b> Pairs<'a, 'b> {
-    /// Whether two parts agree by a rule, which looks at one pair and [asks](Pairs::ask) for those
-    /// inside of it. Each pair is looked at once.
+    /// Returns whether two parts agree by a rule, which checks one pair and [requests](Pairs::ask) the pairs
+    /// inside it. Each pair is checked once.
     ///
     /// # Errors
-    /// [`Exceeded`] where the walk goes too deep, in a circle or beyond its budget, or by the rule.
+    /// [`Exceeded`] if the walk is too deep, cyclic or beyond its budget, or from the rule.
     pub fn agree(
         left: &'a Value,
         left_id: NodeId,
@@ -136,21 +134,19 @@ impl<'a, 'b> Pairs<'a, 'b> {
         Ok(true)
     }
 
-    /// Asks for a pair to agree, too.
+    /// Requires a further pair to agree.
     pub fn ask(&mut self, left: NodeId, right: NodeId) {
         self.asked.push((left, right));
     }
 
-    /// Asks for all items of two sequences to agree, each with that of the same place; false if
-    /// they have not the same length.
+    /// Requires all items of two sequences to agree pairwise; false if their lengths differ.
     pub fn ask_all(&mut self, left: &[NodeId], right: &[NodeId]) -> bool {
         self.asked
             .extend(left.iter().copied().zip(right.iter().copied()));
         left.len() == right.len()
     }
 
-    /// Asks for the values of two dicts to agree where their keys are equal; false if they have not
-    /// the same keys.
+    /// Requires the values of two dicts to agree where their keys are equal; false if their keys differ.
     ///
     /// # Errors
     /// As [`Value::equals`].
@@ -168,8 +164,7 @@ impl<'a, 'b> Pairs<'a, 'b> {
         if keys(&a) != keys(&b) {
             return Ok(false);
         }
-        // Not in the order of fingerprints, which differs each time: the reason why two are unequal
-        // must not.
+        // Not in the order of fingerprints, which are random: the reason for a difference must be reproducible.
         let mut values: Vec<_> = a.iter().zip(&b).map(|(a, b)| (a.1, b.1)).collect();
         values.sort_unstable();
         self.asked.extend(values);
@@ -233,7 +228,7 @@ impl<'a, 'b> Pairs<'a, 'b> {
         })
     }
 
-    /// Of types that Python's own modules define, by their rules.
+    /// Compares types of Python's standard modules and of numpy by their rules.
     fn foreign_equal(&mut self, a: NodeId, b: NodeId) -> Result<bool, Exceeded> {
         let (left, right) = (self.left, self.right);
         if let (Some(a), Some(b)) = (left.number(a), right.number(b)) {
@@ -244,7 +239,7 @@ impl<'a, 'b> Pairs<'a, 'b> {
             right.foreign(b).map(|(name, _)| name),
         );
         match names {
-            // Of numpy's, a result of one element decides by its only one, whatever its shape.
+            // A numpy comparison with one element is decided by that element, regardless of shape.
             (Some("numpy.ndarray"), _) | (_, Some("numpy.ndarray")) => {
                 match (left.only_item(a), right.only_item(b)) {
                     (Some(a), Some(b)) => self.ask(a, b),
@@ -253,7 +248,7 @@ impl<'a, 'b> Pairs<'a, 'b> {
                 Ok(true)
             }
             (Some("numpy.float32"), None) | (None, Some("numpy.float32")) => {
-                // A plain number counts with the digits of that type.
+                // A plain number is compared at that type's precision.
                 let rounded = |value: Option<f64>| value.map(|value| value as f32);
                 let (a, b) = (left.unwrapped(a), right.unwrapped(b));
                 Ok(match (rounded(left.as_f64(a)), rounded(right.as_f64(b))) {
@@ -270,7 +265,7 @@ impl<'a, 'b> Pairs<'a, 'b> {
                 let (Some(x), Some(y)) = (left.entries(a), right.entries(b)) else {
                     return Ok(false);
                 };
-                // Their order counts, but only between two of them.
+                // Their order matters, but only between two of them.
                 let keys = |entries: &[(NodeId, NodeId)]| -> Vec<NodeId> {
                     entries.iter().map(|&(key, _)| key).collect()
                 };
@@ -309,7 +304,7 @@ impl<'a, 'b> Pairs<'a, 'b> {
 }
 
 impl Value {
-    /// Whether a walk looks inside.
+    /// Returns whether a walk visits its parts.
     fn holds_parts(&self, id: NodeId) -> bool {
         matches!(
             self.node(id),
@@ -323,7 +318,7 @@ impl Value {
         )
     }
 
-    /// The items of a list, a tuple or a `collections.deque`.
+    /// Returns the items of a list, a tuple or a `collections.deque`.
     pub fn items(&self, id: NodeId) -> Option<&[NodeId]> {
         match self.node(id) {
             Node::List(ids) | Node::Tuple(ids) => Some(ids),
@@ -338,7 +333,7 @@ impl Value {
         }
     }
 
-    /// The entries of a dict or of one of its kin in `collections`.
+    /// Returns the entries of a dict, an `OrderedDict` or a `Counter`.
     pub fn entries(&self, id: NodeId) -> Option<&[(NodeId, NodeId)]> {
         match self.node(id) {
             Node::Dict(entries) => Some(entries),
@@ -355,7 +350,7 @@ impl Value {
         }
     }
 
-    /// What a numpy value holds; anything else is what it is.
+    /// Returns the content of a numpy value; any other node itself.
     pub fn unwrapped(&self, id: NodeId) -> NodeId {
         match self.foreign(id) {
             Some((name, &[item])) if name.starts_with("numpy.") => item,
@@ -363,10 +358,10 @@ impl Value {
         }
     }
 
-    /// The item of a sequence of one, down through several.
+    /// Returns the item of a sequence of one, also through several nested ones.
     fn only_item(&self, id: NodeId) -> Option<NodeId> {
         let mut id = self.unwrapped(id);
-        // numpy has no more dimensions.
+        // numpy supports no more dimensions.
         for _ in 0..64 {
             match self.items(id) {
                 None => return Some(id),
@@ -383,8 +378,8 @@ impl Value {
         entries.filter(|&(_, count)| !is_zero(count)).collect()
     }
 
-    /// First item, step and length of a range, by which two ranges are equal; `None` if they do
-    /// not fit 128 bits.
+    /// Returns first item, step and length of a range, by which two ranges are equal; `None` if they do not fit
+    /// 128 bits.
     pub(super) fn range_items(&self, id: NodeId) -> Option<(i128, i128, i128)> {
         let Node::Range(parts) = self.node(id) else {
             return None;

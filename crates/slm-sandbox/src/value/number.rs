@@ -1,11 +1,11 @@
-//! Numbers of all of Python's types in one form, which is the same for equal numbers.
+//! Numbers of all Python types in one form, which is the same for equal numbers.
 
 use super::{Node, NodeId, Value};
 
-/// A real number, exactly.
+/// An exact real number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Number {
-    /// Equals nothing, not even itself: whoever compares must ask [`Number::equals`].
+    /// Equals nothing, not even itself: compare with [`Number::equals`].
     Nan,
     Infinity {
         is_negative: bool,
@@ -29,14 +29,14 @@ impl Number {
                 is_negative: value < 0.0,
             };
         }
-        // The bounds are floats themselves, and the cast of what lies between is exact.
+        // The bounds are exact floats, and casting a value between them is exact.
         if value.fract() == 0.0 && (-(2f64.powi(63))..2f64.powi(63)).contains(&value) {
             return Self::Small(value as i64);
         }
         let bits = value.to_bits();
         let exponent = ((bits >> 52) & 0x7ff) as i32;
         let fraction = bits & ((1 << 52) - 1);
-        // Subnormal numbers have no hidden bit and the exponent of the smallest normal ones.
+        // Subnormal numbers have no hidden bit and the exponent of the smallest normal numbers.
         let (mantissa, exponent) = match exponent {
             0 => (fraction, -1074),
             _ => (fraction | (1 << 52), exponent - 1075),
@@ -58,7 +58,7 @@ impl Number {
         }
     }
 
-    /// A decimal that Python turned into no fraction: not finite, or of too large an exponent.
+    /// Parses a decimal that Python did not convert to a fraction: not finite, or with too large an exponent.
     fn of_special_decimal(text: &str) -> Option<Self> {
         match text {
             "Infinity" => Some(Self::Infinity { is_negative: false }),
@@ -85,7 +85,7 @@ fn hex(node: &Node) -> Option<String> {
 }
 
 impl Value {
-    /// A number of any type; `None` for anything else.
+    /// Returns a number of any type; `None` for anything else.
     pub(super) fn number(&self, id: NodeId) -> Option<Number> {
         match self.node(id) {
             Node::Bool(bit) => Some(Number::Small(i64::from(*bit))),
@@ -111,7 +111,7 @@ impl Value {
         }
     }
 
-    /// A real number of any type as a double, rounded; `None` for anything else.
+    /// Returns a real number of any type rounded to a double; `None` for anything else.
     pub fn as_f64(&self, id: NodeId) -> Option<f64> {
         match self.node(id) {
             Node::Bool(bit) => return Some(f64::from(u8::from(*bit))),
@@ -130,7 +130,7 @@ impl Value {
     }
 }
 
-/// The quotient of two whole numbers in hexadecimal, to a double's precision or nearly so.
+/// Returns the quotient of two hexadecimal integers, to about the precision of a double.
 fn ratio(numerator: &str, denominator: &str) -> f64 {
     let (sign, numerator) = match numerator.strip_prefix('-') {
         Some(digits) => (-1.0, digits),
@@ -139,13 +139,13 @@ fn ratio(numerator: &str, denominator: &str) -> f64 {
     let (above, above_exponent) = leading(numerator);
     let (below, below_exponent) = leading(denominator);
     let exponent = above_exponent - below_exponent;
-    // In two steps, so that a number near the ends of a double's range is not lost on the way.
+    // In two steps, so that intermediate results stay within a double's range.
     let half = (exponent / 2).clamp(-2000, 2000) as i32;
     let rest = (exponent - exponent / 2).clamp(-2000, 2000) as i32;
     sign * (above / below) * 2f64.powi(half) * 2f64.powi(rest)
 }
 
-/// The leading 64 bits or fewer of a whole number, and the power of two that they count in.
+/// Returns up to 64 leading bits of an integer, and the power of two by which to scale them.
 fn leading(hex: &str) -> (f64, i64) {
     const DIGITS: usize = 16;
     let digits = &hex[..hex.len().min(DIGITS)];

@@ -1,7 +1,6 @@
-//! Fingerprints of hashable values: of members of sets and of keys of dicts.
+//! Fingerprints of hashable values: set members and dict keys.
 //!
-//! They have 128 bits under a key that is drawn for each comparison, so that no program can aim at
-//! two of one.
+//! They have 128 bits under a random key for each comparison, so that no program can construct a collision.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -9,31 +8,30 @@ use std::hash::{BuildHasher, Hash, RandomState};
 use super::number::Number;
 use super::{Budget, Exceeded, Node, NodeId, Value};
 
-/// A fingerprint: equal for equal values.
+/// A fingerprint: the same for equal values.
 pub(super) type Print = u128;
-/// The fingerprint of a key, and its value.
+/// The fingerprint of a key, and the node of its value.
 pub(super) type Entry = (Print, NodeId);
 
-/// Fingerprints of what has a hash in Python.
+/// Fingerprints of hashable values.
 #[derive(Default)]
 pub(super) struct Prints {
     keys: [RandomState; 2],
-    /// Of what holds parts, on the left (`true`) and on the right. `None` for what has no hash, and
-    /// while it is under way: a forged tuple may contain itself.
+    /// Of nodes with parts, on the left (`true`) and on the right. `None` for unhashable ones, and for a node
+    /// in progress: a forged tuple may contain itself.
     known: HashMap<(bool, NodeId), Option<Print>>,
-    /// No two NaN are equal.
+    /// Number of NaN seen: no two are equal, so each gets its own fingerprint.
     nans: u64,
 }
 
-/// A node whose parts are looked at before itself.
+/// A node whose parts are processed before itself.
 struct Pending {
     id: NodeId,
     next: usize,
 }
 
 impl Prints {
-    /// The fingerprints of a set's members, in order and without repetition; `None` if one has no
-    /// hash.
+    /// Returns the fingerprints of a set's members, sorted and without duplicates; `None` if one is unhashable.
     pub(super) fn set(
         &mut self,
         is_left: bool,
@@ -53,8 +51,8 @@ impl Prints {
         Ok(Some(prints))
     }
 
-    /// The entries of a dict in the order of their keys' fingerprints; of several with one key the
-    /// last counts, as in Python. `None` if a key has no hash.
+    /// Returns the entries of a dict, sorted by the fingerprints of their keys; of several with one key the
+    /// last counts, as in Python. `None` if a key is unhashable.
     pub(super) fn entries(
         &mut self,
         is_left: bool,
@@ -74,7 +72,7 @@ impl Prints {
         Ok(Some(found))
     }
 
-    /// The fingerprint of a node; `None` for what has no hash.
+    /// Returns the fingerprint of a node; `None` if unhashable.
     fn of(
         &mut self,
         is_left: bool,
@@ -90,7 +88,7 @@ impl Prints {
             let id = top.id;
             let parts = hash_parts(value, id).unwrap_or_default();
             if top.next == 0 {
-                // Until it is known: whoever meets it meanwhile is inside of it.
+                // Until it is known: a reference to it meanwhile is from inside it.
                 self.known.entry((is_left, id)).or_insert(None);
             }
             let unknown = parts[top.next..].iter().position(|&part| {
@@ -113,7 +111,7 @@ impl Prints {
         Ok(self.known.get(&(is_left, id)).copied().flatten())
     }
 
-    /// Of a node whose parts are known.
+    /// Returns the fingerprint of a node whose parts are known.
     fn whole(
         &mut self,
         is_left: bool,
@@ -144,14 +142,14 @@ impl Prints {
                 Some(self.fingerprint(&('Z', prints)))
             }
             (_, Some(("numpy.ndarray", _))) => None,
-            // As what it holds.
+            // Hashes like its content.
             (_, Some((name, _))) if name.starts_with("numpy.") => prints.first().copied(),
             (_, Some((name, _))) => Some(self.fingerprint(&('M', name, prints))),
             _ => Some(self.fingerprint(&('t', prints))),
         })
     }
 
-    /// Of a node without parts; `None` also for what is no such node and has no hash.
+    /// Returns the fingerprint of a node without parts; `None` if unhashable or not such a node.
     fn leaf(
         &mut self,
         value: &Value,
@@ -213,7 +211,7 @@ impl Prints {
     }
 }
 
-/// The parts by which Python hashes a node; `None` for one that has none, or no hash.
+/// Returns the parts by which Python hashes a node; `None` if it has none or is unhashable.
 fn hash_parts(value: &Value, id: NodeId) -> Option<&[NodeId]> {
     match value.node(id) {
         Node::Tuple(ids) | Node::FrozenSet(ids) => Some(ids),

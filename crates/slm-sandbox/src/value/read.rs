@@ -1,30 +1,30 @@
-//! From the text of a value to its nodes, without recursion.
+//! Decodes a value's text into nodes, without recursion.
 
 use super::{MAX_DEPTH, MAX_PARTS, Malformed, Node, NodeId, TOO_LARGE, Value};
 
-/// A container of which parts are still to come.
+/// A container whose parts are incomplete.
 struct Open {
     kind: char,
     id: NodeId,
-    /// Where its parts begin in [`Reader::pending`].
+    /// Index of its first part in [`Reader::pending`].
     start: usize,
     left: usize,
 }
 
 struct Reader<'a> {
     text: &'a str,
-    /// Characters are bytes then.
+    /// Whether characters are bytes.
     is_ascii: bool,
     nodes: Vec<Node>,
     parts: usize,
-    /// Nodes of the containers in the order of their beginning.
+    /// Nodes of the containers in order of appearance.
     containers: Vec<NodeId>,
     open: Vec<Open>,
-    /// Parts of all open containers, those of the innermost last.
+    /// Parts of all open containers, those of the innermost one last.
     pending: Vec<NodeId>,
 }
 
-/// What the beginning of a value says.
+/// Result of reading the beginning of a value.
 enum Head {
     /// The value is complete.
     Done(NodeId),
@@ -45,7 +45,7 @@ impl Value {
         };
         while let Head::Opened = reader.value()? {}
         if !reader.text.is_empty() {
-            return Err(Malformed("something follows it"));
+            return Err(Malformed("trailing text"));
         }
         reader.nodes.shrink_to_fit();
         Ok(Self {
@@ -56,8 +56,8 @@ impl Value {
 }
 
 impl<'a> Reader<'a> {
-    /// Reads the beginning of the next value, and closes the containers of which it is the last
-    /// part; done once the outermost is closed.
+    /// Reads the beginning of the next value, and closes the containers whose last part it is; done once the
+    /// outermost is closed.
     fn value(&mut self) -> Result<Head, Malformed> {
         let Head::Done(mut id) = self.head()? else {
             return Ok(Head::Opened);
@@ -84,7 +84,11 @@ impl<'a> Reader<'a> {
         if self.parts > MAX_PARTS {
             return Err(TOO_LARGE);
         }
-        let kind = self.text.chars().next().ok_or(Malformed("ends early"))?;
+        let kind = self
+            .text
+            .chars()
+            .next()
+            .ok_or(Malformed("unexpected end"))?;
         self.text = &self.text[kind.len_utf8()..];
         if kind == 'r' {
             let place = self.count(';')?;
@@ -112,10 +116,10 @@ impl<'a> Reader<'a> {
             'l' | 't' | 'S' | 'Z' | 'd' => {
                 let count = self.count(';')?;
                 let left = if kind == 'd' { 2 } else { 1 };
-                let left = count.checked_mul(left).ok_or(Malformed("a count"))?;
-                // Each takes a character at least.
+                let left = count.checked_mul(left).ok_or(Malformed("invalid count"))?;
+                // Each part takes at least one character.
                 if left > self.text.len() {
-                    return Err(Malformed("ends early"));
+                    return Err(Malformed("unexpected end"));
                 }
                 if left > 0 {
                     return self.begin(kind, id, left);
@@ -148,8 +152,8 @@ impl<'a> Reader<'a> {
         Ok(Head::Opened)
     }
 
-    /// `Q` in the place of an object's plain value. What it holds is not asked for here in any
-    /// case: its name takes the place.
+    /// Reads `Q` in place of an object's plain value. The plain value is never used here, so the node of its
+    /// name takes its place.
     fn without_plain_value(&mut self) -> Result<Head, Malformed> {
         match (self.open.last(), self.pending.last()) {
             (
@@ -163,19 +167,24 @@ impl<'a> Reader<'a> {
     }
 
     fn until(&mut self, end: char) -> Result<&'a str, Malformed> {
-        let (part, rest) = self.text.split_once(end).ok_or(Malformed("ends early"))?;
+        let (part, rest) = self
+            .text
+            .split_once(end)
+            .ok_or(Malformed("unexpected end"))?;
         self.text = rest;
         Ok(part)
     }
 
     fn count(&mut self, end: char) -> Result<usize, Malformed> {
-        self.until(end)?.parse().map_err(|_| Malformed("a count"))
+        self.until(end)?
+            .parse()
+            .map_err(|_| Malformed("invalid count"))
     }
 
     fn characters(&mut self) -> Result<&'a str, Malformed> {
         let count = self.count(':')?;
         if count > self.text.len() {
-            return Err(Malformed("ends early"));
+            return Err(Malformed("unexpected end"));
         }
         let mut ends = self.text.char_indices().map(|(at, _)| at);
         let end = if self.is_ascii {
@@ -184,7 +193,7 @@ impl<'a> Reader<'a> {
             match ends.nth(count) {
                 Some(end) => end,
                 None if self.text.chars().count() == count => self.text.len(),
-                None => return Err(Malformed("ends early")),
+                None => return Err(Malformed("unexpected end")),
             }
         };
         let (part, rest) = self.text.split_at(end);
@@ -193,7 +202,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A container with all its parts.
+/// Builds a container from all its parts.
 fn closed(kind: char, parts: &[NodeId]) -> Node {
     match (kind, parts) {
         ('l', _) => Node::List(parts.into()),
@@ -220,7 +229,7 @@ fn whole(hex: &str) -> Result<Node, Malformed> {
     };
     let lower = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     if digits.is_empty() || !digits.bytes().all(lower) {
-        return Err(Malformed("a whole number"));
+        return Err(Malformed("invalid integer"));
     }
     Ok(match i64::from_str_radix(hex, 16) {
         Ok(small) => Node::Int(small),
@@ -229,11 +238,11 @@ fn whole(hex: &str) -> Result<Node, Malformed> {
 }
 
 fn float(text: &str) -> Result<f64, Malformed> {
-    text.parse().map_err(|_| Malformed("a float"))
+    text.parse().map_err(|_| Malformed("invalid float"))
 }
 
 fn latin1(text: &str) -> Result<Box<[u8]>, Malformed> {
     text.chars()
-        .map(|char| u8::try_from(char).map_err(|_| Malformed("bytes")))
+        .map(|char| u8::try_from(char).map_err(|_| Malformed("invalid bytes")))
         .collect()
 }

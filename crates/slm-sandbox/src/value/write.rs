@@ -1,12 +1,12 @@
-//! From a value to its text, without recursion.
+//! Encodes a value as text, without recursion.
 
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 
 use super::{Node, NodeId, Value};
 
-/// The text of a value. Containers begin in the order in which they were read, so the levels of
-/// the text are those that the reader allowed.
+/// Returns the text of a value. Containers appear in the order in which they were read, so the nesting of the
+/// text is within the reader's limit.
 pub(super) fn text(value: &Value) -> String {
     let mut writer = Writer {
         value,
@@ -31,9 +31,9 @@ enum Step {
 struct Writer<'a> {
     value: &'a Value,
     out: String,
-    /// Places of the containers in the order of their beginning.
+    /// Indices of the containers in order of appearance.
     containers: HashMap<NodeId, usize>,
-    /// What is to be written, the last first.
+    /// Remaining steps, the next one last.
     next: Vec<Step>,
 }
 

@@ -1,9 +1,9 @@
-//! Hostile programs: one property a test, judged from outside of the box wherever that can tell.
+//! Hostile programs: one property a test, checked from outside the box where possible.
 //!
-//! Every program is run through [`check`], which also asks that the harness itself keeps working
-//! and that nothing the program started is left. What reaches out of a box is tried at level A and
-//! at level B, the rest in the strongest box that the machine has. To see the tests fail, set
-//! `HOSTILE_LEVEL=C` (as an unprivileged user!): no wall stands there.
+//! Every program is run through [`check`], which also checks that the harness itself keeps working and that no
+//! process of the program remains. Attacks that reach out of a box run at level A and at level B, the others in
+//! the strongest box of the machine. To see the tests fail, set `HOSTILE_LEVEL=C` (as an unprivileged user!),
+//! which has no isolation.
 
 mod channel;
 mod classes;
@@ -31,13 +31,13 @@ use slm_sandbox::{
     SandboxError, Verdict, Work,
 };
 
-/// Levels whose walls keep a program from the rest of the machine.
+/// Levels that isolate a program from the rest of the machine.
 const WALLED: &[Level] = &[Level::A, Level::B];
 
-/// In place of a level: the best that works here.
+/// Instead of a level: the strongest that works here.
 const STRONGEST: &[Level] = &[];
 
-/// Where level B finds a Python that any user can read, whoever owns the default one.
+/// Python for level B that any user can read, even if the default one is private.
 const SYSTEM_PYTHON: &str = "/usr/bin/python3";
 
 fn sandbox_of(level: Level) -> Result<Sandbox, SandboxError> {
@@ -51,7 +51,7 @@ fn sandbox_of(level: Level) -> Result<Sandbox, SandboxError> {
     Sandbox::with_level(interpreter, Limits::default(), LevelChoice::Exactly(level))
 }
 
-/// The sandbox of a level, made once; `None` after a line on stderr if this machine lacks it.
+/// Returns the sandbox of a level, created once; `None` after a line on stderr if this machine lacks it.
 pub(crate) fn sandbox_at(level: Level) -> Option<&'static Sandbox> {
     static A: LazyLock<Option<Sandbox>> = LazyLock::new(|| made_or_told(Level::A));
     static B: LazyLock<Option<Sandbox>> = LazyLock::new(|| made_or_told(Level::B));
@@ -78,7 +78,7 @@ fn made_or_told(level: Level) -> Option<Sandbox> {
     }
 }
 
-/// Writes past the capture of a test's output, so that a skipped test is seen.
+/// Writes past the capture of a test's output, so that a skipped test is visible.
 fn tell(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
@@ -87,11 +87,10 @@ fn strongest() -> Option<&'static Sandbox> {
     sandbox_at(Level::A).or_else(|| sandbox_at(Level::B))
 }
 
-/// Runs `job` in a box of each level, and hands each outcome to `judge`, which panics if what was
-/// meant to be impossible happened.
+/// Runs `job` in a box of each level and passes each outcome to `judge`, which panics if an attack succeeded.
 ///
 /// # Panics
-/// If the harness itself fails, whatever the program did.
+/// If the harness itself fails.
 fn check(levels: &[Level], job: &Job, limits: &Limits, judge: impl Fn(&Outcome)) {
     let is_wall_less = std::env::var("HOSTILE_LEVEL").is_ok_and(|level| level == "C");
     let boxes: Vec<&Sandbox> = match levels {
@@ -113,7 +112,7 @@ fn check(levels: &[Level], job: &Job, limits: &Limits, judge: impl Fn(&Outcome))
     }
 }
 
-/// Limits under which a program that never ends does not hold up the others.
+/// Limits under which an endless program does not delay the others.
 fn short() -> Limits {
     Limits::default().with_cpu_s(1.0)
 }
@@ -144,7 +143,7 @@ fn asserts_of(program: &str, tests: &[&str]) -> Job {
     }
 }
 
-/// Turns a program that defines `attempt()` into one whose `attack()` tells how that went.
+/// Turns a program that defines `attempt()` into one whose `attack()` returns its result or exception.
 fn told(program: &str) -> String {
     format!(
         "{program}
@@ -158,8 +157,8 @@ def attack():
     )
 }
 
-/// Calls `attempt()` of a program at levels A and B. It must be denied by an error of the system
-/// or end as a violation; `is_unharmed` looks from outside.
+/// Calls `attempt()` of a program at levels A and B. It must fail with a system error or end as a violation;
+/// `is_unharmed` checks from outside.
 fn denied(program: &str, is_unharmed: impl Fn() -> bool) {
     check(
         WALLED,
@@ -174,7 +173,7 @@ fn denied(program: &str, is_unharmed: impl Fn() -> bool) {
     );
 }
 
-/// Calls `attempt()` of a program at levels A and B: whatever it does, `is_unharmed` must hold.
+/// Calls `attempt()` of a program at levels A and B: `is_unharmed` must hold for any result.
 fn harmless(program: &str, is_unharmed: impl Fn(&str) -> bool) {
     check(
         WALLED,
@@ -189,7 +188,7 @@ fn harmless(program: &str, is_unharmed: impl Fn(&str) -> bool) {
     );
 }
 
-/// A program that a forbidden system call must end.
+/// Checks that a forbidden system call ends the program.
 fn violates(program: &str) {
     check(
         WALLED,
@@ -201,7 +200,7 @@ fn violates(program: &str) {
     );
 }
 
-/// What `attack()` returned, if it was text; else nothing.
+/// Returns the text that `attack()` returned; empty if it was no text.
 fn answer(outcome: &Outcome) -> String {
     match outcome.calls.first().map(|call| &call.returned) {
         Some(Returned::Value(value)) => match value.root() {
@@ -212,7 +211,7 @@ fn answer(outcome: &Outcome) -> String {
     }
 }
 
-/// A wrong program that wants to be taken for a right one: no test of it may pass.
+/// Checks that no test of a wrong program passes.
 fn forged(program: &str, tests: &[&str]) {
     forged_job(&asserts_of(program, tests));
 }
@@ -224,7 +223,7 @@ fn forged_job(job: &Job) {
     });
 }
 
-/// A program that must come to an end of this kind.
+/// Checks that a program ends with one of these verdicts.
 fn ends_as(verdicts: &[Verdict], limits: &Limits, program: &str) {
     check(
         STRONGEST,
@@ -236,24 +235,24 @@ fn ends_as(verdicts: &[Verdict], limits: &Limits, program: &str) {
     );
 }
 
-/// Text that nothing else on this machine contains.
+/// Returns a text that is unique on this machine.
 fn nonce() -> String {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     format!("nonce-{}-{number}-", std::process::id())
 }
 
-/// Whether a living process has this text among its arguments.
+/// Returns whether a living process has this text among its arguments.
 fn is_running(marker: &str) -> bool {
     let processes = fs::read_dir("/proc").expect("/proc");
     processes.flatten().any(|entry| {
         let arguments = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        // The helper's policy and the like never hold it: only what a program itself starts.
+        // The helper's policy never contains it: only processes started by a program do.
         String::from_utf8_lossy(&arguments).contains(marker)
     })
 }
 
-/// Whether no process with this text is left a moment later.
+/// Returns whether no process with this text remains after a moment.
 fn has_vanished(marker: &str) -> bool {
     for _ in 0..200 {
         if !is_running(marker) {
@@ -264,12 +263,12 @@ fn has_vanished(marker: &str) -> bool {
     false
 }
 
-/// Python's spelling of a path.
+/// Returns a path as a Python literal.
 fn quoted(path: &Path) -> String {
     format!("{:?}", path.to_str().expect("a path in UTF-8"))
 }
 
-/// A folder outside of every box in which only a box's walls protect: anyone may read and write.
+/// A folder outside all boxes that only a box protects: any user may read and write it.
 struct Outside {
     folder: tempfile::TempDir,
     secret: String,
@@ -295,7 +294,7 @@ impl Outside {
         self.folder.path().join("secret")
     }
 
-    /// Python's names for both.
+    /// Returns Python assignments for both.
     fn names(&self) -> String {
         format!(
             "FOLDER = {}\nFILE = {}\n",
@@ -304,7 +303,7 @@ impl Outside {
         )
     }
 
-    /// Whether the folder holds what it held at first, as it was.
+    /// Returns whether the folder still has its original contents.
     fn is_untouched(&self) -> bool {
         let entries = fs::read_dir(self.folder.path()).expect("the folder is there");
         let mode = fs::metadata(self.file()).map(|data| data.permissions().mode() & 0o7777);

@@ -1,4 +1,4 @@
-//! What a program may use up, and what is told when it does.
+//! Resource limits of a program, and the reports when they are exceeded.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ fn an_infinite_loop_is_ended_by_its_cpu_time_and_once_more_alone() {
     assert!(outcome.detail.contains("CPU limit of 1 s"), "{outcome:#?}");
     assert!(outcome.cpu_s >= 0.5, "{outcome:#?}");
     assert!(outcome.rerun, "{outcome:#?}");
-    // What was reported before the end counts.
+    // Results reported before the end count.
     assert!(
         outcome.tests[0].passed && !outcome.tests[1].passed,
         "{outcome:#?}"
@@ -130,7 +130,7 @@ fn small_objects_until_memory_is_full_are_told_as_memory() {
 
 #[test]
 fn peak_memory_is_that_of_the_program_and_not_of_this_process() {
-    // Were it inherited over the fork, it would be at least this much.
+    // If peak memory were inherited over the fork, it would be at least this large.
     let ballast = vec![1_u8; 400 << 20];
     let small = run("x = 1", &["assert x == 1"]);
     let large = run(

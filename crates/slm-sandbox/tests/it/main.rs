@@ -1,4 +1,4 @@
-//! Programs run for real: honest ones, odd ones and hostile ones.
+//! Runs programs for real: honest, unusual and hostile ones.
 
 mod hostile;
 mod limits;
@@ -11,13 +11,13 @@ use std::sync::LazyLock;
 
 use slm_sandbox::{Interpreter, Job, Level, LevelChoice, Limits, Outcome, Sandbox, Verdict, Work};
 
-/// The interpreter that the tests use: `PYTHON`, or the first `python3`.
+/// Returns the interpreter for the tests: `PYTHON`, or the first `python3`.
 fn interpreter() -> Interpreter {
     let named = std::env::var_os("PYTHON");
     Interpreter::resolve(named.as_deref().map(Path::new)).expect("the tests need python3")
 }
 
-/// One sandbox for all tests, the strongest of this machine.
+/// Returns the sandbox shared by all tests, the strongest of this machine.
 fn sandbox() -> &'static Sandbox {
     static SANDBOX: LazyLock<Sandbox> = LazyLock::new(|| {
         Sandbox::new(interpreter(), Limits::default()).expect("a sandbox of level A or B")
@@ -25,13 +25,13 @@ fn sandbox() -> &'static Sandbox {
     &SANDBOX
 }
 
-/// A sandbox of level C, which any machine has and in which the outside is within reach.
+/// Returns a sandbox of level C, which works on any machine and does not isolate.
 fn unsafe_sandbox() -> Sandbox {
     let choice = LevelChoice::Exactly(Level::C);
     Sandbox::with_level(interpreter(), Limits::default(), choice).expect("level C")
 }
 
-/// Limits that let a test of CPU time end soon, but not by the clock of a busy machine.
+/// Returns limits that end a test of CPU time soon, but not by wall time on a busy machine.
 fn cpu_limit(cpu_s: f64) -> Limits {
     Limits {
         wall_s: 300.0,
@@ -61,7 +61,7 @@ fn run(program: &str, tests: &[&str]) -> Outcome {
     run_with(&Limits::default(), program, tests)
 }
 
-/// Runs and compares the verdict and a part of the detail.
+/// Runs the tests and checks the verdict and a part of the detail.
 fn check(program: &str, tests: &[&str], verdict: Verdict, detail: &str) -> Outcome {
     let outcome = run(program, tests);
     assert_eq!(outcome.verdict, verdict, "{outcome:#?}");
@@ -69,7 +69,7 @@ fn check(program: &str, tests: &[&str], verdict: Verdict, detail: &str) -> Outco
     outcome
 }
 
-/// Whether a process with this text among its arguments exists and is no zombie.
+/// Returns whether a process with this text among its arguments exists and is no zombie.
 fn is_running(marker: &str) -> bool {
     std::fs::read_dir("/proc")
         .expect("/proc")

@@ -1,4 +1,4 @@
-//! The hostile programs once more, run by an ordinary user when the tests themselves run as root.
+//! Repeats the hostile programs as an ordinary user if the tests themselves run as root.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,10 +9,10 @@ use std::process::{Command, Stdio};
 /// `nobody`.
 const USER: u32 = 65_534;
 
-/// A Python that everybody may read.
+/// A Python that every user can read.
 const PYTHON: &str = "/usr/bin/python3";
 
-/// Written past the capture of a test's output, so that it is seen.
+/// Writes past the capture of a test's output, so that it is visible.
 fn tell(line: &str) {
     use std::io::Write as _;
     let _ = writeln!(std::io::stderr(), "{line}");
@@ -35,7 +35,7 @@ fn hostile_programs_are_held_for_an_ordinary_user_too() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).expect("permissions");
     let tests = std::env::current_exe().expect("this program");
-    // Test programs lie one folder deeper than the programs they are built with.
+    // Test programs are one folder deeper than the programs they are built with.
     let helper = tests
         .ancestors()
         .nth(2)

@@ -1,4 +1,4 @@
-//! Honest and odd programs, and what is told of them.
+//! Outcomes of honest and unusual programs.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -213,7 +213,7 @@ fn unicode_passes_through() {
         Verdict::Failed,
         "got 'é', expected 'è'",
     );
-    // A lone surrogate is no Unicode text: it must not spoil the results.
+    // A lone surrogate is not valid Unicode: it must not corrupt the results.
     check(
         "raise ValueError('\\ud800')",
         &[],
@@ -267,11 +267,11 @@ fn closing_every_open_file_is_no_pass() {
 
 #[test]
 fn the_harness_keeps_its_open_files_to_itself() {
-    // A file as a C library opens it, without the close-at-exec flag.
+    // A file as a C library opens it, without O_CLOEXEC.
     let file = tempfile::tempfile().expect("a file");
     rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty()).expect("a valid file");
     let program = "import os\nopen_files = []\nfor fd in range(3, 1000):\n    try:\n        os.fstat(fd)\n        open_files.append(fd)\n    except OSError:\n        pass\n";
-    // Two: the pipes of commands and results.
+    // Two descriptors: the pipes of commands and results.
     check(
         program,
         &["assert len(open_files) == 2"],
@@ -424,7 +424,7 @@ fn the_environment_is_ours_alone_and_hashes_are_stable() {
         Verdict::Passed,
         "",
     );
-    // The order of a set of strings, and so the path of many programs, is the same in each run.
+    // The order of a set of strings, on which many programs depend, is the same in each run.
     let order = "assert str({'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'}) == ''";
     let (a, b) = (run("", &[order]), run("", &[order]));
     assert_eq!(a.detail, b.detail);
@@ -483,7 +483,7 @@ fn the_output_of_a_script_is_its_stdout_alone() {
             "{outcome:#?}"
         );
     }
-    // Elsewhere nothing is judged by it, and both are worth keeping.
+    // In other modes stderr is not judged, and both streams are kept.
     let outcome = run("import sys\nprint('one', file=sys.stderr)\n", &[]);
     assert_eq!(outcome.output, b"one\n", "{outcome:#?}");
 }

@@ -1,4 +1,4 @@
-//! What the walls of a box must leave to honest programs.
+//! Standard library features that a box must allow.
 
 use slm_sandbox::Verdict;
 

@@ -1,8 +1,8 @@
-//! numpy's `allclose(found, expected)` on values of Python, as EvalPlus calls it.
+//! numpy's `allclose(found, expected)` on Python values, as EvalPlus calls it.
 //!
 //! # Source
-//! numpy 2.4.6: how it makes arrays of nested sequences, repeats the shorter of two, and which of them it refuses. An
-//! answer at which it raises an exception is wrong.
+//! numpy 2.4.6: its conversion of nested sequences to arrays, its broadcasting, and the inputs that it rejects.
+//! A result for which it raises an exception is wrong.
 
 use slm_sandbox::{Budget, Exceeded, Node, NodeId, Value};
 
@@ -11,22 +11,22 @@ use super::ROOT;
 /// Relative tolerance of numpy's `assert_allclose`.
 const RELATIVE: f64 = 1e-7;
 
-/// Most dimensions of an array.
+/// Maximum number of array dimensions.
 const MOST_DIMENSIONS: usize = 64;
 
-/// How many times the numbers of what is expected, and how many beside, a result may hold: they take memory, and its
-/// own parts may be few.
+/// A result may hold [`MORE_NUMBERS`] times the expected count of numbers plus [`FEW_NUMBERS`]: they take
+/// memory, even if the value has few parts.
 const MORE_NUMBERS: usize = 4;
 const FEW_NUMBERS: usize = 1 << 16;
 
 /// Real and imaginary part.
 type Number = (f64, f64);
 
-/// Whether all numbers are close; false for what numpy makes no array of numbers from.
+/// Returns whether all numbers are close; false for values that numpy cannot convert to an array of numbers.
 ///
 /// # Errors
-/// [`Exceeded`] if the budget is too small for their number: a sequence of sequences that are one and the same
-/// multiplies with each level.
+/// [`Exceeded`] if the budget is too small for their count: a sequence of references to one sequence multiplies
+/// it with each level.
 pub(super) fn all_close(
     found: &Value,
     expected: &Value,
@@ -53,7 +53,7 @@ pub(super) fn all_close(
     ) else {
         return Ok(false);
     };
-    // The tolerance is computed from the expected numbers, which must be such as numpy has.
+    // The tolerance is computed from the expected numbers, which must have a numpy number type.
     if b.has_objects {
         return Ok(false);
     }
@@ -77,10 +77,10 @@ fn close(a: Number, b: Number, atol: f64) -> bool {
     }
 }
 
-/// The shape to which both are repeated: from the last dimension on, they are equal or one of them is 1.
+/// Returns the broadcast shape: aligned at the last dimension, lengths are equal or one of them is 1.
 fn common_shape(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
     let dimensions = a.len().max(b.len());
-    // Counted from the last; one that is not there is 1.
+    // Counted from the last; a missing dimension is 1.
     let from_end = |shape: &[usize], i: usize| {
         let at = shape.len().checked_sub(i + 1);
         at.map_or(1, |at| shape[at])
@@ -97,7 +97,7 @@ fn common_shape(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
     Some(shape)
 }
 
-/// The shape of the array that numpy makes, if it makes one: the first item at each level says.
+/// Returns the shape of numpy's array, if there is one, from the first item at each level.
 fn shape_of(value: &Value) -> Option<Vec<usize>> {
     let (mut shape, mut id) = (Vec::new(), ROOT);
     while let Some(items) = sequence(value, id) {
@@ -116,12 +116,12 @@ fn shape_of(value: &Value) -> Option<Vec<usize>> {
 struct Array {
     shape: Vec<usize>,
     numbers: Vec<Number>,
-    /// Some are no numbers of numpy's, but Python objects: whole numbers of more than 64 bits, fractions.
+    /// Whether some are Python objects instead of numpy numbers: integers of more than 64 bits, fractions.
     has_objects: bool,
 }
 
 impl Array {
-    /// The numbers of a nested sequence; `None` if it is ragged or holds anything else.
+    /// Returns the numbers of a nested sequence; `None` if it is ragged or contains anything else.
     fn of(value: &Value, shape: Vec<usize>, budget: &mut Budget) -> Result<Option<Self>, Exceeded> {
         let mut array = Self {
             shape,
@@ -150,7 +150,7 @@ impl Array {
         let id = value.unwrapped(id);
         match value.node(id) {
             Node::Complex(re, im) => return Some((*re, *im)),
-            // Python subtracts a float from a fraction, but not from a decimal.
+            // Python can subtract a float from a Fraction, but not from a Decimal.
             Node::Foreign(..) => match value.foreign(id)? {
                 ("fractions.Fraction", _) => self.has_objects = true,
                 _ => return None,
@@ -163,7 +163,7 @@ impl Array {
         Some((value.as_f64(id)?, 0.0))
     }
 
-    /// The number at a place of a larger shape, in row-major order.
+    /// Returns the number at a row-major index of a broadcast shape.
     fn at(&self, shape: &[usize], flat: usize) -> Number {
         let (mut rest, mut index, mut stride) = (flat, 0, 1);
         for (i, &length) in shape.iter().rev().enumerate() {
@@ -183,7 +183,7 @@ impl Array {
     }
 }
 
-/// The items of what numpy takes for a sequence.
+/// Returns the items if numpy treats the value as a sequence.
 fn sequence(value: &Value, id: NodeId) -> Option<&[NodeId]> {
     value.items(value.unwrapped(id))
 }

@@ -1,4 +1,4 @@
-//! The rules beside EvalPlus itself: its verdicts on pairs of values, stored with the script that asked it.
+//! Checks the rules against EvalPlus: its verdicts on pairs of values, stored with the script that computed them.
 
 use serde::Deserialize;
 use slm_benchmarks::Oracle;
@@ -6,7 +6,7 @@ use slm_sandbox::Value;
 
 use super::OutputChecker;
 
-/// One pair, in Python and in the form in which values leave a box.
+/// One pair, as Python source and as encoded values.
 #[derive(Deserialize)]
 struct Row {
     expected: String,
@@ -26,7 +26,7 @@ fn pairs_of_values_are_judged_as_evalplus_judges_them() {
             .texts
             .map(|text| Value::try_from(text).expect("a value"));
         let accepted = OutputChecker::new(&Oracle::Equal, row.atol).accepts(&got, &expected, None);
-        // The one difference that is meant: a program's own `__eq__` decides nothing here.
+        // The one intended difference: a program's own `__eq__` is never called here.
         let is_right = row.passes && !row.got.contains("Liar");
         if accepted.unwrap_or(false) != is_right {
             differing.push(format!(

@@ -1,28 +1,28 @@
-//! The rules of `EvoEval`: equality with types, and puzzles that have several solutions; pure.
+//! The rules of `EvoEval`: equality including types, and puzzles with several solutions; pure.
 //!
 //! # Source
-//! PyPI's `evoeval` 0.1.0, oddities included.
+//! PyPI's `evoeval` 0.1.0, including its quirks.
 
 use slm_benchmarks::Puzzle;
 use slm_sandbox::{Budget, Exceeded, Node, NodeId, Pairs, Value};
 
 use super::{ROOT, polynomial};
 
-/// Tolerances of numpy's `allclose` as it is called there.
+/// Tolerances with which numpy's `allclose` is called there.
 const RELATIVE: f64 = 1e-5;
 const ABSOLUTE: f64 = 1e-6;
-/// What a polynomial may be at most at its zero in an interval.
+/// Maximum absolute value of a polynomial at its zero in an interval.
 const ZERO: f64 = 2e-2;
 
-/// Whether two values are equal, types included.
+/// Returns whether two values are equal, including their types.
 pub(super) fn same(expected: &Value, found: &Value, budget: &mut Budget) -> Result<bool, Exceeded> {
     Pairs::agree(expected, ROOT, found, ROOT, budget, parts_same)
 }
 
-/// What a value counts as when types are compared.
+/// Type of a value for the comparison of types.
 #[derive(PartialEq)]
 enum Kind {
-    /// Also a sequence of nothing but floats, an empty one included.
+    /// Also a sequence of only floats, including an empty one.
     Float,
     List,
     Tuple,
@@ -53,7 +53,7 @@ fn floats(value: &Value, id: NodeId) -> Option<Vec<f64>> {
     }
 }
 
-/// A list is looked at whole, however often it is met.
+/// Returns the cost of a list, which is scanned whole at each visit.
 fn length(value: &Value, id: NodeId) -> u64 {
     match value.node(id) {
         Node::List(ids) | Node::Tuple(ids) => ids.len() as u64,
@@ -79,7 +79,7 @@ fn parts_same(pairs: &mut Pairs<'_, '_>, a_id: NodeId, b_id: NodeId) -> Result<b
     }
 }
 
-/// numpy's `allclose`, which repeats a single number as often as there are others.
+/// numpy's `allclose`, which broadcasts a single number.
 fn all_close(expected: &[f64], found: &[f64]) -> bool {
     let close = |(&a, &b): (&f64, &f64)| {
         (a.is_nan() && b.is_nan())
@@ -93,7 +93,7 @@ fn all_close(expected: &[f64], found: &[f64]) -> bool {
     }
 }
 
-/// Whether `found` solves the puzzle that `arguments` pose.
+/// Returns whether `found` solves the puzzle given by `arguments`.
 pub(super) fn solves(
     puzzle: Puzzle,
     arguments: &Value,
@@ -111,11 +111,11 @@ pub(super) fn solves(
         }
         Puzzle::Factors => factors(arguments, found),
     };
-    // What Python would raise an exception at is no solution.
+    // A result for which Python would raise an exception is no solution.
     Ok(solved.unwrap_or(false))
 }
 
-/// The members of a list or tuple.
+/// Returns the items of a list or tuple.
 fn items(value: &Value, id: NodeId) -> Option<&[NodeId]> {
     match value.node(id) {
         Node::List(ids) | Node::Tuple(ids) => Some(ids),
@@ -123,7 +123,7 @@ fn items(value: &Value, id: NodeId) -> Option<&[NodeId]> {
     }
 }
 
-/// One of them, counted from the end where the index is negative.
+/// Returns one item, counted from the end if the index is negative.
 fn item(value: &Value, id: NodeId, index: i64) -> Option<NodeId> {
     let ids = items(value, id)?;
     let from_start = if index < 0 {
@@ -134,25 +134,25 @@ fn item(value: &Value, id: NodeId, index: i64) -> Option<NodeId> {
     ids.get(usize::try_from(from_start).ok()?).copied()
 }
 
-/// The members of a sequence of so many.
+/// Returns the items of a sequence of exactly `N`.
 fn exactly<const N: usize>(value: &Value, id: NodeId) -> Option<[NodeId; N]> {
     items(value, id)?.try_into().ok()
 }
 
-/// A pair of whole numbers.
+/// Returns a pair of integers.
 fn position(value: &Value, id: NodeId) -> Option<(i64, i64)> {
     let [row, column] = exactly(value, id)?;
     Some((whole(value, row)?, whole(value, column)?))
 }
 
-/// Whether two positions are equal, types included.
+/// Returns whether two positions are equal, including their types.
 fn same_position(a: &Value, a_id: NodeId, b: &Value, b_id: NodeId) -> bool {
     let is_tuple = |value: &Value, id| matches!(value.node(id), Node::Tuple(_));
     let found = position(a, a_id);
     found.is_some() && found == position(b, b_id) && is_tuple(a, a_id) == is_tuple(b, b_id)
 }
 
-/// A whole number, as far as it may be an index.
+/// Returns an integer that is usable as an index.
 fn whole(value: &Value, id: NodeId) -> Option<i64> {
     match value.node(id) {
         Node::Int(value) => Some(*value),
@@ -168,7 +168,7 @@ fn text(value: &Value, id: NodeId) -> Option<&str> {
     }
 }
 
-/// Whether `not value` holds for what a search for a way gives.
+/// Evaluates `not value` for the result of a path search.
 fn is_nothing(value: &Value) -> bool {
     *value.root() == Node::None || items(value, ROOT).is_some_and(<[NodeId]>::is_empty)
 }
@@ -217,7 +217,7 @@ fn moves(arguments: &Value, found: &Value, expected: &Value) -> Option<bool> {
             return Some(false);
         }
     }
-    // A position is a tuple once there was a step, and equals no list.
+    // After a step a position is a tuple, which equals no list.
     let is_tuple = matches!(arguments.node(end), Node::Tuple(_));
     if steps.is_empty() {
         Some(same_position(arguments, start, arguments, end))
@@ -238,7 +238,7 @@ fn cells(arguments: &Value, found: &Value, expected: &Value) -> Option<bool> {
     };
     let begins = same_position(found, *way.first()?, arguments, start);
     let ends = same_position(found, *way.last()?, arguments, end);
-    // Of the start, the publisher looks up the row twice.
+    // For the start cell, the publisher's code uses the row as column, too.
     let (row, _) = position(arguments, start)?;
     if !(begins && ends && is_open(row, row)?) {
         return Some(false);
@@ -272,7 +272,7 @@ fn factors(arguments: &Value, found: &Value) -> Option<bool> {
 mod tests {
     use super::*;
 
-    /// A value from its text on the wire (crates/slm-sandbox/src/python/link.py).
+    /// Parses a value from its encoding (crates/slm-sandbox/src/python/link.py).
     fn value(text: &str) -> Value {
         Value::try_from(text.to_owned()).unwrap_or_else(|error| panic!("{text}: {error}"))
     }
@@ -293,7 +293,7 @@ mod tests {
             ("l2;i1;s1:a", "l2;i1;s1:a", true),
             ("l2;i1;s1:a", "t2;i1;s1:a", false),
             ("l1;i1;", "l2;i1;i1;", false),
-            // A list and a tuple of floats count as one type, and so do empty ones.
+            // A list and a tuple of floats have the same type here, and so do empty ones.
             ("l2;f1.0;f2.0;", "t2;f1.0;f2.0;", true),
             ("l0;", "t0;", true),
             ("l0;", "l1;i1;", false),
@@ -407,7 +407,7 @@ mod tests {
 
     #[test]
     fn any_two_factors_are_right() {
-        // Whole numbers are hexadecimal on the wire: the product is 12.
+        // Integers are encoded in hexadecimal: the product is 12.
         let arguments = "t2;l4;i2;i6;i3;i4;ic;";
         check(
             Puzzle::Factors,

@@ -1,4 +1,4 @@
-//! Results as a hostile program may return them, against every rule by which they are judged.
+//! Fuzzes every comparison rule with results as a hostile program may return them.
 //!
 //! `FUZZ_SECONDS=60 cargo test -p slm-scoring fuzz`
 

@@ -1,4 +1,4 @@
-//! Samples as a folder: `HumanEval_0/0.py`, whole programs, numbered within the folder of their task.
+//! Samples as a folder: whole programs such as `HumanEval_0/0.py`, numbered within the folder of their task.
 
 use std::fs;
 use std::io;
@@ -9,10 +9,10 @@ use slm_metrics::syntax::Form;
 use super::{Reader, TaskIds};
 use crate::error::SamplesError;
 
-/// Reads the programs below `path`, tasks in the order of the benchmark.
+/// Reads the programs below `path`, in the order of the benchmark's tasks.
 ///
 /// # Errors
-/// [`SamplesError::Invalid`] for a folder of no task of the benchmark; a folder or file that cannot be read.
+/// [`SamplesError::Invalid`] for a folder that matches no task; a folder or file that cannot be read.
 pub(super) fn read(path: &Path, samples: &mut Reader<'_>) -> Result<(), SamplesError> {
     let tasks = samples.tasks;
     let ids = TaskIds::of(tasks);
@@ -36,14 +36,14 @@ pub(super) fn read(path: &Path, samples: &mut Reader<'_>) -> Result<(), SamplesE
         let n_entries = programs.len();
         programs.retain(|file| file.is_file() && file.extension().is_some_and(|end| end == "py"));
         passed_over += n_entries - programs.len();
-        // `10.py` is after `9.py`.
+        // Numeric order: `10.py` follows `9.py`.
         programs.sort_by_key(|file| {
             let name = name_of(&file.with_extension(""));
             (name.parse::<u64>().unwrap_or(u64::MAX), name)
         });
         for file in programs {
             let bytes = fs::read(&file).map_err(|source| unreadable(&file, source))?;
-            // A file that is no UTF-8 costs its own sample and no other.
+            // A file that is not UTF-8 affects only its own sample.
             let fault = std::str::from_utf8(&bytes).err().map(|_| "not UTF-8");
             let text = String::from_utf8_lossy(&bytes);
             let task_id = tasks[task].view().task_id.clone();
@@ -54,7 +54,7 @@ pub(super) fn read(path: &Path, samples: &mut Reader<'_>) -> Result<(), SamplesE
     Ok(())
 }
 
-/// What lies in a folder, in the order of the names.
+/// Returns the entries of a folder, sorted by name.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, SamplesError> {
     let read = || -> io::Result<Vec<PathBuf>> {
         let entries = fs::read_dir(folder)?;

@@ -1,4 +1,4 @@
-//! The comparison of printed text in APPS: several rules, each more lenient than those before it.
+//! APPS's comparison of printed text: several rules, each more lenient than those before it.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use super::{strip, words};
 const RELATIVE: f64 = 1e-5;
 const ABSOLUTE: f64 = 1e-8;
 
-/// The comparisons of APPS's scorer, in its order; each is more lenient than those before it.
+/// Applies the comparisons of APPS's scorer, in its order; each is more lenient than those before it.
 ///
 /// # Source
 /// `run_test` of `eval/testing_util.py` in github.com/hendrycks/apps.
@@ -42,7 +42,7 @@ pub(super) fn agrees(printed: &str, expected: &str) -> bool {
         )
 }
 
-/// The lines of a text as Python's `splitlines` finds them.
+/// Splits a text into lines like Python's `str.splitlines`.
 fn python_lines(text: &str) -> Vec<&str> {
     let is_end = |c: char| {
         matches!(
@@ -63,7 +63,7 @@ fn python_lines(text: &str) -> Vec<&str> {
     lines
 }
 
-/// Whether every line is one number, and close to the one expected there.
+/// Returns whether every line is one number, close to the expected one.
 fn lines_are_close(printed: &[&str], expected: &[&str]) -> bool {
     printed.len() == expected.len()
         && printed
@@ -80,7 +80,7 @@ fn close(a: f64, b: f64) -> bool {
     (a - b).abs() <= ABSOLUTE + RELATIVE * b.abs()
 }
 
-/// The words of each line as a set, in a set. Of what was printed, lines of white space do not count.
+/// Returns the set of the lines' word sets. In printed output, lines of white space are dropped.
 fn sets_of_words<'a>(lines: &[&'a str], filled: bool) -> BTreeSet<BTreeSet<&'a str>> {
     let sets = lines
         .iter()
@@ -88,7 +88,7 @@ fn sets_of_words<'a>(lines: &[&'a str], filled: bool) -> BTreeSet<BTreeSet<&'a s
     sets.filter(|set| !filled || !set.is_empty()).collect()
 }
 
-/// The same with numbers, rounded to three digits behind the point; `None` where a word is no number.
+/// Like [`sets_of_words`] with numbers rounded to three decimals; `None` if a word is not a number.
 fn rounded(lines: &[&str], filled: bool) -> Option<BTreeSet<BTreeSet<String>>> {
     let sets = sets_of_words(lines, filled).into_iter();
     sets.map(|set| {
@@ -99,7 +99,7 @@ fn rounded(lines: &[&str], filled: bool) -> Option<BTreeSet<BTreeSet<String>>> {
     .collect()
 }
 
-/// A number as text, equal for numbers that are equal after rounding; `None` for NaN, which equals nothing.
+/// Formats a number so that numbers equal after rounding have equal text; `None` for NaN, which equals nothing.
 fn three_digits(number: f64) -> Option<String> {
     if number.is_nan() {
         return None;
@@ -113,7 +113,7 @@ fn three_digits(number: f64) -> Option<String> {
     })
 }
 
-/// A number as Python's `float` reads it, but for digits outside of ASCII.
+/// Parses a number like Python's `float`, except for non-ASCII digits.
 fn float(text: &str) -> Option<f64> {
     let text = strip(text);
     let underscores_part_digits = text.match_indices('_').all(|(at, _)| {

@@ -2,8 +2,8 @@
 
 use super::{strip, words};
 
-/// Whether two texts agree but for white space at the ends of lines and of the text, and for the way in which numbers
-/// are written: line by line, as decimals.
+/// Returns whether two texts agree line by line, ignoring white space at the ends of lines and of the text,
+/// with numbers compared as decimals.
 ///
 /// # Source
 /// `grade_stdio` of `LiveCodeBench`'s scorer.
@@ -26,12 +26,13 @@ fn words_agree(a: &str, b: &str) -> bool {
     let (a, b): (Vec<&str>, Vec<&str>) = (words(a).collect(), words(b).collect());
     a.len() == b.len()
         && a.iter().zip(&b).all(|(a, b)| {
-            // One word that is no number makes the whole line text.
+            // One word that is not a number makes the whole line text.
             matches!((decimal(a), decimal(b)), (Some(x), Some(y)) if x == y)
         })
 }
 
-/// Sign, digits without zeros at either end, and the power of ten of the last digit: equal for equal decimals.
+/// Returns sign, digits without zeros at either end, and the power of ten of the last digit: the same for equal
+/// decimals.
 fn decimal(word: &str) -> Option<(bool, String, i64)> {
     let (negative, rest) = match word.as_bytes().first()? {
         b'-' => (true, &word[1..]),

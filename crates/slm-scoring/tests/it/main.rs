@@ -1,4 +1,4 @@
-//! Scoring from the outside: samples to scores, what is kept, and what is unscored.
+//! Scoring through the public API: scores of samples, caches, and unscored programs.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use slm_scoring::{
     read_samples,
 };
 
-/// Programs of our own need no walls, and the tests' process is no sandbox helper.
+/// Our own programs need no isolation, and the test process is no sandbox helper.
 fn sandbox() -> &'static Sandbox {
     static SANDBOX: LazyLock<Sandbox> = LazyLock::new(|| {
         let python = Interpreter::resolve(None).expect("python3");
@@ -24,7 +24,7 @@ fn sandbox() -> &'static Sandbox {
     &SANDBOX
 }
 
-/// A task of EvalPlus: `f` of 1 in the base tests, and of 2 in the extra ones.
+/// An EvalPlus task: base test `f(1)`, extra test `f(2)`.
 fn row(reference: &str) -> Value {
     json!({
         "task_id": "HumanEval/0", "prompt": "def f(x):\n", "entry_point": "f", "canonical_solution": reference,
@@ -120,7 +120,7 @@ fn base_and_extra_tests_have_their_verdicts_and_equal_programs_run_once() {
 #[test]
 fn a_folder_that_cannot_be_written_costs_a_warning_and_no_score() {
     let files = files("    return x\n", &["def f(x):\n    return x\n"]);
-    // A file stands where the folder should be.
+    // A file in place of the folder.
     let outputs = files.folder.path().join("tasks.jsonl");
     let (scores, _, warnings) = score(&files, &outputs);
     let total = scores[0].total().expect("a score");

@@ -1,7 +1,7 @@
-//! Does a 95 % interval hold the truth in 95 % of evaluations, and does a test find what planning promised?
+//! Whether a 95 % interval covers the truth in 95 % of evaluations, and a test has its planned power.
 //!
-//! At 2,000 runs a share of 95 % has a standard error of half a point. Found: 93.8 and 93.2 % for the index, whose tail is
-//! made very long (skewness 2.6), and 95.6 % for the pass rate.
+//! At 2,000 runs a share of 95 % has a standard error of half a point. Found: 93.8 and 93.2 % for the index,
+//! whose tail is made very long (skewness 2.6), and 95.6 % for the pass rate.
 
 use rand_chacha::ChaCha8Rng;
 use slm_statistics::{
@@ -12,7 +12,7 @@ use crate::simulation::{
     RUNS, SPREAD, TASKS, differences, simulate, unchanged_pass_rates, unchanged_programs,
 };
 
-/// The intervals of simulated runs, after a check that they hold `truth` as often as they promise.
+/// Returns the intervals of simulated runs, after checking that they cover `truth` at the nominal rate.
 fn check(seed: u64, truth: f64, values: impl Fn(&mut ChaCha8Rng) -> Vec<f64>) -> Vec<Interval> {
     let intervals = simulate(seed, RUNS, |rng, run| {
         bootstrap_mean(&values(rng), run).expect("enough tasks").bca
@@ -49,7 +49,8 @@ fn intervals_of_an_unchanged_pass_rate_hold_zero() {
 fn the_sign_flip_test_finds_the_minimal_detectable_effect_as_often_as_promised() {
     let effect = minimal_detectable_effect(SPREAD, TASKS).expect("tasks");
     let p_values = simulate(4, RUNS, |rng, run| {
-        // Symmetric, as planning assumes: of `differences`, whose long tail is on the effect's side, 87 % are found.
+        // Symmetric, as planning assumes: with `differences`, whose long tail is in the direction of the
+        // effect, power is 87 %.
         let unchanged = unchanged_programs(rng).swap_remove(0);
         let risen: Vec<f64> = unchanged.iter().map(|value| value + effect).collect();
         sign_flip_p(&risen, run).expect("tasks")

@@ -1,7 +1,7 @@
-//! How often does a family of contrasts show a difference where there is none?
+//! How often a family of contrasts shows a difference although there is none.
 //!
-//! A rate is too high if even its lower 99 % limit is above 5 %: chance alone then fails a sound method once in a
-//! hundred seeds, and these are fixed.
+//! A rate is too high if even its lower 99 % limit is above 5 %: by chance a sound method would fail for one in
+//! a hundred seeds, and the seeds here are fixed.
 
 use slm_statistics::{exact_lower_limit, exact_mcnemar, friedman_permutation_p, holm, sign_flip_p};
 
@@ -13,7 +13,7 @@ use crate::simulation::{
 /// Significance level of a family.
 const ALPHA: f64 = 0.05;
 
-/// With 99 % confidence the rate is at least this.
+/// Returns the rate's lower limit at 99 % confidence.
 fn lower_limit(errors: &[bool]) -> f64 {
     let count = errors.iter().filter(|&&error| error).count();
     exact_lower_limit(count, errors.len(), 0.99).expect("runs")
@@ -24,7 +24,7 @@ fn check(errors: &[bool]) {
     assert!(at_least <= ALPHA, "errs in at least {at_least} of the runs");
 }
 
-/// Whether Holm's correction leaves a contrast significant.
+/// Returns whether any contrast is significant after Holm's correction.
 fn any_significant(p_values: &[f64]) -> bool {
     holm(p_values).iter().any(|&p| p <= ALPHA)
 }
@@ -37,7 +37,7 @@ fn the_index_of_adapters_that_change_nothing_is_seldom_significant() {
     });
     let errors: Vec<bool> = families.iter().map(|p| any_significant(p)).collect();
     check(&errors);
-    // The simulation can tell: without Holm's correction such a family errs too often.
+    // The simulation is sensitive: without Holm's correction such a family errs too often.
     let any_raw = |p: &Vec<f64>| p.iter().any(|&p| p <= ALPHA);
     let uncorrected: Vec<bool> = families.iter().map(any_raw).collect();
     assert!(lower_limit(&uncorrected) > ALPHA);
@@ -45,8 +45,9 @@ fn the_index_of_adapters_that_change_nothing_is_seldom_significant() {
 
 #[test]
 fn skewed_differences_with_mean_zero_are_significant_little_more_often() {
-    // Not the test's own null, under which differences are symmetric. Its level holds for the mean in the limit; at this
-    // size and skewness it errs in about 6 % of the runs, which is a reason to give the interval beside it.
+    // Not the test's own null hypothesis, under which differences are symmetric. Its level holds for the mean
+    // in the limit; at this size and skewness it errs in about 6 % of the runs, which is a reason to report the
+    // interval, too.
     let errors = simulate(12, RUNS, |rng, run| {
         sign_flip_p(&differences(rng, 0.0), run).expect("tasks") <= ALPHA
     });
@@ -58,7 +59,7 @@ fn skewed_differences_with_mean_zero_are_significant_little_more_often() {
 fn tests_passed_by_arms_of_equal_ability_are_seldom_significant() {
     let errors = simulate(13, RUNS, |rng, _| {
         let discordant = unchanged_outcomes(rng, 2 * ADAPTERS);
-        // Arms that never disagree have no test, and so no error.
+        // Arms that never disagree have no test, and so cannot err.
         let p_of = |&(base_only, arm_only): &(usize, usize)| {
             exact_mcnemar(base_only, arm_only).unwrap_or(1.0)
         };
@@ -79,8 +80,8 @@ fn pass_rates_of_several_samples_are_seldom_significant() {
 
 #[test]
 fn complexities_over_settings_that_do_not_matter_are_seldom_significant() {
-    // As many tasks as a small model solves in all settings; a grid of three temperatures and three values of top-p.
-    // An eighth of the runs: ten thousand permutations of each task take their time.
+    // As many tasks as a small model solves in all settings; a grid of three temperatures and three values of
+    // top-p. An eighth of the runs, since ten thousand permutations of each task are slow.
     let errors = simulate(15, RUNS / 8, |rng, run| {
         let tasks = unchanged_complexities(rng, 60, 9);
         friedman_permutation_p(&tasks, run).expect("complexities that differ") <= ALPHA

@@ -1,4 +1,4 @@
-//! Do intervals cover, and tests err, as often as they promise? Simulated on task values like those of real runs.
+//! Simulated coverage of intervals and error rates of tests, on task values like those of real runs.
 
 mod coverage;
 mod false_positives;

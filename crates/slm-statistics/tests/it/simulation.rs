@@ -1,12 +1,12 @@
-//! Made-up task values with the traits of real ones: many ties, a long tail, arms that share tasks and a base model.
+//! Simulated task values with properties of real ones: many ties, a long tail, arms with common tasks and base model.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Simulated evaluations of a kind.
+/// Number of simulated evaluations of a kind.
 pub(crate) const RUNS: u64 = 2_000;
 
-/// Tasks of an evaluation, as many as `HumanEval` has.
+/// Number of tasks of an evaluation, the size of `HumanEval`.
 pub(crate) const TASKS: usize = 164;
 
 /// Standard deviation of paired differences of the maintainability index, as first measured.
@@ -15,11 +15,11 @@ pub(crate) const SPREAD: f64 = 14.3;
 /// Share of tasks on which base model and adapter write the same program.
 const EQUAL: f64 = 0.4;
 
-/// Adapters that are compared with one base model; in two quantities each they give a family of six contrasts.
+/// Number of adapters compared with one base model; with two quantities each they form a family of six contrasts.
 pub(crate) const ADAPTERS: usize = 3;
 
-/// What `evaluation` makes of each of `runs` simulated runs, of which each has random numbers of its own and a seed for
-/// resampling. The same `seed` gives the same runs.
+/// Returns the result of `evaluation` for each of `runs` simulated runs, each with an independent random
+/// generator and a seed for resampling. The same `seed` repeats the same runs.
 pub(crate) fn simulate<T>(
     seed: u64,
     runs: u64,
@@ -30,7 +30,8 @@ pub(crate) fn simulate<T>(
         .collect()
 }
 
-/// Skewed paired differences with mean `effect` and standard deviation [`SPREAD`], [`EQUAL`] of them 0.
+/// Returns skewed paired differences with mean `effect` and standard deviation [`SPREAD`], of which a share
+/// [`EQUAL`] is 0.
 pub(crate) fn differences(rng: &mut ChaCha8Rng, effect: f64) -> Vec<f64> {
     let center = effect / (1.0 - EQUAL);
     let square = (SPREAD.powi(2) + effect.powi(2)) / (1.0 - EQUAL);
@@ -45,9 +46,9 @@ pub(crate) fn differences(rng: &mut ChaCha8Rng, effect: f64) -> Vec<f64> {
     (0..TASKS).map(difference).collect()
 }
 
-/// Differences of [`ADAPTERS`] adapters from one base model in two related quantities, where no model is better.
+/// Returns differences of [`ADAPTERS`] adapters from one base model in two related quantities, with no model better.
 pub(crate) fn unchanged_programs(rng: &mut ChaCha8Rng) -> Vec<Vec<f64>> {
-    // Each model writes the usual program with this chance, two of them both do with `EQUAL`.
+    // Each model writes the usual program with this probability, two of them both do with `EQUAL`.
     let usual = EQUAL.sqrt();
     let scale = SPREAD / (2.0 * (1.0 - usual)).sqrt();
     let mut contrasts = vec![Vec::new(); 2 * ADAPTERS];
@@ -56,7 +57,7 @@ pub(crate) fn unchanged_programs(rng: &mut ChaCha8Rng) -> Vec<Vec<f64>> {
             if rng.random_bool(usual) {
                 return [0.0, 0.0];
             }
-            // The index without comments follows the index with them at a correlation of 0.8.
+            // The index without comments has a correlation of 0.8 with the index including them.
             let (index, own) = (tail(rng), tail(rng));
             [scale * index, scale * (0.8 * index + 0.6 * own)]
         };
@@ -71,7 +72,8 @@ pub(crate) fn unchanged_programs(rng: &mut ChaCha8Rng) -> Vec<Vec<f64>> {
     contrasts
 }
 
-/// The tasks that only the base model and only the other arm passes, for each of `arms` arms of equal ability.
+/// Returns how many tasks only the base model and only the other arm passes, for each of `arms` arms of equal
+/// ability.
 pub(crate) fn unchanged_outcomes(rng: &mut ChaCha8Rng, arms: usize) -> Vec<(usize, usize)> {
     let mut discordant = vec![(0, 0); arms];
     for _ in 0..TASKS {
@@ -86,7 +88,7 @@ pub(crate) fn unchanged_outcomes(rng: &mut ChaCha8Rng, arms: usize) -> Vec<(usiz
     discordant
 }
 
-/// Differences of pass rates over `samples` samples a task, for each of `arms` arms of equal ability.
+/// Returns differences of pass rates over `samples` samples a task, for each of `arms` arms of equal ability.
 pub(crate) fn unchanged_pass_rates(
     rng: &mut ChaCha8Rng,
     arms: usize,
@@ -107,7 +109,7 @@ pub(crate) fn unchanged_pass_rates(
     contrasts
 }
 
-/// Cyclomatic complexities of `tasks` programs in each of `settings` sampling settings that do not matter.
+/// Returns cyclomatic complexities of `tasks` programs in each of `settings` sampling settings without effect.
 pub(crate) fn unchanged_complexities(
     rng: &mut ChaCha8Rng,
     tasks: usize,
@@ -127,12 +129,12 @@ pub(crate) fn unchanged_complexities(
         .collect()
 }
 
-/// A value of the exponential distribution less its mean: mean 0, variance 1, skewness 2.
+/// Draws from the exponential distribution minus its mean: mean 0, variance 1, skewness 2.
 fn tail(rng: &mut ChaCha8Rng) -> f64 {
     -(1.0 - rng.random::<f64>()).ln() - 1.0
 }
 
-/// The chance that a sample passes a task: most tasks are nearly always or nearly never solved.
+/// Draws the probability that a sample passes a task: most tasks are nearly always or nearly never solved.
 fn ease(rng: &mut ChaCha8Rng) -> f64 {
     (std::f64::consts::FRAC_PI_2 * rng.random::<f64>())
         .sin()

@@ -1,4 +1,4 @@
-//! Parquet. This folder is the only importer of parquet and arrow.
+//! Parquet. This folder is the only one that imports parquet and arrow.
 
 mod value;
 mod write;
@@ -23,20 +23,20 @@ use value::Column;
 
 pub use write::write_parquet;
 
-/// Rows that are in memory at a time, at most.
+/// Maximum number of rows in memory at a time.
 const BATCH_ROWS: usize = 256;
-/// Rows that a byte of a file can stand for: a page of repeated values has a million of them in a few hundred bytes.
+/// Maximum number of rows per byte of a file: a page of repeated values has a million rows in a few hundred bytes.
 const MAX_ROWS_OF_BYTE: u64 = 4096;
-/// Bytes that are meant to be in memory at a time.
+/// Target size of a batch in memory, in bytes.
 const BATCH_BYTES: u64 = 16 << 20;
 
-/// The rows of an open parquet file.
+/// Returns the rows of an open parquet file.
 pub(crate) fn rows(
     file: &Arc<Path>,
     source: File,
     reading: Reading,
 ) -> Result<impl Iterator<Item = Result<Row, TableError>> + Send + use<>, TableError> {
-    // The types that arrow has written beside parquet's own only rename what the columns hold.
+    // The arrow schema in the metadata only renames types of the columns.
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let length = source
         .metadata()
@@ -79,11 +79,12 @@ pub(crate) fn rows(
     })
 }
 
-/// Checks what the reader takes on trust: that the columns lie inside of the file, and that it can have as many rows.
+/// Checks metadata that the reader trusts: the columns are inside the file, and the number of rows is plausible.
 fn check_metadata(metadata: &ParquetMetaData, length: u64) -> Result<(), String> {
     let mut rows = 0_u64;
     for group in metadata.row_groups() {
-        let of_group = u64::try_from(group.num_rows()).map_err(|_| "broken: fewer than no rows")?;
+        let of_group =
+            u64::try_from(group.num_rows()).map_err(|_| "broken: a negative number of rows")?;
         rows = rows.saturating_add(of_group);
         for column in group.columns() {
             let start = column
@@ -96,7 +97,7 @@ fn check_metadata(metadata: &ParquetMetaData, length: u64) -> Result<(), String>
                 && column.uncompressed_size() >= 0
                 && end.is_some_and(|end| end as u64 <= length);
             if !is_inside {
-                return Err("broken: a column lies outside of the file".to_owned());
+                return Err("broken: a column is outside the file".to_owned());
             }
         }
     }
@@ -113,7 +114,7 @@ fn trouble(file: &Path, problem: &dyn ToString) -> TableError {
     }
 }
 
-/// Rows of which the wanted columns take about [`BATCH_BYTES`], by what the file says of itself.
+/// Returns the number of rows whose requested columns take about [`BATCH_BYTES`], according to the file's metadata.
 fn batch_rows(builder: &ParquetRecordBatchReaderBuilder<File>, mask: &ProjectionMask) -> usize {
     let (mut bytes, mut rows) = (0_u64, 0_u64);
     for group in builder.metadata().row_groups() {
@@ -133,13 +134,13 @@ struct ParquetRows {
     max_row_bytes: usize,
     columns: Arc<[String]>,
     batches: ParquetRecordBatchReader,
-    /// What is left of the batch.
+    /// The remaining rows of the batch.
     batch: std::vec::IntoIter<Fields>,
-    /// Rows given so far.
+    /// The number of rows returned.
     number: usize,
 }
 
-/// The fields of a row, or the name of the first that is no text though it should be.
+/// The fields of a row, or the name of the first field that should be text but is not.
 type Fields = Result<Map<String, Value>, String>;
 
 impl Iterator for ParquetRows {
@@ -181,7 +182,7 @@ impl ParquetRows {
     }
 }
 
-/// Bytes of the texts in a value.
+/// Returns the bytes of the texts in a value.
 fn text_bytes(value: &Value) -> usize {
     match value {
         Value::String(text) => text.len(),
@@ -191,7 +192,7 @@ fn text_bytes(value: &Value) -> usize {
     }
 }
 
-/// The rows of a batch.
+/// Converts a batch into rows.
 fn objects(batch: &RecordBatch) -> Result<Vec<Fields>, ArrowError> {
     let mut rows: Vec<Fields> = vec![Ok(Map::new()); batch.num_rows()];
     for (field, array) in batch.schema().fields().iter().zip(batch.columns()) {

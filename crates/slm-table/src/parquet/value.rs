@@ -1,4 +1,4 @@
-//! Columns of arrow as JSON values.
+//! Conversion of Arrow columns into JSON values.
 
 use std::str::Utf8Error;
 use std::sync::Arc;
@@ -22,10 +22,10 @@ pub(super) struct Column {
     pub(super) is_text: IsText,
 }
 
-/// Which of a column's values are text wherever they hold bytes.
+/// Marks the values of a column whose bytes are valid text.
 #[derive(Default)]
 pub(super) struct IsText {
-    /// Empty if all are.
+    /// Empty if all values are.
     wrong: Vec<bool>,
 }
 
@@ -59,10 +59,10 @@ impl From<Vec<Value>> for Column {
 }
 
 impl Column {
-    /// Reads a column. Bytes are text; NaN and infinities become null.
+    /// Converts a column. Bytes become text; NaN and infinities become null.
     ///
     /// # Errors
-    /// A type that has no words in JSON.
+    /// The type has no representation in JSON.
     pub(super) fn of(array: &dyn Array) -> Result<Self, ArrowError> {
         Ok(match array.data_type() {
             DataType::Null => vec![Value::Null; array.len()].into(),
@@ -86,7 +86,7 @@ impl Column {
             DataType::UInt32 => numbers::<UInt32Type>(array),
             DataType::UInt64 => numbers::<UInt64Type>(array),
             DataType::Float16 => floats(array.as_primitive::<Float16Type>(), |v| v.to_f32().into()),
-            // The shortest decimal of the narrow number, not all digits of the wide one.
+            // The shortest decimal of the narrow number, not the digits of the wide one.
             DataType::Float32 => floats(array.as_primitive::<Float32Type>(), |v| {
                 v.to_string().parse().unwrap_or(f64::NAN)
             }),
@@ -97,7 +97,7 @@ impl Column {
             DataType::Map(..) => maps(array)?,
             DataType::Dictionary(_, value) => Self::of(cast(array, value)?.as_ref())?,
             DataType::Timestamp(unit, Some(_)) => {
-                // The instant is stored; a name of a time zone would ask for a table of them.
+                // The stored value is the instant; a named time zone would require a time zone database.
                 let utc = DataType::Timestamp(*unit, Some("+00:00".into()));
                 words(cast(array, &utc)?)?
             }
@@ -145,7 +145,7 @@ fn lists<O: OffsetSizeTrait>(array: &GenericListArray<O>) -> Result<Column, Arro
     Ok(cut(array, array.value_offsets(), &items, list))
 }
 
-/// Rows that are ranges of a column, each made a value; null where the array is.
+/// Builds a value of each row's range in a column; null where the array is null.
 fn cut<O: OffsetSizeTrait>(
     array: &dyn Array,
     offsets: &[O],
@@ -191,7 +191,7 @@ fn structs(array: &StructArray) -> Result<Column, ArrowError> {
     })
 }
 
-/// Maps as objects; a key that is no text is written as JSON.
+/// Converts maps to objects; keys that are not text are written as JSON.
 fn maps(array: &dyn Array) -> Result<Column, ArrowError> {
     let array = array.as_map();
     let entries = structs(array.entries())?;
@@ -205,7 +205,7 @@ fn maps(array: &dyn Array) -> Result<Column, ArrowError> {
     Ok(cut(array, array.value_offsets(), &entries, object))
 }
 
-/// Dates, times, decimals and the like, as arrow writes them in JSON.
+/// Converts dates, times, decimals and similar types as arrow writes them in JSON.
 fn words(array: ArrayRef) -> Result<Column, ArrowError> {
     const NAME: &str = "value";
     let field = Field::new(NAME, array.data_type().clone(), true);

@@ -1,4 +1,4 @@
-//! Rows as a parquet file, written whole.
+//! Writes rows as a parquet file.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -16,10 +16,10 @@ use slm_artifacts::atomic_file;
 
 use crate::TableError;
 
-/// Rows of a written row group.
+/// Number of rows per row group.
 const GROUP_ROWS: usize = 64 * 1024;
 
-/// What the values of a column have in common.
+/// The common type of a column's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Null,
@@ -40,7 +40,7 @@ impl Kind {
         }
     }
 
-    /// The kind that holds the values of both.
+    /// Returns the type that can represent the values of both.
     fn join(self, other: Self) -> Self {
         match (self, other) {
             (a, b) if a == b => a,
@@ -60,7 +60,7 @@ impl Kind {
         }
     }
 
-    /// The column `name` of `rows`; a row without it has null there.
+    /// Builds the column `name` of `rows`; it is null in rows without the field.
     fn array(self, name: &str, rows: &[Map<String, Value>]) -> ArrayRef {
         let values = rows
             .iter()
@@ -81,7 +81,7 @@ impl Kind {
     }
 }
 
-/// Names of all fields in order of first appearance, with what their values have in common.
+/// Returns the names of all fields in order of first appearance, with the common type of their values.
 fn columns(rows: &[Map<String, Value>]) -> Vec<(&str, Kind)> {
     let mut columns: Vec<(&str, Kind)> = Vec::new();
     let mut index_of: HashMap<&str, usize> = HashMap::new();
@@ -95,11 +95,11 @@ fn columns(rows: &[Map<String, Value>]) -> Vec<(&str, Kind)> {
     columns
 }
 
-/// Writes rows as a parquet file, whole or not at all.
+/// Writes rows as a parquet file, atomically.
 ///
-/// The columns are the fields of all rows, in order of first appearance, and follow from the values: booleans, 64-bit
-/// integers, doubles (also where integers are among them) and text. Arrays, objects and values of different kinds are
-/// written as JSON text. A field that a row lacks is null.
+/// The columns are the fields of all rows, in order of first appearance. Their types follow from the values: booleans,
+/// 64-bit integers, doubles (also for integers mixed with doubles) and text. Arrays, objects and values of mixed types
+/// are written as JSON text. A missing field is null.
 ///
 /// # Errors
 /// [`TableError::Unwritable`], also if no row has a field.

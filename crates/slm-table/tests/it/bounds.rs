@@ -1,4 +1,4 @@
-//! Hostile files: whatever they hold, reading ends soon, in little memory, with an error.
+//! Hostile files: reading ends soon, in little memory, with an error.
 
 #![cfg(target_os = "linux")]
 
@@ -19,7 +19,7 @@ const N_DAMAGED: usize = 1000;
 const MOST_BYTES: u64 = 200 << 20;
 const MOST_TIME: Duration = Duration::from_secs(2);
 
-/// Not a test by itself: reads the file that the environment names, and prints what came of it.
+/// Not a test by itself: reads the file in the environment variable, and prints the result.
 #[test]
 fn reader_process() {
     let Some(path) = std::env::var_os(READ) else {
@@ -49,7 +49,7 @@ fn reader_process() {
     fs::write(Path::new(&path).with_extension("found"), found).expect("written");
 }
 
-/// Most memory that this process has held, in bytes.
+/// Returns the peak memory of this process, in bytes.
 fn peak_memory() -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("proc");
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -57,7 +57,7 @@ fn peak_memory() -> u64 {
     1024 * kib.expect("a number")
 }
 
-/// CPU time of this process so far: other processes on the machine do not make it longer.
+/// Returns the CPU time of this process, which other processes on the machine do not increase.
 fn cpu_time() -> Duration {
     let stat = fs::read_to_string("/proc/self/stat").expect("proc");
     let (_, after_name) = stat.rsplit_once(')').expect("a name in brackets");
@@ -66,7 +66,7 @@ fn cpu_time() -> Duration {
     Duration::from_millis(10 * ticks)
 }
 
-/// What a process of its own makes of a file: good rows, bad rows, and the last error.
+/// Reads a file in a separate process; returns the numbers of good and bad rows, and the last error.
 fn read(path: &Path) -> (usize, usize, String) {
     let program = std::env::current_exe().expect("this program");
     let output = Command::new(program)
@@ -89,8 +89,8 @@ fn read(path: &Path) -> (usize, usize, String) {
     (number(0) as usize, number(1) as usize, parts[4].to_owned())
 }
 
-/// A gzipped file of `before`, `middle` repeated to about `bytes`, and `after`; one part of the middle is compressed and
-/// written many times.
+/// Writes a gzipped file of `before`, `middle` repeated to about `bytes`, and `after`. One part of the middle is
+/// compressed once and written many times.
 fn gzip(path: &Path, before: &[u8], middle: &[u8], bytes: usize, after: &[u8]) {
     const PART: usize = 1 << 20;
     let part = gzipped(&middle.repeat(PART / middle.len()));
@@ -138,7 +138,7 @@ fn a_row_beyond_the_bound_costs_itself_alone() {
             b"\"}, {\"text\": \"b\"}]",
         ),
         ("x.csv.gz", b"text\na\n", b"\nb\n"),
-        // The first line decides what a file is.
+        // The first line determines the layout.
         (
             "first.jsonl.gz",
             b"{\"text\": \"",
@@ -182,7 +182,7 @@ fn a_row_of_many_small_values_takes_no_more_than_its_bytes_allow() {
     assert_eq!((good, bad), (1, 1), "{error}");
 }
 
-/// xorshift64, as the bytes to be changed need no better chance.
+/// xorshift64, which is random enough for the choice of bytes.
 fn draw(state: &mut u64, below: usize) -> usize {
     *state ^= *state << 13;
     *state ^= *state >> 7;
@@ -190,7 +190,8 @@ fn draw(state: &mut u64, below: usize) -> usize {
     (*state % below as u64) as usize
 }
 
-/// Not a test by itself: reads damaged files, and writes how many were refused where the environment says.
+/// Not a test by itself: reads damaged files, and writes the number of refusals to the file in the environment
+/// variable.
 #[test]
 fn damage_process() {
     let Some(path) = std::env::var_os(DAMAGE) else {

@@ -1,4 +1,5 @@
-//! Parquet files as users bring them; golden/field/make.py made them, with the right values by `datasets` and pyarrow.
+//! Parquet files as found in practice, written by golden/field/make.py, with the values that `datasets` and pyarrow
+//! read.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -78,7 +79,7 @@ fn bytes_that_are_no_text_cost_their_row() {
         found,
         [Ok(json!("a")), Err((RowFault::NotUtf8, 2)), Ok(json!("b"))]
     );
-    // A column that calls itself text and is none is refused by the decoder, with the file's name.
+    // A text column with invalid UTF-8 is refused by the decoder; the error names the file.
     let error = texts("broken_string.parquet")
         .expect_err("no text")
         .to_string();

@@ -1,4 +1,4 @@
-//! What users put into files whose names say something else, and which columns of them are read.
+//! Files whose layout differs from their name, and the columns that are read.
 
 use serde_json::{Value, json};
 use slm_table::{Reading, RowFault, TableError};
@@ -29,13 +29,13 @@ fn one_object_of_a_document_is_a_row_unless_it_holds_columns() {
     check("x.json", &messages.to_string(), &json!([messages]));
     let mixed = json!({"prompt": "a", "tags": ["x", "y"]});
     check("x.json", &mixed.to_string(), &json!([mixed]));
-    // A line is a row.
+    // Each line is a row.
     let columns = json!({"a": [1, 2]});
     check("x.jsonl", &columns.to_string(), &json!([columns]));
     check("x.json", &columns.to_string(), &json!([{"a": 1}, {"a": 2}]));
 }
 
-/// What a reading of the column `text` gives of each row: its text, or the kind of fault.
+/// Reads the column `text`; returns the text of each row, or its fault.
 fn texts(name: &str, bytes: &[u8]) -> Vec<Result<String, RowFault>> {
     let (_folder, path) = file(name, bytes);
     let rows = Reading::columns(["text".to_owned()])
@@ -52,7 +52,7 @@ fn texts(name: &str, bytes: &[u8]) -> Vec<Result<String, RowFault>> {
     .collect()
 }
 
-/// Fields that no wanted row needs, each wrong in its way.
+/// Invalid fields that are not requested.
 const OTHERS: [&[u8]; 6] = [
     b"NaN",
     b"1e999",
@@ -124,7 +124,7 @@ fn a_fault_in_a_wanted_column_costs_its_row_alone() {
                 String::from_utf8_lossy(&bytes)
             );
         }
-        // Among the first lines, by which the layout is recognised.
+        // Among the first lines, from which the layout is detected.
         let first = [bad, row, row].join(&b'\n');
         if !bad.starts_with(b"[") {
             let expected = [expected.clone(), good.clone(), good.clone()];
@@ -156,7 +156,7 @@ fn a_row_names_all_its_columns_and_the_text_that_lost_a_surrogate() {
     assert_eq!(row.columns[..], ["a", "text", "b"].map(str::to_owned));
     assert_eq!(row.lone_surrogate.as_deref(), Some("text"));
     assert_eq!(row.fields["text"], json!(["x", "\u{fffd}"]));
-    // Of columns, the row that had it.
+    // In an object of columns, the affected row is marked.
     let (_folder, path) = file("x.json", br#"{"text": ["x", "\ud83d"]}"#);
     let rows = Reading::columns(["text".to_owned()])
         .open(&path)

@@ -1,4 +1,4 @@
-//! Rows of files of every format, sound and broken.
+//! Rows of files of every format, valid and broken.
 
 mod bounds;
 mod field;
@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use slm_table::{Row, TableError, open, write_parquet};
 use tempfile::TempDir;
 
-/// A folder with one file in it.
+/// Creates a folder with one file.
 fn file(name: &str, bytes: &[u8]) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().join(name);
@@ -40,7 +40,7 @@ fn fields(path: &Path) -> Vec<Value> {
         .collect()
 }
 
-/// The rows of a file, plain and gzipped.
+/// Checks the rows of a file, plain and gzipped.
 fn check(name: &str, text: &str, expected: &Value) {
     let (_folder, path) = file(name, text.as_bytes());
     assert_eq!(Value::from(fields(&path)), *expected, "{name}: {text}");
@@ -48,7 +48,7 @@ fn check(name: &str, text: &str, expected: &Value) {
     assert_eq!(Value::from(fields(&path)), *expected, "{name}.gz: {text}");
 }
 
-/// The message about a broken file, without its folder.
+/// Checks the error message about a broken file, without its folder.
 fn check_error(name: &str, bytes: &[u8], expected: &str) {
     let (folder, path) = file(name, bytes);
     let error = rows(&path).expect_err("a broken file").to_string();
@@ -56,7 +56,7 @@ fn check_error(name: &str, bytes: &[u8], expected: &str) {
     assert_eq!(error, expected, "{name}");
 }
 
-/// The parquet files among the goldens.
+/// Reads the parquet files among the goldens.
 fn golden_parquets() -> Vec<Vec<u8>> {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden");
     let mut paths: Vec<PathBuf> = ["field", "pandas"]
@@ -78,7 +78,7 @@ fn lines_of_json_are_rows() {
         &json!([{"a": 1, "b": "\u{e9}"}, {"b": null}]),
     );
     check("x.jsonl", "", &json!([]));
-    // As Python writes them.
+    // As written by Python.
     check(
         "x.ndjson",
         "{\"a\": NaN, \"b\": [-Infinity]}\n",
@@ -186,7 +186,7 @@ fn what_is_broken_is_told_with_its_line() {
         (
             "x.json",
             "[{\"a\": \"b\n\"}]",
-            "x.json:1: a string without its end",
+            "x.json:1: an unterminated string",
         ),
         (
             "x.json",
@@ -222,7 +222,7 @@ fn what_is_broken_is_told_with_its_line() {
     check_error(
         "x.txt",
         b"{}",
-        "x.txt: unknown kind of file\nhint: known are .jsonl, .json and .csv (each may end in .gz), and .parquet",
+        "x.txt: unknown kind of file\nhint: supported endings: .jsonl, .json and .csv (each may be followed by .gz), and .parquet",
     );
 }
 
@@ -292,7 +292,7 @@ fn what_is_written_as_parquet_comes_back() {
         .expect("folder")
         .flatten()
         .collect();
-    assert_eq!(names.len(), 1, "nothing else is left: {names:?}");
+    assert_eq!(names.len(), 1, "unexpected files: {names:?}");
 }
 
 #[test]
@@ -327,7 +327,7 @@ fn rows_without_fields_cannot_be_parquet() {
 
 #[test]
 fn pandas_and_pyarrow_files_are_read() {
-    // golden/pandas.py made it, with nested and rarer types.
+    // Written by golden/pandas/make.py, with nested and rarer types.
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden/pandas/data.parquet");
     let expected = fs::read_to_string(path.with_file_name("data.jsonl")).expect("the golden");
     let expected: Vec<Value> = expected

@@ -1,6 +1,7 @@
-//! Parquet files written here, read by pandas: the interpreter that `PANDAS_PYTHON` names, or `python3`, if it has it.
+//! Parquet files written here, read by pandas with the interpreter in `PANDAS_PYTHON`, else `python3`; skipped without
+//! pandas.
 
-#![allow(clippy::print_stderr, reason = "a skipped test must say so")]
+#![allow(clippy::print_stderr, reason = "a skipped test must be visible")]
 
 use std::path::Path;
 use std::process::Command;
@@ -10,10 +11,10 @@ use slm_table::write_parquet;
 
 use crate::object;
 
-/// Rows of all kinds, enough for a second row group.
+/// Rows of all types, enough for a second row group.
 const N_ROWS: usize = 70_000;
 
-/// What the script says when Python has no pandas.
+/// Exit code of the script if Python has no pandas.
 const NO_PANDAS: i32 = 9;
 
 #[test]

@@ -1,4 +1,4 @@
-"""Prints what pandas finds in a parquet file, as one JSON document; exit code 9 where there is no pandas.
+"""Prints what pandas reads from a parquet file, as one JSON document; exit code 9 without pandas.
 
 Run by pandas.rs. Tried with pandas 3.1.1 and pyarrow 26.0.1 on Python 3.11.
 """

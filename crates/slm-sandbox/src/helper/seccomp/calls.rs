@@ -1,6 +1,6 @@
 //! The system calls that Python, its standard library and packages such as numpy make.
 
-/// Their numbers. Which of them are refused all the same the other rules say.
+/// Returns their numbers. The other rules refuse some of them nevertheless.
 pub(super) fn allowed() -> Vec<i64> {
     let mut calls = COMMON.to_vec();
     #[cfg(target_arch = "x86_64")]
@@ -197,11 +197,11 @@ const COMMON: &[i64] = &[
     libc::SYS_getrandom,
     libc::SYS_prctl,
     libc::SYS_seccomp,
-    // fchmodat2, which libc does not name yet on every architecture.
+    // fchmodat2, which libc does not define yet on every architecture.
     452,
 ];
 
-/// Older calls that have a successor among the others.
+/// Older calls that have successors in the list above.
 #[cfg(target_arch = "x86_64")]
 const OF_X86_64: &[i64] = &[
     libc::SYS_open,

@@ -1,10 +1,10 @@
-//! Writing into the pipe of the results, in the form that the runner itself uses.
+//! Writes into the result pipe, in the runner's own format.
 
 use slm_sandbox::{Budget, Job, Limits, Node, Returned, Value, Verdict, Work};
 
 use super::{Outside, STRONGEST, asserts_of, calls_of, check, forged, nonce, short};
 
-/// Writes frames as the runner would: `frame(text)`, and `raw(bytes)` as it stands.
+/// Writes frames as the runner would: `frame(text)`, and `raw(bytes)` unmodified.
 const PEN: &str = "import os
 def raw(data):
     while data:
@@ -16,7 +16,7 @@ def s(text):
     return 's%d:%s' % (len(text), text)
 ";
 
-/// Runs a wrong program that begins with what `frames` writes.
+/// Runs a wrong program that begins with the output of `frames`.
 fn forged_by(frames: &str) {
     let wrong = "def f(*_):\n    return 2\n";
     for program in [
@@ -153,14 +153,14 @@ fn a_frame_nested_without_end_is_no_trouble_for_the_harness() {
     }
 }
 
-/// The value that a call has, according to the program.
+/// A job whose call returns the value in `frames`.
 fn value_of(frames: &str) -> Job {
     calls_of(&format!(
         "{PEN}def attack():\n    frame('t4;' + s('output') + 'i0;f0.0;' + {frames})\n    os._exit(0)"
     ))
 }
 
-/// Whatever it is, the harness compares it with a plain value and with itself.
+/// Checks that the harness can compare the value with a plain value and with itself.
 fn compares(frames: &str) {
     let expected = calls_of(
         "def attack():\n    return [{1, 2}, {1: 2}, (1, 2), frozenset([(1, 2)]), range(3), 1, 2.5]",
@@ -217,7 +217,7 @@ fn a_tuple_that_contains_itself_is_compared_without_harm() {
 
 #[test]
 fn parts_shared_a_billionfold_are_compared_without_harm() {
-    // (((...), (...)), ((...), (...))): sixty lines of text, and 2^60 leaves.
+    // (((...), (...)), ((...), (...))): sixty levels of text, and 2^60 leaves.
     compares("'S1;' + 't2;' * 60 + 'N' + ''.join('r%d;' % n for n in range(61, 1, -1)) + ''");
     compares("'S1;' + 't2;' * 60 + 'NN' + ''.join('r%d;' % n for n in range(61, 2, -1))");
     compares("'d1;' + 't2;' * 60 + 'NN' + ''.join('r%d;' % n for n in range(61, 2, -1)) + 'N'");
@@ -328,7 +328,7 @@ fn odd_numbers_and_names_are_compared_without_harm() {
 
 #[test]
 fn millions_of_parts_do_not_fill_the_memory_of_the_harness() {
-    // One byte each on the way, forty in the harness.
+    // One byte each in the pipe, forty in the harness.
     let job = value_of("'l60000000;' + 'N' * 60000000");
     check(STRONGEST, &job, &Limits::default(), |outcome| {
         assert_eq!(
@@ -352,9 +352,9 @@ fn millions_of_parts_do_not_fill_the_memory_of_the_harness() {
     );
 }
 
-/// A program that sends requests of its own while the tests wait for its answer, and looks for
-/// what the tests know. `find` is Python that has `ask(operation, *operands)`, whose operands are
-/// text in the form of the pipe, and that returns the answer undecoded.
+/// Runs a program that sends its own requests while the tests wait for its answer, and searches for the tests'
+/// data. `find` is Python code that has `ask(operation, *operands)`, whose operands are text in the pipe's
+/// format and which returns the undecoded answer.
 fn asks(test: &str, find: &str) {
     let secret = nonce();
     let outside = Outside::new();
@@ -402,7 +402,7 @@ def f(*_):
         assert_eq!(outcome.pass_ratio(), Some(0.0), "{outcome:#?}");
         let printed = String::from_utf8_lossy(&outcome.output);
         assert!(!printed.contains(&secret), "{printed}");
-        // The program got as far as asking.
+        // The program reached its request.
         assert!(
             printed.contains("do") || printed.contains("getattr") || printed.contains("call"),
             "{printed}"
@@ -436,7 +436,7 @@ fn an_instance_of_the_tests_does_not_tell_what_they_know() {
 
 #[test]
 fn builtin_types_are_no_way_into_the_process_of_the_tests() {
-    // From any object to every class, and from there to a module with exec.
+    // From any object to all classes, and from there to a module with exec.
     asks(
         "assert f(1) == 1",
         "classes = ask('getattr', 'Y' + s('object'), s('__subclasses__'))

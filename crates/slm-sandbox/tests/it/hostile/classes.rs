@@ -1,4 +1,4 @@
-//! Honest classes under test: the stand-ins of their instances behave as in plain Python.
+//! Honest classes under test: the proxies of their instances behave as in plain Python.
 
 use super::values::agrees;
 

@@ -1,4 +1,4 @@
-//! Files outside of the box: reading, writing, and what is left inside.
+//! Files outside the box (reading, writing), and leftovers inside.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use super::{
     sandbox_at, told,
 };
 
-/// Tries `attempt()` on a folder outside of the box; it must be denied and change nothing.
+/// Runs `attempt()` on a folder outside the box; it must be denied and change nothing.
 fn denied_outside(program: &str) {
     let outside = Outside::new();
     denied(&(outside.names() + program), || outside.is_untouched());
@@ -57,7 +57,7 @@ fn the_folder_of_temporary_files_cannot_be_listed() {
 
 #[test]
 fn variables_of_the_environment_do_not_come_in() {
-    // What cargo sets for a test is the secret here.
+    // The variables that cargo sets for a test serve as the secret.
     let secrets: Vec<String> = ["CARGO_MANIFEST_DIR", "USER", "SHELL", "PWD", "OLDPWD"]
         .iter()
         .filter_map(|name| std::env::var(name).ok().map(|_| format!("'{name}'")))
@@ -378,7 +378,7 @@ def attempt():
     }
 }
 
-/// Folders of this process's boxes, as they lie outside of them.
+/// Returns the folders of this process's boxes, as seen outside them.
 fn folders() -> Vec<String> {
     let prefix = format!("slm-sandbox-{}-", std::process::id());
     let mut names: Vec<String> = fs::read_dir(std::env::temp_dir())
@@ -391,8 +391,8 @@ fn folders() -> Vec<String> {
     names
 }
 
-/// Runs a program that leaves something in its folder, which it names by `os.getcwd()`; nothing
-/// of it may be left. Only level B has folders outside of the box.
+/// Runs a program that leaves files in its folder, which it names by `os.getcwd()`; none may remain. Only level
+/// B has folders outside the box.
 fn leaves_nothing(program: &str) {
     check(
         &[Level::B],
@@ -414,7 +414,7 @@ fn leaves_nothing(program: &str) {
 
 #[test]
 fn folders_nested_too_deep_for_any_path_are_cleared_away() {
-    // Deeper than a path is long and than files may be open; Landlock walks up all levels each time.
+    // Deeper than the path limit and the limit of open files; Landlock checks all levels on each access.
     leaves_nothing(
         "import os
 def attempt():

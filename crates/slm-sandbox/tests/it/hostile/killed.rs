@@ -1,4 +1,4 @@
-//! A harness that is killed in the middle of its work leaves no process, and no folder for long.
+//! A harness that is killed in the middle of its work leaves no process, and no folder beyond the next start.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -8,10 +8,10 @@ use slm_sandbox::{Interpreter, Level, LevelChoice, Limits, Sandbox};
 
 use super::{calls_of, has_vanished, is_running, nonce, sandbox_at};
 
-/// Set for the copy of this test program that is to be killed: level and mark, by a space.
+/// Set for the copy of this test program that will be killed: level and mark, separated by a space.
 const VICTIM: &str = "SANDBOX_TEST_VICTIM";
 
-/// This very test, as the test harness names it.
+/// Name of the test below in the test harness.
 const NAME: &str = "hostile::killed::nothing_is_left_of_a_harness_that_is_killed";
 
 #[test]
@@ -26,7 +26,7 @@ fn nothing_is_left_of_a_harness_that_is_killed() {
     }
 }
 
-/// Runs a program that marks itself and sleeps, until somebody kills this process.
+/// Runs a program that marks itself and sleeps until this process is killed.
 fn be_killed(task: &str) {
     let (level, mark) = task.split_once(' ').expect("a level and a mark");
     let level = if level == "A" { Level::A } else { Level::B };

@@ -1,8 +1,8 @@
-//! Returned objects whose methods claim whatever a test wants to hear.
+//! Returned objects whose methods claim any result that a test expects.
 
 use super::forged;
 
-/// The function returns an object of a class `Liar`, which tests compare in many ways.
+/// Runs a function that returns an object of a class `Liar`, which tests compare in many ways.
 fn liar(body: &str) {
     let program = format!("{body}\ndef f(*_):\n    return Liar()\n");
     for test in [

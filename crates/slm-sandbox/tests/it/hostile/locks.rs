@@ -1,4 +1,4 @@
-//! Locks and watches on files that several boxes read, and locks of a program on its own.
+//! Locks and watches on files that several boxes read, and a program's locks on its own files.
 
 use super::{denied, harmless};
 
@@ -23,7 +23,7 @@ fn no_lock_passes_from_box_to_box() {
 
 #[test]
 fn nobody_sees_the_locks_of_another_box() {
-    // Type, whence, start, length and process, as asked; a lock of another would replace them.
+    // Type, whence, start, length and process, as passed; a lock of another process would replace them.
     harmless(
         "import fcntl, struct, sys
 def attempt():

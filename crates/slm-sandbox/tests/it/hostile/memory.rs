@@ -1,10 +1,10 @@
-//! Using up memory: in Python, in C, in the kernel, and in many processes at once.
+//! Exhausts memory: in Python, in C, in the kernel, and in many processes at once.
 
 use slm_sandbox::{Limits, Verdict};
 
 use super::{STRONGEST, WALLED, answer, calls_of, check, ends_as, short, told};
 
-/// Memory runs out, in Python or so deep inside C that the process ends, or time does.
+/// Memory is exhausted, in Python or so deep inside C that the process ends, or time is.
 const FULL: &[Verdict] = &[Verdict::Memory, Verdict::Error, Verdict::Timeout];
 
 #[test]
@@ -131,7 +131,7 @@ def attempt():
     );
 }
 
-/// `attempt()` fills memory that no limit of a process counts.
+/// Runs an `attempt()` that fills memory which no process limit counts.
 fn harmless_kernel_memory(program: &str) {
     check(
         WALLED,

@@ -1,4 +1,4 @@
-//! Ways out over a network, or over sockets of this machine.
+//! Connections over a network, or over local sockets.
 
 use std::io::ErrorKind;
 use std::net::{TcpListener, UdpSocket};
@@ -8,7 +8,7 @@ use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 
 use super::{Outside, denied, harmless, nonce, quoted};
 
-/// A server that waits for anyone.
+/// A server that accepts any connection.
 fn listener() -> (TcpListener, u16) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     listener.set_nonblocking(true).expect("a socket");
@@ -127,7 +127,7 @@ fn a_nameless_local_server_is_out_of_reach() {
     );
 }
 
-/// Half of a pair of sockets, which event loops need, sends to somebody else.
+/// Half of a socket pair, which event loops need, sends to another address.
 fn pair_sends_to(address: &str, receiver: &UnixDatagram) {
     receiver.set_nonblocking(true).expect("a socket");
     harmless(

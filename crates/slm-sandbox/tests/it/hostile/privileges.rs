@@ -1,4 +1,4 @@
-//! Rights of root, namespaces, and system calls that have no place in a box.
+//! Root privileges, namespaces, and system calls that have no use in a box.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -7,7 +7,7 @@ use slm_sandbox::{Level, Limits};
 
 use super::{Outside, WALLED, answer, calls_of, check, denied, harmless, quoted, told, violates};
 
-/// A raw system call by its numbers on x86-64 and elsewhere, as the whole of `attempt()`.
+/// Returns an `attempt()` that makes a system call by its numbers on x86-64 and elsewhere.
 fn raw(x86: u32, elsewhere: u32, arguments: &str) -> String {
     format!(
         "import ctypes, os, platform
@@ -196,7 +196,7 @@ def attempt():
 
 #[test]
 fn mounts_of_the_machine_cannot_be_listed() {
-    // statmount and listmount, of the root of all mounts.
+    // statmount and listmount, of the root mount.
     for call in [457, 458] {
         denied(
             &raw(
@@ -212,7 +212,7 @@ fn mounts_of_the_machine_cannot_be_listed() {
 #[test]
 fn calls_that_no_list_names_do_not_exist() {
     for call in [
-        // lsm_list_modules, quotactl_fd, and two that no kernel has.
+        // lsm_list_modules, quotactl_fd, and two numbers that no kernel defines.
         461, 443, 600, 1000,
     ] {
         denied(&raw(call, call, "0, 0, 0, 0, 0"), || true);
@@ -221,7 +221,7 @@ fn calls_that_no_list_names_do_not_exist() {
 
 #[test]
 fn the_machine_cannot_be_restarted() {
-    // With wrong magic numbers: without a filter it fails by itself.
+    // With wrong magic numbers: without a filter the call fails by itself.
     violates(&raw(169, 142, "0, 0, 0, 0"));
 }
 
@@ -249,7 +249,7 @@ def attempt():
 
 #[test]
 fn a_program_out_of_memory_keeps_the_walls() {
-    // Written into a file without a name and started from there: the walls stay around it.
+    // Written to an anonymous file and executed from there: the sandbox remains in force.
     let outside = Outside::new();
     let program = format!(
         "import os, sys
@@ -303,7 +303,7 @@ def attempt():
     );
 }
 
-/// A segment of System V shared memory that anybody may attach.
+/// A System V shared memory segment that any user may attach.
 struct Segment(String);
 
 impl Segment {
@@ -339,7 +339,7 @@ impl Drop for Segment {
     }
 }
 
-/// What a trusted snippet prints outside of every box.
+/// Returns what a trusted snippet prints outside all boxes.
 fn python(code: &str) -> String {
     let output = Command::new(super::SYSTEM_PYTHON)
         .args(["-c", code])

@@ -1,4 +1,4 @@
-//! Other processes: signals to them, looks into them, and processes that would outlive the box.
+//! Other processes: signalling them, inspecting them, and processes that would outlive the box.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -13,7 +13,7 @@ use super::{
     nonce, short, violates,
 };
 
-/// A process outside of every box, of this very user.
+/// A process outside all boxes, of the same user.
 struct Victim(Child);
 
 impl Victim {
@@ -54,7 +54,7 @@ impl Drop for Victim {
     }
 }
 
-/// Tries `attempt()`, which knows `PID` and `LIBC`, on a process outside; it must be denied.
+/// Runs `attempt()`, with `PID` and `LIBC` defined, on a process outside; it must be denied.
 fn denied_victim(program: &str) {
     let victim = Victim::new();
     denied(&for_victim(&victim, program), || victim.lives());
@@ -139,7 +139,7 @@ fn no_signal_goes_by_the_handle_of_a_process() {
 
 #[test]
 fn the_owner_of_a_file_gets_no_signal() {
-    // A pipe that can be read tells its owner by a signal of choice.
+    // A readable pipe can notify its owner by any chosen signal (F_SETSIG).
     let victim = Victim::new();
     let program = for_victim(
         &victim,
@@ -243,7 +243,7 @@ fn the_turn_at_the_disk_of_others_cannot_be_changed() {
         raise PermissionError('none')
     return done",
     );
-    // Namespaces hide all others at level A.
+    // Namespaces hide all other processes at level A.
     check(
         &[Level::B],
         &calls_of(&super::told(&program)),
@@ -284,8 +284,7 @@ fn memory_of_others_cannot_be_moved() {
     );
 }
 
-/// Runs a program that starts others, which carry a mark among their arguments; none may be left
-/// afterwards.
+/// Runs a program that starts processes with a mark among their arguments; none may remain.
 fn leaves_none(levels: &[Level], limits: &Limits, program: &str) {
     let mark = nonce();
     let program = format!(
@@ -301,7 +300,7 @@ def start():
     );
     check(levels, &calls_of(&program), limits, |outcome| {
         assert!(has_vanished(&mark), "{outcome:#?}");
-        // The program ran: it is no mistake in it that nothing is left.
+        // The program ran: the absence of processes is not due to a mistake in it.
         let is_mistaken = ["SyntaxError", "NameError"]
             .iter()
             .any(|name| outcome.detail.contains(name));
@@ -317,7 +316,7 @@ fn the_search_for_marked_processes_finds_one() {
         .arg("60")
         .spawn()
         .expect("sleep");
-    // The kernel shows the arguments a moment after the start.
+    // The kernel shows the arguments with a short delay.
     let has_appeared = (0..500).any(|_| {
         thread::sleep(Duration::from_millis(10));
         is_running(&mark)
@@ -514,7 +513,7 @@ fn all_children_of_a_timeout_are_ended() {
         start()
     time.sleep(60)",
     );
-    // The same when the tests wait in a process of their own.
+    // The same with the tests waiting in a separate process.
     let mark = nonce();
     let program = format!(
         "import subprocess, time\ndef f():\n    subprocess.Popen(['/bin/sh', '-c', 'sleep 300; sleep 300', {mark:?}])\n    time.sleep(60)"

@@ -1,4 +1,4 @@
-//! Using up time, output and files.
+//! Exhausts time, output and files.
 
 use slm_sandbox::{Limits, Verdict, Work};
 
@@ -6,7 +6,7 @@ use super::{
     STRONGEST, WALLED, answer, asserts_of, calls_of, check, ends_as, forged_job, short, told,
 };
 
-/// A program whose time on the clock is over before its CPU time.
+/// Limits whose wall time ends before the CPU time.
 fn by_the_clock() -> Limits {
     Limits {
         wall_s: 0.7,
@@ -144,7 +144,7 @@ def f():
 
 #[test]
 fn an_endless_generator_is_ended_where_the_tests_collect_it() {
-    // Its values pile up in the process of the tests.
+    // Its values accumulate in the process of the tests.
     let job = asserts_of(
         "import itertools\ndef f():\n    return itertools.count()",
         &["assert len(list(f())) == 3"],
@@ -224,7 +224,7 @@ fn a_flood_on_standard_error_is_ended() {
 
 #[test]
 fn a_flood_by_another_process_is_ended() {
-    // Where no other process can be started, that is an error.
+    // Where no other process can be started, this is an error.
     ends_as(
         &[Verdict::OutputLimit, Verdict::Error],
         &short(),
@@ -323,7 +323,7 @@ fn words_of_the_walls_themselves_are_only_output() {
     }
 }
 
-/// Makes files without content, or what else takes no space of a file, as fast as it can.
+/// Runs a program that creates empty files, or others without content, as fast as it can.
 fn makes_files(make: &str) {
     check(
         WALLED,
@@ -337,12 +337,12 @@ def attack():
         )),
         &Limits::default(),
         |outcome| {
-            // Refused by the kernel where it counts, else seen by the harness.
+            // Refused by the kernel where it counts files, else detected by the harness.
             let is_refused = outcome.detail.contains("No space left");
             let is_counted =
                 outcome.verdict == Verdict::Violation && outcome.detail.contains("4096 files");
+            // The number ends it, and not a time limit: how long 4096 files take depends on the file system.
             assert!(is_refused || is_counted, "{outcome:#?}");
-            assert!(outcome.cpu_s < 2.0, "{outcome:#?}");
         },
     );
 }

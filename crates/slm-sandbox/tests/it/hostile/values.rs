@@ -1,4 +1,4 @@
-//! Honest programs: tests that reach them through stand-ins judge as plain Python does.
+//! Honest programs: tests that reach them through proxies judge as plain Python does.
 //!
 //! The oracle is plain Python: program and tests in one process.
 
@@ -9,7 +9,7 @@ use slm_sandbox::{Limits, Verdict};
 
 use super::{STRONGEST, asserts_of, check, strongest};
 
-/// Reads program and tests as a list in JSON, runs them in one namespace, writes verdicts.
+/// Reads program and tests as a JSON list, runs them in one namespace, writes verdicts.
 const PLAIN: &str = "
 import json, sys, types
 program, *tests = json.load(sys.stdin)
@@ -49,8 +49,7 @@ fn plain_verdicts(program: &str, tests: &[&str]) -> Vec<Verdict> {
     serde_json::from_slice(&output.stdout).expect("a list of verdicts")
 }
 
-/// Each test must have the verdict that plain Python gives it; at least one passes and, so that
-/// not everything does, one does not.
+/// Checks that each test has the verdict of plain Python, and that at least one passes and one does not.
 pub(super) fn agrees(program: &str, tests: &[&str]) {
     if strongest().is_none() {
         return;
@@ -459,7 +458,7 @@ def documented():
 
 #[test]
 fn coroutines_run_on_a_loop_of_the_tests() {
-    // Awaiting goes step by step through `send`, which the stand-in of a coroutine has.
+    // Awaiting proceeds step by step through `send`, which the proxy of a coroutine has.
     agrees(
         "import asyncio
 async def double(x):
@@ -472,8 +471,8 @@ def run(x):
 
 #[test]
 fn what_tests_cannot_ask_of_a_stand_in_is_told_as_an_error() {
-    // The documented difference to plain Python: a coroutine of the program cannot be awaited by
-    // the tests, who are another process.
+    // The documented difference from plain Python: the tests, in another process, cannot await a coroutine of
+    // the program.
     let program = "async def double(x):\n    return 2 * x";
     let test = "import asyncio\nassert asyncio.run(double(2)) == 4";
     check(

@@ -1,10 +1,10 @@
-//! Wrong programs that want to be taken for right ones by acting on Python itself.
+//! Wrong programs that try to pass by manipulating Python itself.
 
 use slm_sandbox::{Job, Limits, Verdict, Work};
 
 use super::{STRONGEST, asserts_of, check, forged, forged_job};
 
-/// The function is wrong; `trick` stands before it.
+/// Runs a wrong function that is preceded by `trick`.
 fn forged_by(trick: &str) {
     forged(
         &format!("{trick}\ndef f(*_):\n    return 2\n"),
@@ -196,7 +196,8 @@ threading.settrace(trace)",
     );
 }
 
-/// Runs a program that prints whatever it finds, on a test that holds a secret: it fails the test, and prints no secret.
+/// Runs a program that prints all data it finds, on a test that holds a secret: it fails the test, and prints
+/// no secret.
 fn check_secret_stays_hidden(program: &str, secret: &str) {
     let test = format!("expected = '{secret}'\nassert f() == 1");
     let limits = Limits {
@@ -255,7 +256,7 @@ def f(*_):
 #[test]
 fn the_memory_of_its_own_process_holds_no_test() {
     let secret = super::nonce();
-    // Level A has no /proc; so what the mapping of its own memory could show is read by address.
+    // Level A has no /proc, so the program's own memory is read by address.
     let program = "import ctypes, gc
 def f():
     for thing in gc.get_objects():
@@ -297,7 +298,7 @@ def f():
 
 #[test]
 fn the_state_of_a_shared_class_brings_no_lies() {
-    // An instance of a class from the preamble travels by its state, in which anything may stand.
+    // An instance of a preamble class is transmitted as its state, which may contain anything.
     let program = "class Any:
     __eq__ = lambda self, other: True
     __hash__ = lambda self: 1

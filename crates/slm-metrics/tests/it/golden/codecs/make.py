@@ -1,8 +1,8 @@
-"""What Python's codecs make of bytes: codecs.json.
+"""Writes how Python's codecs decode bytes to codecs.json.
 
     python make.py > codecs.json
 
-Made with Python 3.11.7. `single` has, by name, the characters of the bytes 0x80 to 0xff, null where Python refuses the
+Made with Python 3.11.7. `single` has, by name, the characters of the bytes 0x80 to 0xff, null where Python rejects the
 byte; `multi` has, by name, texts with their bytes in hexadecimal.
 """
 

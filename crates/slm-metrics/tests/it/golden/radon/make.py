@@ -1,7 +1,7 @@
-"""Writes the goldens of the Python that runs it: `python make.py OUTPUT`.
+"""Writes the golden file for the Python version that runs it: `python make.py OUTPUT`.
 
-`pep701.jsonl` came from CPython 3.13.2 (`make_in_pyodide.mjs`), `legacy.jsonl` from CPython 3.11.7, both with radon
-6.0.1. A line holds a program with its name and either radon's metrics or that there is an error; its text is not pinned.
+`pep701.jsonl` was made with CPython 3.13.2 (`make_in_pyodide.mjs`), `legacy.jsonl` with CPython 3.11.7, both with radon
+6.0.1. A line has a program with its name and either radon's metrics or a flag that there is an error, without its text.
 """
 
 import json

@@ -1,4 +1,4 @@
-// Writes `pep701.jsonl` with CPython 3.13 where none is installed: Pyodide 0.29.4 is 3.13.2 in WebAssembly.
+// Writes `pep701.jsonl` with CPython 3.13 if none is installed: Pyodide 0.29.4 is 3.13.2 in WebAssembly.
 //
 //   npm install pyodide@0.29.4
 //   pip install --target radon radon==6.0.1

@@ -1,7 +1,7 @@
-"""radon's numbers for one source, in the shape of this crate's JSON document.
+"""Computes radon's metrics of one source, in the form of this crate's JSON document.
 
-Needs radon 6.0.1 on the import path. `mi_code` is radon's index of what `ast.unparse` writes for the tree once its
-docstrings are gone; multi-line strings are left out of it, as no comment is meant to count.
+Needs radon 6.0.1 on the import path. `mi_code` is radon's index of the output of `ast.unparse` for the tree without its
+docstrings; the comment term ignores multi-line strings, since no comment should count.
 """
 
 import ast
@@ -15,7 +15,7 @@ from radon.visitors import ComplexityVisitor
 
 
 class DropDocstrings(ast.NodeTransformer):
-    """Removes the strings a module, class or function begins with; an emptied body gets a `pass`."""
+    """Removes the strings at the start of a module, class or function; an empty body gets a `pass`."""
 
     def _drop(self, node, filler):
         while node.body and is_string(node.body[0]):
@@ -47,7 +47,7 @@ def code_only(source):
 
 
 def index_of_code(source):
-    # Writing a long hexadecimal literal in decimal meets the limit that reading it did not.
+    # Writing a long hexadecimal literal in decimal exceeds a limit that does not apply to reading it.
     limit = sys.get_int_max_str_digits()
     sys.set_int_max_str_digits(0)
     try:
@@ -57,7 +57,7 @@ def index_of_code(source):
 
 
 def document(source):
-    """All metrics of `source`; raises what `ast.parse` and radon raise."""
+    """Returns all metrics of `source`; raises the exceptions of `ast.parse` and radon."""
     tree = ast.parse(source)
     halstead = h_visit_ast(tree)
     index = mi_visit(source, True)

@@ -1,4 +1,4 @@
-"""The programs whose metrics are pinned: hand-written ones by theme, then random ones from a seeded grammar."""
+"""The programs with stored metrics: hand-written ones by theme, then random ones from a seeded grammar."""
 
 import random
 import textwrap
@@ -1361,7 +1361,7 @@ break
 ''',
 }
 
-# What does not survive the text above: line ends, odd separators, missing ends of lines.
+# Sources that the text above cannot express: line ends, odd separators, missing final line ends.
 SPECIAL = {
     "empty": "",
     "newline": "\n",
@@ -1422,7 +1422,7 @@ def hand_written():
 
 
 class Grammar:
-    """Random but always valid programs."""
+    """Generates random programs that are always valid."""
 
     def __init__(self, seed):
         self.random = random.Random(seed)
@@ -1504,7 +1504,7 @@ class Grammar:
 
 
 def snippets():
-    """Pairs of name and source; the names are unique."""
+    """Yields pairs of name and source; the names are unique."""
     yield from hand_written()
     for seed in range(40):
         grammar = Grammar(seed)

@@ -1,8 +1,8 @@
-"""Writes radon's metrics of all files below folders: `python tree.py FOLDER... > ORACLE`.
+"""Writes radon's metrics of all files below the folders: `python tree.py FOLDER... > ORACLE`.
 
 The parity test compares them with `METRICS_ORACLE=ORACLE cargo test -p slm-metrics trees` (and `METRICS_LEGACY=1` if the
-Python that ran this is older than 3.12). Files that are not UTF-8, are too deep for Python's recursion limit, or take
-radon more than `LIMIT_S` (long tables: it tokenizes them again for every line) are left out.
+Python that ran this is older than 3.12). Files that are not UTF-8, exceed Python's recursion limit, or take radon more
+than `LIMIT_S` (long tables: it tokenizes them again for every line) are skipped.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Verdicts of the publishers' own scorers on outputs of programs: printed.jsonl.
+"""Writes verdicts of the publishers' own scorers on program outputs to printed.jsonl.
 
     python make.py APPS/eval LIVECODEBENCH/lcb_runner/evaluation > printed.jsonl
 
@@ -36,7 +36,7 @@ def scorer(name, folder):
     spec = importlib.util.spec_from_file_location(name, os.path.join(folder, "testing_util.py"))
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    # It takes away what this script needs, and guards nothing here: all programs print a text.
+    # It disables functions that this script needs, and is unnecessary here: all programs only print a text.
     module.reliability_guard = lambda *_: None
     return module
 

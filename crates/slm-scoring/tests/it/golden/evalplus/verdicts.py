@@ -1,8 +1,8 @@
-"""Verdicts of EvalPlus on pairs of an expected and a returned value: `python verdicts.py > verdicts.jsonl`.
+"""Writes verdicts of EvalPlus on pairs of an expected and a returned value: `python verdicts.py > verdicts.jsonl`.
 
-Made with Python 3.11, evalplus 0.3.1 and numpy 2.4.6. Each pair is judged by evalplus.eval.untrusted_check itself, in the
-process that it makes for a program. The expected value went through pickle before, as EvalPlus's file of expected
-results does, so that no NaN of the two is one object. The values are written in the form of crates/slm-sandbox/src/python/link.py.
+Made with Python 3.11, evalplus 0.3.1 and numpy 2.4.6. Each pair is judged by evalplus.eval.untrusted_check itself, in
+the process that it starts for a program. The expected value is pickled first, as in EvalPlus's file of expected
+results, so that a NaN in both is not the same object. Values are encoded as in crates/slm-sandbox/src/python/link.py.
 """
 
 import json
@@ -208,7 +208,7 @@ nested(300, 1) | nested(300, 1)
 
 
 def encoder():
-    """`Encoder` of the runner that returns values, without its process."""
+    """Returns the runner's `Encoder` for return values, without starting its process."""
     folder = pathlib.Path(__file__).resolve().parents[5] / "crates/slm-sandbox/src/python"
     space = {"__name__": "link"}
     for part in ("link.py", "peer.py"):

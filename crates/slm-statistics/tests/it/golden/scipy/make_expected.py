@@ -1,10 +1,10 @@
-"""Computes expected.json: what scipy, statsmodels and numpy answer where this crate does its own sums.
+"""Computes expected.json: the results of scipy, statsmodels and numpy for the functions of this crate.
 
     python -m venv venv && venv/bin/pip install numpy==NUMPY scipy==SCIPY statsmodels==STATSMODELS
     venv/bin/python make_expected.py > expected.json
 
-The versions are those in expected.json under "versions". Resample indices and sign patterns are drawn here and
-written down, so that both sides resample alike. New values are drawn after the older ones, which so stay as they are.
+The versions are those in expected.json under "versions". Resample indices and sign patterns are drawn here and stored,
+so that both sides use the same resamples. New values are drawn after the older ones, which therefore do not change.
 """
 
 import json
@@ -24,7 +24,7 @@ rng = np.random.default_rng(20261122)
 
 
 def differences(n, zeros, shift=1.0, step=0.25):
-    """Differences with ties and zeros, multiples of a power of two so that their sums are exact."""
+    """Returns differences with ties and zeros, multiples of a power of two so that their sums are exact."""
     values = np.round(rng.normal(shift, 6, n) / step) * step
     values[rng.choice(n, zeros, replace=False)] = 0.0
     return values
@@ -40,7 +40,7 @@ def normal():
 
 
 def intervals(values, distribution):
-    """scipy's intervals of the mean from a bootstrap distribution computed elsewhere."""
+    """Returns scipy's intervals of the mean from a given bootstrap distribution."""
     drawn = stats._resampling.BootstrapResult(
         confidence_interval=None, bootstrap_distribution=distribution, standard_error=None
     )
@@ -112,7 +112,7 @@ def sign_flip_sampled():
 
 
 def sign_flip_large():
-    """More nonzero differences than are counted one by one; all of equal size, so the sum is binomial."""
+    """More nonzero differences than the exact test counts; all of equal size, so the sum is binomial."""
     values = np.array([2.0] * 24 + [-2.0] * 16)
     return {"differences": values.tolist(), "p": float(stats.binomtest(24, 40).pvalue)}
 
@@ -192,7 +192,7 @@ def beta():
 
 
 def settings(n, k, effect):
-    """Whole numbers with many ties, as complexities have; some tasks are alike in all settings."""
+    """Returns integers with many ties, like complexities; some tasks have equal values in all settings."""
     values = rng.integers(1, 9, (n, 1)) + np.round(rng.normal(0, 1, (n, k)) + effect * np.arange(k)).astype(int)
     values[rng.choice(n, n // 6, replace=False)] = 3
     return values
@@ -217,10 +217,10 @@ def friedman():
 
 
 def friedman_permuted():
-    """The settings of a task in a new order, a digit each: its values are taken from these places."""
+    """p-values over stored permutations: for each task one digit a setting, the place from which its value is taken."""
     cases = []
     for n, k, effect in [(6, 3, 0.4), (9, 4, 0.2)]:
-        # A task whose settings all tie has no order worth writing down.
+        # The order of a task whose settings all tie is irrelevant.
         tasks = np.array([row for row in settings(n, k, effect) if len(set(row)) > 1])
         orders = np.array([[rng.permutation(k) for _ in tasks] for _ in range(99)])
         observed = stats.friedmanchisquare(*tasks.T).statistic
@@ -282,7 +282,7 @@ def rates_power():
 
 
 def minimal_detectable_rate_difference():
-    """The root of the power in the effect's direction, as for means."""
+    """Returns the root of the power in the effect's direction, as for means."""
     cases = []
     for share, n in [(0.2, 164), (0.2, 542), (0.05, 542), (0.9, 40), (1.0, 164)]:
 
@@ -338,6 +338,6 @@ expected = {
     "minimal_detectable_rate_difference": minimal_detectable_rate_difference(),
     "exact_lower_limit": exact_lower_limit(),
 }
-# One line a key: small diffs without a line for every index.
+# One line for each key: small diffs without a line for every index.
 lines = (f" {json.dumps(key)}: {json.dumps(value, separators=(',', ':'))}" for key, value in expected.items())
 print("{\n" + ",\n".join(lines) + "\n}")

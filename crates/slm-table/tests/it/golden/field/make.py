@@ -1,6 +1,6 @@
-"""Makes parquet files as users bring them, and field.jsonl with what must be read of their column `text`.
+"""Makes parquet files as found in practice, and field.jsonl with the expected values of their column `text`.
 
-Run in this folder: python make.py; last with Python 3.11, pyarrow 26.0.1 and datasets 5.2.0, which gives the right values.
+Run in this folder: python make.py; last with Python 3.11, pyarrow 26.0.1 and datasets 5.2.0, which gives the expected values.
 """
 
 import json
@@ -21,7 +21,7 @@ files = {
     "large": {"text": text.cast(pa.large_string())},
     "view": {"text": text.cast(pa.string_view())},
     "dictionary": {"text": text.dictionary_encode()},
-    # What no column of the recipe needs, of types that are rare.
+    # Columns that no recipe needs, of rare types.
     "neighbours": {
         "text": text,
         "decimal": pa.array([None, 1], pa.decimal128(38, 10)),
@@ -48,12 +48,13 @@ with open("field.jsonl", "w") as out:
         rows = pq.read_table(path)["text"].to_pylist()
         out.write(json.dumps({"file": path, "text": rows}) + "\n")
 
-# Read by nobody in whole: two columns of one name; bytes that are no text in one of three rows; text that is none.
+# Files that no reader accepts in full: two columns of the same name; invalid UTF-8 in one of three binary values;
+# invalid UTF-8 in a text column.
 pq.write_table(pa.Table.from_arrays([text, text, text], names=["text", "text", "other"]), "twice.parquet")
 pq.write_table(pa.table({"text": pa.array([b"a", b"\xff", b"b"], pa.binary())}), "not_utf8.parquet")
 broken = pa.array([b"a", b"\xff", b"b"], pa.binary()).view(pa.string())
 pq.write_table(pa.table({"text": broken}), "broken_string.parquet")
-# Types that only arrow's writer puts into words.
+# Types whose JSON text is arrow's own.
 pq.write_table(
     pa.table({
         "utc": utc,

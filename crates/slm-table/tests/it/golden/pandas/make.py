@@ -1,4 +1,4 @@
-"""Makes data.parquet with pandas and pyarrow, and data.jsonl with what must be read from it.
+"""Makes data.parquet with pandas and pyarrow, and data.jsonl with the expected values.
 
 Run in this folder: python make.py; last with Python 3.11.7, pandas 3.1.1, pyarrow 26.0.1.
 """
