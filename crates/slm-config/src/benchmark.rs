@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::schema::{Key, Kind};
+
 /// What the tree's deserializer knows the type of a benchmark's name by.
 pub(crate) const NAME_TYPE: &str = "BenchmarkName";
 
@@ -21,7 +23,28 @@ pub struct Benchmark {
 }
 
 impl Benchmark {
-    /// A benchmark whose file lies where it is looked for.
+    pub(crate) const KEYS: &'static [Key] = &[
+        Key {
+            name: "name",
+            kind: Kind::Benchmark,
+            nullable: false,
+            absent: None,
+            aliases: &[],
+            doc: &["Name of the task set; `custom` reads your own file."],
+        },
+        Key {
+            name: "path",
+            kind: Kind::Text("a file"),
+            nullable: true,
+            absent: Some("the one in the cache folder"),
+            aliases: &[],
+            doc: &[
+                "Its data file as published, relative to the recipe's folder or the working directory, or `hf:OWNER/NAME#FILE`, a file of a data set on the Hugging Face hub.",
+            ],
+        },
+    ];
+
+    /// Creates a benchmark whose file is in its default place.
     pub fn named(name: impl Into<String>) -> Self {
         let name = name.into();
         Self { name, path: None }
@@ -43,7 +66,7 @@ impl Serialize for Benchmark {
     }
 }
 
-/// A name, checked by the tree's deserializer: which names there are is not for this crate to say.
+/// A benchmark's name, checked by the tree's deserializer against the caller's list of names.
 struct BenchmarkName(String);
 
 impl<'de> Deserialize<'de> for BenchmarkName {

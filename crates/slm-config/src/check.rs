@@ -1,31 +1,33 @@
-//! The range of every value. Nothing here stops at the first mistake.
+//! Values against their ranges, and keys against each other. All mistakes are reported together.
+//!
+//! `table` compares each value with its row in the table of keys. The other files hold the rules that involve several keys
+//! or the form of a text.
 
 mod data;
 mod endpoint;
 mod evaluate;
 mod experiment;
 mod model;
+mod table;
 mod train;
 
-use std::fmt::{Debug, Display};
-use std::ops::{Bound, RangeBounds, RangeInclusive};
+use std::fmt::Debug;
 
-use crate::node::KeyPath;
+use crate::node::{KeyPath, Step};
 use crate::recipe::Recipe;
-
-/// Largest seed: every JSON reader takes whole numbers up to here.
-const MAX_SEED: u64 = 1 << 53;
+use crate::schema::Kind;
+use crate::yaml;
 
 /// Whether a command reads the recipe's data sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Needs {
-    /// At least one has to be named.
+    /// At least one must be given.
     Data,
-    /// None has to be.
+    /// None need be given.
     NoData,
 }
 
-/// A value outside its range; `found` is the value in the struct, which a default may have put there.
+/// A value outside its range; `found` is the value in the struct, which may be a default.
 pub(crate) struct Finding {
     pub(crate) path: KeyPath,
     pub(crate) found: String,
@@ -34,7 +36,7 @@ pub(crate) struct Finding {
     pub(crate) hidden: bool,
 }
 
-/// All values of `recipe` that are outside their ranges, in reading order.
+/// All values of `recipe` that are outside their ranges or contradict another key, in reading order, one for each key.
 pub(crate) fn findings(recipe: &Recipe, needs: Needs) -> Vec<Finding> {
     let Recipe {
         name,
@@ -42,23 +44,58 @@ pub(crate) fn findings(recipe: &Recipe, needs: Needs) -> Vec<Finding> {
         lora,
         data,
         train,
-        output,
+        output: _,
         evaluate,
     } = recipe;
-    let mut check = Check::default();
-    check.require(
-        is_file_name(name),
-        "name",
-        name,
-        "letters, digits, `.`, `-` and `_`, no leading dot",
-    );
+    // Rules that hide a secret come first: the first finding of a key is shown.
+    let mut hidden = Check::default();
+    if let Some(endpoint) = &evaluate.endpoint {
+        hidden.secrets_of_endpoint(endpoint);
+    }
+    let mut check = Check(hidden.0);
+    check
+        .0
+        .extend(table::findings(Recipe::KEYS, &yaml::to_node(recipe)));
+    let allowed = "letters, digits, `.`, `-` and `_`, no leading dot";
+    check.require(is_file_name(name), "name", name, allowed);
     check.model(model);
     check.lora(lora);
     check.data(data, needs);
     check.train(train);
-    check.output(output);
     check.evaluate(evaluate);
-    check.0
+    in_reading_order(check.0)
+}
+
+/// The first finding of each key, in the order of a recipe: sections and keys as in the table, items by their index.
+fn in_reading_order(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut first: Vec<Finding> = Vec::new();
+    for finding in findings {
+        if first.iter().all(|before| before.path != finding.path) {
+            first.push(finding);
+        }
+    }
+    first.sort_by_key(|finding| place_of(&finding.path));
+    first
+}
+
+/// The place of each step of a path among its neighbours.
+fn place_of(path: &KeyPath) -> Vec<usize> {
+    let mut keys = Recipe::KEYS;
+    let mut place = Vec::new();
+    for step in &path.0 {
+        match step {
+            Step::Index(index) => place.push(*index),
+            Step::Key(name) => {
+                let at = keys.iter().position(|key| key.name == name);
+                place.push(at.unwrap_or(keys.len()));
+                keys = at.map_or(&[], |at| match keys[at].kind {
+                    Kind::Section(keys) => keys,
+                    ref kind => kind.item_keys().unwrap_or(&[]),
+                });
+            }
+        }
+    }
+    place
 }
 
 #[derive(Default)]
@@ -92,63 +129,9 @@ impl Check {
             finding.hidden = true;
         }
     }
-
-    fn int_in<N: PartialOrd + Debug + Display>(
-        &mut self,
-        key: &str,
-        value: N,
-        range: RangeInclusive<N>,
-    ) {
-        let allowed = format!("{} to {}", range.start(), range.end());
-        self.require(range.contains(&value), key, &value, allowed);
-    }
-
-    /// Like [`Self::int_in`]; not-a-number is in no range.
-    fn float_in(&mut self, key: &str, value: f64, range: impl RangeBounds<f64>) {
-        let low = match range.start_bound() {
-            Bound::Included(low) => format!("{low} or more"),
-            Bound::Excluded(low) => format!("above {low}"),
-            Bound::Unbounded => "any number".to_owned(),
-        };
-        let high = match range.end_bound() {
-            Bound::Included(high) => format!(", at most {high}"),
-            Bound::Excluded(high) => format!(", below {high}"),
-            Bound::Unbounded => String::new(),
-        };
-        self.require(
-            range.contains(&value) && value.is_finite(),
-            key,
-            value,
-            low + &high,
-        );
-    }
-
-    fn sha256(&mut self, key: &str, value: Option<&String>) {
-        let Some(text) = value else { return };
-        let holds = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        self.require(holds, key, text, "64 hexadecimal digits");
-    }
-
-    fn not_blank(&mut self, key: &str, value: &str, allowed: &str) {
-        self.require(!value.trim().is_empty(), key, value, allowed);
-    }
-
-    /// A list with at least one item, none of them twice.
-    fn choice<T: PartialEq + Debug>(&mut self, key: &str, items: &[T], of: &str) {
-        self.require(!items.is_empty(), key, items, format!("at least one {of}"));
-        for (index, item) in items.iter().enumerate() {
-            let once = !items[..index].contains(item);
-            self.require(
-                once,
-                &format!("{key}[{index}]"),
-                item,
-                format!("each {of} once"),
-            );
-        }
-    }
 }
 
-/// Whether a name can stand as a file's name on every system.
+/// Whether a name can be a file name on every system.
 fn is_file_name(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('.') && name.chars().all(is_plain)
 }

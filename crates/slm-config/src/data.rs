@@ -7,96 +7,90 @@ use serde::de::{self, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::format::{self, DatasetFormat};
+use crate::schema::{Kind, section, words};
 use crate::word_or_list::word_or_list;
 
+section! {
 /// Section `data`: the training examples.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 pub struct Data {
-    /// Data sets, mixed in one shuffled order. At least one.
-    pub datasets: Vec<Dataset>,
-    /// What of a conversation is learned. Default `assistant`.
-    pub train_on: TrainOn,
-    /// Of which learned turns the end is learned too. Default `turn`.
-    pub train_on_eos: TrainOnEos,
-    /// Longest example in tokens, prompt and completion together. Default 512; 16 to 131072.
-    /// Alias: `cutoff_len`, `sequence_len`, `max_length`.
-    pub max_seq_length: usize,
-    /// What happens to a longer example. Default `drop`; the number is reported either way.
-    pub overlength: Overlength,
-    /// What happens to a row that cannot be learned from: broken JSON, a missing field, an odd conversation. Default
-    /// `skip`; more than half of a data set stops the run either way.
-    pub on_bad_row: OnBadRow,
-    /// Put short examples of a step one after the other into sequences of up to `max_seq_length`,
-    /// each blind to the others. Default false. Changes memory and speed, not the result.
-    /// Alias: `sample_packing`.
-    pub packing: bool,
-    /// Share of the examples that is kept out of training, to validate on. Default 0; 0 to 0.5.
-    /// Examples from one Python file, and equal rows, stay on one side. Alias: `val_set_size`.
-    pub val_size: f64,
-    /// Leave out examples that share thirteen words in a row with a task of `evaluate.benchmarks` or its solution, hold a
-    /// sentence of its description, or a function of its solution by the normalised syntax tree. Default true.
-    pub decontaminate: bool,
+    /// Data sets, mixed in one shuffled order. A training needs at least one.
+    datasets: Vec<Dataset> = Vec::new() => Kind::Sections(Dataset::KEYS), absent "none";
+    /// Part of a conversation on which the loss is computed.
+    train_on: TrainOn = TrainOn::Assistant => Kind::Word(TrainOn::words);
+    /// Supervised turns whose end-of-turn token is supervised, too.
+    train_on_eos: TrainOnEos = TrainOnEos::Turn => Kind::Word(TrainOnEos::words);
+    /// Longest example in tokens, prompt and completion together.
+    max_seq_length: usize = 512 => Kind::Int(16, 131_072), aliases ["cutoff_len", "sequence_len", "max_length"];
+    /// Treatment of examples longer than `max_seq_length`; their number is reported either way.
+    overlength: Overlength = Overlength::Drop => Kind::Word(Overlength::words);
+    /// Treatment of rows that cannot be learned from: broken JSON, a missing field, an odd conversation. A data set of
+    /// which more than half is bad stops the run either way.
+    on_bad_row: OnBadRow = OnBadRow::Skip => Kind::Word(OnBadRow::words);
+    /// Packs short examples of a step into sequences of up to `max_seq_length`, masked from each other. Changes memory
+    /// and speed, not the result.
+    packing: bool = false => Kind::Bool, aliases ["sample_packing"];
+    /// Fraction of the examples held out for validation. Examples from one Python file, and equal rows, stay on one side.
+    val_size: f64 = 0.0 => Kind::from_to(0.0, 0.5), aliases ["val_set_size"];
+    /// Removes examples that share thirteen consecutive words with a task of `evaluate.benchmarks` or its solution, a
+    /// sentence of its description, or a function of its solution by the normalized syntax tree.
+    decontaminate: bool = true => Kind::Bool;
+    /// Leaves out examples with a credential: a private key, a token of a known service, a password in a URL, or a random
+    /// text assigned to a name such as `api_key`. They are counted, and the place of the first is shown.
+    exclude_secrets: bool = true => Kind::Bool;
+}
 }
 
-impl Default for Data {
-    fn default() -> Self {
-        Self {
-            datasets: Vec::new(),
-            train_on: TrainOn::Assistant,
-            train_on_eos: TrainOnEos::Turn,
-            max_seq_length: 512,
-            overlength: Overlength::Drop,
-            on_bad_row: OnBadRow::Skip,
-            packing: false,
-            val_size: 0.0,
-            decontaminate: true,
-        }
-    }
-}
-
+section! {
 /// One data set: an item of `data.datasets`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Dataset {
-    /// A file or folder, relative to the current folder; `hf:OWNER/NAME`, a data set on the Hugging
-    /// Face hub, `hf:OWNER/NAME@REVISION#FILES` certain files of one state of it (a file, a folder, or
-    /// a pattern with `*`); `stdlib:` (in quotes, for the colon), the standard library of the Python on
-    /// this machine. Required. `OWNER/NAME` is on the hub, too, if no such file or folder is here.
-    pub path: String,
-    /// How the files are read. Required.
-    pub format: DatasetFormat,
-    /// How often each example is seen in an epoch: 2 is twice, 0.5 is a half of the examples, drawn
-    /// with `train.seed`. Default 1; above 0, at most 100.
+pub struct Dataset requires {
+    /// The data: a file or folder, relative to the recipe's folder or the working directory; `hf:OWNER/NAME` on the Hugging Face hub, or
+    /// `hf:OWNER/NAME@REVISION#FILES` for some files of one revision (a file, a folder, or a pattern with `*`);
+    /// `"stdlib:"`, the standard library of the Python on this machine, in quotes because of the colon. `OWNER/NAME`
+    /// alone is on the hub, too, if there is no such local file or folder.
+    path: String => Kind::Text("a file, a folder, or stdlib: in quotes");
+    /// Format of the files.
+    format: DatasetFormat => Kind::Word(DatasetFormat::words);
+    /// Weight in the mix: 2 uses each example twice in an epoch, 0.5 a random half of them.
     #[serde(default = "once")]
-    pub weight: f64,
-    /// Most examples taken from this data set, drawn with `train.seed`. Default: all; 1 to 100000000.
-    pub max_examples: Option<usize>,
-    /// The file's names of the columns that the format reads. Default: the format's own names.
+    weight: f64 => Kind::above(0.0, 100.0);
+    /// Most examples taken from this data set, drawn with `train.seed`.
+    max_examples: Option<usize> => Kind::Int(1, 100_000_000), absent "all", aliases ["max_samples"];
+    /// Names of the file's columns, by the format's own names: `columns: {prompt: question, completion: answer}`.
     #[serde(default)]
-    pub columns: Columns,
-    /// Rows that are wanted, by what stands in their columns: `{lang: python}`, or one of several,
-    /// `{lang: [python, cython]}`. Numbers and truth values in quotes. Default: all. Not for
-    /// `python_source`.
-    #[serde(default, rename = "where")]
-    pub only: BTreeMap<String, OneOf>,
-    /// `python_source`: fewest lines of a function body. Default: no limit; 0 to 100000.
-    pub min_body_lines: Option<usize>,
-    /// `python_source`: most lines of a function body. Default: no limit; 1 to 100000.
-    pub max_body_lines: Option<usize>,
-    /// `python_source`: fewest words of a docstring. Default: no limit; 0 to 10000.
-    pub min_docstring_words: Option<usize>,
-    /// `python_source`: least maintainability index of a function. Default: no limit; 0 to 100.
-    pub min_maintainability_index: Option<f64>,
-    /// `python_source`: most cyclomatic complexity of a function. Default: no limit; 1 to 100000.
-    pub max_cyclomatic_complexity: Option<usize>,
-    /// `python_source`: files whose first comments or docstring hold one of these words are left out,
-    /// such as `GPL` or `All rights reserved`. Default: none.
+    columns: Columns => Kind::Map { to: &Kind::Text("a column's name"), each: "column", keys: Some(format::columns) },
+        absent "the format's own names";
+    /// Keeps only rows with these values in their columns: `{lang: python}`, or one of several,
+    /// `{lang: [python, cython]}`. Numbers and truth values in quotes. Not for `python_source`.
     #[serde(default)]
-    pub exclude_licences: Vec<String>,
+    only as "where": BTreeMap<String, OneOf> => Kind::Map {
+        to: &Kind::Either(&[
+            Kind::AnyText("a value"),
+            Kind::List { of: &Kind::AnyText("a value"), unique: false, item: "value", least: 1, most: Kind::ANY },
+        ]),
+        each: "column",
+        keys: None,
+    }, absent "all rows";
+    /// Fewest lines of a function body (`python_source` only).
+    min_body_lines: Option<usize> => Kind::Int(0, 100_000), absent "no limit";
+    /// Most lines of a function body (`python_source` only).
+    max_body_lines: Option<usize> => Kind::Int(1, 100_000), absent "no limit";
+    /// Fewest words of a docstring (`python_source` only).
+    min_docstring_words: Option<usize> => Kind::Int(0, 10_000), absent "no limit";
+    /// Lowest maintainability index of a function (`python_source` only).
+    min_maintainability_index: Option<f64> => Kind::from_to(0.0, 100.0), absent "no limit";
+    /// Highest cyclomatic complexity of a function (`python_source` only).
+    max_cyclomatic_complexity: Option<usize> => Kind::Int(1, 100_000), absent "no limit";
+    /// Leaves out files whose leading comments or docstring contain one of these words, such as `GPL` or
+    /// `All rights reserved` (`python_source` only).
+    #[serde(default)]
+    exclude_licences: Vec<String> => Kind::List { of: &Kind::Text("a word"), unique: false, item: "word", least: 0, most: Kind::ANY },
+        aliases ["exclude_licenses"];
+}
 }
 
-/// Values that a column may have: a text, or a list of them.
+/// The values of a column: a text, or a list of texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OneOf(pub Vec<String>);
 
@@ -125,7 +119,7 @@ fn once() -> f64 {
     1.0
 }
 
-/// The file's names of columns, by the format's own: `columns: {prompt: question, completion: answer}`.
+/// The names of the file's columns, by the format's own: `columns: {prompt: question, completion: answer}`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Columns(BTreeMap<&'static str, String>);
 
@@ -136,13 +130,13 @@ impl Columns {
         format::columns().iter().filter_map(named)
     }
 
-    /// The file's name of the column that the format calls `own`.
+    /// The file's name of the format's column `own`.
     pub fn name_of<'a>(&'a self, own: &'a str) -> &'a str {
         self.0.get(own).map_or(own, String::as_str)
     }
 }
 
-/// Every column is written out, `null` where the file calls it as the format does.
+/// Writes every column, `null` where the file uses the format's own name.
 impl Serialize for Columns {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let columns = format::columns();
@@ -176,48 +170,48 @@ impl<'de> Deserialize<'de> for Columns {
     }
 }
 
-/// What of a conversation is learned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+words! {
+/// The part of a conversation on which the loss is computed.
 pub enum TrainOn {
     /// The last message of the assistant.
-    Completion,
+    Completion = "completion",
     /// Every message of the assistant.
-    Assistant,
+    Assistant = "assistant",
     /// Every token, those of the chat template included.
-    All,
+    All = "all",
+}
 }
 
-/// Of which learned turns the end is learned too, and with it when to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+words! {
+/// The supervised turns whose end-of-turn token is supervised, too; it teaches the model when to stop.
 pub enum TrainOnEos {
-    /// Of every one.
-    Turn,
-    /// Of the last one.
-    Last,
-    /// Of none.
-    None,
+    /// Every supervised turn.
+    Turn = "turn",
+    /// The last one.
+    Last = "last",
+    /// None of them.
+    None = "none",
+}
 }
 
-/// What happens to a row that cannot be learned from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+words! {
+/// Treatment of a row that cannot be learned from.
 pub enum OnBadRow {
-    /// It is left out, and counted by reason with the first place of each.
-    Skip,
-    /// The first one stops the run before it begins.
-    Error,
+    /// Leaves the row out and counts it by reason, with the first place of each.
+    Skip = "skip",
+    /// Stops at the first such row, before training begins.
+    Error = "error",
+}
 }
 
-/// What happens to an example longer than `max_seq_length`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+words! {
+/// Treatment of an example longer than `max_seq_length`.
 pub enum Overlength {
-    /// It is left out.
-    Drop,
-    /// Its end is cut off.
-    Truncate,
-    /// The run stops before it begins.
-    Error,
+    /// Leaves the example out.
+    Drop = "drop",
+    /// Cuts its end off.
+    Truncate = "truncate",
+    /// Stops before training begins.
+    Error = "error",
+}
 }

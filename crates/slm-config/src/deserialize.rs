@@ -1,4 +1,4 @@
-//! From the tree to a struct, with errors that say which key, what was found and what was expected.
+//! Turns the tree into a struct, with errors that name the key, the value found and the type expected.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::node::{Entry, KeyPath, Node, Step, Value};
 ///
 /// Also returns the paths of negative numbers where `T` holds unsigned ones. They are handed over as
 /// [`u64::MAX`], outside of every range, so that `check` reports them together with all other
-/// values out of range; whoever calls this must report those that no check complains about.
+/// values out of range; the caller must report those that no check rejects.
 pub(crate) fn from_node<'t, T: Deserialize<'t>>(
     root: &'t Node,
     benchmarks: &'static [&'static str],
@@ -123,7 +123,7 @@ impl de::Error for Failure {
     }
 }
 
-/// What one reading of a tree knows beforehand, and what it finds.
+/// The names known before reading a tree, and the negative numbers found in it.
 struct Reading {
     benchmarks: &'static [&'static str],
     negative: RefCell<Vec<KeyPath>>,
@@ -378,7 +378,7 @@ impl<'t> SeqAccess<'t> for Items<'t, '_> {
         };
         let item = self.parent.child(node, Step::Index(self.next));
         self.next += 1;
-        // A visitor may refuse a text that it was given without knowing where it stands.
+        // A visitor that rejects a text does not know its path.
         let path = item.path.clone();
         let value = seed.deserialize(item);
         value.map(Some).map_err(|error: Failure| error.at(&path))

@@ -1,52 +1,43 @@
-//! A server that answers in place of the built-in model: `evaluate.endpoint`.
+//! The OpenAI-compatible server of `evaluate.endpoint`.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// An OpenAI-compatible server, such as vLLM, llama.cpp or Ollama.
-///
-/// The base model's tokenizer and chat template still come from `model.name_or_path`, so that the server gets the same
-/// prompts as the built-in model; its weights are not needed here.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Endpoint {
-    /// Address up to `/v1`, such as `http://127.0.0.1:8000/v1`; without user, password and query. Required.
-    pub url: String,
-    /// What the server calls the base model. Default: `model.hub_name`, else `model.name_or_path`.
-    pub model: Option<String>,
-    /// What the server calls each adapter, by the adapter's name in the report or its folder as it is given. Default:
-    /// none.
-    pub adapters: BTreeMap<String, String>,
-    /// The route that is asked. Default `completions`.
-    pub api: Api,
-    /// Requests under way at once. Default 16; 1 to 1024.
-    pub concurrency: usize,
-    /// Seconds until a request is given up and made again. Default 600; above 0, at most 86400.
-    pub timeout_s: f64,
-    /// How often a request that failed is made again. Default 8; 0 to 100.
-    pub max_retries: usize,
-    /// Name of the environment variable that holds the server's key, in capitals. Default: no key is sent.
-    pub api_key_env: Option<String>,
-}
+use crate::schema::{Kind, section, words};
 
-impl Default for Endpoint {
-    fn default() -> Self {
-        Self {
-            url: String::new(),
-            model: None,
-            adapters: BTreeMap::new(),
-            api: Api::Completions,
-            concurrency: 16,
-            timeout_s: 600.0,
-            max_retries: 8,
-            api_key_env: None,
-        }
-    }
+section! {
+/// An OpenAI-compatible server, such as vLLM, llama.cpp or Ollama, that generates instead of the built-in model.
+///
+/// The base model's tokenizer and chat template still come from `model.name_or_path`, so that the server receives the same
+/// prompts as the built-in model; its weights are not needed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// Address up to `/v1`, without user, password and query.
+    url: String = String::new() => Kind::Text("http://HOST:PORT/v1 or https://..., without user, password and query");
+    /// The server's name of the base model.
+    model: Option<String> = None => Kind::Text("the server's name of the base model"),
+        absent "`model.hub_name`, else `model.name_or_path`";
+    /// The server's name of each adapter: keys are the adapter's name in the report, or its folder as given.
+    adapters: BTreeMap<String, String> = BTreeMap::new() => Kind::Map {
+        to: &Kind::Text("ADAPTER: NAME, the server's name"), each: "adapter", keys: None,
+    };
+    /// API that is called.
+    api: Api = Api::Completions => Kind::Word(Api::words);
+    /// Requests in flight at once.
+    concurrency: usize = 16 => Kind::Int(1, 1024), aliases ["max_connections"];
+    /// Seconds after which a request is abandoned and repeated.
+    timeout_s: f64 = 600.0 => Kind::above(0.0, 86_400.0);
+    /// Most repetitions of a failed request.
+    max_retries: usize = 8 => Kind::Int(0, 100);
+    /// Name of the environment variable that holds the server's API key, in capitals.
+    api_key_env: Option<String> = None =>
+        Kind::Text("the name of an environment variable in capitals, never the key itself"), absent "no key is sent";
+}
 }
 
 impl Endpoint {
-    /// The address that all routes begin with: with `/v1` and without a slash at its end.
+    /// The prefix of all routes: `url` with `/v1` and without a trailing slash.
     pub fn base_url(&self) -> String {
         let url = self.url.trim_end_matches('/');
         if url.ends_with("/v1") {
@@ -57,22 +48,12 @@ impl Endpoint {
     }
 }
 
-/// How a server is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+words! {
+/// The API of a server.
 pub enum Api {
     /// `/v1/completions`: prompts are rendered here, token for token those of the built-in model.
-    Completions,
+    Completions = "completions",
     /// `/v1/chat/completions`: the server renders the conversation; no tokenizer is needed here.
-    Chat,
+    Chat = "chat",
 }
-
-impl Api {
-    /// As a recipe writes it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Completions => "completions",
-            Self::Chat => "chat",
-        }
-    }
 }

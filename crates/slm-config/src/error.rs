@@ -1,13 +1,12 @@
-//! What can be wrong with a recipe, in the words that a user reads.
+//! The errors of a recipe, as users read them.
 //!
-//! Texts have the form `PLACE: WHAT`, then a line `hint: HOW TO MEND IT` where there is one; a binary
-//! writes `error: ` in front and nothing else.
+//! Texts have the form `PLACE: PROBLEM`, then perhaps a line `hint: REMEDY`; a binary prefixes them with `error: `.
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-/// Where a mistake stands.
+/// The place of a mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
     /// In a recipe file, shown as `PATH:LINE:COLUMN`.
@@ -75,7 +74,7 @@ pub enum RecipeError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
         /// A recipe with a similar name.
         hint: Option<String>,
@@ -125,7 +124,7 @@ pub enum RecipeError {
         "{place}: `{key}` is another spelling of `{other}`, which is given too\nhint: keep one"
     )]
     DuplicateKey {
-        /// Where the second stands.
+        /// The place of the second.
         place: Location,
         /// The second.
         key: String,
@@ -180,7 +179,7 @@ impl fmt::Display for HintLine<'_> {
     }
 }
 
-/// One mistake as an error of its own, several as a list.
+/// A single mistake as one line, several as a list.
 struct Mistakes<'m>(&'m [Mistake]);
 
 impl fmt::Display for Mistakes<'_> {

@@ -1,37 +1,38 @@
-//! What a run is to show, and the grid of sampling parameters on which one of its questions is asked.
+//! The effects that a run is to show, and the grid of sampling parameters of h2.
 
 use serde::{Deserialize, Serialize};
 
 use crate::node::{KeyPath, Node, Step, Value};
+use crate::schema::{Kind, section, words};
 use crate::workflow_table::Workflow;
 
-/// What the run is to show: an item of `evaluate.hypotheses`.
+section! {
+/// An effect to show: an item of `evaluate.hypotheses`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Hypothesis {
-    /// Which one. Required.
-    pub id: HypothesisId,
-    /// The metric that is compared, one that the hypothesis speaks about. No metric twice for an id. Required.
-    pub metric: HypothesisMetric,
-    /// Smallest change that counts as noticeable, in points of the metric; its sign is the expected direction.
-    /// -100 to 100, not 0. Required.
-    pub effect: f64,
-    /// Points of pass rate that the change may cost at most. Default 2; 0 to 100; only for `h2`.
-    pub pass_rate_margin: Option<f64>,
-    /// Who set the effect. Not for recipes written by hand: the resolved copy of a recipe says so with it. `None` in
-    /// a copy that an earlier version resolved, which did not record it.
+pub struct Hypothesis requires {
+    /// The hypothesis.
+    id: HypothesisId => Kind::Word(HypothesisId::words);
+    /// The metric compared, one that belongs to the hypothesis. Each metric once for an id.
+    metric: HypothesisMetric => Kind::Word(HypothesisMetric::words);
+    /// Smallest change that counts, in points of the metric; its sign is the expected direction. Not 0.
+    effect: f64 => Kind::from_to(-100.0, 100.0);
+    /// Most points of pass rate that the change may cost (`h2` only).
+    pass_rate_margin: Option<f64> => Kind::from_to(0.0, 100.0), absent "2 for `h2`";
+    /// Who set the effect. Written into resolved copies of recipes, not for recipes written by hand. `None` in a copy that
+    /// an earlier version resolved, which did not record it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub declared: Option<Declared>,
+    declared: Option<Declared> => Kind::Word(Declared::words), absent "found out from the recipe";
+}
 }
 
+words! {
 /// Who set the effect of a [`Hypothesis`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
 pub enum Declared {
     /// The recipe's file, or a `--set` argument.
-    Recipe,
-    /// Nobody: it is the project's default.
-    Default,
+    Recipe = "recipe",
+    /// The project's default.
+    Default = "default",
+}
 }
 
 impl Hypothesis {
@@ -66,7 +67,7 @@ impl Hypothesis {
         .into()
     }
 
-    /// Whether the project's defaults hold this very row, whoever set it.
+    /// Whether the project's defaults contain an equal row.
     pub fn equals_a_default(&self) -> bool {
         Self::defaults().iter().any(|default| {
             (default.id, default.metric) == (self.id, self.metric)
@@ -80,7 +81,7 @@ impl Hypothesis {
 /// defaults.
 ///
 /// A row may claim to be a default only with a default's effect. One that claims nothing was written by hand, unless it
-/// spells out `pass_rate_margin: null` beside a default's effect: earlier versions resolved recipes so, whoever set it.
+/// spells out `pass_rate_margin: null` beside a default's effect: earlier versions resolved every recipe so.
 pub(crate) fn find_declarations(tree: &Node, hypotheses: &mut [Hypothesis]) {
     let path = KeyPath::default().child("evaluate").child("hypotheses");
     let Some(rows) = tree.get(&path) else {
@@ -100,29 +101,21 @@ pub(crate) fn find_declarations(tree: &Node, hypotheses: &mut [Hypothesis]) {
     }
 }
 
+words! {
 /// Name of a hypothesis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(PartialOrd, Ord)]
 pub enum HypothesisId {
     /// The adapter's code is more maintainable than the base model's.
-    H1,
-    /// Temperature and top-p change the complexity of the code, at no cost in tests passed.
-    H2,
+    H1 = "h1",
+    /// Temperature and top-p change the complexity of the code, at no cost in pass rate.
+    H2 = "h2",
     /// Several agents pass more tests than one that reflects.
-    H3,
+    H3 = "h3",
+}
 }
 
 impl HypothesisId {
-    /// As a recipe writes it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::H1 => "h1",
-            Self::H2 => "h2",
-            Self::H3 => "h3",
-        }
-    }
-
-    /// The metrics that it speaks about.
+    /// The metrics that belong to it.
     pub fn metrics(self) -> &'static [HypothesisMetric] {
         match self {
             Self::H1 => &[
@@ -135,54 +128,33 @@ impl HypothesisId {
     }
 }
 
-/// A metric about which a hypothesis can speak.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+words! {
+/// A metric of a hypothesis.
 pub enum HypothesisMetric {
-    /// Maintainability index of the program with its docstrings and comments, 0 to 100; adapter less base.
-    MaintainabilityIndex,
-    /// Maintainability index of the code alone, 0 to 100; adapter less base.
-    MiCode,
-    /// Cyclomatic complexity of programs that pass their tests; best sampling less the recipe's.
-    CyclomaticComplexity,
-    /// Tasks whose tests all pass, in percent; multi-agent less reflection.
-    PassRate,
+    /// Maintainability index of the program with its docstrings and comments, 0 to 100; adapter minus base model.
+    MaintainabilityIndex = "maintainability_index",
+    /// Maintainability index of the code alone, 0 to 100; adapter minus base model.
+    MiCode = "mi_code",
+    /// Cyclomatic complexity of programs that pass their tests; best sampling minus the recipe's.
+    CyclomaticComplexity = "cyclomatic_complexity",
+    /// Tasks whose tests all pass, in percent; multi-agent minus reflection.
+    PassRate = "pass_rate",
+}
 }
 
-impl HypothesisMetric {
-    /// As a recipe writes it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::MaintainabilityIndex => "maintainability_index",
-            Self::MiCode => "mi_code",
-            Self::CyclomaticComplexity => "cyclomatic_complexity",
-            Self::PassRate => "pass_rate",
-        }
-    }
-}
-
+section! {
 /// The grid of h2: `evaluate.sweep`. The recipe's own sampling is the reference, in the grid or not.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 pub struct Sweep {
-    /// Temperatures. Default `[0.2, 0.6, 1.0]`; 1 to 20 of them, each once, 0 to 10. Temperature 0 is one point,
-    /// whatever the values of `top_p`.
-    pub temperatures: Vec<f64>,
-    /// Values of top-p. Default `[0.8, 0.95, 1.0]`; 1 to 20 of them, each once, above 0, at most 1.
-    pub top_p: Vec<f64>,
-    /// Answers to each task at each point of the grid, one at temperature 0. Default 1; 1 to 1000.
-    pub samples_per_task: usize,
-    /// The way from a task to an answer. Default `single`.
-    pub workflow: Workflow,
+    /// Temperatures. Temperature 0 is one point, for all values of `top_p`.
+    temperatures: Vec<f64> = vec![0.2, 0.6, 1.0] => Kind::List {
+        of: &Kind::from_to(0.0, 10.0), unique: true, item: "value", least: 1, most: 20,
+    };
+    /// Values of top-p.
+    top_p: Vec<f64> = vec![0.8, 0.95, 1.0] => Kind::List { of: &Kind::above(0.0, 1.0), unique: true, item: "value", least: 1, most: 20 };
+    /// Samples per task at each point of the grid; one at temperature 0.
+    samples_per_task: usize = 1 => Kind::Int(1, 1000);
+    /// Agent workflow.
+    workflow: Workflow = Workflow::Single => Kind::Word(Workflow::words);
 }
-
-impl Default for Sweep {
-    fn default() -> Self {
-        Self {
-            temperatures: vec![0.2, 0.6, 1.0],
-            top_p: vec![0.8, 0.95, 1.0],
-            samples_per_task: 1,
-            workflow: Workflow::Single,
-        }
-    }
 }

@@ -1,18 +1,29 @@
-//! The recipe: what a run is made of, as a YAML file.
+//! The recipe: the settings of a run, as a YAML file.
 //!
-//! A recipe goes through five steps, each with one file:
+//! A recipe is read in five steps, each in one file:
 //!
-//! 1. `yaml` reads the text into a tree of nodes with `tree`, and finds a key's line
-//!    with `probe`; it alone imports `serde_yaml`.
-//! 2. `spelling` turns the spellings that other trainers use (`lora_r`, `epochs`) into ours.
-//! 3. `overrides` puts the `--set section.key=value` arguments into the same tree.
-//! 4. `deserialize` turns the tree into a [`Recipe`], whose schema and defaults stand in
-//!    `recipe`. Unknown keys and wrong types stop here, at the first.
+//! 1. `yaml` reads the text into a tree of nodes (`tree`) and finds a key's line (`probe`); it is the only importer of
+//!    `serde_yaml`.
+//! 2. `spelling` replaces the keys of other trainers (`lora_r`, `epochs`) by ours.
+//! 3. `overrides` inserts the `--set section.key=value` arguments into the same tree.
+//! 4. `deserialize` turns the tree into a [`Recipe`]. It stops at the first unknown key or wrong type.
 //! 5. `check` compares every value with its range and reports all mistakes together.
 //!
-//! A tree stands between text and struct because an error has to say more than `serde_yaml` tells:
-//! whether a value came from the file (then its line) or from a `--set` argument (then which), and
-//! which key was meant.
+//! The keys themselves are rows of tables (`schema`), from which structs, defaults, checks, aliases and the [`Reference`]
+//! are made.
+//!
+//! The tree between text and struct keeps what `serde_yaml` does not report: whether a value is from the file (and its
+//! line) or from a `--set` argument (and which), and the spelling of each key.
+//!
+//! ```
+//! use std::path::Path;
+//! use slm_config::Recipe;
+//!
+//! let text = "model: {name_or_path: base.gguf}\nlora: {lora_rank: 4}\n";
+//! let sets = ["train.learning_rate=1e-4".to_owned()];
+//! let recipe = Recipe::parse_without_data(text, Path::new("small.yaml"), &sets, &[]).unwrap();
+//! assert_eq!((recipe.name(), recipe.lora.r), ("small", 4));
+//! ```
 
 mod benchmark;
 mod check;
@@ -27,8 +38,11 @@ mod load;
 mod node;
 mod optimizer;
 mod overrides;
+mod paths;
 mod probe;
 mod recipe;
+mod reference;
+mod schema;
 mod spelling;
 mod target_modules;
 mod train;
@@ -49,10 +63,12 @@ pub use format::{
 };
 pub use load::Names;
 pub use optimizer::{AdamSettings, Optim};
+pub use paths::FoundBeside;
 pub use recipe::{
     Dtype, Evaluate, InitLoraWeights, Lora, Model, ModuleToSave, Output, Quantization, Recipe,
     Sampling,
 };
+pub use reference::{Reference, UnknownName};
 pub use target_modules::{TargetModule, TargetModules};
 pub use train::{GradientCheckpointing, LrSchedulerType, Train};
 pub use workflow::{AdapterRoles, Budget, Prompting, Prompts, Role};

@@ -8,9 +8,10 @@ use crate::check::Needs;
 use crate::deserialize::{self, Failure, Problem};
 use crate::error::{Location, Mistake, RecipeError};
 use crate::node::{KeyPath, Node, Origin, Step, Value};
+use crate::paths::FoundBeside;
 use crate::recipe::Recipe;
 use crate::yaml::{self, Position};
-use crate::{check, experiment, overrides, spelling};
+use crate::{check, experiment, overrides, paths, spelling};
 
 /// Names that a recipe may hold and another crate owns.
 pub type Names = &'static [&'static str];
@@ -19,16 +20,16 @@ pub type Names = &'static [&'static str];
 const MAX_BYTES: u64 = 1 << 20;
 
 impl Recipe {
-    /// Reads the recipe in the file `path` and puts `overrides` into it, each `section.key=value`
-    /// with a YAML value; a later one wins. `benchmarks` are the names that `evaluate.benchmarks` may hold.
+    /// Reads the recipe in the file `path` and applies `overrides`, each `section.key=value` with a YAML value; the last
+    /// one for a key counts. `benchmarks` are the names that `evaluate.benchmarks` may hold. Relative paths stay as they are.
     ///
     /// # Errors
     /// The first mistake of form (syntax, type, unknown key), or all values out of range together.
     pub fn load(path: &Path, overrides: &[String], benchmarks: Names) -> Result<Self, RecipeError> {
-        Self::read(path, overrides, benchmarks, Needs::Data)
+        Ok(Self::read(path, overrides, benchmarks, Needs::Data)?.0)
     }
 
-    /// As [`Recipe::load`], for a command that reads no data sets: the recipe need not name any.
+    /// Like [`Recipe::load`], for a command that reads no data sets: the recipe need not name any.
     ///
     /// # Errors
     /// As [`Recipe::load`].
@@ -37,7 +38,34 @@ impl Recipe {
         overrides: &[String],
         benchmarks: Names,
     ) -> Result<Self, RecipeError> {
-        Self::read(path, overrides, benchmarks, Needs::NoData)
+        Ok(Self::read(path, overrides, benchmarks, Needs::NoData)?.0)
+    }
+
+    /// Like [`Recipe::load`], for a recipe as the user wrote it: a relative path in the file is that of the recipe's folder
+    /// if it exists there, else of the working directory. Also returns the paths that were found beside the recipe.
+    ///
+    /// # Errors
+    /// As [`Recipe::load`].
+    pub fn load_with_paths(
+        path: &Path,
+        overrides: &[String],
+        benchmarks: Names,
+    ) -> Result<(Self, Vec<FoundBeside>), RecipeError> {
+        let read = Self::read(path, overrides, benchmarks, Needs::Data)?;
+        Ok(with_paths(path, read))
+    }
+
+    /// Like [`Recipe::load_with_paths`], for a command that reads no data sets.
+    ///
+    /// # Errors
+    /// As [`Recipe::load`].
+    pub fn load_with_paths_without_data(
+        path: &Path,
+        overrides: &[String],
+        benchmarks: Names,
+    ) -> Result<(Self, Vec<FoundBeside>), RecipeError> {
+        let read = Self::read(path, overrides, benchmarks, Needs::NoData)?;
+        Ok(with_paths(path, read))
     }
 
     fn read(
@@ -45,7 +73,7 @@ impl Recipe {
         overrides: &[String],
         benchmarks: Names,
         needs: Needs,
-    ) -> Result<Self, RecipeError> {
+    ) -> Result<(Self, Node), RecipeError> {
         let unreadable = |source: io::Error| RecipeError::Unreadable {
             path: path.to_owned(),
             hint: similar_file(path).map(|similar| format!("did you mean {}?", similar.display())),
@@ -77,10 +105,10 @@ impl Recipe {
         })?;
         // Some editors put a byte order mark in front.
         let text = text.trim_start_matches('\u{feff}');
-        Self::parse_for(text, path, overrides, benchmarks, needs)
+        Self::parse_tree(text, path, overrides, benchmarks, needs)
     }
 
-    /// Like [`Recipe::load`], from the text of the file `path`.
+    /// Like [`Recipe::load`], from the text of the file `path`, whose folder is not searched.
     ///
     /// # Errors
     /// As [`Recipe::load`].
@@ -113,6 +141,16 @@ impl Recipe {
         benchmarks: Names,
         needs: Needs,
     ) -> Result<Self, RecipeError> {
+        Ok(Self::parse_tree(text, path, overrides, benchmarks, needs)?.0)
+    }
+
+    fn parse_tree(
+        text: &str,
+        path: &Path,
+        overrides: &[String],
+        benchmarks: Names,
+        needs: Needs,
+    ) -> Result<(Self, Node), RecipeError> {
         let source = Source {
             text,
             path,
@@ -129,17 +167,24 @@ impl Recipe {
         let mistakes = source.mistakes(&tree, &recipe, negative, needs);
         if mistakes.is_empty() {
             recipe.train.fill_adam();
-            Ok(recipe)
+            Ok((recipe, tree))
         } else {
             Err(RecipeError::BadValues(mistakes))
         }
     }
 
     /// The recipe with every default written out, as YAML; [`Recipe::load`] reads it back as an
-    /// equal recipe, whatever its file is called.
+    /// equal recipe under any file name.
     pub fn to_yaml(&self) -> String {
         yaml::to_text(self)
     }
+}
+
+/// The recipe at `path` with its relative paths resolved.
+fn with_paths(path: &Path, (mut recipe, tree): (Recipe, Node)) -> (Recipe, Vec<FoundBeside>) {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let found = paths::resolve(&mut recipe, &tree, folder);
+    (recipe, found)
 }
 
 /// What the user wrote.
@@ -176,7 +221,7 @@ impl Source<'_> {
         self.canonicalise(&mut tree)?;
         for (index, argument) in self.overrides.iter().enumerate() {
             overrides::apply(&mut tree, index, argument)?;
-            // The value may be a section of its own: `--set "lora={rank: 4}"`.
+            // The value may be a whole section: `--set "lora={rank: 4}"`.
             self.canonicalise(&mut tree)?;
         }
         Ok(tree)
@@ -221,7 +266,7 @@ impl Source<'_> {
         let key = path.to_string();
         match failure.problem {
             Problem::UnknownKey { key: leaf, known } => {
-                let hint = spelling::hint_for_key(&path, &leaf, known, &all_keys());
+                let hint = spelling::hint_for_key(&path, &leaf, known);
                 RecipeError::UnknownKey { place, key, hint }
             }
             Problem::MissingKey { .. } => RecipeError::MissingKey { place, key },
@@ -325,24 +370,4 @@ fn similar_file(path: &Path) -> Option<PathBuf> {
     let wanted = path.file_name()?.to_str()?;
     let similar = spelling::nearest(wanted, names.iter().map(String::as_str))?;
     Some(path.with_file_name(similar))
-}
-
-/// The paths of all keys of a recipe, such as `lora.r`; keys inside lists are left out.
-fn all_keys() -> Vec<String> {
-    fn walk(node: &Node, path: &KeyPath, keys: &mut Vec<String>) {
-        let Value::Map(entries) = &node.value else {
-            return;
-        };
-        for entry in entries {
-            let path = path.child(&entry.key);
-            keys.push(path.to_string());
-            walk(&entry.value, &path, keys);
-        }
-    }
-    let smallest = yaml::parse("model: {name_or_path: here}", Origin::File).expect("it is YAML");
-    let (recipe, _) =
-        deserialize::from_node::<Recipe>(&smallest, &[]).expect("it names what it must");
-    let mut keys = Vec::new();
-    walk(&yaml::to_node(&recipe), &KeyPath::default(), &mut keys);
-    keys
 }

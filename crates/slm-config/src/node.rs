@@ -18,7 +18,7 @@ pub(crate) struct Node {
     pub(crate) origin: Origin,
 }
 
-/// What YAML can say, reduced to what a recipe needs.
+/// The YAML values that a recipe may hold.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Value {
     Null,
@@ -36,7 +36,7 @@ pub(crate) enum Value {
 pub(crate) struct Entry {
     /// Our name of the key.
     pub(crate) key: String,
-    /// The key as it stands in the file.
+    /// The key as spelled in the file.
     pub(crate) spelled: String,
     pub(crate) value: Node,
 }
@@ -72,6 +72,12 @@ impl KeyPath {
     pub(crate) fn child(&self, key: &str) -> Self {
         let mut steps = self.0.clone();
         steps.push(Step::Key(key.to_owned()));
+        Self(steps)
+    }
+
+    pub(crate) fn item(&self, index: usize) -> Self {
+        let mut steps = self.0.clone();
+        steps.push(Step::Index(index));
         Self(steps)
     }
 }

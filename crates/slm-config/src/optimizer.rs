@@ -1,35 +1,24 @@
 //! The optimizers of `train.optim`, and the `adam_` settings that each has.
 
-use serde::{Deserialize, Serialize};
+use crate::schema::words;
 
+words! {
 /// An optimizer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
 pub enum Optim {
-    /// Adam with decoupled weight decay. Loshchilov and Hutter 2017, arXiv:1711.05101.
-    Adamw,
-    /// A second moment of rows and columns alone: half the state of `adamw`, or less. Shazeer and
-    /// Stern 2018, arXiv:1804.04235, with the rate that the recipe gives.
-    Adafactor,
-    /// The sign of a momentum: half the state of `adamw`; wants a rate three to ten times lower. Chen
-    /// et al. 2023, arXiv:2302.06675.
-    Lion,
-    /// A momentum made orthogonal, scaled so that the rate of `adamw` suits it. Liu et al. 2025,
-    /// arXiv:2502.16982.
-    Muon,
+    /// Adam with decoupled weight decay. Source: Loshchilov and Hutter 2017, arXiv:1711.05101.
+    Adamw = "adamw" | "adamw_torch",
+    /// A second moment of rows and columns only: half the state of `adamw`, or less. Uses the recipe's learning rate.
+    /// Source: Shazeer and Stern 2018, arXiv:1804.04235.
+    Adafactor = "adafactor",
+    /// The sign of a momentum: half the state of `adamw`; needs a learning rate three to ten times lower. Source: Chen et
+    /// al. 2023, arXiv:2302.06675.
+    Lion = "lion",
+    /// An orthogonalized momentum, scaled to suit `adamw`'s learning rate. Source: Liu et al. 2025, arXiv:2502.16982.
+    Muon = "muon",
+}
 }
 
 impl Optim {
-    /// The optimizer as a recipe names it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Adamw => "adamw",
-            Self::Adafactor => "adafactor",
-            Self::Lion => "lion",
-            Self::Muon => "muon",
-        }
-    }
-
     /// The `adam_` settings that this optimizer has, with its defaults.
     pub fn adam_defaults(self) -> AdamSettings {
         match self {
@@ -48,7 +37,7 @@ impl Optim {
     }
 }
 
-/// The keys `train.adam_beta1`, `adam_beta2` and `adam_epsilon`; `None` for what an optimizer does not have.
+/// The keys `train.adam_beta1`, `adam_beta2` and `adam_epsilon`; `None` where an optimizer has no such setting.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct AdamSettings {
     /// Decay of the first moment.

@@ -22,9 +22,7 @@ pub(crate) fn apply(root: &mut Node, index: usize, argument: &str) -> Result<(),
     let Some(mut path) = KeyPath::parse(key.trim()) else {
         return Err(bad(format!("`{key}` is no key of a recipe"), form()));
     };
-    if let [Step::Key(section), Step::Key(key), ..] = &mut path.0[..] {
-        *key = spelling::canonical(section, key).to_owned();
-    }
+    spelling::canonical(&mut path);
     let value = value(text, index).map_err(|error| RecipeError::Syntax {
         place: place(),
         message: error.message,

@@ -1,5 +1,5 @@
-//! Finds the position of a key: a reader tells positions with errors alone, so this walks to the
-//! place and fails there.
+//! Finds the position of a key: a reader reports positions only in errors, so this walks to the key and fails
+//! there.
 
 use std::cell::Cell;
 use std::fmt;
@@ -100,7 +100,7 @@ impl<'de> Visitor<'de> for Probe<'_> {
     }
 }
 
-/// Tells whether a key is the wanted one; fails there if the path ends with it.
+/// Whether a key is the wanted one; fails at it if the path ends there.
 #[derive(Clone, Copy)]
 struct KeyProbe<'p> {
     key: &'p str,

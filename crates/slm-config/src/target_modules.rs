@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::schema::Word;
 use crate::word_or_list::word_or_list;
 
 /// Names of the linear layers of a decoder layer.
@@ -26,6 +27,16 @@ pub enum TargetModules {
     Matching(String),
 }
 
+impl TargetModules {
+    pub(crate) fn words() -> Vec<Word> {
+        vec![Word {
+            name: "all-linear",
+            aliases: &[],
+            doc: &["All seven linear layers of a decoder layer."],
+        }]
+    }
+}
+
 impl Serialize for TargetModules {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -43,7 +54,7 @@ impl<'de> Deserialize<'de> for TargetModules {
             "`all-linear`, a list of layer names or a regular expression",
             |text| match text {
                 "all-linear" => Ok(Self::AllLinear),
-                // A word can match no whole path, which has dots; whoever writes one means something else.
+                // A word cannot match a whole path, which has dots, so it is a misspelling.
                 word if word.chars().all(is_of_word) => Err(&["all-linear"]),
                 pattern => Ok(Self::Matching(pattern.to_owned())),
             },
@@ -62,7 +73,7 @@ fn is_of_word(c: char) -> bool {
 pub struct TargetModule(String);
 
 impl TargetModule {
-    /// The name as it stands in weight files and in `adapter_config.json`.
+    /// The name in weight files and in `adapter_config.json`.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,104 +1,76 @@
 //! Section `train`: steps, learning rate, optimizer, validation.
 
+use std::ops::Bound;
+
 use serde::{Deserialize, Serialize};
 
 use crate::optimizer::{AdamSettings, Optim};
+use crate::schema::{Kind, MAX_SEED, section, words};
 
-/// Section `train`: the optimisation.
+section! {
+/// Section `train`: the optimization.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 pub struct Train {
-    /// Passes over the examples. Default 1; 1 to 10000. Alias: `num_epochs`, `epochs`. `max_steps` overrides it.
-    pub num_train_epochs: usize,
-    /// Optimizer steps of the run in place of `num_train_epochs`: the data are cut off or repeated, each epoch in an
-    /// order of its own. Default: those of the epochs; 1 to 1000000000.
-    pub max_steps: Option<usize>,
-    /// Examples in one forward and backward pass. Default 4; 1 to 4096.
-    /// Alias: `per_device_train_batch_size`, `batch_size`.
-    pub micro_batch_size: usize,
-    /// Micro-batches in one optimizer step. Default 4; 1 to 65536.
-    pub gradient_accumulation_steps: usize,
-    /// Optimizer. Default `adamw`.
-    pub optim: Optim,
-    /// Peak learning rate. Default 2e-4; above 0, at most 1. Alias: `lr`.
-    pub learning_rate: f64,
-    /// Course of the learning rate after the warmup. Default `cosine`. Alias: `lr_scheduler`.
-    pub lr_scheduler_type: LrSchedulerType,
-    /// Share of the steps in which the learning rate rises from 0. Default 0.03; from 0 to below 1.
-    pub warmup_ratio: f64,
-    /// Decoupled weight decay, of every optimizer. Default 0; 0 to 1.
-    pub weight_decay: f64,
-    /// Largest L2 norm of all gradients together; a larger one is scaled down. Default 1; above 0;
-    /// `null` clips nothing.
-    pub max_grad_norm: Option<f64>,
-    /// Decay of the first moment of `adamw`, share of the momentum in an update of `lion`. Default 0.9; from
-    /// 0 to below 1; refused for other optimizers.
-    #[serde(default)]
-    pub adam_beta1: Option<f64>,
-    /// Decay of the second moment of `adamw`, by default 0.999, and of the momentum of `lion`, by default
-    /// 0.99; from 0 to below 1; refused for other optimizers.
-    #[serde(default)]
-    pub adam_beta2: Option<f64>,
-    /// Term of `adamw` against division by zero. Default 1e-8; above 0, at most 0.1; refused for other
+    /// Passes over the training examples. `max_steps` overrides it.
+    num_train_epochs: usize = 1 => Kind::Int(1, 10_000), aliases ["num_epochs", "epochs"];
+    /// Optimizer steps of the run, in place of `num_train_epochs`: the data are cut off or repeated, each epoch in a new
+    /// order.
+    max_steps: Option<usize> = None => Kind::Int(1, 1_000_000_000), absent "the steps of the epochs";
+    /// Examples in one forward and backward pass.
+    micro_batch_size: usize = 4 => Kind::Int(1, 4096), aliases ["per_device_train_batch_size", "batch_size"];
+    /// Micro-batches per optimizer step.
+    gradient_accumulation_steps: usize = 4 => Kind::Int(1, 65_536), aliases ["grad_accum"];
+    /// Optimizer.
+    optim: Optim = Optim::Adamw => Kind::Word(Optim::words), aliases ["optimizer"];
+    /// Peak learning rate.
+    learning_rate: f64 = 2e-4 => Kind::above(0.0, 1.0), aliases ["lr"];
+    /// Schedule of the learning rate after the warmup.
+    lr_scheduler_type: LrSchedulerType = LrSchedulerType::Cosine => Kind::Word(LrSchedulerType::words),
+        aliases ["lr_scheduler"];
+    /// Fraction of the steps over which the learning rate rises from 0 to its peak.
+    warmup_ratio: f64 = 0.03 => Kind::below(0.0, 1.0);
+    /// Decoupled weight decay, of every optimizer.
+    weight_decay: f64 = 0.0 => Kind::from_to(0.0, 1.0);
+    /// Largest L2 norm of all gradients together; larger gradients are scaled down to it. `null` turns clipping off.
+    max_grad_norm: Option<f64> = Some(1.0) => Kind::Float(Bound::Excluded(0.0), Bound::Unbounded),
+        aliases ["gradient_clipping"];
+    /// Decay of the first moment of `adamw`, or share of the momentum in an update of `lion`. Refused for other
     /// optimizers.
     #[serde(default)]
-    pub adam_epsilon: Option<f64>,
-    /// Width of the uniform noise that is added to the embeddings in training, before it is divided by
-    /// the root of length times hidden size. Default: no noise; above 0, at most 1000. Source: Jain et
-    /// al. 2023, arXiv:2310.05914, which takes 5 to 15.
-    pub neftune_noise_alpha: Option<f64>,
-    /// What is kept of a forward pass for the backward pass. Default `auto`.
-    pub gradient_checkpointing: GradientCheckpointing,
-    /// Tokens whose logits stand in memory at once. Default 256; 1 to 65536. Changes memory and
-    /// speed, not the result.
-    pub loss_chunk_size: usize,
+    adam_beta1: Option<f64> = Optim::Adamw.adam_defaults().beta1 => Kind::below(0.0, 1.0),
+        absent "0.9 for `adamw` and `lion`";
+    /// Decay of the second moment of `adamw`, or of the momentum of `lion`. Refused for other optimizers.
+    #[serde(default)]
+    adam_beta2: Option<f64> = Optim::Adamw.adam_defaults().beta2 => Kind::below(0.0, 1.0),
+        absent "0.999 for `adamw`, 0.99 for `lion`";
+    /// Term of `adamw` that prevents division by zero. Refused for other optimizers.
+    #[serde(default)]
+    adam_epsilon: Option<f64> = Optim::Adamw.adam_defaults().epsilon => Kind::above(0.0, 0.1),
+        absent "1e-8 for `adamw`";
+    /// Width of the uniform noise added to the embeddings during training (NEFTune), before division by the root of
+    /// length times hidden size. Source: Jain et al. 2023, arXiv:2310.05914, which uses 5 to 15.
+    neftune_noise_alpha: Option<f64> = None => Kind::above(0.0, 1000.0), absent "no noise";
+    /// Activations kept for the backward pass. Changes memory and speed, not the result.
+    gradient_checkpointing: GradientCheckpointing = GradientCheckpointing::Auto =>
+        Kind::Word(GradientCheckpointing::words);
+    /// Tokens whose logits are in memory at once. Changes memory and speed, not the result.
+    loss_chunk_size: usize = 256 => Kind::Int(1, 65_536);
     /// Seed of the adapter's initial values, of the order of the examples, and of dropout and noise.
-    /// Default 42; 0 to 2^53.
-    pub seed: u64,
-    /// Optimizer steps between two validations on the part that `data.val_size` keeps out. Default:
-    /// those of an epoch; 1 to 1000000. There is always one before the first step, of the base model, and
-    /// one after the last.
-    pub eval_steps: Option<usize>,
-    /// Validations in a row without a lower loss after which training stops. Default: never; 1 to
-    /// 1000.
-    pub early_stopping_patience: Option<usize>,
-    /// Keep the adapter of the lowest validation loss and not the last one. Default true; without
-    /// `data.val_size` there is only the last.
-    pub load_best_model_at_end: bool,
-    /// Training loss in nats a token above which training counts as diverged. Default: only what is
-    /// no finite number; above 0.
-    pub loss_watchdog_threshold: Option<f64>,
-    /// Steps in a row above that threshold after which training stops. Default 3; 1 to 1000000.
-    pub loss_watchdog_patience: usize,
+    seed: u64 = 42 => Kind::Int(0, MAX_SEED);
+    /// Optimizer steps between two validations on the examples held out by `data.val_size`. The base model is always
+    /// validated before the first step, and the adapter after the last.
+    eval_steps: Option<usize> = None => Kind::Int(1, 1_000_000), absent "the steps of an epoch";
+    /// Consecutive validations without a lower loss after which training stops.
+    early_stopping_patience: Option<usize> = None => Kind::Int(1, 1000), absent "never";
+    /// Keeps the adapter with the lowest validation loss rather than the last one. Without `data.val_size` the last is
+    /// kept.
+    load_best_model_at_end: bool = true => Kind::Bool;
+    /// Training loss in nats per token above which training counts as diverged. A loss that is not finite always does.
+    loss_watchdog_threshold: Option<f64> = None => Kind::Float(Bound::Excluded(0.0), Bound::Unbounded),
+        absent "no threshold";
+    /// Consecutive steps above the threshold after which training stops.
+    loss_watchdog_patience: usize = 3 => Kind::Int(1, 1_000_000);
 }
-
-impl Default for Train {
-    fn default() -> Self {
-        Self {
-            num_train_epochs: 1,
-            max_steps: None,
-            micro_batch_size: 4,
-            gradient_accumulation_steps: 4,
-            optim: Optim::Adamw,
-            learning_rate: 2e-4,
-            lr_scheduler_type: LrSchedulerType::Cosine,
-            warmup_ratio: 0.03,
-            weight_decay: 0.0,
-            max_grad_norm: Some(1.0),
-            adam_beta1: Optim::Adamw.adam_defaults().beta1,
-            adam_beta2: Optim::Adamw.adam_defaults().beta2,
-            adam_epsilon: Optim::Adamw.adam_defaults().epsilon,
-            neftune_noise_alpha: None,
-            gradient_checkpointing: GradientCheckpointing::Auto,
-            loss_chunk_size: 256,
-            seed: 42,
-            eval_steps: None,
-            early_stopping_patience: None,
-            load_best_model_at_end: true,
-            loss_watchdog_threshold: None,
-            loss_watchdog_patience: 3,
-        }
-    }
 }
 
 impl Train {
@@ -108,31 +80,29 @@ impl Train {
     }
 }
 
-/// What is kept of a forward pass: `train.gradient_checkpointing`. It changes memory and speed, not the result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+words! {
+/// Activations kept for the backward pass: `train.gradient_checkpointing`.
 pub enum GradientCheckpointing {
-    /// On the CPU as few layers are computed again as memory asks for, on a GPU all.
-    Auto,
-    /// Everything: the fastest.
-    #[serde(alias = "false")]
-    None,
-    /// What goes into each layer; its inside is computed again, which takes up to a half more time and leaves a tenth
-    /// of the memory. Source: Chen et al. 2016, arXiv:1604.06174.
-    #[serde(alias = "true")]
-    Layer,
+    /// On the CPU, recomputes as few layers as memory requires; on a GPU, all layers.
+    Auto = "auto",
+    /// Keeps all activations; the fastest.
+    None = "none" | "false",
+    /// Keeps each layer's input and recomputes the rest in the backward pass: about a tenth of the activation memory for
+    /// up to 1.5 times the time. Source: Chen et al. 2016, arXiv:1604.06174.
+    Layer = "layer" | "true",
+}
 }
 
-/// Course of the learning rate after the warmup.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+words! {
+/// Schedule of the learning rate after the warmup.
 pub enum LrSchedulerType {
-    /// Half a cosine wave, down to 0 at the last step.
-    Cosine,
+    /// Half a cosine, down to 0 at the last step.
+    Cosine = "cosine",
     /// A straight line, down to 0 at the last step.
-    Linear,
+    Linear = "linear",
     /// The peak learning rate throughout.
-    Constant,
+    Constant = "constant",
+}
 }
 
 impl Train {
@@ -156,7 +126,7 @@ impl Train {
         (self.adam_beta1, self.adam_beta2, self.adam_epsilon) = (beta1, beta2, epsilon);
     }
 
-    /// Takes back what earlier versions wrote into the copy of every recipe, whatever its optimizer.
+    /// Removes the `adamw` defaults that earlier versions wrote into the copy of every recipe.
     pub(crate) fn forget_foreign_adam(&mut self) {
         if self.optim != Optim::Adamw && self.adam() == Optim::Adamw.adam_defaults() {
             self.set_adam(AdamSettings::default());

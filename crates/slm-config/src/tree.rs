@@ -15,7 +15,7 @@ const MAX_NODES: usize = 10_000;
 /// Reads the tree of one document; every node gets `origin`.
 ///
 /// # Errors
-/// The reader's error with its position, and our own words where it was us who refused to go on.
+/// The reader's error with its position, and the reason where a limit of this module was exceeded.
 pub(crate) fn read<'de, D: Deserializer<'de>>(
     reader: D,
     origin: Origin,
@@ -154,7 +154,7 @@ impl<'de> Visitor<'de> for NodeSeed<'_> {
     }
 }
 
-/// Reads a key and refuses one that stands before it in the same mapping. Failing inside the key is
+/// Reads a key and refuses one that occurs before it in the same mapping. Failing inside the key is
 /// what makes the error point at it.
 struct KeySeed<'l> {
     limits: &'l Limits,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, SeqAccess};
 
-/// Reads a value that `word` makes of a text, or `list` of a list's items; `expected` says so in an error.
+/// Reads a text with `word`, or the items of a list with `list`; `expected` describes both in an error.
 ///
 /// # Errors
 /// It is neither, an item is none, or the word is not one of those that `word` gives back.

@@ -1,56 +1,45 @@
-//! Ways from a task to an answer: what they may spend, and what can be changed about them.
+//! Settings of agent workflows: prompt convention, roles, budget, prompt files.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::schema::{Kind, Word, section, words};
 use crate::word_or_list::word_or_list;
 
-/// How a model is asked for its first program: `evaluate.prompting`.
+words! {
+/// The prompt convention of the first program: `evaluate.prompting`.
 ///
-/// A published score belongs to one convention; with another the same model may lose 20 to 40 points.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Prompting {
-    /// The request that `trainer fit` trains on, so that base model and adapter are asked alike.
-    #[default]
-    Training,
-    /// The model goes on from the task's text, without a chat template; for base models. Scores are published with
-    /// 768 for `evaluate.max_new_tokens`.
-    Base,
-    /// A conversation whose answer is begun with an opened code block. Scores are published with 2048 tokens.
-    Instruct,
-    /// A plain conversation; the program is found in whatever is answered.
-    Chat,
-    /// After solved examples, without a chat template; where the benchmark has them (`mbpp`).
-    FewShot,
+/// A published score belongs to one convention; with another, the same model may lose 20 to 40 points.
+pub enum Prompting default Training {
+    /// The prompt that `trainer fit` trains on, for base model and adapter.
+    Training = "training",
+    /// The task's text is continued, without a chat template; for base models. Published scores use
+    /// `evaluate.max_new_tokens` 768.
+    Base = "base",
+    /// A conversation whose answer starts with an opened code block. Published scores use 2048 tokens.
+    Instruct = "instruct",
+    /// A plain conversation; the program is extracted from the answer.
+    Chat = "chat",
+    /// Solved examples precede the task, without a chat template; only for benchmarks that have them (`mbpp`).
+    FewShot = "few_shot",
+}
 }
 
-/// What a call to the model is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+words! {
+/// The role in which the model is called.
+#[derive(PartialOrd, Ord, Hash)]
 pub enum Role {
-    /// Says in words how to solve the task.
-    Planner,
+    /// Describes in words how to solve the task.
+    Planner = "planner",
     /// Writes and revises the program.
-    Coder,
+    Coder = "coder",
     /// Writes tests from the task's text.
-    Tester,
-    /// Says what is wrong with the program.
-    Reviewer,
+    Tester = "tester",
+    /// Criticizes the program.
+    Reviewer = "reviewer",
 }
-
-impl Role {
-    /// As a recipe writes it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Planner => "planner",
-            Self::Coder => "coder",
-            Self::Tester => "tester",
-            Self::Reviewer => "reviewer",
-        }
-    }
 }
 
 impl fmt::Display for Role {
@@ -69,6 +58,14 @@ pub enum AdapterRoles {
 }
 
 impl AdapterRoles {
+    pub(crate) fn words() -> Vec<Word> {
+        vec![Word {
+            name: "all",
+            aliases: &[],
+            doc: &["Every call."],
+        }]
+    }
+
     /// Whether the adapter answers the calls of `role`.
     pub fn contain(&self, role: Role) -> bool {
         match self {
@@ -101,52 +98,68 @@ impl<'de> Deserialize<'de> for AdapterRoles {
     }
 }
 
+section! {
 /// What a workflow may spend on one sample of one task: `evaluate.budget`. The same for every workflow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
 pub struct Budget {
-    /// Tokens that the model may write, all calls together; the last call is shortened to what is left.
-    /// Default 4096; 1 to 1000000, and not less than `evaluate.max_new_tokens`.
-    pub completion_tokens: usize,
-    /// Calls to the model. Default 16; 1 to 1000, and enough for each workflow's first program.
-    pub calls: usize,
-    /// Runs of a program with the tests that the workflow may see. Default 16; 0 to 1000.
-    pub executions: usize,
+    /// Tokens that the model may generate in all calls together; the last call is cut to the rest. At least
+    /// `evaluate.max_new_tokens`.
+    completion_tokens: usize = 4096 => Kind::Int(1, 1_000_000);
+    /// Calls to the model; at least as many as each workflow needs for its first program.
+    calls: usize = 16 => Kind::Int(1, 1000);
+    /// Executions of a program against the visible tests.
+    executions: usize = 16 => Kind::Int(0, 1000);
+}
 }
 
-impl Default for Budget {
-    fn default() -> Self {
-        Self {
-            completion_tokens: 4096,
-            calls: 16,
-            executions: 16,
-        }
-    }
-}
-
-/// Files that replace the built-in prompts: `evaluate.prompts`. Relative to the current folder.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+section! {
+/// Prompt files that replace the built-in prompts: `evaluate.prompts`. Relative to the recipe's folder or the working directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prompts {
-    /// `multi_agent`: how to solve the task, in words.
-    pub planner: Option<PathBuf>,
-    /// `multi_agent`: the first program.
-    pub coder: Option<PathBuf>,
-    /// `multi_agent`: tests from the task's text.
-    pub tester: Option<PathBuf>,
-    /// `multi_agent`: what is wrong with the program.
-    pub reviewer: Option<PathBuf>,
-    /// `multi_agent`: the program after a review.
-    pub coder_revision: Option<PathBuf>,
-    /// `reflection` and `codet`: tests from the task's text.
-    pub self_tests: Option<PathBuf>,
-    /// `reflection`: what is wrong with the program.
-    pub critique: Option<PathBuf>,
-    /// `reflection`: the program after a critique.
-    pub revision: Option<PathBuf>,
+    /// Plan of the solution in `multi_agent`.
+    planner: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
+    /// First program in `multi_agent`.
+    coder: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
+    /// Tests from the task's text in `multi_agent`.
+    tester: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
+    /// Review of the program in `multi_agent`.
+    reviewer: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
+    /// Program after a review in `multi_agent`.
+    coder_revision: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
+    /// Tests from the task's text in `reflection` and `codet`.
+    self_tests: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
+    /// Critique of the program in `reflection`.
+    critique: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
+    /// Program after a critique in `reflection`.
+    revision: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
+}
 }
 
 impl Prompts {
+    /// The names of [`Self::entries`], with the files to be changed.
+    pub(crate) fn entries_mut(&mut self) -> [(&'static str, &mut Option<PathBuf>); 8] {
+        let Self {
+            planner,
+            coder,
+            tester,
+            reviewer,
+            coder_revision,
+            self_tests,
+            critique,
+            revision,
+        } = self;
+        [
+            ("planner", planner),
+            ("coder", coder),
+            ("tester", tester),
+            ("reviewer", reviewer),
+            ("coder_revision", coder_revision),
+            ("self_tests", self_tests),
+            ("critique", critique),
+            ("revision", revision),
+        ]
+    }
+
     /// Each prompt's name and the file that replaces it, if any.
     pub fn entries(&self) -> [(&'static str, Option<&Path>); 8] {
         let Self {

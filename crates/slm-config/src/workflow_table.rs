@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 /// - `runs_programs`: whether programs are run with the tests that the workflow may see
 /// - `calls_to_first_program`: calls to the model until there is a first program, the least budget of calls
 /// - `h3`: its part in h3, of [`H3Part`]
-/// - `contrasts`: which pairs of workflows h3 compares once this one is there, and what the difference tells
+/// - `contrasts`: the pairs of workflows that h3 compares if this one runs, and the meaning of their difference
 #[macro_export]
 macro_rules! workflow_table {
     ($with:ident) => {
@@ -52,7 +52,7 @@ macro_rules! workflow_table {
                 }
             }
             multi_agent {
-                /// Planner, coder, tester and reviewer, each with a role of its own.
+                /// Planner, coder, tester and reviewer, each in a separate role.
                 MultiAgent {
                     name: "multi_agent",
                     runs_programs: true,
@@ -121,25 +121,25 @@ pub struct WorkflowPair {
     pub of: Workflow,
     /// The one that is subtracted.
     pub less: Workflow,
-    /// What the difference tells, in words.
-    pub tells: &'static str,
+    /// The meaning of the difference, in words.
+    pub meaning: &'static str,
 }
 
 macro_rules! workflow {
     ($($file:ident {$(
-        $(#[$doc:meta])*
+        $(#[doc = $doc:literal])+
         $variant:ident {
             name: $name:literal,
             runs_programs: $runs_programs:literal,
             calls_to_first_program: $calls:literal,
             h3: $part:ident,
-            contrasts: [$($of:ident - $less:ident: $tells:literal,)*],
+            contrasts: [$($of:ident - $less:ident: $meaning:literal,)*],
         }
     )*})*) => {
         /// A way to come from a task to an answer.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum Workflow {$($(
-            $(#[$doc])*
+            $(#[doc = $doc])+
             #[serde(rename = $name)]
             $variant,
         )*)*}
@@ -148,7 +148,15 @@ macro_rules! workflow {
             /// All of them, in the order of the table.
             pub const ALL: &[Self] = &[$($(Self::$variant,)*)*];
 
-            /// As a recipe writes it.
+            pub(crate) fn words() -> Vec<$crate::schema::Word> {
+                vec![$($($crate::schema::Word {
+                    name: $name,
+                    aliases: &[],
+                    doc: &[$($doc),+],
+                },)*)*]
+            }
+
+            /// The word in a recipe.
             pub fn name(self) -> &'static str {
                 match self {
                     $($(Self::$variant => $name,)*)*
@@ -181,7 +189,7 @@ macro_rules! workflow {
                     $($(Self::$variant => &[$(WorkflowPair {
                         of: Self::$of,
                         less: Self::$less,
-                        tells: $tells,
+                        meaning: $meaning,
                     },)*],)*)*
                 }
             }

@@ -7,7 +7,7 @@
 
 use serde::Serialize;
 
-use crate::node::{Node, Origin, Step};
+use crate::node::{Entry, Node, Origin, Step, Value};
 use crate::{probe, tree};
 
 /// Most `[` and `{` in a text. Scanning this many open brackets takes a tenth of a second.
@@ -71,9 +71,40 @@ pub(crate) fn to_text(value: &impl Serialize) -> String {
     serde_yaml::to_string(value).expect("a recipe has text keys and plain values")
 }
 
-/// Reads a struct's own text back as a tree.
+/// A struct as a tree. It may be larger than a text that [`parse`] accepts: it has the defaults, too.
 pub(crate) fn to_node(value: &impl Serialize) -> Node {
-    parse(&to_text(value), Origin::File).expect("serde_yaml reads what it wrote")
+    node(serde_yaml::to_value(value).expect("a recipe has text keys and plain values"))
+}
+
+fn node(value: serde_yaml::Value) -> Node {
+    use serde_yaml::Value as Yaml;
+    let value = match value {
+        Yaml::Null => Value::Null,
+        Yaml::Bool(value) => Value::Bool(value),
+        Yaml::Number(number) => match (number.as_u64(), number.as_i64()) {
+            (Some(whole), _) => Value::Int(whole.into()),
+            (None, Some(whole)) => Value::Int(whole.into()),
+            (None, None) => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        Yaml::String(text) => Value::Text(text),
+        Yaml::Sequence(items) => Value::List(items.into_iter().map(node).collect()),
+        Yaml::Mapping(entries) => {
+            let entries = entries.into_iter().map(|(key, value)| {
+                let key = key.as_str().unwrap_or_default().to_owned();
+                Entry {
+                    spelled: key.clone(),
+                    key,
+                    value: node(value),
+                }
+            });
+            Value::Map(entries.collect())
+        }
+        Yaml::Tagged(tagged) => node(tagged.value).value,
+    };
+    Node {
+        value,
+        origin: Origin::File,
+    }
 }
 
 fn position(error: &serde_yaml::Error) -> Option<Position> {

@@ -4,6 +4,7 @@ use super::{ColumnMessage, Layout, RowFormat, Speaker, TextColumn};
 
 pub(super) const FORMAT: RowFormat = RowFormat {
     name: "alpaca",
+    doc: "`instruction`, `input`, `output`, `system`: an instruction, optional input, and the answer.",
     columns: &["instruction", "input", "output", "system"],
     layout: Layout::MessagePerColumns(&[
         ColumnMessage {

@@ -3,7 +3,7 @@
 /// How the columns of a row make up an example. All names of columns are the format's own.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Layout {
-    /// A conversation of which each message has columns of its own.
+    /// A conversation with separate columns for each message.
     MessagePerColumns(&'static [ColumnMessage]),
     /// A conversation in one column: a list of messages.
     Messages {
@@ -42,7 +42,7 @@ pub enum TextColumn {
     Optional(&'static str),
 }
 
-/// Who says a message.
+/// The speaker of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Speaker {
     /// Instructions for the whole conversation.

@@ -14,6 +14,8 @@ use std::sync::LazyLock;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::schema::Word;
+
 pub use layout::{ColumnMessage, Layout, MessageKeys, Speaker, TextColumn};
 
 /// Formats of rows, in the order of the documentation.
@@ -58,8 +60,10 @@ pub(crate) fn columns() -> &'static [&'static str] {
 /// A format of the rows of `.jsonl`, `.json`, `.csv` (each perhaps with `.gz`) and `.parquet` files.
 #[derive(Debug, PartialEq, Eq)]
 pub struct RowFormat {
-    /// As a recipe writes it.
+    /// Its name in a recipe.
     pub name: &'static str,
+    /// What a row holds, in one sentence.
+    pub doc: &'static str,
     /// The columns that it reads, by its own names.
     pub columns: &'static [&'static str],
     /// How they make up an example.
@@ -87,7 +91,23 @@ pub enum DatasetFormat {
 }
 
 impl DatasetFormat {
-    /// As a recipe writes it.
+    pub(crate) fn words() -> Vec<Word> {
+        let rows = ROW_FORMATS.iter().map(|format| Word {
+            name: format.name,
+            aliases: &[],
+            doc: std::slice::from_ref(&format.doc),
+        });
+        let python_source = Word {
+            name: PYTHON_SOURCE,
+            aliases: &[],
+            doc: &[
+                "A tree of Python files: each documented function gives a prompt (signature and docstring) and a completion (body).",
+            ],
+        };
+        rows.chain([python_source]).collect()
+    }
+
+    /// Its name in a recipe.
     pub fn name(self) -> &'static str {
         match self {
             Self::Rows(format) => format.name,

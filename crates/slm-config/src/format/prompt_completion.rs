@@ -4,6 +4,7 @@ use super::{Layout, RowFormat};
 
 pub(super) const FORMAT: RowFormat = RowFormat {
     name: "prompt_completion",
+    doc: "`prompt` and `completion`: a text and its continuation without chat template, or messages.",
     columns: &["prompt", "completion"],
     layout: Layout::Continuation {
         prompt: Some("prompt"),

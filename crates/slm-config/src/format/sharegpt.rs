@@ -4,6 +4,7 @@ use super::{Layout, MessageKeys, RowFormat};
 
 pub(super) const FORMAT: RowFormat = RowFormat {
     name: "sharegpt",
+    doc: "`conversations`: a conversation as a list of `from` and `value`; `system` optional.",
     columns: &["conversations", "system"],
     layout: Layout::Messages {
         system: Some("system"),

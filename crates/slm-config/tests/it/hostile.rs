@@ -196,7 +196,7 @@ fn no_mutation_of_a_recipe_panics_or_hangs() {
         let text: String = text.into_iter().collect();
         let begun = Instant::now();
         match parse(&text, &[]) {
-            // Whatever can be read can be written and read again.
+            // A recipe that can be read can be written and read back.
             Ok(recipe) => {
                 read += 1;
                 assert_eq!(

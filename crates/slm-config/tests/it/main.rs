@@ -1,10 +1,11 @@
-//! The recipe from the outside: what it reads, and what it says to a mistake.
+//! The recipe from the outside: reading, and the errors of mistakes.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod declarations;
 mod errors;
 mod hostile;
+mod newcomers;
 mod overrides;
 mod recipes;
 

@@ -11,7 +11,7 @@ use crate::{BENCHMARKS, SMALLEST, parse};
 fn shipped() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
     let mut files: Vec<_> = fs::read_dir(&folder)
-        .expect("the recipes lie beside this crate")
+        .expect("the recipes are beside this crate")
         .map(|entry| entry.expect("the folder is readable").path())
         .filter(|path| {
             path.extension()
@@ -64,13 +64,13 @@ fn every_recipe_opens_with_its_launch_command() {
     }
 }
 
-/// The keys of a recipe that have no comment of their own, with their lines: neither behind them nor right above.
+/// The keys of a recipe without a comment behind them or right above, with their lines.
 fn uncommented(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut above = "";
     for (number, line) in (1..).zip(text.lines()) {
         let trimmed = line.trim_start();
-        // Sections say by their names what they are about, and `datasets` by its items.
+        // Sections are explained by their names, and `datasets` by its items.
         let key = trimmed.trim_start_matches("- ").split_once(':');
         let key = key.filter(|_| !trimmed.starts_with('#') && !trimmed.starts_with("- {"));
         let is_section = !line.starts_with(' ') || trimmed == "datasets:";

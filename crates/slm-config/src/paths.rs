@@ -1,0 +1,103 @@
+//! Relative paths of a recipe: they count from the recipe's folder, then from the working directory.
+
+use std::fmt;
+use std::path::{Component, Path, PathBuf};
+
+use crate::node::{KeyPath, Node, Origin};
+use crate::recipe::Recipe;
+
+/// Prefixes of names that are not paths.
+const NOT_PATHS: [&str; 3] = ["hf:", "pip:", "stdlib:"];
+
+/// A path that was found in the recipe's folder and not in the working directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundBeside {
+    /// The key, such as `data.datasets[0].path`.
+    pub key: String,
+    /// The path from the working directory.
+    pub path: PathBuf,
+    /// Whether the working directory has a file or folder of this name, too.
+    pub hides_another: bool,
+}
+
+impl fmt::Display for FoundBeside {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Self {
+            key,
+            path,
+            hides_another,
+        } = self;
+        write!(f, "`{key}`: using {} beside the recipe", path.display())?;
+        if *hides_another {
+            f.write_str(", not the one in the working directory")?;
+        }
+        Ok(())
+    }
+}
+
+/// Replaces relative paths that exist in `folder`, the recipe's, by paths from the working directory. A path in a `--set`
+/// argument counts from the working directory, where it was typed.
+pub(crate) fn resolve(recipe: &mut Recipe, tree: &Node, folder: &Path) -> Vec<FoundBeside> {
+    let mut found = Vec::new();
+    if folder.as_os_str().is_empty() || folder == Path::new(".") {
+        return found;
+    }
+    let mut beside = |key: &str, path: &Path| -> Option<PathBuf> {
+        let place = KeyPath::parse(key).and_then(|key| tree.get(&key).map(|node| node.origin));
+        let is_path = !NOT_PATHS
+            .iter()
+            .any(|prefix| path.to_string_lossy().starts_with(prefix));
+        if place != Some(Origin::File) || !is_path || path.is_absolute() {
+            return None;
+        }
+        // `.` and `..` are beside every recipe.
+        let has_name = path
+            .components()
+            .any(|part| matches!(part, Component::Normal(_)));
+        let inside = folder.join(path);
+        let is_text = inside.to_str().is_some();
+        if !has_name || !is_text || !inside.exists() || is_same(&inside, path) {
+            return None;
+        }
+        found.push(FoundBeside {
+            key: key.to_owned(),
+            path: inside.clone(),
+            hides_another: path.exists(),
+        });
+        Some(inside)
+    };
+    let text = |path: PathBuf| path.to_string_lossy().into_owned();
+    let model = &mut recipe.model.name_or_path;
+    if let Some(inside) = beside("model.name_or_path", Path::new(model)) {
+        *model = text(inside);
+    }
+    for (index, dataset) in recipe.data.datasets.iter_mut().enumerate() {
+        let key = format!("data.datasets[{index}].path");
+        if let Some(inside) = beside(&key, Path::new(&dataset.path)) {
+            dataset.path = text(inside);
+        }
+    }
+    for (index, benchmark) in recipe.evaluate.benchmarks.iter_mut().enumerate() {
+        let key = format!("evaluate.benchmarks[{index}].path");
+        if let Some(path) = &mut benchmark.path
+            && let Some(inside) = beside(&key, path)
+        {
+            *path = inside;
+        }
+    }
+    for (name, path) in recipe.evaluate.prompts.entries_mut() {
+        let key = format!("evaluate.prompts.{name}");
+        if let Some(path) = path
+            && let Some(inside) = beside(&key, path)
+        {
+            *path = inside;
+        }
+    }
+    found
+}
+
+/// Whether two paths lead to the same file or folder.
+fn is_same(a: &Path, b: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    real(a).is_some() && real(a) == real(b)
+}
