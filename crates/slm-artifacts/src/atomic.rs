@@ -1,53 +1,54 @@
-//! Files and folders that appear under their names whole or not at all.
+//! Atomic writes of files and folders.
 //!
-//! They are written beside their place under a hidden name, synced to disk (fsync), and only then renamed. Whatever happens
-//! in between (an error, a kill, a power cut), the name holds what was there before or all that is new.
+//! They are written next to the target under a hidden name, synced to disk (fsync), and only then renamed.
+//! After any failure in between (an error, a kill, a power cut), the target has either its previous or its
+//! complete new contents.
 
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Ending of the hidden name of what is being written.
+/// Suffix of the hidden name of a file or folder being written.
 pub const PART: &str = "part";
-/// Ending of the hidden name of a folder that another one replaces, or that is being removed.
+/// Suffix of the hidden name of a folder that is being replaced or removed.
 pub const OLD: &str = "old";
 
-/// `.NAME.part` beside a file or folder: where it is being written.
+/// Returns `.NAME.part` next to a file or folder: the path at which it is being written.
 pub fn part_path(path: &Path) -> PathBuf {
     hidden_sibling(path, PART)
 }
 
-/// `.NAME.ENDING` beside a file or folder.
+/// Returns `.NAME.ENDING` next to a file or folder.
 fn hidden_sibling(path: &Path, ending: &str) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.with_file_name(format!(".{name}.{ending}"))
 }
 
-/// Writes a small file, with the folders above it. Several processes may write the same file at a time: the last one
-/// wins, and no reader sees a mixture.
+/// Writes a small file and creates its parent folders. Several processes may write the same file at the same
+/// time: the last one wins, and no reader sees a mixture.
 ///
 /// # Errors
-/// The disk is full or not writable; the file before this one stays.
+/// The disk is full or not writable; the previous file is kept.
 pub fn atomic_write(path: &Path, bytes: impl AsRef<[u8]>) -> io::Result<()> {
     fs::create_dir_all(folder_of(path))?;
     replace(path, &unique_part(path), |part| fs::write(part, bytes))
 }
 
-/// As [`atomic_write`] for a symbolic link, or for a copy of the file that it leads to where there are no links: `make`
-/// gets the path to put it at.
+/// Like [`atomic_write`] for a symbolic link, or for a copy of its target where links are not supported: `make`
+/// receives the path to create.
 ///
 /// # Errors
-/// What `make` says, or the folder is not writable; what was there before stays.
+/// The error of `make`, or the folder is not writable; the previous link is kept.
 pub fn atomic_link(path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     fs::create_dir_all(folder_of(path))?;
     replace(path, &unique_part(path), make)
 }
 
-/// Writes a large file, which one process at a time may do: `write` gets the path to write to, [`part_path`].
+/// Writes a large file, for one process at a time: `write` receives the path to write to, [`part_path`].
 ///
 /// # Errors
-/// What `write` says, or the disk is full or not writable; the file before this one stays, and nothing of the new one.
+/// The error of `write`, or the disk is full or not writable; the previous file is kept and the new one removed.
 pub fn atomic_file<T, E: From<io::Error>>(
     path: &Path,
     write: impl FnOnce(&Path) -> Result<T, E>,
@@ -55,11 +56,10 @@ pub fn atomic_file<T, E: From<io::Error>>(
     replace(path, &part_path(path), write)
 }
 
-/// Writes a folder of files: `write` gets the empty folder to write to, [`part_path`], of which one process at a time
-/// may make use.
+/// Writes a folder of files, for one process at a time: `write` receives the empty folder to write to, [`part_path`].
 ///
 /// # Errors
-/// What `write` says, or the disk is full or not writable; the folder before this one stays, and nothing of the new one.
+/// The error of `write`, or the disk is full or not writable; the previous folder is kept and the new one removed.
 pub fn atomic_folder<E: From<io::Error>>(
     target: &Path,
     write: impl FnOnce(&Path) -> Result<(), E>,
@@ -76,7 +76,7 @@ pub fn atomic_folder<E: From<io::Error>>(
         if target.exists() {
             fs::rename(target, &old)?;
         }
-        let problem = || format!("cannot put a folder at {}", target.display());
+        let problem = || format!("cannot move the new folder to {}", target.display());
         fs::rename(&part, target).map_err(|error| explained(&error, &problem()))?;
         sync_folder(folder_of(target));
         Ok(())
@@ -88,24 +88,27 @@ pub fn atomic_folder<E: From<io::Error>>(
             let _ = fs::rename(&old, target);
         }
     }
-    let _ = fs::remove_dir_all(&old);
+    // What could not be put back stays, for someone to find.
+    if target.exists() {
+        let _ = fs::remove_dir_all(&old);
+    }
     outcome
 }
 
-/// Removes a folder in such a way that a kill in between leaves no half of it under its name.
+/// Removes a folder so that a kill in between leaves no partial folder under its name.
 ///
 /// # Errors
-/// It cannot be renamed or removed.
+/// The folder cannot be renamed or removed.
 pub fn remove_folder(folder: &Path) -> io::Result<()> {
     let old = hidden_sibling(folder, OLD);
     fs::rename(folder, &old)?;
     fs::remove_dir_all(&old)
 }
 
-/// Syncs a finished file to disk and renames it to `path`. Both names lie in one file system.
+/// Syncs a finished file to disk and renames it to `path`. Both paths must be in one file system.
 ///
 /// # Errors
-/// The disk fails, or the folder is not writable; both files stay.
+/// The disk fails, or the folder is not writable; both files are kept.
 pub fn publish(part: &Path, path: &Path) -> io::Result<()> {
     if fs::symlink_metadata(part)?.is_file() {
         File::open(part)?.sync_all()?;
@@ -130,7 +133,7 @@ fn replace<T, E: From<io::Error>>(
     written
 }
 
-/// A hidden name beside `path` that no other writer uses.
+/// Returns a hidden name next to `path` that no other writer uses.
 fn unique_part(path: &Path) -> PathBuf {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -144,12 +147,13 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Makes renames inside `folder` last; not every system can bring a folder to the disk, and none needs to.
+/// Makes renames inside `folder` durable. Errors are ignored, since not every system can sync a folder, and
+/// none has to.
 fn sync_folder(folder: &Path) {
     let _ = File::open(folder).and_then(|folder| folder.sync_all());
 }
 
-/// The same error with the place where it happened.
+/// Adds a description of the failed action to an error.
 fn explained(error: &io::Error, problem: &str) -> io::Error {
     io::Error::new(error.kind(), format!("{problem}: {error}"))
 }

@@ -1,4 +1,4 @@
-//! What was read from a data set, and what was left out or cut, and why: `data` of `training.json`.
+//! Counts of the data read, dropped or truncated, by reason: `data` of `training.json`.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -6,86 +6,88 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Why something was left out or cut.
+/// Why a row, file or example was dropped or truncated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LeftOutReason {
-    /// A row that is no JSON, no object, or has another number of values than its file's first line.
+    /// A row that is not JSON, not an object, or has a different number of values than its file's first line.
     BrokenRow,
     /// A text that is not UTF-8.
     NotUtf8,
-    /// Half of a surrogate pair in a text.
+    /// A text with a lone surrogate (half of a surrogate pair).
     LoneSurrogate,
-    /// More bytes or values than a row may have.
+    /// A row with more bytes or values than allowed.
     TooLarge,
     /// A field that is missing or null.
     EmptyField,
-    /// A field of another type than the format's.
+    /// A field of a type that the format does not allow.
     WrongType,
-    /// A message of a role that no chat template has.
+    /// A message with a role that no chat template supports.
     UnknownRole,
     /// Messages that do not alternate, or do not end with the assistant's.
     OddConversation,
-    /// A call of a tool, or its result.
+    /// A tool call, or its result.
     ToolCall,
-    /// A message whose `weight` says that it is not learned.
+    /// A message whose `weight` excludes it from the loss.
     MessageWeight,
-    /// Messages that the chat template refuses.
+    /// Messages that the chat template rejects.
     RefusedByTemplate,
     /// Messages that the chat template changes.
     RewrittenByTemplate,
-    /// A text that the tokenizer refuses.
+    /// A text that the tokenizer rejects.
     Untokenizable,
-    /// A folder of tests, of other packages or of generated files, or a hidden one.
+    /// A hidden folder, or one of tests, other packages or generated files.
     SkippedFolder,
     /// A link to a folder or a Python file.
     SkippedLink,
     /// A file for validation or tests.
     NotForTraining,
-    /// A file that cannot be read or is no Python.
+    /// A file that cannot be read or is not Python.
     UnreadableFile,
-    /// Not one of the rows that the recipe's `where` names.
+    /// A row that does not match the recipe's `where`.
     Unwanted,
     /// A function in a class.
     Method,
     /// A function inside another, or in a block such as `if` or `try`.
     NestedFunction,
-    /// Nothing follows the docstring.
+    /// A function with nothing after the docstring.
     NoBody,
-    /// The docstring shares a line with other code.
+    /// A function whose docstring shares a line with other code.
     DocstringSharesLine,
-    /// A function that cannot be moved to the left margin.
+    /// A function that cannot be dedented to the left margin.
     Immovable,
     /// A file whose header names a licence that the recipe excludes.
     ExcludedLicence,
-    /// A body shorter or longer than the recipe allows.
+    /// A function body shorter or longer than the recipe allows.
     WrongLength,
-    /// A docstring of too few words.
+    /// A docstring with too few words.
     ShortDocstring,
-    /// A maintainability index below the recipe's least.
+    /// A maintainability index below the recipe's minimum.
     LowMaintainability,
-    /// A cyclomatic complexity above the recipe's most.
+    /// A cyclomatic complexity above the recipe's maximum.
     TooComplex,
-    /// Code whose metrics cannot be counted, where the recipe limits them.
+    /// Code whose metrics cannot be computed, where the recipe limits them.
     NoMetrics,
-    /// The same syntax tree as one before it.
+    /// The same syntax tree as an earlier example.
     Duplicate,
-    /// Shares words with a benchmark's task: thirteen in a row, or a sentence of its description.
+    /// Text overlap with a benchmark task: thirteen consecutive words, or a sentence of its description.
     SharesText,
-    /// Holds a function or class of a benchmark's solution, by its normalised syntax tree.
+    /// Code overlap with a benchmark's solution: a function or class with the same normalised syntax tree.
     SharesCode,
-    /// Not drawn, to keep to `max_examples`.
+    /// A credential: a key, a token or a password.
+    HoldsSecret,
+    /// Not sampled, to stay within `max_examples`.
     BeyondMax,
-    /// More tokens than `max_seq_length`.
+    /// Longer than `max_seq_length` tokens.
     Overlong,
-    /// No token is left to learn.
+    /// No supervised token is left.
     NothingToLearn,
-    /// Cut off at `max_seq_length`.
+    /// Truncated to `max_seq_length`.
     Truncated,
 }
 
 impl LeftOutReason {
-    /// After a number: `3 duplicates`.
+    /// Returns the reason as text to follow a number: `3 duplicates`.
     pub fn text(self) -> &'static str {
         match self {
             Self::BrokenRow => "broken",
@@ -96,15 +98,15 @@ impl LeftOutReason {
             Self::WrongType => "with a field of another type",
             Self::UnknownRole => "with an unknown role",
             Self::OddConversation => "with messages out of order",
-            Self::ToolCall => "with tool calls, not learned from yet",
-            Self::MessageWeight => "with a message of weight 0, not learned from yet",
+            Self::ToolCall => "with tool calls, not supported yet",
+            Self::MessageWeight => "with a message of weight 0, not supported yet",
             Self::RefusedByTemplate => "refused by the chat template",
             Self::RewrittenByTemplate => "rewritten by the chat template",
             Self::Untokenizable => "refused by the tokenizer",
             Self::SkippedFolder => "folders not searched (tests, packages, generated or hidden)",
             Self::SkippedLink => "links not followed",
             Self::NotForTraining => "files for validation or tests",
-            Self::Method => "methods, not learned from yet",
+            Self::Method => "methods, not supported yet",
             Self::NestedFunction => "inside another function or a block",
             Self::NoBody => "with nothing after the docstring",
             Self::DocstringSharesLine => "with code on the docstring's lines",
@@ -120,6 +122,7 @@ impl LeftOutReason {
             Self::Duplicate => "duplicates",
             Self::SharesText => "with text of a benchmark's task",
             Self::SharesCode => "with code of a benchmark's solution",
+            Self::HoldsSecret => "with a credential",
             Self::BeyondMax => "beyond max_examples",
             Self::Overlong => "over max_seq_length",
             Self::NothingToLearn => "with nothing to learn",
@@ -128,7 +131,7 @@ impl LeftOutReason {
     }
 }
 
-/// What became of one data set.
+/// Counts of one data set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatasetCounts {
     /// The data set as the recipe names it.
@@ -137,26 +140,29 @@ pub struct DatasetCounts {
     pub files: usize,
     /// Documented functions or rows found.
     pub found: usize,
-    /// What `found` counts.
+    /// The unit of `found`.
     pub unit: Cow<'static, str>,
-    /// Examples that are left, those for validation included.
+    /// Remaining examples, including those for validation.
     pub kept: usize,
-    /// Left out or cut, by reason.
+    /// Dropped or truncated, by reason.
     pub left_out: BTreeMap<LeftOutReason, usize>,
-    /// Of bad rows and files that are left out, the first of each reason: its place and what is wrong there.
+    /// For each reason, the first dropped bad row or file: its place and the problem.
     pub first: BTreeMap<LeftOutReason, String>,
+    /// Python files that gave examples, by their licence: an SPDX name, or `unknown`.
+    #[serde(default)]
+    pub licences: BTreeMap<String, usize>,
 }
 
-/// Characters of a first bad row that are kept.
+/// Maximum number of characters stored for a first bad row.
 const FIRST_CHARACTERS: usize = 300;
 
 impl DatasetCounts {
-    /// Counts one thing that is left out or cut.
+    /// Counts one dropped or truncated item.
     pub fn leave_out(&mut self, reason: LeftOutReason) {
         *self.left_out.entry(reason).or_default() += 1;
     }
 
-    /// Counts a row or file that is left out, and keeps its place if it is the first of its reason.
+    /// Counts a dropped row or file, and stores its place if it is the first for its reason.
     pub fn leave_out_first(&mut self, reason: LeftOutReason, problem: &str) {
         self.leave_out(reason);
         self.first
@@ -164,7 +170,7 @@ impl DatasetCounts {
             .or_insert_with(|| one_line(problem));
     }
 
-    /// The first row or file of each reason, in words.
+    /// Describes the first row or file of each reason.
     pub fn first_texts(&self) -> impl Iterator<Item = String> {
         self.first.iter().map(|(reason, first)| {
             let count = self.left_out.get(reason).copied().unwrap_or(0);
@@ -172,19 +178,29 @@ impl DatasetCounts {
         })
     }
 
-    /// What was left out for what it shares with a benchmark's tasks.
+    /// Describes the licences of the files that gave examples; `None` for data without Python files.
+    pub fn licences_text(&self) -> Option<String> {
+        let parts: Vec<String> = self
+            .licences
+            .iter()
+            .map(|(name, files)| format!("{name} ({files} files)"))
+            .collect();
+        (!parts.is_empty()).then(|| parts.join(", "))
+    }
+
+    /// Returns the number of items dropped for overlap with a benchmark's tasks.
     pub fn contaminated(&self) -> usize {
         let of = |reason| self.left_out.get(reason).copied().unwrap_or(0);
         of(&LeftOutReason::SharesText) + of(&LeftOutReason::SharesCode)
     }
 
-    /// What was left out or cut for having too many tokens.
+    /// Returns the number of items dropped or truncated for having too many tokens.
     pub fn left_out_by_length(&self) -> usize {
         let of = |reason| self.left_out.get(reason).copied().unwrap_or(0);
         of(&LeftOutReason::Overlong) + of(&LeftOutReason::Truncated)
     }
 
-    /// What was left out or cut, in words; `None` if nothing was.
+    /// Describes what was dropped or truncated; `None` if nothing was.
     pub fn left_out_text(&self) -> Option<String> {
         let parts: Vec<String> = self
             .left_out
@@ -195,7 +211,7 @@ impl DatasetCounts {
     }
 }
 
-/// A text out of a file in one line for a terminal: control characters escaped, cut off where it is long.
+/// Formats a text from a file as one line for a terminal: control characters escaped, truncated if long.
 pub fn one_line(text: &str) -> String {
     let mut line = String::new();
     for (at, c) in text.chars().enumerate() {
@@ -222,6 +238,7 @@ impl fmt::Display for DatasetCounts {
             kept,
             left_out: _,
             first: _,
+            licences: _,
         } = self;
         write!(
             f,

@@ -1,15 +1,23 @@
-//! The files that runs leave behind: their formats as types, written whole or not at all. A leaf of the workspace.
+//! The files that runs write: their formats as types, and atomic writing. Depends on no other crate of the workspace.
 //!
-//! - [`AdapterFolder`]: the folder in which `trainer` and `evaluator` meet, with [`AdapterConfig`] and [`TrainingSummary`]
-//! - [`Sha256`], [`sha256`], [`sha256_of_file`]: what identifies content
-//! - [`atomic_write`], [`atomic_file`], [`atomic_folder`]: a name never holds a half-written file or folder
+//! - [`AdapterFolder`]: the folder through which `trainer` and `evaluator` are connected, with
+//!   [`AdapterConfig`] and [`TrainingSummary`]
+//! - [`Sha256`], [`sha256`], [`sha256_of_file`]: content hashes
+//! - [`atomic_write`], [`atomic_file`], [`atomic_folder`]: a name never refers to a partially written file or folder
+//! - [`adapter_by_name`], [`run_by_name`]: the folder that a user means by the name of an adapter or a run
 //! - [`HashNote`], [`lock_file`]: downloads that are hashed once, by one process at a time
-//! - [`RetryPolicy`]: when to repeat a request that failed for a transient reason
+//! - [`RetryPolicy`]: when to retry a request that failed for a transient reason
+//!
+//! ```
+//! let digest = slm_artifacts::sha256("abc");
+//! assert!(digest.starts_with("ba7816bf"));
+//! ```
 
 mod adapter_config;
 mod adapter_folder;
 mod atomic;
 mod dataset_counts;
+mod find;
 mod lock;
 mod log_line;
 mod provenance;
@@ -26,6 +34,7 @@ pub use atomic::{
     remove_folder,
 };
 pub use dataset_counts::{DatasetCounts, LeftOutReason, one_line};
+pub use find::{CHECKPOINTS, NotFound, adapter_by_name, finished, run_by_name, runs_below};
 pub use lock::lock_file;
 pub use log_line::LogLine;
 pub use provenance::{FileRecord, Kind, Provenance};

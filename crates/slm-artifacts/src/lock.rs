@@ -6,14 +6,15 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-/// Time between two attempts.
+/// Interval between two attempts.
 const POLL: Duration = Duration::from_millis(200);
 
-/// Waits until no other process holds the lock on `path`, which is made if it is not there; `waiting` is called before
-/// each further attempt. The lock ends with the returned file, or with the process.
+/// Waits until no other process holds the lock on `path`, a file that is created if missing; `waiting` is
+/// called before each further attempt. The lock is released when the returned file is dropped or the process
+/// ends.
 ///
 /// # Errors
-/// The file cannot be made, or its file system has no locks.
+/// The file cannot be created, or its file system does not support locks.
 pub fn lock_file(path: &Path, mut waiting: impl FnMut()) -> io::Result<File> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;

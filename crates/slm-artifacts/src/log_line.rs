@@ -2,35 +2,37 @@
 
 use serde::{Deserialize, Serialize};
 
-/// One line of `log.jsonl`. It holds no times, so that the same training writes the same bytes.
+/// One line of `log.jsonl`. It contains no times, so that the same training writes the same bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum LogLine {
-    /// The optimizer steps since the line before.
+    /// The optimizer steps since the previous line.
     Step {
         /// Optimizer steps done.
         step: usize,
-        /// Passes over the data, with the part of the current one.
+        /// Number of passes over the data, with the fraction of the current one.
         epoch: f64,
-        /// Mean over the supervised tokens of all steps since the line before, in nats, each before its step's update.
+        /// Mean loss over the supervised tokens of all steps since the previous line, in nats, each before its
+        /// step's update.
         loss: f64,
-        /// Rate of the last of these steps.
+        /// Learning rate of the last of these steps.
         learning_rate: f64,
-        /// Norm of all gradients of the last of these steps together, before clipping.
+        /// Norm of all gradients together in the last of these steps, before clipping.
         grad_norm: f64,
-        /// Tokens read so far, padding not counted.
+        /// Number of tokens read since the start, without padding.
         tokens: usize,
     },
     /// A validation.
     Validation {
         /// Optimizer steps done.
         step: usize,
-        /// Passes over the data, with the part of the current one.
+        /// Number of passes over the data, with the fraction of the current one.
         epoch: f64,
-        /// Nats per supervised token of the validation part; at step 0 that of the base model.
+        /// Nats per supervised token of the validation set; at step 0 that of the base model.
         validation_loss: f64,
     },
-    /// The base model on the examples of the first step, before any update. Dropout and noise act as in training.
+    /// The base model on the examples of the first step, before any update. Dropout and noise are active as in
+    /// training.
     Start {
         /// 0.
         step: usize,

@@ -1,8 +1,8 @@
-//! Which files of the Hugging Face hub a run has used: `sources` of `training.json`.
+//! The Hugging Face hub files that a run used: `sources` of `training.json`.
 
 use serde::{Deserialize, Serialize};
 
-/// What a repository holds.
+/// Kind of a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -13,7 +13,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// `model` or `data set`.
+    /// Returns `model` or `data set`.
     pub fn noun(self) -> &'static str {
         match self {
             Self::Model => "model",
@@ -22,7 +22,7 @@ impl Kind {
     }
 }
 
-/// A repository at one commit, and the files of it that were used.
+/// A repository at one commit, and the files used from it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provenance {
@@ -30,11 +30,11 @@ pub struct Provenance {
     pub kind: Kind,
     /// `OWNER/NAME`.
     pub repository: String,
-    /// The branch, tag or commit that was asked for.
+    /// The requested branch, tag or commit.
     pub revision: String,
-    /// The commit that it was, 40 hexadecimal digits.
+    /// The commit it resolved to, 40 hexadecimal digits.
     pub commit: String,
-    /// The files, by their path in the repository.
+    /// The files used.
     pub files: Vec<FileRecord>,
 }
 
@@ -44,7 +44,7 @@ pub struct Provenance {
 pub struct FileRecord {
     /// Path in the repository.
     pub path: String,
-    /// Size.
+    /// Size in bytes.
     pub bytes: u64,
     /// SHA-256 in hexadecimal digits.
     pub sha256: String,

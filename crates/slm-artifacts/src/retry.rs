@@ -1,4 +1,4 @@
-//! When to repeat a request that failed for a transient reason, and how long to wait first.
+//! When to retry a request that failed for a transient reason, and how long to wait first.
 //!
 //! # Source
 //! Exponential backoff with jitter: <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>;
@@ -6,66 +6,65 @@
 
 use std::time::{Duration, Instant};
 
-/// How often a request is repeated, and with which pauses.
+/// How often a request is retried, and with which waits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RetryPolicy {
-    /// Attempts in all, the first one included.
+    /// Total number of attempts, including the first.
     pub attempts: usize,
     /// Wait before the second attempt; it doubles with each further one.
     pub first_wait: Duration,
-    /// No wait is longer, but where the server asks for it.
+    /// Upper limit of each wait, unless the server requests a longer one.
     pub longest_wait: Duration,
-    /// Part of each wait that is left to chance, from 0 to 1, so that requests which failed together do not come back
-    /// together.
+    /// Randomized part of each wait, from 0 to 1, so that requests which failed together are not repeated together.
     pub jitter: f64,
-    /// Longest `Retry-After` that is obeyed; a server that asks for more is not asked again.
+    /// Longest `Retry-After` that is honoured; for a longer one no further attempt is made.
     pub longest_retry_after: Duration,
-    /// Time from the first attempt on after which none begins; `None` sets no such end.
+    /// Time since the first attempt after which no attempt begins; `None` for no limit.
     pub deadline: Option<Duration>,
 }
 
-/// What one attempt came to.
+/// Result of one attempt.
 #[derive(Debug)]
 pub enum Attempt<T, E> {
     /// It succeeded.
     Done(T),
-    /// It failed, and may succeed the next time, not before `retry_after` where the server says so.
+    /// It failed, and may succeed later, not before `retry_after` if the server sent one.
     Passing {
         /// Why it failed.
         error: E,
-        /// What the server asks for in `Retry-After`.
+        /// The server's `Retry-After`.
         retry_after: Option<Duration>,
     },
-    /// It failed for good.
+    /// It failed permanently.
     Failed(E),
 }
 
 /// Why no further attempt is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GiveUp {
-    /// The last failure is for good.
+    /// The last failure is permanent.
     Final,
-    /// All attempts were made.
+    /// All attempts were used.
     Attempts,
-    /// The server asks for a longer pause than [`RetryPolicy::longest_retry_after`].
+    /// The server requests a longer wait than [`RetryPolicy::longest_retry_after`].
     RetryAfter(Duration),
-    /// [`RetryPolicy::deadline`] would be over.
+    /// [`RetryPolicy::deadline`] would be exceeded.
     Deadline,
 }
 
 /// A request that did not succeed.
 #[derive(Debug, PartialEq)]
 pub struct GaveUp<E> {
-    /// The failure of the last attempt, or what ended the waiting.
+    /// The error of the last attempt, or of `pause`.
     pub error: E,
-    /// Attempts made.
+    /// Number of attempts made.
     pub attempts: usize,
-    /// Why there is no further one.
+    /// Why no further attempt was made.
     pub why: GiveUp,
 }
 
 impl RetryPolicy {
-    /// Starts to count the attempts of one request.
+    /// Starts counting the attempts of one request.
     pub fn start(&self) -> Retries {
         Retries {
             policy: *self,
@@ -74,13 +73,13 @@ impl RetryPolicy {
         }
     }
 
-    /// Repeats `attempt` until it succeeds, and returns its value with the number of repetitions.
+    /// Repeats `attempt` until it succeeds, and returns its value with the number of retries.
     ///
-    /// `chance` gives numbers from 0 to 1 for the jitter. `pause` gets each passing failure, the number of failures so
-    /// far and the wait before the next attempt, and waits; an error of its own ends the repetitions.
+    /// `chance` returns numbers from 0 to 1 for the jitter. `pause` receives each transient failure, the number
+    /// of failures and the wait before the next attempt, and waits; an error from it ends the retries.
     ///
     /// # Errors
-    /// [`GaveUp`] with the last failure.
+    /// [`GaveUp`] with the last error.
     pub fn run<T, E>(
         &self,
         mut chance: impl FnMut() -> f64,
@@ -119,21 +118,21 @@ pub struct Retries {
 }
 
 impl Retries {
-    /// Failed attempts since the beginning, or since [`Self::reset`].
+    /// Returns the number of failed attempts since the start, or since [`Self::reset`].
     pub fn failed(&self) -> usize {
         self.failed
     }
 
-    /// Starts to count again: something was gained since.
+    /// Restarts the count after progress.
     pub fn reset(&mut self) {
         self.failed = 0;
     }
 
-    /// Counts a failed attempt and returns the wait before the next one. `retry_after` is what the server asks for,
-    /// `chance` a number from 0 to 1 for the jitter.
+    /// Counts a failed attempt and returns the wait before the next one. `retry_after` is the server's
+    /// `Retry-After`, `chance` a number from 0 to 1 for the jitter.
     ///
     /// # Errors
-    /// There is no next one.
+    /// [`GiveUp`] if there is no next attempt.
     pub fn next_wait(
         &mut self,
         retry_after: Option<Duration>,
@@ -164,7 +163,7 @@ impl Retries {
         Ok(wait)
     }
 
-    /// Counts an attempt that failed for good: there is no next one.
+    /// Counts an attempt that failed permanently: there is no next one.
     pub fn fail(&mut self) -> GiveUp {
         self.failed += 1;
         GiveUp::Final
@@ -184,7 +183,7 @@ mod tests {
         deadline: None,
     };
 
-    /// The waits after this number of failures in milliseconds, without and with all of the jitter.
+    /// Returns the waits after this number of failures in milliseconds, with the least and the greatest random part.
     fn waits(failures: usize, policy: RetryPolicy) -> [u128; 2] {
         [0.0, 1.0].map(|chance| {
             let mut retries = policy.start();
@@ -233,7 +232,7 @@ mod tests {
         assert!(retries.next_wait(None, 0.0).is_ok());
     }
 
-    /// What a script of attempts ends in, and how often it was waited.
+    /// Returns the result of a script of attempts, and the number of waits.
     fn run(script: &[&str]) -> (Result<usize, GaveUp<String>>, usize) {
         let (mut attempts, mut waits) = (script.iter(), 0);
         let result = POLICY.run(

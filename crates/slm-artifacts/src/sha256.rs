@@ -1,4 +1,4 @@
-//! SHA-256 of bytes, of files and of streams, in lower-case hexadecimal. The only user of the crate `sha2`.
+//! SHA-256 of bytes, files and streams, in lower-case hexadecimal. The only module that uses the crate `sha2`.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -7,15 +7,15 @@ use std::path::Path;
 
 use sha2::Digest;
 
-/// Bytes read at once from a file.
+/// Bytes of one read from a file.
 const BUFFER_BYTES: usize = 1 << 20;
 
-/// A SHA-256 that takes its bytes piece by piece, also as a writer.
+/// An incremental SHA-256, also usable as a writer.
 #[derive(Clone, Debug, Default)]
 pub struct Sha256(sha2::Sha256);
 
 impl Sha256 {
-    /// The hash of no bytes.
+    /// Starts with no bytes.
     pub fn new() -> Self {
         Self::default()
     }
@@ -25,19 +25,19 @@ impl Sha256 {
         self.0.update(bytes);
     }
 
-    /// Appends bytes.
+    /// Appends bytes, and returns the hash for chaining.
     #[must_use]
     pub fn chain(mut self, bytes: impl AsRef<[u8]>) -> Self {
         self.update(bytes);
         self
     }
 
-    /// The hash itself.
+    /// Returns the hash as bytes.
     pub fn digest(self) -> [u8; 32] {
         self.0.finalize().into()
     }
 
-    /// The hash in lower-case hexadecimal.
+    /// Returns the hash in lower-case hexadecimal.
     pub fn hex(self) -> String {
         hex(&self.digest())
     }
@@ -54,7 +54,7 @@ impl Write for Sha256 {
     }
 }
 
-/// The SHA-256 of bytes, in lower-case hexadecimal.
+/// Returns the SHA-256 of bytes, in lower-case hexadecimal.
 ///
 /// ```
 /// // printf abc | sha256sum
@@ -64,8 +64,8 @@ pub fn sha256(bytes: impl AsRef<[u8]>) -> String {
     Sha256::new().chain(bytes).hex()
 }
 
-/// The SHA-256 over texts, each with its length, so that no two lists of texts have the same bytes; in lower-case
-/// hexadecimal.
+/// Returns the SHA-256 of texts, in lower-case hexadecimal. Each text is prefixed by its length, so that no two
+/// lists of texts have the same bytes.
 pub fn sha256_of_texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
     let mut hash = Sha256::new();
     for text in texts {
@@ -75,7 +75,7 @@ pub fn sha256_of_texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
     hash.hex()
 }
 
-/// The SHA-256 of a file's bytes, in lower-case hexadecimal.
+/// Returns the SHA-256 of a file's bytes, in lower-case hexadecimal.
 ///
 /// # Errors
 /// The file cannot be read.
@@ -83,7 +83,7 @@ pub fn sha256_of_file(path: &Path) -> io::Result<String> {
     sha256_of_reader(&mut File::open(path)?, |_| {})
 }
 
-/// The SHA-256 of all bytes of a reader, in lower-case hexadecimal; `progress` is called with the bytes read so far.
+/// Returns the SHA-256 of all bytes of a reader, in lower-case hexadecimal; `progress` receives the total bytes read.
 ///
 /// # Errors
 /// The reader fails.
@@ -97,7 +97,7 @@ pub fn sha256_of_reader(from: &mut impl Read, mut progress: impl FnMut(u64)) -> 
     Ok(hash.hex())
 }
 
-/// Reads a reader to its end and hands its bytes over, a piece at a time.
+/// Reads a reader to its end and passes its bytes to `take`, one piece at a time.
 ///
 /// # Errors
 /// The reader fails.
@@ -113,7 +113,7 @@ pub fn read_pieces(from: &mut impl Read, mut take: impl FnMut(&[u8])) -> io::Res
     }
 }
 
-/// Bytes as lower-case hexadecimal digits, two each.
+/// Returns bytes as lower-case hexadecimal, two digits each.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a string cannot fail.

@@ -1,29 +1,29 @@
-//! `training.json`: how a finished training went.
+//! `training.json`: the summary of a finished training.
 
 use serde::{Deserialize, Serialize};
 
 use crate::dataset_counts::DatasetCounts;
 use crate::provenance::Provenance;
 
-/// How a finished training went: `training.json` beside the adapter. Losses are in nats per supervised token.
+/// Summary of a finished training: `training.json` next to the adapter. Losses are in nats per supervised token.
 ///
-/// What an earlier version of the program did not write reads as nothing.
+/// Fields that an earlier version of the program did not write are read as empty.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainingSummary {
-    /// Optimizer steps taken.
+    /// Number of optimizer steps.
     pub steps: usize,
-    /// Training examples of an epoch.
+    /// Number of training examples in an epoch.
     pub examples: usize,
-    /// Examples that were kept out of training.
+    /// Number of examples kept for validation.
     #[serde(default)]
     pub validation_examples: usize,
-    /// Tokens read over all steps, padding not counted.
+    /// Number of tokens read in all steps, without padding.
     #[serde(default)]
     pub tokens: usize,
-    /// Of them, those that the loss was taken over.
+    /// Number of these tokens in the loss.
     #[serde(default)]
     pub supervised_tokens: usize,
-    /// Values that were trained.
+    /// Number of trained parameters.
     #[serde(default)]
     pub trainable_parameters: usize,
     /// Training loss of the last step.
@@ -32,44 +32,44 @@ pub struct TrainingSummary {
     pub base_validation_loss: Option<f64>,
     /// The lowest validation loss after a step; `None` without validation.
     pub best: Option<BestValidation>,
-    /// Whether training ended because the validation loss no longer fell.
+    /// Whether training ended early because the validation loss stopped falling.
     #[serde(default)]
     pub stopped_early: bool,
-    /// What was read of each data set, and what was left out and why.
+    /// Counts of the data read and dropped for each data set.
     #[serde(default)]
     pub data: Vec<DatasetCounts>,
-    /// `None` if the data were not searched for the tasks that the recipe evaluates on.
+    /// `None` if the data were not searched for tasks of the recipe's benchmarks.
     pub decontamination: Option<ContaminationSearch>,
-    /// Time of the training over all its starts, in seconds, with validations and checkpoints.
+    /// Wall time of the training over all its starts, in seconds, including validations and checkpoints.
     pub seconds: f64,
-    /// The most memory that the process held; `None` where the system does not say.
+    /// Peak memory of the process; `None` where the system does not report it.
     pub peak_memory_bytes: Option<u64>,
-    /// What it was trained on.
+    /// The device of the training.
     #[serde(default)]
     pub device: String,
     /// Version of the program.
     #[serde(default)]
     pub project_version: String,
-    /// What came from the hub, the model first: commits, and the hash of each file.
+    /// Sources from the hub, the model first: commits, and the hash of each file.
     #[serde(default)]
     pub sources: Vec<Provenance>,
 }
 
-/// The validation that an adapter is chosen by.
+/// The validation by which an adapter is selected.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BestValidation {
-    /// Optimizer steps done.
+    /// Number of optimizer steps done.
     pub step: usize,
     /// Validation loss, in nats per supervised token.
     pub loss: f64,
 }
 
-/// A search for tasks in training examples: `decontamination` of `training.json`.
+/// A search for benchmark tasks in training examples: `decontamination` of `training.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ContaminationSearch {
     /// The benchmarks whose tasks were searched for.
     pub benchmarks: Vec<String>,
-    /// Examples that shared text or code with one of them.
+    /// Number of examples dropped for sharing text or code with one of them.
     pub left_out: usize,
 }

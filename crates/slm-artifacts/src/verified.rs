@@ -1,4 +1,4 @@
-//! Notes on files whose hash was verified, so that large files are not hashed at every start.
+//! Cached hashes of verified files, so that large files are not hashed at every start.
 
 use std::fs;
 use std::io;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::atomic::atomic_write;
 
-/// The hash of a file, with the size and time of change that it had then: while both stay, so does the hash.
+/// The hash of a file, with its size and modification time: while these are unchanged, the hash is valid.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HashNote {
     sha256: String,
@@ -28,25 +28,25 @@ impl HashNote {
         })
     }
 
-    /// Writes to `note` that `file` has this SHA-256.
+    /// Writes a note that `file` has this SHA-256.
     ///
     /// # Errors
-    /// The file is not there, or the note cannot be written.
+    /// The file is missing, or the note cannot be written.
     pub fn write(note: &Path, file: &Path, sha256: &str) -> io::Result<()> {
         atomic_write(note, serde_json::to_vec(&Self::new(file, sha256)?)?)
     }
 
-    /// Reads a note; `None` if there is none that can be read.
+    /// Reads a note; `None` if it is missing or unreadable.
     pub fn read(note: &Path) -> Option<Self> {
         serde_json::from_slice(&fs::read(note).ok()?).ok()
     }
 
-    /// The SHA-256 that the file had when the note was written, in hexadecimal.
+    /// Returns the SHA-256 that the file had when the note was written, in hexadecimal.
     pub fn sha256(&self) -> &str {
         &self.sha256
     }
 
-    /// The SHA-256 of `file`, if `note` has it and the file has not changed since.
+    /// Returns the SHA-256 of `file` from `note`, if the file has not changed since.
     pub fn verified(note: &Path, file: &Path) -> Option<String> {
         let noted = Self::read(note)?;
         (Self::new(file, &noted.sha256).ok()? == noted).then_some(noted.sha256)

@@ -1,4 +1,4 @@
-//! The words that records and trajectories spell out: why something ended, and what became of a program.
+//! Enum words in records and trajectories: why generation or a workflow ended, and verdicts of programs.
 
 use std::fmt;
 
@@ -13,13 +13,14 @@ pub const BASE_ARM: &str = "base";
 pub enum FinishReason {
     /// The model ended its turn, or a stop string appeared.
     Stop,
-    /// The token limit cut the completion off.
+    /// The token limit truncated the completion.
     Length,
-    /// The prompt left no room for an answer.
+    /// The prompt left no space for an answer.
     NoRoom,
 }
 
-/// How the hidden tests ended. Spelled as `slm_sandbox::Verdict`, with `unparsable` and `empty` for programs that never ran.
+/// Verdict of the hidden tests. Spelled as in `slm_sandbox::Verdict`, with `unparsable` and `empty` for
+/// programs that never ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -29,15 +30,15 @@ pub enum Verdict {
     Failed,
     /// The program raised an exception outside an assertion.
     Error,
-    /// The time limit ended it.
+    /// The time limit was reached.
     Timeout,
-    /// The memory limit ended it.
+    /// The memory limit was reached.
     Memory,
-    /// It wrote more than the output limit.
+    /// The output limit was exceeded.
     OutputLimit,
     /// It attempted what the sandbox forbids.
     Violation,
-    /// It is no Python program and was not run.
+    /// It is not valid Python and was not run.
     Unparsable,
     /// It parses, but adds no statement to the task's prompt, and was not run.
     Empty,
@@ -63,7 +64,7 @@ impl fmt::Display for Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StopReason {
-    /// It did all that it does.
+    /// It completed all its steps.
     Finished,
     /// Every visible test passed.
     TestsPassed,
@@ -71,20 +72,20 @@ pub enum StopReason {
     Approved,
     /// A revision was the same program as an earlier one.
     Unchanged,
-    /// All rounds were made.
+    /// All rounds were used.
     RoundsSpent,
-    /// No completion token was left.
+    /// The completion token budget was used up.
     CompletionTokensSpent,
-    /// No call was left.
+    /// The call budget was used up.
     CallsSpent,
-    /// No execution was left.
+    /// The execution budget was used up.
     ExecutionsSpent,
-    /// A prompt grew past the model's positions.
+    /// A prompt exceeded the model's context length.
     ContextFull,
 }
 
 impl StopReason {
-    /// In words.
+    /// Returns the reason in words.
     pub fn text(self) -> &'static str {
         match self {
             Self::Finished => "finished",
@@ -105,30 +106,30 @@ impl fmt::Display for StopReason {
         f.write_str(self.text())
     }
 }
-/// What an answer should hold.
+/// What an answer should contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Expects {
-    /// The rest of a program that the request has begun.
+    /// The rest of a program begun in the request.
     Program,
-    /// Assertions about the entry point, the first of which the request may have begun.
+    /// Assertions about the entry point; the request may have begun the first one.
     Tests,
-    /// Words.
+    /// Prose.
     Prose,
 }
 
-/// How an answer missed its format. Counted, and never the end of a run.
+/// How an answer violated its format. Counted only, it never ends a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FormatFailure {
-    /// The token limit came before the code fence was closed.
+    /// The token limit was reached before the code fence was closed.
     UnclosedFence,
     /// Nothing that parses defines the entry point.
     NoProgram,
-    /// The program is the prompt alone.
+    /// The program contains only the prompt.
     NothingAdded,
     /// No assertion about the entry point parses.
     NoTests,
-    /// No words at all.
+    /// No text.
     Empty,
 }

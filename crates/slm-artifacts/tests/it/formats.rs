@@ -1,4 +1,4 @@
-//! `docs/formats.md` has a row for every field of every type, and a field for every row.
+//! `docs/reference/formats.md` has a row for every field of every type, and a field for every row.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,9 +13,9 @@ fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
-/// The document's section with this heading.
+/// Returns the document's section with this heading.
 fn section(heading: &str) -> String {
-    let page = fs::read_to_string(root().join("docs/formats.md")).expect("the document");
+    let page = fs::read_to_string(root().join("docs/reference/formats.md")).expect("the document");
     let section = page.split(&format!("\n### {heading}\n")).nth(1);
     let section = section.unwrap_or_else(|| panic!("no section {heading}"));
     let end = section
@@ -26,12 +26,12 @@ fn section(heading: &str) -> String {
     section[..end.unwrap_or(section.len())].to_owned()
 }
 
-/// The words in backticks.
+/// Returns the words in backticks.
 fn quoted(text: &str) -> Vec<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }
 
-/// The rows of a table of fields: the names in the first column, and the description.
+/// Returns the rows of a table of fields: the names in the first column, and the description.
 fn rows(section: &str) -> Vec<(Vec<&str>, &str)> {
     let lines = section.lines().filter(|line| line.starts_with("| `"));
     let cells = lines.filter_map(|line| line.strip_prefix("| ")?.split_once(" | "));
@@ -43,7 +43,7 @@ fn names(value: &Value) -> BTreeSet<&str> {
     fields.keys().map(String::as_str).collect()
 }
 
-/// What a type makes of a document, once it is read and written again: all fields that it knows, and no other.
+/// Reads a document as a type and writes it again: all fields of the type, and no others.
 fn through<T: Serialize + DeserializeOwned>(value: Value) -> Value {
     let read: T = serde_json::from_value(value).expect("the type's document");
     serde_json::to_value(read).expect("JSON")
@@ -56,7 +56,7 @@ fn training() -> Value {
         "best": {"step": 2, "loss": 1.25}, "stopped_early": false,
         "data": [{
             "path": "rows.jsonl", "files": 1, "found": 6, "unit": "rows", "kept": 5,
-            "left_out": {"duplicate": 1}, "first": {"broken_row": "rows.jsonl:3: no JSON"},
+            "left_out": {"duplicate": 1}, "first": {"broken_row": "rows.jsonl:3: no JSON"}, "licences": {"MIT": 2},
         }],
         "decontamination": {"benchmarks": ["mbpp"], "left_out": 0},
         "seconds": 0.5, "peak_memory_bytes": 1000, "device": "cpu", "project_version": "0.1.0",
@@ -75,7 +75,7 @@ fn every_field_of_training_json_has_its_row_and_every_row_its_field() {
     assert_eq!(summary, training());
     let told: BTreeSet<&str> = rows.iter().flat_map(|(names, _)| names.clone()).collect();
     assert_eq!(told, names(&summary));
-    // What lies in a field is named in its row, and nothing else is.
+    // The row of a field names exactly its nested fields.
     let source = &summary["sources"][0];
     for (field, fields) in [
         ("best", names(&summary["best"])),
@@ -106,7 +106,7 @@ fn every_field_of_the_log_is_told() {
         json!({"step": 1, "epoch": 0.5, "validation_loss": 2.25}),
         json!({"step": 0, "epoch": 0.0, "loss": 2.5}),
     ];
-    let page = fs::read_to_string(root().join("docs/formats.md")).expect("the document");
+    let page = fs::read_to_string(root().join("docs/reference/formats.md")).expect("the document");
     let row = page
         .lines()
         .find(|line| line.starts_with("| `log.jsonl` |"));
@@ -117,7 +117,7 @@ fn every_field_of_the_log_is_told() {
     assert_eq!(told, found);
 }
 
-/// The settings that PEFT wrote, with those of other versions that it knows.
+/// Returns the settings written by PEFT, including those of other versions.
 fn peft_files() -> impl Iterator<Item = Value> {
     let golden = root().join("crates/slm-model/tests/it/golden");
     let mut folders = vec![golden];

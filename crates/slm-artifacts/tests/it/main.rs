@@ -1,3 +1,3 @@
-//! The formats as the document and other programs have them.
+//! Tests of the formats against the documentation and other programs.
 
 mod formats;
