@@ -1,9 +1,9 @@
-//! Docstrings in a prompt, and the examples in a docstring.
+//! Docstrings in a prompt, and examples in a docstring.
 
 const PROMPT: &str = ">>>";
 const CONTINUATION: &str = "...";
 
-/// The triple-quoted texts of a piece of Python, without their quotes.
+/// Returns the triple-quoted texts in Python source, without their quotes.
 pub(crate) fn all(source: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut rest = source;
@@ -25,7 +25,7 @@ fn first_quotes(source: &str) -> Option<(usize, &'static str)> {
         .min()
 }
 
-/// A text as a docstring of its own at the top of a module, with a newline after it.
+/// Writes a text as the docstring of a module, followed by a newline.
 pub(crate) fn module(text: &str) -> String {
     let escaped = text
         .trim()
@@ -34,14 +34,14 @@ pub(crate) fn module(text: &str) -> String {
     format!("\"\"\"\n{escaped}\n\"\"\"\n")
 }
 
-/// A docstring whose writer doubled the backslashes of its examples, as is due without the prefix `r`. A backslash
-/// that stands alone was meant to stay one.
+/// Halves the doubled backslashes of a docstring, which are required without the prefix `r`. A single backslash is
+/// kept.
 pub(crate) fn unescaped(docstring: &str) -> String {
     docstring.replace("\\\\", "\\")
 }
 
-/// The assertions of a test module that is nothing but `def check(candidate)` with one assertion on each line, as
-/// tests of their own; `None` if it is anything else.
+/// Splits a test module that consists only of `def check(candidate)` with one assertion per line into separate tests;
+/// `None` for any other module.
 pub(crate) fn asserts_of_check(source: &str) -> Option<Vec<String>> {
     let mut lines = source.lines().filter(|line| !line.trim().is_empty());
     if lines.next()?.trim_end() != "def check(candidate):" {
@@ -57,16 +57,16 @@ pub(crate) fn asserts_of_check(source: &str) -> Option<Vec<String>> {
         .filter(|tests| !tests.is_empty())
 }
 
-/// What a docstring says before its first example.
+/// Returns the text of a docstring before its first example.
 pub(crate) fn description(docstring: &str) -> &str {
     docstring.split(PROMPT).next().unwrap_or_default()
 }
 
-/// The examples of a docstring as tests: `>>> f(1)` with `2` below becomes `assert f(1) == 2`.
+/// Returns the examples of a docstring as tests: `>>> f(1)` with `2` below becomes `assert f(1) == 2`.
 ///
-/// Examples up to a blank line belong together. If one of them gives nothing, it is there for its
-/// effect on the others, and all become one test; otherwise each is a test of its own. Values are
-/// compared with `==`, not by their text as Python's doctest does: `1.0` may stand for `1`.
+/// Examples up to a blank line belong together. If one of them has no value, it serves to prepare the others, and all
+/// become one test; otherwise each is a separate test. Values are compared with `==`, not by their text as in
+/// Python's doctest: `1.0` equals `1`.
 pub(crate) fn examples(docstring: &str) -> Vec<String> {
     let mut tests = Vec::new();
     let mut session: Vec<Example> = Vec::new();
@@ -83,7 +83,7 @@ pub(crate) fn examples(docstring: &str) -> Vec<String> {
             match line.strip_prefix(CONTINUATION) {
                 Some(code) if example.expected.is_empty() => {
                     example.code.push('\n');
-                    // One space belongs to the mark, the rest is Python's indentation.
+                    // One space belongs to the marker, the rest is Python's indentation.
                     example
                         .code
                         .push_str(code.strip_prefix(' ').unwrap_or(code));
@@ -97,7 +97,7 @@ pub(crate) fn examples(docstring: &str) -> Vec<String> {
 
 struct Example {
     code: String,
-    /// Empty if it gives nothing.
+    /// Empty if the example has no value.
     expected: String,
 }
 
@@ -123,8 +123,8 @@ impl Example {
     }
 }
 
-/// Whether `code == value` might mean something else than `(code) == value`. May be true in vain,
-/// as for a text that contains such a word.
+/// Whether `code == value` might mean something else than `(code) == value`. False positives are possible, for
+/// example for a string that contains such a word.
 fn binds_weaker_than_equality(code: &str) -> bool {
     const OPERATORS: [&str; 12] = [
         "\n", " in ", " is ", "not ", "<", ">", "==", "!=", " and ", " or ", " if ", "lambda",

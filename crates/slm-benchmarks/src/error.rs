@@ -1,22 +1,24 @@
-//! Why a benchmark cannot be used.
+//! The errors of benchmarks.
 
 use std::io;
 use std::path::PathBuf;
 
 use slm_table::TableError;
 
-/// A benchmark cannot be used.
+/// The reason why a benchmark cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchmarkError {
-    /// Nothing has this name.
-    #[error("unknown benchmark `{name}`\nhint: known are {known}")]
+    /// No benchmark has this name.
+    #[error("unknown benchmark `{name}`\nhint: {}known benchmarks: {known}", did_you_mean(*meant))]
     Unknown {
-        /// As the user wrote it.
+        /// The name as the user wrote it.
         name: String,
-        /// The names that there are, with commas.
+        /// The known name that was probably meant.
+        meant: Option<&'static str>,
+        /// The known names, separated by commas.
         known: String,
     },
-    /// No file of tasks was named.
+    /// No data file was given.
     #[error("the benchmark `{name}` needs its data file, {file}\nhint: {publisher} publishes it")]
     NoData {
         /// Name of the benchmark.
@@ -26,80 +28,84 @@ pub enum BenchmarkError {
         /// Where it is published.
         publisher: &'static str,
     },
-    /// The file of tasks is not there.
+    /// The data file does not exist.
     #[error("no data file {} for the benchmark `{name}`\nhint: {publisher} publishes {file}", path.display())]
     NoFile {
         /// Name of the benchmark.
         name: &'static str,
-        /// Where it was looked for.
+        /// The path that was searched.
         path: PathBuf,
         /// The publisher's name for the file.
         file: &'static str,
         /// Where it is published.
         publisher: &'static str,
     },
-    /// No solved examples go before this benchmark's requests.
+    /// The benchmark defines no solved examples for few-shot prompts.
     #[error(
-        "the benchmark `{name}` defines no examples to show before its tasks\nhint: `mbpp` does; the other ways to ask work for all"
+        "the benchmark `{name}` defines no examples for few-shot prompts\nhint: `mbpp` does; the other prompting conventions work for all benchmarks"
     )]
     NoShots {
         /// Name of the benchmark.
         name: String,
     },
-    /// A file was named for tasks that are built in.
+    /// A data file was given for built-in tasks.
     #[error("the benchmark `{name}` is built in and reads no file, found {}", path.display())]
     NeedsNoData {
         /// Name of the benchmark.
         name: &'static str,
-        /// The file that was named.
+        /// The given file.
         path: PathBuf,
     },
-    /// A file of tasks is not in its format.
+    /// A data file is not in the benchmark's format.
     #[error("{place}: {problem}")]
     Malformed {
         /// File and line.
         place: String,
-        /// What was found and what was expected.
+        /// The found and the expected content.
         problem: String,
     },
-    /// A file of tasks is a copy that lacks what only the publisher's release holds.
+    /// A data file is a copy that lacks fields of the publisher's release.
     #[error(
-        "{}: {found}, expected the lines of JSON of the release, with `base_input` and `plus_input`\nhint: this benchmark wants {file}; {publisher} publishes it",
+        "{}: {found}, expected the JSON Lines of the release, with `base_input` and `plus_input`\nhint: this benchmark needs {file}; {publisher} publishes it",
         path.display()
     )]
     WantsRelease {
         /// The file.
         path: PathBuf,
-        /// What it is.
+        /// The kind of the file.
         found: &'static str,
-        /// The publisher's name for the file that is needed.
+        /// The publisher's name for the required file.
         file: &'static str,
         /// Where it is published.
         publisher: &'static str,
     },
-    /// Two tasks have one name.
+    /// Two tasks have the same id.
     #[error("{}: two tasks are called `{task_id}`", path.display())]
     Duplicate {
-        /// The file that holds both.
+        /// The file with both.
         path: PathBuf,
-        /// Their name.
+        /// Their id.
         task_id: String,
     },
-    /// A file of tasks holds none.
-    #[error("{}: no task in it", path.display())]
+    /// A data file contains no task.
+    #[error("{}: contains no task", path.display())]
     Empty {
         /// The file.
         path: PathBuf,
     },
-    /// A file of tasks cannot be read as rows.
+    /// A data file cannot be read as rows.
     #[error(transparent)]
     Table(#[from] TableError),
-    /// A file of tasks cannot be read.
+    /// A data file cannot be read.
     #[error("{}: cannot read: {source}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// The system's reason.
+        /// The reason of the operating system.
         source: io::Error,
     },
+}
+
+fn did_you_mean(meant: Option<&str>) -> String {
+    meant.map_or_else(String::new, |meant| format!("did you mean `{meant}`? "))
 }

@@ -1,4 +1,4 @@
-//! The fields of a row, asked for by name and type, with errors that say where.
+//! Access to a row's fields by name and type, with errors that contain the place.
 
 use std::path::Path;
 
@@ -7,16 +7,16 @@ use slm_table::{Exact, Place, Reading, Row};
 
 use crate::{BenchmarkError, Task};
 
-/// Bytes of a task's row: a publisher's tests may take hundreds of megabytes.
+/// Size limit of a task's row in bytes: a publisher's tests may take hundreds of megabytes.
 const MAX_TASK_BYTES: usize = 1 << 30;
 
-/// A row whose fields are being taken.
+/// A row with access to its fields.
 pub(crate) struct Fields<'a> {
     place: &'a Place,
     fields: &'a serde_json::Map<String, Value>,
 }
 
-/// Reads a file of which each row is a task.
+/// Reads a file with one task per row.
 pub(crate) fn tasks_of_rows(
     path: &Path,
     task: impl Fn(&Fields<'_>) -> Result<Task, BenchmarkError>,
@@ -36,7 +36,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The error for a row that is not as it should be.
+    /// Returns the error for a malformed row.
     pub(crate) fn malformed(&self, problem: impl Into<String>) -> BenchmarkError {
         BenchmarkError::Malformed {
             place: self.place.to_string(),
@@ -44,12 +44,12 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Number of the line or row, counted from 1.
+    /// Returns the number of the line or row, from 1.
     pub(crate) fn number(&self) -> usize {
         self.place.number()
     }
 
-    /// A field that may be absent or null.
+    /// Returns a field that may be absent or null.
     pub(crate) fn get(&self, name: &str) -> Option<&'a Value> {
         self.fields.get(name).filter(|value| !value.is_null())
     }
@@ -68,14 +68,14 @@ impl<'a> Fields<'a> {
         self.malformed(format!("field `{name}` is not {expected}"))
     }
 
-    /// A text that must be there.
+    /// Returns a required string.
     pub(crate) fn text(&self, name: &str) -> Result<&'a str, BenchmarkError> {
         self.need(name)?
             .as_str()
             .ok_or_else(|| self.mistyped(name, "a string"))
     }
 
-    /// A text that may be absent or null.
+    /// Returns a string that may be absent or null.
     pub(crate) fn optional_text(&self, name: &str) -> Result<Option<&'a str>, BenchmarkError> {
         match self.get(name) {
             None => Ok(None),
@@ -83,12 +83,12 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A list of texts that must be there.
+    /// Returns a required list of strings.
     pub(crate) fn texts(&self, name: &str) -> Result<Vec<String>, BenchmarkError> {
         texts(self.need(name)?).ok_or_else(|| self.mistyped(name, "a list of strings"))
     }
 
-    /// A text or a number, as text: ids are either.
+    /// Returns a required string or number as text; ids are either.
     pub(crate) fn id(&self, name: &str) -> Result<String, BenchmarkError> {
         match self.need(name)? {
             Value::String(text) => Ok(text.clone()),
@@ -97,7 +97,8 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A field that is JSON, or whose text is, with all digits of its numbers; an empty or missing one is `None`.
+    /// Returns a field that is JSON or a string of JSON, with all digits of its numbers; `None` if it is empty or
+    /// missing.
     pub(crate) fn exact(&self, name: &str) -> Result<Option<Exact>, BenchmarkError> {
         let text = match self.get(name) {
             None => return Ok(None),
@@ -112,7 +113,7 @@ impl<'a> Fields<'a> {
             .map_err(|problem| self.malformed(format!("field `{name}` is not JSON: {problem}")))
     }
 
-    /// A field whose text is JSON itself; an empty or missing one is `None`.
+    /// Returns a field that is JSON or a string of JSON; `None` if it is empty or missing.
     pub(crate) fn json(&self, name: &str) -> Result<Option<Value>, BenchmarkError> {
         match self.get(name) {
             None => Ok(None),
@@ -125,7 +126,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The strings of a list; `None` if it is something else.
+/// Returns the strings of a list; `None` for other values.
 pub(crate) fn texts(value: &Value) -> Option<Vec<String>> {
     value
         .as_array()?

@@ -1,4 +1,4 @@
-//! What a benchmark is: its name, its file, and how that file is read.
+//! A benchmark: its name, its file, and the function that parses the file.
 
 use std::path::Path;
 
@@ -7,20 +7,20 @@ use crate::task::Task;
 
 /// A collection of tasks under one name.
 pub trait Benchmark {
-    /// As a recipe writes it.
+    /// Returns the name as written in a recipe.
     fn name(&self) -> &'static str;
 
-    /// The file that the tasks are read from; `None` if they are built in.
+    /// Returns the file that contains the tasks; `None` if they are built in.
     fn data(&self) -> Option<&Path>;
 
-    /// All tasks, in an order that never changes.
+    /// Reads all tasks, in a fixed order.
     ///
     /// # Errors
-    /// The file that holds them is missing or cannot be understood.
+    /// The file is missing or cannot be parsed.
     fn tasks(&self) -> Result<Vec<Task>, BenchmarkError>;
 }
 
-/// The file of a benchmark's tasks, and who publishes it.
+/// The file of a benchmark's tasks, and its publisher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Data {
     /// The publisher's name for the file.
@@ -29,7 +29,7 @@ pub struct Data {
     pub publisher: &'static str,
 }
 
-/// A benchmark that reads a file.
+/// A benchmark whose tasks are in a file.
 pub(crate) struct Format {
     pub(crate) name: &'static str,
     pub(crate) data: Data,

@@ -1,4 +1,4 @@
-//! What hidden tests can be: assertions, calls with known results, dialogues over stdin, and unittest classes.
+//! The kinds of hidden tests: assertions, calls with known results, programs over stdin, and unittest classes.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use serde::Serialize;
 pub enum Tests {
     /// Python that raises if the program is wrong.
     Asserts(Asserts),
-    /// Calls of the entry point, whose results are compared with known ones.
+    /// Calls of the entry point, compared with expected results.
     Calls(Calls),
     /// Whole programs that read stdin and print.
     Streams(Streams),
@@ -20,36 +20,36 @@ pub enum Tests {
 /// Python that raises if the program is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Asserts {
-    /// Definitions that program and tests share, run before both: classes of which instances go between them.
+    /// Definitions that program and tests share, run before both: classes whose instances both use.
     pub preamble: String,
-    /// Run once before the tests, with the program's names at hand.
+    /// Runs once before the tests, with access to the program's names.
     pub setup: String,
-    /// Each a test, usually one `assert`.
+    /// The tests, usually one `assert` each.
     pub tests: Vec<String>,
 }
 
-/// Calls of the entry point, whose results are compared with known ones.
+/// Calls of the entry point, compared with expected results.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Calls {
-    /// What is called, as an expression in the program's namespace: `f`, or `Solution().f`.
+    /// The callee, as an expression in the program's namespace: `f`, or `Solution().f`.
     pub entry_point: String,
-    /// Stands before the program, such as the imports that the publisher grants.
+    /// Precedes the program, for example the imports that the publisher provides.
     pub prelude: String,
-    /// Arguments of each call, as a Python expression that gives a tuple.
+    /// Arguments of each call, as a Python expression for a tuple.
     pub base: Vec<String>,
-    /// The same for the benchmark's extra tests; `None` if it has none.
+    /// The same for the benchmark's extra tests; `None` without extra tests.
     pub plus: Option<Vec<String>>,
-    /// Where the right results come from.
+    /// The source of the expected results.
     pub expected: Expected,
-    /// How results are compared.
+    /// The rule for comparing results.
     pub oracle: Oracle,
-    /// Absolute tolerance of numbers; 0 asks for equality, except of floats in [`Oracle::Equal`] (see there).
+    /// Absolute tolerance of numbers; 0 requires equality, except for floats in [`Oracle::Equal`] (see there).
     pub atol: f64,
-    /// How long a call may take.
+    /// The time limits of a call.
     pub time: CallTime,
 }
 
-/// Where the right results of [`Calls`] come from.
+/// The source of the expected results of [`Calls`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum Expected {
     /// A program with the same entry point, run once on the same arguments.
@@ -58,53 +58,53 @@ pub enum Expected {
     Values(Vec<String>),
 }
 
-/// How a result is compared with the right one.
+/// The rule for comparing a result with the expected one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum Oracle {
-    /// Equal by Python's `==`. Otherwise, where a tolerance is set, or the expected value is a float or a sequence of
-    /// floats (then it is 1e-6, also for all later calls): of the same type, and close as numpy's `allclose` with a
-    /// relative tolerance of 1e-7 has it.
+    /// Equal by Python's `==`. Otherwise, if a tolerance is set, or the expected value is a float or a sequence of
+    /// floats (then the tolerance is 1e-6, also for all later calls): of the same type, and close by numpy's
+    /// `allclose` with a relative tolerance of 1e-7.
     ///
     /// # Source
     /// The rules of EvalPlus 0.3.1, which the published verdicts follow.
     Equal,
-    /// The same, but equality is that of the sets of elements.
+    /// As [`Oracle::Equal`], but with equality of the sets of elements.
     SetEqual,
-    /// Whether the result is `None` must agree; a result that is a boolean stands for the answer itself.
+    /// Both results must be `None`, or neither; a boolean result means whether it is not `None`.
     NotNone,
-    /// Whatever is returned is right.
+    /// Every result is correct.
     Anything,
-    /// As [`Oracle::Equal`], but 0 is always right, too.
+    /// As [`Oracle::Equal`], but 0 is always correct, too.
     OrZero,
-    /// As [`Oracle::Equal`], but right also within the absolute tolerance of what this program returns.
+    /// As [`Oracle::Equal`], but results within the absolute tolerance of this program's are correct, too.
     OrWithin(String),
-    /// As [`Oracle::Equal`], but right also if equal to what this program returns.
+    /// As [`Oracle::Equal`], but results equal to this program's are correct, too.
     OrEqualTo(String),
-    /// A zero, up to the absolute tolerance, of the polynomial whose coefficients, the constant first, this program
+    /// A zero, up to the absolute tolerance, of the polynomial whose coefficients (constant first) this program
     /// returns.
     ZeroOf(String),
-    /// Equal in value and in type, also of every part: `1` is neither `1.0` nor `True`. Floats and sequences of floats
-    /// agree as numpy's `allclose` has it, with its own relative tolerance of 1e-5 and an absolute one of 1e-6.
+    /// Equal in value and type, recursively: `1` is neither `1.0` nor `True`. Floats and sequences of floats are
+    /// compared with numpy's `allclose`, with its default relative tolerance of 1e-5 and an absolute one of 1e-6.
     ///
     /// # Source
     /// PyPI's `evoeval` 0.1.0.
     Typed,
-    /// Whatever solves a puzzle that has several solutions.
+    /// Any solution of a puzzle that has several solutions.
     Puzzle {
-        /// Which one.
+        /// The puzzle.
         puzzle: Puzzle,
         /// A program that returns the arguments of a call.
         arguments: String,
     },
-    /// Equal after a tuple has been turned into a list: results that were written as JSON.
+    /// Equal after tuples are converted to lists: results that were written as JSON.
     Json {
-        /// Right, too, is the first element of the expected list.
+        /// Whether the first element of the expected list is correct, too.
         or_first: bool,
     },
 }
 
 impl Oracle {
-    /// The program whose results say, beside those of the reference, what is right.
+    /// Returns the program whose results decide, besides those of the reference, what is correct.
     pub fn second_program(&self) -> Option<&str> {
         match self {
             Self::OrWithin(program)
@@ -124,47 +124,48 @@ impl Oracle {
     }
 }
 
-/// Tasks of `EvoEval` whose results are judged by what they are for.
+/// Tasks of `EvoEval` whose results are checked by their purpose.
 ///
 /// # Source
 /// PyPI's `evoeval` 0.1.0, oddities included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Puzzle {
-    /// Of a text: a palindrome, were all letters small, that begins with the text and is as long as the reference's.
+    /// For a text: a palindrome, ignoring case, that begins with the text and is as long as the reference's.
     Palindrome,
-    /// Of coefficients and an interval: a zero of the polynomial in it, up to 0.02; `None` where the reference says so.
+    /// For coefficients and an interval: a zero of the polynomial in it, up to 0.02; `None` if the reference returns
+    /// `None`.
     ZeroInInterval,
-    /// Of a maze, start and end: moves (`right`, `left`, `up`, `down`) from one to the other through cells that are not
-    /// 1; an empty list where the reference finds none.
+    /// For a maze, start and end: moves (`right`, `left`, `up`, `down`) from one to the other through cells that are
+    /// not 1; an empty list if the reference finds none.
     Moves,
-    /// Of a maze, start and end: neighbouring cells from one to the other that are not 0; an empty list where the
+    /// For a maze, start and end: neighbouring cells from one to the other that are not 0; an empty list if the
     /// reference finds none.
     Cells,
-    /// Of numbers and a product: a tuple of two growing places of numbers that give it; the same words as the
-    /// reference's where that has words.
+    /// For numbers and a product: a tuple of two ascending indices of numbers with this product; the reference's text
+    /// if the reference returns text.
     Factors,
 }
 
-/// How long one of the [`Calls`] may take, in seconds of CPU time.
+/// The time limits of the [`Calls`], in seconds of CPU time.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct CallTime {
-    /// At least this long.
+    /// Minimum limit of a call.
     pub least_s: f64,
-    /// This many times what the reference took, if that is longer.
+    /// Multiple of the reference's time that is the limit, if that is longer.
     pub times_reference: f64,
-    /// All calls of a suite together.
+    /// Limit for all calls of a suite together.
     pub all_s: f64,
 }
 
 impl CallTime {
-    /// What EvalPlus allows (version 0.3.1).
+    /// The limits of EvalPlus 0.3.1.
     pub const EVALPLUS: Self = Self {
         least_s: 1.0,
         times_reference: 4.0,
         all_s: 60.0,
     };
 
-    /// A fixed time for each call, without a reference.
+    /// Creates a fixed limit for each call, without a reference.
     pub const fn each(seconds: f64) -> Self {
         Self {
             least_s: seconds,
@@ -177,48 +178,50 @@ impl CallTime {
 /// Whole programs that read stdin and print.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Streams {
-    /// Stands before the program, such as the imports that the publisher grants.
+    /// Precedes the program, for example the imports that the publisher provides.
     pub prelude: String,
     /// Input and expected output of each run.
     pub cases: Vec<StreamCase>,
-    /// Which output is right.
+    /// The rule for comparing outputs.
     pub output: OutputRule,
-    /// CPU seconds of each run.
+    /// Limit of CPU seconds for each run.
     pub each_s: f64,
 }
 
-/// Which output of a program is right, beside the expected one itself, by whose rule.
+/// The publisher's rule by which an output is correct, besides the expected one itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum OutputRule {
-    /// As many lines, each equal but for white space around it, or of decimals that are equal word by word.
+    /// The same number of lines, each equal except for surrounding white space, or with decimals that are equal word
+    /// by word.
     LiveCodeBench,
-    /// Equal but for white space around lines and for empty lines; or lines that are numbers, close as numpy's
-    /// `allclose` has it; or, at last, the same set of lines as sets of words, or of numbers rounded to three digits.
+    /// Equal except for white space around lines and for empty lines; or lines of numbers that are close by numpy's
+    /// `allclose`; or, as a last resort, the same set of lines as sets of words, or of numbers rounded to three
+    /// digits.
     Apps,
 }
 
 /// One run of a program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StreamCase {
-    /// What it reads.
+    /// The input.
     pub stdin: String,
-    /// What it must print, up to the [`OutputRule`].
+    /// The expected output, compared by the [`OutputRule`].
     pub stdout: String,
 }
 
-/// Classes of Python's `unittest`. They patch and inspect the program, so they run in its own process: a program that
-/// sets out to can forge its verdict.
+/// Classes of Python's `unittest`. They patch and inspect the program, so they run in its own process, where a
+/// hostile program can forge its verdict.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Unittest {
-    /// The module that defines the classes, run after the program in its namespace.
+    /// The module with the classes, run after the program in its namespace.
     pub source: String,
-    /// Names of class and method of each test.
+    /// Class and method name of each test.
     pub methods: Vec<(String, String)>,
 }
 
 impl Calls {
-    /// What is called in a program. By the publishers of contests, whose results are [`Oracle::Json`], that is the method
-    /// of a class `Solution` if the program's text speaks of one, else the function of that name.
+    /// Returns the callee in a program. The publishers of contests, whose results are [`Oracle::Json`], call the
+    /// method of a class `Solution` if the program's text contains that class, else the function of that name.
     ///
     /// # Source
     /// `run_test` and `compile_code` of the scorers of APPS and `LiveCodeBench`.
@@ -233,11 +236,11 @@ impl Calls {
     }
 }
 
-/// What stands before the name of a method.
+/// Precedes the name of a method.
 const OWNER: &str = "Solution().";
 
 impl Tests {
-    /// How many tests there are, extra ones included.
+    /// Returns the number of tests, extra ones included.
     pub fn len(&self) -> usize {
         match self {
             Self::Asserts(asserts) => asserts.tests.len(),
@@ -247,12 +250,12 @@ impl Tests {
         }
     }
 
-    /// Whether there is nothing to test.
+    /// Whether there are no tests.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Assertions without anything around them.
+    /// Creates assertions without setup and preamble.
     pub(crate) fn plain(tests: Vec<String>) -> Self {
         Self::Asserts(Asserts {
             preamble: String::new(),
@@ -263,7 +266,7 @@ impl Tests {
 }
 
 impl Unittest {
-    /// The tests of a module: methods that begin with `test`, of classes that name `TestCase` among their bases.
+    /// Finds the tests of a module: methods that begin with `test`, of classes with `TestCase` among their bases.
     pub(crate) fn of(source: String) -> Self {
         let mut methods = Vec::new();
         let mut class: Option<&str> = None;
@@ -277,7 +280,7 @@ impl Unittest {
                 && let Some((name, _)) = definition.split_once('(')
             {
                 let method = (class.to_owned(), format!("test{name}"));
-                // Of two methods with one name, Python keeps the last.
+                // Python keeps the last of two methods with the same name.
                 if !methods.contains(&method) {
                     methods.push(method);
                 }

@@ -1,12 +1,20 @@
-//! Benchmarks: tasks of Python code generation, with tests that stay hidden until scoring.
+//! Benchmarks: Python code generation tasks, with tests that stay hidden until scoring.
 //!
-//! A [`Benchmark`] yields [`Task`]s. What a model and its workflow may see of one is its
-//! [`TaskView`]; the tests and the canonical solution open only to a [`ScoringPhase`]. So a
-//! workflow, whose functions take a view, cannot run the hidden tests by mistake.
+//! A [`Benchmark`] provides [`Task`]s. The part that a model and its workflow may see is the [`TaskView`]; the tests
+//! and the canonical solution open only with a [`ScoringPhase`]. A workflow, whose functions take a view, therefore
+//! cannot run the hidden tests by mistake.
 //!
-//! Each file of `registry/` reads one publisher's own format; [`load`] finds it by name. Nothing is downloaded here.
-//! [`prompting`] holds the conventions by which a task becomes a prompt and a completion a program.
-//! [`Overlap`] finds the tasks' texts in training data, which must not contain them.
+//! Each file of `registry/` parses one publisher's format; [`load`] selects it by name. Nothing is downloaded here.
+//! [`prompting`] defines the conventions that turn a task into a prompt and a completion into a program.
+//! [`Overlap`] searches training data for the tasks' texts, which it must not contain.
+//!
+//! ```
+//! let set = slm_benchmarks::load("embedded", None)?;
+//! assert_eq!(set.tasks.len(), 68);
+//! let task = &set.tasks[0];
+//! assert!(task.view().prompt.contains("def "));
+//! # Ok::<(), slm_benchmarks::BenchmarkError>(())
+//! ```
 
 mod docstring;
 mod error;

@@ -1,23 +1,23 @@
-//! Values as Python expressions of literals, in which `nan` and `inf` are names.
+//! Writes values as Python expressions of literals, in which `nan` and `inf` are names.
 
 use std::fmt::Write;
 
 use slm_table::Exact;
 
-/// Expressions as one that gives a tuple.
+/// Joins expressions to one for a tuple.
 pub(crate) fn tuple(items: impl IntoIterator<Item = String>) -> String {
     let items: Vec<String> = items.into_iter().map(|item| item + ",").collect();
     format!("({})", items.join(" "))
 }
 
-/// A value as a Python expression.
+/// Writes a value as a Python expression.
 pub(crate) fn python(value: &Exact) -> String {
     let mut text = String::new();
     write_value(value, &mut text);
     text
 }
 
-/// A text as a Python string literal on one line.
+/// Writes a text as a Python string literal on one line.
 pub(crate) fn python_string(text: &str) -> String {
     let mut literal = String::with_capacity(text.len() + 2);
     write_string(text, &mut literal);
@@ -66,7 +66,7 @@ fn write_string(string: &str, text: &mut String) {
             '\r' => text.push_str("\\r"),
             '\t' => text.push_str("\\t"),
             c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}') => {
-                // Writing to a String does not fail.
+                // Writing to a String cannot fail.
                 let _ = write!(text, "\\u{:04x}", c as u32);
             }
             c => text.push(c),

@@ -1,37 +1,38 @@
-//! Finds the texts of tasks in training examples, so that none is trained on.
+//! Searches training examples for the texts of tasks, so that none is trained on (decontamination).
 
 use std::collections::{BTreeSet, HashMap};
 
 use crate::{ScoringPhase, Task, TaskView, docstring};
 
-/// Words in a row that two texts hardly share by chance.
+/// Length of a word n-gram that two texts hardly share by chance.
 ///
 /// # Source
 /// Brown et al. 2020, arXiv:2005.14165, appendix C.
 pub const GRAM_WORDS: usize = 13;
 
-/// Shorter sentences ("Return the result.") stand in any program and tell nothing.
+/// Shorter sentences ("Return the result.") occur in any program and are ignored.
 const SENTENCE_WORDS: usize = 5;
 
-/// What stands in more tasks than this is a turn of phrase ("The first line contains an integer") and no task's own.
+/// A text that occurs in more tasks than this is a common phrase ("The first line contains an integer"), not specific
+/// to a task.
 const MOST_TASKS: u32 = 10;
 
 /// Searches texts for those of a set of tasks.
 ///
-/// A text overlaps a task if it shares [`GRAM_WORDS`] words in a row with the task's request or its solution, or holds
-/// a whole sentence of the task's description (what stands before the examples), since descriptions may be shorter than
-/// that. Compared are the words alone, in small letters, so that line breaks, indentation, comment marks and
+/// A text overlaps a task if it shares an n-gram of [`GRAM_WORDS`] words with the task's request or its solution, or
+/// contains a whole sentence of the task's description (the text before the examples), since descriptions may be
+/// shorter than that. Only lower-case words are compared, so that line breaks, indentation, comment marks and
 /// punctuation do not matter.
 #[derive(Debug, Clone)]
 pub struct Overlap {
-    /// By the hash of thirteen words: place of the task in `task_ids`.
+    /// By the hash of an n-gram: index of the task in `task_ids`.
     grams: HashMap<u64, Seen>,
-    /// By its first word: a sentence in normal form, and the place of its task.
+    /// By its first word: a normalised sentence, and the index of its task.
     sentences: HashMap<String, Vec<(String, u32)>>,
     task_ids: Vec<String>,
 }
 
-/// In which tasks something stands.
+/// The tasks that a text occurs in.
 #[derive(Debug, Clone, Copy)]
 struct Seen {
     first: u32,
@@ -54,7 +55,7 @@ impl Seen {
 }
 
 impl Overlap {
-    /// Prepares the search for `tasks`. Their solutions are opened to be compared; nothing shows them.
+    /// Prepares the search for `tasks`. Their solutions are opened for comparison, but never shown.
     pub fn new(tasks: &[Task], phase: &ScoringPhase) -> Self {
         let mut grams: HashMap<u64, Option<Seen>> = HashMap::new();
         let mut sentences: HashMap<String, Option<Seen>> = HashMap::new();
@@ -72,11 +73,11 @@ impl Overlap {
         }
         let telling = |seen: Option<Seen>| seen.filter(|seen| seen.n_tasks <= MOST_TASKS);
         let mut by_first_word: HashMap<String, Vec<_>> = HashMap::new();
-        let told = sentences
+        let distinctive = sentences
             .into_iter()
             .filter_map(|(sentence, seen)| Some((sentence, telling(seen)?.first)));
-        // In an order of their own: which of two tasks is named must not depend on a table's.
-        for (sentence, task) in told.collect::<BTreeSet<_>>() {
+        // Sorted: which of two tasks is reported must not depend on the order of a hash table.
+        for (sentence, task) in distinctive.collect::<BTreeSet<_>>() {
             let first_word = first_word(&sentence).to_owned();
             let entry = (sentence, task);
             by_first_word.entry(first_word).or_default().push(entry);
@@ -91,9 +92,9 @@ impl Overlap {
         }
     }
 
-    /// The id of a task that `training_text` overlaps, if there is one.
+    /// Returns the id of a task that `training_text` overlaps, if there is one.
     ///
-    /// One pass over the words, whatever the number of tasks.
+    /// Takes one pass over the words, regardless of the number of tasks.
     pub fn find(&self, training_text: &str) -> Option<&str> {
         let text = normal_form(training_text);
         let gram = Grams::of(&text).find_map(|gram| Some(self.grams.get(&gram)?.first));
@@ -111,17 +112,17 @@ impl Overlap {
                     return Some(*task);
                 }
             }
-            // With the space that follows each word.
+            // Includes the space after the word.
             rest = &rest[word.len() + 1..];
         }
         None
     }
 }
 
-/// The hashes of every [`GRAM_WORDS`] words in a row of a text in normal form.
+/// Iterates over the hashes of all n-grams of [`GRAM_WORDS`] words in a normalised text.
 ///
-/// A polynomial of the words' own hashes, so that the next one follows from the last (Karp and Rabin 1987). Of 64 bits:
-/// among millions of texts and tasks, no two differ in words and agree in it.
+/// A polynomial rolling hash of the words' hashes (Karp and Rabin 1987). It has 64 bits: among millions of texts and
+/// tasks, no two different n-grams share a hash in practice.
 struct Grams<'a> {
     words: std::str::SplitTerminator<'a, char>,
     window: [u64; GRAM_WORDS],
@@ -130,7 +131,7 @@ struct Grams<'a> {
 }
 
 impl<'a> Grams<'a> {
-    /// Odd, with bits all over.
+    /// An odd number with well distributed bits.
     const BASE: u64 = 0x9e37_79b9_7f4a_7c15;
     /// `BASE` to the power of [`GRAM_WORDS`].
     const LEAVING: u64 = Self::BASE.wrapping_pow(GRAM_WORDS as u32);
@@ -166,7 +167,7 @@ impl Iterator for Grams<'_> {
     }
 }
 
-/// FNV-1a with a last stir: the same on every machine, and quick for short words.
+/// FNV-1a with a final mix: the same on every machine, and fast for short words.
 fn hash_of(word: &str) -> u64 {
     let hash = word.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -174,8 +175,8 @@ fn hash_of(word: &str) -> u64 {
     (hash ^ (hash >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93)
 }
 
-/// The telling sentences of a task's descriptions in normal form; a description without any is
-/// taken as a whole.
+/// Returns the normalised sentences of a task's descriptions that are long enough; a description without any is one
+/// sentence as a whole.
 fn sentences_of(task: &TaskView) -> Vec<String> {
     let mut sentences = Vec::new();
     for text in docstring::all(&task.prompt) {
@@ -198,7 +199,7 @@ fn sentences_of(task: &TaskView) -> Vec<String> {
     sentences
 }
 
-/// The words of a text in small letters, each followed by one space.
+/// Normalises a text to its words in lower case, each followed by one space.
 fn normal_form(text: &str) -> String {
     let mut words = String::with_capacity(text.len() + 1);
     let separator = |c: char| !c.is_alphanumeric();
@@ -209,7 +210,7 @@ fn normal_form(text: &str) -> String {
     words
 }
 
-/// Up to the first space of a non-empty normal form.
+/// Returns a non-empty normalised text up to its first space.
 fn first_word(normal: &str) -> &str {
     normal.split(' ').next().unwrap_or_default()
 }
@@ -249,14 +250,14 @@ mod tests {
 
     #[test]
     fn thirteen_words_in_a_row_are_enough_and_twelve_are_not() {
-        // One sentence of fourteen words, so that the sentence itself is not in the texts.
+        // One sentence of fourteen words, so that the texts do not contain the sentence itself.
         let docstring = "a b c d e f g h i j k l m n";
         check(docstring, "x x b c d e f g h i j k l m n x", true);
         check(docstring, "x a b c d e f g h i j k l m y", true);
         check(docstring, "x b c d e f g h i j k l m y", false);
         check(docstring, "b c d e f g h i j k l m", false);
         check(docstring, "a b c d e f g h i j k l n", false);
-        // Across the border of sentences, too.
+        // Also across the end of a sentence.
         check(
             "a b c. d e f. g h i. j k l. m n",
             "x b c d e f g h i j k l m n",
@@ -306,7 +307,7 @@ mod tests {
         let docstring =
             "Weigh it.\n\n    Every stone in the sack counts\n    twice. Ignore feathers.\n";
         check(docstring, "every stone in the sack counts twice", true);
-        // Too short to tell anything.
+        // Too short to be specific.
         check(docstring, "Weigh it. Ignore feathers.", false);
     }
 

@@ -1,56 +1,57 @@
-//! The conventions by which a task becomes a prompt and a completion is read: pure text.
+//! The prompting conventions, which turn a task into a prompt and define how a completion is read: pure text.
 //!
-//! A published score belongs to one convention; with another the same model may lose 20 to 40 points. [`Style::Base`]
-//! and [`Style::Instruct`] are those behind the scores of Qwen2.5-Coder, [`Style::Chat`] is a plain conversation.
+//! A published score belongs to one convention; with another one the same model may lose 20 to 40 points.
+//! [`Style::Base`] and [`Style::Instruct`] are those of the published scores of Qwen2.5-Coder, [`Style::Chat`] is a
+//! plain conversation.
 
 use std::borrow::Cow;
 
 use crate::TaskView;
 
-/// How a model is asked.
+/// A prompting convention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
-    /// The model goes on from the prompt's text.
+    /// The model continues the prompt's text.
     Base,
-    /// A conversation whose answer is begun for the model with an opened code block.
+    /// A conversation whose answer is prefilled with an opened code block.
     Instruct,
-    /// A conversation; the program is found in whatever is answered.
+    /// A conversation; the program is extracted from the answer.
     Chat,
-    /// The model goes on from solved examples and the request, where the benchmark has them.
+    /// The model continues solved examples and the request, if the benchmark has them.
     FewShot,
 }
 
-/// All that a request needs besides the model.
+/// Everything that a request needs besides the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// What the model reads.
+    /// The model's input.
     pub input: Input,
-    /// Texts at which the answer ends; they are no part of it.
+    /// Stop strings, which are not part of the answer.
     pub stops: Vec<&'static str>,
-    /// Longest answer in tokens.
+    /// Maximum tokens of the answer.
     pub max_new_tokens: usize,
 }
 
-/// What the model reads.
+/// The input of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
     /// Text to be continued, without a chat template.
     Text(String),
-    /// A conversation in the model's own template.
+    /// A conversation, rendered with the model's own template.
     Conversation {
-        /// What the model is told of its part.
+        /// The system message.
         system: Option<&'static str>,
-        /// The request.
+        /// The user message.
         user: String,
-        /// Begins the answer; the model goes on from there.
+        /// The beginning of the answer, which the model continues.
         prefill: &'static str,
     },
 }
 
-/// A solved example before the request.
+/// A solved example for a few-shot prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shot {
-    /// The task in words.
+    /// The task in prose.
     pub text: String,
     /// Its tests.
     pub tests: Vec<String>,
@@ -58,7 +59,7 @@ pub struct Shot {
     pub code: String,
 }
 
-/// Ends of an answer for every benchmark.
+/// Stop strings for every benchmark.
 const BASE_STOPS: [&str; 8] = [
     "<|endoftext|>",
     "<|endofmask|>",
@@ -69,16 +70,16 @@ const BASE_STOPS: [&str; 8] = [
     "\n```\n",
     "```",
 ];
-/// Further ends where a function's body is asked for.
+/// Further stop strings if the body of a function is requested.
 const FUNCTION_STOPS: [&str; 5] = ["\ndef ", "\nclass ", "\nimport ", "\nfrom ", "\nassert "];
-/// Further ends where a program is asked for from a docstring.
+/// Further stop strings if a program is requested by a docstring.
 const PROGRAM_STOPS: [&str; 2] = ["\n\"\"\"", "\nassert"];
 const FENCE: &str = "```python\n";
 const CLOSING_FENCE: &str = "\n```";
 const SYSTEM: &str =
     "You are an intelligent programming assistant to produce Python algorithmic solutions";
 
-/// The request for a task.
+/// Returns the request for a task.
 pub fn request(style: Style, task: &TaskView) -> Request {
     match style {
         Style::Base => {
@@ -127,7 +128,7 @@ pub fn request(style: Style, task: &TaskView) -> Request {
     }
 }
 
-/// What a model goes on from after solved examples: words and all tests, each answer between marks.
+/// Builds the few-shot prompt: prose and all tests of each example and of the task, with each answer between markers.
 ///
 /// # Source
 /// Austin et al. 2021, arXiv:2108.07732, section 4 and its published prompt.
@@ -151,17 +152,18 @@ pub(crate) fn few_shot(shots: &[Shot], text: &str, tests: &[String]) -> String {
 /// A completion, and the text that it may continue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Completion<'a> {
-    /// What the program begins with if the completion is the rest of it.
+    /// The beginning of the program, if the completion is its continuation.
     pub begun: String,
     /// The completion.
     pub text: Cow<'a, str>,
-    /// Whether a whole program was asked for, so that this is more likely than the rest of one.
+    /// Whether a whole program was requested, so that the completion is more likely one than a continuation.
     pub whole: bool,
 }
 
-/// How a completion is to be read.
+/// Returns how a completion is to be read.
 ///
-/// One of [`Style::Base`] continues the prompt, its tabs as four spaces. The other styles ask for a whole program.
+/// A completion of [`Style::Base`] continues the prompt, with tabs replaced by four spaces. The other styles request
+/// a whole program.
 pub fn completion<'a>(style: Style, task: &TaskView, text: &'a str) -> Completion<'a> {
     match style {
         Style::Base => Completion {
@@ -177,7 +179,7 @@ pub fn completion<'a>(style: Style, task: &TaskView, text: &'a str) -> Completio
     }
 }
 
-/// Whether nothing but a docstring is given, so that imports and definitions must follow.
+/// Whether a prompt is only a docstring, so that imports and definitions must follow.
 fn is_docstring_alone(prompt: &str) -> bool {
     let prompt = prompt.trim();
     prompt.starts_with("\"\"\"") && prompt.ends_with("\"\"\"") && !prompt.contains("\ndef ")

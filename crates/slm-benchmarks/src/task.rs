@@ -1,4 +1,4 @@
-//! A task, split by who may see which part of it.
+//! A task, divided by who may see which part.
 
 use std::fmt;
 
@@ -6,36 +6,36 @@ use serde::{Deserialize, Serialize};
 
 use crate::Tests;
 
-/// All that a model, and the workflow around it, may know of a task.
+/// The part of a task that a model, and the workflow around it, may see.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskView {
-    /// Unique over all benchmarks, such as `embedded/double_it`.
+    /// Unique over all benchmarks, for example `embedded/double_it`.
     pub task_id: String,
-    /// Python to be continued: imports, signature, and a docstring that ends with a newline. Where the publisher has
-    /// only words, they are the docstring.
+    /// Python to be continued: imports, signature, and a docstring that ends with a newline. If the publisher has
+    /// only prose, the prose is the docstring.
     pub prompt: String,
-    /// Name of the function or class that the tests use; empty for a program that reads stdin.
+    /// The function or class that the tests use; empty for a program that reads stdin.
     pub entry_point: String,
-    /// The method that is called, where the entry point is a class with one. A program without the class may define a
-    /// function of this name instead.
+    /// The method to call, if the entry point is a class with one. A program without the class may define a function
+    /// of this name instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
-    /// Tests that the task's own text shows, in the form of the hidden ones.
+    /// Tests that the task's own text contains, in the form of the hidden ones.
     pub public_examples: Vec<String>,
-    /// Python that runs before the examples, such as imports; often nothing.
+    /// Python that runs before the examples, such as imports; often empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub setup: String,
-    /// The publisher's own request in words, for conversations, where there is one beside the prompt.
+    /// The publisher's own request in prose, for conversations, if there is one besides the prompt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instruction: Option<String>,
-    /// The request after solved examples, where the benchmark defines it and it was asked for. It shows tests that are
-    /// hidden otherwise.
+    /// The few-shot request (after solved examples), if the benchmark defines it and
+    /// [`load_few_shot`](crate::load_few_shot) was used. It contains tests that are hidden otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub few_shot: Option<String>,
 }
 
 impl TaskView {
-    /// A task without examples or a request in words.
+    /// Creates a view without examples or a request in prose.
     pub(crate) fn new(task_id: impl Into<String>, prompt: String, entry_point: &str) -> Self {
         Self {
             task_id: task_id.into(),
@@ -67,27 +67,27 @@ impl Task {
         }
     }
 
-    /// The part for the workflows.
+    /// Returns the part that workflows may see.
     pub fn view(&self) -> &TaskView {
         &self.view
     }
 
-    /// As [`Self::view`], to change it while it is read.
+    /// Returns the view for changes while the task is loaded.
     pub(crate) fn view_mut(&mut self) -> &mut TaskView {
         &mut self.view
     }
 
-    /// The tests that decide, still closed.
+    /// Returns the hidden tests, still closed.
     pub fn hidden(&self) -> &HiddenTests {
         &self.hidden
     }
 
-    /// Whether its tests must run in the program's own process, where a program can forge them.
+    /// Whether its tests must run in the program's own process, where a program can forge their results.
     pub fn is_forgeable(&self) -> bool {
         matches!(self.hidden.0, Tests::Unittest(_))
     }
 
-    /// A right continuation of the prompt, indented as it follows there; empty where the publisher gives none.
+    /// Returns a correct continuation of the prompt, indented to follow it; empty if the publisher provides none.
     pub fn canonical_solution(&self, _: &ScoringPhase) -> &str {
         &self.canonical_solution
     }
@@ -95,17 +95,17 @@ impl Task {
 
 /// Tests that open only for scoring.
 ///
-/// They cannot be printed or serialised, so that no log shows them to a later training run.
+/// They cannot be printed or serialized, so that no log leaks them into a later training run.
 #[derive(Clone, PartialEq)]
 pub struct HiddenTests(Tests);
 
 impl HiddenTests {
-    /// The tests, and how they are to be run.
+    /// Returns the tests.
     pub fn open(&self, _: &ScoringPhase) -> &Tests {
         &self.0
     }
 
-    /// SHA-256 of the tests in hexadecimal: tells versions apart and shows nothing.
+    /// Returns the SHA-256 of the tests in hex: it identifies their version without revealing them.
     pub fn sha256(&self) -> String {
         slm_artifacts::sha256(format!("{:?}", self.0))
     }
@@ -117,10 +117,10 @@ impl fmt::Debug for HiddenTests {
     }
 }
 
-/// The right to see hidden tests.
+/// Permission to open hidden tests.
 ///
-/// Made by the scorer alone, once every answer of every workflow is final; a workflow never gets
-/// one. Where `ScoringPhase::begin` stands in the source is where hidden tests are used.
+/// Only the scorer creates it, once every answer of every workflow is final; a workflow never gets one. Calls of
+/// `ScoringPhase::begin` in the source mark where hidden tests are used.
 #[derive(Debug)]
 pub struct ScoringPhase(());
 

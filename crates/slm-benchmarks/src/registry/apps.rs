@@ -1,6 +1,6 @@
 //! APPS: problems of programming contests; programs read stdin, or define a function.
 //!
-//! Read is `train.jsonl` or `test.jsonl`. Problems without tests, of which the training part has some, are left out.
+//! Reads `train.jsonl` or `test.jsonl`. Problems without tests, which occur in the training part, are omitted.
 //!
 //! # Source
 //! Hendrycks et al. 2021, arXiv:2105.09938; huggingface.co/datasets/codeparrot/apps.
@@ -17,12 +17,12 @@ use crate::{
     TaskView, Tests, docstring,
 };
 
-/// Seconds for each test, as in the publisher's own scorer.
+/// CPU seconds for each test, as in the publisher's own scorer.
 const EACH_S: f64 = 4.0;
-/// Names that the publisher's scorer (`eval/testing_util.py`) grants to every program.
+/// Names that the publisher's scorer (`eval/testing_util.py`) provides to every program.
 ///
-/// Its numpy may be missing here, which only a program that uses it should feel. Its Python, 3.10 or older, turns
-/// integers of any length into text.
+/// Its numpy may be missing locally, which should affect only programs that use it. Its Python, 3.10 or older,
+/// converts integers of any length to text.
 const PRELUDE: &str = "\
 import sys
 import time
@@ -45,7 +45,7 @@ from heapq import *
 if hasattr(sys, 'set_int_max_str_digits'):
     sys.set_int_max_str_digits(0)
 ";
-/// What it grants besides to programs that read and print.
+/// Names that it also provides to programs that read and print.
 const STREAM_PRELUDE: &str = "stdin = sys.stdin\nstdout = sys.stdout\n";
 
 pub(crate) const FORMAT: Format = Format {
@@ -77,7 +77,7 @@ fn task(row: &Fields<'_>) -> Result<Option<Task>, BenchmarkError> {
     if inputs.len() != outputs.len() {
         let (n, m) = (inputs.len(), outputs.len());
         return Err(row.malformed(format!(
-            "field `input_output` has {n} inputs and {m} outputs, expected as many"
+            "field `input_output` has {n} inputs and {m} outputs, expected equal numbers"
         )));
     }
     if inputs.is_empty() {
@@ -115,7 +115,8 @@ fn task(row: &Fields<'_>) -> Result<Option<Task>, BenchmarkError> {
     Ok(Some(Task::new(view, tests, solution.unwrap_or_default())))
 }
 
-/// What is called: where the starter code has a class `Solution`, its method. All empty for a program that prints.
+/// The callee: if the starter code has a class `Solution`, its method. All fields are empty for a program that
+/// prints.
 #[derive(Debug, Default)]
 pub(crate) struct Called {
     /// As in [`TaskView::entry_point`].
@@ -144,7 +145,7 @@ impl Called {
     }
 }
 
-/// A problem's text, and the code that an answer must begin with.
+/// Joins a problem's text and the code that an answer must begin with.
 pub(crate) fn with_starter(question: &str, starter: &str) -> String {
     if starter.trim().is_empty() {
         question.trim().to_owned()
@@ -190,7 +191,8 @@ fn calls(
     }))
 }
 
-/// A value as a Python expression; a dict whose keys are all whole numbers has numbers for keys, which JSON cannot write.
+/// Writes a value as a Python expression; a dict whose keys are all whole numbers gets integer keys, which JSON
+/// lacks.
 fn with_int_keys(value: &Exact) -> String {
     let Exact::Object(fields) = value else {
         return python(value);
@@ -206,7 +208,7 @@ fn with_int_keys(value: &Exact) -> String {
     format!("{{{}}}", entries.join(", "))
 }
 
-/// What Python's `int` makes of a text of ASCII digits, as a literal.
+/// Writes the result of Python's `int` on a text of ASCII digits as a literal.
 fn whole_number(text: &str) -> Option<String> {
     let text = text.trim();
     let (sign, digits) = match text.strip_prefix('-') {
@@ -230,7 +232,7 @@ fn streams(row: &Fields<'_>, inputs: &[Exact], outputs: &[Exact]) -> Result<Test
         Exact::Text(text) => Some(text.clone()),
         _ => None,
     };
-    // Some problems have their lines as a list.
+    // Some problems have a list of lines.
     let text = |value: &Exact| {
         let text = match value {
             Exact::Array(lines) => {

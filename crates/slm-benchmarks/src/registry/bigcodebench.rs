@@ -1,6 +1,6 @@
 //! `BigCodeBench`: functions that use many libraries, tested by `unittest` classes.
 //!
-//! The libraries must be installed for the interpreter that runs the tests; tasks whose imports are missing stay
+//! The libraries must be installed for the interpreter that runs the tests; tasks whose imports are missing remain
 //! unscored.
 //!
 //! # Source
@@ -23,7 +23,7 @@ fn task(row: &Fields<'_>) -> Result<Task, BenchmarkError> {
     let prompt = row.text("complete_prompt")?;
     let tests = Unittest::of(row.text("test")?.to_owned());
     if tests.methods.is_empty() {
-        return Err(row.malformed("`test` holds no unittest method"));
+        return Err(row.malformed("`test` contains no unittest method"));
     }
     let examples = docstring::all(prompt)
         .last()

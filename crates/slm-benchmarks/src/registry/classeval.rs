@@ -1,8 +1,8 @@
-//! `ClassEval`: whole classes from a skeleton, tested by `unittest` classes.
+//! `ClassEval`: whole classes for a skeleton, tested by `unittest` classes.
 //!
-//! Three ways of writing one are published: holistic (the whole class at once, which is the benchmark `classeval`),
-//! incremental (method by method, each seeing the ones before), compositional (method by method, each seeing the
-//! signatures alone). [`ClassTask`] makes the prompts of the latter two and puts their methods together.
+//! Three ways of generation are published: holistic (the whole class at once, which is the benchmark `classeval`),
+//! incremental (method by method, each with the previous ones), compositional (method by method, each with the
+//! signatures only). [`ClassTask`] creates the prompts of the latter two and assembles their methods.
 //!
 //! # Source
 //! Du et al. 2023, arXiv:2308.01861; github.com/FudanSELab/ClassEval.
@@ -28,7 +28,7 @@ fn task(row: &Fields<'_>) -> Result<Task, BenchmarkError> {
     let skeleton = row.text("skeleton")?;
     let tests = Unittest::of(row.text("test")?.to_owned());
     if tests.methods.is_empty() {
-        return Err(row.malformed("`test` holds no unittest method"));
+        return Err(row.malformed("`test` contains no unittest method"));
     }
     let imports = row.texts("import_statement")?.join("\n");
     let view = TaskView {
@@ -43,17 +43,17 @@ fn task(row: &Fields<'_>) -> Result<Task, BenchmarkError> {
             row.text("class_name")?,
         )
     };
-    // It follows the skeleton, and defines the class anew.
+    // It follows the skeleton, and defines the class again.
     let solution = format!("{imports}\n{}\n", row.text("solution_code")?.trim_end());
     Ok(Task::new(view, Tests::Unittest(tests), solution))
 }
 
-/// A class to be written method by method.
+/// A class to be generated method by method.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClassTask {
     /// As in [`TaskView::task_id`].
     pub task_id: String,
-    /// Imports, then the class up to and with its constructor.
+    /// Imports, then the class up to the end of its constructor.
     head: String,
     /// Signature and docstring of each method, indented as in the class.
     stubs: Vec<String>,
@@ -96,17 +96,17 @@ impl ClassTask {
         })
     }
 
-    /// Number of methods.
+    /// Returns the number of methods.
     pub fn n_methods(&self) -> usize {
         self.stubs.len()
     }
 
-    /// Python to be continued with the body of method `index`, after the methods that were written before it.
+    /// Returns Python to be continued with the body of method `index`, after the previous methods in `written`.
     pub fn incremental(&self, index: usize, written: &[String]) -> String {
         format!("{}{}\n", self.assemble(written), self.stubs[index])
     }
 
-    /// The same, with signature and docstring of all other methods in place of their code.
+    /// Returns Python to be continued likewise, with only signature and docstring of all other methods.
     pub fn compositional(&self, index: usize) -> String {
         let others = self.stubs.iter().enumerate().filter(|(i, _)| *i != index);
         let others: Vec<String> = others
@@ -120,7 +120,7 @@ impl ClassTask {
         )
     }
 
-    /// The class with these methods, each a whole definition, however it is indented.
+    /// Returns the class with these methods, each a whole definition with any indentation.
     pub fn assemble(&self, methods: &[String]) -> String {
         let mut class = format!("{}\n", self.head);
         for method in methods {
@@ -130,26 +130,26 @@ impl ClassTask {
         class
     }
 
-    /// Name of method `index`.
+    /// Returns the name of method `index`.
     pub fn method_name(&self, index: usize) -> &str {
         &self.names[index]
     }
 
-    /// The publisher's own methods.
+    /// Returns the publisher's own methods.
     pub fn canonical_methods(&self, _: &crate::ScoringPhase) -> &[String] {
         &self.solutions
     }
 }
 
-/// A definition as it stands in a class. The publisher's have only their first line at the margin; a model's may stand
-/// there altogether.
+/// Indents a definition for a class. In the publisher's, only the first line is unindented; in a model's, the whole
+/// definition may be.
 fn indented(method: &str) -> String {
     const INDENT: usize = 4;
     let method = method.trim_end().trim_start_matches('\n');
     let width = |line: &str| line.len() - line.trim_start().len();
     let lines = || method.lines().filter(|line| !line.trim().is_empty());
     let first = lines().next().map_or(0, width);
-    // The line after a decorator tells where the others stand, else the body, one level further in.
+    // The line after a decorator shows the indentation of the others, else the body does, one level deeper.
     let levels = if method.trim_start().starts_with('@') {
         1
     } else {

@@ -1,8 +1,8 @@
-//! Tasks of your own: a `.jsonl`, `.json` or `.parquet` file whose rows have these fields.
+//! Custom tasks: a `.jsonl`, `.json` or `.parquet` file whose rows have these fields.
 //!
 //! | field | | |
 //! |---|---|---|
-//! | `task_id` | required | text or number, no two alike |
+//! | `task_id` | required | unique text or number |
 //! | `prompt` | required | Python to be continued: imports, signature, docstring |
 //! | `entry_point` | required | name of the function or class that the tests use |
 //! | `tests` | this | list of Python snippets, usually one `assert` each, that raise if the program is wrong |
@@ -11,7 +11,7 @@
 //! | `preamble` | optional | definitions that program and tests share |
 //! | `canonical_solution` | optional | a right continuation of the prompt |
 //! | `public_examples` | optional | list of tests that a workflow may see and run |
-//! | `instruction` | optional | the request in words, for conversations |
+//! | `instruction` | optional | the request in prose, for conversations |
 
 use crate::fields::{Fields, tasks_of_rows};
 use crate::format::{Data, Format};

@@ -1,7 +1,7 @@
 //! Tasks written for this project: from one-liners to small parsers and classes.
 //!
-//! They lie in `embedded/*.py`, in a format that embedded/README.md explains, and are part of the
-//! binary. Their shape is that of `HumanEval`, but no sentence is of a published benchmark.
+//! They are compiled in from `embedded/*.py`, in the format of embedded/README.md. Their form is that of `HumanEval`,
+//! but no sentence comes from a published benchmark.
 
 use std::path::Path;
 
@@ -50,7 +50,7 @@ impl Benchmark for Embedded {
 
 /// Splits a file into its tasks.
 fn parse_file(file: &str, text: &str) -> Result<Vec<Task>, BenchmarkError> {
-    /// Text between two marks, with the line of the mark before it.
+    /// The lines after a marker, with the marker and its line number.
     struct Section<'a> {
         mark: &'static str,
         line: usize,
@@ -69,7 +69,7 @@ fn parse_file(file: &str, text: &str) -> Result<Vec<Task>, BenchmarkError> {
                 line: i + 1,
                 lines: Vec::new(),
             }),
-            // Before the first mark stands the file's own comment.
+            // The file's own comment precedes the first marker.
             None => {
                 if let Some(section) = sections.last_mut() {
                     section.lines.push(line);
@@ -92,7 +92,7 @@ fn parse_file(file: &str, text: &str) -> Result<Vec<Task>, BenchmarkError> {
         .collect()
 }
 
-/// Builds a task from its definition and its tests; the error is the problem in words.
+/// Builds a task from its definition and its tests; the error describes the problem.
 fn parse_task(definition: &[&str], tests: &[&str]) -> Result<Task, &'static str> {
     let definition = definition.join("\n");
     let first = *docstring::all(&definition)
@@ -124,7 +124,7 @@ fn parse_task(definition: &[&str], tests: &[&str]) -> Result<Task, &'static str>
     ))
 }
 
-/// One test for each unindented `assert`; but a paragraph that holds anything else is one test.
+/// Returns one test for each unindented `assert`; but a paragraph with any other statement is one test.
 fn split_tests(lines: &[&str]) -> Vec<String> {
     let starts_statement = |line: &str| !line.starts_with([' ', ')', ']', '}']);
     let mut tests = Vec::new();

@@ -1,9 +1,9 @@
-//! `HumanEval`+ and MBPP+: the same tasks with many more inputs; right is what a reference program returns.
+//! `HumanEval`+ and MBPP+: the same tasks with many more inputs; a reference program defines the correct results.
 //!
-//! Inputs are read with all their digits and with `NaN` and `Infinity`, and given on as Python expressions, in which
-//! the types that JSON lacks (tuples, sets, complex numbers) stand again. Both releases of MBPP+ (0.1.0, which the
-//! published scores of Qwen2.5-Coder use, and 0.2.0) have one format; each is judged by the rules of its own time: the
-//! equality of sets and two second programs came with 0.2.0.
+//! Inputs are read with all their digits and with `NaN` and `Infinity`, and passed on as Python expressions, in which
+//! the types that JSON lacks (tuples, sets, complex numbers) are restored. Both releases of MBPP+ (0.1.0, which the
+//! published scores of Qwen2.5-Coder use, and 0.2.0) have the same format; each is scored by the rules of its time:
+//! the equality of sets and two second programs were introduced with 0.2.0.
 //!
 //! # Source
 //! Liu et al. 2023, arXiv:2305.01210; PyPI's `evalplus` 0.3.1 (for the early release 0.2.1) for
@@ -38,22 +38,22 @@ pub(crate) const MBPP_PLUS: Format = Format {
     read: read_mbpp_plus,
 };
 
-/// What a polynomial may be at most where it is zero, by the rules of `EvoEval`.
+/// Maximum absolute value of a polynomial at its zero, by the rules of `EvoEval`.
 pub(super) const ZERO: f64 = 1e-6;
 
-/// Whose tasks, and so whose exceptions.
+/// The family of tasks, which determines the exceptions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Family {
     HumanEval,
     /// MBPP+ 0.2.0.
     Mbpp,
-    /// MBPP+ 0.1.0, whose verdicts were made when fewer exceptions were known.
+    /// MBPP+ 0.1.0, whose verdicts were made when fewer exceptions existed.
     EarlyMbpp,
-    /// `HumanEval`'s in other words, by the rules of `EvoEval`.
+    /// Reworded tasks of `HumanEval`, by the rules of `EvoEval`.
     Evo,
 }
 
-/// Tasks of MBPP+ 0.1.0 that 0.2.0 left out, by number.
+/// Tasks of MBPP+ 0.1.0 that 0.2.0 omits, by number.
 const EARLY_TASKS: [u32; 21] = [
     83, 115, 117, 143, 164, 229, 249, 295, 396, 400, 407, 431, 438, 442, 461, 574, 582, 595, 640,
     746, 783,
@@ -67,7 +67,7 @@ fn read_mbpp_plus(path: &Path) -> Result<Vec<Task>, BenchmarkError> {
     read(path, Family::Mbpp, MBPP_PLUS.data)
 }
 
-/// Reads `HumanEval`+ as reworded and judged by `EvoEval`; `data` is the file that it publishes.
+/// Reads `HumanEval`+ as reworded by `EvoEval`, with its rules; `data` is the file that it publishes.
 ///
 /// # Errors
 /// The file cannot be read or is in another format.
@@ -91,6 +91,18 @@ fn read(path: &Path, mut family: Family, data: Data) -> Result<Vec<Task>, Benchm
         }
     }
     let rows: Vec<Row> = rows.iter().map(|(place, row)| Row { place, row }).collect();
+    let is_original = |row: &Row| {
+        let has = |name| row.row.get(name).is_some();
+        !has("plus_input") && (has("test") || has("test_list"))
+    };
+    if rows.first().is_some_and(is_original) {
+        return Err(BenchmarkError::WantsRelease {
+            path: path.to_owned(),
+            found: "the original benchmark, without the tests that EvalPlus added",
+            file: data.file,
+            publisher: data.publisher,
+        });
+    }
     let is_early = |row: &Row| {
         row.number()
             .is_ok_and(|number| EARLY_TASKS.contains(&number))
@@ -101,7 +113,8 @@ fn read(path: &Path, mut family: Family, data: Data) -> Result<Vec<Task>, Benchm
     rows.iter().map(|row| row.task(family)).collect()
 }
 
-/// The hub's copies have parquet files, whose column `test` is a program; inputs stand in the release's lines alone.
+/// Refuses the parquet copies on the hub: their column `test` is a program, and only the release's lines contain the
+/// inputs.
 fn refuse_parquet(path: &Path, data: Data) -> Result<(), BenchmarkError> {
     let mut magic = [0; 4];
     let is_parquet = File::open(path)
@@ -146,7 +159,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// The arguments of each call.
+    /// Returns the arguments of each call.
     fn inputs(&self, name: &str) -> Result<Vec<&'a [Exact]>, BenchmarkError> {
         let lists = || match self.need(name) {
             Ok(Exact::Array(inputs)) => inputs
@@ -156,7 +169,7 @@ impl<'a> Row<'a> {
                     _ => None,
                 })
                 .collect(),
-            // The publisher writes an object where there are no inputs.
+            // The publisher writes an empty object if there are no inputs.
             Ok(Exact::Object(fields)) if fields.is_empty() => Some(Vec::new()),
             _ => None,
         };
@@ -164,7 +177,7 @@ impl<'a> Row<'a> {
         lists().ok_or_else(|| self.malformed(format!("field `{name}` is not a list of lists")))
     }
 
-    /// The number at the end of the task's id.
+    /// Returns the number at the end of the task's id.
     fn number(&self) -> Result<u32, BenchmarkError> {
         let task_id = self.text("task_id")?;
         let number = task_id
@@ -224,7 +237,7 @@ impl<'a> Row<'a> {
     }
 }
 
-/// What may be seen of an MBPP+ task, whose prompt shows one assert.
+/// Returns the view of an MBPP+ task, whose prompt contains one assert.
 fn mbpp_view(task_id: &str, prompt: &str, entry_point: &str) -> TaskView {
     let mut view = TaskView::new(task_id, prompt.to_owned(), entry_point);
     let asserts = prompt.lines().filter(|line| line.starts_with("assert "));
@@ -232,16 +245,16 @@ fn mbpp_view(task_id: &str, prompt: &str, entry_point: &str) -> TaskView {
     view
 }
 
-/// How the results of a function are compared; the exceptions are EvalPlus's.
+/// Returns the rule for comparing the results of a function; the exceptions are EvalPlus's.
 fn oracle(family: Family, entry_point: &str) -> Oracle {
     match (family, entry_point) {
         (Family::HumanEval | Family::Evo, "find_zero") => {
             Oracle::ZeroOf("def find_zero(xs):\n    return xs\n".to_owned())
         }
         (Family::Evo, _) => Oracle::Typed,
-        // Mbpp/164: the published tests contradict the task's own words.
+        // Mbpp/164: the published tests contradict the task's text.
         (Family::Mbpp | Family::EarlyMbpp, "are_equivalent") => Oracle::Anything,
-        // Mbpp/295: whether a number divides itself is open for 0 and 1.
+        // Mbpp/295: for 0 and 1 it is undefined whether a number divides itself.
         (Family::Mbpp | Family::EarlyMbpp, "sum_div") => Oracle::OrZero,
         // Mbpp/581: "height" may be the slant height or the perpendicular one.
         (Family::Mbpp, "surface_Area") => Oracle::OrWithin(PERPENDICULAR.to_owned()),
@@ -258,7 +271,7 @@ fn oracle(family: Family, entry_point: &str) -> Oracle {
             | "find_dissimilar"
             | "Diff",
         ) => Oracle::SetEqual,
-        // Their results are match objects or words for yes and no.
+        // Their results are match objects or texts for yes and no.
         (
             Family::Mbpp | Family::EarlyMbpp,
             "check_str" | "text_match_three" | "text_starta_endb",
@@ -281,10 +294,10 @@ def digit_distance_nums(first, second):
     return sum(abs(int(a) - int(b)) for a, b in zip(*(d.zfill(width) for d in digits)))
 ";
 
-/// The arguments of an MBPP+ call: the types that JSON lost are restored task by task, as EvalPlus does on reading.
+/// Writes the arguments of an MBPP+ call: types that JSON lacks are restored task by task, as EvalPlus does.
 fn mbpp_arguments(number: u32, input: &[Exact]) -> String {
     let each = |convert: fn(&Exact) -> String| tuple(input.iter().map(convert));
-    // Converts the first arguments, each in its own way.
+    // Converts the first arguments, each by its own function.
     let first = |convert: &[fn(&Exact) -> String]| {
         let convert = convert
             .iter()
@@ -330,7 +343,7 @@ fn mbpp_arguments(number: u32, input: &[Exact]) -> String {
     }
 }
 
-/// What Python iterates over in a value: of a string its characters.
+/// Returns the items of Python's iteration over a value: of a string its characters.
 fn items(value: &Exact) -> Vec<Exact> {
     match value {
         Exact::Array(items) => items.clone(),
@@ -352,7 +365,7 @@ fn as_tuple(value: &Exact) -> String {
     tuple(items(value).iter().map(python))
 }
 
-/// A value in which every list, however deep, is a tuple.
+/// Writes a value with every list, at any depth, as a tuple.
 fn as_tuples(value: &Exact) -> String {
     match value {
         Exact::Array(items) => tuple(items.iter().map(as_tuples)),
@@ -360,7 +373,7 @@ fn as_tuples(value: &Exact) -> String {
     }
 }
 
-/// What is empty or no list becomes an empty dict, as `EvalPlus` has it.
+/// An empty list or another value becomes an empty dict, as in `EvalPlus`.
 fn as_set(value: &Exact) -> String {
     match value {
         Exact::Array(items) if !items.is_empty() => format!("set({})", python(value)),
@@ -370,7 +383,7 @@ fn as_set(value: &Exact) -> String {
 
 fn as_float(value: &Exact) -> String {
     match value {
-        // `float('1')` and `1.0` are the same, but only literals are safe to be evaluated.
+        // `float('1')` and `1.0` are the same, but only literals are safe to evaluate.
         Exact::Text(text) => text
             .trim()
             .parse::<f64>()

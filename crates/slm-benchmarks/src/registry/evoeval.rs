@@ -1,9 +1,9 @@
-//! `EvoEval`: `HumanEval`'s problems changed by a language model; right is what a reference program returns.
+//! `EvoEval`: `HumanEval`'s problems changed by a language model; a reference program defines the correct results.
 //!
-//! One file a part (difficult, creative, subtle, combine, `tool_use`, verbose, concise). In the first five, inputs are
-//! Python text, and task ids do not tell the part: the file's name must. The last two have `HumanEval`+'s form, extra
-//! tests included. Results are compared with their types; a few tasks have several right answers, and a rule each.
-//! Where a program changes its arguments, these rules look at what they were before.
+//! One file per part (difficult, creative, subtle, combine, `tool_use`, verbose, concise). In the first five, inputs
+//! are Python text, and task ids do not identify the part: the file's name must. The last two have `HumanEval`+'s
+//! form, extra tests included. Results are compared with their types; a few tasks have several correct answers, each
+//! with its own rule. If a program changes its arguments, these rules use the arguments before the change.
 //!
 //! # Source
 //! Xia et al. 2024, arXiv:2403.19114; github.com/evo-eval/evoeval; PyPI's `evoeval` 0.1.0 for rules and limits.
@@ -36,7 +36,7 @@ fn read(path: &Path) -> Result<Vec<Task>, BenchmarkError> {
     let part = part_of(path).ok_or_else(|| BenchmarkError::Malformed {
         place: path.display().to_string(),
         problem: format!(
-            "the file's name has none of {}\nhint: the part decides how some tasks are judged; call it as its publisher does, {}",
+            "the file's name contains none of {}\nhint: the part decides how some tasks are scored; keep the publisher's file name, for example {}",
             PARTS.join(", "),
             FORMAT.data.file
         ),
@@ -71,7 +71,7 @@ fn task(part: &str, row: &Fields<'_>) -> Result<Task, BenchmarkError> {
     Ok(Task::new(view, tests, format!("\n{solution}")))
 }
 
-/// How the results of a task are compared.
+/// Returns the rule for comparing the results of a task.
 fn oracle(part: &str, task_id: &str, entry_point: &str) -> Oracle {
     let puzzle = match (part, task_id) {
         ("difficult", "EvoEval/10") => Puzzle::Palindrome,
@@ -79,7 +79,7 @@ fn oracle(part: &str, task_id: &str, entry_point: &str) -> Oracle {
         ("creative", "EvoEval/26") => Puzzle::Moves,
         ("creative", "EvoEval/30") => Puzzle::Cells,
         ("creative", "EvoEval/69") => Puzzle::Factors,
-        // After the first two, coefficients belong to odd powers alone.
+        // After the first two, coefficients are those of odd powers only.
         ("subtle", "EvoEval/32") => {
             return Oracle::ZeroOf(format!(
                 "def {entry_point}(xs):\n    return [xs[0], xs[1]] + [y for x in xs[2:] for y in (0, x)]\n"
@@ -93,7 +93,7 @@ fn oracle(part: &str, task_id: &str, entry_point: &str) -> Oracle {
     }
 }
 
-/// Arguments as they stand in a call, as an expression that gives a tuple.
+/// Turns the text of a call's arguments into an expression for a tuple.
 fn arguments(input: &str) -> String {
     match input.trim().trim_end_matches(',') {
         "" => "()".to_owned(),

@@ -40,7 +40,7 @@ fn task(row: &Fields<'_>) -> Result<Task, BenchmarkError> {
     ))
 }
 
-/// What may be seen of a task in `HumanEval`'s form: the examples are those of the entry point's docstring.
+/// Returns the view of a task in `HumanEval`'s form, with the examples of the entry point's docstring.
 pub(crate) fn view(task_id: &str, prompt: &str, entry_point: &str) -> TaskView {
     let mut view = TaskView::new(task_id, prompt.to_owned(), entry_point);
     view.public_examples = docstring::all(prompt)

@@ -1,4 +1,4 @@
-//! `LeetCodeDataset`: a method of a class `Solution` from a problem's text, tested by a function `check`.
+//! `LeetCodeDataset`: a method of a class `Solution` for a problem's text, tested by a function `check`.
 //!
 //! # Source
 //! Xia et al. 2025, arXiv:2504.14655; github.com/newfacade/LeetCodeDataset, version 0.2.0.
@@ -30,7 +30,7 @@ fn task(row: &Fields<'_>) -> Result<Task, BenchmarkError> {
     };
     let source = row.text("test")?;
     let (setup, tests) = match docstring::asserts_of_check(source) {
-        // All on one instance, as `check` is given a bound method.
+        // All tests use one instance, since `check` gets a bound method.
         Some(tests) => (format!("candidate = {method}"), tests),
         None => (source.to_owned(), vec![format!("check({method})")]),
     };

@@ -1,7 +1,7 @@
 //! `LiveCodeBench`, code generation: dated contest problems; programs read stdin, or define a method.
 //!
-//! The hidden tests are JSON, or (in the files called "lite") a pickled text of JSON, deflated, in base64; of pickle
-//! only that one text is understood, since unpickling runs code.
+//! The hidden tests are JSON, or (in the "lite" files) a pickled text of JSON, compressed with zlib, in base64; only
+//! this one text is accepted in a pickle, since unpickling runs code.
 //!
 //! # Source
 //! Jain et al. 2024, arXiv:2403.07974; `huggingface.co/datasets/livecodebench/code_generation_lite`.
@@ -23,15 +23,16 @@ use crate::{
     TaskView, Tests, docstring,
 };
 
-/// Levels of recursion, and digits of an integer that is printed, as that scorer sets them.
+/// Recursion limit, as in the publisher's scorer.
 const RECURSION_LIMIT: u32 = 50_000;
+/// Maximum digits of a printed integer, as in the publisher's scorer.
 const INT_DIGITS: u32 = 50_000;
-/// Seconds for each test, as in the publisher's own scorer.
+/// CPU seconds for each test, as in the publisher's own scorer.
 const EACH_S: f64 = 6.0;
-/// No honest file of tests unpacks to more bytes.
+/// Limit of unpacked tests in bytes, which no genuine file exceeds.
 const MOST_BYTES: u64 = 1 << 30;
-/// Modules whose names the publisher's scorer (`lcb_runner/evaluation/testing_util.py`) grants to every program, in its
-/// order.
+/// Modules whose names the publisher's scorer (`lcb_runner/evaluation/testing_util.py`) provides to every program, in
+/// its order.
 const MODULES: [&str; 16] = [
     "string",
     "re",
@@ -73,14 +74,14 @@ fn task(row: &Fields<'_>) -> Result<Task, BenchmarkError> {
         cases(row, "private_test_cases", private)?
     } else {
         let text = unpacked(private).ok_or_else(|| {
-            row.malformed("field `private_test_cases` is neither JSON nor a packed text of it")
+            row.malformed("field `private_test_cases` is neither JSON nor packed JSON")
         })?;
         cases(row, "private_test_cases", &text)?
     };
     let all: Vec<Case> = public.into_iter().chain(private).collect();
     if all.is_empty() {
         return Err(row.malformed(
-            "fields `public_test_cases` and `private_test_cases` hold no test: every program would pass",
+            "fields `public_test_cases` and `private_test_cases` contain no test: every program would pass",
         ));
     }
     let starter = row.optional_text("starter_code")?.unwrap_or_default();
@@ -131,8 +132,8 @@ fn cases(row: &Fields<'_>, name: &str, text: &str) -> Result<Vec<Case>, Benchmar
     })
 }
 
-/// What stands before every program. The order decides: `builtins` takes names such as `pow` and `open` back from
-/// `math`, `operator` and `io`, and `typing` comes last.
+/// Returns the code that precedes every program. The order matters: `builtins` takes names such as `pow` and `open`
+/// back from `math`, `operator` and `io`, and `typing` comes last.
 fn prelude() -> String {
     let stars = MODULES.map(|module| format!("from {module} import *\n"));
     let names = MODULES.map(|module| format!("import {module}\n"));
@@ -188,7 +189,7 @@ fn calls(row: &Fields<'_>, entry_point: &str, cases: &[Case]) -> Result<Tests, B
     }))
 }
 
-/// The text behind base64, zlib and a pickle that holds nothing but it.
+/// Decodes base64, zlib, and a pickle that contains only a text.
 fn unpacked(packed: &str) -> Option<String> {
     let mut pickle = Vec::new();
     ZlibDecoder::new(base64(packed)?.as_slice())
@@ -198,13 +199,13 @@ fn unpacked(packed: &str) -> Option<String> {
     unpickled_text(&pickle)
 }
 
-/// The bytes of a base64 text; white space in it is ignored.
+/// Decodes a base64 text, ignoring white space.
 fn base64(text: &str) -> Option<Vec<u8>> {
     let text: String = text.split_ascii_whitespace().collect();
     STANDARD_PAD_INDIFFERENT.decode(text).ok()
 }
 
-/// The one text of a pickle; `None` for a pickle that holds anything else.
+/// Returns the only text of a pickle; `None` for a pickle with other contents.
 ///
 /// # Source
 /// The opcodes of `CPython`'s Lib/pickletools.py.
@@ -225,7 +226,7 @@ fn unpickled_text(pickle: &[u8]) -> Option<String> {
     let (mut rest, mut text) = (pickle, None);
     loop {
         match take(&mut rest, 1)?[0] {
-            // Protocol, frame, memo: nothing to do.
+            // Protocol, frame, memo: ignored.
             0x80 | b'q' => drop(take(&mut rest, 1)?),
             0x95 => drop(take(&mut rest, 8)?),
             0x94 => {}

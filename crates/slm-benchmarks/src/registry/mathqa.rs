@@ -1,6 +1,6 @@
-//! MathQA-Python: word problems whose programs leave a number in the variable `answer`.
+//! MathQA-Python: word problems whose programs assign a number to the variable `answer`.
 //!
-//! Rows have `text`, `code`, `answer` and, if need be, `task_id`; without it a task is called after its line.
+//! Rows have `text`, `code`, `answer` and optionally `task_id`; without it a task is named by its line number.
 //!
 //! # Source
 //! Austin et al. 2021, arXiv:2108.07732, section 3.2.
@@ -9,7 +9,7 @@ use crate::fields::{Fields, tasks_of_rows};
 use crate::format::{Data, Format};
 use crate::{BenchmarkError, Task, TaskView, Tests, docstring};
 
-/// Relative tolerance of the answer, for another order of the same operations.
+/// Relative tolerance of the answer, which allows another order of the same operations.
 const TOLERANCE: f64 = 1e-8;
 
 pub(crate) const FORMAT: Format = Format {

@@ -1,7 +1,7 @@
-//! MBPP: small programs from a sentence, tested by asserts; the whole of it, and its hand-checked part.
+//! MBPP: small programs for a sentence, tested by asserts; the full data set, and its hand-checked part.
 //!
-//! The publisher's split by task id: 1 to 10 for prompts, 11 to 510 for tests, 511 to 600 for validation, the rest for
-//! training. A file holds all of them, and all can be scored.
+//! The publisher's split by task id: 1 to 10 for prompts, 11 to 510 for tests, 511 to 600 for validation, the rest
+//! for training. A file contains all of them, and all can be scored.
 //!
 //! # Source
 //! Austin et al. 2021, arXiv:2108.07732; github.com/google-research/google-research/tree/master/mbpp.
@@ -34,10 +34,10 @@ pub(crate) const SANITIZED: Format = Format {
     read: |path| tasks_of_rows(path, sanitized_task),
 };
 
-/// Ids of the tasks that scores are published for.
+/// Ids of the tasks with published scores.
 pub const TEST_SPLIT: RangeInclusive<u32> = 11..=510;
 
-/// Ids of the three tasks that the paper shows before each request.
+/// Ids of the three tasks that the paper's few-shot prompt contains.
 pub const SHOTS: [u32; 3] = [2, 3, 4];
 
 fn full_task(row: &Fields<'_>) -> Result<Task, BenchmarkError> {
@@ -77,12 +77,12 @@ fn task(row: &Fields<'_>, text: &str, setup: String) -> Result<Task, BenchmarkEr
     Ok(Task::new(view, tests, format!("{}\n", code.trim_end())))
 }
 
-/// The task as Python: a docstring of the sentence and the first test, as EvalPlus writes it.
+/// Returns the task as Python: a docstring of the sentence and the first test, as in EvalPlus.
 fn prompt(text: &str, first_test: &str) -> String {
     format!("\"\"\"\n{}\n{first_test}\n\"\"\"\n", text.trim())
 }
 
-/// The first function that `test` calls and `code` defines.
+/// Returns the first function that `test` calls and `code` defines.
 fn called_function<'a>(test: &str, code: &'a str) -> Option<&'a str> {
     let names: Vec<&str> = code
         .lines()
@@ -94,10 +94,10 @@ fn called_function<'a>(test: &str, code: &'a str) -> Option<&'a str> {
         .find_map(|word| names.iter().copied().find(|name| *name == word))
 }
 
-/// The examples that precede each request in the paper, read from the whole data set.
+/// Reads the examples of the paper's few-shot prompt from the full data set.
 ///
 /// # Errors
-/// The file cannot be read, or the tasks are not in it.
+/// The file cannot be read, or lacks these tasks.
 pub fn shots(path: &Path) -> Result<Vec<Shot>, BenchmarkError> {
     let mut shots = vec![None; SHOTS.len()];
     for row in slm_table::open(path)? {
@@ -118,12 +118,12 @@ pub fn shots(path: &Path) -> Result<Vec<Shot>, BenchmarkError> {
         .ok_or_else(|| BenchmarkError::Malformed {
             place: path.display().to_string(),
             problem: format!(
-                "the tasks {SHOTS:?}, which are the examples of the prompt, are not in it"
+                "the tasks {SHOTS:?}, the examples of the few-shot prompt, are missing"
             ),
         })
 }
 
-/// Gives each task's view the request of the paper.
+/// Adds the paper's few-shot request to each task's view.
 pub(crate) fn show_shots(path: &Path, tasks: &mut [Task]) -> Result<(), BenchmarkError> {
     let shots = shots(path)?;
     let rows = slm_table::open(path)?;
@@ -206,7 +206,7 @@ mod tests {
         let error = crate::load_few_shot("embedded", None).expect_err("no examples");
         assert_eq!(
             error.to_string(),
-            "the benchmark `embedded` defines no examples to show before its tasks\nhint: `mbpp` does; the other ways to ask work for all"
+            "the benchmark `embedded` defines no examples for few-shot prompts\nhint: `mbpp` does; the other prompting conventions work for all benchmarks"
         );
     }
 }

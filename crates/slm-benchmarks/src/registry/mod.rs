@@ -1,7 +1,7 @@
-//! Benchmarks by name, and the files that they are read from.
+//! Benchmarks by name, and their files.
 //!
-//! Each file below reads one publisher's own format. A new benchmark is its file and its line in `FORMATS`; recipe
-//! check, decontamination and command lines take the name from there.
+//! Each file below parses one publisher's format. A new benchmark needs a file and a line in `FORMATS`; recipe check,
+//! decontamination and command lines take the name from there.
 
 mod apps;
 mod bigcodebench;
@@ -46,7 +46,7 @@ const FORMATS: [&Format; 13] = [
     &custom::FORMAT,
 ];
 
-/// Names that [`open`] knows, in the order of the documentation.
+/// The names that [`open`] accepts, in the order of the documentation.
 pub const NAMES: &[&str] = &{
     let mut names = [Embedded::NAME; FORMATS.len() + 1];
     let mut i = 0;
@@ -57,7 +57,7 @@ pub const NAMES: &[&str] = &{
     names
 };
 
-/// A built-in benchmark by name.
+/// Returns a built-in benchmark by name.
 ///
 /// # Errors
 /// As [`open`] without a file.
@@ -65,7 +65,7 @@ pub fn by_name(name: &str) -> Result<Box<dyn Benchmark>, BenchmarkError> {
     open(name, None)
 }
 
-/// Which file a benchmark reads; `None` if it is built in or unknown.
+/// Returns the file that a benchmark reads; `None` if it is built in or unknown.
 pub fn data_of(name: &str) -> Option<Data> {
     FORMATS
         .iter()
@@ -73,10 +73,11 @@ pub fn data_of(name: &str) -> Option<Data> {
         .map(|format| format.data)
 }
 
-/// The benchmark of a name, with its tasks in the file `data`.
+/// Returns the benchmark of a name, with its tasks in the file `data`.
 ///
 /// # Errors
-/// [`BenchmarkError::Unknown`], which lists the names; a file that is needed and not named, or named and not needed.
+/// [`BenchmarkError::Unknown`], which lists the names; a required file is not given, or a file is given for built-in
+/// tasks.
 pub fn open(name: &str, data: Option<&Path>) -> Result<Box<dyn Benchmark>, BenchmarkError> {
     if name == Embedded::NAME {
         return match data {
@@ -92,6 +93,7 @@ pub fn open(name: &str, data: Option<&Path>) -> Result<Box<dyn Benchmark>, Bench
         .find(|format| format.name == name)
         .ok_or_else(|| BenchmarkError::Unknown {
             name: name.into(),
+            meant: nearest(name),
             known: NAMES.join(", "),
         })?;
     let path = data.ok_or(BenchmarkError::NoData {
@@ -147,14 +149,14 @@ impl Benchmark for FileBenchmark {
     }
 }
 
-/// The tasks of a benchmark, and which version of its data they are.
+/// The tasks of a benchmark, with the version of its data.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TaskSet {
     /// Name of the benchmark.
     pub benchmark: &'static str,
     /// In the order of the file.
     pub tasks: Vec<Task>,
-    /// SHA-256 of the file in hexadecimal; of all their texts if they are built in.
+    /// SHA-256 of the file in hex; for built-in tasks, of all their texts.
     pub data_sha256: String,
 }
 
@@ -179,9 +181,9 @@ pub fn load(name: &str, data: Option<&Path>) -> Result<TaskSet, BenchmarkError> 
     })
 }
 
-/// As [`load`], each task's view with the request after solved examples that its publisher defines.
+/// Loads tasks as [`load`] does, each view with the few-shot request that its publisher defines.
 ///
-/// That request shows all tests: they are public by the benchmark's own definition when it is asked this way.
+/// That request contains all tests: with it they are public by the benchmark's own definition.
 ///
 /// # Errors
 /// As [`load`]; [`BenchmarkError::NoShots`] for a benchmark without examples.
@@ -203,6 +205,22 @@ fn sha256_of_tasks(tasks: &[Task]) -> String {
     hash.hex()
 }
 
+/// Returns the known name that is most similar to `name`, if one is similar enough to be a misspelling.
+fn nearest(name: &str) -> Option<&'static str> {
+    // `human-eval`, `HumanEval_plus` and `MBPP Plus` are in use elsewhere.
+    let plain = |name: &str| {
+        let name = name.to_lowercase().replace("plus", "+");
+        name.replace(['-', '_', ' '], "")
+    };
+    let wanted: String = plain(name).chars().take(64).collect();
+    NAMES
+        .iter()
+        .map(|known| (strsim::damerau_levenshtein(&wanted, &plain(known)), *known))
+        .min_by_key(|(distance, _)| *distance)
+        .filter(|(distance, _)| *distance <= wanted.chars().count() / 4)
+        .map(|(_, known)| known)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,7 +240,7 @@ mod tests {
         assert_eq!(
             error.as_deref(),
             Some(
-                "unknown benchmark `humanevil`\nhint: known are embedded, humaneval, humaneval+, mbpp, mbpp-sanitized, mbpp+, classeval, apps, bigcodebench, livecodebench, evoeval, mathqa-python, leetcode, custom"
+                "unknown benchmark `humanevil`\nhint: did you mean `humaneval`? known benchmarks: embedded, humaneval, humaneval+, mbpp, mbpp-sanitized, mbpp+, classeval, apps, bigcodebench, livecodebench, evoeval, mathqa-python, leetcode, custom"
             )
         );
     }
@@ -247,5 +265,19 @@ mod tests {
             error.to_string(),
             "the benchmark `embedded` is built in and reads no file, found x.jsonl"
         );
+    }
+
+    #[test]
+    fn names_of_other_tools_lead_to_the_known_ones() {
+        for (name, known) in [
+            ("human-eval", Some("humaneval")),
+            ("HumanEval+", Some("humaneval+")),
+            ("humaneval_plus", Some("humaneval+")),
+            ("mbpp-plus", Some("mbpp+")),
+            ("bigcodebnch", Some("bigcodebench")),
+            ("zebra", None),
+        ] {
+            assert_eq!(nearest(name), known, "{name}");
+        }
     }
 }

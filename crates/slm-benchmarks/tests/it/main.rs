@@ -20,7 +20,7 @@ fn tasks() -> Vec<Task> {
         .expect("the embedded files are well-formed")
 }
 
-/// The hidden tests, which are plain asserts.
+/// Returns the hidden tests, which are plain asserts.
 fn hidden(task: &Task) -> &[String] {
     match task.hidden().open(&ScoringPhase::begin()) {
         Tests::Asserts(Asserts { tests, .. }) => tests,
@@ -33,7 +33,7 @@ fn sandbox() -> Sandbox {
     Sandbox::new(interpreter, Limits::default()).expect("a sandbox")
 }
 
-/// Applies `check` to every task, on two threads as most of the time is Python's start.
+/// Applies `check` to every task, on two threads, since most of the time is Python's startup.
 fn for_each_task(check: impl Fn(&Task) + Sync) {
     let (tasks, next) = (tasks(), AtomicUsize::new(0));
     thread::scope(|scope| {
@@ -49,7 +49,7 @@ fn for_each_task(check: impl Fn(&Task) + Sync) {
 
 #[test]
 fn canonical_solutions_pass_their_hidden_tests_and_their_examples() {
-    // Python's own reading of the examples, by text.
+    // The examples as parsed by Python's doctest.
     let doctest = "import doctest, sys\nresult = doctest.testmod(sys.modules['candidate'])\nassert result.attempted > 0 and result.failed == 0, result";
     let own_reading = |program: &str| Job {
         program: program.to_owned(),
@@ -132,7 +132,7 @@ fn tasks_have_the_shape_that_their_readme_asks_for() {
     for task in &tasks {
         let view = task.view();
         let id = &view.task_id;
-        assert!(ids.insert(id), "{id} stands twice");
+        assert!(ids.insert(id), "{id} occurs twice");
         assert_eq!(*id, format!("embedded/{}", view.entry_point));
         assert!(
             view.prompt.ends_with("    \"\"\"\n"),
@@ -196,7 +196,7 @@ fn no_docstring_sentence_stands_in_the_standard_library() {
     }
 }
 
-/// Python files, but not those of installed packages.
+/// Returns the Python files below a folder, without those of installed packages.
 fn files_below(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).expect("a readable folder").flatten() {

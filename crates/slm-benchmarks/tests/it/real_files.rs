@@ -1,18 +1,18 @@
-//! The publishers' own files, where they are at hand.
+//! The publishers' own files, if they exist.
 
-#![allow(clippy::print_stderr, reason = "a skipped test must say so")]
+#![allow(clippy::print_stderr, reason = "a skipped test must print the reason")]
 
 use std::path::PathBuf;
 
 use slm_benchmarks::{Asserts, ClassTask, Oracle, ScoringPhase, TaskSet, Tests, load, mbpp_shots};
 
-/// A file of the shared data folder; `None`, said aloud, where there is none.
+/// Returns a file of the shared data folder, or prints that the test is skipped.
 fn data(file: &str) -> Option<PathBuf> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../../../shared/data")
         .join(file);
     if !path.exists() {
-        eprintln!("skipped: {file} is not at hand");
+        eprintln!("skipped: {file} is missing");
         return None;
     }
     Some(path)
@@ -23,7 +23,7 @@ fn tasks(name: &str, file: &str) -> Option<TaskSet> {
     Some(load(name, Some(&path)).unwrap_or_else(|error| panic!("{name}: {error}")))
 }
 
-/// Number of tasks, and of their tests.
+/// Checks the numbers of tasks and of their tests.
 fn check(name: &str, file: &str, expected: [usize; 2]) {
     let Some(set) = tasks(name, file) else {
         return;

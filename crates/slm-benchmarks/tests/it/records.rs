@@ -1,4 +1,4 @@
-//! Records in the documented forms of publishers whose files are not at hand.
+//! Records in the documented forms of publishers whose files are not available.
 
 mod contests;
 
@@ -17,7 +17,7 @@ fn fields(record: &Value) -> &Map<String, Value> {
     record.as_object().expect("an object")
 }
 
-/// A file of records; its folder goes with the first.
+/// Writes a file of records; it is removed with the returned folder.
 fn file(name: &str, records: &[Value]) -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().join(name);
@@ -46,7 +46,7 @@ fn task(benchmark: &str, name: &str, record: &Value) -> Task {
     tasks.remove(0)
 }
 
-/// A record with other fields; null takes one away.
+/// Returns a record with changed fields; null removes one.
 fn with(record: &Value, changes: &Value) -> Value {
     let mut all = fields(record).clone();
     for (name, value) in fields(changes) {
@@ -56,7 +56,7 @@ fn with(record: &Value, changes: &Value) -> Value {
     Value::Object(left.collect())
 }
 
-/// The message about a record that stands in the second line, after a sound one.
+/// Checks the message about a malformed record in the second line, after a valid one.
 fn check_error(benchmark: &str, sound: &Value, changes: &Value, expected: &str) {
     let (folder, path) = file(
         "EvoEval_creative.jsonl",
@@ -76,12 +76,12 @@ fn check_error(benchmark: &str, sound: &Value, changes: &Value, expected: &str) 
     );
 }
 
-/// The tests of a task, for comparison.
+/// Returns the tests of a task, for comparison.
 fn hidden(task: &Task) -> Tests {
     task.hidden().open(&ScoringPhase::begin()).clone()
 }
 
-/// What a workflow gets of a task holds nothing of what is hidden.
+/// Asserts that a task's view contains none of the hidden parts.
 fn shows_nothing_of(task: &Task, secrets: &[&str]) {
     let shown = serde_json::to_string(task.view()).expect("JSON");
     let printed = format!("{task:?}");
@@ -95,7 +95,7 @@ fn shows_nothing_of(task: &Task, secrets: &[&str]) {
     }
 }
 
-/// What a conversation asks.
+/// Returns the request of a conversation.
 fn question(view: &TaskView) -> String {
     match request(Style::Chat, view).input {
         Input::Conversation { user, .. } => user,
@@ -227,7 +227,7 @@ fn malformed_tasks_of_evoeval_are_told_by_line_and_key() {
         error
             .to_string()
             .replace(&format!("{}/", folder.path().display()), ""),
-        "tasks.jsonl: the file's name has none of difficult, creative, subtle, combine, tool_use\nhint: the part decides how some tasks are judged; call it as its publisher does, EvoEval_difficult.jsonl.gz"
+        "tasks.jsonl: the file's name contains none of difficult, creative, subtle, combine, tool_use\nhint: the part decides how some tasks are scored; keep the publisher's file name, for example EvoEval_difficult.jsonl.gz"
     );
 }
 
@@ -263,7 +263,7 @@ fn mathqa_python_has_programs_that_leave_a_number() {
     assert_eq!(setup, "");
     shows_nothing_of(&numbered, &["61.25", "n0 / n1", "90 / 1.5"]);
 
-    // Without an id, by place in the file.
+    // Without an id, the task is named by its position in the file.
     let nameless = with(&mathqa(), &json!({"task_id": null}));
     let found = tasks("mathqa-python", "m.jsonl", &[nameless.clone(), nameless]);
     assert_eq!(found[1].view().task_id, "MathQA/2");
@@ -334,7 +334,7 @@ fn malformed_rows_of_bigcodebench_are_told_by_line_and_key() {
         |changes: &Value, expected| check_error("bigcodebench", &bigcodebench(), changes, expected);
     check(
         &json!({"test": "class A:\n    def test_x(self): pass\n"}),
-        "`test` holds no unittest method",
+        "`test` contains no unittest method",
     );
     check(
         &json!({"complete_prompt": ["def f(): pass"]}),
@@ -362,7 +362,7 @@ fn a_copy_of_the_hub_is_refused_by_the_benchmarks_that_need_the_release() {
         );
         assert!(error.contains("`base_input` and `plus_input`"), "{error}");
         assert!(
-            error.contains(&format!("hint: this benchmark wants {release}")),
+            error.contains(&format!("hint: this benchmark needs {release}")),
             "{error}"
         );
     }

@@ -135,7 +135,7 @@ fn dicts_of_apps_have_whole_numbers_for_keys_where_the_publisher_makes_them_so()
         r#"{"1": 2}"#,
         ("({1: {'2': 'a'}, -3: 4, 5: 6}, 7,)", "{1: 2}"),
     );
-    // Not all of them are numbers, and no other argument is looked at.
+    // Not all keys are numbers, and only the first argument is converted.
     check(
         r#"[{"1": 2, "a": 3}]"#,
         r#"[{"1": 2}]"#,
@@ -174,7 +174,7 @@ fn malformed_problems_of_apps_are_told_by_line_and_key() {
     );
     check(
         &json!({"input_output": "{\"inputs\": [\"1\"], \"outputs\": []}"}),
-        "field `input_output` has 1 inputs and 0 outputs, expected as many",
+        "field `input_output` has 1 inputs and 0 outputs, expected equal numbers",
     );
     check(
         &json!({"input_output": "{\"inputs\": [1], \"outputs\": [\"1\"]}"}),
@@ -295,11 +295,11 @@ fn malformed_problems_of_livecodebench_are_told_by_line_and_key() {
     );
     check(
         &json!({"private_test_cases": "!"}),
-        "field `private_test_cases` is neither JSON nor a packed text of it",
+        "field `private_test_cases` is neither JSON nor packed JSON",
     );
     check(
         &json!({"public_test_cases": "[]", "private_test_cases": "[]"}),
-        "fields `public_test_cases` and `private_test_cases` hold no test: every program would pass",
+        "fields `public_test_cases` and `private_test_cases` contain no test: every program would pass",
     );
     check(
         &json!({"metadata": "{"}),
