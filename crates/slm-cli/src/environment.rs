@@ -1,8 +1,9 @@
-//! What the user's environment says: folders, programs, switches.
+//! The user's environment: folders, programs, switches.
 
 use std::path::{Path, PathBuf};
 
-/// Where everything lies that can be made or fetched again: `SLM_CACHE`, else `slm-lora` in the user's cache folder.
+/// Returns the folder of everything that can be recreated or downloaded again: `SLM_CACHE`, else `slm-lora` in the
+/// user's cache folder.
 pub fn cache_dir() -> PathBuf {
     set("SLM_CACHE").unwrap_or_else(|| {
         let user = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
@@ -10,29 +11,29 @@ pub fn cache_dir() -> PathBuf {
     })
 }
 
-/// An environment variable that is set, and not to nothing.
+/// Returns the value of an environment variable that is set and not empty.
 pub(crate) fn set(name: &str) -> Option<PathBuf> {
     std::env::var_os(name)
         .filter(|value| !value.is_empty())
         .map(PathBuf::from)
 }
 
-/// The machine's Python: `PYTHON`, else `python3` on the search path.
+/// Returns the configured Python: `PYTHON`, else `python3` on the search path.
 pub fn python() -> PathBuf {
     named_python().unwrap_or_else(|| Path::new("python3").to_owned())
 }
 
-/// The Python that the user names by `PYTHON`, if any.
+/// Returns the Python in `PYTHON`, if it is set.
 pub fn named_python() -> Option<PathBuf> {
     set("PYTHON")
 }
 
-/// The text of an environment variable that is set, and not to nothing.
+/// Returns the text of an environment variable that is set and not empty.
 pub(crate) fn text(name: &str) -> Option<String> {
     set(name)?.into_os_string().into_string().ok()
 }
 
-/// Whether a variable says yes, in the Python client's words.
+/// Whether a variable is switched on, by the Python client's values.
 pub(crate) fn is_on(name: &str) -> bool {
     text(name).is_some_and(|value| {
         let value = value.to_uppercase();
@@ -40,7 +41,7 @@ pub(crate) fn is_on(name: &str) -> bool {
     })
 }
 
-/// The path with the home folder in place of a `~` in front.
+/// Replaces a leading `~` by the home folder.
 pub(crate) fn expanded(path: PathBuf) -> PathBuf {
     match (path.strip_prefix("~"), set("HOME")) {
         (Ok(rest), Some(home)) => home.join(rest),

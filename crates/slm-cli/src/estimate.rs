@@ -1,31 +1,31 @@
-//! How long the rest of a piece of work will take.
+//! Estimates the remaining time of a task.
 
 use std::time::{Duration, Instant};
 
-/// Counts units of work and the time that they took, pauses such as validations apart.
+/// Counts units of work and the time that they took, apart from pauses such as validations.
 #[derive(Debug)]
 pub(crate) struct Estimate {
     started: Instant,
-    /// Units that were finished before this began.
+    /// Units finished before the start of this run.
     before: u64,
     done: u64,
     total: u64,
-    /// When the newest unit was finished, or a pause after it.
+    /// When the latest unit was finished, or a pause after it.
     changed: Instant,
     /// Time spent on the finished units.
     worked: Duration,
-    /// Time since the start that was no work on units.
+    /// Time since the start that was not spent on units.
     paused: Duration,
-    /// Pauses that are still to come, and how long each takes.
+    /// Number of expected pauses, and the duration of each.
     to_come: (u64, Duration),
     /// Whether all units take the same time, except the first, which may be slower.
     uniform: bool,
-    /// The first units to be finished and the time that they took.
+    /// The first finished units and the time that they took.
     first: Option<(u64, Duration)>,
 }
 
 impl Estimate {
-    /// Begins at `now` with `before` of `total` units finished.
+    /// Starts at `now` with `before` of `total` units finished.
     pub(crate) fn new(before: u64, total: u64, now: Instant) -> Self {
         Self {
             started: now,
@@ -41,19 +41,19 @@ impl Estimate {
         }
     }
 
-    /// All units take the same time, except the first, which is left out as soon as there are others.
+    /// Declares that all units take the same time, except the first, which is excluded as soon as there are others.
     pub(crate) fn set_uniform(&mut self) {
         self.uniform = true;
     }
 
-    /// Changes what is known of the total.
+    /// Changes the total.
     pub(crate) fn set_total(&mut self, total: u64) {
         self.total = total;
     }
 
-    /// `done` units are finished at `now`.
+    /// Records that `done` units are finished at `now`.
     pub(crate) fn set(&mut self, done: u64, now: Instant) {
-        // Work that was finished before may be counted once more, one by one.
+        // Units finished in an earlier run may be counted again, one by one.
         if done > self.done.max(self.before) {
             self.changed = now;
             self.worked = now.duration_since(self.started).saturating_sub(self.paused);
@@ -62,7 +62,7 @@ impl Estimate {
         self.done = done;
     }
 
-    /// The time before `now`, `pause` long, was no work on units.
+    /// Records that the time before `now`, `pause` long, was not spent on units.
     pub(crate) fn exclude(&mut self, pause: Duration, now: Instant) {
         self.paused += pause;
         self.changed = now;
@@ -73,7 +73,7 @@ impl Estimate {
         self.to_come = (pauses, each);
     }
 
-    /// Time until all is done; `None` before the first unit is finished, and without a total.
+    /// Returns the time until all units are done; `None` before the first unit is finished, and without a total.
     pub(crate) fn time_left(&self, now: Instant) -> Option<Duration> {
         let left = self.total.checked_sub(self.done)?;
         let done = self.done.saturating_sub(self.before);
@@ -88,7 +88,7 @@ impl Estimate {
         };
         let (pauses, each) = self.to_come;
         let estimate = unit.mul_f64(left as f64) + each.mul_f64(pauses as f64);
-        // The unit under way, or the pause, may be slower than those before: the others are still to come.
+        // The current unit or pause may be slower than the earlier ones; the remaining units still take their time.
         let under_way = if pauses > 0 { unit.max(each) } else { unit };
         let since = now.duration_since(self.changed).min(under_way);
         Some(estimate.saturating_sub(since))
@@ -99,7 +99,7 @@ impl Estimate {
 mod tests {
     use super::*;
 
-    /// Seconds left at `now`, rounded.
+    /// Returns the seconds left at `now`, rounded.
     fn left(estimate: &Estimate, now: Instant) -> Option<u64> {
         Some(estimate.time_left(now)?.as_secs_f64().round() as u64)
     }
@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(left(&estimate, at(60)), None);
         estimate.set(1, at(60));
         assert_eq!(left(&estimate, at(60)), Some(24 * 60));
-        // While the next one is under way the time runs down, but not below that of the others.
+        // During the next unit the time runs down, but not below that of the remaining units.
         assert_eq!(left(&estimate, at(90)), Some(24 * 60 - 30));
         assert_eq!(left(&estimate, at(900)), Some(23 * 60));
     }
@@ -126,7 +126,7 @@ mod tests {
         assert_eq!(left(&estimate, at(5)), None);
         estimate.set(35, at(60));
         assert_eq!(left(&estimate, at(60)), Some(60));
-        // A log of finished units that is read again counts from 0.
+        // A log of finished units that is read again is counted from 0.
         let mut again = Estimate::new(30, 40, t);
         for done in 1..=30 {
             again.set(done, at(1));
@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(left(&estimate, at(102)), Some(20));
     }
 
-    /// Three minutes: 20 steps of 6 s, validations of 20 s before the first and after every tenth.
+    /// Three minutes: 20 steps of 6 s, validations of 20 s before the first and after every tenth step.
     #[test]
     fn validations_count_by_their_own_length_and_leave_the_rate_alone() {
         let t = Instant::now();

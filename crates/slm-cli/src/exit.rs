@@ -1,4 +1,4 @@
-//! From outcomes to messages and exit codes.
+//! Converts outcomes into messages and exit codes.
 
 use std::fmt;
 use std::io;
@@ -11,34 +11,34 @@ use slm_model::{AdapterError, ConfigError, GenerationError, WeightsError};
 
 use crate::interrupt::INTERRUPTED;
 
-/// Marks an error as the user's: exit code 2 instead of 1.
+/// Marks an error as the user's mistake: exit code 2 instead of 1.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct UserMistake(pub String);
 
-/// The user stopped a command, which has put everything it had done in safety: exit code 130.
+/// The user stopped a command, which has saved its progress: exit code 130.
 ///
-/// The text says where it stopped and how to go on.
+/// The text states where it stopped and how to continue.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Interrupted(pub String);
 
-/// How a command ended when it did not just succeed.
+/// The outcome of a command that did not succeed.
 #[derive(Debug)]
 pub enum Failure {
     /// The environment failed: no network, full disk, broken file. Exit code 1.
     Environment(anyhow::Error),
-    /// The user asked for something impossible. Exit code 2.
+    /// The user requested something impossible. Exit code 2.
     Mistake(anyhow::Error),
-    /// Everything that could be done is done, but some samples have no score. Exit code 3.
+    /// The command is complete except that some samples could not be scored. Exit code 3.
     Incomplete(String),
-    /// The user stopped it. Exit code 130.
+    /// The user stopped the command. Exit code 130.
     Interrupted(String),
 }
 
 impl Failure {
-    /// An environment failure, unless the chain of causes holds something that the user can only have mistaken, or
-    /// the user's own interruption.
+    /// Classifies an error: the user's interruption; the user's mistake, if any cause in the chain is one; otherwise a
+    /// failure of the environment.
     pub fn from_error(error: anyhow::Error) -> Self {
         if let Some(Interrupted(text)) = error.downcast_ref() {
             return Self::Interrupted(text.clone());
@@ -61,7 +61,7 @@ impl Failure {
     }
 }
 
-/// Whether a cause says that something impossible was asked for, and not that a sound thing is broken or out of reach.
+/// Whether a cause is an impossible request, as opposed to something broken or unavailable.
 fn is_mistake(cause: &(dyn std::error::Error + 'static)) -> bool {
     if cause.is::<UserMistake>() || cause.is::<RecipeError>() {
         return true;
@@ -111,7 +111,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Environment(error) | Self::Mistake(error) => {
-                // Causes that only repeat the text before them are left out; hints stay last.
+                // Causes that only repeat the text before them are left out; hints are moved to the end.
                 let mut shown = Vec::<String>::new();
                 let mut hints = Vec::<String>::new();
                 for cause in error.chain() {
@@ -136,12 +136,12 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Prints how a command failed, if it did, and gives its exit code.
+/// Prints the error of a failed command, and returns the exit code.
 pub fn finish(outcome: Result<(), Failure>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // What the user asked for is no error.
+            // An interruption by the user is not an error.
             let label = match failure {
                 Failure::Interrupted(_) => "interrupted",
                 _ => "error",

@@ -1,4 +1,4 @@
-//! The hub as the user's environment has it, and what a recipe takes from there, with progress.
+//! Downloads from the hub with the settings of the user's environment, and with progress.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,15 +11,15 @@ use crate::interrupt::saved_meanwhile;
 use crate::progress::{Steps, duration_text};
 use crate::{bytes_text, note};
 
-/// Where the hub is if nothing else is said.
+/// Default address of the hub.
 const ENDPOINT: &str = "https://huggingface.co";
-/// Longest silence of a server, as in the Python client.
+/// Default timeout in seconds, as in the Python client.
 const TIMEOUT_S: f64 = 10.0;
-/// Pause before the second try of a request.
+/// Pause before the second attempt of a request.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 
-/// The repository that a recipe's text means, if it is no path on this machine: `hf:OWNER/NAME...`, or a bare
-/// `OWNER/NAME` where no such file or folder is and none of `endings` says that one was meant.
+/// Returns the repository in a recipe's text, unless it is a local path: `hf:OWNER/NAME...`, or a bare `OWNER/NAME` if
+/// no such file or folder exists and the text has none of `endings`.
 pub(crate) fn hub_name(text: &str, endings: &[&str]) -> Result<Option<HubName>, HubError> {
     if let Some(name) = HubName::parse(text) {
         return name.map(Some);
@@ -32,15 +32,15 @@ pub(crate) fn hub_name(text: &str, endings: &[&str]) -> Result<Option<HubName>, 
     Ok(HubName::bare(text))
 }
 
-/// Brings a model; `text` is how the recipe names it.
+/// Fetches a model; `text` is its name in the recipe.
 pub(crate) fn fetch_model(text: &str, name: &HubName, parts: ModelParts) -> Result<Fetched> {
     fetch(text, |hub, progress| hub.fetch_model(name, parts, progress))
 }
 
-/// Brings the data set that a recipe names by `text`, if it is on the hub: `hf:OWNER/NAME[@REVISION][#FILES]`, or
-/// `OWNER/NAME` where no such file or folder is here. `None` if it is on this machine.
+/// Fetches the data set `text` of a recipe, if it is on the hub: `hf:OWNER/NAME[@REVISION][#FILES]`, or `OWNER/NAME` if
+/// no such file or folder exists. Returns `None` for a local data set.
 ///
-/// `endings` are those of files that can be read.
+/// `endings` are the endings of readable files.
 ///
 /// # Errors
 /// As [`slm_hub::Hub::fetch_dataset`].
@@ -54,8 +54,7 @@ pub fn fetch_dataset(text: &str, endings: &[&str]) -> Result<Option<Fetched>> {
     .map(Some)
 }
 
-/// Brings the one data file that `path` names, if it is `hf:OWNER/NAME[@REVISION][#FILE]`; `None` if it is on this
-/// machine.
+/// Fetches the data file `path`, if it is `hf:OWNER/NAME[@REVISION][#FILE]`. Returns `None` for a local file.
 ///
 /// # Errors
 /// As [`slm_hub::Hub::fetch_file`].
@@ -71,13 +70,13 @@ pub fn fetch_data_file(path: &Path, endings: &[&str]) -> Result<Option<Fetched>>
     .map(Some)
 }
 
-/// Where the data file of a benchmark is looked for if nobody says where it is.
+/// Returns the default path of a benchmark's data file, in the cache folder.
 pub fn cached_data_file(name: &str) -> PathBuf {
     cache_dir().join("data").join(name)
 }
 
-/// The data file of a benchmark: `named`, perhaps on the hub, or else the one in the cache folder that is called
-/// `default`; and what the hub says that it is, if it came from there. No file is looked for without either.
+/// Returns the data file of a benchmark: `named`, fetched from the hub if necessary, or else the file `default` in the
+/// cache folder, which may not exist; also returns the provenance of a file from the hub. `None` without either.
 ///
 /// # Errors
 /// As [`fetch_data_file`].
@@ -102,16 +101,16 @@ fn fetch(
     what: impl FnOnce(&Hub, &mut dyn FnMut(slm_hub::Progress)) -> Result<Fetched, HubError>,
 ) -> Result<Fetched> {
     let mut steps = Steps::default();
-    let _guard = saved_meanwhile("what has been downloaded is kept");
+    let _guard = saved_meanwhile("complete and partial downloads are kept");
     let fetched = what(&Hub::new(settings()), &mut |event| show(&mut steps, event));
     steps.finish();
     let fetched = fetched.map_err(anyhow::Error::from);
     let fetched = if text.starts_with("hf:") {
         fetched?
     } else {
-        // Perhaps a path was meant.
+        // A path may have been meant.
         fetched.with_context(|| {
-            format!("there is no file or folder {text} here, and as a repository on the hub")
+            format!("there is no file or folder {text} here; tried as a repository on the hub")
         })?
     };
     let record = &fetched.provenance;
@@ -151,7 +150,7 @@ fn show(steps: &mut Steps, event: slm_hub::Progress) {
             attempts,
             wait,
         } => steps.note(&format!(
-            "retrying           {reason}; try {attempt} of {attempts} in {}",
+            "retrying           {reason}; attempt {attempt} of {attempts} in {}",
             duration_text(wait)
         )),
         slm_hub::Progress::FromCache {
@@ -159,12 +158,12 @@ fn show(steps: &mut Steps, event: slm_hub::Progress) {
             commit,
             reason,
         } => steps.note(&format!(
-            "warning: {reason}; {repository} is taken as it is here, commit {commit}"
+            "warning: {reason}; using the cached commit {commit} of {repository}"
         )),
     }
 }
 
-/// The variables that the Python client knows, with its defaults.
+/// Reads the environment variables of the Python client, with its defaults.
 fn settings() -> Settings {
     let home = set("HF_HOME").unwrap_or_else(|| {
         let user = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")));
@@ -188,7 +187,7 @@ fn settings() -> Settings {
     }
 }
 
-/// `HF_TOKEN`, else what `hf auth login` has left.
+/// Returns `HF_TOKEN`, else the token stored by `hf auth login`.
 fn token(home: &Path) -> Option<Token> {
     let named = text("HF_TOKEN").or_else(|| text("HUGGING_FACE_HUB_TOKEN"));
     if let Some(token) = named.as_deref().and_then(Token::new) {

@@ -1,7 +1,8 @@
-//! Ctrl-C and a polite kill (SIGINT, SIGTERM): every command says what is saved and how to continue, and ends with 130.
+//! Handling of Ctrl-C and `kill` (SIGINT, SIGTERM): every command reports what is saved and how to continue, and exits
+//! with 130.
 //!
-//! A thread watches for the signals. It ends the process at once, except where the command asked to finish a step
-//! first; then the second signal ends it.
+//! A thread polls for the signals. It ends the process immediately, unless the command has asked to finish a step
+//! first; in that case the second signal ends it.
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -17,16 +18,16 @@ use crate::printable::printable;
 /// Exit code of a command that the user stopped.
 pub(crate) const INTERRUPTED: u8 = 130;
 
-/// Pause between two looks for a signal.
+/// Interval between two polls for a signal.
 const LOOK_EVERY: Duration = Duration::from_millis(30);
 
-/// What the thread has to know of the command.
+/// The command's state, as needed by the thread.
 struct State {
-    /// What is saved so far, as a sentence without its full stop; `None` if nothing is.
+    /// What is saved, as a sentence without its full stop; `None` if nothing is.
     saved: Option<String>,
-    /// Set by the first signal where the command finishes a step before it stops.
+    /// Set by the first signal if the command finishes a step before it stops.
     request: Option<Arc<AtomicBool>>,
-    /// Half-written files and folders, which go with the process.
+    /// Incomplete files and folders, which are removed when the process is stopped.
     unfinished: Vec<PathBuf>,
 }
 
@@ -40,7 +41,7 @@ fn state() -> MutexGuard<'static, State> {
     STATE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Watches for the signals from now on. Where the system refuses, they end the process without a word, as ever.
+/// Starts to watch for the signals. If this fails, they end the process without a message, as by default.
 pub fn watch_interrupts() {
     let (seen, is_ending) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
     let (look, end) = (Arc::clone(&seen), Arc::clone(&is_ending));
@@ -52,12 +53,12 @@ pub fn watch_interrupts() {
             }
         }
     };
-    // Without the thread nobody would look at the flag.
+    // Without the thread nothing would poll the flag.
     if std::thread::Builder::new().spawn(watch).is_err() {
         return;
     }
     for signal in [SIGINT, SIGTERM] {
-        // The order matters: a terminal that takes no text keeps no process that is ending already.
+        // The order matters: once the process is ending, another signal ends it even if writing to the terminal blocks.
         let code = i32::from(INTERRUPTED);
         let _ = flag::register_conditional_shutdown(signal, code, Arc::clone(&is_ending));
         let _ = flag::register(signal, Arc::clone(&seen));
@@ -70,8 +71,8 @@ fn interrupted(is_ending: &AtomicBool) {
     if let Some(request) = &state.request
         && !request.load(Ordering::Relaxed)
     {
-        // Said first: the step may be the last thing that the process does.
-        print("stopping after this step; Ctrl-C once more stops at once");
+        // Printed first, because the process may end with the step.
+        print("stopping after this step; press Ctrl-C again to stop at once");
         request.store(true, Ordering::Relaxed);
         return;
     }
@@ -95,19 +96,19 @@ impl State {
     }
 }
 
-/// Says what is saved, in a sentence without its full stop, should the command be stopped from now on. The same command
-/// then continues from there.
+/// Sets the message for an interruption from now on: what is saved, as a sentence without its full stop. The same
+/// command then continues from there.
 pub fn saved_so_far(text: impl Into<String>) {
     state().saved = Some(text.into());
 }
 
-/// As [`saved_so_far`] until the guard goes; then what was saved before counts again.
+/// As [`saved_so_far`] until the guard is dropped, which restores the previous message.
 #[must_use]
 pub fn saved_meanwhile(text: impl Into<String>) -> SavedMeanwhile {
     SavedMeanwhile(state().saved.replace(text.into()))
 }
 
-/// See [`saved_meanwhile`].
+/// Guard of [`saved_meanwhile`].
 #[derive(Debug)]
 pub struct SavedMeanwhile(Option<String>);
 
@@ -117,12 +118,12 @@ impl Drop for SavedMeanwhile {
     }
 }
 
-/// As long as this lives, the first signal ends nothing: the command looks for it between two steps.
+/// While this exists, the first signal does not end the process: the command checks for it between two steps.
 #[derive(Debug)]
 pub struct StopRequest(Arc<AtomicBool>);
 
 impl StopRequest {
-    /// Takes the first signal for the command.
+    /// Registers the command for the first signal.
     pub fn watch() -> Self {
         let request = Arc::<AtomicBool>::default();
         state().request = Some(Arc::clone(&request));
@@ -141,12 +142,12 @@ impl Drop for StopRequest {
     }
 }
 
-/// A file or folder that is being written: it goes if the process is stopped meanwhile.
+/// A file or folder that is being written, to be removed if the process is stopped.
 #[derive(Debug)]
 pub struct Unfinished(PathBuf);
 
 impl Unfinished {
-    /// Lets `path` go with the process, until this is dropped.
+    /// Registers `path` for removal until this is dropped.
     pub fn new(path: &Path) -> Self {
         state().unfinished.push(path.to_owned());
         Self(path.to_owned())
@@ -159,7 +160,7 @@ impl Drop for Unfinished {
     }
 }
 
-/// Removes a file or folder to which another thread may still write.
+/// Removes a file or folder to which another thread may still be writing.
 fn remove(path: &Path) {
     for _ in 0..5 {
         let removed = if path.is_dir() {
@@ -184,7 +185,7 @@ fn print(text: &str) {
     let _ = writeln!(stderr, "{clear}{}", printable(text));
 }
 
-/// The command that continues this one, as a shell takes it: this one, but for a word that asks for a new beginning.
+/// Returns the shell command that continues this one: the same command without `--restart`.
 pub fn command_to_continue() -> String {
     words(
         std::env::args_os().map(|word| word.to_string_lossy().into_owned()),
@@ -199,14 +200,14 @@ fn command_line() -> String {
     )
 }
 
-/// Words as a shell takes them, without some of them.
+/// Joins words to a shell command, without those in `without`.
 fn words(words: impl Iterator<Item = String>, without: &[&str]) -> String {
     let words = words.filter(|word| !without.contains(&word.as_str()));
     let words: Vec<String> = words.map(|word| shell_word(&word)).collect();
     words.join(" ")
 }
 
-/// A word as a shell takes it: in quotes where it would read something else.
+/// Quotes a word for a shell where necessary.
 pub fn shell_word(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {

@@ -1,9 +1,11 @@
-//! What the command lines of `trainer` and `evaluator` share.
+//! Common parts of the command lines of `trainer` and `evaluator`.
 //!
-//! The binaries alone print, exit and read arguments and environment; this crate is their hands, so that both
-//! show progress, errors and exit codes in the same way.
+//! Only the binaries print, exit and read arguments and environment variables. They do so through this crate, so that
+//! both show progress, errors and exit codes in the same way.
 
 mod base_model;
+mod clock;
+mod command_line;
 mod environment;
 mod estimate;
 mod exit;
@@ -12,9 +14,15 @@ mod interrupt;
 mod output;
 mod printable;
 mod progress;
+mod recipe;
+mod text_table;
 mod version;
 
 pub use base_model::{BaseModel, ModelFiles};
+pub use clock::{now, rfc_3339, seconds_until};
+pub use command_line::{
+    CompletionsArguments, ManArguments, arguments, completions, man, reference,
+};
 pub use environment::{cache_dir, named_python, python};
 pub use exit::{Failure, Interrupted, UserMistake, finish};
 pub use hub_files::{benchmark_data, cached_data_file, fetch_data_file, fetch_dataset};
@@ -23,12 +31,14 @@ pub use interrupt::{
     shell_word, watch_interrupts,
 };
 pub use output::{
-    document, memory_text, note, number_behind, painted_result, peak_memory_bytes,
-    peak_memory_text, result,
+    document, memory_text, note, number_after, painted_result, peak_memory_bytes, peak_memory_text,
+    result,
 };
 pub use printable::printable;
 pub use progress::{Progress, bytes_text, duration_text};
+pub use recipe::{load_recipe, load_recipe_without_data, searched};
 pub use slm_hub::{
     Fetched, FileRecord, ModelParts, Provenance, TrainingPart, Unclear, training_part,
 };
+pub use text_table::text_table;
 pub use version::version;

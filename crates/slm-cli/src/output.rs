@@ -1,11 +1,11 @@
-//! What a person or a pipe sees: results on stdout, notes on stderr.
+//! Output of the commands: results on stdout, notes on stderr.
 
 use std::io::{self, Write};
 
 use crate::printable::{printable, printable_json};
 use crate::progress::bytes_text;
 
-/// Prints a result to stdout, foreign characters made harmless. A reader that went away is no failure.
+/// Prints a result to stdout, with control characters escaped. A closed pipe is no failure.
 pub fn result(text: &str) {
     painted_result(&printable(text));
 }
@@ -15,7 +15,7 @@ pub fn document(json: &str) {
     painted_result(&printable_json(json));
 }
 
-/// Prints a result with the escape codes in it, for text whose foreign parts went through [`printable`] one by one.
+/// Prints a result that contains escape codes, whose untrusted parts the caller has passed through [`printable`].
 pub fn painted_result(text: &str) {
     let _ = writeln!(io::stdout(), "{text}");
 }
@@ -25,29 +25,29 @@ pub fn note(text: &str) {
     let _ = writeln!(io::stderr(), "{}", printable(text));
 }
 
-/// The memory that this process holds now, or `memory unknown` where the system does not say.
+/// Returns the resident memory of this process as text, or `memory unknown` where the system does not report it.
 pub fn memory_text() -> String {
     memory_bytes("VmRSS:").map_or_else(|| "memory unknown".to_owned(), bytes_text)
 }
 
-/// The most memory that this process held so far, or `unknown` where the system does not say.
+/// Returns the peak memory of this process as text, or `unknown` where the system does not report it.
 pub fn peak_memory_text() -> String {
     peak_memory_bytes().map_or_else(|| "unknown".to_owned(), bytes_text)
 }
 
-/// The same in bytes.
+/// Returns the peak memory of this process in bytes.
 pub fn peak_memory_bytes() -> Option<u64> {
     memory_bytes("VmHWM:")
 }
 
-/// A line of what Linux says of this process, in bytes.
+/// Returns a value of `/proc/self/status` in bytes.
 fn memory_bytes(name: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    Some(number_behind(&status, name)? * 1024)
+    Some(number_after(&status, name)? * 1024)
 }
 
-/// The whole number behind a name that begins a line, as in the files of `/proc`.
-pub fn number_behind(text: &str, name: &str) -> Option<u64> {
+/// Returns the integer after a name at the start of a line, as in the files of `/proc`.
+pub fn number_after(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| {
         let mut words = line.split_whitespace();
         (words.next()? == name).then(|| words.next()?.parse().ok())?

@@ -1,9 +1,9 @@
-//! Text of others made harmless for a terminal.
+//! Escapes untrusted text for the terminal.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// Shows the characters of a text that could steer a terminal or reorder what it shows as escapes such as `\u{1b}`.
+/// Escapes the characters of a text that could control a terminal or reorder its display, such as `\u{1b}`.
 ///
 /// These are the control characters except line break and tab, and the marks, embeddings, overrides and isolates of
 /// bidirectional text.
@@ -11,8 +11,8 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     escaped(text, |out, c| out.extend(c.escape_unicode()))
 }
 
-/// A JSON document of the same meaning without such characters: they occur in its strings alone, where `\u001b` is
-/// the same.
+/// Escapes such characters in a JSON document, without changing its meaning: they occur only in its strings, where
+/// `\u001b` is equivalent.
 pub(crate) fn printable_json(text: &str) -> Cow<'_, str> {
     escaped(text, |out, c| {
         // Writing to a string cannot fail.
@@ -35,7 +35,7 @@ fn escaped(text: &str, escape: impl Fn(&mut String, char)) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Whether a character does more than stand for itself.
+/// Whether a character can affect the display beyond its own glyph.
 fn steers(c: char) -> bool {
     match c {
         '\n' | '\t' => false,

@@ -1,4 +1,4 @@
-//! Progress of long work on stderr: a bar on a terminal, now and then a plain line in a log.
+//! Progress of long work on stderr: a bar on a terminal, otherwise a plain line at intervals.
 
 use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,10 +9,10 @@ use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use crate::estimate::Estimate;
 use crate::printable::printable;
 
-/// Pause between two plain lines.
+/// Interval between plain lines.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// Progress of one piece of work of known length.
+/// Progress of one task.
 pub struct Progress {
     label: String,
     unit: &'static str,
@@ -30,13 +30,14 @@ enum Display {
 }
 
 impl Progress {
-    /// Begins to show `label`; `total` counts `unit`s, 0 if it is not known. `B` as the unit is shown as MB.
+    /// Starts the display of `label`; `total` is the number of `unit`s, or 0 if unknown. The unit `B` is shown in
+    /// larger units such as MB.
     pub fn new(label: &str, total: u64, unit: &'static str) -> Self {
         Self::resumed(0, label, total, unit)
     }
 
-    /// As [`Self::new`], for work of which `before` units were finished at another time: they have no part in what is
-    /// said of the time left.
+    /// As [`Self::new`], for a task with `before` units finished in an earlier run, which are excluded from the
+    /// estimate of the remaining time.
     pub fn resumed(before: u64, label: &str, total: u64, unit: &'static str) -> Self {
         let now = Instant::now();
         let label = printable(label).into_owned();
@@ -63,15 +64,15 @@ impl Progress {
         }
     }
 
-    /// The same for units that take the same time each, except perhaps the first: it then has no part in what is said
-    /// of the time left.
+    /// Declares that all units take the same time except possibly the first, which is then excluded from the estimate
+    /// of the remaining time.
     #[must_use]
     pub fn uniform(self) -> Self {
         self.estimate().set_uniform();
         self
     }
 
-    /// Changes what is known of the total.
+    /// Changes the total.
     pub fn set_total(&mut self, total: u64) {
         self.estimate().set_total(total);
         if let Display::Bar(bar) = &self.display {
@@ -83,7 +84,7 @@ impl Progress {
         self.total = total;
     }
 
-    /// Shows that `done` units are finished, with a few words on how it goes.
+    /// Updates the display: `done` units are finished; `message` is shown after the numbers.
     pub fn set(&mut self, done: u64, message: impl Into<String>) {
         self.estimate().set(done, Instant::now());
         self.done = done;
@@ -102,15 +103,15 @@ impl Progress {
         }
     }
 
-    /// Leaves time that just passed out of the rate at which units are finished, such as that of a validation; `left`
-    /// more such pauses are expected.
+    /// Excludes time that just passed from the rate of units, such as that of a validation; `left` more such pauses are
+    /// expected.
     pub fn exclude(&mut self, pause: Duration, left: u64) {
         let mut estimate = self.estimate();
         estimate.exclude(pause, Instant::now());
         estimate.expect(left, pause);
     }
 
-    /// Says that `left` pauses of this length are to come.
+    /// Sets the number and length of the expected pauses.
     pub fn expect(&mut self, left: u64, pause: Duration) {
         self.estimate().expect(left, pause);
     }
@@ -119,7 +120,7 @@ impl Progress {
         self.estimate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Prints a note on how it goes, above the bar if there is one.
+    /// Prints a note, above the bar if there is one.
     pub fn note(&self, text: &str) {
         match &self.display {
             Display::Bar(bar) => bar.suspend(|| print_line(text)),
@@ -127,14 +128,14 @@ impl Progress {
         }
     }
 
-    /// Ends the display and leaves nothing of it.
+    /// Removes the display.
     pub fn clear(self) {
         if let Display::Bar(bar) = &self.display {
             bar.finish_and_clear();
         }
     }
 
-    /// Ends the display with a last line that stays, and gives the time taken.
+    /// Replaces the display by a final line, and returns the time taken.
     pub fn finish(self) -> Duration {
         let elapsed = self.started.elapsed();
         if let Display::Bar(bar) = &self.display {
@@ -183,22 +184,22 @@ impl Progress {
     }
 }
 
-/// Bytes below which a step is over before it is worth a line of its own.
+/// Size in bytes below which a step is too short for a line.
 const SMALL_BYTES: u64 = 1_000_000;
 
-/// Steps of a fetch, one after the other, each with a display of its own.
+/// Consecutive steps of a fetch, with a display each.
 #[derive(Default)]
 pub(crate) struct Steps {
     shown: Option<(String, String, Progress)>,
 }
 
 impl Steps {
-    /// Shows that `label` has come to `bytes` of `file`; another label or file ends the display of the one before.
+    /// Shows that step `label` has reached `bytes` of `file`; another label or file ends the previous display.
     pub(crate) fn show(&mut self, label: &str, file: &str, bytes: u64, total: Option<u64>) {
         let is_shown = |(of, with, _): &(String, String, Progress)| of == label && with == file;
         if !self.shown.as_ref().is_some_and(is_shown) {
             self.end();
-            // A download that continues has a part of it already.
+            // A resumed download starts with the bytes of the earlier attempt.
             let progress = Progress::resumed(bytes, label, total.unwrap_or(0), "B");
             self.shown = Some((label.to_owned(), file.to_owned(), progress));
         }
@@ -232,9 +233,9 @@ impl Steps {
     }
 }
 
-/// How a bar looks: without a total there is neither a share nor an end to be told.
+/// Sets the style of a bar: without a total there is neither a bar nor a remaining time.
 fn set_style(bar: &ProgressBar, unit: &str, total: u64, estimate: &Arc<Mutex<Estimate>>) {
-    // The bar takes what label and numbers leave: on a narrow terminal the numbers matter more.
+    // The bar takes the space that label and numbers leave: on a narrow terminal the numbers matter more.
     let template = match (unit, total) {
         ("B", 0) => "{prefix} {bytes}  {elapsed}  {msg}".to_owned(),
         (_, 0) => format!("{{prefix}} {{pos}} {unit}  {{elapsed}}  {{msg}}"),
@@ -244,7 +245,7 @@ fn set_style(bar: &ProgressBar, unit: &str, total: u64, estimate: &Arc<Mutex<Est
     let estimate = Arc::clone(estimate);
     let left = move |_: &ProgressState, out: &mut dyn std::fmt::Write| {
         let text = eta_text(&estimate.lock().unwrap_or_else(PoisonError::into_inner));
-        // What is drawn on is memory.
+        // Writing to memory cannot fail.
         let _ = out.write_str(&text);
     };
     if let Ok(style) = ProgressStyle::with_template(&template) {
@@ -252,19 +253,19 @@ fn set_style(bar: &ProgressBar, unit: &str, total: u64, estimate: &Arc<Mutex<Est
     }
 }
 
-/// The time left in words, `-` as long as it is not known.
+/// Formats the remaining time, `-` while it is unknown.
 fn eta_text(estimate: &Estimate) -> String {
     estimate
         .time_left(Instant::now())
         .map_or_else(|| "-".to_owned(), duration_text)
 }
 
-/// Writes to stderr; a closed stderr must not end a night's run.
+/// Writes to stderr; a closed stderr must not end a long run.
 fn print_line(line: &str) {
     let _ = writeln!(std::io::stderr(), "{}", printable(line.trim_end()));
 }
 
-/// A duration as people say it: `8.3 s`, `4 min 05 s`, `3 h 20 min`.
+/// Formats a duration: `8.3 s`, `4 min 05 s`, `3 h 20 min`.
 pub fn duration_text(duration: Duration) -> String {
     let s = duration.as_secs();
     match s {
@@ -274,7 +275,7 @@ pub fn duration_text(duration: Duration) -> String {
     }
 }
 
-/// A size in the decimal units that download sizes are given in.
+/// Formats a size in decimal units, as downloads are measured.
 pub fn bytes_text(bytes: u64) -> String {
     match bytes {
         0..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),

@@ -1,11 +1,10 @@
-//! What `--version` prints.
+//! The output of `--version`.
 
 use std::sync::LazyLock;
 
 use slm_model::DeviceChoice;
 
-/// The version with the commit that it was built from and the devices that are built in:
-/// `0.1.0 (commit abc1234, devices: cpu)`.
+/// Returns the version with the commit and the devices of the build: `0.2.0 (commit abc1234, devices: cpu)`.
 pub fn version() -> &'static str {
     static VERSION: LazyLock<String> = LazyLock::new(|| {
         let devices: Vec<&str> = DeviceChoice::built_in().collect();

@@ -1,12 +1,15 @@
-//! What the tests of both command lines share: a small project to work in, and what a failure must look like.
+//! Common parts of the tests of both commands: a small project to work in, and the expected form of a failure.
+
+pub(crate) mod documents;
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
 
-/// A file or folder among the model crate's goldens.
+/// Returns the path of a file or folder among the model crate's goldens.
 pub(crate) fn golden(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../crates/slm-model/tests/it/golden")
@@ -24,7 +27,7 @@ impl Project {
             folder: tempfile::tempdir().expect("a temporary folder"),
         };
         copy_folder(&golden("tiny-qwen2"), &project.path("model"));
-        // The tiny vocabulary spells most words letter by letter, so that requests outgrow the golden's positions.
+        // The tiny vocabulary encodes most words letter by letter, so that requests exceed the golden's positions.
         let config = project.read("model/config.json");
         let (few, many) = (
             "\"max_position_embeddings\": 256",
@@ -39,7 +42,7 @@ impl Project {
         project
     }
 
-    /// A path inside the project.
+    /// Returns a path inside the project.
     pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.folder.path().join(path)
     }
@@ -58,7 +61,7 @@ impl Project {
         fs::write(&path, content).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     }
 
-    /// `program` with these words, run in the project with nothing of the caller's settings.
+    /// Makes a command that runs `program` with these arguments in the project, without the caller's settings.
     pub(crate) fn command(&self, program: &str, words: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.current_dir(self.folder.path()).args(words);
@@ -77,13 +80,13 @@ impl Project {
             command.env_remove(variable);
         }
         command.env("SLM_CACHE", self.path("cache"));
-        // No test asks the real hub.
+        // No test contacts the real hub.
         command.env("HF_HOME", self.path("hf-home"));
         command.env("HF_HUB_OFFLINE", "1");
         command
     }
 
-    /// Asserts that nothing half-written is left anywhere in the project.
+    /// Asserts that no incomplete files are left anywhere in the project.
     pub(crate) fn assert_no_parts(&self) {
         let mut folders = vec![self.folder.path().to_owned()];
         while let Some(folder) = folders.pop() {
@@ -99,6 +102,36 @@ impl Project {
             }
         }
     }
+}
+
+/// Returns a command that runs `program` in the project in a network namespace without any interface but loopback, and
+/// free to ask the hub. `None`, with a message, where the system does not allow such a namespace.
+///
+/// # Panics
+/// There is none although `REQUIRE_SANDBOX` is set.
+#[cfg(target_os = "linux")]
+#[allow(dead_code, reason = "not every test suite uses it")]
+pub(crate) fn without_network(project: &Project, program: &str, words: &[&str]) -> Option<Command> {
+    let works = |flags: &[&str]| {
+        let check = Command::new("unshare").args(flags).arg("true").output();
+        check.is_ok_and(|output| output.status.success())
+    };
+    let ways: [&[&str]; 2] = [&["--net"], &["--net", "--map-root-user"]];
+    let Some(flags) = ways.into_iter().find(|flags| works(flags)) else {
+        assert!(
+            std::env::var_os("REQUIRE_SANDBOX").is_none(),
+            "REQUIRE_SANDBOX is set, but there is no empty network namespace"
+        );
+        // Past the capture of test output, so that it is seen.
+        let _ = writeln!(
+            std::io::stderr(),
+            "SKIPPED: no empty network namespace on this system"
+        );
+        return None;
+    };
+    let mut command = project.command("unshare", &[flags, &["--", program], words].concat());
+    command.env_remove("HF_HUB_OFFLINE");
+    Some(command)
 }
 
 /// How a command ended.
@@ -121,13 +154,13 @@ pub(crate) fn finish(command: &mut Command) -> Finished {
 }
 
 impl Finished {
-    /// What a successful command printed as its result.
+    /// Returns the result that a successful command printed.
     pub(crate) fn result(self) -> String {
         assert_eq!(self.code, Some(0), "{}", self.stderr);
         self.stdout
     }
 
-    /// The one error of a command that failed with this exit code: text first, hints last, and no trace of a panic.
+    /// Returns the single error of a command that failed with this exit code: text first, hints last, and no panic.
     pub(crate) fn error(self, code: i32) -> String {
         let Self {
             code: found,
@@ -167,7 +200,7 @@ impl Finished {
     }
 }
 
-/// Asserts that an error says each of these things.
+/// Asserts that an error contains each of these parts.
 pub(crate) fn says(error: &str, parts: &[&str]) {
     for part in parts {
         assert!(error.contains(part), "`{part}` is not in\n{error}");
