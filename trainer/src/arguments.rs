@@ -1,8 +1,9 @@
-//! What a user types.
+//! The command line: subcommands, arguments and help texts.
 
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
+use slm_cli::{CompletionsArguments, ManArguments};
 use slm_config::{ROW_FORMATS, RowFormat};
 use slm_model::{DeviceChoice, NamedShape, SyntheticType};
 
@@ -19,37 +20,60 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Train an adapter as a recipe says
+    /// Write a first recipe for your own code or data, fitted to this machine
+    #[command(after_long_help = INIT_EXAMPLES)]
+    Init(InitArguments),
+    /// Train an adapter from a recipe
     #[command(after_long_help = FIT_EXAMPLES)]
     Fit(FitArguments),
-    /// Bring the model, data sets and benchmarks of a recipe onto this machine
+    /// Download the model, data sets and benchmarks that a recipe names
     #[command(after_long_help = FETCH_EXAMPLES)]
     Fetch(FetchArguments),
-    /// Show what a recipe's data sets become: examples as tokens, lengths, totals
+    /// Show a recipe's data sets as training examples: tokens, lengths, totals
     #[command(after_long_help = DATA_EXAMPLES)]
     Data(DataArguments),
-    /// Tell how much memory a recipe takes, and whether it fits
+    /// Estimate the memory of a training run, and whether it fits
     #[command(after_long_help = PLAN_EXAMPLES)]
     Plan(PlanArguments),
     /// Measure the loss of a base model or an adapter
     #[command(after_long_help = VALIDATE_EXAMPLES)]
     Validate(ValidateArguments),
-    /// Let a base model or an adapter answer
+    /// Generate answers with a base model or an adapter
     #[command(after_long_help = GENERATE_EXAMPLES)]
     Generate(GenerateArguments),
-    /// Write an adapter and its base model as one model in Hugging Face layout
+    /// Merge an adapter into its base model, in Hugging Face layout
     #[command(after_long_help = MERGE_EXAMPLES)]
     Merge(MergeArguments),
     /// Write an adapter in the format of another program
     #[command(after_long_help = EXPORT_EXAMPLES)]
     Export(ExportArguments),
-    /// List the devices that this build and this machine have
+    /// List the devices that this build can use on this machine
     #[command(after_long_help = DEVICES_EXAMPLES)]
     Devices,
-    /// Compare a device with the CPU before anything is trained on it
+    /// Check that a device computes the same results as the CPU
     #[command(after_long_help = DOCTOR_EXAMPLES)]
     Doctor(DoctorArguments),
+    /// List the trainings under checkpoints/, the newest first
+    Runs(RunsArguments),
+    /// Explain the keys of a recipe
+    #[command(after_long_help = RECIPE_EXAMPLES)]
+    Recipe(RecipeKeyArguments),
+    /// Print a completion script for a shell
+    #[command(after_long_help = COMPLETIONS_EXAMPLES)]
+    Completions(CompletionsArguments),
+    /// Write man pages
+    Man(ManArguments),
 }
+
+const INIT_EXAMPLES: &str = "\
+Examples:
+  trainer init src && trainer fit src.yaml
+  trainer init data.jsonl --model hf:Qwen/Qwen2.5-Coder-0.5B-Instruct
+  trainer init ../project/src --device cuda --memory 24 --output project.yaml
+
+A folder of Python files gives one example per documented function; a .jsonl, .json, .csv or .parquet file gives its \
+rows. The model is the largest of SmolLM2-135M, Qwen2.5-Coder-0.5B and Qwen2.5-Coder-1.5B whose training fits into \
+memory and, on the CPU, into a night.";
 
 const FIT_EXAMPLES: &str = "\
 Examples:
@@ -58,11 +82,11 @@ Examples:
   trainer fit recipes/quickstart.yaml --restart
 
 The adapter is written to checkpoints/<recipe>/adapter in PEFT's format, together with the resolved recipe; the loss \
-of every logged step stands in checkpoints/<recipe>/log.jsonl and in an event file for TensorBoard, and the report on the \
-training is checkpoints/<recipe>/training-report.md.
+of every logged step is in checkpoints/<recipe>/log.jsonl and in an event file for TensorBoard, and the training \
+report is checkpoints/<recipe>/training-report.md.
 
-A training that was interrupted, by Ctrl-C or in any other way, goes on from its last checkpoint when the same command \
-is given again, and ends with the adapter that it would have had without the interruption.
+A training that was interrupted, by Ctrl-C or otherwise, resumes from its last checkpoint when the same command is run \
+again, and ends with the same adapter as without the interruption.
 
 Environment: SLM_CACHE moves the folder for models from packages, PYTHON names the Python to use; for the hub see \
 `trainer fetch --help`.";
@@ -72,19 +96,19 @@ Examples:
   trainer fetch recipes/qwen-coder-1.5b.yaml
   HF_HOME=/mnt/stick trainer fetch recipes/qwen-coder-1.5b.yaml --json
 
-Prints what is there then, with sizes and hashes. A download that was interrupted goes on where it stopped. For a \
-machine without a network, copy the folder there, and set HF_HUB_OFFLINE=1 to ask for nothing.
+Prints each file with its size and SHA-256. An interrupted download resumes where it stopped. For a machine without a \
+network, copy the cache folder there and set HF_HUB_OFFLINE=1, which turns off all requests to the hub.
 
 Environment: HF_HOME and HF_HUB_CACHE move the folder that is shared with other programs (~/.cache/huggingface/hub), \
-HF_TOKEN opens private and gated repositories, HF_ENDPOINT names a mirror, HF_HUB_DOWNLOAD_TIMEOUT sets the seconds of \
-silence after which a connection is given up, HTTPS_PROXY a proxy.";
+HF_TOKEN gives access to private and gated repositories, HF_ENDPOINT names a mirror, HF_HUB_DOWNLOAD_TIMEOUT sets the \
+seconds without data after which a connection is closed, HTTPS_PROXY names a proxy.";
 
 const DATA_EXAMPLES: &str = "\
 Examples:
   trainer data recipes/quickstart.yaml
   trainer data recipes/quickstart.yaml --examples 1 --json
 
-Tokens are separated by |, and those that the loss is taken over stand between [[ and ]].";
+Tokens are separated by |; supervised tokens, which the loss is computed over, are enclosed in [[ and ]].";
 
 const PLAN_EXAMPLES: &str = "\
 Examples:
@@ -92,7 +116,7 @@ Examples:
   trainer plan recipes/qwen-coder-1.5b.yaml --measure 3 --set train.micro_batch_size=8
   trainer plan --shape qwen2.5-1.5b --measure --device cuda --seq-length 2048 --micro-batch-size 4
 
-The estimate is for the longest example of the recipe's data. --measure takes a few real steps, and tells their \
+The estimate is for the longest example of the recipe's data. --measure runs a few real steps and reports their \
 time and memory; with --shape it needs neither a model nor data, so that devices can be compared before anything is \
 downloaded. Shapes: smollm2-135m, smollm2-360m, qwen2.5-0.5b, qwen2.5-1.5b, qwen2.5-3b, qwen2.5-7b, llama-3.2-1b, and \
 tiny-qwen2 and tiny-llama for a first try.";
@@ -102,32 +126,31 @@ Examples:
   trainer validate recipes/quickstart.yaml --set data.val_size=0.1
   trainer validate recipes/quickstart.yaml --adapter checkpoints/quickstart/adapter --data held-out.jsonl --json
 
-Without --data the loss is that of the part that `data.val_size` keeps out of training, without --adapter that of the \
-base model.";
+Without --data, the loss is that of the validation split (`data.val_size`); without --adapter, that of the base model.";
 
 const GENERATE_EXAMPLES: &str = "\
 Examples:
   trainer generate recipes/quickstart.yaml --prompt 'Reverse a list in Python.'
   trainer generate recipes/quickstart.yaml --adapter checkpoints/quickstart/adapter
 
-Without --prompt it reads requests from the standard input, each ended by an empty line, and remembers none of them.";
+Without --prompt, requests are read from the standard input, each ended by an empty line and answered on its own.";
 
 const MERGE_EXAMPLES: &str = "\
 Examples:
   trainer merge recipes/quickstart.yaml checkpoints/quickstart/adapter merged
   trainer merge recipes/quickstart.yaml checkpoints/quickstart/adapter merged --dtype f32
 
-The folder can be loaded with transformers. A base model whose file is quantised is merged in 16 or 32 bits and stays \
-so: quantising it again is left to you.";
+transformers can load the folder. A quantised base model is dequantised and written in --dtype; the \
+result is not quantised again.";
 
 const EXPORT_EXAMPLES: &str = "\
 Examples:
   trainer export recipes/quickstart.yaml checkpoints/quickstart/adapter --to gguf adapter.gguf
   trainer export recipes/quickstart.yaml checkpoints/quickstart/adapter --to peft adapter-copy
 
-peft: the adapter as PEFT and vLLM read it. gguf: as llama.cpp reads it, for --lora beside a GGUF file of the base \
-model. merged: as `trainer merge`. merged-gguf: a base model's GGUF file with the adapted weights in half precision and \
-all else as it was.";
+peft: for PEFT and vLLM. gguf: for llama.cpp's --lora, beside a GGUF file of the base model. merged: as `trainer \
+merge`. merged-gguf: the base model's GGUF file with the adapted weights in half precision and all other tensors \
+unchanged.";
 
 const DEVICES_EXAMPLES: &str = "\
 Examples:
@@ -139,12 +162,45 @@ Examples:
   trainer doctor --device cuda
   trainer doctor --device wgpu --quick --json
 
-Logits, loss, every gradient of an adapter, decoding with a cache, and a few optimizer steps of small models with drawn \
-weights, on the device and on the CPU. A difference is told as a part of the largest value: up to 2e-4 is rounding in \
-single precision, up to 3e-2 rounding of products to TF32 or 16 bits. The exit code is 0 if the device can be trusted, and \
-1 if a number is wrong, the backend fails, or it gives no answer in time.";
+Compares logits, loss, every gradient of an adapter, decoding with a KV cache, and a few optimizer steps of small \
+models with random weights on the device and on the CPU. Differences are relative to the largest value: up to 2e-4 is \
+rounding in single precision, up to 3e-2 rounding of matrix products to TF32 or 16 bits. The exit code is 0 if the \
+device can be trusted, and 1 if a number is wrong, the backend fails, or the time limit is exceeded.";
 
-/// A recipe and changes to it.
+const RECIPE_EXAMPLES: &str = "\
+Examples:
+  trainer recipe
+  trainer recipe train.learning_rate
+  trainer recipe lora
+  trainer recipe --schema > recipe.schema.json";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  trainer completions bash > ~/.local/share/bash-completion/completions/trainer
+  trainer completions zsh > ~/.zfunc/_trainer
+  trainer completions fish > ~/.config/fish/completions/trainer.fish";
+
+#[derive(Debug, Args)]
+pub(crate) struct RunsArguments {
+    /// Folder of the trainings
+    #[arg(long, value_name = "FOLDER", default_value = slm_artifacts::CHECKPOINTS)]
+    pub(crate) checkpoints: PathBuf,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RecipeKeyArguments {
+    /// A key or section, such as `lora.r`, `lora` or another trainer's `lora_rank`; without it all keys are listed
+    #[arg(value_name = "KEY", conflicts_with = "schema")]
+    pub(crate) key: Option<String>,
+    /// Print the JSON schema of recipes, for editors
+    #[arg(long)]
+    pub(crate) schema: bool,
+}
+
+/// A recipe and overrides of its keys.
 #[derive(Debug, Args)]
 pub(crate) struct RecipeArguments {
     /// The recipe, a YAML file
@@ -155,7 +211,7 @@ pub(crate) struct RecipeArguments {
     pub(crate) overrides: Vec<String>,
 }
 
-/// Where to compute.
+/// The device to compute on.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct DeviceArgument {
     /// Where to compute: auto, cpu, wgpu, vulkan, cuda or cuda:N
@@ -164,12 +220,30 @@ pub(crate) struct DeviceArgument {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct InitArguments {
+    /// A folder of Python files, or a data file
+    #[arg(value_name = "PATH", default_value = ".")]
+    pub(crate) path: PathBuf,
+    /// The base model, as in `model.name_or_path` [default: the largest that fits]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) model: Option<String>,
+    /// The recipe to write, which must not exist [default: the name of PATH with .yaml, in the working directory]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Gigabytes of memory that the training may take [default: what the machine has available]
+    #[arg(long, value_name = "GIGABYTES", allow_negative_numbers = true)]
+    pub(crate) memory: Option<f64>,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgument,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct FitArguments {
     #[command(flatten)]
     pub(crate) recipe: RecipeArguments,
     #[command(flatten)]
     pub(crate) device: DeviceArgument,
-    /// Begin anew and remove the checkpoints of the run before
+    /// Train from scratch and remove the checkpoints of the previous run
     #[arg(long)]
     pub(crate) restart: bool,
 }
@@ -204,12 +278,12 @@ pub(crate) struct PlanArguments {
     /// Override a key of the recipe; may be given several times
     #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
     overrides: Vec<String>,
-    /// In place of a recipe: a model of this shape with drawn weights, drawn tokens, LoRA of rank 16 everywhere
+    /// Instead of a recipe: a model of this shape with random weights and tokens, LoRA of rank 16 on all linear layers
     #[arg(long, value_name = "NAME")]
     pub(crate) shape: Option<NamedShape>,
     #[arg(
         long,
-        help = "How the drawn weights are kept: f32, bf16, q8_0, q4_0, q4_1 or q4_k",
+        help = "Data type of the random weights: f32, bf16, q8_0, q4_0, q4_1 or q4_k",
         value_name = "TYPE",
         default_value = "bf16",
         requires = "shape"
@@ -235,10 +309,10 @@ pub(crate) struct PlanArguments {
     gradient_accumulation_steps: Option<usize>,
     #[command(flatten)]
     pub(crate) device: DeviceArgument,
-    /// Take this many real steps after a first one, and leave nothing behind
+    /// Run this many optimizer steps after a first one, and save nothing
     #[arg(long, visible_alias = "steps", value_name = "STEPS", num_args = 0..=1, default_missing_value = "3")]
     pub(crate) measure: Option<usize>,
-    /// What the device can do at best: --measure then tells which share of it the training needs
+    /// Peak throughput of the device; --measure then reports the model FLOPs utilisation
     #[arg(long, value_name = "TFLOP/S", requires = "measure")]
     pub(crate) peak_tflops: Option<f64>,
     /// Print one JSON document
@@ -247,7 +321,7 @@ pub(crate) struct PlanArguments {
 }
 
 impl PlanArguments {
-    /// All changes to the recipe, in the order in which they count.
+    /// All overrides of the recipe; of two for one key the later applies.
     pub(crate) fn overrides(&self) -> Vec<String> {
         let named = [
             ("data.max_seq_length", self.seq_length),
@@ -268,7 +342,7 @@ impl PlanArguments {
 pub(crate) struct DoctorArguments {
     #[command(flatten)]
     pub(crate) device: DeviceArgument,
-    /// Leave out products as large as a real model's
+    /// Skip matrix products as large as a real model's
     #[arg(long)]
     pub(crate) quick: bool,
     /// Give up after this many seconds
@@ -288,10 +362,10 @@ pub(crate) struct ValidateArguments {
     /// The adapter's folder
     #[arg(long, value_name = "DIR")]
     pub(crate) adapter: Option<PathBuf>,
-    /// A file of rows in place of the recipe's validation part
+    /// A file of rows to use instead of the recipe's validation split
     #[arg(long, value_name = "FILE")]
     pub(crate) data: Option<PathBuf>,
-    /// Format of that file; by default that of the recipe's first file of rows, else messages
+    /// Format of that file; default: that of the recipe's first file of rows, else messages
     #[arg(long, value_name = "FORMAT", requires = "data", value_parser = row_format)]
     pub(crate) format: Option<&'static RowFormat>,
     /// Print one JSON document
@@ -305,28 +379,28 @@ pub(crate) struct GenerateArguments {
     pub(crate) recipe: RecipeArguments,
     #[command(flatten)]
     pub(crate) device: DeviceArgument,
-    /// The adapter's folder; without it the base model answers
+    /// The adapter's folder; without it, the base model answers
     #[arg(long, value_name = "DIR")]
     pub(crate) adapter: Option<PathBuf>,
-    /// The request; without it requests are read from the standard input
+    /// The request; without it, requests are read from the standard input
     #[arg(long, value_name = "TEXT")]
     pub(crate) prompt: Option<String>,
-    /// Continue the text as it is, without the chat template; tokens that it spells out count (`<|fim_prefix|>`)
+    /// Complete the text without the chat template; special tokens in it are recognised (`<|fim_prefix|>`)
     #[arg(long)]
     pub(crate) raw: bool,
-    /// Most tokens of an answer
+    /// Maximum number of tokens of an answer
     #[arg(long, value_name = "N", default_value_t = 512)]
     pub(crate) max_new_tokens: usize,
-    /// Divisor of the logits; 0 takes the likeliest token
+    /// Sampling temperature, which divides the logits; 0 for greedy decoding
     #[arg(long, value_name = "T", default_value_t = 0.0)]
     pub(crate) temperature: f64,
-    /// Draw from the fewest tokens with this probability together
+    /// Nucleus sampling: sample from the fewest tokens with this total probability
     #[arg(long, value_name = "P", default_value_t = 1.0)]
     pub(crate) top_p: f64,
-    /// Draw from this many of the likeliest tokens
+    /// Sample from this many of the most likely tokens
     #[arg(long, value_name = "K")]
     pub(crate) top_k: Option<usize>,
-    /// Seed of the draws
+    /// Seed of the sampling
     #[arg(long, value_name = "N", default_value_t = 42)]
     pub(crate) seed: u64,
 }
@@ -338,15 +412,15 @@ pub(crate) struct MergeArguments {
     /// The adapter's folder
     #[arg(value_name = "ADAPTER")]
     pub(crate) adapter: PathBuf,
-    /// The folder to write, which must not be there yet
+    /// The folder to write, which must not exist yet
     #[arg(value_name = "OUTPUT")]
     pub(crate) output: PathBuf,
-    /// Number type of the merged weights
+    /// Data type of the merged weights
     #[arg(long, value_name = "TYPE", default_value = "bf16")]
     pub(crate) dtype: MergedType,
 }
 
-/// Number type of merged weights.
+/// Data type of merged weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum MergedType {
     /// Brain floating point, 16 bits.
@@ -364,15 +438,15 @@ pub(crate) struct ExportArguments {
     /// The adapter's folder
     #[arg(value_name = "ADAPTER")]
     pub(crate) adapter: PathBuf,
-    /// The file (gguf, merged-gguf) or folder (peft, merged) to write, which must not be there yet
+    /// The file (gguf, merged-gguf) or folder (peft, merged) to write, which must not exist yet
     #[arg(value_name = "OUTPUT")]
     pub(crate) output: PathBuf,
-    /// Whose format
+    /// Output format
     #[arg(long, value_name = "FORMAT")]
     pub(crate) to: ExportFormat,
 }
 
-/// A format of another program.
+/// An export format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum ExportFormat {
     /// PEFT's folder.
@@ -385,7 +459,7 @@ pub(crate) enum ExportFormat {
     MergedGguf,
 }
 
-/// A format that is read from a file of rows, as a recipe spells it.
+/// Parses the name of a format for files of rows, as spelled in a recipe.
 fn row_format(text: &str) -> Result<&'static RowFormat, String> {
     RowFormat::by_name(text).ok_or_else(|| {
         let names = ROW_FORMATS.map(|format| format.name);

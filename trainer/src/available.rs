@@ -1,26 +1,26 @@
-//! Memory that this machine has left.
+//! Free memory of this machine.
 
 use std::fs;
 use std::path::Path;
 
-use slm_cli::number_behind;
+use slm_cli::number_after;
 
-/// Where Linux shows control groups (version 2) and their limits: a container's, a batch system's, systemd's.
+/// Mount point of the control groups (version 2), whose limits containers, batch systems and systemd set.
 const GROUPS: &str = "/sys/fs/cgroup";
 
-/// Bytes that this process can still take on the CPU's side, where the system says: what Linux calls available, or what
-/// is left to the control groups that the process belongs to.
+/// Returns the bytes of CPU memory that this process can still allocate: the smaller of Linux's `MemAvailable` and what
+/// the limits of the process's control groups leave. `None` where the system does not report it.
 pub(crate) fn available_bytes() -> Option<u64> {
     let of_machine =
-        number_behind(&fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable:")? * 1024;
+        number_after(&fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable:")? * 1024;
     let group = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    // Of the lines of a mixed system, that of version 2 has the number 0 and no controllers.
+    // On a system with both versions, the line of version 2 has the number 0 and no controllers.
     let group = group.lines().find_map(|line| line.strip_prefix("0::/"));
     let of_groups = left_to_groups(Path::new(GROUPS), group.unwrap_or(""));
     Some(of_machine.min(of_groups.unwrap_or(u64::MAX)))
 }
 
-/// The least that a group or one of those around it has left; `None` where no group has a limit.
+/// Returns the least free memory of a group and its ancestors; `None` where no group has a limit.
 fn left_to_groups(root: &Path, group: &str) -> Option<u64> {
     let around = Path::new(group).ancestors();
     around
@@ -32,8 +32,8 @@ fn left_to_group(folder: &Path) -> Option<u64> {
     let read = |name| fs::read_to_string(folder.join(name)).ok();
     let number = |name| read(name)?.trim().parse::<u64>().ok();
     let (most, taken) = (number("memory.max")?, number("memory.current")?);
-    // Pages of files that nobody has used of late count as taken, and go when something else wants their place.
-    let cache = read("memory.stat").and_then(|stat| number_behind(&stat, "inactive_file"));
+    // Inactive file pages count as used, but the kernel reclaims them when memory is needed.
+    let cache = read("memory.stat").and_then(|stat| number_after(&stat, "inactive_file"));
     let taken = taken.saturating_sub(cache.unwrap_or(0));
     Some(most.saturating_sub(taken))
 }
@@ -75,7 +75,7 @@ mod tests {
         if !Path::new("/proc/meminfo").exists() {
             return;
         }
-        let available = available_bytes().expect("Linux says");
+        let available = available_bytes().expect("MemAvailable");
         assert!((1 << 20..1 << 50).contains(&available), "{available}");
     }
 }

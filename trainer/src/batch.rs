@@ -1,4 +1,4 @@
-//! Examples as tokens, micro-batches of them, and the order of an epoch.
+//! Tokenised examples, micro-batches of them, and the order of an epoch.
 
 use burn::tensor::Tensor;
 use rand::SeedableRng;
@@ -7,20 +7,20 @@ use rand_chacha::ChaCha8Rng;
 use slm_model::loss::IGNORE_LABEL;
 use slm_model::{Adapter, Decoder};
 
-/// One example: tokens, and which of them are learned.
+/// A tokenised example with its loss mask.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Example {
-    /// Its tokens.
+    /// The token ids.
     pub tokens: Vec<u32>,
-    /// One for each token: whether the loss is taken over it.
+    /// One mark per token: whether it is supervised, that is, part of the loss.
     pub supervised: Vec<bool>,
 }
 
 impl Example {
-    /// An example; its first token is never learned, since nothing stands before it.
+    /// Creates an example; its first token is never supervised, as nothing precedes it.
     ///
     /// # Panics
-    /// There is not one mark for each token.
+    /// The lengths of `tokens` and `supervised` differ.
     pub fn new(tokens: Vec<u32>, mut supervised: Vec<bool>) -> Self {
         assert_eq!(tokens.len(), supervised.len(), "a mark for each token");
         if let Some(first) = supervised.first_mut() {
@@ -29,42 +29,42 @@ impl Example {
         Self { tokens, supervised }
     }
 
-    /// Tokens in all.
+    /// The number of tokens.
     pub(crate) fn len(&self) -> usize {
         self.tokens.len()
     }
 
-    /// Tokens that are learned.
+    /// The number of supervised tokens.
     pub(crate) fn n_supervised(&self) -> usize {
         self.supervised.iter().filter(|learned| **learned).count()
     }
 }
 
-/// Some sequences of equal, padded length, side by side.
+/// A micro-batch: sequences padded to equal length.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// Sequences one after the other, padded at their ends: `n_sequences * length` ids.
+    /// Concatenated sequences, each padded at its end: `n_sequences * length` ids.
     pub tokens: Vec<u32>,
-    /// For each token the one that should follow it, or [`IGNORE_LABEL`].
+    /// The label of each position: the token that follows, or [`IGNORE_LABEL`].
     pub labels: Vec<i64>,
-    /// For each sequence the lengths of its examples, padding not counted; one each unless they are packed.
+    /// For each sequence the lengths of its examples, without padding; one each unless they are packed.
     pub texts: Vec<Vec<usize>>,
-    /// Tokens that are not padding.
+    /// The number of tokens without padding.
     pub n_tokens: usize,
 }
 
 impl Batch {
-    /// Puts examples side by side, a sequence each.
+    /// Makes a batch with one example per sequence.
     pub fn new(examples: &[&Example]) -> Self {
         let sequences: Vec<Vec<&Example>> = examples.iter().map(|example| vec![*example]).collect();
         Self::packed(&sequences)
     }
 
-    /// Puts sequences side by side, each of several examples one after the other.
+    /// Makes a batch of packed sequences, each a concatenation of several examples.
     ///
-    /// Padding is known by position, never by a token's id: a pad id that equals the end-of-turn id would
-    /// otherwise mask the end of every answer. The last token of an example has no label, so none learns to begin
-    /// the next.
+    /// Padding is known by position, never by a token's id: masking the pad id would mask the end of every answer where
+    /// it equals the end-of-turn id. The last token of an example has no label, so that no example is trained to
+    /// predict the start of the next.
     pub fn packed(sequences: &[Vec<&Example>]) -> Self {
         let length_of = |sequence: &Vec<&Example>| sequence.iter().map(|e| e.len()).sum::<usize>();
         let length = sequences.iter().map(length_of).max().unwrap_or(0);
@@ -95,7 +95,7 @@ impl Batch {
         batch
     }
 
-    /// The same with more padding, so that the sequences' length is a multiple of `step`.
+    /// Adds padding until the sequences' length is a multiple of `step`.
     pub(crate) fn padded_to(self, step: usize) -> Self {
         let n = self.texts.len();
         let length = self.tokens.len() / n.max(1);
@@ -118,7 +118,7 @@ impl Batch {
         longer
     }
 
-    /// States of all tokens.
+    /// Returns the hidden states of all tokens; packed examples are kept apart.
     pub(crate) fn hidden_states(&self, decoder: &Decoder, adapter: Option<&Adapter>) -> Tensor<2> {
         if self.texts.iter().all(|lengths| lengths.len() == 1) {
             return decoder.hidden_states(&self.tokens, self.texts.len(), adapter);
@@ -126,7 +126,7 @@ impl Batch {
         decoder.packed_hidden_states(&self.tokens, &self.texts, adapter)
     }
 
-    /// Tokens that the loss is taken over.
+    /// The number of supervised tokens.
     pub fn n_supervised(&self) -> usize {
         self.labels
             .iter()
@@ -135,11 +135,11 @@ impl Batch {
     }
 }
 
-/// Puts examples into as few sequences of at most `limit` tokens as a simple rule finds: the longest first, each into
-/// the first sequence with room for it.
+/// Packs examples into few sequences of at most `limit` tokens: the longest first, each into the first sequence with
+/// room for it.
 ///
 /// # Source
-/// First-fit decreasing, never more than 11/9 of the optimum plus one: Dósa 2007.
+/// First-fit decreasing, which needs at most 11/9 of the optimum plus one: Dósa 2007.
 pub fn pack(examples: &[Example], limit: usize) -> Vec<Vec<&Example>> {
     let mut sorted: Vec<&Example> = examples.iter().collect();
     sorted.sort_by_key(|example| std::cmp::Reverse(example.len()));
@@ -160,7 +160,7 @@ pub fn pack(examples: &[Example], limit: usize) -> Vec<Vec<&Example>> {
         .collect()
 }
 
-/// The order of one epoch: every example once, shuffled by seed and epoch alone.
+/// Returns the order of an epoch: every example once, shuffled by seed and epoch alone.
 pub(crate) fn epoch_order(n_examples: usize, seed: u64, epoch: usize) -> Vec<usize> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(epoch as u64 + 1);

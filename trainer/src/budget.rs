@@ -1,4 +1,4 @@
-//! Whether a training fits into memory, and how many layers it computes again so that it does.
+//! The memory check of a training, and the number of layers that gradient checkpointing recomputes so that it fits.
 
 use anyhow::Result;
 use burn::tensor::Device;
@@ -11,37 +11,67 @@ use crate::dataset::Examples;
 use crate::lora_settings::lora_settings;
 use crate::memory::{MemoryInputs, optimizer_values};
 
-/// Share of what is available that a training may take before layers are computed again: the estimate is right
-/// to a seventh, and other programs want to live, too.
-const COMFORTABLE: f64 = 0.8;
+/// Share of the available memory that a training may take before layers are recomputed. The rest covers the error of
+/// the estimate, up to a seventh, and other programs.
+pub(crate) const COMFORTABLE: f64 = 0.8;
 
-/// What a training takes of a device's memory, and what there is.
+/// The quantities of the data on which memory depends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Longest {
+    /// Number of examples.
+    pub(crate) examples: usize,
+    /// Tokens of the longest example.
+    pub(crate) tokens: usize,
+}
+
+/// The memory that a training needs on a device, and the memory available.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budget<'a> {
-    /// What the training's memory depends on, layers computed again among it.
+    /// The quantities that determine the training's memory, recomputed layers included.
     pub(crate) inputs: MemoryInputs<'a>,
-    /// Bytes that the device has left, where it says so: today only the CPU does.
+    /// Free bytes of the device where it reports them: today only the CPU does.
     pub(crate) available: Option<u64>,
 }
 
 impl<'a> Budget<'a> {
-    /// The budget of a recipe on a device.
+    /// Computes the budget of a recipe on a device.
     ///
     /// # Errors
-    /// The recipe's LoRA section does not go with the model, or its weights not with the device.
+    /// The recipe's LoRA section does not fit the model, or the device does not support the weights' format.
     pub(crate) fn new(
         recipe: &Recipe,
         base: &'a BaseModel,
         examples: &Examples,
         (choice, device): (DeviceChoice, &Device),
     ) -> Result<Self> {
-        let config = base.config();
-        let settings = lora_settings(recipe, config)?;
         let lengths = examples
             .train
             .iter()
             .map(|&index| examples.store.n_tokens(index as usize));
-        let longest = lengths.max().unwrap_or(0);
+        let data = Longest {
+            examples: examples.train.len(),
+            tokens: lengths.max().unwrap_or(0),
+        };
+        let available = (choice == DeviceChoice::Cpu)
+            .then(available_bytes)
+            .flatten();
+        Self::of(recipe, base, data, available, (choice, device))
+    }
+
+    /// The budget of a recipe for data of which only the number and the longest example are known, on a device with
+    /// `available` bytes.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub(crate) fn of(
+        recipe: &Recipe,
+        base: &'a BaseModel,
+        data: Longest,
+        available: Option<u64>,
+        (choice, device): (DeviceChoice, &Device),
+    ) -> Result<Self> {
+        let config = base.config();
+        let settings = lora_settings(recipe, config)?;
         let format = base.format(device)?;
         let inputs = MemoryInputs {
             config,
@@ -53,18 +83,15 @@ impl<'a> Budget<'a> {
                 &settings.trainable_shapes(config),
             ),
             kept_per_token: settings.kept_per_token(config),
-            micro_batch_size: recipe.train.micro_batch_size.min(examples.train.len()),
+            micro_batch_size: recipe.train.micro_batch_size.min(data.examples),
             // Packed sequences are filled up to the limit.
             length: if recipe.data.packing {
                 recipe.data.max_seq_length
             } else {
-                longest
+                data.tokens
             },
             loss_chunk_size: recipe.train.loss_chunk_size,
         };
-        let available = (choice == DeviceChoice::Cpu)
-            .then(available_bytes)
-            .flatten();
         let recomputed_layers = recomputed_layers(
             &inputs,
             recipe.train.gradient_checkpointing,
@@ -77,10 +104,10 @@ impl<'a> Budget<'a> {
         })
     }
 
-    /// Refuses a training that cannot fit into memory, with the largest setting that would.
+    /// Refuses a training that cannot fit into memory, and names the largest setting that would.
     ///
     /// # Errors
-    /// The estimate is above what the device says it has left.
+    /// The estimate exceeds the free memory that the device reports.
     pub(crate) fn check(&self) -> Result<()> {
         let Self { inputs, available } = *self;
         let needed = inputs.memory().total();
@@ -89,7 +116,7 @@ impl<'a> Budget<'a> {
         };
         let lightest = inputs.with_recomputed_layers(inputs.config.num_hidden_layers);
         let hint = if lightest.memory().total() <= available {
-            "--set train.gradient_checkpointing=auto computes as many layers again as makes it fit"
+            "--set train.gradient_checkpointing=auto recomputes as many layers as needed to fit"
                 .to_owned()
         } else {
             match lightest.largest_micro_batch(available) {
@@ -103,25 +130,26 @@ impl<'a> Budget<'a> {
             }
         };
         let text = format!(
-            "this training needs about {}, but {} are available\nhint: {hint}\nhint: `trainer plan` shows what takes them",
+            "this training needs about {}, but {} is available\n\
+             hint: {hint}\nhint: `trainer plan` lists the parts of the estimate",
             bytes_text(needed),
             bytes_text(available)
         );
         Err(UserMistake(text).into())
     }
 
-    /// How many layers are computed again, in words that follow `layers`.
+    /// Describes how many layers are recomputed, in words that follow `layers`.
     pub(crate) fn layers_text(&self) -> String {
         let all = self.inputs.config.num_hidden_layers;
         match self.inputs.recomputed_layers {
-            0 => "all are kept for the backward pass".to_owned(),
-            n if n == all => format!("all {all} are computed again in the backward pass"),
-            n => format!("{n} of {all} are computed again in the backward pass"),
+            0 => "the activations of all are kept for the backward pass".to_owned(),
+            n if n == all => format!("all {all} are recomputed in the backward pass"),
+            n => format!("{n} of {all} are recomputed in the backward pass"),
         }
     }
 }
 
-/// How many layers a training computes again: as the recipe says, or as few as its memory allows.
+/// Returns the number of layers to recompute: as set in the recipe, or as few as the memory allows.
 fn recomputed_layers(
     inputs: &MemoryInputs<'_>,
     wish: GradientCheckpointing,
@@ -134,7 +162,7 @@ fn recomputed_layers(
         (GradientCheckpointing::Auto, DeviceChoice::Cpu) => available.map_or(0, |available| {
             inputs.fewest_recomputed_layers((COMFORTABLE * available as f64) as u64)
         }),
-        // A GPU does not say what it has left, and is where memory is short.
+        // A GPU does not report its free memory, and memory is usually short there.
         (GradientCheckpointing::Layer | GradientCheckpointing::Auto, _) => all,
     }
 }
@@ -151,7 +179,7 @@ mod tests {
         shape.config()
     }
 
-    /// The 1.5B shape in single precision on sequences of 2,048 tokens: 15 GiB with all kept, 7 with none.
+    /// The 1.5B shape in single precision on sequences of 2,048 tokens: 15 GiB with all activations kept, 7 with none.
     fn inputs(config: &ModelConfig) -> MemoryInputs<'_> {
         MemoryInputs {
             config,
@@ -174,7 +202,7 @@ mod tests {
             let wish = GradientCheckpointing::Auto;
             recomputed_layers(&inputs, wish, DeviceChoice::Cpu, available)
         };
-        assert_eq!(auto(None), 0, "the system does not say");
+        assert_eq!(auto(None), 0, "no free memory reported");
         assert_eq!(auto(Some(24 * GIB)), 0);
         assert_eq!(auto(Some(4 * GIB)), 28, "not even all suffice");
         let some = auto(Some(14 * GIB));
@@ -224,7 +252,7 @@ mod tests {
             let text = answer.expect_err("a refusal");
             assert!(text.contains(part), "{text}");
         };
-        hint(refusal(1, 0, 10), "=auto computes as many layers again");
+        hint(refusal(1, 0, 10), "=auto recomputes as many layers");
         hint(refusal(8, 28, 10), "micro_batch_size=4 ");
         hint(refusal(1, 28, 4), "model.quantization=q4");
     }

@@ -1,9 +1,9 @@
-//! Checkpoints of a training: all that it needs to go on as if nothing had happened.
+//! Checkpoints of a training: everything that a resumed run needs to give the same result as an uninterrupted one.
 //!
 //! A checkpoint is the folder `step-N` with the adapter, the optimizer's state, the recipe, a few numbers, and the
-//! SHA-256 of each of these files. The order of the examples, the learning rate and every random draw are pure
-//! functions of the recipe's seed and the step, so that the step is the whole state of the schedule, of the random
-//! numbers and of the place in the epoch.
+//! SHA-256 of each of these files. The order of the examples, the learning rate and every random number are pure
+//! functions of the recipe's seed and the step, so that the step is the whole state of the schedule, the random number
+//! generators and the position in the epoch.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -20,11 +20,11 @@ use crate::log::LossMean;
 
 const STATE_FILE: &str = "state.json";
 const OPTIMIZER_FILE: &str = "optimizer.bpk";
-/// In the format of `sha256sum`; written last, so a folder without it is unfinished.
+/// In the format of `sha256sum`; written last, so that a folder without it is recognised as incomplete.
 const SUMS_FILE: &str = "SHA256SUMS";
 
-/// Layout of the files. Layout 1 lacks the fields of `state.json` that have a default; a newer one belongs to a newer
-/// version of this program.
+/// Version of the layout of the files. Layout 1 lacks the fields of `state.json` that have a default; a higher number
+/// belongs to a newer version of this program.
 const LAYOUT: u32 = 2;
 
 /// The numbers of a checkpoint: `state.json`.
@@ -32,20 +32,20 @@ const LAYOUT: u32 = 2;
 pub(crate) struct TrainingState {
     /// Layout of the checkpoint.
     pub(crate) layout: u32,
-    /// Optimizer steps done.
+    /// Optimizer steps completed.
     pub(crate) step: usize,
-    /// Tokens read so far, padding not counted.
+    /// Tokens processed, without padding.
     pub(crate) tokens: usize,
-    /// Of them, those that the loss was taken over.
+    /// The supervised tokens among them.
     pub(crate) supervised_tokens: usize,
     /// Loss of the last step, in nats per supervised token.
     pub(crate) last_loss: f64,
-    /// Training loss of the steps that no line of the log covers yet.
+    /// Mean training loss of the steps since the last line of the log.
     #[serde(default)]
     pub(crate) unlogged: LossMean,
-    /// Seconds of training so far over all its parts, with validations and checkpoints.
+    /// Seconds of training over all runs, including validations and checkpoints.
     pub(crate) seconds: f64,
-    /// The most memory that a process of this training held, where the system says so.
+    /// Peak memory of a process of this training, where the system reports it.
     #[serde(default)]
     pub(crate) peak_memory_bytes: Option<u64>,
     /// Validation loss before the first step: that of the base model, in nats per supervised token.
@@ -58,11 +58,11 @@ pub(crate) struct TrainingState {
     /// Seconds that the last validation took.
     #[serde(default)]
     pub(crate) validation_seconds: f64,
-    /// Steps in a row whose loss was above the watchdog's threshold.
+    /// Consecutive steps whose loss was above the watchdog's threshold.
     pub(crate) steps_above_threshold: usize,
     /// Whether early stopping has ended the training before its last step.
     pub(crate) stopped_early: bool,
-    /// Length of the loss log when the checkpoint was written.
+    /// Length of the loss log when the checkpoint was written, in bytes.
     pub(crate) log_bytes: u64,
     /// SHA-256 of the base model's files.
     pub(crate) model_sha256: String,
@@ -95,7 +95,7 @@ impl TrainingState {
     }
 }
 
-/// What does not change from one checkpoint of a run to the next.
+/// The data that all checkpoints of a run share.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CheckpointMeta<'a> {
     /// Shape of the adapter.
@@ -106,10 +106,10 @@ pub(crate) struct CheckpointMeta<'a> {
     pub(crate) recipe_yaml: &'a str,
 }
 
-/// A checkpoint whose files are as they were written.
+/// A checkpoint whose files match their SHA-256 sums.
 #[derive(Debug)]
 pub(crate) struct Checkpoint {
-    /// Its folder; the adapter in it has PEFT's layout.
+    /// Its folder, which holds the adapter in PEFT's layout.
     pub(crate) path: PathBuf,
     /// Its numbers.
     pub(crate) state: TrainingState,
@@ -119,10 +119,10 @@ pub(crate) struct Checkpoint {
     pub(crate) optimizer: Vec<u8>,
 }
 
-/// Writes a checkpoint and removes the oldest beyond `keep`.
+/// Writes a checkpoint and removes the oldest ones beyond `keep`.
 ///
 /// # Errors
-/// The disk is full or not writable. The checkpoints before this one stay as they are.
+/// The disk is full or not writable. The earlier checkpoints are left unchanged.
 pub(crate) fn save(
     run: &RunFolder,
     keep: usize,
@@ -144,7 +144,11 @@ pub(crate) fn save(
         put(SUMS_FILE, sums(part)?.as_bytes())
     })
     .with_context(|| {
-        format!("cannot save the checkpoint of step {}\nhint: free space under the output folder and run the same command again: it goes on from the last checkpoint", state.step)
+        format!(
+            "cannot save the checkpoint of step {}\n\
+             hint: free space under the output folder, then run the same command again to resume",
+            state.step
+        )
     })?;
     let all = list(run)?;
     for (_, old) in &all[..all.len().saturating_sub(keep)] {
@@ -153,7 +157,7 @@ pub(crate) fn save(
     Ok(path)
 }
 
-/// The newest checkpoint whose files are as they were written; `damaged` hears of each newer one and what is wrong.
+/// Returns the newest intact checkpoint; `damaged` is called with each newer one and its defect.
 ///
 /// # Errors
 /// The folder cannot be read, or all its checkpoints are damaged.
@@ -172,12 +176,12 @@ pub(crate) fn newest(
         return Ok(None);
     }
     Err(anyhow!(
-        "{}: every checkpoint is damaged\nhint: begin anew with --restart",
+        "{}: every checkpoint is damaged\nhint: train from scratch with --restart",
         run.path().display()
     ))
 }
 
-/// Removes all checkpoints, for a run that begins anew.
+/// Removes all checkpoints, for a run that starts from scratch.
 pub(crate) fn clear(run: &RunFolder) -> Result<()> {
     list(run)?.iter().try_for_each(|(_, path)| remove(path))
 }
@@ -186,7 +190,7 @@ fn remove(checkpoint: &Path) -> Result<()> {
     remove_folder(checkpoint).with_context(|| format!("cannot remove {}", checkpoint.display()))
 }
 
-/// The folders `step-N` by rising N.
+/// Returns the folders `step-N` in order of N.
 fn list(run: &RunFolder) -> Result<Vec<(usize, PathBuf)>> {
     let unreadable = || format!("cannot read {}", run.path().display());
     let mut found = Vec::new();
@@ -202,7 +206,7 @@ fn list(run: &RunFolder) -> Result<Vec<(usize, PathBuf)>> {
     Ok(found)
 }
 
-/// Reads a checkpoint, or says in what it is not as it was written.
+/// Reads a checkpoint and verifies its files; the error names the first file that does not match.
 fn read(path: &Path, step: usize) -> Result<Checkpoint> {
     let text = |file: &str| {
         fs::read_to_string(path.join(file)).with_context(|| format!("cannot read {file}"))
@@ -210,12 +214,12 @@ fn read(path: &Path, step: usize) -> Result<Checkpoint> {
     let (expected, found) = (text(SUMS_FILE)?, sums(path)?);
     if let Some((line, _)) = pairs(&expected, &found).find(|(a, b)| a != b) {
         let file = line.split("  ").nth(1).unwrap_or(SUMS_FILE);
-        return Err(anyhow!("{file} is not as it was written"));
+        return Err(anyhow!("{file} does not match its SHA-256"));
     }
     let state: TrainingState = serde_json::from_str(&text(STATE_FILE)?).context(STATE_FILE)?;
     if !(1..=LAYOUT).contains(&state.layout) || state.step != step {
         return Err(anyhow!(
-            "{STATE_FILE} is of another version of this program"
+            "{STATE_FILE} was written by another version of this program"
         ));
     }
     Ok(Checkpoint {
@@ -229,14 +233,15 @@ fn read(path: &Path, step: usize) -> Result<Checkpoint> {
     })
 }
 
-/// Lines of two texts side by side; the shorter one is filled up with empty lines.
+/// Pairs the lines of two texts; the shorter text is padded with empty lines.
 fn pairs<'a>(a: &'a str, b: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
     let n = a.lines().count().max(b.lines().count());
     let filled = |text: &'a str| text.lines().chain(std::iter::repeat(""));
     filled(a).zip(filled(b)).take(n)
 }
 
-/// The SHA-256 of every file in a folder but the sums themselves, sorted by name, as `sha256sum` prints them.
+/// Returns the SHA-256 of every file in a folder except the sums themselves, sorted by name, in the format of
+/// `sha256sum`.
 fn sums(folder: &Path) -> Result<String> {
     let mut names = Vec::new();
     for entry in fs::read_dir(folder)? {

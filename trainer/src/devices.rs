@@ -1,4 +1,4 @@
-//! `trainer devices`: where this build on this machine can compute.
+//! `trainer devices`: the devices that this build can use on this machine.
 
 use slm_model::DeviceChoice;
 

@@ -1,6 +1,7 @@
-//! How far two computations of the same numbers are apart: of a device and the CPU, of this program and another.
+//! Numerical difference between two computations: a device and the CPU, or this program and another.
 
-/// Largest difference as a part of the largest expected value; no number if any found one is none.
+/// Returns the largest absolute difference divided by the largest expected absolute value; NaN if any found value is
+/// NaN, infinite if the lengths differ.
 pub fn relative(found: &[f32], expected: &[f32]) -> f64 {
     let pairs = found.iter().zip(expected);
     let (difference, largest) = pairs.fold((0.0, 0.0), |(difference, largest), (&a, &b)| {
@@ -17,7 +18,7 @@ pub fn relative(found: &[f32], expected: &[f32]) -> f64 {
     }
 }
 
-/// The larger one; what is no number wins.
+/// Returns the larger value, or NaN if either is NaN.
 pub(crate) fn max(a: f64, b: f64) -> f64 {
     if a.is_nan() || a > b { a } else { b }
 }

@@ -1,4 +1,4 @@
-//! `trainer merge` and `trainer export`: a finished adapter for other programs.
+//! `trainer merge` and `trainer export`: adapters for other programs.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::arguments::{
     ExportArguments, ExportFormat, MergeArguments, MergedType, RecipeArguments,
 };
 use crate::folder::{commit_file, commit_folder};
-use crate::setup::Setup;
+use crate::setup::{Setup, adapter_folder};
 
 /// Merges an adapter into its base model.
 pub(crate) fn merge(arguments: &MergeArguments) -> Result<(), Failure> {
@@ -41,15 +41,16 @@ pub(crate) fn run(arguments: &ExportArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The base model's files and the adapter on top, on the CPU.
+/// Opens the base model's files and loads the adapter on the CPU; refuses an `output` that exists.
 fn open(recipe: &RecipeArguments, adapter: &Path, output: &Path) -> Result<(Setup, Adapter)> {
     if output.exists() {
         let text = format!(
-            "{} is there already\nhint: name another output, or remove it",
+            "{} already exists\nhint: choose another output, or remove it",
             output.display()
         );
         return Err(UserMistake(text).into());
     }
+    let adapter = &adapter_folder(adapter)?;
     let setup = Setup::open_without_data(recipe)?;
     let (_, device) = DeviceChoice::Cpu.open()?;
     let name = setup.recipe.model.base_model_name();
@@ -75,7 +76,7 @@ fn write_model(
     };
     let mut progress = Progress::new("merging", 0, "tensors");
     commit_folder(output, |part| {
-        let told = |done, total| {
+        let report = |done, total| {
             progress.set_total(total as u64);
             progress.set(done as u64, "");
         };
@@ -84,7 +85,7 @@ fn write_model(
             &adapter,
             part,
             dtype,
-            told,
+            report,
         )?)
     })
     .context("cannot write the merged model")?;
@@ -106,12 +107,12 @@ fn write_gguf(recipe: &RecipeArguments, adapter: &Path, output: &Path) -> Result
 fn write_model_gguf(recipe: &RecipeArguments, adapter: &Path, output: &Path) -> Result<()> {
     let (setup, adapter) = open(recipe, adapter, output)?;
     let mut progress = Progress::new("merging", 0, "tensors");
-    let told = |done, total| {
+    let report = |done, total| {
         progress.set_total(total as u64);
         progress.set(done as u64, "");
     };
     commit_file(output, |part| {
-        match write_merged_gguf(setup.base.weights(), &adapter, part, told) {
+        match write_merged_gguf(setup.base.weights(), &adapter, part, report) {
             Err(error @ MergeError::NoGguf { .. }) => Err(UserMistake(error.to_string()).into()),
             done => Ok(done?),
         }
@@ -122,7 +123,7 @@ fn write_model_gguf(recipe: &RecipeArguments, adapter: &Path, output: &Path) -> 
     Ok(())
 }
 
-/// The two files that PEFT reads, checked against the base model on the way.
+/// Copies the two files that PEFT reads, after checking the adapter against the base model.
 fn write_peft(recipe: &RecipeArguments, adapter: &Path, output: &Path) -> Result<()> {
     open(recipe, adapter, output)?;
     commit_folder(output, |part| {

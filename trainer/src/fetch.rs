@@ -1,4 +1,4 @@
-//! `trainer fetch`: everything that a recipe names, on this machine.
+//! `trainer fetch`: downloads everything that a recipe names.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use slm_table::ENDINGS;
 use crate::arguments::FetchArguments;
 use crate::dataset::locate;
 
-/// Where something came from.
+/// The origin of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum From {
@@ -20,25 +20,25 @@ enum From {
     Hub,
     /// A package of the Python Package Index.
     Package,
-    /// It was here.
+    /// A file or folder on this machine.
     Local,
 }
 
-/// One thing that the recipe names.
+/// A model, data set or benchmark that the recipe names.
 #[derive(Debug, Serialize)]
 struct Item {
-    /// The recipe's key.
+    /// The recipe's key that names it.
     key: String,
-    /// As the recipe names it.
+    /// Its name in the recipe.
     name: String,
     from: From,
-    /// Of a repository.
+    /// The commit of a repository on the hub.
     commit: Option<String>,
-    /// Where it is: a file or a folder.
+    /// Its file or folder.
     path: PathBuf,
-    /// Bytes that came over the network just now, from the hub.
+    /// Bytes that this call downloaded from the hub.
     downloaded_bytes: u64,
-    /// By path below `path`, or `path` itself.
+    /// Its files, with their paths relative to `path`; of a single file, its name.
     files: Vec<FileRecord>,
 }
 
@@ -55,7 +55,7 @@ impl Item {
         }
     }
 
-    /// Files that were here, or came by another way than the hub.
+    /// Describes files that were already here, or did not come from the hub.
     fn of_files(
         key: String,
         name: &str,
@@ -92,7 +92,7 @@ impl Item {
     }
 }
 
-/// What is printed.
+/// The output of the command.
 #[derive(Debug, Serialize)]
 struct Document {
     items: Vec<Item>,
@@ -100,24 +100,24 @@ struct Document {
     downloaded_bytes: u64,
 }
 
-/// Brings everything and prints what is there.
+/// Downloads everything and prints what is there.
 pub(crate) fn run(arguments: &FetchArguments) -> Result<(), Failure> {
     let FetchArguments { recipe, json } = arguments;
     let recipe =
-        Recipe::load_without_data(&recipe.recipe, &recipe.overrides, slm_benchmarks::NAMES)
+        slm_cli::load_recipe_without_data(&recipe.recipe, &recipe.overrides, slm_benchmarks::NAMES)
             .map_err(anyhow::Error::from)?;
-    slm_cli::saved_so_far("what has been fetched is kept");
+    slm_cli::saved_so_far("the fetched files are kept");
     let (document, problems) = fetch(&recipe);
-    // The rest is brought even if one thing cannot be had; the first problem decides how it ends.
+    // The other items are fetched even if one fails; the first problem determines the exit code.
     let mut problems = problems.into_iter();
     if let Some(first) = problems.next() {
         for item in &document.items {
-            slm_cli::note(&format!("is here            {}: {}", item.key, item.name));
+            slm_cli::note(&format!("fetched            {}: {}", item.key, item.name));
         }
         for other in problems {
             let text = format!("{other:#}");
             let line = text.lines().next().unwrap_or_default();
-            slm_cli::note(&format!("missing as well    {line}"));
+            slm_cli::note(&format!("also missing       {line}"));
         }
         return Err(first.into());
     }
@@ -130,7 +130,7 @@ pub(crate) fn run(arguments: &FetchArguments) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Small things first, so that a misspelt name is known before the weights come.
+/// Fetches small items first, so that a misspelt name is reported before the weights are downloaded.
 fn fetch(recipe: &Recipe) -> (Document, Vec<anyhow::Error>) {
     let (mut items, mut problems) = (Vec::new(), Vec::new());
     let mut add = |item: Result<Option<Item>>| match item {
@@ -159,7 +159,7 @@ fn fetch(recipe: &Recipe) -> (Document, Vec<anyhow::Error>) {
 fn model(section: &slm_config::Model) -> Result<Item> {
     let key = "model".to_owned();
     let name = &section.name_or_path;
-    let ModelFiles { path, fetched } = ModelFiles::bring(section, ModelParts::All)?;
+    let ModelFiles { path, fetched } = ModelFiles::fetch(section, ModelParts::All)?;
     if let Some(fetched) = fetched {
         return Ok(Item::of_hub(key, name, path, fetched));
     }
@@ -182,7 +182,7 @@ fn model(section: &slm_config::Model) -> Result<Item> {
     Item::of_files(key, name, from, path, &files)
 }
 
-/// `None` for Python files, which are found where they are.
+/// Returns `None` for Python files, which are read in place.
 fn data_set(key: String, dataset: &Dataset) -> Result<Option<Item>> {
     if dataset.format == DatasetFormat::PythonSource {
         return Ok(None);
@@ -196,7 +196,7 @@ fn data_set(key: String, dataset: &Dataset) -> Result<Option<Item>> {
     Item::of_files(key, &dataset.path, From::Local, path, &located.files).map(Some)
 }
 
-/// `None` for tasks that are built in.
+/// Returns `None` for built-in tasks.
 fn benchmark(key: String, benchmark: &Benchmark) -> Result<Option<Item>> {
     let name = benchmark.name.as_str();
     let Some(data) = slm_benchmarks::data_of(name) else {
@@ -216,7 +216,7 @@ fn benchmark(key: String, benchmark: &Benchmark) -> Result<Option<Item>> {
         return Item::of_files(key, name, From::Local, path, &files).map(Some);
     }
     let problem = format!(
-        "`{key}`: the benchmark {name} needs its data file, and the hub is not named for it\n\
+        "`{key}`: the benchmark {name} needs its data file, and no hub repository is given for it\n\
          hint: {} publishes {}",
         data.publisher, data.file
     );
@@ -229,7 +229,7 @@ fn text(document: &Document) -> String {
         let state = match (&item.commit, item.from) {
             (Some(commit), _) => format!(" at commit {commit}"),
             (None, From::Package) => " from a package".to_owned(),
-            (None, _) => " was here".to_owned(),
+            (None, _) => " (local)".to_owned(),
         };
         // Writing to a string cannot fail.
         let _ = writeln!(
@@ -246,7 +246,7 @@ fn text(document: &Document) -> String {
     }
     let _ = writeln!(
         text,
-        "{} in all, {} of it downloaded now",
+        "{} in total, {} downloaded now",
         bytes_text(document.bytes),
         bytes_text(document.downloaded_bytes)
     );

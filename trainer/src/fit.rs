@@ -1,4 +1,4 @@
-//! `trainer fit`: from a recipe to an adapter, top to bottom.
+//! `trainer fit`: trains an adapter from a recipe.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::setup::{Setup, load_for_training};
 use crate::step::AdapterOptimizer;
 use crate::training::{BEST_FOLDER, TrainState, Training, say_saved};
 
-/// Fits an adapter as the recipe says and prints the folder that holds it.
+/// Trains the adapter of a recipe and prints its folder.
 pub(crate) fn run(arguments: &FitArguments) -> Result<(), Failure> {
     Ok(fit(arguments)?)
 }
@@ -129,7 +129,7 @@ fn fit(arguments: &FitArguments) -> Result<()> {
     Ok(())
 }
 
-/// The adapter with the lowest validation loss.
+/// Loads the adapter with the lowest validation loss.
 fn best_adapter(
     best: Best,
     recipe: &Recipe,
@@ -143,12 +143,12 @@ fn best_adapter(
     ));
     let folder = run.path().join(BEST_FOLDER);
     let loaded = Adapter::load(&folder, config, recipe.model.base_model_name(), device)
-        .context("cannot read the best adapter\nhint: train from the beginning with --restart")?;
+        .context("cannot read the best adapter\nhint: train from scratch with --restart")?;
     Ok(loaded.adapter)
 }
 
-/// Ends the command for a training that was finished before. Nothing is written but a report that is missing, and the
-/// copy of a recipe of which other sections have changed since; both with the figures of the training.
+/// Ends the command for a training that is already finished. Writes only a missing report, and the copy of a recipe
+/// whose other sections have changed since; both keep the figures of the training.
 fn already_done(
     recipe: &Recipe,
     run: &RunFolder,
@@ -156,18 +156,18 @@ fn already_done(
     counts: Vec<Counts>,
 ) -> Result<()> {
     if summary.data.is_empty() {
-        // An earlier version kept no counts; the examples are the same.
+        // An earlier version did not save these counts; the examples are the same.
         summary.data = counts;
     }
     let folder = recipe.adapter_dir();
     slm_cli::note(&format!(
-        "already done       {} steps in {}; --restart trains once more from the beginning",
+        "already done       {} steps in {}; --restart trains again from scratch",
         summary.steps,
         duration_text(Duration::from_secs_f64(summary.seconds)),
     ));
     let is_changed = update_recipe(&folder, &recipe.to_yaml())?;
     if is_changed {
-        slm_cli::note("recipe             its copy beside the adapter is brought up to date");
+        slm_cli::note("recipe             its copy beside the adapter is updated");
     }
     if is_changed || !report::is_written(run.path()) {
         write_report(recipe, run, &summary)?;
@@ -176,7 +176,7 @@ fn already_done(
     Ok(())
 }
 
-/// Writes the report and says where.
+/// Writes the report and prints its path.
 fn write_report(recipe: &Recipe, run: &RunFolder, summary: &TrainingSummary) -> Result<()> {
     let subject = report::Subject { recipe, summary };
     report::write(run.path(), subject)?;
@@ -185,7 +185,7 @@ fn write_report(recipe: &Recipe, run: &RunFolder, summary: &TrainingSummary) -> 
     Ok(())
 }
 
-/// How the training went.
+/// Collects the figures of the finished training.
 fn summarise(
     Setup { recipe, base, .. }: &Setup,
     examples: &Examples,
@@ -223,11 +223,10 @@ fn summarise(
     }
 }
 
-/// The checkpoint to go on from, if the run has one.
+/// Returns the checkpoint to resume from, if the run has one.
 ///
 /// # Errors
-/// It belongs to another recipe, other data or another base model: going on would give neither the one training nor
-/// the other.
+/// The checkpoint belongs to another recipe, other data or another base model: the result would match neither training.
 fn newest_checkpoint(
     run: &RunFolder,
     recipe: &Recipe,
@@ -235,7 +234,7 @@ fn newest_checkpoint(
 ) -> Result<Option<Checkpoint>> {
     let found = checkpoint::newest(run, |path, problem| {
         slm_cli::note(&format!(
-            "damaged            {}: {problem:#}; the checkpoint before it is taken",
+            "damaged            {}: {problem:#}; the previous checkpoint is used",
             path.display()
         ));
     })?;
@@ -243,7 +242,7 @@ fn newest_checkpoint(
         return Ok(None);
     };
     let theirs = Recipe::load(&checkpoint.recipe_path, &[], slm_benchmarks::NAMES)
-        .with_context(|| format!("cannot go on from {}", checkpoint.path.display()))?;
+        .with_context(|| format!("cannot resume from {}", checkpoint.path.display()))?;
     let mut differences: Vec<String> = theirs
         .differences(recipe)
         .into_iter()
@@ -252,17 +251,17 @@ fn newest_checkpoint(
         .collect();
     let state = &checkpoint.state;
     if state.model_sha256 != start.model_sha256 {
-        differences.push("  the base model's files are others".to_owned());
+        differences.push("  the base model's files have changed".to_owned());
     }
     if differences.is_empty() && state.examples_sha256 != start.examples_sha256 {
-        differences.push("  the data sets give other examples".to_owned());
+        differences.push("  the data sets give different examples".to_owned());
     }
     if differences.is_empty() {
         return Ok(Some(checkpoint));
     }
     let text = format!(
-        "{} belongs to another training\n{}\n\
-         hint: take the changes back to go on with it; or begin anew with --restart, which removes its checkpoints; \
+        "{} belongs to a different training\n{}\n\
+         hint: undo the changes to resume it; or train from scratch with --restart, which removes its checkpoints; \
          or set `output.output_dir` to another folder",
         checkpoint.path.display(),
         differences.join("\n")
@@ -270,14 +269,14 @@ fn newest_checkpoint(
     Err(UserMistake(text).into())
 }
 
-/// Whether a key has a part in what a training computes. What is kept of a forward pass has none, and has to change
-/// where there is less memory than there was.
+/// Whether a key influences the result of a training. Gradient checkpointing does not, and must be changeable when less
+/// memory is available.
 fn changes_training(key: &str) -> bool {
     let section = key.split('.').next().unwrap_or(key);
     !matches!(section, "name" | "output" | "evaluate") && key != "train.gradient_checkpointing"
 }
 
-/// The training as it stood when the checkpoint was saved.
+/// Restores the state of the training from a checkpoint.
 fn go_on(
     checkpoint: Checkpoint,
     decoder: &Decoder,
@@ -291,7 +290,7 @@ fn go_on(
         training.total_steps(),
         checkpoint.path.display()
     ));
-    let unusable = || format!("cannot go on from {}", checkpoint.path.display());
+    let unusable = || format!("cannot resume from {}", checkpoint.path.display());
     let loaded = Adapter::load(&checkpoint.path, decoder.config(), "of the recipe", device);
     Ok(TrainState {
         adapter: loaded
@@ -299,7 +298,7 @@ fn go_on(
             .adapter
             .resumed(settings, device),
         optimizer: AdapterOptimizer::resume(training.optimizer_settings(), checkpoint.optimizer)
-            .with_context(|| format!("cannot go on from {}", checkpoint.path.display()))?,
+            .with_context(|| format!("cannot resume from {}", checkpoint.path.display()))?,
         state: checkpoint.state,
     })
 }

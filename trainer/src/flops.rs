@@ -1,12 +1,12 @@
-//! How much arithmetic a token of training takes, whatever a program makes of it.
+//! Model FLOPs of a training token, independent of the implementation.
 
 use slm_model::{ModelConfig, Target};
 
-/// Floating-point operations that LoRA training needs for each token of a sequence: forward and backward, without
-/// anything computed twice.
+/// Returns the floating-point operations that LoRA training needs for each token of a sequence: forward and backward,
+/// without recomputation.
 ///
-/// Frozen weights have a product forward and one backward, since they get no gradient of their own; the adapter's have
-/// two backward. Attention counts the keys that causality leaves, half of the sequence on average, and twice as much
+/// A frozen weight takes one product forward and one backward, as it has no gradient; an adapter weight takes two
+/// backward. Attention counts the keys under the causal mask, half of the sequence on average, and twice as much
 /// backward as forward.
 ///
 /// # Source
@@ -20,7 +20,7 @@ pub(crate) fn flops_per_token(config: &ModelConfig, trainable: usize, length: us
     let frozen =
         config.num_hidden_layers as f64 * layer + (config.vocab_size * config.hidden_size) as f64;
     let width = (config.num_attention_heads * config.head_dim) as f64;
-    // Scores and weighted values, 2 operations a multiplication.
+    // 2 operations per multiplication, for the scores and for the weighted values.
     let attention = 4.0 * config.num_hidden_layers as f64 * width * length as f64 / 2.0;
     4.0 * frozen + 6.0 * trainable as f64 + 3.0 * attention
 }

@@ -1,4 +1,4 @@
-//! Folders that appear whole or not at all, and the lock on a run's folder.
+//! Atomic writes of folders and files, and the lock on a run's folder.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -7,35 +7,35 @@ use anyhow::{Context, Result};
 use slm_artifacts::{OLD, PART, atomic_file, atomic_folder, atomic_write, part_path};
 use slm_cli::{Unfinished, UserMistake};
 
-/// Writes a folder that appears whole or not at all, as [`atomic_folder`] does; a signal removes its part first.
-/// [`RunFolder::open`] tidies up what a killed run left.
+/// Writes a folder atomically, as [`atomic_folder`] does; a signal removes the incomplete folder first.
+/// [`RunFolder::open`] removes what a killed run left behind.
 ///
 /// # Errors
-/// What `write` says, or the disk is full or not writable; nothing is left of the new folder then.
+/// The error of `write`, or the disk is full or not writable; the new folder is then removed.
 pub(crate) fn commit_folder(target: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let _removed_on_signal = Unfinished::new(&part_path(target));
     atomic_folder(target, write)
 }
 
-/// Writes a large file that appears whole or not at all, as [`atomic_file`] does; a signal removes its part first.
+/// Writes a large file atomically, as [`atomic_file`] does; a signal removes the incomplete file first.
 ///
 /// # Errors
-/// What `write` says, or the disk is full or not writable; the file before this one stays.
+/// The error of `write`, or the disk is full or not writable; the previous file is kept.
 pub(crate) fn commit_file(target: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let _removed_on_signal = Unfinished::new(&part_path(target));
     atomic_file(target, write)
 }
 
-/// Writes a small file that appears whole or not at all.
+/// Writes a small file atomically.
 ///
 /// # Errors
-/// The disk is full or not writable; the file before this one stays.
+/// The disk is full or not writable; the previous file is kept.
 pub(crate) fn replace_file(folder: &Path, name: &str, text: &str) -> Result<()> {
     let path = folder.join(name);
     atomic_write(&path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Deletes a file or a folder with all that is in it.
+/// Deletes a file, or a folder with its content.
 fn remove(path: &Path) -> Result<()> {
     let removed = if path.is_dir() {
         fs::remove_dir_all(path)
@@ -45,19 +45,19 @@ fn remove(path: &Path) -> Result<()> {
     removed.with_context(|| format!("cannot remove {}", path.display()))
 }
 
-/// The folder of a run, which one process at a time may write to.
+/// The folder of a run, locked by one process at a time.
 #[derive(Debug)]
 pub(crate) struct RunFolder {
     path: PathBuf,
-    /// Held for its lock, which the system takes back when the process ends in whatever way.
+    /// Held for its lock, which the system releases when the process ends.
     _lock: Option<File>,
 }
 
 impl RunFolder {
-    /// Makes the folder if need be, takes it for this process and tidies up after a run that was killed.
+    /// Creates the folder if needed, locks it and removes the leftovers of a killed run.
     ///
     /// # Errors
-    /// It cannot be made or written to, or another process holds it.
+    /// The folder cannot be created or written to, or another process holds the lock.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         fs::create_dir_all(path).with_context(|| format!("cannot create {}", path.display()))?;
         let lock_path = path.join(".lock");
@@ -73,7 +73,7 @@ impl RunFolder {
                 );
                 return Err(UserMistake(text).into());
             }
-            // Not every file system has locks.
+            // Not every file system supports locks.
             Err(fs::TryLockError::Error(_)) => None,
         };
         let folder = Self {
@@ -89,7 +89,7 @@ impl RunFolder {
         &self.path
     }
 
-    /// Removes folders and files half written or half deleted, and puts back one whose successor did not arrive.
+    /// Removes incomplete folders and files, and restores an adapter whose replacement was not completed.
     fn tidy(&self) -> Result<()> {
         let unreadable = || format!("cannot read {}", self.path.display());
         for entry in fs::read_dir(&self.path).with_context(unreadable)? {
@@ -133,11 +133,11 @@ mod tests {
     fn what_a_killed_run_left_is_tidied_up() {
         let parent = tempfile::tempdir().expect("a temporary folder");
         let make = |name: &str| fs::create_dir(parent.path().join(name)).expect("a folder");
-        // Killed between the two renames of the adapter, in a save, and in a deletion.
+        // Left by kills between the two renames of the adapter, during a save, and during a deletion.
         for name in [".adapter.old", ".step-3.part", ".step-1.old", "step-2"] {
             make(name);
         }
-        // Killed in the middle of a report.
+        // Left by a kill while the report was written.
         fs::write(parent.path().join(".loss.svg.part"), "<svg").expect("a file");
         RunFolder::open(parent.path()).expect("opened");
         assert_eq!(names(parent.path()), ["adapter", "step-2"]);

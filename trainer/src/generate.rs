@@ -1,4 +1,4 @@
-//! `trainer generate`: answers in the terminal, as they are drawn.
+//! `trainer generate`: answers in the terminal, streamed token by token.
 
 use std::cell::Cell;
 use std::io::{BufRead, IsTerminal, Write};
@@ -10,9 +10,9 @@ use slm_cli::{Failure, UserMistake};
 use slm_model::{ChatTemplate, Message, Role, Runtime, RuntimeAdapter, Sampling, Tokenizer};
 
 use crate::arguments::GenerateArguments;
-use crate::setup::Setup;
+use crate::setup::{Setup, adapter_folder};
 
-/// Answers one request or many.
+/// Answers one request, or each request from the standard input.
 pub(crate) fn run(arguments: &GenerateArguments) -> Result<(), Failure> {
     Ok(generate(arguments)?)
 }
@@ -24,11 +24,16 @@ fn generate(arguments: &GenerateArguments) -> Result<()> {
         .device
         .open()
         .map_err(|e| UserMistake(e.to_string()))?;
+    // Before anything is fetched or loaded.
+    let folder = arguments
+        .adapter
+        .as_deref()
+        .map(adapter_folder)
+        .transpose()?;
     let setup = Setup::open_without_data(&arguments.recipe)?;
     let runtime = setup.base.load_runtime(&device)?;
     let name = setup.recipe.model.base_model_name();
-    let adapter = arguments
-        .adapter
+    let adapter = folder
         .as_ref()
         .map(|folder| setup.base.load_adapter(folder, name, &runtime, &device))
         .transpose()
@@ -90,11 +95,11 @@ fn sampling(arguments: &GenerateArguments) -> Result<Sampling, UserMistake> {
     })
 }
 
-/// A model that answers.
+/// A model with the settings of its generation.
 struct Speaker<'a> {
     runtime: &'a Runtime,
     tokenizer: &'a Tokenizer,
-    /// `None` goes on from the text as it is.
+    /// `None` continues the text without a chat template.
     template: Option<&'a ChatTemplate>,
     adapter: Option<&'a RuntimeAdapter>,
     sampling: Sampling,
@@ -103,7 +108,7 @@ struct Speaker<'a> {
 }
 
 impl Speaker<'_> {
-    /// Prints the answer to one request, piece by piece.
+    /// Streams the answer to one request to the standard output.
     fn answer(&self, request: &str) -> Result<()> {
         let prompt = match self.template {
             Some(template) => {
@@ -111,7 +116,7 @@ impl Speaker<'_> {
             }
             None => [
                 self.tokenizer.text_start()?,
-                // As transformers encodes a prompt: tokens that it spells out count.
+                // As transformers encodes a prompt: special tokens spelled out in it are recognised.
                 self.tokenizer.encode(request)?,
             ]
             .concat(),
@@ -139,13 +144,13 @@ impl Speaker<'_> {
             if !text.is_empty() {
                 ended_line.set(text.ends_with('\n'));
             }
-            // What a file gets is the answer as it is, what a terminal gets must not steer it.
+            // A file gets the raw answer; a terminal gets it without control sequences.
             let text = if is_terminal {
                 slm_cli::printable(text)
             } else {
                 text.into()
             };
-            // A reader that went away is no failure.
+            // A closed pipe is no failure.
             let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
         };
         for made in 0..room {

@@ -1,8 +1,8 @@
 //! The library behind the command `trainer`: fits LoRA adapters for small code language models.
 //!
-//! [`run`] is the whole command. Whoever wants a training of their own finds its parts here: [`batch`] puts examples side
-//! by side or packs them, [`schedule`] gives the learning rate of a step, [`step`] takes one, and [`difference`] says how
-//! far the numbers of two computations are apart.
+//! [`run`] is the whole command. The parts for other training loops are public: [`batch`] pads or packs examples,
+//! [`schedule`] computes the learning rate of a step, [`step`] takes one, and [`difference`] measures how far two
+//! computations differ.
 //!
 //! ```
 //! use slm_config::LrSchedulerType;
@@ -33,12 +33,15 @@ mod fit;
 mod flops;
 mod folder;
 mod generate;
+mod init;
 mod log;
 mod lora_settings;
 mod memory;
 mod output;
 mod plan;
+mod recipe_keys;
 mod report;
+mod runs;
 pub mod schedule;
 mod setup;
 mod show_data;
@@ -49,15 +52,21 @@ mod validation;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use arguments::{Arguments, Command};
+
+/// The definition of the command line, for completions, man pages and docs/reference/cli.md.
+pub fn command() -> clap::Command {
+    Arguments::command().name("trainer")
+}
 
 /// Parses the arguments, runs the command, and maps its outcome to an exit code.
 pub fn run() -> ExitCode {
     slm_cli::watch_interrupts();
     slm_model::keep_freed_memory();
-    slm_cli::finish(match Arguments::parse().command {
+    slm_cli::finish(match Arguments::parse_from(slm_cli::arguments()).command {
+        Command::Init(arguments) => init::run(&arguments),
         Command::Fit(arguments) => fit::run(&arguments),
         Command::Fetch(arguments) => fetch::run(&arguments),
         Command::Data(arguments) => show_data::run(&arguments),
@@ -71,5 +80,12 @@ pub fn run() -> ExitCode {
             Ok(())
         }
         Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Runs(arguments) => runs::run(&arguments),
+        Command::Recipe(arguments) => recipe_keys::run(&arguments),
+        Command::Completions(arguments) => {
+            slm_cli::result(slm_cli::completions(command(), arguments.shell).trim_end());
+            Ok(())
+        }
+        Command::Man(arguments) => slm_cli::man(command(), &arguments.folder),
     })
 }

@@ -1,14 +1,14 @@
-//! The recipe's section `lora` as the model crate takes it.
+//! Conversion of the recipe's section `lora` into the settings of the model crate.
 
 use anyhow::Result;
 use slm_cli::UserMistake;
 use slm_config::{InitLoraWeights, ModuleToSave, Recipe, TargetModules};
 use slm_model::{Init, LoraSettings, ModelConfig, PathPattern, PatternError, SavedModule, Targets};
 
-/// The recipe's LoRA section as the model crate takes it.
+/// Converts the recipe's LoRA section into the settings of the model crate, checked against `config`.
 ///
 /// # Errors
-/// A pattern that is no regular expression, or a name or pattern that matches no layer of this model.
+/// A pattern is not a valid regular expression, or a name or pattern matches no layer of this model.
 pub(crate) fn lora_settings(recipe: &Recipe, config: &ModelConfig) -> Result<LoraSettings> {
     let slm_config::Lora {
         r,
@@ -67,17 +67,17 @@ pub(crate) fn lora_settings(recipe: &Recipe, config: &ModelConfig) -> Result<Lor
     Ok(settings)
 }
 
-/// Explains what is wrong with a key that chooses layers.
+/// Explains what is wrong with a key that selects layers.
 fn wrong_choice(key: &str, error: &PatternError) -> UserMistake {
     let hint = match error {
-        PatternError::Malformed { .. } => "look-around and back-references are not available",
+        PatternError::Malformed { .. } => "look-around and back-references are not supported",
         PatternError::NoSuchModule { .. } => {
-            "a name in a list stands for the end of a path, a regular expression for a whole one"
+            "a name in a list matches the end of a path, a regular expression the whole path"
         }
         PatternError::MatchesNothing(_) => {
-            "a pattern stands for the end of a path such as model.layers.0.self_attn.q_proj"
+            "a pattern matches the end of a path such as model.layers.0.self_attn.q_proj"
         }
-        PatternError::Tied(_) => "leave `lora.modules_to_save` out, and raise `lora.r` instead",
+        PatternError::Tied(_) => "remove `lora.modules_to_save`, and raise `lora.r` instead",
     };
     UserMistake(format!("`lora.{key}`: {error}\nhint: {hint}"))
 }

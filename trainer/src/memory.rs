@@ -1,25 +1,25 @@
-//! How much memory a training takes, by component, before any of it is taken.
+//! Estimate of the memory that a training takes, by component.
 //!
-//! Weights, adapter and optimizer are counted; activations follow a formula whose two constants were fitted to
-//! measured peaks of this program, so they hold for it and for no other.
+//! Weights, adapter and optimizer are counted; activations follow a formula whose constants were fitted to
+//! measured peaks of this program, so they do not apply to other implementations.
 
 use serde::Serialize;
 use slm_config::Optim;
 use slm_model::ModelConfig;
 
-/// Bytes of a value in single precision.
+/// Bytes of a single-precision value.
 const F32: f64 = 4.0;
 /// Activation values kept per token and layer, in multiples of `intermediate_size`: gate, up and their product.
 const KEPT_INTERMEDIATE: f64 = 3.0;
 /// Activation values kept per token and layer, in multiples of `hidden_size`: the residual stream and its norm twice
 /// each, and 0.4 for small tensors.
 const KEPT_HIDDEN: f64 = 4.4;
-/// Activation values kept per token and layer, in multiples of the width of all heads: queries and attention's output
-/// for the query heads, keys and values for the others.
+/// Activation values kept per token and layer, in multiples of the width of all heads: queries and attention output for
+/// the query heads, keys and values for the key-value heads.
 const KEPT_HEADS: f64 = 2.0;
-/// Values per token that the backward pass of one layer holds beside the kept ones, in multiples of `intermediate_size`.
+/// Values per token that the backward pass of one layer holds in addition, in multiples of `intermediate_size`.
 const WORKING_INTERMEDIATE: f64 = 2.5;
-/// Values per token that the backward pass of one layer holds beside the kept ones, in multiples of `hidden_size`.
+/// Values per token that the backward pass of one layer holds in addition, in multiples of `hidden_size`.
 const WORKING_HIDDEN: f64 = 2.0;
 /// Copies of a chunk of logits: logits, exponentials, and their product with the head.
 const LOGIT_COPIES: f64 = 3.0;
@@ -30,13 +30,13 @@ const PROGRAM_BYTES: f64 = 100e6;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[expect(clippy::struct_field_names, reason = "the unit belongs to each name")]
 pub(crate) struct Memory {
-    /// The frozen weights, in the format that they are held in.
+    /// The frozen weights, in their storage format.
     pub(crate) weights_bytes: u64,
-    /// Adapter and its gradients.
+    /// The adapter and its gradients.
     pub(crate) adapter_bytes: u64,
-    /// What the optimizer keeps from step to step.
+    /// The optimizer's state.
     pub(crate) optimizer_bytes: u64,
-    /// What autodiff keeps of one micro-batch.
+    /// The activations that autodiff keeps of one micro-batch.
     pub(crate) activations_bytes: u64,
     /// One chunk of logits.
     pub(crate) logits_bytes: u64,
@@ -44,44 +44,44 @@ pub(crate) struct Memory {
     pub(crate) program_bytes: u64,
 }
 
-/// Values that an optimizer keeps for tensors of these rows and columns.
+/// Returns the number of values in an optimizer's state for tensors of these rows and columns.
 pub(crate) fn optimizer_values(optim: Optim, shapes: &[[usize; 2]]) -> usize {
     let of_a_tensor = |&[rows, columns]: &[usize; 2]| match optim {
-        // Both moments.
+        // First and second moments.
         Optim::Adamw => 2 * rows * columns,
-        // A mean of the squares over the rows and one over the columns.
+        // The mean squares over rows and over columns.
         Optim::Adafactor => rows + columns,
-        // A momentum.
+        // The momentum.
         Optim::Lion | Optim::Muon => rows * columns,
     };
     shapes.iter().map(of_a_tensor).sum()
 }
 
-/// What memory depends on.
+/// The quantities that determine the memory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MemoryInputs<'a> {
     /// Shape of the base model.
     pub(crate) config: &'a ModelConfig,
     /// Bytes of the frozen weights.
     pub(crate) weights_bytes: u64,
-    /// Of how many layers, from the first on, the inside is computed again for the backward pass.
+    /// The number of layers, from the first on, whose activations are recomputed in the backward pass.
     pub(crate) recomputed_layers: usize,
-    /// Trainable values.
+    /// The number of trainable values.
     pub(crate) trainable: usize,
-    /// Values of the optimizer's state, see [`optimizer_values`].
+    /// The number of values in the optimizer's state, see [`optimizer_values`].
     pub(crate) optimizer_values: usize,
-    /// Values that the adapter's variant keeps for each token, over all layers.
+    /// Values that the adapter's variant keeps per token, over all layers.
     pub(crate) kept_per_token: usize,
-    /// Sequences side by side.
+    /// Sequences per micro-batch.
     pub(crate) micro_batch_size: usize,
-    /// Tokens of the longest.
+    /// Tokens of the longest sequence.
     pub(crate) length: usize,
     /// Tokens whose logits are held at a time.
     pub(crate) loss_chunk_size: usize,
 }
 
 impl MemoryInputs<'_> {
-    /// The estimate.
+    /// Computes the estimate.
     pub(crate) fn memory(&self) -> Memory {
         let Self {
             config,
@@ -104,7 +104,7 @@ impl MemoryInputs<'_> {
         let chunk = tokens.min(loss_chunk_size as f64);
         let layers = config.num_hidden_layers;
         let of_a_layer = kept + kept_per_token as f64 / layers as f64;
-        // The inside of a layer that is computed again stands in memory when the others' have gone.
+        // A layer is recomputed when the activations of the layers after it are freed, so one layer counts at least.
         let kept_layers = layers.saturating_sub(recomputed_layers).max(1) as f64;
         let per_token = recomputed_layers as f64 * config.hidden_size as f64
             + kept_layers * of_a_layer
@@ -119,7 +119,7 @@ impl MemoryInputs<'_> {
         }
     }
 
-    /// The same training with the inside of its first layers computed again.
+    /// Returns the same inputs with the first layers recomputed.
     pub(crate) fn with_recomputed_layers(&self, recomputed_layers: usize) -> Self {
         Self {
             recomputed_layers,
@@ -127,15 +127,15 @@ impl MemoryInputs<'_> {
         }
     }
 
-    /// The fewest layers that have to be computed again for the estimate to be at most `limit_bytes`; all where even
-    /// they do not suffice.
+    /// Returns the smallest number of recomputed layers whose estimate is at most `limit_bytes`; all layers where even
+    /// that is too much.
     pub(crate) fn fewest_recomputed_layers(&self, limit_bytes: u64) -> usize {
         let all = self.config.num_hidden_layers;
         let fits = |&n: &usize| self.with_recomputed_layers(n).memory().total() <= limit_bytes;
         (0..all).find(fits).unwrap_or(all)
     }
 
-    /// The largest micro-batch whose estimate is at most `limit_bytes`; 0 if not even one sequence fits.
+    /// Returns the largest micro-batch whose estimate is at most `limit_bytes`; 0 if not even one sequence fits.
     pub(crate) fn largest_micro_batch(&self, limit_bytes: u64) -> usize {
         let fits = |n: &usize| {
             let inputs = Self {
@@ -149,7 +149,7 @@ impl MemoryInputs<'_> {
 }
 
 impl Memory {
-    /// All components together.
+    /// Returns the sum of all components.
     pub(crate) fn total(&self) -> u64 {
         let Self {
             weights_bytes,
@@ -170,7 +170,7 @@ mod tests {
     use slm_model::Weights;
     use std::path::Path;
 
-    /// The shape of six layers of Qwen2.5-0.5B, on which the formula was measured.
+    /// Six layers of the shape of Qwen2.5-0.5B, on which the formula was measured.
     fn six_layers() -> ModelConfig {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("../crates/slm-model/tests/it/golden/tiny-qwen2");

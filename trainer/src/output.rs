@@ -10,8 +10,8 @@ use slm_model::{Adapter, AdapterOrigin, LoraSettings};
 use crate::checkpoint::TrainingState;
 use crate::folder::{commit_folder, replace_file};
 
-/// The summary of the adapter in `folder`, if that is what the training in `state` gave: no two trainings take the same
-/// time to the last digit.
+/// Returns the summary of the adapter in `folder` if it was written by the training in `state`. The wall times are
+/// compared to the last bit, since no two trainings take exactly the same time.
 pub(crate) fn summary_of_finished(folder: &Path, state: &TrainingState) -> Option<TrainingSummary> {
     let summary = AdapterFolder(folder).read_training()?;
     let is_same = |a: f64, b: f64| a.to_bits() == b.to_bits();
@@ -21,11 +21,11 @@ pub(crate) fn summary_of_finished(folder: &Path, state: &TrainingState) -> Optio
     matches.then_some(summary)
 }
 
-/// Brings the recipe beside a finished adapter up to date, if what has no part in training has changed in it; whether
-/// it has.
+/// Updates the recipe beside a finished adapter where only keys without influence on training have changed. Returns
+/// whether the file was rewritten.
 ///
 /// # Errors
-/// The disk is full or not writable; the recipe before this one stays.
+/// The disk is full or not writable; the previous recipe is kept.
 pub(crate) fn update_recipe(folder: &Path, recipe_yaml: &str) -> Result<bool> {
     let found = fs::read_to_string(AdapterFolder(folder).recipe()).unwrap_or_default();
     if found == recipe_yaml {
@@ -35,10 +35,10 @@ pub(crate) fn update_recipe(folder: &Path, recipe_yaml: &str) -> Result<bool> {
     Ok(true)
 }
 
-/// Writes the finished adapter with its recipe: a folder that appears whole or not at all.
+/// Writes the finished adapter with its recipe and summary, atomically: the folder appears complete or not at all.
 ///
 /// # Errors
-/// The disk is full or not writable; the adapter before this one stays.
+/// The disk is full or not writable; the previous adapter is kept.
 pub(crate) fn commit_adapter(
     final_dir: &Path,
     adapter: &Adapter,

@@ -1,4 +1,4 @@
-//! `trainer plan`: parameters, steps, tokens, memory and time of a recipe, before it is run.
+//! `trainer plan`: parameters, steps, tokens, memory and time of a recipe before it is run.
 
 use std::path::Path;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::setup::{Setup, check_positions, load_for_training};
 use crate::step::{AdapterOptimizer, StepOutcome};
 use crate::training::{MeasuredStep, Training};
 
-/// All that the command tells; `--json` prints it.
+/// The output of the command, also as `--json`.
 #[derive(Debug, Serialize)]
 struct Plan {
     parameters: usize,
@@ -31,18 +31,18 @@ struct Plan {
     longest_example: usize,
     #[serde(flatten)]
     memory: Memory,
-    /// Layers whose inside is computed again in the backward pass, for their memory.
+    /// The number of layers recomputed in the backward pass (gradient checkpointing).
     recomputed_layers: usize,
     total_bytes: u64,
-    /// `null` where the device does not say.
+    /// Free memory; `null` where the device does not report it.
     available_bytes: Option<u64>,
     fits: Option<bool>,
-    /// Largest `train.micro_batch_size` up to the recipe's that fits.
+    /// The largest `train.micro_batch_size` that fits, at most the recipe's.
     largest_micro_batch_size: Option<usize>,
     measured: Option<Measured>,
 }
 
-/// What some real steps took, the first of them left out: a GPU still chooses its kernels in it.
+/// Measurements of real steps. The first step is left out: a GPU still tunes its kernels in it.
 #[derive(Clone, Copy, Debug, Serialize)]
 struct Measured {
     steps: usize,
@@ -50,9 +50,9 @@ struct Measured {
     seconds_per_step: f64,
     tokens_per_second: f64,
     whole_run_seconds: f64,
-    /// The process's on the CPU, the device's elsewhere.
+    /// Peak memory of the process on the CPU, of the device elsewhere.
     peak_bytes: Option<u64>,
-    /// Operations that a token needs, nothing counted twice; see [`flops_per_token`].
+    /// Floating-point operations per token, without recomputation; see [`flops_per_token`].
     flops_per_token: f64,
     teraflops: f64,
     /// Share of the device's `--peak-tflops`.
@@ -137,7 +137,7 @@ fn plan(arguments: &PlanArguments) -> Result<()> {
     Ok(())
 }
 
-/// Recipe, model and data as the user has them.
+/// Loads the user's recipe with its model and data.
 fn of_recipe(arguments: &PlanArguments) -> Result<Material> {
     let given = RecipeArguments {
         recipe: arguments.recipe.clone().unwrap_or_default(),
@@ -153,7 +153,7 @@ fn of_recipe(arguments: &PlanArguments) -> Result<Material> {
     })
 }
 
-/// A recipe for a model of a named shape, with drawn weights and tokens, of whole sequences.
+/// Builds a recipe for a named shape, with random weights and with random sequences of the maximum length.
 fn synthetic(arguments: &PlanArguments, shape: NamedShape) -> Result<Material> {
     let text = format!(
         "model: {{name_or_path: {shape}}}\n\
@@ -174,13 +174,13 @@ fn synthetic(arguments: &PlanArguments, shape: NamedShape) -> Result<Material> {
     let seed = recipe.train.seed;
     let folder = std::env::temp_dir();
     Ok(Material {
-        base: BaseModel::synthetic(shape, arguments.weights, seed).held_as(&recipe.model),
+        base: BaseModel::synthetic(shape, arguments.weights, seed).stored_as(&recipe.model),
         examples: dataset::synthetic::examples(count, length, config.vocab_size, seed, &folder)?,
         recipe,
     })
 }
 
-/// What the steps come to.
+/// Summarises the measured steps.
 fn summary(
     steps: &[MeasuredStep],
     total_steps: usize,
@@ -233,11 +233,11 @@ fn text(plan: &Plan, budget: &Budget) -> String {
             plan.steps, plan.examples
         ),
         format!(
-            "tokens       {} an epoch, the longest example {}",
+            "tokens       {} per epoch, longest example {}",
             plan.tokens_per_epoch, plan.longest_example
         ),
         format!(
-            "memory       {} about, of which",
+            "memory       about {}, of which",
             bytes_text(plan.total_bytes)
         ),
     ];
@@ -255,17 +255,17 @@ fn text(plan: &Plan, budget: &Budget) -> String {
     lines.push(
         match (plan.available_bytes, plan.largest_micro_batch_size) {
             (None, _) => {
-                "fits         unknown: this device does not say what it has left".to_owned()
+                "fits         unknown: this device does not report its free memory".to_owned()
             }
             (Some(available), _) if plan.fits == Some(true) => {
-                format!("fits         yes, {} are available", bytes_text(available))
+                format!("fits         yes, {} is available", bytes_text(available))
             }
             (Some(available), Some(n @ 1..)) => format!(
-                "fits         no, {} are available; with train.micro_batch_size {n} it would",
+                "fits         no, {} is available; with train.micro_batch_size {n} it would",
                 bytes_text(available)
             ),
             (Some(available), _) => {
-                format!("fits         no, {} are available", bytes_text(available))
+                format!("fits         no, {} is available", bytes_text(available))
             }
         },
     );
@@ -275,7 +275,7 @@ fn text(plan: &Plan, budget: &Budget) -> String {
             .peak_bytes
             .map_or_else(|| "unknown".to_owned(), bytes_text);
         lines.push(format!(
-            "measured     {} a step over {} steps after a first one of {}, {:.0} tokens/s, peak memory {peak}",
+            "measured     {} per step over {} steps after a first one of {}, {:.0} tokens/s, peak memory {peak}",
             duration(measured.seconds_per_step),
             measured.steps,
             duration(measured.first_step_seconds),
@@ -283,10 +283,10 @@ fn text(plan: &Plan, budget: &Budget) -> String {
         ));
         let share = measured.model_flops_utilisation;
         lines.push(format!(
-            "arithmetic   {:.2} TFLOP/s needed{}; loss {:.3}, gradient norm {:.3}",
+            "arithmetic   {:.2} model TFLOP/s{}; loss {:.3}, gradient norm {:.3}",
             measured.teraflops,
             share.map_or_else(String::new, |share| format!(
-                ", {:.1} % of the device's",
+                ", {:.1} % of the device's peak",
                 100.0 * share
             )),
             measured.loss,

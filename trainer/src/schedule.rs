@@ -1,27 +1,27 @@
-//! The learning rate as a pure function of the step, so that a resumed run needs no state for it.
+//! The learning rate schedule, a pure function of the step, so that a resumed run needs no state for it.
 
 use slm_config::LrSchedulerType;
 
-/// Learning rate over a run of known length.
+/// The learning rate over a run of known length.
 #[derive(Clone, Copy, Debug)]
 pub struct Schedule {
-    /// Shape after the warmup.
+    /// The shape after the warmup.
     pub kind: LrSchedulerType,
-    /// The highest rate.
+    /// The peak learning rate.
     pub peak: f64,
-    /// Steps of linear warmup from 0.
+    /// The number of linear warmup steps from 0.
     pub warmup_steps: usize,
-    /// Steps of the whole run.
+    /// The number of steps of the whole run.
     pub total_steps: usize,
 }
 
 impl Schedule {
-    /// Warmup steps of a run: `ceil(ratio * total)`, as transformers rounds.
+    /// Returns the warmup steps of a run: `ceil(ratio * total)`, rounded as in transformers.
     pub(crate) fn warmup_steps(ratio: f64, total_steps: usize) -> usize {
         (ratio * total_steps as f64).ceil() as usize
     }
 
-    /// The rate for step `step`, counted from 0. With a warmup the first step's rate is 0.
+    /// Returns the learning rate of step `step`, counted from 0. With a warmup the first step's rate is 0.
     ///
     /// # Source
     /// transformers' `get_{constant,linear,cosine}_schedule_with_warmup`; the cosine is that of Loshchilov and

@@ -1,4 +1,6 @@
-//! What every command begins with: the recipe, and the base model's headers, tokenizer and template.
+//! Setup common to the commands: the recipe, and the base model's headers, tokenizer and template.
+
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use burn::tensor::Device;
@@ -10,7 +12,7 @@ use crate::arguments::RecipeArguments;
 
 /// A recipe and its base model, whose weights are not loaded yet.
 pub(crate) struct Setup {
-    /// The recipe with its overrides, and the commit of a model from the hub.
+    /// The recipe with its overrides, pinned to the commit of a model from the hub.
     pub(crate) recipe: Recipe,
     /// The base model's files.
     pub(crate) base: BaseModel,
@@ -21,12 +23,12 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// Reads the recipe and opens the base model, which is fetched if it is not here yet.
+    /// Reads the recipe and opens the base model, which is downloaded if necessary.
     ///
     /// # Errors
-    /// Mistakes in the recipe, a model that is not to be had or broken, sequences beyond its positions.
+    /// The recipe has mistakes, the model is unavailable or broken, or `max_seq_length` exceeds its positions.
     pub(crate) fn open(arguments: &RecipeArguments) -> Result<Self> {
-        let recipe = Recipe::load(
+        let recipe = slm_cli::load_recipe(
             &arguments.recipe,
             &arguments.overrides,
             slm_benchmarks::NAMES,
@@ -36,21 +38,25 @@ impl Setup {
         Ok(setup)
     }
 
-    /// The same for a command that reads none of the recipe's data sets, which need not be there.
+    /// As [`Self::open`], for a command that reads none of the recipe's data sets, which need not exist.
     ///
     /// # Errors
-    /// As [`Self::open`], but for the sequences.
+    /// As [`Self::open`], without the check of the sequence length.
     pub(crate) fn open_without_data(arguments: &RecipeArguments) -> Result<Self> {
-        Self::of(Recipe::load_without_data(
+        Self::of(slm_cli::load_recipe_without_data(
             &arguments.recipe,
             &arguments.overrides,
             slm_benchmarks::NAMES,
         )?)
     }
 
-    fn of(mut recipe: Recipe) -> Result<Self> {
+    /// Opens the base model of a recipe that is already read.
+    ///
+    /// # Errors
+    /// As [`Self::open`], except for the sequence lengths.
+    pub(crate) fn of(mut recipe: Recipe) -> Result<Self> {
         let base = BaseModel::open(&recipe.model)?;
-        // A branch may move before the next command: the copies of the recipe name the commit.
+        // A branch may move before the next command, so the copies of the recipe name the commit.
         if let Some(source) = base.provenance() {
             recipe.model.pin(&source.commit);
         }
@@ -64,11 +70,20 @@ impl Setup {
     }
 }
 
-/// Brings the base model's weights onto a device, ready to be trained on as the recipe says, the first
-/// `recomputed_layers` without what they would keep.
+/// The folder of the adapter that a user names: an adapter's folder, its training's, or the training's name.
 ///
 /// # Errors
-/// A tensor is missing or damaged, or the device cannot hold the weights as the recipe says.
+/// There is no such adapter.
+pub(crate) fn adapter_folder(named: &Path) -> Result<PathBuf> {
+    slm_artifacts::adapter_by_name(named, Path::new(slm_artifacts::CHECKPOINTS))
+        .map_err(|error| UserMistake(error.to_string()).into())
+}
+
+/// Loads the base model's weights onto a device for training, with gradient checkpointing on the first
+/// `recomputed_layers` layers.
+///
+/// # Errors
+/// A tensor is missing or damaged, or the device does not support the weights' format.
 pub(crate) fn load_for_training(
     base: &BaseModel,
     recipe: &Recipe,
@@ -82,7 +97,7 @@ pub(crate) fn load_for_training(
     Ok(decoder.with_gradient_checkpointing(recomputed_layers))
 }
 
-/// Refuses examples that may be longer than what the model was built for.
+/// Refuses a `max_seq_length` beyond the positions of the model.
 pub(crate) fn check_positions(recipe: &Recipe, positions: usize) -> Result<()> {
     let found = recipe.data.max_seq_length;
     if found <= positions {

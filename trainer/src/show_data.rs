@@ -1,4 +1,4 @@
-//! `trainer data`: what a recipe's data sets become before anything is trained on them.
+//! `trainer data`: shows a recipe's data sets as training examples.
 
 use std::fmt::Write as _;
 
@@ -12,12 +12,12 @@ use crate::batch::Example;
 use crate::dataset::{self, Counts, Examples};
 use crate::setup::Setup;
 
-/// Around the tokens that are learned.
+/// Marks around supervised tokens.
 const LEARNED: (&str, &str) = ("[[", "]]");
-/// Characters of the longest bar.
+/// Width of the longest bar, in characters.
 const BAR: usize = 40;
 
-/// All that the command tells; `--json` prints it.
+/// The output of the command, also as `--json`.
 #[derive(Debug, Serialize)]
 struct Report {
     datasets: Vec<Counts>,
@@ -28,7 +28,7 @@ struct Report {
     examples: Vec<Shown>,
 }
 
-/// Sums over examples.
+/// Totals over examples.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Totals {
     examples: usize,
@@ -36,7 +36,7 @@ struct Totals {
     supervised_tokens: usize,
 }
 
-/// Examples of the store with `from` to `to` tokens.
+/// A bin of the histogram: the examples with `from` to `to` tokens.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Bin {
     from: usize,
@@ -44,7 +44,7 @@ struct Bin {
     examples: usize,
 }
 
-/// An example token by token.
+/// An example, token by token.
 #[derive(Debug, Serialize)]
 struct Shown {
     tokens: Vec<ShownToken>,
@@ -57,7 +57,7 @@ struct ShownToken {
     supervised: bool,
 }
 
-/// Reads the data sets and prints what became of them.
+/// Reads the data sets and prints the resulting examples.
 pub(crate) fn run(arguments: &DataArguments) -> Result<(), Failure> {
     Ok(show(arguments)?)
 }
@@ -104,7 +104,7 @@ fn totals(examples: &Examples, indices: &[u32]) -> Totals {
     }
 }
 
-/// Lengths counted in bins whose upper ends double, from the shortest example's bin to the longest's.
+/// Counts lengths in bins whose upper ends double, from the shortest example's bin to the longest's.
 fn histogram(lengths: impl Iterator<Item = usize>) -> Vec<Bin> {
     const FIRST: usize = 32;
     let mut bins: Vec<Bin> = Vec::new();
@@ -129,7 +129,7 @@ fn spelled(example: &Example, tokenizer: &Tokenizer) -> Shown {
     let tokens = example.tokens.iter().zip(&example.supervised);
     let token = |(&id, &supervised): (&u32, &bool)| ShownToken {
         id,
-        // A token may be a part of a character, which has no text of its own.
+        // A token may be a part of a character, which cannot be decoded alone.
         text: tokenizer
             .decode(&[id], false)
             .unwrap_or_else(|_| char::REPLACEMENT_CHARACTER.to_string()),
@@ -158,7 +158,7 @@ fn text(report: &Report) -> String {
         } = totals;
         let _ = writeln!(
             lines,
-            "{name:10} {examples} examples, {tokens} tokens, {supervised_tokens} of them learned"
+            "{name:10} {examples} examples, {tokens} tokens, {supervised_tokens} of them supervised"
         );
     }
     let _ = writeln!(
@@ -186,7 +186,7 @@ fn text(report: &Report) -> String {
             .count();
         let _ = writeln!(
             lines,
-            "\nexample {}: {} tokens, the {learned} between {} and {} are learned",
+            "\nexample {}: {} tokens, the {learned} between {} and {} are supervised",
             index + 1,
             example.tokens.len(),
             LEARNED.0,
@@ -197,7 +197,8 @@ fn text(report: &Report) -> String {
     out
 }
 
-/// The tokens of an example with a bar between them; line breaks stay, other odd characters are escaped.
+/// Formats the tokens of an example with a bar between them; line breaks are kept, other control characters are
+/// escaped.
 fn marked(example: &Shown) -> String {
     let mut out = String::new();
     let mut inside = false;

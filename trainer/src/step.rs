@@ -1,4 +1,4 @@
-//! One optimizer step: gradients over the accumulation window, clipping, the optimizer.
+//! One optimizer step: gradients over the accumulation window, clipping, update.
 
 use anyhow::{Context, Result};
 use burn::module::{ParamGroup, ParamId};
@@ -16,32 +16,32 @@ use slm_model::{Adapter, Decoder, Noise};
 
 use crate::batch::Batch;
 
-/// The optimizer's settings and what is done to gradients before it.
+/// Settings of the optimizer, and of the gradients' computation and clipping.
 #[derive(Clone, Copy, Debug)]
 pub struct OptimizerSettings {
-    /// Which one.
+    /// The optimizer.
     pub optim: Optim,
-    /// Rate of B and of magnitudes as a multiple of that of A.
+    /// Learning rate of B and of the magnitudes, as a multiple of that of A (LoRA+).
     pub loraplus_lr_ratio: f64,
-    /// Decays and epsilon, of the optimizers that have them.
+    /// Betas and epsilon, for the optimizers that have them.
     pub adam: AdamSettings,
     /// Decoupled weight decay.
     pub weight_decay: f64,
-    /// Largest norm of all gradients together; larger ones are scaled down. `None` leaves them.
+    /// Limit of the global L2 norm of the gradients; larger gradients are clipped. `None` disables clipping.
     pub max_grad_norm: Option<f64>,
     /// Supervised tokens whose logits are held at a time.
     pub loss_chunk_size: usize,
-    /// Share of each pair's input that is zeroed.
+    /// Dropout probability of the input of each LoRA pair.
     pub lora_dropout: f64,
-    /// Width of the noise on the embeddings; 0 for none.
+    /// Scale of the noise on the embeddings (`neftune_noise_alpha`); 0 disables it.
     pub neftune_noise_alpha: f64,
-    /// Seed of zeros and noise.
+    /// Seed of dropout and noise.
     pub seed: u64,
 }
 
 impl OptimizerSettings {
-    /// An optimizer with the settings that it has by itself: no decay, nothing clipped, nothing random, the logits of
-    /// 256 tokens at a time.
+    /// Returns an optimizer's default settings: no weight decay, no clipping, no dropout or noise, the logits of 256
+    /// tokens at a time.
     pub fn plain(optim: Optim) -> Self {
         Self {
             optim,
@@ -56,7 +56,7 @@ impl OptimizerSettings {
         }
     }
 
-    /// What is random in a forward pass, if anything is.
+    /// Returns the random parts of a forward pass, if there are any.
     fn noise(&self, step: usize, micro_batch: usize) -> Option<Noise> {
         let noise = Noise {
             lora_dropout: self.lora_dropout,
@@ -69,48 +69,48 @@ impl OptimizerSettings {
     }
 }
 
-/// When a step is taken.
+/// The position of a step in the training.
 #[derive(Clone, Copy, Debug)]
 pub struct StepAt {
-    /// Optimizer steps done before it.
+    /// Optimizer steps taken before it.
     pub step: usize,
-    /// Its learning rate.
+    /// The learning rate of this step.
     pub learning_rate: f64,
 }
 
-/// What a step did.
+/// The result of a step.
 #[derive(Clone, Copy, Debug)]
 pub struct StepOutcome {
-    /// Mean cross-entropy of the window's supervised tokens before the update, in nats.
+    /// Mean cross-entropy over the window's supervised tokens before the update, in nats.
     pub loss: f64,
-    /// Norm of all gradients together, before clipping.
+    /// Global norm of the gradients before clipping.
     pub grad_norm: f64,
 }
 
 /// Why a step was not taken.
 #[derive(Debug, thiserror::Error, PartialEq)]
 pub enum StepError {
-    /// The window has nothing to learn from.
+    /// The window has no supervised token.
     #[error(transparent)]
     Loss(#[from] LossError),
-    /// The loss or the gradient left the finite numbers, or nothing is left to learn from.
+    /// The loss or the gradient norm is not finite, or the gradient norm is 0.
     #[error("{what} is {value}")]
     Diverged {
-        /// Which number.
+        /// The name of the value.
         what: &'static str,
-        /// Its value.
+        /// The value.
         value: f64,
     },
 }
 
-/// An optimizer over an adapter.
+/// An optimizer of an adapter's parameters.
 pub struct AdapterOptimizer {
     inner: ModuleOptimizer,
     settings: OptimizerSettings,
 }
 
 impl AdapterOptimizer {
-    /// An optimizer without history.
+    /// Creates an optimizer without history.
     pub fn new(settings: OptimizerSettings) -> Self {
         let AdamSettings {
             beta1,
@@ -129,7 +129,7 @@ impl AdapterOptimizer {
                 .with_epsilon(set(epsilon))
                 .with_weight_decay(weight_decay)
                 .init(),
-            // The recipe gives the rate, so it is neither made relative nor scaled by the parameter.
+            // The recipe sets the learning rate, so it is neither relative nor scaled by the parameter.
             Optim::Adafactor => AdafactorConfig::new()
                 .with_relative_step(false)
                 .with_scale_parameter(false)
@@ -148,7 +148,8 @@ impl AdapterOptimizer {
         Self { inner, settings }
     }
 
-    /// The rate of every parameter: that of B, and of magnitudes as in PEFT, is the rate of A times LoRA+'s ratio.
+    /// Returns the learning rate of every parameter. For B, and for magnitudes as in PEFT, it is that of A times
+    /// LoRA+'s ratio.
     fn rates(&self, learning_rate: f64) -> ModuleLearningRate {
         let ratio = self.settings.loraplus_lr_ratio;
         if ratio.to_bits() == 1.0_f64.to_bits() {
@@ -166,16 +167,16 @@ impl AdapterOptimizer {
         }
     }
 
-    /// The moments of every parameter, keyed by the parameters' identities.
+    /// Serializes the optimizer's state of every parameter, keyed by the parameters' ids.
     pub(crate) fn state(&self) -> Result<Vec<u8>> {
         let bytes = self.inner.into_bytes();
         Ok(bytes.context("cannot save the optimizer's state")?.to_vec())
     }
 
-    /// An optimizer that goes on from a saved state.
+    /// Creates an optimizer from a saved state.
     ///
     /// # Errors
-    /// The bytes are no optimizer's state.
+    /// The bytes are not an optimizer's state.
     pub(crate) fn resume(settings: OptimizerSettings, state: Vec<u8>) -> Result<Self> {
         let Self { inner, settings } = Self::new(settings);
         let inner = inner.from_bytes(Bytes::from_bytes_vec(state));
@@ -183,13 +184,14 @@ impl AdapterOptimizer {
         Ok(Self { inner, settings })
     }
 
-    /// Takes one step over a window of micro-batches and gives the updated adapter.
+    /// Takes one step over a window of micro-batches and returns the updated adapter.
     ///
-    /// The window's loss is the mean over all its supervised tokens, so that the step does not depend on
-    /// how the sequences are cut into micro-batches.
+    /// The window's loss is the mean over all its supervised tokens, so that the step does not depend on how the
+    /// sequences are divided into micro-batches.
     ///
     /// # Errors
-    /// [`StepError::Diverged`] before anything is updated, if the loss or the gradient norm is not finite or the norm is 0.
+    /// [`StepError::Loss`] if no token is supervised, [`StepError::Diverged`] if the loss or the gradient norm is not
+    /// finite or the norm is 0; both before anything is updated.
     pub fn step(
         &mut self,
         decoder: &Decoder,
@@ -202,7 +204,7 @@ impl AdapterOptimizer {
     ) -> Result<(Adapter, StepOutcome), StepError> {
         let (loss, gradients) = self.gradients(decoder, &adapter, window, step)?;
         let (gradients, grad_norm) = self.clip(gradients, &adapter);
-        // One read for both: on a GPU each waits for all that was asked of it before.
+        // A single read for both values: on a GPU each read waits for all queued operations.
         let numbers: Vec<f32> = Tensor::cat(vec![loss, grad_norm], 0)
             .into_data()
             .try_into_vec()
@@ -216,8 +218,8 @@ impl AdapterOptimizer {
                 return Err(StepError::Diverged { what, value });
             }
         }
-        // Weights that have grown out of f32's range make every state zero and the loss ln(vocab_size): finite, and
-        // never to change again.
+        // Weights that overflow f32 make every hidden state zero and the loss ln(vocab_size): a finite value that would
+        // never change again.
         if outcome.grad_norm == 0.0 {
             return Err(StepError::Diverged {
                 what: "gradient norm",
@@ -228,7 +230,7 @@ impl AdapterOptimizer {
         Ok((self.inner.step(rates, adapter, gradients), outcome))
     }
 
-    /// Loss of the window of a step, and its gradient for each parameter of the adapter.
+    /// Computes the loss of a window, and its gradient for each parameter of the adapter.
     ///
     /// # Errors
     /// [`StepError::Loss`] if no token of the window is supervised.
@@ -262,9 +264,10 @@ impl AdapterOptimizer {
         Ok((total, accumulator.grads()))
     }
 
-    /// Scales all gradients by one factor so that their common norm is at most the limit.
+    /// Scales all gradients by a common factor so that their global norm is at most the limit. Also returns the norm
+    /// before clipping.
     ///
-    /// The factor stays on the device. The small constant is that of PyTorch's `clip_grad_norm_`.
+    /// The factor stays on the device. The epsilon is that of PyTorch's `clip_grad_norm_`.
     pub fn clip(
         &self,
         mut gradients: GradientsParams,

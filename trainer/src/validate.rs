@@ -1,4 +1,4 @@
-//! `trainer validate`: the loss of a base model or an adapter on a recipe's validation part, or on a file.
+//! `trainer validate`: the loss of a base model or an adapter on a recipe's validation split, or on a file.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,10 +11,10 @@ use slm_model::Adapter;
 
 use crate::arguments::ValidateArguments;
 use crate::dataset;
-use crate::setup::{Setup, check_positions};
+use crate::setup::{Setup, adapter_folder, check_positions};
 use crate::validation::{Validation, validate};
 
-/// What `--json` prints.
+/// The output of `--json`.
 #[derive(Serialize)]
 struct Report<'a> {
     model: &'a str,
@@ -37,6 +37,8 @@ fn measure(arguments: &ValidateArguments) -> Result<()> {
         format,
         json,
     } = arguments;
+    // Before anything is fetched or loaded.
+    let adapter = adapter.as_deref().map(adapter_folder).transpose()?;
     let mut setup = if data.is_some() {
         let setup = Setup::open_without_data(recipe)?;
         check_positions(&setup.recipe, setup.base.max_positions())?;
@@ -52,7 +54,7 @@ fn measure(arguments: &ValidateArguments) -> Result<()> {
         let dataset = of_file(file, *format, &setup.recipe);
         setup.recipe.data.datasets = vec![dataset];
         setup.recipe.data.val_size = 0.0;
-        // The file is measured as it is, whatever it may share with the tasks.
+        // The file is measured in full, even where it overlaps with the benchmark tasks.
         setup.recipe.data.decontaminate = false;
     }
     let folder = std::env::temp_dir();
@@ -115,7 +117,7 @@ fn measure(arguments: &ValidateArguments) -> Result<()> {
     Ok(())
 }
 
-/// A file as the only data set; without a format of its own it has that of the recipe's first file of rows.
+/// Makes a data set of a single file; without a given format it takes that of the recipe's first file of rows.
 fn of_file(file: &Path, format: Option<&'static RowFormat>, recipe: &Recipe) -> Dataset {
     let mut datasets = recipe.data.datasets.iter();
     let similar = datasets.find(|dataset| dataset.format != DatasetFormat::PythonSource);

@@ -8,25 +8,26 @@ use slm_model::{Adapter, Decoder};
 use crate::batch::{Batch, Example};
 use crate::dataset::Store;
 
-/// What a validation found.
+/// The result of a validation.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Validation {
-    /// Mean cross-entropy, in nats per learned token.
+    /// Mean cross-entropy, in nats per supervised token.
     pub(crate) loss: f64,
     /// `exp(loss)`.
     pub(crate) perplexity: f64,
-    /// Tokens that the mean is over.
+    /// The supervised tokens, over which the mean is taken.
     pub(crate) supervised_tokens: usize,
-    /// Examples that hold them.
+    /// The examples with these tokens.
     pub(crate) examples: usize,
 }
 
-/// Measures the loss on some examples of the store, a few at a time: neither their logits nor their gradients are
-/// ever held together.
+/// Measures the loss on the examples at `indices`, in batches of `batch_size`, so that the logits of all of them are
+/// never held together; no gradients are computed.
 ///
-/// `progress` gets the tokens that are done, padding not counted.
+/// `progress` receives the number of tokens processed, without padding.
 ///
-/// The sum is kept in double precision over batches in a fixed order, so that the same adapter gives the same bits.
+/// The sum is accumulated in double precision over batches in a fixed order, so that the same adapter gives the same
+/// bits.
 ///
 /// # Errors
 /// The examples cannot be read.
@@ -39,7 +40,7 @@ pub(crate) fn validate(
     mut progress: impl FnMut(usize),
 ) -> Result<Validation> {
     let frozen = adapter.map(Adapter::frozen);
-    // Neighbours in length share a batch: less padding.
+    // Examples of similar length share a batch to reduce padding.
     let mut sorted = indices.to_vec();
     sorted.sort_by_key(|&index| (store.n_tokens(index as usize), index));
     let head = decoder.head(frozen.as_ref());

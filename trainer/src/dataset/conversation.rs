@@ -1,4 +1,4 @@
-//! Conversations in a row: lists of messages, and the order in which chat templates take them.
+//! Conversations: lists of messages in a column, and the order of roles that chat templates accept.
 
 use serde_json::{Map, Value};
 use slm_config::{MessageKeys, Speaker};
@@ -7,9 +7,9 @@ use slm_model::{Message, Role};
 use super::counts::{BadRow, Reason, shown};
 use super::reader::{Reader, kind, quoted};
 
-/// Between the texts of a content that is a list of parts, as `vLLM` and `llama.cpp` join them.
+/// Separator of the texts of a content in parts, as in `vLLM` and `llama.cpp`.
 const BETWEEN_PARTS: &str = "\n";
-/// Roles whose messages belong to a call of a tool.
+/// Roles whose messages belong to a tool call.
 const TOOL_ROLES: [&str; 5] = [
     "tool",
     "function",
@@ -18,7 +18,7 @@ const TOOL_ROLES: [&str; 5] = [
     "observation",
 ];
 
-/// The role of a message in the chat template.
+/// Returns the role of a speaker in the chat template.
 pub(super) fn role_of(speaker: Speaker) -> Role {
     match speaker {
         Speaker::System => Role::System,
@@ -27,10 +27,10 @@ pub(super) fn role_of(speaker: Speaker) -> Role {
     }
 }
 
-/// The list of messages in the column that the format calls `own`.
+/// Reads the list of messages in the column that the format calls `own`.
 ///
 /// # Errors
-/// It is no such list, or holds a message that cannot be learned from.
+/// The column is not such a list, or a message in it cannot be used for training.
 pub(super) fn messages(
     reader: &Reader,
     own: &'static str,
@@ -57,7 +57,7 @@ struct Column<'a> {
 }
 
 impl Column<'_> {
-    /// The error for the value at `at` in the column.
+    /// Makes the error for the value at `at` in the column.
     fn bad(&self, reason: Reason, at: &str, problem: &str, hint: &str) -> BadRow {
         let at = quoted(&format!("{}{at}", self.name));
         self.reader.bad(reason, &format!("{at} {problem}"), hint)
@@ -87,18 +87,18 @@ impl Column<'_> {
             }
         };
         if let Some(key) = tool_key(fields).or_else(|| is_tool(name).then_some(role)) {
-            let problem = "belongs to a call of a tool, and those are not learned from yet";
-            return Err(self.bad(Reason::ToolCall, &at(key), problem, "take the row out"));
+            let problem = "belongs to a tool call, which is not supported yet";
+            return Err(self.bad(Reason::ToolCall, &at(key), problem, "remove the row"));
         }
         let role = self.keys.speaker(name).map(role_of).ok_or_else(|| {
             let problem = format!("is \"{}\", expected system, user or assistant", shown(name));
-            let hint = "take the row out, or rename the role";
+            let hint = "remove the row, or rename the role";
             self.bad(Reason::UnknownRole, &at(role), &problem, hint)
         })?;
         let is_unlearned = |weight: &Value| weight.as_f64().is_some_and(|weight| weight < 1.0);
         if role == Role::Assistant && fields.get("weight").is_some_and(is_unlearned) {
-            let problem = "says that the message is not learned, and `weight` is not followed yet";
-            let hint = "take the row out, or the message's weight";
+            let problem = "excludes the message from training, but `weight` is not supported yet";
+            let hint = "remove the row, or the message's `weight`";
             return Err(self.bad(Reason::MessageWeight, &at("weight"), problem, hint));
         }
         match fields.get(text) {
@@ -108,22 +108,22 @@ impl Column<'_> {
         }
     }
 
-    /// The error for a field that should be text.
+    /// Makes the error for a field that should be text.
     fn not_text(&self, at: &str, found: Option<&Value>) -> BadRow {
         match found {
             None => {
-                let hint = "name the column that holds messages, or take the row out";
+                let hint = "name the column that holds messages, or remove the row";
                 self.bad(Reason::EmptyField, at, "is missing", hint)
             }
             Some(Value::Null) => {
-                let hint = "fill the field, or take the row out";
+                let hint = "fill the field, or remove the row";
                 self.bad(Reason::EmptyField, at, "is null", hint)
             }
             Some(value) => self.wrong(at, kind(value), "text"),
         }
     }
 
-    /// The text of a content in parts.
+    /// Joins the text parts of a content.
     fn joined(&self, at: &str, parts: &[Value]) -> Result<String, BadRow> {
         let mut texts = Vec::with_capacity(parts.len());
         for (index, part) in parts.iter().enumerate() {
@@ -145,7 +145,7 @@ impl Column<'_> {
     }
 }
 
-/// The field of a message that holds a call of a tool.
+/// Returns the field of a message that holds a tool call.
 fn tool_key(fields: &Map<String, Value>) -> Option<&'static str> {
     let is_used = |key: &&'static str| match fields.get(*key) {
         None | Some(Value::Null) => false,
@@ -159,10 +159,10 @@ fn is_tool(role: &str) -> bool {
     TOOL_ROLES.contains(&role)
 }
 
-/// Checks the order that every chat template takes: perhaps a system message, then user and assistant in turn.
+/// Checks the order that every chat template accepts: an optional system message, then user and assistant in turn.
 ///
 /// # Errors
-/// Another order, or an end that is not the assistant's.
+/// The order differs, or the last message is not the assistant's.
 pub(super) fn check_turns(
     reader: &Reader,
     own: &'static str,
@@ -184,7 +184,7 @@ pub(super) fn check_turns(
         return Err(reader.bad(
             Reason::OddConversation,
             &format!(
-                "message {number} of {name} is of {role}, but user and assistant must alternate, user first"
+                "message {number} of {name} has role {role}, but user and assistant must alternate, user first"
             ),
             "join or remove messages of one role in a row",
         ));
@@ -192,10 +192,8 @@ pub(super) fn check_turns(
     if spoken.len() % 2 == 1 || spoken.is_empty() {
         return Err(reader.bad(
             Reason::OddConversation,
-            &format!(
-                "{name} does not end with a message of the assistant: there is nothing to learn"
-            ),
-            "take the row out",
+            &format!("{name} does not end with an assistant message, so there is nothing to learn"),
+            "remove the row",
         ));
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Keeps the tasks that a recipe evaluates on out of its training.
+//! Decontamination: keeps the evaluation tasks of a recipe out of its training data.
 
 use std::collections::HashSet;
 
@@ -11,22 +11,22 @@ use slm_metrics::syntax::definition_hashes;
 use super::counts::Reason;
 use super::sample::{Content, Sample};
 
-/// Around code in a text.
+/// Mark around code in a text.
 const FENCE: &str = "```";
 
-/// The search for tasks in training examples: for their words, and for their solutions as syntax trees.
+/// Search for tasks in training examples, by their words and by the syntax trees of their solutions.
 #[derive(Debug)]
 pub(super) struct Decontamination {
     overlap: Overlap,
-    /// Of the functions and classes in the tasks' solutions.
+    /// Normalised hashes of the functions and classes in the tasks' solutions.
     solutions: HashSet<u64>,
 }
 
 impl Decontamination {
-    /// The search for the tasks of `evaluate.benchmarks`; `None` if the recipe does not want one.
+    /// Prepares the search for the tasks of `evaluate.benchmarks`; `None` if the recipe disables it.
     ///
     /// # Errors
-    /// A benchmark whose data file is missing or broken: what cannot be searched for would not be found.
+    /// The data file of a benchmark is missing or broken, so that its tasks could not be found in the examples.
     pub(super) fn of(recipe: &Recipe) -> Result<Option<Self>> {
         if !recipe.data.decontaminate {
             return Ok(None);
@@ -35,7 +35,7 @@ impl Decontamination {
         for benchmark in &recipe.evaluate.benchmarks {
             tasks.extend(load(benchmark)?);
         }
-        // The solutions are only compared with; no example, log or message ever shows them.
+        // The solutions are only compared; no example, log or message shows them.
         let phase = ScoringPhase::begin();
         let mut solutions = HashSet::new();
         for task in &tasks {
@@ -53,7 +53,7 @@ impl Decontamination {
         }))
     }
 
-    /// Why a sample has to be left out, if it has to.
+    /// Returns the reason to leave a sample out, if there is one.
     pub(super) fn reason_against(&self, sample: &Sample) -> Option<Reason> {
         let text = sample.text();
         if self.overlap.find(&text).is_some() {
@@ -64,7 +64,7 @@ impl Decontamination {
             hashes.iter().any(|hash| self.solutions.contains(hash))
         };
         let holds_solution = match &sample.content {
-            // What one says is no program together with what another says.
+            // Messages are parsed separately: their texts do not form a program together.
             Content::Conversation(messages) => messages
                 .iter()
                 .any(|message| code_in(&message.content).any(is_solution)),
@@ -74,21 +74,22 @@ impl Decontamination {
     }
 }
 
-/// The parts of a text that may be Python with a definition in it: what stands between fences, or all of it.
+/// Returns the parts of a text that may be Python with a definition: the fenced blocks, or the whole text without
+/// fences.
 fn code_in(text: &str) -> impl Iterator<Item = &str> {
     let is_fenced = text.contains(FENCE);
     text.split(FENCE)
         .enumerate()
         .filter(move |(index, _)| !is_fenced || index % 2 == 1)
         .map(move |(_, part)| match part.split_once('\n') {
-            // The fence's own line names the language.
+            // The line of the fence names the language.
             Some((_, code)) if is_fenced => code,
             _ => part,
         })
         .filter(|code| code.contains("def ") || code.contains("class "))
 }
 
-/// The tasks of a benchmark, all of them, however many a run may draw.
+/// Loads all tasks of a benchmark, even if a run evaluates only some of them.
 fn load(benchmark: &Benchmark) -> Result<Vec<Task>> {
     let name = benchmark.name.as_str();
     let default = slm_benchmarks::data_of(name).map(|data| data.file);
@@ -97,7 +98,7 @@ fn load(benchmark: &Benchmark) -> Result<Vec<Task>> {
     let set = slm_benchmarks::load(name, data.as_deref()).map_err(|error| {
         UserMistake(format!(
             "{error}\nhint: training examples are searched for the tasks of `evaluate.benchmarks`; \
-             --set data.decontaminate=false leaves that out"
+             --set data.decontaminate=false skips this"
         ))
     })?;
     Ok(set.tasks)
@@ -161,7 +162,7 @@ mod tests {
             &sample(Content::Code { stub, body }),
             Some(Reason::SharesText),
         );
-        // Comments between the words, brackets around them: no thirteen of them stand in a row.
+        // With comments and brackets between the words, no thirteen words of the solution are consecutive.
         let broken = "def least(xs):\n    # the first one\n    best = (xs[0])\n    # go on\n    for x in xs:\n        \
                       # choose\n        best = (x if x < best\n            # keep\n            else best)\n    # done\n    \
                       return best\n";

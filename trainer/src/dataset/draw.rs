@@ -1,18 +1,18 @@
-//! A fair draw of samples, for data sets of which only `max_examples` are wanted.
+//! Uniform sample of a data set of which only `max_examples` are wanted.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::sample::Sample;
 
-/// A fair draw of some samples from a stream of unknown length.
+/// A uniform sample of fixed size from a stream of unknown length.
 ///
 /// # Source
 /// Vitter 1985, "Random sampling with a reservoir", algorithm R.
 pub(super) struct Draw {
     wanted: usize,
     seen: usize,
-    /// With their places in the stream.
+    /// With their positions in the stream.
     taken: Vec<(usize, Sample)>,
     rng: ChaCha8Rng,
 }
@@ -29,7 +29,7 @@ impl Draw {
         }
     }
 
-    /// Takes a sample into the draw or not; tells whether one, this or another, is left out for it.
+    /// Offers a sample to the draw; returns whether a sample, this one or an earlier one, is left out in consequence.
     pub(super) fn offer(&mut self, sample: Sample) -> bool {
         let place = self.seen;
         self.seen += 1;
@@ -44,7 +44,7 @@ impl Draw {
         true
     }
 
-    /// The samples drawn, in the stream's order.
+    /// Returns the drawn samples in the order of the stream.
     pub(super) fn in_order(mut self) -> impl Iterator<Item = Sample> {
         self.taken.sort_by_key(|(place, _)| *place);
         self.taken.into_iter().map(|(_, sample)| sample)

@@ -1,4 +1,4 @@
-//! The files of a data set: one that is named, a folder, or a data set of the hub.
+//! The files of a data set: a single file, a folder, or a data set of the hub.
 
 use std::path::{Path, PathBuf};
 
@@ -7,21 +7,21 @@ use slm_cli::{Fetched, TrainingPart, Unclear, UserMistake, training_part};
 use slm_config::{Dataset, DatasetFormat};
 use slm_table::ENDINGS;
 
-/// A data set's files on this machine.
+/// The files of a data set on this machine.
 #[derive(Debug, Default)]
 pub(crate) struct Located {
-    /// In the order in which they are read.
+    /// In reading order.
     pub(crate) files: Vec<PathBuf>,
     /// Files of the folder that are for validation or tests.
     pub(crate) not_for_training: Vec<PathBuf>,
-    /// What the hub says they are, for a data set from there.
+    /// Record of the download, for a data set from the hub.
     pub(crate) fetched: Option<Fetched>,
 }
 
-/// The files of a data set: the one named, the training part of the folder, or those that come from the hub.
+/// Locates the files of a data set: the named file, the training split of the folder, or files downloaded from the hub.
 ///
 /// # Errors
-/// Nothing is there, the folder holds no data file or it is not clear which are meant, or the hub does not give them.
+/// Nothing exists at the path, the folder has no data file or an ambiguous set of them, or the download fails.
 pub(crate) fn locate(dataset: &Dataset) -> Result<Located> {
     if dataset.format == DatasetFormat::PythonSource {
         return Ok(Located::default());
@@ -44,7 +44,7 @@ pub(crate) fn locate(dataset: &Dataset) -> Result<Located> {
     }
 }
 
-/// The data files right in a folder, or else those below it, as in the clone of a repository of the hub.
+/// Locates the data files directly in a folder, or else those below it, as in a clone of a repository of the hub.
 fn folder(path: &Path) -> Result<Located> {
     let mistake = |problem: String| -> anyhow::Error {
         UserMistake(format!("{}: {problem}", path.display())).into()
@@ -52,9 +52,9 @@ fn folder(path: &Path) -> Result<Located> {
     let holds = |name: &str| path.join(name).is_file();
     if holds("dataset_dict.json") || (holds("dataset_info.json") && holds("state.json")) {
         return Err(mistake(
-            "a folder of `datasets.save_to_disk`, whose arrow files are not read here\n\
-             hint: in Python, `datasets.load_from_disk(FOLDER).to_parquet(\"data.parquet\")` writes one that is; of \
-             several splits, `[\"train\"]` comes before `.to_parquet`"
+            "a folder of `datasets.save_to_disk`, whose Arrow files are not supported\n\
+             hint: convert it in Python: `datasets.load_from_disk(FOLDER).to_parquet(\"data.parquet\")`; with \
+             several splits, put `[\"train\"]` before `.to_parquet`"
                 .to_owned(),
         ));
     }
@@ -78,7 +78,7 @@ fn folder(path: &Path) -> Result<Located> {
     };
     if part.files.is_empty() {
         return Err(mistake(format!(
-            "no data file in this folder\nhint: known are {}",
+            "no data file in this folder\nhint: supported endings: {}",
             ENDINGS.join(", ")
         )));
     }
@@ -90,7 +90,7 @@ fn folder(path: &Path) -> Result<Located> {
     })
 }
 
-/// The training part of a folder, if it is clear.
+/// Returns the training split of a folder, if it is unambiguous.
 fn part_of(path: &Path, depth: Depth) -> Result<Result<TrainingPart, Unclear>> {
     let mut found = Vec::new();
     find(path, "", depth, &mut found)?;
@@ -99,7 +99,7 @@ fn part_of(path: &Path, depth: Depth) -> Result<Result<TrainingPart, Unclear>> {
     Ok(training_part(&names, &ENDINGS))
 }
 
-/// Names, the first few of many.
+/// Joins names, at most the first eight.
 fn list(names: &[String]) -> String {
     const SHOWN: usize = 8;
     match names.len().checked_sub(SHOWN) {
@@ -114,8 +114,8 @@ enum Depth {
     All,
 }
 
-/// The paths of all files below a folder, relative to it, less hidden ones. Links to folders are not followed, so a tree
-/// with a cycle ends.
+/// Collects the paths of all files below a folder, relative to it, except hidden ones. Symbolic links to folders are
+/// not followed, so a cyclic tree terminates.
 fn find(folder: &Path, before: &str, depth: Depth, found: &mut Vec<String>) -> Result<()> {
     let unreadable = || format!("cannot read {}", folder.display());
     for entry in std::fs::read_dir(folder).with_context(unreadable)? {
@@ -191,7 +191,7 @@ mod tests {
             "dataset_infos.json",
         ];
         check(&clone, &[train], &[test]);
-        // What lies deeper may be anything: other states, a cache.
+        // Deeper folders may hold anything, such as other versions or a cache.
         check(&["a.jsonl", "old/a.jsonl"], &["a.jsonl"], &[]);
     }
 
@@ -200,7 +200,7 @@ mod tests {
         for (files, parts) in [
             (
                 &["a.txt"][..],
-                &["no data file in this folder", "hint: known are"][..],
+                &["no data file in this folder", "hint: supported endings: "][..],
             ),
             (
                 &["a.jsonl", "a.parquet"],
@@ -213,7 +213,7 @@ mod tests {
             (&["test.jsonl"], &["has no data for training", "test.jsonl"]),
             (
                 &["train-00000-of-00002.csv"],
-                &["lacks files: 1 of 2 are there of train"],
+                &["is incomplete: it has 1 of 2 files of train"],
             ),
             (
                 &[

@@ -1,14 +1,14 @@
-//! Which Python functions are worth learning from, by the limits of the recipe.
+//! Filter of Python functions, by the limits of the recipe.
 
 use slm_config::Dataset;
 use slm_metrics::syntax::FunctionSource;
 
 use super::counts::Reason;
 
-/// Lines at the head of a file in which a licence is looked for, whatever they hold.
+/// Number of lines at the head of a file that are searched for a licence.
 const HEADER_LINES: usize = 60;
 
-/// Names that a licence goes by in headers besides its abbreviation.
+/// Full names of licences, which headers use instead of the abbreviation.
 const LONG_NAMES: [(&str, &str); 4] = [
     ("gpl", "gnu general public license"),
     ("lgpl", "gnu lesser general public license"),
@@ -20,7 +20,7 @@ const LONG_NAMES: [(&str, &str); 4] = [
 #[derive(Debug)]
 pub(super) struct FunctionFilter<'a> {
     dataset: &'a Dataset,
-    /// In small letters.
+    /// In lower case.
     licences: Vec<String>,
 }
 
@@ -41,7 +41,7 @@ impl<'a> FunctionFilter<'a> {
 
     /// Whether the head of a file names a licence that the recipe excludes.
     ///
-    /// The head ends with the first line that is neither empty, comment nor inside the module's docstring.
+    /// The head ends before the first line that is neither empty, nor a comment, nor inside the module's docstring.
     pub(super) fn excludes_licence_of(&self, text: &str) -> bool {
         if self.licences.is_empty() {
             return false;
@@ -50,7 +50,7 @@ impl<'a> FunctionFilter<'a> {
         self.licences.iter().any(|word| holds_word(&head, word))
     }
 
-    /// Why a function is left out, if it is.
+    /// Returns the reason to leave a function out, if there is one.
     pub(super) fn reason_against(&self, function: &FunctionSource, source: &str) -> Option<Reason> {
         let Dataset {
             min_body_lines,
@@ -84,7 +84,7 @@ impl<'a> FunctionFilter<'a> {
     }
 }
 
-/// The comments and the docstring before a file's first statement, at most [`HEADER_LINES`] lines.
+/// Returns the comments and the docstring before a file's first statement, at most [`HEADER_LINES`] lines.
 fn head(text: &str) -> String {
     let mut head = String::new();
     let mut quotes: Option<&str> = None;
@@ -102,14 +102,14 @@ fn head(text: &str) -> String {
         head.push_str(line);
         head.push('\n');
     }
-    // Line breaks and comment marks in the middle of a name do not matter.
+    // Line breaks and comment marks inside a name are ignored.
     let words = head
         .split(|c: char| c.is_whitespace() || c == '#')
         .filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// Whether a word stands in a text with no letter right before or after it.
+/// Whether a text contains a word with no letter directly before or after it.
 fn holds_word(text: &str, word: &str) -> bool {
     text.match_indices(word).any(|(at, _)| {
         let before = text[..at].chars().next_back();
@@ -133,7 +133,7 @@ mod tests {
         recipe.data.datasets.remove(0)
     }
 
-    /// Nested loops and conditions, of complexity 4.
+    /// Nested loops and conditions, of cyclomatic complexity 4.
     const SOURCE: &str = "def f(xs):\n    \"\"\"Count the pairs of xs.\"\"\"\n    n = 0\n    for x in xs:\n        for y in xs:\n            if x < y:\n                n += 1\n    return n\n";
 
     fn reason(keys: &str) -> Option<Reason> {

@@ -1,4 +1,4 @@
-//! What a row says: its columns as a conversation or a text, by the layout of its format.
+//! Conversion of a row's columns into a conversation or a text, by the layout of the format.
 
 use serde_json::Value;
 use slm_config::{ColumnMessage, Layout, MessageKeys, TextColumn};
@@ -9,13 +9,13 @@ use super::counts::BadRow;
 use super::reader::Reader;
 use super::sample::Content;
 
-/// Between the columns that make up one message.
+/// Separator of the columns that make up one message.
 const BETWEEN_COLUMNS: &str = "\n\n";
 
-/// What the row says.
+/// Converts a row into a conversation or a text.
 ///
 /// # Errors
-/// A column is missing, or is not as the layout expects.
+/// A column is missing, or does not match the layout.
 pub(super) fn content(reader: &Reader, layout: &'static Layout) -> Result<Content, BadRow> {
     match layout {
         Layout::MessagePerColumns(messages) => message_per_columns(reader, messages),
@@ -48,7 +48,7 @@ pub(super) fn content(reader: &Reader, layout: &'static Layout) -> Result<Conten
     }
 }
 
-/// A conversation of which each message has columns of its own.
+/// Reads a conversation with separate columns for each message.
 fn message_per_columns(
     reader: &Reader,
     layout: &'static [ColumnMessage],
@@ -76,7 +76,7 @@ fn message_per_columns(
     Ok(Content::Conversation(messages))
 }
 
-/// A text and its continuation, or a conversation and its end.
+/// Reads a prompt and its completion, as texts or as conversations.
 fn continuation(
     reader: &Reader,
     prompt: &'static str,

@@ -1,4 +1,4 @@
-//! From the recipe's data sets to tokenised examples, with a count of everything left out.
+//! Conversion of a recipe's data sets into tokenised examples, with counts of everything that is left out.
 
 mod conversation;
 mod counts;
@@ -7,10 +7,12 @@ mod draw;
 mod files;
 mod function_filter;
 mod layout;
+mod licences;
 mod python_source;
 mod reader;
 mod rows;
 mod sample;
+mod secrets;
 mod split;
 mod store;
 pub(crate) mod synthetic;
@@ -32,6 +34,7 @@ use decontamination::Decontamination;
 use draw::Draw;
 use rows::RowError;
 use sample::{EncodeError, Encoder, Sample, UntaughtEnd};
+use secrets::SecretSearch;
 use split::{Origin, Split};
 use store::StoreWriter;
 use tally::Tally;
@@ -44,24 +47,24 @@ pub(crate) use store::Store;
 /// All examples of a recipe.
 #[derive(Debug)]
 pub(crate) struct Examples {
-    /// Each once.
+    /// Every example, once.
     pub(crate) store: Store,
-    /// Which are trained on, by their place in the store; as often as their data set's weight says.
+    /// Indices in the store of the examples to train on, repeated by their data set's weight.
     pub(crate) train: Vec<u32>,
-    /// Which are validated on.
+    /// Indices in the store of the examples to validate on.
     pub(crate) validation: Vec<u32>,
-    /// What became of each data set.
+    /// The counts of each data set.
     pub(crate) counts: Vec<Counts>,
-    /// Those that came from the hub.
+    /// Provenance of the data sets from the hub.
     pub(crate) sources: Vec<Provenance>,
 }
 
-/// Reads every data set of the recipe and turns it into tokens, which lie in a nameless file in `folder`. What is odd
-/// about the model, and the first bad row of each reason, are shown on stderr.
+/// Reads every data set of the recipe and tokenises it into an unnamed temporary file in `folder`. Prints a warning
+/// about an unsuitable end of turn, and the first bad row for each reason, on stderr.
 ///
 /// # Errors
-/// A data set that is missing or empty, one of which more than half of the rows are bad, a bad row or an example over the
-/// limit where the recipe says `error`, no example left.
+/// A data set is missing, empty or has more than half of its rows bad; a row is bad or an example over the limit where
+/// the recipe chooses `error`; or no example is left.
 pub(crate) fn load(setup: &Setup, folder: &Path) -> Result<Examples> {
     let Setup {
         recipe,
@@ -69,7 +72,7 @@ pub(crate) fn load(setup: &Setup, folder: &Path) -> Result<Examples> {
         tokenizer,
         template,
     } = setup;
-    // All of them before the first is read: what cannot be had is known soonest.
+    // All data sets are located before the first is read, so that a missing one is reported early.
     let located: Vec<Located> = recipe
         .data
         .datasets
@@ -85,6 +88,7 @@ pub(crate) fn load(setup: &Setup, folder: &Path) -> Result<Examples> {
             untaught_end: untaught_end(recipe, base, tokenizer, template),
         },
         search: Decontamination::of(recipe)?,
+        secrets: recipe.data.exclude_secrets.then(SecretSearch::new),
         store: StoreWriter::new(folder)?,
         origins: Vec::new(),
         seen: HashSet::new(),
@@ -121,8 +125,23 @@ pub(crate) fn load(setup: &Setup, folder: &Path) -> Result<Examples> {
     })
 }
 
-/// The end of a turn that the model cannot say, if the recipe's data have turns and its head stays as it is. A template
-/// that says nothing of it is told of with the first row that needs it.
+/// Returns the size in bytes of each function in a tree of Python files that gives an example, and the counts of what
+/// was left out.
+///
+/// # Errors
+/// The folder is missing, or holds no Python file.
+pub(crate) fn python_functions(
+    dataset: &Dataset,
+    seen: &mut HashSet<u64>,
+) -> Result<(Vec<usize>, Counts)> {
+    let mut counts = Counts::default();
+    let samples = python_source::read(dataset, 0, seen, &mut counts)?;
+    let bytes = samples.iter().map(|sample| sample.content.bytes());
+    Ok((bytes.collect(), counts))
+}
+
+/// Returns the template's end-of-turn token if the model was not trained to generate it, the recipe's data have turns,
+/// and `lm_head` is not trained. A template without an end of turn is reported later, with the first row that needs it.
 fn untaught_end(
     recipe: &Recipe,
     base: &BaseModel,
@@ -137,26 +156,28 @@ fn untaught_end(
     let end = UntaughtEnd::of(template, tokenizer, &base.config().eos_token_ids).ok()??;
     let spelled = |id| tokenizer.id_to_token(id).unwrap_or_else(|| id.to_string());
     slm_cli::note(&format!(
-        "warning: the chat template ends a turn with {}, which is no end token of this base model: it was hardly taught \
-         to say it. Answers end with {} instead; an Instruct model would do better.",
+        "warning: the chat template ends a turn with {}, which is not an end token of this base model: it was hardly \
+         trained to generate it. Answers end with {} instead; an Instruct model would be better.",
         spelled(end.token),
         spelled(end.instead)
     ));
     Some(end)
 }
 
-/// Samples that become tokens together, on all cores: at most this many are in memory at a time,
+/// Maximum number of samples that are in memory and encoded in parallel at a time.
 const CHUNK: usize = 1024;
-/// and no more once their texts have this many bytes.
+/// Bytes of text after which a chunk of samples ends early.
 const CHUNK_BYTES: usize = 16 << 20;
 
-/// What became of a sample.
+/// The result of encoding a sample.
 enum Encoded {
-    /// Tokens.
+    /// Its tokens.
     Example(Example),
-    /// It is left out.
+    /// It is left out for this reason.
     LeftOut(Reason),
-    /// It cannot become tokens.
+    /// It is left out for a credential of this kind.
+    Secret(&'static str),
+    /// It cannot be encoded.
     Bad(BadRow),
 }
 
@@ -164,10 +185,11 @@ struct Loader<'a> {
     recipe: &'a Recipe,
     encoder: Encoder<'a>,
     search: Option<Decontamination>,
+    secrets: Option<SecretSearch>,
     store: StoreWriter,
-    /// One for each example in the store.
+    /// One per example in the store.
     origins: Vec<Origin>,
-    /// Syntax trees of the functions so far, in whichever data set.
+    /// Syntax tree hashes of the functions read from all data sets.
     seen: HashSet<u64>,
 }
 
@@ -204,7 +226,7 @@ impl Loader<'_> {
         let mut progress = Progress::new("reading data", 0, "examples");
         let seed = self.recipe.train.seed;
         let samples = python_source::read(dataset, seed, &mut self.seen, counts)?;
-        // They are drawn by their shuffled order, after what does not fit has been left out.
+        // The limit applies in shuffled order, after unsuitable functions have been left out.
         let most = first + dataset.max_examples.unwrap_or(usize::MAX - first);
         for chunk in samples.chunks(CHUNK) {
             self.take(chunk, index, most, counts, tally)?;
@@ -255,7 +277,7 @@ impl Loader<'_> {
                                 tally.bad_row(bad, counts);
                             }
                             error => {
-                                // What is wrong with a row before this one comes first.
+                                // An error in a row before this one is reported first.
                                 self.take(&chunk, index, usize::MAX, counts, tally)?;
                                 return Err(error.into());
                             }
@@ -281,7 +303,7 @@ impl Loader<'_> {
         self.recipe.data.on_bad_row == OnBadRow::Skip
     }
 
-    /// Turns samples into examples, or counts why not, until the store holds `most`.
+    /// Encodes samples and stores the examples, or counts the reasons against them, until the store holds `most`.
     fn take(
         &mut self,
         samples: &[Sample],
@@ -290,7 +312,7 @@ impl Loader<'_> {
         counts: &mut Counts,
         tally: &mut Tally,
     ) -> Result<()> {
-        let (encoder, search) = (&self.encoder, &self.search);
+        let (encoder, search, secrets) = (&self.encoder, &self.search, &self.secrets);
         let encoded: Vec<Result<Encoded>> = samples
             .par_iter()
             .map(|sample| {
@@ -299,6 +321,9 @@ impl Loader<'_> {
                     .and_then(|search| search.reason_against(sample));
                 if let Some(reason) = reason {
                     return Ok(Encoded::LeftOut(reason));
+                }
+                if let Some(kind) = secrets.as_ref().and_then(|s| s.find(&sample.text())) {
+                    return Ok(Encoded::Secret(kind));
                 }
                 match encoder.encode(sample) {
                     Ok(example) => Ok(Encoded::Example(example)),
@@ -315,6 +340,10 @@ impl Loader<'_> {
             tally.tried += 1;
             match encoded? {
                 Encoded::LeftOut(reason) => counts.leave_out(reason),
+                Encoded::Secret(kind) => {
+                    let place = format!("{}: {kind}", sample.origin);
+                    counts.leave_out_first(Reason::HoldsSecret, &place);
+                }
                 Encoded::Example(example) => self.keep(example, sample, dataset, counts)?,
                 Encoded::Bad(bad) if self.skips_bad_rows() => tally.bad_example(bad, counts),
                 Encoded::Bad(bad) => return Err(bad.into_error()),
@@ -323,7 +352,7 @@ impl Loader<'_> {
         Ok(())
     }
 
-    /// Puts an example into the store if there is something to learn in it, or counts why not.
+    /// Stores an example that has supervised tokens; otherwise counts the reason.
     fn keep(
         &mut self,
         example: Example,
@@ -351,7 +380,7 @@ impl Loader<'_> {
     }
 }
 
-/// The example if it fits into `max_seq_length`, or what the recipe says to do with it.
+/// Applies `max_seq_length` and the recipe's choice for longer examples.
 fn fit_length(
     mut example: Example,
     sample: &Sample,
@@ -371,7 +400,7 @@ fn fit_length(
             );
             Err(UserMistake(text).into())
         }
-        // What has nothing to learn before the limit would leave nothing after the cut.
+        // Without a supervised token before the limit, nothing would be left to learn after the cut.
         Overlength::Truncate if example.supervised[..limit].contains(&true) => {
             counts.leave_out(Reason::Truncated);
             example.tokens.truncate(limit);

@@ -1,4 +1,4 @@
-//! Requests and answers from any tree of Python files: each documented function asks for its own body.
+//! Prompts and completions from a tree of Python files: each documented function becomes a request for its body.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -14,12 +14,13 @@ use slm_metrics::syntax::{FunctionSurvey, Uncut, UncutFunction, survey_functions
 
 use super::counts::{Counts, Reason};
 use super::function_filter::FunctionFilter;
+use super::licences::Licences;
 use super::sample::{Content, Sample};
 
-/// The standard library of the machine's Python.
+/// Names the standard library of the configured Python.
 const STDLIB: &str = "stdlib:";
 
-/// Folders that hold tests, other people's packages or generated files.
+/// Folders that hold tests, third-party packages or generated files.
 const SKIPPED_FOLDERS: [&str; 7] = [
     "test",
     "tests",
@@ -33,15 +34,15 @@ const SKIPPED_FOLDERS: [&str; 7] = [
 /// A folder without Python files.
 const COMPILED: &str = "__pycache__";
 
-/// Reads the documented top-level functions under a folder, those alone whose syntax trees are not in `seen`.
+/// Reads the documented top-level functions below a folder, except those whose syntax tree hashes are in `seen`.
 ///
-/// Methods are left out: their bodies lean on a class that the request does not show. They are counted, as is every other
-/// documented function that is no example. The result is the same on every machine that has the same files: files are
-/// read in order of their paths, and where the recipe takes only `max_examples`, the functions are shuffled with its seed,
-/// so that the first ones are a fair draw.
+/// Methods are left out, as their bodies depend on a class that the prompt does not show. They are counted, like every
+/// other documented function that gives no example. The result is the same on every machine with the same files: files
+/// are read in order of their paths, and if the recipe sets `max_examples`, the functions are shuffled with its seed,
+/// so that the first ones are a uniform sample.
 ///
 /// # Errors
-/// The folder is missing, or holds no Python file.
+/// The folder is missing, or contains no Python file.
 pub(super) fn read(
     dataset: &Dataset,
     seed: u64,
@@ -60,6 +61,7 @@ pub(super) fn read(
     }
     counts.unit = "documented functions".into();
     let filter = FunctionFilter::new(dataset);
+    let mut licences = Licences::of(&root);
     let mut samples = Vec::new();
     for file in files {
         counts.files += 1;
@@ -75,7 +77,8 @@ pub(super) fn read(
             counts.leave_out(Reason::ExcludedLicence);
             continue;
         }
-        // Training and validation share no file, even where two data sets name its folder in different ways.
+        // Training and validation share no file, even if two data sets refer to its folder by different paths.
+        let before = samples.len();
         let group = file.canonicalize().unwrap_or_else(|_| file.clone());
         let group = group.to_string_lossy().into_owned();
         counts.found += survey.functions.len() + survey.uncut.len();
@@ -107,6 +110,10 @@ pub(super) fn read(
                 counts.leave_out(Reason::Duplicate);
             }
         }
+        if samples.len() > before {
+            let licence = licences.of_file(&file, &text);
+            *counts.licences.entry(licence).or_default() += 1;
+        }
     }
     if dataset.max_examples.is_some() {
         samples.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
@@ -114,7 +121,7 @@ pub(super) fn read(
     Ok(samples)
 }
 
-/// The text of a Python file and its documented functions; or what is wrong, to be read after the file's path.
+/// Returns the text of a Python file and its documented functions; the error continues the file's path.
 fn surveyed(file: &Path) -> Result<(String, FunctionSurvey), String> {
     let bytes = std::fs::read(file).map_err(|error| format!(": cannot read: {error}"))?;
     let survey = || {
@@ -131,7 +138,7 @@ fn surveyed(file: &Path) -> Result<(String, FunctionSurvey), String> {
     )
 }
 
-/// Why a documented function that is not cut into request and answer is left out.
+/// Returns the reason to leave out a documented function that cannot be divided into prompt and completion.
 fn reason_uncut(function: &UncutFunction) -> Reason {
     match function.reason {
         _ if function.is_method => Reason::Method,
@@ -142,7 +149,7 @@ fn reason_uncut(function: &UncutFunction) -> Reason {
     }
 }
 
-/// The folder that the data set names.
+/// Returns the folder of the data set.
 fn folder(dataset: &Dataset) -> Result<PathBuf> {
     if dataset.path == STDLIB {
         return standard_library();
@@ -152,18 +159,19 @@ fn folder(dataset: &Dataset) -> Result<PathBuf> {
         return Ok(path);
     }
     let what = if path.exists() {
-        "is no folder"
+        "is not a folder"
     } else {
         "does not exist"
     };
     let text = format!(
-        "data set {}: {what}\nhint: `data.datasets[].path` names a folder of Python files, or `stdlib:`",
-        path.display()
+        "data set {}: {what}{}\nhint: `data.datasets[].path` names a folder of Python files, or `stdlib:`",
+        path.display(),
+        slm_cli::searched(&path)
     );
     Err(UserMistake(text).into())
 }
 
-/// Asks the machine's Python where its library lies.
+/// Asks the configured Python for the path of its standard library.
 fn standard_library() -> Result<PathBuf> {
     let python = slm_cli::python();
     let output = std::process::Command::new(&python)
@@ -184,14 +192,14 @@ fn standard_library() -> Result<PathBuf> {
         return Ok(path);
     }
     anyhow::bail!(
-        "`{}` does not say where its standard library is\n{}",
+        "`{}` does not report the path of its standard library\n{}",
         python.display(),
         String::from_utf8_lossy(&output.stderr).trim()
     )
 }
 
-/// All `.py` files under `folder`, in order of their paths. Links are not followed, so a tree with a cycle ends; they
-/// and the folders that are not searched are counted.
+/// Collects all `.py` files below `folder`, in order of their paths. Symbolic links are not followed, so a cyclic tree
+/// terminates; links and skipped folders are counted.
 fn find_python_files(folder: &Path, files: &mut Vec<PathBuf>, counts: &mut Counts) -> Result<()> {
     let mut entries = std::fs::read_dir(folder)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)

@@ -1,4 +1,4 @@
-//! One row of a data file: its columns by the format's names, and what is wrong with them.
+//! A row of a data file: its columns by the format's names, and the errors about them.
 
 use serde_json::Value;
 use slm_config::Dataset;
@@ -6,16 +6,16 @@ use slm_table::Row;
 
 use super::counts::{BadRow, Reason, shown};
 
-/// One row, and the names of its columns.
+/// A row, with the data set that names its columns.
 pub(super) struct Reader<'a> {
     pub(super) row: &'a Row,
     pub(super) dataset: &'a Dataset,
-    /// Place of the data set in the recipe.
+    /// Index of the data set in the recipe.
     pub(super) index: usize,
 }
 
 impl<'a> Reader<'a> {
-    /// The error for this row.
+    /// Makes an error for this row.
     pub(super) fn bad(&self, reason: Reason, problem: &str, hint: &str) -> BadRow {
         BadRow {
             reason,
@@ -24,25 +24,26 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Half of a surrogate pair is no text: the character is lost.
+    /// Refuses a row with half of a surrogate pair, whose character is lost.
     pub(super) fn check_surrogates(&self) -> Result<(), BadRow> {
         match &self.row.lone_surrogate {
             None => Ok(()),
             Some(name) => Err(self.bad(
                 Reason::LoneSurrogate,
                 &format!(
-                    "{} holds half of a surrogate pair, which is no character",
+                    "{} holds half of a surrogate pair, which is not a character",
                     quoted(name)
                 ),
-                "take the row out, or write the file with whole characters",
+                "remove the row, or rewrite the file with complete surrogate pairs",
             )),
         }
     }
 
-    /// Whether the row is one of those that the recipe's `where` names.
+    /// Whether the recipe's `where` selects the row.
     ///
     /// # Errors
-    /// It has no such column: a misspelt one would leave out everything. Or there is no text to compare.
+    /// A column of `where` is missing, since a misspelt name would leave out everything, or its value cannot be
+    /// compared.
     pub(super) fn is_wanted(&self) -> Result<bool, BadRow> {
         for (column, allowed) in &self.dataset.only {
             let is_allowed = match self.row.fields.get(column) {
@@ -59,7 +60,7 @@ impl<'a> Reader<'a> {
                     return Err(self.bad(
                         Reason::WrongType,
                         &format!(
-                            "{} is {}, expected text, a number or a truth value",
+                            "{} is {}, expected text, a number or a boolean",
                             quoted(column),
                             kind(value)
                         ),
@@ -94,19 +95,19 @@ impl<'a> Reader<'a> {
         self.bad(Reason::EmptyField, &problem, hint)
     }
 
-    /// The file's name of a column.
+    /// Returns the name that a column of the format has in the file.
     pub(super) fn name_of(&self, own: &'a str) -> &'a str {
         self.dataset.columns.name_of(own)
     }
 
-    /// The value of a column that every row must have.
+    /// Returns the value of a required column.
     pub(super) fn value(&self, own: &str) -> Result<&'a Value, BadRow> {
         let name = self.dataset.columns.name_of(own);
         match self.row.fields.get(name) {
             Some(Value::Null) => Err(self.bad(
                 Reason::EmptyField,
                 &format!("{} is null", quoted(name)),
-                "fill the field, or take the row out",
+                "fill the field, or remove the row",
             )),
             Some(value) => Ok(value),
             None => {
@@ -131,7 +132,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The text of a column that a row may leave out or set to null, unless the recipe names the column.
+    /// Returns the text of a column that a row may omit or set to null, unless the recipe names the column.
     pub(super) fn optional_text(&self, own: &'static str) -> Result<Option<&'a str>, BadRow> {
         let is_given = || self.dataset.columns.given().any(|(given, _)| given == own);
         match self.row.fields.get(self.dataset.columns.name_of(own)) {
@@ -142,16 +143,16 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// A name out of a file, for a message.
+/// Quotes a name from a file for a message.
 pub(super) fn quoted(name: &str) -> String {
     format!("`{}`", shown(name))
 }
 
-/// What kind of value was found.
+/// Names the type of a value.
 pub(super) fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
-        Value::Bool(_) => "true or false",
+        Value::Bool(_) => "a boolean",
         Value::Number(_) => "a number",
         Value::String(_) => "text",
         Value::Array(_) => "a list",

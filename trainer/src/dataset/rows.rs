@@ -1,4 +1,4 @@
-//! Rows of data files as samples, and why a row gives none.
+//! Conversion of the rows of data files into samples.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use super::sample::Sample;
 /// Why a row gives no sample.
 #[derive(Debug)]
 pub(super) enum RowError {
-    /// The row is bad; the next may be good.
+    /// The row is bad; the following ones may be good.
     Bad(BadRow),
     /// The file cannot be read any further.
     File(anyhow::Error),
@@ -55,13 +55,13 @@ impl From<TableError> for RowError {
     }
 }
 
-/// The samples of a file, read as they are asked for; `None` for a row that the recipe does not want.
+/// Iterates over the samples of a file, read lazily; `None` for a row that `where` does not select.
 ///
-/// Only the columns that the format and `where` name are read. `index` is the data set's place in the recipe.
+/// Only the columns that the format and `where` name are read. `index` is the data set's index in the recipe.
 ///
 /// # Errors
-/// The file cannot be opened. The iterator gives an error for a row that is broken or not as the format expects; it
-/// names the row and the column.
+/// The file cannot be opened. An item is an error if its row is broken or does not match the format; the error names
+/// the row and the column.
 pub(super) fn samples<'a>(
     file: &Path,
     dataset: &'a Dataset,
@@ -96,7 +96,7 @@ pub(super) fn samples<'a>(
     }))
 }
 
-/// A file that is not there or of an unknown kind is the user's mistake; a broken one is not.
+/// A missing file or one of an unknown kind is the user's mistake; a broken one is not.
 fn readable(error: TableError) -> anyhow::Error {
     match error {
         TableError::NotFound { .. }
@@ -114,7 +114,7 @@ mod tests {
     use slm_config::{DatasetFormat, Recipe};
     use slm_model::Role;
 
-    /// What a file of one line gives under these keys of a data set.
+    /// Reads a file of one line, with these keys of a data set.
     fn read(keys: &str, line: &str) -> Result<Sample> {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("rows.jsonl");
@@ -206,7 +206,7 @@ mod tests {
             ("{lang: [rust, python]}", true),
             ("{lang: python, stars: '5', ok: 'true'}", true),
             ("{lang: python, stars: '6'}", false),
-            // pandas makes doubles of whole numbers with gaps.
+            // pandas converts integer columns with gaps to doubles.
             ("{mean: '5'}", true),
             ("{mean: '5.0', stars: '5.0'}", true),
             ("{mean: '5.1'}", false),
@@ -229,7 +229,7 @@ mod tests {
             ),
             (
                 "{tags: x}",
-                "`tags` is a list, expected text, a number or a truth value",
+                "`tags` is a list, expected text, a number or a boolean",
             ),
         ] {
             let error = read(&format!("format: text, where: {wanted}"), line).expect_err(wanted);
@@ -285,7 +285,7 @@ mod tests {
         check(
             messages,
             r#"{"messages": [{"role": "tool", "content": "a"}]}"#,
-            "`messages[0].role` belongs to a call of a tool",
+            "`messages[0].role` belongs to a tool call",
         );
         check(
             messages,
@@ -310,17 +310,17 @@ mod tests {
         check(
             messages,
             &line(&["system", "user", "user", "assistant"]),
-            "message 3 of `messages` is of user, but user and assistant must alternate",
+            "message 3 of `messages` has role user, but user and assistant must alternate",
         );
         check(
             messages,
             &line(&["assistant"]),
-            "message 1 of `messages` is of assistant",
+            "message 1 of `messages` has role assistant",
         );
         check(
             messages,
             &line(&["user", "assistant", "user"]),
-            "`messages` does not end with a message of the assistant",
+            "`messages` does not end with an assistant message",
         );
         check(messages, &line(&[]), "`messages` does not end with");
     }

@@ -1,4 +1,4 @@
-//! What a data set says, before it is tokens.
+//! Samples of a data set, and their encoding as tokens.
 
 use slm_cli::UserMistake;
 use slm_config::{Data, TrainOn, TrainOnEos};
@@ -10,66 +10,67 @@ use slm_model::{
 use super::counts::{BadRow, Reason};
 use crate::batch::Example;
 
-/// One piece of text to learn from.
+/// A piece of text to train on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Sample {
     /// The text.
     pub(crate) content: Content,
     /// File and line or row, for messages.
     pub(crate) origin: String,
-    /// What must stay on one side of the split into training and validation; `None` for the text itself.
+    /// Key that keeps samples on the same side of the split into training and validation; `None` for the tokens
+    /// themselves.
     pub(crate) group: Option<String>,
 }
 
-/// The text of a [`Sample`], by how it becomes tokens.
+/// The text of a [`Sample`], by the way it is tokenised.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
-    /// A function's signature and docstring, and its body: the evaluator's request for the same stub.
+    /// A function's signature and docstring as the evaluator's request, and its body as the answer.
     Code {
         /// Signature and docstring.
         stub: String,
-        /// What follows.
+        /// The body.
         body: String,
     },
-    /// Messages in the model's chat template; the last is the assistant's.
+    /// Messages for the model's chat template; the last is the assistant's.
     Conversation(Vec<Message>),
-    /// A text and how it goes on, without chat template; the first may be empty.
+    /// A text and its continuation, without chat template; the prompt may be empty.
     Plain {
-        /// Read.
+        /// The context.
         prompt: String,
-        /// Learned.
+        /// The continuation.
         completion: String,
     },
 }
 
-/// What turns samples into tokens.
+/// Tokenises samples.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Encoder<'a> {
     /// The model's tokenizer.
     pub(crate) tokenizer: &'a Tokenizer,
     /// Its chat template.
     pub(crate) template: &'a ChatTemplate,
-    /// What is learned.
+    /// The recipe's data section, which selects the supervised tokens.
     pub(crate) data: &'a Data,
-    /// The template's end of a turn, if the model cannot say it.
+    /// The template's end of a turn, if the model was not trained to generate it.
     pub(crate) untaught_end: Option<UntaughtEnd>,
 }
 
-/// A token that ends turns in the chat template, and that the model was never taught to say.
+/// A token that ends turns in the chat template, and that the model was never trained to generate.
 ///
-/// Qwen2.5's base models have `<|im_end|>` in their vocabulary and never saw it; an adapter leaves the output projection
-/// as it is, so training on that token does not make the model say it, and its answers would not end.
+/// Qwen2.5's base models have `<|im_end|>` in their vocabulary but never saw it. An adapter leaves the output
+/// projection unchanged, so training on that token does not make the model generate it, and its answers would not end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct UntaughtEnd {
     /// The template's token.
     pub(crate) token: u32,
-    /// The token by which the model ends texts: an answer ends with it instead.
+    /// The model's end-of-text token, which ends answers instead.
     pub(crate) instead: u32,
 }
 
 impl UntaughtEnd {
-    /// What to do about the template's end of a turn; `None` if it is plain text, or among the end tokens that the
-    /// model's configuration names.
+    /// Returns the replacement for the template's end of a turn; `None` if it is plain text, or among the end tokens in
+    /// the model's configuration.
     ///
     /// # Errors
     /// The template has no end of a turn.
@@ -91,7 +92,7 @@ impl UntaughtEnd {
 }
 
 impl Sample {
-    /// All that the sample says, to search it for texts of tasks.
+    /// Returns all text of the sample, to search it for texts of tasks.
     pub(crate) fn text(&self) -> String {
         match &self.content {
             Content::Code { stub, body } => format!("{stub}{body}"),
@@ -106,7 +107,7 @@ impl Sample {
 
 #[cfg(test)]
 impl Sample {
-    /// A text without a prompt, for tests.
+    /// Makes a text without a prompt, for tests.
     pub(super) fn of_text(text: &str) -> Self {
         Self {
             content: Content::Plain {
@@ -119,12 +120,12 @@ impl Sample {
     }
 }
 
-/// Why a sample does not become tokens.
+/// Why a sample cannot be encoded.
 #[derive(Debug)]
 pub(crate) enum EncodeError {
-    /// For something in the sample.
+    /// The sample is the cause.
     Bad(BadRow),
-    /// Whatever the sample says: the chat template is of no use.
+    /// The chat template cannot be used with any sample.
     Model(anyhow::Error),
 }
 
@@ -136,14 +137,14 @@ impl EncodeError {
             ChatError::Rewritten { .. } | ChatError::Incomplete { .. } => {
                 (Reason::RewrittenByTemplate, rules)
             }
-            ChatError::Tokenizer(_) => (Reason::Untokenizable, "take the row out"),
-            // Its text has a hint.
+            ChatError::Tokenizer(_) => (Reason::Untokenizable, "remove the row"),
+            // The error's text has a hint.
             ChatError::Missing => {
                 return Self::Model(UserMistake(format!("{origin}: {error}")).into());
             }
             ChatError::Template { .. } | ChatError::NoEndOfTurn => {
-                let hint = "a chat template that ends the assistant's turn can lie beside the model's \
-                            files as chat_template.jinja";
+                let hint = "put a chat template that ends the assistant's turn beside the model's \
+                            files, as chat_template.jinja";
                 let text = format!("{origin}: {error}\nhint: {hint}");
                 return Self::Model(UserMistake(text).into());
             }
@@ -157,7 +158,7 @@ impl EncodeError {
 }
 
 impl Content {
-    /// Bytes of its texts.
+    /// The number of bytes of its texts.
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Code { stub, body } => stub.len() + body.len(),
@@ -168,10 +169,11 @@ impl Content {
 }
 
 impl Encoder<'_> {
-    /// The tokens of a sample, with what is learned of them marked.
+    /// Encodes a sample and marks its supervised tokens.
     ///
     /// # Errors
-    /// The chat template or the tokenizer refuses the sample, which is named; or the template is of no use at all.
+    /// The chat template or the tokenizer refuses the sample, which the error names; or the template cannot be used at
+    /// all.
     pub(crate) fn encode(&self, sample: &Sample) -> Result<Example, EncodeError> {
         let turns = match &sample.content {
             Content::Code { stub, body } => {
@@ -188,7 +190,7 @@ impl Encoder<'_> {
         Ok(self.example(turns))
     }
 
-    /// Texts as transformers encodes them, with added tokens recognised, between the tokens that begin and end a text.
+    /// Encodes texts as transformers does, recognising added tokens, between the tokens that begin and end a text.
     fn plain(&self, prompt: &str, completion: &str) -> Result<OwnedTokens, TokenizerError> {
         let mut turns = OwnedTokens::default();
         turns.push(TokenOwner::Context, self.tokenizer.text_start()?);
@@ -203,7 +205,7 @@ impl Encoder<'_> {
         Ok(turns)
     }
 
-    /// Marks what the recipe says is learned.
+    /// Marks the tokens that the recipe supervises.
     fn example(&self, turns: OwnedTokens) -> Example {
         let last = turns.n_answers().saturating_sub(1);
         let Data {
@@ -271,7 +273,7 @@ mod tests {
         ]))
     }
 
-    /// The learned tokens of a sample as text.
+    /// Returns the supervised tokens of a sample as text.
     fn learned(sample: &Sample, train_on: TrainOn, train_on_eos: TrainOnEos) -> String {
         let (tokenizer, _) = tiny("tiny-qwen2");
         let data = Data {
@@ -296,7 +298,7 @@ mod tests {
         tokenizer.decode(&ids, false).expect("text")
     }
 
-    /// The evaluator asks for a task with `encode_code_request` on the task's prompt, nothing else.
+    /// The evaluator's request for a task is `encode_code_request` of the task's prompt, unchanged.
     #[test]
     fn a_training_prompt_has_the_tokens_of_the_evaluators_request_for_the_same_function() {
         for model in ["tiny-qwen2", "tiny-llama"] {
@@ -321,7 +323,8 @@ mod tests {
                 );
                 let functions = slm_metrics::syntax::documented_functions(&source)
                     .expect("a solved task is Python");
-                // Classes are no single function, and imports stand before the function, not in it.
+                // Tasks with classes have no single function, and imports precede the function, so they are not part of
+                // it.
                 let Some(function) = functions
                     .into_iter()
                     .find(|f| f.name == view.entry_point && view.prompt.starts_with("def "))
@@ -379,7 +382,7 @@ mod tests {
         check(TrainOn::Assistant, none, "First.Second.");
         check(TrainOn::Completion, turn, "Second.<|im_end|>");
         check(TrainOn::Completion, none, "Second.");
-        // The first token has nothing before it to be told from.
+        // The first token is never supervised, as nothing precedes it.
         check(
             TrainOn::All,
             turn,
@@ -400,12 +403,12 @@ mod tests {
         }
     }
 
-    /// As transformers encodes a text: tokens that it spells out count, special or not.
+    /// As in transformers, added tokens that a text spells out are recognised, special or not.
     #[test]
     fn tokens_that_a_plain_text_spells_out_are_tokens() {
         let call = "<tool_call>x</tool_call>";
         let turn = "<|im_start|>user\nhi<|im_end|>\n";
-        // The token that ends the text is learned too, and the first of all has nothing before it.
+        // The token that ends the text is supervised too; the very first token is not.
         for (prompt, completion, learned) in [("", call, 3), (call, call, 4), ("", turn, 9)] {
             let (tokenizer, template) = tiny("tiny-qwen2");
             let data = Data::default();
@@ -440,7 +443,7 @@ mod tests {
         assert!(text.contains(ask) && !text.contains(answer), "{text}");
     }
 
-    /// A base model's configuration names the end of texts alone, an Instruct model's the end of turns.
+    /// A base model's configuration names only the end of texts, an Instruct model's the end of turns.
     #[test]
     fn an_answer_ends_with_a_token_that_the_model_can_say() {
         let (tokenizer, _) = tiny("tiny-qwen2");

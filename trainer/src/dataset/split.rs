@@ -1,36 +1,36 @@
-//! Which examples are trained on, how often, and which are kept for validation.
+//! Split of the examples into training and validation, with repetition by weight.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-/// Streams of random numbers that are no epoch's order: those count from 1.
+/// Random number streams apart from those of the epochs' orders, which count from 1.
 const VALIDATION_STREAM: u64 = u64::MAX;
 const WEIGHT_STREAM: u64 = 1 << 62;
 
-/// The examples by use, each by its place in the store.
+/// The examples for training and for validation, by index in the store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Split {
-    /// Those of one epoch; one may stand here several times.
+    /// The examples of one epoch; an index may occur several times.
     pub(crate) train: Vec<u32>,
-    /// Those to validate on.
+    /// The examples to validate on.
     pub(crate) validation: Vec<u32>,
 }
 
-/// An example, for the split.
+/// The properties of an example that the split depends on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Origin {
-    /// Examples of one group stay on one side: functions of one Python file, equal rows of other formats.
+    /// Examples of one group stay on the same side: functions of one Python file, equal rows of other formats.
     pub(crate) group: u64,
-    /// Place of its data set in the recipe.
+    /// Index of its data set in the recipe.
     pub(crate) dataset: u16,
 }
 
-/// Keeps whole groups, drawn by the seed, until they hold `val_size` of the examples; the others are trained on, as
-/// often as their data set's weight says.
+/// Holds out whole groups, chosen by the seed, until they contain `val_size` of the examples; the others are trained
+/// on, repeated by their data set's weight.
 ///
-/// A group that would hold more than what is missing is passed over as long as there are others, and at least one
-/// group stays for training.
+/// A group with more examples than are missing is skipped as long as there are others, and at least one group remains
+/// for training.
 pub(crate) fn split(origins: &[Origin], val_size: f64, weights: &[f64], seed: u64) -> Split {
     let wanted = (val_size * origins.len() as f64).round() as usize;
     let validation = if wanted == 0 {
@@ -61,9 +61,10 @@ pub(crate) fn split(origins: &[Origin], val_size: f64, weights: &[f64], seed: u6
     Split { train, validation }
 }
 
-/// Examples of whole groups, at most `wanted`, in rising order.
+/// Returns the indices of the examples of whole groups, at most `wanted`, in ascending order.
 fn kept_out(origins: &[Origin], wanted: usize, seed: u64) -> Vec<u32> {
-    // Groups as runs of one sorted list: a table with a list for each of a million rows would be ten times as large.
+    // Groups are runs of one sorted list: a map with a list for each of a million rows would take ten times as much
+    // memory.
     let group_of = |index: u32| origins[index as usize].group;
     let mut by_group: Vec<u32> = (0..origins.len() as u32).collect();
     by_group.sort_unstable_by_key(|&index| (group_of(index), index));
@@ -89,7 +90,7 @@ fn kept_out(origins: &[Origin], wanted: usize, seed: u64) -> Vec<u32> {
 mod tests {
     use super::*;
 
-    /// A hundred examples in groups of five, every other group of the second data set.
+    /// A hundred examples in groups of five, every other group from the second data set.
     fn origins() -> Vec<Origin> {
         let origin = |index: u64| Origin {
             group: index / 5,

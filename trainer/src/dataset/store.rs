@@ -1,4 +1,4 @@
-//! Examples as tokens in a temporary file, so that memory stays flat however many there are.
+//! Tokenised examples in a temporary file, so that memory hardly grows with their number.
 
 use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
@@ -9,22 +9,22 @@ use slm_artifacts::Sha256;
 
 use crate::batch::Example;
 
-/// Marks a learned token; no vocabulary is so large that its ids need this bit.
+/// Bit that marks a supervised token; no vocabulary is large enough to use it for ids.
 const LEARNED: u32 = 1 << 31;
 
-/// Longer names of origins are cut.
+/// Maximum length of an origin in bytes; longer ones are truncated.
 const ORIGIN_BYTES: usize = u16::MAX as usize;
 
-/// Where an example lies in the file.
+/// Position of an example in the file.
 #[derive(Clone, Copy, Debug)]
 struct Extent {
-    /// Bytes before it.
+    /// Offset in bytes.
     start: u64,
     n_tokens: u32,
     n_supervised: u32,
 }
 
-/// Examples that are being written.
+/// A store opened for writing.
 #[derive(Debug)]
 pub(crate) struct StoreWriter {
     file: BufWriter<File>,
@@ -33,7 +33,7 @@ pub(crate) struct StoreWriter {
     end: u64,
 }
 
-/// Examples that have been written, in the order in which they came.
+/// The examples that were written, in the same order.
 #[derive(Debug)]
 pub(crate) struct Store {
     file: File,
@@ -46,10 +46,10 @@ fn full() -> &'static str {
 }
 
 impl StoreWriter {
-    /// An empty store, whose file lies in `folder` without a name and goes with the process.
+    /// Creates an empty store; its file in `folder` has no name and is deleted with the process.
     ///
     /// # Errors
-    /// The folder cannot be written to.
+    /// The folder is not writable.
     pub(crate) fn new(folder: &Path) -> Result<Self> {
         let file = tempfile::tempfile_in(folder).with_context(full)?;
         Ok(Self {
@@ -60,12 +60,12 @@ impl StoreWriter {
         })
     }
 
-    /// Number of examples.
+    /// The number of examples.
     pub(crate) fn len(&self) -> usize {
         self.extents.len()
     }
 
-    /// Appends an example, with the file and line or row that it comes from.
+    /// Appends an example, with the file and line or row of its origin.
     ///
     /// # Errors
     /// The disk is full.
@@ -78,7 +78,7 @@ impl StoreWriter {
         }
         self.hasher.update((tokens.len() as u64).to_le_bytes());
         self.hasher.update(&bytes);
-        // Only an error message ever asks for the origin: it stays on the disk.
+        // The origin stays on disk, as only error messages need it.
         let origin = &origin.as_bytes()[..origin.len().min(ORIGIN_BYTES)];
         bytes.extend((origin.len() as u16).to_le_bytes());
         bytes.extend(origin);
@@ -92,7 +92,7 @@ impl StoreWriter {
         Ok(())
     }
 
-    /// Ends the writing.
+    /// Flushes the file and makes the store readable.
     ///
     /// # Errors
     /// The disk is full.
@@ -110,22 +110,22 @@ impl StoreWriter {
 }
 
 impl Store {
-    /// Number of examples.
+    /// The number of examples.
     pub(crate) fn len(&self) -> usize {
         self.extents.len()
     }
 
-    /// SHA-256 of all examples: whether a training goes on with the data that it began with.
+    /// The SHA-256 of all examples, by which a resumed training verifies that its data are unchanged.
     pub(crate) fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 
-    /// Tokens of an example.
+    /// The number of tokens of an example.
     pub(crate) fn n_tokens(&self, index: usize) -> usize {
         self.extents[index].n_tokens as usize
     }
 
-    /// Learned tokens of an example.
+    /// The number of supervised tokens of an example.
     pub(crate) fn n_supervised(&self, index: usize) -> usize {
         self.extents[index].n_supervised as usize
     }
@@ -133,7 +133,7 @@ impl Store {
     /// Reads an example.
     ///
     /// # Errors
-    /// The disk fails.
+    /// Reading the file fails.
     pub(crate) fn get(&self, index: usize) -> Result<Example> {
         let extent = self.extents[index];
         let bytes = self.read(extent.start, 4 * extent.n_tokens as usize)?;
@@ -144,10 +144,10 @@ impl Store {
         Ok(Example { tokens, supervised })
     }
 
-    /// The file and line or row that an example comes from.
+    /// Returns the file and line or row of an example's origin.
     ///
     /// # Errors
-    /// The disk fails.
+    /// Reading the file fails.
     pub(crate) fn origin(&self, index: usize) -> Result<String> {
         let Extent {
             start, n_tokens, ..

@@ -1,4 +1,4 @@
-//! Examples that mean nothing, for measurements.
+//! Random examples for measurements.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use super::{Examples, StoreWriter};
 use crate::batch::Example;
 
-/// `count` examples of `length` tokens each, drawn from a vocabulary and learned as a whole.
+/// Generates `count` examples of `length` random tokens each, all supervised.
 ///
 /// # Errors
 /// The temporary file in `folder` cannot be written.

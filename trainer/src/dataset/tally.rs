@@ -1,4 +1,4 @@
-//! How many rows of a data set are bad, and when that is too many.
+//! Counts of bad rows in a data set, and the limit for them.
 
 use std::collections::BTreeMap;
 
@@ -7,18 +7,18 @@ use slm_cli::UserMistake;
 
 use super::counts::{BadRow, Counts, Reason};
 
-/// Rows that were read and tried, and those of them that were bad.
+/// The numbers of rows read and samples encoded, and of the bad ones among them.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    /// Rows read that the recipe does not exclude.
+    /// Rows read, without those that the recipe's `where` excludes.
     pub(super) wanted: usize,
-    /// Those of them that gave no sample.
+    /// The rows among them that gave no sample.
     bad_rows: usize,
-    /// Samples that were to become tokens.
+    /// Samples to be encoded.
     pub(super) tried: usize,
-    /// Those of them that could not.
+    /// The samples among them that could not be encoded.
     bad_examples: usize,
-    /// The first of each reason.
+    /// The first bad row for each reason.
     first: BTreeMap<Reason, BadRow>,
 }
 
@@ -40,10 +40,11 @@ impl Tally {
         self.first.entry(bad.reason).or_insert(bad);
     }
 
-    /// Checks that at least half of what was read is good. Where only some rows were tried, the others count as these.
+    /// Checks that at least half of the rows are good. Where only a draw was encoded, its share of bad samples is
+    /// assumed for all.
     ///
     /// # Errors
-    /// A [`UserMistake`] with the counts, and what is wrong with the first bad row of the commonest reason.
+    /// A [`UserMistake`] with the counts, and the first bad row for each reason, the most common reason first.
     pub(super) fn check(&self, counts: &Counts) -> Result<()> {
         let share = |all: usize, bad: usize| {
             let all = all.max(1) as u128;
@@ -65,7 +66,7 @@ impl Tally {
             .iter()
             .find_map(|(_, bad)| bad.hint.as_deref())
             .unwrap_or(
-                "is it the file that is meant? `data.datasets[].format` says how its rows are read",
+                "check the file, and `data.datasets[].format`, which determines how its rows are read",
             );
         let text = format!(
             "data set {}: more than half of it is bad, {} of {} {}{}\nhint: {hint}",
@@ -100,10 +101,10 @@ mod tests {
         assert!(check(10, 5, 5, 0));
         assert!(!check(10, 6, 4, 0));
         assert!(!check(3, 3, 0, 0));
-        // Of 10 rows, 2 are unreadable and 3 are refused later, then 4.
+        // Of 10 rows, 2 are unreadable and 3, later 4, are refused by the encoder.
         assert!(check(10, 2, 8, 3));
         assert!(!check(10, 2, 8, 4));
-        // A draw of 10 among a thousand represents them all.
+        // A draw of 10 from a thousand represents all.
         assert!(check(1000, 400, 10, 1));
         assert!(!check(1000, 400, 10, 2));
         // Python source has no rows.

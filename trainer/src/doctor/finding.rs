@@ -1,34 +1,34 @@
-//! What a probe found, and how bad it is.
+//! Findings of the probes, and their grades.
 
 use serde::Serialize;
 
-/// Relative difference up to which two devices compute the same in single precision: sums run in another order.
+/// Relative difference up to which two devices agree in single precision: they sum in different orders.
 const SINGLE: f64 = 2e-4;
-/// Up to here a difference is what products in TF32 or 16 bits make; training bears it.
+/// Relative difference up to which products in TF32 or 16 bits explain it; training tolerates it.
 const REDUCED: f64 = 3e-2;
 
-/// How far a device is off in one respect.
+/// How far a device deviates in one respect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Grade {
-    /// Equal but for rounding in single precision.
+    /// Equal up to rounding in single precision.
     Single,
-    /// Equal but for rounding in a narrower type.
+    /// Equal up to rounding in a narrower type.
     Reduced,
-    /// Not the same.
+    /// Different.
     Wrong,
 }
 
-/// What a probe found.
+/// The result of a probe.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Finding {
-    /// What was compared.
+    /// The quantity that was compared.
     pub(crate) probe: String,
-    /// On which model, and where the difference is largest.
+    /// The model, and the place of the largest difference.
     pub(crate) place: String,
-    /// Largest difference, as a part of the largest value; `null` in JSON if it is no number.
+    /// Largest difference, divided by the largest value; `null` in JSON if it is not finite.
     pub(crate) difference: f64,
-    /// What that means.
+    /// The grade of the difference.
     pub(crate) grade: Grade,
 }
 
@@ -44,7 +44,7 @@ impl Finding {
             } else if difference <= REDUCED {
                 Grade::Reduced
             } else {
-                // No number is not smaller than anything.
+                // NaN compares false with everything.
                 Grade::Wrong
             },
         }

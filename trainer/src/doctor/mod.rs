@@ -1,8 +1,8 @@
-//! `trainer doctor`: whether a device computes what the CPU does, told before a night is spent on it.
+//! `trainer doctor`: checks that a device computes the same results as the CPU, before time is spent on training.
 //!
-//! - `probes` computes the same things on both
-//! - `watch` lets them run where neither a panic of a backend nor a hang can keep the verdict from being told
-//! - `finding` grades a difference, and `verdict` says in plain words what came out
+//! - `probes` runs the same computations on both
+//! - `watch` runs them so that neither a panic of a backend nor a hang prevents a verdict
+//! - `finding` grades a difference, and `verdict` turns the findings into words
 
 mod finding;
 mod probes;

@@ -1,4 +1,4 @@
-//! The same computations on a device and on the CPU.
+//! The probes: the same computations on a device and on the CPU.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use slm_config::Optim;
@@ -10,23 +10,25 @@ use crate::batch::{Batch, Example, pack};
 use crate::difference::{max, relative};
 use crate::step::{AdapterOptimizer, OptimizerSettings, StepAt};
 
-/// Rank of the adapter, and seed of everything that is drawn.
+/// Rank of the adapter.
 const RANK: usize = 8;
+/// Seed of all random values.
 const SEED: u64 = 11;
-/// Optimizer steps that are compared.
+/// Number of optimizer steps that are compared.
 const STEPS: usize = 5;
-/// Tokens of the examples in a batch: none a multiple of anything.
+/// Tokens of the examples in a batch: deliberately not multiples of a tile size.
 const LENGTHS: [usize; 5] = [37, 21, 9, 50, 2];
-/// Longest sequence of a packed batch.
+/// Maximum length of a packed sequence.
 const PACKED_LENGTH: usize = 64;
 
-/// A way to compute that is examined. A new way to hold weights or to save memory gets a line in [`VARIANTS`].
+/// A model variant under examination. A new storage format or memory optimisation gets an entry in [`VARIANTS`].
 struct Variant {
     shape: &'static str,
     weights: SyntheticType,
 }
 
-/// Biases and two query heads to a key head; neither, three to one, and a head of its own.
+/// The first has biases and two query heads per key head; the second has no biases, three query heads per key head, and
+/// an untied head.
 const VARIANTS: [Variant; 2] = [
     Variant {
         shape: "tiny-qwen2",
@@ -38,15 +40,15 @@ const VARIANTS: [Variant; 2] = [
     },
 ];
 
-/// Model and adapter on one device.
+/// A model and an adapter on one device.
 struct Subject {
     decoder: Decoder,
-    /// Tracked.
+    /// Tracked by autodiff.
     adapter: Adapter,
 }
 
 impl Variant {
-    /// The same model and adapter on whatever device.
+    /// Builds the same model and adapter on any device.
     fn on(&self, device: &Device) -> Result<Subject, ProbeError> {
         let shape: NamedShape = self.shape.parse()?;
         let weights = Weights::synthetic(shape, self.weights, SEED);
@@ -59,7 +61,7 @@ impl Variant {
     }
 }
 
-/// Makes every probe; `quick` leaves out those as large as a real model.
+/// Runs every probe; `quick` skips matrix products as large as a real model's.
 pub(crate) fn all(choice: DeviceChoice, quick: bool, report: &Report) -> Result<(), ProbeError> {
     let opened = choice.open();
     let (choice, device) = opened.map_err(|error| ProbeError::Refused(error.to_string()))?;
@@ -86,7 +88,8 @@ pub(crate) fn all(choice: DeviceChoice, quick: bool, report: &Report) -> Result<
     Ok(())
 }
 
-/// `x Wᵀ` and `g W`, which are the products of a linear layer forward and backward: a backend chooses its kernel by their size.
+/// Compares `x Wᵀ` and `g W`, the products of a linear layer forward and backward; backends select their kernels by
+/// size.
 ///
 /// `sizes` are `(rows, in, out)`.
 fn products(
@@ -115,7 +118,7 @@ fn products(
     Ok(())
 }
 
-/// Logits and states of padded and packed sequences.
+/// Compares logits, and hidden states of padded and packed sequences.
 fn forward(
     name: &str,
     theirs: &Subject,
@@ -147,7 +150,7 @@ fn forward(
     Ok(())
 }
 
-/// The loss, in chunks, and the gradient of every matrix of the adapter.
+/// Compares the loss, computed in chunks, and the gradient of every matrix of the adapter.
 fn gradients(
     name: &str,
     theirs: &Subject,
@@ -201,7 +204,7 @@ fn gradients(
     Ok(())
 }
 
-/// Decoding sequences of several lengths side by side, with the cache, against reading each anew: on the device alone.
+/// Compares batched decoding with the KV cache with a full forward pass over each sequence, both on the device.
 fn cached_decoding(name: &str, theirs: &Subject, report: &Report) -> Result<(), ProbeError> {
     const PROBE: &str = "cached decoding";
     report.begin(&format!("{PROBE}, {name}"));
@@ -241,7 +244,7 @@ fn cached_decoding(name: &str, theirs: &Subject, report: &Report) -> Result<(), 
     Ok(())
 }
 
-/// A short training.
+/// Compares the losses of a short training.
 fn steps(name: &str, theirs: Subject, ours: Subject, report: &Report) -> Result<(), ProbeError> {
     const PROBE: &str = "losses of a short training";
     report.begin(&format!("{PROBE}, {name}"));
@@ -272,7 +275,7 @@ fn steps(name: &str, theirs: Subject, ours: Subject, report: &Report) -> Result<
     let difference = relative(&theirs, &ours);
     report.find(Finding::of(PROBE, name, difference));
     if ours[STEPS - 1] >= ours[0] {
-        return Err(anyhow::anyhow!("the CPU does not learn: losses {ours:?}").into());
+        return Err(anyhow::anyhow!("the loss does not fall on the CPU: {ours:?}").into());
     }
     Ok(())
 }
@@ -287,14 +290,14 @@ fn settings() -> OptimizerSettings {
     }
 }
 
-/// An example whose first third is a prompt.
+/// Returns an example whose first third is a prompt.
 fn example(length: usize, vocab_size: usize, number: usize) -> Example {
     let tokens = (0..length).map(|i| ((i * i * 7 + i * 31 + number * 101) % vocab_size) as u32);
     let supervised = (0..length).map(|i| i >= length / 3);
     Example::new(tokens.collect(), supervised.collect())
 }
 
-/// The same examples side by side, and packed.
+/// Returns the same examples padded, and packed.
 fn batches(vocab_size: usize) -> [(&'static str, Batch); 2] {
     let examples: Vec<Example> = LENGTHS
         .iter()
@@ -308,7 +311,7 @@ fn batches(vocab_size: usize) -> [(&'static str, Batch); 2] {
     ]
 }
 
-/// Numbers between -1 and 1 that are the same on every device.
+/// Returns numbers between -1 and 1 that are the same on every device.
 fn drawn(shape: [usize; 2], seed: u32, device: &Device) -> Tensor<2> {
     let mut state = seed;
     let values: Vec<f32> = (0..shape[0] * shape[1])
@@ -323,5 +326,5 @@ fn drawn(shape: [usize; 2], seed: u32, device: &Device) -> Tensor<2> {
 fn host(tensor: Tensor<2>) -> Result<Vec<f32>, ProbeError> {
     let data = tensor.inner().into_data();
     let values = data.try_into_vec();
-    Ok(values.map_err(|error| anyhow::anyhow!("values are no f32: {error:?}"))?)
+    Ok(values.map_err(|error| anyhow::anyhow!("values are not f32: {error:?}"))?)
 }

@@ -1,25 +1,25 @@
-//! From differences to plain words.
+//! The verdict on a device, from the findings of its probes.
 
 use serde::Serialize;
 
 use super::finding::{Finding, Grade};
 use super::watch::{Ending, Examined};
 
-/// Whether a device can be trusted.
+/// The verdict on a device: whether it can be trusted.
 #[derive(Debug, Serialize)]
 pub(crate) struct Verdict {
     device: String,
     trusted: bool,
-    /// In one sentence, why.
+    /// The reason, in one sentence.
     sentence: String,
     seconds: f64,
     findings: Vec<Finding>,
-    /// What went wrong inside the backend without ending the examination.
+    /// Messages of the panics during the examination.
     panics: Vec<String>,
 }
 
 impl Verdict {
-    /// The verdict on what was found.
+    /// Derives the verdict from the findings.
     pub(crate) fn of(examined: Examined) -> Self {
         let Examined {
             device,
@@ -34,44 +34,48 @@ impl Verdict {
         } else {
             device
         };
-        let said = panics.first().map_or_else(String::new, |said| {
-            format!(", and the backend says: {said}")
+        let reported = panics.first().map_or_else(String::new, |reported| {
+            format!(", and the backend reports: {reported}")
         });
         let wrong: Vec<&Finding> = of_grade(&findings, Grade::Wrong);
         let broken = match ended {
             Ending::Whole => None,
             Ending::Refused(problem) | Ending::Failed(problem) => {
-                Some(format!("it failed at `{last}`: {problem}{said}"))
+                Some(format!("it failed at `{last}`: {problem}{reported}"))
             }
-            Ending::Hung => Some(format!("no answer to `{last}` within {seconds:.0} s{said}")),
+            Ending::Hung => Some(format!(
+                "no answer to `{last}` within {seconds:.0} s{reported}"
+            )),
         };
         let broken = match (broken, wrong.first()) {
             (Some(problem), _) => Some(problem),
             (None, Some(first)) => Some(format!(
-                "{} of {} probes differ from the CPU; `{}` on {} is off by {:.1e} of the largest value{said}",
+                "{} of {} probes differ from the CPU; `{}` on {} is off by {:.1e} of the largest value{reported}",
                 wrong.len(),
                 findings.len(),
                 first.probe,
                 first.place,
                 first.difference
             )),
-            // A kernel that panicked on a thread of the backend's leaves its output as it was.
-            (None, None) if !panics.is_empty() => Some(format!("its numbers are right{said}")),
+            // A kernel that panicked on a thread of the backend may leave its output buffer unchanged.
+            (None, None) if !panics.is_empty() => {
+                Some(format!("its numbers are correct{reported}"))
+            }
             (None, None) => None,
         };
         let worst = findings.iter().map(|f| f.difference).fold(0.0, f64::max);
         let sentence = match &broken {
             Some(problem) => format!(
                 "{device} cannot be trusted: {problem}\n\
-                 hint: use --device cpu; or try another backend or driver, and examine it again"
+                 hint: use --device cpu; or try another backend or driver, and run the check again"
             ),
             None if of_grade(&findings, Grade::Reduced).is_empty() => format!(
-                "{device} can be trusted: it computes what the CPU does, but for rounding in single precision (at most {worst:.1e} \
-                 of the largest value)"
+                "{device} can be trusted: it computes what the CPU does, up to rounding in single precision \
+                 (at most {worst:.1e} of the largest value)"
             ),
             None => format!(
-                "{device} can be trusted to train: it rounds its products to fewer digits than the CPU does (TF32 or 16 bits; \
-                 differences of at most {worst:.1e} of the largest value), and is right otherwise"
+                "{device} can be trusted for training: it rounds matrix products to fewer digits than the CPU does \
+                 (TF32 or 16 bits; differences of at most {worst:.1e} of the largest value), and is otherwise correct"
             ),
         };
         Self {
@@ -84,17 +88,17 @@ impl Verdict {
         }
     }
 
-    /// Whether nothing was wrong.
+    /// Whether no fault was found.
     pub(crate) fn is_trusted(&self) -> bool {
         self.trusted
     }
 
-    /// The verdict in words.
+    /// Returns the verdict in words.
     pub(crate) fn sentence(&self) -> &str {
         &self.sentence
     }
 
-    /// A line for each probe.
+    /// Formats one line per probe.
     pub(crate) fn table(&self) -> String {
         let lines = self.findings.iter().map(|finding| {
             let grade = match finding.grade {
@@ -164,12 +168,12 @@ mod tests {
         );
         assert!(
             failed.contains(
-                "failed at `gradients`: the backend panicked, and the backend says: bad kernel"
+                "failed at `gradients`: the backend panicked, and the backend reports: bad kernel"
             ),
             "{failed}"
         );
         assert!(text(Ending::Hung, &[]).contains("no answer to `gradients` within 3 s"));
-        // Right numbers beside a panic that was swallowed are luck.
+        // Correct numbers beside a swallowed panic are luck.
         assert!(text(Ending::Whole, &["bad kernel"]).contains("bad kernel"));
     }
 }

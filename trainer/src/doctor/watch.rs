@@ -1,4 +1,4 @@
-//! An examination on a thread of its own, under a clock.
+//! Runs the probes on a separate thread, under a time limit.
 
 use std::panic::PanicHookInfo;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -7,33 +7,33 @@ use std::time::{Duration, Instant};
 
 use super::finding::Finding;
 
-/// Pause between two lines that say that it is still at work.
+/// Interval between progress lines of a running probe.
 const LINE_EVERY: Duration = Duration::from_secs(10);
-/// A backend's compilers recurse deeply.
+/// Stack of the thread: a backend's compilers recurse deeply.
 const STACK_BYTES: usize = 64 << 20;
 
 /// How an examination ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// Every probe was made.
+    /// Every probe was run.
     Whole,
-    /// There is no such device.
+    /// The device does not exist.
     Refused(String),
     /// A probe failed: an error, or a panic of the backend.
     Failed(String),
-    /// A probe did not end in time.
+    /// A probe did not end within the time limit.
     Hung,
 }
 
-/// What an examination found until it ended.
+/// The findings of an examination up to its end.
 #[derive(Debug)]
 pub(crate) struct Examined {
     pub(crate) device: String,
     pub(crate) findings: Vec<Finding>,
     pub(crate) ended: Ending,
-    /// What it was at when it ended.
+    /// The probe that was running at the end.
     pub(crate) last: String,
-    /// What panicked on other threads of the program meanwhile.
+    /// Messages of the panics on any thread during the examination.
     pub(crate) panics: Vec<String>,
     pub(crate) seconds: f64,
 }
@@ -45,38 +45,38 @@ enum Event {
     Ended(Ending),
 }
 
-/// The examination's way to tell how it goes.
+/// The channel by which the probes report their progress.
 #[derive(Clone)]
 pub(crate) struct Report(Sender<Event>);
 
 impl Report {
-    /// Names the device that was opened.
+    /// Reports the name of the device that was opened.
     pub(crate) fn device(&self, name: String) {
         self.send(Event::Device(name));
     }
 
-    /// Says what comes next.
+    /// Reports that a probe begins.
     pub(crate) fn begin(&self, probe: &str) {
         self.send(Event::Begun(probe.to_owned()));
     }
 
-    /// Hands in what was found.
+    /// Reports a finding.
     pub(crate) fn find(&self, finding: Finding) {
         self.send(Event::Found(finding));
     }
 
     fn send(&self, event: Event) {
-        // After the time limit nobody listens, and the program is about to end.
+        // After the time limit nothing receives events, and the program is about to end.
         let _ = self.0.send(event);
     }
 }
 
-/// Why probes stopped early.
+/// Why the probes stopped early.
 #[derive(Debug)]
 pub(crate) enum ProbeError {
-    /// The user named a device that there is not.
+    /// The device that the user named does not exist.
     Refused(String),
-    /// Something failed.
+    /// A probe failed.
     Failed(anyhow::Error),
 }
 
@@ -86,9 +86,9 @@ impl<E: Into<anyhow::Error>> From<E> for ProbeError {
     }
 }
 
-/// Runs probes for at most `limit`, and tells on stderr what they are at.
+/// Runs probes for at most `limit`, and prints the current one on stderr.
 ///
-/// A thread that hangs is left behind; it ends with the program.
+/// A thread that hangs is left running until the program ends.
 pub(crate) fn examine(
     limit: Duration,
     probes: impl FnOnce(&Report) -> Result<(), ProbeError> + Send + 'static,
@@ -143,12 +143,13 @@ pub(crate) fn examine(
                     break;
                 }
                 Err(RecvTimeoutError::Disconnected) => {
-                    examined.ended = Ending::Failed("the examination broke off".to_owned());
+                    examined.ended =
+                        Ending::Failed("the examination ended unexpectedly".to_owned());
                     break;
                 }
                 Err(RecvTimeoutError::Timeout) if left.is_zero() => break,
                 Err(RecvTimeoutError::Timeout) => slm_cli::note(&format!(
-                    "still at it        {}, {:.0} s (a device's first kernels are compiled and chosen now)",
+                    "still running      {}, {:.0} s (the first kernels on a device are compiled and tuned now)",
                     examined.last,
                     probe_started.elapsed().as_secs_f64()
                 )),
@@ -161,9 +162,9 @@ pub(crate) fn examine(
     examined
 }
 
-/// A panic in one line: what it said, and where.
+/// Formats a panic in one line: its message and its place.
 fn panic_text(info: &PanicHookInfo) -> String {
-    let said = info.payload_as_str().unwrap_or("a panic without words");
+    let said = info.payload_as_str().unwrap_or("a panic without a message");
     let first = said.lines().next().unwrap_or_default();
     match info.location() {
         Some(place) => format!("{first} ({}:{})", place.file(), place.line()),
@@ -175,7 +176,7 @@ fn panic_text(info: &PanicHookInfo) -> String {
 mod tests {
     use super::*;
 
-    /// One test: the hook for panics is the whole program's.
+    /// A single test, since the panic hook is global.
     #[test]
     fn an_error_a_panic_and_a_hang_are_told_with_what_was_found_before() {
         let minute = Duration::from_mins(1);

@@ -1,11 +1,12 @@
-//! The log as TensorBoard reads it: an event file in the run's folder.
+//! Event file of a run for TensorBoard.
 //!
-//! A view of `log.jsonl`, a record a line. After a kill the records without a line go; a file that is missing or damaged
-//! is made anew from the log, so nothing ever depends on it.
+//! The file mirrors `log.jsonl`, one record per line. After a kill, records without a line are cut off; a missing or
+//! damaged file is rebuilt from the log, so nothing depends on it.
 //!
 //! # Source
-//! Framing as in TensorFlow's `record_writer.cc`: length, its checksum, data, their checksum, all little-endian; checksums
-//! are CRC-32C, rotated and shifted. The data are `Event` of `event.proto`, in the few fields that scalars need.
+//! Framing as in TensorFlow's `record_writer.cc`: length, CRC of the length, data, CRC of the data, all little-endian;
+//! the checksums are CRC-32C, rotated and shifted. The data are `Event` messages of `event.proto`, with the few fields
+//! that scalars need.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -17,21 +18,21 @@ use crc32c::crc32c;
 
 use super::{LogLine, Tail};
 
-/// Its name: TensorBoard takes every file that has `tfevents` in it.
+/// Name of the file: TensorBoard reads every file that has `tfevents` in its name.
 const EVENT_FILE: &str = "events.out.tfevents.trainer";
-/// What the first record of every event file says.
+/// The version in the first record of every event file.
 const FILE_VERSION: &str = "brain.Event:2";
-/// No record of ours comes near.
+/// Upper bound for the length of a record in bytes; longer ones are damaged.
 const LONGEST_RECORD: u64 = 1 << 16;
 
-/// An event file that is being written.
+/// An event file opened for writing.
 pub(super) struct EventFile(Tail);
 
 impl EventFile {
-    /// Opens the event file so that it holds exactly these lines of the log.
+    /// Opens the event file and makes its records match these lines of the log.
     ///
     /// # Errors
-    /// The file cannot be written, or the log not be read.
+    /// The file cannot be written, or the log cannot be read.
     pub(super) fn open(
         output_dir: &Path,
         lines: impl Iterator<Item = Result<LogLine>>,
@@ -57,20 +58,20 @@ impl EventFile {
         self.0.append(&record(&event_of(line, now())))
     }
 
-    /// Brings the file onto the disk.
+    /// Flushes the file to disk.
     pub(super) fn sync(&self) -> Result<()> {
         self.0.sync()
     }
 }
 
-/// Seconds since 1970.
+/// Returns the seconds since 1970.
 fn now() -> f64 {
     SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0.0, |since| since.as_secs_f64())
 }
 
-/// Where the record of this number, counted from 1, ends; `None` if there are not so many sound ones.
+/// Returns the offset of the end of the first `n` records; `None` if there are fewer intact ones.
 fn end_of_record(file: &mut impl Read, n: usize) -> Option<u64> {
     let mut end = 0;
     for _ in 0..n {
@@ -103,7 +104,7 @@ fn record(data: &[u8]) -> Vec<u8> {
     .concat()
 }
 
-/// The checksum of TensorFlow's records: a CRC of data that hold CRCs would say little.
+/// The masked checksum of TensorFlow's records: CRCs are masked because the data may contain CRCs themselves.
 fn masked_crc(bytes: &[u8]) -> u32 {
     crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }
@@ -131,7 +132,7 @@ fn event_of(line: &LogLine, wall_time: f64) -> Vec<u8> {
     event.0
 }
 
-/// The numbers of a line by the names that TensorBoard groups them by.
+/// Returns the step of a line and its scalars, by TensorBoard tag.
 fn scalars(line: &LogLine) -> (usize, Vec<(&'static str, f64)>) {
     match *line {
         LogLine::Step {
@@ -164,7 +165,7 @@ fn scalars(line: &LogLine) -> (usize, Vec<(&'static str, f64)>) {
     }
 }
 
-/// A message of protocol buffers.
+/// An encoder for a protocol buffers message.
 #[derive(Default)]
 struct Message(Vec<u8>);
 
@@ -231,7 +232,7 @@ mod tests {
         ]
     }
 
-    /// The file of these lines, a second apart.
+    /// The event file of these lines, with wall times one second apart.
     fn file_of(lines: &[LogLine]) -> Vec<u8> {
         let mut bytes = record(&version_event(1.0));
         for (line, second) in lines.iter().zip(2..) {
@@ -245,7 +246,7 @@ mod tests {
         Path::new(folder).join(name)
     }
 
-    /// `golden/events` was written by this very code; what TensorBoard read in it lies beside it.
+    /// `golden/events` was written by this code; `expected.json` beside it has what TensorBoard read from it.
     #[test]
     fn tensorboard_reads_every_number_at_its_step() {
         let path = golden("events.out.tfevents.golden");
@@ -257,7 +258,7 @@ mod tests {
         let judged = fs::read(&path).expect("golden");
         assert!(
             judged == file_of(&lines()),
-            "TensorBoard has judged other bytes"
+            "TensorBoard read different bytes"
         );
         let text = fs::read_to_string(golden("expected.json")).expect("golden");
         let read: serde_json::Value = serde_json::from_str(&text).expect("JSON");
@@ -281,14 +282,14 @@ mod tests {
         assert_eq!(n_read, n_compared, "TensorBoard read more than was written");
     }
 
-    /// What the file holds, times left out.
+    /// The records of the file, without their times.
     fn content(path: &Path) -> Vec<Vec<u8>> {
         let bytes = fs::read(path).expect("an event file");
         let mut rest = &bytes[..];
         let mut found = Vec::new();
         while !rest.is_empty() {
             let length = u64::from_le_bytes(rest[..8].try_into().expect("a length")) as usize;
-            // Behind the head of the record and the time.
+            // Skips the header of the record and the wall time.
             found.push(rest[12 + 9..12 + length].to_vec());
             rest = &rest[16 + length..];
         }

@@ -1,4 +1,4 @@
-//! The log of a run, line by line as JSON (`log.jsonl`), and the same for TensorBoard.
+//! The log of a run: `log.jsonl`, one JSON object per line, and the same values for TensorBoard.
 
 mod events;
 
@@ -15,12 +15,12 @@ use events::EventFile;
 /// Name of the log inside the run's folder.
 pub(crate) const LOG_FILE: &str = "log.jsonl";
 
-/// The mean loss of some steps, each weighted with its supervised tokens.
+/// Mean loss over several steps, weighted by their supervised tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct LossMean {
-    /// Sum over the tokens, in nats.
+    /// Sum of the loss over the tokens, in nats.
     sum: f64,
-    /// Supervised tokens.
+    /// The number of supervised tokens.
     tokens: usize,
 }
 
@@ -31,24 +31,24 @@ impl LossMean {
         self.tokens += tokens;
     }
 
-    /// The mean, in nats per token; starts again from nothing.
+    /// Returns the mean, in nats per token, and resets the sum.
     pub(crate) fn take(&mut self) -> f64 {
         let Self { sum, tokens } = std::mem::take(self);
         sum / tokens as f64
     }
 }
 
-/// The log that a training writes, each line through at once.
+/// The log that a training writes; each line is written through immediately.
 pub(crate) struct RunLog {
     lines: Tail,
     events: EventFile,
 }
 
 impl RunLog {
-    /// Opens the log for writing after its first `keep_bytes`; what a killed run wrote behind them goes.
+    /// Opens the log for appending after its first `keep_bytes`; bytes that a killed run wrote after them are cut off.
     ///
     /// # Errors
-    /// A file cannot be written, or the log is shorter than that.
+    /// A file cannot be written, or the log is shorter than `keep_bytes`.
     pub(crate) fn open(output_dir: &Path, keep_bytes: u64) -> Result<Self> {
         let path = output_dir.join(LOG_FILE);
         let lines = Tail::open(path.clone())?;
@@ -56,7 +56,7 @@ impl RunLog {
         if found < keep_bytes {
             anyhow::bail!(
                 "{} has {found} bytes, but had {keep_bytes} when the checkpoint was saved\n\
-                 hint: put the file back, or begin anew with --restart",
+                 hint: put the file back, or train from scratch with --restart",
                 path.display()
             );
         }
@@ -76,10 +76,10 @@ impl RunLog {
         self.events.append(line)
     }
 
-    /// Brings the log onto the disk and gives its length in bytes.
+    /// Flushes the log to disk and returns its length in bytes.
     ///
     /// # Errors
-    /// The disk fails.
+    /// Writing to the disk fails.
     pub(crate) fn sync(&mut self) -> Result<u64> {
         self.events.sync()?;
         self.lines.sync()?;
@@ -87,10 +87,10 @@ impl RunLog {
     }
 }
 
-/// All lines of a run's log.
+/// Reads all lines of a run's log.
 ///
 /// # Errors
-/// The file cannot be read, or something else has written to it.
+/// The file cannot be read, or a line is not valid.
 pub(crate) fn read(output_dir: &Path) -> Result<Vec<LogLine>> {
     read_lines(&output_dir.join(LOG_FILE))?.collect()
 }
@@ -107,7 +107,7 @@ fn read_lines(path: &Path) -> Result<impl Iterator<Item = Result<LogLine>> + use
         }))
 }
 
-/// A file that grows at its end.
+/// A file opened for appending.
 struct Tail {
     file: File,
     path: PathBuf,
@@ -125,23 +125,23 @@ impl Tail {
 
     fn length(&self) -> Result<u64> {
         let metadata = self.file.metadata();
-        Ok(self.told(metadata)?.len())
+        Ok(self.with_path(metadata)?.len())
     }
 
     fn keep(&self, bytes: u64) -> Result<()> {
-        self.told(self.file.set_len(bytes))
+        self.with_path(self.file.set_len(bytes))
     }
 
     fn append(&mut self, bytes: &[u8]) -> Result<()> {
         let written = self.file.write_all(bytes);
-        self.told(written)
+        self.with_path(written)
     }
 
     fn sync(&self) -> Result<()> {
-        self.told(self.file.sync_all())
+        self.with_path(self.file.sync_all())
     }
 
-    fn told<T>(&self, outcome: std::io::Result<T>) -> Result<T> {
+    fn with_path<T>(&self, outcome: std::io::Result<T>) -> Result<T> {
         outcome.with_context(|| {
             format!(
                 "cannot write {}\nhint: free space under the output folder and run the same command again",

@@ -1,11 +1,11 @@
-//! The points of the loss curve, out of a run's log.
+//! The points of the loss curve, from a run's log.
 
 use slm_report::LossCurve;
 
 use crate::checkpoint::Best;
 use crate::log::LogLine;
 
-/// Training loss, validation loss and learning rate over the steps.
+/// Collects training loss, validation loss and learning rate by step.
 pub(super) fn of(name: &str, lines: &[LogLine], best: Option<Best>) -> LossCurve {
     let mut curve = LossCurve {
         name: name.to_owned(),
@@ -40,7 +40,7 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// A log as a training of this many steps leaves it, with a validation every fifty.
+    /// The log of a training of this many steps, with a validation every 50 steps.
     pub(in crate::report) fn made_up(steps: usize) -> Vec<LogLine> {
         let mut lines = Vec::new();
         if steps > 0 {
@@ -105,7 +105,7 @@ pub(super) mod tests {
             colors(400, best),
             (owned(&[single, training, validation]), 1)
         );
-        // A few points are not smoothed, and the only validation is the base model's.
+        // Few points are not smoothed, and the only validation is that of the base model.
         assert_eq!(colors(20, None), (owned(&[training, validation]), 0));
     }
 

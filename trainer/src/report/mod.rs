@@ -1,4 +1,4 @@
-//! The report on a finished training: `training-report.md` and its picture, in the run's folder.
+//! The report on a finished training: `training-report.md` and its chart, in the run's folder.
 
 mod loss_curve;
 
@@ -16,28 +16,28 @@ use crate::dataset::Counts;
 use crate::folder::replace_file;
 use crate::log::{self, LogLine};
 
-/// Name of the report.
+/// File name of the report.
 pub(crate) const REPORT_FILE: &str = "training-report.md";
-/// Name of its picture.
+/// File name of its chart.
 const PICTURE_FILE: &str = "loss.svg";
 
 const TEMPLATE: &str = include_str!("training.md.jinja");
 
-/// A validation loss that ends this much above its lowest is worth a word: a share of the lowest.
+/// A final validation loss that exceeds the lowest one by more than this share is noted.
 const RISEN: f64 = 0.01;
-/// So is this share of the rows left out or cut.
+/// A share of rows left out or cut above this is noted.
 const MANY_LEFT_OUT: f64 = 0.1;
 
-/// What a report is about.
+/// The subject of a report.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Subject<'a> {
     /// The recipe with its overrides.
     pub(crate) recipe: &'a Recipe,
-    /// How the training went.
+    /// The figures of the training.
     pub(crate) summary: &'a TrainingSummary,
 }
 
-/// Writes report and picture into the run's folder.
+/// Writes the report and its chart into the run's folder.
 ///
 /// # Errors
 /// The log cannot be read, or the disk is full.
@@ -48,39 +48,39 @@ pub(crate) fn write(run: &Path, subject: Subject) -> Result<()> {
     replace_file(run, REPORT_FILE, &markdown(subject, &lines))
 }
 
-/// Whether the report and its picture are in the run's folder.
+/// Whether the report and its chart are in the run's folder.
 pub(crate) fn is_written(run: &Path) -> bool {
     [REPORT_FILE, PICTURE_FILE]
         .iter()
         .all(|name| run.join(name).is_file())
 }
 
-/// The report as a page.
+/// Renders the report as Markdown.
 fn markdown(subject: Subject, lines: &[LogLine]) -> String {
     slm_report::markdown::render(&[("training", TEMPLATE)], &Page::new(subject, lines))
 }
 
-/// All that the template shows.
+/// The data of the template.
 #[derive(Serialize)]
 struct Page<'a> {
     name: &'a str,
-    /// The adapter's folder, and the run's.
+    /// The adapter's folder.
     adapter: String,
     folder: String,
     summary: &'a TrainingSummary,
-    /// Wall time, in words.
+    /// Wall time as text.
     time: String,
     tokens_per_second: f64,
     peak_memory: Option<String>,
     losses: Losses,
     notes: Vec<Note<'a>>,
     data: Vec<DataSet<'a>>,
-    /// The first row or file of each reason, in words.
+    /// The first row or file that was left out for each reason, as text.
     first_left_out: Vec<String>,
     settings: Settings<'a>,
 }
 
-/// Losses in nats per supervised token; none where the log has none.
+/// Losses in nats per supervised token; `None` where the log has none.
 #[derive(Serialize)]
 struct Losses {
     /// Before any update.
@@ -89,11 +89,11 @@ struct Losses {
     late: Option<f64>,
     /// The validation loss of the adapter that was kept.
     adapter: Option<f64>,
-    /// The last validation: its step and its loss.
+    /// Step and loss of the last validation.
     last_validation: Option<(usize, f64)>,
 }
 
-/// What a reader should not overlook.
+/// An observation that the reader should not miss.
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum Note<'a> {
@@ -102,7 +102,7 @@ enum Note<'a> {
         adapter: f64,
         base: f64,
     },
-    /// The validation loss ended well above its lowest.
+    /// The final validation loss is well above the lowest.
     Risen {
         step: usize,
         lowest: f64,
@@ -110,9 +110,9 @@ enum Note<'a> {
         keeps_best: bool,
     },
     StoppedEarly,
-    /// No example was kept out of training.
+    /// No examples were held out for validation.
     NoValidation,
-    /// Most gradients were scaled down.
+    /// More than half of the gradients were clipped.
     Clipped {
         share: f64,
     },
@@ -126,7 +126,7 @@ enum Note<'a> {
     },
 }
 
-/// What was read of a data set.
+/// The counts of a data set.
 #[derive(Serialize)]
 struct DataSet<'a> {
     path: &'a str,
@@ -134,17 +134,19 @@ struct DataSet<'a> {
     unit: &'a str,
     files: usize,
     kept: usize,
-    /// What was left out or cut, in words; none if nothing was.
+    /// What was left out or cut, as text; `None` if nothing was.
     left_out: Option<String>,
+    /// The licences of Python files, as text; `None` for other data.
+    licences: Option<String>,
 }
 
-/// The settings that matter most.
+/// The most important settings.
 #[derive(Serialize)]
 struct Settings<'a> {
     base_model: &'a str,
     r: usize,
     lora_alpha: usize,
-    /// What makes it more than plain LoRA.
+    /// The variants and extensions of LoRA in use.
     variants: Vec<&'static str>,
     optimizer: &'static str,
     learning_rate: f64,
@@ -167,6 +169,7 @@ impl<'a> Page<'a> {
             files: counts.files,
             kept: counts.kept,
             left_out: counts.left_out_text(),
+            licences: counts.licences_text(),
         });
         Self {
             name: recipe.name(),
@@ -276,7 +279,7 @@ fn validation_losses(lines: &[LogLine]) -> Vec<(usize, f64)> {
     lines.iter().filter_map(of).collect()
 }
 
-/// The validation loss of the adapter that was kept.
+/// Returns the validation loss of the adapter that was kept.
 fn adapters_loss(recipe: &Recipe, summary: &TrainingSummary, lines: &[LogLine]) -> Option<f64> {
     if recipe.train.load_best_model_at_end {
         return summary.best.map(|best| best.loss);
@@ -285,7 +288,7 @@ fn adapters_loss(recipe: &Recipe, summary: &TrainingSummary, lines: &[LogLine]) 
     (step > 0).then_some(loss)
 }
 
-/// The training loss before any update; of a log without that line, the first one.
+/// Returns the training loss before any update; the first logged loss where that line is missing.
 fn first_loss(lines: &[LogLine]) -> Option<f64> {
     let start = lines.iter().find_map(|line| match *line {
         LogLine::Start { loss, .. } => Some(loss),
@@ -294,14 +297,14 @@ fn first_loss(lines: &[LogLine]) -> Option<f64> {
     start.or_else(|| step_losses(lines).next())
 }
 
-/// The mean over the last tenth of the logged steps, at least one.
+/// Returns the mean over the last tenth of the logged steps, at least one.
 fn late_loss(lines: &[LogLine]) -> Option<f64> {
     let n = step_losses(lines).count();
     let tenth = n.div_ceil(10);
     (n > 0).then(|| step_losses(lines).rev().take(tenth).sum::<f64>() / tenth as f64)
 }
 
-/// The share of logged steps whose gradient was scaled down.
+/// Returns the share of logged steps whose gradient was clipped.
 fn clipped_share(recipe: &Recipe, lines: &[LogLine]) -> f64 {
     let limit = recipe.train.max_grad_norm.unwrap_or(f64::INFINITY);
     let norms = lines.iter().filter_map(|line| match line {
@@ -377,7 +380,7 @@ mod tests {
             "| training loss of the first step, before any update | 2.2000 |",
             "![Losses and learning rate by step](loss.svg)",
             "- No example was kept out of training",
-            "| tokens read | 80000, 30000 of them learned |",
+            "| tokens read | 80000, 30000 of them supervised |",
             "| time, with validations and checkpoints | 40.0 s, 2000 tokens/s |",
             "| peak memory of the process | 1.50 GB |",
             "| `a\\|b` | 100 rows in 1 files | 100 | nothing |",
@@ -397,7 +400,7 @@ mod tests {
         });
         let page = page(&["train.max_grad_norm=0.01"], best, 20);
         for part in [
-            "on examples kept out of training, the loss is 2.150 nats a learned token with the base model and 1.100 with \
+            "on examples kept out of training, the loss is 2.150 nats per supervised token with the base model and 1.100 with \
              the adapter.\n",
             "The validation loss was lowest after step 300 (1.1000) and ended 20.0 % higher, at 1.3201; the adapter is the one \
              of that step.\n",
@@ -422,7 +425,7 @@ mod tests {
         let said =
             "The validation loss of the adapter (2.1500) is not below the base model's (2.1500)";
         assert!(page(&[], best, 0).contains(said));
-        // Then the adapter is the one of the last step.
+        // Then the adapter is that of the last step.
         let last = page(&["train.load_best_model_at_end=false"], best, 0);
         assert!(!last.contains("is not below"), "{last}");
         assert!(last.contains("and 1.320 with the adapter.\n"), "{last}");

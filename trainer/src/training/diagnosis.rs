@@ -1,4 +1,4 @@
-//! Why a training cannot continue, in words.
+//! Error messages for trainings that cannot continue.
 
 use anyhow::Result;
 
@@ -8,7 +8,7 @@ use crate::checkpoint::TrainingState;
 use crate::step::{StepAt, StepError};
 
 impl Training<'_> {
-    /// Stops a training whose loss has been too high for too long.
+    /// Stops a training whose loss has exceeded the watchdog's threshold for too many consecutive steps.
     pub(super) fn watch(&self, state: &mut TrainingState, learning_rate: f64) -> Result<()> {
         let train = &self.recipe.train;
         let Some(threshold) = train.loss_watchdog_threshold else {
@@ -24,15 +24,15 @@ impl Training<'_> {
             return Ok(());
         }
         anyhow::bail!(
-            "training diverged: loss is {:.3} at step {} (learning_rate {learning_rate:.1e}), the {steps}. step in a row \
-             above `train.loss_watchdog_threshold` {threshold}\n\
-             hint: lower `train.learning_rate`, or raise the threshold; the last checkpoint is as it was",
+            "training diverged: loss is {:.3} at step {} (learning_rate {learning_rate:.1e}), above \
+             `train.loss_watchdog_threshold` {threshold} for {steps} steps in a row\n\
+             hint: lower `train.learning_rate`, or raise the threshold; the last checkpoint is unchanged",
             state.last_loss,
             state.step
         )
     }
 
-    /// Explains why training cannot go on, and names the examples of the step: in one of them the reason may lie.
+    /// Explains why training cannot continue, and names the examples of the step, one of which may be the cause.
     pub(super) fn stopped(&self, error: StepError, at: StepAt, window: &Window) -> anyhow::Error {
         let StepAt {
             step,
@@ -43,8 +43,8 @@ impl Training<'_> {
         match error {
             StepError::Diverged { .. } => anyhow::anyhow!(
                 "training diverged: {error} at step {step} (learning_rate {learning_rate:.1e})\n{examples}\n\
-                 hint: lower `train.learning_rate`, or look at these examples; the step was not applied, and the last \
-                 checkpoint is as it was"
+                 hint: lower `train.learning_rate`, or inspect these examples; the step was not applied, and the last \
+                 checkpoint is unchanged"
             ),
             StepError::Loss(_) => {
                 anyhow::anyhow!(
@@ -54,7 +54,7 @@ impl Training<'_> {
         }
     }
 
-    /// Where some examples come from, a line each, the first few of them.
+    /// Lists where examples come from, one per line, up to a maximum.
     fn named(&self, indices: &[u32]) -> String {
         const MOST: usize = 16;
         let mut lines = vec!["its examples:".to_owned()];

@@ -1,4 +1,4 @@
-//! The training loop: windows of micro-batches in a fixed order, a step each, checkpoints in between.
+//! The training loop: one optimizer step per window of micro-batches, with validations and checkpoints in between.
 
 mod diagnosis;
 mod window;
@@ -21,10 +21,10 @@ use crate::step::{AdapterOptimizer, OptimizerSettings, StepAt, StepOutcome};
 use crate::validation::validate;
 use window::EpochOrder;
 
-/// Folder of the adapter with the lowest validation loss, inside the run's.
+/// Folder of the adapter with the lowest validation loss, inside the run's folder.
 pub(crate) const BEST_FOLDER: &str = "best";
 
-/// A training run: its examples and everything derived from the recipe before the first step.
+/// A training run: its examples, and everything derived from the recipe before the first step.
 pub(crate) struct Training<'a> {
     recipe: &'a Recipe,
     examples: &'a Examples,
@@ -35,29 +35,29 @@ pub(crate) struct Training<'a> {
     eval_steps: usize,
 }
 
-/// What changes from step to step; a checkpoint holds all of it.
+/// The state that changes from step to step; a checkpoint holds all of it.
 pub(crate) struct TrainState {
-    /// The numbers.
+    /// Counters, losses and times.
     pub(crate) state: TrainingState,
-    /// The parameters.
+    /// The trainable parameters.
     pub(crate) adapter: Adapter,
-    /// The optimizer with its moments.
+    /// The optimizer with its state.
     pub(crate) optimizer: AdapterOptimizer,
 }
 
-/// A step that was taken.
+/// The data of a step that was taken.
 struct TakenStep {
     learning_rate: f64,
     batches: Vec<Batch>,
     outcome: StepOutcome,
 }
 
-/// A step that was taken for its time.
+/// The measurements of a step.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MeasuredStep {
-    /// Wall time.
+    /// Wall time, synchronised with the device.
     pub(crate) seconds: f64,
-    /// Tokens read, padding not counted.
+    /// The number of tokens, without padding.
     pub(crate) tokens: usize,
     /// Loss and gradient norm.
     pub(crate) outcome: StepOutcome,
@@ -66,7 +66,7 @@ pub(crate) struct MeasuredStep {
 impl<'a> Training<'a> {
     /// Derives schedule and settings from the recipe.
     pub(crate) fn new(recipe: &'a Recipe, examples: &'a Examples) -> Self {
-        // Named one by one: a key that nothing reads would not compile.
+        // Destructured in full, so that a new key that is not handled here does not compile.
         let slm_config::Train {
             num_train_epochs,
             max_steps,
@@ -78,7 +78,7 @@ impl<'a> Training<'a> {
             warmup_ratio,
             weight_decay,
             max_grad_norm,
-            // By `Train::adam`.
+            // Read by `Train::adam`.
             adam_beta1: _,
             adam_beta2: _,
             adam_epsilon: _,
@@ -92,13 +92,13 @@ impl<'a> Training<'a> {
             loss_watchdog_threshold: _,
             loss_watchdog_patience: _,
         } = recipe.train;
-        // The last window of an epoch may be smaller; it is a step all the same.
+        // The last window of an epoch may be smaller; it still counts as a step.
         let steps_per_epoch = examples
             .train
             .len()
             .div_ceil(recipe.train.examples_per_step());
-        // As in transformers, `max_steps` replaces the number of epochs: the data are repeated, each epoch in an order of
-        // its own.
+        // As in transformers, `max_steps` replaces the number of epochs: the data are repeated, each epoch in a new
+        // order.
         let total_steps = max_steps.unwrap_or(steps_per_epoch * num_train_epochs);
         Self {
             recipe,
@@ -125,7 +125,7 @@ impl<'a> Training<'a> {
         }
     }
 
-    /// Steps of the whole run.
+    /// The number of steps of the whole run.
     pub(crate) fn total_steps(&self) -> usize {
         self.schedule.total_steps
     }
@@ -135,16 +135,16 @@ impl<'a> Training<'a> {
         state.stopped_early || state.step >= self.total_steps()
     }
 
-    /// How the optimizer is set.
+    /// Returns the optimizer's settings.
     pub(crate) fn optimizer_settings(&self) -> OptimizerSettings {
         self.optimizer
     }
 
-    /// Trains from wherever `at` stands to the last step, validating and saving on the way.
+    /// Trains from the state `at` to the last step, with validations and checkpoints.
     ///
     /// # Errors
     /// The loss or a gradient is not finite or stays above the watchdog's threshold, the disk is full, or the user
-    /// asked to stop; then the last finished step is in a checkpoint.
+    /// interrupted the run; in the last case the last completed step is in a checkpoint.
     pub(crate) fn run(
         &self,
         decoder: &Decoder,
@@ -189,7 +189,7 @@ impl<'a> Training<'a> {
             let speed = (state.tokens - tokens_before) as f64 / elapsed_s;
             progress.set(done as u64, step_text(loss, learning_rate, speed));
             if step == 0 {
-                // A loss is taken before the update: the first one is that of the untouched base model.
+                // The loss is computed before the update, so the first one is that of the untrained base model.
                 log.write(&LogLine::Start {
                     step: 0,
                     epoch: 0.0,
@@ -213,11 +213,11 @@ impl<'a> Training<'a> {
             self.watch(&mut state, learning_rate)?;
             if self.is_validated(done) {
                 let began = Instant::now();
-                let (validation_loss, told) =
+                let (validation_loss, summary) =
                     self.validate(decoder, &adapter, &mut state, run, meta)?;
                 state.validation_seconds = began.elapsed().as_secs_f64();
                 progress.exclude(began.elapsed(), self.validations_after(done));
-                progress.note(&told);
+                progress.note(&summary);
                 log.write(&LogLine::Validation {
                     step: done,
                     epoch,
@@ -250,10 +250,10 @@ impl<'a> Training<'a> {
         })
     }
 
-    /// Takes the step after `step` others, over its window of micro-batches.
+    /// Takes step number `step`, counted from 0, over its window of micro-batches.
     ///
     /// # Errors
-    /// The loss or a gradient is not finite; the examples of the step are named.
+    /// The loss or a gradient is not finite; the error names the examples of the step.
     fn take_step(
         &self,
         decoder: &Decoder,
@@ -279,7 +279,7 @@ impl<'a> Training<'a> {
         Ok((adapter, taken))
     }
 
-    /// Measures the validation loss of the base model, before any update, and logs it as that of step 0.
+    /// Measures the validation loss before any update, that of the base model, and logs it as step 0.
     fn validate_base(
         &self,
         decoder: &Decoder,
@@ -303,7 +303,7 @@ impl<'a> Training<'a> {
         })
     }
 
-    /// Takes some steps for their time alone, and tells of each.
+    /// Takes some steps to measure them, and reports the progress of each.
     ///
     /// # Errors
     /// As [`Self::run`]; or the device fails.
@@ -322,7 +322,7 @@ impl<'a> Training<'a> {
             let taken;
             (adapter, taken) =
                 self.take_step(decoder, adapter, &mut optimizer, step, &mut order)?;
-            // The update is part of the step, and a GPU may not have done it yet.
+            // The update belongs to the step, and a GPU may not have executed it yet.
             let synced = decoder.device().sync();
             synced.map_err(|error| anyhow::anyhow!("the device failed: {error:?}"))?;
             let tokens = taken.batches.iter().map(|batch| batch.n_tokens).sum();
@@ -341,13 +341,13 @@ impl<'a> Training<'a> {
         Ok(measured)
     }
 
-    /// Whether the validation part is looked at after this many steps.
+    /// Whether to validate after this many steps.
     fn is_validated(&self, done: usize) -> bool {
         let due = done.is_multiple_of(self.eval_steps) || done == self.schedule.total_steps;
         due && !self.examples.validation.is_empty()
     }
 
-    /// The loss on the validation part, in nats per supervised token.
+    /// Computes the mean loss over the validation examples, in nats per supervised token.
     fn validation_loss(&self, decoder: &Decoder, adapter: &Adapter) -> Result<f64> {
         let train = &self.recipe.train;
         let (store, indices) = (&self.examples.store, &self.examples.validation);
@@ -356,7 +356,7 @@ impl<'a> Training<'a> {
         Ok(found.loss)
     }
 
-    /// Validations that follow the one after `done` steps, if training goes to its end.
+    /// Returns the number of validations after the one at step `done`, if training runs to its last step.
     fn validations_after(&self, done: usize) -> u64 {
         let (every, total) = (self.eval_steps, self.schedule.total_steps);
         if self.examples.validation.is_empty() || done >= total {
@@ -366,8 +366,8 @@ impl<'a> Training<'a> {
         (total / every - done / every + at_the_end) as u64
     }
 
-    /// Measures the validation loss, keeps the adapter if it is the best so far, and decides on early stopping. The
-    /// loss, and what a reader is told of it.
+    /// Measures the validation loss, saves the adapter if it is the best one yet, and decides on early stopping.
+    /// Returns the loss and a line for the terminal.
     fn validate(
         &self,
         decoder: &Decoder,
@@ -387,7 +387,7 @@ impl<'a> Training<'a> {
             state.best = Some(Best { step, loss });
             state.validations_since_best = 0;
             if load_best_model_at_end {
-                // Before the checkpoint that names it, so that it is there whenever that is.
+                // Saved before the checkpoint that refers to it, so that it exists whenever that checkpoint does.
                 commit_folder(&run.path().join(BEST_FOLDER), |part| {
                     Ok(adapter.save(part, meta.settings, meta.origin)?)
                 })
@@ -405,14 +405,14 @@ impl<'a> Training<'a> {
             ""
         };
         let step = state.step;
-        let told = format!(
+        let summary = format!(
             "validation         loss {loss:.4} after step {step}, best after step {best}{ending}"
         );
-        Ok((loss, told))
+        Ok((loss, summary))
     }
 }
 
-/// What the user reads after Ctrl-C: the checkpoint from which the training continues.
+/// Sets the message after Ctrl-C: the checkpoint from which the training resumes.
 pub(crate) fn say_saved(step: usize, total: usize, checkpoint: &Path) {
     slm_cli::saved_so_far(format!(
         "the training is saved up to step {step} of {total}, in {}",
@@ -420,13 +420,13 @@ pub(crate) fn say_saved(step: usize, total: usize, checkpoint: &Path) {
     ));
 }
 
-/// What the progress line says of a step.
+/// Formats the progress line of a step.
 fn step_text(loss: f64, learning_rate: f64, speed: f64) -> String {
     let memory = slm_cli::memory_text();
     format!("loss {loss:.3}  lr {learning_rate:.1e}  {speed:.0} tokens/s  {memory}")
 }
 
-/// Counts a step that was taken, its tokens and its loss.
+/// Adds a step, its tokens and its loss to the state.
 fn count_step(state: &mut TrainingState, batches: &[Batch], loss: f64) {
     state.step += 1;
     state.tokens += batches.iter().map(|batch| batch.n_tokens).sum::<usize>();
@@ -436,7 +436,7 @@ fn count_step(state: &mut TrainingState, batches: &[Batch], loss: f64) {
     state.last_loss = loss;
 }
 
-/// That the user stopped the training, and how to continue it.
+/// Makes the error for a training that the user stopped, with the command that continues it.
 fn interrupted(done: usize, total: usize, saved: &Path) -> anyhow::Error {
     let text = format!(
         "after step {done} of {total}, which is saved in {}\nhint: continue with `{}`",

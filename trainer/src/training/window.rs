@@ -8,9 +8,9 @@ use crate::batch::{Batch, Example, epoch_order, pack};
 
 /// The examples of one optimizer step.
 pub(super) struct Window {
-    /// Side by side, a few at a time.
+    /// The micro-batches.
     pub(super) batches: Vec<Batch>,
-    /// Their places in the store.
+    /// Their indices in the store.
     pub(super) examples: Vec<u32>,
 }
 
@@ -22,8 +22,8 @@ pub(super) struct EpochOrder {
 }
 
 impl Training<'_> {
-    /// The micro-batches of one optimizer step. A function of the step alone; `order` is the epoch before's, kept
-    /// because shuffling a million examples takes longer than a small step.
+    /// Returns the micro-batches of one optimizer step, a pure function of the step. `order` caches the order of the
+    /// epoch, because shuffling a million examples takes longer than a small step.
     pub(super) fn window(
         &self,
         decoder: &Decoder,
@@ -51,8 +51,8 @@ impl Training<'_> {
             let batches = batches.map(Batch::packed);
             batches.map(|batch| batch.padded_to(length_step)).collect()
         } else {
-            // The window's gradient does not depend on how it is cut, so neighbours in length share a batch: less
-            // padding.
+            // The window's gradient does not depend on how it is divided, so examples of similar length share a batch
+            // to reduce padding.
             examples.sort_by_key(Example::len);
             let examples: Vec<&Example> = examples.iter().collect();
             let batches = examples.chunks(train.micro_batch_size).map(Batch::new);

@@ -1,4 +1,4 @@
-//! Whatever is wrong, `trainer fit` ends with one clear error and the right exit code, and leaves nothing half-written.
+//! Errors of `trainer fit`: each ends with one clear message and the right exit code, and leaves no partial output.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ const ENVIRONMENT: i32 = 1;
 /// Exit code of a mistake in the command line or the recipe.
 const MISTAKE: i32 = 2;
 
-/// Asserts that a training fails with this code and says these things, before it has written anything.
+/// Asserts that a training fails with this code and a message with these parts, before anything is written.
 fn check(project: &Project, words: &[&str], code: i32, parts: &[&str]) {
     check_finished(project, fit(project, words), code, parts);
 }
@@ -27,7 +27,7 @@ fn check_finished(project: &Project, finished: Finished, code: i32, parts: &[&st
     project.assert_no_parts();
 }
 
-/// Asserts that a training on another model than the project's own fails.
+/// Asserts that a training fails on a model other than the project's.
 fn check_model(project: &Project, path: &str, code: i32, parts: &[&str]) {
     let model = format!("model.name_or_path={path}");
     check(
@@ -48,7 +48,7 @@ fn a_model_that_is_not_there_is_a_mistake() {
         "owner/missing",
         ENVIRONMENT,
         &[
-            "there is no file or folder owner/missing here, and as a repository on the hub",
+            "there is no file or folder owner/missing here; tried as a repository on the hub",
             "HF_HUB_OFFLINE allows no download",
         ],
     );
@@ -56,13 +56,13 @@ fn a_model_that_is_not_there_is_a_mistake() {
         &project,
         "src",
         MISTAKE,
-        &["src holds no config.json", "hint: "],
+        &["src contains no config.json", "hint: "],
     );
     check_model(
         &project,
         "tiny.yaml",
         MISTAKE,
-        &["tiny.yaml is no .gguf file", "hint: "],
+        &["tiny.yaml is not a .gguf file", "hint: "],
     );
 }
 
@@ -83,7 +83,7 @@ fn a_gguf_file_cut_anywhere_is_truncated() {
     ] {
         project.write("cut.gguf", &whole[..length]);
         let what = if length < 4 {
-            "no GGUF file"
+            "not a GGUF file"
         } else {
             "truncated"
         };
@@ -110,7 +110,7 @@ fn a_gguf_file_with_damaged_bytes_is_refused() {
         &project,
         "magic.gguf",
         ENVIRONMENT,
-        &["magic.gguf: no GGUF file", "`GGUF`", "hint: "],
+        &["magic.gguf: not a GGUF file", "`GGUF`", "hint: "],
     );
     damaged("version.gguf", 4, &9_u32.to_le_bytes());
     check_model(
@@ -119,7 +119,7 @@ fn a_gguf_file_with_damaged_bytes_is_refused() {
         ENVIRONMENT,
         &["version.gguf: GGUF version 9"],
     );
-    // Numbers of tensors and of keys that no memory could hold.
+    // Numbers of tensors and of keys beyond any memory.
     damaged("tensors.gguf", 8, &u64::MAX.to_le_bytes());
     check_model(
         &project,
@@ -129,13 +129,13 @@ fn a_gguf_file_with_damaged_bytes_is_refused() {
     );
     damaged("keys.gguf", 16, &u64::MAX.to_le_bytes());
     check_model(&project, "keys.gguf", ENVIRONMENT, &["keys.gguf", "hint: "]);
-    // Weights that are no numbers.
+    // Weights that are NaN.
     damaged("nan.gguf", whole.len() - 64, &[0xff; 64]);
     check_model(
         &project,
         "nan.gguf",
         ENVIRONMENT,
-        &["nan.gguf", "no finite numbers", "hint: "],
+        &["nan.gguf", "non-finite values", "hint: "],
     );
 }
 
@@ -175,7 +175,7 @@ fn an_unknown_architecture_is_named_with_those_supported() {
         &[
             "other/config.json",
             "unknown architecture `mamba`",
-            "supported are llama, qwen2",
+            "supported architectures: llama, qwen2",
         ],
     );
 }
@@ -259,7 +259,10 @@ fn data_without_functions_to_learn_from_is_a_mistake() {
         check(&project, &["--set", &data], MISTAKE, parts);
     };
     check("nowhere", &["data set nowhere: does not exist", "hint: "]);
-    check("tiny.yaml", &["data set tiny.yaml: is no folder", "hint: "]);
+    check(
+        "tiny.yaml",
+        &["data set tiny.yaml: is not a folder", "hint: "],
+    );
     project.write("prose/notes.txt", "def f(): pass\n");
     check("prose", &["prose: no Python file in this folder", "hint: "]);
     project.write("broken/one.py", "def broken(:\n");
@@ -362,7 +365,7 @@ fn a_package_without_python_or_network_is_an_error_of_the_environment() {
     );
 
     let mut offline = trainer();
-    // The caller's own pip settings would lead to a mirror that may well answer.
+    // The caller's own pip settings could redirect to a mirror that answers.
     for (variable, _) in
         std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PIP_"))
     {
@@ -392,7 +395,7 @@ fn a_package_without_python_or_network_is_an_error_of_the_environment() {
 #[test]
 fn an_output_folder_that_cannot_be_made_is_an_error_of_the_environment() {
     let project = Project::new();
-    // Below a regular file nobody may write, not even root.
+    // Nobody can write below a regular file, not even root.
     let words = ["--set", "output.output_dir=tiny.yaml/run"];
     check(&project, &words, ENVIRONMENT, &["tiny.yaml/run"]);
 }
@@ -400,7 +403,7 @@ fn an_output_folder_that_cannot_be_made_is_an_error_of_the_environment() {
 #[test]
 fn a_full_disk_leaves_the_adapter_before_it() {
     let project = Project::new();
-    // A limit on file sizes stands in for a full disk: room for the log, not for the adapter.
+    // A file size limit simulates a full disk: room for the log, not for the adapter.
     let full = || {
         let script = "trap '' XFSZ; ulimit -f 32; exec \"$0\" \"$@\"";
         let words = [
@@ -439,7 +442,7 @@ fn a_full_disk_leaves_the_adapter_before_it() {
 #[test]
 fn a_training_that_diverges_stops_and_says_so() {
     let project = Project::new();
-    // A last norm so large that the logits overflow.
+    // A final norm so large that the logits overflow.
     let mut model = project.bytes("model/model.safetensors");
     let (header, metadata) = SafeTensors::read_metadata(&model).expect("safetensors");
     let (start, end) = metadata

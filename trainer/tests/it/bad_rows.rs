@@ -1,5 +1,5 @@
-//! Rows that cannot be learned from: one of each reason in every kind of file, layout and format. All other rows keep
-//! their tokens, and the bad ones are counted by reason with the first place of each.
+//! Rows that cannot be used for training: one of each reason in every kind of file, layout and format. All other rows
+//! keep their tokens, and the bad ones are counted by reason with the first place of each.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,10 +11,10 @@ use crate::fake_hub::FakeHub;
 use crate::support::{Finished, Project, finish, says};
 use crate::{fit, run};
 
-/// Good rows of each file; make.py has as many.
+/// Good rows of each file, the same number as in make.py.
 const N_GOOD: usize = 40;
 
-/// Refuses and rewrites what the tests ask it to.
+/// A template that refuses or rewrites messages with a mark.
 const TEMPLATE: &str = "{% for m in messages %}\
     {% if 'REFUSE' in m.content %}{{ raise_exception('not this') }}{% endif %}\
     <|im_start|>{{ m.role }}\n{{ m.content | replace('SHOUT', 'shout') }}<|im_end|>\n{% endfor %}\
@@ -34,7 +34,7 @@ fn project() -> Project {
     project
 }
 
-/// A row as JSON of which the last text is `raw`, and the one before it `first`.
+/// Builds a row as JSON whose last text is `raw`, with `first` as the text before it.
 fn row(format: &str, first: &str, raw: &[u8]) -> Vec<u8> {
     let (before, after) = match format {
         "alpaca" => (format!(r#"{{"instruction": "{first}", "output": "#), "}"),
@@ -66,7 +66,7 @@ fn good(format: &str, i: usize) -> Vec<u8> {
     row(format, &first, format!("\"{last}\"").as_bytes())
 }
 
-/// A conversation in a format that has them.
+/// Builds a conversation in a format that has conversations.
 fn turns(format: &str, messages: &[(&str, &str)]) -> Vec<u8> {
     let (column, role, text) = match format {
         "messages" => ("messages", "role", "content"),
@@ -86,7 +86,8 @@ fn turns(format: &str, messages: &[(&str, &str)]) -> Vec<u8> {
     json!({column: messages}).to_string().into_bytes()
 }
 
-/// Bad rows of a format with their reasons. They are JSON values but for the first two, and end where their brackets do.
+/// Returns bad rows of a format with their reasons. All but the first two are JSON values, and end where their brackets
+/// do.
 fn bad_rows(format: &str) -> Vec<(&'static str, Vec<u8>)> {
     let with = |raw: &[u8]| row(format, "q", raw);
     let many = format!("[{}0]", "0,".repeat(1 << 20));
@@ -147,7 +148,7 @@ fn bad_rows(format: &str) -> Vec<(&'static str, Vec<u8>)> {
     rows
 }
 
-/// Good rows with the bad ones among them, and how many of each reason there are.
+/// Mixes bad rows into the good ones, and counts them by reason.
 fn mixed(
     good: impl Fn(usize) -> Vec<u8>,
     bad: Vec<(&'static str, Vec<u8>)>,
@@ -174,7 +175,7 @@ fn array(rows: &[Vec<u8>]) -> Vec<u8> {
     [&b"["[..], &rows.join(&b",\n"[..])[..], b"]\n"].concat()
 }
 
-/// Rows of CSV below their names, and how many bad ones of each reason are among them.
+/// Builds CSV with a header and some bad rows, and counts these by reason.
 fn csv(format: &str) -> (Vec<u8>, BTreeMap<String, u64>) {
     let (names, mut bad) = match format {
         "text" => ("text,other", vec![("broken_row", b"a,b,c".to_vec())]),
@@ -202,7 +203,7 @@ fn csv(format: &str) -> (Vec<u8>, BTreeMap<String, u64>) {
     (text, counts)
 }
 
-/// What `trainer data` finds in a data set, read by this command.
+/// Parses the JSON that `trainer data` printed.
 fn report(finished: Finished) -> Value {
     serde_json::from_str(&finished.result()).expect("JSON")
 }
@@ -223,7 +224,7 @@ fn data_set(path: &str, format: &str) -> String {
     format!("data.datasets=[{{path: '{path}', format: {format}}}]")
 }
 
-/// Checks what a data set gave: the examples of the good rows, and the counts.
+/// Checks the examples of the good rows, and the counts.
 fn check(report: &Value, name: &str, examples: &Value, counts: &BTreeMap<String, u64>) {
     assert_eq!(report["examples"], *examples, "{name}");
     let set = &report["datasets"][0];
@@ -311,7 +312,7 @@ fn a_bad_row_of_each_reason_costs_itself_alone_in_every_reader_and_format() {
     assert_eq!(checked.len(), 5 * 8 + 3 * 2, "{checked:#?}");
 }
 
-/// Gzip of stored blocks, which needs no compressor.
+/// Makes a gzip stream of stored blocks, which needs no compressor.
 fn gzipped(bytes: &[u8]) -> Vec<u8> {
     let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
     let mut blocks = bytes.chunks(0xffff).peekable();
@@ -375,7 +376,7 @@ fn more_than_half_bad_is_a_mistake_that_names_the_counts_and_the_way_out() {
             "hint: fill the field",
         ],
     );
-    // A column that no row has, and a format that is another one.
+    // A column that no row has, and a format that does not match.
     let rows = [good(0), good(1)];
     check(
         &rows,
@@ -421,7 +422,7 @@ fn bad_rows_are_shown_and_go_with_the_adapter_and_into_the_report() {
     project.write("rows.jsonl", lines(&rows));
     let set = data_set("rows.jsonl", "messages");
     let finished = fit(&project, &["--set", &set]);
-    let first = "rows.jsonl:2: message 1 of `messages` is of assistant, but user and assistant must alternate";
+    let first = "rows.jsonl:2: message 1 of `messages` has role assistant, but user and assistant must alternate";
     says(
         &finished.stderr,
         &[

@@ -1,6 +1,6 @@
-//! Commands with everything that they print, in `commands/`.
+//! Commands with their complete output, in `commands/`.
 
-/// `TRYCMD=overwrite` writes the files anew; read what changed.
+/// `TRYCMD=overwrite` rewrites the files; review the differences.
 #[test]
 fn help_and_recipe_mistakes_read_as_recorded() {
     trycmd::TestCases::new()

@@ -1,4 +1,4 @@
-//! Data sets from rows, from the outside: what is shown of them, what is trained on, and what a bad row is told.
+//! Data sets through the commands: what is shown of them, what is trained on, and the errors for bad rows.
 
 use std::fmt::Write as _;
 
@@ -11,12 +11,12 @@ fn data(project: &Project, words: &[&str]) -> Finished {
     run(project, &[&["data", "tiny.yaml"], words].concat())
 }
 
-/// `data.datasets` with one item.
+/// Formats `data.datasets` with one item.
 fn set(keys: &str) -> String {
     format!("data.datasets=[{{{keys}}}]")
 }
 
-/// A file of `n` conversations.
+/// Writes a file of `n` conversations.
 fn conversations(project: &Project, n: usize) {
     let mut text = String::new();
     for i in 0..n {
@@ -163,7 +163,7 @@ fn the_same_function_in_two_data_sets_is_learned_once_and_a_file_stays_on_one_si
         }
         project.write(&format!("{name}/a.py"), text);
     }
-    // The same as one/a.py in other layout.
+    // The same syntax tree as one/a.py, in another layout.
     let copy = project.read("one/a.py").replace("x + ", "x  +  ");
     project.write("two/copy.py", copy);
     let set =
@@ -287,7 +287,7 @@ fn bad_rows_and_files_are_told_with_row_and_column_before_anything_is_written() 
         "x",
         "format: text",
         2,
-        &["e.dat: unknown kind of file", "hint: known are"],
+        &["e.dat: unknown kind of file", "hint: supported endings: "],
     );
     let turn = r#"{"role": "user", "content": "x"}"#;
     check(
@@ -295,7 +295,7 @@ fn bad_rows_and_files_are_told_with_row_and_column_before_anything_is_written() 
         &format!("{{\"messages\": [{turn}, {turn}]}}\n"),
         "format: messages",
         2,
-        &["f.jsonl:1: message 2 of `messages` is of user"],
+        &["f.jsonl:1: message 2 of `messages` has role user"],
     );
     let set = set("path: nowhere.jsonl, format: text");
     let error = fit(&project, &["--set", &set]).error(2);
@@ -373,7 +373,7 @@ fn a_training_on_conversations_ends_with_an_adapter_and_validates_on_the_way() {
             .expect("JSON");
     assert_eq!(summary["best"]["loss"].as_f64(), Some(best));
 
-    // `trainer validate` finds the same number, from the recipe that lies beside the adapter.
+    // `trainer validate` measures the same loss, with the recipe from the adapter's folder.
     let adapter = "checkpoints/tiny/adapter";
     let recipe = format!("{adapter}/recipe.yaml");
     let words = ["validate", &recipe, "--adapter", adapter, "--json"];
@@ -391,7 +391,7 @@ fn training_stops_early_when_validation_no_longer_falls_and_goes_on_to_the_same_
     let project = Project::new();
     conversations(&project, 20);
     let set = set("path: chat.jsonl, format: messages");
-    // A rate so high that the loss soon rises.
+    // A learning rate so high that the loss soon rises.
     let words = [
         "--set",
         &set,
@@ -434,7 +434,7 @@ fn the_watchdog_ends_a_training_whose_loss_stays_too_high() {
         &[
             "training diverged: loss is ",
             " at step 2 ",
-            "the 2. step in a row",
+            "for 2 steps in a row",
             "hint: ",
         ],
     );
@@ -468,7 +468,7 @@ fn validating_without_a_validation_part_is_a_mistake() {
         ],
     );
     says(
-        &finish(&mut command).error(1),
-        &["cannot read the adapter", "nowhere"],
+        &finish(&mut command).error(2),
+        &["nowhere: no such adapter folder or training", "hint: "],
     );
 }

@@ -1,4 +1,4 @@
-//! What needs neither a model nor data: measuring a shape, and examining a device.
+//! Commands that need neither a model nor data: measuring a shape, and examining a device.
 
 use serde_json::Value;
 
@@ -33,7 +33,7 @@ fn a_shape_is_measured_without_model_or_data() {
     let of_rank = |r: u64| 3 * r * (2 * (96 + 96) + 2 * (32 + 96) + 3 * (224 + 96));
     assert_eq!(plan["trainable_parameters"], of_rank(4));
     assert_eq!(plan["longest_example"], 40);
-    // Two measured steps and a first one, of 2 x 3 sequences.
+    // Two measured steps and a first one, of 2 x 3 sequences each.
     assert_eq!(plan["examples"], 18);
     let measured = &plan["measured"];
     assert_eq!(measured["steps"], 2);
@@ -43,7 +43,7 @@ fn a_shape_is_measured_without_model_or_data() {
     let teraflops = speed * number("flops_per_token") / 1e12;
     assert!((number("teraflops") / teraflops - 1.0).abs() < 1e-9);
     assert!((number("model_flops_utilisation") * 100.0 / teraflops - 1.0).abs() < 1e-9);
-    // Drawn tokens cannot be guessed: about ln(384), and more than that by the spread of the logits.
+    // Random tokens cannot be predicted: about ln(384), and more because of the spread of the logits.
     assert!((5.5..8.0).contains(&number("loss")), "{measured}");
     assert!(number("grad_norm") > 0.0);
     assert!(
@@ -55,7 +55,7 @@ fn a_shape_is_measured_without_model_or_data() {
 #[test]
 fn what_cannot_be_measured_is_said() {
     let project = Project::new();
-    // What the command line's parser says ends with where to find more.
+    // Errors of the command line's parser end with a pointer to `--help`.
     let usage = |words: &[&str], parts: &[&str]| {
         let Finished { code, stderr, .. } = run(&project, words);
         assert_eq!(code, Some(2), "{stderr}");
@@ -114,7 +114,7 @@ fn the_cpu_is_examined_and_trusted() {
 #[test]
 fn a_device_that_is_not_there_and_one_that_does_not_answer_are_no_verdict_of_trust() {
     let project = Project::new();
-    // Whether the backend is missing from the build or the driver from the machine.
+    // The error is the same whether the backend is missing from the build or the driver from the machine.
     let refused = run(&project, &["doctor", "--device", "cuda:99"]).error(2);
     says(&refused, &["cuda", "hint: "]);
     let late = ["doctor", "--device", "cpu", "--timeout-s", "0"];

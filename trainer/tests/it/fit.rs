@@ -11,14 +11,14 @@ pub(crate) fn adapter(project: &Project) -> Vec<u8> {
     project.bytes("checkpoints/tiny/adapter/adapter_model.safetensors")
 }
 
-/// The lines of the log.
+/// Reads the lines of the log.
 pub(crate) fn log(project: &Project) -> Vec<Value> {
     let log = project.read("checkpoints/tiny/log.jsonl");
     let lines = log.lines().map(serde_json::from_str);
     lines.collect::<Result<_, _>>().expect("lines of JSON")
 }
 
-/// The training loss of each logged step after the first update.
+/// Returns the training loss of each logged step after the first update.
 pub(crate) fn losses(project: &Project) -> Vec<f64> {
     let lines = log(project);
     let steps = lines.iter().filter(|line| line["learning_rate"].is_f64());
@@ -67,7 +67,7 @@ fn a_training_leaves_adapter_recipe_summary_and_log() {
     let tensors = safetensors::SafeTensors::deserialize(&weights).expect("safetensors");
     assert_eq!(tensors.len(), 7 * 2 * 2);
 
-    // Five documented functions: two steps of up to four examples an epoch.
+    // Five documented functions: two steps of up to four examples per epoch.
     let summary: Value =
         serde_json::from_str(&project.read("checkpoints/tiny/adapter/training.json"))
             .expect("JSON");
@@ -123,13 +123,13 @@ fn the_same_recipe_gives_the_same_bytes_and_another_seed_others() {
     project.assert_no_parts();
 }
 
-/// Python opens the terminal: it is there wherever programs are judged.
+/// Python opens the terminal: it is available wherever programs are executed.
 #[cfg(unix)]
 #[test]
 fn on_a_terminal_one_bar_shows_how_it_goes_and_notes_stand_above_it() {
     let project = Project::new();
     let script = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)";
-    // As narrow as terminals are by tradition.
+    // The traditional width of terminals.
     let sized = "stty cols 80 rows 24; exec \"$@\"";
     let trainer = env!("CARGO_BIN_EXE_trainer");
     let words = ["-c", script, "sh", "-c", sized, "sh", trainer];
@@ -153,7 +153,7 @@ fn on_a_terminal_one_bar_shows_how_it_goes_and_notes_stand_above_it() {
     }
     let notes = shown.matches("validation         loss ").count();
     assert_eq!(notes, 31, "{shown:?}");
-    // Nothing is known of the time before the first step is done, nor is it 0.
+    // Before the first step is done the remaining time is unknown, not 0.
     assert!(shown.contains("0/30 steps  ETA -  "), "{shown:?}");
     assert!(!shown.contains(" 0/30 steps  ETA 0"), "{shown:?}");
 }
@@ -230,7 +230,10 @@ fn ranks_and_alphas_may_differ_by_layer_and_the_adapter_says_so() {
         &["--restart", "--set", "lora.rank_pattern={'(': 2}"],
     )
     .error(2);
-    assert!(error.contains("is no regular expression"), "{error}");
+    assert!(
+        error.contains("is not a valid regular expression"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -247,8 +250,8 @@ fn packing_changes_neither_steps_nor_losses() {
     }
 }
 
-/// Trains four steps, takes the last checkpoint away, and resumes from the one before. A line of the log covers steps
-/// on both sides of it.
+/// Trains four steps, removes the last checkpoint, and resumes from the one before. A line of the log covers steps on
+/// both sides of it.
 fn check_going_on(project: &Project, words: &[&str]) {
     let more = [
         "--set",
@@ -290,7 +293,7 @@ fn every_variant_goes_on_to_the_same_bytes_after_an_interruption() {
     }
 }
 
-/// The tiny Llama's embedding and head are two matrices, unlike those of the other tests' model.
+/// The tiny Llama has untied embedding and head, unlike the model of the other tests.
 #[test]
 fn embedding_and_head_are_trained_saved_and_merged_with_the_adapter() {
     let project = Project::new();
@@ -369,7 +372,7 @@ fn dropout_and_noise_change_the_training_but_not_the_validation() {
         (number("loss"), validation_losses)
     };
     let (loss, validation_loss) = validation(&[]);
-    // A fresh B is zero, and zeros in its input change nothing; PiSSA's is not.
+    // A fresh B is zero, so dropout of its input changes nothing; PiSSA's B is not zero.
     let pissa = validation(&["--set", "lora.init_lora_weights=pissa"]);
     let dropped = validation(&[
         "--set",
@@ -412,13 +415,13 @@ fn layers_may_be_chosen_by_a_regular_expression_which_the_adapter_keeps() {
     for (wrong, says) in [
         (
             r"self_attn\.q_proj",
-            "matches no linear layer; there are model.layers.N.self_attn.q_proj",
+            "matches no linear layer; expected one of model.layers.N.self_attn.q_proj",
         ),
         (
             "[q_proj, layers.7.mlp.up_proj]",
             "`layers.7.mlp.up_proj` matches no linear layer",
         ),
-        ("'.*(q_proj'", "is no regular expression"),
+        ("'.*(q_proj'", "is not a valid regular expression"),
         ("'(?!q).*'", "look-around"),
     ] {
         let set = format!("lora.target_modules={wrong}");

@@ -1,4 +1,4 @@
-//! Models and data from a hub on loopback, through the program as a user runs it.
+//! Models and data from a hub on the loopback interface, through the commands.
 
 use std::fs;
 use std::process::Command;
@@ -15,7 +15,7 @@ const MODEL_FILES: [&str; 4] = [
     "tokenizer_config.json",
 ];
 
-/// A project without a model and data of its own, and a hub that has both.
+/// A project without a local model and data, and a hub that has both.
 struct Scene {
     hub: FakeHub,
     project: Project,
@@ -135,7 +135,7 @@ fn fit_needs_nothing_but_the_names_and_records_what_they_were() {
     let copy = scene.project.read(&format!("{adapter}/recipe.yaml"));
     says(&copy, &[&format!("revision: {}", scene.commit)]);
 
-    // Once more without a network: the same adapter.
+    // Again without a network: the same adapter.
     let before = scene
         .project
         .bytes(&format!("{adapter}/adapter_model.safetensors"));
@@ -172,7 +172,7 @@ fn a_branch_that_moved_is_told_before_a_training_goes_on_with_another_model() {
     says(
         &error,
         &[
-            "belongs to another training",
+            "belongs to a different training",
             "model.revision",
             &scene.commit,
             &moved,
@@ -225,9 +225,9 @@ fn fetch_brings_the_rest_if_one_thing_is_missing() {
     says(
         &finished.stderr,
         &[
-            "is here            model: hf:tiny/qwen2-Instruct",
-            "is here            data.datasets[0]: tiny/code",
-            "missing as well    `evaluate.benchmarks[1]`",
+            "fetched            model: hf:tiny/qwen2-Instruct",
+            "fetched            data.datasets[0]: tiny/code",
+            "also missing       `evaluate.benchmarks[1]`",
         ],
     );
     let error = finished.error(2);
@@ -299,12 +299,12 @@ fn without_a_network_and_without_the_files_the_way_out_is_told() {
         &error,
         &["is not on this machine", "hf-home/hub", "HF_HUB_OFFLINE"],
     );
-    // With them a hub that cannot be reached is no trouble.
+    // With cached files an unreachable hub is no problem.
     scene.run(&["fetch", "hub.yaml"]).result();
     let finished = finish(scene.command(&FIT).env("HF_ENDPOINT", "http://127.0.0.1:1"));
     says(
         &finished.stderr,
-        &["warning: cannot reach", "is taken as it is here"],
+        &["warning: cannot reach", "using the cached commit"],
     );
     finished.result();
 }
@@ -318,7 +318,7 @@ fn the_token_opens_and_is_never_shown() {
     let wrong = finish(scene.command(&FIT).env("HF_TOKEN", "hf_wrong"));
     assert!(!wrong.stderr.contains("hf_wrong"), "{}", wrong.stderr);
     says(&wrong.error(1), &["does not accept the token"]);
-    // The token that `hf auth login` has left.
+    // The token that `hf auth login` stores.
     scene.project.write("hf-home/token", "hf_secret\n");
     let finished = scene.run(&FIT);
     assert!(
@@ -341,7 +341,7 @@ fn tries_that_failed_are_told_and_the_run_goes_on() {
     let finished = scene.run(&["fetch", "hub.yaml"]);
     says(
         &finished.stderr,
-        &["retrying           localhost:", "try 2 of 5 in 1.0 s"],
+        &["retrying           localhost:", "attempt 2 of 5 in 1.0 s"],
     );
     finished.result();
 }

@@ -10,8 +10,8 @@ use crate::support::{Project, says};
 
 const TRAINER: &str = env!("CARGO_BIN_EXE_trainer");
 
-/// Sends SIGINT to a command as soon as a line of its stderr has `at` in it, or after a while without, and gives what it
-/// wrote to stderr in all.
+/// Sends SIGINT to a command as soon as a line of its stderr contains `at`, or after a delay without `at`, and returns
+/// all that it wrote to stderr.
 fn interrupted(mut command: Command, at: Option<&str>) -> String {
     let mut child = command
         .stdin(Stdio::piped())
@@ -24,7 +24,7 @@ fn interrupted(mut command: Command, at: Option<&str>) -> String {
     if let Some(at) = at {
         while !text.contains(at) {
             let read = stderr.read_line(&mut text).expect("text");
-            assert!(read > 0, "`{at}` was never said: {text}");
+            assert!(read > 0, "`{at}` was never printed: {text}");
         }
     } else {
         sleep(Duration::from_millis(1500));
@@ -39,7 +39,7 @@ fn interrupted(mut command: Command, at: Option<&str>) -> String {
     text
 }
 
-/// The end of what a stopped command says when nothing is saved.
+/// Returns the end of a stopped command's output when nothing was saved.
 fn nothing_saved(words: &str) -> String {
     format!("interrupted: nothing was saved\nhint: start again with `{TRAINER} {words}`\n")
 }
@@ -65,16 +65,17 @@ fn a_command_that_has_saved_nothing_says_so_and_how_to_start_again() {
         ("doctor --device cpu", "checking "),
     ] {
         let command = project.command(TRAINER, &words.split(' ').collect::<Vec<_>>());
-        let said = interrupted(command, Some(at));
-        assert!(said.ends_with(&nothing_saved(words)), "{said}");
+        let stderr = interrupted(command, Some(at));
+        assert!(stderr.ends_with(&nothing_saved(words)), "{stderr}");
     }
 }
 
 #[test]
 fn commands_that_write_a_model_say_that_nothing_is_saved() {
     let project = Project::new();
-    // Reading it takes for ever.
+    // Reading it never ends.
     fifo(&project, "endless.yaml");
+    project.write("checkpoints/tiny/adapter/adapter_config.json", "{}");
     for words in [
         "merge endless.yaml checkpoints/tiny/adapter merged",
         "export endless.yaml checkpoints/tiny/adapter --to gguf adapter.gguf",
@@ -82,8 +83,8 @@ fn commands_that_write_a_model_say_that_nothing_is_saved() {
         "data endless.yaml",
     ] {
         let command = project.command(TRAINER, &words.split(' ').collect::<Vec<_>>());
-        let said = interrupted(command, None);
-        assert!(said.ends_with(&nothing_saved(words)), "{said}");
+        let stderr = interrupted(command, None);
+        assert!(stderr.ends_with(&nothing_saved(words)), "{stderr}");
     }
     project.assert_no_parts();
 }
@@ -91,7 +92,7 @@ fn commands_that_write_a_model_say_that_nothing_is_saved() {
 #[test]
 fn a_fetch_that_is_stopped_keeps_what_it_has() {
     let project = Project::new();
-    // A hub that takes calls and never answers.
+    // A hub that accepts connections and never answers.
     let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = format!("http://{}", silent.local_addr().expect("an address"));
     let words = "fetch tiny.yaml --set model.name_or_path=hf:some/model";
@@ -99,11 +100,11 @@ fn a_fetch_that_is_stopped_keeps_what_it_has() {
     command
         .env("HF_HUB_OFFLINE", "0")
         .env("HF_ENDPOINT", address);
-    let said = interrupted(command, None);
+    let stderr = interrupted(command, None);
     let end = format!(
-        "interrupted: what has been downloaded is kept\nhint: continue with `{TRAINER} {words}`\n"
+        "interrupted: complete and partial downloads are kept\nhint: continue with `{TRAINER} {words}`\n"
     );
-    assert!(said.ends_with(&end), "{said}");
+    assert!(stderr.ends_with(&end), "{stderr}");
 }
 
 #[test]
@@ -132,12 +133,12 @@ fn a_training_saves_its_step_and_names_the_command_without_restart() {
     assert!(kill().success());
     stderr.read_to_string(&mut text).expect("text");
     assert_eq!(child.wait().expect("a child").code(), Some(130), "{text}");
-    // The step under way is finished and saved; --restart would throw it away.
+    // The current step is finished and saved; --restart would discard it.
     let without = words.replace(" --restart", "");
     says(
         &text,
         &[
-            "stopping after this step; Ctrl-C once more stops at once\n",
+            "stopping after this step; press Ctrl-C again to stop at once\n",
             "interrupted: after step ",
             &format!("hint: continue with `{TRAINER} {without}`\n"),
         ],

@@ -1,11 +1,11 @@
-//! Data sets that are larger than memory should be: what is read must not be held.
+//! Data sets larger than the memory that reading them may take.
 
 use serde_json::{Map, Value};
 
 use crate::peak_memory;
 use crate::support::Project;
 
-/// Rows of the large file. `LARGE_DATA=1` takes a million, as the project's gate does.
+/// Rows of the large file: a million with `LARGE_DATA=1`, as in the project's gate.
 fn n_rows() -> usize {
     if std::env::var_os("LARGE_DATA").is_some() {
         1_000_000
@@ -14,13 +14,13 @@ fn n_rows() -> usize {
     }
 }
 
-/// A row in which nothing repeats that of another.
+/// Builds a row that shares no text with another.
 fn row(n: usize) -> Map<String, Value> {
     let text = format!("def f{n}(x):\n    return {n} * x\n");
     Map::from_iter([("text".to_owned(), Value::String(text))])
 }
 
-/// Examples kept by a training's reading of a parquet file, and the most memory that it took.
+/// Returns the examples that a training kept of a parquet file, and its peak memory.
 fn read(project: &Project, rows: usize) -> (u64, u64) {
     let rows: Vec<Map<String, Value>> = (0..rows).map(row).collect();
     slm_table::write_parquet(&project.path("rows.parquet"), &rows).expect("written");
@@ -52,7 +52,7 @@ fn memory_stays_flat_however_many_rows_a_parquet_file_has() {
     assert_eq!((few, many), (2_000, n_rows() as u64));
     let grown = large.saturating_sub(small);
     eprintln!("{many} rows: {:.1} MB more than {few}", grown as f64 / 1e6);
-    // Of each example stay its place in the file, its lengths and its group; the rest is the reader's buffers.
+    // Each example keeps its position in the file, its lengths and its group; the rest is the reader's buffers.
     let most = 20_000_000 + 80 * many;
     assert!(grown < most, "{grown} bytes more for {many} rows");
 }

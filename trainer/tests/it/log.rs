@@ -1,4 +1,4 @@
-//! What a training logs: the mean loss of its steps, the base model's before the first, validations; and its summary.
+//! The log of a training: the mean loss of its steps, the base model's before the first, validations; and its summary.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::fit::{adapter, log, losses};
 use crate::support::{Project, says};
 use crate::{fit, run};
 
-/// A training whose rate changes nothing, so that every loss is that of the base model.
+/// A training whose learning rate changes nothing, so that every loss is that of the base model.
 const STILL: [&str; 4] = [
     "--set",
     "train.learning_rate=1e-12",
@@ -16,7 +16,7 @@ const STILL: [&str; 4] = [
     "train.num_train_epochs=1",
 ];
 
-/// What `trainer validate` measures with the base model.
+/// Returns the loss that `trainer validate` measures with the base model.
 fn base_loss(project: &Project, words: &[&str]) -> f64 {
     let words = [&["validate", "tiny.yaml", "--json"], words].concat();
     let report: Value = serde_json::from_str(&run(project, &words).result()).expect("JSON");
@@ -26,7 +26,7 @@ fn base_loss(project: &Project, words: &[&str]) -> f64 {
 #[test]
 fn a_logged_loss_is_the_mean_over_the_tokens_of_all_steps_since_the_line_before() {
     let project = Project::new();
-    // Two steps: four short answers or a long one in the other.
+    // Two steps, of four examples and of one, with different numbers of tokens.
     let mut rows = String::new();
     for length in [1, 2, 3, 4, 60] {
         let row = serde_json::json!({"instruction": "Count.", "output": "one, ".repeat(length)});
@@ -61,7 +61,7 @@ fn a_logged_loss_is_the_mean_over_the_tokens_of_all_steps_since_the_line_before(
     let unweighted = f64::midpoint(each[0], each[1]);
     assert!(
         (unweighted - expected).abs() > 1e-3,
-        "{each:?} would not tell"
+        "{each:?} would not distinguish them"
     );
 }
 
@@ -83,13 +83,13 @@ fn validation_begins_with_the_base_model_and_ends_with_the_last_step() {
     let summary = project.read("checkpoints/tiny/adapter/training.json");
     let summary: Value = serde_json::from_str(&summary).expect("JSON");
     assert_eq!(summary["base_validation_loss"].as_f64(), Some(found));
-    // The base model is no candidate for the best adapter.
+    // The base model is not a candidate for the best adapter.
     assert_ne!(summary["best"]["step"], 0);
     says(
         &project.read("checkpoints/tiny/training-report.md"),
         &[
             &format!("| validation loss, base model | {found:.4} (perplexity "),
-            &format!("the loss is {found:.3} nats a learned token with the base model and "),
+            &format!("the loss is {found:.3} nats per supervised token with the base model and "),
         ],
     );
 }
@@ -97,7 +97,7 @@ fn validation_begins_with_the_base_model_and_ends_with_the_last_step() {
 #[test]
 fn no_python_file_is_both_trained_and_validated_on() {
     let project = Project::new();
-    // Two data sets over one folder, under two names, each with a part of the functions of a file.
+    // Two data sets over one folder, under two paths, each with some of the functions of a file.
     let data = "data.datasets=[{path: src, format: python_source, max_body_lines: 1}, \
                 {path: ./src, format: python_source, min_body_lines: 2}]";
     let files = [
@@ -142,7 +142,7 @@ fn no_python_file_is_both_trained_and_validated_on() {
     }
 }
 
-/// The text of a shown example.
+/// Joins the text of a shown example.
 fn text(shown: &Value) -> String {
     let tokens = shown["tokens"].as_array().expect("tokens");
     tokens
@@ -170,9 +170,9 @@ fn max_steps_replaces_the_epochs_and_the_data_are_repeated() {
     fit(&project, &words).result();
     let lines = log(&project);
     let last = &lines[lines.len() - 1];
-    // Two steps an epoch.
+    // Two steps per epoch.
     assert_eq!((&last["step"], &last["epoch"]), (&10.into(), &5.0.into()));
-    // A line from the peak in the first step to 0 after the tenth.
+    // Linear from the peak in the first step to 0 after the tenth.
     let rate = last["learning_rate"].as_f64().expect("a rate");
     assert!((rate - 1e-4).abs() < 1e-12, "{rate}");
     let expected = (

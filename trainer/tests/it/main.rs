@@ -1,20 +1,24 @@
-//! `trainer` from the outside: its help, what it says to bad input, and a training of a tiny model.
+//! Tests of the command `trainer`: its help, its errors for bad input, and trainings of a tiny model.
 
 mod bad_input;
 mod bad_rows;
 mod commands;
 mod data;
 mod devices;
+mod documents;
 #[allow(dead_code, reason = "the hub's own tests use the rest")]
 #[path = "../../../crates/slm-hub/tests/support/mod.rs"]
 mod fake_hub;
 mod fit;
 mod hub;
+mod init;
 #[cfg(unix)]
 mod interrupt;
 #[cfg(target_os = "linux")]
 mod large;
 mod log;
+#[cfg(target_os = "linux")]
+mod network;
 mod parity;
 mod resume;
 #[path = "../../../crates/slm-cli/tests/support/mod.rs"]
@@ -31,13 +35,13 @@ fn run(project: &Project, words: &[&str]) -> Finished {
     finish(&mut project.command(env!("CARGO_BIN_EXE_trainer"), words))
 }
 
-/// Runs `trainer fit tiny.yaml` in a project, with more words after it.
+/// Runs `trainer fit tiny.yaml` in a project, with more arguments after it.
 fn fit(project: &Project, words: &[&str]) -> Finished {
     let words = [&["fit", "tiny.yaml", "--device", "cpu"], words].concat();
     finish(&mut project.command(env!("CARGO_BIN_EXE_trainer"), &words))
 }
 
-/// Runs `trainer` in a project and gives the most memory that it held, in bytes.
+/// Runs `trainer` in a project and returns its peak memory, in bytes.
 #[cfg(target_os = "linux")]
 fn peak_memory(project: &Project, words: &[&str]) -> (Finished, u64) {
     let mut command = project.command(env!("CARGO_BIN_EXE_trainer"), words);
@@ -48,7 +52,7 @@ fn peak_memory(project: &Project, words: &[&str]) -> (Finished, u64) {
         .expect("the trainer starts");
     let status = format!("/proc/{}/status", child.id());
     let (done, is_done) = std::sync::mpsc::channel::<()>();
-    // The peak never falls, so the last look before the end is all but the peak itself.
+    // The peak never falls, so the last sample before the end is close to it.
     let watch = std::thread::spawn(move || {
         let mut peak = 0;
         loop {

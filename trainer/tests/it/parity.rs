@@ -52,7 +52,7 @@ impl Tensors {
         self.file().names().into_iter().map(str::to_owned).collect()
     }
 
-    /// A batch as transformers takes it: labels not shifted yet.
+    /// Builds a batch from transformers' layout, whose labels are not shifted yet.
     fn batch(&self, prefix: &str) -> Batch {
         let name = |part: &str| format!("{prefix}{part}");
         let lengths = self.integers(&name("lengths"));
@@ -265,7 +265,10 @@ fn trap_13_clipping_scales_all_gradients_by_one_factor() {
     let (mut whole, norm) = of(None);
     let limit = f64::from(norm) / 4.0;
     let (mut clipped, of_clipped) = of(Some(limit));
-    assert!((of_clipped - norm).abs() < 1e-6 * norm, "told before it");
+    assert!(
+        (of_clipped - norm).abs() < 1e-6 * norm,
+        "the norm before clipping"
+    );
     let (mut squares, mut norms) = (0.0_f64, Vec::new());
     for id in adapter.parameter_ids() {
         let before = values(whole.remove::<2>(id).expect("gradient"));
@@ -276,7 +279,7 @@ fn trap_13_clipping_scales_all_gradients_by_one_factor() {
         norms.push(before.iter().map(|v| v * v).sum::<f32>().sqrt());
     }
     assert!((squares.sqrt() - limit).abs() < 1e-4 * limit);
-    // Clipped one by one, the smaller tensors would have been left alone.
+    // Clipped one by one, the smaller tensors would have been left unchanged.
     assert!(norms.iter().any(|&of_one| f64::from(of_one) < limit));
 }
 
@@ -329,7 +332,7 @@ fn ten_steps_with_lora_plus_follow_pefts() {
     check_training("qwen2", "loraplus");
 }
 
-/// The trap of packing: attention across examples, or positions that run on, change loss and gradients.
+/// The trap of packing: attention across examples, or continuous positions, change loss and gradients.
 #[test]
 fn packed_examples_have_the_loss_and_gradients_that_they_have_apart() {
     for architecture in ["qwen2", "llama"] {
@@ -375,7 +378,7 @@ fn packed_examples_have_the_loss_and_gradients_that_they_have_apart() {
     }
 }
 
-/// How far one step moves A and B, with a given optimizer and ratio of rates.
+/// Returns how far one step moves A and B, with a given optimizer and ratio of rates.
 fn moved(optim: Optim, loraplus_lr_ratio: f64) -> (f32, f32) {
     let (decoder, adapter) = load("tiny-qwen2", "peft-qwen2/all-linear");
     let batch = Tensors::read("peft-qwen2/all-linear/expected.safetensors").batch("");
@@ -408,7 +411,7 @@ fn lora_plus_lets_b_learn_faster_by_its_ratio_and_a_as_before() {
     );
 }
 
-/// The first step of each has a length that its paper gives: Adam and Lion move every value by the rate.
+/// The first step of each optimizer has the length that its paper implies: Adam and Lion move every value by the rate.
 #[test]
 fn the_first_step_of_each_optimizer_is_as_long_as_its_paper_says() {
     for optim in [Optim::Adamw, Optim::Lion] {

@@ -1,4 +1,4 @@
-//! A training that is killed, interrupted or damaged ends with the bytes of one that was not.
+//! A training that is killed, interrupted or damaged ends with the same bytes as an uninterrupted one.
 
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::fit;
 use crate::support::{Finished, Project, copy_folder, finish, says};
 
-/// Twenty-four steps with a checkpoint after each, with random zeros in each, and a line of the log over five of them.
+/// Twenty-four steps with a checkpoint after each, with dropout, and a line of the log for every five of them.
 const WORDS: [&str; 10] = [
     "--set",
     "lora.lora_dropout=0.1",
@@ -31,27 +31,27 @@ fn with<'a>(more: &[&'a str]) -> Vec<&'a str> {
     [&WORDS[..], more].concat()
 }
 
-/// The adapter's tensors, the loss log, and what TensorBoard is told.
+/// Returns the adapter's tensors, the loss log, and the records of the event file.
 fn outcome(project: &Project) -> (Vec<u8>, String, Vec<Vec<u8>>) {
     let adapter = project.bytes("checkpoints/tiny/adapter/adapter_model.safetensors");
     let log = project.read("checkpoints/tiny/log.jsonl");
     (adapter, log, events(project))
 }
 
-/// The records of the event file, each without the time at which it was written.
+/// Returns the records of the event file, each without its wall time.
 fn events(project: &Project) -> Vec<Vec<u8>> {
     let bytes = project.bytes("checkpoints/tiny/events.out.tfevents.trainer");
     let (mut rest, mut records) = (&bytes[..], Vec::new());
     while !rest.is_empty() {
         let length = u64::from_le_bytes(rest[..8].try_into().expect("a length")) as usize;
-        // Behind length, its checksum, and the time with its key.
+        // Skips the length, its checksum, and the time with its key.
         records.push(rest[12 + 9..12 + length].to_vec());
         rest = &rest[16 + length..];
     }
     records
 }
 
-/// What the training of this recipe gives when nothing happens.
+/// Returns the outcome of the training of this recipe without interruption.
 fn uninterrupted() -> (Vec<u8>, String, Vec<Vec<u8>>) {
     let project = Project::new();
     fit(&project, &WORDS).result();
@@ -59,12 +59,12 @@ fn uninterrupted() -> (Vec<u8>, String, Vec<Vec<u8>>) {
     let step = |line| serde_json::from_str::<Value>(line).expect("JSON")["step"].as_u64();
     let steps: Vec<u64> = outcome.1.lines().filter_map(step).collect();
     assert_eq!(steps, [0, 5, 10, 15, 20, STEPS as u64]);
-    // The first says which version of the format the others have.
+    // The first record has the version of the format of the others.
     assert_eq!(outcome.2.len(), 1 + steps.len());
     outcome
 }
 
-/// Names in the run's folder.
+/// Lists the names in the run's folder.
 fn names(project: &Project) -> Vec<String> {
     let entries = fs::read_dir(project.path("checkpoints/tiny"));
     let entries = entries.into_iter().flatten().flatten();
@@ -73,7 +73,7 @@ fn names(project: &Project) -> Vec<String> {
         .collect()
 }
 
-/// Steps of the newest checkpoint.
+/// Returns the step of the newest checkpoint.
 fn newest_step(project: &Project) -> usize {
     let names = names(project);
     let steps = names
@@ -89,7 +89,7 @@ fn spawn(project: &Project) -> Child {
     command.spawn().expect("the trainer starts")
 }
 
-/// Waits until `ready`, or the training ends by itself.
+/// Waits until `ready`, or until the training ends.
 fn wait_until(child: &mut Child, mut ready: impl FnMut() -> bool) {
     let started = Instant::now();
     while !ready() && child.try_wait().expect("a child").is_none() {
@@ -112,7 +112,7 @@ fn killed_twenty_times_a_training_ends_with_the_same_adapter_and_log() {
                 .any(|name| name.strip_suffix(".part").is_some())
         };
         match round % 3 {
-            // As soon as a save is seen to have begun, so that half of it lies there.
+            // As soon as a save has begun, so that it is incomplete.
             0 => wait_until(&mut child, is_saving),
             // At any time, the start included.
             1 => thread::sleep(Duration::from_millis(rng.random_range(0..400))),
@@ -172,7 +172,7 @@ fn the_first_ctrl_c_saves_and_tells_how_to_go_on() {
     }
 }
 
-/// A project whose training was stopped by the disk after the given step.
+/// Makes a project whose training was stopped by a full disk after the given step.
 fn stopped_after(step: usize) -> Project {
     let project = Project::new();
     let mut child = spawn(&project);
@@ -186,7 +186,7 @@ fn stopped_after(step: usize) -> Project {
     project
 }
 
-/// Something that happens to the folder of a checkpoint.
+/// A modification of a checkpoint's folder.
 type Damage = fn(&Project, &str);
 
 #[test]
@@ -194,7 +194,7 @@ fn a_damaged_checkpoint_is_named_and_the_one_before_is_taken() {
     let expected = uninterrupted();
     let damages: [(&str, Damage); 4] = [
         (
-            "adapter_model.safetensors is not as it was written",
+            "adapter_model.safetensors does not match its SHA-256",
             |project, folder| {
                 let file = format!("{folder}/adapter_model.safetensors");
                 let mut bytes = project.bytes(&file);
@@ -204,16 +204,19 @@ fn a_damaged_checkpoint_is_named_and_the_one_before_is_taken() {
             },
         ),
         (
-            "optimizer.bpk is not as it was written",
+            "optimizer.bpk does not match its SHA-256",
             |project, folder| {
                 let file = format!("{folder}/optimizer.bpk");
                 let bytes = project.bytes(&file);
                 project.write(&file, &bytes[..bytes.len() / 2]);
             },
         ),
-        ("state.json is not as it was written", |project, folder| {
-            fs::remove_file(project.path(&format!("{folder}/state.json"))).expect("a file");
-        }),
+        (
+            "state.json does not match its SHA-256",
+            |project, folder| {
+                fs::remove_file(project.path(&format!("{folder}/state.json"))).expect("a file");
+            },
+        ),
         (
             "cannot read SHA256SUMS: No such file or directory (os error 2)",
             |project, folder| {
@@ -231,7 +234,7 @@ fn a_damaged_checkpoint_is_named_and_the_one_before_is_taken() {
             &finished.stderr,
             &[
                 &format!(
-                    "checkpoints/tiny/step-{newest}: {problem}; the checkpoint before it is taken"
+                    "checkpoints/tiny/step-{newest}: {problem}; the previous checkpoint is used"
                 ),
                 &format!("resuming           from step {before} of {STEPS}"),
             ],
@@ -255,7 +258,7 @@ fn nothing_but_damaged_checkpoints_is_an_error_of_the_environment() {
         &error,
         &[
             "every checkpoint is damaged",
-            "hint: begin anew with --restart",
+            "hint: train from scratch with --restart",
         ],
     );
     fit(&project, &with(&["--restart"])).result();
@@ -267,7 +270,7 @@ fn a_checkpoint_of_another_training_is_refused_with_what_differs() {
     let project = stopped_after(2);
     let refused = |words: &[&str], parts: &[&str]| {
         let error = fit(&project, &with(words)).error(2);
-        says(&error, &["belongs to another training", "--restart"]);
+        says(&error, &["belongs to a different training", "--restart"]);
         says(&error, parts);
     };
     refused(
@@ -279,14 +282,14 @@ fn a_checkpoint_of_another_training_is_refused_with_what_differs() {
     );
     let source = project.read("src/lengths.py");
     project.write("src/lengths.py", source.replace("metres", "meters"));
-    refused(&[], &["the data sets give other examples"]);
+    refused(&[], &["the data sets give different examples"]);
     project.write("src/lengths.py", source);
     let config = project.read("model/config.json");
     project.write("model/config.json", format!("{config}\n"));
-    refused(&[], &["the base model's files are others"]);
+    refused(&[], &["the base model's files have changed"]);
     project.write("model/config.json", config);
 
-    // What has no part in the training may change.
+    // Keys without influence on the training may change.
     let words = [
         "--set",
         "output.save_total_limit=5",
@@ -315,7 +318,7 @@ fn only_the_newest_checkpoints_are_kept() {
     assert_eq!(kept, ["step-22", "step-23", "step-24"]);
 }
 
-/// Every file below a folder of the project, with its bytes.
+/// Reads every file below a folder of the project.
 fn files(project: &Project, folder: &str) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(project.path(folder)).expect("a folder") {
@@ -345,18 +348,18 @@ fn a_finished_training_is_not_done_again_and_no_byte_of_it_changes() {
     assert_eq!(again.result(), "adapter: checkpoints/tiny/adapter\n");
     assert!(files(&project, "checkpoints/tiny") == before);
 
-    // A report that is lost comes back as it was: with the time and memory of the training.
+    // A lost report is restored identically, with the time and memory of the training.
     for name in ["training-report.md", "loss.svg"] {
         fs::remove_file(project.path(&format!("checkpoints/tiny/{name}"))).expect("a file");
         fit(&project, &words).result();
         assert!(files(&project, "checkpoints/tiny") == before, "{name}");
     }
 
-    // The evaluation goes by the copy of the recipe, which may still change in what has no part in training.
+    // The evaluation uses the copy of the recipe, whose keys without influence on training may still change.
     let other = [&words[..], &["--set", "evaluate.batch_size=3"]].concat();
     says(
         &fit(&project, &other).stderr,
-        &["already done ", "is brought up to date"],
+        &["already done ", "is updated"],
     );
     let mut after = files(&project, "checkpoints/tiny");
     let copy = "checkpoints/tiny/adapter/recipe.yaml";
@@ -375,7 +378,7 @@ fn a_finished_adapter_of_another_training_is_no_reason_to_stop() {
     let words = with(&["--set", "train.seed=5", "--restart"]);
     fit(&project, &words).result();
     let second = outcome(&project);
-    // What a kill between the last checkpoint and the adapter leaves.
+    // The state after a kill between the last checkpoint and the adapter.
     fs::remove_dir_all(project.path("checkpoints/tiny/adapter")).expect("an adapter");
     let old = Project::new();
     fit(&old, &WORDS).result();
@@ -392,7 +395,7 @@ fn a_finished_adapter_of_another_training_is_no_reason_to_stop() {
 fn a_disk_that_fills_up_in_the_middle_loses_nothing() {
     let project = stopped_after(2);
     let before = newest_step(&project);
-    // A limit on file sizes stands in for a full disk: room for the log, not for a checkpoint.
+    // A file size limit simulates a full disk: room for the log, not for a checkpoint.
     let script = "trap '' XFSZ; ulimit -f 32; exec \"$0\" \"$@\"";
     let trainer = env!("CARGO_BIN_EXE_trainer");
     let words = [

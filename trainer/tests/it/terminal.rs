@@ -1,12 +1,12 @@
-//! Nothing that a file holds steers the terminal: control characters and overrides of the reading direction are shown
-//! as escapes.
+//! Text from files cannot control the terminal: control characters and overrides of the reading direction are shown as
+//! escapes.
 
 use crate::support::{Finished, Project};
 use crate::{fit, run};
 
-/// Clears the screen, then turns the reading direction.
+/// Clears the screen, then overrides the reading direction.
 const EVIL: &str = "a\u{1b}[2J\u{202e}\u{9b}b\u{7f}";
-/// How it is shown.
+/// Its escaped form.
 const SHOWN: &str = "a\\u{1b}[2J\\u{202e}\\u{9b}b\\u{7f}";
 
 fn steers(c: char) -> bool {
@@ -14,7 +14,7 @@ fn steers(c: char) -> bool {
         || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Asserts that a command showed the text of `EVIL`, and that nothing it wrote steers a terminal.
+/// Asserts that a command showed the text of `EVIL`, and that its output contains no control sequences.
 fn check(what: &str, finished: &Finished) {
     let text = format!("{}{}", finished.stdout, finished.stderr);
     assert!(!text.contains(steers), "{what}: {text:?}");

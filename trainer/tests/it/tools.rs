@@ -17,7 +17,7 @@ fn a_plan_adds_up_and_says_whether_it_fits() {
             "parameters ",
             "steps        4 over 5 examples",
             "  weights ",
-            "layers       all are kept",
+            "layers       the activations of all are kept",
             "fits         yes",
         ],
     );
@@ -131,7 +131,7 @@ fn an_adapter_of_another_base_is_refused_by_every_command_that_takes_one() {
             &[
                 "adapter does not fit base model `tiny/qwen2`",
                 "layers.2.",
-                "has no place in this model",
+                "not part of this model",
             ],
         );
     };
@@ -198,7 +198,7 @@ fn a_merged_model_computes_what_base_and_adapter_compute_together() {
 
     says(
         &run(&project, &merge).error(2),
-        &["merged is there already", "hint: "],
+        &["merged already exists", "hint: "],
     );
     let config: Value = serde_json::from_str(&project.read("merged/config.json")).expect("JSON");
     assert_eq!(config["torch_dtype"], "float32");
@@ -312,7 +312,7 @@ fn a_plan_counts_the_state_that_each_optimizer_keeps() {
 fn commands_that_read_no_data_want_none_in_the_recipe() {
     let project = Project::new();
     fit(&project, &[]).result();
-    // Nor do the lengths of examples concern them.
+    // Nor do the lengths of examples matter.
     project.write(
         "bare.yaml",
         "model: {name_or_path: model, hub_name: tiny/qwen2}\ndata: {max_seq_length: 9000}\n",
@@ -377,12 +377,12 @@ fn what_llama_cpp_cannot_apply_is_refused_and_can_be_merged() {
         &export("gguf", "adapter.gguf", &[]).error(2),
         &[
             "`use_dora` = true is not supported",
-            "hint: llama.cpp knows no such adapters",
+            "hint: llama.cpp does not support such adapters",
         ],
     );
     says(
         &export("merged-gguf", "merged.gguf", &[]).error(2),
-        &["no GGUF file", "convert_hf_to_gguf.py"],
+        &["not a GGUF file", "convert_hf_to_gguf.py"],
     );
     assert!(!project.path("adapter.gguf").exists() && !project.path("merged.gguf").exists());
     export("merged", "merged", &[]).result();

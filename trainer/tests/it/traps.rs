@@ -1,22 +1,22 @@
-//! The thirteen traps of fine-tuning: mistakes of well-known programs, each with a test that fails when it is made here.
+//! Thirteen traps of fine-tuning: mistakes of well-known programs, each with a test that fails if it is made here.
 //!
 //! | trap | test |
 //! |---|---|
-//! | 1. The loss of a step is a mean of means, or the last, smaller window is left out (transformers#34191, torchtune#1875) | `trap_01_how_a_step_is_cut_into_micro_batches_changes_nothing_and_the_last_window_counts`, `a_window_of_micro_batches_gives_the_gradients_of_one_batch` |
-//! | 2. A base model is to learn an end token that its frozen head cannot say (Qwen3#1064) | `trap_02_a_base_model_ends_its_answers_with_a_token_that_it_can_say`, `an_answer_ends_with_a_token_that_the_model_can_say` |
-//! | 3. Padding is known by its id, so the end token that has the same id is not learned (unsloth#416) | `trap_03_an_end_token_that_is_the_padding_token_too_is_learned`, `an_answer_that_ends_with_the_padding_id_keeps_its_end` |
-//! | 4. Stock templates do not mark answers, so nothing is learned (transformers#34172) | `trap_04_answers_are_learned_under_a_template_that_does_not_mark_them`, `nothing_to_learn_is_a_mistake` |
-//! | 5. Packed examples see each other (trl#1230, functionary#265) | `trap_05_a_packed_training_has_the_losses_of_one_that_is_not`, `packed_examples_have_the_loss_and_gradients_that_they_have_apart` |
-//! | 6. Examples are dropped or cut in silence (axolotl#2211) | `trap_06_whatever_is_left_out_or_cut_is_counted_and_told`, `an_overlong_example_is_dropped_cut_or_refused_and_counted` |
-//! | 7. An adapter on a head that is the embedding too (peft#2018, peft#2777) | `trap_07_a_head_that_is_the_embedding_too_gets_no_adapter`, `modules_trained_as_a_whole_are_refused_where_they_are_one_matrix` |
-//! | 8. A merge rounds to the base model's few bits (peft#1043, peft#2321) | `trap_08_a_merge_into_a_quantised_base_keeps_what_was_learnt`, `a_merged_gguf_file_has_the_logits_of_base_model_and_adapter` |
-//! | 9. A training that goes on is another training (accelerate#2016, torchtune#2439) | `killed_twenty_times_a_training_ends_with_the_same_adapter_and_log`, `every_variant_goes_on_to_the_same_bytes_after_an_interruption`, `every_optimizers_state_survives_an_interruption` |
-//! | 10. A checkpoint is half written (unsloth#6796) | `killed_twenty_times_a_training_ends_with_the_same_adapter_and_log`, `a_damaged_checkpoint_is_named_and_the_one_before_is_taken`, `a_disk_that_fills_up_in_the_middle_loses_nothing` |
-//! | 11. The loss is no number and training goes on (LlamaFactory#8088) | `trap_11_a_step_without_finite_numbers_stops_names_its_examples_and_spares_the_checkpoint`, `a_training_that_diverges_stops_and_says_so` |
+//! | 1. The loss of a step is a mean of means, or the last, smaller window is dropped (transformers#34191, torchtune#1875) | `trap_01_how_a_step_is_cut_into_micro_batches_changes_nothing_and_the_last_window_counts`, `a_window_of_micro_batches_gives_the_gradients_of_one_batch` |
+//! | 2. A base model is trained on an end token that its frozen head cannot generate (Qwen3#1064) | `trap_02_a_base_model_ends_its_answers_with_a_token_that_it_can_say`, `an_answer_ends_with_a_token_that_the_model_can_say` |
+//! | 3. Padding is masked by its id, so an end token with the same id is not learned (unsloth#416) | `trap_03_an_end_token_that_is_the_padding_token_too_is_learned`, `an_answer_that_ends_with_the_padding_id_keeps_its_end` |
+//! | 4. Stock templates do not mark answers, so nothing is supervised (transformers#34172) | `trap_04_answers_are_learned_under_a_template_that_does_not_mark_them`, `nothing_to_learn_is_a_mistake` |
+//! | 5. Packed examples attend to each other (trl#1230, functionary#265) | `trap_05_a_packed_training_has_the_losses_of_one_that_is_not`, `packed_examples_have_the_loss_and_gradients_that_they_have_apart` |
+//! | 6. Examples are dropped or cut silently (axolotl#2211) | `trap_06_whatever_is_left_out_or_cut_is_counted_and_told`, `an_overlong_example_is_dropped_cut_or_refused_and_counted` |
+//! | 7. An adapter on a head that is tied to the embedding (peft#2018, peft#2777) | `trap_07_a_head_that_is_the_embedding_too_gets_no_adapter`, `modules_trained_as_a_whole_are_refused_where_they_are_one_matrix` |
+//! | 8. A merge is rounded to the quantised format of the base model (peft#1043, peft#2321) | `trap_08_a_merge_into_a_quantised_base_keeps_what_was_learnt`, `a_merged_gguf_file_has_the_logits_of_base_model_and_adapter` |
+//! | 9. A resumed training differs from an uninterrupted one (accelerate#2016, torchtune#2439) | `killed_twenty_times_a_training_ends_with_the_same_adapter_and_log`, `every_variant_goes_on_to_the_same_bytes_after_an_interruption`, `every_optimizers_state_survives_an_interruption` |
+//! | 10. A checkpoint is incomplete (unsloth#6796) | `killed_twenty_times_a_training_ends_with_the_same_adapter_and_log`, `a_damaged_checkpoint_is_named_and_the_one_before_is_taken`, `a_disk_that_fills_up_in_the_middle_loses_nothing` |
+//! | 11. Training continues after a NaN loss (LlamaFactory#8088) | `trap_11_a_step_without_finite_numbers_stops_names_its_examples_and_spares_the_checkpoint`, `a_training_that_diverges_stops_and_says_so` |
 //! | 12. Validation holds the logits of all examples (transformers#15466) | `trap_12_validation_takes_no_more_memory_for_more_examples` |
-//! | 13. Each tensor's gradient is clipped by itself, micro-batches weigh the same whatever they hold | `trap_13_clipping_scales_all_gradients_by_one_factor`, `ten_steps_follow_pefts_losses_norms_and_weights` |
+//! | 13. Each tensor's gradient is clipped separately, micro-batches weigh the same regardless of their tokens | `trap_13_clipping_scales_all_gradients_by_one_factor`, `ten_steps_follow_pefts_losses_norms_and_weights` |
 //!
-//! The last test below holds the table against the sources. Numbers in brackets are issues of the programs named.
+//! The last test below checks the table against the sources. Numbers in brackets are issues of the named programs.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -28,13 +28,13 @@ use serde_json::Value;
 use crate::support::{Project, copy_folder, golden, says};
 use crate::{fit, run};
 
-/// A line of a file in the format alpaca.
+/// Builds a line of a file in the format alpaca.
 fn row(instruction: &str, output: &str) -> String {
     let row = serde_json::json!({"instruction": instruction, "output": output});
     format!("{row}\n")
 }
 
-/// Eleven questions and answers of different lengths in `rows.jsonl`.
+/// Writes eleven questions and answers of different lengths to `rows.jsonl`.
 fn write_rows(project: &Project) {
     let mut text = String::new();
     for n in 1..=11 {
@@ -48,7 +48,7 @@ const ROWS: [&str; 2] = [
     "data.datasets=[{path: rows.jsonl, format: alpaca}]",
 ];
 
-/// The losses of a training from its beginning, and its summary.
+/// Returns the losses of a training from scratch, and its summary.
 fn losses(project: &Project, words: &[&str]) -> (Vec<f64>, Value) {
     let words = [&["--restart"], &ROWS[..], words].concat();
     fit(project, &words).result();
@@ -73,20 +73,20 @@ fn assert_near(found: &[f64], expected: &[f64], what: &str) {
     }
 }
 
-/// What `trainer data` shows, as JSON.
+/// Returns the JSON of `trainer data`.
 fn shown(project: &Project, words: &[&str]) -> Value {
     let words = [&["data", "tiny.yaml", "--json"], &ROWS[..], words].concat();
     serde_json::from_str(&run(project, &words).result()).expect("JSON")
 }
 
-/// The learned tokens of the first example, joined.
+/// Joins the supervised tokens of the first example.
 fn learned(shown: &Value) -> String {
     let tokens = shown["examples"][0]["tokens"].as_array().expect("tokens");
     let learned = tokens.iter().filter(|token| token["supervised"] == true);
     learned.filter_map(|token| token["text"].as_str()).collect()
 }
 
-/// Changes a number in the model's configuration.
+/// Changes a token id in the model's configuration.
 fn set_token(project: &Project, key: &str, id: u64) {
     for file in ["model/config.json", "model/generation_config.json"] {
         let mut config: Value = serde_json::from_str(&project.read(file)).expect("JSON");
@@ -122,7 +122,7 @@ fn trap_02_a_base_model_ends_its_answers_with_a_token_that_it_can_say() {
     let project = Project::new();
     write_rows(&project);
     assert!(learned(&shown(&project, &[])).ends_with(",<|im_end|>"));
-    // What a base model of Qwen2.5 declares.
+    // As declared by a base model of Qwen2.5.
     set_token(&project, "eos_token_id", 342);
     let words = [&ROWS[..], &["--set", "train.max_steps=1"]].concat();
     let found = fit(&project, &words);
@@ -148,7 +148,7 @@ fn trap_03_an_end_token_that_is_the_padding_token_too_is_learned() {
         "train.micro_batch_size=1",
         "train.gradient_accumulation_steps=4",
     );
-    // Side by side, the shorter ones are padded.
+    // In one batch, the shorter examples are padded.
     let (padded, of_padded) = of(
         "train.micro_batch_size=4",
         "train.gradient_accumulation_steps=1",
@@ -209,7 +209,7 @@ fn trap_06_whatever_is_left_out_or_cut_is_counted_and_told() {
             "drop",
             "1 examples from 3 rows in 1 files of rows.jsonl; left out or cut: 2 over max_seq_length",
         ),
-        // What is cut before its answer begins has nothing left to learn.
+        // An example that is cut before its answer has nothing left to learn.
         (
             "truncate",
             "2 examples from 3 rows in 1 files of rows.jsonl; left out or cut: 1 over max_seq_length, 1 cut at max_seq_length",
@@ -275,7 +275,7 @@ fn trap_08_a_merge_into_a_quantised_base_keeps_what_was_learnt() {
         "data.max_seq_length=256",
     ];
     let words = [&ROWS[..], &of_file].concat();
-    // A change that rounding to the base model's few bits would swallow.
+    // A change that rounding to the base model's few bits would lose.
     let rate = [
         "--set",
         "train.learning_rate=3e-3",
@@ -347,7 +347,7 @@ fn edit(project: &Project, name: &str, change: impl Fn(usize, &mut [[u8; 2]])) {
     project.write(&shard, bytes);
 }
 
-/// The tiny Llama in `llama/`, whose first keys are beyond all numbers for `@` and for no other token.
+/// Writes the tiny Llama to `llama/`, with first keys that overflow for `@` and for no other token.
 fn write_model_that_cannot_read_at_signs(project: &Project) {
     const ONE: [u8; 2] = 0x3f80_u16.to_le_bytes();
     const HUGE: [u8; 2] = 0x7f61_u16.to_le_bytes();
@@ -355,14 +355,14 @@ fn write_model_that_cannot_read_at_signs(project: &Project) {
     let tokenizer: Value =
         serde_json::from_str(&project.read("llama/tokenizer.json")).expect("JSON");
     let id = tokenizer["model"]["vocab"]["@"].as_u64().expect("an id") as usize;
-    // The first number of a state is that of `@` alone,
+    // Only `@` has a nonzero first component of its embedding,
     edit(project, "model.embed_tokens.weight", |token, state| {
         if token == id {
             state.fill([0; 2]);
         }
         state[0] = if token == id { ONE } else { [0; 2] };
     });
-    // and every key takes it three times ten to the 38.
+    // and every key multiplies it by 3e38.
     edit(
         project,
         "model.layers.0.self_attn.k_proj.weight",
@@ -411,7 +411,7 @@ fn trap_11_a_step_without_finite_numbers_stops_names_its_examples_and_spares_the
             "training diverged: ",
             " is NaN at step ",
             "\n  rows.jsonl:6\n",
-            "the last checkpoint is as it was",
+            "the last checkpoint is unchanged",
         ],
     );
     let step = error
@@ -421,7 +421,7 @@ fn trap_11_a_step_without_finite_numbers_stops_names_its_examples_and_spares_the
     let step: usize = step.and_then(|step| step.parse().ok()).expect("a step");
     assert!(step > 1, "choose another seed: there is no checkpoint yet");
     assert!(!project.path("checkpoints/tiny/adapter").exists());
-    // The checkpoint before is sound: the same command goes on from it, to the same end.
+    // The previous checkpoint is intact: the same command resumes from it, with the same outcome.
     let again = fit(&project, &words);
     let resumed = format!("resuming           from step {} of 6", step - 1);
     says(&again.stderr, &[&resumed]);
@@ -461,7 +461,7 @@ fn trap_12_validation_takes_no_more_memory_for_more_examples() {
         )
     };
     let ((few, small), (many, large)) = (peak("few.jsonl"), peak("many.jsonl"));
-    // A row of logits for every learned token has 352 numbers of four bytes.
+    // The logits of each supervised token are 352 values of four bytes.
     let logits = (many - few) * 352 * 4;
     assert!(logits > 40_000_000, "too few examples to tell: {logits}");
     let grown = large.saturating_sub(small);
@@ -471,7 +471,7 @@ fn trap_12_validation_takes_no_more_memory_for_more_examples() {
     );
 }
 
-/// The names in the table above, with the sources in which they must be tests.
+/// The tests in the table above must exist in the sources.
 #[test]
 fn the_table_names_tests_that_exist_for_all_thirteen_traps() {
     let own = include_str!("traps.rs");

@@ -1,4 +1,4 @@
-//! Models and adapters that other programs can use and this one cannot: every command says why, in the same words.
+//! Models and adapters that other programs can use and this one cannot: every command reports the same reason.
 
 use std::fs;
 
@@ -50,7 +50,7 @@ fn a_quantised_model_is_named_as_such_by_every_command() {
             &run(&project, words).error(MISTAKE),
             &[
                 "model/config.json: the weights are quantised by gptq, 4 bits (`quantization_config`)",
-                "hint: take the repository of the unquantised model",
+                "hint: use the repository of the unquantised model",
                 "`model.quantization: q4`",
             ],
         );
@@ -121,7 +121,7 @@ fn validate_warns_of_a_head_of_its_own() {
     finished.result();
 }
 
-/// An adapter for the project's model.
+/// Makes a project with an adapter for its model.
 fn with_adapter() -> Project {
     let project = Project::new();
     copy_folder(&golden("peft-qwen2/all-linear"), &project.path("A"));
@@ -165,7 +165,7 @@ fn an_adapter_that_cannot_be_applied_is_refused_by_every_command_with_its_cause(
     check(
         &compiled,
         &[
-            "names hold `_orig_mod.`",
+            "names contain `_orig_mod.`",
             "wrapped by torch.compile",
             "hint: save the adapter",
         ],
@@ -182,7 +182,7 @@ fn an_adapter_that_cannot_be_applied_is_refused_by_every_command_with_its_cause(
     check(
         &head,
         &[
-            "the adapter trains `lm_head` by LoRA",
+            "the adapter trains `lm_head` with LoRA",
             "hint: merge the adapter into its base model",
         ],
     );

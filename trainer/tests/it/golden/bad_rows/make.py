@@ -1,7 +1,7 @@
 """Makes a parquet file for each format of a data set: good rows, and one bad row of each reason that parquet can hold.
 
-Run in this folder: python make.py; last with Python 3.11 and pyarrow 26.0.1. bad_rows.rs knows what is in them: good row
-number i says `Say i.` and `i`, as there, and the reasons stand in expected.json.
+Run in this folder: python make.py; last with Python 3.11 and pyarrow 26.0.1. bad_rows.rs depends on their content: good row
+number i has the texts `Say i.` and `i`, as there, and the reasons are in expected.json.
 """
 
 import json
@@ -34,7 +34,7 @@ def write(name, schema, make, bad):
 
 text, data = pa.string(), pa.binary()
 expected = {}
-# Bytes that are no text can only lie in columns that do not call themselves text.
+# Invalid UTF-8 can only be stored in columns of a binary type.
 expected["text"] = write(
     "text",
     pa.schema([("text", data), ("when", pa.timestamp("us", "UTC"))]),

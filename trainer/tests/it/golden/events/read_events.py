@@ -1,9 +1,9 @@
-"""Reads the event file beside it by TensorBoard and records what TensorBoard finds.
+"""Reads the event file in this folder with TensorBoard and records what TensorBoard finds.
 
     pip install tensorboard==2.21.0 && python read_events.py
 
-The file is written by the tests of `trainer/src/log/events.rs` with UPDATE_GOLDEN=1. TensorBoard checks the checksums of
-every record and stops at the first wrong one.
+The file is written by the tests of `trainer/src/log/events.rs` with UPDATE_GOLDEN=1. TensorBoard verifies the checksums
+of every record and stops at the first mismatch.
 """
 
 import json
