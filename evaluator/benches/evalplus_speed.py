@@ -4,8 +4,8 @@
     python evaluator/benches/evalplus_speed.py target/release/evaluator humaneval+ HumanEvalPlus-NoExtreme.jsonl samples.jsonl
 
 The data file and the samples are plain jsonl, the samples in EvalPlus's format. Both use the same number of processes. Each runs
-once before the clock, so that both have the outputs of the reference programs; then in turn, ROUNDS times, with nothing cached of
-the samples. Both score every test (EvalPlus with --test_details), since only then do they the same work.
+once before the timing, so that both have the outputs of the reference programs; then they run in turn, ROUNDS times, without
+cached scores. Both score every test (EvalPlus with --test_details), so that they do the same work.
 """
 
 import json

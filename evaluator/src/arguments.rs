@@ -1,15 +1,16 @@
-//! What a user types.
+//! The command-line arguments of `evaluator`.
 
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use slm_cli::{CompletionsArguments, ManArguments};
 use slm_metrics::Rank;
 use slm_model::{DeviceChoice, NamedShape, SyntheticType};
 
 use crate::sandboxing::{self, SandboxArguments, SandboxChoice};
 use crate::shard::Shard;
 
-/// Judges base models and adapters on tasks with hidden tests.
+/// Evaluates base models and adapters on tasks with hidden tests.
 #[derive(Debug, Parser)]
 #[command(
     version = slm_cli::version(),
@@ -25,34 +26,47 @@ pub(crate) enum Command {
     /// H1: compare adapters with their base model and write a report
     #[command(after_long_help = COMPARE_EXAMPLES)]
     Compare(CompareArguments),
-    /// H2: answer at every point of a grid of temperature and top-p
+    /// H2: sample at every point of a grid of temperature and top-p
     #[command(after_long_help = SWEEP_EXAMPLES)]
     Sweep(OneArmArguments),
-    /// H3: answer by reflection, by several agents, and by their controls
+    /// H3: compare reflection and several agents with their controls
     #[command(after_long_help = WORKFLOWS_EXAMPLES)]
     Workflows(OneArmArguments),
     /// H1, H2 and H3 in one run
     #[command(after_long_help = HYPOTHESES_EXAMPLES)]
     Hypotheses(HypothesesArguments),
-    /// Write the report of a run anew, without a model
+    /// List the runs under reports/, the newest first
+    Runs(RunsArguments),
+    /// Rebuild the report of a run from its records, without a model
     #[command(after_long_help = REPORT_EXAMPLES)]
     Report(ReportArguments),
-    /// Print how an answer came about, step by step
+    /// Print the trajectory of an answer, step by step
     #[command(after_long_help = SHOW_EXAMPLES)]
     Show(ShowArguments),
     /// Score a file of samples against a benchmark's hidden tests
     #[command(after_long_help = SCORE_EXAMPLES)]
     Score(ScoreArguments),
-    /// Try out what the sandbox holds against
+    /// Attack the sandbox and print what it blocks
     #[command(after_long_help = sandboxing::EXAMPLES)]
     Sandbox(SandboxArguments),
     /// Count lines, complexity and maintainability of Python files
     #[command(after_long_help = METRICS_EXAMPLES)]
     Metrics(MetricsArguments),
-    /// Measure how fast a model reads and answers on a device
+    /// Measure how fast a model prefills and decodes on a device
     #[command(after_long_help = BENCH_EXAMPLES)]
     Bench(BenchArguments),
+    /// Print a completion script for a shell
+    #[command(after_long_help = COMPLETIONS_EXAMPLES)]
+    Completions(CompletionsArguments),
+    /// Write man pages
+    Man(ManArguments),
 }
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  evaluator completions bash > ~/.local/share/bash-completion/completions/evaluator
+  evaluator completions zsh > ~/.zfunc/_evaluator
+  evaluator completions fish > ~/.config/fish/completions/evaluator.fish";
 
 const COMPARE_EXAMPLES: &str = "\
 Examples:
@@ -62,11 +76,10 @@ Examples:
   evaluator compare --base-only --recipe recipes/quickstart.yaml --endpoint http://127.0.0.1:8000/v1
   evaluator compare --shard 1/4
 
-Without an adapter, the newest finished one under checkpoints/ is taken. Its recipe, which lies in its folder, says how \
-to evaluate; of several adapters, that of the first. A run that was interrupted goes on where it stopped when the same \
-command is given again.
+Without an adapter, the newest finished one under checkpoints/ is evaluated. The recipe in its folder is used; with \
+several adapters, that of the first. An interrupted run resumes when the same command is repeated.
 
-Environment: SLM_CACHE moves the folder for models from packages, PYTHON names the Python to use; for the hub see \
+Environment: SLM_CACHE sets the folder for models from packages, PYTHON the Python interpreter; for the hub see \
 `trainer fetch --help`.";
 
 #[derive(Debug, Args)]
@@ -74,7 +87,7 @@ pub(crate) struct CompareArguments {
     /// Folders of adapters, in PEFT's layout [default: the newest under checkpoints/]
     #[arg(value_name = "ADAPTER")]
     pub(crate) adapters: Vec<PathBuf>,
-    /// Let the base model answer alone
+    /// Evaluate the base model without an adapter
     #[arg(long, conflicts_with = "adapters", requires = "recipe")]
     pub(crate) base_only: bool,
     #[command(flatten)]
@@ -94,12 +107,12 @@ Examples:
   evaluator workflows --recipe recipes/quickstart.yaml
   evaluator workflows checkpoints/quickstart/adapter --set evaluate.rounds=1
 
-Beside reflection and multi_agent, all under the same budget: one answer (single), the best of several by their tests \
-(best_of_n, codet), and both workflows without ever running a program (reflection_blind, multi_agent_blind).";
+Besides reflection and multi_agent, these run under the same budget: one answer (single), the best of several answers \
+by their tests (best_of_n, codet), and both workflows without running programs (reflection_blind, multi_agent_blind).";
 
 #[derive(Debug, Args)]
 pub(crate) struct OneArmArguments {
-    /// Folder of an adapter, in PEFT's layout [default: none, the base model answers]
+    /// Folder of an adapter, in PEFT's layout [default: none, only the base model]
     #[arg(value_name = "ADAPTER")]
     pub(crate) adapter: Option<PathBuf>,
     #[command(flatten)]
@@ -111,9 +124,9 @@ Examples:
   evaluator hypotheses
   evaluator hypotheses checkpoints/quickstart/adapter --recipe recipes/quickstart.yaml
 
-What evaluate.hypotheses declares is tested in one run: adapters against the base model (h1), and on the base model \
-the grid of temperature and top-p (h2) and the workflows (h3). What two of them need is answered once. A run that was \
-interrupted goes on where it stopped when the same command is given again.";
+Tests all hypotheses of evaluate.hypotheses in one run: adapters against the base model (h1), and on the base model \
+the grid of temperature and top-p (h2) and the workflows (h3). Answers that two of them need are generated once. An \
+interrupted run resumes when the same command is repeated.";
 
 #[derive(Debug, Args)]
 pub(crate) struct HypothesesArguments {
@@ -124,10 +137,10 @@ pub(crate) struct HypothesesArguments {
     pub(crate) common: CommonArguments,
 }
 
-/// What all experiments have in common.
+/// The arguments that all experiments share.
 #[derive(Debug, Args)]
 pub(crate) struct CommonArguments {
-    /// Recipe to evaluate by [default: the one in the adapter's folder]
+    /// Recipe of the evaluation [default: the one in the adapter's folder]
     #[arg(long, value_name = "RECIPE")]
     pub(crate) recipe: Option<PathBuf>,
     /// Override a key of the recipe; may be given several times
@@ -136,13 +149,13 @@ pub(crate) struct CommonArguments {
     /// Where to compute: auto, cpu, wgpu, vulkan, cuda or cuda:N
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(crate) device: DeviceChoice,
-    /// Let an OpenAI-compatible server answer: vLLM, llama.cpp, Ollama; short for --set evaluate.endpoint.url=URL
+    /// Generate on an OpenAI-compatible server: vLLM, llama.cpp, Ollama; short for --set evaluate.endpoint.url=URL
     #[arg(long, value_name = "URL")]
     pub(crate) endpoint: Option<String>,
-    /// Do the I-th of N parts of the tasks, as a run of its own that `evaluator report` merges with the others
+    /// Run only the I-th of N shards of the tasks; `evaluator report` merges the runs of all shards
     #[arg(long, value_name = "I/N")]
     pub(crate) shard: Option<Shard>,
-    /// Folder under which the run's folder is made
+    /// Parent folder of the run's folder
     #[arg(long, value_name = "FOLDER", default_value = "reports")]
     pub(crate) reports: PathBuf,
     #[command(flatten)]
@@ -153,7 +166,7 @@ pub(crate) struct CommonArguments {
 }
 
 impl CommonArguments {
-    /// All overrides of the recipe.
+    /// Returns all overrides of the recipe; that of `--endpoint` is last.
     pub(crate) fn overrides(&self) -> Vec<String> {
         let url = self
             .endpoint
@@ -169,18 +182,28 @@ Examples:
   evaluator report quickstart-1a2b3c4d --json
   evaluator report reports/quickstart-1a2b3c4d-shard-*
 
-Several runs must be all shards of one; they are merged to the run that would have been made without --shard, and its \
-report is written. report.md, its pictures, summary.json and samples.parquet follow from run.json and records.jsonl in the run's folder.";
+Several runs must be all shards of one run; they are merged into the run that the same command without --shard makes. \
+report.md, its charts, summary.json and samples.parquet are derived from run.json and records.jsonl in the run's folder.";
 
 #[derive(Debug, Args)]
 pub(crate) struct ReportArguments {
-    /// A run's folder, or its name under the reports' folder; or all shards of a run
-    #[arg(value_name = "RUN", required = true)]
+    /// A run: its folder, its name under the --reports folder, a unique prefix of it, or `latest`; or all shards of a run
+    #[arg(value_name = "RUN", default_value = "latest")]
     pub(crate) runs: Vec<PathBuf>,
-    /// Folder under which runs are looked for by name, and merged ones are written
+    /// Folder that is searched for runs by name, and that merged runs are written to
     #[arg(long, value_name = "FOLDER", default_value = "reports")]
     pub(crate) reports: PathBuf,
     /// Print one JSON document with the results instead of the report's path
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunsArguments {
+    /// Folder of the runs
+    #[arg(long, value_name = "FOLDER", default_value = "reports")]
+    pub(crate) reports: PathBuf,
+    /// Print one JSON document
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -190,15 +213,15 @@ Examples:
   evaluator show reports/quickstart-1a2b3c4d embedded/double_it
   evaluator show quickstart-1a2b3c4d double_it --arm base --workflow reflection --sample 0
 
-Every answer to the task is printed, one after the other, unless --arm, --workflow and --sample choose among them: what \
-was asked and said, how tests ended, what each revision changed, why it stopped, and what was left of the budget.";
+Prints every answer to the task unless --arm, --workflow and --sample select among them: the text of each call, the \
+results of the tests, what each revision changed, the stop reason, and how much of the budget was spent.";
 
 #[derive(Debug, Args)]
 pub(crate) struct ShowArguments {
-    /// A run's folder, or its name under the reports' folder
+    /// A run: its folder, its name under the --reports folder, a unique prefix of it, or `latest`
     #[arg(value_name = "RUN")]
     pub(crate) run: PathBuf,
-    /// A task's id, or an end of it that no other task shares
+    /// A task's id, or the end of it after a `/` if no other task has the same
     #[arg(value_name = "TASK")]
     pub(crate) task: String,
     /// Only this arm: base, or an adapter's name
@@ -210,7 +233,7 @@ pub(crate) struct ShowArguments {
     /// Only this sample, counted from 0
     #[arg(long, value_name = "N")]
     pub(crate) sample: Option<u32>,
-    /// Folder under which runs are looked for by name
+    /// Folder that is searched for runs by name
     #[arg(long, value_name = "FOLDER", default_value = "reports")]
     pub(crate) reports: PathBuf,
     /// Print the steps as one JSON document
@@ -224,11 +247,11 @@ Examples:
   evaluator score --benchmark mbpp+ --data MbppPlus.jsonl.gz --json --extract answers.jsonl.gz
 
 A line of the file is {\"task_id\": ..., \"solution\": ...}, a whole program, or {\"task_id\": ..., \"completion\": ...}, \
-which goes on from the task's prompt. Several lines a task make pass@k; tasks without a line do not count. Scores are \
-kept by content: the same command again is done at once, an interrupted one goes on where it stopped, and a changed \
-program is scored anew.
+which continues the task's prompt. Several lines per task give pass@k; tasks without a line do not count. Scores are \
+cached by content: a repeated command finishes at once, an interrupted one resumes, and a changed program is scored \
+again.
 
-Environment: SLM_CACHE moves the folder of scores, right results and data, PYTHON names the Python to use.";
+Environment: SLM_CACHE sets the folder of scores, expected outputs and data, PYTHON the Python interpreter.";
 
 #[derive(Debug, Args)]
 pub(crate) struct ScoreArguments {
@@ -238,16 +261,16 @@ pub(crate) struct ScoreArguments {
     /// Name of the benchmark, such as humaneval+
     #[arg(long, value_name = "NAME")]
     pub(crate) benchmark: String,
-    /// The benchmark's data file, as its publisher has it, or hf:OWNER/NAME#FILE [default: the one in the cache folder]
+    /// The benchmark's data file as published, or hf:OWNER/NAME#FILE [default: the one in the cache folder]
     #[arg(long, value_name = "FILE")]
     pub(crate) data: Option<PathBuf>,
-    /// Take the program out of each answer first: fenced blocks, prose around them
+    /// Extract the program from each answer first: fenced code blocks, without the prose around them
     #[arg(long)]
     pub(crate) extract: bool,
-    /// Programs tested at once, at most one a core [default: one a core]
+    /// Programs tested at once, at most one per core [default: one per core]
     #[arg(long, value_name = "N")]
     pub(crate) workers: Option<usize>,
-    /// Python that programs run on: a program, or the one of a virtual environment [default: python3]
+    /// Python interpreter for the programs; may be one of a virtual environment [default: python3]
     #[arg(long, value_name = "PATH")]
     pub(crate) python: Option<PathBuf>,
     #[command(flatten)]
@@ -262,16 +285,16 @@ Examples:
   evaluator metrics src
   evaluator metrics --sort mi --min B --json src tests/conftest.py
 
-The numbers are those of radon 6.0.1, except mi_code: the maintainability index without docstrings and comments. In \
+The numbers equal those of radon 6.0.1, except mi_code: the maintainability index without docstrings and comments. In \
 folders every *.py is counted, except in hidden folders and __pycache__; symbolic links are not followed. A file that \
-cannot be counted is told on stderr, the others still are counted, and the exit code is 3.";
+cannot be counted is reported on stderr, the other files are still counted, and the exit code is 3.";
 
 #[derive(Debug, Args)]
 pub(crate) struct MetricsArguments {
-    /// Python files, whatever they are called, and folders to search for *.py
+    /// Python files with any extension, and folders to search for *.py
     #[arg(value_name = "PATH", required = true)]
     pub(crate) paths: Vec<PathBuf>,
-    /// Order of the files: mi has the least maintainable first, cc the most complex [default: by path]
+    /// Order of the files: mi puts the least maintainable first, cc the most complex [default: by path]
     #[arg(long, value_name = "KEY")]
     pub(crate) sort: Option<SortKey>,
     /// Leave out files whose maintainability has a better rank than this: A, B or C
@@ -291,13 +314,13 @@ Examples:
   evaluator bench --shape qwen2.5-1.5b --device cuda --batch 1,32,128 --adapter-rank 16 --json
   evaluator bench --model models/SmolLM2-135M-Instruct.Q4_1.gguf --batch 1,8
 
-With --shape the weights are drawn, so that devices can be compared before anything is downloaded. Shapes: \
+With --shape the weights are random, so that devices can be compared without a download. Shapes: \
 smollm2-135m, smollm2-360m, qwen2.5-0.5b, qwen2.5-1.5b, qwen2.5-3b, qwen2.5-7b, llama-3.2-1b, tiny-qwen2, tiny-llama.";
 
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("measured").required(true).args(["shape", "model"])))]
 pub(crate) struct BenchArguments {
-    /// A model of this shape, with drawn weights
+    /// A model of this shape, with random weights
     #[arg(long, value_name = "NAME")]
     pub(crate) shape: Option<NamedShape>,
     /// A model on disk: a folder in Hugging Face layout, or a .gguf file
@@ -305,25 +328,25 @@ pub(crate) struct BenchArguments {
     pub(crate) model: Option<PathBuf>,
     #[arg(
         long,
-        help = "How drawn weights are kept: f32, bf16, q8_0, q4_0, q4_1 or q4_k",
+        help = "Storage type of the random weights: f32, bf16, q8_0, q4_0, q4_1 or q4_k",
         value_name = "TYPE",
         default_value = "bf16",
         conflicts_with = "model"
     )]
     pub(crate) weights: SyntheticType,
-    /// Sequences side by side, one measurement each
+    /// Batch sizes (sequences decoded together), each measured on its own
     #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "1,8,32", value_parser = at_least_one)]
     pub(crate) batch: Vec<usize>,
     /// Tokens of each prompt
     #[arg(long, value_name = "N", default_value = "64", value_parser = at_least_one)]
     pub(crate) prompt_tokens: usize,
-    /// Tokens of each answer
+    /// New tokens of each sequence
     #[arg(long, value_name = "N", default_value = "32", value_parser = at_least_one)]
     pub(crate) new_tokens: usize,
-    /// Beside the model an adapter of this rank on every linear layer
+    /// Add an adapter of this rank to every linear layer of the model
     #[arg(long, value_name = "R", value_parser = at_least_one)]
     pub(crate) adapter_rank: Option<usize>,
-    /// Seed of everything that is drawn
+    /// Seed of all random weights
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
     /// Where to compute: auto, cpu, wgpu, vulkan, cuda or cuda:N
@@ -334,13 +357,13 @@ pub(crate) struct BenchArguments {
     pub(crate) json: bool,
 }
 
-/// A number that counts something that must be there.
+/// Parses a whole number of at least 1.
 fn at_least_one(text: &str) -> Result<usize, String> {
     let number = text.parse().ok().filter(|&n| n > 0);
-    number.ok_or_else(|| "a whole number from 1 on".to_owned())
+    number.ok_or_else(|| "expected a whole number of at least 1".to_owned())
 }
 
-/// The number by which files are sorted.
+/// The key by which files are sorted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum SortKey {
     /// Maintainability index.
@@ -349,7 +372,7 @@ pub(crate) enum SortKey {
     Cc,
 }
 
-/// A rank that the maintainability index can have.
+/// Parses a rank that the maintainability index can have: A, B or C.
 fn maintainability_rank(text: &str) -> Result<Rank, String> {
     text.parse()
         .ok()

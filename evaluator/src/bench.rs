@@ -1,4 +1,4 @@
-//! `evaluator bench`: how fast a model reads prompts and answers on a device, without data, recipe or tokenizer.
+//! `evaluator bench`: how fast a model prefills and decodes on a device, without data, recipe or tokenizer.
 
 use std::time::Instant;
 
@@ -9,10 +9,10 @@ use slm_model::{Adapter, Runtime, RuntimeAdapter};
 
 use crate::arguments::BenchArguments;
 
-/// Steps that are taken before the clock starts: a GPU chooses its kernels in them.
+/// Steps before the clock starts, in which a GPU selects its kernels.
 const WARM_UP_STEPS: usize = 2;
 
-/// All that the command tells.
+/// The results of the command.
 #[derive(Debug, Serialize)]
 struct Bench {
     model: String,
@@ -23,11 +23,11 @@ struct Bench {
     new_tokens: usize,
     load_seconds: f64,
     batches: Vec<BatchSpeed>,
-    /// The process's on the CPU, the device's elsewhere.
+    /// Of the device, or of the process if the device (such as the CPU) does not report it.
     peak_bytes: Option<u64>,
 }
 
-/// The speed of so many sequences side by side.
+/// The speed at one batch size.
 #[derive(Debug, Serialize)]
 struct BatchSpeed {
     batch: usize,
@@ -36,7 +36,7 @@ struct BatchSpeed {
     milliseconds_per_step: f64,
 }
 
-/// Measures and prints.
+/// Runs `evaluator bench`.
 pub(crate) fn run(arguments: &BenchArguments) -> Result<(), Failure> {
     Ok(bench(arguments)?)
 }
@@ -102,7 +102,7 @@ fn bench(arguments: &BenchArguments) -> Result<()> {
     Ok(())
 }
 
-/// What is measured at every batch size.
+/// What every batch size is measured with.
 struct Job<'a> {
     runtime: &'a Runtime,
     adapter: Option<RuntimeAdapter>,
@@ -111,7 +111,7 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Reads `batch` prompts one after the other, then goes on from all of them together, greedily.
+    /// Prefills `batch` prompts one after the other, then decodes all of them together, greedily.
     fn measure(&self, batch: usize) -> BatchSpeed {
         let vocab_size = self.runtime.config().vocab_size;
         let adapter = self.adapter.as_ref();
@@ -122,7 +122,7 @@ impl Job<'_> {
         let steps = (batch + self.new_tokens) as u64;
         let mut progress = Progress::new(&format!("batch {batch}"), steps, "passes");
         let prompt = |slot: usize| -> Vec<u32> {
-            // Prompts that share no beginning.
+            // Prompts without a common prefix.
             let token = |i: usize| ((slot + 1) * 7919 + i * 104_729) % vocab_size;
             (0..n).map(|i| token(i) as u32).collect()
         };
@@ -132,7 +132,7 @@ impl Job<'_> {
         for slot in 0..batch {
             let prompt = prompt(slot);
             let started = Instant::now();
-            // The logits come back, so all of it is done.
+            // Returns the logits, so the device has finished.
             self.runtime.prefill(&mut cache, slot, 0, &prompt, adapter);
             prompt_seconds += started.elapsed().as_secs_f64();
             tokens.push(prompt[0]);
@@ -177,10 +177,10 @@ fn text(bench: &Bench) -> String {
             bench.load_seconds,
         ),
         format!(
-            "{} tokens a prompt, {} new ones",
+            "{} prompt tokens and {} new tokens per sequence",
             bench.prompt_tokens, bench.new_tokens
         ),
-        " batch  prompt tokens/s  new tokens/s  ms a step".to_owned(),
+        " batch  prompt tokens/s  new tokens/s    ms/step".to_owned(),
     ];
     for speed in &bench.batches {
         lines.push(format!(

@@ -1,4 +1,4 @@
-//! The tasks of a benchmark by its name, from a file of the user's, of the hub, or of the cache folder.
+//! Loads the tasks of a benchmark by its name, from the user's file, the hub, or the cache folder.
 
 use std::path::Path;
 
@@ -7,16 +7,16 @@ use slm_benchmarks::{BenchmarkError, TaskSet};
 use slm_cli::{Provenance, UserMistake};
 use slm_table::ENDINGS;
 
-/// The tasks of a benchmark, from the file `data`, perhaps one on the hub, or else from the one in the cache folder; and
-/// what the hub says that the file is.
+/// Loads the tasks of a benchmark from the file `data`, which may be on the hub, or else from the one in the cache
+/// folder; returns them with the hub's record of the file.
 ///
 /// # Errors
-/// A [`UserMistake`] if there is no such benchmark, or no such file, or another one than that benchmark's.
+/// A [`UserMistake`] if the benchmark or its file does not exist, or the file belongs to another benchmark.
 pub(crate) fn load_tasks(name: &str, data: Option<&Path>) -> Result<(TaskSet, Option<Provenance>)> {
     load_tasks_by(slm_benchmarks::load, name, data)
 }
 
-/// As [`load_tasks`], with the requests after solved examples.
+/// Loads tasks as [`load_tasks`] does, with prompts that begin with solved examples (few-shot).
 pub(crate) fn load_few_shot_tasks(
     name: &str,
     data: Option<&Path>,
@@ -35,7 +35,7 @@ fn load_tasks_by(
     Ok((set, provenance))
 }
 
-/// What a benchmark's file lacks is the user's mistake, unless the system refuses it.
+/// Maps a fault of a benchmark's file to a user mistake, unless the operating system refused access to it.
 fn user_mistake(error: BenchmarkError) -> anyhow::Error {
     match error {
         BenchmarkError::Unreadable { .. }

@@ -2,11 +2,11 @@
 
 use slm_artifacts::Sha256;
 
-/// A seed of its own for each step of each sample of each task, so that none depends on what else is made.
+/// Returns the seed of a step of a sample of a task; each has its own, which does not depend on any other step.
 ///
-/// All cells of a run share seeds: the same random numbers under every arm, workflow, temperature and top-p. What
-/// differs between two cells is then less often luck, and their paired difference has a smaller variance than with
-/// seeds of their own (common random numbers, see Glasserman and Yao 1992, doi:10.1287/mnsc.38.6.884).
+/// All cells of a run share seeds: the same random numbers under every arm, workflow, temperature and top-p. The
+/// difference between two cells is then less often due to chance, and their paired difference has a smaller variance
+/// than with independent seeds (common random numbers, see Glasserman and Yao 1992, doi:10.1287/mnsc.38.6.884).
 pub(crate) fn step_seed(seed: u64, task_id: &str, sample: u32, step: u32) -> u64 {
     let digest = Sha256::new()
         .chain(seed.to_le_bytes())

@@ -1,4 +1,4 @@
-//! Files of one JSON document a line, appended as the documents are made, so that a crash loses at most one.
+//! JSON Lines files, to which documents are appended one by one, so that a crash loses at most one.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, Write};
@@ -11,10 +11,10 @@ use serde::de::DeserializeOwned;
 use slm_report::{OLDEST_RECORD, RECORD_VERSION, SampleRecord};
 use slm_table::LineRead;
 
-/// A document that says which version of its format it has.
+/// A document with the version of its format.
 ///
-/// A file may hold documents of several versions: a run that an earlier version of this program began is continued line
-/// by line, and no line is ever rewritten.
+/// A file may contain documents of several versions: a run of an earlier version of this program is continued line by
+/// line, and no line is ever rewritten.
 pub(crate) trait Versioned: Serialize + DeserializeOwned {
     /// The version that is written.
     const VERSION: u32;
@@ -28,9 +28,9 @@ impl Versioned for SampleRecord {
     const OLDEST: u32 = OLDEST_RECORD;
 }
 
-/// Why a document of this version is not read; none if it is one of those that are.
+/// Returns why a document of this version is refused; `None` if it can be read.
 ///
-/// For example: `version 9, but this program reads 3 and 4`, and what to do then.
+/// For example: `version 9, but this program reads 3 and 4`, with a hint.
 pub(crate) fn refusal(version: Option<u64>, oldest: u32, newest: u32) -> Option<String> {
     let read = if oldest == newest {
         newest.to_string()
@@ -42,7 +42,7 @@ pub(crate) fn refusal(version: Option<u64>, oldest: u32, newest: u32) -> Option<
     let (found, hint) = match version {
         None => (
             "no version".to_owned(),
-            "this is no file of a run; move the folder away and run again",
+            "this is not a file of a run: move the folder away and run again",
         ),
         Some(version) if version > u64::from(newest) => (
             format!("version {version}"),
@@ -59,7 +59,7 @@ pub(crate) fn refusal(version: Option<u64>, oldest: u32, newest: u32) -> Option<
     ))
 }
 
-/// What every version has in common.
+/// The field that all versions have.
 #[derive(serde::Deserialize)]
 struct AnyVersion {
     version: Option<u64>,
@@ -73,12 +73,12 @@ pub(crate) struct JsonLines<T> {
 }
 
 impl<T: Versioned> JsonLines<T> {
-    /// Opens a file, made if there is none, and gives the documents in it.
+    /// Opens a file, or creates it, and returns the documents in it.
     ///
     /// A last line that was cut off by a crash is dropped.
     ///
     /// # Errors
-    /// The file cannot be written, or a whole line of it is not ours.
+    /// The file cannot be written, or a complete line of it is not this program's.
     pub(crate) fn open(path: PathBuf) -> Result<(Self, Vec<T>)> {
         let file = OpenOptions::new()
             .create(true)
@@ -97,7 +97,7 @@ impl<T: Versioned> JsonLines<T> {
         Ok((lines, documents))
     }
 
-    /// Appends a document and hands it to the system at once.
+    /// Appends a document, unbuffered.
     pub(crate) fn append(&mut self, document: &T) -> Result<()> {
         let mut line = serde_json::to_vec(document)?;
         line.push(b'\n');
@@ -110,19 +110,19 @@ impl<T: Versioned> JsonLines<T> {
     }
 }
 
-/// Documents as such a file has them.
+/// Serializes documents as JSON Lines.
 pub(crate) fn text<T: Versioned>(documents: &[T]) -> Result<String> {
     let lines = documents.iter().map(serde_json::to_string);
     lines.map(|line| Ok(line? + "\n")).collect()
 }
 
-/// The documents of a file that may have been cut off at its end.
+/// Reads the documents of a file whose last line may be cut off.
 pub(crate) fn read_file<T: Versioned>(path: &Path) -> Result<Vec<T>> {
     let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     Ok(read(&file, path)?.0)
 }
 
-/// The documents of a file and the length of its whole lines in bytes.
+/// Reads the documents of a file, and returns them with the length of its complete lines in bytes.
 fn read<T: Versioned>(file: &File, path: &Path) -> Result<(Vec<T>, u64)> {
     let mut reader = BufReader::new(file);
     let (mut documents, mut whole, mut number) = (Vec::new(), 0, 0);
@@ -133,7 +133,7 @@ fn read<T: Versioned>(file: &File, path: &Path) -> Result<(Vec<T>, u64)> {
         number += 1;
         if let LineRead::TooLong { bytes } = read {
             bail!(
-                "{}:{number}: a line of {bytes} bytes, at most {} are read\nhint: move the folder away and run again",
+                "{}:{number}: a line of {bytes} bytes exceeds the limit of {}\nhint: move the folder away and run again",
                 path.display(),
                 slm_table::MAX_ROW_BYTES
             );
@@ -148,12 +148,12 @@ fn read<T: Versioned>(file: &File, path: &Path) -> Result<(Vec<T>, u64)> {
     }
 }
 
-/// One line's document, or what is wrong with it and a hint.
+/// Parses one line; the error is the problem with a hint.
 fn document<T: Versioned>(line: &[u8]) -> Result<T, String> {
     let broken = |error: &serde_json::Error| {
         format!("not a record of this program: {error}\nhint: move the folder away and run again")
     };
-    // First, since a document of another version has other fields.
+    // Checked first, since documents of other versions have other fields.
     let any: AnyVersion = serde_json::from_slice(line).map_err(|error| broken(&error))?;
     match refusal(any.version, T::OLDEST, T::VERSION) {
         Some(refusal) => Err(refusal),

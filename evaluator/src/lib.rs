@@ -1,25 +1,24 @@
-//! The library behind the command `evaluator`: judges base models and adapters on tasks with hidden tests.
+//! The library behind the command `evaluator`: evaluates base models and adapters on tasks with hidden tests.
 //!
-//! [`run`] is all that `main.rs` calls, and the only public item: what a program of one's own may use lies in the libraries
-//! `slm-scoring` (programs against hidden tests), `slm-report` (records to pages) and `slm-statistics`. Where to start
-//! reading:
+//! `main.rs` calls [`run`]; reusable parts are in the libraries `slm-scoring` (programs against hidden tests),
+//! `slm-report` (records to pages) and `slm-statistics`. Where to start reading:
 //!
 //! - `experiment`: `compare`, `sweep`, `workflows`, `hypotheses` and `report`, top to bottom
-//! - `workflow`: the ways from a task to a program, and the engine that runs, logs and resumes them
-//! - `backend`: who answers, the built-in model or a server
+//! - `workflow`: the workflows that turn a task into a program, and the engine that runs, logs and resumes them
+//! - `backend`: the built-in model, or a server behind an endpoint
 //! - `run_folder`: the files of a run
-//! - `score`, `measure`, `show`, `bench`, `sandboxing`: a command each
+//! - `score`, `metrics_command`, `show`, `bench`, `sandboxing`: one command each
 
 mod arguments;
 mod backend;
 mod bench;
 mod benchmark_file;
-mod clock;
 mod digest;
 mod experiment;
 mod json_lines;
 mod metrics_command;
 mod run_folder;
+mod runs;
 mod samples;
 mod sandboxing;
 mod score;
@@ -33,21 +32,26 @@ mod workflow;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use arguments::{Arguments, Command, CompareArguments, HypothesesArguments, OneArmArguments};
 use experiment::Request;
 use slm_cli::Failure;
 use slm_report::Experiment;
 
+/// The definition of the command line, for completions, man pages and docs/reference/cli.md.
+pub fn command() -> clap::Command {
+    Arguments::command().name("evaluator")
+}
+
 /// Parses the arguments, runs the command, and maps its outcome to an exit code.
 pub fn run() -> ExitCode {
-    // Before anything else: the program may have been started as its own sandbox's helper.
-    if let Some(exit_code) = slm_sandbox::helper::become_if_asked() {
+    // First of all, because this process may have been started as the sandbox's helper.
+    if let Some(exit_code) = slm_sandbox::helper::run_if_started_as_helper() {
         return exit_code;
     }
     slm_cli::watch_interrupts();
-    slm_cli::finish(match Arguments::parse().command {
+    slm_cli::finish(match Arguments::parse_from(slm_cli::arguments()).command {
         Command::Compare(CompareArguments {
             adapters,
             base_only,
@@ -68,16 +72,22 @@ pub fn run() -> ExitCode {
                 common: &common,
             })
         }
+        Command::Runs(arguments) => runs::run(&arguments),
         Command::Report(arguments) => experiment::rebuild(&arguments),
         Command::Show(arguments) => show::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),
         Command::Sandbox(arguments) => sandboxing::run(&arguments),
         Command::Metrics(arguments) => metrics_command::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Completions(arguments) => {
+            slm_cli::result(slm_cli::completions(command(), arguments.shell).trim_end());
+            Ok(())
+        }
+        Command::Man(arguments) => slm_cli::man(command(), &arguments.folder),
     })
 }
 
-/// An experiment on the base model, or on the adapter that is named.
+/// Runs an experiment on the base model, or on the named adapter.
 fn of_one_arm(experiment: Experiment, arguments: &OneArmArguments) -> Result<(), Failure> {
     let OneArmArguments { adapter, common } = arguments;
     experiment::run(&Request {

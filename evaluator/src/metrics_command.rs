@@ -1,4 +1,4 @@
-//! `evaluator metrics`: the metrics of Python files that exist already, top to bottom.
+//! `evaluator metrics`: measures existing Python files, top to bottom.
 
 mod files;
 mod table;
@@ -17,9 +17,9 @@ use slm_report::code_metric::{CYCLOMATIC_COMPLEXITY, MAINTAINABILITY_INDEX};
 
 use crate::arguments::{MetricsArguments, SortKey};
 
-/// Bytes of the longest file that is counted.
+/// The longest file that is counted, in bytes.
 const MAX_BYTES: u64 = 32 << 20;
-/// Work that takes no longer needs no progress.
+/// Shorter work shows no progress bar.
 const QUIET_FOR: Duration = Duration::from_secs(2);
 
 /// Counts every file that the paths lead to, and prints a table or a document.
@@ -42,7 +42,7 @@ pub(crate) fn run(arguments: &MetricsArguments) -> Result<(), Failure> {
         slm_cli::result(&table::render(&measured, n_found));
     }
 
-    // After the results, so that a long table does not hide what went wrong.
+    // Printed after the results, so that a long table does not hide the errors.
     let mut n_failed = 0;
     for file in &measured {
         if let Err(error) = &file.outcome {
@@ -59,9 +59,9 @@ pub(crate) fn run(arguments: &MetricsArguments) -> Result<(), Failure> {
     )))
 }
 
-/// A file and what became of it.
+/// A file with its metrics or error.
 struct Measured {
-    /// The path as it is shown.
+    /// The path as displayed.
     name: String,
     outcome: Result<FileMetrics, FileError>,
 }
@@ -76,7 +76,7 @@ enum FileError {
 }
 
 impl FileError {
-    /// The error with its place, as editors and terminals make links of it.
+    /// Returns the error after `path:line:column`, which editors and terminals turn into a link.
     fn at(&self, name: &str) -> String {
         match self {
             Self::Unreadable(_) => format!("{name}: {self}"),
@@ -89,7 +89,7 @@ impl FileError {
     }
 }
 
-/// Counts files on all cores; the order stays.
+/// Counts the files on all cores, and keeps their order.
 fn measure(found: Vec<(PathBuf, io::Result<()>)>, options: Options) -> Vec<Measured> {
     let watch = Watch::new(found.len());
     let measured = found
@@ -112,10 +112,10 @@ fn measure(found: Vec<(PathBuf, io::Result<()>)>, options: Options) -> Vec<Measu
     measured
 }
 
-/// A file's bytes.
+/// Reads a file's bytes.
 ///
 /// # Errors
-/// It cannot be read, or is longer than any program: a tree of syntax takes many times the memory of its text.
+/// The file cannot be read, or exceeds [`MAX_BYTES`]: a syntax tree takes many times the memory of its text.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path)?;
@@ -124,13 +124,14 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
         let mib = MAX_BYTES >> 20;
         return Err(io::Error::new(
             io::ErrorKind::FileTooLarge,
-            format!("more than {mib} MiB, which no program has"),
+            format!("larger than the limit of {mib} MiB"),
         ));
     }
     Ok(bytes)
 }
 
-/// Keeps the files of rank `min` or worse, and sorts them: by path unless `sort` says otherwise.
+/// Keeps the files of rank `min` or worse, and sorts them by `sort`; without it they stay in the order of their
+/// paths.
 ///
 /// Files that could not be counted stay, after all others when sorted by a number.
 fn arrange(measured: &mut Vec<Measured>, sort: Option<SortKey>, min: Option<Rank>) {
@@ -162,7 +163,7 @@ fn arrange(measured: &mut Vec<Measured>, sort: Option<SortKey>, min: Option<Rank
     measured.sort_by(|a, b| worst_first(a).total_cmp(&worst_first(b)));
 }
 
-/// One JSON object from path to metrics or error.
+/// A JSON object that maps each path to metrics or an error.
 struct Document<'a>(&'a [Measured]);
 
 impl Serialize for Document<'_> {
@@ -183,7 +184,7 @@ impl Serialize for Document<'_> {
     }
 }
 
-/// Progress that shows itself only when the work takes long.
+/// A progress bar that appears only when the work takes longer than [`QUIET_FOR`].
 struct Watch {
     started: Instant,
     total: u64,
@@ -205,7 +206,7 @@ impl Watch {
         }
     }
 
-    /// One more file is done.
+    /// Counts one more file as done.
     fn tick(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.done += 1;
@@ -245,7 +246,7 @@ mod tests {
         files.iter().map(count).collect()
     }
 
-    /// Asserts which files are left, and in which order.
+    /// Asserts which files remain, and in which order.
     fn check(sort: Option<SortKey>, min: Option<Rank>, expected: &[&str]) {
         let mut files = counted(&[
             ("broken", "def f(:\n"),

@@ -1,7 +1,6 @@
 //! The folder of one run: steps and records appended as they are made, the description, and the report.
 //!
-//! The folder's name follows from what is compared, so the same command finds its own folder again and goes on where it
-//! stopped.
+//! The folder's name is derived from what is compared, so that the same command finds its folder and resumes the run.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -16,12 +15,16 @@ use crate::json_lines::{self, JsonLines};
 use crate::samples;
 use crate::workflow::event::{Event, Key};
 
-const RECORDS: &str = "records.jsonl";
+/// The file of the records in a run's folder.
+pub(crate) const RECORDS: &str = "records.jsonl";
 
-/// The file of a run's description.
+/// The file of a run's results.
+pub(crate) const SUMMARY: &str = "summary.json";
+
+/// The name of the file with a run's description.
 pub(crate) const RUN: &str = "run.json";
 
-/// The file of the trajectories in a run's folder.
+/// The name of the file with a run's trajectories.
 pub(crate) const TRAJECTORIES: &str = "trajectory.jsonl";
 
 /// An open run folder.
@@ -29,20 +32,20 @@ pub(crate) struct RunFolder {
     path: PathBuf,
     records: Vec<SampleRecord>,
     records_file: JsonLines<SampleRecord>,
-    /// Steps of earlier starts, until they are taken.
+    /// Steps that earlier starts logged, until [`Self::take_events`] removes them.
     events: BTreeMap<Key, Vec<Event>>,
     log: JsonLines<Event>,
-    /// Held as long as the folder is open for work.
+    /// Locked as long as the folder is open for writing.
     _lock: Option<File>,
 }
 
 impl RunFolder {
     /// Opens the folder, with the steps and records of an earlier start of the same run if there are any.
     ///
-    /// A last line that was cut off by a crash is dropped, so that it is made again.
+    /// A last line that a crash cut off is dropped, so that its step or sample is repeated.
     ///
     /// # Errors
-    /// The folder cannot be written, or a whole line in it is not ours.
+    /// The folder cannot be written, or a complete line in it is not this program's.
     pub(crate) fn open(path: PathBuf) -> Result<Self> {
         fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
         let (records_file, records) = JsonLines::open(path.join(RECORDS))?;
@@ -64,20 +67,21 @@ impl RunFolder {
         })
     }
 
-    /// The same for whoever works in it: two processes at once would answer everything twice.
+    /// Opens the folder as [`Self::open`] does, but with an exclusive lock: two processes would generate every answer
+    /// twice.
     ///
     /// # Errors
-    /// As [`Self::open`], or another process works in the folder.
+    /// As [`Self::open`], or another process has the folder open.
     pub(crate) fn open_alone(path: PathBuf) -> Result<Self> {
         fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
         let log = path.join(TRAJECTORIES);
         let lock = OpenOptions::new().create(true).append(true).open(&log);
         let lock = lock.with_context(|| format!("cannot open {}", log.display()))?;
-        // A file system that knows no locks must do without.
+        // Some file systems have no locks; there the folder is used without one.
         if let Err(TryLockError::WouldBlock) = lock.try_lock() {
             return Err(UserMistake(format!(
-                "{}: another evaluator works in this folder\n\
-                 hint: wait until it is done, or stop it; what it has answered is kept",
+                "{}: another evaluator is using this folder\n\
+                 hint: wait until it has finished, or stop it; its answers are kept",
                 path.display()
             ))
             .into());
@@ -88,19 +92,19 @@ impl RunFolder {
         })
     }
 
-    /// The records and steps in a folder, which stays as it is.
+    /// Reads the records and steps in a folder, without changing it.
     ///
     /// # Errors
-    /// A file cannot be read, or a whole line of it is not ours.
+    /// A file cannot be read, or a complete line of it is not this program's.
     pub(crate) fn read(folder: &Path) -> Result<(Vec<SampleRecord>, Vec<Event>)> {
         let records = json_lines::read_file(&folder.join(RECORDS))?;
         Ok((records, json_lines::read_file(&folder.join(TRAJECTORIES))?))
     }
 
-    /// Writes the folder of a run that was put together from others, in place of an earlier one of the kind.
+    /// Writes the folder of a run that was merged from shards, in place of an earlier merged run.
     ///
     /// # Errors
-    /// It cannot be written, or holds a run that was made in one piece.
+    /// The folder cannot be written, or holds a run that was not merged.
     pub(crate) fn write_merged(
         path: PathBuf,
         info: &RunInfo,
@@ -109,60 +113,60 @@ impl RunFolder {
     ) -> Result<Self> {
         if path.join(RUN).is_file() && Self::read_info(&path)?.merged_from.is_empty() {
             return Err(UserMistake(format!(
-                "{}: is there already, as a run that was made in one piece\n\
-                 hint: move it away, or name another folder with --reports",
+                "{}: already exists, and holds a run that was not merged from shards\n\
+                 hint: move it away, or choose another folder with --reports",
                 path.display()
             ))
             .into());
         }
-        // First, so that what an interruption leaves is known for what it is.
+        // Written first, so that an interrupted merge can be recognised as one and repeated.
         write(&path, RUN, &(serde_json::to_string_pretty(info)? + "\n"))?;
         write(&path, RECORDS, &json_lines::text(records)?)?;
         write(&path, TRAJECTORIES, &json_lines::text(events)?)?;
         Self::open(path)
     }
 
-    /// What is recorded so far.
+    /// Returns the records of the run.
     pub(crate) fn records(&self) -> &[SampleRecord] {
         &self.records
     }
 
-    /// Appends a record and hands it to the system at once.
+    /// Appends a record, unbuffered.
     pub(crate) fn append(&mut self, record: SampleRecord) -> Result<()> {
         self.records_file.append(&record)?;
         self.records.push(record);
         Ok(())
     }
 
-    /// The steps of a trajectory that earlier starts have finished, in the order of the file.
+    /// Removes and returns the steps of a trajectory that earlier starts finished, in file order.
     pub(crate) fn take_events(&mut self, key: &Key) -> Vec<Event> {
         self.events.remove(key).unwrap_or_default()
     }
 
-    /// Where finished steps are written.
+    /// Returns the log that finished steps are appended to.
     pub(crate) fn log(&mut self) -> &mut JsonLines<Event> {
         &mut self.log
     }
 
-    /// The description of an earlier start of this run; none if this is the first.
+    /// Returns the description that an earlier start of this run wrote; `None` if this is the first start.
     ///
     /// # Errors
-    /// As [`Self::read_info`]: what another program wrote is not written over.
+    /// As [`Self::read_info`], so that a file of another program is not overwritten.
     pub(crate) fn info(&self) -> Result<Option<RunInfo>> {
         let is_there = self.path.join(RUN).is_file();
         is_there.then(|| Self::read_info(&self.path)).transpose()
     }
 
-    /// The description of the run in a folder, as this version would have written it.
+    /// Reads the description of the run in a folder, upgraded to this version.
     ///
     /// # Errors
-    /// There is none, or one of a version that is not read.
+    /// There is no description, or its version is not supported.
     pub(crate) fn read_info(folder: &Path) -> Result<RunInfo> {
         let path = folder.join(RUN);
         let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let broken = || {
             format!(
-                "{}: no description of a run\nhint: move the folder away and run again",
+                "{}: not the description of a run\nhint: move the folder away and run again",
                 path.display()
             )
         };
@@ -180,13 +184,13 @@ impl RunFolder {
         self.write(RUN, &(serde_json::to_string_pretty(info)? + "\n"))
     }
 
-    /// Writes report, pictures and summary, and gives the report's path.
+    /// Writes the report, its charts and the summary, and returns the report's path.
     pub(crate) fn write_report(&self, report: &Report) -> Result<PathBuf> {
         for (name, svg) in &report.pictures {
             self.write(name, svg)?;
         }
         self.write(
-            "summary.json",
+            SUMMARY,
             &(serde_json::to_string_pretty(&report.summary)? + "\n"),
         )?;
         self.write("report.md", &report.markdown)?;
@@ -210,7 +214,7 @@ impl RunFolder {
     }
 }
 
-/// Writes a file that appears whole or not at all.
+/// Writes a file atomically.
 fn write(folder: &Path, name: &str, text: &str) -> Result<()> {
     let path = folder.join(name);
     atomic_write(&path, text).with_context(|| format!("cannot write {}", path.display()))

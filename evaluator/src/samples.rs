@@ -1,10 +1,10 @@
-//! Every sample of a run as a flat row, for tools that read tables.
+//! The samples of a run as flat rows, for tools that read tables.
 
 use serde_json::{Map, Value, json};
 use slm_report::code_metric::CODE_METRICS;
 use slm_report::{RunInfo, SampleRecord, Spending};
 
-/// One row a record, with columns of one kind each; `canonical_cpu_s` is the task's.
+/// Returns one row per record, with one type per column; `canonical_cpu_s` is the task's.
 pub(crate) fn rows(run: &RunInfo, records: &[SampleRecord]) -> Vec<Map<String, Value>> {
     records.iter().map(|record| row(run, record)).collect()
 }
@@ -55,7 +55,7 @@ fn row(run: &RunInfo, record: &SampleRecord) -> Map<String, Value> {
         ("benchmark", json!(benchmark)),
         ("task_id", json!(task_id)),
         ("sample", json!(sample)),
-        // As text: a table's whole numbers have a sign, and this one needs all 64 bits.
+        // As text: integer columns of a table are signed, and a seed needs all 64 bits.
         ("seed", json!(seed.to_string())),
         ("verdict", json!(verdict)),
         ("passed", json!(record.passed())),

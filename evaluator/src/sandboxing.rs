@@ -1,4 +1,4 @@
-//! The sandbox as a user chooses it, and `evaluator sandbox`, which shows what it holds against.
+//! The user's choice of sandbox, and `evaluator sandbox`, which attacks it and prints what it blocks.
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -14,26 +14,27 @@ Examples:
   evaluator sandbox
   evaluator sandbox --python .venv/bin/python --json
 
-Real attacks run in boxes like any generated program: reading and writing outside, connecting, signalling, using up \
-memory, processes, time and disk, and making a wrong program pass. Level A needs bubblewrap; level B is taken where it is missing or \
-forbidden. Both are Linux only.
+Real attacks run in the sandbox like any generated program: reading and writing outside of it, network connections, \
+signals, exhausting memory, processes, time and disk, and forging the verdict of a wrong program. Level A needs \
+bubblewrap; level B is used where bubblewrap is missing or forbidden. Both are Linux only.
 
-Environment: PYTHON names the Python to use.";
+Environment: PYTHON sets the Python interpreter.";
 
-/// Readable for every user, as level B demands.
+/// Readable by every user, as level B requires.
 const SYSTEM_PYTHON: &str = "/usr/bin/python3";
 
-/// What every command that runs generated programs asks about the sandbox.
+/// The sandbox options of every command that runs generated programs.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct SandboxChoice {
-    /// Where no sandbox works, run generated programs with nothing but resource limits: they may do all that you may
+    /// Without a working sandbox, run generated programs with resource limits only: they can do everything that you
+    /// can
     #[arg(long)]
     pub(crate) unsafe_execution: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct SandboxArguments {
-    /// Python that programs run on: a program, or the one of a virtual environment [default: python3]
+    /// Python interpreter for the programs; may be one of a virtual environment [default: python3]
     #[arg(long, value_name = "PATH")]
     pub(crate) python: Option<PathBuf>,
     #[command(flatten)]
@@ -44,10 +45,10 @@ pub(crate) struct SandboxArguments {
 }
 
 impl SandboxChoice {
-    /// The strongest sandbox that works here, with a warning if that is not level A.
+    /// Opens the strongest sandbox that works on this machine, with a warning if that is not level A.
     ///
-    /// Programs run on `python`, else on `PYTHON`, else on the first `python3`; if the sandbox
-    /// cannot use that last one, which nobody named, on the system's own, with a warning.
+    /// Programs run on `python`, else on `PYTHON`, else on the first `python3`; if the sandbox cannot use that
+    /// default, on the system's own, with a warning.
     pub(crate) fn open(self, python: Option<&Path>, limits: Limits) -> Result<Sandbox> {
         let named = python.map(Path::to_owned).or_else(slm_cli::named_python);
         let first = named.clone().unwrap_or_else(|| "python3".into());

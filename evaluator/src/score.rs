@@ -1,4 +1,4 @@
-//! `evaluator score`: a file of samples against a benchmark's hidden tests, top to bottom.
+//! `evaluator score`: scores a file of samples against a benchmark's hidden tests, top to bottom.
 
 mod document;
 
@@ -16,7 +16,7 @@ use crate::arguments::ScoreArguments;
 use crate::benchmark_file::load_tasks;
 use document::{Document, count};
 
-/// Scores a file of samples, and prints the scores in its order.
+/// Scores a file of samples, and prints the scores in the file's order.
 pub(crate) fn run(arguments: &ScoreArguments) -> Result<(), Failure> {
     let document = score(arguments)?;
     if arguments.json {
@@ -38,7 +38,7 @@ pub(crate) fn run(arguments: &ScoreArguments) -> Result<(), Failure> {
         slm_cli::note(&format!("unscored: {}: {reason}", count(n, "sample")));
     }
     Err(Failure::Incomplete(format!(
-        "{} could not be scored\nhint: --python names an interpreter that has what the tasks need",
+        "{} could not be scored\nhint: choose an interpreter that has the tasks' packages with --python",
         count(unscored, "sample")
     )))
 }
@@ -55,12 +55,12 @@ fn score(arguments: &ScoreArguments) -> Result<Document> {
         sandbox = sandbox.with_workers(workers);
     }
     let mut cache = ScoreCache::open(&cache_dir.join("scores").join(format!("{name}.jsonl")))?;
-    slm_cli::saved_so_far("every verdict so far is kept in the cache of scores");
+    slm_cli::saved_so_far("all finished verdicts are kept in the score cache");
     if cache.damaged() > 0 {
         let lines = count(cache.damaged(), "damaged line");
-        slm_cli::note(&format!("{lines} in the cache of scores passed over"));
+        slm_cli::note(&format!("skipped {lines} in the score cache"));
     }
-    // All samples were written before this command began: their generation is over.
+    // All samples were written before this command started: their generation is over.
     let phase = ScoringPhase::begin();
     let scores = run_tests(&set, &samples, &sandbox, &phase, &mut cache)?;
     let level = sandbox.level().to_string();
@@ -78,7 +78,7 @@ fn read_samples(path: &Path, set: &TaskSet, extract: bool) -> Result<Vec<Sample>
     })?;
     if read.passed_over > 0 {
         slm_cli::note(&format!(
-            "{} entries of {} are no TASK/NUMBER.py and passed over",
+            "skipped {} entries of {} that are not named TASK/NUMBER.py",
             read.passed_over,
             path.display()
         ));
@@ -86,7 +86,7 @@ fn read_samples(path: &Path, set: &TaskSet, extract: bool) -> Result<Vec<Sample>
     Ok(read.samples)
 }
 
-/// Scores the samples that have no score yet, with a bar for each of the two phases.
+/// Scores the samples that have no cached score, with a progress bar for each of the two phases.
 fn run_tests(
     set: &TaskSet,
     samples: &[Sample],
@@ -105,7 +105,7 @@ fn run_tests(
     let scores = scorer.score_samples(set, samples, cache, &mut |progress| {
         let (label, done, total, unit, message) = match progress {
             ScoringProgress::ExpectedOutputs { done, total } => {
-                ("right results", done, total, "tasks", String::new())
+                ("expected outputs", done, total, "tasks", String::new())
             }
             ScoringProgress::Samples {
                 done,

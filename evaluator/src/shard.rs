@@ -1,11 +1,11 @@
-//! A part of a run's tasks, for one of several machines: `--shard 2/4`.
+//! A shard of a run's tasks, for one of several machines: `--shard 2/4`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use slm_cli::UserMistake;
 
-/// Which of how many parts.
+/// A shard's number and the number of shards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shard {
     /// From 1 to `of`.
@@ -13,7 +13,7 @@ pub(crate) struct Shard {
     pub(crate) of: usize,
 }
 
-/// More parts than any cluster has places.
+/// The maximum number of shards, more than any cluster has machines.
 const MOST: usize = 100_000;
 
 impl FromStr for Shard {
@@ -24,7 +24,7 @@ impl FromStr for Shard {
         let (index, of) = text
             .split_once('/')
             .and_then(|(index, of)| Some((number(index)?, number(of)?)))
-            .ok_or("expected a shard's number and how many there are, as in 2/4")?;
+            .ok_or("expected I/N, for example 2/4")?;
         if of == 0 || of > MOST {
             return Err(format!("expected 1 to {MOST} shards"));
         }
@@ -42,8 +42,8 @@ impl fmt::Display for Shard {
 }
 
 impl Shard {
-    /// The tasks of this part, dealt out one by one through all benchmarks, so that no part has more than one task more
-    /// of any benchmark than another part.
+    /// Returns the shard's tasks, dealt round-robin over all benchmarks, so that two shards differ by at most one
+    /// task of any benchmark.
     ///
     /// # Errors
     /// There are fewer tasks than parts.
@@ -63,7 +63,7 @@ impl Shard {
             .collect())
     }
 
-    /// The name of a run's part.
+    /// Returns the name of a run's shard.
     pub(crate) fn name(self, run: &str) -> String {
         format!("{run}-shard-{}-of-{}", self.index, self.of)
     }
@@ -75,7 +75,7 @@ mod tests {
 
     use super::*;
 
-    /// Tasks of benchmarks of these sizes, each as benchmark and number.
+    /// Returns tasks of benchmarks of these sizes, each as benchmark and number.
     fn tasks(sizes: &[(&'static str, usize)]) -> Vec<(&'static str, usize)> {
         let of = |&(benchmark, n): &(&'static str, usize)| (0..n).map(move |at| (benchmark, at));
         sizes.iter().flat_map(of).collect()

@@ -1,4 +1,4 @@
-//! `evaluator show`: one answer's way from the task to the program, as a person reads it.
+//! `evaluator show`: prints the trajectories of a task, from the request to the program.
 
 mod page;
 mod paint;
@@ -56,26 +56,18 @@ fn show(arguments: &ShowArguments) -> Result<()> {
     Ok(())
 }
 
-/// The log of the run that was named by its folder or, under the reports' folder, by its name.
+/// The log of the run that was named.
 fn log_of(arguments: &ShowArguments) -> Result<PathBuf> {
-    let folders = [
-        arguments.run.clone(),
-        arguments.reports.join(&arguments.run),
-    ];
-    let file = folders
-        .iter()
-        .map(|folder| folder.join(TRAJECTORIES))
-        .find(|file| file.is_file());
-    Ok(file.ok_or_else(|| {
-        UserMistake(format!(
-            "{}: no folder of a run, it holds no {TRAJECTORIES}\n\
-             hint: `evaluator compare` prints the path of its report, which lies in the run's folder",
-            arguments.run.display()
-        ))
-    })?)
+    // A run that was stopped before it was described has a log already.
+    let named = arguments.run.join(TRAJECTORIES);
+    if named.is_file() {
+        return Ok(named);
+    }
+    let folder = crate::runs::folder_of(&arguments.run, &arguments.reports)?;
+    Ok(folder.join(TRAJECTORIES))
 }
 
-/// The one task whose id is `name` or ends in it.
+/// Returns the one task whose id is `name` or ends in `/name`.
 fn task_of(events: &[Event], name: &str, file: &Path) -> Result<String, UserMistake> {
     let tasks: BTreeSet<&str> = events
         .iter()
@@ -94,14 +86,14 @@ fn task_of(events: &[Event], name: &str, file: &Path) -> Result<String, UserMist
         [] => {
             let some: Vec<&str> = tasks.iter().copied().take(5).collect();
             Err(UserMistake(format!(
-                "{}: no task `{name}` among {}\nhint: there are tasks like {}",
+                "{}: no task `{name}` among {} tasks\nhint: some of them are {}",
                 file.display(),
                 tasks.len(),
                 some.join(", ")
             )))
         }
         _ => Err(UserMistake(format!(
-            "`{name}` may be {}\nhint: give the whole id",
+            "`{name}` is ambiguous: {}\nhint: give the whole id",
             ending.join(" or ")
         ))),
     }
@@ -125,7 +117,7 @@ fn nothing_left(task: &str, there: &[Key]) -> UserMistake {
         })
         .collect();
     UserMistake(format!(
-        "{task}: no such answer\nhint: there are {}",
+        "{task}: no answer matches the options\nhint: there are {}",
         there.join(", ")
     ))
 }

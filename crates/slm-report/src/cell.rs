@@ -1,4 +1,4 @@
-//! What a run consists of: cells, each one arm in one workflow at one way of drawing tokens.
+//! The cells of a run, each one arm in one workflow with one sampling setting.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -7,18 +7,18 @@ use std::hash::{Hash, Hasher};
 use serde::{Deserialize, Serialize};
 use slm_config::{Evaluate, Workflow};
 
-/// How tokens are drawn, as far as cells of a run differ in it.
+/// A sampling setting, as far as it differs between the cells of a run.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Decoding {
-    /// 0 takes the likeliest token.
+    /// 0 is greedy decoding.
     pub temperature: f64,
-    /// Draw from the fewest tokens with this probability together.
+    /// Nucleus size: sample from the fewest tokens with this total probability.
     pub top_p: f64,
 }
 
 impl Decoding {
-    /// The recipe's own.
+    /// Returns the recipe's own setting.
     pub fn of(evaluate: &Evaluate) -> Self {
         Self {
             temperature: evaluate.sampling.temperature,
@@ -45,7 +45,7 @@ impl fmt::Display for Decoding {
     }
 }
 
-// Bit by bit, so that cells can be keys: a recipe's checked numbers are finite, and written and read exactly.
+// Compared bit by bit, so that cells can be keys: a recipe's validated numbers are finite, and round-trip exactly.
 impl PartialEq for Decoding {
     fn eq(&self, other: &Self) -> bool {
         self.bits() == other.bits()
@@ -75,27 +75,27 @@ impl PartialOrd for Decoding {
     }
 }
 
-/// One arm in one workflow at one way of drawing tokens: every task is answered.
+/// One arm in one workflow with one sampling setting, which answers every task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cell {
     /// [`BASE_ARM`](slm_artifacts::BASE_ARM) or an adapter's name.
     pub arm: String,
-    /// How the arm gets from a task to a program.
+    /// The workflow that leads from a task to a program.
     pub workflow: Workflow,
-    /// How it draws tokens.
+    /// The sampling setting.
     pub decoding: Decoding,
     /// Answers to each task.
     pub samples: u32,
 }
 
 impl Cell {
-    /// Whether both are the same question; they may differ in the number of answers.
+    /// Whether two cells are equal except for the number of answers.
     pub(crate) fn is_same_as(&self, other: &Self) -> bool {
         (&self.arm, self.workflow, self.decoding) == (&other.arm, other.workflow, other.decoding)
     }
 
-    /// Its name beside cells that draw as `reference` says.
+    /// Returns the cell's name, which omits the setting `reference`.
     pub fn label(&self, reference: Decoding) -> String {
         let Self {
             arm,

@@ -1,45 +1,45 @@
-//! The metrics of a program's code: one table, read by records, by tables of samples and files, and by reports.
+//! The metrics of a program's code: one table, used by records, by tables of samples and files, and by reports.
 //!
-//! To add a metric, compute it in `slm-metrics` and add a row here: nothing else names it.
+//! To add a metric, compute it in `slm-metrics` and add a row here; no other list of metrics exists.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use slm_metrics::FileMetrics;
 
-/// A metric, and how it is shown.
+/// A metric and its display.
 #[derive(Debug, Clone, Copy)]
 pub struct CodeMetric {
     /// Its key in records, in tables of samples and in a report's summary.
     pub key: &'static str,
-    /// Its value as a record has it.
+    /// Its value as stored in a record.
     pub json: fn(&ProgramMetrics) -> Value,
-    /// How it is shown.
+    /// Its display.
     pub shown: Shown,
 }
 
 impl CodeMetric {
-    /// Its value; none where a record has none, or no finite one.
+    /// Returns its value; `None` if a record has none, or no finite one.
     pub fn value(&self, program: &ProgramMetrics) -> Option<f64> {
         (self.json)(program).as_f64()
     }
 }
 
-/// How a metric is shown.
+/// The display of a metric.
 #[derive(Debug, Clone, Copy)]
 pub struct Shown {
     /// Its name in a report.
     pub label: &'static str,
     /// Its decimals in a report.
     pub digits: usize,
-    /// Which programs stand first where the worst do.
+    /// Whether a higher value is better, which decides the order of a table with the worst first.
     pub higher_is_better: bool,
-    /// Its place among the columns of a table of samples.
+    /// Its position among the columns of a table of samples.
     pub column: usize,
-    /// Its column in a table of files; none if it has none.
+    /// Its column in a table of files, if it has one.
     pub listed: Option<Listed>,
-    /// Its place among a report's paired differences; none if it is not compared.
+    /// Its position among a report's paired differences; `None` if it is not compared.
     pub paired: Option<usize>,
-    /// Whether a report shows it task by task.
+    /// Whether a report lists it by task.
     pub by_task: bool,
 }
 
@@ -50,20 +50,20 @@ pub struct Listed {
     pub title: &'static str,
     /// Its decimals.
     pub digits: usize,
-    /// What the last row says.
+    /// How the last row aggregates it.
     pub total: Total,
 }
 
-/// What a table of files says of all files together.
+/// The aggregate over all files in the last row of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Total {
-    /// The sum of what adds up.
+    /// The sum of a count.
     Sum,
     /// The mean of an index.
     Mean,
 }
 
-/// A count that no table singles out.
+/// The default display: a count without a table column.
 const COUNT: Shown = Shown {
     label: "",
     digits: 1,
@@ -74,7 +74,7 @@ const COUNT: Shown = Shown {
     by_task: false,
 };
 
-/// Makes the table, and [`ProgramMetrics`] with a field a row.
+/// Generates the table, and [`ProgramMetrics`] with a field per row.
 macro_rules! code_metrics {
     ($(
         $(#[doc = $doc:literal])* $(#[serde($($serde:tt)*)])?
@@ -103,13 +103,13 @@ macro_rules! code_metrics {
             };
         )*
 
-        /// Every metric, in the order in which a record has them.
+        /// Every metric, in the order of a record's fields.
         pub const CODE_METRICS: &[CodeMetric] = &[$($name),*];
     };
 }
 
 code_metrics! {
-    /// Lines in all.
+    /// Number of all lines.
     LOC loc: usize = |file| file.raw.loc, Shown {
         label: "LOC",
         column: 5,
@@ -129,11 +129,11 @@ code_metrics! {
     SLOC sloc: usize = |file| file.raw.sloc, Shown { label: "SLOC", column: 7, ..COUNT };
     /// Comment tokens, those behind code included.
     COMMENTS comments: usize = |file| file.raw.comments, Shown { label: "comments", column: 8, ..COUNT };
-    /// Lines of strings that stand alone and span several lines.
+    /// Lines of string expressions that span several lines.
     MULTI multi: usize = |file| file.raw.multi, Shown { label: "lines of docstrings", column: 9, ..COUNT };
     /// Blank lines.
     BLANK blank: usize = |file| file.raw.blank, Shown { label: "blank lines", column: 10, ..COUNT };
-    /// Lines that hold only a comment or a one-line docstring.
+    /// Lines with only a comment or a one-line docstring.
     SINGLE_COMMENTS single_comments: usize = |file| file.raw.single_comments, Shown {
         label: "comment lines",
         column: 11,
@@ -178,7 +178,7 @@ code_metrics! {
         by_task: true,
         ..COUNT
     };
-    /// Logical lines of the same program without comments and docstrings; left out before version 4.
+    /// Logical lines of the same program without comments and docstrings; missing before version 4.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     LLOC_CODE lloc_code: Option<usize> = |file| Some(file.lloc_code), Shown {
         label: "LLOC of the code",

@@ -1,9 +1,9 @@
-//! The records of a run, and the report on them: Markdown, pictures and a summary for machines. Does no I/O; the caller
-//! reads and writes.
+//! The records of a run, and its report: Markdown, charts and a summary for machines. Does no I/O; the caller reads
+//! and writes.
 //!
-//! [`RunInfo`] and [`SampleRecord`] are what a run leaves behind, [`Plan`] is what it asks. [`build`] makes the report:
+//! [`RunInfo`] and [`SampleRecord`] are the records of a run, [`Plan`] is what it tests. [`build`] makes the report:
 //! `findings` computes every number once and applies a rule that is fixed before the run; `page`, its templates and
-//! `charts` only show what was found. [`markdown`] and [`LossCurve`] serve the report on a training too.
+//! `charts` only display the findings. [`markdown`] and [`LossCurve`] are also used by the report of a training.
 
 mod cell;
 mod charts;
@@ -46,16 +46,16 @@ use findings::{Findings, cell_summary};
 pub struct Report {
     /// GitHub Markdown.
     pub markdown: String,
-    /// Path relative to the report, as its links have it (`pictures/NAME.svg`), and the SVG.
+    /// Path relative to the report, as in its links (`pictures/NAME.svg`), and the SVG.
     pub pictures: Vec<(String, String)>,
     /// Every number of the report, for machines.
     pub summary: Value,
 }
 
-/// Answers what the run asks from its records, and says of every cell what it achieved and spent.
+/// Builds the report of a run: the verdicts on its hypotheses, and the results and spending of every cell.
 ///
-/// Any set of records gives a report: arms may lack tasks, nothing may parse. What cannot be said is left
-/// out and named. The records' texts come from a model and are treated as hostile.
+/// Every set of records gives a report: arms may lack tasks, and nothing may parse. What cannot be computed is
+/// omitted and named. The records' texts come from a model and are treated as hostile.
 pub fn build(run: &RunInfo, records: &[SampleRecord]) -> Report {
     let of_workflow = |workflow: Workflow| -> Vec<&SampleRecord> {
         let is_of = |record: &&SampleRecord| {

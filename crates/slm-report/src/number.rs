@@ -1,11 +1,11 @@
-//! Numbers as people read them: sensible digits, units, a true minus sign, a dash for what does not exist.
+//! Numbers as text: sensible digits, units, a true minus sign, and a dash for missing values.
 
 use slm_statistics::Interval;
 
-/// Stands where a number does not exist.
+/// Replaces a missing number.
 const NOTHING: &str = "–";
 
-/// A number with this many decimals and a true minus sign; a dash for none.
+/// Formats a number with this many decimals and a true minus sign; a dash for `None`.
 pub(crate) fn number(value: impl Into<Option<f64>>, digits: usize) -> String {
     let Some(value) = value.into() else {
         return NOTHING.to_owned();
@@ -19,7 +19,7 @@ pub(crate) fn number(value: impl Into<Option<f64>>, digits: usize) -> String {
     }
 }
 
-/// A difference: a number that shows its sign even when positive.
+/// Formats a difference: the sign is shown even if positive.
 pub(crate) fn signed(value: impl Into<Option<f64>>, digits: usize) -> String {
     let value = value.into();
     let text = number(value, digits);
@@ -30,12 +30,12 @@ pub(crate) fn signed(value: impl Into<Option<f64>>, digits: usize) -> String {
     }
 }
 
-/// Both ends of an interval, times `scale`, held together in a narrow column.
+/// Formats both ends of an interval, times `scale`, with non-breaking spaces.
 pub(crate) fn interval(interval: Option<Interval>, digits: usize, scale: f64) -> String {
     ends(interval, |end| number(end * scale, digits))
 }
 
-/// Both ends of an interval of differences.
+/// Formats both ends of an interval of differences, times `scale`.
 pub(crate) fn signed_interval(interval: Option<Interval>, digits: usize, scale: f64) -> String {
     ends(interval, |end| signed(end * scale, digits))
 }
@@ -47,7 +47,7 @@ fn ends(interval: Option<Interval>, text: impl Fn(f64) -> String) -> String {
     )
 }
 
-/// A share in percent.
+/// Formats a share in percent.
 pub(crate) fn percent(share: impl Into<Option<f64>>) -> String {
     share.into().map_or_else(
         || NOTHING.to_owned(),
@@ -55,7 +55,7 @@ pub(crate) fn percent(share: impl Into<Option<f64>>) -> String {
     )
 }
 
-/// A p-value: three decimals, and no more certainty than they carry.
+/// Formats a p-value with three decimals, or as `< 0.001`.
 pub(crate) fn p_value(p: Option<f64>) -> String {
     match p {
         Some(p) if p < 0.001 => "<\u{a0}0.001".to_owned(),
@@ -63,7 +63,7 @@ pub(crate) fn p_value(p: Option<f64>) -> String {
     }
 }
 
-/// A duration in the unit that suits it.
+/// Formats a duration in a suitable unit.
 pub(crate) fn seconds(value: Option<f64>) -> String {
     match value {
         None => NOTHING.to_owned(),
@@ -73,7 +73,7 @@ pub(crate) fn seconds(value: Option<f64>) -> String {
     }
 }
 
-/// A short duration in seconds as milliseconds.
+/// Formats a short duration in seconds as milliseconds.
 pub(crate) fn milliseconds(value: Option<f64>) -> String {
     value.map_or_else(
         || NOTHING.to_owned(),
@@ -81,17 +81,17 @@ pub(crate) fn milliseconds(value: Option<f64>) -> String {
     )
 }
 
-/// As few digits as tell the number from all others: a value of a recipe.
+/// Formats a recipe's value with the fewest digits that identify it.
 pub(crate) fn shortest(value: Option<f64>) -> String {
     value.map_or_else(|| NOTHING.to_owned(), |value| value.to_string())
 }
 
-/// The same with a power of ten: a learning rate.
+/// Formats a number with a power of ten, for example a learning rate.
 pub(crate) fn scientific(value: Option<f64>) -> String {
     value.map_or_else(|| NOTHING.to_owned(), |value| format!("{value:e}"))
 }
 
-/// A difference in words, such as `rose by 3.0 points`.
+/// Describes a difference, for example `rose by 3.0 points`.
 pub(crate) fn change(difference: f64, unit: Option<&str>, digits: usize) -> String {
     let size = number(difference.abs(), digits);
     let unit = unit.map_or_else(String::new, |unit| format!(" {unit}"));
@@ -111,7 +111,7 @@ fn rounds_to_zero(text: &str) -> bool {
     !text.contains(|c: char| ('1'..='9').contains(&c))
 }
 
-/// A count with commas between thousands.
+/// Formats a count with commas between thousands.
 pub(crate) fn grouped(n: usize) -> String {
     let digits = n.to_string();
     let mut text = String::new();
@@ -124,7 +124,7 @@ pub(crate) fn grouped(n: usize) -> String {
     text
 }
 
-/// A count with its noun, the plural by `s`.
+/// Formats a count with its noun, whose plural is formed with `s`.
 pub(crate) fn count(n: usize, noun: &str) -> String {
     format!("{} {noun}{}", grouped(n), if n == 1 { "" } else { "s" })
 }

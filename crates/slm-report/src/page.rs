@@ -1,4 +1,4 @@
-//! What the templates of a report's page show: the findings, and what of run and records stands beside them.
+//! The context of the page's templates: the findings, and data of the run and of its records.
 
 use std::collections::BTreeMap;
 
@@ -30,13 +30,13 @@ const TEMPLATES: [(&str, &str); 9] = [
     ("phrases", include_str!("templates/phrases.md.jinja")),
 ];
 
-/// Most rises, and most falls, that are shown as programs side by side.
+/// Maximum number of rises, and of falls, that are shown as programs side by side.
 const MOST_EXAMPLES: usize = 5;
 
-/// Below this many pairs an interval is a rough guide only.
+/// With fewer pairs than this, an interval is only approximate.
 const FEW_PAIRS: usize = 20;
 
-/// A benchmark by its name here, and the published pass@1 in percent of the models in [`PUBLISHED_MODELS`].
+/// A benchmark's name in this project, and the published pass@1 in percent of the models in [`PUBLISHED_MODELS`].
 const PUBLISHED: [(&str, [f64; 2]); 3] = [
     ("humaneval", [43.9, 70.7]),
     ("humaneval+", [36.6, 66.5]),
@@ -45,7 +45,7 @@ const PUBLISHED: [(&str, [f64; 2]); 3] = [
 
 const PUBLISHED_MODELS: [&str; 2] = ["Qwen2.5-Coder-1.5B", "Qwen2.5-Coder-1.5B-Instruct"];
 
-/// The whole page as GitHub Markdown.
+/// Renders the whole page as GitHub Markdown.
 pub(crate) fn render(
     run: &RunInfo,
     records: &[SampleRecord],
@@ -56,21 +56,21 @@ pub(crate) fn render(
     markdown::render(&TEMPLATES, &Page::new(run, records, arms, findings, cells))
 }
 
-/// All that the templates show.
+/// The context of the templates.
 #[derive(Serialize)]
 struct Page<'a> {
     run: &'a RunInfo,
-    /// Answers that the finished run has.
+    /// Number of answers of the finished run.
     n_answers: usize,
     statistics_seed: u64,
-    /// The quantities that contrasts and claims name by their keys.
+    /// The metrics, by the keys that contrasts and claims use.
     metrics: BTreeMap<&'static str, SampleMetric>,
     claims: Vec<&'a Claim>,
     /// Whether a hypothesis has several claims about one contrast.
     several_claims: bool,
     #[serde(flatten)]
     findings: &'a Findings,
-    /// One an adapter of H1, in its order.
+    /// One entry per adapter of H1, in its order.
     adapters: Vec<AdapterTasks<'a>>,
     /// The keys of the metrics in [`TaskRow::values`].
     task_metrics: Vec<&'static str>,
@@ -127,12 +127,12 @@ impl<'a> Page<'a> {
     }
 }
 
-/// One adapter beside the base model, task by task.
+/// One adapter and the base model, task by task.
 #[derive(Serialize)]
 struct AdapterTasks<'a> {
     name: &'a str,
     examples: Vec<Example<'a>>,
-    /// Any task that both answered, shown where there is no example.
+    /// Any task that both answered, shown if there is no example.
     unparsed: Option<Unparsed<'a>>,
     tasks: Vec<TaskRow<'a>>,
 }
@@ -165,7 +165,7 @@ impl<'a> AdapterTasks<'a> {
 struct Example<'a> {
     /// `Rise`, `Fall`, or `Middle of the others`.
     kind: &'static str,
-    /// Counts the rises and the falls from 1.
+    /// Number among the rises or the falls, from 1.
     number: Option<usize>,
     task: &'a str,
     base: ExampleSide<'a>,
@@ -181,7 +181,7 @@ struct ExampleSide<'a> {
     program: &'a str,
 }
 
-/// Both arms' completions of one task, as the model wrote them.
+/// Both arms' raw completions of one task.
 #[derive(Serialize)]
 struct Unparsed<'a> {
     task: &'a str,
@@ -189,7 +189,7 @@ struct Unparsed<'a> {
     adapter: &'a str,
 }
 
-/// The extremes of MI's difference, the largest first, and of the other tasks the one in the middle.
+/// Returns the tasks with the extreme differences of MI, the largest first, and the median of the other tasks.
 fn examples<'a>(
     pairs: impl Iterator<Item = (&'a SampleRecord, &'a SampleRecord)>,
 ) -> Vec<Example<'a>> {
@@ -244,16 +244,16 @@ struct TaskRow<'a> {
     task: &'a str,
     base: Answers,
     adapter: Answers,
-    /// One a metric of [`by_task`].
+    /// One entry per metric of [`by_task`].
     values: Vec<TaskValues>,
 }
 
-/// What became of one arm's samples of a task.
+/// The results of one arm's samples of a task.
 #[derive(Serialize)]
 struct Answers {
     samples: usize,
     passed: usize,
-    /// The following three are those of the first sample.
+    /// The verdict and the following two fields are those of the first sample.
     verdict: Option<Verdict>,
     tests_passed: usize,
     tests_total: usize,
@@ -267,7 +267,7 @@ struct TaskValues {
     difference: Shown,
 }
 
-/// A value with the decimals that it needs.
+/// A value with the number of decimals to display.
 #[derive(Serialize)]
 struct Shown {
     value: Option<f64>,
@@ -275,7 +275,7 @@ struct Shown {
 }
 
 impl Shown {
-    /// An index has one decimal; a count has one only where it is an average.
+    /// Gives an index one decimal, and a count one only if it is an average.
     fn new(metric: &SampleMetric, value: Option<f64>) -> Self {
         let is_index = [MI.key, MI_CODE.key].contains(&metric.key);
         let digits = usize::from(is_index || value.is_some_and(|value| value.fract() != 0.0));
@@ -317,14 +317,14 @@ impl Answers {
     }
 }
 
-/// The smallest difference in pass rate that the deciding contrast of H3 detects.
+/// Returns the smallest difference in pass rate that the deciding contrast of H3 detects.
 fn detectable_rate_difference(found: &CollaborationFindings) -> Option<f64> {
     let solved = &found.contrasts.first()?.solved;
     let discordant = (solved.reference_only + solved.other_only) as f64;
     minimal_detectable_rate_difference(discordant / solved.tasks.max(1) as f64, solved.tasks)
 }
 
-/// A cell, and why its workflow ended, in words.
+/// A cell, and why its workflow ended as text.
 #[derive(Serialize)]
 struct CellRow<'a> {
     #[serde(flatten)]
@@ -342,18 +342,18 @@ impl<'a> CellRow<'a> {
     }
 }
 
-/// What others report on the same benchmarks, beside what this run found.
+/// Published scores on the run's benchmarks, and those of this run.
 #[derive(Serialize)]
 struct Published {
     benchmarks: Vec<&'static str>,
     /// A model, and its pass@1 in percent on each benchmark.
     models: Vec<(&'static str, Vec<f64>)>,
-    /// The same of a cell of this run; none where it has no sample.
+    /// A cell of this run, and its pass@1 in percent; `None` if it has no sample.
     cells: Vec<(String, Vec<Option<f64>>)>,
 }
 
 impl Published {
-    /// None if no benchmark of the run has published scores.
+    /// Returns `None` if no benchmark of the run has published scores.
     fn new(run: &RunInfo, records: &[SampleRecord]) -> Option<Self> {
         let known: Vec<(&str, [f64; 2])> = PUBLISHED
             .into_iter()
@@ -388,15 +388,15 @@ impl Published {
     }
 }
 
-/// Records by what threatens a conclusion from them.
+/// Counts of records that threaten conclusions from them.
 #[derive(Serialize)]
 struct RecordCounts {
     all: usize,
-    /// Requests that were made again.
+    /// Number of retried requests.
     retries: usize,
-    /// Tokens counted here and not by a server.
+    /// Records whose tokens were counted locally, not by a server.
     estimated: usize,
-    /// Recorded by an earlier version.
+    /// Records of an earlier version.
     earlier: usize,
     timeout: usize,
     memory: usize,
@@ -436,13 +436,13 @@ mod tests {
         EndpointInfo, Experiment, RunInfo, SampleRecord, ServedModel, ShardInfo, markdown,
     };
 
-    /// Every character that means something to Markdown, in a heading, a list, a link, and after a break.
+    /// Every special character of Markdown, in a heading, a list, a link, and after a line break.
     const HOSTILE: &str = "# a|b `c`\n# <d> *e* _f_ [g](h) - i";
 
-    /// Fields by which templates look something up, and do not print.
+    /// Fields that templates use as keys, and do not print.
     const KEYS: [&str; 4] = ["metric", "subset", "experiment", "task_metrics"];
 
-    /// The page with `text` in place of every string.
+    /// Renders the page with `text` in place of every string.
     fn page(run: &RunInfo, records: &[SampleRecord], text: &str) -> String {
         let compared: Vec<&SampleRecord> = records.iter().collect();
         let arms = Arms::new(&compared, run);
@@ -468,7 +468,7 @@ mod tests {
         }
     }
 
-    /// What a page consists of, without its words; code is code, as Markdown or as HTML.
+    /// Returns the structure of a page without its words; code counts as code, as Markdown or as HTML.
     fn skeleton(page: &str) -> Vec<String> {
         let tags = |html: &str| -> Vec<String> {
             let tags = html
@@ -489,7 +489,7 @@ mod tests {
         parts.flatten().collect()
     }
 
-    /// The columns of each row of each table, by its marks.
+    /// Returns the number of column marks in each row of each table.
     fn columns(page: &str) -> Vec<usize> {
         let mut fenced = false;
         let rows = page.lines().filter(|line| {

@@ -1,11 +1,11 @@
-//! Which cells a command needs: the commands differ in nothing else.
+//! The cells that a command needs; commands differ only in their cells.
 //!
 //! | command | question | cells |
 //! |---|---|---|
 //! | `compare` | H1 | base model and adapters, each in the recipe's workflows |
 //! | `sweep` | H2 | one arm in one workflow at every point of a grid, and at the recipe's own sampling |
 //! | `workflows` | H3 | one arm in reflection, multi-agent and their controls |
-//! | `hypotheses` | all that the recipe declares | all of these; a cell that two questions share is run once |
+//! | `hypotheses` | all that the recipe declares | all of these; a cell that two hypotheses share is run once |
 
 use serde::{Deserialize, Serialize};
 use slm_artifacts::BASE_ARM;
@@ -18,7 +18,7 @@ use crate::cell::{Cell, Decoding};
 #[error("{0}")]
 pub struct PlanError(String);
 
-/// The command that was given.
+/// The experiment, by its command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Experiment {
@@ -28,12 +28,12 @@ pub enum Experiment {
     Sweep,
     /// H3.
     Workflows,
-    /// All three.
+    /// All three hypotheses.
     Hypotheses,
 }
 
 impl Experiment {
-    /// As it is typed.
+    /// Returns the command's name.
     pub fn command(self) -> &'static str {
         match self {
             Self::Compare => "compare",
@@ -44,27 +44,27 @@ impl Experiment {
     }
 }
 
-/// What a run does, and what it declared before.
+/// The cells of a run, and the hypotheses that it declared in advance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
     /// The command.
     pub experiment: Experiment,
-    /// What the run is to show: the recipe's hypotheses that belong to the experiment.
+    /// The hypotheses to test: those of the recipe that belong to the experiment.
     pub hypotheses: Vec<Hypothesis>,
-    /// The recipe's own way of drawing tokens.
+    /// The recipe's own sampling setting.
     pub reference: Decoding,
-    /// H1's workflows, if it is asked; the first is the one whose arms are compared in full.
+    /// H1's workflows, if H1 is tested; the arms of the first one are compared in full.
     pub comparison: Option<Vec<Workflow>>,
-    /// H2's grid, if it is asked.
+    /// H2's grid, if H2 is tested.
     pub sweep: Option<SweepPlan>,
-    /// H3's arm and workflows, if it is asked.
+    /// H3's arm and workflows, if H3 is tested.
     pub collaboration: Option<CollaborationPlan>,
-    /// All cells, none twice, in the order in which they run.
+    /// All cells, without duplicates, in the order of execution.
     pub cells: Vec<Cell>,
 }
 
-/// H2: one arm, one workflow, many ways of drawing tokens.
+/// H2: one arm, one workflow, many sampling settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SweepPlan {
@@ -87,10 +87,10 @@ pub struct CollaborationPlan {
 }
 
 impl Plan {
-    /// The plan of a command for these adapters, by name.
+    /// Creates the plan of a command for these adapters, given by name.
     ///
     /// # Errors
-    /// The recipe declares nothing of what the command is to show, or a budget too small for one of its workflows.
+    /// The recipe declares no hypothesis of the command, or a budget too small for one of its workflows.
     pub fn new(
         experiment: Experiment,
         evaluate: &Evaluate,
@@ -98,7 +98,7 @@ impl Plan {
     ) -> Result<Self, PlanError> {
         let declares = |id| evaluate.hypotheses.iter().any(|h| h.id == id);
         let all = experiment == Experiment::Hypotheses;
-        // Without an adapter a comparison of workflows has nothing to declare.
+        // Without an adapter, a comparison declares no hypothesis.
         let asks_h1 = experiment == Experiment::Compare || all && declares(HypothesisId::H1);
         let asks_h2 = experiment == Experiment::Sweep || all && declares(HypothesisId::H2);
         let asks_h3 = experiment == Experiment::Workflows || all && declares(HypothesisId::H3);
@@ -112,13 +112,13 @@ impl Plan {
             return Err(undeclared(experiment, id));
         }
         if !(asks_h1 || asks_h2 || asks_h3) {
-            let text = "the recipe's `evaluate.hypotheses` is empty, so there is nothing to show\n\
-                        hint: leave the key out for the defaults";
+            let text = "the recipe's `evaluate.hypotheses` is empty, so there is nothing to test\n\
+                        hint: remove the key to use the defaults";
             return Err(PlanError(text.to_owned()));
         }
         let reference = Decoding::of(evaluate);
-        // Several questions at once are about the base model, which all of them share; one alone is about the adapter
-        // that is named.
+        // Several hypotheses are tested on the base model, which all of them share; a single one on the adapter that
+        // is named.
         let one_arm = adapters.first().filter(|_| !all).unwrap_or(&BASE_ARM);
         let mut plan = Self {
             experiment,
@@ -189,7 +189,7 @@ impl Plan {
         match self.cells.iter().find(too_hungry) {
             None => Ok(()),
             Some(cell) => Err(PlanError(format!(
-                "`evaluate.budget.calls` is {calls}, but {} has no program after fewer calls than {}\n\
+                "`evaluate.budget.calls` is {calls}, but {} needs {} calls for its first program\n\
                  hint: --set evaluate.budget.calls={}",
                 cell.workflow,
                 cell.workflow.calls_to_first_program(),
@@ -198,20 +198,20 @@ impl Plan {
         }
     }
 
-    /// What was declared about a hypothesis; none if the run does not ask it.
+    /// Returns the declared effects of a hypothesis; none if the run does not test it.
     pub fn declared(&self, id: HypothesisId) -> impl Iterator<Item = &Hypothesis> {
         self.hypotheses
             .iter()
             .filter(move |hypothesis| hypothesis.id == id)
     }
 
-    /// The workflow whose arms are compared in full.
+    /// Returns the workflow whose arms are compared in full.
     pub fn compared_workflow(&self) -> Option<Workflow> {
         self.comparison.as_ref()?.first().copied()
     }
 }
 
-/// The recipe's own sampling, then the grid, row by row.
+/// Returns the recipe's own sampling, then the points of the grid, row by row.
 fn grid(evaluate: &Evaluate) -> Vec<Decoding> {
     let reference = Decoding::of(evaluate);
     let mut decodings = vec![reference];
@@ -238,8 +238,8 @@ fn grid(evaluate: &Evaluate) -> Vec<Decoding> {
 fn undeclared(experiment: Experiment, id: HypothesisId) -> PlanError {
     let (command, id) = (experiment.command(), id.name());
     let text = format!(
-        "`evaluator {command}` tests {id}, and the recipe declares no effect for it that would count as noticeable\n\
-         hint: add an item with `id: {id}` to `evaluate.hypotheses`, or leave the key out for the defaults"
+        "`evaluator {command}` tests {id}, but the recipe declares no effect for it\n\
+         hint: add an item with `id: {id}` to `evaluate.hypotheses`, or remove the key to use the defaults"
     );
     PlanError(text)
 }

@@ -1,9 +1,8 @@
-//! What one evaluation leaves behind: a line for each sample and one description of the run.
+//! The files of one evaluation: a record for each sample and one description of the run.
 //!
-//! `records.jsonl` holds one [`SampleRecord`] a line, flushed as it is made, so that a crash loses at most
-//! one sample; `run.json` holds one [`RunInfo`]. Statistics and report read nothing else, so a report can be
-//! made again from these two files alone. Both carry a version: a reader refuses what it does not know
-//! rather than guess.
+//! `records.jsonl` contains one [`SampleRecord`] per line, written when it is complete, so that a crash loses at most
+//! one sample; `run.json` contains one [`RunInfo`]. Statistics and report read only these two files, so a report can
+//! be rebuilt from them. Both have a version: a reader refuses an unknown one.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +18,7 @@ use crate::spending::Spending;
 
 /// The version written into every record and run description; raised when a field changes its meaning.
 ///
-/// | version | what changed |
+/// | version | change |
 /// |---|---|
 /// | 4 | verdict `empty`, which was `unparsable`; `metrics.lloc_code`; `plan.hypotheses[].declared` |
 /// | 3 | the first that later versions read |
@@ -28,10 +27,10 @@ pub const RECORD_VERSION: u32 = 4;
 /// The earliest version that is read.
 pub const OLDEST_RECORD: u32 = 3;
 
-/// What version 3 said of an unparsable answer that version 4 calls empty.
+/// The detail of version 3 for an unparsable answer that version 4 calls empty.
 const NOTHING_ADDED: &str = "adds no statement to the prompt";
 
-/// One completion of one task by one arm, with everything measured on it.
+/// One completion of one task by one arm, with all its measurements.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SampleRecord {
@@ -41,51 +40,51 @@ pub struct SampleRecord {
     pub arm: String,
     /// The workflow that led from the task to the completion, for example `single`.
     pub workflow: String,
-    /// How tokens were drawn.
+    /// The sampling setting.
     pub decoding: Decoding,
-    /// The benchmark that the task is from.
+    /// The benchmark of the task.
     pub benchmark: String,
     /// The task's name, unique in the run.
     pub task_id: String,
-    /// Counts the samples of one task from 0.
+    /// Number of the sample of the task, from 0.
     pub sample: u32,
     /// The seed of this sample's random choices.
     pub seed: u64,
-    /// Tokens of the rendered requests, all calls together.
+    /// Tokens of the rendered prompts, over all calls.
     pub prompt_tokens: usize,
-    /// Tokens the model produced in all calls, end tokens not counted.
+    /// Tokens generated in all calls, without end tokens.
     pub completion_tokens: usize,
     /// Calls to the model.
     pub calls: usize,
-    /// Runs of a program inside the workflow, hidden tests not counted.
+    /// Program runs within the workflow, without hidden tests.
     pub executions: usize,
-    /// Rounds of revision begun.
+    /// Rounds of revision that were started.
     pub rounds: u32,
     /// Why the workflow ended.
     pub stop: StopReason,
-    /// Answers that missed their format.
+    /// Number of answers with a format failure.
     pub format_failures: usize,
-    /// What the workflow left of its budget.
+    /// The rest of the budget.
     pub unspent: Spending,
     /// Why the generation of `completion` ended.
     pub finish_reason: FinishReason,
-    /// Wall time of the generation, in seconds; a batch's time is shared out among its samples.
+    /// Wall time of the generation, in seconds; a batch's time is divided among its samples.
     pub generation_s: f64,
-    /// How often a server was asked again until it answered; left out where there was none.
+    /// How often requests to a server were repeated; omitted if 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub retries: usize,
-    /// Whether tokens were counted here because a server did not; left out where it is false.
+    /// Whether tokens were counted locally because a server did not report them; omitted if false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub tokens_estimated: bool,
-    /// The model's text that holds the final program, unchanged; empty if no call was to make one.
+    /// The unchanged model output that contains the final program; empty if no call requested one.
     pub completion: String,
     /// The program extracted from the completion, which was measured and tested.
     pub program: String,
     /// Whether a Python parser accepts the program.
     pub parsable: bool,
-    /// Static metrics of the program; none exactly if it does not parse or is [`Verdict::Empty`].
+    /// Static metrics of the program; `None` exactly if it does not parse or is [`Verdict::Empty`].
     pub metrics: Option<ProgramMetrics>,
-    /// How the hidden tests ended.
+    /// The outcome of the hidden tests.
     pub verdict: Verdict,
     /// Hidden tests that passed.
     pub tests_passed: usize,
@@ -93,7 +92,7 @@ pub struct SampleRecord {
     pub tests_total: usize,
     /// The last line of the failure, if the verdict needs one.
     pub detail: Option<String>,
-    /// Processor time of the tests, in seconds.
+    /// CPU time of the tests, in seconds.
     pub cpu_s: f64,
 }
 
@@ -103,7 +102,7 @@ impl SampleRecord {
         self.verdict == Verdict::Passed
     }
 
-    /// The record as this version would have written it, but for `version`, which still tells who did.
+    /// Returns the record as this version would have written it, except for `version`, which keeps the writer's.
     pub fn upgraded(mut self) -> Self {
         if self.version >= RECORD_VERSION {
             return self;
@@ -121,76 +120,77 @@ impl SampleRecord {
     }
 }
 
-/// Whether a count need not be written.
+/// Whether a count is omitted from the line.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
 fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// What is needed to understand a run and to make it again: `run.json`.
+/// The description of a run, from which it can be understood and repeated: `run.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunInfo {
     /// [`RECORD_VERSION`] at the time of writing.
     pub version: u32,
-    /// The run's name, which is also its folder's.
+    /// The name of the run and of its folder.
     pub name: String,
-    /// When the run began, RFC 3339.
+    /// Start of the run, RFC 3339.
     pub created: String,
     /// This project's version.
     pub project_version: String,
-    /// SHA-256 over all that enters a sample, in hex.
+    /// SHA-256 over everything that affects a sample, in hex.
     pub config_sha256: String,
-    /// The command line that makes the run again.
+    /// The command line that repeats the run.
     pub command: String,
     /// The base model.
     pub base_model: BaseModelInfo,
-    /// The adapters judged; their names are the arms beside [`BASE_ARM`](slm_artifacts::BASE_ARM), in the report's order.
+    /// The evaluated adapters; their names are the arms besides [`BASE_ARM`](slm_artifacts::BASE_ARM), in the
+    /// report's order.
     pub adapters: Vec<AdapterInfo>,
     /// The resolved recipe.
     pub recipe: RecipeInfo,
     /// The benchmarks, in the recipe's order.
     pub benchmarks: Vec<BenchmarkInfo>,
-    /// What came from the hub, the base model first: commits, and the hash of each file.
+    /// The hub's record of what came from there, the base model first: commits, and the hash of each file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<Provenance>,
-    /// The device that generated, in words, for example `cpu (flex)`.
+    /// The device that generated, for example `cpu (flex)`.
     pub device: String,
-    /// Threads that generated.
+    /// Number of threads that generated.
     pub threads: usize,
     /// The Python interpreter that ran the tests, for example `3.11.7`.
     pub python_version: String,
-    /// How the tests were confined.
+    /// The confinement of the tests.
     pub sandbox: SandboxInfo,
-    /// The seeds of the run, by what they seed.
+    /// The seeds of the run, by their use.
     pub seeds: Vec<NamedSeed>,
-    /// How completions are sampled, where a cell says nothing else.
+    /// The default sampling of cells.
     pub sampling: SamplingInfo,
-    /// What was asked, in which cells, and what the run declared before it saw any result.
+    /// The hypotheses and the cells, declared before any result.
     pub plan: Plan,
-    /// What each workflow may spend on a sample.
+    /// The budget of every workflow for a sample.
     pub budget: Spending,
     /// Wall time by phase, in seconds, in the order they ran.
     pub timings: Vec<PhaseTiming>,
-    /// The server that answered in place of the built-in model; left out where there was none.
+    /// The server that generated instead of the built-in model; omitted without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<EndpointInfo>,
-    /// Which part of the tasks this is; left out where it is all of them.
+    /// The shard of the tasks; omitted for a whole run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shard: Option<ShardInfo>,
-    /// The names of the runs that were merged to this one; left out where there are none.
+    /// The names of the runs that were merged into this one; omitted if there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub merged_from: Vec<String>,
-    /// Processor time of the hidden tests on a task's own solution, in seconds, for tasks that some program solved.
+    /// CPU time of the hidden tests on a task's own solution, in seconds, for tasks that some program solved.
     pub canonical_cpu_s: BTreeMap<String, f64>,
 }
 
 impl RunInfo {
-    /// The description as this version would have written it.
+    /// Returns the description as this version would have written it.
     pub fn upgraded(mut self) -> Self {
         self.version = RECORD_VERSION;
         for hypothesis in &mut self.plan.hypotheses {
-            // Version 3 did not record who set an effect; what is no default, somebody set.
+            // Version 3 did not record who set an effect; one that is no default was set by a user.
             if hypothesis.declared.is_none() && !hypothesis.equals_a_default() {
                 hypothesis.declared = Some(Declared::Recipe);
             }
@@ -198,7 +198,7 @@ impl RunInfo {
         self
     }
 
-    /// Tasks that the run answers.
+    /// Returns the number of tasks that the run answers.
     pub fn n_tasks(&self) -> usize {
         match &self.shard {
             Some(shard) => shard.tasks.len(),
@@ -206,7 +206,7 @@ impl RunInfo {
         }
     }
 
-    /// Tasks of all benchmarks, of which a shard answers some.
+    /// Returns the number of tasks of all benchmarks, of which a shard answers some.
     pub fn n_tasks_of_benchmarks(&self) -> usize {
         self.benchmarks
             .iter()
@@ -214,13 +214,13 @@ impl RunInfo {
             .sum()
     }
 
-    /// Answers that the finished run has.
+    /// Returns the number of answers of the finished run.
     pub fn n_answers(&self) -> usize {
         let cells = self.plan.cells.iter();
         self.n_tasks() * cells.map(|cell| cell.samples as usize).sum::<usize>()
     }
 
-    /// The seed of resampling, permutations and the split of tasks.
+    /// Returns the seed of resampling, permutations and the split of tasks.
     pub fn statistics_seed(&self) -> u64 {
         let seed = self.seeds.iter().find(|seed| seed.name == STATISTICS);
         seed.map_or(1, |seed| seed.seed)
@@ -240,7 +240,7 @@ pub struct BaseModelInfo {
     pub sha256: String,
 }
 
-/// One adapter's identity and how it came about.
+/// An adapter's identity and training.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AdapterInfo {
@@ -250,11 +250,11 @@ pub struct AdapterInfo {
     pub path: String,
     /// SHA-256 of `adapter_model.safetensors`, in hex.
     pub sha256: String,
-    /// How it was trained, where that is known.
+    /// The training, if known.
     pub training: Option<TrainingSummary>,
-    /// Whether its training left out examples that hold texts of tasks, where that is known.
+    /// Whether its training omitted examples with texts of tasks, if known.
     pub decontaminated: Option<bool>,
-    /// What they were searched for and how many were left out, where its folder says so.
+    /// The benchmarks that the examples were searched for, and the number omitted, if its folder records them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search: Option<ContaminationSearch>,
 }
@@ -287,43 +287,43 @@ pub struct RecipeInfo {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EndpointInfo {
-    /// Its address, without user, password and query.
+    /// The URL, without user, password and query.
     pub url: String,
-    /// The route that was asked: `completions` or `chat`.
+    /// The route: `completions` or `chat`.
     pub api: String,
-    /// What it calls each arm, the base model first.
+    /// The server's names of the arms, the base model first.
     pub models: Vec<ServedModel>,
-    /// What prompts were, in words; none before the first request.
+    /// The form of the prompts; `None` before the first request.
     pub prompts: Option<String>,
-    /// Requests under way at once.
+    /// Concurrent requests.
     pub concurrency: usize,
 }
 
-/// An arm as a server knows it.
+/// An arm as a server serves it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServedModel {
     /// The arm.
     pub arm: String,
-    /// The server's name of it.
+    /// The server's name of the arm.
     pub model: String,
-    /// What its list of models says of it, without times and permissions; none if it has no list.
+    /// The server's description in its list of models, without times and permissions; `None` if it has no list.
     pub told: Option<serde_json::Value>,
 }
 
-/// A part of a run's tasks.
+/// A shard of a run's tasks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShardInfo {
-    /// Counts the shards from 1.
+    /// The shard's number, from 1.
     pub index: usize,
-    /// How many shards the run has.
+    /// The number of shards.
     pub of: usize,
     /// The names of its tasks, in the run's order.
     pub tasks: Vec<String>,
 }
 
-/// The benchmark's identity.
+/// A benchmark's identity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BenchmarkInfo {
@@ -335,48 +335,48 @@ pub struct BenchmarkInfo {
     pub sha256: String,
 }
 
-/// How the tests were confined.
+/// The confinement of the tests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SandboxInfo {
-    /// The level in words.
+    /// The sandbox's level, as text.
     pub level: String,
-    /// What the self-test tried before the run, and whether it was held off.
+    /// The attacks of the self-test before the run, and whether they were blocked.
     pub properties: Vec<SandboxProperty>,
 }
 
-/// One thing a sandbox may or may not do.
+/// One property of a sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SandboxProperty {
-    /// Such as "no network".
+    /// For example "no network".
     pub name: String,
-    /// Whether the attempt failed, on this machine, for this user.
+    /// Whether the attack on it failed, on this machine, for this user.
     pub enforced: bool,
 }
 
-/// A seed and what it seeds.
+/// A seed and its use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NamedSeed {
-    /// What it seeds, for example `generation`.
+    /// Its use, for example `generation`.
     pub name: String,
     /// The seed.
     pub seed: u64,
 }
 
-/// How completions were sampled.
+/// The sampling of completions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SamplingInfo {
     /// 0 is greedy decoding.
     pub temperature: f64,
-    /// Nucleus size; none keeps every token.
+    /// Nucleus size (top-p); `None` keeps every token.
     pub top_p: Option<f64>,
-    /// Most likely tokens kept; none keeps every token.
+    /// Number of most likely tokens to sample from (top-k); `None` keeps every token.
     pub top_k: Option<usize>,
     /// Token limit of a completion.
     pub max_new_tokens: usize,
-    /// Samples a task and arm.
+    /// Samples per task and arm.
     pub samples_per_task: u32,
 }
 

@@ -1,4 +1,4 @@
-//! The metrics of samples that a report compares: those of their code, and what else a sample has.
+//! The metrics of samples that a report compares: those of their code, and others.
 
 use serde::Serialize;
 use slm_metrics::{comment_points, length_points, percent_comments};
@@ -6,22 +6,22 @@ use slm_metrics::{comment_points, length_points, percent_comments};
 use crate::code_metric::{self, CODE_METRICS, CodeMetric, ProgramMetrics};
 use crate::record::SampleRecord;
 
-/// One quantity of a sample.
+/// A metric of a sample.
 #[derive(Clone, Copy, Serialize)]
 pub(crate) struct SampleMetric {
     /// Its key in the summary for machines.
     pub(crate) key: &'static str,
     /// Its name in tables.
     pub(crate) label: &'static str,
-    /// Decimals that make sense for it.
+    /// Number of decimals to display.
     pub(crate) digits: usize,
-    /// Shares are shown in percent: 100, else 1.
+    /// Factor for display: 100 for shares, which are shown in percent, else 1.
     pub(crate) scale: f64,
     #[serde(skip)]
     source: Source,
 }
 
-/// Where the value of a sample comes from.
+/// The source of a sample's value.
 #[derive(Clone, Copy)]
 enum Source {
     Code(CodeMetric),
@@ -40,7 +40,7 @@ impl SampleMetric {
         }
     }
 
-    /// The value of a sample; `None` leaves the sample out of every mean.
+    /// Returns the value of a sample; `None` excludes the sample from every mean.
     pub(crate) fn of(&self, record: &SampleRecord) -> Option<f64> {
         let program = record.metrics.as_ref();
         let value = match self.source {
@@ -51,7 +51,7 @@ impl SampleMetric {
         value.filter(|value| value.is_finite())
     }
 
-    /// Every metric that a contrast or a claim may be about.
+    /// Returns every metric that a contrast or a claim may use.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
         let others = [CC_OF_SOLVED, TESTS_PASSED, LLOC_CODE, LENGTH_TERM, BONUS];
         paired().into_iter().chain(others).chain(BONUS_PARTS)
@@ -67,7 +67,7 @@ pub(crate) const MI_CODE: SampleMetric = SampleMetric::of_code(code_metric::MI_C
 /// Total cyclomatic complexity.
 pub(crate) const CC: SampleMetric = SampleMetric::of_code(code_metric::CYCLOMATIC_COMPLEXITY);
 
-/// Total cyclomatic complexity of programs that pass all their tests; the others have none.
+/// Total cyclomatic complexity of programs that pass all their tests; other programs have no value.
 pub(crate) const CC_OF_SOLVED: SampleMetric = SampleMetric {
     key: "cyclomatic_complexity_of_solved",
     label: "CC of solved programs",
@@ -75,7 +75,7 @@ pub(crate) const CC_OF_SOLVED: SampleMetric = SampleMetric {
     ..CC
 };
 
-/// Hidden tests passed out of all of a task.
+/// Share of a task's hidden tests that passed.
 pub(crate) const TESTS_PASSED: SampleMetric = SampleMetric {
     key: "tests_passed_share",
     label: "Tests passed (%)",
@@ -89,7 +89,7 @@ pub(crate) const TESTS_PASSED: SampleMetric = SampleMetric {
 /// Logical lines of code.
 pub(crate) const LLOC: SampleMetric = SampleMetric::of_code(code_metric::LLOC);
 
-/// Natural logarithm of the logical lines of the code without docstrings; no value for an empty program.
+/// Natural logarithm of the logical lines of the code without docstrings; `None` for an empty program.
 pub(crate) const LN_LLOC_CODE: SampleMetric = SampleMetric {
     key: "ln_lloc_code",
     label: "ln LLOC of the code",
@@ -101,7 +101,7 @@ pub(crate) const LN_LLOC_CODE: SampleMetric = SampleMetric {
 /// Logical lines of the code without docstrings.
 pub(crate) const LLOC_CODE: SampleMetric = SampleMetric::of_code(code_metric::LLOC_CODE);
 
-/// What `mi_code` owes to its own term for length, in points.
+/// The length term of `mi_code`, in points.
 pub(crate) const LENGTH_TERM: SampleMetric = SampleMetric {
     key: "length_term",
     label: "length term of mi_code",
@@ -140,14 +140,14 @@ pub(crate) const BONUS_PARTS: [SampleMetric; 3] = [
         label: "cut at 0 and 100",
         source: Source::Program(|program| {
             let rest = bonus(program) - curve(program) - docstring_lines(program)?;
-            // What rounding leaves where nothing is cut.
+            // Rounding error if nothing is cut.
             Some(if rest.abs() < 1e-9 { 0.0 } else { rest })
         }),
         ..MI
     },
 ];
 
-/// Whether the index is computed from the program's counts: without operators or logical lines it is 100.
+/// Whether the index follows from the program's counts: without operators or logical lines it is 100.
 fn follows_the_formula(metrics: &ProgramMetrics) -> bool {
     metrics.halstead_volume > 0.0 && metrics.lloc > 0
 }
@@ -169,7 +169,7 @@ fn docstring_lines(metrics: &ProgramMetrics) -> Option<f64> {
     if of_code == 0 || !follows_the_formula(metrics) {
         return Some(0.0);
     }
-    // From 0, so that no docstring gives 0 and not -0.
+    // Subtracted from 0, so that a program without docstrings gives 0, not -0.
     Some(0.0 - length_points(metrics.lloc as f64 / of_code as f64))
 }
 
@@ -177,7 +177,7 @@ fn lloc_code(metrics: &ProgramMetrics) -> Option<f64> {
     metrics.lloc_code.map(|n| n as f64)
 }
 
-/// Comment lines per 100 source lines, as they enter the index.
+/// Returns the comment lines per 100 source lines, as the index uses them.
 pub(crate) fn comments_per_100(metrics: &ProgramMetrics) -> f64 {
     percent_comments(metrics.comments, metrics.multi, metrics.sloc)
 }
@@ -198,7 +198,7 @@ pub(crate) const COMPLETION_TOKENS: SampleMetric = SampleMetric {
     source: Source::Sample(|record| Some(record.completion_tokens as f64)),
 };
 
-/// Whether a sample passes all its tests.
+/// 1 if a sample passes all its tests, else 0.
 pub(crate) const PASS_RATE: SampleMetric = SampleMetric {
     key: "pass_rate",
     label: "Pass rate (%)",
@@ -207,7 +207,7 @@ pub(crate) const PASS_RATE: SampleMetric = SampleMetric {
     source: Source::Sample(|record| Some(f64::from(u8::from(record.passed())))),
 };
 
-/// What the table of paired differences shows, in its order: MI and `mi_code` first.
+/// Returns the metrics of the table of paired differences, in its order: MI and `mi_code` first.
 pub(crate) fn paired() -> Vec<SampleMetric> {
     let mut of_code: Vec<&CodeMetric> = CODE_METRICS.iter().collect();
     of_code.retain(|metric| metric.shown.paired.is_some());
@@ -217,7 +217,7 @@ pub(crate) fn paired() -> Vec<SampleMetric> {
     of_code.chain(others).collect()
 }
 
-/// What the table of tasks shows, in the same order.
+/// Returns the metrics of the table of tasks, in the same order.
 pub(crate) fn by_task() -> Vec<SampleMetric> {
     let is_shown = |metric: &SampleMetric| match metric.source {
         Source::Code(metric) => metric.shown.by_task,
@@ -226,15 +226,15 @@ pub(crate) fn by_task() -> Vec<SampleMetric> {
     paired().into_iter().filter(is_shown).collect()
 }
 
-/// MI and `mi_code` with their variants on subsets of the samples: both are primary, so both get every row.
+/// MI and `mi_code` on a subset of the samples. Both are primary metrics, so both get every row.
 pub(crate) struct Subset {
     /// Its key in the summary for machines.
     pub(crate) key: &'static str,
-    /// MI and `mi_code` restricted to it.
+    /// MI and `mi_code` restricted to the subset.
     pub(crate) metrics: [SampleMetric; 2],
 }
 
-/// The subsets, in the table's order. A pair takes part if each arm has at least one such sample of the task.
+/// The subsets, in the table's order. A pair is included if each arm has at least one such sample of the task.
 pub(crate) const SUBSETS: [Subset; 4] = [
     Subset {
         key: "both_parse",

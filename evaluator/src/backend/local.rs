@@ -15,7 +15,7 @@ pub(crate) struct LocalModel<'a> {
     pub(crate) tokenizer: &'a Tokenizer,
     pub(crate) template: &'a ChatTemplate,
     pub(crate) adapter: Option<&'a RuntimeAdapter>,
-    /// Answers made side by side.
+    /// Sequences that are decoded together.
     pub(crate) batch_size: usize,
 }
 
@@ -51,13 +51,13 @@ impl Backend for LocalModel<'_> {
     }
 }
 
-/// Between the caller's queries and the generation's requests.
+/// Adapts the caller's queries to the generation's requests.
 struct Counter<'a> {
     model: &'a LocalModel<'a>,
     caller: &'a mut dyn Caller,
-    /// Queries taken.
+    /// Number of queries taken.
     queries: usize,
-    /// For each request: its query and its number, and the tokens of its prompt.
+    /// For each request: its query, the query's number, and the tokens of its prompt.
     requests: Vec<(Query, usize, usize)>,
 }
 
@@ -98,7 +98,7 @@ impl Client for Counter<'_> {
         Ok(None)
     }
 
-    fn hear(&mut self, event: GenerationEvent) -> Result<()> {
+    fn receive(&mut self, event: GenerationEvent) -> Result<()> {
         match event {
             GenerationEvent::Tokens(made) => self.caller.tokens(made),
             GenerationEvent::Finished { index, completion } => {

@@ -1,4 +1,4 @@
-//! Where answers come from: the built-in model, a server, or a script in tests.
+//! Sources of answers: the built-in model, a server, or a script in tests.
 
 pub(crate) mod endpoint;
 mod local;
@@ -15,22 +15,22 @@ use slm_artifacts::FinishReason;
 /// One call to the model.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Query {
-    /// The conversation so far; without one, `begun` is gone on from as plain text.
+    /// The conversation; without one, `begun` is continued as plain text.
     pub(crate) messages: Vec<Message>,
-    /// How the answer begins; may be empty.
+    /// The beginning of the answer (prefill); may be empty.
     pub(crate) begun: String,
-    /// Texts that end the answer, and are not part of it.
+    /// Stop strings, which are not part of the answer.
     pub(crate) stop: Vec<&'static str>,
     pub(crate) sampling: Sampling,
     pub(crate) max_new_tokens: usize,
-    /// Seeds this answer's draws alone, so that it does not depend on the others.
+    /// Seeds the sampling of this answer alone, so that it does not depend on other answers.
     pub(crate) seed: u64,
     /// Whether the adapter answers, or the base model.
     pub(crate) with_adapter: bool,
 }
 
 impl Query {
-    /// The tokens to be gone on from.
+    /// Returns the token ids of the prompt.
     pub(crate) fn prompt_ids(
         &self,
         tokenizer: &Tokenizer,
@@ -45,7 +45,7 @@ impl Query {
             .context("cannot render the request")
     }
 
-    /// An answer's text, without the newline that belongs to the beginning where the vocabulary left it to the model.
+    /// Returns an answer's text without the newline that ends `begun`, which some vocabularies leave to the model.
     pub(crate) fn after_begun(&self, text: String) -> String {
         if !self.messages.is_empty() && self.begun.ends_with('\n') {
             ChatTemplate::code_body(&text).to_owned()
@@ -55,7 +55,7 @@ impl Query {
     }
 }
 
-/// Refuses a prompt that leaves less room than the answer may take, before anything is computed; all in tokens.
+/// Refuses a prompt that leaves too little room for the answer, before anything is computed; all numbers are tokens.
 fn check_room(prompt: usize, new: usize, limit: usize) -> Result<(), GenerationError> {
     if prompt + new <= limit {
         return Ok(());
@@ -68,44 +68,44 @@ fn check_room(prompt: usize, new: usize, limit: usize) -> Result<(), GenerationE
     })
 }
 
-/// What the model answered.
+/// A model's answer.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Answer {
-    /// The text after the beginning, without stop string or end token.
+    /// The text after `begun`, without stop string or end token.
     pub(crate) text: String,
     pub(crate) prompt_tokens: usize,
-    /// At most what the query allowed.
+    /// At most [`Query::max_new_tokens`].
     pub(crate) completion_tokens: usize,
     pub(crate) finish_reason: FinishReason,
     /// Share of the batch's wall time, in seconds.
     pub(crate) seconds: f64,
-    /// How often a server was asked again until it answered.
+    /// How often the request to a server was repeated.
     pub(crate) retries: usize,
-    /// Whether tokens were counted here because a server did not.
+    /// Whether tokens were counted locally because the server did not report them.
     pub(crate) tokens_estimated: bool,
 }
 
-/// Who asks a model, and hears its answers; an answer may lead to the next query.
+/// Supplies a model with queries and receives the answers; an answer may lead to the next query.
 pub(crate) trait Caller {
-    /// The next query, if there is one by now. With `idle` the model has nothing to do, and `None` ends its work.
+    /// Returns the next query if there is one now. If the model is `idle`, `None` ends its work.
     fn next(&mut self, idle: bool) -> Result<Option<Query>>;
 
-    /// Query number `index`, in the order in which they were given out, is answered. Every query is, once.
+    /// Receives the answer to query number `index`, in the order of [`Self::next`]. Every query is answered once.
     fn answered(&mut self, index: usize, answer: Answer) -> Result<()>;
 
-    /// So many tokens were made so far, over all queries.
+    /// Receives the number of tokens generated for all queries.
     fn tokens(&mut self, made: usize) -> Result<()>;
 }
 
 /// A model that answers.
 pub(crate) trait Backend {
-    /// Whether a query can be answered in full.
+    /// Checks that a query can be answered in full.
     ///
     /// # Errors
-    /// Prompt and answer do not fit the model.
+    /// Prompt and answer exceed the model's context.
     fn check(&self, query: &Query) -> Result<()>;
 
-    /// Answers until the caller has no more to ask. A query that leaves too little room is answered more briefly, or
-    /// with [`FinishReason::NoRoom`].
+    /// Answers the caller's queries until there are no more. An answer is shortened if the query leaves too little
+    /// room, or ends with [`FinishReason::NoRoom`].
     fn serve(&self, caller: &mut dyn Caller) -> Result<()>;
 }

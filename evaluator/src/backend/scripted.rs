@@ -1,4 +1,4 @@
-//! A model that says what a test wrote down.
+//! A model that answers as a test's script defines.
 
 use std::cell::{Cell, RefCell};
 
@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::{Answer, Backend, Caller, Query};
 use slm_artifacts::FinishReason;
 
-/// What a script says to a query.
+/// The script's answer to a query.
 pub(crate) struct Line {
     text: String,
     tokens: usize,
@@ -15,7 +15,7 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// So many tokens, and then the end of the turn.
+    /// An answer of `tokens` tokens that ends the turn.
     pub(crate) fn of_tokens(text: impl Into<String>, tokens: usize) -> Self {
         Self {
             text: text.into(),
@@ -24,12 +24,12 @@ impl Line {
         }
     }
 
-    /// Never comes to an end.
+    /// An answer without an end.
     pub(crate) fn endless(text: impl Into<String>) -> Self {
         Self::of_tokens(text, usize::MAX)
     }
 
-    /// Does not fit behind its prompt.
+    /// No answer, since the prompt leaves no room.
     pub(crate) fn without_room() -> Self {
         Self {
             text: String::new(),
@@ -40,7 +40,7 @@ impl Line {
 }
 
 impl From<&str> for Line {
-    /// A token a word.
+    /// Counts one token per word.
     fn from(text: &str) -> Self {
         Self::of_tokens(text, text.split_whitespace().count())
     }
@@ -52,12 +52,12 @@ impl From<String> for Line {
     }
 }
 
-/// Answers by a function of the query, a batch at a time and the last of a batch first, and remembers what it was asked.
+/// Answers by a function of the query, a batch at a time and the last of a batch first, and records the queries.
 pub(crate) struct Scripted<F> {
     answer: F,
     batch_size: usize,
     asked: RefCell<Vec<Query>>,
-    /// Fails as if the power went out after so many answers.
+    /// Fails after this many answers, as in a power failure.
     answers_left: Cell<usize>,
 }
 
@@ -75,13 +75,13 @@ impl<F: Fn(&Query) -> Line> Scripted<F> {
         Self { batch_size, ..self }
     }
 
-    /// Lets it die after so many answers.
+    /// Makes the model fail after `answers` answers.
     pub(crate) fn dying_after(self, answers: usize) -> Self {
         self.answers_left.set(answers);
         self
     }
 
-    /// Every query so far.
+    /// Returns all queries that were received.
     pub(crate) fn asked(&self) -> Vec<Query> {
         self.asked.borrow().clone()
     }

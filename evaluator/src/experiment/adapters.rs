@@ -1,6 +1,5 @@
-//! Which adapters are meant, by which recipe they are judged, and what they are called in the report.
+//! The adapters to evaluate, the recipe of the evaluation, and the adapters' names in the report.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -8,38 +7,49 @@ use slm_cli::UserMistake;
 use slm_config::Recipe;
 
 use crate::arguments::CommonArguments;
-use slm_artifacts::{AdapterFolder, BASE_ARM};
+use slm_artifacts::{AdapterFolder, BASE_ARM, CHECKPOINTS, adapter_by_name, finished, runs_below};
 
-/// An adapter that a user named, or the newest.
+/// An adapter that the user named, or the newest.
 pub(super) struct NamedAdapter {
     pub(super) folder: PathBuf,
-    /// The arm's name: that of the recipe by which it was trained.
+    /// The arm's name: that of the recipe that trained the adapter.
     pub(super) name: String,
 }
 
-/// The adapters to be judged, and the recipe to judge them by.
+/// Returns the adapters to evaluate, and the recipe of the evaluation.
 ///
 /// # Errors
-/// A folder is none of an adapter, or there is no recipe.
+/// A folder is not an adapter's, or there is no recipe.
 pub(super) fn choose(
     named: &[PathBuf],
     newest_if_none: bool,
     arguments: &CommonArguments,
 ) -> Result<(Vec<NamedAdapter>, Recipe)> {
     let folders = if named.is_empty() && newest_if_none {
-        vec![newest(Path::new("checkpoints"))?]
+        vec![newest(Path::new(CHECKPOINTS))?]
     } else {
-        named.to_vec()
+        let folder = |named: &PathBuf| adapter_by_name(named, Path::new(CHECKPOINTS));
+        named
+            .iter()
+            .map(folder)
+            .collect::<Result<_, _>>()
+            .map_err(|error| UserMistake(error.to_string()))?
     };
     let own: Vec<PathBuf> = folders
         .iter()
-        .map(|folder| recipe_of(folder))
-        .collect::<Result<_, _>>()?;
+        .map(|folder| AdapterFolder(folder).recipe())
+        .collect();
     let path = recipe_path(&own, arguments)?;
-    let recipe = Recipe::load_without_data(&path, &arguments.overrides(), slm_benchmarks::NAMES)?;
+    // Only a recipe that the user wrote has paths beside it; the copy with an adapter does not.
+    let load = if arguments.recipe.is_some() {
+        slm_cli::load_recipe_without_data
+    } else {
+        Recipe::load_without_data
+    };
+    let recipe = load(&path, &arguments.overrides(), slm_benchmarks::NAMES)?;
     let mut chosen: Vec<NamedAdapter> = Vec::new();
     for (folder, own) in folders.into_iter().zip(own) {
-        // A single adapter is judged by its own recipe or by one that was given for it.
+        // An adapter without a readable recipe is named after the recipe that evaluates it.
         let trained_by = Recipe::load(&own, &[], slm_benchmarks::NAMES).ok();
         let stem = trained_by.as_ref().unwrap_or(&recipe).name().to_owned();
         let taken = |name: &str| name == BASE_ARM || chosen.iter().any(|other| other.name == name);
@@ -53,71 +63,34 @@ pub(super) fn choose(
     Ok((chosen, recipe))
 }
 
-/// The adapter that was finished last under `checkpoints`.
+/// Returns the adapter under `checkpoints` whose weights were written last.
 fn newest(checkpoints: &Path) -> Result<PathBuf, UserMistake> {
-    let finished = |folder: PathBuf| {
-        let written = fs::metadata(AdapterFolder(&folder).weights())
-            .and_then(|file| file.modified())
-            .ok()?;
-        folder
-            .join(AdapterFolder::RECIPE)
-            .is_file()
-            .then_some((written, folder))
-    };
-    fs::read_dir(checkpoints)
+    let has_recipe = |run: &Path| run.join("adapter").join(AdapterFolder::RECIPE).is_file();
+    let newest = runs_below(checkpoints, |run| finished(run).filter(|_| has_recipe(run)))
         .into_iter()
-        .flatten()
-        .filter_map(|entry| finished(entry.ok()?.path().join("adapter")))
-        .max()
-        .map(|(_, folder)| folder)
-        .ok_or_else(|| {
-            let text = format!(
-                "no finished adapter under {}/\nhint: run `trainer fit recipes/quickstart.yaml` first, or name the adapter's folder",
-                checkpoints.display()
-            );
-            UserMistake(text)
-        })
+        .next();
+    newest.map(|(_, run)| run.join("adapter")).ok_or_else(|| {
+        let text = format!(
+            "no finished adapter under {}/\nhint: run `trainer fit recipes/quickstart.yaml` first, or name the adapter's folder",
+            checkpoints.display()
+        );
+        UserMistake(text)
+    })
 }
 
-/// The recipe that was named, or the first adapter's.
+/// Returns the named recipe, or the first adapter's.
 fn recipe_path(own: &[PathBuf], arguments: &CommonArguments) -> Result<PathBuf, UserMistake> {
     match (&arguments.recipe, own.first()) {
         (Some(path), _) => Ok(path.clone()),
         (None, Some(path)) if path.is_file() => Ok(path.clone()),
         (None, Some(path)) => Err(UserMistake(format!(
-            "{}: has no recipe.yaml, as adapters from elsewhere\nhint: say how to evaluate with --recipe recipes/NAME.yaml",
+            "{}: has no recipe.yaml, as adapters of other programs\nhint: choose the recipe of the evaluation with --recipe recipes/NAME.yaml",
             path.parent().unwrap_or(Path::new("")).display()
         ))),
         (None, None) => Err(UserMistake(
-            "no recipe says how to evaluate the base model\n\
-             hint: name one with --recipe recipes/NAME.yaml, or an adapter, whose folder holds its own"
+            "no recipe for the evaluation of the base model\n\
+             hint: choose one with --recipe recipes/NAME.yaml, or name an adapter whose folder contains a recipe"
                 .to_owned(),
         )),
     }
-}
-
-/// Where an adapter's recipe lies, if it has one.
-fn recipe_of(adapter: &Path) -> Result<PathBuf, UserMistake> {
-    if !adapter.is_dir() {
-        let text = format!(
-            "{}: no such adapter folder\nhint: `trainer fit` prints the folder that it wrote",
-            adapter.display()
-        );
-        return Err(UserMistake(text));
-    }
-    let folder = AdapterFolder(adapter);
-    if !folder.config().is_file() {
-        let inside = adapter.join("adapter");
-        let hint = if inside.is_dir() {
-            format!("did you mean {}?", inside.display())
-        } else {
-            "an adapter's folder holds adapter_config.json and adapter_model.safetensors".to_owned()
-        };
-        let text = format!(
-            "{}: holds no adapter_config.json, so it is no adapter\nhint: {hint}",
-            adapter.display()
-        );
-        return Err(UserMistake(text));
-    }
-    Ok(folder.recipe())
 }

@@ -1,4 +1,4 @@
-//! Who answers in an experiment: the model in this process, or one behind a server.
+//! The models of an experiment: in this process, or behind a server.
 
 use anyhow::Result;
 use slm_artifacts::sha256_of_texts;
@@ -12,48 +12,48 @@ use super::timings::Timings;
 use crate::backend::endpoint::{Endpoint, Texts};
 use crate::backend::{Backend, LocalModel};
 
-/// The base model and its adapters, ready to answer.
+/// The base model and its adapters, ready to generate.
 pub(super) enum Answering {
     Local(Box<Local>),
     Served(Box<Served>),
 }
 
-/// In this process.
+/// Models in this process.
 pub(super) struct Local {
     base: BaseModel,
     runtime: Runtime,
     tokenizer: Tokenizer,
     template: ChatTemplate,
-    /// In the order in which they were chosen.
+    /// In the order of the run's adapters.
     adapters: Vec<RuntimeAdapter>,
     device: String,
 }
 
-/// Behind a server.
+/// Models behind a server.
 pub(super) struct Served {
     endpoint: Endpoint,
-    /// Over what the server and the files here say of the models.
+    /// Hash over the server's and the local files' description of the models.
     sha256: String,
-    /// What the hub says the files here are, if they came from there.
+    /// The hub's record of the local files, if they came from there.
     provenance: Option<Provenance>,
 }
 
-/// Who answers, for the run's description.
+/// The model that answers, for the run's description.
 pub(crate) struct Answerer {
     pub(crate) base_model: BaseModelInfo,
-    /// What the hub says the model's files are, if they came from there.
+    /// The hub's record of the model's files, if they came from there.
     pub(crate) provenance: Option<Provenance>,
-    /// In words.
+    /// A name for reports.
     pub(crate) device: String,
     pub(crate) threads: usize,
     pub(crate) endpoint: Option<EndpointInfo>,
 }
 
 impl Answering {
-    /// Loads the models, or asks the recipe's server for them.
+    /// Loads the models, or checks that the recipe's server serves them.
     ///
     /// # Errors
-    /// A device, a model or an adapter is not there, or the server does not answer or serve them.
+    /// A device, a model or an adapter is missing, or the server does not respond or does not serve the models.
     pub(super) fn open(
         recipe: &Recipe,
         adapters: &[NamedAdapter],
@@ -86,7 +86,7 @@ impl Answering {
         Ok(Self::Local(Box::new(local)))
     }
 
-    /// Who answers.
+    /// Describes the model that answers.
     ///
     /// # Errors
     /// The model's files cannot be read.
@@ -116,7 +116,7 @@ impl Answering {
         })
     }
 
-    /// The server, with what was found out about it by now.
+    /// Describes the server, with the capabilities that were found; `None` for models in this process.
     pub(super) fn endpoint(&self) -> Option<EndpointInfo> {
         match self {
             Self::Local(_) => None,
@@ -124,7 +124,7 @@ impl Answering {
         }
     }
 
-    /// The base model, with an adapter by its place or without.
+    /// Returns the base model with the adapter at an index, or without one.
     pub(super) fn arm(&self, adapter: Option<usize>, batch_size: usize) -> Box<dyn Backend + '_> {
         match self {
             Self::Local(local) => Box::new(LocalModel {
@@ -153,7 +153,7 @@ fn serve(
         let base = BaseModel::open_without_weights(&recipe.model)?;
         let tokenizer = base.tokenizer()?;
         let template = base.chat_template(&tokenizer)?;
-        // The template lies in a file of its own, or in none: what it makes of a conversation tells which it is.
+        // The template may have a separate file; what it renders from a conversation identifies it.
         let said = [Role::System, Role::User].map(|role| Message::new(role, "text"));
         let rendered = template.render(&said, true).unwrap_or_default();
         files = sha256_of_texts([base.sha256()?.as_str(), &rendered]);
@@ -181,7 +181,7 @@ fn serve(
     })
 }
 
-/// What the server calls an adapter.
+/// Returns the server's name of an adapter.
 fn served_name(
     settings: &slm_config::Endpoint,
     adapter: &NamedAdapter,
@@ -191,7 +191,7 @@ fn served_name(
     let found = keys.iter().find_map(|&key| settings.adapters.get(key));
     found.cloned().ok_or_else(|| {
         UserMistake(format!(
-            "`evaluate.endpoint.adapters` does not say what the server calls the adapter `{}` ({folder})\n\
+            "`evaluate.endpoint.adapters` has no served name for the adapter `{}` ({folder})\n\
              hint: --set \"evaluate.endpoint.adapters={{{}: NAME}}\"; vLLM serves adapters with --enable-lora \
              --lora-modules NAME=FOLDER",
             adapter.name, adapter.name

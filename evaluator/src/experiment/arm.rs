@@ -1,4 +1,4 @@
-//! One cell of a run: every task answered by one arm in one workflow; resumable.
+//! One cell of a run: one arm answers every task in one workflow; resumable.
 
 use std::rc::Rc;
 use std::time::Instant;
@@ -17,7 +17,7 @@ use crate::workflow::runner::Runner;
 use crate::workflow::schedule::{self, Status};
 use crate::workflow::trajectory::{Finished, Identity, Trajectory};
 
-/// A model under its name.
+/// A model with its name in the run.
 pub(crate) struct AnsweringArm<'a> {
     /// [`BASE_ARM`](slm_artifacts::BASE_ARM) or the adapter's name.
     pub(crate) name: &'a str,
@@ -25,7 +25,8 @@ pub(crate) struct AnsweringArm<'a> {
     pub(crate) identity: Rc<Identity>,
 }
 
-/// Brings every trajectory of an arm in one workflow to its end, drawing tokens as `settings` say; steps that are logged already are not made again.
+/// Runs every trajectory of an arm in one workflow to its end, sampling as `settings` define; logged steps are not
+/// repeated.
 pub(crate) fn complete(
     arm: &AnsweringArm,
     workflow: Workflow,
@@ -39,7 +40,7 @@ pub(crate) fn complete(
     let before = trajectories.iter().filter(|of| of.is_decided_in_log());
     let before = before.count();
     if before == trajectories.len() {
-        slm_cli::note(&format!("{label}: all answers are there already"));
+        slm_cli::note(&format!("{label}: all answers exist already"));
     }
     let total = trajectories.len() as u64;
     let mut progress = Progress::resumed(before as u64, label, total, "answers");
@@ -58,10 +59,10 @@ pub(crate) fn complete(
     Ok(finished)
 }
 
-/// A trajectory for each sample of each task, with the steps that earlier starts have logged.
+/// Creates a trajectory for each sample of each task, with the steps that earlier starts logged.
 ///
 /// # Errors
-/// The log is that of another configuration.
+/// The log belongs to another configuration.
 pub(crate) fn trajectories(
     arm: &AnsweringArm,
     workflow: Workflow,

@@ -1,4 +1,4 @@
-//! What the publishers' own solutions cost: the measure of how efficient a solved program is.
+//! The CPU time of the publishers' own solutions, against which the efficiency of solved programs is measured.
 
 use std::collections::BTreeMap;
 
@@ -11,16 +11,16 @@ use slm_scoring::{Score, ScoreCache, Scorer, for_each_parallel};
 
 use super::tasks::RunTask;
 
-/// Changes when the same solution would get another time.
+/// Must change whenever the same solution would be measured differently.
 const VERSION: &str = "canonical 1";
 
-/// CPU seconds of the hidden tests on each task's own solution, by the task's name in the run; none where there is no
-/// such solution or it does not pass here.
+/// Returns the CPU seconds of the hidden tests on each task's own solution, by the task's name in the run. Tasks
+/// without a solution, or whose solution does not pass here, have no entry.
 ///
-/// A solution is run once by the judge of all programs, and its time kept by content.
+/// A solution is run once, by the scorer of all programs, and its time is cached by content.
 ///
 /// # Errors
-/// Only the sandbox's own trouble.
+/// Only errors of the sandbox itself.
 pub(crate) fn cpu_seconds(tasks: &[&RunTask], scorer: &Scorer) -> Result<BTreeMap<String, f64>> {
     let mut cache = ScoreCache::open(&slm_cli::cache_dir().join("scores").join("canonical.jsonl"))?;
     let solved: Vec<(&RunTask, String, String)> = tasks
@@ -58,7 +58,7 @@ pub(crate) fn cpu_seconds(tasks: &[&RunTask], scorer: &Scorer) -> Result<BTreeMa
     Ok(solved.iter().filter_map(time).collect())
 }
 
-/// The publisher's program; none where there is no solution.
+/// Returns the publisher's program; `None` if there is no solution.
 fn program(task: &RunTask, scoring: &ScoringPhase) -> Option<String> {
     let solution = task.task.canonical_solution(scoring);
     (!solution.trim().is_empty()).then(|| format!("{}{solution}", task.view.prompt))
@@ -75,7 +75,7 @@ fn key(task: &RunTask, program: &str, sandbox: &Sandbox) -> String {
     sha256_of_texts([VERSION, &settings, &hidden, program])
 }
 
-/// The time of a solution that passes everything.
+/// Returns the CPU time of a solution that passes all tests.
 fn cpu_s(score: &Score) -> Option<f64> {
     let total = score.total()?;
     let passed = total.verdict == Verdict::Passed;

@@ -1,4 +1,4 @@
-//! What a run asks, of what and with what: its description, and the name that follows from it.
+//! The description of a run (request, models, data, environment), and the name that is derived from it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,11 +17,10 @@ use slm_sandbox::Sandbox;
 
 use super::Request;
 use super::answering::Answerer;
-use crate::clock;
 use crate::run_folder::{RUN, RunFolder};
 use crate::workflow::prompt::Templates;
 
-/// An adapter's identity, and how it was trained where its folder says so.
+/// Describes an adapter, with its training if its folder records it.
 pub(crate) fn adapter(folder: &Path, name: &str) -> Result<AdapterInfo> {
     let summary = AdapterFolder(folder).read_training();
     let training = summary.as_ref().map(|summary| TrainingSummary {
@@ -44,7 +43,7 @@ pub(crate) fn adapter(folder: &Path, name: &str) -> Result<AdapterInfo> {
     })
 }
 
-/// A benchmark's identity: a hash over everything in it that enters a sample.
+/// Describes a benchmark, with a hash over everything in it that affects a sample.
 pub(crate) fn benchmark(name: &str, tasks: &[Task]) -> BenchmarkInfo {
     let hidden: Vec<String> = tasks.iter().map(|task| task.hidden().sha256()).collect();
     let sha256 = sha256_of_texts(tasks.iter().zip(&hidden).flat_map(|(task, hidden)| {
@@ -63,13 +62,13 @@ pub(crate) fn benchmark(name: &str, tasks: &[Task]) -> BenchmarkInfo {
     }
 }
 
-/// Everything that makes a run what it is.
+/// Everything that a run's description contains.
 pub(crate) struct Parts<'a> {
     pub(crate) recipe: &'a Recipe,
     pub(crate) answerer: Answerer,
     pub(crate) adapters: Vec<AdapterInfo>,
     pub(crate) benchmarks: Vec<BenchmarkInfo>,
-    /// What of the benchmarks came from the hub.
+    /// The hub's record of the benchmarks that came from there.
     pub(crate) sources: Vec<Provenance>,
     pub(crate) plan: Plan,
     pub(crate) templates: &'a Templates,
@@ -77,7 +76,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) request: &'a Request<'a>,
 }
 
-/// Describes a run. Its name holds a hash of all that enters a sample, so that the same experiment has the same name.
+/// Describes a run. Its name contains a hash of everything that affects a sample, so that the same experiment has the
+/// same name.
 pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
     let Parts {
         recipe,
@@ -104,7 +104,7 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
     let mut info = RunInfo {
         version: RECORD_VERSION,
         name: String::new(),
-        created: clock::now(),
+        created: slm_cli::now(),
         project_version: env!("CARGO_PKG_VERSION").to_owned(),
         config_sha256: String::new(),
         command: command_line(&adapters, request),
@@ -164,7 +164,7 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
     Ok(info)
 }
 
-/// SHA-256 over all that enters a sample of a run whose resolved recipe is `yaml`, in hex.
+/// Returns the SHA-256 (hex) of everything that affects a sample of a run whose resolved recipe is `yaml`.
 fn config_sha256(info: &RunInfo, yaml: &str, templates: &Templates) -> String {
     let settings = [
         info.project_version.as_str(),
@@ -185,12 +185,12 @@ fn name_by(info: &mut RunInfo, recipe: &Recipe, hash: String) {
     info.config_sha256 = hash;
 }
 
-/// Gives a run the identity under which an earlier version of this program began it, if a folder under `reports` holds
-/// the same run or a shard of it.
+/// Gives a run the identity under which an earlier version of this program started it, if a folder under `reports`
+/// holds the same run or a shard of it.
 ///
-/// A resolved recipe gets a line for each key that a later version adds, and with it another hash, though nothing of the
-/// run has changed. So a folder is the same run's if its resolved recipe, read by this version, is this one, and its hash
-/// is that of this run once its text replaces the present one.
+/// A resolved recipe gets a line for each key that a later version adds, and with it another hash, although the run
+/// is the same. A folder therefore holds the same run if its resolved recipe, parsed by this version, equals this
+/// one, and its hash equals that of this run computed with the folder's recipe text.
 pub(crate) fn adopt_earlier_identity(
     info: &mut RunInfo,
     recipe: &Recipe,
@@ -219,7 +219,7 @@ pub(crate) fn adopt_earlier_identity(
     let Some(earlier) = earlier().find(is_same) else {
         return;
     };
-    // What the run declared, and what is known of that, was recorded before it.
+    // The folder records the hypotheses as the run declared them.
     info.plan.hypotheses = earlier.plan.hypotheses;
     info.recipe = earlier.recipe;
     name_by(info, recipe, earlier.config_sha256);
@@ -229,7 +229,7 @@ pub(crate) fn adopt_earlier_identity(
     ));
 }
 
-/// Whether an earlier resolved recipe is this one; where it does not say who set an effect, either is possible.
+/// Whether an earlier resolved recipe equals this one; an effect of unrecorded origin matches either origin.
 fn is_same_recipe(earlier: &RunInfo, recipe: &Recipe) -> bool {
     let Ok(mut found) = Recipe::parse_without_data(
         &earlier.recipe.yaml,
@@ -246,7 +246,7 @@ fn is_same_recipe(earlier: &RunInfo, recipe: &Recipe) -> bool {
     found == *recipe
 }
 
-/// The command that makes the run again.
+/// Returns the command that repeats the run.
 fn command_line(adapters: &[AdapterInfo], request: &Request) -> String {
     let command = request.experiment.command();
     let mut words = vec!["evaluator".to_owned(), command.to_owned()];
@@ -270,7 +270,7 @@ fn command_line(adapters: &[AdapterInfo], request: &Request) -> String {
     if let Some(url) = &request.common.endpoint {
         words.extend(["--endpoint".to_owned(), slm_cli::shell_word(url)]);
     }
-    // Last, so that it can be taken off for the run of which this is a part.
+    // Last, so that it can be removed to get the command of the unsharded run.
     if let Some(shard) = request.common.shard {
         words.extend(["--shard".to_owned(), shard.to_string()]);
     }

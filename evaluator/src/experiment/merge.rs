@@ -1,4 +1,4 @@
-//! The shards of a run as one run: what the unsharded run would have left.
+//! Merges the shards of a run into the run that the same command without `--shard` makes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -13,20 +13,20 @@ use crate::run_folder::RunFolder;
 use crate::shard::Shard;
 use crate::workflow::event::Event;
 
-/// Most differences between two recipes that an error lists.
+/// Differences between two recipes that an error lists at most.
 const MOST_DIFFERENCES: usize = 5;
 
-/// A shard as it lies on disk.
+/// A shard on disk.
 struct Part {
     folder: PathBuf,
     info: RunInfo,
     shard: ShardInfo,
 }
 
-/// Reads shards, puts them together, and writes the run's folder under `reports`.
+/// Reads and merges shards, and writes the merged run's folder under `reports`.
 ///
 /// # Errors
-/// They are not all shards of one run, each once; or the run's folder holds a run that was made in one piece.
+/// The folders are not all shards of one run, each once; or the merged run's folder holds a run that was not merged.
 pub(super) fn merge(
     folders: &[PathBuf],
     reports: &std::path::Path,
@@ -58,8 +58,8 @@ fn read(folders: &[PathBuf]) -> Result<Vec<Part>> {
         let info = RunFolder::read_info(folder)?;
         let Some(shard) = info.shard.clone() else {
             return Err(mistake(format!(
-                "{}: no shard, but a whole run\n\
-                 hint: several runs make one report only if they are the shards of one; name one run for its own report",
+                "{}: a whole run, not a shard\n\
+                 hint: only the shards of one run can be merged; to rebuild the report of a whole run, name that run alone",
                 folder.display()
             )));
         };
@@ -72,7 +72,7 @@ fn read(folders: &[PathBuf]) -> Result<Vec<Part>> {
     Ok(parts)
 }
 
-/// All shards of one run, each once, in their order.
+/// Checks that these are all shards of one run, each once, and sorts them.
 fn complete(mut parts: Vec<Part>) -> Result<Vec<Part>> {
     let Some(first) = parts.first() else {
         return Err(mistake("no shard to merge".to_owned()));
@@ -86,7 +86,7 @@ fn complete(mut parts: Vec<Part>) -> Result<Vec<Part>> {
     let of = first.shard.of;
     if let Some(other) = parts.iter().find(|part| part.shard.of != of) {
         return Err(mistake(format!(
-            "{} is one of {of} shards, {} one of {}\nhint: merge shards that were made with one number of shards",
+            "{} is one of {of} shards, but {} is one of {}\nhint: merge shards with the same N in --shard I/N",
             first.folder.display(),
             other.folder.display(),
             other.shard.of
@@ -96,7 +96,7 @@ fn complete(mut parts: Vec<Part>) -> Result<Vec<Part>> {
     for pair in parts.windows(2) {
         if pair[0].shard.index == pair[1].shard.index {
             return Err(mistake(format!(
-                "shard {}/{of} is there twice: {} and {}\nhint: name each shard once",
+                "shard {}/{of} is given twice: {} and {}\nhint: name each shard once",
                 pair[0].shard.index,
                 pair[0].folder.display(),
                 pair[1].folder.display()
@@ -114,7 +114,7 @@ fn complete(mut parts: Vec<Part>) -> Result<Vec<Part>> {
             _ => ("shards", "are"),
         };
         return Err(mistake(format!(
-            "{noun} {} {verb} missing\nhint: {} --shard {} makes it",
+            "{noun} {} {verb} missing\nhint: {} --shard {} runs it",
             missing.join(", "),
             unsharded(&parts[0].info),
             missing[0]
@@ -125,8 +125,8 @@ fn complete(mut parts: Vec<Part>) -> Result<Vec<Part>> {
     let expected = parts[0].info.n_tasks_of_benchmarks();
     if distinct.len() != tasks.len() || tasks.len() != expected {
         return Err(anyhow::anyhow!(
-            "the shards' run.json name {} tasks, {} of them once; the run has {expected}\n\
-             hint: make the shards again",
+            "the run.json of the shards name {} tasks, {} of them distinct, but the run has {expected}\n\
+             hint: run the shards again",
             tasks.len(),
             distinct.len()
         ));
@@ -134,7 +134,7 @@ fn complete(mut parts: Vec<Part>) -> Result<Vec<Part>> {
     Ok(parts)
 }
 
-/// Why two shards are not of one run, with the keys of the recipe that differ.
+/// Explains why two shards belong to different runs, with the keys of the recipe that differ.
 fn foreign(first: &Part, other: &Part) -> String {
     let recipe = |part: &Part| {
         Recipe::parse_without_data(
@@ -162,11 +162,11 @@ fn foreign(first: &Part, other: &Part) -> String {
             );
         }
     }
-    lines.push("hint: a run's folder is named after all that makes it: shards of one run differ in their number alone".to_owned());
+    lines.push("hint: the name of a run's folder contains a hash of its settings: those of one run's shards differ only in the shard".to_owned());
     lines.join("\n")
 }
 
-/// Asserts that a shard's records are of its own tasks, and none is there twice.
+/// Checks that a shard's records belong to its own tasks, and that none is there twice.
 fn check_tasks(part: &Part, records: &[SampleRecord]) -> Result<()> {
     let own: BTreeSet<&str> = part.shard.tasks.iter().map(String::as_str).collect();
     let mut seen = BTreeSet::new();
@@ -180,7 +180,7 @@ fn check_tasks(part: &Part, records: &[SampleRecord]) -> Result<()> {
         );
         anyhow::ensure!(
             own.contains(record.task_id.as_str()) && seen.insert(key),
-            "{}: a record of {} that is not this shard's, or is there twice\nhint: make the shard again",
+            "{}: a record of {} belongs to another shard or is there twice\nhint: run the shard again",
             part.folder.display(),
             record.task_id
         );
@@ -196,7 +196,7 @@ fn check_tasks(part: &Part, records: &[SampleRecord]) -> Result<()> {
     Ok(())
 }
 
-/// The run of which these are all shards.
+/// Describes the run that these shards add up to.
 fn described(parts: &[Part]) -> RunInfo {
     let mut info = parts[0].info.clone();
     let shard = Shard {
@@ -225,7 +225,7 @@ fn described(parts: &[Part]) -> RunInfo {
         if !levels.contains(&own.sandbox.level) {
             levels.push(own.sandbox.level.clone());
         }
-        // What one machine does not hold off, the run did not.
+        // A property holds for the run only if the sandboxes of all machines enforce it.
         for property in &mut info.sandbox.properties {
             let there = own
                 .sandbox
@@ -242,7 +242,7 @@ fn described(parts: &[Part]) -> RunInfo {
     info
 }
 
-/// The command of a shard without the shard.
+/// Returns the command of a shard without `--shard`.
 fn unsharded(info: &RunInfo) -> String {
     let shard = info
         .shard
@@ -263,7 +263,7 @@ mod tests {
     use super::*;
     use crate::synthetic;
 
-    /// A run in one piece, and the folders of its shards.
+    /// Returns an unsharded run, and the folders of its shards.
     fn split(of: usize, reports: &std::path::Path) -> (RunInfo, Vec<SampleRecord>, Vec<PathBuf>) {
         let whole = synthetic::run_of(Experiment::Compare, &["tuned"]);
         let records = synthetic::records(&["tuned"], whole.n_tasks());
@@ -340,7 +340,7 @@ mod tests {
             .expect("refused")
             .to_string();
         assert!(
-            error.contains("a record of starter/01 that is not this shard's"),
+            error.contains("a record of starter/01 belongs to another shard"),
             "{error}"
         );
     }

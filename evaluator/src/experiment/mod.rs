@@ -1,6 +1,6 @@
-//! The experiments, top to bottom: what is asked, every trajectory of every cell, then hidden tests, then the report.
+//! The experiments, top to bottom: the request, every trajectory of every cell, then hidden tests, then the report.
 //!
-//! `compare`, `sweep`, `workflows` and `hypotheses` differ in their [`Plan`] alone.
+//! `compare`, `sweep`, `workflows` and `hypotheses` differ only in their [`Plan`].
 
 mod adapters;
 mod answering;
@@ -43,17 +43,17 @@ use score_trajectories::score_trajectories;
 use tasks::RunTask;
 use timings::Timings;
 
-/// What a user asked for.
+/// A user's request.
 pub(crate) struct Request<'a> {
     pub(crate) experiment: Experiment,
-    /// The adapters that were named.
+    /// The adapters that the user named.
     pub(crate) adapters: &'a [PathBuf],
-    /// Whether the newest adapter is meant where none is named; else it is the base model alone.
+    /// Whether the newest adapter is evaluated if none is named; else only the base model is.
     pub(crate) newest_if_none: bool,
     pub(crate) common: &'a CommonArguments,
 }
 
-/// Makes the experiment, and prints where the report is.
+/// Runs the experiment, and prints the report's path.
 pub(crate) fn run(request: &Request) -> Result<(), Failure> {
     let unscored = experiment(request)?;
     if unscored.is_empty() {
@@ -64,12 +64,12 @@ pub(crate) fn run(request: &Request) -> Result<(), Failure> {
     }
     Err(Failure::Incomplete(format!(
         "{} answers could not be scored and are not in the report\n\
-         hint: --set evaluate.python=PATH names an interpreter that has what the tasks need",
+         hint: choose an interpreter that has the tasks' packages with --set evaluate.python=PATH",
         unscored.len()
     )))
 }
 
-/// Gives the reasons why some answers could not be scored.
+/// Runs the experiment, and returns the reasons why some answers could not be scored.
 fn experiment(request: &Request) -> Result<Vec<String>> {
     let arguments = request.common;
     let (chosen, recipe) = adapters::choose(request.adapters, request.newest_if_none, arguments)?;
@@ -140,7 +140,7 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
     if let Some(endpoint) = answering.endpoint().filter(|of| of.prompts.is_some()) {
         info.endpoint = Some(endpoint);
     }
-    // Every trajectory of the run is closed: only now do hidden tests open.
+    // Every trajectory of the run is closed: only now may hidden tests be opened.
     let scorer = Scorer {
         sandbox: &sandbox,
         expected_outputs: &ExpectedOutputCache::new(
@@ -168,7 +168,7 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
     Ok(unscored)
 }
 
-/// Writes report and tables; prints the summary if JSON is wanted, else gives the report's path to be printed.
+/// Writes the report and the tables; prints the summary for `json`, else returns the report's path to be printed.
 fn publish(info: &RunInfo, run: &RunFolder, json: bool) -> Result<Option<PathBuf>> {
     let sorted = order::sorted(info, run.records());
     let records: Vec<SampleRecord> = sorted.into_iter().map(SampleRecord::upgraded).collect();
@@ -182,7 +182,7 @@ fn publish(info: &RunInfo, run: &RunFolder, json: bool) -> Result<Option<PathBuf
     Ok(Some(path))
 }
 
-/// The recipe's section as a cell has it.
+/// Returns the recipe's section with the sampling settings of a cell.
 fn evaluate_as(cell: &Cell, evaluate: &Evaluate) -> Evaluate {
     let mut evaluate = evaluate.clone();
     evaluate.sampling.temperature = cell.decoding.temperature;
@@ -191,7 +191,7 @@ fn evaluate_as(cell: &Cell, evaluate: &Evaluate) -> Evaluate {
     evaluate
 }
 
-/// Lets the arm of a cell answer every task.
+/// Generates the answers of a cell's arm to every task.
 #[expect(
     clippy::too_many_arguments,
     reason = "a step of the one function above, not a tool for others"

@@ -1,4 +1,4 @@
-//! The order of a run's records in its report and its tables: it follows from what they are, and not from which
+//! The order of a run's records in its report and its tables. It is derived from the records alone, not from which
 //! answer, machine or shard was the fastest.
 
 use std::cmp::Ordering;
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use slm_report::{Cell, RunInfo, SampleRecord};
 
-/// Records by cell, benchmark, task and sample.
+/// Sorts records by cell, benchmark, task and sample.
 pub(crate) fn sorted(run: &RunInfo, records: &[SampleRecord]) -> Vec<SampleRecord> {
     let benchmarks: BTreeMap<&str, usize> = run
         .benchmarks
@@ -40,12 +40,12 @@ pub(crate) fn sorted(run: &RunInfo, records: &[SampleRecord]) -> Vec<SampleRecor
         .collect()
 }
 
-/// Names in the order in which people count: `HumanEval/9` before `HumanEval/10`.
+/// Compares names in natural order: `HumanEval/9` before `HumanEval/10`.
 pub(crate) fn by_name(a: &str, b: &str) -> Ordering {
     pieces(a).cmp(&pieces(b)).then_with(|| a.cmp(b))
 }
 
-/// Texts and the numbers between them. A number too long for a machine counts as text.
+/// Splits a name into pairs of a text and the number after it; a number above 64 bits counts as 0.
 fn pieces(name: &str) -> Vec<(&str, u64)> {
     let mut pieces = Vec::new();
     let mut rest = name;

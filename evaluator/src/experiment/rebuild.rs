@@ -1,15 +1,15 @@
-//! `evaluator report`: the report of a run that is there already, or of the shards of one, without a model.
+//! `evaluator report`: rebuilds the report of an existing run, or of the shards of one, without a model.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
-use slm_cli::{Failure, UserMistake};
+use slm_cli::Failure;
 
 use super::merge;
 use crate::arguments::ReportArguments;
 use crate::run_folder::RunFolder;
 
-/// Writes the report anew, and prints where it is.
+/// Rebuilds the report, and prints its path.
 pub(crate) fn rebuild(arguments: &ReportArguments) -> Result<(), Failure> {
     Ok(report(arguments)?)
 }
@@ -18,7 +18,7 @@ fn report(arguments: &ReportArguments) -> Result<()> {
     let folders: Vec<PathBuf> = arguments
         .runs
         .iter()
-        .map(|run| folder_of(run, &arguments.reports))
+        .map(|run| crate::runs::folder_of(run, &arguments.reports))
         .collect::<Result<_, _>>()?;
     let (info, run) = match &folders[..] {
         [folder] => {
@@ -38,18 +38,4 @@ fn report(arguments: &ReportArguments) -> Result<()> {
         slm_cli::result(&format!("report: {}", path.display()));
     }
     Ok(())
-}
-
-/// A run's folder by its path, or by its name under the reports' folder.
-fn folder_of(run: &Path, reports: &Path) -> Result<PathBuf, UserMistake> {
-    let folders = [run.to_owned(), reports.join(run)];
-    let is_run = |folder: &PathBuf| folder.join(crate::run_folder::RUN).is_file();
-    folders.into_iter().find(is_run).ok_or_else(|| {
-        UserMistake(format!(
-            "{}: no folder of a run, it holds no {}\n\
-             hint: `evaluator compare` prints the path of its report, which lies in the run's folder",
-            run.display(),
-            crate::run_folder::RUN
-        ))
-    })
 }

@@ -1,4 +1,4 @@
-//! From closed trajectories to records: static metrics and hidden tests of the programs that they ended with.
+//! Turns closed trajectories into records: static metrics and hidden tests of their final programs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,13 +12,13 @@ use super::tasks::RunTask;
 use crate::run_folder::RunFolder;
 use crate::workflow::trajectory::Finished;
 
-/// Measures and tests what is not recorded yet, on all cores; each record is written as soon as it is made. Gives the
-/// reasons why some could not be scored, which stay without a record.
+/// Measures and tests the programs without a record, on all cores, and writes each record at once. Returns the
+/// reasons why some could not be scored; these get no record.
 ///
-/// Whoever calls this has closed every trajectory of the run: `scoring` is the word for it.
+/// The caller has closed every trajectory of the run, which is the condition for [`Scorer::phase`].
 ///
 /// # Errors
-/// Only the sandbox's own trouble; whatever a program does is part of its record.
+/// Only errors of the sandbox itself; a program's behaviour is part of its record.
 pub(super) fn score_trajectories(
     finished: &[Finished],
     tasks: &[RunTask],
@@ -94,7 +94,7 @@ pub(super) fn score_trajectories(
     Ok(unscored)
 }
 
-/// Why a program cannot be scored, through no fault of its own.
+/// Why a program cannot be scored, for a reason outside of the program.
 struct Unscored(String);
 
 /// Measures and tests one program.
@@ -120,7 +120,7 @@ fn record(
         }
     } else {
         let reason = match chosen {
-            None => "no call was to make a program",
+            None => "no call requested a program",
             Some(_) => fault.map_or("not counted by the metrics", ProgramFault::text),
         };
         TotalResult {
@@ -198,7 +198,7 @@ mod tests {
         tasks.collect()
     }
 
-    /// A trajectory of one call that was answered like this.
+    /// Returns a trajectory of one call with this answer.
     fn finished(task: &RunTask, text: &str) -> Finished {
         let (reading, _) = read(
             Expects::Program,
@@ -249,7 +249,7 @@ mod tests {
         let cache = tempfile::tempdir().expect("a folder");
         let mut run = RunFolder::open(folder.path().to_owned()).expect("a run's folder");
         let python = Interpreter::resolve(None).expect("python3");
-        // Programs of our own need no walls, and the test's process is no sandbox helper.
+        // These programs are trusted, and the test's process cannot act as the sandbox's helper.
         let level = LevelChoice::Exactly(slm_sandbox::Level::C);
         let sandbox = Sandbox::with_level(python, Limits::default(), level)
             .expect("a sandbox, whose helper `cargo test --workspace` builds");
@@ -333,7 +333,7 @@ mod tests {
         assert_eq!(records[0].verdict, Verdict::Unparsable);
         assert_eq!(
             records[0].detail.as_deref(),
-            Some("no call was to make a program")
+            Some("no call requested a program")
         );
         assert_eq!(records[0].program, "");
     }

@@ -1,4 +1,4 @@
-//! The tasks of a run, from all its benchmarks, each under a name that no other has.
+//! The tasks of a run, from all its benchmarks, each under a unique name.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,15 +17,16 @@ use crate::benchmark_file::{load_few_shot_tasks, load_tasks};
 /// A task in a run.
 pub(crate) struct RunTask {
     pub(crate) benchmark: String,
-    /// What a workflow sees, under the name that the task has in the run.
+    /// What a workflow sees of the task, under the task's name in the run.
     pub(crate) view: TaskView,
     pub(crate) task: Task,
 }
 
-/// The tasks of all benchmarks, in the recipe's order, what the benchmarks are, and what of them came from the hub.
+/// Loads the tasks of all benchmarks, in the recipe's order, with the benchmarks' descriptions and the hub's record
+/// of those that came from there.
 ///
 /// # Errors
-/// A benchmark's file is missing or another one.
+/// A benchmark's file is missing, or belongs to another benchmark.
 pub(super) fn load(
     evaluate: &Evaluate,
 ) -> Result<(Vec<RunTask>, Vec<BenchmarkInfo>, Vec<Provenance>)> {
@@ -51,7 +52,7 @@ pub(super) fn load(
     Ok((tasks, infos, sources))
 }
 
-/// Keeps `n` tasks, in their order.
+/// Keeps a random sample of `n` tasks, in their order.
 fn draw(tasks: &mut Vec<Task>, n: usize, seed: u64) {
     let mut places: Vec<usize> = (0..tasks.len()).collect();
     places.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
@@ -60,7 +61,7 @@ fn draw(tasks: &mut Vec<Task>, n: usize, seed: u64) {
     tasks.retain(|_| place.next().is_some_and(|place| kept.contains(&place)));
 }
 
-/// Puts the benchmark before every name that two benchmarks use: one often is another with more tests.
+/// Prefixes every name that two benchmarks use with the benchmark: one often is the other with more tests.
 fn tell_apart(tasks: &mut [RunTask]) {
     let mut uses: BTreeMap<String, usize> = BTreeMap::new();
     for task in &*tasks {

@@ -5,14 +5,14 @@ use std::time::Instant;
 use anyhow::Result;
 use slm_report::PhaseTiming;
 
-/// What each phase took so far.
+/// The wall time of each phase.
 #[derive(Default)]
 pub(super) struct Timings {
     pub(super) phases: Vec<PhaseTiming>,
 }
 
 impl Timings {
-    /// Does the work of a phase and adds what it took.
+    /// Runs the work of a phase and adds its wall time.
     pub(super) fn phase<T>(&mut self, name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let started = Instant::now();
         let result = work()?;
@@ -30,7 +30,7 @@ impl Timings {
         }
     }
 
-    /// Adds what earlier starts of the run took.
+    /// Adds the wall times of earlier starts of the run.
     pub(super) fn continue_from(&mut self, earlier: Vec<PhaseTiming>) {
         for phase in earlier {
             self.add(&phase.phase, phase.seconds);

@@ -1,4 +1,4 @@
-//! A run of record version 3 and log version 2 stays readable: see `tests/golden/run-version-3/README.md`.
+//! Runs of record version 3 and log version 2 stay readable: see `tests/golden/run-version-3/README.md`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -59,7 +59,7 @@ fn tasks() -> Vec<RunTask> {
     tasks.collect()
 }
 
-/// The base model solves the first two tasks and writes no program for the last; the adapter comments.
+/// The base model solves the first two tasks and writes no program for the last; the adapter adds comments.
 fn script(tasks: &[RunTask]) -> impl Fn(&Query) -> Line {
     let scoring = ScoringPhase::begin();
     let solutions: Vec<(String, String)> = tasks
@@ -92,7 +92,7 @@ fn script(tasks: &[RunTask]) -> impl Fn(&Query) -> Line {
 
 fn sandbox() -> Sandbox {
     let python = Interpreter::resolve(None).expect("python3");
-    // Programs of our own need no walls, and the test's process is no sandbox helper.
+    // These programs are trusted, and the test's process cannot act as the sandbox's helper.
     Sandbox::with_level(
         python,
         Limits::default(),
@@ -151,7 +151,7 @@ fn describe(recipe: &Recipe, tasks: &[RunTask], sandbox: &Sandbox) -> RunInfo {
     .expect("a description")
 }
 
-/// Answers and judges whatever the folder lacks, as `experiment::experiment` does.
+/// Generates and scores what the folder lacks, as `experiment::experiment` does.
 fn complete(
     info: &RunInfo,
     recipe: &Recipe,
@@ -196,7 +196,7 @@ fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/run-version-3/scripted-a7a42c6a")
 }
 
-/// A copy of the golden run under a reports' folder of its own.
+/// Copies the golden run into a folder under `reports`.
 fn copy(reports: &Path) -> PathBuf {
     let folder = reports.join("scripted-a7a42c6a");
     fs::create_dir_all(&folder).expect("a folder");
@@ -211,7 +211,7 @@ fn lines(path: &Path) -> Vec<String> {
     text.split_inclusive('\n').map(str::to_owned).collect()
 }
 
-/// The lines without what a machine measures, and without what version 4 adds.
+/// Returns the lines without the values that a machine measures, and without those that version 4 adds.
 fn timeless(lines: &[String]) -> Vec<String> {
     fn forget(value: &mut Value) {
         let Value::Object(fields) = value else {
@@ -256,7 +256,7 @@ fn an_unfinished_run_of_version_3_is_continued_line_by_line() {
     ] {
         let reports = tempfile::tempdir().expect("a folder");
         let folder = copy(reports.path());
-        // As a crash leaves it: the next line is there in part.
+        // A crash leaves the next line incomplete.
         for ((file, lines), kept) in ["trajectory.jsonl", "records.jsonl"]
             .iter()
             .zip(&whole)
@@ -324,7 +324,7 @@ fn records_of_version_3_are_upgraded_for_the_report() {
     ] {
         assert!(page.contains(part), "`{part}` in:\n{page}");
     }
-    // Version 3 had no word for an answer that adds nothing.
+    // Version 3 had no verdict for an answer that adds nothing.
     let mut nothing = upgraded[0].clone();
     nothing.verdict = Verdict::Unparsable;
     (nothing.parsable, nothing.metrics) = (false, None);
@@ -390,7 +390,8 @@ fn a_run_that_an_earlier_version_began_is_found_under_its_name() {
     let earlier = RunFolder::read_info(&copy(reports.path())).expect("a description");
     let found = |recipe: &Recipe| {
         let mut info = describe(recipe, &tasks, &sandbox);
-        // Another Python or project makes another run, and the golden's may not be the ones here.
+        // Another version of Python or of the project makes another run, and the golden run's may not be the local
+        // ones.
         info.python_version.clone_from(&earlier.python_version);
         info.project_version.clone_from(&earlier.project_version);
         describe::adopt_earlier_identity(&mut info, recipe, &templates, reports.path());
@@ -404,7 +405,7 @@ fn a_run_that_an_earlier_version_began_is_found_under_its_name() {
         same.plan, earlier.plan,
         "nothing is known of who declared it"
     );
-    // A shard has the run's hash under a name of its own.
+    // A shard has the run's hash, but its own name.
     let path = reports.path().join("scripted-a7a42c6a").join("run.json");
     let text = fs::read_to_string(&path).expect("a description");
     let shard = text.replacen("scripted-a7a42c6a", "scripted-a7a42c6a-shard-1-of-2", 1);

@@ -1,4 +1,4 @@
-//! Which files are meant by the paths that a user gives.
+//! Expands the paths that a user gives to Python files.
 
 use std::fs;
 use std::io;
@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use slm_cli::UserMistake;
 
-/// A file to count, or a folder that could not be looked into.
+/// A file to count, or a folder that could not be read.
 type Found = (PathBuf, io::Result<()>);
 
-/// The files behind `paths` in the order of their paths, each once.
+/// Returns the files under `paths`, sorted by path and without duplicates.
 ///
-/// A file is taken whatever it is called. In a folder, however deep, every `*.py` is taken, except in hidden folders
-/// and `__pycache__`; symbolic links in it are not followed.
+/// A file is taken with any extension. In a folder, at any depth, every `*.py` is taken, except in hidden folders and
+/// `__pycache__`; symbolic links in it are not followed.
 ///
 /// # Errors
 /// [`UserMistake`] if a path does not exist or no file is found.
@@ -24,7 +24,7 @@ pub(super) fn find(paths: &[PathBuf]) -> Result<Vec<Found>> {
         match fs::metadata(path) {
             Ok(it) if it.is_dir() => walk(path, &mut found),
             Err(error) if is_missing(&error) => missing.push(path.as_path()),
-            // What else is wrong with it is told when it is read.
+            // Other problems are reported when the file is read.
             _ => found.push((path.clone(), Ok(()))),
         }
     }
@@ -38,7 +38,7 @@ pub(super) fn find(paths: &[PathBuf]) -> Result<Vec<Found>> {
     }
     if found.is_empty() {
         return Err(UserMistake(format!(
-            "no Python file in {}\nhint: folders are searched for *.py; name a file of another kind itself",
+            "no Python file in {}\nhint: folders are searched for *.py; name a file with another extension itself",
             join(paths.iter().map(PathBuf::as_path))
         ))
         .into());
@@ -54,13 +54,13 @@ fn walk(folder: &Path, found: &mut Vec<Found>) {
         Err(error) => return found.push((folder.to_owned(), Err(error))),
     };
     for entry in entries {
-        // Reading on after an error would miss entries without a word.
+        // Continuing after an error would silently miss entries.
         let (entry, kind) = match entry.and_then(|entry| Ok((entry.file_type()?, entry))) {
             Ok((kind, entry)) => (entry, kind),
             Err(error) => return found.push((folder.to_owned(), Err(error))),
         };
         let name = entry.file_name();
-        // Without the `./` that nobody typed.
+        // Without a `./` that the user did not type.
         let path = if folder == Path::new(".") {
             PathBuf::from(&name)
         } else {
@@ -102,7 +102,7 @@ fn join<'a>(paths: impl Iterator<Item = &'a Path>) -> String {
 mod tests {
     use super::*;
 
-    /// Asserts what is found under `paths`, which are relative to a folder that holds `files`.
+    /// Asserts which files are found under `paths`, which are relative to a folder that contains `files`.
     fn check(files: &[&str], paths: &[&str], expected: &[&str]) {
         let folder = tempfile::tempdir().expect("a temporary folder");
         for file in files {
@@ -181,7 +181,7 @@ mod tests {
             &["notes/a.md"],
             &["notes"],
             &[
-                "no Python file in notes\nhint: folders are searched for *.py; name a file of another kind itself",
+                "no Python file in notes\nhint: folders are searched for *.py; name a file with another extension itself",
             ],
         );
     }

@@ -1,4 +1,4 @@
-//! Metrics as a table: a line a file, and a last one for all.
+//! Metrics as a table: one line per file, and a last one for all files.
 
 use slm_metrics::Rank;
 use slm_report::ProgramMetrics;
@@ -6,10 +6,10 @@ use slm_report::code_metric::{CODE_METRICS, CodeMetric, Listed, MAINTAINABILITY_
 
 use super::Measured;
 
-/// The cells of a row, and the file's path, which comes last: however long, it moves no number out of its column.
+/// The cells of a row, and the file's path, which is last so that a long path shifts no column.
 type Row = (Vec<String>, String);
 
-/// The table of the files that were counted, of `n_found` in all.
+/// Renders the table of the files that were counted, of `n_found` in all.
 pub(super) fn render(measured: &[Measured], n_found: usize) -> String {
     let counted: Vec<(&str, Rank, ProgramMetrics)> = measured
         .iter()
@@ -45,7 +45,7 @@ pub(super) fn render(measured: &[Measured], n_found: usize) -> String {
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// A cell for each metric that is listed; the rank of the maintainability index stands behind it.
+/// Returns a cell for each listed metric; the maintainability index is followed by its rank.
 fn cells(rank: &str, cell: impl Fn(&CodeMetric, Listed) -> String) -> Vec<String> {
     let mut cells = Vec::new();
     for metric in CODE_METRICS {
@@ -64,11 +64,11 @@ fn number(value: f64, listed: Listed) -> String {
     format!("{value:.digits$}", digits = listed.digits)
 }
 
-/// Sums of what adds up, means of the two indices.
+/// Renders the last row: the sums of counts, and the means of the two indices.
 fn summary(counted: &[(&str, Rank, ProgramMetrics)], n_found: usize) -> Row {
     let total = |metric: &CodeMetric, listed: Listed| {
         let values = counted.iter().filter_map(|(_, _, of)| metric.value(of));
-        // Not `sum`, which begins at minus zero and shows it.
+        // Not `sum`, which starts at -0.0 and would print the sign.
         let sum = values.fold(0.0, |sum, value| sum + value);
         match listed.total {
             Total::Sum => number(sum, listed),
@@ -86,7 +86,7 @@ fn summary(counted: &[(&str, Rank, ProgramMetrics)], n_found: usize) -> Row {
     (cells, format!("{of}: sums, means of MI and mi_code"))
 }
 
-/// A number of files in words.
+/// Formats a number of files.
 pub(super) fn files_text(n: usize) -> String {
     if n == 1 {
         "1 file".to_owned()

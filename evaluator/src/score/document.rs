@@ -1,4 +1,4 @@
-//! What `evaluator score` prints: one JSON document, or a table.
+//! The output of `evaluator score`: one JSON document, or a table.
 
 use std::collections::BTreeMap;
 
@@ -8,29 +8,31 @@ use slm_benchmarks::{ScoringPhase, TaskSet, Tests};
 use slm_scoring::{Sample, Score, SuiteResult};
 use slm_statistics::{Interval, bootstrap_mean, mean, pass_at_k, wilson};
 
-/// Failing samples that the table lists, and the characters that it shows of a test and of a reason.
+/// Failing samples that the table lists.
 const LISTED: usize = 10;
+/// Characters that the table shows of a test or of a reason.
 const SHOWN_CHARS: usize = 160;
-/// The numbers of samples for which pass@k is given, where every task has that number.
+/// The values of k for which pass@k is computed, if every task has at least that many samples.
 const KS: [usize; 3] = [1, 10, 100];
-/// Resamples of tasks are the same in every run.
+/// Seed of the bootstrap over tasks, the same in every run.
 const SEED: u64 = 0;
 
-/// Everything that was found out.
+/// All results of the command.
 #[derive(Debug, Serialize)]
 pub(crate) struct Document {
     benchmark: &'static str,
     data_sha256: String,
-    /// Tasks of the benchmark, and those with a sample, over which pass@k is the mean.
+    /// Tasks of the benchmark.
     tasks: usize,
+    /// Tasks with a sample, over which pass@k is the mean.
     tasks_sampled: usize,
     python: String,
     sandbox: String,
-    /// Whether tests ran in the program's own process, where a program that sets out to can forge its verdict.
+    /// Whether tests run in the program's own process, where a hostile program can forge its verdict.
     forgeable: bool,
     samples: Vec<SampleScore>,
     pass_at_k: PassAtK,
-    /// Samples that do not parse and have a Markdown fence in them.
+    /// Samples that do not parse and contain a Markdown fence.
     #[serde(skip)]
     fenced: usize,
 }
@@ -40,11 +42,11 @@ pub(crate) struct Document {
 struct SampleScore {
     task_id: String,
     sample: u32,
-    /// Null if it could not be judged.
+    /// Null if the sample could not be scored.
     base: Option<Verdict>,
-    /// Null if it could not be judged, or the benchmark has no extra tests.
+    /// Null if the sample could not be scored, or the benchmark has no extra tests.
     plus: Option<Verdict>,
-    /// Which tests did not pass, counted from 0.
+    /// Indices of the base tests that did not pass, from 0.
     base_failed: Vec<usize>,
     plus_failed: Vec<usize>,
     base_tests: usize,
@@ -54,7 +56,7 @@ struct SampleScore {
     detail: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     unscored: Option<String>,
-    /// The text of the first test that did not pass, where it is one of the tests' own.
+    /// The text of the first test that did not pass, if its tests have texts.
     #[serde(skip)]
     first_failed: Option<String>,
 }
@@ -70,7 +72,7 @@ struct PassAtK {
 #[derive(Debug, Serialize)]
 struct Rate {
     estimate: f64,
-    /// 95 %: Wilson's where every task has one sample, else a bootstrap over tasks.
+    /// 95 %: Wilson's if every task has one sample, else a bootstrap over tasks.
     #[serde(flatten)]
     interval: Option<Interval>,
 }
@@ -79,7 +81,7 @@ struct Rate {
 type VerdictOf = fn(&SampleScore) -> Option<Verdict>;
 
 impl Document {
-    /// Puts together what is known of `samples`, whose scores stand in the same order.
+    /// Combines `samples` with their `scores`, which have the same order.
     pub(crate) fn new(
         set: &TaskSet,
         samples: &[Sample],
@@ -135,7 +137,7 @@ impl Document {
         }
     }
 
-    /// Number of samples without a score.
+    /// Returns the number of samples without a score.
     pub(crate) fn n_unscored(&self) -> usize {
         self.samples
             .iter()
@@ -143,7 +145,7 @@ impl Document {
             .count()
     }
 
-    /// The same as text for a terminal.
+    /// Renders the document as text for a terminal.
     pub(crate) fn table(&self) -> String {
         let mut lines = vec![format!(
             "{}: {} of {} over {} of {} tasks (data {}, python {}, sandbox {})",
@@ -178,7 +180,7 @@ impl Document {
                 .iter()
                 .map(|(verdict, n)| format!("{n} {verdict}"))
                 .collect();
-            // One suite needs no name.
+            // A single suite needs no name.
             let (label, margin) = match &self.pass_at_k.plus {
                 Some(_) => (format!("{name}  "), "      "),
                 None => (String::new(), "  "),
@@ -202,7 +204,7 @@ impl Document {
         lines.join("\n")
     }
 
-    /// The first samples that do not pass, each with its first failing test, and the number of the others.
+    /// Lists the first samples that do not pass, each with its first failing test, and the number of the others.
     fn failing(&self) -> Vec<String> {
         let failing: Vec<&SampleScore> = self
             .samples
@@ -227,18 +229,18 @@ impl Document {
         lines
     }
 
-    /// What to do about answers that are Markdown, if there are some.
+    /// Returns a hint for answers that contain Markdown, if there are some.
     pub(crate) fn hint(&self) -> Option<String> {
         (self.fenced > 0).then(|| {
             format!(
-                "hint: {} of {} hold a Markdown fence and do not parse as they stand; --extract takes the programs out of them",
+                "hint: {} of {} contain a Markdown fence and do not parse; --extract takes the program out of each answer",
                 self.fenced,
                 count(self.samples.len(), "sample")
             )
         })
     }
 
-    /// Why samples have no score, each reason with how often it occurs.
+    /// Returns the reasons why samples have no score, each with its number of samples.
     pub(crate) fn reasons_unscored(&self) -> BTreeMap<&str, usize> {
         let mut reasons = BTreeMap::new();
         for reason in self
@@ -278,7 +280,7 @@ impl SampleScore {
         }
     }
 
-    /// The sample as a line of a list.
+    /// Renders the sample as a line of a list.
     fn line(&self) -> String {
         let base = self.base.filter(|base| *base != Verdict::Passed);
         let (suite, verdict) = match (base, self.plus) {
@@ -308,10 +310,10 @@ impl SampleScore {
     }
 }
 
-/// The first test of a task that a program did not pass, where tests have a text of their own.
+/// Returns the first test of a task that a program did not pass, if the tests have texts.
 fn first_failed(score: &Score, tests: &Tests) -> Option<String> {
     let suite = score.base.as_ref()?;
-    // What was not run has no test that it failed.
+    // A program that was not run has not failed any test.
     let ran = !matches!(suite.verdict, Verdict::Unparsable | Verdict::Empty);
     let first = *suite.failed.first().filter(|_| ran)?;
     match tests {
@@ -320,12 +322,12 @@ fn first_failed(score: &Score, tests: &Tests) -> Option<String> {
             let (class, method) = unittest.methods.get(first)?;
             Some(format!("{class}.{method}"))
         }
-        // Their details name the call, or what was printed.
+        // Their details name the call, or the output.
         Tests::Calls(_) | Tests::Streams(_) => None,
     }
 }
 
-/// The beginning of a text, on one line.
+/// Returns the beginning of a text, on one line.
 fn one_line(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     let text = words.join(" ");
@@ -343,7 +345,7 @@ fn has_fence(text: &str) -> bool {
             .any(|line| line.trim_start().starts_with("~~~"))
 }
 
-/// pass@k from samples and passed samples of each task.
+/// Computes pass@k from each task's numbers of samples and of passed samples.
 fn rates(tasks: &[(usize, usize)]) -> BTreeMap<String, Rate> {
     let fewest = tasks.iter().map(|(n, _)| *n).min().unwrap_or(0);
     let mut rates = BTreeMap::new();
@@ -367,7 +369,7 @@ fn rates(tasks: &[(usize, usize)]) -> BTreeMap<String, Rate> {
     rates
 }
 
-/// A number of things in words.
+/// Formats a number of things.
 pub(crate) fn count(n: usize, what: &str) -> String {
     let plural = if n == 1 { "" } else { "s" };
     format!("{n} {what}{plural}")

@@ -1,4 +1,4 @@
-//! A trajectory as text: a section a step.
+//! Renders a trajectory as text, one section per step.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,10 +10,10 @@ use super::paint::{Paint, harmless};
 use crate::workflow::event::{CallResult, Decision, Event, ExecutionResult, Key, What};
 use slm_artifacts::Expects;
 
-/// Unchanged lines around a change.
+/// Unchanged lines that are shown around a change.
 const CONTEXT: usize = 3;
 
-/// The whole trajectory.
+/// Renders the whole trajectory.
 pub(super) fn trajectory(key: &Key, events: &[Event], paint: Paint) -> String {
     let drawn = if key.decoding.is_greedy() {
         String::new()
@@ -48,7 +48,7 @@ pub(super) fn trajectory(key: &Key, events: &[Event], paint: Paint) -> String {
     page
 }
 
-/// Why it stopped, and what was spent.
+/// Renders the stop reason and what was spent of the budget.
 fn outcome(decision: &Decision) -> String {
     let Decision {
         stop,
@@ -138,7 +138,7 @@ fn execution(event: &Event, run: &ExecutionResult, paint: Paint) -> String {
     text
 }
 
-/// The program that was kept, unless the only call shows it already.
+/// Renders the program that was kept, unless the only call shows it already.
 fn end(
     decision: &Decision,
     workflow: Workflow,
@@ -166,7 +166,7 @@ fn section(event: &Event, title: &str, facts: &[String], paint: Paint) -> String
     )
 }
 
-/// What was asked to be written and was, the beginning that the request gave included.
+/// Returns the text of a call, after the beginning of the answer that the request contained.
 fn said(call: &CallResult) -> String {
     let begun = call.begun.rsplit("```python\n").next().unwrap_or("");
     format!("{begun}{}", call.text)
@@ -178,7 +178,7 @@ fn indented(text: &str) -> String {
     lines.collect()
 }
 
-/// What a revision changed, line by line.
+/// Renders what a revision changed, line by line.
 fn difference(before: &str, after: &str, paint: Paint) -> String {
     let (before, after) = (harmless(before), harmless(after));
     let (before, after) = (

@@ -1,6 +1,6 @@
-//! Colour on a terminal, and text of others made harmless.
+//! Terminal colours, and escaping of text that a model wrote.
 
-/// Paints, or leaves alone.
+/// Adds colour, or returns the text unchanged.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Paint {
     colours: bool,
@@ -36,7 +36,7 @@ impl Paint {
     }
 }
 
-/// Text of a model without characters that could steer a terminal.
+/// Escapes the characters of a model's text that could control a terminal.
 pub(super) fn harmless(text: &str) -> String {
     slm_cli::printable(&text.replace("\r\n", "\n")).into_owned()
 }

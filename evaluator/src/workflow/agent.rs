@@ -1,8 +1,8 @@
-//! What a workflow may do with its task: ask the model, run a program with the tests that it may see, keep the best.
+//! The interface of workflows: call the model, run a program with the visible tests, keep the best program.
 //!
-//! A workflow is an `async fn` over an [`Agent`] that reads like its description. Each `.await` is a step, logged when
-//! it is done; `?` ends the workflow when the budget is spent. Nothing else can be awaited, and a workflow must not
-//! depend on anything but its task and what its steps give, since a resumed run replays it from the log.
+//! A workflow is an `async fn` over an [`Agent`]. Each `.await` is a step, which is logged when it is finished; `?`
+//! ends the workflow when the budget is spent. No other future can be awaited, and a workflow must depend only on its
+//! task and the results of its steps, since a resumed run replays it from the log.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -19,10 +19,10 @@ use super::prompt::{Prompt, Templates};
 use super::read::{MAX_TESTS, Reading};
 use super::step_queue::{ModelCall, PendingResult, StepQueue};
 
-/// Longest plan, review or list of tests in tokens: what is longer is a small model that goes round in circles.
+/// Maximum tokens of a plan, a review or a list of tests: a small model that exceeds this repeats itself.
 const MAX_SIDE_TOKENS: usize = 256;
 
-/// Stands where a program would, if an answer held none.
+/// Replaces the program in a prompt if an answer contained none.
 const NO_PROGRAM: &str = "# no program was found in the answer";
 
 /// What all trajectories of a run share.
@@ -31,7 +31,7 @@ pub(crate) struct Settings {
     pub(crate) templates: Templates,
 }
 
-/// A program that the workflow has, by the step that made it.
+/// A program of the workflow, by the step that made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Code(u32);
 
@@ -59,7 +59,7 @@ impl Agent {
         }
     }
 
-    /// Whether programs are run with the tests that the workflow may see.
+    /// Whether programs are run with the visible tests.
     pub(crate) fn runs_programs(&self) -> bool {
         self.workflow.runs_programs()
     }
@@ -69,22 +69,22 @@ impl Agent {
         self.settings.evaluate.rounds as u32
     }
 
-    /// Programs among which to choose.
+    /// Programs to choose from.
     pub(crate) fn samples(&self) -> usize {
         self.settings.evaluate.samples
     }
 
-    /// Counts the steps from here on to this round.
+    /// Assigns the following steps to this round.
     pub(crate) fn begin_round(&self, round: u32) {
         self.queue.borrow_mut().begin_round(round);
     }
 
-    /// The first program, by the recipe's convention: by default the request that training uses.
+    /// Requests the first program, with the recipe's prompting convention: by default that of training.
     pub(crate) async fn draft(&self) -> Result<Code, StopReason> {
         self.code(self.ask_for_draft(self.sampling())?).await
     }
 
-    /// `n` first programs, written side by side, or as many as the budget allows; all but the first are drawn at
+    /// Requests `n` first programs concurrently, or as many as the budget allows; all but the first are sampled at
     /// `samples_temperature`.
     pub(crate) async fn drafts(&self, n: usize) -> Result<Vec<Code>, StopReason> {
         let varied = Sampling {
@@ -93,7 +93,7 @@ impl Agent {
         };
         let mut drafts = Vec::new();
         while drafts.len() < n {
-            // A call beside others is not shortened: what they leave is worth waiting for.
+            // A call is not shortened while others are pending: the tokens that they leave may suffice later.
             let mut asked: Vec<PendingResult> = Vec::new();
             while drafts.len() + asked.len() < n {
                 let left = self.queue.borrow().left().completion_tokens;
@@ -118,7 +118,7 @@ impl Agent {
         Ok(drafts)
     }
 
-    /// A program by a prompt of its own; `of` is the program that it revises.
+    /// Requests a program with another prompt; `of` is the program that it revises.
     pub(crate) async fn write(
         &self,
         prompt: Prompt,
@@ -141,7 +141,7 @@ impl Agent {
         self.code(self.send(of, call)?).await
     }
 
-    /// Tests from the task's text, without those that it shows itself. None is a possible answer.
+    /// Requests tests from the task's text, and returns those that the task does not show itself. There may be none.
     pub(crate) async fn write_tests(&self, prompt: Prompt) -> Result<Vec<String>, StopReason> {
         let entry_point = &self.task.entry_point;
         let is_function = self.task.prompt.contains(&format!("def {entry_point}("));
@@ -167,7 +167,7 @@ impl Agent {
         }
     }
 
-    /// Words: a plan, or a review of a program.
+    /// Requests prose: a plan, or a review of a program.
     pub(crate) async fn say(
         &self,
         role: Role,
@@ -191,8 +191,8 @@ impl Agent {
         }
     }
 
-    /// Runs programs with the public examples and these tests, side by side. One that is no program is not run and
-    /// costs nothing.
+    /// Runs programs with the public examples and these tests, concurrently. Faulty programs are not run and cost
+    /// nothing.
     pub(crate) async fn run(&self, codes: &[Code], own: &[String]) -> Result<(), StopReason> {
         let (mut results, mut spent) = (Vec::new(), None);
         for code in codes.iter().filter(|&&code| self.is_sound(code)) {
@@ -211,12 +211,12 @@ impl Agent {
         spent.map_or(Ok(()), Err)
     }
 
-    /// What became of a program, if it was run.
+    /// Returns the result of a program's run, if it was run.
     pub(crate) fn result(&self, code: Code) -> Option<ExecutionResult> {
         self.queue.borrow().candidate(code.0).run.clone()
     }
 
-    /// Why a program cannot be run, if it cannot.
+    /// Returns why a program cannot be run; `None` if it can.
     pub(crate) fn fault(&self, code: Code) -> Option<&'static str> {
         let fault = self.queue.borrow().candidate(code.0).program.fault;
         fault.map(ProgramFault::text)
@@ -227,12 +227,12 @@ impl Agent {
         self.fault(code).is_none()
     }
 
-    /// Whether a program is the same as an earlier one, apart from layout, comments and docstrings.
+    /// Whether a program equals an earlier one, apart from layout, comments and docstrings.
     pub(crate) fn repeats(&self, code: Code) -> bool {
         self.queue.borrow().repeats(code.0)
     }
 
-    /// Answers with this program, whatever its tests say.
+    /// Makes this program the answer, regardless of its tests.
     pub(crate) fn prefer(&self, code: Code) {
         self.queue.borrow_mut().prefer(code.0);
     }

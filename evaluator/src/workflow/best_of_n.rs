@@ -1,4 +1,4 @@
-//! Several answers, of which the one that passes most public examples is taken: what reflection must beat.
+//! Several answers, of which the one that passes most public examples is kept: the control of reflection.
 
 use slm_artifacts::StopReason;
 

@@ -1,8 +1,8 @@
-//! What a workflow may spend on one sample of one task, kept by the engine: no workflow can overdraw it.
+//! The budget of one sample of one task; the engine enforces it.
 
 use slm_report::Spending;
 
-/// What ran out.
+/// The part of the budget that is spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exhausted {
     CompletionTokens,
@@ -10,7 +10,7 @@ pub(crate) enum Exhausted {
     Executions,
 }
 
-/// A budget and what is left of it.
+/// A budget and the part of it that is left.
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger {
     budget: Spending,
@@ -25,7 +25,7 @@ impl Ledger {
         }
     }
 
-    /// What nobody has spent or reserved.
+    /// Returns what is neither spent nor reserved.
     pub(crate) fn left(&self) -> Spending {
         self.left
     }
@@ -38,7 +38,7 @@ impl Ledger {
         }
     }
 
-    /// Pays for a call and reserves its tokens: those wanted, or what is left if that is less.
+    /// Pays for a call and reserves its tokens: `wanted`, or the rest of the budget if that is less.
     pub(crate) fn call(&mut self, wanted: usize) -> Result<usize, Exhausted> {
         if self.left.calls == 0 {
             return Err(Exhausted::Calls);
@@ -52,13 +52,13 @@ impl Ledger {
         Ok(granted)
     }
 
-    /// Gives back what an answer left of its reserve.
+    /// Releases the tokens that an answer did not use of its reserve.
     pub(crate) fn answered(&mut self, granted: usize, used: usize) {
         assert!(used <= granted, "{used} tokens of {granted} granted");
         self.left.completion_tokens += granted - used;
     }
 
-    /// Pays for a run of a program.
+    /// Pays for a program run.
     pub(crate) fn execution(&mut self) -> Result<(), Exhausted> {
         if self.left.executions == 0 {
             return Err(Exhausted::Executions);

@@ -1,7 +1,7 @@
-//! Several answers and self-written tests, of which the largest agreement is taken.
+//! Several answers and self-written tests; the program with the largest agreement is kept.
 //!
-//! Programs that pass the same tests form a group; a group weighs the number of its programs times the number of tests
-//! that they pass. Here the public examples count among the tests, and a group is represented by its earliest program.
+//! Programs that pass the same tests form a group, with the weight: number of programs times number of passed tests.
+//! Here the public examples count as tests, too, and a group is represented by its earliest program.
 //!
 //! # Source
 //! Chen et al. 2022, arXiv:2207.10397, section 2.2.
@@ -24,7 +24,7 @@ pub(super) async fn run(agent: Agent) -> Result<StopReason, StopReason> {
     ran.map(|()| StopReason::Finished)
 }
 
-/// The earliest program of the weightiest group, if any test passed at all.
+/// Returns the earliest program of the group with the largest weight, if any test passed at all.
 fn largest_agreement(agent: &Agent, drafts: &[Code]) -> Option<Code> {
     let mut groups: BTreeMap<Vec<bool>, Vec<Code>> = BTreeMap::new();
     for &code in drafts {

@@ -1,4 +1,4 @@
-//! The conventions by which the first program is asked for.
+//! The prompting conventions of the request for the first program.
 
 use slm_benchmarks::TaskView;
 use slm_benchmarks::prompting::{self, Input, Style};
@@ -8,13 +8,13 @@ use slm_model::{CODE_STOP, CodeRequest, Message, Role};
 /// A request for a program.
 #[derive(Debug, PartialEq)]
 pub(super) struct Opening {
-    /// Without any, `begun` is gone on from as plain text.
+    /// If empty, `begun` is continued as plain text.
     pub(super) messages: Vec<Message>,
     pub(super) begun: String,
     pub(super) stop: Vec<&'static str>,
 }
 
-/// How a task's first program is asked for.
+/// Returns the request for a task's first program.
 pub(super) fn opening(prompting: Prompting, task: &TaskView) -> Opening {
     let Some(style) = style(prompting) else {
         let request = CodeRequest { stub: &task.prompt };
@@ -52,7 +52,7 @@ pub(super) fn is_fenced(prompting: Prompting) -> bool {
     !matches!(prompting, Prompting::Base | Prompting::FewShot)
 }
 
-/// The published style of a convention; `None` for the request of the toolkit's own training.
+/// Returns the published style of a convention; `None` for the request of the toolkit's own training.
 pub(super) fn style(prompting: Prompting) -> Option<Style> {
     match prompting {
         Prompting::Training => None,

@@ -1,8 +1,8 @@
 //! The trajectory log: one line for each finished step of a workflow.
 //!
-//! What a machine may measure differently next time stands in `measured` alone. Everything else in a line follows from
-//! the run's configuration, so that an interrupted and resumed run leaves the same lines as one that was not; only
-//! their order may differ, since tasks run side by side.
+//! Only `measured` contains values that a machine may measure differently next time. Everything else in a line is
+//! determined by the run's configuration, so that an interrupted and resumed run has the same lines as an
+//! uninterrupted one; only their order may differ, since tasks run concurrently.
 
 use slm_artifacts::{Expects, FinishReason, FormatFailure, StopReason, Verdict};
 use slm_report::{Decoding, Spending};
@@ -13,18 +13,18 @@ use slm_config::{Role, Workflow};
 use super::budget::Exhausted;
 use crate::json_lines::Versioned;
 
-/// The version written into every line; raised when a field changes its meaning.
+/// The version of every new line; raised when a field changes its meaning.
 ///
-/// | version | what changed |
+/// | version | change |
 /// |---|---|
-/// | 3 | how a program is taken out of an answer, and with it `code_sha256`; verdict `empty` |
+/// | 3 | extraction of the program from an answer, and with it `code_sha256`; verdict `empty` |
 /// | 2 | the first that later versions read |
 pub(crate) const LOG_VERSION: u32 = 3;
 
 /// The earliest version that is read.
 pub(crate) const OLDEST_LOG: u32 = 2;
 
-/// Which trajectory a step belongs to.
+/// Identifies the trajectory of a step.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Key {
@@ -33,7 +33,7 @@ pub(crate) struct Key {
     pub(crate) workflow: Workflow,
     pub(crate) decoding: Decoding,
     pub(crate) task_id: String,
-    /// Counts the answers to one task from 0.
+    /// Number of the answer to the task, from 0.
     pub(crate) sample: u32,
 }
 
@@ -45,14 +45,14 @@ pub(crate) struct Event {
     pub(crate) version: u32,
     /// The run's name.
     pub(crate) run: String,
-    /// Hash of all that enters a sample.
+    /// Hash of everything that affects a sample.
     pub(crate) config_sha256: String,
     pub(crate) trajectory: Key,
-    /// Counts the steps of a trajectory from 0, in the order in which they were asked for.
+    /// Number of the step in its trajectory, from 0, in the order of the requests.
     pub(crate) step: u32,
     /// 0 until the first revision.
     pub(crate) round: u32,
-    /// The step that made the program which this one is about.
+    /// The step that made the program which this step is about.
     pub(crate) parent: Option<u32>,
     pub(crate) what: What,
 }
@@ -62,7 +62,7 @@ impl Versioned for Event {
     const OLDEST: u32 = OLDEST_LOG;
 }
 
-/// What a step was.
+/// The kind of a step, with its result.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum What {
@@ -78,29 +78,29 @@ pub(crate) struct CallResult {
     pub(crate) role: Role,
     pub(crate) expects: Expects,
     pub(crate) messages: Vec<LoggedMessage>,
-    /// The beginning of the answer, given to the model.
+    /// The beginning of the answer that the model was given (prefill).
     pub(crate) begun: String,
-    /// Over `messages` and `begun`.
+    /// Hash over `messages` and `begun`.
     pub(crate) messages_sha256: String,
     pub(crate) temperature: f64,
     pub(crate) top_p: f64,
     pub(crate) top_k: Option<usize>,
-    /// What the budget allowed.
+    /// The limit that the budget allowed.
     pub(crate) max_new_tokens: usize,
     pub(crate) seed: u64,
-    /// The base model's weight file.
+    /// Hash of the base model's weight file.
     pub(crate) model_sha256: String,
-    /// The adapter's, if it answered.
+    /// Hash of the adapter's weight file, if the adapter answered.
     pub(crate) adapter_sha256: Option<String>,
     pub(crate) prompt_tokens: usize,
     pub(crate) completion_tokens: usize,
-    /// Whether tokens were counted here because a server did not.
+    /// Whether tokens were counted locally because a server did not report them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) tokens_estimated: bool,
     pub(crate) finish_reason: FinishReason,
     /// The answer after `begun`.
     pub(crate) text: String,
-    /// Of the program in it, if it was to hold one.
+    /// Hash of the program in the answer, if one was requested.
     pub(crate) code_sha256: Option<String>,
     pub(crate) format_failure: Option<FormatFailure>,
     pub(crate) measured: CallMeasures,
@@ -115,18 +115,18 @@ pub(crate) struct LoggedMessage {
     pub(crate) content: String,
 }
 
-/// What differs from run to run.
+/// Values that differ from run to run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CallMeasures {
-    /// Share of the batch's wall time.
+    /// Share of the batch's wall time, in seconds.
     pub(crate) wall_s: f64,
-    /// How often a server was asked again until it answered.
+    /// How often the request to a server was repeated.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) retries: usize,
 }
 
-/// Whether a count need not be written.
+/// Whether a count is omitted from the line.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
 fn is_zero(count: &usize) -> bool {
     *count == 0
@@ -142,7 +142,7 @@ pub(crate) struct ExecutionResult {
     /// How many of `tests` are public examples.
     pub(crate) public: usize,
     pub(crate) verdict: Verdict,
-    /// Why it is not `passed`.
+    /// Why the verdict is not `passed`.
     pub(crate) detail: String,
     /// The sandbox's level.
     pub(crate) sandbox: String,
@@ -150,7 +150,7 @@ pub(crate) struct ExecutionResult {
 }
 
 impl ExecutionResult {
-    /// Passed tests: public examples, self-written.
+    /// Numbers of passed tests: public examples, self-written tests.
     pub(crate) fn passed(&self) -> (usize, usize) {
         let count = |tests: &[TestRun]| tests.iter().filter(|test| test.passed).count();
         let (public, own) = self.tests.split_at(self.public.min(self.tests.len()));
@@ -163,17 +163,17 @@ impl ExecutionResult {
     }
 }
 
-/// What became of one test.
+/// The result of one test.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TestRun {
     pub(crate) test: String,
     pub(crate) passed: bool,
-    /// Empty when passed.
+    /// Empty if the test passed.
     pub(crate) message: String,
 }
 
-/// What differs from run to run.
+/// Values that differ from run to run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExecutionMeasures {
@@ -187,7 +187,7 @@ pub(crate) struct ExecutionMeasures {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Decision {
     pub(crate) stop: StopReason,
-    /// The step that made the program which was kept; none if no call was to make one.
+    /// The step that made the kept program; `None` if no call requested one.
     pub(crate) chosen: Option<u32>,
     pub(crate) code_sha256: Option<String>,
     pub(crate) spent: Spending,

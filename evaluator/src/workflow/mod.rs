@@ -1,15 +1,15 @@
-//! Ways to come from a task to a program, a file each, over one small engine.
+//! The workflows, which turn a task into a program, one file each, over one small engine.
 //!
-//! A workflow sees a task's public side alone; hidden tests are opened only after every trajectory of the run is
-//! closed, by [`crate::experiment`].
+//! A workflow sees only a task's public side; [`crate::experiment`] opens hidden tests only after every trajectory of
+//! the run is closed.
 //!
 //! # The engine
-//! - [`agent`] is all that a workflow can do; a workflow is an `async fn` over it, and each `.await` is a step
-//! - [`step_queue`] keeps a trajectory's steps, candidates and [`budget`], which no workflow can overdraw
-//! - [`trajectory`] polls a workflow, replays the steps that an earlier start of the run has logged, and writes the
+//! - [`agent`] is the interface of workflows; a workflow is an `async fn` over it, and each `.await` is a step
+//! - [`step_queue`] keeps a trajectory's steps, candidates and [`budget`], which no workflow can exceed
+//! - [`trajectory`] polls a workflow, replays the steps that an earlier start of the run logged, and writes the
 //!   [`event`]s of new ones
-//! - [`schedule`] brings all trajectories' calls to the model together, and runs programs meanwhile
-//! - [`prompt`] and [`read`] are the two directions of talk with the model
+//! - [`schedule`] batches the model calls of all trajectories, and runs programs in the meantime
+//! - [`prompt`] renders requests to the model, and [`read`] parses its answers
 //!
 //! A new workflow is a file here and its row in the table of workflows, `slm_config::workflow_table`.
 
@@ -35,10 +35,10 @@ use slm_config::Workflow;
 
 use agent::Agent;
 
-/// A workflow under way. Why it stopped is an error where the budget ended it, so that `?` does.
+/// A running workflow. It returns an error if the budget ended it, so that `?` ends it.
 type Running = Pin<Box<dyn Future<Output = Result<StopReason, StopReason>>>>;
 
-/// The modules of the table's workflows, and the function that begins one: the `run` of its file.
+/// Declares the modules of the table's workflows, and the function that starts one: the `run` of its file.
 macro_rules! workflows {
     ($($file:ident {$(
         $(#[$doc:meta])*
@@ -46,7 +46,7 @@ macro_rules! workflows {
     )*})*) => {
         $(mod $file;)*
 
-        /// Begins a workflow.
+        /// Starts a workflow.
         fn start(workflow: Workflow, agent: Agent) -> Running {
             match workflow {
                 $($(Workflow::$workflow)|* => Box::pin($file::run(agent)),)*

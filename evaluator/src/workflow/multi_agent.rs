@@ -1,4 +1,4 @@
-//! Four roles: a planner, a coder, a tester that sees the task and not the code, and a reviewer.
+//! Four roles: a planner, a coder, a tester that sees the task but not the code, and a reviewer.
 //!
 //! # Source
 //! After Huang et al. 2023, arXiv:2312.13010 (`AgentCoder`: an independent tester), with a planner and a reviewer, and

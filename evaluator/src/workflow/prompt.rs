@@ -1,7 +1,7 @@
-//! What the roles are asked: Markdown templates with `{{variable}}` placeholders.
+//! The prompts of the roles: Markdown templates with `{{variable}}` placeholders.
 //!
-//! The built-in templates lie in `prompts/`; a recipe can put files of its own in their place. What stands above a line
-//! of three dashes is the system message, the rest is the user's; without such a line there is no system message.
+//! The built-in templates are in `prompts/`; a recipe can replace them by its own files. The text above a line of
+//! three dashes is the system message, the rest the user's; without such a line there is no system message.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use slm_cli::UserMistake;
 use slm_config::Prompts;
 use slm_model::{Message, Role as Speaker};
 
-/// The line between system message and user's message.
+/// The line between system message and user message.
 const RULE: &str = "---";
 
 /// One of the templates.
@@ -38,7 +38,7 @@ impl Prompt {
         Self::Revision,
     ];
 
-    /// Its key in a recipe, the built-in text, and the variables that it may name.
+    /// Returns the prompt's key in a recipe, its built-in text, and the variables that it may name.
     fn facts(self) -> (&'static str, &'static str, &'static [&'static str]) {
         const TASK: &[&str] = &["task", "entry_point"];
         const TESTS: &[&str] = &["task", "entry_point", "max_tests"];
@@ -70,10 +70,10 @@ impl Prompt {
 pub(crate) struct Templates(Vec<Template>);
 
 impl Templates {
-    /// The built-in templates, with the recipe's files in place of some.
+    /// Loads the built-in templates, with the recipe's files in place of some.
     ///
     /// # Errors
-    /// A file that cannot be read, or a placeholder that nothing fills.
+    /// A file cannot be read, or contains an unknown placeholder.
     pub(crate) fn load(prompts: &Prompts) -> Result<Self> {
         let files = prompts.entries();
         let load = |prompt: &Prompt| {
@@ -92,18 +92,18 @@ impl Templates {
         Ok(Self(Prompt::ALL.iter().map(load).collect::<Result<_>>()?))
     }
 
-    /// The messages of a prompt with these values; a variable without one is empty.
+    /// Renders the messages of a prompt with these values; a variable without a value is empty.
     pub(crate) fn messages(&self, prompt: Prompt, values: &[(&str, &str)]) -> Vec<Message> {
         self.0[prompt as usize].render(values)
     }
 
-    /// The texts as they are, for the run's identity.
+    /// Returns the source texts, for the run's identity.
     pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|template| template.source.as_str())
     }
 }
 
-/// A template taken apart.
+/// A parsed template.
 #[derive(Clone, Debug)]
 struct Template {
     source: String,
@@ -156,7 +156,7 @@ impl Template {
     }
 }
 
-/// Splits a text at its placeholders. `line` is that of its beginning in the file.
+/// Splits a text at its placeholders. `line` is the line in the file where the text begins.
 fn parts(text: &str, from: &str, line: usize, variables: &[&str]) -> Result<Vec<Part>> {
     let mut parts = Vec::new();
     let mut rest = text;

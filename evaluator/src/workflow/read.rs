@@ -1,4 +1,4 @@
-//! Reading what a model wrote, leniently: small models break every format.
+//! Parses the model's answers, leniently: small models break every format.
 
 use slm_artifacts::{Expects, FinishReason, FormatFailure};
 use slm_benchmarks::TaskView;
@@ -8,13 +8,13 @@ use slm_scoring::{Program, ProgramFault};
 
 use super::convention::{is_fenced, style};
 
-/// Most self-written tests of a task; what follows is not read.
+/// Maximum self-written tests of a task; further ones are ignored.
 pub(crate) const MAX_TESTS: usize = 5;
 
-/// Lines that a self-written test may span.
+/// Maximum lines of a self-written test.
 const MAX_TEST_LINES: usize = 8;
 
-/// What an answer holds.
+/// The parsed content of an answer.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Reading {
     Program(Program),
@@ -22,7 +22,7 @@ pub(crate) enum Reading {
     Prose(String),
 }
 
-/// Reads an answer; `begun` is how the request began it.
+/// Parses an answer; `begun` is the beginning that the request contained (prefill).
 pub(crate) fn read(
     expects: Expects,
     prompting: Prompting,
@@ -40,11 +40,11 @@ pub(crate) fn read(
             (Reading::Program(program), unclosed.or(failure))
         }
         Expects::Tests => {
-            let spoken = without_reasoning(text);
-            // The answer starts after the reasoning.
-            let goes_on = spoken.len() == text.len();
-            let begun = begun.rsplit("```python\n").next().filter(|_| goes_on);
-            let tests = tests(task, &format!("{}{spoken}", begun.unwrap_or_default()));
+            let fenced = without_reasoning(text);
+            // A model that reasons does not continue `begun`: its answer starts after the reasoning.
+            let continues = fenced.len() == text.len();
+            let begun = begun.rsplit("```python\n").next().filter(|_| continues);
+            let tests = tests(task, &format!("{}{fenced}", begun.unwrap_or_default()));
             let none = tests.is_empty().then_some(FormatFailure::NoTests);
             (Reading::Tests(tests), unclosed.or(none))
         }
@@ -56,7 +56,7 @@ pub(crate) fn read(
     }
 }
 
-/// The program that an answer stands for.
+/// Extracts the program from an answer.
 fn program(
     prompting: Prompting,
     task: &TaskView,
@@ -72,14 +72,14 @@ fn program(
     (program, failure)
 }
 
-/// The assertions in a text that name the entry point: each once, and none that the task itself shows.
+/// Returns the assertions in a text that name the entry point, each once, without those that the task itself shows.
 fn tests<'a>(task: &TaskView, text: &'a str) -> Vec<String> {
     let mut known: Vec<Option<u64>> = task
         .public_examples
         .iter()
         .map(|example| normalised_hash(example))
         .collect();
-    // A quotation's marks are no part of its lines.
+    // Markdown's quotation marks are not part of a line.
     let unquoted = |line: &'a str| line.trim_start_matches(['>', ' ', '\t']).trim_end();
     let lines: Vec<&str> = text.lines().map(unquoted).collect();
     let mut tests = Vec::new();
@@ -102,7 +102,7 @@ fn tests<'a>(task: &TaskView, text: &'a str) -> Vec<String> {
     tests
 }
 
-/// Whether a review approves: one of its lines says so and nothing else.
+/// Whether a review approves: one of its lines contains only the approval.
 pub(crate) fn approves(review: &str) -> bool {
     review.lines().any(|line| {
         let words: Vec<String> = line

@@ -1,4 +1,4 @@
-//! Rounds of review and revision, which reflection and the agents share: the same tests, the same runner, the same end.
+//! Rounds of review and revision, which reflection and multi-agent share: the same tests, runner and stop rules.
 
 use slm_artifacts::StopReason;
 use slm_config::Role;
@@ -12,10 +12,10 @@ use super::runner::NOT_RUN;
 /// Failed tests in a report.
 const MAX_FAILURES: usize = 5;
 
-/// Characters of what one test says.
+/// Characters of one test's message.
 const MAX_MESSAGE_CHARS: usize = 300;
 
-/// Who reviews, and who revises.
+/// The prompts of the reviewer and of the reviser.
 #[derive(Clone, Copy)]
 pub(super) struct Prompts {
     pub(super) review: Prompt,
@@ -23,10 +23,10 @@ pub(super) struct Prompts {
 }
 
 /// Reviews and revises a program until its visible tests pass, the reviewer approves, a revision changes nothing, or
-/// the rounds are over.
+/// the rounds are spent.
 ///
-/// Where nothing is run, the tests are shown as they are, and as nothing can be compared by them, the
-/// latest program that can be run is kept instead of the best.
+/// If programs are not run, the prompts contain the tests alone. Without results to compare programs by, the latest
+/// program that can be run is kept instead of the best.
 pub(super) async fn run(
     agent: &Agent,
     prompts: Prompts,
@@ -69,7 +69,7 @@ pub(super) async fn run(
     Ok(StopReason::RoundsSpent)
 }
 
-/// What the tests say, cut to what a small model can use.
+/// Summarises the results of the tests, shortened to what a small model can use.
 fn report(fault: Option<&str>, result: Option<&ExecutionResult>) -> String {
     if let Some(reason) = fault {
         return format!("The code could not be run: {reason}.");
@@ -104,7 +104,7 @@ fn report(fault: Option<&str>, result: Option<&ExecutionResult>) -> String {
     lines.join("\n")
 }
 
-/// What stands in place of a report where nothing is run.
+/// Replaces the report if programs are not run.
 fn unexecuted(fault: Option<&str>, tests: &[String]) -> String {
     let state = fault.map_or_else(
         || "The code was not run.".to_owned(),

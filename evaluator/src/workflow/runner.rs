@@ -1,4 +1,4 @@
-//! Where programs are run: the sandbox, or a script in tests.
+//! Runners of programs: the sandbox, or a script in tests.
 
 use anyhow::Result;
 use slm_artifacts::sha256_of_texts;
@@ -8,7 +8,7 @@ use slm_scoring::recorded_verdict;
 use super::event::{ExecutionMeasures, ExecutionResult, TestRun};
 use super::step_queue::Execution;
 
-/// What a test says whose turn never came.
+/// The message of a test that was not reached.
 pub(crate) const NOT_RUN: &str = "not run";
 
 /// Runs programs, several at once.
@@ -16,10 +16,10 @@ pub(crate) trait Runner: Sync {
     /// Runs a program with its tests.
     ///
     /// # Errors
-    /// Only trouble of our own; whatever the program does is part of the result.
+    /// Only errors of the runner itself; the program's behaviour is part of the result.
     fn run(&self, execution: &Execution) -> Result<ExecutionResult>;
 
-    /// How many may run at once.
+    /// The number of programs that may run at once.
     fn workers(&self) -> usize;
 }
 

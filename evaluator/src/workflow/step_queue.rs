@@ -1,7 +1,7 @@
-//! The steps of a workflow: new ones wait to be done, their results come in, and the budget is kept.
+//! The steps of a workflow: queues new ones, stores their results, and enforces the budget.
 //!
 //! A queue belongs to one trajectory. The workflow reaches it through an [`Agent`](super::agent::Agent); the
-//! [trajectory](super::trajectory) takes the steps out of it and brings the results.
+//! [trajectory](super::trajectory) takes the steps out of it and stores the results.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ use super::event::ExecutionResult;
 use super::read::{Reading, read};
 use crate::backend::Answer;
 
-/// A step, which waits for its result.
+/// A step without a result yet.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Step {
     pub(crate) number: u32,
@@ -30,7 +30,7 @@ pub(crate) struct Step {
     pub(crate) work: Work,
 }
 
-/// What is to be done.
+/// The work of a step.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Work {
     Call(ModelCall),
@@ -42,15 +42,15 @@ pub(crate) enum Work {
 pub(crate) struct ModelCall {
     pub(crate) role: Role,
     pub(crate) expects: Expects,
-    /// Without any, `begun` is gone on from as plain text.
+    /// If empty, `begun` is continued as plain text.
     pub(crate) messages: Vec<Message>,
     pub(crate) begun: String,
-    /// Texts that end the answer, and are not part of it.
+    /// Stop strings, which are not part of the answer.
     pub(crate) stop: Vec<&'static str>,
-    /// By which convention a program is asked for, and read out of the answer.
+    /// The convention by which a program is requested, and read from the answer.
     pub(crate) prompting: Prompting,
     pub(crate) sampling: Sampling,
-    /// At first what is wanted, then what the budget grants.
+    /// The wanted number of tokens; after [`StepQueue::call`], the number that the budget grants.
     pub(crate) max_new_tokens: usize,
 }
 
@@ -69,10 +69,10 @@ pub(crate) struct Execution {
 #[derive(Clone, Debug)]
 pub(crate) struct Candidate {
     pub(crate) program: Program,
-    /// The answer that it was read from.
+    /// The answer that the program was read from.
     pub(crate) text: String,
     pub(crate) finish_reason: FinishReason,
-    /// What became of it in the sandbox, if it was there.
+    /// The result of its run in the sandbox, if it was run.
     pub(crate) run: Option<ExecutionResult>,
 }
 
@@ -83,7 +83,7 @@ pub(crate) struct StepQueue {
     next_step: u32,
     round: u32,
     new_steps: Vec<Step>,
-    /// Steps under way.
+    /// Steps without a result.
     pending: BTreeMap<u32, Step>,
     results: BTreeMap<u32, Result<Reading, StopReason>>,
     candidates: BTreeMap<u32, Candidate>,
@@ -124,7 +124,7 @@ impl StepQueue {
         self.round
     }
 
-    /// The number of the next step.
+    /// Returns the number of the next step.
     pub(crate) fn next_step(&self) -> u32 {
         self.next_step
     }
@@ -143,7 +143,7 @@ impl StepQueue {
         self.preferred = Some(step);
     }
 
-    /// Puts a call on its way, shortened to what the budget has left.
+    /// Queues a call, shortened to the tokens that the budget has left.
     pub(crate) fn call(
         &mut self,
         parent: Option<u32>,
@@ -153,7 +153,7 @@ impl StepQueue {
         Ok(self.send(parent, Work::Call(call)))
     }
 
-    /// Puts the run of a candidate's program on its way.
+    /// Queues the run of a candidate's program.
     pub(crate) fn execute(&mut self, step: u32, own: &[String]) -> Result<u32, StopReason> {
         self.ledger.execution()?;
         let execution = Execution {
@@ -178,12 +178,12 @@ impl StepQueue {
         self.next_step - 1
     }
 
-    /// The steps that nobody has taken up yet.
+    /// Removes and returns the steps that were not dispatched yet.
     pub(crate) fn take_new_steps(&mut self) -> Vec<Step> {
         std::mem::take(&mut self.new_steps)
     }
 
-    /// Takes in what the model said, and gives the step, the program read from it, and how it missed its format.
+    /// Stores an answer, and returns the step, the program read from it, and its format failure.
     pub(crate) fn answered(
         &mut self,
         number: u32,
@@ -223,7 +223,7 @@ impl StepQueue {
         (step, code, failure)
     }
 
-    /// Takes in what became of a program.
+    /// Stores the result of a program's run.
     pub(crate) fn executed(&mut self, number: u32, run: ExecutionResult) -> Step {
         let step = self.finish(number);
         let candidate = step.parent.and_then(|of| self.candidates.get_mut(&of));
@@ -231,7 +231,7 @@ impl StepQueue {
             unreachable!("a run without a program")
         };
         candidate.run = Some(run);
-        // The workflow looks at the candidate; the result only says that it may.
+        // The workflow reads the candidate; this result only finishes the step.
         self.results
             .insert(number, Ok(Reading::Prose(String::new())));
         step
@@ -240,7 +240,7 @@ impl StepQueue {
     fn finish(&mut self, number: u32) -> Step {
         self.pending
             .remove(&number)
-            .unwrap_or_else(|| unreachable!("step {number} is not under way"))
+            .unwrap_or_else(|| unreachable!("step {number} is not pending"))
     }
 
     /// Whether a candidate is the same program as an earlier one.
@@ -256,8 +256,8 @@ impl StepQueue {
         })
     }
 
-    /// The program to answer with: the one that the workflow chose; else, of those that can be run, the one with most
-    /// public examples passed, then with most self-written tests passed, then the earliest.
+    /// Returns the program to answer with: the one that the workflow chose; else, of those that can be run, the one
+    /// that passes most public examples, then most self-written tests, then the earliest.
     pub(crate) fn chosen(&self) -> Option<u32> {
         let rank = |(step, candidate): &(&u32, &Candidate)| {
             let passed = candidate
@@ -272,7 +272,7 @@ impl StepQueue {
     }
 }
 
-/// The result of a step, once it is there.
+/// The result of a step, awaited until it is stored.
 pub(crate) struct PendingResult {
     pub(super) queue: Rc<RefCell<StepQueue>>,
     pub(super) step: u32,
@@ -282,7 +282,7 @@ impl Future for PendingResult {
     type Output = Result<Reading, StopReason>;
 
     fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
-        // Nobody is woken: the trajectory polls again whenever a result came in.
+        // No waker is needed: the trajectory polls again after every result.
         match self.queue.borrow_mut().results.remove(&self.step) {
             Some(result) => Poll::Ready(result),
             None => Poll::Pending,

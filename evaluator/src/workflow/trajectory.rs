@@ -1,8 +1,8 @@
 //! One workflow on one task, from the first step to the decision.
 //!
-//! A trajectory polls its workflow, which puts steps into the [queue](super::step_queue). A step that an earlier start of the
-//! run has logged is answered from the log at once, so that a resumed trajectory arrives where it was without a call;
-//! the others go out, and become [events](super::event) when their results come in.
+//! A trajectory polls its workflow, which puts steps into the [queue](super::step_queue). Steps that an earlier start
+//! of the run logged are answered from the log at once, so that a resumed trajectory reaches its former state without
+//! a call; the others are dispatched, and become [events](super::event) when their results arrive.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -25,18 +25,18 @@ use super::step_queue::{ModelCall, Step, StepQueue, Work};
 use crate::backend::{Answer, Query};
 use crate::digest::step_seed;
 
-/// Who and what a trajectory's events name.
+/// The identity that a trajectory's events record.
 #[derive(Clone, Debug)]
 pub(crate) struct Identity {
     /// The run's name.
     pub(crate) run: String,
     pub(crate) config_sha256: String,
     pub(crate) model_sha256: String,
-    /// None for the base model's arm.
+    /// `None` for the base model's arm.
     pub(crate) adapter_sha256: Option<String>,
 }
 
-/// A workflow on its way.
+/// A workflow in progress.
 pub(crate) struct Trajectory {
     key: Key,
     identity: Rc<Identity>,
@@ -52,7 +52,7 @@ pub(crate) struct Trajectory {
     tokens_estimated: bool,
 }
 
-/// Where in a trajectory an event belongs.
+/// The position of an event in its trajectory.
 #[derive(Clone, Copy)]
 struct EventPosition {
     step: u32,
@@ -74,7 +74,7 @@ impl EventPosition {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ChosenProgram {
     pub(crate) program: Program,
-    /// The answer that it was read from.
+    /// The answer that the program was read from.
     pub(crate) text: String,
     pub(crate) finish_reason: FinishReason,
 }
@@ -83,19 +83,19 @@ pub(crate) struct ChosenProgram {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Finished {
     pub(crate) key: Key,
-    /// Of its first step.
+    /// The seed of the first step.
     pub(crate) seed: u64,
     pub(crate) stop: StopReason,
-    /// None if the budget ended it before any program.
+    /// `None` if the budget ended the trajectory before any program.
     pub(crate) chosen: Option<ChosenProgram>,
     pub(crate) spent: Spending,
     pub(crate) left: Spending,
     pub(crate) prompt_tokens: usize,
-    /// Share of the batches' wall time.
+    /// Share of the batches' wall time, in seconds.
     pub(crate) generation_s: f64,
-    /// How often a server was asked again.
+    /// Number of repeated requests to a server.
     pub(crate) retries: usize,
-    /// Whether tokens of some call were counted here because a server did not.
+    /// Whether tokens of some call were counted locally because a server did not report them.
     pub(crate) tokens_estimated: bool,
     pub(crate) rounds: u32,
     pub(crate) format_failures: Vec<FormatFailure>,
@@ -132,22 +132,22 @@ impl Trajectory {
         }
     }
 
-    /// Whether an earlier start has brought this trajectory to its end.
+    /// Whether an earlier start finished this trajectory.
     pub(crate) fn is_decided_in_log(&self) -> bool {
         let decided = |event: &Event| matches!(event.what, What::Decision(_));
         self.logged.values().any(decided)
     }
 
-    /// The result, once there is one.
+    /// Returns the result, if the trajectory is finished.
     pub(crate) fn finished(&self) -> Option<&Finished> {
         self.finished.as_ref()
     }
 
-    /// Goes on as far as results allow. Gives the new steps to be done, and the decision if this was the end and is
-    /// not logged yet.
+    /// Advances as far as results allow. Returns the new steps to run, and the decision if the workflow ended and the
+    /// log lacks it.
     ///
     /// # Errors
-    /// The log holds other steps than the workflow takes.
+    /// The log contains other steps than the workflow takes.
     pub(crate) fn advance(&mut self) -> Result<(Vec<Step>, Option<Event>)> {
         let mut new = Vec::new();
         loop {
@@ -176,7 +176,7 @@ impl Trajectory {
         }
     }
 
-    /// The call of a step, as the model gets it.
+    /// Returns the query of a step's call.
     pub(crate) fn query(&self, step: &Step, call: &ModelCall) -> Query {
         Query {
             messages: call.messages.clone(),
@@ -189,7 +189,7 @@ impl Trajectory {
         }
     }
 
-    /// Takes in an answer, and gives the event to be logged.
+    /// Records an answer, and returns the event to be logged.
     pub(crate) fn answered(&mut self, number: u32, answer: Answer) -> Event {
         let (step, code, format_failure) = self.take_answer(number, &answer);
         let Work::Call(call) = &step.work else {
@@ -234,7 +234,7 @@ impl Trajectory {
         self.event(EventPosition::of(&step), What::Call(Box::new(result)))
     }
 
-    /// Takes in what became of a program, and gives the event to be logged.
+    /// Records the result of a program's run, and returns the event to be logged.
     pub(crate) fn executed(&mut self, number: u32, run: ExecutionResult) -> Event {
         let step = self.queue.borrow_mut().executed(number, run.clone());
         self.event(EventPosition::of(&step), What::Execution(run))
@@ -252,7 +252,7 @@ impl Trajectory {
         self.queue.borrow_mut().answered(number, answer)
     }
 
-    /// Gives a step the result that the log has for it.
+    /// Answers a step with the result in the log.
     fn replay(&mut self, step: &Step, event: Event) -> Result<()> {
         match (&step.work, event.what) {
             (Work::Call(call), What::Call(logged))
@@ -335,10 +335,10 @@ impl Trajectory {
             sample,
         } = &self.key;
         anyhow!(
-            "the trajectory log does not fit: step {step} of {arm}, {workflow}, {decoding}, {task_id}, sample {sample} is \
-             another one\n\
-             hint: if an earlier version of this program began the run, let that one finish it; else move the run's folder \
-             away and run again"
+            "the trajectory log does not fit: step {step} of {arm}, {workflow}, {decoding}, {task_id}, sample {sample} \
+             differs from this run's\n\
+             hint: if an earlier version of this program began the run, finish it with that version; else move the \
+             run's folder away and run again"
         )
     }
 
@@ -366,8 +366,8 @@ impl Trajectory {
     }
 }
 
-/// Whether a logged decision is the one that was made now. An earlier version may have taken another program out of the same
-/// answer.
+/// Whether a logged decision equals the one made now. An earlier version may have extracted another program from the
+/// same answer.
 fn is_same_decision(event: &Event, decision: &Decision) -> bool {
     let What::Decision(logged) = &event.what else {
         return false;

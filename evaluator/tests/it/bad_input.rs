@@ -1,18 +1,19 @@
-//! Whatever is wrong, `evaluator compare` ends with one clear error and the right exit code, and writes no report.
+//! Every mistake and broken input ends `evaluator compare` with one clear error and the right exit code, without a
+//! report.
 
 use std::fs;
 
 use crate::support::{Finished, Project, copy_folder, finish, golden, says};
 use crate::{compare, trained_project};
 
-/// Exit code of a failed environment: network, disk, a broken file.
+/// The exit code of an environment failure: network, disk, a broken file.
 const ENVIRONMENT: i32 = 1;
-/// Exit code of a mistake in the command line or the recipe.
+/// The exit code of a mistake in the command line or the recipe.
 const MISTAKE: i32 = 2;
 
 const ADAPTER: &str = "checkpoints/tiny/adapter";
 
-/// Asserts that a comparison fails with this code, says these things, and leaves no report.
+/// Asserts that a comparison fails with this code, prints these parts, and writes no report.
 fn check(project: &Project, words: &[&str], code: i32, parts: &[&str]) {
     check_finished(project, compare(project, words), code, parts);
 }
@@ -68,7 +69,7 @@ fn an_adapter_without_a_recipe_is_a_mistake_and_one_that_is_no_adapter_too() {
         &[
             ADAPTER,
             "has no recipe.yaml",
-            "hint: say how to evaluate with --recipe",
+            "hint: choose the recipe of the evaluation with --recipe",
         ],
     );
     check(&project, &[], MISTAKE, &["no finished adapter"]);
@@ -76,14 +77,20 @@ fn an_adapter_without_a_recipe_is_a_mistake_and_one_that_is_no_adapter_too() {
         &project,
         &["src", "--recipe", "tiny.yaml"],
         MISTAKE,
-        &["src: holds no adapter_config.json", "hint: "],
+        &[
+            "src: no such adapter: the folder holds no adapter_config.json",
+            "hint: ",
+        ],
     );
-    check(
-        &project,
-        &["checkpoints/tiny"],
-        MISTAKE,
-        &["hint: did you mean checkpoints/tiny/adapter?"],
-    );
+    // The folder of a training, its name and the beginning of it mean its adapter.
+    for named in ["checkpoints/tiny", "tiny", "ti"] {
+        check(
+            &project,
+            &[named],
+            MISTAKE,
+            &[ADAPTER, "has no recipe.yaml"],
+        );
+    }
     check(
         &project,
         &[ADAPTER, "--recipe", "missing.yaml"],
@@ -113,7 +120,7 @@ fn a_quantised_base_model_and_an_adapter_in_a_pickle_file_are_named() {
     );
     let parts = [
         "quantised by fp8 (`quantization_config`)",
-        "hint: take the repository",
+        "hint: use the repository",
     ];
     check(&project, &words, MISTAKE, &parts);
 }
@@ -121,12 +128,12 @@ fn a_quantised_base_model_and_an_adapter_in_a_pickle_file_are_named() {
 #[test]
 fn recipe_keys_and_values_are_checked() {
     let project = trained_project();
-    let key = ["--set", "evaluate.max_tokens=8"];
+    let key = ["--set", "evaluate.max_tokns=8"];
     check(
         &project,
         &key,
         MISTAKE,
-        &["--set evaluate.max_tokens=8", "unknown key", "hint: "],
+        &["--set evaluate.max_tokns=8", "unknown key", "hint: "],
     );
     let value = ["--set", "evaluate.timeout_s=0"];
     check(
@@ -322,8 +329,5 @@ fn a_run_that_is_none_cannot_be_shown() {
     let project = trained_project();
     let words = ["show", "nowhere", "double_it"];
     let finished = finish(&mut project.command(env!("CARGO_BIN_EXE_evaluator"), &words));
-    says(
-        &finished.error(2),
-        &["nowhere: no folder of a run", "hint: "],
-    );
+    says(&finished.error(2), &["nowhere: no such run", "hint: "]);
 }

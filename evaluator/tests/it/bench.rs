@@ -1,4 +1,4 @@
-//! `evaluator bench` from the outside: speeds of a model that lies nowhere, and of one on disk.
+//! `evaluator bench` from the outside: speeds of a model with random weights, and of one on disk.
 
 use serde_json::Value;
 
@@ -42,7 +42,7 @@ fn every_batch_size_has_its_speeds() {
 
 #[test]
 fn what_cannot_be_measured_is_said() {
-    // What the command line's parser says ends with where to find more.
+    // Errors of the command line's parser end with a pointer to the help.
     let usage = |words: &[&str], parts: &[&str]| {
         let Finished { code, stderr, .. } = run(words);
         assert_eq!(code, Some(2), "{stderr}");
@@ -51,7 +51,7 @@ fn what_cannot_be_measured_is_said() {
     usage(&[], &["--shape <NAME>"]);
     usage(
         &["--shape", "tiny-llama", "--batch", "1,0"],
-        &["a whole number from 1 on"],
+        &["expected a whole number of at least 1"],
     );
     let error = |words: &[&str]| run(words).error(2);
     says(

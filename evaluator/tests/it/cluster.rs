@@ -1,4 +1,4 @@
-//! The examples for clusters in `cluster/`: they say what they mean, and their own linters find nothing.
+//! The examples for clusters in `cluster/`: they do what they document, and their own linters find no fault.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -13,7 +13,7 @@ fn example(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// Runs a shell's words with an `evaluator` that only repeats what it was asked.
+/// Runs a shell's words with an `evaluator` that only prints its arguments.
 fn with_echo(command: &mut Command) -> Output {
     let folder = tempfile::tempdir().expect("a folder");
     let echo = folder.path().join("evaluator");
@@ -30,8 +30,8 @@ fn printed(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).expect("text")
 }
 
-/// Runs a linter, or says that it is not there.
-#[expect(clippy::print_stderr, reason = "a skipped test must say so")]
+/// Runs a linter, or prints that it is missing.
+#[expect(clippy::print_stderr, reason = "a skipped test must print the reason")]
 fn lint(program: &str, install: &str, arguments: &[&str], file: &Path) {
     match Command::new(program).args(arguments).arg(file).output() {
         Ok(output) => assert!(

@@ -1,6 +1,6 @@
-//! Commands with everything that they print, in `commands/`.
+//! Commands with their whole output, in `commands/`.
 
-/// `TRYCMD=overwrite` writes the files anew; read what changed.
+/// `TRYCMD=overwrite` rewrites the files; review the changes.
 #[test]
 fn help_reads_as_recorded() {
     trycmd::TestCases::new()

@@ -1,4 +1,4 @@
-//! Comparisons on a tiny model: what they leave behind, and that one which was interrupted goes on.
+//! Comparisons on a tiny model: the files that they write, and the resumption of an interrupted one.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -49,7 +49,7 @@ fn samples(run: &Path) -> BTreeSet<(String, String)> {
     set
 }
 
-/// Every sample without what differs from run to run: the times.
+/// Every sample without the values that differ from run to run: the times.
 fn answers(run: &Path) -> BTreeSet<String> {
     let text = records(run);
     let timeless = text.lines().map(|line| {
@@ -72,7 +72,7 @@ fn trainer() -> PathBuf {
     trainer
 }
 
-/// A comparison with room for `blocks` of 512 bytes in each file, which stands in for a full disk.
+/// A comparison with room for `blocks` of 512 bytes in each file, which simulates a full disk.
 fn compare_on_full_disk(project: &Project, blocks: usize, words: &[&str]) -> Finished {
     let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
     let fixed = [
@@ -88,7 +88,7 @@ fn compare_on_full_disk(project: &Project, blocks: usize, words: &[&str]) -> Fin
     finish(&mut project.command("sh", &[&fixed, words].concat()))
 }
 
-/// One comparison of a hundred samples takes seconds, so that one project goes through all of it.
+/// One comparison of a hundred samples takes seconds, so all cases share one project.
 #[test]
 fn what_the_trainer_writes_the_evaluator_judges_once_and_goes_on_after_a_crash() {
     let project = Project::new();
@@ -151,7 +151,7 @@ fn everything_is_there(run: &Path) {
     let command = "evaluator compare checkpoints/tiny/adapter --set evaluate.max_new_tokens=8";
     assert_eq!(info["command"], command);
     assert_eq!(info["adapters"][0]["training"]["steps"], 4);
-    // The adapter's copy of the recipe has every default written out, and still declares nothing.
+    // The adapter's copy of the recipe contains every default, but still declares nothing.
     for row in info["plan"]["hypotheses"].as_array().expect("rows") {
         assert_eq!(row["declared"], "default", "{row}");
     }
@@ -164,8 +164,8 @@ fn a_second_comparison_changes_nothing(project: &Project, run: &Path) {
     says(
         &again.stderr,
         &[
-            "base single: all answers are there already",
-            "tiny single: all answers are there already",
+            "base single: all answers exist already",
+            "tiny single: all answers exist already",
         ],
     );
     let printed: Value =
@@ -180,7 +180,7 @@ fn a_second_comparison_changes_nothing(project: &Project, run: &Path) {
 
 fn a_crash_costs_only_what_was_not_recorded(project: &Project, run: &Path) {
     let (whole, all) = (records(run), answers(run));
-    // Five samples are missing, and a sixth is half there.
+    // Five samples are missing, and a sixth is cut in half.
     let kept = first_lines(&whole, 2 * TASKS - 6);
     fs::write(run.join("records.jsonl"), &whole[..kept + 100]).expect("a cut file");
     fs::remove_file(run.join("report.md")).expect("a report");

@@ -1,4 +1,4 @@
-//! Evaluations on a server: what it is asked, how its answers are kept to the query, and what the run says of it.
+//! Evaluations on a server: the requests, the limits on answers, and the server's description in the run.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +15,7 @@ use crate::trained_project;
 /// The server's name of the base model, which is the recipe's.
 const MODEL: &str = "tiny/qwen2";
 
-/// A project with so many tasks, `custom/1` and so on: add 1, add 2, ...
+/// A project with `tasks` tasks, `custom/1` and so on: add 1, add 2, ...
 pub(crate) fn project(tasks: usize) -> Project {
     let project = trained_project();
     let tasks: Vec<String> = (1..=tasks)
@@ -34,7 +34,7 @@ pub(crate) fn project(tasks: usize) -> Project {
     project
 }
 
-/// What a server with the base model and perhaps an adapter lists.
+/// The list of a server with the base model and perhaps an adapter.
 pub(crate) fn models(asked: &Asked) -> Option<Say> {
     (asked.route == "/models").then(|| {
         let entry = |id: &str| json!({"id": id, "object": "model", "created": 7, "owned_by": "us", "max_model_len": 4096});
@@ -42,7 +42,7 @@ pub(crate) fn models(asked: &Asked) -> Option<Say> {
     })
 }
 
-/// A server that is asked for its models as ever, and else behaves so.
+/// A server with the usual list of models, and this behaviour for other requests.
 pub(crate) fn server(behave: impl Fn(&Asked) -> Say + Send + Sync + 'static) -> FakeServer {
     FakeServer::new(move |asked| models(asked).unwrap_or_else(|| behave(asked)))
 }
@@ -116,7 +116,7 @@ pub(crate) fn json_of(path: &Path) -> Value {
 #[test]
 fn a_server_answers_and_the_run_says_which() {
     let (project, server) = (project(6), FakeServer::sound());
-    // Without a list of models the recipe's name is taken on trust.
+    // A server without a list of models is trusted to serve the recipe's name.
     let finished = ask(
         &project,
         &server,
@@ -125,9 +125,9 @@ fn a_server_answers_and_the_run_says_which() {
     says(
         &finished.stderr,
         &[
-            "asking tiny/qwen2 at http://127.0.0.1:",
+            "generating with tiny/qwen2 at http://127.0.0.1:",
             "prompts as text",
-            "up to 3 requests at once",
+            "up to 3 concurrent requests",
         ],
     );
     let run = run_of(&project, &finished.result());
@@ -148,7 +148,7 @@ fn a_server_answers_and_the_run_says_which() {
             (&body["temperature"], &body["stop"]),
             (&json!(0.0), &json!(["\n```"]))
         );
-        // What servers do unasked is switched off.
+        // The servers' own defaults are disabled.
         assert_eq!(
             (&body["top_k"], &body["repetition_penalty"]),
             (&json!(0), &json!(1.0))
@@ -180,18 +180,18 @@ fn a_server_answers_and_the_run_says_which() {
         &report,
         &[
             "**Server.**",
-            "up to 3 requests at once",
+            "up to 3 concurrent requests",
             "Prompts were sent as `text`",
         ],
     );
 
-    // The same command again asks nothing.
+    // Repeating the command sends no request.
     let again = ask(
         &project,
         &server,
         &["--set", "evaluate.endpoint.concurrency=3"],
     );
-    says(&again.stderr, &["all answers are there already"]);
+    says(&again.stderr, &["all answers exist already"]);
     again.result();
     assert_eq!(server.times(6), [1; 6]);
 }
@@ -235,7 +235,7 @@ fn token_ids_are_those_of_the_text_and_extras_are_left_out_where_they_are_refuse
 #[test]
 fn a_conversation_is_answered_as_a_whole_where_the_server_renders_it() {
     let project = project(4);
-    // No tokenizer is needed then.
+    // Then no tokenizer is needed.
     fs::remove_dir_all(project.path("model")).expect("a model");
     let server = server(|asked| {
         let whole = format!(
@@ -271,7 +271,7 @@ fn a_conversation_is_answered_as_a_whole_where_the_server_renders_it() {
         &ask(&project, &server, &plain).error(2),
         &[
             "`evaluate.endpoint.api` is \"chat\"",
-            "goes on from a plain text",
+            "continues a plain text",
         ],
     );
 }
@@ -285,7 +285,7 @@ fn an_adapter_is_asked_under_the_name_that_the_server_has_for_it() {
     says(
         &error,
         &[
-            "does not say what the server calls the adapter `tiny` (checkpoints/tiny/adapter)",
+            "has no served name for the adapter `tiny` (checkpoints/tiny/adapter)",
             "hint: --set \"evaluate.endpoint.adapters={tiny: NAME}\"",
         ],
     );
@@ -333,7 +333,7 @@ fn stop_strings_limits_and_counts_hold_whatever_the_server_does() {
         }
         let solution = solution(asked);
         let mut value = match asked.task() {
-            // Goes on behind the fence.
+            // Continues behind the fence.
             1 => completion(
                 asked,
                 &format!(
@@ -342,7 +342,7 @@ fn stop_strings_limits_and_counts_hold_whatever_the_server_does() {
                 ),
                 "length",
             ),
-            // Writes far more than it may.
+            // Writes far more than the limit.
             2 => completion(
                 asked,
                 &format!("{solution}\n    # {}", "more ".repeat(200)),
@@ -439,7 +439,7 @@ fn another_model_behind_the_server_is_recognised_by_its_count() {
     says(
         &ask(&project, &server, &[]).error(2),
         &[
-            "`tiny/qwen2` finds ",
+            "`tiny/qwen2` counts ",
             "so it is another model",
             "hint: serve the recipe's model",
         ],

@@ -1,5 +1,5 @@
-//! A server that fails: what passes is tried again and counted, what does not is told, and nothing is lost or asked
-//! twice.
+//! A server that fails: transient failures are retried and counted, others are reported, and no answer is lost or
+//! requested twice.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::support::{Project, says};
 /// Far longer than any run here takes.
 const PATIENCE: Duration = Duration::from_mins(5);
 
-/// What goes wrong with a task, and how often before it is answered.
+/// A task's fault, and how often it occurs before the task is answered.
 const FAULTS: [(&str, usize); 10] = [
     ("nothing", 0),
     ("429 with Retry-After", 1),
@@ -72,10 +72,7 @@ fn each_fault_that_passes_is_a_counted_retry_and_changes_no_answer() {
     });
     let settings = ["--set", "evaluate.endpoint.timeout_s=3"];
     let finished = ask(&project, &server, &settings);
-    says(
-        &finished.stderr,
-        &["trying again (1 so far): http://127.0.0.1:"],
-    );
+    says(&finished.stderr, &["retry 1: http://127.0.0.1:"]);
     let run = run_of(&project, &finished.result());
     let records = records(&run);
     for (at, (fault, times)) in FAULTS.iter().enumerate() {
@@ -100,7 +97,7 @@ fn each_fault_that_passes_is_a_counted_retry_and_changes_no_answer() {
     assert_eq!(server.times(n), expected);
     let all: usize = FAULTS.iter().map(|(_, times)| times).sum();
     let report = fs::read_to_string(run.join("report.md")).expect("a report");
-    says(&report, &[&format!("Requests were made again {all} times")]);
+    says(&report, &[&format!("Requests were retried {all} times")]);
     let log = lines(&run.join("trajectory.jsonl"));
     let logged: u64 = log
         .iter()
@@ -135,7 +132,7 @@ fn a_failure_for_good_keeps_what_was_answered_and_the_same_command_goes_on() {
         &error,
         &[
             "HTTP 500: worker died (tried 2 times)",
-            "hint: what is answered is kept",
+            "hint: finished answers are kept",
         ],
     );
     let before = server.times(n);
@@ -166,7 +163,7 @@ fn what_no_patience_mends_is_told_at_once() {
             2,
             &[
                 "HTTP 404: The model `tiny/qwen2` does not exist.",
-                "hint: is the address right",
+                "hint: check `evaluate.endpoint.url`",
             ][..],
         ),
         (
@@ -181,7 +178,7 @@ fn what_no_patience_mends_is_told_at_once() {
             2,
             &[
                 "HTTP 307",
-                "hint: name the address that the server itself answers at",
+                "hint: set `evaluate.endpoint.url` to the address without the redirect",
             ],
         ),
     ] {
@@ -208,14 +205,14 @@ fn what_no_patience_mends_is_told_at_once() {
         &finished.error(1),
         &[
             "cannot connect: connection refused (tried 2 times)",
-            "once the server is well",
+            "once the server has recovered",
         ],
     );
 }
 
 const KEY: &str = "sk-Zm9vYmFyCg-31415";
 
-/// Whether a file under a folder holds a text.
+/// Whether a file under a folder contains a text.
 fn holds(folder: &Path, text: &str) -> bool {
     fs::read_dir(folder).expect("a folder").any(|entry| {
         let path = entry.expect("an entry").path();
@@ -235,7 +232,7 @@ fn a_key_goes_to_the_server_and_nowhere_else() {
     let expected = format!("Bearer {KEY}");
     let server = crate::fake_server::FakeServer::new(move |asked| {
         if asked.authorization.as_deref() != Some(&expected) {
-            // As some servers do, it repeats what it got.
+            // Like some servers, it repeats the request.
             let got = asked.authorization.clone().unwrap_or_default();
             return Say::Json(
                 401,

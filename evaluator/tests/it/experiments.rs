@@ -1,4 +1,5 @@
-//! `sweep`, `workflows`, `hypotheses` and `report` on a tiny model and three tasks: what they answer, share and repeat.
+//! `sweep`, `workflows`, `hypotheses` and `report` on a tiny model and three tasks: what they generate, share and
+//! repeat.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -37,7 +38,7 @@ fn json(path: &Path) -> Value {
     serde_json::from_slice(&text).expect("JSON")
 }
 
-/// Arm, workflow and way of drawing of each record, and how many records there are.
+/// Arm, workflow and decoding of each record, and the number of records.
 fn cells(run: &Path) -> (BTreeSet<String>, usize) {
     let text = fs::read_to_string(run.join("records.jsonl")).expect("records");
     let cell = |line: &str| {
@@ -141,9 +142,9 @@ fn all_hypotheses_share_cells_and_a_second_start_makes_nothing_twice() {
     says(
         &again.stderr,
         &[
-            "base single: all answers are there already",
-            "base single temperature 0.5, top-p 0.9: all answers are there already",
-            "base multi_agent_blind: all answers are there already",
+            "base single: all answers exist already",
+            "base single temperature 0.5, top-p 0.9: all answers exist already",
+            "base multi_agent_blind: all answers exist already",
         ],
     );
     assert_eq!(again.result(), printed);
@@ -189,8 +190,8 @@ fn what_is_missing_is_told_before_the_model_is_loaded() {
         (
             &["sweep"][..],
             [
-                "no recipe says how to evaluate the base model",
-                "hint: name one with --recipe",
+                "no recipe for the evaluation of the base model",
+                "hint: choose one with --recipe",
             ],
         ),
         (
@@ -215,7 +216,7 @@ fn what_is_missing_is_told_before_the_model_is_loaded() {
                 "evaluate.budget.calls=1",
             ],
             [
-                "but multi_agent has no program",
+                "but multi_agent needs 2 calls",
                 "hint: --set evaluate.budget.calls=16",
             ],
         ),
@@ -224,10 +225,7 @@ fn what_is_missing_is_told_before_the_model_is_loaded() {
     }
     let words = ["report", "nowhere"];
     let finished = finish(&mut project.command(env!("CARGO_BIN_EXE_evaluator"), &words));
-    says(
-        &finished.error(2),
-        &["nowhere: no folder of a run", "hint: "],
-    );
+    says(&finished.error(2), &["nowhere: no such run", "hint: "]);
     project.write("reports/old/run.json", "{\"version\": 2}\n");
     let finished =
         finish(&mut project.command(env!("CARGO_BIN_EXE_evaluator"), &["report", "old"]));

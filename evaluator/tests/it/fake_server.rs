@@ -1,4 +1,4 @@
-//! A server on loopback that speaks OpenAI's interface, keeps count, and misbehaves as a test wants.
+//! A server on loopback with OpenAI's API, which counts requests and fails as a test requires.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -11,7 +11,7 @@ use slm_model::Tokenizer;
 
 use crate::support::golden;
 
-/// A request as it came in.
+/// A received request.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     /// `/models`, `/completions` or `/chat/completions`.
@@ -20,18 +20,18 @@ pub(crate) struct Asked {
     pub(crate) authorization: Option<String>,
     /// The prompt as text.
     pub(crate) prompt: String,
-    /// How often the same prompt was asked before, probes apart.
+    /// How often the same prompt was requested before, without probes.
     pub(crate) before: usize,
     pub(crate) at: Instant,
 }
 
 impl Asked {
-    /// Whether this asks for one token, to see what the server takes.
+    /// Whether this is a probe of the server's capabilities, which requests one token.
     pub(crate) fn is_probe(&self) -> bool {
         self.body["max_tokens"] == 1
     }
 
-    /// The task that a prompt is about, by its number.
+    /// The number of the task in the prompt.
     pub(crate) fn task(&self) -> usize {
         let name = self.prompt.split("def add_").nth(1).unwrap_or("0");
         let number: String = name.chars().take_while(char::is_ascii_digit).collect();
@@ -39,14 +39,14 @@ impl Asked {
     }
 }
 
-/// What the server does about a request.
+/// The server's response to a request.
 pub(crate) enum Say {
     Json(u16, Value),
-    /// With more header lines, each ended by a line break.
+    /// With additional header lines, each ended by a line break.
     With(u16, String, Value),
     /// These bytes, then the end of the connection.
     Bytes(Vec<u8>),
-    /// A byte now and then.
+    /// One byte at a time, slowly.
     Trickle(Vec<u8>),
     /// Nothing, for as long as the server lives.
     Hang,
@@ -61,14 +61,14 @@ struct State {
     over: AtomicBool,
 }
 
-/// A server that lives as long as this.
+/// A server that runs until this is dropped.
 pub(crate) struct FakeServer {
     address: SocketAddr,
     state: Arc<State>,
 }
 
 impl FakeServer {
-    /// A server that behaves so; the list of models is always there.
+    /// Starts a server with this behaviour; the list of models always exists.
     pub(crate) fn new(behave: impl Fn(&Asked) -> Say + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -86,7 +86,7 @@ impl FakeServer {
                 }
                 let state = Arc::clone(&of_thread);
                 std::thread::spawn(move || {
-                    // A client that went away is no trouble.
+                    // A client that closed the connection is not an error.
                     let _ = state.talk(&stream);
                 });
             }
@@ -94,7 +94,7 @@ impl FakeServer {
         Self { address, state }
     }
 
-    /// One that answers every task rightly.
+    /// Starts a server that answers every task correctly.
     pub(crate) fn sound() -> Self {
         Self::new(|asked| text_only(asked).unwrap_or_else(|| right(asked)))
     }
@@ -103,14 +103,14 @@ impl FakeServer {
         format!("http://{}/v1", self.address)
     }
 
-    /// Every request for an answer, in the order in which they came.
+    /// Every request for an answer, in the order of arrival.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         let asked = self.state.asked.lock().expect("sound").clone();
         let wanted = |asked: &Asked| asked.route != "/models" && !asked.is_probe();
         asked.into_iter().filter(wanted).collect()
     }
 
-    /// How often each task was asked, from 1 on.
+    /// How often each task was requested, from task 1 on.
     pub(crate) fn times(&self, tasks: usize) -> Vec<usize> {
         let asked = self.asked();
         let times = |task| asked.iter().filter(|asked| asked.task() == task).count();
@@ -126,7 +126,7 @@ impl Drop for FakeServer {
     }
 }
 
-/// That of the tiny model.
+/// Returns the tokenizer of the tiny model.
 pub(crate) fn tokenizer() -> Tokenizer {
     let json = std::fs::read(golden("tiny-qwen2/tokenizer.json")).expect("a golden");
     Tokenizer::from_json(&json, &[]).expect("a tokenizer")
@@ -142,7 +142,7 @@ pub(crate) fn text_only(asked: &Asked) -> Option<Say> {
     })
 }
 
-/// The right answer to a task, or a word to anything else.
+/// The correct answer to a task, or a word for any other prompt.
 pub(crate) fn right(asked: &Asked) -> Say {
     Say::Json(200, completion(asked, &solution(asked), "stop"))
 }
@@ -152,7 +152,7 @@ pub(crate) fn solution(asked: &Asked) -> String {
     format!("    return x + {}", asked.task())
 }
 
-/// An answer as a server of its route gives it, with counts.
+/// An answer in the form of its route, with counts of tokens.
 pub(crate) fn completion(asked: &Asked, text: &str, finish: &str) -> Value {
     let tokenizer = tokenizer();
     let count = |text: &str| tokenizer.encode(text).expect("ids").len();
@@ -169,7 +169,7 @@ pub(crate) fn completion(asked: &Asked, text: &str, finish: &str) -> Value {
 }
 
 impl State {
-    /// Requests on one connection, until it ends.
+    /// Answers the requests on one connection until it ends.
     fn talk(&self, stream: &TcpStream) -> std::io::Result<()> {
         let mut reader = BufReader::new(stream);
         let mut writer = stream;
@@ -240,7 +240,7 @@ pub(crate) fn message(status: u16, headers: &str, body: &Value) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Route, authorization and body of a request; none at the end of the connection.
+/// Returns route, authorization and body of a request; `None` at the end of the connection.
 fn read_request(
     reader: &mut BufReader<&TcpStream>,
 ) -> std::io::Result<Option<(String, Option<String>, Value)>> {

@@ -1,4 +1,4 @@
-//! `docs/formats.md` has a row for every field of a run's files, and no other. A training's files: slm-artifacts.
+//! `docs/reference/formats.md` has a row for every field of a run's files, and no other. A training's files: slm-artifacts.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::endpoint::{ask, json_of, lines, project, run_of, server};
 use crate::fake_server::{right, text_only};
 
-/// Every name of a field in a document, but for the keys of maps whose keys are data.
+/// Every field name in a document, except the keys of maps whose keys are data.
 fn fields(value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(object) => {
@@ -25,7 +25,7 @@ fn fields(value: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-/// The names in the first column of the table in a section of the page, of `a.b` the last part.
+/// The names in the first column of the table in a section of the page; of `a.b` the last part.
 fn rows<'a>(page: &'a str, heading: &str) -> Vec<&'a str> {
     let section = page.split(&format!("\n### `{heading}`\n")).nth(1);
     let section = section.unwrap_or_else(|| panic!("no section {heading}"));
@@ -49,7 +49,7 @@ fn the_page_on_formats_has_a_row_for_every_field_that_is_written_and_no_other() 
         "1/2",
     ];
     let run = run_of(&project, &ask(&project, &server, &settings).result());
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/formats.md");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference/formats.md");
     let page = fs::read_to_string(page).expect("the page");
     let mut found = BTreeSet::new();
     for file in ["records.jsonl", "trajectory.jsonl"] {
@@ -76,7 +76,10 @@ fn the_page_on_formats_has_a_row_for_every_field_that_is_written_and_no_other() 
         .iter()
         .filter(|name| !page.contains(&format!("`{name}`")))
         .collect();
-    assert!(missing.is_empty(), "not in docs/formats.md: {missing:?}");
+    assert!(
+        missing.is_empty(),
+        "not in docs/reference/formats.md: {missing:?}"
+    );
     for file in ["records.jsonl", "trajectory.jsonl", "run.json"] {
         let rows = rows(&page, file);
         assert!(rows.len() > 5, "{file}: {rows:?}");

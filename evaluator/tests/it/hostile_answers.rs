@@ -1,5 +1,5 @@
-//! Answers that are made to hold up, to fill or to end the evaluator itself: each fails by itself, quickly, and costs no
-//! other its verdict.
+//! Answers made to block, fill up or crash the evaluator itself: each fails on its own, quickly, and affects no other
+//! verdict.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 use crate::score::score_command;
 use crate::support::Project;
 
-/// What a run of `evaluator score` printed, and what its own process took.
+/// The output of a run of `evaluator score`, and the resources of that process.
 struct Measured {
     document: Value,
     cpu_s: f64,
     peak_bytes: u64,
 }
 
-/// Runs a command to its end, looking at its process (not at the boxes below it) meanwhile.
+/// Runs a command to its end, and samples its process (not the sandboxed ones below it) in the meantime.
 fn measured(command: &mut Command) -> Measured {
     let mut child = command
         .stdin(Stdio::null())
@@ -68,7 +68,7 @@ fn task(id: &str, name: &str, value: &str) -> Value {
     })
 }
 
-/// Scores programs, then once more from what was kept: each has this verdict, and its reason holds this text.
+/// Scores programs, then once again from the cache: each has this verdict, and its reason contains this text.
 fn check(benchmark: &str, task: &Value, programs: &[(&str, &str, &str)]) {
     let project = Project::new();
     project.write("tasks.jsonl", format!("{task}\n"));
@@ -93,7 +93,7 @@ fn check(benchmark: &str, task: &Value, programs: &[(&str, &str, &str)]) {
     }
 }
 
-/// A right program, which no other of the same file may cost its verdict.
+/// A correct program, whose verdict no other program of the same file may affect.
 const GOOD: (&str, &str, &str) = ("def f(x):\n    return [0.5, 1.5]\n", "passed", "");
 
 #[test]
@@ -144,7 +144,7 @@ fn shared_lists_fail_at_once() {
         &task("HumanEval/21", "f", "[0.5, 1.5]"),
         &cases,
     );
-    // The same where the shapes agree for numpy, so that only their size is in the way.
+    // The same with shapes that numpy accepts, so that only the size is a problem.
     let wide = "def f(x):\n    row = [0.5] * 100000\n    return [row] * 100000\n";
     check(
         "humaneval+",
@@ -217,7 +217,7 @@ fn odd_values_of_all_sizes_fail_by_themselves() {
         "def f(x):\n    return [10 ** 10 ** 6, 1.5]\n",
         "def f(x):\n    from fractions import Fraction\n    return [Fraction(1, 10 ** 10 ** 6), 1.5]\n",
         "def f(x):\n    from decimal import Decimal\n    return [Decimal('1e999999999999'), 1.5]\n",
-        // Keys as deep as can be written down.
+        // Keys as deeply nested as they can be written.
         "def f(x):\n    t = ()\n    for _ in range(300):\n        t = (t,)\n    return {t: t}\n",
         "def f(x):\n    t = frozenset()\n    for _ in range(300):\n        t = frozenset([t, 1])\n    return {t}\n",
         "def f(x):\n    d = {}\n    d[1] = d\n    return [d, frozenset([(1, 2)])]\n",
@@ -225,7 +225,8 @@ fn odd_values_of_all_sizes_fail_by_themselves() {
         "def f(x):\n    return {float('nan'), float('nan')}\n",
         "def f(x):\n    return [True, 1.5]\n",
         "def f(x):\n    return 'x' * (30 << 20)\n",
-        // Two seconds of the slowest CPU seen, of three that the box allows: three times as many end as a timeout there.
+        // About two CPU seconds on the slowest machine seen, of three that the sandbox allows; three times as many
+        // would end as a timeout there.
         "def f(x):\n    return [[]] * 1000000\n",
     ];
     let mut cases: Vec<_> = programs
@@ -284,7 +285,7 @@ fn results_of_standard_types_pass_where_pythons_equality_has_them() {
             .collect();
         check("mbpp+", &task("Mbpp/287", "f", expected), &cases);
     }
-    // What decides for itself that it is equal decides nothing.
+    // An object that claims to be equal to everything decides nothing.
     let liar = "class Liar:\n    def __eq__(self, other):\n        return True\ndef f(x):\n    return Liar()\n";
     let of_a_kind = "from fractions import Fraction\nclass Liar(Fraction):\n    def __eq__(self, other):\n        return True\n\
                      def f(x):\n    return Liar(4)\n";
@@ -307,7 +308,7 @@ fn an_interpreter_below_the_folder_of_temporary_files_is_seen_in_the_box() {
         .output()
         .expect("python3");
     assert!(made.status.success(), "{made:?}");
-    // A package of its own, which no other Python has.
+    // A package that no other Python has.
     let packages = fs::read_dir(venv.join("lib"))
         .expect("lib")
         .flatten()

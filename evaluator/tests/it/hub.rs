@@ -1,4 +1,4 @@
-//! A base model and tasks from a hub on loopback: what a run records of them, and that it needs no network again.
+//! A base model and tasks from a hub on loopback: what a run records of them, and that it later needs no network.
 
 use std::fs;
 use std::path::Path;
@@ -21,7 +21,7 @@ fn command(project: &Project, hub: &FakeHub, words: &[&str]) -> Command {
     command
 }
 
-/// Puts the project's model onto the hub; its commit.
+/// Puts the project's model onto the hub, and returns its commit.
 fn publish_model(hub: &FakeHub, project: &Project) -> String {
     let names = ["config.json", "model.safetensors", "tokenizer.json"];
     let files = names.map(|name| project.bytes(&format!("model/{name}")));
@@ -80,7 +80,7 @@ fn a_run_records_which_commits_and_files_it_used() {
     );
     says(&project.read(report), &["From the hub", &model, &tasks]);
 
-    // The same run again asks for nothing, and makes nothing anew.
+    // The same run again sends no request, and repeats no step.
     hub.seen();
     let again = finish(command(&project, &hub, &words).env("HF_HUB_OFFLINE", "1")).result();
     assert_eq!(again, printed);

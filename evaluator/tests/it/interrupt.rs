@@ -1,4 +1,4 @@
-//! Ctrl-C in every command that takes time, and text of others on the terminal.
+//! Ctrl-C in every long command, and untrusted text on the terminal.
 
 use std::fs;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ fn spawn(project: &Project, words: &str) -> Child {
         .expect("the evaluator starts")
 }
 
-/// Waits until `ready`, stops the command with SIGINT, and gives what it wrote to stderr.
+/// Waits until `ready`, stops the command with SIGINT, and returns its stderr.
 fn interrupt(mut child: Child, mut ready: impl FnMut() -> bool) -> String {
     let started = Instant::now();
     while !ready() && child.try_wait().expect("a child").is_none() {
@@ -47,7 +47,7 @@ fn in_a_moment() -> impl FnMut() -> bool {
     move || started.elapsed() > Duration::from_millis(1500)
 }
 
-/// The folder of the only run, once there is one.
+/// The folder of the only run, once it exists.
 fn run_folder(project: &Project) -> Option<PathBuf> {
     let mut entries = fs::read_dir(project.path("reports")).ok()?;
     Some(entries.next()?.ok()?.path())
@@ -72,7 +72,7 @@ fn every_experiment_says_where_its_steps_are_saved_and_continues_there() {
                 .ok()
                 .map(|text| text.lines().count())
         };
-        let said = interrupt(child, || lines().is_some_and(|lines| lines >= 2));
+        let stderr = interrupt(child, || lines().is_some_and(|lines| lines >= 2));
         let folder = run_folder(&project).expect("a folder");
         let name = folder
             .file_name()
@@ -83,12 +83,12 @@ fn every_experiment_says_where_its_steps_are_saved_and_continues_there() {
             "interrupted: every finished step and verdict is saved in reports/{name}\n\
              hint: continue with `{EVALUATOR} "
         );
-        assert!(said.contains(&end), "{said}");
+        assert!(stderr.contains(&end), "{stderr}");
         let before = fs::read_to_string(log().expect("a log")).expect("a log");
         let whole = &before[..=before.rfind('\n').expect("a line")];
 
-        // The command that was named finds the steps again.
-        let again = said.rsplit_once("continue with `").expect("a command").1;
+        // The printed command finds the logged steps.
+        let again = stderr.rsplit_once("continue with `").expect("a command").1;
         let again = again.trim_end().trim_end_matches('`');
         assert!(again.contains(experiment), "{again}");
         let shell = project
@@ -98,9 +98,9 @@ fn every_experiment_says_where_its_steps_are_saved_and_continues_there() {
             .spawn()
             .expect("a shell");
         let n = whole.lines().count();
-        let said = interrupt(shell, || lines().is_some_and(|lines| lines > n));
+        let stderr = interrupt(shell, || lines().is_some_and(|lines| lines > n));
         let after = fs::read_to_string(log().expect("a log")).expect("a log");
-        assert!(after.starts_with(whole), "{said}");
+        assert!(after.starts_with(whole), "{stderr}");
     }
 }
 
@@ -114,12 +114,12 @@ fn scoring_keeps_its_verdicts_and_counting_has_none() {
         .collect();
     project.write("samples.jsonl", samples);
     let words = "score --benchmark custom --data tasks.jsonl samples.jsonl";
-    let said = interrupt(spawn(&project, words), in_a_moment());
+    let stderr = interrupt(spawn(&project, words), in_a_moment());
     let end = format!(
-        "interrupted: every verdict so far is kept in the cache of scores\n\
+        "interrupted: all finished verdicts are kept in the score cache\n\
          hint: continue with `{EVALUATOR} {words}`\n"
     );
-    assert!(said.ends_with(&end), "{said}");
+    assert!(stderr.ends_with(&end), "{stderr}");
 
     let fifo = Command::new("mkfifo")
         .arg(project.path("endless.py"))
@@ -129,11 +129,11 @@ fn scoring_keeps_its_verdicts_and_counting_has_none() {
         "metrics endless.py",
         "bench --shape tiny-qwen2 --new-tokens 200 --prompt-tokens 50 --batch 512,1024",
     ] {
-        let said = interrupt(spawn(&project, words), in_a_moment());
+        let stderr = interrupt(spawn(&project, words), in_a_moment());
         let end = format!(
             "interrupted: nothing was saved\nhint: start again with `{EVALUATOR} {words}`\n"
         );
-        assert!(said.ends_with(&end), "{said}");
+        assert!(stderr.ends_with(&end), "{stderr}");
     }
 }
 

@@ -1,8 +1,8 @@
-//! A real server, llama-cpp-python's, with the real SmolLM2 file: it gets the built-in model's prompts token for token,
-//! and gives its answers up to near-ties.
+//! A real server, llama-cpp-python's, with the real SmolLM2 file: it gets the built-in model's prompts token for
+//! token, and returns its answers up to near-ties.
 //!
-//! Needs `pip install 'llama-cpp-python[server]'` in the Python that `LLAMA_PYTHON` names (default `python3`), and the
-//! file that `./quickstart` fetches; without them the test skips, and says so.
+//! Needs `pip install 'llama-cpp-python[server]'` in the Python that `LLAMA_PYTHON` names (default `python3`), and
+//! the file that `./quickstart` downloads; without them the test is skipped with a message.
 
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -17,18 +17,19 @@ use crate::support::{Project, finish};
 
 const MODEL: &str = "HuggingFaceTB/SmolLM2-135M-Instruct";
 
-/// How far apart in logits two tokens may lie for the server to take the other: llama.cpp rounds activations to 8 bits.
+/// The largest difference of two tokens in logits for which the server may choose the other: llama.cpp rounds
+/// activations to 8 bits.
 const NEAR_TIE: f32 = 0.5;
 
 /// Longest time until the server has loaded the model.
 const START: Duration = Duration::from_mins(2);
 
-#[expect(clippy::print_stderr, reason = "a skipped test must say so")]
+#[expect(clippy::print_stderr, reason = "a skipped test must print the reason")]
 fn skip(reason: &str) {
     eprintln!("SKIPPED: {reason}");
 }
 
-/// The real file: `SLM_MODEL`, or where the quickstart has put it.
+/// The real file: `SLM_MODEL`, or the quickstart's download.
 fn real_model() -> Option<PathBuf> {
     fn find(folder: &Path) -> Option<PathBuf> {
         std::fs::read_dir(folder)
@@ -50,7 +51,7 @@ fn real_model() -> Option<PathBuf> {
     named.or_else(|| find(&cache?))
 }
 
-/// A server that ends with this.
+/// A server that is stopped when this is dropped.
 struct Server {
     process: Child,
     url: String,
@@ -87,13 +88,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // bash became the server, so this is the process that listens.
+        // bash was replaced by the server, so this is the process that listens.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// Every call of a run by its task and step: the prompt's parts and what came back.
+/// Every call of a run by task and step: the parts of the prompt, and the answer.
 fn calls(run: &Path) -> std::collections::BTreeMap<String, Value> {
     lines(&run.join("trajectory.jsonl"))
         .into_iter()
@@ -213,12 +214,12 @@ fn a_real_server_gives_the_built_in_models_answers_up_to_near_ties() {
         );
     }
     eprintln!(
-        "{equal} of {} answers are equal, the others part where two tokens lie at most {largest:.3} logits apart",
+        "{equal} of {} answers are equal, the others diverge at two tokens at most {largest:.3} logits apart",
         ours.len()
     );
 }
 
-/// How much less likely the built-in model finds the server's token where two answers part, in logits.
+/// The difference in logits, in the built-in model, between its own and the server's token where two answers diverge.
 fn gap_where_they_part(
     runtime: &Runtime,
     tokenizer: &Tokenizer,
@@ -226,7 +227,7 @@ fn gap_where_they_part(
     ours: &str,
     theirs: &str,
 ) -> f32 {
-    // The answer's text lost a newline before it where the vocabulary left that to the model.
+    // The answer's text lost a leading newline if the vocabulary left it to the model.
     let candidates = [String::new(), "\n".to_owned()].into_iter().map(|newline| {
         let ids = |text: &str| {
             tokenizer
@@ -248,7 +249,7 @@ fn gap_where_they_part(
         let own = ours.get(shared).map_or(end, |&id| logits[id as usize]);
         (best - own, best - taken)
     });
-    // The reading under which the built-in model takes its own token is the right one.
+    // The correct reading is the one under which the built-in model chooses its own token.
     let (_, gap) = candidates
         .min_by(|(a, _), (b, _)| a.total_cmp(b))
         .expect("two readings");

@@ -1,11 +1,12 @@
-//! `evaluator` from the outside: its help, what it says to bad input, a comparison on a tiny model, and the
-//! metrics of files.
+//! `evaluator` from the outside: its help, its errors on bad input, a comparison on a tiny model, and the metrics of
+//! files.
 
 mod bad_input;
 mod bench;
 mod cluster;
 mod commands;
 mod compare;
+mod documents;
 mod endpoint;
 mod endpoint_faults;
 mod experiments;
@@ -20,6 +21,8 @@ mod hub;
 mod interrupt;
 mod llama_server;
 mod metrics;
+#[cfg(target_os = "linux")]
+mod network;
 mod published;
 mod score;
 mod shards;
@@ -30,7 +33,7 @@ mod workflows;
 
 use support::{Finished, Project, copy_folder, finish, golden};
 
-/// A project in which `trainer fit` seems to have been before: with an adapter for the tiny model.
+/// A project like after `trainer fit`: with an adapter for the tiny model.
 fn trained_project() -> Project {
     let project = Project::new();
     copy_folder(
@@ -42,7 +45,7 @@ fn trained_project() -> Project {
     project
 }
 
-/// Runs `evaluator compare` in a project, with more words after it.
+/// Runs `evaluator compare` in a project, with further arguments.
 fn compare(project: &Project, words: &[&str]) -> Finished {
     // Answers of a few tokens: the tiny model writes nothing sensible anyway.
     let words = [

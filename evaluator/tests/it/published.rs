@@ -1,8 +1,8 @@
-//! Published verdicts, made again: generations of Qwen2.5-Coder-1.5B and canonical solutions of every benchmark.
+//! Reproduces published verdicts: generations of Qwen2.5-Coder-1.5B and canonical solutions of every benchmark.
 //!
-//! They take minutes, and run where `SCORE_PUBLISHED` is set and the publishers' files are at hand.
+//! They take minutes, and run only if `SCORE_PUBLISHED` is set and the publishers' files exist.
 
-#![allow(clippy::print_stderr, reason = "a skipped test must say so")]
+#![allow(clippy::print_stderr, reason = "a skipped test must print the reason")]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use slm_benchmarks::{ScoringPhase, Task, load};
 use crate::score::score_command;
 use crate::support::{Project, finish};
 
-/// A file of the shared data folder; `None`, said aloud, where these tests are not to run.
+/// Returns a file of the shared data folder, or prints why these tests are skipped.
 fn data(file: &str) -> Option<PathBuf> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../../shared/data")
@@ -23,13 +23,13 @@ fn data(file: &str) -> Option<PathBuf> {
         return None;
     }
     if !path.exists() {
-        eprintln!("skipped: {file} is not at hand");
+        eprintln!("skipped: {file} is missing");
         return None;
     }
     Some(path)
 }
 
-/// Scores samples, and gives the document, whatever the exit code.
+/// Scores samples, and returns the document, regardless of the exit code.
 fn score(project: &Project, benchmark: &str, data: &str, samples: &str) -> Value {
     let finished = finish(&mut score_command(project, benchmark, data, samples));
     assert!(matches!(finished.code, Some(0 | 3)), "{}", finished.stderr);
@@ -37,7 +37,7 @@ fn score(project: &Project, benchmark: &str, data: &str, samples: &str) -> Value
     serde_json::from_str(&finished.stdout).expect("one JSON document")
 }
 
-/// Tasks by id with base and plus, true where passed.
+/// Tasks by id, with base and plus verdicts, true for passed.
 type Verdicts = BTreeMap<String, (bool, bool)>;
 
 fn ours(document: &Value) -> Verdicts {
@@ -107,7 +107,7 @@ fn the_verdicts_on_humaneval_are_those_published() {
         .filter(|(id, found)| **found != published[*id])
         .map(|(id, _)| id)
         .collect();
-    // The verdicts were made with version 0.1.9 of the data.
+    // The verdicts come from version 0.1.9 of the data.
     assert_eq!(differing, Vec::<&String>::new());
 }
 
@@ -126,11 +126,11 @@ fn the_verdicts_on_mbpp_are_those_published() {
         &path("mbppplus/MbppPlus-v0.1.0.jsonl.gz"),
         &samples,
     ));
-    // The answer to Mbpp/579 makes a tuple of a set by the very expression of the canonical solution. On texts its order
-    // follows from the hash seed, which Python draws anew in each process. The published verdict compares with results
-    // that an earlier process had stored: it failed on the first input of texts, where the orders differ. Here, both
-    // run with one seed. Release 0.2.0 compares the results of this task as sets. (The canonical solutions of Mbpp/2,
-    // 249, 579 and 769 give other results with another seed; of none of these did an answer pass.)
+    // The answer to Mbpp/579 makes a tuple of a set with the same expression as the canonical solution. For texts its
+    // order depends on the hash seed, which Python randomises in each process. The published verdict compares with
+    // results that an earlier process had stored: it failed on the first input of texts, where the orders differ.
+    // Here, both run with one seed. Release 0.2.0 compares the results of this task as sets. (The canonical solutions
+    // of Mbpp/2, 249, 579 and 769 give other results with another seed; no answer to any of these passed.)
     let differing: Vec<&str> = found
         .iter()
         .filter(|(id, found)| **found != published[*id])
@@ -147,8 +147,8 @@ fn the_verdicts_on_mbpp_are_those_published() {
 /// Tasks whose canonical solutions do not pass, each with the reason.
 type Failing<'a> = &'a [(&'a str, &'a str)];
 
-/// Scores the canonical solutions of `tasks` by a file of tests: all pass but those listed. One that needs a package
-/// which is not installed is told, and passed over.
+/// Scores the canonical solutions of `tasks` by a file of tests: all pass except those listed. One that needs a
+/// package which is not installed is reported and skipped.
 fn check_solutions<'a>(
     project: &Project,
     benchmark: &str,
@@ -191,7 +191,7 @@ fn check_solutions<'a>(
     );
 }
 
-/// Scores all canonical solutions of a benchmark, as what follows the prompt, by its hidden tests.
+/// Scores all canonical solutions of a benchmark, as continuations of the prompt, by its hidden tests.
 fn check_canonical(benchmark: &str, file: &str, failing: Failing) {
     let Some(path) = data(file) else {
         return;
@@ -201,7 +201,7 @@ fn check_canonical(benchmark: &str, file: &str, failing: Failing) {
     check_solutions(&Project::new(), benchmark, &path, set.tasks.iter(), failing);
 }
 
-/// Scores canonical solutions by the examples that a workflow may see, as tasks of one's own.
+/// Scores canonical solutions by the examples that a workflow may see, as custom tasks.
 fn check_examples(benchmark: &str, file: &str, failing: Failing) {
     let Some(path) = data(file) else {
         return;
@@ -228,7 +228,7 @@ fn check_examples(benchmark: &str, file: &str, failing: Failing) {
 const CLASSEVAL: Failing = &[
     (
         "ClassEval_17",
-        "its test wants a day of January 2024 to lie ahead",
+        "its test expects a day of January 2024 to be in the future",
     ),
     (
         "ClassEval_22",
@@ -244,7 +244,7 @@ const CLASSEVAL: Failing = &[
     ),
 ];
 
-/// What passes on some machines alone.
+/// Tasks that pass only on some machines.
 const BY_MACHINE: Failing = &[
     (
         "ClassEval_35",

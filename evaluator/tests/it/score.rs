@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Finished, Project, finish, says};
 
-/// Three tasks of one's own, of which the last needs a package that nobody has.
+/// Three custom tasks, of which the last needs a package that does not exist.
 const TASKS: &str = r#"
 {"task_id": "own/double", "prompt": "def double(x):\n    \"\"\"Twice x.\"\"\"\n", "entry_point": "double", "tests": ["assert double(1) == 2", "assert double(-3) == -6"], "canonical_solution": "    return 2 * x\n"}
 {"task_id": "own/first", "prompt": "def first(items):\n    \"\"\"The first item.\"\"\"\n", "entry_point": "first", "test": "def check(candidate):\n    assert candidate([7, 8]) == 7\n"}
@@ -146,7 +146,7 @@ fn a_damaged_line_of_the_cache_is_scored_again() {
     ]);
     let first = document(score(&project, &["samples.jsonl", "--json"]));
     let kept = project.read("cache/scores/custom.jsonl");
-    // Cut off in the last line, as a kill would leave it.
+    // The last line is cut off, as by a kill.
     project.write("cache/scores/custom.jsonl", &kept[..kept.len() - 20]);
     let second = score(&project, &["samples.jsonl", "--json"]);
     assert!(
@@ -193,7 +193,7 @@ fn the_table_counts_verdicts_and_rates() {
         lines[0].starts_with("custom: 2 samples of 2 over 2 of 3 tasks"),
         "{table}"
     );
-    // One suite needs no name.
+    // A single suite needs no name.
     assert_eq!(lines[1], "1 passed, 1 failed");
     assert!(lines[2].starts_with("  pass@1    50.0 %  ["), "{table}");
 }
@@ -262,7 +262,7 @@ fn samples_that_do_not_pass_are_listed_with_their_first_failing_test() {
     assert!(!table.contains("not passed"), "{table}");
 }
 
-/// The error about a file of samples with this text.
+/// Returns the error about a file of samples with this text.
 fn check_error(samples: &str, expected: &[&str]) {
     let project = project(&[]);
     project.write("samples.jsonl", samples);
@@ -274,7 +274,7 @@ fn check_error(samples: &str, expected: &[&str]) {
 
 #[test]
 fn bad_samples_are_told_with_their_line() {
-    check_error("", &["samples.jsonl: no sample in it"]);
+    check_error("", &["samples.jsonl: found no sample"]);
     check_error(
         "\n{\"task_id\": \"own/double\"}\n",
         &["samples.jsonl:2: neither `solution` nor `completion`, found `task_id`"],
@@ -287,14 +287,14 @@ fn bad_samples_are_told_with_their_line() {
         "{\"task_id\": \"HumanEval/0\", \"solution\": \"\"}\n",
         &[
             "samples.jsonl:1: no task `HumanEval/0` in the benchmark",
-            "hint: its 3 tasks are called like `own/double`",
+            "hint: its 3 tasks have ids such as `own/double`",
         ],
     );
     check_error(
         "{\"task_id\": \"own/double\", \"solution\": [\"a\"]}\n",
         &[
             "samples.jsonl:1: `solution` is not text",
-            "hint: several samples of a task are several lines",
+            "hint: write one line for each sample of a task",
         ],
     );
     check_error("def f(): pass\n", &["samples.jsonl:1: not JSON"]);
@@ -311,7 +311,7 @@ fn files_and_names_that_are_not_there_are_the_users_mistake() {
         &run(&["--benchmark", "humanevil", "samples.jsonl"]),
         &[
             "unknown benchmark `humanevil`",
-            "hint: known are embedded, humaneval,",
+            "hint: did you mean `humaneval`? known benchmarks: embedded, humaneval,",
         ],
     );
     says(
@@ -342,7 +342,7 @@ fn check_programs(benchmark: &str, file: &str, record: &Value, programs: &[(&str
     check_answers(benchmark, file, record, programs, &[]);
 }
 
-/// The same, with further arguments.
+/// Scores programs as [`check_programs`] does, with further arguments.
 fn check_answers(
     benchmark: &str,
     file: &str,

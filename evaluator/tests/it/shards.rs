@@ -1,4 +1,4 @@
-//! Runs in shards: merged, they are the run that was made in one piece.
+//! Runs in shards: merged, they equal the run without shards.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +15,7 @@ fn evaluator(project: &Project, words: &[&str]) -> Finished {
     finish(&mut project.command(env!("CARGO_BIN_EXE_evaluator"), words))
 }
 
-/// An experiment with answers of a few tokens, in a folder of its own.
+/// An experiment with answers of a few tokens, in a separate folder.
 fn experiment(project: &Project, command: &[&str], reports: &str, more: &[&str]) -> Finished {
     let settings = [
         "--recipe",
@@ -49,7 +49,7 @@ fn runs(project: &Project, reports: &str) -> Vec<PathBuf> {
     runs
 }
 
-/// Lines without what a machine measures differently each time, and without the run's name.
+/// Lines without the values that a machine measures, and without the run's name.
 fn timeless(run: &Path, file: &str) -> BTreeSet<String> {
     let all = lines(&run.join(file));
     let n = all.len();
@@ -137,7 +137,7 @@ fn merged_shards_are_the_run_that_was_made_in_one_piece() {
         let before = fs::read(merged[0].join("records.jsonl")).expect("records");
         assert_eq!(evaluator(&project, &merge).result(), printed);
         let again = experiment(&project, command, "merged", &[]);
-        says(&again.stderr, &["all answers are there already"]);
+        says(&again.stderr, &["all answers exist already"]);
         assert_eq!(again.result(), printed);
         assert_eq!(
             fs::read(merged[0].join("records.jsonl")).expect("records"),
@@ -160,15 +160,15 @@ fn shards_that_do_not_fit_are_named(project: &Project, shards: &[&str]) {
         &[
             "shards 2/4, 4/4 are missing",
             "hint: evaluator hypotheses checkpoints/tiny/adapter",
-            "--shard 2/4 makes it",
+            "--shard 2/4 runs it",
         ],
     );
     says(
         &merge(&[shards[0], shards[1], shards[1], shards[3]]),
-        &["shard 2/4 is there twice: ", "hint: name each shard once"],
+        &["shard 2/4 is given twice: ", "hint: name each shard once"],
     );
     let whole = runs(project, "whole")[0].display().to_string();
-    says(&merge(&[shards[0], &whole]), &["no shard, but a whole run"]);
+    says(&merge(&[shards[0], &whole]), &["a whole run, not a shard"]);
     let other = ["--shard", "2/4", "--set", "evaluate.sampling.seed=7"];
     let command = ["hypotheses", "checkpoints/tiny/adapter"];
     experiment(project, &command, "others", &other).result();
@@ -180,15 +180,15 @@ fn shards_that_do_not_fit_are_named(project: &Project, shards: &[&str]) {
             "evaluate.sampling.seed: 42 and 7",
         ],
     );
-    // The run in one piece is not written over.
+    // The run without shards is not overwritten.
     let words = [&["report", "--reports", "whole"][..], shards].concat();
     says(
         &evaluator(project, &words).error(2),
-        &["made in one piece", "hint: move it away"],
+        &["not merged from shards", "hint: move it away"],
     );
     for (shard, part) in [
         ("5/4", "expected a shard from 1/4 to 4/4"),
-        ("x", "as in 2/4"),
+        ("x", "for example 2/4"),
     ] {
         let finished = experiment(project, &command, "never", &["--shard", shard]);
         assert_eq!(finished.code, Some(2));
@@ -211,8 +211,8 @@ fn two_evaluators_do_not_work_in_one_folder() {
     says(
         &experiment(&project, &words, "reports", &[]).error(2),
         &[
-            "another evaluator works in this folder",
-            "hint: wait until it is done",
+            "another evaluator is using this folder",
+            "hint: wait until it has finished",
         ],
     );
     held.unlock().expect("no lock");

@@ -1,4 +1,4 @@
-//! Workflows on a tiny model: killed at any moment and started again, the log is the same; and `evaluator show`.
+//! Workflows on a tiny model: killed at any point and started again, they write the same log; and `evaluator show`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -40,7 +40,7 @@ fn lines(project: &Project) -> usize {
     text.map_or(0, |text| text.matches('\n').count())
 }
 
-/// Every step without what a machine measures differently each time.
+/// Every step without the values that a machine measures.
 fn steps(project: &Project) -> BTreeSet<String> {
     let text = fs::read_to_string(log_of(project).expect("a run")).expect("a log");
     let timeless = text.lines().map(|line| {
@@ -58,7 +58,7 @@ fn steps(project: &Project) -> BTreeSet<String> {
     set
 }
 
-/// Starts the run and kills it, without a chance to tidy up, once its log has so many lines.
+/// Starts the run and kills it with SIGKILL as soon as its log has `n_lines` lines.
 fn kill_at(project: &Project, n_lines: usize) {
     let mut child = project
         .command(env!("CARGO_BIN_EXE_evaluator"), &WORDS)
@@ -124,7 +124,7 @@ fn shows_how_an_answer_came_about(project: &Project) {
     says(
         &show(&["--sample", "3"]).error(2),
         &[
-            "embedded/double_it: no such answer",
+            "embedded/double_it: no answer matches the options",
             "hint: there are --arm base --workflow reflection --sample 0",
         ],
     );

@@ -1,16 +1,16 @@
-//! What all pictures share: the card, colours, fonts, titles and the legend of arms.
+//! The common parts of all charts: card, colours, fonts, titles and the legend of arms.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-/// An area of a picture.
+/// A drawing area of a chart.
 pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// The outcome of drawing.
+/// The result of drawing.
 pub(crate) type Drawn<T> = Result<T, DrawingAreaErrorKind<std::io::Error>>;
 
-/// Width of every picture in pixels: what GitHub shows without scaling down.
+/// Width of every chart in pixels, which GitHub displays without scaling down.
 pub(crate) const WIDTH: u32 = 860;
 
 pub(crate) const INK: RGBColor = RGBColor(0x1f, 0x23, 0x28);
@@ -19,7 +19,7 @@ pub(crate) const GRID: RGBColor = RGBColor(0xdd, 0xe1, 0xe6);
 const CARD: RGBColor = RGBColor(0xff, 0xff, 0xff);
 const BORDER: RGBColor = RGBColor(0xd1, 0xd9, 0xe0);
 
-/// The base model is grey, adapters take Okabe and Ito's colours, told apart by colour-blind readers.
+/// Grey for the base model, Okabe and Ito's colours for adapters, which colour-blind readers can distinguish.
 const ARMS: [RGBColor; 7] = [
     RGBColor(0x8c, 0x95, 0x9f),
     RGBColor(0x00, 0x72, 0xb2),
@@ -30,13 +30,13 @@ const ARMS: [RGBColor; 7] = [
     RGBColor(0x56, 0xb4, 0xe9),
 ];
 
-/// Characters of an arm's name that a picture has room for.
+/// Maximum characters of an arm's name in a chart.
 pub(crate) const NAME_CHARS: usize = 40;
 
-/// Pixels between a report's picture and the bottom and left of its card.
+/// Pixels between a chart's content and the bottom and left of its card.
 pub(crate) const MARGINS: [i32; 2] = [12, 16];
 
-/// The colour of an arm, the base model being the first.
+/// Returns the colour of an arm by its index; the base model is 0.
 pub(crate) fn arm_color(arm: usize) -> RGBColor {
     if arm == 0 {
         ARMS[0]
@@ -45,8 +45,8 @@ pub(crate) fn arm_color(arm: usize) -> RGBColor {
     }
 }
 
-/// A picture of this height on a card with a title; `paint` gets the area below the title, which is this many pixels
-/// from the card's bottom and left.
+/// Draws a chart of this height on a card with a title; `paint` gets the area below the title, `[bottom, left]`
+/// pixels away from these edges of the card.
 pub(crate) fn card(
     height: u32,
     [bottom, left]: [i32; 2],
@@ -66,7 +66,7 @@ pub(crate) fn card(
     Ok(svg)
 }
 
-/// One line of text whose upper corner (left, right or middle) is at `at`.
+/// Draws one line of text, whose top left, middle or right (`align`) is at `at`.
 pub(crate) fn text(
     area: &Area,
     text: &str,
@@ -79,13 +79,13 @@ pub(crate) fn text(
     area.draw(&Text::new(text.to_owned(), at, style))
 }
 
-/// The style of text in this size, in CSS pixels.
+/// Returns the text style of this size in CSS pixels.
 pub(crate) fn font(size: f64, color: RGBColor) -> TextStyle<'static> {
     // plotters writes a font size smaller by this factor into the SVG.
     ("sans-serif", size * 1.24).into_font().color(&color)
 }
 
-/// A row of coloured squares with the arms' names.
+/// Draws a row of coloured squares with the arms' names.
 pub(crate) fn legend(area: &Area, names: &[&str]) -> Drawn<()> {
     let names = names.iter().map(|name| clean(name, NAME_CHARS));
     let names: Vec<String> = names.collect();
@@ -94,7 +94,7 @@ pub(crate) fn legend(area: &Area, names: &[&str]) -> Drawn<()> {
     Ok(())
 }
 
-/// A row of coloured squares with their meanings; gives where the next one would stand.
+/// Draws a row of coloured squares with their meanings; returns the x position of the next one.
 pub(crate) fn key<'a>(
     area: &Area,
     entries: impl IntoIterator<Item = (RGBColor, &'a str)>,
@@ -103,13 +103,13 @@ pub(crate) fn key<'a>(
     for (color, name) in entries {
         area.draw(&Rectangle::new([(x, 3), (x + 12, 15)], color.filled()))?;
         text(area, name, (x + 18, 2), 15.0, INK, HPos::Left)?;
-        // No font is measured here; this is wide enough for common sans-serif fonts.
+        // Fonts are not measured; this is wide enough for common sans-serif fonts.
         x += 18 + 8 * name.chars().count() as i32 + 22;
     }
     Ok(x)
 }
 
-/// Says in an empty area why it is empty.
+/// Writes into an empty area why it is empty.
 pub(crate) fn nothing(area: &Area, reason: &str) -> Drawn<()> {
     let (width, height) = area.dim_in_pixel();
     text(
@@ -122,7 +122,7 @@ pub(crate) fn nothing(area: &Area, reason: &str) -> Drawn<()> {
     )
 }
 
-/// A name as a picture can show it: XML has no control characters, and there is room for so many.
+/// Cleans a name for a chart: replaces control characters, which XML forbids, and cuts it to `most` characters.
 pub(crate) fn clean(name: &str, most: usize) -> String {
     let visible = |c: char| {
         let forbidden = c.is_control()

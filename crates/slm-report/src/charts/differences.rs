@@ -1,4 +1,4 @@
-//! The difference of MI on each task, sorted, with the mean, its interval and the effect that was asked for.
+//! The difference of MI on each task, sorted, with the mean, its interval and the required effect.
 
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
@@ -17,7 +17,7 @@ const LABEL_HEIGHT: i32 = 18;
 const LOWER: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
 const HIGHER: RGBColor = RGBColor(0x00, 0x72, 0xb2);
 
-/// One panel an adapter.
+/// Draws one panel per adapter.
 pub(crate) fn draw(arms: &Arms, comparison: &Comparison) -> Drawn<String> {
     let n_panels = comparison.adapters.len().max(1);
     let height = 60 + PANEL_HEIGHT * n_panels as u32;
@@ -108,7 +108,7 @@ fn draw_panel(panel: &Area, found: &AdapterComparison, differences: &[f64]) -> D
         Circle::new(((at + 1) as f64, difference), radius, color.filled())
     }))?;
 
-    // Names stand right of their lines; where the lines are close, the names make way for each other.
+    // Labels are to the right of their lines; if the lines are close, the labels are moved apart.
     let row = |y: f64| chart.backend_coord(&(right, y)).1 - area.get_base_pixel().1;
     let mut labels = vec![(format!("mean {}", signed(mean, 1)), row(mean), INK)];
     if let Some(asked) = asked {
@@ -122,7 +122,7 @@ fn draw_panel(panel: &Area, found: &AdapterComparison, differences: &[f64]) -> D
         labels[0].1 += shift;
         labels.push((
             format!(
-                "asked for {} {}",
+                "required {} {}",
                 if asked < 0.0 { "≤" } else { "≥" },
                 signed(asked, 1)
             ),
@@ -144,7 +144,7 @@ fn draw_panel(panel: &Area, found: &AdapterComparison, differences: &[f64]) -> D
     Ok(())
 }
 
-/// What the panel shows, in numbers.
+/// Describes the panel in numbers.
 fn describe(found: &AdapterComparison, differences: &[f64]) -> String {
     let count = |sign: fn(f64) -> bool| differences.iter().filter(|&&d| sign(d)).count();
     let interval = match found.mi().interval {
@@ -163,7 +163,7 @@ fn describe(found: &AdapterComparison, differences: &[f64]) -> String {
     )
 }
 
-/// Room for all differences, 0 and the effect that was asked for.
+/// Room for all differences, 0 and the required effect.
 fn vertical_range(differences: &[f64], asked: f64) -> (f64, f64) {
     let low = differences.iter().copied().fold(0.0, f64::min);
     let high = differences.iter().copied().fold(asked.max(1.0), f64::max);

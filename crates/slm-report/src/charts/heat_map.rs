@@ -10,12 +10,12 @@ use crate::number::{number, percent};
 const ROW_HEIGHT: i32 = 44;
 const LEFT: i32 = 92;
 const TOP: i32 = 52;
-/// Ends of the colour scale, both light enough for dark text: least and most of what is shown.
+/// Ends of the colour scale, for the least and the largest value; both are light enough for dark text.
 const LEAST: RGBColor = RGBColor(0xf7, 0xfb, 0xff);
 const MOST: RGBColor = RGBColor(0x6b, 0xae, 0xd6);
 const EMPTY: RGBColor = RGBColor(0xf3, 0xf4, 0xf6);
 
-/// A quantity of a point, and how it is written.
+/// A value of a point, and its format.
 struct Shown {
     title: &'static str,
     value: fn(&Point) -> Option<f64>,
@@ -35,7 +35,7 @@ const PANELS: [Shown; 2] = [
     },
 ];
 
-/// Two heat maps side by side, and below them the reference.
+/// Draws two heat maps side by side, and the reference below them.
 pub(crate) fn draw(found: &SweepFindings) -> Drawn<String> {
     let rows = distinct(found, |point| point.decoding.temperature)
         .len()
@@ -58,7 +58,7 @@ pub(crate) fn draw(found: &SweepFindings) -> Drawn<String> {
     )
 }
 
-/// The values of the grid, smallest first. The reference is a point of it, too.
+/// Returns the values of the grid in ascending order, the reference's included.
 fn distinct(found: &SweepFindings, value: impl Fn(&Point) -> f64) -> Vec<f64> {
     let mut values: Vec<f64> = found.points.iter().map(value).collect();
     values.sort_by(f64::total_cmp);
@@ -146,7 +146,7 @@ fn draw_panel(panel: &Area, found: &SweepFindings, shown: &Shown) -> Drawn<()> {
     text(panel, legend, (LEFT, below), 13.0, MUTED, HPos::Left)
 }
 
-/// Where a value stands between the least and the most shown.
+/// Returns the colour of a value between the least and the largest one.
 fn shade(value: f64, low: f64, high: f64) -> RGBColor {
     let share = if high > low {
         (value - low) / (high - low)

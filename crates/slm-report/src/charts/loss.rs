@@ -6,27 +6,27 @@ use plotters::style::text_anchor::HPos;
 use super::canvas::{Area, Drawn, GRID, INK, MUTED, card, clean, font, key, text};
 
 const HEIGHT: u32 = 470;
-/// Room for the numbers on the left, the same in both panels so that steps stand below each other.
+/// Width of the numbers on the left, the same in both panels so that their steps are aligned.
 const LEFT: u32 = 62;
-/// Of the panel with the learning rate, below that with the losses.
+/// Height of the panel with the learning rate, below that with the losses.
 const RATE_HEIGHT: i32 = 120;
 
-/// Two of Okabe and Ito's colours, told apart by colour-blind readers, and a shade of the first.
+/// Two of Okabe and Ito's colours, which colour-blind readers can distinguish, and a shade of the first.
 const TRAINING: RGBColor = RGBColor(0x00, 0x72, 0xb2);
 const SINGLE_STEPS: RGBColor = RGBColor(0xa9, 0xcf, 0xe6);
 const VALIDATION: RGBColor = RGBColor(0xd5, 0x5e, 0x00);
 
-/// Characters of a training's name that its title has room for.
+/// Maximum characters of a training's name in the title.
 const NAME_CHARS: usize = 60;
 
-/// Fewer points than this are not smoothed: each can be seen.
+/// With fewer points than this, the curve is not smoothed: each point is visible.
 const SMOOTHED_FROM: usize = 30;
-/// What the smoothed curve keeps of its last value.
+/// Decay of the exponential mean.
 const SMOOTHING: f64 = 0.9;
-/// More points than pixels only make the file larger.
+/// Maximum number of points; more than the pixels only enlarge the file.
 const MOST_POINTS: usize = 1500;
 
-/// What a training logged, each point with its step first.
+/// The logged values of a training, as pairs of step and value.
 #[derive(Debug, Clone, Default)]
 pub struct LossCurve {
     /// The training's name.
@@ -37,17 +37,17 @@ pub struct LossCurve {
     pub validation: Vec<(f64, f64)>,
     /// Learning rate.
     pub rate: Vec<(f64, f64)>,
-    /// The step of the adapter that is kept, and its validation loss.
+    /// The step of the adapter that was kept, and its validation loss.
     pub best: Option<(f64, f64)>,
 }
 
-/// Training loss, validation loss and learning rate over the steps, as SVG.
+/// Draws training loss, validation loss and learning rate over the steps, as SVG.
 pub fn draw_loss_curve(curve: &LossCurve) -> String {
     let curves = Curves::of(curve);
-    painted(&curve.name, &curves).expect("a string takes whatever is drawn")
+    painted(&curve.name, &curves).expect("drawing to a string cannot fail")
 }
 
-/// The points that are drawn.
+/// The points to draw.
 struct Curves {
     training: Vec<(f64, f64)>,
     smoothed: Vec<(f64, f64)>,
@@ -72,7 +72,7 @@ impl Curves {
         }
     }
 
-    /// Ranges of steps and losses; `None` if nothing was logged.
+    /// Returns the ranges of steps and losses; `None` if nothing was logged.
     fn ranges(&self) -> Option<[(f64, f64); 2]> {
         let points = || self.training.iter().chain(&self.validation);
         let range = |of: fn(&(f64, f64)) -> f64| {
@@ -94,10 +94,10 @@ impl Curves {
     }
 }
 
-/// An exponential mean that begins with the first values and not with zero.
+/// Computes an exponential mean with bias correction, so that it starts at the first value instead of 0.
 ///
 /// # Source
-/// Kingma and Ba 2014, arXiv:1412.6980, section 3: the correction of the bias.
+/// Kingma and Ba 2014, arXiv:1412.6980, section 3 (bias correction).
 fn smooth(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let (mut mean, mut weight) = (0.0, 0.0);
     points
@@ -110,7 +110,7 @@ fn smooth(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// At most [`MOST_POINTS`] of the points, the last one among them.
+/// Returns at most [`MOST_POINTS`] evenly spaced points, and the last one.
 fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let every = points.len().div_ceil(MOST_POINTS).max(1);
     let last = points.len().saturating_sub(1);
@@ -152,7 +152,7 @@ fn draw_losses(area: &Area, curves: &Curves, x: (f64, f64), y: (f64, f64)) -> Dr
         .y_label_formatter(&|loss| short(*loss))
         .label_style(font(13.0, MUTED))
         .axis_desc_style(font(14.0, INK))
-        .y_desc("nats a learned token")
+        .y_desc("nats per supervised token")
         .draw()?;
     if curves.training.len() >= SMOOTHED_FROM {
         let points = curves.training.iter().copied();
@@ -210,7 +210,7 @@ fn draw_rate(area: &Area, curves: &Curves, x: (f64, f64)) -> Drawn<()> {
     Ok(())
 }
 
-/// The curves by name, in a row.
+/// Draws the curves' names in a row.
 fn legend(area: &Area, curves: &Curves) -> Drawn<()> {
     let training = if curves.training.len() < SMOOTHED_FROM {
         "training"
@@ -230,7 +230,7 @@ fn legend(area: &Area, curves: &Curves) -> Drawn<()> {
     Ok(())
 }
 
-/// A loss with as many digits as tell neighbours on the axis apart.
+/// Formats a loss with enough digits to distinguish neighbours on the axis.
 fn short(loss: f64) -> String {
     let text = format!("{loss:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()

@@ -1,6 +1,6 @@
-//! The report's pictures: SVG with a light card of its own, so that it reads on any page.
+//! The report's charts: SVG on a light card, so that they are readable on any background.
 //!
-//! plotters is imported in this folder alone.
+//! Only this folder imports plotters.
 
 mod canvas;
 mod differences;
@@ -15,22 +15,22 @@ pub use loss::{LossCurve, draw_loss_curve};
 use crate::findings::Findings;
 use crate::findings::arms::Arms;
 
-/// Difference of MI by task.
+/// The chart of MI differences by task.
 pub(crate) const MI_PICTURE: &str = "pictures/mi.svg";
 
-/// Pass rate and other shares by arm.
+/// The chart of pass rate and other shares by arm.
 pub(crate) const RATES_PICTURE: &str = "pictures/rates.svg";
 
-/// Distributions of complexity and length.
+/// The chart of the distributions of complexity and length.
 pub(crate) const SHAPE_PICTURE: &str = "pictures/shape.svg";
 
-/// Complexity and pass rate over the grid.
+/// The chart of complexity and pass rate over the grid.
 pub(crate) const SWEEP_PICTURE: &str = "pictures/sweep.svg";
 
-/// Pass rate against tokens.
+/// The chart of pass rate against tokens.
 pub(crate) const WORKFLOWS_PICTURE: &str = "pictures/workflows.svg";
 
-/// The pictures of the questions that were asked, with their paths.
+/// Draws the charts of the tested hypotheses, with their paths.
 pub(crate) fn draw(arms: &Arms, findings: &Findings) -> Vec<(String, String)> {
     let mut drawn = Vec::new();
     if let Some(comparison) = &findings.comparison {
@@ -51,7 +51,7 @@ pub(crate) fn draw(arms: &Arms, findings: &Findings) -> Vec<(String, String)> {
         .map(|(name, svg)| {
             (
                 name.to_owned(),
-                svg.expect("a string takes whatever is drawn"),
+                svg.expect("drawing to a string cannot fail"),
             )
         })
         .collect()

@@ -21,10 +21,10 @@ const GROUPS: [Group; 5] = [
     ("cut off by limit", |arm| &arm.cut_off),
 ];
 
-/// The part of a group's width that bars take.
+/// Share of a group's width that its bars take.
 const BARS: f64 = 0.72;
 
-/// Bars for each share, one an arm.
+/// Draws a group of bars for each share, one bar per arm.
 pub(crate) fn draw(comparison: &Comparison) -> Drawn<String> {
     card(
         380,
@@ -87,7 +87,7 @@ fn draw_bars(area: &Area, arms: &[ArmSummary]) -> Drawn<()> {
             chart.draw_series([Rectangle::new(bar, arm_color(arm).filled())])?;
             let interval = rate.interval.map(|interval| (interval.low, interval.high));
             if let Some((low, high)) = interval {
-                // The white line below keeps the whisker visible on a dark bar.
+                // The white line under it keeps the whisker visible on a dark bar.
                 for style in [WHITE.stroke_width(4), INK.stroke_width(2)] {
                     let whisker = vec![(middle, low), (middle, high)];
                     chart.draw_series([PathElement::new(whisker, style)])?;

@@ -1,4 +1,4 @@
-//! How complex and how long the programs are: histograms of CC and LLOC.
+//! Complexity and length of the programs: histograms of CC and LLOC.
 
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
@@ -9,13 +9,13 @@ use super::canvas::{
 use crate::findings::arms::{ArmSamples, Arms};
 use crate::sample_metric::{CC, LLOC, SampleMetric};
 
-/// Bins of a histogram, the last one open to the right.
+/// Maximum bins of a histogram; the last one may be open to the right.
 const BINS: usize = 10;
 
-/// The part of a bin's width that bars take.
+/// Share of a bin's width that its bars take.
 const BARS: f64 = 0.86;
 
-/// Two histograms side by side.
+/// Draws two histograms side by side.
 pub(crate) fn draw(arms: &Arms) -> Drawn<String> {
     card(
         340,
@@ -90,17 +90,17 @@ fn values_of(arm: &ArmSamples, metric: &SampleMetric) -> Vec<f64> {
         .collect()
 }
 
-/// Bins of equal width over whole numbers.
+/// Bins of equal width over whole numbers, starting at `first`.
 struct Bins {
     first: usize,
     width: usize,
     n: usize,
-    /// Whether the last bin takes everything above it.
+    /// Whether the last bin includes all larger values.
     open: bool,
 }
 
 impl Bins {
-    /// Covers all values but the largest twentieth, which would squeeze the rest; `None` without values.
+    /// Covers all values except the largest twentieth, which would compress the rest; `None` without values.
     fn around(values: &[f64]) -> Option<Self> {
         let mut sorted: Vec<usize> = values.iter().map(|&value| value as usize).collect();
         sorted.sort_unstable();

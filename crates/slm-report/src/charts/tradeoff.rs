@@ -1,4 +1,4 @@
-//! H3's workflows: what they pass against what they spend.
+//! H3's workflows: pass rate against completion tokens.
 
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
@@ -8,11 +8,11 @@ use super::canvas::{
 };
 use crate::findings::h3::{CollaborationFindings, WorkflowSummary};
 
-/// Room for a name right of its point.
+/// Width of the names at the right.
 const NAME_WIDTH: u32 = 170;
 const LINE_HEIGHT: i32 = 17;
 
-/// A point a workflow, with the interval of its pass rate.
+/// Draws one point per workflow, with the interval of its pass rate.
 pub(crate) fn draw(found: &CollaborationFindings) -> Drawn<String> {
     card(
         420,
@@ -79,7 +79,7 @@ fn draw_points(area: &Area, shown: &[&WorkflowSummary]) -> Drawn<()> {
             chart.draw_series([PathElement::new(whisker, color.stroke_width(2))])?;
         }
         chart.draw_series([Circle::new((x, share), 6, color.filled())])?;
-        // Names stand in a column at the right, in the points' order, each with a line to its point.
+        // Names are in a column at the right, in the points' order, each with a line to its point.
         let point = chart.backend_coord(&(x, share));
         let (x, y) = (point.0 - base.0, point.1 - base.1);
         let row = y.max(last.saturating_add(LINE_HEIGHT));

@@ -1,4 +1,4 @@
-//! One arm by itself.
+//! The results of one arm.
 
 use serde::Serialize;
 use slm_artifacts::{FinishReason, Verdict};
@@ -9,7 +9,7 @@ use super::arms::ArmSamples;
 use crate::record::{RunInfo, SampleRecord};
 use crate::sample_metric::{CC, LLOC, MI, MI_CODE, SampleMetric, TESTS_PASSED, comments_per_100};
 
-/// What one arm achieved. Means average the samples of a task first; shares are 0 to 1.
+/// The results of one arm. Means average the samples of a task first; shares are 0 to 1.
 #[derive(Debug, Serialize)]
 pub(crate) struct ArmSummary {
     pub(crate) name: String,
@@ -17,14 +17,14 @@ pub(crate) struct ArmSummary {
     pub(crate) tasks: usize,
     pub(crate) samples: usize,
     pub(crate) pass_rate: Rate,
-    /// The chance that one of k samples passes, for the largest k that every task allows; none for k = 1.
+    /// Probability that at least one of k samples passes, for the largest k that every task allows; `None` for k = 1.
     pub(crate) pass_at_k: Option<PassAtK>,
-    /// Tests passed out of all tests of a task.
+    /// Mean share of a task's tests that passed.
     pub(crate) tests_passed_share: Option<f64>,
     pub(crate) parsable: Rate,
-    /// Answers that add no statement to the prompt; they parse, and are not measured.
+    /// Answers that add no statement to the prompt; they parse, but are not measured.
     pub(crate) empty: Rate,
-    /// Programs that ran to the end or to a failed assertion: no other exception, no limit met.
+    /// Programs that ran to the end or to a failed assertion, without another exception and within all limits.
     pub(crate) executable: Rate,
     pub(crate) maintainability_index: Option<f64>,
     pub(crate) mi_code: Option<f64>,
@@ -38,19 +38,20 @@ pub(crate) struct ArmSummary {
     pub(crate) past_peak: Rate,
     /// Measured programs whose share of comment lines makes the curve negative.
     pub(crate) past_zero: Rate,
-    /// Over programs that passed all tests, and over those that did not.
+    /// Mean MI of programs that passed all tests.
     pub(crate) mi_of_passed: Option<f64>,
+    /// Mean MI of programs that did not.
     pub(crate) mi_of_failed: Option<f64>,
     pub(crate) prompt_tokens: usize,
     pub(crate) completion_tokens: usize,
     /// Completions that the token limit cut off.
     pub(crate) cut_off: Rate,
-    /// Among completions that were cut off.
+    /// Among completions that were cut off: those whose program parses.
     pub(crate) cut_off_parsable: Rate,
     pub(crate) generation_s: f64,
-    /// Mean processor time of programs that passed, in seconds.
+    /// Mean CPU time of programs that passed, in seconds.
     pub(crate) cpu_s_of_passed: Option<f64>,
-    /// Processor time of programs that passed, relative to the task's own solution: the median over tasks.
+    /// CPU time of programs that passed, relative to the task's own solution: the median over tasks.
     pub(crate) cpu_relative_to_canonical: Option<f64>,
 }
 
@@ -144,13 +145,13 @@ fn median_over_tasks(
 /// A share of samples with its interval.
 #[derive(Debug, Serialize)]
 pub(crate) struct Rate {
-    /// Samples that have the property.
+    /// Samples with the property.
     pub(crate) count: usize,
-    /// Samples that could.
+    /// Samples considered.
     pub(crate) of: usize,
-    /// The share, samples of a task averaged first; none of nothing.
+    /// The share, averaged over a task's samples first; `None` without samples.
     pub(crate) share: Option<f64>,
-    /// Wilson's interval; with several samples a task, the bootstrap's over tasks.
+    /// Wilson's interval; with several samples per task, a bootstrap over tasks.
     pub(crate) interval: Option<Interval>,
 }
 
@@ -168,7 +169,7 @@ impl Rate {
             .by_task()
             .filter_map(|samples| task_mean(samples, |sample| holds(sample)))
             .collect();
-        // Where every task says the same, resampling tasks shows no spread at all, but Wilson's interval does.
+        // If all tasks have the same value, a bootstrap has no spread, but Wilson's interval has.
         let all = |value: f64| tasks.iter().all(|task| task.total_cmp(&value).is_eq());
         let interval = if samples.len() == tasks.len() || all(0.0) || all(1.0) {
             wilson(tasks.iter().sum::<f64>() as usize, tasks.len())
@@ -186,7 +187,7 @@ impl Rate {
     }
 }
 
-/// The chance that at least one of k samples passes.
+/// pass@k: the probability that at least one of k samples passes.
 #[derive(Debug, Serialize)]
 pub(crate) struct PassAtK {
     pub(crate) k: usize,

@@ -1,4 +1,4 @@
-//! The records by arm and task.
+//! The records, grouped by arm and task.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,18 +10,18 @@ use crate::sample_metric::SampleMetric;
 
 /// All arms of a run, in one workflow.
 pub(crate) struct Arms<'a> {
-    /// The arm without an adapter; without samples if the records lack it.
+    /// The arm without an adapter; it has no samples if the records lack it.
     pub(crate) base: ArmSamples<'a>,
-    /// The adapters in the run's order, then arms that only the records know.
+    /// The adapters in the run's order, then arms that occur only in the records.
     pub(crate) adapters: Vec<ArmSamples<'a>>,
-    /// The tasks in the order the records name them first.
+    /// The tasks in the order of their first record.
     pub(crate) tasks: Vec<&'a str>,
-    /// Of resampling and permutations.
+    /// Seed of resampling and permutations.
     pub(crate) seed: u64,
 }
 
 impl<'a> Arms<'a> {
-    /// Sorts `records`; an adapter of `run` without records becomes an arm without samples.
+    /// Groups `records`; an adapter of `run` without records becomes an arm without samples.
     pub(crate) fn new(records: &[&'a SampleRecord], run: &'a RunInfo) -> Self {
         let mut names: Vec<&str> = run
             .adapters
@@ -45,12 +45,12 @@ impl<'a> Arms<'a> {
         }
     }
 
-    /// The base model first, then the adapters.
+    /// Returns the base model, then the adapters.
     pub(crate) fn all(&self) -> impl Iterator<Item = &ArmSamples<'a>> {
         std::iter::once(&self.base).chain(&self.adapters)
     }
 
-    /// One pair for each task of which the base model and the adapter have a value.
+    /// Returns one pair for each task for which the base model and the adapter have a value.
     pub(crate) fn pairs(
         &self,
         adapter: &ArmSamples,
@@ -60,14 +60,14 @@ impl<'a> Arms<'a> {
     }
 }
 
-/// The tasks of records, in the order in which they name them first.
+/// Returns the tasks of records, in the order of their first record.
 pub(crate) fn tasks_of<'a>(records: &[&'a SampleRecord]) -> Vec<&'a str> {
     let mut seen = BTreeSet::new();
     let tasks = records.iter().map(|record| record.task_id.as_str());
     tasks.filter(|task| seen.insert(*task)).collect()
 }
 
-/// One pair for each task of which both arms have a value, in task order, with the task's name.
+/// Returns one pair, with the task's name, for each task for which both arms have a value, in task order.
 pub(crate) fn pairs<'a>(
     tasks: &[&'a str],
     reference: &ArmSamples,
@@ -90,7 +90,7 @@ pub(crate) struct ArmSamples<'a> {
 }
 
 impl<'a> ArmSamples<'a> {
-    /// Sorts the samples of an arm.
+    /// Groups the samples of an arm.
     pub(crate) fn new(name: &'a str, records: impl IntoIterator<Item = &'a SampleRecord>) -> Self {
         let mut tasks: BTreeMap<&str, Vec<&SampleRecord>> = BTreeMap::new();
         for record in records {
@@ -99,27 +99,27 @@ impl<'a> ArmSamples<'a> {
         Self { name, tasks }
     }
 
-    /// All samples, by task.
+    /// Returns all samples, by task.
     pub(crate) fn samples(&self) -> impl Iterator<Item = &'a SampleRecord> {
         self.tasks.values().flatten().copied()
     }
 
-    /// The samples of each task.
+    /// Returns the samples of each task.
     pub(crate) fn by_task(&self) -> impl Iterator<Item = &[&'a SampleRecord]> {
         self.tasks.values().map(Vec::as_slice)
     }
 
-    /// The samples of one task; none if the arm lacks it.
+    /// Returns the samples of one task; empty if the arm lacks it.
     pub(crate) fn of_task(&self, task: &str) -> &[&'a SampleRecord] {
         self.tasks.get(task).map_or(&[], Vec::as_slice)
     }
 
-    /// Number of tasks with at least one sample.
+    /// Returns the number of tasks with at least one sample.
     pub(crate) fn n_tasks(&self) -> usize {
         self.tasks.len()
     }
 
-    /// The mean of a metric over the samples of a task that have one.
+    /// Returns the mean of a metric over the samples of a task that have a value.
     pub(crate) fn task_value(&self, task: &str, metric: &SampleMetric) -> Option<f64> {
         task_mean(self.of_task(task), |record| metric.of(record))
     }

@@ -1,4 +1,4 @@
-//! What each cell of a run achieved and spent.
+//! The results and spending of each cell of a run.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use slm_statistics::mean;
 use crate::cell::{Cell, Decoding};
 use crate::record::{RunInfo, SampleRecord};
 
-/// One arm in one workflow at one way of drawing tokens; means are over samples.
+/// The results and spending of one cell; means are over samples.
 #[derive(Debug, Serialize)]
 pub(crate) struct CellSummary {
     pub(crate) arm: String,
@@ -26,20 +26,20 @@ pub(crate) struct CellSummary {
     pub(crate) unspent_tokens: Option<f64>,
     pub(crate) unspent_calls: Option<f64>,
     pub(crate) unspent_executions: Option<f64>,
-    /// Answers that missed their format, all samples together.
+    /// Format failures of all samples together.
     pub(crate) format_failures: usize,
-    /// Samples by why the workflow ended.
+    /// Number of samples by the reason why the workflow ended.
     pub(crate) stops: BTreeMap<StopReason, usize>,
-    /// Samples an hour, from the wall time of the phase; none without timings.
+    /// Samples per hour, from the wall time of the phase; `None` without timings.
     pub(crate) samples_per_hour: Option<f64>,
-    /// What all samples cost together, shared out among those that passed; none if none did.
+    /// Tokens of all samples divided by the number of those that passed; `None` if none did.
     pub(crate) completion_tokens_per_passed: Option<f64>,
     pub(crate) prompt_tokens_per_passed: Option<f64>,
-    /// Wall time of the phase: generation, and programs that the workflow ran.
+    /// Wall time of the phase (generation, and programs that the workflow ran), divided likewise.
     pub(crate) wall_s_per_passed: Option<f64>,
 }
 
-/// One summary for each cell of the plan that has records, in the plan's order.
+/// Returns a summary for each cell of the plan that has records, in the plan's order.
 pub(crate) fn summaries(records: &[SampleRecord], run: &RunInfo) -> Vec<CellSummary> {
     let of_cell = |cell: &Cell| -> Vec<&SampleRecord> {
         let is_of = |record: &&SampleRecord| {

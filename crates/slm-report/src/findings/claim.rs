@@ -1,4 +1,4 @@
-//! An effect that was asked for, who asked, and what became of it.
+//! A required effect, whether the recipe declared it, and the verdict.
 
 use serde::Serialize;
 use slm_config::{Declared, Hypothesis, HypothesisId};
@@ -8,34 +8,34 @@ use super::conclusion::Conclusion;
 use super::contrast::Contrast;
 use crate::sample_metric::{CC_OF_SOLVED, MI, MI_CODE, PASS_RATE, SampleMetric};
 
-/// A contrast of which an effect was asked for before the run, in points of its metric.
+/// A contrast with an effect that was required before the run, in points of its metric.
 #[derive(Debug, Serialize)]
 pub(crate) struct Claim {
     pub(crate) hypothesis: HypothesisId,
-    /// What was compared, plain: `adapter less base`.
+    /// The compared sides, for example `adapter less base`.
     pub(crate) contrast: String,
     /// The metric's key.
     pub(crate) metric: &'static str,
-    /// The effect that was asked for.
+    /// The required effect.
     pub(crate) effect: f64,
-    /// Who asked for it; none where an earlier version of this program did not record it.
+    /// Who declared the effect; `None` if an earlier version of this program did not record it.
     pub(crate) declared: Option<Declared>,
     /// Tasks that were compared.
     pub(crate) n: usize,
-    /// Those on which the sides differ.
+    /// Tasks on which the sides differ.
     pub(crate) differing: usize,
     pub(crate) estimate: Option<f64>,
     pub(crate) interval: Option<Interval>,
     pub(crate) outcome: Conclusion,
-    /// The test that gave `p`.
+    /// The test that `p` comes from.
     pub(crate) test: &'static str,
     pub(crate) p: Option<f64>,
-    /// `p`, adjusted for all claims of the run.
+    /// `p`, adjusted for all claims of the run (Holm).
     pub(crate) holm_p: Option<f64>,
 }
 
 impl Claim {
-    /// Judges what `hypothesis` asks for by a contrast in its metric.
+    /// Tests the effect of `hypothesis` with a contrast in its metric.
     pub(crate) fn new(hypothesis: &Hypothesis, contrast: String, found: &Contrast) -> Self {
         let metric = metric_of(hypothesis);
         let evidence = found.evidence(metric.scale);
@@ -57,7 +57,7 @@ impl Claim {
     }
 }
 
-/// What a hypothesis compares.
+/// Returns the metric of a hypothesis.
 pub(crate) fn metric_of(hypothesis: &Hypothesis) -> &'static SampleMetric {
     use slm_config::HypothesisMetric as Of;
     match hypothesis.metric {
@@ -68,7 +68,7 @@ pub(crate) fn metric_of(hypothesis: &Hypothesis) -> &'static SampleMetric {
     }
 }
 
-/// Fills in Holm's p-values: the claims of one run, whatever hypothesis they belong to, are one family.
+/// Sets Holm's p-values: all claims of a run, across hypotheses, are one family.
 pub(crate) fn adjust_for_the_family(claims: Vec<&mut Claim>) {
     let mut tested: Vec<(&mut Option<f64>, f64)> = claims
         .into_iter()

@@ -3,37 +3,37 @@
 use serde::Serialize;
 use slm_statistics::Interval;
 
-/// Below this many pairs nothing is concluded, and neither below this many that differ: a bootstrap over a handful of
-/// tasks knows no others, and even if all of five differences agree, an exact two-sided test cannot go below
-/// p = 2 / 2^5 = 0.06.
+/// With fewer pairs than this, or fewer pairs that differ, nothing is concluded: a bootstrap over a handful of tasks
+/// covers no others, and even if all of five differences agree, an exact two-sided test cannot go below p = 2 / 2^5 =
+/// 0.06.
 pub(crate) const MIN_PAIRS: usize = 6;
 
-/// What the data say about an effect that was asked for.
+/// The verdict on a required effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Conclusion {
-    /// The estimate is at least the effect and its interval lies wholly on that side of 0.
+    /// The estimate reaches the effect, and its whole interval is on the same side of 0.
     Supported,
-    /// The same of MI, but not of `mi_code`: what comments and docstrings add carries it.
+    /// Supported for MI, but not for `mi_code`: the effect comes from comments and docstrings.
     ByComments,
-    /// Even the interval's better end is short of the effect.
+    /// Even the favourable end of the interval falls short of the effect.
     NotSupported,
     /// None of these.
     Inconclusive,
 }
 
-/// A mean difference and what carries it, in points of its metric.
+/// A mean difference and its evidence, in points of its metric.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Evidence {
-    /// Pairs whose values differ; the others say nothing about a direction.
+    /// Pairs whose values differ; other pairs are no evidence for a direction.
     pub(crate) differing: usize,
     pub(crate) estimate: Option<f64>,
-    /// None where the data give none, for example because all differences are equal.
+    /// `None` if the data give none, for example because all differences are equal.
     pub(crate) interval: Option<Interval>,
 }
 
 impl Evidence {
-    /// The same of a fall as of a rise.
+    /// Mirrors a fall to a rise.
     fn mirrored(self) -> Self {
         Self {
             estimate: self.estimate.map(|estimate| -estimate),
@@ -47,9 +47,10 @@ impl Evidence {
 }
 
 impl Conclusion {
-    /// Judges a change against the `effect` that was asked for; a fall that was asked for is negative.
+    /// Tests a change against the required `effect`; a required fall is negative.
     ///
-    /// Without an interval, without a width of it, or from fewer than [`MIN_PAIRS`] pairs that differ, nothing is concluded.
+    /// The verdict is [`Self::Inconclusive`] without an interval, if its width is 0, or if fewer than [`MIN_PAIRS`]
+    /// pairs differ.
     pub(crate) fn judge(evidence: Evidence, effect: f64) -> Self {
         if effect < 0.0 {
             return Self::judge(evidence.mirrored(), -effect);
@@ -70,7 +71,7 @@ impl Conclusion {
         }
     }
 
-    /// The verdict on MI beside that on `mi_code`, the same code without what comments and docstrings add.
+    /// Combines the verdict on MI with that on `mi_code`, the same code without comments and docstrings.
     pub(crate) fn beside_code(self, code: Self) -> Self {
         match (self, code) {
             (Self::Supported, code) if code != Self::Supported => Self::ByComments,
@@ -78,8 +79,8 @@ impl Conclusion {
         }
     }
 
-    /// Judges whether a change cost no more than `margin`: supported if the estimate says so, not supported if even the
-    /// interval's better end says that it cost more.
+    /// Tests whether a change cost at most `margin`: supported if the estimate is within it, not supported if even
+    /// the favourable end of the interval is a larger loss.
     pub(crate) fn judge_cost(evidence: Evidence, margin: f64) -> Self {
         match (evidence.estimate, evidence.interval) {
             (Some(estimate), _) if estimate >= -margin => Self::Supported,
@@ -90,7 +91,7 @@ impl Conclusion {
         }
     }
 
-    /// The verdict on a claim that holds only if all its parts hold.
+    /// Returns the verdict on a claim that holds only if all its parts hold.
     pub(crate) fn all(parts: &[Self]) -> Self {
         let all_are = |outcome| parts.iter().all(|part| *part == outcome) && !parts.is_empty();
         if parts.contains(&Self::NotSupported) {

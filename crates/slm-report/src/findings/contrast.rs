@@ -1,4 +1,4 @@
-//! Two sides in one quantity, task by task: an adapter and the base model, or any other two arms.
+//! Paired comparison of two sides in one metric, task by task: an adapter and the base model, or any other two arms.
 
 use serde::Serialize;
 use slm_statistics::{
@@ -10,14 +10,15 @@ use super::arms::{ArmSamples, Arms, pairs};
 use super::conclusion::Evidence;
 use crate::sample_metric::{LN_LLOC_CODE, MI_CODE, SampleMetric};
 
-/// Paired differences, arm less reference, one a task. What the pairs cannot tell is `None`: too few, or all equal.
+/// Paired differences, arm less reference, one per task. A value is `None` if there are too few pairs, or all are
+/// equal.
 #[derive(Debug, Serialize)]
 pub(crate) struct Contrast {
     /// The metric's key.
     pub(crate) metric: &'static str,
-    /// Tasks of which both sides have a value.
+    /// Tasks for which both sides have a value.
     pub(crate) n: usize,
-    /// Those on which the values differ.
+    /// Tasks on which the values differ.
     pub(crate) differing: usize,
     pub(crate) reference_mean: Option<f64>,
     pub(crate) mean: Option<f64>,
@@ -27,7 +28,7 @@ pub(crate) struct Contrast {
     pub(crate) interval: Option<Interval>,
     /// Percentile bootstrap over the same resamples.
     pub(crate) percentile_interval: Option<Interval>,
-    /// Why there is no interval, in the report's own words.
+    /// Why there is no interval, as the report states it.
     pub(crate) no_interval: Option<&'static str>,
     pub(crate) sign_flip_p: Option<f64>,
     pub(crate) wilcoxon_p: Option<f64>,
@@ -42,7 +43,7 @@ impl Contrast {
         Self::new(&arms.tasks, &arms.base, adapter, metric, arms.seed)
     }
 
-    /// Compares `arm` with `reference` in `metric`, on those of `tasks` of which both have a value.
+    /// Compares `arm` with `reference` in `metric`, on those of `tasks` for which both have a value.
     pub(crate) fn new(
         tasks: &[&str],
         reference: &ArmSamples,
@@ -80,7 +81,7 @@ impl Contrast {
         }
     }
 
-    /// What carries a verdict, with the difference times `scale`.
+    /// Returns the evidence for a verdict, with the difference times `scale`.
     pub(crate) fn evidence(&self, scale: f64) -> Evidence {
         Evidence {
             differing: self.differing,
@@ -113,16 +114,16 @@ pub(crate) struct AtEqualLength {
     /// The metric's key.
     pub(crate) metric: &'static str,
     pub(crate) n: usize,
-    /// Of `mi_code` the intercept of the regression of its difference on the difference of ln LLOC, docstrings not counted.
-    /// Of MI the same and the comment bonus: a line through MI itself would take for an effect of length what comes of
-    /// longer programs being commented more.
+    /// For `mi_code`, the intercept of the regression of its difference on the difference of ln LLOC without
+    /// docstrings. For MI, the same plus the comment bonus: a regression of MI itself would attribute to length what
+    /// is due to longer programs having more comments.
     pub(crate) difference: Option<f64>,
     /// Bias-corrected and accelerated bootstrap over tasks.
     pub(crate) interval: Option<Interval>,
 }
 
 impl AtEqualLength {
-    /// Takes the part of the code's length from the difference in `metric`: [`MI_CODE`], or MI.
+    /// Removes the effect of the code's length from the difference in `metric`: [`MI_CODE`], or MI.
     pub(crate) fn new(arms: &Arms, adapter: &ArmSamples, metric: &SampleMetric) -> Self {
         let of = |metric| arms.pairs(adapter, metric);
         let (lengths, codes, values) = (of(&LN_LLOC_CODE), of(&MI_CODE), of(metric));
@@ -130,7 +131,7 @@ impl AtEqualLength {
             let (_, pair) = pairs.iter().find(|(other, _)| *other == task)?;
             Some(pair.difference())
         };
-        // A program without a logical line is in all lists but the first.
+        // A program without a logical line is missing in the first list only.
         let (mut length, mut code, mut bonus) = (Vec::new(), Vec::new(), Vec::new());
         for (task, pair) in &lengths {
             let found = difference(&codes, task).zip(difference(&values, task));

@@ -1,4 +1,4 @@
-//! H1: every adapter against the base model, in maintainability and all that goes with it.
+//! H1: every adapter against the base model, in maintainability and related metrics.
 
 use serde::Serialize;
 use slm_config::HypothesisId;
@@ -16,16 +16,16 @@ use crate::sample_metric::{
     BONUS, BONUS_PARTS, LENGTH_TERM, LLOC_CODE, MI, MI_CODE, PASS_RATE, SUBSETS, paired,
 };
 
-/// What the records say.
+/// The findings on H1.
 #[derive(Debug, Serialize)]
 pub(crate) struct Comparison {
     /// Tasks that at least one arm answered.
     pub(crate) tasks: usize,
     /// The base model first.
     pub(crate) arms: Vec<ArmSummary>,
-    /// One entry an adapter.
+    /// One entry per adapter.
     pub(crate) adapters: Vec<AdapterComparison>,
-    /// The same contrasts in the recipe's other workflows: nothing is claimed of them.
+    /// The same contrasts in the recipe's other workflows, which carry no claim.
     pub(crate) elsewhere: Vec<Elsewhere>,
 }
 
@@ -53,7 +53,8 @@ impl Elsewhere {
 }
 
 impl Comparison {
-    /// `arms` are those of the compared workflow, `others` those of the recipe's other ones, by name.
+    /// Compares the arms: `arms` are those of the compared workflow, `others` those of the recipe's other workflows,
+    /// by name.
     pub(crate) fn new(arms: &Arms, others: &[(&str, Arms)], run: &RunInfo) -> Self {
         Self {
             tasks: arms.tasks.len(),
@@ -75,24 +76,24 @@ impl Comparison {
 #[derive(Debug, Serialize)]
 pub(crate) struct AdapterComparison {
     pub(crate) name: String,
-    /// What was asked for as a whole: every one of `claims`.
+    /// The verdict on H1 as a whole: all of `claims`.
     pub(crate) outcome: Conclusion,
-    /// One a metric of which an effect was asked for.
+    /// One entry per metric with a required effect.
     pub(crate) claims: Vec<Claim>,
     pub(crate) same_text: SameText,
-    /// One a metric of [`paired`], in its order.
+    /// One entry per metric of [`paired`], in its order.
     pub(crate) paired: Vec<Contrast>,
-    /// One a subset of [`SUBSETS`], in its order.
+    /// One entry per subset of [`SUBSETS`], in its order.
     pub(crate) subsets: Vec<SubsetContrasts>,
-    /// MI less `mi_code`: what comments and docstrings add.
+    /// MI less `mi_code`: the effect of comments and docstrings.
     pub(crate) bonus: Contrast,
-    /// One a part of the bonus, in the order of [`BONUS_PARTS`].
+    /// One entry per part of the bonus, in the order of [`BONUS_PARTS`].
     pub(crate) bonus_parts: Vec<Contrast>,
     /// MI and `mi_code`, in this order.
     pub(crate) at_equal_length: Vec<AtEqualLength>,
     /// Logical lines of the code without docstrings.
     pub(crate) code_length: Contrast,
-    /// What `mi_code` owes to them by its own formula.
+    /// The length term of `mi_code`, by its own formula.
     pub(crate) length_term: Contrast,
     pub(crate) solved: Solved,
 }
@@ -115,7 +116,7 @@ impl AdapterComparison {
                 ))
             })
             .collect();
-        // The second of [`paired`].
+        // `mi_code` is the second of [`paired`].
         let code = &paired[1];
         let of_code = claims.iter().find(|claim| claim.metric == MI_CODE.key);
         let of_code = of_code.map(|claim| claim.effect);
@@ -156,13 +157,13 @@ impl AdapterComparison {
         }
     }
 
-    /// The rise of MI that was asked for, if one was.
+    /// Returns the required rise of MI, if there is one.
     pub(crate) fn effect_on_mi(&self) -> Option<f64> {
         let of_mi = self.claims.iter().find(|claim| claim.metric == MI.key);
         of_mi.map(|claim| claim.effect)
     }
 
-    /// The paired differences of MI, the first of [`paired`].
+    /// Returns the paired differences of MI, the first of [`paired`].
     pub(crate) fn mi(&self) -> &Contrast {
         &self.paired[0]
     }

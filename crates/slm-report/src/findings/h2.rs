@@ -1,9 +1,9 @@
-//! H2: does the way of drawing tokens change the complexity of the code?
+//! H2: does the sampling setting change the complexity of the code?
 //!
-//! The best point of a grid always looks better than it is, since it was chosen for its luck too. So the tasks are cut
-//! in two by the recipe's seed: on one half the point with the least complex programs is chosen, on the other it is
-//! compared with the recipe's own sampling. Complexity is that of programs that pass their tests, on tasks that both
-//! sides solve; what they cost in tasks solved stands beside it and decides with it.
+//! The best point of a grid always looks better than it is, because it is partly chosen for its luck. The tasks are
+//! therefore split in two halves by the recipe's seed: on one half the point with the least complex programs is
+//! chosen, on the other it is compared with the recipe's own sampling. Complexity is measured on programs that pass
+//! their tests, on tasks that both sides solve; the loss in pass rate is reported with it and is part of the verdict.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -22,61 +22,62 @@ use crate::cell::Decoding;
 use crate::record::{RunInfo, SampleRecord};
 use crate::sample_metric::{CC, CC_OF_SOLVED, MI, MI_CODE, PASS_RATE, SampleMetric};
 
-/// What the records say.
+/// The findings on H2.
 #[derive(Debug, Serialize)]
 pub(crate) struct SweepFindings {
     pub(crate) arm: String,
     pub(crate) workflow: String,
     /// Tasks that at least one point answered.
     pub(crate) tasks: usize,
-    /// The recipe's own sampling first.
+    /// The points, with the recipe's own sampling first.
     pub(crate) points: Vec<Point>,
     /// Tasks on which the point was chosen.
     pub(crate) choosing_tasks: usize,
-    /// Tasks on which it was tested.
+    /// Tasks on which the chosen point was tested.
     pub(crate) testing_tasks: usize,
-    /// The chosen point and what became of it; none if none could be chosen.
+    /// The chosen point and its test; `None` if none could be chosen.
     pub(crate) test: Option<Test>,
-    /// None if no effect was asked for.
+    /// `None` if no effect was required.
     pub(crate) claim: Option<Claim>,
-    /// Points of pass rate that the change may cost.
+    /// Allowed loss of pass rate, in points.
     pub(crate) pass_rate_margin: f64,
-    /// Whether any point differs, on tasks that every point solves, and on those where every point has a program.
+    /// Whether any point differs: on tasks that every point solves, and on those with a program at every point.
     pub(crate) overall: [Overall; 2],
 }
 
-/// One way of drawing tokens.
+/// One sampling setting.
 #[derive(Debug, Serialize)]
 pub(crate) struct Point {
     pub(crate) decoding: Decoding,
     pub(crate) samples: usize,
     pub(crate) pass_rate: Rate,
     pub(crate) parsable: Rate,
-    /// Over programs that parse; a task's samples are averaged first, here as below.
+    /// Over programs that parse; here and below, a task's samples are averaged first.
     pub(crate) cyclomatic_complexity: Option<f64>,
     /// Over programs that pass.
     pub(crate) cyclomatic_complexity_of_solved: Option<f64>,
     pub(crate) maintainability_index: Option<f64>,
     pub(crate) mi_code: Option<f64>,
-    /// On the choosing half: tasks that this point and the reference solve, and the mean difference in complexity.
+    /// On the choosing half: tasks that this point and the reference solve.
     pub(crate) choosing_pairs: usize,
+    /// The mean difference in complexity on these tasks.
     pub(crate) choosing_difference: Option<f64>,
 }
 
 /// The chosen point against the recipe's own sampling, on the testing half.
 #[derive(Debug, Serialize)]
 pub(crate) struct Test {
-    /// Its place among the points.
+    /// Its index among the points.
     pub(crate) point: usize,
-    /// Other points whose programs are as little complex on the choosing half: of equals the first is taken.
+    /// Other points with equally complex programs on the choosing half; the first of equals is chosen.
     pub(crate) equals: usize,
     pub(crate) same_text: SameText,
-    /// Of programs that pass, on tasks that both solve.
+    /// Over programs that pass, on tasks that both solve.
     pub(crate) complexity: Contrast,
-    /// Of all programs that parse.
+    /// Over all programs that parse.
     pub(crate) complexity_of_all: Contrast,
     pub(crate) pass_rate: Contrast,
-    /// What became of the cost in tasks solved.
+    /// The verdict on the loss in pass rate.
     pub(crate) cost: Conclusion,
 }
 
@@ -92,7 +93,7 @@ pub(crate) struct Overall {
 }
 
 impl SweepFindings {
-    /// None if the run does not ask for a sweep.
+    /// Returns `None` if the run does not test H2.
     pub(crate) fn new(records: &[SampleRecord], run: &RunInfo) -> Option<Self> {
         let plan = run.plan.sweep.as_ref()?;
         let declared = run.plan.declared(HypothesisId::H2).next();
@@ -229,7 +230,7 @@ impl Overall {
     }
 }
 
-/// Two halves of the tasks, by the seed alone: the order in which records were made does not matter.
+/// Splits the tasks into two halves, by the seed alone: the order of the records does not matter.
 fn halves<'a>(tasks: &[&'a str], seed: u64) -> (Vec<&'a str>, Vec<&'a str>) {
     let mut shuffled = tasks.to_vec();
     shuffled.sort_unstable();
@@ -238,8 +239,9 @@ fn halves<'a>(tasks: &[&'a str], seed: u64) -> (Vec<&'a str>, Vec<&'a str>) {
     (shuffled, testing)
 }
 
-/// The point whose programs are least complex against the reference's on the choosing half, among those that solve not
-/// too few of its tasks there, or among all if every one does; and how many others among them are as little complex.
+/// Returns the point whose programs are least complex compared with the reference's on the choosing half, and the
+/// number of other candidates with equal complexity. Candidates are the points within the allowed loss of pass rate
+/// there, or all points if none is.
 fn choose(
     points: &[Point],
     arms: &[ArmSamples],

@@ -1,7 +1,7 @@
-//! H3: do several agents pass more tests than one that reflects?
+//! H3: do several agents pass more tests than reflection?
 //!
-//! Both get the same budget, and both may run programs. Beside the deciding contrast stand those that explain it: what
-//! running programs gives, what roles give without it, and what the same budget gives to plain repetition.
+//! Both get the same budget, and both may run programs. Further contrasts explain the deciding one: the effect of
+//! running programs, of roles without it, and of plain repetition with the same budget.
 
 use serde::Serialize;
 use slm_config::{HypothesisId, Workflow, WorkflowPair};
@@ -15,7 +15,7 @@ use super::solved::Solved;
 use crate::record::{RunInfo, SampleRecord};
 use crate::sample_metric::{COMPLETION_TOKENS, PASS_RATE, TESTS_PASSED};
 
-/// What the records say.
+/// The findings on H3.
 #[derive(Debug, Serialize)]
 pub(crate) struct CollaborationFindings {
     pub(crate) arm: String,
@@ -23,13 +23,13 @@ pub(crate) struct CollaborationFindings {
     pub(crate) tasks: usize,
     /// In the plan's order.
     pub(crate) workflows: Vec<WorkflowSummary>,
-    /// The deciding contrast first; those without a task in common are left out.
+    /// The deciding contrast first; others without a common task are omitted.
     pub(crate) contrasts: Vec<WorkflowContrast>,
-    /// None if no effect was asked for.
+    /// `None` if no effect was required.
     pub(crate) claim: Option<Claim>,
 }
 
-/// What one workflow achieved.
+/// The results of one workflow.
 #[derive(Debug, Serialize)]
 pub(crate) struct WorkflowSummary {
     pub(crate) workflow: String,
@@ -45,8 +45,8 @@ pub(crate) struct WorkflowSummary {
 pub(crate) struct WorkflowContrast {
     pub(crate) workflow: String,
     pub(crate) less: String,
-    /// What it tells.
-    pub(crate) tells: &'static str,
+    /// The effect that the contrast isolates.
+    pub(crate) meaning: &'static str,
     pub(crate) pass_rate: Contrast,
     pub(crate) tests_passed: Contrast,
     pub(crate) completion_tokens: Contrast,
@@ -55,7 +55,7 @@ pub(crate) struct WorkflowContrast {
 }
 
 impl CollaborationFindings {
-    /// None if the run does not ask for it.
+    /// Returns `None` if the run does not test H3.
     pub(crate) fn new(records: &[SampleRecord], run: &RunInfo) -> Option<Self> {
         let plan = run.plan.collaboration.as_ref()?;
         let seed = run.statistics_seed();
@@ -73,8 +73,8 @@ impl CollaborationFindings {
         };
         let contrasts: Vec<WorkflowContrast> = Workflow::contrasts()
             .into_iter()
-            .map(|WorkflowPair { of, less, tells }| {
-                WorkflowContrast::new(&tasks, &arm_of(less), &arm_of(of), tells, seed)
+            .map(|WorkflowPair { of, less, meaning }| {
+                WorkflowContrast::new(&tasks, &arm_of(less), &arm_of(of), meaning, seed)
             })
             .collect();
         let claim = run.plan.declared(HypothesisId::H3).next().map(|declared| {
@@ -122,14 +122,14 @@ impl WorkflowContrast {
         tasks: &[&str],
         less: &ArmSamples,
         workflow: &ArmSamples,
-        tells: &'static str,
+        meaning: &'static str,
         seed: u64,
     ) -> Self {
         let contrast = |metric| Contrast::new(tasks, less, workflow, metric, seed);
         Self {
             workflow: workflow.name.to_owned(),
             less: less.name.to_owned(),
-            tells,
+            meaning,
             pass_rate: contrast(&PASS_RATE),
             tests_passed: contrast(&TESTS_PASSED),
             completion_tokens: contrast(&COMPLETION_TOKENS),

@@ -1,4 +1,4 @@
-//! What the records say about each question that the run asks: every number computed once.
+//! The findings on each hypothesis of the run: every number is computed once.
 
 pub(crate) mod arm_summary;
 pub(crate) mod arms;
@@ -22,7 +22,7 @@ use h1::Comparison;
 use h2::SweepFindings;
 use h3::CollaborationFindings;
 
-/// One entry a question; none where the run does not ask it.
+/// One entry per hypothesis; `None` if the run does not test it.
 #[derive(Debug, Serialize)]
 pub(crate) struct Findings {
     #[serde(rename = "h1")]
@@ -34,8 +34,8 @@ pub(crate) struct Findings {
 }
 
 impl Findings {
-    /// Answers the questions of the run. `arms` are those of the compared workflow, `others` those of the recipe's other
-    /// ones, by name.
+    /// Computes the findings. `arms` are those of the compared workflow, `others` those of the recipe's other
+    /// workflows, by name.
     pub(crate) fn new(
         run: &RunInfo,
         records: &[SampleRecord],
@@ -51,7 +51,7 @@ impl Findings {
         findings.adjusted()
     }
 
-    /// Corrects the p-values of all claims together.
+    /// Adjusts the p-values of all claims together.
     fn adjusted(mut self) -> Self {
         let h1 = self
             .comparison
@@ -70,7 +70,7 @@ impl Findings {
         self
     }
 
-    /// All claims, in the order of the hypotheses.
+    /// Returns all claims, in the order of the hypotheses.
     pub(crate) fn claims(&self) -> impl Iterator<Item = &Claim> {
         let h1 = self.comparison.iter().flat_map(|found| &found.adapters);
         let h1 = h1.flat_map(|adapter| &adapter.claims);

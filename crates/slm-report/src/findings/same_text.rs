@@ -1,15 +1,16 @@
-//! How many answers two sides of a comparison have in common: what is the same text says nothing about a difference.
+//! The number of answers that are identical on both sides of a comparison: identical answers are no evidence for a
+//! difference.
 
 use serde::Serialize;
 
 use super::arms::ArmSamples;
 
-/// Answers to the same task with the same number.
+/// Answers to the same task with the same sample number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) struct SameText {
-    /// Those that are the same text on both sides.
+    /// Answers with the same text on both sides.
     pub(crate) same: usize,
-    /// Those that both sides have.
+    /// Answers that both sides have.
     pub(crate) of: usize,
 }
 

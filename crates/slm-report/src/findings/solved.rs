@@ -1,4 +1,4 @@
-//! Which side of a comparison solved how many tasks.
+//! The numbers of tasks that the sides of a comparison solved.
 
 use serde::Serialize;
 use slm_statistics::exact_mcnemar;
@@ -6,15 +6,15 @@ use slm_statistics::exact_mcnemar;
 use super::arms::{ArmSamples, pairs};
 use crate::sample_metric::PASS_RATE;
 
-/// Tasks by which side solved them, a task counting as solved if all its samples pass; only tasks that both answered.
+/// Tasks by the side that solved them, among those that both answered; a task is solved if all its samples pass.
 #[derive(Debug, Serialize)]
 pub(crate) struct Solved {
     pub(crate) tasks: usize,
     pub(crate) both: usize,
     pub(crate) reference_only: usize,
     pub(crate) other_only: usize,
-    /// Exact test of the tasks that one side alone solved; none if there are none, and unless each task has one sample a
-    /// side.
+    /// Exact McNemar test over the tasks that only one side solved; `None` if there are none, or a task has several
+    /// samples on a side.
     pub(crate) mcnemar_p: Option<f64>,
 }
 

@@ -1,21 +1,21 @@
-//! Strings as safe pieces of GitHub Markdown: text, names and code.
+//! Escapes strings to safe pieces of GitHub Markdown: text, names and code.
 //!
-//! Programs and completions are written by a model, and names by whoever named a file: none of them may end a
-//! table, a fence or a `<details>` block, become HTML, or hide characters.
+//! Programs and completions are written by a model, and names come from file names: none of them may end a table, a
+//! fence or a `<details>` block, become HTML, or hide characters.
 
 use std::fmt::Write as _;
 
-/// A longer name is cut.
+/// Longer names are cut.
 const NAME_CHARS: usize = 120;
 
-/// Longer lines of code are cut: a report is read, and records keep the whole text.
+/// Longer lines of code are cut for readability; the records keep the whole text.
 const CODE_LINE_CHARS: usize = 120;
 
-/// Further lines of code are left out.
+/// Further lines of code are omitted.
 const CODE_LINES: usize = 60;
 
-/// Plain text, safe in paragraphs, headings, table cells and HTML blocks. What is no Markdown where it stands stays as
-/// it is, such as the underscore in `snake_case`.
+/// Escapes plain text for paragraphs, headings, table cells and HTML blocks. Characters that are no markup in their
+/// place are kept, such as the underscore in `snake_case`.
 pub(crate) fn text(text: &str) -> String {
     let mut escaped = String::new();
     let mut before = None;
@@ -24,7 +24,7 @@ pub(crate) fn text(text: &str) -> String {
         let in_word = |c: Option<&char>| c.is_some_and(|c| c.is_alphanumeric());
         let is_markup = match c {
             '_' => !(in_word(before.as_ref()) && in_word(letters.peek())),
-            // A quotation, a list, a line under a heading; a link.
+            // Starts of a quotation, a list, an underlined heading; a link.
             '>' | '-' | '+' | '=' => before.is_none(),
             ':' => letters.peek() == Some(&'/'),
             c => "\\`*|<[]&~#$".contains(c),
@@ -39,13 +39,13 @@ pub(crate) fn text(text: &str) -> String {
     escaped
 }
 
-/// An entity is never Markdown, wherever it stands.
+/// Appends an HTML entity, which is never parsed as Markdown.
 fn push_entity(text: &mut String, c: char) {
     // Writing to a string cannot fail.
     let _ = write!(text, "&#{};", u32::from(c));
 }
 
-/// A name as inline code, safe inside table cells and HTML blocks.
+/// Escapes a name as inline code, safe inside table cells and HTML blocks.
 pub(crate) fn name(text: &str) -> String {
     let shown: String = cut(text, NAME_CHARS).chars().map(visible).collect();
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./+:=,() ".contains(c);
@@ -63,25 +63,25 @@ pub(crate) fn name(text: &str) -> String {
     format!("<code>{escaped}</code>")
 }
 
-/// A path or a command as inline code, safe inside table cells.
+/// Escapes a path or a command as inline code, safe inside table cells.
 pub(crate) fn code(text: &str) -> String {
     let shown = line(text).replace('`', "'").replace('|', "\\|");
     format!("`{shown}`")
 }
 
-/// Text whose parts between backticks are code.
+/// Escapes text whose parts between backticks are code.
 pub(crate) fn prose(mixed: &str) -> String {
     let parts = mixed.split('`').enumerate();
     let shown = parts.map(|(at, part)| if at % 2 == 0 { text(part) } else { code(part) });
     shown.collect()
 }
 
-/// One line of an indented code block.
+/// Escapes one line of an indented code block.
 pub(crate) fn line(text: &str) -> String {
     text.chars().map(visible).collect()
 }
 
-/// A fenced code block, cut to a readable size.
+/// Renders a fenced code block, cut to a readable size.
 pub(crate) fn code_block(language: &str, text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     let mut body: Vec<String> = lines
@@ -100,7 +100,7 @@ pub(crate) fn code_block(language: &str, text: &str) -> String {
     fenced(language, &body.join("\n"))
 }
 
-/// A fenced code block with every line of `text`, for what is to be copied.
+/// Renders a fenced code block with every line of `text`, for text to be copied.
 pub(crate) fn whole_code_block(language: &str, text: &str) -> String {
     let shown: String = text
         .trim_end()
@@ -115,7 +115,7 @@ pub(crate) fn whole_code_block(language: &str, text: &str) -> String {
     fenced(language, shown.trim_end())
 }
 
-/// A fence is closed by a run of backticks as long as its own: ours is longer than any inside.
+/// Fences a block. A fence ends at an equally long run of backticks, so this one is longer than any inside.
 fn fenced(language: &str, body: &str) -> String {
     let longest = body.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest.max(2) + 1);
@@ -131,7 +131,7 @@ fn cut(text: &str, limit: usize) -> String {
     format!("{start}… (+{} characters)", chars - limit)
 }
 
-/// Control and direction characters as a replacement character: unseen they could reorder or hide text.
+/// Replaces control and direction characters, which could reorder or hide text.
 fn visible(c: char) -> char {
     let reorders =
         matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -147,7 +147,7 @@ fn visible_in_code(c: char) -> char {
     if c == '\t' { c } else { visible(c) }
 }
 
-/// A name as HTML, for places where Markdown is not read.
+/// Escapes a name as HTML, for places where Markdown is not parsed.
 pub(crate) fn html_name(text: &str) -> String {
     let shown = name(text);
     match shown

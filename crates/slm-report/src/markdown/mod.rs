@@ -1,22 +1,22 @@
-//! Pages of GitHub Markdown from templates.
+//! Renders pages of GitHub Markdown from templates.
 //!
-//! A template is a `.md.jinja` file; what it shows comes from a typed context. Whatever it prints is escaped: a string
-//! as text, unless a filter says that it is a name, code or a number. No filter takes Markdown from the context, so a
-//! context cannot hold any.
+//! A template is a `.md.jinja` file with a typed context. Everything that it prints is escaped: a string as text,
+//! unless a filter declares it a name, code or a number. No filter accepts Markdown from the context.
 //!
-//! | filter | shows |
+//! | filter | output |
 //! |---|---|
 //! | `name`, `html_name` | a name as inline code, in Markdown and in HTML |
 //! | `code` | a path or a command as inline code |
-//! | `prose` | text of our own, whose words in backticks are code |
+//! | `prose` | trusted text, whose words in backticks are code |
 //! | `line` | one line of an indented code block |
 //! | `code_block(LANGUAGE)`, `whole_code_block(LANGUAGE)` | a fenced block, cut to a readable size or whole |
 //! | `number(DIGITS)`, `signed(DIGITS)` | a number; a difference |
-//! | `interval(DIGITS)`, `signed_interval(DIGITS)` | both ends, the same |
+//! | `interval(DIGITS)`, `signed_interval(DIGITS)` | both ends of an interval, or of one of differences |
 //! | `percent`, `p_value`, `seconds`, `milliseconds`, `grouped` | a share, a p-value, a duration, a count |
 //! | `count(NOUN)`, `change(DIGITS, UNIT)` | `3 tasks`; `rose by 3.0 points` |
-//! | `shortest`, `scientific` | a number as a recipe has it; a learning rate |
-//! | `times(FACTOR)`, `per(N)`, `exp` | the number times a factor, divided by a count, as an exponent; none of none |
+//! | `shortest`, `scientific` | a number as in a recipe; a learning rate |
+//! | `times(FACTOR)`, `per(N)`, `exp` | the number times a factor, divided by a count, exponentiated; `None` stays
+//! `None` |
 //! | `words`, `capitalised` | `not supported` for `not_supported`; an upper-case beginning |
 //! | `compact_json` | any value as JSON |
 //! | `paragraph` | the lines of a block as one |
@@ -34,7 +34,7 @@ use crate::number;
 /// Renders the first of `templates` (name, source), which may include and import the others, as a page.
 ///
 /// # Panics
-/// A template is no template, or prints what the context does not have: they are part of the program.
+/// A template is invalid, or prints a value that the context lacks: both are faults of this program.
 pub fn render(templates: &[(&str, &str)], context: &impl Serialize) -> String {
     let rendered = || {
         let mut environment = environment();
@@ -60,7 +60,7 @@ fn environment() -> Environment<'static> {
     environment.set_syntax(syntax.expect("the delimiters are Jinja's own"));
     environment.set_auto_escape_callback(|_| AutoEscape::Custom("markdown".into()));
     environment.set_formatter(write_value);
-    // Nothing becomes Markdown by being called so.
+    // No value may be declared safe by a template.
     environment.remove_filter("safe");
     environment.add_global("nbsp", shown("\u{a0}".to_owned()));
     add_text_filters(&mut environment);
@@ -149,16 +149,16 @@ fn add_number_filters(environment: &mut Environment) {
     computed("exp", |value, _| Some(value.exp()));
 }
 
-/// Shows an interval with these decimals, times a factor.
+/// Formats an interval with these decimals, times a factor.
 type ShowInterval = fn(Option<Interval>, usize, f64) -> String;
 
-/// Prints a value: strings as text, counts as they are. Other numbers need a filter that gives their digits.
+/// Prints a value: strings as text, whole numbers as they are. Other numbers need a filter that defines their digits.
 fn write_value(out: &mut Output, _: &mut State, value: &Value) -> Result<(), Error> {
     let written = match value.kind() {
         ValueKind::String if value.is_safe() => out.write_str(value.as_str().unwrap_or_default()),
         ValueKind::String => out.write_str(&escape::text(value.as_str().unwrap_or_default())),
         ValueKind::Number if value.is_integer() => write!(out, "{value}"),
-        // What an `if` without an `else` gives.
+        // The value of an `if` without an `else`.
         ValueKind::Undefined => Ok(()),
         kind => return Err(mistake(&format!("a {kind} is printed without a filter"))),
     };
@@ -169,12 +169,12 @@ fn mistake(text: &str) -> Error {
     Error::new(ErrorKind::InvalidOperation, text.to_owned())
 }
 
-/// What a filter has made safe.
+/// Marks the output of a filter as safe.
 fn shown(text: String) -> Value {
     Value::from_safe_string(text)
 }
 
-/// A text that is as safe as the value that it was made from.
+/// Returns a text that is as safe as the value it was made from.
 fn like(value: &Value, text: String) -> Value {
     if value.is_safe() {
         Value::from_safe_string(text)
@@ -183,7 +183,7 @@ fn like(value: &Value, text: String) -> Value {
     }
 }
 
-/// A number of the context; none where it has none.
+/// Returns a number of the context; `None` if it has none.
 fn real(value: &Value) -> Result<Option<f64>, Error> {
     match value.kind() {
         ValueKind::None => Ok(None),
@@ -192,7 +192,7 @@ fn real(value: &Value) -> Result<Option<f64>, Error> {
     }
 }
 
-/// An interval of the context; none where it has none.
+/// Returns an interval of the context; `None` if it has none.
 fn interval(value: &Value) -> Result<Option<Interval>, Error> {
     if value.is_none() {
         return Ok(None);

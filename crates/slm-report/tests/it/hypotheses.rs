@@ -1,4 +1,4 @@
-//! H2, H3 and all three together, on records whose truth is known.
+//! H2, H3 and all three together, on records with a known true effect.
 
 use serde_json::Value;
 use slm_config::{HypothesisId, Workflow};
@@ -22,12 +22,12 @@ fn is_point(cell: &Cell, temperature: f64, top_p: f64) -> bool {
     same(cell.decoding.temperature, temperature) && same(cell.decoding.top_p, top_p)
 }
 
-/// Complexity of a task where nothing else is said.
+/// The default complexity of a task.
 fn usual(task: usize) -> f64 {
     3.0 + (task % 4) as f64
 }
 
-/// The only claim of a report, with its verdict.
+/// Returns the only claim of a report, with its verdict.
 fn claim(report: &Report) -> (&Value, &str) {
     let claims = report.summary["claims"].as_array().expect("a list");
     assert_eq!(claims.len(), 1);
@@ -158,7 +158,7 @@ fn the_halves_do_not_depend_on_the_order_of_the_records() {
     assert!(before["n"].as_u64() == Some(TASKS as u64 / 2));
 }
 
-/// Multi-agent solves a third of the tasks, reflection this share of them, all others nothing.
+/// Multi-agent solves a third of the tasks, reflection this share of them, the other workflows none.
 fn solving(run: &RunInfo, reflection_share: usize) -> Vec<SampleRecord> {
     records_of_cells(run, TASKS, |cell, task| {
         let solves = match cell.workflow {
@@ -177,7 +177,7 @@ fn several_agents_that_solve_more_are_supported_by_an_exact_test() {
     let (claim, outcome) = claim(&report);
     assert_eq!(outcome, "supported", "{claim}");
     assert_eq!(claim["test"], "exact McNemar");
-    // 20 tasks against 4, all of which both solve: 2 / 2^16.
+    // 20 tasks against 4, which both solve: 2 / 2^16.
     let p = claim["p"].as_f64().expect("p");
     assert!((p - 2.0_f64.powi(-15)).abs() < 1e-12, "{p}");
     let estimate = claim["estimate"].as_f64().expect("an estimate");

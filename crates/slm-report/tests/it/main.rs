@@ -1,4 +1,4 @@
-//! Reports on made-up runs: pages beside their goldens, verdicts, degenerate runs and hostile texts.
+//! Reports on synthetic runs: pages against their goldens, verdicts, degenerate runs and hostile texts.
 
 mod hypotheses;
 mod page;

@@ -9,7 +9,7 @@ use crate::synthetic::{self, metrics, records, run, sample, solved, unparsable};
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/golden/report");
 
-/// Builds a report and checks what must hold for every report.
+/// Builds a report and checks the invariants of every report.
 pub(crate) fn check(records: &[SampleRecord], run: &RunInfo) -> Report {
     let report = build(run, records);
     for word in ["NaN", "inf", "Infinity", "null "] {
@@ -61,7 +61,7 @@ pub(crate) fn check(records: &[SampleRecord], run: &RunInfo) -> Report {
     report
 }
 
-/// Asserts that a piece of HTML consists of our own tags alone.
+/// Asserts that HTML consists only of the templates' own tags.
 fn check_tags(html: &str) {
     let ours = [
         "details",
@@ -86,7 +86,7 @@ fn check_tags(html: &str) {
     }
 }
 
-/// The cells of every row of every Markdown table.
+/// Returns the number of cells of every row of every Markdown table.
 fn row_widths(markdown: &str) -> Vec<Vec<usize>> {
     let mut tables: Vec<Vec<usize>> = Vec::new();
     for event in Parser::new_ext(markdown, Options::ENABLE_TABLES) {
@@ -113,7 +113,7 @@ fn the_page_reads_as_the_snapshot() {
     check_snapshot("synthetic.md", &report);
 }
 
-/// Asserts that a page is the one that was read and kept.
+/// Asserts that a page equals its reviewed golden.
 pub(crate) fn check_snapshot(file: &str, report: &Report) {
     let golden = format!("{GOLDEN}/{file}");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
@@ -122,7 +122,7 @@ pub(crate) fn check_snapshot(file: &str, report: &Report) {
     let expected = std::fs::read_to_string(&golden).expect("the snapshot exists");
     assert!(
         report.markdown == expected,
-        "the report differs from {golden}; if that is meant, run the test again with UPDATE_GOLDEN=1 and read the diff"
+        "the report differs from {golden}; if this is intended, rerun the test with UPDATE_GOLDEN=1 and review the diff"
     );
 }
 
@@ -141,7 +141,7 @@ fn two_adapters_are_each_compared_with_the_base_model() {
         .as_array()
         .expect("a list");
     assert_eq!(adapters.len(), 2);
-    // Holm's correction runs over both adapters' claims: four contrasts.
+    // Holm's correction covers both adapters' claims: four contrasts.
     let raw = adapters[0]["claims"][0]["p"].as_f64().expect("p");
     let adjusted = adapters[0]["claims"][0]["holm_p"]
         .as_f64()
@@ -275,11 +275,11 @@ fn the_interval_of_a_rate_is_over_tasks_and_not_over_samples() {
             found["interval"]["high"].as_f64().expect("an interval"),
         )
     };
-    // No task passes more than half its samples, so no resample of tasks can.
+    // No task passes more than half of its samples, so no resample of tasks does.
     let (share, high) = rate(&records);
     assert_eq!(share, Some(0.25));
     assert!(high > 0.25 && high <= 0.5, "{high}");
-    // One sample a task: Wilson's interval of 4 out of 8, as statsmodels has it.
+    // One sample per task: Wilson's interval of 4 out of 8, as in statsmodels.
     let first: Vec<_> = records.into_iter().step_by(2).collect();
     let (share, high) = rate(&first);
     assert_eq!(share, Some(0.5));

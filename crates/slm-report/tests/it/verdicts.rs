@@ -1,4 +1,4 @@
-//! H1's verdicts and sentences: identical arms, changes by comments alone, and who asked for the effects.
+//! H1's verdicts and sentences: identical arms, changes in comments only, and declared or default effects.
 
 use serde_json::Value;
 use slm_artifacts::Verdict;
@@ -8,7 +8,7 @@ use slm_report::{Report, RunInfo, SampleRecord};
 use crate::page::{check, check_snapshot};
 use crate::synthetic::{declared_in_the_recipe, program, run, sample, with_program};
 
-/// The answers of both arms to this number of tasks, each arm's program by statements, lines of the docstring and comments.
+/// Returns both arms' answers to `tasks` tasks; `shape` gives statements, docstring lines and comments of a program.
 fn answers(
     tasks: usize,
     shape: impl Fn(&str, usize) -> (usize, usize, usize),
@@ -95,7 +95,7 @@ fn a_rise_by_comments_over_longer_code_is_marked_and_its_parts_add_up() {
     assert!((sum - bonus).abs() < 1e-9, "{sum} = {bonus}");
     for part in [
         "`mi_code` fell by ",
-        "H1 needs them all: MI by comments, mi_code not supported.",
+        "H1 requires all of them: MI by comments, mi_code not supported.",
     ] {
         assert!(
             report.markdown.contains(part),
@@ -150,7 +150,7 @@ fn mi_declared_alone_is_by_comments_too() {
 
 #[test]
 fn programs_past_the_curves_peak_are_counted() {
-    // Three code lines in the shortest program and seven in the others: 8 comment lines are past the peak in all.
+    // Three code lines in the shortest program and seven in the others: in all, 8 comment lines are past the peak.
     let records = answers(6, |arm, task| (task, 1, if arm == "base" { 0 } else { 8 }));
     let report = check(&records, &declared());
     let arms = &report.summary["findings"]["h1"]["arms"];
@@ -164,7 +164,7 @@ fn programs_past_the_curves_peak_are_counted() {
     assert!(
         report
             .markdown
-            .contains(&format!("{past} of 12 programs lie past the curve's peak"))
+            .contains(&format!("{past} of 12 programs are past the curve's peak"))
     );
 }
 
@@ -186,12 +186,12 @@ fn effects_that_nobody_declared_are_called_defaults() {
     let (recipe, default) = (Some(Declared::Recipe), Some(Declared::Default));
     let declared = "declared before the run, in the recipe";
     let (text, rows) = page([recipe; 2]);
-    assert!(text.contains("*Asked for*: declared before the run, in the recipe."));
-    assert!(text.contains("Declared was +3.0 in MI and +3.0 in mi_code"));
+    assert!(text.contains("*Required*: declared before the run, in the recipe."));
+    assert!(text.contains("The declared effect is +3.0 in MI and +3.0 in mi_code"));
     assert_eq!(rows[0]["declared"], "recipe");
     let (text, rows) = page([default; 2]);
     assert!(!text.contains(declared), "{text}");
-    assert!(text.contains("The recipe declares nothing, the default is +3.0 in MI"));
+    assert!(text.contains("The recipe declares no effect, the default is +3.0 in MI"));
     assert_eq!(text.matches("| ≥ +3.0 (default) |").count(), 2);
     assert_eq!(rows[0]["declared"], "default");
     let (text, rows) = page([None; 2]);
@@ -199,7 +199,9 @@ fn effects_that_nobody_declared_are_called_defaults() {
     assert!(text.contains("the run did not record whether its recipe declared them"));
     assert_eq!(rows[0].get("declared"), None);
     let (text, _) = page([recipe, default]);
-    assert!(text.contains("Asked for was +3.0 in MI (declared) and +3.0 in mi_code (default)"));
+    assert!(
+        text.contains("The required effect is +3.0 in MI (declared) and +3.0 in mi_code (default)")
+    );
     assert_eq!(text.matches("| ≥ +3.0 (default) |").count(), 1);
 }
 

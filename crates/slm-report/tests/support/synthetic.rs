@@ -1,4 +1,4 @@
-//! Made-up runs for tests: plausible numbers, no model.
+//! Synthetic runs for tests: plausible numbers, no model.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -10,12 +10,12 @@ use slm_report::{
     SamplingInfo, SandboxInfo, SandboxProperty, Spending, TrainingSummary,
 };
 
-/// A comparison of these adapters.
+/// Returns a comparison of these adapters.
 pub(crate) fn run(adapters: &[&str]) -> RunInfo {
     run_of(Experiment::Compare, adapters)
 }
 
-/// The same run, of a recipe whose file declares the effects.
+/// Returns the same run, with a recipe that declares the effects.
 pub(crate) fn declared_in_the_recipe(mut run: RunInfo) -> RunInfo {
     for hypothesis in &mut run.plan.hypotheses {
         hypothesis.declared = Some(slm_config::Declared::Recipe);
@@ -23,7 +23,7 @@ pub(crate) fn declared_in_the_recipe(mut run: RunInfo) -> RunInfo {
     run
 }
 
-/// An experiment with these adapters and the default recipe.
+/// Returns an experiment with these adapters and the default recipe.
 pub(crate) fn run_of(experiment: Experiment, adapters: &[&str]) -> RunInfo {
     RunInfo {
         version: RECORD_VERSION,
@@ -116,7 +116,7 @@ pub(crate) fn run_of(experiment: Experiment, adapters: &[&str]) -> RunInfo {
     }
 }
 
-/// One sample that parses and fails a test.
+/// Returns a sample that parses and fails a test.
 pub(crate) fn sample(arm: &str, task: usize) -> SampleRecord {
     let program = format!(
         "def task_{task}(values):\n    \"\"\"Add what is positive.\"\"\"\n    total = 0\n    for value in values:\n        \
@@ -162,7 +162,7 @@ pub(crate) fn sample(arm: &str, task: usize) -> SampleRecord {
     }
 }
 
-/// The same sample without a program that parses.
+/// Returns the sample without a program that parses.
 pub(crate) fn unparsable(mut sample: SampleRecord) -> SampleRecord {
     "def task(:\n".clone_into(&mut sample.program);
     "def task(:\n".clone_into(&mut sample.completion);
@@ -173,7 +173,7 @@ pub(crate) fn unparsable(mut sample: SampleRecord) -> SampleRecord {
     sample
 }
 
-/// The same sample with every test passed.
+/// Returns the sample with every test passed.
 pub(crate) fn solved(mut sample: SampleRecord) -> SampleRecord {
     sample.verdict = Verdict::Passed;
     sample.tests_passed = sample.tests_total;
@@ -181,7 +181,7 @@ pub(crate) fn solved(mut sample: SampleRecord) -> SampleRecord {
     sample
 }
 
-/// Metrics with these two indices.
+/// Returns metrics with these two indices.
 pub(crate) fn metrics(maintainability_index: f64, mi_code: f64) -> ProgramMetrics {
     ProgramMetrics {
         loc: 9,
@@ -198,13 +198,13 @@ pub(crate) fn metrics(maintainability_index: f64, mi_code: f64) -> ProgramMetric
     }
 }
 
-/// The metrics that a program has.
+/// Returns the metrics of a program.
 pub(crate) fn measured(program: &str) -> ProgramMetrics {
-    let file = slm_metrics::analyze(program).expect("a program of our own");
+    let file = slm_metrics::analyze(program).expect("a test program");
     ProgramMetrics::from(&file)
 }
 
-/// The same sample with another program, measured, in the answer around it.
+/// Returns the sample with another program, its metrics, and an answer that contains it.
 pub(crate) fn with_program(mut sample: SampleRecord, program: String) -> SampleRecord {
     sample.metrics = Some(measured(&program));
     sample.completion = format!("Here it is:\n```python\n{program}```\n");
@@ -212,12 +212,12 @@ pub(crate) fn with_program(mut sample: SampleRecord, program: String) -> SampleR
     sample
 }
 
-/// One line of text for each number of the range.
+/// Returns one line of text for each number of the range.
 fn lines(numbers: std::ops::Range<usize>, line: impl Fn(usize) -> String) -> String {
     numbers.fold(String::new(), |text, number| text + &line(number))
 }
 
-/// A program with these numbers of statements beside its loop, docstring lines and comments.
+/// Returns a program with these numbers of statements besides its loop, docstring lines and comments.
 pub(crate) fn program(task: usize, statements: usize, docstring: usize, comments: usize) -> String {
     let more = lines(1..docstring, |line| {
         format!("    Line {line} of what it does.\n")
@@ -237,8 +237,8 @@ pub(crate) fn program(task: usize, statements: usize, docstring: usize, comments
     )
 }
 
-/// `tasks` tasks for the base model and each adapter: adapters comment more, and write a third of the programs as the base
-/// model does.
+/// Returns `tasks` records for the base model and each adapter: adapters comment more, and a third of their programs
+/// equal the base model's.
 pub(crate) fn records(adapters: &[&str], tasks: usize) -> Vec<SampleRecord> {
     let mut rng = ChaCha8Rng::seed_from_u64(11);
     let mut records = Vec::new();
@@ -277,10 +277,10 @@ pub(crate) fn records(adapters: &[&str], tasks: usize) -> Vec<SampleRecord> {
     records
 }
 
-/// What a made-up model does with a task in a cell: whether it passes, and the complexity of its program.
+/// A synthetic model's result for a task in a cell: whether it passes, and the complexity of its program.
 pub(crate) type Made = (bool, f64);
 
-/// One record for each sample of each task in every cell of the plan of `run`, as `made` says.
+/// Returns one record for each sample of each task in every cell of the plan of `run`, with the results of `made`.
 pub(crate) fn records_of_cells(
     run: &RunInfo,
     tasks: usize,
@@ -299,7 +299,7 @@ pub(crate) fn records_of_cells(
                     cyclomatic_complexity: complexity,
                     ..measured(&sample.program)
                 });
-                // What a workflow writes grows with its roles; the numbers only have to differ.
+                // Tokens grow with a workflow's roles; the numbers only have to differ.
                 sample.completion_tokens = 90 * (1 + cell.workflow as usize);
                 records.push(if passes { solved(sample) } else { sample });
             }

@@ -1,8 +1,8 @@
-//! What a server understands beyond what all of them share, found out by asking it for one token.
+//! Probes what a server supports beyond the common API, with requests for one token.
 //!
-//! vLLM and llama.cpp take token ids as a prompt, so that nothing is left to chance; Ollama and llama-cpp-python take
-//! text alone. A text is tokenized over there, and some servers put a begin token before it. Whether the two
-//! vocabularies agree is told by the server's own count of a prompt's tokens.
+//! vLLM and llama.cpp accept token ids as a prompt, which leaves no ambiguity; Ollama and llama-cpp-python accept
+//! only text. The server tokenizes a text itself, and some servers prepend a begin token. The server's count of a
+//! prompt's tokens shows whether the two vocabularies agree.
 
 use anyhow::Result;
 use slm_cli::UserMistake;
@@ -13,22 +13,22 @@ use super::wire::{Prompt, ServerAnswer};
 use super::{Endpoint, Outcome, Texts};
 use crate::backend::Query;
 
-/// A text in which every vocabulary finds several tokens and none of them special.
+/// A text that every vocabulary splits into several tokens, none of them special.
 const PLAIN: &str = "def area(width, height):\n    return width * height";
 
-/// How one server is asked.
+/// How requests to a server are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Capabilities {
     /// Whether prompts are token ids.
     pub(super) ids: bool,
-    /// Whether the server takes parameters that OpenAI's own has not.
+    /// Whether the server accepts parameters beyond OpenAI's API.
     pub(super) extras: bool,
-    /// Whether the server puts its begin token before a text.
+    /// Whether the server prepends its begin token to a text.
     pub(super) adds_start: bool,
 }
 
 impl Capabilities {
-    /// What prompts are, in words.
+    /// Names the form of the prompts.
     pub(super) fn prompts(self, api: Api) -> &'static str {
         match api {
             Api::Completions if self.ids => "token ids",
@@ -38,10 +38,10 @@ impl Capabilities {
     }
 }
 
-/// Asks the server what it understands.
+/// Probes what the server supports.
 ///
 /// # Errors
-/// It cannot be asked, or counts other tokens than the tokenizer here.
+/// The server cannot be reached, or its count of tokens differs from the local tokenizer's.
 pub(super) fn discover(endpoint: &Endpoint, model: &str) -> Result<Capabilities> {
     let Some(texts) = &endpoint.texts else {
         let prompt = Prompt::Messages(conversation());
@@ -84,7 +84,7 @@ pub(super) fn discover(endpoint: &Endpoint, model: &str) -> Result<Capabilities>
     }
 }
 
-/// The answer to a prompt, with what only some servers take or, if it is refused so, without.
+/// Returns the answer to a prompt, with the extra parameters or, if these are refused, without them.
 fn first_taken(endpoint: &Endpoint, model: &str, prompt: &Prompt) -> Result<(bool, ServerAnswer)> {
     for extras in [true, false] {
         match endpoint.probe(model, prompt, extras)? {
@@ -99,12 +99,12 @@ fn first_taken(endpoint: &Endpoint, model: &str, prompt: &Prompt) -> Result<(boo
     unreachable!("the second refusal is an error")
 }
 
-/// A short conversation.
+/// Returns a short conversation.
 fn conversation() -> Vec<Message> {
     vec![Message::new(Role::User, PLAIN)]
 }
 
-/// Asks for one token.
+/// Returns a query for one token.
 pub(super) fn query(messages: Vec<Message>) -> Query {
     Query {
         messages,
@@ -119,8 +119,8 @@ pub(super) fn query(messages: Vec<Message>) -> Query {
 
 fn stranger(endpoint: &Endpoint, model: &str, theirs: usize, own: usize) -> anyhow::Error {
     let text = format!(
-        "{}: `{model}` finds {theirs} tokens in a prompt in which the tokenizer of `model.name_or_path` finds {own}, so \
-         it is another model, or puts words of its own around prompts\n\
+        "{}: `{model}` counts {theirs} tokens in a prompt in which the tokenizer of `model.name_or_path` counts {own}, \
+         so it is another model, or adds text to prompts\n\
          hint: serve the recipe's model, or let the server render prompts: --set evaluate.endpoint.api=chat",
         endpoint.http.base()
     );
@@ -128,12 +128,12 @@ fn stranger(endpoint: &Endpoint, model: &str, theirs: usize, own: usize) -> anyh
 }
 
 impl Texts {
-    /// A query's prompt as token ids: those of the built-in model.
+    /// Returns a query's prompt as the token ids that the built-in model gets.
     pub(super) fn ids(&self, query: &Query) -> Result<Vec<u32>> {
         query.prompt_ids(&self.tokenizer, &self.template)
     }
 
-    /// The same as text for a server that tokenizes it.
+    /// Returns a query's prompt as text, for a server that tokenizes it.
     pub(super) fn text(&self, query: &Query, capabilities: Capabilities) -> Result<String> {
         let start = self.tokenizer.text_start()?;
         let start = self.tokenizer.decode(&start, false)?;
@@ -144,7 +144,7 @@ impl Texts {
         let text = self
             .template
             .text_begun(&self.tokenizer, &query.messages, &query.begun)?;
-        // Not twice.
+        // Avoids a second begin token.
         let doubled = capabilities.adds_start && !start.is_empty();
         let rest = text.strip_prefix(&start).filter(|_| doubled);
         Ok(rest.map_or_else(|| text.clone(), str::to_owned))

@@ -1,15 +1,15 @@
-//! Whole answers from conversations, as the rest of an answer that was begun.
+//! Reduces whole chat answers to the continuation of a prefill.
 //!
-//! The workflows begin an answer for the model and read what follows. `/v1/chat/completions` has no way to begin one
-//! that all servers share, so the model writes all of it, and what it was to go on from is looked for in what it wrote.
+//! The workflows begin an answer for the model (prefill) and read what follows. `/v1/chat/completions` has no prefill
+//! that all servers support, so the model writes the whole answer, and the prefill is searched for in its text.
 
 const FENCE: &str = "```";
 
-/// What follows `begun` in an answer that was not begun.
+/// Returns what follows `begun` in an answer that was generated without a prefill.
 ///
-/// - of a fenced block, its content counts; else the whole answer
-/// - what the block shares with the beginning is taken off: the signature and docstring of a function, or `assert f(`
-/// - a function that is written anew follows the stub, and the later definition counts
+/// - only the content of a fenced block is used, or the whole answer if there is none
+/// - what the block shares with `begun` is removed: the signature and docstring of a function, or `assert f(`
+/// - a function that is written again follows the stub; Python uses the later definition
 pub(super) fn continuation(begun: &str, answer: &str) -> String {
     if begun.is_empty() {
         return answer.to_owned();
@@ -23,7 +23,7 @@ pub(super) fn continuation(begun: &str, answer: &str) -> String {
     match block.find(shared) {
         Some(at) => {
             let rest = &block[at + shared.len()..];
-            // The beginning ends in its own newline.
+            // `begun` already ends in this newline.
             let newline = stub.ends_with('\n');
             rest.strip_prefix('\n')
                 .filter(|_| newline)
@@ -34,12 +34,12 @@ pub(super) fn continuation(begun: &str, answer: &str) -> String {
     }
 }
 
-/// The content of the first fenced block.
+/// Returns the content of the first fenced block.
 fn block(answer: &str) -> &str {
     let Some((_, after)) = answer.split_once(FENCE) else {
         return answer;
     };
-    // The rest of the fence's line names a language.
+    // The rest of the fence's line is the language.
     let content = after.split_once('\n').map_or("", |(_, content)| content);
     content
         .split_once("\n```")

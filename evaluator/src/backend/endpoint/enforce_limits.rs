@@ -1,5 +1,5 @@
-//! Turns what a server answers into an answer that keeps to the query, whatever the server kept to: stop strings and the
-//! token limit hold, and every token is counted.
+//! Makes a server's answer obey the query even if the server did not: applies the stop strings and the token limit,
+//! and counts every token.
 
 use anyhow::Result;
 use slm_model::Tokenizer;
@@ -7,21 +7,21 @@ use slm_model::Tokenizer;
 use super::wire::ServerAnswer;
 use slm_artifacts::FinishReason;
 
-/// Characters of a token, where there is no tokenizer to count with: code has between 3 and 4.
+/// Characters per token, if there is no tokenizer to count with: code has between 3 and 4.
 const CHARS_PER_TOKEN: usize = 3;
 
-/// A text within its limits.
+/// An answer within its limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct LimitedAnswer {
     pub(super) text: String,
     pub(super) completion_tokens: usize,
-    /// Whether the tokens were counted here, and not by the server.
+    /// Whether the tokens were counted locally, not by the server.
     pub(super) estimated: bool,
     pub(super) finish_reason: FinishReason,
 }
 
-/// Cuts a text at the first stop string and at the limit, and says what it cost: what the server counted, unless it
-/// went on where it should have stopped.
+/// Cuts a text at the first stop string and at the limit. The number of tokens is the server's, unless the server
+/// generated past that point.
 pub(super) fn enforce_limits(
     answer: &ServerAnswer,
     stop: &[&str],
@@ -29,7 +29,7 @@ pub(super) fn enforce_limits(
     tokenizer: Option<&Tokenizer>,
 ) -> Result<LimitedAnswer> {
     let stopped = first_stop(&answer.text, stop);
-    // The built-in model pays for its stop strings, too.
+    // The built-in model counts the tokens of a stop string, too.
     let kept = stopped.map_or(answer.text.as_str(), |(_, end)| &answer.text[..end]);
     let (mut tokens, mut estimated) = match (answer.completion_tokens, stopped) {
         (Some(reported), None) => (reported, false),
@@ -52,7 +52,7 @@ pub(super) fn enforce_limits(
             finish_reason,
         });
     }
-    // The server wrote more than it was allowed: what would not have been written does not count.
+    // The server exceeded the limit: tokens past it are neither kept nor counted.
     let mut within = first_tokens(kept, max_new_tokens, tokenizer)?;
     within.truncate(within.len().min(text.len()));
     tokens = max_new_tokens;
@@ -65,7 +65,7 @@ pub(super) fn enforce_limits(
     })
 }
 
-/// Where the earliest stop string begins and ends.
+/// Returns the start and end of the earliest stop string.
 fn first_stop(text: &str, stop: &[&str]) -> Option<(usize, usize)> {
     let found = stop
         .iter()
@@ -80,7 +80,7 @@ fn count(text: &str, tokenizer: Option<&Tokenizer>) -> Result<usize> {
     })
 }
 
-/// The text of the first `n` tokens.
+/// Returns the text of the first `n` tokens.
 fn first_tokens(text: &str, n: usize, tokenizer: Option<&Tokenizer>) -> Result<String> {
     let Some(tokenizer) = tokenizer else {
         return Ok(text.chars().take(n * CHARS_PER_TOKEN).collect());
@@ -88,7 +88,7 @@ fn first_tokens(text: &str, n: usize, tokenizer: Option<&Tokenizer>) -> Result<S
     let mut ids = tokenizer.encode_text(text)?;
     ids.truncate(n);
     let decoded = tokenizer.decode(&ids, false)?;
-    // A token may end inside of a character.
+    // A token may end within a character.
     let same = |(own, found): &(char, char)| own == found;
     let common = text.chars().zip(decoded.chars()).take_while(same);
     Ok(common.map(|(c, _)| c).collect())

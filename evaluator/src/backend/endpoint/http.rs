@@ -1,6 +1,7 @@
-//! One request to a server and what came back; the only importer of the HTTP client.
+//! One HTTP request to a server and its reply; the only module that uses the HTTP client.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -8,27 +9,25 @@ use serde_json::Value;
 use slm_cli::UserMistake;
 use ureq::{Agent, Proxy};
 
-use crate::clock;
-
-/// Far above any answer; what is longer comes from no such server.
+/// Limit of a reply's body in bytes, far above any answer.
 const MAX_BODY_BYTES: u64 = 64 << 20;
 
-/// Longest time until a connection stands.
+/// Timeout for establishing a connection.
 const CONNECT: Duration = Duration::from_secs(30);
 
-/// What stands in place of a key.
+/// Replaces a key in texts.
 const HIDDEN: &str = "***";
 
-/// A server's key. It goes into one header and nowhere else: it cannot be printed, and what a server says is searched
+/// A server's API key. It is sent in one header and used nowhere else: it is never printed, and replies are searched
 /// for it.
 #[derive(Default)]
 pub(super) struct ApiKey(Option<String>);
 
 impl ApiKey {
-    /// The key in an environment variable.
+    /// Reads the key from an environment variable.
     ///
     /// # Errors
-    /// The variable is named, and not set or empty.
+    /// The variable is named, but it is not set, empty, or not fit for an HTTP header.
     pub(super) fn from_variable(name: Option<&str>) -> Result<Self> {
         let Some(name) = name else {
             return Ok(Self::default());
@@ -40,11 +39,11 @@ impl ApiKey {
             let problem = if key.is_empty() {
                 "is not set"
             } else {
-                "holds what no HTTP header can"
+                "contains characters that an HTTP header cannot"
             };
             return Err(UserMistake(format!(
                 "`evaluate.endpoint.api_key_env` names {name}, which {problem}\n\
-                 hint: export {name}=..., or leave the key of the recipe out if the server wants none"
+                 hint: export {name}=..., or remove `api_key_env` from the recipe if the server needs no key"
             ))
             .into());
         }
@@ -65,7 +64,7 @@ impl fmt::Debug for ApiKey {
     }
 }
 
-/// A server, by its address up to `/v1`.
+/// A server, by its URL up to `/v1`.
 #[derive(Debug)]
 pub(super) struct Http {
     agent: Agent,
@@ -73,23 +72,23 @@ pub(super) struct Http {
     key: ApiKey,
 }
 
-/// What a server answered.
+/// A server's reply.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) status: u16,
-    /// Without the key, should the server repeat it.
+    /// Without the API key, even if the server repeats it.
     pub(super) body: String,
-    /// How long the server wants to be left alone.
+    /// The wait that the server requests in `Retry-After`.
     pub(super) retry_after: Option<Duration>,
 }
 
-/// Why no answer came, in words.
+/// The reason why there was no reply.
 #[derive(Debug)]
 pub(super) struct Lost(pub(super) String);
 
 impl Http {
     pub(super) fn new(base: String, key: ApiKey, timeout: Duration, connections: usize) -> Self {
-        // A proxy is for other machines.
+        // A proxy cannot reach this machine's loopback addresses.
         let proxy = if is_loopback(&base) {
             None
         } else {
@@ -160,7 +159,7 @@ impl Http {
     }
 }
 
-/// What went wrong, without the name of a library.
+/// Describes an error without naming a library.
 fn words(error: &ureq::Error) -> String {
     match error {
         ureq::Error::Timeout(_) => "no answer in time".to_owned(),
@@ -177,28 +176,29 @@ fn words(error: &ureq::Error) -> String {
     }
 }
 
-/// `Retry-After`: seconds, or a date.
+/// Parses `Retry-After`: seconds, or a date.
 fn waiting(header: &str) -> Option<Duration> {
     let header = header.trim();
     let seconds = header.parse::<f64>().ok();
-    let seconds = seconds.or_else(|| clock::seconds_until(header))?;
+    let seconds = seconds.or_else(|| slm_cli::seconds_until(header))?;
     seconds
         .is_finite()
         .then(|| Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX))
 }
 
-/// Whether an address is this machine's own.
+/// Whether a URL's host is a loopback address.
 fn is_loopback(url: &str) -> bool {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let host = rest.split('/').next().unwrap_or("");
     host.starts_with("[::1]") || {
         let host = host.split(':').next().unwrap_or("");
-        host == "localhost" || host.starts_with("127.")
+        let is_ipv4 = |host: &str| host.parse().is_ok_and(|ip: Ipv4Addr| ip.is_loopback());
+        host == "localhost" || is_ipv4(host)
     }
 }
 
-/// The text of a server's error, on one line and not too long.
-pub(super) fn told(body: &str) -> String {
+/// Extracts the message of a server's error, on one line of about 300 characters.
+pub(super) fn error_message(body: &str) -> String {
     let value: Value = serde_json::from_str(body).unwrap_or(Value::Null);
     let places = ["/error/message", "/message", "/detail", "/error"];
     let text = places
@@ -241,7 +241,11 @@ mod tests {
             "https://[::1]:8/v1",
         ];
         assert!(own.iter().all(|url| is_loopback(url)));
-        let others = ["http://gpu-7:8000/v1", "https://example.com/localhost"];
+        let others = [
+            "http://gpu-7:8000/v1",
+            "https://example.com/localhost",
+            "http://127.example.com/v1",
+        ];
         assert!(!others.iter().any(|url| is_loopback(url)));
     }
 
@@ -269,8 +273,8 @@ mod tests {
             ("<h1>502</h1>", "<h1>502</h1>"),
             ("", "no reason given"),
         ] {
-            assert_eq!(told(body), expected, "{body}");
+            assert_eq!(error_message(body), expected, "{body}");
         }
-        assert!(told(&"x".repeat(1000)).len() < 310);
+        assert!(error_message(&"x".repeat(1000)).len() < 310);
     }
 }

@@ -1,11 +1,11 @@
-//! A server that answers in place of the built-in model: vLLM, llama.cpp, Ollama, or any other that speaks OpenAI's
-//! HTTP interface.
+//! A server that answers in place of the built-in model: vLLM, llama.cpp, Ollama, or any other with OpenAI's HTTP
+//! API.
 //!
-//! - [`http`] makes one request; [`retry`] says which trouble passes, and waits
-//! - [`wire`] is the JSON of requests and answers; [`capabilities`] finds out what this server understands of it
-//! - [`enforce_limits`] holds answers to stop strings and limits that a server may ignore; [`chat`] turns whole answers into
-//!   the rest of one that was begun
-//! - [`serve`] makes the requests of an arm side by side
+//! - [`http`] sends one request; [`retry`] decides which failures are transient, and retries with backoff
+//! - [`wire`] is the JSON of requests and answers; [`capabilities`] probes what this server supports of it
+//! - [`enforce_limits`] applies stop strings and limits that a server may ignore; [`chat`] reduces whole answers to
+//!   the continuation of the prefill
+//! - [`serve`] sends the requests of an arm concurrently
 
 mod capabilities;
 mod chat;
@@ -28,53 +28,53 @@ use slm_model::{ChatTemplate, Tokenizer};
 use slm_report::{EndpointInfo, ServedModel};
 
 use capabilities::Capabilities;
-use http::{ApiKey, Http, told};
+use http::{ApiKey, Http, error_message};
 use retry::{Retrier, Try};
 use serve::ServedArm;
 use wire::{Prompt, ServerAnswer};
 
-/// What identifies a served model in a server's own list. Times and permissions change with every start.
+/// The fields of a server's list that identify a model. Times and permissions change with every start.
 const IDENTITY: [&str; 6] = ["id", "owned_by", "root", "parent", "max_model_len", "meta"];
 
-/// What prompts are made with here.
+/// Renders and tokenizes prompts locally.
 pub(crate) struct Texts {
     pub(crate) tokenizer: Tokenizer,
     pub(crate) template: ChatTemplate,
-    /// Most tokens of prompt and answer.
+    /// Maximum tokens of prompt and answer together.
     pub(crate) positions: usize,
 }
 
-/// A server that has been asked which models it serves.
+/// A server whose list of models was read.
 pub(crate) struct Endpoint {
     http: Http,
     retrier: Retrier,
     api: Api,
     concurrency: usize,
-    /// None where the server renders conversations.
+    /// `None` if the server renders conversations.
     texts: Option<Texts>,
     /// The base model, then the adapters.
     served: Vec<ServedModel>,
-    /// Most tokens of prompt and answer, as far as the server has told by now.
+    /// Maximum tokens of prompt and answer together, as far as the server has reported it.
     limit: AtomicUsize,
     capabilities: OnceLock<Capabilities>,
 }
 
-/// What became of a request, if not an error.
+/// The outcome of a request that is not an error.
 #[derive(Debug)]
 enum Outcome {
-    /// An answer, and how often it was asked for again.
+    /// An answer, and the number of retries.
     Answered(ServerAnswer, usize),
-    /// Prompt and answer do not fit; how many tokens would, if the server says so.
+    /// Prompt and answer exceed the context; its size in tokens, if the server reports it.
     TooLong(Option<usize>),
-    /// The server does not take such a request, in its words.
+    /// The server does not accept such a request; its message.
     Refused(String),
 }
 
 impl Endpoint {
-    /// Asks the server for its models. `adapters` are the arms' names with what the server calls them.
+    /// Requests the server's list of models. `adapters` are the arms' names with the server's names of the adapters.
     ///
     /// # Errors
-    /// There is no key where one is named, the server cannot be asked, or does not serve these models.
+    /// The named key is missing, the server cannot be reached, or it does not serve these models.
     pub(crate) fn open(
         settings: &slm_config::Endpoint,
         base_model: &str,
@@ -132,7 +132,7 @@ impl Endpoint {
         })
     }
 
-    /// Who answers, for the run's description.
+    /// Describes the server, for the run's description.
     pub(crate) fn info(&self) -> EndpointInfo {
         EndpointInfo {
             url: self.http.base().to_owned(),
@@ -146,7 +146,7 @@ impl Endpoint {
         }
     }
 
-    /// The base model, with an adapter by its place or without, as a model that answers.
+    /// Returns the base model, with the adapter at an index or without one, as a backend.
     pub(crate) fn arm(&self, adapter: Option<usize>) -> ServedArm<'_> {
         ServedArm {
             endpoint: self,
@@ -159,7 +159,7 @@ impl Endpoint {
         anyhow!("{}: {text}", self.http.base())
     }
 
-    /// What the server understands; asked once.
+    /// Returns the server's capabilities, which are probed once.
     fn capabilities(&self) -> Result<Capabilities> {
         if let Some(capabilities) = self.capabilities.get() {
             return Ok(*capabilities);
@@ -167,7 +167,7 @@ impl Endpoint {
         let model = &self.served[0].model;
         let found = capabilities::discover(self, model)?;
         slm_cli::note(&format!(
-            "asking {model} at {}: prompts as {}, up to {} requests at once",
+            "generating with {model} at {}: prompts as {}, up to {} concurrent requests",
             self.http.base(),
             found.prompts(self.api),
             self.concurrency
@@ -175,12 +175,12 @@ impl Endpoint {
         Ok(*self.capabilities.get_or_init(|| found))
     }
 
-    /// Asks for one token, until it is answered.
+    /// Requests one token, with retries.
     fn probe(&self, model: &str, prompt: &Prompt, extras: bool) -> Result<Outcome> {
         self.ask(&probe(model, prompt, extras), 1, &AtomicBool::new(false))
     }
 
-    /// The same but once, for what the server may stumble over: none if there is no answer.
+    /// Requests one token without retries, if the server may fail on the request; `None` if there is no answer.
     fn probe_once(
         &self,
         model: &str,
@@ -194,7 +194,7 @@ impl Endpoint {
         }
     }
 
-    /// Makes a request until it is answered.
+    /// Sends a request until it is answered.
     fn ask(&self, body: &Value, seed: u64, halt: &AtomicBool) -> Result<Outcome> {
         let (outcome, retries) = self.retrier.run(seed, halt, || self.attempt(body))?;
         Ok(match outcome {
@@ -215,7 +215,7 @@ impl Endpoint {
                 Err(why) => retry::again(format!("{base}: {why}")),
             },
             status @ (400 | 413 | 422) => {
-                let why = told(&reply.body);
+                let why = error_message(&reply.body);
                 Try::Done(match wire::context_limit(&reply.body) {
                     Some(limit) => Outcome::TooLong(limit),
                     None => Outcome::Refused(format!("HTTP {status}: {why}")),
@@ -226,12 +226,12 @@ impl Endpoint {
     }
 }
 
-/// A request for one token.
+/// Returns the request for one token.
 fn probe(model: &str, prompt: &Prompt, extras: bool) -> Value {
     wire::body(model, prompt, &capabilities::query(Vec::new()), 1, extras)
 }
 
-/// What a server says of its models, by their names; none if it has no list.
+/// Returns the server's descriptions of its models, by name; `None` if it has no list.
 fn listed_models(http: &Http, retrier: &Retrier) -> Result<Option<BTreeMap<String, Value>>> {
     let base = http.base();
     let never = AtomicBool::new(false);
@@ -262,7 +262,7 @@ fn models_of(body: &str) -> Option<BTreeMap<String, Value>> {
     Some(models.collect())
 }
 
-/// A model in the list under its name, which Ollama's lists with a tag.
+/// Finds a model in the list by name; Ollama lists names with a tag.
 fn find_model(http: &Http, listed: &BTreeMap<String, Value>, name: &str) -> Result<Value> {
     let found = listed
         .get(name)

@@ -1,4 +1,4 @@
-//! Which trouble with a server passes, and how long to wait for that.
+//! Decides which failures of a server are transient, and retries with backoff.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -10,18 +10,18 @@ use rand_chacha::ChaCha8Rng;
 use slm_artifacts::{Attempt, GaveUp, GiveUp, RetryPolicy};
 use slm_cli::UserMistake;
 
-use super::http::{Lost, Reply, told};
+use super::http::{Lost, Reply, error_message};
 
-/// Pause between two notes on trouble.
+/// Minimum time between two notes about retries.
 const NOTE_EVERY: Duration = Duration::from_secs(10);
 
-/// How often a waiting thread looks whether its work is still wanted.
+/// How often a waiting thread checks whether its work is still wanted.
 const GLANCE: Duration = Duration::from_millis(50);
 
-/// What an attempt came to.
+/// The outcome of an attempt.
 pub(super) type Try<T> = Attempt<T, anyhow::Error>;
 
-/// Repeats requests that fail in passing, and counts the repetitions over all of them.
+/// Retries requests that fail transiently, and counts the retries of all requests.
 pub(super) struct Retrier {
     policy: RetryPolicy,
     retries: AtomicUsize,
@@ -29,7 +29,7 @@ pub(super) struct Retrier {
 }
 
 impl Retrier {
-    /// At most `max_retries` repetitions of a request. Waits double up to a minute and leave half to chance.
+    /// Allows at most `max_retries` retries per request. Waits double up to a minute; half of each is random jitter.
     pub(super) fn new(max_retries: usize) -> Self {
         Self {
             policy: RetryPolicy {
@@ -45,8 +45,8 @@ impl Retrier {
         }
     }
 
-    /// Repeats `attempt` until it succeeds; returns its value with the number of repetitions.
-    /// `seed` spreads the waits of requests that failed together. `halt` ends it early.
+    /// Repeats `attempt` until it succeeds; returns its value with the number of retries. `seed` spreads the waits of
+    /// requests that failed together. `halt` ends the retries early.
     pub(super) fn run<T>(
         &self,
         seed: u64,
@@ -68,12 +68,12 @@ impl Retrier {
                 };
                 anyhow!(
                     "{error}{times}\n\
-                     hint: what is answered is kept; give the same command again once the server is well"
+                     hint: finished answers are kept; repeat the command once the server has recovered"
                 )
             }
             GiveUp::RetryAfter(asked) => anyhow!(
-                "{error}, and the server asks to be left alone for {} s\n\
-                 hint: what is answered is kept; give the same command again then",
+                "{error}, and the server requests a wait of {} s\n\
+                 hint: finished answers are kept; repeat the command after that time",
                 asked.as_secs()
             ),
         })
@@ -84,7 +84,7 @@ impl Retrier {
         let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
         if noted.is_none_or(|last| last.elapsed() >= NOTE_EVERY) {
             *noted = Some(Instant::now());
-            slm_cli::note(&format!("trying again ({retries} so far): {why}"));
+            slm_cli::note(&format!("retry {retries}: {why}"));
         }
     }
 }
@@ -98,10 +98,10 @@ fn pause(length: Duration, halt: &AtomicBool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What to make of a reply that is no success; `base` is the server's address.
+/// Classifies a reply that is not a success; `base` is the server's URL.
 pub(super) fn classify<T>(base: &str, has_key: bool, reply: &Reply) -> Try<T> {
     let Reply { status, body, .. } = reply;
-    let text = format!("{base}: HTTP {status}: {}", told(body));
+    let text = format!("{base}: HTTP {status}: {}", error_message(body));
     let mistake = |hint: &str| Try::Failed(UserMistake(format!("{text}\nhint: {hint}")).into());
     match status {
         408 | 425 | 429 | 500..=599 => Try::Passing {
@@ -115,14 +115,14 @@ pub(super) fn classify<T>(base: &str, has_key: bool, reply: &Reply) -> Try<T> {
             "name the variable that holds the server's key: --set evaluate.endpoint.api_key_env=NAME",
         ),
         404 => mistake(
-            "is the address right, and `evaluate.endpoint.model` what the server calls the model?",
+            "check `evaluate.endpoint.url`, and that `evaluate.endpoint.model` is the server's name for the model",
         ),
-        300..=399 => mistake("name the address that the server itself answers at"),
+        300..=399 => mistake("set `evaluate.endpoint.url` to the address without the redirect"),
         _ => Try::Failed(anyhow!("{text}")),
     }
 }
 
-/// A failure in passing.
+/// Returns a transient failure.
 pub(super) fn again<T>(why: String) -> Try<T> {
     Try::Passing {
         error: anyhow!(why),
@@ -130,7 +130,7 @@ pub(super) fn again<T>(why: String) -> Try<T> {
     }
 }
 
-/// A request that no answer came to.
+/// Classifies a request without a reply.
 pub(super) fn lost<T>(base: &str, Lost(why): Lost) -> Try<T> {
     again(format!("{base}: {why}"))
 }
@@ -169,13 +169,13 @@ mod tests {
         assert_eq!(run(3, &["busy", "bad"]), (Err("bad".to_owned()), 2));
         let (error, tries) = run(2, &["busy"]);
         assert_eq!(tries, 3);
-        let error = error.expect_err("never well");
+        let error = error.expect_err("always busy");
         assert!(
-            error.starts_with("busy (tried 3 times)\nhint: what is answered is kept"),
+            error.starts_with("busy (tried 3 times)\nhint: finished answers are kept"),
             "{error}"
         );
         let (error, tries) = run(2, &["tomorrow"]);
-        assert!(error.expect_err("too long").contains("for 72000 s"));
+        assert!(error.expect_err("too long").contains("a wait of 72000 s"));
         assert_eq!(tries, 1);
     }
 

@@ -1,5 +1,5 @@
-//! All requests of an arm, side by side: a thread each, and every answer goes to the caller as it comes, so that one
-//! that fails costs no other.
+//! Sends all requests of an arm concurrently, one thread each. Every answer is handed over as it arrives, so that a
+//! failing request loses no other answer.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,7 +16,7 @@ use super::{Endpoint, Outcome, chat, wire};
 use crate::backend::{Answer, Backend, Caller, Query, check_room};
 use slm_artifacts::FinishReason;
 
-/// How often it is looked whether a program that ended has led to another query.
+/// How often finished program runs are checked for new queries.
 const GLANCE: Duration = Duration::from_millis(20);
 
 /// One arm of a run, answered by a server.
@@ -24,19 +24,19 @@ pub(crate) struct ServedArm<'a> {
     pub(super) endpoint: &'a Endpoint,
     /// The server's name of the base model.
     pub(super) base: &'a str,
-    /// That of the adapter.
+    /// The server's name of the adapter.
     pub(super) adapter: Option<&'a str>,
 }
 
-/// A query as it goes out.
+/// A query as it is sent.
 struct Request {
     query: Query,
     prompt: Prompt,
-    /// Tokens of the prompt, where they are counted here.
+    /// Tokens of the prompt, if they are counted locally.
     prompt_tokens: Option<usize>,
-    /// Most tokens that were asked for.
+    /// The `max_tokens` of the last attempt.
     granted: usize,
-    /// The work's clock when it went out.
+    /// [`Work::clock`] when the query was taken.
     began: f64,
 }
 
@@ -71,14 +71,14 @@ impl ServedArm<'_> {
         })
     }
 
-    /// How many tokens may be asked for; 0 if there is no room.
+    /// Returns how many tokens may be requested; 0 if there is no room.
     fn granted(&self, request: &Request) -> usize {
         let limit = self.endpoint.limit.load(Ordering::Relaxed);
         let room = limit.saturating_sub(request.prompt_tokens.unwrap_or(0));
         request.query.max_new_tokens.min(room)
     }
 
-    /// What the caller is told of an answer.
+    /// Converts a server's answer into the caller's.
     fn answer(
         &self,
         request: &Request,
@@ -147,10 +147,10 @@ impl Backend for ServedArm<'_> {
     }
 }
 
-/// The outcome of a request, a panic being an error: who waits for the outcome would wait for ever.
+/// Returns the outcome of a request, with a panic as an error: otherwise its receiver would wait for ever.
 fn caught(ask: impl FnOnce() -> Result<Outcome>) -> Result<Outcome> {
     catch_unwind(AssertUnwindSafe(ask)).unwrap_or_else(|_| {
-        bail!("a request broke off inside this program; the message above is a bug")
+        bail!("a request panicked inside this program; the message above is a bug")
     })
 }
 
@@ -162,18 +162,18 @@ struct Work<'scope, 'env, 'a> {
     results: Sender<(usize, Result<Outcome>)>,
     caller: &'a mut dyn Caller,
     under_way: BTreeMap<usize, Request>,
-    /// Queries taken.
+    /// Number of queries taken.
     asked: usize,
-    /// Tokens of all answers.
+    /// Completion tokens of all answers.
     made: usize,
-    /// Wall time, divided by the requests that were under way: what passes on it while a request is, is its share.
+    /// Wall time divided by the number of requests in flight: its increase during a request is the request's share.
     clock: f64,
     last: Instant,
 }
 
 impl Work<'_, '_, '_> {
-    /// Asks and hears until there is no more to ask. After an error nothing is asked any more, but what is under way is
-    /// waited for, so that no answer is lost.
+    /// Sends queries and receives answers until there are no more. After an error no query is sent any more, but
+    /// requests in flight are awaited, so that no answer is lost.
     fn run(&mut self, inbox: &mpsc::Receiver<(usize, Result<Outcome>)>) -> Result<()> {
         let mut failed = None;
         loop {
@@ -195,16 +195,16 @@ impl Work<'_, '_, '_> {
                 Err(RecvTimeoutError::Timeout) => continue,
                 Err(RecvTimeoutError::Disconnected) => unreachable!("this side can send, too"),
             };
-            if let Err(error) = outcome.and_then(|outcome| self.hear(index, outcome)) {
+            if let Err(error) = outcome.and_then(|outcome| self.receive(index, outcome)) {
                 self.under_way.remove(&index);
-                // The first error is the cause; those that follow it are its effects.
+                // The first error is the cause; later ones are its effects.
                 failed.get_or_insert(error);
                 self.halt.store(true, Ordering::Relaxed);
             }
         }
     }
 
-    /// Brings the clock up to date.
+    /// Advances the clock to now.
     fn tick(&mut self) {
         let now = Instant::now();
         let passed = now.duration_since(self.last).as_secs_f64();
@@ -212,7 +212,7 @@ impl Work<'_, '_, '_> {
         self.last = now;
     }
 
-    /// Puts a request on its way, unless it would be the same as before or ask for nothing.
+    /// Sends a request, unless it would repeat the previous attempt or request no token.
     fn send(&mut self, index: usize, mut request: Request) -> Result<()> {
         let granted = self.arm.granted(&request);
         if granted == 0 || granted >= request.granted {
@@ -226,16 +226,16 @@ impl Work<'_, '_, '_> {
         let seed = request.query.seed;
         self.under_way.insert(index, request);
         self.scope.spawn(move || {
-            // The other side is gone after an error.
+            // The receiver is dropped after an error.
             let _ = results.send((index, caught(|| arm.endpoint.ask(&body, seed, halt))));
         });
         Ok(())
     }
 
-    fn hear(&mut self, index: usize, outcome: Outcome) -> Result<()> {
+    fn receive(&mut self, index: usize, outcome: Outcome) -> Result<()> {
         self.tick();
         let Some(request) = self.under_way.remove(&index) else {
-            unreachable!("request {index} is not under way")
+            unreachable!("request {index} is not in flight")
         };
         match outcome {
             Outcome::Answered(answer, retries) => {
@@ -248,7 +248,7 @@ impl Work<'_, '_, '_> {
             Outcome::TooLong(limit) => {
                 let known = &self.arm.endpoint.limit;
                 known.fetch_min(limit.unwrap_or(usize::MAX), Ordering::Relaxed);
-                // Asked again with what the limit leaves.
+                // Repeated within the limit that is now known.
                 self.send(index, request)
             }
             Outcome::Refused(why) => Err(self.arm.endpoint.error(&why)),

@@ -1,4 +1,4 @@
-//! The two routes' requests and answers, as JSON.
+//! The requests and answers of the two routes, as JSON.
 
 use serde_json::{Map, Value, json};
 use slm_config::Api;
@@ -6,12 +6,12 @@ use slm_model::Message;
 
 use crate::backend::Query;
 
-/// What a request asks to be gone on from.
+/// The prompt of a request.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Prompt {
     /// Token ids, for `completions`.
     Ids(Vec<u32>),
-    /// The same as text, for servers that take no ids.
+    /// The same prompt as text, for servers that accept no ids.
     Text(String),
     /// A conversation, for `chat/completions`.
     Messages(Vec<Message>),
@@ -25,8 +25,8 @@ pub(super) fn route(api: Api) -> &'static str {
     }
 }
 
-/// The body of a request for at most `max_tokens` tokens. With `extras` it switches off what servers do unasked: limits
-/// of their own on the likeliest tokens, and penalties on repetition.
+/// Returns the body of a request for at most `max_tokens` tokens. With `extras` it disables the servers' own
+/// defaults: limits on the likeliest tokens (top-k, min-p), and repetition penalties.
 pub(super) fn body(
     model: &str,
     prompt: &Prompt,
@@ -47,7 +47,7 @@ pub(super) fn body(
                 .map(|message| json!({"role": message.role.name(), "content": message.content}));
             put("messages", messages.collect());
             if !query.begun.is_empty() {
-                // Meant for the rest of an answer that was begun; here the server writes all of it.
+                // They are meant for the continuation of a prefill; here the server writes the whole answer.
                 stop = &[];
             }
         }
@@ -62,7 +62,7 @@ pub(super) fn body(
         put("stop", json!(stop));
     }
     if extras {
-        // 0 is no limit for vLLM, llama.cpp and Ollama alike.
+        // For vLLM, llama.cpp and Ollama, 0 means no limit.
         put("top_k", json!(query.sampling.top_k.unwrap_or(0)));
         put("min_p", json!(0.0));
         put("repetition_penalty", json!(1.0));
@@ -73,29 +73,29 @@ pub(super) fn body(
     Value::Object(body)
 }
 
-/// A call's seed in the 31 bits that every server takes.
+/// Folds a call's seed into the 31 bits that every server accepts.
 fn seed(seed: u64) -> u64 {
     (seed ^ (seed >> 33)) & 0x7fff_ffff
 }
 
-/// An answer as a server gives it.
+/// A server's answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ServerAnswer {
     pub(super) text: String,
-    /// Why it ended, in the server's word.
+    /// The server's finish reason.
     pub(super) finish: Option<String>,
-    /// As the server counted; not every server does.
+    /// The server's counts of tokens, which some servers do not report.
     pub(super) prompt_tokens: Option<usize>,
     pub(super) completion_tokens: Option<usize>,
 }
 
-/// Reads an answer.
+/// Parses an answer.
 ///
 /// # Errors
-/// It is none, in words.
+/// The body is not an answer; the reason in words.
 pub(super) fn read(api: Api, body: &str) -> Result<ServerAnswer, String> {
     let value: Value =
-        serde_json::from_str(body).map_err(|error| format!("the answer is no JSON: {error}"))?;
+        serde_json::from_str(body).map_err(|error| format!("the answer is not JSON: {error}"))?;
     let choice = &value["choices"][0];
     if !choice.is_object() {
         return Err("the answer has no choices".to_owned());
@@ -106,14 +106,14 @@ pub(super) fn read(api: Api, body: &str) -> Result<ServerAnswer, String> {
     };
     let text = match text {
         Value::String(text) => text.clone(),
-        // A model that says nothing.
+        // The model returned no text.
         Value::Null if api == Api::Chat && choice["message"].is_object() => String::new(),
         _ => return Err("the answer has no text".to_owned()),
     };
     let count = |key: &str| value["usage"][key].as_u64().map(|count| count as usize);
     let finish = choice["finish_reason"].as_str().map(str::to_owned);
     if let Some("abort" | "error") = finish.as_deref() {
-        return Err("the server gave the answer up".to_owned());
+        return Err("the server aborted the answer".to_owned());
     }
     Ok(ServerAnswer {
         text,
@@ -123,7 +123,7 @@ pub(super) fn read(api: Api, body: &str) -> Result<ServerAnswer, String> {
     })
 }
 
-/// The most tokens of a context that a refusal names, if it is about that: `Some(None)` if it gives no number.
+/// Returns the context size in tokens that a refusal names, if the size is its reason: `Some(None)` without a number.
 #[expect(
     clippy::option_option,
     reason = "of three answers the third is a number"
@@ -220,14 +220,14 @@ mod tests {
     #[test]
     fn what_is_no_answer_is_said_in_words() {
         for (body, expected) in [
-            ("<html>", "no JSON"),
-            ("{\"choices\": [{\"te", "no JSON"),
+            ("<html>", "not JSON"),
+            ("{\"choices\": [{\"te", "not JSON"),
             ("{\"choices\": []}", "no choices"),
             ("{}", "no choices"),
             ("{\"choices\": [{\"text\": 3}]}", "no text"),
             (
                 "{\"choices\": [{\"text\": \"\", \"finish_reason\": \"abort\"}]}",
-                "gave the answer up",
+                "aborted the answer",
             ),
         ] {
             let error = read(Api::Completions, body).expect_err(body);

@@ -1,4 +1,4 @@
-//! No workflow spends more than it may, and what it leaves is told.
+//! No workflow exceeds its budget, and the rest of the budget is recorded.
 
 use slm_config::{Budget, Workflow};
 use slm_report::Spending;
@@ -16,7 +16,7 @@ fn budget(completion_tokens: usize, calls: usize, executions: usize) -> Budget {
     }
 }
 
-/// Every revision is another wrong program, and every answer has 10 tokens.
+/// Every revision is a different wrong program, and every answer has 10 tokens.
 fn tireless(query: &Query) -> Line {
     match question(query) {
         Question::Revision => Line::of_tokens(format!("    return -{}\n", query.seed), 10),
@@ -123,7 +123,7 @@ fn programs_beside_each_other_are_not_shortened_while_more_tokens_may_come_back(
         .iter()
         .map(|call| call.max_new_tokens)
         .collect();
-    // Two at once, then two of what they left, then one.
+    // Two concurrently, then two within what these left, then one.
     assert_eq!(granted, [40, 40, 40, 40, 40]);
     assert_eq!(finished.spent.completion_tokens, 50);
     assert_eq!(finished.stop, StopReason::Finished);

@@ -1,4 +1,4 @@
-//! Which program is kept, who answers, and that no trajectory depends on its neighbours.
+//! Which program is kept, which model answers, and that no trajectory depends on the others.
 
 use slm_config::{AdapterRoles, Role, Workflow};
 
@@ -10,7 +10,7 @@ use crate::backend::scripted::{Line, Scripted};
 use crate::workflow::event::What;
 use slm_artifacts::StopReason;
 
-/// Answers drafts by their place: the first query is greedy, the others have seeds of their own.
+/// Answers drafts by their position: the first query is greedy, the others have distinct seeds.
 fn drafts(bodies: &'static [&'static str]) -> impl Fn(&Query) -> Line {
     let seen = std::cell::RefCell::new(Vec::<u64>::new());
     move |query| match question(query) {
@@ -26,10 +26,10 @@ fn drafts(bodies: &'static [&'static str]) -> impl Fn(&Query) -> Line {
 #[test]
 fn the_best_program_is_kept_and_not_the_last() {
     for workflow in [Workflow::Reflection, Workflow::MultiAgent] {
-        // Passes the example and a test of its own; its revision passes nothing.
+        // Passes the example and a self-written test; its revision passes nothing.
         let (finished, _) = World::new().run(workflow, writer(SQUARE_PLUS_1, ZERO));
         assert_eq!(body(&finished), SQUARE_PLUS_1, "{workflow}");
-        // The other way round the revision is better.
+        // In the opposite case the revision is better.
         let (finished, _) = World::new().run(workflow, writer(ZERO, SQUARE_PLUS_1));
         assert_eq!(body(&finished), SQUARE_PLUS_1, "{workflow}");
     }
@@ -69,7 +69,7 @@ fn best_of_n_keeps_the_earliest_that_passes_the_examples() {
     assert_eq!((finished.spent.calls, finished.spent.executions), (5, 5));
     for event in &events {
         if let What::Execution(run) = &event.what {
-            assert_eq!(run.tests.len(), 1, "the example and nothing else");
+            assert_eq!(run.tests.len(), 1, "only the example");
         }
     }
 }
@@ -80,7 +80,7 @@ fn codet_keeps_the_largest_agreement() {
     let script = drafts(&[SQUARE, "    return x * x\n    # again", ZERO, RIGHT, ZERO]);
     let (finished, _) = World::new().run(Workflow::Codet, script);
     assert_eq!(body(&finished), RIGHT);
-    // Two programs that pass two of three win against one that passes all: 2 x 2 > 1 x 3.
+    // Two programs that pass two of three outweigh one that passes all: 2 x 2 > 1 x 3.
     let script = drafts(&[ZERO, RIGHT, SQUARE_PLUS_1, SQUARE_PLUS_1, ZERO]);
     let (finished, _) = World::new().run(Workflow::Codet, script);
     assert_eq!(body(&finished), SQUARE_PLUS_1);
@@ -150,7 +150,7 @@ fn the_adapter_answers_for_its_roles_alone() {
 
 #[test]
 fn no_trajectory_depends_on_what_runs_beside_it() {
-    // Answers depend on all that a query is.
+    // Answers depend on every part of the query.
     let script = |query: &Query| match question(query) {
         Question::Review | Question::Plan => Line::from(format!("Think of {}.", query.seed)),
         Question::Revision => Line::from(format!("    return -{}\n", query.seed % 1000)),

@@ -30,7 +30,7 @@ use slm_artifacts::{BASE_ARM, Verdict, sha256_of_texts};
 /// A body that passes every test of [`task`].
 const RIGHT: &str = "    return 2 * x\n";
 
-/// Bodies that pass only the tests of 1 and 2, or of 2, or none.
+/// Bodies that pass only the tests of 1 and 2, only that of 2, or none.
 const SQUARE_PLUS_1: &str = "    return x * x - x + 2\n";
 const SQUARE: &str = "    return x * x\n";
 const ZERO: &str = "    return -1\n";
@@ -48,7 +48,7 @@ fn task(name: &str) -> TaskView {
     .expect("a task")
 }
 
-/// Which of a workflow's questions a query is.
+/// The kind of request in a workflow that a query is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Question {
     Draft,
@@ -74,7 +74,7 @@ fn question(query: &Query) -> Question {
         .map_or(Question::Draft, |(_, question)| *question)
 }
 
-/// A model that writes this first and that after a review, and reviews without approving.
+/// Returns a model that writes `first`, `revised` after a review, and reviews without approval.
 fn writer(first: &'static str, revised: &'static str) -> impl Fn(&Query) -> Line {
     move |query| match question(query) {
         Question::Draft | Question::Code => Line::from(first),
@@ -84,7 +84,7 @@ fn writer(first: &'static str, revised: &'static str) -> impl Fn(&Query) -> Line
     }
 }
 
-/// Runs the bodies above in place of Python.
+/// Evaluates the bodies above instead of Python.
 struct Arithmetic;
 
 impl Runner for Arithmetic {
@@ -137,7 +137,7 @@ impl Runner for Arithmetic {
     }
 }
 
-/// A run's folder and what is asked in it.
+/// A run's folder, and the tasks and settings of the run.
 struct World {
     folder: TempDir,
     evaluate: Evaluate,
@@ -169,7 +169,7 @@ impl World {
         self.folder.path().join(TRAJECTORIES)
     }
 
-    /// Brings the trajectories of a workflow to their end.
+    /// Runs the trajectories of a workflow to their end.
     fn try_run(&self, workflow: Workflow, model: &dyn Backend) -> Result<Vec<Finished>> {
         let settings = Rc::new(Settings {
             evaluate: self.evaluate.clone(),
@@ -191,7 +191,7 @@ impl World {
         schedule::run(trajectories, model, &Arithmetic, folder.log(), &mut |_| {})
     }
 
-    /// The one trajectory of a workflow with a model that says this.
+    /// Runs the only trajectory of a workflow with a model that answers by `script`.
     fn run(&self, workflow: Workflow, script: impl Fn(&Query) -> Line) -> (Finished, Vec<Event>) {
         let mut finished = self
             .try_run(workflow, &Scripted::new(script))
@@ -209,7 +209,7 @@ fn events(log: &Path) -> Vec<Event> {
     json_lines::read_file(log).expect("events")
 }
 
-/// The events of a log in the order of their keys: all that may differ between two starts is their order.
+/// Returns the events of a log sorted by key: two starts may differ only in their order.
 fn sorted(mut events: Vec<Event>) -> Vec<Event> {
     events.sort_by_key(|event| (event.trajectory.clone(), event.step));
     events

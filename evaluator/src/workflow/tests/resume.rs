@@ -1,4 +1,4 @@
-//! Interrupted at any point, a run comes to the same end, and nothing that was logged is done again.
+//! A run that is interrupted at any point reaches the same end, and no logged step is repeated.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use crate::backend::Query;
 use crate::backend::scripted::{Line, Scripted};
 use crate::workflow::event::LOG_VERSION;
 
-/// An answer that depends on all that a query is.
+/// Returns an answer that depends on every part of the query.
 fn script(query: &Query) -> Line {
     match question(query) {
         Question::Review | Question::Plan => Line::from(format!("Think of {}.", query.seed)),
@@ -37,7 +37,7 @@ fn a_log_that_ends_anywhere_is_completed_without_a_step_made_twice() {
         let text = fs::read_to_string(whole.log()).expect("a log");
         let lines: Vec<&str> = text.split_inclusive('\n').collect();
         for kept in 0..=lines.len() {
-            // The next line is cut in its middle, as if the power had gone out.
+            // The next line is cut in the middle, as by a power failure.
             let cut = lines.get(kept).map_or("", |line| &line[..line.len() / 2]);
             let resumed = world();
             fs::write(resumed.log(), format!("{}{cut}", lines[..kept].concat())).expect("a log");

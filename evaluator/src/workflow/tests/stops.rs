@@ -218,7 +218,7 @@ fn each_way_to_miss_a_format_is_counted_and_survived() {
         .collect();
     assert_eq!(failures, finished.format_failures);
     assert_eq!(failures.len(), 3, "{failures:?}");
-    // The program that was none cost no execution.
+    // The answer without a program cost no execution.
     assert_eq!(finished.spent.executions, 1);
 }
 

@@ -1,4 +1,4 @@
-"""The comment bonus of the golden run by radon 6.0.1 on Python 3.11: `python bonus.py`.
+"""Computes the comment bonus of the golden run with radon 6.0.1 on Python 3.11: `python bonus.py`.
 
 Prints for each arm, over the tasks that parse in both (workflow `single`), the means of MI, of mi_code, of their difference,
 and of its parts: the comment curve and the docstrings as logical lines.

@@ -1,4 +1,4 @@
-//! How samples are read: whole programs, the rest of a prompt, answers with words and Markdown, folders.
+//! The forms of samples: whole programs, continuations of a prompt, answers with prose and Markdown, folders.
 
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ fn fenced_answers_are_answered_with_a_hint_where_nothing_is_extracted() {
         solution("own/double", fenced),
         solution("own/first", "def first(items):\n    return items[0]\n"),
     ]);
-    let hint = "hint: 1 of 2 samples hold a Markdown fence and do not parse as they stand; --extract takes the programs out of them";
+    let hint = "hint: 1 of 2 samples contain a Markdown fence and do not parse; --extract takes the program out of each answer";
     for words in [&["samples.jsonl"][..], &["samples.jsonl", "--json"]] {
         let finished = score(&project, words);
         assert!(finished.stderr.contains(hint), "{}", finished.stderr);
@@ -42,7 +42,7 @@ fn an_answer_that_adds_nothing_to_its_prompt_is_empty_and_does_not_run() {
         json!({"task_id": "own/double", "completion": "    # to be done\n"}),
         json!({"task_id": "own/double", "completion": ""}),
         solution("own/double", "# nothing\n"),
-        // These have statements, and fail by them.
+        // These contain statements, and fail their tests.
         solution("own/double", "def double(x):\n    pass\n"),
         solution("own/double", "y = 1\n"),
     ]);
@@ -90,7 +90,7 @@ fn a_folder_of_programs_is_read_as_evalplus_reads_it() {
     assert!(
         finished
             .stderr
-            .contains("1 entries of programs are no TASK/NUMBER.py and passed over"),
+            .contains("skipped 1 entries of programs that are not named TASK/NUMBER.py"),
         "{}",
         finished.stderr
     );
@@ -169,7 +169,7 @@ fn answers_of_chat_models_are_extracted_with_the_imports_of_their_prompt() {
 #[test]
 fn half_of_a_surrogate_pair_costs_its_own_sample_alone() {
     let project = project(&[]);
-    // Python's json reads it, and no source can hold it: EvalPlus fails the first and passes the second.
+    // Python's json accepts it, but no source can contain it: EvalPlus fails the first and passes the second.
     let lines = [
         r#"{"task_id": "own/double", "solution": "def double(x):\n    return 2 * x  # \ud83d\n"}"#,
         r#"{"task_id": "own/double", "solution": "def double(x):\n    return 2 * x\n"}"#,

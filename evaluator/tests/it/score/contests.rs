@@ -1,4 +1,4 @@
-//! Programs and functions of contests, by the rules of their publishers.
+//! Programs and functions of contests, scored by the rules of their publishers.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ fn programs_of_contests_are_judged_by_what_they_print() {
         "test.json",
         &apps,
         &[
-            // What is written to stderr is no part of the answer.
+            // Text on stderr is not part of the answer.
             (&warns, "passed"),
             (&format!("{sum}print((a + b) // 2)"), "failed"),
             (&format!("{sum}print(c)"), "error"),
@@ -33,7 +33,7 @@ fn programs_of_contests_are_judged_by_what_they_print() {
         "test.json",
         &livecodebench,
         &[
-            // Names of the modules that the publisher grants need no import.
+            // The modules that the publisher provides need no import.
             ("print(2 * math.floor(float(stdin.readline())))", "passed"),
             (
                 "if __name__ == '__main__':\n    print(int(input()) + 1)",
@@ -54,7 +54,7 @@ fn functions_of_contests_are_judged_by_what_they_return() {
         "test.json",
         &apps,
         &[
-            // What the publisher wrote as JSON has lists for tuples, and often one list too many.
+            // The publisher's JSON has lists for tuples, and often one list too many.
             ("def pair(a, b):\n    return a, b\n", "passed"),
             ("def pair(a, b):\n    return [[a, b]]\n", "passed"),
             ("def pair(a, b):\n    return [b, a]\n", "failed"),
@@ -78,7 +78,7 @@ fn functions_of_contests_are_judged_by_what_they_return() {
         &[
             (&method("[2 * i for i in items]"), "passed"),
             (&method("2 * items"), "failed"),
-            // Where no class is, the publisher calls the function.
+            // Without a class, the publisher calls the function.
             ("def twice(items):\n    return [2, 4]\n", "passed"),
             ("def other(items):\n    return [2, 4]\n", "error"),
         ],
@@ -103,13 +103,11 @@ fn functions_of_contests_are_judged_by_what_they_return() {
 }
 
 /// An APPS problem with one case of input and output.
-/// An APPS problem with one case of input and output.
 fn apps_case(input: &str, output: &str) -> Value {
     let cases = json!({"inputs": [input], "outputs": [output]}).to_string();
     json!({"id": 1, "question": "sum", "solutions": "[]", "starter_code": "", "input_output": cases})
 }
 
-/// A `LiveCodeBench` problem with one case.
 /// A `LiveCodeBench` problem with one case.
 fn livecodebench_case(input: &str, output: &str) -> Value {
     let cases = json!([{"input": input, "output": output, "testtype": "stdin"}]).to_string();
@@ -144,7 +142,7 @@ fn programs_that_read_and_print_are_extracted() {
 
 #[test]
 fn contests_are_judged_by_their_publishers_rules() {
-    // What a program printed counts, however it ends.
+    // Printed output counts, however the program ends.
     let sum = "import sys\na, b = map(int, input().split())\nprint(a + b)\n";
     let exits: Vec<String> = [
         "sys.exit(1)",
@@ -168,7 +166,7 @@ fn contests_are_judged_by_their_publishers_rules() {
         &answers,
     );
 
-    // At last APPS compares sets of words; LiveCodeBench never does.
+    // As a last resort APPS compares sets of words; LiveCodeBench never does.
     let swapped = [("print('2 1')\n", "passed"), ("print('2 2')\n", "failed")];
     check_programs("apps", "test.jsonl", &apps_case("1\n", "1 2\n"), &swapped);
     let swapped = [("print('2 1')\n", "failed"), ("print('1.0 2')\n", "passed")];
@@ -179,7 +177,7 @@ fn contests_are_judged_by_their_publishers_rules() {
         &swapped,
     );
 
-    // Names that the scorers grant, Python's own `pow` among them, and room to recurse and to print.
+    // Names that the scorers provide, Python's own `pow` among them, and enough stack and output.
     let grants = [
         ("print(pow(2, 10, 1000))\n", "passed"),
         (
@@ -220,7 +218,7 @@ fn functions_of_apps_have_the_publishers_names_and_dicts() {
             ("def total(xs):\n    return sum(xs)\n", "passed"),
         ],
     );
-    // JSON has texts for keys where the task has numbers.
+    // JSON has strings for keys where the task has numbers.
     check_programs(
         "apps",
         "test.jsonl",

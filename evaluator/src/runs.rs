@@ -1,0 +1,184 @@
+//! `evaluator runs`: the runs under reports/.
+
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+use std::time::SystemTime;
+
+use serde::Serialize;
+use serde_json::Value;
+use slm_artifacts::{NotFound, run_by_name, runs_below};
+use slm_cli::{Failure, UserMistake, rfc_3339, text_table};
+
+use crate::arguments::RunsArguments;
+use crate::run_folder::{RECORDS, RUN, RunFolder, SUMMARY};
+
+/// The name that means the newest run.
+const LATEST: &str = "latest";
+
+/// One run.
+#[derive(Debug, Serialize)]
+struct Run {
+    name: String,
+    folder: String,
+    /// When it was started.
+    date: String,
+    experiment: String,
+    model: String,
+    adapters: Vec<String>,
+    tasks: usize,
+    /// Records written.
+    samples: usize,
+    /// Records of the finished run.
+    samples_expected: usize,
+    /// The outcome of each hypothesis by its metric; empty without a report.
+    verdicts: Vec<Claim>,
+}
+
+#[derive(Debug, Serialize)]
+struct Claim {
+    hypothesis: String,
+    metric: String,
+    outcome: String,
+}
+
+/// Lists the runs, the newest first.
+pub(crate) fn run(arguments: &RunsArguments) -> Result<(), Failure> {
+    let runs: Vec<Run> = runs_below(&arguments.reports, started)
+        .into_iter()
+        .filter_map(|(time, folder)| match read(time, &folder) {
+            Ok(run) => Some(run),
+            Err(error) => {
+                slm_cli::note(&format!("left out: {error:#}"));
+                None
+            }
+        })
+        .collect();
+    if arguments.json {
+        let text = serde_json::to_string_pretty(&runs).map_err(anyhow::Error::from)?;
+        slm_cli::document(&text);
+        return Ok(());
+    }
+    if runs.is_empty() {
+        slm_cli::note(&format!(
+            "no run under {}\nhint: `evaluator compare` writes one",
+            arguments.reports.display()
+        ));
+        return Ok(());
+    }
+    let header = [
+        "name",
+        "date",
+        "experiment",
+        "model",
+        "tasks",
+        "samples",
+        "verdict",
+    ];
+    let rows: Vec<Vec<String>> = runs.into_iter().map(row).collect();
+    slm_cli::result(&text_table(&header, &rows));
+    Ok(())
+}
+
+fn row(run: Run) -> Vec<String> {
+    let samples = if run.samples == run.samples_expected {
+        run.samples.to_string()
+    } else {
+        format!("{} of {}", run.samples, run.samples_expected)
+    };
+    let verdicts: Vec<_> = run
+        .verdicts
+        .iter()
+        .map(|claim| format!("{} {} ({})", claim.hypothesis, claim.outcome, claim.metric))
+        .collect();
+    vec![
+        run.name,
+        run.date,
+        run.experiment,
+        run.model,
+        run.tasks.to_string(),
+        samples,
+        verdicts.join("; "),
+    ]
+}
+
+/// When a run was described; `None` for another folder.
+fn started(folder: &Path) -> Option<SystemTime> {
+    let described = fs::metadata(folder.join(RUN)).and_then(|file| file.modified());
+    described.ok()
+}
+
+fn read(time: SystemTime, folder: &Path) -> anyhow::Result<Run> {
+    let info = RunFolder::read_info(folder)?;
+    let records = fs::read_to_string(folder.join(RECORDS)).unwrap_or_default();
+    Ok(Run {
+        name: info.name.clone(),
+        folder: folder.display().to_string(),
+        date: if info.created.is_empty() {
+            rfc_3339(time)
+        } else {
+            info.created.clone()
+        },
+        experiment: info.plan.experiment.command().to_owned(),
+        model: info.base_model.name.clone(),
+        adapters: info
+            .adapters
+            .iter()
+            .map(|adapter| adapter.name.clone())
+            .collect(),
+        tasks: info.n_tasks(),
+        samples: records.matches('\n').count(),
+        samples_expected: info.n_answers(),
+        verdicts: verdicts(folder),
+    })
+}
+
+/// The claims of the run's summary, if there is one.
+fn verdicts(folder: &Path) -> Vec<Claim> {
+    let text = fs::read(folder.join(SUMMARY)).unwrap_or_default();
+    let summary: Value = serde_json::from_slice(&text).unwrap_or_default();
+    let claims = summary["claims"].as_array().into_iter().flatten();
+    claims
+        .map(|claim| {
+            let word = |key: &str| claim[key].as_str().unwrap_or_default().replace('_', " ");
+            Claim {
+                hypothesis: word("hypothesis"),
+                metric: word("metric"),
+                outcome: word("outcome"),
+            }
+        })
+        .collect()
+}
+
+/// The folder of the run that a user means: a run's folder, the name of one below `reports` or the beginning of it, or
+/// `latest`.
+///
+/// # Errors
+/// There is no such run, or several begin so.
+pub(crate) fn folder_of(named: &Path, reports: &Path) -> Result<PathBuf, UserMistake> {
+    if named.join(RUN).is_file() {
+        return Ok(named.to_owned());
+    }
+    if named == Path::new(LATEST) {
+        let newest = runs_below(reports, started).into_iter().next();
+        return newest.map(|(_, folder)| folder).ok_or_else(|| {
+            UserMistake(format!(
+                "no run under {}\nhint: `evaluator compare` writes one",
+                reports.display()
+            ))
+        });
+    }
+    let is_name = matches!(
+        named.components().collect::<Vec<_>>()[..],
+        [Component::Normal(_)]
+    );
+    if is_name {
+        let by_name = run_by_name(reports, &named.to_string_lossy(), started);
+        if by_name.is_ok() || !named.is_dir() {
+            return by_name.map_err(|error: NotFound| UserMistake(error.to_string()));
+        }
+    }
+    Err(UserMistake(format!(
+        "{}: no run's folder, it holds no {RUN}\nhint: `evaluator runs` lists the runs",
+        named.display()
+    )))
+}
