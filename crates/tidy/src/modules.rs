@@ -1,20 +1,21 @@
-//! Which modules of a crate import which, and the knots among them: siblings that need each other.
+//! Imports between the modules of a crate, and import cycles (knots) among siblings.
 //!
-//! A path is followed through re-exports and imports to the module that defines the item. It counts as an import between
-//! the two siblings that hold the importing and the defining module, so a knot is seen at whatever level it is tied.
+//! A path is resolved through re-exports and imports to the module that defines the item. It counts as an
+//! import between the two siblings that contain the importing and the defining module, so a cycle is found at
+//! any level.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::source::code_of;
 use crate::tokens::{Path, declared_modules, defined_names, paths, tokens, without_tests};
 
-/// Imports that are followed from one name to the next before a path is given up.
+/// Maximum number of imports that are followed to resolve a path.
 const MAX_FOLLOWED: usize = 16;
 
-/// The knots of a crate: each a set of sibling modules that import each other, directly or in a circle, with one import
-/// for each pair. Modules under `#[cfg(test)]` do not count.
+/// Returns the import cycles of a crate: each a set of sibling modules that import each other, directly or in a
+/// circle, with one import for each pair. Modules under `#[cfg(test)]` do not count.
 ///
-/// `files` are the crate's (path below `src/`, text).
+/// `files` are the crate's files as (path below `src/`, text).
 ///
 /// # Panics
 /// If there is neither a `lib.rs` nor a `main.rs`, or a declared module has no file.
@@ -33,7 +34,7 @@ type Name = Vec<String>;
 
 struct Module {
     children: Vec<String>,
-    /// Names brought by `use`, with what they are from the crate's root.
+    /// Names imported by `use`, with their paths from the crate's root.
     imports: BTreeMap<String, Vec<String>>,
     globs: Vec<Vec<String>>,
     defined: BTreeSet<String>,
@@ -92,7 +93,7 @@ fn read_module(
     modules.insert(name, module);
 }
 
-/// A path from the crate's root, if it begins with `crate`, `self`, `super` or a child of `module`.
+/// Returns a path from the crate's root, if it begins with `crate`, `self`, `super` or a child of `module`.
 fn from_root(module: &[String], children: &[String], segments: &[String]) -> Option<Vec<String>> {
     let mut base: Vec<String> = match segments.first()?.as_str() {
         "crate" => Vec::new(),
@@ -117,7 +118,7 @@ struct Tree {
 }
 
 impl Tree {
-    /// The module that defines what a path from the root means.
+    /// Returns the module that defines the item of a path from the root.
     fn definer(&self, path: &[String], followed: usize) -> Name {
         let mut at: Name = Vec::new();
         for (depth, segment) in path.iter().enumerate() {
@@ -157,7 +158,7 @@ impl Tree {
         at
     }
 
-    /// Imports between siblings: (parent, importing, imported), each with the path that shows it.
+    /// Returns the imports between siblings: (parent, importing, imported), each with an example path.
     fn imports(&self) -> BTreeMap<Name, BTreeMap<(String, String), String>> {
         let mut found: BTreeMap<Name, BTreeMap<(String, String), String>> = BTreeMap::new();
         for (name, module) in &self.modules {
@@ -215,7 +216,7 @@ impl Tree {
     }
 }
 
-/// From each module that imports, all that it reaches.
+/// Returns for each importing module all modules that it reaches.
 fn closure<'a>(
     edges: impl Iterator<Item = &'a (String, String)>,
 ) -> BTreeMap<String, BTreeSet<String>> {

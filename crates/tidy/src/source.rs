@@ -3,17 +3,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The folder of the workspace.
+/// Returns the workspace folder.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// A text file of the workspace.
+/// Reads a text file of the workspace.
 pub fn read(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The workspace's packages as (name, folder from the root), in order of their folders.
+/// Returns the workspace's packages as (name, folder from the root), ordered by folder.
 pub fn crates() -> Vec<(String, String)> {
     let mut folders = vec!["trainer".to_owned(), "evaluator".to_owned()];
     for entry in fs::read_dir(root().join("crates")).expect("a folder `crates`") {
@@ -42,7 +42,7 @@ fn package_name(folder: &str) -> String {
         .unwrap_or_else(|| panic!("{folder}: no name"))
 }
 
-/// The names in one section of the manifest in a crate's folder, such as `dependencies`.
+/// Returns the keys in one section of a crate's manifest, such as `dependencies`.
 pub fn manifest_keys(folder: &str, section: &str) -> Vec<String> {
     read(&format!("{folder}/Cargo.toml"))
         .lines()
@@ -57,20 +57,20 @@ pub fn manifest_keys(folder: &str, section: &str) -> Vec<String> {
 /// A Rust file.
 #[derive(Debug)]
 pub struct Source {
-    /// From the workspace's folder, with `/` between its parts.
+    /// Path from the workspace folder, with `/` as separator.
     pub path: String,
     /// Its content.
     pub text: String,
 }
 
 impl Source {
-    /// The text with comments, strings and characters blanked out, line for line.
+    /// Returns the text with comments, strings and characters blanked out, line for line.
     pub fn code(&self) -> String {
         code_of(&self.text)
     }
 }
 
-/// Every Rust file of the crates, tests included, in order of their paths.
+/// Returns every Rust file of the crates, including tests, ordered by path.
 pub fn sources() -> Vec<Source> {
     let mut sources = Vec::new();
     for (_, folder) in crates() {
@@ -81,7 +81,7 @@ pub fn sources() -> Vec<Source> {
     sources
 }
 
-/// The Rust files under `src/`.
+/// Returns the Rust files under `src/`.
 pub fn shipped() -> impl Iterator<Item = Source> {
     sources()
         .into_iter()
@@ -107,7 +107,7 @@ fn find(folder: &str, sources: &mut Vec<Source>) {
     }
 }
 
-/// Replaces comments, strings and characters by spaces. Line breaks stay.
+/// Replaces comments, strings and characters by spaces. Line breaks are kept.
 pub fn code_of(text: &str) -> String {
     let mut code = String::new();
     let mut rest = text;
@@ -124,7 +124,7 @@ pub fn code_of(text: &str) -> String {
     code
 }
 
-/// The length of the next piece in bytes, and whether it is code.
+/// Returns the length of the next piece in bytes, and whether it is code.
 fn token(rest: &str, first: char, in_word: bool) -> (usize, bool) {
     let until = |end: Option<usize>| end.unwrap_or(rest.len());
     if rest.starts_with("//") {
@@ -160,7 +160,7 @@ fn token(rest: &str, first: char, in_word: bool) -> (usize, bool) {
     }
 }
 
-/// Bytes up to and with the closing quote.
+/// Returns the number of bytes up to and including the closing quote.
 fn quoted(text: &str, quote: char) -> usize {
     let mut escaped = false;
     for (at, c) in text.char_indices() {
@@ -172,12 +172,12 @@ fn quoted(text: &str, quote: char) -> usize {
     text.len()
 }
 
-/// Whether a character can be part of a name.
+/// Returns whether a character can be part of a name.
 fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// Whether the code names something of the crate `name`, or imports it.
+/// Returns whether the code refers to an item of the crate `name`, or imports it.
 pub fn names_crate(code: &str, name: &str) -> bool {
     code.match_indices(name).any(|(at, _)| {
         let (before, after) = (&code[..at], &code[at + name.len()..]);
@@ -186,7 +186,7 @@ pub fn names_crate(code: &str, name: &str) -> bool {
     })
 }
 
-/// Whether `name` stands in the code as a whole word; `name` may hold `::`.
+/// Returns whether `name` occurs in the code as a whole word; `name` may contain `::`.
 pub fn mentions(code: &str, name: &str) -> bool {
     code.match_indices(name).any(|(at, _)| {
         let before = code[..at].chars().next_back();

@@ -1,14 +1,14 @@
-//! Code as tokens, without what is compiled for tests alone, and the paths that stand in it.
+//! Splits code into tokens, removes test-only items, and extracts paths.
 
-/// A path as it is written, such as `super::a::B`, with the name that it gets here if a `use` brings it.
+/// A path as written, such as `super::a::B`, with its local name if a `use` imports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Path {
     pub(crate) segments: Vec<String>,
-    /// The name under which a `use` makes it known; `*` for a glob.
+    /// The local name from a `use`; `*` for a glob.
     pub(crate) import: Option<String>,
 }
 
-/// Names, `::` and single characters. Blanks are passed over.
+/// Returns names, `::` and single characters. White space is skipped.
 pub(crate) fn tokens(code: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut rest = code.trim_start();
@@ -27,7 +27,7 @@ pub(crate) fn tokens(code: &str) -> Vec<&str> {
     found
 }
 
-/// The tokens without the items under `#[cfg(test)]`.
+/// Returns the tokens without the items under `#[cfg(test)]`.
 pub(crate) fn without_tests<'a>(tokens: &[&'a str]) -> Vec<&'a str> {
     const CFG_TEST: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
     let mut kept = Vec::new();
@@ -43,7 +43,7 @@ pub(crate) fn without_tests<'a>(tokens: &[&'a str]) -> Vec<&'a str> {
     kept
 }
 
-/// Where the item that begins at `at` is over: after its `;`, or after the brace that closes it.
+/// Returns the end of the item that begins at `at`: after its `;`, or after its closing brace.
 fn end_of_item(tokens: &[&str], at: usize) -> usize {
     let mut depth = 0_usize;
     let mut is_use = false;
@@ -65,7 +65,7 @@ fn end_of_item(tokens: &[&str], at: usize) -> usize {
     tokens.len()
 }
 
-/// The modules that the tokens declare in files of their own: `mod name;`.
+/// Returns the modules that the tokens declare in separate files: `mod name;`.
 pub(crate) fn declared_modules(tokens: &[&str]) -> Vec<String> {
     let declares = |window: &&[&str]| window[0] == "mod" && window[2] == ";";
     tokens
@@ -75,7 +75,7 @@ pub(crate) fn declared_modules(tokens: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// The names of the items that the tokens define.
+/// Returns the names of the items that the tokens define.
 pub(crate) fn defined_names(tokens: &[&str]) -> Vec<String> {
     const KEYWORDS: [&str; 9] = [
         "fn",
@@ -95,7 +95,7 @@ pub(crate) fn defined_names(tokens: &[&str]) -> Vec<String> {
         .collect()
 }
 
-/// Every path of two segments or more, and everything that a `use` brings.
+/// Returns every path of two segments or more, and everything that a `use` imports.
 pub(crate) fn paths(tokens: &[&str]) -> Vec<Path> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -122,7 +122,7 @@ pub(crate) fn paths(tokens: &[&str]) -> Vec<Path> {
     found
 }
 
-/// Reads the tree of a `use` from `at`, below `prefix`, and returns where it ends.
+/// Reads the tree of a `use` from `at`, below `prefix`, and returns its end.
 fn use_tree(tokens: &[&str], mut at: usize, prefix: &[String], found: &mut Vec<Path>) -> usize {
     let mut segments = prefix.to_vec();
     while let Some(&token) = tokens.get(at) {
@@ -147,7 +147,7 @@ fn use_tree(tokens: &[&str], mut at: usize, prefix: &[String], found: &mut Vec<P
             }
             name if is_name(name) => {
                 at += 1;
-                // `{self, ...}` means the module before the braces.
+                // `{self, ...}` refers to the module before the braces.
                 if name != "self" || segments.is_empty() {
                     segments.push(name.to_owned());
                 }

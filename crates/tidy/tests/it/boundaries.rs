@@ -1,10 +1,10 @@
-//! Who may use whom, and what only some files may do.
+//! Allowed dependencies between crates, and operations allowed only in some files.
 
 use tidy::{crates, manifest_keys, mentions, names_crate, shipped, sources};
 
-/// The crates of this workspace that each crate may use. What is missing here is the design: `trainer` and `evaluator`
-/// meet in the adapter's folder alone, the libraries know each other only where a line says so, and only `slm-scoring` and
-/// `evaluator` run programs. `slm-artifacts` is a leaf that every crate may use.
+/// The workspace crates that each crate may use. The design is in what is missing: `trainer` and `evaluator`
+/// are connected only through the adapter's folder, libraries depend on each other only where listed, and only
+/// `slm-scoring` and `evaluator` run programs. `slm-artifacts` is a leaf that every crate may use.
 const MAY_USE: [(&str, &[&str]); 15] = [
     ("tidy", &[]),
     ("slm-artifacts", &[]),
@@ -68,27 +68,29 @@ const MAY_USE: [(&str, &[&str]); 15] = [
     ),
 ];
 
-/// The same for tests: the benchmark's own solutions are run where models' answers will be.
-/// A hub on loopback hashes files as the real one does.
+/// Additional crates for tests: the benchmark's own solutions are run in the sandbox, and a hub on loopback
+/// hashes files like the real one.
 const TESTS_MAY_USE: [(&str, &[&str]); 3] = [
     ("slm-benchmarks", &["slm-sandbox"]),
     ("evaluator", &["slm-hub"]),
     ("trainer", &["slm-hub"]),
 ];
 
-/// Crates that know of tensors.
+/// Crates that may use tensors.
 const MAY_USE_BURN: [&str; 3] = ["slm-cli", "slm-model", "trainer"];
 
-/// Dependencies that a change of version would break, with the only place in a binary that names each.
-const ONE_PLACE: [(&str, &str); 21] = [
+/// Dependencies that a version change could break, with the only place in a binary that uses each.
+const ONE_PLACE: [(&str, &str); 23] = [
     (
         "base64",
         "crates/slm-benchmarks/src/registry/livecodebench.rs",
     ),
+    ("clap_complete", "crates/slm-cli/src/command_line.rs"),
+    ("clap_mangen", "crates/slm-cli/src/command_line.rs"),
     ("crc32c", "trainer/src/log/events.rs"),
     ("hf_hub", "crates/slm-hub/src/"),
     ("indicatif", "crates/slm-cli/src/progress.rs"),
-    ("jiff", "evaluator/src/clock.rs"),
+    ("jiff", "crates/slm-cli/src/clock.rs"),
     ("libc", "crates/slm-sandbox/src/"),
     ("libc", "crates/slm-model/src/kernel/memory.rs"),
     ("minijinja", "crates/slm-model/src/chat/"),
@@ -107,15 +109,16 @@ const ONE_PLACE: [(&str, &str); 21] = [
     ("zip", "crates/slm-model/src/source"),
 ];
 
-/// Where `unsafe` may stand.
+/// Where `unsafe` is allowed.
 const UNSAFE: [&str; 3] = [
     "crates/slm-sandbox/src/",
     "crates/slm-model/src/kernel/",
     "crates/slm-model/src/simd",
 ];
 
-/// Who may print, exit, and read arguments and environment: the binaries, and the crate that is their hands.
-// The sandbox's helper is a program, started with arguments, that can only say on stderr why it failed.
+/// Where printing, exiting, and reading arguments and environment is allowed: the binaries, and the crate for
+/// their command line.
+// The sandbox's helper is a separate program with arguments, whose only way to report a failure is stderr.
 const TALKS: [&str; 5] = [
     "crates/slm-cli/",
     "trainer/",
@@ -142,7 +145,7 @@ fn crates_use_only_the_crates_that_they_may() {
     for (name, folder) in &members {
         assert!(
             folder.ends_with(name),
-            "{folder}: the folder of package {name} has another name"
+            "{folder}: its package is named {name}, expected the folder's name"
         );
         let may = allowed(&MAY_USE, name);
         let tests_may = allowed(&TESTS_MAY_USE, name);
@@ -156,12 +159,12 @@ fn crates_use_only_the_crates_that_they_may() {
                 let is_allowed = may.contains(&used.as_str()) || also.contains(&used.as_str());
                 assert!(
                     !is_ours || is_allowed,
-                    "{name} must not know {used} ({section})"
+                    "{name} must not depend on {used} ({section})"
                 );
                 let is_burn = used.starts_with("burn");
                 assert!(
                     !is_burn || MAY_USE_BURN.contains(&name.as_str()),
-                    "{name} must not know {used}"
+                    "{name} must not depend on {used}"
                 );
             }
         }
@@ -171,7 +174,7 @@ fn crates_use_only_the_crates_that_they_may() {
 #[test]
 fn manifests_are_read_as_they_are_written() {
     assert!(manifest_keys("evaluator", "dependencies").contains(&"slm-sandbox".to_owned()));
-    assert!(manifest_keys("evaluator", "dependencies").contains(&"jiff".to_owned()));
+    assert!(manifest_keys("crates/slm-cli", "dependencies").contains(&"jiff".to_owned()));
     assert!(
         manifest_keys("crates/slm-benchmarks", "dev-dependencies")
             .contains(&"slm-sandbox".to_owned())
@@ -197,13 +200,16 @@ fn a_fragile_dependency_is_named_in_one_place() {
             if names_crate(&source.code(), name) {
                 assert!(
                     places().any(|(_, place)| source.path.starts_with(place)),
-                    "{}: {name} belongs to {place}",
+                    "{}: {name} is allowed only in {place}",
                     source.path
                 );
                 found |= source.path.starts_with(place);
             }
         }
-        assert!(found, "{place} does not use {name}: take it off the list");
+        assert!(
+            found,
+            "{place} does not use {name}: remove it from the list"
+        );
     }
 }
 
@@ -255,7 +261,7 @@ fn libraries_neither_print_nor_exit_nor_read_arguments_and_environment() {
     for source in
         shipped().filter(|source| !TALKS.iter().any(|place| source.path.starts_with(place)))
     {
-        // Tests inside the file come last.
+        // Unit tests are at the end of a file.
         let code = source.code();
         let code = code
             .split("#[cfg(test)]\nmod tests {")
@@ -266,7 +272,7 @@ fn libraries_neither_print_nor_exit_nor_read_arguments_and_environment() {
                 mentions(line, word)
                     && (line.contains(&format!("{word}!")) || line.contains(&format!("{word}(")))
             };
-            // A child's pipes are no talk to the user: `.stdout(Stdio::piped())`.
+            // A child's pipes are not output to the user: `.stdout(Stdio::piped())`.
             let spoken = talk
                 .iter()
                 .find(|word| calls(word) && !line.contains(&format!(".{word}(")));
@@ -305,7 +311,7 @@ fn no_test_is_ignored() {
     for source in sources() {
         assert!(
             !source.code().contains("#[ignore"),
-            "{}: a test that nobody runs",
+            "{}: an ignored test is never run",
             source.path
         );
     }

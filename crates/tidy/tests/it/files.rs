@@ -1,10 +1,10 @@
-//! Files: how long they get, what they say of themselves, and the map of folders in ARCHITECTURE.md.
+//! Files: their length, their header comments, and the map of folders in ARCHITECTURE.md.
 
 use std::collections::BTreeSet;
 
 use tidy::{read, shipped, sources};
 
-/// Past this many lines a file has two subjects.
+/// Maximum number of lines: a longer file has two subjects.
 const LONGEST: usize = 600;
 
 #[test]
@@ -42,12 +42,12 @@ fn the_code_map_lists_every_folder_of_sources_and_no_other() {
     assert!(gone.is_empty(), "in the code map, but not there: {gone:?}");
 }
 
-/// The folder of a file, with a slash at its end.
+/// Returns the folder of a file, with a trailing slash.
 fn folder(path: &str) -> &str {
     &path[..=path.rfind('/').expect("a file in a folder")]
 }
 
-/// The paths in the code map: a tree by indentation, each line `FOLDER/  what it is for`.
+/// Returns the paths in the code map: a tree by indentation, each line `FOLDER/  what it is for`.
 fn code_map(page: &str) -> BTreeSet<String> {
     let (_, section) = page
         .split_once("\n## Code map\n")

@@ -1,8 +1,8 @@
-//! No two sibling modules import each other, and no file has a name that says nothing.
+//! No two sibling modules import each other, and no file has a meaningless name.
 
 use tidy::{crates, knots, shipped};
 
-/// Names under which anything may be put, and so everything is.
+/// Names that do not restrict their contents.
 const EMPTY_NAMES: [&str; 4] = ["types", "common", "util", "shared"];
 
 #[test]
@@ -37,6 +37,10 @@ fn every_file_has_a_name_that_says_what_is_in_it() {
     for source in shipped() {
         let parts = source.path.trim_end_matches(".rs").split('/');
         let empty = parts.into_iter().find(|part| EMPTY_NAMES.contains(part));
-        assert!(empty.is_none(), "{}: name it for its subject", source.path);
+        assert!(
+            empty.is_none(),
+            "{}: name the file after its subject",
+            source.path
+        );
     }
 }

@@ -1,21 +1,21 @@
-//! Pages are written in templates: no Rust source of a report holds Markdown.
+//! Pages are written in templates: no Rust source of a report contains Markdown.
 
 use tidy::shipped;
 
-/// Where reports are made.
+/// Sources that write reports.
 const REPORTS: [&str; 2] = ["crates/slm-report/src/", "trainer/src/report/"];
 
-/// What puts text together.
+/// Calls that assemble text.
 const CALLS: [&str; 4] = ["format!(", "write!(", "writeln!(", "push_str("];
 
-/// The strings with the marks of a table or a heading among the arguments of [`CALLS`].
+/// Returns the strings with table or heading syntax among the arguments of [`CALLS`].
 fn markdown_in(source: &str) -> Vec<String> {
     let calls = CALLS.iter().flat_map(|call| source.match_indices(call));
     let strings = calls.flat_map(|(at, call)| strings_of_call(&source[at + call.len()..]));
     strings.filter(|string| is_markdown(string)).collect()
 }
 
-/// The string literals up to the parenthesis that closes a call.
+/// Returns the string literals up to the closing parenthesis of a call.
 fn strings_of_call(arguments: &str) -> Vec<String> {
     let (mut strings, mut depth, mut rest) = (Vec::new(), 1, arguments);
     while let Some(at) = rest.find(['(', ')', '"', '\'']) {
@@ -57,7 +57,7 @@ fn is_markdown(string: &str) -> bool {
 fn no_source_of_a_report_puts_markdown_together() {
     let mut seen = 0;
     for source in shipped().filter(|of| REPORTS.iter().any(|place| of.path.starts_with(place))) {
-        // Tests inside the file come last.
+        // Unit tests are at the end of a file.
         let code = source.text.split("#[cfg(test)]\nmod tests {").next();
         let found = markdown_in(code.unwrap_or_default());
         assert!(found.is_empty(), "{}: Markdown in {found:?}", source.path);
