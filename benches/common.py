@@ -1,4 +1,4 @@
-"""What the peers' scripts share: shapes, arithmetic, memory, output."""
+"""Common parts of the peers' scripts: shapes, FLOPs, memory, output."""
 
 import json
 import os
@@ -9,7 +9,7 @@ SHAPES = json.loads(Path(__file__).with_name("shapes.json").read_text())
 
 
 def flops_per_token(shape, rank, length):
-    """Operations that LoRA training needs for a token; the same formula as trainer/src/flops.rs."""
+    """Returns the FLOPs of LoRA training per token, by the same formula as trainer/src/flops.rs."""
     s = SHAPES[shape]
     hidden, inner, layers = s["hidden_size"], s["intermediate_size"], s["num_hidden_layers"]
     dim = hidden // s["num_attention_heads"]
@@ -23,12 +23,12 @@ def flops_per_token(shape, rank, length):
 
 
 def model_config(shape):
-    """The shape as a configuration of transformers."""
+    """Returns the shape as a configuration of transformers."""
     from transformers import AutoConfig
 
     fields = dict(SHAPES[shape])
     model_type = fields.pop("model_type")
-    # Releases from 5.0 on keep theta and scaling together, earlier ones apart; each ignores what it does not know.
+    # Releases from 5.0 on store theta and scaling together, earlier ones separately; each ignores unknown keys.
     rope = {"rope_type": "default"} | fields.get("rope_scaling", {})
     rope["rope_theta"] = fields["rope_theta"]
     config = AutoConfig.for_model(model_type, **fields)
@@ -39,7 +39,7 @@ def model_config(shape):
 
 
 def random_model(shape, dtype, device):
-    """A model of the shape with transformers' own initial weights."""
+    """Creates a model of the shape with transformers' own initial weights."""
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -62,7 +62,7 @@ def torch_dtype(name):
 
 
 def peak_rss_bytes():
-    """The most memory that this process held, or None where the system does not say."""
+    """Returns the peak memory of this process, or None where the system does not report it."""
     try:
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
@@ -89,12 +89,12 @@ def numbers(text):
 
 
 def emit(record):
-    """One line of JSON on stdout, at once."""
+    """Prints one line of JSON to stdout, unbuffered."""
     print(json.dumps(record), flush=True)
 
 
 def use_threads(count):
-    """As many threads as the caller wants, or one a core that this process may use."""
+    """Sets the number of threads; by default one per core that this process may use."""
     import torch
 
     torch.set_num_threads(count or len(os.sched_getaffinity(0)))

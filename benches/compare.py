@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Ours and the peers on the same shapes in one run, one after the other, as a Markdown table with ratios.
+"""Measures ours and the peers on the same shapes, one after the other, and prints a Markdown table with ratios.
 
     python benches/compare.py --trainer target/release/trainer --evaluator target/release/evaluator --device cpu
     python benches/compare.py --trainer bin/trainer --evaluator bin/evaluator --device cuda --output results
 
 Training against PEFT; decoding against llama.cpp on the CPU and against transformers on a GPU. A peer that is not
-installed, fails, or runs out of time is a line that says so. Every result is written to OUTPUT/results.jsonl as soon as it
-is there; the table is OUTPUT/table.md and stdout. Run it on a machine that does nothing else.
+installed, fails, or exceeds the time limit gets a line with the reason. Every result is written to OUTPUT/results.jsonl
+immediately; the table goes to OUTPUT/table.md and stdout. Run it on an otherwise idle machine.
 """
 
 import argparse
@@ -28,7 +28,7 @@ DENSE_TFLOPS = {"H100": 989, "H200": 989, "A100": 312, "RTX 4090": 165}
 
 @dataclasses.dataclass
 class Training:
-    """A training to be measured."""
+    """A training benchmark."""
 
     shape: str
     dtype: str
@@ -44,7 +44,7 @@ class Training:
 
 @dataclasses.dataclass
 class Decoding:
-    """A decoding to be measured."""
+    """A decoding benchmark."""
 
     shape: str
     weights: str
@@ -57,7 +57,7 @@ class Decoding:
 
 
 def plan(device, quick):
-    """What is measured, the most important first."""
+    """Returns the benchmarks, the most important first."""
     if device == "cpu":
         if quick:
             return [
@@ -85,7 +85,7 @@ def plan(device, quick):
 
 
 class GpuMemory(threading.Thread):
-    """The most memory that the whole GPU had in use, by the driver's own account."""
+    """Samples the peak memory in use on the whole GPU, as reported by the driver."""
 
     def __init__(self):
         super().__init__(daemon=True)
@@ -104,7 +104,7 @@ class GpuMemory(threading.Thread):
 
 
 class Session:
-    """Runs programs within the time that is left and keeps what they print."""
+    """Runs programs within the remaining time and collects their output."""
 
     def __init__(self, args):
         self.args = args
@@ -115,7 +115,7 @@ class Session:
         self.log = (args.output / "log.txt").open("a")
 
     def run(self, words, title, timeout=None):
-        """The records that a program prints, or one that says what went wrong."""
+        """Returns the records that a program prints, or one with the error."""
         left = min(timeout or self.args.timeout_s, self.deadline - time.monotonic())
         if left < 5:
             return [{"error": "no time was left"}]
@@ -133,7 +133,7 @@ class Session:
             if child.returncode != 0:
                 error = f"exit code {child.returncode}; see log.txt"
         except subprocess.TimeoutExpired:
-            # It and whatever it started.
+            # The whole process group.
             os.killpg(child.pid, signal.SIGKILL)
             output, _ = child.communicate()
             error = f"no end within {left:.0f} s"
@@ -149,7 +149,7 @@ class Session:
         return records
 
     def keep(self, title, tool, record):
-        """Writes a result down at once."""
+        """Writes a result immediately."""
         row = {"title": title, "tool": tool, **record}
         self.rows.append(row)
         self.file.write(json.dumps(row) + "\n")
@@ -157,7 +157,7 @@ class Session:
 
 
 def parse(output):
-    """One JSON document, or one a line."""
+    """Parses a single JSON document, or one per line."""
     try:
         return [json.loads(output)] if output.strip() else []
     except json.JSONDecodeError:
@@ -210,8 +210,8 @@ def peer_training(session, case, micro_batches):
 
 def training(session, case):
     if session.args.device == "cuda":
-        # The middle first, so that there is one pair whatever happens; one process of the peer's for all sizes, since
-        # most of its time is its start.
+        # The middle size first, so that there is one pair even if the run is cut short; one process of the peer for all
+        # sizes, since most of its time is startup.
         sizes = sorted(case.micro_batches, key=lambda n: n != case.micro_batches[len(case.micro_batches) // 2])
         our_training(session, case, sizes[0])
         peer_training(session, case, case.micro_batches)
@@ -267,7 +267,7 @@ def speed(row):
 
 
 def table(rows):
-    """Ours beside the peer's, the best of several rounds."""
+    """Formats our results beside the peer's, the best of several rounds."""
     lines = [
         "| what | ours, tokens/s | peer, tokens/s | ratio | ours, peak GiB | peer, peak GiB | ours, MFU | peer, MFU |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
@@ -298,7 +298,7 @@ def table(rows):
 
 
 def peak_tflops():
-    """What the GPU does at best with dense bf16 products, by its maker's sheet."""
+    """Returns the GPU's peak throughput with dense bf16 products, by its data sheet."""
     try:
         query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
         name = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout
@@ -308,7 +308,7 @@ def peak_tflops():
 
 
 def knows(trainer, setting):
-    """Whether this build's recipes have a key."""
+    """Returns whether this build's recipes have a key."""
     words = [trainer, "plan", "--shape", "tiny-llama", "--set", setting, "--device", "cpu", "--json"]
     try:
         return subprocess.run(list(map(str, words)), capture_output=True, timeout=60, check=False).returncode == 0
@@ -321,18 +321,18 @@ def parse_arguments():
     parser.add_argument("--trainer", type=Path, required=True)
     parser.add_argument("--evaluator", type=Path, required=True)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--quick", action="store_true", help="only what shows that everything runs")
+    parser.add_argument("--quick", action="store_true", help="only a short check that everything runs")
     parser.add_argument("--only", choices=["training", "decoding"])
     parser.add_argument("--shape", help="only this shape")
     parser.add_argument("--type", help="only this type of weights, such as f32 or q4_1")
-    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="for our trainings")
-    parser.add_argument("--rounds", type=int, default=1, help="how often ours and the peer take turns")
-    parser.add_argument("--timeout-s", type=float, default=600, help="of one program")
-    parser.add_argument("--budget-s", type=float, default=7200, help="of all together")
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE", help="for our training runs")
+    parser.add_argument("--rounds", type=int, default=1, help="number of measurements of each program, in alternation")
+    parser.add_argument("--timeout-s", type=float, default=600, help="time limit of one program")
+    parser.add_argument("--budget-s", type=float, default=7200, help="time limit of the whole run")
     parser.add_argument("--peak-tflops", type=float, default=None)
-    parser.add_argument("--python", default=sys.executable, help="has torch, transformers and peft")
-    parser.add_argument("--llama-python", default=None, help="has llama-cpp-python")
-    parser.add_argument("--gguf-python", default=None, help="has gguf")
+    parser.add_argument("--python", default=sys.executable, help="Python with torch, transformers and peft")
+    parser.add_argument("--llama-python", default=None, help="Python with llama-cpp-python")
+    parser.add_argument("--gguf-python", default=None, help="Python with gguf")
     parser.add_argument("--output", type=Path, default=Path("bench-results"))
     args = parser.parse_args()
     args.llama_python = args.llama_python or args.python

@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
-# Everything that a short loan of an NVIDIA GPU is for, the most important first, within 8 minutes:
+# All measurements on an NVIDIA GPU, the most important first, within 8 minutes:
 #
 #     OUT=results benches/gpu_session.sh path/to/trainer path/to/evaluator
 #
-# Both programs are built with `--features cuda`. Python is the one with torch, transformers and peft ($PYTHON, else
-# python3). After each part everything so far is packed into $OUT/all.tar.gz, since such a loan may end at any time and
-# bring few files back.
+# Both programs are built with `--features cuda`. Python needs torch, transformers and peft ($PYTHON, else python3).
+# After each part all results are packed into $OUT/all.tar.gz, since the machine may become unavailable at any time.
 set -uo pipefail
 
 trainer=$(realpath "$1")
@@ -20,7 +19,7 @@ export PYTHONUNBUFFERED=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1 NO_COLOR
 
 left() { echo $((budget - SECONDS)); }
 
-# part NAME LIMIT COMMAND...: runs for at most LIMIT seconds, and never longer than what is left.
+# part NAME LIMIT COMMAND...: runs a command for at most LIMIT seconds, within the remaining budget.
 part() {
     local name=$1 limit=$2
     shift 2
@@ -34,7 +33,7 @@ part() {
     echo "== $name (at $SECONDS s, at most $limit s): $*" | tee -a "$out/session.txt"
     timeout --kill-after=5 "$limit" "$@" > >(tee "$out/$name.txt") 2> >(tee "$out/$name.log" >&2)
     local code=$?
-    echo "== $name: exit code $code after $SECONDS s in all" | tee -a "$out/session.txt"
+    echo "== $name: exit code $code after $SECONDS s in total" | tee -a "$out/session.txt"
     tar -C "$out" -czf "$final/all.tar.gz.part" . && mv "$final/all.tar.gz.part" "$final/all.tar.gz"
     return $code
 }

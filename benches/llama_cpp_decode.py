@@ -4,9 +4,9 @@
     python benches/llama_cpp_decode.py --write model.gguf --shape smollm2-135m --weights q4_1
     python benches/llama_cpp_decode.py --model model.gguf --batch 1,8,32
 
-The first call writes a GGUF file of a shape with random weights (needs the packages gguf and numpy), the second measures
-it (needs llama-cpp-python and numpy); `evaluator bench --model model.gguf` reads the same file. One line of JSON for each
-batch size.
+The first call writes a GGUF file of a shape with random weights (needs the packages gguf and numpy), the second
+measures it (needs llama-cpp-python and numpy); `evaluator bench --model model.gguf` reads the same file. Prints one
+line of JSON per batch size.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import time
 
 from common import SHAPES, emit, numbers, peak_rss_bytes, versions
 
-# Values and bytes of a block, and where the half-precision scale and minimum stand.
+# Values and bytes of a block.
 BLOCKS = {"q8_0": (32, 34), "q4_0": (32, 18), "q4_1": (32, 20), "q4_k": (256, 144), "q5_0": (32, 22)}
 
 KEPT = []
@@ -24,7 +24,7 @@ KEPT = []
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--write", metavar="FILE", help="write a model of --shape and --weights there, and end")
+    parser.add_argument("--write", metavar="FILE", help="write a model of --shape and --weights to FILE, and exit")
     parser.add_argument("--shape", choices=sorted(SHAPES))
     parser.add_argument("--weights", default="q4_1", choices=["f32", "f16", "q8_0", "q4_0", "q4_1", "q4_k"])
     parser.add_argument("--model", metavar="FILE")
@@ -36,7 +36,7 @@ def parse():
 
 
 def blocks(rng, rows, columns, kind):
-    """Random blocks of standard deviation about 1 / sqrt(columns), as bytes, and the type that they have."""
+    """Returns random blocks of standard deviation about 1 / sqrt(columns), as bytes, and their type."""
     import numpy as np
 
     if columns % BLOCKS[kind][0]:
@@ -84,7 +84,7 @@ def write(path, shape, weights):
     if s["model_type"] == "llama":
         writer.add_rope_dimension_count(dim)
     writer.add_vocab_size(s["vocab_size"])
-    # A vocabulary that loads; nothing is ever spelled with it.
+    # A vocabulary that loads; no text is ever encoded with it.
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("qwen2" if s["model_type"] == "qwen2" else "smollm")
     writer.add_token_list([f"t{i}" for i in range(s["vocab_size"])])
@@ -128,13 +128,13 @@ def write(path, shape, weights):
 
 
 class Context:
-    """llama.cpp's own calls, by whichever of their names this release has."""
+    """Wraps llama.cpp's functions, under the names of the installed release."""
 
     def __init__(self, path, threads, sequences, positions):
         import llama_cpp
 
         self.lib = llama_cpp
-        # Kept for good, since llama.cpp goes on calling it.
+        # Never released, since llama.cpp may call it at any time.
         if not KEPT:
             KEPT.append(llama_cpp.llama_log_callback(lambda level, text, data: None))
         llama_cpp.llama_log_set(KEPT[0], ctypes.c_void_p(0))
@@ -151,7 +151,7 @@ class Context:
         settings.n_threads = settings.n_threads_batch = threads
         self.context = self.first("llama_init_from_model", "llama_new_context_with_model")(self.model, settings)
         if not self.context:
-            raise RuntimeError("llama.cpp gives no context")
+            raise RuntimeError("llama.cpp creates no context")
         vocab = llama_cpp.llama_model_get_vocab(self.model)
         self.vocab_size = self.first("llama_vocab_n_tokens", "llama_n_vocab")(vocab)
         self.batch = llama_cpp.llama_batch_init(512, 0, 1)
@@ -160,7 +160,7 @@ class Context:
         return next(getattr(self.lib, name) for name in names if hasattr(self.lib, name))
 
     def decode(self, rows):
-        """Reads (token, position, sequence, whether its logits are wanted) for each row."""
+        """Decodes rows of (token, position, sequence, whether its logits are needed)."""
         batch = self.batch
         batch.n_tokens = len(rows)
         for i, (token, position, sequence, wanted) in enumerate(rows):
@@ -171,7 +171,7 @@ class Context:
             batch.logits[i] = wanted
         status = self.lib.llama_decode(self.context, batch)
         if status != 0:
-            raise RuntimeError(f"llama_decode gives {status}")
+            raise RuntimeError(f"llama_decode returned {status}")
 
     def likeliest(self, row):
         import numpy as np

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""LoRA training with PEFT and transformers on a shape with random weights and tokens: the peer of `trainer plan --measure`.
+"""LoRA training with PEFT and transformers, with random weights and tokens: the peer of `trainer plan --measure`.
 
     python benches/peft_training.py --shape smollm2-135m --dtype f32 --seq-length 512 --micro-batch-size 2
 
-One line of JSON for each micro-batch size: tokens/s, seconds a step, peak memory, model FLOPs utilisation. AdamW, LoRA on
-all linear layers, SDPA attention, every token learned; in bf16 the adapters stay in single precision and autocast does
-the products, as in transformers' Trainer.
+Prints one line of JSON per micro-batch size: tokens/s, seconds per step, peak memory, model FLOPs utilisation. AdamW,
+LoRA on all linear layers, SDPA attention, all tokens supervised; in bf16 the adapters stay in single precision and the
+products use autocast, as in transformers' Trainer.
 """
 
 import argparse

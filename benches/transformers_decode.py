@@ -3,8 +3,8 @@
 
     python benches/transformers_decode.py --shape qwen2.5-1.5b --device cuda --batch 1,32,128
 
-One line of JSON for each batch size and kind of cache. The time of a step is the difference between a long and a short
-call of `generate`, so that reading the prompt is not in it.
+Prints one line of JSON per batch size and type of cache. The time of a step is the difference between a long and a
+short call of `generate`, which excludes the prefill.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import time
 
 from common import emit, numbers, peak_rss_bytes, random_model, torch_dtype, use_threads, versions
 
-# New tokens of the short call.
+# Number of new tokens in the short call.
 SHORT = 4
 
 
@@ -31,7 +31,7 @@ def parse():
 
 
 def generate(model, prompts, n, cache):
-    """Seconds that `n` new tokens for each prompt take."""
+    """Returns the seconds for `n` new tokens per prompt."""
     import torch
 
     settings = {"max_new_tokens": n, "min_new_tokens": n, "do_sample": False, "pad_token_id": 0}
@@ -87,7 +87,7 @@ def main():
                     "milliseconds_per_step": 1e3 * seconds / args.new_tokens,
                     "peak_bytes": torch.cuda.max_memory_reserved() if on_gpu else peak_rss_bytes(),
                 }
-            except Exception as error:  # a peer that fails is a line of the table, not the end of it
+            except Exception as error:  # a failed peer gets a line in the table
                 record["error"] = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
             emit(record)
 

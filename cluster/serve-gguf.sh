@@ -5,9 +5,9 @@
 #   cluster/serve-gguf.sh model.gguf HuggingFaceTB/SmolLM2-135M-Instruct 8000
 #   evaluator compare --base-only --recipe recipes/quickstart.yaml --endpoint http://127.0.0.1:8000/v1
 #
-# The second word is the recipe's `model.hub_name`. This server answers one request after the other; for many at once
-# take vLLM (vllm serve MODEL --enable-lora --lora-modules NAME=ADAPTER) or llama.cpp's own (llama-server -m FILE -np 16).
-# PYTHON names the interpreter.
+# The second argument is the recipe's `model.hub_name`. This server processes one request at a time. For parallel
+# requests use vLLM (vllm serve MODEL --enable-lora --lora-modules NAME=ADAPTER) or llama.cpp's server
+# (llama-server -m FILE -np 16). PYTHON names the interpreter.
 set -euo pipefail
 
 if [ "$#" -ne 3 ]; then
