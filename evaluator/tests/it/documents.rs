@@ -1,6 +1,11 @@
 //! The document that is generated from the command line.
 
-use crate::support::documents::{Documented, check_part, documented_commands};
+#[cfg(unix)]
+use std::path::Path;
+
+use crate::support::documents::{Documented, check_part, documented_commands, documented_lines};
+use crate::support::finish;
+use crate::trained_project;
 
 #[test]
 fn the_reference_of_commands_is_that_of_the_code() {
@@ -17,4 +22,48 @@ fn documented_commands_are_understood() {
             panic!("{place}: {words:?}: {error}");
         }
     }
+}
+
+/// Words in commands that need another machine, a GPU, a server, the hub or much time.
+const ELSEWHERE: [&str; 6] = ["cuda", "qwen", "--shape", "http:", "smollm2", ".venv"];
+
+/// The commands of the guides with a small model in place of the quickstart's: each ends well, in the order of the guide.
+#[cfg(unix)]
+#[test]
+fn documented_commands_work() {
+    let program = Path::new(env!("CARGO_BIN_EXE_evaluator"));
+    let search_path = format!(
+        "{}:{}",
+        program.parent().expect("a folder").display(),
+        std::env::var("PATH").expect("a search path")
+    );
+    let project = trained_project();
+    for path in ["tiny.yaml", "checkpoints/tiny/adapter/recipe.yaml"] {
+        let recipe = project.read(path);
+        // Nothing that a model of this size writes is worth more tokens.
+        project.write(path, recipe.replace("max_new_tokens: 64", "max_new_tokens: 8"));
+    }
+    let mut ran = 0;
+    for (place, line) in documented_lines() {
+        let is_ours = line.starts_with("evaluator ") || line.starts_with("printf ");
+        let elsewhere = ELSEWHERE.iter().any(|part| line.contains(part));
+        if !is_ours || elsewhere || !place.starts_with("docs/guide/") {
+            continue;
+        }
+        let line = line
+            .replace("recipes/quickstart.yaml", "tiny.yaml")
+            .replace("checkpoints/quickstart", "checkpoints/tiny")
+            .replace("reports/sharded/quickstart", "reports/sharded/tiny")
+            .replace(" benches", " src");
+        let mut command = project.command("sh", &["-c", &line]);
+        let finished = finish(command.env("PATH", &search_path));
+        assert_eq!(
+            finished.code,
+            Some(0),
+            "{place}: {line}: {}",
+            finished.stderr
+        );
+        ran += 1;
+    }
+    assert!(ran >= 14, "{ran}");
 }

@@ -52,8 +52,9 @@ pub(crate) struct Documented {
     pub(crate) words: Vec<String>,
 }
 
-/// The commands of `program` in the shell blocks of README and guides, and in the first lines of recipes.
-pub(crate) fn documented_commands(program: &str) -> Vec<Documented> {
+/// The lines of the shell blocks of README and guides, continued lines joined, and the first lines of recipes; each with
+/// its place.
+pub(crate) fn documented_lines() -> Vec<(String, String)> {
     let mut found = Vec::new();
     for (path, text) in documents() {
         let is_recipe = path.starts_with("recipes/");
@@ -80,17 +81,26 @@ pub(crate) fn documented_commands(program: &str) -> Vec<Documented> {
                 continue;
             }
             let whole = std::mem::take(&mut pending) + line;
-            for words in split(&whole) {
-                let first = words
-                    .iter()
-                    .position(|word| !word.contains('='))
-                    .unwrap_or(0);
-                if words.get(first).is_some_and(|word| word == program) {
-                    found.push(Documented {
-                        place: format!("{path}:{number}"),
-                        words: words[first..].to_vec(),
-                    });
-                }
+            found.push((format!("{path}:{number}"), whole));
+        }
+    }
+    found
+}
+
+/// The commands of `program` in those lines.
+pub(crate) fn documented_commands(program: &str) -> Vec<Documented> {
+    let mut found = Vec::new();
+    for (place, line) in documented_lines() {
+        for words in split(&line) {
+            let first = words
+                .iter()
+                .position(|word| !word.contains('='))
+                .unwrap_or(0);
+            if words.get(first).is_some_and(|word| word == program) {
+                found.push(Documented {
+                    place: place.clone(),
+                    words: words[first..].to_vec(),
+                });
             }
         }
     }
