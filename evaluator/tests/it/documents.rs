@@ -41,7 +41,10 @@ fn documented_commands_work() {
     for path in ["tiny.yaml", "checkpoints/tiny/adapter/recipe.yaml"] {
         let recipe = project.read(path);
         // Nothing that a model of this size writes is worth more tokens.
-        project.write(path, recipe.replace("max_new_tokens: 64", "max_new_tokens: 8"));
+        project.write(
+            path,
+            recipe.replace("max_new_tokens: 64", "max_new_tokens: 8"),
+        );
     }
     let mut ran = 0;
     for (place, line) in documented_lines() {

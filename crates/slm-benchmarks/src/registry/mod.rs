@@ -268,6 +268,23 @@ mod tests {
     }
 
     #[test]
+    fn the_original_file_in_place_of_evalpluss_is_named_as_such() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("HumanEval.jsonl");
+        let row = r#"{"task_id": "HumanEval/0", "prompt": "def f():\n", "entry_point": "f", "canonical_solution": "    pass\n", "test": "def check(f): pass"}"#;
+        std::fs::write(&file, row).expect("a file");
+        let error = load("humaneval+", Some(&file))
+            .expect_err("another benchmark")
+            .to_string();
+        assert!(
+            error.contains("the original benchmark, without the tests that EvalPlus added"),
+            "{error}"
+        );
+        assert!(error.contains("needs HumanEvalPlus.jsonl.gz"), "{error}");
+        assert!(load("humaneval", Some(&file)).is_ok());
+    }
+
+    #[test]
     fn names_of_other_tools_lead_to_the_known_ones() {
         for (name, known) in [
             ("human-eval", Some("humaneval")),
