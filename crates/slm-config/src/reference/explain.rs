@@ -84,9 +84,10 @@ fn without_indices(name: &str) -> String {
 fn unknown(name: &str, all: &[Row]) -> UnknownName {
     let leaf = name.rsplit('.').next().unwrap_or(name);
     let meant = nearest(name, all.iter().map(|row| row.path.as_str())).or_else(|| {
-        let same_leaf = nearest(leaf, all.iter().map(|row| row.key.name))?;
+        let names = |row: &Row| [&[row.key.name], row.key.aliases].concat();
+        let same_leaf = nearest(leaf, all.iter().flat_map(names))?;
         all.iter()
-            .find(|row| row.key.name == same_leaf)
+            .find(|row| names(row).contains(&same_leaf))
             .map(|row| row.path.as_str())
     });
     let hint = match (spelling::foreign(leaf), meant) {
