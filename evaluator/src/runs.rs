@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 use serde_json::Value;
 use slm_artifacts::{NotFound, run_by_name, runs_below};
-use slm_cli::{Failure, UserMistake, rfc_3339, text_table};
+use slm_cli::{Failure, UserMistake, print_list, rfc_3339};
 
 use crate::arguments::RunsArguments;
 use crate::run_folder::{RECORDS, RUN, RunFolder, SUMMARY};
@@ -53,18 +53,6 @@ pub(crate) fn run(arguments: &RunsArguments) -> Result<(), Failure> {
             }
         })
         .collect();
-    if arguments.json {
-        let text = serde_json::to_string_pretty(&runs).map_err(anyhow::Error::from)?;
-        slm_cli::document(&text);
-        return Ok(());
-    }
-    if runs.is_empty() {
-        slm_cli::note(&format!(
-            "no run under {}\nhint: `evaluator compare` writes one",
-            arguments.reports.display()
-        ));
-        return Ok(());
-    }
     let header = [
         "name",
         "date",
@@ -74,12 +62,14 @@ pub(crate) fn run(arguments: &RunsArguments) -> Result<(), Failure> {
         "samples",
         "verdict",
     ];
-    let rows: Vec<Vec<String>> = runs.into_iter().map(row).collect();
-    slm_cli::result(&text_table(&header, &rows));
-    Ok(())
+    let none = format!(
+        "no run under {}\nhint: `evaluator compare` writes one",
+        arguments.reports.display()
+    );
+    print_list(&runs, arguments.json, &header, row, &none)
 }
 
-fn row(run: Run) -> Vec<String> {
+fn row(run: &Run) -> Vec<String> {
     let samples = if run.samples == run.samples_expected {
         run.samples.to_string()
     } else {
@@ -91,10 +81,10 @@ fn row(run: Run) -> Vec<String> {
         .map(|claim| format!("{} {} ({})", claim.hypothesis, claim.outcome, claim.metric))
         .collect();
     vec![
-        run.name,
-        run.date,
-        run.experiment,
-        run.model,
+        run.name.clone(),
+        run.date.clone(),
+        run.experiment.clone(),
+        run.model.clone(),
         run.tasks.to_string(),
         samples,
         verdicts.join("; "),

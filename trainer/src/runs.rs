@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 use slm_artifacts::{AdapterFolder, LogLine, runs_below};
-use slm_cli::{Failure, rfc_3339, text_table};
+use slm_cli::{Failure, print_list, rfc_3339};
 use slm_config::Recipe;
 
 use crate::arguments::RunsArguments;
@@ -37,18 +37,6 @@ pub(crate) fn run(arguments: &RunsArguments) -> Result<(), Failure> {
         .into_iter()
         .map(|(time, folder)| read(time, folder))
         .collect();
-    if arguments.json {
-        let text = serde_json::to_string_pretty(&runs).map_err(anyhow::Error::from)?;
-        slm_cli::document(&text);
-        return Ok(());
-    }
-    if runs.is_empty() {
-        slm_cli::note(&format!(
-            "no training under {}\nhint: `trainer init` writes a first recipe",
-            arguments.checkpoints.display()
-        ));
-        return Ok(());
-    }
     let header = [
         "name",
         "date",
@@ -58,23 +46,24 @@ pub(crate) fn run(arguments: &RunsArguments) -> Result<(), Failure> {
         "loss",
         "validation loss",
     ];
+    let none = format!(
+        "no training under {}\nhint: `trainer init` writes a first recipe",
+        arguments.checkpoints.display()
+    );
+    print_list(&runs, arguments.json, &header, row, &none)
+}
+
+fn row(run: &Run) -> Vec<String> {
     let loss = |loss: Option<f64>| loss.map_or_else(String::new, |loss| format!("{loss:.3}"));
-    let rows: Vec<Vec<String>> = runs
-        .into_iter()
-        .map(|run| {
-            vec![
-                run.name,
-                run.date,
-                run.state.to_owned(),
-                run.model,
-                run.steps.to_string(),
-                loss(run.loss),
-                loss(run.validation_loss),
-            ]
-        })
-        .collect();
-    slm_cli::result(&text_table(&header, &rows));
-    Ok(())
+    vec![
+        run.name.clone(),
+        run.date.clone(),
+        run.state.to_owned(),
+        run.model.clone(),
+        run.steps.to_string(),
+        loss(run.loss),
+        loss(run.validation_loss),
+    ]
 }
 
 /// When a training last left something; `None` for another folder.

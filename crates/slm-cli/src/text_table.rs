@@ -1,8 +1,13 @@
 //! Tables of aligned columns for a terminal.
 
+use serde::Serialize;
+
+use crate::exit::Failure;
+use crate::output::{document, note, result};
+
 /// A table with one line per row, columns padded to their widest cell. Columns whose cells are all numbers or empty are
 /// right-aligned.
-pub fn text_table(header: &[&str], rows: &[Vec<String>]) -> String {
+fn text_table(header: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells
@@ -35,6 +40,29 @@ pub fn text_table(header: &[&str], rows: &[Vec<String>]) -> String {
         lines.push(line(&mut row.iter().map(String::as_str)));
     }
     lines.join("\n")
+}
+
+/// Prints items as one JSON document, or as a table with a line each; without items, prints the note `none` on stderr.
+///
+/// # Errors
+/// An item cannot be written as JSON.
+pub fn print_list<T: Serialize>(
+    items: &[T],
+    is_json: bool,
+    header: &[&str],
+    row: impl Fn(&T) -> Vec<String>,
+    none: &str,
+) -> Result<(), Failure> {
+    if is_json {
+        let text = serde_json::to_string_pretty(items).map_err(anyhow::Error::from)?;
+        document(&text);
+    } else if items.is_empty() {
+        note(none);
+    } else {
+        let rows: Vec<_> = items.iter().map(row).collect();
+        result(&text_table(header, &rows));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
