@@ -171,7 +171,7 @@ fn main() {
         }
         if table.is_chosen(&format!("softmax {name}")) {
             let logits = random([256, config.vocab_size]);
-            // As in the loss, nothing else refers to the logits, so both may work in their memory.
+            // As in the loss, the logits are owned, so both may work in their memory.
             let timed = |softmax: fn(Tensor<2>) -> [Tensor<2>; 2]| {
                 let logits = Tensor::from_data(logits.to_data(), &logits.device());
                 let mut logits = Some(logits);

@@ -4,8 +4,8 @@
 //! transpose.
 //!
 //! A single product takes as long as with the `gemm` crate: 0.87 to 1.04 times its speed for 1,024 rows, up to 300 GFLOP/s on
-//! two cores with AVX-512 (2026-11-30, `cargo bench -p slm-model --bench kernels -- gemm`). The gain is that of a sum of
-//! products without passes of its own, see `linear`.
+//! two cores with AVX-512 (2026-11-30, `cargo bench -p slm-model --bench kernels -- gemm`). The gain is in sums of
+//! products, which need no further passes, see `linear`.
 
 mod fallback;
 #[cfg(target_arch = "x86_64")]

@@ -1,6 +1,6 @@
 //! Softmax parts of whole rows of logits.
 //!
-//! Speed against burn-flex's plain operations: 1.2 to 1.3 times for 256 rows of logits that nothing else refers to, on two
+//! Speed against burn-flex's plain operations: 1.2 to 1.3 times for 256 rows of owned logits, on two
 //! cores with AVX-512 (2026-11-30, `cargo bench -p slm-model --bench kernels -- softmax`).
 
 use burn::tensor::Tensor;
