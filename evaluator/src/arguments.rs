@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// H1: compare adapters with their base model and write a report
-    #[command(after_long_help = COMPARE_EXAMPLES)]
+    #[command(after_long_help = COMPARE_EXAMPLES, aliases = ["eval", "evaluate"])]
     Compare(CompareArguments),
     /// H2: sample at every point of a grid of temperature and top-p
     #[command(after_long_help = SWEEP_EXAMPLES)]

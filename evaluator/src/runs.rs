@@ -43,7 +43,7 @@ struct Claim {
 
 /// Lists the runs, the newest first.
 pub(crate) fn run(arguments: &RunsArguments) -> Result<(), Failure> {
-    let runs: Vec<Run> = runs_below(&arguments.reports, started)
+    let mut runs: Vec<Run> = runs_below(&arguments.reports, described)
         .into_iter()
         .filter_map(|(time, folder)| match read(time, &folder) {
             Ok(run) => Some(run),
@@ -53,6 +53,7 @@ pub(crate) fn run(arguments: &RunsArguments) -> Result<(), Failure> {
             }
         })
         .collect();
+    runs.sort_by(|a, b| b.date.cmp(&a.date));
     let header = [
         "name",
         "date",
@@ -91,8 +92,8 @@ fn row(run: &Run) -> Vec<String> {
     ]
 }
 
-/// When a run was described; `None` for another folder.
-fn started(folder: &Path) -> Option<SystemTime> {
+/// When a run's description was last written; `None` for another folder.
+fn described(folder: &Path) -> Option<SystemTime> {
     let described = fs::metadata(folder.join(RUN)).and_then(|file| file.modified());
     described.ok()
 }
@@ -149,7 +150,11 @@ pub(crate) fn folder_of(named: &Path, reports: &Path) -> Result<PathBuf, UserMis
         return Ok(named.to_owned());
     }
     if named == Path::new(LATEST) {
-        let newest = runs_below(reports, started).into_iter().next();
+        // By the same time that the list shows: a description may be written again.
+        let newest = runs_below(reports, described)
+            .into_iter()
+            .filter_map(|(_, folder)| Some((RunFolder::read_info(&folder).ok()?.created, folder)))
+            .max();
         return newest.map(|(_, folder)| folder).ok_or_else(|| {
             UserMistake(format!(
                 "no run under {}\nhint: `evaluator compare` writes one",
@@ -162,7 +167,7 @@ pub(crate) fn folder_of(named: &Path, reports: &Path) -> Result<PathBuf, UserMis
         [Component::Normal(_)]
     );
     if is_name {
-        let by_name = run_by_name(reports, &named.to_string_lossy(), started);
+        let by_name = run_by_name(reports, &named.to_string_lossy(), described);
         if by_name.is_ok() || !named.is_dir() {
             return by_name.map_err(|error: NotFound| UserMistake(error.to_string()));
         }

@@ -24,7 +24,7 @@ pub(crate) enum Command {
     #[command(after_long_help = INIT_EXAMPLES)]
     Init(InitArguments),
     /// Train an adapter from a recipe
-    #[command(after_long_help = FIT_EXAMPLES)]
+    #[command(after_long_help = FIT_EXAMPLES, alias = "train")]
     Fit(FitArguments),
     /// Download the model, data sets and benchmarks that a recipe names
     #[command(after_long_help = FETCH_EXAMPLES)]
@@ -224,7 +224,8 @@ pub(crate) struct InitArguments {
     /// A folder of Python files, or a data file
     #[arg(value_name = "PATH", default_value = ".")]
     pub(crate) path: PathBuf,
-    /// The base model, as in `model.name_or_path` [default: the largest that fits]
+    /// The base model: SmolLM2-135M, Qwen2.5-Coder-0.5B, Qwen2.5-Coder-1.5B, or as in `model.name_or_path` [default: the
+    /// largest of the three that fits]
     #[arg(long, value_name = "NAME")]
     pub(crate) model: Option<String>,
     /// The recipe to write, which must not exist [default: the name of PATH with .yaml, in the working directory]
@@ -392,10 +393,20 @@ pub(crate) struct GenerateArguments {
     #[arg(long, value_name = "N", default_value_t = 512)]
     pub(crate) max_new_tokens: usize,
     /// Sampling temperature, which divides the logits; 0 for greedy decoding
-    #[arg(long, value_name = "T", default_value_t = 0.0)]
+    #[arg(
+        long,
+        value_name = "T",
+        default_value_t = 0.0,
+        allow_negative_numbers = true
+    )]
     pub(crate) temperature: f64,
     /// Nucleus sampling: sample from the fewest tokens with this total probability
-    #[arg(long, value_name = "P", default_value_t = 1.0)]
+    #[arg(
+        long,
+        value_name = "P",
+        default_value_t = 1.0,
+        allow_negative_numbers = true
+    )]
     pub(crate) top_p: f64,
     /// Sample from this many of the most likely tokens
     #[arg(long, value_name = "K")]

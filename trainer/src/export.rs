@@ -125,7 +125,8 @@ fn write_model_gguf(recipe: &RecipeArguments, adapter: &Path, output: &Path) -> 
 
 /// Copies the two files that PEFT reads, after checking the adapter against the base model.
 fn write_peft(recipe: &RecipeArguments, adapter: &Path, output: &Path) -> Result<()> {
-    open(recipe, adapter, output)?;
+    let adapter = adapter_folder(adapter)?;
+    open(recipe, &adapter, output)?;
     commit_folder(output, |part| {
         for name in [AdapterFolder::CONFIG, AdapterFolder::WEIGHTS] {
             std::fs::copy(adapter.join(name), part.join(name))

@@ -77,7 +77,11 @@ fn changed(folder: &Path) -> Option<SystemTime> {
 fn read(time: SystemTime, folder: PathBuf) -> Run {
     let adapter = folder.join("adapter");
     let summary = AdapterFolder(&adapter).read_training();
-    let recipe = AdapterFolder(&adapter).recipe();
+    let checkpoint = newest_checkpoint(&folder);
+    let recipe = match &checkpoint {
+        Some((_, checkpoint)) if summary.is_none() => checkpoint.join(AdapterFolder::RECIPE),
+        _ => AdapterFolder(&adapter).recipe(),
+    };
     let recipe = Recipe::load_without_data(&recipe, &[], slm_benchmarks::NAMES).ok();
     let logged = Logged::read(&folder.join(LOG_FILE));
     // A recipe that trains on after its adapter was finished has logged more steps than the adapter has.
@@ -97,9 +101,10 @@ fn read(time: SystemTime, folder: PathBuf) -> Run {
         model: recipe.map_or_else(String::new, |recipe| {
             recipe.model.base_model_name().to_owned()
         }),
-        steps: finished
-            .as_ref()
-            .map_or(logged.steps, |summary| summary.steps),
+        steps: finished.as_ref().map_or_else(
+            || logged.steps.max(checkpoint.map_or(0, |(step, _)| step)),
+            |summary| summary.steps,
+        ),
         loss: finished
             .as_ref()
             .map(|summary| summary.final_loss)
@@ -109,6 +114,16 @@ fn read(time: SystemTime, folder: PathBuf) -> Run {
             .or(logged.validation_loss),
         folder: folder.display().to_string(),
     }
+}
+
+/// The last checkpoint of a training, with its step.
+fn newest_checkpoint(folder: &Path) -> Option<(usize, PathBuf)> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let steps = entries.filter_map(|entry| {
+        let name = entry.file_name().into_string().ok()?;
+        Some((name.strip_prefix("step-")?.parse().ok()?, entry.path()))
+    });
+    steps.max()
 }
 
 /// What the log of a training holds.

@@ -19,7 +19,10 @@ pub enum BenchmarkError {
         known: String,
     },
     /// No data file was given.
-    #[error("the benchmark `{name}` needs its data file, {file}\nhint: {publisher} publishes it")]
+    #[error(
+        "the benchmark `{name}` needs its data file, {file}\nhint: {}",
+        source_of(publisher, file)
+    )]
     NoData {
         /// Name of the benchmark.
         name: &'static str,
@@ -29,7 +32,7 @@ pub enum BenchmarkError {
         publisher: &'static str,
     },
     /// The data file does not exist.
-    #[error("no data file {} for the benchmark `{name}`\nhint: {publisher} publishes {file}", path.display())]
+    #[error("no data file {} for the benchmark `{name}`\nhint: {}", path.display(), source_of(publisher, file))]
     NoFile {
         /// Name of the benchmark.
         name: &'static str,
@@ -109,3 +112,16 @@ pub enum BenchmarkError {
 fn did_you_mean(meant: Option<&str>) -> String {
     meant.map_or_else(String::new, |meant| format!("did you mean `{meant}`? "))
 }
+
+/// Where a data file comes from, and how a recipe names it.
+fn source_of(publisher: &str, file: &str) -> String {
+    if publisher == YOURS {
+        return format!(
+            "write {file} as docs/guide/evaluating.md describes, and name it as `path` beside the benchmark's name"
+        );
+    }
+    format!("{publisher} publishes {file}; name it as `path` beside the benchmark's name")
+}
+
+/// The publisher of a benchmark that the user writes.
+pub(crate) const YOURS: &str = "you";

@@ -40,11 +40,17 @@ fn noted((recipe, found): (Recipe, Vec<FoundBeside>)) -> Recipe {
 /// The place that a relative path was searched at, as a line with a hint; empty for an absolute path.
 pub fn searched(path: &Path) -> String {
     match std::path::absolute(path) {
-        Ok(absolute) if path.is_relative() => format!(
-            "\nhint: searched {}; relative paths count from the recipe's folder, then from the working directory, and \
-             `~` is not expanded",
-            absolute.display()
-        ),
+        Ok(absolute) if path.is_relative() => {
+            let home = if path.starts_with("~") {
+                "; only a shell expands `~`"
+            } else {
+                ""
+            };
+            format!(
+                "\nhint: searched {}, and beside the recipe{home}",
+                absolute.display()
+            )
+        }
         _ => String::new(),
     }
 }

@@ -94,7 +94,7 @@ pub enum RecipeError {
         place: Location,
     },
     /// The file holds nothing, or comments alone.
-    #[error("{place}: the recipe is empty\nhint: start from a copy of recipes/quickstart.yaml")]
+    #[error("{place}: the recipe is empty\nhint: `trainer init` writes a first recipe")]
     Empty {
         /// The file.
         place: Location,
@@ -120,9 +120,7 @@ pub enum RecipeError {
         hint: Option<String>,
     },
     /// A key in two spellings.
-    #[error(
-        "{place}: `{key}` is another spelling of `{other}`, which is given too\nhint: keep one"
-    )]
+    #[error("{place}: `{key}` and `{other}` are the same key\nhint: keep one")]
     DuplicateKey {
         /// The place of the second.
         place: Location,

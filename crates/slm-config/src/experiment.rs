@@ -18,8 +18,8 @@ pub struct Hypothesis requires {
     effect: f64 => Kind::from_to(-100.0, 100.0);
     /// Most points of pass rate that the change may cost (`h2` only).
     pass_rate_margin: Option<f64> => Kind::from_to(0.0, 100.0), absent "2 for `h2`";
-    /// Who set the effect. Written into resolved copies of recipes, not for recipes written by hand. `None` in a copy that
-    /// an earlier version resolved, which did not record it.
+    /// Who set the effect. Written into resolved copies of recipes, not for recipes written by hand. `null` in copies written
+    /// by an earlier version, which did not record it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     declared: Option<Declared> => Kind::Word(Declared::words), absent "found out from the recipe";
 }

@@ -76,7 +76,7 @@ impl Recipe {
     ) -> Result<(Self, Node), RecipeError> {
         let unreadable = |source: io::Error| RecipeError::Unreadable {
             path: path.to_owned(),
-            hint: similar_file(path).map(|similar| format!("did you mean {}?", similar.display())),
+            hint: hint_for_file(path),
             source,
         };
         let place = |position| Location::File {
@@ -350,6 +350,24 @@ fn name_of_file(path: &Path) -> String {
     } else {
         name
     }
+}
+
+/// Help for a path that is no recipe.
+fn hint_for_file(path: &Path) -> Option<String> {
+    if path.is_dir() {
+        let folder = path.display();
+        return Some(format!(
+            "`trainer init {folder}` writes a recipe for a folder of code"
+        ));
+    }
+    let mut with_ending = path.as_os_str().to_owned();
+    with_ending.push(".yaml");
+    let with_ending = PathBuf::from(with_ending);
+    let similar = with_ending
+        .is_file()
+        .then_some(with_ending)
+        .or_else(|| similar_file(path));
+    similar.map(|similar| format!("did you mean {}?", similar.display()))
 }
 
 /// The recipe in the same folder whose name is nearest to that of `path`.

@@ -71,7 +71,7 @@ fn newest(checkpoints: &Path) -> Result<PathBuf, UserMistake> {
         .next();
     newest.map(|(_, run)| run.join("adapter")).ok_or_else(|| {
         let text = format!(
-            "no finished adapter under {}/\nhint: run `trainer fit recipes/quickstart.yaml` first, or name the adapter's folder",
+            "no finished adapter under {}/\nhint: `trainer fit RECIPE` makes one, `trainer runs` lists trainings",
             checkpoints.display()
         );
         UserMistake(text)

@@ -112,7 +112,8 @@ impl<'a> Reader<'a> {
             Some(value) => Ok(value),
             None => {
                 let hint = format!(
-                    "name the file's column: --set data.datasets.{}.columns.{own}=NAME",
+                    "name the file's column: `columns: {{{own}: NAME}}` in the data set, or --set \
+                     data.datasets.{}.columns.{own}=NAME for one of the recipe's",
                     self.index
                 );
                 Err(self.no_column(name, &hint))

@@ -15,7 +15,9 @@ pub(super) fn datasets(survey: &Survey, max_examples: Option<usize>) -> String {
             "      # Each documented function: its signature and docstring are the prompt, its body the completion.\n      \
              format: python_source\n",
         ),
-        Source::Rows { format, columns } => {
+        Source::Rows {
+            format, columns, ..
+        } => {
             let _ = write!(
                 text,
                 "      # {}\n      format: {}\n",

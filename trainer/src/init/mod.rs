@@ -19,7 +19,7 @@ use crate::arguments::InitArguments;
 use crate::available::available_bytes;
 use choice::{Choice, Machine};
 use model::Model;
-use survey::{Source, Survey};
+use survey::Survey;
 
 /// Memory assumed for a device that does not report what it has left, as GPUs do not.
 const ASSUMED_BYTES: u64 = 8 << 30;
@@ -162,8 +162,11 @@ fn write_new(output: &Path, text: &str) -> Result<()> {
 
 fn summary(survey: &Survey, choice: &Choice, machine: &Machine, output: &Path) -> String {
     let file = slm_cli::shell_word(&output.display().to_string());
-    let mut lines = vec![
-        format!("found        {}", survey.found()),
+    let mut lines = vec![format!("found        {}", survey.found())];
+    if let Some(left_out) = survey.left_out() {
+        lines.push(format!("left out     {left_out}"));
+    }
+    lines.extend([
         format!(
             "lengths      median {} tokens, 95 % up to {}, longest {}{}",
             survey.quantile(0.5),
@@ -192,14 +195,14 @@ fn summary(survey: &Survey, choice: &Choice, machine: &Machine, output: &Path) -
                 format!("{} epochs", choice.epochs)
             }
         ),
-    ];
+    ]);
     if choice.too_long > 0 {
         lines.push(format!(
             "{}{} examples are longer than that",
             if choice.truncates {
                 "cut          "
             } else {
-                "left out     "
+                "too long     "
             },
             choice.too_long
         ));
@@ -215,12 +218,6 @@ fn summary(survey: &Survey, choice: &Choice, machine: &Machine, output: &Path) -
     lines.push("Next:".to_owned());
     lines.push(format!("  trainer data {file}"));
     lines.push(format!("  trainer fit {file} && evaluator compare"));
-    if let Source::Python { .. } = survey.source {
-        lines.push(String::new());
-        lines.push(format!(
-            "`trainer data {file}` counts the examples left out of the training data by reason."
-        ));
-    }
     lines.join("\n")
 }
 

@@ -75,7 +75,8 @@ impl Candidate {
             .lines()
             .find_map(|line| line.trim().strip_prefix("name_or_path: "));
         let repository = repository.and_then(|name| name.strip_prefix("hf:"));
-        let own = [Some(self.title), Some(self.shape), repository];
+        let short = self.title.strip_suffix("-Instruct");
+        let own = [Some(self.title), short, Some(self.shape), repository];
         let name_on_hub = name.strip_prefix("hf:").unwrap_or(name);
         own.into_iter()
             .flatten()
@@ -121,6 +122,14 @@ impl Model {
             .find(|candidate| candidate.is_called(name))
         {
             return Ok(vec![Self::of(candidate)]);
+        }
+        if !name.contains(['/', ':']) && !Path::new(name).exists() {
+            let known = CANDIDATES.map(|candidate| candidate.title).join(", ");
+            let text = format!(
+                "--model {name}: no such model, file or folder\n\
+                 hint: known by name are {known}; others are hf:OWNER/NAME, a folder or a .gguf file"
+            );
+            return Err(UserMistake(text).into());
         }
         if name.starts_with("pip:") {
             let text = format!(
@@ -185,6 +194,7 @@ mod tests {
         };
         for (name, shape) in [
             ("smollm2-135m", Some("smollm2-135m")),
+            ("Qwen2.5-Coder-0.5B", Some("qwen2.5-0.5b")),
             ("qwen2.5-coder-0.5b-instruct", Some("qwen2.5-0.5b")),
             ("Qwen/Qwen2.5-Coder-1.5B-Instruct", Some("qwen2.5-1.5b")),
             ("hf:Qwen/Qwen2.5-Coder-1.5B-Instruct", Some("qwen2.5-1.5b")),

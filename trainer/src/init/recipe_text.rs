@@ -58,7 +58,7 @@ fn data(text: &mut String, survey: &Survey, choice: &Choice) {
     text.push_str(&datasets(survey, choice.max_examples));
     let _ = write!(
         text,
-        "  # Longest example in tokens; longer ones are counted.\n  max_seq_length: {}\n  \
+        "  # Longest example in tokens. Longer ones are left out and counted, or cut with `overlength: truncate`.\n  max_seq_length: {}\n  \
          # Short examples share a sequence: less padding, the same result.\n  packing: true\n",
         choice.max_seq_length
     );

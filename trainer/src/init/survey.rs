@@ -36,12 +36,16 @@ pub(super) enum Source {
         files: usize,
         /// Documented functions, those that give no example included.
         documented: usize,
+        /// What gives no example, by reason.
+        left_out: Option<String>,
     },
     /// A file of rows.
     Rows {
         format: &'static RowFormat,
         /// The format's own name and the file's name of columns that differ.
         columns: Vec<(&'static str, String)>,
+        /// Rows that cannot be read.
+        unreadable: usize,
     },
 }
 
@@ -98,11 +102,13 @@ impl Survey {
         };
         let lengths: Vec<usize> = functions.iter().map(|bytes| tokens(*bytes)).collect();
         if lengths.is_empty() {
+            let reasons = counts
+                .left_out_text()
+                .map_or_else(String::new, |text| format!(": {text}"));
             let text = format!(
-                "{}: no documented function to learn from in {} Python files ({counts})\n\
-                 hint: a training example is a top-level function with a docstring",
-                path.display(),
-                counts.files
+                "{}: no documented function to learn from{reasons}\n\
+                 hint: a training example is a function with a docstring at the top level of a module",
+                path.display()
             );
             return Err(UserMistake(text).into());
         }
@@ -111,6 +117,7 @@ impl Survey {
             source: Source::Python {
                 files: counts.files,
                 documented: counts.found,
+                left_out: counts.left_out_text(),
             },
             is_exact: false,
             lengths,
@@ -128,9 +135,12 @@ impl Survey {
             .open(path)
             .map_err(|error| UserMistake(error.to_string()))?;
         let (mut lengths, mut names) = (Vec::new(), BTreeSet::new());
+        let mut unreadable = 0;
         for row in rows {
-            // A bad row is for `trainer data` to count.
-            let Ok(row) = row else { continue };
+            let Ok(row) = row else {
+                unreadable += 1;
+                continue;
+            };
             if lengths.len() < ROWS_FOR_FORMAT {
                 names.extend(row.fields.keys().cloned());
             }
@@ -156,7 +166,11 @@ impl Survey {
         };
         Ok(Self {
             path: path.to_owned(),
-            source: Source::Rows { format, columns },
+            source: Source::Rows {
+                format,
+                columns,
+                unreadable,
+            },
             is_exact: false,
             lengths,
         })
@@ -175,6 +189,7 @@ impl Survey {
             source: Source::Python {
                 files: 1,
                 documented: lengths.len(),
+                left_out: None,
             },
             is_exact: false,
             lengths,
@@ -198,11 +213,22 @@ impl Survey {
         fitting.fold((0, 0), |(count, sum), length| (count + 1, sum + length))
     }
 
+    /// What gives no example, in words.
+    pub(super) fn left_out(&self) -> Option<String> {
+        match &self.source {
+            Source::Python { left_out, .. } => left_out.clone(),
+            Source::Rows { unreadable: 0, .. } => None,
+            Source::Rows { unreadable, .. } => Some(format!("{unreadable} unreadable rows")),
+        }
+    }
+
     /// What was found, in words.
     pub(super) fn found(&self) -> String {
         let path = self.path.display();
         match &self.source {
-            Source::Python { files, documented } => format!(
+            Source::Python {
+                files, documented, ..
+            } => format!(
                 "{} functions to learn from, of {documented} documented ones in {files} Python files of {path}",
                 self.len()
             ),

@@ -55,6 +55,18 @@ fn a_plan_adds_up_and_says_whether_it_fits() {
 }
 
 #[test]
+fn an_adapter_is_exported_by_the_name_of_its_training() {
+    let project = Project::new();
+    fit(&project, &[]).result();
+    for format in ["peft", "gguf", "merged"] {
+        let output = format!("{format}-output");
+        let words = ["export", "tiny.yaml", "tiny", "--to", format, &output];
+        run(&project, &words).result();
+        assert!(project.path(&output).exists(), "{format}");
+    }
+}
+
+#[test]
 fn the_base_model_and_the_adapter_answer() {
     let project = Project::new();
     fit(&project, &[]).result();

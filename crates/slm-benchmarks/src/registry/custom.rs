@@ -13,6 +13,7 @@
 //! | `public_examples` | optional | list of tests that a workflow may see and run |
 //! | `instruction` | optional | the request in prose, for conversations |
 
+use crate::error::YOURS;
 use crate::fields::{Fields, tasks_of_rows};
 use crate::format::{Data, Format};
 use crate::{Asserts, BenchmarkError, Task, TaskView, Tests};
@@ -21,7 +22,7 @@ pub(crate) const FORMAT: Format = Format {
     name: "custom",
     data: Data {
         file: "tasks.jsonl",
-        publisher: "you",
+        publisher: YOURS,
     },
     read: |path| tasks_of_rows(path, task),
 };

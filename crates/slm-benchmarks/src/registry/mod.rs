@@ -250,11 +250,11 @@ mod tests {
         for (data, message) in [
             (
                 None,
-                "the benchmark `humaneval` needs its data file, HumanEval.jsonl.gz\nhint: github.com/openai/human-eval publishes it",
+                "the benchmark `humaneval` needs its data file, HumanEval.jsonl.gz\nhint: github.com/openai/human-eval publishes HumanEval.jsonl.gz; name it as `path` beside the benchmark's name",
             ),
             (
                 Some(Path::new("no/such.jsonl")),
-                "no data file no/such.jsonl for the benchmark `humaneval`\nhint: github.com/openai/human-eval publishes HumanEval.jsonl.gz",
+                "no data file no/such.jsonl for the benchmark `humaneval`\nhint: github.com/openai/human-eval publishes HumanEval.jsonl.gz; name it as `path` beside the benchmark's name",
             ),
         ] {
             let error = load("humaneval", data).expect_err("no file");

@@ -24,7 +24,7 @@ impl Check {
                 self.missing("model.wheel_sha256", allowed);
             }
         } else {
-            let allowed = "nothing, since name_or_path does not start with pip:";
+            let allowed = "nothing, since name_or_path does not start with pip: (null removes it)";
             self.require(
                 wheel_sha256.is_none(),
                 "model.wheel_sha256",

@@ -447,7 +447,7 @@ fn a_key_given_twice_is_refused_where_it_stands_again() {
     );
     check_more(
         "lora:\n  lora_r: 8\n  r: 8\n",
-        "recipes/test.yaml:8:3: `lora.r` is another spelling of `lora.lora_r`, which is given too\n\
+        "recipes/test.yaml:8:3: `lora.r` and `lora.lora_r` are the same key\n\
          hint: keep one",
     );
 }
@@ -484,7 +484,7 @@ fn a_recipe_without_sections_is_refused() {
     for text in ["", "\n\n", "# nothing\n", "---\n", "~\n"] {
         check(
             text,
-            "recipes/test.yaml: the recipe is empty\nhint: start from a copy of recipes/quickstart.yaml",
+            "recipes/test.yaml: the recipe is empty\nhint: `trainer init` writes a first recipe",
         );
     }
     check(

@@ -92,7 +92,7 @@ fn errors_name_the_argument() {
     );
     check(
         "lora={r: 1, rank: 2}",
-        "--set lora={r: 1, rank: 2}: `lora.rank` is another spelling of `lora.r`, which is given too\n\
+        "--set lora={r: 1, rank: 2}: `lora.rank` and `lora.r` are the same key\n\
          hint: keep one",
     );
     check(
