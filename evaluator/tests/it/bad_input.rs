@@ -41,7 +41,7 @@ fn without_an_adapter_the_way_to_one_is_told() {
         MISTAKE,
         &[
             "no finished adapter under checkpoints/",
-            "hint: run `trainer fit",
+            "hint: `trainer fit",
         ],
     );
     check(
