@@ -112,8 +112,7 @@ impl<'a> Reader<'a> {
             Some(value) => Ok(value),
             None => {
                 let hint = format!(
-                    "name the file's column: `columns: {{{own}: NAME}}` in the data set, or --set \
-                     data.datasets.{}.columns.{own}=NAME for one of the recipe's",
+                    "name the file's column: --set data.datasets.{}.columns.{own}=NAME; in a file of --data, rename it",
                     self.index
                 );
                 Err(self.no_column(name, &hint))

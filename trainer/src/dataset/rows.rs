@@ -254,7 +254,7 @@ mod tests {
             alpaca,
             r#"{"prompt": "a", "output": "b"}"#,
             "no column `instruction`; the row has `prompt`, `output`\n\
-             hint: name the file's column: --set data.datasets.0.columns.instruction=NAME",
+             hint: name the file's column: --set data.datasets.0.columns.instruction=NAME; in a file of --data, rename it",
         );
         check(
             alpaca,

@@ -384,7 +384,7 @@ fn more_than_half_bad_is_a_mistake_that_names_the_counts_and_the_way_out() {
         &[
             "2 of 2 rows",
             "no column `answer`; the row has `instruction`, `output`",
-            "--set data.datasets.0.columns.output=NAME for one of the recipe's",
+            "hint: name the file's column: --set data.datasets.0.columns.output=NAME",
         ],
     );
     check(
