@@ -1,13 +1,13 @@
 //! `evaluator runs`: the runs under reports/.
 
 use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde::Serialize;
 use serde_json::Value;
-use slm_artifacts::{NotFound, run_by_name, runs_below};
-use slm_cli::{Failure, UserMistake, print_list, rfc_3339};
+use slm_artifacts::{NotFound, is_bare_name, run_by_name, runs_below};
+use slm_cli::{Failure, UserMistake, print_list};
 
 use crate::arguments::RunsArguments;
 use crate::run_folder::{RECORDS, RUN, RunFolder, SUMMARY};
@@ -45,7 +45,7 @@ struct Claim {
 pub(crate) fn run(arguments: &RunsArguments) -> Result<(), Failure> {
     let mut runs: Vec<Run> = runs_below(&arguments.reports, described)
         .into_iter()
-        .filter_map(|(time, folder)| match read(time, &folder) {
+        .filter_map(|(_, folder)| match read(&folder) {
             Ok(run) => Some(run),
             Err(error) => {
                 slm_cli::note(&format!("left out: {error:#}"));
@@ -98,17 +98,13 @@ fn described(folder: &Path) -> Option<SystemTime> {
     described.ok()
 }
 
-fn read(time: SystemTime, folder: &Path) -> anyhow::Result<Run> {
+fn read(folder: &Path) -> anyhow::Result<Run> {
     let info = RunFolder::read_info(folder)?;
     let records = fs::read_to_string(folder.join(RECORDS)).unwrap_or_default();
     Ok(Run {
         name: info.name.clone(),
         folder: folder.display().to_string(),
-        date: if info.created.is_empty() {
-            rfc_3339(time)
-        } else {
-            info.created.clone()
-        },
+        date: info.created.clone(),
         experiment: info.plan.experiment.command().to_owned(),
         model: info.base_model.name.clone(),
         adapters: info
@@ -162,11 +158,7 @@ pub(crate) fn folder_of(named: &Path, reports: &Path) -> Result<PathBuf, UserMis
             ))
         });
     }
-    let is_name = matches!(
-        named.components().collect::<Vec<_>>()[..],
-        [Component::Normal(_)]
-    );
-    if is_name {
+    if is_bare_name(named) {
         let by_name = run_by_name(reports, &named.to_string_lossy(), described);
         if by_name.is_ok() || !named.is_dir() {
             return by_name.map_err(|error: NotFound| UserMistake(error.to_string()));

@@ -150,7 +150,7 @@ pub(crate) fn save(
             state.step
         )
     })?;
-    let all = list(run)?;
+    let all = list(run.path())?;
     for (_, old) in &all[..all.len().saturating_sub(keep)] {
         remove(old)?;
     }
@@ -165,7 +165,7 @@ pub(crate) fn newest(
     run: &RunFolder,
     mut damaged: impl FnMut(&Path, &anyhow::Error),
 ) -> Result<Option<Checkpoint>> {
-    let all = list(run)?;
+    let all = list(run.path())?;
     for (step, path) in all.iter().rev() {
         match read(path, *step) {
             Ok(checkpoint) => return Ok(Some(checkpoint)),
@@ -183,18 +183,23 @@ pub(crate) fn newest(
 
 /// Removes all checkpoints, for a run that starts from scratch.
 pub(crate) fn clear(run: &RunFolder) -> Result<()> {
-    list(run)?.iter().try_for_each(|(_, path)| remove(path))
+    list(run.path())?
+        .iter()
+        .try_for_each(|(_, path)| remove(path))
 }
 
 fn remove(checkpoint: &Path) -> Result<()> {
     remove_folder(checkpoint).with_context(|| format!("cannot remove {}", checkpoint.display()))
 }
 
-/// Returns the folders `step-N` in order of N.
-fn list(run: &RunFolder) -> Result<Vec<(usize, PathBuf)>> {
-    let unreadable = || format!("cannot read {}", run.path().display());
+/// Returns the folders `step-N` of a run's folder in order of N.
+///
+/// # Errors
+/// The folder cannot be read.
+pub(crate) fn list(run: &Path) -> Result<Vec<(usize, PathBuf)>> {
+    let unreadable = || format!("cannot read {}", run.display());
     let mut found = Vec::new();
-    for entry in fs::read_dir(run.path()).with_context(unreadable)? {
+    for entry in fs::read_dir(run).with_context(unreadable)? {
         let entry = entry.with_context(unreadable)?;
         let name = entry.file_name();
         let step = name

@@ -11,6 +11,7 @@ use slm_cli::{Failure, print_list, rfc_3339};
 use slm_config::Recipe;
 
 use crate::arguments::RunsArguments;
+use crate::checkpoint;
 use crate::log::LOG_FILE;
 
 /// One training.
@@ -77,7 +78,9 @@ fn changed(folder: &Path) -> Option<SystemTime> {
 fn read(time: SystemTime, folder: PathBuf) -> Run {
     let adapter = folder.join("adapter");
     let summary = AdapterFolder(&adapter).read_training();
-    let checkpoint = newest_checkpoint(&folder);
+    let checkpoint = checkpoint::list(&folder)
+        .ok()
+        .and_then(|mut steps| steps.pop());
     let recipe = match &checkpoint {
         Some((_, checkpoint)) if summary.is_none() => checkpoint.join(AdapterFolder::RECIPE),
         _ => AdapterFolder(&adapter).recipe(),
@@ -114,16 +117,6 @@ fn read(time: SystemTime, folder: PathBuf) -> Run {
             .or(logged.validation_loss),
         folder: folder.display().to_string(),
     }
-}
-
-/// The last checkpoint of a training, with its step.
-fn newest_checkpoint(folder: &Path) -> Option<(usize, PathBuf)> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let steps = entries.filter_map(|entry| {
-        let name = entry.file_name().into_string().ok()?;
-        Some((name.strip_prefix("step-")?.parse().ok()?, entry.path()))
-    });
-    steps.max()
 }
 
 /// What the log of a training holds.

@@ -97,6 +97,14 @@ pub fn run_by_name(
     }
 }
 
+/// Whether a path is a single name, such as that of a run, and not `.`, `..` or a path to somewhere.
+pub fn is_bare_name(path: &Path) -> bool {
+    matches!(
+        path.components().collect::<Vec<_>>()[..],
+        [Component::Normal(_)]
+    )
+}
+
 /// When a training's adapter was written, for the folder of a training that has finished.
 pub fn finished(run: &Path) -> Option<SystemTime> {
     let adapter = run.join("adapter");
@@ -120,10 +128,7 @@ pub fn adapter_by_name(named: &Path, checkpoints: &Path) -> Result<PathBuf, NotF
         return Ok(inside);
     }
     let shown = named.display().to_string();
-    let is_name = matches!(
-        named.components().collect::<Vec<_>>()[..],
-        [Component::Normal(_)]
-    );
+    let is_name = is_bare_name(named);
     // A folder of the working directory may have the name of a training.
     let by_name = is_name.then(|| run_by_name(checkpoints, &shown, finished));
     match by_name {

@@ -34,7 +34,9 @@ pub use atomic::{
     remove_folder,
 };
 pub use dataset_counts::{DatasetCounts, LeftOutReason, one_line};
-pub use find::{CHECKPOINTS, NotFound, adapter_by_name, finished, run_by_name, runs_below};
+pub use find::{
+    CHECKPOINTS, NotFound, adapter_by_name, finished, is_bare_name, run_by_name, runs_below,
+};
 pub use lock::lock_file;
 pub use log_line::LogLine;
 pub use provenance::{FileRecord, Kind, Provenance};

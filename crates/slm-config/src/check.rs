@@ -14,8 +14,7 @@ mod train;
 use std::fmt::Debug;
 
 use crate::node::{KeyPath, Step};
-use crate::recipe::Recipe;
-use crate::schema::Kind;
+use crate::recipe::{NAME_FORM, Recipe};
 use crate::yaml;
 
 /// Whether a command reads the recipe's data sets.
@@ -56,8 +55,7 @@ pub(crate) fn findings(recipe: &Recipe, needs: Needs) -> Vec<Finding> {
     check
         .0
         .extend(table::findings(Recipe::KEYS, &yaml::to_node(recipe)));
-    let allowed = "letters, digits, `.`, `-` and `_`, no leading dot";
-    check.require(is_file_name(name), "name", name, allowed);
+    check.require(is_file_name(name), "name", name, NAME_FORM);
     check.model(model);
     check.lora(lora);
     check.data(data, needs);
@@ -88,10 +86,7 @@ fn place_of(path: &KeyPath) -> Vec<usize> {
             Step::Key(name) => {
                 let at = keys.iter().position(|key| key.name == name);
                 place.push(at.unwrap_or(keys.len()));
-                keys = at.map_or(&[], |at| match keys[at].kind {
-                    Kind::Section(keys) => keys,
-                    ref kind => kind.item_keys().unwrap_or(&[]),
-                });
+                keys = at.map_or(&[], |at| keys[at].kind.keys_below());
             }
         }
     }
@@ -102,6 +97,14 @@ fn place_of(path: &KeyPath) -> Vec<usize> {
 struct Check(Vec<Finding>);
 
 impl Check {
+    /// Whether a key has a finding already.
+    fn has(&self, key: &str) -> bool {
+        let path = KeyPath::parse(key);
+        self.0
+            .iter()
+            .any(|finding| Some(&finding.path) == path.as_ref())
+    }
+
     fn require(&mut self, holds: bool, key: &str, found: impl Debug, allowed: impl Into<String>) {
         if !holds {
             self.report(key, format!("{found:?}"), allowed.into());

@@ -6,6 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::schema::{Kind, section, words};
 
+/// What `url` may be.
+pub(crate) const URL_FORM: &str =
+    "http://HOST:PORT/v1 or https://..., without user, password and query";
+/// What `api_key_env` may be.
+pub(crate) const KEY_FORM: &str =
+    "the name of an environment variable in capitals, never the key itself";
+
 section! {
 /// An OpenAI-compatible server, such as vLLM, llama.cpp or Ollama, that generates instead of the built-in model.
 ///
@@ -14,7 +21,7 @@ section! {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// Address up to `/v1`, without user, password and query.
-    url: String = String::new() => Kind::Text("http://HOST:PORT/v1 or https://..., without user, password and query");
+    url: String = String::new() => Kind::Text(URL_FORM);
     /// The server's name of the base model.
     model: Option<String> = None => Kind::Text("the server's name of the base model"),
         absent "`model.hub_name`, else `model.name_or_path`";
@@ -32,7 +39,7 @@ pub struct Endpoint {
     max_retries: usize = 8 => Kind::Int(0, 100);
     /// Name of the environment variable that holds the server's API key, in capitals.
     api_key_env: Option<String> = None =>
-        Kind::Text("the name of an environment variable in capitals, never the key itself"), absent "no key is sent";
+        Kind::Text(KEY_FORM), absent "no key is sent";
 }
 }
 

@@ -18,6 +18,9 @@ use crate::train::Train;
 use crate::workflow::{AdapterRoles, Budget, Prompting, Prompts};
 use crate::workflow_table::Workflow;
 
+/// What the name of a run may be.
+pub(crate) const NAME_FORM: &str = "letters, digits, `.`, `-` and `_`, no leading dot";
+
 section! {
 /// One run, from the base model to the evaluated adapter.
 ///
@@ -26,7 +29,7 @@ section! {
 pub struct Recipe requires {
     /// Name of the run; it names the run's folder and the report.
     #[serde(default)]
-    name: String => Kind::Text("letters, digits, `.`, `-` and `_`, no leading dot"), absent "the recipe's file name";
+    name: String => Kind::Text(NAME_FORM), absent "the recipe's file name";
     /// The base model.
     model: Model => Kind::Section(Model::KEYS);
     /// The adapter.

@@ -2,7 +2,7 @@
 
 use crate::node::{KeyPath, Node, Step, Value};
 use crate::recipe::Recipe;
-use crate::schema::{Key, Kind, Row, rows};
+use crate::schema::{Key, Kind, Row, joined, rows};
 
 /// Keys of other trainers that are no other spelling of one key here, with the keys that do the same.
 ///
@@ -72,10 +72,7 @@ fn keys_at(path: &KeyPath) -> &'static [Key] {
         Step::Index(_) => keys,
         Step::Key(name) => {
             let key = keys.iter().find(|key| key.name == name);
-            key.map_or(&[][..], |key| match key.kind {
-                Kind::Section(keys) => keys,
-                ref kind => kind.item_keys().unwrap_or(&[]),
-            })
+            key.map_or(&[][..], |key| key.kind.keys_below())
         }
     };
     path.0.iter().fold(Recipe::KEYS, below)
@@ -130,8 +127,7 @@ fn rename(node: &mut Node, keys: &'static [Key], section: &str) -> Result<(), Tw
         }
     }
     for (entry, name) in entries.iter_mut().zip(ours) {
-        let dot = if section.is_empty() { "" } else { "." };
-        let path = format!("{section}{dot}{name}");
+        let path = joined(section, &name);
         let kind = known(&name).map(|key| &key.kind);
         entry.key = name;
         if let Some(Kind::Section(keys)) = kind {

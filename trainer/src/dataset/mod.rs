@@ -130,12 +130,9 @@ pub(crate) fn load(setup: &Setup, folder: &Path) -> Result<Examples> {
 ///
 /// # Errors
 /// The folder is missing, or holds no Python file.
-pub(crate) fn python_functions(
-    dataset: &Dataset,
-    seen: &mut HashSet<u64>,
-) -> Result<(Vec<usize>, Counts)> {
+pub(crate) fn python_functions(dataset: &Dataset) -> Result<(Vec<usize>, Counts)> {
     let mut counts = Counts::default();
-    let samples = python_source::read(dataset, 0, seen, &mut counts)?;
+    let samples = python_source::read(dataset, 0, &mut HashSet::new(), &mut counts)?;
     let bytes = samples.iter().map(|sample| sample.content.bytes());
     Ok((bytes.collect(), counts))
 }

@@ -1,6 +1,6 @@
 //! What a tree of Python files or a data file holds: number and lengths of its examples.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -83,7 +83,7 @@ impl Survey {
     }
 
     fn of_folder(path: &Path) -> Result<Self> {
-        let read = python_functions(&python_source(path)?, &mut HashSet::new());
+        let read = python_functions(&python_source(path)?);
         let (functions, counts) = match read {
             Ok(read) => read,
             Err(error) => {

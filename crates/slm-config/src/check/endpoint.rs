@@ -1,11 +1,10 @@
 //! Rules of `evaluate.endpoint`. A value that may hold a password or a key is never shown.
 
 use super::Check;
-use crate::endpoint::{Api, Endpoint};
+use crate::endpoint::{Api, Endpoint, KEY_FORM, URL_FORM};
 use crate::workflow::Prompting;
 
 const URL: &str = "evaluate.endpoint.url";
-const URL_FORM: &str = "http://HOST:PORT/v1 or https://..., without user, password and query";
 
 impl Check {
     pub(super) fn secrets_of_endpoint(&mut self, endpoint: &Endpoint) {
@@ -15,8 +14,7 @@ impl Check {
         if let Some(name) = &endpoint.api_key_env
             && !is_variable(name)
         {
-            let allowed = "the name of an environment variable in capitals, never the key itself";
-            self.report_hidden("evaluate.endpoint.api_key_env", allowed);
+            self.report_hidden("evaluate.endpoint.api_key_env", KEY_FORM);
         }
         if endpoint.url.is_empty() {
             self.missing(URL, URL_FORM);

@@ -31,7 +31,7 @@ impl Check {
 
     fn budget(&mut self, budget: &Budget, max_new_tokens: usize, workflows: &[Workflow]) {
         // A length outside its range has its own finding.
-        if max_new_tokens <= 32_768 {
+        if !self.has("evaluate.max_new_tokens") {
             let allowed = format!("{max_new_tokens} or more, one call's evaluate.max_new_tokens");
             let suffices = budget.completion_tokens >= max_new_tokens;
             let key = "evaluate.budget.completion_tokens";

@@ -8,7 +8,7 @@ use super::defaults::Defaults;
 use crate::load::Names;
 use crate::node;
 use crate::recipe::Recipe;
-use crate::schema::{Key, Kind, Row, one_line};
+use crate::schema::{Key, Kind, Row, joined, one_line};
 
 /// The schema as indented text with a line end.
 pub(super) fn text(benchmarks: Names) -> String {
@@ -37,9 +37,8 @@ impl Writer {
         let mut properties = Map::new();
         let mut required: Vec<Value> = Vec::new();
         for key in keys {
-            let dot = if section.is_empty() { "" } else { "." };
             let row = Row {
-                path: format!("{section}{dot}{}", key.name),
+                path: joined(section, key.name),
                 key,
             };
             if self.defaults.is_required(&row) {

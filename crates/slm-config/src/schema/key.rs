@@ -90,6 +90,14 @@ impl Kind {
         Self::Float(Bound::Included(low), Bound::Excluded(high))
     }
 
+    /// The keys of the section, or of the items of the list; none for another value.
+    pub(crate) fn keys_below(&self) -> &'static [Key] {
+        match self {
+            Self::Section(keys) => keys,
+            kind => kind.item_keys().unwrap_or(&[]),
+        }
+    }
+
     /// The keys of an item, if the value is a list whose items may be sections.
     pub(crate) fn item_keys(&self) -> Option<&'static [Key]> {
         let section = |kind: &Self| match kind {

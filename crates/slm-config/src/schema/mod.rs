@@ -14,4 +14,4 @@ pub(crate) const MAX_SEED: u64 = 1 << 53;
 
 pub(crate) use key::{Key, Kind, Word, is_option};
 pub(crate) use macros::{section, words};
-pub(crate) use tree::{Row, one_line, rows};
+pub(crate) use tree::{Row, joined, one_line, rows};

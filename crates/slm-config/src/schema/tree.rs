@@ -30,6 +30,15 @@ impl Row {
     }
 }
 
+/// The path of a key in a section; the top level is empty.
+pub(crate) fn joined(section: &str, name: &str) -> String {
+    if section.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{section}.{name}")
+    }
+}
+
 /// The lines of a doc comment as one.
 pub(crate) fn one_line(doc: &[&str]) -> String {
     let lines: Vec<_> = doc.iter().map(|line| line.trim()).collect();
@@ -40,8 +49,7 @@ pub(crate) fn one_line(doc: &[&str]) -> String {
 pub(crate) fn rows(keys: &'static [Key]) -> Vec<Row> {
     fn walk(keys: &'static [Key], section: &str, rows: &mut Vec<Row>) {
         for key in keys {
-            let dot = if section.is_empty() { "" } else { "." };
-            let path = format!("{section}{dot}{}", key.name);
+            let path = joined(section, key.name);
             rows.push(Row {
                 path: path.clone(),
                 key,

@@ -2,7 +2,7 @@
 //!
 //! A call must be on the allow-list in calls.rs; any other, including one of a newer kernel, fails with ENOSYS,
 //! as if the kernel had no such number. Of the listed ones, calls that no Python program needs and that reach
-//! out of a box kill the process, so that they count as a violation; calls that libraries attempt in passing
+//! out of a box kill the process, so that they count as a violation; calls that libraries attempt without need
 //! (sockets, chmod) fail with EPERM. Arguments are checked against lists, too, where a filter can read them.
 //!
 //! Locks: `flock` is refused, since it works on files that boxes share and that are open only for reading. So
