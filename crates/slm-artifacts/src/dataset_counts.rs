@@ -44,9 +44,11 @@ pub enum LeftOutReason {
     NotForTraining,
     /// A file that cannot be read or is not Python.
     UnreadableFile,
+    /// A file whose functions the recipe evaluates on.
+    HeldOut,
     /// A row that does not match the recipe's `where`.
     Unwanted,
-    /// A function in a class.
+    /// A method, in a count made before methods were learned from.
     Method,
     /// A function inside another, or in a block such as `if` or `try`.
     NestedFunction,
@@ -106,13 +108,14 @@ impl LeftOutReason {
             Self::SkippedFolder => "folders not searched (tests, packages, generated or hidden)",
             Self::SkippedLink => "links not followed",
             Self::NotForTraining => "files for validation or tests",
-            Self::Method => "methods, not supported yet",
+            Self::Method => "methods",
             Self::NestedFunction => "inside another function or a block",
             Self::NoBody => "with nothing after the docstring",
             Self::DocstringSharesLine => "with code on the docstring's lines",
             Self::Immovable => "that change when moved to the left margin",
             Self::NoMetrics => "without countable metrics",
             Self::UnreadableFile => "files unreadable",
+            Self::HeldOut => "files held out for evaluation",
             Self::Unwanted => "other than `where` names",
             Self::ExcludedLicence => "files of an excluded licence",
             Self::WrongLength => "of the wrong length",

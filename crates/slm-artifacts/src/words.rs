@@ -42,6 +42,8 @@ pub enum Verdict {
     Unparsable,
     /// It parses, but adds no statement to the task's prompt, and was not run.
     Empty,
+    /// It parses; its task has no tests and is only measured.
+    Untested,
 }
 
 impl fmt::Display for Verdict {
@@ -56,6 +58,7 @@ impl fmt::Display for Verdict {
             Self::Violation => "violation",
             Self::Unparsable => "unparsable",
             Self::Empty => "empty",
+            Self::Untested => "untested",
         })
     }
 }

@@ -5,12 +5,13 @@ use crate::ast::statement_visitor::{StatementVisitor, walk_stmt};
 use crate::ast::token::TokenKind;
 use crate::ast::{self, Stmt};
 use crate::ast::{Ranged, TextRange, TextSize};
-use crate::parser::{Fstrings, Module, SyntaxError, with_module};
+use crate::function_context::{ClassContext, Imports};
+use crate::parser::{Fstrings, Module, SyntaxError, parses, with_module};
 
-/// A function with a docstring, moved to column 0.
+/// A function or method with a docstring, split for a prompt and its answer.
 ///
-/// `stub` followed by `body` parses to the tree of the original without decorators; only the indentation inside
-/// the docstring may differ.
+/// `context`, `stub` and `body` together are a program: the definition as in the file, after what a reader needs to
+/// know of the file to write the body. A method is inside its class, with the indentation of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FunctionSource {
     /// The unqualified name.
@@ -19,18 +20,45 @@ pub struct FunctionSource {
     pub class_name: Option<String>,
     /// Line of the `def` (or `async`) in the file, counted from 1.
     pub lineno: usize,
-    /// The signature and the docstring, without decorators; ends with a newline.
+    /// The file's imports that the function uses. For a method also the header of its class, and the attributes of the
+    /// class and of `__init__` that the method reads. Empty if there is nothing of this; else ends with a newline.
+    pub context: String,
+    /// Decorators, signature and docstring; ends with a newline.
     pub stub: String,
-    /// Everything after the docstring, indented by one level and including comments; ends with a newline.
+    /// Everything after the docstring, including comments; ends with a newline.
     pub body: String,
+    /// The definition moved to column 0, without decorators; ends with a newline. It parses to the tree of the
+    /// original; only the indentation inside the docstring may differ.
+    pub source: String,
     /// The value of the docstring as written, including indentation.
     pub docstring: String,
     /// Number of statements in `body`, including nested ones.
     pub n_statements: usize,
     /// Whether it is an `async def`.
     pub is_async: bool,
-    /// Whether it had decorators.
+    /// Whether it has decorators.
     pub has_decorators: bool,
+    /// First line in the file, including decorators, counted from 1.
+    pub first_line: usize,
+    /// First line in the file after the docstring.
+    pub body_first_line: usize,
+    /// Last line in the file.
+    pub last_line: usize,
+}
+
+impl FunctionSource {
+    /// Returns the text that asks for the body: context and stub.
+    pub fn prompt(&self) -> String {
+        format!("{}{}", self.context, self.stub)
+    }
+
+    /// Returns the name with that of its class, if it is a method: `Class.method`.
+    pub fn qualified_name(&self) -> String {
+        match &self.class_name {
+            Some(class) => format!("{class}.{}", self.name),
+            None => self.name.clone(),
+        }
+    }
 }
 
 /// All documented functions of a file: those that could be split, and the others with the reason.
@@ -58,8 +86,10 @@ pub struct UncutFunction {
 /// Why a documented function could not be split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Uncut {
-    /// It is inside another function, a class that is not at the top level, or a block such as `if` or `try`.
+    /// It is inside another function, or inside a class that is not at the top level.
     Nested,
+    /// It is in a block such as `if` or `try`, outside of any function.
+    InBlock,
     /// It has no statement after the docstring.
     NoBody,
     /// The docstring shares a line with other code.
@@ -87,14 +117,16 @@ pub fn survey_functions(source: &str) -> Result<FunctionSurvey, SyntaxError> {
             cutter: Cutter::new(module),
             survey: FunctionSurvey::default(),
             in_class: false,
+            in_function: false,
         };
         for stmt in module.body() {
             match stmt {
                 Stmt::FunctionDef(function) => surveyor.cut(function, None),
                 Stmt::ClassDef(class) => {
+                    let context = ClassContext::of(module, class);
                     for stmt in &class.body {
                         match stmt {
-                            Stmt::FunctionDef(method) => surveyor.cut(method, Some(&class.name)),
+                            Stmt::FunctionDef(method) => surveyor.cut(method, Some(&context)),
                             other => surveyor.visit_in(true, |surveyor| surveyor.visit_stmt(other)),
                         }
                     }
@@ -112,15 +144,17 @@ struct Surveyor<'a> {
     survey: FunctionSurvey,
     /// Whether the visited statement is directly inside a class.
     in_class: bool,
+    /// Whether it is inside a function at any depth.
+    in_function: bool,
 }
 
 impl Surveyor<'_> {
-    fn cut(&mut self, function: &ast::StmtFunctionDef, class_name: Option<&str>) {
-        match self.cutter.cut(function, class_name) {
+    fn cut(&mut self, function: &ast::StmtFunctionDef, class: Option<&ClassContext<'_>>) {
+        match self.cutter.cut(function, class) {
             Ok(source) => self.survey.functions.push(source),
-            Err(reason) => self.leave(function, class_name.is_some(), reason),
+            Err(reason) => self.leave(function, class.is_some(), reason),
         }
-        self.visit_in(false, |surveyor| surveyor.visit_body(&function.body));
+        self.visit_in_function(|surveyor| surveyor.visit_body(&function.body));
     }
 
     /// Lists a function as not split if it is documented.
@@ -139,6 +173,12 @@ impl Surveyor<'_> {
         }
     }
 
+    fn visit_in_function(&mut self, visit: impl FnOnce(&mut Self)) {
+        let before = std::mem::replace(&mut self.in_function, true);
+        self.visit_in(false, visit);
+        self.in_function = before;
+    }
+
     fn visit_in(&mut self, in_class: bool, visit: impl FnOnce(&mut Self)) {
         let before = std::mem::replace(&mut self.in_class, in_class);
         visit(self);
@@ -150,8 +190,14 @@ impl StatementVisitor<'_> for Surveyor<'_> {
     fn visit_stmt(&mut self, stmt: &Stmt) {
         match stmt {
             Stmt::FunctionDef(function) => {
-                self.leave(function, self.in_class, Uncut::Nested);
-                self.visit_in(false, |surveyor| walk_stmt(surveyor, stmt));
+                let is_in_block = !self.in_function && !self.in_class;
+                let reason = if is_in_block {
+                    Uncut::InBlock
+                } else {
+                    Uncut::Nested
+                };
+                self.leave(function, self.in_class, reason);
+                self.visit_in_function(|surveyor| walk_stmt(surveyor, stmt));
             }
             Stmt::ClassDef(_) => self.visit_in(true, |surveyor| walk_stmt(surveyor, stmt)),
             _ => walk_stmt(self, stmt),
@@ -169,6 +215,7 @@ fn docstring(function: &ast::StmtFunctionDef) -> Option<&ast::ExprStringLiteral>
 
 struct Cutter<'a> {
     module: &'a Module<'a>,
+    imports: Imports<'a>,
     /// The multi-line strings in order: their inner lines keep their indentation.
     multiline_strings: Vec<TextRange>,
 }
@@ -196,6 +243,7 @@ impl<'a> Cutter<'a> {
         }
         Self {
             module,
+            imports: Imports::of(module),
             multiline_strings,
         }
     }
@@ -204,7 +252,7 @@ impl<'a> Cutter<'a> {
     fn cut(
         &self,
         function: &ast::StmtFunctionDef,
-        class_name: Option<&str>,
+        class: Option<&ClassContext<'_>>,
     ) -> Result<FunctionSource, Uncut> {
         let docstring = docstring(function).ok_or(Uncut::NoBody)?;
         let rest = &function.body[1..];
@@ -213,8 +261,9 @@ impl<'a> Cutter<'a> {
         }
         let start = self.keyword_start(function);
         let indent = self.blank_before(start).ok_or(Uncut::SharesLine)?;
-        self.blank_before(docstring.start())
-            .ok_or(Uncut::SharesLine)?;
+        for start in [docstring.start(), function.start()] {
+            self.blank_before(start).ok_or(Uncut::SharesLine)?;
+        }
         let docstring_end = self.line_end(docstring.end());
         let after_docstring = &self.module.text[TextRange::new(docstring.end(), docstring_end)];
         if !matches!(
@@ -223,28 +272,45 @@ impl<'a> Cutter<'a> {
         ) {
             return Err(Uncut::SharesLine);
         }
-        let stub_range = TextRange::new(self.module.lines.line_start(start), docstring_end);
-        let body_range = TextRange::new(docstring_end, self.line_end(function.end()));
-        let mut stub = self.dedent(stub_range, indent, Some(docstring.range()));
-        let mut body = self.dedent(body_range, indent, None);
-        for part in [&mut stub, &mut body] {
-            if !part.ends_with('\n') {
-                part.push('\n');
-            }
-        }
-        if !is_same_function(&format!("{stub}{body}"), function) {
+        let end = self.line_end(function.end());
+        let bare_start = self.module.lines.line_start(start);
+        let source =
+            with_newline(self.dedent(
+                TextRange::new(bare_start, docstring_end),
+                indent,
+                Some(docstring.range()),
+            )) + &with_newline(self.dedent(TextRange::new(docstring_end, end), indent, None));
+        if !is_same_function(&source, function) {
             return Err(Uncut::Immovable);
         }
+        // Lines of white space only become empty, as in `source`.
+        let whole_start = self.module.lines.line_start(function.start());
+        let stub = with_newline(self.dedent(
+            TextRange::new(whole_start, docstring_end),
+            "",
+            Some(docstring.range()),
+        ));
+        let body = with_newline(self.dedent(TextRange::new(docstring_end, end), "", None));
+        let context = self.imports.context_of(function, class);
+        if !parses(&format!("{context}{stub}{body}")) {
+            return Err(Uncut::Immovable);
+        }
+        let lines = &self.module.lines;
         Ok(FunctionSource {
             name: function.name.to_string(),
-            class_name: class_name.map(str::to_owned),
-            lineno: self.module.lines.line(start),
+            class_name: class.map(|class| class.name.to_owned()),
+            lineno: lines.line(start),
+            context,
             stub,
             body,
+            source,
             docstring: docstring.value.to_str().to_owned(),
             n_statements: count_statements(rest),
             is_async: function.is_async,
             has_decorators: !function.decorator_list.is_empty(),
+            first_line: lines.line(function.start()),
+            body_first_line: lines.line(docstring_end),
+            last_line: lines.line(function.end()),
         })
     }
 
@@ -305,6 +371,14 @@ impl<'a> Cutter<'a> {
             .last()
             .is_some_and(|string| offset < string.end() && Some(*string) != docstring)
     }
+}
+
+/// Adds a newline to a text that ends without one.
+fn with_newline(mut text: String) -> String {
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
 }
 
 /// Returns the length in bytes of the common prefix of `line` and `indent`.

@@ -42,6 +42,23 @@ pub fn definition_hashes(source: &str) -> Option<Vec<u64>> {
     .ok()
 }
 
+/// Returns such a hash for each function at the top level of `source`, as if all had the same name: copies of a function
+/// under another name have the same.
+pub fn nameless_function_hashes(source: &str) -> Option<Vec<u64>> {
+    with_module(source, Fstrings::Pep701, |module| {
+        let nameless = |stmt: &Stmt| match stmt {
+            Stmt::FunctionDef(function) => {
+                let mut function = function.clone();
+                function.name.id = "_".into();
+                Some(stmt_hash(&Stmt::FunctionDef(function)))
+            }
+            _ => None,
+        };
+        module.body().iter().filter_map(nameless).collect()
+    })
+    .ok()
+}
+
 fn stmt_hash(stmt: &Stmt) -> u64 {
     let mut stmt = stmt.clone();
     DocstringRemoval.visit_stmt(&mut stmt);

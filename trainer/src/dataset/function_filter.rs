@@ -51,7 +51,7 @@ impl<'a> FunctionFilter<'a> {
     }
 
     /// Returns the reason to leave a function out, if there is one.
-    pub(super) fn reason_against(&self, function: &FunctionSource, source: &str) -> Option<Reason> {
+    pub(super) fn reason_against(&self, function: &FunctionSource) -> Option<Reason> {
         let Dataset {
             min_body_lines,
             max_body_lines,
@@ -72,7 +72,7 @@ impl<'a> FunctionFilter<'a> {
         if min_maintainability_index.is_none() && max_cyclomatic_complexity.is_none() {
             return None;
         }
-        let Ok(metrics) = slm_metrics::analyze(source) else {
+        let Ok(metrics) = slm_metrics::analyze(&function.source) else {
             return Some(Reason::NoMetrics);
         };
         if min_maintainability_index.is_some_and(|least| metrics.maintainability_index < least) {
@@ -139,7 +139,7 @@ mod tests {
     fn reason(keys: &str) -> Option<Reason> {
         let dataset = dataset(keys);
         let functions = slm_metrics::syntax::documented_functions(SOURCE).expect("Python");
-        FunctionFilter::new(&dataset).reason_against(&functions[0], SOURCE)
+        FunctionFilter::new(&dataset).reason_against(&functions[0])
     }
 
     #[test]

@@ -14,6 +14,7 @@ use slm_metrics::syntax::{FunctionSurvey, Uncut, UncutFunction, survey_functions
 
 use super::counts::{Counts, Reason};
 use super::function_filter::FunctionFilter;
+use super::held_out::HeldOut;
 use super::licences::Licences;
 use super::sample::{Content, Sample};
 
@@ -34,18 +35,19 @@ const SKIPPED_FOLDERS: [&str; 7] = [
 /// A folder without Python files.
 const COMPILED: &str = "__pycache__";
 
-/// Reads the documented top-level functions below a folder, except those whose syntax tree hashes are in `seen`.
+/// Reads the documented top-level functions and methods of top-level classes below a folder, except those in files that
+/// are `held_out`, and those whose syntax tree hashes are in `seen`.
 ///
-/// Methods are left out, as their bodies depend on a class that the prompt does not show. They are counted, like every
-/// other documented function that gives no example. The result is the same on every machine with the same files: files
-/// are read in order of their paths, and if the recipe sets `max_examples`, the functions are shuffled with its seed,
-/// so that the first ones are a uniform sample.
+/// Every other documented function is counted with the reason why it gives no example. The result is the same on every
+/// machine with the same files: files are read in order of their paths, and if the recipe sets `max_examples`, the
+/// functions are shuffled with its seed, so that the first ones are a uniform sample.
 ///
 /// # Errors
 /// The folder is missing, or contains no Python file.
 pub(super) fn read(
     dataset: &Dataset,
     seed: u64,
+    held_out: &HeldOut,
     seen: &mut HashSet<u64>,
     counts: &mut Counts,
 ) -> Result<Vec<Sample>> {
@@ -64,6 +66,10 @@ pub(super) fn read(
     let mut licences = Licences::of(&root);
     let mut samples = Vec::new();
     for file in files {
+        if held_out.contains(&file) {
+            counts.leave_out(Reason::HeldOut);
+            continue;
+        }
         counts.files += 1;
         let path = file.display().to_string();
         let (text, survey) = match surveyed(&file) {
@@ -86,24 +92,16 @@ pub(super) fn read(
             counts.leave_out(reason_uncut(function));
         }
         for function in survey.functions {
-            if function.class_name.is_some() {
-                counts.leave_out(Reason::Method);
-                continue;
-            }
-            let source = format!("{}{}", function.stub, function.body);
             let mut is_new = || {
-                let hash = slm_metrics::syntax::normalised_hash(&source);
+                let hash = slm_metrics::syntax::normalised_hash(&function.source);
                 hash.is_some_and(|hash| seen.insert(hash))
             };
-            if let Some(reason) = filter.reason_against(&function, &source) {
+            if let Some(reason) = filter.reason_against(&function) {
                 counts.leave_out(reason);
             } else if is_new() {
                 samples.push(Sample {
                     origin: format!("{path}:{}", function.lineno),
-                    content: Content::Code {
-                        stub: function.stub,
-                        body: function.body,
-                    },
+                    content: Content::of_function(function),
                     group: Some(group.clone()),
                 });
             } else {
@@ -141,8 +139,7 @@ fn surveyed(file: &Path) -> Result<(String, FunctionSurvey), String> {
 /// Returns the reason to leave out a documented function that cannot be divided into prompt and completion.
 fn reason_uncut(function: &UncutFunction) -> Reason {
     match function.reason {
-        _ if function.is_method => Reason::Method,
-        Uncut::Nested => Reason::NestedFunction,
+        Uncut::Nested | Uncut::InBlock => Reason::NestedFunction,
         Uncut::NoBody => Reason::NoBody,
         Uncut::SharesLine => Reason::DocstringSharesLine,
         Uncut::Immovable => Reason::Immovable,

@@ -2,6 +2,7 @@
 
 use slm_cli::UserMistake;
 use slm_config::{Data, TrainOn, TrainOnEos};
+use slm_metrics::syntax::FunctionSource;
 use slm_model::{
     ChatError, ChatTemplate, CodeRequest, Message, OwnedTokens, TokenOwner, Tokenizer,
     TokenizerError,
@@ -25,12 +26,14 @@ pub(crate) struct Sample {
 /// The text of a [`Sample`], by the way it is tokenised.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
-    /// A function's signature and docstring as the evaluator's request, and its body as the answer.
+    /// A function or method up to its docstring as the evaluator's request, and its body as the answer.
     Code {
-        /// Signature and docstring.
-        stub: String,
+        /// The imports and the part of a class that the request shows, then signature and docstring.
+        prompt: String,
         /// The body.
         body: String,
+        /// The function alone, at the left margin.
+        definition: String,
     },
     /// Messages for the model's chat template; the last is the assistant's.
     Conversation(Vec<Message>),
@@ -92,10 +95,10 @@ impl UntaughtEnd {
 }
 
 impl Sample {
-    /// Returns all text of the sample, to search it for texts of tasks.
+    /// Returns all text of the sample.
     pub(crate) fn text(&self) -> String {
         match &self.content {
-            Content::Code { stub, body } => format!("{stub}{body}"),
+            Content::Code { prompt, body, .. } => format!("{prompt}{body}"),
             Content::Plain { prompt, completion } => format!("{prompt}{completion}"),
             Content::Conversation(messages) => {
                 let texts: Vec<&str> = messages.iter().map(|m| m.content.as_str()).collect();
@@ -158,10 +161,19 @@ impl EncodeError {
 }
 
 impl Content {
+    /// Makes a request and its answer of a function.
+    pub(super) fn of_function(function: FunctionSource) -> Self {
+        Self::Code {
+            prompt: function.prompt(),
+            body: function.body,
+            definition: function.source,
+        }
+    }
+
     /// The number of bytes of its texts.
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Self::Code { stub, body } => stub.len() + body.len(),
+            Self::Code { prompt, body, .. } => prompt.len() + body.len(),
             Self::Plain { prompt, completion } => prompt.len() + completion.len(),
             Self::Conversation(messages) => messages.iter().map(|m| m.content.len()).sum(),
         }
@@ -176,8 +188,8 @@ impl Encoder<'_> {
     /// all.
     pub(crate) fn encode(&self, sample: &Sample) -> Result<Example, EncodeError> {
         let turns = match &sample.content {
-            Content::Code { stub, body } => {
-                let request = CodeRequest { stub };
+            Content::Code { prompt, body, .. } => {
+                let request = CodeRequest { stub: prompt };
                 self.template
                     .encode_code_turns(self.tokenizer, request, body)
             }
@@ -332,10 +344,7 @@ mod tests {
                     continue;
                 };
                 let example = encoder
-                    .encode(&sample(Content::Code {
-                        stub: function.stub,
-                        body: function.body,
-                    }))
+                    .encode(&sample(Content::of_function(function)))
                     .expect("tokens");
                 let asked = template
                     .encode_code_request(&tokenizer, CodeRequest { stub: &view.prompt })
@@ -352,11 +361,44 @@ mod tests {
         }
     }
 
+    /// Of a method the request contains its class, and the answer is indented inside it.
+    #[test]
+    fn a_training_prompt_of_a_method_has_the_tokens_of_the_evaluators_request_for_it() {
+        let source = "import math\n\nclass A:\n    def __init__(self, r):\n        self.r = r\n\n    @property\n    \
+                      def area(self):\n        \"\"\"Doc.\"\"\"\n        return math.pi * self.r\n";
+        let functions = slm_metrics::syntax::documented_functions(source).expect("Python");
+        let prompt = functions[0].prompt();
+        assert!(
+            prompt.starts_with("import math\n") && prompt.contains("self.r = r"),
+            "{prompt}"
+        );
+        for model in ["tiny-qwen2", "tiny-llama"] {
+            let (tokenizer, template) = tiny(model);
+            let data = Data::default();
+            let encoder = Encoder {
+                tokenizer: &tokenizer,
+                template: &template,
+                data: &data,
+                untaught_end: None,
+            };
+            let example = encoder
+                .encode(&sample(Content::of_function(functions[0].clone())))
+                .expect("tokens");
+            let asked = template
+                .encode_code_request(&tokenizer, CodeRequest { stub: &prompt })
+                .expect("tokens");
+            assert_eq!(example.tokens[..asked.len()], asked);
+            let learned = example.supervised.iter().take_while(|learned| !**learned);
+            assert_eq!(learned.count(), asked.len());
+        }
+    }
+
     #[test]
     fn of_code_the_body_the_fence_and_the_end_of_the_turn_are_learned() {
         let code = sample(Content::Code {
-            stub: "def f(x):\n    \"\"\"Doc.\"\"\"\n".to_owned(),
+            prompt: "def f(x):\n    \"\"\"Doc.\"\"\"\n".to_owned(),
             body: "    return x\n".to_owned(),
+            definition: String::new(),
         });
         let text = learned(&code, TrainOn::Assistant, TrainOnEos::Turn);
         assert_eq!(

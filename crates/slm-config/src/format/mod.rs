@@ -101,7 +101,7 @@ impl DatasetFormat {
             name: PYTHON_SOURCE,
             aliases: &[],
             doc: &[
-                "A tree of Python files: each documented top-level function gives a prompt (signature and docstring) and a completion (body).",
+                "A tree of Python files: each documented function and method gives a prompt (imports, class header, signature and docstring) and a completion (body).",
             ],
         };
         rows.chain([python_source]).collect()

@@ -36,15 +36,30 @@ fn a_function_is_cut_after_its_docstring() {
 }
 
 #[test]
-fn a_method_moves_to_the_left_and_loses_its_decorators() {
+fn a_method_stays_in_its_class_and_its_definition_moves_to_the_left_without_decorators() {
     let function = only(
         "class A:\n    @b(\n        c\n    )\n    # why\n    async def f(\n        self,\n    ):\n        '''Doc\n\n        more.\n        '''\n\n        return 1\n",
     );
+    assert_eq!(function.context, "class A:\n");
     assert_eq!(
         function.stub,
-        "async def f(\n    self,\n):\n    '''Doc\n\n    more.\n    '''\n"
+        "    @b(\n        c\n    )\n    # why\n    async def f(\n        self,\n    ):\n        '''Doc\n\n        more.\n        '''\n"
     );
-    assert_eq!(function.body, "\n    return 1\n");
+    assert_eq!(function.body, "\n        return 1\n");
+    assert_eq!(
+        function.source,
+        "async def f(\n    self,\n):\n    '''Doc\n\n    more.\n    '''\n\n    return 1\n"
+    );
+    assert_eq!(
+        (
+            function.first_line,
+            function.lineno,
+            function.body_first_line,
+            function.last_line
+        ),
+        (2, 6, 13, 14)
+    );
+    assert_eq!(function.qualified_name(), "A.f");
     assert_eq!(function.class_name.as_deref(), Some("A"));
     assert!(function.is_async && function.has_decorators);
     assert_eq!(function.docstring, "Doc\n\n        more.\n        ");
@@ -56,19 +71,25 @@ fn strings_over_lines_keep_their_indentation() {
         "class A:\n    def f(self):\n        'Doc'\n        return \"\"\"a\n        b\n    c\"\"\", f\"\"\"{x\n        + y}\n        d\"\"\"\n",
     );
     assert_eq!(
-        function.body,
-        "    return \"\"\"a\n        b\n    c\"\"\", f\"\"\"{x\n        + y}\n        d\"\"\"\n"
+        function.source,
+        "def f(self):\n    'Doc'\n    return \"\"\"a\n        b\n    c\"\"\", f\"\"\"{x\n        + y}\n        d\"\"\"\n"
     );
 }
 
 #[test]
 fn tabs_continuations_and_shallow_comments_survive() {
     let tabs = only("class A:\n\tdef f(self):\n\t\t'Doc'\n\t\treturn 1 + \\\n\t\t\t2\n");
-    assert_eq!(tabs.body, "\treturn 1 + \\\n\t\t2\n");
+    assert_eq!(
+        tabs.source,
+        "def f(self):\n\t'Doc'\n\treturn 1 + \\\n\t\t2\n"
+    );
     let shallow = only(
         "class A:\n    def f(self):\n        'Doc'\n        x = [\n  1,\n]\n# far left\n        return x\n",
     );
-    assert_eq!(shallow.body, "    x = [\n1,\n]\n# far left\n    return x\n");
+    assert_eq!(
+        shallow.source,
+        "def f(self):\n    'Doc'\n    x = [\n1,\n]\n# far left\n    return x\n"
+    );
 }
 
 #[test]
@@ -171,7 +192,7 @@ def bare():
             ("method", 8, true, Uncut::Nested),
             ("stub", 13, false, Uncut::NoBody),
             ("short", 16, false, Uncut::SharesLine),
-            ("guarded", 19, false, Uncut::Nested),
+            ("guarded", 19, false, Uncut::InBlock),
             ("abstract", 27, true, Uncut::NoBody),
             ("guarded", 30, true, Uncut::Nested),
             ("method", 34, true, Uncut::Nested),
@@ -188,11 +209,115 @@ fn every_cut_of_the_golden_programs_parses_on_its_own() {
         for function in documented_functions(source).unwrap_or_default() {
             n_functions += 1;
             assert!(function.stub.ends_with('\n') && function.body.ends_with('\n'));
-            let whole = format!("{}{}", function.stub, function.body);
-            assert!(normalised_hash(&whole).is_some(), "{whole}");
-            let again = only(&whole);
-            assert_eq!((again.stub, again.body), (function.stub, function.body));
+            let program = format!("{}{}", function.prompt(), function.body);
+            assert!(normalised_hash(&program).is_some(), "{program}");
+            let again = only(&function.source);
+            assert_eq!(again.source, function.source);
+            assert_eq!(format!("{}{}", again.stub, again.body), function.source);
         }
     }
     assert!(n_functions >= 20, "only {n_functions} functions");
+}
+
+#[test]
+fn a_functions_context_is_the_imports_that_it_uses() {
+    let source = "from __future__ import annotations\nimport os, re as regex\nimport xml.dom, xml.sax\nfrom typing import (\n    Any,\n    List,\n)\ntry:\n    import fast\nexcept ImportError:\n    import slow as fast\nfrom . import names\nfrom ..pack.deep import thing as it\n\n@it\ndef f(x: Any) -> 'List':\n    \"\"\"Doc.\"\"\"\n    fast(regex.sub, f'{names.a}', xml.sax)\n";
+    assert_eq!(
+        only(source).context,
+        "import re as regex\nimport xml.dom, xml.sax\nfrom typing import Any\nimport fast\nfrom . import names\nfrom ..pack.deep import thing as it\n\n\n"
+    );
+}
+
+const CLASS: &str = r#"
+from abc import ABC
+from enum import Enum
+from typing import Dict
+import unused
+
+@register("a")
+class Table(ABC, metaclass=Meta):
+    """Text that the prompt does not show."""
+
+    limit: int = 3
+    kind = Enum(
+        "kind",
+        "a b",
+        start=1,
+    )
+    other = 4
+
+    @wrapped
+    def __init__(
+        self, rows, *, title: Dict = None
+    ) -> None:
+        self.rows = rows  # all of them
+        self.title, self.unread = title, 2
+        if rows:
+            self.width: int = len(rows)
+        def inner(self):
+            self.hidden = 1
+
+    def first(self):
+        """Doc."""
+        self.count += self.rows[self.limit]
+        self.written = 1
+        return self.width, self.hidden, self.title, self.kind
+
+    @staticmethod
+    def second(self):
+        """Doc."""
+        return self.rows
+
+    @classmethod
+    def third(cls):
+        """Doc."""
+        return cls.limit, cls.rows
+
+    def fourth(self):
+        """Doc."""
+        return self.other
+"#;
+
+#[test]
+fn a_methods_context_is_its_class_and_the_attributes_that_it_reads() {
+    let functions = cut(CLASS);
+    let header = "from abc import ABC\n\n\n@register(\"a\")\nclass Table(ABC, metaclass=Meta):\n";
+    let context = |name: &str| {
+        let found = functions.iter().find(|function| function.name == name);
+        found.expect("a method").context.as_str()
+    };
+    assert_eq!(
+        context("first"),
+        "from abc import ABC\nfrom typing import Dict\n\n\n@register(\"a\")\nclass Table(ABC, metaclass=Meta):\n    limit: int = 3\n    kind = ...\n\n    @wrapped\n    def __init__(\n        self, rows, *, title: Dict = None\n    ) -> None:\n        self.rows = rows  # all of them\n        self.title, self.unread = title, 2\n        self.width = ...\n\n"
+    );
+    assert_eq!(context("second"), header);
+    assert_eq!(context("third"), format!("{header}    limit: int = 3\n\n"));
+    assert_eq!(context("fourth"), format!("{header}    other = 4\n\n"));
+}
+
+#[test]
+fn the_own_constructor_is_no_context_of_itself() {
+    let function = only(
+        "class A:\n    x = 1\n    def __init__(self):\n        \"\"\"Doc.\"\"\"\n        self.y = self.x\n        self.z = self.y\n",
+    );
+    assert_eq!(
+        function.prompt(),
+        "class A:\n    x = 1\n\n    def __init__(self):\n        \"\"\"Doc.\"\"\"\n"
+    );
+}
+
+#[test]
+fn an_endless_header_is_shortened_and_attributes_are_limited() {
+    let joined = |n: usize, part: fn(usize) -> String| {
+        let parts: Vec<String> = (0..n).map(part).collect();
+        parts.concat()
+    };
+    let bases = joined(1_000, |i| format!("B{i}, "));
+    let fields = joined(100, |i| format!("    a{i} = {i}\n"));
+    let reads = joined(100, |i| format!("self.a{i} + "));
+    let function = only(&format!(
+        "class A({bases}):\n{fields}    def f(self):\n        'Doc'\n        return {reads}1\n"
+    ));
+    assert!(function.context.starts_with("class A:\n    a0 = 0\n"));
+    assert_eq!(function.context.lines().count(), 1 + 40 + 1);
 }
