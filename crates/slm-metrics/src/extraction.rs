@@ -1,7 +1,6 @@
 //! Extracts the program from a model's answer: removes the reasoning before it, the prose and Markdown around
 //! it, and statements that the entry point does not need.
 
-mod builtins;
 mod fences;
 mod names;
 mod reasoning;

@@ -1,9 +1,10 @@
 //! Python code metrics identical to those of radon 6.0.1: line counts, cyclomatic complexity, Halstead's metrics
-//! and the maintainability index.
+//! and the maintainability index. Besides them: cognitive complexity, and findings of static rules ([`rules`]).
 //!
-//! [`analyze`] computes all of them from source text. [`syntax`] has the other functions that need a Python
+//! [`analyze`] computes all metrics from source text. [`syntax`] has the other functions that need a Python
 //! parser: whether a text parses, extracting the program from a model's answer, the documented functions of a
-//! file, and equality of programs up to layout.
+//! file, equality and similarity of programs up to layout, equality of signatures, and mutants. [`rules`] has the
+//! findings of static rules and the minutes that their repair is estimated to take.
 //!
 //! ```
 //! let metrics = slm_metrics::analyze("def f(x):\n    return 1 if x else 2\n")?;
@@ -13,25 +14,37 @@
 //! ```
 
 mod ast;
+mod builtins;
 mod code_lines;
+mod code_words;
 mod codecs;
+mod cognitive;
+mod comment_lines;
 mod cyclomatic;
 mod decode;
+mod definitions;
+mod docstrings;
 mod extraction;
+mod function_context;
 mod functions;
 mod halstead;
 mod lines;
 mod maintainability;
+mod mutants;
 mod nesting;
 mod normalised;
 mod operand;
 mod parser;
 mod rank;
 mod raw;
+pub mod rules;
+mod signature;
+mod similarity;
 pub mod syntax;
 
 use serde::Serialize;
 
+pub use cognitive::{FunctionComplexity, cognitive_by_function};
 pub use cyclomatic::{Block, BlockKind};
 pub use decode::decode_python;
 pub use halstead::{Halstead, HalsteadReport};
@@ -63,6 +76,10 @@ pub struct FileMetrics {
     /// Complexity of the whole file, as used in the maintainability index.
     #[serde(rename = "cc_total")]
     pub cyclomatic_complexity: usize,
+    /// Cognitive complexity of the whole file: the sum over its functions and methods, each with the functions and
+    /// classes in it, and the code outside functions. Unlike the other metrics it is not radon's.
+    #[serde(rename = "cognitive")]
+    pub cognitive_complexity: usize,
     /// Maintainability index, 0 (worst) to 100.
     #[serde(rename = "mi")]
     pub maintainability_index: f64,
@@ -122,6 +139,7 @@ pub fn analyze_with(source: &str, options: Options) -> Result<FileMetrics, Synta
             halstead,
             blocks: complexity.blocks,
             cyclomatic_complexity: complexity.total,
+            cognitive_complexity: cognitive::count(module),
             maintainability_index: index,
             rank: Rank::of_maintainability(index),
             mi_code: maintainability::index_of_code(volume, complexity.total, lloc_code),

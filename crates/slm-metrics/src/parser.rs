@@ -5,7 +5,9 @@
 
 use std::borrow::Cow;
 
-use ruff_python_parser::{Mode, ParseErrorType, ParseOptions, Parsed, lexer, parse_unchecked};
+use ruff_python_parser::{
+    Mode, ParseErrorType, ParseOptions, Parsed, lexer, parse_expression, parse_unchecked,
+};
 
 use crate::ast::{self, Ranged, TextSize};
 use crate::lines::LineIndex;
@@ -64,6 +66,23 @@ impl Module<'_> {
     /// Returns all tokens, including comments and line ends.
     pub(crate) fn tokens(&self) -> &[ast::token::Token] {
         self.parsed.tokens()
+    }
+
+    /// Returns the start of the keyword `def`, or of `async` before it; decorators precede it.
+    pub(crate) fn keyword_start(&self, function: &ast::StmtFunctionDef) -> TextSize {
+        let Some(last) = function.decorator_list.last() else {
+            return function.start();
+        };
+        let tokens = self.tokens();
+        let after = tokens.partition_point(|token| token.start() < last.end());
+        let is_keyword = |token: &&ast::token::Token| {
+            matches!(
+                token.kind(),
+                ast::token::TokenKind::Def | ast::token::TokenKind::Async
+            )
+        };
+        let keyword = tokens[after..].iter().find(is_keyword);
+        keyword.map_or(function.start(), Ranged::start)
     }
 
     /// Returns the first error, if any; statements without errors are valid nevertheless.
@@ -185,6 +204,19 @@ pub(crate) fn with_recovered_module<T>(
             lines,
             parsed,
         }))
+    })
+}
+
+/// Parses `source` as one expression and passes it to `use_expr`; `None` if it is not one or is nested too deeply.
+pub(crate) fn with_expression<T>(
+    source: &str,
+    use_expr: impl FnOnce(&ast::Expr) -> T,
+) -> Option<T> {
+    let depth = nesting(source).ok()?;
+    let stack = STACK_BASE + depth * STACK_PER_LEVEL;
+    stacker::maybe_grow(stack, stack, || {
+        let parsed = parse_expression(source).ok()?;
+        Some(use_expr(parsed.expr()))
     })
 }
 

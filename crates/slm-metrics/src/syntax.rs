@@ -1,8 +1,17 @@
-//! Python syntax: parsing, the functions of a file, programs in a model's answer, and equality of programs.
+//! Python syntax: parsing, the functions of a file, programs in a model's answer, equality and similarity of
+//! programs, signatures, and mutants.
 
+pub use crate::code_words::{CodeWords, code_words};
+pub use crate::comment_lines::{CommentLines, StringLines, comment_lines};
+pub use crate::definitions::{OutlineItem, OutlineKind, moved_definition, outline};
 pub use crate::extraction::{Extraction, Form, Reason, Wanted, extract_program, without_reasoning};
 pub use crate::functions::{
     FunctionSource, FunctionSurvey, Uncut, UncutFunction, documented_functions, survey_functions,
 };
-pub use crate::normalised::{adds_nothing, definition_hashes, normalised_hash};
+pub use crate::mutants::{Mutant, MutationKind, choose, mutants};
+pub use crate::normalised::{
+    adds_nothing, definition_hashes, nameless_function_hashes, normalised_hash,
+};
 pub use crate::parser::{Fstrings, SyntaxError, parses};
+pub use crate::signature::same_signature;
+pub use crate::similarity::{MAX_TOKENS, similarity};

@@ -311,7 +311,7 @@ pub(super) fn bound_and_lacking(program: &str) -> (BTreeSet<String>, BTreeSet<St
             .fold(Names::default(), Names::merge);
         let owned = |names: BTreeSet<&str>| names.into_iter().map(str::to_owned).collect();
         let lacking = names.uses.difference(&names.binds).copied();
-        let lacking = lacking.filter(|name| !super::builtins::is_builtin(name));
+        let lacking = lacking.filter(|name| !crate::builtins::is_builtin(name));
         let lacking: BTreeSet<&str> = lacking.collect();
         (owned(names.binds), owned(lacking))
     })

@@ -1,6 +1,10 @@
 //! Inputs that attempt to crash the parser, the visitors or their stack.
 
-use slm_metrics::syntax::{Form, Wanted, documented_functions, extract_program, normalised_hash};
+use slm_metrics::rules::findings;
+use slm_metrics::syntax::{
+    Form, Wanted, documented_functions, extract_program, mutants, normalised_hash, same_signature,
+    similarity,
+};
 use slm_metrics::{Fstrings, Options, SyntaxError, analyze, analyze_with};
 
 /// Calls every public function on an arbitrary source.
@@ -15,6 +19,11 @@ fn use_everything(source: &str) {
     let _ = documented_functions(source);
     let _ = extract_program(source, Form::Whole, &Wanted::entry_point("f"));
     let _ = normalised_hash(source);
+    let _ = findings(source);
+    let _ = mutants(source, 1, 3);
+    let _ = similarity(source, source);
+    let _ = same_signature(source, "f", source);
+    let _ = slm_metrics::cognitive_by_function(source);
 }
 
 fn message(result: Result<slm_metrics::FileMetrics, SyntaxError>) -> String {
@@ -125,6 +134,92 @@ fn flat_programs_of_any_length_are_counted() {
     );
     let lines = "x = f(a, b)[0].c + 1\n".repeat(20_000);
     assert_eq!(analyze(&lines).expect("valid Python").raw.lloc, 20_000);
+}
+
+/// Each would take minutes if the work for one finding grew with the length of the program.
+#[test]
+fn findings_in_long_programs_are_counted() {
+    let count = |source: &str| {
+        let found = slm_metrics::rules::findings(source).expect("valid Python");
+        let security = |known_as: &str| known_as.starts_with("bandit");
+        found
+            .iter()
+            .filter(|finding| security(finding.rule.known_as))
+            .count()
+    };
+    let n = 20_000;
+    let name = "a".repeat(500_000);
+    let alias = format!(
+        "from {name}.{name} import {name} as b\n{}",
+        "b()\n".repeat(n)
+    );
+    assert_eq!(count(&alias), 0);
+    let line = format!("é = [{}]\n", "eval(x), ".repeat(n));
+    assert_eq!(count(&line), n);
+    let names = format!("from {name} import {}c\n", "pickle, ".repeat(n));
+    assert_eq!(count(&names), 0);
+    let compared = format!("password{}\n", " == 'x'".repeat(3_000));
+    assert_eq!(count(&compared), 3_000);
+    let text = "select from ".repeat(100);
+    let sum = format!("x = 'select '{}\n", format!(" + '{text}'").repeat(1_000));
+    assert_eq!(count(&sum), 1_001);
+    let parts = format!("x = f'select {}from '\n", "{y} ".repeat(3_000));
+    assert_eq!(count(&parts), 1);
+}
+
+/// Returns the number of findings of the rule `id`.
+fn count_of(id: &str, source: &str) -> usize {
+    let found = findings(source).expect("valid Python");
+    found.iter().filter(|finding| finding.rule.id == id).count()
+}
+
+/// Each level doubles the handlers that an exception may reach.
+#[test]
+fn returns_in_nested_try_statements_are_found() {
+    const RAISES: [&str; 3] = ["except E:", " if a: raise E", " else: raise E"];
+    let program = |levels: usize, last_handler: &[&str]| {
+        let indented = |level: usize, line: &str| format!("{}{line}\n", " ".repeat(level));
+        let mut lines = vec![indented(0, "def f():")];
+        lines.extend((1..=levels).map(|level| indented(level, "try:")));
+        lines.push(indented(levels + 1, "return x"));
+        for level in (1..=levels).rev() {
+            let handler = if level == 1 { last_handler } else { &RAISES };
+            lines.extend(handler.iter().map(|line| indented(level, line)));
+        }
+        lines.concat()
+    };
+    // With the function and the lowest block, the deepest that Python allows.
+    assert_eq!(count_of("inconsistent-return", &program(97, &RAISES)), 0);
+    let continues = program(97, &RAISES[..2]);
+    assert_eq!(count_of("inconsistent-return", &continues), 1);
+    let refused = findings(&program(200, &RAISES)).expect_err("too deep");
+    assert_eq!(refused.message, "too many levels of indentation");
+}
+
+/// Each would take minutes or gigabytes if work were repeated for each finding, target or enclosing function.
+#[test]
+fn long_lines_and_deep_scopes_are_searched_once() {
+    let n = 80_000;
+    assert_eq!(count_of("is-literal", &"x is 1;".repeat(n)), n);
+    let exported = format!("{}[{}]\n", "__all__ = ".repeat(3_500), "'a',".repeat(n));
+    assert_eq!(count_of("undefined-name", &exported), 0);
+    let nested = |name: &str| {
+        let lambdas = "lambda b: ".repeat(1_300);
+        format!("a = {lambdas}({})\n", format!("{name},").repeat(n))
+    };
+    assert_eq!(count_of("undefined-name", &nested("a")), 0);
+    assert_eq!(count_of("undefined-name", &nested("c")), n);
+}
+
+/// What a lookup finds is kept at some depth, until the name is bound there.
+#[test]
+fn names_bound_between_two_uses_in_deep_scopes_are_found() {
+    for levels in (1..1_800).step_by(37).chain(508..516) {
+        let lambdas = "lambda d: ".repeat(levels);
+        let used = "[c for e in b]";
+        let program = format!("a = b = 1\nx = {lambdas}({used}, (c := a), {used})\n");
+        assert_eq!(count_of("undefined-name", &program), 1, "{levels} levels");
+    }
 }
 
 #[test]

@@ -1,8 +1,14 @@
 //! Integration tests of the metrics crate.
 
+mod bandit;
+mod cognitive;
 mod extraction;
 mod functions;
 mod hostile;
 mod known_issues;
+mod mutants;
 mod normalised;
 mod parity;
+mod published_package;
+mod rules;
+mod similarity;

@@ -78,7 +78,11 @@ fn report_differences(
     failures: &mut String,
 ) {
     let report = FileReport::from(analyze_with(source, Options { fstrings }));
-    let found = serde_json::to_value(report).expect("metrics serialise");
+    let mut found = serde_json::to_value(report).expect("metrics serialise");
+    if let Some(metrics) = found.as_object_mut() {
+        // radon has no cognitive complexity; `cognitive.rs` compares it with other tools.
+        metrics.remove("cognitive");
+    }
     let are_errors = [expected, &found].map(|document| document.get("error").is_some());
     match are_errors {
         [true, true] => {}
