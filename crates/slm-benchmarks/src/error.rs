@@ -115,6 +115,11 @@ fn did_you_mean(meant: Option<&str>) -> String {
 
 /// Where a data file comes from, and how a recipe names it.
 fn source_of(publisher: &str, file: &str) -> String {
+    if publisher == OWN_REPOSITORY {
+        return format!(
+            "`evaluator tasks REPO -o {file}` writes it from a repository; name it as `path` beside the benchmark's name"
+        );
+    }
     if publisher == YOURS {
         return format!(
             "write {file} as docs/guide/evaluating.md describes, and name it as `path` beside the benchmark's name"
@@ -122,6 +127,9 @@ fn source_of(publisher: &str, file: &str) -> String {
     }
     format!("{publisher} publishes {file}; name it as `path` beside the benchmark's name")
 }
+
+/// The publisher of a benchmark that `evaluator tasks` writes.
+pub(crate) const OWN_REPOSITORY: &str = "your repository";
 
 /// The publisher of a benchmark that the user writes.
 pub(crate) const YOURS: &str = "you";

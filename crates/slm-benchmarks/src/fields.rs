@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 use slm_table::{Exact, Place, Reading, Row};
 
-use crate::{BenchmarkError, Task};
+use crate::BenchmarkError;
 
 /// Size limit of a task's row in bytes: a publisher's tests may take hundreds of megabytes.
 const MAX_TASK_BYTES: usize = 1 << 30;
@@ -17,10 +17,10 @@ pub(crate) struct Fields<'a> {
 }
 
 /// Reads a file with one task per row.
-pub(crate) fn tasks_of_rows(
+pub(crate) fn tasks_of_rows<T>(
     path: &Path,
-    task: impl Fn(&Fields<'_>) -> Result<Task, BenchmarkError>,
-) -> Result<Vec<Task>, BenchmarkError> {
+    task: impl Fn(&Fields<'_>) -> Result<T, BenchmarkError>,
+) -> Result<Vec<T>, BenchmarkError> {
     Reading::all()
         .with_max_row_bytes(MAX_TASK_BYTES)
         .open(path)?

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
+use crate::repository_tests::RepositoryTests;
+
 /// The hidden tests of a task.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum Tests {
@@ -15,6 +17,10 @@ pub enum Tests {
     Streams(Streams),
     /// Classes of Python's `unittest`.
     Unittest(Unittest),
+    /// Tests of the repository that contains the task's function.
+    Repository(RepositoryTests),
+    /// No tests: programs are only measured.
+    Measured,
 }
 
 /// Python that raises if the program is wrong.
@@ -247,6 +253,8 @@ impl Tests {
             Self::Calls(calls) => calls.base.len() + calls.plus.as_ref().map_or(0, Vec::len),
             Self::Streams(streams) => streams.cases.len(),
             Self::Unittest(unittest) => unittest.methods.len(),
+            Self::Repository(repository) => repository.tests.len(),
+            Self::Measured => 0,
         }
     }
 

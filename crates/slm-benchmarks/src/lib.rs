@@ -25,6 +25,7 @@ mod literal;
 mod overlap;
 pub mod prompting;
 mod registry;
+mod repository_tests;
 mod task;
 
 pub use error::BenchmarkError;
@@ -35,7 +36,8 @@ pub use hidden_tests::{
 };
 pub use overlap::{GRAM_WORDS, Overlap};
 pub use registry::{
-    ClassTask, Embedded, MBPP_SHOTS, MBPP_TEST_SPLIT, NAMES, TaskSet, by_name, data_of, load,
-    load_few_shot, mbpp_shots, open,
+    ClassTask, Embedded, MBPP_SHOTS, MBPP_TEST_SPLIT, NAMES, REPOSITORY, REPOSITORY_VERSION,
+    TaskSet, by_name, data_of, load, load_few_shot, mbpp_shots, open, training_tasks,
 };
+pub use repository_tests::{RepositoryTarget, RepositoryTest, RepositoryTestKind, RepositoryTests};
 pub use task::{HiddenTests, ScoringPhase, Task, TaskView};

@@ -22,7 +22,7 @@ const MOST_TASKS: u32 = 10;
 /// A text overlaps a task if it shares an n-gram of [`GRAM_WORDS`] words with the task's request or its solution, or
 /// contains a whole sentence of the task's description (the text before the examples), since descriptions may be
 /// shorter than that. Only lower-case words are compared, so that line breaks, indentation, comment marks and
-/// punctuation do not matter.
+/// punctuation do not matter. A task from a repository of the user's own is searched for by its solution alone.
 #[derive(Debug, Clone)]
 pub struct Overlap {
     /// By the hash of an n-gram: index of the task in `task_ids`.
@@ -62,12 +62,25 @@ impl Overlap {
         for (place, task) in (0..).zip(tasks) {
             let view = task.view();
             let words = view.instruction.as_deref().unwrap_or_default();
-            for text in [&view.prompt, words, task.canonical_solution(phase)] {
+            let solution = task.canonical_solution(phase);
+            // The files of one code base share phrases in docstrings and signatures: only bodies distinguish them.
+            let is_own = view.repository.is_some();
+            let texts = if is_own {
+                vec![solution]
+            } else {
+                vec![&view.prompt, words, solution]
+            };
+            for text in texts {
                 for gram in Grams::of(&normal_form(text)) {
                     Seen::note(grams.entry(gram).or_default(), place);
                 }
             }
-            for sentence in sentences_of(view) {
+            let sentences_of_task = if is_own {
+                Vec::new()
+            } else {
+                sentences_of(view)
+            };
+            for sentence in sentences_of_task {
                 Seen::note(sentences.entry(sentence).or_default(), place);
             }
         }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Tests;
+use crate::{RepositoryTarget, Tests};
 
 /// The part of a task that a model, and the workflow around it, may see.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,10 @@ pub struct TaskView {
     /// [`load_few_shot`](crate::load_few_shot) was used. It contains tests that are hidden otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub few_shot: Option<String>,
+    /// The function of a repository that the task asks for, if the task was made from one: its examples are doctests,
+    /// which run in a copy of that repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<RepositoryTarget>,
 }
 
 impl TaskView {
@@ -46,6 +50,7 @@ impl TaskView {
             setup: String::new(),
             instruction: None,
             few_shot: None,
+            repository: None,
         }
     }
 }
@@ -84,7 +89,7 @@ impl Task {
 
     /// Whether its tests must run in the program's own process, where a program can forge their results.
     pub fn is_forgeable(&self) -> bool {
-        matches!(self.hidden.0, Tests::Unittest(_))
+        matches!(self.hidden.0, Tests::Unittest(_) | Tests::Repository(_))
     }
 
     /// Returns a correct continuation of the prompt, indented to follow it; empty if the publisher provides none.

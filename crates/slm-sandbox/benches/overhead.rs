@@ -51,6 +51,7 @@ fn function() -> Job {
                 cpu_s: 1.0,
             }],
         },
+        tree: None,
     }
 }
 

@@ -106,7 +106,7 @@ pub(crate) fn run(
 ) -> Result<Report, SandboxError> {
     let started = Instant::now();
     let search_path = launcher.interpreter.search_path_text();
-    let mut candidate = Process::start(launcher, Role::Candidate, limits)?;
+    let mut candidate = Process::start(launcher, Role::Candidate, limits, job.tree.as_deref())?;
     candidate.send(&wire::candidate_job(job, &search_path));
     let mut run = Run {
         job,

@@ -68,6 +68,15 @@ pub enum SandboxError {
         /// What it printed.
         detail: String,
     },
+    /// The folder that a box may read cannot be shown to it.
+    #[error(
+        "a program cannot be given the folder {}: expected an absolute path of a folder that does not contain /tmp",
+        tree.display()
+    )]
+    Tree {
+        /// The folder.
+        tree: PathBuf,
+    },
     /// Inside its box the interpreter differs from the one outside.
     #[error(
         "inside the sandbox `{}` is Python {found}, expected {expected} as outside\n\

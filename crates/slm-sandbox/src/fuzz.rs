@@ -44,6 +44,7 @@ fn jobs() -> [Job; 3] {
         program: String::new(),
         preamble: String::new(),
         work,
+        tree: None,
     };
     let tests = || vec![String::new(); 2];
     [

@@ -1,5 +1,7 @@
 //! Jobs: programs and their tests or calls.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 /// A program and what to run with it.
@@ -12,6 +14,10 @@ pub struct Job {
     pub preamble: String,
     /// The tests or calls to run.
     pub work: Work,
+    /// A folder outside the box that it may read and never write, at the same path inside: the files of a
+    /// repository. Absolute. At level B every user must have the permission to read it; level C has no box.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<PathBuf>,
 }
 
 /// The tests or calls to run with a program.

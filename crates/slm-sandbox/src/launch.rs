@@ -32,11 +32,20 @@ pub(crate) struct Launcher {
     pub(crate) level: Level,
     pub(crate) interpreter: Interpreter,
     helper: (PathBuf, Vec<&'static str>),
-    /// bubblewrap and the arguments common to all boxes.
-    bubblewrap: Option<(PathBuf, Vec<OsString>)>,
+    bubblewrap: Option<Bubblewrap>,
     /// Whether each box switches to its own user id.
     changes_user: bool,
     runners: Runners,
+}
+
+/// How bubblewrap is started.
+#[derive(Debug)]
+struct Bubblewrap {
+    program: PathBuf,
+    /// The arguments common to all boxes.
+    namespaces: Vec<OsString>,
+    /// Folders that those arguments create.
+    made: BTreeSet<PathBuf>,
 }
 
 /// A runner ready to be started.
@@ -62,8 +71,13 @@ impl Launcher {
         let bubblewrap = match level {
             Level::A => {
                 let program = find_bubblewrap().ok_or(SandboxError::NoBubblewrap)?;
-                let arguments = namespaces(changes_user, &interpreter, &helper.0, runners.folder());
-                Some((program, arguments))
+                let (namespaces, made) =
+                    namespaces(changes_user, &interpreter, &helper.0, runners.folder());
+                Some(Bubblewrap {
+                    program,
+                    namespaces,
+                    made,
+                })
             }
             Level::B | Level::C => None,
         };
@@ -77,24 +91,36 @@ impl Launcher {
         })
     }
 
-    /// Builds the command for a new box.
-    pub(crate) fn launch(&self, role: Role, limits: &Limits) -> Result<Launch, SandboxError> {
+    /// Builds the command for a new box, which may read `tree`.
+    pub(crate) fn launch(
+        &self,
+        role: Role,
+        limits: &Limits,
+        tree: Option<&Path>,
+    ) -> Result<Launch, SandboxError> {
+        if let Some(tree) = tree {
+            check_tree(tree)?;
+        }
         let user = self.changes_user.then(next_user);
         let folder = match self.level {
             Level::A => None,
             Level::B | Level::C => Some(Folder::new(user)?),
         };
         let inside = folder.as_ref().map_or(Path::new(BOX_FOLDER), Folder::path);
-        let policy = self.policy(user, limits, inside);
+        let policy = self.policy(user, limits, inside, tree);
         let runner = match self.level {
             Level::A => Path::new(BOX_RUNNERS).join(role.file_name()),
             Level::B | Level::C => self.runners.folder().join(role.file_name()),
         };
         let (helper, leading) = &self.helper;
         let mut command = match &self.bubblewrap {
-            Some((program, arguments)) => {
-                let mut command = Command::new(program);
-                command.args(arguments).arg(BOX_HELPER);
+            Some(bubblewrap) => {
+                let mut command = Command::new(&bubblewrap.program);
+                command.args(&bubblewrap.namespaces);
+                if let Some(tree) = tree {
+                    command.args(bubblewrap.mount(tree, &readable(&self.interpreter)));
+                }
+                command.args(["--chdir", BOX_FOLDER, "--", BOX_HELPER]);
                 command
             }
             None => Command::new(helper),
@@ -112,7 +138,13 @@ impl Launcher {
         Ok(Launch { command, folder })
     }
 
-    fn policy(&self, user: Option<u32>, limits: &Limits, folder: &Path) -> Policy {
+    fn policy(
+        &self,
+        user: Option<u32>,
+        limits: &Limits,
+        folder: &Path,
+        tree: Option<&Path>,
+    ) -> Policy {
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let mut environment = vec![
             ("PYTHONHASHSEED".to_owned(), "0".to_owned()),
@@ -135,6 +167,7 @@ impl Launcher {
         let read = (self.level != Level::C).then(|| {
             let mut read = readable(&self.interpreter);
             read.push(runners);
+            read.extend(tree.map(Path::to_owned));
             read
         });
         // The kernel counts all processes of a user: inside the namespaces those of bubblewrap, outside those
@@ -161,16 +194,54 @@ impl Launcher {
     }
 }
 
-/// Returns bubblewrap's arguments: all namespaces new, and only Python's files mounted, read-only.
+impl Bubblewrap {
+    /// Returns the arguments that mount a folder read-only, unless one of `mounted` contains it.
+    fn mount(&self, tree: &Path, mounted: &[PathBuf]) -> Vec<OsString> {
+        let mut arguments = Vec::new();
+        if !mounted.iter().any(|path| tree.starts_with(path)) {
+            add_parents(&mut arguments, tree, &mut self.made.clone());
+            arguments.push("--ro-bind".into());
+            arguments.extend([tree.into(), tree.into()]);
+        }
+        arguments
+    }
+}
+
+/// Refuses a tree that would hide the box's own folder, or that a box could not find under its path.
+fn check_tree(tree: &Path) -> Result<(), SandboxError> {
+    let is_above = Path::new(BOX_FOLDER).starts_with(tree);
+    if !tree.is_absolute() || is_above || !tree.is_dir() {
+        return Err(SandboxError::Tree {
+            tree: tree.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// Adds the folders above `path` that were not made yet: bubblewrap would create them readable only for its own
+/// user.
+fn add_parents(arguments: &mut Vec<OsString>, path: &Path, made: &mut BTreeSet<PathBuf>) {
+    let mut above: Vec<&Path> = path.ancestors().skip(1).collect();
+    above.retain(|folder| *folder != Path::new("/"));
+    for folder in above.into_iter().rev() {
+        if made.insert(folder.to_owned()) {
+            arguments.extend(["--perms", "0755", "--dir"].map(OsString::from));
+            arguments.push(folder.into());
+        }
+    }
+}
+
+/// Returns bubblewrap's arguments, and the folders that they create: all namespaces new, and only Python's files
+/// mounted, read-only.
 fn namespaces(
     changes_user: bool,
     interpreter: &Interpreter,
     helper: &Path,
     runners: &Path,
-) -> Vec<OsString> {
+) -> (Vec<OsString>, BTreeSet<PathBuf>) {
     let mut arguments: Vec<OsString> = Vec::new();
-    let mut add = |words: &[&OsStr]| arguments.extend(words.iter().map(OsString::from));
     let word = OsStr::new;
+    let mut add = |words: &[&OsStr]| arguments.extend(words.iter().map(OsString::from));
     for name in [
         "--unshare-pid",
         "--unshare-net",
@@ -202,15 +273,8 @@ fn namespaces(
     add(&[word("--tmpfs"), word(BOX_FOLDER)]);
     let mut made = BTreeSet::from([PathBuf::from(BOX_FOLDER)]);
     for path in readable(interpreter) {
-        // bubblewrap would create them readable only for its own user.
-        let mut above: Vec<&Path> = path.ancestors().skip(1).collect();
-        above.retain(|folder| *folder != Path::new("/"));
-        for folder in above.into_iter().rev() {
-            if made.insert(folder.to_owned()) {
-                add(&[word("--perms"), word("0755")]);
-                add(&[word("--dir"), folder.as_os_str()]);
-            }
-        }
+        add_parents(&mut arguments, &path, &mut made);
+        let mut add = |words: &[&OsStr]| arguments.extend(words.iter().map(OsString::from));
         match fs::read_link(&path) {
             // /lib and similar paths are links into /usr on most systems.
             Ok(target) if path.parent() == Some(Path::new("/")) => {
@@ -219,14 +283,14 @@ fn namespaces(
             _ => add(&[word("--ro-bind-try"), path.as_os_str(), path.as_os_str()]),
         }
     }
+    let mut add = |words: &[&OsStr]| arguments.extend(words.iter().map(OsString::from));
     add(&[word("--ro-bind"), helper.as_os_str(), word(BOX_HELPER)]);
     add(&[word("--ro-bind"), runners.as_os_str(), word(BOX_RUNNERS)]);
     add(&[word("--perms"), word("0755"), word("--dir"), word("/dev")]);
     for device in ["/dev/null", "/dev/zero", "/dev/urandom"] {
         add(&[word("--dev-bind"), word(device), word(device)]);
     }
-    add(&[word("--chdir"), word(BOX_FOLDER), word("--")]);
-    arguments
+    (arguments, made)
 }
 
 /// Returns the paths that Python reads: the system's programs and libraries, and its own installation. A path

@@ -5,7 +5,7 @@
 //! gives it namespaces that contain only a read-only Python and an empty tmpfs; inside it, and at level B
 //! without it, a small [`helper`] switches to an unprivileged user, sets resource limits, restricts the file
 //! system (Landlock) and the system calls (seccomp), and then execs Python. Level C has resource limits only
-//! and must be requested.
+//! and must be requested. A job may name one folder that its box reads, too ([`Job::tree`]).
 //! [`Sandbox::self_test`] runs attacks that must fail, and reports print which of them failed.
 //!
 //! **Verdicts.** A program never learns what is expected of it. Functions are called with inputs and their
@@ -43,6 +43,7 @@ mod launch;
 mod level;
 mod limits;
 mod outcome;
+mod parallel;
 mod process;
 mod runner;
 mod self_test;
@@ -60,6 +61,7 @@ pub use job::{Call, Job, Work};
 pub use level::{Level, LevelChoice};
 pub use limits::Limits;
 pub use outcome::{CallOutcome, Outcome, Returned, TestOutcome, Verdict};
+pub use parallel::for_each_parallel;
 pub use self_test::{Description, Property};
 pub use value::{Budget, Exceeded, Malformed, Node, NodeId, Pairs, Value};
 
@@ -187,6 +189,7 @@ impl Sandbox {
                 entry_point: String::new(),
                 tests: tests.to_vec(),
             },
+            tree: None,
         };
         self.run(&job, &self.limits)
     }

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -75,6 +76,7 @@ impl Process {
         launcher: &Launcher,
         role: Role,
         limits: &Limits,
+        tree: Option<&Path>,
     ) -> Result<Self, SandboxError> {
         let pipe = || io::pipe().map_err(SandboxError::io("make a pipe"));
         let (for_commands, commands) = pipe()?;
@@ -83,7 +85,7 @@ impl Process {
         let Launch {
             mut command,
             folder,
-        } = launcher.launch(role, limits)?;
+        } = launcher.launch(role, limits, tree)?;
         // Only standard streams, so that the standard library can spawn without copying this process's page
         // tables, which takes longer than starting Python if the process holds a model.
         let child = command

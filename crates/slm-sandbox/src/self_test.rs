@@ -111,6 +111,7 @@ fn calls(program: &str, entry_point: &str, arguments: Vec<String>) -> Job {
                 })
                 .collect(),
         },
+        tree: None,
     }
 }
 

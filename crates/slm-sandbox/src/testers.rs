@@ -38,7 +38,7 @@ impl Testers {
                     ..Limits::default()
                 };
                 // Fails only if nobody waits any more.
-                let _ = answer.send(Process::start(&launcher, Role::Tester, &limits));
+                let _ = answer.send(Process::start(&launcher, Role::Tester, &limits, None));
             }
         });
         Self {

@@ -110,6 +110,7 @@ fn run_some<'a>(
                 })
                 .collect(),
         },
+        tree: None,
     };
     let of_references: f64 = asked.iter().map(|asked| 4.0 * asked.expected.cpu_s).sum();
     // On a slow machine the references alone may use most of the time allowed for all calls together.

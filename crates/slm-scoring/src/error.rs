@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use slm_repository::RepositoryError;
 use slm_sandbox::SandboxError;
 use slm_table::TableError;
 
@@ -12,6 +13,9 @@ pub enum ScoringError {
     /// The sandbox cannot run a program.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+    /// The repository of a task cannot be used.
+    #[error(transparent)]
+    Repository(#[from] RepositoryError),
     /// The sandbox cannot run the program that computes the expected outputs.
     #[error("cannot run the reference: {0}")]
     Reference(SandboxError),

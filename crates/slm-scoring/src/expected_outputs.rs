@@ -174,6 +174,7 @@ fn run(
                 entry_point: entry_point.to_owned(),
                 calls: arguments[outcomes.len()..].iter().map(call).collect(),
             },
+            tree: None,
         };
         let outcome = sandbox
             .run(&job, &limits)

@@ -3,6 +3,7 @@
 use slm_artifacts::Verdict;
 use slm_benchmarks::{Asserts, Calls, ScoringPhase, StreamCase, Streams, Task, Tests, Unittest};
 use slm_metrics::syntax::adds_nothing;
+use slm_repository::TreePools;
 use slm_sandbox::{Job, Outcome, Sandbox, Work};
 
 use crate::calls;
@@ -10,6 +11,7 @@ use crate::error::ScoringError;
 use crate::expected_outputs::{ExpectedOutput, ExpectedOutputs};
 use crate::outcome::{recorded_verdict, shortened};
 use crate::program::ProgramFault;
+use crate::repository;
 use crate::score::{Score, SuiteResult, TestResult, not_run, passed};
 use crate::stdout::stdout_matches;
 
@@ -23,6 +25,7 @@ pub(crate) fn run(
     expected: Option<&ExpectedOutputs>,
     phase: &ScoringPhase,
     sandbox: &Sandbox,
+    trees: &TreePools,
 ) -> Result<Score, ScoringError> {
     let tests = task.hidden().open(phase);
     let view = task.view();
@@ -36,6 +39,13 @@ pub(crate) fn run(
         Tests::Asserts(asserts) => run_asserts(asserts, entry_point, program, sandbox)?,
         Tests::Unittest(unittest) => run_unittest(unittest, program, sandbox)?,
         Tests::Streams(streams) => run_streams(streams, program, sandbox)?,
+        Tests::Repository(tests) => {
+            let Some(target) = &view.repository else {
+                return Ok(Score::unscored("the task names no repository".to_owned()));
+            };
+            repository::run(tests, target, view, program, sandbox, trees)?
+        }
+        Tests::Measured => repository::measured(program),
         Tests::Calls(tests) => {
             let Some(expected) = expected else {
                 return Ok(Score::unscored(
@@ -98,6 +108,7 @@ fn run_asserts(
             entry_point: entry_point.to_owned(),
             tests: asserts.tests.clone(),
         },
+        tree: None,
     };
     let outcome = sandbox.run(&job, sandbox.limits())?;
     Ok(SuiteResult::of(results(&outcome), outcome.cpu_s))
@@ -132,6 +143,7 @@ fn run_unittest(
                 .map(|(class, method)| format!("__run_unittest({class}, {method:?})"))
                 .collect(),
         },
+        tree: None,
     };
     let outcome = sandbox.run(&job, sandbox.limits())?;
     Ok(SuiteResult::of(results(&outcome), outcome.cpu_s))
@@ -166,6 +178,7 @@ fn run_streams(
             work: Work::Script {
                 stdin: stdin.clone(),
             },
+            tree: None,
         };
         let outcome = sandbox.run(&job, &limits)?;
         cpu_s += outcome.cpu_s;
@@ -242,7 +255,7 @@ fn imports(task: &Task, tests: &Tests, phase: &ScoringPhase, package: &str) -> b
             slm_benchmarks::Expected::Reference(program) => program.clone(),
             slm_benchmarks::Expected::Values(_) => String::new(),
         },
-        Tests::Streams(_) => String::new(),
+        Tests::Streams(_) | Tests::Repository(_) | Tests::Measured => String::new(),
         Tests::Unittest(unittest) => unittest.source.clone(),
     };
     [

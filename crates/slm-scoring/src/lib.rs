@@ -14,6 +14,7 @@
 //! Extract the program from an answer and score it:
 //! ```no_run
 //! use slm_benchmarks::ScoringPhase;
+//! use slm_repository::TreePools;
 //! use slm_sandbox::{Interpreter, Limits, Sandbox};
 //! use slm_scoring::{ExpectedOutputCache, Program, Scorer};
 //!
@@ -26,6 +27,7 @@
 //!     sandbox: &Sandbox::new(Interpreter::resolve(None)?, Limits::default())?,
 //!     expected_outputs: &ExpectedOutputCache::new("cache/answers".into(), |warning| eprintln!("{warning}")),
 //!     phase: &ScoringPhase::begin(),
+//!     trees: &TreePools::new(),
 //! };
 //! let score = scorer.score(task, &program.text)?;
 //! if let Some(total) = score.total() {
@@ -40,8 +42,8 @@ mod expected_outputs;
 mod hidden_tests;
 mod oracle;
 mod outcome;
-mod parallel;
 mod program;
+mod repository;
 mod samples;
 mod score;
 mod score_cache;
@@ -52,10 +54,12 @@ pub use error::{SamplesError, ScoringError};
 pub use expected_outputs::ExpectedOutputCache;
 pub use oracle::OutputChecker;
 pub use outcome::recorded_verdict;
-pub use parallel::for_each_parallel;
 pub use program::{Program, ProgramFault};
+pub use repository::{names_test_machinery, visible_outcome};
 pub use samples::{Sample, Samples, read_samples};
 pub use score::{Score, SuiteResult, TotalResult};
 pub use score_cache::ScoreCache;
 pub use scorer::{Scorer, ScoringProgress};
+pub use slm_repository::TreePools;
+pub use slm_sandbox::for_each_parallel;
 pub use stdout::stdout_matches;

@@ -107,6 +107,7 @@ mod tests {
             setup: String::new(),
             instruction: None,
             few_shot: None,
+            repository: None,
         }
     }
 

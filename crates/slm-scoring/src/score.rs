@@ -27,6 +27,14 @@ impl Score {
             let result = (verdict, reason.to_owned());
             SuiteResult::of(vec![result; n], 0.0)
         };
+        if tests.is_empty() {
+            let base = SuiteResult::without_tests(verdict, reason.to_owned());
+            return Self {
+                base: Some(base),
+                plus: None,
+                unscored: None,
+            };
+        }
         Self {
             base: Some(suite(tests.len() - n_plus.unwrap_or(0))),
             plus: n_plus.map(suite),
@@ -116,6 +124,17 @@ impl SuiteResult {
             failed,
             detail,
             cpu_s,
+        }
+    }
+
+    /// Returns the result of a task without tests.
+    pub(crate) fn without_tests(verdict: Verdict, detail: String) -> Self {
+        Self {
+            verdict,
+            tests: 0,
+            failed: Vec::new(),
+            detail,
+            cpu_s: 0.0,
         }
     }
 

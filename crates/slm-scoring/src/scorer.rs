@@ -4,18 +4,18 @@ use std::collections::{BTreeMap, HashSet};
 
 use slm_artifacts::{Verdict, sha256_of_texts};
 use slm_benchmarks::{Calls, ScoringPhase, Task, TaskSet, Tests};
-use slm_sandbox::Sandbox;
+use slm_repository::TreePools;
+use slm_sandbox::{Sandbox, for_each_parallel};
 
 use crate::error::ScoringError;
 use crate::expected_outputs::ExpectedOutputCache;
 use crate::hidden_tests;
-use crate::parallel::for_each_parallel;
 use crate::samples::Sample;
 use crate::score::Score;
 use crate::score_cache::ScoreCache;
 
 /// Part of the cache key; changed when the same program would get another score.
-const VERSION: &str = "score 5";
+const VERSION: &str = "score 6";
 
 /// Runs programs against hidden tests. Can be shared among threads.
 #[derive(Clone, Copy)]
@@ -26,6 +26,8 @@ pub struct Scorer<'a> {
     pub expected_outputs: &'a ExpectedOutputCache,
     /// Permission to open hidden tests.
     pub phase: &'a ScoringPhase,
+    /// Copies of the repositories of which tasks were made.
+    pub trees: &'a TreePools,
 }
 
 /// Progress of scoring samples.
@@ -63,7 +65,14 @@ impl Scorer<'_> {
             },
             _ => None,
         };
-        hidden_tests::run(task, program, expected.as_ref(), self.phase, self.sandbox)
+        hidden_tests::run(
+            task,
+            program,
+            expected.as_ref(),
+            self.phase,
+            self.sandbox,
+            self.trees,
+        )
     }
 
     /// Scores samples of a benchmark's tasks on all of the sandbox's workers and returns the scores in the
@@ -198,10 +207,11 @@ fn key(task: &Task, sample: &Sample, sandbox: &Sandbox) -> String {
         &settings,
     ];
     let hidden = task.hidden().sha256();
+    let repository = format!("{:?}", view.repository);
     let fault = sample.fault.unwrap_or_default();
     sha256_of_texts(
         texts
             .into_iter()
-            .chain([hidden.as_str(), &sample.program, fault]),
+            .chain([hidden.as_str(), &repository, &sample.program, fault]),
     )
 }

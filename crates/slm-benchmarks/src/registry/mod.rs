@@ -15,6 +15,7 @@ mod leetcode;
 mod livecodebench;
 mod mathqa;
 mod mbpp;
+mod repository;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -29,8 +30,9 @@ use crate::task::Task;
 pub use classeval::ClassTask;
 pub use embedded::Embedded;
 pub use mbpp::{SHOTS as MBPP_SHOTS, TEST_SPLIT as MBPP_TEST_SPLIT, shots as mbpp_shots};
+pub use repository::{NAME as REPOSITORY, VERSION as REPOSITORY_VERSION, training_tasks};
 
-const FORMATS: [&Format; 13] = [
+const FORMATS: [&Format; 14] = [
     &humaneval::FORMAT,
     &evalplus::HUMANEVAL_PLUS,
     &mbpp::FULL,
@@ -44,6 +46,7 @@ const FORMATS: [&Format; 13] = [
     &mathqa::FORMAT,
     &leetcode::FORMAT,
     &custom::FORMAT,
+    &repository::FORMAT,
 ];
 
 /// The names that [`open`] accepts, in the order of the documentation.
@@ -240,7 +243,7 @@ mod tests {
         assert_eq!(
             error.as_deref(),
             Some(
-                "unknown benchmark `humanevil`\nhint: did you mean `humaneval`? known benchmarks: embedded, humaneval, humaneval+, mbpp, mbpp-sanitized, mbpp+, classeval, apps, bigcodebench, livecodebench, evoeval, mathqa-python, leetcode, custom"
+                "unknown benchmark `humanevil`\nhint: did you mean `humaneval`? known benchmarks: embedded, humaneval, humaneval+, mbpp, mbpp-sanitized, mbpp+, classeval, apps, bigcodebench, livecodebench, evoeval, mathqa-python, leetcode, custom, repository"
             )
         );
     }

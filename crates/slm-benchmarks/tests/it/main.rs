@@ -58,6 +58,7 @@ fn canonical_solutions_pass_their_hidden_tests_and_their_examples() {
             setup: String::new(),
             tests: vec![doctest.to_owned()],
         },
+        tree: None,
     };
     let sandbox = sandbox();
     for_each_task(|task| {

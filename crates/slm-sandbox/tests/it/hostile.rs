@@ -16,6 +16,7 @@ mod network;
 mod privileges;
 mod processes;
 mod resources;
+mod tree;
 mod values;
 mod verdicts;
 
@@ -128,6 +129,7 @@ fn calls_of(program: &str) -> Job {
                 cpu_s: 8.0,
             }],
         },
+        tree: None,
     }
 }
 
@@ -140,6 +142,7 @@ fn asserts_of(program: &str, tests: &[&str]) -> Job {
             entry_point: String::new(),
             tests: tests.iter().map(ToString::to_string).collect(),
         },
+        tree: None,
     }
 }
 

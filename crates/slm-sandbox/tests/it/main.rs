@@ -48,6 +48,7 @@ fn asserts(program: &str, tests: &[&str]) -> Job {
             entry_point: String::new(),
             tests: tests.iter().map(ToString::to_string).collect(),
         },
+        tree: None,
     }
 }
 

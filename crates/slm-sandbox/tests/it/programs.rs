@@ -464,6 +464,7 @@ fn the_output_of_a_script_is_its_stdout_alone() {
         work: Work::Script {
             stdin: "0\n".into(),
         },
+        tree: None,
     };
     let warns = "import os, sys, warnings\nprint('one', input(), flush=True)\nwarnings.warn('two')\n\
         os.write(2, b'three')\nprint('four')\nprint('five', file=sys.stderr)\n";
@@ -524,6 +525,7 @@ class Slim:
             .map(str::to_owned)
             .to_vec(),
         },
+        tree: None,
     };
     let outcome = sandbox()
         .run(&job, sandbox().limits())
@@ -570,6 +572,7 @@ fn calls_of_a_function_that_the_program_lacks_are_an_error() {
                 cpu_s: 1.0,
             }],
         },
+        tree: None,
     };
     let outcome = sandbox()
         .run(&job, sandbox().limits())

@@ -1,5 +1,7 @@
 //! Scoring through the public API: scores of samples, caches, and unscored programs.
 
+mod repository;
+
 use std::fs;
 use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -7,6 +9,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use serde_json::{Value, json};
 use slm_artifacts::Verdict;
 use slm_benchmarks::{ScoringPhase, TaskSet};
+use slm_repository::TreePools;
 use slm_sandbox::{Interpreter, Level, LevelChoice, Limits, Sandbox};
 use slm_scoring::{
     ExpectedOutputCache, Sample, SamplesError, Score, ScoreCache, Scorer, ScoringProgress,
@@ -69,6 +72,7 @@ fn score(files: &Files, outputs: &Path) -> (Vec<Score>, Vec<ScoringProgress>, Ve
         sandbox: sandbox(),
         expected_outputs: &expected_outputs,
         phase: &ScoringPhase::begin(),
+        trees: &TreePools::new(),
     };
     let mut cache = ScoreCache::open(&files.folder.path().join("scores.jsonl")).expect("a cache");
     let mut progress = Vec::new();

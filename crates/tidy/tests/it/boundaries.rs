@@ -4,8 +4,8 @@ use tidy::{crates, manifest_keys, mentions, names_crate, shipped, sources};
 
 /// The workspace crates that each crate may use. The design is in what is missing: `trainer` and `evaluator`
 /// are connected only through the adapter's folder, libraries depend on each other only where listed, and only
-/// `slm-scoring` and `evaluator` run programs. `slm-artifacts` is a leaf that every crate may use.
-const MAY_USE: [(&str, &[&str]); 15] = [
+/// `slm-repository`, `slm-scoring` and `evaluator` run programs. `slm-artifacts` is a leaf that every crate may use.
+const MAY_USE: [(&str, &[&str]); 16] = [
     ("tidy", &[]),
     ("slm-artifacts", &[]),
     ("slm-config", &[]),
@@ -22,8 +22,18 @@ const MAY_USE: [(&str, &[&str]); 15] = [
             "slm-artifacts",
             "slm-benchmarks",
             "slm-metrics",
+            "slm-repository",
             "slm-sandbox",
             "slm-table",
+        ],
+    ),
+    (
+        "slm-repository",
+        &[
+            "slm-artifacts",
+            "slm-benchmarks",
+            "slm-metrics",
+            "slm-sandbox",
         ],
     ),
     ("slm-cli", &["slm-config", "slm-hub", "slm-model"]),
@@ -60,6 +70,7 @@ const MAY_USE: [(&str, &[&str]); 15] = [
             "slm-metrics",
             "slm-model",
             "slm-report",
+            "slm-repository",
             "slm-sandbox",
             "slm-scoring",
             "slm-statistics",

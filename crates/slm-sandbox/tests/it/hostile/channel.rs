@@ -396,6 +396,7 @@ def f(*_):
             entry_point: "f".into(),
             tests: vec![test.into()],
         },
+        tree: None,
     };
     check(STRONGEST, &job, &short(), |outcome| {
         assert_ne!(outcome.verdict, Verdict::Passed, "{outcome:#?}");

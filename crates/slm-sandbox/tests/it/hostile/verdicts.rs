@@ -327,6 +327,7 @@ def f():
             .map(Into::into)
             .into(),
         },
+        tree: None,
     });
 }
 
@@ -356,6 +357,7 @@ def check(point):
                 .map(Into::into)
                 .into(),
         },
+        tree: None,
     });
 }
 

@@ -8,7 +8,7 @@ use std::sync::mpsc;
 ///
 /// ```
 /// let mut lengths = vec![0; 3];
-/// slm_scoring::for_each_parallel(
+/// slm_sandbox::for_each_parallel(
 ///     &["a", "bb", "ccc"],
 ///     2,
 ///     |text| Ok::<_, std::io::Error>(text.len()),
