@@ -24,6 +24,7 @@ mod gradient_checkpointing;
 mod head;
 mod kernel;
 mod kv_cache;
+mod likelihood;
 mod linear;
 mod lora;
 pub mod loss;

@@ -210,14 +210,14 @@ fn for_engine(adapter: &RuntimeAdapter) -> &EngineAdapter {
     }
 }
 
-fn for_decoder(adapter: &RuntimeAdapter) -> &Adapter {
+pub(crate) fn for_decoder(adapter: &RuntimeAdapter) -> &Adapter {
     match adapter {
         RuntimeAdapter::Device(adapter) => adapter,
         RuntimeAdapter::Engine(_) => unreachable!("an adapter of another device"),
     }
 }
 
-fn on_host(logits: Tensor<2>) -> Vec<f32> {
+pub(crate) fn on_host(logits: Tensor<2>) -> Vec<f32> {
     logits
         .into_data()
         .try_into_vec()

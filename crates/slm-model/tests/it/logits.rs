@@ -1,6 +1,6 @@
 //! Logits compared with transformers.
 
-use slm_model::Family;
+use slm_model::{Family, Runtime};
 
 use crate::support::{Expected, copy_of, golden, max_difference, tiny};
 
@@ -44,4 +44,34 @@ fn llama_3_rope_scaling_equals_transformers() {
     let found = decoder.logits(&expected.ids("input_ids"), 1, None);
     let difference = max_difference(&found, &expected.rows("logits"));
     assert!(difference < 1e-4, "logits differ by {difference}");
+}
+
+/// The losses follow from the recorded logits of transformers; both runtimes must have them, for any length of the
+/// prompt.
+#[test]
+fn the_loss_of_each_token_of_an_answer_is_that_of_transformers_logits() {
+    for family in Family::ALL {
+        let (weights, decoder) = tiny(&format!("tiny-{family}"));
+        let engine = slm_model::Engine::load(&weights, |_, _| ()).expect("weights");
+        let expected = Expected::read(&format!("tiny-{family}/expected.safetensors"));
+        let shape = expected.shape("input_ids");
+        let tokens = &expected.ids("input_ids")[..shape[1]];
+        let logits = expected.floats("logits");
+        let width = expected.shape("logits")[2];
+        let loss = |position: usize| {
+            let row = &logits[(position - 1) * width..position * width];
+            let sum: f64 = row.iter().map(|&logit| f64::from(logit).exp()).sum();
+            sum.ln() - f64::from(row[tokens[position] as usize])
+        };
+        for runtime in [Runtime::Engine(engine), Runtime::Device(decoder)] {
+            for start in [1, tokens.len() / 2, tokens.len() - 1] {
+                let found = runtime.answer_losses(&tokens[..start], &tokens[start..], None);
+                assert_eq!(found.len(), tokens.len() - start);
+                for (found, position) in found.into_iter().zip(start..) {
+                    let difference = (f64::from(found) - loss(position)).abs();
+                    assert!(difference < 1e-4, "{family} at {position}: {difference}");
+                }
+            }
+        }
+    }
 }
