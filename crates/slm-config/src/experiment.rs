@@ -16,8 +16,9 @@ pub struct Hypothesis requires {
     metric: HypothesisMetric => Kind::Word(HypothesisMetric::words);
     /// Smallest change that counts, in points of the metric; its sign is the expected direction. Not 0.
     effect: f64 => Kind::from_to(-100.0, 100.0);
-    /// Most points of pass rate that the change may cost (`h2` only).
-    pass_rate_margin: Option<f64> => Kind::from_to(0.0, 100.0), absent "2 for `h2`";
+    /// Most points of pass rate that the change may cost (`h1` and `h2`). For `h1`, a verdict *supported* then requires that
+    /// the whole 95 % interval of the change of pass rate is at or above minus this; the smallest margin of its rows counts.
+    pass_rate_margin: Option<f64> => Kind::from_to(0.0, 100.0), absent "2 for `h2`; for `h1` the pass rate is not tested";
     /// Who set the effect. Written into resolved copies of recipes, not for recipes written by hand. `null` in copies written
     /// by an earlier version, which did not record it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -36,8 +37,8 @@ pub enum Declared {
 }
 
 impl Hypothesis {
-    /// `pass_rate_margin` or its default.
-    pub fn pass_rate_margin(&self) -> f64 {
+    /// `pass_rate_margin` of [`HypothesisId::H2`], or its default.
+    pub fn pass_rate_margin_of_h2(&self) -> f64 {
         self.pass_rate_margin.unwrap_or(2.0)
     }
 
@@ -121,6 +122,11 @@ impl HypothesisId {
             Self::H1 => &[
                 HypothesisMetric::MaintainabilityIndex,
                 HypothesisMetric::MiCode,
+                HypothesisMetric::CognitiveComplexity,
+                HypothesisMetric::SecurityFindings,
+                HypothesisMetric::ReliabilityFindings,
+                HypothesisMetric::Smells,
+                HypothesisMetric::DebtMinutes,
             ],
             Self::H2 => &[HypothesisMetric::CyclomaticComplexity],
             Self::H3 => &[HypothesisMetric::PassRate],
@@ -135,11 +141,38 @@ pub enum HypothesisMetric {
     MaintainabilityIndex = "maintainability_index",
     /// Maintainability index of the code alone, 0 to 100; adapter minus base model.
     MiCode = "mi_code",
+    /// Cognitive complexity; adapter minus base model. Lower is better.
+    CognitiveComplexity = "cognitive_complexity",
+    /// Findings of the security rules per 100 programs; adapter minus base model. Lower is better.
+    SecurityFindings = "security_findings",
+    /// Findings of the reliability rules per 100 programs; adapter minus base model. Lower is better.
+    ReliabilityFindings = "reliability_findings",
+    /// Findings of the rules on smells per 100 programs; adapter minus base model. Lower is better.
+    Smells = "smells",
+    /// Estimated minutes to repair all findings of a program; adapter minus base model. Lower is better.
+    DebtMinutes = "debt_minutes",
     /// Cyclomatic complexity of programs that pass their tests; best sampling minus the recipe's.
     CyclomaticComplexity = "cyclomatic_complexity",
     /// Tasks whose tests all pass, in percent; multi-agent minus reflection.
     PassRate = "pass_rate",
 }
+}
+
+impl HypothesisMetric {
+    /// Whether it counts what a program should have little of, so that `h1` expects a fall.
+    pub fn falls_with_h1(self) -> bool {
+        match self {
+            Self::CognitiveComplexity
+            | Self::SecurityFindings
+            | Self::ReliabilityFindings
+            | Self::Smells
+            | Self::DebtMinutes => true,
+            Self::MaintainabilityIndex
+            | Self::MiCode
+            | Self::CyclomaticComplexity
+            | Self::PassRate => false,
+        }
+    }
 }
 
 section! {

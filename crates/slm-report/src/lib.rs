@@ -10,6 +10,7 @@ mod charts;
 pub mod code_metric;
 mod findings;
 pub mod markdown;
+mod measure;
 mod number;
 mod page;
 mod plan;

@@ -1,6 +1,6 @@
 //! The context of the page's templates: the findings, and data of the run and of its records.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use slm_artifacts::{StopReason, Verdict};
@@ -18,9 +18,10 @@ use crate::record::{RECORD_VERSION, RunInfo, SampleRecord};
 use crate::sample_metric::{MI, MI_CODE, SampleMetric, by_task};
 
 /// The page and its sections.
-const TEMPLATES: [(&str, &str); 9] = [
+const TEMPLATES: [(&str, &str); 10] = [
     ("report", include_str!("templates/report.md.jinja")),
     ("headline", include_str!("templates/headline.md.jinja")),
+    ("own_code", include_str!("templates/own_code.md.jinja")),
     ("h1", include_str!("templates/h1.md.jinja")),
     ("h2", include_str!("templates/h2.md.jinja")),
     ("h3", include_str!("templates/h3.md.jinja")),
@@ -78,6 +79,8 @@ struct Page<'a> {
     cells: Vec<CellRow<'a>>,
     published: Option<Published>,
     records: RecordCounts,
+    /// Whether the run measured publishers' own solutions.
+    has_human: bool,
     min_pairs: usize,
     few_pairs: usize,
     power: f64,
@@ -119,6 +122,7 @@ impl<'a> Page<'a> {
             cells: cells.iter().map(CellRow::new).collect(),
             published: Published::new(run, records),
             records: RecordCounts::new(records),
+            has_human: !run.human.is_empty(),
             min_pairs: MIN_PAIRS,
             few_pairs: FEW_PAIRS,
             power: POWER,
@@ -392,6 +396,10 @@ impl Published {
 #[derive(Serialize)]
 struct RecordCounts {
     all: usize,
+    /// Tasks with at least one record.
+    tasks: usize,
+    /// Those of them without tests.
+    untested_tasks: usize,
     /// Number of retried requests.
     retries: usize,
     /// Records whose tokens were counted locally, not by a server.
@@ -408,8 +416,15 @@ impl RecordCounts {
     fn new(records: &[SampleRecord]) -> Self {
         let count = |of: &dyn Fn(&SampleRecord) -> bool| records.iter().filter(|r| of(r)).count();
         let ended = |verdict| count(&|record| record.verdict == verdict);
+        let tasks_of = |holds: fn(&SampleRecord) -> bool| {
+            let tasks = records.iter().filter(|record| holds(record));
+            let tasks: BTreeSet<&str> = tasks.map(|record| record.task_id.as_str()).collect();
+            tasks.len()
+        };
         Self {
             all: records.len(),
+            tasks: tasks_of(|_| true),
+            untested_tasks: tasks_of(|record| !record.is_tested()),
             retries: records.iter().map(|record| record.retries).sum(),
             estimated: count(&|record| record.tokens_estimated),
             earlier: count(&|record| record.version < RECORD_VERSION),
@@ -433,7 +448,8 @@ mod tests {
     use crate::findings::arms::Arms;
     use crate::synthetic::{records_of_cells, run_of, sample, unparsable};
     use crate::{
-        EndpointInfo, Experiment, RunInfo, SampleRecord, ServedModel, ShardInfo, markdown,
+        EndpointInfo, Experiment, ProgramMetrics, RunInfo, SampleRecord, ServedModel, ShardInfo,
+        markdown,
     };
 
     /// Every special character of Markdown, in a heading, a list, a link, and after a line break.
@@ -531,6 +547,10 @@ mod tests {
             of: 2,
             tasks: vec!["starter/00".to_owned()],
         });
+        run.plan.hypotheses[0].pass_rate_margin = Some(2.0);
+        let human = ProgramMetrics::measure("x = 1\n", "");
+        run.human
+            .extend(human.map(|of| ("starter/00".to_owned(), of)));
         run.sources = vec![Provenance {
             kind: Kind::Model,
             repository: "a/b".to_owned(),
@@ -549,6 +569,8 @@ mod tests {
             record.version = 3;
         }
         (records[0].verdict, records[0].tests_passed) = (Verdict::OutputLimit, 1);
+        "repository".clone_into(&mut records[0].benchmark);
+        records[1].tests_total = 0;
         check(&run, &records);
     }
 

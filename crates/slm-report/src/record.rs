@@ -20,9 +20,11 @@ use crate::spending::Spending;
 ///
 /// | version | change |
 /// |---|---|
+/// | 5 | `metrics` with complexity, findings, debt and what the prompt gives; `same_signature`, `similarity`,
+/// `reference_loss`; `human` of the run |
 /// | 4 | verdict `empty`, which was `unparsable`; `metrics.lloc_code`; `plan.hypotheses[].declared` |
 /// | 3 | the first that later versions read |
-pub const RECORD_VERSION: u32 = 4;
+pub const RECORD_VERSION: u32 = 5;
 
 /// The earliest version that is read.
 pub const OLDEST_RECORD: u32 = 3;
@@ -94,24 +96,38 @@ pub struct SampleRecord {
     pub detail: Option<String>,
     /// CPU time of the tests, in seconds.
     pub cpu_s: f64,
+    /// Whether the program's signature equals that of the publisher's own solution; omitted if not compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_signature: Option<bool>,
+    /// Similarity of the program's tokens to those of the publisher's own solution, 0 to 1; omitted if not compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub similarity: Option<f64>,
+    /// Loss of the publisher's own solution under the arm after the task's prompt, in nats per token; omitted if not
+    /// computed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference_loss: Option<f64>,
 }
 
 impl SampleRecord {
-    /// Whether every hidden test passed.
-    pub fn passed(&self) -> bool {
-        self.verdict == Verdict::Passed
+    /// Whether the task has hidden tests; without any, a sample is only measured, and neither passes nor fails.
+    pub fn is_tested(&self) -> bool {
+        self.tests_total > 0
     }
 
-    /// Returns the record as this version would have written it, except for `version`, which keeps the writer's.
+    /// Whether every hidden test passed; a task without tests is not passed.
+    pub fn passed(&self) -> bool {
+        self.is_tested() && self.verdict == Verdict::Passed
+    }
+
+    /// Returns the record with what its program determines and an earlier version did not write; `version` keeps the
+    /// writer's.
     pub fn upgraded(mut self) -> Self {
         if self.version >= RECORD_VERSION {
             return self;
         }
-        if let Some(metrics) = &mut self.metrics
-            && metrics.lloc_code.is_none()
-        {
-            let found = slm_metrics::analyze(&self.program).ok();
-            metrics.lloc_code = found.map(|found| found.lloc_code);
+        // Findings and what the prompt gives are unknown: the record does not contain the prompt.
+        if let Some(metrics) = &mut self.metrics {
+            metrics.complete(&self.program);
         }
         if self.verdict == Verdict::Unparsable && self.detail.as_deref() == Some(NOTHING_ADDED) {
             (self.verdict, self.parsable) = (Verdict::Empty, true);
@@ -183,6 +199,9 @@ pub struct RunInfo {
     pub merged_from: Vec<String>,
     /// CPU time of the hidden tests on a task's own solution, in seconds, for tasks that some program solved.
     pub canonical_cpu_s: BTreeMap<String, f64>,
+    /// The metrics of the publisher's own solution after the prompt, by task; omitted if none was measured.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub human: BTreeMap<String, ProgramMetrics>,
 }
 
 impl RunInfo {
@@ -388,4 +407,80 @@ pub struct PhaseTiming {
     pub phase: String,
     /// Wall time, in seconds.
     pub seconds: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::synthetic::{run, sample};
+
+    /// Returns a record as a version wrote it that had none of these metrics.
+    fn written_by(version: u32, lacking: &[&str]) -> SampleRecord {
+        let mut line = serde_json::to_value(sample("base", 3)).expect("JSON");
+        line["version"] = version.into();
+        let metrics = line["metrics"].as_object_mut().expect("metrics");
+        for key in lacking {
+            assert!(metrics.remove(*key).is_some(), "{key}");
+        }
+        serde_json::from_value(line).expect("a record of an earlier version")
+    }
+
+    const SINCE_5: [&str; 11] = [
+        "cognitive_complexity",
+        "security_findings",
+        "security_high",
+        "security_medium",
+        "security_low",
+        "reliability_findings",
+        "smells",
+        "debt_minutes",
+        "given_comments",
+        "given_multi",
+        "given_docstrings",
+    ];
+
+    #[test]
+    fn earlier_records_open_and_get_what_their_program_determines() {
+        let since_4: Vec<&str> = SINCE_5.into_iter().chain(["lloc_code"]).collect();
+        for (version, lacking) in [(3, since_4.as_slice()), (4, &SINCE_5)] {
+            let record = written_by(version, lacking).upgraded();
+            let found = slm_metrics::analyze(&record.program).expect("valid Python");
+            let metrics = record.metrics.expect("metrics");
+            assert_eq!(record.version, version);
+            assert_eq!(
+                metrics.cognitive_complexity,
+                Some(found.cognitive_complexity)
+            );
+            assert!(metrics.lloc_code.is_some());
+            // What the prompt gave is unknown, and with it which findings are the model's.
+            let unknown = [
+                metrics.security_findings,
+                metrics.reliability_findings,
+                metrics.smells,
+                metrics.given_comments,
+                metrics.given_docstrings,
+            ];
+            assert_eq!((unknown, metrics.debt_minutes), ([None; 5], None));
+        }
+    }
+
+    #[test]
+    fn a_record_and_a_run_without_the_fields_of_version_5_write_none_of_them() {
+        let line = serde_json::to_value(sample("base", 3)).expect("JSON");
+        let info = serde_json::to_value(run(&["adapter"])).expect("JSON");
+        for key in ["same_signature", "similarity", "reference_loss"] {
+            assert_eq!(line.get(key), None, "{key}");
+        }
+        assert_eq!(info.get("human"), None);
+        let mut with: RunInfo = serde_json::from_value(info).expect("a run");
+        let metrics = ProgramMetrics::measure("x = 1\n", "").expect("valid Python");
+        with.human.insert("a/1".to_owned(), metrics);
+        let again: Value = serde_json::to_value(&with).expect("JSON");
+        assert_eq!(
+            serde_json::from_value::<RunInfo>(again).expect("a run"),
+            with
+        );
+    }
 }

@@ -1,7 +1,7 @@
 //! The metrics of samples that a report compares: those of their code, and others.
 
 use serde::Serialize;
-use slm_metrics::{comment_points, length_points, percent_comments};
+use slm_metrics::{comment_points, length_points, maintainability_index, percent_comments};
 
 use crate::code_metric::{self, CODE_METRICS, CodeMetric, ProgramMetrics};
 use crate::record::SampleRecord;
@@ -51,10 +51,25 @@ impl SampleMetric {
         value.filter(|value| value.is_finite())
     }
 
+    /// Returns the value of a program without a sample; `None` if the metric is one of samples.
+    pub(crate) fn of_program(&self, program: &ProgramMetrics) -> Option<f64> {
+        let value = match self.source {
+            Source::Code(metric) => metric.value(program),
+            Source::Program(value) => value(program),
+            Source::Sample(_) => None,
+        };
+        value.filter(|value| value.is_finite())
+    }
+
     /// Returns every metric that a contrast or a claim may use.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
         let others = [CC_OF_SOLVED, TESTS_PASSED, LLOC_CODE, LENGTH_TERM, BONUS];
-        paired().into_iter().chain(others).chain(BONUS_PARTS)
+        let others = others.into_iter().chain(BONUS_PARTS).chain(BONUS_WRITERS);
+        paired()
+            .into_iter()
+            .chain(others)
+            .chain(QUALITY)
+            .chain(BESIDE_HUMAN)
     }
 }
 
@@ -147,6 +162,43 @@ pub(crate) const BONUS_PARTS: [SampleMetric; 3] = [
     },
 ];
 
+/// [`BONUS`] by who wrote the comments and docstrings. They add up to it.
+///
+/// The task's part is the bonus that the program would have with only those of its comments and docstrings that its
+/// prompt contains; the model's part is the rest. No value without the counts of what the prompt gives.
+pub(crate) const BONUS_WRITERS: [SampleMetric; 2] = [
+    SampleMetric {
+        key: "bonus_of_task",
+        label: "given by the task",
+        source: Source::Program(|program| Some(with_given_only(program)? - program.mi_code)),
+        ..MI
+    },
+    SampleMetric {
+        key: "bonus_of_model",
+        label: "written by the model",
+        source: Source::Program(|program| {
+            Some(program.maintainability_index - with_given_only(program)?)
+        }),
+        ..MI
+    },
+];
+
+/// Returns MI of the program if only what the prompt gives of its comments and docstrings counted.
+fn with_given_only(metrics: &ProgramMetrics) -> Option<f64> {
+    let of_code = metrics.lloc_code?;
+    let comments = metrics.given_comments?.min(metrics.comments);
+    let multi = metrics.given_multi?.min(metrics.multi);
+    // A program without comments by the model has exactly its MI.
+    let lloc = metrics.lloc.min(of_code + metrics.given_docstrings?);
+    if !follows_the_formula(metrics) {
+        return Some(metrics.maintainability_index);
+    }
+    let share = percent_comments(comments, multi, metrics.sloc);
+    let complexity = metrics.cyclomatic_complexity as usize;
+    let volume = metrics.halstead_volume;
+    Some(maintainability_index(volume, complexity, lloc, share))
+}
+
 /// Whether the index follows from the program's counts: without operators or logical lines it is 100.
 fn follows_the_formula(metrics: &ProgramMetrics) -> bool {
     metrics.halstead_volume > 0.0 && metrics.lloc > 0
@@ -198,14 +250,100 @@ pub(crate) const COMPLETION_TOKENS: SampleMetric = SampleMetric {
     source: Source::Sample(|record| Some(record.completion_tokens as f64)),
 };
 
-/// 1 if a sample passes all its tests, else 0.
+/// 1 if a sample passes all its tests, else 0; a sample of a task without tests has no value.
 pub(crate) const PASS_RATE: SampleMetric = SampleMetric {
     key: "pass_rate",
     label: "Pass rate (%)",
     digits: 1,
     scale: 100.0,
-    source: Source::Sample(|record| Some(f64::from(u8::from(record.passed())))),
+    source: Source::Sample(|record| {
+        let passed = f64::from(u8::from(record.passed()));
+        record.is_tested().then_some(passed)
+    }),
 };
+
+/// Cognitive complexity.
+pub(crate) const COGNITIVE: SampleMetric = SampleMetric {
+    label: "cognitive complexity",
+    ..SampleMetric::of_code(code_metric::COGNITIVE_COMPLEXITY)
+};
+
+/// Estimated minutes to repair the findings of a program.
+pub(crate) const DEBT: SampleMetric = SampleMetric {
+    label: "debt, minutes per program",
+    ..SampleMetric::of_code(code_metric::DEBT_MINUTES)
+};
+
+/// Findings of the security rules.
+pub(crate) const SECURITY: SampleMetric = SampleMetric {
+    label: "security findings per 100 programs",
+    scale: 100.0,
+    ..SampleMetric::of_code(code_metric::SECURITY_FINDINGS)
+};
+
+/// Findings of the reliability rules.
+pub(crate) const RELIABILITY: SampleMetric = SampleMetric {
+    label: "reliability findings per 100 programs",
+    scale: 100.0,
+    ..SampleMetric::of_code(code_metric::RELIABILITY_FINDINGS)
+};
+
+/// Findings of the rules on smells.
+pub(crate) const SMELLS: SampleMetric = SampleMetric {
+    label: "smells per 100 programs",
+    scale: 100.0,
+    ..SampleMetric::of_code(code_metric::SMELLS)
+};
+
+/// The metrics of the table on quality, in its order.
+pub(crate) const QUALITY: [SampleMetric; 6] = [
+    COGNITIVE,
+    SECURITY,
+    RELIABILITY,
+    SMELLS,
+    DEBT,
+    SampleMetric {
+        key: "debt_minutes_per_100_lloc",
+        label: "debt, minutes per 100 logical lines of the code",
+        source: Source::Program(|program| {
+            let lines = lloc_code(program).filter(|&n| n > 0.0)?;
+            Some(program.debt_minutes? * 100.0 / lines)
+        }),
+        ..DEBT
+    },
+];
+
+/// Similarity of the program to the publisher's own solution.
+pub(crate) const SIMILARITY: SampleMetric = SampleMetric {
+    key: "similarity",
+    label: "Similarity to the human body (%)",
+    digits: 1,
+    scale: 100.0,
+    source: Source::Sample(|record| record.similarity),
+};
+
+/// Loss of the publisher's own solution under the arm, in nats per token.
+pub(crate) const REFERENCE_LOSS: SampleMetric = SampleMetric {
+    key: "reference_loss",
+    label: "Loss of the human body, nats per token",
+    digits: 3,
+    scale: 1.0,
+    source: Source::Sample(|record| record.reference_loss),
+};
+
+/// The metrics that compare an arm with the publisher's own solution.
+pub(crate) const BESIDE_HUMAN: [SampleMetric; 3] = [
+    SIMILARITY,
+    SampleMetric {
+        key: "same_signature",
+        label: "Same signature as the human's (%)",
+        source: Source::Sample(|record| {
+            record.same_signature.map(|same| f64::from(u8::from(same)))
+        }),
+        ..SIMILARITY
+    },
+    REFERENCE_LOSS,
+];
 
 /// Returns the metrics of the table of paired differences, in its order: MI and `mi_code` first.
 pub(crate) fn paired() -> Vec<SampleMetric> {

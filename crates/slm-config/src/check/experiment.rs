@@ -31,11 +31,16 @@ impl Check {
             let holds = (-100.0..=100.0).contains(effect) && *effect != 0.0;
             let key = format!("{at}.effect");
             self.require(holds, &key, effect, "-100 to 100, but not 0");
+            if *id == HypothesisId::H1 && metric.falls_with_h1() {
+                let allowed = "below 0, since less of this metric is better";
+                self.require(*effect < 0.0, &key, effect, allowed);
+            }
             if let Some(margin) = *pass_rate_margin
-                && *id != HypothesisId::H2
+                && *id == HypothesisId::H3
             {
                 let key = format!("{at}.pass_rate_margin");
-                self.require(false, &key, margin, "nothing, since it belongs to h2");
+                let allowed = "nothing, since it belongs to h1 and h2";
+                self.require(false, &key, margin, allowed);
             }
         }
     }

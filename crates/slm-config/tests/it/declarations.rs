@@ -70,3 +70,20 @@ fn a_copy_that_an_earlier_version_resolved_does_not_say_who_set_a_default() {
 ";
     check(rows, &[], &[None, RECIPE]);
 }
+
+#[test]
+fn h1_may_declare_complexity_findings_and_debt_with_a_margin_of_the_pass_rate() {
+    let rows = [
+        "cognitive_complexity",
+        "security_findings",
+        "reliability_findings",
+        "smells",
+        "debt_minutes",
+    ]
+    .map(|metric| format!("{{id: h1, metric: {metric}, effect: -0.5, pass_rate_margin: 2}}"));
+    check(
+        &format!("evaluate: {{hypotheses: [{}]}}\n", rows.join(", ")),
+        &[],
+        &[RECIPE; 5],
+    );
+}

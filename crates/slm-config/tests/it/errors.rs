@@ -408,8 +408,24 @@ fn values_that_contradict_each_other_are_told() {
             "`evaluate.hypotheses[0].metric` is \"mi_code\", allowed: pass_rate, which belongs to h3",
         ),
         (
-            "evaluate.hypotheses=[{id: h1, metric: mi_code, effect: 5, pass_rate_margin: 1}]",
-            "`evaluate.hypotheses[0].pass_rate_margin` is 1, allowed: nothing, since it belongs to h2",
+            "evaluate.hypotheses=[{id: h3, metric: pass_rate, effect: 5, pass_rate_margin: 1}]",
+            "`evaluate.hypotheses[0].pass_rate_margin` is 1, allowed: nothing, since it belongs to h1 and h2",
+        ),
+        (
+            "evaluate.hypotheses=[{id: h1, metric: mi_code, effect: 5, pass_rate_margin: -1}]",
+            "`evaluate.hypotheses[0].pass_rate_margin` is -1, allowed: 0 or more, at most 100",
+        ),
+        (
+            "evaluate.hypotheses=[{id: h1, metric: smells, effect: 2}]",
+            "`evaluate.hypotheses[0].effect` is 2, allowed: below 0, since less of this metric is better",
+        ),
+        (
+            "evaluate.hypotheses=[{id: h2, metric: debt_minutes, effect: -2}]",
+            "`evaluate.hypotheses[0].metric` is \"debt_minutes\", allowed: cyclomatic_complexity, which belongs to h2",
+        ),
+        (
+            "evaluate.hypotheses=[{id: h1, metric: smell, effect: -2}]",
+            "did you mean `smells`",
         ),
         (
             "evaluate.sweep.temperatures=[0.2, 11]",

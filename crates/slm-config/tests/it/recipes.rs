@@ -6,7 +6,16 @@ use slm_config::{
     Output, Overlength, Quantization, Recipe, TargetModule, TargetModules, Train,
 };
 
-use crate::{BENCHMARKS, SMALLEST, parse};
+use crate::{SMALLEST, parse};
+
+/// The benchmarks that the recipes name, and others.
+const BENCHMARKS: slm_config::Names = &[
+    "embedded",
+    "humaneval",
+    "mbpp-sanitized",
+    "mbpp+",
+    "repository",
+];
 
 fn shipped() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
@@ -355,7 +364,7 @@ fn a_file_name_that_is_no_run_name_becomes_one() {
 
 #[test]
 fn benchmarks_are_named_with_or_without_their_file() {
-    let all = format!("evaluate.benchmarks=[{}]", BENCHMARKS.join(", "));
+    let all = format!("evaluate.benchmarks=[{}]", crate::BENCHMARKS.join(", "));
     let file = "evaluate.benchmarks=[embedded, {name: mbpp+, path: data/x.jsonl.gz}]".to_owned();
     let benchmarks = |set: &String| {
         let recipe = parse(SMALLEST, &[set.as_str()]).unwrap();
@@ -363,7 +372,11 @@ fn benchmarks_are_named_with_or_without_their_file() {
         assert_eq!(parse(&copy, &[]).unwrap(), recipe, "{copy}");
         recipe.evaluate.benchmarks
     };
-    let expected: Vec<Benchmark> = BENCHMARKS.iter().copied().map(Benchmark::named).collect();
+    let expected: Vec<Benchmark> = crate::BENCHMARKS
+        .iter()
+        .copied()
+        .map(Benchmark::named)
+        .collect();
     assert_eq!(benchmarks(&all), expected);
     let expected = Benchmark {
         path: Some(PathBuf::from("data/x.jsonl.gz")),

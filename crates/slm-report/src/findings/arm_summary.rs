@@ -16,15 +16,18 @@ pub(crate) struct ArmSummary {
     /// Tasks with at least one sample.
     pub(crate) tasks: usize,
     pub(crate) samples: usize,
+    /// Among samples with tests.
     pub(crate) pass_rate: Rate,
-    /// Probability that at least one of k samples passes, for the largest k that every task allows; `None` for k = 1.
+    /// Probability that at least one of k samples passes, for the largest k that every task with tests allows; `None`
+    /// for k = 1.
     pub(crate) pass_at_k: Option<PassAtK>,
     /// Mean share of a task's tests that passed.
     pub(crate) tests_passed_share: Option<f64>,
     pub(crate) parsable: Rate,
     /// Answers that add no statement to the prompt; they parse, but are not measured.
     pub(crate) empty: Rate,
-    /// Programs that ran to the end or to a failed assertion, without another exception and within all limits.
+    /// Among samples with tests: programs that ran to the end or to a failed assertion, without another exception and
+    /// within all limits.
     pub(crate) executable: Rate,
     pub(crate) maintainability_index: Option<f64>,
     pub(crate) mi_code: Option<f64>,
@@ -40,7 +43,7 @@ pub(crate) struct ArmSummary {
     pub(crate) past_zero: Rate,
     /// Mean MI of programs that passed all tests.
     pub(crate) mi_of_passed: Option<f64>,
-    /// Mean MI of programs that did not.
+    /// Mean MI of programs with tests that did not.
     pub(crate) mi_of_failed: Option<f64>,
     pub(crate) prompt_tokens: usize,
     pub(crate) completion_tokens: usize,
@@ -64,12 +67,12 @@ impl ArmSummary {
             name: arm.name.to_owned(),
             tasks: arm.n_tasks(),
             samples: arm.samples().count(),
-            pass_rate: Rate::new(arm, seed, always, SampleRecord::passed),
+            pass_rate: Rate::new(arm, seed, SampleRecord::is_tested, SampleRecord::passed),
             pass_at_k: PassAtK::new(arm),
             tests_passed_share: metric_mean(arm, &TESTS_PASSED),
             parsable: Rate::new(arm, seed, always, |sample| sample.parsable),
             empty: Rate::new(arm, seed, always, |sample| sample.verdict == Verdict::Empty),
-            executable: Rate::new(arm, seed, always, |sample| {
+            executable: Rate::new(arm, seed, SampleRecord::is_tested, |sample| {
                 matches!(sample.verdict, Verdict::Passed | Verdict::Failed)
             }),
             maintainability_index: metric_mean(arm, &MI),
@@ -89,7 +92,10 @@ impl ArmSummary {
             past_peak: commented_more_than(arm, seed, COMMENT_PEAK),
             past_zero: commented_more_than(arm, seed, COMMENT_ZERO),
             mi_of_passed: mean_over_tasks(arm, |sample| MI.of(sample).filter(|_| sample.passed())),
-            mi_of_failed: mean_over_tasks(arm, |sample| MI.of(sample).filter(|_| !sample.passed())),
+            mi_of_failed: mean_over_tasks(arm, |sample| {
+                MI.of(sample)
+                    .filter(|_| sample.is_tested() && !sample.passed())
+            }),
             prompt_tokens: arm.samples().map(|sample| sample.prompt_tokens).sum(),
             completion_tokens: arm.samples().map(|sample| sample.completion_tokens).sum(),
             cut_off: Rate::new(arm, seed, always, is_cut_off),
@@ -196,9 +202,12 @@ pub(crate) struct PassAtK {
 
 impl PassAtK {
     fn new(arm: &ArmSamples) -> Option<Self> {
-        let k = arm.by_task().map(<[_]>::len).min().filter(|&k| k > 1)?;
-        let by_task: Vec<f64> = arm
-            .by_task()
+        let tested = || {
+            let has_tests = |samples: &&[&SampleRecord]| samples.iter().any(|of| of.is_tested());
+            arm.by_task().filter(has_tests)
+        };
+        let k = tested().map(<[_]>::len).min().filter(|&k| k > 1)?;
+        let by_task: Vec<f64> = tested()
             .filter_map(|samples| {
                 let passed = samples.iter().filter(|sample| sample.passed()).count();
                 pass_at_k(samples.len(), passed, k)

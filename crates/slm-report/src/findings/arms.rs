@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use slm_artifacts::BASE_ARM;
 use slm_statistics::{Pair, task_mean};
 
+use crate::code_metric::ProgramMetrics;
 use crate::record::{RunInfo, SampleRecord};
 use crate::sample_metric::SampleMetric;
 
@@ -18,6 +19,8 @@ pub(crate) struct Arms<'a> {
     pub(crate) tasks: Vec<&'a str>,
     /// Seed of resampling and permutations.
     pub(crate) seed: u64,
+    /// The metrics of the publishers' own solutions, by task.
+    pub(crate) human: &'a BTreeMap<String, ProgramMetrics>,
 }
 
 impl<'a> Arms<'a> {
@@ -42,6 +45,7 @@ impl<'a> Arms<'a> {
             adapters: names.into_iter().map(arm).collect(),
             tasks: tasks_of(records),
             seed: run.statistics_seed(),
+            human: &run.human,
         }
     }
 

@@ -16,6 +16,8 @@ pub(crate) struct CellSummary {
     pub(crate) workflow: String,
     pub(crate) decoding: Decoding,
     pub(crate) samples: usize,
+    /// Samples of tasks with hidden tests.
+    pub(crate) tested: usize,
     /// Samples whose hidden tests all pass.
     pub(crate) passed: usize,
     pub(crate) calls: Option<f64>,
@@ -83,6 +85,7 @@ impl CellSummary {
             workflow: cell.workflow.name().to_owned(),
             decoding: cell.decoding,
             samples: samples.len(),
+            tested: samples.iter().filter(|sample| sample.is_tested()).count(),
             passed,
             calls: average(|sample| sample.calls),
             completion_tokens: average(|sample| sample.completion_tokens),

@@ -6,7 +6,10 @@ use slm_statistics::{Interval, holm};
 
 use super::conclusion::Conclusion;
 use super::contrast::Contrast;
-use crate::sample_metric::{CC_OF_SOLVED, MI, MI_CODE, PASS_RATE, SampleMetric};
+use crate::sample_metric::{
+    CC_OF_SOLVED, COGNITIVE, DEBT, MI, MI_CODE, PASS_RATE, RELIABILITY, SECURITY, SMELLS,
+    SampleMetric,
+};
 
 /// A contrast with an effect that was required before the run, in points of its metric.
 #[derive(Debug, Serialize)]
@@ -63,6 +66,11 @@ pub(crate) fn metric_of(hypothesis: &Hypothesis) -> &'static SampleMetric {
     match hypothesis.metric {
         Of::MaintainabilityIndex => &MI,
         Of::MiCode => &MI_CODE,
+        Of::CognitiveComplexity => &COGNITIVE,
+        Of::SecurityFindings => &SECURITY,
+        Of::ReliabilityFindings => &RELIABILITY,
+        Of::Smells => &SMELLS,
+        Of::DebtMinutes => &DEBT,
         Of::CyclomaticComplexity => &CC_OF_SOLVED,
         Of::PassRate => &PASS_RATE,
     }

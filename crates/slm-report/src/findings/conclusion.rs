@@ -91,6 +91,25 @@ impl Conclusion {
         }
     }
 
+    /// Tests whether a rate fell by at most `margin`: supported if its whole interval is within the margin, not
+    /// supported if it is wholly beyond.
+    pub(crate) fn judge_non_inferiority(interval: Option<Interval>, margin: f64) -> Self {
+        match interval {
+            Some(interval) if interval.low >= -margin => Self::Supported,
+            Some(interval) if interval.high < -margin => Self::NotSupported,
+            _ => Self::Inconclusive,
+        }
+    }
+
+    /// Combines a verdict with that of a gate, without which nothing is supported.
+    pub(crate) fn behind_gate(self, gate: Self) -> Self {
+        match (self, gate) {
+            (_, Self::NotSupported) => Self::NotSupported,
+            (Self::Supported | Self::ByComments, Self::Inconclusive) => Self::Inconclusive,
+            (own, _) => own,
+        }
+    }
+
     /// Returns the verdict on a claim that holds only if all its parts hold.
     pub(crate) fn all(parts: &[Self]) -> Self {
         let all_are = |outcome| parts.iter().all(|part| *part == outcome) && !parts.is_empty();
@@ -192,6 +211,29 @@ mod tests {
         assert_eq!(cost(-6.0, -9.0, -3.0), Conclusion::NotSupported);
         let none = Conclusion::judge_cost(Evidence::default(), 2.0);
         assert_eq!(none, Conclusion::Inconclusive);
+    }
+
+    #[test]
+    fn a_pass_rate_is_non_inferior_only_with_its_whole_interval() {
+        let judge =
+            |low, high| Conclusion::judge_non_inferiority(Some(Interval { low, high }), 2.0);
+        assert_eq!(judge(-2.0, 5.0), Conclusion::Supported);
+        assert_eq!(judge(-2.1, 5.0), Conclusion::Inconclusive);
+        assert_eq!(judge(-9.0, -2.0), Conclusion::Inconclusive);
+        assert_eq!(judge(-9.0, -2.1), Conclusion::NotSupported);
+        let none = Conclusion::judge_non_inferiority(None, 2.0);
+        assert_eq!(none, Conclusion::Inconclusive);
+    }
+
+    #[test]
+    fn behind_a_gate_nothing_is_supported_that_it_does_not_let_through() {
+        use Conclusion::{ByComments, Inconclusive, NotSupported, Supported};
+        let all = [Supported, ByComments, NotSupported, Inconclusive];
+        let behind = |gate| all.map(|own: Conclusion| own.behind_gate(gate));
+        assert_eq!(behind(Supported), all);
+        assert_eq!(behind(NotSupported), [NotSupported; 4]);
+        let open = [Inconclusive, Inconclusive, NotSupported, Inconclusive];
+        assert_eq!(behind(Inconclusive), open);
     }
 
     #[test]

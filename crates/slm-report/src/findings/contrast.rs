@@ -35,12 +35,45 @@ pub(crate) struct Contrast {
     pub(crate) rank_biserial: Option<f64>,
     pub(crate) cliffs_delta: Option<f64>,
     pub(crate) minimal_detectable_effect: Option<f64>,
+    /// The publishers' own solutions; `None` if none of the tasks has a measured one, or for a metric of samples.
+    pub(crate) human: Option<Human>,
+}
+
+/// The mean of a metric over the publishers' own solutions.
+#[derive(Debug, Serialize)]
+pub(crate) struct Human {
+    /// Compared tasks with a measured solution.
+    pub(crate) n: usize,
+    pub(crate) mean: f64,
+}
+
+impl Human {
+    fn new(arms: &Arms, pairs: &[(&str, Pair)], metric: &SampleMetric) -> Option<Self> {
+        let of_task = |(task, _): &(&str, Pair)| metric.of_program(arms.human.get(*task)?);
+        let values: Vec<f64> = pairs.iter().filter_map(of_task).collect();
+        let n = values.len();
+        mean(&values).map(|mean| Self { n, mean })
+    }
 }
 
 impl Contrast {
     /// Compares an adapter with the base model.
     pub(crate) fn of_adapter(arms: &Arms, adapter: &ArmSamples, metric: &SampleMetric) -> Self {
-        Self::new(&arms.tasks, &arms.base, adapter, metric, arms.seed)
+        Self::on_tasks(arms, &arms.tasks, adapter, metric)
+    }
+
+    /// Compares an adapter with the base model on some of the tasks.
+    pub(crate) fn on_tasks(
+        arms: &Arms,
+        tasks: &[&str],
+        adapter: &ArmSamples,
+        metric: &SampleMetric,
+    ) -> Self {
+        let compared = pairs(tasks, &arms.base, adapter, metric);
+        Self {
+            human: Human::new(arms, &compared, metric),
+            ..Self::new(tasks, &arms.base, adapter, metric, arms.seed)
+        }
     }
 
     /// Compares `arm` with `reference` in `metric`, on those of `tasks` for which both have a value.
@@ -78,6 +111,7 @@ impl Contrast {
             cliffs_delta: cliffs_delta(&before, &after),
             minimal_detectable_effect: spread
                 .and_then(|spread| minimal_detectable_effect(spread, pairs.len())),
+            human: None,
         }
     }
 

@@ -8,12 +8,14 @@ use super::arms::{ArmSamples, Arms};
 use super::claim::{Claim, metric_of};
 use super::conclusion::Conclusion;
 use super::contrast::{AtEqualLength, Contrast};
+use super::gate::Gate;
 use super::same_text::SameText;
 use super::solved::Solved;
 use crate::plan::Plan;
 use crate::record::RunInfo;
 use crate::sample_metric::{
-    BONUS, BONUS_PARTS, LENGTH_TERM, LLOC_CODE, MI, MI_CODE, PASS_RATE, SUBSETS, paired,
+    BESIDE_HUMAN, BONUS, BONUS_PARTS, BONUS_WRITERS, LENGTH_TERM, LLOC_CODE, MI, MI_CODE,
+    PASS_RATE, QUALITY, SUBSETS, SampleMetric, paired,
 };
 
 /// The findings on H1.
@@ -76,19 +78,27 @@ impl Comparison {
 #[derive(Debug, Serialize)]
 pub(crate) struct AdapterComparison {
     pub(crate) name: String,
-    /// The verdict on H1 as a whole: all of `claims`.
+    /// The verdict on H1 as a whole: all of `claims`, behind the gate.
     pub(crate) outcome: Conclusion,
     /// One entry per metric with a required effect.
     pub(crate) claims: Vec<Claim>,
+    /// The change of pass rate that the claims may cost; `None` if no margin was declared.
+    pub(crate) gate: Option<Gate>,
     pub(crate) same_text: SameText,
     /// One entry per metric of [`paired`], in its order.
     pub(crate) paired: Vec<Contrast>,
+    /// One entry per metric of [`QUALITY`], in its order.
+    pub(crate) quality: Vec<Contrast>,
+    /// One entry per metric of [`BESIDE_HUMAN`] that the records have.
+    pub(crate) beside_human: Vec<Contrast>,
     /// One entry per subset of [`SUBSETS`], in its order.
     pub(crate) subsets: Vec<SubsetContrasts>,
     /// MI less `mi_code`: the effect of comments and docstrings.
     pub(crate) bonus: Contrast,
     /// One entry per part of the bonus, in the order of [`BONUS_PARTS`].
     pub(crate) bonus_parts: Vec<Contrast>,
+    /// The bonus by who wrote it, in the order of [`BONUS_WRITERS`].
+    pub(crate) bonus_writers: Vec<Contrast>,
     /// MI and `mi_code`, in this order.
     pub(crate) at_equal_length: Vec<AtEqualLength>,
     /// Logical lines of the code without docstrings.
@@ -100,15 +110,18 @@ pub(crate) struct AdapterComparison {
 
 impl AdapterComparison {
     fn new(arms: &Arms, adapter: &ArmSamples, plan: &Plan) -> Self {
-        let paired: Vec<Contrast> = paired()
-            .iter()
-            .map(|metric| Contrast::of_adapter(arms, adapter, metric))
-            .collect();
+        let contrasts = |metrics: &[SampleMetric]| -> Vec<Contrast> {
+            let of = |metric| Contrast::of_adapter(arms, adapter, metric);
+            metrics.iter().map(of).collect()
+        };
+        let paired = contrasts(&paired());
+        let quality = contrasts(&QUALITY);
         let mut claims: Vec<Claim> = plan
             .declared(HypothesisId::H1)
             .filter_map(|declared| {
                 let key = metric_of(declared).key;
-                let found = paired.iter().find(|contrast| contrast.metric == key)?;
+                let mut all = paired.iter().chain(&quality);
+                let found = all.find(|contrast| contrast.metric == key)?;
                 Some(Claim::new(
                     declared,
                     format!("{} less base", adapter.name),
@@ -126,12 +139,19 @@ impl AdapterComparison {
             claim.outcome = claim.outcome.beside_code(code);
         }
         let outcomes: Vec<Conclusion> = claims.iter().map(|claim| claim.outcome).collect();
+        let outcome = Conclusion::all(&outcomes);
+        let gate = gate(arms, adapter, plan, &paired);
         Self {
             name: adapter.name.to_owned(),
-            outcome: Conclusion::all(&outcomes),
+            outcome: gate
+                .as_ref()
+                .map_or(outcome, |gate| outcome.behind_gate(gate.outcome)),
             claims,
+            gate,
             same_text: SameText::new(&arms.tasks, &arms.base, adapter),
             paired,
+            quality,
+            beside_human: contrasts(&BESIDE_HUMAN),
             subsets: SUBSETS
                 .iter()
                 .map(|subset| SubsetContrasts {
@@ -147,10 +167,8 @@ impl AdapterComparison {
                 .map(|metric| AtEqualLength::new(arms, adapter, metric))
                 .collect(),
             bonus: Contrast::of_adapter(arms, adapter, &BONUS),
-            bonus_parts: BONUS_PARTS
-                .iter()
-                .map(|part| Contrast::of_adapter(arms, adapter, part))
-                .collect(),
+            bonus_parts: contrasts(&BONUS_PARTS),
+            bonus_writers: contrasts(&BONUS_WRITERS),
             code_length: Contrast::of_adapter(arms, adapter, &LLOC_CODE),
             length_term: Contrast::of_adapter(arms, adapter, &LENGTH_TERM),
             solved: Solved::new(&arms.tasks, &arms.base, adapter),
@@ -167,6 +185,17 @@ impl AdapterComparison {
     pub(crate) fn mi(&self) -> &Contrast {
         &self.paired[0]
     }
+}
+
+/// Returns the gate on the pass rate, with the smallest of the declared margins.
+fn gate(arms: &Arms, adapter: &ArmSamples, plan: &Plan, paired: &[Contrast]) -> Option<Gate> {
+    let margins = plan.declared(HypothesisId::H1);
+    let margins = margins.filter_map(|declared| declared.pass_rate_margin);
+    let margin = margins.min_by(f64::total_cmp)?;
+    let found = paired.iter().find(|of| of.metric == PASS_RATE.key)?;
+    let pairs = arms.pairs(adapter, &PASS_RATE);
+    let differences: Vec<f64> = pairs.iter().map(|(_, pair)| pair.difference()).collect();
+    Some(Gate::new(margin, found, &differences))
 }
 
 /// MI and `mi_code` on one subset of the samples.

@@ -97,7 +97,7 @@ impl SweepFindings {
     pub(crate) fn new(records: &[SampleRecord], run: &RunInfo) -> Option<Self> {
         let plan = run.plan.sweep.as_ref()?;
         let declared = run.plan.declared(HypothesisId::H2).next();
-        let margin = declared.map_or(0.0, slm_config::Hypothesis::pass_rate_margin);
+        let margin = declared.map_or(0.0, slm_config::Hypothesis::pass_rate_margin_of_h2);
         let seed = run.statistics_seed();
         let of_sweep: Vec<&SampleRecord> = records
             .iter()
@@ -174,7 +174,7 @@ impl Point {
         Self {
             decoding,
             samples: arm.samples().count(),
-            pass_rate: Rate::new(arm, seed, always, SampleRecord::passed),
+            pass_rate: Rate::new(arm, seed, SampleRecord::is_tested, SampleRecord::passed),
             parsable: Rate::new(arm, seed, always, |sample| sample.parsable),
             cyclomatic_complexity: metric_mean(arm, &CC),
             cyclomatic_complexity_of_solved: metric_mean(arm, &CC_OF_SOLVED),

@@ -110,7 +110,7 @@ impl WorkflowSummary {
         Self {
             workflow: arm.name.to_owned(),
             samples: arm.samples().count(),
-            pass_rate: Rate::new(arm, seed, |_| true, SampleRecord::passed),
+            pass_rate: Rate::new(arm, seed, SampleRecord::is_tested, SampleRecord::passed),
             tests_passed_share: metric_mean(arm, &TESTS_PASSED),
             completion_tokens: metric_mean(arm, &COMPLETION_TOKENS),
         }

@@ -6,9 +6,11 @@ pub(crate) mod cell_summary;
 pub(crate) mod claim;
 pub(crate) mod conclusion;
 pub(crate) mod contrast;
+mod gate;
 pub(crate) mod h1;
 pub(crate) mod h2;
 pub(crate) mod h3;
+mod own_code;
 mod same_text;
 mod solved;
 
@@ -21,10 +23,13 @@ use claim::{Claim, adjust_for_the_family};
 use h1::Comparison;
 use h2::SweepFindings;
 use h3::CollaborationFindings;
+use own_code::OwnCode;
 
 /// One entry per hypothesis; `None` if the run does not test it.
 #[derive(Debug, Serialize)]
 pub(crate) struct Findings {
+    /// The summary on the user's own repository; `None` without one.
+    pub(crate) own_code: Option<OwnCode>,
     #[serde(rename = "h1")]
     pub(crate) comparison: Option<Comparison>,
     #[serde(rename = "h2")]
@@ -44,6 +49,7 @@ impl Findings {
     ) -> Self {
         let is_compared = run.plan.compared_workflow().is_some();
         let findings = Self {
+            own_code: is_compared.then(|| OwnCode::new(arms, run)).flatten(),
             comparison: is_compared.then(|| Comparison::new(arms, others, run)),
             sweep: SweepFindings::new(records, run),
             collaboration: CollaborationFindings::new(records, run),

@@ -1,6 +1,8 @@
 //! Reports on synthetic runs: pages against their goldens, verdicts, degenerate runs and hostile texts.
 
+mod gate;
 mod hypotheses;
+mod own_code;
 mod page;
 #[path = "../support/synthetic.rs"]
 mod synthetic;

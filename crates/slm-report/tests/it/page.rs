@@ -58,6 +58,16 @@ pub(crate) fn check(records: &[SampleRecord], run: &RunInfo) -> Report {
         }
         assert!(!svg.contains("NaN"), "{name}");
     }
+    let lines: Vec<&str> = report.markdown.lines().collect();
+    for rows in lines.windows(4) {
+        let is_head = |line: &str| line.starts_with("| --- |");
+        let is_apart = is_head(rows[0]) && rows[1].is_empty() && rows[2].starts_with('|');
+        assert!(
+            !is_apart || is_head(rows[3]),
+            "apart from its table: {}",
+            rows[2]
+        );
+    }
     report
 }
 

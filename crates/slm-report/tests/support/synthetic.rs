@@ -113,6 +113,7 @@ pub(crate) fn run_of(experiment: Experiment, adapters: &[&str]) -> RunInfo {
         canonical_cpu_s: (0..40)
             .map(|task| (format!("starter/{task:02}"), 0.024))
             .collect(),
+        human: std::collections::BTreeMap::new(),
     }
 }
 
@@ -159,6 +160,9 @@ pub(crate) fn sample(arm: &str, task: usize) -> SampleRecord {
         tests_total: 4,
         detail: Some("AssertionError".to_owned()),
         cpu_s: 0.03,
+        same_signature: None,
+        similarity: None,
+        reference_loss: None,
     }
 }
 
@@ -181,6 +185,16 @@ pub(crate) fn solved(mut sample: SampleRecord) -> SampleRecord {
     sample
 }
 
+/// Returns the sample as one of a task without tests.
+pub(crate) fn untested(mut sample: SampleRecord) -> SampleRecord {
+    if sample.parsable {
+        sample.verdict = Verdict::Untested;
+    }
+    (sample.tests_passed, sample.tests_total) = (0, 0);
+    sample.detail = None;
+    sample
+}
+
 /// Returns metrics with these two indices.
 pub(crate) fn metrics(maintainability_index: f64, mi_code: f64) -> ProgramMetrics {
     ProgramMetrics {
@@ -194,19 +208,34 @@ pub(crate) fn metrics(maintainability_index: f64, mi_code: f64) -> ProgramMetric
         maintainability_index,
         mi_code,
         lloc_code: Some(7),
-        ..measured("pass\n")
+        ..measured("pass\n", "")
     }
 }
 
-/// Returns the metrics of a program.
-pub(crate) fn measured(program: &str) -> ProgramMetrics {
-    let file = slm_metrics::analyze(program).expect("a test program");
-    ProgramMetrics::from(&file)
+/// Returns the metrics of a program that answers `prompt`, with findings that depend on its length alone: pages should
+/// not change with the rules.
+pub(crate) fn measured(program: &str, prompt: &str) -> ProgramMetrics {
+    let found = ProgramMetrics::measure(program, prompt).expect("a test program");
+    let (reliability, smells) = (found.lloc % 2, found.lloc % 5 / 2);
+    ProgramMetrics {
+        security_findings: Some(usize::from(found.lloc == 9)),
+        reliability_findings: Some(reliability),
+        smells: Some(smells),
+        debt_minutes: Some((10 * reliability + 5 * smells) as f64),
+        ..found
+    }
+}
+
+/// Returns the prompt of the synthetic programs of a task.
+pub(crate) fn prompt(task: usize) -> String {
+    format!("def task_{task}(values):\n    \"\"\"Add what is positive.\"\"\"\n")
 }
 
 /// Returns the sample with another program, its metrics, and an answer that contains it.
 pub(crate) fn with_program(mut sample: SampleRecord, program: String) -> SampleRecord {
-    sample.metrics = Some(measured(&program));
+    let task = sample.task_id.rsplit('/').next();
+    let task: usize = task.and_then(|task| task.parse().ok()).expect("a number");
+    sample.metrics = Some(measured(&program, &prompt(task)));
     sample.completion = format!("Here it is:\n```python\n{program}```\n");
     sample.program = program;
     sample
@@ -297,7 +326,7 @@ pub(crate) fn records_of_cells(
                 sample.sample = number;
                 sample.metrics = Some(ProgramMetrics {
                     cyclomatic_complexity: complexity,
-                    ..measured(&sample.program)
+                    ..measured(&sample.program, &prompt(task))
                 });
                 // Tokens grow with a workflow's roles; the numbers only have to differ.
                 sample.completion_tokens = 90 * (1 + cell.workflow as usize);
