@@ -46,12 +46,18 @@ pub(crate) enum Command {
     /// Score a file of samples against a benchmark's hidden tests
     #[command(after_long_help = SCORE_EXAMPLES)]
     Score(ScoreArguments),
+    /// Make a benchmark of your own code: the functions of a repository, proven by its tests
+    #[command(after_long_help = TASKS_EXAMPLES)]
+    Tasks(TasksArguments),
     /// Attack the sandbox and print what it blocks
     #[command(after_long_help = sandboxing::EXAMPLES)]
     Sandbox(SandboxArguments),
     /// Count lines, complexity and maintainability of Python files
     #[command(after_long_help = METRICS_EXAMPLES)]
     Metrics(MetricsArguments),
+    /// Find weaknesses, unreliable code and smells in Python files, or compare the arms of a run in them
+    #[command(after_long_help = QUALITY_EXAMPLES)]
+    Quality(QualityArguments),
     /// Measure how fast a model prefills and decodes on a device
     #[command(after_long_help = BENCH_EXAMPLES)]
     Bench(BenchArguments),
@@ -280,14 +286,77 @@ pub(crate) struct ScoreArguments {
     pub(crate) json: bool,
 }
 
+const TASKS_EXAMPLES: &str = "\
+Examples:
+  evaluator tasks ../my-project -o own.jsonl --split 0.7
+  evaluator tasks ../my-project --python ../my-project/.venv/bin/python --json
+
+Every function and method with a docstring outside the tests becomes a task, or is counted with the reason why it does \
+not. If tests enter it (doctest, unittest, test \
+functions, or pytest where the interpreter has it), they are the task's hidden tests: they must pass twice with the \
+original body, fail without it, and notice most changes to it. Without such tests it is only measured: signature, \
+maintainability, complexity, findings, similarity to the original. The output accounts for every function, with \
+the reason. With --split, files for training and for evaluation are disjoint: `trainer fit` with a recipe that evaluates on \
+the file reads only the former.
+
+All code of the repository runs in the sandbox: without network, other programs, or files to write to.
+
+Environment: PYTHON sets the Python interpreter.";
+
+#[derive(Debug, Args)]
+pub(crate) struct TasksArguments {
+    /// Folder of the repository; files that .gitignore names are left out
+    #[arg(value_name = "REPO")]
+    pub(crate) repository: PathBuf,
+    /// File to write the tasks to, one per line
+    #[arg(long, short, value_name = "FILE", default_value = "own.jsonl")]
+    pub(crate) output: PathBuf,
+    /// Share of the files that are for training, between 0 and 1 [default: all are for evaluation]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(crate) split: Option<f64>,
+    /// Seed of the split and of the changes by which tests are proven
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Seconds of CPU time until a file of tests, or the tests of a function, are stopped
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, value_parser = seconds)]
+    pub(crate) timeout_s: f64,
+    /// Python interpreter with the repository's dependencies; may be one of a virtual environment [default: python3]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) python: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) sandbox: SandboxChoice,
+    /// Print one JSON document with the counts instead of a page
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Parses a share between 0 and 1, both excluded.
+fn share(text: &str) -> Result<f64, String> {
+    let number = text
+        .parse()
+        .ok()
+        .filter(|&share: &f64| share > 0.0 && share < 1.0);
+    number.ok_or_else(|| "expected a number between 0 and 1, such as 0.7".to_owned())
+}
+
+/// Parses a time limit.
+fn seconds(text: &str) -> Result<f64, String> {
+    let number = text
+        .parse()
+        .ok()
+        .filter(|&s: &f64| (0.1..=3600.0).contains(&s));
+    number.ok_or_else(|| "expected seconds, from 0.1 to 3600".to_owned())
+}
+
 const METRICS_EXAMPLES: &str = "\
 Examples:
   evaluator metrics src
   evaluator metrics --sort mi --min B --json src tests/conftest.py
 
-The numbers equal those of radon 6.0.1, except mi_code: the maintainability index without docstrings and comments. In \
-folders every *.py is counted, except in hidden folders and __pycache__; symbolic links are not followed. A file that \
-cannot be counted is reported on stderr, the other files are still counted, and the exit code is 3.";
+The numbers equal those of radon 6.0.1, except mi_code: the maintainability index without docstrings and comments. The \
+document of --json also has the cognitive complexity by Campbell's definition. In folders every *.py is counted, except in \
+hidden folders and __pycache__; symbolic links are not followed. A file that cannot be counted is reported on stderr, \
+the other files are still counted, and the exit code is 3.";
 
 #[derive(Debug, Args)]
 pub(crate) struct MetricsArguments {
@@ -306,6 +375,37 @@ pub(crate) struct MetricsArguments {
     /// Print one JSON document with all metrics of files, classes and functions instead of a table
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+const QUALITY_EXAMPLES: &str = "\
+Examples:
+  evaluator quality src
+  evaluator quality --sarif src > findings.sarif
+  evaluator quality latest
+  evaluator quality --rules
+
+Of files, all findings are printed and a line of numbers for each file. Of runs, a line for each cell (validity, tests \
+passed, findings per 100 programs, debt, maintainability, cognitive complexity), and each adapter less the base model \
+with 95 % intervals over tasks. The minutes of debt are estimates of this project: --rules prints them. Exit code 3 if \
+a file cannot be measured.";
+
+#[derive(Debug, Args)]
+pub(crate) struct QualityArguments {
+    /// Python files and folders to search for *.py; or runs: their folders, their names under --reports, or `latest`
+    #[arg(value_name = "RUN|PATH", required_unless_present = "rules")]
+    pub(crate) subjects: Vec<PathBuf>,
+    /// Print only the rules, with their estimated minutes
+    #[arg(long, conflicts_with_all = ["subjects", "sarif"])]
+    pub(crate) rules: bool,
+    /// Folder that is searched for runs by name
+    #[arg(long, value_name = "FOLDER", default_value = "reports")]
+    pub(crate) reports: PathBuf,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print the findings in files as one SARIF 2.1.0 document
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) sarif: bool,
 }
 
 const BENCH_EXAMPLES: &str = "\

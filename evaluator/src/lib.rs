@@ -7,7 +7,7 @@
 //! - `workflow`: the workflows that turn a task into a program, and the engine that runs, logs and resumes them
 //! - `backend`: the built-in model, or a server behind an endpoint
 //! - `run_folder`: the files of a run
-//! - `score`, `metrics_command`, `show`, `bench`, `sandboxing`: one command each
+//! - `score`, `metrics_command`, `quality`, `tasks_command`, `show`, `bench`, `sandboxing`: one command each
 
 mod arguments;
 mod backend;
@@ -17,6 +17,9 @@ mod digest;
 mod experiment;
 mod json_lines;
 mod metrics_command;
+mod python_files;
+mod quality;
+mod repositories;
 mod run_folder;
 mod runs;
 mod samples;
@@ -28,6 +31,7 @@ mod show;
 #[allow(dead_code, reason = "the report's own tests use the rest")]
 #[path = "../../crates/slm-report/tests/support/synthetic.rs"]
 mod synthetic;
+mod tasks_command;
 mod workflow;
 
 use std::process::ExitCode;
@@ -76,8 +80,10 @@ pub fn run() -> ExitCode {
         Command::Report(arguments) => experiment::rebuild(&arguments),
         Command::Show(arguments) => show::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),
+        Command::Tasks(arguments) => tasks_command::run(&arguments),
         Command::Sandbox(arguments) => sandboxing::run(&arguments),
         Command::Metrics(arguments) => metrics_command::run(&arguments),
+        Command::Quality(arguments) => quality::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Completions(arguments) => {
             slm_cli::result(slm_cli::completions(command(), arguments.shell).trim_end());

@@ -1,30 +1,19 @@
 //! `evaluator metrics`: measures existing Python files, top to bottom.
 
-mod files;
 mod table;
 
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
-
 use anyhow::Context;
-use rayon::prelude::*;
 use serde::{Serialize, Serializer};
-use slm_cli::{Failure, Progress};
-use slm_metrics::{FileMetrics, FileReport, Fstrings, Options, Rank, SyntaxError};
+use slm_cli::Failure;
+use slm_metrics::{FileMetrics, FileReport, Fstrings, Options, Rank};
 use slm_report::code_metric::{CYCLOMATIC_COMPLEXITY, MAINTAINABILITY_INDEX};
 
 use crate::arguments::{MetricsArguments, SortKey};
-
-/// The longest file that is counted, in bytes.
-const MAX_BYTES: u64 = 32 << 20;
-/// Shorter work shows no progress bar.
-const QUIET_FOR: Duration = Duration::from_secs(2);
+use crate::python_files::{FileError, FoundFile, each, files_text, find};
 
 /// Counts every file that the paths lead to, and prints a table or a document.
 pub(crate) fn run(arguments: &MetricsArguments) -> Result<(), Failure> {
-    let found = files::find(&arguments.paths)?;
+    let found = find(&arguments.paths)?;
     let fstrings = if arguments.legacy_fstrings {
         Fstrings::Legacy
     } else {
@@ -55,7 +44,7 @@ pub(crate) fn run(arguments: &MetricsArguments) -> Result<(), Failure> {
     }
     Err(Failure::Incomplete(format!(
         "{n_failed} of {} could not be counted",
-        table::files_text(n_found)
+        files_text(n_found)
     )))
 }
 
@@ -66,68 +55,12 @@ struct Measured {
     outcome: Result<FileMetrics, FileError>,
 }
 
-/// Why a file could not be counted.
-#[derive(Debug, thiserror::Error)]
-enum FileError {
-    #[error("cannot read: {0}")]
-    Unreadable(#[from] io::Error),
-    #[error(transparent)]
-    Syntax(#[from] SyntaxError),
-}
-
-impl FileError {
-    /// Returns the error after `path:line:column`, which editors and terminals turn into a link.
-    fn at(&self, name: &str) -> String {
-        match self {
-            Self::Unreadable(_) => format!("{name}: {self}"),
-            Self::Syntax(SyntaxError {
-                message,
-                line,
-                column,
-            }) => format!("{name}:{line}:{column}: {message}"),
-        }
-    }
-}
-
 /// Counts the files on all cores, and keeps their order.
-fn measure(found: Vec<(PathBuf, io::Result<()>)>, options: Options) -> Vec<Measured> {
-    let watch = Watch::new(found.len());
-    let measured = found
-        .into_par_iter()
-        .map(|(path, reachable)| {
-            let count = || -> Result<FileMetrics, FileError> {
-                reachable?;
-                let text = slm_metrics::decode_python(&read(&path)?)?;
-                Ok(slm_metrics::analyze_with(&text, options)?)
-            };
-            let outcome = count();
-            watch.tick();
-            Measured {
-                name: path.display().to_string(),
-                outcome,
-            }
-        })
-        .collect();
-    watch.finish();
-    measured
-}
-
-/// Reads a file's bytes.
-///
-/// # Errors
-/// The file cannot be read, or exceeds [`MAX_BYTES`]: a syntax tree takes many times the memory of its text.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path)?;
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        let mib = MAX_BYTES >> 20;
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("larger than the limit of {mib} MiB"),
-        ));
-    }
-    Ok(bytes)
+fn measure(found: Vec<FoundFile>, options: Options) -> Vec<Measured> {
+    each(found, |name, text| Measured {
+        name,
+        outcome: text.and_then(|text| Ok(slm_metrics::analyze_with(&text, options)?)),
+    })
 }
 
 /// Keeps the files of rank `min` or worse, and sorts them by `sort`; without it they stay in the order of their
@@ -184,55 +117,10 @@ impl Serialize for Document<'_> {
     }
 }
 
-/// A progress bar that appears only when the work takes longer than [`QUIET_FOR`].
-struct Watch {
-    started: Instant,
-    total: u64,
-    state: Mutex<WatchState>,
-}
-
-#[derive(Default)]
-struct WatchState {
-    done: u64,
-    shown: Option<Progress>,
-}
-
-impl Watch {
-    fn new(total: usize) -> Self {
-        Self {
-            started: Instant::now(),
-            total: total as u64,
-            state: Mutex::default(),
-        }
-    }
-
-    /// Counts one more file as done.
-    fn tick(&self) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.done += 1;
-        if self.started.elapsed() < QUIET_FOR {
-            return;
-        }
-        let done = state.done;
-        let shown = &mut state.shown;
-        shown
-            .get_or_insert_with(|| Progress::new("counting", self.total, "files"))
-            .set(done, "");
-    }
-
-    fn finish(self) {
-        let state = self
-            .state
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(progress) = state.shown {
-            progress.finish();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     const PLAIN: &str = "x = 1\n";

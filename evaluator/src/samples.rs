@@ -45,6 +45,9 @@ fn row(run: &RunInfo, record: &SampleRecord) -> Map<String, Value> {
         tests_total,
         detail,
         cpu_s,
+        same_signature,
+        similarity,
+        reference_loss,
     } = record;
     let columns = [
         ("run", json!(run.name)),
@@ -83,6 +86,9 @@ fn row(run: &RunInfo, record: &SampleRecord) -> Map<String, Value> {
         ("tokens_estimated", json!(tokens_estimated)),
         ("cpu_s", json!(cpu_s)),
         ("canonical_cpu_s", json!(run.canonical_cpu_s.get(task_id))),
+        ("same_signature", json!(same_signature)),
+        ("similarity", json!(similarity)),
+        ("reference_loss", json!(reference_loss)),
         ("detail", json!(detail)),
         ("completion", json!(completion)),
         ("program", json!(program)),

@@ -14,6 +14,7 @@ use slm_scoring::{
 
 use crate::arguments::ScoreArguments;
 use crate::benchmark_file::load_tasks;
+use crate::repositories;
 use document::{Document, count};
 
 /// Scores a file of samples, and prints the scores in the file's order.
@@ -100,7 +101,11 @@ fn run_tests(
         sandbox,
         expected_outputs: &expected_outputs,
         phase,
+        trees: &slm_scoring::TreePools::new(),
     };
+    // Before the cache is read: it knows neither the repository's files nor the interpreter's packages.
+    let tasks: Vec<&slm_benchmarks::Task> = set.tasks.iter().collect();
+    repositories::check(&tasks, &scorer)?;
     let mut bar: Option<(&str, Progress)> = None;
     let scores = scorer.score_samples(set, samples, cache, &mut |progress| {
         let (label, done, total, unit, message) = match progress {

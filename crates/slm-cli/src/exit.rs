@@ -139,6 +139,10 @@ impl fmt::Display for Failure {
 /// Prints the error of a failed command, and returns the exit code.
 pub fn finish(outcome: Result<(), Failure>) -> ExitCode {
     match outcome {
+        Ok(()) if !crate::output::is_complete() => {
+            crate::note("error: cannot write the result to stdout\nhint: the disk may be full");
+            ExitCode::FAILURE
+        }
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             // An interruption by the user is not an error.

@@ -40,5 +40,5 @@ pub use recipe::{load_recipe, load_recipe_without_data, searched};
 pub use slm_hub::{
     Fetched, FileRecord, ModelParts, Provenance, TrainingPart, Unclear, training_part,
 };
-pub use text_table::print_list;
+pub use text_table::{print_list, text_table};
 pub use version::version;

@@ -1,6 +1,7 @@
 //! Output of the commands: results on stdout, notes on stderr.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::printable::{printable, printable_json};
 use crate::progress::bytes_text;
@@ -17,7 +18,18 @@ pub fn document(json: &str) {
 
 /// Prints a result that contains escape codes, whose untrusted parts the caller has passed through [`printable`].
 pub fn painted_result(text: &str) {
-    let _ = writeln!(io::stdout(), "{text}");
+    let written = writeln!(io::stdout(), "{text}").and_then(|()| io::stdout().flush());
+    if written.is_err_and(|error| error.kind() != io::ErrorKind::BrokenPipe) {
+        INCOMPLETE.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Whether a result could not be written to stdout.
+static INCOMPLETE: AtomicBool = AtomicBool::new(false);
+
+/// Returns whether all results were written to stdout: a full disk must not look like success.
+pub(crate) fn is_complete() -> bool {
+    !INCOMPLETE.load(Ordering::Relaxed)
 }
 
 /// Prints a note to stderr.

@@ -7,7 +7,7 @@ use crate::output::{document, note, result};
 
 /// A table with one line per row, columns padded to their widest cell. Columns whose cells are all numbers or empty are
 /// right-aligned.
-fn text_table(header: &[&str], rows: &[Vec<String>]) -> String {
+pub fn text_table(header: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells

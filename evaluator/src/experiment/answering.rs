@@ -4,7 +4,9 @@ use anyhow::Result;
 use slm_artifacts::sha256_of_texts;
 use slm_cli::{BaseModel, Provenance, UserMistake};
 use slm_config::{Api, Recipe};
-use slm_model::{ChatTemplate, DeviceChoice, Message, Role, Runtime, RuntimeAdapter, Tokenizer};
+use slm_model::{
+    ChatTemplate, CodeRequest, DeviceChoice, Message, Role, Runtime, RuntimeAdapter, Tokenizer,
+};
 use slm_report::{BaseModelInfo, EndpointInfo};
 
 use super::adapters::NamedAdapter;
@@ -122,6 +124,36 @@ impl Answering {
             Self::Local(_) => None,
             Self::Served(served) => Some(served.endpoint.info()),
         }
+    }
+
+    /// Returns the loss of a function's body after its prompt, in nats per token, in the format of training: the body,
+    /// the closing fence and the end of the turn. `None` for a server, and if the model's context is too short.
+    ///
+    /// # Errors
+    /// The chat template cannot render the request.
+    pub(super) fn body_loss(
+        &self,
+        adapter: Option<usize>,
+        prompt: &str,
+        body: &str,
+    ) -> Result<Option<f64>> {
+        let Self::Local(local) = self else {
+            return Ok(None);
+        };
+        let request = CodeRequest { stub: prompt };
+        let prompt = local
+            .template
+            .encode_code_request(&local.tokenizer, request)?;
+        let answer = local
+            .template
+            .encode_code_completion(&local.tokenizer, body)?;
+        if prompt.len() + answer.len() > local.runtime.config().max_position_embeddings {
+            return Ok(None);
+        }
+        let adapter = adapter.map(|at| &local.adapters[at]);
+        let losses = local.runtime.answer_losses(&prompt, &answer, adapter);
+        let sum: f64 = losses.iter().map(|&loss| f64::from(loss)).sum();
+        Ok(Some(sum / losses.len() as f64))
     }
 
     /// Returns the base model with the adapter at an index, or without one.

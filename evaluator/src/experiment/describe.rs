@@ -158,6 +158,7 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
         shard: None,
         merged_from: Vec::new(),
         canonical_cpu_s: BTreeMap::new(),
+        human: BTreeMap::new(),
     };
     let hash = config_sha256(&info, &info.recipe.yaml, templates);
     name_by(&mut info, recipe, hash);

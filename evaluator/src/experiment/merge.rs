@@ -216,6 +216,7 @@ fn described(parts: &[Part]) -> RunInfo {
         info.created = info.created.min(own.created.clone());
         info.threads = info.threads.max(own.threads);
         info.canonical_cpu_s.extend(own.canonical_cpu_s.clone());
+        info.human.extend(own.human.clone());
         for timing in &own.timings {
             *timings.entry(timing.phase.clone()).or_default() += timing.seconds;
             if info.timings.iter().all(|known| known.phase != timing.phase) {
@@ -288,6 +289,7 @@ mod tests {
                 .filter(|record| tasks.contains(&record.task_id));
             let own: Vec<SampleRecord> = own.cloned().collect();
             info.canonical_cpu_s.retain(|task, _| tasks.contains(task));
+            info.human.retain(|task, _| tasks.contains(task));
             for timing in &mut info.timings {
                 timing.seconds /= of as f64;
             }

@@ -7,6 +7,7 @@ mod answering;
 pub(crate) mod arm;
 mod canonical;
 mod describe;
+mod human;
 mod merge;
 mod order;
 mod rebuild;
@@ -23,17 +24,19 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use anyhow::Result;
-use slm_benchmarks::{ScoringPhase, TaskView};
+use slm_benchmarks::{ScoringPhase, Task, TaskView};
 use slm_cli::{Failure, UserMistake};
 use slm_config::Evaluate;
 use slm_report::{Cell, Experiment, Plan, RunInfo, SampleRecord, ShardInfo};
 use slm_sandbox::{Limits, Sandbox};
-use slm_scoring::{ExpectedOutputCache, Scorer};
+use slm_scoring::{ExpectedOutputCache, Scorer, TreePools, names_test_machinery};
 
 use crate::arguments::CommonArguments;
+use crate::repositories;
 use crate::run_folder::RunFolder;
 use crate::workflow::agent::Settings;
 use crate::workflow::prompt::Templates;
+use crate::workflow::runner::SandboxRunner;
 use crate::workflow::trajectory::{Finished, Identity};
 use slm_artifacts::BASE_ARM;
 
@@ -89,6 +92,8 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
         .collect::<Result<_>>()?;
 
     let (mut tasks, benchmarks, sources) = tasks::load(evaluate)?;
+    let trees = TreePools::new();
+    check_repositories(&tasks, &sandbox, &trees)?;
     let mut info = describe::run(describe::Parts {
         recipe: &recipe,
         answerer: answering.answerer(&recipe)?,
@@ -123,6 +128,10 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
     }
     run.write_info(&info)?;
 
+    let runner = SandboxRunner {
+        sandbox: &sandbox,
+        trees: &trees,
+    };
     let views: Vec<&TaskView> = tasks.iter().map(|task| &task.view).collect();
     let mut finished = Vec::new();
     for cell in info.plan.cells.clone() {
@@ -133,28 +142,22 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
         });
         finished.extend(timings.phase(&format!("generate {label}"), || {
             complete(
-                &answering, &cell, &label, &info, &views, &settings, &sandbox, &mut run,
+                &answering, &cell, &label, &info, &views, &settings, &runner, &mut run,
             )
         })?);
     }
     if let Some(endpoint) = answering.endpoint().filter(|of| of.prompts.is_some()) {
         info.endpoint = Some(endpoint);
     }
-    // Every trajectory of the run is closed: only now may hidden tests be opened.
-    let scorer = Scorer {
-        sandbox: &sandbox,
-        expected_outputs: &ExpectedOutputCache::new(
-            slm_cli::cache_dir().join("answers"),
-            slm_cli::note,
-        ),
-        phase: &ScoringPhase::begin(),
-    };
-    let unscored = timings.phase("hidden tests", || {
-        score_trajectories(&finished, &tasks, &scorer, &mut run)
-    })?;
-    let solved = solved_by_some_program(&tasks, &run);
-    info.canonical_cpu_s =
-        timings.phase("own solutions", || canonical::cpu_seconds(&solved, &scorer))?;
+    let unscored = judge(
+        &answering,
+        &mut info,
+        &tasks,
+        &finished,
+        &runner,
+        &mut run,
+        &mut timings,
+    )?;
     info.timings = timings.phases;
     run.write_info(&info)?;
     let path = publish(&info, &run, arguments.json)?;
@@ -165,6 +168,59 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
     if let Some(path) = path {
         slm_cli::result(&format!("report: {}", path.display()));
     }
+    Ok(unscored)
+}
+
+/// Checks the repositories of the tasks. No answer exists yet, and only original bodies are run.
+fn check_repositories(tasks: &[RunTask], sandbox: &Sandbox, trees: &TreePools) -> Result<()> {
+    let scorer = Scorer {
+        sandbox,
+        expected_outputs: &expected_outputs(),
+        phase: &ScoringPhase::begin(),
+        trees,
+    };
+    let tasks: Vec<&Task> = tasks.iter().map(|task| &task.task).collect();
+    repositories::check(&tasks, &scorer)
+}
+
+fn expected_outputs() -> ExpectedOutputCache {
+    ExpectedOutputCache::new(slm_cli::cache_dir().join("answers"), slm_cli::note)
+}
+
+/// Measures and tests the final program of every trajectory. Returns the reasons why some could not be scored.
+///
+/// All trajectories of the run are closed: only now may hidden tests and the publishers' solutions be opened.
+fn judge(
+    answering: &Answering,
+    info: &mut RunInfo,
+    tasks: &[RunTask],
+    finished: &[Finished],
+    runner: &SandboxRunner,
+    run: &mut RunFolder,
+    timings: &mut Timings,
+) -> Result<Vec<String>> {
+    let scorer = Scorer {
+        sandbox: runner.sandbox,
+        expected_outputs: &expected_outputs(),
+        phase: &ScoringPhase::begin(),
+        trees: runner.trees,
+    };
+    let phase = scorer.phase;
+    info.human = human::metrics(tasks, phase);
+    let losses = if info.human.is_empty() {
+        human::Losses::new()
+    } else {
+        timings.phase("human bodies", || {
+            human::losses(answering, info, tasks, finished, run.records(), phase)
+        })?
+    };
+    let unscored = timings.phase("hidden tests", || {
+        score_trajectories(finished, tasks, &losses, &scorer, run)
+    })?;
+    warn_of_forgery(tasks, run);
+    let solved = solved_by_some_program(tasks, run);
+    info.canonical_cpu_s =
+        timings.phase("own solutions", || canonical::cpu_seconds(&solved, &scorer))?;
     Ok(unscored)
 }
 
@@ -203,7 +259,7 @@ fn complete(
     info: &RunInfo,
     tasks: &[&TaskView],
     settings: &Rc<Settings>,
-    sandbox: &Sandbox,
+    runner: &SandboxRunner,
     run: &mut RunFolder,
 ) -> Result<Vec<Finished>> {
     let place = info.adapters.iter().position(|of| of.name == cell.arm);
@@ -219,7 +275,34 @@ fn complete(
             adapter_sha256: adapter.map(|of| of.sha256.clone()),
         }),
     };
-    arm::complete(&arm, cell.workflow, label, tasks, settings, sandbox, run)
+    arm::complete(&arm, cell.workflow, label, tasks, settings, runner, run)
+}
+
+/// Notes how many programs for a repository's functions name what could forge the verdict of its tests. What the prompt
+/// names already, such as an import of `inspect`, is the repository's own.
+fn warn_of_forgery(tasks: &[RunTask], run: &RunFolder) {
+    let own = tasks.iter().filter(|task| task.view.repository.is_some());
+    let own: BTreeSet<&str> = own
+        .filter(|task| names_test_machinery(&task.view.prompt).is_none())
+        .map(|task| task.view.task_id.as_str())
+        .collect();
+    let named: Vec<(&SampleRecord, &str)> = run
+        .records()
+        .iter()
+        .filter(|record| own.contains(record.task_id.as_str()))
+        .filter_map(|record| Some((record, names_test_machinery(&record.program)?)))
+        .collect();
+    let Some((record, what)) = named.first() else {
+        return;
+    };
+    let programs = match named.len() {
+        1 => "1 program names".to_owned(),
+        n => format!("{n} programs name"),
+    };
+    slm_cli::note(&format!(
+        "warning: {programs} what could forge the verdict of the repository's tests, first {} with `{what}`",
+        record.task_id
+    ));
 }
 
 fn solved_by_some_program<'a>(tasks: &'a [RunTask], run: &RunFolder) -> Vec<&'a RunTask> {

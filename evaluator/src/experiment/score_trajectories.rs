@@ -8,6 +8,7 @@ use slm_cli::Progress;
 use slm_report::{Decoding, ProgramMetrics, RECORD_VERSION, SampleRecord};
 use slm_scoring::{ProgramFault, Score, Scorer, TotalResult, for_each_parallel};
 
+use super::human::{Comparison, Losses};
 use super::tasks::RunTask;
 use crate::run_folder::RunFolder;
 use crate::workflow::trajectory::Finished;
@@ -22,6 +23,7 @@ use crate::workflow::trajectory::Finished;
 pub(super) fn score_trajectories(
     finished: &[Finished],
     tasks: &[RunTask],
+    losses: &Losses,
     scorer: &Scorer,
     run: &mut RunFolder,
 ) -> Result<Vec<String>> {
@@ -74,7 +76,7 @@ pub(super) fn score_trajectories(
     for_each_parallel(
         &open,
         scorer.sandbox.workers(),
-        |(finished, task)| record(finished, task, scorer),
+        |(finished, task)| record(finished, task, losses, scorer),
         |at, recorded| {
             match recorded {
                 Ok(record) => {
@@ -101,6 +103,7 @@ struct Unscored(String);
 fn record(
     finished: &Finished,
     of: &RunTask,
+    losses: &Losses,
     scorer: &Scorer,
 ) -> Result<Result<SampleRecord, Unscored>> {
     let task = &of.task;
@@ -109,7 +112,7 @@ fn record(
     let fault = chosen.and_then(|chosen| chosen.program.fault);
     let is_empty = fault == Some(ProgramFault::NothingAdded);
     let metrics = match (chosen, fault) {
-        (Some(_), None) => slm_metrics::analyze(program).ok(),
+        (Some(_), None) => ProgramMetrics::measure(program, &of.view.prompt),
         _ => None,
     };
     let tests = if metrics.is_some() {
@@ -136,6 +139,11 @@ fn record(
         }
     };
     let key = &finished.key;
+    let compared = match &metrics {
+        Some(_) => Comparison::new(of, program, scorer.phase),
+        None => Comparison::default(),
+    };
+    let of_arm = (key.arm.clone(), key.task_id.clone());
     Ok(Ok(SampleRecord {
         version: RECORD_VERSION,
         arm: key.arm.clone(),
@@ -160,12 +168,15 @@ fn record(
         completion: chosen.map_or_else(String::new, |chosen| chosen.text.clone()),
         program: program.to_owned(),
         parsable: is_empty || metrics.is_some(),
-        metrics: metrics.as_ref().map(ProgramMetrics::from),
+        metrics,
         verdict: tests.verdict,
         tests_passed: tests.passed,
         tests_total: tests.tests,
         detail: Some(tests.detail).filter(|detail| !detail.is_empty()),
         cpu_s: tests.cpu_s,
+        same_signature: compared.same_signature,
+        similarity: compared.similarity,
+        reference_loss: losses.get(&of_arm).copied(),
     }))
 }
 
@@ -258,8 +269,9 @@ mod tests {
                 sandbox: &sandbox,
                 expected_outputs: &ExpectedOutputCache::new(cache.path().to_owned(), |_| ()),
                 phase: &ScoringPhase::begin(),
+                trees: &slm_scoring::TreePools::new(),
             };
-            score_trajectories(finished, tasks, &scorer, &mut run).expect("records")
+            score_trajectories(finished, tasks, &Losses::new(), &scorer, &mut run).expect("records")
         };
         assert_eq!(score_all(), Vec::<String>::new());
         score_all();

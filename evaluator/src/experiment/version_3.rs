@@ -12,7 +12,7 @@ use slm_report::{
     AdapterInfo, BaseModelInfo, Experiment, Plan, RECORD_VERSION, RunInfo, SampleRecord,
 };
 use slm_sandbox::{Interpreter, LevelChoice, Limits, Sandbox};
-use slm_scoring::{ExpectedOutputCache, Scorer};
+use slm_scoring::{ExpectedOutputCache, Scorer, TreePools};
 
 use super::answering::Answerer;
 use super::arm::{self, AnsweringArm};
@@ -27,6 +27,7 @@ use crate::sandboxing::SandboxChoice;
 use crate::workflow::agent::Settings;
 use crate::workflow::event::LOG_VERSION;
 use crate::workflow::prompt::Templates;
+use crate::workflow::runner::SandboxRunner;
 use crate::workflow::trajectory::Identity;
 use slm_artifacts::{BASE_ARM, Verdict};
 
@@ -162,6 +163,11 @@ fn complete(
     let views: Vec<&TaskView> = tasks.iter().map(|task| &task.view).collect();
     let model = Scripted::new(script(tasks)).with_batch_size(2);
     let mut finished = Vec::new();
+    let trees = TreePools::new();
+    let runner = SandboxRunner {
+        sandbox,
+        trees: &trees,
+    };
     for cell in &info.plan.cells {
         let adapter = info.adapters.iter().find(|of| of.name == cell.arm);
         let settings = Rc::new(Settings {
@@ -179,7 +185,7 @@ fn complete(
             }),
         };
         let label = cell.label(info.plan.reference);
-        let done = arm::complete(&arm, cell.workflow, &label, &views, &settings, sandbox, run);
+        let done = arm::complete(&arm, cell.workflow, &label, &views, &settings, &runner, run);
         finished.extend(done.expect("answers"));
     }
     let cache = tempfile::tempdir().expect("a folder");
@@ -187,8 +193,10 @@ fn complete(
         sandbox,
         expected_outputs: &ExpectedOutputCache::new(cache.path().to_owned(), |_| ()),
         phase: &ScoringPhase::begin(),
+        trees: &trees,
     };
-    let unscored = score_trajectories(&finished, tasks, &scorer, run).expect("records");
+    let unscored = score_trajectories(&finished, tasks, &super::human::Losses::new(), &scorer, run)
+        .expect("records");
     assert_eq!(unscored, Vec::<String>::new());
 }
 
@@ -211,7 +219,7 @@ fn lines(path: &Path) -> Vec<String> {
     text.split_inclusive('\n').map(str::to_owned).collect()
 }
 
-/// Returns the lines without the values that a machine measures, and without those that version 4 adds.
+/// Returns the lines without the values that a machine measures, and without those that later versions add.
 fn timeless(lines: &[String]) -> Vec<String> {
     fn forget(value: &mut Value) {
         let Value::Object(fields) = value else {
@@ -223,6 +231,17 @@ fn timeless(lines: &[String]) -> Vec<String> {
             "generation_s",
             "cpu_s",
             "lloc_code",
+            "cognitive_complexity",
+            "security_findings",
+            "security_high",
+            "security_medium",
+            "security_low",
+            "reliability_findings",
+            "smells",
+            "debt_minutes",
+            "given_comments",
+            "given_multi",
+            "given_docstrings",
             "sandbox",
         ] {
             fields.remove(key);

@@ -5,6 +5,7 @@ use slm_report::ProgramMetrics;
 use slm_report::code_metric::{CODE_METRICS, CodeMetric, Listed, MAINTAINABILITY_INDEX, Total};
 
 use super::Measured;
+use crate::python_files::files_text;
 
 /// The cells of a row, and the file's path, which is last so that a long path shifts no column.
 type Row = (Vec<String>, String);
@@ -86,19 +87,10 @@ fn summary(counted: &[(&str, Rank, ProgramMetrics)], n_found: usize) -> Row {
     (cells, format!("{of}: sums, means of MI and mi_code"))
 }
 
-/// Formats a number of files.
-pub(super) fn files_text(n: usize) -> String {
-    if n == 1 {
-        "1 file".to_owned()
-    } else {
-        format!("{n} files")
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::FileError;
     use super::*;
+    use crate::python_files::FileError;
 
     fn measured(name: &str, text: &str) -> Measured {
         Measured {

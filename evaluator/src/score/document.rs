@@ -93,7 +93,8 @@ impl Document {
         let rates = |suite: fn(&Score) -> Option<&SuiteResult>| {
             let mut by_task: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
             for (sample, score) in samples.iter().zip(scores) {
-                if let Some(suite) = suite(score) {
+                // A sample of a task without tests neither passes nor fails.
+                if let Some(suite) = suite(score).filter(|suite| suite.tests > 0) {
                     let (n, passed) = by_task.entry(sample.task).or_default();
                     *n += 1;
                     *passed += usize::from(suite.verdict == Verdict::Passed);
@@ -211,7 +212,8 @@ impl Document {
             .iter()
             .filter(|sample| {
                 let verdicts = [sample.base, sample.plus];
-                verdicts.into_iter().flatten().any(|v| v != Verdict::Passed)
+                let is_failure = |v: Verdict| !matches!(v, Verdict::Passed | Verdict::Untested);
+                verdicts.into_iter().flatten().any(is_failure)
             })
             .collect();
         let listed = failing.iter().take(LISTED).map(|sample| sample.line());
@@ -323,7 +325,8 @@ fn first_failed(score: &Score, tests: &Tests) -> Option<String> {
             Some(format!("{class}.{method}"))
         }
         // Their details name the call, or the output.
-        Tests::Calls(_) | Tests::Streams(_) => None,
+        Tests::Repository(repository) => Some(repository.tests.get(first)?.id.clone()),
+        Tests::Calls(_) | Tests::Streams(_) | Tests::Measured => None,
     }
 }
 

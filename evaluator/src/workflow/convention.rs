@@ -69,6 +69,7 @@ mod tests {
 
     fn task() -> TaskView {
         TaskView {
+            repository: None,
             task_id: "test/area".to_owned(),
             prompt: "import math\n\ndef area(r):\n    \"\"\"Area.\"\"\"\n".to_owned(),
             entry_point: "area".to_owned(),

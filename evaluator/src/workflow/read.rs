@@ -133,6 +133,7 @@ mod tests {
             public_examples: vec!["assert double(1) == 2".to_owned()],
             instruction: None,
             few_shot: None,
+            repository: None,
             setup: String::new(),
         }
     }

@@ -63,6 +63,8 @@ pub(crate) struct Execution {
     /// The task's public examples first, then the self-written tests.
     pub(crate) tests: Vec<String>,
     pub(crate) public: usize,
+    /// The task, if its tests are a repository's and run in a copy of it.
+    pub(crate) in_repository: Option<Box<TaskView>>,
 }
 
 /// A program that the workflow may answer with, by the step that made it.
@@ -156,11 +158,15 @@ impl StepQueue {
     /// Queues the run of a candidate's program.
     pub(crate) fn execute(&mut self, step: u32, own: &[String]) -> Result<u32, StopReason> {
         self.ledger.execution()?;
+        let in_repository = self.task.repository.is_some().then(|| self.task.clone());
+        // Self-written tests call the function as if it were alone, but it needs its module.
+        let own = if in_repository.is_some() { &[] } else { own };
         let execution = Execution {
             program: self.candidate(step).program.text.clone(),
             setup: self.task.setup.clone(),
             tests: [&self.task.public_examples, own].concat(),
             public: self.task.public_examples.len(),
+            in_repository: in_repository.map(|task| Box::new((*task).clone())),
         };
         Ok(self.send(Some(step), Work::Execution(execution)))
     }

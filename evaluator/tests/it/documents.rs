@@ -3,7 +3,9 @@
 #[cfg(unix)]
 use std::path::Path;
 
-use crate::support::documents::{Documented, check_part, documented_commands, documented_lines};
+use crate::support::documents::{
+    Documented, check_document, check_part, documented_commands, documented_lines,
+};
 use crate::support::finish;
 use crate::trained_project;
 
@@ -69,4 +71,43 @@ fn documented_commands_work() {
         ran += 1;
     }
     assert!(ran >= 14, "{ran}");
+}
+
+/// Returns the page of all static rules.
+fn rules_page() -> String {
+    use std::fmt::Write as _;
+
+    use slm_metrics::rules::{self, Category, Minutes};
+
+    let mut page = "# Static rules\n\nGenerated from the code: `evaluator quality` searches Python files and the programs \
+                    of a run for these. The security rules report what bandit reports, line by line; `# nosec` comments \
+                    are ignored. Minutes are this project's own estimates of the time to repair one finding.\n"
+        .to_owned();
+    for (category, title) in [
+        (Category::Security, "Security"),
+        (Category::Reliability, "Reliability"),
+        (Category::Smell, "Smells"),
+    ] {
+        let _ = writeln!(
+            page,
+            "\n## {title}\n\n| rule | reports | known as | minutes |\n|---|---|---|---|"
+        );
+        for rule in rules::all().filter(|rule| rule.category == category) {
+            let minutes = match rule.minutes {
+                Minutes::Constant(minutes) => minutes.to_string(),
+                Minutes::PerUnitAbove { limit, each } => format!("{each} per unit above {limit}"),
+            };
+            let _ = writeln!(
+                page,
+                "| `{}` | {} | {} | {minutes} |",
+                rule.id, rule.title, rule.known_as
+            );
+        }
+    }
+    page
+}
+
+#[test]
+fn the_reference_of_static_rules_is_that_of_the_code() {
+    check_document("docs/reference/rules.md", &rules_page());
 }

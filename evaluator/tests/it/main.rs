@@ -23,7 +23,9 @@ mod llama_server;
 mod metrics;
 #[cfg(target_os = "linux")]
 mod network;
+mod own_code;
 mod published;
+mod quality;
 mod score;
 mod shards;
 #[path = "../../../crates/slm-cli/tests/support/mod.rs"]

@@ -56,12 +56,17 @@ fn the_document_holds_the_numbers_that_radon_gives() {
         let source = case["source"].as_str().expect("a source");
         project.write(&format!("code/{at:03}.py"), source);
     }
-    let found: Value =
+    let mut found: Value =
         serde_json::from_str(&run(&project, &["--json", "code"]).result()).expect("one document");
-    let found = found.as_object().expect("an object");
+    let found = found.as_object_mut().expect("an object");
     assert_eq!(found.len(), cases.len());
     for (at, case) in cases.iter().enumerate() {
         let name = format!("code/{at:03}.py");
+        // radon has no cognitive complexity; the metrics crate compares it with other tools.
+        let cognitive = found[&name]
+            .as_object_mut()
+            .and_then(|metrics| metrics.remove("cognitive"));
+        assert!(cognitive.is_some_and(|number| number.is_u64()), "{name}");
         assert!(
             is_close(&case["metrics"], &found[&name]),
             "{}: expected {}, found {}",

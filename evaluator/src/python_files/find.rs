@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use slm_cli::UserMistake;
 
-/// A file to count, or a folder that could not be read.
-type Found = (PathBuf, io::Result<()>);
+/// A file, or a folder that could not be read.
+pub(crate) type FoundFile = (PathBuf, io::Result<()>);
 
 /// Returns the files under `paths`, sorted by path and without duplicates.
 ///
@@ -17,7 +17,7 @@ type Found = (PathBuf, io::Result<()>);
 ///
 /// # Errors
 /// [`UserMistake`] if a path does not exist or no file is found.
-pub(super) fn find(paths: &[PathBuf]) -> Result<Vec<Found>> {
+pub(crate) fn find(paths: &[PathBuf]) -> Result<Vec<FoundFile>> {
     let mut found = Vec::new();
     let mut missing = Vec::new();
     for path in paths {
@@ -48,7 +48,7 @@ pub(super) fn find(paths: &[PathBuf]) -> Result<Vec<Found>> {
     Ok(found)
 }
 
-fn walk(folder: &Path, found: &mut Vec<Found>) {
+fn walk(folder: &Path, found: &mut Vec<FoundFile>) {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) => return found.push((folder.to_owned(), Err(error))),

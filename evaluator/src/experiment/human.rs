@@ -1,0 +1,161 @@
+//! The human's own body of each task from a repository: its metrics, its loss under each arm, and the comparison of a
+//! program with it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Result;
+use slm_artifacts::BASE_ARM;
+use slm_benchmarks::ScoringPhase;
+use slm_cli::Progress;
+use slm_metrics::syntax::{OutlineItem, moved_definition, outline, same_signature, similarity};
+use slm_report::{ProgramMetrics, RunInfo, SampleRecord};
+
+use super::answering::Answering;
+use super::tasks::RunTask;
+use crate::workflow::trajectory::Finished;
+
+/// The loss of the human's body, in nats per token, by arm and task.
+pub(super) type Losses = BTreeMap<(String, String), f64>;
+
+/// Returns the metrics of the human's programs, by task. Tasks of published benchmarks have none: their solutions are
+/// references for tests, not the code that the user wants to match.
+pub(super) fn metrics(tasks: &[RunTask], phase: &ScoringPhase) -> BTreeMap<String, ProgramMetrics> {
+    let own = tasks.iter().filter(|task| is_own(task));
+    let measured = own.filter_map(|task| {
+        let prompt = &task.view.prompt;
+        let program = format!("{prompt}{}", task.task.canonical_solution(phase));
+        let metrics = ProgramMetrics::measure(&program, prompt)?;
+        Some((task.view.task_id.clone(), metrics))
+    });
+    measured.collect()
+}
+
+fn is_own(task: &RunTask) -> bool {
+    task.view.repository.is_some()
+}
+
+/// Computes the loss of the human's bodies under each arm that answered the tasks. Those of earlier starts are taken
+/// from the records. A server does not report it, and a body that exceeds the model's context has none.
+///
+/// # Errors
+/// The chat template cannot render a request.
+pub(super) fn losses(
+    answering: &Answering,
+    info: &RunInfo,
+    tasks: &[RunTask],
+    finished: &[Finished],
+    records: &[SampleRecord],
+    phase: &ScoringPhase,
+) -> Result<Losses> {
+    let own: BTreeMap<&str, &RunTask> = tasks
+        .iter()
+        .filter(|task| is_own(task))
+        .map(|task| (task.view.task_id.as_str(), task))
+        .collect();
+    let mut losses: Losses = records
+        .iter()
+        .filter_map(|record| {
+            let key = (record.arm.clone(), record.task_id.clone());
+            Some((key, record.reference_loss?))
+        })
+        .collect();
+    let open: BTreeSet<(&str, &str)> = finished
+        .iter()
+        .map(|finished| (finished.key.arm.as_str(), finished.key.task_id.as_str()))
+        .filter(|(arm, task)| {
+            own.contains_key(task) && !losses.contains_key(&((*arm).to_owned(), (*task).to_owned()))
+        })
+        .collect();
+    if open.is_empty() || answering.endpoint().is_some() {
+        return Ok(losses);
+    }
+    let mut progress = Progress::new("human bodies", open.len() as u64, "losses");
+    for (done, (arm, task)) in (1..).zip(open) {
+        let place = info.adapters.iter().position(|of| of.name == arm);
+        if place.is_some() || arm == BASE_ARM {
+            let of = own[task];
+            let body = of.task.canonical_solution(phase);
+            if let Some(loss) = answering.body_loss(place, &of.view.prompt, body)? {
+                losses.insert((arm.to_owned(), task.to_owned()), loss);
+            }
+        }
+        progress.set(done, "");
+    }
+    progress.finish();
+    Ok(losses)
+}
+
+/// How a program compares with the human's.
+#[derive(Default)]
+pub(super) struct Comparison {
+    /// Whether the function has the same parameters; false if the program lacks it.
+    pub(super) same_signature: Option<bool>,
+    /// Similarity of the tokens of the bodies, 0 to 1.
+    pub(super) similarity: Option<f64>,
+}
+
+impl Comparison {
+    /// Compares a program that parses with the human's; of tasks of published benchmarks nothing is compared.
+    pub(super) fn new(task: &RunTask, program: &str, phase: &ScoringPhase) -> Self {
+        let Some(target) = &task.view.repository else {
+            return Self::default();
+        };
+        let name = target.qualified_name.as_str();
+        let human = format!(
+            "{}{}",
+            task.view.prompt,
+            task.task.canonical_solution(phase)
+        );
+        let (Some(own), Some(human)) = (definition(program, name), definition(&human, name)) else {
+            return Self {
+                same_signature: Some(false),
+                similarity: None,
+            };
+        };
+        let function = name.rsplit('.').next().unwrap_or(name);
+        Self {
+            same_signature: Some(same_signature(&own, function, &human) == Some(true)),
+            similarity: similarity(&own, &human).ok(),
+        }
+    }
+}
+
+/// Returns the definition of `f` or `Class.f` in a program, at the left margin. A method may also be written as a
+/// function of its name. Of several the last counts, as in Python.
+fn definition(program: &str, qualified_name: &str) -> Option<String> {
+    let items = outline(program).ok()?;
+    let is_named = |item: &&OutlineItem, name: &str| item.name.as_deref() == Some(name);
+    let found = match qualified_name.split_once('.') {
+        None => items.iter().rfind(|item| is_named(item, qualified_name)),
+        Some((class, method)) => {
+            let classes = items.iter().filter(|item| is_named(item, class));
+            let mut methods = classes.flat_map(|class| &class.members);
+            let of_class = methods.rfind(|item| is_named(item, method));
+            of_class.or_else(|| items.iter().rfind(|item| is_named(item, method)))
+        }
+    };
+    moved_definition(program, found?.keyword_line, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::definition;
+
+    #[test]
+    fn the_last_definition_of_a_function_or_method_is_found() {
+        let program = "def f():\n    return 1\n\nclass A:\n    @a\n    def f(self):\n        return 2\n    def f(self):\n        return 3\n\ndef g():\n    return 4\n";
+        assert_eq!(
+            definition(program, "f").as_deref(),
+            Some("def f():\n    return 1\n")
+        );
+        assert_eq!(
+            definition(program, "A.f").as_deref(),
+            Some("def f(self):\n    return 3\n")
+        );
+        assert_eq!(
+            definition(program, "A.g").as_deref(),
+            Some("def g():\n    return 4\n")
+        );
+        assert_eq!(definition(program, "A.h"), None);
+    }
+}
