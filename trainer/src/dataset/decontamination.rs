@@ -6,7 +6,7 @@ use anyhow::Result;
 use slm_benchmarks::{Overlap, ScoringPhase, Task};
 use slm_cli::UserMistake;
 use slm_config::{Benchmark, Recipe};
-use slm_metrics::syntax::definition_hashes;
+use slm_metrics::syntax::{definition_hashes, documented_functions, nameless_function_hashes};
 
 use super::counts::Reason;
 use super::sample::{Content, Sample};
@@ -20,6 +20,9 @@ pub(super) struct Decontamination {
     overlap: Overlap,
     /// Normalised hashes of the functions and classes in the tasks' solutions.
     solutions: HashSet<u64>,
+    /// Normalised hashes, without their names, of the functions of repositories that are tasks: a code base often has
+    /// copies of a function under other names.
+    own_functions: HashSet<u64>,
 }
 
 impl Decontamination {
@@ -37,11 +40,16 @@ impl Decontamination {
         }
         // The solutions are only compared; no example, log or message shows them.
         let phase = ScoringPhase::begin();
-        let mut solutions = HashSet::new();
+        let (mut solutions, mut own_functions) = (HashSet::new(), HashSet::new());
         for task in &tasks {
             let prompt = &task.view().prompt;
             let solution = task.canonical_solution(&phase);
             let whole = format!("{prompt}{solution}");
+            if task.view().repository.is_some() {
+                // The prompt shows a part of the class, which other methods of it share.
+                own_functions.extend(own_hashes(&whole));
+                continue;
+            }
             let hashes = definition_hashes(&whole).or_else(|| definition_hashes(solution));
             if !solution.trim().is_empty() {
                 solutions.extend(hashes.unwrap_or_default());
@@ -50,18 +58,31 @@ impl Decontamination {
         Ok(Some(Self {
             overlap: Overlap::new(&tasks, &phase),
             solutions,
+            own_functions,
         }))
     }
 
     /// Returns the reason to leave a sample out, if there is one.
     pub(super) fn reason_against(&self, sample: &Sample) -> Option<Reason> {
-        let text = sample.text();
+        // Imports and classes are shown to several functions: what they share is no overlap.
+        let text = match &sample.content {
+            Content::Code { definition, .. } => definition.clone(),
+            Content::Conversation(_) | Content::Plain { .. } => sample.text(),
+        };
         if self.overlap.find(&text).is_some() {
             return Some(Reason::SharesText);
         }
         let is_solution = |code: &str| {
             let hashes = definition_hashes(code).unwrap_or_default();
+            let nameless = if self.own_functions.is_empty() {
+                Vec::new()
+            } else {
+                nameless_function_hashes(code).unwrap_or_default()
+            };
             hashes.iter().any(|hash| self.solutions.contains(hash))
+                || nameless
+                    .iter()
+                    .any(|hash| self.own_functions.contains(hash))
         };
         let holds_solution = match &sample.content {
             // Messages are parsed separately: their texts do not form a program together.
@@ -72,6 +93,15 @@ impl Decontamination {
         };
         holds_solution.then_some(Reason::SharesCode)
     }
+}
+
+/// Returns the hashes of the documented functions and methods of a program, each as if it were alone.
+fn own_hashes(program: &str) -> Vec<u64> {
+    let functions = documented_functions(program).unwrap_or_default();
+    let hashes = functions
+        .iter()
+        .filter_map(|f| nameless_function_hashes(&f.source));
+    hashes.flatten().collect()
 }
 
 /// Returns the parts of a text that may be Python with a definition: the fenced blocks, or the whole text without
@@ -90,7 +120,7 @@ fn code_in(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Loads all tasks of a benchmark, even if a run evaluates only some of them.
-fn load(benchmark: &Benchmark) -> Result<Vec<Task>> {
+pub(super) fn load(benchmark: &Benchmark) -> Result<Vec<Task>> {
     let name = benchmark.name.as_str();
     let default = slm_benchmarks::data_of(name).map(|data| data.file);
     let (data, _) =
@@ -156,10 +186,15 @@ mod tests {
         let check = |sample: &Sample, expected: Option<Reason>| {
             assert_eq!(search.reason_against(sample), expected, "{sample:?}");
         };
-        let stub = "def other(ys):\n    \"\"\"Doc.\"\"\"\n".to_owned();
+        let prompt = "def other(ys):\n    \"\"\"Doc.\"\"\"\n".to_owned();
         let body = SOLUTION.to_owned();
+        let definition = format!("{prompt}{body}");
         check(
-            &sample(Content::Code { stub, body }),
+            &sample(Content::Code {
+                prompt,
+                body,
+                definition,
+            }),
             Some(Reason::SharesText),
         );
         // With comments and brackets between the words, no thirteen words of the solution are consecutive.

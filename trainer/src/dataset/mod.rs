@@ -6,6 +6,7 @@ mod decontamination;
 mod draw;
 mod files;
 mod function_filter;
+mod held_out;
 mod layout;
 mod licences;
 mod python_source;
@@ -32,6 +33,7 @@ use crate::batch::Example;
 use crate::setup::Setup;
 use decontamination::Decontamination;
 use draw::Draw;
+use held_out::HeldOut;
 use rows::RowError;
 use sample::{EncodeError, Encoder, Sample, UntaughtEnd};
 use secrets::SecretSearch;
@@ -88,6 +90,7 @@ pub(crate) fn load(setup: &Setup, folder: &Path) -> Result<Examples> {
             untaught_end: untaught_end(recipe, base, tokenizer, template),
         },
         search: Decontamination::of(recipe)?,
+        held_out: HeldOut::of(recipe)?,
         secrets: recipe.data.exclude_secrets.then(SecretSearch::new),
         store: StoreWriter::new(folder)?,
         origins: Vec::new(),
@@ -106,9 +109,18 @@ pub(crate) fn load(setup: &Setup, folder: &Path) -> Result<Examples> {
     let Split { train, validation } =
         split::split(&loader.origins, recipe.data.val_size, &weights, seed);
     if train.is_empty() {
+        let is_held_out = counts
+            .iter()
+            .any(|counts| counts.left_out.contains_key(&Reason::HeldOut));
         let counts: Vec<String> = counts.iter().map(ToString::to_string).collect();
+        let hint = if is_held_out {
+            "files that the recipe evaluates on are not learned from: `evaluator tasks --split 0.7` leaves some \
+             to learn from"
+        } else {
+            "widen the limits under `data`"
+        };
         let text = format!(
-            "no training example is left: {}\nhint: widen the limits under `data`",
+            "no training example is left: {}\nhint: {hint}",
             counts.join("; ")
         );
         return Err(UserMistake(text).into());
@@ -132,7 +144,13 @@ pub(crate) fn load(setup: &Setup, folder: &Path) -> Result<Examples> {
 /// The folder is missing, or holds no Python file.
 pub(crate) fn python_functions(dataset: &Dataset) -> Result<(Vec<usize>, Counts)> {
     let mut counts = Counts::default();
-    let samples = python_source::read(dataset, 0, &mut HashSet::new(), &mut counts)?;
+    let samples = python_source::read(
+        dataset,
+        0,
+        &HeldOut::default(),
+        &mut HashSet::new(),
+        &mut counts,
+    )?;
     let bytes = samples.iter().map(|sample| sample.content.bytes());
     Ok((bytes.collect(), counts))
 }
@@ -182,6 +200,7 @@ struct Loader<'a> {
     recipe: &'a Recipe,
     encoder: Encoder<'a>,
     search: Option<Decontamination>,
+    held_out: HeldOut,
     secrets: Option<SecretSearch>,
     store: StoreWriter,
     /// One per example in the store.
@@ -222,7 +241,7 @@ impl Loader<'_> {
         let first = self.store.len();
         let mut progress = Progress::new("reading data", 0, "examples");
         let seed = self.recipe.train.seed;
-        let samples = python_source::read(dataset, seed, &mut self.seen, counts)?;
+        let samples = python_source::read(dataset, seed, &self.held_out, &mut self.seen, counts)?;
         // The limit applies in shuffled order, after unsuitable functions have been left out.
         let most = first + dataset.max_examples.unwrap_or(usize::MAX - first);
         for chunk in samples.chunks(CHUNK) {

@@ -47,7 +47,9 @@ pub(super) fn text(survey: &Survey, choice: &Choice, output: &Path) -> String {
         "\noutput:\n\
          \x20 # Optimizer steps between two checkpoints; the same command resumes from the last one.\n  save_steps: 25\n\
          \nevaluate:\n\
-         \x20 # The tasks that come with this program; `trainer recipe evaluate.benchmarks` lists others.\n  benchmarks: [embedded]\n\
+         \x20 # The tasks that come with this program; `trainer recipe evaluate.benchmarks` lists others.\n\
+         \x20 # To evaluate on your own functions: `evaluator tasks FOLDER -o own.jsonl --split 0.7`, and here\n\
+         \x20 # [{name: repository, path: own.jsonl}].\n  benchmarks: [embedded]\n\
          \x20 # Longest completion in tokens.\n  max_new_tokens: 512\n",
     );
     text

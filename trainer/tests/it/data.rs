@@ -214,10 +214,10 @@ fn a_file_of_python_is_decoded_as_python_does_and_every_documented_function_is_c
     let counts = &report["datasets"][0];
     assert_eq!(
         (&counts["files"], &counts["found"], &counts["kept"]),
-        (&5.into(), &6.into(), &3.into())
+        (&5.into(), &6.into(), &4.into())
     );
     let expected = serde_json::json!({
-        "skipped_folder": 1, "unreadable_file": 1, "method": 1, "nested_function": 1, "no_body": 1,
+        "skipped_folder": 1, "unreadable_file": 1, "nested_function": 1, "no_body": 1,
     });
     assert_eq!(counts["left_out"], expected);
 }
@@ -470,5 +470,113 @@ fn validating_without_a_validation_part_is_a_mistake() {
     says(
         &finish(&mut command).error(2),
         &["nowhere: no such adapter folder or training", "hint: "],
+    );
+}
+
+/// Returns a row of `evaluator tasks` for the function `name` in `file`.
+fn own_task(file: &str, name: &str, split: &str, body: &str) -> String {
+    let row = serde_json::json!({
+        "version": 1,
+        "task_id": format!("{file}::{name}"),
+        "prompt": format!("def {name}(w, h):\n    \"\"\"Weigh {name}.\"\"\"\n"),
+        "entry_point": name,
+        "kind": "measured",
+        "tests": [],
+        "public_examples": [],
+        "canonical_solution": body,
+        "why_untested": "no-test",
+        "split": split,
+        "repo": {"root": "repo", "sha256": "00", "files": 2},
+        "target": {"file": file, "qualified_name": name, "first_line": 1, "body_first_line": 3, "last_line": 3},
+    });
+    format!("{row}\n")
+}
+
+#[test]
+fn files_that_the_recipe_evaluates_on_are_not_learned_from() {
+    let project = Project::new();
+    let function = |name: &str| {
+        format!(
+            "def {name}(w, h):\n    \"\"\"Weigh {name}.\"\"\"\n    return w * h + {}\n\n\n",
+            name.len()
+        )
+    };
+    // The same function as one that is evaluated, under another name.
+    let twin = function("eleven").replace("eleven", "twin");
+    project.write(
+        "repo/learned.py",
+        function("one") + &function("three") + &twin,
+    );
+    project.write(
+        "repo/judged.py",
+        function("eleven") + &function("seventeen"),
+    );
+    let rows = own_task("learned.py", "one", "train", "    return w * h + 3\n")
+        + &own_task("judged.py", "eleven", "eval", "    return w * h + 6\n");
+    project.write("own.jsonl", rows);
+    let dataset = set("path: repo, format: python_source");
+    let benchmark = "evaluate.benchmarks=[{name: repository, path: own.jsonl}]";
+    let words = ["--set", &dataset, "--set", benchmark, "--json"];
+    let report: Value = serde_json::from_str(&data(&project, &words).result()).expect("JSON");
+    let counts = &report["datasets"][0];
+    assert_eq!(
+        (&counts["found"], &counts["kept"]),
+        (&3.into(), &2.into()),
+        "{counts}"
+    );
+    assert_eq!(
+        counts["left_out"],
+        serde_json::json!({"held_out": 1, "shares_code": 1})
+    );
+
+    project.write(
+        "own.jsonl",
+        project.read("own.jsonl").replace("train", "eval"),
+    );
+    let error = data(&project, &words).error(2);
+    says(
+        &error,
+        &["no training example is left", "evaluator tasks --split"],
+    );
+
+    // Without the repository, its files could not be recognised.
+    project.write(
+        "own.jsonl",
+        project
+            .read("own.jsonl")
+            .replace("\"root\":\"repo\"", "\"root\":\"gone\""),
+    );
+    says(
+        &data(&project, &words).error(2),
+        &["whose files the recipe evaluates on"],
+    );
+}
+
+#[test]
+fn of_the_methods_of_a_class_everything_is_learned_or_counted() {
+    let project = Project::new();
+    let class = "import math\n\n\nclass Circle:\n    def __init__(self, r):\n        self.r = r\n\n    \
+                 @property\n    def area(self):\n        \"\"\"Area of the circle.\"\"\"\n        \
+                 return math.pi * self.r ** 2\n\n    def empty(self):\n        \"\"\"Nothing.\"\"\"\n";
+    project.write("code/circle.py", class);
+    let dataset = set("path: code, format: python_source");
+    let words = ["--set", &dataset, "--examples", "1", "--json"];
+    let report: Value = serde_json::from_str(&data(&project, &words).result()).expect("JSON");
+    let counts = &report["datasets"][0];
+    assert_eq!(
+        (&counts["found"], &counts["kept"]),
+        (&2.into(), &1.into()),
+        "{counts}"
+    );
+    assert_eq!(counts["left_out"], serde_json::json!({"no_body": 1}));
+    let tokens = report["examples"][0]["tokens"].as_array().expect("tokens");
+    let texts = tokens.iter().filter_map(|token| token["text"].as_str());
+    let text: String = texts.collect();
+    says(
+        &text,
+        &[
+            "import math",
+            "class Circle:\n    def __init__(self, r):\n        self.r = r\n\n    @property\n    def area(self):",
+        ],
     );
 }
