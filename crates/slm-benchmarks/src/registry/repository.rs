@@ -17,7 +17,7 @@
 //!
 //! The benchmark contains the rows whose `split` is `eval` or missing; [`training_tasks`] returns the others.
 
-use std::path::Path;
+use std::path::{Component, Path};
 
 use serde_json::{Map, Value};
 
@@ -83,10 +83,18 @@ fn task(row: &Fields<'_>, folder: &Path) -> Result<Task, BenchmarkError> {
         }
     }
     let (repo, target) = (Object::of(row, "repo")?, Object::of(row, "target")?);
+    let file = target.text("file")?;
+    // A program replaces this file in a copy of the repository: it must not lead out of the copy.
+    let is_inside = |part: Component| matches!(part, Component::Normal(_));
+    if !Path::new(file).components().all(is_inside) {
+        return Err(row.malformed(format!(
+            "`target.file` is `{file}`, expected a path inside the repository"
+        )));
+    }
     let repository = RepositoryTarget {
         root: folder.join(repo.text("root")?),
         sha256: repo.text("sha256")?.to_owned(),
-        file: target.text("file")?.to_owned(),
+        file: file.to_owned(),
         qualified_name: target.text("qualified_name")?.to_owned(),
         first_line: target.number("first_line")?,
     };
@@ -255,6 +263,16 @@ mod tests_of_rows {
             ("kind", json!("other"), "`kind` is `other`"),
             ("tests", json!([]), "`tests` is empty"),
             ("tests", json!({}), "field `tests` is not a list"),
+            (
+                "target",
+                json!({"file": "../a.py", "qualified_name": "f", "first_line": 1}),
+                "`target.file` is `../a.py`",
+            ),
+            (
+                "target",
+                json!({"file": "/a.py", "qualified_name": "f", "first_line": 1}),
+                "`target.file` is `/a.py`",
+            ),
             (
                 "tests",
                 json!([{"kind": "x", "id": "y"}]),
