@@ -159,6 +159,26 @@ fn a_repository_becomes_tasks_that_a_run_evaluates() {
     says(&error, &["changed since its tasks were made"]);
 }
 
+/// As with an interpreter that lacks pytest or the repository's packages: without the check, every answer would fail.
+#[test]
+fn tests_that_do_not_run_here_are_refused_before_the_model_is_asked() {
+    let project = trained_project();
+    repository(&project);
+    let _ = tasks(&project, &["repo"]).result();
+    let missing = project.read("own.jsonl").replace("test_area", "test_gone");
+    project.write("own.jsonl", missing);
+    let benchmark = "evaluate.benchmarks=[{name: repository, path: own.jsonl}]";
+    let error = compare(&project, &["--set", benchmark]).error(2);
+    says(
+        &error,
+        &[
+            "shapes.py::Circle.area: the original body does not pass its tests (unittest) here",
+            "hint: choose the interpreter that `evaluator tasks` used",
+        ],
+    );
+    assert!(!project.path("reports").exists(), "no run was started");
+}
+
 #[test]
 fn mistakes_about_repositories_are_named() {
     let project = Project::new();
