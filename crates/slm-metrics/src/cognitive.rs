@@ -21,7 +21,7 @@
 use serde::Serialize;
 
 use crate::ast::visitor::{self, Visitor};
-use crate::ast::{self, BoolOp, Expr, Stmt};
+use crate::ast::{self, BoolOp, Expr, Ranged, Stmt};
 use crate::code_lines::without_docstring;
 use crate::parser::{Fstrings, Module, SyntaxError, with_module};
 
@@ -167,7 +167,9 @@ impl<'a> Walk<'a> {
             self.complexity += 1;
         }
         if is_outermost {
-            let start = self.module.keyword_start(function);
+            let start = self
+                .module
+                .keyword_start(function.start(), &function.decorator_list);
             self.functions.push(FunctionComplexity {
                 name: format!("{}{}", self.prefix, function.name),
                 line: self.module.lines.line(start),

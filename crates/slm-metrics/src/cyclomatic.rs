@@ -131,7 +131,9 @@ impl<'a> Counter<'a> {
     }
 
     fn add_function(&mut self, function: &'a ast::StmtFunctionDef) {
-        let start = self.keyword_start(function.start(), &function.decorator_list);
+        let start = self
+            .module
+            .keyword_start(function.start(), &function.decorator_list);
         let mut complexity = 1;
         let mut closures = Vec::new();
         // Only the last statement determines the end of the function.
@@ -163,7 +165,9 @@ impl<'a> Counter<'a> {
     }
 
     fn add_class(&mut self, class: &'a ast::StmtClassDef) {
-        let start = self.keyword_start(class.start(), &class.decorator_list);
+        let start = self
+            .module
+            .keyword_start(class.start(), &class.decorator_list);
         let lineno = self.module.lines.line(start);
         let mut real_complexity = 1;
         let mut methods: Vec<Block> = Vec::new();
@@ -196,21 +200,6 @@ impl<'a> Counter<'a> {
             methods: Some(methods),
             closures: None,
         });
-    }
-
-    /// Returns the start of the definition without its decorators.
-    fn keyword_start(&self, start: TextSize, decorators: &[ast::Decorator]) -> TextSize {
-        let Some(last) = decorators.last() else {
-            return start;
-        };
-        let mut rest = &self.module.text[last.end().to_usize()..];
-        loop {
-            rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == '\\');
-            match rest.strip_prefix('#') {
-                Some(comment) => rest = &comment[comment.find('\n').unwrap_or(comment.len())..],
-                None => return TextSize::new((self.module.text.len() - rest.len()) as u32),
-            }
-        }
     }
 
     /// Visits the parts of an f-string that have nodes in `CPython`'s tree, at `CPython`'s positions.

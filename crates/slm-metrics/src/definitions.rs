@@ -1,6 +1,5 @@
 //! The outline of a program: its top-level statements and the members of its classes, as text that can be moved.
 
-use crate::ast::token::TokenKind;
 use crate::ast::{Ranged, Stmt, TextRange};
 use crate::parser::{Fstrings, Module, SyntaxError, with_module};
 
@@ -90,19 +89,7 @@ fn item_of(module: &Module<'_>, stmt: &Stmt, is_top_level: bool) -> OutlineItem 
         Stmt::ClassDef(class) => &class.decorator_list[..],
         _ => &[],
     };
-    let keyword = decorators.last().map_or(stmt.start(), |last| {
-        let tokens = module.tokens();
-        let after = tokens.partition_point(|token| token.start() < last.end());
-        tokens[after..]
-            .iter()
-            .find(|token| {
-                matches!(
-                    token.kind(),
-                    TokenKind::Def | TokenKind::Async | TokenKind::Class
-                )
-            })
-            .map_or(stmt.start(), Ranged::start)
-    });
+    let keyword = module.keyword_start(stmt.start(), decorators);
     let before = &module.text[TextRange::new(module.lines.line_start(keyword), keyword)];
     let members = match stmt {
         Stmt::ClassDef(class) if is_top_level => items_of(module, &class.body, false),
@@ -124,7 +111,7 @@ fn item_of(module: &Module<'_>, stmt: &Stmt, is_top_level: bool) -> OutlineItem 
 }
 
 fn moved(module: &Module<'_>, item: &OutlineItem, indent: &str) -> String {
-    let strings = multiline_strings(module);
+    let strings = module.multiline_strings();
     let is_in_string = |line: usize| {
         let start = module.lines.start(line);
         let after = strings.partition_point(|string| string.start() < start);
@@ -148,30 +135,6 @@ fn moved(module: &Module<'_>, item: &OutlineItem, indent: &str) -> String {
         text.push('\n');
     }
     text
-}
-
-/// Returns the strings, f-strings included, that contain a line end, in order.
-fn multiline_strings(module: &Module<'_>) -> Vec<TextRange> {
-    let mut found = Vec::new();
-    let mut open = Vec::new();
-    for token in module.tokens() {
-        let range = match token.kind() {
-            TokenKind::FStringStart => {
-                open.push(token.start());
-                continue;
-            }
-            TokenKind::FStringEnd => match open.pop() {
-                Some(start) if open.is_empty() => TextRange::new(start, token.end()),
-                _ => continue,
-            },
-            TokenKind::String if open.is_empty() => token.range(),
-            _ => continue,
-        };
-        if module.text[range].contains('\n') {
-            found.push(range);
-        }
-    }
-    found
 }
 
 #[cfg(test)]

@@ -282,7 +282,7 @@ fn init_of<'a>(
     }
     let this = first_parameter(init)?;
     let first = init.body.first()?;
-    blank_before(module, first.start())?;
+    module.blank_before(first.start())?;
     let mut found = Assignments {
         this,
         found: Vec::new(),
@@ -359,13 +359,13 @@ fn shown<'a>(
     sibling: &Stmt,
     target: impl FnOnce() -> String,
 ) -> Shown<'a> {
-    let indent = blank_before(module, sibling.start()).unwrap_or_default();
-    let end = line_end(module, stmt.end());
+    let indent = module.blank_before(sibling.start()).unwrap_or_default();
+    let end = module.line_end(stmt.end());
     let start = module.lines.line_start(stmt.start());
     let text = &module.text[TextRange::new(start, end)];
     let after = module.text[TextRange::new(stmt.end(), end)].trim_start();
     let is_alone = after.is_empty() || after.starts_with('#');
-    let is_same = blank_before(module, stmt.start()) == Some(indent);
+    let is_same = module.blank_before(stmt.start()) == Some(indent);
     let is_short = text.len() <= MOST_BYTES && text.lines().count() <= MOST_LINES;
     if is_same && is_alone && is_short {
         let mut names = Names::default();
@@ -383,7 +383,7 @@ fn shown<'a>(
 
 /// Returns the text from the line of `start` to the colon after `end`; `None` if other code precedes it on its line.
 fn header(module: &Module<'_>, start: TextSize, end: TextSize) -> Option<String> {
-    blank_before(module, start)?;
+    module.blank_before(start)?;
     let tokens = module.tokens();
     let first_after = tokens.partition_point(|token| token.start() < end);
     let colon = tokens[first_after..]
@@ -394,21 +394,6 @@ fn header(module: &Module<'_>, start: TextSize, end: TextSize) -> Option<String>
         "{}\n",
         &module.text[TextRange::new(start, colon.end())]
     ))
-}
-
-/// Returns the white space between the start of the line and `offset`; `None` if there is other text.
-fn blank_before<'a>(module: &'a Module<'_>, offset: TextSize) -> Option<&'a str> {
-    let before = &module.text[TextRange::new(module.lines.line_start(offset), offset)];
-    before
-        .trim_start_matches([' ', '\t'])
-        .is_empty()
-        .then_some(before)
-}
-
-fn line_end(module: &Module<'_>, offset: TextSize) -> TextSize {
-    let rest = &module.text[offset.to_usize()..];
-    let length = rest.find('\n').unwrap_or(rest.len());
-    offset + TextSize::new(length as u32)
 }
 
 fn first_parameter(function: &ast::StmtFunctionDef) -> Option<&str> {

@@ -2,7 +2,6 @@
 
 use crate::ast::comparable::ComparableStmt;
 use crate::ast::statement_visitor::{StatementVisitor, walk_stmt};
-use crate::ast::token::TokenKind;
 use crate::ast::{self, Stmt};
 use crate::ast::{Ranged, TextRange, TextSize};
 use crate::function_context::{ClassContext, Imports};
@@ -166,7 +165,7 @@ impl Surveyor<'_> {
                     .cutter
                     .module
                     .lines
-                    .line(self.cutter.keyword_start(function)),
+                    .line(keyword_start(self.cutter.module, function)),
                 is_method,
                 reason,
             });
@@ -205,6 +204,11 @@ impl StatementVisitor<'_> for Surveyor<'_> {
     }
 }
 
+/// Returns the start of `def` or `async`; the statement itself begins with its decorators.
+fn keyword_start(module: &Module<'_>, function: &ast::StmtFunctionDef) -> TextSize {
+    module.keyword_start(function.start(), &function.decorator_list)
+}
+
 /// Returns the docstring of a function.
 fn docstring(function: &ast::StmtFunctionDef) -> Option<&ast::ExprStringLiteral> {
     match &function.body[..] {
@@ -222,29 +226,10 @@ struct Cutter<'a> {
 
 impl<'a> Cutter<'a> {
     fn new(module: &'a Module<'a>) -> Self {
-        let mut multiline_strings = Vec::new();
-        let mut fstrings = Vec::new();
-        for token in module.tokens() {
-            let range = match token.kind() {
-                TokenKind::FStringStart => {
-                    fstrings.push(token.start());
-                    continue;
-                }
-                TokenKind::FStringEnd => match fstrings.pop() {
-                    Some(start) if fstrings.is_empty() => TextRange::new(start, token.end()),
-                    _ => continue,
-                },
-                TokenKind::String if fstrings.is_empty() => token.range(),
-                _ => continue,
-            };
-            if module.text[range].contains('\n') {
-                multiline_strings.push(range);
-            }
-        }
         Self {
             module,
             imports: Imports::of(module),
-            multiline_strings,
+            multiline_strings: module.multiline_strings(),
         }
     }
 
@@ -259,12 +244,12 @@ impl<'a> Cutter<'a> {
         if rest.is_empty() {
             return Err(Uncut::NoBody);
         }
-        let start = self.keyword_start(function);
-        let indent = self.blank_before(start).ok_or(Uncut::SharesLine)?;
+        let start = keyword_start(self.module, function);
+        let indent = self.module.blank_before(start).ok_or(Uncut::SharesLine)?;
         for start in [docstring.start(), function.start()] {
-            self.blank_before(start).ok_or(Uncut::SharesLine)?;
+            self.module.blank_before(start).ok_or(Uncut::SharesLine)?;
         }
-        let docstring_end = self.line_end(docstring.end());
+        let docstring_end = self.next_line(docstring.end());
         let after_docstring = &self.module.text[TextRange::new(docstring.end(), docstring_end)];
         if !matches!(
             after_docstring.trim_start().chars().next(),
@@ -272,7 +257,7 @@ impl<'a> Cutter<'a> {
         ) {
             return Err(Uncut::SharesLine);
         }
-        let end = self.line_end(function.end());
+        let end = self.next_line(function.end());
         let bare_start = self.module.lines.line_start(start);
         let source =
             with_newline(self.dedent(
@@ -314,34 +299,11 @@ impl<'a> Cutter<'a> {
         })
     }
 
-    /// Returns the offset of `def` or `async`; the statement itself begins with its decorators.
-    fn keyword_start(&self, function: &ast::StmtFunctionDef) -> TextSize {
-        let Some(last) = function.decorator_list.last() else {
-            return function.start();
-        };
-        let tokens = self.module.tokens();
-        let first_after = tokens.partition_point(|token| token.start() < last.end());
-        tokens[first_after..]
-            .iter()
-            .find(|token| matches!(token.kind(), TokenKind::Def | TokenKind::Async))
-            .map_or(function.start(), Ranged::start)
-    }
-
-    /// Returns the white space between the start of the line and `offset`; `None` if there is other text.
-    fn blank_before(&self, offset: TextSize) -> Option<&'a str> {
-        let line_start = self.module.lines.line_start(offset);
-        let before = &self.module.text[TextRange::new(line_start, offset)];
-        before
-            .trim_start_matches([' ', '\t'])
-            .is_empty()
-            .then_some(before)
-    }
-
-    /// Returns the end of the line of `offset`, including the newline.
-    fn line_end(&self, offset: TextSize) -> TextSize {
-        let rest = &self.module.text[offset.to_usize()..];
-        let length = rest.find('\n').map_or(rest.len(), |at| at + 1);
-        offset + TextSize::new(length as u32)
+    /// Returns the start of the line after that of `offset`.
+    fn next_line(&self, offset: TextSize) -> TextSize {
+        let end = self.module.line_end(offset);
+        let newline = self.module.text[end.to_usize()..].starts_with('\n');
+        end + TextSize::new(u32::from(newline))
     }
 
     /// Returns the lines of `range` without `indent`, except inside strings other than the docstring.

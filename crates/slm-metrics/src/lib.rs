@@ -35,6 +35,7 @@ mod nesting;
 mod normalised;
 mod operand;
 mod parser;
+mod positions;
 mod rank;
 mod raw;
 pub mod rules;

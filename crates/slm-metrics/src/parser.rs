@@ -68,23 +68,6 @@ impl Module<'_> {
         self.parsed.tokens()
     }
 
-    /// Returns the start of the keyword `def`, or of `async` before it; decorators precede it.
-    pub(crate) fn keyword_start(&self, function: &ast::StmtFunctionDef) -> TextSize {
-        let Some(last) = function.decorator_list.last() else {
-            return function.start();
-        };
-        let tokens = self.tokens();
-        let after = tokens.partition_point(|token| token.start() < last.end());
-        let is_keyword = |token: &&ast::token::Token| {
-            matches!(
-                token.kind(),
-                ast::token::TokenKind::Def | ast::token::TokenKind::Async
-            )
-        };
-        let keyword = tokens[after..].iter().find(is_keyword);
-        keyword.map_or(function.start(), Ranged::start)
-    }
-
     /// Returns the first error, if any; statements without errors are valid nevertheless.
     pub(crate) fn error(&self) -> Option<SyntaxError> {
         let (message, offset) = if let Some(error) = self.parsed.errors().first() {

@@ -49,7 +49,12 @@ impl<'a> Walk<'_, 'a> {
 
     fn visit_function(&mut self, function: &'a ast::StmtFunctionDef) {
         if !function.is_async {
-            let range = TextRange::new(self.report.module.keyword_start(function), function.end());
+            let range = TextRange::new(
+                self.report
+                    .module
+                    .keyword_start(function.start(), &function.decorator_list),
+                function.end(),
+            );
             passwords::check_function(function, range, self.report);
             tls::check_function(function, range, self.report);
         }
