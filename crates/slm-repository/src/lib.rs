@@ -39,4 +39,5 @@ pub use report::Report;
 pub use row::Row;
 pub use run::{ProgramResult, ProgramRun, run_examples, run_program};
 pub use snapshot::identity;
+pub use splice::definition_in;
 pub use split::Part;

@@ -55,7 +55,8 @@ fn splice_at(
     program: &str,
 ) -> Result<Spliced, SpliceFault> {
     let written = outline(program).map_err(|_| SpliceFault::Unparsable)?;
-    let definition = find_definition(&written, place).ok_or(SpliceFault::NoDefinition)?;
+    let definition =
+        find_definition(&written, place.qualified_name).ok_or(SpliceFault::NoDefinition)?;
     let added = additions(&written, definition, prompt, items, original)?;
     let Definition {
         container,
@@ -134,11 +135,18 @@ fn find_place<'a>(items: &'a [OutlineItem], place: Place<'_>) -> Option<Definiti
     }
 }
 
+/// Returns the definition of `function` or `Class.method` in a program that a run would test, at the left margin and
+/// without decorators; `None` if there is none.
+pub fn definition_in(program: &str, qualified_name: &str) -> Option<String> {
+    let written = outline(program).ok()?;
+    moved(find_definition(&written, qualified_name)?.item, "")
+}
+
 /// Returns the place of a program's last definition of the function. A program may define a method outside its class.
-fn find_definition<'a>(written: &'a [OutlineItem], place: Place<'_>) -> Option<Definition<'a>> {
-    let (class, name) = match place.qualified_name.split_once('.') {
+fn find_definition<'a>(written: &'a [OutlineItem], qualified_name: &str) -> Option<Definition<'a>> {
+    let (class, name) = match qualified_name.split_once('.') {
         Some((class, name)) => (Some(class), name),
-        None => (None, place.qualified_name),
+        None => (None, qualified_name),
     };
     let is_function = |item: &&OutlineItem| {
         item.kind == OutlineKind::Function && item.name.as_deref() == Some(name)
@@ -164,6 +172,24 @@ fn find_definition<'a>(written: &'a [OutlineItem], place: Place<'_>) -> Option<D
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_definition_of_a_function_or_method_is_found() {
+        let program = "def f():\n    return 1\n\nclass A:\n    @a\n    def f(self):\n        return 2\n    def f(self):\n        return 3\n\ndef g():\n    return 4\n";
+        assert_eq!(
+            definition_in(program, "f").as_deref(),
+            Some("def f():\n    return 1\n")
+        );
+        assert_eq!(
+            definition_in(program, "A.f").as_deref(),
+            Some("def f(self):\n    return 3\n")
+        );
+        assert_eq!(
+            definition_in(program, "A.g").as_deref(),
+            Some("def g():\n    return 4\n")
+        );
+        assert_eq!(definition_in(program, "A.h"), None);
+    }
 
     const FILE: &str = "\
 import os

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use slm_metrics::syntax::{FunctionSource, Uncut, normalised_hash, survey_functions};
+use slm_metrics::syntax::{FunctionSource, Uncut, nameless_function_hashes, survey_functions};
 
 use crate::error::RepositoryError;
 use crate::files::{Listing, is_generated, is_of_tests, may_define_tests, text_of};
@@ -76,7 +76,8 @@ impl Survey {
             };
             let last_with = last_places(&found.functions);
             for function in &found.functions {
-                let hash = normalised_hash(&anonymous(function));
+                let hashes = nameless_function_hashes(&function.source).unwrap_or_default();
+                let hash = hashes.first().copied();
                 let duplicate = hash.and_then(|hash| first_with.get(&hash));
                 if let Some(other) = duplicate
                     && other != file
@@ -146,12 +147,6 @@ fn last_places(functions: &[FunctionSource]) -> BTreeMap<String, usize> {
     places
         .map(|function| (function.qualified_name(), function.first_line))
         .collect()
-}
-
-/// Returns the source of a function with another name, so that copies under two names are equal.
-fn anonymous(function: &FunctionSource) -> String {
-    let head = format!("def {}", function.name);
-    function.source.replacen(&head, "def _", 1)
 }
 
 #[cfg(test)]

@@ -7,8 +7,9 @@ use anyhow::Result;
 use slm_artifacts::BASE_ARM;
 use slm_benchmarks::ScoringPhase;
 use slm_cli::Progress;
-use slm_metrics::syntax::{OutlineItem, moved_definition, outline, same_signature, similarity};
+use slm_metrics::syntax::{same_signature, similarity};
 use slm_report::{ProgramMetrics, RunInfo, SampleRecord};
+use slm_repository::definition_in;
 
 use super::answering::Answering;
 use super::tasks::RunTask;
@@ -106,7 +107,8 @@ impl Comparison {
             task.view.prompt,
             task.task.canonical_solution(phase)
         );
-        let (Some(own), Some(human)) = (definition(program, name), definition(&human, name)) else {
+        let (Some(own), Some(human)) = (definition_in(program, name), definition_in(&human, name))
+        else {
             return Self {
                 same_signature: Some(false),
                 similarity: None,
@@ -117,45 +119,5 @@ impl Comparison {
             same_signature: Some(same_signature(&own, function, &human) == Some(true)),
             similarity: similarity(&own, &human).ok(),
         }
-    }
-}
-
-/// Returns the definition of `f` or `Class.f` in a program, at the left margin. A method may also be written as a
-/// function of its name. Of several the last counts, as in Python.
-fn definition(program: &str, qualified_name: &str) -> Option<String> {
-    let items = outline(program).ok()?;
-    let is_named = |item: &&OutlineItem, name: &str| item.name.as_deref() == Some(name);
-    let found = match qualified_name.split_once('.') {
-        None => items.iter().rfind(|item| is_named(item, qualified_name)),
-        Some((class, method)) => {
-            let classes = items.iter().filter(|item| is_named(item, class));
-            let mut methods = classes.flat_map(|class| &class.members);
-            let of_class = methods.rfind(|item| is_named(item, method));
-            of_class.or_else(|| items.iter().rfind(|item| is_named(item, method)))
-        }
-    };
-    moved_definition(program, found?.keyword_line, "")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::definition;
-
-    #[test]
-    fn the_last_definition_of_a_function_or_method_is_found() {
-        let program = "def f():\n    return 1\n\nclass A:\n    @a\n    def f(self):\n        return 2\n    def f(self):\n        return 3\n\ndef g():\n    return 4\n";
-        assert_eq!(
-            definition(program, "f").as_deref(),
-            Some("def f():\n    return 1\n")
-        );
-        assert_eq!(
-            definition(program, "A.f").as_deref(),
-            Some("def f(self):\n    return 3\n")
-        );
-        assert_eq!(
-            definition(program, "A.g").as_deref(),
-            Some("def g():\n    return 4\n")
-        );
-        assert_eq!(definition(program, "A.h"), None);
     }
 }
