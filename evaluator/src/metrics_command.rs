@@ -9,7 +9,7 @@ use slm_metrics::{FileMetrics, FileReport, Fstrings, Options, Rank};
 use slm_report::code_metric::{CYCLOMATIC_COMPLEXITY, MAINTAINABILITY_INDEX};
 
 use crate::arguments::{MetricsArguments, SortKey};
-use crate::python_files::{FileError, FoundFile, each, files_text, find};
+use crate::python_files::{FileError, FoundFile, each, find, report_errors};
 
 /// Counts every file that the paths lead to, and prints a table or a document.
 pub(crate) fn run(arguments: &MetricsArguments) -> Result<(), Failure> {
@@ -31,21 +31,10 @@ pub(crate) fn run(arguments: &MetricsArguments) -> Result<(), Failure> {
         slm_cli::result(&table::render(&measured, n_found));
     }
 
-    // Printed after the results, so that a long table does not hide the errors.
-    let mut n_failed = 0;
-    for file in &measured {
-        if let Err(error) = &file.outcome {
-            n_failed += 1;
-            slm_cli::note(&format!("error: {}", error.at(&file.name)));
-        }
-    }
-    if n_failed == 0 {
-        return Ok(());
-    }
-    Err(Failure::Incomplete(format!(
-        "{n_failed} of {} could not be counted",
-        files_text(n_found)
-    )))
+    let errors = measured
+        .iter()
+        .filter_map(|file| Some((file.name.as_str(), file.outcome.as_ref().err()?)));
+    report_errors(errors, n_found, "counted")
 }
 
 /// A file with its metrics or error.

@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use rayon::prelude::*;
+use slm_cli::Failure;
 use slm_metrics::SyntaxError;
 
 pub(crate) use find::{FoundFile, find};
@@ -58,6 +59,30 @@ pub(crate) fn each<T: Send>(
         .collect();
     watch.finish();
     results
+}
+
+/// Prints the error of each file that has one, with the file's name. Called after the results are printed, so that a long
+/// table does not hide the errors.
+///
+/// # Errors
+/// [`Failure::Incomplete`] with the numbers, if there is an error; `done` completes "could not be".
+pub(crate) fn report_errors<'a>(
+    errors: impl Iterator<Item = (&'a str, &'a FileError)>,
+    n_files: usize,
+    done: &str,
+) -> Result<(), Failure> {
+    let mut n_failed = 0;
+    for (name, error) in errors {
+        n_failed += 1;
+        slm_cli::note(&format!("error: {}", error.at(name)));
+    }
+    if n_failed == 0 {
+        return Ok(());
+    }
+    Err(Failure::Incomplete(format!(
+        "{n_failed} of {} could not be {done}",
+        files_text(n_files)
+    )))
 }
 
 /// Reads a file's bytes.

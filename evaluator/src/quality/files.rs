@@ -7,10 +7,10 @@ use serde::Serialize;
 use slm_cli::{Failure, text_table};
 use slm_metrics::rules::{Category, Severity};
 
-use super::measured::{Measured, Quality, good, rules_found};
+use super::measured::{Measured, Quality, failed, good, rules_found};
 use super::{ShownRule, sarif, word};
 use crate::arguments::QualityArguments;
-use crate::python_files::{each, files_text, find};
+use crate::python_files::{each, files_text, find, report_errors};
 
 /// Measures the files and prints a page or a document.
 pub(super) fn run(arguments: &QualityArguments) -> Result<(), Failure> {
@@ -26,20 +26,7 @@ pub(super) fn run(arguments: &QualityArguments) -> Result<(), Failure> {
     } else {
         slm_cli::result(&page(&measured));
     }
-    let mut n_failed = 0;
-    for file in &measured {
-        if let Err(error) = &file.outcome {
-            n_failed += 1;
-            slm_cli::note(&format!("error: {}", error.at(&file.name)));
-        }
-    }
-    if n_failed == 0 {
-        return Ok(());
-    }
-    Err(Failure::Incomplete(format!(
-        "{n_failed} of {} could not be measured",
-        files_text(measured.len())
-    )))
+    report_errors(failed(&measured), measured.len(), "measured")
 }
 
 /// Renders all findings, one per line as compilers print errors, and the table of the files.

@@ -48,6 +48,13 @@ pub(super) fn good(measured: &[Measured]) -> impl Iterator<Item = (&str, &Qualit
         .filter_map(|file| Some((file.name.as_str(), file.outcome.as_ref().ok()?)))
 }
 
+/// Returns the files that could not be measured.
+pub(super) fn failed(measured: &[Measured]) -> impl Iterator<Item = (&str, &FileError)> {
+    measured
+        .iter()
+        .filter_map(|file| Some((file.name.as_str(), file.outcome.as_ref().err()?)))
+}
+
 /// Returns the rules that have findings, by name.
 pub(super) fn rules_found(measured: &[Measured]) -> impl Iterator<Item = &'static Rule> {
     let findings = good(measured).flat_map(|(_, quality)| &quality.findings);

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use slm_metrics::rules::{Finding, Rule, Severity};
 
-use super::measured::{Measured, good, rules_found};
+use super::measured::{Measured, failed, good, rules_found};
 
 /// Returns the document; a file that cannot be read or parsed is a notification in it.
 ///
@@ -22,15 +22,13 @@ pub(super) fn document(measured: &[Measured]) -> Result<String> {
                 .map(move |found| result(name, found))
         })
         .collect();
-    let notifications: Vec<Value> = measured
-        .iter()
-        .filter_map(|file| {
-            let error = file.outcome.as_ref().err()?;
-            Some(json!({
+    let notifications: Vec<Value> = failed(measured)
+        .map(|(name, error)| {
+            json!({
                 "level": "error",
                 "message": {"text": error.to_string()},
-                "locations": [{"physicalLocation": {"artifactLocation": {"uri": uri(&file.name)}}}],
-            }))
+                "locations": [{"physicalLocation": {"artifactLocation": {"uri": uri(name)}}}],
+            })
         })
         .collect();
     let document = json!({
