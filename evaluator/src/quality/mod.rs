@@ -84,6 +84,9 @@ pub(super) struct ShownRule {
     /// The largest value without a finding, of rules with a limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     per_unit_above: Option<usize>,
+    /// Both, for the table.
+    #[serde(skip)]
+    estimate: Minutes,
 }
 
 impl ShownRule {
@@ -99,6 +102,7 @@ impl ShownRule {
             known_as: rule.known_as,
             minutes,
             per_unit_above,
+            estimate: rule.minutes,
         }
     }
 }
@@ -117,10 +121,7 @@ fn print_rules(is_json: bool) -> Result<(), Failure> {
         vec![
             rule.rule.to_owned(),
             word(rule.category),
-            match rule.per_unit_above {
-                None => rule.minutes.to_string(),
-                Some(limit) => format!("{} per unit above {limit}", rule.minutes),
-            },
+            rule.estimate.to_string(),
             rule.known_as.to_owned(),
             rule.title.to_owned(),
         ]

@@ -77,7 +77,7 @@ fn documented_commands_work() {
 fn rules_page() -> String {
     use std::fmt::Write as _;
 
-    use slm_metrics::rules::{self, Category, Minutes};
+    use slm_metrics::rules::{self, Category};
 
     let mut page = "# Static rules\n\nGenerated from the code: `evaluator quality` searches Python files and the programs \
                     of a run for these. The security rules report what bandit reports, line by line; `# nosec` comments \
@@ -93,14 +93,10 @@ fn rules_page() -> String {
             "\n## {title}\n\n| rule | reports | known as | minutes |\n|---|---|---|---|"
         );
         for rule in rules::all().filter(|rule| rule.category == category) {
-            let minutes = match rule.minutes {
-                Minutes::Constant(minutes) => minutes.to_string(),
-                Minutes::PerUnitAbove { limit, each } => format!("{each} per unit above {limit}"),
-            };
             let _ = writeln!(
                 page,
-                "| `{}` | {} | {} | {minutes} |",
-                rule.id, rule.title, rule.known_as
+                "| `{}` | {} | {} | {} |",
+                rule.id, rule.title, rule.known_as, rule.minutes
             );
         }
     }

@@ -1,5 +1,7 @@
 //! The terms of rules: a rule, and one place in a program that breaks it.
 
+use std::fmt;
+
 use serde::Serialize;
 
 /// What a rule is about.
@@ -38,6 +40,15 @@ pub enum Minutes {
         /// Minutes for each unit above the limit.
         each: f64,
     },
+}
+
+impl fmt::Display for Minutes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Constant(minutes) => write!(f, "{minutes}"),
+            Self::PerUnitAbove { limit, each } => write!(f, "{each} per unit above {limit}"),
+        }
+    }
 }
 
 /// One static rule.
