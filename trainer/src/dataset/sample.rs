@@ -310,18 +310,34 @@ mod tests {
         tokenizer.decode(&ids, false).expect("text")
     }
 
-    /// The evaluator's request for a task is `encode_code_request` of the task's prompt, unchanged.
+    /// Asserts that the part of a function's example that is not learned has the tokens of the evaluator's request, which
+    /// is `encode_code_request` of the task's prompt, unchanged.
+    fn check_prompt(
+        (tokenizer, template): &(Tokenizer, ChatTemplate),
+        function: FunctionSource,
+        prompt: &str,
+    ) {
+        let data = Data::default();
+        let encoder = Encoder {
+            tokenizer,
+            template,
+            data: &data,
+            untaught_end: None,
+        };
+        let example = encoder
+            .encode(&sample(Content::of_function(function)))
+            .expect("tokens");
+        let asked = template
+            .encode_code_request(tokenizer, CodeRequest { stub: prompt })
+            .expect("tokens");
+        let unlearned = example.supervised.iter().take_while(|learned| !**learned);
+        assert_eq!(example.tokens[..unlearned.count()], asked, "{prompt}");
+    }
+
     #[test]
     fn a_training_prompt_has_the_tokens_of_the_evaluators_request_for_the_same_function() {
         for model in ["tiny-qwen2", "tiny-llama"] {
-            let (tokenizer, template) = tiny(model);
-            let data = Data::default();
-            let encoder = Encoder {
-                tokenizer: &tokenizer,
-                template: &template,
-                data: &data,
-                untaught_end: None,
-            };
+            let model = tiny(model);
             let tasks = slm_benchmarks::by_name("embedded")
                 .and_then(|b| b.tasks())
                 .expect("embedded tasks");
@@ -343,18 +359,7 @@ mod tests {
                 else {
                     continue;
                 };
-                let example = encoder
-                    .encode(&sample(Content::of_function(function)))
-                    .expect("tokens");
-                let asked = template
-                    .encode_code_request(&tokenizer, CodeRequest { stub: &view.prompt })
-                    .expect("tokens");
-                let prompt = example
-                    .supervised
-                    .iter()
-                    .take_while(|learned| !**learned)
-                    .count();
-                assert_eq!(example.tokens[..prompt], asked, "{}", view.task_id);
+                check_prompt(&model, function, &view.prompt);
                 compared += 1;
             }
             assert!(compared > 40, "only {compared} tasks compared");
@@ -373,23 +378,7 @@ mod tests {
             "{prompt}"
         );
         for model in ["tiny-qwen2", "tiny-llama"] {
-            let (tokenizer, template) = tiny(model);
-            let data = Data::default();
-            let encoder = Encoder {
-                tokenizer: &tokenizer,
-                template: &template,
-                data: &data,
-                untaught_end: None,
-            };
-            let example = encoder
-                .encode(&sample(Content::of_function(functions[0].clone())))
-                .expect("tokens");
-            let asked = template
-                .encode_code_request(&tokenizer, CodeRequest { stub: &prompt })
-                .expect("tokens");
-            assert_eq!(example.tokens[..asked.len()], asked);
-            let learned = example.supervised.iter().take_while(|learned| !**learned);
-            assert_eq!(learned.count(), asked.len());
+            check_prompt(&tiny(model), functions[0].clone(), &prompt);
         }
     }
 
