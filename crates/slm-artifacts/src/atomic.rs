@@ -74,6 +74,7 @@ pub fn atomic_folder<E: From<io::Error>>(
         }
         sync_folder(&part);
         if target.exists() {
+            discard(&old)?;
             fs::rename(target, &old)?;
         }
         let problem = || format!("cannot move the new folder to {}", target.display());
@@ -101,8 +102,18 @@ pub fn atomic_folder<E: From<io::Error>>(
 /// The folder cannot be renamed or removed.
 pub fn remove_folder(folder: &Path) -> io::Result<()> {
     let old = hidden_sibling(folder, OLD);
+    discard(&old)?;
     fs::rename(folder, &old)?;
     fs::remove_dir_all(&old)
+}
+
+/// Removes a folder that a kill left while it was being removed, since a folder is not renamed onto one with files.
+fn discard(old: &Path) -> io::Result<()> {
+    if old.exists() {
+        fs::remove_dir_all(old)
+            .map_err(|error| explained(&error, &format!("cannot remove {}", old.display())))?;
+    }
+    Ok(())
 }
 
 /// Syncs a finished file to disk and renames it to `path`. Both paths must be in one file system.
@@ -240,6 +251,31 @@ mod tests {
         .expect_err("a failure");
         assert_eq!(read(), "second");
         assert_eq!(names(parent.path()), ["adapter"]);
+        remove_folder(&target).expect("removed");
+        assert_eq!(names(parent.path()), [""; 0]);
+    }
+
+    #[test]
+    fn a_folder_that_a_kill_left_half_removed_hinders_neither_writing_nor_removing() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let (target, old) = (
+            parent.path().join("adapter"),
+            parent.path().join(".adapter.old"),
+        );
+        let leave = || {
+            fs::create_dir_all(&old).expect("a folder");
+            fs::write(old.join("weights"), "earlier").expect("a file");
+        };
+        let write = |text: &'static str| move |part: &Path| fs::write(part.join("weights"), text);
+        atomic_folder(&target, write("first")).expect("written");
+        leave();
+        atomic_folder(&target, write("second")).expect("written");
+        let read = fs::read_to_string(target.join("weights")).expect("a file");
+        assert_eq!(
+            (read.as_str(), names(parent.path())),
+            ("second", vec!["adapter".to_owned()])
+        );
+        leave();
         remove_folder(&target).expect("removed");
         assert_eq!(names(parent.path()), [""; 0]);
     }

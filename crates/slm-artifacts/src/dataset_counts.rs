@@ -30,6 +30,8 @@ pub enum LeftOutReason {
     ToolCall,
     /// A message whose `weight` excludes it from the loss.
     MessageWeight,
+    /// An answer that does not start with its `prefill`.
+    OtherPrefill,
     /// Messages that the chat template rejects.
     RefusedByTemplate,
     /// Messages that the chat template changes.
@@ -82,6 +84,8 @@ pub enum LeftOutReason {
     BeyondMax,
     /// Longer than `max_seq_length` tokens.
     Overlong,
+    /// A pair whose answers have the same tokens.
+    EqualAnswers,
     /// No supervised token is left.
     NothingToLearn,
     /// Truncated to `max_seq_length`.
@@ -102,6 +106,7 @@ impl LeftOutReason {
             Self::OddConversation => "with messages out of order",
             Self::ToolCall => "with tool calls, not supported yet",
             Self::MessageWeight => "with a message of weight 0, not supported yet",
+            Self::OtherPrefill => "with an answer that does not start with `prefill`",
             Self::RefusedByTemplate => "refused by the chat template",
             Self::RewrittenByTemplate => "rewritten by the chat template",
             Self::Untokenizable => "refused by the tokenizer",
@@ -128,6 +133,7 @@ impl LeftOutReason {
             Self::HoldsSecret => "with a credential",
             Self::BeyondMax => "beyond max_examples",
             Self::Overlong => "over max_seq_length",
+            Self::EqualAnswers => "with chosen equal to rejected",
             Self::NothingToLearn => "with nothing to learn",
             Self::Truncated => "cut at max_seq_length",
         }

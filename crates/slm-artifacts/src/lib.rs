@@ -2,6 +2,7 @@
 //!
 //! - [`AdapterFolder`]: the folder through which `trainer` and `evaluator` are connected, with
 //!   [`AdapterConfig`] and [`TrainingSummary`]
+//! - [`DatasetFolder`]: the folder of a data set made from a run's answers, with [`DatasetInfo`] and [`RowSource`]
 //! - [`Sha256`], [`sha256`], [`sha256_of_file`]: content hashes
 //! - [`atomic_write`], [`atomic_file`], [`atomic_folder`]: a name never refers to a partially written file or folder
 //! - [`adapter_by_name`], [`run_by_name`]: the folder that a user means by the name of an adapter or a run
@@ -17,9 +18,11 @@ mod adapter_config;
 mod adapter_folder;
 mod atomic;
 mod dataset_counts;
+mod dataset_folder;
 mod find;
 mod lock;
 mod log_line;
+mod preference_figures;
 mod provenance;
 mod retry;
 mod sha256;
@@ -34,11 +37,16 @@ pub use atomic::{
     remove_folder,
 };
 pub use dataset_counts::{DatasetCounts, LeftOutReason, one_line};
+pub use dataset_folder::{
+    DATASET_VERSION, DatasetFolder, DatasetInfo, DatasetKind, LearnedDataset, LengthStatistics,
+    RowSource, SourceRun, TaskFingerprint,
+};
 pub use find::{
     CHECKPOINTS, NotFound, adapter_by_name, finished, is_bare_name, run_by_name, runs_below,
 };
 pub use lock::lock_file;
 pub use log_line::LogLine;
+pub use preference_figures::{AnswerFigures, HeldOutPreferences, PreferenceFigures};
 pub use provenance::{FileRecord, Kind, Provenance};
 pub use retry::{Attempt, GaveUp, GiveUp, Retries, RetryPolicy};
 pub use sha256::{

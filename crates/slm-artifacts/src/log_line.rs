@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::PreferenceFigures;
+
 /// One line of `log.jsonl`. It contains no times, so that the same training writes the same bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -13,7 +15,7 @@ pub enum LogLine {
         /// Number of passes over the data, with the fraction of the current one.
         epoch: f64,
         /// Mean loss over the supervised tokens of all steps since the previous line, in nats, each before its
-        /// step's update.
+        /// step's update; of a preference objective, mean over its pairs or answers.
         loss: f64,
         /// Learning rate of the last of these steps.
         learning_rate: f64,
@@ -21,6 +23,9 @@ pub enum LogLine {
         grad_norm: f64,
         /// Number of tokens read since the start, without padding.
         tokens: usize,
+        /// Figures of a preference objective over the same steps as `loss`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        preference: Option<PreferenceFigures>,
     },
     /// A validation.
     Validation {
@@ -30,6 +35,9 @@ pub enum LogLine {
         epoch: f64,
         /// Nats per supervised token of the validation set; at step 0 that of the base model.
         validation_loss: f64,
+        /// Figures of a preference objective over the validation set.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        preference: Option<PreferenceFigures>,
     },
     /// The base model on the examples of the first step, before any update. Dropout and noise are active as in
     /// training.

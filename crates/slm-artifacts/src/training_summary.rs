@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::dataset_counts::DatasetCounts;
+use crate::dataset_folder::LearnedDataset;
+use crate::preference_figures::HeldOutPreferences;
 use crate::provenance::Provenance;
 
 /// Summary of a finished training: `training.json` next to the adapter. Losses are in nats per supervised token.
@@ -32,12 +34,19 @@ pub struct TrainingSummary {
     pub base_validation_loss: Option<f64>,
     /// The lowest validation loss after a step; `None` without validation.
     pub best: Option<BestValidation>,
+    /// How often the adapter prefers the right answer of held-out pairs; `None` without a preference objective or without
+    /// validation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preferences: Option<HeldOutPreferences>,
     /// Whether training ended early because the validation loss stopped falling.
     #[serde(default)]
     pub stopped_early: bool,
     /// Counts of the data read and dropped for each data set.
     #[serde(default)]
     pub data: Vec<DatasetCounts>,
+    /// The data sets among them that were made from a run's answers, with their tasks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub datasets: Vec<LearnedDataset>,
     /// `None` if the data were not searched for tasks of the recipe's benchmarks.
     pub decontamination: Option<ContaminationSearch>,
     /// Wall time of the training over all its starts, in seconds, including validations and checkpoints.

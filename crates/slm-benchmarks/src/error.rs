@@ -96,6 +96,14 @@ pub enum BenchmarkError {
         /// The file.
         path: PathBuf,
     },
+    /// The chosen tasks do not exist.
+    #[error("the benchmark `{name}` {problem}")]
+    Unselectable {
+        /// Name of the benchmark.
+        name: String,
+        /// What is missing, with a hint.
+        problem: String,
+    },
     /// A data file cannot be read as rows.
     #[error(transparent)]
     Table(#[from] TableError),

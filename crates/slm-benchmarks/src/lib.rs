@@ -6,7 +6,8 @@
 //!
 //! Each file of `registry/` parses one publisher's format; [`load`] selects it by name. Nothing is downloaded here.
 //! [`prompting`] defines the conventions that turn a task into a prompt and a completion into a program.
-//! [`Overlap`] searches training data for the tasks' texts, which it must not contain.
+//! [`Overlap`] searches training data for the tasks' texts, which it must not contain; [`Evaluated`] recognises tasks
+//! that were learned from.
 //!
 //! ```
 //! let set = slm_benchmarks::load("embedded", None)?;
@@ -21,11 +22,14 @@ mod error;
 mod fields;
 mod format;
 mod hidden_tests;
+mod leakage;
 mod literal;
 mod overlap;
 pub mod prompting;
 mod registry;
 mod repository_tests;
+mod selection;
+mod split;
 mod task;
 
 pub use error::BenchmarkError;
@@ -34,10 +38,14 @@ pub use hidden_tests::{
     Asserts, CallTime, Calls, Expected, Oracle, OutputRule, Puzzle, StreamCase, Streams, Tests,
     Unittest,
 };
+pub use leakage::{Evaluated, SharedBy, SharedTask, fingerprint, fingerprints};
 pub use overlap::{GRAM_WORDS, Overlap};
 pub use registry::{
     ClassTask, Embedded, MBPP_SHOTS, MBPP_TEST_SPLIT, NAMES, REPOSITORY, REPOSITORY_VERSION,
-    TaskSet, by_name, data_of, load, load_few_shot, mbpp_shots, open, training_tasks,
+    TaskSet, by_name, data_of, load, load_few_shot, load_selected, mbpp_shots, open,
+    training_tasks,
 };
 pub use repository_tests::{RepositoryTarget, RepositoryTest, RepositoryTestKind, RepositoryTests};
+pub use selection::Selection;
+pub use split::Split;
 pub use task::{HiddenTests, ScoringPhase, Task, TaskView};

@@ -15,7 +15,7 @@ const SENTENCE_WORDS: usize = 5;
 
 /// A text that occurs in more tasks than this is a common phrase ("The first line contains an integer"), not specific
 /// to a task.
-const MOST_TASKS: u32 = 10;
+pub(crate) const MOST_TASKS: u32 = 10;
 
 /// Searches texts for those of a set of tasks.
 ///
@@ -57,21 +57,35 @@ impl Seen {
 impl Overlap {
     /// Prepares the search for `tasks`. Their solutions are opened for comparison, but never shown.
     pub fn new(tasks: &[Task], phase: &ScoringPhase) -> Self {
+        Self::of(tasks, phase, |task| {
+            let view = task.view();
+            vec![
+                view.prompt.clone(),
+                view.instruction.clone().unwrap_or_default(),
+            ]
+        })
+    }
+
+    /// Prepares the search for the descriptions and solutions of `tasks`, without the imports and classes that a
+    /// publisher puts before each: for texts that may contain the same ones.
+    pub(crate) fn of_descriptions(tasks: &[Task], phase: &ScoringPhase) -> Self {
+        Self::of(tasks, phase, |task| vec![description_of(task.view())])
+    }
+
+    fn of(tasks: &[Task], phase: &ScoringPhase, requests: impl Fn(&Task) -> Vec<String>) -> Self {
         let mut grams: HashMap<u64, Option<Seen>> = HashMap::new();
         let mut sentences: HashMap<String, Option<Seen>> = HashMap::new();
         for (place, task) in (0..).zip(tasks) {
             let view = task.view();
-            let words = view.instruction.as_deref().unwrap_or_default();
-            let solution = task.canonical_solution(phase);
+            let solution = task.canonical_solution(phase).to_owned();
             // The files of one code base share phrases in docstrings and signatures: only bodies distinguish them.
             let is_own = view.repository.is_some();
-            let texts = if is_own {
-                vec![solution]
-            } else {
-                vec![&view.prompt, words, solution]
-            };
+            let mut texts = vec![solution];
+            if !is_own {
+                texts.extend(requests(task));
+            }
             for text in texts {
-                for gram in Grams::of(&normal_form(text)) {
+                for gram in Grams::of(&normal_form(&text)) {
                     Seen::note(grams.entry(gram).or_default(), place);
                 }
             }
@@ -188,9 +202,22 @@ fn hash_of(word: &str) -> u64 {
     (hash ^ (hash >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93)
 }
 
+/// Returns the texts of a task's docstrings before their examples; the prompt itself if it has none.
+pub(crate) fn description_of(view: &TaskView) -> String {
+    let texts: Vec<&str> = docstring::all(&view.prompt)
+        .into_iter()
+        .map(docstring::description)
+        .collect();
+    if texts.is_empty() {
+        view.prompt.clone()
+    } else {
+        texts.join("\n")
+    }
+}
+
 /// Returns the normalised sentences of a task's descriptions that are long enough; a description without any is one
 /// sentence as a whole.
-fn sentences_of(task: &TaskView) -> Vec<String> {
+pub(crate) fn sentences_of(task: &TaskView) -> Vec<String> {
     let mut sentences = Vec::new();
     for text in docstring::all(&task.prompt) {
         let description = docstring::description(text);

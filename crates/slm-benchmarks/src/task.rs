@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::split::Split;
 use crate::{RepositoryTarget, Tests};
 
 /// The part of a task that a model, and the workflow around it, may see.
@@ -61,6 +62,7 @@ pub struct Task {
     view: TaskView,
     hidden: HiddenTests,
     canonical_solution: String,
+    split: Option<Split>,
 }
 
 impl Task {
@@ -69,7 +71,19 @@ impl Task {
             view,
             hidden: HiddenTests(tests),
             canonical_solution,
+            split: None,
         }
+    }
+
+    /// Returns the task as part of its publisher's split.
+    pub(crate) fn in_split(mut self, split: Split) -> Self {
+        self.split = Some(split);
+        self
+    }
+
+    /// Returns the part of the publisher's split that contains it; `None` if the publisher defines none.
+    pub fn split(&self) -> Option<Split> {
+        self.split
     }
 
     /// Returns the part that workflows may see.

@@ -1,11 +1,13 @@
 //! Sets of tasks with hidden tests, and how a recipe names them and their files.
 
 use std::fmt;
+use std::fs;
+use std::io;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::schema::{Key, Kind};
+use crate::schema::{Key, Kind, words};
 
 /// What the tree's deserializer knows the type of a benchmark's name by.
 pub(crate) const NAME_TYPE: &str = "BenchmarkName";
@@ -20,6 +22,22 @@ pub struct Benchmark {
     /// Its data file, as the publisher has it, relative to the current folder; or `hf:OWNER/NAME#FILE`, a file of a
     /// data set on the Hugging Face hub. Default: the one in the cache folder.
     pub path: Option<PathBuf>,
+    /// The part of the publisher's split that is used. Default: all tasks of the file.
+    pub split: Option<BenchmarkSplit>,
+    /// A file with the ids of the tasks that are used, one per line. Default: all tasks.
+    pub task_ids: Option<PathBuf>,
+}
+
+words! {
+/// A part of a benchmark by its publisher: `split` of a benchmark.
+pub enum BenchmarkSplit {
+    /// For training.
+    Train = "train",
+    /// For choices during development.
+    Validation = "validation",
+    /// For scores; a training that is judged by them must not see them.
+    Test = "test",
+}
 }
 
 impl Benchmark {
@@ -42,27 +60,79 @@ impl Benchmark {
                 "Its data file as published, relative to the recipe's folder or the working directory, or `hf:OWNER/NAME#FILE`, a file of a data set on the Hugging Face hub.",
             ],
         },
+        Key {
+            name: "split",
+            kind: Kind::Word(BenchmarkSplit::words),
+            nullable: true,
+            absent: Some("all tasks of the file"),
+            aliases: &[],
+            doc: &[
+                "Part of the publisher's split: `mbpp` and `mbpp-sanitized` by their ids, `leetcode` by its questions, `repository` by `evaluator tasks --split`.",
+            ],
+        },
+        Key {
+            name: "task_ids",
+            kind: Kind::Text("a file"),
+            nullable: true,
+            absent: Some("all tasks"),
+            aliases: &[],
+            doc: &["A file with the ids of the tasks to use, one per line."],
+        },
     ];
+
+    /// Reads the ids in `task_ids`; `None` if the recipe names no such file. Empty lines are ignored.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn read_task_ids(&self) -> io::Result<Option<Vec<String>>> {
+        let Some(path) = &self.task_ids else {
+            return Ok(None);
+        };
+        let text = fs::read_to_string(path)?;
+        let ids = text.lines().map(str::trim).filter(|id| !id.is_empty());
+        Ok(Some(ids.map(str::to_owned).collect()))
+    }
 
     /// Creates a benchmark whose file is in its default place.
     pub fn named(name: impl Into<String>) -> Self {
         let name = name.into();
-        Self { name, path: None }
+        Self {
+            name,
+            path: None,
+            split: None,
+            task_ids: None,
+        }
     }
 }
 
 impl Serialize for Benchmark {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeStruct;
-        match &self.path {
-            None => self.name.serialize(serializer),
-            Some(path) => {
-                let mut item = serializer.serialize_struct("Benchmark", 2)?;
-                item.serialize_field("name", &self.name)?;
-                item.serialize_field("path", path)?;
-                item.end()
-            }
+        let Self {
+            name,
+            path,
+            split,
+            task_ids,
+        } = self;
+        if path.is_none() && split.is_none() && task_ids.is_none() {
+            return name.serialize(serializer);
         }
+        let n = 1 + [path.is_some(), split.is_some(), task_ids.is_some()]
+            .iter()
+            .filter(|is_set| **is_set)
+            .count();
+        let mut item = serializer.serialize_struct("Benchmark", n)?;
+        item.serialize_field("name", name)?;
+        if path.is_some() {
+            item.serialize_field("path", path)?;
+        }
+        if split.is_some() {
+            item.serialize_field("split", split)?;
+        }
+        if task_ids.is_some() {
+            item.serialize_field("task_ids", task_ids)?;
+        }
+        item.end()
     }
 }
 
@@ -96,6 +166,10 @@ impl<'de> Deserialize<'de> for Benchmark {
             name: BenchmarkName,
             #[serde(default)]
             path: Option<PathBuf>,
+            #[serde(default)]
+            split: Option<BenchmarkSplit>,
+            #[serde(default)]
+            task_ids: Option<PathBuf>,
         }
         struct Visitor;
         impl<'de> de::Visitor<'de> for Visitor {
@@ -111,10 +185,18 @@ impl<'de> Deserialize<'de> for Benchmark {
                 BenchmarkName::deserialize(word).map(|name| Benchmark::named(name.0))
             }
             fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                let Item { name, path } =
-                    Item::deserialize(de::value::MapAccessDeserializer::new(map))?;
-                let name = name.0;
-                Ok(Benchmark { name, path })
+                let Item {
+                    name,
+                    path,
+                    split,
+                    task_ids,
+                } = Item::deserialize(de::value::MapAccessDeserializer::new(map))?;
+                Ok(Benchmark {
+                    name: name.0,
+                    path,
+                    split,
+                    task_ids,
+                })
             }
         }
         deserializer.deserialize_newtype_struct("Benchmark", Visitor)

@@ -77,12 +77,23 @@ pub(crate) fn resolve(recipe: &mut Recipe, tree: &Node, folder: &Path) -> Vec<Fo
             dataset.path = text(inside);
         }
     }
-    for (index, benchmark) in recipe.evaluate.benchmarks.iter_mut().enumerate() {
-        let key = format!("evaluate.benchmarks[{index}].path");
-        if let Some(path) = &mut benchmark.path
-            && let Some(inside) = beside(&key, path)
-        {
-            *path = inside;
+    let evaluated = recipe.evaluate.benchmarks.iter_mut().enumerate();
+    let evaluated =
+        evaluated.map(|(index, named)| (format!("evaluate.benchmarks[{index}]"), named));
+    let learned = recipe.improve.tasks.iter_mut().enumerate();
+    let learned = learned.map(|(index, named)| (format!("improve.tasks[{index}]"), named));
+    for (item, benchmark) in evaluated.chain(learned) {
+        let files = [
+            ("path", &mut benchmark.path),
+            ("task_ids", &mut benchmark.task_ids),
+        ];
+        for (name, file) in files {
+            let key = format!("{item}.{name}");
+            if let Some(path) = file
+                && let Some(inside) = beside(&key, path)
+            {
+                *path = inside;
+            }
         }
     }
     for (name, path) in recipe.evaluate.prompts.entries_mut() {

@@ -13,6 +13,7 @@
 //! # Ok::<(), slm_metrics::SyntaxError>(())
 //! ```
 
+mod argument_comparisons;
 mod ast;
 mod builtins;
 mod code_lines;
@@ -25,6 +26,7 @@ mod decode;
 mod definitions;
 mod docstrings;
 mod extraction;
+mod fingerprint;
 mod function_context;
 mod functions;
 mod halstead;
@@ -36,6 +38,7 @@ mod normalised;
 mod operand;
 mod parser;
 mod positions;
+mod program_parts;
 mod rank;
 mod raw;
 pub mod rules;

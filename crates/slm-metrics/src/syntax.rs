@@ -1,10 +1,14 @@
 //! Python syntax: parsing, the functions of a file, programs in a model's answer, equality and similarity of
 //! programs, signatures, and mutants.
 
+pub use crate::argument_comparisons::{
+    ArgumentComparisons, argument_comparisons, literal_arguments,
+};
 pub use crate::code_words::{CodeWords, code_words};
 pub use crate::comment_lines::{CommentLines, StringLines, comment_lines};
 pub use crate::definitions::{OutlineItem, OutlineKind, moved_definition, outline};
 pub use crate::extraction::{Extraction, Form, Reason, Wanted, extract_program, without_reasoning};
+pub use crate::fingerprint::function_fingerprints;
 pub use crate::functions::{
     FunctionSource, FunctionSurvey, Uncut, UncutFunction, documented_functions, survey_functions,
 };
@@ -13,5 +17,6 @@ pub use crate::normalised::{
     adds_nothing, definition_hashes, nameless_function_hashes, normalised_hash,
 };
 pub use crate::parser::{Fstrings, SyntaxError, parses};
+pub use crate::program_parts::{function_body, is_preamble, without_comments};
 pub use crate::signature::same_signature;
 pub use crate::similarity::{MAX_TOKENS, similarity};

@@ -54,6 +54,17 @@ fn training() -> Value {
         "steps": 2, "examples": 5, "validation_examples": 1, "tokens": 90, "supervised_tokens": 40,
         "trainable_parameters": 64, "final_loss": 1.5, "base_validation_loss": 2.5,
         "best": {"step": 2, "loss": 1.25}, "stopped_early": false,
+        "preferences": {
+            "units": 4, "tasks": 3, "right": 2, "ties": 1, "guessing": 0.5, "low": 0.2, "high": 0.8, "accuracy": 0.625,
+            "reward_margin": 0.5, "chosen": {"log_p": -9.5, "tokens": 7.0}, "rejected": {"log_p": -9.0, "tokens": 8.5},
+        },
+        "datasets": [{
+            "path": "own", "sha256": "e".repeat(64),
+            "tasks": [{
+                "task_id": "Mbpp/601", "publisher_id": "mbpp/601", "sentences": ["0".repeat(16)],
+                "functions": ["1".repeat(16)],
+            }],
+        }],
         "data": [{
             "path": "rows.jsonl", "files": 1, "found": 6, "unit": "rows", "kept": 5,
             "left_out": {"duplicate": 1}, "first": {"broken_row": "rows.jsonl:3: no JSON"}, "licences": {"MIT": 2},
@@ -76,8 +87,16 @@ fn every_field_of_training_json_has_its_row_and_every_row_its_field() {
     let told: BTreeSet<&str> = rows.iter().flat_map(|(names, _)| names.clone()).collect();
     assert_eq!(told, names(&summary));
     // The row of a field names exactly its nested fields.
-    let source = &summary["sources"][0];
+    let (source, dataset) = (&summary["sources"][0], &summary["datasets"][0]);
+    let figures = ["reward_margin", "chosen", "rejected"];
+    let preferences = names(&summary["preferences"]);
+    let preferences = preferences
+        .into_iter()
+        .filter(|name| !figures.contains(name));
+    let of_preferences = preferences.chain(["preference", "log.jsonl"]).collect();
     for (field, fields) in [
+        ("preferences", of_preferences),
+        ("datasets", &names(dataset) | &names(&dataset["tasks"][0])),
         ("best", names(&summary["best"])),
         ("data", names(&summary["data"][0])),
         ("decontamination", names(&summary["decontamination"])),
@@ -85,7 +104,10 @@ fn every_field_of_training_json_has_its_row_and_every_row_its_field() {
     ] {
         let row = rows.iter().find(|(names, _)| names[..] == [field]);
         let (_, text) = row.unwrap_or_else(|| panic!("no row for `{field}`"));
-        let told = quoted(text).into_iter().filter(|word| *word != "null");
+        let values = ["null", "kto", "dataset.json", "evaluator dataset"];
+        let told = quoted(text)
+            .into_iter()
+            .filter(|word| !values.contains(word));
         assert_eq!(told.collect::<BTreeSet<_>>(), fields, "{field}");
     }
 }
@@ -101,9 +123,15 @@ fn a_summary_of_an_earlier_version_is_read() {
 
 #[test]
 fn every_field_of_the_log_is_told() {
+    let answer = json!({"log_p": -9.5, "tokens": 7.0});
+    let preference =
+        json!({"accuracy": 0.5, "reward_margin": 0.5, "chosen": answer, "rejected": answer});
     let lines = [
-        json!({"step": 1, "epoch": 0.5, "loss": 2.5, "learning_rate": 1e-4, "grad_norm": 0.5, "tokens": 9}),
-        json!({"step": 1, "epoch": 0.5, "validation_loss": 2.25}),
+        json!({
+            "step": 1, "epoch": 0.5, "loss": 2.5, "learning_rate": 1e-4, "grad_norm": 0.5, "tokens": 9,
+            "preference": preference,
+        }),
+        json!({"step": 1, "epoch": 0.5, "validation_loss": 2.25, "preference": preference}),
         json!({"step": 0, "epoch": 0.0, "loss": 2.5}),
     ];
     let page = fs::read_to_string(root().join("docs/reference/formats.md")).expect("the document");
@@ -111,9 +139,11 @@ fn every_field_of_the_log_is_told() {
         .lines()
         .find(|line| line.starts_with("| `log.jsonl` |"));
     let told = quoted(row.expect("a row")).into_iter().skip(1);
-    let told: BTreeSet<&str> = told.filter(|word| !word.contains('.')).collect();
+    let is_value = |word: &&str| word.contains('.') || ["kto", "null"].contains(word);
+    let told: BTreeSet<&str> = told.filter(|word| !is_value(word)).collect();
     let lines = lines.map(through::<LogLine>);
-    let found: BTreeSet<&str> = lines.iter().flat_map(names).collect();
+    let nested = [&preference, &answer];
+    let found: BTreeSet<&str> = lines.iter().chain(nested).flat_map(names).collect();
     assert_eq!(told, found);
 }
 

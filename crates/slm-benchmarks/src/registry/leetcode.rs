@@ -3,8 +3,11 @@
 //! # Source
 //! Xia et al. 2025, arXiv:2504.14655; github.com/newfacade/LeetCodeDataset, version 0.2.0.
 
+use std::ops::RangeInclusive;
+
 use crate::fields::{Fields, tasks_of_rows};
 use crate::format::{Data, Format};
+use crate::split::Split;
 use crate::{Asserts, BenchmarkError, Task, TaskView, Tests, docstring};
 
 pub(crate) const FORMAT: Format = Format {
@@ -39,5 +42,16 @@ fn task(row: &Fields<'_>) -> Result<Task, BenchmarkError> {
         setup,
         tests,
     });
-    Ok(Task::new(view, tests, row.text("completion")?.to_owned()))
+    let task = Task::new(view, tests, row.text("completion")?.to_owned());
+    let question = row
+        .get("meta")
+        .and_then(|meta| meta["question_id"].as_u64());
+    Ok(match question {
+        Some(id) if TEST_QUESTIONS.contains(&id) => task.in_split(Split::Test),
+        Some(_) => task.in_split(Split::Train),
+        None => task,
+    })
 }
+
+/// Numbers of the questions in the publisher's file of tests; its file for training contains none of them.
+const TEST_QUESTIONS: RangeInclusive<u64> = 3044..=3546;

@@ -12,6 +12,7 @@ use std::path::Path;
 use crate::fields::{Fields, tasks_of_rows};
 use crate::format::{Data, Format};
 use crate::prompting::{Shot, few_shot};
+use crate::split::Split;
 use crate::{Asserts, BenchmarkError, Task, TaskView, Tests};
 
 const PUBLISHER: &str = "github.com/google-research/google-research/tree/master/mbpp";
@@ -40,6 +41,24 @@ pub const TEST_SPLIT: RangeInclusive<u32> = 11..=510;
 /// Ids of the three tasks that the paper's few-shot prompt contains.
 pub const SHOTS: [u32; 3] = [2, 3, 4];
 
+/// Ids of the tasks for validation.
+const VALIDATION_SPLIT: RangeInclusive<u32> = 511..=600;
+
+/// Ids of the tasks for training.
+const TRAINING_SPLIT: RangeInclusive<u32> = 601..=974;
+
+/// Returns the part of the publisher's split with this id; the examples of prompts are in none.
+fn split_of(id: &str) -> Option<Split> {
+    let id = id.parse().ok()?;
+    let parts = [
+        (TEST_SPLIT, Split::Test),
+        (VALIDATION_SPLIT, Split::Validation),
+        (TRAINING_SPLIT, Split::Train),
+    ];
+    let part = parts.into_iter().find(|(ids, _)| ids.contains(&id));
+    part.map(|(_, split)| split)
+}
+
 fn full_task(row: &Fields<'_>) -> Result<Task, BenchmarkError> {
     let setup = row.text("test_setup_code")?.to_owned();
     task(row, row.text("text")?, setup)
@@ -62,11 +81,8 @@ fn task(row: &Fields<'_>, text: &str, setup: String) -> Result<Task, BenchmarkEr
     let entry_point = called_function(first, &code).ok_or_else(|| {
         row.malformed("the first test of `test_list` calls no function of `code`")
     })?;
-    let mut view = TaskView::new(
-        format!("Mbpp/{}", row.id("task_id")?),
-        prompt(text, first),
-        entry_point,
-    );
+    let id = row.id("task_id")?;
+    let mut view = TaskView::new(format!("Mbpp/{id}"), prompt(text, first), entry_point);
     view.public_examples = vec![first.clone()];
     view.setup = setup.replace("\r\n", "\n");
     let tests = Tests::Asserts(Asserts {
@@ -74,7 +90,11 @@ fn task(row: &Fields<'_>, text: &str, setup: String) -> Result<Task, BenchmarkEr
         setup: view.setup.clone(),
         tests,
     });
-    Ok(Task::new(view, tests, format!("{}\n", code.trim_end())))
+    let task = Task::new(view, tests, format!("{}\n", code.trim_end()));
+    Ok(match split_of(&id) {
+        Some(split) => task.in_split(split),
+        None => task,
+    })
 }
 
 /// Returns the task as Python: a docstring of the sentence and the first test, as in EvalPlus.

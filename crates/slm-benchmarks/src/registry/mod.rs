@@ -25,6 +25,8 @@ use slm_table::TableError;
 
 use crate::error::BenchmarkError;
 use crate::format::{Benchmark, Data, Format};
+use crate::selection::Selection;
+use crate::split::Split;
 use crate::task::Task;
 
 pub use classeval::ClassTask;
@@ -139,6 +141,12 @@ impl Benchmark for FileBenchmark {
                 path: self.path.clone(),
             });
         }
+        let tasks = if FOR_SCORES.contains(&self.format.name) {
+            let tasks = tasks.into_iter();
+            tasks.map(|task| task.in_split(Split::Test)).collect()
+        } else {
+            tasks
+        };
         let mut ids = HashSet::new();
         for task in &tasks {
             if !ids.insert(&task.view().task_id) {
@@ -183,6 +191,47 @@ pub fn load(name: &str, data: Option<&Path>) -> Result<TaskSet, BenchmarkError> 
         data_sha256,
     })
 }
+
+/// Loads the selected tasks of a benchmark; those of a repository's training split are read if it is selected.
+///
+/// # Errors
+/// As [`load`]; [`BenchmarkError::Unselectable`] for a selection without tasks.
+pub fn load_selected(
+    name: &str,
+    data: Option<&Path>,
+    selection: &Selection,
+) -> Result<TaskSet, BenchmarkError> {
+    let mut set = load(name, data)?;
+    if let Some(path) = data
+        && name == REPOSITORY
+        && selection.split == Some(Split::Train)
+    {
+        set.tasks = training_tasks(path)?;
+    }
+    set.select(selection)?;
+    Ok(set)
+}
+
+impl TaskSet {
+    /// Keeps the selected tasks.
+    ///
+    /// # Errors
+    /// [`BenchmarkError::Unselectable`] for a selection without tasks.
+    pub fn select(&mut self, selection: &Selection) -> Result<(), BenchmarkError> {
+        selection.apply(self.benchmark, &mut self.tasks)
+    }
+}
+
+/// Benchmarks that are published for scores alone.
+const FOR_SCORES: [&str; 7] = [
+    "humaneval",
+    "humaneval+",
+    "mbpp+",
+    "classeval",
+    "bigcodebench",
+    "livecodebench",
+    "evoeval",
+];
 
 /// Loads tasks as [`load`] does, each view with the few-shot request that its publisher defines.
 ///

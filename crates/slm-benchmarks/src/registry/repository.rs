@@ -27,6 +27,7 @@ use crate::format::{Data, Format};
 use crate::repository_tests::{
     RepositoryTarget, RepositoryTest, RepositoryTestKind, RepositoryTests,
 };
+use crate::split::Split;
 use crate::{BenchmarkError, Task, TaskView, Tests};
 
 /// The version of the rows.
@@ -57,8 +58,14 @@ pub fn training_tasks(path: &Path) -> Result<Vec<Task>, BenchmarkError> {
 
 fn tasks_of(path: &Path, is_training: bool) -> Result<Vec<Task>, BenchmarkError> {
     let folder = path.parent().unwrap_or(Path::new(""));
+    let split = if is_training {
+        Split::Train
+    } else {
+        Split::Test
+    };
     let tasks = tasks_of_rows(path, |row| {
-        Ok((is_for_training(row)? == is_training).then_some(task(row, folder)?))
+        let is_wanted = is_for_training(row)? == is_training;
+        Ok(is_wanted.then_some(task(row, folder)?.in_split(split)))
     })?;
     Ok(tasks.into_iter().flatten().collect())
 }
