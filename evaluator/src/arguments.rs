@@ -7,6 +7,7 @@ use slm_cli::{CompletionsArguments, ManArguments};
 use slm_metrics::Rank;
 use slm_model::{DeviceChoice, NamedShape, SyntheticType};
 
+use crate::dataset_arguments::{self, DatasetArguments};
 use crate::sandboxing::{self, SandboxArguments, SandboxChoice};
 use crate::shard::Shard;
 
@@ -46,6 +47,9 @@ pub(crate) enum Command {
     /// Score a file of samples against a benchmark's hidden tests
     #[command(after_long_help = SCORE_EXAMPLES)]
     Score(ScoreArguments),
+    /// Make training data of the tested answers of runs
+    #[command(after_long_help = dataset_arguments::EXAMPLES)]
+    Dataset(DatasetArguments),
     /// Make a benchmark of your own code: the functions of a repository, proven by its tests
     #[command(after_long_help = TASKS_EXAMPLES)]
     Tasks(TasksArguments),
@@ -164,6 +168,9 @@ pub(crate) struct CommonArguments {
     /// Parent folder of the run's folder
     #[arg(long, value_name = "FOLDER", default_value = "reports")]
     pub(crate) reports: PathBuf,
+    /// Answer tasks that an adapter learned from, to sample from it and not to judge it
+    #[arg(long)]
+    pub(crate) allow_learned_tasks: bool,
     #[command(flatten)]
     pub(crate) sandbox: SandboxChoice,
     /// Print one JSON document with the results instead of the report's path

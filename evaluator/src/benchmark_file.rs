@@ -1,10 +1,11 @@
 //! Loads the tasks of a benchmark by its name, from the user's file, the hub, or the cache folder.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use slm_benchmarks::{BenchmarkError, TaskSet};
+use slm_benchmarks::{BenchmarkError, Selection, Split, TaskSet};
 use slm_cli::{Provenance, UserMistake};
+use slm_config::Benchmark;
 use slm_table::ENDINGS;
 
 /// Loads the tasks of a benchmark from the file `data`, which may be on the hub, or else from the one in the cache
@@ -13,26 +14,54 @@ use slm_table::ENDINGS;
 /// # Errors
 /// A [`UserMistake`] if the benchmark or its file does not exist, or the file belongs to another benchmark.
 pub(crate) fn load_tasks(name: &str, data: Option<&Path>) -> Result<(TaskSet, Option<Provenance>)> {
-    load_tasks_by(slm_benchmarks::load, name, data)
-}
-
-/// Loads tasks as [`load_tasks`] does, with prompts that begin with solved examples (few-shot).
-pub(crate) fn load_few_shot_tasks(
-    name: &str,
-    data: Option<&Path>,
-) -> Result<(TaskSet, Option<Provenance>)> {
-    load_tasks_by(slm_benchmarks::load_few_shot, name, data)
-}
-
-fn load_tasks_by(
-    load: fn(&str, Option<&Path>) -> Result<TaskSet, BenchmarkError>,
-    name: &str,
-    data: Option<&Path>,
-) -> Result<(TaskSet, Option<Provenance>)> {
-    let default = slm_benchmarks::data_of(name).map(|data| data.file);
-    let (data, provenance) = slm_cli::benchmark_data(data, default, &ENDINGS)?;
-    let set = load(name, data.as_deref()).map_err(user_mistake)?;
+    let (data, provenance) = locate(name, data)?;
+    let set = slm_benchmarks::load(name, data.as_deref()).map_err(user_mistake)?;
     Ok((set, provenance))
+}
+
+/// Loads the tasks that a recipe selects from a benchmark, as [`load_tasks`] does; with `few_shot`, their prompts begin
+/// with solved examples.
+///
+/// # Errors
+/// As [`load_tasks`]; or the recipe selects tasks that do not exist.
+pub(crate) fn load_selected_tasks(
+    benchmark: &Benchmark,
+    few_shot: bool,
+) -> Result<(TaskSet, Option<Provenance>)> {
+    let name = benchmark.name.as_str();
+    let (data, provenance) = locate(name, benchmark.path.as_deref())?;
+    let selection = selection(benchmark)?;
+    let set = if few_shot {
+        slm_benchmarks::load_few_shot(name, data.as_deref()).and_then(|mut set| {
+            set.select(&selection)?;
+            Ok(set)
+        })
+    } else {
+        slm_benchmarks::load_selected(name, data.as_deref(), &selection)
+    };
+    Ok((set.map_err(user_mistake)?, provenance))
+}
+
+/// Reads which tasks of a benchmark a recipe selects.
+fn selection(benchmark: &Benchmark) -> Result<Selection> {
+    let task_ids = benchmark.read_task_ids().map_err(|error| {
+        let path = benchmark.task_ids.as_deref().unwrap_or(Path::new(""));
+        UserMistake(format!(
+            "{}: cannot read the ids of tasks: {error}\nhint: write one id per line",
+            path.display()
+        ))
+    })?;
+    Ok(Selection {
+        split: benchmark
+            .split
+            .and_then(|split| Split::by_name(split.name())),
+        task_ids,
+    })
+}
+
+fn locate(name: &str, data: Option<&Path>) -> Result<(Option<PathBuf>, Option<Provenance>)> {
+    let default = slm_benchmarks::data_of(name).map(|data| data.file);
+    slm_cli::benchmark_data(data, default, &ENDINGS)
 }
 
 /// Maps a fault of a benchmark's file to a user mistake, unless the operating system refused access to it.

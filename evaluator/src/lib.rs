@@ -7,15 +7,18 @@
 //! - `workflow`: the workflows that turn a task into a program, and the engine that runs, logs and resumes them
 //! - `backend`: the built-in model, or a server behind an endpoint
 //! - `run_folder`: the files of a run
-//! - `score`, `metrics_command`, `quality`, `tasks_command`, `show`, `bench`, `sandboxing`: one command each
+//! - `score`, `metrics_command`, `quality`, `dataset`, `tasks_command`, `show`, `bench`, `sandboxing`: one command each
 
 mod arguments;
 mod backend;
 mod bench;
 mod benchmark_file;
+mod dataset;
+mod dataset_arguments;
 mod digest;
 mod experiment;
 mod json_lines;
+mod leakage;
 mod metrics_command;
 mod python_files;
 mod quality;
@@ -80,6 +83,7 @@ pub fn run() -> ExitCode {
         Command::Report(arguments) => experiment::rebuild(&arguments),
         Command::Show(arguments) => show::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),
+        Command::Dataset(arguments) => dataset::run(&arguments),
         Command::Tasks(arguments) => tasks_command::run(&arguments),
         Command::Sandbox(arguments) => sandboxing::run(&arguments),
         Command::Metrics(arguments) => metrics_command::run(&arguments),

@@ -10,7 +10,7 @@ use crate::arguments::CommonArguments;
 use slm_artifacts::{AdapterFolder, BASE_ARM, CHECKPOINTS, adapter_by_name, finished, runs_below};
 
 /// An adapter that the user named, or the newest.
-pub(super) struct NamedAdapter {
+pub(crate) struct NamedAdapter {
     pub(super) folder: PathBuf,
     /// The arm's name: that of the recipe that trained the adapter.
     pub(super) name: String,

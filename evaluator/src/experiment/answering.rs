@@ -15,13 +15,13 @@ use crate::backend::endpoint::{Endpoint, Texts};
 use crate::backend::{Backend, LocalModel};
 
 /// The base model and its adapters, ready to generate.
-pub(super) enum Answering {
+pub(crate) enum Answering {
     Local(Box<Local>),
     Served(Box<Served>),
 }
 
 /// Models in this process.
-pub(super) struct Local {
+pub(crate) struct Local {
     base: BaseModel,
     runtime: Runtime,
     tokenizer: Tokenizer,
@@ -32,7 +32,7 @@ pub(super) struct Local {
 }
 
 /// Models behind a server.
-pub(super) struct Served {
+pub(crate) struct Served {
     endpoint: Endpoint,
     /// Hash over the server's and the local files' description of the models.
     sha256: String,
@@ -56,7 +56,7 @@ impl Answering {
     ///
     /// # Errors
     /// A device, a model or an adapter is missing, or the server does not respond or does not serve the models.
-    pub(super) fn open(
+    pub(crate) fn open(
         recipe: &Recipe,
         adapters: &[NamedAdapter],
         device: DeviceChoice,
@@ -92,7 +92,7 @@ impl Answering {
     ///
     /// # Errors
     /// The model's files cannot be read.
-    pub(super) fn answerer(&self, recipe: &Recipe) -> Result<Answerer> {
+    pub(crate) fn answerer(&self, recipe: &Recipe) -> Result<Answerer> {
         let name = recipe.model.base_model_name().to_owned();
         Ok(match self {
             Self::Local(local) => Answerer {
@@ -131,7 +131,7 @@ impl Answering {
     ///
     /// # Errors
     /// The chat template cannot render the request.
-    pub(super) fn body_loss(
+    pub(crate) fn body_loss(
         &self,
         adapter: Option<usize>,
         prompt: &str,
@@ -157,7 +157,7 @@ impl Answering {
     }
 
     /// Returns the base model with the adapter at an index, or without one.
-    pub(super) fn arm(&self, adapter: Option<usize>, batch_size: usize) -> Box<dyn Backend + '_> {
+    pub(crate) fn arm(&self, adapter: Option<usize>, batch_size: usize) -> Box<dyn Backend + '_> {
         match self {
             Self::Local(local) => Box::new(LocalModel {
                 runtime: &local.runtime,

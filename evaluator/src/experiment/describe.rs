@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use slm_artifacts::{AdapterFolder, sha256_of_texts};
 use slm_benchmarks::Task;
 use slm_cli::Provenance;
-use slm_config::Recipe;
+use slm_config::{Objective, Recipe};
 use slm_report::{
     AdapterInfo, BenchmarkInfo, Experiment, NamedSeed, Plan, RECORD_VERSION, RecipeInfo, RunInfo,
     STATISTICS, SamplingInfo, SandboxInfo, SandboxProperty, Spending, TrainingSummary,
@@ -23,14 +23,17 @@ use crate::workflow::prompt::Templates;
 /// Describes an adapter, with its training if its folder records it.
 pub(crate) fn adapter(folder: &Path, name: &str) -> Result<AdapterInfo> {
     let summary = AdapterFolder(folder).read_training();
+    let recipe = AdapterFolder(folder).recipe();
+    let trained_by = Recipe::load(&recipe, &[], slm_benchmarks::NAMES).ok();
+    let objective = trained_by.as_ref().map(|recipe| recipe.train.objective);
+    let objective = objective.filter(|objective| *objective != Objective::Sft);
     let training = summary.as_ref().map(|summary| TrainingSummary {
         steps: summary.steps,
         examples: summary.examples,
         final_loss: summary.final_loss,
         seconds: summary.seconds,
+        objective: objective.map(|objective| objective.name().to_owned()),
     });
-    let recipe = AdapterFolder(folder).recipe();
-    let trained_by = Recipe::load(&recipe, &[], slm_benchmarks::NAMES).ok();
     let sha256 = slm_model::Adapter::sha256(folder)
         .with_context(|| format!("cannot read the adapter {}", folder.display()))?;
     Ok(AdapterInfo {
@@ -40,6 +43,7 @@ pub(crate) fn adapter(folder: &Path, name: &str) -> Result<AdapterInfo> {
         training,
         decontaminated: trained_by.map(|recipe| recipe.data.decontaminate),
         search: summary.and_then(|summary| summary.decontamination),
+        learned_tasks: Vec::new(),
     })
 }
 
@@ -270,6 +274,9 @@ fn command_line(adapters: &[AdapterInfo], request: &Request) -> String {
     }
     if let Some(url) = &request.common.endpoint {
         words.extend(["--endpoint".to_owned(), slm_cli::shell_word(url)]);
+    }
+    if request.common.allow_learned_tasks {
+        words.push("--allow-learned-tasks".to_owned());
     }
     // Last, so that it can be removed to get the command of the unsharded run.
     if let Some(shard) = request.common.shard {

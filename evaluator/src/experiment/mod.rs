@@ -3,17 +3,18 @@
 //! `compare`, `sweep`, `workflows` and `hypotheses` differ only in their [`Plan`].
 
 mod adapters;
-mod answering;
+pub(crate) mod answering;
 pub(crate) mod arm;
 mod canonical;
 mod describe;
 mod human;
+mod learned;
 mod merge;
 mod order;
 mod rebuild;
 mod score_trajectories;
-mod tasks;
-mod timings;
+pub(crate) mod tasks;
+pub(crate) mod timings;
 #[cfg(test)]
 mod version_3;
 
@@ -27,7 +28,7 @@ use anyhow::Result;
 use slm_benchmarks::{ScoringPhase, Task, TaskView};
 use slm_cli::{Failure, UserMistake};
 use slm_config::Evaluate;
-use slm_report::{Cell, Experiment, Plan, RunInfo, SampleRecord, ShardInfo};
+use slm_report::{AdapterInfo, Cell, Experiment, Plan, RunInfo, SampleRecord, ShardInfo};
 use slm_sandbox::{Limits, Sandbox};
 use slm_scoring::{ExpectedOutputCache, Scorer, TreePools, names_test_machinery};
 
@@ -84,14 +85,22 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
     let limits = Limits::default().with_cpu_s(evaluate.timeout_s);
     let sandbox = arguments.sandbox.open(evaluate.python.as_deref(), limits)?;
 
+    let (mut tasks, benchmarks, sources) = tasks::load(evaluate)?;
+    let learned = learned::check(&chosen, &tasks, arguments.allow_learned_tasks)?;
     let mut timings = Timings::default();
     let answering = Answering::open(&recipe, &chosen, arguments.device, &mut timings)?;
     let described = chosen
         .iter()
-        .map(|adapter| describe::adapter(&adapter.folder, &adapter.name))
+        .zip(learned)
+        .map(|(adapter, learned)| {
+            let described = describe::adapter(&adapter.folder, &adapter.name)?;
+            Ok(AdapterInfo {
+                learned_tasks: learned,
+                ..described
+            })
+        })
         .collect::<Result<_>>()?;
 
-    let (mut tasks, benchmarks, sources) = tasks::load(evaluate)?;
     let trees = TreePools::new();
     check_repositories(&tasks, &sandbox, &trees)?;
     let mut info = describe::run(describe::Parts {
@@ -183,7 +192,7 @@ fn check_repositories(tasks: &[RunTask], sandbox: &Sandbox, trees: &TreePools) -
     repositories::check(&tasks, &scorer)
 }
 
-fn expected_outputs() -> ExpectedOutputCache {
+pub(crate) fn expected_outputs() -> ExpectedOutputCache {
     ExpectedOutputCache::new(slm_cli::cache_dir().join("answers"), slm_cli::note)
 }
 

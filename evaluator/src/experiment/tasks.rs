@@ -7,12 +7,12 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use slm_benchmarks::{Task, TaskView};
-use slm_cli::Provenance;
+use slm_cli::{Provenance, UserMistake};
 use slm_config::{Evaluate, Prompting};
 use slm_report::BenchmarkInfo;
 
 use super::describe;
-use crate::benchmark_file::{load_few_shot_tasks, load_tasks};
+use crate::benchmark_file::load_selected_tasks;
 
 /// A task in a run.
 pub(crate) struct RunTask {
@@ -27,16 +27,13 @@ pub(crate) struct RunTask {
 ///
 /// # Errors
 /// A benchmark's file is missing, or belongs to another benchmark.
-pub(super) fn load(
+pub(crate) fn load(
     evaluate: &Evaluate,
 ) -> Result<(Vec<RunTask>, Vec<BenchmarkInfo>, Vec<Provenance>)> {
-    let load = match evaluate.prompting {
-        Prompting::FewShot => load_few_shot_tasks,
-        _ => load_tasks,
-    };
+    let few_shot = evaluate.prompting == Prompting::FewShot;
     let (mut tasks, mut infos, mut sources) = (Vec::new(), Vec::new(), Vec::new());
     for benchmark in &evaluate.benchmarks {
-        let (mut set, source) = load(benchmark.name.as_str(), benchmark.path.as_deref())?;
+        let (mut set, source) = load_selected_tasks(benchmark, few_shot)?;
         sources.extend(source);
         if let Some(n) = evaluate.max_tasks {
             draw(&mut set.tasks, n, evaluate.sampling.seed);
@@ -49,6 +46,15 @@ pub(super) fn load(
         }));
     }
     tell_apart(&mut tasks);
+    let mut names = BTreeSet::new();
+    if let Some(twice) = tasks.iter().find(|task| !names.insert(&task.view.task_id)) {
+        return Err(UserMistake(format!(
+            "`evaluate.benchmarks` selects the task {} twice\n\
+             hint: change `split` or `task_ids`, so that no two items of one benchmark share a task",
+            twice.view.task_id
+        ))
+        .into());
+    }
     Ok((tasks, infos, sources))
 }
 

@@ -7,13 +7,13 @@ use slm_report::PhaseTiming;
 
 /// The wall time of each phase.
 #[derive(Default)]
-pub(super) struct Timings {
-    pub(super) phases: Vec<PhaseTiming>,
+pub(crate) struct Timings {
+    pub(crate) phases: Vec<PhaseTiming>,
 }
 
 impl Timings {
     /// Runs the work of a phase and adds its wall time.
-    pub(super) fn phase<T>(&mut self, name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    pub(crate) fn phase<T>(&mut self, name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let started = Instant::now();
         let result = work()?;
         self.add(name, started.elapsed().as_secs_f64());
@@ -31,7 +31,7 @@ impl Timings {
     }
 
     /// Adds the wall times of earlier starts of the run.
-    pub(super) fn continue_from(&mut self, earlier: Vec<PhaseTiming>) {
+    pub(crate) fn continue_from(&mut self, earlier: Vec<PhaseTiming>) {
         for phase in earlier {
             self.add(&phase.phase, phase.seconds);
         }

@@ -110,6 +110,7 @@ fn describe(recipe: &Recipe, tasks: &[RunTask], sandbox: &Sandbox) -> RunInfo {
         endpoint: None,
         shard: None,
         reports: PathBuf::from("reports"),
+        allow_learned_tasks: false,
         sandbox: SandboxChoice {
             unsafe_execution: true,
         },
@@ -136,6 +137,7 @@ fn describe(recipe: &Recipe, tasks: &[RunTask], sandbox: &Sandbox) -> RunInfo {
             training: None,
             decontaminated: None,
             search: None,
+            learned_tasks: Vec::new(),
         }],
         benchmarks: vec![describe::benchmark("embedded", &own)],
         sources: Vec::new(),

@@ -105,7 +105,7 @@ impl Templates {
 
 /// A parsed template.
 #[derive(Clone, Debug)]
-struct Template {
+pub(crate) struct Template {
     source: String,
     /// The system message, if there is one, and the user's.
     messages: Vec<(Speaker, Vec<Part>)>,
@@ -118,7 +118,7 @@ enum Part {
 }
 
 impl Template {
-    fn parse(source: &str, from: &str, variables: &[&str]) -> Result<Self> {
+    pub(crate) fn parse(source: &str, from: &str, variables: &[&str]) -> Result<Self> {
         let source = source.replace("\r\n", "\n");
         let mut sections: Vec<(Speaker, usize, String)> = vec![(Speaker::User, 1, String::new())];
         for (number, line) in source.lines().enumerate() {
@@ -137,7 +137,7 @@ impl Template {
         Ok(Self { source, messages })
     }
 
-    fn render(&self, values: &[(&str, &str)]) -> Vec<Message> {
+    pub(crate) fn render(&self, values: &[(&str, &str)]) -> Vec<Message> {
         let value = |name: &str| {
             let found = values.iter().find(|(of, _)| *of == name);
             found.map_or("", |(_, value)| value.trim_end())

@@ -26,8 +26,18 @@ fn documented_commands_are_understood() {
     }
 }
 
-/// Words in commands that need another machine, a GPU, a server, the hub or much time.
-const ELSEWHERE: [&str; 6] = ["cuda", "qwen", "--shape", "http:", "smollm2", ".venv"];
+/// Words in commands that need another machine, a GPU, a server, the hub, much time or a recipe of the user.
+const ELSEWHERE: [&str; 9] = [
+    "cuda",
+    "qwen",
+    "--shape",
+    "http:",
+    "smollm2",
+    ".venv",
+    "improve-mbpp",
+    "sample.yaml",
+    "judge.yaml",
+];
 
 /// The commands of the guides with a small model in place of the quickstart's: each ends well, in the order of the guide.
 #[cfg(unix)]

@@ -6,6 +6,7 @@ mod bench;
 mod cluster;
 mod commands;
 mod compare;
+mod dataset;
 mod documents;
 mod endpoint;
 mod endpoint_faults;
@@ -19,6 +20,7 @@ mod hostile_answers;
 mod hub;
 #[cfg(unix)]
 mod interrupt;
+mod leakage;
 mod llama_server;
 mod metrics;
 #[cfg(target_os = "linux")]

@@ -1,0 +1,92 @@
+//! The rows of a data set before they are rendered for a model.
+
+use slm_artifacts::RowSource;
+
+use crate::candidate::Candidate;
+
+/// A row: the code that a task gives, and continuations of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// The task's name in its benchmark.
+    pub task_id: String,
+    /// The code that the continuations follow: imports, signature, docstring.
+    pub stub: String,
+    /// The function or class that the tests use; empty for a program that reads its input.
+    pub entry_point: String,
+    /// Its sides, in the order of TRL's columns: `completion`, or `chosen` and `rejected`.
+    pub sides: Vec<Side>,
+    /// What the request asks for.
+    pub asks: Asks,
+    /// Whether the answer is good, for data sets of labelled answers.
+    pub label: Option<bool>,
+}
+
+/// What the request of a row asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asks {
+    /// The continuation of the stub.
+    Program,
+    /// A plan of it, in at most five steps.
+    Plan,
+    /// The continuation of the stub by this plan.
+    ProgramByPlan(String),
+}
+
+/// A continuation of a row's stub, or its plan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Side {
+    /// The lines after the stub, or the plan, without a newline at the end.
+    pub body: String,
+    /// Logical lines of the program's code; 0 for a plan.
+    pub lloc: usize,
+    /// Its origin; `row` is 0 until the rows are written.
+    pub source: RowSource,
+}
+
+impl Row {
+    /// Returns the key by which rows are sorted: the task in the run, and the answers.
+    pub(crate) fn order(&self) -> impl Ord + use<'_> {
+        let key = |side: &'_ Side| {
+            let source = &side.source;
+            // Neither temperature nor nucleus size is negative or NaN, so that their bits have their order.
+            (
+                source.task_id.clone(),
+                source.arm.clone(),
+                source.workflow.clone(),
+                source.temperature.to_bits(),
+                source.top_p.to_bits(),
+                source.sample,
+                source.run.clone(),
+            )
+        };
+        self.sides.iter().map(key).collect::<Vec<_>>()
+    }
+}
+
+impl Side {
+    /// Returns the side `name` of a candidate.
+    pub(crate) fn new(name: &str, rule: &str, of: &Candidate, body: String) -> Self {
+        let record = &of.answer.record;
+        Self {
+            body,
+            lloc: of.lloc,
+            source: RowSource {
+                row: 0,
+                side: name.to_owned(),
+                rule: rule.to_owned(),
+                run: of.answer.run.clone(),
+                arm: record.arm.clone(),
+                workflow: record.workflow.clone(),
+                temperature: record.decoding.temperature,
+                top_p: record.decoding.top_p,
+                task_id: record.task_id.clone(),
+                sample: record.sample,
+                step: of.answer.step,
+                verdict: record.verdict,
+                tests_passed: record.tests_passed,
+                tests_total: record.tests_total,
+                mi_code: Some(of.mi_code),
+            },
+        }
+    }
+}

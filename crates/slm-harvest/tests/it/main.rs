@@ -1,0 +1,6 @@
+//! The rules on answers of a scripted model, whose distribution predicts the counts.
+
+mod answers;
+mod counts;
+mod python;
+mod reasons;

@@ -1,0 +1,136 @@
+//! `evaluator dataset`: training data from the tested answers of runs.
+//!
+//! Which answers become rows is decided by the library `slm-harvest`. Here are the files around it: the runs and their
+//! tasks (`runs`), the refusal of tasks that a recipe evaluates (`gate`), plans of the programs (`plans`), and the folder
+//! (`folder`).
+
+mod calls;
+mod folder;
+mod gate;
+mod likelihood;
+mod page;
+mod plans;
+mod runs;
+
+use std::collections::{BTreeMap, HashSet};
+
+use anyhow::Result;
+use serde_json::json;
+use slm_benchmarks::{ScoringPhase, Task, fingerprints};
+use slm_cli::{Failure, UserMistake};
+use slm_harvest::{Answer, Harvest, Kind, LearnableTask, Prefer, Reason, Settings, harvest};
+use slm_scoring::names_test_machinery;
+
+use crate::dataset_arguments::DatasetArguments;
+use runs::HarvestedRun;
+
+/// Makes a data set, writes its folder, and prints what became of every answer.
+pub(crate) fn run(arguments: &DatasetArguments) -> Result<(), Failure> {
+    Ok(make(arguments)?)
+}
+
+fn make(arguments: &DatasetArguments) -> Result<()> {
+    let settings = arguments.settings()?;
+    folder::check(&arguments.output)?;
+    let runs = runs::open(&arguments.runs, &arguments.reports)?;
+    // All answers of finished runs are final: solutions may be opened.
+    let phase = ScoringPhase::begin();
+    let answers = answers(&runs, &settings, arguments)?;
+    let mut harvest = harvested(&runs, &answers, &settings, &phase)?;
+    let learned = learned_tasks(&harvest, &runs);
+    let compared_with = if let Some(recipe) = &arguments.recipe {
+        gate::refuse_evaluated(&learned, recipe, &phase)?
+    } else {
+        slm_cli::note(
+            "the tasks of the rows are compared with no benchmark: name the recipe of the later evaluation with --recipe",
+        );
+        Vec::new()
+    };
+    let mut more = BTreeMap::from([("compared_with".to_owned(), json!(compared_with))]);
+    if settings.kind == Kind::Plans {
+        more.extend(plans::add(&mut harvest, &runs, arguments, &phase)?);
+    }
+    // Plans may leave fewer tasks.
+    let learned = learned_tasks(&harvest, &runs);
+    let parts = folder::Parts {
+        harvest: &harvest,
+        settings: &settings,
+        runs: &runs,
+        tasks: fingerprints(&learned, &phase),
+        more,
+    };
+    let info = folder::write(&arguments.output, &parts)?;
+    if arguments.json {
+        slm_cli::document(&serde_json::to_string_pretty(&info)?);
+    } else {
+        slm_cli::result(&page::page(&info, &arguments.output));
+    }
+    Ok(())
+}
+
+/// Returns the answers of all runs, with their likelihood if the rules need it.
+fn answers(
+    runs: &[HarvestedRun],
+    settings: &Settings,
+    arguments: &DatasetArguments,
+) -> Result<Vec<Answer>> {
+    let mut all = Vec::new();
+    for run in runs {
+        let mut answers: Vec<Answer> = run.answers().collect();
+        if settings.prefer == Prefer::Likelihood {
+            likelihood::add(run, &mut answers, arguments.device)?;
+        }
+        all.extend(answers);
+    }
+    Ok(all)
+}
+
+/// Applies the rules to the answers of all runs.
+fn harvested(
+    runs: &[HarvestedRun],
+    answers: &[Answer],
+    settings: &Settings,
+    phase: &ScoringPhase,
+) -> Result<Harvest> {
+    let tasks: Vec<LearnableTask> = runs
+        .iter()
+        .flat_map(|run| {
+            let learnable = |of: &crate::experiment::tasks::RunTask| {
+                LearnableTask::new(&run.info.name, &of.view.task_id, &of.task, phase)
+            };
+            run.tasks.iter().map(learnable)
+        })
+        .collect();
+    let names_machinery = |program: &str| names_test_machinery(program).is_some();
+    let found = harvest(answers, &tasks, settings, &names_machinery);
+    let mut harvest = found.map_err(|error| {
+        UserMistake(format!(
+            "{error}\nhint: sample more answers (evaluate.samples_per_task, a higher temperature), or choose other tasks"
+        ))
+    })?;
+    let unscored: usize = runs.iter().map(|run| run.unscored).sum();
+    if unscored > 0 {
+        harvest.answers += unscored;
+        harvest.left_out.insert(Reason::Unscored, unscored);
+    }
+    Ok(harvest)
+}
+
+/// Returns the tasks of the rows, each once.
+fn learned_tasks(harvest: &Harvest, runs: &[HarvestedRun]) -> Vec<Task> {
+    let ids: HashSet<&str> = harvest
+        .rows
+        .iter()
+        .map(|row| row.task_id.as_str())
+        .collect();
+    let all = runs.iter().flat_map(|run| &run.tasks);
+    let mut learned: Vec<Task> = Vec::new();
+    let mut seen: HashSet<(&str, &str)> = HashSet::new();
+    for of in all {
+        let view = of.task.view();
+        if ids.contains(view.task_id.as_str()) && seen.insert((&view.task_id, &view.prompt)) {
+            learned.push(of.task.clone());
+        }
+    }
+    learned
+}

@@ -1,0 +1,224 @@
+//! The runs whose answers become a data set: complete, and with the tasks that they answered.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use slm_cli::UserMistake;
+use slm_config::Recipe;
+use slm_harvest::Answer;
+use slm_report::{BenchmarkInfo, RunInfo, SampleRecord};
+
+use crate::experiment::tasks::{self, RunTask};
+use crate::run_folder::{RUN, RunFolder};
+use crate::workflow::event::{Event, Key, What};
+
+/// The phase of a run after whose end no answer is open.
+const LAST_PHASE: &str = "hidden tests";
+
+/// A finished run.
+pub(super) struct HarvestedRun {
+    pub(super) info: RunInfo,
+    pub(super) folder: PathBuf,
+    /// As they were written: hashes are over these.
+    pub(super) records: Vec<SampleRecord>,
+    /// Answers that could not be tested, which have no record.
+    pub(super) unscored: usize,
+    pub(super) tasks: Vec<RunTask>,
+    /// The step that made the program of each trajectory.
+    steps: HashMap<Key, Option<u32>>,
+}
+
+impl HarvestedRun {
+    /// Returns its answers.
+    pub(super) fn answers(&self) -> impl Iterator<Item = Answer> + '_ {
+        let steps: BTreeMap<_, Option<u32>> = self
+            .steps
+            .iter()
+            .map(|(key, step)| {
+                let Key {
+                    arm,
+                    workflow,
+                    decoding,
+                    task_id,
+                    sample,
+                } = key;
+                let name = (
+                    arm.as_str(),
+                    workflow.name(),
+                    *decoding,
+                    task_id.as_str(),
+                    *sample,
+                );
+                (name, *step)
+            })
+            .collect();
+        self.records.iter().map(move |record| {
+            let name = (
+                record.arm.as_str(),
+                record.workflow.as_str(),
+                record.decoding,
+                record.task_id.as_str(),
+                record.sample,
+            );
+            Answer {
+                run: self.info.name.clone(),
+                step: steps.get(&name).copied().flatten(),
+                record: record.clone().upgraded(),
+                likelihood: None,
+            }
+        })
+    }
+}
+
+/// Opens the runs that a user names, sorted by name.
+///
+/// # Errors
+/// There is no such run, it is unfinished, its tasks have changed, or the runs do not share a base model.
+pub(super) fn open(named: &[PathBuf], reports: &Path) -> Result<Vec<HarvestedRun>> {
+    let mut runs: Vec<HarvestedRun> = Vec::new();
+    for name in named {
+        let folder = crate::runs::folder_of(name, reports)?;
+        runs.push(read(folder)?);
+    }
+    runs.sort_by(|a, b| a.info.name.cmp(&b.info.name));
+    for pair in runs.windows(2) {
+        let [a, b] = pair else { continue };
+        if a.info.name == b.info.name {
+            return Err(UserMistake(format!(
+                "the run {} is named twice: {} and {}\nhint: name every run once",
+                a.info.name,
+                a.folder.display(),
+                b.folder.display()
+            ))
+            .into());
+        }
+        let (one, other) = (&a.info.base_model, &b.info.base_model);
+        if one.sha256 != other.sha256 {
+            return Err(UserMistake(format!(
+                "the runs have different base models: {} ({}) and {} ({})\n\
+                 hint: a model learns from its own answers; make a data set of each model's runs",
+                one.name, a.info.name, other.name, b.info.name
+            ))
+            .into());
+        }
+    }
+    Ok(runs)
+}
+
+fn read(folder: PathBuf) -> Result<HarvestedRun> {
+    let info = RunFolder::read_info(&folder)?;
+    let (records, events) = RunFolder::read(&folder)?;
+    check_records(&info, &records, &folder)?;
+    let steps = chosen_steps(&events);
+    let unscored = unscored(&info, &records, &steps, &folder)?;
+    let tasks = reloaded(&info, &folder)?;
+    Ok(HarvestedRun {
+        info,
+        folder,
+        records,
+        unscored,
+        tasks,
+        steps,
+    })
+}
+
+/// Refuses records that belong to another run.
+fn check_records(info: &RunInfo, records: &[SampleRecord], folder: &Path) -> Result<()> {
+    let is_arm = |arm: &str| info.plan.cells.iter().any(|cell| cell.arm == arm);
+    let is_benchmark = |name: &str| info.benchmarks.iter().any(|of| of.name == name);
+    let foreign = records
+        .iter()
+        .find(|record| !is_arm(&record.arm) || !is_benchmark(&record.benchmark));
+    match foreign {
+        None => Ok(()),
+        Some(record) => Err(UserMistake(format!(
+            "{}: an answer of `{}` to {} of {} is none of this run\nhint: the files of several runs are mixed; sample again",
+            folder.display(),
+            record.arm,
+            record.task_id,
+            record.benchmark
+        ))
+        .into()),
+    }
+}
+
+/// Returns the step that made the final program of each finished trajectory.
+fn chosen_steps(events: &[Event]) -> HashMap<Key, Option<u32>> {
+    let decisions = events.iter().filter_map(|event| match &event.what {
+        What::Decision(decision) => Some((event.trajectory.clone(), decision.chosen)),
+        _ => None,
+    });
+    decisions.collect()
+}
+
+/// Returns how many answers a finished run could not score.
+///
+/// # Errors
+/// The run is unfinished.
+fn unscored(
+    info: &RunInfo,
+    records: &[SampleRecord],
+    steps: &HashMap<Key, Option<u32>>,
+    folder: &Path,
+) -> Result<usize> {
+    let (expected, found) = (info.n_answers(), records.len());
+    if found == expected {
+        return Ok(0);
+    }
+    // A run writes the times of its phases when it ends; until then, missing answers may come.
+    let has_ended = info.timings.iter().any(|timing| timing.phase == LAST_PHASE);
+    if has_ended && found < expected && steps.len() == expected {
+        return Ok(expected - found);
+    }
+    Err(UserMistake(format!(
+        "{}: the run is unfinished, with {found} of {expected} answers\n\
+         hint: finish it by the command that started it: {}",
+        folder.display(),
+        info.command
+    ))
+    .into())
+}
+
+/// Loads the tasks of a run as it loaded them.
+///
+/// # Errors
+/// A benchmark's file is missing, or has changed.
+fn reloaded(info: &RunInfo, folder: &Path) -> Result<Vec<RunTask>> {
+    let path = folder.join(RUN);
+    let recipe = Recipe::parse_without_data(&info.recipe.yaml, &path, &[], slm_benchmarks::NAMES)
+        .with_context(|| format!("cannot read the recipe in {}", path.display()))?;
+    let (tasks, benchmarks, _) = tasks::load(&recipe.evaluate)?;
+    let changed = info.benchmarks.iter().zip(&benchmarks);
+    let mut changed = changed.filter(|(then, now)| then != now);
+    if let Some((then, now)) = changed.next() {
+        return Err(changed_since(folder, then, now).into());
+    }
+    if info.benchmarks.len() != benchmarks.len() {
+        return Err(UserMistake(format!(
+            "{}: {} benchmarks are recorded, but its recipe has {}\nhint: sample again",
+            path.display(),
+            info.benchmarks.len(),
+            benchmarks.len()
+        ))
+        .into());
+    }
+    Ok(tasks)
+}
+
+fn changed_since(folder: &Path, then: &BenchmarkInfo, now: &BenchmarkInfo) -> UserMistake {
+    UserMistake(format!(
+        "{}: the task file of {} changed since the run: {} tasks with hash {}, now {} with hash {}\n\
+         hint: restore the file, or sample again",
+        folder.display(),
+        then.name,
+        then.tasks,
+        short(&then.sha256),
+        now.tasks,
+        short(&now.sha256)
+    ))
+}
+
+fn short(sha256: &str) -> &str {
+    sha256.get(..8).unwrap_or(sha256)
+}
