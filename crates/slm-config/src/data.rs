@@ -30,7 +30,8 @@ pub struct Data {
     /// Packs short examples of a step into sequences of up to `max_seq_length`, masked from each other. Changes memory
     /// and speed, not the result.
     packing: bool = false => Kind::Bool, aliases ["sample_packing"];
-    /// Fraction of the examples held out for validation. Examples from one Python file, and equal rows, stay on one side.
+    /// Fraction of the examples held out for validation. Examples from one Python file, rows of one `task_id`, and equal
+    /// rows stay on one side.
     val_size: f64 = 0.0 => Kind::from_to(0.0, 0.5), aliases ["val_set_size"];
     /// Removes examples that share thirteen consecutive words with a task of `evaluate.benchmarks` or its solution, a
     /// sentence of its description, or a function of its solution by the normalized syntax tree.
@@ -45,7 +46,8 @@ section! {
 /// One data set: an item of `data.datasets`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Dataset requires {
-    /// The data: a file or folder, relative to the recipe's folder or the working directory; `hf:OWNER/NAME` on the Hugging Face hub, or
+    /// The data: a file or folder, relative to the recipe's folder or the working directory, or the folder that
+    /// `evaluator dataset` wrote; `hf:OWNER/NAME` on the Hugging Face hub, or
     /// `hf:OWNER/NAME@REVISION#FILES` for some files of one revision (a file, a folder, or a pattern with `*`);
     /// `"stdlib:"`, the standard library of the Python on this machine, in quotes because of the colon. `OWNER/NAME`
     /// alone is on the hub, too, if there is no such local file or folder.

@@ -1,15 +1,17 @@
 //! Decontamination: keeps the evaluation tasks of a recipe out of its training data.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use anyhow::Result;
-use slm_benchmarks::{Overlap, ScoringPhase, Task};
+use slm_benchmarks::{Overlap, ScoringPhase, Selection, Split, Task};
 use slm_cli::UserMistake;
 use slm_config::{Benchmark, Recipe};
 use slm_metrics::syntax::{definition_hashes, documented_functions, nameless_function_hashes};
 
+use super::content::Content;
 use super::counts::Reason;
-use super::sample::{Content, Sample};
+use super::sample::Sample;
 
 /// Mark around code in a text.
 const FENCE: &str = "```";
@@ -34,10 +36,7 @@ impl Decontamination {
         if !recipe.data.decontaminate {
             return Ok(None);
         }
-        let mut tasks = Vec::new();
-        for benchmark in &recipe.evaluate.benchmarks {
-            tasks.extend(load(benchmark)?);
-        }
+        let tasks = evaluated_tasks(recipe, SEARCHED)?;
         // The solutions are only compared; no example, log or message shows them.
         let phase = ScoringPhase::begin();
         let (mut solutions, mut own_functions) = (HashSet::new(), HashSet::new());
@@ -64,10 +63,15 @@ impl Decontamination {
 
     /// Returns the reason to leave a sample out, if there is one.
     pub(super) fn reason_against(&self, sample: &Sample) -> Option<Reason> {
+        let mut parts = sample.content.parts().iter();
+        parts.find_map(|part| self.reason_against_part(part))
+    }
+
+    fn reason_against_part(&self, part: &Content) -> Option<Reason> {
         // Imports and classes are shown to several functions: what they share is no overlap.
-        let text = match &sample.content {
+        let text = match part {
             Content::Code { definition, .. } => definition.clone(),
-            Content::Conversation(_) | Content::Plain { .. } => sample.text(),
+            other => other.text(),
         };
         if self.overlap.find(&text).is_some() {
             return Some(Reason::SharesText);
@@ -84,12 +88,23 @@ impl Decontamination {
                     .iter()
                     .any(|hash| self.own_functions.contains(hash))
         };
-        let holds_solution = match &sample.content {
+        let holds_solution = match part {
             // Messages are parsed separately: their texts do not form a program together.
             Content::Conversation(messages) => messages
                 .iter()
                 .any(|message| code_in(&message.content).any(is_solution)),
-            Content::Code { .. } | Content::Plain { .. } => code_in(&text).any(is_solution),
+            Content::Begun {
+                messages,
+                begun,
+                answer,
+            } => {
+                let answer = format!("{begun}{answer}");
+                let before = messages.iter().map(|message| message.content.as_str());
+                before
+                    .chain([answer.as_str()])
+                    .any(|text| code_in(text).any(is_solution))
+            }
+            _ => code_in(&text).any(is_solution),
         };
         holds_solution.then_some(Reason::SharesCode)
     }
@@ -119,18 +134,44 @@ fn code_in(text: &str) -> impl Iterator<Item = &str> {
         .filter(|code| code.contains("def ") || code.contains("class "))
 }
 
-/// Loads all tasks of a benchmark, even if a run evaluates only some of them.
-pub(super) fn load(benchmark: &Benchmark) -> Result<Vec<Task>> {
+/// Why the tasks are loaded, and how to do without them.
+const SEARCHED: &str = "training examples are searched for the tasks of `evaluate.benchmarks`; \
+                        --set data.decontaminate=false skips this";
+
+/// Loads the tasks of `evaluate.benchmarks`; `hint` goes with the error about a benchmark that cannot be loaded.
+///
+/// # Errors
+/// The data file of a benchmark is missing or broken.
+pub(super) fn evaluated_tasks(recipe: &Recipe, hint: &str) -> Result<Vec<Task>> {
+    let mut tasks = Vec::new();
+    for benchmark in &recipe.evaluate.benchmarks {
+        tasks.extend(load(benchmark, hint)?);
+    }
+    Ok(tasks)
+}
+
+/// Loads the tasks that a recipe selects from a benchmark by their split or ids, even if a run evaluates only some of
+/// them.
+pub(super) fn load(benchmark: &Benchmark, hint: &str) -> Result<Vec<Task>> {
     let name = benchmark.name.as_str();
     let default = slm_benchmarks::data_of(name).map(|data| data.file);
     let (data, _) =
         slm_cli::benchmark_data(benchmark.path.as_deref(), default, &slm_table::ENDINGS)?;
-    let set = slm_benchmarks::load(name, data.as_deref()).map_err(|error| {
+    let task_ids = benchmark.read_task_ids().map_err(|error| {
+        let path = benchmark.task_ids.as_deref().unwrap_or(Path::new(""));
         UserMistake(format!(
-            "{error}\nhint: training examples are searched for the tasks of `evaluate.benchmarks`; \
-             --set data.decontaminate=false skips this"
+            "{}: cannot read the ids of tasks: {error}\nhint: write one id per line",
+            path.display()
         ))
     })?;
+    let selection = Selection {
+        split: benchmark
+            .split
+            .and_then(|split| Split::by_name(split.name())),
+        task_ids,
+    };
+    let set = slm_benchmarks::load_selected(name, data.as_deref(), &selection)
+        .map_err(|error| UserMistake(format!("{error}\nhint: {hint}")))?;
     Ok(set.tasks)
 }
 
@@ -138,7 +179,6 @@ pub(super) fn load(benchmark: &Benchmark) -> Result<Vec<Task>> {
 mod tests {
     use super::*;
     use slm_model::{Message, Role};
-    use std::path::Path;
 
     const SOLUTION: &str = "    best = xs[0]\n    for x in xs:\n        best = x if x < best else best\n    return best\n";
 

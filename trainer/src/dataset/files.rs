@@ -7,6 +7,8 @@ use slm_cli::{Fetched, TrainingPart, Unclear, UserMistake, training_part};
 use slm_config::{Dataset, DatasetFormat};
 use slm_table::ENDINGS;
 
+use super::made::MadeDataset;
+
 /// The files of a data set on this machine.
 #[derive(Debug, Default)]
 pub(crate) struct Located {
@@ -16,12 +18,16 @@ pub(crate) struct Located {
     pub(crate) not_for_training: Vec<PathBuf>,
     /// Record of the download, for a data set from the hub.
     pub(crate) fetched: Option<Fetched>,
+    /// The data set folder, for one that was made from answers to tasks.
+    pub(crate) made: Option<MadeDataset>,
 }
 
-/// Locates the files of a data set: the named file, the training split of the folder, or files downloaded from the hub.
+/// Locates the files of a data set: the named file, the rows of a data set folder, the training split of another folder,
+/// or files downloaded from the hub.
 ///
 /// # Errors
-/// Nothing exists at the path, the folder has no data file or an ambiguous set of them, or the download fails.
+/// Nothing exists at the path, the folder has no data file or an ambiguous set of them, a data set folder is broken, or
+/// the download fails.
 pub(crate) fn locate(dataset: &Dataset) -> Result<Located> {
     if dataset.format == DatasetFormat::PythonSource {
         return Ok(Located::default());
@@ -30,6 +36,13 @@ pub(crate) fn locate(dataset: &Dataset) -> Result<Located> {
         return Ok(Located {
             files: fetched.paths(),
             fetched: Some(fetched),
+            ..Located::default()
+        });
+    }
+    if let Some(made) = MadeDataset::open(dataset)? {
+        return Ok(Located {
+            files: vec![made.rows()],
+            made: Some(made),
             ..Located::default()
         });
     }
@@ -86,7 +99,7 @@ fn folder(path: &Path) -> Result<Located> {
     Ok(Located {
         files: within(part.files),
         not_for_training: within(part.others),
-        fetched: None,
+        ..Located::default()
     })
 }
 
@@ -154,7 +167,7 @@ mod tests {
             Ok(located) => Ok(Located {
                 files: short(located.files),
                 not_for_training: short(located.not_for_training),
-                fetched: None,
+                ..Located::default()
             }),
             Err(error) => Err(error.to_string().replace(&shown, "")),
         }

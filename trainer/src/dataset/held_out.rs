@@ -9,6 +9,9 @@ use slm_config::Recipe;
 
 use super::decontamination;
 
+/// Why the tasks are loaded.
+const HINT: &str = "files with tasks of `evaluate.benchmarks` are not learned from";
+
 /// The files whose functions are tasks of `evaluate.benchmarks`.
 ///
 /// A benchmark from a repository's own code evaluates on whole files, so that a model is not trained on their other
@@ -28,7 +31,7 @@ impl HeldOut {
             if benchmark.name.as_str() != slm_benchmarks::REPOSITORY {
                 continue;
             }
-            for task in decontamination::load(benchmark)? {
+            for task in decontamination::load(benchmark, HINT)? {
                 let Some(target) = &task.view().repository else {
                     continue;
                 };

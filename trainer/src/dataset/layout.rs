@@ -1,13 +1,13 @@
 //! Conversion of a row's columns into a conversation or a text, by the layout of the format.
 
-use serde_json::Value;
-use slm_config::{ColumnMessage, Layout, MessageKeys, TextColumn};
+use slm_config::{ColumnMessage, Layout, TextColumn};
 use slm_model::{Message, Role};
 
+use super::answers;
+use super::content::Content;
 use super::conversation::{self, role_of};
 use super::counts::BadRow;
 use super::reader::Reader;
-use super::sample::Content;
 
 /// Separator of the columns that make up one message.
 const BETWEEN_COLUMNS: &str = "\n\n";
@@ -34,17 +34,44 @@ pub(super) fn content(reader: &Reader, layout: &'static Layout) -> Result<Conten
             conversation::check_turns(reader, column, &messages)?;
             Ok(Content::Conversation(messages))
         }
-        Layout::Continuation {
-            prompt: Some(prompt),
-            completion,
-        } => continuation(reader, prompt, completion),
-        Layout::Continuation {
-            prompt: None,
-            completion,
-        } => Ok(Content::Plain {
+        Layout::Text { column } => Ok(Content::Plain {
             prompt: String::new(),
-            completion: reader.text(completion)?.to_owned(),
+            completion: reader.text(column)?.to_owned(),
         }),
+        Layout::Continuation {
+            prompt,
+            completion,
+            optional,
+        } => answers::continuation(reader, prompt, completion, optional.prefill),
+        Layout::Pair {
+            prompt,
+            chosen,
+            rejected,
+            optional,
+        } => answers::pair(reader, prompt, [chosen, rejected], optional.prefill),
+        Layout::Labelled {
+            prompt,
+            completion,
+            label,
+            optional,
+        } => {
+            let answer = answers::single(reader, prompt, completion, optional.prefill)?;
+            let label = answers::label(reader, label)?;
+            Ok(Content::Labelled(Box::new(answer), label))
+        }
+    }
+}
+
+/// Returns the task that a row answers, where its format and the row have one.
+///
+/// # Errors
+/// It is neither text nor a number.
+pub(super) fn task(reader: &Reader, layout: &'static Layout) -> Result<Option<String>, BadRow> {
+    match layout {
+        Layout::Continuation { optional, .. }
+        | Layout::Pair { optional, .. }
+        | Layout::Labelled { optional, .. } => answers::task(reader, optional.task_id),
+        Layout::MessagePerColumns(_) | Layout::Messages { .. } | Layout::Text { .. } => Ok(None),
     }
 }
 
@@ -73,27 +100,5 @@ fn message_per_columns(
             ));
         }
     }
-    Ok(Content::Conversation(messages))
-}
-
-/// Reads a prompt and its completion, as texts or as conversations.
-fn continuation(
-    reader: &Reader,
-    prompt: &'static str,
-    completion: &'static str,
-) -> Result<Content, BadRow> {
-    if !reader.value(prompt)?.is_array() {
-        return Ok(Content::Plain {
-            prompt: reader.text(prompt)?.to_owned(),
-            completion: reader.text(completion)?.to_owned(),
-        });
-    }
-    let keys = MessageKeys::OPENAI;
-    let mut messages = conversation::messages(reader, prompt, keys)?;
-    messages.extend(match reader.value(completion)? {
-        Value::String(text) => vec![Message::new(Role::Assistant, text.as_str())],
-        _ => conversation::messages(reader, completion, keys)?,
-    });
-    conversation::check_turns(reader, prompt, &messages)?;
     Ok(Content::Conversation(messages))
 }

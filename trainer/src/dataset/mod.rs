@@ -1,5 +1,7 @@
 //! Conversion of a recipe's data sets into tokenised examples, with counts of everything that is left out.
 
+mod answers;
+mod content;
 mod conversation;
 mod counts;
 mod decontamination;
@@ -9,6 +11,8 @@ mod function_filter;
 mod held_out;
 mod layout;
 mod licences;
+mod loader;
+mod made;
 mod python_source;
 mod reader;
 mod rows;
@@ -18,55 +22,80 @@ mod split;
 mod store;
 pub(crate) mod synthetic;
 mod tally;
+mod units;
 
 use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
 use anyhow::Result;
-use rayon::prelude::*;
-use slm_cli::{BaseModel, Progress, Provenance, UserMistake};
-use slm_config::{Dataset, DatasetFormat, ModuleToSave, OnBadRow, Overlength, Recipe, RowFormat};
+use slm_artifacts::LearnedDataset;
+use slm_cli::{BaseModel, Provenance, UserMistake};
+use slm_config::{Dataset, ModuleToSave, Recipe, TrainingUnit};
 use slm_model::{ChatTemplate, Tokenizer};
 
-use crate::batch::Example;
 use crate::setup::Setup;
 use decontamination::Decontamination;
-use draw::Draw;
 use held_out::HeldOut;
-use rows::RowError;
-use sample::{EncodeError, Encoder, Sample, UntaughtEnd};
+use loader::{Loaded, Loader};
+use made::MadeDataset;
+use sample::{Encoder, UntaughtEnd};
 use secrets::SecretSearch;
-use split::{Origin, Split};
+use split::Split;
 use store::StoreWriter;
-use tally::Tally;
 
-use counts::BadRow;
 pub(crate) use counts::{Counts, Reason};
 pub(crate) use files::{Located, locate};
 pub(crate) use store::Store;
+pub(crate) use units::Units;
 
 /// All examples of a recipe.
 #[derive(Debug)]
 pub(crate) struct Examples {
     /// Every example, once.
     pub(crate) store: Store,
-    /// Indices in the store of the examples to train on, repeated by their data set's weight.
+    /// How the examples make up units, to which the indices of `train` and `validation` belong.
+    pub(crate) units: Units,
+    /// The group of each unit: units of one task or prompt share it, and the split keeps them together.
+    pub(crate) groups: Vec<u64>,
+    /// Indices of the units to train on, repeated by their data set's weight.
     pub(crate) train: Vec<u32>,
-    /// Indices in the store of the examples to validate on.
+    /// Indices of the units to validate on.
     pub(crate) validation: Vec<u32>,
     /// The counts of each data set.
     pub(crate) counts: Vec<Counts>,
     /// Provenance of the data sets from the hub.
     pub(crate) sources: Vec<Provenance>,
+    /// The data sets that were made from answers to tasks.
+    pub(crate) datasets: Vec<LearnedDataset>,
+}
+
+impl Examples {
+    /// The number of tokens of a unit: of a pair, those of both sides.
+    pub(crate) fn n_tokens(&self, unit: u32) -> usize {
+        let examples = self.units.examples(unit);
+        examples.map(|index| self.store.n_tokens(index)).sum()
+    }
+
+    /// The number of supervised tokens of a unit: of a pair, those of both sides.
+    pub(crate) fn n_supervised(&self, unit: u32) -> usize {
+        let examples = self.units.examples(unit);
+        examples.map(|index| self.store.n_supervised(index)).sum()
+    }
+
+    /// The number of tokens of the longest example of a unit.
+    pub(crate) fn longest(&self, unit: u32) -> usize {
+        let examples = self.units.examples(unit);
+        let lengths = examples.map(|index| self.store.n_tokens(index));
+        lengths.max().unwrap_or(0)
+    }
 }
 
 /// Reads every data set of the recipe and tokenises it into an unnamed temporary file in `folder`. Prints a warning
 /// about an unsuitable end of turn, and the first bad row for each reason, on stderr.
 ///
 /// # Errors
-/// A data set is missing, empty or has more than half of its rows bad; a row is bad or an example over the limit where
-/// the recipe chooses `error`; or no example is left.
+/// A data set is missing, empty or has more than half of its rows bad; it was made from tasks that the recipe evaluates;
+/// a row is bad or an example over the limit where the recipe chooses `error`; or no example is left.
 pub(crate) fn load(setup: &Setup, folder: &Path) -> Result<Examples> {
     let Setup {
         recipe,
@@ -81,19 +110,20 @@ pub(crate) fn load(setup: &Setup, folder: &Path) -> Result<Examples> {
         .iter()
         .map(locate)
         .collect::<Result<_>>()?;
+    made::refuse_evaluated(recipe, located.iter().filter_map(|l| l.made.as_ref()))?;
+    let encoder = Encoder {
+        tokenizer,
+        template,
+        data: &recipe.data,
+        untaught_end: untaught_end(recipe, base, tokenizer, template),
+    };
     let mut loader = Loader {
         recipe,
-        encoder: Encoder {
-            tokenizer,
-            template,
-            data: &recipe.data,
-            untaught_end: untaught_end(recipe, base, tokenizer, template),
-        },
+        encoder,
         search: Decontamination::of(recipe)?,
         held_out: HeldOut::of(recipe)?,
         secrets: recipe.data.exclude_secrets.then(SecretSearch::new),
-        store: StoreWriter::new(folder)?,
-        origins: Vec::new(),
+        loaded: Loaded::new(StoreWriter::new(folder)?),
         seen: HashSet::new(),
     };
     let mut counts = Vec::new();
@@ -107,7 +137,7 @@ pub(crate) fn load(setup: &Setup, folder: &Path) -> Result<Examples> {
     let weights: Vec<f64> = recipe.data.datasets.iter().map(|d| d.weight).collect();
     let seed = recipe.train.seed;
     let Split { train, validation } =
-        split::split(&loader.origins, recipe.data.val_size, &weights, seed);
+        split::split(&loader.loaded.origins, recipe.data.val_size, &weights, seed);
     if train.is_empty() {
         let is_held_out = counts
             .iter()
@@ -125,16 +155,57 @@ pub(crate) fn load(setup: &Setup, folder: &Path) -> Result<Examples> {
         );
         return Err(UserMistake(text).into());
     }
+    let Loaded {
+        store,
+        labels,
+        origins,
+    } = loader.loaded;
+    let units = match recipe.data.datasets.first().map(|d| d.format.unit()) {
+        Some(TrainingUnit::Pair) => Units::Pairs,
+        Some(TrainingUnit::LabelledAnswer) => Units::Labelled(labels),
+        Some(TrainingUnit::Example) | None => Units::Rows,
+    };
+    let (mut sources, mut datasets) = (Vec::new(), Vec::new());
+    for Located { fetched, made, .. } in located {
+        sources.extend(fetched.map(|fetched| fetched.provenance));
+        datasets.extend(made.map(MadeDataset::learned));
+    }
     Ok(Examples {
-        store: loader.store.finish()?,
+        store: store.finish()?,
+        units,
+        groups: origins.iter().map(|origin| origin.group).collect(),
         train,
         validation,
         counts,
-        sources: located
-            .into_iter()
-            .filter_map(|located| Some(located.fetched?.provenance))
-            .collect(),
+        sources,
+        datasets,
     })
+}
+
+/// Checks that labelled answers to train on have both labels.
+///
+/// # Errors
+/// All labels are the same.
+pub(crate) fn check_labels(examples: &Examples) -> Result<()> {
+    let Examples {
+        units: Units::Labelled(labels),
+        train,
+        ..
+    } = examples
+    else {
+        return Ok(());
+    };
+    let wanted = train.iter().filter(|&&unit| labels[unit as usize]).count();
+    if wanted > 0 && wanted < train.len() {
+        return Ok(());
+    }
+    let text = format!(
+        "all {} labelled answers to train on have the label {}, but KTO learns from both labels\n\
+         hint: add answers with the other label, or learn the wanted ones in the format prompt_completion",
+        train.len(),
+        wanted > 0
+    );
+    Err(UserMistake(text).into())
 }
 
 /// Returns the size in bytes of each function in a tree of Python files that gives an example, and the counts of what
@@ -177,299 +248,4 @@ fn untaught_end(
         spelled(end.instead)
     ));
     Some(end)
-}
-
-/// Maximum number of samples that are in memory and encoded in parallel at a time.
-const CHUNK: usize = 1024;
-/// Bytes of text after which a chunk of samples ends early.
-const CHUNK_BYTES: usize = 16 << 20;
-
-/// The result of encoding a sample.
-enum Encoded {
-    /// Its tokens.
-    Example(Example),
-    /// It is left out for this reason.
-    LeftOut(Reason),
-    /// It is left out for a credential of this kind.
-    Secret(&'static str),
-    /// It cannot be encoded.
-    Bad(BadRow),
-}
-
-struct Loader<'a> {
-    recipe: &'a Recipe,
-    encoder: Encoder<'a>,
-    search: Option<Decontamination>,
-    held_out: HeldOut,
-    secrets: Option<SecretSearch>,
-    store: StoreWriter,
-    /// One per example in the store.
-    origins: Vec<Origin>,
-    /// Syntax tree hashes of the functions read from all data sets.
-    seen: HashSet<u64>,
-}
-
-impl Loader<'_> {
-    fn read(&mut self, dataset: &Dataset, located: &Located, index: usize) -> Result<Counts> {
-        let mut counts = Counts {
-            path: dataset.path.clone(),
-            ..Counts::default()
-        };
-        let first = self.store.len();
-        let mut tally = Tally::default();
-        match dataset.format {
-            DatasetFormat::PythonSource => {
-                self.read_python(dataset, index, &mut counts, &mut tally)?;
-            }
-            DatasetFormat::Rows(format) => {
-                let files = (dataset, format, located);
-                self.read_rows(files, index, &mut counts, &mut tally)?;
-            }
-        }
-        counts.kept = self.store.len() - first;
-        tally.check(&counts)?;
-        Ok(counts)
-    }
-
-    fn read_python(
-        &mut self,
-        dataset: &Dataset,
-        index: usize,
-        counts: &mut Counts,
-        tally: &mut Tally,
-    ) -> Result<()> {
-        let first = self.store.len();
-        let mut progress = Progress::new("reading data", 0, "examples");
-        let seed = self.recipe.train.seed;
-        let samples = python_source::read(dataset, seed, &self.held_out, &mut self.seen, counts)?;
-        // The limit applies in shuffled order, after unsuitable functions have been left out.
-        let most = first + dataset.max_examples.unwrap_or(usize::MAX - first);
-        for chunk in samples.chunks(CHUNK) {
-            self.take(chunk, index, most, counts, tally)?;
-            progress.set((self.store.len() - first) as u64, "");
-        }
-        progress.clear();
-        Ok(())
-    }
-
-    fn read_rows(
-        &mut self,
-        (dataset, format, located): (&Dataset, &'static RowFormat, &Located),
-        index: usize,
-        counts: &mut Counts,
-        tally: &mut Tally,
-    ) -> Result<()> {
-        counts.unit = "rows".into();
-        for file in &located.not_for_training {
-            counts.leave_out_first(Reason::NotForTraining, &file.display().to_string());
-        }
-        let first = self.store.len();
-        let mut progress = Progress::new("reading data", 0, "examples");
-        let mut drawn = dataset
-            .max_examples
-            .map(|most| Draw::new(most, self.recipe.train.seed, index));
-        let (mut chunk, mut bytes) = (Vec::new(), 0);
-        for file in &located.files {
-            counts.files += 1;
-            for sample in rows::samples(file, dataset, format, index)? {
-                counts.found += 1;
-                match (sample, &mut drawn) {
-                    (Ok(None), _) => counts.leave_out(Reason::Unwanted),
-                    (Ok(Some(sample)), None) => {
-                        tally.wanted += 1;
-                        bytes += sample.content.bytes();
-                        chunk.push(sample);
-                    }
-                    (Ok(Some(sample)), Some(drawn)) => {
-                        tally.wanted += 1;
-                        if drawn.offer(sample) {
-                            counts.leave_out(Reason::BeyondMax);
-                        }
-                    }
-                    (Err(error), _) => {
-                        tally.wanted += 1;
-                        match error {
-                            RowError::Bad(bad) if self.skips_bad_rows() => {
-                                tally.bad_row(bad, counts);
-                            }
-                            error => {
-                                // An error in a row before this one is reported first.
-                                self.take(&chunk, index, usize::MAX, counts, tally)?;
-                                return Err(error.into());
-                            }
-                        }
-                    }
-                }
-                if chunk.len() == CHUNK || bytes >= CHUNK_BYTES {
-                    self.take(&chunk, index, usize::MAX, counts, tally)?;
-                    (chunk, bytes) = (Vec::new(), 0);
-                    progress.set((self.store.len() - first) as u64, "");
-                }
-            }
-        }
-        chunk.extend(drawn.into_iter().flat_map(Draw::in_order));
-        for chunk in chunk.chunks(CHUNK) {
-            self.take(chunk, index, usize::MAX, counts, tally)?;
-        }
-        progress.clear();
-        Ok(())
-    }
-
-    fn skips_bad_rows(&self) -> bool {
-        self.recipe.data.on_bad_row == OnBadRow::Skip
-    }
-
-    /// Encodes samples and stores the examples, or counts the reasons against them, until the store holds `most`.
-    fn take(
-        &mut self,
-        samples: &[Sample],
-        dataset: usize,
-        most: usize,
-        counts: &mut Counts,
-        tally: &mut Tally,
-    ) -> Result<()> {
-        let (encoder, search, secrets) = (&self.encoder, &self.search, &self.secrets);
-        let encoded: Vec<Result<Encoded>> = samples
-            .par_iter()
-            .map(|sample| {
-                let reason = search
-                    .as_ref()
-                    .and_then(|search| search.reason_against(sample));
-                if let Some(reason) = reason {
-                    return Ok(Encoded::LeftOut(reason));
-                }
-                if let Some(kind) = secrets.as_ref().and_then(|s| s.find(&sample.text())) {
-                    return Ok(Encoded::Secret(kind));
-                }
-                match encoder.encode(sample) {
-                    Ok(example) => Ok(Encoded::Example(example)),
-                    Err(EncodeError::Bad(bad)) => Ok(Encoded::Bad(bad)),
-                    Err(EncodeError::Model(error)) => Err(error),
-                }
-            })
-            .collect();
-        for (sample, encoded) in samples.iter().zip(encoded) {
-            if self.store.len() == most {
-                counts.leave_out(Reason::BeyondMax);
-                continue;
-            }
-            tally.tried += 1;
-            match encoded? {
-                Encoded::LeftOut(reason) => counts.leave_out(reason),
-                Encoded::Secret(kind) => {
-                    let place = format!("{}: {kind}", sample.origin);
-                    counts.leave_out_first(Reason::HoldsSecret, &place);
-                }
-                Encoded::Example(example) => self.keep(example, sample, dataset, counts)?,
-                Encoded::Bad(bad) if self.skips_bad_rows() => tally.bad_example(bad, counts),
-                Encoded::Bad(bad) => return Err(bad.into_error()),
-            }
-        }
-        Ok(())
-    }
-
-    /// Stores an example that has supervised tokens; otherwise counts the reason.
-    fn keep(
-        &mut self,
-        example: Example,
-        sample: &Sample,
-        dataset: usize,
-        counts: &mut Counts,
-    ) -> Result<()> {
-        let Some(example) = fit_length(example, sample, self.recipe, counts)? else {
-            return Ok(());
-        };
-        if example.n_supervised() == 0 {
-            counts.leave_out(Reason::NothingToLearn);
-            return Ok(());
-        }
-        let mut hasher = DefaultHasher::new();
-        match &sample.group {
-            Some(group) => group.hash(&mut hasher),
-            None => example.tokens.hash(&mut hasher),
-        }
-        self.origins.push(Origin {
-            group: hasher.finish(),
-            dataset: dataset as u16,
-        });
-        self.store.push(&example, &sample.origin)
-    }
-}
-
-/// Applies `max_seq_length` and the recipe's choice for longer examples.
-fn fit_length(
-    mut example: Example,
-    sample: &Sample,
-    recipe: &Recipe,
-    counts: &mut Counts,
-) -> Result<Option<Example>> {
-    let limit = recipe.data.max_seq_length;
-    if example.len() <= limit {
-        return Ok(Some(example));
-    }
-    match recipe.data.overlength {
-        Overlength::Error => {
-            let (origin, found) = (&sample.origin, example.len());
-            let text = format!(
-                "{origin}: example has {found} tokens, `data.max_seq_length` is {limit}\n\
-                 hint: raise the limit, or set `data.overlength` to drop or truncate"
-            );
-            Err(UserMistake(text).into())
-        }
-        // Without a supervised token before the limit, nothing would be left to learn after the cut.
-        Overlength::Truncate if example.supervised[..limit].contains(&true) => {
-            counts.leave_out(Reason::Truncated);
-            example.tokens.truncate(limit);
-            example.supervised.truncate(limit);
-            Ok(Some(example))
-        }
-        Overlength::Truncate | Overlength::Drop => {
-            counts.leave_out(Reason::Overlong);
-            Ok(None)
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn recipe(overlength: Overlength, max_seq_length: usize) -> Recipe {
-        let text =
-            "model: {name_or_path: x.gguf}\ndata: {datasets: [{path: a, format: python_source}]}";
-        let mut recipe =
-            Recipe::parse(text, Path::new("r.yaml"), &[], slm_benchmarks::NAMES).expect("recipe");
-        recipe.data.overlength = overlength;
-        recipe.data.max_seq_length = max_seq_length;
-        recipe
-    }
-
-    #[test]
-    fn an_overlong_example_is_dropped_cut_or_refused_and_counted() {
-        let example = || Example::new(vec![1; 20], [vec![false; 10], vec![true; 10]].concat());
-        let mut counts = Counts::default();
-        let mut fit = |overlength, limit| {
-            fit_length(
-                example(),
-                &Sample::of_text(""),
-                &recipe(overlength, limit),
-                &mut counts,
-            )
-        };
-        assert_eq!(fit(Overlength::Drop, 20).expect("fits"), Some(example()));
-        assert_eq!(fit(Overlength::Drop, 19).expect("dropped"), None);
-        let cut = fit(Overlength::Truncate, 16)
-            .expect("cut")
-            .expect("an example");
-        assert_eq!((cut.len(), cut.n_supervised()), (16, 6));
-        let nothing = fit(Overlength::Truncate, 10).expect("nothing left to learn");
-        assert_eq!(nothing, None);
-        let error = fit(Overlength::Error, 19).expect_err("refused").to_string();
-        assert!(
-            error.starts_with("a.py:3: example has 20 tokens, `data.max_seq_length` is 19"),
-            "{error}"
-        );
-        let expected = [(Reason::Overlong, 2), (Reason::Truncated, 1)];
-        assert_eq!(counts.left_out, expected.into());
-    }
 }

@@ -12,11 +12,12 @@ use slm_config::Dataset;
 use slm_metrics::SyntaxError;
 use slm_metrics::syntax::{FunctionSurvey, Uncut, UncutFunction, survey_functions};
 
+use super::content::Content;
 use super::counts::{Counts, Reason};
 use super::function_filter::FunctionFilter;
 use super::held_out::HeldOut;
 use super::licences::Licences;
-use super::sample::{Content, Sample};
+use super::sample::Sample;
 
 /// Names the standard library of the configured Python.
 const STDLIB: &str = "stdlib:";

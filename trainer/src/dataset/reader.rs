@@ -132,13 +132,21 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Returns the text of a column that a row may omit or set to null, unless the recipe names the column.
-    pub(super) fn optional_text(&self, own: &'static str) -> Result<Option<&'a str>, BadRow> {
+    /// Returns the value of a column that a row may omit or set to null, unless the recipe names the column.
+    pub(super) fn optional(&self, own: &'static str) -> Result<Option<&'a Value>, BadRow> {
         let is_given = || self.dataset.columns.given().any(|(given, _)| given == own);
         match self.row.fields.get(self.dataset.columns.name_of(own)) {
             Some(Value::Null) => Ok(None),
             None if !is_given() => Ok(None),
-            _ => self.text(own).map(Some),
+            _ => self.value(own).map(Some),
+        }
+    }
+
+    /// Returns the text of a column that a row may omit or set to null, unless the recipe names the column.
+    pub(super) fn optional_text(&self, own: &'static str) -> Result<Option<&'a str>, BadRow> {
+        match self.optional(own)? {
+            Some(_) => self.text(own).map(Some),
+            None => Ok(None),
         }
     }
 }

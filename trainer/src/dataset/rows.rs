@@ -88,7 +88,7 @@ pub(super) fn samples<'a>(
             Ok(Some(Sample {
                 content: layout::content(&reader, &format.layout)?,
                 origin: reader.row.place.to_string(),
-                group: None,
+                group: layout::task(&reader, &format.layout)?,
             }))
         } else {
             Ok(None)
@@ -108,7 +108,7 @@ fn readable(error: TableError) -> anyhow::Error {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::Content;
+    use super::super::content::Content;
     use super::*;
     use anyhow::Context;
     use slm_config::{DatasetFormat, Recipe};

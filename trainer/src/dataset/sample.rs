@@ -2,13 +2,13 @@
 
 use slm_cli::UserMistake;
 use slm_config::{Data, TrainOn, TrainOnEos};
-use slm_metrics::syntax::FunctionSource;
 use slm_model::{
-    ChatError, ChatTemplate, CodeRequest, Message, OwnedTokens, TokenOwner, Tokenizer,
-    TokenizerError,
+    ChatError, ChatTemplate, CodeRequest, OwnedTokens, TokenOwner, Tokenizer, TokenizerError,
 };
 
+use super::content::Content;
 use super::counts::{BadRow, Reason};
+use super::units::Unit;
 use crate::batch::Example;
 
 /// A piece of text to train on.
@@ -21,29 +21,6 @@ pub(crate) struct Sample {
     /// Key that keeps samples on the same side of the split into training and validation; `None` for the tokens
     /// themselves.
     pub(crate) group: Option<String>,
-}
-
-/// The text of a [`Sample`], by the way it is tokenised.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Content {
-    /// A function or method up to its docstring as the evaluator's request, and its body as the answer.
-    Code {
-        /// The imports and the part of a class that the request shows, then signature and docstring.
-        prompt: String,
-        /// The body.
-        body: String,
-        /// The function alone, at the left margin.
-        definition: String,
-    },
-    /// Messages for the model's chat template; the last is the assistant's.
-    Conversation(Vec<Message>),
-    /// A text and its continuation, without chat template; the prompt may be empty.
-    Plain {
-        /// The context.
-        prompt: String,
-        /// The continuation.
-        completion: String,
-    },
 }
 
 /// Tokenises samples.
@@ -97,14 +74,7 @@ impl UntaughtEnd {
 impl Sample {
     /// Returns all text of the sample.
     pub(crate) fn text(&self) -> String {
-        match &self.content {
-            Content::Code { prompt, body, .. } => format!("{prompt}{body}"),
-            Content::Plain { prompt, completion } => format!("{prompt}{completion}"),
-            Content::Conversation(messages) => {
-                let texts: Vec<&str> = messages.iter().map(|m| m.content.as_str()).collect();
-                texts.join("\n")
-            }
-        }
+        self.content.text()
     }
 }
 
@@ -160,46 +130,45 @@ impl EncodeError {
     }
 }
 
-impl Content {
-    /// Makes a request and its answer of a function.
-    pub(super) fn of_function(function: FunctionSource) -> Self {
-        Self::Code {
-            prompt: function.prompt(),
-            body: function.body,
-            definition: function.source,
-        }
-    }
-
-    /// The number of bytes of its texts.
-    pub(crate) fn bytes(&self) -> usize {
-        match self {
-            Self::Code { prompt, body, .. } => prompt.len() + body.len(),
-            Self::Plain { prompt, completion } => prompt.len() + completion.len(),
-            Self::Conversation(messages) => messages.iter().map(|m| m.content.len()).sum(),
-        }
-    }
-}
-
 impl Encoder<'_> {
-    /// Encodes a sample and marks its supervised tokens.
+    /// Encodes a sample and marks its supervised tokens. Of a pair and of a labelled answer only the last message is
+    /// supervised.
     ///
     /// # Errors
     /// The chat template or the tokenizer refuses the sample, which the error names; or the template cannot be used at
     /// all.
-    pub(crate) fn encode(&self, sample: &Sample) -> Result<Example, EncodeError> {
-        let turns = match &sample.content {
+    pub(crate) fn encode(&self, sample: &Sample) -> Result<Unit, EncodeError> {
+        let example = |content: &Content, train_on| -> Result<Example, EncodeError> {
+            let turns = self.turns(content);
+            let turns = turns.map_err(|error| EncodeError::of(error, &sample.origin))?;
+            Ok(self.example(turns, train_on))
+        };
+        let answer = |content: &Content| example(content, TrainOn::Completion);
+        match &sample.content {
+            Content::Pair(sides) => Ok(Unit::Pair([answer(&sides[0])?, answer(&sides[1])?])),
+            Content::Labelled(content, label) => Ok(Unit::Labelled(answer(content)?, *label)),
+            content => Ok(Unit::Row(example(content, self.data.train_on)?)),
+        }
+    }
+
+    /// Encodes one text or conversation.
+    fn turns(&self, content: &Content) -> Result<OwnedTokens, ChatError> {
+        let (template, tokenizer) = (self.template, self.tokenizer);
+        match content {
             Content::Code { prompt, body, .. } => {
                 let request = CodeRequest { stub: prompt };
-                self.template
-                    .encode_code_turns(self.tokenizer, request, body)
+                template.encode_code_turns(tokenizer, request, body)
             }
-            Content::Conversation(messages) => self.template.encode_turns(self.tokenizer, messages),
-            Content::Plain { prompt, completion } => {
-                self.plain(prompt, completion).map_err(ChatError::from)
-            }
-        };
-        let turns = turns.map_err(|error| EncodeError::of(error, &sample.origin))?;
-        Ok(self.example(turns))
+            Content::Conversation(messages) => template.encode_turns(tokenizer, messages),
+            Content::Begun {
+                messages,
+                begun,
+                answer,
+            } => template.encode_begun_turns(tokenizer, messages, begun, answer),
+            Content::Plain { prompt, completion } => Ok(self.plain(prompt, completion)?),
+            Content::Pair(sides) => self.turns(&sides[0]),
+            Content::Labelled(content, _) => self.turns(content),
+        }
     }
 
     /// Encodes texts as transformers does, recognising added tokens, between the tokens that begin and end a text.
@@ -218,16 +187,12 @@ impl Encoder<'_> {
     }
 
     /// Marks the tokens that the recipe supervises.
-    fn example(&self, turns: OwnedTokens) -> Example {
+    fn example(&self, turns: OwnedTokens, train_on: TrainOn) -> Example {
         let last = turns.n_answers().saturating_sub(1);
-        let Data {
-            train_on,
-            train_on_eos,
-            ..
-        } = self.data;
-        let answer_is_learned = |answer| *train_on != TrainOn::Completion || answer == last;
+        let train_on_eos = self.data.train_on_eos;
+        let answer_is_learned = |answer| train_on != TrainOn::Completion || answer == last;
         let is_learned = |part: &TokenOwner| match *part {
-            TokenOwner::Context => *train_on == TrainOn::All,
+            TokenOwner::Context => train_on == TrainOn::All,
             TokenOwner::NotLearned(_) => false,
             TokenOwner::Answer(answer) => answer_is_learned(answer),
             TokenOwner::End(answer) => {
@@ -253,7 +218,8 @@ impl Encoder<'_> {
 mod tests {
     use super::*;
     use slm_benchmarks::ScoringPhase;
-    use slm_model::{Role, Weights};
+    use slm_metrics::syntax::FunctionSource;
+    use slm_model::{Message, Role, Weights};
     use std::path::Path;
 
     fn tiny(model: &str) -> (Tokenizer, ChatTemplate) {
@@ -266,6 +232,14 @@ mod tests {
             .expect("template")
             .unwrap_or_else(ChatTemplate::chatml);
         (weights.tokenizer().expect("tokenizer"), template)
+    }
+
+    /// Encodes a sample that is one example.
+    fn row(encoder: &Encoder, sample: &Sample) -> Example {
+        match encoder.encode(sample).expect("tokens") {
+            Unit::Row(example) => example,
+            other => panic!("{other:?} is no row"),
+        }
     }
 
     fn sample(content: Content) -> Sample {
@@ -299,7 +273,7 @@ mod tests {
             data: &data,
             untaught_end: None,
         };
-        let example = encoder.encode(sample).expect("tokens");
+        let example = row(&encoder, sample);
         let ids: Vec<u32> = example
             .tokens
             .iter()
@@ -324,9 +298,7 @@ mod tests {
             data: &data,
             untaught_end: None,
         };
-        let example = encoder
-            .encode(&sample(Content::of_function(function)))
-            .expect("tokens");
+        let example = row(&encoder, &sample(Content::of_function(function)));
         let asked = template
             .encode_code_request(tokenizer, CodeRequest { stub: prompt })
             .expect("tokens");
@@ -379,6 +351,66 @@ mod tests {
         );
         for model in ["tiny-qwen2", "tiny-llama"] {
             check_prompt(&tiny(model), functions[0].clone(), &prompt);
+        }
+    }
+
+    /// A row of a data set that was made from answers, and the function itself, give one example.
+    #[test]
+    fn an_answer_with_a_given_beginning_has_the_tokens_of_the_function_that_it_completes() {
+        let stub = "import math\n\ndef f(x):\n    \"\"\"Doc.\"\"\"";
+        for (body, model) in [
+            ("    return x\n", "tiny-qwen2"),
+            (
+                "    if x:\n        return 1\n\n    return 2\n\n",
+                "tiny-qwen2",
+            ),
+            ("    return x\n", "tiny-llama"),
+            ("\n    return x", "tiny-llama"),
+        ] {
+            let (tokenizer, template) = tiny(model);
+            let data = Data::default();
+            let encoder = Encoder {
+                tokenizer: &tokenizer,
+                template: &template,
+                data: &data,
+                untaught_end: None,
+            };
+            let code = Content::Code {
+                prompt: stub.to_owned(),
+                body: body.to_owned(),
+                definition: String::new(),
+            };
+            let request = CodeRequest { stub };
+            let begun = Content::Begun {
+                messages: request.messages().to_vec(),
+                begun: request.begun(),
+                answer: format!("{}\n```", body.trim_end()),
+            };
+            let expected = row(&encoder, &sample(code));
+            assert_eq!(row(&encoder, &sample(begun.clone())), expected, "{model}");
+            let label = Content::Labelled(Box::new(begun), true);
+            let encoded = encoder.encode(&sample(label)).expect("tokens");
+            assert_eq!(encoded, Unit::Labelled(expected, true));
+        }
+    }
+
+    #[test]
+    fn of_a_pair_only_the_last_messages_are_learned() {
+        let (tokenizer, template) = tiny("tiny-qwen2");
+        let data = Data::default();
+        let encoder = Encoder {
+            tokenizer: &tokenizer,
+            template: &template,
+            data: &data,
+            untaught_end: None,
+        };
+        let side = conversation().content;
+        let pair = Content::Pair(Box::new([side.clone(), side]));
+        let encoded = encoder.encode(&sample(pair)).expect("tokens");
+        for example in encoded.examples() {
+            let learned = example.tokens[example.context().len()..].to_vec();
+            let text = tokenizer.decode(&learned, false).expect("text");
+            assert_eq!(text.trim_end(), "Second.<|im_end|>");
         }
     }
 
@@ -450,9 +482,7 @@ mod tests {
                 untaught_end: None,
             };
             let (prompt, completion) = (prompt.to_owned(), completion.to_owned());
-            let example = encoder
-                .encode(&sample(Content::Plain { prompt, completion }))
-                .expect("tokens");
+            let example = row(&encoder, &sample(Content::Plain { prompt, completion }));
             assert_eq!(example.n_supervised(), learned);
         }
     }
@@ -498,7 +528,7 @@ mod tests {
             data: &data,
             untaught_end: end,
         };
-        let example = encoder.encode(&conversation()).expect("tokens");
+        let example = row(&encoder, &conversation());
         let text = tokenizer.decode(&example.tokens, false).expect("text");
         let expected = "<|im_start|>user\nOne?<|im_end|>\n<|im_start|>assistant\nFirst.<|endoftext|>\n\
                         <|im_start|>user\nTwo?<|im_end|>\n<|im_start|>assistant\nSecond.<|endoftext|>\n";

@@ -149,11 +149,7 @@ impl Model {
         let setup = Setup::of(recipe)?;
         let examples = dataset::load(&setup, &std::env::temp_dir())?;
         let lengths = examples.train.iter();
-        survey.set_lengths(
-            lengths
-                .map(|&index| examples.store.n_tokens(index as usize))
-                .collect(),
-        );
+        survey.set_lengths(lengths.map(|&unit| examples.longest(unit)).collect());
         let base = setup.base;
         let is_small = base.config().num_parameters() < 300_000_000;
         Ok(vec![Self {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use slm_cli::UserMistake;
-use slm_config::{Dataset, Layout, ROW_FORMATS, Recipe, RowFormat, TextColumn};
+use slm_config::{Dataset, Layout, ROW_FORMATS, Recipe, RowFormat, TextColumn, TrainingUnit};
 use slm_table::{ENDINGS, Reading};
 
 use crate::dataset::python_functions;
@@ -152,8 +152,7 @@ impl Survey {
         }
         let Some((format, columns)) = format_of(&names) else {
             let names: Vec<_> = names.into_iter().collect();
-            let known: Vec<_> = ROW_FORMATS
-                .iter()
+            let known: Vec<_> = examples_formats()
                 .map(|format| format!("{} ({})", format.name, format.columns.join(", ")))
                 .collect();
             let text = format!(
@@ -273,13 +272,20 @@ fn bytes_of(value: &serde_json::Value) -> usize {
     }
 }
 
+/// The formats of examples to learn, as the recipes here train on them.
+fn examples_formats() -> impl Iterator<Item = &'static RowFormat> {
+    ROW_FORMATS
+        .into_iter()
+        .filter(|format| format.unit() == TrainingUnit::Example)
+}
+
 /// The format whose columns these are, and the columns that are named otherwise.
 fn format_of(
     names: &BTreeSet<String>,
 ) -> Option<(&'static RowFormat, Vec<(&'static str, String)>)> {
     let has = |name: &str| names.contains(name);
     let fits = |format: &&RowFormat| required(&format.layout).into_iter().all(has);
-    let format = ROW_FORMATS.into_iter().find(fits);
+    let format = examples_formats().find(fits);
     let pair = || {
         let prompt = PROMPT_COLUMNS.into_iter().find(|name| has(name))?;
         let completion = COMPLETION_COLUMNS.into_iter().find(|name| has(name))?;
@@ -312,10 +318,19 @@ fn required(layout: &Layout) -> Vec<&'static str> {
             .filter(|text| matches!(text, TextColumn::Required(_)))
             .map(|text| text.column())
             .collect(),
-        Layout::Messages { column, .. } => vec![column],
-        Layout::Continuation { prompt, completion } => {
-            prompt.iter().copied().chain([*completion]).collect()
-        }
+        Layout::Messages { column, .. } | Layout::Text { column } => vec![column],
+        Layout::Continuation {
+            prompt, completion, ..
+        } => vec![prompt, completion],
+        Layout::Pair {
+            chosen, rejected, ..
+        } => vec![chosen, rejected],
+        Layout::Labelled {
+            prompt,
+            completion,
+            label,
+            ..
+        } => vec![prompt, completion, label],
     }
 }
 

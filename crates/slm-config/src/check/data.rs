@@ -1,8 +1,8 @@
 //! Rules of section `data`: which keys belong to which format.
 
 use super::{Check, Needs};
-use crate::data::{Data, Dataset};
-use crate::format::DatasetFormat;
+use crate::data::{Data, Dataset, Overlength, TrainOn, TrainOnEos};
+use crate::format::{DatasetFormat, TrainingUnit};
 
 /// Most data sets of a recipe.
 const MOST_DATASETS: usize = 256;
@@ -18,6 +18,52 @@ impl Check {
         self.require(count <= MOST_DATASETS, "data.datasets", count, allowed);
         for (index, dataset) in data.datasets.iter().enumerate() {
             self.dataset(&format!("data.datasets[{index}]"), dataset);
+        }
+        self.units(data);
+    }
+
+    /// Checks that all data sets give the same unit of training, and that the other keys suit it.
+    fn units(&mut self, data: &Data) {
+        let Some(first) = data.datasets.first() else {
+            return;
+        };
+        let unit = first.format.unit();
+        for (index, dataset) in data.datasets.iter().enumerate() {
+            let other = dataset.format.unit();
+            let allowed = format!(
+                "a format of {}, as `{}` of `data.datasets[0]`; this one gives {}",
+                unit.plural(),
+                first.format.name(),
+                other.plural()
+            );
+            let key = format!("data.datasets[{index}].format");
+            self.require(other == unit, &key, dataset.format.name(), allowed);
+        }
+        if unit == TrainingUnit::Example {
+            return;
+        }
+        let name = first.format.name();
+        let allowed = format!(
+            "assistant or completion, since of `{name}` only the last message of each answer is learned"
+        );
+        let is_suitable = data.train_on != TrainOn::All;
+        self.require(is_suitable, "data.train_on", data.train_on.name(), allowed);
+        let allowed = format!(
+            "turn or last, since of `{name}` the end of each answer is compared, too: without it, an answer that stops \
+             equals one that continues"
+        );
+        let is_suitable = data.train_on_eos != TrainOnEos::None;
+        let key = "data.train_on_eos";
+        self.require(is_suitable, key, data.train_on_eos.name(), allowed);
+        if unit == TrainingUnit::Pair {
+            let allowed = "drop or error, since a cut would change which answer is better";
+            let is_suitable = data.overlength != Overlength::Truncate;
+            self.require(
+                is_suitable,
+                "data.overlength",
+                data.overlength.name(),
+                allowed,
+            );
         }
     }
 

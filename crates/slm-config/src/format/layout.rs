@@ -14,14 +14,83 @@ pub enum Layout {
         /// How the list spells messages.
         keys: MessageKeys,
     },
-    /// A text and its continuation, without chat template. With a prompt, both may be lists of messages in
+    /// A text that is learned from its beginning, without chat template.
+    Text {
+        /// Holds the text.
+        column: &'static str,
+    },
+    /// A text and its continuation, without chat template. Both may be lists of messages in
     /// [`MessageKeys::OPENAI`]'s spelling, which are a conversation.
     Continuation {
-        /// Holds the text; `None` for texts that are learned from their beginning.
-        prompt: Option<&'static str>,
+        /// Holds the text.
+        prompt: &'static str,
         /// Holds the continuation.
         completion: &'static str,
+        /// Columns that a row may omit.
+        optional: OptionalColumns,
     },
+    /// Two continuations of one text, each as in [`Self::Continuation`]. Without a prompt both are whole
+    /// conversations, and the messages that they share at their beginning are the prompt.
+    Pair {
+        /// Holds the text; a row may omit it.
+        prompt: &'static str,
+        /// Holds the better continuation.
+        chosen: &'static str,
+        /// Holds the worse continuation.
+        rejected: &'static str,
+        /// Columns that a row may omit.
+        optional: OptionalColumns,
+    },
+    /// As [`Self::Continuation`], with a judgement of the continuation.
+    Labelled {
+        /// Holds the text.
+        prompt: &'static str,
+        /// Holds the continuation.
+        completion: &'static str,
+        /// Holds a boolean: whether the continuation is wanted.
+        label: &'static str,
+        /// Columns that a row may omit.
+        optional: OptionalColumns,
+    },
+}
+
+/// Columns of answers that a row may omit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OptionalColumns {
+    /// Holds the beginning of the answer that is given to the model and not learned; the answer starts with it.
+    pub prefill: &'static str,
+    /// Holds the id of the task that is answered: rows of one task stay on one side of the split for validation.
+    pub task_id: &'static str,
+}
+
+impl OptionalColumns {
+    /// The columns that `evaluator dataset` writes.
+    pub const USUAL: Self = Self {
+        prefill: "prefill",
+        task_id: "task_id",
+    };
+}
+
+/// What one row of a format gives to train on. All data sets of a training give the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrainingUnit {
+    /// A text to learn.
+    Example,
+    /// A better and a worse answer.
+    Pair,
+    /// An answer with its judgement.
+    LabelledAnswer,
+}
+
+impl TrainingUnit {
+    /// Names several of them.
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::Example => "examples to learn",
+            Self::Pair => "pairs of answers",
+            Self::LabelledAnswer => "labelled answers",
+        }
+    }
 }
 
 /// A message that is made up of columns.
@@ -109,9 +178,24 @@ impl Layout {
             Self::Messages { system, column, .. } => {
                 system.iter().copied().chain([*column]).collect()
             }
-            Self::Continuation { prompt, completion } => {
-                prompt.iter().copied().chain([*completion]).collect()
-            }
+            Self::Text { column } => vec![column],
+            Self::Continuation {
+                prompt,
+                completion,
+                optional,
+            } => vec![prompt, completion, optional.prefill, optional.task_id],
+            Self::Pair {
+                prompt,
+                chosen,
+                rejected,
+                optional: OptionalColumns { prefill, task_id },
+            } => vec![prompt, chosen, rejected, prefill, task_id],
+            Self::Labelled {
+                prompt,
+                completion,
+                label,
+                optional: OptionalColumns { prefill, task_id },
+            } => vec![prompt, completion, label, prefill, task_id],
         }
     }
 }

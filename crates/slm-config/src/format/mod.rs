@@ -3,8 +3,10 @@
 //! A format is its file here and its line in [`ROW_FORMATS`]; recipe check, reader and command line take it from there.
 
 mod alpaca;
+mod kto;
 mod layout;
 mod messages;
+mod pairs;
 mod prompt_completion;
 mod sharegpt;
 mod text;
@@ -16,15 +18,19 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::schema::Word;
 
-pub use layout::{ColumnMessage, Layout, MessageKeys, Speaker, TextColumn};
+pub use layout::{
+    ColumnMessage, Layout, MessageKeys, OptionalColumns, Speaker, TextColumn, TrainingUnit,
+};
 
 /// Formats of rows, in the order of the documentation.
-pub const ROW_FORMATS: [&RowFormat; 5] = [
+pub const ROW_FORMATS: [&RowFormat; 7] = [
     &alpaca::FORMAT,
     &messages::FORMAT,
     &sharegpt::FORMAT,
     &prompt_completion::FORMAT,
     &text::FORMAT,
+    &pairs::FORMAT,
+    &kto::FORMAT,
 ];
 
 /// As a recipe writes [`DatasetFormat::PythonSource`].
@@ -78,6 +84,18 @@ impl RowFormat {
     pub fn by_name(name: &str) -> Option<&'static Self> {
         ROW_FORMATS.into_iter().find(|format| format.name == name)
     }
+
+    /// What a row gives to train on.
+    pub fn unit(&self) -> TrainingUnit {
+        match self.layout {
+            Layout::Pair { .. } => TrainingUnit::Pair,
+            Layout::Labelled { .. } => TrainingUnit::LabelledAnswer,
+            Layout::MessagePerColumns(_)
+            | Layout::Messages { .. }
+            | Layout::Text { .. }
+            | Layout::Continuation { .. } => TrainingUnit::Example,
+        }
+    }
 }
 
 /// Format of a data set: `data.datasets[].format`.
@@ -125,9 +143,16 @@ impl DatasetFormat {
 
     /// Whether an example may be a conversation, which the chat template divides into turns.
     pub fn has_turns(self) -> bool {
-        let text =
-            |format: &RowFormat| matches!(format.layout, Layout::Continuation { prompt: None, .. });
-        !matches!(self, Self::Rows(format) if text(format))
+        let is_text = |format: &RowFormat| matches!(format.layout, Layout::Text { .. });
+        !matches!(self, Self::Rows(format) if is_text(format))
+    }
+
+    /// What an item of the data set gives to train on.
+    pub fn unit(self) -> TrainingUnit {
+        match self {
+            Self::Rows(format) => format.unit(),
+            Self::PythonSource => TrainingUnit::Example,
+        }
     }
 }
 

@@ -6,8 +6,5 @@ pub(super) const FORMAT: RowFormat = RowFormat {
     name: "text",
     doc: "`text`: plain text without chat template, supervised from start to end.",
     columns: &["text"],
-    layout: Layout::Continuation {
-        prompt: None,
-        completion: "text",
-    },
+    layout: Layout::Text { column: "text" },
 };

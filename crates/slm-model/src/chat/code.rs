@@ -117,19 +117,39 @@ impl ChatTemplate {
         request: CodeRequest<'_>,
         body: &str,
     ) -> Result<OwnedTokens, ChatError> {
-        let mut answer = self.encode_code_completion(tokenizer, body)?;
-        let mut end = encode_after(tokenizer, "", self.end_of_turn()?)?;
+        let (messages, begun) = (request.messages(), request.begun());
+        self.encode_begun_turns(tokenizer, &messages, &begun, &closed(body))
+    }
+
+    /// Encodes a conversation and the assistant's answer to it as one training text. The answer's turn starts with
+    /// `begun`, which belongs to the context and is that of [`encode_begun`](Self::encode_begun); `answer` is the rest
+    /// of the turn. Nothing in either becomes a special token.
+    ///
+    /// A newline that `encode_begun` leaves to the model is the answer's first.
+    ///
+    /// # Errors
+    /// The template refuses or rewrites the messages, or nothing can mark the end of the turn.
+    pub fn encode_begun_turns(
+        &self,
+        tokenizer: &Tokenizer,
+        messages: &[Message],
+        begun: &str,
+        answer: &str,
+    ) -> Result<OwnedTokens, ChatError> {
+        let given = given(tokenizer, begun)?;
+        let text = format!("{}{answer}", &begun[given.len()..]);
+        let end = self.end_of_turn()?;
+        let mut answer = encode_after(tokenizer, &text, end)?;
+        let mut end = encode_after(tokenizer, "", end)?;
         if answer.ends_with(&end) {
             answer.truncate(answer.len() - end.len());
         } else {
-            // The end is plain text whose first token spans the fence: it cannot be separated from the answer.
+            // The end is plain text whose first token spans the answer's last characters: it cannot be separated.
             end.clear();
         }
+        let context = self.encode_begun_with(tokenizer, messages, true, given)?;
         let mut turns = OwnedTokens::default();
-        turns.push(
-            TokenOwner::Context,
-            self.encode_code_request(tokenizer, request)?,
-        );
+        turns.push(TokenOwner::Context, context);
         turns.push(TokenOwner::Answer(0), answer);
         turns.push(TokenOwner::End(0), end);
         Ok(turns)

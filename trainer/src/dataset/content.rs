@@ -1,0 +1,103 @@
+//! The text of a sample, by the way it is tokenised.
+
+use std::slice;
+
+use slm_metrics::syntax::FunctionSource;
+use slm_model::Message;
+
+/// The text of a [`Sample`](super::sample::Sample), by the way it is tokenised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// A function or method up to its docstring as the evaluator's request, and its body as the answer.
+    Code {
+        /// The imports and the part of a class that the request shows, then signature and docstring.
+        prompt: String,
+        /// The body.
+        body: String,
+        /// The function alone, at the left margin.
+        definition: String,
+    },
+    /// Messages for the model's chat template; the last is the assistant's.
+    Conversation(Vec<Message>),
+    /// A conversation whose answer has a beginning that is given to the model; only the rest is learned.
+    Begun {
+        /// The messages before the answer.
+        messages: Vec<Message>,
+        /// The beginning of the answer.
+        begun: String,
+        /// The rest of the answer.
+        answer: String,
+    },
+    /// A text and its continuation, without chat template; the prompt may be empty.
+    Plain {
+        /// The context.
+        prompt: String,
+        /// The continuation.
+        completion: String,
+    },
+    /// A better and a worse answer, in this order, to one prompt; of each only the last message is learned.
+    Pair(Box<[Content; 2]>),
+    /// An answer, of which only the last message is learned, and whether it is wanted.
+    Labelled(Box<Content>, bool),
+}
+
+impl Content {
+    /// Makes a request and its answer of a function.
+    pub(super) fn of_function(function: FunctionSource) -> Self {
+        Self::Code {
+            prompt: function.prompt(),
+            body: function.body,
+            definition: function.source,
+        }
+    }
+
+    /// The parts that are tokenised one by one: both answers of a pair, each with the prompt.
+    pub(super) fn parts(&self) -> &[Self] {
+        match self {
+            Self::Pair(sides) => &sides[..],
+            Self::Labelled(content, _) => slice::from_ref(content),
+            other => slice::from_ref(other),
+        }
+    }
+
+    /// The number of bytes of its texts.
+    pub(crate) fn bytes(&self) -> usize {
+        let of_messages = |messages: &[Message]| messages.iter().map(|m| m.content.len()).sum();
+        match self {
+            Self::Code { prompt, body, .. } => prompt.len() + body.len(),
+            Self::Plain { prompt, completion } => prompt.len() + completion.len(),
+            Self::Conversation(messages) => of_messages(messages),
+            Self::Begun {
+                messages,
+                begun,
+                answer,
+            } => {
+                let before: usize = of_messages(messages);
+                before + begun.len() + answer.len()
+            }
+            Self::Pair(_) | Self::Labelled(..) => self.parts().iter().map(Self::bytes).sum(),
+        }
+    }
+
+    /// All of its text, with a line break after each message.
+    pub(crate) fn text(&self) -> String {
+        let of_messages = |messages: &[Message]| {
+            let texts: Vec<&str> = messages.iter().map(|m| m.content.as_str()).collect();
+            texts.join("\n")
+        };
+        match self {
+            Self::Code { prompt, body, .. } => format!("{prompt}{body}"),
+            Self::Plain { prompt, completion } => format!("{prompt}{completion}"),
+            Self::Conversation(messages) => of_messages(messages),
+            Self::Begun {
+                messages,
+                begun,
+                answer,
+            } => format!("{}\n{begun}{answer}", of_messages(messages)),
+            Self::Pair(_) | Self::Labelled(..) => {
+                let texts: Vec<String> = self.parts().iter().map(Self::text).collect();
+                texts.join("\n")
+            }
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! Reading of the data sets: samples are searched, encoded and stored, or counted by the reason against them.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use anyhow::Result;
+use rayon::prelude::*;
+use slm_cli::{Progress, UserMistake};
+use slm_config::{Dataset, DatasetFormat, OnBadRow, Overlength, Recipe, RowFormat};
+
+use super::counts::{BadRow, Counts, Reason};
+use super::decontamination::Decontamination;
+use super::draw::Draw;
+use super::files::Located;
+use super::held_out::HeldOut;
+use super::rows::RowError;
+use super::sample::{EncodeError, Encoder, Sample};
+use super::secrets::SecretSearch;
+use super::split::Origin;
+use super::store::StoreWriter;
+use super::tally::Tally;
+use super::units::Unit;
+use super::{python_source, rows};
+use crate::batch::Example;
+
+/// Maximum number of samples that are in memory and encoded in parallel at a time.
+const CHUNK: usize = 1024;
+/// Bytes of text after which a chunk of samples ends early.
+const CHUNK_BYTES: usize = 16 << 20;
+
+/// The result of encoding a sample.
+enum Encoded {
+    /// Its tokens.
+    Unit(Unit),
+    /// It is left out for this reason.
+    LeftOut(Reason),
+    /// It is left out for a credential of this kind.
+    Secret(&'static str),
+    /// It cannot be encoded.
+    Bad(BadRow),
+}
+
+/// Reads data sets one after another.
+pub(super) struct Loader<'a> {
+    pub(super) recipe: &'a Recipe,
+    pub(super) encoder: Encoder<'a>,
+    pub(super) search: Option<Decontamination>,
+    pub(super) held_out: HeldOut,
+    pub(super) secrets: Option<SecretSearch>,
+    pub(super) loaded: Loaded,
+    /// Syntax tree hashes of the functions read from all data sets.
+    pub(super) seen: HashSet<u64>,
+}
+
+/// The units that were kept.
+pub(super) struct Loaded {
+    /// Their examples.
+    pub(super) store: StoreWriter,
+    /// One per unit.
+    pub(super) origins: Vec<Origin>,
+    /// One per labelled answer.
+    pub(super) labels: Vec<bool>,
+}
+
+impl Loaded {
+    pub(super) fn new(store: StoreWriter) -> Self {
+        Self {
+            store,
+            origins: Vec::new(),
+            labels: Vec::new(),
+        }
+    }
+
+    /// The number of units.
+    fn len(&self) -> usize {
+        self.origins.len()
+    }
+
+    /// Stores a unit.
+    fn push(&mut self, unit: &Unit, sample: &Sample, dataset: usize) -> Result<()> {
+        let mut hasher = DefaultHasher::new();
+        match (&sample.group, unit) {
+            (Some(group), _) => group.hash(&mut hasher),
+            (None, Unit::Row(example)) => example.tokens.hash(&mut hasher),
+            // Several answers to one prompt are one group.
+            (None, Unit::Pair([example, _]) | Unit::Labelled(example, _)) => {
+                example.context().hash(&mut hasher);
+            }
+        }
+        self.origins.push(Origin {
+            group: hasher.finish(),
+            dataset: dataset as u16,
+        });
+        let origin = &sample.origin;
+        match unit {
+            Unit::Row(example) => self.store.push(example, origin),
+            Unit::Pair([chosen, rejected]) => {
+                self.store.push(chosen, &format!("{origin}, chosen"))?;
+                self.store.push(rejected, &format!("{origin}, rejected"))
+            }
+            Unit::Labelled(example, label) => {
+                self.labels.push(*label);
+                self.store.push(example, origin)?;
+                self.store.push_label(*label);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Loader<'_> {
+    /// Reads a data set, and counts what it gives.
+    ///
+    /// # Errors
+    /// As [`load`](super::load).
+    pub(super) fn read(
+        &mut self,
+        dataset: &Dataset,
+        located: &Located,
+        index: usize,
+    ) -> Result<Counts> {
+        let mut counts = Counts {
+            path: dataset.path.clone(),
+            ..Counts::default()
+        };
+        let first = self.loaded.len();
+        let mut tally = Tally::default();
+        match dataset.format {
+            DatasetFormat::PythonSource => {
+                self.read_python(dataset, index, &mut counts, &mut tally)?;
+            }
+            DatasetFormat::Rows(format) => {
+                let files = (dataset, format, located);
+                self.read_rows(files, index, &mut counts, &mut tally)?;
+            }
+        }
+        counts.kept = self.loaded.len() - first;
+        tally.check(&counts)?;
+        Ok(counts)
+    }
+
+    fn read_python(
+        &mut self,
+        dataset: &Dataset,
+        index: usize,
+        counts: &mut Counts,
+        tally: &mut Tally,
+    ) -> Result<()> {
+        let first = self.loaded.len();
+        let mut progress = Progress::new("reading data", 0, "examples");
+        let seed = self.recipe.train.seed;
+        let samples = python_source::read(dataset, seed, &self.held_out, &mut self.seen, counts)?;
+        // The limit applies in shuffled order, after unsuitable functions have been left out.
+        let most = first + dataset.max_examples.unwrap_or(usize::MAX - first);
+        for chunk in samples.chunks(CHUNK) {
+            self.take(chunk, index, most, counts, tally)?;
+            progress.set((self.loaded.len() - first) as u64, "");
+        }
+        progress.clear();
+        Ok(())
+    }
+
+    fn read_rows(
+        &mut self,
+        (dataset, format, located): (&Dataset, &'static RowFormat, &Located),
+        index: usize,
+        counts: &mut Counts,
+        tally: &mut Tally,
+    ) -> Result<()> {
+        counts.unit = "rows".into();
+        for file in &located.not_for_training {
+            counts.leave_out_first(Reason::NotForTraining, &file.display().to_string());
+        }
+        let first = self.loaded.len();
+        let mut progress = Progress::new("reading data", 0, "examples");
+        let mut drawn = dataset
+            .max_examples
+            .map(|most| Draw::new(most, self.recipe.train.seed, index));
+        let (mut chunk, mut bytes) = (Vec::new(), 0);
+        for file in &located.files {
+            counts.files += 1;
+            for sample in rows::samples(file, dataset, format, index)? {
+                counts.found += 1;
+                match (sample, &mut drawn) {
+                    (Ok(None), _) => counts.leave_out(Reason::Unwanted),
+                    (Ok(Some(sample)), None) => {
+                        tally.wanted += 1;
+                        bytes += sample.content.bytes();
+                        chunk.push(sample);
+                    }
+                    (Ok(Some(sample)), Some(drawn)) => {
+                        tally.wanted += 1;
+                        if drawn.offer(sample) {
+                            counts.leave_out(Reason::BeyondMax);
+                        }
+                    }
+                    (Err(error), _) => {
+                        tally.wanted += 1;
+                        match error {
+                            RowError::Bad(bad) if self.skips_bad_rows() => {
+                                tally.bad_row(bad, counts);
+                            }
+                            error => {
+                                // An error in a row before this one is reported first.
+                                self.take(&chunk, index, usize::MAX, counts, tally)?;
+                                return Err(error.into());
+                            }
+                        }
+                    }
+                }
+                if chunk.len() == CHUNK || bytes >= CHUNK_BYTES {
+                    self.take(&chunk, index, usize::MAX, counts, tally)?;
+                    (chunk, bytes) = (Vec::new(), 0);
+                    progress.set((self.loaded.len() - first) as u64, "");
+                }
+            }
+        }
+        chunk.extend(drawn.into_iter().flat_map(Draw::in_order));
+        for chunk in chunk.chunks(CHUNK) {
+            self.take(chunk, index, usize::MAX, counts, tally)?;
+        }
+        progress.clear();
+        Ok(())
+    }
+
+    fn skips_bad_rows(&self) -> bool {
+        self.recipe.data.on_bad_row == OnBadRow::Skip
+    }
+
+    /// Encodes samples and stores the examples, or counts the reasons against them, until there are `most` units.
+    fn take(
+        &mut self,
+        samples: &[Sample],
+        dataset: usize,
+        most: usize,
+        counts: &mut Counts,
+        tally: &mut Tally,
+    ) -> Result<()> {
+        let (encoder, search, secrets) = (&self.encoder, &self.search, &self.secrets);
+        let encoded: Vec<Result<Encoded>> = samples
+            .par_iter()
+            .map(|sample| {
+                let reason = search
+                    .as_ref()
+                    .and_then(|search| search.reason_against(sample));
+                if let Some(reason) = reason {
+                    return Ok(Encoded::LeftOut(reason));
+                }
+                if let Some(kind) = secrets.as_ref().and_then(|s| s.find(&sample.text())) {
+                    return Ok(Encoded::Secret(kind));
+                }
+                match encoder.encode(sample) {
+                    Ok(unit) => Ok(Encoded::Unit(unit)),
+                    Err(EncodeError::Bad(bad)) => Ok(Encoded::Bad(bad)),
+                    Err(EncodeError::Model(error)) => Err(error),
+                }
+            })
+            .collect();
+        for (sample, encoded) in samples.iter().zip(encoded) {
+            if self.loaded.len() == most {
+                counts.leave_out(Reason::BeyondMax);
+                continue;
+            }
+            tally.tried += 1;
+            match encoded? {
+                Encoded::LeftOut(reason) => counts.leave_out(reason),
+                Encoded::Secret(kind) => {
+                    let place = format!("{}: {kind}", sample.origin);
+                    counts.leave_out_first(Reason::HoldsSecret, &place);
+                }
+                Encoded::Unit(unit) => self.keep(unit, sample, dataset, counts)?,
+                Encoded::Bad(bad) if self.skips_bad_rows() => tally.bad_example(bad, counts),
+                Encoded::Bad(bad) => return Err(bad.into_error()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores a unit whose examples all have supervised tokens; otherwise counts the reason. A pair is kept only with
+    /// both sides.
+    fn keep(
+        &mut self,
+        unit: Unit,
+        sample: &Sample,
+        dataset: usize,
+        counts: &mut Counts,
+    ) -> Result<()> {
+        if let Unit::Pair([chosen, rejected]) = &unit
+            && chosen.tokens == rejected.tokens
+        {
+            counts.leave_out_first(Reason::EqualAnswers, &sample.origin);
+            return Ok(());
+        }
+        let Some(unit) = fit_unit(unit, sample, self.recipe, counts)? else {
+            return Ok(());
+        };
+        if unit.examples().iter().any(|side| side.n_supervised() == 0) {
+            counts.leave_out(Reason::NothingToLearn);
+            return Ok(());
+        }
+        self.loaded.push(&unit, sample, dataset)
+    }
+}
+
+/// Applies `max_seq_length` to each example of a unit.
+fn fit_unit(
+    unit: Unit,
+    sample: &Sample,
+    recipe: &Recipe,
+    counts: &mut Counts,
+) -> Result<Option<Unit>> {
+    Ok(match unit {
+        Unit::Row(example) => fit_length(example, sample, recipe, counts)?.map(Unit::Row),
+        Unit::Labelled(example, label) => {
+            let example = fit_length(example, sample, recipe, counts)?;
+            example.map(|example| Unit::Labelled(example, label))
+        }
+        // A recipe that cuts long examples has no pairs.
+        Unit::Pair([chosen, rejected]) => {
+            let Some(chosen) = fit_length(chosen, sample, recipe, counts)? else {
+                return Ok(None);
+            };
+            let rejected = fit_length(rejected, sample, recipe, counts)?;
+            rejected.map(|rejected| Unit::Pair([chosen, rejected]))
+        }
+    })
+}
+
+/// Applies `max_seq_length` and the recipe's choice for longer examples.
+fn fit_length(
+    mut example: Example,
+    sample: &Sample,
+    recipe: &Recipe,
+    counts: &mut Counts,
+) -> Result<Option<Example>> {
+    let limit = recipe.data.max_seq_length;
+    if example.len() <= limit {
+        return Ok(Some(example));
+    }
+    match recipe.data.overlength {
+        Overlength::Error => {
+            let (origin, found) = (&sample.origin, example.len());
+            let text = format!(
+                "{origin}: example has {found} tokens, `data.max_seq_length` is {limit}\n\
+                 hint: raise the limit, or set `data.overlength` to drop or truncate"
+            );
+            Err(UserMistake(text).into())
+        }
+        // Without a supervised token before the limit, nothing would be left to learn after the cut.
+        Overlength::Truncate if example.supervised[..limit].contains(&true) => {
+            counts.leave_out(Reason::Truncated);
+            example.tokens.truncate(limit);
+            example.supervised.truncate(limit);
+            Ok(Some(example))
+        }
+        Overlength::Truncate | Overlength::Drop => {
+            counts.leave_out(Reason::Overlong);
+            Ok(None)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn recipe(overlength: Overlength, max_seq_length: usize) -> Recipe {
+        let text =
+            "model: {name_or_path: x.gguf}\ndata: {datasets: [{path: a, format: python_source}]}";
+        let mut recipe =
+            Recipe::parse(text, Path::new("r.yaml"), &[], slm_benchmarks::NAMES).expect("recipe");
+        recipe.data.overlength = overlength;
+        recipe.data.max_seq_length = max_seq_length;
+        recipe
+    }
+
+    #[test]
+    fn an_overlong_example_is_dropped_cut_or_refused_and_counted() {
+        let example = || Example::new(vec![1; 20], [vec![false; 10], vec![true; 10]].concat());
+        let mut counts = Counts::default();
+        let mut fit = |overlength, limit| {
+            fit_length(
+                example(),
+                &Sample::of_text(""),
+                &recipe(overlength, limit),
+                &mut counts,
+            )
+        };
+        assert_eq!(fit(Overlength::Drop, 20).expect("fits"), Some(example()));
+        assert_eq!(fit(Overlength::Drop, 19).expect("dropped"), None);
+        let cut = fit(Overlength::Truncate, 16)
+            .expect("cut")
+            .expect("an example");
+        assert_eq!((cut.len(), cut.n_supervised()), (16, 6));
+        let nothing = fit(Overlength::Truncate, 10).expect("nothing left to learn");
+        assert_eq!(nothing, None);
+        let error = fit(Overlength::Error, 19).expect_err("refused").to_string();
+        assert!(
+            error.starts_with("a.py:3: example has 20 tokens, `data.max_seq_length` is 19"),
+            "{error}"
+        );
+        let expected = [(Reason::Overlong, 2), (Reason::Truncated, 1)];
+        assert_eq!(counts.left_out, expected.into());
+    }
+}
