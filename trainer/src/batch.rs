@@ -34,6 +34,12 @@ impl Example {
         self.tokens.len()
     }
 
+    /// The tokens before the first supervised one.
+    pub(crate) fn context(&self) -> &[u32] {
+        let learned = self.supervised.iter().position(|&learned| learned);
+        &self.tokens[..learned.unwrap_or(self.tokens.len())]
+    }
+
     /// The number of supervised tokens.
     pub(crate) fn n_supervised(&self) -> usize {
         self.supervised.iter().filter(|learned| **learned).count()

@@ -10,6 +10,7 @@ use crate::available::available_bytes;
 use crate::dataset::Examples;
 use crate::lora_settings::lora_settings;
 use crate::memory::{MemoryInputs, optimizer_values};
+use crate::preference::Objective;
 
 /// Share of the available memory that a training may take before layers are recomputed. The rest covers the error of
 /// the estimate, up to a seventh, and other programs.
@@ -44,10 +45,7 @@ impl<'a> Budget<'a> {
         examples: &Examples,
         (choice, device): (DeviceChoice, &Device),
     ) -> Result<Self> {
-        let lengths = examples
-            .train
-            .iter()
-            .map(|&index| examples.store.n_tokens(index as usize));
+        let lengths = examples.train.iter().map(|&unit| examples.longest(unit));
         let data = Longest {
             examples: examples.train.len(),
             tokens: lengths.max().unwrap_or(0),
@@ -84,6 +82,7 @@ impl<'a> Budget<'a> {
             ),
             kept_per_token: settings.kept_per_token(config),
             micro_batch_size: recipe.train.micro_batch_size.min(data.examples),
+            sequences_per_unit: Objective::from(&recipe.train).sequences_per_unit(),
             // Packed sequences are filled up to the limit.
             length: if recipe.data.packing {
                 recipe.data.max_seq_length
@@ -189,6 +188,7 @@ mod tests {
             optimizer_values: 36_000_000,
             kept_per_token: 0,
             micro_batch_size: 1,
+            sequences_per_unit: 1,
             length: 2048,
             loss_chunk_size: 256,
         }

@@ -7,6 +7,7 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
@@ -17,6 +18,7 @@ use slm_model::{Adapter, AdapterOrigin, LoraSettings};
 
 use crate::folder::{RunFolder, commit_folder};
 use crate::log::LossMean;
+use crate::preference::{PreferenceProgress, REFERENCE_FILE};
 
 const STATE_FILE: &str = "state.json";
 const OPTIMIZER_FILE: &str = "optimizer.bpk";
@@ -64,6 +66,9 @@ pub(crate) struct TrainingState {
     pub(crate) stopped_early: bool,
     /// Length of the loss log when the checkpoint was written, in bytes.
     pub(crate) log_bytes: u64,
+    /// Sums of a preference objective.
+    #[serde(default)]
+    pub(crate) preference: PreferenceProgress,
     /// SHA-256 of the base model's files.
     pub(crate) model_sha256: String,
     /// SHA-256 of the examples as tokens.
@@ -89,6 +94,7 @@ impl TrainingState {
             steps_above_threshold: 0,
             stopped_early: false,
             log_bytes: 0,
+            preference: PreferenceProgress::default(),
             model_sha256,
             examples_sha256,
         }
@@ -119,16 +125,15 @@ pub(crate) struct Checkpoint {
     pub(crate) optimizer: Vec<u8>,
 }
 
-/// Writes a checkpoint and removes the oldest ones beyond `keep`.
+/// Writes a checkpoint of a state, its adapter, the optimizer's state and the reference log-probabilities, if any, and
+/// removes the oldest ones beyond `keep`.
 ///
 /// # Errors
 /// The disk is full or not writable. The earlier checkpoints are left unchanged.
 pub(crate) fn save(
     run: &RunFolder,
     keep: usize,
-    state: &TrainingState,
-    adapter: &Adapter,
-    optimizer: &[u8],
+    (state, adapter, optimizer, reference): (&TrainingState, &Adapter, &[u8], Option<&str>),
     meta: CheckpointMeta,
 ) -> Result<PathBuf> {
     let path = run.path().join(format!("step-{}", state.step));
@@ -139,6 +144,9 @@ pub(crate) fn save(
         };
         adapter.save(part, meta.settings, meta.origin)?;
         put(OPTIMIZER_FILE, optimizer)?;
+        if let Some(reference) = reference {
+            put(REFERENCE_FILE, reference.as_bytes())?;
+        }
         put(AdapterFolder::RECIPE, meta.recipe_yaml.as_bytes())?;
         put(STATE_FILE, &serde_json::to_vec_pretty(state)?)?;
         put(SUMS_FILE, sums(part)?.as_bytes())
@@ -181,11 +189,21 @@ pub(crate) fn newest(
     ))
 }
 
-/// Removes all checkpoints, for a run that starts from scratch.
+/// Removes all checkpoints and the reference log-probabilities, for a run that starts from scratch.
+///
+/// # Errors
+/// The folder cannot be read, or a file not removed.
 pub(crate) fn clear(run: &RunFolder) -> Result<()> {
     list(run.path())?
         .iter()
-        .try_for_each(|(_, path)| remove(path))
+        .try_for_each(|(_, path)| remove(path))?;
+    let reference = run.path().join(REFERENCE_FILE);
+    match fs::remove_file(&reference) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", reference.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn remove(checkpoint: &Path) -> Result<()> {

@@ -1,10 +1,11 @@
 //! `trainer fit`: trains an adapter from a recipe.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use burn::tensor::Device;
-use slm_artifacts::{ContaminationSearch, TrainingSummary};
+use slm_artifacts::{ContaminationSearch, HeldOutPreferences, TrainingSummary};
 use slm_cli::{Failure, UserMistake, bytes_text, duration_text};
 use slm_config::Recipe;
 use slm_model::{Adapter, AdapterOrigin, Decoder, DeviceChoice, LoraSettings, ModelConfig};
@@ -16,6 +17,7 @@ use crate::dataset::{self, Counts, Examples};
 use crate::folder::RunFolder;
 use crate::lora_settings::lora_settings;
 use crate::output::{commit_adapter, summary_of_finished, update_recipe};
+use crate::preference::{self, Objective, Reference, base_text};
 use crate::report;
 use crate::setup::{Setup, load_for_training};
 use crate::step::AdapterOptimizer;
@@ -36,9 +38,8 @@ fn fit(arguments: &FitArguments) -> Result<()> {
         .map_err(|e| UserMistake(e.to_string()))?;
     let run = RunFolder::open(&recipe.output_dir())?;
     let examples = dataset::load(&setup, run.path())?;
-    for counts in &examples.counts {
-        slm_cli::note(&format!("data               {counts}"));
-    }
+    dataset::check_labels(&examples)?;
+    say_data(recipe, &examples);
     let fingerprint = examples.store.fingerprint().to_owned();
     let start = TrainingState::start(base.sha256()?, fingerprint);
     let resumed = if arguments.restart {
@@ -47,6 +48,7 @@ fn fit(arguments: &FitArguments) -> Result<()> {
     } else {
         newest_checkpoint(&run, recipe, &start)?
     };
+    let base_sha256 = start.model_sha256.clone();
     let training = Training::new(recipe, &examples);
     let finished = resumed
         .as_ref()
@@ -73,6 +75,15 @@ fn fit(arguments: &FitArguments) -> Result<()> {
     let recomputed_layers = budget.inputs.recomputed_layers;
     let decoder = load_for_training(base, recipe, recomputed_layers, (choice, &device))?;
     let settings = lora_settings(recipe, decoder.config())?;
+    let from = resumed.as_ref().map(|checkpoint| checkpoint.path.as_path());
+    let reference = reference(
+        recipe,
+        base_text(&base_sha256, base.format(&device)?, choice),
+        &decoder,
+        &examples,
+        (run.path(), from),
+    );
+    let training = training.with_reference(reference?);
     let trainable = device.clone().autodiff();
     let at = match resumed {
         Some(checkpoint) => go_on(checkpoint, &decoder, &training, &settings, &trainable)?,
@@ -115,18 +126,73 @@ fn fit(arguments: &FitArguments) -> Result<()> {
         &recipe_yaml,
         &summary,
     )?;
+    say_trained(recipe, &summary);
+    write_report(recipe, &run, &summary)?;
+    slm_cli::result(&format!("adapter: {}", folder.display()));
+    Ok(())
+}
+
+/// Returns the base model's log-probabilities of all answers, where the objective compares with them.
+fn reference(
+    recipe: &Recipe,
+    base: String,
+    decoder: &Decoder,
+    examples: &Examples,
+    folders: (&Path, Option<&Path>),
+) -> Result<Option<Reference>> {
+    let objective = Objective::from(&recipe.train);
+    if !objective.has_reference() {
+        return Ok(None);
+    }
+    let sequences = recipe.train.micro_batch_size * objective.sequences_per_unit();
+    let sizes = (sequences, recipe.train.loss_chunk_size);
+    Reference::obtain(decoder, examples, sizes, base, folders).map(Some)
+}
+
+/// Prints what the data sets gave, and warnings about the weights of labels and about unsuitable defaults.
+fn say_data(recipe: &Recipe, examples: &Examples) {
+    for counts in &examples.counts {
+        slm_cli::note(&format!("data               {counts}"));
+    }
+    if let Some(text) = preference::unequal_weights(Objective::from(&recipe.train), examples) {
+        slm_cli::note(&text);
+    }
+    for text in preference::unsuitable_defaults(&recipe.train) {
+        slm_cli::note(&text);
+    }
+}
+
+/// Prints the tokens, time and memory of the finished training, and its outcome on held-out preferences.
+fn say_trained(recipe: &Recipe, summary: &TrainingSummary) {
     slm_cli::note(&format!(
         "trained            {} tokens in {}, {:.0} tokens/s, peak memory {}",
-        state.tokens,
-        duration_text(Duration::from_secs_f64(state.seconds)),
-        state.tokens as f64 / state.seconds,
+        summary.tokens,
+        duration_text(Duration::from_secs_f64(summary.seconds)),
+        summary.tokens as f64 / summary.seconds,
         summary
             .peak_memory_bytes
             .map_or_else(|| "unknown".to_owned(), bytes_text)
     ));
-    write_report(recipe, &run, &summary)?;
-    slm_cli::result(&format!("adapter: {}", folder.display()));
-    Ok(())
+    if let Some(held_out) = &summary.preferences {
+        say_preferences(recipe, held_out);
+    }
+}
+
+/// Prints how often the adapter is right on the held-out pairs or answers.
+fn say_preferences(recipe: &Recipe, held_out: &HeldOutPreferences) {
+    let verdict = held_out.verdict().map_or_else(
+        || "; every comparison is a tie, which shows nothing".to_owned(),
+        |verdict| format!(", which {verdict}"),
+    );
+    let chosen = if recipe.train.load_best_model_at_end {
+        "; the step was chosen by the loss on them"
+    } else {
+        ""
+    };
+    slm_cli::note(&format!(
+        "preferences        {}{verdict}{chosen}",
+        held_out.text("held out")
+    ));
 }
 
 /// Loads the adapter with the lowest validation loss.
@@ -204,8 +270,10 @@ fn summarise(
         final_loss: state.last_loss,
         base_validation_loss: state.base_validation_loss,
         best: state.best,
+        preferences: kept_preferences(recipe, state),
         stopped_early: state.stopped_early,
         data: examples.counts.clone(),
+        datasets: examples.datasets.clone(),
         decontamination: recipe.data.decontaminate.then(|| ContaminationSearch {
             benchmarks: benchmarks.map(|item| item.name.clone()).collect(),
             left_out: examples.counts.iter().map(Counts::contaminated).sum(),
@@ -220,6 +288,15 @@ fn summarise(
             .chain(&examples.sources)
             .cloned()
             .collect(),
+    }
+}
+
+/// Returns the accuracy on held-out pairs or answers of the adapter that is kept.
+fn kept_preferences(recipe: &Recipe, state: &TrainingState) -> Option<HeldOutPreferences> {
+    if recipe.train.load_best_model_at_end {
+        state.preference.best_held_out
+    } else {
+        state.preference.last_held_out
     }
 }
 
@@ -273,7 +350,8 @@ fn newest_checkpoint(
 /// memory is available.
 fn changes_training(key: &str) -> bool {
     let section = key.split('.').next().unwrap_or(key);
-    !matches!(section, "name" | "output" | "evaluate") && key != "train.gradient_checkpointing"
+    !matches!(section, "name" | "output" | "evaluate" | "improve")
+        && key != "train.gradient_checkpointing"
 }
 
 /// Restores the state of the training from a checkpoint.

@@ -72,8 +72,10 @@ pub(crate) struct MemoryInputs<'a> {
     pub(crate) optimizer_values: usize,
     /// Values that the adapter's variant keeps per token, over all layers.
     pub(crate) kept_per_token: usize,
-    /// Sequences per micro-batch.
+    /// Examples or pairs per micro-batch.
     pub(crate) micro_batch_size: usize,
+    /// Sequences of each of them: both answers of a pair are in one micro-batch.
+    pub(crate) sequences_per_unit: usize,
     /// Tokens of the longest sequence.
     pub(crate) length: usize,
     /// Tokens whose logits are held at a time.
@@ -91,10 +93,11 @@ impl MemoryInputs<'_> {
             optimizer_values,
             kept_per_token,
             micro_batch_size,
+            sequences_per_unit,
             length,
             loss_chunk_size,
         } = *self;
-        let tokens = (micro_batch_size * length) as f64;
+        let tokens = (micro_batch_size * sequences_per_unit * length) as f64;
         let heads = config.num_attention_heads + config.num_key_value_heads;
         let kept = KEPT_INTERMEDIATE * config.intermediate_size as f64
             + KEPT_HIDDEN * config.hidden_size as f64
@@ -196,6 +199,7 @@ mod tests {
             optimizer_values: 2_000_000,
             kept_per_token: 0,
             micro_batch_size,
+            sequences_per_unit: 1,
             length,
             loss_chunk_size: 256,
         }

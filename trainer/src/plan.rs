@@ -1,14 +1,15 @@
 //! `trainer plan`: parameters, steps, tokens, memory and time of a recipe before it is run.
 
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use burn::tensor::Device;
 use serde::Serialize;
 use slm_cli::{BaseModel, Failure, UserMistake, bytes_text, duration_text};
 use slm_config::Recipe;
-use slm_model::NamedShape;
+use slm_model::{Decoder, NamedShape};
 
 use crate::arguments::{PlanArguments, RecipeArguments};
 use crate::budget::Budget;
@@ -16,6 +17,7 @@ use crate::dataset::{self, Examples};
 use crate::flops::flops_per_token;
 use crate::lora_settings::lora_settings;
 use crate::memory::Memory;
+use crate::preference::{Objective, Reference};
 use crate::setup::{Setup, check_positions, load_for_training};
 use crate::step::{AdapterOptimizer, StepOutcome};
 use crate::training::{MeasuredStep, Training};
@@ -49,6 +51,10 @@ struct Measured {
     first_step_seconds: f64,
     seconds_per_step: f64,
     tokens_per_second: f64,
+    /// The base model's log-probabilities of all answers, which are computed before the first step, by the time of those
+    /// of the measured steps; `null` for an objective without reference.
+    reference_seconds: Option<f64>,
+    /// All steps and the reference, without validations.
     whole_run_seconds: f64,
     /// Peak memory of the process on the CPU, of the device elsewhere.
     peak_bytes: Option<u64>,
@@ -103,11 +109,21 @@ fn plan(arguments: &PlanArguments) -> Result<()> {
             let adapter = decoder.init_adapter(&settings, recipe.train.seed, &trainable);
             let optimizer = AdapterOptimizer::new(training.optimizer_settings());
             let steps = (steps.max(1) + 1).min(training.total_steps());
+            let began = Instant::now();
+            let units = training.units_of_steps(steps);
+            let reference = reference_of(recipe, &decoder, examples, &units)?;
+            let reference_seconds = reference.is_some().then(|| {
+                let all = examples.train.iter().chain(&examples.validation);
+                began.elapsed().as_secs_f64() * tokens_once(examples, all)
+                    / tokens_once(examples, &units)
+            });
+            let training = Training::new(recipe, examples).with_reference(reference);
             let steps = training.measure(&decoder, adapter, optimizer, steps)?;
             let flops = flops_per_token(config, inputs.trainable, inputs.length);
             let total_steps = training.total_steps();
             let peak_tflops = arguments.peak_tflops;
-            Some(summary(&steps, total_steps, flops, peak_tflops, &device))
+            let sizes = (total_steps, reference_seconds);
+            Some(summary(&steps, sizes, flops, peak_tflops, &device))
         }
     };
     let plan = Plan {
@@ -118,7 +134,7 @@ fn plan(arguments: &PlanArguments) -> Result<()> {
         tokens_per_epoch: examples
             .train
             .iter()
-            .map(|&index| examples.store.n_tokens(index as usize))
+            .map(|&unit| examples.n_tokens(unit))
             .sum(),
         longest_example: inputs.length,
         memory,
@@ -137,6 +153,31 @@ fn plan(arguments: &PlanArguments) -> Result<()> {
     Ok(())
 }
 
+/// Computes the base model's log-probabilities of some units, where the objective compares with them.
+fn reference_of(
+    recipe: &Recipe,
+    decoder: &Decoder,
+    examples: &Examples,
+    units: &[u32],
+) -> Result<Option<Reference>> {
+    let train = &recipe.train;
+    let objective = Objective::from(train);
+    if !objective.has_reference() {
+        return Ok(None);
+    }
+    let sequences = train.micro_batch_size * objective.sequences_per_unit();
+    let sizes = (sequences, train.loss_chunk_size);
+    let units = units.iter().copied();
+    Reference::compute(decoder, examples, units, sizes, String::new()).map(Some)
+}
+
+/// The number of tokens of units, each counted once.
+fn tokens_once<'a>(examples: &Examples, units: impl IntoIterator<Item = &'a u32>) -> f64 {
+    let units: BTreeSet<u32> = units.into_iter().copied().collect();
+    let tokens: usize = units.iter().map(|&unit| examples.n_tokens(unit)).sum();
+    tokens as f64
+}
+
 /// Loads the user's recipe with its model and data.
 fn of_recipe(arguments: &PlanArguments) -> Result<Material> {
     let given = RecipeArguments {
@@ -146,6 +187,7 @@ fn of_recipe(arguments: &PlanArguments) -> Result<Material> {
     let setup = Setup::open(&given)?;
     let folder = std::env::temp_dir();
     let examples = dataset::load(&setup, &folder)?;
+    dataset::check_labels(&examples)?;
     Ok(Material {
         recipe: setup.recipe,
         base: setup.base,
@@ -155,18 +197,14 @@ fn of_recipe(arguments: &PlanArguments) -> Result<Material> {
 
 /// Builds a recipe for a named shape, with random weights and with random sequences of the maximum length.
 fn synthetic(arguments: &PlanArguments, shape: NamedShape) -> Result<Material> {
-    let text = format!(
-        "model: {{name_or_path: {shape}}}\n\
-         lora: {{r: 16, lora_alpha: 32}}\n\
-         data: {{datasets: [{{path: drawn, format: text}}]}}\n"
-    );
+    let bare = format!("model: {{name_or_path: {shape}}}\nlora: {{r: 16, lora_alpha: 32}}\n");
     let name = format!("{shape}.yaml");
-    let recipe = Recipe::parse(
-        &text,
-        Path::new(&name),
-        &arguments.overrides(),
-        slm_benchmarks::NAMES,
-    )?;
+    let (name, overrides) = (Path::new(&name), arguments.overrides());
+    // The objective, which an override may name, decides the format of the data.
+    let without_data = Recipe::parse_without_data(&bare, name, &overrides, slm_benchmarks::NAMES)?;
+    let format = without_data.train.objective.format().unwrap_or("text");
+    let text = format!("{bare}data: {{datasets: [{{path: drawn, format: {format}}}]}}\n");
+    let recipe = Recipe::parse(&text, name, &overrides, slm_benchmarks::NAMES)?;
     let config = shape.config();
     let length = recipe.data.max_seq_length;
     check_positions(&recipe, config.max_position_embeddings)?;
@@ -175,7 +213,13 @@ fn synthetic(arguments: &PlanArguments, shape: NamedShape) -> Result<Material> {
     let folder = std::env::temp_dir();
     Ok(Material {
         base: BaseModel::synthetic(shape, arguments.weights, seed).stored_as(&recipe.model),
-        examples: dataset::synthetic::examples(count, length, config.vocab_size, seed, &folder)?,
+        examples: dataset::synthetic::examples(
+            recipe.train.objective,
+            (count, length),
+            config.vocab_size,
+            seed,
+            &folder,
+        )?,
         recipe,
     })
 }
@@ -183,7 +227,7 @@ fn synthetic(arguments: &PlanArguments, shape: NamedShape) -> Result<Material> {
 /// Summarises the measured steps.
 fn summary(
     steps: &[MeasuredStep],
-    total_steps: usize,
+    (total_steps, reference_seconds): (usize, Option<f64>),
     flops_per_token: f64,
     peak_tflops: Option<f64>,
     device: &Device,
@@ -195,14 +239,17 @@ fn summary(
         (seconds / timed.len() as f64, tokens as f64 / seconds);
     let teraflops = flops_per_token * tokens_per_second / 1e12;
     let last = steps.last().map(|step| step.outcome);
-    let StepOutcome { loss, grad_norm } =
-        last.unwrap_or_else(|| unreachable!("at least one step is taken"));
+    let StepOutcome {
+        loss, grad_norm, ..
+    } = last.unwrap_or_else(|| unreachable!("at least one step is taken"));
     Measured {
         steps: timed.len(),
         first_step_seconds: steps[0].seconds,
         seconds_per_step,
         tokens_per_second,
-        whole_run_seconds: seconds_per_step * total_steps as f64,
+        reference_seconds,
+        whole_run_seconds: seconds_per_step * total_steps as f64
+            + reference_seconds.unwrap_or_default(),
         peak_bytes: slm_model::memory_bytes(device).or_else(slm_cli::peak_memory_bytes),
         flops_per_token,
         teraflops,
@@ -293,8 +340,14 @@ fn text(plan: &Plan, budget: &Budget) -> String {
             measured.grad_norm,
         ));
         lines.push(format!(
-            "whole run    about {}",
-            duration(measured.whole_run_seconds)
+            "whole run    about {}{}",
+            duration(measured.whole_run_seconds),
+            measured
+                .reference_seconds
+                .map_or_else(String::new, |seconds| format!(
+                    ", of which the base model's log-probabilities take {}",
+                    duration(seconds)
+                ))
         ));
     }
     lines.join("\n")

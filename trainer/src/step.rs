@@ -15,12 +15,15 @@ use slm_model::loss::{LossError, chunked_cross_entropy};
 use slm_model::{Adapter, Decoder, Noise};
 
 use crate::batch::Batch;
+use crate::preference::{Objective, PreferenceSums};
 
 /// Settings of the optimizer, and of the gradients' computation and clipping.
 #[derive(Clone, Copy, Debug)]
 pub struct OptimizerSettings {
     /// The optimizer.
     pub optim: Optim,
+    /// What is minimised.
+    pub objective: Objective,
     /// Learning rate of B and of the magnitudes, as a multiple of that of A (LoRA+).
     pub loraplus_lr_ratio: f64,
     /// Betas and epsilon, for the optimizers that have them.
@@ -40,11 +43,12 @@ pub struct OptimizerSettings {
 }
 
 impl OptimizerSettings {
-    /// Returns an optimizer's default settings: no weight decay, no clipping, no dropout or noise, the logits of 256
+    /// Returns an optimizer's default settings: cross-entropy of all supervised tokens, no weight decay, no clipping, no dropout or noise, the logits of 256
     /// tokens at a time.
     pub fn plain(optim: Optim) -> Self {
         Self {
             optim,
+            objective: Objective::Sft,
             loraplus_lr_ratio: 1.0,
             adam: optim.adam_defaults(),
             weight_decay: 0.0,
@@ -57,7 +61,7 @@ impl OptimizerSettings {
     }
 
     /// Returns the random parts of a forward pass, if there are any.
-    fn noise(&self, step: usize, micro_batch: usize) -> Option<Noise> {
+    pub(crate) fn noise(&self, step: usize, micro_batch: usize) -> Option<Noise> {
         let noise = Noise {
             lora_dropout: self.lora_dropout,
             neftune_noise_alpha: self.neftune_noise_alpha,
@@ -81,10 +85,13 @@ pub struct StepAt {
 /// The result of a step.
 #[derive(Clone, Copy, Debug)]
 pub struct StepOutcome {
-    /// Mean cross-entropy over the window's supervised tokens before the update, in nats.
+    /// Loss before the update: mean cross-entropy over the window's supervised tokens, in nats; of a preference objective,
+    /// mean over its pairs or answers.
     pub loss: f64,
     /// Global norm of the gradients before clipping.
     pub grad_norm: f64,
+    /// Sums of a preference objective over the window.
+    pub preference: Option<PreferenceSums>,
 }
 
 /// Why a step was not taken.
@@ -101,6 +108,14 @@ pub enum StepError {
         /// The value.
         value: f64,
     },
+}
+
+/// The loss of a window before its update.
+pub(crate) enum WindowLoss {
+    /// Not read from the device yet. `[1]`
+    OnDevice(Tensor<1>),
+    /// Computed on the host from the scores of answers.
+    OfPreferences(f64, PreferenceSums),
 }
 
 /// An optimizer of an adapter's parameters.
@@ -146,6 +161,11 @@ impl AdapterOptimizer {
                 .init(),
         };
         Self { inner, settings }
+    }
+
+    /// The settings.
+    pub(crate) fn settings(&self) -> OptimizerSettings {
+        self.settings
     }
 
     /// Returns the learning rate of every parameter. For B, and for magnitudes as in PEFT, it is that of A times
@@ -203,15 +223,47 @@ impl AdapterOptimizer {
         }: StepAt,
     ) -> Result<(Adapter, StepOutcome), StepError> {
         let (loss, gradients) = self.gradients(decoder, &adapter, window, step)?;
+        self.update(
+            adapter,
+            gradients,
+            learning_rate,
+            WindowLoss::OnDevice(loss),
+        )
+    }
+
+    /// Clips the gradients and updates the adapter with them.
+    ///
+    /// # Errors
+    /// [`StepError::Diverged`], as [`Self::step`].
+    pub(crate) fn update(
+        &mut self,
+        adapter: Adapter,
+        gradients: GradientsParams,
+        learning_rate: f64,
+        loss: WindowLoss,
+    ) -> Result<(Adapter, StepOutcome), StepError> {
         let (gradients, grad_norm) = self.clip(gradients, &adapter);
-        // A single read for both values: on a GPU each read waits for all queued operations.
-        let numbers: Vec<f32> = Tensor::cat(vec![loss, grad_norm], 0)
-            .into_data()
-            .try_into_vec()
-            .unwrap_or_else(|error| unreachable!("two numbers of single precision: {error:?}"));
-        let outcome = StepOutcome {
-            loss: f64::from(numbers[0]),
-            grad_norm: f64::from(numbers[1]),
+        let read = |tensors| -> Vec<f32> {
+            Tensor::cat(tensors, 0)
+                .into_data()
+                .try_into_vec()
+                .unwrap_or_else(|error| unreachable!("numbers of single precision: {error:?}"))
+        };
+        let outcome = match loss {
+            WindowLoss::OnDevice(loss) => {
+                // A single read for both values: on a GPU each read waits for all queued operations.
+                let numbers = read(vec![loss, grad_norm]);
+                StepOutcome {
+                    loss: f64::from(numbers[0]),
+                    grad_norm: f64::from(numbers[1]),
+                    preference: None,
+                }
+            }
+            WindowLoss::OfPreferences(loss, sums) => StepOutcome {
+                loss,
+                grad_norm: f64::from(read(vec![grad_norm])[0]),
+                preference: Some(sums),
+            },
         };
         for (what, value) in [("loss", outcome.loss), ("gradient norm", outcome.grad_norm)] {
             if !value.is_finite() {

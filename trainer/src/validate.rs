@@ -5,12 +5,16 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde::Serialize;
+use slm_artifacts::HeldOutPreferences;
 use slm_cli::{Failure, Progress, UserMistake};
 use slm_config::{Columns, Dataset, DatasetFormat, Recipe, RowFormat};
-use slm_model::Adapter;
+use slm_model::{Adapter, Decoder};
 
 use crate::arguments::ValidateArguments;
-use crate::dataset;
+use crate::dataset::{self, Examples, Units};
+use crate::preference::{
+    Objective, PreferenceValidation, Preferences, Reference, validate_preferences,
+};
 use crate::setup::{Setup, adapter_folder, check_positions};
 use crate::validation::{Validation, validate};
 
@@ -54,8 +58,9 @@ fn measure(arguments: &ValidateArguments) -> Result<()> {
         let dataset = of_file(file, *format, &setup.recipe);
         setup.recipe.data.datasets = vec![dataset];
         setup.recipe.data.val_size = 0.0;
-        // The file is measured in full, even where it overlaps with the benchmark tasks.
+        // The file is measured in full, even where it overlaps with the benchmark tasks: nothing is learned from it.
         setup.recipe.data.decontaminate = false;
+        setup.recipe.evaluate.benchmarks.clear();
     }
     let folder = std::env::temp_dir();
     let examples = dataset::load(&setup, &folder)?;
@@ -81,6 +86,12 @@ fn measure(arguments: &ValidateArguments) -> Result<()> {
         .context("cannot read the adapter")?;
     for warning in loaded.iter().flat_map(|loaded| &loaded.warnings) {
         slm_cli::note(&format!("warning: {warning}"));
+    }
+    if examples.units != Units::Rows {
+        let adapter = loaded.as_ref().map(|loaded| &loaded.adapter);
+        let found = preferences(&setup.recipe, &decoder, adapter, &examples, indices)?;
+        let folder = arguments.adapter.as_deref();
+        return print_preferences(model, folder, found, *json);
     }
     let tokens = indices
         .iter()
@@ -114,6 +125,92 @@ fn measure(arguments: &ValidateArguments) -> Result<()> {
             "loss {loss:.4} nats per token, perplexity {perplexity:.3}, over {supervised_tokens} tokens of {examples} examples"
         ));
     }
+    Ok(())
+}
+
+/// Measures the loss of the recipe's preference objective; the base model's log-probabilities are computed first.
+fn preferences(
+    recipe: &Recipe,
+    decoder: &Decoder,
+    adapter: Option<&Adapter>,
+    examples: &Examples,
+    indices: &[u32],
+) -> Result<PreferenceValidation> {
+    let train = &recipe.train;
+    let objective = Objective::from(train);
+    let suits = match examples.units {
+        Units::Pairs => objective.has_pairs(),
+        Units::Labelled(_) => matches!(objective, Objective::Kto { .. }),
+        Units::Rows => false,
+    };
+    if !suits {
+        let text = format!(
+            "the data are {}, which `train.objective: {}` does not learn from\n\
+             hint: --set train.objective=dpo measures pairs, kto labelled answers",
+            examples.units.plural(),
+            train.objective.name()
+        );
+        return Err(UserMistake(text).into());
+    }
+    let reference = objective.has_reference().then(|| {
+        let sequences = train.micro_batch_size * objective.sequences_per_unit();
+        let sizes = (sequences, train.loss_chunk_size);
+        let units = indices.iter().copied();
+        Reference::compute(decoder, examples, units, sizes, String::new())
+    });
+    let reference = reference.transpose()?;
+    let preferences = Preferences {
+        examples,
+        objective,
+        reference: reference.as_ref(),
+        micro_batch_size: train.micro_batch_size,
+        chunk_size: train.loss_chunk_size,
+        max_seq_length: recipe.data.max_seq_length,
+    };
+    let tokens: usize = indices.iter().map(|&unit| examples.n_tokens(unit)).sum();
+    let mut progress = Progress::new("validating", tokens as u64, "tokens");
+    let found = validate_preferences(decoder, adapter, preferences, indices, |done| {
+        progress.set(done as u64, "");
+    })?;
+    progress.finish();
+    Ok(found)
+}
+
+/// The output of `--json` for a preference objective.
+#[derive(Serialize)]
+struct PreferenceReport<'a> {
+    model: &'a str,
+    adapter: Option<&'a Path>,
+    loss: f64,
+    #[serde(flatten)]
+    preferences: HeldOutPreferences,
+}
+
+fn print_preferences(
+    model: &str,
+    adapter: Option<&Path>,
+    PreferenceValidation { loss, held_out, .. }: PreferenceValidation,
+    json: bool,
+) -> Result<()> {
+    let preferences = held_out.context("no preference is left")?;
+    if json {
+        let report = PreferenceReport {
+            model,
+            adapter,
+            loss,
+            preferences,
+        };
+        slm_cli::document(&serde_json::to_string_pretty(&report)?);
+        return Ok(());
+    }
+    let margin = preferences.figures.reward_margin;
+    let margin = margin.map_or_else(String::new, |margin| {
+        format!(", reward margin {margin:+.4}")
+    });
+    slm_cli::result(&format!(
+        "loss {loss:.4}, {}{margin}",
+        preferences.text("preferences")
+    ));
     Ok(())
 }
 

@@ -11,12 +11,28 @@ section! {
 /// Section `train`: the optimization.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Train {
+    /// What is learned from the data: the answers themselves, or which of them is preferred.
+    objective: Objective = Objective::Sft => Kind::Word(Objective::words);
+    /// How strongly the preference objectives weigh differences in log-probability: the strength of the pull towards the
+    /// base model of `dpo` and `kto`, the weight of the odds ratio of `orpo`, the scale of the margin of `simpo`, which
+    /// usually is 2 or more. `sft` does not read it.
+    beta: f64 = 0.1 => Kind::from_to(0.0, 100.0);
+    /// Weight of the loss of `sft` on the chosen answers beside that of `dpo`, so that their probability does not fall.
+    /// Source: Pang et al. 2024, arXiv:2404.19733.
+    sft_weight: f64 = 0.0 => Kind::from_to(0.0, 100.0), aliases ["rpo_alpha"];
+    /// Weight of the wanted answers of `kto`.
+    desirable_weight: f64 = 1.0 => Kind::above(0.0, 100.0);
+    /// Weight of the unwanted answers of `kto`. The two weights times the numbers of answers should be about equal, with up
+    /// to a third more for the wanted ones.
+    undesirable_weight: f64 = 1.0 => Kind::above(0.0, 100.0);
+    /// Margin of `simpo` by which the chosen answer shall win.
+    simpo_gamma: f64 = 0.5 => Kind::from_to(0.0, 100.0);
     /// Passes over the training examples. `max_steps` overrides it.
     num_train_epochs: usize = 1 => Kind::Int(1, 10_000), aliases ["num_epochs", "epochs"];
     /// Optimizer steps of the run, in place of `num_train_epochs`: the data are cut off or repeated, each epoch in a new
     /// order.
     max_steps: Option<usize> = None => Kind::Int(1, 1_000_000_000), absent "the steps of the epochs";
-    /// Examples in one forward and backward pass.
+    /// Examples in one forward and backward pass; both answers of a pair count as one.
     micro_batch_size: usize = 4 => Kind::Int(1, 4096), aliases ["per_device_train_batch_size", "batch_size"];
     /// Micro-batches per optimizer step.
     gradient_accumulation_steps: usize = 4 => Kind::Int(1, 65_536), aliases ["grad_accum"];
@@ -65,12 +81,48 @@ pub struct Train {
     /// Keeps the adapter with the lowest validation loss rather than the last one. Without `data.val_size` the last is
     /// kept.
     load_best_model_at_end: bool = true => Kind::Bool;
-    /// Training loss in nats per token above which training counts as diverged. A loss that is not finite always does.
+    /// Training loss above which training counts as diverged, in nats per token; of a preference objective per preference. A loss that is not finite always does.
     loss_watchdog_threshold: Option<f64> = None => Kind::Float(Bound::Excluded(0.0), Bound::Unbounded),
         absent "no threshold";
     /// Consecutive steps above the threshold after which training stops.
     loss_watchdog_patience: usize = 3 => Kind::Int(1, 1_000_000);
 }
+}
+
+words! {
+/// What a training learns from its data: `train.objective`.
+pub enum Objective {
+    /// The answers: their mean loss per token.
+    Sft = "sft",
+    /// The preferred of two answers, against the base model. Needs format `pairs`. Source: Rafailov et al. 2023,
+    /// arXiv:2305.18290.
+    Dpo = "dpo",
+    /// The chosen answer and its odds against the rejected one, without reference. Needs format `pairs`. Source: Hong et
+    /// al. 2024, arXiv:2403.07691.
+    Orpo = "orpo",
+    /// Whether an answer is wanted, against the base model. Needs format `kto`. Source: Ethayarajh et al. 2024,
+    /// arXiv:2402.01306.
+    Kto = "kto",
+    /// The preferred of two answers by mean log-probability, without reference. Needs format `pairs`. Source: Meng et al.
+    /// 2024, arXiv:2405.14734.
+    Simpo = "simpo",
+}
+}
+
+impl Objective {
+    /// Whether the loss compares with the log-probabilities of the base model.
+    pub fn has_reference(self) -> bool {
+        matches!(self, Self::Dpo | Self::Kto)
+    }
+
+    /// The format of the data sets that the objective needs; `None` for `sft`, which learns from all others.
+    pub fn format(self) -> Option<&'static str> {
+        match self {
+            Self::Sft => None,
+            Self::Dpo | Self::Orpo | Self::Simpo => Some("pairs"),
+            Self::Kto => Some("kto"),
+        }
+    }
 }
 
 impl Train {

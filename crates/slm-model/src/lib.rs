@@ -31,6 +31,7 @@ pub mod loss;
 mod merge;
 #[cfg(test)]
 mod mutants;
+pub mod preference;
 mod rotary;
 mod runtime;
 mod safetensors;

@@ -28,20 +28,23 @@ pub enum LossError {
     /// No label is supervised: the mean would be 0/0.
     #[error("the batch has no supervised token")]
     NoTargets,
+    /// A preference objective cannot train the head.
+    #[error("a preference objective cannot train `lm_head`")]
+    TrainedHead,
 }
 
 /// The supervised positions and their target tokens.
 ///
 /// On devices that tune a kernel for each shape, they are padded to whole chunks with positions of weight zero.
-struct Supervised {
-    rows: Vec<usize>,
+pub(crate) struct Supervised {
+    pub(crate) rows: Vec<usize>,
     targets: Vec<usize>,
     /// The number of positions without padding.
-    n: usize,
+    pub(crate) n: usize,
 }
 
 impl Supervised {
-    fn of(labels: &[i64], chunk_size: usize, device: &Device) -> Self {
+    pub(crate) fn of(labels: &[i64], chunk_size: usize, device: &Device) -> Self {
         let (mut rows, mut targets): (Vec<usize>, Vec<usize>) = labels
             .iter()
             .enumerate()
@@ -58,7 +61,7 @@ impl Supervised {
     }
 
     /// Selects the hidden states of the positions.
-    fn states(&self, hidden: Tensor<2>) -> Tensor<2> {
+    pub(crate) fn states(&self, hidden: Tensor<2>) -> Tensor<2> {
         let device = hidden.device().inner();
         hidden.select(0, indices(&self.rows, &device))
     }
@@ -71,6 +74,105 @@ impl Supervised {
         let counts = (start..start + len).map(|at| f32::from(at < self.n));
         let data = TensorData::new(counts.collect::<Vec<_>>(), [len, 1]);
         Some(Tensor::from_data(data, device))
+    }
+
+    /// Computes the losses of all positions, chunk by chunk, without a gradient; `take` receives those of each chunk,
+    /// `[n, 1]`, zero for padding.
+    ///
+    /// # Shapes
+    /// `states`: `[positions, hidden_size]`, plain
+    pub(crate) fn losses(
+        &self,
+        states: &Tensor<2>,
+        weight: &FrozenWeight,
+        chunk_size: usize,
+        mut take: impl FnMut(Tensor<2>),
+    ) {
+        let device = states.device();
+        for (i, targets) in self.targets.chunks(chunk_size).enumerate() {
+            let (start, n) = (i * chunk_size, targets.len());
+            let h = states.clone().narrow(0, start, n);
+            let losses = Chunk::new(h, weight, targets).losses;
+            take(match self.counted(start, n, &device) {
+                Some(counted) => losses * counted,
+                None => losses,
+            });
+        }
+    }
+
+    /// Computes the losses of all positions and their gradients with respect to the states, chunk by chunk; `take`
+    /// receives each chunk. Returns the gradient of each position's own loss, `[positions, hidden_size]`.
+    ///
+    /// # Shapes
+    /// as in [`Self::losses`]
+    pub(crate) fn gradient_rows(
+        &self,
+        states: &Tensor<2>,
+        weight: &FrozenWeight,
+        chunk_size: usize,
+        mut take: impl FnMut(&Part),
+    ) -> Tensor<2> {
+        let device = states.device();
+        let mut gradients = Vec::with_capacity(self.rows.len().div_ceil(chunk_size));
+        for (i, targets) in self.targets.chunks(chunk_size).enumerate() {
+            let (start, n) = (i * chunk_size, targets.len());
+            let counted = self.counted(start, n, &device);
+            let h = states.clone().narrow(0, start, n);
+            let chunk = Chunk::new(h.clone(), weight, targets);
+            let part = Part {
+                chunk,
+                h,
+                targets,
+                counted,
+            };
+            take(&part);
+            gradients.push(part.gradient(weight));
+        }
+        Tensor::cat(gradients, 0)
+    }
+}
+
+/// A chunk of the supervised positions with its loss.
+pub(crate) struct Part<'a> {
+    chunk: Chunk,
+    /// Hidden states, `[n, hidden_size]`.
+    h: Tensor<2>,
+    targets: &'a [usize],
+    counted: Option<Tensor<2>>,
+}
+
+impl Part<'_> {
+    /// Multiplies rows with their weights.
+    fn count_only(&self, rows: Tensor<2>) -> Tensor<2> {
+        match &self.counted {
+            Some(counted) => rows * counted.clone(),
+            None => rows,
+        }
+    }
+
+    /// Cross-entropy of each position, zero for padding, `[n, 1]`.
+    pub(crate) fn losses(&self) -> Tensor<2> {
+        self.count_only(self.chunk.losses.clone())
+    }
+
+    /// Adds the gradient of the summed loss with respect to the head, `softmax(h Wᵀ)ᵀ h` minus `h` in the rows of the
+    /// targets, to `sum`.
+    fn add_head_gradient(&self, sum: Tensor<2>) -> Tensor<2> {
+        let h = self.count_only(self.h.clone());
+        let weighted = h.clone() / self.chunk.sums.clone();
+        let sum = sum + self.chunk.exponentials.clone().transpose().matmul(weighted);
+        let at = indices(self.targets, &h.device());
+        sum.select_assign(0, at, h.neg(), IndexingUpdateOp::Add)
+    }
+
+    /// Gradient of each position's loss with respect to its hidden state, `softmax(h Wᵀ) W - W[target]`.
+    fn gradient(self, weight: &FrozenWeight) -> Tensor<2> {
+        let Self { chunk, counted, .. } = self;
+        let rows = weight.backward(chunk.exponentials) / chunk.sums - chunk.target_weights;
+        match counted {
+            Some(counted) => rows * counted,
+            None => rows,
+        }
     }
 }
 
@@ -163,36 +265,12 @@ pub fn chunked_cross_entropy(
     let weight = head.weight();
 
     let mut loss = Tensor::<1>::zeros([1], &device);
-    let mut gradients = Vec::with_capacity(learned.rows.len().div_ceil(chunk_size));
     let mut of_head = head.trained().map(Tensor::zeros_like).map(Tensor::inner);
-    for (i, targets) in learned.targets.chunks(chunk_size).enumerate() {
-        let (start, n) = (i * chunk_size, targets.len());
-        let counted = learned.counted(start, n, &device);
-        let count_only = |rows: Tensor<2>| match &counted {
-            Some(counted) => rows * counted.clone(),
-            None => rows,
-        };
-        let h = states.clone().narrow(0, start, n);
-        let Chunk {
-            exponentials,
-            sums,
-            target_weights,
-            losses,
-        } = Chunk::new(h.clone(), weight, targets);
-        loss = loss + count_only(losses).sum();
-        // d loss / d W = softmax(h Wᵀ)ᵀ h, minus h in the rows of the targets
-        of_head = of_head.map(|sum| {
-            let h = count_only(h);
-            let weighted = h.clone() / sums.clone();
-            let sum = sum + exponentials.clone().transpose().matmul(weighted);
-            sum.select_assign(0, indices(targets, &device), h.neg(), IndexingUpdateOp::Add)
-        });
-        // d loss / d h = softmax(h Wᵀ) W - W[target]
-        gradients.push(count_only(
-            weight.backward(exponentials) / sums - target_weights,
-        ));
-    }
-    let gradient = Tensor::cat(gradients, 0).div_scalar(count as f64);
+    let gradient = learned.gradient_rows(&states, weight, chunk_size, |part| {
+        loss = loss.clone() + part.losses().sum();
+        of_head = of_head.take().map(|sum| part.add_head_gradient(sum));
+    });
+    let gradient = gradient.div_scalar(count as f64);
     let mut backward_seed = (supervised * gradient).sum();
     if let (Some(head), Some(gradient)) = (head.trained(), of_head) {
         backward_seed = backward_seed + (head.clone() * gradient.div_scalar(count as f64)).sum();
@@ -222,16 +300,9 @@ pub fn summed_cross_entropy(
         return loss;
     }
     let states = learned.states(hidden);
-    for (i, targets) in learned.targets.chunks(chunk_size).enumerate() {
-        let (start, n) = (i * chunk_size, targets.len());
-        let h = states.clone().narrow(0, start, n);
-        let losses = Chunk::new(h, head.weight(), targets).losses;
-        let losses = match learned.counted(start, n, &device) {
-            Some(counted) => losses * counted,
-            None => losses,
-        };
-        loss = loss + losses.sum();
-    }
+    learned.losses(&states, head.weight(), chunk_size, |losses| {
+        loss = loss.clone() + losses.sum();
+    });
     loss
 }
 

@@ -5,6 +5,7 @@
 //! `findings` computes every number once and applies a rule that is fixed before the run; `page`, its templates and
 //! `charts` only display the findings. [`markdown`] and [`LossCurve`] are also used by the report of a training.
 
+mod answers_hash;
 mod cell;
 mod charts;
 pub mod code_metric;
@@ -28,8 +29,9 @@ mod synthetic;
 use serde_json::{Value, json};
 use slm_config::Workflow;
 
+pub use answers_hash::answers_sha256;
 pub use cell::{Cell, Decoding};
-pub use charts::{LossCurve, draw_loss_curve};
+pub use charts::{LossCurve, RoundCurves, draw_loss_curve, draw_round_curves};
 pub use code_metric::ProgramMetrics;
 pub use plan::{CollaborationPlan, Experiment, Plan, PlanError, SweepPlan};
 pub use record::{

@@ -276,9 +276,12 @@ pub struct AdapterInfo {
     /// The benchmarks that the examples were searched for, and the number omitted, if its folder records them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search: Option<ContaminationSearch>,
+    /// The tasks of the run that its training data contain, which the user allowed; omitted if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub learned_tasks: Vec<String>,
 }
 
-/// A finished training in four numbers.
+/// A finished training in a few numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainingSummary {
@@ -286,10 +289,13 @@ pub struct TrainingSummary {
     pub steps: usize,
     /// Training examples.
     pub examples: usize,
-    /// Loss of the last step, in nats per supervised token.
+    /// Loss of the last step, in nats per supervised token; with an objective of preferences, per preference.
     pub final_loss: f64,
     /// Wall time, in seconds.
     pub seconds: f64,
+    /// The objective of preferences that was trained for; omitted for `sft` or if unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objective: Option<String>,
 }
 
 /// The recipe as the run used it.

@@ -15,6 +15,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result};
 use crc32c::crc32c;
+use slm_artifacts::PreferenceFigures;
 
 use super::{LogLine, Tail};
 
@@ -142,27 +143,80 @@ fn scalars(line: &LogLine) -> (usize, Vec<(&'static str, f64)>) {
             learning_rate,
             grad_norm,
             tokens,
-        } => (
-            step,
-            vec![
+            preference,
+        } => {
+            let mut found = vec![
                 ("train/loss", loss),
                 ("train/learning_rate", learning_rate),
                 ("train/grad_norm", grad_norm),
                 ("train/epoch", epoch),
                 ("train/tokens", tokens as f64),
-            ],
-        ),
+            ];
+            found.extend(preferences(preference, &TRAIN_TAGS));
+            (step, found)
+        }
         LogLine::Validation {
             step,
             epoch: _,
             validation_loss,
-        } => (step, vec![("validation/loss", validation_loss)]),
+            preference,
+        } => {
+            let mut found = vec![("validation/loss", validation_loss)];
+            found.extend(preferences(preference, &VALIDATION_TAGS));
+            (step, found)
+        }
         LogLine::Start {
             step,
             epoch: _,
             loss,
         } => (step, vec![("train/loss", loss)]),
     }
+}
+
+/// Tags of the figures of a preference objective, in the order of [`preferences`].
+const TRAIN_TAGS: [&str; 6] = [
+    "train/accuracy",
+    "train/reward_margin",
+    "train/chosen_log_p",
+    "train/rejected_log_p",
+    "train/chosen_tokens",
+    "train/rejected_tokens",
+];
+const VALIDATION_TAGS: [&str; 6] = [
+    "validation/accuracy",
+    "validation/reward_margin",
+    "validation/chosen_log_p",
+    "validation/rejected_log_p",
+    "validation/chosen_tokens",
+    "validation/rejected_tokens",
+];
+
+/// Returns the figures that are known, with their tags.
+fn preferences(
+    figures: Option<PreferenceFigures>,
+    tags: &[&'static str; 6],
+) -> Vec<(&'static str, f64)> {
+    let Some(figures) = figures else {
+        return Vec::new();
+    };
+    let PreferenceFigures {
+        accuracy,
+        reward_margin,
+        chosen,
+        rejected,
+    } = figures;
+    let values = [
+        Some(accuracy),
+        reward_margin,
+        chosen.map(|answers| answers.log_p),
+        rejected.map(|answers| answers.log_p),
+        chosen.map(|answers| answers.tokens),
+        rejected.map(|answers| answers.tokens),
+    ];
+    let known = tags.iter().zip(values);
+    known
+        .filter_map(|(&tag, value)| Some((tag, value?)))
+        .collect()
 }
 
 /// An encoder for a protocol buffers message.
@@ -218,11 +272,13 @@ mod tests {
             learning_rate: 2e-4 / step as f64,
             grad_norm: 0.5,
             tokens: 70_000 * step,
+            preference: None,
         };
         let validation = |step, validation_loss| LogLine::Validation {
             step,
             epoch: 1.0,
             validation_loss,
+            preference: None,
         };
         vec![
             step(1, 2.5),

@@ -163,6 +163,7 @@ mod tests {
             learning_rate: 2e-4,
             grad_norm: 0.25,
             tokens: 100 * step,
+            preference: None,
         }
     }
 
@@ -173,6 +174,7 @@ mod tests {
             step: 3,
             epoch: 1.0,
             validation_loss: 0.7,
+            preference: None,
         };
         let start = LogLine::Start {
             step: 0,

@@ -6,9 +6,14 @@ use crate::checkpoint::Best;
 use crate::log::LogLine;
 
 /// Collects training loss, validation loss and learning rate by step.
-pub(super) fn of(name: &str, lines: &[LogLine], best: Option<Best>) -> LossCurve {
+pub(super) fn of(
+    (name, unit): (&str, &'static str),
+    lines: &[LogLine],
+    best: Option<Best>,
+) -> LossCurve {
     let mut curve = LossCurve {
         name: name.to_owned(),
+        unit,
         best: best.map(|best| (best.step as f64, best.loss)),
         ..LossCurve::default()
     };
@@ -48,6 +53,7 @@ pub(super) mod tests {
                 step: 0,
                 epoch: 0.0,
                 validation_loss: 2.15,
+                preference: None,
             });
             lines.push(LogLine::Start {
                 step: 0,
@@ -65,12 +71,14 @@ pub(super) mod tests {
                 learning_rate: 2e-4 * (at * 30.0).min(1.0) * (1.0 - at),
                 grad_norm: 0.5 + wobble.abs(),
                 tokens: 4096 * step,
+                preference: None,
             });
             if step % 50 == 0 {
                 lines.push(LogLine::Validation {
                     step,
                     epoch: 2.0 * at,
                     validation_loss: 1.05 + 1.1 * (-4.0 * at).exp() + 0.25 * at * at,
+                    preference: None,
                 });
             }
         }
@@ -84,7 +92,7 @@ pub(super) mod tests {
             loss: 1.2,
         });
         let colors = |steps, best| {
-            let svg = draw_loss_curve(&of("a <b> & \"c\"", &made_up(steps), best));
+            let svg = draw_loss_curve(&of(("a <b> & \"c\"", "nats"), &made_up(steps), best));
             let document = roxmltree::Document::parse(&svg).expect("XML");
             let curves = document
                 .descendants()
@@ -112,7 +120,7 @@ pub(super) mod tests {
     #[test]
     fn odd_logs_are_drawn_all_the_same() {
         for steps in [0, 1, 2, 5000] {
-            let svg = draw_loss_curve(&of("x", &made_up(steps), None));
+            let svg = draw_loss_curve(&of(("x", "nats"), &made_up(steps), None));
             roxmltree::Document::parse(&svg).expect("XML");
             assert!(svg.len() < 200_000, "{steps} steps: {} bytes", svg.len());
         }
@@ -120,8 +128,13 @@ pub(super) mod tests {
             step,
             epoch: 1.0,
             validation_loss: 0.0,
+            preference: None,
         };
-        roxmltree::Document::parse(&draw_loss_curve(&of("x", &[flat(1), flat(2)], None)))
-            .expect("XML");
+        roxmltree::Document::parse(&draw_loss_curve(&of(
+            ("x", "nats"),
+            &[flat(1), flat(2)],
+            None,
+        )))
+        .expect("XML");
     }
 }

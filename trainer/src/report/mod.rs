@@ -1,6 +1,7 @@
 //! The report on a finished training: `training-report.md` and its chart, in the run's folder.
 
 mod loss_curve;
+mod preferences;
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use anyhow::Result;
 use serde::Serialize;
 use slm_artifacts::TrainingSummary;
 use slm_cli::{bytes_text, duration_text};
-use slm_config::{InitLoraWeights, Recipe};
+use slm_config::{InitLoraWeights, Objective, Recipe};
 use slm_report::draw_loss_curve;
 
 use crate::dataset::Counts;
@@ -43,9 +44,19 @@ pub(crate) struct Subject<'a> {
 /// The log cannot be read, or the disk is full.
 pub(crate) fn write(run: &Path, subject: Subject) -> Result<()> {
     let lines = log::read(run)?;
-    let curve = loss_curve::of(subject.recipe.name(), &lines, subject.summary.best);
+    let named = (subject.recipe.name(), unit(subject.recipe));
+    let curve = loss_curve::of(named, &lines, subject.summary.best);
     replace_file(run, PICTURE_FILE, &draw_loss_curve(&curve))?;
     replace_file(run, REPORT_FILE, &markdown(subject, &lines))
+}
+
+/// The unit of the losses of a recipe's objective.
+fn unit(recipe: &Recipe) -> &'static str {
+    if recipe.train.objective == Objective::Sft {
+        "nats per supervised token"
+    } else {
+        "per preference"
+    }
 }
 
 /// Whether the report and its chart are in the run's folder.
@@ -73,6 +84,12 @@ struct Page<'a> {
     tokens_per_second: f64,
     peak_memory: Option<String>,
     losses: Losses,
+    /// The unit of a loss, after the number.
+    unit: &'static str,
+    /// What losses are.
+    losses_are: &'static str,
+    /// The figures of a preference objective.
+    preferences: Option<preferences::Preferences>,
     notes: Vec<Note<'a>>,
     data: Vec<DataSet<'a>>,
     /// The first row or file that was left out for each reason, as text.
@@ -148,6 +165,8 @@ struct Settings<'a> {
     lora_alpha: usize,
     /// The variants and extensions of LoRA in use.
     variants: Vec<&'static str>,
+    /// The objective with its settings; `None` for `sft`.
+    objective: Option<String>,
     optimizer: &'static str,
     learning_rate: f64,
     examples_per_step: usize,
@@ -171,6 +190,7 @@ impl<'a> Page<'a> {
             left_out: counts.left_out_text(),
             licences: counts.licences_text(),
         });
+        let is_sft = recipe.train.objective == Objective::Sft;
         Self {
             name: recipe.name(),
             adapter: recipe.adapter_dir().display().to_string(),
@@ -181,6 +201,13 @@ impl<'a> Page<'a> {
             peak_memory: summary.peak_memory_bytes.map(bytes_text),
             notes: notes(recipe, summary, lines, &losses),
             losses,
+            unit: unit(recipe),
+            losses_are: if is_sft {
+                "in nats per supervised token"
+            } else {
+                "means over the preferences"
+            },
+            preferences: preferences::of(recipe, summary.preferences.as_ref(), lines),
             data: data.collect(),
             first_left_out: summary.data.iter().flat_map(Counts::first_texts).collect(),
             settings: Settings::of(recipe),
@@ -252,6 +279,7 @@ impl<'a> Settings<'a> {
             r: lora.r,
             lora_alpha: lora.lora_alpha,
             variants: used.map(|(_, name)| name).collect(),
+            objective: preferences::objective_text(train),
             optimizer: train.optim.name(),
             learning_rate: train.learning_rate,
             examples_per_step: train.examples_per_step(),
@@ -345,6 +373,7 @@ mod tests {
             counts.leave_out(Reason::Overlong);
         }
         let summary = TrainingSummary {
+            preferences: None,
             steps: 400,
             examples: 100,
             validation_examples: usize::from(best.is_some()),
@@ -355,6 +384,7 @@ mod tests {
             base_validation_loss: best.map(|_| 2.15),
             best,
             stopped_early: false,
+            datasets: Vec::new(),
             data: vec![counts],
             decontamination: None,
             seconds: 40.0,

@@ -55,11 +55,11 @@ impl Training<'_> {
     }
 
     /// Lists where examples come from, one per line, up to a maximum.
-    fn named(&self, indices: &[u32]) -> String {
+    fn named(&self, indices: &[usize]) -> String {
         const MOST: usize = 16;
         let mut lines = vec!["its examples:".to_owned()];
         for &index in indices.iter().take(MOST) {
-            let origin = self.examples.store.origin(index as usize);
+            let origin = self.examples.store.origin(index);
             lines.push(format!(
                 "  {}",
                 origin.unwrap_or_else(|_| "unknown".to_owned())

@@ -1,9 +1,10 @@
 //! The training loop: one optimizer step per window of micro-batches, with validations and checkpoints in between.
 
 mod diagnosis;
+mod preferences;
 mod window;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -11,15 +12,15 @@ use slm_cli::{Interrupted, Progress, StopRequest};
 use slm_config::Recipe;
 use slm_model::{Adapter, Decoder};
 
-use crate::batch::Batch;
 use crate::checkpoint::{self, Best, CheckpointMeta, TrainingState};
 use crate::dataset::Examples;
 use crate::folder::{RunFolder, commit_folder};
 use crate::log::{LogLine, RunLog};
+use crate::preference::{Objective, PreferenceSums, Reference};
 use crate::schedule::Schedule;
 use crate::step::{AdapterOptimizer, OptimizerSettings, StepAt, StepOutcome};
-use crate::validation::validate;
-use window::EpochOrder;
+use preferences::HeldOut;
+use window::{Batches, EpochOrder};
 
 /// Folder of the adapter with the lowest validation loss, inside the run's folder.
 pub(crate) const BEST_FOLDER: &str = "best";
@@ -33,6 +34,8 @@ pub(crate) struct Training<'a> {
     steps_per_epoch: usize,
     /// Steps between two validations.
     eval_steps: usize,
+    /// The base model's log-probabilities, for an objective that compares with them.
+    reference: Option<Reference>,
 }
 
 /// The state that changes from step to step; a checkpoint holds all of it.
@@ -48,7 +51,7 @@ pub(crate) struct TrainState {
 /// The data of a step that was taken.
 struct TakenStep {
     learning_rate: f64,
-    batches: Vec<Batch>,
+    batches: Batches,
     outcome: StepOutcome,
 }
 
@@ -68,6 +71,13 @@ impl<'a> Training<'a> {
     pub(crate) fn new(recipe: &'a Recipe, examples: &'a Examples) -> Self {
         // Destructured in full, so that a new key that is not handled here does not compile.
         let slm_config::Train {
+            // Read by `Objective`.
+            objective: _,
+            beta: _,
+            sft_weight: _,
+            desirable_weight: _,
+            undesirable_weight: _,
+            simpo_gamma: _,
             num_train_epochs,
             max_steps,
             micro_batch_size: _,
@@ -111,6 +121,7 @@ impl<'a> Training<'a> {
             },
             optimizer: OptimizerSettings {
                 optim,
+                objective: Objective::from(&recipe.train),
                 loraplus_lr_ratio: recipe.lora.loraplus_lr_ratio,
                 adam: recipe.train.adam(),
                 weight_decay,
@@ -122,7 +133,13 @@ impl<'a> Training<'a> {
             },
             eval_steps: eval_steps.unwrap_or(steps_per_epoch),
             steps_per_epoch,
+            reference: None,
         }
+    }
+
+    /// Compares with these log-probabilities of the base model.
+    pub(crate) fn with_reference(self, reference: Option<Reference>) -> Self {
+        Self { reference, ..self }
     }
 
     /// The number of steps of the whole run.
@@ -179,15 +196,19 @@ impl<'a> Training<'a> {
             let TakenStep {
                 learning_rate,
                 batches,
-                outcome: StepOutcome { loss, grad_norm },
+                outcome,
             } = taken;
+            let (loss, preference) = (outcome.loss, outcome.preference);
             let elapsed_s = started.elapsed().as_secs_f64();
             let done = step + 1;
             let epoch = done as f64 / self.steps_per_epoch as f64;
             count_step(&mut state, &batches, loss);
-
+            state.preference.add(preference);
             let speed = (state.tokens - tokens_before) as f64 / elapsed_s;
-            progress.set(done as u64, step_text(loss, learning_rate, speed));
+            progress.set(
+                done as u64,
+                step_text(loss, preference, learning_rate, speed),
+            );
             if step == 0 {
                 // The loss is computed before the update, so the first one is that of the untrained base model.
                 log.write(&LogLine::Start {
@@ -202,8 +223,9 @@ impl<'a> Training<'a> {
                     epoch,
                     loss: state.unlogged.take(),
                     learning_rate,
-                    grad_norm,
+                    grad_norm: outcome.grad_norm,
                     tokens: state.tokens,
+                    preference: std::mem::take(&mut state.preference.unlogged).figures(),
                 })
             };
             let is_logged = done.is_multiple_of(output.logging_steps) || done == total;
@@ -213,7 +235,7 @@ impl<'a> Training<'a> {
             self.watch(&mut state, learning_rate)?;
             if self.is_validated(done) {
                 let began = Instant::now();
-                let (validation_loss, summary) =
+                let (measured, summary) =
                     self.validate(decoder, &adapter, &mut state, run, meta)?;
                 state.validation_seconds = began.elapsed().as_secs_f64();
                 progress.exclude(began.elapsed(), self.validations_after(done));
@@ -221,7 +243,8 @@ impl<'a> Training<'a> {
                 log.write(&LogLine::Validation {
                     step: done,
                     epoch,
-                    validation_loss,
+                    validation_loss: measured.loss,
+                    preference: measured.sums.and_then(PreferenceSums::figures),
                 })?;
                 if state.stopped_early && !is_logged {
                     log_step(&mut state, &mut log)?;
@@ -230,12 +253,11 @@ impl<'a> Training<'a> {
             state.seconds = seconds_before + started.elapsed().as_secs_f64();
             state.peak_memory_bytes = state.peak_memory_bytes.max(slm_cli::peak_memory_bytes());
             let is_last = done == total || state.stopped_early;
+            self.watch_chosen(&mut state, is_last, &progress);
             let stop = interrupt.is_made() && !is_last;
             if done.is_multiple_of(output.save_steps) || is_last || stop {
                 state.log_bytes = log.sync()?;
-                let moments = optimizer.state()?;
-                let keep = output.save_total_limit;
-                let saved = checkpoint::save(run, keep, &state, &adapter, &moments, meta)?;
+                let saved = self.save(run, &state, &adapter, &optimizer, meta)?;
                 if stop {
                     return Err(interrupted(done, total, &saved));
                 }
@@ -248,6 +270,21 @@ impl<'a> Training<'a> {
             adapter,
             optimizer,
         })
+    }
+
+    /// Writes a checkpoint and returns its folder.
+    fn save(
+        &self,
+        run: &RunFolder,
+        state: &TrainingState,
+        adapter: &Adapter,
+        optimizer: &AdapterOptimizer,
+        meta: CheckpointMeta,
+    ) -> Result<PathBuf> {
+        let moments = optimizer.state()?;
+        let reference = self.reference.as_ref().map(Reference::json);
+        let keep = self.recipe.output.save_total_limit;
+        checkpoint::save(run, keep, (state, adapter, &moments, reference), meta)
     }
 
     /// Takes step number `step`, counted from 0, over its window of micro-batches.
@@ -268,9 +305,13 @@ impl<'a> Training<'a> {
             step,
             learning_rate,
         };
-        let (adapter, outcome) = optimizer
-            .step(decoder, adapter, &window.batches, at)
-            .map_err(|error| self.stopped(error, at, &window))?;
+        let stepped = match &window.batches {
+            Batches::Examples(batches) => optimizer.step(decoder, adapter, batches, at),
+            Batches::Preferences(batches) => {
+                optimizer.preference_step(decoder, adapter, batches, at)
+            }
+        };
+        let (adapter, outcome) = stepped.map_err(|error| self.stopped(error, at, &window))?;
         let taken = TakenStep {
             learning_rate,
             batches: window.batches,
@@ -289,17 +330,20 @@ impl<'a> Training<'a> {
         log: &mut RunLog,
     ) -> Result<()> {
         let began = Instant::now();
-        let validation_loss = self.validation_loss(decoder, adapter)?;
+        let measured = self.measure_held_out(decoder, adapter)?;
         state.validation_seconds = began.elapsed().as_secs_f64();
         progress.exclude(began.elapsed(), self.validations_after(0));
-        state.base_validation_loss = Some(validation_loss);
+        state.base_validation_loss = Some(measured.loss);
         progress.note(&format!(
-            "validation         loss {validation_loss:.4} before the first step (the base model)"
+            "validation         loss {:.4} before the first step (the base model){}",
+            measured.loss,
+            measured.text()
         ));
         log.write(&LogLine::Validation {
             step: 0,
             epoch: 0.0,
-            validation_loss,
+            validation_loss: measured.loss,
+            preference: measured.sums.and_then(PreferenceSums::figures),
         })
     }
 
@@ -325,7 +369,7 @@ impl<'a> Training<'a> {
             // The update belongs to the step, and a GPU may not have executed it yet.
             let synced = decoder.device().sync();
             synced.map_err(|error| anyhow::anyhow!("the device failed: {error:?}"))?;
-            let tokens = taken.batches.iter().map(|batch| batch.n_tokens).sum();
+            let tokens = taken.batches.n_tokens();
             let seconds = started.elapsed().as_secs_f64();
             measured.push(MeasuredStep {
                 seconds,
@@ -347,15 +391,6 @@ impl<'a> Training<'a> {
         due && !self.examples.validation.is_empty()
     }
 
-    /// Computes the mean loss over the validation examples, in nats per supervised token.
-    fn validation_loss(&self, decoder: &Decoder, adapter: &Adapter) -> Result<f64> {
-        let train = &self.recipe.train;
-        let (store, indices) = (&self.examples.store, &self.examples.validation);
-        let sizes = (train.micro_batch_size, train.loss_chunk_size);
-        let found = validate(decoder, Some(adapter), store, indices, sizes, |_| ())?;
-        Ok(found.loss)
-    }
-
     /// Returns the number of validations after the one at step `done`, if training runs to its last step.
     fn validations_after(&self, done: usize) -> u64 {
         let (every, total) = (self.eval_steps, self.schedule.total_steps);
@@ -375,16 +410,19 @@ impl<'a> Training<'a> {
         state: &mut TrainingState,
         run: &RunFolder,
         meta: CheckpointMeta,
-    ) -> Result<(f64, String)> {
+    ) -> Result<(HeldOut, String)> {
         let slm_config::Train {
             early_stopping_patience,
             load_best_model_at_end,
             ..
         } = self.recipe.train;
-        let loss = self.validation_loss(decoder, adapter)?;
+        let measured = self.measure_held_out(decoder, adapter)?;
+        let loss = measured.loss;
+        state.preference.last_held_out = measured.preferences;
         if state.best.is_none_or(|best| loss < best.loss) {
             let step = state.step;
             state.best = Some(Best { step, loss });
+            state.preference.best_held_out = measured.preferences;
             state.validations_since_best = 0;
             if load_best_model_at_end {
                 // Saved before the checkpoint that refers to it, so that it exists whenever that checkpoint does.
@@ -406,9 +444,10 @@ impl<'a> Training<'a> {
         };
         let step = state.step;
         let summary = format!(
-            "validation         loss {loss:.4} after step {step}, best after step {best}{ending}"
+            "validation         loss {loss:.4} after step {step}, best after step {best}{}{ending}",
+            measured.text()
         );
-        Ok((loss, summary))
+        Ok((measured, summary))
     }
 }
 
@@ -421,18 +460,23 @@ pub(crate) fn say_saved(step: usize, total: usize, checkpoint: &Path) {
 }
 
 /// Formats the progress line of a step.
-fn step_text(loss: f64, learning_rate: f64, speed: f64) -> String {
+fn step_text(
+    loss: f64,
+    preference: Option<PreferenceSums>,
+    learning_rate: f64,
+    speed: f64,
+) -> String {
     let memory = slm_cli::memory_text();
-    format!("loss {loss:.3}  lr {learning_rate:.1e}  {speed:.0} tokens/s  {memory}")
+    let preference = preferences::text(preference, "  ");
+    format!("loss {loss:.3}{preference}  lr {learning_rate:.1e}  {speed:.0} tokens/s  {memory}")
 }
 
 /// Adds a step, its tokens and its loss to the state.
-fn count_step(state: &mut TrainingState, batches: &[Batch], loss: f64) {
+fn count_step(state: &mut TrainingState, batches: &Batches, loss: f64) {
     state.step += 1;
-    state.tokens += batches.iter().map(|batch| batch.n_tokens).sum::<usize>();
-    let supervised_tokens = batches.iter().map(Batch::n_supervised).sum::<usize>();
-    state.supervised_tokens += supervised_tokens;
-    state.unlogged.add(loss, supervised_tokens);
+    state.tokens += batches.n_tokens();
+    state.supervised_tokens += batches.n_supervised();
+    state.unlogged.add(loss, batches.weight());
     state.last_loss = loss;
 }
 

@@ -5,13 +5,50 @@ use slm_model::Decoder;
 
 use super::Training;
 use crate::batch::{Batch, Example, epoch_order, pack};
+use crate::preference::PreferenceBatch;
 
 /// The examples of one optimizer step.
 pub(super) struct Window {
     /// The micro-batches.
-    pub(super) batches: Vec<Batch>,
-    /// Their indices in the store.
-    pub(super) examples: Vec<u32>,
+    pub(super) batches: Batches,
+    /// Indices in the store of their examples; of pairs, of the chosen ones.
+    pub(super) examples: Vec<usize>,
+}
+
+/// The micro-batches of one optimizer step.
+pub(super) enum Batches {
+    /// Of examples to learn.
+    Examples(Vec<Batch>),
+    /// Of pairs or labelled answers.
+    Preferences(Vec<PreferenceBatch>),
+}
+
+impl Batches {
+    /// The micro-batches without what they are compared with.
+    fn each(&self) -> Vec<&Batch> {
+        match self {
+            Self::Examples(batches) => batches.iter().collect(),
+            Self::Preferences(batches) => batches.iter().map(|part| &part.batch).collect(),
+        }
+    }
+
+    /// The number of tokens without padding.
+    pub(super) fn n_tokens(&self) -> usize {
+        self.each().into_iter().map(|batch| batch.n_tokens).sum()
+    }
+
+    /// The number of supervised tokens.
+    pub(super) fn n_supervised(&self) -> usize {
+        self.each().into_iter().map(Batch::n_supervised).sum()
+    }
+
+    /// The number of supervised tokens, pairs or answers over which the loss is a mean.
+    pub(super) fn weight(&self) -> usize {
+        match self {
+            Self::Examples(_) => self.n_supervised(),
+            Self::Preferences(batches) => batches.iter().map(PreferenceBatch::units).sum(),
+        }
+    }
 }
 
 /// The order of the examples in one epoch.
@@ -22,6 +59,19 @@ pub(super) struct EpochOrder {
 }
 
 impl Training<'_> {
+    /// Returns the units of the first steps, perhaps with repetitions.
+    pub(crate) fn units_of_steps(&self, steps: usize) -> Vec<u32> {
+        let mut units = Vec::new();
+        for epoch in 0..steps.div_ceil(self.steps_per_epoch) {
+            let order = epoch_order(self.examples.train.len(), self.recipe.train.seed, epoch);
+            let left = steps - epoch * self.steps_per_epoch;
+            let read = left.saturating_mul(self.recipe.train.examples_per_step());
+            let places = order.into_iter().take(read);
+            units.extend(places.map(|place| self.examples.train[place]));
+        }
+        units
+    }
+
     /// Returns the micro-batches of one optimizer step, a pure function of the step. `order` caches the order of the
     /// epoch, because shuffling a million examples takes longer than a small step.
     pub(super) fn window(
@@ -40,7 +90,19 @@ impl Training<'_> {
         let start = within * train.examples_per_step();
         let end = (start + train.examples_per_step()).min(order.places.len());
         let places = order.places[start..end].iter();
-        let indices: Vec<u32> = places.map(|&place| self.examples.train[place]).collect();
+        let mut indices: Vec<u32> = places.map(|&place| self.examples.train[place]).collect();
+        let first = |&unit: &u32| self.examples.units.examples(unit).start;
+        let stored = indices.iter().map(first).collect();
+        if let Some(preferences) = self.preferences() {
+            // As below.
+            indices.sort_by_key(|&unit| self.examples.longest(unit));
+            let batches = indices.chunks(train.micro_batch_size);
+            let batches = batches.map(|units| preferences.batch(decoder, units));
+            return Ok(Window {
+                batches: Batches::Preferences(batches.collect::<Result<_>>()?),
+                examples: stored,
+            });
+        }
         let mut examples = indices
             .iter()
             .map(|&index| self.examples.store.get(index as usize))
@@ -59,8 +121,8 @@ impl Training<'_> {
             batches.map(|batch| batch.padded_to(length_step)).collect()
         };
         Ok(Window {
-            batches,
-            examples: indices,
+            batches: Batches::Examples(batches),
+            examples: stored,
         })
     }
 }

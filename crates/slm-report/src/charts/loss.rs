@@ -31,7 +31,9 @@ const MOST_POINTS: usize = 1500;
 pub struct LossCurve {
     /// The training's name.
     pub name: String,
-    /// Training loss, in nats per supervised token.
+    /// The unit of the losses, as the axis names it.
+    pub unit: &'static str,
+    /// Training loss.
     pub training: Vec<(f64, f64)>,
     /// Validation loss, in the same unit.
     pub validation: Vec<(f64, f64)>,
@@ -44,7 +46,7 @@ pub struct LossCurve {
 /// Draws training loss, validation loss and learning rate over the steps, as SVG.
 pub fn draw_loss_curve(curve: &LossCurve) -> String {
     let curves = Curves::of(curve);
-    painted(&curve.name, &curves).expect("drawing to a string cannot fail")
+    painted(&curve.name, curve.unit, &curves).expect("drawing to a string cannot fail")
 }
 
 /// The points to draw.
@@ -120,7 +122,7 @@ fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     points.iter().enumerate().filter_map(kept).collect()
 }
 
-fn painted(name: &str, curves: &Curves) -> Drawn<String> {
+fn painted(name: &str, unit: &str, curves: &Curves) -> Drawn<String> {
     let name: String = name.chars().take(NAME_CHARS).collect();
     let title = format!("Loss of {}", clean(&name, NAME_CHARS));
     card(HEIGHT, [10, 12], &title, |area| {
@@ -130,12 +132,17 @@ fn painted(name: &str, curves: &Curves) -> Drawn<String> {
         legend(area, curves)?;
         let height = HEIGHT as i32 - 54 - RATE_HEIGHT;
         let (upper, lower) = area.margin(22, 0, 0, 0).split_vertically(height - 22);
-        draw_losses(&upper, curves, steps, losses)?;
+        draw_losses(&upper, (curves, unit), steps, losses)?;
         draw_rate(&lower, curves, steps)
     })
 }
 
-fn draw_losses(area: &Area, curves: &Curves, x: (f64, f64), y: (f64, f64)) -> Drawn<()> {
+fn draw_losses(
+    area: &Area,
+    (curves, unit): (&Curves, &str),
+    x: (f64, f64),
+    y: (f64, f64),
+) -> Drawn<()> {
     let mut chart = ChartBuilder::on(area)
         .x_label_area_size(8)
         .y_label_area_size(LEFT)
@@ -152,7 +159,7 @@ fn draw_losses(area: &Area, curves: &Curves, x: (f64, f64), y: (f64, f64)) -> Dr
         .y_label_formatter(&|loss| short(*loss))
         .label_style(font(13.0, MUTED))
         .axis_desc_style(font(14.0, INK))
-        .y_desc("nats per supervised token")
+        .y_desc(unit)
         .draw()?;
     if curves.training.len() >= SMOOTHED_FROM {
         let points = curves.training.iter().copied();

@@ -7,10 +7,12 @@ mod differences;
 mod heat_map;
 mod loss;
 mod rates;
+mod rounds;
 mod shape;
 mod tradeoff;
 
 pub use loss::{LossCurve, draw_loss_curve};
+pub use rounds::{RoundCurves, draw_round_curves};
 
 use crate::findings::Findings;
 use crate::findings::arms::Arms;

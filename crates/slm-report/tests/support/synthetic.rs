@@ -47,9 +47,11 @@ pub(crate) fn run_of(experiment: Experiment, adapters: &[&str]) -> RunInfo {
                     examples: 480,
                     final_loss: 1.2345,
                     seconds: 312.0,
+                    objective: None,
                 }),
                 decontaminated: Some(true),
                 search: None,
+                learned_tasks: Vec::new(),
             })
             .collect(),
         recipe: RecipeInfo {
