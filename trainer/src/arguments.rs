@@ -26,6 +26,9 @@ pub(crate) enum Command {
     /// Train an adapter from a recipe
     #[command(after_long_help = FIT_EXAMPLES, alias = "train")]
     Fit(FitArguments),
+    /// Improve a model in rounds: it learns from its own answers that pass their tests
+    #[command(after_long_help = IMPROVE_EXAMPLES)]
+    Improve(ImproveArguments),
     /// Download the model, data sets and benchmarks that a recipe names
     #[command(after_long_help = FETCH_EXAMPLES)]
     Fetch(FetchArguments),
@@ -90,6 +93,18 @@ again, and ends with the same adapter as without the interruption.
 
 Environment: SLM_CACHE moves the folder for models from packages, PYTHON names the Python to use; for the hub see \
 `trainer fetch --help`.";
+
+const IMPROVE_EXAMPLES: &str = "\
+Examples:
+  trainer improve recipes/improve-mbpp.yaml --dry-run
+  trainer improve recipes/improve-mbpp.yaml --set improve.rounds=2 --device cuda
+
+Each round answers the tasks of improve.tasks with the best model up to then, makes a data set of the answers that pass, \
+trains a new adapter for the base model on it, and judges that adapter on tasks that are not trained on. The commands \
+are those of `evaluator` and `trainer`, which must be in the same folder; --dry-run prints them.
+
+The best round's adapter is copied to checkpoints/<recipe>/adapter, the report is checkpoints/<recipe>/improve-report.md. \
+An interrupted run continues when the same command is run again: finished stages, listed in improve.jsonl, are skipped.";
 
 const FETCH_EXAMPLES: &str = "\
 Examples:
@@ -247,6 +262,24 @@ pub(crate) struct FitArguments {
     /// Train from scratch and remove the checkpoints of the previous run
     #[arg(long)]
     pub(crate) restart: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ImproveArguments {
+    #[command(flatten)]
+    pub(crate) recipe: RecipeArguments,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgument,
+    /// Print the commands of all rounds, and run none of them
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) dry_run: bool,
+    /// Without a working sandbox, run generated programs with resource limits only: they can do everything that you
+    /// can
+    #[arg(long)]
+    pub(crate) unsafe_execution: bool,
+    /// Print one JSON document with the figures of all rounds
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

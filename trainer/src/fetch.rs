@@ -143,6 +143,9 @@ fn fetch(recipe: &Recipe) -> (Document, Vec<anyhow::Error>) {
     for (index, named) in recipe.evaluate.benchmarks.iter().enumerate() {
         add(benchmark(format!("evaluate.benchmarks[{index}]"), named));
     }
+    for (index, named) in recipe.improve.tasks.iter().enumerate() {
+        add(benchmark(format!("improve.tasks[{index}]"), named));
+    }
     add(model(&recipe.model).map(Some));
     let document = Document {
         bytes: items

@@ -33,12 +33,15 @@ mod fit;
 mod flops;
 mod folder;
 mod generate;
+mod improve;
 mod init;
 mod log;
 mod lora_settings;
 mod memory;
 mod output;
 mod plan;
+pub mod preference;
+mod preference_step;
 mod recipe_keys;
 mod report;
 mod runs;
@@ -68,6 +71,7 @@ pub fn run() -> ExitCode {
     slm_cli::finish(match Arguments::parse_from(slm_cli::arguments()).command {
         Command::Init(arguments) => init::run(&arguments),
         Command::Fit(arguments) => fit::run(&arguments),
+        Command::Improve(arguments) => improve::run(&arguments),
         Command::Fetch(arguments) => fetch::run(&arguments),
         Command::Data(arguments) => show_data::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),

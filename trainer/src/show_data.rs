@@ -9,7 +9,7 @@ use slm_model::Tokenizer;
 
 use crate::arguments::DataArguments;
 use crate::batch::Example;
-use crate::dataset::{self, Counts, Examples};
+use crate::dataset::{self, Counts, Examples, Units};
 use crate::setup::Setup;
 
 /// Marks around supervised tokens.
@@ -21,6 +21,8 @@ const BAR: usize = 40;
 #[derive(Debug, Serialize)]
 struct Report {
     datasets: Vec<Counts>,
+    /// What is counted: `examples`, `pairs` or `labelled answers`.
+    units: &'static str,
     training: Totals,
     validation: Totals,
     max_seq_length: usize,
@@ -28,7 +30,7 @@ struct Report {
     examples: Vec<Shown>,
 }
 
-/// Totals over examples.
+/// Totals over examples, pairs or labelled answers.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Totals {
     examples: usize,
@@ -44,13 +46,19 @@ struct Bin {
     examples: usize,
 }
 
-/// An example, token by token.
-#[derive(Debug, Serialize)]
+/// An example, token by token. A pair is two of them.
+#[derive(Clone, Debug, Serialize)]
 struct Shown {
+    /// Which side of a pair: `chosen` or `rejected`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    side: Option<&'static str>,
+    /// Whether a labelled answer is wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<bool>,
     tokens: Vec<ShownToken>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 struct ShownToken {
     id: u32,
     text: String,
@@ -74,14 +82,14 @@ fn show(arguments: &DataArguments) -> Result<()> {
     } = &setup;
     let examples = dataset::load(&setup, &std::env::temp_dir())?;
     let shown = examples.train.iter().take(*n_shown);
+    let shown = shown.map(|&unit| spelled(&examples, unit, tokenizer));
     let report = Report {
+        units: examples.units.plural(),
         training: totals(&examples, &examples.train),
         validation: totals(&examples, &examples.validation),
         max_seq_length: recipe.data.max_seq_length,
         histogram: histogram((0..examples.store.len()).map(|index| examples.store.n_tokens(index))),
-        examples: shown
-            .map(|&index| Ok(spelled(&examples.store.get(index as usize)?, tokenizer)))
-            .collect::<Result<_>>()?,
+        examples: shown.collect::<Result<Vec<_>>>()?.concat(),
         datasets: examples.counts,
     };
     if *json {
@@ -92,15 +100,12 @@ fn show(arguments: &DataArguments) -> Result<()> {
     Ok(())
 }
 
-fn totals(examples: &Examples, indices: &[u32]) -> Totals {
-    let store = &examples.store;
+fn totals(examples: &Examples, units: &[u32]) -> Totals {
+    let supervised = units.iter().map(|&unit| examples.n_supervised(unit));
     Totals {
-        examples: indices.len(),
-        tokens: indices.iter().map(|&i| store.n_tokens(i as usize)).sum(),
-        supervised_tokens: indices
-            .iter()
-            .map(|&i| store.n_supervised(i as usize))
-            .sum(),
+        examples: units.len(),
+        tokens: units.iter().map(|&unit| examples.n_tokens(unit)).sum(),
+        supervised_tokens: supervised.sum(),
     }
 }
 
@@ -125,7 +130,26 @@ fn histogram(lengths: impl Iterator<Item = usize>) -> Vec<Bin> {
     bins.split_off(empty)
 }
 
-fn spelled(example: &Example, tokenizer: &Tokenizer) -> Shown {
+/// Spells the examples of a unit of training.
+fn spelled(examples: &Examples, unit: u32, tokenizer: &Tokenizer) -> Result<Vec<Shown>> {
+    let mut shown = Vec::new();
+    for index in examples.units.examples(unit) {
+        let (side, label) = match &examples.units {
+            Units::Rows => (None, None),
+            Units::Pairs if index % 2 == 0 => (Some("chosen"), None),
+            Units::Pairs => (Some("rejected"), None),
+            Units::Labelled(labels) => (None, Some(labels[index])),
+        };
+        shown.push(Shown {
+            side,
+            label,
+            tokens: tokens_of(&examples.store.get(index)?, tokenizer),
+        });
+    }
+    Ok(shown)
+}
+
+fn tokens_of(example: &Example, tokenizer: &Tokenizer) -> Vec<ShownToken> {
     let tokens = example.tokens.iter().zip(&example.supervised);
     let token = |(&id, &supervised): (&u32, &bool)| ShownToken {
         id,
@@ -135,9 +159,7 @@ fn spelled(example: &Example, tokenizer: &Tokenizer) -> Shown {
             .unwrap_or_else(|_| char::REPLACEMENT_CHARACTER.to_string()),
         supervised,
     };
-    Shown {
-        tokens: tokens.map(token).collect(),
-    }
+    tokens.map(token).collect()
 }
 
 fn text(report: &Report) -> String {
@@ -158,7 +180,8 @@ fn text(report: &Report) -> String {
         } = totals;
         let _ = writeln!(
             lines,
-            "{name:10} {examples} examples, {tokens} tokens, {supervised_tokens} of them supervised"
+            "{name:10} {examples} {}, {tokens} tokens, {supervised_tokens} of them supervised",
+            report.units
         );
     }
     let _ = writeln!(
@@ -178,7 +201,14 @@ fn text(report: &Report) -> String {
         let range = format!("{}-{}", bin.from, bin.to);
         let _ = writeln!(lines, "{range:>13} {:>9} {bar}", bin.examples);
     }
-    for (index, example) in report.examples.iter().enumerate() {
+    let mut number = 0;
+    for example in &report.examples {
+        number += usize::from(example.side != Some("rejected"));
+        let title = match (example.side, example.label) {
+            (Some(side), _) => format!("pair {number}, {side}"),
+            (None, Some(label)) => format!("example {number}, label {label}"),
+            (None, None) => format!("example {number}"),
+        };
         let learned = example
             .tokens
             .iter()
@@ -186,23 +216,22 @@ fn text(report: &Report) -> String {
             .count();
         let _ = writeln!(
             lines,
-            "\nexample {}: {} tokens, the {learned} between {} and {} are supervised",
-            index + 1,
+            "\n{title}: {} tokens, the {learned} between {} and {} are supervised",
             example.tokens.len(),
             LEARNED.0,
             LEARNED.1
         );
-        let _ = writeln!(lines, "{}", marked(example));
+        let _ = writeln!(lines, "{}", marked(&example.tokens));
     }
     out
 }
 
 /// Formats the tokens of an example with a bar between them; line breaks are kept, other control characters are
 /// escaped.
-fn marked(example: &Shown) -> String {
+fn marked(tokens: &[ShownToken]) -> String {
     let mut out = String::new();
     let mut inside = false;
-    for (index, token) in example.tokens.iter().enumerate() {
+    for (index, token) in tokens.iter().enumerate() {
         if token.supervised && !inside {
             out.push_str(LEARNED.0);
         } else if !token.supervised && inside {
@@ -247,6 +276,6 @@ mod tests {
             token("c", false),
             token("d", true),
         ];
-        assert_eq!(marked(&Shown { tokens }), "<s>|a\n[[b|\\u{1b}]]c[[d]]");
+        assert_eq!(marked(&tokens), "<s>|a\n[[b|\\u{1b}]]c[[d]]");
     }
 }

@@ -4,7 +4,7 @@
 //! A thread polls for the signals. It ends the process immediately, unless the command has asked to finish a step
 //! first; in that case the second signal ends it.
 
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,10 +13,15 @@ use std::time::Duration;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::{flag, low_level};
 
+use crate::environment::text;
 use crate::printable::printable;
 
 /// Exit code of a command that the user stopped.
 pub(crate) const INTERRUPTED: u8 = 130;
+
+/// The environment variable by which `trainer improve` has a command end with it: set to 1, the command ends when its
+/// standard input does.
+pub const PARENT_PIPE: &str = "SLM_PARENT_PIPE";
 
 /// Interval between two polls for a signal.
 const LOOK_EVERY: Duration = Duration::from_millis(30);
@@ -41,8 +46,12 @@ fn state() -> MutexGuard<'static, State> {
     STATE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Starts to watch for the signals. If this fails, they end the process without a message, as by default.
+/// Starts to watch for the signals, and for the end of a parent that asks for it. If this fails, the signals end the
+/// process without a message, as by default.
 pub fn watch_interrupts() {
+    if text(PARENT_PIPE).as_deref() == Some("1") {
+        watch_parent();
+    }
     let (seen, is_ending) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
     let (look, end) = (Arc::clone(&seen), Arc::clone(&is_ending));
     let watch = move || {
@@ -65,6 +74,29 @@ pub fn watch_interrupts() {
     }
 }
 
+/// Ends the process with its parent. The parent holds the other end of standard input, which the system closes when the
+/// parent ends in any way, also by a kill that it cannot catch. Otherwise the next start of the parent's command would
+/// write the same files as this process.
+fn watch_parent() {
+    let watch = || {
+        let mut byte = [0];
+        // The parent writes nothing; an error ends the watch as well.
+        while matches!(std::io::stdin().read(&mut byte), Ok(1)) {}
+        // Not even a step is finished: the next start may already wait for the files.
+        end(&state(), "the command that started this one has ended");
+    };
+    let _ = std::thread::Builder::new().spawn(watch);
+}
+
+/// Removes unfinished files, and ends the process.
+fn end(state: &State, text: &str) -> ! {
+    for path in &state.unfinished {
+        remove(path);
+    }
+    print(text);
+    low_level::exit(i32::from(INTERRUPTED))
+}
+
 /// Ends the process, or asks the command to finish its step.
 fn interrupted(is_ending: &AtomicBool) {
     let state = state();
@@ -77,11 +109,7 @@ fn interrupted(is_ending: &AtomicBool) {
         return;
     }
     is_ending.store(true, Ordering::Relaxed);
-    for path in &state.unfinished {
-        remove(path);
-    }
-    print(&format!("interrupted: {}", state.text()));
-    low_level::exit(i32::from(INTERRUPTED));
+    end(&state, &format!("interrupted: {}", state.text()))
 }
 
 impl State {

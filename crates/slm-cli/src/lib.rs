@@ -27,8 +27,8 @@ pub use environment::{cache_dir, named_python, python};
 pub use exit::{Failure, Interrupted, UserMistake, finish};
 pub use hub_files::{benchmark_data, cached_data_file, fetch_data_file, fetch_dataset};
 pub use interrupt::{
-    SavedMeanwhile, StopRequest, Unfinished, command_to_continue, saved_meanwhile, saved_so_far,
-    shell_word, watch_interrupts,
+    PARENT_PIPE, SavedMeanwhile, StopRequest, Unfinished, command_to_continue, saved_meanwhile,
+    saved_so_far, shell_word, watch_interrupts,
 };
 pub use output::{
     document, memory_text, note, number_after, painted_result, peak_memory_bytes, peak_memory_text,

@@ -7,6 +7,7 @@ mod data;
 mod endpoint;
 mod evaluate;
 mod experiment;
+mod improve;
 mod model;
 mod table;
 mod train;
@@ -45,6 +46,7 @@ pub(crate) fn findings(recipe: &Recipe, needs: Needs) -> Vec<Finding> {
         train,
         output: _,
         evaluate,
+        improve: _,
     } = recipe;
     // Rules that hide a secret come first: the first finding of a key is shown.
     let mut hidden = Check::default();
@@ -60,7 +62,9 @@ pub(crate) fn findings(recipe: &Recipe, needs: Needs) -> Vec<Finding> {
     check.lora(lora);
     check.data(data, needs);
     check.train(train);
+    check.objective(recipe);
     check.evaluate(evaluate);
+    check.improve(recipe);
     in_reading_order(check.0)
 }
 

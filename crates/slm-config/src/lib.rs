@@ -34,6 +34,7 @@ mod endpoint;
 mod error;
 mod experiment;
 mod format;
+mod improve;
 mod load;
 mod node;
 mod optimizer;
@@ -52,15 +53,17 @@ mod workflow;
 mod workflow_table;
 mod yaml;
 
-pub use benchmark::Benchmark;
+pub use benchmark::{Benchmark, BenchmarkSplit};
 pub use data::{Columns, Data, Dataset, OnBadRow, OneOf, Overlength, TrainOn, TrainOnEos};
 pub use difference::Difference;
 pub use endpoint::{Api, Endpoint};
 pub use error::{Location, Mistake, RecipeError};
 pub use experiment::{Declared, Hypothesis, HypothesisId, HypothesisMetric, Sweep};
 pub use format::{
-    ColumnMessage, DatasetFormat, Layout, MessageKeys, ROW_FORMATS, RowFormat, Speaker, TextColumn,
+    ColumnMessage, DatasetFormat, Layout, MessageKeys, OptionalColumns, ROW_FORMATS, RowFormat,
+    Speaker, TextColumn, TrainingUnit,
 };
+pub use improve::{Improve, Keep, PairRule, Prefer};
 pub use load::Names;
 pub use optimizer::{AdamSettings, Optim};
 pub use paths::FoundBeside;
@@ -70,6 +73,6 @@ pub use recipe::{
 };
 pub use reference::{Reference, UnknownName};
 pub use target_modules::{TargetModule, TargetModules};
-pub use train::{GradientCheckpointing, LrSchedulerType, Train};
+pub use train::{GradientCheckpointing, LrSchedulerType, Objective, Train};
 pub use workflow::{AdapterRoles, Budget, Prompting, Prompts, Role};
 pub use workflow_table::{H3Part, Workflow, WorkflowPair};

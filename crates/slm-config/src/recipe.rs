@@ -12,6 +12,7 @@ use crate::benchmark::Benchmark;
 use crate::data::Data;
 use crate::endpoint::Endpoint;
 use crate::experiment::{Hypothesis, Sweep};
+use crate::improve::Improve;
 use crate::schema::{Kind, MAX_SEED, section, words};
 use crate::target_modules::TargetModules;
 use crate::train::Train;
@@ -47,6 +48,9 @@ pub struct Recipe requires {
     /// The evaluation of base model and adapter.
     #[serde(default)]
     evaluate: Evaluate => Kind::Section(Evaluate::KEYS);
+    /// Rounds in which a model learns from its own tested answers.
+    #[serde(default)]
+    improve: Improve => Kind::Section(Improve::KEYS);
 }
 }
 

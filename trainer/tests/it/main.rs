@@ -1,5 +1,6 @@
 //! Tests of the command `trainer`: its help, its errors for bad input, and trainings of a tiny model.
 
+mod answers;
 mod bad_input;
 mod bad_rows;
 mod commands;
@@ -11,6 +12,8 @@ mod documents;
 mod fake_hub;
 mod fit;
 mod hub;
+#[cfg(unix)]
+mod improve;
 mod init;
 #[cfg(unix)]
 mod interrupt;
@@ -19,7 +22,9 @@ mod large;
 mod log;
 #[cfg(target_os = "linux")]
 mod network;
+mod objectives;
 mod parity;
+mod preference;
 mod resume;
 #[path = "../../../crates/slm-cli/tests/support/mod.rs"]
 mod support;

@@ -1,19 +1,14 @@
 //! Rules of section `evaluate`.
 
 use super::Check;
+use crate::benchmark::Benchmark;
 use crate::recipe::Evaluate;
 use crate::workflow::Budget;
 use crate::workflow_table::Workflow;
 
 impl Check {
     pub(super) fn evaluate(&mut self, evaluate: &Evaluate) {
-        for (index, benchmark) in evaluate.benchmarks.iter().enumerate() {
-            let is_first = evaluate.benchmarks[..index]
-                .iter()
-                .all(|before| before.name != benchmark.name);
-            let key = format!("evaluate.benchmarks[{index}]");
-            self.require(is_first, &key, &benchmark.name, "each benchmark once");
-        }
+        self.benchmarks("evaluate.benchmarks", &evaluate.benchmarks);
         let samples = evaluate.samples_per_task;
         let varies = samples == 1 || evaluate.sampling.temperature != 0.0;
         let allowed = "1, since evaluate.sampling.temperature 0 gives the same answer each time";
@@ -27,6 +22,24 @@ impl Check {
             self.endpoint(endpoint, evaluate.prompting);
         }
         self.hypotheses(&evaluate.hypotheses);
+    }
+
+    /// A benchmark may be named twice for different parts of it.
+    pub(super) fn benchmarks(&mut self, list: &str, benchmarks: &[Benchmark]) {
+        for (index, benchmark) in benchmarks.iter().enumerate() {
+            let Benchmark {
+                name,
+                path: _,
+                split,
+                task_ids,
+            } = benchmark;
+            let is_first = benchmarks[..index].iter().all(|before| {
+                before.name != *name || (before.split, &before.task_ids) != (*split, task_ids)
+            });
+            let key = format!("{list}[{index}]");
+            let allowed = "each benchmark once, or each time with another `split` or `task_ids`";
+            self.require(is_first, &key, name, allowed);
+        }
     }
 
     fn budget(&mut self, budget: &Budget, max_new_tokens: usize, workflows: &[Workflow]) {

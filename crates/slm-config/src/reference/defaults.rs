@@ -17,6 +17,7 @@ evaluate:
   endpoint: {url: http://x}
   benchmarks: [{name: x}]
   hypotheses: [{id: h2, metric: cyclomatic_complexity, effect: -1}]
+improve: {tasks: [{name: x}]}
 ";
 
 /// The defaults of all keys.

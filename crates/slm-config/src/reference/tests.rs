@@ -15,13 +15,14 @@ use crate::schema::{Kind, Row, rows};
 const BENCHMARKS: &[&str] = &["x", "embedded"];
 
 /// A recipe in which every section and every list has an entry, as one `--set` argument for each.
-const FULL: [&str; 6] = [
+const FULL: [&str; 7] = [
     "model={name_or_path: x}",
     "data.datasets=[{path: x, format: python_source}]",
     "evaluate.endpoint={url: 'http://x'}",
     "evaluate.benchmarks=[{name: x}]",
     "evaluate.hypotheses=[{id: h2, metric: cyclomatic_complexity, effect: -1}]",
     "evaluate.sampling.temperature=0.5",
+    "improve.tasks=[{name: x}]",
 ];
 
 /// The error of a full recipe with one more setting, if there is one.
@@ -63,8 +64,9 @@ fn the_table_has_the_keys_of_the_structs() {
     structs.retain(|path| !path.starts_with("data.datasets[].columns."));
     let mut table: BTreeSet<String> = rows(Recipe::KEYS).into_iter().map(|row| row.path).collect();
     // A benchmark without a file is written as its name alone.
-    for name in ["name", "path"] {
+    for name in ["name", "path", "split", "task_ids"] {
         table.remove(&format!("evaluate.benchmarks[].{name}"));
+        table.remove(&format!("improve.tasks[].{name}"));
     }
     assert_eq!(structs, table);
 }
@@ -196,6 +198,7 @@ fn a_default_is_what_a_recipe_without_the_key_has() {
         "evaluate.hypotheses[].id",
         "evaluate.hypotheses[].metric",
         "evaluate.hypotheses[].effect",
+        "improve.tasks[].name",
     ];
     assert_eq!(required, expected);
 }

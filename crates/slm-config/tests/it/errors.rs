@@ -565,3 +565,25 @@ fn what_may_be_a_secret_is_in_no_error() {
         "{text}"
     );
 }
+
+#[test]
+fn answers_for_improvement_are_divided_evenly_among_their_temperatures() {
+    check_more(
+        "improve: {samples: 15}\n",
+        "recipes/test.yaml:6:11: `improve.samples` is 15, allowed: a multiple of 2, the same number at each of \
+         improve.temperatures",
+    );
+    check_more(
+        "improve: {temperatures: [0.0, 1.0]}\n",
+        "recipes/test.yaml:6:26: `improve.temperatures[0]` is 0.0, allowed: above 0, at most 10",
+    );
+}
+
+#[test]
+fn two_parts_of_a_benchmark_may_be_evaluated() {
+    let parts = "[{name: embedded, split: train}, {name: embedded, split: test}]";
+    let text =
+        format!("{SMALLEST}evaluate: {{benchmarks: {parts}}}\nimprove: {{tasks: {parts}}}\n");
+    let recipe = parse(&text, &[]).expect("two parts");
+    assert_eq!(recipe.improve.tasks, recipe.evaluate.benchmarks);
+}

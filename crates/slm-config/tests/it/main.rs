@@ -6,6 +6,7 @@ mod declarations;
 mod errors;
 mod hostile;
 mod newcomers;
+mod objectives;
 mod overrides;
 mod recipes;
 
