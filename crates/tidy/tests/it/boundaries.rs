@@ -5,17 +5,20 @@ use tidy::{crates, manifest_keys, mentions, names_crate, shipped, sources};
 /// The workspace crates that each crate may use. The design is in what is missing: `trainer` and `evaluator`
 /// are connected only through the adapter's folder, libraries depend on each other only where listed, and only
 /// `slm-repository`, `slm-scoring` and `evaluator` run programs. `slm-artifacts` is a leaf that every crate may use.
-const MAY_USE: [(&str, &[&str]); 16] = [
+const MAY_USE: [(&str, &[&str]); 17] = [
     ("tidy", &[]),
     ("slm-artifacts", &[]),
     ("slm-config", &[]),
     ("slm-hub", &["slm-artifacts"]),
     ("slm-model", &["slm-artifacts"]),
-    ("slm-metrics", &[]),
+    ("slm-metrics", &["slm-artifacts"]),
     ("slm-sandbox", &[]),
     ("slm-table", &["slm-artifacts"]),
     ("slm-statistics", &[]),
-    ("slm-benchmarks", &["slm-artifacts", "slm-table"]),
+    (
+        "slm-benchmarks",
+        &["slm-artifacts", "slm-metrics", "slm-table"],
+    ),
     (
         "slm-scoring",
         &[
@@ -48,6 +51,15 @@ const MAY_USE: [(&str, &[&str]); 16] = [
         ],
     ),
     (
+        "slm-harvest",
+        &[
+            "slm-artifacts",
+            "slm-benchmarks",
+            "slm-metrics",
+            "slm-report",
+        ],
+    ),
+    (
         "trainer",
         &[
             "slm-artifacts",
@@ -57,6 +69,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
             "slm-metrics",
             "slm-model",
             "slm-report",
+            "slm-statistics",
             "slm-table",
         ],
     ),
@@ -67,6 +80,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
             "slm-benchmarks",
             "slm-cli",
             "slm-config",
+            "slm-harvest",
             "slm-metrics",
             "slm-model",
             "slm-report",
@@ -180,6 +194,22 @@ fn crates_use_only_the_crates_that_they_may() {
             }
         }
     }
+}
+
+#[test]
+fn rounds_of_improvement_neither_compute_nor_run_programs_themselves() {
+    let mut files = 0;
+    for source in shipped().filter(|source| source.path.starts_with("trainer/src/improve/")) {
+        files += 1;
+        for name in ["slm_model", "burn", "slm_sandbox"] {
+            assert!(
+                !names_crate(&source.code(), name),
+                "{}: {name}",
+                source.path
+            );
+        }
+    }
+    assert!(files > 5, "{files} files");
 }
 
 #[test]
@@ -300,7 +330,11 @@ fn libraries_neither_print_nor_exit_nor_read_arguments_and_environment() {
 
 #[test]
 fn statistics_and_report_do_no_input_or_output() {
-    let pure = ["crates/slm-statistics/src/", "crates/slm-report/src/"];
+    let pure = [
+        "crates/slm-statistics/src/",
+        "crates/slm-report/src/",
+        "crates/slm-harvest/src/",
+    ];
     for source in shipped().filter(|source| pure.iter().any(|place| source.path.starts_with(place)))
     {
         for name in [
