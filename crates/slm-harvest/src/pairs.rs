@@ -43,20 +43,14 @@ pub(crate) fn rows(
         let mut pairs = possible(&candidates, rule);
         // Stable: equal differences keep the order of the answers.
         pairs.sort_by(|a, b| b.difference.total_cmp(&a.difference));
-        let paired: HashSet<usize> = pairs
-            .iter()
-            .flat_map(|of| [of.chosen, of.rejected])
-            .collect();
+        let paired: HashSet<usize> = sides_of(&pairs).collect();
         left_out.add(Reason::NoPartner, candidates.len() - paired.len());
-        let mut used = HashSet::new();
-        let mut rank = 0;
-        for pair in &pairs {
-            let sides = [pair.chosen, pair.rejected];
-            if rank == settings.per_task || sides.iter().any(|side| used.contains(side)) {
-                continue;
-            }
-            used.extend(sides);
-            let [chosen, rejected] = sides.map(|at| &candidates[at]);
+        // An answer may be in several pairs of its task: few answers differ enough.
+        let kept = &pairs[..pairs.len().min(settings.per_task)];
+        let used: HashSet<usize> = sides_of(kept).collect();
+        left_out.add(Reason::EnoughOfTask, paired.len() - used.len());
+        for (rank, pair) in kept.iter().enumerate() {
+            let [chosen, rejected] = [pair.chosen, pair.rejected].map(|at| &candidates[at]);
             choices.push(Choice {
                 rank,
                 rarity: group.passed,
@@ -72,22 +66,13 @@ pub(crate) fn rows(
                     label: None,
                 },
             });
-            rank += 1;
         }
-        // Without the limit, the next pair would have been one of these.
-        let beyond: HashSet<usize> = pairs
-            .iter()
-            .map(|of| [of.chosen, of.rejected])
-            .filter(|sides| sides.iter().all(|side| !used.contains(side)))
-            .flatten()
-            .collect();
-        left_out.add(Reason::EnoughOfTask, beyond.len());
-        left_out.add(
-            Reason::PartnerUsed,
-            paired.len() - used.len() - beyond.len(),
-        );
     }
     limit(choices, settings, left_out)
+}
+
+fn sides_of(pairs: &[Pair]) -> impl Iterator<Item = usize> {
+    pairs.iter().flat_map(|of| [of.chosen, of.rejected])
 }
 
 fn possible(candidates: &[Candidate], rule: PairRule) -> Vec<Pair> {

@@ -37,8 +37,6 @@ pub enum Reason {
     NotDrawn,
     /// No other answer to the task makes a pair with it.
     NoPartner,
-    /// Each answer that makes a pair with it is in another pair.
-    PartnerUsed,
     /// Enough rows of the task were kept.
     EnoughOfTask,
     /// More than 90 % of the answers to the task pass, and one row of it was kept.
@@ -83,7 +81,6 @@ impl Reason {
             Self::TaskNotKept => "no answer to the task passes",
             Self::NotDrawn => "not drawn by the seed",
             Self::NoPartner => "no partner for a pair",
-            Self::PartnerUsed => "every partner is in another pair",
             Self::EnoughOfTask => "beyond the limit of rows per task",
             Self::EasyTask => "task solved by more than 90 % of its answers",
             Self::EnoughRows => "beyond the limit of rows",

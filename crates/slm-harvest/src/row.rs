@@ -46,24 +46,26 @@ pub struct Side {
 impl Row {
     /// Returns the key by which rows are sorted: the task in the run, and the answers.
     pub(crate) fn order(&self) -> impl Ord + use<'_> {
-        let key = |side: &'_ Side| {
-            let source = &side.source;
-            // Neither temperature nor nucleus size is negative or NaN, so that their bits have their order.
-            (
-                source.task_id.clone(),
-                source.arm.clone(),
-                source.workflow.clone(),
-                source.temperature.to_bits(),
-                source.top_p.to_bits(),
-                source.sample,
-                source.run.clone(),
-            )
-        };
-        self.sides.iter().map(key).collect::<Vec<_>>()
+        self.sides.iter().map(Side::answer).collect::<Vec<_>>()
     }
 }
 
 impl Side {
+    /// Returns what identifies its answer, in the order of rows.
+    pub(crate) fn answer(&self) -> impl Ord + use<> {
+        let source = &self.source;
+        // Neither temperature nor nucleus size is negative or NaN, so that their bits have their order.
+        (
+            source.task_id.clone(),
+            source.arm.clone(),
+            source.workflow.clone(),
+            source.temperature.to_bits(),
+            source.top_p.to_bits(),
+            source.sample,
+            source.run.clone(),
+        )
+    }
+
     /// Returns the side `name` of a candidate.
     pub(crate) fn new(name: &str, rule: &str, of: &Candidate, body: String) -> Self {
         let record = &of.answer.record;

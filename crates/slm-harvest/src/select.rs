@@ -1,11 +1,12 @@
 //! The order in which answers to a task are chosen, and the limits of rows.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use crate::LeftOut;
 use crate::candidate::{Candidate, Group, distinct};
 use crate::reason::Reason;
-use crate::row::Row;
+use crate::row::{Row, Side};
 use crate::settings::{Keep, Prefer, Settings};
 
 /// Sorts candidates by preference; equal ones keep the order of rows.
@@ -75,11 +76,15 @@ pub(crate) fn limit(
     });
     // A row of the publisher's solution is no answer: those that it replaces are counted already.
     if settings.keep != Keep::Canonical {
-        let beyond = choices.iter().skip(most);
-        left_out.add(
-            Reason::EnoughRows,
-            beyond.map(|choice| choice.row.sides.len()).sum(),
-        );
+        let answers = |of: &[Choice]| -> BTreeSet<_> {
+            let sides = of.iter().flat_map(|choice| &choice.row.sides);
+            sides.map(Side::answer).collect()
+        };
+        let (kept, beyond) = choices.split_at(most.min(choices.len()));
+        // An answer of several pairs may be in one that is kept.
+        let kept = answers(kept);
+        let beyond = answers(beyond);
+        left_out.add(Reason::EnoughRows, beyond.difference(&kept).count());
     }
     choices.truncate(most);
     choices.into_iter().map(|choice| choice.row).collect()

@@ -38,16 +38,15 @@ fn harvested(kind: Kind) -> Harvest {
 /// Asserts that every answer is a side of a row, or left out for one reason.
 #[track_caller]
 fn check_sum(harvest: &Harvest) {
-    let sides: usize = harvest.rows.iter().map(|row| row.sides.len()).sum();
     let left_out: usize = harvest.left_out.values().sum();
-    assert_eq!(sides + left_out, harvest.answers, "{:?}", harvest.left_out);
     let origins: BTreeSet<(&str, u32)> = harvest
         .rows
         .iter()
         .flat_map(|row| &row.sides)
         .map(|side| (side.source.task_id.as_str(), side.source.sample))
         .collect();
-    assert_eq!(origins.len(), sides, "an answer is in two rows");
+    let sides = origins.len();
+    assert_eq!(sides + left_out, harvest.answers, "{:?}", harvest.left_out);
 }
 
 #[test]
@@ -83,7 +82,7 @@ fn labelled_answers_are_good_or_wrong() {
 }
 
 #[test]
-fn pairs_by_tests_have_a_clear_difference_and_no_program_twice() {
+fn pairs_by_tests_have_a_clear_difference() {
     let found = harvested(Kind::Pairs(PairRule::Correctness));
     check_sum(&found);
     for row in &found.rows {
@@ -96,7 +95,9 @@ fn pairs_by_tests_have_a_clear_difference_and_no_program_twice() {
         );
     }
     let tasks: Vec<&str> = found.rows.iter().map(|row| row.task_id.as_str()).collect();
-    assert_eq!(tasks, ["own/1", "own/2", "own/2"]);
+    // Three good programs with one bad one; two with eight, of which four pairs are kept.
+    let expected = [["own/1"; 3].as_slice(), &["own/2"; 4]].concat();
+    assert_eq!(tasks, expected);
     assert_eq!(found.left_out[&Reason::PassesNoTest], 1);
     assert_eq!(found.left_out[&Reason::NoPartner], 10);
 }

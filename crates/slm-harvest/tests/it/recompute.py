@@ -264,10 +264,9 @@ def pairs(group, rule, per_task):
             difference = rule(chosen, rejected)
             if difference is not None and chosen["body"] != rejected["body"]:
                 possible.append((-difference, at, other))
-    used, rows = set(), []
+    rows = []
     for _, at, other in sorted(possible):
-        if len(rows) < per_task and at not in used and other not in used:
-            used.update((at, other))
+        if len(rows) < per_task:
             rows.append([("chosen", candidates[at]), ("rejected", candidates[other])])
     return rows
 
