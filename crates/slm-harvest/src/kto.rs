@@ -2,7 +2,7 @@
 
 use crate::candidate::Candidate;
 use crate::reason::Reason;
-use crate::row::{Asks, Row, Side};
+use crate::row::Row;
 use crate::select::{Choice, choose, limit, sort};
 use crate::settings::Settings;
 use crate::{Groups, LeftOut};
@@ -31,25 +31,9 @@ pub(crate) fn rows(groups: &Groups, settings: &Settings, left_out: &mut LeftOut)
             choices.extend(kept.iter().enumerate().map(|(rank, of)| Choice {
                 rank,
                 rarity: group.passed,
-                row: row(of, label, settings),
+                row: Row::of_answer(of, Some(label), settings),
             }));
         }
     }
     limit(choices, settings, left_out)
-}
-
-fn row(of: &Candidate, label: bool, settings: &Settings) -> Row {
-    Row {
-        task_id: of.task.id.clone(),
-        stub: of.task.prompt.clone(),
-        entry_point: of.task.entry_point.clone(),
-        sides: vec![Side::new(
-            "completion",
-            settings.rule(),
-            of,
-            of.body.clone(),
-        )],
-        asks: Asks::Program,
-        label: Some(label),
-    }
 }

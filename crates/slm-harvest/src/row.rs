@@ -3,6 +3,7 @@
 use slm_artifacts::RowSource;
 
 use crate::candidate::Candidate;
+use crate::settings::Settings;
 
 /// A row: the code that a task gives, and continuations of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +45,19 @@ pub struct Side {
 }
 
 impl Row {
+    /// Returns the row of an answer alone, with its label if the data set has labels.
+    pub(crate) fn of_answer(of: &Candidate, label: Option<bool>, settings: &Settings) -> Self {
+        let side = Side::new("completion", settings.rule(), of, of.body.clone());
+        Self {
+            task_id: of.task.id.clone(),
+            stub: of.task.prompt.clone(),
+            entry_point: of.task.entry_point.clone(),
+            sides: vec![side],
+            asks: Asks::Program,
+            label,
+        }
+    }
+
     /// Returns the key by which rows are sorted: the task in the run, and the answers.
     pub(crate) fn order(&self) -> impl Ord + use<'_> {
         self.sides.iter().map(Side::answer).collect::<Vec<_>>()

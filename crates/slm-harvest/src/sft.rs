@@ -19,11 +19,11 @@ pub(crate) fn rows(groups: &Groups, settings: &Settings, left_out: &mut LeftOut)
         let kept = match settings.keep {
             Keep::Passed => passed(group, settings, left_out)
                 .iter()
-                .map(|of| row(of, settings))
+                .map(|of| Row::of_answer(of, None, settings))
                 .collect(),
             Keep::None => drawn(group, settings, left_out)
                 .iter()
-                .map(|of| row(of, settings))
+                .map(|of| Row::of_answer(of, None, settings))
                 .collect(),
             Keep::Canonical => canonical(group, settings, left_out),
         };
@@ -35,22 +35,6 @@ pub(crate) fn rows(groups: &Groups, settings: &Settings, left_out: &mut LeftOut)
         }));
     }
     limit(choices, settings, left_out)
-}
-
-fn row(of: &Candidate, settings: &Settings) -> Row {
-    Row {
-        task_id: of.task.id.clone(),
-        stub: of.task.prompt.clone(),
-        entry_point: of.task.entry_point.clone(),
-        sides: vec![Side::new(
-            "completion",
-            settings.rule(),
-            of,
-            of.body.clone(),
-        )],
-        asks: Asks::Program,
-        label: None,
-    }
 }
 
 fn passed<'a>(
