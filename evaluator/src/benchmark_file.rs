@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use slm_benchmarks::{BenchmarkError, Selection, Split, TaskSet};
+use slm_benchmarks::{BenchmarkError, Selection, TaskSet};
 use slm_cli::{Provenance, UserMistake};
-use slm_config::Benchmark;
+use slm_config::{Benchmark, BenchmarkSplit};
 use slm_table::ENDINGS;
 
 /// Loads the tasks of a benchmark from the file `data`, which may be on the hub, or else from the one in the cache
@@ -51,12 +51,8 @@ fn selection(benchmark: &Benchmark) -> Result<Selection> {
             path.display()
         ))
     })?;
-    Ok(Selection {
-        split: benchmark
-            .split
-            .and_then(|split| Split::by_name(split.name())),
-        task_ids,
-    })
+    let split = benchmark.split.map(BenchmarkSplit::name);
+    Ok(Selection::named(split, task_ids))
 }
 
 fn locate(name: &str, data: Option<&Path>) -> Result<(Option<PathBuf>, Option<Provenance>)> {

@@ -15,6 +15,14 @@ pub struct Selection {
 }
 
 impl Selection {
+    /// Returns the selection that a recipe writes: the name of a split, and ids.
+    pub fn named(split: Option<&str>, task_ids: Option<Vec<String>>) -> Self {
+        Self {
+            split: split.and_then(Split::by_name),
+            task_ids,
+        }
+    }
+
     /// Keeps the selected tasks, in their order.
     ///
     /// # Errors

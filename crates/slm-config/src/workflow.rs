@@ -137,7 +137,7 @@ pub struct Prompts {
 
 impl Prompts {
     /// The names of [`Self::entries`], with the files to be changed.
-    pub(crate) fn entries_mut(&mut self) -> [(&'static str, &mut Option<PathBuf>); 8] {
+    pub fn entries_mut(&mut self) -> [(&'static str, &mut Option<PathBuf>); 8] {
         let Self {
             planner,
             coder,

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use anyhow::Result;
-use slm_benchmarks::{Overlap, ScoringPhase, Selection, Split, Task};
+use slm_benchmarks::{Overlap, ScoringPhase, Selection, Task};
 use slm_cli::UserMistake;
-use slm_config::{Benchmark, Recipe};
+use slm_config::{Benchmark, BenchmarkSplit, Recipe};
 use slm_metrics::syntax::{definition_hashes, documented_functions, nameless_function_hashes};
 
 use super::content::Content;
@@ -164,12 +164,8 @@ pub(super) fn load(benchmark: &Benchmark, hint: &str) -> Result<Vec<Task>> {
             path.display()
         ))
     })?;
-    let selection = Selection {
-        split: benchmark
-            .split
-            .and_then(|split| Split::by_name(split.name())),
-        task_ids,
-    };
+    let split = benchmark.split.map(BenchmarkSplit::name);
+    let selection = Selection::named(split, task_ids);
     let set = slm_benchmarks::load_selected(name, data.as_deref(), &selection)
         .map_err(|error| UserMistake(format!("{error}\nhint: {hint}")))?;
     Ok(set.tasks)

@@ -5,8 +5,8 @@ use std::path::{Component, Path, PathBuf};
 use anyhow::{Context, Result};
 use slm_artifacts::DatasetKind;
 use slm_config::{
-    Data, Dataset, Evaluate, HypothesisId, Improve, Lora, Objective, Output, Prefer, Prompts,
-    Recipe, Sampling, Sweep, Train, Workflow,
+    Data, Dataset, Evaluate, HypothesisId, Improve, Lora, Objective, Output, Prefer, Recipe,
+    Sampling, Sweep, Train, Workflow,
 };
 
 use super::children::{Program, Words};
@@ -335,26 +335,8 @@ fn unambiguous(mut recipe: Recipe) -> Recipe {
     for dataset in &mut recipe.data.datasets {
         replace_text(&mut dataset.path);
     }
-    let Prompts {
-        planner,
-        coder,
-        tester,
-        reviewer,
-        coder_revision,
-        self_tests,
-        critique,
-        revision,
-    } = &mut recipe.evaluate.prompts;
-    let prompts = [
-        planner,
-        coder,
-        tester,
-        reviewer,
-        coder_revision,
-        self_tests,
-        critique,
-        revision,
-    ];
+    let prompts = recipe.evaluate.prompts.entries_mut();
+    let prompts = prompts.map(|(_, file)| file);
     let benchmarks = recipe.evaluate.benchmarks.iter_mut();
     let files = benchmarks.flat_map(|named| [&mut named.path, &mut named.task_ids]);
     for file in files.chain(prompts) {

@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use slm_artifacts::{atomic_write, sha256_of_file, sha256_of_texts};
 use slm_benchmarks::{Evaluated, ScoringPhase, Selection, Split, Task, TaskSet, Tests};
 use slm_cli::UserMistake;
-use slm_config::{Benchmark, Improve, Recipe};
+use slm_config::{Benchmark, BenchmarkSplit, Improve, Recipe};
 
 use super::left_out::LeftOut;
 
@@ -326,12 +326,8 @@ fn load_from(benchmark: &Benchmark, key: &str) -> Result<(TaskSet, Option<PathBu
             path.display()
         ))
     })?;
-    let selection = Selection {
-        split: benchmark
-            .split
-            .and_then(|split| Split::by_name(split.name())),
-        task_ids,
-    };
+    let split = benchmark.split.map(BenchmarkSplit::name);
+    let selection = Selection::named(split, task_ids);
     let set = slm_benchmarks::load_selected(name, data.as_deref(), &selection);
     let set = set.map_err(|error| mistake(error.to_string()))?;
     Ok((set, data))
