@@ -5,12 +5,13 @@ use tidy::{crates, manifest_keys, mentions, names_crate, shipped, sources};
 /// The workspace crates that each crate may use. The design is in what is missing: `trainer` and `evaluator`
 /// are connected only through the adapter's folder, libraries depend on each other only where listed, and only
 /// `slm-repository`, `slm-scoring` and `evaluator` run programs. `slm-artifacts` is a leaf that every crate may use.
-const MAY_USE: [(&str, &[&str]); 17] = [
+const MAY_USE: [(&str, &[&str]); 18] = [
     ("tidy", &[]),
     ("slm-artifacts", &[]),
     ("slm-config", &[]),
     ("slm-hub", &["slm-artifacts"]),
-    ("slm-model", &["slm-artifacts"]),
+    ("slm-kernels", &[]),
+    ("slm-model", &["slm-artifacts", "slm-kernels"]),
     ("slm-metrics", &["slm-artifacts"]),
     ("slm-sandbox", &[]),
     ("slm-table", &["slm-artifacts"]),
@@ -39,7 +40,10 @@ const MAY_USE: [(&str, &[&str]); 17] = [
             "slm-sandbox",
         ],
     ),
-    ("slm-cli", &["slm-config", "slm-hub", "slm-model"]),
+    (
+        "slm-cli",
+        &["slm-artifacts", "slm-config", "slm-hub", "slm-model"],
+    ),
     (
         "slm-report",
         &[
@@ -102,7 +106,7 @@ const TESTS_MAY_USE: [(&str, &[&str]); 3] = [
 ];
 
 /// Crates that may use tensors.
-const MAY_USE_BURN: [&str; 3] = ["slm-cli", "slm-model", "trainer"];
+const MAY_USE_BURN: [&str; 4] = ["slm-cli", "slm-kernels", "slm-model", "trainer"];
 
 /// Dependencies that a version change could break, with the only place in a binary that uses each.
 const ONE_PLACE: [(&str, &str); 23] = [
