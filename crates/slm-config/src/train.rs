@@ -69,7 +69,8 @@ pub struct Train {
     /// Activations kept for the backward pass. Changes memory and speed, not the result.
     gradient_checkpointing: GradientCheckpointing = GradientCheckpointing::Auto =>
         Kind::Word(GradientCheckpointing::words);
-    /// Tokens whose logits are in memory at once. Changes memory and speed, not the result.
+    /// Tokens whose logits are in memory at once; on a GPU at least 1024, unless fewer than 256 are set. Changes memory
+    /// and speed, not the result.
     loss_chunk_size: usize = 256 => Kind::Int(1, 65_536);
     /// Seed of the adapter's initial values, of the order of the examples, and of dropout and noise.
     seed: u64 = 42 => Kind::Int(0, MAX_SEED);

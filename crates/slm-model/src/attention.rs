@@ -13,7 +13,10 @@ use crate::linear::FrozenLinear;
 use crate::lora::LayerAdapter;
 use crate::rotary::Rotary;
 
-pub(crate) use full_sequence::{attend_full_sequence, attend_reference};
+pub(crate) use full_sequence::{
+    AttentionSaved, attend_full_sequence, attend_on_device, attend_on_device_backward,
+    attend_reference,
+};
 pub(crate) use mask::AttentionMask;
 
 /// The layout of the rows of a forward pass.
@@ -201,11 +204,13 @@ impl Attention {
         let k = self.k_proj.forward(x.clone(), pair(|a| a.k_proj.as_ref()));
         let v = self.v_proj.forward(x, pair(|a| a.v_proj.as_ref()));
         let kind = v.dtype();
-        let (q, k) = (rotary.rotate(q, heads.scale()), rotary.rotate(k, 1.0));
         if let ForwardMode::Full(mask) = mode {
-            let attended = attend_full_sequence(q.cast(kind), k.cast(kind), v, mask, heads);
+            let (q, k) = (rotary.rotate(q, heads.scale()), rotary.rotate(k, 1.0));
+            let attended = attend_full_sequence(q, k, v, mask, heads, rotary.kernels());
             return self.o_proj.forward(attended, pair(|a| a.o_proj.as_ref()));
         }
+        let wide = |x: Tensor<2>, factor| rotary.rotate(x.cast(DType::F32), factor);
+        let (q, k) = (wide(q, heads.scale()), wide(k, 1.0));
         let split = |x: Tensor<2>, n| x.reshape([rows, n, heads.dim]);
         let q = split(q, heads.query);
         let [k, v] = [k, v].map(|x| split(x, heads.key_value));

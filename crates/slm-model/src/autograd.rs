@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-#[cfg(any(feature = "cuda", feature = "vulkan", feature = "wgpu"))]
+#[cfg(feature = "cube")]
 use burn::backend::Cube;
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
@@ -42,7 +42,7 @@ pub(crate) fn apply<F: Function<N>, const N: usize>(
     if !inputs.iter().any(Tensor::is_autodiff) {
         return function.forward(inputs).0;
     }
-    #[cfg(any(feature = "cuda", feature = "vulkan", feature = "wgpu"))]
+    #[cfg(feature = "cube")]
     if !crate::device::is_cpu(&inputs[0].device()) {
         return tracked::<Cube, F, N>(function, inputs);
     }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Device, Tensor, activation::silu};
+use burn::tensor::{DType, Device, Tensor, activation::silu};
 
 use crate::attention::{AttentionMask, attend_full_sequence, attend_reference};
 use crate::config::{Heads, ModelConfig};
-use crate::decoder::plain_rms_norm;
 use crate::engine;
+use crate::fused::{Kernels, plain};
 use crate::gguf::PackedTensor;
 use crate::kernel::gemm::{self, MatRef};
 use crate::kernel::{Values, linear, norm, softmax, swiglu};
@@ -30,7 +30,7 @@ fn parts((batch, length, query, key_value, dim): AttentionShape) -> (Arc<Attenti
 /// Causal attention as in training.
 pub fn attention([q, k, v]: [Tensor<2>; 3], shape: AttentionShape) -> Tensor<2> {
     let (mask, heads) = parts(shape);
-    attend_full_sequence(q, k, v, &mask, heads)
+    attend_full_sequence(q, k, v, &mask, heads, &Kernels::default())
 }
 
 /// Causal attention in burn's operations, over full scores.
@@ -56,7 +56,7 @@ pub fn norm([x]: [Tensor<2>; 1], weight: &Tensor<1>) -> Tensor<2> {
 
 /// `x / rms(x) * weight` in burn's operations.
 pub fn plain_norm([x]: [Tensor<2>; 1], weight: &Tensor<1>) -> Tensor<2> {
-    plain_rms_norm(x, weight, 1e-6)
+    plain::rms_norm(x, weight, 1e-6, DType::F32).normed
 }
 
 /// Rotary embedding for the positions of one sequence.
@@ -67,7 +67,13 @@ impl Rotary {
     /// Tables for the first `length` positions.
     pub fn new(config: &ModelConfig, length: usize) -> Self {
         let positions: Vec<usize> = (0..length).collect();
-        Self(rotary::Rotary::new(config, &positions, &Device::flex()))
+        let kernels = Kernels::default();
+        Self(rotary::Rotary::new(
+            config,
+            &positions,
+            &Device::flex(),
+            &kernels,
+        ))
     }
 
     /// Rotates as in training on the CPU.

@@ -8,13 +8,14 @@ use crate::attention::{Attention, AttentionMask, DecodeStep, ForwardMode, causal
 use crate::config::{Heads, ModelConfig};
 use crate::device::is_cpu;
 use crate::feed_forward::FeedForward;
+use crate::forward_shapes::ForwardShapes;
 use crate::frozen::{FrozenWeight, WeightFormat, computed_in};
-use crate::gradient_checkpointing::checkpointed;
+use crate::fused::Kernels;
 use crate::head::Head;
-use crate::kernel::norm;
-use crate::kv_cache::{KvCache, LayerCache};
+use crate::kv_cache::KvCache;
+use crate::layer::{Layer, Shared, can_be_fused, rms_norm};
 use crate::linear::FrozenLinear;
-use crate::lora::{Adapter, LayerAdapter, LoraSettings, SavedModule};
+use crate::lora::{Adapter, LoraSettings, SavedModule};
 use crate::rotary::Rotary;
 use crate::target::Target;
 use crate::weights::{Weights, WeightsError};
@@ -23,82 +24,6 @@ use crate::weights::{Weights, WeightsError};
 const PREFILL_CHUNK: usize = 256;
 /// Chunks are padded to a multiple of this, so that a device sees few shapes.
 const PREFILL_STEP: usize = 64;
-
-/// Step of sequence lengths on devices that tune a kernel for each shape.
-const LENGTH_STEP: usize = 128;
-
-/// `RMSNorm`: `x / rms(x) * weight` over each row.
-///
-/// # Source
-/// Zhang and Sennrich 2019, arXiv:1910.07467.
-fn rms_norm(x: Tensor<2>, weight: &Tensor<1>, eps: f64) -> Tensor<2> {
-    if is_cpu(&x.device()) {
-        return norm::rms_norm(x, weight, eps);
-    }
-    plain_rms_norm(x, weight, eps)
-}
-
-/// [`rms_norm`] in burn's operations, for any device.
-pub(crate) fn plain_rms_norm(x: Tensor<2>, weight: &Tensor<1>, eps: f64) -> Tensor<2> {
-    let mean_square = x.clone().square().mean_dim(1);
-    x * (mean_square + eps).sqrt().recip() * weight.clone().unsqueeze()
-}
-
-#[derive(Clone, Debug)]
-struct Layer {
-    input_norm: Tensor<1>,
-    attention: Attention,
-    post_attention_norm: Tensor<1>,
-    feed_forward: FeedForward,
-}
-
-impl Layer {
-    /// Runs the layer. Norms and residual sums are in single precision, all else in the dtype of `x`.
-    ///
-    /// # Shapes
-    /// `x`: `[rows, hidden_size]`; returns the same
-    fn forward(
-        &self,
-        x: Tensor<2>,
-        eps: f64,
-        rotary: &Rotary,
-        mode: &ForwardMode,
-        cache: Option<&mut LayerCache>,
-        adapter: Option<&LayerAdapter>,
-    ) -> Tensor<2> {
-        let kind = x.dtype();
-        let x = x.cast(DType::F32);
-        let normed = rms_norm(x.clone(), &self.input_norm, eps).cast(kind);
-        let attended = self.attention.forward(normed, rotary, mode, cache, adapter);
-        let x = x + attended.cast(DType::F32);
-        let normed = rms_norm(x.clone(), &self.post_attention_norm, eps).cast(kind);
-        let x = x + self.feed_forward.forward(normed, adapter).cast(DType::F32);
-        x.cast(kind)
-    }
-
-    /// [`Self::forward`] over full sequences with gradient checkpointing: only `x` is kept for the backward pass.
-    fn checkpointed(
-        &self,
-        x: Tensor<2>,
-        eps: f64,
-        rotary: &Rotary,
-        mask: &Arc<AttentionMask>,
-        adapter: Option<&LayerAdapter>,
-    ) -> Tensor<2> {
-        let mut inputs = vec![x];
-        inputs.extend(adapter.into_iter().flat_map(LayerAdapter::tensors));
-        let (layer, rotary, mask) = (self.clone(), rotary.clone(), mask.clone());
-        // Outside autodiff: a tracked tensor may be part of the graph only as an input.
-        let adapter = adapter.map(|pairs| pairs.over(pairs.tensors().map(Tensor::inner)));
-        let segment = move |inputs: &[Tensor<2>]| {
-            let adapter = adapter.as_ref();
-            let adapter = adapter.map(|pairs| pairs.over(inputs[1..].iter().cloned()));
-            let (x, mode) = (inputs[0].clone(), ForwardMode::Full(&mask));
-            layer.forward(x, eps, &rotary, &mode, None, adapter.as_ref())
-        };
-        checkpointed(segment, inputs)
-    }
-}
 
 /// A frozen causal language model on one device.
 ///
@@ -118,6 +43,10 @@ pub struct Decoder {
     kind: DType,
     /// The number of layers with gradient checkpointing, counted from the first.
     checkpointed_layers: usize,
+    /// Whether layers over full sequences are one autograd function each.
+    fuses_layers: bool,
+    kernels: Kernels,
+    shapes: Arc<ForwardShapes>,
 }
 
 impl Decoder {
@@ -194,6 +123,7 @@ impl Decoder {
         } else {
             matrix("lm_head.weight")?
         };
+        let kernels = Kernels::checked(device, kind, &config);
         Ok(Self {
             config,
             embedding,
@@ -203,6 +133,9 @@ impl Decoder {
             device: device.clone(),
             kind,
             checkpointed_layers: 0,
+            fuses_layers: !is_cpu(device),
+            kernels,
+            shapes: Arc::new(ForwardShapes::new()),
         })
     }
 
@@ -217,9 +150,19 @@ impl Decoder {
         self
     }
 
-    /// The step of efficient sequence lengths, in tokens: devices that tune kernels per shape then see few shapes.
-    pub fn length_step(&self) -> usize {
-        if is_cpu(&self.device) { 1 } else { LENGTH_STEP }
+    /// The same with or without fused layers, and with other kernels.
+    #[cfg(test)]
+    pub(crate) fn with_fused_layers(mut self, fuses_layers: bool, kernels: Kernels) -> Self {
+        self.fuses_layers = fuses_layers;
+        self.kernels = kernels;
+        self.shapes = Arc::new(ForwardShapes::new());
+        self
+    }
+
+    /// Whether the weights are on the CPU. Any other device launches a kernel for each operation and tunes it for each
+    /// shape, so that a training there should have few operations and few shapes.
+    pub fn is_on_cpu(&self) -> bool {
+        is_cpu(&self.device)
     }
 
     /// Size of the matrices in bytes.
@@ -241,11 +184,16 @@ impl Decoder {
         &self.device
     }
 
+    /// The fused kernels, each with whether it is used and, if not, why; none on the CPU.
+    pub fn kernels(&self) -> &Kernels {
+        &self.kernels
+    }
+
     /// Returns the output projection: the adapter's if it trains one, otherwise the base model's.
     pub fn head(&self, adapter: Option<&Adapter>) -> Head {
         match adapter.and_then(|adapter| adapter.saved_module(SavedModule::LmHead)) {
             Some(own) => Head::from(own),
-            None => Head::frozen(self.head.clone()),
+            None => Head::frozen(self.head.clone(), self.kernels.clone()),
         }
     }
 
@@ -304,9 +252,9 @@ impl Decoder {
     ) -> Tensor<2> {
         let length = tokens.len() / batch;
         assert_eq!(tokens.len(), batch * length, "sequences of unequal length");
-        let positions: Vec<usize> = (0..length).collect();
-        let mask = Arc::new(AttentionMask::causal(batch, length));
-        self.forward(tokens, &positions, &ForwardMode::Full(&mask), None, adapter)
+        let mask = self.shapes.causal(batch, length);
+        let rotary = self.rotary_of_sequence(length);
+        self.forward(tokens, rotary, &ForwardMode::Full(&mask), None, adapter)
     }
 
     /// As [`Self::hidden_states`], for sequences packed from several texts.
@@ -334,7 +282,28 @@ impl Decoder {
             }
         }
         let mask = Arc::new(AttentionMask::packed(texts, length));
-        self.forward(tokens, &positions, &ForwardMode::Full(&mask), None, adapter)
+        let rotary = if is_cpu(&self.device) {
+            self.rotary(&positions)
+        } else {
+            Arc::new(self.rotary_of_sequence(length).select(&positions))
+        };
+        self.forward(tokens, rotary, &ForwardMode::Full(&mask), None, adapter)
+    }
+
+    /// Returns the rotary tables for positions from 0 to `length`.
+    fn rotary_of_sequence(&self, length: usize) -> Arc<Rotary> {
+        let (config, device) = (&self.config, &self.device);
+        self.shapes.rotary(config, length, device, &self.kernels)
+    }
+
+    /// Returns the rotary tables for `positions`.
+    fn rotary(&self, positions: &[usize]) -> Arc<Rotary> {
+        Arc::new(Rotary::new(
+            &self.config,
+            positions,
+            &self.device,
+            &self.kernels,
+        ))
     }
 
     /// Computes the logits of every position of full sequences, without a cache.
@@ -378,7 +347,13 @@ impl Decoder {
                 start,
                 mask: &mask,
             };
-            let states = self.forward(&filled, &positions, &mode, Some(cache), adapter);
+            let states = self.forward(
+                &filled,
+                self.rotary(&positions),
+                &mode,
+                Some(cache),
+                adapter,
+            );
             last = Some(states.narrow(0, chunk.len() - 1, 1));
         }
         match last {
@@ -406,7 +381,8 @@ impl Decoder {
             of_rows[slot] = token;
         }
         let mode = ForwardMode::Decode(&step);
-        let states = self.forward(&of_rows, &step.positions, &mode, Some(cache), adapter);
+        let rotary = self.rotary(&step.positions);
+        let states = self.forward(&of_rows, rotary, &mode, Some(cache), adapter);
         self.head(adapter).logits(step.named_rows(states))
     }
 
@@ -414,12 +390,15 @@ impl Decoder {
     fn forward(
         &self,
         tokens: &[u32],
-        positions: &[usize],
+        rotary: Arc<Rotary>,
         mode: &ForwardMode,
         mut cache: Option<&mut KvCache>,
         adapter: Option<&Adapter>,
     ) -> Tensor<2> {
-        let rotary = Rotary::new(&self.config, positions, &self.device);
+        let has_noise = adapter.is_some_and(|adapter| adapter.noise.is_some());
+        let noisy = adapter.filter(|_| has_noise && !is_cpu(&self.device));
+        let noisy = noisy.map(|adapter| adapter.with_kernels(&self.kernels));
+        let adapter = noisy.as_ref().or(adapter);
         let mut x = self.embedded(tokens, adapter);
         if let (Some(noise), ForwardMode::Full(mask)) = (adapter.and_then(|a| a.noise), mode) {
             let shape = [tokens.len(), self.config.hidden_size];
@@ -428,18 +407,26 @@ impl Decoder {
                 x = x + noise.cast(self.kind);
             }
         }
-        let eps = self.config.rms_norm_eps;
+        let shared = Shared {
+            eps: self.config.rms_norm_eps,
+            rotary,
+            kernels: self.kernels.clone(),
+        };
         for (index, layer) in self.layers.iter().enumerate() {
             let cache = cache.as_mut().map(|cache| &mut cache.layers[index]);
             let adapter = adapter.map(|adapter| adapter.layer(index));
+            let recompute = index < self.checkpointed_layers;
             x = match mode {
-                ForwardMode::Full(mask) if index < self.checkpointed_layers => {
-                    layer.checkpointed(x, eps, &rotary, mask, adapter)
+                ForwardMode::Full(mask) if self.fuses_layers && can_be_fused(adapter) => {
+                    layer.fused(x, &shared, mask, adapter, recompute)
                 }
-                _ => layer.forward(x, eps, &rotary, mode, cache, adapter),
+                ForwardMode::Full(mask) if recompute => {
+                    layer.checkpointed(x, &shared, mask, adapter)
+                }
+                _ => layer.forward(x, &shared, mode, cache, adapter),
             };
         }
-        rms_norm(x.cast(DType::F32), &self.norm, eps)
+        rms_norm(&self.kernels, x, &self.norm, shared.eps)
     }
 
     /// Returns the tokens' rows of the embedding, tracked if the embedding is trained.

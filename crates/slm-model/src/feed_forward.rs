@@ -1,8 +1,9 @@
 //! The SwiGLU feed-forward block.
 
-use burn::tensor::{Tensor, activation::silu};
+use burn::tensor::Tensor;
 
 use crate::device::is_cpu;
+use crate::fused::{Kernels, functions};
 use crate::kernel::swiglu::swiglu;
 use crate::linear::FrozenLinear;
 use crate::lora::LayerAdapter;
@@ -27,7 +28,12 @@ impl FeedForward {
     ///
     /// # Shapes
     /// `x`: `[rows, hidden_size]`; returns the same
-    pub(crate) fn forward(&self, x: Tensor<2>, adapter: Option<&LayerAdapter>) -> Tensor<2> {
+    pub(crate) fn forward(
+        &self,
+        x: Tensor<2>,
+        kernels: &Kernels,
+        adapter: Option<&LayerAdapter>,
+    ) -> Tensor<2> {
         let gate_lora = adapter.and_then(|a| a.gate_proj.as_ref());
         let up_lora = adapter.and_then(|a| a.up_proj.as_ref());
         let down_lora = adapter.and_then(|a| a.down_proj.as_ref());
@@ -36,7 +42,7 @@ impl FeedForward {
         let gated = if is_cpu(&up.device()) {
             swiglu(gate, up)
         } else {
-            silu(gate) * up
+            functions::swiglu(kernels, gate, up)
         };
         self.down_proj.forward(gated, down_lora)
     }

@@ -9,7 +9,8 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use half::bf16;
 
 use crate::autograd::{Function, apply};
-use crate::device::is_cpu;
+use crate::device::{computes_in_bf16, is_cpu};
+use crate::fused::Kernels;
 use crate::kernel::{Values, linear, zeros};
 use crate::weight_file::HostTensor;
 use crate::weights::{Weights, WeightsError};
@@ -38,7 +39,7 @@ pub enum WeightFormat {
 impl WeightFormat {
     /// Returns the narrowest format that `device` computes in: bf16, or single precision if it does not support bf16.
     pub fn native(device: &Device) -> Self {
-        if !is_cpu(device) && device.supports_dtype(DType::BF16) {
+        if !is_cpu(device) && computes_in_bf16(device) {
             Self::Bf16
         } else {
             Self::F32
@@ -49,9 +50,7 @@ impl WeightFormat {
     pub fn is_possible_on(self, device: &Device) -> bool {
         match self {
             Self::F32 => true,
-            Self::Bf16 | Self::Q8 | Self::Q4 => {
-                is_cpu(device) || device.supports_dtype(DType::BF16)
-            }
+            Self::Bf16 | Self::Q8 | Self::Q4 => is_cpu(device) || computes_in_bf16(device),
         }
     }
 
@@ -87,6 +86,10 @@ pub(crate) fn computed_in(format: WeightFormat, device: &Device) -> DType {
 
 /// A matrix of the base model, `[out, in]`. Clones share it.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "on a build for GPUs alone; a decoder has a few hundred of them"
+)]
 pub(crate) enum FrozenWeight {
     /// On any device, in the dtype of its products: single precision or bf16.
     Dense(Tensor<2>),
@@ -108,13 +111,13 @@ impl FrozenWeight {
         if format == WeightFormat::F32 {
             let HostTensor { shape, values } = weights.tensor(name)?;
             let data = TensorData::new(values, shape);
-            return Ok(Self::Dense(Tensor::from_data(data, device)));
+            return Ok(Self::Dense(placed(data, DType::F32, device)));
         }
         if !is_cpu(device) {
             let HostTensor { shape, values } = weights.tensor(name)?;
             let halves: Vec<bf16> = values.into_iter().map(bf16::from_f32).collect();
             let data = TensorData::new(halves, shape);
-            return Ok(Self::Dense(Tensor::from_data(data, (device, DType::BF16))));
+            return Ok(Self::Dense(placed(data, DType::BF16, device)));
         }
         let narrow = match format {
             WeightFormat::F32 | WeightFormat::Bf16 => NarrowMatrix::halves(&weights.tensor(name)?),
@@ -145,6 +148,41 @@ impl FrozenWeight {
                 x.cast(own).matmul(weight.clone().transpose()).cast(found)
             }
             Self::Dense(_) | Self::Narrow(..) => apply(Product(self.clone()), [x]),
+        }
+    }
+
+    /// As [`Self::forward`] of a plain `x`, in the dtype `out`: wider than the operands without rounding to theirs, if the
+    /// kernel is on.
+    pub(crate) fn forward_as(&self, x: Tensor<2>, out: DType, kernels: &Kernels) -> Tensor<2> {
+        match self {
+            Self::Dense(weight) if !is_cpu(&weight.device()) => {
+                let x = x.cast(weight.dtype());
+                kernels.matmul(x, weight.clone().transpose(), out)
+            }
+            Self::Dense(_) | Self::Narrow(..) => self.forward(x).cast(out),
+        }
+    }
+
+    /// As [`Self::backward`], in the dtype `out`; see [`Self::forward_as`].
+    pub(crate) fn backward_as(
+        &self,
+        gradient: Tensor<2>,
+        out: DType,
+        kernels: &Kernels,
+    ) -> Tensor<2> {
+        match self {
+            Self::Dense(weight) if !is_cpu(&weight.device()) => {
+                kernels.matmul(gradient.cast(weight.dtype()), weight.clone(), out)
+            }
+            Self::Dense(_) | Self::Narrow(..) => self.backward(gradient).cast(out),
+        }
+    }
+
+    /// The dtype of products with the matrix.
+    pub(crate) fn dtype(&self) -> DType {
+        match self {
+            Self::Dense(weight) => weight.dtype(),
+            Self::Narrow(..) => DType::F32,
         }
     }
 
@@ -216,6 +254,13 @@ impl FrozenWeight {
             Self::Narrow(weight, device) => unpacked(weight, 0..weight.rows(), device),
         }
     }
+}
+
+/// Places a weight on a device, in an allocation of exactly its size: a weight lives as long as the decoder, and in a page of
+/// the pool it would keep the rest of the page from being reused.
+fn placed(data: TensorData, kind: DType, device: &Device) -> Tensor<2> {
+    let place = |data: TensorData| Tensor::from_data(data, (device, kind));
+    device.memory_persistent_allocations(data, place)
 }
 
 /// Computes `x Wᵀ`, in the dtype of `x`.

@@ -3,6 +3,7 @@
 use burn::tensor::{DType, Tensor};
 
 use crate::frozen::{FrozenWeight, matmul_transposed};
+use crate::fused::Kernels;
 
 /// An output projection, `[vocab_size, hidden_size]`: the base model's, or an adapter's that trains it.
 #[derive(Clone, Debug)]
@@ -11,15 +12,22 @@ pub struct Head {
     weight: FrozenWeight,
     /// The tracked weight, if it is trained.
     trained: Option<Tensor<2>>,
+    kernels: Kernels,
 }
 
 impl Head {
     /// Wraps the base model's weight.
-    pub(crate) fn frozen(weight: FrozenWeight) -> Self {
+    pub(crate) fn frozen(weight: FrozenWeight, kernels: Kernels) -> Self {
         Self {
             weight,
             trained: None,
+            kernels,
         }
+    }
+
+    /// The kernels of the weight's device; none for a weight that may be trained.
+    pub(crate) fn kernels(&self) -> &Kernels {
+        &self.kernels
     }
 
     /// The weight as a constant.
@@ -39,7 +47,8 @@ impl Head {
     pub fn logits(&self, states: Tensor<2>) -> Tensor<2> {
         let logits = match &self.trained {
             Some(weight) => matmul_transposed(states, weight),
-            None => self.weight.forward(states),
+            None if states.is_autodiff() => self.weight.forward(states),
+            None => self.weight.forward_as(states, DType::F32, &self.kernels),
         };
         logits.cast(DType::F32)
     }
@@ -51,6 +60,7 @@ impl From<Tensor<2>> for Head {
         Self {
             trained: weight.is_autodiff().then(|| weight.clone()),
             weight: FrozenWeight::Dense(weight.inner()),
+            kernels: Kernels::default(),
         }
     }
 }

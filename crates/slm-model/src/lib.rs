@@ -11,19 +11,29 @@ mod autograd;
 #[doc(hidden)]
 pub mod bench;
 mod chat;
+mod concatenate;
 mod config;
 mod decoder;
 mod device;
 mod engine;
 mod family;
 mod feed_forward;
+mod forward_shapes;
 mod frozen;
+mod fused;
 mod generation;
 mod gguf;
+#[cfg(all(test, feature = "cube-cpu"))]
+mod gpu_tests;
 mod gradient_checkpointing;
 mod head;
 mod kernel;
+mod kernel_check;
 mod kv_cache;
+mod launches;
+mod layer;
+#[cfg(test)]
+mod layer_tests;
 mod likelihood;
 mod linear;
 mod lora;
@@ -45,22 +55,38 @@ mod tokenizer;
 mod weight_file;
 mod weights;
 
+/// `CubeCL`, for tests that count the launches of kernels.
+#[cfg(feature = "cube")]
+#[doc(hidden)]
+pub use cubecl;
+
 pub use adapter::{AdapterError, AdapterOrigin, LoadedAdapter};
 pub use chat::{
     CODE_STOP, ChatError, ChatTemplate, CodeRequest, Message, OwnedTokens, Role, TokenOwner,
 };
+pub use concatenate::concatenated;
 pub use config::{ConfigError, ModelConfig, RopeScaling};
 pub use decoder::Decoder;
-pub use device::{DeviceChoice, DeviceError, memory_bytes};
+pub use device::{
+    DeviceChoice, DeviceError, DeviceMemory, NvidiaGpu, OLDEST_DRIVER, compute_capability,
+    computes_in_bf16, device_memory, keep_kernels, memory_bytes, nvidia_gpu, nvidia_smi_hangs,
+    set_visible_gpus,
+};
 pub use engine::{Engine, EngineAdapter, EngineCache};
 pub use family::Family;
 pub use frozen::WeightFormat;
+pub use fused::{Kernel, KernelState, Kernels};
 pub use generation::{
     Client, Completion, Finish, Generation, GenerationError, GenerationEvent, Request,
 };
 pub use head::Head;
 pub use kernel::keep_freed_memory;
+#[cfg(feature = "cube-cpu")]
+#[doc(hidden)]
+pub use kernel_check::break_kernel;
 pub use kv_cache::KvCache;
+#[doc(hidden)]
+pub use launches::{LAUNCHES, Launches};
 pub use lora::{Adapter, Init, LayerAdapter, LoraSettings, LowRank, Noise, SavedModule};
 pub use merge::{MergeError, WeightType, write_merged, write_merged_gguf};
 pub use runtime::{Runtime, RuntimeAdapter, RuntimeCache};

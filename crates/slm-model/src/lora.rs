@@ -15,6 +15,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::config::ModelConfig;
 use crate::frozen::FrozenWeight;
+use crate::fused::Kernels;
 use crate::target::Target;
 use crate::weight_file::HostTensor;
 use dora::weight_norms;
@@ -25,6 +26,8 @@ use pissa::pissa_init;
 
 pub(crate) use dora::Magnitude;
 pub use dropout::Noise;
+#[cfg(feature = "cube")]
+pub(crate) use dropout::host_mask;
 pub use modules_to_save::SavedModule;
 pub(crate) use modules_to_save::SavedModules;
 pub use pair::LowRank;
@@ -234,12 +237,32 @@ impl Adapter {
                 for target in Target::ALL {
                     if let Some(pair) = pairs.pair_mut(target) {
                         let index = module_index(layer, target);
-                        pair.dropout = Some(Dropout { noise, index });
+                        let kernels = Kernels::default();
+                        pair.dropout = Some(Dropout {
+                            noise,
+                            index,
+                            kernels,
+                        });
                     }
                 }
             }
         }
         noisy
+    }
+
+    /// Returns the same adapter for a decoder with these kernels, with which dropout is drawn.
+    #[must_use]
+    pub(crate) fn with_kernels(&self, kernels: &Kernels) -> Self {
+        let mut adapter = self.clone();
+        for pairs in &mut adapter.layers {
+            for target in Target::ALL {
+                let pair = pairs.pair_mut(target);
+                if let Some(dropout) = pair.and_then(|pair| pair.dropout.as_mut()) {
+                    dropout.kernels = kernels.clone();
+                }
+            }
+        }
+        adapter
     }
 
     /// Returns the pairs of decoder layer `layer`.

@@ -4,11 +4,17 @@ use burn::tensor::{DType, Device, IndexingUpdateOp, Int, Tensor, TensorData};
 
 use crate::device::is_cpu;
 use crate::frozen::FrozenWeight;
+use crate::fused::Kernel;
 use crate::head::Head;
 use crate::kernel::softmax::{Softmax, softmax};
 
 /// Label of an unsupervised position, as in PyTorch and transformers.
 pub const IGNORE_LABEL: i64 = -100;
+
+/// The fewest positions of a chunk on a GPU.
+const LEAST_ON_GPU: usize = 1024;
+/// The last chunk on a GPU is padded to a multiple of this.
+const PADDING_STEP: usize = 256;
 
 /// A loss and its gradient with respect to the hidden states.
 #[derive(Debug)]
@@ -35,12 +41,35 @@ pub enum LossError {
 
 /// The supervised positions and their target tokens.
 ///
-/// On devices that tune a kernel for each shape, they are padded to whole chunks with positions of weight zero.
+/// On devices that tune a kernel for each shape, they are padded with positions of weight zero, so that the last chunk has
+/// one of few sizes.
 pub(crate) struct Supervised {
     pub(crate) rows: Vec<usize>,
     targets: Vec<usize>,
     /// The number of positions without padding.
     pub(crate) n: usize,
+    /// The number of positions whose logits are in memory at a time.
+    chunk_size: usize,
+}
+
+/// Returns the number of positions whose logits are in memory at a time, if `chunk_size` is asked for.
+///
+/// On a GPU at least 1024, so that the products with the head fill it, unless fewer than 256 are asked for.
+pub fn chunk_size_on(chunk_size: usize, device: &Device) -> usize {
+    if is_cpu(device) {
+        chunk_size
+    } else {
+        chunk_size_on_gpu(chunk_size)
+    }
+}
+
+/// The result of [`chunk_size_on`] on a GPU.
+pub fn chunk_size_on_gpu(chunk_size: usize) -> usize {
+    if chunk_size < PADDING_STEP {
+        chunk_size
+    } else {
+        chunk_size.max(LEAST_ON_GPU)
+    }
 }
 
 impl Supervised {
@@ -52,12 +81,18 @@ impl Supervised {
             .map(|(row, &label)| (row, label as usize))
             .unzip();
         let n = rows.len();
+        let chunk_size = chunk_size_on(chunk_size, device);
         if !is_cpu(device) {
-            let filled = n.next_multiple_of(chunk_size);
+            let filled = n.next_multiple_of(chunk_size.min(PADDING_STEP));
             rows.resize(filled, 0);
             targets.resize(filled, 0);
         }
-        Self { rows, targets, n }
+        Self {
+            rows,
+            targets,
+            n,
+            chunk_size,
+        }
     }
 
     /// Selects the hidden states of the positions.
@@ -81,16 +116,17 @@ impl Supervised {
     ///
     /// # Shapes
     /// `states`: `[positions, hidden_size]`, plain
-    pub(crate) fn losses(
-        &self,
-        states: &Tensor<2>,
-        weight: &FrozenWeight,
-        chunk_size: usize,
-        mut take: impl FnMut(Tensor<2>),
-    ) {
-        let device = states.device();
-        for (i, targets) in self.targets.chunks(chunk_size).enumerate() {
-            let (start, n) = (i * chunk_size, targets.len());
+    pub(crate) fn losses(&self, states: &Tensor<2>, head: &Head, mut take: impl FnMut(Tensor<2>)) {
+        if head.kernels().is_on(Kernel::CrossEntropy) {
+            self.for_each_chunk(states, head, |logits, targets, weights| {
+                let losses = head.kernels().losses(logits, targets, weights);
+                take(losses.unsqueeze_dim(1));
+            });
+            return;
+        }
+        let (device, weight) = (states.device(), head.weight());
+        for (i, targets) in self.targets.chunks(self.chunk_size).enumerate() {
+            let (start, n) = (i * self.chunk_size, targets.len());
             let h = states.clone().narrow(0, start, n);
             let losses = Chunk::new(h, weight, targets).losses;
             take(match self.counted(start, n, &device) {
@@ -108,32 +144,95 @@ impl Supervised {
     pub(crate) fn gradient_rows(
         &self,
         states: &Tensor<2>,
-        weight: &FrozenWeight,
-        chunk_size: usize,
+        head: &Head,
         mut take: impl FnMut(&Part),
     ) -> Tensor<2> {
-        let device = states.device();
-        let mut gradients = Vec::with_capacity(self.rows.len().div_ceil(chunk_size));
-        for (i, targets) in self.targets.chunks(chunk_size).enumerate() {
-            let (start, n) = (i * chunk_size, targets.len());
+        let (device, weight) = (states.device(), head.weight());
+        let mut gradients = Vec::with_capacity(self.rows.len().div_ceil(self.chunk_size));
+        if head.kernels().is_on(Kernel::CrossEntropy) {
+            let kernels = head.kernels();
+            self.for_each_chunk(states, head, |logits, targets, weights| {
+                let (losses, of_logits) =
+                    kernels.cross_entropy(logits, targets, weights, weight.dtype());
+                take(&Part::Losses(losses.unsqueeze_dim(1)));
+                gradients.push(weight.backward_as(of_logits, DType::F32, kernels));
+            });
+            return joined(gradients);
+        }
+        for (i, targets) in self.targets.chunks(self.chunk_size).enumerate() {
+            let (start, n) = (i * self.chunk_size, targets.len());
             let counted = self.counted(start, n, &device);
             let h = states.clone().narrow(0, start, n);
             let chunk = Chunk::new(h.clone(), weight, targets);
-            let part = Part {
+            let part = Part::Full(FullPart {
                 chunk,
                 h,
                 targets,
                 counted,
-            };
+            });
             take(&part);
-            gradients.push(part.gradient(weight));
+            if let Part::Full(part) = part {
+                gradients.push(part.gradient(weight));
+            }
         }
-        Tensor::cat(gradients, 0)
+        joined(gradients)
+    }
+
+    /// Hands the kernel's inputs to `take`, chunk by chunk: logits, `[n, vocab_size]`, targets and weights, `[n]`.
+    fn for_each_chunk(
+        &self,
+        states: &Tensor<2>,
+        head: &Head,
+        mut take: impl FnMut(Tensor<2>, Tensor<1, Int>, Tensor<1>),
+    ) {
+        let device = states.device();
+        for (i, targets) in self.targets.chunks(self.chunk_size).enumerate() {
+            let (start, n) = (i * self.chunk_size, targets.len());
+            let h = states.clone().narrow(0, start, n);
+            let targets: Vec<u32> = targets.iter().map(|&target| target as u32).collect();
+            let targets =
+                Tensor::<1, Int>::from_data(TensorData::new(targets, [n]), (&device, DType::U32));
+            let weights: Vec<f32> = (start..start + n)
+                .map(|at| f32::from(at < self.n))
+                .collect();
+            let weights = Tensor::<1>::from_data(TensorData::new(weights, [n]), &device);
+            take(head.logits(h), targets, weights);
+        }
     }
 }
 
 /// A chunk of the supervised positions with its loss.
-pub(crate) struct Part<'a> {
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, and never moved far"
+)]
+pub(crate) enum Part<'a> {
+    /// The losses alone, zero for padding, `[n, 1]`.
+    Losses(Tensor<2>),
+    /// With what the gradient of the head needs.
+    Full(FullPart<'a>),
+}
+
+impl Part<'_> {
+    /// Cross-entropy of each position, zero for padding, `[n, 1]`.
+    pub(crate) fn losses(&self) -> Tensor<2> {
+        match self {
+            Self::Losses(losses) => losses.clone(),
+            Self::Full(part) => part.losses(),
+        }
+    }
+
+    /// See [`FullPart::add_head_gradient`].
+    fn add_head_gradient(&self, sum: Tensor<2>) -> Tensor<2> {
+        match self {
+            Self::Losses(_) => unreachable!("a head that is trained has no kernels"),
+            Self::Full(part) => part.add_head_gradient(sum),
+        }
+    }
+}
+
+/// A chunk in burn's operations.
+pub(crate) struct FullPart<'a> {
     chunk: Chunk,
     /// Hidden states, `[n, hidden_size]`.
     h: Tensor<2>,
@@ -141,7 +240,7 @@ pub(crate) struct Part<'a> {
     counted: Option<Tensor<2>>,
 }
 
-impl Part<'_> {
+impl FullPart<'_> {
     /// Multiplies rows with their weights.
     fn count_only(&self, rows: Tensor<2>) -> Tensor<2> {
         match &self.counted {
@@ -150,8 +249,7 @@ impl Part<'_> {
         }
     }
 
-    /// Cross-entropy of each position, zero for padding, `[n, 1]`.
-    pub(crate) fn losses(&self) -> Tensor<2> {
+    fn losses(&self) -> Tensor<2> {
         self.count_only(self.chunk.losses.clone())
     }
 
@@ -174,6 +272,14 @@ impl Part<'_> {
             None => rows,
         }
     }
+}
+
+/// Joins the rows of chunks.
+fn joined(mut chunks: Vec<Tensor<2>>) -> Tensor<2> {
+    if chunks.len() == 1 {
+        return chunks.remove(0);
+    }
+    Tensor::cat(chunks, 0)
 }
 
 fn indices(values: &[usize], device: &Device) -> Tensor<1, Int> {
@@ -262,11 +368,10 @@ pub fn chunked_cross_entropy(
     }
     let supervised = learned.states(hidden);
     let states = supervised.clone().inner();
-    let weight = head.weight();
 
     let mut loss = Tensor::<1>::zeros([1], &device);
     let mut of_head = head.trained().map(Tensor::zeros_like).map(Tensor::inner);
-    let gradient = learned.gradient_rows(&states, weight, chunk_size, |part| {
+    let gradient = learned.gradient_rows(&states, head, |part| {
         loss = loss.clone() + part.losses().sum();
         of_head = of_head.take().map(|sum| part.add_head_gradient(sum));
     });
@@ -300,7 +405,7 @@ pub fn summed_cross_entropy(
         return loss;
     }
     let states = learned.states(hidden);
-    learned.losses(&states, head.weight(), chunk_size, |losses| {
+    learned.losses(&states, head, |losses| {
         loss = loss.clone() + losses.sum();
     });
     loss
@@ -433,6 +538,21 @@ mod tests {
                 assert!(error.abs() < 1e-5, "peak {peak}: gradient off by {error:e}");
             }
         }
+    }
+
+    #[test]
+    fn a_gpu_takes_1024_positions_at_a_time_unless_fewer_than_256_are_asked_for() {
+        for (asked, taken) in [
+            (1, 1),
+            (64, 64),
+            (255, 255),
+            (256, 1024),
+            (1024, 1024),
+            (4096, 4096),
+        ] {
+            assert_eq!(chunk_size_on_gpu(asked), taken);
+        }
+        assert_eq!(chunk_size_on(256, &Device::flex()), 256);
     }
 
     #[test]

@@ -47,7 +47,8 @@ impl ScoredBatch {
     /// # Shapes
     /// - `hidden`: `[sequences * length, hidden_size]`, after the final norm, in single precision; `head`: of
     ///   `[vocab_size, hidden_size]`
-    /// - `labels`: one per row of `hidden`, already shifted by one; `IGNORE_LABEL` has no weight
+    /// - `labels`: one per row of `hidden`, already shifted by one; `IGNORE_LABEL` has no weight. Further rows of `hidden`,
+    ///   of filler sequences, are not read
     ///
     /// # Errors
     /// [`LossError::NoTargets`] if a sequence has no supervised token; [`LossError::TrainedHead`] if the head is trained,
@@ -69,7 +70,7 @@ impl ScoredBatch {
         let supervised = learned.states(hidden);
         let states = supervised.clone().inner();
         let mut losses = Vec::new();
-        let gradient = learned.gradient_rows(&states, head.weight(), chunk_size, |part| {
+        let gradient = learned.gradient_rows(&states, head, |part| {
             losses.push(part.losses());
         });
         let sequence_of = sequence_of(&learned, labels, sequences);
@@ -134,7 +135,7 @@ pub fn sequence_scores(
     }
     let states = learned.states(hidden);
     let mut losses = Vec::new();
-    learned.losses(&states, head.weight(), chunk_size, |part| losses.push(part));
+    learned.losses(&states, head, |part| losses.push(part));
     let sequence_of = sequence_of(&learned, labels, sequences);
     sums(losses, &learned, &sequence_of, sequences)
 }

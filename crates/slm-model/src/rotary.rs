@@ -1,11 +1,12 @@
 //! Rotary position embedding, half-split form (GPT-NeoX order), as Llama and Qwen2 use it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::config::ModelConfig;
 use crate::device::is_cpu;
+use crate::fused::{Direction, Kernels, functions, plain};
 use crate::kernel::rotary::{RotaryTable, rotate};
 
 /// Rotation angle of each pair of elements of a head at each position.
@@ -24,84 +25,95 @@ pub(crate) fn angles(
 /// Cosines and sines of the given positions, shared by all layers of a forward pass.
 #[derive(Clone, Debug)]
 pub(crate) struct Rotary {
-    /// `[positions, 1, head_dim]`, to broadcast over heads.
-    cos: Tensor<3>,
-    sin: Tensor<3>,
-    /// The same on the host, half a head each.
+    /// On the host; empty if the tables were selected on the device.
     table: RotaryTable,
+    /// Cosines and sines on the device, `[positions, head_dim / 2]`; copied there on first use.
+    tables: OnceLock<[Tensor<2>; 2]>,
+    device: Device,
+    kernels: Kernels,
 }
 
 impl Rotary {
     /// Computes the tables for `positions`.
-    pub(crate) fn new(config: &ModelConfig, positions: &[usize], device: &Device) -> Self {
-        let (inv_freq, head_dim) = (config.inv_freq(), config.head_dim);
+    pub(crate) fn new(
+        config: &ModelConfig,
+        positions: &[usize],
+        device: &Device,
+        kernels: &Kernels,
+    ) -> Self {
+        let inv_freq = config.inv_freq();
         let of_angles = |f: fn(f64) -> f64| -> Vec<f32> {
             let angles = angles(&inv_freq, positions.iter().copied());
             angles.map(|angle| f(angle) as f32).collect()
         };
-        // Both halves of a head have the same angles.
-        let table = |halves: &[f32]| {
-            let heads = halves
-                .chunks_exact(head_dim / 2)
-                .map(|half| [half, half].concat());
-            let shape = [positions.len(), 1, head_dim];
-            let values: Vec<f32> = heads.flatten().collect();
-            Tensor::from_data(TensorData::new(values, shape), device)
-        };
-        let (cosines, sines) = (of_angles(f64::cos), of_angles(f64::sin));
         Self {
-            cos: table(&cosines),
-            sin: table(&sines),
             table: RotaryTable {
-                cosines: Arc::new(cosines),
-                sines: Arc::new(sines),
-                head_dim,
+                cosines: Arc::new(of_angles(f64::cos)),
+                sines: Arc::new(of_angles(f64::sin)),
+                head_dim: config.head_dim,
             },
+            tables: OnceLock::new(),
+            device: device.clone(),
+            kernels: kernels.clone(),
         }
     }
 
-    /// Rotates each head of `x` by its token's angles and multiplies it by a factor; in single precision.
+    /// Selects the given rows of the tables on the device, which must not be the CPU.
+    pub(crate) fn select(&self, rows: &[usize]) -> Self {
+        let places: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
+        let data = TensorData::new(places, [rows.len()]);
+        let places = Tensor::<1, Int>::from_data(data, &self.device);
+        let tables = self
+            .tables()
+            .map(|table| table.clone().select(0, places.clone()));
+        Self {
+            table: RotaryTable {
+                cosines: Arc::default(),
+                sines: Arc::default(),
+                head_dim: self.table.head_dim,
+            },
+            tables: OnceLock::from(tables),
+            device: self.device.clone(),
+            kernels: self.kernels.clone(),
+        }
+    }
+
+    /// The kernels of the device.
+    pub(crate) fn kernels(&self) -> &Kernels {
+        &self.kernels
+    }
+
+    /// Cosines and sines on the device.
+    ///
+    /// # Shapes
+    /// both `[positions, head_dim / 2]`
+    pub(crate) fn tables(&self) -> [&Tensor<2>; 2] {
+        let tables = self.tables.get_or_init(|| {
+            let half = self.table.head_dim / 2;
+            [&self.table.cosines, &self.table.sines].map(|values| {
+                let shape = [values.len() / half, half];
+                Tensor::from_data(TensorData::new(values.to_vec(), shape), &self.device)
+            })
+        });
+        tables.each_ref()
+    }
+
+    /// Rotates each head of `x` by its token's angles and multiplies it by a factor, in the dtype of `x`; tracked if `x`
+    /// is.
     ///
     /// # Shapes
     /// `x`: `[batch * positions, heads * head_dim]`, the positions repeating for every sequence of
     /// the batch; returns the same
     pub(crate) fn rotate(&self, x: Tensor<2>, factor: f32) -> Tensor<2> {
-        let x = x.cast(DType::F32);
         if is_cpu(&x.device()) {
             return rotate(x, &self.table, factor);
         }
-        self.rotate_plainly(x, factor)
+        functions::rotate(&self.kernels, x, self.tables(), factor)
     }
 
     /// [`Self::rotate`] in burn's operations, for any device.
     pub(crate) fn rotate_plainly(&self, x: Tensor<2>, factor: f32) -> Tensor<2> {
-        let [rows, width] = x.dims();
-        let dim = self.table.head_dim;
-        let heads = x.reshape([rows, width / dim, dim]);
-        self.apply(heads).mul_scalar(factor).reshape([rows, width])
-    }
-
-    /// Rotates each head of `x` by its token's angles, in burn's operations.
-    ///
-    /// # Shapes
-    /// `x`: `[batch * positions, heads, head_dim]`, the positions repeating for every sequence of
-    /// the batch; returns the same
-    fn apply(&self, x: Tensor<3>) -> Tensor<3> {
-        let [rows, heads, dim] = x.dims();
-        let [positions, _, _] = self.cos.dims();
-        let half = dim / 2;
-        let first = x.clone().narrow(2, 0, half);
-        let second = x.clone().narrow(2, half, half);
-        let rotated = Tensor::cat(vec![second.neg(), first], 2);
-        if positions == rows {
-            return x * self.cos.clone() + rotated * self.sin.clone();
-        }
-        let batched = [rows / positions, positions, heads, dim];
-        let (cos, sin) = (
-            self.cos.clone().unsqueeze::<4>(),
-            self.sin.clone().unsqueeze::<4>(),
-        );
-        (x.reshape(batched) * cos + rotated.reshape(batched) * sin).reshape([rows, heads, dim])
+        plain::rotate(x, self.tables(), factor, Direction::Forward)
     }
 }
 
@@ -118,13 +130,26 @@ mod tests {
         let (heads, dim) = (3, config.head_dim);
         for (positions, batch) in [(5, 1), (4, 3)] {
             let positions: Vec<usize> = (7..7 + positions).collect();
-            let rotary = Rotary::new(&config, &positions, &Device::flex());
+            let rotary = Rotary::new(&config, &positions, &Device::flex(), &Kernels::default());
             let rows = batch * positions.len();
             agree(
                 [normal([rows, heads * dim])],
                 |[x]| rotary.rotate(x, 0.25),
                 |[x]| rotary.rotate_plainly(x, 0.25),
             );
+        }
+    }
+
+    #[test]
+    fn selected_rows_are_the_tables_of_their_positions() {
+        let shape: NamedShape = "tiny-qwen2".parse().expect("a shape");
+        let (config, device) = (shape.config(), Device::flex());
+        let new =
+            |positions: &[usize]| Rotary::new(&config, positions, &device, &Kernels::default());
+        let positions = [0, 1, 2, 0, 1, 0];
+        let selected = new(&[0, 1, 2, 3]).select(&positions);
+        for (found, expected) in selected.tables().into_iter().zip(new(&positions).tables()) {
+            assert_eq!(found.to_data(), expected.to_data());
         }
     }
 }

@@ -138,12 +138,21 @@ impl Weights {
         kind: SyntheticType,
         seed: u64,
     ) -> Self {
+        let config = ModelConfig {
+            num_hidden_layers,
+            ..shape.config()
+        };
         Self {
             path: format!("synthetic {shape} {kind}").into(),
-            config: ModelConfig {
-                num_hidden_layers,
-                ..shape.config()
-            },
+            ..Self::synthetic_of_config(config, kind, seed)
+        }
+    }
+
+    /// As [`Self::synthetic`], with any configuration that passes its check.
+    pub fn synthetic_of_config(config: ModelConfig, kind: SyntheticType, seed: u64) -> Self {
+        Self {
+            path: format!("synthetic {kind}").into(),
+            config,
             source: Source::Synthetic(Synthetic { kind, seed }),
             warnings: Vec::new(),
         }

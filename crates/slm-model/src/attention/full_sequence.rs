@@ -14,6 +14,9 @@ use super::{AttentionMask, attend, by_head};
 use crate::autograd::{Function, apply};
 use crate::config::Heads;
 use crate::device::is_cpu;
+#[cfg(feature = "cube")]
+use crate::fused::cube;
+use crate::fused::{Kernel, Kernels};
 use crate::kernel::attention::{Attended, Problem};
 use crate::kernel::{Values, matrix};
 
@@ -33,21 +36,100 @@ pub(crate) fn attend_full_sequence(
     v: Tensor<2>,
     mask: &Arc<AttentionMask>,
     heads: Heads,
+    kernels: &Kernels,
 ) -> Tensor<2> {
     if is_cpu(&q.device()) {
         let mask = mask.clone();
         return apply(Fused { mask, heads }, [q, k, v]);
     }
-    let of_a_query = mask.batch() * heads.query * mask.length();
-    // A power of two, so that kernels are tuned for few shapes.
-    let queries = 1 << (SCORES / of_a_query).max(FEWEST_QUERIES).ilog2();
     let mask = mask.clone();
-    let attend = Attend {
+    let kernels = kernels.clone();
+    let attend = OnDevice {
         mask,
         heads,
-        queries,
+        kernels,
     };
     apply(attend, [q, k, v])
+}
+
+/// Why the kernels support the heads.
+#[cfg(feature = "cube")]
+const CHECKED: &str = "the check at start-up has called the kernels with these heads";
+
+/// What the backward pass of [`attend_on_device`] needs.
+#[derive(Clone, Debug)]
+pub(crate) struct AttentionSaved {
+    qkv: [Tensor<2>; 3],
+    /// The output, and the logarithm of each row's sum of scores, from the kernel.
+    of_kernel: Option<[Tensor<2>; 2]>,
+}
+
+/// [`attend_full_sequence`] on plain tensors: by the kernel if it is on, otherwise in burn's operations, a tile of queries
+/// at a time; on any device.
+pub(crate) fn attend_on_device(
+    kernels: &Kernels,
+    qkv: [Tensor<2>; 3],
+    mask: &Arc<AttentionMask>,
+    heads: Heads,
+) -> (Tensor<2>, AttentionSaved) {
+    #[cfg(feature = "cube")]
+    if kernels.is_on(Kernel::Attention) {
+        let rows = mask.rows(&qkv[0].device());
+        let attended = cube::attend(kernels, qkv.clone(), rows, heads);
+        let [out, log_sums] = attended.unwrap_or_else(|error| unreachable!("{CHECKED}: {error}"));
+        let of_kernel = Some([out.clone(), log_sums]);
+        return (out, AttentionSaved { qkv, of_kernel });
+    }
+    debug_assert!(!kernels.is_on(Kernel::Attention), "a device of CubeCL");
+    let (out, qkv) = Attend::new(mask, heads).forward(qkv);
+    let of_kernel = None;
+    (out, AttentionSaved { qkv, of_kernel })
+}
+
+/// Computes the gradients of queries, keys and values of [`attend_on_device`].
+pub(crate) fn attend_on_device_backward(
+    kernels: &Kernels,
+    saved: AttentionSaved,
+    gradient: Tensor<2>,
+    mask: &Arc<AttentionMask>,
+    heads: Heads,
+) -> [Tensor<2>; 3] {
+    let AttentionSaved { qkv, of_kernel } = saved;
+    #[cfg(feature = "cube")]
+    if let Some([out, log_sums]) = of_kernel {
+        let rows = mask.rows(&gradient.device());
+        let found = cube::attend_backward(kernels, qkv, [out, log_sums, gradient], rows, heads);
+        return found.unwrap_or_else(|error| unreachable!("{CHECKED}: {error}"));
+    }
+    debug_assert!(of_kernel.is_none() && !kernels.is_on(Kernel::Attention));
+    Attend::new(mask, heads).gradients(qkv, gradient)
+}
+
+/// [`attend_on_device`] as an autograd function.
+#[derive(Clone)]
+struct OnDevice {
+    mask: Arc<AttentionMask>,
+    heads: Heads,
+    kernels: Kernels,
+}
+
+impl Function<3> for OnDevice {
+    type Saved = AttentionSaved;
+
+    fn forward(&self, qkv: [Tensor<2>; 3]) -> (Tensor<2>, AttentionSaved) {
+        attend_on_device(&self.kernels, qkv, &self.mask, self.heads)
+    }
+
+    fn backward(
+        self,
+        saved: AttentionSaved,
+        gradient: Tensor<2>,
+        _: [bool; 3],
+    ) -> [Option<Tensor<2>>; 3] {
+        let found =
+            attend_on_device_backward(&self.kernels, saved, gradient, &self.mask, self.heads);
+        found.map(Some)
+    }
 }
 
 /// The same in burn's operations and autodiff, over full scores: the reference for tests and benchmarks.
@@ -130,6 +212,18 @@ struct Tile {
 }
 
 impl Attend {
+    fn new(mask: &Arc<AttentionMask>, heads: Heads) -> Self {
+        let of_a_query = mask.batch() * heads.query * mask.length();
+        // A power of two, so that kernels are tuned for few shapes.
+        let queries = 1 << (SCORES / of_a_query).max(FEWEST_QUERIES).ilog2();
+        let mask = mask.clone();
+        Self {
+            mask,
+            heads,
+            queries,
+        }
+    }
+
     fn tiles(&self) -> impl DoubleEndedIterator<Item = Tile> {
         let length = self.mask.length();
         let step = self.queries;
@@ -173,33 +267,9 @@ impl Attend {
         let mask = mask.narrow(2, tile.start, n).narrow(3, 0, tile.end);
         softmax(scores + mask, 3).reshape([batch, shared, rows, tile.end])
     }
-}
 
-impl Function<3> for Attend {
-    type Saved = [Tensor<2>; 3];
-
-    fn forward(&self, [q, k, v]: [Tensor<2>; 3]) -> (Tensor<2>, Self::Saved) {
-        let saved = [q.clone(), k.clone(), v.clone()];
-        let kind = q.dtype();
-        let q = self.by_head(q, self.heads.query);
-        let [k, v] = [k, v].map(|x| self.by_head(x, self.heads.key_value));
-        let tiles = self.tiles().map(|tile| {
-            let weights = self.weights(&q, &k, &tile).cast(kind);
-            let out = weights.matmul(v.clone().narrow(2, 0, tile.end));
-            let [batch, ..] = out.dims();
-            let n = tile.end - tile.start;
-            out.reshape([batch, self.heads.query, n, self.heads.dim])
-        });
-        let out = Tensor::cat(tiles.collect(), 2);
-        (Self::by_row(out), saved)
-    }
-
-    fn backward(
-        self,
-        [q, k, v]: Self::Saved,
-        gradient: Tensor<2>,
-        _: [bool; 3],
-    ) -> [Option<Tensor<2>>; 3] {
+    /// Computes the gradients of queries, keys and values; the scores are computed again.
+    fn gradients(&self, [q, k, v]: [Tensor<2>; 3], gradient: Tensor<2>) -> [Tensor<2>; 3] {
         let kind = q.dtype();
         let q = self.by_head(q, self.heads.query);
         let [k, v] = [k, v].map(|x| self.by_head(x, self.heads.key_value));
@@ -239,7 +309,36 @@ impl Function<3> for Attend {
             Some(found) => found.map(|x| Self::by_row(x).cast(kind)),
             None => unreachable!("a sequence has a token"),
         };
-        [Some(of_q), Some(of_k), Some(of_v)]
+        [of_q, of_k, of_v]
+    }
+}
+
+impl Function<3> for Attend {
+    type Saved = [Tensor<2>; 3];
+
+    fn forward(&self, [q, k, v]: [Tensor<2>; 3]) -> (Tensor<2>, Self::Saved) {
+        let saved = [q.clone(), k.clone(), v.clone()];
+        let kind = q.dtype();
+        let q = self.by_head(q, self.heads.query);
+        let [k, v] = [k, v].map(|x| self.by_head(x, self.heads.key_value));
+        let tiles = self.tiles().map(|tile| {
+            let weights = self.weights(&q, &k, &tile).cast(kind);
+            let out = weights.matmul(v.clone().narrow(2, 0, tile.end));
+            let [batch, ..] = out.dims();
+            let n = tile.end - tile.start;
+            out.reshape([batch, self.heads.query, n, self.heads.dim])
+        });
+        let out = Tensor::cat(tiles.collect(), 2);
+        (Self::by_row(out), saved)
+    }
+
+    fn backward(
+        self,
+        saved: Self::Saved,
+        gradient: Tensor<2>,
+        _: [bool; 3],
+    ) -> [Option<Tensor<2>>; 3] {
+        self.gradients(saved, gradient).map(Some)
     }
 }
 
@@ -278,7 +377,7 @@ mod tests {
         // As in training.
         agree(
             inputs,
-            |[q, k, v]| attend_full_sequence(q, k, v, &mask, HEADS),
+            |[q, k, v]| attend_full_sequence(q, k, v, &mask, HEADS, &Kernels::default()),
             plain,
         );
     }

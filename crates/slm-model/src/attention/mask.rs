@@ -2,7 +2,12 @@
 
 use std::sync::OnceLock;
 
+#[cfg(feature = "cube")]
+use burn::tensor::DType;
 use burn::tensor::{Device, Tensor, TensorData};
+
+#[cfg(feature = "cube")]
+use crate::fused::cube::SequenceRows;
 
 /// Sequences of equal length, each with one or several texts followed by padding.
 #[derive(Debug)]
@@ -15,6 +20,9 @@ pub(crate) struct AttentionMask {
     packed: bool,
     /// See [`Self::additive`]; computed on first use, once for all layers.
     additive: OnceLock<Tensor<4>>,
+    /// See [`Self::rows`].
+    #[cfg(feature = "cube")]
+    rows: OnceLock<SequenceRows>,
 }
 
 impl AttentionMask {
@@ -26,6 +34,8 @@ impl AttentionMask {
             starts: vec![0; batch * length],
             packed: false,
             additive: OnceLock::new(),
+            #[cfg(feature = "cube")]
+            rows: OnceLock::new(),
         }
     }
 
@@ -48,6 +58,8 @@ impl AttentionMask {
             starts,
             packed: true,
             additive: OnceLock::new(),
+            #[cfg(feature = "cube")]
+            rows: OnceLock::new(),
         }
     }
 
@@ -64,6 +76,19 @@ impl AttentionMask {
     /// The first index of its sequence that each token attends to.
     pub(crate) fn starts(&self) -> &[u32] {
         &self.starts
+    }
+
+    /// The same on a device of `CubeCL`, for its attention kernel; copied there on first use, once for all layers.
+    #[cfg(feature = "cube")]
+    pub(crate) fn rows(&self, device: &Device) -> &SequenceRows {
+        self.rows.get_or_init(|| {
+            let data = TensorData::new(self.starts.clone(), [self.starts.len()]);
+            SequenceRows {
+                batch: self.batch,
+                length: self.length,
+                starts: Tensor::from_data(data, (device, DType::U32)),
+            }
+        })
     }
 
     /// Additive mask: 0 where the key is visible, minus infinity elsewhere.

@@ -129,7 +129,9 @@ for_each_instruction_set! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decoder::plain_rms_norm;
+    use burn::tensor::DType;
+
+    use crate::fused::plain;
     use crate::kernel::check::{agree, normal};
 
     #[test]
@@ -139,7 +141,7 @@ mod tests {
             agree(
                 [normal([n, width])],
                 |[x]| rms_norm(x, &weight, 1e-5),
-                |[x]| plain_rms_norm(x, &weight, 1e-5),
+                |[x]| plain::rms_norm(x, &weight, 1e-5, DType::F32).normed,
             );
         }
     }

@@ -5,10 +5,15 @@
 //! and its index in the matrix, so a resumed training draws the values of an uninterrupted one, with any number of
 //! threads.
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
+
+use crate::device::is_cpu;
+use crate::fused::Kernels;
+#[cfg(feature = "cube")]
+use crate::fused::{Kernel, cube};
 
 /// The module index of the embeddings; those of pairs start at 0.
 const EMBEDDINGS: u64 = u64::MAX;
@@ -82,12 +87,14 @@ impl Noise {
 }
 
 /// Dropout on the input of one pair.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Dropout {
     /// Rate, seed and position in the training.
     pub(super) noise: Noise,
     /// The index of the linear layer, see [`super::module_index`].
     pub(super) index: u64,
+    /// The kernels of the device; none on the CPU.
+    pub(super) kernels: Kernels,
 }
 
 impl Dropout {
@@ -96,6 +103,10 @@ impl Dropout {
     /// # Source
     /// Srivastava et al. 2014, in the inverted form of PyTorch's `Dropout`.
     pub(super) fn apply(&self, x: Tensor<2>) -> Tensor<2> {
+        if !is_cpu(&x.device()) {
+            let mask = self.mask_on_device(x.dims(), &x.device().inner(), x.dtype());
+            return x * mask;
+        }
         let share = self.noise.lora_dropout;
         let kept = (1.0 / (1.0 - share)) as f32;
         let threshold = (share * 2f64.powi(32)) as u32;
@@ -106,6 +117,68 @@ impl Dropout {
         let kind = x.dtype();
         x * mask.cast(kind)
     }
+
+    /// Draws the mask with a generator that a device can run; the values are the same with and without its kernel.
+    fn mask_on_device(&self, shape: [usize; 2], device: &Device, kind: DType) -> Tensor<2> {
+        let (mut generator, share) = (self.noise.generator(self.index), self.noise.lora_dropout);
+        let key = std::array::from_fn(|_| generator.next_u32());
+        #[cfg(feature = "cube")]
+        if self.kernels.is_on(Kernel::Dropout) {
+            return cube::dropout_mask(&self.kernels, device, shape, share, key, kind);
+        }
+        #[cfg(not(feature = "cube"))]
+        let _ = &self.kernels;
+        host_mask(shape, share, key, device).cast(kind)
+    }
+}
+
+/// Draws a dropout mask on the host: 0 with the given probability, otherwise `1 / (1 - probability)`. The counterpart of
+/// `slm_kernels::dropout::dropout_mask`, with the same values.
+///
+/// # Source
+/// Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3" (Philox4x32-10).
+pub(crate) fn host_mask(
+    [rows, columns]: [usize; 2],
+    probability: f64,
+    key: [u32; 4],
+    device: &Device,
+) -> Tensor<2> {
+    let threshold = (probability * 2f64.powi(32)).round() as u32;
+    let kept = (1.0 / (1.0 - probability)) as f32;
+    let mut values = vec![0.0; rows * columns];
+    let each = values.par_chunks_mut(columns).enumerate();
+    each.for_each(|(row, values)| {
+        for (block, values) in values.chunks_mut(4).enumerate() {
+            let counter = [row as u32, block as u32, key[2], key[3]];
+            for (value, bits) in values.iter_mut().zip(philox(counter, [key[0], key[1]])) {
+                *value = if bits < threshold { 0.0 } else { kept };
+            }
+        }
+    });
+    Tensor::from_data(TensorData::new(values, [rows, columns]), device)
+}
+
+/// Ten rounds of Philox 4x32.
+fn philox(mut words: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
+    let wide = |a: u32, b: u32| {
+        let product = u64::from(a) * u64::from(b);
+        ((product >> 32) as u32, product as u32)
+    };
+    for _ in 0..10 {
+        let (high_0, low_0) = wide(words[0], 0xD251_1F53);
+        let (high_1, low_1) = wide(words[2], 0xCD9E_8D57);
+        words = [
+            high_1 ^ words[1] ^ key[0],
+            low_1,
+            high_0 ^ words[3] ^ key[1],
+            low_0,
+        ];
+        key = [
+            key[0].wrapping_add(0x9E37_79B9),
+            key[1].wrapping_add(0xBB67_AE85),
+        ];
+    }
+    words
 }
 
 #[cfg(test)]
@@ -122,7 +195,13 @@ mod tests {
 
     fn dropped(noise: Noise, index: u64) -> Vec<f32> {
         let x = Tensor::ones([200, 300], &Device::flex());
-        let y = Dropout { noise, index }.apply(x);
+        let kernels = Kernels::default();
+        let y = Dropout {
+            noise,
+            index,
+            kernels,
+        }
+        .apply(x);
         y.into_data().try_into_vec().expect("f32")
     }
 
@@ -195,5 +274,25 @@ mod tests {
                 .of_embeddings([40, 64], 20, &Device::flex())
                 .is_none()
         );
+    }
+
+    /// Known answers of Random123 1.14 (`kat_vectors`, philox4x32, 10 rounds).
+    #[test]
+    fn the_generator_gives_the_known_answers() {
+        let ones = u32::MAX;
+        for (counter, key, expected) in [
+            (
+                [0; 4],
+                [0; 2],
+                [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8],
+            ),
+            (
+                [ones; 4],
+                [ones; 2],
+                [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd],
+            ),
+        ] {
+            assert_eq!(philox(counter, key), expected);
+        }
     }
 }

@@ -145,7 +145,10 @@ impl LowRank {
             // The part taken from the weight is subtracted without dropout and without gradient.
             Some(Start { a, b }) => base - self.scaled(x.clone(), a, b),
         };
-        let dropped = self.dropout.map(|dropout| dropout.apply(x.clone()));
+        let dropped = self
+            .dropout
+            .as_ref()
+            .map(|dropout| dropout.apply(x.clone()));
         let drops = dropped.is_some();
         let x = dropped.unwrap_or(x);
         let (a, b) = (self.lora_a.val(), self.lora_b.val());
@@ -192,7 +195,7 @@ impl LowRank {
             magnitude: self.magnitude.as_ref().map(|m| m.over(next())),
             scale: self.scale,
             start: self.start.clone(),
-            dropout: self.dropout,
+            dropout: self.dropout.clone(),
         }
     }
 
