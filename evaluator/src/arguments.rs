@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use slm_cli::{CompletionsArguments, ManArguments};
+use slm_config::Recipe;
 use slm_metrics::Rank;
 use slm_model::{DeviceChoice, NamedShape, SyntheticType};
 
@@ -70,6 +71,43 @@ pub(crate) enum Command {
     Completions(CompletionsArguments),
     /// Write man pages
     Man(ManArguments),
+}
+
+impl Command {
+    /// Whether the recipe of an experiment can be read; without it, the command fails before it needs a device.
+    pub(crate) fn has_recipe(&self) -> bool {
+        match self {
+            Self::Compare(arguments) => arguments.common.has_recipe(),
+            Self::Sweep(arguments) | Self::Workflows(arguments) => arguments.common.has_recipe(),
+            Self::Hypotheses(arguments) => arguments.common.has_recipe(),
+            _ => true,
+        }
+    }
+
+    /// The device on which the command computes, if it does.
+    pub(crate) fn computes_on(&self) -> Option<DeviceChoice> {
+        let experiment = |common: &CommonArguments| {
+            let is_local = common.endpoint.is_none();
+            is_local.then_some(common.device)
+        };
+        match self {
+            Self::Compare(arguments) => experiment(&arguments.common),
+            Self::Sweep(arguments) | Self::Workflows(arguments) => experiment(&arguments.common),
+            Self::Hypotheses(arguments) => experiment(&arguments.common),
+            Self::Dataset(arguments) => Some(arguments.device),
+            Self::Bench(arguments) => Some(arguments.device),
+            Self::Runs(_)
+            | Self::Report(_)
+            | Self::Show(_)
+            | Self::Score(_)
+            | Self::Tasks(_)
+            | Self::Sandbox(_)
+            | Self::Metrics(_)
+            | Self::Quality(_)
+            | Self::Completions(_)
+            | Self::Man(_) => None,
+        }
+    }
 }
 
 const COMPLETIONS_EXAMPLES: &str = "\
@@ -179,6 +217,13 @@ pub(crate) struct CommonArguments {
 }
 
 impl CommonArguments {
+    /// Whether the recipe can be read, if one is named.
+    fn has_recipe(&self) -> bool {
+        self.recipe.as_ref().is_none_or(|path| {
+            Recipe::load_without_data(path, &self.overrides(), slm_benchmarks::NAMES).is_ok()
+        })
+    }
+
     /// Returns all overrides of the recipe; that of `--endpoint` is last.
     pub(crate) fn overrides(&self) -> Vec<String> {
         let url = self

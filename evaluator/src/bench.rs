@@ -49,8 +49,7 @@ fn bench(arguments: &BenchArguments) -> Result<()> {
         seed,
         ..
     } = arguments;
-    let opened = arguments.device.open();
-    let (choice, device) = opened.map_err(|error| UserMistake(error.to_string()))?;
+    let (choice, device) = slm_cli::open_device(arguments.device)?;
     let base = match (arguments.shape, &arguments.model) {
         (Some(shape), _) => BaseModel::synthetic(shape, arguments.weights, seed),
         (None, Some(path)) => BaseModel::at(path)?,

@@ -46,6 +46,10 @@ use experiment::Request;
 use slm_cli::Failure;
 use slm_report::Experiment;
 
+/// The settings that need less memory of a device.
+const LESS_MEMORY: &str = "lower `evaluate.batch_size` or, in `bench`, --batch; nvidia-smi shows what other processes \
+                           hold";
+
 /// The definition of the command line, for completions, man pages and docs/reference/cli.md.
 pub fn command() -> clap::Command {
     Arguments::command().name("evaluator")
@@ -57,8 +61,16 @@ pub fn run() -> ExitCode {
     if let Some(exit_code) = slm_sandbox::helper::run_if_started_as_helper() {
         return exit_code;
     }
+    let command = Arguments::parse_from(slm_cli::arguments()).command;
+    if let Some(device) = command.computes_on() {
+        slm_cli::prepare_device(device, slm_cli::DeviceUse::Compute, || command.has_recipe());
+    }
     slm_cli::watch_interrupts();
-    slm_cli::finish(match Arguments::parse_from(slm_cli::arguments()).command {
+    slm_cli::finish(slm_cli::guarded(LESS_MEMORY, || execute(command)))
+}
+
+fn execute(command: Command) -> Result<(), Failure> {
+    match command {
         Command::Compare(CompareArguments {
             adapters,
             base_only,
@@ -90,11 +102,11 @@ pub fn run() -> ExitCode {
         Command::Quality(arguments) => quality::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Completions(arguments) => {
-            slm_cli::result(slm_cli::completions(command(), arguments.shell).trim_end());
+            slm_cli::result(slm_cli::completions(self::command(), arguments.shell).trim_end());
             Ok(())
         }
-        Command::Man(arguments) => slm_cli::man(command(), &arguments.folder),
-    })
+        Command::Man(arguments) => slm_cli::man(self::command(), &arguments.folder),
+    }
 }
 
 /// Runs an experiment on the base model, or on the named adapter.

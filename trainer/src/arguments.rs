@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand};
-use slm_cli::{CompletionsArguments, ManArguments};
+use slm_cli::{CompletionsArguments, DeviceUse, ManArguments};
 use slm_config::{ROW_FORMATS, RowFormat};
 use slm_model::{DeviceChoice, NamedShape, SyntheticType};
+
+use crate::cards::Card;
 
 /// Fits LoRA adapters for small code language models.
 #[derive(Debug, Parser)]
@@ -66,6 +68,34 @@ pub(crate) enum Command {
     Completions(CompletionsArguments),
     /// Write man pages
     Man(ManArguments),
+}
+
+impl Command {
+    /// The device that the command uses, if it uses one.
+    pub(crate) fn device(&self) -> Option<(DeviceChoice, DeviceUse)> {
+        let (argument, purpose) = match self {
+            Self::Init(arguments) => (arguments.device, DeviceUse::Describe),
+            Self::Fit(arguments) => (arguments.device, DeviceUse::Compute),
+            Self::Improve(arguments) => (arguments.device, DeviceUse::Compute),
+            Self::Plan(arguments) if arguments.measure.is_none() => {
+                (arguments.device, DeviceUse::Describe)
+            }
+            Self::Plan(arguments) => (arguments.device, DeviceUse::Compute),
+            Self::Validate(arguments) => (arguments.device, DeviceUse::Compute),
+            Self::Generate(arguments) => (arguments.device, DeviceUse::Compute),
+            Self::Doctor(arguments) => (arguments.device, DeviceUse::Compute),
+            Self::Devices => return Some((DeviceChoice::Auto, DeviceUse::Describe)),
+            Self::Fetch(_)
+            | Self::Data(_)
+            | Self::Merge(_)
+            | Self::Export(_)
+            | Self::Runs(_)
+            | Self::Recipe(_)
+            | Self::Completions(_)
+            | Self::Man(_) => return None,
+        };
+        Some((argument.device, purpose))
+    }
 }
 
 const INIT_EXAMPLES: &str = "\
@@ -129,11 +159,13 @@ const PLAN_EXAMPLES: &str = "\
 Examples:
   trainer plan recipes/quickstart.yaml
   trainer plan recipes/qwen-coder-1.5b.yaml --measure 3 --set train.micro_batch_size=8
+  trainer plan recipes/qwen-coder-1.5b.yaml --for rtx-4090
   trainer plan --shape qwen2.5-1.5b --measure --device cuda --seq-length 2048 --micro-batch-size 4
 
 The estimate is for the longest example of the recipe's data. --measure runs a few real steps and reports their \
 time and memory; with --shape it needs neither a model nor data, so that devices can be compared before anything is \
-downloaded. Shapes: smollm2-135m, smollm2-360m, qwen2.5-0.5b, qwen2.5-1.5b, qwen2.5-3b, qwen2.5-7b, llama-3.2-1b, and \
+downloaded. --for computes memory and hours for a GPU that this machine does not have, from its data sheet; nothing has \
+confirmed these hours yet, and their error may be 40 %. Shapes: smollm2-135m, smollm2-360m, qwen2.5-0.5b, qwen2.5-1.5b, qwen2.5-3b, qwen2.5-7b, llama-3.2-1b, and \
 tiny-qwen2 and tiny-llama for a first try.";
 
 const VALIDATE_EXAMPLES: &str = "\
@@ -178,9 +210,11 @@ Examples:
   trainer doctor --device wgpu --quick --json
 
 Compares logits, loss, every gradient of an adapter, decoding with a KV cache, and a few optimizer steps of small \
-models with random weights on the device and on the CPU. Differences are relative to the largest value: up to 2e-4 is \
-rounding in single precision, up to 3e-2 rounding of matrix products to TF32 or 16 bits. The exit code is 0 if the \
-device can be trusted, and 1 if a number is wrong, the backend fails, or the time limit is exceeded.";
+models with random weights on the device and on the CPU, in single precision and, where the device computes in it, in \
+bf16. Differences are relative to the largest value: up to 2e-4 is rounding in single precision, up to 3e-2 rounding to \
+TF32, and up to 7e-2 rounding to bf16. Fused kernels that failed their check on the device are listed as OFF; slower operations replace \
+them. The exit code is 0 if the device can be trusted, and 1 if a number is wrong, the backend fails, or the time limit \
+is exceeded.";
 
 const RECIPE_EXAMPLES: &str = "\
 Examples:
@@ -343,6 +377,12 @@ pub(crate) struct PlanArguments {
     gradient_accumulation_steps: Option<usize>,
     #[command(flatten)]
     pub(crate) device: DeviceArgument,
+    /// Plan for another GPU, such as rtx-4090: its usable memory, and an estimate of the hours
+    #[arg(long = "for", value_name = "GPU", conflicts_with_all = ["device", "measure"])]
+    pub(crate) card: Option<Card>,
+    /// With --for: gigabytes of memory that the training may take there [default: all of the GPU's]
+    #[arg(long, value_name = "GIGABYTES", requires = "card")]
+    pub(crate) memory: Option<f64>,
     /// Run this many optimizer steps after a first one, and save nothing
     #[arg(long, visible_alias = "steps", value_name = "STEPS", num_args = 0..=1, default_missing_value = "3")]
     pub(crate) measure: Option<usize>,
@@ -376,7 +416,7 @@ impl PlanArguments {
 pub(crate) struct DoctorArguments {
     #[command(flatten)]
     pub(crate) device: DeviceArgument,
-    /// Skip matrix products as large as a real model's
+    /// Skip matrix products and a layer as large as a real model's
     #[arg(long)]
     pub(crate) quick: bool,
     /// Give up after this many seconds

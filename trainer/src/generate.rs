@@ -19,11 +19,7 @@ pub(crate) fn run(arguments: &GenerateArguments) -> Result<(), Failure> {
 
 fn generate(arguments: &GenerateArguments) -> Result<()> {
     let sampling = sampling(arguments)?;
-    let (_, device) = arguments
-        .device
-        .device
-        .open()
-        .map_err(|e| UserMistake(e.to_string()))?;
+    let (_, device) = slm_cli::open_device(arguments.device.device)?;
     // Before anything is fetched or loaded.
     let folder = arguments
         .adapter

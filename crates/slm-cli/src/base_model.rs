@@ -13,8 +13,20 @@ use slm_model::{
 
 use crate::environment::{cache_dir, python, set};
 use crate::exit::UserMistake;
+use crate::gpu;
 use crate::hub_files::{fetch_model, hub_name};
 use crate::progress::{Progress, Steps};
+
+/// Why an NVIDIA GPU does not compute in bf16, in brackets; empty for other devices.
+fn without_bf16(device: &burn::tensor::Device) -> String {
+    slm_model::compute_capability(device).map_or_else(String::new, |found| {
+        format!(
+            " (compute capability {}.{}, bf16 needs 8.0)",
+            found / 10,
+            found % 10
+        )
+    })
+}
 
 /// The files of a base model on this machine.
 #[derive(Debug)]
@@ -184,10 +196,24 @@ impl BaseModel {
             return Ok(format);
         }
         let text = format!(
-            "`{key}`: this device does not support bf16\n\
-             hint: --set model.dtype=f32 --set model.quantization=none, or another --device"
+            "`{key}`: this device does not compute in bf16{}\n\
+             hint: --set model.dtype=f32 --set model.quantization=none, or another --device",
+            without_bf16(device)
         );
         Err(UserMistake(text).into())
+    }
+
+    /// As [`Self::format`], with a note where `model.dtype: auto` found no bf16 on a GPU.
+    fn format_of_load(&self, device: &burn::tensor::Device) -> Result<WeightFormat> {
+        let format = self.format(device)?;
+        let is_cpu = device.clone().inner() == burn::tensor::Device::flex();
+        if self.dtype == Dtype::Auto && format == WeightFormat::F32 && !is_cpu {
+            crate::note(&format!(
+                "note: this device does not compute in bf16{}; the model is computed in f32, with twice the memory",
+                without_bf16(device)
+            ));
+        }
+        Ok(format)
     }
 
     /// Loads the weights onto a device, in the recipe's format.
@@ -195,13 +221,14 @@ impl BaseModel {
     /// # Errors
     /// A tensor is missing, truncated, or has another shape than the configuration states; or as [`Self::format`].
     pub fn load(&self, device: &burn::tensor::Device) -> Result<Decoder> {
-        let format = self.format(device)?;
+        let format = self.format_of_load(device)?;
         let total = self.weights.config().num_hidden_layers as u64;
         let mut progress = Progress::new("loading model", total, "layers");
         let decoder = Decoder::load_as(&self.weights, format, device, |done, _| {
             progress.set(done as u64, "");
         })?;
         progress.finish();
+        gpu::note_kernels(decoder.kernels());
         Ok(decoder)
     }
 
@@ -212,11 +239,14 @@ impl BaseModel {
     pub fn load_runtime(&self, device: &burn::tensor::Device) -> Result<Runtime> {
         let total = self.weights.config().num_hidden_layers as u64;
         let mut progress = Progress::new("loading model", total, "layers");
-        let format = self.format(device)?;
+        let format = self.format_of_load(device)?;
         let runtime = Runtime::load_as(&self.weights, format, device, |done, _| {
             progress.set(done as u64, "");
         })?;
         progress.finish();
+        if let Some(kernels) = runtime.kernels() {
+            gpu::note_kernels(kernels);
+        }
         Ok(runtime)
     }
 

@@ -9,6 +9,7 @@ mod command_line;
 mod environment;
 mod estimate;
 mod exit;
+mod gpu;
 mod hub_files;
 mod interrupt;
 mod output;
@@ -25,6 +26,10 @@ pub use command_line::{
 };
 pub use environment::{cache_dir, named_python, python};
 pub use exit::{Failure, Interrupted, UserMistake, finish};
+pub use gpu::{
+    DeviceUse, break_backend, check_backend, guarded, open_device, open_device_unwatched,
+    prepare_device,
+};
 pub use hub_files::{benchmark_data, cached_data_file, fetch_data_file, fetch_dataset};
 pub use interrupt::{
     PARENT_PIPE, SavedMeanwhile, StopRequest, Unfinished, command_to_continue, saved_meanwhile,

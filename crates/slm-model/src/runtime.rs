@@ -7,6 +7,7 @@ use crate::decoder::Decoder;
 use crate::device::is_cpu;
 use crate::engine::{Engine, EngineAdapter, EngineCache};
 use crate::frozen::WeightFormat;
+use crate::fused::Kernels;
 use crate::kv_cache::KvCache;
 use crate::lora::Adapter;
 use crate::sampling::greedy;
@@ -69,6 +70,14 @@ impl Runtime {
         } else {
             Self::Device(Decoder::load_as(weights, format, device, progress)?)
         })
+    }
+
+    /// The fused kernels of the device, each with whether it is used; `None` on the CPU.
+    pub fn kernels(&self) -> Option<&Kernels> {
+        match self {
+            Self::Engine(_) => None,
+            Self::Device(decoder) => Some(decoder.kernels()),
+        }
     }
 
     /// The model's configuration.

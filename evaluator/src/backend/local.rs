@@ -99,6 +99,7 @@ impl Client for Counter<'_> {
     }
 
     fn receive(&mut self, event: GenerationEvent) -> Result<()> {
+        slm_cli::check_backend()?;
         match event {
             GenerationEvent::Tokens(made) => self.caller.tokens(made),
             GenerationEvent::Finished { index, completion } => {

@@ -66,7 +66,7 @@ impl Answering {
             let served = timings.phase("ask server", || serve(recipe, settings, adapters))?;
             return Ok(Self::Served(Box::new(served)));
         }
-        let (choice, device) = device.open().map_err(|e| UserMistake(e.to_string()))?;
+        let (choice, device) = slm_cli::open_device(device)?;
         let local = timings.phase("load model", || {
             let base = BaseModel::open(&recipe.model)?;
             let runtime = base.load_runtime(&device)?;

@@ -6,11 +6,11 @@ use anyhow::Result;
 use burn::tensor::Device;
 use slm_cli::{UserMistake, bytes_text};
 use slm_config::{Quantization, Recipe};
-use slm_model::DeviceChoice;
+use slm_model::{DeviceChoice, DeviceMemory};
 
 use super::model::Model;
 use super::survey::Survey;
-use crate::budget::{Budget, COMFORTABLE, Longest};
+use crate::budget::{Budget, COMFORTABLE, Longest, Placement};
 use crate::flops::flops_per_token;
 
 /// Seconds that a training on the CPU may take: a night.
@@ -256,7 +256,12 @@ fn needed_bytes(
         tokens: max_seq_length,
     };
     let device = (machine.device, &machine.opened);
-    let budget = Budget::of(&recipe, &model.base, data, Some(machine.bytes), device)?;
+    let memory = DeviceMemory {
+        total: machine.bytes,
+        free: machine.bytes,
+    };
+    let placement = Placement::with_memory(&model.base, Some(memory), device)?;
+    let budget = Budget::new(&recipe, &model.base, data, placement)?;
     Ok(budget.inputs.memory().total())
 }
 

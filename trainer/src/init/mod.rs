@@ -21,7 +21,7 @@ use choice::{Choice, Machine};
 use model::Model;
 use survey::Survey;
 
-/// Memory assumed for a device that does not report what it has left, as GPUs do not.
+/// Memory assumed for a device that does not report what it has left.
 const ASSUMED_BYTES: u64 = 8 << 30;
 
 /// Writes the recipe and prints what it is based on.
@@ -62,7 +62,7 @@ fn machine(arguments: &InitArguments) -> Result<Machine> {
             let text = format!("--memory is {gigabytes}, allowed: a number of gigabytes above 0");
             return Err(UserMistake(text).into());
         }
-        (None, _) => available_bytes().filter(|_| on_cpu).unwrap_or_else(|| {
+        (None, _) => free_bytes(device).unwrap_or_else(|| {
             slm_cli::note(&format!(
                 "note: this device does not report its memory; {} are assumed\nhint: --memory GIGABYTES sets it",
                 bytes_text(ASSUMED_BYTES)
@@ -77,6 +77,14 @@ fn machine(arguments: &InitArguments) -> Result<Machine> {
         bytes,
         cpu_cores: on_cpu.then_some(cores),
     })
+}
+
+/// Returns the free memory of a device, if it reports it.
+fn free_bytes(device: DeviceChoice) -> Option<u64> {
+    match device {
+        DeviceChoice::Cpu => available_bytes(),
+        device => slm_model::device_memory(&device).map(|memory| memory.free),
+    }
 }
 
 /// `src.yaml` for `../project/src` and for `data/src.jsonl.gz`, in the working directory.

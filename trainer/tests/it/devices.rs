@@ -85,6 +85,83 @@ fn what_cannot_be_measured_is_said() {
     );
 }
 
+const NIGHT: [&str; 9] = [
+    "plan",
+    "--shape",
+    "qwen2.5-1.5b",
+    "--seq-length",
+    "2048",
+    "--micro-batch-size",
+    "4",
+    "--for",
+    "rtx-4090",
+];
+
+#[test]
+fn a_training_is_planned_for_another_gpu() {
+    let project = Project::new();
+    let plan = |more: &[&str]| {
+        let words = [&NIGHT[..], &["--json"], more].concat();
+        document(&run(&project, &words).result())
+    };
+    let whole = plan(&[]);
+    // 0.95 of 24 GiB.
+    assert_eq!(whole["available_bytes"], 24_481_313_587_u64);
+    assert_eq!(
+        (&whole["fits"], &whole["recomputed_layers"]),
+        (&true.into(), &0.into())
+    );
+    let estimate = &whole["estimate"];
+    assert_eq!(estimate["card"], "rtx-4090");
+    assert_eq!(estimate["limited_by"], "products");
+    let speed = estimate["tokens_per_second"].as_f64().expect("a number");
+    assert!((6e3..12e3).contains(&speed), "{estimate}");
+    // Less memory: some layers are recomputed, which takes longer; and at last nothing fits.
+    let less = plan(&["--memory", "12"]);
+    let recomputed = less["recomputed_layers"].as_u64().expect("a number");
+    assert!((1..28).contains(&recomputed), "{recomputed}");
+    let slower = less["estimate"]["tokens_per_second"].as_f64();
+    assert!(slower.expect("a number") < speed);
+    assert_eq!(plan(&["--memory", "5"])["fits"], false);
+    let shown = run(&project, &NIGHT).result();
+    let parts = [
+        "on rtx-4090",
+        "limited by matrix products",
+        "not measured (±40 %)",
+        "context",
+    ];
+    says(&shown, &parts);
+}
+
+#[test]
+fn a_gpu_that_is_unknown_and_absurd_memory_are_refused() {
+    let project = Project::new();
+    let refused = |more: &[&str], parts: &[&str]| {
+        let words = [&NIGHT[..7], more].concat();
+        let Finished { code, stderr, .. } = run(&project, &words);
+        assert_eq!(code, Some(2), "{stderr}");
+        says(&stderr, parts);
+    };
+    refused(
+        &["--for", "gtx-1080"],
+        &["unknown GPU `gtx-1080`", "one of rtx-3090"],
+    );
+    refused(&["--memory", "16"], &["--for"]);
+    refused(
+        &["--for", "l4", "--device", "cpu"],
+        &["cannot be used with"],
+    );
+    refused(&["--for", "l4", "--measure", "1"], &["cannot be used with"]);
+    for memory in ["0", "-3", "nan", "1e99", "1e-300", "0.5"] {
+        let memory = format!("--memory={memory}");
+        refused(
+            &["--for", "l4", &memory],
+            &["--memory is", "from 1 to 10000"],
+        );
+    }
+    refused(&["--for", "l4", "--memory", "much"], &["--memory"]);
+}
+
 #[test]
 fn the_cpu_is_examined_and_trusted() {
     let project = Project::new();
