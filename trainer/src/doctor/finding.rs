@@ -6,6 +6,32 @@ use serde::Serialize;
 const SINGLE: f64 = 2e-4;
 /// Relative difference up to which products in TF32 or 16 bits explain it; training tolerates it.
 const REDUCED: f64 = 3e-2;
+/// As [`REDUCED`], where weights, hidden states and products are in bf16: above the largest difference of PyTorch's bf16
+/// from its single precision on the same models, 6.3e-2 (tests/it/golden/bf16/rounding.txt).
+///
+/// A kernel that is wrong in one tile or one row is off by the size of the values themselves, 0.1 to 1, and the same kernels
+/// are held to [`SINGLE`] in single precision.
+const IN_BF16: f64 = 7e-2;
+
+/// The type in which a device computed a quantity; the CPU computes all in single precision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Precision {
+    /// Single precision.
+    F32,
+    /// Matrices, products and hidden states in bf16.
+    Bf16,
+}
+
+impl Precision {
+    /// The name in tables.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+        }
+    }
+}
 
 /// How far a device deviates in one respect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -26,6 +52,8 @@ pub(crate) struct Finding {
     pub(crate) probe: String,
     /// The model, and the place of the largest difference.
     pub(crate) place: String,
+    /// The type in which the device computed it.
+    pub(crate) dtype: Precision,
     /// Largest difference, divided by the largest value; `null` in JSON if it is not finite.
     pub(crate) difference: f64,
     /// The grade of the difference.
@@ -34,14 +62,19 @@ pub(crate) struct Finding {
 
 impl Finding {
     /// Grades a difference.
-    pub(crate) fn of(probe: &str, place: &str, difference: f64) -> Self {
+    pub(crate) fn of(probe: &str, place: &str, dtype: Precision, difference: f64) -> Self {
+        let reduced = match dtype {
+            Precision::F32 => REDUCED,
+            Precision::Bf16 => IN_BF16,
+        };
         Self {
             probe: probe.to_owned(),
             place: place.to_owned(),
+            dtype,
             difference,
             grade: if difference <= SINGLE {
                 Grade::Single
-            } else if difference <= REDUCED {
+            } else if difference <= reduced {
                 Grade::Reduced
             } else {
                 // NaN compares false with everything.
@@ -49,4 +82,15 @@ impl Finding {
             },
         }
     }
+}
+
+/// The state of a fused kernel on the device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct KernelFinding {
+    /// The kernel's name.
+    pub(crate) kernel: String,
+    /// The type of the hidden states that it was checked with.
+    pub(crate) dtype: Precision,
+    /// Why it is off; `null` if it is used.
+    pub(crate) off: Option<String>,
 }

@@ -1,12 +1,17 @@
 //! The probes: the same computations on a device and on the CPU.
 
 use burn::tensor::{Device, Tensor, TensorData};
+use slm_cli::UserMistake;
 use slm_config::Optim;
-use slm_model::{Adapter, Decoder, DeviceChoice, KvCache, NamedShape, SyntheticType, Weights};
+use slm_model::{
+    Adapter, Decoder, DeviceChoice, KernelState, Kernels, KvCache, ModelConfig, NamedShape,
+    SyntheticType, WeightFormat, Weights,
+};
 
-use super::finding::Finding;
+use super::finding::{Finding, KernelFinding, Precision};
 use super::watch::{ProbeError, Report};
 use crate::batch::{Batch, Example, pack};
+use crate::devices::gpu_text;
 use crate::difference::{max, relative};
 use crate::step::{AdapterOptimizer, OptimizerSettings, StepAt};
 
@@ -22,23 +27,47 @@ const LENGTHS: [usize; 5] = [37, 21, 9, 50, 2];
 const PACKED_LENGTH: usize = 64;
 
 /// A model variant under examination. A new storage format or memory optimisation gets an entry in [`VARIANTS`].
+#[derive(Clone, Copy, Debug)]
 struct Variant {
     shape: &'static str,
-    weights: SyntheticType,
+    dtype: Precision,
+    /// Only the first layer, with a small vocabulary.
+    is_layer: bool,
 }
 
-/// The first has biases and two query heads per key head; the second has no biases, three query heads per key head, and
-/// an untied head.
-const VARIANTS: [Variant; 2] = [
+const fn whole(shape: &'static str, dtype: Precision) -> Variant {
     Variant {
-        shape: "tiny-qwen2",
-        weights: SyntheticType::F32,
+        shape,
+        dtype,
+        is_layer: false,
+    }
+}
+
+/// `tiny-qwen2` has biases and two query heads per key head; `tiny-llama` has no biases, three query heads per key head,
+/// and an untied head.
+const VARIANTS: [Variant; 4] = [
+    whole("tiny-qwen2", Precision::F32),
+    whole("tiny-llama", Precision::F32),
+    whole("tiny-qwen2", Precision::Bf16),
+    whole("tiny-llama", Precision::Bf16),
+];
+
+/// One layer of the model that the recipes train: hidden size 1536, intermediate size 8960, 12 query and 2 key heads of
+/// 128. Backends select their kernels by size, and small models do not reach those of real ones.
+const LAYERS: [Variant; 2] = [
+    Variant {
+        shape: "qwen2.5-1.5b",
+        dtype: Precision::F32,
+        is_layer: true,
     },
     Variant {
-        shape: "tiny-llama",
-        weights: SyntheticType::F32,
+        shape: "qwen2.5-1.5b",
+        dtype: Precision::Bf16,
+        is_layer: true,
     },
 ];
+/// Tokens of the vocabulary of [`LAYERS`].
+const LAYER_VOCABULARY: usize = 512;
 
 /// A model and an adapter on one device.
 struct Subject {
@@ -48,33 +77,96 @@ struct Subject {
 }
 
 impl Variant {
-    /// Builds the same model and adapter on any device.
-    fn on(&self, device: &Device) -> Result<Subject, ProbeError> {
+    /// The name in findings.
+    fn name(&self) -> String {
+        let layer = if self.is_layer { "a layer of " } else { "" };
+        let dtype = match self.dtype {
+            Precision::F32 => "",
+            Precision::Bf16 => " in bf16",
+        };
+        format!("{layer}{}{dtype}", self.shape)
+    }
+
+    /// Builds the same model and adapter on any device. The weights of a variant in bf16 are exact in it, so that the
+    /// CPU computes with the same ones.
+    fn on(&self, device: &Device, format: WeightFormat) -> Result<Subject, ProbeError> {
         let shape: NamedShape = self.shape.parse()?;
-        let weights = Weights::synthetic(shape, self.weights, SEED);
-        let decoder = Decoder::load(&weights, device, |_, _| ())?;
+        let kind = match self.dtype {
+            Precision::F32 => SyntheticType::F32,
+            Precision::Bf16 => SyntheticType::Bf16,
+        };
+        let weights = if self.is_layer {
+            let config = ModelConfig {
+                num_hidden_layers: 1,
+                vocab_size: LAYER_VOCABULARY,
+                ..shape.config()
+            };
+            Weights::synthetic_of_config(config, kind, SEED)
+        } else {
+            Weights::synthetic(shape, kind, SEED)
+        };
+        let decoder = Decoder::load_as(&weights, format, device, |_, _| ())?;
         let trainable = device.clone().autodiff();
         Ok(Subject {
             adapter: Adapter::synthetic(decoder.config(), RANK, SEED, &trainable),
             decoder,
         })
     }
+
+    /// Reports the state of the fused kernels, each once for a dtype. Their check has answered what broke one.
+    fn report_kernels(&self, kernels: &Kernels, report: &Report) {
+        if kernels.off().next().is_some() {
+            report.forgive_panics();
+        }
+        for (kernel, state) in kernels.iter() {
+            report.kernel(KernelFinding {
+                kernel: kernel.name().to_owned(),
+                dtype: self.dtype,
+                off: match state {
+                    KernelState::On => None,
+                    KernelState::Off(reason) => Some(reason.clone()),
+                },
+            });
+        }
+    }
+
+    /// Builds the variant on the device and on the CPU.
+    fn on_both(&self, device: &Device, report: &Report) -> Result<(Subject, Subject), ProbeError> {
+        report.begin(&format!("loading {}", self.name()));
+        let format = match self.dtype {
+            Precision::F32 => WeightFormat::F32,
+            Precision::Bf16 => WeightFormat::Bf16,
+        };
+        let theirs = self.on(device, format)?;
+        self.report_kernels(theirs.decoder.kernels(), report);
+        let ours = self.on(&Device::flex(), WeightFormat::F32)?;
+        Ok((theirs, ours))
+    }
 }
 
-/// Runs every probe; `quick` skips matrix products as large as a real model's.
+/// Runs every probe; `quick` skips matrix products and a layer as large as a real model's.
 pub(crate) fn all(choice: DeviceChoice, quick: bool, report: &Report) -> Result<(), ProbeError> {
-    let opened = choice.open();
-    let (choice, device) = opened.map_err(|error| ProbeError::Refused(error.to_string()))?;
+    let opened = slm_cli::open_device_unwatched(choice);
+    let (choice, device) = opened.map_err(|error| match error.downcast::<UserMistake>() {
+        Ok(UserMistake(problem)) => ProbeError::Refused(problem),
+        Err(error) => ProbeError::Failed(error),
+    })?;
     report.device(choice.to_string());
+    if let DeviceChoice::Cuda(index) = choice
+        && let Some(gpu) = slm_model::nvidia_gpu(index)
+    {
+        slm_cli::note(&format!("device             {}", gpu_text(&gpu)));
+    }
     let cpu = Device::flex();
     products(&device, &cpu, report, &[(5, 7, 3), (64, 64, 64)])?;
-    for variant in &VARIANTS {
-        let name = variant.shape;
-        let (theirs, ours) = (variant.on(&device)?, variant.on(&cpu)?);
-        forward(name, &theirs, &ours, report)?;
-        gradients(name, &theirs, &ours, report)?;
-        cached_decoding(name, &theirs, report)?;
-        steps(name, theirs, ours, report)?;
+    let has_bf16 = WeightFormat::native(&device) == WeightFormat::Bf16;
+    let is_run = |variant: &&Variant| has_bf16 || variant.dtype == Precision::F32;
+    for variant in VARIANTS.iter().filter(is_run) {
+        let (theirs, ours) = variant.on_both(&device, report)?;
+        forward(variant, &theirs, &ours, report)?;
+        gradients(variant, &[7, 256], &theirs, &ours, report)?;
+        cached_decoding(variant, &theirs, report)?;
+        steps(variant, theirs, ours, report)?;
     }
     if !quick {
         let sizes = [
@@ -84,6 +176,11 @@ pub(crate) fn all(choice: DeviceChoice, quick: bool, report: &Report) -> Result<
             (512, 1536, 8960),
         ];
         products(&device, &cpu, report, &sizes)?;
+        for variant in LAYERS.iter().filter(is_run) {
+            let (theirs, ours) = variant.on_both(&device, report)?;
+            forward(variant, &theirs, &ours, report)?;
+            gradients(variant, &[256], &theirs, &ours, report)?;
+        }
     }
     Ok(())
 }
@@ -113,18 +210,19 @@ fn products(
             Ok(values)
         };
         let difference = relative(&on(device)?, &on(cpu)?);
-        report.find(Finding::of(PROBE, &place, difference));
+        report.find(Finding::of(PROBE, &place, Precision::F32, difference));
     }
     Ok(())
 }
 
 /// Compares logits, and hidden states of padded and packed sequences.
 fn forward(
-    name: &str,
+    variant: &Variant,
     theirs: &Subject,
     ours: &Subject,
     report: &Report,
 ) -> Result<(), ProbeError> {
+    let (name, dtype) = (variant.name(), variant.dtype);
     let vocab_size = ours.decoder.config().vocab_size;
     let tokens: Vec<u32> = example(48, vocab_size, 7).tokens;
     for (what, adapted) in [("base model", false), ("adapter", true)] {
@@ -135,7 +233,7 @@ fn forward(
         };
         let difference = relative(&logits(theirs)?, &logits(ours)?);
         let place = format!("{name}, {what}");
-        report.find(Finding::of("logits", &place, difference));
+        report.find(Finding::of("logits", &place, dtype, difference));
     }
     for (what, batch) in batches(vocab_size) {
         report.begin(&format!("states, {name}, {what}"));
@@ -145,21 +243,23 @@ fn forward(
         };
         let difference = relative(&states(theirs)?, &states(ours)?);
         let place = format!("{name}, {what}");
-        report.find(Finding::of("states", &place, difference));
+        report.find(Finding::of("states", &place, dtype, difference));
     }
     Ok(())
 }
 
 /// Compares the loss, computed in chunks, and the gradient of every matrix of the adapter.
 fn gradients(
-    name: &str,
+    variant: &Variant,
+    loss_chunk_sizes: &[usize],
     theirs: &Subject,
     ours: &Subject,
     report: &Report,
 ) -> Result<(), ProbeError> {
+    let (name, dtype) = (variant.name(), variant.dtype);
     let vocab_size = ours.decoder.config().vocab_size;
     for (what, batch) in batches(vocab_size) {
-        for loss_chunk_size in [7, 256] {
+        for &loss_chunk_size in loss_chunk_sizes {
             let place = format!("{name}, {what}, chunks of {loss_chunk_size}");
             report.begin(&format!("loss and gradients, {place}"));
             let optimizer = || {
@@ -191,13 +291,13 @@ fn gradients(
                 .map(|((place, theirs), (_, ours))| (place, relative(theirs, ours)));
             let mut differences: Vec<(&String, f64)> = differences.collect();
             let (_, loss) = differences.remove(0);
-            report.find(Finding::of("loss", &place, loss));
+            report.find(Finding::of("loss", &place, dtype, loss));
             let worst = differences
                 .into_iter()
                 .max_by(|(_, a), (_, b)| a.total_cmp(b));
             if let Some((matrix, difference)) = worst {
                 let place = format!("{place}, {matrix}");
-                report.find(Finding::of("gradients", &place, difference));
+                report.find(Finding::of("gradients", &place, dtype, difference));
             }
         }
     }
@@ -205,8 +305,9 @@ fn gradients(
 }
 
 /// Compares batched decoding with the KV cache with a full forward pass over each sequence, both on the device.
-fn cached_decoding(name: &str, theirs: &Subject, report: &Report) -> Result<(), ProbeError> {
+fn cached_decoding(variant: &Variant, theirs: &Subject, report: &Report) -> Result<(), ProbeError> {
     const PROBE: &str = "cached decoding";
+    let (name, dtype) = (variant.name(), variant.dtype);
     report.begin(&format!("{PROBE}, {name}"));
     let Subject { decoder, adapter } = theirs;
     let adapter = adapter.frozen();
@@ -240,13 +341,19 @@ fn cached_decoding(name: &str, theirs: &Subject, report: &Report) -> Result<(), 
             worst = max(worst, relative(found, expected));
         }
     }
-    report.find(Finding::of(PROBE, name, worst));
+    report.find(Finding::of(PROBE, &name, dtype, worst));
     Ok(())
 }
 
 /// Compares the losses of a short training.
-fn steps(name: &str, theirs: Subject, ours: Subject, report: &Report) -> Result<(), ProbeError> {
+fn steps(
+    variant: &Variant,
+    theirs: Subject,
+    ours: Subject,
+    report: &Report,
+) -> Result<(), ProbeError> {
     const PROBE: &str = "losses of a short training";
+    let (name, dtype) = (variant.name(), variant.dtype);
     report.begin(&format!("{PROBE}, {name}"));
     let vocab_size = ours.decoder.config().vocab_size;
     let window: Vec<Batch> = batches(vocab_size)
@@ -258,7 +365,7 @@ fn steps(name: &str, theirs: Subject, ours: Subject, report: &Report) -> Result<
             decoder,
             mut adapter,
         } = subject;
-        let mut optimizer = AdapterOptimizer::new(settings());
+        let mut optimizer = AdapterOptimizer::on_device_of(&decoder, settings());
         let mut losses = Vec::with_capacity(STEPS);
         for step in 0..STEPS {
             let at = StepAt {
@@ -273,7 +380,7 @@ fn steps(name: &str, theirs: Subject, ours: Subject, report: &Report) -> Result<
     };
     let (theirs, ours) = (on(theirs)?, on(ours)?);
     let difference = relative(&theirs, &ours);
-    report.find(Finding::of(PROBE, name, difference));
+    report.find(Finding::of(PROBE, &name, dtype, difference));
     if ours[STEPS - 1] >= ours[0] {
         return Err(anyhow::anyhow!("the loss does not fall on the CPU: {ours:?}").into());
     }

@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::finding::Finding;
+use super::finding::{Finding, KernelFinding};
 
 /// Interval between progress lines of a running probe.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -30,6 +30,8 @@ pub(crate) enum Ending {
 pub(crate) struct Examined {
     pub(crate) device: String,
     pub(crate) findings: Vec<Finding>,
+    /// The state of each fused kernel.
+    pub(crate) kernels: Vec<KernelFinding>,
     pub(crate) ended: Ending,
     /// The probe that was running at the end.
     pub(crate) last: String,
@@ -42,12 +44,17 @@ enum Event {
     Device(String),
     Begun(String),
     Found(Finding),
+    Kernel(KernelFinding),
     Ended(Ending),
 }
 
 /// The channel by which the probes report their progress.
 #[derive(Clone)]
-pub(crate) struct Report(Sender<Event>);
+pub(crate) struct Report {
+    events: Sender<Event>,
+    /// Messages of the panics up to now.
+    panics: Arc<Mutex<Vec<String>>>,
+}
 
 impl Report {
     /// Reports the name of the device that was opened.
@@ -65,9 +72,20 @@ impl Report {
         self.send(Event::Found(finding));
     }
 
+    /// Reports the state of a fused kernel.
+    pub(crate) fn kernel(&self, finding: KernelFinding) {
+        self.send(Event::Kernel(finding));
+    }
+
+    /// Forgets the panics up to now: something has caught and answered them.
+    pub(crate) fn forgive_panics(&self) {
+        let mut panics = self.panics.lock().unwrap_or_else(PoisonError::into_inner);
+        panics.clear();
+    }
+
     fn send(&self, event: Event) {
         // After the time limit nothing receives events, and the program is about to end.
-        let _ = self.0.send(event);
+        let _ = self.events.send(event);
     }
 }
 
@@ -101,7 +119,10 @@ pub(crate) fn examine(
         let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.push(panic_text(info));
     }));
-    let report = Report(sender);
+    let report = Report {
+        events: sender,
+        panics: Arc::clone(&panics),
+    };
     let started = Instant::now();
     let work = move || {
         let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| probes(&report)));
@@ -119,6 +140,7 @@ pub(crate) fn examine(
     let mut examined = Examined {
         device: String::new(),
         findings: Vec::new(),
+        kernels: Vec::new(),
         ended: Ending::Hung,
         last: "opening the device".to_owned(),
         panics: Vec::new(),
@@ -138,6 +160,7 @@ pub(crate) fn examine(
                     probe_started = Instant::now();
                 }
                 Ok(Event::Found(finding)) => examined.findings.push(finding),
+                Ok(Event::Kernel(finding)) => examined.kernels.push(finding),
                 Ok(Event::Ended(ended)) => {
                     examined.ended = ended;
                     break;
@@ -174,6 +197,7 @@ fn panic_text(info: &PanicHookInfo) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::finding::Precision;
     use super::*;
 
     /// A single test, since the panic hook is global.
@@ -183,7 +207,7 @@ mod tests {
         let found = |report: &Report| {
             report.device("toy".to_owned());
             report.begin("first");
-            report.find(Finding::of("first", "toy", 0.0));
+            report.find(Finding::of("first", "toy", Precision::F32, 0.0));
             report.begin("second");
         };
         let examined = examine(minute, move |report| {
