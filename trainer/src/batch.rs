@@ -1,11 +1,15 @@
 //! Tokenised examples, micro-batches of them, and the order of an epoch.
 
+mod shapes;
+
 use burn::tensor::Tensor;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use slm_model::loss::IGNORE_LABEL;
 use slm_model::{Adapter, Decoder};
+
+pub use shapes::StaticShapes;
 
 /// A tokenised example with its loss mask.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +57,8 @@ pub struct Batch {
     pub tokens: Vec<u32>,
     /// The label of each position: the token that follows, or [`IGNORE_LABEL`].
     pub labels: Vec<i64>,
-    /// For each sequence the lengths of its examples, without padding; one each unless they are packed.
+    /// For each sequence the lengths of its examples, without padding; one each unless they are packed, none for the
+    /// filler sequences at the end.
     pub texts: Vec<Vec<usize>>,
     /// The number of tokens without padding.
     pub n_tokens: usize,
@@ -101,32 +106,54 @@ impl Batch {
         batch
     }
 
-    /// Adds padding until the sequences' length is a multiple of `step`.
-    pub(crate) fn padded_to(self, step: usize) -> Self {
-        let n = self.texts.len();
-        let length = self.tokens.len() / n.max(1);
-        let padded = length.next_multiple_of(step);
-        if padded == length {
+    /// The number of sequences, without fillers.
+    pub fn n_sequences(&self) -> usize {
+        self.texts.iter().filter(|texts| !texts.is_empty()).count()
+    }
+
+    /// Tokens of a sequence with its padding.
+    pub(crate) fn length(&self) -> usize {
+        self.tokens.len() / self.texts.len().max(1)
+    }
+
+    /// Tokens of the longest sequence, without padding.
+    pub(crate) fn longest(&self) -> usize {
+        let lengths = self.texts.iter().map(|texts| texts.iter().sum());
+        lengths.max().unwrap_or(0)
+    }
+
+    /// The labels of the sequences that are no fillers, which all come first.
+    pub(crate) fn labels_of_sequences(&self) -> &[i64] {
+        &self.labels[..self.n_sequences() * self.length()]
+    }
+
+    /// Adds padding up to `padded` tokens per sequence, and filler sequences without a text up to `sequences`.
+    fn resized(self, sequences: usize, padded: usize) -> Self {
+        let length = self.length();
+        if sequences <= self.texts.len() && padded <= length {
             return self;
         }
-        let mut longer = Self {
-            tokens: Vec::with_capacity(n * padded),
-            labels: Vec::with_capacity(n * padded),
+        let mut larger = Self {
+            tokens: Vec::with_capacity(sequences * padded),
+            labels: Vec::with_capacity(sequences * padded),
             ..self
         };
-        let sequences = self.tokens.chunks(length).zip(self.labels.chunks(length));
-        for (index, (tokens, labels)) in sequences.enumerate() {
-            longer.tokens.extend(tokens);
-            longer.tokens.resize((index + 1) * padded, 0);
-            longer.labels.extend(labels);
-            longer.labels.resize((index + 1) * padded, IGNORE_LABEL);
+        let rows = self.tokens.chunks(length).zip(self.labels.chunks(length));
+        for (index, (tokens, labels)) in rows.enumerate() {
+            larger.tokens.extend(tokens);
+            larger.tokens.resize((index + 1) * padded, 0);
+            larger.labels.extend(labels);
+            larger.labels.resize((index + 1) * padded, IGNORE_LABEL);
         }
-        longer
+        larger.tokens.resize(sequences * padded, 0);
+        larger.labels.resize(sequences * padded, IGNORE_LABEL);
+        larger.texts.resize(sequences, Vec::new());
+        larger
     }
 
     /// Returns the hidden states of all tokens; packed examples are kept apart.
     pub(crate) fn hidden_states(&self, decoder: &Decoder, adapter: Option<&Adapter>) -> Tensor<2> {
-        if self.texts.iter().all(|lengths| lengths.len() == 1) {
+        if self.texts.iter().all(|lengths| lengths.len() <= 1) {
             return decoder.hidden_states(&self.tokens, self.texts.len(), adapter);
         }
         decoder.packed_hidden_states(&self.tokens, &self.texts, adapter)
@@ -219,15 +246,19 @@ mod tests {
     }
 
     #[test]
-    fn more_padding_changes_lengths_alone() {
+    fn padding_and_fillers_change_shapes_alone() {
         const X: i64 = IGNORE_LABEL;
         let (long, short) = (example(&[1, 2], &[3]), example(&[4], &[5]));
         let batch = Batch::new(&[&long, &short]);
-        assert_eq!(batch.clone().padded_to(3), batch);
-        let padded = batch.clone().padded_to(4);
-        assert_eq!(padded.tokens, [1, 2, 3, 0, 4, 5, 0, 0]);
-        assert_eq!(padded.labels, [X, 3, X, X, 5, X, X, X]);
-        assert_eq!((padded.n_tokens, padded.texts), (5, batch.texts));
+        assert_eq!(batch.clone().resized(2, 3), batch);
+        assert_eq!(batch.clone().in_shape(None), batch);
+        let larger = batch.clone().resized(3, 4);
+        assert_eq!(larger.tokens, [1, 2, 3, 0, 4, 5, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(larger.labels, [X, 3, X, X, 5, X, X, X, X, X, X, X]);
+        assert_eq!(larger.texts, [vec![3], vec![2], vec![]]);
+        assert_eq!((larger.n_tokens, larger.n_sequences()), (5, 2));
+        assert_eq!((larger.length(), larger.longest()), (4, 3));
+        assert_eq!(larger.labels_of_sequences(), &larger.labels[..8]);
     }
 
     #[test]

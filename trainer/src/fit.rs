@@ -11,15 +11,17 @@ use slm_config::Recipe;
 use slm_model::{Adapter, AdapterOrigin, Decoder, DeviceChoice, LoraSettings, ModelConfig};
 
 use crate::arguments::FitArguments;
-use crate::budget::Budget;
+use crate::batch::StaticShapes;
+use crate::budget::{Budget, Longest, Placement};
 use crate::checkpoint::{self, Best, Checkpoint, CheckpointMeta, TrainingState};
 use crate::dataset::{self, Counts, Examples};
 use crate::folder::RunFolder;
+use crate::loading::load_for_training;
 use crate::lora_settings::lora_settings;
 use crate::output::{commit_adapter, summary_of_finished, update_recipe};
 use crate::preference::{self, Objective, Reference, base_text};
 use crate::report;
-use crate::setup::{Setup, load_for_training};
+use crate::setup::Setup;
 use crate::step::AdapterOptimizer;
 use crate::training::{BEST_FOLDER, TrainState, Training, say_saved};
 
@@ -31,11 +33,7 @@ pub(crate) fn run(arguments: &FitArguments) -> Result<(), Failure> {
 fn fit(arguments: &FitArguments) -> Result<()> {
     let setup = Setup::open(&arguments.recipe)?;
     let Setup { recipe, base, .. } = &setup;
-    let (choice, device) = arguments
-        .device
-        .device
-        .open()
-        .map_err(|e| UserMistake(e.to_string()))?;
+    let (choice, device) = slm_cli::open_device(arguments.device.device)?;
     let run = RunFolder::open(&recipe.output_dir())?;
     let examples = dataset::load(&setup, run.path())?;
     dataset::check_labels(&examples)?;
@@ -67,13 +65,15 @@ fn fit(arguments: &FitArguments) -> Result<()> {
         );
     }
 
-    let budget = Budget::new(recipe, base, &examples, (choice, &device))?;
+    let placement = Placement::on_device(base, choice, &device)?;
+    let budget = Budget::new(recipe, base, Longest::of(&examples), placement)?;
+    budget.check()?;
+    let (decoder, budget) = load_for_training(base, recipe, budget, (choice, &device))?;
+    // A kernel may be off.
     budget.check()?;
     if budget.inputs.recomputed_layers > 0 {
         slm_cli::note(&format!("layers             {}", budget.layers_text()));
     }
-    let recomputed_layers = budget.inputs.recomputed_layers;
-    let decoder = load_for_training(base, recipe, recomputed_layers, (choice, &device))?;
     let settings = lora_settings(recipe, decoder.config())?;
     let from = resumed.as_ref().map(|checkpoint| checkpoint.path.as_path());
     let reference = reference(
@@ -90,7 +90,7 @@ fn fit(arguments: &FitArguments) -> Result<()> {
         None => TrainState {
             state: start,
             adapter: decoder.init_adapter(&settings, recipe.train.seed, &trainable),
-            optimizer: AdapterOptimizer::new(training.optimizer_settings()),
+            optimizer: AdapterOptimizer::on_device_of(&decoder, training.optimizer_settings()),
         },
     };
     slm_cli::note(&format!(
@@ -145,7 +145,8 @@ fn reference(
         return Ok(None);
     }
     let sequences = recipe.train.micro_batch_size * objective.sequences_per_unit();
-    let sizes = (sequences, recipe.train.loss_chunk_size);
+    let shapes = StaticShapes::of_recipe(recipe).without_packing(sequences);
+    let sizes = (shapes, recipe.train.loss_chunk_size);
     Reference::obtain(decoder, examples, sizes, base, folders).map(Some)
 }
 
@@ -375,7 +376,8 @@ fn go_on(
             .with_context(unusable)?
             .adapter
             .resumed(settings, device),
-        optimizer: AdapterOptimizer::resume(training.optimizer_settings(), checkpoint.optimizer)
+        optimizer: AdapterOptimizer::on_device_of(decoder, training.optimizer_settings())
+            .resumed(checkpoint.optimizer)
             .with_context(|| format!("cannot resume from {}", checkpoint.path.display()))?,
         state: checkpoint.state,
     })

@@ -1,11 +1,16 @@
 //! Estimate of the memory that a training takes, by component.
 //!
 //! Weights, adapter and optimizer are counted; activations follow a formula whose constants were fitted to
-//! measured peaks of this program, so they do not apply to other implementations.
+//! measured peaks of this program, so they do not apply to other implementations. Those for a GPU are computed from its
+//! operations instead ([`gpu`]).
+
+mod gpu;
 
 use serde::Serialize;
 use slm_config::Optim;
 use slm_model::ModelConfig;
+
+pub(crate) use gpu::GpuLayers;
 
 /// Bytes of a single-precision value.
 const F32: f64 = 4.0;
@@ -38,9 +43,16 @@ pub(crate) struct Memory {
     pub(crate) optimizer_bytes: u64,
     /// The activations that autodiff keeps of one micro-batch.
     pub(crate) activations_bytes: u64,
+    /// On a GPU, the backward pass of one layer; on the CPU a part of the activations. It begins after the last chunk of
+    /// logits is freed.
+    pub(crate) backward_bytes: u64,
     /// One chunk of logits.
     pub(crate) logits_bytes: u64,
-    /// The program itself.
+    /// On a GPU, the temporaries of the optimizer, which works after the activations are freed.
+    pub(crate) update_bytes: u64,
+    /// On a GPU, memory that its pool holds and nothing uses.
+    pub(crate) pool_bytes: u64,
+    /// The program itself; on a GPU, its context there.
     pub(crate) program_bytes: u64,
 }
 
@@ -62,6 +74,8 @@ pub(crate) fn optimizer_values(optim: Optim, shapes: &[[usize; 2]]) -> usize {
 pub(crate) struct MemoryInputs<'a> {
     /// Shape of the base model.
     pub(crate) config: &'a ModelConfig,
+    /// How a GPU computes the layers; `None` on the CPU.
+    pub(crate) gpu: Option<GpuLayers>,
     /// Bytes of the frozen weights.
     pub(crate) weights_bytes: u64,
     /// The number of layers, from the first on, whose activations are recomputed in the backward pass.
@@ -83,8 +97,16 @@ pub(crate) struct MemoryInputs<'a> {
 }
 
 impl MemoryInputs<'_> {
+    /// Tokens of a micro-batch, with padding.
+    pub(crate) fn tokens(&self) -> usize {
+        self.micro_batch_size * self.sequences_per_unit * self.length
+    }
+
     /// Computes the estimate.
     pub(crate) fn memory(&self) -> Memory {
+        if let Some(layers) = self.gpu {
+            return gpu::memory(self, layers);
+        }
         let Self {
             config,
             weights_bytes,
@@ -92,12 +114,10 @@ impl MemoryInputs<'_> {
             trainable,
             optimizer_values,
             kept_per_token,
-            micro_batch_size,
-            sequences_per_unit,
-            length,
             loss_chunk_size,
+            ..
         } = *self;
-        let tokens = (micro_batch_size * sequences_per_unit * length) as f64;
+        let tokens = self.tokens() as f64;
         let heads = config.num_attention_heads + config.num_key_value_heads;
         let kept = KEPT_INTERMEDIATE * config.intermediate_size as f64
             + KEPT_HIDDEN * config.hidden_size as f64
@@ -117,7 +137,10 @@ impl MemoryInputs<'_> {
             adapter_bytes: 2 * 4 * trainable as u64,
             optimizer_bytes: 4 * optimizer_values as u64,
             activations_bytes: (F32 * tokens * per_token) as u64,
+            backward_bytes: 0,
             logits_bytes: (F32 * LOGIT_COPIES * chunk * config.vocab_size as f64) as u64,
+            update_bytes: 0,
+            pool_bytes: 0,
             program_bytes: PROGRAM_BYTES as u64,
         }
     }
@@ -152,18 +175,24 @@ impl MemoryInputs<'_> {
 }
 
 impl Memory {
-    /// Returns the sum of all components.
+    /// Returns the sum of all components that are held together: beside the activations the backward pass or the logits, or
+    /// none of them but the temporaries of the optimizer.
     pub(crate) fn total(&self) -> u64 {
         let Self {
             weights_bytes,
             adapter_bytes,
             optimizer_bytes,
             activations_bytes,
+            backward_bytes,
             logits_bytes,
+            update_bytes,
+            pool_bytes,
             program_bytes,
         } = self;
         let trained = adapter_bytes + optimizer_bytes;
-        weights_bytes + trained + activations_bytes + logits_bytes + program_bytes
+        let of_a_micro_batch = activations_bytes + backward_bytes.max(logits_bytes);
+        let of_a_moment = of_a_micro_batch.max(*update_bytes);
+        weights_bytes + trained + of_a_moment + pool_bytes + program_bytes
     }
 }
 
@@ -193,6 +222,7 @@ mod tests {
     fn inputs(config: &ModelConfig, micro_batch_size: usize, length: usize) -> MemoryInputs<'_> {
         MemoryInputs {
             config,
+            gpu: None,
             weights_bytes: 4 * config.num_parameters() as u64,
             recomputed_layers: 0,
             trainable: 1_000_000,

@@ -1,26 +1,40 @@
 //! `trainer plan`: parameters, steps, tokens, memory and time of a recipe before it is run.
 
+mod estimate;
+mod text;
+
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Result;
 use burn::tensor::Device;
 use serde::Serialize;
-use slm_cli::{BaseModel, Failure, UserMistake, bytes_text, duration_text};
+use slm_cli::{BaseModel, Failure, UserMistake};
 use slm_config::Recipe;
 use slm_model::{Decoder, NamedShape};
 
 use crate::arguments::{PlanArguments, RecipeArguments};
-use crate::budget::Budget;
+use crate::batch::StaticShapes;
+use crate::budget::{Budget, Longest, Placement};
+use crate::cards::Card;
 use crate::dataset::{self, Examples};
 use crate::flops::flops_per_token;
+use crate::loading::load_for_training;
 use crate::lora_settings::lora_settings;
 use crate::memory::Memory;
 use crate::preference::{Objective, Reference};
-use crate::setup::{Setup, check_positions, load_for_training};
+use crate::setup::{Setup, check_positions};
 use crate::step::{AdapterOptimizer, StepOutcome};
 use crate::training::{MeasuredStep, Training};
+
+use estimate::{Estimate, Work, estimate};
+use text::text;
+
+/// Optimizer steps of the first epoch from which the hours of a training are estimated.
+const STEPS_OF_ESTIMATE: usize = 1000;
+/// The gigabytes that `--memory` takes: no GPU that trains has fewer, and none has more.
+const GIGABYTES: std::ops::RangeInclusive<f64> = 1.0..=10_000.0;
 
 /// The output of the command, also as `--json`.
 #[derive(Debug, Serialize)]
@@ -42,6 +56,8 @@ struct Plan {
     /// The largest `train.micro_batch_size` that fits, at most the recipe's.
     largest_micro_batch_size: Option<usize>,
     measured: Option<Measured>,
+    /// Hours on the GPU of `--for`.
+    estimate: Option<Estimate>,
 }
 
 /// Measurements of real steps. The first step is left out: a GPU still tunes its kernels in it.
@@ -89,25 +105,28 @@ fn plan(arguments: &PlanArguments) -> Result<()> {
         Some(shape) => synthetic(arguments, shape)?,
         None => of_recipe(arguments)?,
     };
-    let (choice, device) = arguments
-        .device
-        .device
-        .open()
-        .map_err(|e| UserMistake(e.to_string()))?;
+    let opened = match arguments.card {
+        Some(_) => None,
+        None => Some(slm_cli::open_device(arguments.device.device)?),
+    };
     let config = base.config();
     let training = Training::new(recipe, examples);
-    let budget = Budget::new(recipe, base, examples, (choice, &device))?;
-    let Budget { inputs, available } = budget;
-    let memory = inputs.memory();
-    let measured = match arguments.measure {
-        None => None,
-        Some(steps) => {
-            let decoder =
-                load_for_training(base, recipe, inputs.recomputed_layers, (choice, &device))?;
+    let placement = match (&opened, arguments.card) {
+        (Some((choice, device)), _) => Placement::on_device(base, *choice, device)?,
+        (None, Some(card)) => Placement::on_gpu(base, recipe, memory_of(arguments, card)?),
+        (None, None) => unreachable!("a device is opened unless a GPU is named"),
+    };
+    let mut budget = Budget::new(recipe, base, Longest::of(examples), placement)?;
+    let measured = match (arguments.measure, opened) {
+        (None, _) | (_, None) => None,
+        (Some(steps), Some((choice, device))) => {
+            let loaded = load_for_training(base, recipe, budget, (choice, &device))?;
+            let (decoder, inputs) = (loaded.0, loaded.1.inputs);
+            budget = loaded.1;
             let settings = lora_settings(recipe, config)?;
             let trainable = device.clone().autodiff();
             let adapter = decoder.init_adapter(&settings, recipe.train.seed, &trainable);
-            let optimizer = AdapterOptimizer::new(training.optimizer_settings());
+            let optimizer = AdapterOptimizer::on_device_of(&decoder, training.optimizer_settings());
             let steps = (steps.max(1) + 1).min(training.total_steps());
             let began = Instant::now();
             let units = training.units_of_steps(steps);
@@ -126,6 +145,8 @@ fn plan(arguments: &PlanArguments) -> Result<()> {
             Some(summary(&steps, sizes, flops, peak_tflops, &device))
         }
     };
+    let (inputs, available) = (budget.inputs, budget.available());
+    let memory = inputs.memory();
     let plan = Plan {
         parameters: config.num_parameters(),
         trainable_parameters: inputs.trainable,
@@ -144,6 +165,16 @@ fn plan(arguments: &PlanArguments) -> Result<()> {
         fits: available.map(|available| memory.total() <= available),
         largest_micro_batch_size: available.map(|available| inputs.largest_micro_batch(available)),
         measured,
+        estimate: arguments.card.map(|card| {
+            let work = Work {
+                config,
+                trainable: inputs.trainable,
+                recomputed_layers: inputs.recomputed_layers,
+                loss_chunk_size: inputs.loss_chunk_size,
+            };
+            let planned = training.planned_steps(STEPS_OF_ESTIMATE);
+            estimate(work, card, &planned, training.total_steps())
+        }),
     };
     if arguments.json {
         slm_cli::document(&serde_json::to_string_pretty(&plan)?);
@@ -151,6 +182,25 @@ fn plan(arguments: &PlanArguments) -> Result<()> {
         slm_cli::result(&text(&plan, &budget));
     }
     Ok(())
+}
+
+/// The bytes of a GPU's memory that the training may take.
+///
+/// # Errors
+/// `--memory` is not a possible number of gigabytes.
+fn memory_of(arguments: &PlanArguments, card: Card) -> Result<u64> {
+    match arguments.memory {
+        None => Ok(card.memory_bytes()),
+        Some(gigabytes) if GIGABYTES.contains(&gigabytes) => Ok((gigabytes * 1e9) as u64),
+        Some(gigabytes) => {
+            let text = format!(
+                "--memory is {gigabytes}, allowed: a number of gigabytes from {} to {}",
+                GIGABYTES.start(),
+                GIGABYTES.end()
+            );
+            Err(UserMistake(text).into())
+        }
+    }
 }
 
 /// Computes the base model's log-probabilities of some units, where the objective compares with them.
@@ -166,7 +216,8 @@ fn reference_of(
         return Ok(None);
     }
     let sequences = train.micro_batch_size * objective.sequences_per_unit();
-    let sizes = (sequences, train.loss_chunk_size);
+    let shapes = StaticShapes::of_recipe(recipe).without_packing(sequences);
+    let sizes = (shapes, train.loss_chunk_size);
     let units = units.iter().copied();
     Reference::compute(decoder, examples, units, sizes, String::new()).map(Some)
 }
@@ -257,98 +308,4 @@ fn summary(
         loss,
         grad_norm,
     }
-}
-
-fn text(plan: &Plan, budget: &Budget) -> String {
-    let Memory {
-        weights_bytes,
-        adapter_bytes,
-        optimizer_bytes,
-        activations_bytes,
-        logits_bytes,
-        program_bytes,
-    } = plan.memory;
-    let share = 100.0 * plan.trainable_parameters as f64 / plan.parameters as f64;
-    let mut lines = vec![
-        format!(
-            "parameters   {:.1} M, {:.2} M ({share:.2} %) of them trained",
-            plan.parameters as f64 / 1e6,
-            plan.trainable_parameters as f64 / 1e6
-        ),
-        format!(
-            "steps        {} over {} examples",
-            plan.steps, plan.examples
-        ),
-        format!(
-            "tokens       {} per epoch, longest example {}",
-            plan.tokens_per_epoch, plan.longest_example
-        ),
-        format!(
-            "memory       about {}, of which",
-            bytes_text(plan.total_bytes)
-        ),
-    ];
-    for (name, bytes) in [
-        ("weights", weights_bytes),
-        ("adapter and its gradients", adapter_bytes),
-        ("state of the optimizer", optimizer_bytes),
-        ("activations of a micro-batch", activations_bytes),
-        ("a chunk of logits", logits_bytes),
-        ("program", program_bytes),
-    ] {
-        lines.push(format!("  {name:29} {:>9}", bytes_text(bytes)));
-    }
-    lines.push(format!("layers       {}", budget.layers_text()));
-    lines.push(
-        match (plan.available_bytes, plan.largest_micro_batch_size) {
-            (None, _) => {
-                "fits         unknown: this device does not report its free memory".to_owned()
-            }
-            (Some(available), _) if plan.fits == Some(true) => {
-                format!("fits         yes, {} is available", bytes_text(available))
-            }
-            (Some(available), Some(n @ 1..)) => format!(
-                "fits         no, {} is available; with train.micro_batch_size {n} it would",
-                bytes_text(available)
-            ),
-            (Some(available), _) => {
-                format!("fits         no, {} is available", bytes_text(available))
-            }
-        },
-    );
-    if let Some(measured) = plan.measured {
-        let duration = |seconds| duration_text(Duration::from_secs_f64(seconds));
-        let peak = measured
-            .peak_bytes
-            .map_or_else(|| "unknown".to_owned(), bytes_text);
-        lines.push(format!(
-            "measured     {} per step over {} steps after a first one of {}, {:.0} tokens/s, peak memory {peak}",
-            duration(measured.seconds_per_step),
-            measured.steps,
-            duration(measured.first_step_seconds),
-            measured.tokens_per_second,
-        ));
-        let share = measured.model_flops_utilisation;
-        lines.push(format!(
-            "arithmetic   {:.2} model TFLOP/s{}; loss {:.3}, gradient norm {:.3}",
-            measured.teraflops,
-            share.map_or_else(String::new, |share| format!(
-                ", {:.1} % of the device's peak",
-                100.0 * share
-            )),
-            measured.loss,
-            measured.grad_norm,
-        ));
-        lines.push(format!(
-            "whole run    about {}{}",
-            duration(measured.whole_run_seconds),
-            measured
-                .reference_seconds
-                .map_or_else(String::new, |seconds| format!(
-                    ", of which the base model's log-probabilities take {}",
-                    duration(seconds)
-                ))
-        ));
-    }
-    lines.join("\n")
 }

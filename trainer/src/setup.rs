@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use burn::tensor::Device;
 use slm_cli::{BaseModel, UserMistake};
-use slm_config::{Quantization, Recipe};
-use slm_model::{ChatTemplate, Decoder, DeviceChoice, Tokenizer};
+use slm_config::Recipe;
+use slm_model::{ChatTemplate, Tokenizer};
 
 use crate::arguments::RecipeArguments;
 
@@ -77,24 +76,6 @@ impl Setup {
 pub(crate) fn adapter_folder(named: &Path) -> Result<PathBuf> {
     slm_artifacts::adapter_by_name(named, Path::new(slm_artifacts::CHECKPOINTS))
         .map_err(|error| UserMistake(error.to_string()).into())
-}
-
-/// Loads the base model's weights onto a device for training, with gradient checkpointing on the first
-/// `recomputed_layers` layers.
-///
-/// # Errors
-/// A tensor is missing or damaged, or the device does not support the weights' format.
-pub(crate) fn load_for_training(
-    base: &BaseModel,
-    recipe: &Recipe,
-    recomputed_layers: usize,
-    (choice, device): (DeviceChoice, &Device),
-) -> Result<Decoder> {
-    if recipe.model.quantization != Quantization::None && choice != DeviceChoice::Cpu {
-        slm_cli::note("weights            quantised values, kept in bf16 on this device");
-    }
-    let decoder = base.load(device)?;
-    Ok(decoder.with_gradient_checkpointing(recomputed_layers))
 }
 
 /// Refuses a `max_seq_length` beyond the positions of the model.

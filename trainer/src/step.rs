@@ -1,20 +1,17 @@
 //! One optimizer step: gradients over the accumulation window, clipping, update.
 
-use anyhow::{Context, Result};
-use burn::module::{ParamGroup, ParamId};
-use burn::optim::decay::WeightDecayConfig;
+use anyhow::Result;
+use burn::module::ParamGroup;
+use burn::optim::GradientsParams;
 use burn::optim::lr_scheduler::LrSchedulerConfig;
 use burn::optim::lr_scheduler::module_lr_scheduler::{ModuleLearningRate, ModuleLrSchedulerConfig};
-use burn::optim::{
-    AdafactorConfig, AdamWConfig, AdjustLrFn, GradientsAccumulator, GradientsParams, LionConfig,
-    ModuleOptimizer, MuonConfig,
-};
-use burn::tensor::{Bytes, Tensor};
+use burn::tensor::Tensor;
 use slm_config::{AdamSettings, Optim};
 use slm_model::loss::{LossError, chunked_cross_entropy};
 use slm_model::{Adapter, Decoder, Noise};
 
 use crate::batch::Batch;
+use crate::optimizer::{self, GradientSum, Hyperparameters, Optimizer};
 use crate::preference::{Objective, PreferenceSums};
 
 /// Settings of the optimizer, and of the gradients' computation and clipping.
@@ -60,11 +57,15 @@ impl OptimizerSettings {
         }
     }
 
-    /// Returns the random parts of a forward pass, if there are any.
-    pub(crate) fn noise(&self, step: usize, micro_batch: usize) -> Option<Noise> {
+    /// Returns the random parts of the forward pass of a micro-batch, if there are any.
+    ///
+    /// `NEFTune` scales its noise by the length of the sequences. The padding that only serves a device's static shapes
+    /// does not count.
+    pub(crate) fn noise(&self, step: usize, micro_batch: usize, batch: &Batch) -> Option<Noise> {
+        let padding = batch.length() as f64 / batch.longest().max(1) as f64;
         let noise = Noise {
             lora_dropout: self.lora_dropout,
-            neftune_noise_alpha: self.neftune_noise_alpha,
+            neftune_noise_alpha: self.neftune_noise_alpha * padding.sqrt(),
             seed: self.seed,
             step: step as u64,
             micro_batch: micro_batch as u64,
@@ -111,6 +112,10 @@ pub enum StepError {
 }
 
 /// The loss of a window before its update.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "on a build for GPUs alone; there is one a step"
+)]
 pub(crate) enum WindowLoss {
     /// Not read from the device yet. `[1]`
     OnDevice(Tensor<1>),
@@ -120,47 +125,38 @@ pub(crate) enum WindowLoss {
 
 /// An optimizer of an adapter's parameters.
 pub struct AdapterOptimizer {
-    inner: ModuleOptimizer,
+    inner: Optimizer,
     settings: OptimizerSettings,
 }
 
 impl AdapterOptimizer {
-    /// Creates an optimizer without history.
+    /// Creates an optimizer without history that updates each parameter alone, on any device.
     pub fn new(settings: OptimizerSettings) -> Self {
-        let AdamSettings {
-            beta1,
-            beta2,
-            epsilon,
-        } = settings.adam.or(settings.optim.adam_defaults());
-        let set = |value: Option<f64>| match value {
-            Some(value) => value as f32,
-            None => unreachable!("a default of each setting that the optimizer has"),
+        Self::with_layout(settings, false)
+    }
+
+    /// Creates an optimizer without history that updates all parameters in a few operations, as suits a GPU. It differs
+    /// from [`Self::new`] for `AdamW` alone; the result is the same, except that the global norm of the gradients is
+    /// summed in another order.
+    pub fn flat(settings: OptimizerSettings) -> Self {
+        Self::with_layout(settings, true)
+    }
+
+    /// Creates an optimizer without history that suits the device of the decoder.
+    pub fn on_device_of(decoder: &Decoder, settings: OptimizerSettings) -> Self {
+        Self::with_layout(settings, !decoder.is_on_cpu())
+    }
+
+    fn with_layout(settings: OptimizerSettings, is_flat: bool) -> Self {
+        let hyperparameters = Hyperparameters {
+            optim: settings.optim,
+            adam: settings.adam,
+            weight_decay: settings.weight_decay,
         };
-        let weight_decay = settings.weight_decay as f32;
-        let inner = match settings.optim {
-            Optim::Adamw => AdamWConfig::new()
-                .with_beta_1(set(beta1))
-                .with_beta_2(set(beta2))
-                .with_epsilon(set(epsilon))
-                .with_weight_decay(weight_decay)
-                .init(),
-            // The recipe sets the learning rate, so it is neither relative nor scaled by the parameter.
-            Optim::Adafactor => AdafactorConfig::new()
-                .with_relative_step(false)
-                .with_scale_parameter(false)
-                .with_weight_decay(weight_decay)
-                .init(),
-            Optim::Lion => LionConfig::new()
-                .with_beta_1(set(beta1))
-                .with_beta_2(set(beta2))
-                .with_weight_decay(weight_decay)
-                .init(),
-            Optim::Muon => MuonConfig::new()
-                .with_weight_decay(Some(WeightDecayConfig::new(weight_decay)))
-                .with_adjust_lr_fn(AdjustLrFn::MatchRmsAdamW)
-                .init(),
-        };
-        Self { inner, settings }
+        Self {
+            inner: Optimizer::new(hyperparameters, is_flat),
+            settings,
+        }
     }
 
     /// The settings.
@@ -187,21 +183,18 @@ impl AdapterOptimizer {
         }
     }
 
-    /// Serializes the optimizer's state of every parameter, keyed by the parameters' ids.
-    pub(crate) fn state(&self) -> Result<Vec<u8>> {
-        let bytes = self.inner.into_bytes();
-        Ok(bytes.context("cannot save the optimizer's state")?.to_vec())
+    /// Serializes the optimizer's state of every parameter of `adapter`, keyed by the parameters' ids.
+    pub fn state(&self, adapter: &Adapter) -> Result<Vec<u8>> {
+        self.inner.state(adapter)
     }
 
-    /// Creates an optimizer from a saved state.
+    /// Reads a saved state, of an optimizer on any device, into an optimizer without history.
     ///
     /// # Errors
     /// The bytes are not an optimizer's state.
-    pub(crate) fn resume(settings: OptimizerSettings, state: Vec<u8>) -> Result<Self> {
-        let Self { inner, settings } = Self::new(settings);
-        let inner = inner.from_bytes(Bytes::from_bytes_vec(state));
-        let inner = inner.context("cannot read the optimizer's state")?;
-        Ok(Self { inner, settings })
+    pub fn resumed(self, state: Vec<u8>) -> Result<Self> {
+        let inner = self.inner.resumed(state)?;
+        Ok(Self { inner, ..self })
     }
 
     /// Takes one step over a window of micro-batches and returns the updated adapter.
@@ -222,13 +215,15 @@ impl AdapterOptimizer {
             learning_rate,
         }: StepAt,
     ) -> Result<(Adapter, StepOutcome), StepError> {
-        let (loss, gradients) = self.gradients(decoder, &adapter, window, step)?;
-        self.update(
-            adapter,
-            gradients,
-            learning_rate,
-            WindowLoss::OnDevice(loss),
-        )
+        let mut sum = self.gradient_sum(&adapter);
+        let loss = self.add_gradients(decoder, &adapter, window, step, &mut sum)?;
+        self.update(adapter, sum, learning_rate, WindowLoss::OnDevice(loss))
+    }
+
+    /// Starts the sum of the gradients of a window.
+    pub(crate) fn gradient_sum(&mut self, adapter: &Adapter) -> GradientSum {
+        let rates = self.rates(1.0);
+        self.inner.gradient_sum(adapter, &rates)
     }
 
     /// Clips the gradients and updates the adapter with them.
@@ -238,11 +233,11 @@ impl AdapterOptimizer {
     pub(crate) fn update(
         &mut self,
         adapter: Adapter,
-        gradients: GradientsParams,
+        gradients: GradientSum,
         learning_rate: f64,
         loss: WindowLoss,
     ) -> Result<(Adapter, StepOutcome), StepError> {
-        let (gradients, grad_norm) = self.clip(gradients, &adapter);
+        let (gradients, grad_norm) = gradients.clip(&adapter, self.settings.max_grad_norm);
         let read = |tensors| -> Vec<f32> {
             Tensor::cat(tensors, 0)
                 .into_data()
@@ -293,27 +288,39 @@ impl AdapterOptimizer {
         window: &[Batch],
         step: usize,
     ) -> Result<(Tensor<1>, GradientsParams), StepError> {
+        let mut sum = GradientSum::per_parameter();
+        let loss = self.add_gradients(decoder, adapter, window, step, &mut sum)?;
+        Ok((loss, sum.into_gradients()))
+    }
+
+    /// Computes the loss of a window and adds its gradients to a sum.
+    fn add_gradients(
+        &self,
+        decoder: &Decoder,
+        adapter: &Adapter,
+        window: &[Batch],
+        step: usize,
+        sum: &mut GradientSum,
+    ) -> Result<Tensor<1>, StepError> {
         let count: usize = window.iter().map(Batch::n_supervised).sum();
         if count == 0 {
             return Err(LossError::NoTargets.into());
         }
-        let mut accumulator = GradientsAccumulator::new();
         let mut total = Tensor::<1>::zeros([1], decoder.device());
         for (index, batch) in window.iter().enumerate() {
             if batch.n_supervised() == 0 {
                 continue;
             }
-            let noise = self.settings.noise(step, index);
+            let noise = self.settings.noise(step, index, batch);
             let noisy = noise.map(|noise| adapter.with_noise(noise));
             let hidden = batch.hidden_states(decoder, noisy.as_ref().or(Some(adapter)));
             let chunk = self.settings.loss_chunk_size;
             let head = decoder.head(Some(adapter));
             let found = chunked_cross_entropy(hidden, &head, &batch.labels, count, chunk)?;
-            let gradients = found.backward_seed.backward();
-            accumulator.accumulate(adapter, GradientsParams::from_grads(gradients, adapter));
+            sum.add(adapter, found.backward_seed.backward());
             total = total + found.loss;
         }
-        Ok((total, accumulator.grads()))
+        Ok(total)
     }
 
     /// Scales all gradients by a common factor so that their global norm is at most the limit. Also returns the norm
@@ -322,34 +329,44 @@ impl AdapterOptimizer {
     /// The factor stays on the device. The epsilon is that of PyTorch's `clip_grad_norm_`.
     pub fn clip(
         &self,
-        mut gradients: GradientsParams,
+        gradients: GradientsParams,
         adapter: &Adapter,
     ) -> (GradientsParams, Tensor<1>) {
-        let ids: Vec<ParamId> = adapter.parameter_ids().collect();
-        let taken: Vec<(ParamId, Tensor<2>)> = ids
-            .into_iter()
-            .filter_map(|id| Some((id, gradients.remove(id)?)))
-            .collect();
-        let squares = taken
-            .iter()
-            .map(|(_, gradient)| gradient.clone().square().sum());
-        let norm = squares
-            .reduce(|a, b| a + b)
-            .unwrap_or_else(|| unreachable!("an adapter has parameters, and backward reached them"))
-            .sqrt();
-        let factor = self.settings.max_grad_norm.map(|limit| {
-            (norm.clone() + 1e-6)
-                .recip()
-                .mul_scalar(limit)
-                .clamp_max(1.0)
-        });
-        for (id, gradient) in taken {
-            let gradient = match &factor {
-                Some(factor) => gradient * factor.clone().unsqueeze(),
-                None => gradient,
-            };
-            gradients.register(id, gradient);
-        }
-        (gradients, norm)
+        optimizer::clip(gradients, adapter, self.settings.max_grad_norm)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::{Example, StaticShapes};
+
+    /// The decoder divides the noise by the root of the length with padding, so that the longest sequence without it is
+    /// that of the paper.
+    #[test]
+    fn neftune_noise_is_scaled_by_the_length_without_the_padding_of_static_shapes() {
+        let settings = OptimizerSettings {
+            neftune_noise_alpha: 5.0,
+            ..OptimizerSettings::plain(Optim::Adamw)
+        };
+        let example = |n: usize| Example::new(vec![1; n], vec![true; n]);
+        let (long, short) = (example(90), example(20));
+        let shapes = StaticShapes {
+            sequences: 4,
+            limit: 512,
+            packing: false,
+        };
+        let batch = Batch::new(&[&long, &short]);
+        let filled = batch.clone().in_shape(Some(shapes));
+        assert_eq!((batch.length(), filled.length()), (90, 256));
+        let width = |batch: &Batch| {
+            let noise = settings.noise(3, 1, batch).expect("noise");
+            noise.neftune_noise_alpha / (batch.length() as f64).sqrt()
+        };
+        let expected = 5.0 / 90.0_f64.sqrt();
+        assert!((width(&batch) - expected).abs() < 1e-12);
+        assert!((width(&filled) - expected).abs() < 1e-12);
+        let silent = OptimizerSettings::plain(Optim::Adamw);
+        assert!(silent.noise(3, 1, &filled).is_none());
     }
 }

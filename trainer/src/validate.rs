@@ -11,6 +11,7 @@ use slm_config::{Columns, Dataset, DatasetFormat, Recipe, RowFormat};
 use slm_model::{Adapter, Decoder};
 
 use crate::arguments::ValidateArguments;
+use crate::batch::StaticShapes;
 use crate::dataset::{self, Examples, Units};
 use crate::preference::{
     Objective, PreferenceValidation, Preferences, Reference, validate_preferences,
@@ -50,10 +51,7 @@ fn measure(arguments: &ValidateArguments) -> Result<()> {
     } else {
         Setup::open(recipe)?
     };
-    let (_, device) = device
-        .device
-        .open()
-        .map_err(|e| UserMistake(e.to_string()))?;
+    let (_, device) = slm_cli::open_device(device.device)?;
     if let Some(file) = data {
         let dataset = of_file(file, *format, &setup.recipe);
         setup.recipe.data.datasets = vec![dataset];
@@ -90,6 +88,7 @@ fn measure(arguments: &ValidateArguments) -> Result<()> {
     if examples.units != Units::Rows {
         let adapter = loaded.as_ref().map(|loaded| &loaded.adapter);
         let found = preferences(&setup.recipe, &decoder, adapter, &examples, indices)?;
+        slm_cli::check_backend()?;
         let folder = arguments.adapter.as_deref();
         return print_preferences(model, folder, found, *json);
     }
@@ -103,10 +102,14 @@ fn measure(arguments: &ValidateArguments) -> Result<()> {
         loaded.as_ref().map(|loaded| &loaded.adapter),
         &examples.store,
         indices,
-        (train.micro_batch_size, train.loss_chunk_size),
+        (
+            StaticShapes::of_recipe(&setup.recipe).without_packing(train.micro_batch_size),
+            train.loss_chunk_size,
+        ),
         |done| progress.set(done as u64, ""),
     )?;
     progress.finish();
+    slm_cli::check_backend()?;
     if *json {
         let report = Report {
             model,
@@ -154,7 +157,8 @@ fn preferences(
     }
     let reference = objective.has_reference().then(|| {
         let sequences = train.micro_batch_size * objective.sequences_per_unit();
-        let sizes = (sequences, train.loss_chunk_size);
+        let shapes = StaticShapes::of_recipe(recipe).without_packing(sequences);
+        let sizes = (shapes, train.loss_chunk_size);
         let units = indices.iter().copied();
         Reference::compute(decoder, examples, units, sizes, String::new())
     });

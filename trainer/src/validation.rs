@@ -5,7 +5,7 @@ use serde::Serialize;
 use slm_model::loss::summed_cross_entropy;
 use slm_model::{Adapter, Decoder};
 
-use crate::batch::{Batch, Example};
+use crate::batch::{Batch, Example, StaticShapes};
 use crate::dataset::Store;
 
 /// The result of a validation.
@@ -21,7 +21,7 @@ pub(crate) struct Validation {
     pub(crate) examples: usize,
 }
 
-/// Measures the loss on the examples at `indices`, in batches of `batch_size`, so that the logits of all of them are
+/// Measures the loss on the examples at `indices`, in batches of the given shapes, so that the logits of all of them are
 /// never held together; no gradients are computed.
 ///
 /// `progress` receives the number of tokens processed, without padding.
@@ -36,7 +36,7 @@ pub(crate) fn validate(
     adapter: Option<&Adapter>,
     store: &Store,
     indices: &[u32],
-    (batch_size, chunk_size): (usize, usize),
+    (shapes, chunk_size): (StaticShapes, usize),
     mut progress: impl FnMut(usize),
 ) -> Result<Validation> {
     let frozen = adapter.map(Adapter::frozen);
@@ -45,13 +45,14 @@ pub(crate) fn validate(
     sorted.sort_by_key(|&index| (store.n_tokens(index as usize), index));
     let head = decoder.head(frozen.as_ref());
     let (mut sum, mut supervised_tokens, mut done) = (0.0, 0, 0);
-    for indices in sorted.chunks(batch_size) {
+    let on_device = shapes.on(decoder);
+    for indices in sorted.chunks(shapes.sequences) {
         let examples = indices
             .iter()
             .map(|&index| store.get(index as usize))
             .collect::<Result<Vec<Example>>>()?;
         let batch = Batch::new(&examples.iter().collect::<Vec<_>>());
-        let batch = batch.padded_to(decoder.length_step());
+        let batch = batch.in_shape(on_device);
         let hidden = batch.hidden_states(decoder, frozen.as_ref());
         let loss = summed_cross_entropy(hidden, &head, &batch.labels, chunk_size);
         sum += f64::from(loss.into_scalar::<f32>());

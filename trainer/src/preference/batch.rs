@@ -6,12 +6,12 @@ use slm_model::preference::{SequenceScore, sequence_scores};
 use slm_model::{Adapter, Decoder};
 
 use super::loss::Totals;
-use crate::batch::{Batch, Example};
+use crate::batch::{Batch, Example, StaticShapes};
 
 /// A micro-batch of a preference objective.
 #[derive(Clone, Debug)]
 pub struct PreferenceBatch {
-    /// The sequences: of n pairs the n chosen and then the n rejected answers, otherwise one for each answer.
+    /// The sequences: of n pairs the n chosen and then the n rejected answers, otherwise one for each answer; then fillers.
     pub batch: Batch,
     /// Log-probability of each sequence under the base model; empty for an objective without reference.
     pub reference: Vec<f64>,
@@ -60,11 +60,17 @@ impl PreferenceBatch {
         }
     }
 
-    /// Returns the same micro-batch with sequences padded to a multiple of `step`.
-    pub(crate) fn padded_to(self, step: usize) -> Self {
+    /// Returns the same micro-batch in one of the static shapes, whose sequences are counted in pairs or single answers;
+    /// unchanged for `None`.
+    pub fn in_shape(self, shapes: Option<StaticShapes>) -> Self {
+        let per_unit = if self.labels.is_empty() { 2 } else { 1 };
+        let of_sequences = shapes.map(|shapes| StaticShapes {
+            sequences: per_unit * shapes.sequences,
+            ..shapes
+        });
         Self {
-            batch: self.batch.padded_to(step),
-            mismatched: self.mismatched.map(|batch| batch.padded_to(step)),
+            batch: self.batch.in_shape(of_sequences),
+            mismatched: self.mismatched.map(|batch| batch.in_shape(shapes)),
             ..self
         }
     }
@@ -72,7 +78,7 @@ impl PreferenceBatch {
     /// The number of pairs, or of single answers.
     pub fn units(&self) -> usize {
         if self.labels.is_empty() {
-            self.batch.texts.len() / 2
+            self.batch.n_sequences() / 2
         } else {
             self.labels.len()
         }
@@ -80,7 +86,7 @@ impl PreferenceBatch {
 
     /// What the loss of a whole window is divided by, for this part of it.
     pub fn totals(&self) -> Totals {
-        let chosen = self.batch.labels.len() / self.batch.texts.len() * self.units();
+        let chosen = self.batch.length() * self.units();
         let chosen = &self.batch.labels[..chosen];
         let is_supervised = |label: &&i64| **label != slm_model::loss::IGNORE_LABEL;
         Totals {
@@ -125,7 +131,8 @@ pub(crate) fn scores(
 ) -> Result<Vec<SequenceScore>, LossError> {
     let hidden: Tensor<2> = batch.hidden_states(decoder, frozen);
     let head = decoder.head(frozen);
-    sequence_scores(hidden, &head, &batch.labels, batch.texts.len(), chunk_size)
+    let labels = batch.labels_of_sequences();
+    sequence_scores(hidden, &head, labels, batch.n_sequences(), chunk_size)
 }
 
 /// Joins the prompt of one example with the answer of another.

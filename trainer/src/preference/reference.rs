@@ -13,7 +13,7 @@ use slm_cli::{Progress, UserMistake};
 use slm_model::{Decoder, DeviceChoice, WeightFormat};
 
 use super::batch::scores;
-use crate::batch::{Batch, Example};
+use crate::batch::{Batch, Example, StaticShapes};
 use crate::dataset::{Examples, Store};
 use crate::folder::replace_file;
 
@@ -77,7 +77,7 @@ impl Reference {
         &self.json
     }
 
-    /// Computes the log-probabilities of the examples of these units, in batches of `batch_size` sequences, without
+    /// Computes the log-probabilities of the examples of these units, in batches of the given shapes, without
     /// adapter and without gradients.
     ///
     /// # Errors
@@ -86,7 +86,7 @@ impl Reference {
         decoder: &Decoder,
         examples: &Examples,
         units: impl IntoIterator<Item = u32>,
-        (batch_size, chunk_size): (usize, usize),
+        (shapes, chunk_size): (StaticShapes, usize),
         base: String,
     ) -> Result<Self> {
         let store = &examples.store;
@@ -103,13 +103,14 @@ impl Reference {
         let mut progress = Progress::new("reference", tokens(&sorted) as u64, "tokens");
         let mut by_index = vec![f64::NAN; store.len()];
         let mut done = 0;
-        for chunk in sorted.chunks(batch_size) {
+        let on_device = shapes.on(decoder);
+        for chunk in sorted.chunks(shapes.sequences) {
             let read = chunk
                 .iter()
                 .map(|&index| store.get(index))
                 .collect::<Result<Vec<Example>>>()?;
             let batch = Batch::new(&read.iter().collect::<Vec<_>>());
-            let batch = batch.padded_to(decoder.length_step());
+            let batch = batch.in_shape(on_device);
             let found = scores(decoder, None, &batch, chunk_size)?;
             for (&index, score) in chunk.iter().zip(found) {
                 by_index[index] = score.log_p;
@@ -166,7 +167,7 @@ impl Reference {
     pub(crate) fn obtain(
         decoder: &Decoder,
         examples: &Examples,
-        sizes: (usize, usize),
+        sizes: (StaticShapes, usize),
         base: String,
         (run, checkpoint): (&Path, Option<&Path>),
     ) -> Result<Self> {

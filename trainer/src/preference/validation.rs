@@ -9,7 +9,7 @@ use super::figures::{PreferenceSums, held_out};
 use super::loss::{Scored, Totals, loss_and_derivatives};
 use super::objective::Objective;
 use super::reference::Reference;
-use crate::batch::Example;
+use crate::batch::{Example, StaticShapes};
 use crate::dataset::{Examples, Units};
 
 /// The examples of a preference objective and how they are divided into micro-batches.
@@ -73,7 +73,12 @@ impl Preferences<'_> {
             }
             Units::Rows => anyhow::bail!("the examples are neither pairs nor labelled answers"),
         };
-        Ok(batch.padded_to(decoder.length_step()))
+        let shapes = StaticShapes {
+            sequences: self.micro_batch_size,
+            limit: self.max_seq_length,
+            packing: false,
+        };
+        Ok(batch.in_shape(shapes.on(decoder)))
     }
 }
 

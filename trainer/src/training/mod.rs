@@ -20,6 +20,7 @@ use crate::preference::{Objective, PreferenceSums, Reference};
 use crate::schedule::Schedule;
 use crate::step::{AdapterOptimizer, OptimizerSettings, StepAt, StepOutcome};
 use preferences::HeldOut;
+pub(crate) use window::PlannedStep;
 use window::{Batches, EpochOrder};
 
 /// Folder of the adapter with the lowest validation loss, inside the run's folder.
@@ -281,7 +282,9 @@ impl<'a> Training<'a> {
         optimizer: &AdapterOptimizer,
         meta: CheckpointMeta,
     ) -> Result<PathBuf> {
-        let moments = optimizer.state()?;
+        let moments = optimizer.state(adapter)?;
+        // Reading the state has waited for the device: a checkpoint never holds the numbers of a broken backend.
+        slm_cli::check_backend()?;
         let reference = self.reference.as_ref().map(Reference::json);
         let keep = self.recipe.output.save_total_limit;
         checkpoint::save(run, keep, (state, adapter, &moments, reference), meta)
@@ -311,6 +314,11 @@ impl<'a> Training<'a> {
                 optimizer.preference_step(decoder, adapter, batches, at)
             }
         };
+        slm_cli::check_backend()?;
+        #[cfg(feature = "cube-cpu")]
+        if std::env::var("SLM_BREAK_KERNEL").as_deref() == Ok("update") {
+            slm_cli::break_backend();
+        }
         let (adapter, outcome) = stepped.map_err(|error| self.stopped(error, at, &window))?;
         let taken = TakenStep {
             learning_rate,

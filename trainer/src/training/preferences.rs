@@ -59,10 +59,15 @@ impl Training<'_> {
     }
 
     /// Measures the loss on the validation examples.
+    ///
+    /// # Errors
+    /// The examples cannot be read, or the backend failed up to now: in the update before, too, which a GPU executes
+    /// late.
     pub(super) fn measure_held_out(&self, decoder: &Decoder, adapter: &Adapter) -> Result<HeldOut> {
         let indices = &self.examples.validation;
         if let Some(preferences) = self.preferences() {
             let found = validate_preferences(decoder, Some(adapter), preferences, indices, |_| ())?;
+            slm_cli::check_backend()?;
             return Ok(HeldOut {
                 loss: found.loss,
                 sums: Some(found.sums),
@@ -70,9 +75,11 @@ impl Training<'_> {
             });
         }
         let train = &self.recipe.train;
-        let sizes = (train.micro_batch_size, train.loss_chunk_size);
+        let shapes = self.shapes().without_packing(train.micro_batch_size);
+        let sizes = (shapes, train.loss_chunk_size);
         let store = &self.examples.store;
         let found = validate(decoder, Some(adapter), store, indices, sizes, |_| ())?;
+        slm_cli::check_backend()?;
         Ok(HeldOut {
             loss: found.loss,
             sums: None,

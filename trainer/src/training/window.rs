@@ -4,7 +4,7 @@ use anyhow::Result;
 use slm_model::Decoder;
 
 use super::Training;
-use crate::batch::{Batch, Example, epoch_order, pack};
+use crate::batch::{Batch, Example, StaticShapes, epoch_order, pack};
 use crate::preference::PreferenceBatch;
 
 /// The examples of one optimizer step.
@@ -51,6 +51,27 @@ impl Batches {
     }
 }
 
+/// What an optimizer step takes on a device that tunes a kernel for each shape.
+#[derive(Clone, Debug)]
+pub(crate) struct PlannedStep {
+    /// Sequences and length of each micro-batch, with fillers and padding.
+    pub(crate) micro_batches: Vec<(usize, usize)>,
+    /// Tokens without padding.
+    pub(crate) tokens: usize,
+}
+
+/// Returns the lengths of the sequences into which [`pack`] puts examples of these lengths.
+fn packed_lengths(ascending: &[usize], limit: usize) -> Vec<usize> {
+    let mut sequences: Vec<usize> = Vec::new();
+    for &length in ascending.iter().rev() {
+        match sequences.iter_mut().find(|used| **used + length <= limit) {
+            Some(used) => *used += length,
+            None => sequences.push(length),
+        }
+    }
+    sequences
+}
+
 /// The order of the examples in one epoch.
 #[derive(Default)]
 pub(super) struct EpochOrder {
@@ -59,6 +80,11 @@ pub(super) struct EpochOrder {
 }
 
 impl Training<'_> {
+    /// The shapes of the micro-batches on devices that tune a kernel for each shape.
+    pub(super) fn shapes(&self) -> StaticShapes {
+        StaticShapes::of_recipe(self.recipe)
+    }
+
     /// Returns the units of the first steps, perhaps with repetitions.
     pub(crate) fn units_of_steps(&self, steps: usize) -> Vec<u32> {
         let mut units = Vec::new();
@@ -72,6 +98,39 @@ impl Training<'_> {
         units
     }
 
+    /// Returns what up to `most` optimizer steps of the first epoch take on a device that tunes a kernel for each shape.
+    pub(crate) fn planned_steps(&self, most: usize) -> Vec<PlannedStep> {
+        let train = &self.recipe.train;
+        let order = epoch_order(self.examples.train.len(), train.seed, 0);
+        let windows = order.chunks(train.examples_per_step()).take(most);
+        let planned = |places: &[usize]| {
+            let units = places.iter().map(|&place| self.examples.train[place]);
+            PlannedStep {
+                micro_batches: self.planned_shapes(units.clone()),
+                tokens: units.map(|unit| self.examples.n_tokens(unit)).sum(),
+            }
+        };
+        windows.map(planned).collect()
+    }
+
+    /// Returns the sequences and lengths of the micro-batches of a window of units.
+    fn planned_shapes(&self, units: impl Iterator<Item = u32>) -> Vec<(usize, usize)> {
+        let shapes = self.shapes();
+        let per_unit = self.optimizer.objective.sequences_per_unit();
+        let mut lengths: Vec<usize> = units.map(|unit| self.examples.longest(unit)).collect();
+        lengths.sort_unstable();
+        if shapes.packing {
+            lengths = packed_lengths(&lengths, shapes.limit);
+        }
+        let micro_batches = lengths.chunks(shapes.sequences);
+        let shape = |lengths: &[usize]| {
+            let longest = lengths.iter().max().copied().unwrap_or(0);
+            let (sequences, length) = shapes.of(lengths.len(), longest);
+            (per_unit * sequences, length)
+        };
+        micro_batches.map(shape).collect()
+    }
+
     /// Returns the micro-batches of one optimizer step, a pure function of the step. `order` caches the order of the
     /// epoch, because shuffling a million examples takes longer than a small step.
     pub(super) fn window(
@@ -82,7 +141,7 @@ impl Training<'_> {
     ) -> Result<Window> {
         let (epoch, within) = (step / self.steps_per_epoch, step % self.steps_per_epoch);
         let train = &self.recipe.train;
-        let length_step = decoder.length_step();
+        let shapes = self.shapes().on(decoder);
         if order.epoch != Some(epoch) {
             order.epoch = Some(epoch);
             order.places = epoch_order(self.examples.train.len(), train.seed, epoch);
@@ -111,18 +170,43 @@ impl Training<'_> {
             let sequences = pack(&examples, self.recipe.data.max_seq_length);
             let batches = sequences.chunks(train.micro_batch_size);
             let batches = batches.map(Batch::packed);
-            batches.map(|batch| batch.padded_to(length_step)).collect()
+            batches.map(|batch| batch.in_shape(shapes)).collect()
         } else {
             // The window's gradient does not depend on how it is divided, so examples of similar length share a batch
             // to reduce padding.
             examples.sort_by_key(Example::len);
             let examples: Vec<&Example> = examples.iter().collect();
             let batches = examples.chunks(train.micro_batch_size).map(Batch::new);
-            batches.map(|batch| batch.padded_to(length_step)).collect()
+            batches.map(|batch| batch.in_shape(shapes)).collect()
         };
         Ok(Window {
             batches: Batches::Examples(batches),
             examples: stored,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn planned_sequences_are_those_that_are_packed() {
+        let lengths = [3, 5, 8, 13, 21, 34, 34, 55, 60];
+        let examples: Vec<Example> = lengths
+            .iter()
+            .map(|&n| Example::new(vec![1; n], vec![true; n]))
+            .collect();
+        for limit in [60, 64, 100, 300] {
+            let packed = pack(&examples, limit);
+            let expected = packed
+                .iter()
+                .map(|sequence| sequence.iter().map(|example| example.len()).sum::<usize>());
+            assert_eq!(
+                packed_lengths(&lengths, limit),
+                expected.collect::<Vec<_>>(),
+                "{limit}"
+            );
+        }
     }
 }

@@ -11,6 +11,9 @@ mod documents;
 #[path = "../../../crates/slm-hub/tests/support/mod.rs"]
 mod fake_hub;
 mod fit;
+mod flat_optimizer;
+#[cfg(any(feature = "cuda", feature = "cube-cpu"))]
+mod gpu;
 mod hub;
 #[cfg(unix)]
 mod improve;
@@ -22,13 +25,16 @@ mod large;
 mod log;
 #[cfg(target_os = "linux")]
 mod network;
+mod night;
 mod objectives;
 mod parity;
 mod preference;
 mod resume;
+mod static_shapes;
 #[path = "../../../crates/slm-cli/tests/support/mod.rs"]
 mod support;
 mod terminal;
+mod tiny;
 mod tools;
 mod traps;
 mod unsupported;
