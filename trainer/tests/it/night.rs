@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::run;
 use crate::support::Project;
 
-/// Names a GGUF file of Qwen2.5-Coder-1.5B-Instruct; the test takes about ten minutes and 9 GB of memory.
+/// Names a GGUF file of Qwen2.5-Coder-1.5B-Instruct; the test takes a few minutes and about 8 GB of memory.
 const MODEL: &str = "SLM_MODEL_1_5B";
 
 #[test]
