@@ -138,14 +138,6 @@ pub fn scaled_cast(x: CubeTensor, factor: f32, out: DType) -> CubeTensor {
     sum_scaled(vec![(x, factor)], None, out)
 }
 
-/// Adds the output of a block to the residual stream, in single precision.
-///
-/// # Shapes
-/// both `[n, m]`, in any mix of f32 and a narrow float type; returns the same in `out`
-pub fn residual_add(x: CubeTensor, delta: CubeTensor, out: DType) -> CubeTensor {
-    sum_scaled(vec![(x, 1.0), (delta, 1.0)], None, out)
-}
-
 /// The kernels as a GPU runs them.
 #[cfg(feature = "ptx")]
 pub(crate) fn offline() -> Vec<crate::offline::OfflineKernel> {
@@ -171,7 +163,7 @@ pub(crate) fn offline() -> Vec<crate::offline::OfflineKernel> {
         OfflineKernel::new(name, kernel)
     };
     vec![
-        kernel("residual_add", 1, 1, 0, in_place(0), F32),
+        kernel("sum_scaled (f32 and bf16)", 1, 1, 0, in_place(0), F32),
         kernel("sum_scaled (2 terms, bias)", 0, 2, 1, in_place(0), BF16),
         kernel("sum_scaled (6 terms)", 0, 6, 0, buffer(), F32),
     ]

@@ -25,12 +25,8 @@ pub fn concatenated(mut matrices: Vec<Tensor<2>>) -> Tensor<1> {
 
 #[cfg(feature = "cube")]
 fn on_cube(matrices: Vec<Tensor<2>>) -> Tensor<1> {
+    use crate::fused::cube::primitive;
     use burn::backend::Cube;
-    let primitive = |matrix: Tensor<2>| {
-        matrix
-            .try_into_primitive::<Cube>()
-            .unwrap_or_else(|error| unreachable!("a tensor of another backend: {error:?}"))
-    };
     let parts = matrices.into_iter().map(primitive).collect();
     Tensor::from_primitive::<Cube>(slm_kernels::concat::concat(parts))
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cubecl::CubeKernel;
 use cubecl::ir::features::MmaConfig;
 use cubecl::ir::{DeviceProperties, ElemType};
 
@@ -49,6 +50,14 @@ fn properties() -> Arc<DeviceProperties> {
     Arc::new(properties)
 }
 
+/// A kernel that multiplies on tensor cores if its layout does.
+fn entry(name: &'static str, kernel: impl CubeKernel, layout: Layout) -> OfflineKernel {
+    OfflineKernel {
+        tensor_cores: layout.tensor_cores,
+        ..OfflineKernel::new(name, kernel)
+    }
+}
+
 fn of(
     names: [&'static str; 3],
     (heads, key_value_heads, dim): (usize, usize, usize),
@@ -70,73 +79,67 @@ fn of(
     let settings = settings(layout.units as u32);
     let [forward, of_queries, of_keys_and_values] = names;
     vec![
-        OfflineKernel {
-            tensor_cores: layout.tensor_cores,
-            ..OfflineKernel::new(
-                forward,
-                forward::forward_kernel::ForwardKernel::new(
-                    settings.clone(),
-                    device.clone(),
-                    target(),
-                    buffer(),
-                    buffer(),
-                    buffer(),
-                    buffer(),
-                    buffer(),
-                    buffer(),
-                    (),
-                    layout.vector,
-                    layout,
-                    kind,
-                ),
-            )
-        },
-        OfflineKernel {
-            tensor_cores: layout.tensor_cores,
-            ..OfflineKernel::new(
-                of_queries,
-                backward::query_gradient_kernel::QueryGradientKernel::new(
-                    settings.clone(),
-                    device.clone(),
-                    target(),
-                    buffer(),
-                    buffer(),
-                    buffer(),
-                    buffer(),
-                    buffer(),
-                    buffer(),
-                    buffer(),
-                    buffer(),
-                    (),
-                    layout.vector,
-                    layout,
-                    kind,
-                ),
-            )
-        },
-        OfflineKernel {
-            tensor_cores: layout.tensor_cores,
-            ..OfflineKernel::new(
-                of_keys_and_values,
-                backward::key_value_gradient_kernel::KeyValueGradientKernel::new(
-                    wide_settings,
-                    device,
-                    target(),
-                    buffer(),
-                    buffer(),
-                    buffer(),
-                    buffer(),
-                    buffer(),
-                    buffer(),
-                    buffer(),
-                    buffer(),
-                    buffer(),
-                    (),
-                    layout.vector,
-                    layout.for_keys_and_values(),
-                    kind,
-                ),
-            )
-        },
+        entry(
+            forward,
+            forward::forward_kernel::ForwardKernel::new(
+                settings.clone(),
+                device.clone(),
+                target(),
+                buffer(),
+                buffer(),
+                buffer(),
+                buffer(),
+                buffer(),
+                buffer(),
+                (),
+                layout.vector,
+                layout,
+                kind,
+            ),
+            layout,
+        ),
+        entry(
+            of_queries,
+            backward::query_gradient_kernel::QueryGradientKernel::new(
+                settings.clone(),
+                device.clone(),
+                target(),
+                buffer(),
+                buffer(),
+                buffer(),
+                buffer(),
+                buffer(),
+                buffer(),
+                buffer(),
+                buffer(),
+                (),
+                layout.vector,
+                layout,
+                kind,
+            ),
+            layout,
+        ),
+        entry(
+            of_keys_and_values,
+            backward::key_value_gradient_kernel::KeyValueGradientKernel::new(
+                wide_settings,
+                device,
+                target(),
+                buffer(),
+                buffer(),
+                buffer(),
+                buffer(),
+                buffer(),
+                buffer(),
+                buffer(),
+                buffer(),
+                buffer(),
+                (),
+                layout.vector,
+                layout.for_keys_and_values(),
+                kind,
+            ),
+            layout,
+        ),
     ]
 }

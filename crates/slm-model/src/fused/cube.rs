@@ -12,7 +12,7 @@ use super::plain::{Direction, Normed, SwigluGradients};
 use crate::config::Heads;
 
 /// Returns the tensor of the backend.
-fn primitive<const D: usize>(tensor: Tensor<D>) -> CubeTensor {
+pub(crate) fn primitive<const D: usize>(tensor: Tensor<D>) -> CubeTensor {
     tensor
         .try_into_primitive::<Cube>()
         .unwrap_or_else(|error| unreachable!("a tensor of another backend: {error:?}"))
