@@ -57,11 +57,11 @@ fn bench(arguments: &BenchArguments) -> Result<()> {
     };
     let config = base.config();
     let positions = prompt_tokens + new_tokens + WARM_UP_STEPS;
-    if positions > config.max_position_embeddings {
+    if positions > config.context_length() {
         let text = format!(
             "{prompt_tokens} prompt tokens and {new_tokens} new ones exceed the model's {} positions\n\
              hint: lower --prompt-tokens or --new-tokens",
-            config.max_position_embeddings
+            config.context_length()
         );
         return Err(UserMistake(text).into());
     }

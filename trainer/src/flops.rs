@@ -16,7 +16,7 @@ pub(crate) fn flops_per_token(config: &ModelConfig, trainable: usize, length: us
         let (out_features, in_features) = target.shape(config);
         (out_features * in_features) as f64
     };
-    let layer: f64 = Target::ALL.into_iter().map(linear).sum();
+    let layer: f64 = config.targets().iter().copied().map(linear).sum();
     let frozen =
         config.num_hidden_layers as f64 * layer + (config.vocab_size * config.hidden_size) as f64;
     let width = (config.num_attention_heads * config.head_dim) as f64;

@@ -117,7 +117,7 @@ impl Speaker<'_> {
             ]
             .concat(),
         };
-        let positions = self.runtime.config().max_position_embeddings;
+        let positions = self.runtime.config().context_length();
         if prompt.is_empty() || prompt.len() >= positions {
             let text = format!(
                 "the request has {} tokens, the model takes 1 to {}",

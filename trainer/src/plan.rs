@@ -258,7 +258,7 @@ fn synthetic(arguments: &PlanArguments, shape: NamedShape) -> Result<Material> {
     let recipe = Recipe::parse(&text, name, &overrides, slm_benchmarks::NAMES)?;
     let config = shape.config();
     let length = recipe.data.max_seq_length;
-    check_positions(&recipe, config.max_position_embeddings)?;
+    check_positions(&recipe, config.context_length())?;
     let count = recipe.train.examples_per_step() * (arguments.measure.unwrap_or(1).max(1) + 1);
     let seed = recipe.train.seed;
     let folder = std::env::temp_dir();

@@ -51,6 +51,7 @@ impl ModelFiles {
             revision,
             dtype: _,
             quantization: _,
+            context_length: _,
         } = section;
         if let Some(mut name) = hub_name(name_or_path, &[".gguf"])? {
             name.revision = name.revision.or_else(|| revision.clone());
@@ -112,9 +113,14 @@ impl BaseModel {
         open: fn(&Path) -> Result<Weights, WeightsError>,
     ) -> Result<Self> {
         let ModelFiles { path, fetched } = ModelFiles::fetch(section, parts)?;
+        let mut weights = open(&path)?;
+        if let Some(tokens) = section.context_length {
+            let set = weights.set_context_length(tokens);
+            set.map_err(|error| UserMistake(format!("`model.context_length`: {error}")))?;
+        }
         Ok(Self {
             provenance: fetched.map(|fetched| fetched.provenance),
-            ..Self::of(open(&path)?).stored_as(section)
+            ..Self::of(weights).stored_as(section)
         })
     }
 
@@ -177,7 +183,7 @@ impl BaseModel {
 
     /// Returns the maximum number of tokens of a sequence, prompt and answer together.
     pub fn max_positions(&self) -> usize {
-        self.weights.config().max_position_embeddings
+        self.weights.config().context_length()
     }
 
     /// Returns the storage format of the weights on a device, as set in the recipe.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use crate::schema::Word;
 use crate::word_or_list::word_or_list;
 
-/// Names of the linear layers of a decoder layer.
+/// Names of the linear layers of a decoder layer, of all families.
 const LAYERS: &[&str] = &[
     "q_proj",
     "k_proj",
@@ -14,12 +14,19 @@ const LAYERS: &[&str] = &[
     "gate_proj",
     "up_proj",
     "down_proj",
+    // Of families with fused or other layers.
+    "qkv_proj",
+    "gate_up_proj",
+    "c_fc",
+    "c_proj",
+    "input_linear",
+    "output_linear",
 ];
 
 /// Which linear layers get an adapter, as PEFT has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TargetModules {
-    /// All seven linear layers of a decoder layer, written `all-linear`.
+    /// All linear layers of a decoder layer, written `all-linear`.
     AllLinear,
     /// Those whose paths end with one of these names, of which the last part is a layer's; at least one, none twice.
     Listed(Vec<TargetModule>),
@@ -32,7 +39,7 @@ impl TargetModules {
         vec![Word {
             name: "all-linear",
             aliases: &[],
-            doc: &["All seven linear layers of a decoder layer."],
+            doc: &["All linear layers of a decoder layer."],
         }]
     }
 }

@@ -156,7 +156,7 @@ impl Adapter {
         std::fs::write(&path, bytes).map_err(io_error(&path))?;
 
         let path = folder.join(CONFIG_FILE);
-        let config = config_of(settings, origin);
+        let config = config_of(self, settings, origin);
         let text = serde_json::to_string_pretty(&config)
             .unwrap_or_else(|e| unreachable!("plain JSON: {e}"));
         std::fs::write(&path, text + "\n").map_err(io_error(&path))

@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData, activation::softmax};
 
-use crate::config::Heads;
+use crate::config::{Heads, LayerKind};
 use crate::kv_cache::LayerCache;
 use crate::linear::FrozenLinear;
 use crate::lora::LayerAdapter;
-use crate::rotary::Rotary;
+use crate::norm::rms_norm;
+use crate::shared::Shared;
+use crate::target::Target;
 
 pub(crate) use full_sequence::{
     AttentionSaved, attend_full_sequence, attend_on_device, attend_on_device_backward,
@@ -19,15 +21,52 @@ pub(crate) use full_sequence::{
 };
 pub(crate) use mask::AttentionMask;
 
+/// The masks of a batch of full sequences, one for each window of the model's layers.
+#[derive(Debug)]
+pub(crate) struct SequenceMasks(Vec<(Option<usize>, Arc<AttentionMask>)>);
+
+impl SequenceMasks {
+    /// `windows` are those of the model's layers.
+    pub(crate) fn new(mask: &Arc<AttentionMask>, windows: &[Option<usize>]) -> Self {
+        let of_window = |&window: &Option<usize>| {
+            let mask = match window.filter(|&window| window < mask.length()) {
+                None => mask.clone(),
+                Some(window) => Arc::new(mask.within(window)),
+            };
+            (window, mask)
+        };
+        Self(windows.iter().map(of_window).collect())
+    }
+
+    /// The mask of layers with this window.
+    pub(crate) fn of(&self, window: Option<usize>) -> &Arc<AttentionMask> {
+        of_window(&self.0, window)
+    }
+
+    /// Tokens per sequence.
+    pub(crate) fn length(&self) -> usize {
+        self.0[0].1.length()
+    }
+}
+
+/// Returns what is listed for a window.
+fn of_window<T>(listed: &[(Option<usize>, T)], window: Option<usize>) -> &T {
+    let found = listed.iter().find(|(of, _)| *of == window);
+    match found {
+        Some((_, found)) => found,
+        None => unreachable!("the windows of all layers are listed"),
+    }
+}
+
 /// The layout of the rows of a forward pass.
 pub(crate) enum ForwardMode<'a> {
     /// A batch of whole sequences of equal (padded) length, without a cache.
-    Full(&'a Arc<AttentionMask>),
+    Full(&'a Arc<SequenceMasks>),
     /// Consecutive tokens of one sequence, starting at position `start`, written to `slot`.
     Prefill {
         slot: usize,
         start: usize,
-        mask: &'a Tensor<4>,
+        masks: &'a [(Option<usize>, Tensor<4>)],
     },
     /// One new token for each of several sequences.
     Decode(&'a DecodeStep),
@@ -43,8 +82,8 @@ pub(crate) struct DecodeStep {
     slots: Vec<usize>,
     /// The number of keys read, masked or not.
     keys: usize,
-    /// `[rows, 1, 1, keys]`, additive mask
-    mask: Tensor<4>,
+    /// `[rows, 1, 1, keys]`, additive mask of each window; the first is that of layers without one.
+    masks: Vec<(Option<usize>, Tensor<4>)>,
     /// `[slots]`, the active slots on the device
     taking_part: Tensor<1, Int>,
     /// `[slots * num_kv_heads, 3]`: slot, head and position of each key to write.
@@ -56,8 +95,10 @@ impl DecodeStep {
     const FEWEST_KEYS: usize = 64;
 
     /// `at` gives the slot and position of each token, no slot twice; the cache has `slots` slots of `capacity` tokens.
+    /// `windows` are those of the model's layers.
     pub(crate) fn new(
         at: &[(usize, usize)],
+        windows: &[Option<usize>],
         slots: usize,
         capacity: usize,
         key_value_heads: usize,
@@ -81,10 +122,22 @@ impl DecodeStep {
             Tensor::<1, Int>::from_data(TensorData::new(values, [n]), device)
         };
         let last_visible = integers(positions.iter().map(|&p| p as i64).collect());
-        let hidden = Tensor::<1, Int>::arange(0..keys as i64, device)
-            .reshape([1, keys])
-            .greater(last_visible.reshape([rows, 1]));
+        let last_visible = last_visible.reshape([rows, 1]);
+        let places = || Tensor::<1, Int>::arange(0..keys as i64, device).reshape([1, keys]);
+        let hidden = places().greater(last_visible.clone());
         let mask = Tensor::<2>::zeros([rows, keys], device).mask_fill(hidden, f32::NEG_INFINITY);
+        let masks = windows.iter().map(|&window| {
+            let mask = match window {
+                None => mask.clone(),
+                Some(window) => {
+                    let last_hidden = last_visible.clone() - window as i64;
+                    let before = places().lower_equal(last_hidden);
+                    mask.clone().mask_fill(before, f32::NEG_INFINITY)
+                }
+            };
+            (window, mask.reshape([rows, 1, 1, keys]))
+        });
+        let masks = masks.collect();
         let slots: Vec<usize> = at.iter().map(|&(slot, _)| slot).collect();
         let places = at.iter().flat_map(|&(slot, position)| {
             (0..key_value_heads).flat_map(move |head| [slot, head, position].map(|i| i as i64))
@@ -92,7 +145,7 @@ impl DecodeStep {
         Self {
             positions,
             keys,
-            mask: mask.reshape([rows, 1, 1, keys]),
+            masks,
             taking_part: integers(slots.iter().map(|&slot| slot as i64).collect()),
             places: integers(places.collect()).reshape([at.len() * key_value_heads, 3]),
             slots,
@@ -122,15 +175,22 @@ fn bucket(n: usize, fewest: usize) -> usize {
     }
 }
 
-/// Additive causal mask for `queries` tokens after `past` cached ones.
+/// Additive causal mask for `queries` tokens after `past` cached ones; with a window, of at most so many tokens.
 ///
 /// # Shapes
 /// returns `[1, 1, queries, past + queries]`: 0 where the key is visible, minus infinity where not
-pub(crate) fn causal_mask(queries: usize, past: usize, device: &Device) -> Tensor<4> {
+pub(crate) fn causal_mask(
+    queries: usize,
+    past: usize,
+    window: Option<usize>,
+    device: &Device,
+) -> Tensor<4> {
     let keys = past + queries;
     let mut mask = vec![0.0f32; queries * keys];
     for (i, row) in mask.chunks_exact_mut(keys).enumerate() {
         row[past + i + 1..].fill(f32::NEG_INFINITY);
+        let first = window.map_or(0, |window| (past + i + 1).saturating_sub(window));
+        row[..first].fill(f32::NEG_INFINITY);
     }
     Tensor::from_data(TensorData::new(mask, [1, 1, queries, keys]), device)
 }
@@ -174,17 +234,104 @@ fn by_head(x: Tensor<3>, batch: usize) -> Tensor<4> {
     x.reshape([batch, rows / batch, heads, dim]).swap_dims(1, 2)
 }
 
+/// The projections of the input to queries, keys and values.
+#[derive(Clone, Debug)]
+pub(crate) enum Projections {
+    /// One matrix each.
+    Separate(Box<[FrozenLinear; 3]>),
+    /// One matrix of all three, in this order.
+    Fused(Box<FrozenLinear>),
+}
+
 /// The attention block of one decoder layer.
 #[derive(Clone, Debug)]
 pub(crate) struct Attention {
-    pub(crate) q_proj: FrozenLinear,
-    pub(crate) k_proj: FrozenLinear,
-    pub(crate) v_proj: FrozenLinear,
+    pub(crate) projections: Projections,
     pub(crate) o_proj: FrozenLinear,
+    /// The norms of queries and keys: of each head, or of the whole width if the weights are as wide.
+    pub(crate) qk_norms: Option<[Tensor<1>; 2]>,
     pub(crate) heads: Heads,
+    pub(crate) kind: LayerKind,
+    /// The factor of the queries.
+    pub(crate) scale: f32,
 }
 
 impl Attention {
+    /// The linear layer of this name, if the block has it.
+    pub(crate) fn linear(&self, target: Target) -> Option<&FrozenLinear> {
+        match (target, &self.projections) {
+            (Target::OProj, _) => Some(&self.o_proj),
+            (Target::QkvProj, Projections::Fused(linear)) => Some(&**linear),
+            (Target::QProj, Projections::Separate(linears)) => Some(&linears[0]),
+            (Target::KProj, Projections::Separate(linears)) => Some(&linears[1]),
+            (Target::VProj, Projections::Separate(linears)) => Some(&linears[2]),
+            _ => None,
+        }
+    }
+
+    /// Projects the input to queries, keys and values.
+    ///
+    /// # Shapes
+    /// `x`: `[rows, hidden_size]`; returns `[rows, heads * head_dim]` each
+    fn project(&self, x: Tensor<2>, adapter: Option<&LayerAdapter>) -> [Tensor<2>; 3] {
+        let pair = |target| adapter.and_then(|adapter| adapter.pair(target));
+        match &self.projections {
+            Projections::Separate(linears) => {
+                let [q, k, v] = &**linears;
+                [
+                    q.forward(x.clone(), pair(Target::QProj)),
+                    k.forward(x.clone(), pair(Target::KProj)),
+                    v.forward(x, pair(Target::VProj)),
+                ]
+            }
+            Projections::Fused(linear) => {
+                let all = linear.forward(x, pair(Target::QkvProj));
+                let Heads {
+                    query,
+                    key_value,
+                    dim,
+                } = self.heads;
+                let (queries, keys) = (query * dim, key_value * dim);
+                let part = |start, width| all.clone().narrow(1, start, width);
+                [
+                    part(0, queries),
+                    part(queries, keys),
+                    part(queries + keys, keys),
+                ]
+            }
+        }
+    }
+
+    /// Applies the norms of queries and keys.
+    ///
+    /// # Shapes
+    /// as returned by [`Self::project`]
+    fn normed(&self, q: Tensor<2>, k: Tensor<2>, shared: &Shared) -> [Tensor<2>; 2] {
+        let Some([of_queries, of_keys]) = &self.qk_norms else {
+            return [q, k];
+        };
+        [(q, of_queries), (k, of_keys)].map(|(x, weight)| {
+            let (kind, shape) = (x.dtype(), x.dims());
+            let [width] = weight.dims();
+            let rows = x
+                .cast(DType::F32)
+                .reshape([shape[0] * shape[1] / width, width]);
+            let normed = rms_norm(&shared.kernels, rows, weight, shared.eps);
+            normed.reshape(shape).cast(kind)
+        })
+    }
+
+    /// Rotates queries and keys, and scales the queries.
+    fn rotated(&self, q: Tensor<2>, k: Tensor<2>, shared: &Shared) -> [Tensor<2>; 2] {
+        match self.kind.rope {
+            None => [q * self.scale, k],
+            Some(base) => {
+                let rotary = shared.rotary(base);
+                [rotary.rotate(q, self.scale), rotary.rotate(k, 1.0)]
+            }
+        }
+    }
+
     /// Runs the attention block.
     ///
     /// # Shapes
@@ -192,39 +339,39 @@ impl Attention {
     pub(crate) fn forward(
         &self,
         x: Tensor<2>,
-        rotary: &Rotary,
+        shared: &Shared,
         mode: &ForwardMode,
         cache: Option<&mut LayerCache>,
         adapter: Option<&LayerAdapter>,
     ) -> Tensor<2> {
         let [rows, _] = x.dims();
         let heads = self.heads;
-        let pair = |f: fn(&LayerAdapter) -> Option<&crate::lora::LowRank>| adapter.and_then(f);
-        let q = self.q_proj.forward(x.clone(), pair(|a| a.q_proj.as_ref()));
-        let k = self.k_proj.forward(x.clone(), pair(|a| a.k_proj.as_ref()));
-        let v = self.v_proj.forward(x, pair(|a| a.v_proj.as_ref()));
+        let of_output = adapter.and_then(|adapter| adapter.pair(Target::OProj));
+        let [q, k, v] = self.project(x, adapter);
+        let [q, k] = self.normed(q, k, shared);
         let kind = v.dtype();
-        if let ForwardMode::Full(mask) = mode {
-            let (q, k) = (rotary.rotate(q, heads.scale()), rotary.rotate(k, 1.0));
-            let attended = attend_full_sequence(q, k, v, mask, heads, rotary.kernels());
-            return self.o_proj.forward(attended, pair(|a| a.o_proj.as_ref()));
+        if let ForwardMode::Full(masks) = mode {
+            let [q, k] = self.rotated(q, k, shared);
+            let mask = masks.of(self.kind.window);
+            let attended = attend_full_sequence(q, k, v, mask, heads, &shared.kernels);
+            return self.o_proj.forward(attended, of_output);
         }
-        let wide = |x: Tensor<2>, factor| rotary.rotate(x.cast(DType::F32), factor);
-        let (q, k) = (wide(q, heads.scale()), wide(k, 1.0));
+        // Attention with a cache is computed in single precision.
+        let wide = |x: Tensor<2>| x.cast(DType::F32);
+        let [q, k] = self.rotated(wide(q), wide(k), shared);
         let split = |x: Tensor<2>, n| x.reshape([rows, n, heads.dim]);
         let q = split(q, heads.query);
-        let [k, v] = [k, v].map(|x| split(x, heads.key_value));
-        // Attention with a cache is computed in single precision.
-        let v = v.cast(DType::F32);
+        let [k, v] = [k, wide(v)].map(|x| split(x, heads.key_value));
         let attended = match (mode, cache) {
             (
                 ForwardMode::Prefill {
-                    slot, start, mask, ..
+                    slot, start, masks, ..
                 },
                 Some(cache),
             ) => {
                 cache.write_span(*slot, *start, by_head(k, 1), by_head(v, 1));
                 let (k, v) = cache.read(*slot..slot + 1, start + rows);
+                let mask = of_window(masks, self.kind.window);
                 attend(by_head(q, 1), k, v, mask, heads)
             }
             (ForwardMode::Decode(step), Some(cache)) => {
@@ -235,13 +382,14 @@ impl Attention {
                 };
                 cache.write_rows(&step.places, written(k), written(v));
                 let (k, v) = cache.read(0..rows, step.keys);
-                attend(by_head(q, rows), k, v, &step.mask, heads)
+                let mask = of_window(&step.masks, self.kind.window);
+                attend(by_head(q, rows), k, v, mask, heads)
             }
             (ForwardMode::Full(_), _) => unreachable!("a pass over full sequences"),
             (_, None) => unreachable!("a cached pass without a cache"),
         };
         let attended = attended.cast(kind);
-        self.o_proj.forward(attended, pair(|a| a.o_proj.as_ref()))
+        self.o_proj.forward(attended, of_output)
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use burn::tensor::{DType, Device, Tensor, activation::silu};
 
 use crate::attention::{AttentionMask, attend_full_sequence, attend_reference};
+use crate::config::RopeBase;
 use crate::config::{Heads, ModelConfig};
 use crate::engine;
 use crate::fused::{Kernels, plain};
@@ -70,6 +71,7 @@ impl Rotary {
         let kernels = Kernels::default();
         Self(rotary::Rotary::new(
             config,
+            RopeBase::Global,
             &positions,
             &Device::flex(),
             &kernels,

@@ -1,23 +1,22 @@
-//! The decoder of the Llama and Qwen2 families.
+//! The decoder of all families: embedding, layers, final norm and head.
 
 use std::sync::Arc;
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
-use crate::attention::{Attention, AttentionMask, DecodeStep, ForwardMode, causal_mask};
-use crate::config::{Heads, ModelConfig};
+use crate::attention::{AttentionMask, DecodeStep, ForwardMode, SequenceMasks, causal_mask};
+use crate::config::{ModelConfig, RopeBase, Target};
 use crate::device::is_cpu;
-use crate::feed_forward::FeedForward;
 use crate::forward_shapes::ForwardShapes;
 use crate::frozen::{FrozenWeight, WeightFormat, computed_in};
 use crate::fused::Kernels;
 use crate::head::Head;
 use crate::kv_cache::KvCache;
-use crate::layer::{Layer, Shared, can_be_fused, rms_norm};
-use crate::linear::FrozenLinear;
+use crate::layer::{Layer, Loader, can_be_fused};
 use crate::lora::{Adapter, LoraSettings, SavedModule};
+use crate::norm::Norm;
 use crate::rotary::Rotary;
-use crate::target::Target;
+use crate::shared::{RotaryTables, Shared};
 use crate::weights::{Weights, WeightsError};
 
 /// Tokens per prefill chunk; bounds the memory of its attention scores.
@@ -35,7 +34,10 @@ pub struct Decoder {
     /// `[vocab_size, hidden_size]`
     embedding: FrozenWeight,
     layers: Vec<Layer>,
-    norm: Tensor<1>,
+    /// The final norm, which also divides the logits.
+    norm: Norm,
+    /// The windows of the layers, each once; `None` for those without one.
+    windows: Vec<Option<usize>>,
     /// `[vocab_size, hidden_size]`; a clone of the embedding if the two are tied.
     head: FrozenWeight,
     device: Device,
@@ -75,56 +77,26 @@ impl Decoder {
     ) -> Result<Self, WeightsError> {
         let config = weights.config().clone();
         let kind = computed_in(format, device);
-        let matrix = |name: &str| FrozenWeight::load(weights, name, format, device);
-        let vector = |name: &str| -> Result<Tensor<1>, WeightsError> {
-            let tensor = weights.tensor(name)?;
-            Ok(Tensor::from_data(
-                TensorData::new(tensor.values, tensor.shape),
-                device,
-            ))
+        let loader = Loader {
+            weights,
+            format,
+            device,
         };
-        let embedding = matrix("model.embed_tokens.weight")?;
+        let embedding = loader.matrix("model.embed_tokens.weight")?;
         let mut layers = Vec::with_capacity(config.num_hidden_layers);
         for index in 0..config.num_hidden_layers {
-            let linear = |target: Target| -> Result<FrozenLinear, WeightsError> {
-                let module = format!("model.{}", target.module_path(index));
-                let has_bias = target.has_bias(&config);
-                Ok(FrozenLinear {
-                    weight: matrix(&format!("{module}.weight"))?,
-                    bias: if has_bias {
-                        Some(vector(&format!("{module}.bias"))?.cast(kind))
-                    } else {
-                        None
-                    },
-                })
-            };
-            let norm = |name: &str| vector(&format!("model.layers.{index}.{name}.weight"));
-            layers.push(Layer {
-                input_norm: norm("input_layernorm")?,
-                attention: Attention {
-                    q_proj: linear(Target::QProj)?,
-                    k_proj: linear(Target::KProj)?,
-                    v_proj: linear(Target::VProj)?,
-                    o_proj: linear(Target::OProj)?,
-                    heads: Heads::of(&config),
-                },
-                post_attention_norm: norm("post_attention_layernorm")?,
-                feed_forward: FeedForward {
-                    gate_proj: linear(Target::GateProj)?,
-                    up_proj: linear(Target::UpProj)?,
-                    down_proj: linear(Target::DownProj)?,
-                },
-            });
+            layers.push(loader.layer(index)?);
             progress(index + 1, config.num_hidden_layers);
         }
-        let norm = vector("model.norm.weight")?;
+        let norm = loader.final_norm()?;
         let head = if config.tie_word_embeddings {
             embedding.clone()
         } else {
-            matrix("lm_head.weight")?
+            loader.matrix("lm_head.weight")?
         };
         let kernels = Kernels::checked(device, kind, &config);
         Ok(Self {
+            windows: config.windows(),
             config,
             embedding,
             layers,
@@ -167,8 +139,11 @@ impl Decoder {
 
     /// Size of the matrices in bytes.
     pub fn weight_bytes(&self) -> usize {
-        let linears = (0..self.layers.len())
-            .flat_map(|layer| Target::ALL.map(|target| self.weight(layer, target).bytes()));
+        let weights = |layer: usize| {
+            let targets = self.config.targets().iter();
+            targets.map(move |&target| self.weight(layer, target).bytes())
+        };
+        let linears = (0..self.layers.len()).flat_map(weights);
         let tied = self.config.tie_word_embeddings;
         let head = if tied { 0 } else { self.head.bytes() };
         linears.sum::<usize>() + self.embedding.bytes() + head
@@ -220,21 +195,10 @@ impl Decoder {
 
     /// Returns the frozen weight of a linear layer, `[out, in]`.
     pub(crate) fn weight(&self, layer: usize, target: Target) -> &FrozenWeight {
-        let Layer {
-            attention,
-            feed_forward,
-            ..
-        } = &self.layers[layer];
-        let linear = match target {
-            Target::QProj => &attention.q_proj,
-            Target::KProj => &attention.k_proj,
-            Target::VProj => &attention.v_proj,
-            Target::OProj => &attention.o_proj,
-            Target::GateProj => &feed_forward.gate_proj,
-            Target::UpProj => &feed_forward.up_proj,
-            Target::DownProj => &feed_forward.down_proj,
-        };
-        &linear.weight
+        match self.layers[layer].weight(target) {
+            Some(weight) => weight,
+            None => unreachable!("{} has no {}", self.config.family, target.name()),
+        }
     }
 
     /// Computes the hidden states after the final norm for full sequences, without a cache: the training path.
@@ -252,9 +216,9 @@ impl Decoder {
     ) -> Tensor<2> {
         let length = tokens.len() / batch;
         assert_eq!(tokens.len(), batch * length, "sequences of unequal length");
-        let mask = self.shapes.causal(batch, length);
+        let masks = self.shapes.causal(batch, length, &self.windows);
         let rotary = self.rotary_of_sequence(length);
-        self.forward(tokens, rotary, &ForwardMode::Full(&mask), None, adapter)
+        self.forward(tokens, rotary, &ForwardMode::Full(&masks), None, adapter)
     }
 
     /// As [`Self::hidden_states`], for sequences packed from several texts.
@@ -282,28 +246,31 @@ impl Decoder {
             }
         }
         let mask = Arc::new(AttentionMask::packed(texts, length));
+        let masks = Arc::new(SequenceMasks::new(&mask, &self.windows));
         let rotary = if is_cpu(&self.device) {
             self.rotary(&positions)
         } else {
-            Arc::new(self.rotary_of_sequence(length).select(&positions))
+            let whole = self.rotary_of_sequence(length);
+            self.tables(|base| Arc::new(whole.of(base).select(&positions)))
         };
-        self.forward(tokens, rotary, &ForwardMode::Full(&mask), None, adapter)
+        self.forward(tokens, rotary, &ForwardMode::Full(&masks), None, adapter)
     }
 
     /// Returns the rotary tables for positions from 0 to `length`.
-    fn rotary_of_sequence(&self, length: usize) -> Arc<Rotary> {
-        let (config, device) = (&self.config, &self.device);
-        self.shapes.rotary(config, length, device, &self.kernels)
+    fn rotary_of_sequence(&self, length: usize) -> RotaryTables {
+        let (config, device, kernels) = (&self.config, &self.device, &self.kernels);
+        self.tables(|base| self.shapes.rotary(config, base, length, device, kernels))
     }
 
     /// Returns the rotary tables for `positions`.
-    fn rotary(&self, positions: &[usize]) -> Arc<Rotary> {
-        Arc::new(Rotary::new(
-            &self.config,
-            positions,
-            &self.device,
-            &self.kernels,
-        ))
+    fn rotary(&self, positions: &[usize]) -> RotaryTables {
+        let (config, device, kernels) = (&self.config, &self.device, &self.kernels);
+        self.tables(|base| Arc::new(Rotary::new(config, base, positions, device, kernels)))
+    }
+
+    /// Makes the tables of the bases that the layers have.
+    fn tables(&self, make: impl Fn(RopeBase) -> Arc<Rotary>) -> RotaryTables {
+        RotaryTables::new(self.config.rope_local_theta.is_some(), make)
     }
 
     /// Computes the logits of every position of full sequences, without a cache.
@@ -341,11 +308,13 @@ impl Decoder {
             let mut filled = chunk.to_vec();
             filled.resize(n, 0);
             let positions: Vec<usize> = (start..start + n).collect();
-            let mask = causal_mask(n, start, &self.device);
+            let mask =
+                |&window: &Option<usize>| (window, causal_mask(n, start, window, &self.device));
+            let masks: Vec<_> = self.windows.iter().map(mask).collect();
             let mode = ForwardMode::Prefill {
                 slot,
                 start,
-                mask: &mask,
+                masks: &masks,
             };
             let states = self.forward(
                 &filled,
@@ -375,7 +344,8 @@ impl Decoder {
     ) -> Tensor<2> {
         let (slots, capacity) = (cache.slots(), cache.capacity());
         let heads = self.config.num_key_value_heads;
-        let step = DecodeStep::new(at, slots, capacity, heads, &self.device);
+        let windows = &self.windows;
+        let step = DecodeStep::new(at, windows, slots, capacity, heads, &self.device);
         let mut of_rows = vec![0; step.positions.len()];
         for (&token, &(slot, _)) in tokens.iter().zip(at) {
             of_rows[slot] = token;
@@ -390,7 +360,7 @@ impl Decoder {
     fn forward(
         &self,
         tokens: &[u32],
-        rotary: Arc<Rotary>,
+        rotary: RotaryTables,
         mode: &ForwardMode,
         mut cache: Option<&mut KvCache>,
         adapter: Option<&Adapter>,
@@ -400,9 +370,9 @@ impl Decoder {
         let noisy = noisy.map(|adapter| adapter.with_kernels(&self.kernels));
         let adapter = noisy.as_ref().or(adapter);
         let mut x = self.embedded(tokens, adapter);
-        if let (Some(noise), ForwardMode::Full(mask)) = (adapter.and_then(|a| a.noise), mode) {
+        if let (Some(noise), ForwardMode::Full(masks)) = (adapter.and_then(|a| a.noise), mode) {
             let shape = [tokens.len(), self.config.hidden_size];
-            let noise = noise.of_embeddings(shape, mask.length(), &self.device);
+            let noise = noise.of_embeddings(shape, masks.length(), &self.device);
             if let Some(noise) = noise {
                 x = x + noise.cast(self.kind);
             }
@@ -411,22 +381,27 @@ impl Decoder {
             eps: self.config.rms_norm_eps,
             rotary,
             kernels: self.kernels.clone(),
+            residual: self.config.multipliers.residual as f32,
         };
         for (index, layer) in self.layers.iter().enumerate() {
             let cache = cache.as_mut().map(|cache| &mut cache.layers[index]);
             let adapter = adapter.map(|adapter| adapter.layer(index));
             let recompute = index < self.checkpointed_layers;
-            x = match mode {
-                ForwardMode::Full(mask) if self.fuses_layers && can_be_fused(adapter) => {
-                    layer.fused(x, &shared, mask, adapter, recompute)
+            let fused = match mode {
+                ForwardMode::Full(masks) if self.fuses_layers && can_be_fused(adapter) => {
+                    layer.fused(x.clone(), &shared, masks, adapter, recompute)
                 }
-                ForwardMode::Full(mask) if recompute => {
-                    layer.checkpointed(x, &shared, mask, adapter)
+                _ => None,
+            };
+            x = match (fused, mode) {
+                (Some(fused), _) => fused,
+                (None, ForwardMode::Full(masks)) if recompute => {
+                    layer.checkpointed(x, &shared, masks, adapter)
                 }
-                _ => layer.forward(x, &shared, mode, cache, adapter),
+                (None, _) => layer.forward(x, &shared, mode, cache, adapter),
             };
         }
-        rms_norm(&self.kernels, x, &self.norm, shared.eps)
+        self.norm.forward(&self.kernels, x, shared.eps)
     }
 
     /// Returns the tokens' rows of the embedding, tracked if the embedding is trained.
@@ -436,10 +411,10 @@ impl Decoder {
             let ids: Vec<i64> = tokens.iter().map(|&id| i64::from(id)).collect();
             let data = TensorData::new(ids, [tokens.len()]);
             let ids = Tensor::<1, Int>::from_data(data, &self.device);
-            return own.select(0, ids).cast(self.kind);
+            return self.scaled(own.select(0, ids)).cast(self.kind);
         }
         let rows: Vec<usize> = tokens.iter().map(|&id| id as usize).collect();
-        let x = self.embedding.rows(&rows);
+        let x = self.scaled(self.embedding.rows(&rows));
         let trained = adapter.is_some_and(Adapter::is_tracked);
         if trained && !is_cpu(&self.device) {
             // This gradient is unused, but without it burn 0.22's GPU backends compute others wrong:
@@ -447,5 +422,15 @@ impl Decoder {
             return x.autodiff().require_grad();
         }
         x
+    }
+
+    /// Multiplies embeddings by their factor.
+    fn scaled(&self, x: Tensor<2>) -> Tensor<2> {
+        let factor = self.config.multipliers.embedding as f32;
+        if factor.to_bits() == 1f32.to_bits() {
+            x
+        } else {
+            x * factor
+        }
     }
 }

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::tensor::Device;
 
-use crate::attention::AttentionMask;
-use crate::config::ModelConfig;
+use crate::attention::{AttentionMask, SequenceMasks};
+use crate::config::{ModelConfig, RopeBase};
 use crate::fused::Kernels;
 use crate::rotary::Rotary;
 
@@ -37,8 +37,8 @@ impl<K: PartialEq, V> Recent<K, V> {
 
 /// Rotary tables and causal masks of the last few shapes.
 pub(crate) struct ForwardShapes {
-    rotary: Recent<usize, Rotary>,
-    masks: Recent<(usize, usize), AttentionMask>,
+    rotary: Recent<(RopeBase, usize), Rotary>,
+    masks: Recent<(usize, usize), SequenceMasks>,
 }
 
 impl ForwardShapes {
@@ -53,20 +53,28 @@ impl ForwardShapes {
     pub(crate) fn rotary(
         &self,
         config: &ModelConfig,
+        base: RopeBase,
         length: usize,
         device: &Device,
         kernels: &Kernels,
     ) -> Arc<Rotary> {
-        self.rotary.get(length, || {
+        self.rotary.get((base, length), || {
             let positions: Vec<usize> = (0..length).collect();
-            Rotary::new(config, &positions, device, kernels)
+            Rotary::new(config, base, &positions, device, kernels)
         })
     }
 
-    /// The mask of `batch` sequences of one text each.
-    pub(crate) fn causal(&self, batch: usize, length: usize) -> Arc<AttentionMask> {
-        self.masks
-            .get((batch, length), || AttentionMask::causal(batch, length))
+    /// The masks of `batch` sequences of one text each; `windows` are those of the model's layers.
+    pub(crate) fn causal(
+        &self,
+        batch: usize,
+        length: usize,
+        windows: &[Option<usize>],
+    ) -> Arc<SequenceMasks> {
+        self.masks.get((batch, length), || {
+            let mask = Arc::new(AttentionMask::causal(batch, length));
+            SequenceMasks::new(&mask, windows)
+        })
     }
 }
 
@@ -83,14 +91,14 @@ mod tests {
     #[test]
     fn the_last_shapes_are_kept_and_older_ones_are_dropped() {
         let shapes = ForwardShapes::new();
-        let first = shapes.causal(2, 8);
+        let first = shapes.causal(2, 8, &[None]);
         for length in 1..KEPT {
-            shapes.causal(1, length);
+            shapes.causal(1, length, &[None]);
         }
-        assert!(Arc::ptr_eq(&first, &shapes.causal(2, 8)));
+        assert!(Arc::ptr_eq(&first, &shapes.causal(2, 8, &[None])));
         for length in 1..=KEPT {
-            shapes.causal(3, length);
+            shapes.causal(3, length, &[None]);
         }
-        assert!(!Arc::ptr_eq(&first, &shapes.causal(2, 8)));
+        assert!(!Arc::ptr_eq(&first, &shapes.causal(2, 8, &[None])));
     }
 }

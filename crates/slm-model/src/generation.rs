@@ -275,7 +275,7 @@ impl<'a> Generation<'a> {
 
     /// Returns the number of cache positions that a request needs.
     fn positions(&self, index: usize, request: &Request) -> Result<usize, GenerationError> {
-        let limit = self.runtime.config().max_position_embeddings;
+        let limit = self.runtime.config().context_length();
         let (prompt, new) = (request.prompt.len(), request.max_new_tokens);
         if prompt == 0 {
             return Err(GenerationError::EmptyPrompt(index));

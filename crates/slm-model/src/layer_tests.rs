@@ -8,6 +8,7 @@ use crate::fused::Kernels;
 use crate::lora::Adapter;
 use crate::shape::NamedShape;
 use crate::synthetic::SyntheticType;
+use crate::target::Target;
 use crate::weights::Weights;
 
 /// Lengths of the texts of two sequences.
@@ -26,15 +27,16 @@ pub(crate) fn adapter(decoder: &Decoder, is_whole: bool) -> Adapter {
     let mut adapter = Adapter::synthetic(decoder.config(), 4, 6, &device);
     if !is_whole {
         for (index, layer) in adapter.layers.iter_mut().enumerate() {
-            layer.k_proj = None;
-            layer.o_proj = None;
-            layer.up_proj = None;
-            if index == 0 {
-                layer.q_proj = None;
-                layer.v_proj = None;
-                layer.gate_proj = None;
+            let others: &[Target] = if index == 0 {
+                &[Target::QProj, Target::VProj, Target::GateProj]
             } else {
-                layer.down_proj = None;
+                &[Target::DownProj]
+            };
+            for target in [Target::KProj, Target::OProj, Target::UpProj] {
+                layer.remove(target);
+            }
+            for &target in others {
+                layer.remove(target);
             }
         }
     }

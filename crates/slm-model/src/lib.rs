@@ -16,7 +16,6 @@ mod config;
 mod decoder;
 mod device;
 mod engine;
-mod family;
 mod feed_forward;
 mod forward_shapes;
 mod frozen;
@@ -41,12 +40,14 @@ pub mod loss;
 mod merge;
 #[cfg(test)]
 mod mutants;
+mod norm;
 pub mod preference;
 mod rotary;
 mod runtime;
 mod safetensors;
 mod sampling;
 mod shape;
+mod shared;
 mod simd;
 pub mod source;
 mod synthetic;
@@ -65,7 +66,10 @@ pub use chat::{
     CODE_STOP, ChatError, ChatTemplate, CodeRequest, Message, OwnedTokens, Role, TokenOwner,
 };
 pub use concatenate::concatenated;
-pub use config::{ConfigError, ModelConfig, RopeScaling};
+pub use config::{
+    Activation, Biases, ConfigError, Family, LayerKind, ModelConfig, Multipliers, RopeBase,
+    RopeScaling,
+};
 pub use decoder::Decoder;
 pub use device::{
     DeviceChoice, DeviceError, DeviceMemory, NvidiaGpu, OLDEST_DRIVER, compute_capability,
@@ -73,7 +77,6 @@ pub use device::{
     set_visible_gpus,
 };
 pub use engine::{Engine, EngineAdapter, EngineCache};
-pub use family::Family;
 pub use frozen::WeightFormat;
 pub use fused::{Kernel, KernelState, Kernels};
 pub use generation::{

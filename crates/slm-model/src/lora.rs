@@ -35,81 +35,56 @@ pub(crate) use pair::{module_index, on_host, parameter, parameter_id};
 pub use settings::{Init, LoraSettings};
 pub(crate) use settings::{Patterns, Shapes};
 
-/// The LoRA pairs of one decoder layer; `None` for a linear layer without one.
+/// The LoRA pairs of one decoder layer.
 #[derive(Module, Debug)]
-#[expect(
-    clippy::struct_field_names,
-    reason = "the names of the tensors on disk"
-)]
 pub struct LayerAdapter {
-    pub(crate) q_proj: Option<LowRank>,
-    pub(crate) k_proj: Option<LowRank>,
-    pub(crate) v_proj: Option<LowRank>,
-    pub(crate) o_proj: Option<LowRank>,
-    pub(crate) gate_proj: Option<LowRank>,
-    pub(crate) up_proj: Option<LowRank>,
-    pub(crate) down_proj: Option<LowRank>,
+    /// By [`Target`]; `None` for a linear layer without a pair, and for those that the family does not have.
+    pairs: Vec<Option<LowRank>>,
 }
 
 impl LayerAdapter {
     /// Returns the LoRA pair of `target`, if there is one.
     pub fn pair(&self, target: Target) -> Option<&LowRank> {
-        match target {
-            Target::QProj => self.q_proj.as_ref(),
-            Target::KProj => self.k_proj.as_ref(),
-            Target::VProj => self.v_proj.as_ref(),
-            Target::OProj => self.o_proj.as_ref(),
-            Target::GateProj => self.gate_proj.as_ref(),
-            Target::UpProj => self.up_proj.as_ref(),
-            Target::DownProj => self.down_proj.as_ref(),
-        }
+        self.pairs.get(target as usize)?.as_ref()
     }
 
     /// As [`Self::pair`], mutably.
     fn pair_mut(&mut self, target: Target) -> Option<&mut LowRank> {
-        match target {
-            Target::QProj => self.q_proj.as_mut(),
-            Target::KProj => self.k_proj.as_mut(),
-            Target::VProj => self.v_proj.as_mut(),
-            Target::OProj => self.o_proj.as_mut(),
-            Target::GateProj => self.gate_proj.as_mut(),
-            Target::UpProj => self.up_proj.as_mut(),
-            Target::DownProj => self.down_proj.as_mut(),
-        }
+        self.pairs.get_mut(target as usize)?.as_mut()
+    }
+
+    /// Removes a pair.
+    #[cfg(test)]
+    pub(crate) fn remove(&mut self, target: Target) {
+        self.pairs[target as usize] = None;
     }
 
     /// The tensors of all parameters, pair by pair.
     pub(crate) fn tensors(&self) -> impl Iterator<Item = Tensor<2>> {
-        let pairs = Target::ALL
-            .into_iter()
-            .filter_map(|target| self.pair(target));
+        let pairs = self.pairs.iter().flatten();
         pairs.flat_map(LowRank::tensors)
     }
 
     /// Returns the same pairs with other tensors, given in the order of [`Self::tensors`].
     pub(crate) fn over(&self, tensors: impl IntoIterator<Item = Tensor<2>>) -> Self {
         let mut tensors = tensors.into_iter();
-        let made = Self::build::<std::convert::Infallible>(|target| {
-            Ok(self.pair(target).map(|pair| pair.over(&mut tensors)))
-        });
-        match made {
-            Ok(layer) => layer,
+        let mut over = |pair: &LowRank| pair.over(&mut tensors);
+        let pairs = self.pairs.iter();
+        Self {
+            pairs: pairs.map(|pair| pair.as_ref().map(&mut over)).collect(),
         }
     }
 
-    /// Builds a layer by calling `make` for each target.
+    /// Builds a layer by calling `make` for each of the family's linear layers.
     pub(crate) fn build<E>(
+        targets: &[Target],
         mut make: impl FnMut(Target) -> Result<Option<LowRank>, E>,
     ) -> Result<Self, E> {
-        Ok(Self {
-            q_proj: make(Target::QProj)?,
-            k_proj: make(Target::KProj)?,
-            v_proj: make(Target::VProj)?,
-            o_proj: make(Target::OProj)?,
-            gate_proj: make(Target::GateProj)?,
-            up_proj: make(Target::UpProj)?,
-            down_proj: make(Target::DownProj)?,
-        })
+        let mut pairs = vec![None; Target::ALL.len()];
+        for &target in targets {
+            pairs[target as usize] = make(target)?;
+        }
+        Ok(Self { pairs })
     }
 }
 
@@ -145,44 +120,45 @@ impl Adapter {
         let shapes = settings.shapes();
         let layers = (0..config.num_hidden_layers)
             .map(|layer| {
-                let made = LayerAdapter::build::<std::convert::Infallible>(|target| {
-                    let module = target.module_path(layer);
-                    if !settings.targets.matches(&module) {
-                        return Ok(None);
-                    }
-                    let (r, scale) = shapes.rank_and_scale(&module);
-                    let (out_features, in_features) = target.shape(config);
-                    let index = module_index(layer, target);
-                    let weight = weight(layer, target);
-                    let (a, b) = match settings.init {
-                        Init::Uniform => {
-                            let bound = 1.0 / (in_features as f32).sqrt();
-                            let draw = |_| rng.random_range(-bound..bound);
-                            let a = (0..r * in_features).map(draw).collect();
-                            (a, vec![0.0; out_features * r])
+                let made =
+                    LayerAdapter::build::<std::convert::Infallible>(config.targets(), |target| {
+                        let module = target.module_path(layer);
+                        if !settings.targets.matches(&module) {
+                            return Ok(None);
                         }
-                        Init::Pissa => {
-                            let (a, b) = pissa_init(&weight.dense(), r, scale, seed ^ index);
-                            (a.values, b.values)
-                        }
-                    };
-                    let part = |values, shape, part| {
-                        parameter(values, shape, parameter_id(index, part), device)
-                    };
-                    let magnitude = settings.use_dora.then(|| {
-                        let HostTensor { shape, values } = on_host(weight_norms(weight));
-                        Magnitude::new(part(values, [shape[0], shape[1]], 2))
+                        let (r, scale) = shapes.rank_and_scale(&module);
+                        let (out_features, in_features) = target.shape(config);
+                        let index = module_index(layer, target);
+                        let weight = weight(layer, target);
+                        let (a, b) = match settings.init {
+                            Init::Uniform => {
+                                let bound = 1.0 / (in_features as f32).sqrt();
+                                let draw = |_| rng.random_range(-bound..bound);
+                                let a = (0..r * in_features).map(draw).collect();
+                                (a, vec![0.0; out_features * r])
+                            }
+                            Init::Pissa => {
+                                let (a, b) = pissa_init(&weight.dense(), r, scale, seed ^ index);
+                                (a.values, b.values)
+                            }
+                        };
+                        let part = |values, shape, part| {
+                            parameter(values, shape, parameter_id(index, part), device)
+                        };
+                        let magnitude = settings.use_dora.then(|| {
+                            let HostTensor { shape, values } = on_host(weight_norms(weight));
+                            Magnitude::new(part(values, [shape[0], shape[1]], 2))
+                        });
+                        let (a, b) = (part(a, [r, in_features], 0), part(b, [out_features, r], 1));
+                        let start = (settings.init == Init::Pissa).then(|| Start {
+                            a: a.val().inner(),
+                            b: b.val().inner(),
+                        });
+                        Ok(Some(LowRank {
+                            start,
+                            ..LowRank::new(a, b, magnitude, scale)
+                        }))
                     });
-                    let (a, b) = (part(a, [r, in_features], 0), part(b, [out_features, r], 1));
-                    let start = (settings.init == Init::Pissa).then(|| Start {
-                        a: a.val().inner(),
-                        b: b.val().inner(),
-                    });
-                    Ok(Some(LowRank {
-                        start,
-                        ..LowRank::new(a, b, magnitude, scale)
-                    }))
-                });
                 match made {
                     Ok(layer) => layer,
                 }
@@ -210,7 +186,7 @@ impl Adapter {
         }
         let shapes = settings.shapes();
         let layers = self.layers.iter().enumerate().map(|(layer, pairs)| {
-            let made = LayerAdapter::build::<std::convert::Infallible>(|target| {
+            let made = LayerAdapter::build::<std::convert::Infallible>(&Target::ALL, |target| {
                 let (_, scale) = shapes.rank_and_scale(&target.module_path(layer));
                 let index = module_index(layer, target);
                 let pair = pairs.pair(target);

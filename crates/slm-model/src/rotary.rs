@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use crate::config::ModelConfig;
+use crate::config::{Heads, ModelConfig, RopeBase};
 use crate::device::is_cpu;
 use crate::fused::{Direction, Kernels, functions, plain};
 use crate::kernel::rotary::{RotaryTable, rotate};
@@ -27,7 +27,7 @@ pub(crate) fn angles(
 pub(crate) struct Rotary {
     /// On the host; empty if the tables were selected on the device.
     table: RotaryTable,
-    /// Cosines and sines on the device, `[positions, head_dim / 2]`; copied there on first use.
+    /// Cosines and sines on the device, `[positions, rotary_dim / 2]`; copied there on first use.
     tables: OnceLock<[Tensor<2>; 2]>,
     device: Device,
     kernels: Kernels,
@@ -37,20 +37,23 @@ impl Rotary {
     /// Computes the tables for `positions`.
     pub(crate) fn new(
         config: &ModelConfig,
+        base: RopeBase,
         positions: &[usize],
         device: &Device,
         kernels: &Kernels,
     ) -> Self {
-        let inv_freq = config.inv_freq();
+        let inv_freq = config.inv_freq(base);
+        let magnitude = config.rotary_magnitude(base);
         let of_angles = |f: fn(f64) -> f64| -> Vec<f32> {
             let angles = angles(&inv_freq, positions.iter().copied());
-            angles.map(|angle| f(angle) as f32).collect()
+            angles.map(|angle| (magnitude * f(angle)) as f32).collect()
         };
         Self {
             table: RotaryTable {
                 cosines: Arc::new(of_angles(f64::cos)),
                 sines: Arc::new(of_angles(f64::sin)),
                 head_dim: config.head_dim,
+                rotary_dim: config.rotary_dim,
             },
             tables: OnceLock::new(),
             device: device.clone(),
@@ -71,6 +74,7 @@ impl Rotary {
                 cosines: Arc::default(),
                 sines: Arc::default(),
                 head_dim: self.table.head_dim,
+                rotary_dim: self.table.rotary_dim,
             },
             tables: OnceLock::from(tables),
             device: self.device.clone(),
@@ -78,18 +82,18 @@ impl Rotary {
         }
     }
 
-    /// The kernels of the device.
-    pub(crate) fn kernels(&self) -> &Kernels {
-        &self.kernels
+    /// Whether all elements of these heads are rotated.
+    pub(crate) fn rotates_whole_heads(&self, heads: Heads) -> bool {
+        self.table.rotary_dim == heads.dim
     }
 
     /// Cosines and sines on the device.
     ///
     /// # Shapes
-    /// both `[positions, head_dim / 2]`
+    /// both `[positions, rotary_dim / 2]`
     pub(crate) fn tables(&self) -> [&Tensor<2>; 2] {
         let tables = self.tables.get_or_init(|| {
-            let half = self.table.head_dim / 2;
+            let half = self.table.rotary_dim / 2;
             [&self.table.cosines, &self.table.sines].map(|values| {
                 let shape = [values.len() / half, half];
                 Tensor::from_data(TensorData::new(values.to_vec(), shape), &self.device)
@@ -108,12 +112,37 @@ impl Rotary {
         if is_cpu(&x.device()) {
             return rotate(x, &self.table, factor);
         }
-        functions::rotate(&self.kernels, x, self.tables(), factor)
+        self.parts(x, factor, |x| {
+            functions::rotate(&self.kernels, x, self.tables(), factor)
+        })
+    }
+
+    /// Applies `rotate` to the rotated elements of each head, and the factor to the others.
+    fn parts(
+        &self,
+        x: Tensor<2>,
+        factor: f32,
+        rotate: impl Fn(Tensor<2>) -> Tensor<2>,
+    ) -> Tensor<2> {
+        let (dim, rotated) = (self.table.head_dim, self.table.rotary_dim);
+        if dim == rotated {
+            return rotate(x);
+        }
+        let [rows, width] = x.dims();
+        let heads = width / dim;
+        let x = x.reshape([rows, heads, dim]);
+        let first = x.clone().narrow(2, 0, rotated);
+        let first = rotate(first.reshape([rows, heads * rotated]));
+        let others = x.narrow(2, rotated, dim - rotated) * factor;
+        let both = Tensor::cat(vec![first.reshape([rows, heads, rotated]), others], 2);
+        both.reshape([rows, width])
     }
 
     /// [`Self::rotate`] in burn's operations, for any device.
     pub(crate) fn rotate_plainly(&self, x: Tensor<2>, factor: f32) -> Tensor<2> {
-        plain::rotate(x, self.tables(), factor, Direction::Forward)
+        self.parts(x, factor, |x| {
+            plain::rotate(x, self.tables(), factor, Direction::Forward)
+        })
     }
 }
 
@@ -126,11 +155,13 @@ mod tests {
     #[test]
     fn fused_turns_equal_plain_autodiffs() {
         let shape: NamedShape = "tiny-qwen2".parse().expect("a shape");
-        let config = shape.config();
+        let mut config = shape.config();
         let (heads, dim) = (3, config.head_dim);
-        for (positions, batch) in [(5, 1), (4, 3)] {
+        for (positions, batch, rotary_dim) in [(5, 1, dim), (4, 3, dim), (4, 2, dim / 2)] {
+            config.rotary_dim = rotary_dim;
             let positions: Vec<usize> = (7..7 + positions).collect();
-            let rotary = Rotary::new(&config, &positions, &Device::flex(), &Kernels::default());
+            let (device, kernels) = (Device::flex(), Kernels::default());
+            let rotary = Rotary::new(&config, RopeBase::Global, &positions, &device, &kernels);
             let rows = batch * positions.len();
             agree(
                 [normal([rows, heads * dim])],
@@ -144,8 +175,10 @@ mod tests {
     fn selected_rows_are_the_tables_of_their_positions() {
         let shape: NamedShape = "tiny-qwen2".parse().expect("a shape");
         let (config, device) = (shape.config(), Device::flex());
-        let new =
-            |positions: &[usize]| Rotary::new(&config, positions, &device, &Kernels::default());
+        let new = |positions: &[usize]| {
+            let kernels = Kernels::default();
+            Rotary::new(&config, RopeBase::Global, positions, &device, &kernels)
+        };
         let positions = [0, 1, 2, 0, 1, 0];
         let selected = new(&[0, 1, 2, 3]).select(&positions);
         for (found, expected) in selected.tables().into_iter().zip(new(&positions).tables()) {

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::config::{ModelConfig, RopeScaling};
-use crate::family::Family;
+use crate::config::Family;
+use crate::config::{Biases, LayerKind, ModelConfig, Multipliers, RopeScaling};
 
 /// A named model shape; its weights are random, not read: see [`Weights::synthetic`](crate::Weights::synthetic).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,7 +28,7 @@ struct Dimensions {
 }
 
 /// From the models' own `config.json`; the last two are made up, small enough for any device's first test.
-const SHAPES: [Dimensions; 9] = [
+const SHAPES: [Dimensions; 10] = [
     Dimensions {
         name: "smollm2-135m",
         model_type: "llama",
@@ -114,6 +114,20 @@ const SHAPES: [Dimensions; 9] = [
         tie_word_embeddings: false,
     },
     Dimensions {
+        name: "qwen3-0.6b",
+        model_type: "qwen3",
+        vocab_size: 151_936,
+        hidden_size: 1024,
+        intermediate_size: 3072,
+        num_hidden_layers: 28,
+        num_attention_heads: 16,
+        num_key_value_heads: 8,
+        rms_norm_eps: 1e-6,
+        rope_theta: 1e6,
+        max_position_embeddings: 40_960,
+        tie_word_embeddings: true,
+    },
+    Dimensions {
         name: "llama-3.2-1b",
         model_type: "llama",
         vocab_size: 128_256,
@@ -194,6 +208,11 @@ impl NamedShape {
         } = self.0;
         let family = Family::of_model_type(model_type)
             .unwrap_or_else(|| unreachable!("{name}: a shape of an unknown family"));
+        // Qwen3's heads are wider than their share of the residual stream.
+        let head_dim = match model_type {
+            "qwen3" => 128,
+            _ => hidden_size / num_attention_heads,
+        };
         ModelConfig {
             family,
             vocab_size,
@@ -202,7 +221,9 @@ impl NamedShape {
             num_hidden_layers,
             num_attention_heads,
             num_key_value_heads,
-            head_dim: hidden_size / num_attention_heads,
+            head_dim,
+            rotary_dim: head_dim,
+            attention_scale: None,
             rms_norm_eps,
             rope_theta,
             rope_scaling: (name == "llama-3.2-1b").then_some(RopeScaling::Llama3 {
@@ -211,9 +232,18 @@ impl NamedShape {
                 high_freq_factor: 4.0,
                 original_max_position_embeddings: 8192,
             }),
+            rope_local_theta: None,
+            layer_kinds: vec![LayerKind::GLOBAL],
             max_position_embeddings,
+            long_context: false,
             tie_word_embeddings,
-            qkv_bias: family.qkv_bias,
+            activation: family.activation,
+            biases: Biases {
+                qkv: family.qkv_bias,
+                output: false,
+                feed_forward: false,
+            },
+            multipliers: Multipliers::NONE,
             eos_token_ids: Vec::new(),
             bos_token_id: None,
         }
@@ -250,6 +280,7 @@ mod tests {
             ("qwen2.5-1.5b", 1_543_714_304),
             ("qwen2.5-3b", 3_085_938_688),
             ("qwen2.5-7b", 7_615_616_512),
+            ("qwen3-0.6b", 596_049_920),
             ("llama-3.2-1b", 1_235_814_400),
         ] {
             let shape: NamedShape = name.parse().expect("a known shape");

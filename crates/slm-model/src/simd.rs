@@ -5,10 +5,12 @@
 //! set that has fused multiply-add.
 #![allow(unsafe_code)] // vector instructions, guarded by CPU feature detection
 
+mod gelu;
 mod instructions;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod x86;
 
+pub(crate) use gelu::{geglu, gelu};
 pub(crate) use instructions::for_each_instruction_set;
 
 /// Columns of a panel: the number of outputs computed together.

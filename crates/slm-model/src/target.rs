@@ -1,86 +1,9 @@
-//! The linear layers of a decoder layer, and the choice of those that get an adapter.
+//! The choice of the linear layers that get an adapter.
 
 use regex::{Regex, RegexBuilder};
 
 use crate::config::ModelConfig;
-
-/// One linear layer of a decoder layer, by its module name in Hugging Face transformers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Target {
-    /// Query projection.
-    QProj,
-    /// Key projection.
-    KProj,
-    /// Value projection.
-    VProj,
-    /// Attention output projection.
-    OProj,
-    /// Gate of the feed-forward layer.
-    GateProj,
-    /// Up projection of the feed-forward layer.
-    UpProj,
-    /// Down projection of the feed-forward layer.
-    DownProj,
-}
-
-impl Target {
-    /// All seven, in the order of a forward pass.
-    pub const ALL: [Self; 7] = [
-        Self::QProj,
-        Self::KProj,
-        Self::VProj,
-        Self::OProj,
-        Self::GateProj,
-        Self::UpProj,
-        Self::DownProj,
-    ];
-
-    /// The leaf name, such as `q_proj`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::QProj => "q_proj",
-            Self::KProj => "k_proj",
-            Self::VProj => "v_proj",
-            Self::OProj => "o_proj",
-            Self::GateProj => "gate_proj",
-            Self::UpProj => "up_proj",
-            Self::DownProj => "down_proj",
-        }
-    }
-
-    /// Returns the target with this leaf name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|target| target.name() == name)
-    }
-
-    /// The path of the module inside the model, such as `layers.3.self_attn.q_proj`.
-    pub fn module_path(self, layer: usize) -> String {
-        let block = match self {
-            Self::QProj | Self::KProj | Self::VProj | Self::OProj => "self_attn",
-            Self::GateProj | Self::UpProj | Self::DownProj => "mlp",
-        };
-        format!("layers.{layer}.{block}.{}", self.name())
-    }
-
-    /// Whether the frozen layer has a bias.
-    pub(crate) fn has_bias(self, config: &ModelConfig) -> bool {
-        config.qkv_bias && matches!(self, Self::QProj | Self::KProj | Self::VProj)
-    }
-
-    /// `(out, in)` of the frozen weight.
-    pub fn shape(self, config: &ModelConfig) -> (usize, usize) {
-        let hidden = config.hidden_size;
-        let query = config.num_attention_heads * config.head_dim;
-        let key_value = config.num_key_value_heads * config.head_dim;
-        match self {
-            Self::QProj => (query, hidden),
-            Self::KProj | Self::VProj => (key_value, hidden),
-            Self::OProj => (hidden, query),
-            Self::GateProj | Self::UpProj => (config.intermediate_size, hidden),
-            Self::DownProj => (hidden, config.intermediate_size),
-        }
-    }
-}
+pub use crate::config::Target;
 
 /// An invalid choice of layers, or of a value for some of them.
 #[derive(Debug, thiserror::Error)]
@@ -198,7 +121,8 @@ impl Targets {
     pub fn check(&self, config: &ModelConfig) -> Result<(), PatternError> {
         let paths = || {
             (0..config.num_hidden_layers).flat_map(|layer| {
-                Target::ALL.map(|target| format!("model.{}", target.module_path(layer)))
+                let path = move |target: &Target| format!("model.{}", target.module_path(layer));
+                config.targets().iter().map(path)
             })
         };
         let lost = match self {
@@ -227,13 +151,26 @@ fn ends_with(path: &str, name: &str) -> bool {
         .is_some_and(|before| before.is_empty() || before.ends_with('.'))
 }
 
-/// Describes all linear layers of a model in two short patterns, for messages.
+/// Describes all linear layers of a model in short patterns, for messages.
 fn modules_of(config: &ModelConfig) -> String {
     let last = config.num_hidden_layers.saturating_sub(1);
-    format!(
-        "model.layers.N.self_attn.q_proj, k_proj, v_proj and o_proj, model.layers.N.mlp.gate_proj, up_proj and \
-         down_proj, with N from 0 to {last}"
-    )
+    let mut patterns: Vec<String> = Vec::new();
+    let mut block = String::new();
+    for target in config.targets() {
+        let path = target.path_in_layer();
+        let (of, name) = path.split_once('.').unwrap_or(("", &path));
+        if of == block {
+            patterns.push(name.to_owned());
+        } else {
+            patterns.push(format!("model.layers.N.{path}"));
+            of.clone_into(&mut block);
+        }
+    }
+    let listed = match patterns.split_last() {
+        Some((last, others)) if !others.is_empty() => format!("{} and {last}", others.join(", ")),
+        _ => patterns.join(", "),
+    };
+    format!("{listed}, with N from 0 to {last}")
 }
 
 #[cfg(test)]

@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use slm_artifacts::{Sha256, sha256, sha256_of_file};
 
-use crate::config::{ModelConfig, refuse_quantised_tensors};
+use crate::config::NormKind;
+use crate::config::{ConfigError, ModelConfig, RopeScaling, refuse_quantised_tensors};
 use crate::gguf::layout::{self, LayoutError};
 use crate::gguf::{GgufFile, PackedTensor};
 use crate::safetensors::SafetensorsFolder;
@@ -168,6 +169,31 @@ impl Weights {
         &self.config
     }
 
+    /// Sets the context length of a model with `LongRoPE`, which has other rotary frequencies beyond its original context:
+    /// they are the same for all texts of a run, as in llama.cpp and vLLM. Without this call the context is the original
+    /// one. Other models are unchanged.
+    ///
+    /// # Errors
+    /// The length is beyond the model's maximum.
+    pub fn set_context_length(&mut self, tokens: usize) -> Result<(), ConfigError> {
+        let most = self.config.max_position_embeddings;
+        if tokens > most {
+            return Err(ConfigError::Value {
+                key: "context_length",
+                found: tokens.to_string(),
+                expected: format!("at most max_position_embeddings, {most}"),
+            });
+        }
+        if let Some(RopeScaling::LongRope {
+            original_max_position_embeddings,
+            ..
+        }) = &self.config.rope_scaling
+        {
+            self.config.long_context = tokens > *original_max_position_embeddings;
+        }
+        Ok(())
+    }
+
     /// Warnings about the files, for the user.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
@@ -221,6 +247,11 @@ impl Weights {
                 let mut tensor = file.tensor(&self.name_in_gguf(name))?;
                 if layout::is_permuted(self.config.family, name) {
                     layout::unpermute_heads(&mut tensor, self.config.head_dim);
+                }
+                if self.config.family.norm == NormKind::RmsFromOne && name.ends_with("norm.weight")
+                {
+                    // The converter adds the one.
+                    tensor.values.iter_mut().for_each(|value| *value -= 1.0);
                 }
                 tensor
             }

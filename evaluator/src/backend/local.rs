@@ -25,7 +25,7 @@ impl LocalModel<'_> {
     }
 
     fn positions(&self) -> usize {
-        self.runtime.config().max_position_embeddings
+        self.runtime.config().context_length()
     }
 }
 

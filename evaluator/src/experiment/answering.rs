@@ -147,7 +147,7 @@ impl Answering {
         let answer = local
             .template
             .encode_code_completion(&local.tokenizer, body)?;
-        if prompt.len() + answer.len() > local.runtime.config().max_position_embeddings {
+        if prompt.len() + answer.len() > local.runtime.config().context_length() {
             return Ok(None);
         }
         let adapter = adapter.map(|at| &local.adapters[at]);

@@ -200,7 +200,7 @@ fn fitting(
     } else {
         &[Quantization::None, Quantization::Q8, Quantization::Q4]
     };
-    let positions = model.base.config().max_position_embeddings;
+    let positions = model.base.config().context_length();
     let mut lengths: Vec<usize> = COVERAGES
         .map(|share| survey.quantile(share).next_multiple_of(LENGTH_UNIT))
         .map(|length| length.clamp(FEWEST_TOKENS, MOST_TOKENS).min(positions))

@@ -188,11 +188,12 @@ impl Work<'_> {
     }
 
     /// Rows and columns of a layer's linear layers.
-    fn linears(&self) -> [[f64; 2]; 7] {
-        Target::ALL.map(|target| {
+    fn linears(&self) -> Vec<[f64; 2]> {
+        let shape = |target: &Target| {
             let (out_features, in_features) = target.shape(self.config);
             [out_features as f64, in_features as f64]
-        })
+        };
+        self.config.targets().iter().map(shape).collect()
     }
 
     /// Launches of a micro-batch of this many tokens at most: those counted for a model of one layer, for each layer.

@@ -70,7 +70,7 @@ impl Adapter {
         };
         let mut layers = Vec::with_capacity(config.num_hidden_layers);
         for layer in 0..config.num_hidden_layers {
-            layers.push(LayerAdapter::build(|target| {
+            layers.push(LayerAdapter::build(config.targets(), |target| {
                 let module = target.module_path(layer);
                 if !settings.targets.matches(&module) {
                     return Ok::<_, AdapterError>(None);

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use slm_artifacts::{AdapterConfig, TargetModules, whole_or_float};
 
 use super::{AdapterError, AdapterOrigin};
-use crate::lora::{Init, LoraSettings, Patterns, SavedModule, Shapes};
+use crate::lora::{Adapter, Init, LoraSettings, Patterns, SavedModule, Shapes};
 use crate::target::{PathPattern, Target, Targets};
 
 /// Settings that change the result and are not supported, unless they have PEFT's default.
@@ -37,11 +37,21 @@ const MAX_RANK: u32 = 1 << 20;
 const MAX_PATTERNS: usize = 1024;
 
 /// Returns the settings to save for an adapter.
-pub(super) fn config_of(settings: &LoraSettings, origin: &AdapterOrigin) -> AdapterConfig {
+pub(super) fn config_of(
+    adapter: &Adapter,
+    settings: &LoraSettings,
+    origin: &AdapterOrigin,
+) -> AdapterConfig {
     let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
     let target_modules = match &settings.targets {
         // By name, since not every reader knows `all-linear`.
-        Targets::AllLinear => TargetModules::Names(names(&Target::ALL.map(Target::name))),
+        Targets::AllLinear => {
+            let mut all: Vec<Target> = adapter.pairs().map(|(_, target, _)| target).collect();
+            all.sort_unstable();
+            all.dedup();
+            let all: Vec<&str> = all.into_iter().map(Target::name).collect();
+            TargetModules::Names(names(&all))
+        }
         Targets::Named(names) => TargetModules::Names(names.clone()),
         Targets::Matching(pattern) => TargetModules::Pattern(pattern.as_str().to_owned()),
     };
@@ -434,7 +444,9 @@ mod tests {
             assert!(text.contains(&format!("`{key}`")), "{text}");
         }
         // One pattern per linear layer of a large model, as PEFT writes them, is not too many.
-        let all = (0..80).flat_map(|layer| Target::ALL.map(|target| target.module_path(layer)));
+        let of_llama = &Target::ALL[..7];
+        let all =
+            (0..80).flat_map(|layer| of_llama.iter().map(move |target| target.module_path(layer)));
         let all: Map<String, Value> = all
             .map(|module| (format!("model.{module}").replace('.', r"\."), json!(2)))
             .collect();

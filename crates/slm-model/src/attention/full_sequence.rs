@@ -73,14 +73,17 @@ pub(crate) fn attend_on_device(
     heads: Heads,
 ) -> (Tensor<2>, AttentionSaved) {
     #[cfg(feature = "cube")]
-    if kernels.is_on(Kernel::Attention) {
+    if kernels.is_on(Kernel::Attention) && !mask.has_window() {
         let rows = mask.rows(&qkv[0].device());
         let attended = cube::attend(kernels, qkv.clone(), rows, heads);
         let [out, log_sums] = attended.unwrap_or_else(|error| unreachable!("{CHECKED}: {error}"));
         let of_kernel = Some([out.clone(), log_sums]);
         return (out, AttentionSaved { qkv, of_kernel });
     }
-    debug_assert!(!kernels.is_on(Kernel::Attention), "a device of CubeCL");
+    debug_assert!(
+        mask.has_window() || !kernels.is_on(Kernel::Attention),
+        "a device of CubeCL"
+    );
     let (out, qkv) = Attend::new(mask, heads).forward(qkv);
     let of_kernel = None;
     (out, AttentionSaved { qkv, of_kernel })
@@ -101,7 +104,7 @@ pub(crate) fn attend_on_device_backward(
         let found = cube::attend_backward(kernels, qkv, [out, log_sums, gradient], rows, heads);
         return found.unwrap_or_else(|error| unreachable!("{CHECKED}: {error}"));
     }
-    debug_assert!(of_kernel.is_none() && !kernels.is_on(Kernel::Attention));
+    debug_assert!(of_kernel.is_none() && (mask.has_window() || !kernels.is_on(Kernel::Attention)));
     Attend::new(mask, heads).gradients(qkv, gradient)
 }
 

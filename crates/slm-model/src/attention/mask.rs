@@ -18,6 +18,8 @@ pub(crate) struct AttentionMask {
     starts: Vec<u32>,
     /// Whether some sequence has more than one text.
     packed: bool,
+    /// Whether some token attends to a part of its text alone.
+    has_window: bool,
     /// See [`Self::additive`]; computed on first use, once for all layers.
     additive: OnceLock<Tensor<4>>,
     /// See [`Self::rows`].
@@ -33,6 +35,7 @@ impl AttentionMask {
             length,
             starts: vec![0; batch * length],
             packed: false,
+            has_window: false,
             additive: OnceLock::new(),
             #[cfg(feature = "cube")]
             rows: OnceLock::new(),
@@ -57,10 +60,34 @@ impl AttentionMask {
             length,
             starts,
             packed: true,
+            has_window: false,
             additive: OnceLock::new(),
             #[cfg(feature = "cube")]
             rows: OnceLock::new(),
         }
+    }
+
+    /// The same sequences where a token attends to at most `window` tokens, itself included.
+    pub(crate) fn within(&self, window: usize) -> Self {
+        let first_of = |row: usize| (row % self.length + 1).saturating_sub(window) as u32;
+        let starts = self.starts.iter().enumerate();
+        Self {
+            batch: self.batch,
+            length: self.length,
+            starts: starts
+                .map(|(row, &start)| start.max(first_of(row)))
+                .collect(),
+            packed: self.packed,
+            has_window: true,
+            additive: OnceLock::new(),
+            #[cfg(feature = "cube")]
+            rows: OnceLock::new(),
+        }
+    }
+
+    /// Whether some token attends to a part of its text alone.
+    pub(crate) fn has_window(&self) -> bool {
+        self.has_window
     }
 
     /// The number of sequences.
@@ -126,6 +153,13 @@ mod tests {
             .map(|&m| if m == 0.0 { 'x' } else { '.' })
             .collect();
         assert_eq!(seen, "x...xx....x....xx...xx..xxx.xxxx");
+    }
+
+    #[test]
+    fn a_window_hides_all_but_the_last_tokens_of_a_text() {
+        let mask = AttentionMask::packed(&[vec![4, 1], vec![5]], 5).within(2);
+        assert_eq!(mask.starts(), [0, 0, 1, 2, 4, 0, 0, 1, 2, 3]);
+        assert!(mask.has_window());
     }
 
     #[test]

@@ -1,111 +1,15 @@
 //! Reading Hugging Face's `config.json`.
 
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
+use super::family::Family;
+use super::raw::{RawConfig, required};
 use super::{
-    ConfigError, ModelConfig, RopeScaling, head_dim_from, known_family, unsupported_rope,
-    value_error,
+    Activation, Biases, ConfigError, LayerKind, ModelConfig, Multipliers, head_dim_from,
+    known_family, value_error,
 };
-use crate::family::Family;
-
-/// The keys of `config.json` that are read. Keys without effect on the decoder are ignored.
-#[derive(Deserialize)]
-struct RawConfig {
-    model_type: Option<String>,
-    vocab_size: Option<usize>,
-    hidden_size: Option<usize>,
-    intermediate_size: Option<usize>,
-    num_hidden_layers: Option<usize>,
-    num_attention_heads: Option<usize>,
-    num_key_value_heads: Option<usize>,
-    head_dim: Option<usize>,
-    rms_norm_eps: Option<f64>,
-    rope_theta: Option<f64>,
-    rope_scaling: Option<RawRope>,
-    /// Newer releases of transformers write theta and scaling together under this key.
-    rope_parameters: Option<RawRope>,
-    max_position_embeddings: Option<usize>,
-    tie_word_embeddings: Option<bool>,
-    attention_bias: Option<bool>,
-    mlp_bias: Option<bool>,
-    hidden_act: Option<String>,
-    use_sliding_window: Option<bool>,
-    bos_token_id: Option<Value>,
-    eos_token_id: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct RawRope {
-    rope_theta: Option<f64>,
-    rope_type: Option<String>,
-    /// The older spelling of `rope_type`.
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    factor: Option<f64>,
-    low_freq_factor: Option<f64>,
-    high_freq_factor: Option<f64>,
-    original_max_position_embeddings: Option<usize>,
-    partial_rotary_factor: Option<f64>,
-}
 
 impl ModelConfig {
-    /// Returns the configuration as Hugging Face's `config.json`, for models that have none.
-    ///
-    /// # Errors
-    /// The rotary scaling exists only in GGUF files (one divisor per frequency).
-    pub(crate) fn to_json(&self) -> Result<Map<String, Value>, ConfigError> {
-        let rope_scaling = match &self.rope_scaling {
-            None => Value::Null,
-            Some(RopeScaling::Linear { factor }) => {
-                json!({"rope_type": "linear", "factor": factor})
-            }
-            Some(RopeScaling::Llama3 {
-                factor,
-                low_freq_factor,
-                high_freq_factor,
-                original_max_position_embeddings,
-            }) => json!({
-                "rope_type": "llama3",
-                "factor": factor,
-                "low_freq_factor": low_freq_factor,
-                "high_freq_factor": high_freq_factor,
-                "original_max_position_embeddings": original_max_position_embeddings,
-            }),
-            Some(RopeScaling::Divisors(_)) => {
-                return Err(ConfigError::Unsupported {
-                    key: "rope_freqs.weight",
-                    found: "one divisor per frequency".to_owned(),
-                    supported: "the model's folder in Hugging Face layout in place of the GGUF file",
-                });
-            }
-        };
-        let value = json!({
-            "architectures": [self.family.class],
-            "model_type": self.family.model_type,
-            "vocab_size": self.vocab_size,
-            "hidden_size": self.hidden_size,
-            "intermediate_size": self.intermediate_size,
-            "num_hidden_layers": self.num_hidden_layers,
-            "num_attention_heads": self.num_attention_heads,
-            "num_key_value_heads": self.num_key_value_heads,
-            "head_dim": self.head_dim,
-            "hidden_act": "silu",
-            "rms_norm_eps": self.rms_norm_eps,
-            "rope_theta": self.rope_theta,
-            "rope_scaling": rope_scaling,
-            "max_position_embeddings": self.max_position_embeddings,
-            "tie_word_embeddings": self.tie_word_embeddings,
-            "bos_token_id": self.bos_token_id,
-            "eos_token_id": self.eos_token_ids,
-            "use_cache": true,
-        });
-        match value {
-            Value::Object(fields) => Ok(fields),
-            _ => unreachable!("an object was written"),
-        }
-    }
-
     /// Reads Hugging Face's `config.json`.
     ///
     /// Missing optional keys take transformers' defaults.
@@ -113,7 +17,6 @@ impl ModelConfig {
         let raw: RawConfig = serde_json::from_str(text)?;
         let model_type = required(raw.model_type.clone(), "model_type")?;
         let family = known_family(Family::of_model_type(&model_type), &model_type)?;
-        refuse_variants(&raw, family)?;
 
         let hidden_size = required(raw.hidden_size, "hidden_size")?;
         let num_attention_heads = required(raw.num_attention_heads, "num_attention_heads")?;
@@ -121,17 +24,10 @@ impl ModelConfig {
             Some(head_dim) => head_dim,
             None => head_dim_from(hidden_size, num_attention_heads)?,
         };
-        let rope_theta = raw
-            .rope_parameters
-            .as_ref()
-            .and_then(|rope| rope.rope_theta)
-            .or(raw.rope_theta)
-            .unwrap_or(family.rope_theta);
-        let rope_scaling = match raw.rope_parameters.or(raw.rope_scaling) {
-            Some(rope) => rope.scaling()?,
-            None => None,
-        };
-        let config = Self {
+        let rope = raw.rope();
+        let max_position_embeddings =
+            required(raw.max_position_embeddings, "max_position_embeddings")?;
+        let mut config = Self {
             family,
             vocab_size: required(raw.vocab_size, "vocab_size")?,
             hidden_size,
@@ -140,79 +36,84 @@ impl ModelConfig {
             num_attention_heads,
             num_key_value_heads: raw.num_key_value_heads.unwrap_or(num_attention_heads),
             head_dim,
+            rotary_dim: head_dim,
+            attention_scale: None,
             rms_norm_eps: raw.rms_norm_eps.unwrap_or(family.rms_norm_eps),
-            rope_theta,
-            rope_scaling,
-            max_position_embeddings: required(
-                raw.max_position_embeddings,
-                "max_position_embeddings",
-            )?,
+            rope_theta: rope
+                .and_then(|rope| rope.rope_theta)
+                .or(raw.rope_theta)
+                .unwrap_or(family.rope_theta),
+            rope_scaling: None,
+            rope_local_theta: None,
+            layer_kinds: vec![LayerKind::GLOBAL],
+            max_position_embeddings,
+            long_context: false,
             tie_word_embeddings: raw
                 .tie_word_embeddings
                 .unwrap_or(family.tie_word_embeddings),
-            qkv_bias: family.qkv_bias,
+            activation: activation(&raw, family)?,
+            biases: biases(&raw, family)?,
+            multipliers: Multipliers::NONE,
             eos_token_ids: token_ids(raw.eos_token_id.as_ref(), "eos_token_id")?,
             bos_token_id: token_ids(raw.bos_token_id.as_ref(), "bos_token_id")?
                 .first()
                 .copied(),
         };
+        // Before the keys of the family, so that loops over layers are short.
+        config.check()?;
+        (family.read_json)(&raw, &mut config)?;
+        let part = rope
+            .and_then(|rope| rope.partial_rotary_factor)
+            .or(raw.partial_rotary_factor);
+        if let Some(part) = part.filter(|part| *part < 1.0) {
+            // Rounded down, as in transformers.
+            config.rotary_dim = (config.head_dim as f64 * part) as usize;
+        }
+        if let Some(rope) = rope {
+            config.rope_scaling = rope.scaling(&raw, max_position_embeddings)?;
+        }
+        config.normalise_layers();
         config.check()?;
         Ok(config)
     }
 }
 
-impl RawRope {
-    fn scaling(self) -> Result<Option<RopeScaling>, ConfigError> {
-        if let Some(part) = self.partial_rotary_factor.filter(|part| *part < 1.0) {
-            return Err(ConfigError::Unsupported {
-                key: "partial_rotary_factor",
-                found: part.to_string(),
-                supported: "rotation of whole heads",
-            });
-        }
-        let kind = self.rope_type.or(self.kind);
-        match kind.as_deref() {
-            None | Some("default") => Ok(None),
-            Some("linear") => Ok(Some(RopeScaling::Linear {
-                factor: required(self.factor, "rope_scaling.factor")?,
-            })),
-            Some("llama3") => Ok(Some(RopeScaling::Llama3 {
-                factor: required(self.factor, "rope_scaling.factor")?,
-                low_freq_factor: required(self.low_freq_factor, "rope_scaling.low_freq_factor")?,
-                high_freq_factor: required(self.high_freq_factor, "rope_scaling.high_freq_factor")?,
-                original_max_position_embeddings: required(
-                    self.original_max_position_embeddings,
-                    "rope_scaling.original_max_position_embeddings",
-                )?,
-            })),
-            Some(other) => Err(unsupported_rope(other)),
-        }
+/// Reads the activation; an unknown one is refused, since an error is better than wrong logits.
+fn activation(raw: &RawConfig, family: &Family) -> Result<Activation, ConfigError> {
+    match raw.hidden_activation.as_ref().or(raw.hidden_act.as_ref()) {
+        None => Ok(family.activation),
+        Some(name) => match name.as_str() {
+            "silu" | "swish" => Ok(Activation::Silu),
+            "gelu_pytorch_tanh" | "gelu_new" => Ok(Activation::GeluTanh),
+            other => Err(ConfigError::Unsupported {
+                key: "hidden_act",
+                found: other.to_owned(),
+                supported: "silu or gelu_pytorch_tanh",
+            }),
+        },
     }
 }
 
-/// Refuses settings of these families that the decoder does not implement: an error is better than wrong
-/// logits.
-fn refuse_variants(raw: &RawConfig, family: &Family) -> Result<(), ConfigError> {
-    let refuse = |key, found: &str, supported| {
-        Err(ConfigError::Unsupported {
+/// Reads which layers have biases; a key that the family does not have is refused.
+fn biases(raw: &RawConfig, family: &Family) -> Result<Biases, ConfigError> {
+    let of_key = |key, found: Option<bool>, is_read: bool| match found {
+        Some(true) if !is_read => Err(ConfigError::Unsupported {
             key,
-            found: found.to_owned(),
-            supported,
-        })
+            found: "true".to_owned(),
+            supported: "false",
+        }),
+        found => Ok(found == Some(true)),
     };
-    if let Some(activation) = raw.hidden_act.as_deref().filter(|&act| act != "silu") {
-        return refuse("hidden_act", activation, "silu");
-    }
-    if !family.qkv_bias && raw.attention_bias == Some(true) {
-        return refuse("attention_bias", "true", "false");
-    }
-    if raw.mlp_bias == Some(true) {
-        return refuse("mlp_bias", "true", "false");
-    }
-    if raw.use_sliding_window == Some(true) {
-        return refuse("use_sliding_window", "true", "false");
-    }
-    Ok(())
+    // The key of Qwen2's files is without effect: its three biases always exist.
+    let attention = match (family.qkv_bias, raw.attention_bias) {
+        (true, _) => false,
+        (false, found) => of_key("attention_bias", found, family.reads_attention_bias)?,
+    };
+    Ok(Biases {
+        qkv: family.qkv_bias || attention,
+        output: attention,
+        feed_forward: of_key("mlp_bias", raw.mlp_bias, family.reads_mlp_bias)?,
+    })
 }
 
 /// Reads one id, a list of ids, or nothing: `config.json` and `generation_config.json` contain all three.
@@ -228,12 +129,6 @@ pub(crate) fn token_ids(value: Option<&Value>, key: &'static str) -> Result<Vec<
         Some(Value::Array(ids)) => ids.iter().map(id).collect(),
         Some(one) => Ok(vec![id(one)?]),
     }
-}
-
-fn required<T>(value: Option<T>, key: &str) -> Result<T, ConfigError> {
-    value.ok_or_else(|| ConfigError::Missing {
-        key: key.to_owned(),
-    })
 }
 
 #[cfg(test)]
@@ -265,7 +160,7 @@ pub(super) mod tests {
     fn missing_keys_take_the_defaults_of_transformers() {
         let config = tiny("{}").expect("valid");
         assert_eq!(config.head_dim, 8);
-        assert!(config.qkv_bias);
+        assert!(config.biases.qkv && !config.biases.output);
         assert!((config.rope_theta - 10_000.0).abs() < f64::EPSILON);
         assert!((config.rms_norm_eps - 1e-6).abs() < f64::EPSILON);
         assert_eq!(config.eos_token_ids, [2, 3]);
@@ -285,19 +180,30 @@ pub(super) mod tests {
     fn variants_that_the_decoder_does_not_compute_are_refused() {
         for (change, key) in [
             (r#"{"hidden_act": "gelu"}"#, "hidden_act"),
-            (r#"{"use_sliding_window": true}"#, "use_sliding_window"),
             (r#"{"mlp_bias": true}"#, "mlp_bias"),
             (
-                r#"{"model_type": "llama", "attention_bias": true}"#,
+                r#"{"model_type": "mistral", "attention_bias": true}"#,
                 "attention_bias",
             ),
             (
-                r#"{"rope_scaling": {"type": "yarn", "factor": 4}}"#,
+                r#"{"rope_scaling": {"type": "dynamic", "factor": 4}}"#,
                 "rope_scaling",
             ),
             (
-                r#"{"rope_parameters": {"partial_rotary_factor": 0.5}}"#,
-                "partial_rotary_factor",
+                r#"{"use_sliding_window": true, "layer_types": ["linear_attention"]}"#,
+                "layer_types",
+            ),
+            (
+                r#"{"model_type": "granitemoehybrid", "layer_types": ["mamba", "attention"]}"#,
+                "layer_types",
+            ),
+            (
+                r#"{"model_type": "granitemoehybrid", "layer_types": ["attention", "attention"]}"#,
+                "num_local_experts",
+            ),
+            (
+                r#"{"model_type": "gemma3_text", "final_logit_softcapping": 30}"#,
+                "final_logit_softcapping",
             ),
         ] {
             assert!(message(change).contains(key), "{change}");
@@ -340,7 +246,10 @@ pub(super) mod tests {
             accepted += 1;
             config.check().expect("checked");
             assert!(config.num_parameters() > 0 && config.tensors().len() < 20_000);
-            assert_eq!(config.inv_freq().len(), config.head_dim / 2);
+            assert_eq!(
+                config.inv_freq(crate::config::RopeBase::Global).len(),
+                config.rotary_dim / 2
+            );
         }
         assert!(accepted > 100, "{accepted} mutants were accepted");
         let deep = "[".repeat(100_000);

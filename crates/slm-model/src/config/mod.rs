@@ -3,41 +3,75 @@
 //! [`ModelConfig`] keeps Hugging Face's field names. It is checked on construction, so that the decoder
 //! can rely on it: every dimension is in a sane range and the head counts divide each other.
 
+mod family;
 mod heads;
 mod json;
+mod keys;
+mod layers;
 mod quantization;
+mod raw;
+mod rope;
+mod target;
+mod write;
 
+pub use family::Family;
+pub(crate) use family::{FeedForwardForm, NormKind, OUTER_NAMES, QkNorm, RotaryLayout};
 pub(crate) use heads::Heads;
 pub(crate) use json::token_ids;
+pub(crate) use keys::ModelKeys;
+pub use layers::LayerKind;
 pub(crate) use quantization::{SETTINGS_FILES, refuse_quantised, refuse_quantised_tensors};
+pub use rope::{RopeBase, RopeScaling};
+pub(crate) use rope::{long_rope_attention_factor, unsupported_rope, yarn_attention_factor};
+pub use target::Target;
 
 use std::fmt;
 
 use thiserror::Error;
 
-use crate::family::Family;
+/// The norm of the queries, within a layer.
+pub(crate) const Q_NORM: &str = "self_attn.q_norm";
+/// The norm of the keys, within a layer.
+pub(crate) const K_NORM: &str = "self_attn.k_norm";
 
-/// Scaling of a model's rotary frequencies beyond the context of its pretraining.
-#[derive(Debug, Clone, PartialEq)]
-pub enum RopeScaling {
-    /// Every frequency divided by `factor`.
-    Linear {
-        /// Divisor, at least 1.
-        factor: f64,
-    },
-    /// Llama 3.1's: low frequencies divided by `factor`, high ones kept, a smooth transition between them.
-    Llama3 {
-        /// Divisor of the low frequencies.
-        factor: f64,
-        /// Frequencies with a wavelength above `original_max_position_embeddings / low_freq_factor` are low.
-        low_freq_factor: f64,
-        /// Frequencies with a wavelength below `original_max_position_embeddings / high_freq_factor` are high.
-        high_freq_factor: f64,
-        /// The context length of the pretraining, in tokens.
-        original_max_position_embeddings: usize,
-    },
-    /// One divisor per frequency: how GGUF files store Llama 3.1's scaling (`rope_freqs.weight`).
-    Divisors(Vec<f32>),
+/// The activation function of a feed-forward block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// `x * sigmoid(x)`.
+    Silu,
+    /// The approximation of GELU by a hyperbolic tangent.
+    GeluTanh,
+}
+
+/// Which linear layers have biases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Biases {
+    /// The query, key and value projections.
+    pub qkv: bool,
+    /// The output projection of attention.
+    pub output: bool,
+    /// The feed-forward layers.
+    pub feed_forward: bool,
+}
+
+/// Constants that activations are multiplied by; 1 in most families.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Multipliers {
+    /// Multiplies the embeddings of the tokens.
+    pub embedding: f64,
+    /// Multiplies the output of each block before it is added to the residual stream.
+    pub residual: f64,
+    /// Divides the logits.
+    pub logits_divisor: f64,
+}
+
+impl Multipliers {
+    /// No multiplication.
+    pub const NONE: Self = Self {
+        embedding: 1.0,
+        residual: 1.0,
+        logits_divisor: 1.0,
+    };
 }
 
 /// The shape and constants of a decoder.
@@ -59,18 +93,33 @@ pub struct ModelConfig {
     pub num_key_value_heads: usize,
     /// Width of a head; even.
     pub head_dim: usize,
-    /// Added to the mean square in every `RMSNorm`.
+    /// The rotated elements of a head, from the first on; even.
+    pub rotary_dim: usize,
+    /// The factor of attention scores; `1 / sqrt(head_dim)` if `None`.
+    pub attention_scale: Option<f64>,
+    /// Added to the mean square, or to the variance, in every norm.
     pub rms_norm_eps: f64,
     /// Base of the rotary frequencies.
     pub rope_theta: f64,
     /// Scaling of the rotary frequencies, if any.
     pub rope_scaling: Option<RopeScaling>,
-    /// Maximum sequence length, in tokens.
+    /// Base of the rotary frequencies of layers with [`RopeBase::Local`], which are not scaled.
+    pub rope_local_theta: Option<f64>,
+    /// How each layer sees positions; repeats from its start in a model of more layers.
+    pub layer_kinds: Vec<LayerKind>,
+    /// Maximum sequence length, in tokens, with every scaling of the rotary frequencies; see also
+    /// [`Self::context_length`].
     pub max_position_embeddings: usize,
+    /// Whether a model with [`RopeScaling::LongRope`] has the frequencies of contexts beyond the original one.
+    pub long_context: bool,
     /// Whether the output head is the embedding itself.
     pub tie_word_embeddings: bool,
-    /// Whether the query, key and value projections have biases.
-    pub qkv_bias: bool,
+    /// The activation of the feed-forward blocks.
+    pub activation: Activation,
+    /// Which linear layers have biases.
+    pub biases: Biases,
+    /// Constants that activations are multiplied by.
+    pub multipliers: Multipliers,
     /// Ids that end a generation, as the model's configuration declares them. The tokenizer knows more of them:
     /// generation uses [`Tokenizer::eos_ids`](crate::tokenizer::Tokenizer::eos_ids).
     pub eos_token_ids: Vec<u32>,
@@ -86,12 +135,15 @@ pub enum ConfigError {
     Json(#[from] serde_json::Error),
     /// A family that this crate does not support.
     #[error(
-        "unknown architecture `{found}`\nhint: supported architectures: {}",
+        "unknown architecture `{found}`\nhint: {}supported architectures: {}",
+        kin.map(|kin| format!("its nearest supported kin is `{kin}`; ")).unwrap_or_default(),
         supported_families()
     )]
     UnknownArchitecture {
         /// The name in the file.
         found: String,
+        /// The supported family whose name or design is nearest, if any is near.
+        kin: Option<&'static str>,
     },
     /// A required key is missing.
     #[error("key `{key}` is missing")]
@@ -119,6 +171,9 @@ pub enum ConfigError {
         /// The key or tensor that shows it.
         found: String,
     },
+    /// The file with the metadata cannot be read, or a key of it has another type.
+    #[error(transparent)]
+    Keys(Box<dyn std::error::Error + Send + Sync>),
     /// A variant of the architecture that the decoder does not implement.
     #[error("`{key}` is {found}, which is not supported\nhint: expected {supported}")]
     Unsupported {
@@ -143,6 +198,7 @@ pub(crate) fn known_family(
 ) -> Result<&'static Family, ConfigError> {
     found.ok_or_else(|| ConfigError::UnknownArchitecture {
         found: name.to_owned(),
+        kin: Family::nearest(name),
     })
 }
 
@@ -193,90 +249,53 @@ impl ModelConfig {
                 "between 0 and 1",
             ));
         }
-        if !(self.rope_theta >= 1.0 && self.rope_theta.is_finite()) {
-            return Err(value_error("rope_theta", self.rope_theta, "at least 1"));
+        self.check_rope()?;
+        let Multipliers {
+            embedding,
+            residual,
+            logits_divisor,
+        } = self.multipliers;
+        for (key, found) in [
+            ("embedding_multiplier", embedding),
+            ("residual_multiplier", residual),
+            ("logits_scaling", logits_divisor),
+            ("attention_multiplier", self.attention_scale.unwrap_or(1.0)),
+        ] {
+            if !(found.is_finite() && found > 0.0) {
+                return Err(value_error(key, found, "a positive number"));
+            }
         }
-        self.check_rope_scaling()
+        if self.layer_kinds.iter().any(|kind| kind.window == Some(0)) {
+            return Err(value_error("sliding_window", 0, "at least 1"));
+        }
+        Ok(())
     }
 
-    fn check_rope_scaling(&self) -> Result<(), ConfigError> {
-        let divisor = |found: f64| {
-            if found.is_finite() && found > 0.0 {
-                Ok(())
-            } else {
-                Err(value_error("rope_scaling", found, "positive factors"))
-            }
-        };
+    /// The maximum sequence length in tokens; with [`RopeScaling::LongRope`], the original context unless
+    /// [`Self::long_context`] is on.
+    pub fn context_length(&self) -> usize {
         match &self.rope_scaling {
-            None => Ok(()),
-            Some(RopeScaling::Linear { factor }) => divisor(*factor),
-            Some(RopeScaling::Llama3 {
-                factor,
-                low_freq_factor,
-                high_freq_factor,
+            Some(RopeScaling::LongRope {
                 original_max_position_embeddings,
-            }) => {
-                divisor(*factor)?;
-                divisor(*low_freq_factor)?;
-                divisor(*original_max_position_embeddings as f64)?;
-                if high_freq_factor > low_freq_factor && high_freq_factor.is_finite() {
-                    Ok(())
-                } else {
-                    Err(value_error(
-                        "high_freq_factor",
-                        high_freq_factor,
-                        format!("more than low_freq_factor, {low_freq_factor}"),
-                    ))
-                }
+                ..
+            }) if !self.long_context => {
+                (*original_max_position_embeddings).min(self.max_position_embeddings)
             }
-            Some(RopeScaling::Divisors(divisors)) => {
-                if divisors.len() != self.head_dim / 2 {
-                    let expected = format!("{} factors, half of head_dim", self.head_dim / 2);
-                    return Err(value_error("rope_freqs.weight", divisors.len(), expected));
-                }
-                divisors.iter().try_for_each(|&d| divisor(f64::from(d)))
-            }
+            _ => self.max_position_embeddings,
         }
     }
 
-    /// The rotary frequencies with their scaling, in radians per token.
-    ///
-    /// Computed in double precision and rounded once, so they differ by at most one unit in the last place from
-    /// transformers, which computes them in single precision.
-    ///
-    /// # Shapes
-    /// - returns `[head_dim / 2]`; frequency `i` rotates the elements `i` and `i + head_dim / 2` of a head
-    /// # Source
-    /// Su et al. 2021, arXiv:2104.09864; Llama 3.1's scaling: Grattafiori et al. 2024, arXiv:2407.21783.
-    pub fn inv_freq(&self) -> Vec<f32> {
-        (0..self.head_dim / 2)
-            .map(|pair| {
-                let exponent = (2 * pair) as f64 / self.head_dim as f64;
-                let plain = self.rope_theta.powf(exponent).recip();
-                self.scaled_frequency(pair, plain) as f32
-            })
-            .collect()
+    /// The factor of queries, so that products with keys are attention scores.
+    pub(crate) fn query_scale(&self) -> f32 {
+        match self.attention_scale {
+            Some(scale) => scale as f32,
+            None => Heads::of(self).scale(),
+        }
     }
 
-    fn scaled_frequency(&self, pair: usize, plain: f64) -> f64 {
-        match &self.rope_scaling {
-            None => plain,
-            Some(RopeScaling::Linear { factor }) => plain / factor,
-            Some(RopeScaling::Divisors(divisors)) => plain / f64::from(divisors[pair]),
-            Some(RopeScaling::Llama3 {
-                factor,
-                low_freq_factor,
-                high_freq_factor,
-                original_max_position_embeddings,
-            }) => {
-                // Decided by the number of full turns within the pretraining context.
-                let turns =
-                    *original_max_position_embeddings as f64 * plain / std::f64::consts::TAU;
-                let kept = ((turns - low_freq_factor) / (high_freq_factor - low_freq_factor))
-                    .clamp(0.0, 1.0);
-                kept * plain + (1.0 - kept) * plain / factor
-            }
-        }
+    /// The linear layers of a decoder layer, in the order of a forward pass.
+    pub fn targets(&self) -> &'static [Target] {
+        self.family.targets
     }
 
     /// All tensors of the model with their shapes, in the order of the forward pass.
@@ -294,7 +313,9 @@ impl ModelConfig {
                     .map(|(name, shape)| (format!("model.layers.{layer}.{name}"), shape)),
             );
         }
-        tensors.push(("model.norm.weight".to_owned(), vec![self.hidden_size]));
+        for kind in self.family.norm.parts() {
+            tensors.push((format!("model.norm.{kind}"), vec![self.hidden_size]));
+        }
         if !self.tie_word_embeddings {
             tensors.push((
                 "lm_head.weight".to_owned(),
@@ -310,6 +331,9 @@ impl ModelConfig {
         match name {
             "model.embed_tokens.weight" => matrix(),
             "model.norm.weight" => Some(vec![self.hidden_size]),
+            "model.norm.bias" if self.family.norm == NormKind::Layer => {
+                Some(vec![self.hidden_size])
+            }
             "lm_head.weight" if !self.tie_word_embeddings => matrix(),
             _ => {
                 let (layer, part) = name.strip_prefix("model.layers.")?.split_once('.')?;
@@ -325,29 +349,46 @@ impl ModelConfig {
     }
 
     /// Names (within a layer) and shapes of the tensors of one layer.
-    fn layer_tensors(&self) -> Vec<(&'static str, Vec<usize>)> {
-        let hidden = self.hidden_size;
-        let queries = self.num_attention_heads * self.head_dim;
-        let keys = self.num_key_value_heads * self.head_dim;
-        let mut tensors = vec![
-            ("input_layernorm.weight", vec![hidden]),
-            ("self_attn.q_proj.weight", vec![queries, hidden]),
-            ("self_attn.k_proj.weight", vec![keys, hidden]),
-            ("self_attn.v_proj.weight", vec![keys, hidden]),
-            ("self_attn.o_proj.weight", vec![hidden, queries]),
-            ("post_attention_layernorm.weight", vec![hidden]),
-            ("mlp.gate_proj.weight", vec![self.intermediate_size, hidden]),
-            ("mlp.up_proj.weight", vec![self.intermediate_size, hidden]),
-            ("mlp.down_proj.weight", vec![hidden, self.intermediate_size]),
-        ];
-        if self.qkv_bias {
-            tensors.extend([
-                ("self_attn.q_proj.bias", vec![queries]),
-                ("self_attn.k_proj.bias", vec![keys]),
-                ("self_attn.v_proj.bias", vec![keys]),
-            ]);
+    fn layer_tensors(&self) -> Vec<(String, Vec<usize>)> {
+        let Family { norm, norms, .. } = self.family;
+        let norm = |name: Option<&'static str>| {
+            let parts = name.into_iter().flat_map(|name| {
+                let parts = norm.parts().iter();
+                parts.map(move |part| (format!("{name}.{part}"), vec![self.hidden_size]))
+            });
+            parts.collect::<Vec<_>>()
+        };
+        let mut tensors = norm(norms.before_attention);
+        let mut biases = Vec::new();
+        for &target in self.targets() {
+            let (out_features, in_features) = target.shape(self);
+            let name = target.path_in_layer();
+            tensors.push((format!("{name}.weight"), vec![out_features, in_features]));
+            if target.has_bias(self) {
+                biases.push((format!("{name}.bias"), vec![out_features]));
+            }
+            if target == Target::OProj {
+                tensors.extend(norm(norms.after_attention));
+                tensors.extend(norm(norms.before_feed_forward));
+            }
+        }
+        tensors.extend(norm(norms.after_feed_forward));
+        tensors.extend(biases);
+        if let Some([query, key]) = self.qk_norm_widths() {
+            tensors.push((format!("{Q_NORM}.weight"), vec![query]));
+            tensors.push((format!("{K_NORM}.weight"), vec![key]));
         }
         tensors
+    }
+
+    /// Widths of the norms of queries and keys, if the family has them.
+    pub(crate) fn qk_norm_widths(&self) -> Option<[usize; 2]> {
+        Some(match self.family.qk_norm? {
+            QkNorm::PerHead => [self.head_dim; 2],
+            QkNorm::FullWidth => {
+                [self.num_attention_heads, self.num_key_value_heads].map(|n| n * self.head_dim)
+            }
+        })
     }
 
     /// The number of parameters; a tied head is counted once.
@@ -357,15 +398,7 @@ impl ModelConfig {
         let matrices = if self.tie_word_embeddings { 1 } else { 2 };
         self.num_hidden_layers * layer
             + matrices * self.vocab_size * self.hidden_size
-            + self.hidden_size
-    }
-}
-
-pub(crate) fn unsupported_rope(kind: &str) -> ConfigError {
-    ConfigError::Unsupported {
-        key: "rope_scaling",
-        found: kind.to_owned(),
-        supported: "default, linear and llama3",
+            + self.family.norm.parts().len() * self.hidden_size
     }
 }
 
@@ -393,37 +426,6 @@ fn value_error(
 #[cfg(test)]
 mod tests {
     use super::json::tests::tiny;
-    use super::*;
-
-    #[test]
-    fn llama3_scaling_keeps_high_frequencies_and_divides_low_ones() {
-        // Llama 3.2 1B's settings; the divisors are those that its GGUF conversion stores.
-        let config = tiny(
-            r#"{"head_dim": 64, "rope_theta": 5e5, "rope_scaling": {"rope_type": "llama3", "factor": 32,
-            "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 8192}}"#,
-        )
-        .expect("valid");
-        let plain = ModelConfig {
-            rope_scaling: None,
-            ..config.clone()
-        }
-        .inv_freq();
-        let scaled = config.inv_freq();
-        assert_eq!(plain[0].to_bits(), 1f32.to_bits());
-        assert_eq!(scaled[0].to_bits(), plain[0].to_bits());
-        let divisor = plain[31] / scaled[31];
-        assert!((divisor - 32.0).abs() < 1e-4, "{divisor}");
-        assert!(scaled.windows(2).all(|pair| pair[1] < pair[0]));
-        let divisors: Vec<f32> = plain.iter().zip(&scaled).map(|(p, s)| p / s).collect();
-        let by_divisors = ModelConfig {
-            rope_scaling: Some(RopeScaling::Divisors(divisors)),
-            ..config
-        };
-        by_divisors.check().expect("valid");
-        for (a, b) in by_divisors.inv_freq().iter().zip(&scaled) {
-            assert!((a / b - 1.0).abs() < 1e-6);
-        }
-    }
 
     #[test]
     fn the_parameter_count_is_the_sum_over_all_tensors() {
@@ -431,6 +433,12 @@ mod tests {
             r"{}",
             r#"{"tie_word_embeddings": false}"#,
             r#"{"model_type": "llama"}"#,
+            r#"{"model_type": "llama", "attention_bias": true, "mlp_bias": true}"#,
+            r#"{"model_type": "qwen3"}"#,
+            r#"{"model_type": "starcoder2"}"#,
+            r#"{"model_type": "olmo2"}"#,
+            r#"{"model_type": "phi3"}"#,
+            r#"{"model_type": "gemma3_text", "head_dim": 16}"#,
         ] {
             let config = tiny(change).expect("valid");
             let sum: usize = config

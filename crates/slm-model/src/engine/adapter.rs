@@ -26,7 +26,7 @@ impl EngineAdapter {
         let layers = 0..weights.config().num_hidden_layers;
         let layers = layers.map(|index| {
             let mut pairs = Vec::new();
-            for target in Target::ALL {
+            for &target in weights.config().targets() {
                 if let Some(pair) = adapter.layer(index).pair(target) {
                     let factors = factors(pair, weights, target, index)?;
                     pairs.push((target, Pair::new(pair, factors)));

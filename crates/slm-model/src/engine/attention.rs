@@ -1,5 +1,7 @@
 //! The engine's KV cache, and attention over it.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::config::Heads;
@@ -75,9 +77,9 @@ impl Cache {
         }
     }
 
-    /// Computes each row's attention over its slot, up to its own position.
+    /// Computes each row's attention over its slot, up to its own position; with a window, over at most so many positions.
     ///
-    /// Later positions, visible to other rows of the block, contribute exact zeros: a row's result does not depend on
+    /// Other positions, visible to other rows of the block, contribute exact zeros: a row's result does not depend on
     /// the rest of the batch.
     ///
     /// # Shapes
@@ -88,10 +90,11 @@ impl Cache {
         at: &[(usize, usize)],
         queries: &[f32],
         heads: Heads,
+        window: Option<usize>,
     ) -> Vec<f32> {
         let width = heads.query * heads.dim;
         let group = heads.query / heads.key_value;
-        let tasks: Vec<(std::ops::Range<usize>, usize)> = blocks(at)
+        let tasks: Vec<(Range<usize>, usize)> = blocks(at)
             .into_iter()
             .flat_map(|rows| (0..heads.key_value).map(move |head| (rows.clone(), head)))
             .collect();
@@ -104,11 +107,15 @@ impl Cache {
                     let of_head = row * width + head * group * heads.dim;
                     block.extend_from_slice(&queries[of_head..][..group * heads.dim]);
                 }
-                let lengths: Vec<usize> = rows
+                let seen_by = |row: usize| {
+                    let end = at[row].1 + 1;
+                    window.map_or(0, |window| end.saturating_sub(window))..end
+                };
+                let seen: Vec<Range<usize>> = rows
                     .clone()
-                    .flat_map(|row| std::iter::repeat_n(at[row].1 + 1, group))
+                    .flat_map(|row| std::iter::repeat_n(seen_by(row), group))
                     .collect();
-                attend(cache, &block, &lengths, heads.dim)
+                attend(cache, &block, &seen, heads.dim)
             })
             .collect();
         let mut out = vec![0.0; queries.len()];
@@ -123,8 +130,8 @@ impl Cache {
 }
 
 /// Splits rows into runs of the same slot, at most [`BLOCK`] rows each.
-fn blocks(at: &[(usize, usize)]) -> Vec<std::ops::Range<usize>> {
-    let mut blocks: Vec<std::ops::Range<usize>> = Vec::new();
+fn blocks(at: &[(usize, usize)]) -> Vec<Range<usize>> {
+    let mut blocks: Vec<Range<usize>> = Vec::new();
     for (row, (slot, _)) in at.iter().enumerate() {
         match blocks.last_mut() {
             Some(block) if block.len() < BLOCK && at[block.start].0 == *slot => block.end = row + 1,
@@ -134,17 +141,21 @@ fn blocks(at: &[(usize, usize)]) -> Vec<std::ops::Range<usize>> {
     blocks
 }
 
-/// Attention of some queries of one head; `lengths` gives the number of visible positions of each.
+/// Attention of some queries of one head; `seen` gives the visible positions of each.
 ///
 /// # Shapes
-/// `queries`: `[lengths.len(), dim]`; returns the same
-fn attend(cache: &HeadCache, queries: &[f32], lengths: &[usize], dim: usize) -> Vec<f32> {
-    let n = lengths.len();
-    let longest = lengths.iter().copied().max().unwrap_or(0);
-    let panels = longest.div_ceil(WIDTH);
+/// `queries`: `[seen.len(), dim]`; returns the same
+fn attend(cache: &HeadCache, queries: &[f32], seen: &[Range<usize>], dim: usize) -> Vec<f32> {
+    let n = seen.len();
+    let longest = seen.iter().map(|seen| seen.end).max().unwrap_or(0);
+    // Panels before the first visible position of any row contribute nothing.
+    let first = seen.iter().map(|seen| seen.start).min().unwrap_or(0) / WIDTH;
+    let start = first * WIDTH;
+    let panels = longest.div_ceil(WIDTH) - first;
     let mut weights = vec![0.0; n * panels * WIDTH];
     let mut scores = vec![[0.0; WIDTH]; n];
-    for (panel, keys) in cache.keys.chunks_exact(dim).take(panels).enumerate() {
+    let keys = cache.keys.chunks_exact(dim).skip(first).take(panels);
+    for (panel, keys) in keys.enumerate() {
         scores.fill([0.0; WIDTH]);
         multiply(queries, dim, keys, &mut scores);
         for (row, scores) in weights.chunks_exact_mut(panels * WIDTH).zip(&scores) {
@@ -153,10 +164,12 @@ fn attend(cache: &HeadCache, queries: &[f32], lengths: &[usize], dim: usize) -> 
     }
     let sums: Vec<f32> = weights
         .chunks_exact_mut(panels * WIDTH)
-        .zip(lengths)
-        .map(|(row, &length)| {
-            let (seen, unseen) = row.split_at_mut(length);
-            unseen.fill(0.0);
+        .zip(seen)
+        .map(|(row, seen)| {
+            let (row, after) = row.split_at_mut(seen.end - start);
+            let (before, seen) = row.split_at_mut(seen.start - start);
+            before.fill(0.0);
+            after.fill(0.0);
             let max = seen.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             exponentials(seen, max)
         })
@@ -165,7 +178,7 @@ fn attend(cache: &HeadCache, queries: &[f32], lengths: &[usize], dim: usize) -> 
     let mut sum = vec![[0.0; WIDTH]; n];
     for (part, values) in cache.values.iter().enumerate() {
         sum.fill([0.0; WIDTH]);
-        multiply(&weights, panels * WIDTH, &values[..longest], &mut sum);
+        multiply(&weights, panels * WIDTH, &values[start..longest], &mut sum);
         for ((out, sum), total) in out.chunks_exact_mut(dim).zip(&sum).zip(&sums) {
             for (out, sum) in out[part * WIDTH..].iter_mut().zip(sum) {
                 *out = sum / total;

@@ -9,34 +9,35 @@
 use super::error::GgufError;
 use super::reader::GgufFile;
 use crate::config::{
-    ConfigError, ModelConfig, RopeScaling, head_dim_from, known_family, unsupported_rope,
+    Biases, ConfigError, Family, LayerKind, ModelConfig, ModelKeys, Multipliers, NormKind,
+    OUTER_NAMES, RopeScaling, RotaryLayout, Target, head_dim_from, known_family, unsupported_rope,
+    yarn_attention_factor,
 };
-use crate::family::{Family, RotaryLayout};
 use crate::weight_file::HostTensor;
 
 const ROPE_DIVISORS: &str = "rope_freqs.weight";
+const EMBEDDING: &str = "token_embd.weight";
+const HEAD: &str = "output.weight";
 
 /// Returns GGUF's name of the tensor that Hugging Face calls `name`.
 pub(crate) fn gguf_name(family: &Family, name: &str) -> Option<String> {
-    let names = &family.gguf_names;
-    if let Some((_, gguf)) = names.outer().iter().find(|(hub, _)| *hub == name) {
+    if let Some((_, gguf)) = OUTER_NAMES.iter().find(|(hub, _)| *hub == name) {
         return Some((*gguf).to_owned());
     }
     let (layer, part) = name.strip_prefix("model.layers.")?.split_once('.')?;
     let (part, kind) = part.rsplit_once('.')?;
-    let (_, gguf) = names.layer.iter().find(|(hub, _)| *hub == part)?;
+    let (_, gguf) = family.gguf_names.iter().find(|(hub, _)| *hub == part)?;
     Some(format!("blk.{layer}.{gguf}.{kind}"))
 }
 
 /// Returns Hugging Face's name of the tensor that a GGUF file calls `name`.
 pub(crate) fn hub_name(family: &Family, name: &str) -> Option<String> {
-    let names = &family.gguf_names;
-    if let Some((hub, _)) = names.outer().iter().find(|(_, gguf)| *gguf == name) {
+    if let Some((hub, _)) = OUTER_NAMES.iter().find(|(_, gguf)| *gguf == name) {
         return Some((*hub).to_owned());
     }
     let (layer, part) = name.strip_prefix("blk.")?.split_once('.')?;
     let (part, kind) = part.rsplit_once('.')?;
-    let (hub, _) = names.layer.iter().find(|(_, gguf)| *gguf == part)?;
+    let (hub, _) = family.gguf_names.iter().find(|(_, gguf)| *gguf == part)?;
     Some(format!("model.layers.{layer}.{hub}.{kind}"))
 }
 
@@ -95,6 +96,64 @@ pub(crate) enum LayoutError {
     Config(#[from] ConfigError),
 }
 
+/// The keys of a file's architecture, such as `qwen3.block_count`.
+struct ArchitectureKeys<'a> {
+    file: &'a GgufFile,
+    architecture: &'a str,
+}
+
+impl<'a> ArchitectureKeys<'a> {
+    fn key(&self, part: &str) -> String {
+        format!("{}.{part}", self.architecture)
+    }
+
+    fn string(&self, part: &str) -> Result<Option<&'a str>, LayoutError> {
+        Ok(self.file.metadata().string(&self.key(part))?)
+    }
+}
+
+/// Wraps the error of a reader.
+fn of_keys(error: GgufError) -> ConfigError {
+    ConfigError::Keys(Box::new(error))
+}
+
+impl ModelKeys for ArchitectureKeys<'_> {
+    fn size(&self, part: &str) -> Result<Option<usize>, ConfigError> {
+        let (metadata, key) = (self.file.metadata(), self.key(part));
+        if let Ok(Some([first, others @ ..])) = metadata.integers(&key)
+            && others.iter().all(|other| other == first)
+            && let Ok(size) = usize::try_from(*first)
+        {
+            return Ok(Some(size));
+        }
+        metadata.unsigned(&key).map_err(of_keys)
+    }
+
+    fn required_size(&self, part: &str) -> Result<usize, ConfigError> {
+        let found = self.size(part)?;
+        let found = self.file.metadata().require(&self.key(part), found);
+        found.map_err(of_keys)
+    }
+
+    fn float(&self, part: &str) -> Result<Option<f64>, ConfigError> {
+        let found = self.file.metadata().float(&self.key(part));
+        found.map_err(of_keys)
+    }
+
+    fn boolean(&self, part: &str) -> Result<Option<bool>, ConfigError> {
+        let found = self.file.metadata().boolean(&self.key(part));
+        found.map_err(of_keys)
+    }
+
+    fn optional_vector(&self, name: &str) -> Result<Option<Vec<f32>>, ConfigError> {
+        if self.file.tensor_info(name).is_none() {
+            return Ok(None);
+        }
+        let tensor = self.file.tensor(name).map_err(of_keys)?;
+        Ok(Some(tensor.values))
+    }
+}
+
 /// Derives the model's configuration from the metadata and the existing tensors.
 ///
 /// The head is tied if and only if there is no `output.weight`. Files of models with a tied head may still contain
@@ -105,74 +164,120 @@ pub(crate) fn config_of(file: &GgufFile) -> Result<ModelConfig, LayoutError> {
     let name = metadata.string("general.architecture")?;
     let name = metadata.require("general.architecture", name)?;
     let family = known_family(Family::of_gguf_architecture(name), name)?;
-    let key = |part: &str| format!("{name}.{part}");
-    let size = |part: &str| metadata.unsigned::<usize>(&key(part));
-    let required = |part: &str| metadata.require(&key(part), size(part)?);
+    let keys = ArchitectureKeys {
+        file,
+        architecture: name,
+    };
 
-    let hidden_size = required("embedding_length")?;
-    let num_attention_heads = required("attention.head_count")?;
-    let head_dim = match size("attention.key_length")? {
+    let hidden_size = keys.required_size("embedding_length")?;
+    let num_attention_heads = keys.required_size("attention.head_count")?;
+    let head_dim = match keys.size("attention.key_length")? {
         Some(head_dim) => head_dim,
         None => head_dim_from(hidden_size, num_attention_heads)?,
     };
-    for part in ["rope.dimension_count", "attention.value_length"] {
-        if let Some(found) = size(part)?.filter(|&found| found != head_dim) {
-            return Err(LayoutError::Config(ConfigError::Unsupported {
-                key: "rope.dimension_count or attention.value_length",
-                found: found.to_string(),
-                supported: "the width of a head",
-            }));
-        }
+    let value_length = keys.size("attention.value_length")?;
+    if let Some(found) = value_length.filter(|&found| found != head_dim) {
+        return Err(LayoutError::Config(ConfigError::Unsupported {
+            key: "attention.value_length",
+            found: found.to_string(),
+            supported: "the width of a head",
+        }));
     }
-    let embedding = file.tensor_info(family.gguf_names.embedding);
+    let rotary_dim = keys.size("rope.dimension_count")?.unwrap_or(head_dim);
+    let embedding = file.tensor_info(EMBEDDING);
     let embedding = embedding.ok_or_else(|| GgufError::MissingTensor {
         path: file.path().to_owned(),
-        tensor: family.gguf_names.embedding.to_owned(),
+        tensor: EMBEDDING.to_owned(),
     })?;
-    let rms_norm_eps = key("attention.layer_norm_rms_epsilon");
+    let epsilon = match family.norm {
+        NormKind::Layer => "attention.layer_norm_epsilon",
+        NormKind::Rms | NormKind::RmsFromOne => "attention.layer_norm_rms_epsilon",
+    };
+    let epsilon = keys.key(epsilon);
     let token = |key: &str| metadata.unsigned::<u32>(key);
     let mut eos_token_ids = Vec::new();
     for key in ["eos_token_id", "eot_token_id", "eom_token_id"] {
         eos_token_ids.extend(token(&format!("tokenizer.ggml.{key}"))?);
     }
     eos_token_ids.dedup();
+    let has_bias = |target: Target| {
+        let hub = format!("model.{}.bias", target.module_path(0));
+        gguf_name(family, &hub).is_some_and(|name| file.tensor_info(&name).is_some())
+    };
+    let [query, .., down] = *family.targets else {
+        unreachable!("{family}: a layer has linear layers");
+    };
 
-    let config = ModelConfig {
+    let mut config = ModelConfig {
         family,
         vocab_size: embedding.shape[0],
         hidden_size,
-        intermediate_size: required("feed_forward_length")?,
-        num_hidden_layers: required("block_count")?,
+        intermediate_size: keys.required_size("feed_forward_length")?,
+        num_hidden_layers: keys.required_size("block_count")?,
         num_attention_heads,
-        num_key_value_heads: size("attention.head_count_kv")?.unwrap_or(num_attention_heads),
+        num_key_value_heads: keys
+            .size("attention.head_count_kv")?
+            .unwrap_or(num_attention_heads),
         head_dim,
-        rms_norm_eps: metadata.require(&rms_norm_eps, metadata.float(&rms_norm_eps)?)?,
-        rope_theta: metadata
-            .float(&key("rope.freq_base"))?
-            .unwrap_or(family.rope_theta),
-        rope_scaling: rope_scaling(file, name)?,
-        max_position_embeddings: required("context_length")?,
-        tie_word_embeddings: file.tensor_info(family.gguf_names.head).is_none(),
-        qkv_bias: family.qkv_bias,
+        rotary_dim,
+        attention_scale: None,
+        rms_norm_eps: metadata.require(&epsilon, metadata.float(&epsilon)?)?,
+        rope_theta: keys.float("rope.freq_base")?.unwrap_or(family.rope_theta),
+        rope_scaling: None,
+        rope_local_theta: None,
+        layer_kinds: vec![LayerKind::GLOBAL],
+        max_position_embeddings: keys.required_size("context_length")?,
+        long_context: false,
+        tie_word_embeddings: file.tensor_info(HEAD).is_none(),
+        activation: family.activation,
+        biases: Biases {
+            qkv: family.qkv_bias || has_bias(query),
+            output: has_bias(Target::OProj),
+            feed_forward: has_bias(down),
+        },
+        multipliers: Multipliers::NONE,
         eos_token_ids,
         bos_token_id: token("tokenizer.ggml.bos_token_id")?,
     };
+    // Before the keys of the family, so that loops over layers are short.
+    config.check()?;
+    config.rope_scaling = rope_scaling(&keys, config.max_position_embeddings)?;
+    (family.read_gguf)(&keys, &mut config)?;
+    config.normalise_layers();
     config.check()?;
     Ok(config)
 }
 
-fn rope_scaling(file: &GgufFile, name: &str) -> Result<Option<RopeScaling>, LayoutError> {
-    if file.tensor_info(ROPE_DIVISORS).is_some() {
-        let divisors = file.tensor(ROPE_DIVISORS)?.values;
+fn rope_scaling(
+    keys: &ArchitectureKeys<'_>,
+    context: usize,
+) -> Result<Option<RopeScaling>, LayoutError> {
+    if let Some(divisors) = keys.optional_vector(ROPE_DIVISORS)? {
         return Ok(Some(RopeScaling::Divisors(divisors)));
     }
-    let metadata = file.metadata();
-    match metadata.string(&format!("{name}.rope.scaling.type"))? {
-        None | Some("none") => Ok(None),
-        Some("linear") => {
-            let key = format!("{name}.rope.scaling.factor");
-            let factor = metadata.require(&key, metadata.float(&key)?)?;
-            Ok(Some(RopeScaling::Linear { factor }))
+    let factor = || {
+        let found = keys.float("rope.scaling.factor")?;
+        let key = keys.key("rope.scaling.factor");
+        Ok::<_, LayoutError>(keys.file.metadata().require(&key, found)?)
+    };
+    match keys.string("rope.scaling.type")? {
+        // The family reads the factors of `LongRoPE`.
+        None | Some("none" | "longrope") => Ok(None),
+        Some("linear") => Ok(Some(RopeScaling::Linear { factor: factor()? })),
+        Some("yarn") => {
+            let factor = factor()?;
+            let given = |part: &str| keys.float(part);
+            Ok(Some(RopeScaling::Yarn {
+                factor,
+                beta_fast: given("rope.scaling.yarn_beta_fast")?.unwrap_or(32.0),
+                beta_slow: given("rope.scaling.yarn_beta_slow")?.unwrap_or(1.0),
+                original_max_position_embeddings: keys
+                    .size("rope.scaling.original_context_length")?
+                    .unwrap_or(context),
+                attention_factor: yarn_attention_factor(factor, 1.0)
+                    * given("rope.scaling.attn_factor")?.unwrap_or(1.0),
+                truncate: true,
+            }))
         }
         Some(other) => Err(unsupported_rope(other).into()),
     }

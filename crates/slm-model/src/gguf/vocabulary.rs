@@ -13,45 +13,12 @@ use thiserror::Error;
 use tokenizers::models::bpe::{BPE, Merges, Vocab};
 use tokenizers::normalizers::NFC;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
-use tokenizers::pre_tokenizers::digits::Digits;
-use tokenizers::pre_tokenizers::sequence::Sequence;
-use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::processors::template::{SpecialToken, TemplateProcessing};
-use tokenizers::{
-    AddedToken, PreTokenizerWrapper, SplitDelimiterBehavior, Tokenizer as HubTokenizer,
-};
+use tokenizers::{AddedToken, Tokenizer as HubTokenizer};
 
 use super::error::GgufError;
 use super::metadata::Metadata;
-use crate::family::{Family, PreTokenizer};
-
-/// Names in GGUF files of pre-tokenizers outside the model families, to which llama.cpp applies one of these
-/// rules.
-const GENERAL_PRE_TOKENIZERS: [(&str, PreTokenizer); 11] = [
-    ("default", PreTokenizer::Default),
-    ("gpt-2", PreTokenizer::Gpt2),
-    ("phi-2", PreTokenizer::Gpt2),
-    ("gigachat", PreTokenizer::Gpt2),
-    ("jina-es", PreTokenizer::Gpt2),
-    ("jina-de", PreTokenizer::Gpt2),
-    ("jina-v2-es", PreTokenizer::Gpt2),
-    ("jina-v2-de", PreTokenizer::Gpt2),
-    ("a.x-4.0", PreTokenizer::Gpt2),
-    ("mellum", PreTokenizer::Gpt2),
-    ("exaone4", PreTokenizer::Gpt2),
-];
-/// Listed after those of the families.
-const SMOLLM_PRE_TOKENIZER: [(&str, PreTokenizer); 1] = [("smollm", PreTokenizer::SmolLm)];
-
-const LLAMA3_PATTERN: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-const QWEN2_PATTERN: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-/// llama.cpp's patterns for files that name no pre-tokenizer: each splits the result of the previous one.
-const DEFAULT_PATTERNS: [&str; 4] = [
-    r"[\p{P}\$\+<=>\^~\|]+",
-    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)",
-    r"\p{N}+",
-    r"[0-9][0-9][0-9]",
-];
+use super::pre_tokenizer::PreTokenizer;
 
 // Token types, by llama.cpp's numbers.
 const NORMAL: i64 = 1;
@@ -80,7 +47,7 @@ pub enum VocabularyError {
     /// An unknown pre-tokenizer.
     #[error(
         "pre-tokenizer `{found}` is not supported\nhint: expected one of {}, or a folder with tokenizer.json",
-        supported_pre_tokenizers()
+        PreTokenizer::all_names()
     )]
     UnknownPreTokenizer {
         /// Its name.
@@ -94,47 +61,6 @@ pub enum VocabularyError {
     },
 }
 
-/// All pre-tokenizers by name.
-fn pre_tokenizers() -> impl Iterator<Item = (&'static str, PreTokenizer)> {
-    let of_families = Family::ALL.iter().flat_map(|family| family.pre_tokenizers);
-    let all = GENERAL_PRE_TOKENIZERS.iter().chain(of_families);
-    all.chain(&SMOLLM_PRE_TOKENIZER).copied()
-}
-
-fn supported_pre_tokenizers() -> String {
-    let names: Vec<&str> = pre_tokenizers().map(|(name, _)| name).collect();
-    names.join(", ")
-}
-
-impl PreTokenizer {
-    fn build(self) -> Result<PreTokenizerWrapper, VocabularyError> {
-        // Without its regular expression, `ByteLevel` only maps bytes to letters.
-        let spell = PreTokenizerWrapper::ByteLevel(ByteLevel::new(false, true, false));
-        let gpt2 = PreTokenizerWrapper::ByteLevel(ByteLevel::new(false, true, true));
-        let mut steps = Vec::new();
-        match self {
-            Self::Gpt2 => steps.push(gpt2),
-            Self::SmolLm => steps.extend([PreTokenizerWrapper::Digits(Digits::new(true)), gpt2]),
-            Self::Llama3 => steps.extend([split(LLAMA3_PATTERN)?, spell]),
-            Self::Qwen2 | Self::Qwen2Bytes => steps.extend([split(QWEN2_PATTERN)?, spell]),
-            Self::Default => {
-                for pattern in DEFAULT_PATTERNS {
-                    steps.push(split(pattern)?);
-                }
-                steps.push(spell);
-            }
-        }
-        Ok(PreTokenizerWrapper::Sequence(Sequence::new(steps)))
-    }
-}
-
-fn split(pattern: &str) -> Result<PreTokenizerWrapper, VocabularyError> {
-    let pattern = SplitPattern::Regex(pattern.to_owned());
-    Split::new(pattern, SplitDelimiterBehavior::Isolated, false)
-        .map(PreTokenizerWrapper::Split)
-        .map_err(|error| corrupt(error.to_string()))
-}
-
 /// Builds the tokenizer described by `metadata`.
 pub(crate) fn tokenizer_of(metadata: Metadata<'_>) -> Result<HubTokenizer, VocabularyError> {
     let key = "tokenizer.ggml.model";
@@ -145,9 +71,8 @@ pub(crate) fn tokenizer_of(metadata: Metadata<'_>) -> Result<HubTokenizer, Vocab
         });
     }
     let name = metadata.string("tokenizer.ggml.pre")?.unwrap_or("default");
-    let (_, pre_tokenizer) = pre_tokenizers()
-        .find(|(known, _)| *known == name)
-        .ok_or_else(|| VocabularyError::UnknownPreTokenizer {
+    let pre_tokenizer =
+        PreTokenizer::of_name(name).ok_or_else(|| VocabularyError::UnknownPreTokenizer {
             found: name.to_owned(),
         })?;
     let key = "tokenizer.ggml.tokens";
@@ -168,15 +93,17 @@ pub(crate) fn tokenizer_of(metadata: Metadata<'_>) -> Result<HubTokenizer, Vocab
 
     let bpe = BPE::builder()
         .vocab_and_merges(vocabulary(typed())?, pairs(merges)?)
-        // Llama 3 encodes a whole word as one token if it is in the vocabulary.
-        .ignore_merges(pre_tokenizer == PreTokenizer::Llama3)
+        .ignore_merges(pre_tokenizer.ignores_merges)
         .build()
         .map_err(|error| corrupt(format!("merges: {error}")))?;
+    let built = pre_tokenizer
+        .build()
+        .map_err(|error| corrupt(error.to_string()))?;
     let mut tokenizer = HubTokenizer::new(bpe);
-    if pre_tokenizer == PreTokenizer::Qwen2 {
+    if pre_tokenizer.is_nfc {
         tokenizer.with_normalizer(Some(NFC));
     }
-    tokenizer.with_pre_tokenizer(Some(pre_tokenizer.build()?));
+    tokenizer.with_pre_tokenizer(Some(built));
     tokenizer.with_decoder(Some(ByteLevel::default()));
     tokenizer.add_tokens(&added_tokens(typed())?);
     if let Some(begin) = begin_token(metadata, tokens, pre_tokenizer)? {
@@ -190,10 +117,10 @@ pub(crate) fn tokenizer_of(metadata: Metadata<'_>) -> Result<HubTokenizer, Vocab
 fn begin_token(
     metadata: Metadata<'_>,
     tokens: &[String],
-    pre_tokenizer: PreTokenizer,
+    pre_tokenizer: &PreTokenizer,
 ) -> Result<Option<TemplateProcessing>, VocabularyError> {
     let asked = metadata.boolean("tokenizer.ggml.add_bos_token")?;
-    if !asked.unwrap_or(pre_tokenizer == PreTokenizer::Llama3) {
+    if !asked.unwrap_or(pre_tokenizer.adds_begin) {
         return Ok(None);
     }
     let key = "tokenizer.ggml.bos_token_id";

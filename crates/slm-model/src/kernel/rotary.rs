@@ -15,12 +15,14 @@ use super::{Values, matrix, zeros};
 use crate::autograd::{Function, apply};
 use crate::simd::for_each_instruction_set;
 
-/// Cosines and sines of the positions, `[positions, head_dim / 2]`.
+/// Cosines and sines of the positions, `[positions, rotary_dim / 2]`.
 #[derive(Clone, Debug)]
 pub(crate) struct RotaryTable {
     pub(crate) cosines: Arc<Vec<f32>>,
     pub(crate) sines: Arc<Vec<f32>>,
     pub(crate) head_dim: usize,
+    /// The rotated elements of a head, from the first on.
+    pub(crate) rotary_dim: usize,
 }
 
 /// Rotates each head of `x` by its token's angles and multiplies it by a factor; tracked if `x` is.
@@ -44,7 +46,7 @@ impl Rotate {
     fn rotate_rows(&self, x: Tensor<2>, backward: bool) -> Tensor<2> {
         let (shape, device) = (x.dims(), x.device());
         let width = shape[1];
-        let half = self.table.head_dim / 2;
+        let half = self.table.rotary_dim / 2;
         let positions = self.table.cosines.len() / half;
         let direction = if backward { -1.0 } else { 1.0 };
         let values = Values::of(x);
@@ -57,7 +59,8 @@ impl Rotate {
                 let at = row % positions * half;
                 let (cosines, sines) = (&self.table.cosines[at..], &self.table.sines[at..]);
                 let (cosines, sines) = (&cosines[..half], &sines[..half]);
-                rotate_row(x, cosines, sines, self.factor, direction * self.factor, out);
+                let factors = (self.factor, direction * self.factor);
+                rotate_row(x, self.table.head_dim, cosines, sines, factors, out);
             });
         matrix(out, shape, &device)
     }
@@ -78,14 +81,18 @@ impl Function<1> for Rotate {
 for_each_instruction_set! {
     fn rotate_row(
         x: &[f32],
+        dim: usize,
         cosines: &[f32],
         sines: &[f32],
-        of_cosine: f32,
-        of_sine: f32,
+        factors: (f32, f32),
         out: &mut [f32],
     ) {
-        let half = cosines.len();
-        for (x, out) in x.chunks_exact(2 * half).zip(out.chunks_exact_mut(2 * half)) {
+        let (half, (of_cosine, of_sine)) = (cosines.len(), factors);
+        for (x, out) in x.chunks_exact(dim).zip(out.chunks_exact_mut(dim)) {
+            let ((x, others), (out, to_others)) = (x.split_at(2 * half), out.split_at_mut(2 * half));
+            for (to, other) in to_others.iter_mut().zip(others) {
+                *to = of_cosine * other;
+            }
             let ((a, b), (to_a, to_b)) = (x.split_at(half), out.split_at_mut(half));
             for i in 0..half {
                 let (cosine, sine) = (of_cosine * cosines[i], of_sine * sines[i]);

@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
+use super::fusable::Fusable;
 use super::lora_linear::{Factors, OfInput, backward, forward};
-use super::{Layer, Shared};
 use crate::attention::{
     AttentionMask, AttentionSaved, attend_on_device, attend_on_device_backward,
 };
 use crate::fused::Direction;
+use crate::shared::Shared;
 
 /// The weights and settings that the block needs.
 pub(super) struct AttentionBlock<'a> {
-    pub(super) layer: &'a Layer,
+    pub(super) weights: &'a Fusable,
     pub(super) shared: &'a Shared,
     pub(super) mask: &'a Arc<AttentionMask>,
     /// The pairs of queries, keys, values and output.
@@ -50,22 +51,19 @@ impl AttentionBlock<'_> {
     /// # Shapes
     /// `x`: `[rows, hidden_size]`; returns the same
     pub(super) fn forward(&self, x: &Tensor<2>) -> (Tensor<2>, Saved) {
-        let Shared {
-            eps,
-            rotary,
-            kernels,
-        } = self.shared;
-        let attention = &self.layer.attention;
-        let norm = kernels.rms_norm(x.clone(), &self.layer.input_norm, *eps, x.dtype());
+        let Shared { eps, kernels, .. } = self.shared;
+        let weights = self.weights;
+        let rotary = self.shared.rotary(weights.base);
+        let norm = kernels.rms_norm(x.clone(), &weights.input_norm, *eps, x.dtype());
         let normed = norm.normed;
         let [of_q, of_k, of_v, of_o] = self.factors;
-        let (q, narrow_q) = forward(kernels, &attention.q_proj, of_q, &normed);
-        let (k, narrow_k) = forward(kernels, &attention.k_proj, of_k, &normed);
-        let (v, narrow_v) = forward(kernels, &attention.v_proj, of_v, &normed);
-        let scale = attention.heads.scale();
-        let [q, k] = kernels.rotate_pair([q, k], rotary.tables(), scale, Direction::Forward);
-        let (out, of_attention) = attend_on_device(kernels, [q, k, v], self.mask, attention.heads);
-        let (delta, narrow_o) = forward(kernels, &attention.o_proj, of_o, &out);
+        let (q, narrow_q) = forward(kernels, &weights.q_proj, of_q, &normed);
+        let (k, narrow_k) = forward(kernels, &weights.k_proj, of_k, &normed);
+        let (v, narrow_v) = forward(kernels, &weights.v_proj, of_v, &normed);
+        let [q, k] =
+            kernels.rotate_pair([q, k], rotary.tables(), weights.scale, Direction::Forward);
+        let (out, of_attention) = attend_on_device(kernels, [q, k, v], self.mask, weights.heads);
+        let (delta, narrow_o) = forward(kernels, &weights.o_proj, of_o, &out);
         let saved = Saved {
             inverse_rms: norm.inverse_rms,
             normed: Some(normed),
@@ -88,19 +86,16 @@ impl AttentionBlock<'_> {
         of_sum: Tensor<2>,
         wanted: bool,
     ) -> (Option<Tensor<2>>, PairGradients<4>) {
-        let Shared {
-            eps,
-            rotary,
-            kernels,
-        } = self.shared;
+        let Shared { eps, kernels, .. } = self.shared;
         let kind = x.dtype();
-        let attention = &self.layer.attention;
+        let weights = self.weights;
+        let rotary = self.shared.rotary(weights.base);
         let [of_q, of_k, of_v, of_o] = self.factors;
         let [narrow_q, narrow_k, narrow_v, narrow_o] = saved.narrow;
 
         let gradient = kernels.scaled_cast(of_sum.clone(), 1.0, kind);
         let OfInput { terms, of_narrow } =
-            backward(kernels, &attention.o_proj, of_o, &gradient, true);
+            backward(kernels, &weights.o_proj, of_o, &gradient, true);
         let of_out = kernels.sum_scaled(terms, None, kind);
         let pair = |factors: Option<&Factors>, x: &Tensor<2>, narrow, gradient: &Tensor<2>, of| {
             Some(factors?.gradients(kernels, x, narrow?, gradient, of?))
@@ -108,21 +103,21 @@ impl AttentionBlock<'_> {
         let pair_o = pair(of_o, &saved.out, narrow_o, &gradient, of_narrow);
 
         drop(saved.out);
-        let heads = attention.heads;
+        let heads = weights.heads;
         let [q, k, v] =
             attend_on_device_backward(kernels, saved.attention, of_out, self.mask, heads);
-        let scale = heads.scale();
-        let [q, k] = kernels.rotate_pair([q, k], rotary.tables(), scale, Direction::Backward);
-        let norm = &self.layer.input_norm;
+        let [q, k] =
+            kernels.rotate_pair([q, k], rotary.tables(), weights.scale, Direction::Backward);
+        let norm = &weights.input_norm;
         let normed = saved.normed.unwrap_or_else(|| {
             let again = kernels.rms_norm(x.clone(), norm, *eps, kind);
             again.normed
         });
         let mut terms = Vec::new();
         let parts = [
-            (&attention.q_proj, of_q, narrow_q, q),
-            (&attention.k_proj, of_k, narrow_k, k),
-            (&attention.v_proj, of_v, narrow_v, v),
+            (&weights.q_proj, of_q, narrow_q, q),
+            (&weights.k_proj, of_k, narrow_k, k),
+            (&weights.v_proj, of_v, narrow_v, v),
         ];
         let [pair_q, pair_k, pair_v] = parts.map(|(linear, factors, narrow, gradient)| {
             let found = backward(kernels, linear, factors, &gradient, wanted);

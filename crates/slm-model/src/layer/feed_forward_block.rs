@@ -4,13 +4,14 @@
 use burn::tensor::{DType, Tensor};
 
 use super::attention_block::PairGradients;
+use super::fusable::Fusable;
 use super::lora_linear::{Factors, OfInput, Projected, backward, forward, project};
-use super::{Layer, Shared};
 use crate::fused::SwigluGradients;
+use crate::shared::Shared;
 
 /// The weights and settings that the block needs.
 pub(super) struct FeedForwardBlock<'a> {
-    pub(super) layer: &'a Layer,
+    pub(super) weights: &'a Fusable,
     pub(super) shared: &'a Shared,
     /// The pairs of gate, up and down.
     pub(super) factors: [Option<&'a Factors>; 3],
@@ -47,12 +48,12 @@ impl FeedForwardBlock<'_> {
     /// both `[rows, hidden_size]`
     pub(super) fn enter(&self, x: Tensor<2>, attended: Tensor<2>) -> Saved {
         let Shared { eps, kernels, .. } = self.shared;
-        let weight = &self.layer.post_attention_norm;
+        let weight = &self.weights.post_attention_norm;
         let norm = kernels.add_rms_norm(x, attended, weight, *eps);
-        let feed_forward = &self.layer.feed_forward;
+        let weights = self.weights;
         let [of_gate, of_up, _] = self.factors;
-        let (gate, narrow_gate) = forward(kernels, &feed_forward.gate_proj, of_gate, &norm.normed);
-        let (up, narrow_up) = forward(kernels, &feed_forward.up_proj, of_up, &norm.normed);
+        let (gate, narrow_gate) = forward(kernels, &weights.gate_proj, of_gate, &norm.normed);
+        let (up, narrow_up) = forward(kernels, &weights.up_proj, of_up, &norm.normed);
         Saved {
             sum: norm.sum,
             inverse_rms: norm.inverse_rms,
@@ -71,7 +72,7 @@ impl FeedForwardBlock<'_> {
     pub(super) fn leave(&self, saved: &mut Saved) -> Tensor<2> {
         let kernels = &self.shared.kernels;
         let kind = saved.gate.dtype();
-        let down = &self.layer.feed_forward.down_proj;
+        let down = &self.weights.down_proj;
         let hidden = kernels.swiglu(saved.gate.clone(), saved.up.clone());
         let Projected { mut terms, narrow } = project(kernels, down, self.factors[2], &hidden);
         saved.narrow_down = narrow;
@@ -90,12 +91,12 @@ impl FeedForwardBlock<'_> {
     ) -> (Tensor<2>, PairGradients<3>) {
         let Shared { eps, kernels, .. } = self.shared;
         let kind = saved.gate.dtype();
-        let feed_forward = &self.layer.feed_forward;
+        let weights = self.weights;
         let [of_gate, of_up, of_down] = self.factors;
         let [narrow_gate, narrow_up] = saved.narrow;
 
         let OfInput { terms, of_narrow } =
-            backward(kernels, &feed_forward.down_proj, of_down, &gradient, true);
+            backward(kernels, &weights.down_proj, of_down, &gradient, true);
         let of_hidden = kernels.sum_scaled(terms, None, kind);
         let found = kernels.swiglu_backward(saved.gate, saved.up, of_hidden);
         let SwigluGradients {
@@ -111,15 +112,15 @@ impl FeedForwardBlock<'_> {
             .or_else(|| Some(of_down?.narrow(kernels, &hidden)));
         let pair_down = pair(of_down, &hidden, narrow_down, &gradient, of_narrow);
 
-        let norm = &self.layer.post_attention_norm;
+        let norm = &self.weights.post_attention_norm;
         let normed = saved.normed.unwrap_or_else(|| {
             let again = kernels.rms_norm(saved.sum.clone(), norm, *eps, kind);
             again.normed
         });
         let mut terms = Vec::new();
         let parts = [
-            (&feed_forward.gate_proj, of_gate, narrow_gate, gate),
-            (&feed_forward.up_proj, of_up, narrow_up, up),
+            (&weights.gate_proj, of_gate, narrow_gate, gate),
+            (&weights.up_proj, of_up, narrow_up, up),
         ];
         let [pair_gate, pair_up] = parts.map(|(linear, factors, narrow, gradient)| {
             let found = backward(kernels, linear, factors, &gradient, true);

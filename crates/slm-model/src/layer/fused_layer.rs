@@ -4,23 +4,35 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
+use super::Layer;
 use super::attention_block::{self, AttentionBlock};
 use super::feed_forward_block::{self, FeedForwardBlock};
+use super::fusable::Fusable;
 use super::lora_linear::Factors;
-use super::{Layer, Shared};
-use crate::attention::AttentionMask;
+use crate::attention::{AttentionMask, SequenceMasks};
 use crate::autograd::{Function, apply};
 use crate::lora::{LayerAdapter, LowRank};
+use crate::shared::Shared;
 use crate::target::Target;
 
+/// The linear layers, in the order of a forward pass.
+const TARGETS: [Target; 7] = [
+    Target::QProj,
+    Target::KProj,
+    Target::VProj,
+    Target::OProj,
+    Target::GateProj,
+    Target::UpProj,
+    Target::DownProj,
+];
 /// The number of linear layers.
-const LINEARS: usize = Target::ALL.len();
+const LINEARS: usize = TARGETS.len();
 /// The layer's input, and A and B of each linear layer.
 const INPUTS: usize = 1 + 2 * LINEARS;
 
 /// Whether every pair is plain LoRA, which is all that [`Layer::fused`] computes.
 pub(crate) fn can_be_fused(adapter: Option<&LayerAdapter>) -> bool {
-    let mut pairs = Target::ALL
+    let mut pairs = TARGETS
         .into_iter()
         .filter_map(|target| adapter?.pair(target));
     pairs.all(|pair| pair.alone().is_some())
@@ -28,7 +40,8 @@ pub(crate) fn can_be_fused(adapter: Option<&LayerAdapter>) -> bool {
 
 impl Layer {
     /// Runs the layer over full sequences as one autograd function; with `recompute`, only `x` is kept for the backward
-    /// pass. The pairs must be plain LoRA, see [`can_be_fused`].
+    /// pass. The pairs must be plain LoRA, see [`can_be_fused`]. Returns `None` if the layer has other operations than
+    /// Llama's.
     ///
     /// # Shapes
     /// `x`: `[rows, hidden_size]`; returns the same
@@ -36,16 +49,17 @@ impl Layer {
         &self,
         x: Tensor<2>,
         shared: &Shared,
-        mask: &Arc<AttentionMask>,
+        masks: &SequenceMasks,
         adapter: Option<&LayerAdapter>,
         recompute: bool,
-    ) -> Tensor<2> {
+    ) -> Option<Tensor<2>> {
+        let weights = Fusable::of(self, shared)?;
         let pairs: [Option<&LowRank>; LINEARS] =
-            Target::ALL.map(|target| adapter.and_then(|adapter| adapter.pair(target)));
+            TARGETS.map(|target| adapter.and_then(|adapter| adapter.pair(target)));
         let function = FusedLayer {
-            layer: self.clone(),
+            mask: masks.of(weights.window).clone(),
+            weights,
             shared: shared.clone(),
-            mask: mask.clone(),
             scales: pairs.map(|pair| Some(pair?.scale as f32)),
             recompute,
         };
@@ -60,13 +74,13 @@ impl Layer {
             Ok(inputs) => inputs,
             Err(inputs) => unreachable!("{} inputs", inputs.len()),
         };
-        apply(function, inputs)
+        Some(apply(function, inputs))
     }
 }
 
 #[derive(Clone)]
 struct FusedLayer {
-    layer: Layer,
+    weights: Fusable,
     shared: Shared,
     mask: Arc<AttentionMask>,
     /// The scale of each pair; `None` without one.
@@ -89,15 +103,15 @@ impl FusedLayer {
         factors: &'a [Option<Factors>; LINEARS],
     ) -> (AttentionBlock<'a>, FeedForwardBlock<'a>) {
         let [q, k, v, o, gate, up, down] = factors.each_ref().map(Option::as_ref);
-        let (layer, shared) = (&self.layer, &self.shared);
+        let (weights, shared) = (&self.weights, &self.shared);
         let attention = AttentionBlock {
-            layer,
+            weights,
             shared,
             mask: &self.mask,
             factors: [q, k, v, o],
         };
         let feed_forward = FeedForwardBlock {
-            layer,
+            weights,
             shared,
             factors: [gate, up, down],
         };

@@ -5,51 +5,42 @@
 
 mod attention_block;
 mod feed_forward_block;
+mod fusable;
 mod fused_layer;
+mod load;
 mod lora_linear;
 
 use std::sync::Arc;
 
 pub(crate) use fused_layer::can_be_fused;
+pub(crate) use load::Loader;
 
 use burn::tensor::{DType, Tensor};
 
-use crate::attention::{Attention, AttentionMask, ForwardMode};
-use crate::device::is_cpu;
+use crate::attention::{Attention, ForwardMode, SequenceMasks};
+use crate::config::Target;
 use crate::feed_forward::FeedForward;
-use crate::fused::{Kernels, functions};
+use crate::frozen::FrozenWeight;
 use crate::gradient_checkpointing::checkpointed;
-use crate::kernel::norm;
 use crate::kv_cache::LayerCache;
 use crate::lora::LayerAdapter;
-use crate::rotary::Rotary;
+use crate::norm::Norm;
+use crate::shared::Shared;
 
-/// `RMSNorm`: `x / rms(x) * weight` over each row, in single precision.
-///
-/// # Source
-/// Zhang and Sennrich 2019, arXiv:1910.07467.
-pub(crate) fn rms_norm(kernels: &Kernels, x: Tensor<2>, weight: &Tensor<1>, eps: f64) -> Tensor<2> {
-    if is_cpu(&x.device()) {
-        return norm::rms_norm(x, weight, eps);
-    }
-    functions::rms_norm(kernels, x, weight, eps)
-}
-
-/// What all layers of a forward pass share.
+/// The norms of a layer, by their place; `None` where the family has none.
 #[derive(Clone, Debug)]
-pub(crate) struct Shared {
-    /// The norms' epsilon.
-    pub(crate) eps: f64,
-    pub(crate) rotary: Arc<Rotary>,
-    pub(crate) kernels: Kernels,
+pub(crate) struct LayerNorms {
+    pub(crate) before_attention: Option<Norm>,
+    pub(crate) after_attention: Option<Norm>,
+    pub(crate) before_feed_forward: Option<Norm>,
+    pub(crate) after_feed_forward: Option<Norm>,
 }
 
 /// The weights of one decoder layer.
 #[derive(Clone, Debug)]
 pub(crate) struct Layer {
-    pub(crate) input_norm: Tensor<1>,
+    pub(crate) norms: LayerNorms,
     pub(crate) attention: Attention,
-    pub(crate) post_attention_norm: Tensor<1>,
     pub(crate) feed_forward: FeedForward,
 }
 
@@ -66,20 +57,36 @@ impl Layer {
         cache: Option<&mut LayerCache>,
         adapter: Option<&LayerAdapter>,
     ) -> Tensor<2> {
-        let Shared {
-            eps,
-            rotary,
-            kernels,
-        } = shared;
         let kind = x.dtype();
+        let normed = |norm: &Option<Norm>, x: Tensor<2>| match norm {
+            Some(norm) => norm.forward(&shared.kernels, x, shared.eps),
+            None => x,
+        };
+        let LayerNorms {
+            before_attention,
+            after_attention,
+            before_feed_forward,
+            after_feed_forward,
+        } = &self.norms;
         let x = x.cast(DType::F32);
-        let normed = rms_norm(kernels, x.clone(), &self.input_norm, *eps).cast(kind);
-        let attended = self.attention.forward(normed, rotary, mode, cache, adapter);
-        let x = x + attended.cast(DType::F32);
-        let normed = rms_norm(kernels, x.clone(), &self.post_attention_norm, *eps).cast(kind);
-        let fed = self.feed_forward.forward(normed, kernels, adapter);
-        let x = x + fed.cast(DType::F32);
+        let input = normed(before_attention, x.clone()).cast(kind);
+        let attended = self.attention.forward(input, shared, mode, cache, adapter);
+        let x = x + shared.scaled(normed(after_attention, attended.cast(DType::F32)));
+        let input = normed(before_feed_forward, x.clone()).cast(kind);
+        let fed = self.feed_forward.forward(input, &shared.kernels, adapter);
+        let x = x + shared.scaled(normed(after_feed_forward, fed.cast(DType::F32)));
         x.cast(kind)
+    }
+
+    /// The frozen weight of a linear layer, `[out, in]`, if the family has it.
+    pub(crate) fn weight(&self, target: Target) -> Option<&FrozenWeight> {
+        let of_attention = self.attention.linear(target);
+        let mut others = self.feed_forward.linears.all().iter();
+        let found = of_attention.or_else(|| {
+            let found = others.find(|(of, _)| *of == target);
+            found.map(|(_, linear)| linear)
+        });
+        found.map(|linear| &linear.weight)
     }
 
     /// [`Self::forward`] over full sequences with gradient checkpointing: only `x` is kept for the backward pass.
@@ -87,18 +94,18 @@ impl Layer {
         &self,
         x: Tensor<2>,
         shared: &Shared,
-        mask: &Arc<AttentionMask>,
+        masks: &Arc<SequenceMasks>,
         adapter: Option<&LayerAdapter>,
     ) -> Tensor<2> {
         let mut inputs = vec![x];
         inputs.extend(adapter.into_iter().flat_map(LayerAdapter::tensors));
-        let (layer, shared, mask) = (self.clone(), shared.clone(), mask.clone());
+        let (layer, shared, masks) = (self.clone(), shared.clone(), masks.clone());
         // Outside autodiff: a tracked tensor may be part of the graph only as an input.
         let adapter = adapter.map(|pairs| pairs.over(pairs.tensors().map(Tensor::inner)));
         let segment = move |inputs: &[Tensor<2>]| {
             let adapter = adapter.as_ref();
             let adapter = adapter.map(|pairs| pairs.over(inputs[1..].iter().cloned()));
-            let (x, mode) = (inputs[0].clone(), ForwardMode::Full(&mask));
+            let (x, mode) = (inputs[0].clone(), ForwardMode::Full(&masks));
             layer.forward(x, &shared, &mode, None, adapter.as_ref())
         };
         checkpointed(segment, inputs)

@@ -249,9 +249,19 @@ pub(crate) fn parameter(
     Param::from_mapped_value(id, tensor, mapper)
 }
 
+/// The linear layers of Llama, of which saved states contain consecutive ids.
+const LLAMA_TARGETS: usize = 7;
+/// Room for the linear layers of all other families.
+const OTHER_TARGETS: usize = 64;
+
 /// The index of a linear layer within the model.
 pub(crate) fn module_index(layer: usize, target: Target) -> u64 {
-    (layer * Target::ALL.len() + target as usize) as u64
+    let target = target as usize;
+    if target < LLAMA_TARGETS {
+        return (layer * LLAMA_TARGETS + target) as u64;
+    }
+    // Behind those of any model with the first names.
+    (1 << 32) + (layer * OTHER_TARGETS + target) as u64
 }
 
 /// The id of part `part` of a pair (A: 0, B: 1, magnitudes: 2), derived from its layer's index in the model.

@@ -118,8 +118,12 @@ impl LoraSettings {
 
     /// The linear layers that get a pair, with their paths, in the order of a forward pass.
     fn modules(&self, config: &ModelConfig) -> impl Iterator<Item = (Target, String)> {
-        let all = (0..config.num_hidden_layers)
-            .flat_map(|layer| Target::ALL.map(|target| (target, target.module_path(layer))));
+        let all = (0..config.num_hidden_layers).flat_map(|layer| {
+            config
+                .targets()
+                .iter()
+                .map(move |&target| (target, target.module_path(layer)))
+        });
         all.filter(|(_, module)| self.targets.matches(module))
     }
 

@@ -2,6 +2,7 @@
 
 mod adapter;
 mod chat;
+mod families;
 mod foreign_adapters;
 mod generation;
 mod hostile_files;

@@ -14,6 +14,9 @@ pub(crate) fn golden(path: &str) -> PathBuf {
         .join(path)
 }
 
+/// The families with a golden that includes a tokenizer; the others are in `families.rs`.
+pub(crate) const FULL_GOLDENS: [&str; 2] = ["llama", "qwen2"];
+
 /// A golden model on the CPU.
 pub(crate) fn tiny(path: &str) -> (Weights, Decoder) {
     let weights = Weights::open(&golden(path)).expect("golden model");
