@@ -71,7 +71,7 @@ def write(path, shape, weights):
     s = SHAPES[shape]
     hidden, inner, layers = s["hidden_size"], s["intermediate_size"], s["num_hidden_layers"]
     heads, kv_heads = s["num_attention_heads"], s["num_key_value_heads"]
-    dim = hidden // heads
+    dim = s.get("head_dim", hidden // heads)
     writer = gguf.GGUFWriter(path, s["model_type"])
     writer.add_context_length(s["max_position_embeddings"])
     writer.add_embedding_length(hidden)
@@ -83,10 +83,13 @@ def write(path, shape, weights):
     writer.add_rope_freq_base(s["rope_theta"])
     if s["model_type"] == "llama":
         writer.add_rope_dimension_count(dim)
+    if s["model_type"] == "qwen3":
+        writer.add_key_length(dim)
+        writer.add_value_length(dim)
     writer.add_vocab_size(s["vocab_size"])
     # A vocabulary that loads; no text is ever encoded with it.
     writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("qwen2" if s["model_type"] == "qwen2" else "smollm")
+    writer.add_tokenizer_pre("qwen2" if s["model_type"].startswith("qwen") else "smollm")
     writer.add_token_list([f"t{i}" for i in range(s["vocab_size"])])
     writer.add_token_types([1] * s["vocab_size"])
     writer.add_token_merges(["t 0"])
@@ -108,11 +111,14 @@ def write(path, shape, weights):
     matrix("token_embd.weight", s["vocab_size"], hidden)
     for layer in range(layers):
         block = f"blk.{layer}."
-        for name, rows in [("q", hidden), ("k", kv_heads * dim), ("v", kv_heads * dim)]:
+        for name, rows in [("q", heads * dim), ("k", kv_heads * dim), ("v", kv_heads * dim)]:
             matrix(f"{block}attn_{name}.weight", rows, hidden)
             if s["model_type"] == "qwen2":
                 vector(f"{block}attn_{name}.bias", rows, 0.0)
-        matrix(f"{block}attn_output.weight", hidden, hidden)
+        if s["model_type"] == "qwen3":
+            vector(f"{block}attn_q_norm.weight", dim, 1.0)
+            vector(f"{block}attn_k_norm.weight", dim, 1.0)
+        matrix(f"{block}attn_output.weight", hidden, heads * dim)
         matrix(f"{block}ffn_gate.weight", inner, hidden)
         matrix(f"{block}ffn_up.weight", inner, hidden)
         matrix(f"{block}ffn_down.weight", hidden, inner)

@@ -5,7 +5,7 @@ use burn::tensor::Device;
 use slm_cli::{BaseModel, UserMistake, bytes_text};
 use slm_config::{Dtype, GradientCheckpointing, Quantization, Recipe};
 use slm_model::{
-    DeviceChoice, DeviceMemory, Init, Kernel, LoraSettings, SavedModule, WeightFormat,
+    DeviceChoice, DeviceMemory, Init, Kernel, LoraSettings, ModelConfig, SavedModule, WeightFormat,
     device_memory,
 };
 
@@ -114,8 +114,11 @@ fn value_bytes(format: WeightFormat) -> usize {
 }
 
 /// Whether a GPU runs each layer with such an adapter as one fused operation.
-fn are_fused(settings: &LoraSettings) -> bool {
-    !settings.use_dora && settings.init == Init::Uniform && settings.lora_dropout == 0.0
+fn are_fused(settings: &LoraSettings, config: &ModelConfig) -> bool {
+    config.has_operations_of_llama()
+        && !settings.use_dora
+        && settings.init == Init::Uniform
+        && settings.lora_dropout == 0.0
 }
 
 /// The memory that a training needs on a device, and the memory available.
@@ -151,7 +154,7 @@ impl<'a> Budget<'a> {
         let gpu = value_bytes_on_gpu.map(|value_bytes| GpuLayers {
             value_bytes,
             narrow: sides / 2,
-            are_fused: are_fused(&settings),
+            are_fused: are_fused(&settings, config),
             is_loss_fused: true,
             is_head_trained: settings.modules_to_save.contains(&SavedModule::LmHead),
             updated_together: updated_together(recipe.train.optim, &shapes),
@@ -310,7 +313,7 @@ fn recomputed_layers(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use slm_model::{ModelConfig, NamedShape};
+    use slm_model::NamedShape;
 
     const GIB: u64 = 1 << 30;
 

@@ -12,7 +12,7 @@ use crate::frozen::{FrozenWeight, WeightFormat, computed_in};
 use crate::fused::Kernels;
 use crate::head::Head;
 use crate::kv_cache::KvCache;
-use crate::layer::{Layer, Loader, can_be_fused};
+use crate::layer::{Fusable, Layer, Loader, can_be_fused};
 use crate::lora::{Adapter, LoraSettings, SavedModule};
 use crate::norm::Norm;
 use crate::rotary::Rotary;
@@ -387,18 +387,16 @@ impl Decoder {
             let cache = cache.as_mut().map(|cache| &mut cache.layers[index]);
             let adapter = adapter.map(|adapter| adapter.layer(index));
             let recompute = index < self.checkpointed_layers;
-            let fused = match mode {
-                ForwardMode::Full(masks) if self.fuses_layers && can_be_fused(adapter) => {
-                    layer.fused(x.clone(), &shared, masks, adapter, recompute)
+            let is_fused = self.fuses_layers && can_be_fused(adapter);
+            let fusable = is_fused.then(|| Fusable::of(layer, &shared)).flatten();
+            x = match (mode, fusable) {
+                (ForwardMode::Full(masks), Some(fusable)) => {
+                    fusable.run(x, &shared, masks, adapter, recompute)
                 }
-                _ => None,
-            };
-            x = match (fused, mode) {
-                (Some(fused), _) => fused,
-                (None, ForwardMode::Full(masks)) if recompute => {
+                (ForwardMode::Full(masks), None) if recompute => {
                     layer.checkpointed(x, &shared, masks, adapter)
                 }
-                (None, _) => layer.forward(x, &shared, mode, cache, adapter),
+                _ => layer.forward(x, &shared, mode, cache, adapter),
             };
         }
         self.norm.forward(&self.kernels, x, shared.eps)

@@ -173,7 +173,7 @@ fn each_wrong_result_of_each_kernel_switches_it_off_alone() {
 fn heads_that_attention_does_not_support_are_named_without_a_panic() {
     let shape: NamedShape = "tiny-qwen2".parse().expect("a shape");
     let mut config = shape.config();
-    config.head_dim = 32;
+    config.set_head_dim(32);
     let kernels = checked(&device(), DType::BF16, &config, None);
     let reason = "it does not support heads of 32 values on this device";
     let off: Vec<_> = kernels.off().collect();

@@ -6,7 +6,7 @@
 
 use std::io::{self, Write};
 
-use crate::config::ModelConfig;
+use crate::config::{Family, ModelConfig};
 use crate::gguf::TensorType;
 use crate::gguf::layout::{gguf_name, is_permuted, permute_heads};
 use crate::gguf::writer::{ALIGNMENT, NewTensor, put, text, write_header};
@@ -17,6 +17,26 @@ use crate::weight_file::HostTensor;
 const KIND_U32: u32 = 4;
 const KIND_F32: u32 = 6;
 const KIND_STRING: u32 = 8;
+
+/// Returns GGUF's name of the linear layer with this weight and its B; of a fused layer that llama.cpp splits, the names of
+/// both halves with their rows of B.
+fn parts(family: &Family, name: &str, b: HostTensor) -> Vec<(String, HostTensor)> {
+    if let Some(base) = gguf_name(family, name) {
+        return vec![(base, b)];
+    }
+    let layer = name.split('.').nth(2).unwrap_or_default();
+    let half = b.values.len() / 2;
+    let halves = ["ffn_gate", "ffn_up"]
+        .into_iter()
+        .zip(b.values.chunks(half));
+    let part = |(gguf, values): (&str, &[f32])| {
+        let shape = vec![b.shape[0] / 2, b.shape[1]];
+        let values = values.to_vec();
+        let base = format!("blk.{layer}.{gguf}.weight");
+        (base, HostTensor { shape, values })
+    };
+    halves.map(part).collect()
+}
 
 /// Writes the adapter for a base model with this configuration.
 ///
@@ -34,8 +54,6 @@ pub(crate) fn write_adapter(
     let mut tensors: Vec<(String, HostTensor)> = Vec::new();
     for (layer, target, pair) in adapter.pairs() {
         let name = format!("model.{}.weight", target.module_path(layer));
-        let base = gguf_name(config.family, &name)
-            .unwrap_or_else(|| unreachable!("every target has a name"));
         let (a, mut b) = (pair.host_a(), pair.host_b());
         let own = pair.scale * a.shape[0] as f64;
         let alpha = *alpha.get_or_insert(own);
@@ -46,8 +64,10 @@ pub(crate) fn write_adapter(
         if is_permuted(config.family, &name) {
             permute_heads(&mut b, config.head_dim);
         }
-        tensors.push((format!("{base}.lora_a"), a));
-        tensors.push((format!("{base}.lora_b"), b));
+        for (base, b) in parts(config.family, &name, b) {
+            tensors.push((format!("{base}.lora_a"), a.clone()));
+            tensors.push((format!("{base}.lora_b"), b));
+        }
     }
 
     let mut pairs: Vec<u8> = Vec::new();
@@ -144,5 +164,24 @@ mod tests {
             n += 2;
         }
         assert_eq!(file.tensors().count(), n);
+    }
+    #[test]
+    fn a_fused_layer_that_llama_cpp_splits_becomes_two_pairs() {
+        let family = Family::of_model_type("granitemoehybrid").expect("supported");
+        let b = HostTensor {
+            shape: vec![4, 2],
+            values: (0..8u8).map(f32::from).collect(),
+        };
+        let name = "model.layers.3.shared_mlp.input_linear.weight";
+        let found = parts(family, name, b.clone());
+        let half = |values: &[f32]| HostTensor {
+            shape: vec![2, 2],
+            values: values.to_vec(),
+        };
+        let expected = [
+            ("blk.3.ffn_gate.weight".to_owned(), half(&b.values[..4])),
+            ("blk.3.ffn_up.weight".to_owned(), half(&b.values[4..])),
+        ];
+        assert_eq!(found, expected);
     }
 }

@@ -11,7 +11,7 @@ use crate::shared::Shared;
 
 /// The weights of a layer with Llama's operations.
 #[derive(Clone, Debug)]
-pub(super) struct Fusable {
+pub(crate) struct Fusable {
     pub(super) input_norm: Tensor<1>,
     pub(super) q_proj: FrozenLinear,
     pub(super) k_proj: FrozenLinear,
@@ -32,7 +32,7 @@ pub(super) struct Fusable {
 impl Fusable {
     /// Returns the layer's weights if it has no other operations than these: `RMSNorm` of the inputs of both blocks,
     /// separate projections, rotary embedding of whole heads, a gate with SiLU, and plain residual sums.
-    pub(super) fn of(layer: &Layer, shared: &Shared) -> Option<Self> {
+    pub(crate) fn of(layer: &Layer, shared: &Shared) -> Option<Self> {
         let Layer {
             norms:
                 LayerNorms {

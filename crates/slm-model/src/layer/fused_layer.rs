@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
-use super::Layer;
 use super::attention_block::{self, AttentionBlock};
 use super::feed_forward_block::{self, FeedForwardBlock};
 use super::fusable::Fusable;
@@ -30,7 +29,7 @@ const LINEARS: usize = TARGETS.len();
 /// The layer's input, and A and B of each linear layer.
 const INPUTS: usize = 1 + 2 * LINEARS;
 
-/// Whether every pair is plain LoRA, which is all that [`Layer::fused`] computes.
+/// Whether every pair is plain LoRA, which is all that [`Fusable::run`] computes.
 pub(crate) fn can_be_fused(adapter: Option<&LayerAdapter>) -> bool {
     let mut pairs = TARGETS
         .into_iter()
@@ -38,27 +37,25 @@ pub(crate) fn can_be_fused(adapter: Option<&LayerAdapter>) -> bool {
     pairs.all(|pair| pair.alone().is_some())
 }
 
-impl Layer {
+impl Fusable {
     /// Runs the layer over full sequences as one autograd function; with `recompute`, only `x` is kept for the backward
-    /// pass. The pairs must be plain LoRA, see [`can_be_fused`]. Returns `None` if the layer has other operations than
-    /// Llama's.
+    /// pass. The pairs must be plain LoRA, see [`can_be_fused`].
     ///
     /// # Shapes
     /// `x`: `[rows, hidden_size]`; returns the same
-    pub(crate) fn fused(
-        &self,
+    pub(crate) fn run(
+        self,
         x: Tensor<2>,
         shared: &Shared,
         masks: &SequenceMasks,
         adapter: Option<&LayerAdapter>,
         recompute: bool,
-    ) -> Option<Tensor<2>> {
-        let weights = Fusable::of(self, shared)?;
+    ) -> Tensor<2> {
         let pairs: [Option<&LowRank>; LINEARS] =
             TARGETS.map(|target| adapter.and_then(|adapter| adapter.pair(target)));
         let function = FusedLayer {
-            mask: masks.of(weights.window).clone(),
-            weights,
+            mask: masks.of(self.window).clone(),
+            weights: self,
             shared: shared.clone(),
             scales: pairs.map(|pair| Some(pair?.scale as f32)),
             recompute,
@@ -74,7 +71,7 @@ impl Layer {
             Ok(inputs) => inputs,
             Err(inputs) => unreachable!("{} inputs", inputs.len()),
         };
-        Some(apply(function, inputs))
+        apply(function, inputs)
     }
 }
 

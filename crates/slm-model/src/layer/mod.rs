@@ -12,6 +12,7 @@ mod lora_linear;
 
 use std::sync::Arc;
 
+pub(crate) use fusable::Fusable;
 pub(crate) use fused_layer::can_be_fused;
 pub(crate) use load::Loader;
 

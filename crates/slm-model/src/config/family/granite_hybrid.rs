@@ -20,6 +20,7 @@ pub(super) const GRANITE_HYBRID: Family = Family {
         ("self_attn.v_proj", "attn_v"),
         ("self_attn.o_proj", "attn_output"),
         ("post_attention_layernorm", "ffn_norm"),
+        ("shared_mlp.output_linear", "ffn_down"),
     ],
     targets: &[
         Target::QProj,
