@@ -10,7 +10,10 @@ use crate::error::HubError;
 use crate::listing::Listing;
 
 /// Files that every model needs.
-const NEEDED: [&str; 2] = ["config.json", "tokenizer.json"];
+const NEEDED: [&str; 2] = ["config.json", TOKENIZER];
+const TOKENIZER: &str = "tokenizer.json";
+/// `SentencePiece`'s own file, which is not read.
+const SENTENCE_PIECE: &str = "tokenizer.model";
 /// Files that belong to a model where they exist.
 const OPTIONAL: [&str; 4] = [
     "tokenizer_config.json",
@@ -47,7 +50,11 @@ pub(crate) fn small(listing: &Listing, repository: &str) -> Result<Vec<String>, 
             format!("it has no {SINGLE}")
         }
     } else if let Some(missing) = NEEDED.iter().find(|path| !has(path)) {
-        format!("it has no {missing}")
+        if *missing == TOKENIZER && has(SENTENCE_PIECE) {
+            conversion(repository)
+        } else {
+            format!("it has no {missing}")
+        }
     } else {
         let wanted = NEEDED.iter().chain(&OPTIONAL).filter(|path| has(path));
         return Ok(wanted.map(|path| (*path).to_owned()).collect());
@@ -58,6 +65,17 @@ pub(crate) fn small(listing: &Listing, repository: &str) -> Result<Vec<String>, 
         problem,
         candidates: ending(".gguf").into_iter().map(named).collect(),
     })
+}
+
+/// Returns what is missing beside `SentencePiece`'s file, with the commands that make it.
+fn conversion(repository: &str) -> String {
+    format!(
+        "it has {SENTENCE_PIECE} and no {TOKENIZER}\n\
+         hint: convert it, then name the folder DIR as the model:\n  \
+         pip install transformers sentencepiece protobuf huggingface_hub\n  \
+         hf download {repository} --local-dir DIR && cd DIR\n  \
+         python -c 'from transformers import AutoTokenizer; AutoTokenizer.from_pretrained(\".\").save_pretrained(\".\")'"
+    )
 }
 
 /// Returns the additional files for other programs that the repository has.
@@ -180,6 +198,22 @@ mod tests {
         assert!(text.contains("hf:a/b#x-Q4_K_M.gguf"), "{text}");
         let text = problem(&["config.json", "model.safetensors"]);
         assert!(text.contains("it has no tokenizer.json"), "{text}");
+        let text = problem(&["config.json", "model.safetensors", "tokenizer.model"]);
+        for expected in [
+            "it has tokenizer.model and no tokenizer.json",
+            "hint: convert it",
+            "hf download a/b --local-dir DIR",
+            "AutoTokenizer.from_pretrained(\".\").save_pretrained(\".\")",
+        ] {
+            assert!(text.contains(expected), "{text}");
+        }
+        let both = [
+            "config.json",
+            "model.safetensors",
+            "tokenizer.model",
+            "tokenizer.json",
+        ];
+        assert!(small(&listing(&both), "a/b").is_ok());
     }
 
     #[test]

@@ -332,9 +332,9 @@ impl<'a> Generation<'a> {
             index,
             slot,
             rng: ChaCha8Rng::seed_from_u64(request.seed),
+            stream: self.tokenizer.decode_stream(&request.prompt),
             request,
             tokens: Vec::new(),
-            stream: self.tokenizer.decode_stream(),
             text: String::new(),
             seconds: 0.0,
         };

@@ -5,35 +5,25 @@
 //! ordinary tokens, so no message can end its own turn. A text without turns (a row of `text` or `prompt_completion`,
 //! a raw prompt) is encoded as in transformers: [`Tokenizer::encode`] recognises added tokens.
 
+mod decoding;
 mod read;
 mod rendered;
+mod token_names;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use serde_json::Value;
 use thiserror::Error;
 use tokenizers::{AddedToken, AddedVocabulary, Tokenizer as HubTokenizer};
 
+use crate::gguf::GgufFile;
 use crate::gguf::metadata::Metadata;
 use crate::gguf::vocabulary::{self, VocabularyError};
 use rendered::Steps;
 
+pub use decoding::DecodeStream;
 pub(crate) use rendered::{Before, Regions, TokenSpan};
-
-/// Tokens that end a turn or a text in every vocabulary with them as special tokens. Models often declare only one:
-/// Qwen2.5's GGUF files name `<|im_end|>` but not `<|endoftext|>`, which ends the model's plain texts. llama.cpp uses
-/// names too.
-const END_TOKENS: [&str; 6] = [
-    "<|im_end|>",
-    "<|endoftext|>",
-    "<|eot_id|>",
-    "<|end_of_text|>",
-    "<|eom_id|>",
-    "</s>",
-];
-
-/// Maximum number of pending characters of an incomplete one: UTF-8 has at most four bytes, a token at least one.
-const MAX_PENDING_CHARS: usize = 3;
 
 /// An error of a tokenizer.
 #[derive(Debug, Error)]
@@ -52,6 +42,11 @@ pub enum TokenizerError {
         /// The library's message.
         reason: String,
     },
+    /// A folder has `SentencePiece`'s model alone.
+    #[error(
+        "found tokenizer.model, expected tokenizer.json\nhint: convert it, in this folder:\n  pip install transformers sentencepiece protobuf\n  python -c 'from transformers import AutoTokenizer; AutoTokenizer.from_pretrained(\".\").save_pretrained(\".\")'"
+    )]
+    SentencePieceAlone,
     /// A GGUF file's metadata do not describe a tokenizer.
     #[error(transparent)]
     Vocabulary(#[from] VocabularyError),
@@ -81,6 +76,12 @@ pub struct Tokenizer {
     markup_ids: BTreeSet<u32>,
     special_ids: BTreeSet<u32>,
     eos_token_ids: Vec<u32>,
+    /// Whether decoding joins byte tokens such as `<0x0A>` to characters.
+    has_byte_tokens: bool,
+    /// A token that a text can continue: decoders may treat the first token of a text differently.
+    anchor: Option<u32>,
+    /// Whether text after an added token starts with the mark of a text's start.
+    marks_after_token: bool,
 }
 
 impl Tokenizer {
@@ -112,6 +113,15 @@ impl Tokenizer {
         })
     }
 
+    /// Reads the tokenizer in a GGUF file's metadata; the file may contain no tensors.
+    ///
+    /// # Errors
+    /// The file cannot be read, is not a GGUF file, or does not describe a supported tokenizer.
+    pub fn from_gguf_file(path: &Path, declared_eos: &[u32]) -> Result<Self, TokenizerError> {
+        let file = GgufFile::open(path).map_err(VocabularyError::from)?;
+        Self::from_gguf(file.metadata(), declared_eos)
+    }
+
     /// Builds the tokenizer described by a GGUF file's metadata.
     pub(crate) fn from_gguf(
         metadata: Metadata<'_>,
@@ -141,10 +151,10 @@ impl Tokenizer {
             if token.special {
                 special_ids.insert(id);
             }
-            if END_TOKENS.contains(&token.content.as_str()) && !eos_token_ids.contains(&id) {
+            if token_names::ends(&token) && !eos_token_ids.contains(&id) {
                 eos_token_ids.push(id);
             }
-            if token.special || looks_like_markup(&token.content) {
+            if token_names::is_markup(&token) {
                 markup_ids.insert(id);
                 markup.push(AddedToken {
                     special: true,
@@ -156,15 +166,21 @@ impl Tokenizer {
         text_vocabulary.add_tokens(&markup, inner.get_model(), inner.get_normalizer());
         text_vocabulary.set_encode_special_tokens(true);
         let steps = |before| Steps::of(inner.get_normalizer(), inner.get_pre_tokenizer(), before);
-        Self {
+        let mut tokenizer = Self {
             after_token: steps(Before::Token),
             after_text: steps(Before::Text),
+            has_byte_tokens: inner.get_decoder().is_some_and(decoding::joins_bytes),
             inner,
             text_vocabulary,
             markup_ids,
             special_ids,
             eos_token_ids,
-        }
+            anchor: None,
+            marks_after_token: false,
+        };
+        tokenizer.anchor = tokenizer.find_anchor();
+        tokenizer.marks_after_token = tokenizer.marks_after_token();
+        tokenizer
     }
 
     /// Runs every step once, because the library panics if a step names a missing token. Errors it returns are ignored:
@@ -179,6 +195,10 @@ impl Tokenizer {
         ];
         for ids in ids.into_iter().flatten() {
             drop(self.decode(&ids, false));
+            drop(
+                self.decode_stream(&ids)
+                    .push(ids.first().copied().unwrap_or(0)),
+            );
         }
     }
 
@@ -220,33 +240,50 @@ impl Tokenizer {
     }
 
     /// Returns the tokens that the tokenizer puts before a plain text: the begin token of models pretrained with one.
+    ///
+    /// # Errors
+    /// The library cannot tokenize a text of one letter.
     pub fn text_start(&self) -> Result<Vec<u32>, TokenizerError> {
-        let empty = self.inner.encode_fast("", true).map_err(apply_error)?;
-        let ids = empty.get_ids().iter().copied();
-        Ok(ids.filter(|id| !self.eos_token_ids.contains(id)).collect())
+        Ok(self.around_text()?.0)
     }
 
-    /// Returns the token that ends a plain text, which may differ from the one that ends a turn.
+    /// Returns the token that ends a plain text, which may differ from the one that ends a turn: the one that the
+    /// tokenizer puts after a text, otherwise one known by name, otherwise the first that the model declares.
     pub fn text_end(&self) -> Option<u32> {
-        let known = ["<|endoftext|>", "<|end_of_text|>", "</s>"];
-        let by_name = known.iter().find_map(|name| self.token_to_id(name));
-        by_name
-            .filter(|id| self.eos_token_ids.contains(id))
+        let added = self
+            .around_text()
+            .ok()
+            .and_then(|(_, end)| end.first().copied());
+        let by_name = || {
+            token_names::TEXT_ENDS
+                .iter()
+                .filter_map(|name| self.token_to_id(name))
+                .find(|id| self.eos_token_ids.contains(id))
+        };
+        added
+            .or_else(by_name)
             .or_else(|| self.eos_token_ids.first().copied())
     }
 
-    /// Decodes `ids`; invalid UTF-8 becomes U+FFFD. Unknown ids are skipped.
-    pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String, TokenizerError> {
-        self.inner.decode(ids, skip_special).map_err(apply_error)
-    }
-
-    /// Starts incremental decoding, for text that is shown or searched while it grows.
-    pub fn decode_stream(&self) -> DecodeStream<'_> {
-        DecodeStream {
-            tokenizer: self,
-            context: Vec::new(),
-            pending: Vec::new(),
-            sent: 0,
+    /// Returns the tokens that the tokenizer puts before and after a text.
+    fn around_text(&self) -> Result<(Vec<u32>, Vec<u32>), TokenizerError> {
+        let encoding = self.inner.encode_fast("a", true).map_err(apply_error)?;
+        let ids = encoding.get_ids();
+        let is_text: Vec<bool> = encoding
+            .get_sequence_ids()
+            .iter()
+            .map(Option::is_some)
+            .collect();
+        let first = is_text.iter().position(|is_text| *is_text);
+        let last = is_text.iter().rposition(|is_text| *is_text);
+        match (first, last) {
+            (Some(first), Some(last)) => Ok((ids[..first].to_vec(), ids[last + 1..].to_vec())),
+            // The vocabulary cannot spell the letter.
+            _ => {
+                let is_end = |id: &u32| self.eos_token_ids.contains(id);
+                let (end, start) = ids.iter().copied().partition(is_end);
+                Ok((start, end))
+            }
         }
     }
 
@@ -273,77 +310,5 @@ impl Tokenizer {
     /// Whether `id` is a special token, which decoding can skip.
     pub fn is_special(&self, id: u32) -> bool {
         self.special_ids.contains(&id)
-    }
-}
-
-/// Whether an added token is treated as markup. Some models mark tokens such as `<tool_call>` or `<|fim_middle|>` as
-/// ordinary; in a user's text they are text nonetheless. Added tokens of other spellings (letters that deepseek's
-/// vocabulary lacks) are not markup.
-fn looks_like_markup(token: &str) -> bool {
-    (token.starts_with('<') && token.ends_with('>'))
-        || (token.starts_with('[') && token.ends_with(']'))
-}
-
-/// Incremental decoder that never splits a character.
-///
-/// The concatenated pieces are exactly the text of [`Tokenizer::decode`] for all ids at once, without special
-/// tokens.
-#[derive(Debug)]
-pub struct DecodeStream<'a> {
-    tokenizer: &'a Tokenizer,
-    /// Ids whose text has been returned. Decoders may treat the first token of a text differently, so the following ids
-    /// are decoded after these.
-    context: Vec<u32>,
-    /// Ids whose text is incomplete.
-    pending: Vec<u32>,
-    /// Number of bytes of the pending text that have been returned.
-    sent: usize,
-}
-
-impl DecodeStream<'_> {
-    /// Adds an id and returns the new text that can no longer change.
-    pub fn push(&mut self, id: u32) -> Result<String, TokenizerError> {
-        if self.tokenizer.is_special(id) {
-            return Ok(String::new());
-        }
-        self.pending.push(id);
-        let text = self.pending_text()?;
-        // A trailing U+FFFD may be the start of a character; at most `MAX_PENDING_CHARS` of them can change.
-        let certain = text
-            .char_indices()
-            .rev()
-            .take(MAX_PENDING_CHARS)
-            .take_while(|(_, character)| *character == char::REPLACEMENT_CHARACTER)
-            .last()
-            .map_or(text.len(), |(at, _)| at);
-        let new = text[self.sent.min(certain)..certain].to_owned();
-        if certain == text.len() {
-            self.context = std::mem::take(&mut self.pending);
-            self.sent = 0;
-        } else {
-            self.sent = certain.max(self.sent);
-        }
-        Ok(new)
-    }
-
-    /// Returns the remaining text, complete or not, after the last id.
-    pub fn finish(&mut self) -> Result<String, TokenizerError> {
-        let rest = self.pending_text()?.split_off(self.sent);
-        self.context.append(&mut self.pending);
-        self.sent = 0;
-        Ok(rest)
-    }
-
-    /// The text of the pending ids after their context.
-    fn pending_text(&self) -> Result<String, TokenizerError> {
-        let context = self.tokenizer.decode(&self.context, true)?;
-        let all = [self.context.as_slice(), &self.pending].concat();
-        let mut text = self.tokenizer.decode(&all, true)?;
-        if !text.starts_with(&context) {
-            return Err(TokenizerError::Apply {
-                reason: format!("the text of ids {all:?} does not begin with that of their prefix"),
-            });
-        }
-        Ok(text.split_off(context.len()))
     }
 }

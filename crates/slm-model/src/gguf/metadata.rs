@@ -105,6 +105,17 @@ impl<'a> Metadata<'a> {
         })
     }
 
+    /// Returns the numbers under `key`, integers or not.
+    pub(crate) fn numbers(&self, key: &str) -> Result<Option<Vec<f64>>, GgufError> {
+        self.typed(key, "an array of numbers", |value| match value {
+            MetadataValue::Floats(numbers) => Some(numbers.clone()),
+            MetadataValue::Integers(numbers) => {
+                Some(numbers.iter().map(|number| *number as f64).collect())
+            }
+            _ => None,
+        })
+    }
+
     /// Turns an absent key into an error.
     pub(crate) fn require<T>(&self, key: &str, value: Option<T>) -> Result<T, GgufError> {
         value.ok_or_else(|| GgufError::MissingKey {

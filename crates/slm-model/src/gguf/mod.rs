@@ -7,7 +7,7 @@
 //! - `codes`: packed blocks as codes and scales
 //! - [`dequantize`]: packed blocks to single precision
 //! - [`layout`]: the names, shapes and row order of llama.cpp's converter, and the inverse
-//! - [`vocabulary`], `pre_tokenizer`: the tokenizer in the metadata
+//! - [`vocabulary`]: the tokenizer in the metadata
 //! - [`writer`]: writing adapters and merged models
 //!
 //! Files are untrusted: every length is checked against the remaining bytes before memory is allocated for it, and all
@@ -25,7 +25,6 @@ mod header;
 pub(crate) mod layout;
 pub(crate) mod metadata;
 mod packed_tensor;
-mod pre_tokenizer;
 pub(crate) mod reader;
 mod tensor_type;
 pub(crate) mod vocabulary;

@@ -1,31 +1,29 @@
 //! The tokenizer in a GGUF file's metadata.
 //!
-//! The file contains tokens, merges, a type for each token, and the name of a pre-tokenizer; the rules behind
-//! that name are part of the programs that read such files. The rules below are those of the original
-//! `tokenizer.json` if it is known (with NFC for Qwen2, which llama.cpp omits), otherwise llama.cpp's.
+//! The file contains tokens with a type each, and either merges and the name of a pre-tokenizer (`gpt2`, byte-level
+//! BPE) or scores (`llama`, `SentencePiece`); the rules behind these names are part of the programs that read such files.
+//! The rules below are those of the original `tokenizer.json` if it is known (with NFC for Qwen2, which llama.cpp
+//! omits), otherwise llama.cpp's.
 //!
 //! # Source
 //! `src/llama-vocab.cpp` of <https://github.com/ggml-org/llama.cpp>, and the models' `tokenizer.json`.
 
-use std::iter::repeat;
+mod pre_tokenizer;
+mod sentence_piece;
+mod template;
+mod token_list;
 
 use thiserror::Error;
-use tokenizers::models::bpe::{BPE, Merges, Vocab};
+use tokenizers::Tokenizer as HubTokenizer;
+use tokenizers::models::bpe::{BPE, Merges};
 use tokenizers::normalizers::NFC;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
-use tokenizers::processors::template::{SpecialToken, TemplateProcessing};
-use tokenizers::{AddedToken, Tokenizer as HubTokenizer};
 
 use super::error::GgufError;
 use super::metadata::Metadata;
-use super::pre_tokenizer::PreTokenizer;
-
-// Token types, by llama.cpp's numbers.
-const NORMAL: i64 = 1;
-const UNKNOWN: i64 = 2;
-const CONTROL: i64 = 3;
-const USER_DEFINED: i64 = 4;
-const UNUSED: i64 = 5;
+use pre_tokenizer::PreTokenizer;
+use template::TemplateDefaults;
+use token_list::TokenList;
 
 /// Maximum size of all special tokens together, in bytes; real models have a few thousand.
 pub(crate) const MAX_ADDED_BYTES: usize = 1 << 20;
@@ -36,9 +34,9 @@ pub enum VocabularyError {
     /// A key is missing or has another type.
     #[error(transparent)]
     Gguf(#[from] GgufError),
-    /// A tokenizer that is not byte-level BPE.
+    /// A tokenizer that is neither byte-level BPE nor `SentencePiece`.
     #[error(
-        "tokenizer model `{found}` is not supported\nhint: expected gpt2 (byte-level BPE), or a folder with tokenizer.json"
+        "tokenizer model `{found}` is not supported\nhint: expected gpt2 (byte-level BPE) or llama (SentencePiece), or a folder with tokenizer.json"
     )]
     UnknownModel {
         /// Its name.
@@ -47,13 +45,13 @@ pub enum VocabularyError {
     /// An unknown pre-tokenizer.
     #[error(
         "pre-tokenizer `{found}` is not supported\nhint: expected one of {}, or a folder with tokenizer.json",
-        PreTokenizer::all_names()
+        pre_tokenizer_names().collect::<Vec<_>>().join(", ")
     )]
     UnknownPreTokenizer {
         /// Its name.
         found: String,
     },
-    /// Tokens, types and merges are inconsistent.
+    /// Tokens, types, scores and merges are inconsistent.
     #[error("corrupt vocabulary: {what}")]
     Corrupt {
         /// The inconsistency.
@@ -61,103 +59,55 @@ pub enum VocabularyError {
     },
 }
 
+/// The names of all pre-tokenizers; the first of those with the same rule is the most common one.
+pub(crate) fn pre_tokenizer_names() -> impl Iterator<Item = &'static str> {
+    PreTokenizer::names()
+}
+
 /// Builds the tokenizer described by `metadata`.
 pub(crate) fn tokenizer_of(metadata: Metadata<'_>) -> Result<HubTokenizer, VocabularyError> {
     let key = "tokenizer.ggml.model";
     let model = metadata.require(key, metadata.string(key)?)?;
-    if model != "gpt2" {
-        return Err(VocabularyError::UnknownModel {
-            found: model.to_owned(),
-        });
+    match model {
+        "gpt2" => byte_level(metadata),
+        "llama" => sentence_piece::tokenizer_of(metadata),
+        other => Err(VocabularyError::UnknownModel {
+            found: other.to_owned(),
+        }),
     }
+}
+
+/// Builds a byte-level BPE.
+fn byte_level(metadata: Metadata<'_>) -> Result<HubTokenizer, VocabularyError> {
     let name = metadata.string("tokenizer.ggml.pre")?.unwrap_or("default");
     let pre_tokenizer =
         PreTokenizer::of_name(name).ok_or_else(|| VocabularyError::UnknownPreTokenizer {
             found: name.to_owned(),
         })?;
-    let key = "tokenizer.ggml.tokens";
-    let tokens = metadata.require(key, metadata.strings(key)?)?;
+    let tokens = TokenList::read(metadata)?;
     let key = "tokenizer.ggml.merges";
     let merges = metadata.require(key, metadata.strings(key)?)?;
-
-    let types = metadata.integers("tokenizer.ggml.token_type")?;
-    if let Some(types) = types.filter(|types| types.len() != tokens.len()) {
-        let what = format!("{} tokens and {} token types", tokens.len(), types.len());
-        return Err(corrupt(what));
-    }
-    let typed = || {
-        tokens
-            .iter()
-            .zip(types.unwrap_or(&[]).iter().chain(repeat(&NORMAL)))
-    };
-
     let bpe = BPE::builder()
-        .vocab_and_merges(vocabulary(typed())?, pairs(merges)?)
+        .vocab_and_merges(tokens.vocabulary()?, pairs(merges)?)
         .ignore_merges(pre_tokenizer.ignores_merges)
         .build()
         .map_err(|error| corrupt(format!("merges: {error}")))?;
-    let built = pre_tokenizer
-        .build()
-        .map_err(|error| corrupt(error.to_string()))?;
     let mut tokenizer = HubTokenizer::new(bpe);
     if pre_tokenizer.is_nfc {
         tokenizer.with_normalizer(Some(NFC));
     }
-    tokenizer.with_pre_tokenizer(Some(built));
-    tokenizer.with_decoder(Some(ByteLevel::default()));
-    tokenizer.add_tokens(&added_tokens(typed())?);
-    if let Some(begin) = begin_token(metadata, tokens, pre_tokenizer)? {
-        tokenizer.with_post_processor(Some(begin));
-    }
-    Ok(tokenizer)
-}
-
-/// Returns the post-processor that prepends the begin token, if the file requests it, or has no such key and llama.cpp
-/// does so for its pre-tokenizer.
-fn begin_token(
-    metadata: Metadata<'_>,
-    tokens: &[String],
-    pre_tokenizer: &PreTokenizer,
-) -> Result<Option<TemplateProcessing>, VocabularyError> {
-    let asked = metadata.boolean("tokenizer.ggml.add_bos_token")?;
-    if !asked.unwrap_or(pre_tokenizer.adds_begin) {
-        return Ok(None);
-    }
-    let key = "tokenizer.ggml.bos_token_id";
-    let id = match metadata.unsigned::<usize>(key)? {
-        Some(id) => id,
-        None if asked.is_none() => return Ok(None),
-        None => metadata.require(key, None)?,
-    };
-    let token = tokens.get(id).ok_or_else(|| {
-        corrupt(format!(
-            "`{key}` is {id}, but there are {} tokens",
-            tokens.len()
-        ))
-    })?;
-    let id = u32::try_from(id).map_err(|_| corrupt(format!("`{key}` is {id}")))?;
-    let begin = SpecialToken::new("begin".to_owned(), vec![id], vec![token.clone()])
-        .map_err(|error| corrupt(error.to_string()))?;
-    TemplateProcessing::builder()
-        .try_single(vec!["begin", "$A"])
-        .map_err(corrupt)?
-        .special_tokens(vec![begin])
+    let steps = pre_tokenizer
         .build()
-        .map(Some)
-        .map_err(|error| corrupt(error.to_string()))
-}
-
-/// Maps tokens to ids. Unused rows, which only pad the embedding, are skipped.
-fn vocabulary<'a>(
-    tokens: impl Iterator<Item = (&'a String, &'a i64)>,
-) -> Result<Vocab, VocabularyError> {
-    let mut vocabulary = Vocab::new();
-    for ((token, kind), id) in tokens.zip(0..) {
-        if *kind != UNUSED && vocabulary.insert(token.clone(), id).is_some() {
-            return Err(corrupt(format!("token {token:?} occurs twice")));
-        }
-    }
-    Ok(vocabulary)
+        .map_err(|error| corrupt(error.to_string()))?;
+    tokenizer.with_pre_tokenizer(Some(steps));
+    tokenizer.with_decoder(Some(ByteLevel::default()));
+    tokenizer.add_tokens(&tokens.added()?);
+    let defaults = TemplateDefaults {
+        adds_begin: pre_tokenizer.adds_begin,
+        ..TemplateDefaults::default()
+    };
+    tokenizer.with_post_processor(template::of(metadata, &tokens, &defaults)?);
+    Ok(tokenizer)
 }
 
 /// Parses merges, two tokens separated by a space. Tokens contain no space, except as a first character in files of
@@ -173,25 +123,6 @@ fn pairs(merges: &[String]) -> Result<Merges, VocabularyError> {
                 .ok_or_else(|| corrupt(format!("merge {merge:?} is not a pair of tokens")))
         })
         .collect()
-}
-
-/// Returns the tokens that are matched before a text is split: special and user-defined ones.
-fn added_tokens<'a>(
-    tokens: impl Iterator<Item = (&'a String, &'a i64)>,
-) -> Result<Vec<AddedToken>, VocabularyError> {
-    let added: Vec<_> = tokens
-        .filter(|(_, kind)| matches!(**kind, UNKNOWN | CONTROL | USER_DEFINED))
-        .map(|(token, kind)| {
-            let special = *kind != USER_DEFINED;
-            AddedToken::from(token.clone(), special).normalized(false)
-        })
-        .collect();
-    let bytes: usize = added.iter().map(|token| token.content.len()).sum();
-    if bytes > MAX_ADDED_BYTES {
-        let what = format!("special tokens of {bytes} bytes, expected at most {MAX_ADDED_BYTES}");
-        return Err(corrupt(what));
-    }
-    Ok(added)
 }
 
 fn corrupt(what: String) -> VocabularyError {
@@ -224,12 +155,17 @@ mod tests {
 
     #[test]
     fn unknown_tokenizers_are_named_with_those_supported() {
-        let other = Fixture::new().string("tokenizer.ggml.model", "llama");
-        assert!(refusal(&other).contains("`llama` is not supported"));
-        let other = vocabulary_of(&["a"], &[]).string("tokenizer.ggml.pre", "tekken");
+        let other = Fixture::new().string("tokenizer.ggml.model", "t5");
         let message = refusal(&other);
         assert!(
-            message.contains("`tekken`") && message.contains("qwen2, deepseek-r1-qwen"),
+            message.contains("`t5` is not supported")
+                && message.contains("or llama (SentencePiece)"),
+            "{message}"
+        );
+        let other = vocabulary_of(&["a"], &[]).string("tokenizer.ggml.pre", "kimi-k2");
+        let message = refusal(&other);
+        assert!(
+            message.contains("`kimi-k2`") && message.contains("qwen2, qwen35, deepseek-r1-qwen"),
             "{message}"
         );
     }
@@ -237,12 +173,23 @@ mod tests {
     #[test]
     fn vocabularies_that_do_not_fit_together_are_corrupt() {
         for (fixture, expected) in [
-            (vocabulary_of(&["a", "a"], &[]), "occurs twice"),
+            (
+                vocabulary_of(&["a", "a"], &[]),
+                "token \"a\" occurs twice, as 0 and 1",
+            ),
             (vocabulary_of(&["a"], &["a"]), "not a pair of tokens"),
             (vocabulary_of(&["a", "b"], &["a b"]), "merges: "),
             (
                 vocabulary_of(&["a"], &[]).integers("tokenizer.ggml.token_type", &[1, 1]),
                 "1 tokens and 2",
+            ),
+            (
+                vocabulary_of(&["a"], &[]).integers("tokenizer.ggml.token_type", &[7]),
+                "token \"a\" is of type 7, expected 0 to 6",
+            ),
+            (
+                vocabulary_of(&["a"], &[]).integers("tokenizer.ggml.token_type", &[-1]),
+                "of type -1",
             ),
             (
                 Fixture::new().string("tokenizer.ggml.model", "gpt2"),
@@ -350,9 +297,40 @@ mod tests {
     }
 
     #[test]
+    fn the_end_token_is_put_after_a_text_if_the_file_asks_for_it() {
+        let file = || {
+            vocabulary_of(&["a", "<s:1>", "</s:2>"], &[])
+                .integers("tokenizer.ggml.token_type", &[1, 3, 3])
+                .integer("tokenizer.ggml.bos_token_id", 1)
+                .integer("tokenizer.ggml.eos_token_id", 2)
+        };
+        let flag = |fixture: Fixture, key: &str, value: u8| {
+            fixture.raw_pair(&format!("tokenizer.ggml.add_{key}_token"), 7, &[value])
+        };
+        for (fixture, expected) in [
+            (file(), &[0][..]),
+            (flag(file(), "eos", 1), &[0, 2]),
+            (flag(flag(file(), "eos", 1), "bos", 1), &[1, 0, 2]),
+            (flag(file(), "eos", 0), &[0]),
+            // Used by llama.cpp for pairs of texts alone.
+            (flag(file(), "sep", 1), &[0]),
+        ] {
+            let tokenizer = built(&fixture).expect("valid");
+            let encoding = tokenizer.encode("a", true).expect("encodes");
+            assert_eq!(encoding.get_ids(), expected);
+        }
+        let file = vocabulary_of(&["a"], &[]);
+        let message = refusal(&flag(file, "eos", 1));
+        assert!(
+            message.contains("`tokenizer.ggml.eos_token_id` is missing"),
+            "{message}"
+        );
+    }
+
+    #[test]
     fn rows_that_fill_up_the_embedding_are_no_tokens() {
-        let fixture = vocabulary_of(&["a", "<s>", "[PAD2]"], &[])
-            .integers("tokenizer.ggml.token_type", &[1, 3, 5]);
+        let fixture = vocabulary_of(&["a", "<s>", "[PAD2]", "[PAD2]", "", ""], &[])
+            .integers("tokenizer.ggml.token_type", &[1, 3, 5, 5, 1, 3]);
         let tokenizer = built(&fixture).expect("valid");
         assert_eq!(tokenizer.get_vocab_size(true), 2);
         assert_eq!(tokenizer.token_to_id("[PAD2]"), None);

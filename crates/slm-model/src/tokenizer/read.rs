@@ -46,6 +46,16 @@ fn broken(error: &serde_json::Error) -> TokenizerError {
     }
 }
 
+/// The kinds of models that the library reads.
+const MODELS: [&str; 4] = ["BPE", "Unigram", "WordPiece", "WordLevel"];
+
+/// The kind of a model; old files have none.
+#[derive(Deserialize)]
+struct ModelOutline {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+}
+
 /// The small parts of a `tokenizer.json`.
 struct Outline(Map<String, Value>);
 
@@ -72,6 +82,13 @@ impl<'de> Visitor<'de> for OutlineVisitor {
                 let value = map.next_value::<Value>().map_err(named)?;
                 if parts.insert(key.clone(), value).is_some() {
                     return Err(A::Error::custom(format!("`{key}` occurs twice")));
+                }
+            } else if key == "model" {
+                let model: ModelOutline = map.next_value().map_err(named)?;
+                if let Some(kind) = model.kind.filter(|kind| !MODELS.contains(&kind.as_str())) {
+                    let expected = MODELS.join(", ");
+                    let what = format!("`model`: found type `{kind}`, expected one of {expected}");
+                    return Err(A::Error::custom(what));
                 }
             } else {
                 map.next_value::<IgnoredAny>().map_err(named)?;

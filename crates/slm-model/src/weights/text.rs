@@ -9,7 +9,7 @@ use super::folder::{MAX_CONFIG_BYTES, read, read_json};
 use super::{Source, Weights, WeightsError};
 use crate::chat::ChatTemplate;
 use crate::gguf::GgufFile;
-use crate::tokenizer::Tokenizer;
+use crate::tokenizer::{Tokenizer, TokenizerError};
 
 /// Upper bound of a plausible tokenizer; they reach 35 MB.
 const MAX_TOKENIZER_BYTES: u64 = 256 << 20;
@@ -27,6 +27,10 @@ impl Weights {
             ),
             Source::Folder(_) => {
                 let path = self.path.join("tokenizer.json");
+                if !path.exists() && self.path.join("tokenizer.model").is_file() {
+                    let source = TokenizerError::SentencePieceAlone;
+                    return Err(WeightsError::Tokenizer { path, source });
+                }
                 let json = read(&path, MAX_TOKENIZER_BYTES)?;
                 let config = read_json(&self.path.join("tokenizer_config.json"))?;
                 (path, Tokenizer::from_files(&json, config.as_ref(), eos))

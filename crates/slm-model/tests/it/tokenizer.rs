@@ -107,7 +107,7 @@ fn check(tokenizer: &Tokenizer, template: &ChatTemplate, expected: &Value) {
 
 /// Incremental decoding must give the text of all ids at once.
 fn check_stream(tokenizer: &Tokenizer, ids: &[u32]) {
-    let mut stream = tokenizer.decode_stream();
+    let mut stream = tokenizer.decode_stream(&[]);
     let mut streamed = String::new();
     for &id in ids {
         streamed += &stream.push(id).expect("decodes");
@@ -177,7 +177,7 @@ fn a_character_of_several_tokens_appears_when_it_is_whole() {
     let (tokenizer, _) = parts("tiny-qwen2");
     let ids = tokenizer.encode_text("a🙂b").expect("encodes");
     assert_eq!(ids.len(), 6, "a token a byte");
-    let mut stream = tokenizer.decode_stream();
+    let mut stream = tokenizer.decode_stream(&[]);
     let pieces: Vec<String> = ids
         .iter()
         .map(|&id| stream.push(id).expect("decodes"))
