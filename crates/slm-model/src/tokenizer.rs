@@ -276,15 +276,13 @@ impl Tokenizer {
             .collect();
         let first = is_text.iter().position(|is_text| *is_text);
         let last = is_text.iter().rposition(|is_text| *is_text);
-        match (first, last) {
-            (Some(first), Some(last)) => Ok((ids[..first].to_vec(), ids[last + 1..].to_vec())),
-            // The vocabulary cannot spell the letter.
-            _ => {
-                let is_end = |id: &u32| self.eos_token_ids.contains(id);
-                let (end, start) = ids.iter().copied().partition(is_end);
-                Ok((start, end))
-            }
+        if let (Some(first), Some(last)) = (first, last) {
+            return Ok((ids[..first].to_vec(), ids[last + 1..].to_vec()));
         }
+        // The vocabulary cannot spell the letter.
+        let is_end = |id: &u32| self.eos_token_ids.contains(id);
+        let (end, start) = ids.iter().copied().partition(is_end);
+        Ok((start, end))
     }
 
     /// Returns the id of the token spelled `token`.
