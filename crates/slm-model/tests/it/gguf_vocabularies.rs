@@ -125,40 +125,45 @@ fn pre_tokenizers_split_as_the_models_files_and_llama_cpp_do() {
     assert!(tokenizers.len() > 40, "{}", tokenizers.len());
 }
 
-/// Vocabularies of real models, compared with the ids that `llama_cpp_real.py` wrote beside them.
+/// Vocabularies of real models, compared with the ids that `llama_cpp_ids.py` wrote beside them. llama.cpp differs from the
+/// models' own files where NFC changes a text, and takes `</s>` for a special token in every vocabulary.
 #[test]
+#[expect(clippy::print_stderr, reason = "a skipped test must be reported")]
 fn real_vocabularies_have_llama_cpps_ids() {
     let Some(folder) = std::env::var_os("VOCABULARIES") else {
-        println!("skipped: VOCABULARIES names no folder");
+        eprintln!("skipped: VOCABULARIES names no folder");
         return;
     };
+    let is_excused = |text: &str| {
+        ["\u{301}", "\u{212b}", "</s>"]
+            .iter()
+            .any(|part| text.contains(part))
+    };
+    let mut differ = Vec::new();
     let mut n_files = 0;
     for entry in std::fs::read_dir(Path::new(&folder)).expect("a folder") {
         let path = entry.expect("an entry").path();
         if path.extension().is_none_or(|extension| extension != "gguf") {
             continue;
         }
+        n_files += 1;
         let tokenizer = Tokenizer::from_gguf_file(&path, &[]).expect("a tokenizer");
         let record = std::fs::read(path.with_extension("json")).expect("the ids");
         let record: Value = serde_json::from_slice(&record).expect("valid JSON");
-        let mut differ = Vec::new();
         for case in list(&record) {
             let mut found = tokenizer.text_start().expect("ids");
             found.extend(tokenizer.encode(text(&case["text"])).expect("ids"));
             if found != ids(&case["ids"]) {
-                differ.push((text(&case["text"]).to_owned(), found, ids(&case["ids"])));
+                differ.push(format!("{}: {}: {found:?}", path.display(), case["text"]));
+                let input = text(&case["text"]);
+                assert!(is_excused(input), "{}: {case}: {found:?}", path.display());
             }
         }
-        let name = path.file_name().unwrap_or_default().display();
-        println!(
-            "{name}: {} of {} texts differ",
-            differ.len(),
-            list(&record).len()
-        );
-        for (input, found, expected) in differ {
-            println!("  {input:?}\n    found    {found:?}\n    expected {expected:?}");
-        }
-        n_files += 1;
     }
     assert!(n_files > 0, "no vocabulary in the folder");
+    eprintln!(
+        "{n_files} vocabularies, {} known differences:\n{}",
+        differ.len(),
+        differ.join("\n")
+    );
 }

@@ -97,7 +97,8 @@ fn a_completion_continues_its_prompt() {
         for (input, case) in list(&inputs["texts"]).iter().zip(list(&record["texts"])) {
             let (input, whole) = (text(input), ids(&case["ids"]));
             // No token of these vocabularies spans the end of a line or a special token.
-            let ends = input.match_indices("\n").chain(input.match_indices("</s>"));
+            let ends = ["\n", "</s>"].into_iter();
+            let ends = ends.flat_map(|end| input.match_indices(end));
             for at in ends
                 .map(|(at, end)| at + end.len())
                 .filter(|at| *at < input.len())
@@ -336,7 +337,7 @@ fn unknown_parts_of_a_tokenizer_are_named() {
     }
 }
 
-/// As SentencePiece's own programs write it.
+/// As `SentencePiece`'s own programs write it.
 #[test]
 fn a_folder_with_sentence_pieces_model_alone_is_refused_with_the_command_that_converts_it() {
     let folder = tempfile::tempdir().expect("a temporary folder");
