@@ -306,6 +306,10 @@ mod tests {
                 "no token <0x00> for the byte 0",
             ),
             (
+                changed(|_, types, _| types[0] = 1),
+                "none for unknown text (`tokenizer.ggml.unknown_token_id`)",
+            ),
+            (
                 changed(|tokens, _, _| tokens[0] = ""),
                 "no token <0x00> for the byte 0",
             ),

@@ -1,7 +1,8 @@
 """Records the ids of llama.cpp for the vocabularies of `make.py`, as GGUF files without tensors.
 
-`pre-tokenizers.json` gets llama.cpp's name of a rule for every result that differs from the published rule, with
-`+llama.cpp` behind it, and the rules that no model publishes. `gguf.json` has the ids with a `SentencePiece` vocabulary.
+Run it once after `make.py`. `pre-tokenizers.json` gets the name of every rule that no model publishes, and for results
+that differ from a published rule its name with `+llama.cpp` behind it. `gguf.json` has the ids with a SentencePiece
+vocabulary.
 
 `llama_cpp_ids.py FOLDER` records the ids of the vocabularies of real models instead.
 
@@ -73,9 +74,6 @@ def byte_level():
     types = [gguf.TokenType.CONTROL if token.startswith("<|") else gguf.TokenType.NORMAL for token in tokens]
     vocabulary = {"tokens": tokens, "types": types, "merges": merges}
     texts = read_json(FOLDER / "pre-tokenizers.json")["texts"]
-    for entry in texts:  # a second run starts anew
-        for result in entry["results"]:
-            result["names"] = [name for name in result["names"] if name not in NAMES or "+" not in name]
     published = {name for entry in texts for result in entry["results"] for name in result["names"]}
     n_differences = {}
     for name in NAMES:

@@ -127,6 +127,10 @@ def kinds():
 
 
 def unigram():
+    """Trains the Unigram model once: its trainer gives another one in each run."""
+    path = FOLDER / "unigram-model.json"
+    if path.exists():
+        return Tokenizer.from_file(str(path))
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(Regex(" {9,}"), "        ")])
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement=MARK, prepend_scheme="first", split=True)
@@ -144,6 +148,7 @@ def unigram():
     tokenizer = Tokenizer.from_str(json.dumps(state))
     tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace(MARK, "first")])
     add_tokens(tokenizer)
+    save("unigram-model.json", tokenizer)
     return tokenizer
 
 
@@ -268,7 +273,6 @@ def main():
         parts = {"normalizer": state_of(normalizer), "pre_tokenizer": state_of(pre_tokenizer), "decoder": state_of(decoder)}
         write_compact(FOLDER / f"{name}.json", {"file": "sentence-piece", "parts": parts} | record(tokenizer))
     tokenizer = unigram()
-    save("unigram-model.json", tokenizer)
     write_compact(FOLDER / "unigram.json", {"file": "unigram-model", "parts": {}} | record(tokenizer))
     chats = [as_messages(chat) for chat in CHATS]
     write_json(
