@@ -459,9 +459,14 @@ pub(crate) struct GenerateArguments {
     /// The request; without it, requests are read from the standard input
     #[arg(long, value_name = "TEXT")]
     pub(crate) prompt: Option<String>,
-    /// Complete the text without the chat template; special tokens in it are recognised (`<|fim_prefix|>`)
+    /// Complete the text without the chat template; special tokens in it are recognised (`<|im_start|>`)
     #[arg(long)]
     pub(crate) raw: bool,
+    /// With --raw: special tokens that the text spells out are letters
+    #[arg(long, requires = "raw")]
+    pub(crate) literal: bool,
+    #[command(flatten)]
+    pub(crate) fim: FimArguments,
     /// Maximum number of tokens of an answer
     #[arg(long, value_name = "N", default_value_t = 512)]
     pub(crate) max_new_tokens: usize,
@@ -487,6 +492,40 @@ pub(crate) struct GenerateArguments {
     /// Seed of the sampling
     #[arg(long, value_name = "N", default_value_t = 42)]
     pub(crate) seed: u64,
+}
+
+/// Fill-in-the-middle, and where its texts come from.
+#[derive(Debug, Args)]
+pub(crate) struct FimArguments {
+    /// Fill in the middle: print what belongs between a prefix and a suffix. The request is --prompt, --file or all of the
+    /// standard input, with the marker at the gap
+    #[arg(long, conflicts_with = "raw")]
+    pub(crate) fim: bool,
+    /// With --fim: a file with the marker at the gap
+    #[arg(long, value_name = "FILE", requires = "fim", conflicts_with_all = ["prompt", "prefix_file"])]
+    pub(crate) file: Option<PathBuf>,
+    /// With --fim: the text at the gap, which must occur once
+    #[arg(long, value_name = "TEXT", requires = "fim", default_value = "<FILL>")]
+    pub(crate) marker: String,
+    /// With --fim: a file with the text before the gap
+    #[arg(long, value_name = "FILE", requires = "fim", conflicts_with = "prompt")]
+    pub(crate) prefix_file: Option<PathBuf>,
+    /// With --prefix-file: a file with the text after the gap [default: no text]
+    #[arg(long, value_name = "FILE", requires = "prefix_file")]
+    pub(crate) suffix_file: Option<PathBuf>,
+    /// With --fim: what comes first, psm for the prefix or spm for the suffix [default: as in the recipe's data set of
+    /// format fim, else psm]
+    #[arg(long, value_name = "ORDER", requires = "fim")]
+    pub(crate) order: Option<FimOrder>,
+}
+
+/// The order of prefix and suffix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum FimOrder {
+    /// The prefix first.
+    Psm,
+    /// The suffix first.
+    Spm,
 }
 
 #[derive(Debug, Args)]

@@ -191,6 +191,9 @@ fn data_set(key: String, dataset: &Dataset) -> Result<Option<Item>> {
         return Ok(None);
     }
     let located = locate(dataset)?;
+    if located.is_python {
+        return Ok(None);
+    }
     if let Some(fetched) = located.fetched {
         let path = fetched.folder.clone();
         return Ok(Some(Item::of_hub(key, &dataset.path, path, fetched)));

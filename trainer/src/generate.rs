@@ -10,6 +10,7 @@ use slm_cli::{Failure, UserMistake};
 use slm_model::{ChatTemplate, Message, Role, Runtime, RuntimeAdapter, Sampling, Tokenizer};
 
 use crate::arguments::GenerateArguments;
+use crate::fim_request::{self, FimPrompts};
 use crate::setup::{Setup, adapter_folder};
 
 /// Answers one request, or each request from the standard input.
@@ -26,7 +27,11 @@ fn generate(arguments: &GenerateArguments) -> Result<()> {
         .as_deref()
         .map(adapter_folder)
         .transpose()?;
+    let request = fim_request::read(&arguments.fim, arguments.prompt.as_deref())?;
     let setup = Setup::open_without_data(&arguments.recipe)?;
+    let request = request
+        .map(|request| FimPrompts::new(request, &setup, &arguments.fim))
+        .transpose()?;
     let runtime = setup.base.load_runtime(&device)?;
     let name = setup.recipe.model.base_model_name();
     let adapter = folder
@@ -37,12 +42,22 @@ fn generate(arguments: &GenerateArguments) -> Result<()> {
     let speaker = Speaker {
         runtime: &runtime,
         tokenizer: &setup.tokenizer,
-        template: (!arguments.raw).then_some(&setup.template),
+        form: match arguments {
+            GenerateArguments { literal: true, .. } => Form::Literal,
+            GenerateArguments { raw: true, .. } => Form::Raw,
+            _ => Form::Chat(&setup.template),
+        },
         adapter: adapter.as_ref(),
         sampling,
         max_new_tokens: arguments.max_new_tokens,
         seed: arguments.seed,
     };
+    if let Some(prompts) = request {
+        let positions = runtime.config().context_length();
+        let prompt = prompts.encode(&setup.tokenizer, positions, arguments.max_new_tokens)?;
+        let stops = |id| prompts.stops_at(id);
+        return speaker.complete(&prompt, Ending::AsIs, stops);
+    }
     if let Some(prompt) = &arguments.prompt {
         return speaker.answer(prompt);
     }
@@ -91,12 +106,30 @@ fn sampling(arguments: &GenerateArguments) -> Result<Sampling, UserMistake> {
     })
 }
 
+/// How a request becomes a prompt.
+enum Form<'a> {
+    /// The user's message in a chat template.
+    Chat(&'a ChatTemplate),
+    /// A text whose special tokens are recognised.
+    Raw,
+    /// A text whose special tokens are letters.
+    Literal,
+}
+
+/// What follows the last token in the output.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// A line break, if the answer has none at its end.
+    LineBreak,
+    /// Nothing: the text is part of a file. On a terminal a line break.
+    AsIs,
+}
+
 /// A model with the settings of its generation.
 struct Speaker<'a> {
     runtime: &'a Runtime,
     tokenizer: &'a Tokenizer,
-    /// `None` continues the text without a chat template.
-    template: Option<&'a ChatTemplate>,
+    form: Form<'a>,
     adapter: Option<&'a RuntimeAdapter>,
     sampling: Sampling,
     max_new_tokens: usize,
@@ -106,17 +139,22 @@ struct Speaker<'a> {
 impl Speaker<'_> {
     /// Streams the answer to one request to the standard output.
     fn answer(&self, request: &str) -> Result<()> {
-        let prompt = match self.template {
-            Some(template) => {
-                template.encode(self.tokenizer, &[Message::new(Role::User, request)], true)?
+        let tokenizer = self.tokenizer;
+        let prompt = match self.form {
+            Form::Chat(template) => {
+                template.encode(tokenizer, &[Message::new(Role::User, request)], true)?
             }
-            None => [
-                self.tokenizer.text_start()?,
-                // As transformers encodes a prompt: special tokens spelled out in it are recognised.
-                self.tokenizer.encode(request)?,
-            ]
-            .concat(),
+            // As transformers encodes a prompt: special tokens spelled out in it are recognised.
+            Form::Raw => [tokenizer.text_start()?, tokenizer.encode(request)?].concat(),
+            Form::Literal => [tokenizer.text_start()?, tokenizer.encode_text(request)?].concat(),
         };
+        self.complete(&prompt, Ending::LineBreak, |id| {
+            tokenizer.eos_ids().contains(&id)
+        })
+    }
+
+    /// Streams the continuation of a prompt to the standard output, up to a token at which it `stops`.
+    fn complete(&self, prompt: &[u32], ending: Ending, stops: impl Fn(u32) -> bool) -> Result<()> {
         let positions = self.runtime.config().context_length();
         if prompt.is_empty() || prompt.len() >= positions {
             let text = format!(
@@ -132,7 +170,7 @@ impl Speaker<'_> {
         let mut stream = self.tokenizer.decode_stream(&prompt);
         let mut logits = self
             .runtime
-            .prefill(&mut cache, 0, 0, &prompt, self.adapter);
+            .prefill(&mut cache, 0, 0, prompt, self.adapter);
         let mut out = std::io::stdout();
         let is_terminal = out.is_terminal();
         let ended_line = Cell::new(true);
@@ -151,7 +189,7 @@ impl Speaker<'_> {
         };
         for made in 0..room {
             let token = self.sampling.draw(&logits, &mut rng);
-            if self.tokenizer.eos_ids().contains(&token) {
+            if stops(token) {
                 break;
             }
             show(&stream.push(token)?);
@@ -162,7 +200,7 @@ impl Speaker<'_> {
             logits = self.runtime.decode(&mut cache, &[token], &at, self.adapter);
         }
         show(&stream.finish()?);
-        if !ended_line.get() {
+        if !ended_line.get() && (ending == Ending::LineBreak || is_terminal) {
             show("\n");
         }
         Ok(())

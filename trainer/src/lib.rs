@@ -30,6 +30,8 @@ pub mod difference;
 mod doctor;
 mod export;
 mod fetch;
+mod fim;
+mod fim_request;
 mod fit;
 mod flops;
 mod folder;

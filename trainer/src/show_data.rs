@@ -14,6 +14,8 @@ use crate::setup::Setup;
 
 /// Marks around supervised tokens.
 const LEARNED: (&str, &str) = ("[[", "]]");
+/// Marks around special tokens, and around added tokens that look like tags.
+const SPECIAL: (&str, &str) = ("«", "»");
 /// Width of the longest bar, in characters.
 const BAR: usize = 40;
 
@@ -63,6 +65,8 @@ struct ShownToken {
     id: u32,
     text: String,
     supervised: bool,
+    /// Whether it is a special token, or an added token that looks like a tag; a text that spells one is not.
+    special: bool,
 }
 
 /// Reads the data sets and prints the resulting examples.
@@ -158,6 +162,7 @@ fn tokens_of(example: &Example, tokenizer: &Tokenizer) -> Vec<ShownToken> {
             .decode(&[id], false)
             .unwrap_or_else(|_| char::REPLACEMENT_CHARACTER.to_string()),
         supervised,
+        special: tokenizer.is_markup(id),
     };
     tokens.map(token).collect()
 }
@@ -216,10 +221,12 @@ fn text(report: &Report) -> String {
             .count();
         let _ = writeln!(
             lines,
-            "\n{title}: {} tokens, the {learned} between {} and {} are supervised",
+            "\n{title}: {} tokens, the {learned} between {} and {} are supervised, those in {}{} are special",
             example.tokens.len(),
             LEARNED.0,
-            LEARNED.1
+            LEARNED.1,
+            SPECIAL.0,
+            SPECIAL.1
         );
         let _ = writeln!(lines, "{}", marked(&example.tokens));
     }
@@ -240,7 +247,13 @@ fn marked(tokens: &[ShownToken]) -> String {
             out.push('|');
         }
         inside = token.supervised;
-        out.push_str(&slm_cli::printable(&token.text.replace('\t', "\\t")));
+        let text = token.text.replace('\t', "\\t");
+        let text = slm_cli::printable(&text);
+        if token.special {
+            out.extend([SPECIAL.0, &text, SPECIAL.1]);
+        } else {
+            out.push_str(&text);
+        }
     }
     if inside {
         out.push_str(LEARNED.1);
@@ -267,6 +280,7 @@ mod tests {
             id: 0,
             text: text.to_owned(),
             supervised,
+            special: text == "<s>",
         };
         let tokens = vec![
             token("<s>", false),
@@ -276,6 +290,6 @@ mod tests {
             token("c", false),
             token("d", true),
         ];
-        assert_eq!(marked(&tokens), "<s>|a\n[[b|\\u{1b}]]c[[d]]");
+        assert_eq!(marked(&tokens), "«<s>»|a\n[[b|\\u{1b}]]c[[d]]");
     }
 }

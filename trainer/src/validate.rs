@@ -226,9 +226,9 @@ fn of_file(file: &Path, format: Option<&'static RowFormat>, recipe: &Recipe) -> 
         .map(DatasetFormat::Rows)
         .or(similar.map(|dataset| dataset.format))
         .unwrap_or(DatasetFormat::Rows(RowFormat::MESSAGES));
-    let columns = similar
-        .filter(|dataset| dataset.format == format)
-        .map_or_else(Columns::default, |dataset| dataset.columns.clone());
+    let similar = similar.filter(|dataset| dataset.format == format);
+    let columns = similar.map_or_else(Columns::default, |dataset| dataset.columns.clone());
+    let special_tokens = similar.map(|dataset| dataset.special_tokens);
     Dataset {
         path: file.display().to_string(),
         format,
@@ -236,6 +236,12 @@ fn of_file(file: &Path, format: Option<&'static RowFormat>, recipe: &Recipe) -> 
         max_examples: None,
         columns,
         only: BTreeMap::new(),
+        special_tokens: special_tokens.unwrap_or_default(),
+        fim_rate: similar.and_then(|dataset| dataset.fim_rate),
+        spm_rate: similar.and_then(|dataset| dataset.spm_rate),
+        spm_layout: similar.and_then(|dataset| dataset.spm_layout),
+        fim_cut: similar.and_then(|dataset| dataset.fim_cut),
+        fim_tokens: similar.and_then(|dataset| dataset.fim_tokens.clone()),
         min_body_lines: None,
         max_body_lines: None,
         min_docstring_words: None,

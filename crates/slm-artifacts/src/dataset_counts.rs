@@ -86,6 +86,10 @@ pub enum LeftOutReason {
     Overlong,
     /// A pair whose answers have the same tokens.
     EqualAnswers,
+    /// A document for fill-in-the-middle that holds the tokens of it.
+    AlreadyFim,
+    /// A document without a function body, cut between lines.
+    CutAtLines,
     /// No supervised token is left.
     NothingToLearn,
     /// Truncated to `max_seq_length`.
@@ -134,6 +138,8 @@ impl LeftOutReason {
             Self::BeyondMax => "beyond max_examples",
             Self::Overlong => "over max_seq_length",
             Self::EqualAnswers => "with chosen equal to rejected",
+            Self::AlreadyFim => "with fill-in-the-middle tokens already",
+            Self::CutAtLines => "cut between lines for lack of a function body",
             Self::NothingToLearn => "with nothing to learn",
             Self::Truncated => "cut at max_seq_length",
         }
@@ -160,6 +166,18 @@ pub struct DatasetCounts {
     /// Python files that gave examples, by their licence: an SPDX name, or `unknown`.
     #[serde(default)]
     pub licences: BTreeMap<String, usize>,
+    /// Kept rows without chat template that are conversations already rendered in one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rendered_conversations: usize,
+    /// Those among them whose special tokens are learned as letters.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub literal_conversations: usize,
+}
+
+/// Whether a count is left out of the file.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// Maximum number of characters stored for a first bad row.
@@ -248,6 +266,8 @@ impl fmt::Display for DatasetCounts {
             left_out: _,
             first: _,
             licences: _,
+            rendered_conversations: _,
+            literal_conversations: _,
         } = self;
         write!(
             f,

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{self, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::fim::{FimCut, FimTokenNames, SpecialTokens, SpmLayout};
 use crate::format::{self, DatasetFormat};
 use crate::schema::{Kind, section, words};
 use crate::word_or_list::word_or_list;
@@ -74,6 +75,23 @@ pub struct Dataset requires {
         each: "column",
         keys: None,
     }, absent "all rows";
+    /// Treatment of added tokens of the tokenizer that a text without chat template spells out, such as
+    /// `<|fim_prefix|>` or `<|im_start|>`: in `text`, and in the texts of `prompt_completion`, `pairs` and `kto`. In messages
+    /// and in documents of `fim` they are always letters.
+    #[serde(default)]
+    special_tokens: SpecialTokens => Kind::Word(SpecialTokens::words);
+    /// Share of the documents that are cut into prefix, middle and suffix; the others are learned as `text`
+    /// (`fim` only).
+    fim_rate: Option<f64> => Kind::from_to(0.0, 1.0), absent "0.5";
+    /// Share of the cut documents whose suffix comes before the prefix (SPM); of the others the prefix comes first (PSM)
+    /// (`fim` only).
+    spm_rate: Option<f64> => Kind::from_to(0.0, 1.0), absent "0", aliases ["fim_spm_rate"];
+    /// Order of tokens and text in an SPM example (`fim` only).
+    spm_layout: Option<SpmLayout> => Kind::Word(SpmLayout::words), absent "joined";
+    /// Places at which documents are cut, drawn with `train.seed` (`fim` only).
+    fim_cut: Option<FimCut> => Kind::Word(FimCut::words), absent "random";
+    /// Tokens of fill-in-the-middle, where those of the model's family are not found in the tokenizer (`fim` only).
+    fim_tokens: Option<FimTokenNames> => Kind::Section(FimTokenNames::KEYS), absent "the tokenizer's own";
     /// Fewest lines of a function body (`python_source` only).
     min_body_lines: Option<usize> => Kind::Int(0, 100_000), absent "no limit";
     /// Most lines of a function body (`python_source` only).
@@ -85,7 +103,7 @@ pub struct Dataset requires {
     /// Highest cyclomatic complexity of a function (`python_source` only).
     max_cyclomatic_complexity: Option<usize> => Kind::Int(1, 100_000), absent "no limit";
     /// Leaves out files whose leading comments or docstring contain one of these words, such as `GPL` or
-    /// `All rights reserved` (`python_source` only).
+    /// `All rights reserved` (`python_source` and `fim` only).
     #[serde(default)]
     exclude_licences: Vec<String> => Kind::List { of: &Kind::Text("a word"), unique: false, item: "word", least: 0, most: Kind::ANY },
         aliases ["exclude_licenses"];

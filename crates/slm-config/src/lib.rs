@@ -33,6 +33,7 @@ mod difference;
 mod endpoint;
 mod error;
 mod experiment;
+mod fim;
 mod format;
 mod improve;
 mod load;
@@ -59,6 +60,7 @@ pub use difference::Difference;
 pub use endpoint::{Api, Endpoint};
 pub use error::{Location, Mistake, RecipeError};
 pub use experiment::{Declared, Hypothesis, HypothesisId, HypothesisMetric, Sweep};
+pub use fim::{FimCut, FimTokenNames, SpecialTokens, SpmLayout};
 pub use format::{
     ColumnMessage, DatasetFormat, Layout, MessageKeys, OptionalColumns, ROW_FORMATS, RowFormat,
     Speaker, TextColumn, TrainingUnit,

@@ -15,6 +15,7 @@
 
 mod argument_comparisons;
 mod ast;
+mod body_spans;
 mod builtins;
 mod code_lines;
 mod code_words;

@@ -4,6 +4,7 @@
 pub use crate::argument_comparisons::{
     ArgumentComparisons, argument_comparisons, literal_arguments,
 };
+pub use crate::body_spans::body_spans;
 pub use crate::code_words::{CodeWords, code_words};
 pub use crate::comment_lines::{CommentLines, StringLines, comment_lines};
 pub use crate::definitions::{OutlineItem, OutlineKind, moved_definition, outline};

@@ -239,6 +239,15 @@ impl Tokenizer {
         self.encode_plain(text, Before::Nothing)
     }
 
+    /// Encodes a text that continues another, with nothing recognised as a special token or a tag: as
+    /// [`Self::encode_continuation`] for text that is literal.
+    ///
+    /// # Errors
+    /// The library cannot tokenize the text.
+    pub fn encode_text_continuation(&self, text: &str) -> Result<Vec<u32>, TokenizerError> {
+        self.encode_plain(text, Before::Text)
+    }
+
     /// Returns the tokens that the tokenizer puts before a plain text: the begin token of models pretrained with one.
     ///
     /// # Errors
@@ -303,6 +312,11 @@ impl Tokenizer {
     /// All ids that end a generation: those that the model declares, then those known by name.
     pub fn eos_ids(&self) -> &[u32] {
         &self.eos_token_ids
+    }
+
+    /// Whether `id` is a special token, or an added token that looks like a tag (`<tool_call>`).
+    pub fn is_markup(&self, id: u32) -> bool {
+        self.markup_ids.contains(&id)
     }
 
     /// Whether `id` is a special token, which decoding can skip.

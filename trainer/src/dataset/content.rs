@@ -5,6 +5,8 @@ use std::slice;
 use slm_metrics::syntax::FunctionSource;
 use slm_model::Message;
 
+use crate::fim::Document;
+
 /// The text of a [`Sample`](super::sample::Sample), by the way it is tokenised.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
@@ -35,6 +37,8 @@ pub(crate) enum Content {
         /// The continuation.
         completion: String,
     },
+    /// A document for fill-in-the-middle, cut or whole.
+    Document(Document),
     /// A better and a worse answer, in this order, to one prompt; of each only the last message is learned.
     Pair(Box<[Content; 2]>),
     /// An answer, of which only the last message is learned, and whether it is wanted.
@@ -66,6 +70,7 @@ impl Content {
         match self {
             Self::Code { prompt, body, .. } => prompt.len() + body.len(),
             Self::Plain { prompt, completion } => prompt.len() + completion.len(),
+            Self::Document(document) => document.text.len(),
             Self::Conversation(messages) => of_messages(messages),
             Self::Begun {
                 messages,
@@ -88,6 +93,7 @@ impl Content {
         match self {
             Self::Code { prompt, body, .. } => format!("{prompt}{body}"),
             Self::Plain { prompt, completion } => format!("{prompt}{completion}"),
+            Self::Document(document) => document.text.to_string(),
             Self::Conversation(messages) => of_messages(messages),
             Self::Begun {
                 messages,

@@ -174,6 +174,7 @@ pub(super) fn load(benchmark: &Benchmark, hint: &str) -> Result<Vec<Task>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use slm_config::SpecialTokens;
     use slm_model::{Message, Role};
 
     const SOLUTION: &str = "    best = xs[0]\n    for x in xs:\n        best = x if x < best else best\n    return best\n";
@@ -204,6 +205,7 @@ mod tests {
         Sample {
             content,
             origin: "a:1".to_owned(),
+            special_tokens: SpecialTokens::Auto,
             group: None,
         }
     }

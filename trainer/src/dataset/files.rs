@@ -8,6 +8,7 @@ use slm_config::{Dataset, DatasetFormat};
 use slm_table::ENDINGS;
 
 use super::made::MadeDataset;
+use super::python_documents;
 
 /// The files of a data set on this machine.
 #[derive(Debug, Default)]
@@ -16,6 +17,8 @@ pub(crate) struct Located {
     pub(crate) files: Vec<PathBuf>,
     /// Files of the folder that are for validation or tests.
     pub(crate) not_for_training: Vec<PathBuf>,
+    /// Whether the path is a tree of Python files for fill-in-the-middle, which are found when they are read.
+    pub(crate) is_python: bool,
     /// Record of the download, for a data set from the hub.
     pub(crate) fetched: Option<Fetched>,
     /// The data set folder, for one that was made from answers to tasks.
@@ -31,6 +34,12 @@ pub(crate) struct Located {
 pub(crate) fn locate(dataset: &Dataset) -> Result<Located> {
     if dataset.format == DatasetFormat::PythonSource {
         return Ok(Located::default());
+    }
+    if dataset.format.is_fim() && python_documents::are_at(&dataset.path)? {
+        return Ok(Located {
+            is_python: true,
+            ..Located::default()
+        });
     }
     if let Some(fetched) = slm_cli::fetch_dataset(&dataset.path, &ENDINGS)? {
         return Ok(Located {

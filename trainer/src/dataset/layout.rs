@@ -34,7 +34,7 @@ pub(super) fn content(reader: &Reader, layout: &'static Layout) -> Result<Conten
             conversation::check_turns(reader, column, &messages)?;
             Ok(Content::Conversation(messages))
         }
-        Layout::Text { column } => Ok(Content::Plain {
+        Layout::Text { column } | Layout::Document { column } => Ok(Content::Plain {
             prompt: String::new(),
             completion: reader.text(column)?.to_owned(),
         }),
@@ -71,7 +71,10 @@ pub(super) fn task(reader: &Reader, layout: &'static Layout) -> Result<Option<St
         Layout::Continuation { optional, .. }
         | Layout::Pair { optional, .. }
         | Layout::Labelled { optional, .. } => answers::task(reader, optional.task_id),
-        Layout::MessagePerColumns(_) | Layout::Messages { .. } | Layout::Text { .. } => Ok(None),
+        Layout::MessagePerColumns(_)
+        | Layout::Messages { .. }
+        | Layout::Text { .. }
+        | Layout::Document { .. } => Ok(None),
     }
 }
 

@@ -4,24 +4,31 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use anyhow::Result;
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use slm_cli::{Progress, UserMistake};
-use slm_config::{Dataset, DatasetFormat, OnBadRow, Overlength, Recipe, RowFormat};
+use slm_config::{Dataset, DatasetFormat, OnBadRow, Overlength, Recipe, RowFormat, SpecialTokens};
 
+use super::content::Content;
 use super::counts::{BadRow, Counts, Reason};
 use super::decontamination::Decontamination;
 use super::draw::Draw;
 use super::files::Located;
+use super::function_filter::FunctionFilter;
 use super::held_out::HeldOut;
 use super::rows::RowError;
+use super::rendered::{self, Rendered};
 use super::sample::{EncodeError, Encoder, Sample};
 use super::secrets::SecretSearch;
 use super::split::Origin;
 use super::store::StoreWriter;
 use super::tally::Tally;
 use super::units::Unit;
-use super::{python_source, rows};
+use super::{python_documents, python_source, rows};
 use crate::batch::Example;
+use crate::fim::{Cutter, Uncut};
 
 /// Maximum number of samples that are in memory and encoded in parallel at a time.
 const CHUNK: usize = 1024;
@@ -32,6 +39,8 @@ const CHUNK_BYTES: usize = 16 << 20;
 enum Encoded {
     /// Its tokens.
     Unit(Unit),
+    /// Its tokens, with the texts around the middle of a document shortened to fit.
+    Shortened(Unit),
     /// It is left out for this reason.
     LeftOut(Reason),
     /// It is left out for a credential of this kind.
@@ -45,11 +54,15 @@ pub(super) struct Loader<'a> {
     pub(super) recipe: &'a Recipe,
     pub(super) encoder: Encoder<'a>,
     pub(super) search: Option<Decontamination>,
+    /// One per data set; `None` for those of other formats than `fim`.
+    pub(super) cutters: Vec<Option<Cutter>>,
     pub(super) held_out: HeldOut,
     pub(super) secrets: Option<SecretSearch>,
     pub(super) loaded: Loaded,
     /// Syntax tree hashes of the functions read from all data sets.
     pub(super) seen: HashSet<u64>,
+    /// The rendered conversations of the data set that is read.
+    pub(super) rendered: Rendered,
 }
 
 /// The units that were kept.
@@ -129,12 +142,16 @@ impl Loader<'_> {
             DatasetFormat::PythonSource => {
                 self.read_python(dataset, index, &mut counts, &mut tally)?;
             }
+            DatasetFormat::Rows(_) if located.is_python => {
+                self.read_documents(dataset, index, &mut counts, &mut tally)?;
+            }
             DatasetFormat::Rows(format) => {
                 let files = (dataset, format, located);
                 self.read_rows(files, index, &mut counts, &mut tally)?;
             }
         }
         counts.kept = self.loaded.len() - first;
+        (counts.rendered_conversations, counts.literal_conversations) = self.rendered.counts();
         tally.check(&counts)?;
         Ok(counts)
     }
@@ -160,6 +177,92 @@ impl Loader<'_> {
         Ok(())
     }
 
+    /// Reads a tree of Python files for fill-in-the-middle.
+    fn read_documents(
+        &mut self,
+        dataset: &Dataset,
+        index: usize,
+        counts: &mut Counts,
+        tally: &mut Tally,
+    ) -> Result<()> {
+        let first = self.loaded.len();
+        let mut progress = Progress::new("reading data", 0, "examples");
+        let documents = python_documents::read(dataset, &self.held_out, &mut self.seen, counts)?;
+        let mut samples = Vec::new();
+        for document in documents {
+            samples.extend(self.cut(document, dataset, index, counts, tally)?);
+        }
+        if dataset.max_examples.is_some() {
+            samples.shuffle(&mut ChaCha8Rng::seed_from_u64(self.recipe.train.seed));
+        }
+        let most = first + dataset.max_examples.unwrap_or(usize::MAX - first);
+        for chunk in samples.chunks(CHUNK) {
+            self.take(chunk, index, most, counts, tally)?;
+            progress.set((self.loaded.len() - first) as u64, "");
+        }
+        progress.clear();
+        Ok(())
+    }
+
+    /// Cuts a document of a data set for fill-in-the-middle; a sample of another data set stays as it is.
+    ///
+    /// # Errors
+    /// The document has the tokens of fill-in-the-middle already, and the recipe stops at a bad row.
+    fn cut(
+        &self,
+        sample: Sample,
+        dataset: &Dataset,
+        index: usize,
+        counts: &mut Counts,
+        tally: &mut Tally,
+    ) -> Result<Vec<Sample>> {
+        let Some(cutter) = &self.cutters[index] else {
+            tally.wanted += 1;
+            return Ok(vec![sample]);
+        };
+        if FunctionFilter::new(dataset).excludes_licence_of(&sample.text()) {
+            counts.leave_out(Reason::ExcludedLicence);
+            return Ok(Vec::new());
+        }
+        let documents = match cutter.documents(&sample.text()) {
+            Ok((documents, lacks_body)) => {
+                if lacks_body {
+                    counts.leave_out(Reason::CutAtLines);
+                }
+                documents
+            }
+            Err(Uncut::Empty) => {
+                counts.leave_out(Reason::NothingToLearn);
+                Vec::new()
+            }
+            Err(Uncut::AlreadyCut) => {
+                let problem = format!("{}: holds {}", sample.origin, cutter.spelled());
+                let hint = "texts that are cut already are learned with `format: text`";
+                let bad = BadRow {
+                    reason: Reason::AlreadyFim,
+                    problem,
+                    hint: Some(hint.to_owned()),
+                };
+                if !self.skips_bad_rows() {
+                    return Err(bad.into_error());
+                }
+                tally.wanted += 1;
+                tally.bad_row(bad, counts);
+                Vec::new()
+            }
+        };
+        tally.wanted += documents.len();
+        let of_text = || slm_artifacts::sha256(sample.content.text());
+        let group = sample.group.clone().unwrap_or_else(of_text);
+        let samples = documents.into_iter().map(|document| Sample {
+            content: Content::Document(document),
+            origin: sample.origin.clone(),
+            special_tokens: SpecialTokens::Literal,
+            group: Some(group.clone()),
+        });
+        Ok(samples.collect())
+    }
+
     fn read_rows(
         &mut self,
         (dataset, format, located): (&Dataset, &'static RowFormat, &Located),
@@ -183,15 +286,16 @@ impl Loader<'_> {
                 counts.found += 1;
                 match (sample, &mut drawn) {
                     (Ok(None), _) => counts.leave_out(Reason::Unwanted),
-                    (Ok(Some(sample)), None) => {
-                        tally.wanted += 1;
-                        bytes += sample.content.bytes();
-                        chunk.push(sample);
-                    }
-                    (Ok(Some(sample)), Some(drawn)) => {
-                        tally.wanted += 1;
-                        if drawn.offer(sample) {
-                            counts.leave_out(Reason::BeyondMax);
+                    (Ok(Some(sample)), drawn) => {
+                        for sample in self.cut(sample, dataset, index, counts, tally)? {
+                            let Some(drawn) = drawn.as_mut() else {
+                                bytes += sample.content.bytes();
+                                chunk.push(sample);
+                                continue;
+                            };
+                            if drawn.offer(sample) {
+                                counts.leave_out(Reason::BeyondMax);
+                            }
                         }
                     }
                     (Err(error), _) => {
@@ -208,7 +312,7 @@ impl Loader<'_> {
                         }
                     }
                 }
-                if chunk.len() == CHUNK || bytes >= CHUNK_BYTES {
+                if chunk.len() >= CHUNK || bytes >= CHUNK_BYTES {
                     self.take(&chunk, index, usize::MAX, counts, tally)?;
                     (chunk, bytes) = (Vec::new(), 0);
                     progress.set((self.loaded.len() - first) as u64, "");
@@ -249,8 +353,19 @@ impl Loader<'_> {
                 if let Some(kind) = secrets.as_ref().and_then(|s| s.find(&sample.text())) {
                     return Ok(Encoded::Secret(kind));
                 }
-                match encoder.encode(sample) {
-                    Ok(unit) => Ok(Encoded::Unit(unit)),
+                let encoded = match &sample.content {
+                    Content::Document(document) => {
+                        let encoded = encoder.encode_document(document, &sample.origin);
+                        encoded.map(|encoded| match encoded {
+                            Some((unit, false)) => Encoded::Unit(unit),
+                            Some((unit, true)) => Encoded::Shortened(unit),
+                            None => Encoded::LeftOut(Reason::Overlong),
+                        })
+                    }
+                    _ => encoder.encode(sample).map(Encoded::Unit),
+                };
+                match encoded {
+                    Ok(encoded) => Ok(encoded),
                     Err(EncodeError::Bad(bad)) => Ok(Encoded::Bad(bad)),
                     Err(EncodeError::Model(error)) => Err(error),
                 }
@@ -269,6 +384,10 @@ impl Loader<'_> {
                     counts.leave_out_first(Reason::HoldsSecret, &place);
                 }
                 Encoded::Unit(unit) => self.keep(unit, sample, dataset, counts)?,
+                Encoded::Shortened(unit) => {
+                    counts.leave_out(Reason::Truncated);
+                    self.keep(unit, sample, dataset, counts)?;
+                }
                 Encoded::Bad(bad) if self.skips_bad_rows() => tally.bad_example(bad, counts),
                 Encoded::Bad(bad) => return Err(bad.into_error()),
             }
@@ -297,6 +416,10 @@ impl Loader<'_> {
         if unit.examples().iter().any(|side| side.n_supervised() == 0) {
             counts.leave_out(Reason::NothingToLearn);
             return Ok(());
+        }
+        if let Some(token) = rendered::turn_token(&sample.content) {
+            let tokenizer = self.encoder.tokenizer;
+            self.rendered.count(token, sample.special_tokens, tokenizer);
         }
         self.loaded.push(&unit, sample, dataset)
     }

@@ -13,8 +13,10 @@ mod layout;
 mod licences;
 mod loader;
 mod made;
+mod python_documents;
 mod python_source;
 mod reader;
+mod rendered;
 mod rows;
 mod sample;
 mod secrets;
@@ -30,14 +32,16 @@ use std::path::Path;
 use anyhow::Result;
 use slm_artifacts::LearnedDataset;
 use slm_cli::{BaseModel, Provenance, UserMistake};
-use slm_config::{Dataset, ModuleToSave, Recipe, TrainingUnit};
+use slm_config::{Dataset, DatasetFormat, ModuleToSave, Recipe, TrainingUnit};
 use slm_model::{ChatTemplate, Tokenizer};
 
+use crate::fim::{Cutter, FimTokens};
 use crate::setup::Setup;
 use decontamination::Decontamination;
 use held_out::HeldOut;
 use loader::{Loaded, Loader};
 use made::MadeDataset;
+use rendered::Rendered;
 use sample::{Encoder, UntaughtEnd};
 use secrets::SecretSearch;
 use split::Split;
@@ -110,6 +114,12 @@ pub(crate) fn load(setup: &Setup, folder: &Path) -> Result<Examples> {
         .iter()
         .map(locate)
         .collect::<Result<_>>()?;
+    let cutters = recipe
+        .data
+        .datasets
+        .iter()
+        .map(|dataset| cutter(dataset, tokenizer, recipe.train.seed))
+        .collect::<Result<_>>()?;
     made::refuse_evaluated(recipe, located.iter().filter_map(|l| l.made.as_ref()))?;
     let encoder = Encoder {
         tokenizer,
@@ -121,16 +131,23 @@ pub(crate) fn load(setup: &Setup, folder: &Path) -> Result<Examples> {
         recipe,
         encoder,
         search: Decontamination::of(recipe)?,
+        cutters,
         held_out: HeldOut::of(recipe)?,
         secrets: recipe.data.exclude_secrets.then(SecretSearch::new),
         loaded: Loaded::new(StoreWriter::new(folder)?),
         seen: HashSet::new(),
+        rendered: Rendered::default(),
     };
     let mut counts = Vec::new();
     for (index, (dataset, located)) in recipe.data.datasets.iter().zip(&located).enumerate() {
         let read = loader.read(dataset, located, index)?;
         for first in read.first_texts() {
             slm_cli::note(&format!("left out           {first}"));
+        }
+        let learns_all = matches!(dataset.format, DatasetFormat::Rows(format) if format.name == "text");
+        let rendered = std::mem::take(&mut loader.rendered);
+        for note in rendered.notes(&dataset.path, dataset.special_tokens, learns_all) {
+            slm_cli::note(&note);
         }
         counts.push(read);
     }
@@ -180,6 +197,19 @@ pub(crate) fn load(setup: &Setup, folder: &Path) -> Result<Examples> {
         sources,
         datasets,
     })
+}
+
+/// Makes what cuts the documents of a data set; `None` for other formats than `fim`.
+///
+/// # Errors
+/// The tokenizer has no tokens for fill-in-the-middle.
+fn cutter(dataset: &Dataset, tokenizer: &Tokenizer, seed: u64) -> Result<Option<Cutter>> {
+    if !dataset.format.is_fim() {
+        return Ok(None);
+    }
+    let place = format!("data set {}, format fim", dataset.path);
+    let tokens = FimTokens::of(tokenizer, dataset.fim_tokens.as_ref(), &place)?;
+    Ok(Some(Cutter::new(dataset, tokens, seed)))
 }
 
 /// Checks that labelled answers to train on have both labels.

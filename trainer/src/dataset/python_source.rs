@@ -8,7 +8,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use slm_cli::UserMistake;
-use slm_config::Dataset;
+use slm_config::{Dataset, SpecialTokens};
 use slm_metrics::SyntaxError;
 use slm_metrics::syntax::{FunctionSurvey, Uncut, UncutFunction, survey_functions};
 
@@ -20,7 +20,7 @@ use super::licences::Licences;
 use super::sample::Sample;
 
 /// Names the standard library of the configured Python.
-const STDLIB: &str = "stdlib:";
+pub(super) const STDLIB: &str = "stdlib:";
 
 /// Folders that hold tests, third-party packages or generated files.
 const SKIPPED_FOLDERS: [&str; 7] = [
@@ -103,6 +103,7 @@ pub(super) fn read(
                 samples.push(Sample {
                     origin: format!("{path}:{}", function.lineno),
                     content: Content::of_function(function),
+                    special_tokens: SpecialTokens::Literal,
                     group: Some(group.clone()),
                 });
             } else {
@@ -148,7 +149,7 @@ fn reason_uncut(function: &UncutFunction) -> Reason {
 }
 
 /// Returns the folder of the data set.
-fn folder(dataset: &Dataset) -> Result<PathBuf> {
+pub(super) fn folder(dataset: &Dataset) -> Result<PathBuf> {
     if dataset.path == STDLIB {
         return standard_library();
     }
@@ -198,7 +199,11 @@ fn standard_library() -> Result<PathBuf> {
 
 /// Collects all `.py` files below `folder`, in order of their paths. Symbolic links are not followed, so a cyclic tree
 /// terminates; links and skipped folders are counted.
-fn find_python_files(folder: &Path, files: &mut Vec<PathBuf>, counts: &mut Counts) -> Result<()> {
+pub(super) fn find_python_files(
+    folder: &Path,
+    files: &mut Vec<PathBuf>,
+    counts: &mut Counts,
+) -> Result<()> {
     let mut entries = std::fs::read_dir(folder)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .with_context(|| format!("cannot read {}", folder.display()))?;

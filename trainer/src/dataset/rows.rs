@@ -88,6 +88,7 @@ pub(super) fn samples<'a>(
             Ok(Some(Sample {
                 content: layout::content(&reader, &format.layout)?,
                 origin: reader.row.place.to_string(),
+                special_tokens: dataset.special_tokens,
                 group: layout::task(&reader, &format.layout)?,
             }))
         } else {

@@ -1,7 +1,7 @@
 //! Samples of a data set, and their encoding as tokens.
 
 use slm_cli::UserMistake;
-use slm_config::{Data, TrainOn, TrainOnEos};
+use slm_config::{Data, Overlength, SpecialTokens, TrainOn, TrainOnEos};
 use slm_model::{
     ChatError, ChatTemplate, CodeRequest, OwnedTokens, TokenOwner, Tokenizer, TokenizerError,
 };
@@ -10,6 +10,7 @@ use super::content::Content;
 use super::counts::{BadRow, Reason};
 use super::units::Unit;
 use crate::batch::Example;
+use crate::fim::{self, Document};
 
 /// A piece of text to train on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub(crate) struct Sample {
     pub(crate) content: Content,
     /// File and line or row, for messages.
     pub(crate) origin: String,
+    /// Treatment of the added tokens that a text without chat template spells out.
+    pub(crate) special_tokens: SpecialTokens,
     /// Key that keeps samples on the same side of the split into training and validation; `None` for the tokens
     /// themselves.
     pub(crate) group: Option<String>,
@@ -88,6 +91,7 @@ impl Sample {
                 completion: text.to_owned(),
             },
             origin: "a.py:3".to_owned(),
+            special_tokens: SpecialTokens::Auto,
             group: None,
         }
     }
@@ -139,7 +143,7 @@ impl Encoder<'_> {
     /// all.
     pub(crate) fn encode(&self, sample: &Sample) -> Result<Unit, EncodeError> {
         let example = |content: &Content, train_on| -> Result<Example, EncodeError> {
-            let turns = self.turns(content);
+            let turns = self.turns(content, sample.special_tokens);
             let turns = turns.map_err(|error| EncodeError::of(error, &sample.origin))?;
             Ok(self.example(turns, train_on))
         };
@@ -151,8 +155,34 @@ impl Encoder<'_> {
         }
     }
 
-    /// Encodes one text or conversation.
-    fn turns(&self, content: &Content) -> Result<OwnedTokens, ChatError> {
+    /// Encodes a document for fill-in-the-middle. Where the recipe cuts long examples, the texts around the middle are
+    /// shortened to fit, and the returned flag is set; `None` if the middle alone does not fit.
+    ///
+    /// # Errors
+    /// The tokenizer refuses the text.
+    pub(crate) fn encode_document(
+        &self,
+        document: &Document,
+        origin: &str,
+    ) -> Result<Option<(Unit, bool)>, EncodeError> {
+        let limit = match self.data.overlength {
+            Overlength::Truncate => self.data.max_seq_length,
+            Overlength::Drop | Overlength::Error => usize::MAX,
+        };
+        let turns = fim::encode(self.tokenizer, document, limit)
+            .map_err(|error| EncodeError::of(error.into(), origin))?;
+        Ok(turns.map(|(turns, is_cut)| {
+            let example = self.example(turns, self.data.train_on);
+            (Unit::Row(example), is_cut)
+        }))
+    }
+
+    /// Encodes one text or conversation. Messages are literal whatever `special_tokens` is.
+    fn turns(
+        &self,
+        content: &Content,
+        special_tokens: SpecialTokens,
+    ) -> Result<OwnedTokens, ChatError> {
         let (template, tokenizer) = (self.template, self.tokenizer);
         match content {
             Content::Code { prompt, body, .. } => {
@@ -165,24 +195,41 @@ impl Encoder<'_> {
                 begun,
                 answer,
             } => template.encode_begun_turns(tokenizer, messages, begun, answer),
-            Content::Plain { prompt, completion } => Ok(self.plain(prompt, completion)?),
-            Content::Pair(sides) => self.turns(&sides[0]),
-            Content::Labelled(content, _) => self.turns(content),
+            Content::Plain { prompt, completion } => {
+                Ok(self.plain(prompt, completion, special_tokens)?)
+            }
+            Content::Document(document) => {
+                let turns = fim::encode(tokenizer, document, usize::MAX)?;
+                Ok(turns.map(|(turns, _)| turns).unwrap_or_default())
+            }
+            Content::Pair(sides) => self.turns(&sides[0], special_tokens),
+            Content::Labelled(content, _) => self.turns(content, special_tokens),
         }
     }
 
-    /// Encodes texts as transformers does, recognising added tokens, between the tokens that begin and end a text.
-    fn plain(&self, prompt: &str, completion: &str) -> Result<OwnedTokens, TokenizerError> {
+    /// Encodes texts between the tokens that begin and end a text: as transformers does, recognising added tokens, or
+    /// with all of them as letters.
+    fn plain(
+        &self,
+        prompt: &str,
+        completion: &str,
+        special_tokens: SpecialTokens,
+    ) -> Result<OwnedTokens, TokenizerError> {
+        let tokenizer = self.tokenizer;
+        let first = |text| match special_tokens {
+            SpecialTokens::Auto => tokenizer.encode(text),
+            SpecialTokens::Literal => tokenizer.encode_text(text),
+        };
         let mut turns = OwnedTokens::default();
-        turns.push(TokenOwner::Context, self.tokenizer.text_start()?);
-        turns.push(TokenOwner::Context, self.tokenizer.encode(prompt)?);
-        let completion = if prompt.is_empty() {
-            self.tokenizer.encode(completion)?
-        } else {
-            self.tokenizer.encode_continuation(completion)?
+        turns.push(TokenOwner::Context, tokenizer.text_start()?);
+        turns.push(TokenOwner::Context, first(prompt)?);
+        let completion = match special_tokens {
+            _ if prompt.is_empty() => first(completion)?,
+            SpecialTokens::Auto => tokenizer.encode_continuation(completion)?,
+            SpecialTokens::Literal => tokenizer.encode_text_continuation(completion)?,
         };
         turns.push(TokenOwner::Answer(0), completion);
-        turns.push(TokenOwner::End(0), self.tokenizer.text_end());
+        turns.push(TokenOwner::End(0), tokenizer.text_end());
         Ok(turns)
     }
 
@@ -246,6 +293,7 @@ mod tests {
         Sample {
             content,
             origin: "a.jsonl:1".to_owned(),
+            special_tokens: SpecialTokens::Auto,
             group: None,
         }
     }

@@ -120,13 +120,13 @@ fn a_pair_is_shown_with_both_answers_and_its_common_prompt_is_not_learned() {
             "4 examples from 4 rows",
             "training   4 pairs, ",
             "pair 1, chosen: ",
-            "[[1|<|im_end|>]]",
+            "[[1|«<|im_end|>»]]",
             "pair 1, rejected: ",
-            "[[2|<|im_end|>]]",
+            "[[2|«<|im_end|>»]]",
             "pair 3, rejected: ",
-            "[[4|<|im_end|>]]",
+            "[[4|«<|im_end|>»]]",
             "pair 4, chosen: ",
-            "[[1|<|endoftext|>]]",
+            "[[1|«<|endoftext|>»]]",
         ],
     );
     let report = report(data(

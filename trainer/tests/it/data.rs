@@ -42,7 +42,7 @@ fn the_learned_part_of_the_first_examples_is_marked() {
             "training   3 examples, ",
             "length in tokens (max_seq_length 1024)",
             "example 1: ",
-            "[[1|<|im_end|>]]",
+            "[[1|«<|im_end|>»]]",
         ],
     );
     let json = data(&project, &["--set", &set, "--examples", "2", "--json"]).result();

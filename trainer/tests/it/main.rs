@@ -10,6 +10,7 @@ mod documents;
 #[allow(dead_code, reason = "the hub's own tests use the rest")]
 #[path = "../../../crates/slm-hub/tests/support/mod.rs"]
 mod fake_hub;
+mod fim;
 mod fit;
 mod flat_optimizer;
 #[cfg(any(feature = "cuda", feature = "cube-cpu"))]

@@ -2,6 +2,7 @@
 
 use super::{Check, Needs};
 use crate::data::{Data, Dataset, Overlength, TrainOn, TrainOnEos};
+use crate::fim::SpecialTokens;
 use crate::format::{DatasetFormat, TrainingUnit};
 
 /// Most data sets of a recipe.
@@ -74,6 +75,15 @@ impl Check {
             let is_known = dataset.format.columns().contains(&own);
             self.require(is_known, &key(&format!("columns.{own}")), name, allowed);
         }
+        if !dataset.format.is_fim() {
+            self.not_fim(at, dataset);
+        }
+        if !dataset.format.has_texts() {
+            let allowed = "auto, since the format has no texts in which special tokens are recognised";
+            let key = key("special_tokens");
+            let is_auto = dataset.special_tokens == SpecialTokens::Auto;
+            self.require(is_auto, &key, dataset.special_tokens.name(), allowed);
+        }
         if dataset.format == DatasetFormat::PythonSource {
             self.python_source(at, dataset);
         } else {
@@ -98,6 +108,26 @@ impl Check {
         }
     }
 
+    /// Reports the keys of fill-in-the-middle in a data set of another format.
+    fn not_fim(&mut self, at: &str, dataset: &Dataset) {
+        let set = [
+            ("fim_rate", dataset.fim_rate.is_some()),
+            ("spm_rate", dataset.spm_rate.is_some()),
+            ("spm_layout", dataset.spm_layout.is_some()),
+            ("fim_cut", dataset.fim_cut.is_some()),
+            ("fim_tokens", dataset.fim_tokens.is_some()),
+        ];
+        self.report_set(at, &set, "nothing, since the format is not fim");
+    }
+
+    /// Reports the keys that are set.
+    fn report_set(&mut self, at: &str, keys: &[(&str, bool)], allowed: &str) {
+        for (name, _) in keys.iter().filter(|(_, is_set)| *is_set) {
+            let key = format!("{at}.{name}");
+            self.report(&key, "set".to_owned(), allowed.to_owned());
+        }
+    }
+
     fn rows(&mut self, at: &str, dataset: &Dataset) {
         let set = [
             ("min_body_lines", dataset.min_body_lines.is_some()),
@@ -111,15 +141,11 @@ impl Check {
                 "max_cyclomatic_complexity",
                 dataset.max_cyclomatic_complexity.is_some(),
             ),
-            ("exclude_licences", !dataset.exclude_licences.is_empty()),
+            (
+                "exclude_licences",
+                !dataset.exclude_licences.is_empty() && !dataset.format.is_fim(),
+            ),
         ];
-        for (name, _) in set.into_iter().filter(|(_, is_set)| *is_set) {
-            let allowed = "nothing, since the format is not python_source";
-            self.report(
-                &format!("{at}.{name}"),
-                "set".to_owned(),
-                allowed.to_owned(),
-            );
-        }
+        self.report_set(at, &set, "nothing, since the format is not python_source");
     }
 }

@@ -19,6 +19,11 @@ pub enum Layout {
         /// Holds the text.
         column: &'static str,
     },
+    /// A text that is cut for fill-in-the-middle, or learned from its beginning, without chat template.
+    Document {
+        /// Holds the text.
+        column: &'static str,
+    },
     /// A text and its continuation, without chat template. Both may be lists of messages in
     /// [`MessageKeys::OPENAI`]'s spelling, which are a conversation.
     Continuation {
@@ -178,7 +183,7 @@ impl Layout {
             Self::Messages { system, column, .. } => {
                 system.iter().copied().chain([*column]).collect()
             }
-            Self::Text { column } => vec![column],
+            Self::Text { column } | Self::Document { column } => vec![column],
             Self::Continuation {
                 prompt,
                 completion,

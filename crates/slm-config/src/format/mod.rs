@@ -3,6 +3,7 @@
 //! A format is its file here and its line in [`ROW_FORMATS`]; recipe check, reader and command line take it from there.
 
 mod alpaca;
+mod fim;
 mod kto;
 mod layout;
 mod messages;
@@ -23,12 +24,13 @@ pub use layout::{
 };
 
 /// Formats of rows, in the order of the documentation.
-pub const ROW_FORMATS: [&RowFormat; 7] = [
+pub const ROW_FORMATS: [&RowFormat; 8] = [
     &alpaca::FORMAT,
     &messages::FORMAT,
     &sharegpt::FORMAT,
     &prompt_completion::FORMAT,
     &text::FORMAT,
+    &fim::FORMAT,
     &pairs::FORMAT,
     &kto::FORMAT,
 ];
@@ -93,6 +95,7 @@ impl RowFormat {
             Layout::MessagePerColumns(_)
             | Layout::Messages { .. }
             | Layout::Text { .. }
+            | Layout::Document { .. }
             | Layout::Continuation { .. } => TrainingUnit::Example,
         }
     }
@@ -143,8 +146,32 @@ impl DatasetFormat {
 
     /// Whether an example may be a conversation, which the chat template divides into turns.
     pub fn has_turns(self) -> bool {
-        let is_text = |format: &RowFormat| matches!(format.layout, Layout::Text { .. });
+        let is_text = |format: &RowFormat| {
+            matches!(
+                format.layout,
+                Layout::Text { .. } | Layout::Document { .. }
+            )
+        };
         !matches!(self, Self::Rows(format) if is_text(format))
+    }
+
+    /// Whether documents are cut for fill-in-the-middle.
+    pub fn is_fim(self) -> bool {
+        matches!(self, Self::Rows(format) if matches!(format.layout, Layout::Document { .. }))
+    }
+
+    /// Whether a text may be learned without chat template, so that its special tokens can be recognised.
+    pub fn has_texts(self) -> bool {
+        match self {
+            Self::Rows(format) => matches!(
+                format.layout,
+                Layout::Text { .. }
+                    | Layout::Continuation { .. }
+                    | Layout::Pair { .. }
+                    | Layout::Labelled { .. }
+            ),
+            Self::PythonSource => false,
+        }
     }
 
     /// What an item of the data set gives to train on.

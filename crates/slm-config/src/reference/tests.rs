@@ -17,7 +17,7 @@ const BENCHMARKS: &[&str] = &["x", "embedded"];
 /// A recipe in which every section and every list has an entry, as one `--set` argument for each.
 const FULL: [&str; 7] = [
     "model={name_or_path: x}",
-    "data.datasets=[{path: x, format: python_source}]",
+    "data.datasets=[{path: x, format: fim, fim_tokens: {prefix: a, suffix: b, middle: c}}]",
     "evaluate.endpoint={url: 'http://x'}",
     "evaluate.benchmarks=[{name: x}]",
     "evaluate.hypotheses=[{id: h2, metric: cyclomatic_complexity, effect: -1}]",
@@ -193,6 +193,9 @@ fn a_default_is_what_a_recipe_without_the_key_has() {
         "model.name_or_path",
         "data.datasets[].path",
         "data.datasets[].format",
+        "data.datasets[].fim_tokens.prefix",
+        "data.datasets[].fim_tokens.suffix",
+        "data.datasets[].fim_tokens.middle",
         "evaluate.benchmarks[].name",
         "evaluate.endpoint.url",
         "evaluate.hypotheses[].id",

@@ -1,0 +1,205 @@
+//! Tokens of an example of fill-in-the-middle, and of a prompt.
+
+use slm_model::{OwnedTokens, TokenOwner, Tokenizer, TokenizerError};
+
+use super::cut::{Document, Order};
+use super::tokens::FimTokens;
+
+/// The texts around a gap, as tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Gap {
+    prefix: Vec<u32>,
+    suffix: Vec<u32>,
+    /// Whether they were shortened.
+    pub(crate) is_cut: bool,
+}
+
+impl Gap {
+    /// Encodes the texts before and after a gap. Beyond `room` tokens, lines far from the gap are left out: each side
+    /// keeps half of the room, and what the other does not need.
+    ///
+    /// # Errors
+    /// The tokenizer refuses a text.
+    pub(crate) fn of(
+        tokenizer: &Tokenizer,
+        prefix: &str,
+        suffix: &str,
+        room: usize,
+    ) -> Result<Self, TokenizerError> {
+        let encode_prefix = |text: &str| tokenizer.encode_text(text);
+        let encode_suffix = |text: &str| tokenizer.encode_text_continuation(text);
+        let (before, after) = (encode_prefix(prefix)?, encode_suffix(suffix)?);
+        if before.len() + after.len() <= room {
+            return Ok(Self {
+                prefix: before,
+                suffix: after,
+                is_cut: false,
+            });
+        }
+        let half = room / 2;
+        let room_before = (room - half).max(room.saturating_sub(after.len()));
+        let before = if before.len() <= room_before {
+            before
+        } else {
+            let parts: Vec<&str> = prefix.split_inclusive('\n').rev().collect();
+            shortened(&parts, room_before, Side::End, encode_prefix)?
+        };
+        let room_after = room - before.len();
+        let after = if after.len() <= room_after {
+            after
+        } else {
+            let parts: Vec<&str> = suffix.split_inclusive('\n').collect();
+            shortened(&parts, room_after, Side::Start, encode_suffix)?
+        };
+        Ok(Self {
+            prefix: before,
+            suffix: after,
+            is_cut: true,
+        })
+    }
+
+    /// The number of tokens on both sides.
+    pub(crate) fn n_tokens(&self) -> usize {
+        self.prefix.len() + self.suffix.len()
+    }
+}
+
+/// The tokens that a prompt has beside the texts and the model's begin token.
+const MARKS: usize = 3;
+
+/// Returns how many of `limit` tokens a prompt has for prefix, suffix and middle; 0 if it has none.
+///
+/// # Errors
+/// The tokenizer fails.
+pub(crate) fn room(tokenizer: &Tokenizer, limit: usize) -> Result<usize, TokenizerError> {
+    let fixed = tokenizer.text_start()?.len() + MARKS;
+    Ok(limit.saturating_sub(fixed))
+}
+
+/// Which end of a text is kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Start,
+    End,
+}
+
+/// Encodes as many of the lines as fit into `room` tokens; `lines` begin at the side that is kept. Of a first line that
+/// does not fit alone, a part is kept.
+fn shortened(
+    lines: &[&str],
+    room: usize,
+    side: Side,
+    encode: impl Fn(&str) -> Result<Vec<u32>, TokenizerError>,
+) -> Result<Vec<u32>, TokenizerError> {
+    let joined = |lines: &[&str]| match side {
+        Side::Start => lines.concat(),
+        Side::End => lines.iter().rev().copied().collect(),
+    };
+    let (mut n_lines, mut n_tokens) = (0, 0);
+    for line in lines {
+        n_tokens += encode(line)?.len();
+        if n_tokens > room {
+            break;
+        }
+        n_lines += 1;
+    }
+    // Lines together may have other tokens than each alone.
+    while n_lines > 0 {
+        let ids = encode(&joined(&lines[..n_lines]))?;
+        if ids.len() <= room {
+            return Ok(ids);
+        }
+        n_lines -= 1;
+    }
+    let Some(line) = lines.first() else {
+        return Ok(Vec::new());
+    };
+    let mut n_characters = line.chars().count();
+    while n_characters > 0 {
+        let skipped = line.chars().count() - n_characters;
+        let part: String = match side {
+            Side::Start => line.chars().take(n_characters).collect(),
+            Side::End => line.chars().skip(skipped).collect(),
+        };
+        let ids = encode(&part)?;
+        if ids.len() <= room {
+            return Ok(ids);
+        }
+        let share = n_characters as u128 * room as u128 / ids.len() as u128;
+        n_characters = (n_characters - 1).min(share as usize);
+    }
+    Ok(Vec::new())
+}
+
+/// Encodes what precedes a middle: the begin token of the model, the texts around the gap, and the tokens between them.
+///
+/// # Errors
+/// The tokenizer fails.
+pub(crate) fn encode_prompt(
+    tokenizer: &Tokenizer,
+    tokens: &FimTokens,
+    gap: Gap,
+    order: Order,
+) -> Result<Vec<u32>, TokenizerError> {
+    let mut ids = tokenizer.text_start()?;
+    let Gap { prefix, suffix, .. } = gap;
+    match order {
+        Order::Psm => {
+            ids.push(tokens.prefix);
+            ids.extend(prefix);
+            ids.push(tokens.suffix);
+            ids.extend(suffix);
+            ids.push(tokens.middle);
+        }
+        Order::SpmJoined => {
+            ids.extend([tokens.prefix, tokens.suffix]);
+            ids.extend(suffix);
+            ids.push(tokens.middle);
+            ids.extend(prefix);
+        }
+        Order::SpmSeparate => {
+            ids.push(tokens.suffix);
+            ids.extend(suffix);
+            ids.push(tokens.prefix);
+            ids.extend(prefix);
+            ids.push(tokens.middle);
+        }
+    }
+    Ok(ids)
+}
+
+/// Encodes an example: a prompt, then the middle and its end token. Texts around the middle are shortened to a total of
+/// `limit` tokens; `None` if the rest alone is longer. Also returns whether they were shortened.
+///
+/// A whole document is encoded as a literal text, and never shortened.
+///
+/// # Errors
+/// The tokenizer refuses a text.
+pub(crate) fn encode(
+    tokenizer: &Tokenizer,
+    document: &Document,
+    limit: usize,
+) -> Result<Option<(OwnedTokens, bool)>, TokenizerError> {
+    let Document { text, cut, tokens } = document;
+    let mut turns = OwnedTokens::default();
+    let Some(cut) = cut else {
+        turns.push(TokenOwner::Context, tokenizer.text_start()?);
+        turns.push(TokenOwner::Answer(0), tokenizer.encode_text(text)?);
+        turns.push(TokenOwner::End(0), tokenizer.text_end());
+        return Ok(Some((turns, false)));
+    };
+    let middle = tokenizer.encode_text_continuation(&text[cut.middle.clone()])?;
+    let Some(room) = room(tokenizer, limit)?.checked_sub(middle.len() + 1) else {
+        return Ok(None);
+    };
+    let (prefix, suffix) = (&text[..cut.middle.start], &text[cut.middle.end..]);
+    let gap = Gap::of(tokenizer, prefix, suffix, room)?;
+    let is_cut = gap.is_cut;
+    turns.push(
+        TokenOwner::Context,
+        encode_prompt(tokenizer, tokens, gap, cut.order)?,
+    );
+    turns.push(TokenOwner::Answer(0), middle);
+    turns.push(TokenOwner::End(0), [tokens.end]);
+    Ok(Some((turns, is_cut)))
+}
