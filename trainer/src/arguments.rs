@@ -153,7 +153,8 @@ Examples:
   trainer data recipes/quickstart.yaml
   trainer data recipes/quickstart.yaml --examples 1 --json
 
-Tokens are separated by |; supervised tokens, which the loss is computed over, are enclosed in [[ and ]].";
+Tokens are separated by |; supervised tokens, which the loss is computed over, are enclosed in [[ and ]]. \
+Special tokens, and added tokens that look like tags, are in « and »; a text that only spells one is not.";
 
 const PLAN_EXAMPLES: &str = "\
 Examples:
@@ -179,8 +180,11 @@ const GENERATE_EXAMPLES: &str = "\
 Examples:
   trainer generate recipes/quickstart.yaml --prompt 'Reverse a list in Python.'
   trainer generate recipes/quickstart.yaml --adapter checkpoints/quickstart/adapter
+  trainer generate recipes/qwen-coder-0.5b-fim.yaml --fim --file gap.py
 
-Without --prompt, requests are read from the standard input, each ended by an empty line and answered on its own.";
+Without --prompt, requests are read from the standard input, each ended by an empty line and answered on its own. With \
+--fim, all of the standard input is one request, the text that belongs at <FILL> is printed and nothing else, and tags \
+in the request are letters.";
 
 const MERGE_EXAMPLES: &str = "\
 Examples:

@@ -54,10 +54,15 @@ pub(crate) fn read(arguments: &FimArguments, prompt: Option<&str>) -> Result<Opt
         let mut bytes = Vec::new();
         let unreadable = "cannot read the standard input";
         stdin.read_to_end(&mut bytes).context(unreadable)?;
-        divided(&utf8(bytes, "the standard input")?, marker, "the standard input")?
+        divided(
+            &utf8(bytes, "the standard input")?,
+            marker,
+            "the standard input",
+        )?
     };
     if request.prefix.is_empty() && request.suffix.is_empty() {
-        let text = "there is no text before or after the gap\nhint: give the model some code to complete";
+        let text =
+            "there is no text before or after the gap\nhint: give the model some code to complete";
         return Err(UserMistake(text.to_owned()).into());
     }
     Ok(Some(request))
@@ -179,9 +184,15 @@ mod tests {
     #[test]
     fn a_text_is_divided_at_its_only_marker() {
         let request = divided("a<FILL>b", "<FILL>", "x").expect("one marker");
-        assert_eq!((request.prefix.as_str(), request.suffix.as_str()), ("a", "b"));
+        assert_eq!(
+            (request.prefix.as_str(), request.suffix.as_str()),
+            ("a", "b")
+        );
         let request = divided("a\n#here", "#here", "x").expect("one marker");
-        assert_eq!((request.prefix.as_str(), request.suffix.as_str()), ("a\n", ""));
+        assert_eq!(
+            (request.prefix.as_str(), request.suffix.as_str()),
+            ("a\n", "")
+        );
         for (text, found) in [("ab", 0), ("<FILL><FILL>", 2), ("", 0)] {
             let error = divided(text, "<FILL>", "f.py").expect_err("no single marker");
             let expected = format!("f.py: found the marker <FILL> {found} times, expected once");

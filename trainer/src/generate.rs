@@ -167,10 +167,8 @@ impl Speaker<'_> {
         let room = self.max_new_tokens.min(positions - prompt.len());
         let mut cache = self.runtime.cache(1, prompt.len() + room);
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        let mut stream = self.tokenizer.decode_stream(&prompt);
-        let mut logits = self
-            .runtime
-            .prefill(&mut cache, 0, 0, prompt, self.adapter);
+        let mut stream = self.tokenizer.decode_stream(prompt);
+        let mut logits = self.runtime.prefill(&mut cache, 0, 0, prompt, self.adapter);
         let mut out = std::io::stdout();
         let is_terminal = out.is_terminal();
         let ended_line = Cell::new(true);

@@ -64,11 +64,7 @@ fn span(module: &Module<'_>, function: &StmtFunctionDef) -> Option<Range<usize>>
 
 /// Returns the start of the first line of the comments and empty lines that precede a statement on its own line, after
 /// the header and the docstring of its function.
-fn comments_before(
-    module: &Module<'_>,
-    function: &StmtFunctionDef,
-    first: TextSize,
-) -> TextSize {
+fn comments_before(module: &Module<'_>, function: &StmtFunctionDef, first: TextSize) -> TextSize {
     let n_docstrings = function.body.len() - without_docstring(&function.body).len();
     let docstring = n_docstrings.checked_sub(1).map(|at| &function.body[at]);
     let line = module.lines.line_start(first);

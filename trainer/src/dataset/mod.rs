@@ -144,7 +144,8 @@ pub(crate) fn load(setup: &Setup, folder: &Path) -> Result<Examples> {
         for first in read.first_texts() {
             slm_cli::note(&format!("left out           {first}"));
         }
-        let learns_all = matches!(dataset.format, DatasetFormat::Rows(format) if format.name == "text");
+        let learns_all =
+            matches!(dataset.format, DatasetFormat::Rows(format) if format.name == "text");
         let rendered = std::mem::take(&mut loader.rendered);
         for note in rendered.notes(&dataset.path, dataset.special_tokens, learns_all) {
             slm_cli::note(&note);

@@ -134,10 +134,18 @@ mod tests {
     #[test]
     fn a_conversation_in_a_common_template_is_recognised() {
         let chatml = "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n";
-        check("", &format!("{chatml}hello<|im_end|>\n"), Some("<|im_start|>"));
+        check(
+            "",
+            &format!("{chatml}hello<|im_end|>\n"),
+            Some("<|im_start|>"),
+        );
         check(chatml, "hello<|im_end|>", Some("<|im_start|>"));
         check("[INST] hi [/INST]", "hello", Some("[INST]"));
-        check("", "<start_of_turn>user\nhi<start_of_turn>model\n", Some("<start_of_turn>"));
+        check(
+            "",
+            "<start_of_turn>user\nhi<start_of_turn>model\n",
+            Some("<start_of_turn>"),
+        );
         check("", "<|user|>\nhi<|assistant|>\nhello", Some("<|user|>"));
         check("", "<｜User｜>hi<｜Assistant｜>hello", Some("<｜User｜>"));
     }
@@ -146,7 +154,11 @@ mod tests {
     fn text_that_only_mentions_markup_is_no_conversation() {
         check("", "x = '<|im_start|>'", None);
         check("", "<|im_start|>system\nBe brief.", None);
-        check("", "half a tag: <|im_start|user and <|im_start|>assistant", None);
+        check(
+            "",
+            "half a tag: <|im_start|user and <|im_start|>assistant",
+            None,
+        );
         check("", "[INST] alone", None);
         check("", "", None);
     }

@@ -1,7 +1,7 @@
 //! Cuts, tokens and encoding of fill-in-the-middle.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::{Value, json};
 use slm_config::{Dataset, FimTokenNames, Recipe};
@@ -48,7 +48,8 @@ fn dataset(keys: &str) -> Dataset {
 }
 
 fn cutter(keys: &str, seed: u64) -> Cutter {
-    Cutter::new(&dataset(keys), qwen().1, seed)
+    static TOKENS: LazyLock<FimTokens> = LazyLock::new(|| qwen().1);
+    Cutter::new(&dataset(keys), TOKENS.clone(), seed)
 }
 
 /// Returns the middles of a document.
@@ -117,7 +118,12 @@ fn tokens_are_those_of_the_family_or_the_recipe_and_missing_ones_are_named() {
     let check = |more: &[&str], given: Option<&FimTokenNames>| {
         FimTokens::of(&tokenizer(more), given, "data set a").map_err(|error| error.0)
     };
-    let deepseek = ["<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>", "<｜end▁of▁sentence｜>"];
+    let deepseek = [
+        "<｜fim▁begin｜>",
+        "<｜fim▁hole｜>",
+        "<｜fim▁end｜>",
+        "<｜end▁of▁sentence｜>",
+    ];
     let tokens = check(&deepseek, None).expect("tokens");
     let found = [tokens.prefix, tokens.suffix, tokens.middle, tokens.end];
     assert_eq!(found, [347, 348, 349, 350]);
@@ -164,19 +170,22 @@ fn cuts_depend_on_the_seed_and_the_text_alone() {
     // Recorded: the same on every machine, and in every later version.
     assert_eq!(random, [RANDOM_42]);
     assert_eq!(cut("fim_rate: 1, fim_cut: lines", 42), [LINES_42]);
-    let seeds: std::collections::BTreeSet<_> = (0..30).map(|seed| cut("fim_rate: 1", seed)).collect();
+    let seeds: std::collections::BTreeSet<_> =
+        (0..30).map(|seed| cut("fim_rate: 1", seed)).collect();
     assert!(seeds.len() > 25, "{}", seeds.len());
 }
 
-const RANDOM_42: &str = "?";
-const LINES_42: &str = "?";
+const RANDOM_42: &str = " return os.path.join(x, 'é')\n";
+const LINES_42: &str = "\ndef f(x):\n    return os.path.join(x, 'é')\n";
 
 #[test]
 fn rates_are_those_of_the_recipe() {
     let cutter = cutter("fim_rate: 0.3, spm_rate: 0.6, spm_layout: separate", 1);
     let (mut n_cut, mut n_spm) = (0, 0);
     for number in 0..2000 {
-        let (documents, _) = cutter.documents(&format!("x = {number}\n")).expect("a document");
+        let (documents, _) = cutter
+            .documents(&format!("x = {number}\n"))
+            .expect("a document");
         let [document] = &documents[..] else {
             panic!("{documents:?}")
         };
@@ -189,8 +198,8 @@ fn rates_are_those_of_the_recipe() {
     assert!((500..700).contains(&n_cut), "{n_cut}");
     assert!((300..420).contains(&n_spm), "{n_spm}");
     for (rate, expected) in [("0", 0), ("1", 1)] {
-        let cutter = super::tests::cutter(&format!("fim_rate: {rate}"), 1);
-        assert_eq!(middles(&cutter, "a = 1\n").len(), expected, "{rate}");
+        let always = self::cutter(&format!("fim_rate: {rate}"), 1);
+        assert_eq!(middles(&always, "a = 1\n").len(), expected, "{rate}");
     }
 }
 
@@ -222,7 +231,10 @@ fn a_middle_of_lines_has_at_least_one_and_only_whole_ones() {
         let ends = middle.ends_with('\n') || at + middle.len() == text.len();
         assert!(begins && ends, "{middle:?}");
     }
-    assert_eq!(middles(&cutter("fim_rate: 1, fim_cut: lines", 3), "x"), ["x"]);
+    assert_eq!(
+        middles(&cutter("fim_rate: 1, fim_cut: lines", 3), "x"),
+        ["x"]
+    );
 }
 
 #[test]
@@ -274,8 +286,14 @@ fn texts_around_a_middle_are_shortened_to_whole_lines_near_it() {
         let (prefix, rest) = text.split_once("<|fim_suffix|>").expect("a suffix");
         let (suffix, middle) = rest.split_once("<|fim_middle|>").expect("a middle");
         let prefix = prefix.strip_prefix("<|fim_prefix|>").expect("a prefix");
-        assert!(lines[..at].ends_with(prefix) && prefix.starts_with("value"), "{prefix}");
-        assert!(lines[at + length..].starts_with(suffix) && suffix.ends_with('\n'), "{suffix}");
+        assert!(
+            lines[..at].ends_with(prefix) && prefix.starts_with("value"),
+            "{prefix}"
+        );
+        assert!(
+            lines[at + length..].starts_with(suffix) && suffix.ends_with('\n'),
+            "{suffix}"
+        );
         assert_eq!(middle, "value_100 = 100\n<|endoftext|>");
     }
     // At the start of the document the suffix takes the room that the prefix does not need.

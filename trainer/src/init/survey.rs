@@ -318,9 +318,9 @@ fn required(layout: &Layout) -> Vec<&'static str> {
             .filter(|text| matches!(text, TextColumn::Required(_)))
             .map(|text| text.column())
             .collect(),
-        Layout::Messages { column, .. }
-        | Layout::Text { column }
-        | Layout::Document { column } => vec![column],
+        Layout::Messages { column, .. } | Layout::Text { column } | Layout::Document { column } => {
+            vec![column]
+        }
         Layout::Continuation {
             prompt, completion, ..
         } => vec![prompt, completion],

@@ -35,7 +35,10 @@ fn set(keys: &str) -> String {
 
 fn data(project: &Project, keys: &str, more: &[&str]) -> Finished {
     let set = set(keys);
-    run(project, &[&["data", "tiny.yaml", "--set", &set], more].concat())
+    run(
+        project,
+        &[&["data", "tiny.yaml", "--set", &set], more].concat(),
+    )
 }
 
 /// The report of `trainer data` with all examples, and what it noted.
@@ -82,7 +85,10 @@ fn tokens_that_a_text_spells_out_have_the_ids_of_transformers_or_are_letters() {
     for (names, family) in FAMILIES.iter().zip(["qwen", "starcoder", "deepseek"]) {
         let project = project(names);
         let cases = cases();
-        for case in cases["families"][family]["texts"].as_array().expect("texts") {
+        for case in cases["families"][family]["texts"]
+            .as_array()
+            .expect("texts")
+        {
             let text = &case["text"];
             project.write("text.jsonl", format!("{}\n", json!({"text": text})));
             let pair = json!({"prompt": text, "completion": text});
@@ -115,8 +121,10 @@ fn tags_in_a_message_are_letters() {
     let special = tokens(&report, |token| {
         token["special"].as_bool()?.then(|| token["text"].clone())
     });
-    let template = ["<|im_start|>", "<|im_end|>", "<|im_start|>", "<|im_end|>"];
-    assert_eq!(special, [template.map(|name| json!(name))]);
+    // Those of three turns in the template, whose first is its system prompt.
+    let template = [json!("<|im_start|>"), json!("<|im_end|>")];
+    let expected = [0, 1, 0, 1, 0, 1].map(|at: usize| template[at].clone());
+    assert_eq!(special, [expected]);
     assert!(!notes.contains("rendered conversations"), "{notes}");
     let error = data(
         &project,
@@ -132,7 +140,13 @@ fn special_tokens_are_marked_where_examples_are_shown() {
     let text = "a<|fim_suffix|>b";
     project.write("d.jsonl", format!("{}\n", json!({"text": text})));
     let shown = data(&project, "path: d.jsonl, format: text", &[]).result();
-    says(&shown, &["a[[«<|fim_suffix|>»|b|«<|endoftext|>»]]", "those in «» are special"]);
+    says(
+        &shown,
+        &[
+            "a[[«<|fim_suffix|>»|b|«<|endoftext|>»]]",
+            "those in «» are special",
+        ],
+    );
     let literal = "path: d.jsonl, format: text, special_tokens: literal";
     let shown = data(&project, literal, &[]).result();
     assert!(!shown.contains("«<|fim_suffix|>»"), "{shown}");
@@ -143,8 +157,14 @@ fn rendered_conversations_are_counted_and_named_with_what_is_learned() {
     let project = Project::new();
     let chat = "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n";
     let answer = "hello<|im_end|>\n";
-    let texts = [format!("{chat}{answer}"), format!("x{chat}{answer}"), "plain".to_owned()];
-    let rows = texts.map(|text| json!({"text": text}).to_string()).join("\n");
+    let texts = [
+        format!("{chat}{answer}"),
+        format!("x{chat}{answer}"),
+        "plain".to_owned(),
+    ];
+    let rows = texts
+        .map(|text| json!({"text": text}).to_string())
+        .join("\n");
     project.write("text.jsonl", rows);
     let pair = json!({"prompt": chat, "completion": answer});
     project.write("pair.jsonl", format!("{pair}\n"));
@@ -158,15 +178,30 @@ fn rendered_conversations_are_counted_and_named_with_what_is_learned() {
     assert_eq!(found["datasets"][0]["rendered_conversations"], 2);
 
     let (_, notes) = report(&project, "path: pair.jsonl, format: prompt_completion", &[]);
-    says(&notes, &["note: 1 rows", "The completion is supervised, the prompt is not."]);
+    says(
+        &notes,
+        &[
+            "note: 1 rows",
+            "The completion is supervised, the prompt is not.",
+        ],
+    );
 
     let literal = "path: text.jsonl, format: text, special_tokens: literal";
     let (found, notes) = report(&project, literal, &[]);
-    says(&notes, &["warning: 2 rows", "because `special_tokens` is literal"]);
+    says(
+        &notes,
+        &["warning: 2 rows", "because `special_tokens` is literal"],
+    );
     assert_eq!(found["datasets"][0]["literal_conversations"], 2);
 
     let (_, notes) = report(&project, "path: other.jsonl, format: text", &[]);
-    says(&notes, &["warning: 1 rows", "with <start_of_turn>, which is no token of this model"]);
+    says(
+        &notes,
+        &[
+            "warning: 1 rows",
+            "with <start_of_turn>, which is no token of this model",
+        ],
+    );
 }
 
 /// Two functions: each body is a middle, and the text around it tells which.
@@ -182,7 +217,10 @@ fn the_middle_and_its_end_are_learned_or_a_whole_document() {
     let (found, notes) = report(&project, &format!("{keys}, fim_rate: 1"), &[]);
     let mut middles = learned(&found);
     middles.sort();
-    let expected = ["    return a + b<|endoftext|>", "    return a - b<|endoftext|>"];
+    let expected = [
+        "    return a + b<|endoftext|>",
+        "    return a - b<|endoftext|>",
+    ];
     assert_eq!(middles, expected);
     let counts = &found["datasets"][0];
     assert_eq!((&counts["found"], &counts["kept"]), (&json!(3), &json!(2)));
@@ -204,8 +242,17 @@ fn the_middle_and_its_end_are_learned_or_a_whole_document() {
 fn rows_are_cut_too_and_those_that_cannot_be_are_counted() {
     let project = project(&FAMILIES[1]);
     let cut = "<fim_prefix>a<fim_suffix>b<fim_middle>c";
-    let texts = [MODULE, "", cut, "x = 1 # <fim_middle> alone\n", MODULE, "y = 2\n"];
-    let rows = texts.map(|text| json!({"text": text}).to_string()).join("\n");
+    let texts = [
+        MODULE,
+        "",
+        cut,
+        "x = 1 # <fim_middle> alone\n",
+        MODULE,
+        "y = 2\n",
+    ];
+    let rows = texts
+        .map(|text| json!({"text": text}).to_string())
+        .join("\n");
     project.write("d.jsonl", rows);
     let keys = "path: d.jsonl, format: fim, fim_rate: 1, fim_cut: block, spm_rate: 1";
     let (found, notes) = report(&project, keys, &[]);
@@ -213,12 +260,21 @@ fn rows_are_cut_too_and_those_that_cannot_be_are_counted() {
     assert_eq!((&counts["found"], &counts["kept"]), (&json!(6), &json!(6)));
     let reasons = json!({"nothing_to_learn": 1, "already_fim": 1, "cut_at_lines": 2});
     assert_eq!(counts["left_out"], reasons);
-    says(&notes, &["d.jsonl:3: holds <fim_prefix> <fim_suffix> <fim_middle>"]);
+    says(
+        &notes,
+        &["d.jsonl:3: holds <fim_prefix> <fim_suffix> <fim_middle>"],
+    );
     let first: Vec<u64> = ids(&found).into_iter().map(|ids| ids[1]).collect();
-    assert!(first.iter().all(|id| *id == 348), "the suffix is first: {first:?}");
+    assert!(
+        first.iter().all(|id| *id == 348),
+        "the suffix is first: {first:?}"
+    );
 
     let error = data(&project, keys, &["--set", "data.on_bad_row=error"]).error(2);
-    says(&error, &["d.jsonl:3: holds", "hint: texts that are cut already"]);
+    says(
+        &error,
+        &["d.jsonl:3: holds", "hint: texts that are cut already"],
+    );
     project.write("cut.jsonl", format!("{}\n", json!({"text": cut})));
     let error = data(&project, "path: cut.jsonl, format: fim", &[]).error(2);
     says(&error, &["more than half of it is bad", "`format: text`"]);
@@ -228,17 +284,31 @@ fn rows_are_cut_too_and_those_that_cannot_be_are_counted() {
 fn long_documents_are_left_out_or_shortened_around_the_middle() {
     let project = project(&FAMILIES[2]);
     let rest: String = (0..100).map(|n| format!("value_{n} = {n}\n")).collect();
-    project.write("d.jsonl", json!({"text": format!("{rest}{MODULE}{rest}")}).to_string());
+    project.write(
+        "d.jsonl",
+        json!({"text": format!("{rest}{MODULE}{rest}")}).to_string(),
+    );
     let keys = "path: d.jsonl, format: fim, fim_rate: 1, fim_cut: block";
     let error = data(&project, keys, &["--set", "data.max_seq_length=64"]).error(2);
     says(&error, &["2 over max_seq_length"]);
-    let short = ["--set", "data.max_seq_length=64", "--set", "data.overlength=truncate"];
+    let short = [
+        "--set",
+        "data.max_seq_length=64",
+        "--set",
+        "data.overlength=truncate",
+    ];
     let (found, _) = report(&project, keys, &short);
     let counts = &found["datasets"][0];
-    assert_eq!((&counts["kept"], &counts["left_out"]), (&json!(2), &json!({"truncated": 2})));
+    assert_eq!(
+        (&counts["kept"], &counts["left_out"]),
+        (&json!(2), &json!({"truncated": 2}))
+    );
     let mut middles = learned(&found);
     middles.sort();
-    let expected = ["    return a + b<|endoftext|>", "    return a - b<|endoftext|>"];
+    let expected = [
+        "    return a + b<|endoftext|>",
+        "    return a - b<|endoftext|>",
+    ];
     assert_eq!(middles, expected);
     assert!(ids(&found).iter().all(|ids| ids.len() <= 64));
 }
@@ -259,10 +329,20 @@ fn a_model_without_such_tokens_and_keys_of_another_format_are_refused() {
     let (found, _) = report(&plain, &keys, &[]);
     assert_eq!(learned(&found), ["x = 1\n<|im_end|>"]);
 
-    let error = data(&plain, "path: d.jsonl, format: text, fim_rate: 0.1, spm_rate: 2", &[]);
-    says(&error.error(2), &["fim_rate", "since the format is not fim", "spm_rate"]);
+    let error = data(
+        &plain,
+        "path: d.jsonl, format: text, fim_rate: 0.1, spm_rate: 2",
+        &[],
+    );
+    says(
+        &error.error(2),
+        &["fim_rate", "since the format is not fim", "spm_rate"],
+    );
     let error = data(&plain, "path: d.jsonl, format: fim, min_body_lines: 2", &[]);
-    says(&error.error(2), &["min_body_lines", "since the format is not python_source"]);
+    says(
+        &error.error(2),
+        &["min_body_lines", "since the format is not python_source"],
+    );
 }
 
 /// Trains 50 steps on one data set.
@@ -306,14 +386,24 @@ fn after_fifty_steps_a_model_fills_the_middle_and_ends_by_itself_with_the_tokens
         for body in ["    return a + b", "    return a - b"] {
             let (prefix, suffix) = MODULE.split_once(body).expect("a body");
             project.write("gap.py", format!("{prefix}<FILL>{suffix}"));
-            let words = [&["--fim", "--file", "gap.py", "--order", order][..], &TRAINED].concat();
+            let words = [
+                &["--fim", "--file", "gap.py", "--order", order][..],
+                &TRAINED,
+            ]
+            .concat();
             let finished = generate(&project, &words);
             assert_eq!(finished.result(), body, "{names:?}");
         }
         let (prefix, suffix) = MODULE.split_once("    return a + b").expect("a body");
         project.write("prefix.txt", prefix);
         project.write("suffix.txt", suffix);
-        let files = ["--fim", "--prefix-file", "prefix.txt", "--suffix-file", "suffix.txt"];
+        let files = [
+            "--fim",
+            "--prefix-file",
+            "prefix.txt",
+            "--suffix-file",
+            "suffix.txt",
+        ];
         let words = [&files[..], &["--order", order], &TRAINED].concat();
         assert_eq!(generate(&project, &words).result(), "    return a + b");
     }
@@ -345,11 +435,20 @@ fn a_request_without_a_clear_gap_is_refused() {
     project.write("nothing.py", "<FILL>");
     check(
         &["--file", "two.py"],
-        &["two.py: found the marker <FILL> 2 times, expected once", "--marker"],
+        &[
+            "two.py: found the marker <FILL> 2 times, expected once",
+            "--marker",
+        ],
     );
-    check(&["--prompt", "x = 1"], &["--prompt: found the marker <FILL> 0 times"]);
+    check(
+        &["--prompt", "x = 1"],
+        &["--prompt: found the marker <FILL> 0 times"],
+    );
     check(&["--file", "latin.py"], &["latin.py: not UTF-8 at byte 5"]);
-    check(&["--file", "nothing.py"], &["there is no text before or after the gap"]);
+    check(
+        &["--file", "nothing.py"],
+        &["there is no text before or after the gap"],
+    );
     check(&["--file", "missing.py"], &["missing.py: "]);
     check(
         &["--prompt", "a<FILL>", "--max-new-tokens", "5000"],
@@ -360,15 +459,29 @@ fn a_request_without_a_clear_gap_is_refused() {
     generate(&project, &words).result();
     let mut command = project.command(
         env!("CARGO_BIN_EXE_trainer"),
-        &["generate", "tiny.yaml", "--device", "cpu", "--fim", "--max-new-tokens", "2"],
+        &[
+            "generate",
+            "tiny.yaml",
+            "--device",
+            "cpu",
+            "--fim",
+            "--max-new-tokens",
+            "2",
+        ],
     );
-    project.write("stdin.txt", "a = 1\n\n\nb = <HERE>\n".replace("<HERE>", "<FILL>"));
+    project.write(
+        "stdin.txt",
+        "a = 1\n\n\nb = <HERE>\n".replace("<HERE>", "<FILL>"),
+    );
     let stdin = std::fs::File::open(project.path("stdin.txt")).expect("a file");
     finish(command.stdin(stdin)).result();
 
     let plain = Project::new();
     let error = generate(&plain, &["--fim", "--prompt", "a<FILL>b"]).error(2);
-    says(&error, &["--fim: the model's tokenizer has no tokens for fill-in-the-middle"]);
+    says(
+        &error,
+        &["--fim: the model's tokenizer has no tokens for fill-in-the-middle"],
+    );
 }
 
 #[test]
@@ -379,5 +492,8 @@ fn a_long_request_is_shortened_to_the_text_near_the_gap_with_a_note() {
     let words = ["--fim", "--file", "long.py", "--max-new-tokens", "2"];
     let finished = generate(&project, &words);
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    says(&finished.stderr, &["tokens nearest to the gap are used; the model has 4096 positions"]);
+    says(
+        &finished.stderr,
+        &["tokens nearest to the gap are used; the model has 4096 positions"],
+    );
 }

@@ -79,7 +79,8 @@ impl Check {
             self.not_fim(at, dataset);
         }
         if !dataset.format.has_texts() {
-            let allowed = "auto, since the format has no texts in which special tokens are recognised";
+            let allowed =
+                "auto, since the format has no texts in which special tokens are recognised";
             let key = key("special_tokens");
             let is_auto = dataset.special_tokens == SpecialTokens::Auto;
             self.require(is_auto, &key, dataset.special_tokens.name(), allowed);

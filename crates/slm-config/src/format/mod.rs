@@ -147,10 +147,7 @@ impl DatasetFormat {
     /// Whether an example may be a conversation, which the chat template divides into turns.
     pub fn has_turns(self) -> bool {
         let is_text = |format: &RowFormat| {
-            matches!(
-                format.layout,
-                Layout::Text { .. } | Layout::Document { .. }
-            )
+            matches!(format.layout, Layout::Text { .. } | Layout::Document { .. })
         };
         !matches!(self, Self::Rows(format) if is_text(format))
     }

@@ -12,7 +12,7 @@ const BARE: &str = "model: {name_or_path: x}";
 /// The required keys of the items of each list, and of each section that may be left out.
 const ITEMS: &str = "\
 model: {name_or_path: x}
-data: {datasets: [{path: x, format: text}]}
+data: {datasets: [{path: x, format: fim, fim_tokens: {prefix: a, suffix: b, middle: c}}]}
 evaluate:
   endpoint: {url: http://x}
   benchmarks: [{name: x}]
