@@ -8,6 +8,7 @@ use slm_config::{ROW_FORMATS, RowFormat};
 use slm_model::{DeviceChoice, NamedShape, SyntheticType};
 
 use crate::cards::Card;
+use crate::fim_arguments::FimArguments;
 
 /// Fits LoRA adapters for small code language models.
 #[derive(Debug, Parser)]
@@ -183,8 +184,8 @@ Examples:
   trainer generate recipes/qwen-coder-0.5b-fim.yaml --fim --file gap.py
 
 Without --prompt, requests are read from the standard input, each ended by an empty line and answered on its own. With \
---fim, all of the standard input is one request, the text that belongs at <FILL> is printed and nothing else, and tags \
-in the request are letters.";
+--fim, all of the standard input is one request, only the text that belongs at <FILL> is printed, and tags in the \
+request are letters.";
 
 const MERGE_EXAMPLES: &str = "\
 Examples:
@@ -496,40 +497,6 @@ pub(crate) struct GenerateArguments {
     /// Seed of the sampling
     #[arg(long, value_name = "N", default_value_t = 42)]
     pub(crate) seed: u64,
-}
-
-/// Fill-in-the-middle, and where its texts come from.
-#[derive(Debug, Args)]
-pub(crate) struct FimArguments {
-    /// Fill in the middle: print what belongs between a prefix and a suffix. The request is --prompt, --file or all of the
-    /// standard input, with the marker at the gap
-    #[arg(long, conflicts_with = "raw")]
-    pub(crate) fim: bool,
-    /// With --fim: a file with the marker at the gap
-    #[arg(long, value_name = "FILE", requires = "fim", conflicts_with_all = ["prompt", "prefix_file"])]
-    pub(crate) file: Option<PathBuf>,
-    /// With --fim: the text at the gap, which must occur once
-    #[arg(long, value_name = "TEXT", requires = "fim", default_value = "<FILL>")]
-    pub(crate) marker: String,
-    /// With --fim: a file with the text before the gap
-    #[arg(long, value_name = "FILE", requires = "fim", conflicts_with = "prompt")]
-    pub(crate) prefix_file: Option<PathBuf>,
-    /// With --prefix-file: a file with the text after the gap [default: no text]
-    #[arg(long, value_name = "FILE", requires = "prefix_file")]
-    pub(crate) suffix_file: Option<PathBuf>,
-    /// With --fim: what comes first, psm for the prefix or spm for the suffix [default: as in the recipe's data set of
-    /// format fim, else psm]
-    #[arg(long, value_name = "ORDER", requires = "fim")]
-    pub(crate) order: Option<FimOrder>,
-}
-
-/// The order of prefix and suffix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum FimOrder {
-    /// The prefix first.
-    Psm,
-    /// The suffix first.
-    Spm,
 }
 
 #[derive(Debug, Args)]

@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use slm_cli::UserMistake;
 use slm_model::Tokenizer;
 
-use crate::arguments::{FimArguments, FimOrder};
 use crate::fim::{FimTokens, Gap, Order, encode_prompt, room};
+use crate::fim_arguments::{FimArguments, FimOrder};
 use crate::setup::Setup;
 
 /// The texts around a gap.

@@ -31,6 +31,7 @@ mod doctor;
 mod export;
 mod fetch;
 mod fim;
+mod fim_arguments;
 mod fim_request;
 mod fit;
 mod flops;

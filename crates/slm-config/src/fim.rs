@@ -30,9 +30,9 @@ pub enum FimCut default Random {
 words! {
 /// The order of tokens and text in an example whose suffix comes first.
 pub enum SpmLayout default Joined {
-    /// Prefix token, suffix token, suffix, middle token, then prefix and middle as one text: StarCoder, CodeLlama.
+    /// Prefix token, suffix token, suffix, middle token, then prefix and middle as one text, as Code Llama has it.
     Joined = "joined",
-    /// Suffix token, suffix, prefix token, prefix, middle token, middle: Mellum.
+    /// Suffix token, suffix, prefix token, prefix, middle token, middle, as Mellum and Seed-Coder have it.
     Separate = "separate",
 }
 }

@@ -1,6 +1,6 @@
 //! Reading of the data sets: samples are searched, encoded and stored, or counted by the reason against them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use anyhow::Result;
@@ -9,14 +9,13 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use slm_cli::{Progress, UserMistake};
-use slm_config::{Dataset, DatasetFormat, OnBadRow, Overlength, Recipe, RowFormat, SpecialTokens};
+use slm_config::{Dataset, DatasetFormat, OnBadRow, Overlength, Recipe, RowFormat};
 
 use super::content::Content;
 use super::counts::{BadRow, Counts, Reason};
 use super::decontamination::Decontamination;
 use super::draw::Draw;
 use super::files::Located;
-use super::function_filter::FunctionFilter;
 use super::held_out::HeldOut;
 use super::rendered::{self, Rendered};
 use super::rows::RowError;
@@ -26,9 +25,9 @@ use super::split::Origin;
 use super::store::StoreWriter;
 use super::tally::Tally;
 use super::units::Unit;
-use super::{python_documents, python_source, rows};
+use super::{documents, python_documents, python_source, rows};
 use crate::batch::Example;
-use crate::fim::{Cutter, Uncut};
+use crate::fim::Cutter;
 
 /// Maximum number of samples that are in memory and encoded in parallel at a time.
 const CHUNK: usize = 1024;
@@ -36,6 +35,7 @@ const CHUNK: usize = 1024;
 const CHUNK_BYTES: usize = 16 << 20;
 
 /// The result of encoding a sample.
+#[derive(Clone)]
 enum Encoded {
     /// Its tokens.
     Unit(Unit),
@@ -205,9 +205,6 @@ impl Loader<'_> {
     }
 
     /// Cuts a document of a data set for fill-in-the-middle; a sample of another data set stays as it is.
-    ///
-    /// # Errors
-    /// The document has the tokens of fill-in-the-middle already, and the recipe stops at a bad row.
     fn cut(
         &self,
         sample: Sample,
@@ -216,51 +213,15 @@ impl Loader<'_> {
         counts: &mut Counts,
         tally: &mut Tally,
     ) -> Result<Vec<Sample>> {
-        let Some(cutter) = &self.cutters[index] else {
-            tally.wanted += 1;
-            return Ok(vec![sample]);
+        let samples = match &self.cutters[index] {
+            Some(cutter) => {
+                let stops = !self.skips_bad_rows();
+                documents::cut(sample, cutter, dataset, stops, counts, tally)?
+            }
+            None => vec![sample],
         };
-        if FunctionFilter::new(dataset).excludes_licence_of(&sample.text()) {
-            counts.leave_out(Reason::ExcludedLicence);
-            return Ok(Vec::new());
-        }
-        let documents = match cutter.documents(&sample.text()) {
-            Ok((documents, lacks_body)) => {
-                if lacks_body {
-                    counts.leave_out(Reason::CutAtLines);
-                }
-                documents
-            }
-            Err(Uncut::Empty) => {
-                counts.leave_out(Reason::NothingToLearn);
-                Vec::new()
-            }
-            Err(Uncut::AlreadyCut) => {
-                let problem = format!("{}: holds {}", sample.origin, cutter.spelled());
-                let hint = "texts that are cut already are learned with `format: text`";
-                let bad = BadRow {
-                    reason: Reason::AlreadyFim,
-                    problem,
-                    hint: Some(hint.to_owned()),
-                };
-                if !self.skips_bad_rows() {
-                    return Err(bad.into_error());
-                }
-                tally.wanted += 1;
-                tally.bad_row(bad, counts);
-                Vec::new()
-            }
-        };
-        tally.wanted += documents.len();
-        let of_text = || slm_artifacts::sha256(sample.content.text());
-        let group = sample.group.clone().unwrap_or_else(of_text);
-        let samples = documents.into_iter().map(|document| Sample {
-            content: Content::Document(document),
-            origin: sample.origin.clone(),
-            special_tokens: SpecialTokens::Literal,
-            group: Some(group.clone()),
-        });
-        Ok(samples.collect())
+        tally.wanted += samples.len();
+        Ok(samples)
     }
 
     fn read_rows(
@@ -341,17 +302,35 @@ impl Loader<'_> {
         tally: &mut Tally,
     ) -> Result<()> {
         let (encoder, search, secrets) = (&self.encoder, &self.search, &self.secrets);
+        let refused = |sample: &Sample| {
+            let reason = search
+                .as_ref()
+                .and_then(|search| search.reason_against(sample));
+            let secret = || secrets.as_ref().and_then(|s| s.find(&sample.text()));
+            reason
+                .map(Encoded::LeftOut)
+                .or_else(|| secret().map(Encoded::Secret))
+        };
+        // A document is searched once for all of its examples.
+        let mut documents = HashMap::new();
+        for sample in samples {
+            if let Content::Document(document) = &sample.content {
+                documents.entry(document.id()).or_insert(sample);
+            }
+        }
+        let documents: HashMap<_, _> = documents
+            .into_par_iter()
+            .map(|(id, sample)| (id, refused(sample)))
+            .collect();
         let encoded: Vec<Result<Encoded>> = samples
             .par_iter()
             .map(|sample| {
-                let reason = search
-                    .as_ref()
-                    .and_then(|search| search.reason_against(sample));
-                if let Some(reason) = reason {
-                    return Ok(Encoded::LeftOut(reason));
-                }
-                if let Some(kind) = secrets.as_ref().and_then(|s| s.find(&sample.text())) {
-                    return Ok(Encoded::Secret(kind));
+                let against = match &sample.content {
+                    Content::Document(document) => documents.get(&document.id()).cloned().flatten(),
+                    _ => refused(sample),
+                };
+                if let Some(against) = against {
+                    return Ok(against);
                 }
                 let encoded = match &sample.content {
                     Content::Document(document) => {

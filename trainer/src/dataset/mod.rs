@@ -5,6 +5,7 @@ mod content;
 mod conversation;
 mod counts;
 mod decontamination;
+mod documents;
 mod draw;
 mod files;
 mod function_filter;

@@ -1,7 +1,7 @@
 //! Samples of a data set, and their encoding as tokens.
 
 use slm_cli::UserMistake;
-use slm_config::{Data, Overlength, SpecialTokens, TrainOn, TrainOnEos};
+use slm_config::{Data, SpecialTokens, TrainOn, TrainOnEos};
 use slm_model::{
     ChatError, ChatTemplate, CodeRequest, OwnedTokens, TokenOwner, Tokenizer, TokenizerError,
 };
@@ -10,7 +10,7 @@ use super::content::Content;
 use super::counts::{BadRow, Reason};
 use super::units::Unit;
 use crate::batch::Example;
-use crate::fim::{self, Document};
+use crate::fim;
 
 /// A piece of text to train on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,7 +107,7 @@ pub(crate) enum EncodeError {
 }
 
 impl EncodeError {
-    fn of(error: ChatError, origin: &str) -> Self {
+    pub(super) fn of(error: ChatError, origin: &str) -> Self {
         let rules = "the messages must follow the rules of the model's chat template";
         let (reason, hint) = match &error {
             ChatError::Render { .. } => (Reason::RefusedByTemplate, rules),
@@ -155,29 +155,7 @@ impl Encoder<'_> {
         }
     }
 
-    /// Encodes a document for fill-in-the-middle. Where the recipe cuts long examples, the texts around the middle are
-    /// shortened to fit, and the returned flag is set; `None` if the middle alone does not fit.
-    ///
-    /// # Errors
-    /// The tokenizer refuses the text.
-    pub(crate) fn encode_document(
-        &self,
-        document: &Document,
-        origin: &str,
-    ) -> Result<Option<(Unit, bool)>, EncodeError> {
-        let limit = match self.data.overlength {
-            Overlength::Truncate => self.data.max_seq_length,
-            Overlength::Drop | Overlength::Error => usize::MAX,
-        };
-        let turns = fim::encode(self.tokenizer, document, limit)
-            .map_err(|error| EncodeError::of(error.into(), origin))?;
-        Ok(turns.map(|(turns, is_cut)| {
-            let example = self.example(turns, self.data.train_on);
-            (Unit::Row(example), is_cut)
-        }))
-    }
-
-    /// Encodes one text or conversation. Messages are literal whatever `special_tokens` is.
+    /// Encodes one text or conversation. Messages are always literal.
     fn turns(
         &self,
         content: &Content,
@@ -234,7 +212,7 @@ impl Encoder<'_> {
     }
 
     /// Marks the tokens that the recipe supervises.
-    fn example(&self, turns: OwnedTokens, train_on: TrainOn) -> Example {
+    pub(super) fn example(&self, turns: OwnedTokens, train_on: TrainOn) -> Example {
         let last = turns.n_answers().saturating_sub(1);
         let train_on_eos = self.data.train_on_eos;
         let answer_is_learned = |answer| train_on != TrainOn::Completion || answer == last;

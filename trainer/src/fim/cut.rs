@@ -70,6 +70,13 @@ pub(crate) struct Document {
     pub(crate) tokens: Arc<FimTokens>,
 }
 
+impl Document {
+    /// The same for all examples of one document while they exist.
+    pub(crate) fn id(&self) -> usize {
+        self.text.as_ptr() as usize
+    }
+}
+
 /// Why a document gives no example.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Uncut {

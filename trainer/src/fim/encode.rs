@@ -5,6 +5,9 @@ use slm_model::{OwnedTokens, TokenOwner, Tokenizer, TokenizerError};
 use super::cut::{Document, Order};
 use super::tokens::FimTokens;
 
+/// Bytes per token beyond which a text is shortened without a count of its tokens: code has about four.
+const BYTES_PER_TOKEN: usize = 16;
+
 /// The texts around a gap, as tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Gap {
@@ -28,28 +31,37 @@ impl Gap {
     ) -> Result<Self, TokenizerError> {
         let encode_prefix = |text: &str| tokenizer.encode_text(text);
         let encode_suffix = |text: &str| tokenizer.encode_text_continuation(text);
-        let (before, after) = (encode_prefix(prefix)?, encode_suffix(suffix)?);
-        if before.len() + after.len() <= room {
+        // `None` for a text that is longer than any that fits.
+        let is_short = |text: &str| text.len() <= room.saturating_mul(BYTES_PER_TOKEN);
+        let whole = |text, encode: &Encode| is_short(text).then(|| encode(text)).transpose();
+        let before = whole(prefix, &encode_prefix)?;
+        let after = whole(suffix, &encode_suffix)?;
+        if let (Some(before), Some(after)) = (&before, &after)
+            && before.len() + after.len() <= room
+        {
             return Ok(Self {
-                prefix: before,
-                suffix: after,
+                prefix: before.clone(),
+                suffix: after.clone(),
                 is_cut: false,
             });
         }
         let half = room / 2;
-        let room_before = (room - half).max(room.saturating_sub(after.len()));
-        let before = if before.len() <= room_before {
-            before
-        } else {
-            let parts: Vec<&str> = prefix.split_inclusive('\n').rev().collect();
-            shortened(&parts, room_before, Side::End, encode_prefix)?
+        let n_after = after.as_ref().map_or(usize::MAX, Vec::len);
+        let room_before = (room - half).max(room.saturating_sub(n_after));
+        let before = match before {
+            Some(before) if before.len() <= room_before => before,
+            _ => {
+                let lines = prefix.split_inclusive('\n').rev();
+                shortened(lines, room_before, Side::End, &encode_prefix)?
+            }
         };
         let room_after = room - before.len();
-        let after = if after.len() <= room_after {
-            after
-        } else {
-            let parts: Vec<&str> = suffix.split_inclusive('\n').collect();
-            shortened(&parts, room_after, Side::Start, encode_suffix)?
+        let after = match after {
+            Some(after) if after.len() <= room_after => after,
+            _ => {
+                let lines = suffix.split_inclusive('\n');
+                shortened(lines, room_after, Side::Start, &encode_suffix)?
+            }
         };
         Ok(Self {
             prefix: before,
@@ -76,6 +88,9 @@ pub(crate) fn room(tokenizer: &Tokenizer, limit: usize) -> Result<usize, Tokeniz
     Ok(limit.saturating_sub(fixed))
 }
 
+/// Encodes a text.
+type Encode<'a> = dyn Fn(&str) -> Result<Vec<u32>, TokenizerError> + 'a;
+
 /// Which end of a text is kept.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {
@@ -85,50 +100,68 @@ enum Side {
 
 /// Encodes as many of the lines as fit into `room` tokens; `lines` begin at the side that is kept. Of a first line that
 /// does not fit alone, a part is kept.
-fn shortened(
-    lines: &[&str],
+fn shortened<'t>(
+    lines: impl Iterator<Item = &'t str>,
     room: usize,
     side: Side,
-    encode: impl Fn(&str) -> Result<Vec<u32>, TokenizerError>,
+    encode: &Encode,
 ) -> Result<Vec<u32>, TokenizerError> {
-    let joined = |lines: &[&str]| match side {
-        Side::Start => lines.concat(),
-        Side::End => lines.iter().rev().copied().collect(),
-    };
-    let (mut n_lines, mut n_tokens) = (0, 0);
+    let (mut kept, mut n_tokens) = (Vec::new(), 0);
     for line in lines {
+        // Of an endless line, only a part can fit.
+        let line = nearest(line, room.saturating_mul(BYTES_PER_TOKEN), side);
         n_tokens += encode(line)?.len();
         if n_tokens > room {
+            if kept.is_empty() {
+                return part_of_line(line, room, side, encode);
+            }
             break;
         }
-        n_lines += 1;
+        kept.push(line);
     }
     // Lines together may have other tokens than each alone.
-    while n_lines > 0 {
-        let ids = encode(&joined(&lines[..n_lines]))?;
-        if ids.len() <= room {
-            return Ok(ids);
-        }
-        n_lines -= 1;
-    }
-    let Some(line) = lines.first() else {
-        return Ok(Vec::new());
-    };
-    let mut n_characters = line.chars().count();
-    while n_characters > 0 {
-        let skipped = line.chars().count() - n_characters;
-        let part: String = match side {
-            Side::Start => line.chars().take(n_characters).collect(),
-            Side::End => line.chars().skip(skipped).collect(),
+    while !kept.is_empty() {
+        let text: String = match side {
+            Side::Start => kept.concat(),
+            Side::End => kept.iter().rev().copied().collect(),
         };
-        let ids = encode(&part)?;
+        let ids = encode(&text)?;
         if ids.len() <= room {
             return Ok(ids);
         }
-        let share = n_characters as u128 * room as u128 / ids.len() as u128;
-        n_characters = (n_characters - 1).min(share as usize);
+        kept.pop();
     }
     Ok(Vec::new())
+}
+
+/// Encodes as much of a line as fits into `room` tokens.
+fn part_of_line(
+    line: &str,
+    room: usize,
+    side: Side,
+    encode: &Encode,
+) -> Result<Vec<u32>, TokenizerError> {
+    let mut part = line;
+    while !part.is_empty() {
+        let ids = encode(part)?;
+        if ids.len() <= room {
+            return Ok(ids);
+        }
+        let share = part.len() as u128 * room as u128 / ids.len() as u128;
+        part = nearest(part, (part.len() - 1).min(share as usize), side);
+    }
+    Ok(Vec::new())
+}
+
+/// Returns at most `bytes` bytes of a text at one of its ends, in whole characters.
+fn nearest(text: &str, bytes: usize, side: Side) -> &str {
+    let Some(rest) = text.len().checked_sub(bytes) else {
+        return text;
+    };
+    match side {
+        Side::Start => &text[..text.floor_char_boundary(bytes)],
+        Side::End => &text[text.ceil_char_boundary(rest)..],
+    }
 }
 
 /// Encodes what precedes a middle: the begin token of the model, the texts around the gap, and the tokens between them.

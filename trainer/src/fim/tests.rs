@@ -129,7 +129,7 @@ fn tokens_are_those_of_the_family_or_the_recipe_and_missing_ones_are_named() {
     assert_eq!(found, [347, 348, 349, 350]);
     let llama = ["▁<PRE>", "▁<SUF>", "▁<MID>", "▁<EOT>"];
     assert_eq!(check(&llama, None).expect("tokens").end, 350);
-    // Without an end of its own the family's middle ends as a text does.
+    // In a family without an end token, a middle ends as a text does.
     assert_eq!(check(&QWEN, None).expect("tokens").end, 342);
 
     let error = check(&["<fim_prefix>"], None).expect_err("two are missing");
@@ -266,7 +266,8 @@ fn an_empty_document_and_one_that_is_cut_already_give_no_example() {
 fn texts_around_a_middle_are_shortened_to_whole_lines_near_it() {
     let (tokenizer, tokens) = qwen();
     let tokens = Arc::new(tokens);
-    let lines: String = (0..200).map(|n| format!("value_{n} = {n}\n")).collect();
+    let lines: Vec<String> = (0..200).map(|n| format!("value_{n} = {n}\n")).collect();
+    let lines = lines.concat();
     let at = lines.find("value_100").expect("a line");
     let length = "value_100 = 100\n".len();
     let document = |middle| Document {
@@ -312,4 +313,41 @@ fn one_endless_line_around_a_gap_is_shortened_within() {
         assert!(gap.is_cut && gap.n_tokens() <= room, "{room}");
         assert!(gap.n_tokens() + 8 >= room, "{room}: {}", gap.n_tokens());
     }
+}
+
+/// As Code Llama's own code does: only the prefix is the start of a text.
+#[test]
+fn a_space_that_begins_texts_is_put_before_the_prefix_alone() {
+    let mut json = read("../crates/slm-model/tests/it/golden/tiny-llama/tokenizer.json");
+    json["pre_tokenizer"] =
+        json!({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": true});
+    json["model"] = json!({"type": "BPE", "unk_token": "a", "merges": [],
+        "vocab": {"▁": 0, "a": 1, "b": 2, "c": 3, "x": 4}});
+    let token = |id: u32, content: &str| {
+        json!({"id": id, "content": content, "single_word": false, "lstrip": false, "rstrip": false,
+            "normalized": false, "special": true})
+    };
+    json["added_tokens"] = json!([
+        token(5, "▁<PRE>"),
+        token(6, "▁<SUF>"),
+        token(7, "▁<MID>"),
+        token(8, "▁<EOT>")
+    ]);
+    let tokenizer = Tokenizer::from_json(json.to_string().as_bytes(), &[8]).expect("a tokenizer");
+    let tokens = Arc::new(FimTokens::of(&tokenizer, None, "x").expect("tokens"));
+    let ids = |order| {
+        let document = Document {
+            text: "acb".into(),
+            cut: Some(Cut {
+                middle: 1..2,
+                order,
+            }),
+            tokens: Arc::clone(&tokens),
+        };
+        let encoded = encode(&tokenizer, &document, 100).expect("ids");
+        encoded.expect("a middle that fits").0.ids
+    };
+    assert_eq!(ids(Order::Psm), [5, 0, 1, 6, 2, 7, 3, 8]);
+    assert_eq!(ids(Order::SpmJoined), [5, 6, 2, 7, 0, 1, 3, 8]);
+    assert_eq!(ids(Order::SpmSeparate), [6, 2, 5, 0, 1, 7, 3, 8]);
 }

@@ -21,7 +21,7 @@ struct Family {
 /// In the order in which they are looked for.
 ///
 /// # Source
-/// The model cards and papers of Qwen2.5-Coder (arXiv:2409.12186), StarCoder (arXiv:2305.06161), DeepSeek-Coder
+/// The model cards and papers of Qwen2.5-Coder (arXiv:2409.12186), `StarCoder` (arXiv:2305.06161), DeepSeek-Coder
 /// (arXiv:2401.14196), Code Llama (arXiv:2308.12950), `CodeGemma` (arXiv:2406.11409), `SantaCoder` (arXiv:2301.03988) and
 /// Seed-Coder (arXiv:2506.03524).
 const FAMILIES: [Family; 6] = [

@@ -204,7 +204,7 @@ fn rendered_conversations_are_counted_and_named_with_what_is_learned() {
     );
 }
 
-/// Two functions: each body is a middle, and the text around it tells which.
+/// Two functions with different text around their bodies.
 const MODULE: &str = "def add(a, b):\n    return a + b\n\n\ndef sub(a, b):\n    return a - b\n";
 
 #[test]
@@ -236,6 +236,43 @@ fn the_middle_and_its_end_are_learned_or_a_whole_document() {
     let all = ["--set", "data.train_on=all"];
     let (found, _) = report(&project, &format!("{keys}, fim_rate: 1"), &all);
     assert!(learned(&found)[0].contains("<|fim_suffix|>"), "{found}");
+}
+
+#[test]
+fn a_python_file_alone_excluded_licences_copies_and_the_tasks_of_benchmarks_are_respected() {
+    let project = project(&FAMILIES[0]);
+    project.write("code/a.py", MODULE);
+    project.write("code/copy.py", format!("# again\n{MODULE}"));
+    project.write("code/gpl.py", format!("# GPL\n{MODULE}x = 1\n"));
+    let tasks = slm_benchmarks::by_name("embedded")
+        .and_then(|benchmark| benchmark.tasks())
+        .expect("tasks");
+    let task = tasks[0].view().prompt.clone();
+    project.write("code/task.py", format!("{task}    pass\n\n\n{MODULE}"));
+    let keys = "format: fim, fim_rate: 1, fim_cut: block, exclude_licences: [GPL]";
+    let (found, _) = report(&project, &format!("path: code, {keys}"), &[]);
+    let counts = &found["datasets"][0];
+    let left_out = &counts["left_out"];
+    assert_eq!(
+        (&counts["found"], &counts["kept"]),
+        (&json!(4), &json!(2)),
+        "{counts}"
+    );
+    assert_eq!(
+        (&left_out["duplicate"], &left_out["excluded_licence"]),
+        (&json!(1), &json!(1))
+    );
+    assert!(left_out["shares_text"].as_u64() >= Some(2), "{counts}");
+    let (found, _) = report(
+        &project,
+        &format!("path: code/a.py, {keys}, max_examples: 1"),
+        &[],
+    );
+    let counts = &found["datasets"][0];
+    assert_eq!(
+        (&counts["kept"], &counts["left_out"]),
+        (&json!(1), &json!({"beyond_max": 1}))
+    );
 }
 
 #[test]
@@ -280,10 +317,16 @@ fn rows_are_cut_too_and_those_that_cannot_be_are_counted() {
     says(&error, &["more than half of it is bad", "`format: text`"]);
 }
 
+/// Returns `n` lines of Python.
+fn assignments(n: usize) -> String {
+    let lines: Vec<String> = (0..n).map(|n| format!("value_{n} = {n}\n")).collect();
+    lines.concat()
+}
+
 #[test]
 fn long_documents_are_left_out_or_shortened_around_the_middle() {
     let project = project(&FAMILIES[2]);
-    let rest: String = (0..100).map(|n| format!("value_{n} = {n}\n")).collect();
+    let rest = assignments(100);
     project.write(
         "d.jsonl",
         json!({"text": format!("{rest}{MODULE}{rest}")}).to_string(),
@@ -487,7 +530,7 @@ fn a_request_without_a_clear_gap_is_refused() {
 #[test]
 fn a_long_request_is_shortened_to_the_text_near_the_gap_with_a_note() {
     let project = project(&FAMILIES[0]);
-    let lines: String = (0..900).map(|n| format!("value_{n} = {n}\n")).collect();
+    let lines = assignments(900);
     project.write("long.py", format!("{lines}<FILL>{lines}"));
     let words = ["--fim", "--file", "long.py", "--max-new-tokens", "2"];
     let finished = generate(&project, &words);
