@@ -145,7 +145,15 @@ impl Speaker<'_> {
                 template.encode(tokenizer, &[Message::new(Role::User, request)], true)?
             }
             // As transformers encodes a prompt: special tokens spelled out in it are recognised.
-            Form::Raw => [tokenizer.text_start()?, tokenizer.encode(request)?].concat(),
+            Form::Raw => {
+                let (start, ids) = (tokenizer.text_start()?, tokenizer.encode(request)?);
+                // A text that spells out its begin token gets no second one.
+                if ids.starts_with(&start) {
+                    ids
+                } else {
+                    [start, ids].concat()
+                }
+            }
             Form::Literal => [tokenizer.text_start()?, tokenizer.encode_text(request)?].concat(),
         };
         self.complete(&prompt, Ending::LineBreak, |id| {

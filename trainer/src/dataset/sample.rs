@@ -186,7 +186,7 @@ impl Encoder<'_> {
     }
 
     /// Encodes texts between the tokens that begin and end a text: as transformers does, recognising added tokens, or
-    /// with all of them as letters.
+    /// with all of them as letters. A text that spells out its begin token gets no second one.
     fn plain(
         &self,
         prompt: &str,
@@ -199,13 +199,21 @@ impl Encoder<'_> {
             SpecialTokens::Literal => tokenizer.encode_text(text),
         };
         let mut turns = OwnedTokens::default();
-        turns.push(TokenOwner::Context, tokenizer.text_start()?);
-        turns.push(TokenOwner::Context, first(prompt)?);
+        let (start, prompt_ids) = (tokenizer.text_start()?, first(prompt)?);
         let completion = match special_tokens {
             _ if prompt.is_empty() => first(completion)?,
             SpecialTokens::Auto => tokenizer.encode_continuation(completion)?,
             SpecialTokens::Literal => tokenizer.encode_text_continuation(completion)?,
         };
+        let begins = if prompt.is_empty() {
+            &completion
+        } else {
+            &prompt_ids
+        };
+        if !begins.starts_with(&start) {
+            turns.push(TokenOwner::Context, start);
+        }
+        turns.push(TokenOwner::Context, prompt_ids);
         turns.push(TokenOwner::Answer(0), completion);
         turns.push(TokenOwner::End(0), tokenizer.text_end());
         Ok(turns)

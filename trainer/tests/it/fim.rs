@@ -110,6 +110,35 @@ fn tokens_that_a_text_spells_out_have_the_ids_of_transformers_or_are_letters() {
 }
 
 #[test]
+fn a_text_that_spells_out_its_begin_token_has_it_once() {
+    let project = Project::new();
+    let mut tokenizer: Value =
+        serde_json::from_str(&project.read("model/tokenizer.json")).expect("JSON");
+    let (name, id) = ("<|im_start|>", 343);
+    let start = json!({"SpecialToken": {"id": name, "type_id": 0}});
+    let text = json!({"Sequence": {"id": "A", "type_id": 0}});
+    tokenizer["post_processor"] = json!({
+        "type": "TemplateProcessing", "single": [start, text], "pair": [start, text, {"Sequence": {"id": "B", "type_id": 1}}],
+        "special_tokens": {name: {"id": name, "ids": [id], "tokens": [name]}},
+    });
+    project.write("model/tokenizer.json", tokenizer.to_string());
+    let texts = ["<|im_start|>ab", "ab"].map(|text| json!({"text": text}).to_string());
+    project.write("text.jsonl", texts.join("\n"));
+    let pair = json!({"prompt": "<|im_start|>a", "completion": "b"});
+    project.write("pair.jsonl", format!("{pair}\n"));
+    let found = ids(&report(&project, "path: text.jsonl, format: text", &[]).0);
+    assert_eq!(found[0], found[1]);
+    let n_starts = |ids: &[u64]| ids.iter().filter(|found| **found == id).count();
+    assert_eq!(n_starts(&found[0]), 1, "{found:?}");
+    let found = ids(&report(&project, "path: pair.jsonl, format: prompt_completion", &[]).0);
+    assert_eq!(n_starts(&found[0]), 1, "{found:?}");
+    let literal = "path: text.jsonl, format: text, special_tokens: literal";
+    let found = ids(&report(&project, literal, &[]).0);
+    assert_ne!(found[0], found[1]);
+    assert!(found.iter().all(|ids| n_starts(ids) == 1), "{found:?}");
+}
+
+#[test]
 fn tags_in_a_message_are_letters() {
     let project = project(&FAMILIES[0]);
     let row = json!({"messages": [
