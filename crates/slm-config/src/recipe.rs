@@ -78,7 +78,7 @@ pub struct Model requires {
     /// Quantization of the frozen linear layers during training (QLoRA).
     #[serde(default)]
     quantization: Quantization => Kind::Word(Quantization::words);
-    /// Length in tokens that sequences may have, prompt and answer together, of a model with LongRoPE (Phi-3 and
+    /// Length in tokens that sequences may have, prompt and answer together, of a model with `LongRoPE` (Phi-3 and
     /// Phi-4-mini): beyond the length of its pretraining it has other rotary frequencies, for all sequences of a run.
     /// Training and evaluation need the same value. Other models have their own context.
     context_length: Option<usize> => Kind::Int(16, 1 << 27), absent "the length of the pretraining",

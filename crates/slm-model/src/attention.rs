@@ -8,11 +8,11 @@ use std::sync::Arc;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData, activation::softmax};
 
 use crate::config::{Heads, LayerKind};
+use crate::forward_pass::Shared;
 use crate::kv_cache::LayerCache;
 use crate::linear::FrozenLinear;
 use crate::lora::LayerAdapter;
 use crate::norm::rms_norm;
-use crate::shared::Shared;
 use crate::target::Target;
 
 pub(crate) use full_sequence::{
@@ -175,7 +175,7 @@ fn bucket(n: usize, fewest: usize) -> usize {
     }
 }
 
-/// Additive causal mask for `queries` tokens after `past` cached ones; with a window, of at most so many tokens.
+/// Additive causal mask for `queries` tokens after `past` cached ones; with a window, a token sees no more than `window` tokens.
 ///
 /// # Shapes
 /// returns `[1, 1, queries, past + queries]`: 0 where the key is visible, minus infinity where not

@@ -7,6 +7,7 @@ use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use crate::attention::{AttentionMask, DecodeStep, ForwardMode, SequenceMasks, causal_mask};
 use crate::config::{ModelConfig, RopeBase, Target};
 use crate::device::is_cpu;
+use crate::forward_pass::{RotaryTables, Shared};
 use crate::forward_shapes::ForwardShapes;
 use crate::frozen::{FrozenWeight, WeightFormat, computed_in};
 use crate::fused::Kernels;
@@ -16,7 +17,6 @@ use crate::layer::{Fusable, Layer, Loader, can_be_fused};
 use crate::lora::{Adapter, LoraSettings, SavedModule};
 use crate::norm::Norm;
 use crate::rotary::Rotary;
-use crate::shared::{RotaryTables, Shared};
 use crate::weights::{Weights, WeightsError};
 
 /// Tokens per prefill chunk; bounds the memory of its attention scores.

@@ -222,7 +222,8 @@ fn a_word_that_is_no_choice_is_shown_beside_the_choices() {
     check_more(
         "lora:\n  target_modules:\n    - q_proj\n    - k_prj\n",
         "recipes/test.yaml:9:7: `lora.target_modules[1]` is \"k_prj\", expected `q_proj`, `k_proj`, \
-         `v_proj`, `o_proj`, `gate_proj`, `up_proj`, `down_proj`\nhint: did you mean `k_proj`?",
+         `v_proj`, `o_proj`, `gate_proj`, `up_proj`, `down_proj`, `qkv_proj`, `gate_up_proj`, `c_fc`, `c_proj`, \
+         `input_linear`, `output_linear`\nhint: did you mean `k_proj`?",
     );
 }
 

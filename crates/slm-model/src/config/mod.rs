@@ -8,6 +8,7 @@ mod heads;
 mod json;
 mod keys;
 mod layers;
+mod operations;
 mod quantization;
 mod raw;
 mod rope;
@@ -250,6 +251,17 @@ impl ModelConfig {
             ));
         }
         self.check_rope()?;
+        if self.rotary_dim != self.head_dim && self.family.gguf_rotary == RotaryLayout::Interleaved
+        {
+            return Err(ConfigError::Unsupported {
+                key: "partial_rotary_factor",
+                found: format!(
+                    "rotation of {} of {} elements",
+                    self.rotary_dim, self.head_dim
+                ),
+                supported: "rotation of whole heads in this family",
+            });
+        }
         let Multipliers {
             embedding,
             residual,

@@ -62,7 +62,7 @@ pub(crate) struct RawConfig {
     pub(super) eos_token_id: Option<Value>,
 }
 
-/// Tells a key that is null from one that is missing.
+/// Distinguishes a key that is null from one that is missing.
 fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<usize>>, D::Error> {
     Option::<usize>::deserialize(value).map(Some)
 }

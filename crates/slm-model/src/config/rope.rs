@@ -2,7 +2,7 @@
 
 use std::f64::consts::TAU;
 
-use super::{ConfigError, ModelConfig, RotaryLayout, value_error};
+use super::{ConfigError, ModelConfig, value_error};
 
 /// Scaling of a model's rotary frequencies beyond the context of its pretraining.
 #[derive(Debug, Clone, PartialEq)]
@@ -197,17 +197,6 @@ impl ModelConfig {
                 self.rotary_dim,
                 expected,
             ));
-        }
-        if self.rotary_dim != self.head_dim && self.family.gguf_rotary == RotaryLayout::Interleaved
-        {
-            return Err(ConfigError::Unsupported {
-                key: "partial_rotary_factor",
-                found: format!(
-                    "rotation of {} of {} elements",
-                    self.rotary_dim, self.head_dim
-                ),
-                supported: "rotation of whole heads in this family",
-            });
         }
         let divisor = |found: f64| {
             if found.is_finite() && found > 0.0 {

@@ -77,7 +77,7 @@ impl Cache {
         }
     }
 
-    /// Computes each row's attention over its slot, up to its own position; with a window, over at most so many positions.
+    /// Computes each row's attention over its slot, up to its own position; with a window, over the last `window` positions.
     ///
     /// Other positions, visible to other rows of the block, contribute exact zeros: a row's result does not depend on
     /// the rest of the batch.

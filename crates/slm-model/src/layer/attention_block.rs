@@ -9,8 +9,8 @@ use super::lora_linear::{Factors, OfInput, backward, forward};
 use crate::attention::{
     AttentionMask, AttentionSaved, attend_on_device, attend_on_device_backward,
 };
+use crate::forward_pass::Shared;
 use crate::fused::Direction;
-use crate::shared::Shared;
 
 /// The weights and settings that the block needs.
 pub(super) struct AttentionBlock<'a> {

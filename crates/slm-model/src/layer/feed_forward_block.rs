@@ -6,8 +6,8 @@ use burn::tensor::{DType, Tensor};
 use super::attention_block::PairGradients;
 use super::fusable::Fusable;
 use super::lora_linear::{Factors, OfInput, Projected, backward, forward, project};
+use crate::forward_pass::Shared;
 use crate::fused::SwigluGradients;
-use crate::shared::Shared;
 
 /// The weights and settings that the block needs.
 pub(super) struct FeedForwardBlock<'a> {

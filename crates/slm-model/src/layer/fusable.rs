@@ -6,8 +6,8 @@ use super::{Layer, LayerNorms, Norm};
 use crate::attention::{Attention, Projections};
 use crate::config::{Activation, Heads, LayerKind, RopeBase};
 use crate::feed_forward::{FeedForward, FeedForwardLinears};
+use crate::forward_pass::Shared;
 use crate::linear::FrozenLinear;
-use crate::shared::Shared;
 
 /// The weights of a layer with Llama's operations.
 #[derive(Clone, Debug)]

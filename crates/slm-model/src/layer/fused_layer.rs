@@ -10,8 +10,8 @@ use super::fusable::Fusable;
 use super::lora_linear::Factors;
 use crate::attention::{AttentionMask, SequenceMasks};
 use crate::autograd::{Function, apply};
+use crate::forward_pass::Shared;
 use crate::lora::{LayerAdapter, LowRank};
-use crate::shared::Shared;
 use crate::target::Target;
 
 /// The linear layers, in the order of a forward pass.

@@ -21,12 +21,12 @@ use burn::tensor::{DType, Tensor};
 use crate::attention::{Attention, ForwardMode, SequenceMasks};
 use crate::config::Target;
 use crate::feed_forward::FeedForward;
+use crate::forward_pass::Shared;
 use crate::frozen::FrozenWeight;
 use crate::gradient_checkpointing::checkpointed;
 use crate::kv_cache::LayerCache;
 use crate::lora::LayerAdapter;
 use crate::norm::Norm;
-use crate::shared::Shared;
 
 /// The norms of a layer, by their place; `None` where the family has none.
 #[derive(Clone, Debug)]

@@ -21,7 +21,7 @@ pub(super) fn joins_bytes(decoder: &DecoderWrapper) -> bool {
     }
 }
 
-/// Returns the byte that a token stands for, by the library's rule.
+/// Returns the byte that a token represents, by the library's rule.
 fn byte_of(token: &str) -> Option<u8> {
     let digits = token.strip_prefix("<0x")?.strip_suffix('>')?;
     (digits.len() == 2).then(|| u8::from_str_radix(digits, 16).ok())?
@@ -89,7 +89,7 @@ impl Tokenizer {
         after(Before::Token) != after(Before::Text)
     }
 
-    /// Returns a token that decodes to text of its own.
+    /// Returns a token that decodes to text by itself.
     pub(super) fn find_anchor(&self) -> Option<u32> {
         let id = *self.encode("a").ok()?.last()?;
         let text = self.decode(&[id], true).ok()?;

@@ -1,4 +1,4 @@
-//! What the spelling of an added token tells about it.
+//! The purpose of an added token, from its spelling.
 
 use tokenizers::AddedToken;
 

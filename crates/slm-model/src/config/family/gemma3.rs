@@ -9,7 +9,7 @@ const PATTERN: usize = 6;
 
 /// Norms of inputs and outputs of both blocks whose weights are stored as differences from one, norms of each head's
 /// queries and keys, embeddings scaled by `sqrt(hidden_size)`, a gate with GELU, five of six layers with a window and a
-/// rotary base of their own, and `query_pre_attn_scalar`.
+/// separate rotary base, and `query_pre_attn_scalar`.
 ///
 /// # Source
 /// `Gemma3TextConfig` of <https://github.com/huggingface/transformers>; `Gemma3Model` in llama.cpp's converter, whose

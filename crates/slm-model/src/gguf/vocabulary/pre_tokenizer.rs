@@ -20,7 +20,7 @@ pub(super) struct PreTokenizer {
     steps: &'static [Step],
     /// Whether the text is normalized to NFC first.
     pub(super) is_nfc: bool,
-    /// Whether a piece that is in the vocabulary is one token, whatever the merges give.
+    /// Whether a piece that is in the vocabulary is one token, even if merges give others.
     pub(super) ignores_merges: bool,
     /// Whether a text starts with the begin token if the file has no `add_bos_token`.
     pub(super) adds_begin: bool,

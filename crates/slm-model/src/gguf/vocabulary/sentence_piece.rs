@@ -23,7 +23,7 @@ use super::template::{self, TemplateDefaults};
 use super::token_list::{TokenKind, TokenList};
 use super::{Metadata, VocabularyError, corrupt};
 
-/// The character that stands for a space.
+/// The character that represents a space.
 const MARK: &str = "\u{2581}";
 /// Ids of the special tokens of a file that does not name them.
 const DEFAULT_BEGIN: usize = 1;

@@ -12,7 +12,7 @@ use super::{MAX_ADDED_BYTES, Metadata, VocabularyError, corrupt};
 pub(super) enum TokenKind {
     /// Text that the model composes; also llama.cpp's "undefined".
     Normal,
-    /// Stands for what the vocabulary cannot spell.
+    /// Represents what the vocabulary cannot spell.
     Unknown,
     /// A special token.
     Control,
