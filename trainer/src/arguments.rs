@@ -199,10 +199,12 @@ const EXPORT_EXAMPLES: &str = "\
 Examples:
   trainer export recipes/quickstart.yaml checkpoints/quickstart/adapter --to gguf adapter.gguf
   trainer export recipes/quickstart.yaml checkpoints/quickstart/adapter --to peft adapter-copy
+  trainer export recipes/quickstart.yaml checkpoints/quickstart/adapter --to merged-gguf merged.gguf --type q4_k_m
 
 peft: for PEFT and vLLM. gguf: for llama.cpp's --lora, beside a GGUF file of the base model. merged: as `trainer \
-merge`. merged-gguf: the base model's GGUF file with the adapted weights in half precision and all other tensors \
-unchanged.";
+merge`. merged-gguf: base model and adapter as one GGUF file, with a Modelfile for Ollama beside it. --type quantises \
+all weights of that file: q8_0 in 8 bits, q4_k_m in llama.cpp's mix of 4 and 6 bits. Without it, a base model that is a \
+GGUF file keeps its types, with the adapted weights in half precision, and others are written in half precision.";
 
 const DEVICES_EXAMPLES: &str = "\
 Examples:
@@ -538,6 +540,23 @@ pub(crate) struct ExportArguments {
     /// Output format
     #[arg(long, value_name = "FORMAT")]
     pub(crate) to: ExportFormat,
+    /// Type of all weights, for merged-gguf
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) kind: Option<GgufWeights>,
+}
+
+/// The type of the weights of a GGUF file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum GgufWeights {
+    /// Half precision.
+    #[value(name = "f16")]
+    F16,
+    /// 8 bits.
+    #[value(name = "q8_0")]
+    Q8,
+    /// llama.cpp's mix of 4 and 6 bits.
+    #[value(name = "q4_k_m")]
+    Q4KM,
 }
 
 /// An export format.

@@ -1,16 +1,21 @@
 //! `trainer merge` and `trainer export`: adapters for other programs.
 
-use std::path::Path;
+mod modelfile;
+
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use slm_artifacts::AdapterFolder;
 use slm_cli::{Failure, Progress, UserMistake};
-use slm_model::{Adapter, DeviceChoice, MergeError, WeightType, write_merged, write_merged_gguf};
+use slm_model::{
+    Adapter, DeviceChoice, GgufType, MergeError, NewGguf, WeightType, write_merged,
+    write_merged_gguf,
+};
 
 use crate::arguments::{
-    ExportArguments, ExportFormat, MergeArguments, MergedType, RecipeArguments,
+    ExportArguments, ExportFormat, GgufWeights, MergeArguments, MergedType, RecipeArguments,
 };
-use crate::folder::{commit_file, commit_folder};
+use crate::folder::{commit_file, commit_folder, replace_file};
 use crate::setup::{Setup, adapter_folder};
 
 /// Merges an adapter into its base model.
@@ -31,25 +36,37 @@ pub(crate) fn run(arguments: &ExportArguments) -> Result<(), Failure> {
         adapter,
         output,
         to,
+        kind,
     } = arguments;
+    if kind.is_some() && *to != ExportFormat::MergedGguf {
+        let text = "--type is for `--to merged-gguf` alone\n\
+                    hint: omit it, or merge with `trainer merge --dtype`";
+        return Err(anyhow::Error::from(UserMistake(text.to_owned())).into());
+    }
     match to {
         ExportFormat::Merged => write_model(recipe, adapter, output, MergedType::Bf16)?,
         ExportFormat::Gguf => write_gguf(recipe, adapter, output)?,
         ExportFormat::Peft => write_peft(recipe, adapter, output)?,
-        ExportFormat::MergedGguf => write_model_gguf(recipe, adapter, output)?,
+        ExportFormat::MergedGguf => write_model_gguf(recipe, adapter, output, *kind)?,
     }
     Ok(())
 }
 
+/// Refuses a path that exists.
+fn refuse_existing(path: &Path) -> Result<()> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let text = format!(
+        "{} already exists\nhint: choose another output, or remove it",
+        path.display()
+    );
+    Err(UserMistake(text).into())
+}
+
 /// Opens the base model's files and loads the adapter on the CPU; refuses an `output` that exists.
 fn open(recipe: &RecipeArguments, adapter: &Path, output: &Path) -> Result<(Setup, Adapter)> {
-    if output.exists() {
-        let text = format!(
-            "{} already exists\nhint: choose another output, or remove it",
-            output.display()
-        );
-        return Err(UserMistake(text).into());
-    }
+    refuse_existing(output)?;
     let adapter = &adapter_folder(adapter)?;
     let setup = Setup::open_without_data(recipe)?;
     let (_, device) = DeviceChoice::Cpu.open()?;
@@ -104,23 +121,64 @@ fn write_gguf(recipe: &RecipeArguments, adapter: &Path, output: &Path) -> Result
     Ok(())
 }
 
-fn write_model_gguf(recipe: &RecipeArguments, adapter: &Path, output: &Path) -> Result<()> {
+/// Writes base model and adapter as one GGUF file, and a `Modelfile` beside it.
+fn write_model_gguf(
+    recipe: &RecipeArguments,
+    adapter: &Path,
+    output: &Path,
+    kind: Option<GgufWeights>,
+) -> Result<()> {
+    let modelfile = modelfile_of(output);
+    if modelfile == *output {
+        let text = format!(
+            "{} is the name of a Modelfile\nhint: choose a name that ends in .gguf",
+            output.display()
+        );
+        return Err(UserMistake(text).into());
+    }
+    refuse_existing(&modelfile)?;
     let (setup, adapter) = open(recipe, adapter, output)?;
     let mut progress = Progress::new("merging", 0, "tensors");
     let report = |done, total| {
         progress.set_total(total as u64);
         progress.set(done as u64, "");
     };
+    let new = NewGguf {
+        kind: kind.map(|kind| match kind {
+            GgufWeights::F16 => GgufType::F16,
+            GgufWeights::Q8 => GgufType::Q8_0,
+            GgufWeights::Q4KM => GgufType::Q4KM,
+        }),
+        name: setup.recipe.model.base_model_name(),
+        chat_template: None,
+    };
     commit_file(output, |part| {
-        match write_merged_gguf(setup.base.weights(), &adapter, part, report) {
-            Err(error @ MergeError::NoGguf { .. }) => Err(UserMistake(error.to_string()).into()),
+        match write_merged_gguf(setup.base.weights(), &adapter, part, new, report) {
+            Err(error @ (MergeError::NoGguf { .. } | MergeError::Tokenizer { .. })) => {
+                Err(UserMistake(error.to_string()).into())
+            }
             done => Ok(done?),
         }
     })
     .context("cannot write the merged model")?;
     progress.finish();
+    let name = |path: &Path| {
+        path.file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    };
+    let text = modelfile::text(&name(output), &setup.template, &setup.tokenizer);
+    let folder = output.parent().unwrap_or(Path::new(""));
+    replace_file(folder, &name(&modelfile), &text)?;
     slm_cli::result(&format!("model: {}", output.display()));
+    slm_cli::result(&format!("for Ollama: {}", modelfile.display()));
     Ok(())
+}
+
+/// The `Modelfile` of a GGUF file: `model.Modelfile` for `model.gguf`.
+fn modelfile_of(output: &Path) -> PathBuf {
+    output.with_extension("Modelfile")
 }
 
 /// Copies the two files that PEFT reads, after checking the adapter against the base model.

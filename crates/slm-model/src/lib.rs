@@ -91,7 +91,7 @@ pub use kv_cache::KvCache;
 #[doc(hidden)]
 pub use launches::{LAUNCHES, Launches};
 pub use lora::{Adapter, Init, LayerAdapter, LoraSettings, LowRank, Noise, SavedModule};
-pub use merge::{MergeError, WeightType, write_merged, write_merged_gguf};
+pub use merge::{GgufType, MergeError, NewGguf, WeightType, write_merged, write_merged_gguf};
 pub use runtime::{Runtime, RuntimeAdapter, RuntimeCache};
 pub use sampling::Sampling;
 pub use shape::{NamedShape, UnknownShape};

@@ -18,7 +18,8 @@ use crate::lora::{Adapter, LowRank, SavedModule};
 use crate::target::Target;
 use crate::weight_file::HostTensor;
 use crate::weights::{Weights, WeightsError};
-use gguf::write_model;
+
+pub use gguf::{GgufType, NewGguf};
 
 /// Files of a Hugging Face folder that are copied into a merged model.
 const COPIED: [&str; 9] = [
@@ -103,17 +104,31 @@ pub enum MergeError {
         /// The error of the operating system.
         source: io::Error,
     },
-    /// A GGUF file was requested, but the base model is not one.
-    #[error("{}: not a GGUF file, so the merged model cannot be written as one\nhint: merge into a folder, and convert that with llama.cpp's convert_hf_to_gguf.py", path.display())]
+    /// The format of GGUF files has no name for something that the model needs.
+    #[error(
+        "models of the family `{family}` are not written as GGUF files: no name is known for {tensor}\nhint: merge into a folder, and convert that with llama.cpp's convert_hf_to_gguf.py"
+    )]
     NoGguf {
+        /// The model family.
+        family: &'static str,
+        /// The tensor, or what else has no name.
+        tensor: String,
+    },
+    /// The tokenizer cannot be stored in a GGUF file.
+    #[error("{}: the tokenizer cannot be stored in a GGUF file: {what}\nhint: merge into a folder, and convert that with llama.cpp's convert_hf_to_gguf.py", path.display())]
+    Tokenizer {
         /// The base model.
         path: PathBuf,
+        /// The reason.
+        what: String,
     },
-    /// A merged value is too large for half precision.
-    #[error("tensor `{tensor}` contains values beyond half precision\nhint: merge as bf16 or f32")]
+    /// A merged value, or the scale of a block of them, is too large for half precision.
+    #[error("tensor `{tensor}` contains values beyond half precision\nhint: {hint}")]
     Overflow {
         /// The tensor.
         tensor: String,
+        /// A way out.
+        hint: &'static str,
     },
 }
 
@@ -173,6 +188,7 @@ pub fn write_merged(
         if dtype == WeightType::F16 && tensor.values.iter().any(too_large) {
             return Err(MergeError::Overflow {
                 tensor: name.clone(),
+                hint: "merge as bf16 or f32",
             });
         }
         out.write_all(&dtype.bytes(&tensor.values))
@@ -182,32 +198,25 @@ pub fn write_merged(
     out.flush().map_err(failed())
 }
 
-/// Writes the base model's GGUF file with the adapted weights in half precision, and everything else unchanged,
-/// quantised or not; `progress` as in [`write_merged`].
+/// Writes the merged model as a GGUF file, with the base model's tokenizer and chat template; `progress` as in
+/// [`write_merged`].
 ///
 /// # Errors
-/// The base model is not a GGUF file or is invalid, or the disk is full; the file then contains part of the model.
+/// The base model is invalid or of a kind that cannot be written, or the disk is full; the file then contains part of the
+/// model.
 pub fn write_merged_gguf(
     weights: &Weights,
     adapter: &Adapter,
     path: &Path,
+    new: NewGguf,
     progress: impl FnMut(usize, usize),
 ) -> Result<(), MergeError> {
-    let Some(base) = weights.gguf() else {
-        return Err(MergeError::NoGguf {
-            path: weights.path().to_owned(),
-        });
-    };
-    let file = File::create(path).map_err(io_error(path))?;
-    write_model(
-        base,
-        weights.config(),
-        &mut BufWriter::with_capacity(1 << 20, file),
-        |name| pair_of(adapter, name).is_some() || own_weight(adapter, name).is_some(),
-        |name| merged_tensor(weights, adapter, name),
-        |error| io_error(path)(error),
-        progress,
-    )
+    gguf::write_file(weights, adapter, new, path, progress)
+}
+
+/// Whether the adapter changes the tensor that Hugging Face calls `name`.
+fn is_adapted(adapter: &Adapter, name: &str) -> bool {
+    pair_of(adapter, name).is_some() || own_weight(adapter, name).is_some()
 }
 
 /// Returns a tensor of the merged model.
@@ -274,7 +283,7 @@ fn write_config(weights: &Weights, folder: &Path, dtype: WeightType) -> Result<(
         Some(config) => config,
         None => weights.config().to_json()?,
     };
-    for quantised in ["quantization_config", "dtype"] {
+    for quantised in ["quantization_config", "compression_config", "dtype"] {
         config.remove(quantised);
     }
     config.insert("torch_dtype".to_owned(), json!(dtype.torch_name()));
@@ -310,7 +319,7 @@ impl Weights {
         }
         let path = folder.join("tokenizer.json");
         fs::write(&path, self.tokenizer()?.to_json()).map_err(io_error(&path))?;
-        let (template, special_tokens) = self.gguf_template()?;
+        let (template, special_tokens) = self.template_text()?;
         let mut settings = Map::new();
         settings.insert(
             "tokenizer_class".to_owned(),

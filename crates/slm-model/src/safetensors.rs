@@ -7,6 +7,7 @@
 //! The format: <https://github.com/huggingface/safetensors#format>
 
 mod folder;
+mod fp8;
 
 use std::io;
 use std::path::{Path, PathBuf};

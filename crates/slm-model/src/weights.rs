@@ -21,7 +21,7 @@ use crate::safetensors::SafetensorsFolder;
 use crate::shape::NamedShape;
 use crate::synthetic::{Synthetic, SyntheticType};
 use crate::weight_file::HostTensor;
-use folder::{folder_config, has_head_of_its_own, refuse_quantised_folder};
+use folder::{folder_config, fp8_folder, has_head_of_its_own};
 
 pub use error::WeightsError;
 
@@ -66,11 +66,13 @@ impl Weights {
         let mut warnings = Vec::new();
         let (config, source) = if metadata.is_dir() {
             let mut config = folder_config(path)?;
-            refuse_quantised_folder(path)?;
-            let folder = SafetensorsFolder::open(path)?;
-            refuse_quantised_tensors(folder.names()).map_err(|source| WeightsError::Config {
-                path: path.to_owned(),
-                source,
+            let fp8 = fp8_folder(path)?;
+            let folder = SafetensorsFolder::open(path)?.with_fp8(fp8);
+            refuse_quantised_tensors(folder.names(), fp8).map_err(|source| {
+                WeightsError::Config {
+                    path: path.to_owned(),
+                    source,
+                }
             })?;
             if config.tie_word_embeddings && has_head_of_its_own(&folder)? {
                 config.tie_word_embeddings = false;

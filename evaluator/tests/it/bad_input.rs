@@ -113,13 +113,14 @@ fn a_quantised_base_model_and_an_adapter_in_a_pickle_file_are_named() {
     check(&project, &words, MISTAKE, &parts);
     fs::rename(path(pickle), path(weights)).expect("renamed");
     let config = project.read("model/config.json");
-    let quantised = r#""model_type": "qwen2", "quantization_config": {"quant_method": "fp8"}"#;
+    let quantised =
+        r#""model_type": "qwen2", "quantization_config": {"quant_method": "fbgemm_fp8"}"#;
     project.write(
         "model/config.json",
         config.replace(r#""model_type": "qwen2""#, quantised),
     );
     let parts = [
-        "quantised by fp8 (`quantization_config`)",
+        "quantised by fbgemm_fp8 (`quantization_config`)",
         "hint: use the repository",
     ];
     check(&project, &words, MISTAKE, &parts);

@@ -393,10 +393,10 @@ fn what_llama_cpp_cannot_apply_is_refused_and_can_be_merged() {
         ],
     );
     says(
-        &export("merged-gguf", "merged.gguf", &[]).error(2),
-        &["not a GGUF file", "convert_hf_to_gguf.py"],
+        &export("gguf", "adapter.gguf", &["--type", "q8_0"]).error(2),
+        &["--type is for `--to merged-gguf` alone", "hint: "],
     );
-    assert!(!project.path("adapter.gguf").exists() && !project.path("merged.gguf").exists());
+    assert!(!project.path("adapter.gguf").exists());
     export("merged", "merged", &[]).result();
     assert!(project.path("merged/model.safetensors").exists());
 
@@ -409,7 +409,7 @@ fn what_llama_cpp_cannot_apply_is_refused_and_can_be_merged() {
     ];
     assert_eq!(
         export("merged-gguf", "merged.gguf", &of_file).result(),
-        "model: merged.gguf\n"
+        "model: merged.gguf\nfor Ollama: merged.Modelfile\n"
     );
     let generate = |model: &str, more: &[&str]| {
         let set = format!("model.name_or_path={model}");
@@ -428,5 +428,28 @@ fn what_llama_cpp_cannot_apply_is_refused_and_can_be_merged() {
         generate("merged.gguf", &[]),
         generate("base.gguf", &["--adapter", adapter])
     );
+    let modelfile = fs::read_to_string(project.path("merged.Modelfile")).expect("written");
+    says(
+        &modelfile,
+        &[
+            "FROM ./merged.gguf\n",
+            "TEMPLATE \"\"\"",
+            "PARAMETER stop \"<|im_end|>\"\n",
+        ],
+    );
+    // A file of someone else is not overwritten, and nothing is written beside it.
+    fs::write(project.path("small.Modelfile"), "FROM x").expect("written");
+    let small = ["--type", "q4_k_m"];
+    says(
+        &export("merged-gguf", "small.gguf", &small).error(2),
+        &["small.Modelfile already exists", "hint: "],
+    );
+    assert!(!project.path("small.gguf").exists());
+    fs::remove_file(project.path("small.Modelfile")).expect("removed");
+    // A folder in Hugging Face's layout.
+    export("merged-gguf", "small.gguf", &small).result();
+    assert!(generate("small.gguf", &[]).ends_with('\n'));
+    let size = |name: &str| fs::metadata(project.path(name)).expect("written").len();
+    assert!(size("small.gguf") < size("merged.gguf"));
     project.assert_no_parts();
 }

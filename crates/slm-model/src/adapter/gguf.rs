@@ -99,7 +99,7 @@ pub(crate) fn write_adapter(
             kind: TensorType::F32,
         })
         .collect();
-    write_header(out, (5, &pairs), &described, ALIGNMENT)?;
+    write_header(out, (5, &pairs), described.iter(), ALIGNMENT)?;
     for (_, tensor) in &tensors {
         let bytes = tensor.values.iter().flat_map(|v| v.to_le_bytes()).collect();
         put(out, bytes, ALIGNMENT)?;

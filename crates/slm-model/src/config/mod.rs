@@ -21,7 +21,9 @@ pub(crate) use heads::Heads;
 pub(crate) use json::token_ids;
 pub(crate) use keys::ModelKeys;
 pub use layers::LayerKind;
-pub(crate) use quantization::{SETTINGS_FILES, refuse_quantised, refuse_quantised_tensors};
+pub(crate) use quantization::{
+    FP8_SCALES, Fp8, SETTINGS_FILES, fp8_or_refused, refuse_quantised_tensors,
+};
 pub use rope::{RopeBase, RopeScaling};
 pub(crate) use rope::{long_rope_attention_factor, unsupported_rope, yarn_attention_factor};
 pub use target::Target;

@@ -11,6 +11,11 @@ use half::f16;
 
 use super::tensor_type::TensorType;
 
+/// The values of the codes of `IQ4_NL` and `IQ4_XS`: closer together around zero, where most weights are.
+const TABLE: [i8; 16] = [
+    -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113,
+];
+
 /// Codes, scales and minima of some blocks.
 pub(crate) struct Codes {
     #[expect(clippy::struct_field_names, reason = "codes as opposed to scales")]
@@ -101,6 +106,31 @@ impl TensorType {
                     *code = q as i8;
                 }
             }
+            Self::Q2_K => {
+                let (of_groups, rest) = block.split_at(16);
+                let (packed, halves) = rest.split_at(64);
+                (*scales.of_block, *minima.of_block) = (half_at(halves, 0), -half_at(halves, 2));
+                let groups = scales.of_groups.iter_mut().zip(minima.of_groups);
+                for ((scale, minimum), &byte) in groups.zip(of_groups) {
+                    (*scale, *minimum) = ((byte & 0x0f) as i8, (byte >> 4) as i8);
+                }
+                for (i, code) in codes.iter_mut().enumerate() {
+                    *code = two_bits(packed, i) as i8;
+                }
+            }
+            Self::Q3_K => {
+                let (third_bits, rest) = block.split_at(32);
+                let (packed, rest) = rest.split_at(64);
+                *scales.of_block = half_at(rest, 12);
+                for (i, scale) in scales.of_groups.iter_mut().enumerate() {
+                    *scale = six_bits(rest, i) as i8 - 32;
+                }
+                for (i, code) in codes.iter_mut().enumerate() {
+                    // Bit n of byte j is the third bit of value j of the run of 32 with number n.
+                    let third = (third_bits[i % 32] >> (i / 32)) & 1;
+                    *code = (two_bits(packed, i) | third << 2) as i8 - 4;
+                }
+            }
             Self::Q4_K => {
                 let packed = &block[16..];
                 scales_and_minima(block, scales, minima);
@@ -139,6 +169,24 @@ impl TensorType {
                     *code = (nibble | upper << 4) as i8 - 32;
                 }
             }
+            Self::IQ4_NL => {
+                *scales.of_block = half_at(block, 0);
+                nibbles(&block[2..], codes, |q| TABLE[usize::from(q)]);
+            }
+            Self::IQ4_XS => {
+                *scales.of_block = half_at(block, 0);
+                let upper = u16::from_le_bytes(first(&block[2..]));
+                let (low, packed) = block[4..].split_at(4);
+                for (i, scale) in scales.of_groups.iter_mut().enumerate() {
+                    let low = (low[i / 2] >> (i % 2 * 4)) & 0x0f;
+                    let upper = (upper >> (2 * i)) as u8 & 0x03;
+                    *scale = (low | upper << 4) as i8 - 32;
+                }
+                let parts = packed.chunks_exact(16).zip(codes.chunks_exact_mut(32));
+                for (packed, codes) in parts {
+                    nibbles(packed, codes, |q| TABLE[usize::from(q)]);
+                }
+            }
         }
     }
 }
@@ -171,6 +219,21 @@ fn five_bits(packed: &[u8], codes: &mut [i8], code: impl Fn(u8) -> i8) {
         let fifth = ((fifth_bits >> i) & 1) as u8;
         *to = code(nibble | fifth << 4);
     }
+}
+
+/// The two low bits of value `i` of `Q2_K` and `Q3_K`: each half of 128 values has 32 bytes, with the values of four
+/// runs of 32 from the lowest bits to the highest.
+fn two_bits(packed: &[u8], i: usize) -> u8 {
+    let (half, run, j) = (i / 128, i % 128 / 32, i % 32);
+    (packed[half * 32 + j] >> (run * 2)) & 0x03
+}
+
+/// Unpacks the 6-bit scale of sub-block `i` from the 12 bytes of `Q3_K`: the low nibbles of the first eight bytes, then
+/// their high nibbles; the upper two bits of scale `i` are in byte `8 + i % 4`, at bit `i / 4 * 2`.
+fn six_bits(packed: &[u8], i: usize) -> u8 {
+    let low = (packed[i % 8] >> (i / 8 * 4)) & 0x0f;
+    let upper = (packed[8 + i % 4] >> (i / 4 * 2)) & 0x03;
+    low | upper << 4
 }
 
 /// Unpacks the scales and minima of the eight sub-blocks of `Q4_K` and `Q5_K`; these types subtract the minimum.

@@ -79,7 +79,12 @@ mod tests {
     fn every_packed_type_equals_gguf_py_bit_for_bit() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/golden/gguf");
         let read = |name: &str| std::fs::read(folder.join(name)).expect("a golden file");
-        let files = ["blocks.safetensors", "q5_1.safetensors"].map(read);
+        let files = [
+            "blocks.safetensors",
+            "q5_1.safetensors",
+            "low_bits.safetensors",
+        ]
+        .map(read);
         let parse = |bytes| ::safetensors::SafeTensors::deserialize(bytes).expect("valid");
         let goldens = files.each_ref().map(|bytes| parse(bytes));
         let data = |name: String| {

@@ -166,6 +166,8 @@ pub(crate) fn packed_noise(rows: usize, columns: usize) -> Vec<(PackedTensor, Ve
                 TensorType::Q4_1 | TensorType::Q5_1 | TensorType::Q4_K | TensorType::Q5_K => {
                     &[1, 3]
                 }
+                TensorType::Q2_K => &[81, 83],
+                TensorType::Q3_K => &[109],
                 TensorType::Q6_K => &[209],
                 _ => &[1],
             };

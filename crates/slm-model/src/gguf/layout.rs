@@ -15,7 +15,8 @@ use crate::config::{
 };
 use crate::weight_file::HostTensor;
 
-const ROPE_DIVISORS: &str = "rope_freqs.weight";
+/// The divisors of the rotary frequencies.
+pub(crate) const ROPE_DIVISORS: &str = "rope_freqs.weight";
 const EMBEDDING: &str = "token_embd.weight";
 const HEAD: &str = "output.weight";
 

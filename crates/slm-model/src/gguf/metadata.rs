@@ -47,8 +47,8 @@ impl MetadataValue {
 /// Getters return `Ok(None)` for an absent key; [`Self::require`] turns that into an error.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Metadata<'a> {
-    pub(super) path: &'a Path,
-    pub(super) pairs: &'a BTreeMap<String, MetadataValue>,
+    pub(crate) path: &'a Path,
+    pub(crate) pairs: &'a BTreeMap<String, MetadataValue>,
 }
 
 impl<'a> Metadata<'a> {

@@ -5,7 +5,7 @@
 //! - [`metadata`]: key-value pairs
 //! - `tensor_type`, `packed_tensor`: the types of tensors, and a matrix in packed blocks
 //! - `codes`: packed blocks as codes and scales
-//! - [`dequantize`]: packed blocks to single precision
+//! - [`dequantize`], [`quantize`]: packed blocks to single precision, and the inverse
 //! - [`layout`]: the names, shapes and row order of llama.cpp's converter, and the inverse
 //! - [`vocabulary`]: the tokenizer in the metadata
 //! - [`writer`]: writing adapters and merged models
@@ -25,6 +25,7 @@ mod header;
 pub(crate) mod layout;
 pub(crate) mod metadata;
 mod packed_tensor;
+pub(crate) mod quantize;
 pub(crate) mod reader;
 mod tensor_type;
 pub(crate) mod vocabulary;

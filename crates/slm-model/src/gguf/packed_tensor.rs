@@ -82,10 +82,13 @@ impl PackedTensor {
     pub(crate) fn width(&self) -> CodeWidth {
         match self.kind {
             TensorType::Q4_0 => CodeWidth::Four { offset: 8 },
-            TensorType::Q4_1 | TensorType::Q4_K => CodeWidth::Four { offset: 0 },
+            // Two and three bits are kept in four, as no kernel reads narrower ones.
+            TensorType::Q3_K => CodeWidth::Four { offset: 4 },
+            TensorType::Q2_K | TensorType::Q4_1 | TensorType::Q4_K => CodeWidth::Four { offset: 0 },
             TensorType::Q5_0 => CodeWidth::Five { offset: 16 },
             TensorType::Q5_1 | TensorType::Q5_K => CodeWidth::Five { offset: 0 },
             TensorType::Q6_K => CodeWidth::Six { offset: 32 },
+            // The values of `IQ4_NL` and `IQ4_XS` come out of a table and have eight bits.
             _ => CodeWidth::Byte,
         }
     }

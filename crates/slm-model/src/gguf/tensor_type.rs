@@ -23,12 +23,20 @@ pub(crate) enum TensorType {
     Q5_1,
     /// 32 values of 8 bits, one scale.
     Q8_0,
+    /// 256 values of 2 bits; sixteen sub-blocks with 4-bit scales and minima.
+    Q2_K,
+    /// 256 values of 3 bits around 4; sixteen sub-blocks with 6-bit scales around 32.
+    Q3_K,
     /// 256 values of 4 bits; eight sub-blocks with 6-bit scales and minima.
     Q4_K,
     /// 256 values of 5 bits; eight sub-blocks with 6-bit scales and minima.
     Q5_K,
     /// 256 values of 6 bits around 32; sixteen sub-blocks with 8-bit scales.
     Q6_K,
+    /// 32 values out of a table of 16, one scale.
+    IQ4_NL,
+    /// 256 values out of the same table; eight sub-blocks with 6-bit scales around 32.
+    IQ4_XS,
 }
 
 /// Values per block of the K types.
@@ -47,9 +55,13 @@ impl TensorType {
         Self::Q5_0,
         Self::Q5_1,
         Self::Q8_0,
+        Self::Q2_K,
+        Self::Q3_K,
         Self::Q4_K,
         Self::Q5_K,
         Self::Q6_K,
+        Self::IQ4_NL,
+        Self::IQ4_XS,
     ];
 
     /// Returns the type with ggml's number `id`, if it is supported.
@@ -67,9 +79,13 @@ impl TensorType {
             Self::Q5_0 => 6,
             Self::Q5_1 => 7,
             Self::Q8_0 => 8,
+            Self::Q2_K => 10,
+            Self::Q3_K => 11,
             Self::Q4_K => 12,
             Self::Q5_K => 13,
             Self::Q6_K => 14,
+            Self::IQ4_NL => 20,
+            Self::IQ4_XS => 23,
             Self::BF16 => 30,
         }
     }
@@ -85,9 +101,13 @@ impl TensorType {
             Self::Q5_0 => "Q5_0",
             Self::Q5_1 => "Q5_1",
             Self::Q8_0 => "Q8_0",
+            Self::Q2_K => "Q2_K",
+            Self::Q3_K => "Q3_K",
             Self::Q4_K => "Q4_K",
             Self::Q5_K => "Q5_K",
             Self::Q6_K => "Q6_K",
+            Self::IQ4_NL => "IQ4_NL",
+            Self::IQ4_XS => "IQ4_XS",
         }
     }
 
@@ -95,8 +115,10 @@ impl TensorType {
     pub(crate) fn block_len(self) -> usize {
         match self {
             Self::F32 | Self::F16 | Self::BF16 => 1,
-            Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::Q8_0 => BLOCK,
-            Self::Q4_K | Self::Q5_K | Self::Q6_K => SUPER_BLOCK,
+            Self::Q4_0 | Self::Q4_1 | Self::Q5_0 | Self::Q5_1 | Self::Q8_0 | Self::IQ4_NL => BLOCK,
+            Self::Q2_K | Self::Q3_K | Self::Q4_K | Self::Q5_K | Self::Q6_K | Self::IQ4_XS => {
+                SUPER_BLOCK
+            }
         }
     }
 
@@ -105,14 +127,17 @@ impl TensorType {
         match self {
             Self::F32 => 4,
             Self::F16 | Self::BF16 => 2,
-            Self::Q4_0 => 2 + BLOCK / 2,
+            Self::Q4_0 | Self::IQ4_NL => 2 + BLOCK / 2,
             Self::Q4_1 => 4 + BLOCK / 2,
             Self::Q5_0 => 2 + 4 + BLOCK / 2,
             Self::Q5_1 => 4 + 4 + BLOCK / 2,
             Self::Q8_0 => 2 + BLOCK,
+            Self::Q2_K => SUPER_BLOCK / 16 + SUPER_BLOCK / 4 + 4,
+            Self::Q3_K => SUPER_BLOCK / 8 + SUPER_BLOCK / 4 + 12 + 2,
             Self::Q4_K => 4 + 12 + SUPER_BLOCK / 2,
             Self::Q5_K => 4 + 12 + SUPER_BLOCK / 8 + SUPER_BLOCK / 2,
             Self::Q6_K => SUPER_BLOCK / 2 + SUPER_BLOCK / 4 + SUPER_BLOCK / 16 + 2,
+            Self::IQ4_XS => 2 + 2 + SUPER_BLOCK / 64 + SUPER_BLOCK / 2,
         }
     }
 
@@ -125,20 +150,25 @@ impl TensorType {
     pub(super) fn group(self) -> usize {
         match self {
             Self::F32 | Self::F16 | Self::BF16 => 1,
-            Self::Q6_K => 16,
+            Self::Q2_K | Self::Q3_K | Self::Q6_K => 16,
             Self::Q4_0
             | Self::Q4_1
             | Self::Q5_0
             | Self::Q5_1
             | Self::Q8_0
             | Self::Q4_K
-            | Self::Q5_K => 32,
+            | Self::Q5_K
+            | Self::IQ4_NL
+            | Self::IQ4_XS => 32,
         }
     }
 
     /// Whether a minimum is added to the products.
     pub(super) fn has_minima(self) -> bool {
-        matches!(self, Self::Q4_1 | Self::Q5_1 | Self::Q4_K | Self::Q5_K)
+        matches!(
+            self,
+            Self::Q4_1 | Self::Q5_1 | Self::Q2_K | Self::Q4_K | Self::Q5_K
+        )
     }
 }
 
@@ -149,17 +179,13 @@ pub(crate) fn type_name(id: u32) -> String {
     }
     let name = match id {
         9 => "Q8_1",
-        10 => "Q2_K",
-        11 => "Q3_K",
         15 => "Q8_K",
         16 => "IQ2_XXS",
         17 => "IQ2_XS",
         18 => "IQ3_XXS",
         19 => "IQ1_S",
-        20 => "IQ4_NL",
         21 => "IQ3_S",
         22 => "IQ2_S",
-        23 => "IQ4_XS",
         24 => "I8",
         25 => "I16",
         26 => "I32",
@@ -184,8 +210,8 @@ mod tests {
             assert_eq!(TensorType::from_id(kind.id()), Some(kind));
             assert_eq!(type_name(kind.id()), kind.name());
         }
-        assert_eq!(TensorType::from_id(10), None);
-        assert_eq!(type_name(10), "Q2_K");
+        assert_eq!(TensorType::from_id(16), None);
+        assert_eq!(type_name(16), "IQ2_XXS");
         assert_eq!(type_name(999), "number 999");
     }
 }

@@ -8,6 +8,8 @@
 //! eight, on two cores with AVX-512 (2026-11-30, `cargo bench -p slm-model --bench kernels -- packed`).
 #![allow(unsafe_code)] // vector instructions, guarded by CPU feature detection
 
+use std::sync::OnceLock;
+
 use rayon::prelude::*;
 
 use crate::gguf::{CodeWidth, PackedTensor};
@@ -19,8 +21,10 @@ use packing::{Bytes, FIVES, Packing, SIXES, in_nibbles, in_units, in_words};
 const FEW_ROWS: usize = 3;
 /// Rows of a panel that are unpacked at a time; they fit into the L1 cache.
 pub(crate) const DEPTH: usize = 256;
-/// Group size of [`Inputs`] sums, needed by codes with minima or an offset: the group of all such types.
+/// Group size of the sums of [`Inputs`] for most codes with minima or an offset.
 const SUMMED: usize = 32;
+/// Group size of the sums for the others, `Q2_K` and `Q3_K`.
+const SUMMED_FINER: usize = 16;
 
 /// One bfloat16 per column of a panel.
 pub(crate) type HalfRow = [u16; WIDTH];
@@ -48,6 +52,8 @@ pub(crate) struct Inputs<'a> {
     pub(crate) values: &'a [f32],
     /// `[n, in / SUMMED]`, or empty.
     sums: Vec<f32>,
+    /// `[n, in / SUMMED_FINER]`, computed for the first weights that need them.
+    finer_sums: OnceLock<Vec<f32>>,
 }
 
 impl<'a> Inputs<'a> {
@@ -57,7 +63,20 @@ impl<'a> Inputs<'a> {
         } else {
             Vec::new()
         };
-        Self { values, sums }
+        Self {
+            values,
+            sums,
+            finer_sums: OnceLock::new(),
+        }
+    }
+
+    /// The sums for weights with this group size.
+    fn sums_of(&self, group: usize) -> &[f32] {
+        if group == SUMMED {
+            return &self.sums;
+        }
+        let sums = || self.values.chunks_exact(SUMMED_FINER).map(sum).collect();
+        self.finer_sums.get_or_init(sums)
     }
 }
 
@@ -138,7 +157,8 @@ impl CodedPanels {
             }
         };
         assert!(
-            group == SUMMED || !packed.has_minima() && packing.surplus() == 0,
+            [SUMMED, SUMMED_FINER].contains(&group)
+                || !packed.has_minima() && packing.surplus() == 0,
             "sums of other groups"
         );
         let has_minima = packed.has_minima();
@@ -187,15 +207,21 @@ impl CodedPanels {
             x.values.len() >= out.len() * depth,
             "rows that are not there"
         );
-        let sums_stride = if self.needs_sums() { depth / SUMMED } else { 0 };
+        let (sums, sums_stride) = if self.needs_sums() {
+            (x.sums_of(self.group), depth / self.group)
+        } else {
+            (&[][..], 0)
+        };
         assert!(
-            x.sums.len() >= out.len() * sums_stride,
+            sums.len() >= out.len() * sums_stride,
             "sums that are not there"
         );
         #[cfg(target_arch = "x86_64")]
         if are_few(out.len()) {
             // SAFETY: the CPU has the features, and the assertions above bound the reads of `x`.
-            return unsafe { x86::add_products(self, first, depth, x, sums_stride, out) };
+            return unsafe {
+                x86::add_products(self, first, depth, x.values, (sums, sums_stride), out)
+            };
         }
         for start in (0..depth).step_by(DEPTH) {
             let n = DEPTH.min(depth - start);
@@ -218,7 +244,7 @@ impl CodedPanels {
                 len: self.group,
                 scales,
                 minima: self.needs_sums().then_some(&*minima),
-                sums: x.sums.get(start / SUMMED..).unwrap_or(&[]),
+                sums: sums.get(start / self.group..).unwrap_or(&[]),
                 sums_stride,
             };
             multiply_scaled(&x.values[start..], depth, rows, &groups, out);

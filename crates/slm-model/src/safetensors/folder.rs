@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::{CHUNK_VALUES, INDEX, SINGLE, SafetensorsError, SafetensorsFile};
+use crate::config::Fp8;
 use crate::weight_file::{HostTensor, read_bounded};
 
 /// Maximum index size; a larger one is hostile or broken: 1,000 tensors need 100 kB.
@@ -18,6 +19,8 @@ pub(crate) struct SafetensorsFolder {
     files: Vec<SafetensorsFile>,
     /// Index in `files` of each tensor.
     homes: BTreeMap<String, usize>,
+    /// Settings of FP8 weights, if the folder's configuration has any.
+    pub(super) fp8: Option<Fp8>,
 }
 
 /// The part of `model.safetensors.index.json` that is read.
@@ -50,6 +53,7 @@ impl SafetensorsFolder {
             path: path.to_owned(),
             homes: file.names().into_iter().map(|name| (name, 0)).collect(),
             files: vec![file],
+            fp8: None,
         })
     }
 
@@ -59,6 +63,7 @@ impl SafetensorsFolder {
             path: path.to_owned(),
             files: Vec::new(),
             homes: BTreeMap::new(),
+            fp8: None,
         }
     }
 
@@ -109,6 +114,7 @@ impl SafetensorsFolder {
             path: path.to_owned(),
             files,
             homes,
+            fp8: None,
         })
     }
 
@@ -127,18 +133,27 @@ impl SafetensorsFolder {
         self.files[*self.homes.get(name)?].shape(name)
     }
 
-    /// As [`SafetensorsFile::readable_shape`].
+    /// As [`SafetensorsFile::readable_shape`]; FP8 weights must have scales.
     pub(crate) fn readable_shape(&self, name: &str) -> Result<&[usize], SafetensorsError> {
+        if let Some(fp8) = self.fp8_of(name)? {
+            return self.fp8_shape(name, fp8);
+        }
         self.home(name)?.readable_shape(name)
     }
 
     /// Reads the tensor called `name` and converts it to single precision.
     pub(crate) fn tensor(&self, name: &str) -> Result<HostTensor, SafetensorsError> {
+        if let Some(fp8) = self.fp8_of(name)? {
+            return self.fp8_tensor(name, fp8);
+        }
         self.home(name)?.tensor(name)
     }
 
     /// Whether two tensors have the same values. Stops at the first different chunk.
     pub(crate) fn hold_the_same(&self, a: &str, b: &str) -> Result<bool, SafetensorsError> {
+        if self.fp8_of(a)?.is_some() || self.fp8_of(b)?.is_some() {
+            return Ok(self.tensor(a)? == self.tensor(b)?);
+        }
         let (files, names) = ([self.home(a)?, self.home(b)?], [a, b]);
         if files[0].readable_shape(a)? != files[1].readable_shape(b)? {
             return Ok(false);
@@ -159,7 +174,7 @@ impl SafetensorsFolder {
     }
 
     /// Returns the file that contains a tensor.
-    fn home(&self, name: &str) -> Result<&SafetensorsFile, SafetensorsError> {
+    pub(super) fn home(&self, name: &str) -> Result<&SafetensorsFile, SafetensorsError> {
         match self.homes.get(name) {
             Some(&id) => Ok(&self.files[id]),
             None => Err(SafetensorsError::MissingTensor {

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::{EMBEDDING, HEAD, WeightsError};
-use crate::config::{ConfigError, ModelConfig, SETTINGS_FILES, refuse_quantised, token_ids};
+use crate::config::{ConfigError, Fp8, ModelConfig, SETTINGS_FILES, fp8_or_refused, token_ids};
 use crate::safetensors::{SafetensorsError, SafetensorsFolder};
 use crate::weight_file::read_bounded;
 
@@ -34,15 +34,16 @@ pub(super) fn folder_config(folder: &Path) -> Result<ModelConfig, WeightsError> 
     Ok(config)
 }
 
-/// Refuses a folder whose configuration shows that its weights were quantised by another program.
-pub(super) fn refuse_quantised_folder(folder: &Path) -> Result<(), WeightsError> {
+/// Returns the settings of FP8 weights, if there are any; refuses a folder whose configuration shows that its weights
+/// were quantised in another way.
+pub(super) fn fp8_folder(folder: &Path) -> Result<Option<Fp8>, WeightsError> {
     let path = folder.join("config.json");
     let config = read_json(&path)?.unwrap_or(Value::Null);
-    let found = refuse_quantised(&config);
-    found.map_err(|source| WeightsError::Config { path, source })?;
+    let found = fp8_or_refused(&config);
+    let fp8 = found.map_err(|source| WeightsError::Config { path, source })?;
     let mut files = SETTINGS_FILES.into_iter();
     match files.find(|(name, _)| folder.join(name).is_file()) {
-        None => Ok(()),
+        None => Ok(fp8),
         Some((name, method)) => Err(WeightsError::Config {
             path: folder.to_owned(),
             source: ConfigError::Quantised {

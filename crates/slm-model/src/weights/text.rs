@@ -45,32 +45,36 @@ impl Weights {
 
     /// Compiles the chat template, if the model has one.
     pub fn chat_template(&self) -> Result<Option<ChatTemplate>, WeightsError> {
-        let (path, template, special_tokens) = match &self.source {
-            Source::Gguf(file) => (
-                self.path.clone(),
-                file.metadata()
-                    .string("tokenizer.chat_template")?
-                    .map(str::to_owned),
-                gguf_special_tokens(file)?,
-            ),
-            Source::Folder(_) => folder_template(&self.path)?,
-            Source::Synthetic(_) => return Ok(None),
-        };
+        let (path, template, special_tokens) = self.template()?;
         template
             .map(|template| ChatTemplate::new(&template, special_tokens))
             .transpose()
             .map_err(|source| WeightsError::Chat { path, source })
     }
 
-    /// Returns the text of the chat template in a GGUF file, and the special tokens by name; empty for a folder.
-    pub(crate) fn gguf_template(
+    /// Returns the text of the chat template, and the special tokens by name.
+    pub(crate) fn template_text(
         &self,
     ) -> Result<(Option<String>, BTreeMap<String, String>), WeightsError> {
-        let Source::Gguf(file) = &self.source else {
-            return Ok((None, BTreeMap::new()));
-        };
-        let template = file.metadata().string("tokenizer.chat_template")?;
-        Ok((template.map(str::to_owned), gguf_special_tokens(file)?))
+        let (_, template, special_tokens) = self.template()?;
+        Ok((template, special_tokens))
+    }
+
+    /// Reads the chat template's file, its text, and the special tokens by name.
+    fn template(&self) -> Result<Template, WeightsError> {
+        match &self.source {
+            Source::Gguf(file) => {
+                let template = file.metadata().string("tokenizer.chat_template")?;
+                let special_tokens = gguf_special_tokens(file)?;
+                Ok((
+                    self.path.clone(),
+                    template.map(str::to_owned),
+                    special_tokens,
+                ))
+            }
+            Source::Folder(_) => folder_template(&self.path),
+            Source::Synthetic(_) => Ok((self.path.clone(), None, BTreeMap::new())),
+        }
     }
 }
 

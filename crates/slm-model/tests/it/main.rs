@@ -4,6 +4,7 @@ mod adapter;
 mod chat;
 mod families;
 mod foreign_adapters;
+mod fp8;
 mod generation;
 mod gguf_vocabularies;
 mod hostile_files;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use burn::tensor::{Device, Tensor};
 use slm_model::{
-    Adapter, Decoder, MergeError, WeightType, Weights, write_merged, write_merged_gguf,
+    Adapter, Decoder, GgufType, NewGguf, WeightType, Weights, write_merged, write_merged_gguf,
 };
 
 use crate::support::{Expected, golden, max_difference, tiny};
@@ -19,6 +19,13 @@ const ADAPTERS: [(&str, &str); 6] = [
     ("tiny-llama", "peft-variants/modules-to-save"),
     ("tiny-llama", "peft-variants/pissa-llama"),
 ];
+
+/// The types of a base model that is a GGUF file, with the adapted weights in half precision.
+const AS_BEFORE: NewGguf = NewGguf {
+    kind: None,
+    name: "tiny",
+    chat_template: None,
+};
 
 fn adapter(decoder: &Decoder, folder: &str) -> Adapter {
     Adapter::load(&golden(folder), decoder.config(), "tiny", &Device::flex())
@@ -95,7 +102,7 @@ fn a_merged_gguf_file_has_the_logits_of_base_model_and_adapter() {
             let side_by_side = decoder.logits(&tokens(), 1, Some(&adapter));
             let output = tempfile::tempdir().expect("a folder");
             let path = output.path().join("merged.gguf");
-            write_merged_gguf(&weights, &adapter, &path, |_, _| ()).expect("merged");
+            write_merged_gguf(&weights, &adapter, &path, AS_BEFORE, |_, _| ()).expect("merged");
             let difference = max_difference(&logits_of(&path), &side_by_side);
             assert!(difference < 0.1, "{file}, {folder}: {difference}");
             let base = decoder.logits(&tokens(), 1, None);
@@ -110,7 +117,7 @@ fn tensors_without_an_adapter_keep_their_bytes_in_a_merged_gguf_file() {
     let adapter = adapter(&decoder, "peft-variants/regex");
     let output = tempfile::tempdir().expect("a folder");
     let path = output.path().join("merged.gguf");
-    write_merged_gguf(&weights, &adapter, &path, |_, _| ()).expect("merged");
+    write_merged_gguf(&weights, &adapter, &path, AS_BEFORE, |_, _| ()).expect("merged");
     let merged = Weights::open(&path).expect("a merged model");
     let mut changed = 0;
     for name in weights.tensor_names() {
@@ -151,7 +158,14 @@ fn exported_gguf_files_mean_the_same_to_llama_cpp() {
     adapter
         .save_gguf(&path("adapter.gguf"), decoder.config())
         .expect("saved");
-    write_merged_gguf(&weights, &adapter, &path("merged.gguf"), |_, _| ()).expect("merged");
+    write_merged_gguf(
+        &weights,
+        &adapter,
+        &path("merged.gguf"),
+        AS_BEFORE,
+        |_, _| (),
+    )
+    .expect("merged");
     let judged = golden("saved-here/gguf");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         fs::create_dir_all(&judged).expect("folder");
@@ -194,13 +208,41 @@ fn exported_gguf_files_mean_the_same_to_llama_cpp() {
     }
 }
 
+/// Both layouts of a base model give files with the logits of base model and adapter.
 #[test]
-fn a_gguf_file_is_not_made_out_of_a_folder() {
-    let (weights, decoder) = tiny("tiny-llama");
-    let adapter = adapter(&decoder, "peft-llama/all-linear");
-    let output = tempfile::tempdir().expect("a folder");
-    let path = output.path().join("merged.gguf");
-    let error = write_merged_gguf(&weights, &adapter, &path, |_, _| ()).expect_err("refused");
-    assert!(matches!(error, MergeError::NoGguf { .. }), "{error}");
-    assert!(!path.exists());
+fn a_gguf_file_of_any_type_has_the_logits_of_base_model_and_adapter() {
+    for (model, folder) in [
+        ("tiny-qwen2", "peft-qwen2/all-linear"),
+        ("tiny-llama", "peft-variants/dora-rslora-patterns"),
+        ("tiny-llama", "peft-variants/modules-to-save"),
+        ("gguf/tiny-llama-mixed.gguf", "peft-llama/all-linear"),
+    ] {
+        let (weights, decoder) = tiny(model);
+        let adapter = adapter(&decoder, folder);
+        let side_by_side = decoder.logits(&tokens(), 1, Some(&adapter));
+        let base = max_difference(&decoder.logits(&tokens(), 1, None), &side_by_side);
+        assert!(base > 1.0, "{model}, {folder}: {base}");
+        let mut last = 0.0;
+        for (kind, most) in [
+            (None, 0.1),
+            (Some(GgufType::F16), 0.1),
+            (Some(GgufType::Q8_0), 0.5),
+            (Some(GgufType::Q4KM), 2.5),
+        ] {
+            let output = tempfile::tempdir().expect("a folder");
+            let path = output.path().join("merged.gguf");
+            let new = NewGguf { kind, ..AS_BEFORE };
+            write_merged_gguf(&weights, &adapter, &path, new, |_, _| ()).expect("merged");
+            let difference = max_difference(&logits_of(&path), &side_by_side);
+            assert!(
+                difference < most,
+                "{model}, {folder} as {kind:?}: {difference}"
+            );
+            assert!(
+                difference >= last,
+                "{kind:?} is more exact than a wider type"
+            );
+            last = if kind.is_some() { difference } else { 0.0 };
+        }
+    }
 }

@@ -355,8 +355,8 @@ fn quantised_weights_are_named_with_the_method_and_a_way_out() {
             "awq, 4 bits",
         ),
         (
-            r#""quantization_config": {"quant_method": "fp8"}"#,
-            "quantised by fp8",
+            r#""quantization_config": {"quant_method": "fbgemm_fp8"}"#,
+            "quantised by fbgemm_fp8",
         ),
         (
             r#""quantization": {"group_size": 64, "bits": 8}"#,

@@ -159,7 +159,7 @@ fn impossible_tensors_are_refused() {
         (with_tensor(&[1], 0, u64::MAX - 31), "truncated"),
         (with_tensor(&[1 << 40, 1 << 40], 0, 0), "truncated"),
         (with_tensor(&[u64::MAX; 4], 0, 0), "truncated"),
-        (with_tensor(&[256], 10, 0), "`t` is of type Q2_K"),
+        (with_tensor(&[256], 16, 0), "`t` is of type IQ2_XXS"),
         (with_tensor(&[256], 77, 0), "of type number 77"),
     ] {
         assert!(

@@ -10,7 +10,7 @@ use super::factors::Factors;
 use super::packing::{
     Bytes, FIVES, Fives, NIBBLES, Nibbles, Packing, SIXES, Sixes, Words, upper_bits,
 };
-use super::{CodedPanels, HalfRow, Inputs, Row, WIDTH};
+use super::{CodedPanels, HalfRow, Row, WIDTH};
 use crate::simd::x86::avx2::{Vectors, add, finish, of_row, write};
 
 /// Prefetch distance in bytes: the hardware prefetcher starts late and does not cross pages.
@@ -160,42 +160,34 @@ unsafe fn add_words<const M: usize, const N: usize>(
 /// Adds the products of all rows with one panel of codes.
 ///
 /// # Safety
-/// `x` has `depth` values for each row of `out`, and `sums_stride` sums.
+/// `x` has `depth` values for each row of `out`. `sums` are the sums of its groups, one for each row and group, and the
+/// distance between rows.
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(super) unsafe fn add_products(
     panels: &CodedPanels,
     first: usize,
     depth: usize,
-    x: &Inputs,
-    sums_stride: usize,
+    x: &[f32],
+    sums: (&[f32], usize),
     out: &mut [Row],
 ) {
     // SAFETY: guaranteed by the caller.
     unsafe {
         match &panels.packing {
             Packing::Bytes(bytes) => {
-                by_rows!(
-                    out,
-                    bytes_block(panels, bytes, first, depth, x, sums_stride, out)
-                );
+                by_rows!(out, bytes_block(panels, bytes, first, depth, x, sums, out));
             }
             Packing::Nibbles(nibbles, _) => {
                 by_rows!(
                     out,
-                    nibbles_block(panels, nibbles, first, depth, x, sums_stride, out)
+                    nibbles_block(panels, nibbles, first, depth, x, sums, out)
                 );
             }
             Packing::Fives(fives, _) => {
-                by_rows!(
-                    out,
-                    fives_block(panels, fives, first, depth, x, sums_stride, out)
-                );
+                by_rows!(out, fives_block(panels, fives, first, depth, x, sums, out));
             }
             Packing::Sixes(sixes, _) => {
-                by_rows!(
-                    out,
-                    sixes_block(panels, sixes, first, depth, x, sums_stride, out)
-                );
+                by_rows!(out, sixes_block(panels, sixes, first, depth, x, sums, out));
             }
         }
     }
@@ -213,14 +205,14 @@ macro_rules! of_packing {
             codes: &[$packed],
             first: usize,
             depth: usize,
-            x: &Inputs,
-            sums_stride: usize,
+            x: &[f32],
+            (of_groups, sums_stride): (&[f32], usize),
             out: &mut [Row],
         ) {
             let surplus = _mm256_set1_ps(-f32::from(panels.packing.surplus()));
             $(let $offset = panels.packing.offset();)?
             let codes = &codes[first / $rows..][..depth / $rows];
-            let mut values = x.values.as_ptr();
+            let mut values = x.as_ptr();
             for (g, codes) in codes.chunks_exact(panels.group / $rows).enumerate() {
                 let mut sums: [Vectors; M] =
                     std::array::from_fn(|_| [_mm256_setzero_ps(); WIDTH / 8]);
@@ -239,7 +231,7 @@ macro_rules! of_packing {
                         Some(minima) => of_factors(minima, at),
                         None => std::array::from_fn(|j| _mm256_mul_ps(surplus, scales[j])),
                     };
-                    let of_x = std::array::from_fn(|i| x.sums[i * sums_stride + g]);
+                    let of_x = std::array::from_fn(|i| of_groups[i * sums_stride + g]);
                     finish(sums, &scales, Some((&minima, of_x)), out);
                 } else {
                     finish(sums, &scales, None, out);

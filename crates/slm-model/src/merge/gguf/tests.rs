@@ -1,0 +1,228 @@
+//! Folders as GGUF files, compared with llama.cpp's converter, and files with one type for all weights.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use serde_json::{Map, Value, json};
+use slm_artifacts::sha256;
+
+use super::*;
+use crate::gguf::metadata::MetadataValue;
+use crate::lora::LoraSettings;
+use crate::{Decoder, Weights};
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/it/golden")
+        .join(name)
+}
+
+/// An adapter that changes nothing.
+fn neutral(weights: &Weights) -> Adapter {
+    let device = Device::flex();
+    let decoder = Decoder::load(weights, &device, |_, _| ()).expect("golden weights");
+    decoder.init_adapter(&LoraSettings::plain(2, 4.0), 1, &device)
+}
+
+/// Writes a golden model with a neutral adapter, and opens the file.
+fn written(name: &str, kind: Option<GgufType>) -> (tempfile::TempDir, GgufFile) {
+    let weights = Weights::open(&golden(name)).expect("golden model");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("model.gguf");
+    let new = NewGguf {
+        kind,
+        name,
+        chat_template: None,
+    };
+    let (mut last, adapter) = ((0, 0), neutral(&weights));
+    write_file(&weights, &adapter, new, &path, |done, total| {
+        assert_eq!(done, last.0 + 1);
+        last = (done, total);
+    })
+    .expect("written");
+    let file = GgufFile::open(&path).expect("a GGUF file");
+    assert_eq!(last, (file.tensors().count(), file.tensors().count()));
+    (folder, file)
+}
+
+fn as_json(value: &MetadataValue) -> Value {
+    match value {
+        MetadataValue::Integer(number) => json!(*number as i64),
+        MetadataValue::Float(number) => json!(number),
+        MetadataValue::Bool(is) => json!(is),
+        MetadataValue::String(text) => json!(text),
+        MetadataValue::Integers(numbers) => json!(numbers),
+        MetadataValue::Floats(numbers) => json!(numbers),
+        MetadataValue::Strings(texts) => json!(texts),
+        MetadataValue::Arrays(_) => Value::Null,
+    }
+}
+
+/// `golden/gguf/converted.py` records what the converter writes.
+#[test]
+fn a_folder_is_converted_as_llama_cpp_does() {
+    let text = std::fs::read_to_string(golden("gguf/converted.json")).expect("golden");
+    let models: Map<String, Value> = serde_json::from_str(&text).expect("JSON");
+    assert!(models.len() >= 2);
+    for (name, expected) in &models {
+        let (_folder, file) = written(name, Some(GgufType::F16));
+        let pairs = file.metadata().pairs;
+        let theirs = expected["metadata"].as_object().expect("pairs");
+        for (key, value) in theirs {
+            let found = pairs.get(key).map(as_json);
+            assert_eq!(found.as_ref(), Some(value), "{name}: {key}");
+        }
+        let more: Vec<&String> = pairs
+            .keys()
+            .filter(|key| !theirs.contains_key(*key))
+            .collect();
+        for key in &more {
+            // The first two are those of a configuration without `head_dim`.
+            let known = [
+                "key_length",
+                "value_length",
+                "add_bos_token",
+                "eot_token_id",
+                "eom_token_id",
+            ];
+            assert!(
+                known.iter().any(|known| key.ends_with(known)),
+                "{name}: {more:?}"
+            );
+        }
+        let theirs = expected["tensors"].as_object().expect("tensors");
+        assert_eq!(file.tensors().count(), theirs.len(), "{name}");
+        for (tensor, info) in file.tensors() {
+            let hash = sha256(file.bytes(info).expect("readable"));
+            let found = json!([info.kind.name(), info.shape, hash]);
+            assert_eq!(found, theirs[tensor], "{name}: {tensor}");
+        }
+    }
+}
+
+#[test]
+fn the_written_tokenizer_and_template_are_the_folders() {
+    for name in ["tiny-llama", "tiny-qwen2"] {
+        let base = Weights::open(&golden(name)).expect("golden");
+        let (folder, _) = written(name, None);
+        let read = Weights::open(&folder.path().join("model.gguf")).expect("written");
+        let [old, new] = [&base, &read].map(|weights| weights.tokenizer().expect("a tokenizer"));
+        for text in [
+            "def f(x):\n    return x\n",
+            "<|im_start|>user\nhé<|im_end|>",
+            "  12 345",
+        ] {
+            assert_eq!(
+                old.encode(text).ok(),
+                new.encode(text).ok(),
+                "{name}: {text:?}"
+            );
+        }
+        assert_eq!(old.eos_ids()[0], new.eos_ids()[0], "{name}");
+        let [old, new] = [&base, &read].map(|weights| weights.template_text().expect("a template"));
+        assert_eq!(old.0, new.0, "{name}");
+        assert!(new.0.is_some());
+    }
+}
+
+#[test]
+fn every_type_of_weights_gives_values_near_those_of_the_base_model() {
+    for name in ["tiny-llama", "tiny-qwen2", "gguf/tiny-llama-mixed.gguf"] {
+        let base = Weights::open(&golden(name)).expect("golden");
+        for (kind, most) in [
+            (GgufType::F16, 1e-3),
+            (GgufType::Q8_0, 0.01),
+            // Rows of 64 values are stored in 5 and 8 bits.
+            (GgufType::Q4KM, 0.06),
+        ] {
+            let (folder, _) = written(name, Some(kind));
+            let read = Weights::open(&folder.path().join("model.gguf")).expect("written");
+            assert_eq!(read.config().hidden_size, base.config().hidden_size);
+            for (tensor, shape) in base.config().tensors() {
+                let values = base.tensor(&tensor).expect("golden").values;
+                let found = read.tensor(&tensor).expect("written").values;
+                let square = |v: f32| f64::from(v) * f64::from(v);
+                let size: f64 = values.iter().map(|&v| square(v)).sum();
+                let pairs = values.iter().zip(&found);
+                let error: f64 = pairs.map(|(a, b)| square(a - b)).sum();
+                let error = (error / size.max(f64::MIN_POSITIVE)).sqrt();
+                let most = if shape.len() == 1 { 0.0 } else { most };
+                assert!(error <= most, "{name} as {kind:?}: {tensor}: {error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_llama_cpp_counts_on_is_replaced_and_the_rest_of_the_metadata_kept() {
+    let base = GgufFile::open(&golden("gguf/tiny-llama-mixed.gguf")).expect("golden");
+    let (_folder, file) = written("gguf/tiny-llama-mixed.gguf", Some(GgufType::Q8_0));
+    let (before, after) = (base.metadata().pairs, file.metadata().pairs);
+    assert_eq!(after["general.file_type"], MetadataValue::Integer(7));
+    let differ = before
+        .iter()
+        .filter(|(key, value)| after.get(*key) != Some(value));
+    let differ: Vec<&String> = differ.map(|(key, _)| key).collect();
+    assert_eq!(differ, ["general.file_type"]);
+}
+
+#[test]
+fn a_type_that_a_tensor_already_has_keeps_its_bytes() {
+    let base = GgufFile::open(&golden("gguf/tiny-llama-mixed.gguf")).expect("golden");
+    let (_folder, file) = written("gguf/tiny-llama-mixed.gguf", Some(GgufType::Q8_0));
+    let mut kept = 0;
+    for (name, info) in base
+        .tensors()
+        .filter(|(_, info)| info.kind == TensorType::Q8_0)
+    {
+        let is_adapted = name.starts_with("blk.");
+        let found = file.tensor_info(name).expect("written");
+        let same = file.bytes(found).expect("bytes") == base.bytes(info).expect("bytes");
+        assert!(same || is_adapted, "{name}");
+        kept += usize::from(!is_adapted);
+    }
+    assert!(kept > 0, "no tensor to look at");
+}
+
+#[test]
+fn a_tokenizer_without_a_known_name_is_refused_before_anything_else() {
+    let copy = tempfile::tempdir().expect("a temporary folder");
+    for entry in std::fs::read_dir(golden("tiny-qwen2")).expect("golden") {
+        let entry = entry.expect("readable");
+        std::fs::copy(entry.path(), copy.path().join(entry.file_name())).expect("writable");
+    }
+    let refusal = |change: &dyn Fn(&mut Value)| {
+        let path = copy.path().join("tokenizer.json");
+        let original =
+            std::fs::read_to_string(golden("tiny-qwen2/tokenizer.json")).expect("golden");
+        let mut tokenizer: Value = serde_json::from_str(&original).expect("JSON");
+        change(&mut tokenizer);
+        std::fs::write(&path, tokenizer.to_string()).expect("written");
+        let weights = Weights::open(copy.path()).expect("a model");
+        let new = NewGguf {
+            kind: None,
+            name: "x",
+            chat_template: None,
+        };
+        let mut out = Vec::new();
+        let adapter = neutral(&weights);
+        let error = |error| super::super::io_error(Path::new("x"))(error);
+        let error = write_model(&weights, &adapter, new, &mut out, error, |_, _| ());
+        assert!(out.is_empty());
+        error.expect_err("refused").to_string()
+    };
+    let split = json!({"type": "Sequence", "pretokenizers": [
+        {"type": "Split", "pattern": {"Regex": "[aeiou]"}, "behavior": "Isolated", "invert": false},
+        {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": false}]});
+    let rules = refusal(&|tokenizer| tokenizer["pre_tokenizer"] = split.clone());
+    assert!(
+        rules.contains("no pre-tokenizer that is known") && rules.contains("hint: "),
+        "{rules}"
+    );
+    let kind = refusal(&|tokenizer| {
+        tokenizer["model"] = json!({"type": "WordLevel", "vocab": {"a": 0}, "unk_token": "a"});
+    });
+    assert!(kind.contains("WordLevel"), "{kind}");
+    let id = refusal(&|tokenizer| tokenizer["model"]["vocab"]["zzz"] = json!(352));
+    assert!(id.contains("id 352, but there are 352 embeddings"), "{id}");
+}
