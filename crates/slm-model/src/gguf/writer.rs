@@ -69,6 +69,11 @@ impl NewPairs {
         self.array(key, SIGNED, values.len(), bytes);
     }
 
+    pub(crate) fn floats(&mut self, key: &str, values: &[f32]) {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes());
+        self.array(key, FLOAT, values.len(), bytes);
+    }
+
     fn array(&mut self, key: &str, kind: u32, len: usize, values: impl Iterator<Item = u8>) {
         let mut bytes = kind.to_le_bytes().to_vec();
         bytes.extend((len as u64).to_le_bytes());

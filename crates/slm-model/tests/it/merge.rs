@@ -226,8 +226,8 @@ fn a_gguf_file_of_any_type_has_the_logits_of_base_model_and_adapter() {
         for (kind, most) in [
             (None, 0.1),
             (Some(GgufType::F16), 0.1),
-            (Some(GgufType::Q8_0), 0.5),
-            (Some(GgufType::Q4KM), 2.5),
+            (Some(GgufType::Q8_0), 1.0),
+            (Some(GgufType::Q4KM), 4.0),
         ] {
             let output = tempfile::tempdir().expect("a folder");
             let path = output.path().join("merged.gguf");

@@ -1,14 +1,15 @@
-//! The tokenizer of a folder in the metadata of a GGUF file.
+//! The tokenizer of a folder in the metadata of a GGUF file: byte-level BPE, or `SentencePiece`'s BPE with byte tokens.
 //!
-//! A GGUF file names a pre-tokenizer, and its rules are part of the programs that read it. The name is found by trying: the
-//! rules of each known name and those of `tokenizer.json` split texts with everything that rules differ in. The tokenizer
-//! that the metadata describe must then give the same tokens.
+//! For byte-level BPE, a GGUF file names a pre-tokenizer, and its rules are part of the programs that read it. The name is found by trying: the
+//! rules of each known name and those of `tokenizer.json` split texts with everything that rules differ in.
+//! `SentencePiece`'s BPE has scores instead of merges. In both cases, the tokenizer that the metadata describe must give the
+//! same tokens.
 //!
 //! # Source
 //! The keys and token types: `get_vocab_base` in `conversion/base.py` and `SpecialVocab` in `gguf-py` of
 //! <https://github.com/ggml-org/llama.cpp>.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -28,9 +29,11 @@ pub(super) const CHAT_TEMPLATE: &str = "tokenizer.chat_template";
 
 // Token types, by llama.cpp's numbers.
 const NORMAL: i32 = 1;
+const UNKNOWN: i32 = 2;
 const CONTROL: i32 = 3;
 const USER_DEFINED: i32 = 4;
 const UNUSED: i32 = 5;
+const BYTE: i32 = 6;
 
 /// Texts in which rules for splitting differ: contractions in both cases, runs of digits, spaces, tabs and line ends,
 /// letters of several scripts with and without marks, punctuation beside letters, emojis.
@@ -49,7 +52,18 @@ const PROBES: [&str; 8] = [
 struct Vocabulary {
     tokens: Vec<String>,
     types: Vec<i32>,
-    merges: Vec<String>,
+    rules: Rules,
+}
+
+/// How tokens are found in a text.
+enum Rules {
+    /// Byte-level BPE: two tokens for each merge, and the name of a pre-tokenizer.
+    ByteLevel {
+        merges: Vec<String>,
+        pre: &'static str,
+    },
+    /// A score for each token, and whether a space is put before a text.
+    SentencePiece { scores: Vec<f32>, prefix: bool },
 }
 
 /// Adds the pairs that describe the tokenizer and the chat template.
@@ -68,8 +82,8 @@ pub(super) fn about_tokenizer(
     };
     let described: Value =
         serde_json::from_str(&tokenizer.to_json()).map_err(|error| refused(error.to_string()))?;
-    let vocabulary = Vocabulary::read(&described, weights.config().vocab_size).map_err(refused)?;
-    let pre = pre_tokenizer_of(&described).map_err(refused)?;
+    let mut vocabulary =
+        Vocabulary::read(&described, weights.config().vocab_size).map_err(refused)?;
     let (template, special_tokens) = weights.template_text()?;
     let id_of = |name: &str| {
         let token = special_tokens.get(name)?;
@@ -101,12 +115,22 @@ pub(super) fn about_tokenizer(
         ("padding_token_id", id_of("pad_token")),
     ];
 
+    let added = begin.filter(|_| adds_begin);
+    vocabulary
+        .check(&tokenizer, weights.path(), added)
+        .map_err(refused)?;
     let key = |part: &str| format!("tokenizer.ggml.{part}");
-    pairs.text(&key("model"), "gpt2");
-    pairs.text(&key("pre"), pre);
+    pairs.text(&key("model"), vocabulary.rules.model());
+    pairs.text(&key("pre"), vocabulary.rules.pre());
     pairs.texts(&key("tokens"), &vocabulary.tokens);
     pairs.integers(&key("token_type"), &vocabulary.types);
-    pairs.texts(&key("merges"), &vocabulary.merges);
+    match &vocabulary.rules {
+        Rules::ByteLevel { merges, .. } => pairs.texts(&key("merges"), merges),
+        Rules::SentencePiece { scores, prefix } => {
+            pairs.floats(&key("scores"), scores);
+            pairs.boolean(&key("add_space_prefix"), *prefix);
+        }
+    }
     for (part, id) in ids {
         // An id without a row is in some configurations.
         if let Some(id) = id.filter(|&id| (id as usize) < vocabulary.tokens.len()) {
@@ -117,19 +141,37 @@ pub(super) fn about_tokenizer(
     if let Some(text) = chat_template.or(template.as_deref()) {
         pairs.text(CHAT_TEMPLATE, text);
     }
-    let written = vocabulary.metadata(pre, begin.filter(|_| adds_begin));
-    check(&tokenizer, weights.path(), &written).map_err(refused)
+    Ok(())
+}
+
+impl Rules {
+    fn model(&self) -> &'static str {
+        match self {
+            Self::ByteLevel { .. } => "gpt2",
+            Self::SentencePiece { .. } => "llama",
+        }
+    }
+
+    fn pre(&self) -> &'static str {
+        match self {
+            Self::ByteLevel { pre, .. } => pre,
+            Self::SentencePiece { .. } => "default",
+        }
+    }
 }
 
 impl Vocabulary {
     /// Reads a `tokenizer.json` of a model with `rows` embeddings.
     fn read(described: &Value, rows: usize) -> Result<Self, String> {
         let model = &described["model"];
-        let byte_level = |part: &Value| part.to_string().contains("\"ByteLevel\"");
-        if model["type"] != "BPE" || !byte_level(&described["pre_tokenizer"]) {
+        let is_byte_level = described["pre_tokenizer"]
+            .to_string()
+            .contains("\"ByteLevel\"");
+        let is_sentence_piece = !is_byte_level && model["byte_fallback"] == true;
+        if model["type"] != "BPE" || !(is_byte_level || is_sentence_piece) {
             let kind = model["type"].as_str().unwrap_or("unknown");
             return Err(format!(
-                "a tokenizer of kind {kind} that is not byte-level BPE"
+                "a tokenizer of kind {kind} that is neither byte-level BPE nor BPE with byte tokens"
             ));
         }
         let mut tokens: Vec<Option<(String, i32)>> = vec![None; rows];
@@ -143,52 +185,111 @@ impl Vocabulary {
             Ok::<_, String>(())
         };
         for (token, id) in model["vocab"].as_object().into_iter().flatten() {
-            put(id.as_u64(), token, NORMAL)?;
+            let is_byte = is_sentence_piece && is_byte_token(token);
+            put(id.as_u64(), token, if is_byte { BYTE } else { NORMAL })?;
         }
         for added in described["added_tokens"].as_array().into_iter().flatten() {
             let token = added["content"].as_str().unwrap_or_default();
             let is_control = added["special"] == true || looks_like_control(token);
-            let kind = if is_control { CONTROL } else { USER_DEFINED };
+            let kind = match is_control {
+                _ if is_sentence_piece && model["unk_token"] == token => UNKNOWN,
+                true => CONTROL,
+                false => USER_DEFINED,
+            };
             put(added["id"].as_u64(), token, kind)?;
         }
         let unused = |id: usize| (format!("[PAD{id}]"), UNUSED);
         let tokens = tokens.into_iter().enumerate();
-        let (tokens, types) = tokens
+        let (tokens, types): (Vec<String>, Vec<i32>) = tokens
             .map(|(id, token)| token.unwrap_or_else(|| unused(id)))
             .unzip();
         let merges = model["merges"].as_array().into_iter().flatten();
-        let merges = merges.map(|merge| match merge {
-            Value::String(merge) => Ok(merge.clone()),
-            pair => match (pair[0].as_str(), pair[1].as_str()) {
-                (Some(left), Some(right)) if !left.contains(' ') && !right.contains(' ') => {
+        let pairs = merges.map(|merge| pair_of(merge).ok_or(merge));
+        let rules = if is_byte_level {
+            let merges = pairs.map(|pair| match pair {
+                Ok((left, right)) if !left.contains(' ') && !right.contains(' ') => {
                     Ok(format!("{left} {right}"))
                 }
-                _ => Err(format!("merge {pair} cannot be written as two words")),
-            },
-        });
+                Ok((left, right)) => Err(format!("merge {left:?} {right:?} contains a space")),
+                Err(merge) => Err(format!("merge {merge} is not a pair of tokens")),
+            });
+            Rules::ByteLevel {
+                merges: merges.collect::<Result<_, _>>()?,
+                pre: pre_tokenizer_of(described)?,
+            }
+        } else {
+            // The token of the first merge has the best score; characters that no merge gives have the worst.
+            let mut ranks = HashMap::new();
+            for pair in pairs {
+                let (left, right) = pair.map_err(|merge| format!("merge {merge} is no pair"))?;
+                let next = ranks.len();
+                ranks.entry(format!("{left}{right}")).or_insert(next);
+            }
+            let last = ranks.len();
+            let rank = |token: &String| ranks.get(token).copied().unwrap_or(last);
+            Rules::SentencePiece {
+                scores: tokens.iter().map(|token| -(rank(token) as f32)).collect(),
+                prefix: true,
+            }
+        };
         Ok(Self {
-            merges: merges.collect::<Result<_, _>>()?,
             tokens,
             types,
+            rules,
         })
     }
 
     /// The metadata from which the reader builds the tokenizer.
-    fn metadata(&self, pre: &str, begin: Option<u32>) -> BTreeMap<String, MetadataValue> {
+    fn metadata(&self, begin: Option<u32>) -> BTreeMap<String, MetadataValue> {
         let types = self.types.iter().map(|&kind| i64::from(kind)).collect();
         let mut metadata = metadata_of(
-            pre,
+            &self.rules,
             MetadataValue::Strings(self.tokens.clone()),
             MetadataValue::Integers(types),
-            MetadataValue::Strings(self.merges.clone()),
         );
-        let begins = MetadataValue::Bool(begin.is_some());
-        metadata.insert("tokenizer.ggml.add_bos_token".to_owned(), begins);
+        let mut put = |key: &str, value| {
+            metadata.insert(format!("tokenizer.ggml.{key}"), value);
+        };
+        put("add_bos_token", MetadataValue::Bool(begin.is_some()));
         if let Some(id) = begin {
-            let id = MetadataValue::Integer(i128::from(id));
-            metadata.insert("tokenizer.ggml.bos_token_id".to_owned(), id);
+            put("bos_token_id", MetadataValue::Integer(i128::from(id)));
         }
         metadata
+    }
+
+    /// Checks that the written metadata describe the same tokenizer; a space before a text is switched off if that is the
+    /// only difference.
+    fn check(
+        &mut self,
+        tokenizer: &Tokenizer,
+        path: &Path,
+        begin: Option<u32>,
+    ) -> Result<(), String> {
+        let first = same_tokens(tokenizer, path, &self.metadata(begin));
+        let Rules::SentencePiece { prefix, .. } = &mut self.rules else {
+            return first;
+        };
+        let Err(reason) = first else {
+            return Ok(());
+        };
+        *prefix = false;
+        same_tokens(tokenizer, path, &self.metadata(begin)).map_err(|_| reason)
+    }
+}
+
+/// Whether a token stands for a byte: `<0x0A>`.
+fn is_byte_token(token: &str) -> bool {
+    let digits = token
+        .strip_prefix("<0x")
+        .and_then(|rest| rest.strip_suffix('>'));
+    digits.is_some_and(|digits| digits.len() == 2 && u8::from_str_radix(digits, 16).is_ok())
+}
+
+/// Reads a merge: two texts, or one with a space between them.
+fn pair_of(merge: &Value) -> Option<(&str, &str)> {
+    match merge {
+        Value::String(merge) => merge.split_once(' '),
+        pair => Some((pair[0].as_str()?, pair[1].as_str()?)),
     }
 }
 
@@ -200,22 +301,31 @@ fn looks_like_control(token: &str) -> bool {
 }
 
 fn metadata_of(
-    pre: &str,
+    rules: &Rules,
     tokens: MetadataValue,
     types: MetadataValue,
-    merges: MetadataValue,
 ) -> BTreeMap<String, MetadataValue> {
     let text = |text: &str| MetadataValue::String(text.to_owned());
-    [
-        ("model", text("gpt2")),
-        ("pre", text(pre)),
+    let mut pairs = vec![
+        ("model", text(rules.model())),
+        ("pre", text(rules.pre())),
         ("tokens", tokens),
         ("token_type", types),
-        ("merges", merges),
-    ]
-    .into_iter()
-    .map(|(key, value)| (format!("tokenizer.ggml.{key}"), value))
-    .collect()
+    ];
+    match rules {
+        Rules::ByteLevel { merges, .. } => {
+            pairs.push(("merges", MetadataValue::Strings(merges.clone())));
+        }
+        Rules::SentencePiece { scores, prefix } => {
+            let scores = scores.iter().copied().map(f64::from).collect();
+            pairs.push(("scores", MetadataValue::Floats(scores)));
+            pairs.push(("add_space_prefix", MetadataValue::Bool(*prefix)));
+        }
+    }
+    let pairs = pairs.into_iter();
+    pairs
+        .map(|(key, value)| (format!("tokenizer.ggml.{key}"), value))
+        .collect()
 }
 
 /// Finds the name of a pre-tokenizer that splits as `tokenizer.json` does.
@@ -228,10 +338,13 @@ fn pre_tokenizer_of(described: &Value) -> Result<&'static str, String> {
     small["model"] = json!({"type": "BPE", "vocab": {"a": 0}, "merges": []});
     let theirs = HubTokenizer::from_bytes(small.to_string()).map_err(|error| error.to_string())?;
     let expected: Vec<_> = PROBES.iter().map(|text| pieces(&theirs, text)).collect();
-    let is_it = |name: &&str| {
-        let none = || MetadataValue::Strings(Vec::new());
+    let is_it = |pre: &&'static str| {
+        let rules = Rules::ByteLevel {
+            merges: Vec::new(),
+            pre,
+        };
         let tokens = MetadataValue::Strings(vec!["a".to_owned()]);
-        let pairs = metadata_of(name, tokens, MetadataValue::Integers(vec![1]), none());
+        let pairs = metadata_of(&rules, tokens, MetadataValue::Integers(vec![1]));
         let metadata = Metadata {
             path: Path::new(""),
             pairs: &pairs,
@@ -269,8 +382,8 @@ fn pieces(tokenizer: &HubTokenizer, text: &str) -> Option<Vec<String>> {
     Some(pieces.collect())
 }
 
-/// Checks that the written metadata describe the same tokenizer.
-fn check(
+/// Checks that metadata describe the same tokenizer.
+fn same_tokens(
     tokenizer: &Tokenizer,
     path: &Path,
     pairs: &BTreeMap<String, MetadataValue>,
