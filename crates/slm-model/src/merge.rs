@@ -104,15 +104,15 @@ pub enum MergeError {
         /// The error of the operating system.
         source: io::Error,
     },
-    /// The format of GGUF files has no name for something that the model needs.
+    /// GGUF files or llama.cpp cannot represent something that the model has.
     #[error(
-        "models of the family `{family}` are not written as GGUF files: no name is known for {tensor}\nhint: merge into a folder, and convert that with llama.cpp's convert_hf_to_gguf.py"
+        "this model of the family `{family}` is not written as a GGUF file, which cannot represent {what}\nhint: merge into a folder, and convert that with llama.cpp's convert_hf_to_gguf.py"
     )]
     NoGguf {
         /// The model family.
         family: &'static str,
-        /// The tensor, or what else has no name.
-        tensor: String,
+        /// The tensor, or what else cannot be represented.
+        what: String,
     },
     /// The tokenizer cannot be stored in a GGUF file.
     #[error("{}: the tokenizer cannot be stored in a GGUF file: {what}\nhint: merge into a folder, and convert that with llama.cpp's convert_hf_to_gguf.py", path.display())]

@@ -14,7 +14,8 @@ use std::io::Write;
 use std::path::Path;
 
 use super::{MergeError, is_adapted, merged_tensor};
-use crate::gguf::layout::{ROPE_DIVISORS, gguf_name, hub_name, is_permuted, permute_heads};
+use crate::config::NormKind;
+use crate::gguf::layout::{gguf_name, hub_name, is_permuted, permute_heads};
 use crate::gguf::quantize::quantized;
 use crate::gguf::writer::{ALIGNMENT, NewPairs, NewTensor, put, write_header};
 use crate::gguf::{GgufError, GgufFile, TensorType};
@@ -94,6 +95,9 @@ pub(super) fn write_model<W: Write>(
                 if is_permuted(config.family, hub) {
                     permute_heads(&mut merged, config.head_dim);
                 }
+                if config.family.norm == NormKind::RmsFromOne && hub.ends_with("norm.weight") {
+                    merged.values.iter_mut().for_each(|value| *value += 1.0);
+                }
                 quantized(tensor.kind, &merged.values).ok_or_else(overflow)?
             }
         };
@@ -169,32 +173,28 @@ fn of_file(
 /// Plans the conversion of a folder.
 fn of_folder(weights: &Weights, new: NewGguf) -> Result<Plan, MergeError> {
     let config = weights.config();
-    let architecture = config.family.gguf_architecture;
     let kind = new.kind.unwrap_or(GgufType::F16);
     let mix = mix_of(weights, kind);
-    let unnamed = |tensor: &str| MergeError::NoGguf {
+    let refused = |what: &str| MergeError::NoGguf {
         family: config.family.model_type,
-        tensor: tensor.to_owned(),
+        what: what.to_owned(),
     };
-    if !metadata::is_known(architecture) {
-        return Err(unnamed("its metadata"));
-    }
     let mut tensors = Vec::new();
     for (hub, shape) in config.tensors() {
-        let name = gguf_name(config.family, &hub).ok_or_else(|| unnamed(&hub))?;
+        let name = gguf_name(config.family, &hub).ok_or_else(|| refused(&hub))?;
         let kind = mix.type_of(&name, &shape);
         tensors.push((NewTensor { name, shape, kind }, Source::Merged(hub)));
     }
-    if let Some(divisors) = metadata::rope_divisors(config) {
+    for (name, values) in metadata::rope_tensors(config) {
         let tensor = NewTensor {
-            name: ROPE_DIVISORS.to_owned(),
-            shape: vec![divisors.len()],
+            name: name.to_owned(),
+            shape: vec![values.len()],
             kind: TensorType::F32,
         };
-        tensors.push((tensor, Source::Given(divisors)));
+        tensors.push((tensor, Source::Given(values)));
     }
     let mut pairs = NewPairs::default();
-    metadata::about_model(&mut pairs, config, new.name);
+    metadata::about_model(&mut pairs, config, new.name).map_err(refused)?;
     metadata::about_file(&mut pairs, kind);
     vocabulary::about_tokenizer(&mut pairs, weights, new.chat_template)?;
     Ok(Plan {

@@ -98,7 +98,7 @@ impl Mix {
 
 /// Whether a tensor stays in single precision: all but weights, and the weights of norms.
 fn is_kept(name: &str) -> bool {
-    !name.ends_with("weight") || name.ends_with("_norm.weight") || name == "rope_freqs.weight"
+    !name.ends_with("weight") || name.ends_with("_norm.weight")
 }
 
 #[cfg(test)]

@@ -79,6 +79,8 @@ fn a_folder_is_converted_as_llama_cpp_does() {
         for key in &more {
             // The first two are those of a configuration without `head_dim`.
             let known = [
+                "vocab_size",
+                "dimension_count",
                 "key_length",
                 "value_length",
                 "add_bos_token",
@@ -225,4 +227,83 @@ fn a_tokenizer_without_a_known_name_is_refused_before_anything_else() {
     assert!(kind.contains("WordLevel"), "{kind}");
     let id = refusal(&|tokenizer| tokenizer["model"]["vocab"]["zzz"] = json!(352));
     assert!(id.contains("id 352, but there are 352 embeddings"), "{id}");
+}
+
+/// A tokenizer of 64 letters for models of 96 rows.
+fn small_tokenizer() -> Value {
+    let letters = ('!'..='`').enumerate();
+    let vocabulary: Map<String, Value> = letters
+        .map(|(id, letter)| (letter.to_string(), json!(id)))
+        .collect();
+    json!({
+        "version": "1.0", "truncation": null, "padding": null, "normalizer": null, "added_tokens": [],
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+        "post_processor": null, "decoder": {"type": "ByteLevel"},
+        "model": {"type": "BPE", "vocab": vocabulary, "merges": [["D", "E"]]},
+    })
+}
+
+/// `golden/families` has a folder and llama.cpp's conversion of each family.
+#[test]
+fn every_family_is_converted_as_llama_cpp_does() {
+    for name in [
+        "qwen3",
+        "smollm3",
+        "granite",
+        "mistral",
+        "phi3",
+        "starcoder2",
+        "olmo2",
+        "gemma3_text",
+        "llama-biases",
+        "qwen2-yarn",
+    ] {
+        let source = golden("families").join(name);
+        let copy = tempfile::tempdir().expect("a temporary folder");
+        for file in ["config.json", "model.safetensors"] {
+            std::fs::copy(source.join(file), copy.path().join(file)).expect("golden");
+        }
+        let path = copy.path().join("tokenizer.json");
+        std::fs::write(path, small_tokenizer().to_string()).expect("written");
+        let base = Weights::open(copy.path()).expect("golden model");
+        let path = copy.path().join("new.gguf");
+        let new = NewGguf {
+            kind: Some(GgufType::F16),
+            name,
+            chat_template: None,
+        };
+        write_file(&base, &neutral(&base), new, &path, |_, _| ()).expect("written");
+        let ours = GgufFile::open(&path).expect("written");
+        let theirs = GgufFile::open(&source.join("model.gguf")).expect("golden");
+        for (key, value) in theirs.metadata().pairs {
+            let is_about_model = !key.starts_with("general.") && !key.starts_with("tokenizer.");
+            if is_about_model && !key.ends_with("context_length") && !key.contains("sliding_window")
+            {
+                assert_eq!(ours.metadata().pairs.get(key), Some(value), "{name}: {key}");
+            }
+        }
+        let names = |file: &GgufFile| {
+            let tensors = file.tensors();
+            let tensors = tensors.map(|(name, info)| (name.to_owned(), info.shape.clone()));
+            tensors.collect::<Vec<_>>()
+        };
+        assert_eq!(names(&ours), names(&theirs), "{name}");
+        for (tensor, _) in ours.tensors() {
+            let [found, expected] =
+                [&ours, &theirs].map(|file| file.tensor(tensor).expect("readable"));
+            for (found, expected) in found.values.iter().zip(&expected.values) {
+                let most = expected.abs() * 5e-4 + 6e-8;
+                assert!(
+                    (found - expected).abs() <= most,
+                    "{name}: {tensor}: {found} for {expected}"
+                );
+            }
+        }
+        let read = Weights::open(&path).expect("written");
+        assert_eq!(
+            read.config().layer_kinds,
+            base.config().layer_kinds,
+            "{name}"
+        );
+    }
 }
