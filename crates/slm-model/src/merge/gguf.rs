@@ -25,6 +25,9 @@ use crate::weights::Weights;
 pub use mix::GgufType;
 use mix::Mix;
 
+/// Gate and up in one matrix, in this order, where GGUF files have two.
+const FUSED_GATE_UP: &str = ".shared_mlp.input_linear.weight";
+
 /// The model to be written.
 #[derive(Debug, Clone, Copy)]
 pub struct NewGguf<'a> {
@@ -43,6 +46,8 @@ enum Source {
     Copied,
     /// The merged model; Hugging Face's name.
     Merged(String),
+    /// One half of the rows of such a tensor, which llama.cpp's converter splits.
+    HalfOf(String, usize),
     /// These values.
     Given(Vec<f32>),
 }
@@ -89,6 +94,12 @@ pub(super) fn write_model<W: Write>(
         let bytes = match source {
             Source::Copied => copied(weights, &tensor.name)?,
             Source::Given(values) => quantized(tensor.kind, values).ok_or_else(overflow)?,
+            Source::HalfOf(hub, half) => {
+                let merged = merged_tensor(weights, adapter, hub)?.values;
+                let len = merged.len() / 2;
+                let values = &merged[half * len..][..len];
+                quantized(tensor.kind, values).ok_or_else(overflow)?
+            }
             Source::Merged(hub) => {
                 let mut merged = merged_tensor(weights, adapter, hub)?;
                 let config = weights.config();
@@ -180,7 +191,20 @@ fn of_folder(weights: &Weights, new: NewGguf) -> Result<Plan, MergeError> {
         what: what.to_owned(),
     };
     let mut tensors = Vec::new();
-    for (hub, shape) in config.tensors() {
+    for (hub, mut shape) in config.tensors() {
+        if let Some(layer) = hub.strip_suffix(FUSED_GATE_UP) {
+            let layer = layer.trim_start_matches("model.layers.");
+            shape[0] /= 2;
+            for (half, part) in ["ffn_gate", "ffn_up"].into_iter().enumerate() {
+                let tensor = NewTensor {
+                    name: format!("blk.{layer}.{part}.weight"),
+                    kind: mix.type_of("ffn_gate.weight", &shape),
+                    shape: shape.clone(),
+                };
+                tensors.push((tensor, Source::HalfOf(hub.clone(), half)));
+            }
+            continue;
+        }
         let name = gguf_name(config.family, &hub).ok_or_else(|| refused(&hub))?;
         let kind = mix.type_of(&name, &shape);
         tensors.push((NewTensor { name, shape, kind }, Source::Merged(hub)));

@@ -250,6 +250,7 @@ fn every_family_is_converted_as_llama_cpp_does() {
         "qwen3",
         "smollm3",
         "granite",
+        "granitemoehybrid",
         "mistral",
         "phi3",
         "starcoder2",
