@@ -109,7 +109,7 @@ impl Turns {
         let after_system = first.strip_suffix(before_user)?;
         let alone = render(&[user(QUESTION)], true)?;
         let start = around(&alone, &[QUESTION])?[0].strip_suffix(before_user)?;
-        // A system message of its own is written into conversations without one.
+        // A template may put a default system message before conversations without one.
         let default_system = match before.strip_prefix(start) {
             Some(_) => None,
             None => Some(start.strip_prefix(before)?.strip_suffix(after_system)?),

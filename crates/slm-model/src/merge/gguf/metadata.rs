@@ -162,7 +162,7 @@ fn require(fits: bool, what: &'static str) -> Result<(), &'static str> {
     if fits { Ok(()) } else { Err(what) }
 }
 
-/// Writes an architecture without keys of its own.
+/// Writes an architecture without further keys.
 fn plain(config: &ModelConfig, keys: &mut Keys) -> Result<(), &'static str> {
     let mut kinds = (0..config.num_hidden_layers).map(|layer| config.layer_kind(layer));
     require(

@@ -232,9 +232,10 @@ fn a_tokenizer_without_a_known_name_is_refused_before_anything_else() {
 /// A tokenizer of 64 letters for models of 96 rows.
 fn small_tokenizer() -> Value {
     let letters = ('!'..='`').enumerate();
-    let vocabulary: Map<String, Value> = letters
+    let mut vocabulary: Map<String, Value> = letters
         .map(|(id, letter)| (letter.to_string(), json!(id)))
         .collect();
+    vocabulary.insert("DE".to_owned(), json!(64));
     json!({
         "version": "1.0", "truncation": null, "padding": null, "normalizer": null, "added_tokens": [],
         "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
@@ -301,10 +302,55 @@ fn every_family_is_converted_as_llama_cpp_does() {
             }
         }
         let read = Weights::open(&path).expect("written");
-        assert_eq!(
-            read.config().layer_kinds,
-            base.config().layer_kinds,
-            "{name}"
-        );
+        let (read, base) = (read.config(), base.config());
+        if ["mistral", "starcoder2"].contains(&name) {
+            // llama.cpp knows no windows here, and within one they make no difference.
+            assert_eq!(
+                Some(read.max_position_embeddings),
+                base.layer_kind(0).window,
+                "{name}"
+            );
+        } else {
+            assert_eq!(read.layer_kinds, base.layer_kinds, "{name}");
+            assert_eq!(
+                read.max_position_embeddings, base.max_position_embeddings,
+                "{name}"
+            );
+        }
     }
+}
+
+#[test]
+fn a_sentence_piece_vocabulary_is_written_with_scores() {
+    let copy = tempfile::tempdir().expect("a temporary folder");
+    for file in ["config.json", "model.safetensors"] {
+        let source = golden("tiny-qwen2").join(file);
+        std::fs::copy(source, copy.path().join(file)).expect("golden");
+    }
+    let text = std::fs::read_to_string(golden("chat/metaspace-prepend.json")).expect("golden");
+    let mut tokenizer: Value = serde_json::from_str(&text).expect("JSON");
+    for (id, token) in (320..).zip(["de", "def", "\u{2581}def"]) {
+        tokenizer["model"]["vocab"][token] = json!(id);
+    }
+    tokenizer["model"]["merges"] = json!([["d", "e"], ["de", "f"], ["\u{2581}", "def"]]);
+    let path = copy.path().join("tokenizer.json");
+    std::fs::write(&path, tokenizer.to_string()).expect("written");
+    let base = Weights::open(copy.path()).expect("a model");
+    let path = copy.path().join("new.gguf");
+    let new = NewGguf {
+        kind: None,
+        name: "x",
+        chat_template: None,
+    };
+    write_file(&base, &neutral(&base), new, &path, |_, _| ()).expect("written");
+    let read = Weights::open(&path).expect("written");
+    let pairs = read.gguf().expect("a file").metadata().pairs;
+    let model = MetadataValue::String("llama".to_owned());
+    assert_eq!(pairs["tokenizer.ggml.model"], model);
+    let [old, new] = [&base, &read].map(|weights| weights.tokenizer().expect("a tokenizer"));
+    for text in ["def f", "a defdef  d\n", "é🙂"] {
+        let ids = old.encode(text).expect("encodes");
+        assert_eq!(new.encode(text).ok(), Some(ids), "{text:?}");
+    }
+    assert_eq!(old.encode("def").ok(), Some(vec![322]));
 }
