@@ -5,7 +5,7 @@ use burn::tensor::Device;
 use slm_cli::{BaseModel, UserMistake, bytes_text};
 use slm_config::{Dtype, GradientCheckpointing, Quantization, Recipe};
 use slm_model::{
-    DeviceChoice, DeviceMemory, Init, Kernel, LoraSettings, ModelConfig, SavedModule, WeightFormat,
+    DeviceChoice, DeviceMemory, Init, Kernel, LoraSettings, ModelConfig, WeightFormat,
     device_memory,
 };
 
@@ -156,7 +156,7 @@ impl<'a> Budget<'a> {
             narrow: sides / 2,
             are_fused: are_fused(&settings, config),
             is_loss_fused: true,
-            is_head_trained: settings.modules_to_save.contains(&SavedModule::LmHead),
+            is_head_trained: settings.trains_head(config),
             updated_together: updated_together(recipe.train.optim, &shapes),
         });
         // Packed sequences are filled up to the limit.

@@ -50,7 +50,8 @@ pub(crate) struct TrainingState {
     /// Peak memory of a process of this training, where the system reports it.
     #[serde(default)]
     pub(crate) peak_memory_bytes: Option<u64>,
-    /// Validation loss before the first step: that of the base model, in nats per supervised token.
+    /// Validation loss before the first step, in nats per supervised token: that of the base model, or of the adapter that
+    /// the training started from.
     #[serde(default)]
     pub(crate) base_validation_loss: Option<f64>,
     /// The lowest validation loss after a step, and that step.
@@ -73,11 +74,18 @@ pub(crate) struct TrainingState {
     pub(crate) model_sha256: String,
     /// SHA-256 of the examples as tokens.
     pub(crate) examples_sha256: String,
+    /// SHA-256 of the adapter that the training started from; `None` for a new adapter.
+    #[serde(default)]
+    pub(crate) init_from_sha256: Option<String>,
 }
 
 impl TrainingState {
     /// The state before the first step.
-    pub(crate) fn start(model_sha256: String, examples_sha256: String) -> Self {
+    pub(crate) fn start(
+        model_sha256: String,
+        examples_sha256: String,
+        init_from_sha256: Option<String>,
+    ) -> Self {
         Self {
             layout: LAYOUT,
             step: 0,
@@ -97,6 +105,7 @@ impl TrainingState {
             preference: PreferenceProgress::default(),
             model_sha256,
             examples_sha256,
+            init_from_sha256,
         }
     }
 }

@@ -97,13 +97,8 @@ fn write_model(
             progress.set_total(total as u64);
             progress.set(done as u64, "");
         };
-        Ok(write_merged(
-            setup.base.weights(),
-            &adapter,
-            part,
-            dtype,
-            report,
-        )?)
+        let merged = write_merged(setup.base.weights(), &adapter, part, dtype, report);
+        merged.map_err(merge_error)
     })
     .context("cannot write the merged model")?;
     progress.finish();
@@ -153,12 +148,7 @@ fn write_model_gguf(
         chat_template: None,
     };
     commit_file(output, |part| {
-        match write_merged_gguf(setup.base.weights(), &adapter, part, new, report) {
-            Err(error @ (MergeError::NoGguf { .. } | MergeError::Tokenizer { .. })) => {
-                Err(UserMistake(error.to_string()).into())
-            }
-            done => Ok(done?),
-        }
+        write_merged_gguf(setup.base.weights(), &adapter, part, new, report).map_err(merge_error)
     })
     .context("cannot write the merged model")?;
     progress.finish();
@@ -179,6 +169,17 @@ fn write_model_gguf(
 /// The `Modelfile` of a GGUF file: `model.Modelfile` for `model.gguf`.
 fn modelfile_of(output: &Path) -> PathBuf {
     output.with_extension("Modelfile")
+}
+
+/// Marks what another choice of base model, adapter or output would avoid as the user's mistake.
+fn merge_error(error: MergeError) -> anyhow::Error {
+    match error {
+        MergeError::NoGguf { .. }
+        | MergeError::Tokenizer { .. }
+        | MergeError::NoBias { .. }
+        | MergeError::Unties { .. } => UserMistake(error.to_string()).into(),
+        error => error.into(),
+    }
 }
 
 /// Copies the two files that PEFT reads, after checking the adapter against the base model.

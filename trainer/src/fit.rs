@@ -16,6 +16,7 @@ use crate::budget::{Budget, Longest, Placement};
 use crate::checkpoint::{self, Best, Checkpoint, CheckpointMeta, TrainingState};
 use crate::dataset::{self, Counts, Examples};
 use crate::folder::RunFolder;
+use crate::init_from::SourceAdapter;
 use crate::loading::load_for_training;
 use crate::lora_settings::lora_settings;
 use crate::output::{commit_adapter, summary_of_finished, update_recipe};
@@ -31,15 +32,24 @@ pub(crate) fn run(arguments: &FitArguments) -> Result<(), Failure> {
 }
 
 fn fit(arguments: &FitArguments) -> Result<()> {
-    let setup = Setup::open(&arguments.recipe)?;
-    let Setup { recipe, base, .. } = &setup;
+    let setup = Setup::open_for_training(&arguments.recipe)?;
+    let Setup {
+        recipe,
+        base,
+        source,
+        ..
+    } = &setup;
+    if let Some(source) = source {
+        slm_cli::note(&format!("init_from          {}", source.text()));
+    }
     let (choice, device) = slm_cli::open_device(arguments.device.device)?;
     let run = RunFolder::open(&recipe.output_dir())?;
     let examples = dataset::load(&setup, run.path())?;
     dataset::check_labels(&examples)?;
     say_data(recipe, &examples);
     let fingerprint = examples.store.fingerprint().to_owned();
-    let start = TrainingState::start(base.sha256()?, fingerprint);
+    let source_sha256 = source.as_ref().map(SourceAdapter::fingerprint);
+    let start = TrainingState::start(base.sha256()?, fingerprint, source_sha256);
     let resumed = if arguments.restart {
         checkpoint::clear(&run)?;
         None
@@ -47,7 +57,9 @@ fn fit(arguments: &FitArguments) -> Result<()> {
         newest_checkpoint(&run, recipe, &start)?
     };
     let base_sha256 = start.model_sha256.clone();
+    let source_sha256 = start.init_from_sha256.clone();
     let training = Training::new(recipe, &examples);
+    let training = training.starting_from(source.as_ref().map(SourceAdapter::folder));
     let finished = resumed
         .as_ref()
         .map(|checkpoint| &checkpoint.state)
@@ -55,7 +67,8 @@ fn fit(arguments: &FitArguments) -> Result<()> {
     if let Some(state) = finished
         && let Some(summary) = summary_of_finished(&recipe.adapter_dir(), state)
     {
-        return already_done(recipe, &run, summary, examples.counts.clone());
+        let settings = lora_settings(recipe, base.config())?;
+        return already_done((recipe, &settings), &run, summary, examples.counts.clone());
     }
     if let Some(checkpoint) = &resumed {
         say_saved(
@@ -76,20 +89,29 @@ fn fit(arguments: &FitArguments) -> Result<()> {
     }
     let settings = lora_settings(recipe, decoder.config())?;
     let from = resumed.as_ref().map(|checkpoint| checkpoint.path.as_path());
+    let trainable = device.clone().autodiff();
+    let initial = match source {
+        Some(source) => source.load(recipe, decoder.config(), &trainable)?,
+        None => decoder.init_adapter(&settings, recipe.train.seed, &trainable),
+    };
+    let start_text = base_text(
+        (&base_sha256, source_sha256.as_deref()),
+        base.format(&device)?,
+        choice,
+    );
     let reference = reference(
         recipe,
-        base_text(&base_sha256, base.format(&device)?, choice),
-        &decoder,
+        start_text,
+        (&decoder, source.is_some().then_some(&initial)),
         &examples,
         (run.path(), from),
     );
     let training = training.with_reference(reference?);
-    let trainable = device.clone().autodiff();
     let at = match resumed {
         Some(checkpoint) => go_on(checkpoint, &decoder, &training, &settings, &trainable)?,
         None => TrainState {
             state: start,
-            adapter: decoder.init_adapter(&settings, recipe.train.seed, &trainable),
+            adapter: initial,
             optimizer: AdapterOptimizer::on_device_of(&decoder, training.optimizer_settings()),
         },
     };
@@ -115,8 +137,7 @@ fn fit(arguments: &FitArguments) -> Result<()> {
         Some(best) => best_adapter(best, recipe, &run, decoder.config(), &device)?,
         None => adapter,
     };
-    let n_trainable = settings.num_trainable(decoder.config());
-    let summary = summarise(&setup, &examples, &state, n_trainable, choice);
+    let summary = summarise(&setup, &examples, &state, adapter.num_trainable(), choice);
     let folder = recipe.adapter_dir();
     commit_adapter(
         &folder,
@@ -127,16 +148,17 @@ fn fit(arguments: &FitArguments) -> Result<()> {
         &summary,
     )?;
     say_trained(recipe, &summary);
-    write_report(recipe, &run, &summary)?;
+    write_report((recipe, &settings), &run, &summary)?;
     slm_cli::result(&format!("adapter: {}", folder.display()));
     Ok(())
 }
 
-/// Returns the base model's log-probabilities of all answers, where the objective compares with them.
+/// Returns the log-probabilities of all answers before the first step, under the base model with the adapter that the
+/// training starts from, where the objective compares with them.
 fn reference(
     recipe: &Recipe,
     base: String,
-    decoder: &Decoder,
+    start: (&Decoder, Option<&Adapter>),
     examples: &Examples,
     folders: (&Path, Option<&Path>),
 ) -> Result<Option<Reference>> {
@@ -147,7 +169,7 @@ fn reference(
     let sequences = recipe.train.micro_batch_size * objective.sequences_per_unit();
     let shapes = StaticShapes::of_recipe(recipe).without_packing(sequences);
     let sizes = (shapes, recipe.train.loss_chunk_size);
-    Reference::obtain(decoder, examples, sizes, base, folders).map(Some)
+    Reference::obtain(start, examples, sizes, base, folders).map(Some)
 }
 
 /// Prints what the data sets gave, and warnings about the weights of labels and about unsuitable defaults.
@@ -217,7 +239,7 @@ fn best_adapter(
 /// Ends the command for a training that is already finished. Writes only a missing report, and the copy of a recipe
 /// whose other sections have changed since; both keep the figures of the training.
 fn already_done(
-    recipe: &Recipe,
+    (recipe, settings): (&Recipe, &LoraSettings),
     run: &RunFolder,
     mut summary: TrainingSummary,
     counts: Vec<Counts>,
@@ -237,15 +259,23 @@ fn already_done(
         slm_cli::note("recipe             its copy beside the adapter is updated");
     }
     if is_changed || !report::is_written(run.path()) {
-        write_report(recipe, run, &summary)?;
+        write_report((recipe, settings), run, &summary)?;
     }
     slm_cli::result(&format!("adapter: {}", folder.display()));
     Ok(())
 }
 
 /// Writes the report and prints its path.
-fn write_report(recipe: &Recipe, run: &RunFolder, summary: &TrainingSummary) -> Result<()> {
-    let subject = report::Subject { recipe, summary };
+fn write_report(
+    (recipe, settings): (&Recipe, &LoraSettings),
+    run: &RunFolder,
+    summary: &TrainingSummary,
+) -> Result<()> {
+    let subject = report::Subject {
+        recipe,
+        settings,
+        summary,
+    };
     report::write(run.path(), subject)?;
     let page = run.path().join(report::REPORT_FILE);
     slm_cli::note(&format!("report             {}", page.display()));
@@ -254,13 +284,19 @@ fn write_report(recipe: &Recipe, run: &RunFolder, summary: &TrainingSummary) -> 
 
 /// Collects the figures of the finished training.
 fn summarise(
-    Setup { recipe, base, .. }: &Setup,
+    Setup {
+        recipe,
+        base,
+        source,
+        ..
+    }: &Setup,
     examples: &Examples,
     state: &TrainingState,
     trainable_parameters: usize,
     device: DeviceChoice,
 ) -> TrainingSummary {
     let benchmarks = recipe.evaluate.benchmarks.iter();
+    let before = state.base_validation_loss;
     TrainingSummary {
         steps: state.step,
         examples: examples.train.len(),
@@ -269,7 +305,7 @@ fn summarise(
         supervised_tokens: state.supervised_tokens,
         trainable_parameters,
         final_loss: state.last_loss,
-        base_validation_loss: state.base_validation_loss,
+        base_validation_loss: before.filter(|_| source.is_none()),
         best: state.best,
         preferences: kept_preferences(recipe, state),
         stopped_early: state.stopped_early,
@@ -289,6 +325,10 @@ fn summarise(
             .chain(&examples.sources)
             .cloned()
             .collect(),
+        base_sha256: state.model_sha256.clone(),
+        init_from: source
+            .as_ref()
+            .map(|source| Box::new(source.record(before))),
     }
 }
 
@@ -324,12 +364,28 @@ fn newest_checkpoint(
     let mut differences: Vec<String> = theirs
         .differences(recipe)
         .into_iter()
-        .filter(|difference| changes_training(&difference.key))
+        // Of an adapter that the training starts from the content counts, not the path.
+        .filter(|difference| {
+            changes_training(&difference.key) && difference.key != "lora.init_from"
+        })
         .map(|d| format!("  `{}` was {}, is {}", d.key, d.first, d.second))
         .collect();
     let state = &checkpoint.state;
     if state.model_sha256 != start.model_sha256 {
         differences.push("  the base model's files have changed".to_owned());
+    }
+    match (&state.init_from_sha256, &start.init_from_sha256) {
+        (theirs, ours) if theirs == ours => {}
+        (Some(_), Some(_)) => {
+            differences.push("  the adapter of `lora.init_from` has changed".to_owned());
+        }
+        (Some(_), None) => differences.push(
+            "  it started from an adapter, and the recipe has no `lora.init_from`".to_owned(),
+        ),
+        (None, _) => {
+            differences
+                .push("  it started from a new adapter, without `lora.init_from`".to_owned());
+        }
     }
     if differences.is_empty() && state.examples_sha256 != start.examples_sha256 {
         differences.push("  the data sets give different examples".to_owned());

@@ -39,6 +39,7 @@ mod folder;
 mod generate;
 mod improve;
 mod init;
+mod init_from;
 mod loading;
 mod log;
 mod lora_settings;

@@ -3,14 +3,43 @@
 use anyhow::Result;
 use slm_cli::UserMistake;
 use slm_config::{InitLoraWeights, ModuleToSave, Recipe, TargetModules};
-use slm_model::{Init, LoraSettings, ModelConfig, PathPattern, PatternError, SavedModule, Targets};
+use slm_model::{
+    Init, LoraSettings, ModelConfig, PathPattern, PatternError, Restrictions, SavedModule, Targets,
+};
 
-/// Converts the recipe's LoRA section into the settings of the model crate, checked against `config`.
+use crate::init_from::following;
+
+/// Converts the recipe's LoRA section into the settings of the model crate, checked against `config`. With
+/// `lora.init_from` they are those of that adapter.
 ///
 /// # Errors
-/// A pattern is not a valid regular expression, or a name or pattern matches no layer of this model.
+/// A pattern is not a valid regular expression, a name or pattern matches no layer of this model, or the recipe contradicts
+/// the adapter that it starts from.
 pub(crate) fn lora_settings(recipe: &Recipe, config: &ModelConfig) -> Result<LoraSettings> {
+    if recipe.lora.init_from.is_some() {
+        return following(recipe, config);
+    }
+    let settings = of_recipe(recipe)?;
+    settings.check(config).map_err(|error| {
+        let keys = match error {
+            PatternError::NoSuchModule { .. } => "target_modules",
+            PatternError::Tied(_) => "modules_to_save",
+            PatternError::Malformed { .. } | PatternError::MatchesNothing(_) => {
+                "rank_pattern` or `lora.alpha_pattern"
+            }
+        };
+        wrong_choice(keys, &error)
+    })?;
+    Ok(settings)
+}
+
+/// Converts the recipe's LoRA section, unchecked but for the targets and the patterns' syntax.
+///
+/// # Errors
+/// A pattern is not a valid regular expression.
+pub(crate) fn of_recipe(recipe: &Recipe) -> Result<LoraSettings> {
     let slm_config::Lora {
+        init_from: _,
         r,
         lora_alpha,
         lora_dropout,
@@ -42,11 +71,15 @@ pub(crate) fn lora_settings(recipe: &Recipe, config: &ModelConfig) -> Result<Lor
         lora_dropout: *lora_dropout,
         use_rslora: *use_rslora,
         use_dora: *use_dora,
+        lora_bias: false,
         init: match init_lora_weights {
             InitLoraWeights::Default => Init::Uniform,
             InitLoraWeights::Pissa => Init::Pissa,
         },
         targets,
+        restrictions: Restrictions::default(),
+        vocabulary_pairs: Vec::new(),
+        token_indices: Vec::new(),
         modules_to_save: whole.collect(),
         rank_pattern: rank_pattern.iter().map(|(p, &r)| (p.clone(), r)).collect(),
         alpha_pattern: alpha_pattern
@@ -54,16 +87,9 @@ pub(crate) fn lora_settings(recipe: &Recipe, config: &ModelConfig) -> Result<Lor
             .map(|(p, &alpha)| (p.clone(), alpha as f64))
             .collect(),
     };
-    settings.check(config).map_err(|error| {
-        let keys = match error {
-            PatternError::NoSuchModule { .. } => "target_modules",
-            PatternError::Tied(_) => "modules_to_save",
-            PatternError::Malformed { .. } | PatternError::MatchesNothing(_) => {
-                "rank_pattern` or `lora.alpha_pattern"
-            }
-        };
-        wrong_choice(keys, &error)
-    })?;
+    settings
+        .check_patterns()
+        .map_err(|error| wrong_choice("rank_pattern` or `lora.alpha_pattern", &error))?;
     Ok(settings)
 }
 

@@ -12,7 +12,7 @@ use burn::tensor::Device;
 use serde::Serialize;
 use slm_cli::{BaseModel, Failure, UserMistake};
 use slm_config::Recipe;
-use slm_model::{Decoder, NamedShape};
+use slm_model::{Adapter, Decoder, NamedShape};
 
 use crate::arguments::{PlanArguments, RecipeArguments};
 use crate::batch::StaticShapes;
@@ -20,6 +20,7 @@ use crate::budget::{Budget, Longest, Placement};
 use crate::cards::Card;
 use crate::dataset::{self, Examples};
 use crate::flops::flops_per_token;
+use crate::init_from::{ShownSource, SourceAdapter};
 use crate::loading::load_for_training;
 use crate::lora_settings::lora_settings;
 use crate::memory::Memory;
@@ -39,6 +40,8 @@ const GIGABYTES: std::ops::RangeInclusive<f64> = 1.0..=10_000.0;
 /// The output of the command, also as `--json`.
 #[derive(Debug, Serialize)]
 struct Plan {
+    /// The adapter that the training starts from; `null` for a new adapter.
+    init_from: Option<ShownSource>,
     parameters: usize,
     trainable_parameters: usize,
     examples: usize,
@@ -89,6 +92,7 @@ struct Material {
     recipe: Recipe,
     base: BaseModel,
     examples: Examples,
+    source: Option<SourceAdapter>,
 }
 
 /// Prints the plan.
@@ -101,6 +105,7 @@ fn plan(arguments: &PlanArguments) -> Result<()> {
         recipe,
         base,
         examples,
+        source,
     } = &match arguments.shape {
         Some(shape) => synthetic(arguments, shape)?,
         None => of_recipe(arguments)?,
@@ -125,12 +130,20 @@ fn plan(arguments: &PlanArguments) -> Result<()> {
             budget = loaded.1;
             let settings = lora_settings(recipe, config)?;
             let trainable = device.clone().autodiff();
-            let adapter = decoder.init_adapter(&settings, recipe.train.seed, &trainable);
+            let adapter = match source {
+                Some(source) => source.load(recipe, config, &trainable)?,
+                None => decoder.init_adapter(&settings, recipe.train.seed, &trainable),
+            };
             let optimizer = AdapterOptimizer::on_device_of(&decoder, training.optimizer_settings());
             let steps = (steps.max(1) + 1).min(training.total_steps());
             let began = Instant::now();
             let units = training.units_of_steps(steps);
-            let reference = reference_of(recipe, &decoder, examples, &units)?;
+            let reference = reference_of(
+                recipe,
+                (&decoder, source.is_some().then_some(&adapter)),
+                examples,
+                &units,
+            )?;
             let reference_seconds = reference.is_some().then(|| {
                 let all = examples.train.iter().chain(&examples.validation);
                 began.elapsed().as_secs_f64() * tokens_once(examples, all)
@@ -148,6 +161,7 @@ fn plan(arguments: &PlanArguments) -> Result<()> {
     let (inputs, available) = (budget.inputs, budget.available());
     let memory = inputs.memory();
     let plan = Plan {
+        init_from: source.as_ref().map(SourceAdapter::shown),
         parameters: config.num_parameters(),
         trainable_parameters: inputs.trainable,
         examples: examples.train.len(),
@@ -179,7 +193,8 @@ fn plan(arguments: &PlanArguments) -> Result<()> {
     if arguments.json {
         slm_cli::document(&serde_json::to_string_pretty(&plan)?);
     } else {
-        slm_cli::result(&text(&plan, &budget));
+        let start = source.as_ref().map(SourceAdapter::text);
+        slm_cli::result(&text(&plan, start.as_deref(), &budget));
     }
     Ok(())
 }
@@ -203,10 +218,10 @@ fn memory_of(arguments: &PlanArguments, card: Card) -> Result<u64> {
     }
 }
 
-/// Computes the base model's log-probabilities of some units, where the objective compares with them.
+/// Computes the log-probabilities of some units before the first step, where the objective compares with them.
 fn reference_of(
     recipe: &Recipe,
-    decoder: &Decoder,
+    start: (&Decoder, Option<&Adapter>),
     examples: &Examples,
     units: &[u32],
 ) -> Result<Option<Reference>> {
@@ -219,7 +234,7 @@ fn reference_of(
     let shapes = StaticShapes::of_recipe(recipe).without_packing(sequences);
     let sizes = (shapes, train.loss_chunk_size);
     let units = units.iter().copied();
-    Reference::compute(decoder, examples, units, sizes, String::new()).map(Some)
+    Reference::compute(start, examples, units, sizes, String::new()).map(Some)
 }
 
 /// The number of tokens of units, each counted once.
@@ -235,13 +250,14 @@ fn of_recipe(arguments: &PlanArguments) -> Result<Material> {
         recipe: arguments.recipe.clone().unwrap_or_default(),
         overrides: arguments.overrides(),
     };
-    let setup = Setup::open(&given)?;
+    let setup = Setup::open_for_training(&given)?;
     let folder = std::env::temp_dir();
     let examples = dataset::load(&setup, &folder)?;
     dataset::check_labels(&examples)?;
     Ok(Material {
         recipe: setup.recipe,
         base: setup.base,
+        source: setup.source,
         examples,
     })
 }
@@ -271,6 +287,7 @@ fn synthetic(arguments: &PlanArguments, shape: NamedShape) -> Result<Material> {
             seed,
             &folder,
         )?,
+        source: None,
         recipe,
     })
 }

@@ -8,6 +8,7 @@ use slm_config::Recipe;
 use slm_model::{ChatTemplate, Tokenizer};
 
 use crate::arguments::RecipeArguments;
+use crate::init_from::SourceAdapter;
 
 /// A recipe and its base model, whose weights are not loaded yet.
 pub(crate) struct Setup {
@@ -19,6 +20,8 @@ pub(crate) struct Setup {
     pub(crate) tokenizer: Tokenizer,
     /// Its chat template, or `ChatML`.
     pub(crate) template: ChatTemplate,
+    /// The adapter that the training starts from; `None` in commands that do not train.
+    pub(crate) source: Option<SourceAdapter>,
 }
 
 impl Setup {
@@ -34,6 +37,16 @@ impl Setup {
         )?;
         let setup = Self::of(recipe)?;
         check_positions(&setup.recipe, setup.base.max_positions())?;
+        Ok(setup)
+    }
+
+    /// As [`Self::open`], for a command about the training itself: opens the adapter that it starts from, too.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; or there is no such adapter, or it does not fit.
+    pub(crate) fn open_for_training(arguments: &RecipeArguments) -> Result<Self> {
+        let mut setup = Self::open(arguments)?;
+        setup.source = SourceAdapter::open(&mut setup.recipe, &setup.base)?;
         Ok(setup)
     }
 
@@ -65,6 +78,7 @@ impl Setup {
             tokenizer,
             recipe,
             base,
+            source: None,
         })
     }
 }

@@ -10,6 +10,7 @@ use slm_model::Tokenizer;
 use crate::arguments::DataArguments;
 use crate::batch::Example;
 use crate::dataset::{self, Counts, Examples, Units};
+use crate::init_from::{ShownSource, SourceAdapter};
 use crate::setup::Setup;
 
 /// Marks around supervised tokens.
@@ -22,6 +23,8 @@ const BAR: usize = 40;
 /// The output of the command, also as `--json`.
 #[derive(Debug, Serialize)]
 struct Report {
+    /// The adapter that the training starts from; `null` for a new adapter.
+    init_from: Option<ShownSource>,
     datasets: Vec<Counts>,
     /// What is counted: `examples`, `pairs` or `labelled answers`.
     units: &'static str,
@@ -80,14 +83,18 @@ fn show(arguments: &DataArguments) -> Result<()> {
         examples: n_shown,
         json,
     } = arguments;
-    let setup = Setup::open(recipe)?;
+    let setup = Setup::open_for_training(recipe)?;
     let Setup {
-        recipe, tokenizer, ..
+        recipe,
+        tokenizer,
+        source,
+        ..
     } = &setup;
     let examples = dataset::load(&setup, &std::env::temp_dir())?;
     let shown = examples.train.iter().take(*n_shown);
     let shown = shown.map(|&unit| spelled(&examples, unit, tokenizer));
     let report = Report {
+        init_from: source.as_ref().map(SourceAdapter::shown),
         units: examples.units.plural(),
         training: totals(&examples, &examples.train),
         validation: totals(&examples, &examples.validation),
@@ -99,7 +106,10 @@ fn show(arguments: &DataArguments) -> Result<()> {
     if *json {
         slm_cli::document(&serde_json::to_string_pretty(&report)?);
     } else {
-        slm_cli::result(text(&report).trim_end());
+        let start = source.as_ref().map_or_else(String::new, |source| {
+            format!("init_from  {}\n", source.text())
+        });
+        slm_cli::result((start + &text(&report)).trim_end());
     }
     Ok(())
 }

@@ -164,7 +164,7 @@ impl AdapterOptimizer {
         self.settings
     }
 
-    /// Returns the learning rate of every parameter. For B, and for magnitudes as in PEFT, it is that of A times
+    /// Returns the learning rate of every parameter. For B with its bias, and for magnitudes as in PEFT, it is that of A times
     /// LoRA+'s ratio.
     fn rates(&self, learning_rate: f64) -> ModuleLearningRate {
         let ratio = self.settings.loraplus_lr_ratio;
@@ -172,7 +172,7 @@ impl AdapterOptimizer {
             return learning_rate.into();
         }
         let rate = LrSchedulerConfig::Constant;
-        let of_b = ParamGroup::from_regex(r"(^|\.)(lora_b|lora_magnitude_vector)$")
+        let of_b = ParamGroup::from_regex(r"(^|\.)(lora_b|lora_bias|lora_magnitude_vector)$")
             .unwrap_or_else(|problem| unreachable!("a constant regular expression: {problem:?}"));
         let scheduler = ModuleLrSchedulerConfig::new(rate(learning_rate))
             .with_group(of_b, rate(learning_rate * ratio))

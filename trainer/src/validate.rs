@@ -13,6 +13,7 @@ use slm_model::{Adapter, Decoder};
 use crate::arguments::ValidateArguments;
 use crate::batch::StaticShapes;
 use crate::dataset::{self, Examples, Units};
+use crate::init_from::SourceAdapter;
 use crate::preference::{
     Objective, PreferenceValidation, Preferences, Reference, validate_preferences,
 };
@@ -87,7 +88,7 @@ fn measure(arguments: &ValidateArguments) -> Result<()> {
     }
     if examples.units != Units::Rows {
         let adapter = loaded.as_ref().map(|loaded| &loaded.adapter);
-        let found = preferences(&setup.recipe, &decoder, adapter, &examples, indices)?;
+        let found = preferences(&setup, &decoder, adapter, &examples, indices)?;
         slm_cli::check_backend()?;
         let folder = arguments.adapter.as_deref();
         return print_preferences(model, folder, found, *json);
@@ -131,9 +132,10 @@ fn measure(arguments: &ValidateArguments) -> Result<()> {
     Ok(())
 }
 
-/// Measures the loss of the recipe's preference objective; the base model's log-probabilities are computed first.
+/// Measures the loss of the recipe's preference objective; the log-probabilities of the base model, or of the adapter of
+/// `lora.init_from`, are computed first.
 fn preferences(
-    recipe: &Recipe,
+    Setup { recipe, base, .. }: &Setup,
     decoder: &Decoder,
     adapter: Option<&Adapter>,
     examples: &Examples,
@@ -156,11 +158,15 @@ fn preferences(
         return Err(UserMistake(text).into());
     }
     let reference = objective.has_reference().then(|| {
+        let source = SourceAdapter::open(&mut recipe.clone(), base)?;
+        let start = source.map(|source| source.load(recipe, base.config(), decoder.device()));
+        let start = start.transpose()?;
         let sequences = train.micro_batch_size * objective.sequences_per_unit();
         let shapes = StaticShapes::of_recipe(recipe).without_packing(sequences);
         let sizes = (shapes, train.loss_chunk_size);
         let units = indices.iter().copied();
-        Reference::compute(decoder, examples, units, sizes, String::new())
+        let start = (decoder, start.as_ref());
+        Reference::compute(start, examples, units, sizes, String::new())
     });
     let reference = reference.transpose()?;
     let preferences = Preferences {

@@ -30,7 +30,8 @@ pub struct TrainingSummary {
     pub trainable_parameters: usize,
     /// Training loss of the last step.
     pub final_loss: f64,
-    /// Validation loss of the base model, before the first step; `None` without validation.
+    /// Validation loss of the base model, before the first step; `None` without validation, and for an adapter that was
+    /// trained further.
     pub base_validation_loss: Option<f64>,
     /// The lowest validation loss after a step; `None` without validation.
     pub best: Option<BestValidation>,
@@ -62,6 +63,66 @@ pub struct TrainingSummary {
     /// Sources from the hub, the model first: commits, and the hash of each file.
     #[serde(default)]
     pub sources: Vec<Provenance>,
+    /// SHA-256 of the base model's files; empty if an earlier version wrote the summary.
+    #[serde(default)]
+    pub base_sha256: String,
+    /// The adapter that the training started from; `None` for a new adapter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init_from: Option<Box<StartingAdapter>>,
+}
+
+/// The adapter that a training started from: `init_from` of `training.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StartingAdapter {
+    /// Its folder.
+    pub path: String,
+    /// SHA-256 of its `adapter_model.safetensors`, in hex.
+    pub sha256: String,
+    /// SHA-256 of its `adapter_config.json`, in hex.
+    pub config_sha256: String,
+    /// The base model that its settings name.
+    pub base_model: String,
+    /// Its validation loss, before the first step; `None` without validation.
+    pub validation_loss: Option<f64>,
+    /// Its own `training.json`; `None` for an adapter of another program.
+    pub training: Option<TrainingSummary>,
+}
+
+impl TrainingSummary {
+    /// This training, and those of the adapters that it started from, one after the other.
+    pub fn generations(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |summary| {
+            summary.init_from.as_ref()?.training.as_ref()
+        })
+    }
+
+    /// Whether one of the adapters that the training started from has no record of what it learned.
+    pub fn starts_from_unknown(&self) -> bool {
+        let mut starts = self.generations().filter_map(|one| one.init_from.as_ref());
+        starts.any(|start| start.training.is_none())
+    }
+
+    /// The data sets of tested answers that the adapter has learned in all its trainings.
+    pub fn learned(&self) -> impl Iterator<Item = &LearnedDataset> {
+        self.generations().flat_map(|one| &one.datasets)
+    }
+
+    /// The search for benchmark tasks in the examples of all its trainings: the benchmarks that every one of them searched
+    /// for. `None` if one searched for none, or is unknown.
+    pub fn search(&self) -> Option<ContaminationSearch> {
+        if self.starts_from_unknown() {
+            return None;
+        }
+        let mut all = self.generations().map(|one| one.decontamination.as_ref());
+        let first = all.next()??.clone();
+        all.try_fold(first, |mut sum, one| {
+            let one = one?;
+            sum.benchmarks.retain(|name| one.benchmarks.contains(name));
+            sum.left_out += one.left_out;
+            Some(sum)
+        })
+    }
 }
 
 /// The validation by which an adapter is selected.

@@ -19,9 +19,23 @@ impl Recipe {
     /// The keys in which two recipes differ, in reading order; defaults count as written out.
     pub fn differences(&self, other: &Self) -> Vec<Difference> {
         let mut found = Vec::new();
-        let (first, second) = (yaml::to_node(self), yaml::to_node(other));
+        let (first, second) = (self.written(), other.written());
         compare(&KeyPath::default(), Some(&first), Some(&second), &mut found);
         found
+    }
+
+    /// The recipe as a tree, without the keys that follow another adapter.
+    fn written(&self) -> Node {
+        let mut root = yaml::to_node(self);
+        let following = self.following();
+        if let Value::Map(sections) = &mut root.value {
+            for section in sections {
+                if let Value::Map(entries) = &mut section.value.value {
+                    entries.retain(|entry| !following.contains(&(&*section.key, &*entry.key)));
+                }
+            }
+        }
+        root
     }
 }
 

@@ -36,6 +36,7 @@ mod experiment;
 mod fim;
 mod format;
 mod improve;
+mod init_from;
 mod load;
 mod node;
 mod optimizer;
@@ -66,6 +67,7 @@ pub use format::{
     Speaker, TextColumn, TrainingUnit,
 };
 pub use improve::{Improve, Keep, PairRule, Prefer};
+pub use init_from::InitFrom;
 pub use load::Names;
 pub use optimizer::{AdamSettings, Optim};
 pub use paths::FoundBeside;

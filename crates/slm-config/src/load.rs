@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::check::Needs;
 use crate::deserialize::{self, Failure, Problem};
 use crate::error::{Location, Mistake, RecipeError};
+use crate::init_from::InitFrom;
 use crate::node::{KeyPath, Node, Origin, Step, Value};
 use crate::paths::FoundBeside;
 use crate::recipe::Recipe;
@@ -162,6 +163,9 @@ impl Recipe {
         if tree.child(&Step::Key("name".to_owned())).is_none() {
             recipe.name = name_of_file(path);
         }
+        if let Some(init_from) = &mut recipe.lora.init_from {
+            init_from.note_named(&tree);
+        }
         experiment::find_declarations(&tree, &mut recipe.evaluate.hypotheses);
         recipe.train.forget_foreign_adam();
         let mistakes = source.mistakes(&tree, &recipe, negative, needs);
@@ -174,9 +178,16 @@ impl Recipe {
     }
 
     /// The recipe with every default written out, as YAML; [`Recipe::load`] reads it back as an
-    /// equal recipe under any file name.
+    /// equal recipe under any file name. Keys that follow the adapter of `lora.init_from` have no default and are left out.
     pub fn to_yaml(&self) -> String {
-        yaml::to_text(self)
+        yaml::to_text(self, &self.following())
+    }
+
+    /// The keys that follow the adapter of `lora.init_from`.
+    pub(crate) fn following(&self) -> Vec<(&'static str, &'static str)> {
+        let init_from = self.lora.init_from.iter();
+        let keys = init_from.flat_map(InitFrom::following);
+        keys.map(|key| ("lora", key)).collect()
     }
 }
 

@@ -71,6 +71,11 @@ pub(crate) fn resolve(recipe: &mut Recipe, tree: &Node, folder: &Path) -> Vec<Fo
     if let Some(inside) = beside("model.name_or_path", Path::new(model)) {
         *model = text(inside);
     }
+    if let Some(init_from) = &mut recipe.lora.init_from
+        && let Some(inside) = beside("lora.init_from", &init_from.path)
+    {
+        init_from.path = inside;
+    }
     for (index, dataset) in recipe.data.datasets.iter_mut().enumerate() {
         let key = format!("data.datasets[{index}].path");
         if let Some(inside) = beside(&key, Path::new(&dataset.path)) {

@@ -66,9 +66,16 @@ pub(crate) fn locate(text: &str, path: &[Step]) -> Option<Position> {
     )?)
 }
 
-/// Writes a struct as YAML.
-pub(crate) fn to_text(value: &impl Serialize) -> String {
-    serde_yaml::to_string(value).expect("a recipe has text keys and plain values")
+/// Writes a struct as YAML without some keys, each given with its section.
+pub(crate) fn to_text(value: &impl Serialize, left_out: &[(&str, &str)]) -> String {
+    let mut value = serde_yaml::to_value(value).expect("a recipe has text keys and plain values");
+    for (section, key) in left_out {
+        let section = value.get_mut(section);
+        if let Some(section) = section.and_then(serde_yaml::Value::as_mapping_mut) {
+            section.shift_remove(key);
+        }
+    }
+    serde_yaml::to_string(&value).expect("a recipe has text keys and plain values")
 }
 
 /// A struct as a tree. It may be larger than a text that [`parse`] accepts: it has the defaults, too.

@@ -5,6 +5,8 @@ mod file;
 mod gguf;
 mod load;
 mod settings;
+mod vocabulary;
+mod written_settings;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -16,10 +18,10 @@ use safetensors::tensor::TensorView;
 use slm_artifacts::AdapterFolder;
 
 use crate::config::ModelConfig;
-use crate::lora::{Adapter, LoraSettings, on_host};
+use crate::lora::{Adapter, LoraSettings, SavedModule, on_host};
 use crate::weight_file::HostTensor;
 use gguf::write_adapter;
-use settings::config_of;
+use written_settings::config_of;
 
 /// File with an adapter's settings.
 const CONFIG_FILE: &str = AdapterFolder::CONFIG;
@@ -34,6 +36,9 @@ const WRAPPER: &str = "base_model.model.";
 
 /// Name of a module's magnitudes; unlike for other tensors, PEFT appends no `.weight`.
 const MAGNITUDE: &str = "lora_magnitude_vector";
+
+/// Name of the bias of B.
+const BIAS: &str = "lora_B.bias";
 
 /// Why an adapter cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -97,6 +102,17 @@ pub struct AdapterOrigin {
     pub revision: Option<String>,
 }
 
+/// The settings of an adapter on disk.
+#[derive(Debug)]
+pub struct AdapterSettings {
+    /// Its shape.
+    pub lora: LoraSettings,
+    /// The model it was trained on.
+    pub origin: AdapterOrigin,
+    /// Warnings about unknown settings, which were ignored.
+    pub warnings: Vec<String>,
+}
+
 /// An adapter loaded from disk.
 #[derive(Debug)]
 pub struct LoadedAdapter {
@@ -133,6 +149,7 @@ impl Adapter {
                 ("lora_B.weight", pair.host_b()),
             ];
             parts.extend(pair.host_magnitude().map(|m| (MAGNITUDE, m)));
+            parts.extend(pair.host_bias().map(|bias| (BIAS, bias)));
             for (name, HostTensor { shape, values }) in parts {
                 let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
                 let name = format!("{PREFIX}{}.{name}", target.module_path(layer));
@@ -143,6 +160,12 @@ impl Adapter {
             let HostTensor { shape, values } = on_host(weight.val());
             let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
             tensors.insert(format!("{WRAPPER}{}", module.tensor_name()), (shape, bytes));
+        }
+        let mut changes = BTreeMap::new();
+        vocabulary::add_tensors(self, &mut changes);
+        for (name, HostTensor { shape, values }) in changes {
+            let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+            tensors.insert(name, (shape, bytes));
         }
         let path = folder.join(WEIGHTS_FILE);
         let views = tensors.iter().map(|(name, (shape, bytes))| {
@@ -165,13 +188,22 @@ impl Adapter {
     /// Writes the adapter as a GGUF file for llama.cpp, for a base model with this configuration.
     ///
     /// # Errors
-    /// The adapter has magnitudes or modules trained in full, which llama.cpp does not support, or the file cannot be
-    /// written.
+    /// The adapter has magnitudes, biases, or changes of the embedding or the head, which llama.cpp does not support, or the
+    /// file cannot be written.
     pub fn save_gguf(&self, path: &Path, config: &ModelConfig) -> Result<(), AdapterError> {
         let whole = self.modules_to_save.iter().map(|(module, _)| module.name());
         let whole: Vec<&str> = whole.collect();
+        let mut changed = SavedModule::ALL.into_iter();
+        let changed = changed.find(|&module| self.vocabulary.changes(module));
+        let has_bias = self.pairs().any(|(_, _, pair)| pair.lora_bias.is_some());
         let unknown = [
             (self.is_dora(), "use_dora", "true".to_owned()),
+            (has_bias, "lora_bias", "true".to_owned()),
+            (
+                changed.is_some(),
+                "target_modules",
+                changed.map_or_else(String::new, |module| module.name().to_owned()),
+            ),
             (!whole.is_empty(), "modules_to_save", whole.join(", ")),
         ];
         if let Some((_, key, value)) = unknown.into_iter().find(|(has, ..)| *has) {

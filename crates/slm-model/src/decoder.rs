@@ -164,9 +164,14 @@ impl Decoder {
         &self.kernels
     }
 
-    /// Returns the output projection: the adapter's if it trains one, otherwise the base model's.
+    /// Returns the output projection: the adapter's if it changes it, otherwise the base model's.
     pub fn head(&self, adapter: Option<&Adapter>) -> Head {
-        match adapter.and_then(|adapter| adapter.saved_module(SavedModule::LmHead)) {
+        let module = SavedModule::LmHead;
+        let own = adapter.and_then(|adapter| {
+            let whole = adapter.saved_module(module);
+            whole.or_else(|| adapter.vocabulary.weight(module, || self.head.dense()))
+        });
+        match own {
             Some(own) => Head::from(own),
             None => Head::frozen(self.head.clone(), self.kernels.clone()),
         }
@@ -412,6 +417,12 @@ impl Decoder {
             return self.scaled(own.select(0, ids)).cast(self.kind);
         }
         let rows: Vec<usize> = tokens.iter().map(|&id| id as usize).collect();
+        let base = || self.embedding.rows(&rows).cast(DType::F32);
+        let changed = adapter.map(|adapter| &adapter.vocabulary);
+        let changed = changed.and_then(|changes| changes.embedded(tokens, &self.device, base));
+        if let Some(changed) = changed {
+            return self.scaled(changed).cast(self.kind);
+        }
         let x = self.scaled(self.embedding.rows(&rows));
         let trained = adapter.is_some_and(Adapter::is_tracked);
         if trained && !is_cpu(&self.device) {

@@ -61,7 +61,7 @@ mod weights;
 #[doc(hidden)]
 pub use cubecl;
 
-pub use adapter::{AdapterError, AdapterOrigin, LoadedAdapter};
+pub use adapter::{AdapterError, AdapterOrigin, AdapterSettings, LoadedAdapter};
 pub use chat::{
     CODE_STOP, ChatError, ChatTemplate, CodeRequest, Message, OwnedTokens, Role, TokenOwner,
 };
@@ -90,7 +90,10 @@ pub use kernel_check::break_kernel;
 pub use kv_cache::KvCache;
 #[doc(hidden)]
 pub use launches::{LAUNCHES, Launches};
-pub use lora::{Adapter, Init, LayerAdapter, LoraSettings, LowRank, Noise, SavedModule};
+pub use lora::{
+    Adapter, Init, LayerAdapter, LayersToTransform, LoraSettings, LowRank, Noise, Restrictions,
+    SavedModule,
+};
 pub use merge::{GgufType, MergeError, NewGguf, WeightType, write_merged, write_merged_gguf};
 pub use runtime::{Runtime, RuntimeAdapter, RuntimeCache};
 pub use sampling::Sampling;

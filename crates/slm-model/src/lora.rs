@@ -5,8 +5,10 @@ mod dropout;
 mod modules_to_save;
 mod pair;
 mod pissa;
+mod restrictions;
 mod settings;
 mod synthetic;
+mod vocabulary;
 
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Tensor};
@@ -32,8 +34,10 @@ pub use modules_to_save::SavedModule;
 pub(crate) use modules_to_save::SavedModules;
 pub use pair::LowRank;
 pub(crate) use pair::{module_index, on_host, parameter, parameter_id};
+pub use restrictions::{LayersToTransform, Restrictions};
 pub use settings::{Init, LoraSettings};
-pub(crate) use settings::{Patterns, Shapes};
+pub(crate) use settings::{Patterns, Shapes, pair_shapes};
+pub(crate) use vocabulary::{TokenRows, Vocabulary, VocabularyPair, VocabularyUpdate};
 
 /// The LoRA pairs of one decoder layer.
 #[derive(Module, Debug)]
@@ -94,6 +98,8 @@ pub struct Adapter {
     pub(crate) layers: Vec<LayerAdapter>,
     /// Modules trained in full (PEFT's `modules_to_save`).
     pub(crate) modules_to_save: SavedModules,
+    /// Other changes of the embedding and the head.
+    pub(crate) vocabulary: Vocabulary,
     /// Settings of dropout and `NEFTune` for one forward pass of training.
     #[module(skip)]
     pub(crate) noise: Option<Noise>,
@@ -123,7 +129,7 @@ impl Adapter {
                 let made =
                     LayerAdapter::build::<std::convert::Infallible>(config.targets(), |target| {
                         let module = target.module_path(layer);
-                        if !settings.targets.matches(&module) {
+                        if !settings.adapts(&module) {
                             return Ok(None);
                         }
                         let (r, scale) = shapes.rank_and_scale(&module);
@@ -172,6 +178,7 @@ impl Adapter {
         Self {
             layers,
             modules_to_save,
+            vocabulary: Vocabulary::none(),
             noise: None,
         }
     }
@@ -199,6 +206,7 @@ impl Adapter {
         Self {
             layers: layers.collect(),
             modules_to_save: self.modules_to_save.clone(),
+            vocabulary: self.vocabulary.clone(),
             noise: None,
         }
     }
@@ -265,6 +273,18 @@ impl Adapter {
         self.modules_to_save.get(module).map(Param::val)
     }
 
+    /// Returns A and B of the pair of the embedding or the head, with their parameter ids.
+    pub fn vocabulary_pair(&self, module: SavedModule) -> Option<[(ParamId, Tensor<2>); 2]> {
+        let pair = self.vocabulary.of(module).pair.as_ref()?;
+        Some([&pair.lora_a, &pair.lora_b].map(|part| (part.id, part.val())))
+    }
+
+    /// Returns the trained rows of single tokens of the embedding or the head, `[n, hidden_size]`, with their parameter id.
+    pub fn token_rows(&self, module: SavedModule) -> Option<(ParamId, Tensor<2>)> {
+        let rows = &self.vocabulary.of(module).token_rows.as_ref()?.rows;
+        Some((rows.id, rows.val()))
+    }
+
     /// Returns the parameter id of a module that is trained in full.
     pub fn saved_module_id(&self, module: SavedModule) -> Option<ParamId> {
         self.modules_to_save.get(module).map(|weight| weight.id)
@@ -273,7 +293,8 @@ impl Adapter {
     /// All parameters, in the order of a forward pass.
     fn parameters(&self) -> impl Iterator<Item = &Param<Tensor<2>>> {
         let pairs = self.pairs().flat_map(|(_, _, pair)| pair.parameters());
-        pairs.chain(self.modules_to_save.iter().map(|(_, weight)| weight))
+        let whole = self.modules_to_save.iter().map(|(_, weight)| weight);
+        pairs.chain(whole).chain(self.vocabulary.parameters())
     }
 
     /// Ids of the parameters, the keys of gradients and optimizer state.

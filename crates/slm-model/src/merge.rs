@@ -122,6 +122,24 @@ pub enum MergeError {
         /// The reason.
         what: String,
     },
+    /// The adapter changes one of embedding and head, which the base model's GGUF file has as one matrix.
+    #[error(
+        "{}: the embedding is the head, too, and the adapter changes only one of them, which a copy of this file cannot hold\n\
+         hint: merge into a folder, and convert that with llama.cpp's convert_hf_to_gguf.py", path.display()
+    )]
+    Unties {
+        /// The base model.
+        path: PathBuf,
+    },
+    /// The adapter trained a bias that the base model has no place for.
+    #[error(
+        "`{module}`: the adapter has a bias (`lora_bias`) and the base model's layer has none, so they cannot be merged\n\
+         hint: use the adapter beside its base model; PEFT cannot merge it either"
+    )]
+    NoBias {
+        /// The linear layer.
+        module: String,
+    },
     /// A merged value, or the scale of a block of them, is too large for half precision.
     #[error("tensor `{tensor}` contains values beyond half precision\nhint: {hint}")]
     Overflow {
@@ -157,10 +175,17 @@ pub fn write_merged(
     dtype: WeightType,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<(), MergeError> {
-    write_config(weights, folder, dtype)?;
+    refuse_lost_bias(weights, adapter)?;
+    let unties = is_untied(weights, adapter);
+    write_config(weights, folder, dtype, unties)?;
     weights.write_tokenizer(folder)?;
 
-    let tensors = weights.config().tensors();
+    let mut tensors = weights.config().tensors();
+    if unties {
+        let head = SavedModule::LmHead;
+        let shape = head.shape(weights.config()).to_vec();
+        tensors.push((head.tensor_name().to_owned(), shape));
+    }
     let mut header = Map::new();
     header.insert("__metadata__".to_owned(), json!({"format": "pt"}));
     let mut end = 0;
@@ -211,12 +236,34 @@ pub fn write_merged_gguf(
     new: NewGguf,
     progress: impl FnMut(usize, usize),
 ) -> Result<(), MergeError> {
+    refuse_lost_bias(weights, adapter)?;
+    if is_untied(weights, adapter) {
+        return Err(MergeError::Unties {
+            path: weights.path().to_owned(),
+        });
+    }
     gguf::write_file(weights, adapter, new, path, progress)
 }
 
-/// Whether the adapter changes the tensor that Hugging Face calls `name`.
-fn is_adapted(adapter: &Adapter, name: &str) -> bool {
-    pair_of(adapter, name).is_some() || own_weight(adapter, name).is_some()
+/// Refuses biases of B beside layers whose base model has no bias that they could be added to.
+fn refuse_lost_bias(weights: &Weights, adapter: &Adapter) -> Result<(), MergeError> {
+    let config = weights.config();
+    let mut pairs = adapter.pairs();
+    let lost =
+        pairs.find(|(_, target, pair)| pair.lora_bias().is_some() && !target.has_bias(config));
+    lost.map_or(Ok(()), |(layer, target, _)| {
+        Err(MergeError::NoBias {
+            module: target.module_path(layer),
+        })
+    })
+}
+
+/// Whether the adapter changes the tensor with this name.
+fn is_changed(adapter: &Adapter, name: &str) -> bool {
+    let biased = pair_of(adapter, name, ".bias").and_then(LowRank::lora_bias);
+    pair_of(adapter, name, ".weight").is_some()
+        || biased.is_some()
+        || own_weight(adapter, name).is_some()
 }
 
 /// Returns a tensor of the merged model.
@@ -226,28 +273,56 @@ fn merged_tensor(
     name: &str,
 ) -> Result<HostTensor, MergeError> {
     if let Some(module) = own_weight(adapter, name)
-        && let Some(own) = adapter.modules_to_save.host(module)
+        && let Some(own) = changed_weight(weights, adapter, module)?
     {
         return Ok(own);
     }
+    if name == SavedModule::LmHead.tensor_name() && is_untied(weights, adapter) {
+        return Ok(weights.tensor(SavedModule::EmbedTokens.tensor_name())?);
+    }
     let mut tensor = weights.tensor(name)?;
-    if let Some(pair) = pair_of(adapter, name) {
+    if let Some(pair) = pair_of(adapter, name, ".weight") {
         add_update(&mut tensor, pair);
+    }
+    let pair = pair_of(adapter, name, ".bias");
+    if let Some(bias) = pair.and_then(LowRank::host_scaled_bias) {
+        for (value, bias) in tensor.values.iter_mut().zip(bias) {
+            *value += bias;
+        }
     }
     Ok(tensor)
 }
 
-/// Returns the module with this weight, if the adapter trains it in full.
+/// Returns the module with this weight, if the adapter changes it.
 fn own_weight(adapter: &Adapter, name: &str) -> Option<SavedModule> {
-    let mut trained = adapter.modules_to_save.iter().map(|(module, _)| module);
-    trained.find(|module| module.tensor_name() == name)
+    let changes = |module: &SavedModule| {
+        adapter.modules_to_save.get(*module).is_some() || adapter.vocabulary.changes(*module)
+    };
+    let mut modules = SavedModule::ALL.into_iter();
+    modules.find(|module| module.tensor_name() == name && changes(module))
 }
 
-/// Returns the pair of the linear layer whose weight is called `name`.
-fn pair_of<'a>(adapter: &'a Adapter, name: &str) -> Option<&'a LowRank> {
-    let module = name
-        .strip_prefix("model.layers.")?
-        .strip_suffix(".weight")?;
+/// Returns the changed weight of the embedding or the head.
+fn changed_weight(
+    weights: &Weights,
+    adapter: &Adapter,
+    module: SavedModule,
+) -> Result<Option<HostTensor>, WeightsError> {
+    if let Some(whole) = adapter.modules_to_save.host(module) {
+        return Ok(Some(whole));
+    }
+    let base = || weights.tensor(module.base_tensor(weights.config()));
+    adapter.vocabulary.host(module, base)
+}
+
+/// Whether embedding and head of the merged model are two matrices although the base model has one.
+fn is_untied(weights: &Weights, adapter: &Adapter) -> bool {
+    weights.config().tie_word_embeddings && adapter.vocabulary.unties()
+}
+
+/// Returns the pair of the linear layer whose weight or bias, by `ending`, is called `name`.
+fn pair_of<'a>(adapter: &'a Adapter, name: &str, ending: &str) -> Option<&'a LowRank> {
+    let module = name.strip_prefix("model.layers.")?.strip_suffix(ending)?;
     let (layer, path) = module.split_once('.')?;
     let target = Target::from_name(path.rsplit_once('.')?.1)?;
     adapter.layer(layer.parse().ok()?).pair(target)
@@ -276,7 +351,12 @@ fn add_update(weight: &mut HostTensor, pair: &LowRank) {
     });
 }
 
-fn write_config(weights: &Weights, folder: &Path, dtype: WeightType) -> Result<(), MergeError> {
+fn write_config(
+    weights: &Weights,
+    folder: &Path,
+    dtype: WeightType,
+    unties: bool,
+) -> Result<(), MergeError> {
     let original = fs::read_to_string(weights.path().join("config.json")).ok();
     let parsed = original.and_then(|text| serde_json::from_str(&text).ok());
     let mut config: Map<String, Value> = match parsed {
@@ -288,7 +368,8 @@ fn write_config(weights: &Weights, folder: &Path, dtype: WeightType) -> Result<(
     }
     config.insert("torch_dtype".to_owned(), json!(dtype.torch_name()));
     let tie = "tie_word_embeddings";
-    if config.get(tie) == Some(&json!(true)) && !weights.config().tie_word_embeddings {
+    let is_stale = config.get(tie) == Some(&json!(true)) && !weights.config().tie_word_embeddings;
+    if is_stale || unties {
         // The written head differs from the embedding: see `Weights::open`.
         config.insert(tie.to_owned(), json!(false));
     }

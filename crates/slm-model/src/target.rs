@@ -86,6 +86,11 @@ impl PathPattern {
         })
     }
 
+    /// Whether the pattern matches the whole of a path.
+    pub(crate) fn is_match(&self, path: &str) -> bool {
+        self.compiled.is_match(path)
+    }
+
     /// The pattern as it was given.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -103,14 +108,12 @@ impl Targets {
         }
     }
 
-    /// Whether a module outside the layers, such as `lm_head`, is chosen by name.
-    pub(crate) fn names(&self, module: &str) -> bool {
+    /// Whether a module outside the layers, such as `lm_head` or `model.embed_tokens`, is chosen by name or pattern.
+    pub(crate) fn matches_path(&self, path: &str) -> bool {
         match self {
-            Self::AllLinear | Self::Matching(_) => false,
-            Self::Named(names) => {
-                let mut last_parts = names.iter().map(|name| name.rsplit('.').next());
-                last_parts.any(|part| part == Some(module))
-            }
+            Self::AllLinear => false,
+            Self::Named(names) => names.iter().any(|name| ends_with(path, name)),
+            Self::Matching(pattern) => pattern.is_match(path),
         }
     }
 

@@ -41,10 +41,27 @@ pub(crate) fn adapter(folder: &Path, name: &str) -> Result<AdapterInfo> {
         path: folder.display().to_string(),
         sha256,
         training,
-        decontaminated: trained_by.map(|recipe| recipe.data.decontaminate),
-        search: summary.and_then(|summary| summary.decontamination),
+        decontaminated: decontaminated(
+            trained_by.map(|recipe| recipe.data.decontaminate),
+            summary.as_ref(),
+        ),
+        search: summary.and_then(|summary| summary.search()),
         learned_tasks: Vec::new(),
     })
+}
+
+/// Whether the data of all trainings of an adapter were decontaminated, of which the last one's `own` is known from its
+/// recipe; `None` if that is not known of one of them.
+fn decontaminated(
+    own: Option<bool>,
+    summary: Option<&slm_artifacts::TrainingSummary>,
+) -> Option<bool> {
+    let Some(summary) = summary.filter(|summary| summary.init_from.is_some()) else {
+        return own;
+    };
+    let mut earlier = summary.generations().skip(1);
+    let searched = own? && earlier.all(|one| one.decontamination.is_some());
+    (!searched || !summary.starts_from_unknown()).then_some(searched)
 }
 
 /// Describes a benchmark, with a hash over everything in it that affects a sample.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::Result;
-use slm_artifacts::{AdapterFolder, TaskFingerprint};
+use slm_artifacts::{AdapterFolder, TaskFingerprint, TrainingSummary};
 use slm_benchmarks::{Evaluated, ScoringPhase, SharedTask, Task};
 use slm_cli::UserMistake;
 
@@ -76,8 +76,9 @@ fn learned(folder: &Path, is_allowed: bool) -> Result<Vec<TaskFingerprint>, User
         }
         slm_cli::note(&format!("warning: {text}"));
     }
-    let sets = summary.into_iter().flat_map(|summary| summary.datasets);
-    Ok(sets.flat_map(|set| set.tasks).collect())
+    // An adapter that was trained further knows the tasks of the one that it started from, too.
+    let sets = summary.iter().flat_map(TrainingSummary::learned);
+    Ok(sets.flat_map(|set| set.tasks.clone()).collect())
 }
 
 fn refusal(adapter: &NamedAdapter, shared: &[SharedTask]) -> String {

@@ -90,6 +90,11 @@ impl MadeDataset {
         DatasetFolder(&self.folder).rows()
     }
 
+    /// The data set with what distinguishes it from those of an adapter, for messages.
+    pub(super) fn of_recipe(&self) -> (&'static str, &LearnedDataset) {
+        ("", &self.learned)
+    }
+
     /// The data set as `training.json` records it.
     pub(super) fn learned(self) -> LearnedDataset {
         self.learned
@@ -115,16 +120,17 @@ fn check_format(dataset: &Dataset, kind: DatasetKind) -> Result<()> {
     Err(UserMistake(text).into())
 }
 
-/// Refuses data sets whose tasks the recipe evaluates, also where `data.decontaminate` is false.
+/// Refuses data sets whose tasks the recipe evaluates, also where `data.decontaminate` is false: those of the recipe, and
+/// those from which the adapter of `lora.init_from` learned.
 ///
 /// # Errors
 /// A task of a data set is a task of `evaluate.benchmarks`; or a benchmark cannot be loaded, so that its tasks could
 /// not be compared.
 pub(super) fn refuse_evaluated<'a>(
     recipe: &Recipe,
-    made: impl Iterator<Item = &'a MadeDataset>,
+    learned: impl Iterator<Item = (&'static str, &'a LearnedDataset)>,
 ) -> Result<()> {
-    let mut made = made.peekable();
+    let mut made = learned.peekable();
     if made.peek().is_none() {
         return Ok(());
     }
@@ -134,13 +140,13 @@ pub(super) fn refuse_evaluated<'a>(
     // The solutions are only compared; no example, log or message shows them.
     let evaluated = Evaluated::new(&tasks, &ScoringPhase::begin());
     let mut problems = Vec::new();
-    for MadeDataset { learned, .. } in made {
+    for (owner, learned) in made {
         let shared = evaluated.shared(&learned.tasks);
         if shared.is_empty() {
             continue;
         }
         let mut text = format!(
-            "data set {}: {} of its {} tasks are tasks of `evaluate.benchmarks`",
+            "data set {}{owner}: {} of its {} tasks are tasks of `evaluate.benchmarks`",
             learned.path,
             shared.len(),
             learned.tasks.len()

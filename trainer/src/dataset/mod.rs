@@ -32,11 +32,12 @@ use std::path::Path;
 
 use anyhow::Result;
 use slm_artifacts::LearnedDataset;
-use slm_cli::{BaseModel, Provenance, UserMistake};
-use slm_config::{Dataset, DatasetFormat, ModuleToSave, Recipe, TrainingUnit};
-use slm_model::{ChatTemplate, Tokenizer};
+use slm_cli::{Provenance, UserMistake};
+use slm_config::{Dataset, DatasetFormat, ModuleToSave, TrainingUnit};
+use slm_model::Tokenizer;
 
 use crate::fim::{Cutter, FimTokens};
+use crate::init_from::SourceAdapter;
 use crate::setup::Setup;
 use decontamination::Decontamination;
 use held_out::HeldOut;
@@ -104,9 +105,10 @@ impl Examples {
 pub(crate) fn load(setup: &Setup, folder: &Path) -> Result<Examples> {
     let Setup {
         recipe,
-        base,
+        base: _,
         tokenizer,
         template,
+        source,
     } = setup;
     // All data sets are located before the first is read, so that a missing one is reported early.
     let located: Vec<Located> = recipe
@@ -121,12 +123,15 @@ pub(crate) fn load(setup: &Setup, folder: &Path) -> Result<Examples> {
         .iter()
         .map(|dataset| cutter(dataset, tokenizer, recipe.train.seed))
         .collect::<Result<_>>()?;
-    made::refuse_evaluated(recipe, located.iter().filter_map(|l| l.made.as_ref()))?;
+    let made = located.iter().filter_map(|located| located.made.as_ref());
+    let learned = source.iter().flat_map(SourceAdapter::learned);
+    let before = learned.map(|learned| (" of the adapter of `lora.init_from`", learned));
+    made::refuse_evaluated(recipe, made.map(MadeDataset::of_recipe).chain(before))?;
     let encoder = Encoder {
         tokenizer,
         template,
         data: &recipe.data,
-        untaught_end: untaught_end(recipe, base, tokenizer, template),
+        untaught_end: untaught_end(setup),
     };
     let mut loader = Loader {
         recipe,
@@ -260,14 +265,19 @@ pub(crate) fn python_functions(dataset: &Dataset) -> Result<(Vec<usize>, Counts)
 
 /// Returns the template's end-of-turn token if the model was not trained to generate it, the recipe's data have turns,
 /// and `lm_head` is not trained. A template without an end of turn is reported later, with the first row that needs it.
-fn untaught_end(
-    recipe: &Recipe,
-    base: &BaseModel,
-    tokenizer: &Tokenizer,
-    template: &ChatTemplate,
-) -> Option<UntaughtEnd> {
+fn untaught_end(setup: &Setup) -> Option<UntaughtEnd> {
+    let Setup {
+        recipe,
+        base,
+        tokenizer,
+        template,
+        source,
+    } = setup;
     let has_turns = |dataset: &Dataset| dataset.format.has_turns();
-    let head_is_trained = recipe.lora.modules_to_save.contains(&ModuleToSave::LmHead);
+    let head_is_trained = match source {
+        Some(source) => source.trains_head(base.config()),
+        None => recipe.lora.modules_to_save.contains(&ModuleToSave::LmHead),
+    };
     if head_is_trained || !recipe.data.datasets.iter().any(has_turns) {
         return None;
     }

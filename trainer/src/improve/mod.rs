@@ -144,6 +144,11 @@ fn check(recipe: &Recipe) -> Result<(), UserMistake> {
                     hint: remove it with --set evaluate.endpoint=null";
         return Err(UserMistake(text.to_owned()));
     }
+    if recipe.lora.init_from.is_some() {
+        let text = "`lora.init_from` is set, but the answers of the first round are the base model's\n\
+                    hint: merge the adapter with `trainer merge` and improve the merged model";
+        return Err(UserMistake(text.to_owned()));
+    }
     Ok(())
 }
 

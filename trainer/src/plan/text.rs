@@ -8,10 +8,12 @@ use super::{Measured, Plan};
 use crate::budget::Budget;
 use crate::memory::Memory;
 
-/// Describes the plan for people, one item a line.
-pub(super) fn text(plan: &Plan, budget: &Budget) -> String {
+/// Describes the plan for people, one item a line; `start` is the adapter that the training starts from.
+pub(super) fn text(plan: &Plan, start: Option<&str>, budget: &Budget) -> String {
     let share = 100.0 * plan.trainable_parameters as f64 / plan.parameters as f64;
-    let mut lines = vec![
+    let start = start.map(|start| format!("init_from    {start}"));
+    let mut lines: Vec<String> = start.into_iter().collect();
+    lines.extend([
         format!(
             "parameters   {:.1} M, {:.2} M ({share:.2} %) of them trained",
             plan.parameters as f64 / 1e6,
@@ -29,7 +31,7 @@ pub(super) fn text(plan: &Plan, budget: &Budget) -> String {
             "memory       about {}, of which",
             bytes_text(plan.total_bytes)
         ),
-    ];
+    ]);
     lines.extend(memory_lines(plan.memory));
     lines.push(format!("layers       {}", budget.layers_text()));
     lines.push(fits_line(plan));

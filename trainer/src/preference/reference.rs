@@ -1,4 +1,5 @@
-//! Log-probabilities of all answers under the base model, computed once before the training.
+//! Log-probabilities of all answers under the base model, or under the adapter that a training starts from, computed once
+//! before the training.
 //!
 //! They are kept beside the checkpoints and in each of them, by the hash of the example, so that a resumed training reads
 //! the same bits and does not compute them again.
@@ -10,7 +11,7 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
 use slm_cli::{Progress, UserMistake};
-use slm_model::{Decoder, DeviceChoice, WeightFormat};
+use slm_model::{Adapter, Decoder, DeviceChoice, WeightFormat};
 
 use super::batch::scores;
 use crate::batch::{Batch, Example, StaticShapes};
@@ -33,9 +34,13 @@ struct Content {
     log_p: BTreeMap<String, f64>,
 }
 
-/// Describes a base model and how it is computed: with other weights, another format or another kind of device, the same
+/// Describes a base model, the adapter that a training starts from, and how they are computed: with other weights, another format or another kind of device, the same
 /// sequence has another log-probability, so that the adapter would be compared with a model that it does not start from.
-pub(crate) fn base_text(sha256: &str, format: WeightFormat, device: DeviceChoice) -> String {
+pub(crate) fn base_text(
+    (sha256, adapter): (&str, Option<&str>),
+    format: WeightFormat,
+    device: DeviceChoice,
+) -> String {
     let format = match format {
         WeightFormat::F32 => "f32",
         WeightFormat::Bf16 => "bf16",
@@ -47,7 +52,8 @@ pub(crate) fn base_text(sha256: &str, format: WeightFormat, device: DeviceChoice
         DeviceChoice::Cuda(_) => "cuda".to_owned(),
         device => device.to_string(),
     };
-    format!("{sha256}, weights {format}, device {device}")
+    let adapter = adapter.map_or_else(String::new, |sha256| format!(", adapter {sha256}"));
+    format!("{sha256}, weights {format}, device {device}{adapter}")
 }
 
 /// The log-probabilities under the base model.
@@ -77,13 +83,13 @@ impl Reference {
         &self.json
     }
 
-    /// Computes the log-probabilities of the examples of these units, in batches of the given shapes, without
-    /// adapter and without gradients.
+    /// Computes the log-probabilities of the examples of these units, in batches of the given shapes, with the adapter that
+    /// the training starts from, if any, and without gradients.
     ///
     /// # Errors
     /// The examples cannot be read, or one has no supervised token.
     pub(crate) fn compute(
-        decoder: &Decoder,
+        (decoder, adapter): (&Decoder, Option<&Adapter>),
         examples: &Examples,
         units: impl IntoIterator<Item = u32>,
         (shapes, chunk_size): (StaticShapes, usize),
@@ -104,6 +110,7 @@ impl Reference {
         let mut by_index = vec![f64::NAN; store.len()];
         let mut done = 0;
         let on_device = shapes.on(decoder);
+        let frozen = adapter.map(Adapter::frozen);
         for chunk in sorted.chunks(shapes.sequences) {
             let read = chunk
                 .iter()
@@ -111,7 +118,7 @@ impl Reference {
                 .collect::<Result<Vec<Example>>>()?;
             let batch = Batch::new(&read.iter().collect::<Vec<_>>());
             let batch = batch.in_shape(on_device);
-            let found = scores(decoder, None, &batch, chunk_size)?;
+            let found = scores(decoder, frozen.as_ref(), &batch, chunk_size)?;
             for (&index, score) in chunk.iter().zip(found) {
                 by_index[index] = score.log_p;
             }
@@ -165,7 +172,7 @@ impl Reference {
     /// # Errors
     /// The checkpoint lacks an example or belongs to another base, the examples cannot be read, or the disk is full.
     pub(crate) fn obtain(
-        decoder: &Decoder,
+        start: (&Decoder, Option<&Adapter>),
         examples: &Examples,
         sizes: (StaticShapes, usize),
         base: String,
@@ -186,7 +193,7 @@ impl Reference {
             return Ok(found);
         }
         let units = examples.train.iter().chain(&examples.validation).copied();
-        let computed = Self::compute(decoder, examples, units, sizes, base)?;
+        let computed = Self::compute(start, examples, units, sizes, base)?;
         replace_file(run, REFERENCE_FILE, computed.json())
             .context("cannot save the reference\nhint: free space under the output folder and run the same command again")?;
         Ok(computed)
@@ -230,10 +237,12 @@ mod tests {
 
     #[test]
     fn a_base_is_another_one_with_another_format_or_kind_of_device() {
-        let text = |format, device| base_text("abc", format, device);
+        let text = |format, device| base_text(("abc", None), format, device);
         let cpu = text(WeightFormat::F32, DeviceChoice::Cpu);
         assert_eq!(cpu, "abc, weights f32, device cpu");
         assert_ne!(cpu, text(WeightFormat::Bf16, DeviceChoice::Cpu));
+        let further = base_text(("abc", Some("d")), WeightFormat::F32, DeviceChoice::Cpu);
+        assert_eq!(further, "abc, weights f32, device cpu, adapter d");
         assert_ne!(cpu, text(WeightFormat::F32, DeviceChoice::Cuda(0)));
         let second = text(WeightFormat::F32, DeviceChoice::Cuda(1));
         assert_eq!(text(WeightFormat::F32, DeviceChoice::Cuda(0)), second);

@@ -10,7 +10,8 @@ use anyhow::Result;
 use serde::Serialize;
 use slm_artifacts::TrainingSummary;
 use slm_cli::{bytes_text, duration_text};
-use slm_config::{InitLoraWeights, Objective, Recipe};
+use slm_config::{Objective, Recipe};
+use slm_model::{Init, LoraSettings};
 use slm_report::draw_loss_curve;
 
 use crate::dataset::Counts;
@@ -34,6 +35,8 @@ const MANY_LEFT_OUT: f64 = 0.1;
 pub(crate) struct Subject<'a> {
     /// The recipe with its overrides.
     pub(crate) recipe: &'a Recipe,
+    /// The adapter's shape.
+    pub(crate) settings: &'a LoraSettings,
     /// The figures of the training.
     pub(crate) summary: &'a TrainingSummary,
 }
@@ -79,6 +82,8 @@ struct Page<'a> {
     adapter: String,
     folder: String,
     summary: &'a TrainingSummary,
+    /// What the training started from: `the base model`, or the adapter.
+    start: &'a str,
     /// Wall time as text.
     time: String,
     tokens_per_second: f64,
@@ -100,6 +105,8 @@ struct Page<'a> {
 /// Losses in nats per supervised token; `None` where the log has none.
 #[derive(Serialize)]
 struct Losses {
+    /// The validation loss before the first step.
+    before: Option<f64>,
     /// Before any update.
     first: Option<f64>,
     /// The mean over the last tenth of the logged steps.
@@ -114,10 +121,10 @@ struct Losses {
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum Note<'a> {
-    /// The adapter's validation loss is not below the base model's.
+    /// The adapter's validation loss is not below that of the start.
     NoHelp {
         adapter: f64,
-        base: f64,
+        before: f64,
     },
     /// The final validation loss is well above the lowest.
     Risen {
@@ -162,7 +169,7 @@ struct DataSet<'a> {
 struct Settings<'a> {
     base_model: &'a str,
     r: usize,
-    lora_alpha: usize,
+    lora_alpha: String,
     /// The variants and extensions of LoRA in use.
     variants: Vec<&'static str>,
     /// The objective with its settings; `None` for `sft`.
@@ -174,8 +181,15 @@ struct Settings<'a> {
 }
 
 impl<'a> Page<'a> {
-    fn new(Subject { recipe, summary }: Subject<'a>, lines: &[LogLine]) -> Self {
+    fn new(subject: Subject<'a>, lines: &[LogLine]) -> Self {
+        let Subject {
+            recipe,
+            settings,
+            summary,
+        } = subject;
+        let source = summary.init_from.as_deref();
         let losses = Losses {
+            before: source.map_or(summary.base_validation_loss, |start| start.validation_loss),
             first: first_loss(lines),
             late: late_loss(lines),
             adapter: adapters_loss(recipe, summary, lines),
@@ -196,6 +210,7 @@ impl<'a> Page<'a> {
             adapter: recipe.adapter_dir().display().to_string(),
             folder: recipe.output_dir().display().to_string(),
             summary,
+            start: source.map_or("the base model", |start| &start.path),
             time: duration_text(Duration::from_secs_f64(summary.seconds)),
             tokens_per_second: summary.tokens as f64 / summary.seconds,
             peak_memory: summary.peak_memory_bytes.map(bytes_text),
@@ -210,7 +225,7 @@ impl<'a> Page<'a> {
             preferences: preferences::of(recipe, summary.preferences.as_ref(), lines),
             data: data.collect(),
             first_left_out: summary.data.iter().flat_map(Counts::first_texts).collect(),
-            settings: Settings::of(recipe),
+            settings: Settings::of(recipe, settings),
         }
     }
 }
@@ -222,9 +237,9 @@ fn notes<'a>(
     losses: &Losses,
 ) -> Vec<Note<'a>> {
     let mut notes = Vec::new();
-    match (summary.base_validation_loss, losses.adapter) {
-        (Some(base), Some(adapter)) if adapter >= base => {
-            notes.push(Note::NoHelp { adapter, base });
+    match (losses.before, losses.adapter) {
+        (Some(before), Some(adapter)) if adapter >= before => {
+            notes.push(Note::NoHelp { adapter, before });
         }
         _ => {}
     }
@@ -263,13 +278,14 @@ fn notes<'a>(
 }
 
 impl<'a> Settings<'a> {
-    fn of(recipe: &'a Recipe) -> Self {
-        let (lora, train) = (&recipe.lora, &recipe.train);
+    fn of(recipe: &'a Recipe, lora: &LoraSettings) -> Self {
+        let train = &recipe.train;
+        let ratio = recipe.lora.loraplus_lr_ratio;
         let variants = [
             (lora.use_rslora, "rsLoRA"),
             (lora.use_dora, "DoRA"),
-            (lora.init_lora_weights == InitLoraWeights::Pissa, "PiSSA"),
-            ((lora.loraplus_lr_ratio - 1.0).abs() > f64::EPSILON, "LoRA+"),
+            (lora.init == Init::Pissa, "PiSSA"),
+            ((ratio - 1.0).abs() > f64::EPSILON, "LoRA+"),
             (train.neftune_noise_alpha.is_some(), "NEFTune"),
             (lora.lora_dropout > 0.0, "dropout"),
         ];
@@ -277,7 +293,7 @@ impl<'a> Settings<'a> {
         Self {
             base_model: recipe.model.base_model_name(),
             r: lora.r,
-            lora_alpha: lora.lora_alpha,
+            lora_alpha: lora.lora_alpha.to_string(),
             variants: used.map(|(_, name)| name).collect(),
             objective: preferences::objective_text(train),
             optimizer: train.optim.name(),
@@ -392,9 +408,13 @@ mod tests {
             device: "cpu".to_owned(),
             project_version: "0".to_owned(),
             sources: Vec::new(),
+            base_sha256: String::new(),
+            init_from: None,
         };
+        let settings = crate::lora_settings::of_recipe(&recipe).expect("settings");
         let subject = Subject {
             recipe: &recipe,
+            settings: &settings,
             summary: &summary,
         };
         markdown(subject, &loss_curve::tests::made_up(400))

@@ -35,8 +35,10 @@ pub(crate) struct Training<'a> {
     steps_per_epoch: usize,
     /// Steps between two validations.
     eval_steps: usize,
-    /// The base model's log-probabilities, for an objective that compares with them.
+    /// The log-probabilities before the first step, for an objective that compares with them.
     reference: Option<Reference>,
+    /// The folder of the adapter that the training starts from; `None` for a new adapter.
+    source: Option<PathBuf>,
 }
 
 /// The state that changes from step to step; a checkpoint holds all of it.
@@ -135,10 +137,17 @@ impl<'a> Training<'a> {
             eval_steps: eval_steps.unwrap_or(steps_per_epoch),
             steps_per_epoch,
             reference: None,
+            source: None,
         }
     }
 
-    /// Compares with these log-probabilities of the base model.
+    /// Names the adapter that the training starts from, for messages.
+    pub(crate) fn starting_from(self, source: Option<&Path>) -> Self {
+        let source = source.map(Path::to_owned);
+        Self { source, ..self }
+    }
+
+    /// Compares with these log-probabilities.
     pub(crate) fn with_reference(self, reference: Option<Reference>) -> Self {
         Self { reference, ..self }
     }
@@ -211,7 +220,7 @@ impl<'a> Training<'a> {
                 step_text(loss, preference, learning_rate, speed),
             );
             if step == 0 {
-                // The loss is computed before the update, so the first one is that of the untrained base model.
+                // The loss is computed before the update, so the first one is that of the start.
                 log.write(&LogLine::Start {
                     step: 0,
                     epoch: 0.0,
@@ -328,7 +337,8 @@ impl<'a> Training<'a> {
         Ok((adapter, taken))
     }
 
-    /// Measures the validation loss before any update, that of the base model, and logs it as step 0.
+    /// Measures the validation loss before any update, that of the base model or of the adapter that the training starts
+    /// from, and logs it as step 0.
     fn validate_base(
         &self,
         decoder: &Decoder,
@@ -343,8 +353,12 @@ impl<'a> Training<'a> {
         progress.exclude(began.elapsed(), self.validations_after(0));
         state.base_validation_loss = Some(measured.loss);
         progress.note(&format!(
-            "validation         loss {:.4} before the first step (the base model){}",
+            "validation         loss {:.4} before the first step ({}){}",
             measured.loss,
+            self.source.as_ref().map_or_else(
+                || "the base model".to_owned(),
+                |path| path.display().to_string()
+            ),
             measured.text()
         ));
         log.write(&LogLine::Validation {

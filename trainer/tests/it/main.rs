@@ -19,6 +19,7 @@ mod hub;
 #[cfg(unix)]
 mod improve;
 mod init;
+mod init_from;
 #[cfg(unix)]
 mod interrupt;
 #[cfg(target_os = "linux")]

@@ -48,6 +48,12 @@ impl Tensors {
             .collect()
     }
 
+    fn shape(&self, name: &str) -> [usize; 2] {
+        let file = self.file();
+        let shape = file.tensor(name).expect("golden tensor").shape().to_vec();
+        shape.try_into().unwrap_or_default()
+    }
+
     fn names(&self) -> Vec<String> {
         self.file().names().into_iter().map(str::to_owned).collect()
     }
@@ -124,14 +130,18 @@ fn check_gradients(architecture: &str, folder: &str) {
     let mut checked = 0;
     for (layer, target, pair) in adapter.pairs() {
         let ids = [
-            ("lora_A", Some(pair.lora_a_id())),
-            ("lora_B", Some(pair.lora_b_id())),
-            ("lora_magnitude_vector", pair.lora_magnitude_vector_id()),
+            ("lora_A.weight", Some(pair.lora_a_id())),
+            ("lora_B.weight", Some(pair.lora_b_id())),
+            ("lora_B.bias", pair.lora_bias_id()),
+            (
+                "lora_magnitude_vector.weight",
+                pair.lora_magnitude_vector_id(),
+            ),
         ];
         for (name, id) in ids {
             let Some(id) = id else { continue };
             let key = format!(
-                "base_model.model.model.{}.{name}.weight.grad",
+                "base_model.model.model.{}.{name}.grad",
                 target.module_path(layer)
             );
             let found = values(gradients.remove::<2>(id).expect("gradient"));
@@ -140,12 +150,29 @@ fn check_gradients(architecture: &str, folder: &str) {
             checked += 1;
         }
     }
+    let names = expected.names();
     for module in SavedModule::ALL {
+        let pair = adapter.vocabulary_pair(module).into_iter().flatten();
+        let pair = ["A", "B"].into_iter().zip(pair.map(|(id, _)| id));
+        let rows = adapter.token_rows(module).map(|(id, _)| ("rows", id));
+        for (part, id) in pair.chain(rows) {
+            let ends = match (module, part) {
+                (_, "rows") => "token_adapter.trainable_tokens_delta.grad".to_owned(),
+                (SavedModule::EmbedTokens, part) => format!("lora_embedding_{part}.grad"),
+                (SavedModule::LmHead, part) => format!("lora_{part}.weight.grad"),
+            };
+            let ends = format!("{}.{ends}", module.name());
+            let key = names.iter().find(|name| name.ends_with(&ends));
+            let key = key.unwrap_or_else(|| panic!("no {ends} in {names:?}"));
+            let found = values(gradients.remove::<2>(id).expect("gradient"));
+            let difference = relative(&found, &expected.floats(key));
+            assert!(difference < 1e-4, "{key}: {difference}");
+            checked += 1;
+        }
         let Some(id) = adapter.saved_module_id(module) else {
             continue;
         };
         let ends = format!("{}.modules_to_save.weight.grad", module.name());
-        let names = expected.names();
         let key = names.iter().find(|name| name.ends_with(&ends));
         let key = key.expect("a golden gradient");
         let found = values(gradients.remove::<2>(id).expect("gradient"));
@@ -187,17 +214,21 @@ fn gradients_of_chosen_layers_equal_pefts() {
 }
 
 fn check_training(architecture: &str, start: &str) {
-    let folder = format!("training-{architecture}");
-    let text = std::fs::read_to_string(golden(&format!("{folder}/{start}/expected.json")))
-        .expect("golden");
+    let folder = format!("training-{architecture}/{start}");
+    let ends = [format!("{folder}/before"), format!("{folder}/after")];
+    check_steps(architecture, &ends, &folder);
+}
+
+/// Compares ten steps from one adapter to another with the log in `folder`.
+fn check_steps(architecture: &str, [before, after]: &[String; 2], folder: &str) {
+    let text = std::fs::read_to_string(golden(&format!("{folder}/expected.json"))).expect("golden");
     let expected: Value = serde_json::from_str(&text).expect("JSON");
     let number = |value: &Value| value.as_f64().expect("number");
     let setting = |name: &str| number(&expected["settings"][name]);
-    let batches = Tensors::read(&format!("{folder}/micro_batches.safetensors"));
-    let (decoder, mut adapter) = load(
-        &format!("tiny-{architecture}"),
-        &format!("{folder}/{start}/before"),
-    );
+    let batches = Tensors::read(&format!(
+        "training-{architecture}/micro_batches.safetensors"
+    ));
+    let (decoder, mut adapter) = load(&format!("tiny-{architecture}"), before);
     let steps = expected["steps"].as_array().expect("steps");
     assert_eq!(steps.len(), 10);
     let schedule = Schedule {
@@ -239,17 +270,77 @@ fn check_training(architecture: &str, start: &str) {
         clipped += usize::from(norm > setting("max_grad_norm"));
     }
     assert!(clipped > 0, "clipping is part of what is compared");
-    let after = Tensors::read(&format!("{folder}/{start}/after/adapter_model.safetensors"));
+    let after = Tensors::read(&format!("{after}/adapter_model.safetensors"));
+    let mut compared = 0;
     for (layer, target, pair) in adapter.pairs() {
-        for (name, tensor) in [("lora_A", pair.lora_a()), ("lora_B", pair.lora_b())] {
-            let key = format!(
-                "base_model.model.model.{}.{name}.weight",
-                target.module_path(layer)
-            );
+        let parts = [
+            ("lora_A.weight", Some(pair.lora_a())),
+            ("lora_B.weight", Some(pair.lora_b())),
+            ("lora_B.bias", pair.lora_bias()),
+            ("lora_magnitude_vector", pair.lora_magnitude_vector()),
+        ];
+        for (name, tensor) in parts {
+            let Some(tensor) = tensor else { continue };
+            compared += 1;
+            let module = target.module_path(layer);
+            let key = format!("base_model.model.model.{module}.{name}");
             let difference = relative(&values(tensor.inner()), &after.floats(&key));
             assert!(difference < 1e-3, "{key}: {difference}");
         }
     }
+    let names = after.names();
+    for module in SavedModule::ALL {
+        let pair = adapter.vocabulary_pair(module).into_iter().flatten();
+        let rows = adapter.token_rows(module).into_iter();
+        for (_, tensor) in pair.chain(rows) {
+            let key = names.iter().find(|name| {
+                let is_same_shape = after.shape(name) == tensor.dims();
+                name.contains(module.name()) && is_same_shape
+            });
+            let key = key.expect("a tensor of this module and shape");
+            let difference = relative(&values(tensor.inner()), &after.floats(key));
+            assert!(difference < 1e-3, "{key}: {difference}");
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, names.len());
+}
+
+#[test]
+fn an_adapter_that_is_trained_further_follows_pefts_losses_norms_and_weights() {
+    for (architecture, adapter) in [
+        ("qwen2", "peft-variants/dora"),
+        ("llama", "peft-later/layers"),
+        ("qwen2", "peft-later/lora-bias"),
+        ("qwen2", "peft-later/lm-head"),
+        ("llama", "peft-later/embed-tokens-untied"),
+        ("qwen2", "peft-later/tokens"),
+    ] {
+        let (_, name) = adapter.split_once('/').expect("a folder");
+        let folder = format!("training-further/{name}");
+        check_steps(architecture, &[adapter.to_owned(), folder.clone()], &folder);
+    }
+}
+
+#[test]
+fn gradients_beside_restricted_layers_and_biases_equal_pefts() {
+    check_gradients("llama", "peft-later/layers");
+    check_gradients("qwen2", "peft-later/one-layer");
+    check_gradients("qwen2", "peft-later/exclude-names");
+    check_gradients("llama", "peft-later/exclude-pattern");
+    check_gradients("qwen2", "peft-later/lora-bias");
+    check_gradients("llama", "peft-later/lora-bias-beside-none");
+}
+
+#[test]
+fn gradients_of_the_head_and_the_embedding_equal_pefts() {
+    check_gradients("qwen2", "peft-later/lm-head");
+    check_gradients("llama", "peft-later/lm-head-untied");
+    check_gradients("qwen2", "peft-later/embed-tokens");
+    check_gradients("llama", "peft-later/embed-tokens-untied");
+    check_gradients("qwen2", "peft-later/tokens");
+    check_gradients("llama", "peft-later/tokens-untied");
+    check_gradients("llama", "peft-later/tokens-of-both");
 }
 
 #[test]

@@ -75,7 +75,47 @@ fn training() -> Value {
             "kind": "dataset", "repository": "a/b", "revision": "main", "commit": "c".repeat(40),
             "files": [{"path": "rows.jsonl", "bytes": 3, "sha256": "d".repeat(64)}],
         }],
+        "base_sha256": "f".repeat(64),
+        "init_from": {
+            "path": "checkpoints/a/adapter", "sha256": "a".repeat(64), "config_sha256": "b".repeat(64),
+            "base_model": "a/b", "validation_loss": 2.5, "training": null,
+        },
     })
+}
+
+/// A summary of a training that started from the adapter of another one.
+fn further(from: Value, path: &str, benchmarks: &[&str]) -> Value {
+    let mut summary = training();
+    summary["init_from"]["training"] = from;
+    summary["datasets"][0]["path"] = path.into();
+    summary["decontamination"]["benchmarks"] = json!(benchmarks);
+    summary["decontamination"]["left_out"] = 2.into();
+    summary
+}
+
+#[test]
+fn an_adapter_has_learned_what_all_its_trainings_have() {
+    let read = |value: Value| serde_json::from_value::<TrainingSummary>(value).expect("a summary");
+    let mut first = further(Value::Null, "first", &["mbpp", "humaneval"]);
+    first.as_object_mut().expect("fields").remove("init_from");
+    let second = further(first, "second", &["humaneval", "mbpp", "apps"]);
+    let third = further(second, "third", &["apps", "humaneval"]);
+    let whole = read(third.clone());
+    let paths: Vec<&str> = whole.learned().map(|set| &*set.path).collect();
+    assert_eq!(paths, ["third", "second", "first"]);
+    let search = whole.search().expect("searched in each");
+    assert_eq!(
+        (search.benchmarks, search.left_out),
+        (vec!["humaneval".to_owned()], 6)
+    );
+    assert!(!whole.starts_from_unknown());
+
+    // Of one training it is not known, or it did not search.
+    let unknown = read(further(training(), "last", &["mbpp"]));
+    assert!(unknown.starts_from_unknown() && unknown.search().is_none());
+    let mut without = third;
+    without["init_from"]["training"]["decontamination"] = Value::Null;
+    assert_eq!(read(without).search(), None);
 }
 
 #[test]

@@ -38,16 +38,15 @@ pub(super) fn refuse_pickled(folder: &Path) -> Result<(), AdapterError> {
     })
 }
 
-/// Refuses an adapter that was saved from a wrapped model, or that trains more than LoRA pairs of linear layers and
-/// `modules_to_save` of the base model's shape.
+/// Refuses an adapter that was saved from a wrapped model, or of a base model whose vocabulary was resized.
 pub(super) fn refuse(
     file: &AdapterFile,
     settings: &PeftSettings,
     config: &ModelConfig,
 ) -> Result<(), AdapterError> {
     let cause = wrapped(file)
-        .or_else(|| low_rank_embedding(file, settings))
-        .or_else(|| embedding_weights(file, settings, config));
+        .or_else(|| resized(file, config))
+        .or_else(|| unnamed_pair(file, settings));
     match cause {
         None => Ok(()),
         Some((problem, hint)) => Err(AdapterError::Refused {
@@ -81,58 +80,44 @@ fn wrapped(file: &AdapterFile) -> Option<Cause> {
     Some((problem, hint))
 }
 
-/// Finds LoRA on the embedding or the head.
-fn low_rank_embedding(file: &AdapterFile, settings: &PeftSettings) -> Option<Cause> {
-    let module = SavedModule::ALL.into_iter().find(|module| {
-        let name = module.name();
-        let in_file = file.places().any(|(place, _)| {
-            let part = place
-                .strip_prefix(name)
-                .and_then(|part| part.strip_prefix('.'));
-            part.is_some_and(|part| part.starts_with("lora_"))
-        });
-        in_file || settings.targets.names(name)
-    })?;
-    let problem = format!(
-        "the adapter trains `{}` with LoRA, which is not supported: expected LoRA on the decoder's linear layers only",
-        module.name()
-    );
-    Some((problem, MERGE_WITH_PEFT.to_owned()))
-}
-
-/// Finds a weight of the embedding or the head that `modules_to_save` does not name, or with another number of rows.
-fn embedding_weights(
-    file: &AdapterFile,
-    settings: &PeftSettings,
-    config: &ModelConfig,
-) -> Option<Cause> {
+/// Finds a weight of the embedding or the head with another number of rows than the base model's.
+fn resized(file: &AdapterFile, config: &ModelConfig) -> Option<Cause> {
     SavedModule::ALL.into_iter().find_map(|module| {
         let name = module.name();
-        let found = file.shape(name)?;
         let [rows, width] = module.shape(config);
-        if let &[found, columns] = found
-            && columns == width
-            && found != rows
-        {
-            let problem = format!(
-                "the adapter holds a weight for `{name}` with {found} rows, the base model has {rows}: its vocabulary was \
-                 resized (`resize_token_embeddings`) before the training, which is not supported here"
-            );
-            return Some((problem, MERGE_WITH_PEFT.to_owned()));
-        }
-        if settings.modules_to_save.contains(&module) {
+        let places = [name.to_owned(), format!("{name}.base_layer")];
+        let found = places.iter().find_map(|place| file.shape(place))?;
+        let &[found, columns] = found else {
+            return None;
+        };
+        if columns != width || found == rows {
             return None;
         }
         let problem = format!(
-            "the adapter holds a weight for `{name}`, which `modules_to_save` in {CONFIG_FILE} does not name: PEFT saves \
-             it beside the adapter (`save_embedding_layers`) and puts it in place of the base model's, which is not \
-             supported here"
+            "the adapter holds a weight for `{name}` with {found} rows, the base model has {rows}: its vocabulary was \
+             resized (`resize_token_embeddings`) before the training, which is not supported here"
         );
-        let hint = format!(
-            "{MERGE_WITH_PEFT}; if the weight was not trained, save the adapter with `save_embedding_layers=False`"
-        );
-        Some((problem, hint))
+        Some((problem, MERGE_WITH_PEFT.to_owned()))
     })
+}
+
+/// Finds a pair of the embedding or the head that the settings do not name.
+fn unnamed_pair(file: &AdapterFile, settings: &PeftSettings) -> Option<Cause> {
+    let is_named = |module: &SavedModule| settings.lora.vocabulary_pairs.contains(module);
+    let mut modules = SavedModule::ALL.into_iter();
+    let module = modules.find(|module| {
+        let beginning = format!("{}.lora_", module.name());
+        !is_named(module)
+            && file
+                .places()
+                .any(|(place, _)| place.starts_with(&beginning))
+    })?;
+    let problem = format!(
+        "the adapter holds LoRA for `{}`, which `target_modules` in {CONFIG_FILE} does not name",
+        module.name()
+    );
+    let hint = "copy both files of the adapter again; they are of different trainings";
+    Some((problem, hint.to_owned()))
 }
 
 /// The hint for an adapter whose tensors do not fit the base model.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{AdapterError, MAGNITUDE, PREFIX, WEIGHTS_FILE, WRAPPER, io_error};
+use super::{AdapterError, BIAS, MAGNITUDE, PREFIX, WEIGHTS_FILE, WRAPPER, io_error};
 use crate::safetensors::{SafetensorsError, SafetensorsFile};
 
 /// An open adapter file whose tensor values have not been read.
@@ -108,23 +108,37 @@ fn adapter_error(error: SafetensorsError) -> AdapterError {
 
 /// Maps `base_model.model.model.layers.0.mlp.up_proj.lora_A.default.weight` to `layers.0.mlp.up_proj.lora_A`.
 ///
-/// Files that were not saved by PEFT's own function contain the adapter's name (`default`). A tensor outside a pair,
-/// such as a bias beside it, keeps its whole name.
+/// Files that were not saved by PEFT's own function contain the adapter's name (`default`). A tensor outside a pair keeps
+/// its whole name.
 fn place_of_tensor(name: &str) -> String {
     let name = name.strip_prefix(PREFIX).unwrap_or(name);
     let name = name.strip_prefix(WRAPPER).unwrap_or(name);
     let name = name.strip_suffix(".weight").unwrap_or(name);
-    for part in ["lora_A", "lora_B", MAGNITUDE] {
+    for part in [
+        "lora_A",
+        "lora_B",
+        "lora_embedding_A",
+        "lora_embedding_B",
+        MAGNITUDE,
+    ] {
         let Some((module, rest)) = name.split_once(&format!(".{part}")) else {
             continue;
         };
-        let adapter = rest.strip_prefix('.').unwrap_or(rest);
-        let is_name = !adapter.contains('.') && adapter != "bias";
-        if is_name && (rest.is_empty() || rest.starts_with('.')) {
+        let bias = rest.strip_suffix(".bias").filter(|_| part == "lora_B");
+        if bias.is_some_and(is_adapter_name) {
+            return format!("{module}.{BIAS}");
+        }
+        if is_adapter_name(rest) && rest != ".bias" {
             return format!("{module}.{part}");
         }
     }
     name.to_owned()
+}
+
+/// Whether a text is nothing, or a dot with the name of an adapter.
+fn is_adapter_name(text: &str) -> bool {
+    let name = text.strip_prefix('.');
+    text.is_empty() || name.is_some_and(|name| !name.contains('.'))
 }
 
 #[cfg(test)]
@@ -146,11 +160,21 @@ mod tests {
     }
 
     #[test]
+    fn the_bias_of_b_is_a_part_of_the_pair() {
+        let expected = "layers.0.mlp.up_proj.lora_B.bias";
+        for ending in ["bias", "default.bias"] {
+            let name = format!("{PREFIX}layers.0.mlp.up_proj.lora_B.{ending}");
+            assert_eq!(place_of_tensor(&name), expected);
+        }
+    }
+
+    #[test]
     fn what_is_no_part_of_a_pair_keeps_its_name() {
         for name in [
-            "layers.0.mlp.up_proj.lora_B.bias",
-            "layers.0.mlp.up_proj.lora_B.default.bias",
-            "embed_tokens.lora_embedding_A",
+            "layers.0.mlp.up_proj.bias",
+            "layers.0.mlp.up_proj.lora_A.bias",
+            "embed_tokens.token_adapter.trainable_tokens_delta",
+            "embed_tokens.base_layer",
             "layers.0.mlp.up_proj.lora_A_scale",
         ] {
             assert_eq!(place_of_tensor(&format!("{PREFIX}{name}")), name);

@@ -9,10 +9,15 @@ use slm_artifacts::sha256_of_file;
 use super::causes::{mismatch_hint, refuse, refuse_pickled};
 use super::file::AdapterFile;
 use super::settings::PeftSettings;
-use super::{AdapterError, CONFIG_FILE, LoadedAdapter, MAGNITUDE, WEIGHTS_FILE, io_error};
+use super::vocabulary::vocabulary;
+use super::{
+    AdapterError, AdapterSettings, BIAS, CONFIG_FILE, LoadedAdapter, MAGNITUDE, WEIGHTS_FILE,
+    io_error,
+};
 use crate::config::ModelConfig;
 use crate::lora::{
-    Adapter, LayerAdapter, LowRank, Magnitude, SavedModules, module_index, parameter, parameter_id,
+    Adapter, LayerAdapter, LoraSettings, LowRank, Magnitude, SavedModule, SavedModules,
+    module_index, parameter, parameter_id,
 };
 use crate::weight_file::read_bounded;
 
@@ -30,6 +35,19 @@ impl Adapter {
         sha256_of_file(&path).map_err(io_error(&path))
     }
 
+    /// Reads the settings of an adapter in PEFT's layout without its tensors.
+    ///
+    /// # Errors
+    /// The file is missing or malformed, or has settings that are not supported.
+    pub fn settings(folder: &Path) -> Result<AdapterSettings, AdapterError> {
+        let settings = read_settings(&folder.join(CONFIG_FILE))?;
+        Ok(AdapterSettings {
+            lora: settings.lora,
+            origin: settings.origin,
+            warnings: settings.warnings,
+        })
+    }
+
     /// Loads an adapter in PEFT's layout for a base model with this configuration.
     ///
     /// Both an unexpected and a missing tensor are errors, since either would silently leave part of the base model
@@ -44,19 +62,24 @@ impl Adapter {
         device: &Device,
     ) -> Result<LoadedAdapter, AdapterError> {
         let path = folder.join(CONFIG_FILE);
-        let bytes = read_bounded(&path, MAX_CONFIG_BYTES).map_err(io_error(&path))?;
-        let text = String::from_utf8(bytes).map_err(|error| AdapterError::Corrupt {
-            path: path.display().to_string(),
-            problem: format!("not UTF-8: {error}"),
-        })?;
-        let settings = PeftSettings::parse(&text, &path)?;
-        if let Some(module) = settings.modules_to_save.first()
+        let settings = read_settings(&path)?;
+        let lora = &settings.lora;
+        if let Some(module) = lora.modules_to_save.first()
             && config.tie_word_embeddings
         {
             return Err(AdapterError::Unsupported {
                 path: path.display().to_string(),
                 key: "modules_to_save".to_owned(),
                 value: module.name().to_owned(),
+                hint: "this model ties the embedding to the head; merge the adapter with PEFT and use the merged model",
+            });
+        }
+        let mut of_head = lora.token_indices.iter().map(|(module, _)| module);
+        if config.tie_word_embeddings && of_head.any(|module| *module == SavedModule::LmHead) {
+            return Err(AdapterError::Unsupported {
+                path: path.display().to_string(),
+                key: "trainable_token_indices".to_owned(),
+                value: "lm_head".to_owned(),
                 hint: "this model ties the embedding to the head; merge the adapter with PEFT and use the merged model",
             });
         }
@@ -72,7 +95,7 @@ impl Adapter {
         for layer in 0..config.num_hidden_layers {
             layers.push(LayerAdapter::build(config.targets(), |target| {
                 let module = target.module_path(layer);
-                if !settings.targets.matches(&module) {
+                if !lora.adapts(&module) {
                     return Ok::<_, AdapterError>(None);
                 }
                 let (r, scale) = settings.rank_and_scale(&module);
@@ -83,18 +106,23 @@ impl Adapter {
                 };
                 let lora_a = take("lora_A", 0, &[r, in_features])?;
                 let lora_b = take("lora_B", 1, &[out_features, r])?;
-                let magnitude = if settings.use_dora {
+                let magnitude = if lora.use_dora {
                     take(MAGNITUDE, 2, &[out_features])?.map(Magnitude::new)
                 } else {
                     None
                 };
+                let bias = if lora.lora_bias {
+                    take(BIAS, 3, &[out_features])?
+                } else {
+                    None
+                };
                 let pair = lora_a.zip(lora_b);
-                Ok(pair.map(|(a, b)| LowRank::new(a, b, magnitude, scale)))
+                Ok(pair.map(|(a, b)| LowRank::new(a, b, magnitude, scale).with_bias(bias)))
             })?);
         }
         let mut unreadable = None;
         let modules_to_save = SavedModules::build(|module| {
-            if !settings.modules_to_save.contains(&module) {
+            if !lora.modules_to_save.contains(&module) {
                 return None;
             }
             let filled = homes.fill(module.name(), &module.shape(config), module.parameter_id());
@@ -106,14 +134,16 @@ impl Adapter {
         if let Some(error) = unreadable {
             return Err(error);
         }
+        let vocabulary = vocabulary(&settings, config, &mut homes)?;
         let adapter = Self {
             layers,
             modules_to_save,
+            vocabulary,
             noise: None,
         };
         let mut mismatches = homes.mismatches();
-        if mismatches.is_empty() && adapter.pairs().next().is_none() {
-            mismatches.push("  target_modules matches no module".to_owned());
+        if mismatches.is_empty() && adapter.parameter_ids().next().is_none() {
+            mismatches.push(no_module(lora, config));
         }
         if !mismatches.is_empty() {
             // A wrong base model mismatches everywhere; a few lines show it.
@@ -137,17 +167,40 @@ impl Adapter {
     }
 }
 
+/// Reads the settings file of an adapter.
+fn read_settings(path: &Path) -> Result<PeftSettings, AdapterError> {
+    let bytes = read_bounded(path, MAX_CONFIG_BYTES).map_err(io_error(path))?;
+    let text = String::from_utf8(bytes).map_err(|error| AdapterError::Corrupt {
+        path: path.display().to_string(),
+        problem: format!("not UTF-8: {error}"),
+    })?;
+    PeftSettings::parse(&text, path)
+}
+
+/// Names the setting that leaves an adapter without a module.
+fn no_module(lora: &LoraSettings, config: &ModelConfig) -> String {
+    let Some(layers) = &lora.restrictions.layers else {
+        return "  target_modules matches no module".to_owned();
+    };
+    format!(
+        "  layers_to_transform names the layers {:?}, and no module in them is adapted; this model has {} layers, counted \
+         from 0",
+        layers.indices(),
+        config.num_hidden_layers
+    )
+}
+
 /// Assigns tensors of a file to the modules of the model.
-struct Homes<'a> {
-    file: AdapterFile,
+pub(super) struct Homes<'a> {
+    pub(super) file: AdapterFile,
     /// One line for each missing or misshapen tensor.
-    mismatches: Vec<String>,
+    pub(super) mismatches: Vec<String>,
     device: &'a Device,
 }
 
 impl Homes<'_> {
     /// Returns the parameter at a place, a vector as a row; `None`, with a mismatch line, if it does not fit.
-    fn fill(
+    pub(super) fn fill(
         &mut self,
         place: &str,
         expected: &[usize],

@@ -11,9 +11,9 @@ use crate::weights::{Weights, WeightsError};
 #[derive(Debug)]
 pub struct EngineAdapter {
     pub(crate) layers: Vec<LayerPairs>,
-    /// Replaces the base model's, if the adapter trains it in full.
+    /// Replaces the base model's, if the adapter changes it.
     pub(crate) embedding: Option<Linear>,
-    /// Replaces the base model's, if the adapter trains it in full.
+    /// Replaces the base model's, if the adapter changes it.
     pub(crate) head: Option<Linear>,
 }
 
@@ -34,17 +34,22 @@ impl EngineAdapter {
             }
             Ok(LayerPairs(pairs))
         });
-        let own = |module| {
-            let weight = adapter.modules_to_save.host(module)?;
-            Some(Linear {
+        let own = |module: SavedModule| -> Result<Option<Linear>, WeightsError> {
+            let weight = match adapter.modules_to_save.host(module) {
+                Some(whole) => Some(whole),
+                None => adapter.vocabulary.host(module, || {
+                    weights.tensor(module.base_tensor(weights.config()))
+                })?,
+            };
+            Ok(weight.map(|weight| Linear {
                 weight: Matrix::from_values(&weight.values, weight.shape[1]),
                 bias: None,
-            })
+            }))
         };
         Ok(Self {
             layers: layers.collect::<Result<_, WeightsError>>()?,
-            embedding: own(SavedModule::EmbedTokens),
-            head: own(SavedModule::LmHead),
+            embedding: own(SavedModule::EmbedTokens)?,
+            head: own(SavedModule::LmHead)?,
         })
     }
 }

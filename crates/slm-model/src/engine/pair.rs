@@ -16,6 +16,8 @@ pub(crate) struct Pair {
     scale: f32,
     /// The `DoRA` factor of each output.
     factors: Option<Vec<f32>>,
+    /// What the bias of B adds to each output.
+    bias: Option<Vec<f32>>,
 }
 
 impl Pair {
@@ -26,6 +28,7 @@ impl Pair {
             b: Matrix::from_values(&b.values, b.shape[1]),
             scale: pair.scale as f32,
             factors,
+            bias: pair.host_scaled_bias(),
         }
     }
 
@@ -61,6 +64,13 @@ impl Pair {
         for (out, update) in out.iter_mut().zip(&update) {
             for (out, update) in out.iter_mut().zip(update) {
                 *out += update;
+            }
+        }
+        if let Some(bias) = &self.bias {
+            for out in &mut *out {
+                for (out, bias) in out.iter_mut().zip(&bias[panel * WIDTH..]) {
+                    *out += bias;
+                }
             }
         }
         if let Some(factors) = &self.factors {

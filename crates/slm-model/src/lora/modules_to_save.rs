@@ -33,11 +33,28 @@ impl SavedModule {
         Self::ALL.into_iter().find(|module| module.name() == name)
     }
 
+    /// The path in a model.
+    pub(crate) fn path(self) -> &'static str {
+        match self {
+            Self::EmbedTokens => "model.embed_tokens",
+            Self::LmHead => "lm_head",
+        }
+    }
+
     /// The tensor's name in a base model.
     pub(crate) fn tensor_name(self) -> &'static str {
         match self {
             Self::EmbedTokens => "model.embed_tokens.weight",
             Self::LmHead => "lm_head.weight",
+        }
+    }
+
+    /// The name of the tensor in a base model that holds the module's weight: the embedding's for a tied head.
+    pub(crate) fn base_tensor(self, config: &ModelConfig) -> &'static str {
+        if config.tie_word_embeddings {
+            Self::EmbedTokens.tensor_name()
+        } else {
+            self.tensor_name()
         }
     }
 
@@ -51,6 +68,11 @@ impl SavedModule {
     /// Id of the parameter, above those of all pairs.
     pub(crate) fn parameter_id(self) -> ParamId {
         ParamId::from((1 << 40) + self as u64)
+    }
+
+    /// Id of part `part` of its changes (A: 0, B: 1, rows of tokens: 2), above those of the whole weights.
+    pub(crate) fn part_id(self, part: u64) -> ParamId {
+        ParamId::from((1 << 41) + 4 * self as u64 + part)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::weight_file::HostTensor;
 
 /// The trainable pair of one linear layer: `y = W x + scale * B (A x)`.
 ///
-/// Three optional fields change the method: `magnitude` (`DoRA`), `start` (`PiSSA`) and `dropout`.
+/// Four optional fields change the method: `magnitude` (`DoRA`), `lora_bias`, `start` (`PiSSA`) and `dropout`.
 #[derive(Module, Debug)]
 pub struct LowRank {
     /// `[r, in]`
@@ -20,6 +20,8 @@ pub struct LowRank {
     pub(crate) lora_b: Param<Tensor<2>>,
     /// Norms of the weight's rows, if they are trained (`DoRA`).
     pub(crate) magnitude: Option<Magnitude>,
+    /// Bias of B, `[1, out]`, scaled as its product (PEFT's `lora_bias`).
+    pub(crate) lora_bias: Option<Param<Tensor<2>>>,
     /// `lora_alpha / r`, or `lora_alpha / sqrt(r)` with rsLoRA.
     #[module(skip)]
     pub(crate) scale: f64,
@@ -52,10 +54,16 @@ impl LowRank {
             lora_a,
             lora_b,
             magnitude,
+            lora_bias: None,
             scale,
             start: None,
             dropout: None,
         }
+    }
+
+    /// Adds a bias of B, `[1, out]`.
+    pub(crate) fn with_bias(self, lora_bias: Option<Param<Tensor<2>>>) -> Self {
+        Self { lora_bias, ..self }
     }
 
     /// Returns the values of A, `[r, in]`.
@@ -72,6 +80,26 @@ impl LowRank {
     pub fn lora_magnitude_vector(&self) -> Option<Tensor<2>> {
         let magnitude = self.magnitude.as_ref()?;
         Some(magnitude.lora_magnitude_vector.val())
+    }
+
+    /// Returns the bias of B, `[1, out]`, if it has one.
+    pub fn lora_bias(&self) -> Option<Tensor<2>> {
+        self.lora_bias.as_ref().map(Param::val)
+    }
+
+    /// Copies the bias of B to the host, `[out]`.
+    pub(crate) fn host_bias(&self) -> Option<HostTensor> {
+        let HostTensor { values, .. } = on_host(self.lora_bias()?);
+        Some(HostTensor {
+            shape: vec![values.len()],
+            values,
+        })
+    }
+
+    /// Returns what the bias of B adds to the layer's output, `[out]`.
+    pub(crate) fn host_scaled_bias(&self) -> Option<Vec<f32>> {
+        let bias = self.host_bias()?.values.into_iter();
+        Some(bias.map(|value| value * self.scale as f32).collect())
     }
 
     /// Copies A to the host; with `PiSSA`, the initial A is appended as further rows.
@@ -129,10 +157,16 @@ impl LowRank {
         Some(magnitude.lora_magnitude_vector.id)
     }
 
-    /// The parameters A, B and, with `DoRA`, magnitudes.
+    /// Id of the bias of B.
+    pub fn lora_bias_id(&self) -> Option<ParamId> {
+        self.lora_bias.as_ref().map(|bias| bias.id)
+    }
+
+    /// The parameters A, B and, where they exist, magnitudes and bias.
     pub(super) fn parameters(&self) -> impl Iterator<Item = &Param<Tensor<2>>> {
         let magnitude = self.magnitude.iter().map(|m| &m.lora_magnitude_vector);
-        [&self.lora_a, &self.lora_b].into_iter().chain(magnitude)
+        let pair = [&self.lora_a, &self.lora_b].into_iter();
+        pair.chain(magnitude).chain(&self.lora_bias)
     }
 
     /// Returns the adapted layer's output without its bias; `base` is the frozen layer's output for `x`.
@@ -152,7 +186,10 @@ impl LowRank {
         let drops = dropped.is_some();
         let x = dropped.unwrap_or(x);
         let (a, b) = (self.lora_a.val(), self.lora_b.val());
-        let update = self.scaled(x.clone(), &a, &b);
+        let mut update = self.scaled(x.clone(), &a, &b);
+        if let Some(bias) = &self.lora_bias {
+            update = update + bias.val().mul_scalar(self.scale).cast(x.dtype());
+        }
         let Some(magnitude) = &self.magnitude else {
             return base + update;
         };
@@ -165,9 +202,12 @@ impl LowRank {
         (base + update) * factor
     }
 
-    /// Returns A and B of a plain LoRA pair; `None` with `DoRA`, `PiSSA` or dropout.
+    /// Returns A and B of a plain LoRA pair; `None` with `DoRA`, a bias, `PiSSA` or dropout.
     pub(crate) fn alone(&self) -> Option<[Tensor<2>; 2]> {
-        let alone = self.magnitude.is_none() && self.start.is_none() && self.dropout.is_none();
+        let alone = self.magnitude.is_none()
+            && self.lora_bias.is_none()
+            && self.start.is_none()
+            && self.dropout.is_none();
         alone.then(|| [self.lora_a.val(), self.lora_b.val()])
     }
 
@@ -178,7 +218,7 @@ impl LowRank {
         matmul_transposed(narrow, b)
     }
 
-    /// The parameters' tensors: A, B and, with `DoRA`, magnitudes.
+    /// The parameters' tensors: A, B and, where they exist, magnitudes and bias.
     pub(crate) fn tensors(&self) -> impl Iterator<Item = Tensor<2>> {
         self.parameters().map(Param::val)
     }
@@ -193,6 +233,10 @@ impl LowRank {
             lora_a: Param::initialized(self.lora_a.id, next()),
             lora_b: Param::initialized(self.lora_b.id, next()),
             magnitude: self.magnitude.as_ref().map(|m| m.over(next())),
+            lora_bias: self
+                .lora_bias
+                .as_ref()
+                .map(|bias| Param::initialized(bias.id, next())),
             scale: self.scale,
             start: self.start.clone(),
             dropout: self.dropout.clone(),
@@ -264,7 +308,7 @@ pub(crate) fn module_index(layer: usize, target: Target) -> u64 {
     (1 << 32) + (layer * OTHER_TARGETS + target) as u64
 }
 
-/// The id of part `part` of a pair (A: 0, B: 1, magnitudes: 2), derived from its layer's index in the model.
+/// The id of part `part` of a pair (A: 0, B: 1, magnitudes: 2, bias: 3), derived from its layer's index in the model.
 ///
 /// It is stable, so that a saved optimizer state finds its parameter again.
 pub(crate) fn parameter_id(index: u64, part: u64) -> ParamId {

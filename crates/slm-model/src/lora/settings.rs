@@ -1,6 +1,7 @@
 //! Settings of a new adapter: ranks, scales, and which layers get a pair.
 
 use super::modules_to_save::SavedModule;
+use super::restrictions::Restrictions;
 use crate::config::ModelConfig;
 use crate::target::{MAX_PATTERN_BYTES, PatternError, Target, Targets, compile};
 
@@ -37,10 +38,18 @@ pub struct LoraSettings {
     pub use_rslora: bool,
     /// Train the norm of each row of the weight separately from its direction (`DoRA`).
     pub use_dora: bool,
+    /// Whether B has a bias. New adapters of this program have none; adapters of PEFT may.
+    pub lora_bias: bool,
     /// Initialization of the pairs.
     pub init: Init,
     /// Which linear layers get a pair.
     pub targets: Targets,
+    /// Which of these get no pair all the same.
+    pub restrictions: Restrictions,
+    /// Which of embedding and head get a pair. New adapters of this program have none there; adapters of PEFT may.
+    pub vocabulary_pairs: Vec<SavedModule>,
+    /// Tokens whose rows of the embedding or the head are trained; the same holds.
+    pub token_indices: Vec<(SavedModule, Vec<usize>)>,
     /// Modules that are trained in full.
     pub modules_to_save: Vec<SavedModule>,
     /// Ranks that differ from `r`, by a regular expression for the end of a module's path; the first match
@@ -83,8 +92,12 @@ impl LoraSettings {
             lora_dropout: 0.0,
             use_rslora: false,
             use_dora: false,
+            lora_bias: false,
             init: Init::Uniform,
             targets: Targets::AllLinear,
+            restrictions: Restrictions::default(),
+            vocabulary_pairs: Vec::new(),
+            token_indices: Vec::new(),
             modules_to_save: Vec::new(),
             rank_pattern: Vec::new(),
             alpha_pattern: Vec::new(),
@@ -116,6 +129,15 @@ impl LoraSettings {
         Ok(())
     }
 
+    /// Checks that all patterns are valid regular expressions.
+    ///
+    /// # Errors
+    /// The first that is not.
+    pub fn check_patterns(&self) -> Result<(), PatternError> {
+        Patterns::new(&self.rank_pattern)?;
+        Patterns::new(&self.alpha_pattern).map(|_| ())
+    }
+
     /// The linear layers that get a pair, with their paths, in the order of a forward pass.
     fn modules(&self, config: &ModelConfig) -> impl Iterator<Item = (Target, String)> {
         let all = (0..config.num_hidden_layers).flat_map(|layer| {
@@ -124,7 +146,23 @@ impl LoraSettings {
                 .iter()
                 .map(move |&target| (target, target.module_path(layer)))
         });
-        all.filter(|(_, module)| self.targets.matches(module))
+        all.filter(|(_, module)| self.adapts(module))
+    }
+
+    /// Whether a module such as `layers.3.self_attn.q_proj` gets a pair.
+    pub fn adapts(&self, module: &str) -> bool {
+        self.targets.matches(module) && self.restrictions.allow(&self.targets, module)
+    }
+
+    /// The path, rank and scale of each pair, in the order of a forward pass. The patterns must have passed
+    /// [`Self::check`], or come from an adapter.
+    pub fn pairs(&self, config: &ModelConfig) -> Vec<(String, usize, f64)> {
+        let shapes = self.shapes();
+        let pairs = self.modules(config).map(|(_, module)| {
+            let (r, scale) = shapes.rank_and_scale(&module);
+            (module, r, scale)
+        });
+        pairs.collect()
     }
 
     /// The number of values that a new adapter with these settings trains.
@@ -140,14 +178,41 @@ impl LoraSettings {
             let (out_features, in_features) = target.shape(config);
             let (r, _) = shapes.rank_and_scale(&module);
             let magnitudes = self.use_dora.then_some([1, out_features]);
+            let bias = self.lora_bias.then_some([1, out_features]);
             [[r, in_features], [out_features, r]]
                 .into_iter()
                 .chain(magnitudes)
+                .chain(bias)
         });
         let whole = self.modules_to_save.iter();
+        let pairs = self.vocabulary_pairs.iter().flat_map(|&module| {
+            let (r, _) = shapes.rank_and_scale(module.path());
+            pair_shapes(module, config, r)
+        });
+        let tokens = self.token_indices.iter();
+        let tokens = tokens.map(|(_, tokens)| [tokens.len(), config.hidden_size]);
         modules
             .chain(whole.map(|module| module.shape(config)))
+            .chain(pairs)
+            .chain(tokens)
             .collect()
+    }
+
+    /// Whether gradients of the whole head are computed: it is trained in full, by a pair or in the rows of some tokens.
+    pub fn trains_head(&self, config: &ModelConfig) -> bool {
+        let is_head = |module: SavedModule| {
+            module == SavedModule::LmHead || (config.tie_word_embeddings && !self.has_pair(module))
+        };
+        self.modules_to_save.contains(&SavedModule::LmHead)
+            || self.has_pair(SavedModule::LmHead)
+            || self
+                .token_indices
+                .iter()
+                .any(|(module, _)| is_head(*module))
+    }
+
+    fn has_pair(&self, module: SavedModule) -> bool {
+        self.vocabulary_pairs.contains(&module)
     }
 
     /// The number of values per token that training keeps beyond those of plain LoRA: dropout masks and masked inputs,
@@ -179,6 +244,15 @@ impl LoraSettings {
             ranks: compiled(&self.rank_pattern),
             alphas: compiled(&self.alpha_pattern),
         }
+    }
+}
+
+/// The shapes of A and B of a pair of the embedding or the head.
+pub(crate) fn pair_shapes(module: SavedModule, config: &ModelConfig, r: usize) -> [[usize; 2]; 2] {
+    let (vocab_size, hidden_size) = (config.vocab_size, config.hidden_size);
+    match module {
+        SavedModule::LmHead => [[r, hidden_size], [vocab_size, r]],
+        SavedModule::EmbedTokens => [[r, vocab_size], [hidden_size, r]],
     }
 }
 

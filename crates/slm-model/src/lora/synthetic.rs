@@ -2,7 +2,9 @@
 
 use burn::tensor::Device;
 
-use super::{Adapter, LayerAdapter, LowRank, SavedModules, module_index, parameter, parameter_id};
+use super::{
+    Adapter, LayerAdapter, LowRank, SavedModules, Vocabulary, module_index, parameter, parameter_id,
+};
 use crate::config::ModelConfig;
 use crate::synthetic::Stream;
 
@@ -34,6 +36,7 @@ impl Adapter {
         Self {
             layers: layers.collect(),
             modules_to_save: SavedModules::build(|_| None),
+            vocabulary: Vocabulary::none(),
             noise: None,
         }
     }

@@ -160,11 +160,15 @@ fn of_file(
         let wanted = match (&hub, mix) {
             (None, _) => info.kind,
             (Some(_), Some(mix)) => mix.type_of(name, &info.shape),
-            (Some(hub), None) if is_adapted(adapter, hub) => TensorType::F16,
+            // llama.cpp adds biases in single precision.
+            (Some(hub), None) if is_changed(adapter, hub) => match info.shape[..] {
+                [_] => TensorType::F32,
+                _ => TensorType::F16,
+            },
             (Some(_), None) => info.kind,
         };
         let source = match hub {
-            Some(hub) if wanted != info.kind || is_adapted(adapter, &hub) => Source::Merged(hub),
+            Some(hub) if wanted != info.kind || is_changed(adapter, &hub) => Source::Merged(hub),
             _ => Source::Copied,
         };
         let tensor = NewTensor {

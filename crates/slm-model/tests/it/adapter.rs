@@ -8,7 +8,7 @@ use slm_model::{
     Noise, PathPattern, SavedModule, Targets,
 };
 
-use crate::support::{Expected, golden, max_difference, tiny};
+use crate::support::{Expected, copy_of, golden, max_difference, tiny};
 
 fn load(decoder: &Decoder, folder: &str) -> Adapter {
     Adapter::load(&golden(folder), decoder.config(), "tiny", &Device::flex())
@@ -85,6 +85,165 @@ fn dora_gives_pefts_logits() {
 fn layers_chosen_by_name_or_regular_expression_give_pefts_logits() {
     check_logits("tiny-llama", "peft-variants/regex");
     check_logits("tiny-qwen2", "peft-variants/names");
+}
+
+#[test]
+fn layers_chosen_by_index_and_excluded_modules_give_pefts_logits() {
+    check_logits("tiny-llama", "peft-later/layers");
+    check_logits("tiny-qwen2", "peft-later/one-layer");
+    check_logits("tiny-qwen2", "peft-later/exclude-names");
+    check_logits("tiny-llama", "peft-later/exclude-pattern");
+}
+
+#[test]
+fn a_bias_of_b_gives_pefts_logits() {
+    check_logits("tiny-qwen2", "peft-later/lora-bias");
+    check_logits("tiny-llama", "peft-later/lora-bias-beside-none");
+}
+
+#[test]
+fn lora_on_the_head_and_the_embedding_gives_pefts_logits() {
+    check_logits("tiny-qwen2", "peft-later/lm-head");
+    check_logits("tiny-llama", "peft-later/lm-head-untied");
+    check_logits("tiny-qwen2", "peft-later/embed-tokens");
+    check_logits("tiny-llama", "peft-later/embed-tokens-untied");
+}
+
+#[test]
+fn rows_of_single_tokens_give_pefts_logits() {
+    check_logits("tiny-qwen2", "peft-later/tokens");
+    check_logits("tiny-llama", "peft-later/tokens-untied");
+    check_logits("tiny-llama", "peft-later/tokens-of-both");
+}
+
+#[test]
+fn embeddings_saved_beside_an_adapter_give_pefts_logits() {
+    check_logits("tiny-qwen2", "peft-later/saved-embedding");
+    check_logits("tiny-llama", "peft-later/saved-embedding-untied");
+}
+
+/// PEFT reads these settings back: what is written is what was read.
+#[test]
+fn settings_of_other_programs_survive_reading_and_saving() {
+    for (model, place) in [
+        ("tiny-llama", "peft-later/layers"),
+        ("tiny-qwen2", "peft-later/one-layer"),
+        ("tiny-qwen2", "peft-later/exclude-names"),
+        ("tiny-llama", "peft-later/exclude-pattern"),
+        ("tiny-qwen2", "peft-later/lora-bias"),
+        ("tiny-qwen2", "peft-later/lm-head"),
+        ("tiny-llama", "peft-later/embed-tokens-untied"),
+        ("tiny-qwen2", "peft-later/tokens"),
+        ("tiny-llama", "peft-later/tokens-of-both"),
+        ("tiny-qwen2", "peft-later/saved-embedding"),
+        ("tiny-llama", "peft-variants/dora-rslora-patterns"),
+    ] {
+        let (_, decoder) = tiny(model);
+        let adapter = load(&decoder, place);
+        let settings = Adapter::settings(&golden(place)).expect("settings").lora;
+        let n_trainable = settings.num_trainable(decoder.config());
+        assert_eq!(adapter.num_trainable(), n_trainable, "{place}");
+        let folder = tempfile::tempdir().expect("a folder");
+        adapter
+            .save(folder.path(), &settings, &origin())
+            .expect("saved");
+        let read =
+            |folder: &std::path::Path, name: &str| fs::read(folder.join(name)).expect("a file");
+        let config = |folder: &std::path::Path| -> serde_json::Value {
+            serde_json::from_slice(&read(folder, "adapter_config.json")).expect("JSON")
+        };
+        let (before, after) = (config(&golden(place)), config(folder.path()));
+        for key in [
+            "r",
+            "lora_alpha",
+            "target_modules",
+            "exclude_modules",
+            "trainable_token_indices",
+            "layers_pattern",
+            "rank_pattern",
+            "alpha_pattern",
+            "use_dora",
+            "use_rslora",
+        ] {
+            let plain = |value: &serde_json::Value| match value {
+                serde_json::Value::String(text) if key == "layers_pattern" => {
+                    serde_json::json!([text])
+                }
+                value => value.clone(),
+            };
+            assert_eq!(plain(&before[key]), after[key], "{place}: {key}");
+        }
+        let names = |folder: &std::path::Path| {
+            let bytes = read(folder, "adapter_model.safetensors");
+            let file = safetensors::SafeTensors::deserialize(&bytes).expect("safetensors");
+            let names: std::collections::BTreeSet<String> =
+                file.names().into_iter().map(str::to_owned).collect();
+            names
+        };
+        // Of a tied model, the frozen matrix is saved for both.
+        if place != "peft-later/lm-head" {
+            assert_eq!(names(folder.path()), names(&golden(place)), "{place}");
+        }
+        let saved = Adapter::load(folder.path(), decoder.config(), "tiny", &Device::flex());
+        let saved = saved.expect("saved").adapter;
+        let tokens: Vec<u32> = (3..20).collect();
+        let logits = |adapter: &Adapter| decoder.logits(&tokens, 1, Some(adapter));
+        assert!(
+            max_difference(&logits(&saved), &logits(&adapter)) == 0.0,
+            "{place}"
+        );
+    }
+}
+
+#[test]
+fn layers_that_the_model_lacks_are_refused_with_their_number() {
+    let folder = copy_of("peft-later/layers");
+    let path = folder.path().join("adapter_config.json");
+    let config = fs::read_to_string(&path).expect("settings");
+    let layers = |indices: &str, pattern: &str| {
+        let mut config: serde_json::Value = serde_json::from_str(&config).expect("JSON");
+        config["layers_to_transform"] = serde_json::from_str(indices).expect("JSON");
+        config["layers_pattern"] = serde_json::from_str(pattern).expect("JSON");
+        fs::write(&path, config.to_string()).expect("written");
+        let (_, decoder) = tiny("tiny-llama");
+        let found = Adapter::load(folder.path(), decoder.config(), "tiny", &Device::flex());
+        found.map_or_else(|error| error.to_string(), |_| String::new())
+    };
+    assert_eq!(layers("[2, 0]", "[\"layers\"]"), "");
+    assert_eq!(layers("[0, 2, 9]", "null"), "");
+    for (indices, pattern, part) in [
+        (
+            "[7, 9]",
+            "null",
+            "names the layers [7, 9], and no module in them is adapted; this model has 3 layers",
+        ),
+        ("[0, 2]", "\"h\"", "no module in them is adapted"),
+        (
+            "-1",
+            "null",
+            "`layers_to_transform` is neither the index of a layer nor a list of them",
+        ),
+        ("[0, 1.5]", "null", "`layers_to_transform` is neither"),
+        (
+            "null",
+            "\"layers\"",
+            "`layers_pattern` is set without `layers_to_transform`",
+        ),
+        (
+            "[0, 2]",
+            "\"(\"",
+            "`layers_pattern`: `(` is not a valid regular expression",
+        ),
+        ("[0, 2]", "[\"(a{1000}){1000}\"]", "`layers_pattern`: "),
+        (
+            "[0, 2]",
+            "[3]",
+            "`layers_pattern` is neither a string nor a short list of strings",
+        ),
+    ] {
+        let text = layers(indices, pattern);
+        assert!(text.contains(part), "{indices}, {pattern}: {text}");
+    }
 }
 
 #[test]

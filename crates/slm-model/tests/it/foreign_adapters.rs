@@ -9,7 +9,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
-use serde_json::Value;
+use serde_json::{Value, json};
 use slm_model::{Adapter, AdapterError, LoadedAdapter};
 use tempfile::TempDir;
 
@@ -89,38 +89,102 @@ fn an_adapter_of_todays_peft_is_read_without_a_warning() {
     }
 }
 
+/// Their values are compared in `adapter.rs`.
 #[test]
-fn lora_beside_the_head_or_the_embedding_is_named() {
-    let hint = "hint: merge the adapter into its base model with PEFT";
-    for (model, name) in [("tiny-qwen2", "lm-head"), ("tiny-llama", "lm-head-untied")] {
-        check(
-            model,
-            name,
-            same,
-            &["the adapter trains `lm_head` with LoRA", hint],
-        );
+fn lora_on_the_head_or_the_embedding_is_read() {
+    for (model, name) in [
+        ("tiny-qwen2", "lm-head"),
+        ("tiny-llama", "lm-head-untied"),
+        ("tiny-qwen2", "embed-tokens"),
+        ("tiny-qwen2", "saved-embedding"),
+        ("tiny-llama", "saved-embedding-untied"),
+    ] {
+        let folder = written(name, same);
+        let loaded = load(model, folder.path()).expect("an adapter");
+        assert_eq!(loaded.warnings, [""; 0], "{name}");
     }
-    let parts = ["the adapter trains `embed_tokens` with LoRA", hint];
-    check("tiny-qwen2", "embed-tokens", same, &parts);
-    // Named only in the settings.
-    let folder = written("plain", same);
-    let path = folder.path().join(CONFIG);
-    let config = fs::read_to_string(&path).expect("settings");
-    let config = config.replace(r#"["q_proj"]"#, r#"["q_proj","lm_head"]"#);
-    fs::write(path, config).expect("written");
-    let text = refusal("tiny-qwen2", folder.path());
-    assert!(text.contains("`lm_head` with LoRA"), "{text}");
+}
+
+/// Changes the settings of an adapter.
+fn set(folder: &Path, key: &str, value: Value) {
+    let path = folder.join(CONFIG);
+    let text = fs::read_to_string(&path).expect("settings");
+    let mut config: Value = serde_json::from_str(&text).expect("JSON");
+    config[key] = value;
+    fs::write(path, config.to_string()).expect("written");
 }
 
 #[test]
-fn embeddings_saved_beside_an_adapter_are_named() {
-    let saved = [
-        "a weight for `embed_tokens`, which `modules_to_save`",
-        "save_embedding_layers=False",
-        "hint: merge the adapter into its base model with PEFT",
-    ];
-    check("tiny-qwen2", "saved-embedding", same, &saved);
-    check("tiny-llama", "saved-embedding-untied", same, &saved);
+fn settings_and_tensors_of_the_head_must_belong_together() {
+    let folder = written("plain", same);
+    set(
+        folder.path(),
+        "target_modules",
+        json!(["q_proj", "lm_head"]),
+    );
+    let text = load("tiny-qwen2", folder.path())
+        .expect_err("no tensors")
+        .to_string();
+    assert!(
+        text.contains("lm_head.lora_A: missing, expected [2, 64]"),
+        "{text}"
+    );
+    let folder = written("lm-head", same);
+    set(folder.path(), "target_modules", json!(["q_proj"]));
+    let text = refusal("tiny-qwen2", folder.path());
+    assert!(
+        text.contains("holds LoRA for `lm_head`, which `target_modules`"),
+        "{text}"
+    );
+    let hint = "hint: merge the adapter into its base model with PEFT";
+    for key in ["use_dora", "ensure_weight_tying", "lora_bias"] {
+        let folder = written("lm-head", same);
+        set(folder.path(), key, json!(true));
+        let text = refusal("tiny-qwen2", folder.path());
+        let problem = format!("`{key}` together with LoRA on `lm_head` is not supported");
+        assert!(text.contains(&problem) && text.contains(hint), "{text}");
+    }
+}
+
+#[test]
+fn tokens_that_the_model_lacks_or_that_are_named_twice_are_refused() {
+    for (tokens, part) in [
+        (
+            json!([1, 1]),
+            "`trainable_token_indices` contains a token twice",
+        ),
+        (
+            json!([-1]),
+            "`trainable_token_indices` contains a value that is not a list of tokens",
+        ),
+        (
+            json!("all"),
+            "`trainable_token_indices` contains a value that is not a list of tokens",
+        ),
+        (
+            json!({"norm": [1]}),
+            "`trainable_token_indices` names `norm`, expected embed_tokens or lm_head",
+        ),
+        (
+            json!([1, 400]),
+            "trainable_token_indices: token 400 of embed_tokens, this model has 352 tokens",
+        ),
+        (
+            json!({"lm_head": [1]}),
+            "this model ties the embedding to the head",
+        ),
+    ] {
+        let folder = written("plain", same);
+        set(folder.path(), "trainable_token_indices", tokens.clone());
+        let text = load("tiny-qwen2", folder.path())
+            .expect_err("refused")
+            .to_string();
+        assert!(text.contains(part), "{tokens}: {text}");
+    }
+}
+
+#[test]
+fn a_resized_vocabulary_is_named() {
     let resized = [
         "a weight for `embed_tokens` with 360 rows, the base model has 352",
         "its vocabulary was resized",
@@ -130,11 +194,11 @@ fn embeddings_saved_beside_an_adapter_are_named() {
     check("tiny-llama", "resized-untied", same, &resized);
     // Also if the settings name the module.
     let folder = written("resized-untied", same);
-    let path = folder.path().join(CONFIG);
-    let config = fs::read_to_string(&path).expect("settings");
-    let named = r#""modules_to_save":["embed_tokens","lm_head"]"#;
-    let config = config.replace(r#""modules_to_save":null"#, named);
-    fs::write(path, config).expect("written");
+    set(
+        folder.path(),
+        "modules_to_save",
+        json!(["embed_tokens", "lm_head"]),
+    );
     let text = refusal("tiny-llama", folder.path());
     assert!(text.contains(resized[0]), "{text}");
 }

@@ -11,7 +11,17 @@ use slm_model::{
 use crate::support::{Expected, golden, max_difference, tiny};
 
 /// Adapters of each kind, each with its model.
-const ADAPTERS: [(&str, &str); 6] = [
+const ADAPTERS: [(&str, &str); 16] = [
+    ("tiny-qwen2", "peft-later/lm-head"),
+    ("tiny-llama", "peft-later/lm-head-untied"),
+    ("tiny-qwen2", "peft-later/embed-tokens"),
+    ("tiny-llama", "peft-later/embed-tokens-untied"),
+    ("tiny-qwen2", "peft-later/tokens"),
+    ("tiny-llama", "peft-later/tokens-of-both"),
+    ("tiny-qwen2", "peft-later/saved-embedding"),
+    ("tiny-llama", "peft-later/saved-embedding-untied"),
+    ("tiny-qwen2", "peft-later/lora-bias"),
+    ("tiny-llama", "peft-later/layers"),
     ("tiny-qwen2", "peft-qwen2/all-linear"),
     ("tiny-llama", "peft-llama/subset"),
     ("tiny-qwen2", "peft-variants/dora"),
@@ -57,6 +67,63 @@ fn a_merged_model_has_the_logits_of_base_model_and_adapter() {
             assert!(difference < most, "{folder} as {dtype:?}: {difference}");
         }
     }
+}
+
+/// Embedding and head are one matrix in the base model.
+#[test]
+fn a_merged_model_has_a_head_apart_where_the_adapter_changes_one_of_two_tied_matrices() {
+    for (folder, is_apart) in [
+        ("peft-later/lm-head", true),
+        ("peft-later/embed-tokens", true),
+        ("peft-later/tokens", false),
+        ("peft-later/saved-embedding", false),
+    ] {
+        let (weights, decoder) = tiny("tiny-qwen2");
+        let adapter = adapter(&decoder, folder);
+        let output = tempfile::tempdir().expect("a folder");
+        let dtype = WeightType::F32;
+        write_merged(&weights, &adapter, output.path(), dtype, |_, _| ()).expect("merged");
+        let merged = Weights::open(output.path()).expect("a merged model");
+        assert_eq!(merged.config().tie_word_embeddings, !is_apart, "{folder}");
+        let has_head = merged
+            .tensor_names()
+            .iter()
+            .any(|name| name == "lm_head.weight");
+        assert_eq!(has_head, is_apart, "{folder}");
+
+        let (weights, decoder) = tiny("gguf/tiny-qwen2.gguf");
+        let adapter = self::adapter(&decoder, folder);
+        let path = output.path().join("merged.gguf");
+        let found = write_merged_gguf(&weights, &adapter, &path, |_, _| ());
+        if is_apart {
+            let text = found.expect_err("refused").to_string();
+            assert!(
+                text.contains("the embedding is the head, too") && !path.exists(),
+                "{text}"
+            );
+        } else {
+            found.expect("merged");
+            let side_by_side = decoder.logits(&tokens(), 1, Some(&adapter));
+            let difference = max_difference(&logits_of(&path), &side_by_side);
+            assert!(difference < 0.1, "{folder}: {difference}");
+        }
+    }
+}
+
+/// PEFT refuses this merge, too.
+#[test]
+fn a_bias_without_a_place_in_the_base_model_is_not_merged() {
+    let (weights, decoder) = tiny("tiny-llama");
+    let adapter = adapter(&decoder, "peft-later/lora-bias-beside-none");
+    let output = tempfile::tempdir().expect("a folder");
+    let dtype = WeightType::F32;
+    let error = write_merged(&weights, &adapter, output.path(), dtype, |_, _| ());
+    let text = error.expect_err("refused").to_string();
+    assert!(
+        text.contains("`layers.0.self_attn.o_proj`: the adapter has a bias"),
+        "{text}"
+    );
+    assert_eq!(fs::read_dir(output.path()).expect("a folder").count(), 0);
 }
 
 /// `golden/saved-here/merged` was written by this code; transformers' logits for it are beside it.

@@ -124,10 +124,10 @@ def add_lora(base, seed, random_b=0.1, **settings):
     return model
 
 
-def save_adapter(model, folder, hub_name):
+def save_adapter(model, folder, hub_name, **save):
     """Saves with PEFT, under the base model's name instead of this machine's path, without PEFT's model card."""
     model.peft_config["default"].base_model_name_or_path = hub_name
-    model.save_pretrained(folder)
+    model.save_pretrained(folder, **save)
     (folder / "README.md").unlink(missing_ok=True)
 
 
@@ -215,21 +215,26 @@ def record_adapters(arch, seed, second):
     save_expected_logits(model, folder / "subset", seed + 3)
 
 
-def record_variant(arch, name, seed, **settings):
-    """Writes `peft-variants/<name>`: an adapter of these settings, logits, loss and gradients for a padded batch.
+def record_variant(arch, name, seed, place="peft-variants", save=None, **settings):
+    """Writes `<place>/<name>`: an adapter of these settings, logits, loss and gradients for a padded batch.
 
     B is random, and magnitudes and fully trained modules are perturbed from their initial values, as by training.
     """
     torch = calm_torch(seed)
-    folder = GOLDEN / "peft-variants" / name
+    folder = GOLDEN / place / name
     model = add_lora(load_base(arch), seed, **settings)
     with torch.no_grad():
         for parameter, weight in model.named_parameters():
             if "magnitude" in parameter:
                 weight.mul_(1.0 + 0.2 * torch.randn(weight.shape))
-            elif "modules_to_save" in parameter:
+            elif "modules_to_save" in parameter or "trainable_tokens" in parameter:
                 weight.add_(0.05 * torch.randn(weight.shape))
-    save_adapter(model, folder, f"example/tiny-{arch}")
+            elif "lora_embedding" in parameter:
+                weight.copy_(0.1 * torch.randn(weight.shape))
+            elif save and ("embed_tokens" in parameter or "lm_head" in parameter):
+                # As if it had been trained before the adapter.
+                weight.add_(0.02 * torch.randn(weight.shape))
+    save_adapter(model, folder, f"example/tiny-{arch}", **(save or {}))
     config = model.config
     batch = random_batch(
         torch.Generator().manual_seed(seed + 1),
@@ -395,3 +400,27 @@ def train(model, micro_batches, max_grad_norm, loraplus_lr_ratio=None):
         schedule.step()
         optimizer.zero_grad()
     return steps
+
+
+def record_further_training(arch, adapter, max_grad_norm, loraplus_lr_ratio=None):
+    """Writes `training-further/<name>`: the golden adapter `adapter`, trained for ten more steps by PEFT, and their log."""
+    import torch
+    from peft import PeftModel
+    from safetensors.torch import load_file
+
+    calm_torch(97)
+    model = PeftModel.from_pretrained(load_base(arch), GOLDEN / adapter, is_trainable=True)
+    stored = load_file(GOLDEN / f"training-{arch}" / "micro_batches.safetensors")
+    micro_batches = []
+    for i in range(N_MICRO_BATCHES):
+        names = ("input_ids", "attention_mask", "labels", "lengths")
+        micro_batches.append({name: stored[f"{i}.{name}"] for name in names})
+    steps = train(model, micro_batches, max_grad_norm, loraplus_lr_ratio)
+    folder = GOLDEN / "training-further" / adapter.split("/")[-1]
+    # The base model's embedding, which PEFT stores beside a pair on it, does not change.
+    save_adapter(model, folder, f"example/tiny-{arch}", save_embedding_layers=False)
+    settings = TRAINING | {"max_grad_norm": max_grad_norm}
+    write_json(folder / "expected.json", {"settings": settings, "steps": steps})
+    n_clipped = sum(step["grad_norm"] > max_grad_norm for step in steps)
+    assert 0 < n_clipped < len(steps), f"{n_clipped} of the steps are clipped: {[s['grad_norm'] for s in steps]}"
+    print(adapter, *(f"{s['loss']:.4f}/{s['grad_norm']:.3f}" for s in steps))
