@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use slm_artifacts::AdapterFolder;
 use slm_cli::{Failure, Progress, UserMistake};
 use slm_model::{
-    Adapter, DeviceChoice, GgufType, MergeError, NewGguf, WeightType, write_merged,
+    DeviceChoice, GgufType, LoadedAdapter, MergeError, NewGguf, WeightType, write_merged,
     write_merged_gguf,
 };
 
@@ -65,7 +65,7 @@ fn refuse_existing(path: &Path) -> Result<()> {
 }
 
 /// Opens the base model's files and loads the adapter on the CPU; refuses an `output` that exists.
-fn open(recipe: &RecipeArguments, adapter: &Path, output: &Path) -> Result<(Setup, Adapter)> {
+fn open(recipe: &RecipeArguments, adapter: &Path, output: &Path) -> Result<(Setup, LoadedAdapter)> {
     refuse_existing(output)?;
     let adapter = &adapter_folder(adapter)?;
     let setup = Setup::open_without_data(recipe)?;
@@ -76,7 +76,7 @@ fn open(recipe: &RecipeArguments, adapter: &Path, output: &Path) -> Result<(Setu
     for warning in &loaded.warnings {
         slm_cli::note(&format!("warning: {warning}"));
     }
-    Ok((setup, loaded.adapter))
+    Ok((setup, loaded))
 }
 
 fn write_model(
@@ -85,7 +85,7 @@ fn write_model(
     output: &Path,
     dtype: MergedType,
 ) -> Result<()> {
-    let (setup, adapter) = open(recipe, adapter, output)?;
+    let (setup, LoadedAdapter { adapter, .. }) = open(recipe, adapter, output)?;
     let dtype = match dtype {
         MergedType::Bf16 => WeightType::Bf16,
         MergedType::F16 => WeightType::F16,
@@ -107,7 +107,7 @@ fn write_model(
 }
 
 fn write_gguf(recipe: &RecipeArguments, adapter: &Path, output: &Path) -> Result<()> {
-    let (setup, adapter) = open(recipe, adapter, output)?;
+    let (setup, LoadedAdapter { adapter, .. }) = open(recipe, adapter, output)?;
     commit_file(output, |part| {
         Ok(adapter.save_gguf(part, setup.base.config())?)
     })
@@ -132,7 +132,7 @@ fn write_model_gguf(
         return Err(UserMistake(text).into());
     }
     refuse_existing(&modelfile)?;
-    let (setup, adapter) = open(recipe, adapter, output)?;
+    let (setup, LoadedAdapter { adapter, .. }) = open(recipe, adapter, output)?;
     let mut progress = Progress::new("merging", 0, "tensors");
     let report = |done, total| {
         progress.set_total(total as u64);
@@ -185,8 +185,14 @@ fn merge_error(error: MergeError) -> anyhow::Error {
 /// Copies the two files that PEFT reads, after checking the adapter against the base model.
 fn write_peft(recipe: &RecipeArguments, adapter: &Path, output: &Path) -> Result<()> {
     let adapter = adapter_folder(adapter)?;
-    open(recipe, &adapter, output)?;
+    let (_, loaded) = open(recipe, &adapter, output)?;
     commit_folder(output, |part| {
+        if loaded.has_wrapped_names {
+            let settings = Adapter::settings(&adapter)?;
+            return Ok(loaded
+                .adapter
+                .save(part, &settings.lora, &settings.origin)?);
+        }
         for name in [AdapterFolder::CONFIG, AdapterFolder::WEIGHTS] {
             std::fs::copy(adapter.join(name), part.join(name))
                 .with_context(|| format!("cannot copy {name}"))?;

@@ -1,7 +1,6 @@
 //! `lora.init_from`: the adapter that a training starts from.
 
 mod base;
-mod following;
 
 use std::path::{Path, PathBuf};
 
@@ -9,16 +8,14 @@ use anyhow::{Context, Result};
 use burn::tensor::Device;
 use serde::Serialize;
 use slm_artifacts::{
-    AdapterFolder, LearnedDataset, StartingAdapter, TrainingSummary, sha256_of_file,
-    sha256_of_texts,
+    AdapterFolder, CHECKPOINTS, LearnedDataset, StartingAdapter, TrainingSummary, adapter_by_name,
+    sha256_of_file, sha256_of_texts,
 };
 use slm_cli::{BaseModel, UserMistake};
 use slm_config::{Objective, Recipe};
 use slm_model::{Adapter, AdapterOrigin, LoraSettings, ModelConfig, SavedModule};
 
-use crate::setup::adapter_folder;
-
-pub(crate) use following::following;
+use crate::lora_settings::lora_settings;
 
 /// The adapter that a training starts from, without its tensors.
 #[derive(Debug)]
@@ -57,7 +54,8 @@ impl SourceAdapter {
         let Some(init_from) = &mut recipe.lora.init_from else {
             return Ok(None);
         };
-        let folder = adapter_folder(&init_from.path).context("`lora.init_from`")?;
+        let folder = adapter_by_name(&init_from.path, Path::new(CHECKPOINTS));
+        let folder = folder.map_err(|error| UserMistake(format!("`lora.init_from`: {error}")))?;
         init_from.path.clone_from(&folder);
         refuse_output(&folder, &recipe.output_dir())?;
         let settings = Adapter::settings(&folder)?;
@@ -76,7 +74,7 @@ impl SourceAdapter {
             slm_cli::note(&format!("warning: {warning}"));
         }
         base::check(&source, &recipe.model, base)?;
-        following(recipe, base.config())?;
+        lora_settings(recipe, base.config())?;
         source.refuse_training(recipe, base.config())?;
         // Its tensors are read once here, so that no command that shows the training accepts one that cannot run.
         source.load(recipe, base.config(), &Device::flex())?;

@@ -1,5 +1,7 @@
 //! Conversion of the recipe's section `lora` into the settings of the model crate.
 
+mod following;
+
 use anyhow::Result;
 use slm_cli::UserMistake;
 use slm_config::{InitLoraWeights, ModuleToSave, Recipe, TargetModules};
@@ -7,7 +9,7 @@ use slm_model::{
     Init, LoraSettings, ModelConfig, PathPattern, PatternError, Restrictions, SavedModule, Targets,
 };
 
-use crate::init_from::following;
+use following::following;
 
 /// Converts the recipe's LoRA section into the settings of the model crate, checked against `config`. With
 /// `lora.init_from` they are those of that adapter.

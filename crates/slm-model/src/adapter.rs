@@ -3,6 +3,7 @@
 mod causes;
 mod file;
 mod gguf;
+mod homes;
 mod load;
 mod settings;
 mod vocabulary;
@@ -120,8 +121,10 @@ pub struct LoadedAdapter {
     pub adapter: Adapter,
     /// The model it was trained on.
     pub origin: AdapterOrigin,
-    /// Warnings about unknown settings, which were ignored.
+    /// Warnings about unknown settings, which were ignored, and about names that a wrapper has changed.
     pub warnings: Vec<String>,
+    /// Whether a wrapper of the model has changed the tensors' names, so that PEFT does not find them.
+    pub has_wrapped_names: bool,
 }
 
 fn io_error(path: &Path) -> impl FnOnce(std::io::Error) -> AdapterError {

@@ -420,12 +420,12 @@ impl Decoder {
         let base = || self.embedding.rows(&rows).cast(DType::F32);
         let changed = adapter.map(|adapter| &adapter.vocabulary);
         let changed = changed.and_then(|changes| changes.embedded(tokens, &self.device, base));
-        if let Some(changed) = changed {
-            return self.scaled(changed).cast(self.kind);
-        }
-        let x = self.scaled(self.embedding.rows(&rows));
+        let x = match changed {
+            Some(changed) => self.scaled(changed).cast(self.kind),
+            None => self.scaled(self.embedding.rows(&rows)),
+        };
         let trained = adapter.is_some_and(Adapter::is_tracked);
-        if trained && !is_cpu(&self.device) {
+        if trained && !is_cpu(&self.device) && !x.is_autodiff() {
             // This gradient is unused, but without it burn 0.22's GPU backends compute others wrong:
             // https://github.com/tracel-ai/burn/issues/5162
             return x.autodiff().require_grad();

@@ -12,14 +12,6 @@ use crate::lora::SavedModule;
 const MERGE_WITH_PEFT: &str =
     "merge the adapter into its base model with PEFT (`merge_and_unload`) and use the merged model";
 
-/// Parts of tensor names that model wrappers leave behind, with the wrapper's name.
-const WRAPPERS: [(&str, &str); 4] = [
-    ("_orig_mod", "torch.compile"),
-    ("_fsdp_wrapped_module", "FSDP"),
-    ("_checkpoint_wrapped_module", "activation checkpointing"),
-    ("module", "DistributedDataParallel"),
-];
-
 /// Refuses an adapter whose tensors exist only as a pickle file.
 pub(super) fn refuse_pickled(folder: &Path) -> Result<(), AdapterError> {
     let path = folder.join("adapter_model.bin");
@@ -38,15 +30,13 @@ pub(super) fn refuse_pickled(folder: &Path) -> Result<(), AdapterError> {
     })
 }
 
-/// Refuses an adapter that was saved from a wrapped model, or of a base model whose vocabulary was resized.
+/// Refuses an adapter of a base model whose vocabulary was resized, or with files of two trainings.
 pub(super) fn refuse(
     file: &AdapterFile,
     settings: &PeftSettings,
     config: &ModelConfig,
 ) -> Result<(), AdapterError> {
-    let cause = wrapped(file)
-        .or_else(|| resized(file, config))
-        .or_else(|| unnamed_pair(file, settings));
+    let cause = resized(file, config).or_else(|| unnamed_pair(file, settings));
     match cause {
         None => Ok(()),
         Some((problem, hint)) => Err(AdapterError::Refused {
@@ -59,26 +49,6 @@ pub(super) fn refuse(
 
 /// A problem and its hint.
 type Cause = (String, String);
-
-/// Finds names that a wrapper has changed. PEFT does not load them either: it warns and runs the base model.
-fn wrapped(file: &AdapterFile) -> Option<Cause> {
-    let (part, wrapper, name) = file.places().find_map(|(_, name)| {
-        let (part, wrapper) = WRAPPERS
-            .into_iter()
-            .find(|(part, _)| name.split('.').any(|found| found == *part))?;
-        Some((part, wrapper, name))
-    })?;
-    let problem = format!(
-        "the tensor names contain `{part}.`, as in `{name}`: the adapter was saved from a model wrapped by {wrapper}"
-    );
-    let hint = format!(
-        "save the adapter from the model inside the wrapper, or remove `{part}.` from the names: python -c \"from \
-         safetensors.torch import load_file, save_file; f = '{}'; save_file({{k.replace('{part}.', ''): v for k, v in \
-         load_file(f).items()}}, f)\"",
-        file.path().display()
-    );
-    Some((problem, hint))
-}
 
 /// Finds a weight of the embedding or the head with another number of rows than the base model's.
 fn resized(file: &AdapterFile, config: &ModelConfig) -> Option<Cause> {

@@ -6,11 +6,21 @@ use std::path::Path;
 use super::{AdapterError, BIAS, MAGNITUDE, PREFIX, WEIGHTS_FILE, WRAPPER, io_error};
 use crate::safetensors::{SafetensorsError, SafetensorsFile};
 
+/// Parts of tensor names that model wrappers leave behind, with the wrapper's name.
+const WRAPPERS: [(&str, &str); 4] = [
+    ("_orig_mod", "torch.compile"),
+    ("_fsdp_wrapped_module", "FSDP"),
+    ("_checkpoint_wrapped_module", "activation checkpointing"),
+    ("module", "DistributedDataParallel"),
+];
+
 /// An open adapter file whose tensor values have not been read.
 pub(super) struct AdapterFile {
     file: SafetensorsFile,
     /// Names in the file by module path and part, such as `layers.0.mlp.up_proj.lora_A`, of tensors not yet taken.
     names: BTreeMap<String, String>,
+    /// A warning about names that a wrapper has changed.
+    pub(super) warning: Option<String>,
 }
 
 impl AdapterFile {
@@ -19,8 +29,19 @@ impl AdapterFile {
         let path = folder.join(WEIGHTS_FILE);
         let file = SafetensorsFile::open(&path).map_err(adapter_error)?;
         let mut names = BTreeMap::new();
+        let mut warning = None;
         for name in file.names() {
-            let place = place_of_tensor(&name);
+            let (unwrapped, wrapper) = unwrapped(&name);
+            if let Some((part, wrapper)) = wrapper {
+                warning.get_or_insert_with(|| {
+                    format!(
+                        "{}: the tensor names contain `{part}.`, as in `{name}`, since the adapter was saved from a model \
+                         wrapped by {wrapper}; they are read without it, and PEFT would not load them",
+                        path.display()
+                    )
+                });
+            }
+            let place = place_of_tensor(&unwrapped);
             if let Some(other) = names.insert(place.clone(), name.clone()) {
                 return Err(AdapterError::Corrupt {
                     path: path.display().to_string(),
@@ -28,7 +49,11 @@ impl AdapterFile {
                 });
             }
         }
-        Ok(Self { file, names })
+        Ok(Self {
+            file,
+            names,
+            warning,
+        })
     }
 
     /// The file's path.
@@ -106,6 +131,17 @@ fn adapter_error(error: SafetensorsError) -> AdapterError {
     }
 }
 
+/// Removes the parts that wrappers leave in a name; also returns the first of them.
+fn unwrapped(name: &str) -> (String, Option<(&'static str, &'static str)>) {
+    let wrapper_of = |part: &str| WRAPPERS.into_iter().find(|(wrapper, _)| *wrapper == part);
+    let first = name.split('.').find_map(wrapper_of);
+    if first.is_none() {
+        return (name.to_owned(), None);
+    }
+    let parts = name.split('.').filter(|part| wrapper_of(part).is_none());
+    (parts.collect::<Vec<_>>().join("."), first)
+}
+
 /// Maps `base_model.model.model.layers.0.mlp.up_proj.lora_A.default.weight` to `layers.0.mlp.up_proj.lora_A`.
 ///
 /// Files that were not saved by PEFT's own function contain the adapter's name (`default`). A tensor outside a pair keeps
@@ -144,6 +180,23 @@ fn is_adapter_name(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_wrappers_leave_in_a_name_is_removed() {
+        let plain = format!("{PREFIX}layers.0.mlp.up_proj.lora_A.weight");
+        assert_eq!(unwrapped(&plain), (plain.clone(), None));
+        for (name, wrapper) in [
+            (format!("_orig_mod.{plain}"), "torch.compile"),
+            (
+                format!("module._orig_mod.{plain}"),
+                "DistributedDataParallel",
+            ),
+            (plain.replace(".mlp.", "._fsdp_wrapped_module.mlp."), "FSDP"),
+        ] {
+            let (found, by) = unwrapped(&name);
+            assert_eq!((found, by.map(|by| by.1)), (plain.clone(), Some(wrapper)));
+        }
+    }
 
     #[test]
     fn tensor_names_lose_wrapper_and_adapter_name() {

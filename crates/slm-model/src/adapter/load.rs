@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use burn::module::Param;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use slm_artifacts::sha256_of_file;
 
 use super::causes::{mismatch_hint, refuse, refuse_pickled};
 use super::file::AdapterFile;
+use super::homes::Homes;
 use super::settings::PeftSettings;
 use super::vocabulary::vocabulary;
 use super::{
@@ -17,7 +17,7 @@ use super::{
 use crate::config::ModelConfig;
 use crate::lora::{
     Adapter, LayerAdapter, LoraSettings, LowRank, Magnitude, SavedModule, SavedModules,
-    module_index, parameter, parameter_id,
+    module_index, parameter_id,
 };
 use crate::weight_file::read_bounded;
 
@@ -84,7 +84,8 @@ impl Adapter {
             });
         }
         refuse_pickled(folder)?;
-        let file = AdapterFile::open(folder)?;
+        let mut file = AdapterFile::open(folder)?;
+        let warning = file.warning.take();
         refuse(&file, &settings, config)?;
         let mut homes = Homes {
             file,
@@ -162,7 +163,8 @@ impl Adapter {
         Ok(LoadedAdapter {
             adapter,
             origin: settings.origin,
-            warnings: settings.warnings,
+            has_wrapped_names: warning.is_some(),
+            warnings: settings.warnings.into_iter().chain(warning).collect(),
         })
     }
 }
@@ -188,53 +190,6 @@ fn no_module(lora: &LoraSettings, config: &ModelConfig) -> String {
         layers.indices(),
         config.num_hidden_layers
     )
-}
-
-/// Assigns tensors of a file to the modules of the model.
-pub(super) struct Homes<'a> {
-    pub(super) file: AdapterFile,
-    /// One line for each missing or misshapen tensor.
-    pub(super) mismatches: Vec<String>,
-    device: &'a Device,
-}
-
-impl Homes<'_> {
-    /// Returns the parameter at a place, a vector as a row; `None`, with a mismatch line, if it does not fit.
-    pub(super) fn fill(
-        &mut self,
-        place: &str,
-        expected: &[usize],
-        id: burn::module::ParamId,
-    ) -> Result<Option<Param<Tensor<2>>>, AdapterError> {
-        let found = self.file.shape(place).map(<[usize]>::to_vec);
-        let line = match found {
-            None => format!("  {place}: missing, expected {expected:?}"),
-            Some(found) if found != expected => {
-                self.file.discard(place);
-                format!("  {place}: found {found:?}, expected {expected:?}")
-            }
-            Some(_) => {
-                let values = self.file.take(place)?;
-                let parameter = values
-                    .zip(expected.split_last())
-                    .map(|(values, (width, rows))| {
-                        let shape = [rows.iter().product(), *width];
-                        parameter(values, shape, id, self.device)
-                    });
-                return Ok(parameter);
-            }
-        };
-        self.mismatches.push(line);
-        Ok(None)
-    }
-
-    /// Returns all mismatches, including tensors without a module.
-    fn mismatches(mut self) -> Vec<String> {
-        let left = self.file.places();
-        let left = left.map(|(place, _)| format!("  {place}: not part of this model"));
-        self.mismatches.extend(left);
-        self.mismatches
-    }
 }
 
 #[cfg(test)]

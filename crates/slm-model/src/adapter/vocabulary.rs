@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
-use super::load::Homes;
+use super::homes::Homes;
 use super::settings::PeftSettings;
 use super::{AdapterError, PREFIX, WRAPPER};
 use crate::config::ModelConfig;
@@ -47,6 +47,13 @@ pub(super) fn vocabulary(
     );
     if config.tie_word_embeddings {
         // They are one matrix, so that either takes the place of both.
+        if let (Some(a), Some(b)) = (&embedding, &head)
+            && a.to_data() != b.to_data()
+        {
+            let line =
+                "  lm_head: differs from embed_tokens, and they are one matrix in this model";
+            homes.mismatches.push(line.to_owned());
+        }
         let one = embedding.or(head);
         (embedding, head) = (one.clone(), one);
     }

@@ -13,7 +13,7 @@ mod vocabulary;
 use std::io::Write;
 use std::path::Path;
 
-use super::{MergeError, is_adapted, merged_tensor};
+use super::{MergeError, is_changed, merged_tensor};
 use crate::config::NormKind;
 use crate::gguf::layout::{gguf_name, hub_name, is_permuted, permute_heads};
 use crate::gguf::quantize::quantized;

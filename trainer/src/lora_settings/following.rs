@@ -5,7 +5,7 @@ use slm_cli::UserMistake;
 use slm_config::Recipe;
 use slm_model::{Adapter, Init, LoraSettings, ModelConfig, Restrictions, Targets};
 
-use crate::lora_settings::of_recipe;
+use super::of_recipe;
 
 /// Most characters of a value in a message.
 const MOST_SHOWN: usize = 60;
@@ -14,7 +14,7 @@ const MOST_SHOWN: usize = 60;
 ///
 /// # Errors
 /// The adapter's settings cannot be read, or a key that the recipe names contradicts them.
-pub(crate) fn following(recipe: &Recipe, config: &ModelConfig) -> Result<LoraSettings> {
+pub(super) fn following(recipe: &Recipe, config: &ModelConfig) -> Result<LoraSettings> {
     let Some(init_from) = &recipe.lora.init_from else {
         return of_recipe(recipe);
     };
