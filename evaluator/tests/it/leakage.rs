@@ -192,11 +192,19 @@ fn a_planted_task_is_refused_when_an_adapter_is_evaluated() {
         "decontamination": null, "seconds": 1.0, "peak_memory_bytes": null,
         "datasets": [{"path": "set", "sha256": "ab", "tasks": tasks}],
     });
-    project.write(
-        "checkpoints/tiny/adapter/training.json",
-        training.to_string(),
-    );
-    for (benchmark, file, shared) in PLANTED {
+    // An adapter that was trained further on other data knows the tasks, too.
+    let mut further = training.clone();
+    further["datasets"] = json!([]);
+    further["init_from"] = json!({
+        "path": "first", "sha256": "ab", "config_sha256": "cd", "base_model": "tiny/qwen2",
+        "validation_loss": null, "training": training,
+    });
+    for (index, (benchmark, file, shared)) in PLANTED.into_iter().enumerate() {
+        let learned = if index == 0 { &further } else { &training };
+        project.write(
+            "checkpoints/tiny/adapter/training.json",
+            learned.to_string(),
+        );
         let set = format!("evaluate.benchmarks=[{{name: {benchmark}, path: {file}}}]");
         let evaluate = |command: &str, words: &[&str]| {
             let words = [

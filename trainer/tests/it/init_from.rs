@@ -330,7 +330,7 @@ fn adapters_that_cannot_be_trained_further_are_refused_by_every_command() {
         &[
             "`lora.init_from`",
             "does not fit base model `tiny/qwen2`",
-            "missing, expected",
+            "layers.2.mlp.down_proj.lora_A: not part of this model",
         ],
     );
     let training = "checkpoints/first/adapter/training.json";
