@@ -143,8 +143,8 @@ impl Adapter {
             noise: None,
         };
         let mut mismatches = homes.mismatches();
-        if mismatches.is_empty() && adapter.parameter_ids().next().is_none() {
-            mismatches.push(no_module(lora, config));
+        if lora.trainable_shapes(config).is_empty() {
+            mismatches.insert(0, no_module(lora, config));
         }
         if !mismatches.is_empty() {
             // A wrong base model mismatches everywhere; a few lines show it.
