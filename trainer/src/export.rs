@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use slm_artifacts::AdapterFolder;
 use slm_cli::{Failure, Progress, UserMistake};
 use slm_model::{
-    DeviceChoice, GgufType, LoadedAdapter, MergeError, NewGguf, WeightType, write_merged,
+    Adapter, DeviceChoice, GgufType, LoadedAdapter, MergeError, NewGguf, WeightType, write_merged,
     write_merged_gguf,
 };
 

@@ -94,7 +94,7 @@ fn a_merged_model_has_a_head_apart_where_the_adapter_changes_one_of_two_tied_mat
         let (weights, decoder) = tiny("gguf/tiny-qwen2.gguf");
         let adapter = self::adapter(&decoder, folder);
         let path = output.path().join("merged.gguf");
-        let found = write_merged_gguf(&weights, &adapter, &path, |_, _| ());
+        let found = write_merged_gguf(&weights, &adapter, &path, AS_BEFORE, |_, _| ());
         if is_apart {
             let text = found.expect_err("refused").to_string();
             assert!(
