@@ -169,7 +169,7 @@ fn tokens_of(example: &Example, tokenizer: &Tokenizer) -> Vec<ShownToken> {
         id,
         // A token may be a part of a character, which cannot be decoded alone.
         text: tokenizer
-            .decode(&[id], false)
+            .decode_continuation(&[id])
             .unwrap_or_else(|_| char::REPLACEMENT_CHARACTER.to_string()),
         supervised,
         special: tokenizer.is_markup(id),

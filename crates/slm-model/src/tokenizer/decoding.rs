@@ -62,6 +62,19 @@ impl Tokenizer {
         decoder.decode(tokens).map_err(apply_error)
     }
 
+    /// Decodes ids that continue a text, special tokens included: the space that starts them is kept.
+    ///
+    /// # Errors
+    /// The library cannot decode the tokens.
+    pub fn decode_continuation(&self, ids: &[u32]) -> Result<String, TokenizerError> {
+        let Some(anchor) = self.anchor else {
+            return self.decode(ids, false);
+        };
+        let before = self.decode(&[anchor], false)?;
+        let text = self.decode(&[&[anchor], ids].concat(), false)?;
+        Ok(text.strip_prefix(&before).unwrap_or(&text).to_owned())
+    }
+
     /// Starts incremental decoding of the text that continues `prompt`, while it grows.
     ///
     /// Decoders omit the space that a tokenizer puts before a text. After text the space is the model's own and is kept;

@@ -282,6 +282,29 @@ fn begin_and_end_tokens_are_those_of_the_tokenizers_own_template() {
     }
 }
 
+#[test]
+fn tokens_shown_one_by_one_keep_their_spaces() {
+    for name in KINDS {
+        let (_, tokenizer) = kind(name);
+        let ids = tokenizer
+            .encode_text_continuation(" the number of the list")
+            .expect("ids");
+        let shown = ids
+            .iter()
+            .map(|&id| tokenizer.decode_continuation(&[id]).expect("text"));
+        assert_eq!(
+            shown.collect::<String>(),
+            " the number of the list",
+            "{name}"
+        );
+        let whole = tokenizer.decode_continuation(&ids).expect("text");
+        assert_eq!(whole, " the number of the list", "{name}");
+    }
+    let (_, tokenizer) = kind("prepend");
+    let end = tokenizer.token_to_id("</s>").expect("a token");
+    assert_eq!(tokenizer.decode_continuation(&[end]).expect("text"), "</s>");
+}
+
 /// Tags of HTML are tokens of Gemma's vocabularies wherever they occur, and end nothing.
 #[test]
 fn html_is_text_and_other_tags_are_not() {

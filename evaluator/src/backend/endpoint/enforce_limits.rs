@@ -85,9 +85,9 @@ fn first_tokens(text: &str, n: usize, tokenizer: Option<&Tokenizer>) -> Result<S
     let Some(tokenizer) = tokenizer else {
         return Ok(text.chars().take(n * CHARS_PER_TOKEN).collect());
     };
-    let mut ids = tokenizer.encode_text(text)?;
+    let mut ids = tokenizer.encode_text_continuation(text)?;
     ids.truncate(n);
-    let decoded = tokenizer.decode(&ids, false)?;
+    let decoded = tokenizer.decode_continuation(&ids)?;
     // A token may end within a character.
     let same = |(own, found): &(char, char)| own == found;
     let common = text.chars().zip(decoded.chars()).take_while(same);
