@@ -50,12 +50,7 @@ fn fit(arguments: &FitArguments) -> Result<()> {
     let fingerprint = examples.store.fingerprint().to_owned();
     let source_sha256 = source.as_ref().map(SourceAdapter::fingerprint);
     let start = TrainingState::start(base.sha256()?, fingerprint, source_sha256);
-    let resumed = if arguments.restart {
-        checkpoint::clear(&run)?;
-        None
-    } else {
-        newest_checkpoint(&run, recipe, &start)?
-    };
+    let resumed = resumable(arguments, &run, recipe, &start)?;
     let base_sha256 = start.model_sha256.clone();
     let source_sha256 = start.init_from_sha256.clone();
     let training = Training::new(recipe, &examples);
@@ -122,10 +117,7 @@ fn fit(arguments: &FitArguments) -> Result<()> {
         decoder.config().num_parameters() as f64 / 1e6
     ));
 
-    let origin = AdapterOrigin {
-        base_model_name_or_path: recipe.model.base_model_name().to_owned(),
-        revision: recipe.model.revision.clone(),
-    };
+    let origin = origin_of(recipe);
     let recipe_yaml = recipe.to_yaml();
     let meta = CheckpointMeta {
         settings: &settings,
@@ -339,6 +331,31 @@ fn kept_preferences(recipe: &Recipe, state: &TrainingState) -> Option<HeldOutPre
     } else {
         state.preference.last_held_out
     }
+}
+
+/// The base model as the adapter names it.
+fn origin_of(recipe: &Recipe) -> AdapterOrigin {
+    AdapterOrigin {
+        base_model_name_or_path: recipe.model.base_model_name().to_owned(),
+        revision: recipe.model.revision.clone(),
+    }
+}
+
+/// Returns the checkpoint to resume from, if the run has one; removes all with `--restart`.
+///
+/// # Errors
+/// As [`newest_checkpoint`].
+fn resumable(
+    arguments: &FitArguments,
+    run: &RunFolder,
+    recipe: &Recipe,
+    start: &TrainingState,
+) -> Result<Option<Checkpoint>> {
+    if arguments.restart {
+        checkpoint::clear(run)?;
+        return Ok(None);
+    }
+    newest_checkpoint(run, recipe, start)
 }
 
 /// Returns the checkpoint to resume from, if the run has one.
