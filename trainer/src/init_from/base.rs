@@ -78,7 +78,7 @@ fn last_part(name: &str) -> String {
 fn is_hub_name(name: &str) -> bool {
     let parts: Vec<&str> = name.split('/').collect();
     let is_plain = |part: &&str| !part.is_empty() && !part.starts_with('.') && !part.contains(':');
-    parts.len() == 2 && parts.iter().all(is_plain) && !name.ends_with(".gguf")
+    parts.len() == 2 && parts.iter().all(is_plain) && !name.to_lowercase().ends_with(".gguf")
 }
 
 #[cfg(test)]

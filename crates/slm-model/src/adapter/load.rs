@@ -64,25 +64,7 @@ impl Adapter {
         let path = folder.join(CONFIG_FILE);
         let settings = read_settings(&path)?;
         let lora = &settings.lora;
-        if let Some(module) = lora.modules_to_save.first()
-            && config.tie_word_embeddings
-        {
-            return Err(AdapterError::Unsupported {
-                path: path.display().to_string(),
-                key: "modules_to_save".to_owned(),
-                value: module.name().to_owned(),
-                hint: "this model ties the embedding to the head; merge the adapter with PEFT and use the merged model",
-            });
-        }
-        let mut of_head = lora.token_indices.iter().map(|(module, _)| module);
-        if config.tie_word_embeddings && of_head.any(|module| *module == SavedModule::LmHead) {
-            return Err(AdapterError::Unsupported {
-                path: path.display().to_string(),
-                key: "trainable_token_indices".to_owned(),
-                value: "lm_head".to_owned(),
-                hint: "this model ties the embedding to the head; merge the adapter with PEFT and use the merged model",
-            });
-        }
+        refuse_tied(lora, config, &path)?;
         refuse_pickled(folder)?;
         let mut file = AdapterFile::open(folder)?;
         let warning = file.warning.take();
@@ -167,6 +149,31 @@ impl Adapter {
             warnings: settings.warnings.into_iter().chain(warning).collect(),
         })
     }
+}
+
+/// Refuses an adapter that trains one of embedding and head apart from the other, although they are one matrix.
+fn refuse_tied(lora: &LoraSettings, config: &ModelConfig, path: &Path) -> Result<(), AdapterError> {
+    if !config.tie_word_embeddings {
+        return Ok(());
+    }
+    let whole = lora.modules_to_save.first().copied();
+    let mut of_head = lora.token_indices.iter().map(|(module, _)| *module);
+    let of_head = of_head.find(|module| *module == SavedModule::LmHead);
+    let found = [
+        ("modules_to_save", whole),
+        ("trainable_token_indices", of_head),
+    ];
+    let mut found = found
+        .into_iter()
+        .filter_map(|(key, module)| Some((key, module?)));
+    found.next().map_or(Ok(()), |(key, module)| {
+        Err(AdapterError::Unsupported {
+            path: path.display().to_string(),
+            key: key.to_owned(),
+            value: module.name().to_owned(),
+            hint: "this model ties the embedding to the head; merge the adapter with PEFT and use the merged model",
+        })
+    })
 }
 
 /// Reads the settings file of an adapter.

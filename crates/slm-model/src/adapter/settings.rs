@@ -237,12 +237,12 @@ fn alpha(value: &Value) -> Option<f64> {
     value.as_f64().filter(|alpha| (*alpha as f32).is_finite())
 }
 
-/// Reads a map from patterns to values, in its order, and compiles the patterns.
-fn patterns<V: Copy>(
+/// Reads a map from patterns to values, in its order.
+fn patterns<V>(
     fields: &Map<String, Value>,
     key: &str,
     read: impl Fn(&Value) -> Option<V>,
-) -> Result<(Vec<(String, V)>, Patterns<V>), String> {
+) -> Result<Vec<(String, V)>, String> {
     let no_entries = Map::new();
     let entries = match fields.get(key) {
         None | Some(Value::Null) => &no_entries,
@@ -260,9 +260,50 @@ fn patterns<V: Copy>(
             read(value).ok_or_else(|| format!("`{key}`: invalid value {value} for `{pattern}`"))?;
         Ok((pattern.clone(), read))
     });
-    let entries: Vec<(String, V)> = entries.collect::<Result<_, String>>()?;
-    let compiled = Patterns::new(&entries).map_err(|error| format!("`{key}`: {error}"))?;
-    Ok((entries, compiled))
+    entries.collect()
+}
+
+/// Compiles the patterns of a map.
+fn compiled<V: Copy>(key: &str, entries: &[(String, V)]) -> Result<Patterns<V>, String> {
+    Patterns::new(entries).map_err(|error| format!("`{key}`: {error}"))
+}
+
+/// Reads which of the targets get no pair, or returns what is wrong with that.
+fn read_restrictions(fields: &Map<String, Value>) -> Result<Restrictions, String> {
+    let key = "exclude_modules";
+    let excluded = fields.get(key).unwrap_or(&Value::Null);
+    let exclude = if is_unset(key, excluded) || excluded == "" {
+        None
+    } else {
+        Some(read_targets(key, excluded)?)
+    };
+    let layers = read_layers(fields)?;
+    Ok(Restrictions { exclude, layers })
+}
+
+/// Returns which of embedding and head get a pair, or which setting is not supported beside it.
+fn read_vocabulary_pairs(
+    fields: &Map<String, Value>,
+    targets: &Targets,
+    restrictions: &Restrictions,
+    modules_to_save: &[SavedModule],
+) -> Result<Vec<SavedModule>, String> {
+    // As in PEFT, a module that is trained in full gets no pair.
+    let pairs: Vec<SavedModule> = SavedModule::ALL
+        .into_iter()
+        .filter(|module| !modules_to_save.contains(module))
+        .filter(|module| targets.matches_path(module.path()))
+        .filter(|module| restrictions.allow_path(targets, module.path()))
+        .collect();
+    let is_set = |key: &&str| fields.get(*key).is_some_and(|value| !is_unset(key, value));
+    let mut keys = ["use_dora", "lora_bias", "ensure_weight_tying"].into_iter();
+    match (pairs.first(), keys.find(is_set)) {
+        (Some(module), Some(key)) => Err(format!(
+            "`{key}` together with LoRA on `{}` is not supported",
+            module.name()
+        )),
+        _ => Ok(pairs),
+    }
 }
 
 impl PeftSettings {
@@ -303,39 +344,20 @@ impl PeftSettings {
         let lora_alpha = alpha(get("lora_alpha"))
             .ok_or_else(|| corrupt("`lora_alpha` is not a number".to_owned()))?;
         let targets = read_targets("target_modules", get("target_modules")).map_err(corrupt)?;
-        let excluded = get("exclude_modules");
-        let exclude = if is_unset("exclude_modules", excluded) || excluded == "" {
-            None
-        } else {
-            Some(read_targets("exclude_modules", excluded).map_err(corrupt)?)
-        };
-        let layers = read_layers(fields).map_err(corrupt)?;
-        let restrictions = Restrictions { exclude, layers };
+        let restrictions = read_restrictions(fields).map_err(corrupt)?;
         let token_indices = read_tokens(get("trainable_token_indices")).map_err(corrupt)?;
         let modules_to_save = whole_modules(get("modules_to_save")).unwrap_or_default();
-        // As in PEFT, a module that is trained in full gets no pair.
-        let vocabulary_pairs: Vec<SavedModule> = SavedModule::ALL
-            .into_iter()
-            .filter(|module| !modules_to_save.contains(module))
-            .filter(|module| targets.matches_path(module.path()))
-            .filter(|module| restrictions.allow_path(&targets, module.path()))
-            .collect();
-        if let Some(module) = vocabulary_pairs.first()
-            && let Some(key) = ["use_dora", "lora_bias", "ensure_weight_tying"]
-                .into_iter()
-                .find(|key| !is_unset(key, get(key)))
-        {
-            return Err(AdapterError::Refused {
-                path: shown,
-                problem: format!(
-                    "`{key}` together with LoRA on `{}` is not supported",
-                    module.name()
-                ),
-                hint: MERGE_WITH_PEFT.to_owned(),
-            });
-        }
-        let (rank_pattern, ranks) = patterns(fields, "rank_pattern", rank).map_err(corrupt)?;
-        let (alpha_pattern, alphas) = patterns(fields, "alpha_pattern", alpha).map_err(corrupt)?;
+        let vocabulary_pairs =
+            read_vocabulary_pairs(fields, &targets, &restrictions, &modules_to_save);
+        let vocabulary_pairs = vocabulary_pairs.map_err(|problem| AdapterError::Refused {
+            path: shown.clone(),
+            problem,
+            hint: MERGE_WITH_PEFT.to_owned(),
+        })?;
+        let rank_pattern = patterns(fields, "rank_pattern", rank).map_err(corrupt)?;
+        let ranks = compiled("rank_pattern", &rank_pattern).map_err(corrupt)?;
+        let alpha_pattern = patterns(fields, "alpha_pattern", alpha).map_err(corrupt)?;
+        let alphas = compiled("alpha_pattern", &alpha_pattern).map_err(corrupt)?;
         let flag = |key: &str| get(key).as_bool().unwrap_or(false);
         let use_rslora = flag("use_rslora");
         let dropout = get("lora_dropout").as_f64();
