@@ -65,12 +65,8 @@ fn fit(arguments: &FitArguments) -> Result<()> {
         let settings = lora_settings(recipe, base.config())?;
         return already_done((recipe, &settings), &run, summary, examples.counts.clone());
     }
-    if let Some(checkpoint) = &resumed {
-        say_saved(
-            checkpoint.state.step,
-            training.total_steps(),
-            &checkpoint.path,
-        );
+    if let Some(Checkpoint { state, path, .. }) = &resumed {
+        say_saved(state.step, training.total_steps(), path);
     }
 
     let placement = Placement::on_device(base, choice, &device)?;
@@ -85,37 +81,31 @@ fn fit(arguments: &FitArguments) -> Result<()> {
     let settings = lora_settings(recipe, decoder.config())?;
     let from = resumed.as_ref().map(|checkpoint| checkpoint.path.as_path());
     let trainable = device.clone().autodiff();
-    let initial = match source {
-        Some(source) => source.load(recipe, decoder.config(), &trainable)?,
-        None => decoder.init_adapter(&settings, recipe.train.seed, &trainable),
+    let initial = match (&resumed, source) {
+        (Some(_), _) => None,
+        (None, Some(source)) => Some(source.load(recipe, decoder.config(), &trainable)?),
+        (None, None) => Some(decoder.init_adapter(&settings, recipe.train.seed, &trainable)),
     };
-    let start_text = base_text(
-        (&base_sha256, source_sha256.as_deref()),
-        base.format(&device)?,
-        choice,
-    );
+    let hashes = (base_sha256.as_str(), source_sha256.as_deref());
+    let start_text = base_text(hashes, base.format(&device)?, choice);
     let reference = reference(
         recipe,
         start_text,
-        (&decoder, source.is_some().then_some(&initial)),
+        (&decoder, initial.as_ref().filter(|_| source.is_some())),
         &examples,
         (run.path(), from),
     );
     let training = training.with_reference(reference?);
-    let at = match resumed {
-        Some(checkpoint) => go_on(checkpoint, &decoder, &training, &settings, &trainable)?,
-        None => TrainState {
+    let at = match (resumed, initial) {
+        (Some(checkpoint), _) => go_on(checkpoint, &decoder, &training, &settings, &trainable)?,
+        (None, Some(adapter)) => TrainState {
             state: start,
-            adapter: initial,
+            adapter,
             optimizer: AdapterOptimizer::on_device_of(&decoder, training.optimizer_settings()),
         },
+        (None, None) => unreachable!("a training that is not resumed has an initial adapter"),
     };
-    slm_cli::note(&format!(
-        "adapter            {} trainable parameters, {:.2} % of the model's {:.1} M, on {choice}",
-        at.adapter.num_trainable(),
-        100.0 * at.adapter.num_trainable() as f64 / decoder.config().num_parameters() as f64,
-        decoder.config().num_parameters() as f64 / 1e6
-    ));
+    say_adapter(at.adapter.num_trainable(), decoder.config(), choice);
 
     let origin = origin_of(recipe);
     let recipe_yaml = recipe.to_yaml();
@@ -175,6 +165,16 @@ fn say_data(recipe: &Recipe, examples: &Examples) {
     for text in preference::unsuitable_defaults(&recipe.train) {
         slm_cli::note(&text);
     }
+}
+
+/// Prints the number of trainable parameters and the device.
+fn say_adapter(trainable: usize, config: &ModelConfig, choice: DeviceChoice) {
+    let all = config.num_parameters() as f64;
+    slm_cli::note(&format!(
+        "adapter            {trainable} trainable parameters, {:.2} % of the model's {:.1} M, on {choice}",
+        100.0 * trainable as f64 / all,
+        all / 1e6
+    ));
 }
 
 /// Prints the tokens, time and memory of the finished training, and its outcome on held-out preferences.
