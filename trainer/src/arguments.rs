@@ -8,6 +8,7 @@ use slm_config::{ROW_FORMATS, RowFormat};
 use slm_model::{DeviceChoice, NamedShape, SyntheticType};
 
 use crate::cards::Card;
+use crate::export_types::{ExportFormat, GgufWeights, MergedType};
 use crate::fim_arguments::FimArguments;
 
 /// Fits LoRA adapters for small code language models.
@@ -516,17 +517,6 @@ pub(crate) struct MergeArguments {
     pub(crate) dtype: MergedType,
 }
 
-/// Data type of merged weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum MergedType {
-    /// Brain floating point, 16 bits.
-    Bf16,
-    /// Half precision.
-    F16,
-    /// Single precision.
-    F32,
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct ExportArguments {
     #[command(flatten)]
@@ -543,33 +533,6 @@ pub(crate) struct ExportArguments {
     /// Type of all weights, for merged-gguf
     #[arg(long = "type", value_name = "TYPE")]
     pub(crate) kind: Option<GgufWeights>,
-}
-
-/// The type of the weights of a GGUF file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum GgufWeights {
-    /// Half precision.
-    #[value(name = "f16")]
-    F16,
-    /// 8 bits.
-    #[value(name = "q8_0")]
-    Q8,
-    /// llama.cpp's mix of 4 and 6 bits.
-    #[value(name = "q4_k_m")]
-    Q4KM,
-}
-
-/// An export format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum ExportFormat {
-    /// PEFT's folder.
-    Peft,
-    /// A LoRA file for llama.cpp.
-    Gguf,
-    /// Base model and adapter as one folder.
-    Merged,
-    /// Base model and adapter as one GGUF file.
-    MergedGguf,
 }
 
 /// Parses the name of a format for files of rows, as spelled in a recipe.

@@ -12,9 +12,8 @@ use slm_model::{
     write_merged_gguf,
 };
 
-use crate::arguments::{
-    ExportArguments, ExportFormat, GgufWeights, MergeArguments, MergedType, RecipeArguments,
-};
+use crate::arguments::{ExportArguments, MergeArguments, RecipeArguments};
+use crate::export_types::{ExportFormat, GgufWeights, MergedType};
 use crate::folder::{commit_file, commit_folder, replace_file};
 use crate::setup::{Setup, adapter_folder};
 

@@ -29,6 +29,7 @@ mod devices;
 pub mod difference;
 mod doctor;
 mod export;
+mod export_types;
 mod fetch;
 mod fim;
 mod fim_arguments;

@@ -143,7 +143,7 @@ fn of_file(
     let (_, pairs) = file.pairs().map_err(unreadable)?;
     let template = vocabulary::CHAT_TEMPLATE;
     let mut pairs = NewPairs::taken_over(&pairs, |key| {
-        // Calibration data of the base model's quantisation say nothing about another one.
+        // Calibration data of the base model's quantisation do not describe another one.
         let of_quantisation = metadata::OF_FILE.contains(&key) || key.starts_with("quantize.");
         !(new.kind.is_some() && of_quantisation)
             && !(new.chat_template.is_some() && key == template)

@@ -277,7 +277,7 @@ impl Vocabulary {
     }
 }
 
-/// Whether a token stands for a byte: `<0x0A>`.
+/// Whether a token represents a byte: `<0x0A>`.
 fn is_byte_token(token: &str) -> bool {
     let digits = token
         .strip_prefix("<0x")
