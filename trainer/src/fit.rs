@@ -19,7 +19,7 @@ use crate::folder::RunFolder;
 use crate::init_from::SourceAdapter;
 use crate::loading::load_for_training;
 use crate::lora_settings::lora_settings;
-use crate::output::{commit_adapter, summary_of_finished, update_recipe};
+use crate::output::{AdapterTexts, commit_adapter, summary_of_finished, update_recipe};
 use crate::preference::{self, Objective, Reference, base_text};
 use crate::report;
 use crate::setup::Setup;
@@ -121,14 +121,13 @@ fn fit(arguments: &FitArguments) -> Result<()> {
     };
     let summary = summarise(&setup, &examples, &state, adapter.num_trainable(), choice);
     let folder = recipe.adapter_dir();
-    commit_adapter(
-        &folder,
-        &adapter,
-        &settings,
-        &origin,
-        &recipe_yaml,
-        &summary,
-    )?;
+    let template = recipe.model.chat_template.as_deref();
+    let texts = AdapterTexts {
+        recipe_yaml: &recipe_yaml,
+        chat_template: template.map(slm_cli::read_template).transpose()?,
+        summary: &summary,
+    };
+    commit_adapter(&folder, &adapter, &settings, &origin, &texts)?;
     say_trained(recipe, &summary);
     write_report((recipe, &settings), &run, &summary)?;
     slm_cli::result(&format!("adapter: {}", folder.display()));
@@ -280,6 +279,7 @@ fn summarise(
         recipe,
         base,
         source,
+        template,
         ..
     }: &Setup,
     examples: &Examples,
@@ -311,6 +311,8 @@ fn summarise(
         peak_memory_bytes: state.peak_memory_bytes.max(slm_cli::peak_memory_bytes()),
         device: device.to_string(),
         project_version: env!("CARGO_PKG_VERSION").to_owned(),
+        // Without one, every row was plain text.
+        chat_template: (!template.is_missing()).then(|| slm_cli::template_record(template)),
         sources: base
             .provenance()
             .into_iter()

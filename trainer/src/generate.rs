@@ -39,6 +39,9 @@ fn generate(arguments: &GenerateArguments) -> Result<()> {
         .map(|folder| setup.base.load_adapter(folder, name, &runtime, &device))
         .transpose()
         .context("cannot read the adapter")?;
+    if let Some(folder) = folder.as_ref().filter(|_| !arguments.raw) {
+        slm_cli::note_other_template(folder, &setup.template);
+    }
     let speaker = Speaker {
         runtime: &runtime,
         tokenizer: &setup.tokenizer,

@@ -35,6 +35,14 @@ pub(crate) fn update_recipe(folder: &Path, recipe_yaml: &str) -> Result<bool> {
     Ok(true)
 }
 
+/// The files of a finished adapter beside those of PEFT.
+pub(crate) struct AdapterTexts<'a> {
+    pub(crate) recipe_yaml: &'a str,
+    /// The template that the recipe names.
+    pub(crate) chat_template: Option<String>,
+    pub(crate) summary: &'a TrainingSummary,
+}
+
 /// Writes the finished adapter with its recipe and summary, atomically: the folder appears complete or not at all.
 ///
 /// # Errors
@@ -44,9 +52,13 @@ pub(crate) fn commit_adapter(
     adapter: &Adapter,
     settings: &LoraSettings,
     origin: &AdapterOrigin,
-    recipe_yaml: &str,
-    summary: &TrainingSummary,
+    texts: &AdapterTexts,
 ) -> Result<()> {
+    let AdapterTexts {
+        recipe_yaml,
+        chat_template,
+        summary,
+    } = texts;
     commit_folder(final_dir, |part| {
         adapter.save(part, settings, origin)?;
         let put = |file: &str, text: &str| {
@@ -54,6 +66,9 @@ pub(crate) fn commit_adapter(
             fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
         };
         put(AdapterFolder::RECIPE, recipe_yaml)?;
+        if let Some(source) = chat_template {
+            put(AdapterFolder::CHAT_TEMPLATE, source)?;
+        }
         put(AdapterFolder::TRAINING, &(serde_json::to_string_pretty(summary)? + "\n"))
     })
     .context("cannot save the adapter\nhint: free space under the output folder and run the same command again")

@@ -17,6 +17,8 @@ impl AdapterFolder<'_> {
     pub const WEIGHTS: &'static str = "adapter_model.safetensors";
     /// Name of the file with the resolved recipe.
     pub const RECIPE: &'static str = "recipe.yaml";
+    /// Name of the file with the chat template, if the recipe named one.
+    pub const CHAT_TEMPLATE: &'static str = "chat_template.jinja";
     /// Name of the file with the training summary.
     pub const TRAINING: &'static str = "training.json";
 

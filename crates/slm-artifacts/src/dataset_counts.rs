@@ -26,9 +26,9 @@ pub enum LeftOutReason {
     UnknownRole,
     /// Messages that do not alternate, or do not end with the assistant's.
     OddConversation,
-    /// A tool call, or its result.
+    /// A tool call or the definition of a tool in an unknown form.
     ToolCall,
-    /// A message whose `weight` excludes it from the loss.
+    /// A message whose `weight` is neither 0 nor 1.
     MessageWeight,
     /// An answer that does not start with its `prefill`.
     OtherPrefill,
@@ -92,6 +92,10 @@ pub enum LeftOutReason {
     CutAtLines,
     /// No supervised token is left.
     NothingToLearn,
+    /// Kept, but the chat template omits a part of an earlier answer, which is not learned.
+    CutAnswer,
+    /// Outside the rows of the recipe's `split`.
+    OutsideSplit,
     /// Truncated to `max_seq_length`.
     Truncated,
 }
@@ -108,8 +112,8 @@ impl LeftOutReason {
             Self::WrongType => "with a field of another type",
             Self::UnknownRole => "with an unknown role",
             Self::OddConversation => "with messages out of order",
-            Self::ToolCall => "with tool calls, not supported yet",
-            Self::MessageWeight => "with a message of weight 0, not supported yet",
+            Self::ToolCall => "with tool calls of an unknown form",
+            Self::MessageWeight => "with a message weight other than 0 and 1",
             Self::OtherPrefill => "with an answer that does not start with `prefill`",
             Self::RefusedByTemplate => "refused by the chat template",
             Self::RewrittenByTemplate => "rewritten by the chat template",
@@ -141,6 +145,10 @@ impl LeftOutReason {
             Self::AlreadyFim => "with fill-in-the-middle tokens already",
             Self::CutAtLines => "cut between lines for lack of a function body",
             Self::NothingToLearn => "with nothing to learn",
+            Self::CutAnswer => {
+                "kept, with an earlier answer that the chat template cuts and that is not learned"
+            }
+            Self::OutsideSplit => "outside the rows of `split`",
             Self::Truncated => "cut at max_seq_length",
         }
     }

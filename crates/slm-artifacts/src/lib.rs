@@ -52,6 +52,8 @@ pub use retry::{Attempt, GaveUp, GiveUp, Retries, RetryPolicy};
 pub use sha256::{
     Sha256, hex, read_pieces, sha256, sha256_of_file, sha256_of_reader, sha256_of_texts,
 };
-pub use training_summary::{BestValidation, ContaminationSearch, StartingAdapter, TrainingSummary};
+pub use training_summary::{
+    BestValidation, ChatTemplateRecord, ContaminationSearch, StartingAdapter, TrainingSummary,
+};
 pub use verified::HashNote;
 pub use words::{BASE_ARM, Expects, FinishReason, FormatFailure, StopReason, Verdict};

@@ -1,6 +1,9 @@
 //! `training.json`: the summary of a finished training.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::dataset_counts::DatasetCounts;
 use crate::dataset_folder::LearnedDataset;
@@ -60,6 +63,9 @@ pub struct TrainingSummary {
     /// Version of the program.
     #[serde(default)]
     pub project_version: String,
+    /// The chat template that rendered the conversations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat_template: Option<ChatTemplateRecord>,
     /// Sources from the hub, the model first: commits, and the hash of each file.
     #[serde(default)]
     pub sources: Vec<Provenance>,
@@ -123,6 +129,16 @@ impl TrainingSummary {
             Some(sum)
         })
     }
+}
+
+/// The chat template of a training: `chat_template` of `training.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChatTemplateRecord {
+    /// SHA-256 of its source with Unix newlines.
+    pub sha256: String,
+    /// The further variables that it received: `model.chat_template_kwargs`.
+    #[serde(default)]
+    pub kwargs: BTreeMap<String, Value>,
 }
 
 /// The validation by which an adapter is selected.

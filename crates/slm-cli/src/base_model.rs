@@ -16,6 +16,7 @@ use crate::exit::UserMistake;
 use crate::gpu;
 use crate::hub_files::{fetch_model, hub_name};
 use crate::progress::{Progress, Steps};
+use crate::template::TemplateSettings;
 
 /// Why an NVIDIA GPU does not compute in bf16, in brackets; empty for other devices.
 fn without_bf16(device: &burn::tensor::Device) -> String {
@@ -49,6 +50,8 @@ impl ModelFiles {
             wheel_sha256,
             hub_name: _,
             revision,
+            chat_template: _,
+            chat_template_kwargs: _,
             dtype: _,
             quantization: _,
             context_length: _,
@@ -86,6 +89,7 @@ pub struct BaseModel {
     weights: Weights,
     dtype: Dtype,
     quantization: Quantization,
+    template: TemplateSettings,
     provenance: Option<slm_hub::Provenance>,
 }
 
@@ -120,6 +124,7 @@ impl BaseModel {
         }
         Ok(Self {
             provenance: fetched.map(|fetched| fetched.provenance),
+            template: TemplateSettings::of(section),
             ..Self::of(weights).stored_as(section)
         })
     }
@@ -167,6 +172,7 @@ impl BaseModel {
             weights,
             dtype: Dtype::Auto,
             quantization: Quantization::None,
+            template: TemplateSettings::default(),
             provenance: None,
         }
     }
@@ -285,17 +291,13 @@ impl BaseModel {
             .context("cannot read the tokenizer")
     }
 
-    /// Returns the model's chat template. Without one, returns `ChatML` if the vocabulary has its tokens, otherwise a
+    /// Returns the recipe's chat template, or else the model's. Without one, returns `ChatML` if the vocabulary has its tokens, otherwise a
     /// [missing](ChatTemplate::missing) template, which refuses every conversation.
     ///
     /// # Errors
-    /// The template is broken.
+    /// The template is broken, or the recipe's file is missing.
     pub fn chat_template(&self, tokenizer: &Tokenizer) -> Result<ChatTemplate> {
-        let template = self
-            .weights
-            .chat_template()
-            .context("cannot read the chat template")?;
-        Ok(template.unwrap_or_else(|| ChatTemplate::for_vocabulary(tokenizer)))
+        self.template.template(&self.weights, tokenizer)
     }
 
     /// Returns the SHA-256 of the model's files, in hexadecimal digits.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use slm_hub::{Fetched, Hub, HubError, HubName, ModelParts, Provenance, Settings, Token};
+use slm_hub::{Fetched, Hub, HubError, HubName, ModelParts, Part, Provenance, Settings, Token};
 
 use crate::environment::{cache_dir, expanded, is_on, set, text};
 use crate::interrupt::saved_meanwhile;
@@ -40,16 +40,16 @@ pub(crate) fn fetch_model(text: &str, name: &HubName, parts: ModelParts) -> Resu
 /// Fetches the data set `text` of a recipe, if it is on the hub: `hf:OWNER/NAME[@REVISION][#FILES]`, or `OWNER/NAME` if
 /// no such file or folder exists. Returns `None` for a local data set.
 ///
-/// `endings` are the endings of readable files.
+/// `part` is the split and the subset; `endings` are the endings of readable files.
 ///
 /// # Errors
 /// As [`slm_hub::Hub::fetch_dataset`].
-pub fn fetch_dataset(text: &str, endings: &[&str]) -> Result<Option<Fetched>> {
+pub fn fetch_dataset(text: &str, part: Part<'_>, endings: &[&str]) -> Result<Option<Fetched>> {
     let Some(name) = hub_name(text, endings)? else {
         return Ok(None);
     };
     fetch(text, |hub, progress| {
-        hub.fetch_dataset(&name, endings, progress)
+        hub.fetch_dataset(&name, part, endings, progress)
     })
     .map(Some)
 }

@@ -16,6 +16,7 @@ mod output;
 mod printable;
 mod progress;
 mod recipe;
+mod template;
 mod text_table;
 mod version;
 
@@ -43,7 +44,8 @@ pub use printable::printable;
 pub use progress::{Progress, bytes_text, duration_text};
 pub use recipe::{load_recipe, load_recipe_without_data, searched};
 pub use slm_hub::{
-    Fetched, FileRecord, ModelParts, Provenance, TrainingPart, Unclear, training_part,
+    Fetched, FileRecord, ModelParts, Part, Provenance, TrainingPart, Unclear, part_of,
 };
+pub use template::{note_other_template, read_template, template_kwargs, template_record};
 pub use text_table::{print_list, text_table};
 pub use version::version;

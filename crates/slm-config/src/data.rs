@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::fim::{FimCut, FimTokenNames, SpecialTokens, SpmLayout};
 use crate::format::{self, DatasetFormat};
 use crate::schema::{Kind, section, words};
+use crate::split::SPLIT_FORM;
 use crate::word_or_list::word_or_list;
 
 section! {
@@ -25,6 +26,9 @@ pub struct Data {
     max_seq_length: usize = 512 => Kind::Int(16, 131_072), aliases ["cutoff_len", "sequence_len", "max_length"];
     /// Treatment of examples longer than `max_seq_length`; their number is reported either way.
     overlength: Overlength = Overlength::Drop => Kind::Word(Overlength::words);
+    /// Treatment of thoughts (`<think>`, `reasoning_content`) in answers. Earlier turns are always as the chat template
+    /// renders them; those of which it omits a part are not learned.
+    thinking: Thinking = Thinking::Auto => Kind::Word(Thinking::words);
     /// Treatment of rows that cannot be learned from: broken JSON, a missing field, an odd conversation. A data set of
     /// which more than half is bad stops the run either way.
     on_bad_row: OnBadRow = OnBadRow::Skip => Kind::Word(OnBadRow::words);
@@ -60,6 +64,14 @@ pub struct Dataset requires {
     weight: f64 => Kind::above(0.0, 100.0);
     /// Most examples taken from this data set, drawn with `train.seed`.
     max_examples: Option<usize> => Kind::Int(1, 100_000_000), absent "all", aliases ["max_samples"];
+    /// Part of a data set of the hub, or of a folder in its layout: `test`, `train[:5%]` or `train[100:200]`, by the names of
+    /// the files. The part in brackets is a range of rows.
+    split: Option<String> => Kind::Text(SPLIT_FORM), absent "the training split";
+    /// Subset of a data set of the hub, or of a folder in its layout: a folder or the beginning of a file's name.
+    subset: Option<String> => Kind::Text("the name of a subset"), absent "the only one", aliases ["config_name", "dataset_config_name"];
+    /// Joins consecutive messages of one role, with a blank line between them. Otherwise such a row is left out and counted.
+    #[serde(default)]
+    join_turns: bool => Kind::Bool;
     /// Names of the file's columns, by the format's own names: `columns: {prompt: question, completion: answer}`.
     #[serde(default)]
     columns: Columns => Kind::Map { to: &Kind::Text("a column's name"), each: "column", keys: Some(format::columns) },
@@ -211,6 +223,18 @@ pub enum TrainOnEos {
     Last = "last",
     /// None of them.
     None = "none",
+}
+}
+
+words! {
+/// Treatment of thoughts in answers.
+pub enum Thinking {
+    /// As the chat template renders the conversation. A row whose last answer loses its thoughts is left out and counted.
+    Auto = "auto",
+    /// As `auto`, but thoughts of the last answer that the template omits are learned after the generation prompt.
+    Keep = "keep",
+    /// Removed from every answer before the template sees it.
+    Strip = "strip",
 }
 }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, forward_to_deserialize_any};
 
 use crate::benchmark;
 use crate::node::{Entry, KeyPath, Node, Step, Value};
+use crate::template_value::TemplateValue;
 
 /// Reads `T` from the tree; `benchmarks` are the names that a benchmark may have.
 ///
@@ -339,10 +340,13 @@ impl<'t> de::Deserializer<'t> for NodeDeserializer<'t, '_> {
     /// A word, or something else in its place: only the word goes to the type inside.
     fn deserialize_newtype_struct<V: Visitor<'t>>(
         self,
-        _name: &'static str,
+        name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Failure> {
         match self.node.value {
+            Value::Text(ref text) if name == TemplateValue::NAME => visitor.visit_str(text),
+            Value::Bool(value) if name == TemplateValue::NAME => visitor.visit_bool(value),
+            Value::Int(_) if name == TemplateValue::NAME => self.deserialize_u64(visitor),
             Value::Text(_) => visitor.visit_newtype_struct(self),
             _ => self.deserialize_any(visitor),
         }

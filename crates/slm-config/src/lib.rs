@@ -47,7 +47,9 @@ mod recipe;
 mod reference;
 mod schema;
 mod spelling;
+mod split;
 mod target_modules;
+mod template_value;
 mod train;
 mod tree;
 mod word_or_list;
@@ -56,7 +58,9 @@ mod workflow_table;
 mod yaml;
 
 pub use benchmark::{Benchmark, BenchmarkSplit};
-pub use data::{Columns, Data, Dataset, OnBadRow, OneOf, Overlength, TrainOn, TrainOnEos};
+pub use data::{
+    Columns, Data, Dataset, OnBadRow, OneOf, Overlength, Thinking, TrainOn, TrainOnEos,
+};
 pub use difference::Difference;
 pub use endpoint::{Api, Endpoint};
 pub use error::{Location, Mistake, RecipeError};
@@ -76,7 +80,9 @@ pub use recipe::{
     Sampling,
 };
 pub use reference::{Reference, UnknownName};
+pub use split::Split;
 pub use target_modules::{TargetModule, TargetModules};
+pub use template_value::TemplateValue;
 pub use train::{GradientCheckpointing, LrSchedulerType, Objective, Train};
 pub use workflow::{AdapterRoles, Budget, Prompting, Prompts, Role};
 pub use workflow_table::{H3Part, Workflow, WorkflowPair};

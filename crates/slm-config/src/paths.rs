@@ -76,6 +76,11 @@ pub(crate) fn resolve(recipe: &mut Recipe, tree: &Node, folder: &Path) -> Vec<Fo
     {
         init_from.path = inside;
     }
+    if let Some(path) = &mut recipe.model.chat_template
+        && let Some(inside) = beside("model.chat_template", path)
+    {
+        *path = inside;
+    }
     for (index, dataset) in recipe.data.datasets.iter_mut().enumerate() {
         let key = format!("data.datasets[{index}].path");
         if let Some(inside) = beside(&key, Path::new(&dataset.path)) {

@@ -16,6 +16,7 @@ use crate::improve::Improve;
 use crate::init_from::InitFrom;
 use crate::schema::{Kind, MAX_SEED, section, words};
 use crate::target_modules::TargetModules;
+use crate::template_value::TemplateValue;
 use crate::train::Train;
 use crate::workflow::{AdapterRoles, Budget, Prompting, Prompts};
 use crate::workflow_table::Workflow;
@@ -73,6 +74,17 @@ pub struct Model requires {
     /// Branch, tag or commit of a model on the hub. The adapter records the commit that it resolves to.
     revision: Option<String> => Kind::Text("a branch, a tag or a commit"), absent "the branch `main`",
         aliases ["model_revision"];
+    /// File with the chat template, in Jinja. Training, `trainer generate` and the evaluator use it instead of the
+    /// model's own; the adapter keeps a copy and its SHA-256.
+    chat_template: Option<PathBuf> => Kind::Text("a file with a Jinja template"), absent "the model's own template",
+        aliases ["chat_template_path"];
+    /// Further variables of the chat template: `{enable_thinking: false}`. `chat/completions` of `evaluate.endpoint`
+    /// receives them, too.
+    #[serde(default)]
+    chat_template_kwargs: BTreeMap<String, TemplateValue> => Kind::Map {
+        to: &Kind::Either(&[Kind::Bool, Kind::Int(0, 1_000_000_000), Kind::AnyText("true, false, a whole number or text")]),
+        each: "variable", keys: None,
+    }, absent "none";
     /// Number type of the frozen weights.
     #[serde(default)]
     dtype: Dtype => Kind::Word(Dtype::words), aliases ["torch_dtype"];

@@ -13,10 +13,6 @@ const FOREIGN: &[(&str, &str)] = &[
     ("base_model_config", "`model.name_or_path`"),
     ("bf16", "`model.dtype: bf16`"),
     ("bits", "`model.quantization`"),
-    (
-        "chat_template",
-        "`model.name_or_path` (the model's own template is used)",
-    ),
     ("conversation", "`data.datasets[].format`"),
     ("dataset", "`data.datasets`"),
     ("dataset_dir", "`data.datasets[].path`"),
@@ -56,10 +52,8 @@ const FOREIGN: &[(&str, &str)] = &[
         "task_type",
         "`model.name_or_path` (every recipe trains a causal language model)",
     ),
-    (
-        "template",
-        "`model.name_or_path` (the model's own template is used)",
-    ),
+    ("enable_thinking", "`model.chat_template_kwargs`"),
+    ("template", "`model.chat_template` (a file)"),
     ("train_on_inputs", "`data.train_on: all`"),
     ("train_on_prompt", "`data.train_on: all`"),
     ("type", "`format`"),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::error::HubError;
 use crate::listing::Listing;
 use crate::name::HubName;
+use crate::splits::{Part, is_of_split, is_of_subset};
 
 /// Files that describe data and contain none.
 const DESCRIPTIONS: [&str; 4] = [
@@ -51,9 +52,46 @@ pub struct Unclear {
 /// [`Unclear`] if all files are for validation or tests, if files of several folders or formats would be mixed or
 /// counted twice, or if a numbered series has gaps.
 pub fn training_part(paths: &[&str], endings: &[&str]) -> Result<TrainingPart, Unclear> {
-    let readable = paths.iter().copied().filter(|path| is_data(path, endings));
-    let (others, training): (Vec<&str>, Vec<&str>) =
-        readable.partition(|path| words(path).any(|word| NOT_TRAINING.contains(&word.as_str())));
+    part_of(paths, endings, Part::default())
+}
+
+/// Selects a split of a subset among `paths`, as [`training_part`] does for the training split.
+///
+/// # Errors
+/// As [`training_part`]; also if there is no such split or subset.
+pub fn part_of(paths: &[&str], endings: &[&str], part: Part<'_>) -> Result<TrainingPart, Unclear> {
+    let mut readable: Vec<&str> = paths
+        .iter()
+        .copied()
+        .filter(|path| is_data(path, endings))
+        .collect();
+    let all = readable.clone();
+    if let Some(subset) = part.subset {
+        readable.retain(|path| is_of_subset(path, subset));
+    }
+    let is_training = |path: &&str| !words(path).any(|word| NOT_TRAINING.contains(&word.as_str()));
+    let is_wanted = |path: &&str| match part.split {
+        Some(split) => is_of_split(path, split),
+        None => is_training(path),
+    };
+    let has_named = readable.iter().any(is_wanted);
+    let (training, others): (Vec<&str>, Vec<&str>) = match part.split {
+        // Files without the name of a split are for training.
+        Some("train") if !has_named => readable.into_iter().partition(is_training),
+        Some(_) => (readable.into_iter().filter(is_wanted).collect(), Vec::new()),
+        None => readable.into_iter().partition(is_training),
+    };
+    if part.is_named() && training.is_empty() {
+        let named = [("subset", part.subset), ("split", part.split)];
+        let named = named
+            .iter()
+            .filter_map(|(what, name)| Some(format!("{what} `{}`", name.as_ref()?)));
+        let named: Vec<String> = named.collect();
+        return Err(Unclear {
+            problem: format!("has no data of {}", named.join(", ")),
+            candidates: all.into_iter().map(str::to_owned).collect(),
+        });
+    }
     let owned = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect();
     // Which of several subsets is meant is the user's choice.
     let mut groups: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
@@ -95,6 +133,7 @@ pub(crate) fn choose(
     listing: &Listing,
     repository: &str,
     pattern: Option<&str>,
+    part: Part<'_>,
     endings: &[&str],
 ) -> Result<Option<Vec<String>>, HubError> {
     let readable = readable(listing, endings);
@@ -104,7 +143,7 @@ pub(crate) fn choose(
     if let Some(pattern) = pattern {
         return named(&readable, repository, pattern).map(Some);
     }
-    match training_part(&readable, endings) {
+    match part_of(&readable, endings, part) {
         Ok(part) => Ok(Some(part.files)),
         Err(error) => Err(error.of(repository)),
     }
@@ -275,7 +314,8 @@ mod tests {
     }
 
     fn chosen(paths: &[&str], pattern: Option<&str>) -> Result<Option<Vec<String>>, String> {
-        choose(&listing(paths), "a/b", pattern, &ENDINGS).map_err(|error| error.to_string())
+        choose(&listing(paths), "a/b", pattern, Part::default(), &ENDINGS)
+            .map_err(|error| error.to_string())
     }
 
     #[test]
@@ -347,6 +387,44 @@ mod tests {
             training_part(&["a.txt"], &ENDINGS),
             Ok(TrainingPart::default())
         );
+    }
+
+    #[test]
+    fn a_split_and_a_subset_are_selected_by_name() {
+        let paths = [
+            "main/test-00000-of-00001.parquet",
+            "main/train-00000-of-00001.parquet",
+            "socratic/train-00000-of-00001.parquet",
+        ];
+        let part = |split, subset| {
+            let part = part_of(&paths, &ENDINGS, Part { split, subset });
+            part.map(|part| part.files).map_err(|error| error.problem)
+        };
+        assert_eq!(part(None, Some("main")).expect("clear"), [paths[1]]);
+        assert_eq!(part(Some("test"), Some("main")).expect("clear"), [paths[0]]);
+        assert_eq!(part(Some("test"), None).expect("clear"), [paths[0]]);
+        assert!(
+            part(Some("train"), None)
+                .expect_err("two")
+                .contains("2 folders")
+        );
+        assert_eq!(
+            part(Some("test"), Some("socratic")).expect_err("none"),
+            "has no data of subset `socratic`, split `test`"
+        );
+        assert_eq!(
+            part(None, Some("x")).expect_err("none"),
+            "has no data of subset `x`"
+        );
+        let plain = part_of(
+            &["a.jsonl"],
+            &ENDINGS,
+            Part {
+                split: Some("train"),
+                subset: None,
+            },
+        );
+        assert_eq!(plain.expect("clear").files, ["a.jsonl"]);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::name::{HubName, MAIN, is_commit};
 use crate::progress::Progress;
 use crate::settings::Settings;
 use crate::snapshot::{Fetched, FetchedFile, Snapshot};
+use crate::splits::Part;
 use crate::{data_files, model_files};
 
 /// The branch with the hub's conversion of data sets to parquet.
@@ -92,15 +93,25 @@ impl Hub {
     pub fn fetch_dataset(
         &self,
         name: &HubName,
+        part: Part<'_>,
         endings: &[&str],
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Fetched, HubError> {
         let snapshot = self.open(Kind::Dataset, name, progress)?;
         let pattern = name.file.as_deref();
-        let chosen = data_files::choose(&snapshot.listing, &name.repository, pattern, endings)?;
+        let chosen =
+            data_files::choose(&snapshot.listing, &name.repository, pattern, part, endings);
         let (snapshot, chosen) = match chosen {
-            Some(chosen) => (snapshot, chosen),
-            None => self.converted(name, endings, progress)?,
+            Ok(Some(chosen)) => (snapshot, chosen),
+            Ok(None) => self.converted(name, part, endings, progress)?,
+            // Only the conversion has a folder for each subset and split.
+            Err(error @ HubError::NoData { .. })
+                if part.is_named() && name.file.is_none() && name.revision() == MAIN =>
+            {
+                self.converted(name, part, endings, progress)
+                    .map_err(|_| error)?
+            }
+            Err(error) => return Err(error),
         };
         let mut fetched = Vec::new();
         for file in chosen {
@@ -129,6 +140,7 @@ impl Hub {
     fn converted<'a>(
         &'a self,
         name: &'a HubName,
+        part: Part<'_>,
         endings: &[&str],
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(Snapshot<'a>, Vec<String>), HubError> {
@@ -153,8 +165,9 @@ impl Hub {
             other => other?,
         };
         let pattern = name.file.as_deref();
-        let chosen = data_files::choose(&snapshot.listing, &name.repository, pattern, endings)?
-            .ok_or_else(|| nothing("has no file that can be read here"))?;
+        let chosen =
+            data_files::choose(&snapshot.listing, &name.repository, pattern, part, endings)?
+                .ok_or_else(|| nothing("has no file that can be read here"))?;
         Ok((snapshot, chosen))
     }
 

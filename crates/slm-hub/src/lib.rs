@@ -29,8 +29,9 @@ mod progress;
 mod response;
 mod settings;
 mod snapshot;
+mod splits;
 
-pub use data_files::{TrainingPart, Unclear, training_part};
+pub use data_files::{TrainingPart, Unclear, part_of, training_part};
 pub use error::HubError;
 pub use fetch::{Hub, ModelParts};
 pub use name::HubName;
@@ -38,3 +39,4 @@ pub use progress::Progress;
 pub use settings::{Settings, Token};
 pub use slm_artifacts::{FileRecord, Kind, Provenance};
 pub use snapshot::Fetched;
+pub use splits::Part;

@@ -62,8 +62,10 @@ mod weights;
 pub use cubecl;
 
 pub use adapter::{AdapterError, AdapterOrigin, AdapterSettings, LoadedAdapter};
+pub use chat::thinking::thought_in;
 pub use chat::{
-    CODE_STOP, ChatError, ChatTemplate, CodeRequest, Message, OwnedTokens, Role, TokenOwner,
+    CODE_STOP, Chat, ChatError, ChatTemplate, CodeRequest, Message, OwnedTokens, Role, Thinking,
+    TokenOwner,
 };
 pub use concatenate::concatenated;
 pub use config::{

@@ -1,6 +1,6 @@
 //! The models of an experiment: in this process, or behind a server.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use slm_artifacts::sha256_of_texts;
 use slm_cli::{BaseModel, Provenance, UserMistake};
 use slm_config::{Api, Recipe};
@@ -29,6 +29,17 @@ pub(crate) struct Local {
     /// In the order of the run's adapters.
     adapters: Vec<RuntimeAdapter>,
     device: String,
+}
+
+impl Local {
+    /// The SHA-256 of the model's files, and of the chat template if the recipe names one.
+    fn sha256(&self, recipe: &Recipe) -> Result<String> {
+        let files = self.base.sha256()?;
+        Ok(match recipe.model.chat_template {
+            Some(_) => sha256_of_texts([files.as_str(), self.template.sha256()]),
+            None => files,
+        })
+    }
 }
 
 /// Models behind a server.
@@ -71,13 +82,18 @@ impl Answering {
             let base = BaseModel::open(&recipe.model)?;
             let runtime = base.load_runtime(&device)?;
             let name = recipe.model.base_model_name();
+            let given = adapters;
             let adapters = adapters
                 .iter()
                 .map(|adapter| base.load_adapter(&adapter.folder, name, &runtime, &device))
                 .collect::<Result<_>>()?;
             let tokenizer = base.tokenizer()?;
+            let template = base.chat_template(&tokenizer)?;
+            for adapter in given {
+                slm_cli::note_other_template(&adapter.folder, &template);
+            }
             Ok(Local {
-                template: base.chat_template(&tokenizer)?,
+                template,
                 tokenizer,
                 base,
                 runtime,
@@ -98,7 +114,7 @@ impl Answering {
             Self::Local(local) => Answerer {
                 base_model: BaseModelInfo {
                     name,
-                    sha256: local.base.sha256()?,
+                    sha256: local.sha256(recipe)?,
                 },
                 provenance: local.base.provenance().cloned(),
                 device: local.device.clone(),
@@ -181,10 +197,19 @@ fn serve(
         .map(|adapter| Ok((adapter.name.clone(), served_name(settings, adapter)?)))
         .collect::<Result<_, UserMistake>>()?;
     let (mut texts, mut files, mut provenance) = (None, String::new(), None);
+    if settings.api == Api::Chat && recipe.model.chat_template.is_some() {
+        let text = "`evaluate.endpoint.api: chat` uses the server's own chat template, but `model.chat_template` names another\n\
+                    hint: use `api: completions`, or start the server with the template (vLLM: --chat-template FILE) and \
+                    --set model.chat_template=null";
+        return Err(UserMistake(text.to_owned()).into());
+    }
     if settings.api == Api::Completions {
         let base = BaseModel::open_without_weights(&recipe.model)?;
         let tokenizer = base.tokenizer()?;
         let template = base.chat_template(&tokenizer)?;
+        for adapter in adapters {
+            slm_cli::note_other_template(&adapter.folder, &template);
+        }
         // The template may have a separate file; what it renders from a conversation identifies it.
         let said = [Role::System, Role::User].map(|role| Message::new(role, "text"));
         let rendered = template.render(&said, true).unwrap_or_default();
@@ -196,7 +221,12 @@ fn serve(
             positions: base.max_positions(),
         });
     }
+    let kwargs = slm_cli::template_kwargs(&recipe.model);
+    if settings.api == Api::Chat && !kwargs.is_empty() {
+        files = serde_json::to_string(&kwargs).context("cannot write the template's variables")?;
+    }
     let endpoint = Endpoint::open(settings, recipe.model.base_model_name(), &names, texts)?;
+    let endpoint = endpoint.with_template_kwargs(kwargs);
     let EndpointInfo {
         url, api, models, ..
     } = endpoint.info();

@@ -25,7 +25,7 @@ pub(super) fn continuation(
     let content = if reader.value(prompt)?.is_array() {
         let mut messages = conversation::messages(reader, prompt, MessageKeys::OPENAI)?;
         messages.extend(side(reader, completion)?);
-        conversation::check_turns(reader, prompt, &messages)?;
+        conversation::check_turns(reader, prompt, &mut messages)?;
         Content::Conversation(messages)
     } else {
         Content::Plain {
@@ -209,7 +209,7 @@ fn conversation_of(
         ));
     }
     messages.extend(answer);
-    conversation::check_turns(reader, prompt_column, &messages)?;
+    conversation::check_turns(reader, prompt_column, &mut messages)?;
     Ok(Content::Conversation(messages))
 }
 

@@ -2,6 +2,7 @@
 
 use std::slice;
 
+use serde_json::Value;
 use slm_metrics::syntax::FunctionSource;
 use slm_model::Message;
 
@@ -21,6 +22,13 @@ pub(crate) enum Content {
     },
     /// Messages for the model's chat template; the last is the assistant's.
     Conversation(Vec<Message>),
+    /// Messages with definitions of tools that the model may call; the last is the assistant's.
+    WithTools {
+        /// The messages.
+        messages: Vec<Message>,
+        /// A list of OpenAI's objects.
+        tools: Value,
+    },
     /// A conversation whose answer has a beginning that is given to the model; only the rest is learned.
     Begun {
         /// The messages before the answer.
@@ -39,6 +47,15 @@ pub(crate) enum Content {
     },
     /// A document for fill-in-the-middle, cut or whole.
     Document(Document),
+    /// Texts without chat template, each with a mark whether it is learned.
+    Segments(Vec<(bool, String)>),
+    /// A text that is tokenised already.
+    Tokens {
+        /// The tokens.
+        ids: Vec<u32>,
+        /// One mark per token: whether it is learned.
+        supervised: Vec<bool>,
+    },
     /// A better and a worse answer, in this order, to one prompt; of each only the last message is learned.
     Pair(Box<[Content; 2]>),
     /// An answer, of which only the last message is learned, and whether it is wanted.
@@ -66,12 +83,18 @@ impl Content {
 
     /// The number of bytes of its texts.
     pub(crate) fn bytes(&self) -> usize {
-        let of_messages = |messages: &[Message]| messages.iter().map(|m| m.content.len()).sum();
+        let of_messages = |messages: &[Message]| messages.iter().map(|m| m.text().len()).sum();
         match self {
             Self::Code { prompt, body, .. } => prompt.len() + body.len(),
             Self::Plain { prompt, completion } => prompt.len() + completion.len(),
             Self::Document(document) => document.text.len(),
             Self::Conversation(messages) => of_messages(messages),
+            Self::WithTools { messages, tools } => {
+                let before: usize = of_messages(messages);
+                before + tools.to_string().len()
+            }
+            Self::Segments(segments) => segments.iter().map(|(_, text)| text.len()).sum(),
+            Self::Tokens { ids, .. } => 4 * ids.len(),
             Self::Begun {
                 messages,
                 begun,
@@ -87,7 +110,7 @@ impl Content {
     /// All of its text, with a line break after each message.
     pub(crate) fn text(&self) -> String {
         let of_messages = |messages: &[Message]| {
-            let texts: Vec<&str> = messages.iter().map(|m| m.content.as_str()).collect();
+            let texts: Vec<String> = messages.iter().map(Message::text).collect();
             texts.join("\n")
         };
         match self {
@@ -95,6 +118,10 @@ impl Content {
             Self::Plain { prompt, completion } => format!("{prompt}{completion}"),
             Self::Document(document) => document.text.to_string(),
             Self::Conversation(messages) => of_messages(messages),
+            Self::WithTools { messages, tools } => format!("{tools}\n{}", of_messages(messages)),
+            Self::Segments(segments) => segments.iter().map(|(_, text)| text.as_str()).collect(),
+            // Only a tokenizer knows it.
+            Self::Tokens { .. } => String::new(),
             Self::Begun {
                 messages,
                 begun,

@@ -6,17 +6,24 @@ use slm_model::{Message, Role};
 
 use super::counts::{BadRow, Reason, shown};
 use super::reader::{Reader, kind, quoted};
+use super::tool_calls;
 
 /// Separator of the texts of a content in parts, as in `vLLM` and `llama.cpp`.
 const BETWEEN_PARTS: &str = "\n";
-/// Roles whose messages belong to a tool call.
+/// Separator of joined messages of one role.
+const BETWEEN_TURNS: &str = "\n\n";
+/// Names of a tool whose message is the result of a call.
 const TOOL_ROLES: [&str; 5] = [
     "tool",
     "function",
     "ipython",
-    "function_call",
     "observation",
+    "tool_response",
 ];
+/// Names of the assistant where the text of the message is a call.
+const CALL_ROLES: [&str; 2] = ["function_call", "tool_call"];
+/// Keys that exclude a message from the loss with 0 or false: of OpenAI, axolotl, ms-swift and others.
+const WEIGHTS: [&str; 5] = ["weight", "train", "training", "loss", "loss_mask"];
 
 /// Returns the role of a speaker in the chat template.
 pub(super) fn role_of(speaker: Speaker) -> Role {
@@ -86,26 +93,89 @@ impl Column<'_> {
                 return Err(self.not_text(&at(role), other));
             }
         };
-        if let Some(key) = tool_key(fields).or_else(|| is_tool(name).then_some(role)) {
-            let problem = "belongs to a tool call, which is not supported yet";
-            return Err(self.bad(Reason::ToolCall, &at(key), problem, "remove the row"));
+        let is_call = CALL_ROLES.contains(&name.as_str());
+        let role = match self.keys.speaker(name).map(role_of) {
+            _ if is_call => Role::Assistant,
+            Some(role) => role,
+            None if TOOL_ROLES.contains(&name.as_str()) => Role::Tool,
+            None => {
+                let problem = format!(
+                    "is \"{}\", expected system, user, assistant or tool",
+                    shown(name)
+                );
+                let hint = "remove the row, or rename the role";
+                return Err(self.bad(Reason::UnknownRole, &at(role), &problem, hint));
+            }
+        };
+        let mut message = Message::new(role, "");
+        let bad_call = |key: &str, problem: &str| {
+            let hint = "write the calls as in OpenAI's format, or remove the row";
+            self.bad(Reason::ToolCall, &at(key), problem, hint)
+        };
+        if is_call {
+            let value = fields.get(text).unwrap_or(&Value::Null);
+            message.tool_calls = tool_calls::calls(value).map_err(|p| bad_call(text, &p))?;
+            if message.tool_calls.is_empty() {
+                return Err(bad_call(text, "has no call"));
+            }
+            message.is_null = true;
+        } else if role == Role::Assistant {
+            let calls = tool_calls::of_message(fields);
+            message.tool_calls = calls.map_err(|(key, problem)| bad_call(key, &problem))?;
+            message.reasoning = slm_model::thought_in(fields).map(str::to_owned);
         }
-        let role = self.keys.speaker(name).map(role_of).ok_or_else(|| {
-            let problem = format!("is \"{}\", expected system, user or assistant", shown(name));
-            let hint = "remove the row, or rename the role";
-            self.bad(Reason::UnknownRole, &at(role), &problem, hint)
-        })?;
-        let is_unlearned = |weight: &Value| weight.as_f64().is_some_and(|weight| weight < 1.0);
-        if role == Role::Assistant && fields.get("weight").is_some_and(is_unlearned) {
-            let problem = "excludes the message from training, but `weight` is not supported yet";
-            let hint = "remove the row, or the message's `weight`";
-            return Err(self.bad(Reason::MessageWeight, &at("weight"), problem, hint));
+        message.is_learned = self.is_learned(fields, role, &at)?;
+        let text_of = |key: &str| fields.get(key).and_then(Value::as_str).map(str::to_owned);
+        message.name = text_of("name");
+        message.tool_call_id = text_of("tool_call_id").filter(|_| role == Role::Tool);
+        let may_be_null = !message.tool_calls.is_empty() || message.reasoning.is_some();
+        if is_call {
+            return Ok(message);
         }
-        match fields.get(text) {
-            Some(Value::String(text)) => Ok(Message::new(role, text.as_str())),
-            Some(Value::Array(parts)) => Ok(Message::new(role, self.joined(&at(text), parts)?)),
-            other => Err(self.not_text(&at(text), other)),
+        message.content = match fields.get(text) {
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Array(parts)) => self.joined(&at(text), parts)?,
+            None | Some(Value::Null) if may_be_null => {
+                message.is_null = true;
+                String::new()
+            }
+            other => return Err(self.not_text(&at(text), other)),
+        };
+        Ok(message)
+    }
+
+    /// Whether a message is learned: whether none of its keys excludes it from the loss.
+    ///
+    /// # Errors
+    /// A key of the assistant's message is neither 0, 1 nor a boolean.
+    fn is_learned(
+        &self,
+        fields: &Map<String, Value>,
+        role: Role,
+        at: &dyn Fn(&str) -> String,
+    ) -> Result<bool, BadRow> {
+        let mut is_learned = true;
+        for key in WEIGHTS {
+            let is_in_loss = match fields.get(key) {
+                None | Some(Value::Null) => continue,
+                Some(Value::Bool(value)) => Some(*value),
+                Some(value) => match value.as_f64() {
+                    Some(0.0) => Some(false),
+                    Some(1.0) => Some(true),
+                    _ => None,
+                },
+            };
+            match is_in_loss {
+                Some(is_in_loss) => is_learned &= is_in_loss,
+                None if role == Role::Assistant => {
+                    let problem = "is neither 0, 1 nor a boolean";
+                    let hint = "a message is learned or not; remove the row, or write 0 or 1";
+                    return Err(self.bad(Reason::MessageWeight, &at(key), problem, hint));
+                }
+                None => {}
+            }
         }
+        Ok(is_learned)
     }
 
     /// Makes the error for a field that should be text.
@@ -145,51 +215,72 @@ impl Column<'_> {
     }
 }
 
-/// Returns the field of a message that holds a tool call.
-fn tool_key(fields: &Map<String, Value>) -> Option<&'static str> {
-    let is_used = |key: &&'static str| match fields.get(*key) {
-        None | Some(Value::Null) => false,
-        Some(Value::Array(calls)) => !calls.is_empty(),
-        Some(_) => true,
+/// Reads the definitions of tools in the column that the format calls `own`, if the row has some.
+///
+/// # Errors
+/// The column holds something else.
+pub(super) fn tools(reader: &Reader, own: &'static str) -> Result<Option<Value>, BadRow> {
+    let Some(value) = reader.optional(own)? else {
+        return Ok(None);
     };
-    ["tool_calls", "function_call"].into_iter().find(is_used)
+    tool_calls::tools(value).map_err(|problem| {
+        let name = quoted(reader.name_of(own));
+        reader.bad(
+            Reason::ToolCall,
+            &format!("{name} {problem}"),
+            "write the tools as in OpenAI's format, or name another column",
+        )
+    })
 }
 
-fn is_tool(role: &str) -> bool {
-    TOOL_ROLES.contains(&role)
-}
-
-/// Checks the order that every chat template accepts: an optional system message, then user and assistant in turn.
+/// Checks the order that chat templates accept: an optional system message, then user and assistant in turn; after a tool
+/// call, its results before the next message of the assistant. Messages of one role in a row are joined first, if the
+/// recipe asks for it.
 ///
 /// # Errors
 /// The order differs, or the last message is not the assistant's.
 pub(super) fn check_turns(
     reader: &Reader,
     own: &'static str,
-    messages: &[Message],
+    messages: &mut Vec<Message>,
 ) -> Result<(), BadRow> {
+    if reader.dataset.join_turns {
+        join(messages);
+    }
     let name = quoted(reader.name_of(own));
-    let spoken = match messages {
+    let spoken = match &messages[..] {
         [first, rest @ ..] if first.role == Role::System => rest,
         all => all,
     };
-    let expected = [Role::User, Role::Assistant].into_iter().cycle();
-    let wrong = spoken
-        .iter()
-        .zip(expected)
-        .position(|(message, role)| message.role != role);
+    let is_next = |before: Option<&Message>, message: &Message| match (before, message.role) {
+        (None, role) => role == Role::User,
+        (Some(before), Role::Assistant) => matches!(before.role, Role::User | Role::Tool),
+        (Some(before), Role::User) => before.role == Role::Assistant,
+        (Some(before), Role::Tool) => before.role == Role::Tool || !before.tool_calls.is_empty(),
+        (Some(_), Role::System) => false,
+    };
+    let wrong = (0..spoken.len()).find(|&at| {
+        let before = at.checked_sub(1).map(|before| &spoken[before]);
+        !is_next(before, &spoken[at])
+    });
     if let Some(at) = wrong {
-        let role = spoken[at].role.name();
+        let role = spoken[at].role;
         let number = at + 1 + messages.len() - spoken.len();
+        let rule = if role == Role::Tool {
+            "but it follows no tool call"
+        } else {
+            "but user and assistant must alternate, user first"
+        };
         return Err(reader.bad(
             Reason::OddConversation,
-            &format!(
-                "message {number} of {name} has role {role}, but user and assistant must alternate, user first"
-            ),
-            "join or remove messages of one role in a row",
+            &format!("message {number} of {name} has role {}, {rule}", role.name()),
+            "`data.datasets[].join_turns: true` joins messages of one role in a row; or remove the row",
         ));
     }
-    if spoken.len() % 2 == 1 || spoken.is_empty() {
+    if spoken
+        .last()
+        .is_none_or(|last| last.role != Role::Assistant)
+    {
         return Err(reader.bad(
             Reason::OddConversation,
             &format!("{name} does not end with an assistant message, so there is nothing to learn"),
@@ -197,4 +288,23 @@ pub(super) fn check_turns(
         ));
     }
     Ok(())
+}
+
+/// Joins consecutive messages of one role that are only text, and learned or not learned together.
+fn join(messages: &mut Vec<Message>) {
+    let is_text = |message: &Message| {
+        message.role != Role::Tool
+            && message.tool_calls.is_empty()
+            && message.reasoning.is_none()
+            && !message.is_null
+    };
+    messages.dedup_by(|later, earlier| {
+        let is_same = earlier.role == later.role && earlier.is_learned == later.is_learned;
+        if !is_same || !is_text(earlier) || !is_text(later) {
+            return false;
+        }
+        earlier.content.push_str(BETWEEN_TURNS);
+        earlier.content.push_str(&later.content);
+        true
+    });
 }

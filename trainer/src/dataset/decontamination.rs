@@ -62,15 +62,18 @@ impl Decontamination {
     }
 
     /// Returns the reason to leave a sample out, if there is one.
-    pub(super) fn reason_against(&self, sample: &Sample) -> Option<Reason> {
+    ///
+    /// `text` is the sample's, which of a tokenised one only the tokenizer knows.
+    pub(super) fn reason_against(&self, sample: &Sample, text: &str) -> Option<Reason> {
         let mut parts = sample.content.parts().iter();
-        parts.find_map(|part| self.reason_against_part(part))
+        parts.find_map(|part| self.reason_against_part(part, text))
     }
 
-    fn reason_against_part(&self, part: &Content) -> Option<Reason> {
+    fn reason_against_part(&self, part: &Content, whole: &str) -> Option<Reason> {
         // Imports and classes are shown to several functions: what they share is no overlap.
         let text = match part {
             Content::Code { definition, .. } => definition.clone(),
+            Content::Tokens { .. } => whole.to_owned(),
             other => other.text(),
         };
         if self.overlap.find(&text).is_some() {
@@ -90,9 +93,9 @@ impl Decontamination {
         };
         let holds_solution = match part {
             // Messages are parsed separately: their texts do not form a program together.
-            Content::Conversation(messages) => messages
+            Content::Conversation(messages) | Content::WithTools { messages, .. } => messages
                 .iter()
-                .any(|message| code_in(&message.content).any(is_solution)),
+                .any(|message| code_in(&message.text()).any(is_solution)),
             Content::Begun {
                 messages,
                 begun,
@@ -222,7 +225,11 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let search = search(folder.path());
         let check = |sample: &Sample, expected: Option<Reason>| {
-            assert_eq!(search.reason_against(sample), expected, "{sample:?}");
+            assert_eq!(
+                search.reason_against(sample, &sample.text()),
+                expected,
+                "{sample:?}"
+            );
         };
         let prompt = "def other(ys):\n    \"\"\"Doc.\"\"\"\n".to_owned();
         let body = SOLUTION.to_owned();

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use slm_cli::{Fetched, TrainingPart, Unclear, UserMistake, training_part};
-use slm_config::{Dataset, DatasetFormat};
+use slm_cli::{Fetched, Part, TrainingPart, Unclear, UserMistake, part_of};
+use slm_config::{Dataset, DatasetFormat, Split};
 use slm_table::ENDINGS;
 
 use super::made::MadeDataset;
@@ -41,7 +41,12 @@ pub(crate) fn locate(dataset: &Dataset) -> Result<Located> {
             ..Located::default()
         });
     }
-    if let Some(fetched) = slm_cli::fetch_dataset(&dataset.path, &ENDINGS)? {
+    let split = dataset.split.as_deref().and_then(Split::parse);
+    let part = Part {
+        split: split.as_ref().map(|split| split.name.as_str()),
+        subset: dataset.subset.as_deref(),
+    };
+    if let Some(fetched) = slm_cli::fetch_dataset(&dataset.path, part, &ENDINGS)? {
         return Ok(Located {
             files: fetched.paths(),
             fetched: Some(fetched),
@@ -57,8 +62,9 @@ pub(crate) fn locate(dataset: &Dataset) -> Result<Located> {
     }
     let path = PathBuf::from(&dataset.path);
     if path.is_dir() {
-        folder(&path)
+        folder(&path, part)
     } else {
+        refuse_part_of_file(dataset, split.as_ref())?;
         Ok(Located {
             files: vec![path],
             ..Located::default()
@@ -66,8 +72,22 @@ pub(crate) fn locate(dataset: &Dataset) -> Result<Located> {
     }
 }
 
+/// Refuses a subset of a single file, and a split of it that is more than a range of rows of `train`.
+fn refuse_part_of_file(dataset: &Dataset, split: Option<&Split>) -> Result<()> {
+    let is_train = split.is_none_or(|split| split.name == "train");
+    if is_train && dataset.subset.is_none() {
+        return Ok(());
+    }
+    let text = format!(
+        "data set {}: a single file has no splits or subsets\n\
+         hint: name the folder of the data set, or remove `split` and `subset`; `split: train[:100]` selects rows",
+        dataset.path
+    );
+    Err(UserMistake(text).into())
+}
+
 /// Locates the data files directly in a folder, or else those below it, as in a clone of a repository of the hub.
-fn folder(path: &Path) -> Result<Located> {
+fn folder(path: &Path, part: Part<'_>) -> Result<Located> {
     let mistake = |problem: String| -> anyhow::Error {
         UserMistake(format!("{}: {problem}", path.display())).into()
     };
@@ -80,9 +100,9 @@ fn folder(path: &Path) -> Result<Located> {
                 .to_owned(),
         ));
     }
-    let part = match part_of(path, Depth::Folder)? {
+    let part = match part_below(path, Depth::Folder, part)? {
         Ok(part) if !part.files.is_empty() => part,
-        _ => part_of(path, Depth::All)?.map_err(|unclear| {
+        _ => part_below(path, Depth::All, part)?.map_err(|unclear| {
             let files: Vec<String> = unclear
                 .candidates
                 .iter()
@@ -112,13 +132,13 @@ fn folder(path: &Path) -> Result<Located> {
     })
 }
 
-/// Returns the training split of a folder, if it is unambiguous.
-fn part_of(path: &Path, depth: Depth) -> Result<Result<TrainingPart, Unclear>> {
+/// Returns a split of a folder, by default that for training, if it is unambiguous.
+fn part_below(path: &Path, depth: Depth, part: Part<'_>) -> Result<Result<TrainingPart, Unclear>> {
     let mut found = Vec::new();
     find(path, "", depth, &mut found)?;
     found.sort();
     let names: Vec<&str> = found.iter().map(String::as_str).collect();
-    Ok(training_part(&names, &ENDINGS))
+    Ok(part_of(&names, &ENDINGS, part))
 }
 
 /// Joins names, at most the first eight.
@@ -172,7 +192,7 @@ mod tests {
             let short = |path: PathBuf| path.display().to_string().replace(&shown, "").into();
             paths.into_iter().map(short).collect()
         };
-        match super::folder(folder.path()) {
+        match super::folder(folder.path(), Part::default()) {
             Ok(located) => Ok(Located {
                 files: short(located.files),
                 not_for_training: short(located.not_for_training),

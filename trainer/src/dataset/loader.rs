@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
 
 use anyhow::Result;
 use rand::SeedableRng;
@@ -9,7 +10,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use slm_cli::{Progress, UserMistake};
-use slm_config::{Dataset, DatasetFormat, OnBadRow, Overlength, Recipe, RowFormat};
+use slm_config::{Dataset, DatasetFormat, OnBadRow, Overlength, Recipe, RowFormat, Split};
 
 use super::content::Content;
 use super::counts::{BadRow, Counts, Reason};
@@ -37,8 +38,8 @@ const CHUNK_BYTES: usize = 16 << 20;
 /// The result of encoding a sample.
 #[derive(Clone)]
 enum Encoded {
-    /// Its tokens.
-    Unit(Unit),
+    /// Its tokens, and the number of answers that the chat template cuts.
+    Unit(Unit, usize),
     /// Its tokens, with the texts around the middle of a document shortened to fit.
     Shortened(Unit),
     /// It is left out for this reason.
@@ -236,6 +237,8 @@ impl Loader<'_> {
             counts.leave_out_first(Reason::NotForTraining, &file.display().to_string());
         }
         let first = self.loaded.len();
+        let kept_rows = rows_of_split(dataset, format, located, index)?;
+        let mut place = 0..usize::MAX;
         let mut progress = Progress::new("reading data", 0, "examples");
         let mut drawn = dataset
             .max_examples
@@ -245,6 +248,15 @@ impl Loader<'_> {
             counts.files += 1;
             for sample in rows::samples(file, dataset, format, index)? {
                 counts.found += 1;
+                let row = place.next().unwrap_or(usize::MAX);
+                if kept_rows.as_ref().is_some_and(|kept| !kept.contains(&row)) {
+                    // A file that cannot be read any further is an error in any row.
+                    if let Err(error @ RowError::File(_)) = sample {
+                        return Err(error.into());
+                    }
+                    counts.leave_out(Reason::OutsideSplit);
+                    continue;
+                }
                 match (sample, &mut drawn) {
                     (Ok(None), _) => counts.leave_out(Reason::Unwanted),
                     (Ok(Some(sample)), drawn) => {
@@ -303,10 +315,11 @@ impl Loader<'_> {
     ) -> Result<()> {
         let (encoder, search, secrets) = (&self.encoder, &self.search, &self.secrets);
         let refused = |sample: &Sample| {
+            let text = encoder.text(sample);
             let reason = search
                 .as_ref()
-                .and_then(|search| search.reason_against(sample));
-            let secret = || secrets.as_ref().and_then(|s| s.find(&sample.text()));
+                .and_then(|search| search.reason_against(sample, &text));
+            let secret = || secrets.as_ref().and_then(|s| s.find(&text));
             reason
                 .map(Encoded::LeftOut)
                 .or_else(|| secret().map(Encoded::Secret))
@@ -336,12 +349,14 @@ impl Loader<'_> {
                     Content::Document(document) => {
                         let encoded = encoder.encode_document(document, &sample.origin);
                         encoded.map(|encoded| match encoded {
-                            Some((unit, false)) => Encoded::Unit(unit),
+                            Some((unit, false)) => Encoded::Unit(unit, 0),
                             Some((unit, true)) => Encoded::Shortened(unit),
                             None => Encoded::LeftOut(Reason::Overlong),
                         })
                     }
-                    _ => encoder.encode(sample).map(Encoded::Unit),
+                    _ => encoder
+                        .encode_counted(sample)
+                        .map(|(unit, n_cut)| Encoded::Unit(unit, n_cut)),
                 };
                 match encoded {
                     Ok(encoded) => Ok(encoded),
@@ -362,7 +377,14 @@ impl Loader<'_> {
                     let place = format!("{}: {kind}", sample.origin);
                     counts.leave_out_first(Reason::HoldsSecret, &place);
                 }
-                Encoded::Unit(unit) => self.keep(unit, sample, dataset, counts)?,
+                Encoded::Unit(unit, n_cut) => {
+                    let before = self.loaded.len();
+                    self.keep(unit, sample, dataset, counts)?;
+                    if n_cut > 0 && self.loaded.len() > before {
+                        let place = format!("{}: {n_cut} of its answers", sample.origin);
+                        counts.leave_out_first(Reason::CutAnswer, &place);
+                    }
+                }
                 Encoded::Shortened(unit) => {
                     counts.leave_out(Reason::Truncated);
                     self.keep(unit, sample, dataset, counts)?;
@@ -402,6 +424,24 @@ impl Loader<'_> {
         }
         self.loaded.push(&unit, sample, dataset)
     }
+}
+
+/// Returns the rows that `split: train[:5%]` selects; `None` for all. The rows are counted first.
+fn rows_of_split(
+    dataset: &Dataset,
+    format: &'static RowFormat,
+    located: &Located,
+    index: usize,
+) -> Result<Option<Range<usize>>> {
+    let split = dataset.split.as_deref().and_then(Split::parse);
+    let Some(split) = split.filter(Split::is_range) else {
+        return Ok(None);
+    };
+    let mut n = 0;
+    for file in &located.files {
+        n += rows::samples(file, dataset, format, index)?.count();
+    }
+    Ok(Some(split.rows(n)))
 }
 
 /// Applies `max_seq_length` to each example of a unit.

@@ -113,7 +113,7 @@ mod tests {
     use super::*;
     use anyhow::Context;
     use slm_config::{DatasetFormat, Recipe};
-    use slm_model::Role;
+    use slm_model::{Message, Role};
 
     /// Reads a file of one line, with these keys of a data set.
     fn read(keys: &str, line: &str) -> Result<Sample> {
@@ -189,6 +189,136 @@ mod tests {
         assert_eq!(plain("format: text", line), expected("", "c"));
     }
 
+    fn messages(keys: &str, line: &str) -> Vec<Message> {
+        match read(keys, line).expect("a sample").content {
+            Content::Conversation(messages) | Content::WithTools { messages, .. } => messages,
+            other => panic!("{other:?} is no conversation"),
+        }
+    }
+
+    /// OpenAI's format and that of LLaMA-Factory give the same conversation.
+    #[test]
+    fn tools_their_calls_and_their_results_are_read_in_every_spelling() {
+        let openai = r#"{"tools": [{"type": "function", "function": {"name": "f"}}], "messages": [
+            {"role": "user", "content": "2+2?"},
+            {"role": "assistant", "content": null, "tool_calls":
+                [{"type": "function", "function": {"name": "f", "arguments": {"b": 1, "a": 2}}}]},
+            {"role": "tool", "content": "4"}, {"role": "assistant", "content": "4"}]}"#;
+        let sharegpt = r#"{"tools": "[{\"name\": \"f\"}]", "conversations": [
+            {"from": "human", "value": "2+2?"},
+            {"from": "function_call", "value": "{\"name\": \"f\", \"arguments\": {\"b\": 1, \"a\": 2}}"},
+            {"from": "observation", "value": "4"}, {"from": "gpt", "value": "4"}]}"#;
+        let openai = read("format: messages", &openai.replace('\n', " ")).expect("a sample");
+        let sharegpt = read("format: sharegpt", &sharegpt.replace('\n', " ")).expect("a sample");
+        assert_eq!(openai.content, sharegpt.content);
+        let Content::WithTools { messages, tools } = openai.content else {
+            panic!("{:?} has no tools", openai.content);
+        };
+        assert_eq!(tools[0]["function"]["name"], "f");
+        let roles: Vec<Role> = messages.iter().map(|message| message.role).collect();
+        assert_eq!(
+            roles,
+            [Role::User, Role::Assistant, Role::Tool, Role::Assistant]
+        );
+        assert!(messages[1].is_null);
+        let arguments = &messages[1].tool_calls[0]["function"]["arguments"];
+        assert_eq!(arguments.to_string(), r#"{"b":1,"a":2}"#);
+    }
+
+    #[test]
+    fn a_message_with_weight_0_in_any_spelling_is_context() {
+        for (field, is_learned) in [
+            (r#""weight": 0"#, false),
+            (r#""weight": 1"#, true),
+            (r#""weight": null"#, true),
+            (r#""train": false"#, false),
+            (r#""loss_mask": 0.0"#, false),
+            (r#""weight": 1, "training": false"#, false),
+        ] {
+            let line = format!(
+                r#"{{"messages": [{{"role": "user", "content": "q", "weight": 0}}, {{"role": "assistant", "content": "a", {field}}}]}}"#
+            );
+            let messages = messages("format: messages", &line);
+            assert_eq!(messages[1].is_learned, is_learned, "{field}");
+        }
+    }
+
+    #[test]
+    fn a_thought_in_a_field_of_its_own_is_kept_apart() {
+        for field in ["reasoning_content", "reasoning", "thinking"] {
+            let line = format!(
+                r#"{{"messages": [{{"role": "user", "content": "q"}}, {{"role": "assistant", "content": "a", "{field}": "hm"}}]}}"#
+            );
+            let messages = messages("format: messages", &line);
+            assert_eq!(messages[1].reasoning.as_deref(), Some("hm"), "{field}");
+            assert_eq!(messages[1].content, "a");
+        }
+    }
+
+    #[test]
+    fn messages_of_one_role_in_a_row_are_joined_if_the_recipe_asks_for_it() {
+        let line = r#"{"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": "b"},
+            {"role": "assistant", "content": "c"}, {"role": "assistant", "content": "d"}]}"#;
+        let line = line.replace('\n', " ");
+        check(
+            "format: messages, join_turns: true",
+            &line,
+            &[(Role::User, "a\n\nb"), (Role::Assistant, "c\n\nd")],
+        );
+        let error = read("format: messages", &line)
+            .expect_err("not joined")
+            .to_string();
+        assert!(
+            error.contains("hint: `data.datasets[].join_turns: true`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn earlier_turns_of_alpaca_are_before_the_question() {
+        check(
+            "format: alpaca",
+            r#"{"system": "s", "instruction": "r", "output": "b", "history": [["q", "a"]]}"#,
+            &[
+                (Role::System, "s"),
+                (Role::User, "q"),
+                (Role::Assistant, "a"),
+                (Role::User, "r"),
+                (Role::Assistant, "b"),
+            ],
+        );
+        let line = r#"{"instruction": "r", "output": "b", "history": []}"#;
+        check(
+            "format: alpaca",
+            line,
+            &[(Role::User, "r"), (Role::Assistant, "b")],
+        );
+    }
+
+    #[test]
+    fn tokenised_rows_and_segments_are_learned_where_they_are_marked() {
+        let content = |keys: &str, line: &str| read(keys, line).expect("a sample").content;
+        let tokens = |ids: &[u32], supervised: &[bool]| Content::Tokens {
+            ids: ids.to_vec(),
+            supervised: supervised.to_vec(),
+        };
+        for (line, expected) in [
+            (r#"{"input_ids": [5, 6]}"#, tokens(&[5, 6], &[true, true])),
+            (
+                r#"{"input_ids": [0, 5, 6, 0], "labels": [-100, -100, 6, -100], "attention_mask": [0, 1, 1, 0]}"#,
+                tokens(&[5, 6], &[false, true]),
+            ),
+            (r#"{"input_ids": [], "labels": []}"#, tokens(&[], &[])),
+        ] {
+            assert_eq!(content("format: tokens", line), expected, "{line}");
+        }
+        let line = r#"{"segments": [{"label": false, "text": "a"}, {"label": true, "text": "b"}]}"#;
+        assert_eq!(
+            content("format: segments", line),
+            Content::Segments(vec![(false, "a".to_owned()), (true, "b".to_owned())])
+        );
+    }
+
     #[test]
     fn columns_may_have_other_names() {
         check(
@@ -239,17 +369,83 @@ mod tests {
         }
     }
 
+    /// Checks that a line is refused by its place and this text.
+    fn check_refused(keys: &str, line: &str, expected: &str) {
+        let error = read(keys, line).expect_err("refused");
+        assert!(error.is::<UserMistake>(), "{error}");
+        let text = error.to_string();
+        assert!(
+            text.contains(&format!("rows.jsonl:1: {expected}")),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn tools_weights_and_tokens_that_are_not_as_expected_are_named_with_what_was_found() {
+        let (check, messages) = (check_refused, "format: messages");
+        check(
+            messages,
+            r#"{"messages": [{"role": "tool", "content": "a"}, {"role": "assistant", "content": "a"}]}"#,
+            "message 1 of `messages` has role tool, but it follows no tool call",
+        );
+        check(
+            messages,
+            r#"{"messages": [{"role": "assistant", "content": null, "tool_calls": [{"arguments": {}}]}]}"#,
+            "`messages[0].tool_calls` has an item without the name of a function",
+        );
+        check(
+            messages,
+            r#"{"messages": [{"role": "assistant", "content": "a", "weight": 0.5}]}"#,
+            "`messages[0].weight` is neither 0, 1 nor a boolean",
+        );
+        check(
+            messages,
+            r#"{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}], "tools": "x"}"#,
+            "`tools` is text, but no JSON",
+        );
+        check(
+            "format: alpaca",
+            r#"{"instruction": "a", "output": "b", "history": [["q"]]}"#,
+            "`history[0]` is a list, expected a list of pairs of question and answer",
+        );
+        check(
+            "format: segments",
+            r#"{"segments": [{"label": 2, "text": "a"}]}"#,
+            "`segments[0].label` is a number, expected a boolean",
+        );
+        for (line, expected) in [
+            (
+                r#"{"input_ids": "a"}"#,
+                "`input_ids` is text, expected a list of whole numbers",
+            ),
+            (
+                r#"{"input_ids": [1, 2.5]}"#,
+                "`input_ids[1]` is a number, expected a list of whole",
+            ),
+            (
+                r#"{"input_ids": [-1]}"#,
+                "input_ids[0] is -1, which is no token",
+            ),
+            (
+                r#"{"input_ids": [1], "labels": []}"#,
+                "`labels` has 0 values, but `input_ids` has 1",
+            ),
+            (
+                r#"{"input_ids": [1], "labels": [2]}"#,
+                "labels[0] is 2, expected -100 or the token, 1",
+            ),
+            (
+                r#"{"input_ids": [1, 2, 3], "attention_mask": [1, 0, 1]}"#,
+                "`attention_mask` has a 0 between ones",
+            ),
+        ] {
+            check("format: tokens", line, expected);
+        }
+    }
+
     #[test]
     fn a_row_that_is_not_as_expected_is_named_with_what_was_found() {
-        let check = |keys: &str, line: &str, expected: &str| {
-            let error = read(keys, line).expect_err("refused");
-            assert!(error.is::<UserMistake>(), "{error}");
-            let text = error.to_string();
-            assert!(
-                text.contains(&format!("rows.jsonl:1: {expected}")),
-                "{text}"
-            );
-        };
+        let check = check_refused;
         let alpaca = "format: alpaca";
         check(
             alpaca,
@@ -285,13 +481,8 @@ mod tests {
         );
         check(
             messages,
-            r#"{"messages": [{"role": "tool", "content": "a"}]}"#,
-            "`messages[0].role` belongs to a tool call",
-        );
-        check(
-            messages,
             r#"{"messages": [{"role": "developer", "content": "a"}]}"#,
-            "`messages[0].role` is \"developer\", expected system, user or assistant",
+            "`messages[0].role` is \"developer\", expected system, user, assistant or tool",
         );
         check(
             messages,

@@ -3,12 +3,14 @@
 use slm_cli::UserMistake;
 use slm_config::{Data, SpecialTokens, TrainOn, TrainOnEos};
 use slm_model::{
-    ChatError, ChatTemplate, CodeRequest, OwnedTokens, TokenOwner, Tokenizer, TokenizerError,
+    Chat, ChatError, ChatTemplate, CodeRequest, OwnedTokens, Thinking, TokenOwner, Tokenizer,
+    TokenizerError,
 };
 
 use super::content::Content;
 use super::counts::{BadRow, Reason};
 use super::units::Unit;
+use super::untaught_end::UntaughtEnd;
 use crate::batch::Example;
 use crate::fim;
 
@@ -39,50 +41,13 @@ pub(crate) struct Encoder<'a> {
     pub(crate) untaught_end: Option<UntaughtEnd>,
 }
 
-/// A token that ends turns in the chat template, and that the model was never trained to generate.
-///
-/// Qwen2.5's base models have `<|im_end|>` in their vocabulary but never saw it. An adapter leaves the output
-/// projection unchanged, so training on that token does not make the model generate it, and its answers would not end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct UntaughtEnd {
-    /// The template's token.
-    pub(crate) token: u32,
-    /// The model's end-of-text token, which ends answers instead.
-    pub(crate) instead: u32,
-}
-
-impl UntaughtEnd {
-    /// Returns the replacement for the template's end of a turn; `None` if it is plain text, or among the end tokens in
-    /// the model's configuration.
-    ///
-    /// # Errors
-    /// The template has no end of a turn.
-    pub(crate) fn of(
-        template: &ChatTemplate,
-        tokenizer: &Tokenizer,
-        declared: &[u32],
-    ) -> Result<Option<Self>, ChatError> {
-        let end = tokenizer.encode(template.end_of_turn()?)?;
-        Ok(match (&end[..], declared) {
-            (&[token], &[instead, ..])
-                if tokenizer.is_special(token) && !declared.contains(&token) =>
-            {
-                Some(Self { token, instead })
-            }
-            _ => None,
-        })
-    }
-}
-
-impl Sample {
-    /// Returns all text of the sample.
-    pub(crate) fn text(&self) -> String {
-        self.content.text()
-    }
-}
-
 #[cfg(test)]
 impl Sample {
+    /// Returns all text of the sample.
+    pub(super) fn text(&self) -> String {
+        self.content.text()
+    }
+
     /// Makes a text without a prompt, for tests.
     pub(super) fn of_text(text: &str) -> Self {
         Self {
@@ -110,11 +75,15 @@ impl EncodeError {
     pub(super) fn of(error: ChatError, origin: &str) -> Self {
         let rules = "the messages must follow the rules of the model's chat template";
         let (reason, hint) = match &error {
-            ChatError::Render { .. } => (Reason::RefusedByTemplate, rules),
+            ChatError::Render { .. } | ChatError::NoTools { .. } => {
+                (Reason::RefusedByTemplate, rules)
+            }
             ChatError::Rewritten { .. } | ChatError::Incomplete { .. } => {
                 (Reason::RewrittenByTemplate, rules)
             }
-            ChatError::Tokenizer(_) => (Reason::Untokenizable, "remove the row"),
+            ChatError::SpecialToken { .. } | ChatError::Tokenizer(_) => {
+                (Reason::Untokenizable, "remove the row")
+            }
             // The error's text has a hint.
             ChatError::Missing => {
                 return Self::Model(UserMistake(format!("{origin}: {error}")).into());
@@ -141,17 +110,45 @@ impl Encoder<'_> {
     /// # Errors
     /// The chat template or the tokenizer refuses the sample, which the error names; or the template cannot be used at
     /// all.
+    #[cfg(test)]
     pub(crate) fn encode(&self, sample: &Sample) -> Result<Unit, EncodeError> {
-        let example = |content: &Content, train_on| -> Result<Example, EncodeError> {
+        self.encode_counted(sample).map(|(unit, _)| unit)
+    }
+
+    /// As [`Self::encode`]; also returns the number of answers that are not learned because the chat template cuts them.
+    pub(crate) fn encode_counted(&self, sample: &Sample) -> Result<(Unit, usize), EncodeError> {
+        let turns = |content: &Content| -> Result<OwnedTokens, EncodeError> {
             let turns = self.turns(content, sample.special_tokens);
-            let turns = turns.map_err(|error| EncodeError::of(error, &sample.origin))?;
-            Ok(self.example(turns, train_on))
+            turns.map_err(|error| EncodeError::of(error, &sample.origin))
         };
-        let answer = |content: &Content| example(content, TrainOn::Completion);
-        match &sample.content {
-            Content::Pair(sides) => Ok(Unit::Pair([answer(&sides[0])?, answer(&sides[1])?])),
-            Content::Labelled(content, label) => Ok(Unit::Labelled(answer(content)?, *label)),
-            content => Ok(Unit::Row(example(content, self.data.train_on)?)),
+        let answer = |content: &Content| -> Result<Example, EncodeError> {
+            Ok(self.example(turns(content)?, TrainOn::Completion))
+        };
+        let mut n_cut = 0;
+        let unit = match &sample.content {
+            Content::Pair(sides) => Unit::Pair([answer(&sides[0])?, answer(&sides[1])?]),
+            Content::Labelled(content, label) => Unit::Labelled(answer(content)?, *label),
+            Content::Tokens { ids, supervised } => {
+                self.check_tokens(ids, &sample.origin)?;
+                Unit::Row(Example::new(ids.clone(), supervised.clone()))
+            }
+            content => {
+                let turns = turns(content)?;
+                if self.data.train_on != TrainOn::Completion {
+                    n_cut = turns.n_cut;
+                }
+                Unit::Row(self.example(turns, self.data.train_on))
+            }
+        };
+        Ok((unit, n_cut))
+    }
+
+    /// What becomes of thoughts in answers.
+    fn thinking(&self) -> Thinking {
+        match self.data.thinking {
+            slm_config::Thinking::Auto => Thinking::Auto,
+            slm_config::Thinking::Keep => Thinking::Keep,
+            slm_config::Thinking::Strip => Thinking::Strip,
         }
     }
 
@@ -167,7 +164,19 @@ impl Encoder<'_> {
                 let request = CodeRequest { stub: prompt };
                 template.encode_code_turns(tokenizer, request, body)
             }
-            Content::Conversation(messages) => template.encode_turns(tokenizer, messages),
+            Content::Conversation(messages) => {
+                template.encode_chat(tokenizer, Chat::of(messages), self.thinking())
+            }
+            Content::WithTools { messages, tools } => {
+                let chat = Chat {
+                    messages,
+                    tools: Some(tools),
+                };
+                template.encode_chat(tokenizer, chat, self.thinking())
+            }
+            Content::Segments(segments) => Ok(self.encode_segments(segments)?),
+            // Tokenised already.
+            Content::Tokens { .. } => Ok(OwnedTokens::default()),
             Content::Begun {
                 messages,
                 begun,

@@ -169,6 +169,8 @@ impl Turns {
                 Role::System => (self.before_system.as_str(), self.after_system.as_str()),
                 Role::User => (self.before_user.as_str(), self.after_user.as_str()),
                 Role::Assistant => ("", self.after_answer.as_str()),
+                // No conversation here has one.
+                Role::Tool => ("", ""),
             };
             text += &[before, &message.content, after].concat();
         }

@@ -312,15 +312,17 @@ fn format_of(
 /// The columns that every row of a format has.
 fn required(layout: &Layout) -> Vec<&'static str> {
     match layout {
-        Layout::MessagePerColumns(messages) => messages
+        Layout::MessagePerColumns { messages, .. } => messages
             .iter()
             .flat_map(|message| message.texts)
             .filter(|text| matches!(text, TextColumn::Required(_)))
             .map(|text| text.column())
             .collect(),
-        Layout::Messages { column, .. } | Layout::Text { column } | Layout::Document { column } => {
-            vec![column]
-        }
+        Layout::Messages { column, .. }
+        | Layout::Segments { column }
+        | Layout::Text { column }
+        | Layout::Document { column } => vec![column],
+        Layout::Tokens { ids, .. } => vec![ids],
         Layout::Continuation {
             prompt, completion, ..
         } => vec![prompt, completion],

@@ -407,6 +407,7 @@ mod tests {
             peak_memory_bytes: Some(1_500_000_000),
             device: "cpu".to_owned(),
             project_version: "0".to_owned(),
+            chat_template: None,
             sources: Vec::new(),
             base_sha256: String::new(),
             init_from: None,

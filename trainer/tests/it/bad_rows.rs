@@ -117,7 +117,7 @@ fn bad_rows(format: &str) -> Vec<(&'static str, Vec<u8>)> {
             ("odd_conversation", &[q, a, q]),
             ("odd_conversation", &[]),
             ("odd_conversation", &[("system", "s")]),
-            ("tool_call", &[q, a, ("tool", "4"), a]),
+            ("odd_conversation", &[q, a, ("tool", "4"), a]),
         ];
         rows.extend(odd.map(|(reason, messages)| (reason, turns(format, messages))));
     }
@@ -134,7 +134,7 @@ fn bad_rows(format: &str) -> Vec<(&'static str, Vec<u8>)> {
         ));
         rows.push((
             "message_weight",
-            messages(r#""content": "bad", "weight": 0"#),
+            messages(r#""content": "bad", "weight": 0.5"#),
         ));
     }
     if format == "sharegpt" {
@@ -490,6 +490,6 @@ fn a_name_out_of_a_file_reaches_the_terminal_without_its_control_characters() {
     assert!(!finished.stderr.contains('\u{1b}'), "{}", finished.stderr);
     says(
         &finished.stderr,
-        &["is \"\\u{1b}[31mred\", expected system, user or assistant"],
+        &["is \"\\u{1b}[31mred\", expected system, user, assistant or tool"],
     );
 }

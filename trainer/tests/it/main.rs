@@ -3,6 +3,7 @@
 mod answers;
 mod bad_input;
 mod bad_rows;
+mod chat_template;
 mod commands;
 mod data;
 mod devices;

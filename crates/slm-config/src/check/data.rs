@@ -3,7 +3,8 @@
 use super::{Check, Needs};
 use crate::data::{Data, Dataset, Overlength, TrainOn, TrainOnEos};
 use crate::fim::SpecialTokens;
-use crate::format::{DatasetFormat, TrainingUnit};
+use crate::format::{DatasetFormat, Layout, TrainingUnit};
+use crate::split::{SPLIT_FORM, Split};
 
 /// Most data sets of a recipe.
 const MOST_DATASETS: usize = 256;
@@ -85,6 +86,26 @@ impl Check {
             let is_auto = dataset.special_tokens == SpecialTokens::Auto;
             self.require(is_auto, &key, dataset.special_tokens.name(), allowed);
         }
+        let names_files = dataset.path.starts_with("hf:") && dataset.path.contains('#');
+        for (name, value) in [("split", &dataset.split), ("subset", &dataset.subset)] {
+            let allowed = "nothing, since the path names files after #";
+            let is_free = value.is_none() || !names_files;
+            self.require(is_free, &key(name), value, allowed);
+        }
+        if let Some(split) = &dataset.split {
+            let is_split = Split::parse(split).is_some();
+            self.require(is_split, &key("split"), split, SPLIT_FORM);
+        }
+        let is_of_messages = matches!(
+            dataset.format,
+            DatasetFormat::Rows(format) if !matches!(
+                format.layout,
+                Layout::Text { .. } | Layout::Segments { .. } | Layout::Tokens { .. }
+            )
+        );
+        let allowed = "false, since the format has no messages";
+        let is_suitable = is_of_messages || !dataset.join_turns;
+        self.require(is_suitable, &key("join_turns"), dataset.join_turns, allowed);
         if dataset.format == DatasetFormat::PythonSource {
             self.python_source(at, dataset);
         } else {
@@ -93,7 +114,17 @@ impl Check {
     }
 
     fn python_source(&mut self, at: &str, dataset: &Dataset) {
-        let Dataset { path, only, .. } = dataset;
+        let Dataset {
+            path,
+            only,
+            split,
+            subset,
+            ..
+        } = dataset;
+        for (name, value) in [("split", split), ("subset", subset)] {
+            let allowed = "nothing, since python_source has no splits";
+            self.require(value.is_none(), &format!("{at}.{name}"), value, allowed);
+        }
         let allowed = "a folder on this machine, since the format is python_source";
         self.require(
             !path.starts_with("hf:"),

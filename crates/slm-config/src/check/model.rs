@@ -3,6 +3,9 @@
 use super::{Check, is_file_name};
 use crate::recipe::{InitLoraWeights, Lora, Model};
 
+/// Variables of chat templates that a recipe cannot set.
+const OWN_VARIABLES: [&str; 4] = ["messages", "tools", "documents", "add_generation_prompt"];
+
 impl Check {
     pub(super) fn model(&mut self, model: &Model) {
         let Model {
@@ -10,8 +13,15 @@ impl Check {
             wheel_sha256,
             hub_name,
             revision,
+            chat_template_kwargs,
             ..
         } = model;
+        for name in chat_template_kwargs.keys() {
+            let allowed = "names other than those that every template receives: messages, tools, documents, \
+                           add_generation_prompt";
+            let is_free = !OWN_VARIABLES.contains(&name.as_str());
+            self.require(is_free, "model.chat_template_kwargs", name, allowed);
+        }
         if let Some(package) = name_or_path.strip_prefix("pip:") {
             let holds = package.split_once("==").is_some_and(|(name, rest)| {
                 let (version, file) = rest.split_once('#').unwrap_or_default();

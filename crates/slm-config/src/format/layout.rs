@@ -4,15 +4,36 @@
 #[derive(Debug, PartialEq, Eq)]
 pub enum Layout {
     /// A conversation with separate columns for each message.
-    MessagePerColumns(&'static [ColumnMessage]),
+    MessagePerColumns {
+        /// Holds earlier turns as a list of question and answer, or nothing.
+        history: &'static str,
+        /// The messages; the earlier turns are before the first of the user.
+        messages: &'static [ColumnMessage],
+    },
     /// A conversation in one column: a list of messages.
     Messages {
         /// Holds the system message, or nothing.
         system: Option<&'static str>,
         /// Holds the list.
         column: &'static str,
+        /// Holds the definitions of tools, or nothing.
+        tools: &'static str,
         /// How the list spells messages.
         keys: MessageKeys,
+    },
+    /// A text in segments, each with a mark whether it is learned, without chat template.
+    Segments {
+        /// Holds the list.
+        column: &'static str,
+    },
+    /// A text that is tokenised already.
+    Tokens {
+        /// Holds the tokens.
+        ids: &'static str,
+        /// Holds the token itself or -100 for each token; a row may omit it.
+        labels: &'static str,
+        /// Holds 0 for padding; a row may omit it.
+        attention_mask: &'static str,
     },
     /// A text that is learned from its beginning, without chat template.
     Text {
@@ -176,14 +197,24 @@ impl Layout {
     /// The columns that it reads.
     pub(super) fn columns(&self) -> Vec<&'static str> {
         match self {
-            Self::MessagePerColumns(messages) => {
+            Self::MessagePerColumns { history, messages } => {
                 let texts = messages.iter().flat_map(|message| message.texts);
-                texts.map(|text| text.column()).collect()
+                texts.map(|text| text.column()).chain([*history]).collect()
             }
-            Self::Messages { system, column, .. } => {
-                system.iter().copied().chain([*column]).collect()
+            Self::Messages {
+                system,
+                column,
+                tools,
+                ..
+            } => system.iter().copied().chain([*column, *tools]).collect(),
+            Self::Tokens {
+                ids,
+                labels,
+                attention_mask,
+            } => vec![ids, labels, attention_mask],
+            Self::Segments { column } | Self::Text { column } | Self::Document { column } => {
+                vec![column]
             }
-            Self::Text { column } | Self::Document { column } => vec![column],
             Self::Continuation {
                 prompt,
                 completion,

@@ -9,8 +9,10 @@ mod layout;
 mod messages;
 mod pairs;
 mod prompt_completion;
+mod segments;
 mod sharegpt;
 mod text;
+mod tokens;
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -24,13 +26,15 @@ pub use layout::{
 };
 
 /// Formats of rows, in the order of the documentation.
-pub const ROW_FORMATS: [&RowFormat; 8] = [
+pub const ROW_FORMATS: [&RowFormat; 10] = [
     &alpaca::FORMAT,
     &messages::FORMAT,
     &sharegpt::FORMAT,
     &prompt_completion::FORMAT,
     &text::FORMAT,
     &fim::FORMAT,
+    &segments::FORMAT,
+    &tokens::FORMAT,
     &pairs::FORMAT,
     &kto::FORMAT,
 ];
@@ -92,10 +96,12 @@ impl RowFormat {
         match self.layout {
             Layout::Pair { .. } => TrainingUnit::Pair,
             Layout::Labelled { .. } => TrainingUnit::LabelledAnswer,
-            Layout::MessagePerColumns(_)
+            Layout::MessagePerColumns { .. }
             | Layout::Messages { .. }
             | Layout::Text { .. }
             | Layout::Document { .. }
+            | Layout::Segments { .. }
+            | Layout::Tokens { .. }
             | Layout::Continuation { .. } => TrainingUnit::Example,
         }
     }
@@ -147,7 +153,13 @@ impl DatasetFormat {
     /// Whether an example may be a conversation, which the chat template divides into turns.
     pub fn has_turns(self) -> bool {
         let is_text = |format: &RowFormat| {
-            matches!(format.layout, Layout::Text { .. } | Layout::Document { .. })
+            matches!(
+                format.layout,
+                Layout::Text { .. }
+                    | Layout::Document { .. }
+                    | Layout::Segments { .. }
+                    | Layout::Tokens { .. }
+            )
         };
         !matches!(self, Self::Rows(format) if is_text(format))
     }

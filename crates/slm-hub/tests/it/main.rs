@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use slm_hub::{Fetched, Hub, HubError, HubName, ModelParts, Progress, Settings, Token};
+use slm_hub::{Fetched, Hub, HubError, HubName, ModelParts, Part, Progress, Settings, Token};
 use support::FakeHub;
 use tempfile::TempDir;
 
@@ -146,7 +146,7 @@ fn fetch(settings: Settings, text: &str) -> (Result<Fetched, HubError>, Vec<Stri
 
 /// Fetches a data set.
 fn fetch_data(settings: Settings, text: &str) -> Result<Fetched, HubError> {
-    Hub::new(settings).fetch_dataset(&name(text), &ENDINGS, &mut |_| {})
+    Hub::new(settings).fetch_dataset(&name(text), Part::default(), &ENDINGS, &mut |_| {})
 }
 
 /// Asserts that an error contains each of these parts, and a hint in its last line.

@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::Message;
+use super::thinking::has_thoughts;
 use crate::tokenizer::TokenizerError;
 
 /// An error of a chat template.
@@ -22,7 +23,7 @@ pub enum ChatError {
     },
     /// The model has no chat template.
     #[error(
-        "no chat template is set, and this model's tokenizer has no `<|im_start|>` for ChatML\nhint: put the template into the model's folder as chat_template.jinja, use an Instruct model, or train on plain text (format text)"
+        "no chat template is set, and this model's tokenizer has no `<|im_start|>` for ChatML\nhint: name a template with `model.chat_template`, or put it into the model's folder as chat_template.jinja; use an Instruct model, or train on plain text (format text)"
     )]
     Missing,
     /// The template changes message texts, so its markup cannot be separated from them.
@@ -41,6 +42,20 @@ pub enum ChatError {
         /// The hint.
         hint: &'static str,
     },
+    /// The template shows no tools or tool calls, so that a model cannot learn them.
+    #[error("chat template prints no {what}")]
+    NoTools {
+        /// What the template omits.
+        what: &'static str,
+    },
+    /// A tool call or a definition of a tool contains the spelling of a special token.
+    #[error("{what} contains the special token {token}")]
+    SpecialToken {
+        /// Where it is.
+        what: &'static str,
+        /// Its spelling.
+        token: String,
+    },
     /// The end of the assistant's turn is unmarked.
     #[error(
         "chat template puts nothing after the assistant's message, and the model has no end token"
@@ -52,19 +67,20 @@ pub enum ChatError {
 }
 
 /// Hint for an answer with thoughts.
-pub(super) const THOUGHTS: &str = "the template handles `<think>` itself: remove the thoughts from the answers, or give the model a chat_template.jinja that prints messages unchanged";
+pub(super) const THOUGHTS: &str = "the template omits the thoughts (`<think>`) of the answer: `data.thinking: keep` learns them after the generation prompt, `data.thinking: strip` removes them; or set `model.chat_template` to a template that prints them";
 /// Hint for any other message.
 pub(super) const AS_IT_IS: &str =
-    "give the model a chat_template.jinja that prints messages unchanged";
+    "set `model.chat_template` to a template that prints messages unchanged";
+/// Hint for tools.
+const TOOLS: &str =
+    "set `model.chat_template` to a template with tools, or remove the rows with tool calls";
 
 impl ChatError {
     /// Returns the error for a template that rewrites one of these messages.
     pub(super) fn rewritten(messages: &[Message]) -> Self {
-        let has_thoughts = messages
-            .iter()
-            .any(|message| has_thoughts(&message.content));
+        let is_thoughtful = messages.iter().any(has_thoughts);
         Self::Rewritten {
-            hint: if has_thoughts { THOUGHTS } else { AS_IT_IS },
+            hint: if is_thoughtful { THOUGHTS } else { AS_IT_IS },
         }
     }
 
@@ -72,14 +88,9 @@ impl ChatError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Rewritten { hint } | Self::Incomplete { hint, .. } => Some(hint),
+            Self::NoTools { .. } => Some(TOOLS),
+            Self::SpecialToken { .. } => Some("remove the row"),
             _ => None,
         }
     }
-}
-
-/// Whether a message contains a `<think>` tag of either kind.
-pub(super) fn has_thoughts(content: &str) -> bool {
-    ["<think>", "</think>"]
-        .iter()
-        .any(|tag| content.contains(tag))
 }

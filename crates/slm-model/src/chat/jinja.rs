@@ -8,16 +8,14 @@
 //! Operations whose output can exceed their input are bounded here; the rest is bounded by `program`.
 
 use std::borrow::Cow;
-use std::io;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Kwargs, Rest, ValueOrKwargs};
+use minijinja::value::{Rest, ValueOrKwargs};
 use minijinja::{Environment, Error, ErrorKind, State, Value, filters};
-use serde::Serialize;
-use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 
 use super::clock;
 use super::program::{self, MAX_VALUE_BYTES, MAX_VALUES, Size, pay};
+use super::python_json::to_json;
 
 /// Fuel of one rendering, against hostile templates: about a million instructions or 64 MB of text.
 const FUEL: u64 = 1_000_000;
@@ -48,11 +46,19 @@ pub(super) fn environment() -> Environment<'static> {
     environment.add_filter("reject", reject);
     environment.add_filter("selectattr", selectattr);
     environment.add_filter("rejectattr", rejectattr);
+    environment.add_test("iterable", is_iterable);
     environment.add_function("raise_exception", |reason: String| {
         Err::<Value, _>(Error::new(ErrorKind::InvalidOperation, reason))
     });
     environment.add_function("strftime_now", |format: &str| clock::strftime(format));
     environment
+}
+
+/// Python's `iter(value)` without an error: other than in minijinja, none is not iterable.
+fn is_iterable(value: &Value) -> bool {
+    use minijinja::value::ValueKind::{Bool, None, Number};
+    !matches!(value.kind(), None | Bool | Number) && value.try_iter().is_ok()
+        || value.as_str().is_some()
 }
 
 /// Defines a filter that consumes fuel for its tests of the items, then calls minijinja's filter of the same name.
@@ -221,69 +227,4 @@ pub(super) fn without_generation_tags(source: &str) -> String {
     }
     out.push_str(rest);
     out
-}
-
-/// Python's `json.dumps(value, ensure_ascii=False, indent=indent)`.
-fn to_json(value: &Value, kwargs: Kwargs) -> Result<String, Error> {
-    let indent: Option<usize> = kwargs.get("indent")?;
-    // Other separators and sorted keys are not supported: no template of the supported families uses them.
-    kwargs.assert_all_used()?;
-    let mut bytes = Bounded(Vec::new());
-    let written = match indent {
-        Some(indent) => {
-            let indent = vec![b' '; indent.min(16)];
-            let formatter = PrettyFormatter::with_indent(&indent);
-            value.serialize(&mut Serializer::with_formatter(&mut bytes, formatter))
-        }
-        None => value.serialize(&mut Serializer::with_formatter(&mut bytes, PythonSpacing)),
-    };
-    written
-        .map_err(|error| Error::new(ErrorKind::BadSerialization, error.to_string()))
-        .map(|()| String::from_utf8_lossy(&bytes.0).into_owned())
-}
-
-/// A writer limited to the maximum size of a value.
-struct Bounded(Vec<u8>);
-
-impl io::Write for Bounded {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if (self.0.len() + bytes.len()) as u64 > MAX_VALUE_BYTES {
-            let reason = format!("more than {MAX_VALUE_BYTES} bytes of JSON");
-            return Err(io::Error::other(reason));
-        }
-        self.0.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// JSON formatting with a space after commas and colons, as in Python.
-struct PythonSpacing;
-
-impl Formatter for PythonSpacing {
-    fn begin_array_value<W: ?Sized + std::io::Write>(
-        &mut self,
-        writer: &mut W,
-        first: bool,
-    ) -> std::io::Result<()> {
-        writer.write_all(if first { b"" } else { b", " })
-    }
-
-    fn begin_object_key<W: ?Sized + std::io::Write>(
-        &mut self,
-        writer: &mut W,
-        first: bool,
-    ) -> std::io::Result<()> {
-        writer.write_all(if first { b"" } else { b", " })
-    }
-
-    fn begin_object_value<W: ?Sized + std::io::Write>(
-        &mut self,
-        writer: &mut W,
-    ) -> std::io::Result<()> {
-        writer.write_all(b": ")
-    }
 }

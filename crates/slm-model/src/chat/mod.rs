@@ -3,28 +3,41 @@
 //! - [`ChatTemplate`] renders messages to text, and to ids in which only the template's own markup becomes
 //!   special tokens
 //! - `jinja` is the template language with transformers' extensions, `clock` its fixed date
+//! - `python_json` is its filter `tojson`
 //! - `program` runs an untrusted template within bounds
+//! - `message` defines conversations, `thinking` the treatment of thoughts in them, `tools` that of tool calls
 //! - `rendering` locates the messages in a rendered conversation
 //! - `error` defines the errors
+//! - `answers` locates the answers in a rendered conversation
 //! - `token_owners` assigns each token of a conversation to a message or the template, for supervision
 //! - [`code`] defines the prompt format for code, used by both training and evaluation
 
+mod answers;
 mod clock;
 pub(crate) mod code;
 mod error;
 mod jinja;
+mod message;
 mod program;
+mod python_json;
 mod rendering;
+pub(crate) mod thinking;
 mod token_owners;
+mod tools;
 
 pub use code::{CODE_STOP, CodeRequest};
 pub use error::ChatError;
+pub use message::{Chat, Message, Role};
+pub use thinking::Thinking;
 pub use token_owners::{OwnedTokens, TokenOwner};
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+use minijinja::value::Serde;
 use minijinja::{Environment, Value, context};
+use serde_json::Value as Json;
 
 use crate::tokenizer::{Before, Regions, Tokenizer, TokenizerError};
 use program::Program;
@@ -36,59 +49,6 @@ const CHATML: &str = "{% for message in messages %}{{ '<|im_start|>' + message.r
 /// Maximum size of a template, far above any real one.
 const MAX_TEMPLATE_BYTES: usize = 1 << 20;
 
-/// The author of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Instructions before the conversation.
-    System,
-    /// The user.
-    User,
-    /// The model.
-    Assistant,
-}
-
-impl Role {
-    /// The role's name in templates.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::System => "system",
-            Self::User => "user",
-            Self::Assistant => "assistant",
-        }
-    }
-}
-
-/// One turn of a conversation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
-    /// The author.
-    pub role: Role,
-    /// The text.
-    pub content: String,
-    /// Whether training supervises it, if it is the assistant's.
-    pub is_learned: bool,
-}
-
-impl Message {
-    /// Creates a message of `role`.
-    pub fn new(role: Role, content: impl Into<String>) -> Self {
-        Self {
-            role,
-            content: content.into(),
-            is_learned: true,
-        }
-    }
-
-    /// Returns the message as context only: training does not supervise it.
-    #[must_use]
-    pub fn not_learned(self) -> Self {
-        Self {
-            is_learned: false,
-            ..self
-        }
-    }
-}
-
 /// A model's chat template.
 #[derive(Debug)]
 pub struct ChatTemplate {
@@ -98,10 +58,20 @@ pub struct ChatTemplate {
     is_missing: bool,
     /// `bos_token` and others, by name.
     special_tokens: BTreeMap<String, String>,
+    /// Further variables, such as `enable_thinking`.
+    kwargs: BTreeMap<String, Json>,
+    /// SHA-256 of the source, in hexadecimal digits.
+    sha256: String,
     /// Tags that the template names, such as `<think>`.
     tags: Vec<String>,
+    /// Name of the field in which the template looks for thoughts.
+    thought_field: Option<&'static str>,
     /// See [`Self::end_of_turn`]; cached because every training example needs it.
     end_of_turn: OnceLock<String>,
+    /// See [`Self::generation_prompt`].
+    generation_prompt: OnceLock<String>,
+    /// See [`Self::tool_form`].
+    tool_form: OnceLock<tools::ToolForm>,
 }
 
 impl ChatTemplate {
@@ -117,8 +87,11 @@ impl ChatTemplate {
             });
         }
         let source = jinja::with_unix_newlines(source);
+        let sha256 = slm_artifacts::sha256_of_texts([source.as_str()]);
+        let thought_field = thinking::field_of(&source);
         let special: Vec<&str> = special_tokens.values().map(String::as_str).collect();
         let tags = rendering::tags_of(&source, &special);
+        let tags = thinking::with_tags(tags, &special);
         let source = jinja::without_generation_tags(&source);
         let program =
             Program::read(&source, &jinja::syntax()).map_err(|error| ChatError::Template {
@@ -129,9 +102,34 @@ impl ChatTemplate {
             program,
             is_missing: false,
             special_tokens,
+            kwargs: BTreeMap::new(),
+            sha256,
             tags,
+            thought_field,
             end_of_turn: OnceLock::new(),
+            generation_prompt: OnceLock::new(),
+            tool_form: OnceLock::new(),
         })
+    }
+
+    /// Passes further variables to the template, such as `enable_thinking: false`.
+    #[must_use]
+    pub fn with_kwargs(mut self, kwargs: BTreeMap<String, Json>) -> Self {
+        self.kwargs = kwargs;
+        self.end_of_turn = OnceLock::new();
+        self.generation_prompt = OnceLock::new();
+        self.tool_form = OnceLock::new();
+        self
+    }
+
+    /// The SHA-256 of the template's source with Unix newlines, in hexadecimal digits.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// The further variables that the template receives.
+    pub fn kwargs(&self) -> &BTreeMap<String, Json> {
+        &self.kwargs
     }
 
     /// The template of a model that has none: it refuses every conversation.
@@ -170,30 +168,90 @@ impl ChatTemplate {
         messages: &[Message],
         add_generation_prompt: bool,
     ) -> Result<String, ChatError> {
+        self.render_chat(Chat::of(messages), add_generation_prompt)
+    }
+
+    /// As [`Self::render`], with the tools that the model may call. Fields that a message does not have are not passed.
+    pub fn render_chat(
+        &self,
+        chat: Chat<'_>,
+        add_generation_prompt: bool,
+    ) -> Result<String, ChatError> {
         if self.is_missing {
             return Err(ChatError::Missing);
         }
-        let tokens = Value::from(self.special_tokens.clone());
-        let messages: Value = messages
-            .iter()
-            .map(|message| {
-                let role = message.role.name();
-                context! { role, content => message.content.as_str() }
-            })
-            .collect();
+        let messages = chat.messages.iter().map(|m| self.value_of(m));
+        let tokens = self.special_tokens.iter();
+        let tokens = tokens.map(|(name, text)| (name.as_str(), Value::from(text.as_str())));
+        let kwargs = self.kwargs.iter();
+        let kwargs = kwargs.map(|(name, value)| (name.as_str(), Value::from(Serde(value))));
+        let variables = Value::from_pairs(tokens.chain(kwargs));
         let root = context! {
-            messages,
+            messages => messages.collect::<Value>(),
             add_generation_prompt,
             // transformers passes both, and templates check whether they are none.
-            tools => (),
+            tools => chat.tools.map(|tools| Value::from(Serde(tools))),
             documents => (),
-            ..tokens
+            ..variables
         };
         self.program
             .run(&self.environment, root)
             .map_err(|error| ChatError::Render {
                 reason: jinja::message(&error),
             })
+    }
+
+    /// A message as the template receives it.
+    fn value_of(&self, message: &Message) -> Value {
+        let Message {
+            role,
+            content,
+            is_learned: _,
+            is_null,
+            reasoning,
+            tool_calls,
+            name,
+            tool_call_id,
+        } = message;
+        let content = if *is_null {
+            Value::from(())
+        } else {
+            Value::from(content.as_str())
+        };
+        let mut fields = vec![("role", Value::from(role.name())), ("content", content)];
+        if let (Some(field), Some(thought)) = (self.thought_field, reasoning) {
+            fields.push((field, Value::from(thought.as_str())));
+        }
+        if !tool_calls.is_empty() {
+            fields.push(("tool_calls", Value::from(Serde(tool_calls))));
+        }
+        let names = [("name", name), ("tool_call_id", tool_call_id)];
+        let names = names
+            .into_iter()
+            .filter_map(|(key, text)| Some((key, Value::from(text.as_deref()?))));
+        fields.extend(names);
+        Value::from_pairs(fields)
+    }
+
+    /// The messages as the template expects them: thoughts in the field that it reads, or in the content; the arguments of
+    /// tool calls as objects or as text.
+    ///
+    /// # Errors
+    /// The template prints no tools or tool calls, and the conversation has some.
+    fn prepared<'a>(&self, chat: Chat<'a>) -> Result<Cow<'a, [Message]>, ChatError> {
+        let is_as_it_is = |message: &Message| {
+            message.tool_calls.is_empty()
+                && (message.reasoning.is_none() || self.thought_field.is_some())
+        };
+        if chat.tools.is_none() && chat.messages.iter().all(is_as_it_is) {
+            return Ok(Cow::Borrowed(chat.messages));
+        }
+        let mut messages = chat.messages.to_vec();
+        if self.thought_field.is_none() {
+            messages.iter_mut().for_each(thinking::merge);
+        }
+        self.prepare_tools(chat.tools, &mut messages)?;
+        Ok(Cow::Owned(messages))
     }
 
     /// Encodes a conversation: the ids of the whole rendering, in which only the template's own markup becomes
@@ -219,8 +277,10 @@ impl ChatTemplate {
         add_generation_prompt: bool,
         begun: &str,
     ) -> Result<Vec<u32>, ChatError> {
-        let mut rendering = self.locate(messages, add_generation_prompt, Some(tokenizer))?;
-        let mut regions = rendering.regions(messages);
+        let messages = self.prepared(Chat::of(messages))?;
+        let chat = Chat::of(&messages);
+        let mut rendering = self.locate(chat, add_generation_prompt, Some(tokenizer))?;
+        let mut regions = rendering.regions(&messages);
         let end = rendering.text.len();
         rendering.text.push_str(begun);
         regions.text.push(end..rendering.text.len());
@@ -228,20 +288,28 @@ impl ChatTemplate {
         Ok(placed.into_iter().map(|token| token.id).collect())
     }
 
-    /// Renders a conversation and locates its messages. Tags that are special tokens are treated as ordinary words.
-    fn locate(
-        &self,
-        messages: &[Message],
-        add_generation_prompt: bool,
-        tokenizer: Option<&Tokenizer>,
-    ) -> Result<Rendering, ChatError> {
+    /// Tags that the template names and that are ordinary words for this tokenizer.
+    fn tags_for(&self, tokenizer: Option<&Tokenizer>) -> Vec<&str> {
         let is_special = |tag: &str| {
             tokenizer.is_some_and(|t| t.token_to_id(tag).is_some_and(|id| t.is_special(id)))
         };
         let tags = self.tags.iter().map(String::as_str);
-        let tags: Vec<&str> = tags.filter(|tag| !is_special(tag)).collect();
-        let render = |messages: &[Message]| self.render(messages, add_generation_prompt);
-        rendering::locate(render, messages, &tags)
+        tags.filter(|tag| !is_special(tag)).collect()
+    }
+
+    /// Renders a conversation and locates its messages.
+    fn locate(
+        &self,
+        chat: Chat<'_>,
+        add_generation_prompt: bool,
+        tokenizer: Option<&Tokenizer>,
+    ) -> Result<Rendering, ChatError> {
+        let tags = self.tags_for(tokenizer);
+        let tools = chat.tools;
+        let render = |messages: &[Message]| {
+            self.render_chat(Chat { messages, tools }, add_generation_prompt)
+        };
+        rendering::locate(render, chat.messages, &tags)
     }
 
     /// Returns the template's text after the assistant's message, without the white space before the next turn.
@@ -257,13 +325,25 @@ impl ChatTemplate {
     }
 
     fn find_end_of_turn(&self) -> Result<String, ChatError> {
+        const ANSWER: &str = "answer";
         let messages = [
             Message::new(Role::User, "question"),
-            Message::new(Role::Assistant, "answer"),
+            Message::new(Role::Assistant, ANSWER),
         ];
-        let rendering = self.locate(&messages, false, None)?;
-        let after = rendering.spans.last().map_or(0, |span| span.range.end);
-        let end = rendering.text[after..].trim_end();
+        let (text, after) = match self.locate(Chat::of(&messages), false, None) {
+            Ok(rendering) => {
+                let after = rendering.spans.last().map_or(0, |span| span.range.end);
+                (rendering.text, after)
+            }
+            // The template may change questions.
+            Err(error @ ChatError::Rewritten { .. }) => {
+                let text = self.render(&messages, false)?;
+                let after = text.rfind(ANSWER).ok_or(error)? + ANSWER.len();
+                (text, after)
+            }
+            Err(error) => return Err(error),
+        };
+        let end = text[after..].trim_end();
         if !end.trim().is_empty() {
             return Ok(end.to_owned());
         }
@@ -271,6 +351,17 @@ impl ChatTemplate {
             .get("eos_token")
             .cloned()
             .ok_or(ChatError::NoEndOfTurn)
+    }
+
+    /// Returns what the template prints to ask for an answer, such as `<|im_start|>assistant` and a newline; empty if it
+    /// prints nothing.
+    fn generation_prompt(&self) -> &str {
+        self.generation_prompt.get_or_init(|| {
+            let messages = [Message::new(Role::User, "question")];
+            let render = |is_asked| self.render(&messages, is_asked).unwrap_or_default();
+            let (closed, asked) = (render(false), render(true));
+            asked.strip_prefix(&closed).unwrap_or("").to_owned()
+        })
     }
 }
 
@@ -369,7 +460,9 @@ mod tests {
                 Message::new(Role::System, "be brief"),
                 Message::new(Role::User, content),
             ];
-            let rendering = llama.locate(&messages, true, None).expect("found");
+            let rendering = llama
+                .locate(Chat::of(&messages), true, None)
+                .expect("found");
             assert_eq!(
                 rendering.text,
                 llama.render(&messages, true).expect("renders")
@@ -387,7 +480,7 @@ mod tests {
         let shouting =
             template("{% for message in messages %}{{ message.content | upper }}{% endfor %}");
         assert!(matches!(
-            shouting.locate(&user("hi"), true, None),
+            shouting.locate(Chat::of(&user("hi")), true, None),
             Err(ChatError::Rewritten {
                 hint: error::AS_IT_IS
             })
@@ -400,7 +493,23 @@ mod tests {
             ("{{ strftime_now('%d %b %Y') }}", "26 Jul 2024"),
             ("{{ {'a': [1, '<ü>']} | tojson }}", "{\"a\": [1, \"<ü>\"]}"),
             ("{{ [1] | tojson(indent=2) }}", "[\n  1\n]"),
+            (
+                "{{ {'b': [], 'a': {'c': [1, 2]}} | tojson(indent=1) }}",
+                "{\n \"b\": [],\n \"a\": {\n  \"c\": [\n   1,\n   2\n  ]\n }\n}",
+            ),
+            (
+                "{{ {'b': 'ü', 'a': '😀'} | tojson(ensure_ascii=True, sort_keys=True) }}",
+                "{\"a\": \"\\ud83d\\ude00\", \"b\": \"\\u00fc\"}",
+            ),
+            (
+                "{{ [1, {'a': 2}] | tojson(separators=(',', ':')) }}",
+                "[1,{\"a\":2}]",
+            ),
             ("{{ tools is none and documents is none }}", "True"),
+            (
+                "{{ [tools is iterable, 1 is iterable, 'a' is iterable, [] is iterable, {} is iterable] }}",
+                "[False, False, True, True, True]",
+            ),
             (
                 "{% for c in 'abc' %}{% if c == 'b' %}{% break %}{% endif %}{{ c }}{% endfor %}",
                 "a",

@@ -26,10 +26,10 @@ pub(super) struct Rendering {
     pub(super) incomplete: Vec<usize>,
 }
 
-/// Position of a message in the text.
+/// Position of a text of a message: of its thought in a separate field, or of its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct MessageSpan {
-    /// Index of the message.
+    /// Index of the message; while the spans are made, of its text.
     pub(super) message: usize,
     /// Byte range from its first to its last byte.
     pub(super) range: Range<usize>,
@@ -46,7 +46,7 @@ impl Rendering {
         for span in &self.spans {
             match messages[span.message].role {
                 Role::Assistant => text.extend(span.own.iter().cloned()),
-                Role::System | Role::User => text.push(span.range.clone()),
+                Role::System | Role::User | Role::Tool => text.push(span.range.clone()),
             }
         }
         Regions {
@@ -97,20 +97,22 @@ pub(super) fn locate(
 ) -> Result<Rendering, ChatError> {
     let text = render(messages)?;
     let rewritten = || ChatError::rewritten(messages);
+    let slots = slots_of(messages);
     let mark = ('\u{e000}'..='\u{f8ff}')
-        .find(|&mark| !text.contains(mark) && messages.iter().all(|m| !m.content.contains(mark)))
+        .find(|&mark| !text.contains(mark) && slots.iter().all(|s| !s.text.contains(mark)))
         .ok_or_else(rewritten)?;
-    let parts: Vec<Parts> = messages
-        .iter()
-        .map(|message| Parts::of(&message.content, tags))
-        .collect();
+    let parts: Vec<Parts> = slots.iter().map(|s| Parts::of(s.text, tags)).collect();
     let marked = |is_stripped: bool| {
-        let contents = parts.iter().enumerate().zip(messages);
-        let marked: Vec<Message> = contents
-            .map(|((i, parts), message)| {
-                Message::new(message.role, parts.marked(mark, i, is_stripped))
-            })
-            .collect();
+        let mut marked = messages.to_vec();
+        for (i, (slot, parts)) in slots.iter().zip(&parts).enumerate() {
+            let text = parts.marked(mark, i, is_stripped);
+            let message = &mut marked[slot.message];
+            if slot.is_thought {
+                message.reasoning = Some(text);
+            } else {
+                message.content = text;
+            }
+        }
         Marked::parse(&render(&marked)?, mark, &parts).ok_or_else(rewritten)
     };
     let found = marked(false)?;
@@ -121,16 +123,74 @@ pub(super) fn locate(
     // If stripping also changes other parts of the rendering, it shows nothing about the white space.
     let stripped = if has_space { marked(true).ok() } else { None };
     let stripped = stripped.filter(|stripped| stripped.words == found.words);
-    let spans = found.spans(&parts, stripped.as_ref());
+    let mut spans = found.spans(&parts, stripped.as_ref());
+    for span in &mut spans {
+        span.message = slots[span.message].message;
+    }
     let there: BTreeSet<(usize, usize)> = found.words.iter().copied().collect();
-    let incomplete = (0..messages.len())
-        .filter(|&i| (0..parts[i].words.len()).any(|j| !there.contains(&(i, j))))
+    let is_cut = |i: &usize| (0..parts[*i].words.len()).any(|j| !there.contains(&(*i, j)));
+    let mut incomplete: Vec<usize> = (0..slots.len())
+        .filter(is_cut)
+        .map(|i| slots[i].message)
         .collect();
+    incomplete.dedup();
     Ok(Rendering {
         text,
         spans,
         incomplete,
     })
+}
+
+/// A text of a message that a mark can replace.
+struct Slot<'a> {
+    /// Index of the message.
+    message: usize,
+    /// Whether it is the thought in a separate field, instead of the content.
+    is_thought: bool,
+    text: &'a str,
+}
+
+/// Returns the texts of messages, in the order in which templates print them.
+fn slots_of(messages: &[Message]) -> Vec<Slot<'_>> {
+    let mut slots = Vec::with_capacity(messages.len());
+    for (
+        message,
+        Message {
+            content, reasoning, ..
+        },
+    ) in messages.iter().enumerate()
+    {
+        let thought = reasoning.as_deref().map(|text| (true, text));
+        let texts = thought.into_iter().chain([(false, content.as_str())]);
+        slots.extend(texts.map(|(is_thought, text)| Slot {
+            message,
+            is_thought,
+            text,
+        }));
+    }
+    slots
+}
+
+/// Whether all words of a text are in `rendered`, in order: everything but its tags and the white space beside them.
+pub(super) fn survives(text: &str, rendered: &str, tags: &[&str]) -> bool {
+    let mut rest = Some(rendered);
+    for word in Parts::of(text, tags).words {
+        rest = rest
+            .and_then(|rest| rest.split_once(word))
+            .map(|(_, after)| after);
+    }
+    rest.is_some()
+}
+
+/// Returns the ranges of a text that are not tags.
+pub(super) fn words_of(text: &str, tags: &[&str]) -> Vec<Range<usize>> {
+    let start = text.as_ptr() as usize;
+    let words = Parts::of(text, tags).words;
+    let range = |word: &str| {
+        let from = word.as_ptr() as usize - start;
+        from..from + word.len()
+    };
+    words.into_iter().map(range).collect()
 }
 
 /// A message's text, split into words, and the tags and white space between and around them.

@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use super::error::{THOUGHTS, has_thoughts};
-use super::{ChatError, ChatTemplate, Message, Role};
+use super::answers::Located;
+use super::thinking::{Thinking, stripped};
+use super::{Chat, ChatError, ChatTemplate, Message, tools};
 use crate::tokenizer::{Before, TokenSpan, Tokenizer};
 
 /// The owner of a token.
@@ -26,6 +27,8 @@ pub struct OwnedTokens {
     pub ids: Vec<u32>,
     /// One per token.
     pub owners: Vec<TokenOwner>,
+    /// The number of earlier answers that are not learned because the template omits a part of them.
+    pub n_cut: usize,
 }
 
 impl OwnedTokens {
@@ -51,7 +54,8 @@ impl ChatTemplate {
     /// Encodes a whole conversation and marks the assistant's answers.
     ///
     /// The ids are those of [`encode`](Self::encode), which equal transformers' for the whole rendering. Stock
-    /// templates do not mark where an answer starts and ends, so its position is found in the rendering. A token that
+    /// templates do not mark where an answer starts and ends, so its position is found in the rendering. It starts where
+    /// the generation prompt for it ends, or with its first character if the template has no such prompt. A token that
     /// spans its start belongs to the answer: ` a`, if a template puts a space before each message, is what the model
     /// must generate after a prompt without that space. If the generation prompt for the answer ends with exactly that
     /// text, as in most templates, no token spans the border: the answer is tokenized separately.
@@ -59,64 +63,97 @@ impl ChatTemplate {
     /// An answer ends with the first special token after it; if the template prints none there, with the template's own
     /// text or, after the last answer, the model's end token.
     ///
+    /// An earlier answer of which the template omits a part, such as its thoughts, is not learned, and counted.
+    ///
     /// # Errors
-    /// The template refuses or rewrites the messages, or omits part of an answer, or nothing can mark the end of the
-    /// last answer.
+    /// The template refuses the messages, omits or rewrites a part of the last answer, or nothing can mark its end.
     pub fn encode_turns(
         &self,
         tokenizer: &Tokenizer,
         messages: &[Message],
     ) -> Result<OwnedTokens, ChatError> {
+        self.encode_chat(tokenizer, Chat::of(messages), Thinking::Auto)
+    }
+
+    /// As [`Self::encode_turns`], with tools, and with a choice for the thoughts in answers.
+    ///
+    /// # Errors
+    /// As [`Self::encode_turns`]; also if the template prints no tools, or a special token is spelled in a tool call or in
+    /// the definition of a tool.
+    pub fn encode_chat(
+        &self,
+        tokenizer: &Tokenizer,
+        chat: Chat<'_>,
+        thinking: Thinking,
+    ) -> Result<OwnedTokens, ChatError> {
         let end = self.end_of_turn()?;
-        let rendering = self.locate(messages, false, Some(tokenizer))?;
-        let is_answer = |message: usize| messages[message].role == Role::Assistant;
-        if let Some(&message) = rendering.incomplete.iter().find(|&&i| is_answer(i)) {
-            let hint = if has_thoughts(&messages[message].content) {
-                THOUGHTS
-            } else {
-                "give the model a chat_template.jinja that prints every answer"
-            };
-            return Err(ChatError::Incomplete {
-                message: message + 1,
-                hint,
-            });
+        if let Some((what, token)) = tools::special_token_in_tools(tokenizer, chat)? {
+            return Err(ChatError::SpecialToken { what, token });
         }
-        let text = rendering.text.as_str();
-        let mut regions = rendering.regions(messages);
-        let mut placed = tokenizer.encode_regions(text, &regions, Before::Nothing)?;
-        let answers = rendering.spans.iter().filter(|s| is_answer(s.message));
-        for span in answers.clone() {
-            let border = span.range.start;
+        let without_thoughts: Vec<Message>;
+        let chat = if thinking == Thinking::Strip {
+            without_thoughts = chat.messages.iter().map(stripped).collect();
+            Chat {
+                messages: &without_thoughts,
+                ..chat
+            }
+        } else {
+            chat
+        };
+        let messages = self.prepared(chat)?;
+        let chat = Chat {
+            messages: &messages,
+            ..chat
+        };
+        let Located {
+            text,
+            mut regions,
+            answers,
+            n_cut,
+        } = self.locate_answers(tokenizer, chat, thinking)?;
+        let mut placed = tokenizer.encode_regions(&text, &regions, Before::Nothing)?;
+        for answer in &answers {
+            let border = answer.range.start;
             let is_spanned = placed
                 .iter()
                 .any(|token| token.range.start < border && border < token.range.end);
-            if is_spanned && self.asks_with(&messages[..span.message], &text[..border]) {
+            let before = Chat {
+                messages: &messages[..answer.message],
+                ..chat
+            };
+            if is_spanned && self.asks_with(before, &text[..border]) {
                 regions.breaks.push(border);
             }
         }
         if !regions.breaks.is_empty() {
-            placed = tokenizer.encode_regions(text, &regions, Before::Nothing)?;
+            placed = tokenizer.encode_regions(&text, &regions, Before::Nothing)?;
         }
 
         let mut owners = Vec::new();
-        for (number, span) in answers.enumerate() {
-            let next = rendering
-                .spans
-                .iter()
-                .find(|s| s.range.start >= span.range.end);
-            let until = next.map_or(text.len(), |next| next.range.start);
+        for (number, answer) in answers.iter().enumerate() {
+            let is_learned = messages[answer.message].is_learned && !answer.is_cut;
             let own = |part| {
-                if messages[span.message].is_learned {
+                if is_learned {
                     part
                 } else {
                     TokenOwner::NotLearned(number)
                 }
             };
-            owners.push((span.range.clone(), own(TokenOwner::Answer(number))));
-            let ending = ending(text, span.range.end..until, &placed, end);
+            let Range { start, end: stop } = answer.range;
+            let ending = if answer.is_cut {
+                stop..stop
+            } else if messages[answer.message].tool_calls.is_empty() {
+                ending(&text, stop..answer.until, &placed, end)
+            } else {
+                ending_of_calls(&text, start..stop, answer.until, (tokenizer, &placed), end)
+            };
+            owners.push((start..ending.start, own(TokenOwner::Answer(number))));
             owners.push((ending, own(TokenOwner::End(number))));
         }
-        let mut turns = OwnedTokens::default();
+        let mut turns = OwnedTokens {
+            n_cut,
+            ..OwnedTokens::default()
+        };
         for token in &placed {
             turns.push(owner_of(token, &owners), [token.id]);
         }
@@ -131,8 +168,8 @@ impl ChatTemplate {
     }
 
     /// Whether the generation prompt for the next answer is exactly `text`.
-    fn asks_with(&self, messages: &[Message], text: &str) -> bool {
-        self.render(messages, true)
+    fn asks_with(&self, before: Chat<'_>, text: &str) -> bool {
+        self.render_chat(before, true)
             .is_ok_and(|prompt| prompt == text)
     }
 }
@@ -143,9 +180,47 @@ fn ending(text: &str, range: Range<usize>, placed: &[TokenSpan], end: &str) -> R
         .iter()
         .find(|token| token.is_markup && range.contains(&token.range.start));
     match special {
-        Some(token) => range.start..token.range.end,
+        Some(token) => {
+            // Special tokens right after it belong to it, if the template ends every turn with them.
+            let is_whole = text[range.clone()].starts_with(end);
+            let limit = if is_whole { range.start + end.len() } else { 0 };
+            let mut stop = token.range.end;
+            let later = placed.iter().filter(|token| token.is_markup);
+            for token in later.filter(|token| token.range.end <= limit) {
+                if token.range.start == stop {
+                    stop = token.range.end;
+                }
+            }
+            range.start..stop
+        }
         None if text[range.clone()].starts_with(end) => range.start..range.start + end.len(),
         None => range.start..range.start,
+    }
+}
+
+/// Returns the bytes that end a turn with tool calls, which end at `range.end` or with a special token before it.
+fn ending_of_calls(
+    text: &str,
+    range: Range<usize>,
+    until: usize,
+    (tokenizer, placed): (&Tokenizer, &[TokenSpan]),
+    end: &str,
+) -> Range<usize> {
+    let last = placed
+        .iter()
+        .rev()
+        .find(|token| token.range.end <= range.end);
+    let is_ended = text[range.end..until].starts_with(end);
+    match last {
+        Some(token)
+            if !is_ended
+                && token.range.end == range.end
+                && token.range.start > range.start
+                && tokenizer.is_special(token.id) =>
+        {
+            token.range.clone()
+        }
+        _ => ending(text, range.end..until, placed, end),
     }
 }
 
@@ -164,7 +239,7 @@ fn owner_of(token: &TokenSpan, owners: &[(Range<usize>, TokenOwner)]) -> TokenOw
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Weights;
+    use crate::{Role, Weights};
     use std::collections::BTreeMap;
     use std::path::Path;
 

@@ -52,6 +52,13 @@ impl Weights {
             .map_err(|source| WeightsError::Chat { path, source })
     }
 
+    /// Compiles another chat template for the model, with the model's special tokens.
+    pub fn other_chat_template(&self, source: &str) -> Result<ChatTemplate, WeightsError> {
+        let (path, _, special_tokens) = self.template()?;
+        ChatTemplate::new(source, special_tokens)
+            .map_err(|source| WeightsError::Chat { path, source })
+    }
+
     /// Returns the text of the chat template, and the special tokens by name.
     pub(crate) fn template_text(
         &self,

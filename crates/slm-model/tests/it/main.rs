@@ -12,6 +12,7 @@ mod logits;
 mod merge;
 mod real_model;
 mod support;
+mod thinking;
 mod tokenizer;
 mod tokenizer_kinds;
 mod training;

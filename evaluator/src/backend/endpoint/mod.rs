@@ -57,6 +57,8 @@ pub(crate) struct Endpoint {
     /// Maximum tokens of prompt and answer together, as far as the server has reported it.
     limit: AtomicUsize,
     capabilities: OnceLock<Capabilities>,
+    /// Variables of the chat template that the server renders conversations with.
+    template_kwargs: BTreeMap<String, Value>,
 }
 
 /// The outcome of a request that is not an error.
@@ -129,7 +131,17 @@ impl Endpoint {
             served,
             limit: AtomicUsize::new(limit.unwrap_or(usize::MAX)),
             capabilities: OnceLock::new(),
+            template_kwargs: BTreeMap::new(),
         })
+    }
+
+    /// Sends variables for the server's chat template with each conversation, as `vLLM`, `SGLang` and `llama.cpp` accept them.
+    #[must_use]
+    pub(crate) fn with_template_kwargs(mut self, kwargs: BTreeMap<String, Value>) -> Self {
+        if self.api == Api::Chat {
+            self.template_kwargs = kwargs;
+        }
+        self
     }
 
     /// Describes the server, for the run's description.
@@ -205,7 +217,8 @@ impl Endpoint {
 
     fn attempt(&self, body: &Value) -> Try<Outcome> {
         let base = self.http.base();
-        let reply = match self.http.post(wire::route(self.api), body) {
+        let with_kwargs = wire::with_template_kwargs(body, &self.template_kwargs);
+        let reply = match self.http.post(wire::route(self.api), &with_kwargs) {
             Ok(reply) => reply,
             Err(lost) => return retry::lost(base, lost),
         };

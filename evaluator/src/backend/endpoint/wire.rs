@@ -1,5 +1,8 @@
 //! The requests and answers of the two routes, as JSON.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 use slm_config::Api;
 use slm_model::Message;
@@ -71,6 +74,19 @@ pub(super) fn body(
         put("top_k", json!(k));
     }
     Value::Object(body)
+}
+
+/// Adds the variables of the chat template to a request, if there are any.
+pub(super) fn with_template_kwargs<'a>(
+    body: &'a Value,
+    kwargs: &BTreeMap<String, Value>,
+) -> Cow<'a, Value> {
+    if kwargs.is_empty() {
+        return Cow::Borrowed(body);
+    }
+    let mut body = body.clone();
+    body["chat_template_kwargs"] = json!(kwargs);
+    Cow::Owned(body)
 }
 
 /// Folds a call's seed into the 31 bits that every server accepts.
@@ -156,6 +172,18 @@ pub(super) fn context_limit(refusal: &str) -> Option<Option<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn variables_of_the_template_are_a_field_of_the_request() {
+        let body = json!({"messages": []});
+        assert_eq!(*with_template_kwargs(&body, &BTreeMap::new()), body);
+        let kwargs = BTreeMap::from([("enable_thinking".to_owned(), Value::Bool(false))]);
+        assert_eq!(
+            with_template_kwargs(&body, &kwargs)["chat_template_kwargs"],
+            json!({"enable_thinking": false})
+        );
+    }
+
     use slm_model::{Role, Sampling};
 
     fn query(begun: &str) -> Query {

@@ -90,12 +90,12 @@ def conversations(name, column, role_key, text_key, user, assistant):
         ("odd_conversation", of(q, a, q)),
         ("odd_conversation", of()),
         ("odd_conversation", of(("system", b"s"))),
-        ("tool_call", of(q, a, ("tool", b"4"), a)),
+        ("odd_conversation", of(q, a, ("tool", b"4"), a)),
         ("refused_by_template", of((user, b"REFUSE"), a)),
     ]
     if name == "messages":
         bad.append(("tool_call", of(q, (assistant, None, {"tool_calls": ["f()"]}), q, a)))
-        bad.append(("message_weight", of(q, (assistant, b"a", {"weight": 0.0}), q, a)))
+        bad.append(("message_weight", of(q, (assistant, b"a", {"weight": 0.5}), q, a)))
     expected[name] = write(
         name, schema, lambda i: of((user, f"Say {i}.".encode()), (assistant, f"{i}".encode())), bad
     )
