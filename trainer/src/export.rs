@@ -137,13 +137,15 @@ fn write_model_gguf(
         progress.set_total(total as u64);
         progress.set(done as u64, "");
     };
+    let base_name = setup.recipe.model.base_model_name().trim_end_matches('/');
     let new = NewGguf {
         kind: kind.map(|kind| match kind {
             GgufWeights::F16 => GgufType::F16,
             GgufWeights::Q8 => GgufType::Q8_0,
             GgufWeights::Q4KM => GgufType::Q4KM,
         }),
-        name: setup.recipe.model.base_model_name(),
+        // Without the owner of a repository, or the folders of a path.
+        name: base_name.rsplit('/').next().unwrap_or(base_name),
         chat_template: None,
     };
     commit_file(output, |part| {

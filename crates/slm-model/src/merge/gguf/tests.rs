@@ -239,7 +239,7 @@ fn small_tokenizer() -> Value {
     json!({
         "version": "1.0", "truncation": null, "padding": null, "normalizer": null, "added_tokens": [],
         "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
-        "post_processor": null, "decoder": {"type": "ByteLevel"},
+        "post_processor": null, "decoder": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
         "model": {"type": "BPE", "vocab": vocabulary, "merges": [["D", "E"]]},
     })
 }
