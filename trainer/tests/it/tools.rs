@@ -433,7 +433,7 @@ fn what_llama_cpp_cannot_apply_is_refused_and_can_be_merged() {
         &modelfile,
         &[
             "FROM ./merged.gguf\n",
-            "TEMPLATE \"\"\"",
+            "TEMPLATE",
             "PARAMETER stop \"<|im_end|>\"\n",
         ],
     );

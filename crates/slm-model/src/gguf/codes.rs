@@ -153,22 +153,7 @@ impl TensorType {
                     }
                 }
             }
-            Self::Q6_K => {
-                let (low, rest) = block.split_at(128);
-                let (high, rest) = rest.split_at(64);
-                let (sub_scales, scale) = rest.split_at(16);
-                *scales.of_block = half_at(scale, 0);
-                for (scale, &sub_scale) in scales.of_groups.iter_mut().zip(sub_scales) {
-                    *scale = sub_scale as i8;
-                }
-                for (i, code) in codes.iter_mut().enumerate() {
-                    // Each half of 128 values has 64 low bytes and 32 high bytes, processed in runs of 32.
-                    let (half, run, j) = (i / 128, i % 128 / 32, i % 32);
-                    let nibble = (low[half * 64 + run % 2 * 32 + j] >> (run / 2 * 4)) & 0x0f;
-                    let upper = (high[half * 32 + j] >> (run * 2)) & 0x03;
-                    *code = (nibble | upper << 4) as i8 - 32;
-                }
-            }
+            Self::Q6_K => six_bit_codes(block, codes, scales),
             Self::IQ4_NL => {
                 *scales.of_block = half_at(block, 0);
                 nibbles(&block[2..], codes, |q| TABLE[usize::from(q)]);
@@ -188,6 +173,24 @@ impl TensorType {
                 }
             }
         }
+    }
+}
+
+/// Unpacks `Q6_K`.
+fn six_bit_codes(block: &[u8], codes: &mut [i8], scales: OfBlock) {
+    let (low, rest) = block.split_at(128);
+    let (high, rest) = rest.split_at(64);
+    let (sub_scales, scale) = rest.split_at(16);
+    *scales.of_block = half_at(scale, 0);
+    for (scale, &sub_scale) in scales.of_groups.iter_mut().zip(sub_scales) {
+        *scale = sub_scale as i8;
+    }
+    for (i, code) in codes.iter_mut().enumerate() {
+        // Each half of 128 values has 64 low bytes and 32 high bytes, processed in runs of 32.
+        let (half, run, j) = (i / 128, i % 128 / 32, i % 32);
+        let nibble = (low[half * 64 + run % 2 * 32 + j] >> (run / 2 * 4)) & 0x0f;
+        let upper = (high[half * 32 + j] >> (run * 2)) & 0x03;
+        *code = (nibble | upper << 4) as i8 - 32;
     }
 }
 

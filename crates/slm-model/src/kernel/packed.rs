@@ -219,9 +219,10 @@ impl CodedPanels {
         #[cfg(target_arch = "x86_64")]
         if are_few(out.len()) {
             // SAFETY: the CPU has the features, and the assertions above bound the reads of `x`.
-            return unsafe {
-                x86::add_products(self, first, depth, x.values, (sums, sums_stride), out)
-            };
+            unsafe {
+                x86::add_products(self, first, depth, x.values, (sums, sums_stride), out);
+            }
+            return;
         }
         for start in (0..depth).step_by(DEPTH) {
             let n = DEPTH.min(depth - start);

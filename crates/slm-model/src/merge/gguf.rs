@@ -145,8 +145,9 @@ fn of_file(
     let mut pairs = NewPairs::taken_over(&pairs, |key| {
         // Calibration data of the base model's quantisation do not describe another one.
         let of_quantisation = metadata::OF_FILE.contains(&key) || key.starts_with("quantize.");
-        !(new.kind.is_some() && of_quantisation)
-            && !(new.chat_template.is_some() && key == template)
+        let is_replaced =
+            new.kind.is_some() && of_quantisation || new.chat_template.is_some() && key == template;
+        !is_replaced
     });
     if let Some(text) = new.chat_template {
         pairs.text(template, text);
@@ -158,14 +159,13 @@ fn of_file(
     let tensors = file.tensors().map(|(name, info)| {
         let hub = hub_name(config.family, name).filter(|hub| config.tensor_shape(hub).is_some());
         let wanted = match (&hub, mix) {
-            (None, _) => info.kind,
             (Some(_), Some(mix)) => mix.type_of(name, &info.shape),
             // llama.cpp adds biases in single precision.
             (Some(hub), None) if is_changed(adapter, hub) => match info.shape[..] {
                 [_] => TensorType::F32,
                 _ => TensorType::F16,
             },
-            (Some(_), None) => info.kind,
+            (None, _) | (Some(_), None) => info.kind,
         };
         let source = match hub {
             Some(hub) if wanted != info.kind || is_changed(adapter, &hub) => Source::Merged(hub),

@@ -85,7 +85,7 @@ for_each_instruction_set! {
 
 /// Packs the 6-bit scales and minima of eight sub-blocks into 12 bytes: see the inverse in
 /// [`codes`](super::super::codes).
-fn pack_multiples(scales: &[u8; 8], minima: &[u8; 8]) -> [u8; 12] {
+fn pack_multiples(scales: [u8; 8], minima: [u8; 8]) -> [u8; 12] {
     let mut packed = [0; 12];
     for i in 0..4 {
         packed[i] = scales[i] | scales[i + 4] >> 4 << 6;
@@ -99,7 +99,7 @@ fn pack_multiples(scales: &[u8; 8], minima: &[u8; 8]) -> [u8; 12] {
 fn put_affines(affines: &Affines, block: &mut [u8], low_bits_at: usize) -> bool {
     block[..2].copy_from_slice(&affines.scale.to_le_bytes());
     block[2..4].copy_from_slice(&affines.minimum.to_le_bytes());
-    block[4..16].copy_from_slice(&pack_multiples(&affines.scales, &affines.minima));
+    block[4..16].copy_from_slice(&pack_multiples(affines.scales, affines.minima));
     let bytes = block[low_bits_at..].chunks_exact_mut(32);
     for (bytes, codes) in bytes.zip(affines.codes.chunks_exact(64)) {
         let (even, odd) = codes.split_at(32);
