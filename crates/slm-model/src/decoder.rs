@@ -379,6 +379,12 @@ impl Decoder {
             let shape = [tokens.len(), self.config.hidden_size];
             let noise = noise.of_embeddings(shape, masks.length(), &self.device);
             if let Some(noise) = noise {
+                // The noise is added to the output of the embedding's module, as in transformers.
+                let noise = if self.config.family.scales_in_embedding {
+                    noise
+                } else {
+                    self.scaled(noise)
+                };
                 x = x + noise.cast(self.kind);
             }
         }

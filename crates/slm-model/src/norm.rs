@@ -19,6 +19,10 @@ pub(crate) fn rms_norm(kernels: &Kernels, x: Tensor<2>, weight: &Tensor<1>, eps:
 
 /// A norm with its weights.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a decoder has a few hundred of them"
+)]
 pub(crate) enum Norm {
     /// `RMSNorm`.
     Rms(Tensor<1>),

@@ -25,6 +25,7 @@ pub enum Runtime {
 
 /// An adapter for a [`Runtime`] of the same kind.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "a run has one of them")]
 pub enum RuntimeAdapter {
     /// For [`Runtime::Engine`].
     Engine(EngineAdapter),

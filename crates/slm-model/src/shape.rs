@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::config::Family;
-use crate::config::{Biases, LayerKind, ModelConfig, Multipliers, RopeScaling};
+use crate::config::{AttentionBias, Biases, LayerKind, ModelConfig, Multipliers, RopeScaling};
 
 /// A named model shape; its weights are random, not read: see [`Weights::synthetic`](crate::Weights::synthetic).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -239,7 +239,7 @@ impl NamedShape {
             tie_word_embeddings,
             activation: family.activation,
             biases: Biases {
-                qkv: family.qkv_bias,
+                qkv: family.attention_bias == AttentionBias::OfInputs,
                 output: false,
                 feed_forward: false,
             },

@@ -44,10 +44,8 @@ pub struct Family {
     pub(crate) norms: LayerNorms,
     /// Norms of queries and keys before the rotary embedding.
     pub(crate) qk_norm: Option<QkNorm>,
-    /// Whether the query, key and value projections always have biases.
-    pub(crate) qkv_bias: bool,
-    /// Whether `attention_bias` in `config.json` adds biases to all four projections of attention.
-    pub(crate) reads_attention_bias: bool,
+    /// Biases of the projections of attention.
+    pub(crate) attention_bias: AttentionBias,
     /// Whether `mlp_bias` in `config.json` adds biases to the feed-forward layers.
     pub(crate) reads_mlp_bias: bool,
     /// The activation if `config.json` names none, and in GGUF files.
@@ -58,10 +56,23 @@ pub struct Family {
     pub(crate) rope_theta: f64,
     /// Default of `tie_word_embeddings` if `config.json` has none.
     pub(crate) tie_word_embeddings: bool,
+    /// Whether the embedding's module multiplies by the factor of the embeddings, so that `NEFTune`'s noise is added after it.
+    pub(crate) scales_in_embedding: bool,
     /// Reads the family's own keys of `config.json`.
     pub(crate) read_json: fn(&RawConfig, &mut ModelConfig) -> Result<(), ConfigError>,
     /// Reads the family's own keys of a GGUF file.
     pub(crate) read_gguf: fn(&dyn ModelKeys, &mut ModelConfig) -> Result<(), ConfigError>,
+}
+
+/// When the projections of attention have biases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AttentionBias {
+    /// All four, if `attention_bias` in `config.json` is true.
+    IfConfigured,
+    /// Those of queries, keys and values, always.
+    OfInputs,
+    /// None, or as the family's own keys have it.
+    Never,
 }
 
 /// The kind of the norms of the residual stream.

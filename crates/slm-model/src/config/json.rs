@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::family::Family;
+use super::family::{AttentionBias, Family};
 use super::raw::{RawConfig, required};
 use super::{
     Activation, Biases, ConfigError, LayerKind, ModelConfig, Multipliers, head_dim_from,
@@ -105,12 +105,11 @@ fn biases(raw: &RawConfig, family: &Family) -> Result<Biases, ConfigError> {
         found => Ok(found == Some(true)),
     };
     // The key of Qwen2's files is without effect: its three biases always exist.
-    let attention = match (family.qkv_bias, raw.attention_bias) {
-        (true, _) => false,
-        (false, found) => of_key("attention_bias", found, family.reads_attention_bias)?,
-    };
+    let of_inputs = family.attention_bias == AttentionBias::OfInputs;
+    let is_read = family.attention_bias == AttentionBias::IfConfigured;
+    let attention = !of_inputs && of_key("attention_bias", raw.attention_bias, is_read)?;
     Ok(Biases {
-        qkv: family.qkv_bias || attention,
+        qkv: of_inputs || attention,
         output: attention,
         feed_forward: of_key("mlp_bias", raw.mlp_bias, family.reads_mlp_bias)?,
     })

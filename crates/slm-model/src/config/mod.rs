@@ -16,7 +16,9 @@ mod target;
 mod write;
 
 pub use family::Family;
-pub(crate) use family::{FeedForwardForm, NormKind, OUTER_NAMES, QkNorm, RotaryLayout};
+pub(crate) use family::{
+    AttentionBias, FeedForwardForm, NormKind, OUTER_NAMES, QkNorm, RotaryLayout,
+};
 pub(crate) use heads::Heads;
 pub(crate) use json::token_ids;
 pub(crate) use keys::ModelKeys;

@@ -33,9 +33,8 @@ pub(crate) struct RawConfig {
     pub(super) hidden_act: Option<String>,
     pub(super) hidden_activation: Option<String>,
     pub(crate) use_sliding_window: Option<bool>,
-    /// `None` if the key is missing, `Some(None)` if it is null.
-    #[serde(default, deserialize_with = "present")]
-    pub(crate) sliding_window: Option<Option<usize>>,
+    #[serde(default)]
+    sliding_window: WindowKey,
     pub(crate) max_window_layers: Option<usize>,
     pub(super) sliding_window_pattern: Option<usize>,
     /// The name that transformers 5 writes.
@@ -62,9 +61,20 @@ pub(crate) struct RawConfig {
     pub(super) eos_token_id: Option<Value>,
 }
 
-/// Distinguishes a key that is null from one that is missing.
-fn present<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<usize>>, D::Error> {
-    Option::<usize>::deserialize(value).map(Some)
+/// The key `sliding_window`, whose absence means a default in some families.
+#[derive(Clone, Copy, Default)]
+enum WindowKey {
+    #[default]
+    Missing,
+    Null,
+    Tokens(usize),
+}
+
+impl<'de> Deserialize<'de> for WindowKey {
+    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
+        let found = Option::<usize>::deserialize(value)?;
+        Ok(found.map_or(Self::Null, Self::Tokens))
+    }
 }
 
 /// Settings of rotary embedding, in either layout.
@@ -96,7 +106,19 @@ pub(super) struct RawRope {
 impl RawConfig {
     /// The window, or a default if the key is missing; `None` if it is null.
     pub(crate) fn window_or(&self, default: usize) -> Option<usize> {
-        self.sliding_window.unwrap_or(Some(default))
+        match self.sliding_window {
+            WindowKey::Missing => Some(default),
+            WindowKey::Null => None,
+            WindowKey::Tokens(tokens) => Some(tokens),
+        }
+    }
+
+    /// The window, if the key has one.
+    pub(crate) fn window(&self) -> Option<usize> {
+        match self.sliding_window {
+            WindowKey::Missing | WindowKey::Null => None,
+            WindowKey::Tokens(tokens) => Some(tokens),
+        }
     }
 
     /// The number of layers after which the windows repeat, of which the last has none.

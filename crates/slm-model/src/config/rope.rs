@@ -25,7 +25,7 @@ pub enum RopeScaling {
     },
     /// One divisor per frequency: how GGUF files store Llama 3.1's scaling (`rope_freqs.weight`).
     Divisors(Vec<f32>),
-    /// YaRN: as Llama 3.1's, with a transition that is linear in the index of the frequency; queries and keys are
+    /// `YaRN`: as Llama 3.1's, with a transition that is linear in the index of the frequency; queries and keys are
     /// multiplied by `attention_factor`.
     Yarn {
         /// Divisor of the low frequencies.
@@ -64,7 +64,7 @@ pub enum RopeBase {
     Local,
 }
 
-/// YaRN's factor of queries and keys for a divisor of the frequencies.
+/// `YaRN`'s factor of queries and keys for a divisor of the frequencies.
 ///
 /// # Source
 /// Peng et al. 2023, arXiv:2309.00071, section 3.4.
@@ -97,7 +97,7 @@ impl ModelConfig {
     /// # Shapes
     /// - returns `[rotary_dim / 2]`; frequency `i` rotates the elements `i` and `i + rotary_dim / 2` of a head
     /// # Source
-    /// Su et al. 2021, arXiv:2104.09864; Llama 3.1's scaling: Grattafiori et al. 2024, arXiv:2407.21783; YaRN: Peng et
+    /// Su et al. 2021, arXiv:2104.09864; Llama 3.1's scaling: Grattafiori et al. 2024, arXiv:2407.21783; `YaRN`: Peng et
     /// al. 2023, arXiv:2309.00071; `LongRoPE`: Ding et al. 2024, arXiv:2402.13753.
     pub fn inv_freq(&self, base: RopeBase) -> Vec<f32> {
         let (theta, scaling) = match base {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::family::NormKind;
+use super::family::{AttentionBias, NormKind};
 use super::{Activation, ConfigError, LayerKind, ModelConfig, RopeBase, RopeScaling};
 
 impl ModelConfig {
@@ -110,9 +110,12 @@ impl ModelConfig {
         }
         let slides = |kind: &LayerKind| kind.window.is_some() || kind.rope == Some(RopeBase::Local);
         if kinds.iter().any(slides) {
-            let types = kinds.iter().map(|kind| match slides(kind) {
-                true => "sliding_attention",
-                false => "full_attention",
+            let types = kinds.iter().map(|kind| {
+                if slides(kind) {
+                    "sliding_attention"
+                } else {
+                    "full_attention"
+                }
             });
             put("layer_types", json!(types.collect::<Vec<_>>()));
             put("use_sliding_window", json!(true));
@@ -140,7 +143,7 @@ impl ModelConfig {
             put("norm_epsilon", json!(self.rms_norm_eps));
             put("use_bias", json!(self.biases.output));
         }
-        if self.family.reads_attention_bias && self.biases.output {
+        if self.family.attention_bias == AttentionBias::IfConfigured && self.biases.output {
             put("attention_bias", json!(true));
         }
         if self.family.reads_mlp_bias && self.biases.feed_forward {

@@ -179,7 +179,9 @@ impl Engine {
         }
         let factor = self.config.multipliers.embedding as f32;
         if factor.to_bits() != 1f32.to_bits() {
-            x.iter_mut().for_each(|value| *value *= factor);
+            for value in &mut x {
+                *value *= factor;
+            }
         }
         let rotations = self.frequencies.rotations(at);
         let pass = Pass {

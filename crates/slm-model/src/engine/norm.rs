@@ -28,7 +28,9 @@ impl Norm {
         let config = weights.config();
         let mut weight = weights.tensor(&format!("{module}.weight"))?.values;
         if config.family.norm == NormKind::RmsFromOne {
-            weight.iter_mut().for_each(|weight| *weight += 1.0);
+            for weight in &mut weight {
+                *weight += 1.0;
+            }
         }
         Ok(Self {
             weight,
@@ -61,7 +63,9 @@ impl Norm {
                 continue;
             };
             let mean = sum(row) / width as f32;
-            row.iter_mut().for_each(|value| *value -= mean);
+            for value in row.iter_mut() {
+                *value -= mean;
+            }
             let factor = inverse_rms(row, self.eps);
             for ((value, weight), bias) in row.iter_mut().zip(&self.weight).zip(bias) {
                 *value = *value * factor * weight + bias;

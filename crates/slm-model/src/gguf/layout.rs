@@ -9,9 +9,9 @@
 use super::error::GgufError;
 use super::reader::GgufFile;
 use crate::config::{
-    Biases, ConfigError, Family, LayerKind, ModelConfig, ModelKeys, Multipliers, NormKind,
-    OUTER_NAMES, RopeScaling, RotaryLayout, Target, head_dim_from, known_family, unsupported_rope,
-    yarn_attention_factor,
+    AttentionBias, Biases, ConfigError, Family, LayerKind, ModelConfig, ModelKeys, Multipliers,
+    NormKind, OUTER_NAMES, RopeScaling, RotaryLayout, Target, head_dim_from, known_family,
+    unsupported_rope, yarn_attention_factor,
 };
 use crate::weight_file::HostTensor;
 
@@ -232,7 +232,7 @@ pub(crate) fn config_of(file: &GgufFile) -> Result<ModelConfig, LayoutError> {
         tie_word_embeddings: file.tensor_info(HEAD).is_none(),
         activation: family.activation,
         biases: Biases {
-            qkv: family.qkv_bias || has_bias(query),
+            qkv: family.attention_bias == AttentionBias::OfInputs || has_bias(query),
             output: has_bias(Target::OProj),
             feed_forward: has_bias(down),
         },

@@ -31,7 +31,7 @@ pub(crate) struct Fusable {
 
 impl Fusable {
     /// Returns the layer's weights if it has no other operations than these: `RMSNorm` of the inputs of both blocks,
-    /// separate projections, rotary embedding of whole heads, a gate with SiLU, and plain residual sums.
+    /// separate projections, rotary embedding of whole heads, a gate with `SiLU`, and plain residual sums.
     pub(crate) fn of(layer: &Layer, shared: &Shared) -> Option<Self> {
         let Layer {
             norms:

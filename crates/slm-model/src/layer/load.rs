@@ -84,9 +84,10 @@ impl Loader<'_> {
         let kind: DType = computed_in(self.format, self.device);
         let linear = |target: Target| -> Result<FrozenLinear, WeightsError> {
             let module = format!("model.{}", target.module_path(index));
-            let bias = match target.has_bias(config) {
-                true => Some(self.vector(&format!("{module}.bias"))?.cast(kind)),
-                false => None,
+            let bias = if target.has_bias(config) {
+                Some(self.vector(&format!("{module}.bias"))?.cast(kind))
+            } else {
+                None
             };
             Ok(FrozenLinear {
                 weight: self.matrix(&format!("{module}.weight"))?,

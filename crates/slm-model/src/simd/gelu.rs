@@ -6,7 +6,7 @@
 use super::{exp, for_each_instruction_set};
 
 /// `2 sqrt(2 / pi)`.
-const SCALE: f32 = 1.595_769_1;
+const SCALE: f32 = 1.595_769_2;
 /// The factor of the cube.
 const CUBE: f32 = 0.044_715;
 

@@ -46,6 +46,7 @@ pub(super) const GEMMA3_TEXT: Family = Family {
     activation: Activation::GeluTanh,
     rope_theta: 1_000_000.0,
     tie_word_embeddings: true,
+    scales_in_embedding: true,
     read_json: |raw, config| {
         for (key, found) in [
             ("final_logit_softcapping", raw.final_logit_softcapping),

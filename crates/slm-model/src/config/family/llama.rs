@@ -1,6 +1,6 @@
 //! Llama and models of the same architecture: Llama 2 and 3, `SmolLM2`, Falcon 3.
 
-use super::{Family, LayerNorms, NormKind, RotaryLayout};
+use super::{AttentionBias, Family, LayerNorms, NormKind, RotaryLayout};
 use crate::config::Activation;
 use crate::config::target::Target;
 
@@ -18,13 +18,13 @@ pub(super) const LLAMA: Family = Family {
     norm: NormKind::Rms,
     norms: LayerNorms::BEFORE,
     qk_norm: None,
-    qkv_bias: false,
-    reads_attention_bias: true,
+    attention_bias: AttentionBias::IfConfigured,
     reads_mlp_bias: true,
     activation: Activation::Silu,
     rms_norm_eps: 1e-6,
     rope_theta: 10_000.0,
     tie_word_embeddings: false,
+    scales_in_embedding: false,
     read_json: |_, _| Ok(()),
     read_gguf: |_, _| Ok(()),
 };

@@ -1,7 +1,7 @@
 //! Mistral 7B and small models derived from it.
 
-use super::Family;
 use super::llama::LLAMA;
+use super::{AttentionBias, Family};
 
 /// As Llama, with a window on every layer unless `sliding_window` is null. GGUF files are of the architecture `llama`.
 ///
@@ -10,7 +10,7 @@ use super::llama::LLAMA;
 pub(super) const MISTRAL: Family = Family {
     model_type: "mistral",
     class: "MistralForCausalLM",
-    reads_attention_bias: false,
+    attention_bias: AttentionBias::Never,
     reads_mlp_bias: false,
     read_json: |raw, config| {
         let window = raw.window_or(4096);

@@ -1,7 +1,7 @@
 //! Phi-3 and Phi-4-mini.
 
 use super::llama::LLAMA;
-use super::{Family, RotaryLayout};
+use super::{AttentionBias, Family, RotaryLayout};
 use crate::config::target::Target;
 use crate::config::{LayerKind, RopeScaling, long_rope_attention_factor};
 
@@ -29,11 +29,11 @@ pub(super) const PHI3: Family = Family {
         Target::GateUpProj,
         Target::DownProj,
     ],
-    reads_attention_bias: false,
+    attention_bias: AttentionBias::Never,
     reads_mlp_bias: false,
     rms_norm_eps: 1e-5,
     read_json: |raw, config| {
-        let window = raw.sliding_window.flatten();
+        let window = raw.window();
         raw.set_windows(config, window, |_| true)
     },
     read_gguf: |keys, config| {

@@ -1,7 +1,7 @@
 //! Qwen2, Qwen2.5 and models distilled into them.
 
 use super::llama::LLAMA;
-use super::{Family, RotaryLayout};
+use super::{AttentionBias, Family, RotaryLayout};
 
 /// Biases on the query, key and value projections; a window on the layers from `max_window_layers` on if
 /// `use_sliding_window` is true.
@@ -13,8 +13,7 @@ pub(super) const QWEN2: Family = Family {
     class: "Qwen2ForCausalLM",
     gguf_architecture: "qwen2",
     gguf_rotary: RotaryLayout::HalfSplit,
-    qkv_bias: true,
-    reads_attention_bias: false,
+    attention_bias: AttentionBias::OfInputs,
     reads_mlp_bias: false,
     read_json: |raw, config| {
         let switched_on = raw.use_sliding_window == Some(true);

@@ -23,7 +23,7 @@ pub(super) const SMOLLM3: Family = Family {
             None => interval == 0 || !(layer + 1).is_multiple_of(interval),
         };
         let switched_on = raw.use_sliding_window == Some(true);
-        let window = raw.sliding_window.flatten().filter(|_| switched_on);
+        let window = raw.window().filter(|_| switched_on);
         raw.set_windows(config, window, |layer| !has_rope(layer))?;
         let kinds = (0..config.num_hidden_layers).map(|layer| LayerKind {
             rope: config.layer_kind(layer).rope.filter(|_| has_rope(layer)),

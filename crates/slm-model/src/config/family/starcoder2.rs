@@ -1,7 +1,7 @@
 //! `StarCoder2`.
 
 use super::llama::LLAMA;
-use super::{Family, NormKind, RotaryLayout};
+use super::{AttentionBias, Family, NormKind, RotaryLayout};
 use crate::config::target::Target;
 use crate::config::{Activation, Biases};
 
@@ -34,7 +34,7 @@ pub(super) const STARCODER2: Family = Family {
         Target::CProj,
     ],
     norm: NormKind::Layer,
-    reads_attention_bias: false,
+    attention_bias: AttentionBias::Never,
     reads_mlp_bias: false,
     activation: Activation::GeluTanh,
     rms_norm_eps: 1e-5,
@@ -47,7 +47,7 @@ pub(super) const STARCODER2: Family = Family {
             feed_forward: everywhere,
         };
         config.rms_norm_eps = raw.norm_epsilon.unwrap_or(1e-5);
-        let window = raw.sliding_window.flatten();
+        let window = raw.window();
         raw.set_windows(config, window, |_| true)
     },
     ..LLAMA
