@@ -74,10 +74,13 @@ mod tests {
     use super::*;
     use crate::recipe::{Lora, Recipe};
 
+    /// The benchmark of a recipe that names none.
+    const BENCHMARKS: &[&str] = &["embedded"];
+
     fn recipe(lora: &str, set: &[&str]) -> Recipe {
         let text = format!("model: {{name_or_path: m.gguf}}\nlora: {lora}\n");
         let set: Vec<String> = set.iter().map(|&text| text.to_owned()).collect();
-        Recipe::parse_without_data(&text, Path::new("r.yaml"), &set, &[]).expect("a recipe")
+        Recipe::parse_without_data(&text, Path::new("r.yaml"), &set, BENCHMARKS).expect("a recipe")
     }
 
     #[test]
@@ -113,7 +116,7 @@ mod tests {
         ] {
             assert_eq!(text.contains(line), is_there, "{line} in\n{text}");
         }
-        let read = Recipe::parse_without_data(&text, Path::new("r.yaml"), &[], &[]);
+        let read = Recipe::parse_without_data(&text, Path::new("r.yaml"), &[], BENCHMARKS);
         assert_eq!(read.expect("the copy"), given);
         assert!(recipe("{}", &[]).to_yaml().contains("  r: 8\n"));
     }

@@ -152,13 +152,13 @@ section! {
 /// Section `lora`: shape and initialization of the adapter.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Lora {
+    /// Rank of the low-rank update.
+    r: usize = 8 => Kind::Int(1, 1024), aliases ["lora_r", "lora_rank", "rank"];
     /// Adapter that is trained further: its folder, or the folder or the name of its training. Its values are the start, and
     /// its shape decides `r`, `lora_alpha`, `target_modules`, `use_rslora`, `use_dora`, `modules_to_save` and the patterns,
     /// which a recipe need not name; a value that contradicts the adapter is refused.
     init_from: Option<InitFrom> = None => Kind::Text("the folder of an adapter, or the folder or the name of a training"),
         absent "a new adapter";
-    /// Rank of the low-rank update.
-    r: usize = 8 => Kind::Int(1, 1024), aliases ["lora_r", "lora_rank", "rank"];
     /// Numerator of the update's scale, `lora_alpha / r`.
     lora_alpha: usize = 16 => Kind::Int(1, 65_536), aliases ["alpha"];
     /// Probability with which each value of the adapter's input is zeroed during training, drawn per layer and batch.

@@ -71,6 +71,7 @@ fn training() -> Value {
         }],
         "decontamination": {"benchmarks": ["mbpp"], "left_out": 0},
         "seconds": 0.5, "peak_memory_bytes": 1000, "device": "cpu", "project_version": "0.1.0",
+        "chat_template": {"sha256": "9".repeat(64), "kwargs": {"enable_thinking": false}},
         "sources": [{
             "kind": "dataset", "repository": "a/b", "revision": "main", "commit": "c".repeat(40),
             "files": [{"path": "rows.jsonl", "bytes": 3, "sha256": "d".repeat(64)}],
