@@ -68,6 +68,7 @@ fn training() -> Value {
         "data": [{
             "path": "rows.jsonl", "files": 1, "found": 6, "unit": "rows", "kept": 5,
             "left_out": {"duplicate": 1}, "first": {"broken_row": "rows.jsonl:3: no JSON"}, "licences": {"MIT": 2},
+            "rendered_conversations": 2, "literal_conversations": 1,
         }],
         "decontamination": {"benchmarks": ["mbpp"], "left_out": 0},
         "seconds": 0.5, "peak_memory_bytes": 1000, "device": "cpu", "project_version": "0.1.0",

@@ -282,6 +282,9 @@ fn every_family_is_converted_as_llama_cpp_does() {
             let is_unused = key.contains(".ssm.") || key.contains(".expert_");
             let is_about_model =
                 !key.starts_with("general.") && !key.starts_with("tokenizer.") && !is_unused;
+            let is_default =
+                key.ends_with("rope.scaling.finetuned") && *value == MetadataValue::Bool(true);
+            let is_about_model = is_about_model && !is_default;
             // A list of the same number for each layer is that number.
             let value = match value {
                 MetadataValue::Integers(list) if list.iter().all(|n| *n == list[0]) => {
