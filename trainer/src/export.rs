@@ -90,6 +90,7 @@ fn write_model(
         MergedType::F16 => WeightType::F16,
         MergedType::F32 => WeightType::F32,
     };
+    let template = template_of(&setup)?;
     let mut progress = Progress::new("merging", 0, "tensors");
     commit_folder(output, |part| {
         let report = |done, total| {
@@ -97,7 +98,13 @@ fn write_model(
             progress.set(done as u64, "");
         };
         let merged = write_merged(setup.base.weights(), &adapter, part, dtype, report);
-        merged.map_err(merge_error)
+        merged.map_err(merge_error)?;
+        if let Some(text) = &template {
+            // transformers prefers this file to the template in `tokenizer_config.json`.
+            let path = part.join("chat_template.jinja");
+            std::fs::write(&path, text).with_context(|| path.display().to_string())?;
+        }
+        Ok(())
     })
     .context("cannot write the merged model")?;
     progress.finish();
@@ -113,6 +120,12 @@ fn write_gguf(recipe: &RecipeArguments, adapter: &Path, output: &Path) -> Result
     .context("cannot write the adapter")?;
     slm_cli::result(&format!("adapter: {}", output.display()));
     Ok(())
+}
+
+/// The text of the chat template that the recipe names, if it names one.
+fn template_of(setup: &Setup) -> Result<Option<String>> {
+    let path = setup.recipe.model.chat_template.as_deref();
+    path.map(slm_cli::read_template).transpose()
 }
 
 /// Writes base model and adapter as one GGUF file, and a `Modelfile` beside it.
@@ -137,6 +150,7 @@ fn write_model_gguf(
         progress.set_total(total as u64);
         progress.set(done as u64, "");
     };
+    let template = template_of(&setup)?;
     let base_name = setup.recipe.model.base_model_name().trim_end_matches('/');
     let new = NewGguf {
         kind: kind.map(|kind| match kind {
@@ -146,7 +160,7 @@ fn write_model_gguf(
         }),
         // Without the owner of a repository, or the folders of a path.
         name: base_name.rsplit('/').next().unwrap_or(base_name),
-        chat_template: None,
+        chat_template: template.as_deref(),
     };
     commit_file(output, |part| {
         write_merged_gguf(setup.base.weights(), &adapter, part, new, report).map_err(merge_error)

@@ -269,3 +269,28 @@ fn a_split_of_a_folder_and_a_range_of_its_rows_are_selected_by_name() {
         says(&read(keys).error(2), &[part]);
     }
 }
+
+#[test]
+fn merged_models_contain_the_template_of_the_recipe() {
+    let project = Project::new();
+    fit(&project, &[]).result();
+    let text = format!("{CHATML}{{# of the recipe #}}");
+    project.write("own.jinja", text.clone());
+    let adapter = "checkpoints/tiny/adapter";
+    let set = ["--set", "model.chat_template=own.jinja"];
+    let merge = ["merge", "tiny.yaml", adapter, "merged"];
+    run(&project, &[&merge[..], &set].concat()).result();
+    assert_eq!(project.read("merged/chat_template.jinja"), text);
+    let export = [
+        "export",
+        "tiny.yaml",
+        adapter,
+        "--to",
+        "merged-gguf",
+        "m.gguf",
+    ];
+    run(&project, &[&export[..], &set].concat()).result();
+    let file = std::fs::read(project.path("m.gguf")).expect("written");
+    let part = b"{# of the recipe #}";
+    assert!(file.windows(part.len()).any(|window| window == part));
+}
