@@ -5,9 +5,9 @@ use std::sync::Arc;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use crate::attention::{AttentionMask, DecodeStep, ForwardMode, SequenceMasks, causal_mask};
-use crate::config::{ModelConfig, RopeBase, Target};
+use crate::config::{ModelConfig, PerBase, RopeBase, Target};
 use crate::device::is_cpu;
-use crate::forward_pass::{RotaryTables, Shared};
+use crate::forward_pass::Shared;
 use crate::forward_shapes::ForwardShapes;
 use crate::frozen::{FrozenWeight, WeightFormat, computed_in};
 use crate::fused::Kernels;
@@ -256,26 +256,26 @@ impl Decoder {
             self.rotary(&positions)
         } else {
             let whole = self.rotary_of_sequence(length);
-            self.tables(|base| Arc::new(whole.of(base).select(&positions)))
+            whole.map(|rotary| Arc::new(rotary.select(&positions)))
         };
         self.forward(tokens, rotary, &ForwardMode::Full(&masks), None, adapter)
     }
 
     /// Returns the rotary tables for positions from 0 to `length`.
-    fn rotary_of_sequence(&self, length: usize) -> RotaryTables {
+    fn rotary_of_sequence(&self, length: usize) -> PerBase<Arc<Rotary>> {
         let (config, device, kernels) = (&self.config, &self.device, &self.kernels);
         self.tables(|base| self.shapes.rotary(config, base, length, device, kernels))
     }
 
     /// Returns the rotary tables for `positions`.
-    fn rotary(&self, positions: &[usize]) -> RotaryTables {
+    fn rotary(&self, positions: &[usize]) -> PerBase<Arc<Rotary>> {
         let (config, device, kernels) = (&self.config, &self.device, &self.kernels);
         self.tables(|base| Arc::new(Rotary::new(config, base, positions, device, kernels)))
     }
 
     /// Makes the tables of the bases that the layers have.
-    fn tables(&self, make: impl Fn(RopeBase) -> Arc<Rotary>) -> RotaryTables {
-        RotaryTables::new(self.config.rope_local_theta.is_some(), make)
+    fn tables(&self, make: impl Fn(RopeBase) -> Arc<Rotary>) -> PerBase<Arc<Rotary>> {
+        PerBase::new(&self.config, make)
     }
 
     /// Computes the logits of every position of full sequences, without a cache.
@@ -365,7 +365,7 @@ impl Decoder {
     fn forward(
         &self,
         tokens: &[u32],
-        rotary: RotaryTables,
+        rotary: PerBase<Arc<Rotary>>,
         mode: &ForwardMode,
         mut cache: Option<&mut KvCache>,
         adapter: Option<&Adapter>,

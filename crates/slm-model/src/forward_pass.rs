@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
-use crate::config::RopeBase;
+use crate::config::{PerBase, RopeBase};
 use crate::fused::Kernels;
 use crate::rotary::Rotary;
 
@@ -14,7 +14,7 @@ pub(crate) struct Shared {
     /// The norms' epsilon.
     pub(crate) eps: f64,
     /// The rotary tables of each base.
-    pub(crate) rotary: RotaryTables,
+    pub(crate) rotary: PerBase<Arc<Rotary>>,
     pub(crate) kernels: Kernels,
     /// The factor of the output of each block.
     pub(crate) residual: f32,
@@ -38,31 +38,5 @@ impl Shared {
     /// The rotary tables of a base.
     pub(crate) fn rotary(&self, base: RopeBase) -> &Arc<Rotary> {
         self.rotary.of(base)
-    }
-}
-
-/// The rotary tables of a forward pass, by their base.
-#[derive(Clone, Debug)]
-pub(crate) struct RotaryTables {
-    global: Arc<Rotary>,
-    /// `None` if no layer has this base.
-    local: Option<Arc<Rotary>>,
-}
-
-impl RotaryTables {
-    /// Computes the tables of the bases that a model has.
-    pub(crate) fn new(has_local: bool, make: impl Fn(RopeBase) -> Arc<Rotary>) -> Self {
-        Self {
-            global: make(RopeBase::Global),
-            local: has_local.then(|| make(RopeBase::Local)),
-        }
-    }
-
-    /// The tables of a base.
-    pub(crate) fn of(&self, base: RopeBase) -> &Arc<Rotary> {
-        match (base, &self.local) {
-            (RopeBase::Local, Some(local)) => local,
-            (RopeBase::Global, _) | (RopeBase::Local, None) => &self.global,
-        }
     }
 }

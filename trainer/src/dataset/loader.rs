@@ -164,18 +164,11 @@ impl Loader<'_> {
         counts: &mut Counts,
         tally: &mut Tally,
     ) -> Result<()> {
-        let first = self.loaded.len();
-        let mut progress = Progress::new("reading data", 0, "examples");
+        let progress = Progress::new("reading data", 0, "examples");
         let seed = self.recipe.train.seed;
         let samples = python_source::read(dataset, seed, &self.held_out, &mut self.seen, counts)?;
         // The limit applies in shuffled order, after unsuitable functions have been left out.
-        let most = first + dataset.max_examples.unwrap_or(usize::MAX - first);
-        for chunk in samples.chunks(CHUNK) {
-            self.take(chunk, index, most, counts, tally)?;
-            progress.set((self.loaded.len() - first) as u64, "");
-        }
-        progress.clear();
-        Ok(())
+        self.take_all(&samples, dataset, index, progress, counts, tally)
     }
 
     /// Reads a tree of Python files for fill-in-the-middle.
@@ -186,8 +179,7 @@ impl Loader<'_> {
         counts: &mut Counts,
         tally: &mut Tally,
     ) -> Result<()> {
-        let first = self.loaded.len();
-        let mut progress = Progress::new("reading data", 0, "examples");
+        let progress = Progress::new("reading data", 0, "examples");
         let documents = python_documents::read(dataset, &self.held_out, &mut self.seen, counts)?;
         let mut samples = Vec::new();
         for document in documents {
@@ -196,6 +188,20 @@ impl Loader<'_> {
         if dataset.max_examples.is_some() {
             samples.shuffle(&mut ChaCha8Rng::seed_from_u64(self.recipe.train.seed));
         }
+        self.take_all(&samples, dataset, index, progress, counts, tally)
+    }
+
+    /// Takes samples until the data set has as many examples as it may have.
+    fn take_all(
+        &mut self,
+        samples: &[Sample],
+        dataset: &Dataset,
+        index: usize,
+        mut progress: Progress,
+        counts: &mut Counts,
+        tally: &mut Tally,
+    ) -> Result<()> {
+        let first = self.loaded.len();
         let most = first + dataset.max_examples.unwrap_or(usize::MAX - first);
         for chunk in samples.chunks(CHUNK) {
             self.take(chunk, index, most, counts, tally)?;

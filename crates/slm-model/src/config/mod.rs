@@ -26,8 +26,10 @@ pub use layers::LayerKind;
 pub(crate) use quantization::{
     FP8_SCALES, Fp8, SETTINGS_FILES, fp8_or_refused, refuse_quantised_tensors,
 };
+pub(crate) use rope::{
+    PerBase, long_rope_attention_factor, unsupported_rope, yarn_attention_factor,
+};
 pub use rope::{RopeBase, RopeScaling};
-pub(crate) use rope::{long_rope_attention_factor, unsupported_rope, yarn_attention_factor};
 pub use target::Target;
 
 use std::fmt;

@@ -64,6 +64,41 @@ pub enum RopeBase {
     Local,
 }
 
+/// One value for each rotary base that a model has.
+#[derive(Debug, Clone)]
+pub(crate) struct PerBase<T> {
+    global: T,
+    /// `None` if no layer has this base.
+    local: Option<T>,
+}
+
+impl<T> PerBase<T> {
+    /// Makes the values of the bases that the model has.
+    pub(crate) fn new(config: &ModelConfig, make: impl Fn(RopeBase) -> T) -> Self {
+        let local = config.rope_local_theta.map(|_| make(RopeBase::Local));
+        Self {
+            global: make(RopeBase::Global),
+            local,
+        }
+    }
+
+    /// Makes one value of each of these.
+    pub(crate) fn map<U>(&self, make: impl Fn(&T) -> U) -> PerBase<U> {
+        PerBase {
+            global: make(&self.global),
+            local: self.local.as_ref().map(&make),
+        }
+    }
+
+    /// The value of a base.
+    pub(crate) fn of(&self, base: RopeBase) -> &T {
+        match (base, &self.local) {
+            (RopeBase::Local, Some(local)) => local,
+            (RopeBase::Global, _) | (RopeBase::Local, None) => &self.global,
+        }
+    }
+}
+
 /// `YaRN`'s factor of queries and keys for a divisor of the frequencies.
 ///
 /// # Source

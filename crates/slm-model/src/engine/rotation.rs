@@ -1,15 +1,11 @@
 //! Rotary embedding of the rows of a forward pass.
 
-use crate::config::{ModelConfig, RopeBase};
+use crate::config::{ModelConfig, PerBase};
 use crate::rotary::angles;
 
 /// The frequencies of a model's rotary bases.
 #[derive(Debug)]
-pub(super) struct Frequencies {
-    global: Base,
-    /// `None` if no layer has this base.
-    local: Option<Base>,
-}
+pub(super) struct Frequencies(PerBase<Base>);
 
 #[derive(Debug)]
 struct Base {
@@ -21,39 +17,20 @@ struct Base {
 
 impl Frequencies {
     pub(super) fn of(config: &ModelConfig) -> Self {
-        let base = |base| Base {
+        Self(PerBase::new(config, |base| Base {
             inv_freq: config.inv_freq(base),
             magnitude: config.rotary_magnitude(base),
-        };
-        Self {
-            global: base(RopeBase::Global),
-            local: config.rope_local_theta.map(|_| base(RopeBase::Local)),
-        }
+        }))
     }
 
     /// Computes the rotations of rows at these slots and positions.
     pub(super) fn rotations(&self, at: &[(usize, usize)]) -> Rotations {
-        Rotations {
-            global: Rotation::new(&self.global, at),
-            local: self.local.as_ref().map(|local| Rotation::new(local, at)),
-        }
+        self.0.map(|base| Rotation::new(base, at))
     }
 }
 
 /// The rotations of the rows of a forward pass, by their base.
-pub(super) struct Rotations {
-    global: Rotation,
-    local: Option<Rotation>,
-}
-
-impl Rotations {
-    pub(super) fn of(&self, base: RopeBase) -> &Rotation {
-        match (base, &self.local) {
-            (RopeBase::Local, Some(local)) => local,
-            (RopeBase::Global, _) | (RopeBase::Local, None) => &self.global,
-        }
-    }
-}
+pub(super) type Rotations = PerBase<Rotation>;
 
 /// Cosines and sines of each row's position, shared by all layers.
 ///
