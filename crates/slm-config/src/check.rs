@@ -8,6 +8,7 @@ mod endpoint;
 mod evaluate;
 mod experiment;
 mod improve;
+mod knowledge;
 mod model;
 mod table;
 mod train;
@@ -47,6 +48,7 @@ pub(crate) fn findings(recipe: &Recipe, needs: Needs) -> Vec<Finding> {
         output: _,
         evaluate,
         improve: _,
+        knowledge: _,
     } = recipe;
     // Rules that hide a secret come first: the first finding of a key is shown.
     let mut hidden = Check::default();
@@ -65,6 +67,7 @@ pub(crate) fn findings(recipe: &Recipe, needs: Needs) -> Vec<Finding> {
     check.objective(recipe);
     check.evaluate(evaluate);
     check.improve(recipe);
+    check.knowledge(recipe);
     in_reading_order(check.0)
 }
 

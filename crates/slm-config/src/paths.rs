@@ -106,6 +106,27 @@ pub(crate) fn resolve(recipe: &mut Recipe, tree: &Node, folder: &Path) -> Vec<Fo
             }
         }
     }
+    for (index, source) in recipe.knowledge.docs.iter_mut().enumerate() {
+        let key = format!("knowledge.docs[{index}]");
+        // A pattern is beside the recipe if the folder before its first wildcard is.
+        let fixed = source.find(['*', '?', '[']).map_or(source.len(), |at| {
+            source[..at].rfind('/').unwrap_or_default()
+        });
+        let (fixed, pattern) = source.split_at(fixed);
+        if let Some(inside) = beside(&key, Path::new(fixed)) {
+            *source = format!("{}{pattern}", text(inside));
+        }
+    }
+    for (index, path) in recipe.knowledge.code.iter_mut().enumerate() {
+        if let Some(inside) = beside(&format!("knowledge.code[{index}]"), path) {
+            *path = inside;
+        }
+    }
+    if let Some(path) = &mut recipe.knowledge.memory
+        && let Some(inside) = beside("knowledge.memory", path)
+    {
+        *path = inside;
+    }
     for (name, path) in recipe.evaluate.prompts.entries_mut() {
         let key = format!("evaluate.prompts.{name}");
         if let Some(path) = path

@@ -14,11 +14,13 @@ use crate::endpoint::Endpoint;
 use crate::experiment::{Hypothesis, Sweep};
 use crate::improve::Improve;
 use crate::init_from::InitFrom;
+use crate::knowledge::Knowledge;
 use crate::schema::{Kind, MAX_SEED, section, words};
 use crate::target_modules::TargetModules;
 use crate::template_value::TemplateValue;
+use crate::tools::Tools;
 use crate::train::Train;
-use crate::workflow::{AdapterRoles, Budget, Prompting, Prompts};
+use crate::workflow::{AdapterRoles, Budget, Controls, Prompting, Prompts};
 use crate::workflow_table::Workflow;
 
 /// What the name of a run may be.
@@ -53,6 +55,9 @@ pub struct Recipe requires {
     /// Rounds in which a model learns from its own tested answers.
     #[serde(default)]
     improve: Improve => Kind::Section(Improve::KEYS);
+    /// What workflows look up.
+    #[serde(default)]
+    knowledge: Knowledge => Kind::Section(Knowledge::KEYS);
 }
 }
 
@@ -258,6 +263,10 @@ pub struct Evaluate {
     workflows: Vec<Workflow> = vec![Workflow::Single] => Kind::List {
         of: &Kind::Word(Workflow::words), unique: true, item: "workflow", least: 1, most: Kind::ANY,
     };
+    /// Whether the controls of the workflows are evaluated beside them.
+    controls: Controls = Controls::None => Kind::Word(Controls::words);
+    /// Settings of the workflow `tools`.
+    tools: Tools = Tools::default() => Kind::Section(Tools::KEYS);
     /// Python interpreter that runs the programs.
     python: Option<PathBuf> = None => Kind::Text("a program"), absent "`python3` on the search path";
     /// Sampling of tokens.
@@ -268,7 +277,7 @@ pub struct Evaluate {
     max_new_tokens: usize = 512 => Kind::Int(1, 32_768), aliases ["max_tokens"];
     /// What a workflow may spend on one sample of one task.
     budget: Budget = Budget::default() => Kind::Section(Budget::KEYS);
-    /// Most rounds of critique and revision in `reflection` and `multi_agent`.
+    /// Most rounds of revision in `reflection`, `multi_agent` and `tools`.
     rounds: usize = 3 => Kind::Int(0, 100);
     /// Number of candidate programs in `best_of_n` and `codet`.
     samples: usize = 5 => Kind::Int(1, 100);

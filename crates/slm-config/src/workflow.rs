@@ -39,6 +39,8 @@ pub enum Role {
     Tester = "tester",
     /// Criticizes the program.
     Reviewer = "reviewer",
+    /// Judges what a lookup found, and words the next query.
+    Librarian = "librarian",
 }
 }
 
@@ -107,8 +109,20 @@ pub struct Budget {
     completion_tokens: usize = 4096 => Kind::Int(1, 1_000_000);
     /// Calls to the model; at least as many as each workflow needs for its first program.
     calls: usize = 16 => Kind::Int(1, 1000);
-    /// Executions of a program against the visible tests.
+    /// Executions of a program against the visible tests, or of a snippet after it.
     executions: usize = 16 => Kind::Int(0, 1000);
+    /// Lookups in the documentation, code and memory of `knowledge`.
+    lookups: usize = 16 => Kind::Int(0, 1000);
+}
+}
+
+words! {
+/// Whether the controls of workflows are evaluated beside them: `evaluate.controls`.
+pub enum Controls default None {
+    /// Only the workflows that are listed.
+    None = "none",
+    /// Also the workflows that show what a difference is due to, such as `rag_placebo` for `rag`.
+    Auto = "auto",
 }
 }
 
@@ -132,12 +146,24 @@ pub struct Prompts {
     critique: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
     /// Program after a critique in `reflection`.
     revision: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
+    /// Program after a failed run in `sketch`, `tools` and `memory`.
+    repair: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
+    /// Question whether a chunk helps, in `crag`.
+    grade: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
+    /// Second query of `crag`, worded by the model.
+    restate: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
+    /// Choice of tools in `tools`, by `evaluate.tools.strategy` `plan`.
+    choose_tools: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
+    /// Next action in `tools`, by `evaluate.tools.strategy` `react`.
+    act: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
+    /// Instruction from memory entries in `memory`.
+    instruct: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
 }
 }
 
 impl Prompts {
     /// The names of [`Self::entries`], with the files to be changed.
-    pub fn entries_mut(&mut self) -> [(&'static str, &mut Option<PathBuf>); 8] {
+    pub fn entries_mut(&mut self) -> [(&'static str, &mut Option<PathBuf>); 14] {
         let Self {
             planner,
             coder,
@@ -147,6 +173,12 @@ impl Prompts {
             self_tests,
             critique,
             revision,
+            repair,
+            grade,
+            restate,
+            choose_tools,
+            act,
+            instruct,
         } = self;
         [
             ("planner", planner),
@@ -157,11 +189,17 @@ impl Prompts {
             ("self_tests", self_tests),
             ("critique", critique),
             ("revision", revision),
+            ("repair", repair),
+            ("grade", grade),
+            ("restate", restate),
+            ("choose_tools", choose_tools),
+            ("act", act),
+            ("instruct", instruct),
         ]
     }
 
     /// Each prompt's name and the file that replaces it, if any.
-    pub fn entries(&self) -> [(&'static str, Option<&Path>); 8] {
+    pub fn entries(&self) -> [(&'static str, Option<&Path>); 14] {
         let Self {
             planner,
             coder,
@@ -171,6 +209,12 @@ impl Prompts {
             self_tests,
             critique,
             revision,
+            repair,
+            grade,
+            restate,
+            choose_tools,
+            act,
+            instruct,
         } = self;
         [
             ("planner", planner.as_deref()),
@@ -181,6 +225,12 @@ impl Prompts {
             ("self_tests", self_tests.as_deref()),
             ("critique", critique.as_deref()),
             ("revision", revision.as_deref()),
+            ("repair", repair.as_deref()),
+            ("grade", grade.as_deref()),
+            ("restate", restate.as_deref()),
+            ("choose_tools", choose_tools.as_deref()),
+            ("act", act.as_deref()),
+            ("instruct", instruct.as_deref()),
         ]
     }
 }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::workflow_cost::{Cost, CostFacts};
+
 /// The table of workflows, given to the macro that is named.
 ///
 /// A row is a file of `evaluator/src/workflow/` and the workflows that it holds, each with its name in a recipe. A new
@@ -12,8 +14,11 @@ use serde::{Deserialize, Serialize};
 ///
 /// - `runs_programs`: whether programs are run with the tests that the workflow may see
 /// - `calls_to_first_program`: calls to the model until there is a first program, the least budget of calls
+/// - `needs`: what it looks things up in, of [`Needs`]
+/// - `most`: the most that it can spend on a sample, from [`CostFacts`]
 /// - `h3`: its part in h3, of [`H3Part`]
-/// - `contrasts`: the pairs of workflows that h3 compares if this one runs, and the meaning of their difference
+/// - `controls`: the workflows that `evaluate.controls: auto` adds
+/// - `contrasts`: the pairs of workflows that are compared if this one runs, and the meaning of their difference
 #[macro_export]
 macro_rules! workflow_table {
     ($with:ident) => {
@@ -24,7 +29,10 @@ macro_rules! workflow_table {
                     name: "single",
                     runs_programs: false,
                     calls_to_first_program: 1,
+                    needs: Nothing,
+                    most: |_| Cost::new(1, 0, 0),
                     h3: Control,
+                    controls: [],
                     contrasts: [
                         Reflection - Single: "reflection or one answer",
                         MultiAgent - Single: "four roles or one answer",
@@ -37,7 +45,10 @@ macro_rules! workflow_table {
                     name: "reflection",
                     runs_programs: true,
                     calls_to_first_program: 1,
+                    needs: Nothing,
+                    most: |of| Cost::new(2 + 2 * of.rounds, 1 + of.rounds, 0),
                     h3: Compared,
+                    controls: [BestOfN, ReflectionBlind],
                     contrasts: [],
                 }
                 /// The same, but nothing is ever run.
@@ -45,7 +56,10 @@ macro_rules! workflow_table {
                     name: "reflection_blind",
                     runs_programs: false,
                     calls_to_first_program: 1,
+                    needs: Nothing,
+                    most: |of| Cost::new(2 + 2 * of.rounds, 0, 0),
                     h3: WithoutRuns,
+                    controls: [],
                     contrasts: [
                         Reflection - ReflectionBlind: "running programs, one role",
                     ],
@@ -57,7 +71,10 @@ macro_rules! workflow_table {
                     name: "multi_agent",
                     runs_programs: true,
                     calls_to_first_program: 2,
+                    needs: Nothing,
+                    most: |of| Cost::new(3 + 2 * of.rounds, 1 + of.rounds, 0),
                     h3: Compared,
+                    controls: [Reflection, BestOfN, MultiAgentBlind],
                     contrasts: [
                         MultiAgent - Reflection: "four roles or one (H3)",
                     ],
@@ -67,7 +84,10 @@ macro_rules! workflow_table {
                     name: "multi_agent_blind",
                     runs_programs: false,
                     calls_to_first_program: 2,
+                    needs: Nothing,
+                    most: |of| Cost::new(3 + 2 * of.rounds, 0, 0),
                     h3: WithoutRuns,
+                    controls: [],
                     contrasts: [
                         MultiAgent - MultiAgentBlind: "running programs, four roles",
                         MultiAgentBlind - ReflectionBlind: "roles, nothing run",
@@ -80,7 +100,10 @@ macro_rules! workflow_table {
                     name: "best_of_n",
                     runs_programs: true,
                     calls_to_first_program: 1,
+                    needs: Nothing,
+                    most: |of| Cost::new(of.samples, of.samples, 0),
                     h3: Control,
+                    controls: [],
                     contrasts: [
                         Reflection - BestOfN: "reflection or several answers",
                         MultiAgent - BestOfN: "four roles or several answers",
@@ -93,9 +116,156 @@ macro_rules! workflow_table {
                     name: "codet",
                     runs_programs: true,
                     calls_to_first_program: 1,
+                    needs: Nothing,
+                    most: |of| Cost::new(1 + of.samples, of.samples, 0),
                     h3: Control,
+                    controls: [BestOfN],
                     contrasts: [
                         Codet - Single: "agreement of several answers or one",
+                    ],
+                }
+            }
+            rag {
+                /// Looks up documentation and code for the task, then writes one program with what was found in the prompt.
+                Rag {
+                    name: "rag",
+                    runs_programs: true,
+                    calls_to_first_program: 1,
+                    needs: Index,
+                    most: |_| Cost::new(1, 1, 1),
+                    h3: Apart,
+                    controls: [RagPlacebo],
+                    contrasts: [
+                        Rag - RagPlacebo: "content of what is looked up",
+                        Rag - Single: "retrieval or one answer",
+                    ],
+                }
+                /// The control of `rag`: as much text that has nothing to do with the task, drawn by the seed.
+                RagPlacebo {
+                    name: "rag_placebo",
+                    runs_programs: true,
+                    calls_to_first_program: 1,
+                    needs: Index,
+                    most: |_| Cost::new(1, 1, 1),
+                    h3: Apart,
+                    controls: [],
+                    contrasts: [
+                        RagPlacebo - Single: "length of the prompt",
+                    ],
+                }
+                /// The upper bound of `rag`: the chunks that the task itself names as its references.
+                RagOracle {
+                    name: "rag_oracle",
+                    runs_programs: true,
+                    calls_to_first_program: 1,
+                    needs: Index,
+                    most: |_| Cost::new(1, 1, 1),
+                    h3: Apart,
+                    controls: [],
+                    contrasts: [
+                        RagOracle - Rag: "a lookup that finds every reference",
+                    ],
+                }
+            }
+            crag {
+                /// Corrective retrieval: grades what it finds, keeps what is relevant of it, asks again if in doubt, and uses nothing
+                /// if nothing fits.
+                Crag {
+                    name: "crag",
+                    runs_programs: true,
+                    calls_to_first_program: 1,
+                    needs: Index,
+                    most: |of| of.crag(),
+                    h3: Apart,
+                    controls: [Rag, RagPlacebo],
+                    contrasts: [
+                        Crag - Rag: "grading what is looked up",
+                        Crag - RagPlacebo: "content of what is looked up and graded",
+                    ],
+                }
+            }
+            sketch {
+                /// Looks up the most similar function, reduces it to a sketch, and writes the program after it, with one revision.
+                Sketch {
+                    name: "sketch",
+                    runs_programs: true,
+                    calls_to_first_program: 1,
+                    needs: Index,
+                    most: |_| Cost::new(2, 2, 1),
+                    h3: Apart,
+                    controls: [SketchCopy, BestOfN],
+                    contrasts: [
+                        Sketch - SketchCopy: "a sketch or the whole function",
+                        Sketch - BestOfN: "a sketch or several answers",
+                        Sketch - Single: "a similar function or none",
+                    ],
+                }
+                /// The control of `sketch`: the same function as it is.
+                SketchCopy {
+                    name: "sketch_copy",
+                    runs_programs: true,
+                    calls_to_first_program: 1,
+                    needs: Index,
+                    most: |_| Cost::new(2, 2, 1),
+                    h3: Apart,
+                    controls: [],
+                    contrasts: [],
+                }
+            }
+            tools {
+                /// Uses tools: searches documentation and code, finds symbols, reads files, checks, runs and tries programs.
+                Tools {
+                    name: "tools",
+                    runs_programs: true,
+                    calls_to_first_program: 1,
+                    needs: Index,
+                    most: |of| of.tools(true),
+                    h3: Apart,
+                    controls: [ToolsBlind, Reflection],
+                    contrasts: [
+                        Tools - ToolsBlind: "looking things up",
+                        Tools - Reflection: "tools or reflection",
+                        Tools - Single: "tools or one answer",
+                    ],
+                }
+                /// The control of `tools`: the same without lookups.
+                ToolsBlind {
+                    name: "tools_blind",
+                    runs_programs: true,
+                    calls_to_first_program: 1,
+                    needs: Nothing,
+                    most: |of| of.tools(false),
+                    h3: Apart,
+                    controls: [],
+                    contrasts: [],
+                }
+            }
+            memory {
+                /// Looks up what earlier runs learned from similar tasks, then writes the program, with one revision.
+                Memory {
+                    name: "memory",
+                    runs_programs: true,
+                    calls_to_first_program: 1,
+                    needs: Memory,
+                    most: |of| of.memory(),
+                    h3: Apart,
+                    controls: [MemoryRandom],
+                    contrasts: [
+                        Memory - MemoryRandom: "the nearest entries",
+                        Memory - Single: "memory or one answer",
+                    ],
+                }
+                /// The control of `memory`: as many entries, drawn by the seed.
+                MemoryRandom {
+                    name: "memory_random",
+                    runs_programs: true,
+                    calls_to_first_program: 1,
+                    needs: Memory,
+                    most: |of| of.memory(),
+                    h3: Apart,
+                    controls: [],
+                    contrasts: [
+                        MemoryRandom - Single: "any entries, and one revision",
                     ],
                 }
             }
@@ -112,9 +282,22 @@ pub enum H3Part {
     Control,
     /// A control that never runs a program.
     WithoutRuns,
+    /// Not a part of h3.
+    Apart,
 }
 
-/// Two workflows that h3 compares.
+/// What a workflow looks things up in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// It looks nothing up.
+    Nothing,
+    /// The index of documentation and code.
+    Index,
+    /// The memory of successful runs.
+    Memory,
+}
+
+/// Two workflows that are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorkflowPair {
     /// The workflow.
@@ -132,7 +315,10 @@ macro_rules! workflow {
             name: $name:literal,
             runs_programs: $runs_programs:literal,
             calls_to_first_program: $calls:literal,
+            needs: $needs:ident,
+            most: $most:expr,
             h3: $part:ident,
+            controls: [$($control:ident),*],
             contrasts: [$($of:ident - $less:ident: $meaning:literal,)*],
         }
     )*})*) => {
@@ -177,6 +363,28 @@ macro_rules! workflow {
                 }
             }
 
+            /// What it looks things up in.
+            pub fn needs(self) -> Needs {
+                match self {
+                    $($(Self::$variant => Needs::$needs,)*)*
+                }
+            }
+
+            /// The most that it can spend on one sample, apart from tokens.
+            pub fn most(self, facts: &CostFacts) -> Cost {
+                let most: fn(&CostFacts) -> Cost = match self {
+                    $($(Self::$variant => $most,)*)*
+                };
+                most(facts)
+            }
+
+            /// The workflows that show what its results are due to.
+            pub fn controls(self) -> &'static [Self] {
+                match self {
+                    $($(Self::$variant => &[$(Self::$control),*],)*)*
+                }
+            }
+
             /// Its part in h3.
             fn h3_part(self) -> H3Part {
                 match self {
@@ -202,7 +410,8 @@ workflow_table!(workflow);
 impl Workflow {
     /// The workflows of h3 in the order in which they run: those that are compared, then their controls.
     pub fn of_h3() -> Vec<Self> {
-        let mut all = Self::ALL.to_vec();
+        let is_part = |workflow: &Self| workflow.h3_part() != H3Part::Apart;
+        let mut all: Vec<Self> = Self::ALL.iter().copied().filter(is_part).collect();
         // Stable: within a part the order is the table's.
         all.sort_by_key(|workflow| workflow.h3_part());
         all
@@ -213,6 +422,32 @@ impl Workflow {
         let all = Self::of_h3().into_iter();
         all.flat_map(|workflow| workflow.own_contrasts().iter().copied())
             .collect()
+    }
+}
+
+impl Workflow {
+    /// Whether it looks something up.
+    pub fn looks_up(self) -> bool {
+        self.needs() != Needs::Nothing
+    }
+
+    /// The pairs outside of h3: what lookups and their controls are compared by.
+    pub fn contrasts_of_lookups() -> Vec<WorkflowPair> {
+        let all = Self::ALL.iter();
+        all.filter(|workflow| workflow.h3_part() == H3Part::Apart)
+            .flat_map(|workflow| workflow.own_contrasts().iter().copied())
+            .collect()
+    }
+
+    /// Adds the controls of all workflows that are not listed, each once, after them.
+    pub fn with_controls(listed: &[Self]) -> Vec<Self> {
+        let mut all = listed.to_vec();
+        for control in listed.iter().flat_map(|workflow| workflow.controls()) {
+            if !all.contains(control) {
+                all.push(*control);
+            }
+        }
+        all
     }
 }
 

@@ -35,9 +35,10 @@ pub use charts::{LossCurve, RoundCurves, draw_loss_curve, draw_round_curves};
 pub use code_metric::ProgramMetrics;
 pub use plan::{CollaborationPlan, Experiment, Plan, PlanError, SweepPlan};
 pub use record::{
-    AdapterInfo, BaseModelInfo, BenchmarkInfo, EndpointInfo, NamedSeed, OLDEST_RECORD, PhaseTiming,
-    RECORD_VERSION, RecipeInfo, RunInfo, STATISTICS, SampleRecord, SamplingInfo, SandboxInfo,
-    SandboxProperty, ServedModel, ShardInfo, TrainingSummary,
+    AdapterInfo, BaseModelInfo, BenchmarkInfo, EndpointInfo, KnowledgeInfo, NamedSeed,
+    OLDEST_RECORD, OfflineCost, PhaseTiming, RECORD_VERSION, RecipeInfo, RunInfo, STATISTICS,
+    SampleRecord, SamplingInfo, SandboxInfo, SandboxProperty, ServedModel, ShardInfo, ShortBudget,
+    TrainingSummary,
 };
 pub use spending::Spending;
 

@@ -20,11 +20,12 @@ use crate::spending::Spending;
 ///
 /// | version | change |
 /// |---|---|
+/// | 6 | `lookups`, `masked`, `recall`, `copied`, `sketch_kept`; `knowledge`, `offline` and `short_budgets` of the run |
 /// | 5 | `metrics` with complexity, findings, debt and what the prompt gives; `same_signature`, `similarity`,
 /// `reference_loss`; `human` of the run |
 /// | 4 | verdict `empty`, which was `unparsable`; `metrics.lloc_code`; `plan.hypotheses[].declared` |
 /// | 3 | the first that later versions read |
-pub const RECORD_VERSION: u32 = 5;
+pub const RECORD_VERSION: u32 = 6;
 
 /// The earliest version that is read.
 pub const OLDEST_RECORD: u32 = 3;
@@ -60,6 +61,24 @@ pub struct SampleRecord {
     pub calls: usize,
     /// Program runs within the workflow, without hidden tests.
     pub executions: usize,
+    /// Lookups in documentation, code and memory; omitted if 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lookups: usize,
+    /// Chunks of the index that were hidden for the task, since they share text with its solution or its hidden tests;
+    /// omitted if 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub masked: usize,
+    /// Share of the task's references among the chunks that lookups put into prompts; omitted without a lookup or
+    /// references.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recall: Option<f64>,
+    /// Share of the program's tokens that form a common subsequence with the looked-up chunk nearest to it; omitted
+    /// without such chunks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copied: Option<f64>,
+    /// Share of tokens that a sketch kept of its function; omitted without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sketch_kept: Option<f64>,
     /// Rounds of revision that were started.
     pub rounds: u32,
     /// Why the workflow ended.
@@ -188,6 +207,15 @@ pub struct RunInfo {
     pub budget: Spending,
     /// Wall time by phase, in seconds, in the order they ran.
     pub timings: Vec<PhaseTiming>,
+    /// What workflows looked things up in; omitted without an index and memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub knowledge: Option<KnowledgeInfo>,
+    /// Work before the run that its answers profit from; omitted if there was none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub offline: Vec<OfflineCost>,
+    /// Parts of the budget that are smaller than what a workflow may need; omitted if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub short_budgets: Vec<ShortBudget>,
     /// The server that generated instead of the built-in model; omitted without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<EndpointInfo>,
@@ -306,6 +334,57 @@ pub struct RecipeInfo {
     pub yaml: String,
     /// SHA-256 of `yaml`, in hex.
     pub sha256: String,
+}
+
+/// The index and the memory that workflows looked things up in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KnowledgeInfo {
+    /// SHA-256 over the chunks and files of the index, in hex; `None` without an index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index_sha256: Option<String>,
+    /// Chunks of the index.
+    pub chunks: usize,
+    /// Files of the index.
+    pub files: usize,
+    /// Number of files that were left out, by the reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub left_out: BTreeMap<String, usize>,
+    /// Chunks that were hidden for at least one task.
+    pub masked: usize,
+    /// SHA-256 of the memory's file, in hex; `None` without a memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_sha256: Option<String>,
+    /// Entries of the memory.
+    pub entries: usize,
+}
+
+/// What something that was made before a run has cost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OfflineCost {
+    /// What was made: `memory`.
+    pub what: String,
+    /// Tokens generated, those of the runs that it was made of included.
+    pub completion_tokens: usize,
+    /// Calls to the model.
+    pub calls: usize,
+    /// Program runs.
+    pub executions: usize,
+}
+
+/// A part of the budget that is smaller than what a workflow may need.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShortBudget {
+    /// The workflow.
+    pub workflow: String,
+    /// `calls`, `executions` or `lookups`.
+    pub resource: String,
+    /// The most that the workflow may need for a sample.
+    pub most: usize,
+    /// The budget for a sample.
+    pub budget: usize,
 }
 
 /// A server that answered.

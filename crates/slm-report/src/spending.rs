@@ -12,6 +12,9 @@ pub struct Spending {
     pub calls: usize,
     /// Program runs.
     pub executions: usize,
+    /// Lookups; 0 in files of versions before them.
+    #[serde(default)]
+    pub lookups: usize,
 }
 
 impl From<&slm_config::Budget> for Spending {
@@ -20,11 +23,13 @@ impl From<&slm_config::Budget> for Spending {
             completion_tokens,
             calls,
             executions,
+            lookups,
         } = *budget;
         Self {
             completion_tokens,
             calls,
             executions,
+            lookups,
         }
     }
 }
