@@ -18,6 +18,7 @@ mod dataset_arguments;
 mod digest;
 mod experiment;
 mod json_lines;
+mod knowledge;
 mod leakage;
 mod metrics_command;
 mod python_files;

@@ -1,5 +1,6 @@
 //! `evaluator show`: prints the trajectories of a task, from the request to the program.
 
+mod lookup;
 mod page;
 mod paint;
 

@@ -48,4 +48,4 @@ pub use registry::{
 pub use repository_tests::{RepositoryTarget, RepositoryTest, RepositoryTestKind, RepositoryTests};
 pub use selection::Selection;
 pub use split::Split;
-pub use task::{HiddenTests, ScoringPhase, Task, TaskView};
+pub use task::{HiddenTests, Reference, ScoringPhase, Secrets, Task, TaskView};

@@ -56,6 +56,16 @@ impl TaskView {
     }
 }
 
+/// A function, class or section of a task's documentation or code that solves the task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reference {
+    /// The file, at least the end of its path, with `/`.
+    pub source: String,
+    /// `function`, `Class.method` or the heading.
+    pub name: String,
+}
+
 /// A task of a benchmark.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Task {
@@ -63,6 +73,16 @@ pub struct Task {
     hidden: HiddenTests,
     canonical_solution: String,
     split: Option<Split>,
+    references: Vec<Reference>,
+}
+
+/// What must not reach a model before a task is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secrets {
+    /// Correct programs, or their parts after the prompt.
+    pub solutions: Vec<String>,
+    /// The texts of the hidden tests.
+    pub tests: Vec<String>,
 }
 
 impl Task {
@@ -72,6 +92,34 @@ impl Task {
             hidden: HiddenTests(tests),
             canonical_solution,
             split: None,
+            references: Vec::new(),
+        }
+    }
+
+    /// Returns the task with what solves it in its documentation or code.
+    pub(crate) fn with_references(mut self, references: Vec<Reference>) -> Self {
+        self.references = references;
+        self
+    }
+
+    /// Returns what solves the task in its documentation or code, if its file names it; workflows do not see it, except
+    /// for upper bounds.
+    pub fn references(&self) -> &[Reference] {
+        &self.references
+    }
+
+    /// Returns what must not reach a model before the task is answered. It is opened for comparison, but never shown.
+    pub fn secrets(&self, phase: &ScoringPhase) -> Secrets {
+        let solution = self.canonical_solution(phase);
+        let mut tests = Vec::new();
+        let opened = serde_json::to_value(self.hidden.open(phase));
+        collect_texts(&opened.unwrap_or_default(), &mut tests);
+        Secrets {
+            solutions: (!solution.trim().is_empty())
+                .then(|| solution.to_owned())
+                .into_iter()
+                .collect(),
+            tests,
         }
     }
 
@@ -109,6 +157,18 @@ impl Task {
     /// Returns a correct continuation of the prompt, indented to follow it; empty if the publisher provides none.
     pub fn canonical_solution(&self, _: &ScoringPhase) -> &str {
         &self.canonical_solution
+    }
+}
+
+/// Collects all texts in a value.
+fn collect_texts(value: &serde_json::Value, texts: &mut Vec<String>) {
+    match value {
+        serde_json::Value::String(text) => texts.push(text.clone()),
+        serde_json::Value::Array(items) => items.iter().for_each(|item| collect_texts(item, texts)),
+        serde_json::Value::Object(fields) => {
+            fields.values().for_each(|item| collect_texts(item, texts));
+        }
+        _ => {}
     }
 }
 

@@ -410,8 +410,8 @@ workflow_table!(workflow);
 impl Workflow {
     /// The workflows of h3 in the order in which they run: those that are compared, then their controls.
     pub fn of_h3() -> Vec<Self> {
-        let is_part = |workflow: &Self| workflow.h3_part() != H3Part::Apart;
-        let mut all: Vec<Self> = Self::ALL.iter().copied().filter(is_part).collect();
+        let all = Self::ALL.iter().copied();
+        let mut all: Vec<Self> = all.filter(|workflow| workflow.is_of_h3()).collect();
         // Stable: within a part the order is the table's.
         all.sort_by_key(|workflow| workflow.h3_part());
         all
@@ -431,10 +431,15 @@ impl Workflow {
         self.needs() != Needs::Nothing
     }
 
+    /// Whether it is a part of h3. All others look something up, or are controls of such workflows.
+    pub fn is_of_h3(self) -> bool {
+        self.h3_part() != H3Part::Apart
+    }
+
     /// The pairs outside of h3: what lookups and their controls are compared by.
     pub fn contrasts_of_lookups() -> Vec<WorkflowPair> {
         let all = Self::ALL.iter();
-        all.filter(|workflow| workflow.h3_part() == H3Part::Apart)
+        all.filter(|workflow| !workflow.is_of_h3())
             .flat_map(|workflow| workflow.own_contrasts().iter().copied())
             .collect()
     }

@@ -1,5 +1,8 @@
 //! The models of an experiment: in this process, or behind a server.
 
+use std::rc::Rc;
+use std::sync::Arc;
+
 use anyhow::{Context, Result};
 use slm_artifacts::sha256_of_texts;
 use slm_cli::{BaseModel, Provenance, UserMistake};
@@ -13,6 +16,7 @@ use super::adapters::NamedAdapter;
 use super::timings::Timings;
 use crate::backend::endpoint::{Endpoint, Texts};
 use crate::backend::{Backend, LocalModel};
+use crate::knowledge::CountTokens;
 
 /// The base model and its adapters, ready to generate.
 pub(crate) enum Answering {
@@ -24,7 +28,7 @@ pub(crate) enum Answering {
 pub(crate) struct Local {
     base: BaseModel,
     runtime: Runtime,
-    tokenizer: Tokenizer,
+    tokenizer: Arc<Tokenizer>,
     template: ChatTemplate,
     /// In the order of the run's adapters.
     adapters: Vec<RuntimeAdapter>,
@@ -87,7 +91,7 @@ impl Answering {
                 .iter()
                 .map(|adapter| base.load_adapter(&adapter.folder, name, &runtime, &device))
                 .collect::<Result<_>>()?;
-            let tokenizer = base.tokenizer()?;
+            let tokenizer = Arc::new(base.tokenizer()?);
             let template = base.chat_template(&tokenizer)?;
             for adapter in given {
                 slm_cli::note_other_template(&adapter.folder, &template);
@@ -140,6 +144,20 @@ impl Answering {
             Self::Local(_) => None,
             Self::Served(served) => Some(served.endpoint.info()),
         }
+    }
+
+    /// Returns what counts the tokens of looked-up text: the models' tokenizer. Of a server that renders conversations
+    /// itself, the tokenizer is unknown, and four characters count as a token.
+    pub(crate) fn count_tokens(&self) -> CountTokens {
+        let tokenizer = match self {
+            Self::Local(local) => Some(&local.tokenizer),
+            Self::Served(served) => served.endpoint.tokenizer(),
+        };
+        let tokenizer = tokenizer.map(Arc::clone);
+        Rc::new(move |text| {
+            let ids = tokenizer.as_ref().and_then(|of| of.encode_text(text).ok());
+            ids.map_or(text.chars().count().div_ceil(4), |ids| ids.len())
+        })
     }
 
     /// Returns the loss of a function's body after its prompt, in nats per token, in the format of training: the body,
@@ -205,7 +223,7 @@ fn serve(
     }
     if settings.api == Api::Completions {
         let base = BaseModel::open_without_weights(&recipe.model)?;
-        let tokenizer = base.tokenizer()?;
+        let tokenizer = Arc::new(base.tokenizer()?);
         let template = base.chat_template(&tokenizer)?;
         for adapter in adapters {
             slm_cli::note_other_template(&adapter.folder, &template);

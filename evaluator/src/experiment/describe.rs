@@ -17,6 +17,7 @@ use slm_sandbox::Sandbox;
 
 use super::Request;
 use super::answering::Answerer;
+use crate::knowledge::Knowledge;
 use crate::run_folder::{RUN, RunFolder};
 use crate::workflow::prompt::Templates;
 
@@ -95,6 +96,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) templates: &'a Templates,
     pub(crate) sandbox: &'a Sandbox,
     pub(crate) request: &'a Request<'a>,
+    pub(crate) knowledge: &'a Knowledge,
 }
 
 /// Describes a run. Its name contains a hash of everything that affects a sample, so that the same experiment has the
@@ -110,6 +112,7 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
         templates,
         sandbox,
         request,
+        knowledge,
     } = parts;
     let yaml = recipe.to_yaml();
     let evaluate = &recipe.evaluate;
@@ -175,6 +178,9 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
         plan,
         budget: Spending::from(&evaluate.budget),
         timings: Vec::new(),
+        knowledge: knowledge.info().cloned(),
+        offline: Vec::new(),
+        short_budgets: Vec::new(),
         endpoint,
         shard: None,
         merged_from: Vec::new(),
@@ -199,7 +205,12 @@ fn config_sha256(info: &RunInfo, yaml: &str, templates: &Templates) -> String {
     let adapters = info.adapters.iter().map(|adapter| adapter.sha256.as_str());
     let benchmarks = info.benchmarks.iter().map(|of| of.sha256.as_str());
     let own = settings.into_iter().chain(adapters).chain(benchmarks);
-    sha256_of_texts(own.chain(templates.texts()))
+    let looks_up = info.plan.cells.iter().any(|cell| !cell.workflow.is_of_h3());
+    let knowledge = info.knowledge.iter().flat_map(|of| {
+        let hashes = [&of.index_sha256, &of.memory_sha256];
+        hashes.into_iter().flatten().map(String::as_str)
+    });
+    sha256_of_texts(own.chain(templates.texts(looks_up)).chain(knowledge))
 }
 
 fn name_by(info: &mut RunInfo, recipe: &Recipe, hash: String) {

@@ -33,9 +33,10 @@ use slm_sandbox::{Limits, Sandbox};
 use slm_scoring::{ExpectedOutputCache, Scorer, TreePools, names_test_machinery};
 
 use crate::arguments::CommonArguments;
+use crate::knowledge;
 use crate::repositories;
 use crate::run_folder::RunFolder;
-use crate::workflow::agent::Settings;
+use crate::workflow::agent::{Grading, Settings};
 use crate::workflow::prompt::Templates;
 use crate::workflow::runner::SandboxRunner;
 use crate::workflow::trajectory::{Finished, Identity};
@@ -89,6 +90,12 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
     let learned = learned::check(&chosen, &tasks, arguments.allow_learned_tasks)?;
     let mut timings = Timings::default();
     let answering = Answering::open(&recipe, &chosen, arguments.device, &mut timings)?;
+    let knowledge = Rc::new(knowledge::open(
+        &recipe,
+        &tasks,
+        sandbox.interpreter(),
+        answering.count_tokens(),
+    )?);
     let described = chosen
         .iter()
         .zip(learned)
@@ -113,6 +120,7 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
         templates: &templates,
         sandbox: &sandbox,
         request,
+        knowledge: &knowledge,
     })?;
     describe::adopt_earlier_identity(&mut info, &recipe, &templates, &arguments.reports);
     if let Some(shard) = arguments.shard {
@@ -148,6 +156,8 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
         let settings = Rc::new(Settings {
             evaluate: evaluate_as(&cell, evaluate),
             templates: templates.clone(),
+            knowledge: Rc::clone(&knowledge),
+            grading: Grading::from(&recipe.knowledge),
         });
         finished.extend(timings.phase(&format!("generate {label}"), || {
             complete(

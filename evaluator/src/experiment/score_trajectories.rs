@@ -157,6 +157,11 @@ fn record(
         completion_tokens: finished.spent.completion_tokens,
         calls: finished.spent.calls,
         executions: finished.spent.executions,
+        lookups: finished.spent.lookups,
+        masked: finished.looked_up.masked,
+        recall: finished.looked_up.recall,
+        copied: finished.looked_up.copied,
+        sketch_kept: finished.looked_up.sketch_kept,
         rounds: finished.rounds,
         stop: finished.stop,
         format_failures: finished.format_failures.len(),
@@ -244,6 +249,8 @@ mod tests {
                 completion_tokens: 5,
                 calls: 1,
                 executions: 0,
+                lookups: 0,
+                lookups: 0,
             },
             left: Spending::default(),
             prompt_tokens: 9,
@@ -252,6 +259,7 @@ mod tests {
             tokens_estimated: false,
             rounds: 0,
             format_failures: Vec::new(),
+            looked_up: crate::knowledge::LookedUp::default(),
         }
     }
 

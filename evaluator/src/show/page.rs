@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use similar::{ChangeTag, TextDiff};
 use slm_config::Workflow;
 
+use super::lookup;
 use super::paint::{Paint, harmless};
 use crate::workflow::event::{CallResult, Decision, Event, ExecutionResult, Key, What};
 use slm_artifacts::Expects;
@@ -42,6 +43,10 @@ pub(super) fn trajectory(key: &Key, events: &[Event], paint: Paint) -> String {
         match &event.what {
             What::Call(call) => page += &self::call(event, call, &programs, paint),
             What::Execution(run) => page += &execution(event, run, paint),
+            What::Lookup(found) => {
+                page += &section(event, &lookup::title(found), &lookup::facts(found), paint);
+                page += &lookup::body(found, paint);
+            }
             What::Decision(decision) => page += &end(decision, key.workflow, &programs, paint),
         }
     }
@@ -62,8 +67,12 @@ fn outcome(decision: &Decision) -> String {
         |step| format!("the program of step {step} was kept"),
     );
     let of = |spent: usize, left: usize| format!("{spent} of {}", spent + left);
+    let lookups = match spent.lookups {
+        0 => String::new(),
+        lookups => format!(", {} lookups", of(lookups, left.lookups)),
+    };
     format!(
-        "stopped: {stop}; {kept}\nspent: {} tokens, {} calls, {} executions\n",
+        "stopped: {stop}; {kept}\nspent: {} tokens, {} calls, {} executions{lookups}\n",
         of(spent.completion_tokens, left.completion_tokens),
         of(spent.calls, left.calls),
         of(spent.executions, left.executions),
@@ -249,14 +258,28 @@ mod tests {
                     "measured": {"cpu_s": 0.05, "wall_s": 0.06, "peak_memory_bytes": 1},
                 }}),
             ),
-            event(2, Some(0), &program("    y = x\n    return 2 * y")),
             event(
-                3,
-                Some(2),
+                2,
+                None,
+                &serde_json::json!({"lookup": {
+                    "tool": "docs", "query": "double a number", "index_sha256": "i", "masked": 1,
+                    "hits": [
+                        {"chunk": 4, "source": "d.md", "lines": [1, 9], "name": "Doubling", "sha256": "h", "score": 2.5,
+                         "overlap": 0.5, "shown": true},
+                        {"chunk": 7, "source": "m.py", "lines": [3, 4], "name": "twice", "sha256": "h", "score": 1.0,
+                         "overlap": 0.2, "shown": false},
+                    ],
+                    "shown": "### Doubling (d.md)\n\nTwice\u{1b}[2J.\n",
+                }}),
+            ),
+            event(3, Some(0), &program("    y = x\n    return 2 * y")),
+            event(
+                4,
+                Some(3),
                 &serde_json::json!({"decision": {
-                    "stop": "rounds_spent", "chosen": 2, "code_sha256": "p",
-                    "spent": {"completion_tokens": 10, "calls": 2, "executions": 1},
-                    "left": {"completion_tokens": 90, "calls": 0, "executions": 3},
+                    "stop": "rounds_spent", "chosen": 3, "code_sha256": "p",
+                    "spent": {"completion_tokens": 10, "calls": 2, "executions": 1, "lookups": 1},
+                    "left": {"completion_tokens": 90, "calls": 0, "executions": 3, "lookups": 15},
                 }}),
             ),
         ];
@@ -267,8 +290,8 @@ mod tests {
     fn a_trajectory_reads_from_top_to_bottom() {
         let expected = "\
 t/f · base · reflection · temperature 0.5, top-p 0.9 · sample 0
-stopped: rounds spent; the program of step 2 was kept
-spent: 10 of 100 tokens, 2 of 2 calls, 1 of 4 executions
+stopped: rounds spent; the program of step 3 was kept
+spent: 10 of 100 tokens, 2 of 2 calls, 1 of 4 executions, 1 of 16 lookups
 
 step 0 · coder (5 tokens, 0.2 s)
   def f(x):
@@ -280,7 +303,15 @@ step 1 · run of step 0 (1 of 2 tests passed, 0.05 s of CPU time)
          AssertionError: 1 == 2
   passed own test: assert f(0) == 0
 
-step 2 · round 1 · coder, instead of step 0 (5 tokens, 0.2 s)
+step 2 · round 1 · lookup in documentation (2 hits, 1 hidden for this task)
+  query: double a number
+  shown 2.500 Doubling d.md:1-9
+  left out 1.000 twice m.py:3-4
+  | ### Doubling (d.md)
+  |
+  | Twice\\u{1b}[2J.
+
+step 3 · round 1 · coder, instead of step 0 (5 tokens, 0.2 s)
   def f(x):
       y = x
 -     return y\\u{1b}[2J

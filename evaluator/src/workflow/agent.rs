@@ -1,4 +1,5 @@
-//! The interface of workflows: call the model, run a program with the visible tests, keep the best program.
+//! The interface of workflows: call the model, run a program with the visible tests, look something up, keep the best
+//! program.
 //!
 //! A workflow is an `async fn` over an [`Agent`]. Each `.await` is a step, which is logged when it is finished; `?`
 //! ends the workflow when the budget is spent. No other future can be awaited, and a workflow must depend only on its
@@ -9,15 +10,16 @@ use std::rc::Rc;
 
 use slm_artifacts::{Expects, StopReason};
 use slm_benchmarks::TaskView;
-use slm_config::{Evaluate, Prompting, Role, Workflow};
+use slm_config::{Evaluate, Grade, Prompting, Role, Workflow};
 use slm_model::{CODE_STOP, CodeRequest, Sampling};
 use slm_scoring::ProgramFault;
 
 use super::convention::{Opening, opening};
-use super::event::ExecutionResult;
+use super::event::{ExecutionResult, LookupResult};
 use super::prompt::{Prompt, Templates};
 use super::read::{MAX_TESTS, Reading};
 use super::step_queue::{ModelCall, PendingResult, StepQueue};
+use crate::knowledge::{Knowledge, Look};
 
 /// Maximum tokens of a plan, a review or a list of tests: a small model that exceeds this repeats itself.
 const MAX_SIDE_TOKENS: usize = 256;
@@ -29,6 +31,27 @@ const NO_PROGRAM: &str = "# no program was found in the answer";
 pub(crate) struct Settings {
     pub(crate) evaluate: Evaluate,
     pub(crate) templates: Templates,
+    pub(crate) knowledge: Rc<Knowledge>,
+    /// How `crag` grades what it finds.
+    pub(crate) grading: Grading,
+}
+
+/// How `crag` grades what it finds: `knowledge.grade`, `knowledge.upper` and `knowledge.lower`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Grading {
+    pub(crate) by: Grade,
+    pub(crate) upper: f64,
+    pub(crate) lower: f64,
+}
+
+impl From<&slm_config::Knowledge> for Grading {
+    fn from(knowledge: &slm_config::Knowledge) -> Self {
+        Self {
+            by: knowledge.grade,
+            upper: knowledge.upper,
+            lower: knowledge.lower,
+        }
+    }
 }
 
 /// A program of the workflow, by the step that made it.
@@ -59,6 +82,43 @@ impl Agent {
         }
     }
 
+    /// The workflow in progress: some files hold a workflow and its controls.
+    pub(crate) fn workflow(&self) -> Workflow {
+        self.workflow
+    }
+
+    /// What the workflow sees of the task.
+    pub(crate) fn task(&self) -> &TaskView {
+        &self.task
+    }
+
+    /// How `crag` grades what it finds.
+    pub(crate) fn grading(&self) -> Grading {
+        self.settings.grading
+    }
+
+    /// What can be looked up.
+    pub(crate) fn knowledge(&self) -> &Knowledge {
+        &self.settings.knowledge
+    }
+
+    /// Returns the words by which the task is looked up: those of its docstring and the names of its signature.
+    pub(crate) fn query(&self) -> String {
+        slm_retrieval::query_of(&self.task.prompt, &self.task.entry_point)
+    }
+
+    /// Looks something up. Returns `None` if the budget has no lookup left, which ends nothing.
+    pub(crate) async fn look(&self, look: Look) -> Result<Option<LookupResult>, StopReason> {
+        let sent = self.queue.borrow_mut().look(look);
+        let Some(step) = sent else {
+            return Ok(None);
+        };
+        match self.pending(step).await? {
+            Reading::Found(found) => Ok(Some(found)),
+            other => unreachable!("a lookup was expected, not {other:?}"),
+        }
+    }
+
     /// Whether programs are run with the visible tests.
     pub(crate) fn runs_programs(&self) -> bool {
         self.workflow.runs_programs()
@@ -81,7 +141,13 @@ impl Agent {
 
     /// Requests the first program, with the recipe's prompting convention: by default that of training.
     pub(crate) async fn draft(&self) -> Result<Code, StopReason> {
-        self.code(self.ask_for_draft(self.sampling())?).await
+        self.draft_after("").await
+    }
+
+    /// Requests the first program after a text that may help, which may be empty.
+    pub(crate) async fn draft_after(&self, before: &str) -> Result<Code, StopReason> {
+        self.code(self.ask_for_draft(self.sampling(), before)?)
+            .await
     }
 
     /// Requests `n` first programs concurrently, or as many as the budget allows; all but the first are sampled at
@@ -102,7 +168,7 @@ impl Agent {
                 }
                 let is_first = drafts.is_empty() && asked.is_empty();
                 let sampling = if is_first { self.sampling() } else { varied };
-                match self.ask_for_draft(sampling) {
+                match self.ask_for_draft(sampling, "") {
                     Ok(result) => asked.push(result),
                     Err(_) if !(asked.is_empty() && drafts.is_empty()) => break,
                     Err(spent) => return Err(spent),
@@ -237,13 +303,17 @@ impl Agent {
         self.queue.borrow_mut().prefer(code.0);
     }
 
-    fn ask_for_draft(&self, sampling: Sampling) -> Result<PendingResult, StopReason> {
+    fn ask_for_draft(
+        &self,
+        sampling: Sampling,
+        before: &str,
+    ) -> Result<PendingResult, StopReason> {
         let prompting = self.settings.evaluate.prompting;
         let Opening {
             messages,
             begun,
             stop,
-        } = opening(prompting, &self.task);
+        } = opening(prompting, &self.task, before);
         let call = ModelCall {
             role: Role::Coder,
             expects: Expects::Program,

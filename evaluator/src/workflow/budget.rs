@@ -35,6 +35,7 @@ impl Ledger {
             completion_tokens: self.budget.completion_tokens - self.left.completion_tokens,
             calls: self.budget.calls - self.left.calls,
             executions: self.budget.executions - self.left.executions,
+            lookups: self.budget.lookups - self.left.lookups,
         }
     }
 
@@ -66,6 +67,13 @@ impl Ledger {
         self.left.executions -= 1;
         Ok(())
     }
+
+    /// Pays for a lookup. Returns whether one was left.
+    pub(crate) fn lookup(&mut self) -> bool {
+        let one_less = self.left.lookups.checked_sub(1);
+        self.left.lookups = one_less.unwrap_or_default();
+        one_less.is_some()
+    }
 }
 
 #[cfg(test)]
@@ -77,6 +85,7 @@ mod tests {
             completion_tokens,
             calls,
             executions,
+            lookups: 1,
         })
     }
 
@@ -102,12 +111,15 @@ mod tests {
     }
 
     #[test]
-    fn calls_and_executions_are_counted_to_the_last() {
+    fn calls_executions_and_lookups_are_counted_to_the_last() {
         let mut ledger = ledger(100, 1, 2);
         assert_eq!(ledger.call(1), Ok(1));
         assert_eq!(ledger.call(1), Err(Exhausted::Calls));
         assert_eq!(ledger.execution(), Ok(()));
         assert_eq!(ledger.execution(), Ok(()));
         assert_eq!(ledger.execution(), Err(Exhausted::Executions));
+        assert!(ledger.lookup());
+        assert!(!ledger.lookup() && !ledger.lookup());
+        assert_eq!((ledger.left().lookups, ledger.spent().lookups), (0, 1));
     }
 }

@@ -14,8 +14,29 @@ pub(super) struct Opening {
     pub(super) stop: Vec<&'static str>,
 }
 
-/// Returns the request for a task's first program.
-pub(super) fn opening(prompting: Prompting, task: &TaskView) -> Opening {
+/// Returns the request for a task's first program, after a text that may help, which may be empty.
+pub(super) fn opening(prompting: Prompting, task: &TaskView, before: &str) -> Opening {
+    let mut opening = plain_opening(prompting, task);
+    let before = before.trim();
+    if before.is_empty() {
+        return opening;
+    }
+    let user = opening
+        .messages
+        .iter_mut()
+        .rfind(|message| message.role == Role::User);
+    if let Some(message) = user {
+        message.content = format!("{before}\n\n{}", message.content);
+    } else {
+        // Plain text that is continued is Python.
+        let comment = |line: &str| format!("# {line}").trim_end().to_owned() + "\n";
+        let comments: String = before.lines().map(comment).collect();
+        opening.begun = format!("{comments}\n{}", opening.begun);
+    }
+    opening
+}
+
+fn plain_opening(prompting: Prompting, task: &TaskView) -> Opening {
     let Some(style) = style(prompting) else {
         let request = CodeRequest { stub: &task.prompt };
         return Opening {
@@ -84,7 +105,7 @@ mod tests {
     #[test]
     fn each_convention_has_its_request() {
         let request = |prompting| {
-            let opening = opening(prompting, &task());
+            let opening = opening(prompting, &task(), "");
             (opening.messages.len(), opening.begun, opening.stop.len())
         };
         let stub = task().prompt;
@@ -102,5 +123,31 @@ mod tests {
             request(Prompting::FewShot),
             (0, "examples, then the task".to_owned(), 1)
         );
+    }
+
+    #[test]
+    fn a_text_that_may_help_precedes_the_request() {
+        for prompting in [
+            Prompting::Training,
+            Prompting::Instruct,
+            Prompting::Chat,
+            Prompting::Base,
+            Prompting::FewShot,
+        ] {
+            let plain = opening(prompting, &task(), "");
+            let helped = opening(prompting, &task(), "## Reference\n\nUse `pi`.\n");
+            match (plain.messages.last(), helped.messages.last()) {
+                (Some(plain), Some(helped)) => assert_eq!(
+                    helped.content,
+                    format!("## Reference\n\nUse `pi`.\n\n{}", plain.content)
+                ),
+                _ => assert_eq!(
+                    helped.begun,
+                    format!("# ## Reference\n#\n# Use `pi`.\n\n{}", plain.begun)
+                ),
+            }
+            assert_eq!(plain.messages.len(), helped.messages.len());
+            assert_eq!(plain.stop, helped.stop);
+        }
     }
 }

@@ -19,10 +19,12 @@ pub(crate) mod convention;
 pub(crate) mod event;
 pub(crate) mod prompt;
 pub(crate) mod read;
+mod repair;
 mod rounds;
 pub(crate) mod runner;
 pub(crate) mod schedule;
 pub(crate) mod step_queue;
+mod test_report;
 pub(crate) mod trajectory;
 
 #[cfg(test)]

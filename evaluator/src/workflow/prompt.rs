@@ -24,10 +24,16 @@ pub(crate) enum Prompt {
     SelfTests,
     Critique,
     Revision,
+    Repair,
+    Grade,
+    Restate,
+    ChooseTools,
+    Act,
+    Instruct,
 }
 
 impl Prompt {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 14] = [
         Self::Planner,
         Self::Coder,
         Self::Tester,
@@ -36,7 +42,16 @@ impl Prompt {
         Self::SelfTests,
         Self::Critique,
         Self::Revision,
+        Self::Repair,
+        Self::Grade,
+        Self::Restate,
+        Self::ChooseTools,
+        Self::Act,
+        Self::Instruct,
     ];
+
+    /// How many of them workflows without lookups use.
+    const WITHOUT_LOOKUPS: usize = 8;
 
     /// Returns the prompt's key in a recipe, its built-in text, and the variables that it may name.
     fn facts(self) -> (&'static str, &'static str, &'static [&'static str]) {
@@ -61,6 +76,28 @@ impl Prompt {
             Self::SelfTests => ("self_tests", include_str!("prompts/self_tests.md"), TESTS),
             Self::Critique => ("critique", include_str!("prompts/critique.md"), CODE),
             Self::Revision => ("revision", include_str!("prompts/revision.md"), REVIEW),
+            Self::Repair => (
+                "repair",
+                include_str!("prompts/repair.md"),
+                &["task", "entry_point", "code", "report", "reference"],
+            ),
+            Self::Grade => (
+                "grade",
+                include_str!("prompts/grade.md"),
+                &["task", "entry_point", "chunk"],
+            ),
+            Self::Restate => ("restate", include_str!("prompts/restate.md"), TASK),
+            Self::ChooseTools => ("choose_tools", include_str!("prompts/choose_tools.md"), TASK),
+            Self::Act => (
+                "act",
+                include_str!("prompts/act.md"),
+                &["task", "entry_point", "history"],
+            ),
+            Self::Instruct => (
+                "instruct",
+                include_str!("prompts/instruct.md"),
+                &["task", "entry_point", "entries"],
+            ),
         }
     }
 }
@@ -97,9 +134,15 @@ impl Templates {
         self.0[prompt as usize].render(values)
     }
 
-    /// Returns the source texts, for the run's identity.
-    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|template| template.source.as_str())
+    /// Returns the source texts that a run's workflows may use, for its identity: a template that is added later for
+    /// other workflows leaves it as it is.
+    pub(crate) fn texts(&self, looks_up: bool) -> impl Iterator<Item = &str> {
+        let n = if looks_up {
+            self.0.len()
+        } else {
+            Prompt::WITHOUT_LOOKUPS
+        };
+        self.0[..n].iter().map(|template| template.source.as_str())
     }
 }
 

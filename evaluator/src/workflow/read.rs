@@ -7,6 +7,7 @@ use slm_metrics::syntax::{normalised_hash, without_reasoning};
 use slm_scoring::{Program, ProgramFault};
 
 use super::convention::{is_fenced, style};
+use super::event::LookupResult;
 
 /// Maximum self-written tests of a task; further ones are ignored.
 pub(crate) const MAX_TESTS: usize = 5;
@@ -14,12 +15,13 @@ pub(crate) const MAX_TESTS: usize = 5;
 /// Maximum lines of a self-written test.
 const MAX_TEST_LINES: usize = 8;
 
-/// The parsed content of an answer.
+/// The parsed content of an answer, or what a lookup found.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Reading {
     Program(Program),
     Tests(Vec<String>),
     Prose(String),
+    Found(LookupResult),
 }
 
 /// Parses an answer; `begun` is the beginning that the request contained (prefill).

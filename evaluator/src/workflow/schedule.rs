@@ -13,7 +13,7 @@ use anyhow::{Result, anyhow};
 use super::event::{Event, ExecutionResult};
 use super::runner::Runner;
 use super::step_queue::{Execution, Step, Work};
-use super::trajectory::{Finished, Trajectory};
+use super::trajectory::{Advance, Finished, Trajectory};
 use crate::backend::{Answer, Backend, Caller, Query};
 use crate::json_lines::JsonLines;
 
@@ -113,12 +113,12 @@ impl Schedule<'_> {
 
     /// Advances a trajectory with the results that arrived.
     fn advance(&mut self, at: usize) -> Result<()> {
-        let (steps, decision) = self.trajectories[at].advance()?;
+        let Advance { steps, events } = self.trajectories[at].advance()?;
+        for event in events {
+            self.log.append(&event)?;
+        }
         for step in steps {
             self.dispatch(at, step)?;
-        }
-        if let Some(decision) = decision {
-            self.log.append(&decision)?;
         }
         if self.trajectories[at].finished().is_some() {
             self.status.finished += 1;
@@ -140,6 +140,7 @@ impl Schedule<'_> {
                     .map_err(|_| anyhow!("the threads that run programs ended early"))?;
                 self.executing += 1;
             }
+            Work::Lookup(_) => unreachable!("a trajectory does its lookups itself"),
         }
         Ok(())
     }

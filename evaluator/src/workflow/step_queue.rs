@@ -17,9 +17,10 @@ use slm_report::Spending;
 use slm_scoring::Program;
 
 use super::budget::Ledger;
-use super::event::ExecutionResult;
+use super::event::{ExecutionResult, LookupResult};
 use super::read::{Reading, read};
 use crate::backend::Answer;
+use crate::knowledge::Look;
 
 /// A step without a result yet.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +36,7 @@ pub(crate) struct Step {
 pub(crate) enum Work {
     Call(ModelCall),
     Execution(Execution),
+    Lookup(Look),
 }
 
 /// A call to the model.
@@ -88,6 +90,8 @@ pub(crate) struct StepQueue {
     /// Steps without a result.
     pending: BTreeMap<u32, Step>,
     results: BTreeMap<u32, Result<Reading, StopReason>>,
+    /// In the order of the steps.
+    lookups: Vec<LookupResult>,
     candidates: BTreeMap<u32, Candidate>,
     /// The candidate that the workflow itself chose.
     preferred: Option<u32>,
@@ -104,6 +108,7 @@ impl StepQueue {
             new_steps: Vec::new(),
             pending: BTreeMap::new(),
             results: BTreeMap::new(),
+            lookups: Vec::new(),
             candidates: BTreeMap::new(),
             preferred: None,
             format_failures: Vec::new(),
@@ -169,6 +174,26 @@ impl StepQueue {
             in_repository: in_repository.map(|task| Box::new((*task).clone())),
         };
         Ok(self.send(Some(step), Work::Execution(execution)))
+    }
+
+    /// Queues a lookup. Returns `None` if the budget has none left, which ends nothing.
+    pub(crate) fn look(&mut self, look: Look) -> Option<u32> {
+        let is_paid = self.ledger.lookup();
+        is_paid.then(|| self.send(None, Work::Lookup(look)))
+    }
+
+    /// Stores the result of a lookup.
+    pub(crate) fn looked_up(&mut self, number: u32, found: LookupResult) -> Step {
+        let step = self.finish(number);
+        self.results
+            .insert(number, Ok(Reading::Found(found.clone())));
+        self.lookups.push(found);
+        step
+    }
+
+    /// Returns the results of all lookups.
+    pub(crate) fn lookups(&self) -> &[LookupResult] {
+        &self.lookups
     }
 
     fn send(&mut self, parent: Option<u32>, work: Work) -> u32 {

@@ -19,11 +19,12 @@ use super::Running;
 use super::agent::{Agent, Settings};
 use super::event::{
     CallMeasures, CallResult, Decision, Event, ExecutionResult, Key, LOG_VERSION, LoggedMessage,
-    What,
+    LookupResult, What,
 };
 use super::step_queue::{ModelCall, Step, StepQueue, Work};
 use crate::backend::{Answer, Query};
 use crate::digest::step_seed;
+use crate::knowledge::{Look, LookedUp};
 
 /// The identity that a trajectory's events record.
 #[derive(Clone, Debug)]
@@ -41,6 +42,7 @@ pub(crate) struct Trajectory {
     key: Key,
     identity: Rc<Identity>,
     settings: Rc<Settings>,
+    task: Rc<TaskView>,
     queue: Rc<RefCell<StepQueue>>,
     running: Running,
     /// Steps of an earlier start that are not replayed yet.
@@ -99,6 +101,17 @@ pub(crate) struct Finished {
     pub(crate) tokens_estimated: bool,
     pub(crate) rounds: u32,
     pub(crate) format_failures: Vec<FormatFailure>,
+    /// What its lookups showed; their number is in `spent`.
+    pub(crate) looked_up: LookedUp,
+}
+
+/// What an advance of a trajectory leads to.
+#[derive(Debug, Default)]
+pub(crate) struct Advance {
+    /// New steps to be dispatched.
+    pub(crate) steps: Vec<Step>,
+    /// Steps that are finished already, to be logged: lookups, and the decision if the workflow ended.
+    pub(crate) events: Vec<Event>,
 }
 
 impl Trajectory {
@@ -113,8 +126,14 @@ impl Trajectory {
         let task = Rc::new(task.clone());
         let budget = Spending::from(&settings.evaluate.budget);
         let queue = Rc::new(RefCell::new(StepQueue::new(Rc::clone(&task), budget)));
-        let agent = Agent::new(key.workflow, task, Rc::clone(&settings), Rc::clone(&queue));
+        let agent = Agent::new(
+            key.workflow,
+            Rc::clone(&task),
+            Rc::clone(&settings),
+            Rc::clone(&queue),
+        );
         Self {
+            task,
             running: super::start(key.workflow, agent),
             key,
             identity,
@@ -143,13 +162,12 @@ impl Trajectory {
         self.finished.as_ref()
     }
 
-    /// Advances as far as results allow. Returns the new steps to run, and the decision if the workflow ended and the
-    /// log lacks it.
+    /// Advances as far as results allow. Lookups are done at once, since the index is in memory.
     ///
     /// # Errors
     /// The log contains other steps than the workflow takes.
-    pub(crate) fn advance(&mut self) -> Result<(Vec<Step>, Option<Event>)> {
-        let mut new = Vec::new();
+    pub(crate) fn advance(&mut self) -> Result<Advance> {
+        let mut new = Advance::default();
         loop {
             let polled = self
                 .running
@@ -157,21 +175,27 @@ impl Trajectory {
                 .poll(&mut Context::from_waker(Waker::noop()));
             if let Poll::Ready(stop) = polled {
                 let stop = stop.unwrap_or_else(|spent| spent);
-                return Ok((new, self.decide(stop)?));
+                new.events.extend(self.decide(stop)?);
+                return Ok(new);
             }
-            let mut replayed = false;
+            let mut has_results = false;
             let steps = self.queue.borrow_mut().take_new_steps();
             for step in steps {
-                match self.logged.remove(&step.number) {
-                    Some(event) => {
+                match (self.logged.remove(&step.number), &step.work) {
+                    (Some(event), _) => {
                         self.replay(&step, event)?;
-                        replayed = true;
+                        has_results = true;
                     }
-                    None => new.push(step),
+                    (None, Work::Lookup(look)) => {
+                        let event = self.look_up(step.number, look);
+                        new.events.push(event);
+                        has_results = true;
+                    }
+                    (None, _) => new.steps.push(step),
                 }
             }
-            if !replayed {
-                return Ok((new, None));
+            if !has_results {
+                return Ok(new);
             }
         }
     }
@@ -240,6 +264,18 @@ impl Trajectory {
         self.event(EventPosition::of(&step), What::Execution(run))
     }
 
+    /// Does a lookup, and returns the event to be logged.
+    fn look_up(&mut self, number: u32, look: &Look) -> Event {
+        let found = self.found(look);
+        let step = self.queue.borrow_mut().looked_up(number, found.clone());
+        self.event(EventPosition::of(&step), What::Lookup(found))
+    }
+
+    fn found(&self, look: &Look) -> LookupResult {
+        let seed = self.seed(0);
+        self.settings.knowledge.look(&self.task, look, seed)
+    }
+
     fn take_answer(
         &mut self,
         number: u32,
@@ -275,6 +311,10 @@ impl Trajectory {
                 if run.code_sha256 == sha256_of_texts([execution.program.as_str()]) =>
             {
                 self.queue.borrow_mut().executed(step.number, run);
+            }
+            // A lookup costs nothing and depends on the index alone: it is done again and compared.
+            (Work::Lookup(look), What::Lookup(logged)) if logged == self.found(look) => {
+                self.queue.borrow_mut().looked_up(step.number, logged);
             }
             _ => return Err(self.misfit(step.number)),
         }
@@ -312,6 +352,11 @@ impl Trajectory {
             tokens_estimated: self.tokens_estimated,
             rounds: queue.round(),
             format_failures: queue.format_failures().to_vec(),
+            looked_up: self.settings.knowledge.looked_up(
+                &self.key.task_id,
+                queue.lookups(),
+                chosen.map(|step| queue.candidate(step).program.text.as_str()),
+            ),
         });
         let place = EventPosition {
             step: queue.next_step(),
@@ -367,19 +412,19 @@ impl Trajectory {
 }
 
 /// Whether a logged decision equals the one made now. An earlier version may have extracted another program from the
-/// same answer.
+/// same answer, and had no budget of lookups.
 fn is_same_decision(event: &Event, decision: &Decision) -> bool {
     let What::Decision(logged) = &event.what else {
         return false;
     };
-    let is_earlier = event.version < LOG_VERSION;
-    logged == decision
-        || is_earlier
-            && *logged
-                == Decision {
-                    code_sha256: logged.code_sha256.clone(),
-                    ..decision.clone()
-                }
+    let mut expected = decision.clone();
+    if event.version < 3 {
+        expected.code_sha256.clone_from(&logged.code_sha256);
+    }
+    if event.version < 4 {
+        expected.left.lookups = logged.left.lookups;
+    }
+    *logged == expected
 }
 
 fn messages_sha256(call: &ModelCall) -> String {

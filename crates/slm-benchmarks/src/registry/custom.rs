@@ -12,6 +12,7 @@
 //! | `canonical_solution` | optional | a right continuation of the prompt |
 //! | `public_examples` | optional | list of tests that a workflow may see and run |
 //! | `instruction` | optional | the request in prose, for conversations |
+//! | `references` | optional | list of `{"source": FILE, "name": QUALIFIED_NAME}`: what solves the task in your library |
 
 use crate::error::YOURS;
 use crate::fields::{Fields, tasks_of_rows};
@@ -68,5 +69,11 @@ fn task(row: &Fields<'_>) -> Result<Task, BenchmarkError> {
         tests,
     });
     let solution = row.optional_text("canonical_solution")?.unwrap_or_default();
-    Ok(Task::new(view, tests, solution.to_owned()))
+    let references = match row.get("references") {
+        Some(value) => serde_json::from_value(value.clone()).map_err(|_| {
+            row.malformed("`references` is not a list of {\"source\": FILE, \"name\": QUALIFIED_NAME}")
+        })?,
+        None => Vec::new(),
+    };
+    Ok(Task::new(view, tests, solution.to_owned()).with_references(references))
 }

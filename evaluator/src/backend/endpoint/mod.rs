@@ -16,7 +16,7 @@ mod serve;
 mod wire;
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ const IDENTITY: [&str; 6] = ["id", "owned_by", "root", "parent", "max_model_len"
 
 /// Renders and tokenizes prompts locally.
 pub(crate) struct Texts {
-    pub(crate) tokenizer: Tokenizer,
+    pub(crate) tokenizer: Arc<Tokenizer>,
     pub(crate) template: ChatTemplate,
     /// Maximum tokens of prompt and answer together.
     pub(crate) positions: usize,
@@ -73,6 +73,11 @@ enum Outcome {
 }
 
 impl Endpoint {
+    /// Returns the tokenizer of the models, if it is known here.
+    pub(crate) fn tokenizer(&self) -> Option<&Arc<Tokenizer>> {
+        self.texts.as_ref().map(|texts| &texts.tokenizer)
+    }
+
     /// Requests the server's list of models. `adapters` are the arms' names with the server's names of the adapters.
     ///
     /// # Errors

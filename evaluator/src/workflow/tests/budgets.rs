@@ -13,6 +13,7 @@ fn budget(completion_tokens: usize, calls: usize, executions: usize) -> Budget {
         completion_tokens,
         calls,
         executions,
+        lookups: 16,
     }
 }
 

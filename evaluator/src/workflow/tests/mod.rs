@@ -13,7 +13,7 @@ use slm_benchmarks::TaskView;
 use slm_config::{Evaluate, Prompts, Workflow};
 use tempfile::TempDir;
 
-use super::agent::Settings;
+use super::agent::{Grading, Settings};
 use super::event::{CallResult, Event, ExecutionMeasures, ExecutionResult, TestRun, What};
 use super::prompt::Templates;
 use super::runner::Runner;
@@ -24,6 +24,7 @@ use crate::backend::scripted::{Line, Scripted};
 use crate::backend::{Backend, Query};
 use crate::experiment::arm::{self, AnsweringArm};
 use crate::json_lines;
+use crate::knowledge::Knowledge;
 use crate::run_folder::{RunFolder, TRAJECTORIES};
 use slm_artifacts::{BASE_ARM, Verdict, sha256_of_texts};
 
@@ -143,6 +144,8 @@ struct World {
     evaluate: Evaluate,
     tasks: Vec<TaskView>,
     adapter: Option<&'static str>,
+    knowledge: Rc<Knowledge>,
+    grading: Grading,
 }
 
 impl World {
@@ -152,6 +155,8 @@ impl World {
             evaluate: Evaluate::default(),
             tasks: vec![task("double")],
             adapter: None,
+            knowledge: Rc::new(Knowledge::none()),
+            grading: Grading::from(&slm_config::Knowledge::default()),
         }
     }
 
@@ -174,6 +179,8 @@ impl World {
         let settings = Rc::new(Settings {
             evaluate: self.evaluate.clone(),
             templates: Templates::load(&Prompts::default()).expect("templates"),
+            knowledge: Rc::clone(&self.knowledge),
+            grading: self.grading,
         });
         let arm = AnsweringArm {
             name: self.adapter.unwrap_or(BASE_ARM),

@@ -1,0 +1,225 @@
+//! Lookups: a query, what it finds, and what of it a prompt may show.
+
+use slm_benchmarks::TaskView;
+use slm_retrieval::{Corpus, Index, Mask, sketch, strips};
+
+use super::compose::{Composed, compose, titled};
+use super::{Form, Knowledge, Look, placebo};
+use crate::workflow::event::{Hit, LookupResult, LookupTool};
+
+impl Knowledge {
+    /// Does a lookup for a task. `seed` draws the placebo.
+    ///
+    /// The result depends on nothing else, so that a resumed run finds the same.
+    pub(crate) fn look(&self, task: &TaskView, look: &Look, seed: u64) -> LookupResult {
+        let nothing = Mask::none();
+        let of_task = self.tasks.get(&task.task_id);
+        let mask = self.mask(task, &nothing);
+        let Some(index) = &self.index else {
+            return empty(look, String::new(), 0);
+        };
+        let mut found = empty(look, index.sha256().to_owned(), mask.len());
+        let lookup = Lookup {
+            knowledge: self,
+            index,
+            mask,
+            task,
+            look,
+        };
+        match look.form {
+            Form::Chunks => lookup.chunks(&mut found, self.top_k),
+            Form::Strips => lookup.strips(&mut found),
+            Form::Placebo => lookup.placebo(&mut found, seed),
+            Form::References => {
+                let references = of_task.map_or(&[][..], |of| &of.references);
+                lookup.references(&mut found, references);
+            }
+            Form::Function => lookup.chunks(&mut found, 1),
+            Form::Sketch => lookup.sketch(&mut found),
+        }
+        found
+    }
+}
+
+impl Knowledge {
+    /// Returns the relevant parts of chunks, for a prompt: the statements and sentences that share a word with the query.
+    pub(crate) fn strips_of(&self, task: &TaskView, query: &str, chunks: &[usize]) -> String {
+        let (Some(index), nothing) = (&self.index, Mask::none()) else {
+            return String::new();
+        };
+        let mask = self.mask(task, &nothing);
+        let texts: Vec<String> = chunks
+            .iter()
+            .map(|&chunk| relevant(index, chunk, query))
+            .collect();
+        compose(&texts, self.max_tokens, mask, &*self.count_tokens).text
+    }
+
+    /// Returns a chunk for a prompt, at most `knowledge.max_tokens` tokens of it.
+    pub(crate) fn whole(&self, task: &TaskView, chunk: usize) -> String {
+        let (Some(index), nothing) = (&self.index, Mask::none()) else {
+            return String::new();
+        };
+        let mask = self.mask(task, &nothing);
+        let of = &index.chunks()[chunk];
+        let text = titled(of, &of.text);
+        compose(&[text], self.max_tokens, mask, &*self.count_tokens).text
+    }
+
+    /// Returns what is hidden for a task; `nothing` for a task that is not known.
+    fn mask<'a>(&'a self, task: &TaskView, nothing: &'a Mask) -> &'a Mask {
+        self.tasks
+            .get(&task.task_id)
+            .map_or(nothing, |of| &of.mask)
+    }
+}
+
+/// Returns the statements and sentences of a chunk that share a word with the query.
+fn relevant(index: &Index, chunk: usize, query: &str) -> String {
+    let of = &index.chunks()[chunk];
+    let kept: Vec<String> = strips(of)
+        .into_iter()
+        .filter(|strip| index.covers(query, strip) > 0.0)
+        .collect();
+    titled(of, &kept.join("\n"))
+}
+
+fn empty(look: &Look, index_sha256: String, masked: usize) -> LookupResult {
+    LookupResult {
+        tool: look.tool,
+        query: look.query.clone(),
+        index_sha256,
+        hits: Vec::new(),
+        shown: String::new(),
+        masked,
+        sketch_kept: None,
+    }
+}
+
+/// One lookup in the index.
+struct Lookup<'a> {
+    knowledge: &'a Knowledge,
+    index: &'a Index,
+    mask: &'a Mask,
+    task: &'a TaskView,
+    look: &'a Look,
+}
+
+impl Lookup<'_> {
+    fn corpus(&self) -> Corpus {
+        match (self.look.tool, self.look.form) {
+            (_, Form::Function | Form::Sketch) => Corpus::Functions,
+            (LookupTool::Docs, _) => Corpus::Docs,
+            (LookupTool::Code, _) => Corpus::Code,
+            _ => Corpus::All,
+        }
+    }
+
+    fn search(&self, k: usize) -> Vec<(usize, f32)> {
+        let hits = self
+            .index
+            .search(&self.look.query, self.corpus(), self.mask, k);
+        hits.into_iter().map(|hit| (hit.chunk, hit.score)).collect()
+    }
+
+    fn compose(&self, texts: &[String]) -> Composed {
+        let Knowledge {
+            max_tokens,
+            count_tokens,
+            ..
+        } = self.knowledge;
+        compose(texts, *max_tokens, self.mask, &**count_tokens)
+    }
+
+    /// Describes the hits, and shows a text for each of them.
+    fn show(&self, found: &mut LookupResult, best: &[(usize, f32)], texts: &[String]) {
+        let Composed { text, shown } = self.compose(texts);
+        found.shown = text;
+        found.hits = best
+            .iter()
+            .zip(shown)
+            .map(|(&(chunk, score), shown)| self.hit(chunk, score, shown))
+            .collect();
+    }
+
+    fn hit(&self, chunk: usize, score: f32, shown: bool) -> Hit {
+        let of = &self.index.chunks()[chunk];
+        Hit {
+            chunk,
+            source: of.source.clone(),
+            lines: Some(of.lines),
+            name: of.name.clone(),
+            sha256: of.sha256.clone(),
+            score: f64::from(score),
+            overlap: self.index.coverage(&self.look.query, chunk),
+            shown,
+        }
+    }
+
+    fn whole(&self, best: &[(usize, f32)]) -> Vec<String> {
+        let chunks = self.index.chunks();
+        best.iter()
+            .map(|&(chunk, _)| titled(&chunks[chunk], &chunks[chunk].text))
+            .collect()
+    }
+
+    fn chunks(&self, found: &mut LookupResult, k: usize) {
+        let best = self.search(k);
+        self.show(found, &best, &self.whole(&best));
+    }
+
+    fn strips(&self, found: &mut LookupResult) {
+        let best = self.search(self.knowledge.top_k);
+        let texts: Vec<String> = best
+            .iter()
+            .map(|&(chunk, _)| relevant(self.index, chunk, &self.look.query))
+            .collect();
+        self.show(found, &best, &texts);
+    }
+
+    fn placebo(&self, found: &mut LookupResult, seed: u64) {
+        let best = self.search(self.knowledge.top_k);
+        let as_long_as = self.compose(&self.whole(&best)).text;
+        let best: Vec<usize> = best.into_iter().map(|(chunk, _)| chunk).collect();
+        let drawn = placebo::draw(
+            self.index,
+            self.mask,
+            &self.look.query,
+            &best,
+            &as_long_as,
+            seed,
+            &*self.knowledge.count_tokens,
+        );
+        found.shown = drawn.text;
+        found.hits = drawn
+            .chunks
+            .into_iter()
+            .map(|(chunk, score)| self.hit(chunk, score, true))
+            .collect();
+    }
+
+    fn references(&self, found: &mut LookupResult, references: &[Vec<usize>]) {
+        let permitted = |chunks: &Vec<usize>| {
+            let shown = chunks.iter().find(|&&chunk| !self.mask.hides(chunk));
+            shown.map(|&chunk| (chunk, 0.0))
+        };
+        let best: Vec<(usize, f32)> = references.iter().filter_map(permitted).collect();
+        self.show(found, &best, &self.whole(&best));
+    }
+
+    fn sketch(&self, found: &mut LookupResult) {
+        let best = self.search(1);
+        let chunks = self.index.chunks();
+        let sketches: Vec<sketch::Sketch> = best
+            .iter()
+            .map(|&(chunk, _)| sketch::rule(&chunks[chunk].text, &self.task.prompt))
+            .collect();
+        let texts: Vec<String> = best
+            .iter()
+            .zip(&sketches)
+            .map(|(&(chunk, _), sketch)| titled(&chunks[chunk], &sketch.text))
+            .collect();
+        self.show(found, &best, &texts);
+        found.sketch_kept = sketches.first().map(|sketch| sketch.kept);
+    }
+}

@@ -1,0 +1,94 @@
+//! What workflows look up: the index of documentation and code, the memory, and what of them is hidden for a task.
+//!
+//! - `open` reads the sources that a recipe names, and hides for each task what shares text with its solution or its
+//!   hidden tests
+//! - `look` does a lookup
+//! - `compose` puts chunks into a text of limited length
+//! - `placebo` draws text that has nothing to do with the task, as long as the text of a lookup
+//! - `recall` compares what lookups showed with what the task names as its references, and with the program
+
+mod compose;
+mod look;
+mod open;
+mod placebo;
+mod recall;
+
+pub(crate) use recall::LookedUp;
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use slm_report::KnowledgeInfo;
+use slm_retrieval::{Index, Mask};
+
+use crate::workflow::event::LookupTool;
+
+pub(crate) use open::open;
+
+/// Counts the tokens of a text.
+pub(crate) type CountTokens = Rc<dyn Fn(&str) -> usize>;
+
+/// A lookup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Look {
+    pub(crate) tool: LookupTool,
+    pub(crate) query: String,
+    pub(crate) form: Form,
+}
+
+/// What a lookup shows of what it finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// The best chunks as they are.
+    Chunks,
+    /// Of the best chunks, the statements and sentences that share a word with the query.
+    Strips,
+    /// As much text that has nothing to do with the query.
+    Placebo,
+    /// The chunks that the task names as its references.
+    References,
+    /// The best function as it is.
+    Function,
+    /// The best function as a sketch.
+    Sketch,
+}
+
+/// Everything that can be looked up in a run.
+pub(crate) struct Knowledge {
+    /// `None` if the recipe names no documentation and no code.
+    index: Option<Index>,
+    /// By the task's name in the run; a task without an entry has nothing hidden.
+    tasks: BTreeMap<String, TaskKnowledge>,
+    top_k: usize,
+    max_tokens: usize,
+    count_tokens: CountTokens,
+    info: Option<KnowledgeInfo>,
+}
+
+/// What a task hides of the index, and what solves it.
+struct TaskKnowledge {
+    mask: Mask,
+    /// For each reference, the chunks that hold it.
+    references: Vec<Vec<usize>>,
+}
+
+impl Knowledge {
+    /// Nothing to look up.
+    pub(crate) fn none() -> Self {
+        let count_words = |text: &str| text.split_whitespace().count();
+        Self {
+            index: None,
+            tasks: BTreeMap::new(),
+            top_k: 0,
+            max_tokens: 0,
+            count_tokens: Rc::new(count_words),
+            info: None,
+        }
+    }
+
+    /// Returns the description for the run's file; `None` if there is nothing to look up.
+    pub(crate) fn info(&self) -> Option<&KnowledgeInfo> {
+        self.info.as_ref()
+    }
+
+}
