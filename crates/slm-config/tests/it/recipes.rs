@@ -16,6 +16,7 @@ const BENCHMARKS: slm_config::Names = &[
     "mbpp",
     "mbpp-sanitized",
     "mbpp+",
+    "custom",
     "repository",
 ];
 
