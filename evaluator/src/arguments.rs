@@ -9,6 +9,7 @@ use slm_metrics::Rank;
 use slm_model::{DeviceChoice, NamedShape, SyntheticType};
 
 use crate::dataset_arguments::{self, DatasetArguments};
+use crate::index_arguments::{self, IndexArguments};
 use crate::sandboxing::{self, SandboxArguments, SandboxChoice};
 use crate::shard::Shard;
 
@@ -54,6 +55,9 @@ pub(crate) enum Command {
     /// Make a benchmark of your own code: the functions of a repository, proven by its tests
     #[command(after_long_help = TASKS_EXAMPLES)]
     Tasks(TasksArguments),
+    /// Show what retrieval has indexed, and what a query finds
+    #[command(after_long_help = index_arguments::EXAMPLES)]
+    Index(IndexArguments),
     /// Attack the sandbox and print what it blocks
     #[command(after_long_help = sandboxing::EXAMPLES)]
     Sandbox(SandboxArguments),
@@ -100,6 +104,7 @@ impl Command {
             | Self::Report(_)
             | Self::Show(_)
             | Self::Score(_)
+            | Self::Index(_)
             | Self::Tasks(_)
             | Self::Sandbox(_)
             | Self::Metrics(_)

@@ -7,7 +7,7 @@
 //! - `workflow`: the workflows that turn a task into a program, and the engine that runs, logs and resumes them
 //! - `backend`: the built-in model, or a server behind an endpoint
 //! - `run_folder`: the files of a run
-//! - `score`, `metrics_command`, `quality`, `dataset`, `tasks_command`, `show`, `bench`, `sandboxing`: one command each
+//! - `score`, `metrics_command`, `quality`, `dataset`, `index`, `tasks_command`, `show`, `bench`, `sandboxing`: one command each
 
 mod arguments;
 mod backend;
@@ -17,6 +17,8 @@ mod dataset;
 mod dataset_arguments;
 mod digest;
 mod experiment;
+mod index;
+mod index_arguments;
 mod json_lines;
 mod knowledge;
 mod leakage;
@@ -97,6 +99,7 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Show(arguments) => show::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),
         Command::Dataset(arguments) => dataset::run(&arguments),
+        Command::Index(arguments) => index::run(&arguments),
         Command::Tasks(arguments) => tasks_command::run(&arguments),
         Command::Sandbox(arguments) => sandboxing::run(&arguments),
         Command::Metrics(arguments) => metrics_command::run(&arguments),

@@ -1,7 +1,7 @@
 //! Reads the sources that a recipe names, and hides for each task what would give its solution away.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use slm_benchmarks::ScoringPhase;
@@ -110,9 +110,4 @@ fn task_knowledge(task: &RunTask, index: &Index, phase: &ScoringPhase) -> TaskKn
         mask: index.mask(&secret),
         references: recall::find(task.task.references(), index.chunks()),
     }
-}
-
-/// The folder that relative paths of sources start from.
-pub(crate) fn root() -> &'static Path {
-    Path::new(".")
 }
