@@ -8,6 +8,8 @@
 //! - `recall` compares what lookups showed with what the task names as its references, and with the program
 
 mod compose;
+#[cfg(test)]
+mod for_tests;
 mod look;
 mod open;
 mod placebo;

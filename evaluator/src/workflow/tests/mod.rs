@@ -3,6 +3,7 @@
 mod budgets;
 mod decisions;
 mod resume;
+mod retrieval;
 mod stops;
 
 use std::path::Path;
