@@ -87,7 +87,7 @@ impl ServedArm<'_> {
         seconds: f64,
     ) -> Result<Answer> {
         let Request { query, prompt, .. } = request;
-        let tokenizer = self.endpoint.texts.as_ref().map(|texts| &texts.tokenizer);
+        let tokenizer = self.endpoint.texts.as_ref().map(|texts| &*texts.tokenizer);
         let whole = matches!(prompt, Prompt::Messages(_)) && !query.begun.is_empty();
         let stop: &[&str] = if whole { &[] } else { &query.stop };
         let limited = enforce_limits(answer, stop, query.max_new_tokens, tokenizer)?;
