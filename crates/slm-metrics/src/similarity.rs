@@ -1,5 +1,8 @@
 //! Similarity of two pieces of Python by their tokens.
 
+use std::collections::HashMap;
+use std::hash::Hash;
+
 use crate::ast::token::TokenKind;
 use crate::ast::{Ranged, Stmt, TextRange};
 use crate::code_lines::without_docstring;
@@ -83,16 +86,16 @@ fn counts(kind: TokenKind) -> bool {
 ///
 /// # Source
 /// Hyyrö 2004, "Bit-parallel LCS-length computation revisited".
-fn lcs_length(a: &[String], b: &[String]) -> usize {
+pub fn lcs_length<T: Eq + Hash>(a: &[T], b: &[T]) -> usize {
     let n_words = a.len().div_ceil(64);
-    let mut matches: std::collections::HashMap<&str, Vec<u64>> = std::collections::HashMap::new();
+    let mut matches: HashMap<&T, Vec<u64>> = HashMap::new();
     for (at, text) in a.iter().enumerate() {
         let words = matches.entry(text).or_insert_with(|| vec![0; n_words]);
         words[at / 64] |= 1 << (at % 64);
     }
     let mut row = vec![u64::MAX; n_words];
     for text in b {
-        let Some(equal) = matches.get(text.as_str()) else {
+        let Some(equal) = matches.get(text) else {
             continue;
         };
         let mut carry = false;

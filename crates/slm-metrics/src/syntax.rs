@@ -5,11 +5,15 @@ pub use crate::argument_comparisons::{
     ArgumentComparisons, argument_comparisons, literal_arguments,
 };
 pub use crate::body_spans::body_spans;
+pub use crate::code_tokens::{CodeToken, CodeTokenKind, code_tokens, is_builtin_name};
 pub use crate::code_words::{CodeWords, code_words};
 pub use crate::comment_lines::{CommentLines, StringLines, comment_lines};
 pub use crate::definitions::{OutlineItem, OutlineKind, moved_definition, outline};
+pub use crate::exports::{ImportedName, exported_names, imported_names};
 pub use crate::extraction::{Extraction, Form, Reason, Wanted, extract_program, without_reasoning};
-pub use crate::fingerprint::function_fingerprints;
+pub use crate::fingerprint::{
+    FunctionTrace, function_fingerprints, function_traces, snippet_trace,
+};
 pub use crate::functions::{
     FunctionSource, FunctionSurvey, Uncut, UncutFunction, documented_functions, survey_functions,
 };
@@ -20,4 +24,7 @@ pub use crate::normalised::{
 pub use crate::parser::{Fstrings, SyntaxError, parses};
 pub use crate::program_parts::{function_body, is_preamble, without_comments};
 pub use crate::signature::same_signature;
-pub use crate::similarity::{MAX_TOKENS, similarity};
+pub use crate::similarity::{MAX_TOKENS, lcs_length, similarity};
+pub use crate::symbols::{
+    Definition, DefinitionKind, definitions, definitions_of_stub, lines_that_use, module_docstring,
+};

@@ -5,7 +5,7 @@ use tidy::{crates, manifest_keys, mentions, names_crate, shipped, sources};
 /// The workspace crates that each crate may use. The design is in what is missing: `trainer` and `evaluator`
 /// are connected only through the adapter's folder, libraries depend on each other only where listed, and only
 /// `slm-repository`, `slm-scoring` and `evaluator` run programs. `slm-artifacts` is a leaf that every crate may use.
-const MAY_USE: [(&str, &[&str]); 18] = [
+const MAY_USE: [(&str, &[&str]); 19] = [
     ("tidy", &[]),
     ("slm-artifacts", &[]),
     ("slm-config", &[]),
@@ -39,6 +39,10 @@ const MAY_USE: [(&str, &[&str]); 18] = [
             "slm-metrics",
             "slm-sandbox",
         ],
+    ),
+    (
+        "slm-retrieval",
+        &["slm-artifacts", "slm-benchmarks", "slm-metrics"],
     ),
     (
         "slm-cli",
@@ -89,6 +93,7 @@ const MAY_USE: [(&str, &[&str]); 18] = [
             "slm-model",
             "slm-report",
             "slm-repository",
+            "slm-retrieval",
             "slm-sandbox",
             "slm-scoring",
             "slm-statistics",
@@ -109,11 +114,12 @@ const TESTS_MAY_USE: [(&str, &[&str]); 3] = [
 const MAY_USE_BURN: [&str; 4] = ["slm-cli", "slm-kernels", "slm-model", "trainer"];
 
 /// Dependencies that a version change could break, with the only place in a binary that uses each.
-const ONE_PLACE: [(&str, &str); 23] = [
+const ONE_PLACE: [(&str, &str); 25] = [
     (
         "base64",
         "crates/slm-benchmarks/src/registry/livecodebench.rs",
     ),
+    ("bm25", "crates/slm-retrieval/src/bm25.rs"),
     ("clap_complete", "crates/slm-cli/src/command_line.rs"),
     ("clap_mangen", "crates/slm-cli/src/command_line.rs"),
     ("crc32c", "trainer/src/log/events.rs"),
@@ -126,6 +132,10 @@ const ONE_PLACE: [(&str, &str); 23] = [
     ("minijinja", "crates/slm-report/src/markdown/"),
     ("minijinja_contrib", "crates/slm-model/src/chat/"),
     ("plotters", "crates/slm-report/src/charts/"),
+    (
+        "pulldown_cmark",
+        "crates/slm-retrieval/src/sections/markdown.rs",
+    ),
     ("ruff_python_ast", "crates/slm-metrics/src/ast.rs"),
     ("ruff_python_parser", "crates/slm-metrics/src/parser.rs"),
     ("ruff_text_size", "crates/slm-metrics/src/ast.rs"),
