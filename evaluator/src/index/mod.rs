@@ -11,7 +11,7 @@ use slm_retrieval::{Collected, Corpus, Hit, Index, Mask, tokens};
 use slm_sandbox::Interpreter;
 
 use crate::index_arguments::IndexArguments;
-use crate::knowledge::{collect_sources, left_out};
+use crate::knowledge::collect_sources;
 use subjects::Subjects;
 
 /// An index, with what was left out of it.
@@ -60,7 +60,7 @@ fn index(arguments: &IndexArguments) -> Result<()> {
 fn files_left_out(collected: &Collected) -> Vec<(&'static str, Vec<String>)> {
     let reasons = collected.left_out.iter();
     reasons
-        .map(|(reason, files)| (reason.text(), files.clone()))
+        .map(|(reason, files)| (reason.phrase(), files.clone()))
         .collect()
 }
 
@@ -73,7 +73,7 @@ fn document(indexed: &Indexed, query: Option<&str>, hits: Option<&[Hit]>) -> Val
     let chunk = |at: usize| {
         let of = &index.chunks()[at];
         json!({
-            "chunk": at, "kind": of.kind.name(), "name": of.name, "source": of.source, "lines": of.lines,
+            "chunk": at, "kind": of.kind.as_str(), "name": of.name, "source": of.source, "lines": of.lines,
             "sha256": of.sha256,
         })
     };

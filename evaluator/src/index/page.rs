@@ -26,7 +26,7 @@ pub(super) fn page(indexed: &Indexed, query: Option<&str>, hits: Option<&[Hit]>)
     );
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
     for chunk in index.chunks() {
-        *kinds.entry(chunk.kind.name()).or_default() += 1;
+        *kinds.entry(chunk.kind.as_str()).or_default() += 1;
     }
     let kinds: Vec<String> = kinds.iter().map(|(kind, n)| format!("{kind} {n}")).collect();
     let _ = writeln!(page, "  {}", kinds.join(", "));
@@ -81,7 +81,7 @@ fn found(chunks: &[Chunk], query: &str, hits: &[Hit], indexed: &Indexed) -> Stri
             text,
             "\n{}. {} {name}, {source}:{first}-{last} (score {:.3}, overlap {:.2})",
             place + 1,
-            kind.name(),
+            kind.as_str(),
             hit.score,
             indexed.index.coverage(query, hit.chunk)
         );

@@ -1,6 +1,6 @@
 //! Chunks as a text of limited length, for a prompt.
 
-use slm_retrieval::{Chunk, Mask};
+use slm_retrieval::{Chunk, ChunkKind, Mask};
 
 /// A text for a prompt.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub(super) struct Composed {
 pub(super) fn titled(chunk: &Chunk, text: &str) -> String {
     let (name, source) = (&chunk.name, &chunk.source);
     let text = text.trim_end();
-    if chunk.kind.is_prose() {
+    if chunk.kind == ChunkKind::Section {
         format!("### {name} ({source})\n\n{text}\n")
     } else {
         format!("### `{name}` ({source})\n\n```python\n{text}\n```\n")

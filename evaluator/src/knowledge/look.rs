@@ -18,7 +18,7 @@ impl Knowledge {
         let Some(index) = &self.index else {
             return empty(look, String::new(), 0);
         };
-        let mut found = empty(look, index.sha256().to_owned(), mask.len());
+        let mut found = empty(look, index.sha256().to_owned(), mask.n_hidden());
         let lookup = Lookup {
             knowledge: self,
             index,

@@ -73,10 +73,10 @@ pub(crate) fn collect_sources(sources: &Sources, python: &Interpreter) -> Result
 }
 
 /// Returns the number of files that were left out, by the reason.
-pub(crate) fn left_out(collected: &Collected) -> BTreeMap<String, usize> {
+fn left_out(collected: &Collected) -> BTreeMap<String, usize> {
     let reasons = collected.left_out.iter();
     reasons
-        .map(|(reason, files)| (reason.text().to_owned(), files.len()))
+        .map(|(reason, files)| (reason.phrase().to_owned(), files.len()))
         .collect()
 }
 
