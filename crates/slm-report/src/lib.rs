@@ -9,6 +9,7 @@ mod answers_hash;
 mod cell;
 mod charts;
 pub mod code_metric;
+mod costs;
 mod findings;
 pub mod markdown;
 mod measure;
@@ -33,6 +34,7 @@ pub use answers_hash::answers_sha256;
 pub use cell::{Cell, Decoding};
 pub use charts::{LossCurve, RoundCurves, draw_loss_curve, draw_round_curves};
 pub use code_metric::ProgramMetrics;
+pub use costs::{CellCost, cell_costs, short_budgets};
 pub use plan::{CollaborationPlan, Experiment, Plan, PlanError, SweepPlan};
 pub use record::{
     AdapterInfo, BaseModelInfo, BenchmarkInfo, EndpointInfo, KnowledgeInfo, NamedSeed,

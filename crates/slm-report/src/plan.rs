@@ -4,12 +4,15 @@
 //! |---|---|---|
 //! | `compare` | H1 | base model and adapters, each in the recipe's workflows |
 //! | `sweep` | H2 | one arm in one workflow at every point of a grid, and at the recipe's own sampling |
-//! | `workflows` | H3 | one arm in reflection, multi-agent and their controls |
+//! | `workflows` | H3 | one arm in reflection, multi-agent and their controls, and in the recipe's workflows beyond them |
+//! | `workflows`, without H3 in the recipe | none | one arm in the recipe's workflows |
 //! | `hypotheses` | all that the recipe declares | all of these; a cell that two hypotheses share is run once |
+//!
+//! With `evaluate.controls: auto`, the recipe's workflows are those that it lists and their controls.
 
 use serde::{Deserialize, Serialize};
 use slm_artifacts::BASE_ARM;
-use slm_config::{Evaluate, Hypothesis, HypothesisId, Workflow};
+use slm_config::{Controls, Evaluate, Hypothesis, HypothesisId, Workflow};
 
 use crate::cell::{Cell, Decoding};
 
@@ -26,7 +29,7 @@ pub enum Experiment {
     Compare,
     /// H2.
     Sweep,
-    /// H3.
+    /// H3, and any other workflows.
     Workflows,
     /// All three hypotheses.
     Hypotheses,
@@ -101,7 +104,17 @@ impl Plan {
         // Without an adapter, a comparison declares no hypothesis.
         let asks_h1 = experiment == Experiment::Compare || all && declares(HypothesisId::H1);
         let asks_h2 = experiment == Experiment::Sweep || all && declares(HypothesisId::H2);
-        let asks_h3 = experiment == Experiment::Workflows || all && declares(HypothesisId::H3);
+        let listed = listed(evaluate);
+        let own = if experiment == Experiment::Workflows {
+            own_workflows(&listed, declares(HypothesisId::H3))
+        } else {
+            &[]
+        };
+        let asks_h3 = match experiment {
+            // Without workflows of its own, a recipe that does not declare H3 is refused below.
+            Experiment::Workflows => declares(HypothesisId::H3) || own.is_empty(),
+            _ => all && declares(HypothesisId::H3),
+        };
         let tests = |id| match id {
             HypothesisId::H1 => asks_h1 && !adapters.is_empty(),
             HypothesisId::H2 => asks_h2,
@@ -111,7 +124,7 @@ impl Plan {
         if let Some(id) = ids.into_iter().find(|&id| tests(id) && !declares(id)) {
             return Err(undeclared(experiment, id));
         }
-        if !(asks_h1 || asks_h2 || asks_h3) {
+        if !(asks_h1 || asks_h2 || asks_h3) && own.is_empty() {
             let text = "the recipe's `evaluate.hypotheses` is empty, so there is nothing to test\n\
                         hint: remove the key to use the defaults";
             return Err(PlanError(text.to_owned()));
@@ -129,7 +142,7 @@ impl Plan {
                 .cloned()
                 .collect(),
             reference,
-            comparison: asks_h1.then(|| evaluate.workflows.clone()),
+            comparison: asks_h1.then(|| listed.clone()),
             sweep: asks_h2.then(|| SweepPlan {
                 arm: (*one_arm).to_owned(),
                 workflow: evaluate.sweep.workflow,
@@ -141,12 +154,13 @@ impl Plan {
             }),
             cells: Vec::new(),
         };
-        plan.fill(evaluate, adapters);
+        plan.fill(evaluate, adapters, one_arm, own);
         plan.check_budget(evaluate)?;
         Ok(plan)
     }
 
-    fn fill(&mut self, evaluate: &Evaluate, adapters: &[&str]) {
+    /// Adds the cells of each part, and those of `arm` in the `own` workflows.
+    fn fill(&mut self, evaluate: &Evaluate, adapters: &[&str], arm: &str, own: &[Workflow]) {
         let reference = self.reference;
         let at_reference = |arm: &str, workflow| Cell {
             arm: arm.to_owned(),
@@ -176,6 +190,7 @@ impl Plan {
             let workflows = asked.workflows.iter();
             wanted.extend(workflows.map(|&workflow| at_reference(&asked.arm, workflow)));
         }
+        wanted.extend(own.iter().map(|&workflow| at_reference(arm, workflow)));
         for cell in wanted {
             if !self.cells.iter().any(|known| known.is_same_as(&cell)) {
                 self.cells.push(cell);
@@ -209,6 +224,26 @@ impl Plan {
     pub fn compared_workflow(&self) -> Option<Workflow> {
         self.comparison.as_ref()?.first().copied()
     }
+}
+
+/// Returns the recipe's workflows, with their controls if it asks for them.
+fn listed(evaluate: &Evaluate) -> Vec<Workflow> {
+    match evaluate.controls {
+        Controls::None => evaluate.workflows.clone(),
+        Controls::Auto => Workflow::with_controls(&evaluate.workflows),
+    }
+}
+
+/// Returns the workflows that `workflows` runs besides those of H3: the `listed` ones if H3 lacks one of them; without
+/// H3 if there are several, or one looks something up.
+fn own_workflows(listed: &[Workflow], with_h3: bool) -> &[Workflow] {
+    let runs = if with_h3 {
+        let of_h3 = Workflow::of_h3();
+        listed.iter().any(|workflow| !of_h3.contains(workflow))
+    } else {
+        listed.len() > 1 || listed.iter().any(|workflow| workflow.looks_up())
+    };
+    if runs { listed } else { &[] }
 }
 
 /// Returns the recipe's own sampling, then the points of the grid, row by row.

@@ -4,6 +4,7 @@ mod gate;
 mod hypotheses;
 mod own_code;
 mod page;
+mod plans;
 #[path = "../support/synthetic.rs"]
 mod synthetic;
 mod verdicts;
