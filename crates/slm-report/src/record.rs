@@ -141,16 +141,19 @@ impl SampleRecord {
     /// Returns the record with what its program determines and an earlier version did not write; `version` keeps the
     /// writer's.
     pub fn upgraded(mut self) -> Self {
-        if self.version >= RECORD_VERSION {
-            return self;
-        }
-        // Findings and what the prompt gives are unknown: the record does not contain the prompt.
-        if let Some(metrics) = &mut self.metrics {
-            metrics.complete(&self.program);
-        }
-        if self.verdict == Verdict::Unparsable && self.detail.as_deref() == Some(NOTHING_ADDED) {
+        if self.version < 4
+            && self.verdict == Verdict::Unparsable
+            && self.detail.as_deref() == Some(NOTHING_ADDED)
+        {
             (self.verdict, self.parsable) = (Verdict::Empty, true);
         }
+        // Findings and what the prompt gives are unknown: the record does not contain the prompt.
+        if self.version < 5
+            && let Some(metrics) = &mut self.metrics
+        {
+            metrics.complete(&self.program);
+        }
+        // Version 5 wrote nothing that version 6 does not know, and workflows of its time look nothing up.
         self
     }
 }
@@ -357,6 +360,8 @@ pub struct KnowledgeInfo {
     pub memory_sha256: Option<String>,
     /// Entries of the memory.
     pub entries: usize,
+    /// Most chunks that one lookup finds: `knowledge.top_k`.
+    pub top_k: usize,
 }
 
 /// What something that was made before a run has cost.

@@ -6,6 +6,7 @@ mod adapters;
 pub(crate) mod answering;
 pub(crate) mod arm;
 mod canonical;
+mod costs;
 mod describe;
 mod human;
 mod learned;
@@ -143,6 +144,7 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
         info.merged_from = earlier.merged_from;
         timings.continue_from(earlier.timings);
     }
+    costs::announce(&mut info, &recipe);
     run.write_info(&info)?;
 
     let runner = SandboxRunner {

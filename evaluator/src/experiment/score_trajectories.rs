@@ -250,7 +250,6 @@ mod tests {
                 calls: 1,
                 executions: 0,
                 lookups: 0,
-                lookups: 0,
             },
             left: Spending::default(),
             prompt_tokens: 9,

@@ -50,6 +50,7 @@ pub(crate) fn open(
         masked: 0,
         memory_sha256: None,
         entries: 0,
+        top_k: knowledge.top_k,
     };
     let index = Index::new(collected).map_err(|error| UserMistake(error.to_string()))?;
     info.index_sha256 = Some(index.sha256().to_owned());

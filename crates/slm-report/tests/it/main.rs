@@ -5,6 +5,7 @@ mod hypotheses;
 mod own_code;
 mod page;
 mod plans;
+mod records;
 #[path = "../support/synthetic.rs"]
 mod synthetic;
 mod verdicts;

@@ -52,12 +52,14 @@ fn every_budget_is_kept_to_the_last_by_every_workflow() {
                 completion_tokens: tokens,
                 calls: n_calls,
                 executions,
+                lookups: 16,
             };
             let sum = Spending {
                 completion_tokens: finished.spent.completion_tokens
                     + finished.left.completion_tokens,
                 calls: finished.spent.calls + finished.left.calls,
                 executions: finished.spent.executions + finished.left.executions,
+                lookups: finished.spent.lookups + finished.left.lookups,
             };
             assert_eq!(sum, whole, "{workflow}: spent and left are the budget");
             let calls = calls(&events);

@@ -143,7 +143,7 @@ fn corrective_retrieval_keeps_doubts_or_drops_by_its_grades() {
     let run = |upper, lower| {
         let mut world = world(library());
         (world.grading.upper, world.grading.lower) = (upper, lower);
-        let (finished, events) = world.run(Workflow::Crag, |query| {
+        let (finished, _) = world.run(Workflow::Crag, |query| {
             if text(query).contains("documentation be searched") {
                 Line::from("DUPLEX marker")
             } else {
