@@ -31,6 +31,7 @@ mod repository_tests;
 mod selection;
 mod split;
 mod task;
+mod word_grams;
 
 pub use error::BenchmarkError;
 pub use format::{Benchmark, Data};
@@ -39,7 +40,7 @@ pub use hidden_tests::{
     Unittest,
 };
 pub use leakage::{Evaluated, SharedBy, SharedTask, fingerprint, fingerprints};
-pub use overlap::{GRAM_WORDS, Overlap};
+pub use overlap::Overlap;
 pub use registry::{
     ClassTask, Embedded, MBPP_SHOTS, MBPP_TEST_SPLIT, NAMES, REPOSITORY, REPOSITORY_VERSION,
     TaskSet, by_name, data_of, load, load_few_shot, load_selected, mbpp_shots, open,
@@ -49,3 +50,4 @@ pub use repository_tests::{RepositoryTarget, RepositoryTest, RepositoryTestKind,
 pub use selection::Selection;
 pub use split::Split;
 pub use task::{HiddenTests, Reference, ScoringPhase, Secrets, Task, TaskView};
+pub use word_grams::{GRAM_WORDS, WordGram, word_grams};

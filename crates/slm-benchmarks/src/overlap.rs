@@ -2,13 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use crate::word_grams::{hashes, normal_form};
 use crate::{ScoringPhase, Task, TaskView, docstring};
-
-/// Length of a word n-gram that two texts hardly share by chance.
-///
-/// # Source
-/// Brown et al. 2020, arXiv:2005.14165, appendix C.
-pub const GRAM_WORDS: usize = 13;
 
 /// Shorter sentences ("Return the result.") occur in any program and are ignored.
 const SENTENCE_WORDS: usize = 5;
@@ -19,9 +14,9 @@ pub(crate) const MOST_TASKS: u32 = 10;
 
 /// Searches texts for those of a set of tasks.
 ///
-/// A text overlaps a task if it shares an n-gram of [`GRAM_WORDS`] words with the task's request or its solution, or
-/// contains a whole sentence of the task's description (the text before the examples), since descriptions may be
-/// shorter than that. Only lower-case words are compared, so that line breaks, indentation, comment marks and
+/// A text overlaps a task if it shares an n-gram of [`GRAM_WORDS`](crate::GRAM_WORDS) words with the task's request or
+/// its solution, or contains a whole sentence of the task's description (the text before the examples), since
+/// descriptions may be shorter than that. Only lower-case words are compared, so that line breaks, indentation, comment marks and
 /// punctuation do not matter. A task from a repository of the user's own is searched for by its solution alone.
 #[derive(Debug, Clone)]
 pub struct Overlap {
@@ -85,7 +80,7 @@ impl Overlap {
                 texts.extend(requests(task));
             }
             for text in texts {
-                for gram in Grams::of(&normal_form(&text)) {
+                for gram in hashes(&normal_form(&text)) {
                     Seen::note(grams.entry(gram).or_default(), place);
                 }
             }
@@ -124,7 +119,7 @@ impl Overlap {
     /// Takes one pass over the words, regardless of the number of tasks.
     pub fn find(&self, training_text: &str) -> Option<&str> {
         let text = normal_form(training_text);
-        let gram = Grams::of(&text).find_map(|gram| Some(self.grams.get(&gram)?.first));
+        let gram = hashes(&text).find_map(|gram| Some(self.grams.get(&gram)?.first));
         let task = gram.or_else(|| self.sentence_in(&text))?;
         Some(&self.task_ids[task as usize])
     }
@@ -144,62 +139,6 @@ impl Overlap {
         }
         None
     }
-}
-
-/// Iterates over the hashes of all n-grams of [`GRAM_WORDS`] words in a normalised text.
-///
-/// A polynomial rolling hash of the words' hashes (Karp and Rabin 1987). It has 64 bits: among millions of texts and
-/// tasks, no two different n-grams share a hash in practice.
-struct Grams<'a> {
-    words: std::str::SplitTerminator<'a, char>,
-    window: [u64; GRAM_WORDS],
-    n_read: usize,
-    hash: u64,
-}
-
-impl<'a> Grams<'a> {
-    /// An odd number with well distributed bits.
-    const BASE: u64 = 0x9e37_79b9_7f4a_7c15;
-    /// `BASE` to the power of [`GRAM_WORDS`].
-    const LEAVING: u64 = Self::BASE.wrapping_pow(GRAM_WORDS as u32);
-
-    fn of(normal: &'a str) -> Self {
-        Self {
-            words: normal.split_terminator(' '),
-            window: [0; GRAM_WORDS],
-            n_read: 0,
-            hash: 0,
-        }
-    }
-}
-
-impl Iterator for Grams<'_> {
-    type Item = u64;
-
-    fn next(&mut self) -> Option<u64> {
-        loop {
-            let word = hash_of(self.words.next()?);
-            let place = self.n_read % GRAM_WORDS;
-            let left = std::mem::replace(&mut self.window[place], word);
-            self.hash = self
-                .hash
-                .wrapping_mul(Self::BASE)
-                .wrapping_add(word)
-                .wrapping_sub(left.wrapping_mul(Self::LEAVING));
-            self.n_read += 1;
-            if self.n_read >= GRAM_WORDS {
-                return Some(self.hash);
-            }
-        }
-    }
-}
-
-/// FNV-1a with a final mix: the same on every machine, and fast for short words.
-fn hash_of(word: &str) -> u64 {
-    let hash = word.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    (hash ^ (hash >> 32)).wrapping_mul(0xd6e8_feb8_6659_fd93)
 }
 
 /// Returns the texts of a task's docstrings before their examples; the prompt itself if it has none.
@@ -237,17 +176,6 @@ pub(crate) fn sentences_of(task: &TaskView) -> Vec<String> {
     }
     sentences.retain(|sentence| !sentence.is_empty());
     sentences
-}
-
-/// Normalises a text to its words in lower case, each followed by one space.
-fn normal_form(text: &str) -> String {
-    let mut words = String::with_capacity(text.len() + 1);
-    let separator = |c: char| !c.is_alphanumeric();
-    for word in text.split(separator).filter(|word| !word.is_empty()) {
-        words.extend(word.chars().flat_map(char::to_lowercase));
-        words.push(' ');
-    }
-    words
 }
 
 /// Returns a non-empty normalised text up to its first space.

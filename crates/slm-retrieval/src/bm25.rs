@@ -1,6 +1,6 @@
 //! BM25 scores of chunks. The only module that uses the crate `bm25`.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use bm25::{Embedder, EmbedderBuilder, Embedding, Scorer, Tokenizer};
 
@@ -50,7 +50,8 @@ impl Ranking {
         let mut frequencies: HashMap<String, usize> = HashMap::new();
         for (place, text) in texts.iter().enumerate() {
             scorer.upsert(&place, distinct(embedder.embed(text)));
-            for term in distinct_terms(text) {
+            let terms: BTreeSet<String> = tokens(text).into_iter().collect();
+            for term in terms {
                 *frequencies.entry(term).or_default() += 1;
             }
         }
@@ -71,10 +72,9 @@ impl Ranking {
     /// Returns the share of the query's idf mass that a text covers: the sum over its distinct terms that the text has,
     /// divided by the sum over all of them. 0 for a query without terms.
     pub(crate) fn coverage(&self, query: &str, text: &str) -> f64 {
-        let has = distinct_terms(text);
-        let mut terms: Vec<String> = distinct_terms(query).into_iter().collect();
-        // The sum must not depend on the order of a hash table.
-        terms.sort_unstable();
+        let has: HashSet<String> = tokens(text).into_iter().collect();
+        // Sorted: the sum must not depend on the order of a hash table.
+        let terms: BTreeSet<String> = tokens(query).into_iter().collect();
         let (mut covered, mut all) = (0.0, 0.0);
         for term in &terms {
             let idf = self.idf(term);
@@ -90,10 +90,6 @@ impl Ranking {
         let with = self.frequencies.get(term).copied().unwrap_or(0) as f64;
         (1.0 + (self.n_chunks as f64 - with + 0.5) / (with + 0.5)).ln()
     }
-}
-
-fn distinct_terms(text: &str) -> HashSet<String> {
-    tokens(text).into_iter().collect()
 }
 
 /// Removes repeated terms, whose weight already counts the repetitions.

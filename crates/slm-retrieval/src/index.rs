@@ -1,7 +1,6 @@
 //! The index: chunks, the files that they come from, and how both are searched.
 
 use slm_artifacts::Sha256;
-use slm_metrics::syntax::definitions;
 
 use crate::bm25::Ranking;
 use crate::chunk::{Chunk, Corpus};
@@ -82,7 +81,10 @@ impl Index {
         let texts: Vec<String> = chunks.iter().map(searched_text).collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let ranking = Ranking::of(&texts);
-        let files: Vec<FileLines> = files.into_iter().map(FileLines::new).collect();
+        let files: Vec<FileLines> = files
+            .into_iter()
+            .map(|file| FileLines::new(file.source, file.text))
+            .collect();
         let traced = Traced::new(&chunks, &files);
         Ok(Self {
             chunks,
@@ -149,7 +151,7 @@ impl Index {
 
     /// Returns the definitions and first uses of a name, plain or with the names around it: `f`, `Class.f`.
     ///
-    /// Definitions are those of [`definitions`]; a dotted name finds definitions whose qualified name ends with it. Uses
+    /// Definitions are those of [`definitions`](slm_metrics::syntax::definitions); a dotted name finds definitions whose qualified name ends with it. Uses
     /// are lines of code with the identifier outside strings and comments. `None` if nothing visible was found.
     pub fn symbol(&self, name: &str, mask: &Mask) -> Option<Symbol> {
         let name = name.trim().trim_end_matches("()");
@@ -160,7 +162,7 @@ impl Index {
                 continue;
             }
             let masked = mask.lines(place);
-            for definition in definitions(&file.text).unwrap_or_default() {
+            for definition in file.definitions() {
                 if !is_named(&definition.qualified_name, name, &file.module()) {
                     continue;
                 }
@@ -168,7 +170,7 @@ impl Index {
                 if let Some(text) = file.visible(lines, masked) {
                     symbol.definitions.push(SymbolDefinition {
                         source: file.source.clone(),
-                        name: definition.qualified_name,
+                        name: definition.qualified_name.clone(),
                         lines,
                         text,
                     });

@@ -7,6 +7,7 @@ mod error;
 mod index;
 mod lines;
 mod mask;
+mod sections;
 pub mod sketch;
 mod spelling;
 mod strips;

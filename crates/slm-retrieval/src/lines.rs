@@ -1,8 +1,8 @@
 //! The lines of an indexed file, with masked ones replaced.
 
-use slm_metrics::syntax::lines_that_use;
+use std::sync::OnceLock;
 
-use crate::collect::IndexedFile;
+use slm_metrics::syntax::{Definition, definitions, lines_that_use};
 
 /// What replaces masked lines.
 pub(crate) const HIDDEN: &str = "# hidden for this task";
@@ -16,11 +16,11 @@ pub(crate) struct FileLines {
     pub(crate) source: String,
     pub(crate) text: String,
     starts: Vec<usize>,
+    definitions: OnceLock<Vec<Definition>>,
 }
 
 impl FileLines {
-    pub(crate) fn new(file: IndexedFile) -> Self {
-        let IndexedFile { source, text } = file;
+    pub(crate) fn new(source: String, text: String) -> Self {
         let mut starts = vec![0];
         starts.extend(text.match_indices('\n').map(|(at, _)| at + 1));
         if starts.last() == Some(&text.len()) {
@@ -30,7 +30,19 @@ impl FileLines {
             source,
             text,
             starts,
+            definitions: OnceLock::new(),
         }
+    }
+
+    /// Returns the definitions of a Python file, none of others.
+    pub(crate) fn definitions(&self) -> &[Definition] {
+        self.definitions.get_or_init(|| {
+            if self.is_python() {
+                definitions(&self.text).unwrap_or_default()
+            } else {
+                Vec::new()
+            }
+        })
     }
 
     pub(crate) fn n_lines(&self) -> usize {
@@ -38,7 +50,9 @@ impl FileLines {
     }
 
     pub(crate) fn is_python(&self) -> bool {
-        self.source.ends_with(".py")
+        std::path::Path::new(&self.source)
+            .extension()
+            .is_some_and(|ending| ending == "py")
     }
 
     /// Returns the name of the module in the file, joined by dots, as far as its path has it.

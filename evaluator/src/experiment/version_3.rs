@@ -22,9 +22,10 @@ use super::{Request, describe, evaluate_as};
 use crate::arguments::CommonArguments;
 use crate::backend::Query;
 use crate::backend::scripted::{Line, Scripted};
+use crate::knowledge::Knowledge;
 use crate::run_folder::RunFolder;
 use crate::sandboxing::SandboxChoice;
-use crate::workflow::agent::Settings;
+use crate::workflow::agent::{Grading, Settings};
 use crate::workflow::event::LOG_VERSION;
 use crate::workflow::prompt::Templates;
 use crate::workflow::runner::SandboxRunner;
@@ -144,6 +145,7 @@ fn describe(recipe: &Recipe, tasks: &[RunTask], sandbox: &Sandbox) -> RunInfo {
         plan: Plan::new(Experiment::Compare, &recipe.evaluate, &[ADAPTER]).expect("a plan"),
         templates: &Templates::load(&recipe.evaluate.prompts).expect("templates"),
         sandbox,
+        knowledge: &Knowledge::none(),
         request: &Request {
             experiment: Experiment::Compare,
             adapters: &[],
@@ -175,6 +177,8 @@ fn complete(
         let settings = Rc::new(Settings {
             evaluate: evaluate_as(cell, &recipe.evaluate),
             templates: Templates::load(&recipe.evaluate.prompts).expect("templates"),
+            knowledge: Rc::new(Knowledge::none()),
+            grading: Grading::from(&recipe.knowledge),
         });
         let arm = AnsweringArm {
             name: adapter.map_or(BASE_ARM, |of| &of.name),

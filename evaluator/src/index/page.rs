@@ -28,12 +28,19 @@ pub(super) fn page(indexed: &Indexed, query: Option<&str>, hits: Option<&[Hit]>)
     for chunk in index.chunks() {
         *kinds.entry(chunk.kind.as_str()).or_default() += 1;
     }
-    let kinds: Vec<String> = kinds.iter().map(|(kind, n)| format!("{kind} {n}")).collect();
+    let kinds: Vec<String> = kinds
+        .iter()
+        .map(|(kind, n)| format!("{kind} {n}"))
+        .collect();
     let _ = writeln!(page, "  {}", kinds.join(", "));
     for (reason, files) in &indexed.left_out {
         let named = files.iter().take(MOST_NAMED).map(String::as_str);
         let named = named.collect::<Vec<_>>().join(", ");
-        let more = if files.len() > MOST_NAMED { ", ..." } else { "" };
+        let more = if files.len() > MOST_NAMED {
+            ", ..."
+        } else {
+            ""
+        };
         let _ = writeln!(
             page,
             "  left out: {} ({reason}): {named}{more}",

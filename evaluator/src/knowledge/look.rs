@@ -68,9 +68,7 @@ impl Knowledge {
 
     /// Returns what is hidden for a task; `nothing` for a task that is not known.
     fn mask<'a>(&'a self, task: &TaskView, nothing: &'a Mask) -> &'a Mask {
-        self.tasks
-            .get(&task.task_id)
-            .map_or(nothing, |of| &of.mask)
+        self.tasks.get(&task.task_id).map_or(nothing, |of| &of.mask)
     }
 }
 

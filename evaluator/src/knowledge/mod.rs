@@ -92,5 +92,4 @@ impl Knowledge {
     pub(crate) fn info(&self) -> Option<&KnowledgeInfo> {
         self.info.as_ref()
     }
-
 }

@@ -83,7 +83,8 @@ fn left_out(collected: &Collected) -> BTreeMap<String, usize> {
 
 /// Returns the folder or file of a package on the search path of an interpreter, which does not import it.
 fn installed(name: &str, python: &Interpreter) -> Option<PathBuf> {
-    let is_name = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || c == '_');
+    let is_name =
+        |part: &str| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || c == '_');
     if !name.split('.').all(is_name) {
         return None;
     }

@@ -50,7 +50,9 @@ impl Knowledge {
         lookups: &[LookupResult],
         program: Option<&str>,
     ) -> LookedUp {
-        let of_index = lookups.iter().filter(|found| found.tool != LookupTool::Memory);
+        let of_index = lookups
+            .iter()
+            .filter(|found| found.tool != LookupTool::Memory);
         let shown: BTreeSet<usize> = of_index
             .flat_map(|found| found.hits.iter().filter(|hit| hit.shown))
             .map(|hit| hit.chunk)
@@ -64,9 +66,7 @@ impl Knowledge {
         };
         LookedUp {
             masked: lookups.iter().map(|found| found.masked).max().unwrap_or(0),
-            recall: self
-                .recall(task_id, &shown)
-                .filter(|_| !lookups.is_empty()),
+            recall: self.recall(task_id, &shown).filter(|_| !lookups.is_empty()),
             copied: program.and_then(copied),
             sketch_kept: lookups.iter().find_map(|found| found.sketch_kept),
         }

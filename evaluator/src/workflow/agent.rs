@@ -303,11 +303,7 @@ impl Agent {
         self.queue.borrow_mut().prefer(code.0);
     }
 
-    fn ask_for_draft(
-        &self,
-        sampling: Sampling,
-        before: &str,
-    ) -> Result<PendingResult, StopReason> {
+    fn ask_for_draft(&self, sampling: Sampling, before: &str) -> Result<PendingResult, StopReason> {
         let prompting = self.settings.evaluate.prompting;
         let Opening {
             messages,

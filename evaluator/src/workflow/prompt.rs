@@ -87,7 +87,11 @@ impl Prompt {
                 &["task", "entry_point", "chunk"],
             ),
             Self::Restate => ("restate", include_str!("prompts/restate.md"), TASK),
-            Self::ChooseTools => ("choose_tools", include_str!("prompts/choose_tools.md"), TASK),
+            Self::ChooseTools => (
+                "choose_tools",
+                include_str!("prompts/choose_tools.md"),
+                TASK,
+            ),
             Self::Act => (
                 "act",
                 include_str!("prompts/act.md"),

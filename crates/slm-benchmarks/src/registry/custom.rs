@@ -71,7 +71,9 @@ fn task(row: &Fields<'_>) -> Result<Task, BenchmarkError> {
     let solution = row.optional_text("canonical_solution")?.unwrap_or_default();
     let references = match row.get("references") {
         Some(value) => serde_json::from_value(value.clone()).map_err(|_| {
-            row.malformed("`references` is not a list of {\"source\": FILE, \"name\": QUALIFIED_NAME}")
+            row.malformed(
+                "`references` is not a list of {\"source\": FILE, \"name\": QUALIFIED_NAME}",
+            )
         })?,
         None => Vec::new(),
     };

@@ -106,7 +106,8 @@ fn a_placebo_has_the_length_of_the_reference_and_no_word_of_the_query() {
 
 #[test]
 fn what_shares_text_with_the_solution_is_hidden() {
-    let solution = "    result = y\n    for _ in range(1):\n        result = result + y\n    return result\n";
+    let solution =
+        "    result = y\n    for _ in range(1):\n        result = result + y\n    return result\n";
     let knowledge = library().hiding("test/double", solution);
     let (finished, events) = world(knowledge).run(Workflow::SketchCopy, copies);
     assert_eq!(body(&finished), ZERO);
@@ -153,11 +154,20 @@ fn corrective_retrieval_keeps_doubts_or_drops_by_its_grades() {
         (body(&finished).to_owned(), finished.spent)
     };
     let (correct, spent) = run(0.0, 0.0);
-    assert_eq!((correct.as_str(), spent.calls, spent.lookups), (RIGHT, 1, 1));
+    assert_eq!(
+        (correct.as_str(), spent.calls, spent.lookups),
+        (RIGHT, 1, 1)
+    );
     let (ambiguous, spent) = run(1.0, 0.0);
-    assert_eq!((ambiguous.as_str(), spent.calls, spent.lookups), (RIGHT, 2, 2));
+    assert_eq!(
+        (ambiguous.as_str(), spent.calls, spent.lookups),
+        (RIGHT, 2, 2)
+    );
     let (incorrect, spent) = run(1.0, 1.0);
-    assert_eq!((incorrect.as_str(), spent.calls, spent.lookups), (ZERO, 1, 1));
+    assert_eq!(
+        (incorrect.as_str(), spent.calls, spent.lookups),
+        (ZERO, 1, 1)
+    );
 }
 
 #[test]
@@ -207,7 +217,12 @@ fn a_sketch_is_filled_in_and_revised_once() {
 
 #[test]
 fn a_run_killed_anywhere_continues_to_the_same_trajectory() {
-    for workflow in [Workflow::Rag, Workflow::RagPlacebo, Workflow::Crag, Workflow::Sketch] {
+    for workflow in [
+        Workflow::Rag,
+        Workflow::RagPlacebo,
+        Workflow::Crag,
+        Workflow::Sketch,
+    ] {
         let prepared = || {
             let mut world = world(library());
             (world.grading.upper, world.grading.lower) = (1.0, 0.0);
@@ -224,7 +239,11 @@ fn a_run_killed_anywhere_continues_to_the_same_trajectory() {
             world
                 .try_run(workflow, &Scripted::new(copies))
                 .expect("an end");
-            assert_eq!(sorted(world.events()), expected, "{workflow} after {answers}");
+            assert_eq!(
+                sorted(world.events()),
+                expected,
+                "{workflow} after {answers}"
+            );
         }
     }
 }
