@@ -16,7 +16,9 @@ mod measure;
 mod number;
 mod page;
 mod plan;
+mod published;
 mod record;
+mod record_counts;
 mod sample_metric;
 mod spending;
 

@@ -1,30 +1,31 @@
 //! The context of the page's templates: the findings, and data of the run and of its records.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 use slm_artifacts::{StopReason, Verdict};
-use slm_config::Workflow;
-use slm_statistics::{POWER, RESAMPLES, minimal_detectable_rate_difference};
+use slm_statistics::{POWER, RESAMPLES};
 
 use crate::findings::Findings;
 use crate::findings::arms::{ArmSamples, Arms};
 use crate::findings::cell_summary::CellSummary;
 use crate::findings::claim::Claim;
 use crate::findings::conclusion::MIN_PAIRS;
-use crate::findings::h3::CollaborationFindings;
 use crate::markdown;
-use crate::record::{RECORD_VERSION, RunInfo, SampleRecord};
+use crate::published::Published;
+use crate::record::{RunInfo, SampleRecord};
+use crate::record_counts::RecordCounts;
 use crate::sample_metric::{MI, MI_CODE, SampleMetric, by_task};
 
 /// The page and its sections.
-const TEMPLATES: [(&str, &str); 10] = [
+const TEMPLATES: [(&str, &str); 11] = [
     ("report", include_str!("templates/report.md.jinja")),
     ("headline", include_str!("templates/headline.md.jinja")),
     ("own_code", include_str!("templates/own_code.md.jinja")),
     ("h1", include_str!("templates/h1.md.jinja")),
     ("h2", include_str!("templates/h2.md.jinja")),
     ("h3", include_str!("templates/h3.md.jinja")),
+    ("lookups", include_str!("templates/lookups.md.jinja")),
     ("cells", include_str!("templates/cells.md.jinja")),
     ("threats", include_str!("templates/threats.md.jinja")),
     ("rerun", include_str!("templates/rerun.md.jinja")),
@@ -36,15 +37,6 @@ const MOST_EXAMPLES: usize = 5;
 
 /// With fewer pairs than this, an interval is only approximate.
 const FEW_PAIRS: usize = 20;
-
-/// A benchmark's name in this project, and the published pass@1 in percent of the models in [`PUBLISHED_MODELS`].
-const PUBLISHED: [(&str, [f64; 2]); 3] = [
-    ("humaneval", [43.9, 70.7]),
-    ("humaneval+", [36.6, 66.5]),
-    ("mbpp+", [58.6, 59.4]),
-];
-
-const PUBLISHED_MODELS: [&str; 2] = ["Qwen2.5-Coder-1.5B", "Qwen2.5-Coder-1.5B-Instruct"];
 
 /// Renders the whole page as GitHub Markdown.
 pub(crate) fn render(
@@ -63,6 +55,7 @@ struct Page<'a> {
     run: &'a RunInfo,
     /// Number of answers of the finished run.
     n_answers: usize,
+    n_tasks: usize,
     statistics_seed: u64,
     /// The metrics, by the keys that contrasts and claims use.
     metrics: BTreeMap<&'static str, SampleMetric>,
@@ -101,6 +94,7 @@ impl<'a> Page<'a> {
         Self {
             run,
             n_answers: run.n_answers(),
+            n_tasks: run.n_tasks(),
             statistics_seed: run.statistics_seed(),
             metrics: SampleMetric::all()
                 .map(|metric| (metric.key, metric))
@@ -118,7 +112,7 @@ impl<'a> Page<'a> {
             detectable_rate_difference: findings
                 .collaboration
                 .as_ref()
-                .and_then(detectable_rate_difference),
+                .and_then(|found| found.contrasts.first()?.solved.detectable_difference()),
             cells: cells.iter().map(CellRow::new).collect(),
             published: Published::new(run, records),
             records: RecordCounts::new(records),
@@ -321,13 +315,6 @@ impl Answers {
     }
 }
 
-/// Returns the smallest difference in pass rate that the deciding contrast of H3 detects.
-fn detectable_rate_difference(found: &CollaborationFindings) -> Option<f64> {
-    let solved = &found.contrasts.first()?.solved;
-    let discordant = (solved.reference_only + solved.other_only) as f64;
-    minimal_detectable_rate_difference(discordant / solved.tasks.max(1) as f64, solved.tasks)
-}
-
 /// A cell, and why its workflow ended as text.
 #[derive(Serialize)]
 struct CellRow<'a> {
@@ -346,101 +333,12 @@ impl<'a> CellRow<'a> {
     }
 }
 
-/// Published scores on the run's benchmarks, and those of this run.
-#[derive(Serialize)]
-struct Published {
-    benchmarks: Vec<&'static str>,
-    /// A model, and its pass@1 in percent on each benchmark.
-    models: Vec<(&'static str, Vec<f64>)>,
-    /// A cell of this run, and its pass@1 in percent; `None` if it has no sample.
-    cells: Vec<(String, Vec<Option<f64>>)>,
-}
-
-impl Published {
-    /// Returns `None` if no benchmark of the run has published scores.
-    fn new(run: &RunInfo, records: &[SampleRecord]) -> Option<Self> {
-        let known: Vec<(&str, [f64; 2])> = PUBLISHED
-            .into_iter()
-            .filter(|(benchmark, _)| run.benchmarks.iter().any(|of| of.name == *benchmark))
-            .collect();
-        let models = PUBLISHED_MODELS.iter().enumerate().map(|(at, model)| {
-            let scores = known.iter().map(|(_, scores)| scores[at]);
-            (*model, scores.collect())
-        });
-        let cells = run.plan.cells.iter().filter(|cell| {
-            cell.workflow == Workflow::Single && cell.decoding == run.plan.reference
-        });
-        let cells = cells.map(|cell| {
-            let of_cell = |record: &&SampleRecord| {
-                record.arm == cell.arm
-                    && record.workflow == cell.workflow.name()
-                    && record.decoding == cell.decoding
-            };
-            let rates = known.iter().map(|(benchmark, _)| {
-                let samples = records.iter().filter(of_cell);
-                let samples: Vec<_> = samples.filter(|of| of.benchmark == *benchmark).collect();
-                let passed = samples.iter().filter(|sample| sample.passed()).count();
-                (!samples.is_empty()).then(|| passed as f64 * 100.0 / samples.len() as f64)
-            });
-            (cell.label(run.plan.reference), rates.collect())
-        });
-        (!known.is_empty()).then(|| Self {
-            benchmarks: known.iter().map(|(benchmark, _)| *benchmark).collect(),
-            models: models.collect(),
-            cells: cells.collect(),
-        })
-    }
-}
-
-/// Counts of records that threaten conclusions from them.
-#[derive(Serialize)]
-struct RecordCounts {
-    all: usize,
-    /// Tasks with at least one record.
-    tasks: usize,
-    /// Those of them without tests.
-    untested_tasks: usize,
-    /// Number of retried requests.
-    retries: usize,
-    /// Records whose tokens were counted locally, not by a server.
-    estimated: usize,
-    /// Records of an earlier version.
-    earlier: usize,
-    timeout: usize,
-    memory: usize,
-    output_limit: usize,
-    violation: usize,
-}
-
-impl RecordCounts {
-    fn new(records: &[SampleRecord]) -> Self {
-        let count = |of: &dyn Fn(&SampleRecord) -> bool| records.iter().filter(|r| of(r)).count();
-        let ended = |verdict| count(&|record| record.verdict == verdict);
-        let tasks_of = |holds: fn(&SampleRecord) -> bool| {
-            let tasks = records.iter().filter(|record| holds(record));
-            let tasks: BTreeSet<&str> = tasks.map(|record| record.task_id.as_str()).collect();
-            tasks.len()
-        };
-        Self {
-            all: records.len(),
-            tasks: tasks_of(|_| true),
-            untested_tasks: tasks_of(|record| !record.is_tested()),
-            retries: records.iter().map(|record| record.retries).sum(),
-            estimated: count(&|record| record.tokens_estimated),
-            earlier: count(&|record| record.version < RECORD_VERSION),
-            timeout: ended(Verdict::Timeout),
-            memory: ended(Verdict::Memory),
-            output_limit: ended(Verdict::OutputLimit),
-            violation: ended(Verdict::Violation),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use pulldown_cmark::{Event, Options, Parser};
     use serde_json::Value;
     use slm_artifacts::{ContaminationSearch, Verdict};
+    use slm_config::{Evaluate, Workflow};
     use slm_hub::{Kind, Provenance};
 
     use super::{Page, TEMPLATES};
@@ -448,8 +346,8 @@ mod tests {
     use crate::findings::arms::Arms;
     use crate::synthetic::{records_of_cells, run_of, sample, unparsable};
     use crate::{
-        EndpointInfo, Experiment, ProgramMetrics, RunInfo, SampleRecord, ServedModel, ShardInfo,
-        markdown,
+        EndpointInfo, Experiment, KnowledgeInfo, OfflineCost, Plan, ProgramMetrics, RunInfo,
+        SampleRecord, ServedModel, ShardInfo, ShortBudget, markdown,
     };
 
     /// Every special character of Markdown, in a heading, a list, a link, and after a line break.
@@ -571,6 +469,52 @@ mod tests {
         (records[0].verdict, records[0].tests_passed) = (Verdict::OutputLimit, 1);
         "repository".clone_into(&mut records[0].benchmark);
         records[1].tests_total = 0;
+        check(&run, &records);
+    }
+
+    #[test]
+    fn every_string_of_a_page_on_lookups_is_escaped() {
+        let mut run = run_of(Experiment::Compare, &["adapter"]);
+        let evaluate = Evaluate {
+            workflows: vec![
+                Workflow::Single,
+                Workflow::Rag,
+                Workflow::RagPlacebo,
+                Workflow::Tools,
+            ],
+            ..Evaluate::default()
+        };
+        run.plan = Plan::new(Experiment::Compare, &evaluate, &["adapter"]).expect("a plan");
+        run.knowledge = Some(KnowledgeInfo {
+            index_sha256: Some("a1".repeat(32)),
+            chunks: 7,
+            files: 2,
+            left_out: [("a test file".to_owned(), 1)].into(),
+            masked: 1,
+            memory_sha256: Some("b2".repeat(32)),
+            entries: 1,
+            top_k: 3,
+        });
+        run.offline = vec![OfflineCost {
+            what: "memory".to_owned(),
+            completion_tokens: 90,
+            calls: 1,
+            executions: 1,
+        }];
+        run.short_budgets = vec![ShortBudget {
+            workflow: "tools".to_owned(),
+            resource: "calls".to_owned(),
+            most: 12,
+            budget: 10,
+        }];
+        check(&run, &[]);
+        let mut records = records_of_cells(&run, 12, |cell, task| {
+            let solved = (task + cell.workflow as usize) % 3 == 0;
+            (solved, 3.0)
+        });
+        for record in records.iter_mut().filter(|of| of.workflow != "single") {
+            (record.prompt_tokens, record.masked, record.recall) = (500, 1, Some(0.5));
+        }
         check(&run, &records);
     }
 

@@ -40,6 +40,21 @@ impl SampleMetric {
         }
     }
 
+    /// A metric of samples for tables of its own.
+    pub(crate) const fn of_sample(
+        key: &'static str,
+        label: &'static str,
+        value: fn(&SampleRecord) -> Option<f64>,
+    ) -> Self {
+        Self {
+            key,
+            label,
+            digits: 0,
+            scale: 1.0,
+            source: Source::Sample(value),
+        }
+    }
+
     /// Returns the value of a sample; `None` excludes the sample from every mean.
     pub(crate) fn of(&self, record: &SampleRecord) -> Option<f64> {
         let program = record.metrics.as_ref();

@@ -59,7 +59,7 @@ pub(super) fn body(found: &LookupResult, paint: Paint) -> String {
     }
     let shown = harmless(&found.shown);
     for line in shown.trim_end().lines() {
-        let _ = writeln!(text, "  | {line}");
+        let _ = writeln!(text, "{}", format!("  | {line}").trim_end());
     }
     text
 }

@@ -32,7 +32,12 @@ pub(crate) const SWEEP_PICTURE: &str = "pictures/sweep.svg";
 /// The chart of pass rate against tokens.
 pub(crate) const WORKFLOWS_PICTURE: &str = "pictures/workflows.svg";
 
-/// Draws the charts of the tested hypotheses, with their paths.
+/// Returns the chart of pass rate against all tokens, of the arm with this number in the section on lookups.
+fn lookups_picture(arm: usize) -> String {
+    format!("pictures/lookups-{}.svg", arm + 1)
+}
+
+/// Draws the charts of the tested hypotheses and of lookups, with their paths.
 pub(crate) fn draw(arms: &Arms, findings: &Findings) -> Vec<(String, String)> {
     let mut drawn = Vec::new();
     if let Some(comparison) = &findings.comparison {
@@ -48,13 +53,13 @@ pub(crate) fn draw(arms: &Arms, findings: &Findings) -> Vec<(String, String)> {
     if let Some(found) = &findings.collaboration {
         drawn.push((WORKFLOWS_PICTURE, tradeoff::draw(found)));
     }
+    let drawn = drawn.into_iter().map(|(name, svg)| (name.to_owned(), svg));
+    let arms = findings.lookups.iter().flat_map(|found| &found.arms);
+    let lookups = arms
+        .enumerate()
+        .map(|(at, arm)| (lookups_picture(at), tradeoff::draw_lookups(arm)));
     drawn
-        .into_iter()
-        .map(|(name, svg)| {
-            (
-                name.to_owned(),
-                svg.expect("drawing to a string cannot fail"),
-            )
-        })
+        .chain(lookups)
+        .map(|(name, svg)| (name, svg.expect("drawing to a string cannot fail")))
         .collect()
 }

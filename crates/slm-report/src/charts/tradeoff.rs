@@ -1,4 +1,4 @@
-//! H3's workflows: pass rate against completion tokens.
+//! Workflows: pass rate against tokens.
 
 use plotters::prelude::*;
 use plotters::style::text_anchor::HPos;
@@ -6,40 +6,60 @@ use plotters::style::text_anchor::HPos;
 use super::canvas::{
     Area, Drawn, GRID, INK, MARGINS, MUTED, NAME_CHARS, arm_color, card, clean, font, nothing, text,
 };
-use crate::findings::h3::{CollaborationFindings, WorkflowSummary};
+use crate::findings::arm_summary::Rate;
+use crate::findings::h3::CollaborationFindings;
+use crate::findings::lookups::LookupArm;
 
 /// Width of the names at the right.
 const NAME_WIDTH: u32 = 170;
 const LINE_HEIGHT: i32 = 17;
 
-/// Draws one point per workflow, with the interval of its pass rate.
-pub(crate) fn draw(found: &CollaborationFindings) -> Drawn<String> {
-    card(
-        420,
-        MARGINS,
-        "Pass rate against completion tokens, with 95 % intervals",
-        |area| {
-            let mut shown: Vec<&WorkflowSummary> = found
-                .workflows
-                .iter()
-                .filter(|outcomes| outcomes.pass_rate.share.is_some())
-                .collect();
-            if shown.is_empty() {
-                return nothing(area, "no samples");
-            }
-            shown.sort_by(|a, b| {
-                let share =
-                    |outcomes: &WorkflowSummary| outcomes.pass_rate.share.unwrap_or_default();
-                share(b).total_cmp(&share(a))
-            });
-            draw_points(area, &shown)
-        },
-    )
+/// One workflow.
+#[derive(Clone, Copy)]
+struct Outcome<'a> {
+    workflow: &'a str,
+    pass_rate: &'a Rate,
+    tokens: Option<f64>,
 }
 
-fn draw_points(area: &Area, shown: &[&WorkflowSummary]) -> Drawn<()> {
-    let tokens = |outcomes: &WorkflowSummary| outcomes.completion_tokens.unwrap_or_default();
-    let most = shown.iter().map(|o| tokens(o)).fold(1.0, f64::max);
+/// Draws one point per workflow of H3, with the interval of its pass rate.
+pub(crate) fn draw(found: &CollaborationFindings) -> Drawn<String> {
+    let outcomes = found.workflows.iter().map(|of| Outcome {
+        workflow: &of.workflow,
+        pass_rate: &of.pass_rate,
+        tokens: of.completion_tokens,
+    });
+    draw_outcomes("completion tokens", outcomes.collect())
+}
+
+/// Draws one point per workflow with lookups or beside them, against the tokens of its prompts too.
+pub(crate) fn draw_lookups(found: &LookupArm) -> Drawn<String> {
+    let outcomes = found.workflows.iter().map(|of| Outcome {
+        workflow: &of.workflow,
+        pass_rate: &of.pass_rate,
+        tokens: of.total_tokens,
+    });
+    draw_outcomes("prompt and completion tokens", outcomes.collect())
+}
+
+fn draw_outcomes(tokens: &str, mut shown: Vec<Outcome>) -> Drawn<String> {
+    let title = format!("Pass rate against {tokens}, with 95 % intervals");
+    card(420, MARGINS, &title, |area| {
+        shown.retain(|outcome| outcome.pass_rate.share.is_some());
+        if shown.is_empty() {
+            return nothing(area, "no samples");
+        }
+        shown.sort_by(|a, b| {
+            let share = |outcome: &Outcome| outcome.pass_rate.share.unwrap_or_default();
+            share(b).total_cmp(&share(a))
+        });
+        draw_points(area, &shown, &format!("{tokens}, mean over tasks"))
+    })
+}
+
+fn draw_points(area: &Area, shown: &[Outcome], description: &str) -> Drawn<()> {
+    let tokens = |outcomes: &Outcome| outcomes.tokens.unwrap_or_default();
+    let most = shown.iter().map(tokens).fold(1.0, f64::max);
     let highest = shown
         .iter()
         .filter_map(|outcomes| outcomes.pass_rate.interval)
@@ -63,7 +83,7 @@ fn draw_points(area: &Area, shown: &[&WorkflowSummary]) -> Drawn<()> {
         .y_label_formatter(&|share| format!("{:.decimals$}", share * 100.0))
         .label_style(font(13.0, MUTED))
         .axis_desc_style(font(14.0, INK))
-        .x_desc("completion tokens, mean over tasks")
+        .x_desc(description)
         .y_desc("tasks with all tests passed (%)")
         .draw()?;
     let base = area.get_base_pixel();
@@ -90,7 +110,7 @@ fn draw_points(area: &Area, shown: &[&WorkflowSummary]) -> Drawn<()> {
             color.mix(0.5).stroke_width(1),
         );
         area.draw(&leader)?;
-        let label = clean(&outcomes.workflow, NAME_CHARS);
+        let label = clean(outcomes.workflow, NAME_CHARS);
         text(
             area,
             &label,

@@ -6,6 +6,7 @@ use serde::Serialize;
 use slm_artifacts::StopReason;
 use slm_statistics::mean;
 
+use super::solved_per_token::solved_per_1000_tokens;
 use crate::cell::{Cell, Decoding};
 use crate::record::{RunInfo, SampleRecord};
 
@@ -24,10 +25,12 @@ pub(crate) struct CellSummary {
     pub(crate) completion_tokens: Option<f64>,
     pub(crate) prompt_tokens: Option<f64>,
     pub(crate) executions: Option<f64>,
+    pub(crate) lookups: Option<f64>,
     pub(crate) rounds: Option<f64>,
     pub(crate) unspent_tokens: Option<f64>,
     pub(crate) unspent_calls: Option<f64>,
     pub(crate) unspent_executions: Option<f64>,
+    pub(crate) unspent_lookups: Option<f64>,
     /// Format failures of all samples together.
     pub(crate) format_failures: usize,
     /// Number of samples by the reason why the workflow ended.
@@ -39,6 +42,8 @@ pub(crate) struct CellSummary {
     pub(crate) prompt_tokens_per_passed: Option<f64>,
     /// Wall time of the phase (generation, and programs that the workflow ran), divided likewise.
     pub(crate) wall_s_per_passed: Option<f64>,
+    /// For 1,000 tokens of prompts and completions.
+    pub(crate) solved_per_1000_tokens: Option<f64>,
 }
 
 /// Returns a summary for each cell of the plan that has records, in the plan's order.
@@ -91,16 +96,19 @@ impl CellSummary {
             completion_tokens: average(|sample| sample.completion_tokens),
             prompt_tokens: average(|sample| sample.prompt_tokens),
             executions: average(|sample| sample.executions),
+            lookups: average(|sample| sample.lookups),
             rounds: average(|sample| sample.rounds as usize),
             unspent_tokens: average(|sample| sample.unspent.completion_tokens),
             unspent_calls: average(|sample| sample.unspent.calls),
             unspent_executions: average(|sample| sample.unspent.executions),
+            unspent_lookups: average(|sample| sample.unspent.lookups),
             format_failures: samples.iter().map(|sample| sample.format_failures).sum(),
             stops,
             samples_per_hour: seconds.map(|seconds| samples.len() as f64 * 3600.0 / seconds),
             completion_tokens_per_passed: per_passed(total(|sample| sample.completion_tokens)),
             prompt_tokens_per_passed: per_passed(total(|sample| sample.prompt_tokens)),
             wall_s_per_passed: seconds.and_then(per_passed),
+            solved_per_1000_tokens: solved_per_1000_tokens(samples.iter().copied()),
         }
     }
 }

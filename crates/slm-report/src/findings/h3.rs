@@ -9,11 +9,9 @@ use slm_config::{HypothesisId, Workflow, WorkflowPair};
 use super::arm_summary::{Rate, metric_mean};
 use super::arms::{ArmSamples, tasks_of};
 use super::claim::Claim;
-use super::contrast::Contrast;
-use super::same_text::SameText;
-use super::solved::Solved;
+use super::workflow_contrast::WorkflowContrast;
 use crate::record::{RunInfo, SampleRecord};
-use crate::sample_metric::{COMPLETION_TOKENS, PASS_RATE, TESTS_PASSED};
+use crate::sample_metric::{COMPLETION_TOKENS, TESTS_PASSED};
 
 /// The findings on H3.
 #[derive(Debug, Serialize)]
@@ -38,20 +36,6 @@ pub(crate) struct WorkflowSummary {
     pub(crate) tests_passed_share: Option<f64>,
     /// Mean over tasks.
     pub(crate) completion_tokens: Option<f64>,
-}
-
-/// One workflow less another.
-#[derive(Debug, Serialize)]
-pub(crate) struct WorkflowContrast {
-    pub(crate) workflow: String,
-    pub(crate) less: String,
-    /// The effect that the contrast isolates.
-    pub(crate) tells: &'static str,
-    pub(crate) pass_rate: Contrast,
-    pub(crate) tests_passed: Contrast,
-    pub(crate) completion_tokens: Contrast,
-    pub(crate) solved: Solved,
-    pub(crate) same_text: SameText,
 }
 
 impl CollaborationFindings {
@@ -113,28 +97,6 @@ impl WorkflowSummary {
             pass_rate: Rate::new(arm, seed, SampleRecord::is_tested, SampleRecord::passed),
             tests_passed_share: metric_mean(arm, &TESTS_PASSED),
             completion_tokens: metric_mean(arm, &COMPLETION_TOKENS),
-        }
-    }
-}
-
-impl WorkflowContrast {
-    fn new(
-        tasks: &[&str],
-        less: &ArmSamples,
-        workflow: &ArmSamples,
-        tells: &'static str,
-        seed: u64,
-    ) -> Self {
-        let contrast = |metric| Contrast::new(tasks, less, workflow, metric, seed);
-        Self {
-            workflow: workflow.name.to_owned(),
-            less: less.name.to_owned(),
-            tells,
-            pass_rate: contrast(&PASS_RATE),
-            tests_passed: contrast(&TESTS_PASSED),
-            completion_tokens: contrast(&COMPLETION_TOKENS),
-            solved: Solved::new(tasks, less, workflow),
-            same_text: SameText::new(tasks, less, workflow),
         }
     }
 }

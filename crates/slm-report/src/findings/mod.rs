@@ -1,4 +1,4 @@
-//! The findings on each hypothesis of the run: every number is computed once.
+//! The findings on each hypothesis of the run, and on its lookups: every number is computed once.
 
 pub(crate) mod arm_summary;
 pub(crate) mod arms;
@@ -10,9 +10,15 @@ mod gate;
 pub(crate) mod h1;
 pub(crate) mod h2;
 pub(crate) mod h3;
+mod lookup_contrast;
+pub(crate) mod lookups;
+mod missing_controls;
 mod own_code;
+mod ranking;
 mod same_text;
 mod solved;
+mod solved_per_token;
+mod workflow_contrast;
 
 use serde::Serialize;
 
@@ -23,9 +29,10 @@ use claim::{Claim, adjust_for_the_family};
 use h1::Comparison;
 use h2::SweepFindings;
 use h3::CollaborationFindings;
+use lookups::LookupFindings;
 use own_code::OwnCode;
 
-/// One entry per hypothesis; `None` if the run does not test it.
+/// One entry per hypothesis, `None` if the run does not test it, and those outside of hypotheses.
 #[derive(Debug, Serialize)]
 pub(crate) struct Findings {
     /// The summary on the user's own repository; `None` without one.
@@ -36,6 +43,9 @@ pub(crate) struct Findings {
     pub(crate) sweep: Option<SweepFindings>,
     #[serde(rename = "h3")]
     pub(crate) collaboration: Option<CollaborationFindings>,
+    /// The workflows that look something up; `None` without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) lookups: Option<LookupFindings>,
 }
 
 impl Findings {
@@ -53,6 +63,7 @@ impl Findings {
             comparison: is_compared.then(|| Comparison::new(arms, others, run)),
             sweep: SweepFindings::new(records, run),
             collaboration: CollaborationFindings::new(records, run),
+            lookups: LookupFindings::new(records, run),
         };
         findings.adjusted()
     }

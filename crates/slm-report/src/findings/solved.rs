@@ -1,7 +1,7 @@
 //! The numbers of tasks that the sides of a comparison solved.
 
 use serde::Serialize;
-use slm_statistics::exact_mcnemar;
+use slm_statistics::{exact_mcnemar, minimal_detectable_rate_difference};
 
 use super::arms::{ArmSamples, pairs};
 use crate::sample_metric::PASS_RATE;
@@ -41,5 +41,12 @@ impl Solved {
                 .then(|| exact_mcnemar(reference_only, other_only))
                 .flatten(),
         }
+    }
+
+    /// Returns the smallest difference in pass rate that a test of this many tasks detects, given how many of them only
+    /// one side solves; `None` if there are none.
+    pub(crate) fn detectable_difference(&self) -> Option<f64> {
+        let discordant = (self.reference_only + self.other_only) as f64;
+        minimal_detectable_rate_difference(discordant / self.tasks.max(1) as f64, self.tasks)
     }
 }

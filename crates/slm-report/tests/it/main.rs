@@ -2,6 +2,7 @@
 
 mod gate;
 mod hypotheses;
+mod lookups;
 mod own_code;
 mod page;
 mod plans;

@@ -97,7 +97,7 @@ fn check_tags(html: &str) {
 }
 
 /// Returns the number of cells of every row of every Markdown table.
-fn row_widths(markdown: &str) -> Vec<Vec<usize>> {
+pub(crate) fn row_widths(markdown: &str) -> Vec<Vec<usize>> {
     let mut tables: Vec<Vec<usize>> = Vec::new();
     for event in Parser::new_ext(markdown, Options::ENABLE_TABLES) {
         match event {

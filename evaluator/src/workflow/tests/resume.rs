@@ -8,7 +8,7 @@ use slm_config::Workflow;
 use super::{Question, TESTS, World, ZERO, calls, question, sorted};
 use crate::backend::Query;
 use crate::backend::scripted::{Line, Scripted};
-use crate::workflow::event::LOG_VERSION;
+use crate::workflow::event::{LOG_VERSION, OLDEST_LOG};
 
 /// Returns an answer that depends on every part of the query.
 fn script(query: &Query) -> Line {
@@ -118,7 +118,7 @@ fn a_line_of_another_version_is_refused_with_its_number() {
         .try_run(Workflow::Single, &Scripted::new(script))
         .expect("an end");
     let text = fs::read_to_string(world.log()).expect("a log");
-    let changed = text.replacen("{\"version\":3", "{\"version\":9", 1);
+    let changed = text.replacen("{\"version\":4", "{\"version\":9", 1);
     assert_ne!(changed, text);
     fs::write(world.log(), changed).expect("a log");
     let error = world
@@ -126,9 +126,31 @@ fn a_line_of_another_version_is_refused_with_its_number() {
         .expect_err("must be refused")
         .to_string();
     assert!(
-        error.contains("trajectory.jsonl:1: version 9, but this program reads 2 and 3"),
+        error.contains("trajectory.jsonl:1: version 9, but this program reads 2 to 4"),
         "{error}"
     );
+}
+
+#[test]
+fn a_decision_of_an_earlier_version_has_no_lookups_in_its_budget() {
+    let with_version = |version: u32| {
+        let world = world();
+        world
+            .try_run(Workflow::Single, &Scripted::new(script))
+            .expect("an end");
+        let text = fs::read_to_string(world.log()).expect("a log");
+        let earlier = format!("{{\"version\":{version}");
+        let changed = text
+            .replace("{\"version\":4", &earlier)
+            .replace(",\"lookups\":0", "")
+            .replace(",\"lookups\":16", "");
+        assert_ne!(changed, text);
+        fs::write(world.log(), changed).expect("a log");
+        world.try_run(Workflow::Single, &Scripted::new(script))
+    };
+    let finished = with_version(LOG_VERSION - 1).expect("the same answers");
+    assert_eq!(finished.len(), 2);
+    with_version(LOG_VERSION).expect_err("a budget without lookups");
 }
 
 #[test]
@@ -153,9 +175,9 @@ fn a_decision_of_an_earlier_version_may_name_another_program_of_the_same_answer(
         fs::write(world.log(), changed).expect("a log");
         world.try_run(Workflow::Single, &Scripted::new(script))
     };
-    let finished = with_version(LOG_VERSION - 1).expect("the same answers");
+    let finished = with_version(OLDEST_LOG).expect("the same answers");
     assert_eq!(finished.len(), 2);
-    let error = with_version(LOG_VERSION)
+    let error = with_version(OLDEST_LOG + 1)
         .expect_err("must be refused")
         .to_string();
     assert!(error.contains("does not fit"), "{error}");
