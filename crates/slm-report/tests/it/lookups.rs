@@ -58,12 +58,12 @@ fn run_in(experiment: Experiment, workflows: &[Workflow], adapters: &[&str]) -> 
 /// Whether a workflow solves a task: retrieval solves more than its placebo, which solves others than one answer.
 fn solves(workflow: Workflow, task: usize) -> bool {
     match workflow {
-        Workflow::Single => task % 4 == 0,
+        Workflow::Single => task.is_multiple_of(4),
         Workflow::Rag => task % 3 != 2,
-        Workflow::RagPlacebo => task % 3 == 0,
+        Workflow::RagPlacebo => task.is_multiple_of(3),
         Workflow::RagOracle => task % 5 != 0,
-        Workflow::Sketch | Workflow::Tools => task % 2 == 0,
-        _ => task % 6 == 0,
+        Workflow::Sketch | Workflow::Tools => task.is_multiple_of(2),
+        _ => task.is_multiple_of(6),
     }
 }
 
@@ -77,7 +77,7 @@ fn records(run: &RunInfo) -> Vec<SampleRecord> {
             .find(|workflow| workflow.name() == record.workflow)
             .expect("a workflow");
         record.completion_tokens = 60 + 7 * (task % 5) + 3 * record.sample as usize;
-        record.format_failures = usize::from(task % 8 == 0);
+        record.format_failures = usize::from(task.is_multiple_of(8));
         if !workflow.looks_up() {
             continue;
         }
@@ -87,10 +87,16 @@ fn records(run: &RunInfo) -> Vec<SampleRecord> {
             1
         };
         record.unspent.lookups = 16 - record.lookups;
-        record.masked = if task % 6 == 0 { 1 + task % 4 } else { 0 };
+        record.masked = if task.is_multiple_of(6) {
+            1 + task % 4
+        } else {
+            0
+        };
         record.prompt_tokens =
             400 + 11 * task + usize::from(*workflow == Workflow::RagPlacebo) * (task % 7);
-        record.recall = (task % 3 == 0).then_some(1.0 / (1 + task % 4) as f64);
+        record.recall = task
+            .is_multiple_of(3)
+            .then_some(1.0 / (1 + task % 4) as f64);
         record.copied = (task % 2 == 1).then_some(0.25 + 0.01 * task as f64);
         record.sketch_kept = (*workflow == Workflow::Sketch).then_some(0.5);
     }
@@ -411,7 +417,7 @@ fn the_limits_name_what_was_hidden_missing_short_and_paid_before() {
         "- **Short budgets.** For one sample `tools` may need 12 `calls` and has 10; `tools` may need 8 `lookups` and has \
          4, so it may end before it is done.\n",
         "- **Missing controls.** `base`: `sketch` ran without `sketch_copy`, `best_of_n`; `tools` ran without \
-         `tools_blind`, `reflection`, so what",
+         `tools_blind`, `reflection`, so what causes",
         "- **Work before the run.** `memory` cost 4,800 completion tokens, 40 calls and 1 execution before the run, which \
          no other number of this report contains: 200 tokens for each of the 24 tasks of the run.",
         "- **Left out of the index.** 7 files: a test file; 2 files: not UTF-8.\n",
@@ -481,7 +487,7 @@ fn any_part_of_the_records_gives_a_page() {
     for (at, record) in odd.iter_mut().enumerate() {
         (record.prompt_tokens, record.completion_tokens) = (0, 0);
         record.recall = [None, Some(f64::NAN), Some(0.0)][at % 3];
-        if at % 2 == 0 {
+        if at.is_multiple_of(2) {
             (record.tests_passed, record.tests_total) = (0, 0);
         }
     }
