@@ -27,6 +27,7 @@
 
 mod benchmark;
 mod check;
+mod cost_facts;
 mod data;
 mod deserialize;
 mod difference;

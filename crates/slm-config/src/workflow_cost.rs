@@ -1,8 +1,7 @@
 //! The most that a workflow can spend on one sample of one task.
 
-use crate::knowledge::{Grade, Knowledge, MemoryMode};
-use crate::recipe::{Evaluate, Recipe};
-use crate::tools::{Strategy, Tools};
+use crate::knowledge::{Grade, MemoryMode};
+use crate::tools::Strategy;
 
 /// The most that a workflow can spend on one sample, apart from tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,30 +42,6 @@ pub struct CostFacts {
 }
 
 impl CostFacts {
-    /// Returns the facts of a recipe.
-    pub fn of(recipe: &Recipe) -> Self {
-        let Evaluate {
-            rounds,
-            samples,
-            tools: Tools { strategy },
-            ..
-        } = &recipe.evaluate;
-        let Knowledge {
-            top_k,
-            grade,
-            memory_mode,
-            ..
-        } = &recipe.knowledge;
-        Self {
-            rounds: *rounds,
-            samples: *samples,
-            strategy: *strategy,
-            top_k: *top_k,
-            grade: *grade,
-            memory_mode: *memory_mode,
-        }
-    }
-
     /// The cost of `crag`: the draft, and a second query if the first finds nothing certain.
     pub(crate) fn crag(&self) -> Cost {
         let graded = match self.grade {

@@ -111,7 +111,7 @@ impl Plan {
             &[]
         };
         let asks_h3 = match experiment {
-            // Without workflows of its own, a recipe that does not declare H3 is refused below.
+            // A recipe that neither declares H3 nor lists workflows to compare is refused below.
             Experiment::Workflows => declares(HypothesisId::H3) || own.is_empty(),
             _ => all && declares(HypothesisId::H3),
         };

@@ -40,7 +40,7 @@ impl SampleMetric {
         }
     }
 
-    /// A metric of samples for tables of its own.
+    /// Returns a metric of samples that no table shows by its label.
     pub(crate) const fn of_sample(
         key: &'static str,
         label: &'static str,

@@ -1,6 +1,6 @@
 //! Workflows that look something up, beside one answer and beside their controls.
 //!
-//! No hypothesis is tested: the contrasts are described with their intervals, and claim nothing else. Retrieval also buys
+//! No hypothesis is tested: the contrasts have intervals, and no claim rests on them. Retrieval also buys
 //! prompt tokens, so what a workflow solves is set against all its tokens.
 
 use std::collections::BTreeMap;

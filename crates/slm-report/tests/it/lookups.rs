@@ -3,6 +3,7 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
+use slm_artifacts::Verdict;
 use slm_config::{Evaluate, Workflow};
 use slm_report::{
     Experiment, KnowledgeInfo, OfflineCost, Plan, Report, RunInfo, SampleRecord, ShortBudget,
@@ -61,7 +62,7 @@ fn solves(workflow: Workflow, task: usize) -> bool {
         Workflow::Single => task.is_multiple_of(4),
         Workflow::Rag => task % 3 != 2,
         Workflow::RagPlacebo => task.is_multiple_of(3),
-        Workflow::RagOracle => task % 5 != 0,
+        Workflow::RagOracle => !task.is_multiple_of(5),
         Workflow::Sketch | Workflow::Tools => task.is_multiple_of(2),
         _ => task.is_multiple_of(6),
     }
@@ -276,7 +277,7 @@ fn several_arms_and_samples_are_averaged_by_task() {
     records.retain(|of| of.sample == 0 || of.task_id != "starter/10");
     for record in &mut records {
         if record.sample == 1 && record.task_id.ends_with('3') {
-            (record.verdict, record.tests_passed) = (slm_artifacts::Verdict::Failed, 0);
+            (record.verdict, record.tests_passed) = (Verdict::Failed, 0);
         }
     }
     let report = check(&records, &run);
@@ -342,9 +343,9 @@ fn few_tasks_that_differ_show_nothing_even_if_all_agree() {
         let passes = record.workflow == "rag" && task < 5;
         record.tests_passed = if passes { record.tests_total } else { 0 };
         record.verdict = if passes {
-            slm_artifacts::Verdict::Passed
+            Verdict::Passed
         } else {
-            slm_artifacts::Verdict::Failed
+            Verdict::Failed
         };
     }
     let report = check(&records, &run);
@@ -356,9 +357,9 @@ fn few_tasks_that_differ_show_nothing_even_if_all_agree() {
     );
     assert_eq!(content["direction"], "inconclusive");
     assert!(!report.markdown.contains("the whole interval is"));
-    records
-        .iter_mut()
-        .for_each(|of| of.verdict = slm_artifacts::Verdict::Failed);
+    for record in &mut records {
+        record.verdict = Verdict::Failed;
+    }
     let none = check(&records, &run).markdown;
     assert!(none.contains("too few tasks are solved by one of them alone"));
 }
