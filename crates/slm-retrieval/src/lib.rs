@@ -14,7 +14,7 @@ mod strips;
 mod tokens;
 
 pub use chunk::{Chunk, ChunkKind, Corpus};
-pub use collect::{Collected, IndexedFile, LeftOut, Sources, collect};
+pub use collect::{Collected, Holds, IndexedFile, LeftOut, Sources, collect};
 pub use error::{ReadError, RetrievalError};
 pub use index::{Hit, Index, Symbol, SymbolDefinition, SymbolUse};
 pub use mask::{Mask, Secret};

@@ -6,7 +6,6 @@ mod subjects;
 use anyhow::Result;
 use serde_json::{Value, json};
 use slm_cli::{Failure, UserMistake};
-use slm_config::Recipe;
 use slm_retrieval::{Collected, Corpus, Hit, Index, Mask, tokens};
 use slm_sandbox::Interpreter;
 
@@ -31,7 +30,8 @@ fn index(arguments: &IndexArguments) -> Result<()> {
     let Subjects { sources, query } = match &arguments.recipe {
         Some(path) => {
             let overrides = &arguments.overrides;
-            let recipe = Recipe::load_without_data(path, overrides, slm_benchmarks::NAMES)?;
+            let names = slm_benchmarks::NAMES;
+            let recipe = slm_cli::load_recipe_without_data(path, overrides, names)?;
             subjects::of_recipe(&recipe, &arguments.subjects)?
         }
         None => subjects::named(&arguments.subjects)?,

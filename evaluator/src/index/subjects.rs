@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use slm_cli::UserMistake;
 use slm_config::Recipe;
-use slm_retrieval::Sources;
+use slm_retrieval::{Holds, Sources};
+
+use crate::knowledge::working_directory;
 
 /// What is indexed, and what is looked for in it.
 pub(super) struct Subjects {
@@ -24,8 +26,14 @@ pub(super) fn named(words: &[String]) -> Result<Subjects, UserMistake> {
         if word.starts_with("pip:") || word.contains('*') && !word.contains(' ') {
             docs.push(word.clone());
         } else if path.is_dir() {
-            docs.push(word.clone());
-            code.push(path.to_owned());
+            let holds = Holds::below(path).map_err(|error| UserMistake(error.to_string()))?;
+            // A folder without any is indexed as documentation, which is refused with the reason.
+            if holds.docs || !holds.code {
+                docs.push(word.clone());
+            }
+            if holds.code {
+                code.push(path.to_owned());
+            }
         } else if path.is_file() {
             if is_python(path) {
                 code.push(path.to_owned());
@@ -71,13 +79,12 @@ fn sources(docs: Vec<String>, code: Vec<PathBuf>) -> Sources {
     Sources {
         docs,
         code,
-        root: PathBuf::from("."),
+        root: working_directory(),
     }
 }
 
 fn is_python(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|extension| extension == "py" || extension == "pyi")
+    path.extension().is_some_and(|extension| extension == "py")
 }
 
 /// Whether a word that is no path was probably meant as one.

@@ -25,7 +25,7 @@ use slm_retrieval::{Index, Mask};
 
 use crate::workflow::event::LookupTool;
 
-pub(crate) use open::{collect_sources, open};
+pub(crate) use open::{collect_sources, open, working_directory};
 
 /// Counts the tokens of a text.
 pub(crate) type CountTokens = Rc<dyn Fn(&str) -> usize>;

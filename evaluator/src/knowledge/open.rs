@@ -1,6 +1,7 @@
 //! Reads the sources that a recipe names, and hides for each task what would give its solution away.
 
 use std::collections::BTreeMap;
+use std::env;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -39,7 +40,7 @@ pub(crate) fn open(
     let sources = Sources {
         docs: knowledge.docs.clone(),
         code: knowledge.code.clone(),
-        root: PathBuf::from("."),
+        root: working_directory(),
     };
     let collected = collect_sources(&sources, python)?;
     let mut info = KnowledgeInfo {
@@ -64,6 +65,11 @@ pub(crate) fn open(
     opened.index = Some(index);
     opened.info = Some(info);
     Ok(opened)
+}
+
+/// Returns the folder that relative paths of sources start from.
+pub(crate) fn working_directory() -> PathBuf {
+    env::current_dir().unwrap_or_else(|_| PathBuf::from("."))
 }
 
 /// Reads sources; `pip:NAME` is a package that is installed for `python`.

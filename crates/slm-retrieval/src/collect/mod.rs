@@ -130,6 +130,30 @@ pub fn collect(
     Ok(collected)
 }
 
+/// Which kinds of files a folder holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holds {
+    /// Documents, as in [`Sources::docs`].
+    pub docs: bool,
+    /// Python files.
+    pub code: bool,
+}
+
+impl Holds {
+    /// Looks for files below a folder, by the rules of [`collect`].
+    ///
+    /// # Errors
+    /// [`RetrievalError::Read`] for a folder that cannot be read.
+    pub fn below(folder: &Path) -> Result<Self, RetrievalError> {
+        let files = files_below(folder, Rules::Project)?;
+        let is_code = |file: &FoundFile| file.path.extension().is_some_and(|of| of == "py");
+        Ok(Self {
+            docs: files.iter().any(|file| Format::of(&file.below).is_some()),
+            code: files.iter().any(is_code),
+        })
+    }
+}
+
 struct Collector {
     root: PathBuf,
     /// Files that were already read or left out.
