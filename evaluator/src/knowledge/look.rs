@@ -7,6 +7,12 @@ use super::compose::{Composed, compose, titled};
 use super::{Form, Knowledge, Look, placebo};
 use crate::workflow::event::{Hit, LookupResult, LookupTool};
 
+/// Most characters of an observation.
+pub(super) const MOST_CHARS: usize = 600;
+
+/// What closes a code block.
+const CLOSING_FENCE: &str = "\n```\n";
+
 impl Knowledge {
     /// Does a lookup for a task. `seed` draws the placebo.
     ///
@@ -36,6 +42,7 @@ impl Knowledge {
             }
             Form::Function => lookup.chunks(&mut found, 1),
             Form::Sketch => lookup.sketch(&mut found),
+            Form::Observation => lookup.observe(&mut found),
         }
         found
     }
@@ -82,6 +89,16 @@ fn relevant(index: &Index, chunk: usize, query: &str) -> String {
     titled(of, &kept.join("\n"))
 }
 
+/// Joins texts up to the length of an observation; a code block that is cut is closed.
+fn observation(texts: &[String], mask: &Mask) -> Composed {
+    let room = MOST_CHARS - CLOSING_FENCE.len();
+    let mut composed = compose(texts, room, mask, &|text| text.chars().count());
+    if composed.text.matches("```").count() % 2 == 1 {
+        composed.text.push_str(CLOSING_FENCE);
+    }
+    composed
+}
+
 fn empty(look: &Look, index_sha256: String, masked: usize) -> LookupResult {
     LookupResult {
         tool: look.tool,
@@ -91,16 +108,17 @@ fn empty(look: &Look, index_sha256: String, masked: usize) -> LookupResult {
         shown: String::new(),
         masked,
         sketch_kept: None,
+        problem: None,
     }
 }
 
 /// One lookup in the index.
-struct Lookup<'a> {
+pub(super) struct Lookup<'a> {
     knowledge: &'a Knowledge,
-    index: &'a Index,
-    mask: &'a Mask,
+    pub(super) index: &'a Index,
+    pub(super) mask: &'a Mask,
     task: &'a TaskView,
-    look: &'a Look,
+    pub(super) look: &'a Look,
 }
 
 impl Lookup<'_> {
@@ -121,6 +139,9 @@ impl Lookup<'_> {
     }
 
     fn compose(&self, texts: &[String]) -> Composed {
+        if self.look.form == Form::Observation {
+            return observation(texts, self.mask);
+        }
         let Knowledge {
             max_tokens,
             count_tokens,
@@ -140,7 +161,7 @@ impl Lookup<'_> {
             .collect();
     }
 
-    fn hit(&self, chunk: usize, score: f32, shown: bool) -> Hit {
+    pub(super) fn hit(&self, chunk: usize, score: f32, shown: bool) -> Hit {
         let of = &self.index.chunks()[chunk];
         Hit {
             chunk,
@@ -164,6 +185,15 @@ impl Lookup<'_> {
     fn chunks(&self, found: &mut LookupResult, k: usize) {
         let best = self.search(k);
         self.show(found, &best, &self.whole(&best));
+    }
+
+    /// Shows what a tool finds, as an observation.
+    fn observe(&self, found: &mut LookupResult) {
+        match self.look.tool {
+            LookupTool::Symbol => self.symbol(found),
+            LookupTool::Read => self.read(found),
+            _ => self.chunks(found, self.knowledge.top_k),
+        }
     }
 
     fn strips(&self, found: &mut LookupResult) {

@@ -3,6 +3,7 @@
 //! - `open` reads the sources that a recipe names, and hides for each task what shares text with its solution or its
 //!   hidden tests
 //! - `look` does a lookup
+//! - `named` does the lookups of a symbol, and of lines of a file
 //! - `compose` puts chunks into a text of limited length
 //! - `placebo` draws text that has nothing to do with the task, as long as the text of a lookup
 //! - `recall` compares what lookups showed with what the task names as its references, and with the program
@@ -11,15 +12,18 @@ mod compose;
 #[cfg(test)]
 mod for_tests;
 mod look;
+mod named;
 mod open;
 mod placebo;
 mod recall;
 
+pub(crate) use named::file_range;
 pub(crate) use recall::LookedUp;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use slm_benchmarks::TaskView;
 use slm_report::KnowledgeInfo;
 use slm_retrieval::{Index, Mask};
 
@@ -53,6 +57,8 @@ pub(crate) enum Form {
     Function,
     /// The best function as a sketch.
     Sketch,
+    /// What a tool finds, in a few lines; for a name or a file what is there instead of the best chunks.
+    Observation,
 }
 
 /// Everything that can be looked up in a run.
@@ -86,6 +92,12 @@ impl Knowledge {
             count_tokens: Rc::new(count_words),
             info: None,
         }
+    }
+
+    /// Whether a text from elsewhere, such as what a program prints, may be shown for a task.
+    pub(crate) fn permits(&self, task: &TaskView, text: &str) -> bool {
+        let of_task = self.tasks.get(&task.task_id);
+        of_task.is_none_or(|of| of.mask.permits(text))
     }
 
     /// Returns the description for the run's file; `None` if there is nothing to look up.

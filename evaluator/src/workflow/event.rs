@@ -134,7 +134,7 @@ fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// The result of a program run with the tests that the workflow may see.
+/// The result of a program run with the tests that the workflow may see, or of a snippet after it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExecutionResult {
@@ -148,7 +148,19 @@ pub(crate) struct ExecutionResult {
     pub(crate) detail: String,
     /// The sandbox's level.
     pub(crate) sandbox: String,
+    /// The snippet that was run instead of the tests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tried: Option<Tried>,
     pub(crate) measured: ExecutionMeasures,
+}
+
+/// A snippet that was run after a program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Tried {
+    pub(crate) snippet: String,
+    /// The beginning of what it printed, and its exception.
+    pub(crate) output: String,
 }
 
 impl ExecutionResult {
@@ -157,6 +169,11 @@ impl ExecutionResult {
         let count = |tests: &[TestRun]| tests.iter().filter(|test| test.passed).count();
         let (public, own) = self.tests.split_at(self.public.min(self.tests.len()));
         (count(public), count(own))
+    }
+
+    /// Returns the snippet that was run instead of the tests.
+    pub(crate) fn snippet(&self) -> Option<&str> {
+        self.tried.as_ref().map(|tried| tried.snippet.as_str())
     }
 
     /// Whether the program ran to its end without a test to fail.
@@ -206,6 +223,9 @@ pub(crate) struct LookupResult {
     /// Share of tokens that a sketch kept of its function.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sketch_kept: Option<f64>,
+    /// Why a lookup of a name or a file shows nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) problem: Option<String>,
 }
 
 /// A chunk or memory entry that a lookup found.
