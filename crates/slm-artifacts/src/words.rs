@@ -119,6 +119,10 @@ pub enum Expects {
     Tests,
     /// Prose.
     Prose,
+    /// Lines that each name a lookup.
+    Lookups,
+    /// A line that names a tool, or a whole program.
+    Action,
 }
 
 /// How an answer violated its format. Counted only, it never ends a run.
@@ -135,4 +139,6 @@ pub enum FormatFailure {
     NoTests,
     /// No text.
     Empty,
+    /// Neither a program nor a tool on offer with its argument; of a list of lookups, at least one line.
+    NoAction,
 }

@@ -218,6 +218,7 @@ mod tests {
     fn finished(task: &RunTask, text: &str) -> Finished {
         let (reading, _) = read(
             Expects::Program,
+            &[],
             Prompting::Training,
             &task.view,
             "",

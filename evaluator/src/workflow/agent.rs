@@ -56,15 +56,15 @@ impl From<&slm_config::Knowledge> for Grading {
 
 /// A program of the workflow, by the step that made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Code(u32);
+pub(crate) struct Code(pub(super) u32);
 
 /// One workflow on one task.
 #[derive(Clone)]
 pub(crate) struct Agent {
     workflow: Workflow,
     task: Rc<TaskView>,
-    settings: Rc<Settings>,
-    queue: Rc<RefCell<StepQueue>>,
+    pub(super) settings: Rc<Settings>,
+    pub(super) queue: Rc<RefCell<StepQueue>>,
 }
 
 impl Agent {
@@ -197,6 +197,7 @@ impl Agent {
         let call = ModelCall {
             role: Role::Coder,
             expects: Expects::Program,
+            offer: &[],
             messages: self.messages(prompt, of, values),
             begun: stub.begun(),
             stop: CODE_STOP.to_vec(),
@@ -220,6 +221,7 @@ impl Agent {
         let call = ModelCall {
             role: Role::Tester,
             expects: Expects::Tests,
+            offer: &[],
             messages: self.messages(prompt, None, &[("max_tests", &max_tests)]),
             begun,
             stop: CODE_STOP.to_vec(),
@@ -244,6 +246,7 @@ impl Agent {
         let call = ModelCall {
             role,
             expects: Expects::Prose,
+            offer: &[],
             messages: self.messages(prompt, about, values),
             begun: String::new(),
             stop: Vec::new(),
@@ -313,6 +316,7 @@ impl Agent {
         let call = ModelCall {
             role: Role::Coder,
             expects: Expects::Program,
+            offer: &[],
             messages,
             begun,
             stop,
@@ -328,7 +332,11 @@ impl Agent {
         result.await.map(|_| Code(step))
     }
 
-    fn send(&self, about: Option<Code>, call: ModelCall) -> Result<PendingResult, StopReason> {
+    pub(super) fn send(
+        &self,
+        about: Option<Code>,
+        call: ModelCall,
+    ) -> Result<PendingResult, StopReason> {
         let step = self
             .queue
             .borrow_mut()
@@ -336,14 +344,14 @@ impl Agent {
         Ok(self.pending(step))
     }
 
-    fn pending(&self, step: u32) -> PendingResult {
+    pub(super) fn pending(&self, step: u32) -> PendingResult {
         PendingResult {
             queue: Rc::clone(&self.queue),
             step,
         }
     }
 
-    fn messages(
+    pub(super) fn messages(
         &self,
         prompt: Prompt,
         about: Option<Code>,
@@ -366,7 +374,7 @@ impl Agent {
             .messages(prompt, &[&common, values].concat())
     }
 
-    fn sampling(&self) -> Sampling {
+    pub(super) fn sampling(&self) -> Sampling {
         let sampling = &self.settings.evaluate.sampling;
         Sampling {
             temperature: sampling.temperature,
@@ -375,7 +383,7 @@ impl Agent {
         }
     }
 
-    fn side_tokens(&self) -> usize {
+    pub(super) fn side_tokens(&self) -> usize {
         self.settings.evaluate.max_new_tokens.min(MAX_SIDE_TOKENS)
     }
 }

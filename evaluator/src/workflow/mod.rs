@@ -9,22 +9,28 @@
 //! - [`trajectory`] polls a workflow, replays the steps that an earlier start of the run logged, and writes the
 //!   [`event`]s of new ones
 //! - [`schedule`] batches the model calls of all trajectories, and runs programs in the meantime
-//! - [`prompt`] renders requests to the model, and [`read`] parses its answers
+//! - [`prompt`] renders requests to the model, and [`read`] and [`action`] parse its answers
 //!
 //! A new workflow is a file here and its row in the table of workflows, `slm_config::workflow_table`.
 
+mod acting;
+pub(crate) mod action;
 pub(crate) mod agent;
 pub(crate) mod budget;
 pub(crate) mod convention;
 pub(crate) mod event;
+mod parser;
 pub(crate) mod prompt;
 pub(crate) mod read;
 mod repair;
 mod rounds;
 pub(crate) mod runner;
 pub(crate) mod schedule;
+mod signature;
+mod snippet;
 pub(crate) mod step_queue;
 mod test_report;
+pub(crate) mod tool;
 pub(crate) mod trajectory;
 
 #[cfg(test)]

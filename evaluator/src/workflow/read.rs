@@ -6,8 +6,10 @@ use slm_config::Prompting;
 use slm_metrics::syntax::{normalised_hash, without_reasoning};
 use slm_scoring::{Program, ProgramFault};
 
+use super::action::{self, Action, Misread, Turn};
 use super::convention::{is_fenced, style};
 use super::event::LookupResult;
+use super::tool::Offer;
 
 /// Maximum self-written tests of a task; further ones are ignored.
 pub(crate) const MAX_TESTS: usize = 5;
@@ -15,18 +17,23 @@ pub(crate) const MAX_TESTS: usize = 5;
 /// Maximum lines of a self-written test.
 const MAX_TEST_LINES: usize = 8;
 
-/// The parsed content of an answer, or what a lookup found.
+/// The parsed content of an answer, what a lookup found, or what a snippet printed.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Reading {
     Program(Program),
     Tests(Vec<String>),
     Prose(String),
     Found(LookupResult),
+    Lookups(Vec<Action>),
+    Action(Action),
+    Misread(Misread),
 }
 
-/// Parses an answer; `begun` is the beginning that the request contained (prefill).
+/// Parses an answer; `offer` are the tools that it may name, and `begun` is the beginning that the request contained
+/// (prefill).
 pub(crate) fn read(
     expects: Expects,
+    offer: Offer,
     prompting: Prompting,
     task: &TaskView,
     begun: &str,
@@ -37,10 +44,23 @@ pub(crate) fn read(
     let unclosed = cut.then_some(FormatFailure::UnclosedFence);
     match expects {
         Expects::Program => {
-            let (program, failure) = program(prompting, task, text);
+            let program = Program::in_answer(style(prompting), task, text);
             let unclosed = unclosed.filter(|_| is_fenced(prompting));
-            (Reading::Program(program), unclosed.or(failure))
+            let failure = unclosed.or(program_failure(&program));
+            (Reading::Program(program), failure)
         }
+        Expects::Lookups => {
+            let (lookups, failure) = action::lookups(offer, text);
+            (Reading::Lookups(lookups), failure)
+        }
+        Expects::Action => match action::turn(offer, task, text) {
+            Turn::Action(action) => (Reading::Action(action), None),
+            Turn::Misread(misread) => (Reading::Misread(misread), Some(FormatFailure::NoAction)),
+            Turn::Program(program) => {
+                let failure = unclosed.or(program_failure(&program));
+                (Reading::Program(program), failure)
+            }
+        },
         Expects::Tests => {
             let fenced = without_reasoning(text);
             // A model that reasons does not continue `begun`: its answer starts after the reasoning.
@@ -58,20 +78,14 @@ pub(crate) fn read(
     }
 }
 
-/// Extracts the program from an answer.
-fn program(
-    prompting: Prompting,
-    task: &TaskView,
-    answer: &str,
-) -> (Program, Option<FormatFailure>) {
-    let program = Program::in_answer(style(prompting), task, answer);
-    let failure = program.fault.map(|fault| match fault {
+/// Returns how a program misses its format.
+fn program_failure(program: &Program) -> Option<FormatFailure> {
+    program.fault.map(|fault| match fault {
         ProgramFault::NothingAdded => FormatFailure::NothingAdded,
         ProgramFault::EntryPoint | ProgramFault::NoEntryPoint | ProgramFault::NoScript => {
             FormatFailure::NoProgram
         }
-    });
-    (program, failure)
+    })
 }
 
 /// Returns the assertions in a text that name the entry point, each once, without those that the task itself shows.
@@ -141,7 +155,8 @@ mod tests {
     }
 
     fn failure(expects: Expects, text: &str, finish: FinishReason) -> Option<FormatFailure> {
-        read(expects, Prompting::Training, &task(), "", text, finish).1
+        let task = task();
+        read(expects, &[], Prompting::Training, &task, "", text, finish).1
     }
 
     fn found(text: &str) -> Vec<String> {
@@ -231,6 +246,7 @@ mod tests {
                 let begun = "```python\nassert double(";
                 read(
                     expects,
+                    &[],
                     prompting,
                     &task(),
                     begun,
@@ -282,6 +298,7 @@ mod tests {
         let begun = "```python\nassert double(";
         let (reading, failure) = read(
             Expects::Tests,
+            &[],
             Prompting::Training,
             &task(),
             begun,

@@ -7,11 +7,15 @@ use slm_benchmarks::TaskView;
 use slm_sandbox::{Job, Sandbox, Work};
 use slm_scoring::{TreePools, recorded_verdict, visible_outcome};
 
-use super::event::{ExecutionMeasures, ExecutionResult, TestRun};
+use super::event::{ExecutionMeasures, ExecutionResult, TestRun, Tried};
+use super::snippet::{output, script};
 use super::step_queue::Execution;
 
 /// The message of a test that was not reached.
 pub(crate) const NOT_RUN: &str = "not run";
+
+/// Makes a script print each line at once: what it printed before an exception would be lost otherwise.
+const PRINT_AT_ONCE: &str = "__import__('sys').stdout.reconfigure(line_buffering=True)\n";
 
 /// Runs programs, several at once.
 pub(crate) trait Runner: Sync {
@@ -33,9 +37,10 @@ pub(crate) struct SandboxRunner<'a> {
 
 impl Runner for SandboxRunner<'_> {
     fn run(&self, execution: &Execution) -> Result<ExecutionResult> {
-        match &execution.in_repository {
-            Some(task) => self.run_in_repository(task, execution),
-            None => self.run_alone(execution),
+        match (&execution.snippet, &execution.in_repository) {
+            (Some(snippet), _) => self.run_snippet(snippet, execution),
+            (None, Some(task)) => self.run_in_repository(task, execution),
+            (None, None) => self.run_alone(execution),
         }
     }
 
@@ -66,7 +71,39 @@ impl SandboxRunner<'_> {
             verdict,
             detail,
             sandbox: self.sandbox.level().to_string(),
+            tried: None,
             measured: ExecutionMeasures::default(),
+        })
+    }
+
+    /// Runs a snippet after the program as one script, whose standard output is kept.
+    fn run_snippet(&self, snippet: &str, execution: &Execution) -> Result<ExecutionResult> {
+        let job = Job {
+            program: script(&execution.program, &execution.setup, snippet),
+            preamble: PRINT_AT_ONCE.to_owned(),
+            work: Work::Script {
+                stdin: String::new(),
+            },
+            tree: None,
+        };
+        let outcome = self.sandbox.run(&job, self.sandbox.limits())?;
+        let verdict = recorded_verdict(outcome.verdict);
+        Ok(ExecutionResult {
+            code_sha256: sha256_of_texts([execution.program.as_str()]),
+            tests: Vec::new(),
+            public: 0,
+            verdict,
+            detail: String::new(),
+            sandbox: self.sandbox.level().to_string(),
+            tried: Some(Tried {
+                snippet: snippet.to_owned(),
+                output: output(verdict, &outcome.output, &outcome.detail),
+            }),
+            measured: ExecutionMeasures {
+                cpu_s: outcome.cpu_s,
+                wall_s: outcome.wall_s,
+                peak_memory_bytes: outcome.peak_memory_bytes,
+            },
         })
     }
 
@@ -100,11 +137,103 @@ impl SandboxRunner<'_> {
             verdict: recorded_verdict(outcome.verdict),
             detail: outcome.detail,
             sandbox: self.sandbox.level().to_string(),
+            tried: None,
             measured: ExecutionMeasures {
                 cpu_s: outcome.cpu_s,
                 wall_s: outcome.wall_s,
                 peak_memory_bytes: outcome.peak_memory_bytes,
             },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use slm_sandbox::{Interpreter, Level, LevelChoice, Limits};
+
+    use super::*;
+
+    const PROGRAM: &str = "def double(x):\n    return 2 * x\n";
+
+    /// Runs snippets after [`PROGRAM`]; returns each verdict and output.
+    ///
+    /// The test's process cannot act as the sandbox's helper, so that there is no box: what leaves one is tested with the
+    /// evaluator's binary.
+    fn tried(snippets: &[&str]) -> Vec<(Verdict, String)> {
+        let python = Interpreter::resolve(None).expect("python3");
+        let limits = Limits::default().with_cpu_s(2.0);
+        let level = LevelChoice::Exactly(Level::C);
+        let runner = SandboxRunner {
+            sandbox: &Sandbox::with_level(python, limits, level).expect("a sandbox"),
+            trees: &TreePools::new(),
+        };
+        let run = |snippet: &&str| {
+            let result = runner.run(&Execution {
+                program: PROGRAM.to_owned(),
+                setup: "limit = 7".to_owned(),
+                tests: Vec::new(),
+                public: 0,
+                in_repository: None,
+                snippet: Some((*snippet).to_owned()),
+            });
+            let result = result.expect("a result");
+            assert!(result.tests.is_empty() && !result.all_passed());
+            assert_eq!(result.code_sha256, sha256_of_texts([PROGRAM]));
+            let tried = result.tried.expect("a snippet");
+            assert_eq!(tried.snippet, **snippet);
+            (result.verdict, tried.output)
+        };
+        snippets.iter().map(run).collect()
+    }
+
+    #[test]
+    fn a_snippet_sees_the_program_and_prints() {
+        let outputs = tried(&[
+            "print(double(limit))",
+            "double(2)",
+            "import sys\nprint(__name__, file=sys.stderr)\nprint('é')\nsys.exit(3)",
+            "print(object())",
+            "print(1)\nprint(double())",
+            "print(",
+            "input()",
+        ]);
+        let expected = [
+            (Verdict::Passed, "14"),
+            (Verdict::Passed, "nothing was printed"),
+            (Verdict::Passed, "é"),
+            (Verdict::Passed, "<object object at 0x...>"),
+            (Verdict::Error, "1\nTypeError: double() missing 1 required"),
+            (Verdict::Unparsable, "SyntaxError"),
+            (Verdict::Error, "EOFError"),
+        ];
+        for ((verdict, output), (expected, text)) in outputs.iter().zip(expected) {
+            assert_eq!(*verdict, expected, "{output}");
+            assert!(output.contains(text), "{output}");
+        }
+    }
+
+    #[test]
+    fn a_snippet_that_uses_up_its_limits_gives_a_short_output() {
+        let outputs = tried(&[
+            "while True: print('x' * 1000)",
+            "while True: pass",
+            "print('begun', flush=True)\nkept = []\nwhile True: kept.append(bytearray(1 << 28))",
+            "import os\nos.write(1, b'\\xff' * 100_000)",
+            "raise ValueError('x' * 100_000)",
+            "def f(): f()\nf()",
+        ]);
+        let expected = [
+            Verdict::OutputLimit,
+            Verdict::Timeout,
+            Verdict::Memory,
+            Verdict::Passed,
+            Verdict::Error,
+            Verdict::Error,
+        ];
+        for ((verdict, output), expected) in outputs.iter().zip(expected) {
+            assert_eq!(*verdict, expected, "{output}");
+            assert!(output.chars().count() <= 400, "{output}");
+            assert!(!output.is_empty());
+        }
     }
 }

@@ -19,6 +19,8 @@ use slm_scoring::Program;
 use super::budget::Ledger;
 use super::event::{ExecutionResult, LookupResult};
 use super::read::{Reading, read};
+use super::snippet::imports;
+use super::tool::Offer;
 use crate::backend::Answer;
 use crate::knowledge::Look;
 
@@ -44,6 +46,8 @@ pub(crate) enum Work {
 pub(crate) struct ModelCall {
     pub(crate) role: Role,
     pub(crate) expects: Expects,
+    /// The tools that an action may name.
+    pub(crate) offer: Offer,
     /// If empty, `begun` is continued as plain text.
     pub(crate) messages: Vec<Message>,
     pub(crate) begun: String,
@@ -56,7 +60,7 @@ pub(crate) struct ModelCall {
     pub(crate) max_new_tokens: usize,
 }
 
-/// A program to be run with tests.
+/// A program to be run with tests, or with a snippet after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Execution {
     pub(crate) program: String,
@@ -67,6 +71,8 @@ pub(crate) struct Execution {
     pub(crate) public: usize,
     /// The task, if its tests are a repository's and run in a copy of it.
     pub(crate) in_repository: Option<Box<TaskView>>,
+    /// Runs after the program and the setup, instead of tests.
+    pub(crate) snippet: Option<String>,
 }
 
 /// A program that the workflow may answer with, by the step that made it.
@@ -172,8 +178,31 @@ impl StepQueue {
             tests: [&self.task.public_examples, own].concat(),
             public: self.task.public_examples.len(),
             in_repository: in_repository.map(|task| Box::new((*task).clone())),
+            snippet: None,
         };
         Ok(self.send(Some(step), Work::Execution(execution)))
+    }
+
+    /// Queues the run of a snippet after a candidate's program, or after the task's imports.
+    pub(crate) fn try_snippet(
+        &mut self,
+        step: Option<u32>,
+        snippet: &str,
+    ) -> Result<u32, StopReason> {
+        self.ledger.execution()?;
+        let program = match step {
+            Some(step) => self.candidate(step).program.text.clone(),
+            None => imports(&self.task.prompt),
+        };
+        let execution = Execution {
+            program,
+            setup: self.task.setup.clone(),
+            tests: Vec::new(),
+            public: 0,
+            in_repository: None,
+            snippet: Some(snippet.to_owned()),
+        };
+        Ok(self.send(step, Work::Execution(execution)))
     }
 
     /// Queues a lookup. Returns `None` if the budget has none left, which ends nothing.
@@ -232,6 +261,7 @@ impl StepQueue {
         }
         let (reading, failure) = read(
             call.expects,
+            call.offer,
             call.prompting,
             &self.task,
             &call.begun,
@@ -254,9 +284,14 @@ impl StepQueue {
         (step, code, failure)
     }
 
-    /// Stores the result of a program's run.
+    /// Stores the result of a program's run, or of a snippet's, which leaves the program's as it is.
     pub(crate) fn executed(&mut self, number: u32, run: ExecutionResult) -> Step {
         let step = self.finish(number);
+        if let Some(tried) = run.tried {
+            self.results
+                .insert(number, Ok(Reading::Prose(tried.output)));
+            return step;
+        }
         let candidate = step.parent.and_then(|of| self.candidates.get_mut(&of));
         let Some(candidate) = candidate else {
             unreachable!("a run without a program")

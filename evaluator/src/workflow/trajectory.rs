@@ -308,7 +308,8 @@ impl Trajectory {
                 self.take_answer(step.number, &answer);
             }
             (Work::Execution(execution), What::Execution(run))
-                if run.code_sha256 == sha256_of_texts([execution.program.as_str()]) =>
+                if run.code_sha256 == sha256_of_texts([execution.program.as_str()])
+                    && run.snippet() == execution.snippet.as_deref() =>
             {
                 self.queue.borrow_mut().executed(step.number, run);
             }

@@ -5,6 +5,7 @@ mod decisions;
 mod resume;
 mod retrieval;
 mod stops;
+mod tools;
 
 use std::path::Path;
 use std::rc::Rc;
@@ -15,7 +16,7 @@ use slm_config::{Evaluate, Prompts, Workflow};
 use tempfile::TempDir;
 
 use super::agent::{Grading, Settings};
-use super::event::{CallResult, Event, ExecutionMeasures, ExecutionResult, TestRun, What};
+use super::event::{CallResult, Event, ExecutionMeasures, ExecutionResult, TestRun, Tried, What};
 use super::prompt::Templates;
 use super::runner::Runner;
 use super::schedule;
@@ -91,6 +92,10 @@ struct Arithmetic;
 
 impl Runner for Arithmetic {
     fn run(&self, execution: &Execution) -> Result<ExecutionResult> {
+        let tried = execution.snippet.as_ref().map(|snippet| Tried {
+            snippet: snippet.clone(),
+            output: format!("the output of {snippet} after {:?}", execution.program),
+        });
         let double = |x: i64| match execution.program.lines().last().map(str::trim) {
             Some("return 2 * x") => 2 * x,
             Some("return x * x - x + 2") => x * x - x + 2,
@@ -130,6 +135,7 @@ impl Runner for Arithmetic {
             },
             detail: String::new(),
             sandbox: "none".to_owned(),
+            tried,
             measured: ExecutionMeasures::default(),
         })
     }
