@@ -90,12 +90,12 @@ impl Prompt {
             Self::ChooseTools => (
                 "choose_tools",
                 include_str!("prompts/choose_tools.md"),
-                TASK,
+                &["task", "entry_point", "tools"],
             ),
             Self::Act => (
                 "act",
                 include_str!("prompts/act.md"),
-                &["task", "entry_point", "history"],
+                &["task", "entry_point", "tools", "history"],
             ),
             Self::Instruct => (
                 "instruct",

@@ -1,11 +1,15 @@
 //! No workflow exceeds its budget, and the rest of the budget is recorded.
 
-use slm_config::{Budget, Workflow};
+use std::rc::Rc;
+
+use slm_config::{Budget, Strategy, Workflow};
 use slm_report::Spending;
 
 use super::{Question, RIGHT, SQUARE, World, ZERO, body, calls, question, writer};
 use crate::backend::Query;
 use crate::backend::scripted::Line;
+use crate::knowledge::Knowledge;
+use crate::workflow::event::What;
 use slm_artifacts::StopReason;
 
 fn budget(completion_tokens: usize, calls: usize, executions: usize) -> Budget {
@@ -17,8 +21,20 @@ fn budget(completion_tokens: usize, calls: usize, executions: usize) -> Budget {
     }
 }
 
-/// Every revision is a different wrong program, and every answer has 10 tokens.
+/// Every revision is a different wrong program, every action is another one, and every answer has 10 tokens.
 fn tireless(query: &Query) -> Line {
+    let asked = &query.messages.last().expect("a message").content;
+    let seed = query.seed;
+    if asked.contains("Reply with one line `Action:") {
+        return match seed % 3 {
+            0 => Line::of_tokens(format!("Action: docs {seed}"), 10),
+            1 => Line::of_tokens(format!("Action: try {seed}"), 10),
+            _ => Line::of_tokens(format!("```\ndef double(x):\n    return -{seed}\n```"), 10),
+        };
+    }
+    if asked.contains("Name at most four tools") {
+        return Line::of_tokens("docs twice\ncode twice\nsymbol double", 10);
+    }
     match question(query) {
         Question::Revision => Line::of_tokens(format!("    return -{}\n", query.seed), 10),
         Question::Draft | Question::Code => Line::of_tokens(ZERO, 10),
@@ -43,31 +59,61 @@ fn every_budget_is_kept_to_the_last_by_every_workflow() {
             (4096, 16, 2),
             (64, 7, 3),
         ] {
-            let world = World::new().with(|evaluate| {
-                evaluate.budget = budget(tokens, n_calls, executions);
-                evaluate.rounds = 10;
-            });
-            let (finished, events) = world.run(workflow, tireless);
-            let whole = Spending {
-                completion_tokens: tokens,
-                calls: n_calls,
-                executions,
-                lookups: 16,
-            };
-            let sum = Spending {
-                completion_tokens: finished.spent.completion_tokens
-                    + finished.left.completion_tokens,
-                calls: finished.spent.calls + finished.left.calls,
-                executions: finished.spent.executions + finished.left.executions,
-                lookups: finished.spent.lookups + finished.left.lookups,
-            };
-            assert_eq!(sum, whole, "{workflow}: spent and left are the budget");
-            let calls = calls(&events);
-            assert_eq!(calls.len(), finished.spent.calls, "{workflow}");
-            let written: usize = calls.iter().map(|call| call.completion_tokens).sum();
-            assert_eq!(written, finished.spent.completion_tokens, "{workflow}");
+            check_budget(workflow, Strategy::Rule, (tokens, n_calls, executions, 16));
         }
     }
+}
+
+#[test]
+fn lookups_are_kept_to_the_last_by_every_workflow_and_strategy() {
+    for &workflow in Workflow::ALL {
+        for strategy in [Strategy::Rule, Strategy::Plan, Strategy::React] {
+            for lookups in [0, 1, 2, 16] {
+                for n_calls in [1, 2, 3, 16] {
+                    check_budget(workflow, strategy, (4096, n_calls, 2, lookups));
+                }
+            }
+        }
+    }
+}
+
+/// Runs a workflow with a budget of tokens, calls, executions and lookups.
+fn check_budget(workflow: Workflow, strategy: Strategy, of: (usize, usize, usize, usize)) {
+    let (tokens, n_calls, executions, lookups) = of;
+    let mut world = World::new().with(|evaluate| {
+        evaluate.budget = budget(tokens, n_calls, executions);
+        evaluate.budget.lookups = lookups;
+        evaluate.rounds = 10;
+        evaluate.tools.strategy = strategy;
+    });
+    let knowledge = Knowledge::of_files(&[("a.md", "# Twice\n\nTwice x.\n")]);
+    world.knowledge = Rc::new(knowledge);
+    let (finished, events) = world.run(workflow, tireless);
+    let whole = Spending {
+        completion_tokens: tokens,
+        calls: n_calls,
+        executions,
+        lookups,
+    };
+    let sum = Spending {
+        completion_tokens: finished.spent.completion_tokens + finished.left.completion_tokens,
+        calls: finished.spent.calls + finished.left.calls,
+        executions: finished.spent.executions + finished.left.executions,
+        lookups: finished.spent.lookups + finished.left.lookups,
+    };
+    assert_eq!(sum, whole, "{workflow}: spent and left are the budget");
+    let calls = calls(&events);
+    assert_eq!(calls.len(), finished.spent.calls, "{workflow}");
+    let written: usize = calls.iter().map(|call| call.completion_tokens).sum();
+    assert_eq!(written, finished.spent.completion_tokens, "{workflow}");
+    let looked_up = events
+        .iter()
+        .filter(|event| matches!(event.what, What::Lookup(_)));
+    assert_eq!(looked_up.count(), finished.spent.lookups, "{workflow}");
+    let ran = events
+        .iter()
+        .filter(|event| matches!(event.what, What::Execution(_)));
+    assert_eq!(ran.count(), finished.spent.executions, "{workflow}");
 }
 
 #[test]
