@@ -3,6 +3,7 @@
 mod lookup;
 mod page;
 mod paint;
+mod snippet;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;

@@ -57,6 +57,9 @@ pub(super) fn body(found: &LookupResult, paint: Paint) -> String {
             harmless(&hit.source),
         );
     }
+    if let Some(problem) = &found.problem {
+        let _ = writeln!(text, "  {}", harmless(problem));
+    }
     let shown = harmless(&found.shown);
     for line in shown.trim_end().lines() {
         let _ = writeln!(text, "{}", format!("  | {line}").trim_end());

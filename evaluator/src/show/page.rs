@@ -8,6 +8,7 @@ use slm_config::Workflow;
 
 use super::lookup;
 use super::paint::{Paint, harmless};
+use super::snippet;
 use crate::workflow::event::{CallResult, Decision, Event, ExecutionResult, Key, What};
 use slm_artifacts::Expects;
 
@@ -34,7 +35,7 @@ pub(super) fn trajectory(key: &Key, events: &[Event], paint: Paint) -> String {
     let programs: BTreeMap<u32, String> = events
         .iter()
         .filter_map(|event| match &event.what {
-            What::Call(call) if call.expects == Expects::Program => Some((event.step, said(call))),
+            What::Call(call) if is_program(call) => Some((event.step, said(call))),
             _ => None,
         })
         .collect();
@@ -42,7 +43,14 @@ pub(super) fn trajectory(key: &Key, events: &[Event], paint: Paint) -> String {
         page.push('\n');
         match &event.what {
             What::Call(call) => page += &self::call(event, call, &programs, paint),
-            What::Execution(run) => page += &execution(event, run, paint),
+            What::Execution(run) => match &run.tried {
+                Some(tried) => {
+                    let facts = snippet::facts(run);
+                    page += &section(event, &snippet::title(event.parent), &facts, paint);
+                    page += &snippet::body(tried);
+                }
+                None => page += &execution(event, run, paint),
+            },
             What::Lookup(found) => {
                 page += &section(event, &lookup::title(found), &lookup::facts(found), paint);
                 page += &lookup::body(found, paint);
@@ -79,6 +87,15 @@ fn outcome(decision: &Decision) -> String {
     )
 }
 
+/// Whether a program was requested, or written instead of an action.
+fn is_program(call: &CallResult) -> bool {
+    match call.expects {
+        Expects::Program => true,
+        Expects::Action => call.code_sha256.is_some(),
+        Expects::Tests | Expects::Prose | Expects::Lookups => false,
+    }
+}
+
 fn call(
     event: &Event,
     call: &CallResult,
@@ -99,7 +116,7 @@ fn call(
         facts.push(format!("format failure: {failure:?}"));
     }
     let revised = event.parent.and_then(|parent| programs.get(&parent));
-    let is_program = call.expects == Expects::Program;
+    let is_program = is_program(call);
     let about = match event.parent {
         Some(parent) if is_program => format!(", instead of step {parent}"),
         Some(parent) => format!(", on step {parent}"),
