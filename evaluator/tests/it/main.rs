@@ -30,6 +30,7 @@ mod published;
 mod quality;
 mod score;
 mod shards;
+mod snippets;
 #[path = "../../../crates/slm-cli/tests/support/mod.rs"]
 mod support;
 mod version_3;
