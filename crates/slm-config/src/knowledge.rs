@@ -23,7 +23,7 @@ pub struct Knowledge {
     memory: Option<PathBuf> = None => Kind::Text("a file"), absent "none";
     /// Most chunks that one lookup finds.
     top_k: usize = 3 => Kind::Int(1, 20);
-    /// Most tokens of looked-up text in one prompt.
+    /// Most tokens of looked-up text in one prompt; in `tools`, of one lookup.
     max_tokens: usize = 600 => Kind::Int(16, 100_000);
     /// How `crag` grades the chunks that it finds.
     grade: Grade = Grade::Overlap => Kind::Word(Grade::words);

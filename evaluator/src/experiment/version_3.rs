@@ -249,6 +249,7 @@ fn timeless(lines: &[String]) -> Vec<String> {
             "given_multi",
             "given_docstrings",
             "sandbox",
+            "lookups",
         ] {
             fields.remove(key);
         }
