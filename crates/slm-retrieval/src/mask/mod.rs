@@ -142,6 +142,7 @@ impl Traced {
         let by_text: Vec<bool> = self.chunks.iter().map(own).collect();
         // A hidden chunk hides its lines, and these may belong to other chunks.
         loop {
+            let mut added: BTreeMap<usize, LineRanges> = BTreeMap::new();
             let n_before = hidden.len();
             for (place, chunk) in self.chunks.iter().enumerate() {
                 if hidden.contains(&place) {
@@ -157,10 +158,13 @@ impl Traced {
                 }
                 hidden.insert(place);
                 if let Some(file) = chunk.file {
-                    let masked = lines.entry(file).or_default();
-                    masked.extend(&chunk.lines);
-                    *masked = merged(std::mem::take(masked));
+                    added.entry(file).or_default().extend(&chunk.lines);
                 }
+            }
+            for (file, more) in added {
+                let masked = lines.entry(file).or_default();
+                masked.extend(more);
+                *masked = merged(std::mem::take(masked));
             }
             if hidden.len() == n_before {
                 break;

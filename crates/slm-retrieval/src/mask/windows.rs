@@ -227,14 +227,12 @@ mod tests {
     fn lines_are_those_of_whole_statements() {
         let mut windows = Windows::default();
         windows.add_program(&stream(BODY));
-        let text = format!(
-            "x = 1\n{}",
-            BODY.replace("return total", "return (\n    total\n)")
-        );
+        windows.add_program(&stream(BODY));
+        let text = format!("x = 1\n{}", BODY.replace("+= item", "+= \\\n            item"));
         let lines = windows.find(&stream(&text));
         let first = lines.iter().map(|of| of.0).min();
         let last = lines.iter().map(|of| of.1).max();
-        assert_eq!((first, last), (Some(2), Some(7)));
+        assert_eq!((first, last), (Some(2), Some(9)));
     }
 
     #[test]

@@ -54,97 +54,111 @@ struct Heading {
 /// Cuts a document into chunks. Text before the first heading has the name of the file.
 pub(crate) fn chunks(source: &str, text: &str, format: Format) -> Vec<Chunk> {
     let lines: Vec<&str> = text.lines().collect();
-    let outline = match format {
+    let Outline { headings, starts } = match format {
         Format::Markdown => markdown::outline(text),
         Format::Restructured => restructured::outline(&lines),
     };
+    let mut cutter = Cutter::new(source, &lines, &starts);
+    let first = headings.first().map_or(lines.len(), |of| of.line - 1);
     let file_name = source.rsplit('/').next().unwrap_or(source);
+    cutter.cut(file_name, (1, first), 1);
     let mut path: Vec<(usize, &str)> = Vec::new();
-    let mut chunks = Vec::new();
-    let first = outline.headings.first().map_or(lines.len() + 1, |h| h.line);
-    let before = Section {
-        name: file_name.to_owned(),
-        lines: (1, first - 1),
-        body_from: 1,
-    };
-    before.cut(source, &lines, &outline.starts, &mut chunks);
-    for (at, heading) in outline.headings.iter().enumerate() {
+    for (at, heading) in headings.iter().enumerate() {
         path.retain(|(level, _)| *level < heading.level);
         path.push((heading.level, &heading.title));
-        let next = outline.headings.get(at + 1);
         let titles: Vec<&str> = path.iter().map(|(_, title)| *title).collect();
-        let section = Section {
-            name: titles.join(" > "),
-            lines: (
-                heading.line,
-                next.map_or(lines.len(), |next| next.line.saturating_sub(1)),
-            ),
-            body_from: heading.last_line + 1,
-        };
-        section.cut(source, &lines, &outline.starts, &mut chunks);
+        let last = headings.get(at + 1).map_or(lines.len(), |next| next.line - 1);
+        cutter.cut(
+            &titles.join(" > "),
+            (heading.line, last),
+            heading.last_line + 1,
+        );
     }
-    chunks
+    cutter.chunks
 }
 
-/// The lines of one heading, up to the next one.
-struct Section {
-    name: String,
-    lines: (usize, usize),
-    /// First line after the heading.
-    body_from: usize,
+/// Cuts sections into chunks: as many blocks as fit; a longer block is cut at line ends, and a longer line between words.
+struct Cutter<'a> {
+    source: &'a str,
+    lines: &'a [&'a str],
+    /// The starts of blocks, in order.
+    starts: &'a [usize],
+    /// Number of words before each line, and of all.
+    words: Vec<usize>,
+    chunks: Vec<Chunk>,
 }
 
-impl Section {
-    /// Adds the chunks of the section: as many blocks as fit; a longer block is cut at line ends, and a longer line
-    /// between words. A heading without text is no chunk.
-    fn cut(&self, source: &str, lines: &[&str], starts: &[usize], chunks: &mut Vec<Chunk>) {
-        let (first, last) = (self.lines.0, self.lines.1.min(lines.len()));
-        let is_blank = |line: usize| lines[line - 1].trim().is_empty();
-        if (self.body_from.max(first)..=last).all(is_blank) {
+impl<'a> Cutter<'a> {
+    fn new(source: &'a str, lines: &'a [&'a str], starts: &'a [usize]) -> Self {
+        let mut words = vec![0];
+        let mut n_words = 0;
+        for line in lines {
+            n_words += line.split_whitespace().count();
+            words.push(n_words);
+        }
+        Self {
+            source,
+            lines,
+            starts,
+            words,
+            chunks: Vec::new(),
+        }
+    }
+
+    /// Adds the chunks of a section, whose text after its heading starts at line `body_from`. A heading without text is
+    /// no chunk.
+    fn cut(&mut self, name: &str, (first, last): (usize, usize), body_from: usize) {
+        let last = last.min(self.lines.len());
+        if body_from > last || self.words[last] == self.words[body_from - 1] {
             return;
         }
-        let mut add = |from: usize, to: usize, text: &str| {
-            let text = text.trim_end().trim_start_matches('\n');
-            if !text.trim().is_empty() {
-                let kind = ChunkKind::Section;
-                chunks.push(Chunk::new(source, kind, &*self.name, (from, to), text));
-            }
-        };
-        let n_words = |from: usize, to: usize| -> usize {
-            let lines = lines[from - 1..to].iter();
-            lines.map(|line| line.split_whitespace().count()).sum()
-        };
-        let text_of = |from: usize, to: usize| lines[from - 1..to].join("\n");
         let mut start = first;
         while start <= last {
-            if is_blank(start) {
+            if self.words[start] == self.words[start - 1] {
                 start += 1;
                 continue;
             }
-            let ends = starts.iter().filter(|at| **at > start && **at <= last);
-            let mut ends: Vec<usize> = ends.map(|at| at - 1).collect();
-            ends.push(last);
-            let fits = |end: &usize| n_words(start, *end) <= MOST_WORDS;
-            // The heading stays with the text after it.
-            let after_heading = |end: &usize| *end >= self.body_from;
-            let end = ends
-                .iter()
-                .rev()
-                .copied()
-                .find(|end| fits(end) && after_heading(end))
-                .or_else(|| (start..=last).rev().find(|end| fits(end)));
-            if let Some(end) = end {
-                let visible = (start..=end).rev().find(|line| !is_blank(*line));
-                add(start, visible.unwrap_or(end), &text_of(start, end));
-                start = end + 1;
-            } else {
-                let words: Vec<&str> = lines[start - 1].split_whitespace().collect();
-                for part in words.chunks(MOST_WORDS) {
-                    add(start, start, &part.join(" "));
-                }
+            let most = self.words[start - 1] + MOST_WORDS;
+            let fits = self.words.partition_point(|words| *words <= most) - 1;
+            if fits < start {
+                self.cut_line(name, start);
                 start += 1;
+                continue;
             }
+            let end = if fits >= last {
+                last
+            } else {
+                let next = self.starts.partition_point(|at| *at <= fits + 1);
+                let block = next.checked_sub(1).map_or(0, |place| self.starts[place]);
+                // The heading stays with the text after it.
+                if block > start && block > body_from {
+                    block - 1
+                } else {
+                    fits
+                }
+            };
+            self.add(name, start, end);
+            start = end + 1;
         }
+    }
+
+    fn add(&mut self, name: &str, from: usize, to: usize) {
+        let is_blank = |line: &usize| self.words[*line] == self.words[*line - 1];
+        let to = (from..=to).rev().find(|line| !is_blank(line)).unwrap_or(to);
+        let text = self.lines[from - 1..to].join("\n");
+        self.push(name, (from, to), text.trim_end());
+    }
+
+    fn cut_line(&mut self, name: &str, line: usize) {
+        let words: Vec<&str> = self.lines[line - 1].split_whitespace().collect();
+        for part in words.chunks(MOST_WORDS) {
+            self.push(name, (line, line), &part.join(" "));
+        }
+    }
+
+    fn push(&mut self, name: &str, lines: (usize, usize), text: &str) {
+        let chunk = Chunk::new(self.source, ChunkKind::Section, name, lines, text);
+        self.chunks.push(chunk);
     }
 }
 

@@ -65,7 +65,7 @@ fn heading<'a>(lines: &[&'a str], at: usize) -> Option<(&'a str, char, usize)> {
 /// Returns the character of a line that repeats one mark.
 fn adornment(line: &str) -> Option<char> {
     let mark = line.chars().next().filter(char::is_ascii_punctuation)?;
-    let is_one = line.len() >= 2 && line.chars().all(|c| c == mark);
+    let is_one = line.chars().all(|c| c == mark);
     // Two dots or colons are markup.
     (is_one && line != ".." && line != "::").then_some(mark)
 }

@@ -178,12 +178,16 @@ fn planted(program: &str, place: &str) -> Option<(&'static str, String, String)>
     let before = "def before(x):\n    \"\"\"Stay visible.\"\"\"\n    return -x\n\n\n";
     let after = "\n\ndef after(x):\n    \"\"\"Stay visible too.\"\"\"\n    return ~x\n";
     let code = definitions_only(program);
-    let python = |text: &str| {
-        Some((
-            "lib/planted.py",
-            format!("{before}{text}{after}"),
-            text.to_owned(),
-        ))
+    let within = |start: &str, text: &str, end: &str| {
+        let whole = format!("{before}{start}{text}{end}{after}");
+        Some(("lib/planted.py", whole, text.to_owned()))
+    };
+    let python = |text: &str| within("", text, "");
+    let in_docstring = |text: &str| {
+        // A docstring cannot contain another one as it is.
+        let text = text.replace("\"\"\"", "'''");
+        let start = "def example():\n    r\"\"\"Show.\n\n";
+        within(start, &text, "    \"\"\"\n    return 1\n")
     };
     let document = |text: &str| {
         let whole = format!(
@@ -193,15 +197,17 @@ fn planted(program: &str, place: &str) -> Option<(&'static str, String, String)>
     };
     match place {
         "module" => python(&code),
-        "class" => python(&format!(
-            "class Holder:\n    \"\"\"Holds it.\"\"\"\n\n{}",
-            indented(&code, "    ")
-        )),
+        "class" => within(
+            "class Holder:\n    \"\"\"Holds it.\"\"\"\n\n",
+            &indented(&code, "    "),
+            "",
+        ),
         "snippet" => python(&body(program)?),
-        "tabs" => python(&format!(
-            "if True:\n{}",
-            indented(&code.replace("    ", "\t"), "\t")
-        )),
+        "tabs" => within(
+            "if True:\n",
+            &indented(&code.replace("    ", "\t"), "\t"),
+            "",
+        ),
         "fence" => document(&format!("```python\n{code}```\n")),
         "list" => document(&format!(
             "- An item:\n\n{}",
@@ -214,17 +220,7 @@ fn planted(program: &str, place: &str) -> Option<(&'static str, String, String)>
             );
             Some(("docs/planted.rst", whole, text))
         }
-        // A docstring cannot contain another one as it is.
-        "docstring" if code.contains("\"\"\"") => {
-            let text = indented(&code.replace("\"\"\"", "'''"), "        ");
-            python(&format!(
-                "def example():\n    r\"\"\"Show.\n\n{text}    \"\"\"\n    return 1\n"
-            ))
-        }
-        "docstring" => python(&format!(
-            "def example():\n    r\"\"\"Show.\n\n{}    \"\"\"\n    return 1\n",
-            indented(&code, "        ")
-        )),
+        "docstring" => in_docstring(&indented(&code, "        ")),
         "example" => {
             let line = |line: &str| {
                 let mark = if line.starts_with([' ', ')', ']', '}']) {
@@ -235,10 +231,7 @@ fn planted(program: &str, place: &str) -> Option<(&'static str, String, String)>
                 format!("    {mark} {line}\n")
             };
             let text: String = body(program)?.lines().map(line).collect();
-            let quotes = text.replace("\"\"\"", "'''");
-            python(&format!(
-                "def example():\n    r\"\"\"Show.\n\n{quotes}    \"\"\"\n    return 1\n"
-            ))
+            in_docstring(&text)
         }
         _ => python(&indented(&body(program)?, "# ")),
     }
@@ -284,11 +277,11 @@ fn no_returned_text_has_thirteen_words_of_a_planted_solution() {
     let (mut n_pairs, mut n_leaks, mut n_hidden) = (0, 0, 0);
     for (at, program) in programs.iter().enumerate() {
         for (number, place) in PLACES.iter().enumerate() {
-            // Each task is planted as it is in half of the places and renamed in all.
-            let variants = if (at + number) % 2 == 0 {
-                vec![program.clone(), renamed(program)]
-            } else {
-                vec![renamed(program)]
+            // Each task is in half of the places, renamed in all of them and as it is in half of them.
+            let variants = match (at + number) % 4 {
+                0 => vec![program.clone(), renamed(program)],
+                2 => vec![renamed(program)],
+                _ => continue,
             };
             for variant in variants {
                 let Some((source, file, text)) = planted(&variant, place) else {
@@ -327,12 +320,9 @@ fn no_returned_text_has_thirteen_words_of_a_planted_solution() {
                     whole.to_lowercase().contains("stay visible too"),
                     "{place}: {whole}"
                 );
-                // Without the mask the same lookups leak, so the test can fail.
-                let open = returned(&index, &Mask::none(), source, &names);
-                n_leaks += usize::from(
-                    open.iter()
-                        .any(|(_, shown)| !runs(shown).is_disjoint(&secret)),
-                );
+                // Without the mask the text is returned, so the test can fail.
+                let open = index.read(source, 1, usize::MAX, &Mask::none()).unwrap();
+                n_leaks += usize::from(!runs(&open).is_disjoint(&secret));
                 n_hidden += usize::from(mask.n_hidden() > 0);
                 n_pairs += 1;
             }
@@ -354,7 +344,7 @@ fn the_solutions_are_renamed_and_keep_their_structure() {
             code_tokens(program).unwrap().len(),
             code_tokens(&other).unwrap().len()
         );
-        n_changed += usize::from(other.matches("renamed").count() > 5);
+        n_changed += usize::from(other.matches("renamed").count() > 2);
     }
     assert!(n_changed * 10 > programs.len() * 8, "{n_changed}");
 }
