@@ -132,6 +132,7 @@ fn kind_of(kind: TokenKind) -> Option<CodeTokenKind> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use CodeTokenKind::{BareText, Comment, Keyword, Mark, Name, Text};
 
     #[test]
     fn tokens_have_kinds_texts_and_lines() {
@@ -143,7 +144,6 @@ mod tests {
             .filter(|t| t.kind != CodeTokenKind::LineEnd)
             .map(|t| (t.kind, t.text.as_str(), t.lines.0))
             .collect();
-        use CodeTokenKind::{BareText, Comment, Keyword, Mark, Name, Text};
         assert_eq!(
             short,
             [

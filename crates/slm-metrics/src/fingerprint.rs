@@ -4,19 +4,16 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 use crate::ast::comparable::ComparableStmt;
-use crate::ast::statement_visitor::{StatementVisitor, walk_stmt};
 use crate::ast::visitor::transformer::{self, Transformer};
 use crate::ast::{
     Alias, ExceptHandler, Expr, ExprContext, Identifier, Parameter, Pattern, Stmt, StmtAssign,
     StmtFunctionDef,
 };
-use crate::ast::{Ranged, TextSize};
-use crate::builtins::is_builtin;
 use crate::code_lines::without_docstring;
-use crate::parser::{Fstrings, Module, SyntaxError, with_module};
+use crate::parser::{Fstrings, with_module};
 
 /// Expressions that a function must have for a fingerprint: `return max(xs)` occurs in unrelated programs.
-const FEWEST_EXPRESSIONS: usize = 10;
+pub(crate) const FEWEST_EXPRESSIONS: usize = 10;
 
 /// Returns a fingerprint of each function at the top level of `source` and of each method of its classes, in order.
 ///
@@ -36,113 +33,6 @@ pub fn function_fingerprints(source: &str) -> Vec<String> {
     all.unwrap_or_default()
 }
 
-/// What identifies a function up to its names, for one run of a program: the values must not be stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FunctionTrace {
-    /// Equal for functions that are equal after docstrings, comments, annotations and decorators have been removed, and
-    /// the function, its parameters and its local variables have been renamed. `None` if the body does nothing: `pass`,
-    /// `...`, or `raise NotImplementedError`.
-    pub function: Option<String>,
-    /// Equal for bodies that are equal after all names but those of Python itself have been renamed: also for a body
-    /// without its function. `None` for bodies with fewer than ten expressions.
-    pub body: Option<String>,
-    /// First line, decorators included, and last line, counted from 1.
-    pub lines: (usize, usize),
-}
-
-/// Returns the trace of each function at any depth, in the order of the text.
-///
-/// # Errors
-/// [`SyntaxError`] if it is not Python.
-pub fn function_traces(source: &str) -> Result<Vec<FunctionTrace>, SyntaxError> {
-    with_module(source, Fstrings::Pep701, |module| {
-        let mut tracer = Tracer {
-            module,
-            found: Vec::new(),
-        };
-        tracer.visit_body(module.body());
-        tracer.found
-    })
-}
-
-/// Returns the trace of a text's statements as if they were a function's body; `None` if it does not parse or has fewer
-/// than ten expressions.
-pub fn snippet_trace(source: &str) -> Option<String> {
-    with_module(source, Fstrings::Pep701, |module| body_trace(module.body())).ok()?
-}
-
-struct Tracer<'a> {
-    module: &'a Module<'a>,
-    found: Vec<FunctionTrace>,
-}
-
-impl<'a> StatementVisitor<'a> for Tracer<'a> {
-    fn visit_stmt(&mut self, stmt: &'a Stmt) {
-        if let Stmt::FunctionDef(function) = stmt {
-            let line = |offset: TextSize| self.module.lines.line(offset);
-            let lines = (line(stmt.start()), line(stmt.end()));
-            let does_something = !without_docstring(&function.body).iter().all(is_idle);
-            self.found.push(FunctionTrace {
-                function: does_something.then(|| normalised(function)),
-                body: body_trace(&function.body),
-                lines,
-            });
-        }
-        walk_stmt(self, stmt);
-    }
-}
-
-/// Returns whether a statement only fills the place of a body.
-fn is_idle(stmt: &Stmt) -> bool {
-    match stmt {
-        Stmt::Pass(_) => true,
-        Stmt::Expr(of) => of.value.is_ellipsis_literal_expr(),
-        Stmt::Raise(of) => {
-            let raised = match of.exc.as_deref() {
-                Some(Expr::Call(call)) => Some(&*call.func),
-                other => other,
-            };
-            matches!(raised, Some(Expr::Name(name)) if name.id.as_str() == "NotImplementedError")
-        }
-        _ => false,
-    }
-}
-
-fn normalised(function: &StmtFunctionDef) -> String {
-    let mut stmt = Stmt::FunctionDef(function.clone());
-    let names = Names::default();
-    names.visit_stmt(&mut stmt);
-    renamed_hash([&mut stmt], names.bound.into_inner())
-}
-
-fn body_trace(body: &[Stmt]) -> Option<String> {
-    let mut body = without_docstring(body).to_vec();
-    let names = Names::default();
-    for stmt in &mut body {
-        names.visit_stmt(stmt);
-    }
-    if names.expressions.get() < FEWEST_EXPRESSIONS {
-        return None;
-    }
-    let mut renamed = names.bound.into_inner();
-    let free = names.loaded.into_inner();
-    renamed.extend(free.into_iter().filter(|name| !is_builtin(name)));
-    Some(renamed_hash(&mut body, renamed))
-}
-
-fn renamed_hash<'a>(stmts: impl IntoIterator<Item = &'a mut Stmt>, names: Vec<String>) -> String {
-    let renaming = Renaming {
-        bound: names,
-        given: RefCell::default(),
-    };
-    let mut hash = slm_artifacts::Sha256::new();
-    for stmt in stmts {
-        renaming.visit_stmt(stmt);
-        hash.update(format!("{:?}\n", ComparableStmt::from(&*stmt)));
-    }
-    hash.hex()
-}
-
 fn method(stmt: &Stmt) -> Option<&StmtFunctionDef> {
     match stmt {
         Stmt::FunctionDef(function) => Some(function),
@@ -157,10 +47,7 @@ fn fingerprint(function: &StmtFunctionDef) -> Option<String> {
     if names.expressions.get() < FEWEST_EXPRESSIONS {
         return None;
     }
-    let renaming = Renaming {
-        bound: names.bound.into_inner(),
-        given: RefCell::default(),
-    };
+    let renaming = Renaming::of(names.bound.into_inner());
     renaming.visit_stmt(&mut stmt);
     let text = format!("{:?}", ComparableStmt::from(&stmt));
     Some(slm_artifacts::sha256(text)[..16].to_owned())
@@ -168,11 +55,11 @@ fn fingerprint(function: &StmtFunctionDef) -> Option<String> {
 
 /// Removes what does not count, and collects the names that the function binds.
 #[derive(Default)]
-struct Names {
-    bound: RefCell<Vec<String>>,
+pub(crate) struct Names {
+    pub(crate) bound: RefCell<Vec<String>>,
     /// Names that are read.
-    loaded: RefCell<Vec<String>>,
-    expressions: Cell<usize>,
+    pub(crate) loaded: RefCell<Vec<String>>,
+    pub(crate) expressions: Cell<usize>,
 }
 
 impl Names {
@@ -257,12 +144,19 @@ impl Transformer for Names {
 }
 
 /// Replaces bound names by their number, in the order of their first use.
-struct Renaming {
+pub(crate) struct Renaming {
     bound: Vec<String>,
     given: RefCell<HashMap<String, String>>,
 }
 
 impl Renaming {
+    pub(crate) fn of(names: Vec<String>) -> Self {
+        Self {
+            bound: names,
+            given: RefCell::default(),
+        }
+    }
+
     fn new_name(&self, name: &str) -> Option<String> {
         if !self.bound.iter().any(|bound| bound == name) {
             return None;
@@ -384,46 +278,6 @@ mod tests {
         check(&LEAST.replace("return best", "return x"), false);
         check("def least(xs):\n    return min(xs)\n", false);
         check("def broken(:", false);
-    }
-
-    #[test]
-    fn traces_of_a_function_do_not_depend_on_names_or_place() {
-        let traces = function_traces(LEAST).expect("Python");
-        let body = "low = values[0]\nfor v in values:\n    # lower\n    if v < low:\n        low = v\nreturn low\n";
-        assert_eq!(snippet_trace(body), traces[0].body);
-        assert!(traces[0].body.is_some());
-        let inner = format!(
-            "class A:\n    def f(self):\n        def smallest(values):\n            \"\"\"Doc.\"\"\"\n            {}",
-            body.replace('\n', "\n            ").trim_end()
-        );
-        let found = function_traces(&inner).expect("Python");
-        assert_eq!(found.len(), 2);
-        assert_eq!(found[1].function, traces[0].function);
-        assert_eq!(found[1].lines, (3, 10));
-        let other = function_traces(&LEAST.replace('<', ">")).expect("Python");
-        assert_ne!(other[0].function, traces[0].function);
-        assert_ne!(other[0].body, traces[0].body);
-    }
-
-    #[test]
-    fn short_functions_have_traces_unless_they_do_nothing() {
-        let traces = |source: &str| function_traces(source).expect("Python").remove(0);
-        let area = traces("def area(w, h):\n    return w * h\n");
-        assert_eq!(area.function, traces("def f(a, b): return a * b").function);
-        assert!(area.function.is_some() && area.body.is_none());
-        for idle in [
-            "pass",
-            "...",
-            "raise NotImplementedError",
-            "'doc'",
-            "raise NotImplementedError('x')",
-        ] {
-            assert_eq!(
-                traces(&format!("def f(): {idle}\n")).function,
-                None,
-                "{idle}"
-            );
-        }
     }
 
     #[test]

@@ -31,6 +31,7 @@ mod exports;
 mod extraction;
 mod fingerprint;
 mod function_context;
+mod function_traces;
 mod functions;
 mod halstead;
 mod lines;

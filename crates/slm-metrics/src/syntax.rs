@@ -11,9 +11,8 @@ pub use crate::comment_lines::{CommentLines, StringLines, comment_lines};
 pub use crate::definitions::{OutlineItem, OutlineKind, moved_definition, outline};
 pub use crate::exports::{ImportedName, exported_names, imported_names};
 pub use crate::extraction::{Extraction, Form, Reason, Wanted, extract_program, without_reasoning};
-pub use crate::fingerprint::{
-    FunctionTrace, function_fingerprints, function_traces, snippet_trace,
-};
+pub use crate::fingerprint::function_fingerprints;
+pub use crate::function_traces::{FunctionTrace, function_traces, snippet_trace};
 pub use crate::functions::{
     FunctionSource, FunctionSurvey, Uncut, UncutFunction, documented_functions, survey_functions,
 };

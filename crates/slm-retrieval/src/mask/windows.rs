@@ -228,7 +228,10 @@ mod tests {
         let mut windows = Windows::default();
         windows.add_program(&stream(BODY));
         windows.add_program(&stream(BODY));
-        let text = format!("x = 1\n{}", BODY.replace("+= item", "+= \\\n            item"));
+        let text = format!(
+            "x = 1\n{}",
+            BODY.replace("+= item", "+= \\\n            item")
+        );
         let lines = windows.find(&stream(&text));
         let first = lines.iter().map(|of| of.0).min();
         let last = lines.iter().map(|of| of.1).max();

@@ -67,7 +67,9 @@ pub(crate) fn chunks(source: &str, text: &str, format: Format) -> Vec<Chunk> {
         path.retain(|(level, _)| *level < heading.level);
         path.push((heading.level, &heading.title));
         let titles: Vec<&str> = path.iter().map(|(_, title)| *title).collect();
-        let last = headings.get(at + 1).map_or(lines.len(), |next| next.line - 1);
+        let last = headings
+            .get(at + 1)
+            .map_or(lines.len(), |next| next.line - 1);
         cutter.cut(
             &titles.join(" > "),
             (heading.line, last),

@@ -22,8 +22,8 @@ fn hidden(index: &Index, mask: &Mask) -> Vec<String> {
 }
 
 fn indented(text: &str, by: &str) -> String {
-    let lines = text.lines().map(|line| format!("{by}{line}\n"));
-    lines.collect()
+    let lines: Vec<String> = text.lines().map(|line| format!("{by}{line}\n")).collect();
+    lines.concat()
 }
 
 #[test]
@@ -57,10 +57,8 @@ fn a_copy_a_renamed_copy_and_a_method_are_hidden_and_other_functions_are_not() {
 #[test]
 fn a_body_is_hidden_in_documents_strings_and_comments() {
     let body = indented(RENAMED.split_once("\"\"\"\n").unwrap().1, "");
-    let bare: String = body
-        .lines()
-        .map(|line| format!("{}\n", &line[4..]))
-        .collect();
+    let bare: Vec<&str> = body.lines().map(|line| &line[4..]).collect();
+    let bare = bare.join("\n") + "\n";
     let fence = format!("# A\n\nText.\n\n```python\n{bare}```\n\n# B\n\nKeep this.\n");
     let rst = format!(
         "A\n=\n\nLike this::\n\n{}\nB\n=\n\nKeep this.\n",
@@ -70,13 +68,11 @@ fn a_body_is_hidden_in_documents_strings_and_comments() {
         "# A\n\n{}\n# B\n\nKeep this.\n",
         indented(&format!("```\n{bare}```\n"), "> ")
     );
-    let example: String = bare
-        .lines()
-        .map(|line| {
-            let mark = if line.starts_with(' ') { "..." } else { ">>>" };
-            format!("    {mark} {line}\n")
-        })
-        .collect();
+    let example = bare.lines().map(|line| {
+        let mark = if line.starts_with(' ') { "..." } else { ">>>" };
+        format!("    {mark} {line}")
+    });
+    let example = example.collect::<Vec<_>>().join("\n") + "\n";
     let docstring = format!(
         "def A():\n    \"\"\"Example.\n\n{example}    \"\"\"\n    return 1\n\ndef B():\n    return 2\n"
     );

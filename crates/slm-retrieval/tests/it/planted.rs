@@ -138,7 +138,8 @@ fn definitions_only(program: &str) -> String {
             OutlineKind::Function | OutlineKind::Class | OutlineKind::Assignment
         )
     });
-    own.map(|item| format!("{}\n", item.text)).collect()
+    let texts: Vec<&str> = own.map(|item| item.text.as_str()).collect();
+    texts.join("\n") + "\n"
 }
 
 /// Returns the body of the last function at the top level, without docstring and indentation; `None` without one.
