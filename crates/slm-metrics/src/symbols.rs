@@ -265,7 +265,7 @@ impl<'a> Visitor<'a> for Finder<'a> {
         }
     }
 
-    // Expressions define nothing that has a line of its own.
+    // No expression has a definition inside.
     fn visit_expr(&mut self, _: &'a Expr) {}
 }
 

@@ -2,12 +2,12 @@
 
 use slm_artifacts::Sha256;
 
-use crate::bm25::Ranking;
 use crate::chunk::{Chunk, Corpus};
 use crate::collect::{Collected, IndexedFile};
 use crate::error::{ReadError, RetrievalError};
 use crate::lines::{FileLines, HIDDEN};
 use crate::mask::{Mask, Secret, Traced};
+use crate::ranking::Ranking;
 
 /// Uses of a name that [`Index::symbol`] returns.
 const MOST_USES: usize = 3;

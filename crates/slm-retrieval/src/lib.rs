@@ -7,7 +7,7 @@
 //! identity, [`Index::sha256`].
 //!
 //! A [`Mask`] hides from one task what shares words, functions or code with its [`Secret`]: its solutions, its hidden
-//! tests and the definition that it is about. Whatever is put together from several lookups is shown only if
+//! tests and the definition that it is about. A text that is put together from several lookups is shown only if
 //! [`Mask::permits`] it.
 //!
 //! [`sketch`] turns code into code with gaps, and [`strips`] cuts a chunk into the parts that a grader keeps or removes.
@@ -38,13 +38,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod bm25;
 mod chunk;
 mod collect;
 mod error;
 mod index;
 mod lines;
 mod mask;
+mod ranking;
 mod sections;
 pub mod sketch;
 mod spelling;

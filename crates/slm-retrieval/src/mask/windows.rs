@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use slm_metrics::syntax::{CodeToken, CodeTokenKind};
 
-/// Tokens of a window. Programs written apart rarely share so many in a row, with all names replaced.
+/// Tokens of a window. Unrelated programs rarely share a run of this length, with all names replaced.
 const WINDOW_TOKENS: usize = 25;
-/// A shorter body is a window as a whole if it has so many tokens.
+/// Fewest tokens of a shorter body that is one window as a whole.
 const FEWEST_TOKENS: usize = 12;
 /// Tokens of a window that are neither names nor commas and dots: a list of names is no window.
 const FEWEST_MARKS: usize = 4;
