@@ -3,6 +3,7 @@
 //! - [`AdapterFolder`]: the folder through which `trainer` and `evaluator` are connected, with
 //!   [`AdapterConfig`] and [`TrainingSummary`]
 //! - [`DatasetFolder`]: the folder of a data set made from a run's answers, with [`DatasetInfo`] and [`RowSource`]
+//! - [`MemoryHeader`] and [`MemoryEntry`]: the lines of a file of memory
 //! - [`Sha256`], [`sha256`], [`sha256_of_file`]: content hashes
 //! - [`atomic_write`], [`atomic_file`], [`atomic_folder`]: a name never refers to a partially written file or folder
 //! - [`adapter_by_name`], [`run_by_name`]: the folder that a user means by the name of an adapter or a run
@@ -22,6 +23,7 @@ mod dataset_folder;
 mod find;
 mod lock;
 mod log_line;
+mod memory_file;
 mod preference_figures;
 mod provenance;
 mod retry;
@@ -46,6 +48,9 @@ pub use find::{
 };
 pub use lock::lock_file;
 pub use log_line::LogLine;
+pub use memory_file::{
+    GeneralCheck, MEMORY_VERSION, MemoryCost, MemoryCounts, MemoryEntry, MemoryHeader, MemoryKind,
+};
 pub use preference_figures::{AnswerFigures, HeldOutPreferences, PreferenceFigures};
 pub use provenance::{FileRecord, Kind, Provenance};
 pub use retry::{Attempt, GaveUp, GiveUp, Retries, RetryPolicy};

@@ -6,6 +6,7 @@
 //!
 //! - `candidate`: what every answer must satisfy, before the rules of a kind of data set
 //! - `sft`, `pairs`, `kto`: the rules of each kind
+//! - `memory`: which answers a memory holds
 //! - `plan`: what a plan must satisfy; the caller asks a model for plans of the rows, and for programs by them
 //! - `continuation`: a program as the continuation of its task's prompt
 //! - `test_table`: programs that contain the tests instead of solving the task
@@ -16,6 +17,7 @@ mod continuation;
 mod description;
 mod kto;
 mod lengths;
+mod memory;
 mod pairs;
 mod plan;
 mod reason;
@@ -30,6 +32,7 @@ use std::collections::BTreeMap;
 pub use answer::{Answer, LearnableTask};
 pub use continuation::continuation;
 pub use description::describe;
+pub use memory::{KeptAnswer, Memorable, memorable};
 pub use pairs::explained_by_lloc;
 pub use plan::{MOST_STEPS, check_plan};
 pub use reason::Reason;
@@ -56,6 +59,14 @@ pub enum HarvestError {
     /// No answer became a row.
     #[error("none of {answers} answers became a row{}", listed(.left_out))]
     NoRows {
+        /// Number of answers that the rules saw.
+        answers: usize,
+        /// Number of answers left out, by reason.
+        left_out: BTreeMap<Reason, usize>,
+    },
+    /// No answer became an entry of a memory.
+    #[error("none of {answers} answers became a memory entry{}", listed(.left_out))]
+    NoEntries {
         /// Number of answers that the rules saw.
         answers: usize,
         /// Number of answers left out, by reason.

@@ -31,6 +31,8 @@ pub enum Reason {
     NoContinuation,
     /// Another answer to the task is the same program.
     SameProgram,
+    /// Another program of the task is kept in the memory.
+    OtherKept,
     /// No answer to its task is kept, from which a control could draw.
     TaskNotKept,
     /// The seed drew other answers.
@@ -78,6 +80,7 @@ impl Reason {
             Self::Fence => "contains a Markdown fence",
             Self::NoContinuation => "does not continue the task's prompt",
             Self::SameProgram => "same program as another answer",
+            Self::OtherKept => "another program of the task is kept",
             Self::TaskNotKept => "no answer to the task passes",
             Self::NotDrawn => "not drawn by the seed",
             Self::NoPartner => "no partner for a pair",

@@ -2,5 +2,6 @@
 
 mod answers;
 mod counts;
+mod memory;
 mod python;
 mod reasons;
