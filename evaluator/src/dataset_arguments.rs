@@ -13,6 +13,7 @@ pub(crate) const EXAMPLES: &str = "\
 Examples:
   evaluator dataset latest --to sft -o data/own-answers --recipe judge.yaml
   evaluator dataset latest --to pairs --rule maintainability -o data/pairs --recipe judge.yaml
+  evaluator dataset --to sketches -o data/sketches --recipe judge.yaml
 
 Rows are answers of finished runs, after hidden tests. An answer is kept if it passes all hidden tests (sft), is clearly \
 better or worse than another answer to its task (pairs), or either passes or fails (kto). Left out and counted: \
@@ -24,13 +25,26 @@ refused: the run must have sampled other tasks, for example of MBPP's training s
 the plans by which the base model solves the task in one of --plan-samples samples. Each gives two rows: task to plan, \
 and task with plan to program.
 
+--to sketches needs no run: each documented function of knowledge.code of --recipe becomes a row, task and sketch to \
+body. The sketch has what the most similar other function has in common with it, in the words of the workflow sketch. \
+Functions that share text with tasks of the recipe's benchmarks are left out.
+
 --keep none and --keep canonical make controls: as many answers of the same tasks without regard to tests, and the \
 publishers' solutions of the same tasks.";
 
+/// The kinds of data sets that are made of runs.
+const NEED_RUNS: [(&str, &str); 4] = [
+    ("to", "sft"),
+    ("to", "pairs"),
+    ("to", "kto"),
+    ("to", "plans"),
+];
+
 #[derive(Debug, Args)]
 pub(crate) struct DatasetArguments {
-    /// Runs: their folders, their names under the --reports folder, unique prefixes of them, or `latest`
-    #[arg(value_name = "RUN", required = true)]
+    /// Runs: their folders, their names under the --reports folder, unique prefixes of them, or `latest`; none for
+    /// sketches
+    #[arg(value_name = "RUN", required_if_eq_any = NEED_RUNS)]
     pub(crate) runs: Vec<PathBuf>,
     /// What the rows are
     #[arg(long, value_name = "KIND")]
@@ -38,7 +52,7 @@ pub(crate) struct DatasetArguments {
     /// Folder of the data set; an earlier data set in it is replaced
     #[arg(long, short, value_name = "DIR")]
     pub(crate) output: PathBuf,
-    /// Recipe of the evaluation whose tasks must not become rows
+    /// Recipe of the evaluation whose tasks must not become rows; for sketches also of the code, knowledge.code
     #[arg(long, value_name = "RECIPE")]
     pub(crate) recipe: Option<PathBuf>,
     /// Folder that is searched for runs by name
@@ -89,6 +103,8 @@ pub(crate) enum Target {
     Kto,
     /// Plans of answers that pass, and the answers by their plans
     Plans,
+    /// Functions of knowledge.code after a sketch of the most similar one
+    Sketches,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -142,7 +158,11 @@ impl DatasetArguments {
             (Target::Sft, None) => Kind::Sft,
             (Target::Kto, None) => Kind::Kto,
             (Target::Plans, None) => Kind::Plans,
+            (Target::Sketches, None) => Kind::Sketches,
         };
+        if kind == Kind::Sketches {
+            self.check_sketches()?;
+        }
         if self.teacher.is_some() && kind != Kind::Plans {
             return refuse(
                 "--teacher writes plans\nhint: remove --teacher, or make plans with --to plans",
@@ -172,6 +192,29 @@ impl DatasetArguments {
             max_rows: self.max_rows,
             seed: self.seed,
         })
+    }
+}
+
+impl DatasetArguments {
+    /// Refuses arguments of sketches that have no effect.
+    fn check_sketches(&self) -> Result<(), UserMistake> {
+        let refuse = |text: &str| Err(UserMistake(text.to_owned()));
+        if !self.runs.is_empty() {
+            return refuse(
+                "--to sketches reads the code of --recipe, and no run\nhint: remove the names of runs",
+            );
+        }
+        if self.recipe.is_none() {
+            return refuse(
+                "--to sketches reads the functions of knowledge.code\nhint: name the recipe with --recipe",
+            );
+        }
+        if self.per_task.is_some() || self.max_rows.is_some() {
+            return refuse(
+                "--per-task and --max-rows limit answers, of which sketches have none\nhint: remove them",
+            );
+        }
+        Ok(())
     }
 }
 

@@ -75,6 +75,8 @@ pub enum DatasetKind {
     Kto,
     /// Solution plans, and programs that follow them: `prompt`, `completion`.
     Plans,
+    /// Bodies of documented functions after a sketch of a similar function: `prompt`, `completion`.
+    Sketches,
 }
 
 impl DatasetKind {
@@ -85,6 +87,7 @@ impl DatasetKind {
             Self::Pairs => "pairs",
             Self::Kto => "kto",
             Self::Plans => "plans",
+            Self::Sketches => "sketches",
         }
     }
 }
@@ -101,11 +104,11 @@ pub struct DatasetInfo {
     pub rules: BTreeMap<String, serde_json::Value>,
     /// The runs whose answers were used.
     pub runs: Vec<SourceRun>,
-    /// Number of answers that the rules saw.
+    /// Number of answers that the rules saw; of sketches, of documented functions.
     pub answers: usize,
     /// Number of rows.
     pub rows: usize,
-    /// Number of answers or pairs that were left out, by reason.
+    /// Number of answers, pairs or functions that were left out, by reason.
     pub left_out: BTreeMap<String, usize>,
     /// SHA-256 of `rows.jsonl`, in hex.
     pub rows_sha256: String,
@@ -158,9 +161,9 @@ pub struct RowSource {
     pub side: String,
     /// The rule that selected it.
     pub rule: String,
-    /// The run's name.
+    /// The run's name; empty for a function of the user's own code.
     pub run: String,
-    /// The arm that answered.
+    /// The arm that answered; `code` for a function of the user's own code.
     pub arm: String,
     /// The workflow.
     pub workflow: String,

@@ -128,7 +128,9 @@ fn candidate<'a>(
     };
     match settings.kind {
         Kind::Sft if settings.keep == Keep::None => {}
-        Kind::Sft | Kind::Plans | Kind::Pairs(PairRule::Maintainability) if !record.passed() => {
+        Kind::Sft | Kind::Plans | Kind::Sketches | Kind::Pairs(PairRule::Maintainability)
+            if !record.passed() =>
+        {
             return Err(Reason::FailedTests);
         }
         Kind::Pairs(PairRule::Correctness) if record.tests_passed == 0 => {

@@ -1,4 +1,4 @@
-//! Why an answer is no side of a row.
+//! Why an answer, or a function, is no side of a row.
 
 use std::fmt;
 
@@ -61,6 +61,14 @@ pub enum Reason {
     UselessPlan,
     /// The programs that were written by the plan could not be tested.
     UnscoredPlan,
+    /// The body of the function cannot be separated from its docstring.
+    UncutFunction,
+    /// The function shares text with a task of the recipe's benchmarks.
+    Evaluated,
+    /// No other function shares a word with it.
+    NoNeighbour,
+    /// The nearest function has no token in common with it.
+    EmptySketch,
 }
 
 impl Reason {
@@ -95,6 +103,10 @@ impl Reason {
             Self::PlanWithCode => "its plan holds a code line of the program",
             Self::UselessPlan => "no program by its plan passes",
             Self::UnscoredPlan => "programs by its plan are not scored",
+            Self::UncutFunction => "body cannot be separated from the docstring",
+            Self::Evaluated => "shares text with a task of the recipe's benchmarks",
+            Self::NoNeighbour => "no similar function",
+            Self::EmptySketch => "nothing in common with the similar function",
         }
     }
 }

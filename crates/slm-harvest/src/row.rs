@@ -31,6 +31,8 @@ pub enum Asks {
     Plan,
     /// The continuation of the stub by this plan.
     ProgramByPlan(String),
+    /// The continuation of the stub after this text, which holds a sketch.
+    ProgramBySketch(String),
 }
 
 /// A continuation of a row's stub, or its plan.

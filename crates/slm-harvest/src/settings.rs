@@ -16,6 +16,9 @@ pub enum Kind {
     Kto,
     /// Plans, and programs that follow them. [`harvest`](crate::harvest) selects the programs as for [`Kind::Sft`].
     Plans,
+    /// Bodies of documented functions after a sketch of a similar function. The caller makes the rows; of answers,
+    /// [`harvest`](crate::harvest) selects those of [`Kind::Sft`].
+    Sketches,
 }
 
 /// What makes one answer better than another.
@@ -106,6 +109,7 @@ impl Settings {
             Kind::Pairs(_) => DatasetKind::Pairs,
             Kind::Kto => DatasetKind::Kto,
             Kind::Plans => DatasetKind::Plans,
+            Kind::Sketches => DatasetKind::Sketches,
         }
     }
 
@@ -114,11 +118,15 @@ impl Settings {
         match self.kind {
             Kind::Pairs(rule) => rule.name(),
             Kind::Sft | Kind::Kto | Kind::Plans => self.keep.name(),
+            Kind::Sketches => "nearest",
         }
     }
 
     /// Returns the settings that have an effect, by name.
     pub fn to_rules(&self) -> BTreeMap<String, Value> {
+        if self.kind == Kind::Sketches {
+            return BTreeMap::new();
+        }
         let mut rules = BTreeMap::from([("per_task".to_owned(), json!(self.per_task))]);
         if let Some(rows) = self.max_rows {
             rules.insert("max_rows".to_owned(), json!(rows));
@@ -127,7 +135,7 @@ impl Settings {
             Kind::Pairs(rule) => {
                 rules.insert("rule".to_owned(), json!(rule.name()));
             }
-            Kind::Sft | Kind::Kto | Kind::Plans => {
+            Kind::Sft | Kind::Kto | Kind::Plans | Kind::Sketches => {
                 rules.insert("keep".to_owned(), json!(self.keep.name()));
                 rules.insert("prefer".to_owned(), json!(self.prefer.name()));
             }

@@ -9,7 +9,7 @@ use crate::backend::{Answer, Backend, Caller, Query};
 ///
 /// # Errors
 /// The model fails.
-pub(super) fn ask(model: &dyn Backend, queries: Vec<Query>, label: &str) -> Result<Vec<Answer>> {
+pub(crate) fn ask(model: &dyn Backend, queries: Vec<Query>, label: &str) -> Result<Vec<Answer>> {
     let mut list = List {
         progress: Progress::new(label, queries.len() as u64, "answers"),
         answers: vec![None; queries.len()],
@@ -20,6 +20,12 @@ pub(super) fn ask(model: &dyn Backend, queries: Vec<Query>, label: &str) -> Resu
     list.progress.finish();
     // Every query is answered once, or `serve` fails.
     Ok(list.answers.into_iter().flatten().collect())
+}
+
+/// Returns the number of answers, and of tokens in them.
+pub(crate) fn spent(answers: &[Answer]) -> (usize, usize) {
+    let tokens = answers.iter().map(|of| of.completion_tokens).sum();
+    (answers.len(), tokens)
 }
 
 struct List {

@@ -12,16 +12,14 @@ use slm_artifacts::{
 use slm_cli::UserMistake;
 use slm_harvest::{Asks, Harvest, Kind, Row, Settings, describe};
 use slm_model::CodeRequest;
-use slm_report::answers_sha256;
 
-use super::plans;
-use super::runs::HarvestedRun;
+use super::{plans, sketches};
 
 /// What a folder is written from.
 pub(super) struct Parts<'a> {
     pub(super) harvest: &'a Harvest,
     pub(super) settings: &'a Settings,
-    pub(super) runs: &'a [HarvestedRun],
+    pub(super) runs: Vec<SourceRun>,
     /// The fingerprints of the rows' tasks.
     pub(super) tasks: Vec<TaskFingerprint>,
     /// Rules beside the settings, and what they cost.
@@ -83,26 +81,19 @@ pub(super) fn check(folder: &Path) -> Result<()> {
 ///
 /// # Errors
 /// The folder cannot be written.
-pub(super) fn write(folder: &Path, parts: &Parts) -> Result<DatasetInfo> {
+pub(super) fn write(folder: &Path, parts: Parts) -> Result<DatasetInfo> {
     let rows = parts.harvest.rows.iter();
     let rows: Vec<Value> = rows
         .map(|row| rendered(row, parts.settings))
         .collect::<Result<_>>()?;
     let rows = lines(rows.into_iter())?;
     let sources = lines(sources(&parts.harvest.rows))?;
-    let runs = parts.runs.iter().map(|run| {
-        Ok(SourceRun {
-            name: run.info.name.clone(),
-            config_sha256: run.info.config_sha256.clone(),
-            answers_sha256: answers_sha256(&run.records)?,
-        })
-    });
     let info = describe(
         parts.harvest,
         parts.settings,
-        runs.collect::<Result<_>>()?,
+        parts.runs,
         &parts.tasks,
-        parts.more.clone(),
+        parts.more,
         (sha256(&rows), sha256(&sources)),
     );
     let description = serde_json::to_string_pretty(&info)? + "\n";
@@ -144,6 +135,7 @@ fn rendered(row: &Row, settings: &Settings) -> Result<Value> {
     let (messages, begun) = match &row.asks {
         Asks::Program => (request.messages().into(), request.begun()),
         Asks::ProgramByPlan(plan) => (plans::by_plan(&row.stub, plan), request.begun()),
+        Asks::ProgramBySketch(before) => sketches::asking(row, before),
         Asks::Plan => (
             plans::asking_for_plan(&row.stub, &row.entry_point)?,
             String::new(),

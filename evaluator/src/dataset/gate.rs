@@ -5,33 +5,45 @@ use std::path::Path;
 use anyhow::Result;
 use slm_benchmarks::{Evaluated, ScoringPhase, Task};
 use slm_cli::UserMistake;
+use slm_config::Recipe;
 
 use crate::benchmark_file::load_selected_tasks;
 use crate::leakage::listed;
 
-/// Refuses rows of tasks that the recipe's `evaluate.benchmarks` contain, under any id, name or wording; returns the names
+/// Prepares the search for the tasks that a recipe evaluates, and returns it with the names of their benchmarks.
+///
+/// # Errors
+/// A benchmark cannot be read.
+pub(super) fn evaluated(recipe: &Recipe, phase: &ScoringPhase) -> Result<(Evaluated, Vec<String>)> {
+    let benchmarks = &recipe.evaluate.benchmarks;
+    let mut tasks = Vec::new();
+    for benchmark in benchmarks {
+        tasks.extend(load_selected_tasks(benchmark, false)?.0.tasks);
+    }
+    let names = benchmarks.iter().map(|of| of.name.clone());
+    Ok((Evaluated::new(&tasks, phase), names.collect()))
+}
+
+/// Refuses `what`, such as rows, of tasks that the recipe's `evaluate.benchmarks` contain, under any id, name or wording; returns the names
 /// of these benchmarks.
 ///
 /// # Errors
 /// A task is shared; or the recipe or a benchmark cannot be read.
-pub(super) fn refuse_evaluated(
+pub(crate) fn refuse_evaluated(
     learned: &[Task],
+    what: &str,
     recipe: &Path,
     phase: &ScoringPhase,
 ) -> Result<Vec<String>> {
     let path = recipe;
     let recipe = slm_cli::load_recipe_without_data(path, &[], slm_benchmarks::NAMES)?;
-    let mut evaluated = Vec::new();
-    for benchmark in &recipe.evaluate.benchmarks {
-        evaluated.extend(load_selected_tasks(benchmark, false)?.0.tasks);
-    }
-    let shared = Evaluated::new(&evaluated, phase).shared_tasks(learned, phase);
+    let (evaluated, names) = evaluated(&recipe, phase)?;
+    let shared = evaluated.shared_tasks(learned, phase);
     if shared.is_empty() {
-        let benchmarks = recipe.evaluate.benchmarks.iter();
-        return Ok(benchmarks.map(|of| of.name.clone()).collect());
+        return Ok(names);
     }
     Err(UserMistake(format!(
-        "{} of {} tasks with rows are evaluated by {}:{}\n\
+        "{} of {} tasks with {what} are evaluated by {}:{}\n\
          hint: sample other tasks (evaluate.benchmarks[].split or .task_ids), or evaluate other ones",
         shared.len(),
         learned.len(),

@@ -1,24 +1,28 @@
 //! `evaluator dataset`: training data from the tested answers of runs.
 //!
 //! Which answers become rows is decided by the library `slm-harvest`. Here are the files around it: the runs and their
-//! tasks (`runs`), the refusal of tasks that a recipe evaluates (`gate`), plans of the programs (`plans`), and the folder
-//! (`folder`).
+//! tasks (`runs`), the refusal of tasks that a recipe evaluates (`gate`), plans of the programs (`plans`), sketches of
+//! functions (`sketches`), and the folder (`folder`).
 
-mod calls;
+pub(crate) mod calls;
 mod folder;
-mod gate;
+pub(crate) mod gate;
 mod likelihood;
+pub(crate) mod models;
 mod page;
 mod plans;
-mod runs;
+pub(crate) mod runs;
+mod sketches;
+pub(crate) mod verdicts;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use anyhow::Result;
 use serde_json::json;
+use slm_artifacts::DatasetInfo;
 use slm_benchmarks::{ScoringPhase, Task, fingerprints};
 use slm_cli::{Failure, UserMistake};
-use slm_harvest::{Answer, Harvest, Kind, LearnableTask, Prefer, Reason, Settings, harvest};
+use slm_harvest::{Answer, Harvest, Kind, Prefer, Reason, Settings, harvest};
 use slm_scoring::names_test_machinery;
 
 use crate::dataset_arguments::DatasetArguments;
@@ -32,14 +36,37 @@ pub(crate) fn run(arguments: &DatasetArguments) -> Result<(), Failure> {
 fn make(arguments: &DatasetArguments) -> Result<()> {
     let settings = arguments.settings()?;
     folder::check(&arguments.output)?;
+    let info = if settings.kind == Kind::Sketches {
+        let sketched = sketches::make(arguments, &settings)?;
+        let parts = folder::Parts {
+            harvest: &sketched.harvest,
+            settings: &settings,
+            runs: Vec::new(),
+            tasks: sketched.tasks,
+            more: sketched.more,
+        };
+        folder::write(&arguments.output, parts)?
+    } else {
+        of_runs(arguments, &settings)?
+    };
+    if arguments.json {
+        slm_cli::document(&serde_json::to_string_pretty(&info)?);
+    } else {
+        slm_cli::result(&page::page(&info, &arguments.output));
+    }
+    Ok(())
+}
+
+/// Makes a data set of the answers of runs.
+fn of_runs(arguments: &DatasetArguments, settings: &Settings) -> Result<DatasetInfo> {
     let runs = runs::open(&arguments.runs, &arguments.reports)?;
     // All answers of finished runs are final: solutions may be opened.
     let phase = ScoringPhase::begin();
-    let answers = answers(&runs, &settings, arguments)?;
-    let mut harvest = harvested(&runs, &answers, &settings, &phase)?;
+    let answers = answers(&runs, settings, arguments)?;
+    let mut harvest = harvested(&runs, &answers, settings, &phase)?;
     let learned = learned_tasks(&harvest, &runs);
     let compared_with = if let Some(recipe) = &arguments.recipe {
-        gate::refuse_evaluated(&learned, recipe, &phase)?
+        gate::refuse_evaluated(&learned, "rows", recipe, &phase)?
     } else {
         slm_cli::note(
             "the tasks of the rows are compared with no benchmark: name the recipe of the later evaluation with --recipe",
@@ -54,18 +81,12 @@ fn make(arguments: &DatasetArguments) -> Result<()> {
     let learned = learned_tasks(&harvest, &runs);
     let parts = folder::Parts {
         harvest: &harvest,
-        settings: &settings,
-        runs: &runs,
+        settings,
+        runs: runs::sources(&runs)?,
         tasks: fingerprints(&learned, &phase),
         more,
     };
-    let info = folder::write(&arguments.output, &parts)?;
-    if arguments.json {
-        slm_cli::document(&serde_json::to_string_pretty(&info)?);
-    } else {
-        slm_cli::result(&page::page(&info, &arguments.output));
-    }
-    Ok(())
+    folder::write(&arguments.output, parts)
 }
 
 /// Returns the answers of all runs, with their likelihood if the rules need it.
@@ -92,15 +113,7 @@ fn harvested(
     settings: &Settings,
     phase: &ScoringPhase,
 ) -> Result<Harvest> {
-    let tasks: Vec<LearnableTask> = runs
-        .iter()
-        .flat_map(|run| {
-            let learnable = |of: &crate::experiment::tasks::RunTask| {
-                LearnableTask::new(&run.info.name, &of.view.task_id, &of.task, phase)
-            };
-            run.tasks.iter().map(learnable)
-        })
-        .collect();
+    let tasks = runs::learnable_tasks(runs, phase);
     let names_machinery = |program: &str| names_test_machinery(program).is_some();
     let found = harvest(answers, &tasks, settings, &names_machinery);
     let mut harvest = found.map_err(|error| {
@@ -118,19 +131,7 @@ fn harvested(
 
 /// Returns the tasks of the rows, each once.
 fn learned_tasks(harvest: &Harvest, runs: &[HarvestedRun]) -> Vec<Task> {
-    let ids: HashSet<&str> = harvest
-        .rows
-        .iter()
-        .map(|row| row.task_id.as_str())
-        .collect();
-    let all = runs.iter().flat_map(|run| &run.tasks);
-    let mut learned: Vec<Task> = Vec::new();
-    let mut seen: HashSet<(&str, &str)> = HashSet::new();
-    for of in all {
-        let view = of.task.view();
-        if ids.contains(view.task_id.as_str()) && seen.insert((&view.task_id, &view.prompt)) {
-            learned.push(of.task.clone());
-        }
-    }
-    learned
+    let ids = harvest.rows.iter().map(|row| row.task_id.as_str());
+    let ids = ids.collect();
+    runs::tasks_of(&ids, runs)
 }

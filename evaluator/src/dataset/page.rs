@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use slm_artifacts::DatasetInfo;
+use slm_artifacts::{DatasetInfo, DatasetKind};
 use slm_cli::text_table;
 
 /// Returns tables of the rows' sides and of the answers left out.
@@ -17,13 +17,18 @@ pub(super) fn page(info: &DatasetInfo, folder: &Path) -> String {
         ]
     });
     let header = ["side", "mean characters", "median", "most", "mean LLOC"];
-    let runs = match info.runs.len() {
-        1 => "1 run".to_owned(),
-        n => format!("{n} runs"),
+    let what = match info.kind {
+        DatasetKind::Sketches => "functions",
+        _ => "answers",
+    };
+    let from = match (info.kind, info.runs.len()) {
+        (DatasetKind::Sketches, _) => "documented functions".to_owned(),
+        (_, 1) => "answers of 1 run".to_owned(),
+        (_, n) => format!("answers of {n} runs"),
     };
     let mut parts = vec![
         format!(
-            "{} rows of {} tasks, from {} answers of {runs}\n",
+            "{} rows of {} tasks, from {} {from}\n",
             info.rows,
             n_tasks(info),
             info.answers,
@@ -48,7 +53,7 @@ pub(super) fn page(info: &DatasetInfo, folder: &Path) -> String {
         let rows: Vec<Vec<String>> = left_out
             .map(|(reason, count)| vec![reason.clone(), count.to_string()])
             .collect();
-        parts.push(text_table(&["left out", "answers"], &rows) + "\n");
+        parts.push(text_table(&["left out", what], &rows) + "\n");
     }
     parts.push(format!("data set written to {}", folder.display()));
     parts.join("\n")

@@ -6,29 +6,25 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::{Value, json};
 use slm_artifacts::{FinishReason, Verdict};
-use slm_benchmarks::{ScoringPhase, Task, TaskView};
+use slm_benchmarks::{ScoringPhase, TaskView};
 use slm_cli::UserMistake;
-use slm_config::{Prompts, Recipe};
-use slm_harvest::{Asks, Harvest, Reason, Row, check_plan, reads_like_test_table};
+use slm_config::Prompts;
+use slm_harvest::{Asks, Harvest, Reason, Row, check_plan};
 use slm_metrics::syntax::without_reasoning;
 use slm_model::{CODE_STOP, CodeRequest, Message, Role, Sampling};
 use slm_sandbox::{Limits, Sandbox};
-use slm_scoring::{Program, Scorer, TreePools, for_each_parallel, names_test_machinery};
 
-use super::calls::ask;
+use super::calls::{ask, spent};
+use super::models::Models;
 use super::runs::HarvestedRun;
+use super::verdicts::verdicts;
 use crate::backend::{Answer, Backend, Query};
 use crate::dataset_arguments::DatasetArguments;
 use crate::digest::step_seed;
-use crate::experiment::answering::Answering;
-use crate::experiment::expected_outputs;
 use crate::experiment::tasks::RunTask;
-use crate::experiment::timings::Timings;
-use crate::repositories;
-use crate::run_folder::RUN;
 use crate::workflow::prompt::{Prompt, Template, Templates};
 
 /// Maximum tokens of a plan: five steps are shorter.
@@ -68,37 +64,14 @@ pub(super) fn add(
     let [first, ..] = runs else {
         return Ok(BTreeMap::new());
     };
-    let recipe = recipe_of(first)?;
-    let evaluate = &recipe.evaluate;
+    let models = Models::open(first, arguments.teacher.as_deref(), arguments.device)?;
+    let evaluate = &models.recipe.evaluate;
     let limits = Limits::default().with_cpu_s(evaluate.timeout_s);
     let sandbox = arguments.sandbox.open(evaluate.python.as_deref(), limits)?;
-    let coder = Answering::open(&recipe, &[], arguments.device, &mut Timings::default())?;
-    let now = coder.answerer(&recipe)?.base_model;
-    if now.sha256 != first.info.base_model.sha256 {
-        return Err(UserMistake(format!(
-            "{}: the base model {} changed since the run\nhint: restore its files, or sample again",
-            first.folder.display(),
-            now.name
-        ))
-        .into());
-    }
-    let teacher = match &arguments.teacher {
-        None => None,
-        Some(path) => {
-            let recipe = slm_cli::load_recipe_without_data(path, &[], slm_benchmarks::NAMES)?;
-            let opened = Answering::open(&recipe, &[], arguments.device, &mut Timings::default())?;
-            Some((opened, recipe))
-        }
-    };
-    let coder = coder.arm(None, evaluate.batch_size);
-    let (planner, planner_name) = match &teacher {
-        None => (None, &recipe),
-        Some((opened, of)) => (Some(opened.arm(None, of.evaluate.batch_size)), of),
-    };
     let made = Making {
         tasks: tasks(runs),
-        planner: planner.as_deref().unwrap_or(&*coder),
-        coder: &*coder,
+        planner: &*models.teacher(),
+        coder: &*models.coder(),
         samples: arguments.plan_samples,
         seed: arguments.seed,
         max_new_tokens: evaluate.max_new_tokens,
@@ -123,18 +96,9 @@ pub(super) fn add(
         ("plan_calls".to_owned(), json!(made.calls)),
         ("plan_tokens".to_owned(), json!(made.tokens)),
         ("plan_samples".to_owned(), json!(arguments.plan_samples)),
-        (
-            "planner".to_owned(),
-            json!(planner_name.model.base_model_name()),
-        ),
+        ("planner".to_owned(), json!(models.teacher_name())),
         ("seed".to_owned(), json!(arguments.seed)),
     ]))
-}
-
-fn recipe_of(run: &HarvestedRun) -> Result<Recipe> {
-    let path = run.folder.join(RUN);
-    Recipe::parse_without_data(&run.info.recipe.yaml, &path, &[], slm_benchmarks::NAMES)
-        .with_context(|| format!("cannot read the recipe in {}", path.display()))
 }
 
 /// The tasks by run and name in the run.
@@ -206,7 +170,12 @@ impl<'a> Making<'a> {
         let (more_calls, more_tokens) = spent(&answers);
         calls += more_calls;
         tokens += more_tokens;
-        let verdicts = self.verdicts(&planned, &answers, sandbox, phase)?;
+        let items: Vec<(&RunTask, &str)> = planned
+            .iter()
+            .flat_map(|of| std::iter::repeat_n(of.of, self.samples))
+            .zip(answers.iter().map(|answer| answer.text.as_str()))
+            .collect();
+        let verdicts = verdicts(&items, sandbox, phase)?;
         let mut kept = Vec::new();
         for (of, verdicts) in planned.into_iter().zip(verdicts.chunks(self.samples)) {
             if verdicts.contains(&Some(Verdict::Passed)) {
@@ -270,58 +239,6 @@ impl<'a> Making<'a> {
             })
             .collect()
     }
-
-    /// Tests the programs; `None` for those that could not be scored.
-    fn verdicts(
-        &self,
-        planned: &[Planned],
-        answers: &[Answer],
-        sandbox: &Sandbox,
-        phase: &ScoringPhase,
-    ) -> Result<Vec<Option<Verdict>>> {
-        let (outputs, trees) = (expected_outputs(), TreePools::new());
-        let scorer = Scorer {
-            sandbox,
-            expected_outputs: &outputs,
-            phase,
-            trees: &trees,
-        };
-        let tasks: Vec<&Task> = planned.iter().map(|of| &of.of.task).collect();
-        repositories::check(&tasks, &scorer)?;
-        let items: Vec<(&RunTask, &Answer)> = planned
-            .iter()
-            .flat_map(|of| std::iter::repeat_n(of.of, self.samples))
-            .zip(answers)
-            .collect();
-        let mut verdicts = vec![None; items.len()];
-        for_each_parallel(
-            &items,
-            sandbox.workers(),
-            |(of, answer)| verdict(of, answer, &scorer),
-            |at, verdict| {
-                verdicts[at] = verdict;
-                Ok(())
-            },
-        )?;
-        Ok(verdicts)
-    }
-}
-
-fn verdict(of: &RunTask, answer: &Answer, scorer: &Scorer) -> Result<Option<Verdict>> {
-    let program = Program::in_answer(None, &of.view, &answer.text);
-    if program.fault.is_some() {
-        return Ok(Some(Verdict::Unparsable));
-    }
-    // What would be left out as an answer shows nothing about a plan either.
-    let (view, text) = (&of.view, &program.text);
-    let names = |text: &str| names_test_machinery(text).is_some();
-    if reads_like_test_table(text, &view.entry_point, &view.public_examples)
-        || view.repository.is_some() && names(text) && !names(&view.prompt)
-    {
-        return Ok(Some(Verdict::Failed));
-    }
-    let score = scorer.score(&of.task, text)?;
-    Ok(score.total().map(|total| total.verdict))
 }
 
 impl Planned<'_> {
@@ -350,10 +267,4 @@ fn read(answer: &Answer, row: &Row) -> Result<String, Reason> {
     let body = row.sides.first().map_or("", |side| side.body.as_str());
     check_plan(plan, body)?;
     Ok(plan.to_owned())
-}
-
-/// Returns the number of answers, and of tokens in them.
-fn spent(answers: &[Answer]) -> (usize, usize) {
-    let tokens = answers.iter().map(|of| of.completion_tokens).sum();
-    (answers.len(), tokens)
 }

@@ -1,13 +1,15 @@
 //! The runs whose answers become a data set: complete, and with the tasks that they answered.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use slm_artifacts::SourceRun;
+use slm_benchmarks::{ScoringPhase, Task};
 use slm_cli::UserMistake;
 use slm_config::Recipe;
-use slm_harvest::Answer;
-use slm_report::{BenchmarkInfo, RunInfo, SampleRecord};
+use slm_harvest::{Answer, LearnableTask};
+use slm_report::{BenchmarkInfo, RunInfo, SampleRecord, answers_sha256};
 
 use crate::experiment::tasks::{self, RunTask};
 use crate::run_folder::{RUN, RunFolder};
@@ -17,21 +19,21 @@ use crate::workflow::event::{Event, Key, What};
 const LAST_PHASE: &str = "hidden tests";
 
 /// A finished run.
-pub(super) struct HarvestedRun {
-    pub(super) info: RunInfo,
-    pub(super) folder: PathBuf,
+pub(crate) struct HarvestedRun {
+    pub(crate) info: RunInfo,
+    pub(crate) folder: PathBuf,
     /// As they were written: hashes are over these.
-    pub(super) records: Vec<SampleRecord>,
+    pub(crate) records: Vec<SampleRecord>,
     /// Answers that could not be tested, which have no record.
-    pub(super) unscored: usize,
-    pub(super) tasks: Vec<RunTask>,
+    pub(crate) unscored: usize,
+    pub(crate) tasks: Vec<RunTask>,
     /// The step that made the program of each trajectory.
     steps: HashMap<Key, Option<u32>>,
 }
 
 impl HarvestedRun {
     /// Returns its answers.
-    pub(super) fn answers(&self) -> impl Iterator<Item = Answer> + '_ {
+    pub(crate) fn answers(&self) -> impl Iterator<Item = Answer> + '_ {
         let steps: BTreeMap<_, Option<u32>> = self
             .steps
             .iter()
@@ -75,7 +77,7 @@ impl HarvestedRun {
 ///
 /// # Errors
 /// There is no such run, it is unfinished, its tasks have changed, or the runs do not share a base model.
-pub(super) fn open(named: &[PathBuf], reports: &Path) -> Result<Vec<HarvestedRun>> {
+pub(crate) fn open(named: &[PathBuf], reports: &Path) -> Result<Vec<HarvestedRun>> {
     let mut runs: Vec<HarvestedRun> = Vec::new();
     for name in named {
         let folder = crate::runs::folder_of(name, reports)?;
@@ -106,9 +108,48 @@ pub(super) fn open(named: &[PathBuf], reports: &Path) -> Result<Vec<HarvestedRun
     Ok(runs)
 }
 
+/// Returns what the rules need of the tasks of all runs.
+pub(crate) fn learnable_tasks(runs: &[HarvestedRun], phase: &ScoringPhase) -> Vec<LearnableTask> {
+    runs.iter()
+        .flat_map(|run| {
+            let learnable = |of: &RunTask| {
+                LearnableTask::new(&run.info.name, &of.view.task_id, &of.task, phase)
+            };
+            run.tasks.iter().map(learnable)
+        })
+        .collect()
+}
+
+/// Returns the tasks with these names in their benchmarks, each once.
+pub(crate) fn tasks_of(ids: &HashSet<&str>, runs: &[HarvestedRun]) -> Vec<Task> {
+    let all = runs.iter().flat_map(|run| &run.tasks);
+    let mut found: Vec<Task> = Vec::new();
+    let mut seen: HashSet<(&str, &str)> = HashSet::new();
+    for of in all {
+        let view = of.task.view();
+        if ids.contains(view.task_id.as_str()) && seen.insert((&view.task_id, &view.prompt)) {
+            found.push(of.task.clone());
+        }
+    }
+    found
+}
+
+/// Describes the runs, for what is made of them.
+pub(crate) fn sources(runs: &[HarvestedRun]) -> Result<Vec<SourceRun>> {
+    runs.iter()
+        .map(|run| {
+            Ok(SourceRun {
+                name: run.info.name.clone(),
+                config_sha256: run.info.config_sha256.clone(),
+                answers_sha256: answers_sha256(&run.records)?,
+            })
+        })
+        .collect()
+}
+
 fn read(folder: PathBuf) -> Result<HarvestedRun> {
-    let info = RunFolder::read_info(&folder)?;
-    let (records, events) = RunFolder::read(&folder)?;
+    let info = RunFolder::read_info(&folder).map_err(as_mistake)?;
+    let (records, events) = RunFolder::read(&folder).map_err(as_mistake)?;
     check_records(&info, &records, &folder)?;
     let steps = chosen_steps(&events);
     let unscored = unscored(&info, &records, &steps, &folder)?;
@@ -121,6 +162,14 @@ fn read(folder: PathBuf) -> Result<HarvestedRun> {
         tasks,
         steps,
     })
+}
+
+/// A file of another version or program is a mistake of the user; one that cannot be read is none.
+fn as_mistake(error: anyhow::Error) -> anyhow::Error {
+    if error.chain().any(|cause| cause.is::<std::io::Error>()) {
+        return error;
+    }
+    UserMistake(format!("{error:#}")).into()
 }
 
 /// Refuses records that belong to another run.

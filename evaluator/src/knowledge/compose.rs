@@ -21,6 +21,17 @@ pub(super) fn titled(chunk: &Chunk, text: &str) -> String {
     }
 }
 
+/// Returns a sketch of a chunk as a prompt shows it, at most `max_tokens` tokens of it.
+pub(crate) fn shown_sketch(
+    chunk: &Chunk,
+    sketch: &str,
+    max_tokens: usize,
+    count_tokens: &dyn Fn(&str) -> usize,
+) -> String {
+    let text = titled(chunk, sketch);
+    compose(&[text], max_tokens, &Mask::none(), count_tokens).text
+}
+
 /// Joins texts in their order until one more would exceed `max_tokens`. Of the first, which may be longer, at least its
 /// head is shown. What the mask does not permit is left out.
 pub(super) fn compose(

@@ -17,6 +17,7 @@ mod open;
 mod placebo;
 mod recall;
 
+pub(crate) use compose::shown_sketch;
 pub(crate) use named::file_range;
 pub(crate) use recall::LookedUp;
 

@@ -7,15 +7,15 @@ use slm_model::{CODE_STOP, CodeRequest, Message, Role};
 
 /// A request for a program.
 #[derive(Debug, PartialEq)]
-pub(super) struct Opening {
+pub(crate) struct Opening {
     /// If empty, `begun` is continued as plain text.
-    pub(super) messages: Vec<Message>,
-    pub(super) begun: String,
-    pub(super) stop: Vec<&'static str>,
+    pub(crate) messages: Vec<Message>,
+    pub(crate) begun: String,
+    pub(crate) stop: Vec<&'static str>,
 }
 
 /// Returns the request for a task's first program, after a text that may help, which may be empty.
-pub(super) fn opening(prompting: Prompting, task: &TaskView, before: &str) -> Opening {
+pub(crate) fn opening(prompting: Prompting, task: &TaskView, before: &str) -> Opening {
     let mut opening = plain_opening(prompting, task);
     let before = before.trim();
     if before.is_empty() {
@@ -34,6 +34,14 @@ pub(super) fn opening(prompting: Prompting, task: &TaskView, before: &str) -> Op
         opening.begun = format!("{comments}\n{}", opening.begun);
     }
     opening
+}
+
+/// Returns a sketch under its heading, to precede the request; nothing if there is none.
+pub(crate) fn sketch_section(shown: &str) -> String {
+    if shown.is_empty() {
+        return String::new();
+    }
+    format!("## Sketch\n\n{shown}")
 }
 
 fn plain_opening(prompting: Prompting, task: &TaskView) -> Opening {

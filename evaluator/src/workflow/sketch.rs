@@ -8,6 +8,7 @@ use slm_artifacts::StopReason;
 use slm_config::Workflow;
 
 use super::agent::Agent;
+use super::convention::sketch_section;
 use super::event::LookupTool;
 use super::repair;
 use crate::knowledge::{Form, Look};
@@ -17,13 +18,16 @@ pub(super) async fn run(agent: Agent) -> Result<StopReason, StopReason> {
     let look = Look {
         tool: LookupTool::Code,
         query: agent.query(),
-        form: if is_copy { Form::Function } else { Form::Sketch },
+        form: if is_copy {
+            Form::Function
+        } else {
+            Form::Sketch
+        },
     };
     let shown = agent.look(look).await?.map(|found| found.shown);
     let sketch = match shown.as_deref() {
-        None | Some("") => String::new(),
-        Some(shown) if is_copy => format!("## Similar function\n\n{shown}"),
-        Some(shown) => format!("## Sketch\n\n{shown}"),
+        Some(shown) if is_copy && !shown.is_empty() => format!("## Similar function\n\n{shown}"),
+        shown => sketch_section(shown.unwrap_or_default()),
     };
     let draft = agent.draft_after(&sketch).await?;
     repair::run(&agent, draft, 1, &sketch).await

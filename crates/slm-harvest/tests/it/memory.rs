@@ -20,10 +20,7 @@ fn of_each_task_one_passing_program_is_kept_with_the_share_that_fails() {
         .map(|of| (of.row.task_id.as_str(), of.importance))
         .collect();
     // Of ten answers each, eight, two and ten pass.
-    assert_eq!(
-        importance,
-        [("own/1", 0.2), ("own/2", 0.8), ("own/3", 0.0)]
-    );
+    assert_eq!(importance, [("own/1", 0.2), ("own/2", 0.8), ("own/3", 0.0)]);
     // 7, 1 and 9 other answers pass, and 10 fail.
     assert_eq!(
         found.left_out,
@@ -57,7 +54,11 @@ fn without_an_entry_every_answer_has_its_reason() {
     truncated.record.finish_reason = FinishReason::Length;
     let table =
         "    if x == 1:\n        return 2\n    if x == 2:\n        return 3\n    return x + 1\n";
-    let answers = [truncated, answer(1, 1, table, 10), answer(1, 2, "    return 0\n", 2)];
+    let answers = [
+        truncated,
+        answer(1, 1, table, 10),
+        answer(1, 2, "    return 0\n", 2),
+    ];
     let error = memorable(&answers, &[task(1)], &|_| false).expect_err("no entry");
     let HarvestError::NoEntries { answers, left_out } = &error else {
         panic!("{error:?}");
@@ -72,5 +73,9 @@ fn without_an_entry_every_answer_has_its_reason() {
         ]
         .into()
     );
-    assert!(error.to_string().starts_with("none of 3 answers became a memory entry\n  1 "));
+    assert!(
+        error
+            .to_string()
+            .starts_with("none of 3 answers became a memory entry\n  1 ")
+    );
 }

@@ -1,0 +1,81 @@
+//! The models that work for a data set or a memory: the base model of the runs, and a teacher.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use slm_cli::UserMistake;
+use slm_config::Recipe;
+use slm_model::DeviceChoice;
+
+use super::runs::HarvestedRun;
+use crate::backend::Backend;
+use crate::experiment::answering::Answering;
+use crate::experiment::timings::Timings;
+use crate::run_folder::RUN;
+
+/// The base model of a run, and the model of a teacher's recipe.
+pub(crate) struct Models {
+    /// The recipe of the run.
+    pub(crate) recipe: Recipe,
+    coder: Answering,
+    teacher: Option<(Answering, Recipe)>,
+}
+
+impl Models {
+    /// Opens the base model of a run, and the model or server of the recipe `teacher`, if there is one.
+    ///
+    /// # Errors
+    /// A model cannot be opened, or the run's has changed since.
+    pub(crate) fn open(
+        run: &HarvestedRun,
+        teacher: Option<&Path>,
+        device: DeviceChoice,
+    ) -> Result<Self> {
+        let path = run.folder.join(RUN);
+        let recipe =
+            Recipe::parse_without_data(&run.info.recipe.yaml, &path, &[], slm_benchmarks::NAMES)
+                .with_context(|| format!("cannot read the recipe in {}", path.display()))?;
+        let coder = Answering::open(&recipe, &[], device, &mut Timings::default())?;
+        let now = coder.answerer(&recipe)?.base_model;
+        if now.sha256 != run.info.base_model.sha256 {
+            return Err(UserMistake(format!(
+                "{}: the base model {} changed since the run\nhint: restore its files, or sample again",
+                run.folder.display(),
+                now.name
+            ))
+            .into());
+        }
+        let teacher = match teacher {
+            None => None,
+            Some(path) => {
+                let recipe = slm_cli::load_recipe_without_data(path, &[], slm_benchmarks::NAMES)?;
+                let opened = Answering::open(&recipe, &[], device, &mut Timings::default())?;
+                Some((opened, recipe))
+            }
+        };
+        Ok(Self {
+            recipe,
+            coder,
+            teacher,
+        })
+    }
+
+    /// Returns the base model of the run.
+    pub(crate) fn coder(&self) -> Box<dyn Backend + '_> {
+        self.coder.arm(None, self.recipe.evaluate.batch_size)
+    }
+
+    /// Returns the teacher; the base model of the run without one.
+    pub(crate) fn teacher(&self) -> Box<dyn Backend + '_> {
+        match &self.teacher {
+            None => self.coder(),
+            Some((opened, of)) => opened.arm(None, of.evaluate.batch_size),
+        }
+    }
+
+    /// Returns the name of the model that [`Self::teacher`] is.
+    pub(crate) fn teacher_name(&self) -> &str {
+        let recipe = self.teacher.as_ref().map_or(&self.recipe, |(_, of)| of);
+        recipe.model.base_model_name()
+    }
+}
