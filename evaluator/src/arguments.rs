@@ -10,6 +10,7 @@ use slm_model::{DeviceChoice, NamedShape, SyntheticType};
 
 use crate::dataset_arguments::{self, DatasetArguments};
 use crate::index_arguments::{self, IndexArguments};
+use crate::memory_arguments::{self, MemoryArguments};
 use crate::sandboxing::{self, SandboxArguments, SandboxChoice};
 use crate::shard::Shard;
 
@@ -52,6 +53,9 @@ pub(crate) enum Command {
     /// Make training data of the tested answers of runs
     #[command(after_long_help = dataset_arguments::EXAMPLES)]
     Dataset(DatasetArguments),
+    /// Make a memory of the tested answers of runs, for the workflow memory
+    #[command(after_long_help = memory_arguments::EXAMPLES)]
+    Memory(MemoryArguments),
     /// Make a benchmark of your own code: the functions of a repository, proven by its tests
     #[command(after_long_help = TASKS_EXAMPLES)]
     Tasks(TasksArguments),
@@ -99,6 +103,7 @@ impl Command {
             Self::Sweep(arguments) | Self::Workflows(arguments) => experiment(&arguments.common),
             Self::Hypotheses(arguments) => experiment(&arguments.common),
             Self::Dataset(arguments) => Some(arguments.device),
+            Self::Memory(arguments) => arguments.general.then_some(arguments.device),
             Self::Bench(arguments) => Some(arguments.device),
             Self::Runs(_)
             | Self::Report(_)

@@ -7,7 +7,8 @@
 //! - `workflow`: the workflows that turn a task into a program, and the engine that runs, logs and resumes them
 //! - `backend`: the built-in model, or a server behind an endpoint
 //! - `run_folder`: the files of a run
-//! - `score`, `metrics_command`, `quality`, `dataset`, `index`, `tasks_command`, `show`, `bench`, `sandboxing`: one command each
+//! - `score`, `metrics_command`, `quality`, `dataset`, `memory_command`, `index`, `tasks_command`, `show`, `bench`,
+//!   `sandboxing`: one command each
 
 mod arguments;
 mod backend;
@@ -22,6 +23,8 @@ mod index_arguments;
 mod json_lines;
 mod knowledge;
 mod leakage;
+mod memory_arguments;
+mod memory_command;
 mod metrics_command;
 mod python_files;
 mod quality;
@@ -99,6 +102,7 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Show(arguments) => show::run(&arguments),
         Command::Score(arguments) => score::run(&arguments),
         Command::Dataset(arguments) => dataset::run(&arguments),
+        Command::Memory(arguments) => memory_command::run(&arguments),
         Command::Index(arguments) => index::run(&arguments),
         Command::Tasks(arguments) => tasks_command::run(&arguments),
         Command::Sandbox(arguments) => sandboxing::run(&arguments),

@@ -340,7 +340,7 @@ pub struct RecipeInfo {
 }
 
 /// The index and the memory that workflows looked things up in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KnowledgeInfo {
     /// SHA-256 over the chunks and files of the index, in hex; `None` without an index.

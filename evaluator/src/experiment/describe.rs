@@ -179,7 +179,7 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
         budget: Spending::from(&evaluate.budget),
         timings: Vec::new(),
         knowledge: knowledge.info().cloned(),
-        offline: Vec::new(),
+        offline: knowledge.offline(),
         short_budgets: Vec::new(),
         endpoint,
         shard: None,

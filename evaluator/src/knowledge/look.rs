@@ -18,6 +18,14 @@ impl Knowledge {
     ///
     /// The result depends on nothing else, so that a resumed run finds the same.
     pub(crate) fn look(&self, task: &TaskView, look: &Look, seed: u64) -> LookupResult {
+        let random = match look.form {
+            Form::Entries => Some(None),
+            Form::RandomEntries => Some(Some(seed)),
+            _ => None,
+        };
+        if let Some(random) = random {
+            return self.remembered(task, look, random);
+        }
         let nothing = Mask::none();
         let of_task = self.tasks.get(&task.task_id);
         let mask = self.mask(task, &nothing);
@@ -43,6 +51,17 @@ impl Knowledge {
             Form::Function => lookup.chunks(&mut found, 1),
             Form::Sketch => lookup.sketch(&mut found),
             Form::Observation => lookup.observe(&mut found),
+            // Looked up above.
+            Form::Entries | Form::RandomEntries => {}
+        }
+        found
+    }
+
+    /// Does a lookup in the memory; `random` draws other entries than the best.
+    fn remembered(&self, task: &TaskView, look: &Look, random: Option<u64>) -> LookupResult {
+        let mut found = empty(look, String::new(), 0);
+        if let Some(memory) = &self.memory {
+            memory.look(&task.task_id, &mut found, random);
         }
         found
     }

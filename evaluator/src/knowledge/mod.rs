@@ -5,6 +5,7 @@
 //! - `look` does a lookup
 //! - `named` does the lookups of a symbol, and of lines of a file
 //! - `compose` puts chunks into a text of limited length
+//! - `memory_file` reads a memory, and `memory` finds the nearest entries in it
 //! - `placebo` draws text that has nothing to do with the task, as long as the text of a lookup
 //! - `recall` compares what lookups showed with what the task names as its references, and with the program
 
@@ -12,6 +13,10 @@ mod compose;
 #[cfg(test)]
 mod for_tests;
 mod look;
+mod memory;
+pub(crate) mod memory_file;
+#[cfg(test)]
+pub(crate) mod memory_for_tests;
 mod named;
 mod open;
 mod placebo;
@@ -25,10 +30,12 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use slm_benchmarks::TaskView;
-use slm_report::KnowledgeInfo;
+use slm_config::MemoryMode;
+use slm_report::{KnowledgeInfo, OfflineCost};
 use slm_retrieval::{Index, Mask};
 
 use crate::workflow::event::LookupTool;
+use memory::Memory;
 
 pub(crate) use open::{collect_sources, open, working_directory};
 
@@ -58,6 +65,10 @@ pub(crate) enum Form {
     Function,
     /// The best function as a sketch.
     Sketch,
+    /// The nearest entries of the memory.
+    Entries,
+    /// As much text of other entries, drawn by the seed.
+    RandomEntries,
     /// What a tool finds, in a few lines; for a name or a file what is there instead of the best chunks.
     Observation,
 }
@@ -72,6 +83,9 @@ pub(crate) struct Knowledge {
     max_tokens: usize,
     count_tokens: CountTokens,
     info: Option<KnowledgeInfo>,
+    /// `None` if the recipe names no memory.
+    memory: Option<Memory>,
+    memory_mode: MemoryMode,
 }
 
 /// What a task hides of the index, and what solves it.
@@ -92,6 +106,8 @@ impl Knowledge {
             max_tokens: 0,
             count_tokens: Rc::new(count_words),
             info: None,
+            memory: None,
+            memory_mode: MemoryMode::default(),
         }
     }
 
@@ -104,5 +120,22 @@ impl Knowledge {
     /// Returns the description for the run's file; `None` if there is nothing to look up.
     pub(crate) fn info(&self) -> Option<&KnowledgeInfo> {
         self.info.as_ref()
+    }
+
+    /// Returns the work before the run, for the run's file.
+    pub(crate) fn offline(&self) -> Vec<OfflineCost> {
+        let cost = |memory: &Memory| memory.cost();
+        self.memory.iter().map(cost).collect()
+    }
+
+    /// What `memory` puts into the prompt.
+    pub(crate) fn memory_mode(&self) -> MemoryMode {
+        self.memory_mode
+    }
+
+    /// Returns the general lines of the memory that a task may see; empty without a memory.
+    pub(crate) fn general(&self, task_id: &str) -> String {
+        let memory = self.memory.as_ref();
+        memory.map_or_else(String::new, |memory| memory.general(task_id))
     }
 }

@@ -2,25 +2,30 @@
 
 use std::collections::BTreeMap;
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use anyhow::Result;
-use slm_benchmarks::ScoringPhase;
+use slm_benchmarks::{Evaluated, ScoringPhase, Task};
 use slm_cli::UserMistake;
 use slm_config::Recipe;
 use slm_report::KnowledgeInfo;
 use slm_retrieval::{Collected, Index, Secret, Sources, collect};
 use slm_sandbox::Interpreter;
 
+use super::memory::Memory;
+use super::memory_file::{self, MemoryFile};
 use super::{CountTokens, Knowledge, TaskKnowledge, recall};
 use crate::experiment::tasks::RunTask;
+use crate::leakage::listed;
 
-/// Builds the index of a recipe's documentation and code, in memory.
+/// Builds the index of a recipe's documentation and code, and reads its memory.
 ///
 /// The tasks' solutions and hidden tests are opened for comparison alone: no text of them is kept.
 ///
 /// # Errors
-/// A source is missing, or nothing in the sources can be indexed.
+/// A source is missing, or nothing in the sources can be indexed; or the memory cannot be read, or has entries of the
+/// tasks.
 pub(crate) fn open(
     recipe: &Recipe,
     tasks: &[RunTask],
@@ -32,39 +37,75 @@ pub(crate) fn open(
         top_k: knowledge.top_k,
         max_tokens: knowledge.max_tokens,
         count_tokens,
+        memory_mode: knowledge.memory_mode,
         ..Knowledge::none()
     };
-    if !knowledge.has_sources() {
-        return Ok(opened);
-    }
-    let sources = Sources {
-        docs: knowledge.docs.clone(),
-        code: knowledge.code.clone(),
-        root: working_directory(),
-    };
-    let collected = collect_sources(&sources, python)?;
-    let mut info = KnowledgeInfo {
-        index_sha256: None,
-        chunks: collected.chunks.len(),
-        files: collected.files.len(),
-        left_out: left_out(&collected),
-        masked: 0,
-        memory_sha256: None,
-        entries: 0,
-        top_k: knowledge.top_k,
-    };
-    let index = Index::new(collected).map_err(|error| UserMistake(error.to_string()))?;
-    info.index_sha256 = Some(index.sha256().to_owned());
     let phase = ScoringPhase::begin();
-    for task in tasks {
-        let of = task_knowledge(task, &index, &phase);
-        opened.tasks.insert(task.view.task_id.clone(), of);
+    let no_info = KnowledgeInfo {
+        top_k: knowledge.top_k,
+        ..KnowledgeInfo::default()
+    };
+    if knowledge.has_sources() {
+        let sources = Sources {
+            docs: knowledge.docs.clone(),
+            code: knowledge.code.clone(),
+            root: working_directory(),
+        };
+        let collected = collect_sources(&sources, python)?;
+        let mut info = KnowledgeInfo {
+            chunks: collected.chunks.len(),
+            files: collected.files.len(),
+            left_out: left_out(&collected),
+            ..no_info.clone()
+        };
+        let index = Index::new(collected).map_err(|error| UserMistake(error.to_string()))?;
+        info.index_sha256 = Some(index.sha256().to_owned());
+        for task in tasks {
+            let of = task_knowledge(task, &index, &phase);
+            opened.tasks.insert(task.view.task_id.clone(), of);
+        }
+        let is_hidden = |chunk: &usize| opened.tasks.values().any(|task| task.mask.hides(*chunk));
+        info.masked = (0..info.chunks).filter(is_hidden).count();
+        opened.index = Some(index);
+        opened.info = Some(info);
     }
-    let is_hidden = |chunk: &usize| opened.tasks.values().any(|task| task.mask.hides(*chunk));
-    info.masked = (0..info.chunks).filter(is_hidden).count();
-    opened.index = Some(index);
-    opened.info = Some(info);
+    if let Some(path) = &knowledge.memory {
+        let file = memory_file::read(path)?;
+        refuse_evaluated(path, &file, tasks, &phase)?;
+        let info = opened.info.get_or_insert(no_info);
+        info.memory_sha256 = Some(file.sha256.clone());
+        info.entries = file.entries.len();
+        let count_tokens = Rc::clone(&opened.count_tokens);
+        let mut memory = Memory::new(file, knowledge.max_tokens, count_tokens);
+        for task in tasks {
+            with_secret(task, &phase, |secret| {
+                memory.hide(&task.view.task_id, secret)
+            });
+        }
+        opened.memory = Some(memory);
+    }
     Ok(opened)
+}
+
+/// Refuses a memory with entries of tasks that are about to be evaluated, under any id, name or wording.
+fn refuse_evaluated(
+    path: &Path,
+    file: &MemoryFile,
+    tasks: &[RunTask],
+    phase: &ScoringPhase,
+) -> Result<(), UserMistake> {
+    let evaluated: Vec<Task> = tasks.iter().map(|of| of.task.clone()).collect();
+    let shared = Evaluated::new(&evaluated, phase).shared(&file.header.tasks);
+    if shared.is_empty() {
+        return Ok(());
+    }
+    Err(UserMistake(format!(
+        "{}: {} of the memory's tasks are to be evaluated:{}\n\
+         hint: evaluate other tasks, or make a memory of runs with other tasks: evaluator memory RUN... --recipe RECIPE",
+        path.display(),
+        shared.len(),
+        listed(&shared)
+    )))
 }
 
 /// Returns the folder that relative paths of sources start from.
@@ -105,17 +146,105 @@ fn installed(name: &str, python: &Interpreter) -> Option<PathBuf> {
 }
 
 fn task_knowledge(task: &RunTask, index: &Index, phase: &ScoringPhase) -> TaskKnowledge {
+    TaskKnowledge {
+        mask: with_secret(task, phase, |secret| index.mask(secret)),
+        references: recall::find(task.task.references(), index.chunks()),
+    }
+}
+
+/// Opens a task's solutions and hidden tests for a comparison.
+fn with_secret<T>(task: &RunTask, phase: &ScoringPhase, compare: impl FnOnce(&Secret) -> T) -> T {
     let secrets = task.task.secrets(phase);
     let solutions: Vec<&str> = secrets.solutions.iter().map(String::as_str).collect();
     let tests: Vec<&str> = secrets.tests.iter().map(String::as_str).collect();
     let target = task.view.repository.as_ref();
-    let secret = Secret {
+    compare(&Secret {
         solutions: &solutions,
         tests: &tests,
         target: target.map(|of| (of.file.as_str(), of.qualified_name.as_str())),
-    };
-    TaskKnowledge {
-        mask: index.mask(&secret),
-        references: recall::find(task.task.references(), index.chunks()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use slm_benchmarks::fingerprints;
+
+    use super::*;
+    use crate::knowledge::memory_for_tests::{entry, lines};
+
+    fn tasks() -> Vec<RunTask> {
+        let set = slm_benchmarks::load("embedded", None).expect("tasks");
+        let tasks = set.tasks.into_iter().take(3);
+        tasks
+            .map(|task| RunTask {
+                benchmark: "embedded".to_owned(),
+                view: task.view().clone(),
+                task,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_memory_with_an_entry_of_an_evaluated_task_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("memory.jsonl");
+        let mut recipe = Recipe::parse_without_data(
+            "model: {name_or_path: x}",
+            Path::new("test.yaml"),
+            &[],
+            slm_benchmarks::NAMES,
+        )
+        .expect("a recipe");
+        recipe.knowledge.memory = Some(path.clone());
+        let python = Interpreter::resolve(None).expect("Python");
+        let tasks = tasks();
+        let open = |entry: &slm_artifacts::MemoryEntry, of: &Task| {
+            let text = lines(std::slice::from_ref(entry), &[]);
+            let own = format!("\"tasks\":[{{\"task_id\":\"{}\"}}]", entry.task_id);
+            let phase = ScoringPhase::begin();
+            let prints = fingerprints(std::slice::from_ref(of), &phase);
+            let mut prints = serde_json::to_value(&prints).expect("JSON");
+            prints[0]["task_id"] = entry.task_id.clone().into();
+            let changed = text.replacen(&own, &format!("\"tasks\":{prints}"), 1);
+            assert_ne!(changed, text);
+            fs::write(&path, changed).expect("a file");
+            let count: CountTokens = Rc::new(|text: &str| text.len());
+            open(&recipe, &tasks, &python, count)
+        };
+        // Under its own name, and under another one.
+        let mut same = entry(1, 0.5);
+        same.task_id.clone_from(&tasks[0].view.task_id);
+        for entry in [same, entry(1, 0.5)] {
+            let error = open(&entry, &tasks[0].task).err().expect("a refusal");
+            assert!(error.is::<UserMistake>());
+            let error = error.to_string();
+            let expected = format!("{} is {}", entry.task_id, tasks[0].view.task_id);
+            assert!(
+                error.contains("1 of the memory's tasks are to be evaluated"),
+                "{error}"
+            );
+            assert!(
+                error.contains(&expected) && error.contains("\nhint: "),
+                "{error}"
+            );
+        }
+        let others = slm_benchmarks::load("embedded", None).expect("tasks").tasks;
+        let other = others.last().expect("a task");
+        let opened = open(&entry(1, 0.5), other).expect("a memory");
+        let info = opened.info().expect("a description");
+        assert_eq!((info.entries, info.chunks), (1, 0));
+        assert_eq!(info.memory_sha256.as_ref().map(String::len), Some(64));
+        let cost = &opened.offline()[0];
+        assert_eq!(
+            (
+                cost.what.as_str(),
+                cost.calls,
+                cost.completion_tokens,
+                cost.executions
+            ),
+            ("memory", 3, 60, 2)
+        );
     }
 }

@@ -50,10 +50,12 @@ impl Knowledge {
         lookups: &[LookupResult],
         program: Option<&str>,
     ) -> LookedUp {
-        let of_index = lookups
+        let of_index: Vec<&LookupResult> = lookups
             .iter()
-            .filter(|found| found.tool != LookupTool::Memory);
+            .filter(|found| found.tool != LookupTool::Memory)
+            .collect();
         let shown: BTreeSet<usize> = of_index
+            .iter()
             .flat_map(|found| found.hits.iter().filter(|hit| hit.shown))
             .map(|hit| hit.chunk)
             .collect();
@@ -66,7 +68,9 @@ impl Knowledge {
         };
         LookedUp {
             masked: lookups.iter().map(|found| found.masked).max().unwrap_or(0),
-            recall: self.recall(task_id, &shown).filter(|_| !lookups.is_empty()),
+            recall: self
+                .recall(task_id, &shown)
+                .filter(|_| !of_index.is_empty()),
             copied: program.and_then(copied),
             sketch_kept: lookups.iter().find_map(|found| found.sketch_kept),
         }

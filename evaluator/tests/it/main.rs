@@ -22,6 +22,7 @@ mod hub;
 mod interrupt;
 mod leakage;
 mod llama_server;
+mod memory;
 mod metrics;
 #[cfg(target_os = "linux")]
 mod network;

@@ -2,6 +2,7 @@
 
 mod budgets;
 mod decisions;
+mod memory;
 mod resume;
 mod retrieval;
 mod stops;
