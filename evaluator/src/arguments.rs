@@ -53,7 +53,7 @@ pub(crate) enum Command {
     /// Make training data of the tested answers of runs
     #[command(after_long_help = dataset_arguments::EXAMPLES)]
     Dataset(DatasetArguments),
-    /// Make a memory of the tested answers of runs, for the workflow memory
+    /// Make a memory of the tested answers of runs
     #[command(after_long_help = memory_arguments::EXAMPLES)]
     Memory(MemoryArguments),
     /// Make a benchmark of your own code: the functions of a repository, proven by its tests

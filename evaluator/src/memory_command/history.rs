@@ -81,7 +81,9 @@ fn before(events: &[Event], chosen: u32) -> History {
                     history.plan = Some(shortened(plan, MOST_PLAN_CHARS));
                 }
             }
-            What::Execution(execution) if execution.verdict != Verdict::Passed => {
+            What::Execution(execution)
+                if execution.verdict != Verdict::Passed && execution.tried.is_none() =>
+            {
                 let failed = failure(execution);
                 if history.failed.len() < MOST_FAILURES && !history.failed.contains(&failed) {
                     history.failed.push(failed);
