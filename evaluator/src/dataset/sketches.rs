@@ -398,7 +398,7 @@ mod tests {
             ("c.py", nested),
             ("d.py", fence),
             ("e.py", alone),
-            ("f.py", &TOTAL.replace("Add all prices.", "Once more.")),
+            ("f.py", &TOTAL.replace("Add all prices.", "Sum them up.")),
         ];
         let (harvest, tasks) = harvested(&files, "    return 0\n");
         assert_eq!(harvest.answers, 6);
