@@ -25,6 +25,9 @@ pub struct Knowledge {
     top_k: usize = 3 => Kind::Int(1, 20);
     /// Most tokens of looked-up text in one prompt; in `tools`, of one lookup.
     max_tokens: usize = 600 => Kind::Int(16, 100_000);
+    /// Whether prompts of `rag` and `crag` show the bodies of documented functions. Without them, a reference is signature
+    /// and docstring: what is needed to call a function. Small models tend to copy bodies instead.
+    bodies: bool = false => Kind::Bool;
     /// How `crag` grades the chunks that it finds.
     grade: Grade = Grade::Overlap => Kind::Word(Grade::words);
     /// Grade from which `crag` takes a chunk for relevant.

@@ -64,11 +64,29 @@ pub(super) fn compose(
     composed
 }
 
-/// Returns the longest beginning of a text of whole words with at most `max_tokens` tokens.
+/// What closes a code block that is cut.
+const CLOSING_FENCE: &str = "\n```\n";
+
+/// Returns the longest beginning of a text of whole words with at most `max_tokens` tokens. A code block that is cut is
+/// closed.
 pub(super) fn head(text: &str, max_tokens: usize, count_tokens: &dyn Fn(&str) -> usize) -> String {
     if count_tokens(text) <= max_tokens {
         return text.to_owned();
     }
+    let cut = words(text, max_tokens, count_tokens);
+    if cut.matches("```").count() % 2 == 0 {
+        return cut;
+    }
+    let room = max_tokens.saturating_sub(count_tokens(CLOSING_FENCE));
+    let shorter = words(text, room, count_tokens);
+    match shorter.matches("```").count() % 2 {
+        0 => shorter,
+        _ => shorter + CLOSING_FENCE,
+    }
+}
+
+/// Returns the longest beginning of whole words with at most `max_tokens` tokens.
+fn words(text: &str, max_tokens: usize, count_tokens: &dyn Fn(&str) -> usize) -> String {
     let ends: Vec<usize> = text
         .char_indices()
         .filter(|(_, c)| c.is_whitespace())
@@ -84,13 +102,13 @@ pub(super) fn head(text: &str, max_tokens: usize, count_tokens: &dyn Fn(&str) ->
 mod tests {
     use super::*;
 
-    fn words(text: &str) -> usize {
+    fn n_words(text: &str) -> usize {
         text.split_whitespace().count()
     }
 
     fn composed(texts: &[&str], max_tokens: usize) -> (String, Vec<bool>) {
         let texts: Vec<String> = texts.iter().map(|&text| text.to_owned()).collect();
-        let Composed { text, shown } = compose(&texts, max_tokens, &Mask::none(), &words);
+        let Composed { text, shown } = compose(&texts, max_tokens, &Mask::none(), &n_words);
         (text, shown)
     }
 
@@ -113,5 +131,19 @@ mod tests {
         let endless = "x".repeat(100);
         let count = |text: &str| text.len();
         assert_eq!(head(&endless, 10, &count), "");
+    }
+
+    #[test]
+    fn a_code_block_that_is_cut_is_closed_within_the_limit() {
+        let text = "a b\n```python\nc d e f\n```\n";
+        for (limit, expected) in [
+            (8, text),
+            (7, "a b\n```python\nc d e\n```\n"),
+            (4, "a b\n```python\n```\n"),
+            (2, "a b"),
+        ] {
+            assert_eq!(head(text, limit, &n_words), expected, "{limit}");
+            assert!(n_words(expected) <= limit);
+        }
     }
 }

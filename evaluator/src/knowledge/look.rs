@@ -4,6 +4,7 @@ use slm_benchmarks::TaskView;
 use slm_retrieval::{Corpus, Index, Mask, sketch, strips};
 
 use super::compose::{Composed, compose, titled};
+use super::interface::interface;
 use super::{Form, Knowledge, Look, placebo};
 use crate::workflow::event::{Hit, LookupResult, LookupTool};
 
@@ -41,14 +42,14 @@ impl Knowledge {
             look,
         };
         match look.form {
-            Form::Chunks => lookup.chunks(&mut found, self.top_k),
+            Form::Chunks => lookup.chunks(&mut found),
             Form::Strips => lookup.strips(&mut found),
             Form::Placebo => lookup.placebo(&mut found, seed),
             Form::References => {
                 let references = of_task.map_or(&[][..], |of| &of.references);
                 lookup.references(&mut found, references);
             }
-            Form::Function => lookup.chunks(&mut found, 1),
+            Form::Function => lookup.function(&mut found),
             Form::Sketch => lookup.sketch(&mut found),
             Form::Observation => lookup.observe(&mut found),
             // Looked up above.
@@ -76,7 +77,7 @@ impl Knowledge {
         let mask = self.mask(task, &nothing);
         let texts: Vec<String> = chunks
             .iter()
-            .map(|&chunk| relevant(index, chunk, query))
+            .map(|&chunk| self.relevant(index, chunk, query))
             .collect();
         compose(&texts, self.max_tokens, mask, &*self.count_tokens).text
     }
@@ -87,25 +88,37 @@ impl Knowledge {
             return String::new();
         };
         let mask = self.mask(task, &nothing);
-        let of = &index.chunks()[chunk];
-        let text = titled(of, &of.text);
+        let text = self.presented(index, chunk);
         compose(&[text], self.max_tokens, mask, &*self.count_tokens).text
+    }
+
+    /// Returns a chunk with its name and its file; of a documented function without its body, unless bodies are wanted.
+    pub(super) fn presented(&self, index: &Index, chunk: usize) -> String {
+        let of = &index.chunks()[chunk];
+        if self.bodies {
+            titled(of, &of.text)
+        } else {
+            titled(of, &interface(of))
+        }
+    }
+
+    /// Returns the statements and sentences of a chunk that share a word with the query.
+    fn relevant(&self, index: &Index, chunk: usize, query: &str) -> String {
+        let mut of = index.chunks()[chunk].clone();
+        if !self.bodies {
+            of.text = interface(&of);
+        }
+        let kept: Vec<String> = strips(&of)
+            .into_iter()
+            .filter(|strip| index.covers(query, strip) > 0.0)
+            .collect();
+        titled(&of, &kept.join("\n"))
     }
 
     /// Returns what is hidden for a task; `nothing` for a task that is not known.
     fn mask<'a>(&'a self, task: &TaskView, nothing: &'a Mask) -> &'a Mask {
         self.tasks.get(&task.task_id).map_or(nothing, |of| &of.mask)
     }
-}
-
-/// Returns the statements and sentences of a chunk that share a word with the query.
-fn relevant(index: &Index, chunk: usize, query: &str) -> String {
-    let of = &index.chunks()[chunk];
-    let kept: Vec<String> = strips(of)
-        .into_iter()
-        .filter(|strip| index.covers(query, strip) > 0.0)
-        .collect();
-    titled(of, &kept.join("\n"))
 }
 
 /// Joins texts up to the length of an observation; a code block that is cut is closed.
@@ -194,16 +207,26 @@ impl Lookup<'_> {
         }
     }
 
-    fn whole(&self, best: &[(usize, f32)]) -> Vec<String> {
-        let chunks = self.index.chunks();
+    fn presented(&self, best: &[(usize, f32)]) -> Vec<String> {
         best.iter()
-            .map(|&(chunk, _)| titled(&chunks[chunk], &chunks[chunk].text))
+            .map(|&(chunk, _)| self.knowledge.presented(self.index, chunk))
             .collect()
     }
 
-    fn chunks(&self, found: &mut LookupResult, k: usize) {
-        let best = self.search(k);
-        self.show(found, &best, &self.whole(&best));
+    fn chunks(&self, found: &mut LookupResult) {
+        let best = self.search(self.knowledge.top_k);
+        self.show(found, &best, &self.presented(&best));
+    }
+
+    /// Shows the best function with its body.
+    fn function(&self, found: &mut LookupResult) {
+        let best = self.search(1);
+        let chunks = self.index.chunks();
+        let texts: Vec<String> = best
+            .iter()
+            .map(|&(chunk, _)| titled(&chunks[chunk], &chunks[chunk].text))
+            .collect();
+        self.show(found, &best, &texts);
     }
 
     /// Shows what a tool finds, as an observation.
@@ -211,7 +234,7 @@ impl Lookup<'_> {
         match self.look.tool {
             LookupTool::Symbol => self.symbol(found),
             LookupTool::Read => self.read(found),
-            _ => self.chunks(found, self.knowledge.top_k),
+            _ => self.chunks(found),
         }
     }
 
@@ -219,14 +242,14 @@ impl Lookup<'_> {
         let best = self.search(self.knowledge.top_k);
         let texts: Vec<String> = best
             .iter()
-            .map(|&(chunk, _)| relevant(self.index, chunk, &self.look.query))
+            .map(|&(chunk, _)| self.knowledge.relevant(self.index, chunk, &self.look.query))
             .collect();
         self.show(found, &best, &texts);
     }
 
     fn placebo(&self, found: &mut LookupResult, seed: u64) {
         let best = self.search(self.knowledge.top_k);
-        let as_long_as = self.compose(&self.whole(&best)).text;
+        let as_long_as = self.compose(&self.presented(&best)).text;
         let best: Vec<usize> = best.into_iter().map(|(chunk, _)| chunk).collect();
         let drawn = placebo::draw(
             self.index,
@@ -235,7 +258,7 @@ impl Lookup<'_> {
             &best,
             &as_long_as,
             seed,
-            &*self.knowledge.count_tokens,
+            self.knowledge,
         );
         found.shown = drawn.text;
         found.hits = drawn
@@ -251,7 +274,7 @@ impl Lookup<'_> {
             shown.map(|&chunk| (chunk, 0.0))
         };
         let best: Vec<(usize, f32)> = references.iter().filter_map(permitted).collect();
-        self.show(found, &best, &self.whole(&best));
+        self.show(found, &best, &self.presented(&best));
     }
 
     fn sketch(&self, found: &mut LookupResult) {

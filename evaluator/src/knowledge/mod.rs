@@ -4,6 +4,7 @@
 //!   hidden tests
 //! - `look` does a lookup
 //! - `named` does the lookups of a symbol, and of lines of a file
+//! - `interface` leaves out the bodies of functions that are to be called
 //! - `compose` puts chunks into a text of limited length
 //! - `memory_file` reads a memory, and `memory` finds the nearest entries in it
 //! - `placebo` draws text that has nothing to do with the task, as long as the text of a lookup
@@ -12,6 +13,7 @@
 mod compose;
 #[cfg(test)]
 mod for_tests;
+mod interface;
 mod look;
 mod memory;
 pub(crate) mod memory_file;
@@ -81,6 +83,8 @@ pub(crate) struct Knowledge {
     tasks: BTreeMap<String, TaskKnowledge>,
     top_k: usize,
     max_tokens: usize,
+    /// Whether bodies of documented functions are shown.
+    bodies: bool,
     count_tokens: CountTokens,
     info: Option<KnowledgeInfo>,
     /// `None` if the recipe names no memory.
@@ -104,6 +108,7 @@ impl Knowledge {
             tasks: BTreeMap::new(),
             top_k: 0,
             max_tokens: 0,
+            bodies: false,
             count_tokens: Rc::new(count_words),
             info: None,
             memory: None,

@@ -36,6 +36,7 @@ pub(crate) fn open(
     let mut opened = Knowledge {
         top_k: knowledge.top_k,
         max_tokens: knowledge.max_tokens,
+        bodies: knowledge.bodies,
         count_tokens,
         memory_mode: knowledge.memory_mode,
         ..Knowledge::none()

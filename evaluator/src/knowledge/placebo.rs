@@ -8,7 +8,8 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use slm_retrieval::{Corpus, Index, Mask};
 
-use super::compose::{head, titled};
+use super::Knowledge;
+use super::compose::head;
 
 /// Drawn text.
 pub(super) struct Placebo {
@@ -28,8 +29,9 @@ pub(super) fn draw(
     best: &[usize],
     as_long_as: &str,
     seed: u64,
-    count_tokens: &dyn Fn(&str) -> usize,
+    knowledge: &Knowledge,
 ) -> Placebo {
+    let count_tokens = &*knowledge.count_tokens;
     let wanted = count_tokens(as_long_as);
     let mut all: Vec<(usize, f32)> = index
         .scores(query, Corpus::All, mask)
@@ -48,9 +50,9 @@ pub(super) fn draw(
         if count_tokens(&placebo.text) >= wanted {
             break;
         }
-        let of = &index.chunks()[chunk];
         let gap = if placebo.text.is_empty() { "" } else { "\n" };
-        let longer = format!("{}{gap}{}", placebo.text, titled(of, &of.text));
+        let shown = knowledge.presented(index, chunk);
+        let longer = format!("{}{gap}{shown}", placebo.text);
         if mask.permits(&longer) {
             placebo.text = longer;
             placebo.chunks.push((chunk, score));

@@ -28,13 +28,10 @@ pub(super) async fn run(agent: Agent) -> Result<StopReason, StopReason> {
     Ok(StopReason::Finished)
 }
 
-/// Precedes looked-up text: small models otherwise copy the bodies of functions that they should call.
-const CALL: &str = "Functions and classes below exist. Call them; do not write them again.";
-
 /// Returns looked-up text under its heading; nothing if there is none.
 pub(super) fn reference(shown: &str) -> String {
     if shown.is_empty() {
         return String::new();
     }
-    format!("## Reference\n\n{CALL}\n\n{shown}")
+    format!("## Reference\n\n{shown}")
 }
