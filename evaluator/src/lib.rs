@@ -30,6 +30,7 @@ mod python_files;
 mod quality;
 mod repositories;
 mod run_folder;
+mod run_task;
 mod runs;
 mod samples;
 mod sandboxing;

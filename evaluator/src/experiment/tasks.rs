@@ -6,21 +6,14 @@ use anyhow::Result;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use slm_benchmarks::{Task, TaskView};
+use slm_benchmarks::Task;
 use slm_cli::{Provenance, UserMistake};
 use slm_config::{Evaluate, Prompting};
 use slm_report::BenchmarkInfo;
 
 use super::describe;
 use crate::benchmark_file::load_selected_tasks;
-
-/// A task in a run.
-pub(crate) struct RunTask {
-    pub(crate) benchmark: String,
-    /// What a workflow sees of the task, under the task's name in the run.
-    pub(crate) view: TaskView,
-    pub(crate) task: Task,
-}
+pub(crate) use crate::run_task::RunTask;
 
 /// Loads the tasks of all benchmarks, in the recipe's order, with the benchmarks' descriptions and the hub's record
 /// of those that came from there.

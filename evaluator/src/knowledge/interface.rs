@@ -3,7 +3,7 @@
 use slm_metrics::syntax::definitions;
 use slm_retrieval::{Chunk, ChunkKind};
 
-/// Stands for a body.
+/// Replaces a body.
 const BODY: &str = "...";
 
 /// Returns a chunk as a prompt shows it: of a documented function signature and docstring, of others the text.

@@ -6,7 +6,7 @@ use slm_retrieval::{Corpus, Index, Mask, sketch, strips};
 use super::compose::{Composed, compose, titled};
 use super::interface::interface;
 use super::{Form, Knowledge, Look, placebo};
-use crate::workflow::event::{Hit, LookupResult, LookupTool};
+use super::result::{Hit, LookupResult, LookupTool};
 
 /// Most characters of an observation.
 pub(super) const MOST_CHARS: usize = 600;
@@ -17,7 +17,7 @@ const CLOSING_FENCE: &str = "\n```\n";
 impl Knowledge {
     /// Does a lookup for a task. `seed` draws the placebo.
     ///
-    /// The result depends on nothing else, so that a resumed run finds the same.
+    /// The result depends only on the index and these arguments, so that a resumed run finds the same.
     pub(crate) fn look(&self, task: &TaskView, look: &Look, seed: u64) -> LookupResult {
         let random = match look.form {
             Form::Entries => Some(None),

@@ -16,7 +16,7 @@ use slm_retrieval::{Chunk, ChunkKind, Collected, Corpus, Index, Mask, Secret};
 use super::CountTokens;
 use super::compose::{Composed, compose, head};
 use super::memory_file::MemoryFile;
-use crate::workflow::event::{Hit, LookupResult};
+use super::result::{Hit, LookupResult};
 
 /// Entries that a lookup finds.
 const ENTRIES: usize = 2;

@@ -8,6 +8,7 @@
 //! - `compose` puts chunks into a text of limited length
 //! - `memory_file` reads a memory, and `memory` finds the nearest entries in it
 //! - `placebo` draws text that has nothing to do with the task, as long as the text of a lookup
+//! - `result` is what a lookup found, as trajectories log it
 //! - `recall` compares what lookups showed with what the task names as its references, and with the program
 
 mod compose;
@@ -23,10 +24,12 @@ mod named;
 mod open;
 mod placebo;
 mod recall;
+mod result;
 
 pub(crate) use compose::shown_sketch;
 pub(crate) use named::file_range;
 pub(crate) use recall::LookedUp;
+pub(crate) use result::{Hit, LookupResult, LookupTool};
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -36,7 +39,6 @@ use slm_config::MemoryMode;
 use slm_report::{KnowledgeInfo, OfflineCost};
 use slm_retrieval::{Index, Mask};
 
-use crate::workflow::event::LookupTool;
 use memory::Memory;
 
 pub(crate) use open::{collect_sources, open, working_directory};

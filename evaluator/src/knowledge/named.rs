@@ -5,7 +5,7 @@
 use slm_retrieval::{ReadError, SymbolDefinition, SymbolUse};
 
 use super::look::{Lookup, MOST_CHARS};
-use crate::workflow::event::LookupResult;
+use super::result::LookupResult;
 
 /// Most characters of a use, with its place.
 const MOST_USE_CHARS: usize = 100;

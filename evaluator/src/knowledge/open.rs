@@ -16,8 +16,8 @@ use slm_sandbox::Interpreter;
 use super::memory::Memory;
 use super::memory_file::{self, MemoryFile};
 use super::{CountTokens, Knowledge, TaskKnowledge, recall};
-use crate::experiment::tasks::RunTask;
 use crate::leakage::listed;
+use crate::run_task::RunTask;
 
 /// Builds the index of a recipe's documentation and code, and reads its memory.
 ///

@@ -6,7 +6,7 @@ use slm_benchmarks::Reference;
 use slm_retrieval::{Chunk, sketch};
 
 use super::Knowledge;
-use crate::workflow::event::{LookupResult, LookupTool};
+use super::result::{LookupResult, LookupTool};
 
 /// Returns, for each reference, the chunks that hold it.
 pub(super) fn find(references: &[Reference], chunks: &[Chunk]) -> Vec<Vec<usize>> {
