@@ -52,10 +52,4 @@ impl Knowledge {
         self.tasks.insert(task_id.to_owned(), of_task);
         self
     }
-
-    /// Limits what one lookup shows.
-    pub(crate) fn showing(mut self, top_k: usize, max_tokens: usize) -> Self {
-        (self.top_k, self.max_tokens) = (top_k, max_tokens);
-        self
-    }
 }

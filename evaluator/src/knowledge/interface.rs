@@ -3,12 +3,10 @@
 use slm_metrics::syntax::definitions;
 use slm_retrieval::{Chunk, ChunkKind};
 
-/// Replaces a body.
-const BODY: &str = "...";
-
 /// Returns a chunk as a prompt shows it: of a documented function signature and docstring, of others the text.
 ///
-/// Shown the body of a function that they should call, small models copy it, with private names that they lack.
+/// Shown the body of a function that they should call, small models copy it, with private names that they lack; shown
+/// `...` in its place, they answer with that.
 pub(super) fn interface(chunk: &Chunk) -> String {
     without_body(chunk).unwrap_or_else(|| chunk.text.clone())
 }
@@ -21,11 +19,9 @@ fn without_body(chunk: &Chunk) -> Option<String> {
     let function = definitions.first()?;
     let (first, last) = function.docstring_lines?;
     let kept: Vec<&str> = chunk.text.lines().take(last).collect();
-    let docstring = kept.get(first - 1)?;
-    let indent = &docstring[..docstring.len() - docstring.trim_start().len()];
-    // A docstring on the line of the signature has nothing after it to be left out.
+    // The line of a docstring beside the signature may hold the body, too.
     let is_below = first > function.signature_last_line;
-    is_below.then(|| format!("{}\n{indent}{BODY}\n", kept.join("\n")))
+    is_below.then(|| kept.join("\n") + "\n")
 }
 
 #[cfg(test)]
@@ -43,11 +39,11 @@ mod tests {
         for (text, expected) in [
             (
                 "@cached\ndef f(\n    x,\n):\n    \"\"\"Twice x.\n\n    >>> f(1)\n    2\n    \"\"\"\n    y = _SECRET\n    return y\n",
-                "@cached\ndef f(\n    x,\n):\n    \"\"\"Twice x.\n\n    >>> f(1)\n    2\n    \"\"\"\n    ...\n",
+                "@cached\ndef f(\n    x,\n):\n    \"\"\"Twice x.\n\n    >>> f(1)\n    2\n    \"\"\"\n",
             ),
             (
                 "async def f(self):\n    '''Waits.'''\n    def g():\n        \"\"\"Inner.\"\"\"\n    return g\n",
-                "async def f(self):\n    '''Waits.'''\n    ...\n",
+                "async def f(self):\n    '''Waits.'''\n",
             ),
         ] {
             assert_eq!(shown(text), expected);

@@ -5,8 +5,8 @@ use slm_retrieval::{Corpus, Index, Mask, sketch, strips};
 
 use super::compose::{Composed, compose, titled};
 use super::interface::interface;
-use super::{Form, Knowledge, Look, placebo};
 use super::result::{Hit, LookupResult, LookupTool};
+use super::{Form, Knowledge, Look, placebo};
 
 /// Most characters of an observation.
 pub(super) const MOST_CHARS: usize = 600;

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use slm_config::{Role, Workflow};
 
 use super::budget::Exhausted;
-pub(crate) use crate::knowledge::{Hit, LookupResult, LookupTool};
 use crate::json_lines::Versioned;
+pub(crate) use crate::knowledge::{Hit, LookupResult, LookupTool};
 
 /// The version of every new line; raised when a field changes its meaning.
 ///

@@ -69,7 +69,10 @@ fn is_choice(query: &Query) -> bool {
 /// What the model has seen of its actions.
 fn history(query: &Query) -> String {
     let text = text(query);
-    let after = text.split("## Actions and observations").nth(1).unwrap_or_default();
+    let after = text
+        .split("## Actions and observations")
+        .nth(1)
+        .unwrap_or_default();
     after
         .split("Reply with one line")
         .next()
@@ -139,7 +142,10 @@ fn react(actions: &[&str]) -> (Finished, Vec<Event>, Vec<String>) {
     let (finished, events) = world(Strategy::React).run(Workflow::Tools, acts(actions));
     let asked = asked_for_actions(&events);
     let last = asked.last().expect("an action");
-    let history = last.split("## Actions and observations").nth(1).expect("a history");
+    let history = last
+        .split("## Actions and observations")
+        .nth(1)
+        .expect("a history");
     let observations = history.split("\nObservation: ").skip(1);
     let until_action = |text: &str| {
         let ends = [
