@@ -12,9 +12,15 @@ pub struct Spending {
     pub calls: usize,
     /// Program runs.
     pub executions: usize,
-    /// Lookups; 0 in files of versions before them.
-    #[serde(default)]
+    /// Lookups; omitted if 0, as in files of versions before them.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub lookups: usize,
+}
+
+/// Whether a count is omitted.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl From<&slm_config::Budget> for Spending {
