@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use anyhow::Result;
-use slm_benchmarks::{Evaluated, ScoringPhase, Task};
+use slm_benchmarks::{Evaluated, Reference, ScoringPhase, Task};
 use slm_cli::UserMistake;
-use slm_config::Recipe;
+use slm_config::{Recipe, Workflow};
 use slm_report::KnowledgeInfo;
 use slm_retrieval::{Collected, Index, Secret, Sources, collect};
 use slm_sandbox::Interpreter;
@@ -65,6 +65,7 @@ pub(crate) fn open(
             let of = task_knowledge(task, &index, &phase);
             opened.tasks.insert(task.view.task_id.clone(), of);
         }
+        check_references(recipe, tasks, &opened.tasks)?;
         let is_hidden = |chunk: &usize| opened.tasks.values().any(|task| task.mask.hides(*chunk));
         info.masked = (0..info.chunks).filter(is_hidden).count();
         opened.index = Some(index);
@@ -107,6 +108,46 @@ fn refuse_evaluated(
         shared.len(),
         listed(&shared)
     )))
+}
+
+/// Warns of references that are in no chunk: recall would never reach 1.
+///
+/// # Errors
+/// The recipe lists `rag_oracle`, but no task names a reference.
+fn check_references(
+    recipe: &Recipe,
+    tasks: &[RunTask],
+    known: &BTreeMap<String, TaskKnowledge>,
+) -> Result<(), UserMistake> {
+    let all: Vec<(&Reference, bool)> = tasks
+        .iter()
+        .filter_map(|task| Some((task, known.get(&task.view.task_id)?)))
+        .flat_map(|(task, of)| {
+            let references = task.task.references().iter();
+            references.zip(of.references.iter().map(|chunks| !chunks.is_empty()))
+        })
+        .collect();
+    if all.is_empty() && recipe.evaluate.workflows.contains(&Workflow::RagOracle) {
+        let text = "rag_oracle shows the references of tasks, but no task names any\n\
+                    hint: remove rag_oracle from evaluate.workflows, or give each task `references`: \
+                    [{\"source\": FILE, \"name\": QUALIFIED_NAME}]";
+        return Err(UserMistake(text.to_owned()));
+    }
+    let missing: Vec<&Reference> = all
+        .iter()
+        .filter(|(_, is_found)| !is_found)
+        .map(|(reference, _)| *reference)
+        .collect();
+    if let Some(first) = missing.first() {
+        slm_cli::note(&format!(
+            "warning: {} of {} references of tasks are in no chunk of the index, first `{}` of {}",
+            missing.len(),
+            all.len(),
+            first.name,
+            first.source
+        ));
+    }
+    Ok(())
 }
 
 /// Returns the folder that relative paths of sources start from.

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 use slm_benchmarks::prompting::{Input, Style, request};
 use slm_benchmarks::{
-    Asserts, Calls, Expected, Oracle, Puzzle, ScoringPhase, Task, TaskView, Tests, Unittest, load,
+    Asserts, Calls, Expected, Oracle, Puzzle, Reference, ScoringPhase, Task, TaskView, Tests,
+    Unittest, load,
 };
 use tempfile::TempDir;
 
@@ -363,6 +364,45 @@ fn a_copy_of_the_hub_is_refused_by_the_benchmarks_that_need_the_release() {
         assert!(error.contains("`base_input` and `plus_input`"), "{error}");
         assert!(
             error.contains(&format!("hint: this benchmark needs {release}")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn custom_tasks_name_their_references_and_keep_their_secrets() {
+    let row = json!({
+        "task_id": "own/1", "prompt": "def f(x):\n    \"\"\"Twice x.\"\"\"\n", "entry_point": "f",
+        "tests": ["assert f(2) == 4"], "canonical_solution": "    return double(x)\n",
+        "references": [{"source": "lib/numbers.py", "name": "double"}],
+    });
+    let own = task("custom", "tasks.jsonl", &row);
+    let expected = Reference {
+        source: "lib/numbers.py".to_owned(),
+        name: "double".to_owned(),
+    };
+    assert_eq!(own.references(), [expected]);
+    shows_nothing_of(&own, &["f(2) == 4", "double(x)", "numbers.py"]);
+    let secrets = own.secrets(&ScoringPhase::begin());
+    assert_eq!(secrets.solutions, ["    return double(x)\n"]);
+    assert!(secrets.tests.contains(&"assert f(2) == 4".to_owned()));
+    let plain = task(
+        "custom",
+        "tasks.jsonl",
+        &with(&row, &json!({"references": null})),
+    );
+    assert_eq!(plain.references(), []);
+    for wrong in [
+        json!("double"),
+        json!(["double"]),
+        json!([{"source": "lib"}]),
+        json!([{"source": "lib", "name": "f", "line": 3}]),
+    ] {
+        let changed = with(&row, &json!({"references": wrong}));
+        let (_folder, path) = file("tasks.jsonl", &[changed]);
+        let error = load("custom", Some(&path)).expect_err("a malformed row");
+        assert!(
+            error.to_string().contains("`references` is not a list"),
             "{error}"
         );
     }

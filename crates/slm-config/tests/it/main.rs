@@ -5,6 +5,7 @@
 mod declarations;
 mod errors;
 mod hostile;
+mod knowledge;
 mod newcomers;
 mod objectives;
 mod overrides;
