@@ -166,7 +166,10 @@ fn read(folder: PathBuf) -> Result<HarvestedRun> {
 
 /// A file of another version or program is a mistake of the user; one that cannot be read is none.
 fn as_mistake(error: anyhow::Error) -> anyhow::Error {
-    if error.chain().any(|cause| cause.is::<std::io::Error>()) {
+    if error
+        .chain()
+        .any(<dyn std::error::Error>::is::<std::io::Error>)
+    {
         return error;
     }
     UserMistake(format!("{error:#}")).into()

@@ -1,5 +1,7 @@
 //! The most that a run can spend, printed before it starts.
 
+use std::fmt::Write as _;
+
 use slm_config::{Cost, CostFacts, Recipe};
 use slm_report::{CellCost, RunInfo, ShortBudget, cell_costs, short_budgets};
 
@@ -46,7 +48,8 @@ fn page(costs: &[CellCost], info: &RunInfo) -> String {
             executions,
             lookups,
         } = cost.most;
-        page += &format!(
+        let _ = write!(
+            page,
             "\n  {label:width$}  {}, each at most {}, {}, {}",
             counted(cost.samples, "answer"),
             counted(calls, "call"),

@@ -37,12 +37,14 @@ use crate::arguments::CommonArguments;
 use crate::knowledge;
 use crate::repositories;
 use crate::run_folder::RunFolder;
+use crate::shard::Shard;
 use crate::workflow::agent::{Grading, Settings};
 use crate::workflow::prompt::Templates;
 use crate::workflow::runner::SandboxRunner;
 use crate::workflow::trajectory::{Finished, Identity};
 use slm_artifacts::BASE_ARM;
 
+use adapters::NamedAdapter;
 use answering::Answering;
 use arm::AnsweringArm;
 use score_trajectories::score_trajectories;
@@ -97,17 +99,7 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
         sandbox.interpreter(),
         answering.count_tokens(),
     )?);
-    let described = chosen
-        .iter()
-        .zip(learned)
-        .map(|(adapter, learned)| {
-            let described = describe::adapter(&adapter.folder, &adapter.name)?;
-            Ok(AdapterInfo {
-                learned_tasks: learned,
-                ..described
-            })
-        })
-        .collect::<Result<_>>()?;
+    let described = describe_adapters(&chosen, learned)?;
 
     let trees = TreePools::new();
     check_repositories(&tasks, &sandbox, &trees)?;
@@ -125,13 +117,7 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
     })?;
     describe::adopt_earlier_identity(&mut info, &recipe, &templates, &arguments.reports);
     if let Some(shard) = arguments.shard {
-        tasks = shard.take(tasks)?;
-        info.name = shard.name(&info.name);
-        info.shard = Some(ShardInfo {
-            index: shard.index,
-            of: shard.of,
-            tasks: tasks.iter().map(|task| task.view.task_id.clone()).collect(),
-        });
+        tasks = take_shard(shard, tasks, &mut info)?;
     }
     let folder = arguments.reports.join(&info.name);
     let mut run = RunFolder::open_alone(folder.clone())?;
@@ -190,6 +176,35 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
         slm_cli::result(&format!("report: {}", path.display()));
     }
     Ok(unscored)
+}
+
+/// Describes the adapters, each with the tasks of the run that it has learned.
+fn describe_adapters(
+    chosen: &[NamedAdapter],
+    learned: Vec<Vec<String>>,
+) -> Result<Vec<AdapterInfo>> {
+    let adapters = chosen.iter().zip(learned);
+    adapters
+        .map(|(adapter, learned_tasks)| {
+            let described = describe::adapter(&adapter.folder, &adapter.name)?;
+            Ok(AdapterInfo {
+                learned_tasks,
+                ..described
+            })
+        })
+        .collect()
+}
+
+/// Keeps the tasks of a shard, and describes it.
+fn take_shard(shard: Shard, tasks: Vec<RunTask>, info: &mut RunInfo) -> Result<Vec<RunTask>> {
+    let tasks = shard.take(tasks)?;
+    info.name = shard.name(&info.name);
+    info.shard = Some(ShardInfo {
+        index: shard.index,
+        of: shard.of,
+        tasks: tasks.iter().map(|task| task.view.task_id.clone()).collect(),
+    });
+    Ok(tasks)
 }
 
 /// Checks the repositories of the tasks. No answer exists yet, and only original bodies are run.

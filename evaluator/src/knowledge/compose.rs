@@ -14,7 +14,7 @@ pub(super) struct Composed {
 pub(super) fn titled(chunk: &Chunk, text: &str) -> String {
     let (name, source) = (&chunk.name, &chunk.source);
     let text = text.trim_end();
-    if chunk.kind == ChunkKind::Section {
+    if matches!(chunk.kind, ChunkKind::Section | ChunkKind::Object) {
         format!("### {name} ({source})\n\n{text}\n")
     } else {
         format!("### `{name}` ({source})\n\n```python\n{text}\n```\n")
@@ -74,14 +74,15 @@ pub(super) fn head(text: &str, max_tokens: usize, count_tokens: &dyn Fn(&str) ->
         return text.to_owned();
     }
     let cut = words(text, max_tokens, count_tokens);
-    if cut.matches("```").count() % 2 == 0 {
+    if cut.matches("```").count().is_multiple_of(2) {
         return cut;
     }
     let room = max_tokens.saturating_sub(count_tokens(CLOSING_FENCE));
     let shorter = words(text, room, count_tokens);
-    match shorter.matches("```").count() % 2 {
-        0 => shorter,
-        _ => shorter + CLOSING_FENCE,
+    if shorter.matches("```").count().is_multiple_of(2) {
+        shorter
+    } else {
+        shorter + CLOSING_FENCE
     }
 }
 

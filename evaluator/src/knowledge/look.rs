@@ -4,7 +4,7 @@ use slm_benchmarks::TaskView;
 use slm_retrieval::{Corpus, Index, Mask, sketch, strips};
 
 use super::compose::{Composed, compose, titled};
-use super::interface::interface;
+use super::interface::documentation;
 use super::result::{Hit, LookupResult, LookupTool};
 use super::{Form, Knowledge, Look, placebo};
 
@@ -92,27 +92,26 @@ impl Knowledge {
         compose(&[text], self.max_tokens, mask, &*self.count_tokens).text
     }
 
-    /// Returns a chunk with its name and its file; of a documented function without its body, unless bodies are wanted.
+    /// Returns a chunk with its name and its file; a documented function as documentation, unless bodies
+    /// are wanted.
     pub(super) fn presented(&self, index: &Index, chunk: usize) -> String {
         let of = &index.chunks()[chunk];
-        if self.bodies {
-            titled(of, &of.text)
-        } else {
-            titled(of, &interface(of))
-        }
+        let documented = documentation(of).filter(|_| !self.bodies);
+        documented.unwrap_or_else(|| titled(of, &of.text))
     }
 
-    /// Returns the statements and sentences of a chunk that share a word with the query.
+    /// Returns the statements and sentences of a chunk that share a word with the query; a documented function as
+    /// [`Self::presented`] does.
     fn relevant(&self, index: &Index, chunk: usize, query: &str) -> String {
-        let mut of = index.chunks()[chunk].clone();
-        if !self.bodies {
-            of.text = interface(&of);
+        let of = &index.chunks()[chunk];
+        if let Some(documented) = documentation(of).filter(|_| !self.bodies) {
+            return documented;
         }
-        let kept: Vec<String> = strips(&of)
+        let kept: Vec<String> = strips(of)
             .into_iter()
             .filter(|strip| index.covers(query, strip) > 0.0)
             .collect();
-        titled(&of, &kept.join("\n"))
+        titled(of, &kept.join("\n"))
     }
 
     /// Returns what is hidden for a task; `nothing` for a task that is not known.

@@ -5,6 +5,7 @@
 //! since a memory does not grow in a run.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -232,11 +233,10 @@ fn shown(entry: &MemoryEntry) -> String {
     } else {
         format!("{plan}\n\n")
     };
-    let failed: String = entry
-        .failed
-        .iter()
-        .map(|line| format!("\nAn earlier attempt failed: {line}\n"))
-        .collect();
+    let mut failed = String::new();
+    for line in &entry.failed {
+        let _ = writeln!(failed, "\nAn earlier attempt failed: {line}");
+    }
     let program = entry.program.trim_end();
     format!("{title}\n\n{plan}```python\n{program}\n```\n{failed}")
 }

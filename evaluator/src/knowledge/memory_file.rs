@@ -74,7 +74,7 @@ type Problem = (Option<usize>, String);
 fn parse(bytes: &[u8]) -> Result<MemoryFile, Problem> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let before = &bytes[..error.valid_up_to()];
-        let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+        let line = before.split(|&byte| byte == b'\n').count();
         (Some(line), "not UTF-8".to_owned())
     })?;
     let Some(text) = text.strip_suffix('\n') else {

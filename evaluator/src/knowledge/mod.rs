@@ -4,7 +4,7 @@
 //!   hidden tests
 //! - `look` does a lookup
 //! - `named` does the lookups of a symbol, and of lines of a file
-//! - `interface` leaves out the bodies of functions that are to be called
+//! - `interface` shows a function that is to be called as documentation, without its body
 //! - `compose` puts chunks into a text of limited length
 //! - `memory_file` reads a memory, and `memory` finds the nearest entries in it
 //! - `placebo` draws text that has nothing to do with the task, as long as the text of a lookup

@@ -81,7 +81,7 @@ pub(crate) fn open(
         let mut memory = Memory::new(file, knowledge.max_tokens, count_tokens);
         for task in tasks {
             with_secret(task, &phase, |secret| {
-                memory.hide(&task.view.task_id, secret)
+                memory.hide(&task.view.task_id, secret);
             });
         }
         opened.memory = Some(memory);

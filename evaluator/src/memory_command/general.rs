@@ -180,7 +180,10 @@ fn tasks<'a>(runs: &'a [HarvestedRun], kept: &[KeptAnswer]) -> Vec<&'a RunTask> 
 
 /// Returns the request for a program, as the workflow `memory` makes it in its mode `static`.
 fn draft(of: &RunTask, lines: &[String], max_new_tokens: usize) -> Query {
-    let list: String = lines.iter().map(|line| format!("- {line}\n")).collect();
+    let list = lines
+        .iter()
+        .flat_map(|line| ["- ", line, "\n"])
+        .collect::<String>();
     let before = if list.is_empty() {
         list
     } else {

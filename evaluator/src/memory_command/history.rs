@@ -1,6 +1,6 @@
 //! What led to a program: the plan, and the visible tests that failed before it passed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Result;
 use slm_artifacts::{Expects, RowSource, Verdict};
@@ -21,7 +21,7 @@ const MOST_FAILURE_CHARS: usize = 160;
 const MOST_PLAN_CHARS: usize = 800;
 
 /// The steps of all trajectories, by run.
-pub(super) struct Histories(HashMap<String, HashMap<Key, Vec<Event>>>);
+pub(super) struct Histories(HashMap<String, BTreeMap<Key, Vec<Event>>>);
 
 /// What led to a program.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl Histories {
     pub(super) fn read(runs: &[HarvestedRun]) -> Result<Self> {
         let mut all = HashMap::new();
         for run in runs {
-            let mut of_run: HashMap<Key, Vec<Event>> = HashMap::new();
+            let mut of_run: BTreeMap<Key, Vec<Event>> = BTreeMap::new();
             for event in RunFolder::read(&run.folder)?.1 {
                 of_run
                     .entry(event.trajectory.clone())

@@ -7,6 +7,7 @@ mod general;
 mod history;
 
 use std::collections::HashSet;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -189,11 +190,12 @@ fn page(header: &MemoryHeader, path: &Path) -> String {
         let rows: Vec<Vec<String>> = rows
             .map(|(reason, count)| vec![reason.clone(), count.to_string()])
             .collect();
-        text += &format!("\n{}", text_table(&["left out", "answers"], &rows));
+        let _ = write!(text, "\n{}", text_table(&["left out", "answers"], &rows));
     }
     if let Some(check) = &header.general_check {
         let became = if check.kept { "kept" } else { "dropped" };
-        text += &format!(
+        let _ = write!(
+            text,
             "\n{} by {}, {became}: {} of {} tasks solved with them, {} without\n",
             counted(check.lines, "general line", "general lines"),
             check.speaker,
