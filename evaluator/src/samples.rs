@@ -1,8 +1,8 @@
 //! The samples of a run as flat rows, for tools that read tables.
 
 use serde_json::{Map, Value, json};
-use slm_report::code_metric::CODE_METRICS;
-use slm_report::{RunInfo, SampleRecord, Spending};
+use slm_report::code_metric::{CODE_METRICS, CodeMetric};
+use slm_report::{ProgramMetrics, RunInfo, SampleRecord, Spending};
 
 /// Returns one row per record, with one type per column; `canonical_cpu_s` is the task's.
 pub(crate) fn rows(run: &RunInfo, records: &[SampleRecord]) -> Vec<Map<String, Value>> {
@@ -105,14 +105,20 @@ fn row(run: &RunInfo, record: &SampleRecord) -> Map<String, Value> {
         ("completion", json!(completion)),
         ("program", json!(program)),
     ];
-    let mut of_code: Vec<_> = CODE_METRICS.iter().collect();
-    of_code.sort_by_key(|metric| metric.shown.column);
-    let of_code = of_code.into_iter().map(|metric| {
-        let value = metrics.as_ref().map_or(Value::Null, metric.json);
-        (metric.key, value)
-    });
+    let of_code = code_columns(metrics.as_ref());
     let columns = columns.into_iter().chain(of_code).chain(further);
     columns
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
+}
+
+/// Returns the metrics of a program, in the order of the columns; null without metrics.
+fn code_columns(metrics: Option<&ProgramMetrics>) -> Vec<(&'static str, Value)> {
+    let mut all: Vec<_> = CODE_METRICS.iter().collect();
+    all.sort_by_key(|metric| metric.shown.column);
+    let column = |metric: &CodeMetric| {
+        let value = metrics.map_or(Value::Null, metric.json);
+        (metric.key, value)
+    };
+    all.into_iter().map(column).collect()
 }

@@ -9,6 +9,7 @@ use slm_retrieval::{Holds, Sources};
 use crate::knowledge::working_directory;
 
 /// What is indexed, and what is looked for in it.
+#[derive(Debug)]
 pub(super) struct Subjects {
     pub(super) sources: Sources,
     pub(super) query: Option<String>,
@@ -105,16 +106,15 @@ mod tests {
             std::fs::write(folder.path().join(name), "").expect("a file");
         }
         let words = [at("a.py"), at("b.md"), at(""), "pip:x".to_owned()];
-        let found = named(&words).ok().expect("subjects");
+        let found = named(&words).expect("subjects");
         assert_eq!(found.sources.docs, [at("b.md"), at(""), "pip:x".to_owned()]);
         assert_eq!(
             found.sources.code,
             [PathBuf::from(at("a.py")), PathBuf::from(at(""))]
         );
         assert_eq!(found.query, None);
-        let queried = named(&[at("a.py"), "open a file".to_owned()]).ok();
-        let query = queried.and_then(|of| of.query);
-        assert_eq!(query.as_deref(), Some("open a file"));
+        let queried = named(&[at("a.py"), "open a file".to_owned()]).expect("subjects");
+        assert_eq!(queried.query.as_deref(), Some("open a file"));
     }
 
     #[test]

@@ -16,7 +16,7 @@ impl Knowledge {
             let path = folder.path().join(name);
             fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
             fs::write(&path, text).expect("a file");
-            if name.ends_with(".py") {
+            if path.extension().is_some_and(|extension| extension == "py") {
                 code.push(path);
             } else {
                 docs.push(path.display().to_string());

@@ -204,7 +204,8 @@ fn page(header: &MemoryHeader, path: &Path) -> String {
             check.solved_without
         );
     }
-    text += &format!(
+    let _ = write!(
+        text,
         "\nmemory written to {}; use it with knowledge.memory",
         path.display()
     );

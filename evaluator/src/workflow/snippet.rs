@@ -138,7 +138,7 @@ mod tests {
         ] {
             assert_eq!(output(verdict, printed.as_bytes(), detail), expected);
         }
-        for printed in [long.as_bytes(), &[0xff; 100_000]] {
+        for printed in [long.as_bytes(), &vec![0xff; 100_000]] {
             let output = output(Verdict::Error, printed, &long);
             let length = output.chars().count();
             assert!(length <= MOST_OUTPUT && length > 300, "{length}: {output}");
