@@ -33,7 +33,7 @@ pub(crate) enum Command {
     /// H2: sample at every point of a grid of temperature and top-p
     #[command(after_long_help = SWEEP_EXAMPLES)]
     Sweep(OneArmArguments),
-    /// H3: compare reflection and several agents with their controls
+    /// H3: compare reflection and several agents with their controls; and the recipe's other workflows
     #[command(after_long_help = WORKFLOWS_EXAMPLES)]
     Workflows(OneArmArguments),
     /// H1, H2 and H3 in one run

@@ -19,7 +19,8 @@ Environment: PYTHON sets the Python interpreter.";
 
 #[derive(Debug, Args)]
 pub(crate) struct IndexArguments {
-    /// Files, folders, patterns in quotation marks and pip:NAME; then, last, a query. With --recipe, the query alone
+    /// Files, folders, patterns of documentation in quotation marks and pip:NAME; then, last, a query. With --recipe, the
+    /// query alone
     #[arg(value_name = "PATH|QUERY", required_unless_present = "recipe")]
     pub(crate) subjects: Vec<String>,
     /// Recipe whose documentation and code are indexed
@@ -28,9 +29,9 @@ pub(crate) struct IndexArguments {
     /// Override a key of the recipe
     #[arg(long = "set", value_name = "KEY=VALUE", requires = "recipe")]
     pub(crate) overrides: Vec<String>,
-    /// Most chunks that are shown
-    #[arg(long, value_name = "K", default_value_t = 3)]
-    pub(crate) top_k: usize,
+    /// Most chunks that are shown, from 1 to 20 [default: the recipe's `knowledge.top_k`, else 3]
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u8).range(1..=20))]
+    pub(crate) top_k: Option<u8>,
     /// Python interpreter in which pip:NAME is installed [default: python3]
     #[arg(long, value_name = "PATH")]
     pub(crate) python: Option<PathBuf>,

@@ -59,17 +59,16 @@ pub enum RetrievalError {
         path: PathBuf,
     },
     /// A file or folder cannot be read.
-    #[error("cannot read {}", path.display())]
+    #[error("cannot read {}: {cause}\nhint: name files and folders that you may read", path.display())]
     Read {
         /// The path.
         path: PathBuf,
         /// The cause.
-        #[source]
-        source: io::Error,
+        cause: io::Error,
     },
     /// Nothing was found that a lookup could return.
     #[error(
-        "nothing to index: {n_files} files have neither a definition nor text{left_out}\nhint: `docs` takes Markdown, reStructuredText and `pip:NAME`; `code` takes folders and files of Python"
+        "nothing to index: no definition and no text in {n_files} readable file(s){left_out}\nhint: `docs` takes Markdown, reStructuredText and `pip:NAME`; `code` takes folders and files of Python"
     )]
     Empty {
         /// Number of files that were read.

@@ -68,15 +68,27 @@ fn decontaminated(
 /// Describes a benchmark, with a hash over everything in it that affects a sample.
 pub(crate) fn benchmark(name: &str, tasks: &[Task]) -> BenchmarkInfo {
     let hidden: Vec<String> = tasks.iter().map(|task| task.hidden().sha256()).collect();
-    let sha256 = sha256_of_texts(tasks.iter().zip(&hidden).flat_map(|(task, hidden)| {
-        let view = task.view();
-        [
-            view.task_id.as_str(),
-            &view.prompt,
-            &view.entry_point,
-            hidden,
-        ]
-    }));
+    // References decide the prompts of `rag_oracle`, and the recall of all lookups.
+    let references: Vec<String> = tasks
+        .iter()
+        .flat_map(|task| task.references())
+        .flat_map(|reference| [reference.source.clone(), reference.name.clone()])
+        .collect();
+    let sha256 = sha256_of_texts(
+        tasks
+            .iter()
+            .zip(&hidden)
+            .flat_map(|(task, hidden)| {
+                let view = task.view();
+                [
+                    view.task_id.as_str(),
+                    &view.prompt,
+                    &view.entry_point,
+                    hidden,
+                ]
+            })
+            .chain(references.iter().map(String::as_str)),
+    );
     BenchmarkInfo {
         name: name.to_owned(),
         tasks: tasks.len(),

@@ -34,7 +34,7 @@ use slm_sandbox::{Limits, Sandbox};
 use slm_scoring::{ExpectedOutputCache, Scorer, TreePools, names_test_machinery};
 
 use crate::arguments::CommonArguments;
-use crate::knowledge;
+use crate::knowledge::{self, LaterCounter};
 use crate::repositories;
 use crate::run_folder::RunFolder;
 use crate::shard::Shard;
@@ -91,14 +91,12 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
 
     let (mut tasks, benchmarks, sources) = tasks::load(evaluate)?;
     let learned = learned::check(&chosen, &tasks, arguments.allow_learned_tasks)?;
+    let counter = LaterCounter::default();
+    let python = sandbox.interpreter();
+    let knowledge = Rc::new(knowledge::open(&recipe, &tasks, python, counter.counter())?);
     let mut timings = Timings::default();
     let answering = Answering::open(&recipe, &chosen, arguments.device, &mut timings)?;
-    let knowledge = Rc::new(knowledge::open(
-        &recipe,
-        &tasks,
-        sandbox.interpreter(),
-        answering.count_tokens(),
-    )?);
+    counter.set(answering.count_tokens());
     let described = describe_adapters(&chosen, learned)?;
 
     let trees = TreePools::new();

@@ -27,11 +27,13 @@ pub(crate) fn run(arguments: &IndexArguments) -> Result<(), Failure> {
 }
 
 fn index(arguments: &IndexArguments) -> Result<()> {
+    let mut top_k = slm_config::Knowledge::default().top_k;
     let Subjects { sources, query } = match &arguments.recipe {
         Some(path) => {
             let overrides = &arguments.overrides;
             let names = slm_benchmarks::NAMES;
             let recipe = slm_cli::load_recipe_without_data(path, overrides, names)?;
+            top_k = recipe.knowledge.top_k;
             subjects::of_recipe(&recipe, &arguments.subjects)?
         }
         None => subjects::named(&arguments.subjects)?,
@@ -44,9 +46,16 @@ fn index(arguments: &IndexArguments) -> Result<()> {
         left_out: files_left_out(&collected),
         index: Index::new(collected).map_err(|error| UserMistake(error.to_string()))?,
     };
+    if let Some(query) = query.as_deref().filter(|query| tokens(query).is_empty()) {
+        return Err(UserMistake(format!(
+            "the query `{query}` has no words\nhint: name words of the documentation, or no query to list the index"
+        ))
+        .into());
+    }
+    let top_k = arguments.top_k.map_or(top_k, usize::from);
     let hits = query.as_deref().map(|query| {
-        let k = arguments.top_k;
-        indexed.index.search(query, Corpus::All, &Mask::none(), k)
+        let nothing = Mask::none();
+        indexed.index.search(query, Corpus::All, &nothing, top_k)
     });
     if arguments.json {
         let document = document(&indexed, query.as_deref(), hits.as_deref());

@@ -43,7 +43,7 @@ impl Knowledge {
         };
         match look.form {
             Form::Chunks => lookup.chunks(&mut found),
-            Form::Strips => lookup.strips(&mut found),
+            Form::Graded => lookup.graded(&mut found),
             Form::Placebo => lookup.placebo(&mut found, seed),
             Form::References => {
                 let references = of_task.map_or(&[][..], |of| &of.references);
@@ -69,17 +69,24 @@ impl Knowledge {
 }
 
 impl Knowledge {
-    /// Returns the relevant parts of chunks, for a prompt: the statements and sentences that share a word with the query.
-    pub(crate) fn strips_of(&self, task: &TaskView, query: &str, chunks: &[usize]) -> String {
+    /// Returns the relevant parts of chunks, each with the query that found it, for a prompt, and the chunks that the
+    /// text shows.
+    pub(crate) fn strips_of(
+        &self,
+        task: &TaskView,
+        chunks: &[(usize, &str)],
+    ) -> (String, Vec<usize>) {
         let (Some(index), nothing) = (&self.index, Mask::none()) else {
-            return String::new();
+            return (String::new(), Vec::new());
         };
         let mask = self.mask(task, &nothing);
-        let texts: Vec<String> = chunks
+        let (chunks, texts): (Vec<usize>, Vec<String>) = chunks
             .iter()
-            .map(|&chunk| self.relevant(index, chunk, query))
-            .collect();
-        compose(&texts, self.max_tokens, mask, &*self.count_tokens).text
+            .filter_map(|&(chunk, query)| Some((chunk, self.relevant(index, chunk, query)?)))
+            .unzip();
+        let Composed { text, shown } = compose(&texts, self.max_tokens, mask, &*self.count_tokens);
+        let shown = chunks.into_iter().zip(shown).filter(|(_, shown)| *shown);
+        (text, shown.map(|(chunk, _)| chunk).collect())
     }
 
     /// Returns a chunk for a prompt, at most `knowledge.max_tokens` tokens of it.
@@ -101,17 +108,17 @@ impl Knowledge {
     }
 
     /// Returns the statements and sentences of a chunk that share a word with the query; a documented function as
-    /// [`Self::presented`] does.
-    fn relevant(&self, index: &Index, chunk: usize, query: &str) -> String {
+    /// [`Self::presented`] does. `None` if there are none.
+    fn relevant(&self, index: &Index, chunk: usize, query: &str) -> Option<String> {
         let of = &index.chunks()[chunk];
         if let Some(documented) = documentation(of).filter(|_| !self.bodies) {
-            return documented;
+            return Some(documented);
         }
         let kept: Vec<String> = strips(of)
             .into_iter()
             .filter(|strip| index.covers(query, strip) > 0.0)
             .collect();
-        titled(of, &kept.join("\n"))
+        (!kept.is_empty()).then(|| titled(of, &kept.join("\n")))
     }
 
     /// Returns what is hidden for a task; `nothing` for a task that is not known.
@@ -237,24 +244,27 @@ impl Lookup<'_> {
         }
     }
 
-    fn strips(&self, found: &mut LookupResult) {
+    /// Finds the best chunks and shows nothing: `crag` grades them, and shows parts of those that are relevant.
+    fn graded(&self, found: &mut LookupResult) {
         let best = self.search(self.knowledge.top_k);
-        let texts: Vec<String> = best
-            .iter()
-            .map(|&(chunk, _)| self.knowledge.relevant(self.index, chunk, &self.look.query))
+        let hits = best.into_iter();
+        found.hits = hits
+            .map(|(chunk, score)| self.hit(chunk, score, false))
             .collect();
-        self.show(found, &best, &texts);
     }
 
     fn placebo(&self, found: &mut LookupResult, seed: u64) {
         let best = self.search(self.knowledge.top_k);
         let as_long_as = self.compose(&self.presented(&best)).text;
-        let best: Vec<usize> = best.into_iter().map(|(chunk, _)| chunk).collect();
+        let mut excluded: Vec<usize> = best.into_iter().map(|(chunk, _)| chunk).collect();
+        // What solves the task is no placebo, found or not.
+        let of_task = self.knowledge.tasks.get(&self.task.task_id);
+        excluded.extend(of_task.iter().flat_map(|of| of.references.iter().flatten()));
         let drawn = placebo::draw(
             self.index,
             self.mask,
             &self.look.query,
-            &best,
+            &excluded,
             &as_long_as,
             seed,
             self.knowledge,

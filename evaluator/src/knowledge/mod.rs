@@ -31,6 +31,7 @@ pub(crate) use named::file_range;
 pub(crate) use recall::LookedUp;
 pub(crate) use result::{Hit, LookupResult, LookupTool};
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -46,6 +47,27 @@ pub(crate) use open::{collect_sources, open, working_directory};
 /// Counts the tokens of a text.
 pub(crate) type CountTokens = Rc<dyn Fn(&str) -> usize>;
 
+/// The counter of a model that is opened later: sources are checked before a model is loaded.
+#[derive(Clone, Default)]
+pub(crate) struct LaterCounter(Rc<OnceCell<CountTokens>>);
+
+impl LaterCounter {
+    /// Returns the counter; until the model is there, a word counts as a token.
+    pub(crate) fn counter(&self) -> CountTokens {
+        let Self(later) = self.clone();
+        Rc::new(move |text| match later.get() {
+            Some(count_tokens) => count_tokens(text),
+            None => text.split_whitespace().count(),
+        })
+    }
+
+    /// Counts with the model from now on.
+    pub(crate) fn set(&self, count_tokens: CountTokens) {
+        // The first model is the only one of a run.
+        let _ = self.0.set(count_tokens);
+    }
+}
+
 /// A lookup.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Look {
@@ -59,8 +81,8 @@ pub(crate) struct Look {
 pub(crate) enum Form {
     /// The best chunks as they are.
     Chunks,
-    /// Of the best chunks, the statements and sentences that share a word with the query.
-    Strips,
+    /// The best chunks, to be graded; none of them is shown.
+    Graded,
     /// As much text that has nothing to do with the query.
     Placebo,
     /// The chunks that the task names as its references.

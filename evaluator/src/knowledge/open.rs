@@ -8,9 +8,9 @@ use std::rc::Rc;
 use anyhow::Result;
 use slm_benchmarks::{Evaluated, Reference, ScoringPhase, Task};
 use slm_cli::UserMistake;
-use slm_config::{Recipe, Workflow};
+use slm_config::{Evaluate, Recipe, Workflow};
 use slm_report::KnowledgeInfo;
-use slm_retrieval::{Collected, Index, Secret, Sources, collect};
+use slm_retrieval::{Collected, Index, Mask, Secret, Sources, collect};
 use slm_sandbox::Interpreter;
 
 use super::memory::Memory;
@@ -71,6 +71,16 @@ pub(crate) fn open(
         opened.index = Some(index);
         opened.info = Some(info);
     }
+    // Snippets of `tools` and its control print what they can import, whether there is an index or not.
+    if opened.index.is_none() && uses_tools(recipe) {
+        for task in tasks {
+            let of = TaskKnowledge {
+                mask: with_secret(task, &phase, Mask::guarding),
+                references: Vec::new(),
+            };
+            opened.tasks.insert(task.view.task_id.clone(), of);
+        }
+    }
     if let Some(path) = &knowledge.memory {
         let file = memory_file::read(path)?;
         refuse_evaluated(path, &file, tasks, &phase)?;
@@ -108,6 +118,15 @@ fn refuse_evaluated(
         shared.len(),
         listed(&shared)
     )))
+}
+
+/// Whether a workflow of the recipe may try snippets.
+fn uses_tools(recipe: &Recipe) -> bool {
+    let Evaluate {
+        workflows, sweep, ..
+    } = &recipe.evaluate;
+    let mut all = workflows.iter().chain([&sweep.workflow]);
+    all.any(|workflow| matches!(workflow, Workflow::Tools | Workflow::ToolsBlind))
 }
 
 /// Warns of references that are in no chunk: recall would never reach 1.

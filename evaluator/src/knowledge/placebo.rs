@@ -21,12 +21,12 @@ pub(super) struct Placebo {
 /// Draws chunks until they have as many tokens as `as_long_as`, and cuts the last one.
 ///
 /// Chunks that share no word with the query come first, in an order that the seed draws; then, if these do not suffice,
-/// the others from the lowest score on. Of the `best`, none is drawn.
+/// the others from the lowest score on. None of the `excluded` is drawn.
 pub(super) fn draw(
     index: &Index,
     mask: &Mask,
     query: &str,
-    best: &[usize],
+    excluded: &[usize],
     as_long_as: &str,
     seed: u64,
     knowledge: &Knowledge,
@@ -37,7 +37,7 @@ pub(super) fn draw(
         .scores(query, Corpus::All, mask)
         .into_iter()
         .map(|hit| (hit.chunk, hit.score))
-        .filter(|(chunk, _)| !best.contains(chunk))
+        .filter(|(chunk, _)| !excluded.contains(chunk))
         .collect();
     all.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
     // Stable: chunks of equal score keep the drawn order.

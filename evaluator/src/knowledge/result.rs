@@ -12,7 +12,7 @@ pub(crate) struct LookupResult {
     pub(crate) index_sha256: String,
     /// The best first; at most `knowledge.top_k`.
     pub(crate) hits: Vec<Hit>,
-    /// The text for the prompt.
+    /// The text for the prompt; empty if the workflow grades the hits first.
     pub(crate) shown: String,
     /// Chunks or entries that are hidden for the task.
     pub(crate) masked: usize,

@@ -9,6 +9,7 @@ mod history;
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -25,6 +26,9 @@ use crate::dataset::runs::{self, HarvestedRun};
 use crate::knowledge::memory_file;
 use crate::memory_arguments::MemoryArguments;
 use history::Histories;
+
+/// Most bytes of the first line of a file that may be replaced.
+const MOST_HEADER_BYTES: u64 = 16 << 20;
 
 /// Makes a memory, writes its file, and prints what became of every answer.
 pub(crate) fn run(arguments: &MemoryArguments) -> Result<(), Failure> {
@@ -137,13 +141,14 @@ fn entry(kept: &KeptAnswer, histories: &Histories) -> MemoryEntry {
     }
 }
 
-/// Returns what the workflows of the runs spent.
+/// Returns what the workflows of the runs and the tests of their answers spent.
 fn cost(runs: &[HarvestedRun]) -> MemoryCost {
     let mut cost = MemoryCost::default();
     for record in runs.iter().flat_map(|run| &run.records) {
         cost.calls += record.calls;
         cost.completion_tokens += record.completion_tokens;
-        cost.executions += record.executions;
+        // The hidden tests of an answer, which decide whether it becomes an entry, are one more.
+        cost.executions += record.executions + usize::from(record.is_tested());
     }
     cost
 }
@@ -153,7 +158,19 @@ fn check(path: &Path) -> Result<()> {
     if !path.exists() {
         return Ok(());
     }
-    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    if !path.is_file() {
+        return Err(UserMistake(format!(
+            "{}: not a regular file\nhint: choose another file with --output",
+            path.display()
+        ))
+        .into());
+    }
+    let file = fs::File::open(path);
+    let file = file.with_context(|| format!("cannot read {}", path.display()))?;
+    let mut bytes = Vec::new();
+    file.take(MOST_HEADER_BYTES)
+        .read_to_end(&mut bytes)
+        .with_context(|| format!("cannot read {}", path.display()))?;
     let first = bytes.split(|&byte| byte == b'\n').next().unwrap_or(&bytes);
     let header = std::str::from_utf8(first).map_err(|_| "not UTF-8".to_owned());
     match header.and_then(memory_file::header) {

@@ -44,10 +44,10 @@ pub(super) fn body(found: &LookupResult, paint: Paint) -> String {
             .lines
             .map(|(first, last)| format!(":{first}-{last}"))
             .unwrap_or_default();
-        let mark = if hit.shown {
-            paint.good("shown")
-        } else {
-            paint.faint("left out")
+        let mark = match (hit.shown, found.shown.is_empty()) {
+            (true, _) => paint.good("shown"),
+            (false, true) => paint.faint("found"),
+            (false, false) => paint.faint("left out"),
         };
         let _ = writeln!(
             text,

@@ -83,6 +83,30 @@ impl Agent {
         self.queue.borrow().left().calls
     }
 
+    /// Returns the executions that the budget has left.
+    pub(super) fn executions_left(&self) -> usize {
+        self.queue.borrow().left().executions
+    }
+
+    /// Whether the budget has tokens for an action and a draft after it.
+    pub(super) fn has_tokens_to_act(&self) -> bool {
+        let left = self.queue.borrow().left().completion_tokens;
+        left > self.settings.evaluate.max_new_tokens
+    }
+
+    /// Joins texts that may each be shown, without those that may not be shown beside the others.
+    pub(super) fn permitted(&self, texts: &[String]) -> String {
+        let mut joined = String::new();
+        for text in texts {
+            let gap = if joined.is_empty() { "" } else { "\n\n" };
+            let longer = format!("{joined}{gap}{text}");
+            if self.knowledge().permits(self.task(), &longer) {
+                joined = longer;
+            }
+        }
+        joined
+    }
+
     /// Returns a call whose prompt lists the tools on offer.
     fn choice(
         &self,

@@ -107,6 +107,11 @@ impl Agent {
         slm_retrieval::query_of(&self.task.prompt, &self.task.entry_point)
     }
 
+    /// Records that a prompt shows these chunks of the lookups before.
+    pub(crate) fn mark_shown(&self, chunks: &[usize]) {
+        self.queue.borrow_mut().mark_shown(chunks);
+    }
+
     /// Looks something up. Returns `None` if the budget has no lookup left, which ends nothing.
     pub(crate) async fn look(&self, look: Look) -> Result<Option<LookupResult>, StopReason> {
         let sent = self.queue.borrow_mut().look(look);

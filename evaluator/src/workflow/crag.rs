@@ -27,16 +27,21 @@ const UNDECIDED: f64 = 0.5;
 pub(super) async fn run(agent: Agent) -> Result<StopReason, StopReason> {
     let first = found(&agent, agent.query()).await?;
     let grading = agent.grading();
-    let best = first.best();
+    let best = best(&first);
     let text = if best >= grading.upper {
-        first.text(&agent, grading.upper)
+        text(&agent, &first, grading.upper)
     } else if best >= grading.lower {
         let words = agent
             .say(Role::Librarian, Prompt::Restate, None, &[])
             .await?;
         let words: Vec<&str> = words.split_whitespace().take(MOST_WORDS).collect();
-        let second = found(&agent, words.join(" ")).await?;
-        first.joined(second).text(&agent, grading.lower)
+        let mut all = first;
+        for of in found(&agent, words.join(" ")).await? {
+            if all.iter().all(|known| known.hit.chunk != of.hit.chunk) {
+                all.push(of);
+            }
+        }
+        text(&agent, &all, grading.lower)
     } else {
         String::new()
     };
@@ -45,44 +50,36 @@ pub(super) async fn run(agent: Agent) -> Result<StopReason, StopReason> {
     Ok(StopReason::Finished)
 }
 
-/// The chunks of lookups, with their grades.
-#[derive(Default)]
-struct Graded(Vec<(Hit, f64)>);
+/// A chunk that a lookup found, with its grade.
+struct Graded {
+    hit: Hit,
+    grade: f64,
+    /// The words that found it, by which its relevant parts are chosen.
+    query: String,
+}
 
-impl Graded {
-    fn best(&self) -> f64 {
-        self.0.iter().map(|(_, grade)| *grade).fold(0.0, f64::max)
-    }
+fn best(graded: &[Graded]) -> f64 {
+    graded.iter().map(|of| of.grade).fold(0.0, f64::max)
+}
 
-    /// Adds chunks that are new.
-    fn joined(mut self, other: Self) -> Self {
-        for (hit, grade) in other.0 {
-            if self.0.iter().all(|(known, _)| known.chunk != hit.chunk) {
-                self.0.push((hit, grade));
-            }
-        }
-        self
-    }
-
-    /// Returns the relevant parts of the chunks with at least this grade.
-    fn text(&self, agent: &Agent, least: f64) -> String {
-        let kept = self.0.iter().filter(|(_, grade)| *grade >= least);
-        let chunks: Vec<usize> = kept.map(|(hit, _)| hit.chunk).collect();
-        agent
-            .knowledge()
-            .strips_of(agent.task(), &agent.query(), &chunks)
-    }
+/// Returns the relevant parts of the chunks with at least this grade.
+fn text(agent: &Agent, graded: &[Graded], least: f64) -> String {
+    let kept = graded.iter().filter(|of| of.grade >= least);
+    let chunks: Vec<(usize, &str)> = kept.map(|of| (of.hit.chunk, of.query.as_str())).collect();
+    let (text, shown) = agent.knowledge().strips_of(agent.task(), &chunks);
+    agent.mark_shown(&shown);
+    text
 }
 
 /// Looks words up, and grades what is found.
-async fn found(agent: &Agent, query: String) -> Result<Graded, StopReason> {
+async fn found(agent: &Agent, query: String) -> Result<Vec<Graded>, StopReason> {
     let look = Look {
         tool: LookupTool::Knowledge,
-        query,
-        form: Form::Strips,
+        query: query.clone(),
+        form: Form::Graded,
     };
     let Some(LookupResult { hits, .. }) = agent.look(look).await? else {
-        return Ok(Graded::default());
+        return Ok(Vec::new());
     };
     let mut graded = Vec::new();
     for hit in hits {
@@ -90,14 +87,22 @@ async fn found(agent: &Agent, query: String) -> Result<Graded, StopReason> {
             Grade::Overlap => hit.overlap,
             Grade::Model => asked(agent, &hit).await?,
         };
-        graded.push((hit, grade));
+        graded.push(Graded {
+            hit,
+            grade,
+            query: query.clone(),
+        });
     }
-    Ok(Graded(graded))
+    Ok(graded)
 }
 
 /// Returns the model's grade of a chunk.
 async fn asked(agent: &Agent, hit: &Hit) -> Result<f64, StopReason> {
     let chunk = agent.knowledge().whole(agent.task(), hit.chunk);
+    if chunk.is_empty() {
+        // Nothing of it may be shown.
+        return Ok(0.0);
+    }
     let values = [("chunk", chunk.as_str())];
     let answer = agent
         .say(Role::Librarian, Prompt::Grade, None, &values)

@@ -24,7 +24,9 @@ pub(super) async fn run(agent: Agent) -> Result<StopReason, StopReason> {
         MemoryMode::Examples => section("Similar tasks that were solved", &entries(&agent).await?),
         MemoryMode::Dynamic => section("Instruction", &instruction(&agent).await?),
     };
-    let before = [general, of_task].join("\n");
+    let parts = [general, of_task].map(|part| part.trim_end().to_owned());
+    let parts = parts.into_iter().filter(|part| !part.is_empty());
+    let before = agent.permitted(&parts.collect::<Vec<_>>());
     let draft = agent.draft_after(&before).await?;
     repair::run(&agent, draft, 1, before.trim()).await
 }

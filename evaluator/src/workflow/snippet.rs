@@ -52,12 +52,12 @@ pub(super) fn output(verdict: Verdict, printed: &[u8], detail: &str) -> String {
     let exception = match detail.trim() {
         _ if ended_well => String::new(),
         "" => verdict.to_string(),
-        detail => cut(detail, MOST_EXCEPTION),
+        detail => cut(&without_addresses(detail), MOST_EXCEPTION),
     };
     let room = MOST_OUTPUT - exception.chars().count();
     // Of bytes that are no text, each becomes one character.
     let start = &printed[..printed.len().min(4 * room)];
-    let printed = String::from_utf8_lossy(start);
+    let printed = without_addresses(&String::from_utf8_lossy(start));
     let printed = cut(printed.trim_end(), room.saturating_sub(1));
     let both = [printed, exception];
     let both: Vec<&str> = both
@@ -68,7 +68,7 @@ pub(super) fn output(verdict: Verdict, printed: &[u8], detail: &str) -> String {
     if both.is_empty() {
         return "nothing was printed".to_owned();
     }
-    without_addresses(&both.join("\n"))
+    both.join("\n")
 }
 
 /// Returns the beginning of a text; ` ...` marks that it was longer.

@@ -220,6 +220,14 @@ impl StepQueue {
         step
     }
 
+    /// Marks chunks of the lookups as shown.
+    pub(crate) fn mark_shown(&mut self, chunks: &[usize]) {
+        let hits = self.lookups.iter_mut().flat_map(|found| &mut found.hits);
+        for hit in hits.filter(|hit| chunks.contains(&hit.chunk)) {
+            hit.shown = true;
+        }
+    }
+
     /// Returns the results of all lookups.
     pub(crate) fn lookups(&self) -> &[LookupResult] {
         &self.lookups

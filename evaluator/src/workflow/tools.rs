@@ -39,6 +39,7 @@ const MOST_OBSERVED: usize = 600;
 const MOST_MISREAD: usize = 2;
 
 const NO_LOOKUPS: &str = "no lookups left";
+const NO_EXECUTIONS: &str = "no executions left";
 const NOTHING: &str = "nothing found";
 const NO_PROGRAM: &str = "there is no program yet";
 const NOT_IN_REPOSITORY: &str = "try is not available for functions of a repository";
@@ -75,7 +76,7 @@ async fn with_lookups(agent: &Agent, lookups: Vec<Action>) -> Result<StopReason,
             texts.push(text);
         }
     }
-    let reference = reference(&texts.join("\n\n"));
+    let reference = reference(&agent.permitted(&texts));
     let draft = agent.draft_after(&reference).await?;
     revise(agent, draft, &reference).await
 }
@@ -95,7 +96,8 @@ async fn react(agent: &Agent, offer: Offer) -> Result<StopReason, StopReason> {
     let mut history = History::default();
     let mut previous: Option<Action> = None;
     for _ in 0..MOST_ACTIONS {
-        if history.sound.is_none() && agent.calls_left() <= 1 {
+        // The rest of the budget is kept for a draft.
+        if history.sound.is_none() && (agent.calls_left() <= 1 || !agent.has_tokens_to_act()) {
             break;
         }
         match agent.act(offer, &history.text(agent)).await? {
@@ -132,7 +134,7 @@ async fn react(agent: &Agent, offer: Offer) -> Result<StopReason, StopReason> {
             break;
         }
     }
-    let reference = reference(&history.found());
+    let reference = reference(&history.found(agent));
     let code = match history.sound {
         Some(code) => code,
         None => agent.draft_after(&reference).await?,
@@ -168,7 +170,7 @@ impl History {
             return "Nothing yet.".to_owned();
         }
         let said = |said: &Said| match said {
-            Said::Action(action) => action.to_string(),
+            Said::Action(action) => cut(&action.to_string(), MOST_OBSERVED),
             Said::Program(code) if !agent.is_sound(*code) => {
                 "A program that cannot be run.".to_owned()
             }
@@ -182,20 +184,22 @@ impl History {
         let entries: Vec<String> = entries
             .map(|(of, observation)| format!("{}\n{}", said(of), observed(observation)))
             .collect();
-        entries.join("\n\n")
+        agent.permitted(&entries)
     }
 
     /// Lists the actions with their observations, without programs, for the request for a program.
-    fn found(&self) -> String {
+    fn found(&self, agent: &Agent) -> String {
         let entries: Vec<String> = self
             .entries
             .iter()
             .filter_map(|(said, observation)| match said {
+                // What a snippet printed helped the model to act.
+                Said::Action(Action { tool: Tool::Try, .. }) => None,
                 Said::Action(action) => Some(format!("{action}\n{}", observed(observation))),
                 Said::Program(_) | Said::Nothing => None,
             })
             .collect();
-        entries.join("\n\n")
+        agent.permitted(&entries)
     }
 
     /// Runs a new program, and returns the report.
@@ -220,6 +224,7 @@ impl History {
             // Every program was run when it was written.
             (Tool::Run, Some(code)) => reported(agent, code),
             (Tool::Try, _) if agent.task().repository.is_some() => NOT_IN_REPOSITORY.to_owned(),
+            (Tool::Try, _) if agent.executions_left() == 0 => NO_EXECUTIONS.to_owned(),
             (Tool::Try, _) => {
                 let output = agent.try_snippet(self.sound, &action.argument).await?;
                 // A package that the program can import may contain what is hidden.

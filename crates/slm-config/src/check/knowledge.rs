@@ -18,15 +18,16 @@ impl Check {
             && !knowledge.has_sources()
         {
             let allowed = format!(
-                "documentation or code, in which {workflow} looks things up: knowledge.docs=[docs] or knowledge.code=[src]"
+                "documentation here or code in knowledge.code, since {workflow} looks things up in them"
             );
             self.missing("knowledge.docs", &allowed);
         }
         if let Some(workflow) = first(Needs::Memory)
             && knowledge.memory.is_none()
         {
-            let allowed =
-                format!("the file that {workflow} looks things up in, made by `evaluator memory`");
+            let allowed = format!(
+                "a file made by `evaluator memory`, since {workflow} looks things up in it"
+            );
             self.missing("knowledge.memory", &allowed);
         }
     }

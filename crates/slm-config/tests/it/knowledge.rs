@@ -16,7 +16,10 @@ fn a_workflow_that_looks_things_up_needs_something_to_look_in() {
     ] {
         let error = error(&with(key), &[]);
         assert!(error.contains("knowledge.docs"), "{error}");
-        assert!(error.contains("documentation or code"), "{error}");
+        assert!(
+            error.contains("documentation here or code in knowledge.code"),
+            "{error}"
+        );
     }
     let error = error(&with("evaluate: {workflows: [memory]}"), &[]);
     assert!(error.contains("knowledge.memory"), "{error}");

@@ -331,7 +331,7 @@ impl Collector {
         };
         let bytes = read().map_err(|source| RetrievalError::Read {
             path: path.to_owned(),
-            source,
+            cause: source,
         })?;
         if bytes.is_none() {
             self.leave_out(LeftOut::TooLarge, source.to_owned());

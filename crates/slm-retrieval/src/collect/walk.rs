@@ -77,7 +77,7 @@ fn unreadable(folder: &Path, error: ignore::Error) -> RetrievalError {
     let message = error.to_string();
     RetrievalError::Read {
         path: folder.to_owned(),
-        source: error
+        cause: error
             .into_io_error()
             .unwrap_or_else(|| io::Error::other(message)),
     }

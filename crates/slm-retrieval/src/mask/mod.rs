@@ -48,6 +48,15 @@ impl Mask {
         Self::default()
     }
 
+    /// Hides no chunk, but permits no text that shares something with the secret: for texts that come from elsewhere.
+    pub fn guarding(secret: &Secret<'_>) -> Self {
+        let compiled = Compiled::new(secret.solutions, secret.tests);
+        Self {
+            secret: Some(Arc::new(compiled)),
+            ..Self::default()
+        }
+    }
+
     /// Returns whether the chunk at a place is hidden.
     pub fn hides(&self, chunk: usize) -> bool {
         self.chunks.contains(&chunk)
@@ -151,7 +160,7 @@ impl Traced {
                 let masked = chunk.file.and_then(|file| lines.get(&file));
                 let meets = masked.is_some_and(|masked| meet(masked, &chunk.lines));
                 let is_target = secret.target.is_some_and(|(file, name)| {
-                    is_same_file(&chunks[place].source, file) && chunks[place].name == name
+                    is_same_file(&chunks[place].source, file) && is_named(&chunks[place], name)
                 });
                 if !(meets || by_text[place] || is_target) {
                     continue;
@@ -222,9 +231,21 @@ fn lines_of(file: &FileLines, name: &str) -> Vec<(usize, usize)> {
     named.map(|of| (of.first_line, of.last_line)).collect()
 }
 
-/// Returns whether two paths are the same, or one is the end of the other: their roots may differ.
+/// Returns whether a chunk is the definition with a qualified name; the name of an object begins with its module.
+fn is_named(chunk: &Chunk, name: &str) -> bool {
+    let rest = chunk.name.strip_suffix(name);
+    rest.is_some_and(|module| {
+        module.is_empty() || chunk.kind == ChunkKind::Object && module.ends_with('.')
+    })
+}
+
+/// Returns whether two paths are the same, or one is the end of the other: their roots may differ, and one may be that of
+/// an installed package.
 fn is_same_file(a: &str, b: &str) -> bool {
-    let [a, b] = [a, b].map(|path| path.trim_start_matches("./"));
+    let [a, b] = [a, b].map(|path| {
+        let path = path.trim_start_matches("./");
+        path.strip_prefix("pip:").unwrap_or(path)
+    });
     let ends = |long: &str, short: &str| {
         let rest = long.strip_suffix(short);
         rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))

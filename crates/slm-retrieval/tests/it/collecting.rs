@@ -98,7 +98,7 @@ fn an_index_of_nothing_is_an_error_that_names_what_was_left_out() {
     let all = try_collect(folder.path(), &[], &["."]).unwrap();
     let error = Index::new(all).unwrap_err().to_string();
     assert!(
-        error.starts_with("nothing to index: 1 files have neither a definition nor text; left out: 1 files of tests\nhint: "),
+        error.starts_with("nothing to index: no definition and no text in 1 readable file(s); left out: 1 files of tests\nhint: "),
         "{error}"
     );
 }
