@@ -202,3 +202,31 @@ fn no_secret_hides_nothing() {
         assert_eq!(index.read("a.py", 1, 99, &mask).unwrap(), SOLUTION);
     }
 }
+
+#[test]
+fn a_target_is_hidden_in_the_documentation_of_its_package_too() {
+    let object = |name: &str| {
+        let text = format!("def {name}(self)\nShort.\n");
+        let full = format!("lib.mod.C.{name}");
+        Chunk::new("pip:lib/mod.py", ChunkKind::Object, full, (1, 2), text)
+    };
+    let index = index_of_chunks(vec![object("f"), object("g")]);
+    for file in ["lib/mod.py", "src/lib/mod.py"] {
+        let mask = index.mask(&Secret {
+            target: Some((file, "C.f")),
+            ..Secret::default()
+        });
+        assert_eq!(hidden(&index, &mask), ["lib.mod.C.f"], "{file}");
+    }
+}
+
+#[test]
+fn a_text_from_elsewhere_is_guarded_without_an_index() {
+    let guard = Mask::guarding(&Secret {
+        solutions: &[SOLUTION],
+        ..Secret::default()
+    });
+    assert!(!guard.permits(RENAMED) && !guard.permits(SOLUTION));
+    assert!(guard.permits("def f(x):\n    return x\n"));
+    assert_eq!(guard.n_hidden(), 0);
+}

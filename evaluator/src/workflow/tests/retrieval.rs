@@ -156,6 +156,9 @@ fn corrective_retrieval_keeps_doubts_or_drops_by_its_grades() {
                 copies(query)
             }
         });
+        // What is graded and not used is no part of what was shown.
+        let is_used = body(&finished) == RIGHT;
+        assert_eq!(finished.looked_up.copied.is_some(), is_used);
         (body(&finished).to_owned(), finished.spent)
     };
     let (correct, spent) = run(0.0, 0.0);

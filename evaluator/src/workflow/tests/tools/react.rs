@@ -133,6 +133,23 @@ fn the_last_call_of_the_budget_is_kept_for_a_program() {
 }
 
 #[test]
+fn tokens_for_a_draft_are_kept() {
+    let world = world(Strategy::React).with(|evaluate| {
+        evaluate.max_new_tokens = 40;
+        evaluate.budget.completion_tokens = 100;
+    });
+    let (finished, events) = world.run(Workflow::Tools, |query| {
+        if is_action(query) {
+            Line::of_tokens(format!("Action: docs {}", query.seed), 35)
+        } else {
+            Line::of_tokens(ZERO, 5)
+        }
+    });
+    assert_eq!(kinds(&events).0, 2, "a third action would leave too little");
+    assert!(finished.chosen.is_some());
+}
+
+#[test]
 fn a_lookup_after_the_last_one_of_the_budget_ends_nothing() {
     let world = world(Strategy::React).with(|evaluate| evaluate.budget.lookups = 1);
     let actions = [

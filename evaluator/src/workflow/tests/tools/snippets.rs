@@ -44,14 +44,22 @@ fn a_snippet_runs_after_the_last_program_and_leaves_its_result_as_it_is() {
 }
 
 #[test]
-fn a_snippet_without_an_execution_left_ends_the_trajectory() {
-    let world = world(Strategy::React).with(|evaluate| evaluate.budget.executions = 1);
-    let program = whole(SQUARE);
-    let actions = [&*program, "Action: try print(1)", "Action: run"];
+fn a_snippet_without_an_execution_left_ends_nothing() {
+    let world = world(Strategy::React).with(|evaluate| evaluate.budget.executions = 0);
+    let actions = ["Action: try print(1)", "Action: docs pilots", "Action: run"];
     let (finished, events) = world.run(Workflow::Tools, acts(&actions));
+    let asked = asked_for_actions(&events);
+    assert!(
+        asked[1].contains("Action: try print(1)\nObservation: no executions left"),
+        "{}",
+        asked[1]
+    );
+    assert_eq!((runs(&events).len(), finished.spent.executions), (0, 0));
+    assert!(
+        finished.chosen.is_some(),
+        "a program is drafted all the same"
+    );
     assert_eq!(finished.stop, StopReason::ExecutionsSpent);
-    assert_eq!(kinds(&events), (2, 0, 0));
-    assert!(finished.chosen.is_some());
 }
 
 #[test]
