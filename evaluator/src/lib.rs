@@ -14,6 +14,7 @@ mod arguments;
 mod backend;
 mod bench;
 mod benchmark_file;
+mod counted;
 mod dataset;
 mod dataset_arguments;
 mod digest;

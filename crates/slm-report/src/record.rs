@@ -14,7 +14,7 @@ use slm_hub::Provenance;
 use crate::cell::Decoding;
 use crate::code_metric::ProgramMetrics;
 use crate::plan::Plan;
-use crate::spending::Spending;
+use crate::spending::{Spending, is_zero};
 
 /// The version written into every record and run description; raised when a field changes its meaning.
 ///
@@ -156,12 +156,6 @@ impl SampleRecord {
         // Version 5 wrote nothing that version 6 does not know, and workflows of its time look nothing up.
         self
     }
-}
-
-/// Whether a count is omitted from the line.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
-fn is_zero(count: &usize) -> bool {
-    *count == 0
 }
 
 /// The description of a run, from which it can be understood and repeated: `run.json`.

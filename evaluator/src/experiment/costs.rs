@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use slm_config::{Cost, CostFacts, Recipe};
 use slm_report::{CellCost, RunInfo, ShortBudget, cell_costs, short_budgets};
 
+use crate::counted::counted;
+
 /// Finds the parts of the budget that are smaller than what a workflow may need, and prints the most that each cell can
 /// spend.
 pub(super) fn announce(info: &mut RunInfo, recipe: &Recipe) {
@@ -58,11 +60,4 @@ fn page(costs: &[CellCost], info: &RunInfo) -> String {
         );
     }
     page
-}
-
-fn counted(n: usize, noun: &str) -> String {
-    match n {
-        1 => format!("1 {noun}"),
-        n => format!("{n} {noun}s"),
-    }
 }

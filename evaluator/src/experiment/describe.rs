@@ -71,7 +71,7 @@ pub(crate) fn benchmark(name: &str, tasks: &[Task]) -> BenchmarkInfo {
     // References decide the prompts of `rag_oracle`, and the recall of all lookups.
     let references: Vec<String> = tasks
         .iter()
-        .flat_map(|task| task.references())
+        .flat_map(Task::references)
         .flat_map(|reference| [reference.source.clone(), reference.name.clone()])
         .collect();
     let sha256 = sha256_of_texts(

@@ -38,6 +38,12 @@ fn index(arguments: &IndexArguments) -> Result<()> {
         }
         None => subjects::named(&arguments.subjects)?,
     };
+    if let Some(query) = query.as_deref().filter(|query| tokens(query).is_empty()) {
+        return Err(UserMistake(format!(
+            "the query `{query}` has no words\nhint: name words of the documentation, or no query to list the index"
+        ))
+        .into());
+    }
     let python = Interpreter::resolve(arguments.python.as_deref())
         .map_err(|error| UserMistake(error.to_string()))?;
     let collected = collect_sources(&sources, &python)?;
@@ -46,12 +52,6 @@ fn index(arguments: &IndexArguments) -> Result<()> {
         left_out: files_left_out(&collected),
         index: Index::new(collected).map_err(|error| UserMistake(error.to_string()))?,
     };
-    if let Some(query) = query.as_deref().filter(|query| tokens(query).is_empty()) {
-        return Err(UserMistake(format!(
-            "the query `{query}` has no words\nhint: name words of the documentation, or no query to list the index"
-        ))
-        .into());
-    }
     let top_k = arguments.top_k.map_or(top_k, usize::from);
     let hits = query.as_deref().map(|query| {
         let nothing = Mask::none();

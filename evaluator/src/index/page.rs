@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use slm_retrieval::{Chunk, Hit, tokens};
 
 use super::Indexed;
+use crate::counted::counted;
 
 /// Most files that are listed.
 const MOST_FILES: usize = 30;
@@ -101,11 +102,4 @@ fn found(chunks: &[Chunk], query: &str, hits: &[Hit], indexed: &Indexed) -> Stri
         }
     }
     text
-}
-
-fn counted(n: usize, noun: &str) -> String {
-    match n {
-        1 => format!("1 {noun}"),
-        n => format!("{n} {noun}s"),
-    }
 }

@@ -65,7 +65,7 @@ pub(super) fn compose(
 }
 
 /// What closes a code block that is cut.
-const CLOSING_FENCE: &str = "\n```\n";
+pub(super) const CLOSING_FENCE: &str = "\n```\n";
 
 /// Returns the longest beginning of a text of whole words with at most `max_tokens` tokens. A code block that is cut is
 /// closed.

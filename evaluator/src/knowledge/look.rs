@@ -3,16 +3,13 @@
 use slm_benchmarks::TaskView;
 use slm_retrieval::{Corpus, Index, Mask, sketch, strips};
 
-use super::compose::{Composed, compose, titled};
+use super::compose::{CLOSING_FENCE, Composed, compose, titled};
 use super::interface::documentation;
 use super::result::{Hit, LookupResult, LookupTool};
 use super::{Form, Knowledge, Look, placebo};
 
 /// Most characters of an observation.
 pub(super) const MOST_CHARS: usize = 600;
-
-/// What closes a code block.
-const CLOSING_FENCE: &str = "\n```\n";
 
 impl Knowledge {
     /// Does a lookup for a task. `seed` draws the placebo.

@@ -194,9 +194,8 @@ impl History {
             .iter()
             .filter_map(|(said, observation)| match said {
                 // What a snippet printed helped the model to act.
-                Said::Action(Action { tool: Tool::Try, .. }) => None,
-                Said::Action(action) => Some(format!("{action}\n{}", observed(observation))),
-                Said::Program(_) | Said::Nothing => None,
+                Said::Action(action) if action.tool != Tool::Try => Some(format!("{action}\n{}", observed(observation))),
+                Said::Action(_) | Said::Program(_) | Said::Nothing => None,
             })
             .collect();
         agent.permitted(&entries)

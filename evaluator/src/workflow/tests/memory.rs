@@ -5,7 +5,7 @@ use std::rc::Rc;
 use slm_artifacts::{MemoryEntry, StopReason};
 use slm_config::{MemoryMode, Workflow};
 
-use super::{RIGHT, World, ZERO, body, calls, sorted};
+use super::{RIGHT, World, ZERO, body, calls, continues_to_the_same};
 use crate::backend::Query;
 use crate::backend::scripted::{Line, Scripted};
 use crate::knowledge::Knowledge;
@@ -239,22 +239,7 @@ fn entries_that_share_text_with_the_solution_are_in_no_message() {
 fn a_run_killed_anywhere_continues_to_the_same_trajectory() {
     for mode in MODES {
         for workflow in BOTH {
-            let whole = world(mode);
-            let model = Scripted::new(copies);
-            whole.try_run(workflow, &model).expect("an end");
-            let expected = sorted(whole.events());
-            for answers in 0..3 {
-                let world = world(mode);
-                let _ = world.try_run(workflow, &Scripted::new(copies).dying_after(answers));
-                world
-                    .try_run(workflow, &Scripted::new(copies))
-                    .expect("an end");
-                assert_eq!(
-                    sorted(world.events()),
-                    expected,
-                    "{workflow} after {answers}"
-                );
-            }
+            continues_to_the_same(workflow, || world(mode), copies);
         }
     }
 }

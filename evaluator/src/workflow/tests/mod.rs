@@ -220,6 +220,28 @@ impl World {
     }
 }
 
+/// Asserts that a run of `prepared` that is killed after 0, 1 or 2 answers continues to the trajectory of a whole one.
+fn continues_to_the_same(
+    workflow: Workflow,
+    prepared: impl Fn() -> World,
+    script: impl Fn(&Query) -> Line + Copy,
+) {
+    let whole = prepared();
+    whole
+        .try_run(workflow, &Scripted::new(script))
+        .expect("an end");
+    let expected = sorted(whole.events());
+    for answers in 0..3 {
+        let world = prepared();
+        let _ = world.try_run(workflow, &Scripted::new(script).dying_after(answers));
+        world
+            .try_run(workflow, &Scripted::new(script))
+            .expect("an end");
+        let found = sorted(world.events());
+        assert_eq!(found, expected, "{workflow} after {answers}");
+    }
+}
+
 fn events(log: &Path) -> Vec<Event> {
     json_lines::read_file(log).expect("events")
 }

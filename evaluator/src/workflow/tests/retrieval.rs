@@ -5,7 +5,7 @@ use std::rc::Rc;
 use slm_artifacts::StopReason;
 use slm_config::{Grade, Workflow};
 
-use super::{RIGHT, World, ZERO, body, calls, sorted};
+use super::{RIGHT, World, ZERO, body, calls, continues_to_the_same};
 use crate::backend::Query;
 use crate::backend::scripted::{Line, Scripted};
 use crate::knowledge::Knowledge;
@@ -236,23 +236,7 @@ fn a_run_killed_anywhere_continues_to_the_same_trajectory() {
             (world.grading.upper, world.grading.lower) = (1.0, 0.0);
             world
         };
-        let whole = prepared();
-        whole
-            .try_run(workflow, &Scripted::new(copies))
-            .expect("an end");
-        let expected = sorted(whole.events());
-        for answers in 0..3 {
-            let world = prepared();
-            let _ = world.try_run(workflow, &Scripted::new(copies).dying_after(answers));
-            world
-                .try_run(workflow, &Scripted::new(copies))
-                .expect("an end");
-            assert_eq!(
-                sorted(world.events()),
-                expected,
-                "{workflow} after {answers}"
-            );
-        }
+        continues_to_the_same(workflow, prepared, copies);
     }
 }
 
