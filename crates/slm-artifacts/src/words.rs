@@ -123,6 +123,10 @@ pub enum Expects {
     Lookups,
     /// A line that names a tool, or a whole program.
     Action,
+    /// Lines that each give a function's signature and what it returns.
+    Signatures,
+    /// The rest of a function begun in the request, which is only a part of the program.
+    Function,
 }
 
 /// How an answer violated its format. Counted only, it never ends a run.
@@ -141,4 +145,6 @@ pub enum FormatFailure {
     Empty,
     /// Neither a program nor a tool on offer with its argument; of a list of lookups, at least one line.
     NoAction,
+    /// At least one line is not the signature of a new function.
+    NoSignature,
 }

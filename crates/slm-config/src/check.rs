@@ -52,8 +52,11 @@ pub(crate) fn findings(recipe: &Recipe, needs: Needs) -> Vec<Finding> {
     } = recipe;
     // Rules that hide a secret come first: the first finding of a key is shown.
     let mut hidden = Check::default();
-    if let Some(endpoint) = &evaluate.endpoint {
-        hidden.secrets_of_endpoint(endpoint);
+    if let Some(of) = &evaluate.endpoint {
+        hidden.secrets_of_server("evaluate.endpoint", &of.url, of.api_key_env.as_deref());
+    }
+    if let Some(of) = &evaluate.teacher {
+        hidden.secrets_of_server("evaluate.teacher", &of.url, of.api_key_env.as_deref());
     }
     let mut check = Check(hidden.0);
     check

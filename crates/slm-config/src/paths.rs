@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::node::{KeyPath, Node, Origin};
 use crate::recipe::Recipe;
+use crate::speakers::RoleSpeaker;
 
 /// Prefixes of names that are not paths.
 const NOT_PATHS: [&str; 3] = ["hf:", "pip:", "stdlib:"];
@@ -126,6 +127,14 @@ pub(crate) fn resolve(recipe: &mut Recipe, tree: &Node, folder: &Path) -> Vec<Fo
         && let Some(inside) = beside("knowledge.memory", path)
     {
         *path = inside;
+    }
+    for (role, speaker) in &mut recipe.evaluate.speakers {
+        let key = format!("evaluate.speakers.{role}");
+        if let RoleSpeaker::Adapter(name) = speaker
+            && let Some(inside) = beside(&key, Path::new(name))
+        {
+            *name = text(inside);
+        }
     }
     for (name, path) in recipe.evaluate.prompts.entries_mut() {
         let key = format!("evaluate.prompts.{name}");

@@ -16,11 +16,12 @@ use crate::improve::Improve;
 use crate::init_from::InitFrom;
 use crate::knowledge::Knowledge;
 use crate::schema::{Kind, MAX_SEED, section, words};
+use crate::speakers::{RoleSpeaker, Speakers, Teacher};
 use crate::target_modules::TargetModules;
 use crate::template_value::TemplateValue;
 use crate::tools::Tools;
 use crate::train::Train;
-use crate::workflow::{AdapterRoles, Budget, Controls, Prompting, Prompts};
+use crate::workflow::{AdapterRoles, Budget, Controls, Prompting, Prompts, Role};
 use crate::workflow_table::Workflow;
 
 /// What the name of a run may be.
@@ -289,6 +290,13 @@ pub struct Evaluate {
         Kind::Word(AdapterRoles::words),
         Kind::List { of: &Kind::Word(crate::workflow::Role::words), unique: true, item: "role", least: 1, most: Kind::ANY },
     ]);
+    /// Who answers the calls of a role: `arm` (the arm's model), `base`, an adapter of the same base model, or `teacher`. The arm
+    /// answers the others. Takes the place of `adapter_roles`.
+    speakers: Speakers = Speakers::new() => Kind::Map {
+        to: &Kind::Text(RoleSpeaker::FORM), each: "role", keys: Some(crate::speakers::roles),
+    };
+    /// Server of the speaker `teacher`. Workflows in which it answers are named as assisted.
+    teacher: Option<Teacher> = None => Kind::Section(Teacher::KEYS), absent "no teacher";
     /// Prompt convention of the first program.
     prompting: Prompting = Prompting::Training => Kind::Word(Prompting::words);
     /// Prompt files that replace the built-in prompts.
@@ -313,6 +321,16 @@ impl Evaluate {
     /// The Python interpreter that runs the programs: the one given, else `python3` on the search path.
     pub fn python(&self) -> &Path {
         self.python.as_deref().unwrap_or(Path::new("python3"))
+    }
+
+    /// Who answers the calls of a role: as `speakers` names it; else the arm, apart from roles that `adapter_roles` leaves
+    /// to the base model.
+    pub fn speaker(&self, role: Role) -> RoleSpeaker {
+        match self.speakers.get(&role) {
+            Some(speaker) => speaker.clone(),
+            None if self.adapter_roles.contain(role) => RoleSpeaker::Arm,
+            None => RoleSpeaker::Base,
+        }
     }
 }
 

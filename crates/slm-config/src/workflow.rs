@@ -41,6 +41,8 @@ pub enum Role {
     Reviewer = "reviewer",
     /// Judges what a lookup found, and words the next query.
     Librarian = "librarian",
+    /// Splits a task into functions.
+    Decomposer = "decomposer",
 }
 }
 
@@ -146,7 +148,7 @@ pub struct Prompts {
     critique: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
     /// Program after a critique in `reflection`.
     revision: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
-    /// Program after a failed run in `sketch`, `tools` and `memory`.
+    /// Program after a failed run in `sketch`, `tools`, `memory` and `decompose`.
     repair: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
     /// Question whether a chunk helps, in `crag`.
     grade: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
@@ -158,12 +160,18 @@ pub struct Prompts {
     act: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
     /// Instruction from memory entries in `memory`.
     instruct: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
+    /// Split of a task into functions in `decompose`.
+    decompose: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
+    /// One of these functions in `decompose`.
+    function: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
+    /// Program over these functions in `decompose`.
+    assemble: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
 }
 }
 
 impl Prompts {
     /// The names of [`Self::entries`], with the files to be changed.
-    pub fn entries_mut(&mut self) -> [(&'static str, &mut Option<PathBuf>); 14] {
+    pub fn entries_mut(&mut self) -> [(&'static str, &mut Option<PathBuf>); 17] {
         let Self {
             planner,
             coder,
@@ -179,6 +187,9 @@ impl Prompts {
             choose_tools,
             act,
             instruct,
+            decompose,
+            function,
+            assemble,
         } = self;
         [
             ("planner", planner),
@@ -195,11 +206,14 @@ impl Prompts {
             ("choose_tools", choose_tools),
             ("act", act),
             ("instruct", instruct),
+            ("decompose", decompose),
+            ("function", function),
+            ("assemble", assemble),
         ]
     }
 
     /// Each prompt's name and the file that replaces it, if any.
-    pub fn entries(&self) -> [(&'static str, Option<&Path>); 14] {
+    pub fn entries(&self) -> [(&'static str, Option<&Path>); 17] {
         let Self {
             planner,
             coder,
@@ -215,6 +229,9 @@ impl Prompts {
             choose_tools,
             act,
             instruct,
+            decompose,
+            function,
+            assemble,
         } = self;
         [
             ("planner", planner.as_deref()),
@@ -231,6 +248,9 @@ impl Prompts {
             ("choose_tools", choose_tools.as_deref()),
             ("act", act.as_deref()),
             ("instruct", instruct.as_deref()),
+            ("decompose", decompose.as_deref()),
+            ("function", function.as_deref()),
+            ("assemble", assemble.as_deref()),
         ]
     }
 }

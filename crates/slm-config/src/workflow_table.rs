@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::workflow::Role;
 use crate::workflow_cost::{Cost, CostFacts};
 
 /// The table of workflows, given to the macro that is named.
@@ -14,6 +15,7 @@ use crate::workflow_cost::{Cost, CostFacts};
 ///
 /// - `runs_programs`: whether programs are run with the tests that the workflow may see
 /// - `calls_to_first_program`: calls to the model until there is a first program, the least budget of calls
+/// - `roles`: the roles in which the model is called
 /// - `needs`: what it looks things up in, of [`Needs`]
 /// - `most`: the most that it can spend on a sample, from [`CostFacts`]
 /// - `h3`: its part in h3, of [`H3Part`]
@@ -29,6 +31,7 @@ macro_rules! workflow_table {
                     name: "single",
                     runs_programs: false,
                     calls_to_first_program: 1,
+                    roles: [Coder],
                     needs: Nothing,
                     most: |_| Cost::new(1, 0, 0),
                     h3: Control,
@@ -45,6 +48,7 @@ macro_rules! workflow_table {
                     name: "reflection",
                     runs_programs: true,
                     calls_to_first_program: 1,
+                    roles: [Coder, Tester, Reviewer],
                     needs: Nothing,
                     most: |of| Cost::new(2 + 2 * of.rounds, 1 + of.rounds, 0),
                     h3: Compared,
@@ -56,6 +60,7 @@ macro_rules! workflow_table {
                     name: "reflection_blind",
                     runs_programs: false,
                     calls_to_first_program: 1,
+                    roles: [Coder, Tester, Reviewer],
                     needs: Nothing,
                     most: |of| Cost::new(2 + 2 * of.rounds, 0, 0),
                     h3: WithoutRuns,
@@ -71,6 +76,7 @@ macro_rules! workflow_table {
                     name: "multi_agent",
                     runs_programs: true,
                     calls_to_first_program: 2,
+                    roles: [Planner, Coder, Tester, Reviewer],
                     needs: Nothing,
                     most: |of| Cost::new(3 + 2 * of.rounds, 1 + of.rounds, 0),
                     h3: Compared,
@@ -84,6 +90,7 @@ macro_rules! workflow_table {
                     name: "multi_agent_blind",
                     runs_programs: false,
                     calls_to_first_program: 2,
+                    roles: [Planner, Coder, Tester, Reviewer],
                     needs: Nothing,
                     most: |of| Cost::new(3 + 2 * of.rounds, 0, 0),
                     h3: WithoutRuns,
@@ -100,6 +107,7 @@ macro_rules! workflow_table {
                     name: "best_of_n",
                     runs_programs: true,
                     calls_to_first_program: 1,
+                    roles: [Coder],
                     needs: Nothing,
                     most: |of| Cost::new(of.samples, of.samples, 0),
                     h3: Control,
@@ -116,6 +124,7 @@ macro_rules! workflow_table {
                     name: "codet",
                     runs_programs: true,
                     calls_to_first_program: 1,
+                    roles: [Coder, Tester],
                     needs: Nothing,
                     most: |of| Cost::new(1 + of.samples, of.samples, 0),
                     h3: Control,
@@ -131,6 +140,7 @@ macro_rules! workflow_table {
                     name: "rag",
                     runs_programs: true,
                     calls_to_first_program: 1,
+                    roles: [Coder],
                     needs: Index,
                     most: |_| Cost::new(1, 1, 1),
                     h3: Apart,
@@ -145,6 +155,7 @@ macro_rules! workflow_table {
                     name: "rag_placebo",
                     runs_programs: true,
                     calls_to_first_program: 1,
+                    roles: [Coder],
                     needs: Index,
                     most: |_| Cost::new(1, 1, 1),
                     h3: Apart,
@@ -158,6 +169,7 @@ macro_rules! workflow_table {
                     name: "rag_oracle",
                     runs_programs: true,
                     calls_to_first_program: 1,
+                    roles: [Coder],
                     needs: Index,
                     most: |_| Cost::new(1, 1, 1),
                     h3: Apart,
@@ -174,6 +186,7 @@ macro_rules! workflow_table {
                     name: "crag",
                     runs_programs: true,
                     calls_to_first_program: 1,
+                    roles: [Coder, Librarian],
                     needs: Index,
                     most: |of| of.crag(),
                     h3: Apart,
@@ -190,6 +203,7 @@ macro_rules! workflow_table {
                     name: "sketch",
                     runs_programs: true,
                     calls_to_first_program: 1,
+                    roles: [Coder],
                     needs: Index,
                     most: |_| Cost::new(2, 2, 1),
                     h3: Apart,
@@ -205,6 +219,7 @@ macro_rules! workflow_table {
                     name: "sketch_copy",
                     runs_programs: true,
                     calls_to_first_program: 1,
+                    roles: [Coder],
                     needs: Index,
                     most: |_| Cost::new(2, 2, 1),
                     h3: Apart,
@@ -218,6 +233,7 @@ macro_rules! workflow_table {
                     name: "tools",
                     runs_programs: true,
                     calls_to_first_program: 1,
+                    roles: [Coder, Librarian],
                     needs: Index,
                     most: |of| of.tools(true),
                     h3: Apart,
@@ -233,8 +249,39 @@ macro_rules! workflow_table {
                     name: "tools_blind",
                     runs_programs: true,
                     calls_to_first_program: 1,
+                    roles: [Coder, Librarian],
                     needs: Nothing,
                     most: |of| of.tools(false),
+                    h3: Apart,
+                    controls: [],
+                    contrasts: [],
+                }
+            }
+            decompose {
+                /// Splits a task whose first program fails into functions, writes them one by one, then the program over them.
+                Decompose {
+                    name: "decompose",
+                    runs_programs: true,
+                    calls_to_first_program: 1,
+                    roles: [Coder, Decomposer, Reviewer],
+                    needs: Nothing,
+                    most: |_| Cost::new(8, 3, 0),
+                    h3: Apart,
+                    controls: [DecomposeSelf, Reflection, MultiAgent],
+                    contrasts: [
+                        Decompose - DecomposeSelf: "another decomposer or the coder itself",
+                        Decompose - Reflection: "decomposition or reflection",
+                        Decompose - Single: "decomposition or one answer",
+                    ],
+                }
+                /// The control of `decompose`: whoever speaks the coder splits the task, too.
+                DecomposeSelf {
+                    name: "decompose_self",
+                    runs_programs: true,
+                    calls_to_first_program: 1,
+                    roles: [Coder, Reviewer],
+                    needs: Nothing,
+                    most: |_| Cost::new(8, 3, 0),
                     h3: Apart,
                     controls: [],
                     contrasts: [],
@@ -246,6 +293,7 @@ macro_rules! workflow_table {
                     name: "memory",
                     runs_programs: true,
                     calls_to_first_program: 1,
+                    roles: [Coder, Planner],
                     needs: Memory,
                     most: |of| of.memory(),
                     h3: Apart,
@@ -260,6 +308,7 @@ macro_rules! workflow_table {
                     name: "memory_random",
                     runs_programs: true,
                     calls_to_first_program: 1,
+                    roles: [Coder, Planner],
                     needs: Memory,
                     most: |of| of.memory(),
                     h3: Apart,
@@ -315,6 +364,7 @@ macro_rules! workflow {
             name: $name:literal,
             runs_programs: $runs_programs:literal,
             calls_to_first_program: $calls:literal,
+            roles: [$($role:ident),*],
             needs: $needs:ident,
             most: $most:expr,
             h3: $part:ident,
@@ -360,6 +410,13 @@ macro_rules! workflow {
             pub fn calls_to_first_program(self) -> usize {
                 match self {
                     $($(Self::$variant => $calls,)*)*
+                }
+            }
+
+            /// The roles in which the model is called.
+            pub fn roles(self) -> &'static [Role] {
+                match self {
+                    $($(Self::$variant => &[$(Role::$role),*],)*)*
                 }
             }
 
@@ -431,7 +488,7 @@ impl Workflow {
         self.needs() != Needs::Nothing
     }
 
-    /// Whether it is a part of h3. All others look something up, or are controls of such workflows.
+    /// Whether it is a part of h3.
     pub fn is_of_h3(self) -> bool {
         self.h3_part() != H3Part::Apart
     }

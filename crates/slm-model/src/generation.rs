@@ -1,6 +1,7 @@
 //! Continuous batching: every sequence has a slot of the KV cache, and a slot that becomes free is filled at once with
 //! the next request of the [`Client`].
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use rand::SeedableRng;
@@ -26,8 +27,8 @@ pub struct Request {
     pub seed: u64,
     /// Stop strings: they end the completion and are not part of it.
     pub stop: Vec<String>,
-    /// Whether to use the adapter, if there is one, or the base model alone.
-    pub with_adapter: bool,
+    /// Index of the adapter to use, among those of the [`Generation`]; `None` for the base model alone.
+    pub adapter: Option<usize>,
 }
 
 /// Why a completion ended.
@@ -99,8 +100,8 @@ pub struct Generation<'a> {
     pub runtime: &'a Runtime,
     /// Its tokenizer.
     pub tokenizer: &'a Tokenizer,
-    /// The adapter, if any.
-    pub adapter: Option<&'a RuntimeAdapter>,
+    /// The adapters that requests may use.
+    pub adapters: &'a [&'a RuntimeAdapter],
     /// Maximum number of sequences decoded in a batch.
     pub slots: usize,
 }
@@ -143,8 +144,8 @@ struct Slot {
     number: usize,
     /// The tokens whose keys and values are cached, from position 0.
     tokens: Vec<u32>,
-    /// Whether they were computed with the adapter.
-    adapted: bool,
+    /// Index of the adapter that they were computed with.
+    adapter: Option<usize>,
 }
 
 impl Slot {
@@ -152,13 +153,13 @@ impl Slot {
         Self {
             number,
             tokens: Vec::new(),
-            adapted: false,
+            adapter: None,
         }
     }
 
     /// The number of tokens of a prompt's prefix that are cached.
-    fn shared(&self, prompt: &[u32], adapted: bool) -> usize {
-        if self.adapted != adapted {
+    fn shared(&self, prompt: &[u32], adapter: Option<usize>) -> usize {
+        if self.adapter != adapter {
             return 0;
         }
         let pairs = self.tokens.iter().zip(prompt);
@@ -291,16 +292,15 @@ impl<'a> Generation<'a> {
         Ok(prompt + new)
     }
 
-    /// Returns the adapter for a request, if it uses one.
-    fn adapter(&self, with_adapter: bool) -> Option<&'a RuntimeAdapter> {
-        self.adapter.filter(|_| with_adapter)
+    /// Returns the adapter at an index.
+    fn adapter(&self, index: Option<usize>) -> Option<&'a RuntimeAdapter> {
+        index.map(|index| self.adapters[index])
     }
 
     /// Takes the free slot with the longest cached prefix of the request's prompt; of equals, the one freed
     /// last.
     fn choose(&self, free: &mut Vec<Slot>, request: &Request) -> Slot {
-        let adapted = self.adapter(request.with_adapter).is_some();
-        let shared = |slot: &Slot| slot.shared(&request.prompt, adapted);
+        let shared = |slot: &Slot| slot.shared(&request.prompt, request.adapter);
         let best = (0..free.len()).max_by_key(|&i| shared(&free[i]));
         free.remove(best.unwrap_or(0))
     }
@@ -314,9 +314,9 @@ impl<'a> Generation<'a> {
         cache: &mut RuntimeCache,
     ) -> Result<(Sequence<'a>, Option<Finish>), GenerationError> {
         let started = Instant::now();
-        let adapter = self.adapter(request.with_adapter);
+        let adapter = self.adapter(request.adapter);
         let shared = if self.runtime.keeps_prefixes() {
-            slot.shared(&request.prompt, adapter.is_some())
+            slot.shared(&request.prompt, request.adapter)
         } else {
             0
         };
@@ -327,7 +327,7 @@ impl<'a> Generation<'a> {
             .runtime
             .prefill(cache, slot.number, start, unread, adapter);
         slot.tokens.clone_from(&request.prompt);
-        slot.adapted = adapter.is_some();
+        slot.adapter = request.adapter;
         let mut sequence = Sequence {
             index,
             slot,
@@ -343,26 +343,24 @@ impl<'a> Generation<'a> {
         Ok((sequence, finish))
     }
 
-    /// Decodes one token of each sequence. Sequences with and without the adapter are separate passes.
+    /// Decodes one token of each sequence. Sequences with different adapters, or without one, are separate passes.
     ///
     /// If all sequences of a pass are greedy, a GPU computes the argmax itself: copying the logits of many sequences to
     /// the CPU takes long.
     fn next(&self, running: &mut [Sequence], cache: &mut RuntimeCache) -> Vec<Next> {
         let vocab_size = self.runtime.config().vocab_size;
         let mut next: Vec<Option<Next>> = running.iter().map(|_| None).collect();
-        for adapted in [false, true] {
+        let of_rows = running.iter().map(|sequence| sequence.slot.adapter);
+        for adapter in of_rows.collect::<BTreeSet<_>>() {
             let rows: Vec<usize> = (0..running.len())
-                .filter(|&row| running[row].slot.adapted == adapted)
+                .filter(|&row| running[row].slot.adapter == adapter)
                 .collect();
-            if rows.is_empty() {
-                continue;
-            }
             let last: Vec<u32> = rows.iter().map(|&row| running[row].last_token()).collect();
             let at: Vec<(usize, usize)> = rows
                 .iter()
                 .map(|&row| (running[row].slot.number, running[row].position()))
                 .collect();
-            let adapter = self.adapter(adapted);
+            let adapter = self.adapter(adapter);
             let is_greedy = |&row: &usize| running[row].request.sampling.is_greedy();
             let found: Vec<Next> = if rows.iter().all(is_greedy) {
                 let tokens = self.runtime.decode_greedily(cache, &last, &at, adapter);

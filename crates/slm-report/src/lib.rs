@@ -42,7 +42,7 @@ pub use record::{
     AdapterInfo, BaseModelInfo, BenchmarkInfo, EndpointInfo, KnowledgeInfo, NamedSeed,
     OLDEST_RECORD, OfflineCost, PhaseTiming, RECORD_VERSION, RecipeInfo, RunInfo, STATISTICS,
     SampleRecord, SamplingInfo, SandboxInfo, SandboxProperty, ServedModel, ShardInfo, ShortBudget,
-    TrainingSummary,
+    SpeakerInfo, TrainingSummary,
 };
 pub use spending::Spending;
 

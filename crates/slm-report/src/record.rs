@@ -179,6 +179,9 @@ pub struct RunInfo {
     /// The evaluated adapters; their names are the arms besides [`BASE_ARM`](slm_artifacts::BASE_ARM), in the
     /// report's order.
     pub adapters: Vec<AdapterInfo>,
+    /// The roles that are not spoken by the arm's model; omitted if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub speakers: Vec<SpeakerInfo>,
     /// The resolved recipe.
     pub recipe: RecipeInfo,
     /// The benchmarks, in the recipe's order.
@@ -304,6 +307,22 @@ pub struct AdapterInfo {
     /// The tasks of the run that its training data contain, which the user allowed; omitted if there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub learned_tasks: Vec<String>,
+}
+
+/// A role with who speaks it in every arm.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpeakerInfo {
+    /// The role.
+    pub role: String,
+    /// The speaker as the recipe names it: `base`, `teacher` or an adapter.
+    pub speaker: String,
+    /// The adapter's folder, or the teacher's model and address; omitted for the base model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// SHA-256 of the adapter's weights or of the teacher's description, in hex; omitted for the base model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
 }
 
 /// A finished training in a few numbers.

@@ -70,6 +70,23 @@ impl Program {
     }
 }
 
+impl Program {
+    /// Extracts the program from an answer that continues `begun`, the task with further functions in its prompt: those that
+    /// the entry point does not reach are removed. The request format is that of the toolkit's own training.
+    pub fn built_on(begun: &TaskView, task: &TaskView, answer: &str) -> Self {
+        let whole = Self::in_answer(None, begun, answer);
+        if whole.fault.is_some() {
+            return whole;
+        }
+        let kept = extract_program(&whole.text, Form::Whole, &wanted(task));
+        Self {
+            hash: normalised_hash(&kept.program),
+            text: kept.program,
+            fault: None,
+        }
+    }
+}
+
 fn extraction(style: Option<Style>, task: &TaskView, answer: &str) -> Extraction {
     let wanted = wanted(task);
     let Some(style) = style else {
@@ -135,6 +152,29 @@ mod tests {
             assert_eq!(found.fault, None, "{style:?} {answer:?}");
             assert_eq!(&found.text, expected, "{style:?} {answer:?}");
         }
+    }
+
+    #[test]
+    fn of_further_functions_those_that_the_entry_point_reaches_are_kept() {
+        let functions = "def square(x):\n    return x * x\n\n\ndef unused(x):\n    return x\n\n\n";
+        let stub = "def area(r):\n    \"\"\"Area.\"\"\"\n";
+        let begun = TaskView {
+            prompt: format!("import math\n\n{functions}{stub}"),
+            ..task()
+        };
+        let body = "    return math.pi * square(r)\n";
+        let whole = format!("Sure:\n```python\ndef area(r):\n{body}```\n");
+        for answer in [body, &whole] {
+            let found = Program::built_on(&begun, &task(), answer);
+            assert_eq!(found.fault, None, "{answer}");
+            assert!(found.text.contains("def square(x)"), "{}", found.text);
+            assert!(found.text.contains("import math"), "{}", found.text);
+            assert!(found.text.ends_with(body), "{}", found.text);
+            assert!(!found.text.contains("unused"), "{}", found.text);
+            assert!(found.hash.is_some());
+        }
+        let empty = Program::built_on(&begun, &task(), "");
+        assert_eq!(empty.fault, Some(ProgramFault::NothingAdded));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use slm_model::{
     Tokenizer,
 };
 
-use super::{Answer, Backend, Caller, Query, check_room};
+use super::{Answer, Backend, Caller, Query, Speaker, check_room};
 use slm_artifacts::FinishReason;
 
 /// The base model, with an adapter or without.
@@ -14,7 +14,10 @@ pub(crate) struct LocalModel<'a> {
     pub(crate) runtime: &'a Runtime,
     pub(crate) tokenizer: &'a Tokenizer,
     pub(crate) template: &'a ChatTemplate,
+    /// The arm's adapter.
     pub(crate) adapter: Option<&'a RuntimeAdapter>,
+    /// The adapters of `evaluate.speakers`.
+    pub(crate) speakers: &'a [RuntimeAdapter],
     /// Sequences that are decoded together.
     pub(crate) batch_size: usize,
 }
@@ -22,6 +25,16 @@ pub(crate) struct LocalModel<'a> {
 impl LocalModel<'_> {
     fn prompt(&self, query: &Query) -> Result<Vec<u32>> {
         query.prompt_ids(self.tokenizer, self.template)
+    }
+
+    /// Returns the place of a speaker's adapter: the arm's comes before those of other speakers.
+    fn adapter_of(&self, speaker: Speaker) -> Option<usize> {
+        match speaker {
+            Speaker::Base => None,
+            Speaker::Arm => self.adapter.map(|_| 0),
+            Speaker::Adapter(at) => Some(usize::from(self.adapter.is_some()) + at),
+            Speaker::Teacher => unreachable!("another backend answers for the teacher"),
+        }
     }
 
     fn positions(&self) -> usize {
@@ -36,10 +49,12 @@ impl Backend for LocalModel<'_> {
     }
 
     fn serve(&self, caller: &mut dyn Caller) -> Result<()> {
+        let adapters: Vec<&RuntimeAdapter> =
+            self.adapter.into_iter().chain(self.speakers).collect();
         let generation = Generation {
             runtime: self.runtime,
             tokenizer: self.tokenizer,
-            adapter: self.adapter,
+            adapters: &adapters,
             slots: self.batch_size,
         };
         generation.serve(&mut Counter {
@@ -90,7 +105,7 @@ impl Client for Counter<'_> {
                 sampling: query.sampling,
                 seed: query.seed,
                 stop: query.stop.iter().map(|&stop| stop.to_owned()).collect(),
-                with_adapter: query.with_adapter,
+                adapter: self.model.adapter_of(query.speaker),
             };
             self.requests.push((query, index, n));
             return Ok(Some(request));

@@ -4,6 +4,7 @@ pub(crate) mod endpoint;
 mod local;
 #[cfg(test)]
 pub(crate) mod scripted;
+pub(crate) mod teacher;
 
 pub(crate) use local::LocalModel;
 
@@ -25,8 +26,21 @@ pub(crate) struct Query {
     pub(crate) max_new_tokens: usize,
     /// Seeds the sampling of this answer alone, so that it does not depend on other answers.
     pub(crate) seed: u64,
-    /// Whether the adapter answers, or the base model.
-    pub(crate) with_adapter: bool,
+    /// Who answers.
+    pub(crate) speaker: Speaker,
+}
+
+/// Who answers a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Speaker {
+    /// The base model alone.
+    Base,
+    /// The base model with the arm's adapter, if it has one.
+    Arm,
+    /// The base model with an adapter of `evaluate.speakers`, by its index among them.
+    Adapter(usize),
+    /// The server of `evaluate.teacher`.
+    Teacher,
 }
 
 impl Query {

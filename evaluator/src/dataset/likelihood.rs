@@ -29,7 +29,7 @@ pub(super) fn add(run: &HarvestedRun, answers: &mut [Answer], device: DeviceChoi
         ))
         .into());
     }
-    let answering = Answering::open(&recipe, &[], device, &mut Timings::default())?;
+    let answering = Answering::open(&recipe, &[], &[], device, &mut Timings::default())?;
     let (then, now) = (
         &run.info.base_model,
         answering.answerer(&recipe)?.base_model,

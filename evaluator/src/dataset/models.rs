@@ -35,7 +35,7 @@ impl Models {
         let recipe =
             Recipe::parse_without_data(&run.info.recipe.yaml, &path, &[], slm_benchmarks::NAMES)
                 .with_context(|| format!("cannot read the recipe in {}", path.display()))?;
-        let coder = Answering::open(&recipe, &[], device, &mut Timings::default())?;
+        let coder = Answering::open(&recipe, &[], &[], device, &mut Timings::default())?;
         let now = coder.answerer(&recipe)?.base_model;
         if now.sha256 != run.info.base_model.sha256 {
             return Err(UserMistake(format!(
@@ -49,7 +49,7 @@ impl Models {
             None => None,
             Some(path) => {
                 let recipe = slm_cli::load_recipe_without_data(path, &[], slm_benchmarks::NAMES)?;
-                let opened = Answering::open(&recipe, &[], device, &mut Timings::default())?;
+                let opened = Answering::open(&recipe, &[], &[], device, &mut Timings::default())?;
                 Some((opened, recipe))
             }
         };

@@ -21,7 +21,7 @@ use super::calls::{ask, spent};
 use super::models::Models;
 use super::runs::HarvestedRun;
 use super::verdicts::verdicts;
-use crate::backend::{Answer, Backend, Query};
+use crate::backend::{Answer, Backend, Query, Speaker};
 use crate::dataset_arguments::DatasetArguments;
 use crate::digest::step_seed;
 use crate::experiment::tasks::RunTask;
@@ -217,7 +217,7 @@ impl<'a> Making<'a> {
             sampling: Sampling::GREEDY,
             max_new_tokens: MAX_PLAN_TOKENS,
             seed: step_seed(self.seed, &row.task_id, 0, 0),
-            with_adapter: false,
+            speaker: Speaker::Base,
         }
     }
 
@@ -235,7 +235,7 @@ impl<'a> Making<'a> {
                 },
                 max_new_tokens: self.max_new_tokens,
                 seed: step_seed(self.seed, &of.row.task_id, sample as u32, 1),
-                with_adapter: false,
+                speaker: Speaker::Base,
             })
             .collect()
     }

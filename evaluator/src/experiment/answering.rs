@@ -32,6 +32,8 @@ pub(crate) struct Local {
     template: ChatTemplate,
     /// In the order of the run's adapters.
     adapters: Vec<RuntimeAdapter>,
+    /// Those of `evaluate.speakers`.
+    speakers: Vec<RuntimeAdapter>,
     device: String,
 }
 
@@ -49,6 +51,8 @@ impl Local {
 /// Models behind a server.
 pub(crate) struct Served {
     endpoint: Endpoint,
+    /// Number of the run's adapters; the server's others are those of `evaluate.speakers`.
+    adapters: usize,
     /// Hash over the server's and the local files' description of the models.
     sha256: String,
     /// The hub's record of the local files, if they came from there.
@@ -67,18 +71,21 @@ pub(crate) struct Answerer {
 }
 
 impl Answering {
-    /// Loads the models, or checks that the recipe's server serves them.
+    /// Loads the models, or checks that the recipe's server serves them: the run's adapters, and those of
+    /// `evaluate.speakers`.
     ///
     /// # Errors
     /// A device, a model or an adapter is missing, or the server does not respond or does not serve the models.
     pub(crate) fn open(
         recipe: &Recipe,
         adapters: &[NamedAdapter],
+        speakers: &[NamedAdapter],
         device: DeviceChoice,
         timings: &mut Timings,
     ) -> Result<Self> {
         if let Some(settings) = &recipe.evaluate.endpoint {
-            let served = timings.phase("ask server", || serve(recipe, settings, adapters))?;
+            let served =
+                timings.phase("ask server", || serve(recipe, settings, adapters, speakers))?;
             return Ok(Self::Served(Box::new(served)));
         }
         let (choice, device) = slm_cli::open_device(device)?;
@@ -86,11 +93,14 @@ impl Answering {
             let base = BaseModel::open(&recipe.model)?;
             let runtime = base.load_runtime(&device)?;
             let name = recipe.model.base_model_name();
-            let given = adapters;
-            let adapters = adapters
-                .iter()
-                .map(|adapter| base.load_adapter(&adapter.folder, name, &runtime, &device))
-                .collect::<Result<_>>()?;
+            let given = adapters.iter().chain(speakers);
+            let load = |adapters: &[NamedAdapter]| -> Result<Vec<RuntimeAdapter>> {
+                let adapters = adapters.iter();
+                adapters
+                    .map(|adapter| base.load_adapter(&adapter.folder, name, &runtime, &device))
+                    .collect()
+            };
+            let (adapters, speakers) = (load(adapters)?, load(speakers)?);
             let tokenizer = Arc::new(base.tokenizer()?);
             let template = base.chat_template(&tokenizer)?;
             for adapter in given {
@@ -102,6 +112,7 @@ impl Answering {
                 base,
                 runtime,
                 adapters,
+                speakers,
                 device: choice.to_string(),
             })
         })?;
@@ -198,9 +209,10 @@ impl Answering {
                 tokenizer: &local.tokenizer,
                 template: &local.template,
                 adapter: adapter.map(|at| &local.adapters[at]),
+                speakers: &local.speakers,
                 batch_size,
             }),
-            Self::Served(served) => Box::new(served.endpoint.arm(adapter)),
+            Self::Served(served) => Box::new(served.endpoint.arm(adapter, served.adapters)),
         }
     }
 }
@@ -209,9 +221,11 @@ fn serve(
     recipe: &Recipe,
     settings: &slm_config::Endpoint,
     adapters: &[NamedAdapter],
+    speakers: &[NamedAdapter],
 ) -> Result<Served> {
     let names: Vec<(String, String)> = adapters
         .iter()
+        .chain(speakers)
         .map(|adapter| Ok((adapter.name.clone(), served_name(settings, adapter)?)))
         .collect::<Result<_, UserMistake>>()?;
     let (mut texts, mut files, mut provenance) = (None, String::new(), None);
@@ -225,7 +239,7 @@ fn serve(
         let base = BaseModel::open_without_weights(&recipe.model)?;
         let tokenizer = Arc::new(base.tokenizer()?);
         let template = base.chat_template(&tokenizer)?;
-        for adapter in adapters {
+        for adapter in adapters.iter().chain(speakers) {
             slm_cli::note_other_template(&adapter.folder, &template);
         }
         // The template may have a separate file; what it renders from a conversation identifies it.
@@ -256,6 +270,7 @@ fn serve(
     let sha256 = sha256_of_texts(identity.iter().map(String::as_str));
     Ok(Served {
         endpoint,
+        adapters: adapters.len(),
         sha256,
         provenance,
     })

@@ -11,7 +11,7 @@ use slm_cli::Provenance;
 use slm_config::{Objective, Recipe};
 use slm_report::{
     AdapterInfo, BenchmarkInfo, Experiment, NamedSeed, Plan, RECORD_VERSION, RecipeInfo, RunInfo,
-    STATISTICS, SamplingInfo, SandboxInfo, SandboxProperty, Spending, TrainingSummary,
+    STATISTICS, SamplingInfo, SandboxInfo, SandboxProperty, SpeakerInfo, Spending, TrainingSummary,
 };
 use slm_sandbox::Sandbox;
 
@@ -101,6 +101,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) recipe: &'a Recipe,
     pub(crate) answerer: Answerer,
     pub(crate) adapters: Vec<AdapterInfo>,
+    pub(crate) speakers: Vec<SpeakerInfo>,
     pub(crate) benchmarks: Vec<BenchmarkInfo>,
     /// The hub's record of the benchmarks that came from there.
     pub(crate) sources: Vec<Provenance>,
@@ -118,6 +119,7 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
         recipe,
         answerer,
         adapters,
+        speakers,
         benchmarks,
         sources,
         plan,
@@ -146,6 +148,7 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
         command: command_line(&adapters, request),
         base_model,
         adapters,
+        speakers,
         recipe: RecipeInfo {
             sha256: sha256_of_texts([yaml.as_str()]),
             yaml,
@@ -216,7 +219,12 @@ fn config_sha256(info: &RunInfo, yaml: &str, templates: &Templates) -> String {
     ];
     let adapters = info.adapters.iter().map(|adapter| adapter.sha256.as_str());
     let benchmarks = info.benchmarks.iter().map(|of| of.sha256.as_str());
-    let own = settings.into_iter().chain(adapters).chain(benchmarks);
+    let speakers = info.speakers.iter().filter_map(|of| of.sha256.as_deref());
+    let own = settings
+        .into_iter()
+        .chain(adapters)
+        .chain(speakers)
+        .chain(benchmarks);
     let looks_up = info.plan.cells.iter().any(|cell| !cell.workflow.is_of_h3());
     let knowledge = info.knowledge.iter().flat_map(|of| {
         let hashes = [&of.index_sha256, &of.memory_sha256];

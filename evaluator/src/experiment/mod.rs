@@ -14,6 +14,7 @@ mod merge;
 mod order;
 mod rebuild;
 mod score_trajectories;
+mod speakers;
 pub(crate) mod tasks;
 pub(crate) mod timings;
 #[cfg(test)]
@@ -34,6 +35,8 @@ use slm_sandbox::{Limits, Sandbox};
 use slm_scoring::{ExpectedOutputCache, Scorer, TreePools, names_test_machinery};
 
 use crate::arguments::CommonArguments;
+use crate::backend::Backend;
+use crate::backend::teacher::WithTeacher;
 use crate::knowledge::{self, LaterCounter};
 use crate::repositories;
 use crate::run_folder::RunFolder;
@@ -41,13 +44,14 @@ use crate::shard::Shard;
 use crate::workflow::agent::{Grading, Settings};
 use crate::workflow::prompt::Templates;
 use crate::workflow::runner::SandboxRunner;
-use crate::workflow::trajectory::{Finished, Identity};
+use crate::workflow::trajectory::{Finished, Identity, SpeakingAdapter};
 use slm_artifacts::BASE_ARM;
 
 use adapters::NamedAdapter;
 use answering::Answering;
 use arm::AnsweringArm;
 use score_trajectories::score_trajectories;
+use speakers::TeacherServer;
 use tasks::RunTask;
 use timings::Timings;
 
@@ -91,11 +95,15 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
 
     let (mut tasks, benchmarks, sources) = tasks::load(evaluate)?;
     let learned = learned::check(&chosen, &tasks, arguments.allow_learned_tasks)?;
+    let speaking = speakers::adapters(evaluate)?;
+    learned::check(&speaking, &tasks, arguments.allow_learned_tasks)?;
     let counter = LaterCounter::default();
     let python = sandbox.interpreter();
     let knowledge = Rc::new(knowledge::open(&recipe, &tasks, python, counter.counter())?);
     let mut timings = Timings::default();
-    let answering = Answering::open(&recipe, &chosen, arguments.device, &mut timings)?;
+    let teacher = speakers::teacher(evaluate)?;
+    let device = arguments.device;
+    let answering = Answering::open(&recipe, &chosen, &speaking, device, &mut timings)?;
     counter.set(answering.count_tokens());
     let described = describe_adapters(&chosen, learned)?;
 
@@ -105,6 +113,7 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
         recipe: &recipe,
         answerer: answering.answerer(&recipe)?,
         adapters: described,
+        speakers: speakers::describe(evaluate, &speaking, teacher.as_ref())?,
         benchmarks,
         sources,
         plan,
@@ -129,11 +138,18 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
         timings.continue_from(earlier.timings);
     }
     costs::announce(&mut info, &recipe);
+    let workflows = info.plan.cells.iter().map(|cell| cell.workflow);
+    speakers::note_same_decomposer(evaluate, &workflows.collect::<Vec<_>>());
     run.write_info(&info)?;
 
     let runner = SandboxRunner {
         sandbox: &sandbox,
         trees: &trees,
+    };
+    let answerers = Answerers {
+        speaking: speakers::speaking(&speaking, &info.speakers),
+        answering: &answering,
+        teacher: teacher.as_ref(),
     };
     let views: Vec<&TaskView> = tasks.iter().map(|task| &task.view).collect();
     let mut finished = Vec::new();
@@ -147,7 +163,7 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
         });
         finished.extend(timings.phase(&format!("generate {label}"), || {
             complete(
-                &answering, &cell, &label, &info, &views, &settings, &runner, &mut run,
+                &answerers, &cell, &label, &info, &views, &settings, &runner, &mut run,
             )
         })?);
     }
@@ -281,13 +297,35 @@ fn evaluate_as(cell: &Cell, evaluate: &Evaluate) -> Evaluate {
     evaluate
 }
 
+/// The models that answer the calls of a run.
+struct Answerers<'a> {
+    answering: &'a Answering,
+    /// The adapters of `evaluate.speakers`.
+    speaking: Vec<SpeakingAdapter>,
+    teacher: Option<&'a TeacherServer>,
+}
+
+impl Answerers<'_> {
+    /// Returns the models of an arm, with the teacher if there is one.
+    fn arm(&self, adapter: Option<usize>, batch_size: usize) -> Box<dyn Backend + '_> {
+        let arm = self.answering.arm(adapter, batch_size);
+        match self.teacher {
+            None => arm,
+            Some(teacher) => Box::new(WithTeacher {
+                arm,
+                teacher: Box::new(teacher.endpoint.arm(None, 0)),
+            }),
+        }
+    }
+}
+
 /// Generates the answers of a cell's arm to every task.
 #[expect(
     clippy::too_many_arguments,
     reason = "a step of the one function above, not a tool for others"
 )]
 fn complete(
-    answering: &Answering,
+    answerers: &Answerers,
     cell: &Cell,
     label: &str,
     info: &RunInfo,
@@ -298,7 +336,7 @@ fn complete(
 ) -> Result<Vec<Finished>> {
     let place = info.adapters.iter().position(|of| of.name == cell.arm);
     let adapter = place.map(|at| &info.adapters[at]);
-    let model = answering.arm(place, settings.evaluate.batch_size);
+    let model = answerers.arm(place, settings.evaluate.batch_size);
     let arm = AnsweringArm {
         name: adapter.map_or(BASE_ARM, |of| &of.name),
         model: &*model,
@@ -307,6 +345,8 @@ fn complete(
             config_sha256: info.config_sha256.clone(),
             model_sha256: info.base_model.sha256.clone(),
             adapter_sha256: adapter.map(|of| of.sha256.clone()),
+            speakers: answerers.speaking.clone(),
+            teacher_sha256: answerers.teacher.map(|of| of.sha256.clone()),
         }),
     };
     arm::complete(&arm, cell.workflow, label, tasks, settings, runner, run)

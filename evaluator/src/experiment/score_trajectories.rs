@@ -201,7 +201,7 @@ mod tests {
 
     use super::*;
     use crate::workflow::event::Key;
-    use crate::workflow::read::{Reading, read};
+    use crate::workflow::read::{Reading, Subject, read};
     use crate::workflow::trajectory::ChosenProgram;
 
     fn tasks(n: usize) -> Vec<RunTask> {
@@ -220,7 +220,7 @@ mod tests {
             Expects::Program,
             &[],
             Prompting::Training,
-            &task.view,
+            Subject::from(&task.view),
             "",
             text,
             FinishReason::Stop,

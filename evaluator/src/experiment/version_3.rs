@@ -20,8 +20,8 @@ use super::score_trajectories::score_trajectories;
 use super::tasks::RunTask;
 use super::{Request, describe, evaluate_as};
 use crate::arguments::CommonArguments;
-use crate::backend::Query;
 use crate::backend::scripted::{Line, Scripted};
+use crate::backend::{Query, Speaker};
 use crate::knowledge::Knowledge;
 use crate::run_folder::RunFolder;
 use crate::sandboxing::SandboxChoice;
@@ -83,7 +83,7 @@ fn script(tasks: &[RunTask]) -> impl Fn(&Query) -> Line {
         if text.contains("APPROVED") {
             return Line::from("Return something else.");
         }
-        match (at, query.with_adapter) {
+        match (at, query.speaker == Speaker::Arm) {
             (3, false) => Line::from("    return ("),
             (2, false) => Line::from("    return None\n"),
             (2 | 3, true) => Line::from(format!("    # As the task says.\n{solution}")),
@@ -131,6 +131,7 @@ fn describe(recipe: &Recipe, tasks: &[RunTask], sandbox: &Sandbox) -> RunInfo {
             threads: 1,
             endpoint: None,
         },
+        speakers: Vec::new(),
         adapters: vec![AdapterInfo {
             name: ADAPTER.to_owned(),
             path: "checkpoints/scripted/adapter".to_owned(),
@@ -188,6 +189,7 @@ fn complete(
                 config_sha256: info.config_sha256.clone(),
                 model_sha256: info.base_model.sha256.clone(),
                 adapter_sha256: adapter.map(|of| of.sha256.clone()),
+                ..Identity::default()
             }),
         };
         let label = cell.label(info.plan.reference);

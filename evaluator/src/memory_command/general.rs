@@ -11,7 +11,7 @@ use slm_metrics::syntax::without_reasoning;
 use slm_model::Sampling;
 use slm_sandbox::Limits;
 
-use crate::backend::Query;
+use crate::backend::{Query, Speaker};
 use crate::dataset::calls::{ask, spent};
 use crate::dataset::models::Models;
 use crate::dataset::runs::HarvestedRun;
@@ -121,7 +121,7 @@ fn written(models: &Models, kept: &[KeptAnswer], cost: &mut MemoryCost) -> Resul
             sampling: Sampling::GREEDY,
             max_new_tokens: MAX_TOKENS,
             seed: step_seed(0, "general", 0, number),
-            with_adapter: false,
+            speaker: Speaker::Base,
         };
         let answers = ask(&*teacher, vec![query], "lessons")?;
         let (calls, tokens) = spent(&answers);
@@ -201,7 +201,7 @@ fn draft(of: &RunTask, lines: &[String], max_new_tokens: usize) -> Query {
         sampling: Sampling::GREEDY,
         max_new_tokens,
         seed: step_seed(0, &of.view.task_id, 0, 0),
-        with_adapter: false,
+        speaker: Speaker::Base,
     }
 }
 

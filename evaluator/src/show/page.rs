@@ -92,7 +92,11 @@ fn is_program(call: &CallResult) -> bool {
     match call.expects {
         Expects::Program => true,
         Expects::Action => call.code_sha256.is_some(),
-        Expects::Tests | Expects::Prose | Expects::Lookups => false,
+        Expects::Tests
+        | Expects::Prose
+        | Expects::Lookups
+        | Expects::Signatures
+        | Expects::Function => false,
     }
 }
 

@@ -122,6 +122,7 @@ impl Agent {
             role,
             expects,
             offer,
+            part: None,
             messages: self.messages(prompt, None, &values),
             begun: String::new(),
             stop: Vec::new(),

@@ -95,6 +95,9 @@ pub(crate) struct CallResult {
     pub(crate) model_sha256: String,
     /// Hash of the adapter's weight file, if the adapter answered.
     pub(crate) adapter_sha256: Option<String>,
+    /// Who answered, as `evaluate.speakers` names it; omitted for the arm's model and the base model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) speaker: Option<String>,
     pub(crate) prompt_tokens: usize,
     pub(crate) completion_tokens: usize,
     /// Whether tokens were counted locally because a server did not report them.

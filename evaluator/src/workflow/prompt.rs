@@ -30,10 +30,13 @@ pub(crate) enum Prompt {
     ChooseTools,
     Act,
     Instruct,
+    Decompose,
+    Function,
+    Assemble,
 }
 
 impl Prompt {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 17] = [
         Self::Planner,
         Self::Coder,
         Self::Tester,
@@ -48,9 +51,12 @@ impl Prompt {
         Self::ChooseTools,
         Self::Act,
         Self::Instruct,
+        Self::Decompose,
+        Self::Function,
+        Self::Assemble,
     ];
 
-    /// How many of them workflows without lookups use.
+    /// How many of them the first workflows use, whose runs keep the identity that they had before there were others.
     const WITHOUT_LOOKUPS: usize = 8;
 
     /// Returns the prompt's key in a recipe, its built-in text, and the variables that it may name.
@@ -79,7 +85,14 @@ impl Prompt {
             Self::Repair => (
                 "repair",
                 include_str!("prompts/repair.md"),
-                &["task", "entry_point", "code", "report", "reference"],
+                &[
+                    "task",
+                    "entry_point",
+                    "code",
+                    "report",
+                    "reference",
+                    "functions",
+                ],
             ),
             Self::Grade => (
                 "grade",
@@ -101,6 +114,17 @@ impl Prompt {
                 "instruct",
                 include_str!("prompts/instruct.md"),
                 &["task", "entry_point", "entries"],
+            ),
+            Self::Decompose => ("decompose", include_str!("prompts/decompose.md"), CODE),
+            Self::Function => (
+                "function",
+                include_str!("prompts/function.md"),
+                &["task", "entry_point", "functions", "function", "name"],
+            ),
+            Self::Assemble => (
+                "assemble",
+                include_str!("prompts/assemble.md"),
+                &["task", "entry_point", "functions", "plan"],
             ),
         }
     }

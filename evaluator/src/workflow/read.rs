@@ -9,6 +9,7 @@ use slm_scoring::{Program, ProgramFault};
 use super::action::{self, Action, Misread, Turn};
 use super::convention::{is_fenced, style};
 use super::event::LookupResult;
+use super::subtask::{self, Subtask};
 use super::tool::Offer;
 
 /// Maximum self-written tests of a task; further ones are ignored.
@@ -27,6 +28,23 @@ pub(crate) enum Reading {
     Lookups(Vec<Action>),
     Action(Action),
     Misread(Misread),
+    Signatures(Vec<Subtask>),
+    /// A function that is only a part of the program.
+    Function(Program),
+}
+
+/// What an answer is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject<'a> {
+    pub(crate) task: &'a TaskView,
+    /// As in [`ModelCall::part`](super::step_queue::ModelCall::part).
+    pub(crate) part: Option<&'a TaskView>,
+}
+
+impl<'a> From<&'a TaskView> for Subject<'a> {
+    fn from(task: &'a TaskView) -> Self {
+        Self { task, part: None }
+    }
 }
 
 /// Parses an answer; `offer` are the tools that it may name, and `begun` is the beginning that the request contained
@@ -35,7 +53,7 @@ pub(crate) fn read(
     expects: Expects,
     offer: Offer,
     prompting: Prompting,
-    task: &TaskView,
+    Subject { task, part }: Subject,
     begun: &str,
     text: &str,
     finish: FinishReason,
@@ -44,7 +62,10 @@ pub(crate) fn read(
     let unclosed = cut.then_some(FormatFailure::UnclosedFence);
     match expects {
         Expects::Program => {
-            let program = Program::in_answer(style(prompting), task, text);
+            let program = match part {
+                Some(begun) => Program::built_on(begun, task, text),
+                None => Program::in_answer(style(prompting), task, text),
+            };
             let unclosed = unclosed.filter(|_| is_fenced(prompting));
             let failure = unclosed.or(program_failure(&program));
             (Reading::Program(program), failure)
@@ -61,6 +82,15 @@ pub(crate) fn read(
                 (Reading::Program(program), failure)
             }
         },
+        Expects::Signatures => {
+            let (subtasks, failure) = subtask::in_answer(task, text);
+            (Reading::Signatures(subtasks), failure)
+        }
+        Expects::Function => {
+            let program = Program::in_answer(None, part.unwrap_or(task), text);
+            let failure = unclosed.or(program_failure(&program));
+            (Reading::Function(program), failure)
+        }
         Expects::Tests => {
             let fenced = without_reasoning(text);
             // A model that reasons does not continue `begun`: its answer starts after the reasoning.
@@ -156,7 +186,16 @@ mod tests {
 
     fn failure(expects: Expects, text: &str, finish: FinishReason) -> Option<FormatFailure> {
         let task = task();
-        read(expects, &[], Prompting::Training, &task, "", text, finish).1
+        read(
+            expects,
+            &[],
+            Prompting::Training,
+            Subject::from(&task),
+            "",
+            text,
+            finish,
+        )
+        .1
     }
 
     fn found(text: &str) -> Vec<String> {
@@ -248,7 +287,7 @@ mod tests {
                     expects,
                     &[],
                     prompting,
-                    &task(),
+                    Subject::from(&task()),
                     begun,
                     &text,
                     FinishReason::Stop,
@@ -300,7 +339,7 @@ mod tests {
             Expects::Tests,
             &[],
             Prompting::Training,
-            &task(),
+            Subject::from(&task()),
             begun,
             "7) == 14\nassert double(8) == 16",
             FinishReason::Stop,

@@ -18,7 +18,7 @@ use slm_scoring::Program;
 
 use super::budget::Ledger;
 use super::event::{ExecutionResult, LookupResult};
-use super::read::{Reading, read};
+use super::read::{Reading, Subject, read};
 use super::snippet::imports;
 use super::tool::Offer;
 use crate::backend::Answer;
@@ -56,6 +56,9 @@ pub(crate) struct ModelCall {
     /// The convention by which a program is requested, and read from the answer.
     pub(crate) prompting: Prompting,
     pub(crate) sampling: Sampling,
+    /// The function that the answer defines, if it is not the task's; or, of a program, the task with further functions in
+    /// its prompt.
+    pub(crate) part: Option<Rc<TaskView>>,
     /// The wanted number of tokens; after [`StepQueue::call`], the number that the budget grants.
     pub(crate) max_new_tokens: usize,
 }
@@ -271,7 +274,10 @@ impl StepQueue {
             call.expects,
             call.offer,
             call.prompting,
-            &self.task,
+            Subject {
+                task: &self.task,
+                part: call.part.as_deref(),
+            },
             &call.begun,
             &answer.text,
             answer.finish_reason,

@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Waker};
 use anyhow::{Result, anyhow};
 use slm_artifacts::{FinishReason, FormatFailure, StopReason, sha256_of_texts};
 use slm_benchmarks::TaskView;
+use slm_config::{Role, RoleSpeaker, Workflow};
 use slm_report::Spending;
 use slm_scoring::Program;
 
@@ -22,12 +23,12 @@ use super::event::{
     LookupResult, What,
 };
 use super::step_queue::{ModelCall, Step, StepQueue, Work};
-use crate::backend::{Answer, Query};
+use crate::backend::{Answer, Query, Speaker};
 use crate::digest::step_seed;
 use crate::knowledge::{Look, LookedUp};
 
 /// The identity that a trajectory's events record.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Identity {
     /// The run's name.
     pub(crate) run: String,
@@ -35,6 +36,18 @@ pub(crate) struct Identity {
     pub(crate) model_sha256: String,
     /// `None` for the base model's arm.
     pub(crate) adapter_sha256: Option<String>,
+    /// The adapters of `evaluate.speakers`.
+    pub(crate) speakers: Vec<SpeakingAdapter>,
+    /// Hash of what identifies the teacher, if there is one.
+    pub(crate) teacher_sha256: Option<String>,
+}
+
+/// An adapter of `evaluate.speakers`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SpeakingAdapter {
+    /// As the recipe names it.
+    pub(crate) name: String,
+    pub(crate) sha256: String,
 }
 
 /// A workflow in progress.
@@ -209,7 +222,7 @@ impl Trajectory {
             sampling: call.sampling,
             max_new_tokens: call.max_new_tokens,
             seed: self.seed(step.number),
-            with_adapter: self.adapter_answers(call),
+            speaker: self.speaker(call),
         }
     }
 
@@ -237,12 +250,9 @@ impl Trajectory {
             top_k: call.sampling.top_k,
             max_new_tokens: call.max_new_tokens,
             seed: self.seed(number),
-            model_sha256: self.identity.model_sha256.clone(),
-            adapter_sha256: self
-                .identity
-                .adapter_sha256
-                .clone()
-                .filter(|_| self.adapter_answers(call)),
+            model_sha256: self.model_sha256(call),
+            adapter_sha256: self.adapter_sha256(call),
+            speaker: self.named_speaker(call),
             prompt_tokens: answer.prompt_tokens,
             completion_tokens: answer.completion_tokens,
             tokens_estimated: answer.tokens_estimated,
@@ -406,9 +416,48 @@ impl Trajectory {
         step_seed(seed, &self.key.task_id, self.key.sample, step)
     }
 
-    fn adapter_answers(&self, call: &ModelCall) -> bool {
-        self.identity.adapter_sha256.is_some()
-            && self.settings.evaluate.adapter_roles.contain(call.role)
+    /// Returns who answers a call by the recipe; in `decompose_self`, whoever speaks the coder splits the task.
+    fn role_speaker(&self, call: &ModelCall) -> RoleSpeaker {
+        let role = match (self.key.workflow, call.role) {
+            (Workflow::DecomposeSelf, Role::Decomposer) => Role::Coder,
+            (_, role) => role,
+        };
+        self.settings.evaluate.speaker(role)
+    }
+
+    fn speaker(&self, call: &ModelCall) -> Speaker {
+        match self.role_speaker(call) {
+            RoleSpeaker::Arm if self.identity.adapter_sha256.is_some() => Speaker::Arm,
+            RoleSpeaker::Arm | RoleSpeaker::Base => Speaker::Base,
+            RoleSpeaker::Teacher => Speaker::Teacher,
+            RoleSpeaker::Adapter(name) => {
+                let mut all = self.identity.speakers.iter();
+                let at = all.position(|of| of.name == name);
+                Speaker::Adapter(at.unwrap_or_else(|| unreachable!("`{name}` was not opened")))
+            }
+        }
+    }
+
+    /// Returns the speaker as the recipe names it, if it is not a model of the arm.
+    fn named_speaker(&self, call: &ModelCall) -> Option<String> {
+        match self.role_speaker(call) {
+            RoleSpeaker::Arm | RoleSpeaker::Base => None,
+            other => Some(String::from(other)),
+        }
+    }
+
+    fn adapter_sha256(&self, call: &ModelCall) -> Option<String> {
+        match self.speaker(call) {
+            Speaker::Base | Speaker::Teacher => None,
+            Speaker::Arm => self.identity.adapter_sha256.clone(),
+            Speaker::Adapter(at) => Some(self.identity.speakers[at].sha256.clone()),
+        }
+    }
+
+    fn model_sha256(&self, call: &ModelCall) -> String {
+        let of_teacher = self.identity.teacher_sha256.clone();
+        let of_teacher = of_teacher.filter(|_| self.speaker(call) == Speaker::Teacher);
+        of_teacher.unwrap_or_else(|| self.identity.model_sha256.clone())
     }
 }
 

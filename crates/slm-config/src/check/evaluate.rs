@@ -21,6 +21,7 @@ impl Check {
         if let Some(endpoint) = &evaluate.endpoint {
             self.endpoint(endpoint, evaluate.prompting);
         }
+        self.speakers(evaluate);
         self.hypotheses(&evaluate.hypotheses);
     }
 

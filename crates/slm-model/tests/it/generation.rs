@@ -166,7 +166,7 @@ fn generate(requests: &[Request], slots: usize) -> Vec<Completion> {
     let generation = Generation {
         runtime: &runtime,
         tokenizer: &tokenizer,
-        adapter: None,
+        adapters: &[],
         slots,
     };
     let mut completions = vec![None; requests.len()];
@@ -194,7 +194,7 @@ fn request(prompt: Vec<u32>, seed: u64, sampling: Sampling) -> Request {
         sampling,
         seed,
         stop: Vec::new(),
-        with_adapter: true,
+        adapter: None,
     }
 }
 
@@ -265,7 +265,7 @@ impl Client for Hesitant {
 /// Returns the completions of requests that arrive one by one, in the order of the requests.
 fn serve(
     requests: &[Request],
-    adapter: Option<&RuntimeAdapter>,
+    adapters: &[&RuntimeAdapter],
     at_once: usize,
 ) -> Vec<(Vec<u32>, String)> {
     let (weights, engine) = engine("tiny-qwen2");
@@ -274,7 +274,7 @@ fn serve(
     let generation = Generation {
         runtime: &runtime,
         tokenizer: &tokenizer,
-        adapter,
+        adapters,
         slots: 3,
     };
     let mut client = Hesitant {
@@ -309,9 +309,9 @@ fn requests_that_come_while_others_run_are_answered_as_if_they_were_alone() {
         .take(230)
         .copied()
         .collect();
-    let alone = serve(&requests, None, 1);
-    assert_eq!(serve(&requests, None, 2), alone);
-    assert_eq!(serve(&requests, None, 3), alone);
+    let alone = serve(&requests, &[], 1);
+    assert_eq!(serve(&requests, &[], 2), alone);
+    assert_eq!(serve(&requests, &[], 3), alone);
     let listed: Vec<_> = generate(&requests, 3)
         .into_iter()
         .map(|completion| (completion.tokens, completion.text))
@@ -320,28 +320,31 @@ fn requests_that_come_while_others_run_are_answered_as_if_they_were_alone() {
 }
 
 #[test]
-fn requests_with_the_adapter_and_without_share_a_batch() {
+fn requests_with_several_adapters_and_without_one_share_a_batch() {
     let (weights, _) = engine("tiny-qwen2");
-    let (_, adapter) = adapters("peft-qwen2/all-linear", "tiny-qwen2", &weights);
-    let adapter = RuntimeAdapter::Engine(adapter);
-    let requests = |with_adapter: fn(usize) -> bool| -> Vec<Request> {
-        prompts(8)
+    let load = |path| RuntimeAdapter::Engine(adapters(path, "tiny-qwen2", &weights).1);
+    let (first, second) = (load("peft-qwen2/all-linear"), load("peft-qwen2/dora"));
+    let loaded = [&first, &second];
+    let requests = |adapter: fn(usize) -> Option<usize>| -> Vec<Request> {
+        prompts(9)
             .into_iter()
             .enumerate()
             .map(|(i, prompt)| Request {
-                with_adapter: with_adapter(i),
+                adapter: adapter(i),
                 ..request(prompt, i as u64, Sampling::GREEDY)
             })
             .collect()
     };
-    let base = serve(&requests(|_| false), Some(&adapter), 3);
-    assert_eq!(base, serve(&requests(|_| true), None, 3));
-    let adapted = serve(&requests(|_| true), Some(&adapter), 3);
-    assert_ne!(base, adapted);
-    let mixed = serve(&requests(|i| i % 2 == 0), Some(&adapter), 3);
+    let base = serve(&requests(|_| None), &loaded, 3);
+    assert_eq!(base, serve(&requests(|_| None), &[], 3));
+    let with_first = serve(&requests(|_| Some(0)), &loaded, 3);
+    assert_eq!(with_first, serve(&requests(|_| Some(0)), &[&first], 3));
+    let with_second = serve(&requests(|_| Some(1)), &loaded, 3);
+    assert!(base != with_first && base != with_second && with_first != with_second);
+    let mixed = serve(&requests(|i| [None, Some(0), Some(1)][i % 3]), &loaded, 3);
     for (i, found) in mixed.iter().enumerate() {
-        let expected = if i % 2 == 0 { &adapted[i] } else { &base[i] };
-        assert_eq!(found, expected, "request {i}");
+        let expected = [&base, &with_first, &with_second][i % 3];
+        assert_eq!(found, &expected[i], "request {i}");
     }
 }
 
@@ -357,10 +360,10 @@ fn prompts_that_share_a_beginning_are_answered_as_if_they_were_alone() {
         .collect();
     let alone: Vec<_> = requests
         .iter()
-        .map(|request| serve(std::slice::from_ref(request), None, 1).remove(0))
+        .map(|request| serve(std::slice::from_ref(request), &[], 1).remove(0))
         .collect();
-    assert_eq!(serve(&requests, None, 1), alone);
-    assert_eq!(serve(&requests, None, 3), alone);
+    assert_eq!(serve(&requests, &[], 1), alone);
+    assert_eq!(serve(&requests, &[], 3), alone);
 }
 
 #[test]
@@ -392,7 +395,7 @@ fn impossible_requests_are_errors_before_anything_is_computed() {
     let generation = Generation {
         runtime: &runtime,
         tokenizer: &tokenizer,
-        adapter: None,
+        adapters: &[],
         slots: 2,
     };
     let run = |request: Request| {

@@ -34,7 +34,7 @@ fn greedy_text_equals_transformers_and_llama_cpp_up_to_near_ties() {
             sampling: Sampling::GREEDY,
             seed: 0,
             stop: Vec::new(),
-            with_adapter: true,
+            adapters: &[],
         })
         .collect();
     let generation = Generation {

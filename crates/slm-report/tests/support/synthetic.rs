@@ -54,6 +54,7 @@ pub(crate) fn run_of(experiment: Experiment, adapters: &[&str]) -> RunInfo {
                 learned_tasks: Vec::new(),
             })
             .collect(),
+        speakers: Vec::new(),
         recipe: RecipeInfo {
             yaml: "model:\n  name_or_path: synthetic.gguf\nlora:\n  r: 8\n".to_owned(),
             sha256: "3d".repeat(32),

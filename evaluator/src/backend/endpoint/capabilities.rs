@@ -11,7 +11,7 @@ use slm_model::{Message, Role, Sampling};
 
 use super::wire::{Prompt, ServerAnswer};
 use super::{Endpoint, Outcome, Texts};
-use crate::backend::Query;
+use crate::backend::{Query, Speaker};
 
 /// A text that every vocabulary splits into several tokens, none of them special.
 const PLAIN: &str = "def area(width, height):\n    return width * height";
@@ -113,7 +113,7 @@ pub(super) fn query(messages: Vec<Message>) -> Query {
         sampling: Sampling::GREEDY,
         max_new_tokens: 1,
         seed: 1,
-        with_adapter: false,
+        speaker: Speaker::Base,
     }
 }
 

@@ -163,12 +163,14 @@ impl Endpoint {
         }
     }
 
-    /// Returns the base model, with the adapter at an index or without one, as a backend.
-    pub(crate) fn arm(&self, adapter: Option<usize>) -> ServedArm<'_> {
+    /// Returns the base model, with the adapter at an index or without one, as a backend. The adapters from `speakers` on
+    /// are those of `evaluate.speakers`.
+    pub(crate) fn arm(&self, adapter: Option<usize>, speakers: usize) -> ServedArm<'_> {
         ServedArm {
             endpoint: self,
             base: &self.served[0].model,
             adapter: adapter.map(|at| self.served[at + 1].model.as_str()),
+            speakers: &self.served[speakers + 1..],
         }
     }
 

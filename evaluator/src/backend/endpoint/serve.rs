@@ -13,8 +13,9 @@ use anyhow::{Result, bail};
 use super::enforce_limits::enforce_limits;
 use super::wire::{Prompt, ServerAnswer};
 use super::{Endpoint, Outcome, chat, wire};
-use crate::backend::{Answer, Backend, Caller, Query, check_room};
+use crate::backend::{Answer, Backend, Caller, Query, Speaker, check_room};
 use slm_artifacts::FinishReason;
+use slm_report::ServedModel;
 
 /// How often finished program runs are checked for new queries.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -24,8 +25,10 @@ pub(crate) struct ServedArm<'a> {
     pub(super) endpoint: &'a Endpoint,
     /// The server's name of the base model.
     pub(super) base: &'a str,
-    /// The server's name of the adapter.
+    /// The server's name of the arm's adapter.
     pub(super) adapter: Option<&'a str>,
+    /// The adapters of `evaluate.speakers`.
+    pub(super) speakers: &'a [ServedModel],
 }
 
 /// A query as it is sent.
@@ -42,9 +45,12 @@ struct Request {
 
 impl ServedArm<'_> {
     fn model(&self, query: &Query) -> &str {
-        self.adapter
-            .filter(|_| query.with_adapter)
-            .unwrap_or(self.base)
+        match query.speaker {
+            // A server of its own has the teacher as its base model.
+            Speaker::Base | Speaker::Teacher => self.base,
+            Speaker::Arm => self.adapter.unwrap_or(self.base),
+            Speaker::Adapter(at) => &self.speakers[at].model,
+        }
     }
 
     fn request(&self, query: Query, began: f64) -> Result<Request> {

@@ -172,6 +172,7 @@ pub(super) fn context_limit(refusal: &str) -> Option<Option<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::Speaker;
 
     #[test]
     fn variables_of_the_template_are_a_field_of_the_request() {
@@ -194,7 +195,7 @@ mod tests {
             sampling: Sampling::GREEDY,
             max_new_tokens: 9,
             seed: (1 << 33) + 1,
-            with_adapter: false,
+            speaker: Speaker::Base,
         }
     }
 

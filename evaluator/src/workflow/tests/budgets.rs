@@ -40,6 +40,9 @@ fn tireless(query: &Query) -> Line {
         Question::Draft | Question::Code => Line::of_tokens(ZERO, 10),
         Question::Tests => Line::of_tokens("2) == 4", 10),
         Question::Plan | Question::Review => Line::of_tokens("Think again.", 10),
+        Question::Split => Line::of_tokens("a(x): x\nb(x): x\nc(x): x\nd(x): x\ne(x): x", 10),
+        Question::Function => Line::of_tokens("    return x\n", 10),
+        Question::Assemble => Line::of_tokens(format!("    return a(-{})\n", query.seed), 10),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod budgets;
 mod decisions;
+mod decompose;
 mod memory;
 mod resume;
 mod retrieval;
@@ -22,7 +23,7 @@ use super::prompt::Templates;
 use super::runner::Runner;
 use super::schedule;
 use super::step_queue::Execution;
-use super::trajectory::{Finished, Identity};
+use super::trajectory::{Finished, Identity, SpeakingAdapter};
 use crate::backend::scripted::{Line, Scripted};
 use crate::backend::{Backend, Query};
 use crate::experiment::arm::{self, AnsweringArm};
@@ -61,6 +62,9 @@ enum Question {
     Tests,
     Review,
     Revision,
+    Split,
+    Function,
+    Assemble,
 }
 
 fn question(query: &Query) -> Question {
@@ -69,6 +73,9 @@ fn question(query: &Query) -> Question {
         ("short steps", Question::Plan),
         ("Complete the function. Reply", Question::Code),
         ("Write at most", Question::Tests),
+        ("Reply with one line for each", Question::Split),
+        ("Complete the function `", Question::Function),
+        ("by calling these functions", Question::Assemble),
         ("APPROVED", Question::Review),
         ("Write the function again", Question::Revision),
     ];
@@ -84,7 +91,9 @@ fn writer(first: &'static str, revised: &'static str) -> impl Fn(&Query) -> Line
         Question::Draft | Question::Code => Line::from(first),
         Question::Revision => Line::from(revised),
         Question::Tests => Line::from(TESTS),
-        Question::Plan | Question::Review => Line::from("Think again."),
+        Question::Plan | Question::Review | Question::Split => Line::from("Think again."),
+        Question::Function => Line::from("    return x + x\n"),
+        Question::Assemble => Line::from(revised),
     }
 }
 
@@ -152,6 +161,7 @@ struct World {
     evaluate: Evaluate,
     tasks: Vec<TaskView>,
     adapter: Option<&'static str>,
+    speakers: Vec<SpeakingAdapter>,
     knowledge: Rc<Knowledge>,
     grading: Grading,
 }
@@ -163,6 +173,7 @@ impl World {
             evaluate: Evaluate::default(),
             tasks: vec![task("double")],
             adapter: None,
+            speakers: Vec::new(),
             knowledge: Rc::new(Knowledge::none()),
             grading: Grading::from(&slm_config::Knowledge::default()),
         }
@@ -198,6 +209,8 @@ impl World {
                 config_sha256: "config".to_owned(),
                 model_sha256: "model".to_owned(),
                 adapter_sha256: self.adapter.map(str::to_owned),
+                speakers: self.speakers.clone(),
+                teacher_sha256: Some("teacher".to_owned()),
             }),
         };
         let mut folder = RunFolder::open(self.folder.path().to_owned())?;

@@ -17,6 +17,9 @@ fn script(query: &Query) -> Line {
         Question::Revision => Line::from(format!("    return -{}\n", query.seed % 1000)),
         Question::Tests => Line::from(TESTS),
         Question::Draft | Question::Code => Line::from(ZERO),
+        Question::Split => Line::from("once(x): x itself\nagain(x): the same"),
+        Question::Function => Line::from(format!("    return x + {}\n", query.seed % 1000)),
+        Question::Assemble => Line::from(format!("    return once(x) - {}\n", query.seed % 1000)),
     }
 }
 
