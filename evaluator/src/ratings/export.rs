@@ -43,7 +43,6 @@ pub(super) fn run(arguments: &ExportArguments) -> Result<()> {
     let (drawn, left_out) = drawn(&runs, &sides, arguments)?;
     let sides: Vec<Side> = sides.into_iter().map(|(_, side)| side).collect();
     let (key, rows) = tabled(drawn, sides, left_out, arguments.seed, arguments.separator);
-    std::fs::create_dir_all(folder)?;
     let table = write(arguments.separator, &rows)?;
     // The key is last: its presence means that the export is complete.
     atomic_write(&folder.join(TABLE), &table)?;
@@ -128,10 +127,16 @@ fn drawn<'a>(
         })
         .collect();
     let mut left_out: BTreeMap<String, usize> = BTreeMap::new();
-    let mut leave_out = |reason: &str| *left_out.entry(reason.to_owned()).or_default() += 1;
     let mut prompts: BTreeMap<&str, &str> = BTreeMap::new();
     for task in runs.iter().flat_map(|run| &run.tasks) {
-        prompts.insert(&task.view.task_id, &task.view.prompt);
+        let known = prompts.insert(&task.view.task_id, &task.view.prompt);
+        if known.is_some_and(|prompt| prompt != task.view.prompt) {
+            return Err(UserMistake(format!(
+                "the runs have different tasks of the name {}\nhint: export each run into its own folder",
+                task.view.task_id
+            ))
+            .into());
+        }
     }
     let mut tasks: Vec<(&str, &str, Vec<&str>)> = Vec::new();
     for (task_id, prompt) in prompts {
@@ -141,10 +146,12 @@ fn drawn<'a>(
             .collect();
         let is_long = |text: &str| harmless(text, arguments.separator).chars().count() > MOST_CHARS;
         match programs {
-            None => leave_out("not answered by every arm and workflow"),
-            Some(all) if all.iter().any(|of| of.trim().is_empty()) => leave_out("an answer without a program"),
-            Some(all) if is_long(prompt) || all.iter().any(|of| is_long(of)) => {
-                leave_out("too long for a cell of a spreadsheet");
+            None => leave_out(&mut left_out, "not answered by every arm and workflow"),
+            Some(all) if all.iter().any(|of| of.trim().is_empty()) => {
+                leave_out(&mut left_out, "an answer without a program");
+            }
+            Some(all) if is_long(prompt) || all.iter().copied().any(is_long) => {
+                leave_out(&mut left_out, "too long for a cell of a spreadsheet");
             }
             Some(all) => tasks.push((task_id, prompt, all)),
         }
@@ -161,7 +168,7 @@ fn drawn<'a>(
     tasks.shuffle(&mut rng);
     let most = arguments.tasks as usize;
     for _ in most..tasks.len() {
-        leave_out("not drawn");
+        leave_out(&mut left_out, "not drawn");
     }
     tasks.truncate(most);
     let mut rated: Vec<Rated> = Vec::new();
@@ -182,6 +189,11 @@ fn drawn<'a>(
     }
     rated.shuffle(&mut rng);
     Ok((rated, left_out))
+}
+
+/// Counts a task that is not in the export.
+fn leave_out(left_out: &mut BTreeMap<String, usize>, reason: &str) {
+    *left_out.entry(reason.to_owned()).or_default() += 1;
 }
 
 /// Names the rows, and returns the key and the lines of the table.

@@ -58,7 +58,7 @@ pub(super) fn harmless(text: &str, separator: Separator) -> String {
         if may_start && starts(c) {
             shown.push('\'');
         }
-        may_start = matches!(c, '\n' | '\r') || c != own && "\t;,".contains(c);
+        may_start = matches!(c, '\n' | '\r') || (c != own && "\t;,".contains(c));
         let forbidden = c.is_control() && !matches!(c, '\n' | '\t');
         shown.push(if forbidden { '\u{fffd}' } else { c });
     }
@@ -115,7 +115,7 @@ pub(super) fn read(path: &Path, column: &str) -> Result<Table> {
 
 fn parsed(text: &[u8], separator: u8) -> Result<Table, csv::Error> {
     // A line that some spreadsheets write before the first one.
-    let hint = [b"sep=", &[separator][..]].concat();
+    let hint = [&b"sep="[..], &[separator]].concat();
     let rest = text.strip_prefix(&hint[..]).unwrap_or(text);
     let skipped = u64::from(rest.len() < text.len());
     let rest = rest.strip_prefix(b"\r").unwrap_or(rest);
