@@ -160,7 +160,8 @@ impl SampleRecord {
     /// A record of an earlier version contains only the verdict of the first test that did not pass.
     pub fn is_executable(&self) -> Option<bool> {
         let by_verdict = matches!(self.verdict, Verdict::Passed | Verdict::Failed);
-        self.is_tested().then(|| self.executable.unwrap_or(by_verdict))
+        self.is_tested()
+            .then(|| self.executable.unwrap_or(by_verdict))
     }
 
     /// Returns the record with what its program determines and an earlier version did not write; `version` keeps the

@@ -173,7 +173,10 @@ mod tests {
             let none: [Vec<f64>; 0] = [];
             assert_eq!(krippendorff_alpha(&none, level), None);
             assert_eq!(krippendorff_alpha(&[vec![1.0], vec![2.0]], level), None);
-            assert_eq!(krippendorff_alpha(&[vec![3.0; 4], vec![3.0; 2]], level), None);
+            assert_eq!(
+                krippendorff_alpha(&[vec![3.0; 4], vec![3.0; 2]], level),
+                None
+            );
             assert_eq!(krippendorff_alpha(&[vec![f64::NAN, 2.0]], level), None);
         }
     }

@@ -70,12 +70,17 @@ fn open(arguments: &ExportArguments) -> Result<Vec<HarvestedRun>> {
 
 /// Returns the arms and workflows that are compared, each with the number of its run, in the order of the plans.
 fn sides(runs: &[HarvestedRun], arguments: &ExportArguments) -> Result<Vec<(usize, Side)>> {
-    let is_wanted = |wanted: &[String], name: &str| wanted.is_empty() || wanted.iter().any(|of| of == name);
+    let is_wanted =
+        |wanted: &[String], name: &str| wanted.is_empty() || wanted.iter().any(|of| of == name);
     let mut known: BTreeSet<String> = BTreeSet::new();
     let mut found = Vec::new();
     for (at, run) in runs.iter().enumerate() {
         let plan = &run.info.plan;
-        for cell in plan.cells.iter().filter(|cell| cell.decoding == plan.reference) {
+        for cell in plan
+            .cells
+            .iter()
+            .filter(|cell| cell.decoding == plan.reference)
+        {
             let workflow = cell.workflow.name();
             known.extend([cell.arm.clone(), workflow.to_owned()]);
             if is_wanted(&arguments.arms, &cell.arm) && is_wanted(&arguments.workflows, workflow) {
@@ -123,7 +128,8 @@ fn drawn<'a>(
                     && record.workflow == side.workflow
                     && record.decoding == run.info.plan.reference
             });
-            own.map(|record| (record.task_id.as_str(), record)).collect()
+            own.map(|record| (record.task_id.as_str(), record))
+                .collect()
         })
         .collect();
     let mut left_out: BTreeMap<String, usize> = BTreeMap::new();
@@ -157,7 +163,10 @@ fn drawn<'a>(
         }
     }
     if tasks.is_empty() {
-        let reasons: Vec<String> = left_out.iter().map(|(why, n)| format!("{n} {why}")).collect();
+        let reasons: Vec<String> = left_out
+            .iter()
+            .map(|(why, n)| format!("{n} {why}"))
+            .collect();
         return Err(UserMistake(format!(
             "no task has a program of every arm and workflow: {}\nhint: choose others with --arm and --workflow",
             reasons.join(", ")
@@ -205,7 +214,9 @@ fn tabled(
     separator: Separator,
 ) -> (Key, Vec<Vec<String>>) {
     let seed_text = seed.to_string();
-    let contents = drawn.iter().flat_map(|of| [of.task_id, of.prompt, of.program]);
+    let contents = drawn
+        .iter()
+        .flat_map(|of| [of.task_id, of.prompt, of.program]);
     let hash = sha256_of_texts([seed_text.as_str()].into_iter().chain(contents));
     // The letter keeps spreadsheets from taking an item for a number.
     let export = format!("R{}", &hash[..8]);
@@ -216,7 +227,13 @@ fn tabled(
         let item = format!("{export}-{:03}", at + 1);
         let texts = [of.prompt, of.program].map(|text| harmless(text, separator));
         let empty = COLUMNS.map(|_| String::new());
-        rows.push([item.clone()].into_iter().chain(texts).chain(empty).collect());
+        rows.push(
+            [item.clone()]
+                .into_iter()
+                .chain(texts)
+                .chain(empty)
+                .collect(),
+        );
         items.push(Item {
             item,
             task_id: of.task_id.to_owned(),

@@ -69,7 +69,10 @@ fn filled(key: &Key, rater: usize, table: &Table, path: &Path) -> Result<Vec<Rat
             )));
         }
     }
-    let missing = key.columns.iter().find(|name| !columns.contains_key(name.as_str()));
+    let missing = key
+        .columns
+        .iter()
+        .find(|name| !columns.contains_key(name.as_str()));
     if let Some(missing) = missing {
         return Err(at_start(format!(
             "no column `{missing}`, expected {}\nhint: keep the first line of ratings.csv as it was exported",
@@ -79,10 +82,17 @@ fn filled(key: &Key, rater: usize, table: &Table, path: &Path) -> Result<Vec<Rat
     let of_export = |name: &str| {
         ["item", "task", "program", ""].contains(&name) || key.columns.iter().any(|own| own == name)
     };
-    let foreign: Vec<&str> = columns.keys().copied().filter(|name| !of_export(name)).collect();
+    let foreign: Vec<&str> = columns
+        .keys()
+        .copied()
+        .filter(|name| !of_export(name))
+        .collect();
     if !foreign.is_empty() {
         let names = foreign.join(", ");
-        slm_cli::note(&format!("{}: columns that are not read: {names}", path.display()));
+        slm_cli::note(&format!(
+            "{}: columns that are not read: {names}",
+            path.display()
+        ));
     }
     let mut seen: BTreeSet<usize> = BTreeSet::new();
     let mut ratings = Vec::new();
@@ -90,7 +100,10 @@ fn filled(key: &Key, rater: usize, table: &Table, path: &Path) -> Result<Vec<Rat
         let cell = |column: &str| line.cells.get(columns[column]).map_or("", String::as_str);
         let item = item_of(key, cell("item")).map_err(|error| at_line(path, line, &error))?;
         if !seen.insert(item) {
-            let error = format!("the item {} a second time\nhint: remove one of the rows", cell("item"));
+            let error = format!(
+                "the item {} a second time\nhint: remove one of the rows",
+                cell("item")
+            );
             return Err(at_line(path, line, &error));
         }
         for (column, name) in key.columns.iter().enumerate() {
@@ -137,9 +150,15 @@ fn rating(cell: &str) -> Result<Option<u8>, &str> {
         return Ok(None);
     }
     let (whole, decimals) = cell.split_once(['.', ',']).unwrap_or((cell, ""));
-    let value = whole.parse::<u8>().ok().filter(|value| (1..=5).contains(value));
+    let value = whole
+        .parse::<u8>()
+        .ok()
+        .filter(|value| (1..=5).contains(value));
     let is_whole = decimals.chars().all(|digit| digit == '0');
-    value.filter(|_| is_whole && whole.len() == 1).map(Some).ok_or(cell)
+    value
+        .filter(|_| is_whole && whole.len() == 1)
+        .map(Some)
+        .ok_or(cell)
 }
 
 #[cfg(test)]
@@ -174,7 +193,10 @@ mod tests {
         std::fs::write(&path, text).expect("written");
         let table = spreadsheet::read(&path, "item").map_err(|error| error.to_string())?;
         let found = filled(&key(), 0, &table, &path).map_err(|error| error.to_string())?;
-        Ok(found.into_iter().map(|of| (of.item, of.column, of.value)).collect())
+        Ok(found
+            .into_iter()
+            .map(|of| (of.item, of.column, of.value))
+            .collect())
     }
 
     #[test]
@@ -191,16 +213,28 @@ mod tests {
         let header = "item,readability,overall_quality\n";
         let check = |rows: &str, expected: &str| {
             let error = import(&format!("{header}{rows}")).expect_err(rows);
-            assert!(error.contains(expected) && error.contains("\nhint: "), "{error}");
+            assert!(
+                error.contains(expected) && error.contains("\nhint: "),
+                "{error}"
+            );
         };
         for value in ["0", "6", "3.5", "-1", "four", "=1+1", "11", "1e0"] {
             let expected = format!("ada.csv:2: `readability` is `{value}`, expected 1, 2");
             check(&format!("R1a2b3c4d-001,{value},2\n"), &expected);
         }
-        check("R1a2b3c4d-009,1,2\n", "ada.csv:2: no item `R1a2b3c4d-009`, the export has 2 items");
-        check("R99999999-001,1,2\n", "is one of the export R99999999, expected R1a2b3c4d");
+        check(
+            "R1a2b3c4d-009,1,2\n",
+            "ada.csv:2: no item `R1a2b3c4d-009`, the export has 2 items",
+        );
+        check(
+            "R99999999-001,1,2\n",
+            "is one of the export R99999999, expected R1a2b3c4d",
+        );
         check(",1,2\n", "no item ``");
-        check("R1a2b3c4d-001,1,2\nR1a2b3c4d-001,1,2\n", "ada.csv:3: the item R1a2b3c4d-001 a second time");
+        check(
+            "R1a2b3c4d-001,1,2\nR1a2b3c4d-001,1,2\n",
+            "ada.csv:3: the item R1a2b3c4d-001 a second time",
+        );
         let error = import("item,readability\nR1a2b3c4d-001,1\n").expect_err("a missing column");
         assert!(error.contains("no column `overall_quality`"), "{error}");
         let error = import("item,readability,readability,overall_quality\n").expect_err("twice");
@@ -211,6 +245,9 @@ mod tests {
     fn a_rater_has_one_file() {
         let files = ["a/ada.csv", "b/ada.csv"].map(PathBuf::from);
         let error = raters(&files).expect_err("the same name").to_string();
-        assert!(error.contains("a second file of the rater `ada`"), "{error}");
+        assert!(
+            error.contains("a second file of the rater `ada`"),
+            "{error}"
+        );
     }
 }

@@ -36,7 +36,13 @@ pub(super) fn render(found: &Comparison) -> String {
     ];
     let ratings = text_table(&header, &rows);
     let rows: Vec<Vec<String>> = found.columns.iter().map(agreement_row).collect();
-    let header = ["agreement", "ratings", "missing", "alpha, ordinal", "alpha, interval"];
+    let header = [
+        "agreement",
+        "ratings",
+        "missing",
+        "alpha, ordinal",
+        "alpha, interval",
+    ];
     let agreement = text_table(&header, &rows);
     format!(
         "{ratings}\n\nMeans over tasks, 1 (worst) to 5 (best). The difference is that of the same rater on the same task; its \

@@ -79,7 +79,11 @@ pub(super) fn compare(key: &Key, raters: Vec<String>, ratings: &[Rating]) -> Com
         items: key.items.len(),
         columns: columns
             .map(|(at, column)| {
-                let own: Vec<Rating> = ratings.iter().filter(|of| of.column == at).copied().collect();
+                let own: Vec<Rating> = ratings
+                    .iter()
+                    .filter(|of| of.column == at)
+                    .copied()
+                    .collect();
                 ColumnResult::new(key, column, &own, raters.len())
             })
             .collect(),

@@ -87,9 +87,8 @@ pub(super) struct Line {
 /// The file cannot be read, is not in a form of UTF-8 or of one byte for each letter, or has no such column.
 pub(super) fn read(path: &Path, column: &str) -> Result<Table> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let mistake = |text: &str| -> anyhow::Error {
-        UserMistake(format!("{}: {text}", path.display())).into()
-    };
+    let mistake =
+        |text: &str| -> anyhow::Error { UserMistake(format!("{}: {text}", path.display())).into() };
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") || bytes.contains(&0) {
         return Err(mistake(
             "UTF-16 or no text, expected UTF-8\nhint: save the table as \"CSV UTF-8\"",
@@ -213,7 +212,10 @@ mod tests {
 
     #[test]
     fn what_was_written_is_read_again() {
-        let rows = [vec!["item", "program"], vec!["R1", "def f():\n    return \"a;b\"\n"]];
+        let rows = [
+            vec!["item", "program"],
+            vec!["R1", "def f():\n    return \"a;b\"\n"],
+        ];
         let rows = rows.map(|row| row.into_iter().map(str::to_owned).collect());
         for separator in [Separator::Comma, Separator::Semicolon] {
             let table = read_bytes(&write(separator, &rows).expect("written")).expect("a table");

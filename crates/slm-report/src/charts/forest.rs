@@ -138,7 +138,10 @@ fn range(lines: &[Line]) -> (f64, f64) {
     let ends = rows.flat_map(|row| {
         let interval = row.interval.map(|of| [of.low * 100.0, of.high * 100.0]);
         let others = [row.difference.map(|of| of * 100.0), row.required];
-        interval.into_iter().flatten().chain(others.into_iter().flatten())
+        interval
+            .into_iter()
+            .flatten()
+            .chain(others.into_iter().flatten())
     });
     let (low, high) = ends.fold((-5.0, 5.0), |(low, high): (f64, f64), end| {
         (low.min(end), high.max(end))

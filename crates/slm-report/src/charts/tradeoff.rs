@@ -113,10 +113,7 @@ fn draw_points(area: &Area, shown: &[Outcome], description: &str) -> Drawn<()> {
     let base = area.get_base_pixel();
     let mut last = i32::MIN;
     for (at, outcomes) in shown.iter().enumerate() {
-        let (x, share) = (
-            cost(outcomes),
-            outcomes.pass_rate.share.unwrap_or_default(),
-        );
+        let (x, share) = (cost(outcomes), outcomes.pass_rate.share.unwrap_or_default());
         let color = arm_color(at);
         if let Some(interval) = outcomes.pass_rate.interval {
             let whisker = vec![(x, interval.low), (x, interval.high)];

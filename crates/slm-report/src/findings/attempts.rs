@@ -86,7 +86,10 @@ impl AttemptFindings {
                 .map(|(workflow, of)| Attempts::new(*workflow, of, &within))
                 .collect(),
             independent: single.and_then(|(_, of)| IndependentSamples::new(of, &within)),
-            titles: within.iter().map(|k| format!("solved within {k}")).collect(),
+            titles: within
+                .iter()
+                .map(|k| format!("solved within {k}"))
+                .collect(),
             within,
         })
     }

@@ -97,7 +97,12 @@ impl CellSummary {
             samples: samples.len(),
             tested: samples.iter().filter(|sample| sample.is_tested()).count(),
             passed,
-            pass_ratio: mean(&samples.iter().filter_map(|of| TESTS_PASSED.of(of)).collect::<Vec<_>>()),
+            pass_ratio: mean(
+                &samples
+                    .iter()
+                    .filter_map(|of| TESTS_PASSED.of(of))
+                    .collect::<Vec<_>>(),
+            ),
             executable: samples
                 .iter()
                 .filter(|sample| sample.is_executable() == Some(true))

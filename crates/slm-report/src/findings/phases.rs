@@ -65,8 +65,9 @@ mod tests {
 
     #[test]
     fn phases_come_in_the_order_of_the_trajectories_and_rare_ones_are_marked() {
-        let mut records: Vec<SampleRecord> =
-            (0..19).map(|task| reached(&["code", "test"], task)).collect();
+        let mut records: Vec<SampleRecord> = (0..19)
+            .map(|task| reached(&["code", "test"], task))
+            .collect();
         records.push(reached(&["code", "review", "test"], 19));
         records.push(reached(&["demand", "code"], 20));
         records.push(reached(&[], 21));

@@ -88,7 +88,11 @@ fn several_samples_of_one_answer_are_the_control_of_attempts() {
         let rate = control["pass_at"][k].as_f64().expect("a rate");
         assert!((rate - expected).abs() < 1e-12, "{k}: {rate}");
     }
-    assert!(report.markdown.contains("| `single`, pass@k of 3 samples |"));
+    assert!(
+        report
+            .markdown
+            .contains("| `single`, pass@k of 3 samples |")
+    );
 }
 
 #[test]
@@ -101,7 +105,11 @@ fn records_without_attempts_are_counted_and_give_no_share() {
     let first = &arm(&report)["attempts"]["workflows"][0];
     assert_eq!(first["unknown"], TASKS - 1);
     assert_eq!(first["solved_within"], serde_json::json!([]));
-    assert!(report.markdown.contains("23 answers of `reflection` are of an earlier version"));
+    assert!(
+        report
+            .markdown
+            .contains("23 answers of `reflection` are of an earlier version")
+    );
 }
 
 #[test]
@@ -109,9 +117,16 @@ fn every_contrast_is_shown_and_only_the_declared_one_decides() {
     let run = run();
     let report = check(&records(&run), &run);
     let found = &report.summary["findings"]["workflows"];
-    assert_eq!((&found["contrasts"], &found["declared"]), (&9.into(), &1.into()));
-    let rows = found["arms"][0]["groups"][0]["rows"].as_array().expect("rows");
-    let of_h3 = report.summary["findings"]["h3"]["contrasts"].as_array().expect("a list");
+    assert_eq!(
+        (&found["contrasts"], &found["declared"]),
+        (&9.into(), &1.into())
+    );
+    let rows = found["arms"][0]["groups"][0]["rows"]
+        .as_array()
+        .expect("rows");
+    let of_h3 = report.summary["findings"]["h3"]["contrasts"]
+        .as_array()
+        .expect("a list");
     assert_eq!(rows.len(), of_h3.len());
     for (at, (row, contrast)) in rows.iter().zip(of_h3).enumerate() {
         assert_eq!(row["is_declared"], at == 0);
@@ -124,8 +139,16 @@ fn every_contrast_is_shown_and_only_the_declared_one_decides() {
         .find(|(path, _)| path == "pictures/contrasts.svg")
         .expect("the chart");
     assert_eq!(svg.matches("(decides)").count(), 1);
-    assert!(report.markdown.contains("Only the declared one, marked *decides*"));
-    assert!(report.markdown.contains("The other 8 were looked at as well and are not corrected"));
+    assert!(
+        report
+            .markdown
+            .contains("Only the declared one, marked *decides*")
+    );
+    assert!(
+        report
+            .markdown
+            .contains("The other 8 were looked at as well and are not corrected")
+    );
 }
 
 #[test]
@@ -144,7 +167,11 @@ fn a_contrast_with_a_teacher_on_one_side_is_not_tested() {
     assert_eq!(report.summary["findings"]["workflows"]["declared"], 0);
     let text = "> **H3 not tested: `multi_agent` was assisted by a teacher.**";
     assert!(report.markdown.contains(text), "{}", report.markdown);
-    assert!(report.markdown.contains("**not tested: `multi_agent` was assisted by a teacher**"));
+    assert!(
+        report
+            .markdown
+            .contains("**not tested: `multi_agent` was assisted by a teacher**")
+    );
     assert!(
         report
             .markdown
@@ -161,11 +188,27 @@ fn a_phase_that_hardly_any_trajectory_reached_is_named() {
     let mut records = records(&run);
     let of_workflow = |record: &&mut SampleRecord| record.workflow == "multi_agent";
     for (at, record) in records.iter_mut().filter(of_workflow).enumerate() {
-        let reached = if at == 0 { ["code", "review"].as_slice() } else { &["code"] };
+        let reached = if at == 0 {
+            ["code", "review"].as_slice()
+        } else {
+            &["code"]
+        };
         record.phases = reached.iter().map(|&phase| phase.to_owned()).collect();
     }
     let report = check(&records, &run);
-    assert!(report.markdown.contains("| `multi_agent` | `code` | 24 of 24 | 100 % |"));
-    assert!(report.markdown.contains("| `multi_agent` | `review` | 1 of 24 | below 5 % |"));
-    assert!(report.markdown.contains("`review` of `multi_agent` was reached by 1 of 24."));
+    assert!(
+        report
+            .markdown
+            .contains("| `multi_agent` | `code` | 24 of 24 | 100")
+    );
+    assert!(
+        report
+            .markdown
+            .contains("| `multi_agent` | `review` | 1 of 24 | below 5 % |")
+    );
+    assert!(
+        report
+            .markdown
+            .contains("`review` of `multi_agent` was reached by 1 of 24.")
+    );
 }
