@@ -16,7 +16,7 @@ pub enum RatingLevel {
 /// `units` has the ratings of each unit, in any order; a rater who did not rate a unit is missing there. A unit with fewer
 /// than two ratings has no pair and is left out. Equal to the package `krippendorff` of PyPI.
 ///
-/// `None` if no unit has two ratings, all ratings are equal, so that chance cannot be told from agreement, or a rating
+/// `None` if no unit has two ratings, all ratings are equal, so that agreement by chance is complete, too, or a rating
 /// is not finite.
 ///
 /// # Source

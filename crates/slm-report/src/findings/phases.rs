@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::arms::ArmSamples;
 
-/// A phase that fewer trajectories reach says nothing about its effect.
+/// With a smaller share of trajectories, a phase cannot show an effect.
 const RARE: f64 = 0.05;
 
 /// How many trajectories of a workflow reached one of its phases.
