@@ -11,6 +11,7 @@ use slm_model::{DeviceChoice, NamedShape, SyntheticType};
 use crate::dataset_arguments::{self, DatasetArguments};
 use crate::index_arguments::{self, IndexArguments};
 use crate::memory_arguments::{self, MemoryArguments};
+use crate::ratings_arguments::{self, RatingsArguments};
 use crate::sandboxing::{self, SandboxArguments, SandboxChoice};
 use crate::shard::Shard;
 
@@ -71,6 +72,9 @@ pub(crate) enum Command {
     /// Find weaknesses, unreliable code and smells in Python files, or compare the arms of a run in them
     #[command(after_long_help = QUALITY_EXAMPLES)]
     Quality(QualityArguments),
+    /// Let people rate the programs of runs without knowing which arm wrote them
+    #[command(after_long_help = ratings_arguments::EXAMPLES)]
+    Ratings(RatingsArguments),
     /// Measure how fast a model prefills and decodes on a device
     #[command(after_long_help = BENCH_EXAMPLES)]
     Bench(BenchArguments),
@@ -114,6 +118,7 @@ impl Command {
             | Self::Sandbox(_)
             | Self::Metrics(_)
             | Self::Quality(_)
+            | Self::Ratings(_)
             | Self::Completions(_)
             | Self::Man(_) => None,
         }

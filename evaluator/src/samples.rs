@@ -29,6 +29,10 @@ fn row(run: &RunInfo, record: &SampleRecord) -> Map<String, Value> {
         copied,
         sketch_kept,
         rounds,
+        attempts,
+        tokens_to_program,
+        seconds_to_program,
+        phases,
         stop,
         format_failures,
         unspent:
@@ -49,6 +53,7 @@ fn row(run: &RunInfo, record: &SampleRecord) -> Map<String, Value> {
         verdict,
         tests_passed,
         tests_total,
+        executable,
         detail,
         cpu_s,
         same_signature,
@@ -71,6 +76,7 @@ fn row(run: &RunInfo, record: &SampleRecord) -> Map<String, Value> {
         ("tests_passed", json!(tests_passed)),
         ("tests_total", json!(tests_total)),
         ("parsable", json!(parsable)),
+        ("executable", json!(executable)),
     ];
     let further = [
         ("prompt_tokens", json!(prompt_tokens)),
@@ -83,6 +89,11 @@ fn row(run: &RunInfo, record: &SampleRecord) -> Map<String, Value> {
         ("copied", json!(copied)),
         ("sketch_kept", json!(sketch_kept)),
         ("rounds", json!(rounds)),
+        ("attempts", json!(attempts)),
+        ("tokens_to_program", json!(tokens_to_program)),
+        ("seconds_to_program", json!(seconds_to_program)),
+        // As text: columns of the table have plain types. No phase's name contains a space.
+        ("phases", json!(phases.join(" "))),
         ("format_failures", json!(format_failures)),
         ("stop", json!(stop)),
         ("finish_reason", json!(finish_reason)),

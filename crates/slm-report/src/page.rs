@@ -18,7 +18,7 @@ use crate::record_counts::RecordCounts;
 use crate::sample_metric::{MI, MI_CODE, SampleMetric, by_task};
 
 /// The page and its sections.
-const TEMPLATES: [(&str, &str); 11] = [
+const TEMPLATES: [(&str, &str); 12] = [
     ("report", include_str!("templates/report.md.jinja")),
     ("headline", include_str!("templates/headline.md.jinja")),
     ("own_code", include_str!("templates/own_code.md.jinja")),
@@ -26,6 +26,7 @@ const TEMPLATES: [(&str, &str); 11] = [
     ("h2", include_str!("templates/h2.md.jinja")),
     ("h3", include_str!("templates/h3.md.jinja")),
     ("lookups", include_str!("templates/lookups.md.jinja")),
+    ("workflows", include_str!("templates/workflows.md.jinja")),
     ("cells", include_str!("templates/cells.md.jinja")),
     ("threats", include_str!("templates/threats.md.jinja")),
     ("rerun", include_str!("templates/rerun.md.jinja")),

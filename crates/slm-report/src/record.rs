@@ -81,6 +81,19 @@ pub struct SampleRecord {
     pub sketch_kept: Option<f64>,
     /// Rounds of revision that were started.
     pub rounds: u32,
+    /// Programs that the workflow had made when it made the kept one, that included: 1 + the round of revision that made
+    /// it, or the number of the draft; omitted without a program, and in records of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<u32>,
+    /// Tokens generated until the kept program was made, that included; omitted as `attempts`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_to_program: Option<usize>,
+    /// Wall time of the calls until the kept program was made, in seconds; omitted as `attempts`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds_to_program: Option<f64>,
+    /// The phases that the workflow reached, in their order; omitted for workflows without phases.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phases: Vec<String>,
     /// Why the workflow ended.
     pub stop: StopReason,
     /// Number of answers with a format failure.
@@ -111,6 +124,10 @@ pub struct SampleRecord {
     pub tests_passed: usize,
     /// Hidden tests of the task.
     pub tests_total: usize,
+    /// Executability: whether the program ran on every hidden test without an exception and within all limits, whatever
+    /// it returned; omitted without tests, and in records of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executable: Option<bool>,
     /// The last line of the failure, if the verdict needs one.
     pub detail: Option<String>,
     /// CPU time of the tests, in seconds.
@@ -136,6 +153,15 @@ impl SampleRecord {
     /// Whether every hidden test passed; a task without tests is not passed.
     pub fn passed(&self) -> bool {
         self.is_tested() && self.verdict == Verdict::Passed
+    }
+
+    /// Whether the program ran on every hidden test without an exception and within all limits; `None` without tests.
+    ///
+    /// A record of an earlier version contains only the verdict of the first test that did not pass.
+    pub fn is_executable(&self) -> Option<bool> {
+        let by_verdict = matches!(self.verdict, Verdict::Passed | Verdict::Failed);
+        self.is_tested()
+            .then(|| self.executable.unwrap_or(by_verdict))
     }
 
     /// Returns the record with what its program determines and an earlier version did not write; `version` keeps the
@@ -216,6 +242,9 @@ pub struct RunInfo {
     /// Parts of the budget that are smaller than what a workflow may need; omitted if there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub short_budgets: Vec<ShortBudget>,
+    /// The workflows in which a teacher answered for a role, by name; omitted if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub assisted: Vec<String>,
     /// The server that generated instead of the built-in model; omitted without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<EndpointInfo>,
@@ -243,6 +272,11 @@ impl RunInfo {
             }
         }
         self
+    }
+
+    /// Whether a teacher answered for a role of the workflow.
+    pub fn is_assisted(&self, workflow: &str) -> bool {
+        self.assisted.iter().any(|assisted| assisted == workflow)
     }
 
     /// Returns the number of tasks that the run answers.

@@ -21,6 +21,8 @@ pub(crate) struct RecordCounts {
     estimated: usize,
     /// Records of an earlier version.
     earlier: usize,
+    /// Failed records of an earlier version, which contain only the verdict of the first test that did not pass.
+    executable_by_verdict: usize,
     timeout: usize,
     memory: usize,
     output_limit: usize,
@@ -43,6 +45,9 @@ impl RecordCounts {
             retries: records.iter().map(|record| record.retries).sum(),
             estimated: count(&|record| record.tokens_estimated),
             earlier: count(&|record| record.version < RECORD_VERSION),
+            executable_by_verdict: count(&|record| {
+                record.verdict == Verdict::Failed && record.executable.is_none()
+            }),
             timeout: ended(Verdict::Timeout),
             memory: ended(Verdict::Memory),
             output_limit: ended(Verdict::OutputLimit),

@@ -105,10 +105,13 @@ pub(crate) const CC_OF_SOLVED: SampleMetric = SampleMetric {
     ..CC
 };
 
-/// Share of a task's hidden tests that passed.
+/// `PassRatio`: share of a task's hidden tests that passed.
+///
+/// # Source
+/// Dong et al. 2023, `CodeScore`, arXiv:2301.09043.
 pub(crate) const TESTS_PASSED: SampleMetric = SampleMetric {
     key: "tests_passed_share",
-    label: "Tests passed (%)",
+    label: "PassRatio (%)",
     digits: 1,
     scale: 100.0,
     source: Source::Sample(|record| {
@@ -264,6 +267,16 @@ pub(crate) const COMPLETION_TOKENS: SampleMetric = SampleMetric {
     scale: 1.0,
     source: Source::Sample(|record| Some(record.completion_tokens as f64)),
 };
+
+/// Tokens of prompts and completions.
+pub(crate) const TOTAL_TOKENS: SampleMetric =
+    SampleMetric::of_sample("total_tokens", "Prompt and completion tokens", |record| {
+        Some((record.prompt_tokens + record.completion_tokens) as f64)
+    });
+
+/// Calls to the model.
+pub(crate) const CALLS: SampleMetric =
+    SampleMetric::of_sample("calls", "Calls", |record| Some(record.calls as f64));
 
 /// 1 if a sample passes all its tests, else 0; a sample of a task without tests has no value.
 pub(crate) const PASS_RATE: SampleMetric = SampleMetric {

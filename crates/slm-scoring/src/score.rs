@@ -62,6 +62,7 @@ impl Score {
             tests: suites().map(|suite| suite.tests).sum(),
             detail: failed.map_or_else(String::new, |suite| suite.detail.clone()),
             cpu_s: suites().map(|suite| suite.cpu_s).sum(),
+            executable: suites().try_fold(true, |all, suite| Some(all & suite.executable?)),
         })
     }
 }
@@ -79,6 +80,8 @@ pub struct TotalResult {
     pub detail: String,
     /// CPU seconds of all runs.
     pub cpu_s: f64,
+    /// Whether no test raised an exception or met a limit, see [`SuiteResult::executable`].
+    pub executable: Option<bool>,
 }
 
 /// The result of one suite of tests.
@@ -94,6 +97,14 @@ pub struct SuiteResult {
     pub detail: String,
     /// CPU seconds of the run.
     pub cpu_s: f64,
+    /// Executability: whether the program parses and no test raised an exception or met a limit; a wrong result is
+    /// executable. Of tests that were not run because the base tests fail, it is that of the base tests. `None` in scores
+    /// of earlier versions, and without tests.
+    ///
+    /// # Source
+    /// Dong et al. 2023, `CodeScore`, arXiv:2301.09043.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executable: Option<bool>,
 }
 
 /// The verdict of one test, and why it did not pass.
@@ -114,6 +125,8 @@ impl SuiteResult {
             .filter(|&i| results[i].0 != Verdict::Passed)
             .collect();
         let tests = results.len();
+        let ran = |(verdict, _): &TestResult| matches!(verdict, Verdict::Passed | Verdict::Failed);
+        let executable = Some(results.iter().all(ran));
         let (verdict, detail) = failed
             .first()
             .and_then(|&first| results.into_iter().nth(first))
@@ -124,6 +137,7 @@ impl SuiteResult {
             failed,
             detail,
             cpu_s,
+            executable,
         }
     }
 
@@ -135,6 +149,7 @@ impl SuiteResult {
             failed: Vec::new(),
             detail,
             cpu_s: 0.0,
+            executable: None,
         }
     }
 
@@ -146,6 +161,7 @@ impl SuiteResult {
             failed: Vec::new(),
             detail: "the base tests do not pass".to_owned(),
             cpu_s: 0.0,
+            executable: base.executable,
         }
     }
 

@@ -124,6 +124,7 @@ mod tests {
                 failed: vec![1],
                 detail: detail.to_owned(),
                 cpu_s: 0.5,
+                executable: Some(true),
             }),
             plus: None,
             unscored: None,

@@ -14,9 +14,10 @@
 //! | how large is it? | [`SignedRank::rank_biserial`], [`cliffs_delta`], [`Friedman::kendalls_w`] |
 //! | which rate? | [`wilson`], [`pass_at_k`], [`exact_lower_limit`] |
 //! | several contrasts at once? | [`holm`] |
+//! | do raters agree? | [`krippendorff_alpha`] |
 //! | how many tasks? | [`power`], [`minimal_detectable_effect`]; [`rates_power`], [`minimal_detectable_rate_difference`] |
 //!
-//! Values agree with scipy and statsmodels to 1e-9 (`tests/it/golden/scipy/`); the coverage of the intervals
+//! Values agree with scipy, statsmodels and krippendorff to 1e-9 (`tests/it/golden/`); the coverage of the intervals
 //! and the false positive rates of the tests are simulated (`tests/it/coverage.rs`,
 //! `tests/it/false_positives.rs`).
 //!
@@ -39,6 +40,7 @@ mod effect_size;
 mod exact_rate;
 mod friedman;
 mod holm;
+mod krippendorff;
 mod mcnemar;
 mod paired;
 mod pass_at_k;
@@ -57,6 +59,7 @@ pub use effect_size::cliffs_delta;
 pub use exact_rate::exact_lower_limit;
 pub use friedman::{Friedman, friedman, friedman_permutation_p};
 pub use holm::holm;
+pub use krippendorff::{RatingLevel, krippendorff_alpha};
 pub use mcnemar::exact_mcnemar;
 pub use paired::{Pair, differences, task_mean};
 pub use pass_at_k::pass_at_k;

@@ -147,7 +147,11 @@ pub(crate) fn sources(runs: &[HarvestedRun]) -> Result<Vec<SourceRun>> {
         .collect()
 }
 
-fn read(folder: PathBuf) -> Result<HarvestedRun> {
+/// Opens the finished run in a folder.
+///
+/// # Errors
+/// It is unfinished, or its tasks have changed.
+pub(crate) fn read(folder: PathBuf) -> Result<HarvestedRun> {
     let info = RunFolder::read_info(&folder).map_err(as_mistake)?;
     let (records, events) = RunFolder::read(&folder).map_err(as_mistake)?;
     check_records(&info, &records, &folder)?;

@@ -196,6 +196,7 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
         knowledge: knowledge.info().cloned(),
         offline: knowledge.offline(),
         short_budgets: Vec::new(),
+        assisted: Vec::new(),
         endpoint,
         shard: None,
         merged_from: Vec::new(),

@@ -136,6 +136,7 @@ fn record(
             tests: task.hidden().open(scorer.phase).len(),
             detail: reason.to_owned(),
             cpu_s: 0.0,
+            executable: Some(false),
         }
     };
     let key = &finished.key;
@@ -163,6 +164,11 @@ fn record(
         copied: finished.looked_up.copied,
         sketch_kept: finished.looked_up.sketch_kept,
         rounds: finished.rounds,
+        attempts: chosen.map(|chosen| chosen.attempt.number),
+        tokens_to_program: chosen.map(|chosen| chosen.attempt.completion_tokens),
+        seconds_to_program: chosen.map(|chosen| chosen.attempt.generation_s),
+        // No workflow has phases.
+        phases: Vec::new(),
         stop: finished.stop,
         format_failures: finished.format_failures.len(),
         unspent: finished.left,
@@ -177,6 +183,7 @@ fn record(
         verdict: tests.verdict,
         tests_passed: tests.passed,
         tests_total: tests.tests,
+        executable: tests.executable.filter(|_| tests.tests > 0),
         detail: Some(tests.detail).filter(|detail| !detail.is_empty()),
         cpu_s: tests.cpu_s,
         same_signature: compared.same_signature,
@@ -202,7 +209,7 @@ mod tests {
     use super::*;
     use crate::workflow::event::Key;
     use crate::workflow::read::{Reading, Subject, read};
-    use crate::workflow::trajectory::ChosenProgram;
+    use crate::workflow::trajectory::{Attempt, ChosenProgram};
 
     fn tasks(n: usize) -> Vec<RunTask> {
         let set = slm_benchmarks::load("embedded", None).expect("embedded tasks");
@@ -245,6 +252,11 @@ mod tests {
                 program,
                 text: text.to_owned(),
                 finish_reason: FinishReason::Stop,
+                attempt: Attempt {
+                    number: 1,
+                    completion_tokens: 5,
+                    generation_s: 0.5,
+                },
             }),
             spent: Spending {
                 completion_tokens: 5,

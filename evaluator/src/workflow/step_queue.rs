@@ -323,6 +323,11 @@ impl StepQueue {
             .unwrap_or_else(|| unreachable!("step {number} is not pending"))
     }
 
+    /// Returns the number of programs that were made until a step, by steps that were requested no later.
+    pub(crate) fn programs_until(&self, step: u32) -> usize {
+        self.candidates.range(..=step).count()
+    }
+
     /// Whether a candidate is the same program as an earlier one.
     pub(crate) fn repeats(&self, step: u32) -> bool {
         let program = &self.candidate(step).program;

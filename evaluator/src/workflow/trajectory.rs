@@ -61,6 +61,8 @@ pub(crate) struct Trajectory {
     /// Steps of an earlier start that are not replayed yet.
     logged: BTreeMap<u32, Event>,
     finished: Option<Finished>,
+    /// Completion tokens and wall seconds of each call, by its step.
+    spent_by_call: BTreeMap<u32, (usize, f64)>,
     prompt_tokens: usize,
     generation_s: f64,
     retries: usize,
@@ -85,6 +87,17 @@ impl EventPosition {
     }
 }
 
+/// What a trajectory had made and spent when it had made its final program.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Attempt {
+    /// Number of the program among those of the trajectory, from 1, in the order of the requests.
+    pub(crate) number: u32,
+    /// Tokens of the calls until the one that made the program, that included.
+    pub(crate) completion_tokens: usize,
+    /// Share of the batches' wall time of these calls, in seconds.
+    pub(crate) generation_s: f64,
+}
+
 /// The program that a trajectory ends with.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ChosenProgram {
@@ -92,6 +105,7 @@ pub(crate) struct ChosenProgram {
     /// The answer that the program was read from.
     pub(crate) text: String,
     pub(crate) finish_reason: FinishReason,
+    pub(crate) attempt: Attempt,
 }
 
 /// A closed trajectory.
@@ -157,6 +171,7 @@ impl Trajectory {
                 .map(|event| (event.step, event))
                 .collect(),
             finished: None,
+            spent_by_call: BTreeMap::new(),
             prompt_tokens: 0,
             generation_s: 0.0,
             retries: 0,
@@ -291,6 +306,8 @@ impl Trajectory {
         number: u32,
         answer: &Answer,
     ) -> (Step, Option<String>, Option<FormatFailure>) {
+        let spent = (answer.completion_tokens, answer.seconds);
+        self.spent_by_call.insert(number, spent);
         self.prompt_tokens += answer.prompt_tokens;
         self.generation_s += answer.seconds;
         self.retries += answer.retries;
@@ -353,6 +370,7 @@ impl Trajectory {
                     program: candidate.program.clone(),
                     text: candidate.text.clone(),
                     finish_reason: candidate.finish_reason,
+                    attempt: self.attempt(step, queue.programs_until(step)),
                 }
             }),
             spent: decision.spent,
@@ -379,6 +397,16 @@ impl Trajectory {
             None => Ok(Some(self.event(place, What::Decision(decision)))),
             Some(event) if is_same_decision(&event, &decision) => Ok(None),
             Some(_) => Err(self.misfit(place.step)),
+        }
+    }
+
+    /// Returns what was made and spent until `step`, which made program number `number`.
+    fn attempt(&self, step: u32, number: usize) -> Attempt {
+        let until = || self.spent_by_call.range(..=step).map(|(_, spent)| spent);
+        Attempt {
+            number: u32::try_from(number).unwrap_or(u32::MAX),
+            completion_tokens: until().map(|(tokens, _)| tokens).sum(),
+            generation_s: until().map(|(_, seconds)| seconds).sum(),
         }
     }
 

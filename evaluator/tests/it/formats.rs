@@ -62,6 +62,12 @@ fn the_page_on_formats_has_a_row_for_every_field_that_is_written_and_no_other() 
     let summary = json_of(&run.join("summary.json"));
     found.extend(summary.as_object().expect("an object").keys().cloned());
     for key in [
+        "attempts",
+        "tokens_to_program",
+        "seconds_to_program",
+        "phases",
+        "executable",
+        "assisted",
         "lookups",
         "masked",
         "recall",

@@ -68,6 +68,10 @@ pub(crate) fn whole(number: usize, sample: u32, program: &str, passed: usize) ->
             copied: None,
             sketch_kept: None,
             rounds: 0,
+            attempts: None,
+            tokens_to_program: None,
+            seconds_to_program: None,
+            phases: Vec::new(),
             stop: StopReason::Finished,
             format_failures: 0,
             unspent: Spending {
@@ -87,6 +91,7 @@ pub(crate) fn whole(number: usize, sample: u32, program: &str, passed: usize) ->
             verdict,
             tests_passed: passed,
             tests_total: TESTS,
+            executable: None,
             detail: None,
             cpu_s: 0.01,
             same_signature: None,

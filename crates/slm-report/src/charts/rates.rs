@@ -15,7 +15,7 @@ type Group = (&'static str, fn(&ArmSummary) -> &Rate);
 
 const GROUPS: [Group; 5] = [
     ("passes all tests", |arm| &arm.pass_rate),
-    ("runs, no exception", |arm| &arm.executable),
+    ("Executability", |arm| &arm.executable),
     ("parses", |arm| &arm.parsable),
     ("MI exactly 100", |arm| &arm.mi_at_100),
     ("cut off by limit", |arm| &arm.cut_off),

@@ -21,13 +21,12 @@ pub(crate) struct ArmSummary {
     /// Probability that at least one of k samples passes, for the largest k that every task with tests allows; `None`
     /// for k = 1.
     pub(crate) pass_at_k: Option<PassAtK>,
-    /// Mean share of a task's tests that passed.
+    /// `PassRatio`: mean share of a task's tests that passed.
     pub(crate) tests_passed_share: Option<f64>,
     pub(crate) parsable: Rate,
     /// Answers that add no statement to the prompt; they parse, but are not measured.
     pub(crate) empty: Rate,
-    /// Among samples with tests: programs that ran to the end or to a failed assertion, without another exception and
-    /// within all limits.
+    /// Executability, among samples with tests.
     pub(crate) executable: Rate,
     pub(crate) maintainability_index: Option<f64>,
     pub(crate) mi_code: Option<f64>,
@@ -73,7 +72,7 @@ impl ArmSummary {
             parsable: Rate::new(arm, seed, always, |sample| sample.parsable),
             empty: Rate::new(arm, seed, always, |sample| sample.verdict == Verdict::Empty),
             executable: Rate::new(arm, seed, SampleRecord::is_tested, |sample| {
-                matches!(sample.verdict, Verdict::Passed | Verdict::Failed)
+                sample.is_executable() == Some(true)
             }),
             maintainability_index: metric_mean(arm, &MI),
             mi_code: metric_mean(arm, &MI_CODE),
@@ -126,7 +125,10 @@ pub(crate) fn metric_mean(arm: &ArmSamples, metric: &SampleMetric) -> Option<f64
     mean_over_tasks(arm, |sample| metric.of(sample))
 }
 
-fn mean_over_tasks(arm: &ArmSamples, value: impl Fn(&SampleRecord) -> Option<f64>) -> Option<f64> {
+pub(crate) fn mean_over_tasks(
+    arm: &ArmSamples,
+    value: impl Fn(&SampleRecord) -> Option<f64>,
+) -> Option<f64> {
     let values: Vec<f64> = arm
         .by_task()
         .filter_map(|samples| task_mean(samples, |sample| value(sample)))

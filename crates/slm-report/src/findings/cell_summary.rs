@@ -9,6 +9,7 @@ use slm_statistics::mean;
 use super::solved_per_token::solved_per_1000_tokens;
 use crate::cell::{Cell, Decoding};
 use crate::record::{RunInfo, SampleRecord};
+use crate::sample_metric::TESTS_PASSED;
 
 /// The results and spending of one cell; means are over samples.
 #[derive(Debug, Serialize)]
@@ -21,6 +22,10 @@ pub(crate) struct CellSummary {
     pub(crate) tested: usize,
     /// Samples whose hidden tests all pass.
     pub(crate) passed: usize,
+    /// `PassRatio`: mean share of the hidden tests that pass, over samples with tests.
+    pub(crate) pass_ratio: Option<f64>,
+    /// Executability: samples with tests whose programs run on every test without an exception and within all limits.
+    pub(crate) executable: usize,
     pub(crate) calls: Option<f64>,
     pub(crate) completion_tokens: Option<f64>,
     pub(crate) prompt_tokens: Option<f64>,
@@ -92,6 +97,16 @@ impl CellSummary {
             samples: samples.len(),
             tested: samples.iter().filter(|sample| sample.is_tested()).count(),
             passed,
+            pass_ratio: mean(
+                &samples
+                    .iter()
+                    .filter_map(|of| TESTS_PASSED.of(of))
+                    .collect::<Vec<_>>(),
+            ),
+            executable: samples
+                .iter()
+                .filter(|sample| sample.is_executable() == Some(true))
+                .count(),
             calls: average(|sample| sample.calls),
             completion_tokens: average(|sample| sample.completion_tokens),
             prompt_tokens: average(|sample| sample.prompt_tokens),

@@ -23,6 +23,9 @@ pub(crate) struct Claim {
     pub(crate) effect: f64,
     /// Who declared the effect; `None` if an earlier version of this program did not record it.
     pub(crate) declared: Option<Declared>,
+    /// The workflows of the contrast that a teacher assisted; not empty exactly if the contrast is not tested for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) assisted: Vec<String>,
     /// Tasks that were compared.
     pub(crate) n: usize,
     /// Tasks on which the sides differ.
@@ -48,6 +51,7 @@ impl Claim {
             metric: metric.key,
             effect: hypothesis.effect,
             declared: hypothesis.declared,
+            assisted: Vec::new(),
             n: found.n,
             differing: found.differing,
             estimate: evidence.estimate,
@@ -56,6 +60,18 @@ impl Claim {
             test: "sign-flip permutation",
             p: found.sign_flip_p,
             holm_p: None,
+        }
+    }
+
+    /// Leaves the claim untested, because a teacher assisted these workflows and not the others of its contrast.
+    pub(crate) fn not_tested(self, assisted: Vec<String>) -> Self {
+        Self {
+            assisted,
+            estimate: None,
+            interval: None,
+            outcome: Conclusion::NotTested,
+            p: None,
+            ..self
         }
     }
 }

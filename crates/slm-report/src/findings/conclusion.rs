@@ -20,6 +20,8 @@ pub(crate) enum Conclusion {
     NotSupported,
     /// None of these.
     Inconclusive,
+    /// A teacher assisted one side of the contrast, so that nothing was tested.
+    NotTested,
 }
 
 /// A mean difference and its evidence, in points of its metric.

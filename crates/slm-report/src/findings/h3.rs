@@ -68,6 +68,12 @@ impl CollaborationFindings {
             if let Some(p) = found.solved.mcnemar_p {
                 (claim.test, claim.p) = ("exact McNemar", Some(p));
             }
+            let sides = [&found.workflow, &found.less].into_iter().cloned();
+            let assisted: Vec<String> = sides.filter(|of| run.is_assisted(of)).collect();
+            // With a teacher on both sides, the contrast is of the workflows again.
+            if assisted.len() == 1 {
+                claim = claim.not_tested(assisted);
+            }
             claim
         });
         Some(Self {

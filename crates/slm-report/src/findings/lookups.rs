@@ -16,7 +16,7 @@ use super::ranking::Rankings;
 use super::solved_per_token::solved_per_1000_tokens;
 use crate::plan::Plan;
 use crate::record::{RunInfo, SampleRecord};
-use crate::sample_metric::{COMPLETION_TOKENS, SampleMetric};
+use crate::sample_metric::{COMPLETION_TOKENS, SampleMetric, TOTAL_TOKENS};
 
 /// The findings on lookups.
 #[derive(Debug, Serialize)]
@@ -105,11 +105,6 @@ const COPIED: SampleMetric =
 const SKETCH_KEPT: SampleMetric =
     SampleMetric::of_sample("sketch_kept", "Sketch, share kept", |record| {
         record.sketch_kept
-    });
-
-const TOTAL_TOKENS: SampleMetric =
-    SampleMetric::of_sample("total_tokens", "Prompt and completion tokens", |record| {
-        Some((record.prompt_tokens + record.completion_tokens) as f64)
     });
 
 const FORMAT_FAILURES: SampleMetric =

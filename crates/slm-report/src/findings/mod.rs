@@ -1,7 +1,9 @@
 //! The findings on each hypothesis of the run, and on its lookups: every number is computed once.
 
+pub(crate) mod all_contrasts;
 pub(crate) mod arm_summary;
 pub(crate) mod arms;
+mod attempts;
 pub(crate) mod cell_summary;
 pub(crate) mod claim;
 pub(crate) mod conclusion;
@@ -14,11 +16,13 @@ mod lookup_contrast;
 pub(crate) mod lookups;
 mod missing_controls;
 mod own_code;
+mod phases;
 mod ranking;
 mod same_text;
 mod solved;
 mod solved_per_token;
 mod workflow_contrast;
+pub(crate) mod workflows;
 
 use serde::Serialize;
 
@@ -31,6 +35,7 @@ use h2::SweepFindings;
 use h3::CollaborationFindings;
 use lookups::LookupFindings;
 use own_code::OwnCode;
+use workflows::WorkflowFindings;
 
 /// One entry per hypothesis, `None` if the run does not test it, and those outside of hypotheses.
 #[derive(Debug, Serialize)]
@@ -46,6 +51,9 @@ pub(crate) struct Findings {
     /// The workflows that look something up; `None` without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) lookups: Option<LookupFindings>,
+    /// Arms with several workflows; `None` without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) workflows: Option<WorkflowFindings>,
 }
 
 impl Findings {
@@ -58,12 +66,20 @@ impl Findings {
         others: &[(&str, Arms)],
     ) -> Self {
         let is_compared = run.plan.compared_workflow().is_some();
+        let collaboration = CollaborationFindings::new(records, run);
+        let lookups = LookupFindings::new(records, run);
         let findings = Self {
+            workflows: WorkflowFindings::new(
+                records,
+                run,
+                collaboration.as_ref(),
+                lookups.as_ref(),
+            ),
             own_code: is_compared.then(|| OwnCode::new(arms, run)).flatten(),
             comparison: is_compared.then(|| Comparison::new(arms, others, run)),
             sweep: SweepFindings::new(records, run),
-            collaboration: CollaborationFindings::new(records, run),
-            lookups: LookupFindings::new(records, run),
+            collaboration,
+            lookups,
         };
         findings.adjusted()
     }

@@ -10,3 +10,4 @@ mod records;
 #[path = "../support/synthetic.rs"]
 mod synthetic;
 mod verdicts;
+mod workflows;

@@ -114,6 +114,7 @@ pub(crate) fn run_of(experiment: Experiment, adapters: &[&str]) -> RunInfo {
         knowledge: None,
         offline: Vec::new(),
         short_budgets: Vec::new(),
+        assisted: Vec::new(),
         endpoint: None,
         shard: None,
         merged_from: Vec::new(),
@@ -152,6 +153,10 @@ pub(crate) fn sample(arm: &str, task: usize) -> SampleRecord {
         copied: None,
         sketch_kept: None,
         rounds: 0,
+        attempts: None,
+        tokens_to_program: None,
+        seconds_to_program: None,
+        phases: Vec::new(),
         stop: StopReason::Finished,
         format_failures: 0,
         unspent: Spending {
@@ -171,6 +176,7 @@ pub(crate) fn sample(arm: &str, task: usize) -> SampleRecord {
         verdict: Verdict::Failed,
         tests_passed: 1,
         tests_total: 4,
+        executable: Some(true),
         detail: Some("AssertionError".to_owned()),
         cpu_s: 0.03,
         same_signature: None,
@@ -187,6 +193,7 @@ pub(crate) fn unparsable(mut sample: SampleRecord) -> SampleRecord {
     sample.metrics = None;
     sample.verdict = Verdict::Unparsable;
     sample.tests_passed = 0;
+    sample.executable = Some(false);
     sample
 }
 
@@ -204,6 +211,7 @@ pub(crate) fn untested(mut sample: SampleRecord) -> SampleRecord {
         sample.verdict = Verdict::Untested;
     }
     (sample.tests_passed, sample.tests_total) = (0, 0);
+    sample.executable = None;
     sample.detail = None;
     sample
 }
@@ -311,6 +319,7 @@ pub(crate) fn records(adapters: &[&str], tasks: usize) -> Vec<SampleRecord> {
             } else if luck > 0.92 {
                 sample.verdict = Verdict::Error;
                 sample.tests_passed = 0;
+                sample.executable = Some(false);
                 sample.detail = Some("NameError: name 'math' is not defined".to_owned());
             }
             records.push(sample);

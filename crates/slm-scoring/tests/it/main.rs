@@ -1,5 +1,6 @@
 //! Scoring through the public API: scores of samples, caches, and unscored programs.
 
+mod executability;
 mod repository;
 
 use std::fs;
@@ -43,9 +44,14 @@ struct Files {
 }
 
 fn files(reference: &str, programs: &[&str]) -> Files {
+    files_of(&row(reference), programs)
+}
+
+/// The files of a task that is this line.
+fn files_of(row: &Value, programs: &[&str]) -> Files {
     let folder = tempfile::tempdir().expect("a folder");
     let data = folder.path().join("tasks.jsonl");
-    fs::write(&data, format!("{}\n", row(reference))).expect("tasks");
+    fs::write(&data, format!("{row}\n")).expect("tasks");
     let lines: Vec<String> = programs
         .iter()
         .map(|program| json!({"task_id": "HumanEval/0", "solution": program}).to_string())

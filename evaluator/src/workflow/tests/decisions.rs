@@ -74,6 +74,55 @@ fn best_of_n_keeps_the_earliest_that_passes_the_examples() {
     }
 }
 
+/// Asserts the number of the kept program, and the tokens until it against the log.
+fn check_attempt(workflow: Workflow, script: impl Fn(&Query) -> Line, number: u32) {
+    let (finished, events) = World::new().run(workflow, script);
+    let attempt = finished.chosen.as_ref().expect("a program").attempt;
+    assert_eq!(attempt.number, number, "{workflow}");
+    let kept = events.iter().find_map(|event| match &event.what {
+        What::Decision(decision) => decision.chosen,
+        _ => None,
+    });
+    let kept = kept.expect("a kept program");
+    let until = events.iter().filter(|event| event.step <= kept);
+    let tokens = until.filter_map(|event| match &event.what {
+        What::Call(call) => Some(call.completion_tokens),
+        _ => None,
+    });
+    assert_eq!(
+        attempt.completion_tokens,
+        tokens.sum::<usize>(),
+        "{workflow}"
+    );
+    assert!(
+        attempt.completion_tokens > 0
+            && attempt.completion_tokens <= finished.spent.completion_tokens
+    );
+    assert!(attempt.generation_s <= finished.generation_s + 1e-9);
+    // Of revisions it is 1 + the round; drafts are all of round 0.
+    let round = events
+        .iter()
+        .find(|event| event.step == kept)
+        .expect("its step")
+        .round;
+    if workflow != Workflow::BestOfN {
+        assert_eq!(number, 1 + round, "{workflow}");
+    }
+}
+
+#[test]
+fn attempts_count_the_programs_until_the_kept_one() {
+    check_attempt(Workflow::Single, writer(ZERO, ZERO), 1);
+    for workflow in [Workflow::Reflection, Workflow::MultiAgent] {
+        check_attempt(workflow, writer(RIGHT, ZERO), 1);
+        check_attempt(workflow, writer(SQUARE_PLUS_1, ZERO), 1);
+        check_attempt(workflow, writer(ZERO, SQUARE_PLUS_1), 2);
+        check_attempt(workflow, writer(ZERO, RIGHT), 2);
+    }
+    let script = drafts(&[ZERO, SQUARE, SQUARE_PLUS_1, RIGHT, ZERO]);
+    check_attempt(Workflow::BestOfN, script, 3);
+}
+
 #[test]
 fn codet_keeps_the_largest_agreement() {
     // Two programs pass one test each, the same; one passes all three: 2 x 1 < 1 x 3.
