@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use slm_artifacts::{AdapterFolder, sha256_of_texts};
 use slm_benchmarks::Task;
 use slm_cli::Provenance;
-use slm_config::{Objective, Recipe};
+use slm_config::{Objective, Recipe, Workflow};
 use slm_report::{
     AdapterInfo, BenchmarkInfo, Experiment, NamedSeed, Plan, RECORD_VERSION, RecipeInfo, RunInfo,
     STATISTICS, SamplingInfo, SandboxInfo, SandboxProperty, SpeakerInfo, Spending, TrainingSummary,
@@ -139,6 +139,7 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
     } = answerer;
     let python = &sandbox.interpreter().version;
     let description = sandbox.self_test()?;
+    let plan_workflows: Vec<Workflow> = plan.cells.iter().map(|cell| cell.workflow).collect();
     let mut info = RunInfo {
         version: RECORD_VERSION,
         name: String::new(),
@@ -196,7 +197,7 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
         knowledge: knowledge.info().cloned(),
         offline: knowledge.offline(),
         short_budgets: Vec::new(),
-        assisted: Vec::new(),
+        assisted: super::speakers::assisted(evaluate, &plan_workflows),
         endpoint,
         shard: None,
         merged_from: Vec::new(),

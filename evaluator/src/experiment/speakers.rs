@@ -1,6 +1,6 @@
 //! The models that speak roles besides those of the arms: adapters of the same base model, and a teacher.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -124,13 +124,14 @@ pub(super) fn speaking(
         .collect()
 }
 
-/// Returns the workflows in which the teacher answers.
-pub(super) fn assisted(evaluate: &Evaluate, workflows: &[Workflow]) -> Vec<Workflow> {
-    let is_taught = |workflow: &Workflow| {
+/// Returns the names of the workflows in which the teacher answers, each once.
+pub(super) fn assisted(evaluate: &Evaluate, workflows: &[Workflow]) -> Vec<String> {
+    let is_taught = |workflow: &&Workflow| {
         let mut roles = workflow.roles().iter();
         roles.any(|role| evaluate.speaker(*role) == RoleSpeaker::Teacher)
     };
-    workflows.iter().copied().filter(is_taught).collect()
+    let taught: BTreeSet<&Workflow> = workflows.iter().filter(is_taught).collect();
+    taught.into_iter().map(|of| of.name().to_owned()).collect()
 }
 
 /// Notes a decomposer that nobody else speaks: `decompose` is then its own control.
