@@ -61,4 +61,4 @@ pub use training_summary::{
     BestValidation, ChatTemplateRecord, ContaminationSearch, StartingAdapter, TrainingSummary,
 };
 pub use verified::HashNote;
-pub use words::{BASE_ARM, Expects, FinishReason, FormatFailure, StopReason, Verdict};
+pub use words::{BASE_ARM, Expects, FinishReason, FormatFailure, Phase, StopReason, Verdict};

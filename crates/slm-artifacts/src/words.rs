@@ -123,6 +123,10 @@ pub enum Expects {
     Lookups,
     /// A line that names a tool, or a whole program.
     Action,
+    /// A question about the task, or the word `NONE`.
+    Question,
+    /// The name of a workflow.
+    Route,
 }
 
 /// How an answer violated its format. Counted only, it never ends a run.
@@ -141,4 +145,52 @@ pub enum FormatFailure {
     Empty,
     /// Neither a program nor a tool on offer with its argument; of a list of lookups, at least one line.
     NoAction,
+    /// Neither a question nor `NONE`.
+    NoQuestion,
+    /// No name of a workflow to choose from.
+    NoWorkflow,
+}
+
+/// A part of a workflow that is a chain of phases, in its order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// What the program must do is made precise.
+    Specify,
+    /// The first program is written.
+    Code,
+    /// Placeholders are filled in.
+    Complete,
+    /// The program is reviewed, and revised after the review.
+    Review,
+    /// The program is run, and revised after the report.
+    Test,
+}
+
+impl Phase {
+    /// All of them, in their order.
+    pub const ALL: [Self; 5] = [
+        Self::Specify,
+        Self::Code,
+        Self::Complete,
+        Self::Review,
+        Self::Test,
+    ];
+
+    /// Returns the word in files and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Specify => "specify",
+            Self::Code => "code",
+            Self::Complete => "complete",
+            Self::Review => "review",
+            Self::Test => "test",
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }

@@ -41,6 +41,10 @@ pub enum Role {
     Reviewer = "reviewer",
     /// Judges what a lookup found, and words the next query.
     Librarian = "librarian",
+    /// Makes the task precise, and answers the coder's questions about it.
+    Instructor = "instructor",
+    /// Chooses the workflow for the task.
+    Router = "router",
 }
 }
 
@@ -158,12 +162,26 @@ pub struct Prompts {
     act: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
     /// Instruction from memory entries in `memory`.
     instruct: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
+    /// What the program must do, made precise, in `chat_chain`.
+    specify: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
+    /// Question of the coder in `chat_chain`.
+    question: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
+    /// Answer to the coder's question in `chat_chain`.
+    answer: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
+    /// First program in `chat_chain`.
+    chain_coder: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
+    /// Comment on the program in `chat_chain`.
+    chain_review: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
+    /// Program after a comment, a report or a placeholder in `chat_chain`.
+    chain_revision: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
+    /// Choice of the workflow in `adaptive`, by `evaluate.adaptive.router` `model`.
+    route: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
 }
 }
 
 impl Prompts {
     /// The names of [`Self::entries`], with the files to be changed.
-    pub fn entries_mut(&mut self) -> [(&'static str, &mut Option<PathBuf>); 14] {
+    pub fn entries_mut(&mut self) -> [(&'static str, &mut Option<PathBuf>); 21] {
         let Self {
             planner,
             coder,
@@ -179,6 +197,13 @@ impl Prompts {
             choose_tools,
             act,
             instruct,
+            specify,
+            question,
+            answer,
+            chain_coder,
+            chain_review,
+            chain_revision,
+            route,
         } = self;
         [
             ("planner", planner),
@@ -195,11 +220,18 @@ impl Prompts {
             ("choose_tools", choose_tools),
             ("act", act),
             ("instruct", instruct),
+            ("specify", specify),
+            ("question", question),
+            ("answer", answer),
+            ("chain_coder", chain_coder),
+            ("chain_review", chain_review),
+            ("chain_revision", chain_revision),
+            ("route", route),
         ]
     }
 
     /// Each prompt's name and the file that replaces it, if any.
-    pub fn entries(&self) -> [(&'static str, Option<&Path>); 14] {
+    pub fn entries(&self) -> [(&'static str, Option<&Path>); 21] {
         let Self {
             planner,
             coder,
@@ -215,6 +247,13 @@ impl Prompts {
             choose_tools,
             act,
             instruct,
+            specify,
+            question,
+            answer,
+            chain_coder,
+            chain_review,
+            chain_revision,
+            route,
         } = self;
         [
             ("planner", planner.as_deref()),
@@ -231,6 +270,13 @@ impl Prompts {
             ("choose_tools", choose_tools.as_deref()),
             ("act", act.as_deref()),
             ("instruct", instruct.as_deref()),
+            ("specify", specify.as_deref()),
+            ("question", question.as_deref()),
+            ("answer", answer.as_deref()),
+            ("chain_coder", chain_coder.as_deref()),
+            ("chain_review", chain_review.as_deref()),
+            ("chain_revision", chain_revision.as_deref()),
+            ("route", route.as_deref()),
         ]
     }
 }

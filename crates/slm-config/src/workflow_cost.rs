@@ -42,6 +42,14 @@ pub struct CostFacts {
 }
 
 impl CostFacts {
+    /// The cost of `chat_chain`: a specification and tests; for each program, a question and its answer unless it is the
+    /// control without; for each revision, a comment.
+    pub(crate) fn chat_chain(&self, asks: bool) -> Cost {
+        let programs = 1 + self.rounds;
+        let of_program = if asks { 3 } else { 1 };
+        Cost::new(2 + of_program * programs + self.rounds, programs, 0)
+    }
+
     /// The cost of `crag`: the draft, and a second query if the first finds nothing certain.
     pub(crate) fn crag(&self) -> Cost {
         let graded = match self.grade {

@@ -94,6 +94,36 @@ macro_rules! workflow_table {
                     ],
                 }
             }
+            chat_chain {
+                /// A chain of phases, each between two roles: specify, code, complete, review, test. The coder asks before it writes.
+                ChatChain {
+                    name: "chat_chain",
+                    runs_programs: true,
+                    calls_to_first_program: 4,
+                    needs: Nothing,
+                    most: |of| of.chat_chain(true),
+                    h3: Beside,
+                    controls: [ChatChainPlain, MultiAgent, BestOfN],
+                    contrasts: [
+                        ChatChain - Reflection: "a chain of phases or one role",
+                        ChatChain - MultiAgent: "a chain of phases or four roles",
+                        ChatChain - BestOfN: "a chain of phases or several answers",
+                    ],
+                }
+                /// The control of `chat_chain`: the same without questions.
+                ChatChainPlain {
+                    name: "chat_chain_plain",
+                    runs_programs: true,
+                    calls_to_first_program: 2,
+                    needs: Nothing,
+                    most: |of| of.chat_chain(false),
+                    h3: Beside,
+                    controls: [],
+                    contrasts: [
+                        ChatChain - ChatChainPlain: "questions before writing",
+                    ],
+                }
+            }
             best_of_n {
                 /// Several answers, of which one that passes the public examples is taken.
                 BestOfN {
@@ -282,6 +312,8 @@ pub enum H3Part {
     Control,
     /// A control that never runs a program.
     WithoutRuns,
+    /// Compared beside them if the recipe lists it; the declared contrast is the same.
+    Beside,
     /// Not a part of h3.
     Apart,
 }
@@ -408,7 +440,7 @@ macro_rules! workflow {
 workflow_table!(workflow);
 
 impl Workflow {
-    /// The workflows of h3 in the order in which they run: those that are compared, then their controls.
+    /// The workflows of every h3 in the order in which they run: those that are compared, then their controls.
     pub fn of_h3() -> Vec<Self> {
         let all = Self::ALL.iter().copied();
         let mut all: Vec<Self> = all.filter(|workflow| workflow.is_of_h3()).collect();
@@ -417,9 +449,15 @@ impl Workflow {
         all
     }
 
-    /// The pairs that h3 compares. The first decides it.
+    /// Whether it is compared in h3 if the recipe lists it.
+    pub fn joins_h3(self) -> bool {
+        self.h3_part() == H3Part::Beside
+    }
+
+    /// The pairs that h3 compares, if their workflows ran. The first decides it.
     pub fn contrasts() -> Vec<WorkflowPair> {
-        let all = Self::of_h3().into_iter();
+        let beside = Self::ALL.iter().copied().filter(|of| of.joins_h3());
+        let all = Self::of_h3().into_iter().chain(beside);
         all.flat_map(|workflow| workflow.own_contrasts().iter().copied())
             .collect()
     }
@@ -431,15 +469,15 @@ impl Workflow {
         self.needs() != Needs::Nothing
     }
 
-    /// Whether it is a part of h3. All others look something up, or are controls of such workflows.
+    /// Whether it is a part of every h3.
     pub fn is_of_h3(self) -> bool {
-        self.h3_part() != H3Part::Apart
+        !matches!(self.h3_part(), H3Part::Apart | H3Part::Beside)
     }
 
-    /// The pairs outside of h3: what lookups and their controls are compared by.
+    /// The pairs outside of h3: what lookups, routers and their controls are compared by.
     pub fn contrasts_of_lookups() -> Vec<WorkflowPair> {
         let all = Self::ALL.iter();
-        all.filter(|workflow| !workflow.is_of_h3())
+        all.filter(|workflow| workflow.h3_part() == H3Part::Apart)
             .flat_map(|workflow| workflow.own_contrasts().iter().copied())
             .collect()
     }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use slm_artifacts::{ContaminationSearch, FinishReason, StopReason, Verdict};
+use slm_artifacts::{ContaminationSearch, FinishReason, Phase, StopReason, Verdict};
 use slm_config::Declared;
 use slm_hub::Provenance;
 
@@ -83,6 +83,19 @@ pub struct SampleRecord {
     pub rounds: u32,
     /// Why the workflow ended.
     pub stop: StopReason,
+    /// The phase in which a chain of phases ended; omitted for other workflows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    /// The phases of a chain in which a call or a run was made, in their order; omitted for other workflows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phases: Vec<Phase>,
+    /// Whether the program of a chain can be run and has no placeholder; omitted for other workflows, and without a
+    /// program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub complete: Option<bool>,
+    /// The workflow that a router chose; omitted for other workflows, and if none was chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routed_to: Option<String>,
     /// Number of answers with a format failure.
     pub format_failures: usize,
     /// The rest of the budget.

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use slm_artifacts::{AdapterFolder, sha256_of_texts};
 use slm_benchmarks::Task;
 use slm_cli::Provenance;
-use slm_config::{Objective, Recipe};
+use slm_config::{Objective, Recipe, Workflow};
 use slm_report::{
     AdapterInfo, BenchmarkInfo, Experiment, NamedSeed, Plan, RECORD_VERSION, RecipeInfo, RunInfo,
     STATISTICS, SamplingInfo, SandboxInfo, SandboxProperty, Spending, TrainingSummary,
@@ -217,12 +217,13 @@ fn config_sha256(info: &RunInfo, yaml: &str, templates: &Templates) -> String {
     let adapters = info.adapters.iter().map(|adapter| adapter.sha256.as_str());
     let benchmarks = info.benchmarks.iter().map(|of| of.sha256.as_str());
     let own = settings.into_iter().chain(adapters).chain(benchmarks);
-    let looks_up = info.plan.cells.iter().any(|cell| !cell.workflow.is_of_h3());
+    let cells = info.plan.cells.iter();
+    let workflows: Vec<Workflow> = cells.map(|cell| cell.workflow).collect();
     let knowledge = info.knowledge.iter().flat_map(|of| {
         let hashes = [&of.index_sha256, &of.memory_sha256];
         hashes.into_iter().flatten().map(String::as_str)
     });
-    sha256_of_texts(own.chain(templates.texts(looks_up)).chain(knowledge))
+    sha256_of_texts(own.chain(templates.texts(&workflows)).chain(knowledge))
 }
 
 fn name_by(info: &mut RunInfo, recipe: &Recipe, hash: String) {

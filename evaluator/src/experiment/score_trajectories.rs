@@ -164,6 +164,10 @@ fn record(
         sketch_kept: finished.looked_up.sketch_kept,
         rounds: finished.rounds,
         stop: finished.stop,
+        phase: finished.phases.last().copied(),
+        phases: finished.phases.clone(),
+        complete: finished.complete,
+        routed_to: finished.routed_to.map(|of| of.name().to_owned()),
         format_failures: finished.format_failures.len(),
         unspent: finished.left,
         finish_reason: chosen.map_or(FinishReason::Length, |chosen| chosen.finish_reason),
@@ -219,6 +223,7 @@ mod tests {
         let (reading, _) = read(
             Expects::Program,
             &[],
+            &[],
             Prompting::Training,
             &task.view,
             "",
@@ -259,6 +264,9 @@ mod tests {
             tokens_estimated: false,
             rounds: 0,
             format_failures: Vec::new(),
+            phases: Vec::new(),
+            complete: None,
+            routed_to: None,
             looked_up: crate::knowledge::LookedUp::default(),
         }
     }

@@ -122,6 +122,7 @@ impl Agent {
             role,
             expects,
             offer,
+            choices: Vec::new(),
             messages: self.messages(prompt, None, &values),
             begun: String::new(),
             stop: Vec::new(),

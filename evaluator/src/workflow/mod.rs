@@ -16,6 +16,7 @@
 mod acting;
 pub(crate) mod action;
 pub(crate) mod agent;
+mod asking;
 pub(crate) mod budget;
 pub(crate) mod convention;
 pub(crate) mod event;
@@ -23,6 +24,7 @@ mod parser;
 pub(crate) mod prompt;
 pub(crate) mod read;
 mod repair;
+mod reply;
 mod rounds;
 pub(crate) mod runner;
 pub(crate) mod schedule;

@@ -2,13 +2,14 @@
 
 use slm_artifacts::{Expects, FinishReason, FormatFailure};
 use slm_benchmarks::TaskView;
-use slm_config::Prompting;
+use slm_config::{Prompting, Workflow};
 use slm_metrics::syntax::{normalised_hash, without_reasoning};
 use slm_scoring::{Program, ProgramFault};
 
 use super::action::{self, Action, Misread, Turn};
 use super::convention::{is_fenced, style};
 use super::event::LookupResult;
+use super::reply;
 use super::tool::Offer;
 
 /// Maximum self-written tests of a task; further ones are ignored.
@@ -27,13 +28,22 @@ pub(crate) enum Reading {
     Lookups(Vec<Action>),
     Action(Action),
     Misread(Misread),
+    /// `None` if there is nothing to ask.
+    Question(Option<String>),
+    /// `None` if the answer names none of the choices.
+    Route(Option<Workflow>),
 }
 
-/// Parses an answer; `offer` are the tools that it may name, and `begun` is the beginning that the request contained
-/// (prefill).
+/// Parses an answer; `offer` are the tools and `choices` the workflows that it may name, and `begun` is the beginning that
+/// the request contained (prefill).
+#[expect(
+    clippy::too_many_arguments,
+    reason = "an answer is read by what its call expects of it"
+)]
 pub(crate) fn read(
     expects: Expects,
     offer: Offer,
+    choices: &[Workflow],
     prompting: Prompting,
     task: &TaskView,
     begun: &str,
@@ -74,6 +84,15 @@ pub(crate) fn read(
             let prose = without_reasoning(text).trim().to_owned();
             let empty = prose.is_empty().then_some(FormatFailure::Empty);
             (Reading::Prose(prose), empty)
+        }
+        Expects::Question => {
+            let (question, failure) = reply::question(text);
+            (Reading::Question(question), failure)
+        }
+        Expects::Route => {
+            let route = reply::route(choices, text, cut);
+            let failure = route.is_none().then_some(FormatFailure::NoWorkflow);
+            (Reading::Route(route), failure)
         }
     }
 }
@@ -156,7 +175,7 @@ mod tests {
 
     fn failure(expects: Expects, text: &str, finish: FinishReason) -> Option<FormatFailure> {
         let task = task();
-        read(expects, &[], Prompting::Training, &task, "", text, finish).1
+        read(expects, &[], &[], Prompting::Training, &task, "", text, finish).1
     }
 
     fn found(text: &str) -> Vec<String> {
@@ -247,6 +266,7 @@ mod tests {
                 read(
                     expects,
                     &[],
+                    &[],
                     prompting,
                     &task(),
                     begun,
@@ -298,6 +318,7 @@ mod tests {
         let begun = "```python\nassert double(";
         let (reading, failure) = read(
             Expects::Tests,
+            &[],
             &[],
             Prompting::Training,
             &task(),

@@ -152,6 +152,10 @@ pub(crate) fn sample(arm: &str, task: usize) -> SampleRecord {
         sketch_kept: None,
         rounds: 0,
         stop: StopReason::Finished,
+        phase: None,
+        phases: Vec::new(),
+        complete: None,
+        routed_to: None,
         format_failures: 0,
         unspent: Spending {
             completion_tokens: 4006,

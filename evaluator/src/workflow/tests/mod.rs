@@ -1,6 +1,7 @@
 //! Workflows on a scripted model: every stop rule, budget edge, format failure and decision.
 
 mod budgets;
+mod chat_chain;
 mod decisions;
 mod memory;
 mod resume;
