@@ -30,6 +30,7 @@ mod metrics_command;
 mod python_files;
 mod quality;
 mod repositories;
+mod routing;
 mod run_folder;
 mod run_task;
 mod runs;

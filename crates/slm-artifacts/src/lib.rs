@@ -27,6 +27,7 @@ mod memory_file;
 mod preference_figures;
 mod provenance;
 mod retry;
+mod routes_file;
 mod sha256;
 mod training_summary;
 mod verified;
@@ -61,4 +62,7 @@ pub use training_summary::{
     BestValidation, ChatTemplateRecord, ContaminationSearch, StartingAdapter, TrainingSummary,
 };
 pub use verified::HashNote;
+pub use routes_file::{
+    ROUTES_FILE, ROUTES_VERSION, RouteCell, RouteTask, RoutesHeader, RoutesKind,
+};
 pub use words::{BASE_ARM, Expects, FinishReason, FormatFailure, Phase, StopReason, Verdict};

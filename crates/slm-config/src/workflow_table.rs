@@ -299,6 +299,34 @@ macro_rules! workflow_table {
                     ],
                 }
             }
+            adaptive {
+                /// A router chooses one of several workflows for the task.
+                Adaptive {
+                    name: "adaptive",
+                    runs_programs: true,
+                    calls_to_first_program: 3,
+                    needs: Nothing,
+                    most: |of| of.adaptive(false),
+                    h3: Apart,
+                    controls: [AdaptiveRandom],
+                    contrasts: [
+                        Adaptive - AdaptiveRandom: "the router's choice or a draw",
+                        Adaptive - Single: "a router or one answer",
+                        Adaptive - Reflection: "a router or reflection",
+                    ],
+                }
+                /// The control of `adaptive`: draws as often as the router chooses.
+                AdaptiveRandom {
+                    name: "adaptive_random",
+                    runs_programs: true,
+                    calls_to_first_program: 2,
+                    needs: Nothing,
+                    most: |of| of.adaptive(true),
+                    h3: Apart,
+                    controls: [],
+                    contrasts: [],
+                }
+            }
         }
     };
 }
@@ -379,6 +407,14 @@ macro_rules! workflow {
                 match self {
                     $($(Self::$variant => $name,)*)*
                 }
+            }
+
+            /// What it does, in one sentence.
+            pub fn summary(self) -> String {
+                let lines: &[&str] = match self {
+                    $($(Self::$variant => &[$($doc),+],)*)*
+                };
+                lines.concat().trim().to_owned()
             }
 
             /// Whether programs are run with the tests that the workflow may see.
@@ -464,6 +500,11 @@ impl Workflow {
 }
 
 impl Workflow {
+    /// Whether it chooses another workflow.
+    pub fn chooses(self) -> bool {
+        matches!(self, Self::Adaptive | Self::AdaptiveRandom)
+    }
+
     /// Whether it looks something up.
     pub fn looks_up(self) -> bool {
         self.needs() != Needs::Nothing

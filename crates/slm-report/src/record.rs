@@ -223,6 +223,9 @@ pub struct RunInfo {
     /// Work before the run that its answers profit from; omitted if there was none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub offline: Vec<OfflineCost>,
+    /// The training tasks that a router chooses by; omitted if there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routes: Option<RoutesInfo>,
     /// Parts of the budget that are smaller than what a workflow may need; omitted if there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub short_budgets: Vec<ShortBudget>,
@@ -344,6 +347,18 @@ pub struct RecipeInfo {
     pub yaml: String,
     /// SHA-256 of `yaml`, in hex.
     pub sha256: String,
+}
+
+/// The training tasks that a router chooses by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoutesInfo {
+    /// SHA-256 of the file, in hex.
+    pub sha256: String,
+    /// Number of tasks.
+    pub tasks: usize,
+    /// The workflows that are chosen from.
+    pub choices: Vec<String>,
 }
 
 /// The index and the memory that workflows looked things up in.

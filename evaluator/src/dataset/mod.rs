@@ -2,7 +2,7 @@
 //!
 //! Which answers become rows is decided by the library `slm-harvest`. Here are the files around it: the runs and their
 //! tasks (`runs`), the refusal of tasks that a recipe evaluates (`gate`), plans of the programs (`plans`), sketches of
-//! functions (`sketches`), and the folder (`folder`).
+//! functions (`sketches`), workflows by task (`routes`), and the folder (`folder`).
 
 pub(crate) mod calls;
 mod folder;
@@ -11,6 +11,7 @@ mod likelihood;
 pub(crate) mod models;
 mod page;
 mod plans;
+mod routes;
 pub(crate) mod runs;
 mod sketches;
 pub(crate) mod verdicts;
@@ -44,8 +45,11 @@ fn make(arguments: &DatasetArguments) -> Result<()> {
             runs: Vec::new(),
             tasks: sketched.tasks,
             more: sketched.more,
+            beside: None,
         };
         folder::write(&arguments.output, parts)?
+    } else if settings.kind == Kind::Routes {
+        routes::make(arguments, &settings)?
     } else {
         of_runs(arguments, &settings)?
     };
@@ -85,6 +89,7 @@ fn of_runs(arguments: &DatasetArguments, settings: &Settings) -> Result<DatasetI
         runs: runs::sources(&runs)?,
         tasks: fingerprints(&learned, &phase),
         more,
+        beside: None,
     };
     folder::write(&arguments.output, parts)
 }

@@ -36,6 +36,7 @@ use slm_scoring::{ExpectedOutputCache, Scorer, TreePools, names_test_machinery};
 use crate::arguments::CommonArguments;
 use crate::knowledge::{self, LaterCounter};
 use crate::repositories;
+use crate::routing;
 use crate::run_folder::RunFolder;
 use crate::shard::Shard;
 use crate::workflow::agent::{Grading, Settings};
@@ -94,6 +95,7 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
     let counter = LaterCounter::default();
     let python = sandbox.interpreter();
     let knowledge = Rc::new(knowledge::open(&recipe, &tasks, python, counter.counter())?);
+    let routing = Rc::new(routing::open(&recipe, &tasks)?);
     let mut timings = Timings::default();
     let answering = Answering::open(&recipe, &chosen, arguments.device, &mut timings)?;
     counter.set(answering.count_tokens());
@@ -112,6 +114,7 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
         sandbox: &sandbox,
         request,
         knowledge: &knowledge,
+        routing: &routing,
     })?;
     describe::adopt_earlier_identity(&mut info, &recipe, &templates, &arguments.reports);
     if let Some(shard) = arguments.shard {
@@ -144,6 +147,7 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
             templates: templates.clone(),
             knowledge: Rc::clone(&knowledge),
             grading: Grading::from(&recipe.knowledge),
+            routing: Rc::clone(&routing),
         });
         finished.extend(timings.phase(&format!("generate {label}"), || {
             complete(

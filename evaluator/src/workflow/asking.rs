@@ -1,5 +1,7 @@
 //! The part of the interface of workflows that only chains of phases and routers use: phases, questions, routes.
 
+use std::rc::Rc;
+
 use slm_artifacts::{Expects, Phase, StopReason};
 use slm_config::{Prompting, Role, Workflow};
 use slm_metrics::syntax::Placeholder;
@@ -9,6 +11,7 @@ use super::parser;
 use super::prompt::Prompt;
 use super::read::Reading;
 use super::step_queue::ModelCall;
+use crate::routing::Routing;
 
 /// Most tokens of a question.
 const MAX_QUESTION_TOKENS: usize = 64;
@@ -77,6 +80,16 @@ impl Agent {
             Reading::Prose(text) => Ok(text),
             other => unreachable!("words were expected, not {other:?}"),
         }
+    }
+
+    /// How `adaptive` chooses.
+    pub(super) fn routing(&self) -> Rc<Routing> {
+        Rc::clone(&self.settings.routing)
+    }
+
+    /// Records the workflow that was chosen.
+    pub(super) fn route_to(&self, workflow: Workflow) {
+        self.queue.borrow_mut().route_to(workflow);
     }
 
     /// Requests the name of one of these workflows; `None` if the answer is no such name.

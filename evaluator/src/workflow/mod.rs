@@ -45,6 +45,8 @@ use slm_config::Workflow;
 
 use agent::Agent;
 
+pub(crate) use adaptive::list as list_of_workflows;
+
 /// A running workflow. It returns an error if the budget ended it, so that `?` ends it.
 type Running = Pin<Box<dyn Future<Output = Result<StopReason, StopReason>>>>;
 

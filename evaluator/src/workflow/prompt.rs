@@ -233,11 +233,13 @@ enum UsedBy {
 impl UsedBy {
     fn includes(self, workflow: Workflow) -> bool {
         let is_chain = matches!(workflow, Workflow::ChatChain | Workflow::ChatChainPlain);
+        let is_router = workflow.chooses();
         match self {
             Self::All => true,
             Self::Lookups => !workflow.is_of_h3() && !is_chain,
-            Self::Chain => is_chain,
-            Self::Router => false,
+            // A router may choose any of the others.
+            Self::Chain => is_chain || is_router,
+            Self::Router => is_router,
         }
     }
 }

@@ -137,6 +137,12 @@ impl Trajectory {
         let agent = Agent::new(
             key.workflow,
             Rc::clone(&task),
+            step_seed(
+                settings.evaluate.sampling.seed,
+                &key.task_id,
+                key.sample,
+                0,
+            ),
             Rc::clone(&settings),
             Rc::clone(&queue),
         );

@@ -112,6 +112,7 @@ pub(crate) fn run_of(experiment: Experiment, adapters: &[&str]) -> RunInfo {
         .into(),
         knowledge: None,
         offline: Vec::new(),
+        routes: None,
         short_budgets: Vec::new(),
         endpoint: None,
         shard: None,

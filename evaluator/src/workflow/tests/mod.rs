@@ -1,5 +1,6 @@
 //! Workflows on a scripted model: every stop rule, budget edge, format failure and decision.
 
+mod adaptive;
 mod budgets;
 mod chat_chain;
 mod decisions;
@@ -29,6 +30,7 @@ use crate::backend::{Backend, Query};
 use crate::experiment::arm::{self, AnsweringArm};
 use crate::json_lines;
 use crate::knowledge::Knowledge;
+use crate::routing::Routing;
 use crate::run_folder::{RunFolder, TRAJECTORIES};
 use slm_artifacts::{BASE_ARM, Verdict, sha256_of_texts};
 
@@ -155,6 +157,7 @@ struct World {
     adapter: Option<&'static str>,
     knowledge: Rc<Knowledge>,
     grading: Grading,
+    routing: Rc<Routing>,
 }
 
 impl World {
@@ -166,6 +169,11 @@ impl World {
             adapter: None,
             knowledge: Rc::new(Knowledge::none()),
             grading: Grading::from(&slm_config::Knowledge::default()),
+            routing: Rc::new(Routing::by_model(vec![
+                Workflow::Single,
+                Workflow::Reflection,
+                Workflow::MultiAgent,
+            ])),
         }
     }
 
@@ -190,6 +198,7 @@ impl World {
             templates: Templates::load(&Prompts::default()).expect("templates"),
             knowledge: Rc::clone(&self.knowledge),
             grading: self.grading,
+            routing: Rc::clone(&self.routing),
         });
         let arm = AnsweringArm {
             name: self.adapter.unwrap_or(BASE_ARM),
