@@ -46,10 +46,11 @@ impl Recipe {
 
     /// Whether one of the recipe's workflows chooses another one.
     pub fn routes_tasks(&self) -> bool {
-        let mut all = self.evaluate.workflows.iter().chain([
-            &self.evaluate.sweep.workflow,
-            &self.improve.workflow,
-        ]);
+        let mut all = self
+            .evaluate
+            .workflows
+            .iter()
+            .chain([&self.evaluate.sweep.workflow, &self.improve.workflow]);
         all.any(|workflow| workflow.chooses())
     }
 

@@ -108,7 +108,9 @@ pub fn harvest(
     let mut left_out = LeftOut::default();
     let groups = candidate::groups(answers, tasks, settings, names_machinery, &mut left_out);
     let mut rows = match settings.kind {
-        Kind::Sft | Kind::Plans | Kind::Sketches | Kind::Routes => sft::rows(&groups, settings, &mut left_out),
+        Kind::Sft | Kind::Plans | Kind::Sketches | Kind::Routes => {
+            sft::rows(&groups, settings, &mut left_out)
+        }
         Kind::Pairs(rule) => pairs::rows(&groups, rule, settings, &mut left_out),
         Kind::Kto => kto::rows(&groups, settings, &mut left_out),
     };

@@ -91,10 +91,7 @@ fn definition<'a>(body: &'a [Stmt], name: &str, method: Option<&str>) -> Option<
 
 /// Returns the bytes of a definition, to the end of its last line and of the comments after it that are indented deeper.
 fn with_comments_after(text: &str, definition: TextRange) -> Range<usize> {
-    let (start, end) = (
-        definition.start().to_usize(),
-        definition.end().to_usize(),
-    );
+    let (start, end) = (definition.start().to_usize(), definition.end().to_usize());
     let line = text[..start].rfind('\n').map_or(0, |at| at + 1);
     let mut lines = text[end..].split_inclusive('\n');
     let mut end = end + lines.next().map_or(0, str::len);
@@ -253,8 +250,7 @@ mod tests {
 
     #[test]
     fn of_a_class_one_method_can_be_asked_for() {
-        let source =
-            "class f:\n    def a(self):\n        pass\n    def b(self):\n        raise NotImplementedError()\n";
+        let source = "class f:\n    def a(self):\n        pass\n    def b(self):\n        raise NotImplementedError()\n";
         let of = |method| placeholders(source, "f", Some(method), "").expect("Python");
         let expected = Placeholder {
             line: 5,

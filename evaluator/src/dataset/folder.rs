@@ -7,7 +7,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use slm_artifacts::{
-    DatasetFolder, DatasetInfo, ROUTES_FILE, RowSource, SourceRun, TaskFingerprint, atomic_folder, sha256,
+    DatasetFolder, DatasetInfo, ROUTES_FILE, RowSource, SourceRun, TaskFingerprint, atomic_folder,
+    sha256,
 };
 use slm_cli::UserMistake;
 use slm_harvest::{Asks, Harvest, Kind, Row, Settings, describe};

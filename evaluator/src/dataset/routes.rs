@@ -8,9 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use anyhow::Result;
 use serde_json::json;
-use slm_artifacts::{
-    DatasetInfo, ROUTES_FILE, ROUTES_VERSION, RoutesHeader, RoutesKind, sha256,
-};
+use slm_artifacts::{DatasetInfo, ROUTES_FILE, ROUTES_VERSION, RoutesHeader, RoutesKind, sha256};
 use slm_benchmarks::{ScoringPhase, fingerprints};
 use slm_cli::UserMistake;
 use slm_config::{Prompts, Workflow};
@@ -113,7 +111,8 @@ fn only_arm(runs: &[HarvestedRun]) -> Result<String, UserMistake> {
     match (all.next(), all.next()) {
         (Some(arm), None) => Ok((*arm).to_owned()),
         (None, _) => Err(UserMistake(
-            "the runs have no answers\nhint: finish them by the commands that started them".to_owned(),
+            "the runs have no answers\nhint: finish them by the commands that started them"
+                .to_owned(),
         )),
         _ => {
             let arms: Vec<&str> = arms.into_iter().collect();
@@ -134,11 +133,7 @@ fn workflows_of(runs: &[HarvestedRun]) -> Vec<Workflow> {
     all.filter(|of| ran.contains(of) && !of.chooses()).collect()
 }
 
-fn routed(
-    runs: &[HarvestedRun],
-    workflows: &[Workflow],
-    phase: &ScoringPhase,
-) -> Result<Routed> {
+fn routed(runs: &[HarvestedRun], workflows: &[Workflow], phase: &ScoringPhase) -> Result<Routed> {
     let answers: Vec<Answer> = runs.iter().flat_map(HarvestedRun::answers).collect();
     let tasks = runs::learnable_tasks(runs, phase);
     let references: HashMap<&str, Decoding> = runs

@@ -85,7 +85,10 @@ fn parse(bytes: &[u8]) -> Result<RoutesFile, Problem> {
         tasks.push(task);
     }
     if tasks.is_empty() {
-        return Err((None, "no task, so that nothing can be chosen by them".to_owned()));
+        return Err((
+            None,
+            "no task, so that nothing can be chosen by them".to_owned(),
+        ));
     }
     let (expected, found) = (header.tasks_counted, tasks.len());
     if expected != found {
@@ -136,9 +139,8 @@ fn check(task: &RouteTask, known: &HashSet<&str>) -> Result<(), String> {
     }
     let is_sound = |tokens: f64| tokens.is_finite() && tokens >= 0.0;
     let mut cells = task.cells.iter();
-    let broken = cells.find(|of| {
-        of.answers == 0 || of.passed > of.answers || !is_sound(of.completion_tokens)
-    });
+    let broken = cells
+        .find(|of| of.answers == 0 || of.passed > of.answers || !is_sound(of.completion_tokens));
     match broken {
         None => Ok(()),
         Some(cell) => Err(format!(
@@ -177,7 +179,10 @@ mod tests {
             assert_eq!(found.header.offline.completion_tokens, 9);
         }
         let error = read(&folder.path().join("no.jsonl")).expect_err("no file");
-        assert!(error.to_string().starts_with("cannot read the routes "), "{error}");
+        assert!(
+            error.to_string().starts_with("cannot read the routes "),
+            "{error}"
+        );
     }
 
     #[test]
@@ -189,18 +194,48 @@ mod tests {
             changed
         };
         refused("", "an empty file, expected routes");
-        refused(&format!("{HEADER}\n"), "no task, so that nothing can be chosen");
+        refused(
+            &format!("{HEADER}\n"),
+            "no task, so that nothing can be chosen",
+        );
         refused("[]\n", "routes.jsonl:1: not the first line of routes");
         refused("{\"version\":1}\n", "no `kind` \"routes\"");
-        refused(&changed("\"version\":1", "\"version\":2"), "version 2, but this program reads version 1");
+        refused(
+            &changed("\"version\":1", "\"version\":2"),
+            "version 2, but this program reads version 1",
+        );
         refused(&changed("\"arm\"", "\"amr\""), "unknown field `amr`");
         refused(format!("{HEADER}\n{TASK}\n").trim_end(), "cut off");
-        refused(&format!("{HEADER}\n{TASK}\n{TASK}\n"), "2 tasks, but the first line counts 1");
-        refused(&changed("\"task_id\":\"own/1\",\"words\"", "\"task_id\":\"own/2\",\"words\""), "routes.jsonl:2: the task own/2 is not among `tasks`");
-        refused(&changed("\"label\":\"single\"", "\"label\":\"fast\""), "`fast` is no workflow");
-        refused(&changed("\"workflow\":\"single\"", "\"workflow\":\"solo\""), "`solo` is no workflow");
-        refused(&changed("\"passed\":1", "\"passed\":3"), "3 of 2 answers pass");
+        refused(
+            &format!("{HEADER}\n{TASK}\n{TASK}\n"),
+            "2 tasks, but the first line counts 1",
+        );
+        refused(
+            &changed(
+                "\"task_id\":\"own/1\",\"words\"",
+                "\"task_id\":\"own/2\",\"words\"",
+            ),
+            "routes.jsonl:2: the task own/2 is not among `tasks`",
+        );
+        refused(
+            &changed("\"label\":\"single\"", "\"label\":\"fast\""),
+            "`fast` is no workflow",
+        );
+        refused(
+            &changed("\"workflow\":\"single\"", "\"workflow\":\"solo\""),
+            "`solo` is no workflow",
+        );
+        refused(
+            &changed("\"passed\":1", "\"passed\":3"),
+            "3 of 2 answers pass",
+        );
         refused(&changed("9.5", "-1"), "with -1 tokens each");
-        refused(&changed("[{\"workflow\":\"single\",\"answers\":2,\"passed\":1,\"completion_tokens\":9.5}]", "[]"), "no workflow answered own/1");
+        refused(
+            &changed(
+                "[{\"workflow\":\"single\",\"answers\":2,\"passed\":1,\"completion_tokens\":9.5}]",
+                "[]",
+            ),
+            "no workflow answered own/1",
+        );
     }
 }

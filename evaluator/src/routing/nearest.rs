@@ -135,7 +135,8 @@ mod tests {
             Workflow::Memory,
         ];
         let routes = Routes::new(tasks.collect(), choices).expect("tasks");
-        let scores: Vec<Vec<f32>> = serde_json::from_value(golden["scores"].clone()).expect("scores");
+        let scores: Vec<Vec<f32>> =
+            serde_json::from_value(golden["scores"].clone()).expect("scores");
         let near: Vec<Vec<usize>> = serde_json::from_value(golden["near"].clone()).expect("places");
         let chosen: Vec<String> = serde_json::from_value(golden["chosen"].clone()).expect("names");
         assert_eq!((scores.len(), near.len(), chosen.len()), (40, 40, 40));

@@ -101,11 +101,9 @@ fn is_program(call: &CallResult) -> bool {
     match call.expects {
         Expects::Program => true,
         Expects::Action => call.code_sha256.is_some(),
-        Expects::Tests
-        | Expects::Prose
-        | Expects::Lookups
-        | Expects::Question
-        | Expects::Route => false,
+        Expects::Tests | Expects::Prose | Expects::Lookups | Expects::Question | Expects::Route => {
+            false
+        }
     }
 }
 
@@ -123,7 +121,9 @@ fn call(
         facts.push(format!("cut off at {}", call.max_new_tokens));
     }
     if let Some(phase) = call.phase {
-        let turn = call.turn.map_or_else(String::new, |turn| format!(", turn {turn}"));
+        let turn = call
+            .turn
+            .map_or_else(String::new, |turn| format!(", turn {turn}"));
         facts.push(format!("phase {phase}{turn}"));
     }
     if call.adapter_sha256.is_some() {

@@ -175,7 +175,17 @@ mod tests {
 
     fn failure(expects: Expects, text: &str, finish: FinishReason) -> Option<FormatFailure> {
         let task = task();
-        read(expects, &[], &[], Prompting::Training, &task, "", text, finish).1
+        read(
+            expects,
+            &[],
+            &[],
+            Prompting::Training,
+            &task,
+            "",
+            text,
+            finish,
+        )
+        .1
     }
 
     fn found(text: &str) -> Vec<String> {

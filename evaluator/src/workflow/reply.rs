@@ -22,7 +22,9 @@ pub(super) fn question(answer: &str) -> (Option<String>, Option<FormatFailure>) 
     let asked = spoken.lines().find_map(|line| {
         let end = line.rfind('?')?;
         let asked = line[..=end].trim();
-        asked.contains(char::is_alphabetic).then(|| asked.to_owned())
+        asked
+            .contains(char::is_alphabetic)
+            .then(|| asked.to_owned())
     });
     match asked {
         Some(asked) => (Some(asked), None),
@@ -73,7 +75,12 @@ mod tests {
         ] {
             assert_eq!(question(answer), (Some(expected.to_owned()), None));
         }
-        for answer in ["NONE", "**None.**", " none\nI know it.", "<think>x?</think>NONE"] {
+        for answer in [
+            "NONE",
+            "**None.**",
+            " none\nI know it.",
+            "<think>x?</think>NONE",
+        ] {
             assert_eq!(question(answer), (None, None), "{answer}");
         }
     }

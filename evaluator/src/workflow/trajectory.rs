@@ -11,8 +11,8 @@ use std::task::{Context, Poll, Waker};
 
 use anyhow::{Result, anyhow};
 use slm_artifacts::{FinishReason, FormatFailure, Phase, StopReason, sha256_of_texts};
-use slm_config::Workflow;
 use slm_benchmarks::TaskView;
+use slm_config::Workflow;
 use slm_report::Spending;
 use slm_scoring::Program;
 
@@ -137,12 +137,7 @@ impl Trajectory {
         let agent = Agent::new(
             key.workflow,
             Rc::clone(&task),
-            step_seed(
-                settings.evaluate.sampling.seed,
-                &key.task_id,
-                key.sample,
-                0,
-            ),
+            step_seed(settings.evaluate.sampling.seed, &key.task_id, key.sample, 0),
             Rc::clone(&settings),
             Rc::clone(&queue),
         );

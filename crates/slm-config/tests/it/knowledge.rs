@@ -128,13 +128,25 @@ fn a_router_chooses_among_workflows_that_have_what_they_need() {
     assert_eq!(left_out, ["rag", "memory"]);
     let (chosen, left_out) =
         choices("evaluate: {workflows: [adaptive]}\nknowledge: {code: [src], memory: m.jsonl}");
-    assert_eq!(chosen, ["single", "reflection", "rag", "multi_agent", "memory"]);
+    assert_eq!(
+        chosen,
+        ["single", "reflection", "rag", "multi_agent", "memory"]
+    );
     assert!(left_out.is_empty());
     for (key, expected) in [
-        ("choices: [single, rag]", "since rag looks things up in them"),
+        (
+            "choices: [single, rag]",
+            "since rag looks things up in them",
+        ),
         ("choices: [memory]", "since memory looks things up in it"),
-        ("choices: [single, adaptive]", "workflows that do not choose another one"),
-        ("choices: [adaptive_random]", "workflows that do not choose another one"),
+        (
+            "choices: [single, adaptive]",
+            "workflows that do not choose another one",
+        ),
+        (
+            "choices: [adaptive_random]",
+            "workflows that do not choose another one",
+        ),
         ("choices: [singel]", "did you mean `single`"),
         ("choices: []", "evaluate.adaptive.choices"),
         ("router: nearest", "evaluator dataset RUN... --to routes"),

@@ -1,8 +1,6 @@
 //! Which workflow is the cheapest that solves a task.
 
-use slm_harvest::{
-    Answer, Asks, HarvestError, LearnableTask, Reason, RouteRules, Routed, routes,
-};
+use slm_harvest::{Answer, Asks, HarvestError, LearnableTask, Reason, RouteRules, Routed, routes};
 use slm_report::Decoding;
 
 use crate::answers::{answer, task};
@@ -64,8 +62,14 @@ fn the_cheapest_workflow_that_solves_a_task_is_its_label() {
         ]
     );
     let of_third = &found.tasks[2].cells;
-    assert_eq!((of_third[1].workflow.as_str(), of_third[1].answers), ("single", 2));
-    assert_eq!((of_third[1].pass_rate(), of_third[1].completion_tokens), (0.5, 60.0));
+    assert_eq!(
+        (of_third[1].workflow.as_str(), of_third[1].answers),
+        ("single", 2)
+    );
+    assert_eq!(
+        (of_third[1].pass_rate(), of_third[1].completion_tokens),
+        (0.5, 60.0)
+    );
     assert_eq!(found.tasks[0].words, "add_1");
     let rows: Vec<(&str, &str, Option<bool>)> = found
         .rows
@@ -86,7 +90,10 @@ fn the_cheapest_workflow_that_solves_a_task_is_its_label() {
             ("own/4", "tools", Some(false)),
         ]
     );
-    assert_eq!(found.rows[0].asks, Asks::Route("- single\n- reflection".to_owned()));
+    assert_eq!(
+        found.rows[0].asks,
+        Asks::Route("- single\n- reflection".to_owned())
+    );
     assert_eq!((found.answers, found.left_out.len()), (10, 0));
     let mut reversed = answers.to_vec();
     reversed.reverse();
@@ -126,5 +133,8 @@ fn what_counts_for_no_row_has_its_reason() {
     assert_eq!((found.tasks.len(), found.rows.len()), (2, 1));
     assert_eq!(found.tasks[1].label, None);
     let error = made(&answers[4..6], &[task(2)]).expect_err("no row");
-    assert!(error.to_string().contains("2 task that no workflow solves"), "{error}");
+    assert!(
+        error.to_string().contains("2 task that no workflow solves"),
+        "{error}"
+    );
 }

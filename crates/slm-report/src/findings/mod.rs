@@ -15,6 +15,7 @@ pub(crate) mod lookups;
 mod missing_controls;
 mod own_code;
 mod ranking;
+mod routers;
 mod same_text;
 mod solved;
 mod solved_per_token;
@@ -31,6 +32,7 @@ use h2::SweepFindings;
 use h3::CollaborationFindings;
 use lookups::LookupFindings;
 use own_code::OwnCode;
+use routers::RouterFindings;
 
 /// One entry per hypothesis, `None` if the run does not test it, and those outside of hypotheses.
 #[derive(Debug, Serialize)]
@@ -46,6 +48,9 @@ pub(crate) struct Findings {
     /// The workflows that look something up; `None` without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) lookups: Option<LookupFindings>,
+    /// The workflows that choose another one; `None` without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) routers: Option<RouterFindings>,
 }
 
 impl Findings {
@@ -64,6 +69,7 @@ impl Findings {
             sweep: SweepFindings::new(records, run),
             collaboration: CollaborationFindings::new(records, run),
             lookups: LookupFindings::new(records, run),
+            routers: RouterFindings::new(records, run),
         };
         findings.adjusted()
     }

@@ -94,7 +94,10 @@ fn a_chain_that_the_recipe_lists_joins_h3_and_does_not_decide_it() {
         let found = plan(experiment, &evaluate, &["tuned"]);
         let tested = found.collaboration.expect("H3 is declared");
         let joined = [Workflow::ChatChain, Workflow::ChatChainPlain];
-        assert_eq!(tested.workflows, [Workflow::of_h3(), joined.to_vec()].concat());
+        assert_eq!(
+            tested.workflows,
+            [Workflow::of_h3(), joined.to_vec()].concat()
+        );
         let arm = &tested.arm;
         for workflow in joined {
             let is_cell = |cell: &slm_report::Cell| cell.arm == *arm && cell.workflow == workflow;
@@ -103,8 +106,15 @@ fn a_chain_that_the_recipe_lists_joins_h3_and_does_not_decide_it() {
     }
     let contrasts = Workflow::contrasts();
     let first = contrasts[0];
-    assert_eq!((first.of, first.less), (Workflow::MultiAgent, Workflow::Reflection));
-    assert!(contrasts.iter().any(|of| (of.of, of.less) == (Workflow::ChatChain, Workflow::MultiAgent)));
+    assert_eq!(
+        (first.of, first.less),
+        (Workflow::MultiAgent, Workflow::Reflection)
+    );
+    assert!(
+        contrasts
+            .iter()
+            .any(|of| (of.of, of.less) == (Workflow::ChatChain, Workflow::MultiAgent))
+    );
     let unlisted = plan(Experiment::Workflows, &Evaluate::default(), &["tuned"]);
     assert_eq!(workflows_of(&unlisted).len(), Workflow::of_h3().len());
 }

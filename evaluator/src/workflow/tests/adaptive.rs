@@ -41,8 +41,16 @@ fn routed_to(events: &[Event]) -> Option<Workflow> {
 /// A world whose router follows the nearest of two training tasks.
 fn by_routes() -> World {
     let mut world = World::new();
-    let near = trained("near", "Twice x double", &[cell("single", 0, 10.0), cell("reflection", 1, 90.0)]);
-    let far = trained("far", "sort words", &[cell("single", 1, 10.0), cell("reflection", 1, 90.0)]);
+    let near = trained(
+        "near",
+        "Twice x double",
+        &[cell("single", 0, 10.0), cell("reflection", 1, 90.0)],
+    );
+    let far = trained(
+        "far",
+        "sort words",
+        &[cell("single", 1, 10.0), cell("reflection", 1, 90.0)],
+    );
     let choices = vec![Workflow::Single, Workflow::Reflection];
     world.routing = Rc::new(routes(vec![near, far], choices));
     world
@@ -60,9 +68,15 @@ fn the_model_chooses_in_one_word_and_the_choice_does_the_rest() {
         assert!(finished.format_failures.is_empty());
         let calls = calls(&events);
         let route = calls[0];
-        assert_eq!((route.role, route.max_new_tokens, &*route.begun), (Role::Router, 4, ""));
+        assert_eq!(
+            (route.role, route.max_new_tokens, &*route.begun),
+            (Role::Router, 4, "")
+        );
         let asked = &route.messages[0].content;
-        assert!(asked.contains("- single: One request, one answer, no feedback.\n"), "{asked}");
+        assert!(
+            asked.contains("- single: One request, one answer, no feedback.\n"),
+            "{asked}"
+        );
         assert!(asked.contains("- multi_agent: "), "{asked}");
         assert!(calls[1..].iter().all(|call| call.role != Role::Router));
     }
@@ -88,7 +102,10 @@ fn an_unknown_word_leads_to_reflection_and_is_a_format_failure() {
         let (finished, events) = World::new().run(Workflow::Adaptive, names(word));
         assert_eq!(finished.routed_to, Some(Workflow::Reflection), "{word:?}");
         assert_eq!(finished.format_failures, [FormatFailure::NoWorkflow]);
-        assert_eq!(calls(&events)[0].format_failure, Some(FormatFailure::NoWorkflow));
+        assert_eq!(
+            calls(&events)[0].format_failure,
+            Some(FormatFailure::NoWorkflow)
+        );
     }
     let mut world = World::new();
     world.routing = Rc::new(Routing::by_model(vec![Workflow::BestOfN, Workflow::Single]));
@@ -99,7 +116,10 @@ fn an_unknown_word_leads_to_reflection_and_is_a_format_failure() {
 #[test]
 fn the_nearest_training_tasks_choose_without_a_call() {
     let (finished, events) = by_routes().run(Workflow::Adaptive, names("single"));
-    assert_eq!((finished.routed_to, body(&finished)), (Some(Workflow::Reflection), RIGHT));
+    assert_eq!(
+        (finished.routed_to, body(&finished)),
+        (Some(Workflow::Reflection), RIGHT)
+    );
     assert!(calls(&events).iter().all(|call| call.role != Role::Router));
     assert_eq!(finished.spent.lookups, 0);
     // Without a word in common, all training tasks count: the pass rate of reflection is higher.
@@ -125,11 +145,16 @@ fn the_control_draws_by_the_seed_with_the_routers_shares() {
     for workflow in evenly {
         *counts.entry(workflow).or_insert(0_usize) += 1;
     }
-    assert!(counts.values().all(|&n| (10..=30).contains(&n)), "{counts:?}");
+    assert!(
+        counts.values().all(|&n| (10..=30).contains(&n)),
+        "{counts:?}"
+    );
     // Each training task is routed by the other: to reflection for `far`, to single for `near`.
     let mut world = by_routes().with_tasks(60);
     world.tasks.push(task("one_more"));
-    let singles = drawn(world).into_iter().filter(|of| *of == Workflow::Single);
+    let singles = drawn(world)
+        .into_iter()
+        .filter(|of| *of == Workflow::Single);
     let singles = singles.count();
     assert!((18..=43).contains(&singles), "{singles}");
 }
@@ -154,7 +179,10 @@ fn the_choice_has_what_the_router_leaves_of_the_budget() {
         evaluate.max_new_tokens = 10;
     });
     let (finished, events) = world.run(Workflow::Adaptive, names("reflection"));
-    let granted: Vec<usize> = calls(&events).iter().map(|call| call.max_new_tokens).collect();
+    let granted: Vec<usize> = calls(&events)
+        .iter()
+        .map(|call| call.max_new_tokens)
+        .collect();
     assert_eq!(granted, [4, 9]);
     assert_eq!(finished.left.completion_tokens, 0);
 }

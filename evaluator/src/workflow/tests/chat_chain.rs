@@ -3,9 +3,7 @@
 use slm_artifacts::{FormatFailure, Phase, StopReason};
 use slm_config::{Role, Workflow};
 
-use super::{
-    RIGHT, SQUARE, SQUARE_PLUS_1, TESTS, World, ZERO, body, calls, continues_to_the_same,
-};
+use super::{RIGHT, SQUARE, SQUARE_PLUS_1, TESTS, World, ZERO, body, calls, continues_to_the_same};
 use crate::backend::Query;
 use crate::backend::scripted::Line;
 use crate::workflow::event::{CallResult, Event, What};
@@ -98,9 +96,15 @@ fn steps(events: &[Event]) -> Vec<(Option<Phase>, String)> {
 
 #[test]
 fn a_program_that_is_complete_approved_and_right_passes_every_phase_without_a_revision() {
-    let script = Script { code: RIGHT, ..SCRIPT };
+    let script = Script {
+        code: RIGHT,
+        ..SCRIPT
+    };
     let (finished, events) = World::new().run(Workflow::ChatChain, |query| script.answer(query));
-    assert_eq!((finished.stop, body(&finished)), (StopReason::TestsPassed, RIGHT));
+    assert_eq!(
+        (finished.stop, body(&finished)),
+        (StopReason::TestsPassed, RIGHT)
+    );
     let expected = [
         (Some(Phase::Specify), "instructor"),
         (Some(Phase::Code), "coder"),
@@ -110,7 +114,10 @@ fn a_program_that_is_complete_approved_and_right_passes_every_phase_without_a_re
         (Some(Phase::Test), "tester"),
         (None, "run"),
     ];
-    assert_eq!(steps(&events), expected.map(|(phase, role)| (phase, role.to_owned())));
+    assert_eq!(
+        steps(&events),
+        expected.map(|(phase, role)| (phase, role.to_owned()))
+    );
     let turns: Vec<Option<u32>> = calls(&events).iter().map(|call| call.turn).collect();
     assert_eq!(turns, [1, 1, 2, 3, 1, 1].map(Some));
     let phases = [Phase::Specify, Phase::Code, Phase::Review, Phase::Test];
@@ -119,7 +126,10 @@ fn a_program_that_is_complete_approved_and_right_passes_every_phase_without_a_re
     let Some(What::Decision(decision)) = events.last().map(|event| &event.what) else {
         panic!("no decision");
     };
-    assert_eq!((decision.phase, decision.complete), (Some(Phase::Test), Some(true)));
+    assert_eq!(
+        (decision.phase, decision.complete),
+        (Some(Phase::Test), Some(true))
+    );
 }
 
 #[test]
@@ -131,10 +141,20 @@ fn every_phase_revises_once_and_the_tests_take_the_rest_of_the_rounds() {
         change: SQUARE_PLUS_1,
         ..SCRIPT
     };
-    for (workflow, n_calls) in [(Workflow::ChatChain, 2 + 3 * 4 + 1), (Workflow::ChatChainPlain, 2 + 4 + 1)] {
+    for (workflow, n_calls) in [
+        (Workflow::ChatChain, 2 + 3 * 4 + 1),
+        (Workflow::ChatChainPlain, 2 + 4 + 1),
+    ] {
         let (finished, events) = World::new().run(workflow, |query| script.answer(query));
-        assert_eq!((finished.stop, body(&finished)), (StopReason::TestsPassed, RIGHT));
-        assert_eq!((finished.rounds, finished.spent.calls), (3, n_calls), "{workflow}");
+        assert_eq!(
+            (finished.stop, body(&finished)),
+            (StopReason::TestsPassed, RIGHT)
+        );
+        assert_eq!(
+            (finished.rounds, finished.spent.calls),
+            (3, n_calls),
+            "{workflow}"
+        );
         assert_eq!(finished.spent.executions, 2);
         assert_eq!(finished.phases, Phase::ALL);
         let programs: Vec<(Option<Phase>, u32)> = events
@@ -151,7 +171,9 @@ fn every_phase_revises_once_and_the_tests_take_the_rest_of_the_rounds() {
             (Some(Phase::Test), 3),
         ];
         assert_eq!(programs, expected, "{workflow}");
-        let asks = calls(&events).iter().any(|call| call.text == SCRIPT.question);
+        let asks = calls(&events)
+            .iter()
+            .any(|call| call.text == SCRIPT.question);
         assert_eq!(asks, workflow == Workflow::ChatChain);
     }
 }
@@ -168,15 +190,26 @@ fn the_rounds_are_shared_by_the_phases() {
     };
     for (rounds, phases, kept) in [
         (0, &[Phase::Specify, Phase::Code, Phase::Test][..], OPEN),
-        (1, &[Phase::Specify, Phase::Code, Phase::Complete, Phase::Test], SQUARE),
+        (
+            1,
+            &[Phase::Specify, Phase::Code, Phase::Complete, Phase::Test],
+            SQUARE,
+        ),
         (2, &Phase::ALL, SQUARE_PLUS_1),
         (3, &Phase::ALL, SQUARE_PLUS_1),
     ] {
         for workflow in BOTH {
             let world = World::new().with(|evaluate| evaluate.rounds = rounds);
             let (finished, _) = world.run(workflow, |query| script.answer(query));
-            assert_eq!(finished.stop, StopReason::RoundsSpent, "{workflow} {rounds}");
-            assert_eq!((finished.phases.as_slice(), body(&finished)), (phases, kept));
+            assert_eq!(
+                finished.stop,
+                StopReason::RoundsSpent,
+                "{workflow} {rounds}"
+            );
+            assert_eq!(
+                (finished.phases.as_slice(), body(&finished)),
+                (phases, kept)
+            );
             assert_eq!(finished.complete, Some(rounds > 0));
             assert_eq!(finished.rounds as usize, rounds);
         }
@@ -195,8 +228,14 @@ fn a_revision_that_changes_nothing_ends_its_phase_and_in_the_tests_the_chain() {
     };
     for workflow in BOTH {
         let (finished, _) = World::new().run(workflow, |query| script.answer(query));
-        assert_eq!((finished.stop, body(&finished)), (StopReason::Unchanged, OPEN));
-        assert_eq!((finished.phases.as_slice(), finished.rounds), (Phase::ALL.as_slice(), 3));
+        assert_eq!(
+            (finished.stop, body(&finished)),
+            (StopReason::Unchanged, OPEN)
+        );
+        assert_eq!(
+            (finished.phases.as_slice(), finished.rounds),
+            (Phase::ALL.as_slice(), 3)
+        );
         assert_eq!(finished.complete, Some(false));
     }
 }
@@ -207,23 +246,44 @@ fn without_tests_the_chain_is_finished_by_the_first_run() {
     world.tasks[0].public_examples.clear();
     let script = |query: &Query| match asked(query) {
         Asked::Tests => Line::from("I cannot."),
-        _ => Script { comment: "Square it.", ..SCRIPT }.answer(query),
+        _ => Script {
+            comment: "Square it.",
+            ..SCRIPT
+        }
+        .answer(query),
     };
     let (finished, _) = world.run(Workflow::ChatChainPlain, script);
-    assert_eq!((finished.stop, body(&finished)), (StopReason::Finished, SQUARE));
+    assert_eq!(
+        (finished.stop, body(&finished)),
+        (StopReason::Finished, SQUARE)
+    );
 }
 
 #[test]
 fn a_program_that_cannot_be_run_is_not_reviewed_and_its_report_says_why() {
-    let script = Script { code: "    return (", ..SCRIPT };
+    let script = Script {
+        code: "    return (",
+        ..SCRIPT
+    };
     let (finished, events) = World::new().run(Workflow::ChatChain, |query| {
         if asked(query) == Asked::Repair {
-            assert!(text(query).contains("The code could not be run"), "{}", text(query));
+            assert!(
+                text(query).contains("The code could not be run"),
+                "{}",
+                text(query)
+            );
         }
         script.answer(query)
     });
-    assert_eq!((finished.stop, body(&finished)), (StopReason::TestsPassed, RIGHT));
-    assert!(calls(&events).iter().all(|call| call.role != Role::Reviewer));
+    assert_eq!(
+        (finished.stop, body(&finished)),
+        (StopReason::TestsPassed, RIGHT)
+    );
+    assert!(
+        calls(&events)
+            .iter()
+            .all(|call| call.role != Role::Reviewer)
+    );
     assert_eq!(finished.spent.executions, 1);
 }
 
@@ -245,11 +305,15 @@ fn a_program_that_was_replaced_is_kept_only_if_no_other_can_be_run() {
 
 #[test]
 fn a_question_and_its_answer_are_in_the_next_program_alone() {
-    let script = Script { comment: "Change it.", ..SCRIPT };
+    let script = Script {
+        comment: "Change it.",
+        ..SCRIPT
+    };
     let seen = std::cell::RefCell::new(Vec::new());
     let (_, events) = World::new().run(Workflow::ChatChain, |query| {
         let dialogue = "## Your question\n\nWhat about 0?\n\n## Answer\n\nTwice 0 is 0.\n\n";
-        seen.borrow_mut().push((asked(query), text(query).contains(dialogue)));
+        seen.borrow_mut()
+            .push((asked(query), text(query).contains(dialogue)));
         script.answer(query)
     });
     let has_dialogue = |asked: Asked| matches!(asked, Asked::Code | Asked::Change | Asked::Repair);
@@ -276,9 +340,13 @@ fn what_is_no_question_is_not_answered_and_is_counted() {
         ("```python\nx = 1  # right?\n```", 2),
     ] {
         let script = Script { question, ..SCRIPT };
-        let (finished, events) = World::new().run(Workflow::ChatChain, |query| script.answer(query));
+        let (finished, events) =
+            World::new().run(Workflow::ChatChain, |query| script.answer(query));
         assert_eq!(finished.stop, StopReason::TestsPassed);
-        assert_eq!(finished.format_failures, vec![FormatFailure::NoQuestion; failures]);
+        assert_eq!(
+            finished.format_failures,
+            vec![FormatFailure::NoQuestion; failures]
+        );
         // The specification, two questions, two programs, a comment and the tests.
         assert_eq!(finished.spent.calls, 7, "{question}");
         let answers = calls(&events);
@@ -330,8 +398,16 @@ fn the_instructor_answers_from_the_task_alone() {
         }
         answers += 1;
         let content = &call.messages.last().expect("a message").content;
-        let rest = content.replace(task.prompt.trim_end(), "").replace(script.question, "");
-        for foreign in ["assert", "return", "Test report", "Results to check", "Square it."] {
+        let rest = content
+            .replace(task.prompt.trim_end(), "")
+            .replace(script.question, "");
+        for foreign in [
+            "assert",
+            "return",
+            "Test report",
+            "Results to check",
+            "Square it.",
+        ] {
             assert!(!rest.contains(foreign), "{content}");
         }
     }
@@ -353,8 +429,16 @@ fn the_chain_keeps_each_part_of_its_budget() {
             let (finished, _) = world.run(workflow, |query| script.answer(query));
             assert_eq!(finished.spent.calls + finished.left.calls, n_calls);
             let least = workflow.calls_to_first_program();
-            assert_eq!(finished.chosen.is_some(), n_calls >= least, "{workflow} {n_calls}");
-            let needed = if workflow == Workflow::ChatChain { 15 } else { 7 };
+            assert_eq!(
+                finished.chosen.is_some(),
+                n_calls >= least,
+                "{workflow} {n_calls}"
+            );
+            let needed = if workflow == Workflow::ChatChain {
+                15
+            } else {
+                7
+            };
             let expected = if n_calls < needed {
                 StopReason::CallsSpent
             } else {
