@@ -8,13 +8,11 @@ use slm_report::Decoding;
 use crate::answer::{Answer, LearnableTask};
 use crate::reason::Reason;
 use crate::row::{Asks, Row, Side};
+use crate::settings::CHEAPEST;
 use crate::{HarvestError, LeftOut};
 
 /// The least share of answers that pass, of a workflow that solves a task.
 const SOLVES: f64 = 0.5;
-
-/// The rule of the rows.
-pub(crate) const RULE: &str = "cheapest";
 
 /// What the answers of one arm teach a router.
 #[derive(Debug, Clone, PartialEq)]
@@ -175,7 +173,7 @@ fn rows<'a>(of: &'a Answered, label: &'a str, rules: &'a RouteRules) -> impl Ite
             source: RowSource {
                 row: 0,
                 side: "completion".to_owned(),
-                rule: RULE.to_owned(),
+                rule: CHEAPEST.to_owned(),
                 run: first.run.clone(),
                 arm: first.record.arm.clone(),
                 workflow: workflow.to_owned(),

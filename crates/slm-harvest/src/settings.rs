@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use slm_artifacts::DatasetKind;
 
+/// The rule of the rows of routes.
+pub(crate) const CHEAPEST: &str = "cheapest";
+
 /// A kind of data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -123,7 +126,7 @@ impl Settings {
             Kind::Pairs(rule) => rule.name(),
             Kind::Sft | Kind::Kto | Kind::Plans => self.keep.name(),
             Kind::Sketches => "nearest",
-            Kind::Routes => crate::routes::RULE,
+            Kind::Routes => CHEAPEST,
         }
     }
 

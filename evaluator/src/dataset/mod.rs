@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use serde_json::json;
-use slm_artifacts::DatasetInfo;
+use slm_artifacts::{DatasetInfo, ROUTES_FILE};
 use slm_benchmarks::{ScoringPhase, Task, fingerprints};
 use slm_cli::{Failure, UserMistake};
 use slm_harvest::{Answer, Harvest, Kind, Prefer, Reason, Settings, harvest};
@@ -49,7 +49,16 @@ fn make(arguments: &DatasetArguments) -> Result<()> {
         };
         folder::write(&arguments.output, parts)?
     } else if settings.kind == Kind::Routes {
-        routes::make(arguments, &settings)?
+        let made = routes::make(arguments)?;
+        let parts = folder::Parts {
+            harvest: &made.harvest,
+            settings: &settings,
+            runs: made.runs,
+            tasks: made.tasks,
+            more: made.more,
+            beside: Some((ROUTES_FILE, made.file)),
+        };
+        folder::write(&arguments.output, parts)?
     } else {
         of_runs(arguments, &settings)?
     };

@@ -7,27 +7,38 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use anyhow::Result;
-use serde_json::json;
-use slm_artifacts::{DatasetInfo, ROUTES_FILE, ROUTES_VERSION, RoutesHeader, RoutesKind, sha256};
+use serde_json::{Value, json};
+use slm_artifacts::{ROUTES_VERSION, RoutesHeader, RoutesKind, SourceRun, TaskFingerprint, sha256};
 use slm_benchmarks::{ScoringPhase, fingerprints};
 use slm_cli::UserMistake;
 use slm_config::{Prompts, Workflow};
-use slm_harvest::{Answer, Harvest, LearnableTask, Reason, RouteRules, Routed, Settings, routes};
+use slm_harvest::{Answer, Harvest, LearnableTask, Reason, RouteRules, Routed, routes};
 use slm_model::Message;
 use slm_report::Decoding;
 
+use super::gate;
 use super::runs::{self, HarvestedRun};
-use super::{folder, gate};
 use crate::dataset_arguments::DatasetArguments;
 use crate::workflow::list_of_workflows;
 use crate::workflow::prompt::{Prompt, Templates};
 
-/// Makes the rows and the file of routes, and writes their folder.
+/// The rows and the file of routes.
+pub(super) struct Made {
+    pub(super) harvest: Harvest,
+    pub(super) runs: Vec<SourceRun>,
+    /// The fingerprints of all tasks of the routes.
+    pub(super) tasks: Vec<TaskFingerprint>,
+    /// Rules beside the settings.
+    pub(super) more: BTreeMap<String, Value>,
+    /// The text of [`ROUTES_FILE`](slm_artifacts::ROUTES_FILE).
+    pub(super) file: String,
+}
+
+/// Makes the rows and the file of routes.
 ///
 /// # Errors
-/// The runs cannot be read or have several arms, no workflow solves any task, a task is evaluated by the recipe, or the
-/// folder cannot be written.
-pub(super) fn make(arguments: &DatasetArguments, settings: &Settings) -> Result<DatasetInfo> {
+/// The runs cannot be read or have several arms, no workflow solves any task, or a task is evaluated by the recipe.
+pub(super) fn make(arguments: &DatasetArguments) -> Result<Made> {
     let runs = runs::open(&arguments.runs, &arguments.reports)?;
     let arm = only_arm(&runs)?;
     // All answers of finished runs are final: solutions may be opened.
@@ -70,20 +81,17 @@ pub(super) fn make(arguments: &DatasetArguments, settings: &Settings) -> Result<
         ("offline".to_owned(), json!(header.offline)),
         ("routes_sha256".to_owned(), json!(sha256(&file))),
     ]);
-    let harvest = Harvest {
-        rows: routed.rows,
-        answers: routed.answers,
-        left_out: routed.left_out,
-    };
-    let parts = folder::Parts {
-        harvest: &harvest,
-        settings,
+    Ok(Made {
+        harvest: Harvest {
+            rows: routed.rows,
+            answers: routed.answers,
+            left_out: routed.left_out,
+        },
         runs: header.runs,
         tasks: known,
         more,
-        beside: Some((ROUTES_FILE, file)),
-    };
-    folder::write(&arguments.output, parts)
+        file,
+    })
 }
 
 /// Returns the request of a row, which is the router's own.

@@ -112,7 +112,8 @@ mod tests {
     #[test]
     fn neighbours_and_choices_are_those_of_brute_force_in_scikit_learn() {
         let golden: Value =
-            serde_json::from_str(include_str!("golden/nearest.json")).expect("the golden file");
+            serde_json::from_str(include_str!("../../tests/it/golden/nearest_routes.json"))
+                .expect("the golden file");
         let cells: Vec<Vec<(String, usize, usize, f64)>> =
             serde_json::from_value(golden["cells"].clone()).expect("cells");
         let tasks = cells.into_iter().enumerate().map(|(at, cells)| {

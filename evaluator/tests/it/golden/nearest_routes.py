@@ -1,6 +1,6 @@
 """Routes by the brute-force neighbours of scikit-learn, from exported scores.
 
-Usage: python nearest.py > nearest.json
+Usage: python nearest_routes.py > nearest_routes.json
 
 Written with Python 3.11, numpy and scikit-learn as named in the output. The scores are random, and written into the
 file: what is compared is the choice of neighbours and of the workflow, not the scores.
