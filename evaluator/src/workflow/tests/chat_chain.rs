@@ -361,10 +361,7 @@ fn the_specification_has_three_lines_and_an_empty_one_leaves_no_trace() {
     let (_, events) = World::new().run(Workflow::ChatChain, |query| SCRIPT.answer(query));
     let heading = "```\n\n## Results to check\n\ndouble(0): 0\ndouble(2): 4\ndouble(-1): -2\n\n";
     for call in calls(&events) {
-        let shown = match call.role {
-            Role::Coder | Role::Reviewer => true,
-            _ => false,
-        };
+        let shown = matches!(call.role, Role::Coder | Role::Reviewer);
         assert_eq!(content(call).contains(heading), shown, "{}", content(call));
         assert!(!content(call).contains("fourth"));
     }
