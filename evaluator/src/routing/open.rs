@@ -15,7 +15,7 @@ use super::nearest::Routes;
 use crate::leakage::listed;
 use crate::run_task::RunTask;
 
-/// Opens what a recipe's `adaptive` chooses by; says which workflows of the default it cannot choose.
+/// Opens what a recipe's `adaptive` chooses by, and names the workflows of the default that it cannot choose.
 ///
 /// The tasks' solutions and hidden tests are opened for comparison alone: no text of them is kept.
 ///

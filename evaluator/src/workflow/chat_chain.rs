@@ -11,7 +11,7 @@
 //! The last three share `evaluate.rounds` revisions. Before each program the coder may ask the instructor one question,
 //! which is answered from the task's text alone; `chat_chain_plain` is the same without questions. A revision that changes
 //! nothing ends its phase and, in the phase test, the chain. A program that cannot be run is not reviewed: the report
-//! of the phase test says why.
+//! of the phase test has the reason.
 //!
 //! # Source
 //! Qian et al. 2024, arXiv:2307.07924 (`ChatDev`): its phases for code, and its communicative dehallucination. Without

@@ -129,7 +129,7 @@ fn what_counts_for_no_row_has_its_reason() {
         ]
         .into()
     );
-    // A task that no workflow solves still tells the nearest router what fails.
+    // A task that no workflow solves still counts for the nearest router.
     assert_eq!((found.tasks.len(), found.rows.len()), (2, 1));
     assert_eq!(found.tasks[1].label, None);
     let error = made(&answers[4..6], &[task(2)]).expect_err("no row");
