@@ -29,15 +29,21 @@ and task with plan to program.
 body. The sketch has what the most similar other function has in common with it, in the words of the workflow sketch. \
 Functions that share text with tasks of the recipe's benchmarks are left out.
 
+--to routes teaches a router which workflow to choose: of each task that some workflow solves, the cheapest one that \
+passes at least half of its samples is a wanted answer (label true), every other one of the runs an unwanted one, in \
+TRL's columns of KTO. routes.jsonl beside the rows has the pass rate and mean tokens of each workflow on each task, for \
+evaluate.adaptive.routes. The runs must have one arm.
+
 --keep none and --keep canonical make controls: as many answers of the same tasks without regard to tests, and the \
 publishers' solutions of the same tasks.";
 
 /// The kinds of data sets that are made of runs.
-const NEED_RUNS: [(&str, &str); 4] = [
+const NEED_RUNS: [(&str, &str); 5] = [
     ("to", "sft"),
     ("to", "pairs"),
     ("to", "kto"),
     ("to", "plans"),
+    ("to", "routes"),
 ];
 
 #[derive(Debug, Args)]
@@ -105,6 +111,8 @@ pub(crate) enum Target {
     Plans,
     /// Functions of knowledge.code after a sketch of the most similar one
     Sketches,
+    /// The cheapest workflow that solves a task, and the others
+    Routes,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -159,9 +167,15 @@ impl DatasetArguments {
             (Target::Kto, None) => Kind::Kto,
             (Target::Plans, None) => Kind::Plans,
             (Target::Sketches, None) => Kind::Sketches,
+            (Target::Routes, None) => Kind::Routes,
         };
         if kind == Kind::Sketches {
             self.check_sketches()?;
+        }
+        if kind == Kind::Routes && (self.per_task.is_some() || self.max_rows.is_some()) {
+            return refuse(
+                "--per-task and --max-rows limit answers, but a row of routes is a workflow\nhint: remove them",
+            );
         }
         if self.teacher.is_some() && kind != Kind::Plans {
             return refuse(

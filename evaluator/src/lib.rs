@@ -32,6 +32,7 @@ mod quality;
 mod ratings;
 mod ratings_arguments;
 mod repositories;
+mod routing;
 mod run_folder;
 mod run_task;
 mod runs;

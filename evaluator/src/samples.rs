@@ -1,6 +1,7 @@
 //! The samples of a run as flat rows, for tools that read tables.
 
 use serde_json::{Map, Value, json};
+use slm_artifacts::Phase;
 use slm_report::code_metric::{CODE_METRICS, CodeMetric};
 use slm_report::{ProgramMetrics, RunInfo, SampleRecord, Spending};
 
@@ -32,8 +33,11 @@ fn row(run: &RunInfo, record: &SampleRecord) -> Map<String, Value> {
         attempts,
         tokens_to_program,
         seconds_to_program,
-        phases,
         stop,
+        phase,
+        phases,
+        complete,
+        routed_to,
         format_failures,
         unspent:
             Spending {
@@ -93,9 +97,12 @@ fn row(run: &RunInfo, record: &SampleRecord) -> Map<String, Value> {
         ("tokens_to_program", json!(tokens_to_program)),
         ("seconds_to_program", json!(seconds_to_program)),
         // As text: columns of the table have plain types. No phase's name contains a space.
-        ("phases", json!(phases.join(" "))),
         ("format_failures", json!(format_failures)),
         ("stop", json!(stop)),
+        ("phase", json!(phase)),
+        ("phases", json!(phases_in_words(phases))),
+        ("complete", json!(complete)),
+        ("routed_to", json!(routed_to)),
         ("finish_reason", json!(finish_reason)),
         (
             "unspent_completion_tokens",
@@ -121,6 +128,12 @@ fn row(run: &RunInfo, record: &SampleRecord) -> Map<String, Value> {
     columns
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
+}
+
+/// Returns the phases in one column; null without any.
+fn phases_in_words(phases: &[Phase]) -> Option<String> {
+    let names: Vec<&str> = phases.iter().map(|phase| phase.name()).collect();
+    (!names.is_empty()).then(|| names.join(" "))
 }
 
 /// Returns the metrics of a program, in the order of the columns; null without metrics.

@@ -27,6 +27,7 @@ mod memory_file;
 mod preference_figures;
 mod provenance;
 mod retry;
+mod routes_file;
 mod sha256;
 mod training_summary;
 mod verified;
@@ -54,6 +55,9 @@ pub use memory_file::{
 pub use preference_figures::{AnswerFigures, HeldOutPreferences, PreferenceFigures};
 pub use provenance::{FileRecord, Kind, Provenance};
 pub use retry::{Attempt, GaveUp, GiveUp, Retries, RetryPolicy};
+pub use routes_file::{
+    ROUTES_FILE, ROUTES_VERSION, RouteCell, RouteTask, RoutesHeader, RoutesKind,
+};
 pub use sha256::{
     Sha256, hex, read_pieces, sha256, sha256_of_file, sha256_of_reader, sha256_of_texts,
 };
@@ -61,4 +65,4 @@ pub use training_summary::{
     BestValidation, ChatTemplateRecord, ContaminationSearch, StartingAdapter, TrainingSummary,
 };
 pub use verified::HashNote;
-pub use words::{BASE_ARM, Expects, FinishReason, FormatFailure, StopReason, Verdict};
+pub use words::{BASE_ARM, Expects, FinishReason, FormatFailure, Phase, StopReason, Verdict};

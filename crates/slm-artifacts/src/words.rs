@@ -127,6 +127,10 @@ pub enum Expects {
     Signatures,
     /// The rest of a function begun in the request, which is only a part of the program.
     Function,
+    /// A question about the task, or the word `NONE`.
+    Question,
+    /// The name of a workflow.
+    Route,
 }
 
 /// How an answer violated its format. Counted only, it never ends a run.
@@ -147,4 +151,52 @@ pub enum FormatFailure {
     NoAction,
     /// At least one line is not the signature of a new function.
     NoSignature,
+    /// Neither a question nor `NONE`.
+    NoQuestion,
+    /// No name of a workflow to choose from.
+    NoWorkflow,
+}
+
+/// A part of a workflow that is a chain of phases, in its order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// What the program must do is made precise.
+    Specify,
+    /// The first program is written.
+    Code,
+    /// Placeholders are filled in.
+    Complete,
+    /// The program is reviewed, and revised after the review.
+    Review,
+    /// The program is run, and revised after the report.
+    Test,
+}
+
+impl Phase {
+    /// All of them, in their order.
+    pub const ALL: [Self; 5] = [
+        Self::Specify,
+        Self::Code,
+        Self::Complete,
+        Self::Review,
+        Self::Test,
+    ];
+
+    /// Returns the word in files and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Specify => "specify",
+            Self::Code => "code",
+            Self::Complete => "complete",
+            Self::Review => "review",
+            Self::Test => "test",
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }

@@ -3,7 +3,7 @@
 use crate::knowledge::Knowledge;
 use crate::recipe::{Evaluate, Recipe};
 use crate::tools::Tools;
-use crate::workflow_cost::CostFacts;
+use crate::workflow_cost::{Cost, CostFacts};
 
 impl CostFacts {
     /// Returns the facts of a recipe.
@@ -20,13 +20,18 @@ impl CostFacts {
             memory_mode,
             ..
         } = &recipe.knowledge;
-        Self {
+        let mut facts = Self {
             rounds: *rounds,
             samples: *samples,
             strategy: *strategy,
             top_k: *top_k,
             grade: *grade,
             memory_mode: *memory_mode,
+            adaptive: Cost::default(),
+        };
+        for choice in recipe.adaptive_choices() {
+            facts.adaptive = facts.adaptive.larger(choice.most(&facts));
         }
+        facts
     }
 }

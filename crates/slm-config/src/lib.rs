@@ -25,6 +25,8 @@
 //! assert_eq!((recipe.name(), recipe.lora.r), ("small", 4));
 //! ```
 
+mod adaptive;
+mod adaptive_choices;
 mod benchmark;
 mod check;
 mod cost_facts;
@@ -62,6 +64,7 @@ mod workflow_cost;
 mod workflow_table;
 mod yaml;
 
+pub use adaptive::{Adaptive, Router};
 pub use benchmark::{Benchmark, BenchmarkSplit};
 pub use data::{
     Columns, Data, Dataset, OnBadRow, OneOf, Overlength, Thinking, TrainOn, TrainOnEos,

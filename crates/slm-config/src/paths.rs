@@ -136,6 +136,11 @@ pub(crate) fn resolve(recipe: &mut Recipe, tree: &Node, folder: &Path) -> Vec<Fo
             *name = text(inside);
         }
     }
+    if let Some(path) = &mut recipe.evaluate.adaptive.routes
+        && let Some(inside) = beside("evaluate.adaptive.routes", path)
+    {
+        *path = inside;
+    }
     for (name, path) in recipe.evaluate.prompts.entries_mut() {
         let key = format!("evaluate.prompts.{name}");
         if let Some(path) = path

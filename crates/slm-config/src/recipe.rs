@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::adaptive::Adaptive;
 use crate::benchmark::Benchmark;
 use crate::data::Data;
 use crate::endpoint::Endpoint;
@@ -268,6 +269,8 @@ pub struct Evaluate {
     controls: Controls = Controls::None => Kind::Word(Controls::words);
     /// Settings of the workflow `tools`.
     tools: Tools = Tools::default() => Kind::Section(Tools::KEYS);
+    /// Settings of the workflow `adaptive`.
+    adaptive: Adaptive = Adaptive::default() => Kind::Section(Adaptive::KEYS);
     /// Python interpreter that runs the programs.
     python: Option<PathBuf> = None => Kind::Text("a program"), absent "`python3` on the search path";
     /// Sampling of tokens.
@@ -278,7 +281,7 @@ pub struct Evaluate {
     max_new_tokens: usize = 512 => Kind::Int(1, 32_768), aliases ["max_tokens"];
     /// What a workflow may spend on one sample of one task.
     budget: Budget = Budget::default() => Kind::Section(Budget::KEYS);
-    /// Most rounds of revision in `reflection`, `multi_agent` and `tools`.
+    /// Most rounds of revision in `reflection`, `multi_agent`, `chat_chain` and `tools`.
     rounds: usize = 3 => Kind::Int(0, 100);
     /// Number of candidate programs in `best_of_n` and `codet`.
     samples: usize = 5 => Kind::Int(1, 100);

@@ -43,6 +43,10 @@ pub enum Role {
     Librarian = "librarian",
     /// Splits a task into functions.
     Decomposer = "decomposer",
+    /// Makes the task precise, and answers the coder's questions about it.
+    Instructor = "instructor",
+    /// Chooses the workflow for the task.
+    Router = "router",
 }
 }
 
@@ -166,12 +170,26 @@ pub struct Prompts {
     function: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
     /// Program over these functions in `decompose`.
     assemble: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
+    /// What the program must do, made precise, in `chat_chain`.
+    specify: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
+    /// Question of the coder in `chat_chain`.
+    question: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
+    /// Answer to the coder's question in `chat_chain`.
+    answer: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
+    /// First program in `chat_chain`.
+    chain_coder: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
+    /// Comment on the program in `chat_chain`.
+    chain_review: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
+    /// Program after a comment, a report or a placeholder in `chat_chain`.
+    chain_revision: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
+    /// Choice of the workflow in `adaptive`, by `evaluate.adaptive.router` `model`.
+    route: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
 }
 }
 
 impl Prompts {
     /// The names of [`Self::entries`], with the files to be changed.
-    pub fn entries_mut(&mut self) -> [(&'static str, &mut Option<PathBuf>); 17] {
+    pub fn entries_mut(&mut self) -> [(&'static str, &mut Option<PathBuf>); 24] {
         let Self {
             planner,
             coder,
@@ -190,6 +208,13 @@ impl Prompts {
             decompose,
             function,
             assemble,
+            specify,
+            question,
+            answer,
+            chain_coder,
+            chain_review,
+            chain_revision,
+            route,
         } = self;
         [
             ("planner", planner),
@@ -209,11 +234,18 @@ impl Prompts {
             ("decompose", decompose),
             ("function", function),
             ("assemble", assemble),
+            ("specify", specify),
+            ("question", question),
+            ("answer", answer),
+            ("chain_coder", chain_coder),
+            ("chain_review", chain_review),
+            ("chain_revision", chain_revision),
+            ("route", route),
         ]
     }
 
     /// Each prompt's name and the file that replaces it, if any.
-    pub fn entries(&self) -> [(&'static str, Option<&Path>); 17] {
+    pub fn entries(&self) -> [(&'static str, Option<&Path>); 24] {
         let Self {
             planner,
             coder,
@@ -232,6 +264,13 @@ impl Prompts {
             decompose,
             function,
             assemble,
+            specify,
+            question,
+            answer,
+            chain_coder,
+            chain_review,
+            chain_revision,
+            route,
         } = self;
         [
             ("planner", planner.as_deref()),
@@ -251,6 +290,13 @@ impl Prompts {
             ("decompose", decompose.as_deref()),
             ("function", function.as_deref()),
             ("assemble", assemble.as_deref()),
+            ("specify", specify.as_deref()),
+            ("question", question.as_deref()),
+            ("answer", answer.as_deref()),
+            ("chain_coder", chain_coder.as_deref()),
+            ("chain_review", chain_review.as_deref()),
+            ("chain_revision", chain_revision.as_deref()),
+            ("route", route.as_deref()),
         ]
     }
 }

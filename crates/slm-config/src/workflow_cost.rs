@@ -39,9 +39,40 @@ pub struct CostFacts {
     pub grade: Grade,
     /// `knowledge.memory_mode`.
     pub memory_mode: MemoryMode,
+    /// The most that one of the workflows which `adaptive` chooses from can spend of each.
+    pub adaptive: Cost,
+}
+
+impl Cost {
+    /// Returns the larger of each.
+    pub(crate) fn larger(self, other: Self) -> Self {
+        Self {
+            calls: self.calls.max(other.calls),
+            executions: self.executions.max(other.executions),
+            lookups: self.lookups.max(other.lookups),
+        }
+    }
 }
 
 impl CostFacts {
+    /// The cost of `adaptive`: the router's call, and the largest of its choices; without the call if `draws`.
+    pub(crate) fn adaptive(&self, draws: bool) -> Cost {
+        let Cost {
+            calls,
+            executions,
+            lookups,
+        } = self.adaptive;
+        Cost::new(calls + usize::from(!draws), executions, lookups)
+    }
+
+    /// The cost of `chat_chain`: a specification and tests; for each program, a question and its answer unless it is the
+    /// control without; for each revision, a comment.
+    pub(crate) fn chat_chain(&self, asks: bool) -> Cost {
+        let programs = 1 + self.rounds;
+        let of_program = if asks { 3 } else { 1 };
+        Cost::new(2 + of_program * programs + self.rounds, programs, 0)
+    }
+
     /// The cost of `crag`: the draft, and a second query if the first finds nothing certain.
     pub(crate) fn crag(&self) -> Cost {
         let graded = match self.grade {

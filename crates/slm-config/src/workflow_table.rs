@@ -101,6 +101,38 @@ macro_rules! workflow_table {
                     ],
                 }
             }
+            chat_chain {
+                /// A chain of phases, each between two roles: specify, code, complete, review, test. The coder asks before it writes.
+                ChatChain {
+                    name: "chat_chain",
+                    runs_programs: true,
+                    calls_to_first_program: 4,
+                    roles: [Instructor, Coder, Tester, Reviewer],
+                    needs: Nothing,
+                    most: |of| of.chat_chain(true),
+                    h3: Beside,
+                    controls: [ChatChainPlain, MultiAgent, BestOfN],
+                    contrasts: [
+                        ChatChain - Reflection: "a chain of phases or one role",
+                        ChatChain - MultiAgent: "a chain of phases or four roles",
+                        ChatChain - BestOfN: "a chain of phases or several answers",
+                    ],
+                }
+                /// The control of `chat_chain`: the same without questions.
+                ChatChainPlain {
+                    name: "chat_chain_plain",
+                    runs_programs: true,
+                    calls_to_first_program: 2,
+                    roles: [Instructor, Coder, Tester, Reviewer],
+                    needs: Nothing,
+                    most: |of| of.chat_chain(false),
+                    h3: Beside,
+                    controls: [],
+                    contrasts: [
+                        ChatChain - ChatChainPlain: "questions before writing",
+                    ],
+                }
+            }
             best_of_n {
                 /// Several answers, of which one that passes the public examples is taken.
                 BestOfN {
@@ -318,6 +350,36 @@ macro_rules! workflow_table {
                     ],
                 }
             }
+            adaptive {
+                /// A router chooses one of several workflows for the task.
+                Adaptive {
+                    name: "adaptive",
+                    runs_programs: true,
+                    calls_to_first_program: 3,
+                    roles: [Router, Planner, Coder, Tester, Reviewer, Librarian, Decomposer, Instructor],
+                    needs: Nothing,
+                    most: |of| of.adaptive(false),
+                    h3: Apart,
+                    controls: [AdaptiveRandom],
+                    contrasts: [
+                        Adaptive - AdaptiveRandom: "the router's choice or a draw",
+                        Adaptive - Single: "a router or one answer",
+                        Adaptive - Reflection: "a router or reflection",
+                    ],
+                }
+                /// The control of `adaptive`: draws as often as the router chooses.
+                AdaptiveRandom {
+                    name: "adaptive_random",
+                    runs_programs: true,
+                    calls_to_first_program: 2,
+                    roles: [Planner, Coder, Tester, Reviewer, Librarian, Decomposer, Instructor],
+                    needs: Nothing,
+                    most: |of| of.adaptive(true),
+                    h3: Apart,
+                    controls: [],
+                    contrasts: [],
+                }
+            }
         }
     };
 }
@@ -331,6 +393,8 @@ pub enum H3Part {
     Control,
     /// A control that never runs a program.
     WithoutRuns,
+    /// Compared beside them if the recipe lists it; the declared contrast is the same.
+    Beside,
     /// Not a part of h3.
     Apart,
 }
@@ -399,6 +463,14 @@ macro_rules! workflow {
                 }
             }
 
+            /// What it does, in one sentence.
+            pub fn summary(self) -> String {
+                let lines: &[&str] = match self {
+                    $($(Self::$variant => &[$($doc),+],)*)*
+                };
+                lines.concat().trim().to_owned()
+            }
+
             /// Whether programs are run with the tests that the workflow may see.
             pub fn runs_programs(self) -> bool {
                 match self {
@@ -465,7 +537,7 @@ macro_rules! workflow {
 workflow_table!(workflow);
 
 impl Workflow {
-    /// The workflows of h3 in the order in which they run: those that are compared, then their controls.
+    /// The workflows of every h3 in the order in which they run: those that are compared, then their controls.
     pub fn of_h3() -> Vec<Self> {
         let all = Self::ALL.iter().copied();
         let mut all: Vec<Self> = all.filter(|workflow| workflow.is_of_h3()).collect();
@@ -474,29 +546,40 @@ impl Workflow {
         all
     }
 
-    /// The pairs that h3 compares. The first decides it.
+    /// Whether it is compared in h3 if the recipe lists it.
+    pub fn joins_h3(self) -> bool {
+        self.h3_part() == H3Part::Beside
+    }
+
+    /// The pairs that h3 compares, if their workflows ran. The first decides it.
     pub fn contrasts() -> Vec<WorkflowPair> {
-        let all = Self::of_h3().into_iter();
+        let beside = Self::ALL.iter().copied().filter(|of| of.joins_h3());
+        let all = Self::of_h3().into_iter().chain(beside);
         all.flat_map(|workflow| workflow.own_contrasts().iter().copied())
             .collect()
     }
 }
 
 impl Workflow {
+    /// Whether it chooses another workflow.
+    pub fn chooses(self) -> bool {
+        matches!(self, Self::Adaptive | Self::AdaptiveRandom)
+    }
+
     /// Whether it looks something up.
     pub fn looks_up(self) -> bool {
         self.needs() != Needs::Nothing
     }
 
-    /// Whether it is a part of h3.
+    /// Whether it is a part of every h3.
     pub fn is_of_h3(self) -> bool {
-        self.h3_part() != H3Part::Apart
+        !matches!(self.h3_part(), H3Part::Apart | H3Part::Beside)
     }
 
-    /// The pairs outside of h3: what lookups and their controls are compared by.
+    /// The pairs outside of h3: what lookups, routers and their controls are compared by.
     pub fn contrasts_of_lookups() -> Vec<WorkflowPair> {
         let all = Self::ALL.iter();
-        all.filter(|workflow| !workflow.is_of_h3())
+        all.filter(|workflow| workflow.h3_part() == H3Part::Apart)
             .flat_map(|workflow| workflow.own_contrasts().iter().copied())
             .collect()
     }

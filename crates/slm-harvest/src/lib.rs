@@ -7,6 +7,7 @@
 //! - `candidate`: what every answer must satisfy, before the rules of a kind of data set
 //! - `sft`, `pairs`, `kto`: the rules of each kind
 //! - `memory`: which answers a memory holds
+//! - `routes`: which workflow is the cheapest that solves a task
 //! - `plan`: what a plan must satisfy; the caller asks a model for plans of the rows, and for programs by them
 //! - `continuation`: a program as the continuation of its task's prompt
 //! - `test_table`: programs that contain the tests instead of solving the task
@@ -21,6 +22,7 @@ mod memory;
 mod pairs;
 mod plan;
 mod reason;
+mod routes;
 mod row;
 mod select;
 mod settings;
@@ -36,6 +38,7 @@ pub use memory::{KeptAnswer, Memorable, memorable};
 pub use pairs::explained_by_lloc;
 pub use plan::{MOST_STEPS, check_plan};
 pub use reason::Reason;
+pub use routes::{RouteRules, Routed, routes};
 pub use row::{Asks, Row, Side};
 pub use settings::{Keep, Kind, PairRule, Prefer, Settings};
 pub use test_table::reads_like_test_table;
@@ -105,7 +108,9 @@ pub fn harvest(
     let mut left_out = LeftOut::default();
     let groups = candidate::groups(answers, tasks, settings, names_machinery, &mut left_out);
     let mut rows = match settings.kind {
-        Kind::Sft | Kind::Plans | Kind::Sketches => sft::rows(&groups, settings, &mut left_out),
+        Kind::Sft | Kind::Plans | Kind::Sketches | Kind::Routes => {
+            sft::rows(&groups, settings, &mut left_out)
+        }
         Kind::Pairs(rule) => pairs::rows(&groups, rule, settings, &mut left_out),
         Kind::Kto => kto::rows(&groups, settings, &mut left_out),
     };

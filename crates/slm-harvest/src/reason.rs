@@ -69,6 +69,12 @@ pub enum Reason {
     NoNeighbour,
     /// The nearest function has no token in common with it.
     EmptySketch,
+    /// A router chose the workflow of the answer.
+    Routed,
+    /// The answer was sampled otherwise than the run's reference.
+    OtherSampling,
+    /// No workflow solves the task.
+    UnsolvedTask,
 }
 
 impl Reason {
@@ -107,6 +113,9 @@ impl Reason {
             Self::Evaluated => "shares text with a task of the recipe's benchmarks",
             Self::NoNeighbour => "no similar function",
             Self::EmptySketch => "nothing in common with the similar function",
+            Self::Routed => "workflow chosen by a router",
+            Self::OtherSampling => "sampled otherwise than the run's reference",
+            Self::UnsolvedTask => "task that no workflow solves",
         }
     }
 }

@@ -33,14 +33,16 @@ pub enum Asks {
     ProgramByPlan(String),
     /// The continuation of the stub after this text, which holds a sketch.
     ProgramBySketch(String),
+    /// The name of one of these workflows, as the request lists them.
+    Route(String),
 }
 
-/// A continuation of a row's stub, or its plan.
+/// A continuation of a row's stub, its plan, or the name of a workflow.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Side {
-    /// The lines after the stub, or the plan, without a newline at the end.
+    /// The lines after the stub, the plan or the name, without a newline at the end.
     pub body: String,
-    /// Logical lines of the program's code; 0 for a plan.
+    /// Logical lines of the program's code; 0 for a plan and a name.
     pub lloc: usize,
     /// Its origin; `row` is 0 until the rows are written.
     pub source: RowSource,

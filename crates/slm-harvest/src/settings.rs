@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use slm_artifacts::DatasetKind;
 
+/// The rule of the rows of routes.
+pub(crate) const CHEAPEST: &str = "cheapest";
+
 /// A kind of data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -19,6 +22,9 @@ pub enum Kind {
     /// Bodies of documented functions after a sketch of a similar function. The caller makes the rows; of answers,
     /// [`harvest`](crate::harvest) selects those of [`Kind::Sft`].
     Sketches,
+    /// Names of workflows, each labelled. [`routes`](crate::routes()) makes the rows; of answers,
+    /// [`harvest`](crate::harvest) selects those of [`Kind::Sft`].
+    Routes,
 }
 
 /// What makes one answer better than another.
@@ -110,6 +116,7 @@ impl Settings {
             Kind::Kto => DatasetKind::Kto,
             Kind::Plans => DatasetKind::Plans,
             Kind::Sketches => DatasetKind::Sketches,
+            Kind::Routes => DatasetKind::Routes,
         }
     }
 
@@ -119,12 +126,13 @@ impl Settings {
             Kind::Pairs(rule) => rule.name(),
             Kind::Sft | Kind::Kto | Kind::Plans => self.keep.name(),
             Kind::Sketches => "nearest",
+            Kind::Routes => CHEAPEST,
         }
     }
 
     /// Returns the settings that have an effect, by name.
     pub fn to_rules(&self) -> BTreeMap<String, Value> {
-        if self.kind == Kind::Sketches {
+        if matches!(self.kind, Kind::Sketches | Kind::Routes) {
             return BTreeMap::new();
         }
         let mut rules = BTreeMap::from([("per_task".to_owned(), json!(self.per_task))]);
@@ -135,7 +143,7 @@ impl Settings {
             Kind::Pairs(rule) => {
                 rules.insert("rule".to_owned(), json!(rule.name()));
             }
-            Kind::Sft | Kind::Kto | Kind::Plans | Kind::Sketches => {
+            Kind::Sft | Kind::Kto | Kind::Plans | Kind::Sketches | Kind::Routes => {
                 rules.insert("keep".to_owned(), json!(self.keep.name()));
                 rules.insert("prefer".to_owned(), json!(self.prefer.name()));
             }

@@ -41,6 +41,7 @@ mod nesting;
 mod normalised;
 mod operand;
 mod parser;
+mod placeholders;
 mod positions;
 mod program_parts;
 mod rank;

@@ -21,6 +21,7 @@ pub use crate::normalised::{
     adds_nothing, definition_hashes, nameless_function_hashes, normalised_hash,
 };
 pub use crate::parser::{Fstrings, SyntaxError, parses};
+pub use crate::placeholders::{Placeholder, placeholders};
 pub use crate::program_parts::{function_body, is_preamble, without_comments};
 pub use crate::signature::same_signature;
 pub use crate::similarity::{MAX_TOKENS, lcs_length, similarity};

@@ -97,6 +97,11 @@ mod tests {
         top_k: 3,
         grade: Grade::Model,
         memory_mode: MemoryMode::Examples,
+        adaptive: Cost {
+            calls: 0,
+            executions: 0,
+            lookups: 0,
+        },
     };
 
     const BUDGET: Spending = Spending {

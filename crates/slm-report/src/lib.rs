@@ -40,9 +40,9 @@ pub use costs::{CellCost, cell_costs, short_budgets};
 pub use plan::{CollaborationPlan, Experiment, Plan, PlanError, SweepPlan};
 pub use record::{
     AdapterInfo, BaseModelInfo, BenchmarkInfo, EndpointInfo, KnowledgeInfo, NamedSeed,
-    OLDEST_RECORD, OfflineCost, PhaseTiming, RECORD_VERSION, RecipeInfo, RunInfo, STATISTICS,
-    SampleRecord, SamplingInfo, SandboxInfo, SandboxProperty, ServedModel, ShardInfo, ShortBudget,
-    SpeakerInfo, TrainingSummary,
+    OLDEST_RECORD, OfflineCost, PhaseTiming, RECORD_VERSION, RecipeInfo, RoutesInfo, RunInfo,
+    STATISTICS, SampleRecord, SamplingInfo, SandboxInfo, SandboxProperty, ServedModel, ShardInfo,
+    ShortBudget, SpeakerInfo, TrainingSummary,
 };
 pub use spending::Spending;
 

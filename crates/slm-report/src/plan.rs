@@ -150,7 +150,7 @@ impl Plan {
             }),
             collaboration: asks_h3.then(|| CollaborationPlan {
                 arm: (*one_arm).to_owned(),
-                workflows: Workflow::of_h3(),
+                workflows: of_h3(&listed),
             }),
             cells: Vec::new(),
         };
@@ -234,11 +234,17 @@ fn listed(evaluate: &Evaluate) -> Vec<Workflow> {
     }
 }
 
+/// Returns the workflows of h3, and after them those of the `listed` ones that join it.
+fn of_h3(listed: &[Workflow]) -> Vec<Workflow> {
+    let joining = listed.iter().copied().filter(|of| of.joins_h3());
+    Workflow::of_h3().into_iter().chain(joining).collect()
+}
+
 /// Returns the workflows that `workflows` runs besides those of H3: the `listed` ones if H3 lacks one of them; without
 /// H3 if there are several, or one looks something up.
 fn own_workflows(listed: &[Workflow], with_h3: bool) -> &[Workflow] {
     let runs = if with_h3 {
-        let of_h3 = Workflow::of_h3();
+        let of_h3 = of_h3(listed);
         listed.iter().any(|workflow| !of_h3.contains(workflow))
     } else {
         listed.len() > 1 || listed.iter().any(|workflow| workflow.looks_up())

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use slm_artifacts::{ContaminationSearch, FinishReason, StopReason, Verdict};
+use slm_artifacts::{ContaminationSearch, FinishReason, Phase, StopReason, Verdict};
 use slm_config::Declared;
 use slm_hub::Provenance;
 
@@ -91,11 +91,21 @@ pub struct SampleRecord {
     /// Wall time of the calls until the kept program was made, in seconds; omitted as `attempts`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seconds_to_program: Option<f64>,
-    /// The phases that the workflow reached, in their order; omitted for workflows without phases.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub phases: Vec<String>,
     /// Why the workflow ended.
     pub stop: StopReason,
+    /// The phase in which a chain of phases ended; omitted for other workflows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    /// The phases of a chain in which a call or a run was made, in their order; omitted for other workflows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phases: Vec<Phase>,
+    /// Whether the program of a chain can be run and has no placeholder; omitted for other workflows, and without a
+    /// program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub complete: Option<bool>,
+    /// The workflow that a router chose; omitted for other workflows, and if none was chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routed_to: Option<String>,
     /// Number of answers with a format failure.
     pub format_failures: usize,
     /// The rest of the budget.
@@ -239,6 +249,9 @@ pub struct RunInfo {
     /// Work before the run that its answers profit from; omitted if there was none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub offline: Vec<OfflineCost>,
+    /// The training tasks that a router chooses by; omitted if there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routes: Option<RoutesInfo>,
     /// Parts of the budget that are smaller than what a workflow may need; omitted if there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub short_budgets: Vec<ShortBudget>,
@@ -384,6 +397,18 @@ pub struct RecipeInfo {
     pub yaml: String,
     /// SHA-256 of `yaml`, in hex.
     pub sha256: String,
+}
+
+/// The training tasks that a router chooses by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoutesInfo {
+    /// SHA-256 of the file, in hex.
+    pub sha256: String,
+    /// Number of tasks.
+    pub tasks: usize,
+    /// The workflows that are chosen from.
+    pub choices: Vec<String>,
 }
 
 /// The index and the memory that workflows looked things up in.

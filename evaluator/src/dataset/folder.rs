@@ -7,13 +7,14 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use slm_artifacts::{
-    DatasetFolder, DatasetInfo, RowSource, SourceRun, TaskFingerprint, atomic_folder, sha256,
+    DatasetFolder, DatasetInfo, ROUTES_FILE, RowSource, SourceRun, TaskFingerprint, atomic_folder,
+    sha256,
 };
 use slm_cli::UserMistake;
 use slm_harvest::{Asks, Harvest, Kind, Row, Settings, describe};
 use slm_model::CodeRequest;
 
-use super::{plans, sketches};
+use super::{plans, routes, sketches};
 
 /// What a folder is written from.
 pub(super) struct Parts<'a> {
@@ -24,6 +25,8 @@ pub(super) struct Parts<'a> {
     pub(super) tasks: Vec<TaskFingerprint>,
     /// Rules beside the settings, and what they cost.
     pub(super) more: BTreeMap<String, Value>,
+    /// A file beside the rows, by its name, with its text.
+    pub(super) beside: Option<(&'static str, String)>,
 }
 
 /// Refuses to replace a folder that this command has not written.
@@ -53,6 +56,7 @@ pub(super) fn check(folder: &Path) -> Result<()> {
         DatasetFolder::INFO,
         DatasetFolder::ROWS,
         DatasetFolder::SOURCES,
+        ROUTES_FILE,
     ];
     let is_own = |name: &std::ffi::OsString| own.iter().any(|own| name == own);
     if names.is_empty() {
@@ -100,6 +104,9 @@ pub(super) fn write(folder: &Path, parts: Parts) -> Result<DatasetInfo> {
     let written = atomic_folder::<std::io::Error>(folder, |part| {
         fs::write(part.join(DatasetFolder::ROWS), &rows)?;
         fs::write(part.join(DatasetFolder::SOURCES), &sources)?;
+        if let Some((name, text)) = &parts.beside {
+            fs::write(part.join(name), text)?;
+        }
         fs::write(part.join(DatasetFolder::INFO), &description)
     });
     written.with_context(|| format!("cannot write {}", folder.display()))?;
@@ -140,6 +147,10 @@ fn rendered(row: &Row, settings: &Settings) -> Result<Value> {
             plans::asking_for_plan(&row.stub, &row.entry_point)?,
             String::new(),
         ),
+        Asks::Route(listed) => (
+            routes::asking_for_route(&row.stub, &row.entry_point, listed)?,
+            String::new(),
+        ),
     };
     let messages: Vec<Value> = messages
         .iter()
@@ -149,7 +160,7 @@ fn rendered(row: &Row, settings: &Settings) -> Result<Value> {
     line.insert("prompt".to_owned(), messages.into());
     for side in &row.sides {
         let body = side.body.trim_end();
-        let (column, answer) = if row.asks == Asks::Plan {
+        let (column, answer) = if matches!(row.asks, Asks::Plan | Asks::Route(_)) {
             ("completion", body.to_owned())
         } else {
             (side.source.side.as_str(), format!("{begun}{body}\n```"))

@@ -2,7 +2,7 @@
 //!
 //! Which answers become rows is decided by the library `slm-harvest`. Here are the files around it: the runs and their
 //! tasks (`runs`), the refusal of tasks that a recipe evaluates (`gate`), plans of the programs (`plans`), sketches of
-//! functions (`sketches`), and the folder (`folder`).
+//! functions (`sketches`), workflows by task (`routes`), and the folder (`folder`).
 
 pub(crate) mod calls;
 mod folder;
@@ -11,6 +11,7 @@ mod likelihood;
 pub(crate) mod models;
 mod page;
 mod plans;
+mod routes;
 pub(crate) mod runs;
 mod sketches;
 pub(crate) mod verdicts;
@@ -19,7 +20,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use serde_json::json;
-use slm_artifacts::DatasetInfo;
+use slm_artifacts::{DatasetInfo, ROUTES_FILE};
 use slm_benchmarks::{ScoringPhase, Task, fingerprints};
 use slm_cli::{Failure, UserMistake};
 use slm_harvest::{Answer, Harvest, Kind, Prefer, Reason, Settings, harvest};
@@ -44,6 +45,18 @@ fn make(arguments: &DatasetArguments) -> Result<()> {
             runs: Vec::new(),
             tasks: sketched.tasks,
             more: sketched.more,
+            beside: None,
+        };
+        folder::write(&arguments.output, parts)?
+    } else if settings.kind == Kind::Routes {
+        let made = routes::make(arguments)?;
+        let parts = folder::Parts {
+            harvest: &made.harvest,
+            settings: &settings,
+            runs: made.runs,
+            tasks: made.tasks,
+            more: made.more,
+            beside: Some((ROUTES_FILE, made.file)),
         };
         folder::write(&arguments.output, parts)?
     } else {
@@ -85,6 +98,7 @@ fn of_runs(arguments: &DatasetArguments, settings: &Settings) -> Result<DatasetI
         runs: runs::sources(&runs)?,
         tasks: fingerprints(&learned, &phase),
         more,
+        beside: None,
     };
     folder::write(&arguments.output, parts)
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use slm_artifacts::SourceRun;
+use slm_artifacts::{MemoryCost, SourceRun};
 use slm_benchmarks::{ScoringPhase, Task};
 use slm_cli::UserMistake;
 use slm_config::Recipe;
@@ -132,6 +132,18 @@ pub(crate) fn tasks_of(ids: &HashSet<&str>, runs: &[HarvestedRun]) -> Vec<Task> 
         }
     }
     found
+}
+
+/// Returns what the workflows of the runs and the tests of their answers spent.
+pub(crate) fn cost(runs: &[HarvestedRun]) -> MemoryCost {
+    let mut cost = MemoryCost::default();
+    for record in runs.iter().flat_map(|run| &run.records) {
+        cost.calls += record.calls;
+        cost.completion_tokens += record.completion_tokens;
+        // The hidden tests of an answer, which decide what is learned from it, are one more.
+        cost.executions += record.executions + usize::from(record.is_tested());
+    }
+    cost
 }
 
 /// Describes the runs, for what is made of them.

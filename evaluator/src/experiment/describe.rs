@@ -18,6 +18,7 @@ use slm_sandbox::Sandbox;
 use super::Request;
 use super::answering::Answerer;
 use crate::knowledge::Knowledge;
+use crate::routing::Routing;
 use crate::run_folder::{RUN, RunFolder};
 use crate::workflow::prompt::Templates;
 
@@ -110,6 +111,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) sandbox: &'a Sandbox,
     pub(crate) request: &'a Request<'a>,
     pub(crate) knowledge: &'a Knowledge,
+    pub(crate) routing: &'a Routing,
 }
 
 /// Describes a run. Its name contains a hash of everything that affects a sample, so that the same experiment has the
@@ -127,6 +129,7 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
         sandbox,
         request,
         knowledge,
+        routing,
     } = parts;
     let yaml = recipe.to_yaml();
     let evaluate = &recipe.evaluate;
@@ -195,7 +198,8 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
         budget: Spending::from(&evaluate.budget),
         timings: Vec::new(),
         knowledge: knowledge.info().cloned(),
-        offline: knowledge.offline(),
+        offline: [&knowledge.offline(), routing.offline()].concat(),
+        routes: routing.info().cloned(),
         short_budgets: Vec::new(),
         assisted: super::speakers::assisted(evaluate, &plan_workflows),
         endpoint,
@@ -227,12 +231,15 @@ fn config_sha256(info: &RunInfo, yaml: &str, templates: &Templates) -> String {
         .chain(adapters)
         .chain(speakers)
         .chain(benchmarks);
-    let looks_up = info.plan.cells.iter().any(|cell| !cell.workflow.is_of_h3());
+    let cells = info.plan.cells.iter();
+    let workflows: Vec<Workflow> = cells.map(|cell| cell.workflow).collect();
     let knowledge = info.knowledge.iter().flat_map(|of| {
         let hashes = [&of.index_sha256, &of.memory_sha256];
         hashes.into_iter().flatten().map(String::as_str)
     });
-    sha256_of_texts(own.chain(templates.texts(looks_up)).chain(knowledge))
+    let routes = info.routes.iter().map(|of| of.sha256.as_str());
+    let templates = templates.texts(&workflows);
+    sha256_of_texts(own.chain(templates).chain(knowledge).chain(routes))
 }
 
 fn name_by(info: &mut RunInfo, recipe: &Recipe, hash: String) {

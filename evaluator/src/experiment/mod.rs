@@ -39,6 +39,7 @@ use crate::backend::Backend;
 use crate::backend::teacher::WithTeacher;
 use crate::knowledge::{self, LaterCounter};
 use crate::repositories;
+use crate::routing;
 use crate::run_folder::RunFolder;
 use crate::shard::Shard;
 use crate::workflow::agent::{Grading, Settings};
@@ -100,6 +101,7 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
     let counter = LaterCounter::default();
     let python = sandbox.interpreter();
     let knowledge = Rc::new(knowledge::open(&recipe, &tasks, python, counter.counter())?);
+    let routing = Rc::new(routing::open(&recipe, &tasks)?);
     let mut timings = Timings::default();
     let teacher = speakers::teacher(evaluate)?;
     let device = arguments.device;
@@ -121,6 +123,7 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
         sandbox: &sandbox,
         request,
         knowledge: &knowledge,
+        routing: &routing,
     })?;
     describe::adopt_earlier_identity(&mut info, &recipe, &templates, &arguments.reports);
     if let Some(shard) = arguments.shard {
@@ -160,6 +163,7 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
             templates: templates.clone(),
             knowledge: Rc::clone(&knowledge),
             grading: Grading::from(&recipe.knowledge),
+            routing: Rc::clone(&routing),
         });
         finished.extend(timings.phase(&format!("generate {label}"), || {
             complete(

@@ -167,9 +167,11 @@ fn record(
         attempts: chosen.map(|chosen| chosen.attempt.number),
         tokens_to_program: chosen.map(|chosen| chosen.attempt.completion_tokens),
         seconds_to_program: chosen.map(|chosen| chosen.attempt.generation_s),
-        // No workflow has phases.
-        phases: Vec::new(),
         stop: finished.stop,
+        phase: finished.phases.last().copied(),
+        phases: finished.phases.clone(),
+        complete: finished.complete,
+        routed_to: finished.routed_to.map(|of| of.name().to_owned()),
         format_failures: finished.format_failures.len(),
         unspent: finished.left,
         finish_reason: chosen.map_or(FinishReason::Length, |chosen| chosen.finish_reason),
@@ -226,6 +228,7 @@ mod tests {
         let (reading, _) = read(
             Expects::Program,
             &[],
+            &[],
             Prompting::Training,
             Subject::from(&task.view),
             "",
@@ -271,6 +274,9 @@ mod tests {
             tokens_estimated: false,
             rounds: 0,
             format_failures: Vec::new(),
+            phases: Vec::new(),
+            complete: None,
+            routed_to: None,
             looked_up: crate::knowledge::LookedUp::default(),
         }
     }

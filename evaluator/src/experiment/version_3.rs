@@ -119,7 +119,9 @@ fn describe(recipe: &Recipe, tasks: &[RunTask], sandbox: &Sandbox) -> RunInfo {
     };
     let own: Vec<slm_benchmarks::Task> = tasks.iter().map(|task| task.task.clone()).collect();
     let hash = |digit: &str| digit.repeat(64);
+    let routing = crate::routing::Routing::by_model(Vec::new());
     describe::run(describe::Parts {
+        routing: &routing,
         recipe,
         answerer: Answerer {
             base_model: BaseModelInfo {
@@ -179,6 +181,7 @@ fn complete(
             evaluate: evaluate_as(cell, &recipe.evaluate),
             templates: Templates::load(&recipe.evaluate.prompts).expect("templates"),
             knowledge: Rc::new(Knowledge::none()),
+            routing: Rc::new(crate::routing::Routing::by_model(Vec::new())),
             grading: Grading::from(&recipe.knowledge),
         });
         let arm = AnsweringArm {

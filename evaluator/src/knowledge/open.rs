@@ -125,7 +125,8 @@ fn uses_tools(recipe: &Recipe) -> bool {
     let Evaluate {
         workflows, sweep, ..
     } = &recipe.evaluate;
-    let mut all = workflows.iter().chain([&sweep.workflow]);
+    let choices = recipe.evaluate.adaptive.choices.iter().flatten();
+    let mut all = workflows.iter().chain([&sweep.workflow]).chain(choices);
     all.any(|workflow| matches!(workflow, Workflow::Tools | Workflow::ToolsBlind))
 }
 

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use slm_artifacts::{
-    MEMORY_VERSION, MemoryCost, MemoryCounts, MemoryEntry, MemoryHeader, MemoryKind, atomic_write,
+    MEMORY_VERSION, MemoryCounts, MemoryEntry, MemoryHeader, MemoryKind, atomic_write,
 };
 use slm_benchmarks::{ScoringPhase, fingerprints};
 use slm_cli::{Failure, UserMistake, text_table};
@@ -75,7 +75,7 @@ fn make(arguments: &MemoryArguments) -> Result<()> {
             .iter()
             .map(|(reason, count)| (reason.text().to_owned(), *count))
             .collect(),
-        offline: cost(&runs),
+        offline: runs::cost(&runs),
         general: Vec::new(),
         general_check: None,
         tasks: fingerprints(&learned, &phase),
@@ -139,18 +139,6 @@ fn entry(kept: &KeptAnswer, histories: &Histories) -> MemoryEntry {
         top_p: source.top_p,
         sample: source.sample,
     }
-}
-
-/// Returns what the workflows of the runs and the tests of their answers spent.
-fn cost(runs: &[HarvestedRun]) -> MemoryCost {
-    let mut cost = MemoryCost::default();
-    for record in runs.iter().flat_map(|run| &run.records) {
-        cost.calls += record.calls;
-        cost.completion_tokens += record.completion_tokens;
-        // The hidden tests of an answer, which decide whether it becomes an entry, are one more.
-        cost.executions += record.executions + usize::from(record.is_tested());
-    }
-    cost
 }
 
 /// Refuses to replace a file that this command has not written.

@@ -68,19 +68,28 @@ fn outcome(decision: &Decision) -> String {
         chosen,
         spent,
         left,
+        phase,
+        complete,
+        routed_to,
         ..
     } = decision;
     let kept = chosen.map_or_else(
         || "no program".to_owned(),
         |step| format!("the program of step {step} was kept"),
     );
+    let phase = phase.map_or_else(String::new, |of| format!(" in phase {of}"));
+    let kept = match complete {
+        Some(false) => kept + ", which is incomplete",
+        _ => kept,
+    };
+    let routed = routed_to.map_or_else(String::new, |of| format!("routed to: {of}\n"));
     let of = |spent: usize, left: usize| format!("{spent} of {}", spent + left);
     let lookups = match spent.lookups {
         0 => String::new(),
         lookups => format!(", {} lookups", of(lookups, left.lookups)),
     };
     format!(
-        "stopped: {stop}; {kept}\nspent: {} tokens, {} calls, {} executions{lookups}\n",
+        "{routed}stopped: {stop}{phase}; {kept}\nspent: {} tokens, {} calls, {} executions{lookups}\n",
         of(spent.completion_tokens, left.completion_tokens),
         of(spent.calls, left.calls),
         of(spent.executions, left.executions),
@@ -96,7 +105,9 @@ fn is_program(call: &CallResult) -> bool {
         | Expects::Prose
         | Expects::Lookups
         | Expects::Signatures
-        | Expects::Function => false,
+        | Expects::Function
+        | Expects::Question
+        | Expects::Route => false,
     }
 }
 
@@ -112,6 +123,12 @@ fn call(
     ];
     if call.finish_reason == slm_artifacts::FinishReason::Length {
         facts.push(format!("cut off at {}", call.max_new_tokens));
+    }
+    if let Some(phase) = call.phase {
+        let turn = call
+            .turn
+            .map_or_else(String::new, |turn| format!(", turn {turn}"));
+        facts.push(format!("phase {phase}{turn}"));
     }
     if call.adapter_sha256.is_some() {
         facts.push("adapter".to_owned());

@@ -123,6 +123,7 @@ impl Agent {
             expects,
             offer,
             part: None,
+            choices: Vec::new(),
             messages: self.messages(prompt, None, &values),
             begun: String::new(),
             stop: Vec::new(),

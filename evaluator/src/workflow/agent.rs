@@ -20,6 +20,7 @@ use super::prompt::{Prompt, Templates};
 use super::read::{MAX_TESTS, Reading};
 use super::step_queue::{ModelCall, PendingResult, StepQueue};
 use crate::knowledge::{Knowledge, Look};
+use crate::routing::Routing;
 
 /// Maximum tokens of a plan, a review or a list of tests: a small model that exceeds this repeats itself.
 const MAX_SIDE_TOKENS: usize = 256;
@@ -34,6 +35,8 @@ pub(crate) struct Settings {
     pub(crate) knowledge: Rc<Knowledge>,
     /// How `crag` grades what it finds.
     pub(crate) grading: Grading,
+    /// How `adaptive` chooses.
+    pub(crate) routing: Rc<Routing>,
 }
 
 /// How `crag` grades what it finds: `knowledge.grade`, `knowledge.upper` and `knowledge.lower`.
@@ -63,6 +66,8 @@ pub(crate) struct Code(pub(super) u32);
 pub(crate) struct Agent {
     workflow: Workflow,
     task: Rc<TaskView>,
+    /// The seed of the sample.
+    seed: u64,
     pub(super) settings: Rc<Settings>,
     pub(super) queue: Rc<RefCell<StepQueue>>,
 }
@@ -71,15 +76,30 @@ impl Agent {
     pub(crate) fn new(
         workflow: Workflow,
         task: Rc<TaskView>,
+        seed: u64,
         settings: Rc<Settings>,
         queue: Rc<RefCell<StepQueue>>,
     ) -> Self {
         Self {
             workflow,
             task,
+            seed,
             settings,
             queue,
         }
+    }
+
+    /// Returns the interface of another workflow on the same task, with what is left of the budget.
+    pub(crate) fn with_workflow(&self, workflow: Workflow) -> Self {
+        Self {
+            workflow,
+            ..self.clone()
+        }
+    }
+
+    /// Returns the seed of the sample.
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// The workflow in progress: some files hold a workflow and its controls.
@@ -204,6 +224,7 @@ impl Agent {
             expects: Expects::Program,
             offer: &[],
             part: None,
+            choices: Vec::new(),
             messages: self.messages(prompt, of, values),
             begun: stub.begun(),
             stop: CODE_STOP.to_vec(),
@@ -229,6 +250,7 @@ impl Agent {
             expects: Expects::Tests,
             offer: &[],
             part: None,
+            choices: Vec::new(),
             messages: self.messages(prompt, None, &[("max_tests", &max_tests)]),
             begun,
             stop: CODE_STOP.to_vec(),
@@ -255,6 +277,7 @@ impl Agent {
             expects: Expects::Prose,
             offer: &[],
             part: None,
+            choices: Vec::new(),
             messages: self.messages(prompt, about, values),
             begun: String::new(),
             stop: Vec::new(),
@@ -326,6 +349,7 @@ impl Agent {
             expects: Expects::Program,
             offer: &[],
             part: None,
+            choices: Vec::new(),
             messages,
             begun,
             stop,

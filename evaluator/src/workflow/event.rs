@@ -4,7 +4,7 @@
 //! determined by the run's configuration, so that an interrupted and resumed run has the same lines as an
 //! uninterrupted one; only their order may differ, since tasks run concurrently.
 
-use slm_artifacts::{Expects, FinishReason, FormatFailure, StopReason, Verdict};
+use slm_artifacts::{Expects, FinishReason, FormatFailure, Phase, StopReason, Verdict};
 use slm_report::{Decoding, Spending};
 
 use serde::{Deserialize, Serialize};
@@ -109,6 +109,12 @@ pub(crate) struct CallResult {
     /// Hash of the program in the answer, if one was requested.
     pub(crate) code_sha256: Option<String>,
     pub(crate) format_failure: Option<FormatFailure>,
+    /// The phase of a chain in which the call is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) phase: Option<Phase>,
+    /// Number of the call in its phase, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) turn: Option<u32>,
     pub(crate) measured: CallMeasures,
 }
 
@@ -220,6 +226,15 @@ pub(crate) struct Decision {
     pub(crate) code_sha256: Option<String>,
     pub(crate) spent: Spending,
     pub(crate) left: Spending,
+    /// The phase of a chain in which it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) phase: Option<Phase>,
+    /// Whether the kept program of a chain can be run and has no placeholder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) complete: Option<bool>,
+    /// The workflow that the router chose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) routed_to: Option<Workflow>,
 }
 
 impl From<Exhausted> for StopReason {

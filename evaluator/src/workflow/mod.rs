@@ -16,6 +16,7 @@
 mod acting;
 pub(crate) mod action;
 pub(crate) mod agent;
+mod asking;
 pub(crate) mod budget;
 mod building;
 pub(crate) mod convention;
@@ -24,6 +25,7 @@ mod parser;
 pub(crate) mod prompt;
 pub(crate) mod read;
 mod repair;
+mod reply;
 mod rounds;
 pub(crate) mod runner;
 pub(crate) mod schedule;
@@ -44,6 +46,8 @@ use slm_artifacts::StopReason;
 use slm_config::Workflow;
 
 use agent::Agent;
+
+pub(crate) use adaptive::list as list_of_workflows;
 
 /// A running workflow. It returns an error if the budget ended it, so that `?` ends it.
 type Running = Pin<Box<dyn Future<Output = Result<StopReason, StopReason>>>>;

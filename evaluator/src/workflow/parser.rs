@@ -1,6 +1,14 @@
 //! What the parser finds wrong in a program, with the line.
 
+use slm_benchmarks::TaskView;
 use slm_metrics::analyze;
+use slm_metrics::syntax::{Placeholder, placeholders};
+
+/// Returns the placeholders in what a task asks for; none in a program that does not parse.
+pub(super) fn missing(task: &TaskView, program: &str) -> Vec<Placeholder> {
+    let method = task.method.as_deref();
+    placeholders(program, &task.entry_point, method, &task.prompt).unwrap_or_default()
+}
 
 /// Returns the parser's error, or that the program parses; `fault` is why it cannot be run nevertheless.
 pub(super) fn check(program: &str, fault: Option<&str>) -> String {

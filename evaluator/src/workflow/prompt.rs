@@ -7,7 +7,7 @@ use std::fs;
 
 use anyhow::{Context, Result};
 use slm_cli::UserMistake;
-use slm_config::Prompts;
+use slm_config::{Prompts, Workflow};
 use slm_model::{Message, Role as Speaker};
 
 /// The line between system message and user message.
@@ -33,10 +33,17 @@ pub(crate) enum Prompt {
     Decompose,
     Function,
     Assemble,
+    Specify,
+    Question,
+    Answer,
+    ChainCoder,
+    ChainReview,
+    ChainRevision,
+    Route,
 }
 
 impl Prompt {
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 24] = [
         Self::Planner,
         Self::Coder,
         Self::Tester,
@@ -54,10 +61,42 @@ impl Prompt {
         Self::Decompose,
         Self::Function,
         Self::Assemble,
+        Self::Specify,
+        Self::Question,
+        Self::Answer,
+        Self::ChainCoder,
+        Self::ChainReview,
+        Self::ChainRevision,
+        Self::Route,
     ];
 
-    /// How many of them the first workflows use, whose runs keep the identity that they had before there were others.
-    const WITHOUT_LOOKUPS: usize = 8;
+    /// The workflows that use it, as far as the identity of a run is concerned.
+    fn used_by(self) -> UsedBy {
+        match self {
+            Self::Planner
+            | Self::Coder
+            | Self::Tester
+            | Self::Reviewer
+            | Self::CoderRevision
+            | Self::SelfTests
+            | Self::Critique
+            | Self::Revision => UsedBy::All,
+            Self::Repair
+            | Self::Grade
+            | Self::Restate
+            | Self::ChooseTools
+            | Self::Act
+            | Self::Instruct => UsedBy::Lookups,
+            Self::Decompose | Self::Function | Self::Assemble => UsedBy::Split,
+            Self::Specify
+            | Self::Question
+            | Self::Answer
+            | Self::ChainCoder
+            | Self::ChainReview
+            | Self::ChainRevision => UsedBy::Chain,
+            Self::Route => UsedBy::Router,
+        }
+    }
 
     /// Returns the prompt's key in a recipe, its built-in text, and the variables that it may name.
     fn facts(self) -> (&'static str, &'static str, &'static [&'static str]) {
@@ -65,6 +104,14 @@ impl Prompt {
         const TESTS: &[&str] = &["task", "entry_point", "max_tests"];
         const CODE: &[&str] = &["task", "entry_point", "code", "report"];
         const REVIEW: &[&str] = &["task", "entry_point", "code", "report", "review"];
+        const CHAIN: &[&str] = &[
+            "task",
+            "entry_point",
+            "code",
+            "report",
+            "specification",
+            "dialogue",
+        ];
         match self {
             Self::Planner => ("planner", include_str!("prompts/planner.md"), TASK),
             Self::Coder => (
@@ -126,6 +173,29 @@ impl Prompt {
                 include_str!("prompts/assemble.md"),
                 &["task", "entry_point", "functions", "plan"],
             ),
+            Self::Specify => ("specify", include_str!("prompts/specify.md"), TASK),
+            Self::Question => ("question", include_str!("prompts/question.md"), CHAIN),
+            Self::Answer => (
+                "answer",
+                include_str!("prompts/answer.md"),
+                &["task", "entry_point", "question"],
+            ),
+            Self::ChainCoder => ("chain_coder", include_str!("prompts/chain_coder.md"), CHAIN),
+            Self::ChainReview => (
+                "chain_review",
+                include_str!("prompts/chain_review.md"),
+                CHAIN,
+            ),
+            Self::ChainRevision => (
+                "chain_revision",
+                include_str!("prompts/chain_revision.md"),
+                CHAIN,
+            ),
+            Self::Route => (
+                "route",
+                include_str!("prompts/route.md"),
+                &["task", "entry_point", "choices"],
+            ),
         }
     }
 }
@@ -164,13 +234,42 @@ impl Templates {
 
     /// Returns the source texts that a run's workflows may use, for its identity: a template that is added later for
     /// other workflows leaves it as it is.
-    pub(crate) fn texts(&self, looks_up: bool) -> impl Iterator<Item = &str> {
-        let n = if looks_up {
-            self.0.len()
-        } else {
-            Prompt::WITHOUT_LOOKUPS
-        };
-        self.0[..n].iter().map(|template| template.source.as_str())
+    pub(crate) fn texts(&self, workflows: &[Workflow]) -> impl Iterator<Item = &str> {
+        let used = |prompt: &Prompt| workflows.iter().any(|&of| prompt.used_by().includes(of));
+        let all = Prompt::ALL.into_iter().zip(&self.0);
+        all.filter(move |(prompt, _)| used(prompt))
+            .map(|(_, template)| template.source.as_str())
+    }
+}
+
+/// The workflows whose runs a template identifies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum UsedBy {
+    /// Also runs that do not use it, as before other templates were added.
+    All,
+    /// Workflows that look something up, and their controls.
+    Lookups,
+    /// The chain of phases.
+    Chain,
+    /// Workflows that split a task into functions.
+    Split,
+    /// Workflows that choose another one.
+    Router,
+}
+
+impl UsedBy {
+    fn includes(self, workflow: Workflow) -> bool {
+        let is_chain = matches!(workflow, Workflow::ChatChain | Workflow::ChatChainPlain);
+        let is_split = matches!(workflow, Workflow::Decompose | Workflow::DecomposeSelf);
+        let is_router = workflow.chooses();
+        match self {
+            Self::All => true,
+            Self::Lookups => !workflow.is_of_h3() && !is_chain,
+            // A router may choose any of the others.
+            Self::Chain => is_chain || is_router,
+            Self::Split => is_split || is_router,
+            Self::Router => is_router,
+        }
     }
 }
 

@@ -2,13 +2,14 @@
 
 use slm_artifacts::{Expects, FinishReason, FormatFailure};
 use slm_benchmarks::TaskView;
-use slm_config::Prompting;
+use slm_config::{Prompting, Workflow};
 use slm_metrics::syntax::{normalised_hash, without_reasoning};
 use slm_scoring::{Program, ProgramFault};
 
 use super::action::{self, Action, Misread, Turn};
 use super::convention::{is_fenced, style};
 use super::event::LookupResult;
+use super::reply;
 use super::subtask::{self, Subtask};
 use super::tool::Offer;
 
@@ -31,6 +32,10 @@ pub(crate) enum Reading {
     Signatures(Vec<Subtask>),
     /// A function that is only a part of the program.
     Function(Program),
+    /// `None` if there is nothing to ask.
+    Question(Option<String>),
+    /// `None` if the answer names none of the choices.
+    Route(Option<Workflow>),
 }
 
 /// What an answer is about.
@@ -47,11 +52,16 @@ impl<'a> From<&'a TaskView> for Subject<'a> {
     }
 }
 
-/// Parses an answer; `offer` are the tools that it may name, and `begun` is the beginning that the request contained
-/// (prefill).
+/// Parses an answer; `offer` are the tools and `choices` the workflows that it may name, and `begun` is the beginning that
+/// the request contained (prefill).
+#[expect(
+    clippy::too_many_arguments,
+    reason = "an answer is read by what its call expects of it"
+)]
 pub(crate) fn read(
     expects: Expects,
     offer: Offer,
+    choices: &[Workflow],
     prompting: Prompting,
     Subject { task, part }: Subject,
     begun: &str,
@@ -104,6 +114,15 @@ pub(crate) fn read(
             let prose = without_reasoning(text).trim().to_owned();
             let empty = prose.is_empty().then_some(FormatFailure::Empty);
             (Reading::Prose(prose), empty)
+        }
+        Expects::Question => {
+            let (question, failure) = reply::question(text);
+            (Reading::Question(question), failure)
+        }
+        Expects::Route => {
+            let route = reply::route(choices, text, cut);
+            let failure = route.is_none().then_some(FormatFailure::NoWorkflow);
+            (Reading::Route(route), failure)
         }
     }
 }
@@ -188,6 +207,7 @@ mod tests {
         let task = task();
         read(
             expects,
+            &[],
             &[],
             Prompting::Training,
             Subject::from(&task),
@@ -286,6 +306,7 @@ mod tests {
                 read(
                     expects,
                     &[],
+                    &[],
                     prompting,
                     Subject::from(&task()),
                     begun,
@@ -337,6 +358,7 @@ mod tests {
         let begun = "```python\nassert double(";
         let (reading, failure) = read(
             Expects::Tests,
+            &[],
             &[],
             Prompting::Training,
             Subject::from(&task()),

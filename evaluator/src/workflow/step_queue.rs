@@ -9,9 +9,9 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use slm_artifacts::{Expects, FinishReason, FormatFailure, StopReason};
+use slm_artifacts::{Expects, FinishReason, FormatFailure, Phase, StopReason};
 use slm_benchmarks::TaskView;
-use slm_config::{Prompting, Role};
+use slm_config::{Prompting, Role, Workflow};
 use slm_model::{Message, Sampling};
 use slm_report::Spending;
 use slm_scoring::Program;
@@ -30,6 +30,8 @@ pub(crate) struct Step {
     pub(crate) number: u32,
     pub(crate) round: u32,
     pub(crate) parent: Option<u32>,
+    /// The phase of a chain, and for a call its number in it, from 1.
+    pub(crate) phase: Option<(Phase, u32)>,
     pub(crate) work: Work,
 }
 
@@ -48,6 +50,8 @@ pub(crate) struct ModelCall {
     pub(crate) expects: Expects,
     /// The tools that an action may name.
     pub(crate) offer: Offer,
+    /// The workflows that a route may name.
+    pub(crate) choices: Vec<Workflow>,
     /// If empty, `begun` is continued as plain text.
     pub(crate) messages: Vec<Message>,
     pub(crate) begun: String,
@@ -87,6 +91,8 @@ pub(crate) struct Candidate {
     pub(crate) finish_reason: FinishReason,
     /// The result of its run in the sandbox, if it was run.
     pub(crate) run: Option<ExecutionResult>,
+    /// Whether the workflow replaced it before its run.
+    pub(crate) is_replaced: bool,
 }
 
 /// The steps of one trajectory, its candidates and its budget.
@@ -105,6 +111,11 @@ pub(crate) struct StepQueue {
     /// The candidate that the workflow itself chose.
     preferred: Option<u32>,
     format_failures: Vec<FormatFailure>,
+    /// The phase of a chain, and the number of its calls.
+    phase: Option<(Phase, u32)>,
+    /// The phases in which a step was made, in their order.
+    phases: Vec<Phase>,
+    routed_to: Option<Workflow>,
 }
 
 impl StepQueue {
@@ -121,6 +132,9 @@ impl StepQueue {
             candidates: BTreeMap::new(),
             preferred: None,
             format_failures: Vec::new(),
+            phase: None,
+            phases: Vec::new(),
+            routed_to: None,
         }
     }
 
@@ -155,6 +169,38 @@ impl StepQueue {
         self.round = round;
     }
 
+    /// Assigns the following steps to this phase of a chain.
+    pub(crate) fn begin_phase(&mut self, phase: Phase) {
+        self.phase = Some((phase, 0));
+    }
+
+    /// Returns the phase of the last step.
+    pub(crate) fn phase(&self) -> Option<Phase> {
+        self.phases.last().copied()
+    }
+
+    /// Returns the phases in which a step was made, in their order.
+    pub(crate) fn phases(&self) -> &[Phase] {
+        &self.phases
+    }
+
+    /// Records the workflow that a router chose.
+    pub(crate) fn route_to(&mut self, workflow: Workflow) {
+        self.routed_to = Some(workflow);
+    }
+
+    /// Returns the workflow that a router chose.
+    pub(crate) fn routed_to(&self) -> Option<Workflow> {
+        self.routed_to
+    }
+
+    /// Marks a candidate as replaced before its run: it is kept only if no other can be run.
+    pub(crate) fn replace(&mut self, step: u32) {
+        if let Some(candidate) = self.candidates.get_mut(&step) {
+            candidate.is_replaced = true;
+        }
+    }
+
     pub(crate) fn prefer(&mut self, step: u32) {
         self.preferred = Some(step);
     }
@@ -166,6 +212,9 @@ impl StepQueue {
         mut call: ModelCall,
     ) -> Result<u32, StopReason> {
         call.max_new_tokens = self.ledger.call(call.max_new_tokens)?;
+        if let Some((_, turn)) = &mut self.phase {
+            *turn += 1;
+        }
         Ok(self.send(parent, Work::Call(call)))
     }
 
@@ -237,10 +286,16 @@ impl StepQueue {
     }
 
     fn send(&mut self, parent: Option<u32>, work: Work) -> u32 {
+        if let Some((phase, _)) = self.phase
+            && self.phases.last() != Some(&phase)
+        {
+            self.phases.push(phase);
+        }
         let step = Step {
             number: self.next_step,
             round: self.round,
             parent,
+            phase: self.phase,
             work,
         };
         self.next_step += 1;
@@ -273,6 +328,7 @@ impl StepQueue {
         let (reading, failure) = read(
             call.expects,
             call.offer,
+            &call.choices,
             call.prompting,
             Subject {
                 task: &self.task,
@@ -291,6 +347,7 @@ impl StepQueue {
                 text: answer.text.clone(),
                 finish_reason: answer.finish_reason,
                 run: None,
+                is_replaced: false,
             };
             self.candidates.insert(number, candidate);
         }
@@ -350,7 +407,8 @@ impl StepQueue {
                 .as_ref()
                 .map_or((0, 0), ExecutionResult::passed);
             let sound = candidate.program.fault.is_none();
-            (sound, passed, std::cmp::Reverse(**step))
+            let is_latest = !candidate.is_replaced;
+            (sound, is_latest, passed, std::cmp::Reverse(**step))
         };
         self.preferred
             .or_else(|| Some(*self.candidates.iter().max_by_key(rank)?.0))

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use anyhow::{Result, anyhow};
-use slm_artifacts::{FinishReason, FormatFailure, StopReason, sha256_of_texts};
+use slm_artifacts::{FinishReason, FormatFailure, Phase, StopReason, sha256_of_texts};
 use slm_benchmarks::TaskView;
 use slm_config::{Role, RoleSpeaker, Workflow};
 use slm_report::Spending;
@@ -22,6 +22,7 @@ use super::event::{
     CallMeasures, CallResult, Decision, Event, ExecutionResult, Key, LOG_VERSION, LoggedMessage,
     LookupResult, What,
 };
+use super::parser::missing;
 use super::step_queue::{ModelCall, Step, StepQueue, Work};
 use crate::backend::{Answer, Query, Speaker};
 use crate::digest::step_seed;
@@ -128,6 +129,12 @@ pub(crate) struct Finished {
     pub(crate) tokens_estimated: bool,
     pub(crate) rounds: u32,
     pub(crate) format_failures: Vec<FormatFailure>,
+    /// The phases of a chain in which a step was made, in their order.
+    pub(crate) phases: Vec<Phase>,
+    /// Whether the kept program of a chain can be run and has no placeholder.
+    pub(crate) complete: Option<bool>,
+    /// The workflow that the router chose.
+    pub(crate) routed_to: Option<Workflow>,
     /// What its lookups showed; their number is in `spent`.
     pub(crate) looked_up: LookedUp,
 }
@@ -156,6 +163,7 @@ impl Trajectory {
         let agent = Agent::new(
             key.workflow,
             Rc::clone(&task),
+            step_seed(settings.evaluate.sampling.seed, &key.task_id, key.sample, 0),
             Rc::clone(&settings),
             Rc::clone(&queue),
         );
@@ -275,6 +283,8 @@ impl Trajectory {
             text: answer.text,
             code_sha256: code.map(|code| sha256_of_texts([code.as_str()])),
             format_failure,
+            phase: step.phase.map(|(phase, _)| phase),
+            turn: step.phase.map(|(_, turn)| turn),
             measured: CallMeasures {
                 wall_s: answer.seconds,
                 retries: answer.retries,
@@ -359,6 +369,12 @@ impl Trajectory {
                 .map(|step| sha256_of_texts([queue.candidate(step).program.text.as_str()])),
             spent: queue.spent(),
             left: queue.left(),
+            phase: queue.phase(),
+            complete: queue
+                .phase()
+                .and(chosen)
+                .map(|step| self.is_complete(&queue.candidate(step).program)),
+            routed_to: queue.routed_to(),
         };
         self.finished = Some(Finished {
             key: self.key.clone(),
@@ -381,6 +397,9 @@ impl Trajectory {
             tokens_estimated: self.tokens_estimated,
             rounds: queue.round(),
             format_failures: queue.format_failures().to_vec(),
+            phases: queue.phases().to_vec(),
+            complete: decision.complete,
+            routed_to: decision.routed_to,
             looked_up: self.settings.knowledge.looked_up(
                 &self.key.task_id,
                 queue.lookups(),
@@ -408,6 +427,11 @@ impl Trajectory {
             completion_tokens: until().map(|(tokens, _)| tokens).sum(),
             generation_s: until().map(|(_, seconds)| seconds).sum(),
         }
+    }
+
+    /// Whether a program can be run and has no placeholder.
+    fn is_complete(&self, program: &Program) -> bool {
+        program.fault.is_none() && missing(&self.task, &program.text).is_empty()
     }
 
     fn misfit(&self, step: u32) -> anyhow::Error {

@@ -1,6 +1,7 @@
 //! `evaluator` from the outside: its help, its errors on bad input, a comparison on a tiny model, and the metrics of
 //! files.
 
+mod adaptive;
 mod bad_input;
 mod bench;
 mod cluster;

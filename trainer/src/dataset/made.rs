@@ -106,7 +106,7 @@ fn check_format(dataset: &Dataset, kind: DatasetKind) -> Result<()> {
     let expected = match kind {
         DatasetKind::Sft | DatasetKind::Plans | DatasetKind::Sketches => "prompt_completion",
         DatasetKind::Pairs => "pairs",
-        DatasetKind::Kto => "kto",
+        DatasetKind::Kto | DatasetKind::Routes => "kto",
     };
     let found = dataset.format.name();
     if found == expected {

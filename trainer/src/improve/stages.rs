@@ -278,7 +278,7 @@ fn harvested(folder: &Path, kind: DatasetKind, objective: Objective) -> Result<D
     let format = match kind {
         DatasetKind::Sft | DatasetKind::Plans | DatasetKind::Sketches => "prompt_completion",
         DatasetKind::Pairs => "pairs",
-        DatasetKind::Kto => "kto",
+        DatasetKind::Kto | DatasetKind::Routes => "kto",
     };
     let path = serde_json::to_string(&folder.display().to_string())?;
     let objective = objective.name();

@@ -1,6 +1,7 @@
 //! Rules of section `knowledge`, and of the workflows that need it.
 
 use super::Check;
+use crate::adaptive::Router;
 use crate::recipe::Recipe;
 use crate::workflow_table::{Needs, Workflow};
 
@@ -12,7 +13,11 @@ impl Check {
         self.require(is_below, "knowledge.lower", knowledge.lower, allowed);
         let listed = recipe.evaluate.workflows.iter().copied();
         let others = [recipe.evaluate.sweep.workflow, recipe.improve.workflow];
-        let all: Vec<Workflow> = listed.chain(others).collect();
+        let mut all: Vec<Workflow> = listed.chain(others).collect();
+        if recipe.routes_tasks() {
+            self.adaptive(recipe);
+            all.extend(recipe.evaluate.adaptive.choices.iter().flatten());
+        }
         let first = |needs| all.iter().find(|workflow| workflow.needs() == needs);
         if let Some(workflow) = first(Needs::Index)
             && !knowledge.has_sources()
@@ -29,6 +34,21 @@ impl Check {
                 "a file made by `evaluator memory`, since {workflow} looks things up in it"
             );
             self.missing("knowledge.memory", &allowed);
+        }
+    }
+
+    fn adaptive(&mut self, recipe: &Recipe) {
+        let choices = recipe.adaptive_choices();
+        let chooses = choices.iter().find(|workflow| workflow.chooses());
+        if let Some(workflow) = chooses {
+            let allowed = "workflows that do not choose another one";
+            self.require(false, "evaluate.adaptive.choices", workflow.name(), allowed);
+        }
+        let adaptive = &recipe.evaluate.adaptive;
+        if recipe.router() == Router::Nearest && adaptive.routes.is_none() {
+            let allowed = "a data set made by `evaluator dataset RUN... --to routes`, by whose tasks the router \
+                           `nearest` chooses";
+            self.missing("evaluate.adaptive.routes", allowed);
         }
     }
 }

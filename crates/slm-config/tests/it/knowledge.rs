@@ -85,6 +85,8 @@ fn costs_are_those_of_the_recipe() {
         (Workflow::Single, "", [1, 0, 0]),
         (Workflow::Reflection, "", [6, 3, 0]),
         (Workflow::MultiAgent, "", [7, 3, 0]),
+        (Workflow::ChatChain, "", [13, 3, 0]),
+        (Workflow::ChatChainPlain, "", [7, 3, 0]),
         (Workflow::BestOfN, "", [4, 4, 0]),
         (Workflow::Rag, "", [1, 1, 1]),
         (Workflow::Crag, "", [2, 1, 2]),
@@ -111,4 +113,68 @@ fn a_workflow_without_lookups_costs_none() {
             "{workflow}"
         );
     }
+}
+
+#[test]
+fn a_router_chooses_among_workflows_that_have_what_they_need() {
+    let choices = |text: &str| {
+        let recipe = parse(&with(text), &[]).expect("a recipe");
+        let names = recipe.adaptive_choices().into_iter().map(Workflow::name);
+        let left_out = recipe.adaptive_left_out().into_iter().map(Workflow::name);
+        (names.collect::<Vec<_>>(), left_out.collect::<Vec<_>>())
+    };
+    let (chosen, left_out) = choices("evaluate: {workflows: [adaptive]}");
+    assert_eq!(chosen, ["single", "reflection", "multi_agent"]);
+    assert_eq!(left_out, ["rag", "memory"]);
+    let (chosen, left_out) =
+        choices("evaluate: {workflows: [adaptive]}\nknowledge: {code: [src], memory: m.jsonl}");
+    assert_eq!(
+        chosen,
+        ["single", "reflection", "rag", "multi_agent", "memory"]
+    );
+    assert!(left_out.is_empty());
+    for (key, expected) in [
+        (
+            "choices: [single, rag]",
+            "since rag looks things up in them",
+        ),
+        ("choices: [memory]", "since memory looks things up in it"),
+        (
+            "choices: [single, adaptive]",
+            "workflows that do not choose another one",
+        ),
+        (
+            "choices: [adaptive_random]",
+            "workflows that do not choose another one",
+        ),
+        ("choices: [singel]", "did you mean `single`"),
+        ("choices: []", "evaluate.adaptive.choices"),
+        ("router: nearest", "evaluator dataset RUN... --to routes"),
+        ("router: nearist", "did you mean `nearest`"),
+    ] {
+        let text = format!("evaluate: {{workflows: [adaptive], adaptive: {{{key}}}}}");
+        let error = error(&with(&text), &[]);
+        assert!(error.contains(expected), "{key}: {error}");
+    }
+    // Settings of a workflow that does not run ask for nothing.
+    choices("evaluate: {adaptive: {choices: [single, rag], router: nearest}}");
+}
+
+#[test]
+fn a_router_costs_a_call_more_than_the_largest_of_its_choices() {
+    let most = |choices: &str| {
+        let text = format!(
+            "evaluate: {{workflows: [adaptive], adaptive: {{choices: [{choices}]}}}}\nknowledge: {{code: [src]}}"
+        );
+        let recipe = parse(&with(&text), &[]).expect("a recipe");
+        let facts = CostFacts::of(&recipe);
+        let of = |workflow: Workflow| {
+            let most = workflow.most(&facts);
+            [most.calls, most.executions, most.lookups]
+        };
+        (of(Workflow::Adaptive), of(Workflow::AdaptiveRandom))
+    };
+    assert_eq!(most("single"), ([2, 0, 0], [1, 0, 0]));
+    assert_eq!(most("single, reflection, rag"), ([9, 4, 1], [8, 4, 1]));
+    assert_eq!(most("chat_chain, sketch"), ([18, 4, 1], [17, 4, 1]));
 }

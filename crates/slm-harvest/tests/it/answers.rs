@@ -73,6 +73,10 @@ pub(crate) fn whole(number: usize, sample: u32, program: &str, passed: usize) ->
             seconds_to_program: None,
             phases: Vec::new(),
             stop: StopReason::Finished,
+            phase: None,
+            phases: Vec::new(),
+            complete: None,
+            routed_to: None,
             format_failures: 0,
             unspent: Spending {
                 completion_tokens: 0,

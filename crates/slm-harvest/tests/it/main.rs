@@ -5,3 +5,4 @@ mod counts;
 mod memory;
 mod python;
 mod reasons;
+mod routes;

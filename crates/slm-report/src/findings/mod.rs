@@ -18,6 +18,7 @@ mod missing_controls;
 mod own_code;
 mod phases;
 mod ranking;
+mod routers;
 mod same_text;
 mod solved;
 mod solved_per_token;
@@ -35,6 +36,7 @@ use h2::SweepFindings;
 use h3::CollaborationFindings;
 use lookups::LookupFindings;
 use own_code::OwnCode;
+use routers::RouterFindings;
 use workflows::WorkflowFindings;
 
 /// One entry per hypothesis, `None` if the run does not test it, and those outside of hypotheses.
@@ -54,6 +56,9 @@ pub(crate) struct Findings {
     /// Arms with several workflows; `None` without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) workflows: Option<WorkflowFindings>,
+    /// The workflows that choose another one; `None` without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) routers: Option<RouterFindings>,
 }
 
 impl Findings {
@@ -80,6 +85,7 @@ impl Findings {
             sweep: SweepFindings::new(records, run),
             collaboration,
             lookups,
+            routers: RouterFindings::new(records, run),
         };
         findings.adjusted()
     }

@@ -27,11 +27,11 @@ pub(crate) fn phases(samples: &ArmSamples) -> Vec<PhaseShare> {
         // A phase that is new comes after the one before it in the same trajectory.
         let mut place = 0;
         for phase in &record.phases {
-            let known = shares.iter().position(|share| share.phase == *phase);
+            let known = shares.iter().position(|share| share.phase == phase.name());
             let at = known.unwrap_or_else(|| {
                 let share = PhaseShare {
                     workflow: samples.name.to_owned(),
-                    phase: phase.clone(),
+                    phase: phase.name().to_owned(),
                     reached: 0,
                     of,
                     is_rare: false,
@@ -42,7 +42,7 @@ pub(crate) fn phases(samples: &ArmSamples) -> Vec<PhaseShare> {
             place = at + 1;
         }
         for share in &mut shares {
-            share.reached += usize::from(record.phases.contains(&share.phase));
+            share.reached += usize::from(record.phases.iter().any(|of| of.name() == share.phase));
         }
     }
     for share in &mut shares {
@@ -56,10 +56,16 @@ mod tests {
     use super::*;
     use crate::record::SampleRecord;
     use crate::synthetic::sample;
+    use slm_artifacts::Phase;
+
+    fn phase(name: &str) -> Phase {
+        let mut all = Phase::ALL.into_iter();
+        all.find(|phase| phase.name() == name).expect("a phase")
+    }
 
     fn reached(phases: &[&str], task: usize) -> SampleRecord {
         let mut record = sample("base", task);
-        record.phases = phases.iter().map(|&phase| phase.to_owned()).collect();
+        record.phases = phases.iter().map(|name| phase(name)).collect();
         record
     }
 
@@ -69,7 +75,7 @@ mod tests {
             .map(|task| reached(&["code", "test"], task))
             .collect();
         records.push(reached(&["code", "review", "test"], 19));
-        records.push(reached(&["demand", "code"], 20));
+        records.push(reached(&["specify", "code"], 20));
         records.push(reached(&[], 21));
         let shares = phases(&ArmSamples::new("chain", &records));
         let found: Vec<(&str, usize, usize, bool)> = shares
@@ -77,7 +83,7 @@ mod tests {
             .map(|share| (&*share.phase, share.reached, share.of, share.is_rare))
             .collect();
         let expected = [
-            ("demand", 1, 22, true),
+            ("specify", 1, 22, true),
             ("code", 21, 22, false),
             ("review", 1, 22, true),
             ("test", 20, 22, false),

@@ -7,6 +7,7 @@ mod own_code;
 mod page;
 mod plans;
 mod records;
+mod routers;
 #[path = "../support/synthetic.rs"]
 mod synthetic;
 mod verdicts;

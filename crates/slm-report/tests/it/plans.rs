@@ -84,6 +84,42 @@ fn workflows_beyond_h3_run_beside_it_and_leave_its_contrasts() {
 }
 
 #[test]
+fn a_chain_that_the_recipe_lists_joins_h3_and_does_not_decide_it() {
+    let evaluate = Evaluate {
+        workflows: vec![Workflow::ChatChain],
+        controls: Controls::Auto,
+        ..Evaluate::default()
+    };
+    for experiment in [Experiment::Workflows, Experiment::Hypotheses] {
+        let found = plan(experiment, &evaluate, &["tuned"]);
+        let tested = found.collaboration.expect("H3 is declared");
+        let joined = [Workflow::ChatChain, Workflow::ChatChainPlain];
+        assert_eq!(
+            tested.workflows,
+            [Workflow::of_h3(), joined.to_vec()].concat()
+        );
+        let arm = &tested.arm;
+        for workflow in joined {
+            let is_cell = |cell: &slm_report::Cell| cell.arm == *arm && cell.workflow == workflow;
+            assert!(found.cells.iter().any(is_cell), "{experiment:?} {workflow}");
+        }
+    }
+    let contrasts = Workflow::contrasts();
+    let first = contrasts[0];
+    assert_eq!(
+        (first.of, first.less),
+        (Workflow::MultiAgent, Workflow::Reflection)
+    );
+    assert!(
+        contrasts
+            .iter()
+            .any(|of| (of.of, of.less) == (Workflow::ChatChain, Workflow::MultiAgent))
+    );
+    let unlisted = plan(Experiment::Workflows, &Evaluate::default(), &["tuned"]);
+    assert_eq!(workflows_of(&unlisted).len(), Workflow::of_h3().len());
+}
+
+#[test]
 fn without_h3_several_workflows_or_one_with_lookups_run_without_a_hypothesis() {
     let cells = |workflows: &[Workflow], controls| {
         let evaluate = Evaluate {

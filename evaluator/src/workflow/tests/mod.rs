@@ -1,6 +1,8 @@
 //! Workflows on a scripted model: every stop rule, budget edge, format failure and decision.
 
+mod adaptive;
 mod budgets;
+mod chat_chain;
 mod decisions;
 mod decompose;
 mod memory;
@@ -29,6 +31,7 @@ use crate::backend::{Backend, Query};
 use crate::experiment::arm::{self, AnsweringArm};
 use crate::json_lines;
 use crate::knowledge::Knowledge;
+use crate::routing::Routing;
 use crate::run_folder::{RunFolder, TRAJECTORIES};
 use slm_artifacts::{BASE_ARM, Verdict, sha256_of_texts};
 
@@ -164,6 +167,7 @@ struct World {
     speakers: Vec<SpeakingAdapter>,
     knowledge: Rc<Knowledge>,
     grading: Grading,
+    routing: Rc<Routing>,
 }
 
 impl World {
@@ -176,6 +180,11 @@ impl World {
             speakers: Vec::new(),
             knowledge: Rc::new(Knowledge::none()),
             grading: Grading::from(&slm_config::Knowledge::default()),
+            routing: Rc::new(Routing::by_model(vec![
+                Workflow::Single,
+                Workflow::Reflection,
+                Workflow::MultiAgent,
+            ])),
         }
     }
 
@@ -200,6 +209,7 @@ impl World {
             templates: Templates::load(&Prompts::default()).expect("templates"),
             knowledge: Rc::clone(&self.knowledge),
             grading: self.grading,
+            routing: Rc::clone(&self.routing),
         });
         let arm = AnsweringArm {
             name: self.adapter.unwrap_or(BASE_ARM),

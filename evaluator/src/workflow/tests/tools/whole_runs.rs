@@ -85,6 +85,7 @@ fn the_most_that_the_table_promises_is_never_exceeded() {
                 top_k: 3,
                 grade: slm_config::Grade::Overlap,
                 memory_mode: slm_config::MemoryMode::Examples,
+                adaptive: slm_config::Cost::default(),
             };
             let most = workflow.most(&facts);
             let spent = finished.spent;
