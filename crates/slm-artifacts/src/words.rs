@@ -123,6 +123,10 @@ pub enum Expects {
     Lookups,
     /// A line that names a tool, or a whole program.
     Action,
+    /// The next statement of a program begun in the request.
+    Statement,
+    /// Yes or no, of which the probabilities are read instead of the text.
+    Judgement,
 }
 
 /// How an answer violated its format. Counted only, it never ends a run.
@@ -141,4 +145,6 @@ pub enum FormatFailure {
     Empty,
     /// Neither a program nor a tool on offer with its argument; of a list of lookups, at least one line.
     NoAction,
+    /// Neither yes nor no has a probability.
+    NoJudgement,
 }

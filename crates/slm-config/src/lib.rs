@@ -48,6 +48,7 @@ mod probe;
 mod recipe;
 mod reference;
 mod schema;
+mod selection;
 mod spelling;
 mod split;
 mod target_modules;
@@ -85,6 +86,7 @@ pub use recipe::{
     Sampling,
 };
 pub use reference::{Reference, UnknownName};
+pub use selection::{Beam, BeamScore, SamplesSelect};
 pub use split::Split;
 pub use target_modules::{TargetModule, TargetModules};
 pub use template_value::TemplateValue;

@@ -41,6 +41,8 @@ pub enum Role {
     Reviewer = "reviewer",
     /// Judges what a lookup found, and words the next query.
     Librarian = "librarian",
+    /// Judges with yes or no whether a program is right, in `best_of_n` and `beam`.
+    Verifier = "verifier",
 }
 }
 
@@ -158,12 +160,15 @@ pub struct Prompts {
     act: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
     /// Instruction from memory entries in `memory`.
     instruct: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
+    /// Question whether a program is right, by `evaluate.samples_select` `verifier` and `weighted` and by
+    /// `evaluate.beam.score` `verifier`.
+    verifier: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
 }
 }
 
 impl Prompts {
     /// The names of [`Self::entries`], with the files to be changed.
-    pub fn entries_mut(&mut self) -> [(&'static str, &mut Option<PathBuf>); 14] {
+    pub fn entries_mut(&mut self) -> [(&'static str, &mut Option<PathBuf>); 15] {
         let Self {
             planner,
             coder,
@@ -179,6 +184,7 @@ impl Prompts {
             choose_tools,
             act,
             instruct,
+            verifier,
         } = self;
         [
             ("planner", planner),
@@ -195,11 +201,12 @@ impl Prompts {
             ("choose_tools", choose_tools),
             ("act", act),
             ("instruct", instruct),
+            ("verifier", verifier),
         ]
     }
 
     /// Each prompt's name and the file that replaces it, if any.
-    pub fn entries(&self) -> [(&'static str, Option<&Path>); 14] {
+    pub fn entries(&self) -> [(&'static str, Option<&Path>); 15] {
         let Self {
             planner,
             coder,
@@ -215,6 +222,7 @@ impl Prompts {
             choose_tools,
             act,
             instruct,
+            verifier,
         } = self;
         [
             ("planner", planner.as_deref()),
@@ -231,6 +239,7 @@ impl Prompts {
             ("choose_tools", choose_tools.as_deref()),
             ("act", act.as_deref()),
             ("instruct", instruct.as_deref()),
+            ("verifier", verifier.as_deref()),
         ]
     }
 }

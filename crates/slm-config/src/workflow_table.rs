@@ -101,7 +101,7 @@ macro_rules! workflow_table {
                     runs_programs: true,
                     calls_to_first_program: 1,
                     needs: Nothing,
-                    most: |of| Cost::new(of.samples, of.samples, 0),
+                    most: |of| of.best_of_n(),
                     h3: Control,
                     controls: [],
                     contrasts: [
@@ -122,6 +122,23 @@ macro_rules! workflow_table {
                     controls: [BestOfN],
                     contrasts: [
                         Codet - Single: "agreement of several answers or one",
+                    ],
+                }
+            }
+            beam {
+                /// Beam search over the statements of the function: keeps the most promising partial programs, and runs the complete
+                /// ones.
+                Beam {
+                    name: "beam",
+                    runs_programs: true,
+                    calls_to_first_program: 1,
+                    needs: Nothing,
+                    most: |of| Cost::new(of.beam_calls, of.beam_programs, 0),
+                    h3: Apart,
+                    controls: [BestOfN],
+                    contrasts: [
+                        Beam - BestOfN: "search over statements or several answers",
+                        Beam - Single: "search over statements or one answer",
                     ],
                 }
             }
@@ -431,12 +448,12 @@ impl Workflow {
         self.needs() != Needs::Nothing
     }
 
-    /// Whether it is a part of h3. All others look something up, or are controls of such workflows.
+    /// Whether it is a part of h3.
     pub fn is_of_h3(self) -> bool {
         self.h3_part() != H3Part::Apart
     }
 
-    /// The pairs outside of h3: what lookups and their controls are compared by.
+    /// The pairs outside of h3.
     pub fn contrasts_of_lookups() -> Vec<WorkflowPair> {
         let all = Self::ALL.iter();
         all.filter(|workflow| !workflow.is_of_h3())

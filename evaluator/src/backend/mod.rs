@@ -4,8 +4,10 @@ pub(crate) mod endpoint;
 mod local;
 #[cfg(test)]
 pub(crate) mod scripted;
+mod wanted;
 
 pub(crate) use local::LocalModel;
+pub(crate) use wanted::{Judgement, LogProbability, Wanted};
 
 use anyhow::{Context, Result};
 use slm_model::{ChatTemplate, GenerationError, Message, Sampling, Tokenizer};
@@ -27,6 +29,8 @@ pub(crate) struct Query {
     pub(crate) seed: u64,
     /// Whether the adapter answers, or the base model.
     pub(crate) with_adapter: bool,
+    /// What is asked beyond the answer's text.
+    pub(crate) wanted: Wanted,
 }
 
 impl Query {
@@ -83,6 +87,10 @@ pub(crate) struct Answer {
     pub(crate) retries: usize,
     /// Whether tokens were counted locally because the server did not report them.
     pub(crate) tokens_estimated: bool,
+    /// Its log-probability, if [`Wanted::log_probability`] and the source has it.
+    pub(crate) log_probability: Option<LogProbability>,
+    /// The probabilities of yes and no, if [`Wanted::judgement`].
+    pub(crate) judgement: Option<Judgement>,
 }
 
 /// Supplies a model with queries and receives the answers; an answer may lead to the next query.

@@ -92,7 +92,8 @@ fn is_program(call: &CallResult) -> bool {
     match call.expects {
         Expects::Program => true,
         Expects::Action => call.code_sha256.is_some(),
-        Expects::Tests | Expects::Prose | Expects::Lookups => false,
+        Expects::Statement => true,
+        Expects::Tests | Expects::Prose | Expects::Lookups | Expects::Judgement => false,
     }
 }
 

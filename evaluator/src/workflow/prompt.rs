@@ -30,10 +30,11 @@ pub(crate) enum Prompt {
     ChooseTools,
     Act,
     Instruct,
+    Verifier,
 }
 
 impl Prompt {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Planner,
         Self::Coder,
         Self::Tester,
@@ -48,6 +49,7 @@ impl Prompt {
         Self::ChooseTools,
         Self::Act,
         Self::Instruct,
+        Self::Verifier,
     ];
 
     /// How many of them workflows without lookups use.
@@ -102,6 +104,11 @@ impl Prompt {
                 include_str!("prompts/instruct.md"),
                 &["task", "entry_point", "entries"],
             ),
+            Self::Verifier => (
+                "verifier",
+                include_str!("prompts/verifier.md"),
+                &["task", "entry_point", "code"],
+            ),
         }
     }
 }
@@ -140,13 +147,15 @@ impl Templates {
 
     /// Returns the source texts that a run's workflows may use, for its identity: a template that is added later for
     /// other workflows leaves it as it is.
-    pub(crate) fn texts(&self, looks_up: bool) -> impl Iterator<Item = &str> {
+    pub(crate) fn texts(&self, looks_up: bool, verifies: bool) -> impl Iterator<Item = &str> {
         let n = if looks_up {
-            self.0.len()
+            Prompt::Verifier as usize
         } else {
             Prompt::WITHOUT_LOOKUPS
         };
-        self.0[..n].iter().map(|template| template.source.as_str())
+        let verifier = verifies.then(|| &self.0[Prompt::Verifier as usize]);
+        let all = self.0[..n].iter().chain(verifier);
+        all.map(|template| template.source.as_str())
     }
 }
 

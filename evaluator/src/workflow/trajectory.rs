@@ -21,8 +21,9 @@ use super::event::{
     CallMeasures, CallResult, Decision, Event, ExecutionResult, Key, LOG_VERSION, LoggedMessage,
     LookupResult, What,
 };
+use super::scores::wanted;
 use super::step_queue::{ModelCall, Step, StepQueue, Work};
-use crate::backend::{Answer, Query};
+use crate::backend::{Answer, Judgement, LogProbability, Query};
 use crate::digest::step_seed;
 use crate::knowledge::{Look, LookedUp};
 
@@ -210,6 +211,7 @@ impl Trajectory {
             max_new_tokens: call.max_new_tokens,
             seed: self.seed(step.number),
             with_adapter: self.adapter_answers(call),
+            wanted: wanted(call, self.key.workflow, &self.settings.evaluate, &self.task),
         }
     }
 
@@ -250,6 +252,10 @@ impl Trajectory {
             text: answer.text,
             code_sha256: code.map(|code| sha256_of_texts([code.as_str()])),
             format_failure,
+            log_probability: answer.log_probability.map(|of| of.sum),
+            log_probability_tokens: answer.log_probability.map(|of| of.tokens),
+            p_yes: answer.judgement.map(|of| of.yes),
+            p_no: answer.judgement.map(|of| of.no),
             measured: CallMeasures {
                 wall_s: answer.seconds,
                 retries: answer.retries,
@@ -304,6 +310,14 @@ impl Trajectory {
                     seconds: logged.measured.wall_s,
                     retries: logged.measured.retries,
                     tokens_estimated: logged.tokens_estimated,
+                    log_probability: logged
+                        .log_probability
+                        .zip(logged.log_probability_tokens)
+                        .map(|(sum, tokens)| LogProbability { sum, tokens }),
+                    judgement: logged
+                        .p_yes
+                        .zip(logged.p_no)
+                        .map(|(yes, no)| Judgement { yes, no }),
                 };
                 self.take_answer(step.number, &answer);
             }

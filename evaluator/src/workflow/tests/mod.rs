@@ -1,10 +1,12 @@
 //! Workflows on a scripted model: every stop rule, budget edge, format failure and decision.
 
+mod beam;
 mod budgets;
 mod decisions;
 mod memory;
 mod resume;
 mod retrieval;
+mod selection;
 mod stops;
 mod tools;
 
