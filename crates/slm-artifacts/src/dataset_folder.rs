@@ -77,6 +77,8 @@ pub enum DatasetKind {
     Plans,
     /// Bodies of documented functions after a sketch of a similar function: `prompt`, `completion`.
     Sketches,
+    /// Programs, each with yes or no: `prompt`, `completion`.
+    Verifier,
 }
 
 impl DatasetKind {
@@ -88,6 +90,7 @@ impl DatasetKind {
             Self::Kto => "kto",
             Self::Plans => "plans",
             Self::Sketches => "sketches",
+            Self::Verifier => "verifier",
         }
     }
 }

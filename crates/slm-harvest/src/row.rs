@@ -3,7 +3,7 @@
 use slm_artifacts::RowSource;
 
 use crate::candidate::Candidate;
-use crate::settings::Settings;
+use crate::settings::{Kind, Settings};
 
 /// A row: the code that a task gives, and continuations of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +33,8 @@ pub enum Asks {
     ProgramByPlan(String),
     /// The continuation of the stub after this text, which holds a sketch.
     ProgramBySketch(String),
+    /// Whether the continuation does what the stub asks, yes or no.
+    Judgement,
 }
 
 /// A continuation of a row's stub, or its plan.
@@ -55,7 +57,11 @@ impl Row {
             stub: of.task.prompt.clone(),
             entry_point: of.task.entry_point.clone(),
             sides: vec![side],
-            asks: Asks::Program,
+            asks: if settings.kind == Kind::Verifier {
+                Asks::Judgement
+            } else {
+                Asks::Program
+            },
             label,
         }
     }

@@ -19,6 +19,9 @@ pub enum Kind {
     /// Bodies of documented functions after a sketch of a similar function. The caller makes the rows; of answers,
     /// [`harvest`](crate::harvest) selects those of [`Kind::Sft`].
     Sketches,
+    /// Programs, each with yes if it passes and no if it fails, for the role `verifier`. The rows are selected as for
+    /// [`Kind::Kto`].
+    Verifier,
 }
 
 /// What makes one answer better than another.
@@ -93,7 +96,7 @@ pub struct Settings {
     pub keep: Keep,
     /// Which answers are chosen first.
     pub prefer: Prefer,
-    /// Most rows of a task; for [`Kind::Kto`] of each label.
+    /// Most rows of a task; for [`Kind::Kto`] and [`Kind::Verifier`] of each label.
     pub per_task: usize,
     /// Most rows; `None` for all.
     pub max_rows: Option<usize>,
@@ -110,6 +113,7 @@ impl Settings {
             Kind::Kto => DatasetKind::Kto,
             Kind::Plans => DatasetKind::Plans,
             Kind::Sketches => DatasetKind::Sketches,
+            Kind::Verifier => DatasetKind::Verifier,
         }
     }
 
@@ -117,7 +121,7 @@ impl Settings {
     pub fn rule(&self) -> &'static str {
         match self.kind {
             Kind::Pairs(rule) => rule.name(),
-            Kind::Sft | Kind::Kto | Kind::Plans => self.keep.name(),
+            Kind::Sft | Kind::Kto | Kind::Plans | Kind::Verifier => self.keep.name(),
             Kind::Sketches => "nearest",
         }
     }
@@ -135,7 +139,7 @@ impl Settings {
             Kind::Pairs(rule) => {
                 rules.insert("rule".to_owned(), json!(rule.name()));
             }
-            Kind::Sft | Kind::Kto | Kind::Plans | Kind::Sketches => {
+            Kind::Sft | Kind::Kto | Kind::Plans | Kind::Sketches | Kind::Verifier => {
                 rules.insert("keep".to_owned(), json!(self.keep.name()));
                 rules.insert("prefer".to_owned(), json!(self.prefer.name()));
             }

@@ -76,7 +76,11 @@ impl<'a> Search<'a> {
     fn new(agent: &'a Agent) -> Self {
         let beam = agent.beam();
         let places = beam.n / beam.subtrees;
-        let mut open = vec![vec![Partial::default(); places]; beam.subtrees];
+        let root = Partial {
+            score: f64::NEG_INFINITY,
+            ..Partial::default()
+        };
+        let mut open = vec![vec![root; places]; beam.subtrees];
         open[0][0].is_first = true;
         Self {
             agent,
@@ -177,14 +181,12 @@ impl<'a> Search<'a> {
             }
         };
         let next = continuation(&statement.text, statement.finish);
+        let is_alive = statement.parses && next != Continuation::Cut;
         let child = parent.with(statement, step, next == Continuation::Complete, is_first);
-        let (child, is_alive) = child;
-        if is_alive && next != Continuation::Cut {
+        if is_alive {
             return Some((group, child));
         }
-        if next == Continuation::Cut {
-            self.give_up([child]);
-        }
+        self.give_up([child]);
         None
     }
 
@@ -244,20 +246,14 @@ fn mark_repeats(partials: &mut [Partial]) {
 }
 
 impl Partial {
-    /// Returns this program with another statement, and whether it is no dead end.
-    fn with(
-        &self,
-        statement: Statement,
-        step: u32,
-        is_complete: bool,
-        is_first: bool,
-    ) -> (Self, bool) {
+    /// Returns this program with another statement, whose score is not known yet.
+    fn with(&self, statement: Statement, step: u32, is_complete: bool, is_first: bool) -> Self {
         let log_probability = match (self.log_probability, statement.log_probability) {
             (Some(before), Some(of)) => Some(before.and(of)),
             (before, of) => of.or(before),
         };
-        let child = Self {
-            text: format!("{}{}", self.text, statement.text),
+        Self {
+            text: self.text.clone() + &statement.text,
             step: Some(step),
             completion_tokens: self.completion_tokens + statement.completion_tokens,
             log_probability,
@@ -265,8 +261,7 @@ impl Partial {
             is_complete,
             is_first,
             score: self.score,
-        };
-        (child, statement.parses)
+        }
     }
 }
 

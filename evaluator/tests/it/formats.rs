@@ -62,6 +62,10 @@ fn the_page_on_formats_has_a_row_for_every_field_that_is_written_and_no_other() 
     let summary = json_of(&run.join("summary.json"));
     found.extend(summary.as_object().expect("an object").keys().cloned());
     for key in [
+        "log_probability",
+        "log_probability_tokens",
+        "p_yes",
+        "p_no",
         "lookups",
         "masked",
         "recall",

@@ -22,6 +22,7 @@ mod hub;
 mod interrupt;
 mod leakage;
 mod llama_server;
+mod log_probabilities;
 mod memory;
 mod metrics;
 #[cfg(target_os = "linux")]

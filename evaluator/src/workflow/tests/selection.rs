@@ -39,11 +39,21 @@ fn script(query: &Query) -> Line {
     }
 }
 
+/// Writes a wrong program first, which is drawn greedily, and then right ones.
+fn wrong_first(query: &Query) -> Line {
+    Line::from(if query.sampling.is_greedy() {
+        SQUARE
+    } else {
+        RIGHT
+    })
+}
+
 fn world(select: SamplesSelect, seed: u64) -> World {
     World::new().with(|evaluate| {
         evaluate.samples = 6;
         evaluate.samples_select = select;
         evaluate.sampling.seed = seed;
+        evaluate.sampling.temperature = 0.0;
         evaluate.budget.calls = 20;
     })
 }
@@ -97,7 +107,9 @@ fn largest(programs: &[Sampled], score: impl Fn(&Sampled) -> f64) -> Option<u32>
     let beats = |a: &Sampled, b: &Sampled| {
         score(a) > score(b) || score(a).total_cmp(&score(b)).is_eq() && a.step <= b.step
     };
-    let best = programs.iter().find(|a| programs.iter().all(|b| beats(a, b)));
+    let best = programs
+        .iter()
+        .find(|a| programs.iter().all(|b| beats(a, b)));
     best.map(|of| of.step)
 }
 
@@ -145,7 +157,7 @@ fn weighted_selection_equals_brute_force() {
 fn public_selection_asks_for_no_probability() {
     let (finished, events) = world(SamplesSelect::Public, 1).run(Workflow::BestOfN, |query| {
         assert_eq!(query.wanted, crate::backend::Wanted::default());
-        script(query)
+        wrong_first(query)
     });
     assert_eq!(body(&finished), RIGHT);
     for call in calls(&events) {
@@ -178,7 +190,7 @@ fn a_judgement_of_neither_yes_nor_no_is_a_format_failure_and_no_score() {
         if query.wanted.judgement {
             return Line::judging(0.0, 0.0);
         }
-        script(query)
+        wrong_first(query)
     });
     assert_eq!(finished.format_failures, [FormatFailure::NoJudgement; 6]);
     // Without a score the public examples decide.
@@ -193,8 +205,7 @@ fn a_budget_that_ends_before_the_last_judgement_leaves_the_judged_programs() {
             let is_right = query.messages[0].content.contains(RIGHT.trim());
             return Line::judging(if is_right { 0.1 } else { 0.6 }, 0.4);
         }
-        let place = u32::from(query.sampling.temperature > 0.0) + 1;
-        Line::from(if place == 1 { SQUARE } else { RIGHT })
+        wrong_first(query)
     });
     assert_eq!(finished.stop, StopReason::CallsSpent);
     assert_eq!(finished.spent.calls, 8);
