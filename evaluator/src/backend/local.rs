@@ -69,11 +69,11 @@ struct Counter<'a> {
 
 impl Counter<'_> {
     fn yes_and_no(&self) -> Result<&YesAndNo> {
-        if self.yes_and_no.get().is_none() {
-            let found = YesAndNo::of(self.model.tokenizer)?;
-            return Ok(self.yes_and_no.get_or_init(|| found));
+        if let Some(found) = self.yes_and_no.get() {
+            return Ok(found);
         }
-        Ok(self.yes_and_no.get_or_init(YesAndNo::default))
+        let found = YesAndNo::of(self.model.tokenizer)?;
+        Ok(self.yes_and_no.get_or_init(|| found))
     }
 }
 

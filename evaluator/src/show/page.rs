@@ -90,9 +90,8 @@ fn outcome(decision: &Decision) -> String {
 /// Whether a program was requested, or written instead of an action.
 fn is_program(call: &CallResult) -> bool {
     match call.expects {
-        Expects::Program => true,
+        Expects::Program | Expects::Statement => true,
         Expects::Action => call.code_sha256.is_some(),
-        Expects::Statement => true,
         Expects::Tests | Expects::Prose | Expects::Lookups | Expects::Judgement => false,
     }
 }

@@ -35,6 +35,7 @@ mod shards;
 mod snippets;
 #[path = "../../../crates/slm-cli/tests/support/mod.rs"]
 mod support;
+mod verifier_data;
 mod version_3;
 mod workflows;
 
