@@ -34,7 +34,8 @@ pub(super) async fn run(agent: Agent) -> Result<StopReason, StopReason> {
     }
     let codes = search.programs();
     let ran = agent.run(&codes, &[]).await;
-    match search.spent {
+    let without_end = search.no_room.filter(|_| !search.has_complete());
+    match search.spent.or(without_end) {
         Some(stop) => Err(stop),
         None => ran.map(|()| StopReason::Finished),
     }
@@ -70,6 +71,8 @@ struct Search<'a> {
     given_up: Option<Partial>,
     /// Why the search ended early.
     spent: Option<StopReason>,
+    /// Set if the context had no room for some statement.
+    no_room: Option<StopReason>,
 }
 
 impl<'a> Search<'a> {
@@ -90,7 +93,12 @@ impl<'a> Search<'a> {
             statements: 0,
             given_up: None,
             spent: None,
+            no_room: None,
         }
+    }
+
+    fn has_complete(&self) -> bool {
+        self.complete.iter().any(|group| !group.is_empty())
     }
 
     fn is_open(&self) -> bool {
@@ -110,8 +118,7 @@ impl<'a> Search<'a> {
         self.score(&mut grown).await;
         if self.spent.is_some() {
             // What could not be continued is still the best that there is.
-            let left = parents.iter().map(|(_, of)| of.clone());
-            self.give_up(left.filter(|of| of.step.is_some()));
+            self.give_up(parents.iter().map(|(_, of)| of.clone()));
         }
         for group in 0..self.open.len() {
             let mine = grown.iter().filter(|(of, _)| *of == group);
@@ -175,7 +182,8 @@ impl<'a> Search<'a> {
             Ok(Reading::Statement(statement)) => statement,
             Ok(other) => unreachable!("a statement was expected, not {other:?}"),
             // The context has no room for another statement.
-            Err(_) => {
+            Err(stop) => {
+                self.no_room = Some(stop);
                 self.give_up([parent.clone()]);
                 return None;
             }
@@ -210,9 +218,9 @@ impl<'a> Search<'a> {
         self.spent = self.spent.or(judged.spent);
     }
 
-    /// Remembers the best of the partial programs that cannot be continued.
+    /// Remembers the best of the partial programs that cannot be continued, if they have a statement.
     fn give_up(&mut self, partials: impl IntoIterator<Item = Partial>) {
-        for partial in partials {
+        for partial in partials.into_iter().filter(|of| of.step.is_some()) {
             let best = self.given_up.as_ref();
             if best.is_none_or(|best| partial.score > best.score) {
                 self.given_up = Some(partial);
@@ -224,8 +232,8 @@ impl<'a> Search<'a> {
     fn programs(&mut self) -> Vec<Code> {
         let mut found: Vec<Partial> = self.complete.concat();
         if found.is_empty() {
-            let open: Vec<Partial> = self.open.concat();
-            self.give_up(open.into_iter().filter(|of| of.step.is_some()));
+            let open = self.open.concat();
+            self.give_up(open);
             found.extend(self.given_up.take());
         }
         found.sort_by_key(|of| of.step);

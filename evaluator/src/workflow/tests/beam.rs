@@ -362,3 +362,15 @@ fn a_search_that_is_killed_continues_to_the_same_program() {
     };
     continues_to_the_same(Workflow::Beam, || world(settings(4, 2, 2)), script);
 }
+
+#[test]
+fn a_context_without_room_for_a_statement_ends_a_search_that_has_no_program() {
+    let (finished, _) = world(settings(1, 2, 1)).run(Workflow::Beam, |query| {
+        if query.begun.contains("    x = 1\n") {
+            return Line::without_room();
+        }
+        Line::of_tokens("    x = 1\n", 4)
+    });
+    assert_eq!(finished.stop, StopReason::ContextFull);
+    assert_eq!(body(&finished), "    x = 1\n");
+}
