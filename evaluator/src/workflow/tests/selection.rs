@@ -143,9 +143,9 @@ fn weighted_selection_equals_brute_force() {
         // The first program of the heaviest answer, then the best program of that answer.
         let first = largest(&programs, weight);
         let of_first = programs.iter().find(|of| Some(of.step) == first);
-        let body = &of_first.expect("a program").body;
+        let body = of_first.expect("a program").body.clone();
         let (group, others): (Vec<Sampled>, Vec<Sampled>) =
-            programs.into_iter().partition(|of| of.body == *body);
+            programs.into_iter().partition(|of| of.body == body);
         assert_eq!(chosen, largest(&group, yes), "seed {seed}");
         let best_alone = others.iter().map(yes).fold(0.0, f64::max);
         differs += usize::from(group.iter().all(|of| yes(of) < best_alone));
