@@ -33,15 +33,19 @@ Functions that share text with tasks of the recipe's benchmarks are left out.
 passes at least half of its samples is a wanted answer (label true), every other one of the runs an unwanted one, in \
 TRL's columns of KTO. routes.jsonl beside the rows has the pass rate and mean tokens of each workflow on each task, for \
 evaluate.adaptive.routes. The runs must have one arm.
+--to verifier asks about each program whether it does what the task asks: yes for those that pass all hidden tests, no \
+for wrong results and exceptions. A fifth of the tasks is held out; dataset.json names them, with the area under the \
+ROC curve (AUC) that the visible tests and the model's own log-probabilities reach on their answers.
 
 --keep none and --keep canonical make controls: as many answers of the same tasks without regard to tests, and the \
 publishers' solutions of the same tasks.";
 
 /// The kinds of data sets that are made of runs.
-const NEED_RUNS: [(&str, &str); 5] = [
+const NEED_RUNS: [(&str, &str); 6] = [
     ("to", "sft"),
     ("to", "pairs"),
     ("to", "kto"),
+    ("to", "verifier"),
     ("to", "plans"),
     ("to", "routes"),
 ];
@@ -70,7 +74,7 @@ pub(crate) struct DatasetArguments {
     /// Which answers to a task are chosen first, for sft and kto
     #[arg(long, value_name = "ORDER", default_value = "mi_code")]
     pub(crate) prefer: PreferChoice,
-    /// Most rows of a task; for kto of each label, for plans programs [default: 4; for plans 1]
+    /// Most rows of a task; for kto and verifier of each label, for plans programs [default: 4; for plans 1]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) per_task: Option<usize>,
     /// Most rows, rarely solved tasks first [default: no limit]
@@ -85,7 +89,7 @@ pub(crate) struct DatasetArguments {
     /// Programs that the base model of the runs writes by a plan, of which one must pass
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = at_least_one)]
     pub(crate) plan_samples: usize,
-    /// Seed of the answers that `--keep none` draws, and of programs by plans
+    /// Seed of the answers that `--keep none` draws, of programs by plans, and of the tasks that a verifier's data hold out
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) seed: u64,
     /// Where to compute likelihoods and plans: auto, cpu, wgpu, vulkan, cuda or cuda:N
@@ -113,6 +117,8 @@ pub(crate) enum Target {
     Sketches,
     /// The cheapest workflow that solves a task, and the others
     Routes,
+    /// Answers with yes or no, for the role verifier
+    Verifier,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -168,6 +174,7 @@ impl DatasetArguments {
             (Target::Plans, None) => Kind::Plans,
             (Target::Sketches, None) => Kind::Sketches,
             (Target::Routes, None) => Kind::Routes,
+            (Target::Verifier, None) => Kind::Verifier,
         };
         if kind == Kind::Sketches {
             self.check_sketches()?;

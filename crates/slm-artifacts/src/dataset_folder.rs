@@ -79,6 +79,8 @@ pub enum DatasetKind {
     Sketches,
     /// Names of workflows for a task, each wanted or unwanted: `prompt`, `completion`, `label`.
     Routes,
+    /// Programs, each with yes or no: `prompt`, `completion`.
+    Verifier,
 }
 
 impl DatasetKind {
@@ -91,6 +93,7 @@ impl DatasetKind {
             Self::Plans => "plans",
             Self::Sketches => "sketches",
             Self::Routes => "routes",
+            Self::Verifier => "verifier",
         }
     }
 }

@@ -131,6 +131,10 @@ pub enum Expects {
     Question,
     /// The name of a workflow.
     Route,
+    /// The next statement of a program begun in the request.
+    Statement,
+    /// Yes or no, of which the probabilities are read instead of the text.
+    Judgement,
 }
 
 /// How an answer violated its format. Counted only, it never ends a run.
@@ -155,6 +159,8 @@ pub enum FormatFailure {
     NoQuestion,
     /// No name of a workflow to choose from.
     NoWorkflow,
+    /// Neither yes nor no has a probability.
+    NoJudgement,
 }
 
 /// A part of a workflow that is a chain of phases, in its order.

@@ -2,6 +2,7 @@
 
 use crate::knowledge::Knowledge;
 use crate::recipe::{Evaluate, Recipe};
+use crate::selection::{Beam, BeamScore};
 use crate::tools::Tools;
 use crate::workflow_cost::{Cost, CostFacts};
 
@@ -11,6 +12,8 @@ impl CostFacts {
         let Evaluate {
             rounds,
             samples,
+            samples_select,
+            beam,
             tools: Tools { strategy },
             ..
         } = &recipe.evaluate;
@@ -23,6 +26,9 @@ impl CostFacts {
         let mut facts = Self {
             rounds: *rounds,
             samples: *samples,
+            select: *samples_select,
+            beam_programs: beam.n,
+            beam_calls: beam_calls(beam),
             strategy: *strategy,
             top_k: *top_k,
             grade: *grade,
@@ -34,4 +40,21 @@ impl CostFacts {
         }
         facts
     }
+}
+
+/// The most calls of `beam`: the continuations of `n` programs for each statement and, if it is asked, the verifier about
+/// each.
+fn beam_calls(beam: &Beam) -> usize {
+    let Beam {
+        n,
+        beam_width,
+        subtrees: _,
+        num_iterations,
+        score,
+    } = beam;
+    let each = match score {
+        BeamScore::Likelihood => 1,
+        BeamScore::Verifier => 2,
+    };
+    n * beam_width * num_iterations * each
 }

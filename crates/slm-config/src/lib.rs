@@ -50,6 +50,7 @@ mod probe;
 mod recipe;
 mod reference;
 mod schema;
+mod selection;
 mod speakers;
 mod spelling;
 mod split;
@@ -89,6 +90,7 @@ pub use recipe::{
     Sampling,
 };
 pub use reference::{Reference, UnknownName};
+pub use selection::{Beam, BeamScore, SamplesSelect};
 pub use speakers::{RoleSpeaker, Speakers, Teacher};
 pub use split::Split;
 pub use target_modules::{TargetModule, TargetModules};

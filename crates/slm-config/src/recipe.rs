@@ -17,6 +17,7 @@ use crate::improve::Improve;
 use crate::init_from::InitFrom;
 use crate::knowledge::Knowledge;
 use crate::schema::{Kind, MAX_SEED, section, words};
+use crate::selection::{Beam, SamplesSelect};
 use crate::speakers::{RoleSpeaker, Speakers, Teacher};
 use crate::target_modules::TargetModules;
 use crate::template_value::TemplateValue;
@@ -267,6 +268,8 @@ pub struct Evaluate {
     };
     /// Whether the controls of the workflows are evaluated beside them.
     controls: Controls = Controls::None => Kind::Word(Controls::words);
+    /// Settings of the workflow `beam`.
+    beam: Beam = Beam::default() => Kind::Section(Beam::KEYS);
     /// Settings of the workflow `tools`.
     tools: Tools = Tools::default() => Kind::Section(Tools::KEYS);
     /// Settings of the workflow `adaptive`.
@@ -285,7 +288,9 @@ pub struct Evaluate {
     rounds: usize = 3 => Kind::Int(0, 100);
     /// Number of candidate programs in `best_of_n` and `codet`.
     samples: usize = 5 => Kind::Int(1, 100);
-    /// Temperature of the candidates in `best_of_n` and `codet`, except the first, which `sampling` decides. Source: Chen
+    /// How `best_of_n` chooses from its programs.
+    samples_select: SamplesSelect = SamplesSelect::Public => Kind::Word(SamplesSelect::words);
+    /// Temperature of the candidates in `best_of_n`, `codet` and `beam`, except the first, which `sampling` decides. Source: Chen
     /// et al. 2022, arXiv:2207.10397.
     samples_temperature: f64 = 0.8 => Kind::above(0.0, 10.0);
     /// Roles whose calls the adapter answers: `all`, or a list. The base model answers the others.

@@ -47,6 +47,8 @@ pub enum Role {
     Instructor = "instructor",
     /// Chooses the workflow for the task.
     Router = "router",
+    /// Judges with yes or no whether a program is right, in `best_of_n` and `beam`.
+    Verifier = "verifier",
 }
 }
 
@@ -184,12 +186,15 @@ pub struct Prompts {
     chain_revision: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
     /// Choice of the workflow in `adaptive`, by `evaluate.adaptive.router` `model`.
     route: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
+    /// Question whether a program is right, by `evaluate.samples_select` `verifier` and `weighted` and by
+    /// `evaluate.beam.score` `verifier`.
+    verifier: Option<PathBuf> = None => Kind::Text("a file"), absent "built in";
 }
 }
 
 impl Prompts {
     /// The names of [`Self::entries`], with the files to be changed.
-    pub fn entries_mut(&mut self) -> [(&'static str, &mut Option<PathBuf>); 24] {
+    pub fn entries_mut(&mut self) -> [(&'static str, &mut Option<PathBuf>); 25] {
         let Self {
             planner,
             coder,
@@ -215,6 +220,7 @@ impl Prompts {
             chain_review,
             chain_revision,
             route,
+            verifier,
         } = self;
         [
             ("planner", planner),
@@ -241,11 +247,12 @@ impl Prompts {
             ("chain_review", chain_review),
             ("chain_revision", chain_revision),
             ("route", route),
+            ("verifier", verifier),
         ]
     }
 
     /// Each prompt's name and the file that replaces it, if any.
-    pub fn entries(&self) -> [(&'static str, Option<&Path>); 24] {
+    pub fn entries(&self) -> [(&'static str, Option<&Path>); 25] {
         let Self {
             planner,
             coder,
@@ -271,6 +278,7 @@ impl Prompts {
             chain_review,
             chain_revision,
             route,
+            verifier,
         } = self;
         [
             ("planner", planner.as_deref()),
@@ -297,6 +305,7 @@ impl Prompts {
             ("chain_review", chain_review.as_deref()),
             ("chain_revision", chain_revision.as_deref()),
             ("route", route.as_deref()),
+            ("verifier", verifier.as_deref()),
         ]
     }
 }

@@ -1,6 +1,7 @@
 //! The most that a workflow can spend on one sample of one task.
 
 use crate::knowledge::{Grade, MemoryMode};
+use crate::selection::SamplesSelect;
 use crate::tools::Strategy;
 
 /// The most that a workflow can spend on one sample, apart from tokens.
@@ -31,6 +32,12 @@ pub struct CostFacts {
     pub rounds: usize,
     /// `evaluate.samples`.
     pub samples: usize,
+    /// `evaluate.samples_select`.
+    pub select: SamplesSelect,
+    /// `evaluate.beam.n`.
+    pub beam_programs: usize,
+    /// The most calls that `evaluate.beam` leads to.
+    pub beam_calls: usize,
     /// `evaluate.tools.strategy`.
     pub strategy: Strategy,
     /// `knowledge.top_k`.
@@ -71,6 +78,16 @@ impl CostFacts {
         let programs = 1 + self.rounds;
         let of_program = if asks { 3 } else { 1 };
         Cost::new(2 + of_program * programs + self.rounds, programs, 0)
+    }
+
+    /// The cost of `best_of_n`: a verifier is asked about each program, and `weighted` needs tests.
+    pub(crate) fn best_of_n(&self) -> Cost {
+        let calls = match self.select {
+            SamplesSelect::Public | SamplesSelect::Likelihood => self.samples,
+            SamplesSelect::Verifier => 2 * self.samples,
+            SamplesSelect::Weighted => 2 * self.samples + 1,
+        };
+        Cost::new(calls, self.samples, 0)
     }
 
     /// The cost of `crag`: the draft, and a second query if the first finds nothing certain.

@@ -139,9 +139,9 @@ macro_rules! workflow_table {
                     name: "best_of_n",
                     runs_programs: true,
                     calls_to_first_program: 1,
-                    roles: [Coder],
+                    roles: [Coder, Tester, Verifier],
                     needs: Nothing,
-                    most: |of| Cost::new(of.samples, of.samples, 0),
+                    most: |of| of.best_of_n(),
                     h3: Control,
                     controls: [],
                     contrasts: [
@@ -163,6 +163,24 @@ macro_rules! workflow_table {
                     controls: [BestOfN],
                     contrasts: [
                         Codet - Single: "agreement of several answers or one",
+                    ],
+                }
+            }
+            beam {
+                /// Beam search over the statements of the function: keeps the most promising partial programs, and runs the complete
+                /// ones.
+                Beam {
+                    name: "beam",
+                    runs_programs: true,
+                    calls_to_first_program: 1,
+                    roles: [Coder, Verifier],
+                    needs: Nothing,
+                    most: |of| Cost::new(of.beam_calls, of.beam_programs, 0),
+                    h3: Apart,
+                    controls: [BestOfN],
+                    contrasts: [
+                        Beam - BestOfN: "search over statements or several answers",
+                        Beam - Single: "search over statements or one answer",
                     ],
                 }
             }
@@ -576,7 +594,7 @@ impl Workflow {
         !matches!(self.h3_part(), H3Part::Apart | H3Part::Beside)
     }
 
-    /// The pairs outside of h3: what lookups, routers and their controls are compared by.
+    /// The pairs outside of h3.
     pub fn contrasts_of_lookups() -> Vec<WorkflowPair> {
         let all = Self::ALL.iter();
         all.filter(|workflow| workflow.h3_part() == H3Part::Apart)

@@ -137,7 +137,9 @@ fn candidate<'a>(
             return Err(Reason::PassesNoTest);
         }
         // Neither a bad answer nor one side of a pair: another machine or limit may give another count of tests.
-        Kind::Pairs(PairRule::Correctness) | Kind::Kto if !is_judged(record.verdict) => {
+        Kind::Pairs(PairRule::Correctness) | Kind::Kto | Kind::Verifier
+            if !is_judged(record.verdict) =>
+        {
             return Err(Reason::Stopped);
         }
         _ => {}

@@ -98,7 +98,7 @@ fn listed(left_out: &BTreeMap<Reason, usize>) -> String {
 /// the verdict of its tests.
 ///
 /// # Errors
-/// There are no rows, or all rows of [`Kind::Kto`] have one label.
+/// There are no rows, or all rows of [`Kind::Kto`] or [`Kind::Verifier`] have one label.
 pub fn harvest(
     answers: &[Answer],
     tasks: &[LearnableTask],
@@ -112,7 +112,7 @@ pub fn harvest(
             sft::rows(&groups, settings, &mut left_out)
         }
         Kind::Pairs(rule) => pairs::rows(&groups, rule, settings, &mut left_out),
-        Kind::Kto => kto::rows(&groups, settings, &mut left_out),
+        Kind::Kto | Kind::Verifier => kto::rows(&groups, settings, &mut left_out),
     };
     rows.sort_by(|a, b| a.order().cmp(&b.order()));
     let left_out = left_out.0;
@@ -122,7 +122,7 @@ pub fn harvest(
             left_out,
         });
     }
-    if settings.kind == Kind::Kto
+    if matches!(settings.kind, Kind::Kto | Kind::Verifier)
         && let Some(label) = rows[0].label
         && rows.iter().all(|row| row.label == Some(label))
     {

@@ -65,6 +65,8 @@ pub enum Reason {
     UncutFunction,
     /// The function shares text with a task of the recipe's benchmarks.
     Evaluated,
+    /// The task is held out, to measure a verifier by.
+    HeldOut,
     /// No other function shares a word with it.
     NoNeighbour,
     /// The nearest function has no token in common with it.
@@ -111,6 +113,7 @@ impl Reason {
             Self::UnscoredPlan => "programs by its plan are not scored",
             Self::UncutFunction => "body cannot be separated from the docstring",
             Self::Evaluated => "shares text with a task of the recipe's benchmarks",
+            Self::HeldOut => "of a task that is held out",
             Self::NoNeighbour => "no similar function",
             Self::EmptySketch => "nothing in common with the similar function",
             Self::Routed => "workflow chosen by a router",

@@ -3,7 +3,7 @@
 use slm_artifacts::RowSource;
 
 use crate::candidate::Candidate;
-use crate::settings::Settings;
+use crate::settings::{Kind, Settings};
 
 /// A row: the code that a task gives, and continuations of it.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +35,8 @@ pub enum Asks {
     ProgramBySketch(String),
     /// The name of one of these workflows, as the request lists them.
     Route(String),
+    /// Whether the continuation does what the stub asks, yes or no.
+    Judgement,
 }
 
 /// A continuation of a row's stub, its plan, or the name of a workflow.
@@ -57,7 +59,11 @@ impl Row {
             stub: of.task.prompt.clone(),
             entry_point: of.task.entry_point.clone(),
             sides: vec![side],
-            asks: Asks::Program,
+            asks: if settings.kind == Kind::Verifier {
+                Asks::Judgement
+            } else {
+                Asks::Program
+            },
             label,
         }
     }

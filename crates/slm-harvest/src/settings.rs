@@ -25,6 +25,9 @@ pub enum Kind {
     /// Names of workflows, each labelled. [`routes`](crate::routes()) makes the rows; of answers,
     /// [`harvest`](crate::harvest) selects those of [`Kind::Sft`].
     Routes,
+    /// Programs, each with yes if it passes and no if it fails, for the role `verifier`. The rows are selected as for
+    /// [`Kind::Kto`].
+    Verifier,
 }
 
 /// What makes one answer better than another.
@@ -99,7 +102,7 @@ pub struct Settings {
     pub keep: Keep,
     /// Which answers are chosen first.
     pub prefer: Prefer,
-    /// Most rows of a task; for [`Kind::Kto`] of each label.
+    /// Most rows of a task; for [`Kind::Kto`] and [`Kind::Verifier`] of each label.
     pub per_task: usize,
     /// Most rows; `None` for all.
     pub max_rows: Option<usize>,
@@ -117,6 +120,7 @@ impl Settings {
             Kind::Plans => DatasetKind::Plans,
             Kind::Sketches => DatasetKind::Sketches,
             Kind::Routes => DatasetKind::Routes,
+            Kind::Verifier => DatasetKind::Verifier,
         }
     }
 
@@ -124,7 +128,7 @@ impl Settings {
     pub fn rule(&self) -> &'static str {
         match self.kind {
             Kind::Pairs(rule) => rule.name(),
-            Kind::Sft | Kind::Kto | Kind::Plans => self.keep.name(),
+            Kind::Sft | Kind::Kto | Kind::Plans | Kind::Verifier => self.keep.name(),
             Kind::Sketches => "nearest",
             Kind::Routes => CHEAPEST,
         }
@@ -143,7 +147,12 @@ impl Settings {
             Kind::Pairs(rule) => {
                 rules.insert("rule".to_owned(), json!(rule.name()));
             }
-            Kind::Sft | Kind::Kto | Kind::Plans | Kind::Sketches | Kind::Routes => {
+            Kind::Sft
+            | Kind::Kto
+            | Kind::Plans
+            | Kind::Sketches
+            | Kind::Routes
+            | Kind::Verifier => {
                 rules.insert("keep".to_owned(), json!(self.keep.name()));
                 rules.insert("prefer".to_owned(), json!(self.prefer.name()));
             }

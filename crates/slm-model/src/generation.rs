@@ -7,8 +7,10 @@ use std::time::Instant;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use crate::log_probability::{Asked, LogProbability, log_probability};
 use crate::runtime::{Runtime, RuntimeAdapter, RuntimeCache};
 use crate::sampling::Sampling;
+use crate::statement::end_of_statement;
 use crate::tokenizer::{DecodeStream, Tokenizer, TokenizerError};
 
 /// The cache grows in steps of this many positions.
@@ -29,6 +31,11 @@ pub struct Request {
     pub stop: Vec<String>,
     /// Index of the adapter to use, among those of the [`Generation`]; `None` for the base model alone.
     pub adapter: Option<usize>,
+    /// The log-probabilities that the completion is to have.
+    pub asked: Asked,
+    /// Ends the completion before the second statement of a Python function's body, whose statements begin after this many
+    /// characters, or before a line with less indentation. Only in the first case does the text end with a line end.
+    pub one_statement: Option<usize>,
 }
 
 /// Why a completion ended.
@@ -51,6 +58,10 @@ pub struct Completion {
     pub finish: Finish,
     /// This request's share of the wall time: each step is divided among the sequences in it. Seconds.
     pub seconds: f64,
+    /// Its log-probability, if [`Asked::completion`].
+    pub log_probability: Option<LogProbability>,
+    /// The log-probabilities of the tokens of [`Asked::first`], in its order, in nats.
+    pub first: Vec<f64>,
 }
 
 /// A progress event of a [`Generation`].
@@ -184,6 +195,8 @@ struct Sequence<'a> {
     stream: DecodeStream<'a>,
     text: String,
     seconds: f64,
+    log_probability: LogProbability,
+    first: Vec<f64>,
 }
 
 impl<'a> Generation<'a> {
@@ -328,6 +341,8 @@ impl<'a> Generation<'a> {
             .prefill(cache, slot.number, start, unread, adapter);
         slot.tokens.clone_from(&request.prompt);
         slot.adapter = request.adapter;
+        let of_token = |&token: &u32| log_probability(&logits, token);
+        let first = request.asked.first.iter().map(of_token).collect();
         let mut sequence = Sequence {
             index,
             slot,
@@ -337,6 +352,8 @@ impl<'a> Generation<'a> {
             tokens: Vec::new(),
             text: String::new(),
             seconds: 0.0,
+            log_probability: LogProbability::default(),
+            first,
         };
         let finish = self.extend(&mut sequence, &Next::Logits(logits))?;
         sequence.seconds = started.elapsed().as_secs_f64();
@@ -345,7 +362,7 @@ impl<'a> Generation<'a> {
 
     /// Decodes one token of each sequence. Sequences with different adapters, or without one, are separate passes.
     ///
-    /// If all sequences of a pass are greedy, a GPU computes the argmax itself: copying the logits of many sequences to
+    /// If all sequences of a pass are greedy and ask for no log-probability, a GPU computes the argmax itself: copying the logits of many sequences to
     /// the CPU takes long.
     fn next(&self, running: &mut [Sequence], cache: &mut RuntimeCache) -> Vec<Next> {
         let vocab_size = self.runtime.config().vocab_size;
@@ -361,8 +378,11 @@ impl<'a> Generation<'a> {
                 .map(|&row| (running[row].slot.number, running[row].position()))
                 .collect();
             let adapter = self.adapter(adapter);
-            let is_greedy = |&row: &usize| running[row].request.sampling.is_greedy();
-            let found: Vec<Next> = if rows.iter().all(is_greedy) {
+            let needs_no_logits = |&row: &usize| {
+                let request = &running[row].request;
+                request.sampling.is_greedy() && !request.asked.completion
+            };
+            let found: Vec<Next> = if rows.iter().all(needs_no_logits) {
                 let tokens = self.runtime.decode_greedily(cache, &last, &at, adapter);
                 tokens.into_iter().map(Next::Likeliest).collect()
             } else {
@@ -391,13 +411,20 @@ impl<'a> Generation<'a> {
             tokens,
             stream,
             text,
+            log_probability,
             ..
         } = sequence;
         if request.max_new_tokens == 0 {
             return Ok(Some(Finish::Length));
         }
         let token = match next {
-            Next::Logits(logits) => request.sampling.draw(logits, rng),
+            Next::Logits(logits) => {
+                let token = request.sampling.draw(logits, rng);
+                if request.asked.completion {
+                    log_probability.add(logits, token);
+                }
+                token
+            }
             Next::Likeliest(token) => *token,
         };
         if self.tokenizer.eos_ids().contains(&token) {
@@ -417,6 +444,7 @@ impl<'a> Generation<'a> {
             .iter()
             .filter_map(|stop| Some(from + text[from..].find(stop.as_str())?))
             .min();
+        let ends_at = ends_at.or_else(|| end_of_statement(text, request.one_statement?));
         if let Some(end) = ends_at {
             text.truncate(end);
             return Ok(Some(Finish::Stop));
@@ -444,11 +472,14 @@ impl Sequence<'_> {
 
     /// Returns the slot and the event to report.
     fn finished(self, finish: Finish) -> (Slot, GenerationEvent) {
+        let asked = &self.request.asked;
         let completion = Completion {
             tokens: self.tokens,
             text: self.text,
             finish,
             seconds: self.seconds,
+            log_probability: asked.completion.then_some(self.log_probability),
+            first: self.first,
         };
         let index = self.index;
         (self.slot, GenerationEvent::Finished { index, completion })

@@ -36,6 +36,7 @@ mod layer;
 mod layer_tests;
 mod likelihood;
 mod linear;
+mod log_probability;
 mod lora;
 pub mod loss;
 mod merge;
@@ -50,6 +51,7 @@ mod sampling;
 mod shape;
 mod simd;
 pub mod source;
+mod statement;
 mod synthetic;
 mod target;
 mod tokenizer;
@@ -92,6 +94,7 @@ pub use kernel_check::break_kernel;
 pub use kv_cache::KvCache;
 #[doc(hidden)]
 pub use launches::{LAUNCHES, Launches};
+pub use log_probability::{Asked, LogProbability};
 pub use lora::{
     Adapter, Init, LayerAdapter, LayersToTransform, LoraSettings, LowRank, Noise, Restrictions,
     SavedModule,

@@ -1,5 +1,6 @@
 //! How likely a model finds a given answer.
 
+use crate::log_probability::log_probability;
 use crate::runtime::{Runtime, RuntimeAdapter, RuntimeCache};
 
 /// Rows of logits that are computed at once on the CPU; bounds memory, as each has the size of the vocabulary.
@@ -74,30 +75,9 @@ impl Runtime {
     /// Appends the losses of `next` under the rows of `logits`.
     fn extend(&self, losses: &mut Vec<f32>, logits: &[f32], next: &[u32]) {
         let rows = logits.chunks_exact(self.config().vocab_size);
-        losses.extend(rows.zip(next).map(|(row, &token)| loss(row, token)));
-    }
-}
-
-/// Returns the negative log of the softmax at `token`.
-fn loss(logits: &[f32], token: u32) -> f32 {
-    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits
-        .iter()
-        .map(|&logit| f64::from(logit - most).exp())
-        .sum();
-    (sum.ln() - f64::from(logits[token as usize] - most)) as f32
-}
-
-#[cfg(test)]
-mod tests {
-    use super::loss;
-
-    #[test]
-    fn the_loss_is_the_negative_log_of_the_softmax() {
-        let even = [3.0; 4];
-        assert!((loss(&even, 2) - 4.0_f32.ln()).abs() < 1e-6);
-        let sure = [-1e4, 1e4, 0.0];
-        assert!(loss(&sure, 1).abs() < 1e-6);
-        assert!((loss(&sure, 0) - 2e4).abs() < 1.0);
+        losses.extend(
+            rows.zip(next)
+                .map(|(row, &token)| -log_probability(row, token) as f32),
+        );
     }
 }

@@ -85,7 +85,7 @@ pub fn short_budgets(plan: &Plan, facts: &CostFacts, budget: &Spending) -> Vec<S
 
 #[cfg(test)]
 mod tests {
-    use slm_config::{Evaluate, Grade, MemoryMode, Strategy};
+    use slm_config::{Evaluate, Grade, MemoryMode, SamplesSelect, Strategy};
 
     use super::*;
     use crate::plan::Experiment;
@@ -93,6 +93,9 @@ mod tests {
     const FACTS: CostFacts = CostFacts {
         rounds: 3,
         samples: 5,
+        select: SamplesSelect::Public,
+        beam_programs: 4,
+        beam_calls: 640,
         strategy: Strategy::React,
         top_k: 3,
         grade: Grade::Model,

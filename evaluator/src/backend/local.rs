@@ -1,12 +1,15 @@
 //! The built-in model.
 
+use std::cell::OnceCell;
+
 use anyhow::Result;
 use slm_model::{
-    ChatTemplate, Client, Finish, Generation, GenerationEvent, Request, Runtime, RuntimeAdapter,
-    Tokenizer,
+    Asked, ChatTemplate, Client, Finish, Generation, GenerationEvent, Request, Runtime,
+    RuntimeAdapter, Tokenizer,
 };
 
-use super::{Answer, Backend, Caller, Query, Speaker, check_room};
+use super::wanted::YesAndNo;
+use super::{Answer, Backend, Caller, LogProbability, Query, Speaker, check_room};
 use slm_artifacts::FinishReason;
 
 /// The base model, with an adapter or without.
@@ -62,6 +65,7 @@ impl Backend for LocalModel<'_> {
             caller,
             queries: 0,
             requests: Vec::new(),
+            yes_and_no: OnceCell::new(),
         })
     }
 }
@@ -74,6 +78,18 @@ struct Counter<'a> {
     queries: usize,
     /// For each request: its query, the query's number, and the tokens of its prompt.
     requests: Vec<(Query, usize, usize)>,
+    /// The tokens of judgements, found at the first.
+    yes_and_no: OnceCell<YesAndNo>,
+}
+
+impl Counter<'_> {
+    fn yes_and_no(&self) -> Result<&YesAndNo> {
+        if let Some(found) = self.yes_and_no.get() {
+            return Ok(found);
+        }
+        let found = YesAndNo::of(self.model.tokenizer)?;
+        Ok(self.yes_and_no.get_or_init(|| found))
+    }
 }
 
 impl Client for Counter<'_> {
@@ -94,11 +110,18 @@ impl Client for Counter<'_> {
                     seconds: 0.0,
                     retries: 0,
                     tokens_estimated: false,
+                    log_probability: None,
+                    judgement: None,
                 };
                 self.caller.answered(index, answer)?;
                 continue;
             }
             let n = prompt.len();
+            let first = if query.wanted.judgement {
+                self.yes_and_no()?.tokens.clone()
+            } else {
+                Vec::new()
+            };
             let request = Request {
                 prompt,
                 max_new_tokens: query.max_new_tokens.min(room),
@@ -106,6 +129,11 @@ impl Client for Counter<'_> {
                 seed: query.seed,
                 stop: query.stop.iter().map(|&stop| stop.to_owned()).collect(),
                 adapter: self.model.adapter_of(query.speaker),
+                asked: Asked {
+                    completion: query.wanted.log_probability,
+                    first,
+                },
+                one_statement: query.wanted.one_statement,
             };
             self.requests.push((query, index, n));
             return Ok(Some(request));
@@ -119,6 +147,11 @@ impl Client for Counter<'_> {
             GenerationEvent::Tokens(made) => self.caller.tokens(made),
             GenerationEvent::Finished { index, completion } => {
                 let (query, number, prompt_tokens) = &self.requests[index];
+                let judgement = if query.wanted.judgement {
+                    Some(self.yes_and_no()?.judgement(&completion.first))
+                } else {
+                    None
+                };
                 let answer = Answer {
                     text: query.after_begun(completion.text),
                     prompt_tokens: *prompt_tokens,
@@ -130,6 +163,11 @@ impl Client for Counter<'_> {
                     seconds: completion.seconds,
                     retries: 0,
                     tokens_estimated: false,
+                    log_probability: completion.log_probability.map(|of| LogProbability {
+                        sum: of.sum,
+                        tokens: of.tokens,
+                    }),
+                    judgement,
                 };
                 self.caller.answered(*number, answer)
             }

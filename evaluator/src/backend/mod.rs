@@ -5,8 +5,10 @@ mod local;
 #[cfg(test)]
 pub(crate) mod scripted;
 pub(crate) mod teacher;
+mod wanted;
 
 pub(crate) use local::LocalModel;
+pub(crate) use wanted::{Judgement, LogProbability, Wanted};
 
 use anyhow::{Context, Result};
 use slm_model::{ChatTemplate, GenerationError, Message, Sampling, Tokenizer};
@@ -28,6 +30,8 @@ pub(crate) struct Query {
     pub(crate) seed: u64,
     /// Who answers.
     pub(crate) speaker: Speaker,
+    /// What is asked beyond the answer's text.
+    pub(crate) wanted: Wanted,
 }
 
 /// Who answers a call.
@@ -97,6 +101,10 @@ pub(crate) struct Answer {
     pub(crate) retries: usize,
     /// Whether tokens were counted locally because the server did not report them.
     pub(crate) tokens_estimated: bool,
+    /// Its log-probability, if [`Wanted::log_probability`] and the source has it.
+    pub(crate) log_probability: Option<LogProbability>,
+    /// The probabilities of yes and no, if [`Wanted::judgement`].
+    pub(crate) judgement: Option<Judgement>,
 }
 
 /// Supplies a model with queries and receives the answers; an answer may lead to the next query.

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 
 use anyhow::Result;
 
-use super::{Answer, Backend, Caller, Query};
+use super::{Answer, Backend, Caller, Judgement, LogProbability, Query};
 use slm_artifacts::FinishReason;
 
 /// The script's answer to a query.
@@ -12,15 +12,33 @@ pub(crate) struct Line {
     text: String,
     tokens: usize,
     finish_reason: FinishReason,
+    /// Mean log-probability of a token, if it is asked for.
+    mean: f64,
+    judgement: Judgement,
 }
 
 impl Line {
+    /// The same answer with this mean log-probability of a token.
+    pub(crate) fn with_mean(self, mean: f64) -> Self {
+        Self { mean, ..self }
+    }
+
+    /// A judgement of one token.
+    pub(crate) fn judging(yes: f64, no: f64) -> Self {
+        Self {
+            judgement: Judgement { yes, no },
+            ..Self::of_tokens("perhaps", 1)
+        }
+    }
+
     /// An answer of `tokens` tokens that ends the turn.
     pub(crate) fn of_tokens(text: impl Into<String>, tokens: usize) -> Self {
         Self {
             text: text.into(),
             tokens,
             finish_reason: FinishReason::Stop,
+            mean: -1.0,
+            judgement: Judgement::default(),
         }
     }
 
@@ -32,9 +50,8 @@ impl Line {
     /// No answer, since the prompt leaves no room.
     pub(crate) fn without_room() -> Self {
         Self {
-            text: String::new(),
-            tokens: 0,
             finish_reason: FinishReason::NoRoom,
+            ..Self::of_tokens("", 0)
         }
     }
 }
@@ -128,6 +145,14 @@ impl<F: Fn(&Query) -> Line> Backend for Scripted<F> {
                     seconds: 0.0,
                     retries: 0,
                     tokens_estimated: false,
+                    log_probability: query.wanted.log_probability.then(|| {
+                        let tokens = line.tokens.min(query.max_new_tokens);
+                        LogProbability {
+                            sum: line.mean * tokens as f64,
+                            tokens,
+                        }
+                    }),
+                    judgement: query.wanted.judgement.then_some(line.judgement),
                 };
                 caller.answered(index, answer)?;
             }

@@ -14,7 +14,7 @@ use slm_cli::UserMistake;
 use slm_harvest::{Asks, Harvest, Kind, Row, Settings, describe};
 use slm_model::CodeRequest;
 
-use super::{plans, routes, sketches};
+use super::{plans, routes, sketches, verifier};
 
 /// What a folder is written from.
 pub(super) struct Parts<'a> {
@@ -151,6 +151,7 @@ fn rendered(row: &Row, settings: &Settings) -> Result<Value> {
             routes::asking_for_route(&row.stub, &row.entry_point, listed)?,
             String::new(),
         ),
+        Asks::Judgement => (verifier::asking(row)?, String::new()),
     };
     let messages: Vec<Value> = messages
         .iter()
@@ -160,15 +161,15 @@ fn rendered(row: &Row, settings: &Settings) -> Result<Value> {
     line.insert("prompt".to_owned(), messages.into());
     for side in &row.sides {
         let body = side.body.trim_end();
-        let (column, answer) = if matches!(row.asks, Asks::Plan | Asks::Route(_)) {
-            ("completion", body.to_owned())
-        } else {
-            (side.source.side.as_str(), format!("{begun}{body}\n```"))
+        let (column, answer) = match row.asks {
+            Asks::Plan | Asks::Route(_) => ("completion", body.to_owned()),
+            Asks::Judgement => ("completion", verifier::answer(row).to_owned()),
+            _ => (side.source.side.as_str(), format!("{begun}{body}\n```")),
         };
         let turn = json!([{"role": "assistant", "content": answer}]);
         line.insert(column.to_owned(), turn);
     }
-    if let Some(label) = row.label {
+    if let Some(label) = row.label.filter(|_| row.asks != Asks::Judgement) {
         line.insert("label".to_owned(), label.into());
     }
     line.insert("prefill".to_owned(), begun.into());

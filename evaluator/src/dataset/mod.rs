@@ -2,7 +2,8 @@
 //!
 //! Which answers become rows is decided by the library `slm-harvest`. Here are the files around it: the runs and their
 //! tasks (`runs`), the refusal of tasks that a recipe evaluates (`gate`), plans of the programs (`plans`), sketches of
-//! functions (`sketches`), workflows by task (`routes`), and the folder (`folder`).
+//! functions (`sketches`), workflows by task (`routes`), tasks to measure a verifier by (`verifier`), and the folder
+//! (`folder`).
 
 pub(crate) mod calls;
 mod folder;
@@ -15,6 +16,7 @@ mod routes;
 pub(crate) mod runs;
 mod sketches;
 pub(crate) mod verdicts;
+mod verifier;
 
 use std::collections::BTreeMap;
 
@@ -77,6 +79,10 @@ fn of_runs(arguments: &DatasetArguments, settings: &Settings) -> Result<DatasetI
     let phase = ScoringPhase::begin();
     let answers = answers(&runs, settings, arguments)?;
     let mut harvest = harvested(&runs, &answers, settings, &phase)?;
+    let mut held_out = BTreeMap::new();
+    if settings.kind == Kind::Verifier {
+        held_out = verifier::hold_out(&mut harvest, &runs, settings.seed)?;
+    }
     let learned = learned_tasks(&harvest, &runs);
     let compared_with = if let Some(recipe) = &arguments.recipe {
         gate::refuse_evaluated(&learned, "rows", recipe, &phase)?
@@ -87,6 +93,7 @@ fn of_runs(arguments: &DatasetArguments, settings: &Settings) -> Result<DatasetI
         Vec::new()
     };
     let mut more = BTreeMap::from([("compared_with".to_owned(), json!(compared_with))]);
+    more.extend(held_out);
     if settings.kind == Kind::Plans {
         more.extend(plans::add(&mut harvest, &runs, arguments, &phase)?);
     }

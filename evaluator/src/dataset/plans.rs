@@ -21,7 +21,7 @@ use super::calls::{ask, spent};
 use super::models::Models;
 use super::runs::HarvestedRun;
 use super::verdicts::verdicts;
-use crate::backend::{Answer, Backend, Query, Speaker};
+use crate::backend::{Answer, Backend, Query, Speaker, Wanted};
 use crate::dataset_arguments::DatasetArguments;
 use crate::digest::step_seed;
 use crate::experiment::tasks::RunTask;
@@ -218,6 +218,7 @@ impl<'a> Making<'a> {
             max_new_tokens: MAX_PLAN_TOKENS,
             seed: step_seed(self.seed, &row.task_id, 0, 0),
             speaker: Speaker::Base,
+            wanted: Wanted::default(),
         }
     }
 
@@ -236,6 +237,7 @@ impl<'a> Making<'a> {
                 max_new_tokens: self.max_new_tokens,
                 seed: step_seed(self.seed, &of.row.task_id, sample as u32, 1),
                 speaker: Speaker::Base,
+                wanted: Wanted::default(),
             })
             .collect()
     }

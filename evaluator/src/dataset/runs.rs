@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use slm_artifacts::{MemoryCost, SourceRun};
+use slm_artifacts::{Expects, MemoryCost, RowSource, SourceRun};
 use slm_benchmarks::{ScoringPhase, Task};
 use slm_cli::UserMistake;
 use slm_config::Recipe;
@@ -27,17 +27,42 @@ pub(crate) struct HarvestedRun {
     /// Answers that could not be tested, which have no record.
     pub(crate) unscored: usize,
     pub(crate) tasks: Vec<RunTask>,
-    /// The step that made the program of each trajectory.
-    steps: HashMap<Key, Option<u32>>,
+    /// The program of each trajectory.
+    chosen: HashMap<Key, Chosen>,
+}
+
+/// What a run knew of the program that a trajectory ended with, before hidden tests.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Chosen {
+    /// The step that made it.
+    pub(crate) step: Option<u32>,
+    /// The share of public examples that it passes, if it was run and the task has some.
+    pub(crate) visible: Option<f64>,
+    /// The mean log-probability of its answer's tokens, if the run recorded it.
+    pub(crate) log_probability: Option<f64>,
 }
 
 impl HarvestedRun {
+    /// Returns what the run knew of the program of an answer.
+    pub(crate) fn chosen(&self, of: &RowSource) -> Chosen {
+        let is_of = |key: &Key| {
+            key.task_id == of.task_id
+                && key.sample == of.sample
+                && key.arm == of.arm
+                && key.workflow.name() == of.workflow
+                && key.decoding.temperature.total_cmp(&of.temperature).is_eq()
+                && key.decoding.top_p.total_cmp(&of.top_p).is_eq()
+        };
+        let found = self.chosen.iter().find(|(key, _)| is_of(key));
+        found.map(|(_, chosen)| *chosen).unwrap_or_default()
+    }
+
     /// Returns its answers.
     pub(crate) fn answers(&self) -> impl Iterator<Item = Answer> + '_ {
         let steps: BTreeMap<_, Option<u32>> = self
-            .steps
+            .chosen
             .iter()
-            .map(|(key, step)| {
+            .map(|(key, chosen)| {
                 let Key {
                     arm,
                     workflow,
@@ -52,7 +77,7 @@ impl HarvestedRun {
                     task_id.as_str(),
                     *sample,
                 );
-                (name, *step)
+                (name, chosen.step)
             })
             .collect();
         self.records.iter().map(move |record| {
@@ -167,8 +192,8 @@ pub(crate) fn read(folder: PathBuf) -> Result<HarvestedRun> {
     let info = RunFolder::read_info(&folder).map_err(as_mistake)?;
     let (records, events) = RunFolder::read(&folder).map_err(as_mistake)?;
     check_records(&info, &records, &folder)?;
-    let steps = chosen_steps(&events);
-    let unscored = unscored(&info, &records, &steps, &folder)?;
+    let chosen = chosen_programs(&events);
+    let unscored = unscored(&info, &records, &chosen, &folder)?;
     let tasks = reloaded(&info, &folder)?;
     Ok(HarvestedRun {
         info,
@@ -176,7 +201,7 @@ pub(crate) fn read(folder: PathBuf) -> Result<HarvestedRun> {
         records,
         unscored,
         tasks,
-        steps,
+        chosen,
     })
 }
 
@@ -211,13 +236,41 @@ fn check_records(info: &RunInfo, records: &[SampleRecord], folder: &Path) -> Res
     }
 }
 
-/// Returns the step that made the final program of each finished trajectory.
-fn chosen_steps(events: &[Event]) -> HashMap<Key, Option<u32>> {
+/// Returns the final program of each finished trajectory.
+fn chosen_programs(events: &[Event]) -> HashMap<Key, Chosen> {
     let decisions = events.iter().filter_map(|event| match &event.what {
-        What::Decision(decision) => Some((event.trajectory.clone(), decision.chosen)),
+        What::Decision(decision) => {
+            let step = decision.chosen;
+            let chosen = Chosen {
+                step,
+                ..Chosen::default()
+            };
+            Some((event.trajectory.clone(), chosen))
+        }
         _ => None,
     });
-    decisions.collect()
+    let mut all: HashMap<Key, Chosen> = decisions.collect();
+    for event in events {
+        let Some(chosen) = all.get_mut(&event.trajectory) else {
+            continue;
+        };
+        match &event.what {
+            What::Execution(run) if event.parent == chosen.step && run.tried.is_none() => {
+                let (public, _) = run.passed();
+                chosen.visible = (run.public > 0).then(|| public as f64 / run.public as f64);
+            }
+            // A program of several answers has no log-probability of its own in the log.
+            What::Call(call)
+                if Some(event.step) == chosen.step && call.expects == Expects::Program =>
+            {
+                let sum = call.log_probability.zip(call.log_probability_tokens);
+                let sum = sum.filter(|(_, tokens)| *tokens > 0);
+                chosen.log_probability = sum.map(|(sum, tokens)| sum / tokens as f64);
+            }
+            _ => {}
+        }
+    }
+    all
 }
 
 /// Returns how many answers a finished run could not score.
@@ -227,7 +280,7 @@ fn chosen_steps(events: &[Event]) -> HashMap<Key, Option<u32>> {
 fn unscored(
     info: &RunInfo,
     records: &[SampleRecord],
-    steps: &HashMap<Key, Option<u32>>,
+    chosen: &HashMap<Key, Chosen>,
     folder: &Path,
 ) -> Result<usize> {
     let (expected, found) = (info.n_answers(), records.len());
@@ -236,7 +289,7 @@ fn unscored(
     }
     // A run writes the times of its phases when it ends; until then, missing answers may come.
     let has_ended = info.timings.iter().any(|timing| timing.phase == LAST_PHASE);
-    if has_ended && found < expected && steps.len() == expected {
+    if has_ended && found < expected && chosen.len() == expected {
         return Ok(expected - found);
     }
     Err(UserMistake(format!(

@@ -157,6 +157,17 @@ impl Answering {
         }
     }
 
+    /// Checks that the models return log-probabilities; the built-in model always does.
+    ///
+    /// # Errors
+    /// The server does not return them.
+    pub(super) fn require_log_probabilities(&self, needed_by: &str) -> Result<()> {
+        match self {
+            Self::Local(_) => Ok(()),
+            Self::Served(served) => served.endpoint.require_log_probabilities(needed_by),
+        }
+    }
+
     /// Returns what counts the tokens of looked-up text: the models' tokenizer. Of a server that renders conversations
     /// itself, the tokenizer is unknown, and four characters count as a token.
     pub(crate) fn count_tokens(&self) -> CountTokens {

@@ -10,8 +10,9 @@ use slm_benchmarks::Task;
 use slm_cli::Provenance;
 use slm_config::{Objective, Recipe, Workflow};
 use slm_report::{
-    AdapterInfo, BenchmarkInfo, Experiment, NamedSeed, Plan, RECORD_VERSION, RecipeInfo, RunInfo,
-    STATISTICS, SamplingInfo, SandboxInfo, SandboxProperty, SpeakerInfo, Spending, TrainingSummary,
+    AdapterInfo, BenchmarkInfo, Cell, Experiment, NamedSeed, Plan, RECORD_VERSION, RecipeInfo,
+    RunInfo, STATISTICS, SamplingInfo, SandboxInfo, SandboxProperty, SpeakerInfo, Spending,
+    TrainingSummary,
 };
 use slm_sandbox::Sandbox;
 
@@ -21,6 +22,7 @@ use crate::knowledge::Knowledge;
 use crate::routing::Routing;
 use crate::run_folder::{RUN, RunFolder};
 use crate::workflow::prompt::Templates;
+use crate::workflow::scores::Scores;
 
 /// Describes an adapter, with its training if its folder records it.
 pub(crate) fn adapter(folder: &Path, name: &str) -> Result<AdapterInfo> {
@@ -208,13 +210,13 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
         canonical_cpu_s: BTreeMap::new(),
         human: BTreeMap::new(),
     };
-    let hash = config_sha256(&info, &info.recipe.yaml, templates);
+    let hash = config_sha256(&info, &info.recipe.yaml, recipe, templates);
     name_by(&mut info, recipe, hash);
     Ok(info)
 }
 
 /// Returns the SHA-256 (hex) of everything that affects a sample of a run whose resolved recipe is `yaml`.
-fn config_sha256(info: &RunInfo, yaml: &str, templates: &Templates) -> String {
+fn config_sha256(info: &RunInfo, yaml: &str, recipe: &Recipe, templates: &Templates) -> String {
     let settings = [
         info.project_version.as_str(),
         yaml,
@@ -233,12 +235,14 @@ fn config_sha256(info: &RunInfo, yaml: &str, templates: &Templates) -> String {
         .chain(benchmarks);
     let cells = info.plan.cells.iter();
     let workflows: Vec<Workflow> = cells.map(|cell| cell.workflow).collect();
+    let scores = |cell: &Cell| Scores::of(cell.workflow, &recipe.evaluate);
+    let verifies = info.plan.cells.iter().any(|cell| scores(cell).verifier);
     let knowledge = info.knowledge.iter().flat_map(|of| {
         let hashes = [&of.index_sha256, &of.memory_sha256];
         hashes.into_iter().flatten().map(String::as_str)
     });
     let routes = info.routes.iter().map(|of| of.sha256.as_str());
-    let templates = templates.texts(&workflows);
+    let templates = templates.texts(&workflows, verifies);
     sha256_of_texts(own.chain(templates).chain(knowledge).chain(routes))
 }
 
@@ -276,7 +280,7 @@ pub(crate) fn adopt_earlier_identity(
     }
     let is_same = |earlier: &RunInfo| {
         is_same_recipe(earlier, recipe)
-            && config_sha256(info, &earlier.recipe.yaml, templates) == earlier.config_sha256
+            && config_sha256(info, &earlier.recipe.yaml, recipe, templates) == earlier.config_sha256
     };
     let Some(earlier) = earlier().find(is_same) else {
         return;

@@ -29,7 +29,7 @@ use std::rc::Rc;
 use anyhow::Result;
 use slm_benchmarks::{ScoringPhase, Task, TaskView};
 use slm_cli::{Failure, UserMistake};
-use slm_config::Evaluate;
+use slm_config::{Evaluate, Workflow};
 use slm_report::{AdapterInfo, Cell, Experiment, Plan, RunInfo, SampleRecord, ShardInfo};
 use slm_sandbox::{Limits, Sandbox};
 use slm_scoring::{ExpectedOutputCache, Scorer, TreePools, names_test_machinery};
@@ -45,6 +45,7 @@ use crate::shard::Shard;
 use crate::workflow::agent::{Grading, Settings};
 use crate::workflow::prompt::Templates;
 use crate::workflow::runner::SandboxRunner;
+use crate::workflow::scores::Scores;
 use crate::workflow::trajectory::{Finished, Identity, SpeakingAdapter};
 use slm_artifacts::BASE_ARM;
 
@@ -107,6 +108,10 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
     let device = arguments.device;
     let answering = Answering::open(&recipe, &chosen, &speaking, device, &mut timings)?;
     counter.set(answering.count_tokens());
+    let scored = plan.cells.iter().map(|cell| cell.workflow);
+    if let Some(workflow) = scored.clone().find(|of| Scores::of(*of, evaluate).any()) {
+        answering.require_log_probabilities(&needed_by(workflow, evaluate))?;
+    }
     let described = describe_adapters(&chosen, learned)?;
 
     let trees = TreePools::new();
@@ -194,6 +199,17 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
         slm_cli::result(&format!("report: {}", path.display()));
     }
     Ok(unscored)
+}
+
+/// Names the setting of a workflow that needs log-probabilities.
+fn needed_by(workflow: Workflow, evaluate: &Evaluate) -> String {
+    match workflow {
+        Workflow::BestOfN => format!(
+            "`evaluate.samples_select: {}`",
+            evaluate.samples_select.name()
+        ),
+        of => format!("the workflow `{of}`"),
+    }
 }
 
 /// Describes the adapters, each with the tasks of the run that it has learned.

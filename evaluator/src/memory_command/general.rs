@@ -11,7 +11,7 @@ use slm_metrics::syntax::without_reasoning;
 use slm_model::Sampling;
 use slm_sandbox::Limits;
 
-use crate::backend::{Query, Speaker};
+use crate::backend::{Query, Speaker, Wanted};
 use crate::dataset::calls::{ask, spent};
 use crate::dataset::models::Models;
 use crate::dataset::runs::HarvestedRun;
@@ -122,6 +122,7 @@ fn written(models: &Models, kept: &[KeptAnswer], cost: &mut MemoryCost) -> Resul
             max_new_tokens: MAX_TOKENS,
             seed: step_seed(0, "general", 0, number),
             speaker: Speaker::Base,
+            wanted: Wanted::default(),
         };
         let answers = ask(&*teacher, vec![query], "lessons")?;
         let (calls, tokens) = spent(&answers);
@@ -202,6 +203,7 @@ fn draft(of: &RunTask, lines: &[String], max_new_tokens: usize) -> Query {
         max_new_tokens,
         seed: step_seed(0, &of.view.task_id, 0, 0),
         speaker: Speaker::Base,
+        wanted: Wanted::default(),
     }
 }
 

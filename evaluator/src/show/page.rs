@@ -99,7 +99,7 @@ fn outcome(decision: &Decision) -> String {
 /// Whether a program was requested, or written instead of an action.
 fn is_program(call: &CallResult) -> bool {
     match call.expects {
-        Expects::Program => true,
+        Expects::Program | Expects::Statement => true,
         Expects::Action => call.code_sha256.is_some(),
         Expects::Tests
         | Expects::Prose
@@ -107,7 +107,8 @@ fn is_program(call: &CallResult) -> bool {
         | Expects::Signatures
         | Expects::Function
         | Expects::Question
-        | Expects::Route => false,
+        | Expects::Route
+        | Expects::Judgement => false,
     }
 }
 

@@ -115,6 +115,18 @@ pub(crate) struct CallResult {
     /// Number of the call in its phase, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) turn: Option<u32>,
+    /// Log-probability of the answer in nats under the model's own distribution, if the workflow asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) log_probability: Option<f64>,
+    /// The number of tokens that it is the sum over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) log_probability_tokens: Option<usize>,
+    /// Probability that the answer begins with yes, if a judgement was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) p_yes: Option<f64>,
+    /// Probability that it begins with no.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) p_no: Option<f64>,
     pub(crate) measured: CallMeasures,
 }
 

@@ -40,10 +40,11 @@ pub(crate) enum Prompt {
     ChainReview,
     ChainRevision,
     Route,
+    Verifier,
 }
 
 impl Prompt {
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 25] = [
         Self::Planner,
         Self::Coder,
         Self::Tester,
@@ -68,6 +69,7 @@ impl Prompt {
         Self::ChainReview,
         Self::ChainRevision,
         Self::Route,
+        Self::Verifier,
     ];
 
     /// The workflows that use it, as far as the identity of a run is concerned.
@@ -95,6 +97,7 @@ impl Prompt {
             | Self::ChainReview
             | Self::ChainRevision => UsedBy::Chain,
             Self::Route => UsedBy::Router,
+            Self::Verifier => UsedBy::Selection,
         }
     }
 
@@ -196,6 +199,11 @@ impl Prompt {
                 include_str!("prompts/route.md"),
                 &["task", "entry_point", "choices"],
             ),
+            Self::Verifier => (
+                "verifier",
+                include_str!("prompts/verifier.md"),
+                &["task", "entry_point", "code"],
+            ),
         }
     }
 }
@@ -234,8 +242,15 @@ impl Templates {
 
     /// Returns the source texts that a run's workflows may use, for its identity: a template that is added later for
     /// other workflows leaves it as it is.
-    pub(crate) fn texts(&self, workflows: &[Workflow]) -> impl Iterator<Item = &str> {
-        let used = |prompt: &Prompt| workflows.iter().any(|&of| prompt.used_by().includes(of));
+    pub(crate) fn texts(
+        &self,
+        workflows: &[Workflow],
+        verifies: bool,
+    ) -> impl Iterator<Item = &str> {
+        let used = move |prompt: &Prompt| match prompt {
+            Prompt::Verifier => verifies,
+            _ => workflows.iter().any(|&of| prompt.used_by().includes(of)),
+        };
         let all = Prompt::ALL.into_iter().zip(&self.0);
         all.filter(move |(prompt, _)| used(prompt))
             .map(|(_, template)| template.source.as_str())
@@ -255,6 +270,8 @@ enum UsedBy {
     Split,
     /// Workflows that choose another one.
     Router,
+    /// Selection by a verifier, in any workflow.
+    Selection,
 }
 
 impl UsedBy {
@@ -269,6 +286,7 @@ impl UsedBy {
             Self::Chain => is_chain || is_router,
             Self::Split => is_split || is_router,
             Self::Router => is_router,
+            Self::Selection => false,
         }
     }
 }

@@ -9,9 +9,11 @@ use slm_scoring::{Program, ProgramFault};
 use super::action::{self, Action, Misread, Turn};
 use super::convention::{is_fenced, style};
 use super::event::LookupResult;
+use super::partial::{Continuation, continuation, parses_as_prefix};
 use super::reply;
 use super::subtask::{self, Subtask};
 use super::tool::Offer;
+use crate::backend::{Answer, LogProbability};
 
 /// Maximum self-written tests of a task; further ones are ignored.
 pub(crate) const MAX_TESTS: usize = 5;
@@ -36,6 +38,52 @@ pub(crate) enum Reading {
     Question(Option<String>),
     /// `None` if the answer names none of the choices.
     Route(Option<Workflow>),
+    Statement(Statement),
+    /// The verifier's probability of yes; `None` if it gave neither yes nor no one.
+    Judged(Option<f64>),
+}
+
+/// The next statement of a partial program.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Statement {
+    pub(crate) text: String,
+    pub(crate) finish: FinishReason,
+    pub(crate) completion_tokens: usize,
+    pub(crate) log_probability: Option<LogProbability>,
+    /// Whether another statement may follow: the program parses with it.
+    pub(crate) parses: bool,
+}
+
+/// Parses an answer whose probabilities or length matter; `None` if its text decides alone.
+pub(crate) fn read_whole(
+    expects: Expects,
+    begun: &str,
+    answer: &Answer,
+) -> Option<(Reading, Option<FormatFailure>)> {
+    match expects {
+        Expects::Judgement => {
+            let score = answer.judgement.and_then(|of| of.score());
+            let failure = score.is_none().then_some(FormatFailure::NoJudgement);
+            Some((Reading::Judged(score), failure))
+        }
+        Expects::Statement => {
+            let parses = parses_as_prefix(begun, &answer.text);
+            let failure = match continuation(&answer.text, answer.finish_reason) {
+                Continuation::Cut => Some(FormatFailure::UnclosedFence),
+                Continuation::Open | Continuation::Complete if parses => None,
+                Continuation::Open | Continuation::Complete => Some(FormatFailure::NoProgram),
+            };
+            let statement = Statement {
+                text: answer.text.clone(),
+                finish: answer.finish_reason,
+                completion_tokens: answer.completion_tokens,
+                log_probability: answer.log_probability,
+                parses,
+            };
+            Some((Reading::Statement(statement), failure))
+        }
+        _ => None,
+    }
 }
 
 /// What an answer is about.
@@ -109,6 +157,9 @@ pub(crate) fn read(
             let tests = tests(task, &format!("{}{fenced}", begun.unwrap_or_default()));
             let none = tests.is_empty().then_some(FormatFailure::NoTests);
             (Reading::Tests(tests), unclosed.or(none))
+        }
+        Expects::Statement | Expects::Judgement => {
+            unreachable!("read with its probabilities")
         }
         Expects::Prose => {
             let prose = without_reasoning(text).trim().to_owned();

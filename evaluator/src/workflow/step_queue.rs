@@ -17,11 +17,12 @@ use slm_report::Spending;
 use slm_scoring::Program;
 
 use super::budget::Ledger;
+use super::convention::style;
 use super::event::{ExecutionResult, LookupResult};
-use super::read::{Reading, Subject, read};
+use super::read::{Reading, Subject, read, read_whole};
 use super::snippet::imports;
 use super::tool::Offer;
-use crate::backend::Answer;
+use crate::backend::{Answer, LogProbability};
 use crate::knowledge::Look;
 
 /// A step without a result yet.
@@ -93,6 +94,8 @@ pub(crate) struct Candidate {
     pub(crate) run: Option<ExecutionResult>,
     /// Whether the workflow replaced it before its run.
     pub(crate) is_replaced: bool,
+    /// The log-probability of the answer, if it was asked for.
+    pub(crate) log_probability: Option<LogProbability>,
 }
 
 /// The steps of one trajectory, its candidates and its budget.
@@ -325,19 +328,22 @@ impl StepQueue {
             self.results.insert(number, Err(StopReason::ContextFull));
             return (step, None, None);
         }
-        let (reading, failure) = read(
-            call.expects,
-            call.offer,
-            &call.choices,
-            call.prompting,
-            Subject {
-                task: &self.task,
-                part: call.part.as_deref(),
-            },
-            &call.begun,
-            &answer.text,
-            answer.finish_reason,
-        );
+        let (reading, failure) =
+            read_whole(call.expects, &call.begun, answer).unwrap_or_else(|| {
+                read(
+                    call.expects,
+                    call.offer,
+                    &call.choices,
+                    call.prompting,
+                    Subject {
+                        task: &self.task,
+                        part: call.part.as_deref(),
+                    },
+                    &call.begun,
+                    &answer.text,
+                    answer.finish_reason,
+                )
+            });
         self.format_failures.extend(failure);
         let mut code = None;
         if let Reading::Program(program) = &reading {
@@ -348,11 +354,32 @@ impl StepQueue {
                 finish_reason: answer.finish_reason,
                 run: None,
                 is_replaced: false,
+                log_probability: answer.log_probability,
             };
             self.candidates.insert(number, candidate);
         }
         self.results.insert(number, Ok(reading));
         (step, code, failure)
+    }
+
+    /// Adds a program that several answers make up, the last of them at `step`.
+    pub(crate) fn assemble(
+        &mut self,
+        step: u32,
+        prompting: Prompting,
+        text: String,
+        finish_reason: FinishReason,
+        log_probability: Option<LogProbability>,
+    ) {
+        let candidate = Candidate {
+            is_replaced: false,
+            program: Program::in_answer(style(prompting), &self.task, &text),
+            text,
+            finish_reason,
+            run: None,
+            log_probability,
+        };
+        self.candidates.insert(step, candidate);
     }
 
     /// Stores the result of a program's run, or of a snippet's, which leaves the program's as it is.

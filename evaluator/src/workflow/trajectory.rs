@@ -23,8 +23,9 @@ use super::event::{
     LookupResult, What,
 };
 use super::parser::missing;
+use super::scores::wanted;
 use super::step_queue::{ModelCall, Step, StepQueue, Work};
-use crate::backend::{Answer, Query, Speaker};
+use crate::backend::{Answer, Judgement, LogProbability, Query, Speaker};
 use crate::digest::step_seed;
 use crate::knowledge::{Look, LookedUp};
 
@@ -246,6 +247,7 @@ impl Trajectory {
             max_new_tokens: call.max_new_tokens,
             seed: self.seed(step.number),
             speaker: self.speaker(call),
+            wanted: wanted(call, self.key.workflow, &self.settings.evaluate, &self.task),
         }
     }
 
@@ -285,6 +287,10 @@ impl Trajectory {
             format_failure,
             phase: step.phase.map(|(phase, _)| phase),
             turn: step.phase.map(|(_, turn)| turn),
+            log_probability: answer.log_probability.map(|of| of.sum),
+            log_probability_tokens: answer.log_probability.map(|of| of.tokens),
+            p_yes: answer.judgement.map(|of| of.yes),
+            p_no: answer.judgement.map(|of| of.no),
             measured: CallMeasures {
                 wall_s: answer.seconds,
                 retries: answer.retries,
@@ -341,6 +347,14 @@ impl Trajectory {
                     seconds: logged.measured.wall_s,
                     retries: logged.measured.retries,
                     tokens_estimated: logged.tokens_estimated,
+                    log_probability: logged
+                        .log_probability
+                        .zip(logged.log_probability_tokens)
+                        .map(|(sum, tokens)| LogProbability { sum, tokens }),
+                    judgement: logged
+                        .p_yes
+                        .zip(logged.p_no)
+                        .map(|(yes, no)| Judgement { yes, no }),
                 };
                 self.take_answer(step.number, &answer);
             }

@@ -16,7 +16,7 @@ use crate::{compare, trained_project};
 const SAMPLES: usize = 8;
 
 /// A project with tasks `own/1` to `own/3`, add 1, 2 and 3, with ten tests each.
-fn project() -> Project {
+pub(crate) fn project() -> Project {
     let project = trained_project();
     let tasks = (1..=3).map(|n| {
         let tests: Vec<String> = (0..10)
@@ -60,7 +60,7 @@ fn scripted() -> FakeServer {
 }
 
 /// Samples from the scripted server, and returns the run's folder.
-fn sampled(project: &Project) -> std::path::PathBuf {
+pub(crate) fn sampled(project: &Project) -> std::path::PathBuf {
     let words = [
         "--set",
         "evaluate.samples_per_task=8",

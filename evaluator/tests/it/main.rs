@@ -23,6 +23,7 @@ mod hub;
 mod interrupt;
 mod leakage;
 mod llama_server;
+mod log_probabilities;
 mod memory;
 mod metrics;
 #[cfg(target_os = "linux")]
@@ -35,6 +36,7 @@ mod shards;
 mod snippets;
 #[path = "../../../crates/slm-cli/tests/support/mod.rs"]
 mod support;
+mod verifier_data;
 mod version_3;
 mod workflows;
 

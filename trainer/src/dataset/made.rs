@@ -104,7 +104,9 @@ impl MadeDataset {
 /// Checks that the recipe reads the rows by the format of their kind.
 fn check_format(dataset: &Dataset, kind: DatasetKind) -> Result<()> {
     let expected = match kind {
-        DatasetKind::Sft | DatasetKind::Plans | DatasetKind::Sketches => "prompt_completion",
+        DatasetKind::Sft | DatasetKind::Plans | DatasetKind::Sketches | DatasetKind::Verifier => {
+            "prompt_completion"
+        }
         DatasetKind::Pairs => "pairs",
         DatasetKind::Kto | DatasetKind::Routes => "kto",
     };

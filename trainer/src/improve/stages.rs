@@ -276,7 +276,9 @@ impl Stages<'_> {
 /// Returns the data set in `folder` as a recipe names it.
 fn harvested(folder: &Path, kind: DatasetKind, objective: Objective) -> Result<Dataset> {
     let format = match kind {
-        DatasetKind::Sft | DatasetKind::Plans | DatasetKind::Sketches => "prompt_completion",
+        DatasetKind::Sft | DatasetKind::Plans | DatasetKind::Sketches | DatasetKind::Verifier => {
+            "prompt_completion"
+        }
         DatasetKind::Pairs => "pairs",
         DatasetKind::Kto | DatasetKind::Routes => "kto",
     };

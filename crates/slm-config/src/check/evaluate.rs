@@ -3,7 +3,7 @@
 use super::Check;
 use crate::benchmark::Benchmark;
 use crate::recipe::Evaluate;
-use crate::workflow::Budget;
+use crate::workflow::{Budget, Prompting};
 use crate::workflow_table::Workflow;
 
 impl Check {
@@ -23,6 +23,34 @@ impl Check {
         }
         self.speakers(evaluate);
         self.hypotheses(&evaluate.hypotheses);
+        self.beam(evaluate);
+    }
+
+    fn beam(&mut self, evaluate: &Evaluate) {
+        let Evaluate {
+            beam,
+            workflows,
+            sweep,
+            prompting,
+            endpoint,
+            ..
+        } = evaluate;
+        // A value outside its range has its own finding.
+        if !self.has("evaluate.beam.n") && !self.has("evaluate.beam.subtrees") {
+            let allowed = format!("a divisor of evaluate.beam.n {}", beam.n);
+            let divides = beam.n.is_multiple_of(beam.subtrees);
+            self.require(divides, "evaluate.beam.subtrees", beam.subtrees, allowed);
+        }
+        if !workflows.contains(&Workflow::Beam) && sweep.workflow != Workflow::Beam {
+            return;
+        }
+        let continues = matches!(prompting, Prompting::Training | Prompting::Base);
+        let allowed = "`training` or `base`, since the workflow `beam` continues the function statement by statement";
+        self.require(continues, "evaluate.prompting", prompting.name(), allowed);
+        if endpoint.is_some() {
+            let allowed = "no server for the workflow `beam`, since only the built-in model ends an answer at a statement";
+            self.require(false, "evaluate.endpoint", "a server", allowed);
+        }
     }
 
     /// A benchmark may be named twice for different parts of it.

@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 use slm_model::{
-    Adapter, Client, Completion, Decoder, Engine, EngineAdapter, Finish, Generation,
+    Adapter, Asked, Client, Completion, Decoder, Engine, EngineAdapter, Finish, Generation,
     GenerationError, GenerationEvent, KvCache, Request, Runtime, RuntimeAdapter, Sampling, Weights,
 };
 
@@ -195,6 +195,8 @@ fn request(prompt: Vec<u32>, seed: u64, sampling: Sampling) -> Request {
         seed,
         stop: Vec::new(),
         adapter: None,
+        asked: Asked::default(),
+        one_statement: None,
     }
 }
 

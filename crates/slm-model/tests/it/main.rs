@@ -8,6 +8,7 @@ mod fp8;
 mod generation;
 mod gguf_vocabularies;
 mod hostile_files;
+mod log_probabilities;
 mod logits;
 mod merge;
 mod real_model;

@@ -3,7 +3,7 @@
 use burn::tensor::Device;
 use serde_json::Value;
 use slm_model::{
-    Generation, GenerationError, GenerationEvent, Request, Runtime, Sampling, Weights,
+    Asked, Generation, GenerationError, GenerationEvent, Request, Runtime, Sampling, Weights,
 };
 
 use crate::support::{golden, real_model};
@@ -34,7 +34,9 @@ fn greedy_text_equals_transformers_and_llama_cpp_up_to_near_ties() {
             sampling: Sampling::GREEDY,
             seed: 0,
             stop: Vec::new(),
-            adapters: &[],
+            adapter: None,
+            asked: Asked::default(),
+            one_statement: None,
         })
         .collect();
     let generation = Generation {

@@ -11,7 +11,7 @@ use slm_model::{Message, Role, Sampling};
 
 use super::wire::{Prompt, ServerAnswer};
 use super::{Endpoint, Outcome, Texts};
-use crate::backend::{Query, Speaker};
+use crate::backend::{Query, Speaker, Wanted};
 
 /// A text that every vocabulary splits into several tokens, none of them special.
 const PLAIN: &str = "def area(width, height):\n    return width * height";
@@ -100,7 +100,7 @@ fn first_taken(endpoint: &Endpoint, model: &str, prompt: &Prompt) -> Result<(boo
 }
 
 /// Returns a short conversation.
-fn conversation() -> Vec<Message> {
+pub(super) fn conversation() -> Vec<Message> {
     vec![Message::new(Role::User, PLAIN)]
 }
 
@@ -114,6 +114,7 @@ pub(super) fn query(messages: Vec<Message>) -> Query {
         max_new_tokens: 1,
         seed: 1,
         speaker: Speaker::Base,
+        wanted: Wanted::default(),
     }
 }
 

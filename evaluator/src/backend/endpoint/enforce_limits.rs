@@ -104,6 +104,8 @@ mod tests {
             finish: finish.map(str::to_owned),
             prompt_tokens: None,
             completion_tokens,
+            log_probabilities: None,
+            likeliest: None,
         }
     }
 

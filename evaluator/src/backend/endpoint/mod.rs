@@ -33,6 +33,8 @@ use retry::{Retrier, Try};
 use serve::ServedArm;
 use wire::{Prompt, ServerAnswer};
 
+use crate::backend::Wanted;
+
 /// The fields of a server's list that identify a model. Times and permissions change with every start.
 const IDENTITY: [&str; 6] = ["id", "owned_by", "root", "parent", "max_model_len", "meta"];
 
@@ -192,6 +194,47 @@ impl Endpoint {
             self.concurrency
         ));
         Ok(*self.capabilities.get_or_init(|| found))
+    }
+
+    /// Checks that the server returns log-probabilities, by requesting one token from each model.
+    ///
+    /// # Errors
+    /// The server does not; or the errors of any request.
+    pub(crate) fn require_log_probabilities(&self, needed_by: &str) -> Result<()> {
+        let capabilities = self.capabilities()?;
+        let mut query = capabilities::query(capabilities::conversation());
+        query.wanted = Wanted {
+            log_probability: true,
+            judgement: true,
+            ..Wanted::default()
+        };
+        let prompt = match &self.texts {
+            None => Prompt::Messages(query.messages.clone()),
+            Some(texts) if capabilities.ids => Prompt::Ids(texts.ids(&query)?),
+            Some(texts) => Prompt::Text(texts.text(&query, capabilities)?),
+        };
+        for served in &self.served {
+            let body = wire::body(&served.model, &prompt, &query, 1, capabilities.extras);
+            let why = match self.ask(&body, 1, &AtomicBool::new(false))? {
+                Outcome::Answered(answer, _)
+                    if answer.log_probabilities.is_some() && answer.likeliest.is_some() =>
+                {
+                    continue;
+                }
+                Outcome::Answered(..) => "its answer has none".to_owned(),
+                Outcome::TooLong(_) => "the context has no room for a short prompt".to_owned(),
+                Outcome::Refused(why) => why,
+            };
+            return Err(UserMistake(format!(
+                "{}: `{}` returns no log-probabilities, which {needed_by} needs: {why}\n\
+                 hint: use a server that returns `logprobs` (vLLM, llama.cpp), the built-in model, or \
+                 --set evaluate.samples_select=public",
+                self.http.base(),
+                served.model
+            ))
+            .into());
+        }
+        Ok(())
     }
 
     /// Requests one token, with retries.

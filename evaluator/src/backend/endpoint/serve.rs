@@ -13,7 +13,9 @@ use anyhow::{Result, bail};
 use super::enforce_limits::enforce_limits;
 use super::wire::{Prompt, ServerAnswer};
 use super::{Endpoint, Outcome, chat, wire};
-use crate::backend::{Answer, Backend, Caller, Query, Speaker, check_room};
+use crate::backend::{
+    Answer, Backend, Caller, Judgement, LogProbability, Query, Speaker, check_room,
+};
 use slm_artifacts::FinishReason;
 use slm_report::ServedModel;
 
@@ -105,6 +107,29 @@ impl ServedArm<'_> {
             query.after_begun(limited.text)
         };
         let prompt_tokens = answer.prompt_tokens.or(request.prompt_tokens);
+        let log_probability = answer
+            .log_probabilities
+            .as_ref()
+            .filter(|_| query.wanted.log_probability)
+            .map(|all| {
+                // What was cut off is not part of the answer. Some servers list the end token, others do not.
+                let is_cut = answer
+                    .completion_tokens
+                    .is_some_and(|all| limited.completion_tokens < all);
+                let n = if is_cut {
+                    all.len().min(limited.completion_tokens)
+                } else {
+                    all.len()
+                };
+                LogProbability {
+                    sum: all[..n].iter().sum(),
+                    tokens: n,
+                }
+            });
+        let judgement = query.wanted.judgement.then(|| {
+            let likeliest = answer.likeliest.iter().flatten();
+            Judgement::of_texts(likeliest.map(|(token, log)| (token.as_str(), *log)))
+        });
         Ok(Answer {
             text,
             prompt_tokens: prompt_tokens.unwrap_or(0),
@@ -113,6 +138,8 @@ impl ServedArm<'_> {
             seconds,
             retries,
             tokens_estimated: limited.estimated || answer.prompt_tokens.is_none(),
+            log_probability,
+            judgement,
         })
     }
 }
@@ -270,6 +297,8 @@ impl Work<'_, '_, '_> {
             seconds: self.clock - request.began,
             retries: 0,
             tokens_estimated: false,
+            log_probability: None,
+            judgement: None,
         };
         self.caller.answered(index, answer)
     }

@@ -64,6 +64,16 @@ pub(super) fn body(
     if !stop.is_empty() {
         put("stop", json!(stop));
     }
+    if query.wanted.log_probability || query.wanted.judgement {
+        // OpenAI allows 5 and 20.
+        match prompt {
+            Prompt::Ids(_) | Prompt::Text(_) => put("logprobs", json!(5)),
+            Prompt::Messages(_) => {
+                put("logprobs", json!(true));
+                put("top_logprobs", json!(20));
+            }
+        }
+    }
     if extras {
         // For vLLM, llama.cpp and Ollama, 0 means no limit.
         put("top_k", json!(query.sampling.top_k.unwrap_or(0)));
@@ -95,7 +105,7 @@ fn seed(seed: u64) -> u64 {
 }
 
 /// A server's answer.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct ServerAnswer {
     pub(super) text: String,
     /// The server's finish reason.
@@ -103,6 +113,10 @@ pub(super) struct ServerAnswer {
     /// The server's counts of tokens, which some servers do not report.
     pub(super) prompt_tokens: Option<usize>,
     pub(super) completion_tokens: Option<usize>,
+    /// The log-probability of each token, which a server returns only on request, and not every server.
+    pub(super) log_probabilities: Option<Vec<f64>>,
+    /// The likeliest first tokens with their log-probabilities.
+    pub(super) likeliest: Option<Vec<(String, f64)>>,
 }
 
 /// Parses an answer.
@@ -136,7 +150,31 @@ pub(super) fn read(api: Api, body: &str) -> Result<ServerAnswer, String> {
         finish,
         prompt_tokens: count("prompt_tokens"),
         completion_tokens: count("completion_tokens"),
+        log_probabilities: log_probabilities(&choice["logprobs"]),
+        likeliest: likeliest(&choice["logprobs"]),
     })
+}
+
+/// Returns the log-probability of each token. `chat/completions` lists tokens with theirs under `content`, and llama.cpp on
+/// both routes; `completions` lists the numbers alone.
+fn log_probabilities(logprobs: &Value) -> Option<Vec<f64>> {
+    if let Some(content) = logprobs["content"].as_array() {
+        return content.iter().map(|of| of["logprob"].as_f64()).collect();
+    }
+    let numbers = logprobs["token_logprobs"].as_array()?;
+    numbers.iter().map(Value::as_f64).collect()
+}
+
+/// Returns the likeliest first tokens with their log-probabilities, in the same two forms.
+fn likeliest(logprobs: &Value) -> Option<Vec<(String, f64)>> {
+    if let Some(content) = logprobs["content"].as_array() {
+        let listed = content.first()?["top_logprobs"].as_array()?;
+        let pair = |of: &Value| Some((of["token"].as_str()?.to_owned(), of["logprob"].as_f64()?));
+        return listed.iter().map(pair).collect();
+    }
+    let listed = logprobs["top_logprobs"].as_array()?.first()?.as_object()?;
+    let pair = |(token, log): (&String, &Value)| Some((token.clone(), log.as_f64()?));
+    listed.iter().map(pair).collect()
 }
 
 /// Returns the context size in tokens that a refusal names, if the size is its reason: `Some(None)` without a number.
@@ -187,6 +225,8 @@ mod tests {
 
     use slm_model::{Role, Sampling};
 
+    use crate::backend::Wanted;
+
     fn query(begun: &str) -> Query {
         Query {
             messages: vec![Message::new(Role::User, "hi")],
@@ -196,6 +236,7 @@ mod tests {
             max_new_tokens: 9,
             seed: (1 << 33) + 1,
             speaker: Speaker::Base,
+            wanted: Wanted::default(),
         }
     }
 
@@ -240,10 +281,57 @@ mod tests {
             finish: Some("length".to_owned()),
             prompt_tokens: Some(3),
             completion_tokens: Some(1),
+            log_probabilities: None,
+            likeliest: None,
         };
         assert_eq!(answer, expected);
         let chat = r#"{"choices": [{"message": {"role": "assistant", "content": null}, "finish_reason": null}], "usage": null}"#;
         assert_eq!(read(Api::Chat, chat), Ok(ServerAnswer::default()));
+    }
+
+    #[test]
+    fn log_probabilities_are_asked_for_by_the_routes_own_keys_and_only_if_wanted() {
+        let messages = Prompt::Messages(query("").messages);
+        assert_eq!(
+            body("m", &messages, &query(""), 7, true).get("logprobs"),
+            None
+        );
+        let wanting = Query {
+            wanted: Wanted {
+                log_probability: true,
+                ..Wanted::default()
+            },
+            ..query("")
+        };
+        let chat = body("m", &messages, &wanting, 7, true);
+        assert_eq!(
+            (&chat["logprobs"], &chat["top_logprobs"]),
+            (&json!(true), &json!(20))
+        );
+        let completion = body("m", &Prompt::Ids(vec![1]), &wanting, 7, true);
+        assert_eq!(completion["logprobs"], json!(5));
+        assert_eq!(completion.get("top_logprobs"), None);
+    }
+
+    #[test]
+    fn log_probabilities_are_read_in_both_forms() {
+        let lists = json!({"choices": [{"text": "a b", "logprobs": {
+            "tokens": ["a", " b"], "token_logprobs": [-0.5, -1.0],
+            "top_logprobs": [{"a": -0.5, "c": -2.0}, {" b": -1.0}],
+        }}]});
+        let objects = json!({"choices": [{"text": "a b", "logprobs": {"content": [
+            {"token": "a", "logprob": -0.5, "top_logprobs": [{"token": "a", "logprob": -0.5}, {"token": "c", "logprob": -2.0}]},
+            {"token": " b", "logprob": -1.0, "top_logprobs": []},
+        ]}}]});
+        for form in [lists, objects] {
+            let answer = read(Api::Completions, &form.to_string()).expect("an answer");
+            assert_eq!(answer.log_probabilities, Some(vec![-0.5, -1.0]));
+            let likeliest = vec![("a".to_owned(), -0.5), ("c".to_owned(), -2.0)];
+            assert_eq!(answer.likeliest, Some(likeliest));
+        }
+        let without = json!({"choices": [{"text": "a", "logprobs": null}]});
+        let answer = read(Api::Completions, &without.to_string()).expect("an answer");
+        assert_eq!((answer.log_probabilities, answer.likeliest), (None, None));
     }
 
     #[test]

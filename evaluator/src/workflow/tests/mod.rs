@@ -1,6 +1,7 @@
 //! Workflows on a scripted model: every stop rule, budget edge, format failure and decision.
 
 mod adaptive;
+mod beam;
 mod budgets;
 mod chat_chain;
 mod decisions;
@@ -8,6 +9,7 @@ mod decompose;
 mod memory;
 mod resume;
 mod retrieval;
+mod selection;
 mod stops;
 mod tools;
 

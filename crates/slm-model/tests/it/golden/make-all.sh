@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 export PYTHONHASHSEED=0 OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1
 python=${PYTHON:-python3}
-for name in tokenizer tiny-qwen2 tiny-llama peft-qwen2 peft-llama peft-variants training-qwen2 training-llama gguf; do
+for name in tokenizer tiny-qwen2 tiny-llama peft-qwen2 peft-llama peft-variants log-probabilities training-qwen2 training-llama gguf; do
   echo "== $name"
   "$python" "$name/make.py"
 done

@@ -81,6 +81,9 @@ fn the_most_that_the_table_promises_is_never_exceeded() {
             let facts = slm_config::CostFacts {
                 rounds: 2,
                 samples: 1,
+                select: slm_config::SamplesSelect::Public,
+                beam_programs: 1,
+                beam_calls: 1,
                 strategy,
                 top_k: 3,
                 grade: slm_config::Grade::Overlap,
