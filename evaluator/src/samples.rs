@@ -1,6 +1,7 @@
 //! The samples of a run as flat rows, for tools that read tables.
 
 use serde_json::{Map, Value, json};
+use slm_metrics::syntax::BleuCounts;
 use slm_report::code_metric::{CODE_METRICS, CodeMetric};
 use slm_report::{ProgramMetrics, RunInfo, SampleRecord, Spending};
 
@@ -54,7 +55,11 @@ fn row(run: &RunInfo, record: &SampleRecord) -> Map<String, Value> {
         same_signature,
         similarity,
         reference_loss,
+        bleu,
+        line_use,
     } = record;
+    let bleu = bleu.as_ref();
+    let lines = line_use.as_ref();
     let columns = [
         ("run", json!(run.name)),
         ("arm", json!(arm)),
@@ -101,6 +106,16 @@ fn row(run: &RunInfo, record: &SampleRecord) -> Map<String, Value> {
         ("same_signature", json!(same_signature)),
         ("similarity", json!(similarity)),
         ("reference_loss", json!(reference_loss)),
+        ("bleu", json!(bleu.map(BleuCounts::bleu))),
+        ("lines_given", json!(lines.map(|of| of.given))),
+        ("lines_used", json!(lines.map(|of| of.used))),
+        ("lines_altered", json!(lines.map(|of| of.altered))),
+        ("lines_added", json!(lines.map(|of| of.added))),
+        ("lines_unused", json!(lines.map(|of| of.unused))),
+        (
+            "distractors_used",
+            json!(lines.map(|of| of.distractors_used)),
+        ),
         ("detail", json!(detail)),
         ("completion", json!(completion)),
         ("program", json!(program)),

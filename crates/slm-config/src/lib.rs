@@ -61,7 +61,7 @@ mod workflow_cost;
 mod workflow_table;
 mod yaml;
 
-pub use benchmark::{Benchmark, BenchmarkSplit};
+pub use benchmark::{Benchmark, BenchmarkSplit, BenchmarkVariant, ParsonsIndent};
 pub use data::{
     Columns, Data, Dataset, OnBadRow, OneOf, Overlength, Thinking, TrainOn, TrainOnEos,
 };

@@ -2,6 +2,7 @@
 
 pub(crate) mod arm_summary;
 pub(crate) mod arms;
+mod bodies;
 pub(crate) mod cell_summary;
 pub(crate) mod claim;
 pub(crate) mod conclusion;
@@ -14,6 +15,7 @@ mod lookup_contrast;
 pub(crate) mod lookups;
 mod missing_controls;
 mod own_code;
+mod parsons;
 mod ranking;
 mod same_text;
 mod solved;
@@ -25,12 +27,14 @@ use serde::Serialize;
 use crate::record::{RunInfo, SampleRecord};
 
 use arms::Arms;
+use bodies::BodyFindings;
 use claim::{Claim, adjust_for_the_family};
 use h1::Comparison;
 use h2::SweepFindings;
 use h3::CollaborationFindings;
 use lookups::LookupFindings;
 use own_code::OwnCode;
+use parsons::ParsonsFindings;
 
 /// One entry per hypothesis, `None` if the run does not test it, and those outside of hypotheses.
 #[derive(Debug, Serialize)]
@@ -46,6 +50,12 @@ pub(crate) struct Findings {
     /// The workflows that look something up; `None` without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) lookups: Option<LookupFindings>,
+    /// The programs beside the publishers' own bodies; `None` without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bodies: Option<BodyFindings>,
+    /// The tasks that show the lines of their solution; `None` without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) parsons: Option<ParsonsFindings>,
 }
 
 impl Findings {
@@ -64,6 +74,8 @@ impl Findings {
             sweep: SweepFindings::new(records, run),
             collaboration: CollaborationFindings::new(records, run),
             lookups: LookupFindings::new(records, run),
+            bodies: is_compared.then(|| BodyFindings::new(arms)).flatten(),
+            parsons: ParsonsFindings::new(records, run),
         };
         findings.adjusted()
     }
