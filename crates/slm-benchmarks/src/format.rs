@@ -47,11 +47,11 @@ pub struct Data {
 pub(crate) struct Format {
     pub(crate) name: &'static str,
     pub(crate) data: Data,
-    pub(crate) read: Read,
+    pub(crate) read: Reader,
 }
 
 /// How the file of a benchmark is read.
-pub(crate) enum Read {
+pub(crate) enum Reader {
     /// All tasks at once.
     Whole(fn(&Path) -> Result<Vec<Task>, BenchmarkError>),
     /// One part of the publisher's split at a time, with the number of rows that are left out.

@@ -23,7 +23,7 @@ use slm_metrics::syntax::{
 };
 
 use crate::fields::{Fields, tasks_of_rows};
-use crate::format::{Data, Format, LeftOut, Read};
+use crate::format::{Data, Format, LeftOut, Reader};
 use crate::split::Split;
 use crate::{BenchmarkError, Task, TaskView, Tests};
 
@@ -33,7 +33,7 @@ pub(crate) const FORMAT: Format = Format {
         file: "python_test_0.jsonl.gz",
         publisher: "github.com/github/CodeSearchNet",
     },
-    read: Read::Part(read),
+    read: Reader::Part(read),
 };
 
 /// A row: a task, or the reason why it is none.

@@ -25,7 +25,7 @@ use slm_artifacts::{Sha256, sha256_of_file};
 use slm_table::TableError;
 
 use crate::error::BenchmarkError;
-use crate::format::{Benchmark, Data, Format, LeftOut, Read};
+use crate::format::{Benchmark, Data, Format, LeftOut, Reader};
 use crate::selection::Selection;
 use crate::split::Split;
 use crate::task::Task;
@@ -134,8 +134,8 @@ impl Benchmark for FileBenchmark {
 
     fn tasks_of(&self, part: Option<Split>) -> Result<(Vec<Task>, LeftOut), BenchmarkError> {
         let read = match self.format.read {
-            Read::Whole(read) => read(&self.path).map(|tasks| (tasks, LeftOut::new())),
-            Read::Part(read) => read(&self.path, part.unwrap_or(Split::Test)),
+            Reader::Whole(read) => read(&self.path).map(|tasks| (tasks, LeftOut::new())),
+            Reader::Part(read) => read(&self.path, part.unwrap_or(Split::Test)),
         };
         let (tasks, left_out) = read.map_err(|error| match error {
             BenchmarkError::Table(TableError::NotFound { path }) => BenchmarkError::NoFile {

@@ -23,7 +23,7 @@ use serde_json::{Map, Value};
 
 use crate::error::OWN_REPOSITORY;
 use crate::fields::{Fields, tasks_of_rows};
-use crate::format::{Data, Format, LeftOut, Read};
+use crate::format::{Data, Format, LeftOut, Reader};
 use crate::repository_tests::{
     RepositoryTarget, RepositoryTest, RepositoryTestKind, RepositoryTests,
 };
@@ -45,7 +45,7 @@ pub(crate) const FORMAT: Format = Format {
         file: "own.jsonl",
         publisher: OWN_REPOSITORY,
     },
-    read: Read::Part(|path, split| Ok((tasks_of(path, split)?, LeftOut::new()))),
+    read: Reader::Part(|path, split| Ok((tasks_of(path, split)?, LeftOut::new()))),
 };
 
 /// Reads the tasks of the training split, in the order of the file. May be empty.
