@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use slm_artifacts::Phase;
+use slm_metrics::syntax::BleuCounts;
 use slm_report::code_metric::{CODE_METRICS, CodeMetric};
 use slm_report::{ProgramMetrics, RunInfo, SampleRecord, Spending};
 
@@ -63,7 +64,11 @@ fn row(run: &RunInfo, record: &SampleRecord) -> Map<String, Value> {
         same_signature,
         similarity,
         reference_loss,
+        bleu,
+        line_use,
     } = record;
+    let bleu = bleu.as_ref();
+    let lines = line_use.as_ref();
     let columns = [
         ("run", json!(run.name)),
         ("arm", json!(arm)),
@@ -119,6 +124,16 @@ fn row(run: &RunInfo, record: &SampleRecord) -> Map<String, Value> {
         ("same_signature", json!(same_signature)),
         ("similarity", json!(similarity)),
         ("reference_loss", json!(reference_loss)),
+        ("bleu", json!(bleu.map(BleuCounts::bleu))),
+        ("lines_given", json!(lines.map(|of| of.given))),
+        ("lines_used", json!(lines.map(|of| of.used))),
+        ("lines_altered", json!(lines.map(|of| of.altered))),
+        ("lines_added", json!(lines.map(|of| of.added))),
+        ("lines_unused", json!(lines.map(|of| of.unused))),
+        (
+            "distractors_used",
+            json!(lines.map(|of| of.distractors_used)),
+        ),
         ("detail", json!(detail)),
         ("completion", json!(completion)),
         ("program", json!(program)),

@@ -91,10 +91,12 @@ pub enum BenchmarkError {
         task_id: String,
     },
     /// A data file contains no task.
-    #[error("{}: contains no task", path.display())]
+    #[error("{}: contains no task{left_out}", path.display())]
     Empty {
         /// The file.
         path: PathBuf,
+        /// What was left out, for the message; empty if nothing was.
+        left_out: String,
     },
     /// The chosen tasks do not exist.
     #[error("the benchmark `{name}` {problem}")]

@@ -9,16 +9,17 @@ use slm_artifacts::TaskFingerprint;
 use slm_metrics::syntax::{FunctionSource, documented_functions, function_fingerprints};
 
 use crate::overlap::{MOST_TASKS, Overlap, description_of, sentences_of};
-use crate::{ScoringPhase, Task};
+use crate::{PARSONS_SUFFIX, ScoringPhase, Task};
 
 /// Beginnings of the ids of published tasks, in lower case. Other ids are a file's own, and may repeat in another file.
-const PUBLISHERS: [&str; 6] = [
+const PUBLISHERS: [&str; 7] = [
     "mbpp/",
     "humaneval/",
     "leetcode/",
     "bigcodebench/",
     "classeval",
     "embedded/",
+    "codesearchnet/",
 ];
 
 /// Returns what identifies a task. Its solution is opened for comparison; only hashes are kept.
@@ -26,6 +27,10 @@ pub fn fingerprint(task: &Task, phase: &ScoringPhase) -> TaskFingerprint {
     let view = task.view();
     let id = view.task_id.to_lowercase();
     let is_own = view.repository.is_some();
+    // A variant of a task is that task.
+    let id = id
+        .strip_suffix(PARSONS_SUFFIX)
+        .map_or(id.clone(), str::to_owned);
     let is_published = PUBLISHERS.iter().any(|start| id.starts_with(start));
     let sentences = if is_own {
         // The docstrings of one code base resemble each other.

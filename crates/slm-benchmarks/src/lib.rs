@@ -25,6 +25,7 @@ mod hidden_tests;
 mod leakage;
 mod literal;
 mod overlap;
+mod parsons;
 pub mod prompting;
 mod registry;
 mod repository_tests;
@@ -34,13 +35,14 @@ mod task;
 mod word_grams;
 
 pub use error::BenchmarkError;
-pub use format::{Benchmark, Data};
+pub use format::{Benchmark, Data, LeftOut};
 pub use hidden_tests::{
     Asserts, CallTime, Calls, Expected, Oracle, OutputRule, Puzzle, StreamCase, Streams, Tests,
     Unittest,
 };
 pub use leakage::{Evaluated, SharedBy, SharedTask, fingerprint, fingerprints};
 pub use overlap::Overlap;
+pub use parsons::{PARSONS_SUFFIX, PARSONS_WORDINGS, Parsons};
 pub use registry::{
     ClassTask, Embedded, MBPP_SHOTS, MBPP_TEST_SPLIT, NAMES, REPOSITORY, REPOSITORY_VERSION,
     TaskSet, by_name, data_of, load, load_few_shot, load_selected, mbpp_shots, open,

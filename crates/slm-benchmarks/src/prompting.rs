@@ -179,9 +179,12 @@ pub fn completion<'a>(style: Style, task: &TaskView, text: &'a str) -> Completio
     }
 }
 
-/// Whether a prompt is only a docstring, so that imports and definitions must follow.
+/// Whether a prompt is only a docstring, perhaps after comments, so that imports and definitions must follow.
 fn is_docstring_alone(prompt: &str) -> bool {
-    let prompt = prompt.trim();
+    let mut prompt = prompt.trim();
+    while let Some((_, rest)) = prompt.split_once('\n').filter(|_| prompt.starts_with('#')) {
+        prompt = rest.trim_start();
+    }
     prompt.starts_with("\"\"\"") && prompt.ends_with("\"\"\"") && !prompt.contains("\ndef ")
 }
 

@@ -33,7 +33,7 @@ impl Selection {
             problem,
         };
         if let Some(split) = self.split {
-            if tasks.iter().all(|task| task.split().is_none()) {
+            if !tasks.is_empty() && tasks.iter().all(|task| task.split().is_none()) {
                 return Err(unselectable(format!(
                     "has no split, but `split: {split}` is set\nhint: remove `split`, or list tasks in a file with `task_ids`"
                 )));

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::parsons::Puzzle;
 use crate::split::Split;
 use crate::{RepositoryTarget, Tests};
 
@@ -74,6 +75,7 @@ pub struct Task {
     canonical_solution: String,
     split: Option<Split>,
     references: Vec<Reference>,
+    puzzle: Option<Puzzle>,
 }
 
 /// What must not reach a model before a task is answered.
@@ -93,7 +95,20 @@ impl Task {
             canonical_solution,
             split: None,
             references: Vec::new(),
+            puzzle: None,
         }
+    }
+
+    /// Returns the task as a Parsons problem, whose lines `show` adds to the view.
+    pub(crate) fn with_puzzle(mut self, puzzle: Puzzle, show: impl FnOnce(&mut TaskView)) -> Self {
+        show(&mut self.view);
+        self.puzzle = Some(puzzle);
+        self
+    }
+
+    /// Returns the hidden part of a Parsons problem.
+    pub(crate) fn puzzle(&self) -> Option<&Puzzle> {
+        self.puzzle.as_ref()
     }
 
     /// Returns the task with what solves it in its documentation or code.

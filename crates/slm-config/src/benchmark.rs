@@ -26,6 +26,35 @@ pub struct Benchmark {
     pub split: Option<BenchmarkSplit>,
     /// A file with the ids of the tasks that are used, one per line. Default: all tasks.
     pub task_ids: Option<PathBuf>,
+    /// Another form of the same tasks. Default: as published.
+    pub variant: Option<BenchmarkVariant>,
+    /// Wrong lines of each Parsons problem. Default: 2.
+    pub distractors: Option<usize>,
+    /// Whether the lines of Parsons problems keep their indentation. Default: `lost`.
+    pub indent: Option<ParsonsIndent>,
+    /// The wording of the instruction of Parsons problems. Default: 1.
+    pub wording: Option<usize>,
+}
+
+/// Wrong lines of a Parsons problem if the recipe names no number.
+const DISTRACTORS: usize = 2;
+
+words! {
+/// Another form of a benchmark's tasks: `variant` of a benchmark.
+pub enum BenchmarkVariant {
+    /// The lines of the canonical solution, in another order and with wrong lines among them, are part of the prompt.
+    Parsons = "parsons",
+}
+}
+
+words! {
+/// Whether the lines of a Parsons problem are shown with their indentation: `indent` of a benchmark.
+pub enum ParsonsIndent default Lost {
+    /// Without indentation.
+    Lost = "lost",
+    /// With the indentation of the solution.
+    Kept = "kept",
+}
 }
 
 words! {
@@ -67,7 +96,7 @@ impl Benchmark {
             absent: Some("all tasks of the file"),
             aliases: &[],
             doc: &[
-                "Part of the publisher's split: `mbpp` and `mbpp-sanitized` by their ids, `leetcode` by its questions, `repository` by `evaluator tasks --split`.",
+                "Part of the publisher's split: `mbpp` and `mbpp-sanitized` by their ids, `leetcode` by its questions, `repository` by `evaluator tasks --split`, `codesearchnet` by its partition (without it `test`).",
             ],
         },
         Key {
@@ -77,6 +106,42 @@ impl Benchmark {
             absent: Some("all tasks"),
             aliases: &[],
             doc: &["A file with the ids of the tasks to use, one per line."],
+        },
+        Key {
+            name: "variant",
+            kind: Kind::Word(BenchmarkVariant::words),
+            nullable: true,
+            absent: Some("the tasks as published"),
+            aliases: &[],
+            doc: &[
+                "Another form of the same tasks, for `evaluate.benchmarks`; list the benchmark a second time without it as the control.",
+            ],
+        },
+        Key {
+            name: "distractors",
+            kind: Kind::Int(0, 20),
+            nullable: true,
+            absent: Some("2 with `variant: parsons`"),
+            aliases: &[],
+            doc: &[
+                "Wrong lines among those of a Parsons problem: lines of the solution with one other token.",
+            ],
+        },
+        Key {
+            name: "indent",
+            kind: Kind::Word(ParsonsIndent::words),
+            nullable: true,
+            absent: Some("`lost` with `variant: parsons`"),
+            aliases: &[],
+            doc: &["Whether the lines of a Parsons problem are shown with their indentation."],
+        },
+        Key {
+            name: "wording",
+            kind: Kind::Int(1, 3),
+            nullable: true,
+            absent: Some("1 with `variant: parsons`"),
+            aliases: &[],
+            doc: &["Wording of the instruction of a Parsons problem, of three."],
         },
     ];
 
@@ -101,7 +166,21 @@ impl Benchmark {
             path: None,
             split: None,
             task_ids: None,
+            variant: None,
+            distractors: None,
+            indent: None,
+            wording: None,
         }
+    }
+
+    /// Returns the wrong lines, the indentation and the wording of Parsons problems; `None` without the variant.
+    pub fn parsons(&self) -> Option<(usize, ParsonsIndent, usize)> {
+        let BenchmarkVariant::Parsons = self.variant?;
+        Some((
+            self.distractors.unwrap_or(DISTRACTORS),
+            self.indent.unwrap_or_default(),
+            self.wording.unwrap_or(1),
+        ))
     }
 }
 
@@ -113,15 +192,25 @@ impl Serialize for Benchmark {
             path,
             split,
             task_ids,
+            variant,
+            distractors,
+            indent,
+            wording,
         } = self;
-        if path.is_none() && split.is_none() && task_ids.is_none() {
+        let is_set = [
+            path.is_some(),
+            split.is_some(),
+            task_ids.is_some(),
+            variant.is_some(),
+            distractors.is_some(),
+            indent.is_some(),
+            wording.is_some(),
+        ];
+        let n = is_set.iter().filter(|is_set| **is_set).count();
+        if n == 0 {
             return name.serialize(serializer);
         }
-        let n = 1 + [path.is_some(), split.is_some(), task_ids.is_some()]
-            .iter()
-            .filter(|is_set| **is_set)
-            .count();
-        let mut item = serializer.serialize_struct("Benchmark", n)?;
+        let mut item = serializer.serialize_struct("Benchmark", 1 + n)?;
         item.serialize_field("name", name)?;
         if path.is_some() {
             item.serialize_field("path", path)?;
@@ -131,6 +220,18 @@ impl Serialize for Benchmark {
         }
         if task_ids.is_some() {
             item.serialize_field("task_ids", task_ids)?;
+        }
+        if variant.is_some() {
+            item.serialize_field("variant", variant)?;
+        }
+        if distractors.is_some() {
+            item.serialize_field("distractors", distractors)?;
+        }
+        if indent.is_some() {
+            item.serialize_field("indent", indent)?;
+        }
+        if wording.is_some() {
+            item.serialize_field("wording", wording)?;
         }
         item.end()
     }
@@ -170,6 +271,14 @@ impl<'de> Deserialize<'de> for Benchmark {
             split: Option<BenchmarkSplit>,
             #[serde(default)]
             task_ids: Option<PathBuf>,
+            #[serde(default)]
+            variant: Option<BenchmarkVariant>,
+            #[serde(default)]
+            distractors: Option<usize>,
+            #[serde(default)]
+            indent: Option<ParsonsIndent>,
+            #[serde(default)]
+            wording: Option<usize>,
         }
         struct Visitor;
         impl<'de> de::Visitor<'de> for Visitor {
@@ -190,12 +299,20 @@ impl<'de> Deserialize<'de> for Benchmark {
                     path,
                     split,
                     task_ids,
+                    variant,
+                    distractors,
+                    indent,
+                    wording,
                 } = Item::deserialize(de::value::MapAccessDeserializer::new(map))?;
                 Ok(Benchmark {
                     name: name.0,
                     path,
                     split,
                     task_ids,
+                    variant,
+                    distractors,
+                    indent,
+                    wording,
                 })
             }
         }

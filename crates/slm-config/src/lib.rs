@@ -66,7 +66,7 @@ mod workflow_table;
 mod yaml;
 
 pub use adaptive::{Adaptive, Router};
-pub use benchmark::{Benchmark, BenchmarkSplit};
+pub use benchmark::{Benchmark, BenchmarkSplit, BenchmarkVariant, ParsonsIndent};
 pub use data::{
     Columns, Data, Dataset, OnBadRow, OneOf, Overlength, Thinking, TrainOn, TrainOnEos,
 };

@@ -15,6 +15,7 @@
 
 mod argument_comparisons;
 mod ast;
+mod bleu;
 mod body_spans;
 mod builtins;
 mod code_lines;
@@ -35,6 +36,7 @@ mod function_traces;
 mod functions;
 mod halstead;
 mod lines;
+mod logical_lines;
 mod maintainability;
 mod mutants;
 mod nesting;

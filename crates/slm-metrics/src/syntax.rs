@@ -4,6 +4,7 @@
 pub use crate::argument_comparisons::{
     ArgumentComparisons, argument_comparisons, literal_arguments,
 };
+pub use crate::bleu::{BleuCounts, body_tokens};
 pub use crate::body_spans::body_spans;
 pub use crate::code_tokens::{CodeToken, CodeTokenKind, code_tokens, is_builtin_name};
 pub use crate::code_words::{CodeWords, code_words};
@@ -16,6 +17,7 @@ pub use crate::function_traces::{FunctionTrace, function_traces, snippet_trace};
 pub use crate::functions::{
     FunctionSource, FunctionSurvey, Uncut, UncutFunction, documented_functions, survey_functions,
 };
+pub use crate::logical_lines::{LineUse, LogicalLine, line_use, logical_lines};
 pub use crate::mutants::{Mutant, MutationKind, choose, mutants};
 pub use crate::normalised::{
     adds_nothing, definition_hashes, nameless_function_hashes, normalised_hash,

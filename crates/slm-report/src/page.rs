@@ -18,7 +18,7 @@ use crate::record_counts::RecordCounts;
 use crate::sample_metric::{MI, MI_CODE, SampleMetric, by_task};
 
 /// The page and its sections.
-const TEMPLATES: [(&str, &str); 12] = [
+const TEMPLATES: [(&str, &str); 14] = [
     ("report", include_str!("templates/report.md.jinja")),
     ("headline", include_str!("templates/headline.md.jinja")),
     ("own_code", include_str!("templates/own_code.md.jinja")),
@@ -27,6 +27,8 @@ const TEMPLATES: [(&str, &str); 12] = [
     ("h3", include_str!("templates/h3.md.jinja")),
     ("lookups", include_str!("templates/lookups.md.jinja")),
     ("workflows", include_str!("templates/workflows.md.jinja")),
+    ("bodies", include_str!("templates/bodies.md.jinja")),
+    ("parsons", include_str!("templates/parsons.md.jinja")),
     ("cells", include_str!("templates/cells.md.jinja")),
     ("threats", include_str!("templates/threats.md.jinja")),
     ("rerun", include_str!("templates/rerun.md.jinja")),
@@ -341,6 +343,7 @@ mod tests {
     use slm_artifacts::{ContaminationSearch, Verdict};
     use slm_config::{Evaluate, Workflow};
     use slm_hub::{Kind, Provenance};
+    use slm_metrics::syntax::{BleuCounts, LineUse};
 
     use super::{Page, TEMPLATES};
     use crate::findings::Findings;
@@ -469,6 +472,17 @@ mod tests {
         }
         (records[0].verdict, records[0].tests_passed) = (Verdict::OutputLimit, 1);
         "repository".clone_into(&mut records[0].benchmark);
+        run.benchmarks[0].left_out = [("that do not parse".to_owned(), 2)].into();
+        for record in &mut records {
+            record.bleu = BleuCounts::of_bodies(&record.program, &record.program, "task_3");
+        }
+        let own = records[2].clone();
+        records.push(SampleRecord {
+            benchmark: "starter/parsons".to_owned(),
+            task_id: format!("{}/parsons", own.task_id),
+            line_use: Some(LineUse::default()),
+            ..own
+        });
         records[1].tests_total = 0;
         check(&run, &records);
     }

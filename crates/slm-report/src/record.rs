@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use slm_artifacts::{ContaminationSearch, FinishReason, Phase, StopReason, Verdict};
 use slm_config::Declared;
 use slm_hub::Provenance;
+use slm_metrics::syntax::{BleuCounts, LineUse};
 
 use crate::cell::Decoding;
 use crate::code_metric::ProgramMetrics;
@@ -152,6 +153,14 @@ pub struct SampleRecord {
     /// computed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference_loss: Option<f64>,
+    /// N-grams that the body of the program shares with that of the publisher's own solution; omitted if that has no
+    /// body of the requested function.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bleu: Option<BleuCounts>,
+    /// How the program uses the lines that a Parsons problem shows; omitted for other tasks, and for a program that does
+    /// not parse.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line_use: Option<LineUse>,
 }
 
 impl SampleRecord {
@@ -514,6 +523,9 @@ pub struct BenchmarkInfo {
     pub tasks: usize,
     /// SHA-256 over the contents of its tasks, in hex.
     pub sha256: String,
+    /// Rows of its file and tasks that are left out, by reason; omitted if there are none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub left_out: BTreeMap<String, usize>,
 }
 
 /// The confinement of the tests.

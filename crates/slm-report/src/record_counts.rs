@@ -15,6 +15,8 @@ pub(crate) struct RecordCounts {
     tasks: usize,
     /// Those of them without tests.
     untested_tasks: usize,
+    /// Benchmarks without any record of a task with tests.
+    untested_benchmarks: BTreeSet<String>,
     /// Number of retried requests.
     retries: usize,
     /// Records whose tokens were counted locally, not by a server.
@@ -42,6 +44,7 @@ impl RecordCounts {
             all: records.len(),
             tasks: tasks_of(|_| true),
             untested_tasks: tasks_of(|record| !record.is_tested()),
+            untested_benchmarks: untested_benchmarks(records),
             retries: records.iter().map(|record| record.retries).sum(),
             estimated: count(&|record| record.tokens_estimated),
             earlier: count(&|record| record.version < RECORD_VERSION),
@@ -54,4 +57,12 @@ impl RecordCounts {
             violation: ended(Verdict::Violation),
         }
     }
+}
+
+fn untested_benchmarks(records: &[SampleRecord]) -> BTreeSet<String> {
+    let name = |record: &SampleRecord| record.benchmark.clone();
+    let tested = records.iter().filter(|record| record.is_tested());
+    let tested: BTreeSet<String> = tested.map(name).collect();
+    let all = records.iter().map(name);
+    all.filter(|name| !tested.contains(name)).collect()
 }

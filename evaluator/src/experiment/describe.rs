@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use slm_artifacts::{AdapterFolder, sha256_of_texts};
-use slm_benchmarks::Task;
+use slm_benchmarks::{LeftOut, Task};
 use slm_cli::Provenance;
 use slm_config::{Objective, Recipe, Workflow};
 use slm_report::{
@@ -69,7 +69,7 @@ fn decontaminated(
 }
 
 /// Describes a benchmark, with a hash over everything in it that affects a sample.
-pub(crate) fn benchmark(name: &str, tasks: &[Task]) -> BenchmarkInfo {
+pub(crate) fn benchmark(name: &str, tasks: &[Task], left_out: &LeftOut) -> BenchmarkInfo {
     let hidden: Vec<String> = tasks.iter().map(|task| task.hidden().sha256()).collect();
     // References decide the prompts of `rag_oracle`, and the recall of all lookups.
     let references: Vec<String> = tasks
@@ -96,6 +96,10 @@ pub(crate) fn benchmark(name: &str, tasks: &[Task]) -> BenchmarkInfo {
         name: name.to_owned(),
         tasks: tasks.len(),
         sha256,
+        left_out: left_out
+            .iter()
+            .map(|(reason, n)| ((*reason).to_owned(), *n))
+            .collect(),
     }
 }
 

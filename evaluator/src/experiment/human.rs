@@ -1,13 +1,13 @@
-//! The human's own body of each task from a repository: its metrics, its loss under each arm, and the comparison of a
-//! program with it.
+//! The human's own body of each task from a repository or without tests: its metrics, its loss under each arm, and the
+//! comparison of a program with it. Of every other task with a solution, only the n-grams of the bodies are compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use slm_artifacts::BASE_ARM;
-use slm_benchmarks::ScoringPhase;
+use slm_benchmarks::{ScoringPhase, Tests};
 use slm_cli::Progress;
-use slm_metrics::syntax::{same_signature, similarity};
+use slm_metrics::syntax::{BleuCounts, same_signature, similarity};
 use slm_report::{ProgramMetrics, RunInfo, SampleRecord};
 use slm_repository::definition_in;
 
@@ -18,10 +18,10 @@ use crate::workflow::trajectory::Finished;
 /// The loss of the human's body, in nats per token, by arm and task.
 pub(super) type Losses = BTreeMap<(String, String), f64>;
 
-/// Returns the metrics of the human's programs, by task. Tasks of published benchmarks have none: their solutions are
-/// references for tests, not the code that the user wants to match.
+/// Returns the metrics of the human's programs, by task. Tasks of published benchmarks with tests have none: their
+/// solutions are references for tests, not the code that the user wants to match.
 pub(super) fn metrics(tasks: &[RunTask], phase: &ScoringPhase) -> BTreeMap<String, ProgramMetrics> {
-    let own = tasks.iter().filter(|task| is_own(task));
+    let own = tasks.iter().filter(|task| is_own(task, phase));
     let measured = own.filter_map(|task| {
         let prompt = &task.view.prompt;
         let program = format!("{prompt}{}", task.task.canonical_solution(phase));
@@ -31,8 +31,9 @@ pub(super) fn metrics(tasks: &[RunTask], phase: &ScoringPhase) -> BTreeMap<Strin
     measured.collect()
 }
 
-fn is_own(task: &RunTask) -> bool {
-    task.view.repository.is_some()
+fn is_own(task: &RunTask, phase: &ScoringPhase) -> bool {
+    let is_measured = *task.task.hidden().open(phase) == Tests::Measured;
+    task.view.repository.is_some() || is_measured
 }
 
 /// Computes the loss of the human's bodies under each arm that answered the tasks. Those of earlier starts are taken
@@ -50,7 +51,7 @@ pub(super) fn losses(
 ) -> Result<Losses> {
     let own: BTreeMap<&str, &RunTask> = tasks
         .iter()
-        .filter(|task| is_own(task))
+        .filter(|task| is_own(task, phase))
         .map(|task| (task.view.task_id.as_str(), task))
         .collect();
     let mut losses: Losses = records
@@ -93,31 +94,44 @@ pub(super) struct Comparison {
     pub(super) same_signature: Option<bool>,
     /// Similarity of the tokens of the bodies, 0 to 1.
     pub(super) similarity: Option<f64>,
+    /// The n-grams of the bodies.
+    pub(super) bleu: Option<BleuCounts>,
 }
 
 impl Comparison {
-    /// Compares a program that parses with the human's; of tasks of published benchmarks nothing is compared.
-    pub(super) fn new(task: &RunTask, program: &str, phase: &ScoringPhase) -> Self {
-        let Some(target) = &task.view.repository else {
+    /// Compares a program with the human's; of one that does not parse, only the n-grams, of which it has none.
+    pub(super) fn new(task: &RunTask, program: &str, parses: bool, phase: &ScoringPhase) -> Self {
+        let solution = task.task.canonical_solution(phase);
+        if solution.trim().is_empty() {
             return Self::default();
-        };
-        let name = target.qualified_name.as_str();
-        let human = format!(
-            "{}{}",
-            task.view.prompt,
-            task.task.canonical_solution(phase)
-        );
-        let (Some(own), Some(human)) = (definition_in(program, name), definition_in(&human, name))
-        else {
+        }
+        let target = task.view.repository.as_ref();
+        let name = target.map_or(&task.view.entry_point, |target| &target.qualified_name);
+        let function = name.rsplit('.').next().unwrap_or(name);
+        let human = format!("{}{solution}", task.view.prompt);
+        // Without a definition that can be moved, there is nothing to compare with.
+        let human = definition_in(&human, name);
+        let own = parses.then(|| definition_in(program, name)).flatten();
+        let bleu = human.as_ref().and_then(|human| {
+            BleuCounts::of_bodies(own.as_deref().unwrap_or_default(), human, function)
+        });
+        if !parses || !is_own(task, phase) {
+            return Self {
+                bleu,
+                ..Self::default()
+            };
+        }
+        let (Some(own), Some(human)) = (own, human) else {
             return Self {
                 same_signature: Some(false),
                 similarity: None,
+                bleu,
             };
         };
-        let function = name.rsplit('.').next().unwrap_or(name);
         Self {
             same_signature: Some(same_signature(&own, function, &human) == Some(true)),
             similarity: similarity(&own, &human).ok(),
+            bleu,
         }
     }
 }

@@ -140,10 +140,7 @@ fn record(
         }
     };
     let key = &finished.key;
-    let compared = match &metrics {
-        Some(_) => Comparison::new(of, program, scorer.phase),
-        None => Comparison::default(),
-    };
+    let compared = Comparison::new(of, program, metrics.is_some(), scorer.phase);
     let of_arm = (key.arm.clone(), key.task_id.clone());
     Ok(Ok(SampleRecord {
         version: RECORD_VERSION,
@@ -191,6 +188,8 @@ fn record(
         same_signature: compared.same_signature,
         similarity: compared.similarity,
         reference_loss: losses.get(&of_arm).copied(),
+        bleu: compared.bleu,
+        line_use: task.line_use(program, scorer.phase),
     }))
 }
 

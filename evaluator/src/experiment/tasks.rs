@@ -6,9 +6,9 @@ use anyhow::Result;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use slm_benchmarks::Task;
+use slm_benchmarks::{PARSONS_SUFFIX, PARSONS_WORDINGS, Parsons, ScoringPhase, Task, TaskSet};
 use slm_cli::{Provenance, UserMistake};
-use slm_config::{Evaluate, Prompting};
+use slm_config::{Benchmark, Evaluate, ParsonsIndent, Prompting};
 use slm_report::BenchmarkInfo;
 
 use super::describe;
@@ -31,9 +31,13 @@ pub(crate) fn load(
         if let Some(n) = evaluate.max_tasks {
             draw(&mut set.tasks, n, evaluate.sampling.seed);
         }
-        infos.push(describe::benchmark(set.benchmark, &set.tasks));
+        let name = variant_name(benchmark, set.benchmark);
+        if let Some(settings) = parsons(benchmark, evaluate.sampling.seed) {
+            set = into_parsons(set, &settings, &name)?;
+        }
+        infos.push(describe::benchmark(&name, &set.tasks, &set.left_out));
         tasks.extend(set.tasks.into_iter().map(|task| RunTask {
-            benchmark: set.benchmark.to_owned(),
+            benchmark: name.clone(),
             view: task.view().clone(),
             task,
         }));
@@ -49,6 +53,44 @@ pub(crate) fn load(
         .into());
     }
     Ok((tasks, infos, sources))
+}
+
+/// Returns the name of a benchmark in records: that of a variant differs from that of its control.
+fn variant_name(item: &Benchmark, name: &str) -> String {
+    match item.parsons() {
+        Some(_) => format!("{name}{PARSONS_SUFFIX}"),
+        None => name.to_owned(),
+    }
+}
+
+/// Returns how the recipe makes Parsons problems of a benchmark; `None` for the tasks as published.
+fn parsons(item: &Benchmark, seed: u64) -> Option<Parsons> {
+    let (distractors, indent, wording) = item.parsons()?;
+    Some(Parsons {
+        distractors,
+        keeps_indent: indent == ParsonsIndent::Kept,
+        wording: u8::try_from(wording).unwrap_or(PARSONS_WORDINGS),
+        seed,
+    })
+}
+
+/// Turns tasks into Parsons problems. Their lines are opened for the prompt, which shows them on purpose.
+///
+/// # Errors
+/// No task is left.
+fn into_parsons(set: TaskSet, settings: &Parsons, name: &str) -> Result<TaskSet> {
+    let set = set.into_parsons(settings, &ScoringPhase::begin());
+    if set.tasks.is_empty() {
+        let reasons = set.left_out.iter();
+        let reasons: Vec<String> = reasons.map(|(reason, n)| format!("{n} {reason}")).collect();
+        return Err(UserMistake(format!(
+            "no task of {name} is a Parsons problem: {}\n\
+             hint: lower `distractors`, or choose a benchmark with canonical solutions of several lines",
+            reasons.join(", ")
+        ))
+        .into());
+    }
+    Ok(set)
 }
 
 /// Keeps a random sample of `n` tasks, in their order.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use serde_json::Value;
-use slm_benchmarks::{ScoringPhase, TaskView};
+use slm_benchmarks::{LeftOut, ScoringPhase, TaskView};
 use slm_config::Recipe;
 use slm_model::DeviceChoice;
 use slm_report::{
@@ -143,7 +143,7 @@ fn describe(recipe: &Recipe, tasks: &[RunTask], sandbox: &Sandbox) -> RunInfo {
             search: None,
             learned_tasks: Vec::new(),
         }],
-        benchmarks: vec![describe::benchmark("embedded", &own)],
+        benchmarks: vec![describe::benchmark("embedded", &own, &LeftOut::new())],
         sources: Vec::new(),
         plan: Plan::new(Experiment::Compare, &recipe.evaluate, &[ADAPTER]).expect("a plan"),
         templates: &Templates::load(&recipe.evaluate.prompts).expect("templates"),
@@ -255,6 +255,7 @@ fn timeless(lines: &[String]) -> Vec<String> {
             "given_docstrings",
             "sandbox",
             "lookups",
+            "bleu",
         ] {
             fields.remove(key);
         }

@@ -93,6 +93,8 @@ fn the_page_on_formats_has_a_row_for_every_field_that_is_written_and_no_other() 
         "same_signature",
         "similarity",
         "reference_loss",
+        "line_use",
+        "left_out",
         "sources",
         "shard",
         "endpoint",

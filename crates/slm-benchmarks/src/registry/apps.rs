@@ -10,7 +10,7 @@ use std::path::Path;
 use slm_table::Exact;
 
 use crate::fields::{Fields, texts};
-use crate::format::{Data, Format};
+use crate::format::{Data, Format, Reader};
 use crate::literal::{python, tuple};
 use crate::{
     BenchmarkError, CallTime, Calls, Expected, Oracle, OutputRule, StreamCase, Streams, Task,
@@ -54,7 +54,7 @@ pub(crate) const FORMAT: Format = Format {
         file: "test.jsonl",
         publisher: "huggingface.co/datasets/codeparrot/apps",
     },
-    read,
+    read: Reader::Whole(read),
 };
 
 fn read(path: &Path) -> Result<Vec<Task>, BenchmarkError> {

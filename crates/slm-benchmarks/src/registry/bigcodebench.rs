@@ -7,7 +7,7 @@
 //! Zhuo et al. 2024, arXiv:2406.15877; huggingface.co/datasets/bigcode/bigcodebench.
 
 use crate::fields::{Fields, tasks_of_rows};
-use crate::format::{Data, Format};
+use crate::format::{Data, Format, Reader};
 use crate::{BenchmarkError, Task, TaskView, Tests, Unittest, docstring};
 
 pub(crate) const FORMAT: Format = Format {
@@ -16,7 +16,7 @@ pub(crate) const FORMAT: Format = Format {
         file: "v0.1.4-00000-of-00001.parquet",
         publisher: "huggingface.co/datasets/bigcode/bigcodebench",
     },
-    read: |path| tasks_of_rows(path, task),
+    read: Reader::Whole(|path| tasks_of_rows(path, task)),
 };
 
 fn task(row: &Fields<'_>) -> Result<Task, BenchmarkError> {

@@ -12,7 +12,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::fields::{Fields, tasks_of_rows};
-use crate::format::{Data, Format};
+use crate::format::{Data, Format, Reader};
 use crate::{BenchmarkError, Task, TaskView, Tests, Unittest};
 
 pub(crate) const FORMAT: Format = Format {
@@ -21,7 +21,7 @@ pub(crate) const FORMAT: Format = Format {
         file: "ClassEval_data.json",
         publisher: "github.com/FudanSELab/ClassEval",
     },
-    read: |path| tasks_of_rows(path, task),
+    read: Reader::Whole(|path| tasks_of_rows(path, task)),
 };
 
 fn task(row: &Fields<'_>) -> Result<Task, BenchmarkError> {

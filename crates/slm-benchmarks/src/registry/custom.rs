@@ -16,7 +16,7 @@
 
 use crate::error::YOURS;
 use crate::fields::{Fields, tasks_of_rows};
-use crate::format::{Data, Format};
+use crate::format::{Data, Format, Reader};
 use crate::{Asserts, BenchmarkError, Task, TaskView, Tests};
 
 pub(crate) const FORMAT: Format = Format {
@@ -25,7 +25,7 @@ pub(crate) const FORMAT: Format = Format {
         file: "tasks.jsonl",
         publisher: YOURS,
     },
-    read: |path| tasks_of_rows(path, task),
+    read: Reader::Whole(|path| tasks_of_rows(path, task)),
 };
 
 fn task(row: &Fields<'_>) -> Result<Task, BenchmarkError> {

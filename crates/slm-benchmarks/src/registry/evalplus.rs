@@ -16,7 +16,7 @@ use std::path::Path;
 use slm_table::{Exact, Place};
 
 use super::humaneval;
-use crate::format::{Data, Format};
+use crate::format::{Data, Format, Reader};
 use crate::literal::{python, python_string, tuple};
 use crate::{BenchmarkError, CallTime, Calls, Expected, Oracle, Task, TaskView, Tests};
 
@@ -26,7 +26,7 @@ pub(crate) const HUMANEVAL_PLUS: Format = Format {
         file: "HumanEvalPlus.jsonl.gz",
         publisher: "github.com/evalplus/humanevalplus_release/releases",
     },
-    read: read_humaneval_plus,
+    read: Reader::Whole(read_humaneval_plus),
 };
 
 pub(crate) const MBPP_PLUS: Format = Format {
@@ -35,7 +35,7 @@ pub(crate) const MBPP_PLUS: Format = Format {
         file: "MbppPlus.jsonl.gz",
         publisher: "github.com/evalplus/mbppplus_release/releases",
     },
-    read: read_mbpp_plus,
+    read: Reader::Whole(read_mbpp_plus),
 };
 
 /// Maximum absolute value of a polynomial at its zero, by the rules of `EvoEval`.

@@ -13,7 +13,7 @@ use std::path::Path;
 use super::evalplus::{self, ZERO};
 use super::humaneval;
 use crate::fields::{Fields, tasks_of_rows};
-use crate::format::{Data, Format};
+use crate::format::{Data, Format, Reader};
 use crate::{BenchmarkError, CallTime, Calls, Expected, Oracle, Puzzle, Task, Tests};
 
 /// The parts that do not have `HumanEval`+'s form.
@@ -25,7 +25,7 @@ pub(crate) const FORMAT: Format = Format {
         file: "EvoEval_difficult.jsonl.gz",
         publisher: "github.com/evo-eval/evoeval_release/releases",
     },
-    read,
+    read: Reader::Whole(read),
 };
 
 fn read(path: &Path) -> Result<Vec<Task>, BenchmarkError> {

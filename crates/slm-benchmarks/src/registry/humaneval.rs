@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use crate::fields::{Fields, tasks_of_rows};
-use crate::format::{Data, Format};
+use crate::format::{Data, Format, Reader};
 use crate::{Asserts, BenchmarkError, Task, TaskView, Tests, docstring};
 
 pub(crate) const FORMAT: Format = Format {
@@ -15,7 +15,7 @@ pub(crate) const FORMAT: Format = Format {
         file: "HumanEval.jsonl.gz",
         publisher: "github.com/openai/human-eval",
     },
-    read,
+    read: Reader::Whole(read),
 };
 
 fn read(path: &Path) -> Result<Vec<Task>, BenchmarkError> {

@@ -6,7 +6,7 @@
 use std::ops::RangeInclusive;
 
 use crate::fields::{Fields, tasks_of_rows};
-use crate::format::{Data, Format};
+use crate::format::{Data, Format, Reader};
 use crate::split::Split;
 use crate::{Asserts, BenchmarkError, Task, TaskView, Tests, docstring};
 
@@ -16,7 +16,7 @@ pub(crate) const FORMAT: Format = Format {
         file: "LeetCodeDataset-v0.2.0-test.jsonl.gz",
         publisher: "github.com/newfacade/LeetCodeDataset",
     },
-    read: |path| tasks_of_rows(path, task),
+    read: Reader::Whole(|path| tasks_of_rows(path, task)),
 };
 
 fn task(row: &Fields<'_>) -> Result<Task, BenchmarkError> {

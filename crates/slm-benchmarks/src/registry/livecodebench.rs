@@ -16,7 +16,7 @@ use slm_table::Exact;
 
 use super::apps::{Called, with_starter};
 use crate::fields::{Fields, tasks_of_rows};
-use crate::format::{Data, Format};
+use crate::format::{Data, Format, Reader};
 use crate::literal::{python, tuple};
 use crate::{
     BenchmarkError, CallTime, Calls, Expected, Oracle, OutputRule, StreamCase, Streams, Task,
@@ -58,7 +58,7 @@ pub(crate) const FORMAT: Format = Format {
         file: "test.jsonl",
         publisher: "huggingface.co/datasets/livecodebench/code_generation_lite",
     },
-    read: |path| tasks_of_rows(path, task),
+    read: Reader::Whole(|path| tasks_of_rows(path, task)),
 };
 
 struct Case {

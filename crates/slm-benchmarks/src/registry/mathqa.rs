@@ -6,7 +6,7 @@
 //! Austin et al. 2021, arXiv:2108.07732, section 3.2.
 
 use crate::fields::{Fields, tasks_of_rows};
-use crate::format::{Data, Format};
+use crate::format::{Data, Format, Reader};
 use crate::{BenchmarkError, Task, TaskView, Tests, docstring};
 
 /// Relative tolerance of the answer, which allows another order of the same operations.
@@ -18,7 +18,7 @@ pub(crate) const FORMAT: Format = Format {
         file: "mathqa-python-test.json",
         publisher: "github.com/google-research/google-research/tree/master/mbpp",
     },
-    read: |path| tasks_of_rows(path, task),
+    read: Reader::Whole(|path| tasks_of_rows(path, task)),
 };
 
 fn task(row: &Fields<'_>) -> Result<Task, BenchmarkError> {

@@ -10,7 +10,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 
 use crate::fields::{Fields, tasks_of_rows};
-use crate::format::{Data, Format};
+use crate::format::{Data, Format, Reader};
 use crate::prompting::{Shot, few_shot};
 use crate::split::Split;
 use crate::{Asserts, BenchmarkError, Task, TaskView, Tests};
@@ -23,7 +23,7 @@ pub(crate) const FULL: Format = Format {
         file: "mbpp.jsonl",
         publisher: PUBLISHER,
     },
-    read: |path| tasks_of_rows(path, full_task),
+    read: Reader::Whole(|path| tasks_of_rows(path, full_task)),
 };
 
 pub(crate) const SANITIZED: Format = Format {
@@ -32,7 +32,7 @@ pub(crate) const SANITIZED: Format = Format {
         file: "sanitized-mbpp.json",
         publisher: PUBLISHER,
     },
-    read: |path| tasks_of_rows(path, sanitized_task),
+    read: Reader::Whole(|path| tasks_of_rows(path, sanitized_task)),
 };
 
 /// Ids of the tasks with published scores.

@@ -6,6 +6,7 @@
 mod apps;
 mod bigcodebench;
 mod classeval;
+mod codesearchnet;
 mod custom;
 mod embedded;
 mod evalplus;
@@ -24,7 +25,7 @@ use slm_artifacts::{Sha256, sha256_of_file};
 use slm_table::TableError;
 
 use crate::error::BenchmarkError;
-use crate::format::{Benchmark, Data, Format};
+use crate::format::{Benchmark, Data, Format, LeftOut, Reader};
 use crate::selection::Selection;
 use crate::split::Split;
 use crate::task::Task;
@@ -34,7 +35,7 @@ pub use embedded::Embedded;
 pub use mbpp::{SHOTS as MBPP_SHOTS, TEST_SPLIT as MBPP_TEST_SPLIT, shots as mbpp_shots};
 pub use repository::{NAME as REPOSITORY, VERSION as REPOSITORY_VERSION, training_tasks};
 
-const FORMATS: [&Format; 14] = [
+const FORMATS: [&Format; 15] = [
     &humaneval::FORMAT,
     &evalplus::HUMANEVAL_PLUS,
     &mbpp::FULL,
@@ -47,6 +48,7 @@ const FORMATS: [&Format; 14] = [
     &evoeval::FORMAT,
     &mathqa::FORMAT,
     &leetcode::FORMAT,
+    &codesearchnet::FORMAT,
     &custom::FORMAT,
     &repository::FORMAT,
 ];
@@ -127,7 +129,15 @@ impl Benchmark for FileBenchmark {
     }
 
     fn tasks(&self) -> Result<Vec<Task>, BenchmarkError> {
-        let tasks = (self.format.read)(&self.path).map_err(|error| match error {
+        Ok(self.tasks_of(None)?.0)
+    }
+
+    fn tasks_of(&self, part: Option<Split>) -> Result<(Vec<Task>, LeftOut), BenchmarkError> {
+        let read = match self.format.read {
+            Reader::Whole(read) => read(&self.path).map(|tasks| (tasks, LeftOut::new())),
+            Reader::Part(read) => read(&self.path, part.unwrap_or(Split::Test)),
+        };
+        let (tasks, left_out) = read.map_err(|error| match error {
             BenchmarkError::Table(TableError::NotFound { path }) => BenchmarkError::NoFile {
                 name: self.format.name,
                 path,
@@ -136,9 +146,10 @@ impl Benchmark for FileBenchmark {
             },
             error => error,
         })?;
-        if tasks.is_empty() {
+        if tasks.is_empty() && part.is_none() {
             return Err(BenchmarkError::Empty {
                 path: self.path.clone(),
+                left_out: in_words(&left_out),
             });
         }
         let tasks = if FOR_SCORES.contains(&self.format.name) {
@@ -156,7 +167,18 @@ impl Benchmark for FileBenchmark {
                 });
             }
         }
-        Ok(tasks)
+        Ok((tasks, left_out))
+    }
+}
+
+/// Lists what is left out, for a message; empty if nothing is.
+fn in_words(left_out: &LeftOut) -> String {
+    let all = left_out.iter().map(|(reason, n)| format!("{n} {reason}"));
+    let all: Vec<String> = all.collect();
+    if all.is_empty() {
+        String::new()
+    } else {
+        format!("; left out: {}", all.join(", "))
     }
 }
 
@@ -169,6 +191,8 @@ pub struct TaskSet {
     pub tasks: Vec<Task>,
     /// SHA-256 of the file in hex; for built-in tasks, of all their texts.
     pub data_sha256: String,
+    /// Rows and tasks of the benchmark that are none of `tasks`, by reason.
+    pub left_out: LeftOut,
 }
 
 /// Reads the tasks of the benchmark `name` from the file `data`.
@@ -176,8 +200,16 @@ pub struct TaskSet {
 /// # Errors
 /// As [`open`] and [`Benchmark::tasks`].
 pub fn load(name: &str, data: Option<&Path>) -> Result<TaskSet, BenchmarkError> {
+    load_part(name, data, None)
+}
+
+fn load_part(
+    name: &str,
+    data: Option<&Path>,
+    part: Option<Split>,
+) -> Result<TaskSet, BenchmarkError> {
     let benchmark = open(name, data)?;
-    let tasks = benchmark.tasks()?;
+    let (tasks, left_out) = benchmark.tasks_of(part)?;
     let data_sha256 = match benchmark.data() {
         Some(path) => sha256_of_file(path).map_err(|source| BenchmarkError::Unreadable {
             path: path.to_owned(),
@@ -189,10 +221,11 @@ pub fn load(name: &str, data: Option<&Path>) -> Result<TaskSet, BenchmarkError> 
         benchmark: benchmark.name(),
         tasks,
         data_sha256,
+        left_out,
     })
 }
 
-/// Loads the selected tasks of a benchmark; those of a repository's training split are read if it is selected.
+/// Loads the selected tasks of a benchmark; of files that are read in parts, the selected part.
 ///
 /// # Errors
 /// As [`load`]; [`BenchmarkError::Unselectable`] for a selection without tasks.
@@ -201,13 +234,7 @@ pub fn load_selected(
     data: Option<&Path>,
     selection: &Selection,
 ) -> Result<TaskSet, BenchmarkError> {
-    let mut set = load(name, data)?;
-    if let Some(path) = data
-        && name == REPOSITORY
-        && selection.split == Some(Split::Train)
-    {
-        set.tasks = training_tasks(path)?;
-    }
+    let mut set = load_part(name, data, selection.split)?;
     set.select(selection)?;
     Ok(set)
 }
@@ -292,7 +319,7 @@ mod tests {
         assert_eq!(
             error.as_deref(),
             Some(
-                "unknown benchmark `humanevil`\nhint: did you mean `humaneval`? known benchmarks: embedded, humaneval, humaneval+, mbpp, mbpp-sanitized, mbpp+, classeval, apps, bigcodebench, livecodebench, evoeval, mathqa-python, leetcode, custom, repository"
+                "unknown benchmark `humanevil`\nhint: did you mean `humaneval`? known benchmarks: embedded, humaneval, humaneval+, mbpp, mbpp-sanitized, mbpp+, classeval, apps, bigcodebench, livecodebench, evoeval, mathqa-python, leetcode, codesearchnet, custom, repository"
             )
         );
     }

@@ -23,7 +23,7 @@ use serde_json::{Map, Value};
 
 use crate::error::OWN_REPOSITORY;
 use crate::fields::{Fields, tasks_of_rows};
-use crate::format::{Data, Format};
+use crate::format::{Data, Format, LeftOut, Reader};
 use crate::repository_tests::{
     RepositoryTarget, RepositoryTest, RepositoryTestKind, RepositoryTests,
 };
@@ -45,7 +45,7 @@ pub(crate) const FORMAT: Format = Format {
         file: "own.jsonl",
         publisher: OWN_REPOSITORY,
     },
-    read: |path| tasks_of(path, false),
+    read: Reader::Part(|path, split| Ok((tasks_of(path, split)?, LeftOut::new()))),
 };
 
 /// Reads the tasks of the training split, in the order of the file. May be empty.
@@ -53,27 +53,22 @@ pub(crate) const FORMAT: Format = Format {
 /// # Errors
 /// The file is missing or cannot be parsed.
 pub fn training_tasks(path: &Path) -> Result<Vec<Task>, BenchmarkError> {
-    tasks_of(path, true)
+    tasks_of(path, Split::Train)
 }
 
-fn tasks_of(path: &Path, is_training: bool) -> Result<Vec<Task>, BenchmarkError> {
+fn tasks_of(path: &Path, split: Split) -> Result<Vec<Task>, BenchmarkError> {
     let folder = path.parent().unwrap_or(Path::new(""));
-    let split = if is_training {
-        Split::Train
-    } else {
-        Split::Test
-    };
     let tasks = tasks_of_rows(path, |row| {
-        let is_wanted = is_for_training(row)? == is_training;
+        let is_wanted = part_of(row)? == split;
         Ok(is_wanted.then_some(task(row, folder)?.in_split(split)))
     })?;
     Ok(tasks.into_iter().flatten().collect())
 }
 
-fn is_for_training(row: &Fields<'_>) -> Result<bool, BenchmarkError> {
+fn part_of(row: &Fields<'_>) -> Result<Split, BenchmarkError> {
     match row.optional_text("split")? {
-        None | Some(EVAL) => Ok(false),
-        Some(TRAIN) => Ok(true),
+        None | Some(EVAL) => Ok(Split::Test),
+        Some(TRAIN) => Ok(Split::Train),
         Some(other) => {
             Err(row.malformed(format!("`split` is `{other}`, expected `train` or `eval`")))
         }

@@ -1,5 +1,6 @@
 //! The embedded tasks, checked by running them.
 
+mod parsons;
 mod real_files;
 mod records;
 
@@ -33,9 +34,14 @@ fn sandbox() -> Sandbox {
     Sandbox::new(interpreter, Limits::default()).expect("a sandbox")
 }
 
-/// Applies `check` to every task, on two threads, since most of the time is Python's startup.
+/// Applies `check` to every embedded task.
 fn for_each_task(check: impl Fn(&Task) + Sync) {
-    let (tasks, next) = (tasks(), AtomicUsize::new(0));
+    for_each(&tasks(), check);
+}
+
+/// Applies `check` to every task, on two threads, since most of the time is Python's startup.
+fn for_each(tasks: &[Task], check: impl Fn(&Task) + Sync) {
+    let next = AtomicUsize::new(0);
     thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {

@@ -170,3 +170,19 @@ fn the_examples_of_the_few_shot_prompt_come_from_the_prompt_split() {
             .starts_with("Write a function to find the similar elements")
     );
 }
+
+#[test]
+fn most_tasks_of_humaneval_become_parsons_problems() {
+    let Some(set) = tasks("humaneval", "humaneval/HumanEval.jsonl.gz") else {
+        return;
+    };
+    let settings = slm_benchmarks::Parsons {
+        distractors: 2,
+        keeps_indent: false,
+        wording: 1,
+        seed: 1,
+    };
+    let set = set.into_parsons(&settings, &ScoringPhase::begin());
+    assert_eq!(set.tasks.len() + set.left_out.values().sum::<usize>(), 164);
+    assert!(set.tasks.len() > 70, "{:?}", set.left_out);
+}

@@ -9,6 +9,7 @@ use crate::workflow_table::Workflow;
 impl Check {
     pub(super) fn evaluate(&mut self, evaluate: &Evaluate) {
         self.benchmarks("evaluate.benchmarks", &evaluate.benchmarks);
+        self.variants(evaluate);
         let samples = evaluate.samples_per_task;
         let varies = samples == 1 || evaluate.sampling.temperature != 0.0;
         let allowed = "1, since evaluate.sampling.temperature 0 gives the same answer each time";
@@ -61,13 +62,48 @@ impl Check {
                 path: _,
                 split,
                 task_ids,
+                variant,
+                distractors,
+                indent,
+                wording,
             } = benchmark;
             let is_first = benchmarks[..index].iter().all(|before| {
-                before.name != *name || (before.split, &before.task_ids) != (*split, task_ids)
+                before.name != *name
+                    || (before.split, &before.task_ids, before.variant)
+                        != (*split, task_ids, *variant)
             });
             let key = format!("{list}[{index}]");
-            let allowed = "each benchmark once, or each time with another `split` or `task_ids`";
+            let allowed =
+                "each benchmark once, or each time with another `split`, `task_ids` or `variant`";
             self.require(is_first, &key, name, allowed);
+            let of_parsons = [
+                ("distractors", distractors.map(|n| n.to_string())),
+                ("indent", indent.map(|indent| indent.name().to_owned())),
+                ("wording", wording.map(|n| n.to_string())),
+            ];
+            for (name, value) in of_parsons {
+                if let Some(value) = value {
+                    let key = format!("{key}.{name}");
+                    self.require(
+                        variant.is_some(),
+                        &key,
+                        value,
+                        "only beside `variant: parsons`",
+                    );
+                }
+            }
+        }
+    }
+
+    /// A few-shot request is the benchmark's own text, without the lines of a variant.
+    fn variants(&mut self, evaluate: &Evaluate) {
+        for (index, benchmark) in evaluate.benchmarks.iter().enumerate() {
+            if let Some(variant) = benchmark.variant {
+                let key = format!("evaluate.benchmarks[{index}].variant");
+                let fits = evaluate.prompting != Prompting::FewShot;
+                let allowed = "none, since evaluate.prompting few_shot does not show its lines";
+                self.require(fits, &key, variant.name(), allowed);
+            }
         }
     }
 

@@ -9,6 +9,16 @@ impl Check {
     pub(super) fn improve(&mut self, recipe: &Recipe) {
         let (improve, budget) = (&recipe.improve, &recipe.evaluate.budget);
         self.benchmarks("improve.tasks", &improve.tasks);
+        for (index, benchmark) in improve.tasks.iter().enumerate() {
+            if let Some(variant) = benchmark.variant {
+                let key = format!("improve.tasks[{index}].variant");
+                self.report(
+                    &key,
+                    format!("{:?}", variant.name()),
+                    "none: rounds learn from the tasks as published".to_owned(),
+                );
+            }
+        }
         let n = improve.temperatures.len().max(1);
         let is_even = improve.samples.is_multiple_of(n);
         let allowed = format!("a multiple of {n}, the same number at each of improve.temperatures");

@@ -3,8 +3,8 @@ use std::path::{Path, PathBuf};
 
 use slm_config::{
     Benchmark, Dtype, Evaluate, GradientCheckpointing, InitLoraWeights, Lora, LrSchedulerType,
-    Objective, Output, Overlength, Quantization, Recipe, RecipeError, TargetModule, TargetModules,
-    Train,
+    Objective, Output, Overlength, ParsonsIndent, Quantization, Recipe, RecipeError, TargetModule,
+    TargetModules, Train,
 };
 
 use crate::{SMALLEST, parse};
@@ -414,6 +414,47 @@ fn benchmarks_are_named_with_or_without_their_file() {
         ..Benchmark::named("mbpp+")
     };
     assert_eq!(benchmarks(&file)[1], expected);
+}
+
+#[test]
+fn a_variant_of_a_benchmark_is_a_second_item_with_its_own_keys() {
+    let set = "evaluate.benchmarks=[humaneval, {name: humaneval, variant: parsons, distractors: 3, indent: kept, wording: 2}]";
+    let recipe = parse(SMALLEST, &[set]).unwrap();
+    let [free, parsons] = &recipe.evaluate.benchmarks[..] else {
+        panic!("two items");
+    };
+    assert_eq!(free.parsons(), None);
+    assert_eq!(parsons.parsons(), Some((3, ParsonsIndent::Kept, 2)));
+    assert_eq!(parse(&recipe.to_yaml(), &[]).unwrap(), recipe);
+    let set = "evaluate.benchmarks=[{name: humaneval, variant: parsons}]";
+    let recipe = parse(SMALLEST, &[set]).unwrap();
+    let expected = Some((2, ParsonsIndent::Lost, 1));
+    assert_eq!(recipe.evaluate.benchmarks[0].parsons(), expected);
+    for (set, problem) in [
+        (
+            "evaluate.benchmarks=[{name: humaneval, distractors: 2}]",
+            "only beside `variant: parsons`",
+        ),
+        (
+            "evaluate.benchmarks=[{name: humaneval, variant: parsons, wording: 4}]",
+            "1 to 3",
+        ),
+        (
+            "evaluate.benchmarks=[{name: humaneval, variant: parson}]",
+            "parsons",
+        ),
+        (
+            "improve.tasks=[{name: humaneval, variant: parsons}]",
+            "rounds learn from the tasks as published",
+        ),
+        (
+            "evaluate={benchmarks: [{name: humaneval, variant: parsons}], prompting: few_shot}",
+            "does not show its lines",
+        ),
+    ] {
+        let error = crate::error(SMALLEST, &[set]);
+        assert!(error.contains(problem), "{error}");
+    }
 }
 
 #[test]

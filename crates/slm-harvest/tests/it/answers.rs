@@ -101,6 +101,8 @@ pub(crate) fn whole(number: usize, sample: u32, program: &str, passed: usize) ->
             same_signature: None,
             similarity: None,
             reference_loss: None,
+            bleu: None,
+            line_use: None,
         },
     }
 }

@@ -1,6 +1,7 @@
 //! Integration tests of the metrics crate.
 
 mod bandit;
+mod bleu;
 mod cognitive;
 mod extraction;
 mod functions;

@@ -4,6 +4,7 @@ pub(crate) mod all_contrasts;
 pub(crate) mod arm_summary;
 pub(crate) mod arms;
 mod attempts;
+mod bodies;
 pub(crate) mod cell_summary;
 pub(crate) mod claim;
 pub(crate) mod conclusion;
@@ -16,6 +17,7 @@ mod lookup_contrast;
 pub(crate) mod lookups;
 mod missing_controls;
 mod own_code;
+mod parsons;
 mod phases;
 mod ranking;
 mod routers;
@@ -30,12 +32,14 @@ use serde::Serialize;
 use crate::record::{RunInfo, SampleRecord};
 
 use arms::Arms;
+use bodies::BodyFindings;
 use claim::{Claim, adjust_for_the_family};
 use h1::Comparison;
 use h2::SweepFindings;
 use h3::CollaborationFindings;
 use lookups::LookupFindings;
 use own_code::OwnCode;
+use parsons::ParsonsFindings;
 use routers::RouterFindings;
 use workflows::WorkflowFindings;
 
@@ -59,6 +63,12 @@ pub(crate) struct Findings {
     /// The workflows that choose another one; `None` without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) routers: Option<RouterFindings>,
+    /// The programs beside the publishers' own bodies; `None` without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bodies: Option<BodyFindings>,
+    /// The tasks that show the lines of their solution; `None` without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) parsons: Option<ParsonsFindings>,
 }
 
 impl Findings {
@@ -86,6 +96,8 @@ impl Findings {
             collaboration,
             lookups,
             routers: RouterFindings::new(records, run),
+            bodies: is_compared.then(|| BodyFindings::new(arms)).flatten(),
+            parsons: ParsonsFindings::new(records, run),
         };
         findings.adjusted()
     }

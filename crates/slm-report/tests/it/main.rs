@@ -1,5 +1,6 @@
 //! Reports on synthetic runs: pages against their goldens, verdicts, degenerate runs and hostile texts.
 
+mod bodies;
 mod gate;
 mod hypotheses;
 mod lookups;

@@ -63,6 +63,7 @@ pub(crate) fn run_of(experiment: Experiment, adapters: &[&str]) -> RunInfo {
             name: "starter".to_owned(),
             tasks: 40,
             sha256: "4c".repeat(32),
+            left_out: std::collections::BTreeMap::new(),
         }],
         sources: Vec::new(),
         device: "cpu (flex)".to_owned(),
@@ -186,6 +187,8 @@ pub(crate) fn sample(arm: &str, task: usize) -> SampleRecord {
         same_signature: None,
         similarity: None,
         reference_loss: None,
+        bleu: None,
+        line_use: None,
     }
 }
 
