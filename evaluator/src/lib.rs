@@ -7,7 +7,7 @@
 //! - `workflow`: the workflows that turn a task into a program, and the engine that runs, logs and resumes them
 //! - `backend`: the built-in model, or a server behind an endpoint
 //! - `run_folder`: the files of a run
-//! - `score`, `metrics_command`, `quality`, `dataset`, `memory_command`, `index`, `tasks_command`, `show`, `bench`,
+//! - `score`, `metrics_command`, `quality`, `review`, `dataset`, `memory_command`, `index`, `tasks_command`, `show`, `bench`,
 //!   `sandboxing`: one command each
 
 mod arguments;
@@ -30,6 +30,8 @@ mod metrics_command;
 mod python_files;
 mod quality;
 mod repositories;
+mod review;
+mod review_arguments;
 mod run_folder;
 mod run_task;
 mod runs;
@@ -110,6 +112,7 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Sandbox(arguments) => sandboxing::run(&arguments),
         Command::Metrics(arguments) => metrics_command::run(&arguments),
         Command::Quality(arguments) => quality::run(&arguments),
+        Command::Review(arguments) => review::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Completions(arguments) => {
             slm_cli::result(slm_cli::completions(self::command(), arguments.shell).trim_end());
