@@ -69,6 +69,8 @@ pub enum Reason {
     NoNeighbour,
     /// The nearest function has no token in common with it.
     EmptySketch,
+    /// No rewritten function in an answer of a review is shown.
+    NoRewrite,
 }
 
 impl Reason {
@@ -107,6 +109,7 @@ impl Reason {
             Self::Evaluated => "shares text with a task of the recipe's benchmarks",
             Self::NoNeighbour => "no similar function",
             Self::EmptySketch => "nothing in common with the similar function",
+            Self::NoRewrite => "no rewritten function that is shown",
         }
     }
 }

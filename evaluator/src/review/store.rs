@@ -154,6 +154,7 @@ impl<'a> Store<'a> {
             .collect::<Result<_, _>>()?;
         let sources = lines(sources.into_iter());
         let compared = self.evaluated.as_ref().map(|(_, names)| names.clone());
+        let compared = compared.unwrap_or_default();
         let rules = BTreeMap::from([
             ("compared_with".to_owned(), json!(compared)),
             ("keep".to_owned(), json!(RULE)),
@@ -193,7 +194,7 @@ impl<'a> Store<'a> {
         model: &ReviewModel,
         run: &str,
     ) -> Result<(Row, Value), Reason> {
-        let (rewritten, tests) = exchange.rewrite.ok_or(Reason::NoProgram)?;
+        let (rewritten, tests) = exchange.rewrite.ok_or(Reason::NoRewrite)?;
         if rewritten.contains("```") {
             return Err(Reason::Fence);
         }
