@@ -353,7 +353,7 @@ fn a_rewritten_function_must_pass_the_tests_of_its_task() {
         wrong["not_shown"],
         json!({"rewritten function that fails its tests": 1})
     );
-    let forged = "import inspect\n    return x + x";
+    let forged = "import inspect\n    return x + x + 0 * len(inspect.stack())";
     let forged = document(&reviewed(&project, &answer(forged), &words).result());
     assert_eq!(
         forged["not_shown"],
