@@ -12,6 +12,7 @@ use crate::dataset_arguments::{self, DatasetArguments};
 use crate::index_arguments::{self, IndexArguments};
 use crate::memory_arguments::{self, MemoryArguments};
 use crate::ratings_arguments::{self, RatingsArguments};
+use crate::review_arguments::{self, ReviewArguments};
 use crate::sandboxing::{self, SandboxArguments, SandboxChoice};
 use crate::shard::Shard;
 
@@ -75,6 +76,9 @@ pub(crate) enum Command {
     /// Let people rate the programs of runs without knowing which arm wrote them
     #[command(after_long_help = ratings_arguments::EXAMPLES)]
     Ratings(RatingsArguments),
+    /// Review Python files: static findings, and those of a model on functions that have some
+    #[command(after_long_help = review_arguments::EXAMPLES)]
+    Review(ReviewArguments),
     /// Measure how fast a model prefills and decodes on a device
     #[command(after_long_help = BENCH_EXAMPLES)]
     Bench(BenchArguments),
@@ -92,6 +96,7 @@ impl Command {
             Self::Compare(arguments) => arguments.common.has_recipe(),
             Self::Sweep(arguments) | Self::Workflows(arguments) => arguments.common.has_recipe(),
             Self::Hypotheses(arguments) => arguments.common.has_recipe(),
+            Self::Review(arguments) => arguments.has_recipe(),
             _ => true,
         }
     }
@@ -108,6 +113,7 @@ impl Command {
             Self::Hypotheses(arguments) => experiment(&arguments.common),
             Self::Dataset(arguments) => Some(arguments.device),
             Self::Memory(arguments) => arguments.general.then_some(arguments.device),
+            Self::Review(arguments) => arguments.computes_on(),
             Self::Bench(arguments) => Some(arguments.device),
             Self::Runs(_)
             | Self::Report(_)

@@ -7,8 +7,8 @@
 //! - `workflow`: the workflows that turn a task into a program, and the engine that runs, logs and resumes them
 //! - `backend`: the built-in model, or a server behind an endpoint
 //! - `run_folder`: the files of a run
-//! - `score`, `metrics_command`, `quality`, `dataset`, `memory_command`, `index`, `tasks_command`, `show`, `ratings`,
-//!   `bench`, `sandboxing`: one command each
+//! - `score`, `metrics_command`, `quality`, `review`, `dataset`, `memory_command`, `index`, `tasks_command`, `show`,
+//!   `ratings`, `bench`, `sandboxing`: one command each
 
 mod arguments;
 mod backend;
@@ -32,6 +32,8 @@ mod quality;
 mod ratings;
 mod ratings_arguments;
 mod repositories;
+mod review;
+mod review_arguments;
 mod routing;
 mod run_folder;
 mod run_task;
@@ -114,6 +116,7 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Metrics(arguments) => metrics_command::run(&arguments),
         Command::Quality(arguments) => quality::run(&arguments),
         Command::Ratings(arguments) => ratings::run(&arguments),
+        Command::Review(arguments) => review::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Completions(arguments) => {
             slm_cli::result(slm_cli::completions(self::command(), arguments.shell).trim_end());

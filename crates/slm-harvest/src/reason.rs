@@ -77,6 +77,8 @@ pub enum Reason {
     OtherSampling,
     /// No workflow solves the task.
     UnsolvedTask,
+    /// No rewritten function in an answer of a review is shown.
+    NoRewrite,
 }
 
 impl Reason {
@@ -119,6 +121,7 @@ impl Reason {
             Self::Routed => "workflow chosen by a router",
             Self::OtherSampling => "sampled otherwise than the run's reference",
             Self::UnsolvedTask => "task that no workflow solves",
+            Self::NoRewrite => "no rewritten function that is shown",
         }
     }
 }

@@ -48,6 +48,7 @@ mod positions;
 mod program_parts;
 mod rank;
 mod raw;
+mod rewrites;
 pub mod rules;
 mod signature;
 mod similarity;

@@ -18,13 +18,16 @@ pub use crate::functions::{
     FunctionSource, FunctionSurvey, Uncut, UncutFunction, documented_functions, survey_functions,
 };
 pub use crate::logical_lines::{LineUse, LogicalLine, line_use, logical_lines};
-pub use crate::mutants::{Mutant, MutationKind, choose, mutants};
+pub use crate::mutants::{Mutant, MutationKind, choose, mutants, mutants_of};
 pub use crate::normalised::{
     adds_nothing, definition_hashes, nameless_function_hashes, normalised_hash,
 };
 pub use crate::parser::{Fstrings, SyntaxError, parses};
 pub use crate::placeholders::{Placeholder, placeholders};
 pub use crate::program_parts::{function_body, is_preamble, without_comments};
+pub use crate::rewrites::{
+    FunctionText, RewriteFault, function_texts, moved_right, rewrite_fault, with_function,
+};
 pub use crate::signature::same_signature;
 pub use crate::similarity::{MAX_TOKENS, lcs_length, similarity};
 pub use crate::symbols::{

@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use anyhow::Result;
+use slm_artifacts::TaskFingerprint;
 use slm_benchmarks::{Evaluated, ScoringPhase, Task};
 use slm_cli::UserMistake;
 use slm_config::Recipe;
+use slm_metrics::syntax::function_fingerprints;
 
 use crate::benchmark_file::load_selected_tasks;
 use crate::leakage::listed;
@@ -14,7 +16,7 @@ use crate::leakage::listed;
 ///
 /// # Errors
 /// A benchmark cannot be read.
-pub(super) fn evaluated(recipe: &Recipe, phase: &ScoringPhase) -> Result<(Evaluated, Vec<String>)> {
+pub(crate) fn evaluated(recipe: &Recipe, phase: &ScoringPhase) -> Result<(Evaluated, Vec<String>)> {
     let benchmarks = &recipe.evaluate.benchmarks;
     let mut tasks = Vec::new();
     for benchmark in benchmarks {
@@ -22,6 +24,17 @@ pub(super) fn evaluated(recipe: &Recipe, phase: &ScoringPhase) -> Result<(Evalua
     }
     let names = benchmarks.iter().map(|of| of.name.clone());
     Ok((Evaluated::new(&tasks, phase), names.collect()))
+}
+
+/// Whether code shares a function or consecutive words with a task.
+pub(crate) fn shares(evaluated: &Evaluated, name: &str, code: &str) -> bool {
+    let of_code = TaskFingerprint {
+        task_id: name.to_owned(),
+        publisher_id: None,
+        sentences: Vec::new(),
+        functions: function_fingerprints(code),
+    };
+    !evaluated.shared(&[of_code]).is_empty() || evaluated.find_words(code).is_some()
 }
 
 /// Refuses `what`, such as rows, of tasks that the recipe's `evaluate.benchmarks` contain, under any id, name or wording; returns the names

@@ -20,7 +20,7 @@ use slm_model::Message;
 use slm_retrieval::{Corpus, Index, IndexedFile, Secret, Sources, query_of, sketch};
 use slm_sandbox::Interpreter;
 
-use super::gate;
+use super::gate::{self, shares};
 use crate::dataset_arguments::DatasetArguments;
 use crate::knowledge::{CountTokens, collect_sources, shown_sketch, working_directory};
 use crate::workflow::convention::{Opening, opening, sketch_section};
@@ -128,17 +128,6 @@ pub(super) fn asking(row: &Row, before: &str) -> (Vec<Message>, String) {
         messages, begun, ..
     } = opening(Prompting::Training, &view, before);
     (messages, begun)
-}
-
-/// Whether code shares a function or consecutive words with a task.
-fn shares(evaluated: &Evaluated, name: &str, code: &str) -> bool {
-    let of_code = TaskFingerprint {
-        task_id: name.to_owned(),
-        publisher_id: None,
-        sentences: Vec::new(),
-        functions: function_fingerprints(code),
-    };
-    !evaluated.shared(&[of_code]).is_empty() || evaluated.find_words(code).is_some()
 }
 
 struct Making<'a> {

@@ -6,7 +6,6 @@ use anyhow::Result;
 use slm_cli::UserMistake;
 use slm_config::Recipe;
 
-use crate::arguments::CommonArguments;
 use slm_artifacts::{AdapterFolder, BASE_ARM, CHECKPOINTS, adapter_by_name, finished, runs_below};
 
 /// An adapter that the user named, or the newest.
@@ -16,14 +15,22 @@ pub(crate) struct NamedAdapter {
     pub(super) name: String,
 }
 
-/// Returns the adapters to evaluate, and the recipe of the evaluation.
+impl NamedAdapter {
+    /// Returns the arm's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// Returns the adapters to evaluate, and the recipe of the evaluation: the one named, else the first adapter's.
 ///
 /// # Errors
 /// A folder is not an adapter's, or there is no recipe.
-pub(super) fn choose(
+pub(crate) fn choose(
     named: &[PathBuf],
     newest_if_none: bool,
-    arguments: &CommonArguments,
+    recipe: Option<&Path>,
+    overrides: &[String],
 ) -> Result<(Vec<NamedAdapter>, Recipe)> {
     let folders = if named.is_empty() && newest_if_none {
         vec![newest(Path::new(CHECKPOINTS))?]
@@ -39,14 +46,14 @@ pub(super) fn choose(
         .iter()
         .map(|folder| AdapterFolder(folder).recipe())
         .collect();
-    let path = recipe_path(&own, arguments)?;
+    let path = recipe_path(&own, recipe)?;
     // Only a recipe that the user wrote has paths beside it; the copy with an adapter does not.
-    let load = if arguments.recipe.is_some() {
+    let load = if recipe.is_some() {
         slm_cli::load_recipe_without_data
     } else {
         Recipe::load_without_data
     };
-    let recipe = load(&path, &arguments.overrides(), slm_benchmarks::NAMES)?;
+    let recipe = load(&path, overrides, slm_benchmarks::NAMES)?;
     let mut chosen: Vec<NamedAdapter> = Vec::new();
     for (folder, own) in folders.into_iter().zip(own) {
         // An adapter without a readable recipe is named after the recipe that evaluates it.
@@ -79,9 +86,9 @@ fn newest(checkpoints: &Path) -> Result<PathBuf, UserMistake> {
 }
 
 /// Returns the named recipe, or the first adapter's.
-fn recipe_path(own: &[PathBuf], arguments: &CommonArguments) -> Result<PathBuf, UserMistake> {
-    match (&arguments.recipe, own.first()) {
-        (Some(path), _) => Ok(path.clone()),
+fn recipe_path(own: &[PathBuf], recipe: Option<&Path>) -> Result<PathBuf, UserMistake> {
+    match (recipe, own.first()) {
+        (Some(path), _) => Ok(path.to_owned()),
         (None, Some(path)) if path.is_file() => Ok(path.clone()),
         (None, Some(path)) => Err(UserMistake(format!(
             "{}: has no recipe.yaml, as adapters of other programs\nhint: choose the recipe of the evaluation with --recipe recipes/NAME.yaml",

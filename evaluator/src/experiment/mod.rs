@@ -2,7 +2,7 @@
 //!
 //! `compare`, `sweep`, `workflows` and `hypotheses` differ only in their [`Plan`].
 
-mod adapters;
+pub(crate) mod adapters;
 pub(crate) mod answering;
 pub(crate) mod arm;
 mod canonical;
@@ -86,7 +86,12 @@ pub(crate) fn run(request: &Request) -> Result<(), Failure> {
 /// Runs the experiment, and returns the reasons why some answers could not be scored.
 fn experiment(request: &Request) -> Result<Vec<String>> {
     let arguments = request.common;
-    let (chosen, recipe) = adapters::choose(request.adapters, request.newest_if_none, arguments)?;
+    let (chosen, recipe) = adapters::choose(
+        request.adapters,
+        request.newest_if_none,
+        arguments.recipe.as_deref(),
+        &arguments.overrides(),
+    )?;
     let evaluate = &recipe.evaluate;
     let names: Vec<&str> = chosen.iter().map(|adapter| adapter.name.as_str()).collect();
     let plan = Plan::new(request.experiment, evaluate, &names)

@@ -5,7 +5,7 @@ mod arms_page;
 mod cells;
 mod files;
 mod measured;
-mod sarif;
+pub(crate) mod sarif;
 
 use std::path::{Path, PathBuf};
 
@@ -108,7 +108,7 @@ impl ShownRule {
 }
 
 /// Returns the name of a category or severity, as in JSON.
-fn word<T: Serialize>(value: T) -> String {
+pub(crate) fn word<T: Serialize>(value: T) -> String {
     let text = serde_json::to_value(value).ok();
     let text = text.as_ref().and_then(serde_json::Value::as_str);
     text.unwrap_or_default().to_owned()

@@ -22,11 +22,21 @@ pub(super) fn document(measured: &[Measured]) -> Result<String> {
                 .map(move |found| result(name, found))
         })
         .collect();
-    let notifications: Vec<Value> = failed(measured)
+    let errors = failed(measured).map(|(name, error)| (name, error.to_string()));
+    assembled(rules, results, errors)
+}
+
+/// Returns the document of rules and results; the errors of files are notifications in it.
+pub(crate) fn assembled<'a>(
+    rules: Vec<Value>,
+    results: Vec<Value>,
+    errors: impl Iterator<Item = (&'a str, String)>,
+) -> Result<String> {
+    let notifications: Vec<Value> = errors
         .map(|(name, error)| {
             json!({
                 "level": "error",
-                "message": {"text": error.to_string()},
+                "message": {"text": error},
                 "locations": [{"physicalLocation": {"artifactLocation": {"uri": uri(name)}}}],
             })
         })
@@ -51,7 +61,8 @@ pub(super) fn document(measured: &[Measured]) -> Result<String> {
     serde_json::to_string_pretty(&document).context("cannot write the findings as SARIF")
 }
 
-fn rule(rule: &'static Rule) -> Value {
+/// Describes a rule.
+pub(crate) fn rule(rule: &'static Rule) -> Value {
     json!({
         "id": rule.id,
         "shortDescription": {"text": rule.title},
@@ -60,14 +71,9 @@ fn rule(rule: &'static Rule) -> Value {
 }
 
 fn result(name: &str, finding: &Finding) -> Value {
-    let level = match finding.severity {
-        Severity::High => "error",
-        Severity::Medium => "warning",
-        Severity::Low => "note",
-    };
     json!({
         "ruleId": finding.rule.id,
-        "level": level,
+        "level": level(finding.severity),
         "message": {"text": finding.message},
         "locations": [{"physicalLocation": {
             "artifactLocation": {"uri": uri(name)},
@@ -81,8 +87,17 @@ fn result(name: &str, finding: &Finding) -> Value {
     })
 }
 
+/// Returns the format's word for a severity.
+pub(crate) fn level(severity: Severity) -> &'static str {
+    match severity {
+        Severity::High => "error",
+        Severity::Medium => "warning",
+        Severity::Low => "note",
+    }
+}
+
 /// Writes a path as a URI, a relative one as a relative reference: characters that a URI may not contain are encoded.
-fn uri(path: &str) -> String {
+pub(crate) fn uri(path: &str) -> String {
     let mut uri = String::new();
     if path.starts_with('/') {
         uri.push_str("file://");

@@ -31,6 +31,7 @@ mod network;
 mod own_code;
 mod published;
 mod quality;
+mod review;
 mod score;
 mod shards;
 mod snippets;

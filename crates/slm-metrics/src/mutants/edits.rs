@@ -9,6 +9,7 @@ use crate::code_lines::without_docstring;
 use crate::parser::Module;
 
 use super::MutationKind;
+use super::locals::locals;
 
 /// One replacement in the text of a module.
 pub(super) struct Edit {
@@ -17,11 +18,17 @@ pub(super) struct Edit {
     pub(super) replacement: String,
 }
 
-/// Returns the edits whose range is within `lines`, in source order.
-pub(super) fn edits(module: &Module<'_>, lines: RangeInclusive<usize>) -> Vec<Edit> {
+/// Returns the edits of these kinds whose range is within `lines`, in source order.
+pub(super) fn edits(
+    module: &Module<'_>,
+    lines: RangeInclusive<usize>,
+    kinds: &[MutationKind],
+) -> Vec<Edit> {
     let mut collector = Collector {
         module,
         lines,
+        kinds,
+        variables: Vec::new(),
         edits: Vec::new(),
     };
     collector.visit_body(without_docstring(module.body()));
@@ -34,11 +41,17 @@ pub(super) fn edits(module: &Module<'_>, lines: RangeInclusive<usize>) -> Vec<Ed
 struct Collector<'a> {
     module: &'a Module<'a>,
     lines: RangeInclusive<usize>,
+    kinds: &'a [MutationKind],
+    /// The variables of the innermost function around the current node.
+    variables: Vec<&'a str>,
     edits: Vec<Edit>,
 }
 
 impl<'a> Collector<'a> {
     fn add(&mut self, kind: MutationKind, range: TextRange, replacement: impl Into<String>) {
+        if !self.kinds.contains(&kind) {
+            return;
+        }
         let line = |offset| self.module.lines.line(offset);
         if self.lines.contains(&line(range.start())) && self.lines.contains(&line(range.end())) {
             let mut replacement = replacement.into();
@@ -157,6 +170,35 @@ impl<'a> Collector<'a> {
             self.add(MutationKind::EmptyString, value.range(), "\"\"");
         }
     }
+
+    /// Removes the keyword of a `return` and the space after it, which would be indentation.
+    fn drop_return(&mut self, stmt: &'a ast::StmtReturn) {
+        let tokens = self.module.tokens();
+        let keyword = tokens.partition_point(|token| token.start() < stmt.start());
+        if let [keyword, next, ..] = &tokens[keyword..] {
+            let range = TextRange::new(keyword.start(), next.start());
+            self.add(MutationKind::DroppedReturn, range, "");
+        }
+    }
+
+    /// Reads the next variable of the function in place of this one.
+    fn confuse(&mut self, name: &'a ast::ExprName) {
+        let place = self.variables.iter().position(|of| *of == name.id.as_str());
+        if let Some(place) = place.filter(|_| name.ctx.is_load() && self.variables.len() > 1) {
+            let other = self.variables[(place + 1) % self.variables.len()];
+            self.add(MutationKind::WrongVariable, name.range, other);
+        }
+    }
+
+    /// Replaces statements that are not all `pass`.
+    fn swallow(&mut self, body: &'a [Stmt]) {
+        if let (Some(first), Some(last)) = (body.first(), body.last())
+            && !body.iter().all(Stmt::is_pass_stmt)
+        {
+            let range = first.range().cover(last.range());
+            self.add(MutationKind::SwallowedException, range, "pass");
+        }
+    }
 }
 
 impl<'a> Visitor<'a> for Collector<'a> {
@@ -164,7 +206,9 @@ impl<'a> Visitor<'a> for Collector<'a> {
         match stmt {
             Stmt::FunctionDef(function) => {
                 self.visit_parameters(&function.parameters);
+                let around = std::mem::replace(&mut self.variables, locals(function));
                 self.visit_body(without_docstring(&function.body));
+                self.variables = around;
                 return;
             }
             Stmt::ClassDef(class) => {
@@ -180,8 +224,12 @@ impl<'a> Visitor<'a> for Collector<'a> {
             Stmt::Return(stmt) => {
                 if let Some(value) = &stmt.value {
                     self.returned(value);
+                    if !value.is_none_literal_expr() {
+                        self.drop_return(stmt);
+                    }
                 }
             }
+            Stmt::Raise(_) => self.swallow(std::slice::from_ref(stmt)),
             Stmt::AugAssign(stmt) => self.arithmetic(stmt.op, &stmt.target, &stmt.value, "="),
             Stmt::Expr(stmt) => {
                 let call = match &*stmt.value {
@@ -204,6 +252,12 @@ impl<'a> Visitor<'a> for Collector<'a> {
         visitor::walk_elif_else_clause(self, clause);
     }
 
+    fn visit_except_handler(&mut self, handler: &'a ast::ExceptHandler) {
+        let ast::ExceptHandler::ExceptHandler(of) = handler;
+        self.swallow(&of.body);
+        visitor::walk_except_handler(self, handler);
+    }
+
     fn visit_annotation(&mut self, _annotation: &'a Expr) {}
 
     fn visit_decorator(&mut self, _decorator: &'a ast::Decorator) {}
@@ -213,6 +267,7 @@ impl<'a> Visitor<'a> for Collector<'a> {
             Expr::Compare(compare) => self.comparison(compare),
             Expr::BoolOp(boolean) => self.boolean(boolean),
             Expr::BinOp(binary) => self.arithmetic(binary.op, &binary.left, &binary.right, ""),
+            Expr::Name(name) => self.confuse(name),
             Expr::BooleanLiteral(literal) => {
                 let swapped = if literal.value { "False" } else { "True" };
                 self.add(MutationKind::TrueFalse, literal.range, swapped);

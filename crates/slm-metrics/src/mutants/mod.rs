@@ -2,6 +2,7 @@
 
 mod choice;
 mod edits;
+mod locals;
 
 pub use choice::choose;
 
@@ -31,10 +32,17 @@ pub enum MutationKind {
     TrueFalse,
     /// A returned string is replaced by the empty string.
     EmptyString,
+    /// The keyword `return` before a value is removed.
+    DroppedReturn,
+    /// A variable of a function is read in place of another one.
+    WrongVariable,
+    /// A `raise` statement, or the body of an `except`, is replaced by `pass`.
+    SwallowedException,
 }
 
 impl MutationKind {
-    /// Every kind, in the order of their declaration, so that a table can also show the kinds without mutants.
+    /// The kinds of [`mutants`], in the order of their declaration, so that a table can also show the kinds without
+    /// mutants.
     pub const ALL: [Self; 9] = [
         Self::ComparisonFlip,
         Self::OffByOne,
@@ -45,6 +53,15 @@ impl MutationKind {
         Self::RemovedCall,
         Self::TrueFalse,
         Self::EmptyString,
+    ];
+
+    /// The kinds of faults that a review is to find, in the order of a table.
+    pub const REVIEW: [Self; 5] = [
+        Self::ComparisonFlip,
+        Self::OffByOne,
+        Self::DroppedReturn,
+        Self::WrongVariable,
+        Self::SwallowedException,
     ];
 
     /// Returns the name in snake case, unique and stable, for records and tables.
@@ -59,6 +76,9 @@ impl MutationKind {
             Self::RemovedCall => "removed_call",
             Self::TrueFalse => "true_false",
             Self::EmptyString => "empty_string",
+            Self::DroppedReturn => "dropped_return",
+            Self::WrongVariable => "wrong_variable",
+            Self::SwallowedException => "swallowed_exception",
         }
     }
 }
@@ -77,8 +97,8 @@ pub struct Mutant {
 /// Bytes of all mutants together; of a file that has more, evenly spaced ones are made.
 const MAX_BYTES: usize = 16 << 20;
 
-/// Returns the mutants of the code from line `first_line` to `last_line` (counted from 1, both included) of
-/// `file`, in source order.
+/// Returns the mutants of the kinds [`MutationKind::ALL`] of the code from line `first_line` to `last_line` (counted from
+/// 1, both included) of `file`, in source order.
 ///
 /// Each parses, and its syntax tree differs from that of `file` and of every other mutant. Annotations, decorators
 /// and docstrings are left unchanged, and so are integers of 2^63 or more. A condition that is one comparison or
@@ -92,8 +112,21 @@ pub fn mutants(
     first_line: usize,
     last_line: usize,
 ) -> Result<Vec<Mutant>, SyntaxError> {
+    mutants_of(file, first_line, last_line, &MutationKind::ALL)
+}
+
+/// Like [`mutants`], of these kinds.
+///
+/// # Errors
+/// [`SyntaxError`] if `file` does not parse.
+pub fn mutants_of(
+    file: &str,
+    first_line: usize,
+    last_line: usize,
+    kinds: &[MutationKind],
+) -> Result<Vec<Mutant>, SyntaxError> {
     let candidates = with_module(file, Fstrings::Pep701, |module| {
-        let edits = edits::edits(module, first_line..=last_line);
+        let edits = edits::edits(module, first_line..=last_line, kinds);
         let most = (MAX_BYTES / module.text.len().max(1)).max(1);
         let step = edits.len().div_ceil(most).max(1);
         edits

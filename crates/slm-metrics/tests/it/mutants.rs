@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use serde_json::Value;
-use slm_metrics::syntax::{Mutant, MutationKind, choose, mutants, normalised_hash};
+use slm_metrics::syntax::{Mutant, MutationKind, choose, mutants, mutants_of, normalised_hash};
 
 /// Returns the kinds and edited lines of all mutants of a text.
 fn edited(source: &str) -> Vec<(MutationKind, String)> {
@@ -122,6 +122,60 @@ fn returns_and_calls_are_removed() {
     check(
         "async def f(x):\n    await f(x)\n",
         &[("removed_call", "pass")],
+    );
+}
+
+#[test]
+fn faults_of_a_review_are_edited_at_their_line() {
+    let edited = |source: &str, kind: MutationKind| -> Vec<(usize, String)> {
+        let found = mutants_of(source, 1, source.lines().count(), &[kind]).expect("Python");
+        assert!(found.iter().all(|of| of.kind == kind));
+        let line = |of: &Mutant| of.text.lines().nth(of.line - 1).expect("a line").to_owned();
+        found.iter().map(|of| (of.line, line(of))).collect()
+    };
+    let check = |source: &str, kind, expected: &[(usize, &str)]| {
+        let expected = expected.iter().map(|(at, of)| (*at, (*of).to_owned()));
+        assert_eq!(
+            edited(source, kind),
+            expected.collect::<Vec<_>>(),
+            "{source}"
+        );
+    };
+    check(
+        "def f(x):\n    if x: return\n    return(x)\n",
+        MutationKind::DroppedReturn,
+        &[(3, "    (x)")],
+    );
+    check(
+        "def f(x):\n    return None\n",
+        MutationKind::DroppedReturn,
+        &[],
+    );
+    check(
+        "def f(a, b):\n    c = a\n    for i in b: c += i\n    return [x for x in c]\n",
+        MutationKind::WrongVariable,
+        &[
+            (2, "    c = b"),
+            (3, "    for i in c: c += i"),
+            (3, "    for i in b: c += a"),
+            (4, "    return [x for x in i]"),
+        ],
+    );
+    check("def f(a): return a\n", MutationKind::WrongVariable, &[]);
+    check(
+        "def f(a):\n    try: g()\n    except E:\n        log()\n        raise\n    except F: pass\n    raise F(a)\n",
+        MutationKind::SwallowedException,
+        &[(4, "        pass"), (5, "        pass"), (7, "    pass")],
+    );
+    let source = "def f(a, b):\n    if a < 1: raise E\n    return b\n";
+    let of_review = mutants_of(source, 1, 3, &MutationKind::REVIEW).expect("Python");
+    let kinds: HashSet<_> = of_review.iter().map(|of| of.kind).collect();
+    assert_eq!(kinds, MutationKind::REVIEW.into_iter().collect());
+    let proving = mutants(source, 1, 3).expect("Python");
+    assert!(
+        proving
+            .iter()
+            .all(|of| MutationKind::ALL.contains(&of.kind))
     );
 }
 

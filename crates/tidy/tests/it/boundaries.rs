@@ -145,6 +145,7 @@ const ONE_PLACE: [(&str, &str); 26] = [
     ("sha2", "crates/slm-artifacts/src/sha256.rs"),
     ("serde_yaml", "crates/slm-config/src/yaml.rs"),
     ("csv", "evaluator/src/ratings/spreadsheet.rs"),
+    ("similar", "evaluator/src/review/page.rs"),
     ("similar", "evaluator/src/show/page.rs"),
     ("signal_hook", "crates/slm-cli/src/interrupt.rs"),
     ("statrs", "crates/slm-statistics/src/distribution.rs"),
