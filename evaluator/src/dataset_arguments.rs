@@ -33,6 +33,10 @@ Functions that share text with tasks of the recipe's benchmarks are left out.
 passes at least half of its samples is a wanted answer (label true), every other one of the runs an unwanted one, in \
 TRL's columns of KTO. routes.jsonl beside the rows has the pass rate and mean tokens of each workflow on each task, for \
 evaluate.adaptive.routes. The runs must have one arm.
+--to decompositions teaches a decomposer: each task that the workflow decompose or decompose_self split into functions is \
+a row, from task, failed program and test report to the functions. The label is true if the program over the functions \
+passes all hidden tests, in TRL's columns of KTO.
+
 --to verifier asks about each program whether it does what the task asks: yes for those that pass all hidden tests, no \
 for wrong results and exceptions. A fifth of the tasks is held out; dataset.json names them, with the area under the \
 ROC curve (AUC) that the visible tests and the model's own log-probabilities reach on their answers.
@@ -41,13 +45,14 @@ ROC curve (AUC) that the visible tests and the model's own log-probabilities rea
 publishers' solutions of the same tasks.";
 
 /// The kinds of data sets that are made of runs.
-const NEED_RUNS: [(&str, &str); 6] = [
+const NEED_RUNS: [(&str, &str); 7] = [
     ("to", "sft"),
     ("to", "pairs"),
     ("to", "kto"),
     ("to", "verifier"),
     ("to", "plans"),
     ("to", "routes"),
+    ("to", "decompositions"),
 ];
 
 #[derive(Debug, Args)]
@@ -117,6 +122,8 @@ pub(crate) enum Target {
     Sketches,
     /// The cheapest workflow that solves a task, and the others
     Routes,
+    /// Splits of tasks into functions, each wanted or unwanted, for the role decomposer
+    Decompositions,
     /// Answers with yes or no, for the role verifier
     Verifier,
 }
@@ -174,12 +181,15 @@ impl DatasetArguments {
             (Target::Plans, None) => Kind::Plans,
             (Target::Sketches, None) => Kind::Sketches,
             (Target::Routes, None) => Kind::Routes,
+            (Target::Decompositions, None) => Kind::Decompositions,
             (Target::Verifier, None) => Kind::Verifier,
         };
         if kind == Kind::Sketches {
             self.check_sketches()?;
         }
-        if kind == Kind::Routes && (self.per_task.is_some() || self.max_rows.is_some()) {
+        if matches!(kind, Kind::Routes | Kind::Decompositions)
+            && (self.per_task.is_some() || self.max_rows.is_some())
+        {
             return refuse(
                 "--per-task and --max-rows limit answers, but a row of routes is a workflow\nhint: remove them",
             );

@@ -79,6 +79,8 @@ pub enum DatasetKind {
     Sketches,
     /// Names of workflows for a task, each wanted or unwanted: `prompt`, `completion`, `label`.
     Routes,
+    /// Splits of tasks into functions, each wanted or unwanted: `prompt`, `completion`, `label`.
+    Decompositions,
     /// Programs, each with yes or no: `prompt`, `completion`.
     Verifier,
 }
@@ -93,6 +95,7 @@ impl DatasetKind {
             Self::Plans => "plans",
             Self::Sketches => "sketches",
             Self::Routes => "routes",
+            Self::Decompositions => "decompositions",
             Self::Verifier => "verifier",
         }
     }

@@ -15,6 +15,7 @@
 mod answer;
 mod candidate;
 mod continuation;
+mod decompositions;
 mod description;
 mod kto;
 mod lengths;
@@ -33,6 +34,7 @@ use std::collections::BTreeMap;
 
 pub use answer::{Answer, LearnableTask};
 pub use continuation::continuation;
+pub use decompositions::{Split, decompositions};
 pub use description::describe;
 pub use memory::{KeptAnswer, Memorable, memorable};
 pub use pairs::explained_by_lloc;
@@ -108,7 +110,7 @@ pub fn harvest(
     let mut left_out = LeftOut::default();
     let groups = candidate::groups(answers, tasks, settings, names_machinery, &mut left_out);
     let mut rows = match settings.kind {
-        Kind::Sft | Kind::Plans | Kind::Sketches | Kind::Routes => {
+        Kind::Sft | Kind::Plans | Kind::Sketches | Kind::Routes | Kind::Decompositions => {
             sft::rows(&groups, settings, &mut left_out)
         }
         Kind::Pairs(rule) => pairs::rows(&groups, rule, settings, &mut left_out),

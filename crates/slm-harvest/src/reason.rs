@@ -77,6 +77,10 @@ pub enum Reason {
     OtherSampling,
     /// No workflow solves the task.
     UnsolvedTask,
+    /// The task was not split into functions.
+    NoSplit,
+    /// The decomposer gave an empty answer.
+    EmptySplit,
     /// No rewritten function in an answer of a review is shown.
     NoRewrite,
 }
@@ -121,6 +125,8 @@ impl Reason {
             Self::Routed => "workflow chosen by a router",
             Self::OtherSampling => "sampled otherwise than the run's reference",
             Self::UnsolvedTask => "task that no workflow solves",
+            Self::NoSplit => "task that was not split into functions",
+            Self::EmptySplit => "empty answer of the decomposer",
             Self::NoRewrite => "no rewritten function that is shown",
         }
     }

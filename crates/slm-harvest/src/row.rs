@@ -35,6 +35,8 @@ pub enum Asks {
     ProgramBySketch(String),
     /// The name of one of these workflows, as the request lists them.
     Route(String),
+    /// What this conversation asks for: roles and contents.
+    Messages(Vec<(String, String)>),
     /// Whether the continuation does what the stub asks, yes or no.
     Judgement,
 }

@@ -8,6 +8,9 @@ use slm_artifacts::DatasetKind;
 /// The rule of the rows of routes.
 pub(crate) const CHEAPEST: &str = "cheapest";
 
+/// The rule of [`Kind::Decompositions`].
+pub(crate) const SPLIT: &str = "split";
+
 /// A kind of data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -25,6 +28,9 @@ pub enum Kind {
     /// Names of workflows, each labelled. [`routes`](crate::routes()) makes the rows; of answers,
     /// [`harvest`](crate::harvest) selects those of [`Kind::Sft`].
     Routes,
+    /// Splits of tasks into functions, each labelled. [`decompositions`](crate::decompositions()) makes the rows; of answers,
+    /// [`harvest`](crate::harvest) selects those of [`Kind::Sft`].
+    Decompositions,
     /// Programs, each with yes if it passes and no if it fails, for the role `verifier`. The rows are selected as for
     /// [`Kind::Kto`].
     Verifier,
@@ -120,6 +126,7 @@ impl Settings {
             Kind::Plans => DatasetKind::Plans,
             Kind::Sketches => DatasetKind::Sketches,
             Kind::Routes => DatasetKind::Routes,
+            Kind::Decompositions => DatasetKind::Decompositions,
             Kind::Verifier => DatasetKind::Verifier,
         }
     }
@@ -131,12 +138,16 @@ impl Settings {
             Kind::Sft | Kind::Kto | Kind::Plans | Kind::Verifier => self.keep.name(),
             Kind::Sketches => "nearest",
             Kind::Routes => CHEAPEST,
+            Kind::Decompositions => SPLIT,
         }
     }
 
     /// Returns the settings that have an effect, by name.
     pub fn to_rules(&self) -> BTreeMap<String, Value> {
-        if matches!(self.kind, Kind::Sketches | Kind::Routes) {
+        if matches!(
+            self.kind,
+            Kind::Sketches | Kind::Routes | Kind::Decompositions
+        ) {
             return BTreeMap::new();
         }
         let mut rules = BTreeMap::from([("per_task".to_owned(), json!(self.per_task))]);
@@ -152,6 +163,7 @@ impl Settings {
             | Kind::Plans
             | Kind::Sketches
             | Kind::Routes
+            | Kind::Decompositions
             | Kind::Verifier => {
                 rules.insert("keep".to_owned(), json!(self.keep.name()));
                 rules.insert("prefer".to_owned(), json!(self.prefer.name()));

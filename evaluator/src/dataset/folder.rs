@@ -14,7 +14,7 @@ use slm_cli::UserMistake;
 use slm_harvest::{Asks, Harvest, Kind, Row, Settings, describe};
 use slm_model::CodeRequest;
 
-use super::{plans, routes, sketches, verifier};
+use super::{decompositions, plans, routes, sketches, verifier};
 
 /// What a folder is written from.
 pub(super) struct Parts<'a> {
@@ -151,6 +151,7 @@ fn rendered(row: &Row, settings: &Settings) -> Result<Value> {
             routes::asking_for_route(&row.stub, &row.entry_point, listed)?,
             String::new(),
         ),
+        Asks::Messages(messages) => (decompositions::conversation(messages), String::new()),
         Asks::Judgement => (verifier::asking(row)?, String::new()),
     };
     let messages: Vec<Value> = messages
@@ -162,7 +163,7 @@ fn rendered(row: &Row, settings: &Settings) -> Result<Value> {
     for side in &row.sides {
         let body = side.body.trim_end();
         let (column, answer) = match row.asks {
-            Asks::Plan | Asks::Route(_) => ("completion", body.to_owned()),
+            Asks::Plan | Asks::Route(_) | Asks::Messages(_) => ("completion", body.to_owned()),
             Asks::Judgement => ("completion", verifier::answer(row).to_owned()),
             _ => (side.source.side.as_str(), format!("{begun}{body}\n```")),
         };

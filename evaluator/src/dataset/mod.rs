@@ -2,10 +2,11 @@
 //!
 //! Which answers become rows is decided by the library `slm-harvest`. Here are the files around it: the runs and their
 //! tasks (`runs`), the refusal of tasks that a recipe evaluates (`gate`), plans of the programs (`plans`), sketches of
-//! functions (`sketches`), workflows by task (`routes`), tasks to measure a verifier by (`verifier`), and the folder
+//! functions (`sketches`), workflows by task (`routes`), splits of tasks (`decompositions`), tasks to measure a verifier by (`verifier`), and the folder
 //! (`folder`).
 
 pub(crate) mod calls;
+mod decompositions;
 mod folder;
 pub(crate) mod gate;
 mod likelihood;
@@ -78,7 +79,11 @@ fn of_runs(arguments: &DatasetArguments, settings: &Settings) -> Result<DatasetI
     // All answers of finished runs are final: solutions may be opened.
     let phase = ScoringPhase::begin();
     let answers = answers(&runs, settings, arguments)?;
-    let mut harvest = harvested(&runs, &answers, settings, &phase)?;
+    let mut harvest = if settings.kind == Kind::Decompositions {
+        decompositions::make(&runs, &answers, &phase)?
+    } else {
+        harvested(&runs, &answers, settings, &phase)?
+    };
     let mut held_out = BTreeMap::new();
     if settings.kind == Kind::Verifier {
         held_out = verifier::hold_out(&mut harvest, &runs, settings.seed)?;
@@ -142,12 +147,17 @@ fn harvested(
             "{error}\nhint: sample more answers (evaluate.samples_per_task, a higher temperature), or choose other tasks"
         ))
     })?;
+    count_unscored(&mut harvest, runs);
+    Ok(harvest)
+}
+
+/// Counts the answers of all runs that have no verdict.
+fn count_unscored(harvest: &mut Harvest, runs: &[HarvestedRun]) {
     let unscored: usize = runs.iter().map(|run| run.unscored).sum();
     if unscored > 0 {
         harvest.answers += unscored;
         harvest.left_out.insert(Reason::Unscored, unscored);
     }
-    Ok(harvest)
 }
 
 /// Returns the tasks of the rows, each once.

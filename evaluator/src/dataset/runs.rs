@@ -8,7 +8,7 @@ use slm_artifacts::{Expects, MemoryCost, RowSource, SourceRun};
 use slm_benchmarks::{ScoringPhase, Task};
 use slm_cli::UserMistake;
 use slm_config::Recipe;
-use slm_harvest::{Answer, LearnableTask};
+use slm_harvest::{Answer, LearnableTask, Split};
 use slm_report::{BenchmarkInfo, RunInfo, SampleRecord, answers_sha256};
 
 use crate::experiment::tasks::{self, RunTask};
@@ -29,6 +29,8 @@ pub(crate) struct HarvestedRun {
     pub(crate) tasks: Vec<RunTask>,
     /// The program of each trajectory.
     chosen: HashMap<Key, Chosen>,
+    /// The splits of the trajectories whose task was split.
+    splits: HashMap<Key, Split>,
 }
 
 /// What a run knew of the program that a trajectory ended with, before hidden tests.
@@ -55,6 +57,19 @@ impl HarvestedRun {
         };
         let found = self.chosen.iter().find(|(key, _)| is_of(key));
         found.map(|(_, chosen)| *chosen).unwrap_or_default()
+    }
+
+    /// Returns the split of an answer's task, if it was split.
+    pub(super) fn split(&self, of: &SampleRecord) -> Option<Split> {
+        let is_of = |key: &Key| {
+            key.task_id == of.task_id
+                && key.sample == of.sample
+                && key.arm == of.arm
+                && key.workflow.name() == of.workflow
+                && key.decoding == of.decoding
+        };
+        let found = self.splits.iter().find(|(key, _)| is_of(key));
+        found.map(|(_, split)| split.clone())
     }
 
     /// Returns its answers.
@@ -202,6 +217,7 @@ pub(crate) fn read(folder: PathBuf) -> Result<HarvestedRun> {
         unscored,
         tasks,
         chosen,
+        splits: super::decompositions::splits(&events),
     })
 }
 

@@ -153,6 +153,10 @@ fn a_server_answers_and_the_run_says_which() {
             (&body["top_k"], &body["repetition_penalty"]),
             (&json!(0), &json!(1.0))
         );
+        assert_eq!(
+            (&body["presence_penalty"], &body["frequency_penalty"]),
+            (&json!(0.0), &json!(0.0))
+        );
         assert_eq!(asked.authorization, None);
         let record = &records[&asked.task()];
         let count = tokenizer().encode(&asked.prompt).expect("ids").len();
@@ -230,6 +234,50 @@ fn token_ids_are_those_of_the_text_and_extras_are_left_out_where_they_are_refuse
         compared += 1;
     }
     assert_eq!(compared, 3);
+}
+
+#[test]
+fn a_server_that_refuses_many_stop_strings_gets_the_four_that_end_most() {
+    let project = project(3);
+    let base = ["--set", "evaluate.prompting=base"];
+    let sent = |server: &FakeServer| -> Vec<usize> {
+        let asked = server.asked().into_iter();
+        let counts = asked.map(|asked| asked.body["stop"].as_array().map_or(0, Vec::len));
+        counts.collect()
+    };
+    let answers = |server: &FakeServer| {
+        let run = run_of(&project, &ask(&project, server, &base).result());
+        let records = records(&run);
+        fs::remove_dir_all(run).expect("a run");
+        records
+            .into_values()
+            .map(|record| (record["program"].clone(), record["verdict"].clone()))
+            .collect::<Vec<_>>()
+    };
+    let lenient = server(right);
+    let expected = answers(&lenient);
+    assert!(
+        sent(&lenient).iter().all(|&n| n > 4),
+        "{:?}",
+        sent(&lenient)
+    );
+    let strict = server(|asked| {
+        let stops = asked.body["stop"].as_array().map_or(0, Vec::len);
+        if stops > 4 {
+            let text = format!("List should have at most 4 items after validation, not {stops}");
+            return Say::Json(400, json!({"error": {"message": text}}));
+        }
+        right(asked)
+    });
+    assert_eq!(answers(&strict), expected);
+    assert!(sent(&strict).iter().all(|&n| n == 4), "{:?}", sent(&strict));
+    let probes = strict.probes().into_iter();
+    assert_eq!(
+        probes
+            .filter(|asked| asked.body.get("stop").is_some())
+            .count(),
+        1
+    );
 }
 
 #[test]

@@ -110,6 +110,12 @@ impl FakeServer {
         asked.into_iter().filter(wanted).collect()
     }
 
+    /// The probes of the server's capabilities.
+    pub(crate) fn probes(&self) -> Vec<Asked> {
+        let asked = self.state.asked.lock().expect("sound").clone();
+        asked.into_iter().filter(Asked::is_probe).collect()
+    }
+
     /// How often each task was requested, from task 1 on.
     pub(crate) fn times(&self, tasks: usize) -> Vec<usize> {
         let asked = self.asked();

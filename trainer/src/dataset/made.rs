@@ -108,7 +108,7 @@ fn check_format(dataset: &Dataset, kind: DatasetKind) -> Result<()> {
             "prompt_completion"
         }
         DatasetKind::Pairs => "pairs",
-        DatasetKind::Kto | DatasetKind::Routes => "kto",
+        DatasetKind::Kto | DatasetKind::Routes | DatasetKind::Decompositions => "kto",
     };
     let found = dataset.format.name();
     if found == expected {

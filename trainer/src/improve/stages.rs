@@ -280,7 +280,7 @@ fn harvested(folder: &Path, kind: DatasetKind, objective: Objective) -> Result<D
             "prompt_completion"
         }
         DatasetKind::Pairs => "pairs",
-        DatasetKind::Kto | DatasetKind::Routes => "kto",
+        DatasetKind::Kto | DatasetKind::Routes | DatasetKind::Decompositions => "kto",
     };
     let path = serde_json::to_string(&folder.display().to_string())?;
     let objective = objective.name();

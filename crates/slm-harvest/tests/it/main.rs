@@ -2,6 +2,7 @@
 
 mod answers;
 mod counts;
+mod decompositions;
 mod memory;
 mod python;
 mod reasons;

@@ -13,6 +13,7 @@ mod enforce_limits;
 mod http;
 mod retry;
 mod serve;
+mod stops;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -59,6 +60,8 @@ pub(crate) struct Endpoint {
     /// Maximum tokens of prompt and answer together, as far as the server has reported it.
     limit: AtomicUsize,
     capabilities: OnceLock<Capabilities>,
+    /// Whether the server accepts more than four stop strings; probed at the first request that has more.
+    accepts_many_stops: OnceLock<bool>,
     /// Variables of the chat template that the server renders conversations with.
     template_kwargs: BTreeMap<String, Value>,
 }
@@ -138,6 +141,7 @@ impl Endpoint {
             served,
             limit: AtomicUsize::new(limit.unwrap_or(usize::MAX)),
             capabilities: OnceLock::new(),
+            accepts_many_stops: OnceLock::new(),
             template_kwargs: BTreeMap::new(),
         })
     }
@@ -214,7 +218,7 @@ impl Endpoint {
             Some(texts) => Prompt::Text(texts.text(&query, capabilities)?),
         };
         for served in &self.served {
-            let body = wire::body(&served.model, &prompt, &query, 1, capabilities.extras);
+            let body = wire::body(&served.model, &prompt, &query, &[], 1, capabilities.extras);
             let why = match self.ask(&body, 1, &AtomicBool::new(false))? {
                 Outcome::Answered(answer, _)
                     if answer.log_probabilities.is_some() && answer.likeliest.is_some() =>
@@ -249,7 +253,12 @@ impl Endpoint {
         prompt: &Prompt,
         extras: bool,
     ) -> Result<Option<ServerAnswer>> {
-        match self.attempt(&probe(model, prompt, extras)) {
+        self.answered_once(&probe(model, prompt, extras))
+    }
+
+    /// Sends a request without retries; `None` if there is no answer.
+    fn answered_once(&self, body: &Value) -> Result<Option<ServerAnswer>> {
+        match self.attempt(body) {
             Try::Done(Outcome::Answered(answer, _)) => Ok(Some(answer)),
             Try::Done(_) | Try::Passing { .. } => Ok(None),
             Try::Failed(error) => Err(error),
@@ -291,7 +300,14 @@ impl Endpoint {
 
 /// Returns the request for one token.
 fn probe(model: &str, prompt: &Prompt, extras: bool) -> Value {
-    wire::body(model, prompt, &capabilities::query(Vec::new()), 1, extras)
+    wire::body(
+        model,
+        prompt,
+        &capabilities::query(Vec::new()),
+        &[],
+        1,
+        extras,
+    )
 }
 
 /// Returns the server's descriptions of its models, by name; `None` if it has no list.

@@ -255,7 +255,15 @@ impl Work<'_, '_, '_> {
         let (arm, halt, results) = (self.arm, self.halt, self.results.clone());
         let extras = arm.endpoint.capabilities()?.extras;
         let model = arm.model(&request.query);
-        let body = wire::body(model, &request.prompt, &request.query, granted, extras);
+        let stops = arm.endpoint.sent_stops(&request.query.stop)?;
+        let body = wire::body(
+            model,
+            &request.prompt,
+            &request.query,
+            &stops,
+            granted,
+            extras,
+        );
         let seed = request.query.seed;
         self.under_way.insert(index, request);
         self.scope.spawn(move || {

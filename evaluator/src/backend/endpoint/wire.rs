@@ -28,19 +28,20 @@ pub(super) fn route(api: Api) -> &'static str {
     }
 }
 
-/// Returns the body of a request for at most `max_tokens` tokens. With `extras` it disables the servers' own
-/// defaults: limits on the likeliest tokens (top-k, min-p), and repetition penalties.
+/// Returns the body of a request for at most `max_tokens` tokens that end before these stop strings. It disables the
+/// servers' own defaults: penalties and, with `extras`, limits on the likeliest tokens (top-k, min-p).
 pub(super) fn body(
     model: &str,
     prompt: &Prompt,
     query: &Query,
+    stops: &[&str],
     max_tokens: usize,
     extras: bool,
 ) -> Value {
     let mut body = Map::new();
     let mut put = |key: &str, value: Value| drop(body.insert(key.to_owned(), value));
     put("model", json!(model));
-    let mut stop = &query.stop[..];
+    let mut stop = stops;
     match prompt {
         Prompt::Ids(ids) => put("prompt", json!(ids)),
         Prompt::Text(text) => put("prompt", json!(text)),
@@ -59,6 +60,9 @@ pub(super) fn body(
     put("temperature", json!(query.sampling.temperature));
     put("top_p", json!(query.sampling.top_p));
     put("seed", json!(seed(query.seed)));
+    // vLLM takes them from the model's generation_config.json otherwise.
+    put("presence_penalty", json!(0.0));
+    put("frequency_penalty", json!(0.0));
     put("n", json!(1));
     put("stream", json!(false));
     if !stop.is_empty() {
@@ -194,7 +198,12 @@ pub(super) fn context_limit(refusal: &str) -> Option<Option<usize>> {
         "context window",
         "context size",
         "context_size",
+        "max_model_len=",
     ];
+    // vLLM's answer to a conversation that fills the context: this program never asks for no token.
+    if text.contains("max_tokens must be at least 1") {
+        return Some(None);
+    }
     let at = marks
         .iter()
         .find_map(|mark| Some(text.find(mark)? + mark.len()))?;
@@ -242,10 +251,12 @@ mod tests {
 
     #[test]
     fn a_request_says_all_that_decides_an_answer() {
-        let body = body("m", &Prompt::Ids(vec![1, 2]), &query(""), 7, true);
+        let query = query("");
+        let body = body("m", &Prompt::Ids(vec![1, 2]), &query, &query.stop, 7, true);
         let expected = json!({
             "model": "m", "prompt": [1, 2], "max_tokens": 7, "temperature": 0.0, "top_p": 1.0, "seed": 0,
-            "n": 1, "stream": false, "stop": ["\n```"], "top_k": 0, "min_p": 0.0,
+            "n": 1, "stream": false, "stop": ["\n```"], "presence_penalty": 0.0,
+            "frequency_penalty": 0.0, "top_k": 0, "min_p": 0.0,
             "repetition_penalty": 1.0, "repeat_penalty": 1.0,
         });
         assert_eq!(body, expected);
@@ -254,7 +265,7 @@ mod tests {
     #[test]
     fn a_whole_answer_is_not_stopped_at_the_end_of_a_part() {
         let messages = Prompt::Messages(query("").messages);
-        let asked = |begun: &str| body("m", &messages, &query(begun), 7, false);
+        let asked = |begun: &str| body("m", &messages, &query(begun), &["\n```"], 7, false);
         assert_eq!(asked("```python\n").get("stop"), None);
         assert_eq!(asked("")["stop"], json!(["\n```"]));
         assert_eq!(
@@ -293,7 +304,7 @@ mod tests {
     fn log_probabilities_are_asked_for_by_the_routes_own_keys_and_only_if_wanted() {
         let messages = Prompt::Messages(query("").messages);
         assert_eq!(
-            body("m", &messages, &query(""), 7, true).get("logprobs"),
+            body("m", &messages, &query(""), &[], 7, true).get("logprobs"),
             None
         );
         let wanting = Query {
@@ -303,12 +314,12 @@ mod tests {
             },
             ..query("")
         };
-        let chat = body("m", &messages, &wanting, 7, true);
+        let chat = body("m", &messages, &wanting, &[], 7, true);
         assert_eq!(
             (&chat["logprobs"], &chat["top_logprobs"]),
             (&json!(true), &json!(20))
         );
-        let completion = body("m", &Prompt::Ids(vec![1]), &wanting, 7, true);
+        let completion = body("m", &Prompt::Ids(vec![1]), &wanting, &[], 7, true);
         assert_eq!(completion["logprobs"], json!(5));
         assert_eq!(completion.get("top_logprobs"), None);
     }
@@ -368,6 +379,14 @@ mod tests {
                 Some(Some(4096)),
             ),
             ("exceed_context_size_error", Some(None)),
+            (
+                "max_tokens=100000 cannot be greater than max_model_len=1024. Please request fewer output tokens.",
+                Some(Some(1024)),
+            ),
+            (
+                "max_tokens must be at least 1, got 0. (parameter=max_tokens, value=0)",
+                Some(None),
+            ),
             ("temperature must be at most 2", None),
         ] {
             assert_eq!(context_limit(text), expected, "{text}");
