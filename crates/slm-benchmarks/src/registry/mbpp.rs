@@ -189,7 +189,8 @@ mod tests {
         let text = r#"[{"task_id": 7, "prompt": "Root.", "code": "def root(x):\n  return x ** 0.5",
             "test_imports": ["import math"], "test_list": ["assert math.isclose(root(4), 2)"]}]"#;
         std::fs::write(&path, text).expect("file");
-        let tasks = (SANITIZED.read)(&path).expect("a task");
+        let set = crate::load(SANITIZED.name, Some(&path)).expect("a task");
+        let tasks = set.tasks;
         let view = tasks[0].view();
         assert_eq!(view.setup, "import math");
         assert_eq!(view.public_examples, ["assert math.isclose(root(4), 2)"]);

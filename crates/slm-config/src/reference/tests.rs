@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 use super::Reference;
 use super::defaults::Defaults;
 use crate::RecipeError;
+use crate::benchmark::Benchmark;
 use crate::node::{KeyPath, Node, Value};
 use crate::recipe::Recipe;
 use crate::schema::{Kind, Row, rows};
@@ -64,7 +65,8 @@ fn the_table_has_the_keys_of_the_structs() {
     structs.retain(|path| !path.starts_with("data.datasets[].columns."));
     let mut table: BTreeSet<String> = rows(Recipe::KEYS).into_iter().map(|row| row.path).collect();
     // A benchmark without a file is written as its name alone.
-    for name in ["name", "path", "split", "task_ids"] {
+    let keys = Benchmark::KEYS.iter().map(|key| key.name);
+    for name in keys {
         table.remove(&format!("evaluate.benchmarks[].{name}"));
         table.remove(&format!("improve.tasks[].{name}"));
     }
@@ -166,7 +168,11 @@ fn property<'j>(schema: &'j Json, path: &str) -> &'j Json {
         let name = step.trim_end_matches("[]");
         let property = &schema["properties"][name];
         if step.ends_with("[]") {
-            &property["items"]
+            let items = &property["items"];
+            // Of several forms of an item, the one with keys.
+            let forms = items["anyOf"].as_array().into_iter().flatten();
+            let mut with_keys = forms.filter(|form| form["properties"].is_object());
+            with_keys.next().unwrap_or(items)
         } else {
             property
         }
