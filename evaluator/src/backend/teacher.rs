@@ -166,6 +166,7 @@ impl Caller for Split<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::Wanted;
     use crate::backend::scripted::{Line, Scripted};
     use slm_artifacts::FinishReason;
     use slm_model::{Message, Role, Sampling};
@@ -179,6 +180,7 @@ mod tests {
             max_new_tokens: 10,
             seed: 0,
             speaker,
+            wanted: Wanted::default(),
         }
     }
 

@@ -134,6 +134,8 @@ mod tests {
             seconds: 0.0,
             retries: 0,
             tokens_estimated: false,
+            log_probability: None,
+            judgement: None,
         };
         proposed(&file, &file.functions[0], &answer)
     }

@@ -35,7 +35,7 @@ fn completions(
     let generation = Generation {
         runtime,
         tokenizer: &tokenizer,
-        adapter: Some(adapter),
+        adapters: &[adapter],
         slots: 2,
     };
     let mut found = vec![None; requests.len()];
@@ -80,7 +80,7 @@ fn log_probabilities_equal_those_of_transformers_with_the_adapter_and_without() 
                 sampling: Sampling::GREEDY,
                 seed: 0,
                 stop: Vec::new(),
-                with_adapter: of["adapter"].as_bool().expect("a flag"),
+                adapter: of["adapter"].as_bool().expect("a flag").then_some(0),
                 asked: Asked {
                     completion: true,
                     first: ids(&expected["choices"]),
@@ -136,7 +136,7 @@ fn temperature_and_nucleus_change_what_is_drawn_and_not_how_likely_it_is() {
                 },
                 seed: 3,
                 stop: Vec::new(),
-                with_adapter: true,
+                adapter: Some(0),
                 asked: Asked {
                     completion,
                     first: Vec::new(),

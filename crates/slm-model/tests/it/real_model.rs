@@ -42,7 +42,7 @@ fn greedy_text_equals_transformers_and_llama_cpp_up_to_near_ties() {
     let generation = Generation {
         runtime: &runtime,
         tokenizer: &tokenizer,
-        adapter: None,
+        adapters: &[],
         slots: 3,
     };
     let mut compared = 0;
