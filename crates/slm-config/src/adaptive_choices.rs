@@ -1,7 +1,9 @@
 //! The workflows that `adaptive` chooses from, in a recipe.
 
 use crate::adaptive::Router;
-use crate::recipe::Recipe;
+use crate::recipe::{Evaluate, Recipe};
+use crate::selection::{BeamScore, SamplesSelect};
+use crate::workflow::Role;
 use crate::workflow_table::{Needs, Workflow};
 
 /// What is chosen from by default.
@@ -31,6 +33,49 @@ impl Recipe {
             Some(_) => Vec::new(),
             None => DEFAULT.into_iter().filter(lacks).collect(),
         }
+    }
+
+    /// Returns the workflows that may solve a task where the recipe names `workflow`: its choices if it is a router.
+    pub fn solved_by(&self, workflow: Workflow) -> Vec<Workflow> {
+        if workflow.chooses() {
+            self.adaptive_choices()
+        } else {
+            vec![workflow]
+        }
+    }
+
+    /// Returns the roles in which a workflow calls the model with the settings of this recipe.
+    pub fn roles_of(&self, workflow: Workflow) -> Vec<Role> {
+        let Evaluate {
+            samples_select,
+            beam,
+            ..
+        } = &self.evaluate;
+        let is_called = |of: Workflow, role: Role| match (of, role) {
+            (Workflow::BestOfN, Role::Verifier) => samples_select.asks_verifier(),
+            (Workflow::BestOfN, Role::Tester) => *samples_select == SamplesSelect::Weighted,
+            (Workflow::Beam, Role::Verifier) => beam.score == BeamScore::Verifier,
+            _ => true,
+        };
+        let mut roles: Vec<Role> = Vec::new();
+        for of in self.solved_by(workflow) {
+            let own = of.roles().iter().filter(|role| is_called(of, **role));
+            roles.extend(own);
+        }
+        if workflow == Workflow::Adaptive && self.router() == Router::Model {
+            roles.push(Role::Router);
+        }
+        roles.sort_unstable();
+        roles.dedup();
+        roles
+    }
+
+    /// Returns the calls to the model until a workflow has a first program, with the settings of this recipe.
+    pub fn calls_to_first_program(&self, workflow: Workflow) -> usize {
+        let solving = self.solved_by(workflow).into_iter();
+        let most = solving.map(Workflow::calls_to_first_program).max();
+        let routes = workflow == Workflow::Adaptive && self.router() == Router::Model;
+        most.unwrap_or(0) + usize::from(routes)
     }
 
     /// Returns who chooses.

@@ -69,6 +69,7 @@ pub(crate) fn findings(recipe: &Recipe, needs: Needs) -> Vec<Finding> {
     check.train(train);
     check.objective(recipe);
     check.evaluate(evaluate);
+    check.workflows(recipe);
     check.improve(recipe);
     check.knowledge(recipe);
     in_reading_order(check.0)

@@ -19,12 +19,15 @@ pub struct Split {
     pub lines: String,
     /// The step of its answer.
     pub step: u32,
-    /// Whether the trajectory's final program is built over the functions.
+    /// Whether a program was requested after it: over the functions or, if none could be written, without them. A budget
+    /// that ended earlier says nothing about the split.
+    pub is_tried: bool,
+    /// Whether the trajectory's final program was written over the functions.
     pub is_built_on: bool,
 }
 
-/// Makes a row of each answer whose task was split. The label is whether the program over the functions passes all hidden
-/// tests; answers that could not be scored give no row. `split_of` returns the split of an answer.
+/// Makes a row of each answer whose task was split. The label is whether the program over at least one of the
+/// functions passes all hidden tests; answers that could not be scored give no row. `split_of` returns the split of an answer.
 ///
 /// # Errors
 /// No answer has a split, or all rows have one label.
@@ -52,10 +55,10 @@ pub fn decompositions(
         let found = task.and_then(|task| {
             let split = split_of(answer).ok_or(Reason::NoSplit)?;
             let is_empty = split.lines.trim().is_empty();
-            if is_empty {
-                Err(Reason::EmptySplit)
-            } else {
-                Ok((task, split))
+            match (is_empty, split.is_tried) {
+                (true, _) => Err(Reason::EmptySplit),
+                (_, false) => Err(Reason::UntriedSplit),
+                _ => Ok((task, split)),
             }
         });
         match found {
@@ -84,13 +87,20 @@ pub fn decompositions(
     })
 }
 
+/// Whether a program has at least one of the proposed functions: those that it does not reach were removed.
+fn uses(program: &str, lines: &str) -> bool {
+    let names = lines.lines().filter_map(|line| line.split_once('('));
+    let mut definitions = names.map(|(name, _)| format!("def {}(", name.trim()));
+    definitions.any(|definition| program.contains(&definition))
+}
+
 fn row(answer: &Answer, task: &LearnableTask, split: Split) -> Row {
     let record = &answer.record;
     Row {
         task_id: task.id.clone(),
         stub: task.prompt.clone(),
         entry_point: task.entry_point.clone(),
-        label: Some(split.is_built_on && record.passed()),
+        label: Some(split.is_built_on && record.passed() && uses(&record.program, &split.lines)),
         sides: vec![Side {
             body: split.lines,
             lloc: 0,

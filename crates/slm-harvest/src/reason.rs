@@ -79,6 +79,8 @@ pub enum Reason {
     UnsolvedTask,
     /// The task was not split into functions.
     NoSplit,
+    /// The budget ended before a program followed the split.
+    UntriedSplit,
     /// The decomposer gave an empty answer.
     EmptySplit,
     /// No rewritten function in an answer of a review is shown.
@@ -126,6 +128,7 @@ impl Reason {
             Self::OtherSampling => "sampled otherwise than the run's reference",
             Self::UnsolvedTask => "task that no workflow solves",
             Self::NoSplit => "task that was not split into functions",
+            Self::UntriedSplit => "split that no program followed",
             Self::EmptySplit => "empty answer of the decomposer",
             Self::NoRewrite => "no rewritten function that is shown",
         }

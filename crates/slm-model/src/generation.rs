@@ -196,6 +196,9 @@ struct Sequence<'a> {
     text: String,
     seconds: f64,
     log_probability: LogProbability,
+    /// Of each token the end of the text with it, and the log-probability until then; empty unless an answer is one
+    /// statement, whose end is known only by the tokens after it.
+    until: Vec<(usize, LogProbability)>,
     first: Vec<f64>,
 }
 
@@ -353,6 +356,7 @@ impl<'a> Generation<'a> {
             text: String::new(),
             seconds: 0.0,
             log_probability: LogProbability::default(),
+            until: Vec::new(),
             first,
         };
         let finish = self.extend(&mut sequence, &Next::Logits(logits))?;
@@ -412,6 +416,7 @@ impl<'a> Generation<'a> {
             stream,
             text,
             log_probability,
+            until,
             ..
         } = sequence;
         if request.max_new_tokens == 0 {
@@ -439,6 +444,9 @@ impl<'a> Generation<'a> {
             from -= 1;
         }
         *text += &stream.push(token)?;
+        if request.asked.completion && request.one_statement.is_some() {
+            until.push((text.len(), *log_probability));
+        }
         let ends_at = request
             .stop
             .iter()
@@ -446,6 +454,10 @@ impl<'a> Generation<'a> {
             .min();
         let ends_at = ends_at.or_else(|| end_of_statement(text, request.one_statement?));
         if let Some(end) = ends_at {
+            // The tokens after the statement are no part of it.
+            if let Some((_, kept)) = until.iter().find(|(length, _)| *length >= end) {
+                *log_probability = *kept;
+            }
             text.truncate(end);
             return Ok(Some(Finish::Stop));
         }

@@ -47,6 +47,7 @@ pub use record::{
 pub use spending::Spending;
 
 use findings::arms::Arms;
+use findings::parsons::{ParsonsFindings, SUFFIX};
 use findings::{Findings, cell_summary};
 
 /// A finished report.
@@ -60,11 +61,23 @@ pub struct Report {
     pub summary: Value,
 }
 
+/// Returns the records of tasks as published; `None` if they are all, or if there are no others.
+fn free_form(records: &[SampleRecord]) -> Option<Vec<SampleRecord>> {
+    let is_free = |record: &&SampleRecord| !record.benchmark.ends_with(SUFFIX);
+    let n = records.iter().filter(is_free).count();
+    let is_mixed = n > 0 && n < records.len();
+    is_mixed.then(|| records.iter().filter(is_free).cloned().collect())
+}
+
 /// Builds the report of a run: the verdicts on its hypotheses, and the results and spending of every cell.
 ///
 /// Every set of records gives a report: arms may lack tasks, and nothing may parse. What cannot be computed is
 /// omitted and named. The records' texts come from a model and are treated as hostile.
 pub fn build(run: &RunInfo, records: &[SampleRecord]) -> Report {
+    let parsons = ParsonsFindings::new(records, run);
+    // Their prompts show the lines of solutions: beside other tasks they have a section of their own, and count nowhere else.
+    let free = free_form(records);
+    let records = free.as_deref().unwrap_or(records);
     let of_workflow = |workflow: Workflow| -> Vec<&SampleRecord> {
         let is_of = |record: &&SampleRecord| {
             record.decoding == run.plan.reference && record.workflow == workflow.name()
@@ -76,7 +89,10 @@ pub fn build(run: &RunInfo, records: &[SampleRecord]) -> Report {
     let others: Vec<(&str, Arms)> = (run.plan.comparison.iter().flatten().skip(1))
         .map(|&workflow| (workflow.name(), Arms::new(&of_workflow(workflow), run)))
         .collect();
-    let findings = Findings::new(run, records, &arms, &others);
+    let findings = Findings {
+        parsons,
+        ..Findings::new(run, records, &arms, &others)
+    };
     let cells = cell_summary::summaries(records, run);
     Report {
         markdown: page::render(run, records, &arms, &findings, &cells),

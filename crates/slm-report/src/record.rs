@@ -21,12 +21,14 @@ use crate::spending::{Spending, is_zero};
 ///
 /// | version | change |
 /// |---|---|
+/// | 7 | `attempts`, `tokens_to_program`, `seconds_to_program`, `executable`, `phase`, `phases`, `complete`, `routed_to`,
+/// `bleu`, `line_use`; `speakers`, `assisted`, `routes` of the run |
 /// | 6 | `lookups`, `masked`, `recall`, `copied`, `sketch_kept`; `knowledge`, `offline` and `short_budgets` of the run |
 /// | 5 | `metrics` with complexity, findings, debt and what the prompt gives; `same_signature`, `similarity`,
 /// `reference_loss`; `human` of the run |
 /// | 4 | verdict `empty`, which was `unparsable`; `metrics.lloc_code`; `plan.hypotheses[].declared` |
 /// | 3 | the first that later versions read |
-pub const RECORD_VERSION: u32 = 6;
+pub const RECORD_VERSION: u32 = 7;
 
 /// The earliest version that is read.
 pub const OLDEST_RECORD: u32 = 3;
@@ -379,6 +381,9 @@ pub struct SpeakerInfo {
     /// SHA-256 of the adapter's weights or of the teacher's description, in hex; omitted for the base model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// The tasks of the run that its training data contain, which the user allowed; omitted if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub learned_tasks: Vec<String>,
 }
 
 /// A finished training in a few numbers.

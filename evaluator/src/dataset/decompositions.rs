@@ -60,6 +60,7 @@ pub(super) fn splits(events: &[Event]) -> HashMap<Key, Split> {
                     .collect(),
                 lines: call.text.trim().to_owned(),
                 step: event.step,
+                is_tried: false,
                 is_built_on: false,
             };
             splits.insert(event.trajectory.clone(), split);
@@ -74,10 +75,14 @@ pub(super) fn splits(events: &[Event]) -> HashMap<Key, Split> {
         }
     }
     for event in events {
+        let (What::Call(call), Some(split)) = (&event.what, splits.get_mut(&event.trajectory))
+        else {
+            continue;
+        };
+        split.is_tried |= call.expects == Expects::Program && event.step > split.step;
         // Where no function could be written, the draft was revised as in reflection.
-        if let (What::Call(call), Some(split)) = (&event.what, splits.get_mut(&event.trajectory))
-            && call.role == CallRole::Reviewer
-        {
+        if call.role == CallRole::Reviewer {
+            split.is_tried = true;
             split.is_built_on = false;
         }
     }

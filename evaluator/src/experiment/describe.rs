@@ -10,9 +10,8 @@ use slm_benchmarks::{LeftOut, Task};
 use slm_cli::Provenance;
 use slm_config::{Objective, Recipe, Workflow};
 use slm_report::{
-    AdapterInfo, BenchmarkInfo, Cell, Experiment, NamedSeed, Plan, RECORD_VERSION, RecipeInfo,
-    RunInfo, STATISTICS, SamplingInfo, SandboxInfo, SandboxProperty, SpeakerInfo, Spending,
-    TrainingSummary,
+    AdapterInfo, BenchmarkInfo, Experiment, NamedSeed, Plan, RECORD_VERSION, RecipeInfo, RunInfo,
+    STATISTICS, SamplingInfo, SandboxInfo, SandboxProperty, SpeakerInfo, Spending, TrainingSummary,
 };
 use slm_sandbox::Sandbox;
 
@@ -207,7 +206,7 @@ pub(crate) fn run(parts: Parts) -> Result<RunInfo> {
         offline: [&knowledge.offline(), routing.offline()].concat(),
         routes: routing.info().cloned(),
         short_budgets: Vec::new(),
-        assisted: super::speakers::assisted(evaluate, &plan_workflows),
+        assisted: super::speakers::assisted(recipe, &plan_workflows),
         endpoint,
         shard: None,
         merged_from: Vec::new(),
@@ -239,8 +238,8 @@ fn config_sha256(info: &RunInfo, yaml: &str, recipe: &Recipe, templates: &Templa
         .chain(benchmarks);
     let cells = info.plan.cells.iter();
     let workflows: Vec<Workflow> = cells.map(|cell| cell.workflow).collect();
-    let scores = |cell: &Cell| Scores::of(cell.workflow, &recipe.evaluate);
-    let verifies = info.plan.cells.iter().any(|cell| scores(cell).verifier);
+    let mut solving = workflows.iter().flat_map(|of| recipe.solved_by(*of));
+    let verifies = solving.any(|of| Scores::of(of, &recipe.evaluate).verifier);
     let knowledge = info.knowledge.iter().flat_map(|of| {
         let hashes = [&of.index_sha256, &of.memory_sha256];
         hashes.into_iter().flatten().map(String::as_str)

@@ -45,7 +45,6 @@ use crate::shard::Shard;
 use crate::workflow::agent::{Grading, Settings};
 use crate::workflow::prompt::Templates;
 use crate::workflow::runner::SandboxRunner;
-use crate::workflow::scores::Scores;
 use crate::workflow::trajectory::{Finished, Identity, SpeakingAdapter};
 use slm_artifacts::BASE_ARM;
 
@@ -96,6 +95,10 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
     let names: Vec<&str> = chosen.iter().map(|adapter| adapter.name.as_str()).collect();
     let plan = Plan::new(request.experiment, evaluate, &names)
         .map_err(|error| UserMistake(error.to_string()))?;
+    let workflows: Vec<Workflow> = plan.cells.iter().map(|cell| cell.workflow).collect();
+    if !chosen.is_empty() {
+        speakers::check_arms(&recipe, &workflows)?;
+    }
     let templates = Templates::load(&evaluate.prompts)?;
     let limits = Limits::default().with_cpu_s(evaluate.timeout_s);
     let sandbox = arguments.sandbox.open(evaluate.python.as_deref(), limits)?;
@@ -103,7 +106,7 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
     let (mut tasks, benchmarks, sources) = tasks::load(evaluate)?;
     let learned = learned::check(&chosen, &tasks, arguments.allow_learned_tasks)?;
     let speaking = speakers::adapters(evaluate)?;
-    learned::check(&speaking, &tasks, arguments.allow_learned_tasks)?;
+    let learned_by_speakers = learned::check(&speaking, &tasks, arguments.allow_learned_tasks)?;
     let counter = LaterCounter::default();
     let python = sandbox.interpreter();
     let knowledge = Rc::new(knowledge::open(&recipe, &tasks, python, counter.counter())?);
@@ -113,10 +116,7 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
     let device = arguments.device;
     let answering = Answering::open(&recipe, &chosen, &speaking, device, &mut timings)?;
     counter.set(answering.count_tokens());
-    let scored = plan.cells.iter().map(|cell| cell.workflow);
-    if let Some(workflow) = scored.clone().find(|of| Scores::of(*of, evaluate).any()) {
-        answering.require_log_probabilities(&needed_by(workflow, evaluate))?;
-    }
+    speakers::check_probabilities(&recipe, &workflows, &answering, teacher.as_ref())?;
     let described = describe_adapters(&chosen, learned)?;
 
     let trees = TreePools::new();
@@ -125,7 +125,7 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
         recipe: &recipe,
         answerer: answering.answerer(&recipe)?,
         adapters: described,
-        speakers: speakers::describe(evaluate, &speaking, teacher.as_ref())?,
+        speakers: speakers::describe(evaluate, &speaking, &learned_by_speakers, teacher.as_ref())?,
         benchmarks,
         sources,
         plan,
@@ -151,8 +151,7 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
         timings.continue_from(earlier.timings);
     }
     costs::announce(&mut info, &recipe);
-    let workflows = info.plan.cells.iter().map(|cell| cell.workflow);
-    speakers::note_same_decomposer(evaluate, &workflows.collect::<Vec<_>>());
+    speakers::note_same_decomposer(evaluate, &workflows);
     run.write_info(&info)?;
 
     let runner = SandboxRunner {
@@ -204,17 +203,6 @@ fn experiment(request: &Request) -> Result<Vec<String>> {
         slm_cli::result(&format!("report: {}", path.display()));
     }
     Ok(unscored)
-}
-
-/// Names the setting of a workflow that needs log-probabilities.
-fn needed_by(workflow: Workflow, evaluate: &Evaluate) -> String {
-    match workflow {
-        Workflow::BestOfN => format!(
-            "`evaluate.samples_select: {}`",
-            evaluate.samples_select.name()
-        ),
-        of => format!("the workflow `{of}`"),
-    }
 }
 
 /// Describes the adapters, each with the tasks of the run that it has learned.

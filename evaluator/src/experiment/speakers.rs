@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use slm_artifacts::{CHECKPOINTS, adapter_by_name, sha256_of_texts};
 use slm_cli::UserMistake;
-use slm_config::{Evaluate, RoleSpeaker, Workflow};
+use slm_config::{Evaluate, Recipe, Role, RoleSpeaker, Workflow};
 use slm_report::{EndpointInfo, SpeakerInfo};
 
 use super::adapters::NamedAdapter;
+use super::answering::Answering;
 use crate::backend::endpoint::Endpoint;
+use crate::workflow::scores::Scores;
 use crate::workflow::trajectory::SpeakingAdapter;
 
 /// Returns the adapters of `evaluate.speakers`, each once, under the names that the recipe gives them.
@@ -70,12 +72,14 @@ pub(super) fn teacher(evaluate: &Evaluate) -> Result<Option<TeacherServer>> {
 pub(super) fn describe(
     evaluate: &Evaluate,
     adapters: &[NamedAdapter],
+    learned: &[Vec<String>],
     teacher: Option<&TeacherServer>,
 ) -> Result<Vec<SpeakerInfo>> {
-    let mut hashes = BTreeMap::new();
-    for adapter in adapters {
+    let (mut hashes, mut tasks) = (BTreeMap::new(), BTreeMap::new());
+    for (adapter, learned) in adapters.iter().zip(learned) {
         let described = super::describe::adapter(&adapter.folder, &adapter.name)?;
         hashes.insert(adapter.name.as_str(), (described.path, described.sha256));
+        tasks.insert(adapter.name.as_str(), learned.clone());
     }
     let named = evaluate.speakers.iter();
     let named = named.filter(|(_, speaker)| **speaker != RoleSpeaker::Arm);
@@ -86,9 +90,11 @@ pub(super) fn describe(
                 RoleSpeaker::Adapter(name) => hashes.get(name.as_str()).cloned().unzip(),
                 RoleSpeaker::Teacher => teacher.map(TeacherServer::identity).unzip(),
             };
+            let name = String::from(speaker.clone());
             SpeakerInfo {
                 role: role.name().to_owned(),
-                speaker: String::from(speaker.clone()),
+                learned_tasks: tasks.get(name.as_str()).cloned().unwrap_or_default(),
+                speaker: name,
                 source,
                 sha256,
             }
@@ -125,20 +131,82 @@ pub(super) fn speaking(
 }
 
 /// Returns the names of the workflows in which the teacher answers, each once.
-pub(super) fn assisted(evaluate: &Evaluate, workflows: &[Workflow]) -> Vec<String> {
+pub(super) fn assisted(recipe: &Recipe, workflows: &[Workflow]) -> Vec<String> {
     let is_taught = |workflow: &&Workflow| {
-        let mut roles = workflow.roles().iter();
-        roles.any(|role| evaluate.speaker(*role) == RoleSpeaker::Teacher)
+        let mut roles = recipe.roles_of(**workflow).into_iter();
+        roles.any(|role| recipe.evaluate.speaker(role) == RoleSpeaker::Teacher)
     };
     let taught: BTreeSet<&Workflow> = workflows.iter().filter(is_taught).collect();
     taught.into_iter().map(|of| of.name().to_owned()).collect()
+}
+
+/// Refuses a comparison of adapters in a workflow none of whose roles the arm speaks: its answers would not differ.
+pub(super) fn check_arms(recipe: &Recipe, workflows: &[Workflow]) -> Result<(), UserMistake> {
+    let is_silent = |workflow: &&Workflow| {
+        let mut roles = recipe.roles_of(**workflow).into_iter();
+        roles.all(|role| recipe.evaluate.speaker(role) != RoleSpeaker::Arm)
+    };
+    let Some(workflow) = workflows.iter().find(is_silent) else {
+        return Ok(());
+    };
+    let roles: Vec<&str> = recipe
+        .roles_of(*workflow)
+        .into_iter()
+        .map(Role::name)
+        .collect();
+    Err(UserMistake(format!(
+        "the adapters answer no call of `{workflow}`: evaluate.speakers or evaluate.adapter_roles gives all its roles ({}) to \
+         other speakers\nhint: leave a role to `arm`",
+        roles.join(", ")
+    )))
+}
+
+/// Names the setting of a workflow that needs log-probabilities.
+fn needed_by(workflow: Workflow, evaluate: &Evaluate) -> String {
+    match workflow {
+        Workflow::BestOfN => format!(
+            "`evaluate.samples_select: {}`",
+            evaluate.samples_select.name()
+        ),
+        of => format!("the workflow `{of}`"),
+    }
+}
+
+/// Checks that whoever speaks a role whose probabilities are compared returns them.
+///
+/// # Errors
+/// A server returns none.
+pub(super) fn check_probabilities(
+    recipe: &Recipe,
+    workflows: &[Workflow],
+    answering: &Answering,
+    teacher: Option<&TeacherServer>,
+) -> Result<()> {
+    let evaluate = &recipe.evaluate;
+    for workflow in workflows.iter().flat_map(|of| recipe.solved_by(*of)) {
+        let scores = Scores::of(workflow, evaluate);
+        let needed = [
+            (Role::Coder, scores.likelihood),
+            (Role::Verifier, scores.verifier),
+        ];
+        for (role, _) in needed.into_iter().filter(|(_, is_needed)| *is_needed) {
+            let needed_by = needed_by(workflow, evaluate);
+            match (evaluate.speaker(role), teacher) {
+                (RoleSpeaker::Teacher, Some(teacher)) => {
+                    teacher.endpoint.require_log_probabilities(&needed_by)?;
+                }
+                _ => answering.require_log_probabilities(&needed_by)?,
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Notes a decomposer that nobody else speaks: `decompose` is then its own control.
 pub(super) fn note_same_decomposer(evaluate: &Evaluate, workflows: &[Workflow]) {
     let both = [Workflow::Decompose, Workflow::DecomposeSelf];
     let speaker = |role| evaluate.speaker(role);
-    let is_same = speaker(slm_config::Role::Decomposer) == speaker(slm_config::Role::Coder);
+    let is_same = speaker(Role::Decomposer) == speaker(Role::Coder);
     if is_same && both.iter().all(|workflow| workflows.contains(workflow)) {
         slm_cli::note(
             "decompose and decompose_self give the same answers: evaluate.speakers.decomposer names no other speaker than the \

@@ -256,6 +256,10 @@ fn timeless(lines: &[String]) -> Vec<String> {
             "sandbox",
             "lookups",
             "bleu",
+            "attempts",
+            "tokens_to_program",
+            "seconds_to_program",
+            "executable",
         ] {
             fields.remove(key);
         }

@@ -19,16 +19,20 @@ use super::prompt::Prompt;
 pub(super) async fn run(agent: Agent) -> Result<StopReason, StopReason> {
     let select = agent.samples_select();
     let drafts = agent.drafts(agent.samples()).await?;
-    let tests = match select {
-        SamplesSelect::Weighted => agent.write_tests(Prompt::SelfTests).await?,
-        _ => Vec::new(),
-    };
+    let mut spent = None;
+    let mut tests = Vec::new();
+    if select == SamplesSelect::Weighted {
+        match agent.write_tests(Prompt::SelfTests).await {
+            Ok(written) => tests = written,
+            // The programs are still run with the public examples.
+            Err(stop) => spent = Some(stop),
+        }
+    }
     let ran = agent.run(&drafts, &tests).await;
     let sound: Vec<Code> = drafts
         .into_iter()
         .filter(|&code| agent.is_sound(code))
         .collect();
-    let mut spent = None;
     let scored = match select {
         SamplesSelect::Public => Vec::new(),
         SamplesSelect::Likelihood => {
@@ -39,7 +43,7 @@ pub(super) async fn run(agent: Agent) -> Result<StopReason, StopReason> {
             let texts = sound.iter().map(|&code| (Some(code), agent.text(code)));
             let texts: Vec<_> = texts.collect();
             let judged = agent.judge(&texts).await;
-            spent = judged.spent;
+            spent = spent.or(judged.spent);
             let scored = sound.iter().zip(judged.scores);
             scored
                 .filter_map(|(&code, score)| Some((code, score?)))

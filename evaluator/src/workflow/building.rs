@@ -51,7 +51,7 @@ impl Agent {
             ("name", &subtask.name),
         ];
         let part = TaskView {
-            prompt: with_functions(&stub, earlier),
+            prompt: with_functions(&stub, &subtask.name, earlier),
             entry_point: subtask.name.clone(),
             method: None,
             public_examples: Vec::new(),
@@ -88,7 +88,7 @@ impl Agent {
         let joined = functions.join("\n\n");
         let values = [values, &[("functions", joined.as_str())]].concat();
         let part = TaskView {
-            prompt: with_functions(&self.task().prompt, functions),
+            prompt: with_functions(&self.task().prompt, &self.task().entry_point, functions),
             ..self.task().clone()
         };
         let stub = part.prompt.clone();

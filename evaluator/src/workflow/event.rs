@@ -18,10 +18,12 @@ pub(crate) use crate::knowledge::{Hit, LookupResult, LookupTool};
 ///
 /// | version | change |
 /// |---|---|
+/// | 5 | `speaker`, `phase`, `turn`, log-probabilities and judgements of calls; `phase`, `complete` and `routed_to` of the
+/// decision |
 /// | 4 | steps `lookup`; `lookups` of the budget |
 /// | 3 | extraction of the program from an answer, and with it `code_sha256`; verdict `empty` |
 /// | 2 | the first that later versions read |
-pub(crate) const LOG_VERSION: u32 = 4;
+pub(crate) const LOG_VERSION: u32 = 5;
 
 /// The earliest version that is read.
 pub(crate) const OLDEST_LOG: u32 = 2;

@@ -32,11 +32,6 @@ impl Scores {
             _ => Self::default(),
         }
     }
-
-    /// Whether the workflow needs any.
-    pub(crate) fn any(self) -> bool {
-        self.likelihood || self.verifier
-    }
 }
 
 /// Returns what a call asks beyond a text.

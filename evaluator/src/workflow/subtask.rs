@@ -112,24 +112,30 @@ pub(super) fn in_answer(task: &TaskView, text: &str) -> (Vec<Subtask>, Option<Fo
     (found, failure)
 }
 
-/// Returns a prompt with functions before its first function or class.
-pub(super) fn with_functions(prompt: &str, functions: &[String]) -> String {
-    let is_definition = |line: &str| {
-        ["def ", "async def ", "class ", "@"]
-            .iter()
-            .any(|start| line.starts_with(start))
+/// Returns a prompt with functions before the definition of its entry point, so that all that the prompt defines before is
+/// known to them; at its beginning if it defines none.
+pub(super) fn with_functions(prompt: &str, entry_point: &str, functions: &[String]) -> String {
+    let lines: Vec<&str> = prompt.split_inclusive('\n').collect();
+    let defines = |line: &str| {
+        ["def ", "async def ", "class "].iter().any(|keyword| {
+            let name = line.strip_prefix(keyword);
+            let rest = name.and_then(|name| name.strip_prefix(entry_point));
+            rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
+        })
     };
-    let before: usize = prompt
-        .split_inclusive('\n')
-        .take_while(|line| !is_definition(line))
-        .map(str::len)
-        .sum();
-    let (head, rest) = prompt.split_at(if before == prompt.len() { 0 } else { before });
+    let mut at = lines.iter().rposition(|line| defines(line)).unwrap_or(0);
+    while at > 0 && lines[at - 1].starts_with('@') {
+        at -= 1;
+    }
     let functions: String = functions
         .iter()
         .map(|function| format!("{}\n\n\n", function.trim_end()))
         .collect();
-    format!("{head}{functions}{rest}")
+    format!(
+        "{}{functions}{}",
+        lines[..at].concat(),
+        lines[at..].concat()
+    )
 }
 
 #[cfg(test)]
@@ -141,6 +147,7 @@ mod tests {
             "task_id": "test/area",
             "prompt": "from math import pi\n\ndef given(x):\n    return x\n\ndef area(r):\n    \"\"\"Area.\"\"\"\n",
             "entry_point": "area",
+            "public_examples": [],
         }))
         .expect("a task")
     }
@@ -204,17 +211,17 @@ mod tests {
     }
 
     #[test]
-    fn functions_are_inserted_after_the_imports() {
-        let functions = ["def a():\n    return 1\n".to_owned()];
-        let prompt = with_functions(&task().prompt, &functions);
-        assert!(
-            prompt.starts_with("from math import pi\n\ndef a():\n    return 1\n\n\ndef given(x):"),
-            "{prompt}"
-        );
+    fn functions_are_inserted_before_the_entry_point_and_its_decorators() {
+        let functions = ["def a(n: Node):\n    return 1\n".to_owned()];
+        let before = "class Node:\n    pass\n\ndef area_of(x): ...\n\n";
+        let entry = "@cached\n@other\ndef area(r):\n    \"\"\"Area.\"\"\"\n";
+        let prompt = with_functions(&format!("{before}{entry}"), "area", &functions);
+        let expected = format!("{before}def a(n: Node):\n    return 1\n\n\n{entry}");
+        assert_eq!(prompt, expected);
         assert!(parses(&prompt));
         assert_eq!(
-            with_functions("x = 1\n", &functions),
-            "def a():\n    return 1\n\n\nx = 1\n"
+            with_functions("x = 1\n", "area", &functions),
+            "def a(n: Node):\n    return 1\n\n\nx = 1\n"
         );
     }
 }

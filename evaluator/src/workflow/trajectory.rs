@@ -247,7 +247,7 @@ impl Trajectory {
             max_new_tokens: call.max_new_tokens,
             seed: self.seed(step.number),
             speaker: self.speaker(call),
-            wanted: wanted(call, self.key.workflow, &self.settings.evaluate, &self.task),
+            wanted: wanted(call, self.acting(), &self.settings.evaluate, &self.task),
         }
     }
 
@@ -482,9 +482,15 @@ impl Trajectory {
         step_seed(seed, &self.key.task_id, self.key.sample, step)
     }
 
+    /// Returns the workflow that solves the task: the one that a router chose, or the trajectory's own.
+    fn acting(&self) -> Workflow {
+        let routed = self.queue.borrow().routed_to();
+        routed.unwrap_or(self.key.workflow)
+    }
+
     /// Returns who answers a call by the recipe; in `decompose_self`, whoever speaks the coder splits the task.
     fn role_speaker(&self, call: &ModelCall) -> RoleSpeaker {
-        let role = match (self.key.workflow, call.role) {
+        let role = match (self.acting(), call.role) {
             (Workflow::DecomposeSelf, Role::Decomposer) => Role::Coder,
             (_, role) => role,
         };

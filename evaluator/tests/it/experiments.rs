@@ -232,7 +232,7 @@ fn what_is_missing_is_told_before_the_model_is_loaded() {
     says(
         &finished.error(1),
         &[
-            "run.json: version 2, but this program reads 3 to 6",
+            "run.json: version 2, but this program reads 3 to 7",
             "hint: an earlier version of this program wrote it",
         ],
     );

@@ -137,12 +137,12 @@ fn a_newer_version_is_refused_by_name_and_left_alone() {
         (
             "run.json",
             &["report", NAME][..],
-            "run.json: version 9, but this program reads 3 to 6",
+            "run.json: version 9, but this program reads 3 to 7",
         ),
         (
             "records.jsonl",
             &["report", NAME],
-            "records.jsonl:1: version 9, but this program reads 3 to 6",
+            "records.jsonl:1: version 9, but this program reads 3 to 7",
         ),
         (
             "trajectory.jsonl",

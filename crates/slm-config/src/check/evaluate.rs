@@ -2,8 +2,9 @@
 
 use super::Check;
 use crate::benchmark::Benchmark;
-use crate::recipe::Evaluate;
-use crate::workflow::{Budget, Prompting};
+use crate::recipe::{Evaluate, Recipe};
+use crate::speakers::RoleSpeaker;
+use crate::workflow::{Budget, Prompting, Role};
 use crate::workflow_table::Workflow;
 
 impl Check {
@@ -14,43 +15,55 @@ impl Check {
         let varies = samples == 1 || evaluate.sampling.temperature != 0.0;
         let allowed = "1, since evaluate.sampling.temperature 0 gives the same answer each time";
         self.require(varies, "evaluate.samples_per_task", samples, allowed);
-        self.budget(
-            &evaluate.budget,
-            evaluate.max_new_tokens,
-            &evaluate.workflows,
-        );
+        self.budget(&evaluate.budget, evaluate.max_new_tokens);
         if let Some(endpoint) = &evaluate.endpoint {
             self.endpoint(endpoint, evaluate.prompting);
         }
         self.speakers(evaluate);
         self.hypotheses(&evaluate.hypotheses);
-        self.beam(evaluate);
     }
 
-    fn beam(&mut self, evaluate: &Evaluate) {
+    /// Checks what the recipe's workflows need of other keys, routers with all that they may choose.
+    pub(super) fn workflows(&mut self, recipe: &Recipe) {
         let Evaluate {
             beam,
+            budget,
             workflows,
             sweep,
             prompting,
             endpoint,
             ..
-        } = evaluate;
+        } = &recipe.evaluate;
+        let calls = |of: &&Workflow| recipe.calls_to_first_program(**of);
+        if let Some(workflow) = workflows.iter().max_by_key(calls) {
+            let least = recipe.calls_to_first_program(*workflow);
+            let allowed =
+                format!("{least} or more, since {workflow} has no program after fewer calls");
+            let calls = budget.calls;
+            self.require(calls >= least, "evaluate.budget.calls", calls, allowed);
+        }
         // A value outside its range has its own finding.
         if !self.has("evaluate.beam.n") && !self.has("evaluate.beam.subtrees") {
             let allowed = format!("a divisor of evaluate.beam.n {}", beam.n);
             let divides = beam.n.is_multiple_of(beam.subtrees);
             self.require(divides, "evaluate.beam.subtrees", beam.subtrees, allowed);
         }
-        if !workflows.contains(&Workflow::Beam) && sweep.workflow != Workflow::Beam {
+        let named = workflows
+            .iter()
+            .chain([&sweep.workflow, &recipe.improve.workflow]);
+        let mut solving = named.flat_map(|of| recipe.solved_by(*of));
+        if !solving.any(|of| of == Workflow::Beam) {
             return;
         }
         let continues = matches!(prompting, Prompting::Training | Prompting::Base);
         let allowed = "`training` or `base`, since the workflow `beam` continues the function statement by statement";
         self.require(continues, "evaluate.prompting", prompting.name(), allowed);
+        let allowed = "no server for the workflow `beam`, since only the built-in model ends an answer at a statement";
         if endpoint.is_some() {
-            let allowed = "no server for the workflow `beam`, since only the built-in model ends an answer at a statement";
             self.require(false, "evaluate.endpoint", "a server", allowed);
+        }
+        if recipe.evaluate.speaker(Role::Coder) == RoleSpeaker::Teacher {
+            self.require(false, "evaluate.speakers.coder", "teacher", allowed);
         }
     }
 
@@ -107,23 +120,13 @@ impl Check {
         }
     }
 
-    fn budget(&mut self, budget: &Budget, max_new_tokens: usize, workflows: &[Workflow]) {
+    fn budget(&mut self, budget: &Budget, max_new_tokens: usize) {
         // A length outside its range has its own finding.
         if !self.has("evaluate.max_new_tokens") {
             let allowed = format!("{max_new_tokens} or more, one call's evaluate.max_new_tokens");
             let suffices = budget.completion_tokens >= max_new_tokens;
             let key = "evaluate.budget.completion_tokens";
             self.require(suffices, key, budget.completion_tokens, allowed);
-        }
-        let hungriest = workflows
-            .iter()
-            .max_by_key(|workflow| workflow.calls_to_first_program());
-        if let Some(workflow) = hungriest {
-            let least = workflow.calls_to_first_program();
-            let allowed =
-                format!("{least} or more, since {workflow} has no program after fewer calls");
-            let calls = budget.calls;
-            self.require(calls >= least, "evaluate.budget.calls", calls, allowed);
         }
     }
 }

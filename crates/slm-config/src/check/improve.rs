@@ -23,7 +23,7 @@ impl Check {
         let is_even = improve.samples.is_multiple_of(n);
         let allowed = format!("a multiple of {n}, the same number at each of improve.temperatures");
         self.require(is_even, "improve.samples", improve.samples, allowed);
-        let least = improve.workflow.calls_to_first_program();
+        let least = recipe.calls_to_first_program(improve.workflow);
         let allowed = format!(
             "a workflow whose first program needs at most {} calls, since evaluate.budget.calls allows no more",
             budget.calls

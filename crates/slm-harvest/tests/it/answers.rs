@@ -74,7 +74,6 @@ pub(crate) fn whole(number: usize, sample: u32, program: &str, passed: usize) ->
             phases: Vec::new(),
             stop: StopReason::Finished,
             phase: None,
-            phases: Vec::new(),
             complete: None,
             routed_to: None,
             format_failures: 0,

@@ -11,13 +11,19 @@ fn split(lines: &str, is_built_on: bool) -> Split {
         messages: vec![("user".to_owned(), "Which functions?".to_owned())],
         lines: lines.to_owned(),
         step: 2,
+        is_tried: true,
         is_built_on,
     }
 }
 
-/// An answer to task `number` that passes all hidden tests or some.
+/// An answer to task `number` that passes all hidden tests or some, over the function `once`.
 fn of(number: usize, passes: bool) -> Answer {
-    answer(number, 0, "    return x\n", if passes { 10 } else { 3 })
+    let mut answer = answer(number, 0, "    return x\n", if passes { 10 } else { 3 });
+    answer
+        .record
+        .program
+        .insert_str(0, "def once(x):\n    return x\n\n\n");
+    answer
 }
 
 fn made(splits: &[(Answer, Option<Split>)]) -> Result<slm_harvest::Harvest, HarvestError> {
@@ -39,6 +45,15 @@ fn a_split_is_wanted_if_the_program_over_its_functions_passes() {
         (of(3, true), Some(split("thrice(x): x", false))),
         (of(4, true), None),
         (of(5, false), Some(split(" \n", false))),
+        // Solved without its function, and ended before a program.
+        (of(6, true), Some(split("other(x): x", true))),
+        (
+            of(7, false),
+            Some(Split {
+                is_tried: false,
+                ..split("once(x): x", false)
+            }),
+        ),
     ])
     .expect("rows");
     let found: Vec<(&str, Option<bool>)> = harvest
@@ -50,6 +65,7 @@ fn a_split_is_wanted_if_the_program_over_its_functions_passes() {
         ("once(x): x", Some(true)),
         ("twice(x): x", Some(false)),
         ("thrice(x): x", Some(false)),
+        ("other(x): x", Some(false)),
     ];
     assert_eq!(found, expected);
     let asked = Asks::Messages(vec![("user".to_owned(), "Which functions?".to_owned())]);
@@ -60,8 +76,12 @@ fn a_split_is_wanted_if_the_program_over_its_functions_passes() {
             .iter()
             .all(|row| row.sides[0].source.step == Some(2))
     );
-    assert_eq!(harvest.answers, 5);
-    let left_out = BTreeMap::from([(Reason::NoSplit, 1), (Reason::EmptySplit, 1)]);
+    assert_eq!(harvest.answers, 7);
+    let left_out = BTreeMap::from([
+        (Reason::NoSplit, 1),
+        (Reason::UntriedSplit, 1),
+        (Reason::EmptySplit, 1),
+    ]);
     assert_eq!(harvest.left_out, left_out);
 }
 

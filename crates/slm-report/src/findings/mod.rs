@@ -17,7 +17,7 @@ mod lookup_contrast;
 pub(crate) mod lookups;
 mod missing_controls;
 mod own_code;
-mod parsons;
+pub(crate) mod parsons;
 mod phases;
 mod ranking;
 mod routers;
@@ -97,7 +97,7 @@ impl Findings {
             lookups,
             routers: RouterFindings::new(records, run),
             bodies: is_compared.then(|| BodyFindings::new(arms)).flatten(),
-            parsons: ParsonsFindings::new(records, run),
+            parsons: None,
         };
         findings.adjusted()
     }

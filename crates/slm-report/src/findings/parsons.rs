@@ -11,7 +11,7 @@ use crate::record::{RunInfo, SampleRecord};
 use crate::sample_metric::PASS_RATE;
 
 /// Follows the name of the benchmark and the id of each of its tasks.
-const SUFFIX: &str = "/parsons";
+pub(crate) const SUFFIX: &str = "/parsons";
 
 /// The findings on Parsons problems.
 #[derive(Debug, Serialize)]

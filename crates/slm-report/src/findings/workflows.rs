@@ -22,6 +22,8 @@ pub(crate) struct WorkflowFindings {
     pub(crate) contrasts: usize,
     /// Those of them with a declared effect, which alone decide.
     pub(crate) declared: usize,
+    /// The intervals of the others; a contrast of too few tasks has none.
+    pub(crate) intervals: usize,
 }
 
 /// One arm in its workflows, at the recipe's own sampling.
@@ -79,12 +81,16 @@ impl WorkflowFindings {
             })
             .collect();
         let groups = arms.iter().flat_map(|arm| &arm.groups);
-        let are_declared: Vec<bool> = groups
-            .flat_map(|group| group.rows.iter().map(|row| row.is_declared))
-            .collect();
+        let rows: Vec<_> = groups.flat_map(|group| &group.rows).collect();
+        let has_interval = rows
+            .iter()
+            .filter(|row| !row.is_declared && row.interval.is_some());
+        let (intervals, contrasts) = (has_interval.count(), rows.len());
+        let declared = rows.iter().filter(|row| row.is_declared).count();
         (!arms.is_empty()).then(|| Self {
-            contrasts: are_declared.len(),
-            declared: are_declared.iter().filter(|&&is| is).count(),
+            contrasts,
+            declared,
+            intervals,
             arms,
         })
     }

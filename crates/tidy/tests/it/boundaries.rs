@@ -114,7 +114,7 @@ const TESTS_MAY_USE: [(&str, &[&str]); 3] = [
 const MAY_USE_BURN: [&str; 4] = ["slm-cli", "slm-kernels", "slm-model", "trainer"];
 
 /// Dependencies that a version change could break, with the only place in a binary that uses each.
-const ONE_PLACE: [(&str, &str); 26] = [
+const ONE_PLACE: [(&str, &str); 28] = [
     (
         "base64",
         "crates/slm-benchmarks/src/registry/livecodebench.rs",

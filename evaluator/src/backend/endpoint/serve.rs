@@ -113,9 +113,8 @@ impl ServedArm<'_> {
             .filter(|_| query.wanted.log_probability)
             .map(|all| {
                 // What was cut off is not part of the answer. Some servers list the end token, others do not.
-                let is_cut = answer
-                    .completion_tokens
-                    .is_some_and(|all| limited.completion_tokens < all);
+                let reported = answer.completion_tokens.unwrap_or(all.len());
+                let is_cut = limited.completion_tokens < reported;
                 let n = if is_cut {
                     all.len().min(limited.completion_tokens)
                 } else {
