@@ -68,6 +68,7 @@ fn the_page_on_formats_has_a_row_for_every_field_that_is_written_and_no_other() 
         "phases",
         "executable",
         "assisted",
+        "speakers",
         "log_probability",
         "log_probability_tokens",
         "p_yes",

@@ -15,6 +15,8 @@ model: {name_or_path: x}
 data: {datasets: [{path: x, format: fim, fim_tokens: {prefix: a, suffix: b, middle: c}}]}
 evaluate:
   endpoint: {url: http://x}
+  speakers: {reviewer: teacher}
+  teacher: {url: http://x, model: x}
   benchmarks: [{name: x}]
   hypotheses: [{id: h2, metric: cyclomatic_complexity, effect: -1}]
 improve: {tasks: [{name: x}]}

@@ -16,10 +16,12 @@ use crate::schema::{Kind, Row, rows};
 const BENCHMARKS: &[&str] = &["x", "embedded"];
 
 /// A recipe in which every section and every list has an entry, as one `--set` argument for each.
-const FULL: [&str; 7] = [
+const FULL: [&str; 9] = [
     "model={name_or_path: x}",
     "data.datasets=[{path: x, format: fim, fim_tokens: {prefix: a, suffix: b, middle: c}}]",
     "evaluate.endpoint={url: 'http://x'}",
+    "evaluate.speakers={reviewer: teacher}",
+    "evaluate.teacher={url: 'http://x', model: x}",
     "evaluate.benchmarks=[{name: x}]",
     "evaluate.hypotheses=[{id: h2, metric: cyclomatic_complexity, effect: -1}]",
     "evaluate.sampling.temperature=0.5",
@@ -63,6 +65,8 @@ fn the_table_has_the_keys_of_the_structs() {
     key_paths(&crate::yaml::to_node(&recipe), "", &mut structs);
     // The names of columns and of adapters are values.
     structs.retain(|path| !path.starts_with("data.datasets[].columns."));
+    // Roles are keys of a mapping.
+    structs.retain(|path| !path.starts_with("evaluate.speakers."));
     let mut table: BTreeSet<String> = rows(Recipe::KEYS).into_iter().map(|row| row.path).collect();
     // A benchmark without a file is written as its name alone.
     let keys = Benchmark::KEYS.iter().map(|key| key.name);
@@ -203,6 +207,8 @@ fn a_default_is_what_a_recipe_without_the_key_has() {
         "data.datasets[].fim_tokens.suffix",
         "data.datasets[].fim_tokens.middle",
         "evaluate.benchmarks[].name",
+        "evaluate.teacher.url",
+        "evaluate.teacher.model",
         "evaluate.endpoint.url",
         "evaluate.hypotheses[].id",
         "evaluate.hypotheses[].metric",
